@@ -1,0 +1,27 @@
+import * as v from "valibot";
+
+/** One frame of a user-visible stack, already mapped back to the `.nn.ts` source. Lines and columns are 1-based. */
+export const SourcePosition = v.object({
+  file: v.string(),
+  line: v.number(),
+  column: v.number(),
+  endColumn: v.optional(v.number()),
+});
+export type SourcePosition = v.InferOutput<typeof SourcePosition>;
+
+/**
+ * An error as data: what every process sends and every view renders. `message` is the text a user reads (PyTorch's
+ * own wording where PyTorch has one); `position` is the user's line, not ours.
+ */
+export const UserError = v.object({
+  /** Stable id such as "shape", "dtype", "syntax", "no-experiment", "timeout", "out-of-range", "killed", "internal". */
+  code: v.string(),
+  message: v.string(),
+  position: v.optional(SourcePosition),
+  /** The user's frames, innermost first. */
+  stack: v.optional(v.array(SourcePosition)),
+  /** Dotted path of the module whose `forward` was running, such as "encoder.layers.0.linear1". */
+  module: v.optional(v.string()),
+  hint: v.optional(v.string()),
+});
+export type UserError = v.InferOutput<typeof UserError>;

@@ -1,0 +1,72 @@
+import * as v from "valibot";
+import { UserError, SourcePosition } from "./errors.ts";
+import type { Hello } from "./engine.ts";
+
+/** One row of a model's summary, in the order in which modules are called (uncalled ones follow). */
+export const SummaryRow = v.object({
+  /** Dotted path, "" for the model itself. */
+  path: v.string(),
+  depth: v.number(),
+  className: v.string(),
+  /** PyTorch's extra_repr, such as "in_features=10, out_features=5, bias=True". */
+  detail: v.string(),
+  inputShape: v.optional(v.string()),
+  outputShape: v.optional(v.string()),
+  parameters: v.number(),
+  trainable: v.number(),
+  /** Multiply-adds of one forward pass. */
+  multiplyAdds: v.optional(v.number()),
+});
+export type SummaryRow = v.InferOutput<typeof SummaryRow>;
+
+export const ModelReport = v.object({
+  /** Class name. */
+  name: v.string(),
+  /** Export names of the experiments that build it. */
+  experiments: v.array(v.string()),
+  /** print(model). */
+  text: v.string(),
+  rows: v.array(SummaryRow),
+  parameters: v.object({ total: v.number(), trainable: v.number() }),
+  /** Multiply-adds and bytes of parameters and activations, for the batch shown in the rows' shapes. */
+  multiplyAdds: v.optional(v.number()),
+  parameterBytes: v.number(),
+  activationBytes: v.optional(v.number()),
+  /** Why there are no shapes: forward failed. */
+  error: v.optional(UserError),
+});
+export type ModelReport = v.InferOutput<typeof ModelReport>;
+
+export const ExperimentReport = v.object({
+  exportName: v.string(),
+  model: v.string(),
+  epochs: v.number(),
+  settings: v.record(v.string(), v.union([v.string(), v.number(), v.boolean()])),
+});
+export type ExperimentReport = v.InferOutput<typeof ExperimentReport>;
+
+/** What a file defines. `errors` hold syntax errors, top-level exceptions, timeouts; models that built are still listed. */
+export const FileReport = v.object({
+  file: v.string(),
+  models: v.array(ModelReport),
+  experiments: v.array(ExperimentReport),
+  errors: v.array(UserError),
+});
+export type FileReport = v.InferOutput<typeof FileReport>;
+
+export const InspectRequest = v.object({
+  file: v.string(),
+  /** The editor's unsaved text, when it differs from the disk. */
+  text: v.optional(v.string()),
+});
+export type InspectRequest = v.InferOutput<typeof InspectRequest>;
+
+/** Methods of the preview engine. A call that exceeds the supervisor's limit gets the process killed and restarted. */
+export interface PreviewEngineMethods {
+  inspect(request: InspectRequest): Promise<FileReport>;
+}
+export interface PreviewEngineEvents {
+  hello(hello: Hello): void;
+  /** Sent from a watchdog while user code hangs, so that the supervisor knows the line before it kills the process. */
+  stuck(position: SourcePosition): void;
+}

@@ -1,0 +1,98 @@
+import * as v from "valibot";
+import { UserError } from "./errors.ts";
+
+/**
+ * The run directory, `.layerwise/runs/<id>/`, beside the workspace's models:
+ *
+ * - `run.json`: a {@link RunRecord}, replaced atomically at every change of state and at most once a second otherwise;
+ * - `metrics.jsonl`: one {@link MetricRow} a line, append-only;
+ * - `log.txt`: what the user's code printed and what the engine has to say;
+ * - `checkpoints/*.safetensors`: weights, named in the record's `checkpoints`.
+ *
+ * The truth of a run is here; every view can be closed and rebuilt from it.
+ */
+export const RUNS_FOLDER = ".layerwise/runs";
+export const RUN_FILE = "run.json";
+export const METRICS_FILE = "metrics.jsonl";
+export const LOG_FILE = "log.txt";
+export const CHECKPOINTS_FOLDER = "checkpoints";
+
+export const ExecutorInfo = v.object({
+  /** Which executor ran: compiled TensorFlow graphs fall back to eager per graph, so both count as "tensorflow". */
+  backend: v.picklist(["tensorflow", "wasm", "cpu"]),
+  /** Such as "TensorFlow 2.21.0" or "tfjs 4.22.0 wasm (SIMD)". */
+  version: v.string(),
+  /** Why not the native engine, in one line; absent when it is the native engine. */
+  reason: v.optional(v.string()),
+});
+export type ExecutorInfo = v.InferOutput<typeof ExecutorInfo>;
+
+export const CheckpointRecord = v.object({
+  /** Path relative to the run directory, such as "checkpoints/last.safetensors". */
+  file: v.string(),
+  kind: v.picklist(["last", "best", "manual", "final"]),
+  epoch: v.number(),
+  step: v.number(),
+  /** ISO 8601. */
+  savedAt: v.string(),
+  bytes: v.number(),
+  metrics: v.record(v.string(), v.number()),
+});
+export type CheckpointRecord = v.InferOutput<typeof CheckpointRecord>;
+
+/** "killed": the process ended without a last word; set by whoever finds it. */
+export const RunState = v.picklist([
+  "starting",
+  "running",
+  "paused",
+  "finished",
+  "stopped",
+  "failed",
+  "killed",
+]);
+export type RunState = v.InferOutput<typeof RunState>;
+
+export const RunRecord = v.object({
+  version: v.literal(1),
+  /** Folder name: sortable time and a word, such as "20260131-142501-digits". */
+  id: v.string(),
+  kind: v.picklist(["train", "evaluate"]),
+  state: RunState,
+  /** Absolute path of the `.nn.ts` file. */
+  file: v.string(),
+  /** Name of the experiment's export ("default" included). */
+  exportName: v.string(),
+  /** Class name of the model. */
+  model: v.string(),
+  createdAt: v.string(),
+  endedAt: v.optional(v.string()),
+  pid: v.optional(v.number()),
+  seed: v.optional(v.number()),
+  /** Epochs asked for, epochs completed, optimizer steps done, steps of one epoch. */
+  epochs: v.number(),
+  epoch: v.number(),
+  step: v.number(),
+  stepsPerEpoch: v.optional(v.number()),
+  executor: v.optional(ExecutorInfo),
+  parameters: v.optional(v.object({ total: v.number(), trainable: v.number() })),
+  /** One-line descriptions for tables: optimizer, loss, batch size, samples in each split. */
+  settings: v.record(v.string(), v.union([v.string(), v.number(), v.boolean()])),
+  /** Latest value of every metric ("loss", "val_loss", "accuracy", …). */
+  metrics: v.record(v.string(), v.number()),
+  best: v.optional(v.object({ metric: v.string(), value: v.number(), epoch: v.number() })),
+  checkpoints: v.array(CheckpointRecord),
+  error: v.optional(UserError),
+  /** True when the run was told to go on after its window is gone. */
+  outlive: v.boolean(),
+});
+export type RunRecord = v.InferOutput<typeof RunRecord>;
+
+/** One point of the curves. `time` is in seconds since the run began. */
+export const MetricRow = v.object({
+  kind: v.picklist(["step", "epoch"]),
+  step: v.number(),
+  epoch: v.number(),
+  time: v.number(),
+  values: v.record(v.string(), v.number()),
+});
+export type MetricRow = v.InferOutput<typeof MetricRow>;

@@ -1,0 +1,65 @@
+import type { UserError } from "./errors.ts";
+import type { EvaluationResult, Progress } from "./engine.ts";
+import type { FileReport, ModelReport } from "./preview.ts";
+import type { CheckpointRecord, MetricRow, RunRecord } from "./run.ts";
+
+/**
+ * Messages between the extension host and its webviews, as birpc interfaces over postMessage. A webview calls
+ * `ready` when its script runs; the host answers with one snapshot, then sends what changes while the view is visible.
+ * A view that was hidden gets a new snapshot when it is shown: never a queue of deltas.
+ */
+export interface TrainingSnapshot {
+  run: RunRecord;
+  /** Decimated to what a screen can show; the whole is in metrics.jsonl. */
+  rows: MetricRow[];
+  progress?: Progress;
+  evaluation?: EvaluationResult;
+  /** False when the run ended or its process is gone. */
+  live: boolean;
+}
+
+export interface TrainingViewMethods {
+  snapshot(snapshot: TrainingSnapshot): void;
+  rows(rows: MetricRow[]): void;
+  record(run: RunRecord, live: boolean): void;
+  progress(progress: Progress): void;
+  evaluated(result: EvaluationResult): void;
+}
+
+export interface TrainingHostMethods {
+  ready(): Promise<TrainingSnapshot>;
+  pause(): Promise<void>;
+  resume(): Promise<void>;
+  stop(): Promise<void>;
+  checkpoint(): Promise<void>;
+  evaluate(checkpoint?: CheckpointRecord): Promise<void>;
+  trainAgain(): Promise<void>;
+  showLog(): Promise<void>;
+  openSource(file: string, line?: number, column?: number): Promise<void>;
+  revealCheckpoint(checkpoint: CheckpointRecord): Promise<void>;
+}
+
+export interface ArchitectureSnapshot {
+  file: string;
+  /** Which model of the report is shown. */
+  model?: string;
+  report?: FileReport;
+  /** The last model that built, shown dimmed while the file has an error. */
+  lastGood?: ModelReport;
+  error?: UserError;
+  busy: boolean;
+}
+
+export interface ArchitectureViewMethods {
+  snapshot(snapshot: ArchitectureSnapshot): void;
+}
+
+export interface ArchitectureHostMethods {
+  ready(): Promise<ArchitectureSnapshot>;
+  select(model: string): Promise<void>;
+  openSource(file: string, line?: number, column?: number): Promise<void>;
+  train(exportName: string): Promise<void>;
+}
+
+/** A webview states which view it is in `<body data-view="…">` and keeps its UI state with `setState`. */
+export type ViewKind = "training" | "architecture";
