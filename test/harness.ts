@@ -1,0 +1,87 @@
+/** The few lines of test runner that fit into an extension host, where no test framework's runner does. */
+
+export interface Outcome {
+  name: string;
+  milliseconds: number;
+  /** Message and stack; absent when the test passed. */
+  error?: string;
+}
+
+interface Test {
+  name: string;
+  body: () => Promise<void> | void;
+  limit: number;
+}
+
+const tests: Test[] = [];
+
+/** Registers a test. Past `limit` milliseconds it has failed, and the next one runs. */
+export function test(name: string, body: () => Promise<void> | void, limit = 30_000): void {
+  tests.push({ name, body, limit });
+}
+
+export interface RunOptions {
+  print: (line: string) => void;
+  /** Called before the next test runs: the place for screenshots and logs. */
+  onFailure?: (name: string) => Promise<void>;
+  /** Only tests whose name contains it. */
+  only?: string | undefined;
+}
+
+/** Runs what was registered, in order, and prints a line per test. */
+export async function runTests({ print, onFailure, only = "" }: RunOptions): Promise<Outcome[]> {
+  const outcomes: Outcome[] = [];
+  for (const { name, body, limit } of tests.filter((test) => test.name.includes(only))) {
+    const started = performance.now();
+    const error = await withLimit(body, limit);
+    const milliseconds = Math.round(performance.now() - started);
+    outcomes.push({ name, milliseconds, ...(error === undefined ? {} : { error }) });
+    print(`${error === undefined ? "ok" : "FAILED"} ${name} (${milliseconds} ms)`);
+    if (error === undefined) continue;
+    print(error.replaceAll(/^/gm, "    "));
+    await onFailure?.(name);
+  }
+  return outcomes;
+}
+
+/** The closing line of a tier. */
+export function totals(outcomes: readonly Outcome[]): string {
+  const failed = outcomes.filter((outcome) => outcome.error !== undefined).length;
+  return `${outcomes.length - failed} passed, ${failed} failed`;
+}
+
+async function withLimit(body: () => Promise<void> | void, limit: number): Promise<string | undefined> {
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error(`not done after ${limit} ms`)), limit);
+  });
+  try {
+    await Promise.race([(async () => body())(), timeout]);
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? (error.stack ?? error.message) : String(error);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Polls until `probe` answers something truthy; `what` names it in the error. Errors of the probe count as "not yet". */
+export async function until<T>(
+  what: string,
+  probe: () => T | Promise<T>,
+  limit = 10_000,
+): Promise<NonNullable<T>> {
+  const end = performance.now() + limit;
+  let reason = "";
+  for (;;) {
+    try {
+      const found = await probe();
+      if (found) return found;
+      reason = "";
+    } catch (error) {
+      reason = ` (${error instanceof Error ? error.message : String(error)})`;
+    }
+    if (performance.now() > end) throw new Error(`${what}: not within ${limit} ms${reason}`);
+    await new Promise((resolve) => setTimeout(resolve, 40));
+  }
+}

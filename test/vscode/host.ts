@@ -1,0 +1,131 @@
+/** Runs the extension host suite in a real VS Code and reports what it wrote. */
+import fs from "node:fs";
+import path from "node:path";
+import { launchBrowser, newWindow, QUIET_SETTINGS, temporaryFolder } from "../browser/library/browser.ts";
+import { totals, type Outcome } from "../harness.ts";
+import { copyExamples, repository } from "../../scripts/example-workspace.mjs";
+import { ensureVscode, remoteUri, startServer, windowUrl } from "../../scripts/vscode-server.mjs";
+
+/** All tests have their own limits; this one is for a VS Code that never starts. */
+const SUITE_LIMIT = 300_000;
+
+interface SuiteRun {
+  suite: string;
+  workspace: string;
+  env: Record<string, string>;
+}
+
+/** Answers once the suite has ended, however it ended. */
+type Host = (run: SuiteRun) => Promise<void>;
+
+const codeServer: Host = async ({ suite, workspace, env }) => {
+  const dataFolder = temporaryFolder("vscode-data");
+  const server = await startServer(await ensureVscode(), {
+    dataFolder,
+    extensionsFolder: path.join(dataFolder, "extensions"),
+    settings: QUIET_SETTINGS,
+    env,
+    smokeTestDriver: true,
+  });
+  const browser = await launchBrowser();
+  try {
+    const page = await newWindow(browser);
+    const ended = new Promise<string>((resolve) => {
+      setTimeout(() => resolve(`the suite was not done after ${SUITE_LIMIT} ms`), SUITE_LIMIT).unref();
+      void page.exposeFunction("codeAutomationLog", (_type: string, args: unknown[]) => {
+        const line = args.map(String).join(" ");
+        if (process.env["LAYERWISE_TEST_VERBOSE"]) console.log(`  [host] ${line}`);
+      });
+      void page.exposeFunction("codeAutomationExit", () => resolve(""));
+    });
+    const development = remoteUri(server.port, repository);
+    const tests = remoteUri(server.port, suite);
+    await page.goto(
+      windowUrl(server.port, workspace, [
+        ["extensionDevelopmentPath", development],
+        ["extensionTestsPath", tests],
+        ["skipWelcome", "true"],
+      ]),
+    );
+    const problem = await ended;
+    if (!problem) return;
+    const screenshot = path.join(repository, "test/results/screenshots/extension-host-timeout.png");
+    await page.screenshot({ path: screenshot });
+    console.error(`${problem}; see ${screenshot}`);
+  } finally {
+    await browser.close();
+    await server.stop();
+  }
+};
+
+const electron: Host = async ({ suite, workspace, env }) => {
+  const { runTests } = await import("@vscode/test-electron");
+  const userData = temporaryFolder("vscode-data");
+  fs.mkdirSync(path.join(userData, "User"), { recursive: true });
+  fs.writeFileSync(path.join(userData, "User/settings.json"), JSON.stringify(QUIET_SETTINGS));
+  await runTests({
+    extensionDevelopmentPath: repository,
+    extensionTestsPath: suite,
+    extensionTestsEnv: env,
+    launchArgs: [
+      workspace,
+      `--user-data-dir=${userData}`,
+      "--disable-extensions",
+      "--disable-workspace-trust",
+    ],
+    ...(process.env["LAYERWISE_VSCODE_VERSION"] ? { version: process.env["LAYERWISE_VSCODE_VERSION"] } : {}),
+  }).catch((error: unknown) => console.error(error instanceof Error ? error.message : error));
+};
+
+/** `LAYERWISE_VSCODE=electron` takes the desktop VS Code, which is downloaded; code-server is the default where it exists. */
+function chooseHost(): Host {
+  const wanted = process.env["LAYERWISE_VSCODE"];
+  if (wanted === undefined || wanted === "") return process.platform === "win32" ? electron : codeServer;
+  if (wanted === "electron") return electron;
+  if (wanted === "server") return codeServer;
+  throw new Error(`LAYERWISE_VSCODE is "${wanted}": expected "electron" or "server".`);
+}
+
+/** Runs the bundled suite; true when every test passed. Prints the tests and, last, the totals. */
+export async function runSuite(suite: string): Promise<boolean> {
+  const workspace = temporaryFolder("workspace");
+  copyExamples(workspace);
+  const results = path.join(repository, "test/results/vscode.json");
+  const log = path.join(path.dirname(results), "vscode.log");
+  fs.mkdirSync(path.dirname(results), { recursive: true });
+  for (const file of [results, log]) fs.rmSync(file, { force: true });
+  const env = {
+    LAYERWISE_TEST_RESULTS: results,
+    LAYERWISE_TEST_LOG: log,
+    LAYERWISE_TEST_ONLY: process.env["LAYERWISE_TEST_ONLY"] ?? "",
+  };
+  const printed = followLog(log);
+  await chooseHost()({ suite, workspace, env });
+  printed.end();
+  if (!fs.existsSync(results)) {
+    console.log("The extension host ended without results.");
+    console.log("0 passed, 1 failed");
+    return false;
+  }
+  const outcomes: Outcome[] = JSON.parse(fs.readFileSync(results, "utf8"));
+  console.log(totals(outcomes));
+  return outcomes.length > 0 && outcomes.every((outcome) => outcome.error === undefined);
+}
+
+/** Prints what the suite appends to its log, as it comes. */
+function followLog(file: string): { end(): void } {
+  let shown = 0;
+  const show = (): void => {
+    if (!fs.existsSync(file)) return;
+    const text = fs.readFileSync(file, "utf8");
+    process.stdout.write(text.slice(shown));
+    shown = text.length;
+  };
+  const timer = setInterval(show, 200);
+  return {
+    end() {
+      clearInterval(timer);
+      show();
+    },
+  };
+}
