@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { UserError } from "./errors.ts";
-import { MetricRow, RunRecord } from "./run.ts";
+import { MetricRow, Metrics, RunRecord } from "./run.ts";
 
 /** Raised when a message changes incompatibly: a host refuses an engine of another protocol. */
 export const PROTOCOL_VERSION = 1;
@@ -44,13 +44,13 @@ export const Progress = v.object({
   samplesPerSecond: v.number(),
   /** Seconds left of the whole run, by the speed so far. */
   eta: v.number(),
-  metrics: v.record(v.string(), v.number()),
+  metrics: Metrics,
 });
 export type Progress = v.InferOutput<typeof Progress>;
 
 export const EvaluationResult = v.object({
   samples: v.number(),
-  metrics: v.record(v.string(), v.number()),
+  metrics: Metrics,
   /** Rows: actual class; columns: predicted class. Only for classification. */
   confusion: v.optional(v.array(v.array(v.number()))),
   classes: v.optional(v.array(v.string())),

@@ -16,6 +16,8 @@ export const SummaryRow = v.object({
   trainable: v.number(),
   /** Multiply-adds of one forward pass. */
   multiplyAdds: v.optional(v.number()),
+  /** Where the user's code created the module; for the model itself, its class. */
+  position: v.optional(SourcePosition),
 });
 export type SummaryRow = v.InferOutput<typeof SummaryRow>;
 

@@ -27,6 +27,13 @@ export const ExecutorInfo = v.object({
 });
 export type ExecutorInfo = v.InferOutput<typeof ExecutorInfo>;
 
+/** Metrics by name. A loss may diverge, and JSON writes NaN and infinities as null: null reads back as NaN. */
+export const Metrics = v.record(
+  v.string(),
+  v.union([v.number(), v.nan(), v.pipe(v.null(), v.transform(() => Number.NaN))]),
+);
+export type Metrics = v.InferOutput<typeof Metrics>;
+
 export const CheckpointRecord = v.object({
   /** Path relative to the run directory, such as "checkpoints/last.safetensors". */
   file: v.string(),
@@ -36,7 +43,7 @@ export const CheckpointRecord = v.object({
   /** ISO 8601. */
   savedAt: v.string(),
   bytes: v.number(),
-  metrics: v.record(v.string(), v.number()),
+  metrics: Metrics,
 });
 export type CheckpointRecord = v.InferOutput<typeof CheckpointRecord>;
 
@@ -78,7 +85,7 @@ export const RunRecord = v.object({
   /** One-line descriptions for tables: optimizer, loss, batch size, samples in each split. */
   settings: v.record(v.string(), v.union([v.string(), v.number(), v.boolean()])),
   /** Latest value of every metric ("loss", "val_loss", "accuracy", …). */
-  metrics: v.record(v.string(), v.number()),
+  metrics: Metrics,
   best: v.optional(v.object({ metric: v.string(), value: v.number(), epoch: v.number() })),
   checkpoints: v.array(CheckpointRecord),
   error: v.optional(UserError),
@@ -93,6 +100,6 @@ export const MetricRow = v.object({
   step: v.number(),
   epoch: v.number(),
   time: v.number(),
-  values: v.record(v.string(), v.number()),
+  values: Metrics,
 });
 export type MetricRow = v.InferOutput<typeof MetricRow>;

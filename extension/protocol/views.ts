@@ -6,7 +6,8 @@ import type { CheckpointRecord, MetricRow, RunRecord } from "./run.ts";
 /**
  * Messages between the extension host and its webviews, as birpc interfaces over postMessage. A webview calls
  * `ready` when its script runs; the host answers with one snapshot, then sends what changes while the view is visible.
- * A view that was hidden gets a new snapshot when it is shown: never a queue of deltas.
+ * A view that was hidden gets a new snapshot when it is shown: never a queue of deltas. postMessage carries JSON, so a
+ * view reads a null metric as NaN.
  */
 export interface TrainingSnapshot {
   run: RunRecord;
