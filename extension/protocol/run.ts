@@ -30,7 +30,14 @@ export type ExecutorInfo = v.InferOutput<typeof ExecutorInfo>;
 /** Metrics by name. A loss may diverge, and JSON writes NaN and infinities as null: null reads back as NaN. */
 export const Metrics = v.record(
   v.string(),
-  v.union([v.number(), v.nan(), v.pipe(v.null(), v.transform(() => Number.NaN))]),
+  v.union([
+    v.number(),
+    v.nan(),
+    v.pipe(
+      v.null(),
+      v.transform(() => Number.NaN),
+    ),
+  ]),
 );
 export type Metrics = v.InferOutput<typeof Metrics>;
 
