@@ -1,0 +1,72 @@
+import { readFileSync } from "node:fs";
+import { homedir } from "node:os";
+import path from "node:path";
+import * as v from "valibot";
+import { systemErrorCode } from "./errors.ts";
+
+/** What is installed. Both are part of the folder's name, so a new version never meets an old file. */
+export const TENSORFLOW_VERSION = "2.21.0";
+export const TFJS_NODE_VERSION = "4.22.0";
+
+export const BINDING_FILE = "tfjs_binding.node";
+const MANIFEST_FILE = "manifest.json";
+
+/** Platform and environment of a call; tests pass their own. */
+export interface Host {
+  platform: NodeJS.Platform;
+  arch: string;
+  env: NodeJS.ProcessEnv;
+}
+
+export const thisHost = (): Host => ({ platform: process.platform, arch: process.arch, env: process.env });
+
+/**
+ * Layerwise's cache folder of this user: LAYERWISE_CACHE if set, else the platform's own place
+ * (XDG_CACHE_HOME or ~/.cache, ~/Library/Caches, %LOCALAPPDATA%).
+ */
+export function cacheDirectory({ platform, env }: Host = thisHost()): string {
+  if (env["LAYERWISE_CACHE"]) return path.resolve(env["LAYERWISE_CACHE"]);
+  const home = env["HOME"] || homedir();
+  if (platform === "darwin") return path.join(home, "Library", "Caches", "layerwise");
+  if (platform === "win32")
+    return path.join(env["LOCALAPPDATA"] || path.join(homedir(), "AppData", "Local"), "layerwise");
+  // The XDG specification: a relative path is to be ignored.
+  const xdg = env["XDG_CACHE_HOME"];
+  return path.join(xdg && path.isAbsolute(xdg) ? xdg : path.join(home, ".cache"), "layerwise");
+}
+
+/** Where finished steps of an unfinished installation wait. */
+export const downloadsDirectory = (host: Host = thisHost()): string =>
+  path.join(cacheDirectory(host), "downloads");
+
+/** The native engine's folder for these versions, platform and processor; complete whenever it exists. */
+export function nativeDirectory(host: Host = thisHost()): string {
+  const key = `tensorflow-${TENSORFLOW_VERSION}-tfjs-${TFJS_NODE_VERSION}-${host.platform}-${host.arch}`;
+  return path.join(cacheDirectory(host), "native", key);
+}
+
+const FileRecord = v.object({ size: v.number(), mtimeMs: v.number(), sha256: v.string() });
+const Manifest = v.object({
+  version: v.literal(1),
+  tensorflow: v.string(),
+  tfjsNode: v.string(),
+  /** ISO 8601. */
+  installedAt: v.string(),
+  files: v.record(v.string(), FileRecord),
+});
+export type Manifest = v.InferOutput<typeof Manifest>;
+export type FileRecord = v.InferOutput<typeof FileRecord>;
+
+export const manifestPath = (directory: string): string => path.join(directory, MANIFEST_FILE);
+
+/** The manifest of an installation: undefined when there is none, an error when it can't be understood. */
+export function readManifest(directory: string): Manifest | undefined {
+  let text: string;
+  try {
+    text = readFileSync(manifestPath(directory), "utf8");
+  } catch (error) {
+    if (systemErrorCode(error) === "ENOENT") return undefined;
+    throw error;
+  }
+  return v.parse(Manifest, JSON.parse(text));
+}

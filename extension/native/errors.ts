@@ -1,0 +1,34 @@
+/** Why the native engine can't be installed or used. */
+export type NativeErrorCode =
+  | "unsupported-platform"
+  | "no-python"
+  | "no-pip"
+  | "no-compiler"
+  | "no-network"
+  | "no-wheel"
+  | "no-space"
+  | "no-permission"
+  | "download-failed"
+  | "corrupt-download"
+  | "compile-failed"
+  | "load-failed"
+  | "not-installed"
+  | "broken";
+
+/** `message` is one line that can be shown as it is; `detail` holds the tool's own output, for a log. */
+export class NativeError extends Error {
+  readonly code: NativeErrorCode;
+  readonly detail: string | undefined;
+
+  constructor(code: NativeErrorCode, message: string, options: { detail?: string; cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = "NativeError";
+    this.code = code;
+    this.detail = options.detail;
+  }
+}
+
+/** The code of a system error ("ENOENT"), undefined for anything else. */
+export function systemErrorCode(error: unknown): string | undefined {
+  return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : undefined;
+}

@@ -1,0 +1,122 @@
+import { createHash } from "node:crypto";
+import { closeSync, openSync, readSync, renameSync, statSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import path from "node:path";
+import type { NativeBinding } from "./binding.ts";
+import {
+  BINDING_FILE,
+  manifestPath,
+  TENSORFLOW_VERSION,
+  thisHost,
+  type Host,
+  type Manifest,
+} from "./cache.ts";
+import { NativeError } from "./errors.ts";
+import { nativeStatus } from "./status.ts";
+
+/**
+ * TensorFlow's thread pools. They are read once, when the library loads, so they hold for a process: a supervisor
+ * gives them to the child it starts ({@link threadEnvironment}). Unset, TensorFlow takes one thread a core for each.
+ */
+export interface Threads {
+  /** Threads inside one op (matrix products, convolutions). */
+  intraOp?: number;
+  /** Ops that may run at the same time. */
+  interOp?: number;
+}
+
+/** The environment variables for {@link Threads}, to be merged into a child's environment before it starts. */
+export function threadEnvironment({ intraOp, interOp }: Threads): Record<string, string> {
+  return {
+    ...(intraOp === undefined ? {} : { TF_NUM_INTRAOP_THREADS: String(intraOp) }),
+    ...(interOp === undefined ? {} : { TF_NUM_INTEROP_THREADS: String(interOp) }),
+  };
+}
+
+let loaded: NativeBinding | undefined;
+
+/**
+ * Loads TensorFlow into this process, once; takes about 0.3 s. Throws a {@link NativeError} ("not-installed", "broken",
+ * "load-failed") whose message says in one line why the engine can't be used. A device set in LAYERWISE_DEVICE is not
+ * its business: whoever calls has chosen.
+ */
+export function loadNative(host: Host = thisHost()): NativeBinding {
+  if (loaded !== undefined) return loaded;
+  const { LAYERWISE_DEVICE: _, ...env } = host.env;
+  const status = nativeStatus({ ...host, env });
+  if (status.manifest === undefined)
+    throw new NativeError(
+      status.state === "broken" ? "broken" : "not-installed",
+      status.reason ?? "The native engine is not installed.",
+    );
+  verifyFiles(status.directory, status.manifest);
+  // TensorFlow's errors reach JavaScript as exceptions; what it would print besides is noise in a run's log.
+  process.env["TF_CPP_MIN_LOG_LEVEL"] ??= "3";
+  let binding: unknown;
+  try {
+    binding = createRequire(import.meta.url)(path.join(status.directory, BINDING_FILE));
+  } catch (error) {
+    const detail = error instanceof Error ? error.message : String(error);
+    throw new NativeError("load-failed", `The native engine does not load: ${detail.split("\n")[0]}`, {
+      detail,
+      cause: error,
+    });
+  }
+  if (!isBinding(binding))
+    throw new NativeError("broken", `The native engine is damaged (${BINDING_FILE} is another addon).`);
+  if (binding.TF_Version !== TENSORFLOW_VERSION)
+    throw new NativeError(
+      "broken",
+      `The native engine is TensorFlow ${binding.TF_Version}; expected ${TENSORFLOW_VERSION}.`,
+    );
+  loaded = binding;
+  return binding;
+}
+
+const isBinding = (value: unknown): value is NativeBinding =>
+  typeof value === "object" && value !== null && "TF_Version" in value && "runSavedModel" in value;
+
+/** Hashes again what changed its time since the installation (a copied or restored cache folder); rarely anything. */
+function verifyFiles(directory: string, manifest: Manifest): void {
+  let changed = false;
+  const files = { ...manifest.files };
+  for (const [name, record] of Object.entries(manifest.files)) {
+    const file = path.join(directory, name);
+    const { mtimeMs } = statSync(file);
+    if (mtimeMs === record.mtimeMs) continue;
+    if (hashFileSync(file) !== record.sha256)
+      throw new NativeError(
+        "broken",
+        `The native engine is damaged (${name} was changed). Install it again with "layerwise engine install".`,
+      );
+    files[name] = { ...record, mtimeMs };
+    changed = true;
+  }
+  if (changed) rememberTimes(directory, { ...manifest, files });
+}
+
+function rememberTimes(directory: string, manifest: Manifest): void {
+  const temporary = `${manifestPath(directory)}.${process.pid}`;
+  try {
+    writeFileSync(temporary, JSON.stringify(manifest, undefined, 2));
+    renameSync(temporary, manifestPath(directory));
+  } catch {
+    // A read-only cache: the files are hashed again next time.
+  }
+}
+
+/** Synchronous, like the loading it belongs to: 850 MB take about half a second. */
+function hashFileSync(file: string): string {
+  const hash = createHash("sha256");
+  const buffer = Buffer.allocUnsafe(1 << 20);
+  const descriptor = openSync(file, "r");
+  try {
+    for (let read = -1; read !== 0;) {
+      read = readSync(descriptor, buffer);
+      hash.update(buffer.subarray(0, read));
+    }
+  } finally {
+    closeSync(descriptor);
+  }
+  return hash.digest("hex");
+}

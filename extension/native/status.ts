@@ -1,0 +1,97 @@
+import { statSync } from "node:fs";
+import path from "node:path";
+import type { Device } from "../protocol/engine.ts";
+import type { ExecutorInfo } from "../protocol/run.ts";
+import { BINDING_FILE, nativeDirectory, readManifest, thisHost, type Host, type Manifest } from "./cache.ts";
+import { findPlatform } from "./platforms.ts";
+import { missingTools } from "./tools.ts";
+
+export interface NativeStatus {
+  /** The backend a run with device "auto" gets. */
+  backend: ExecutorInfo["backend"];
+  state: "installed" | "not-installed" | "broken" | "disabled" | "unsupported";
+  /** Why it isn't the native engine, in one line. */
+  reason?: string;
+  /** The installation's folder, existing or not. */
+  directory: string;
+  /** Present when installed. */
+  manifest?: Manifest;
+  /** Tools an installation would need and that aren't on PATH. */
+  missing: string[];
+}
+
+const DEVICES: readonly Device[] = ["auto", "native", "wasm", "cpu"];
+
+/** LAYERWISE_DEVICE, "auto" when unset. Throws a RangeError on any other word. */
+export function deviceOfEnvironment(env: NodeJS.ProcessEnv = process.env): Device {
+  const value = env["LAYERWISE_DEVICE"] || "auto";
+  const device = DEVICES.find((name) => name === value);
+  if (device === undefined)
+    throw new RangeError(`LAYERWISE_DEVICE: expected one of ${DEVICES.join(", ")}; got "${value}".`);
+  return device;
+}
+
+/**
+ * Which backend will run, and why: looks at names, sizes and the environment, loads and hashes nothing. A file whose
+ * time changed but not its size counts as installed; the loader then checks its hash.
+ */
+export function nativeStatus(host: Host = thisHost()): NativeStatus {
+  const directory = nativeDirectory(host);
+  const device = deviceOfEnvironment(host.env);
+  if (device === "wasm" || device === "cpu")
+    return {
+      backend: device,
+      state: "disabled",
+      reason: `LAYERWISE_DEVICE=${device}`,
+      directory,
+      missing: [],
+    };
+  if (findPlatform(host) === undefined)
+    return {
+      backend: "wasm",
+      state: "unsupported",
+      reason: `There is no native engine for ${host.platform}-${host.arch}.`,
+      directory,
+      missing: [],
+    };
+  const { manifest, problem } = inspect(directory);
+  if (manifest !== undefined && problem === undefined)
+    return { backend: "tensorflow", state: "installed", directory, manifest, missing: [] };
+  const missing = missingTools(host);
+  const install =
+    missing.length > 0
+      ? `Installing it needs ${missing.join(" and ")}.`
+      : 'Install it with "layerwise engine install".';
+  if (problem !== undefined)
+    return {
+      backend: "wasm",
+      state: "broken",
+      reason: `The native engine is damaged (${problem}). ${install}`,
+      directory,
+      missing,
+    };
+  return {
+    backend: "wasm",
+    state: "not-installed",
+    reason: `The native engine is not installed. ${install}`,
+    directory,
+    missing,
+  };
+}
+
+function inspect(directory: string): { manifest?: Manifest; problem?: string } {
+  let manifest: Manifest | undefined;
+  try {
+    manifest = readManifest(directory);
+  } catch {
+    return { problem: "its manifest can't be read" };
+  }
+  if (manifest === undefined) return {};
+  if (manifest.files[BINDING_FILE] === undefined) return { problem: `${BINDING_FILE} is missing` };
+  for (const [name, record] of Object.entries(manifest.files)) {
+    const size = statSync(path.join(directory, name), { throwIfNoEntry: false })?.size;
+    if (size === undefined) return { problem: `${name} is missing` };
+    if (size !== record.size) return { problem: `${name} has ${size} bytes instead of ${record.size}` };
+  }
+  return { manifest };
+}

@@ -1,0 +1,47 @@
+import { accessSync, constants, statSync } from "node:fs";
+import path from "node:path";
+import type { Host } from "./cache.ts";
+
+/** The first of `names` that is an executable on PATH (or an absolute path to one). */
+export function findExecutable(names: readonly string[], host: Host): string | undefined {
+  const windows = host.platform === "win32";
+  const directories = (host.env["PATH"] ?? host.env["Path"] ?? "").split(path.delimiter).filter(Boolean);
+  for (const name of names) {
+    const candidates = path.isAbsolute(name) ? [name] : directories.map((folder) => path.join(folder, name));
+    for (const candidate of candidates) {
+      const file = windows && path.extname(candidate) === "" ? `${candidate}.exe` : candidate;
+      if (isExecutable(file)) return file;
+    }
+  }
+  return undefined;
+}
+
+function isExecutable(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK);
+    return statSync(file).isFile();
+  } catch {
+    return false;
+  }
+}
+
+export const findPython = (host: Host): string | undefined => findExecutable(["python3", "python"], host);
+
+export const findPip = (host: Host): string | undefined => findExecutable(["pip3", "pip"], host);
+
+/** CXX of the environment if it names one program, else the usual names. */
+export function findCompiler(host: Host): string | undefined {
+  const chosen = host.env["CXX"];
+  return findExecutable([...(chosen ? [chosen] : []), "g++", "c++", "clang++"], host);
+}
+
+/** What to install for each missing tool, in the words of the platform. */
+export function missingTools(host: Host): string[] {
+  const mac = host.platform === "darwin";
+  const missing: string[] = [];
+  if (findPython(host) === undefined && findPip(host) === undefined)
+    missing.push("Python 3 with pip" + (mac ? "" : " (packages python3 and python3-pip)"));
+  if (findCompiler(host) === undefined)
+    missing.push("a C++ compiler " + (mac ? "(xcode-select --install)" : "(package g++)"));
+  return missing;
+}
