@@ -1,0 +1,188 @@
+import { apply } from "./apply.ts";
+import { internal, TensorError } from "./errors.ts";
+import { fillValue, type Node } from "./graph.ts";
+import type { GradientRule } from "./op.ts";
+import { add } from "./ops/elementwise.ts";
+import { sumTo } from "./ops/movement.ts";
+import { hidden, withGradients } from "./scope.ts";
+import { formatShape, sameShape } from "./shape.ts";
+import { Tensor } from "./tensor.ts";
+
+export interface BackwardOptions {
+  /** Records the gradients themselves, so that they can be differentiated again. */
+  createGraph?: boolean;
+  /** Accepted for PyTorch's sake: graphs are never freed early here. */
+  retainGraph?: boolean;
+}
+
+/**
+ * Adds the gradient of `root` with respect to every leaf that requires one to that leaf's `.grad`.
+ * @param gradient of shape `root.shape`; may be left out for a scalar
+ * @throws TensorError "element 0 of tensors does not require grad and does not have a grad_fn"
+ * @throws TensorError "grad can be implicitly created only for scalar outputs"
+ */
+export function backward(root: Tensor, gradient?: Tensor, options: BackwardOptions = {}): void {
+  root.value.visible = true;
+  const leaves = propagate([root], [gradient], options.createGraph ?? false);
+  hidden(() =>
+    withGradients(options.createGraph ?? false, () => {
+      for (const [leaf, grad] of leaves)
+        leaf.grad = leaf.grad === null ? grad : apply(add, [leaf.grad, grad], {});
+    }),
+  );
+}
+
+/**
+ * PyTorch's `torch.autograd.grad`: the gradients of `outputs` with respect to `inputs`, without touching `.grad`.
+ * @throws TensorError "One of the differentiated Tensors appears to not have been used in the graph." unless allowUnused
+ */
+export function grad(
+  outputs: Tensor | readonly Tensor[],
+  inputs: Tensor | readonly Tensor[],
+  options: BackwardOptions & { gradOutputs?: Tensor | readonly Tensor[]; allowUnused?: boolean } = {},
+): (Tensor | null)[] {
+  const roots = outputs instanceof Tensor ? [outputs] : [...outputs];
+  const wanted = inputs instanceof Tensor ? [inputs] : [...inputs];
+  const seeds = options.gradOutputs instanceof Tensor ? [options.gradOutputs] : (options.gradOutputs ?? []);
+  const found = propagate(
+    roots,
+    roots.map((_, i) => seeds[i]),
+    options.createGraph ?? false,
+    wanted,
+  );
+  return wanted.map((t) => {
+    const g = found.get(t);
+    if (g === undefined && options.allowUnused !== true) {
+      throw new TensorError(
+        "autograd",
+        "One of the differentiated Tensors appears to not have been used in the graph. Set allow_unused=True if this is the desired behavior.",
+      );
+    }
+    return g ?? null;
+  });
+}
+
+/** Walks the graph from the roots back and answers the gradient of every leaf (and of every tensor in `wanted`). */
+function propagate(
+  roots: readonly Tensor[],
+  seeds: readonly (Tensor | undefined)[],
+  createGraph: boolean,
+  wanted: readonly Tensor[] = [],
+): Map<Tensor, Tensor> {
+  const pending = new Map<Node, (Tensor | null)[]>();
+  const result = new Map<Tensor, Tensor>();
+  const plus = (a: Tensor | null | undefined, b: Tensor): Tensor => (a ? apply(add, [a, b], {}) : b);
+  const deliver = (edge: NonNullable<Tensor["edge"]>, g: Tensor): void => {
+    if (edge.leaf !== undefined) {
+      result.set(edge.leaf, plus(result.get(edge.leaf), g));
+      return;
+    }
+    let slots = pending.get(edge.node);
+    if (slots === undefined) pending.set(edge.node, (slots = edge.node.outputs.map(() => null)));
+    slots[edge.index] = plus(slots[edge.index], g);
+  };
+  return hidden(() =>
+    withGradients(createGraph, () => {
+      roots.forEach((root, i) => {
+        if (root.edge === undefined) {
+          throw new TensorError(
+            "autograd",
+            `element ${i} of tensors does not require grad and does not have a grad_fn`,
+          );
+        }
+        deliver(root.edge, seedFor(root, seeds[i]));
+      });
+      for (const node of topological(roots)) {
+        const grads = pending.get(node);
+        if (grads === undefined) continue;
+        for (const t of wanted) {
+          const e = t.edge;
+          const g = e?.node === node ? grads[e.index] : undefined;
+          if (g) result.set(t, g);
+        }
+        const edges = node.edges!;
+        const inputGrads = gradients(node, grads);
+        for (let i = 0; i < edges.length; i++) {
+          const edge = edges[i];
+          const g = inputGrads[i];
+          if (edge !== undefined && g) deliver(edge, checked(node, i, g));
+        }
+        pending.delete(node);
+      }
+      return result;
+    }),
+  );
+}
+
+function seedFor(root: Tensor, seed: Tensor | undefined): Tensor {
+  if (seed !== undefined) {
+    if (!sameShape(seed.shape, root.shape)) {
+      throw new TensorError(
+        "shape",
+        `Mismatch in shape: grad_output[0] has a shape of torch.Size(${formatShape(seed.shape)}) and output[0] has a shape of torch.Size(${formatShape(root.shape)}).`,
+      );
+    }
+    return seed;
+  }
+  if (root.numel() !== 1) {
+    throw new TensorError("autograd", "grad can be implicitly created only for scalar outputs");
+  }
+  return new Tensor(fillValue(1, root.shape, root.dtype));
+}
+
+function gradients(node: Node, grads: readonly (Tensor | null)[]): readonly (Tensor | null)[] {
+  const rule = node.op.gradient as GradientRule<object> | { none: string };
+  if (typeof rule !== "function") {
+    throw new TensorError("autograd", `derivative for ${node.op.name} is not implemented: ${rule.none}`);
+  }
+  const edges = node.edges!;
+  const grad = grads[0] ?? new Tensor(fillValue(0, node.outputs[0]!.shape, "float32"));
+  const result = rule({
+    inputs: node.inputs.map((v, i) => new Tensor(v, edges[i])),
+    outputs: node.outputs.map(
+      (v, index) => new Tensor(v, v.dtype === "float32" ? { node, index } : undefined),
+    ),
+    grad,
+    grads,
+    attributes: node.attributes,
+    needs: edges.map((e) => e !== undefined),
+  });
+  if (result.length !== node.inputs.length) {
+    internal(`gradient of ${node.op.name} has ${result.length} parts for ${node.inputs.length} inputs`);
+  }
+  return result;
+}
+
+/** The one place where gradients of broadcast inputs are summed back to the input's shape. */
+function checked(node: Node, index: number, g: Tensor): Tensor {
+  const input = node.inputs[index]!;
+  if (g.dtype !== "float32") internal(`gradient ${index} of ${node.op.name} is ${g.dtype}`);
+  return sameShape(g.shape, input.shape) ? g : sumTo(g, input.shape);
+}
+
+/** Nodes between the roots and the leaves that require gradients, each after all that use it. */
+function topological(roots: readonly Tensor[]): Node[] {
+  const order: Node[] = [];
+  const state = new Map<Node, number>();
+  const stack: Node[] = [];
+  for (const root of roots) if (root.edge?.node) stack.push(root.edge.node);
+  while (stack.length > 0) {
+    const node = stack[stack.length - 1]!;
+    const next = state.get(node) ?? 0;
+    const edges = node.edges!;
+    if (next === edges.length) {
+      stack.pop();
+      if (next >= 0) order.push(node);
+      state.set(node, -1);
+      continue;
+    }
+    if (next < 0) {
+      stack.pop();
+      continue;
+    }
+    state.set(node, next + 1);
+    const child = edges[next]?.node;
+    if (child !== undefined && !state.has(child)) stack.push(child);
+  }
+  return order.reverse();
+}

@@ -1,0 +1,34 @@
+/** Element types a user sees. `int64` is computed in 32 bits, so its values must fit into ±2³¹ once they are computed with. */
+export type DType = "float32" | "int64" | "bool";
+
+/** Row-major values on the host. `Float64Array` holds drawn integers beyond 32 bits, which can be read but not computed with. */
+export type HostArray = Float32Array | Int32Array | Uint8Array | Float64Array;
+
+const RANK: Record<DType, number> = { bool: 0, int64: 1, float32: 2 };
+
+/** PyTorch's result type of mixing two tensors' types. */
+export function promoteTypes(a: DType, b: DType): DType {
+  return RANK[a] >= RANK[b] ? a : b;
+}
+
+/** The type a JavaScript number gives to a result with a tensor of type `dtype`: PyTorch's rule for Python scalars. */
+export function promoteScalar(dtype: DType, scalar: number | boolean): DType {
+  if (typeof scalar === "boolean") return dtype;
+  return promoteTypes(dtype, Number.isInteger(scalar) ? "int64" : "float32");
+}
+
+export function allocate(dtype: DType, length: number): Float32Array | Int32Array | Uint8Array {
+  if (dtype === "float32") return new Float32Array(length);
+  return dtype === "int64" ? new Int32Array(length) : new Uint8Array(length);
+}
+
+/** Copies numbers into the array of a dtype: booleans become 0 or 1, integers are truncated towards zero. */
+export function toHostArray(values: ArrayLike<number>, dtype: DType): Float32Array | Int32Array | Uint8Array {
+  if (dtype === "bool") return Uint8Array.from(values, (x) => (x === 0 ? 0 : 1));
+  return dtype === "int64" ? Int32Array.from(values) : Float32Array.from(values);
+}
+
+export const BYTES: Record<DType, number> = { float32: 4, int64: 8, bool: 1 };
+
+/** PyTorch's name of the C type, as error messages use it. */
+export const SCALAR_TYPE: Record<DType, string> = { float32: "Float", int64: "Long", bool: "Bool" };

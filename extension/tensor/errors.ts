@@ -1,0 +1,27 @@
+/** What kind of mistake a {@link TensorError} reports. */
+export type TensorErrorCode = "shape" | "dtype" | "index" | "value" | "autograd" | "released" | "unsupported";
+
+/**
+ * A mistake in the user's program, worded as PyTorch words it. Errors are data first: the editor places them by the
+ * stack and reads `code`, `op`, `module` and `hint`.
+ */
+export class TensorError extends Error {
+  override readonly name = "TensorError";
+  readonly code: TensorErrorCode;
+  /** Name of the op of the table that refused its inputs. */
+  op?: string;
+  /** Dotted path of the module whose forward was running. */
+  module?: string;
+  readonly hint?: string;
+
+  constructor(code: TensorErrorCode, message: string, hint?: string) {
+    super(message);
+    this.code = code;
+    if (hint !== undefined) this.hint = hint;
+  }
+}
+
+/** A fault of the library itself, never of the user's program. */
+export function internal(message: string): never {
+  throw new Error(`internal: ${message}`);
+}

@@ -1,0 +1,87 @@
+import type * as tfjs from "@tensorflow/tfjs-core";
+import type { DType } from "./dtype.ts";
+import type { TfBuilder, TfRef } from "./lowering.ts";
+import type { Shape } from "./shape.ts";
+import type { Tensor } from "./tensor.ts";
+
+export interface Meta {
+  readonly shape: Shape;
+  readonly dtype: DType;
+}
+
+/** What a gradient rule sees. `grad` is the gradient of output 0; `grads` has null where an output has none. */
+export interface GradientContext<A> {
+  readonly inputs: readonly Tensor[];
+  readonly outputs: readonly Tensor[];
+  readonly grad: Tensor;
+  readonly grads: readonly (Tensor | null)[];
+  readonly attributes: A;
+  /** Which inputs want a gradient: the others may be answered with null. */
+  readonly needs: readonly boolean[];
+}
+
+/**
+ * Gradients of the inputs, in their order; null for those that have none. A rule may answer with the broadcast shape:
+ * the engine sums it back to the input's.
+ */
+export type GradientRule<A> = (c: GradientContext<A>) => readonly (Tensor | null)[];
+
+export type Tfjs = typeof tfjs;
+
+/** Shapes and dtypes on both sides of an op, for lowerings that depend on them. */
+export interface Signature {
+  readonly inputs: readonly Meta[];
+  readonly outputs: readonly Meta[];
+}
+
+/** Everything the system knows of an op: see docs/architecture.md. `A` are its attributes, plain JSON. */
+export interface Op<A extends object> {
+  readonly name: string;
+  /** Shapes and dtypes of the outputs; throws a TensorError for inputs that don't fit. */
+  infer(inputs: readonly Meta[], attributes: A): Meta | readonly Meta[];
+  /** In terms of other ops of the table, or the reason why there is none. */
+  readonly gradient: GradientRule<A> | { readonly none: string };
+  tensorflow(
+    b: TfBuilder,
+    inputs: readonly TfRef[],
+    attributes: A,
+    signature: Signature,
+  ): TfRef | readonly TfRef[];
+  tfjs(
+    k: Tfjs,
+    inputs: readonly tfjs.Tensor[],
+    attributes: A,
+    signature: Signature,
+  ): tfjs.Tensor | readonly tfjs.Tensor[];
+  /** Multiply-adds of one call; 0 when left out (moving and comparing data). */
+  cost?(signature: Signature, attributes: A): number;
+  /**
+   * How 4-d images are laid out in memory (shapes are PyTorch's NCHW everywhere). "elementwise" kernels keep whatever
+   * comes in; those with `images` take these inputs, and give their output if `output`, as NHWC; all others see NCHW.
+   */
+  readonly layout?: "elementwise" | { readonly images: readonly number[]; readonly output: boolean };
+  /**
+   * Updates the op's first inputs, which are variables of a compiled graph, in place instead of computing outputs:
+   * `variables[i]` is the resource whose new value would be output i. Answers the node to depend on.
+   */
+  inPlace?(
+    b: TfBuilder,
+    variables: readonly TfRef[],
+    inputs: readonly TfRef[],
+    attributes: A,
+    signature: Signature,
+  ): TfRef;
+}
+
+// Attributes differ from op to op, and a node only hands them back to the op that took them.
+export type AnyOp = Op<never>;
+
+/** All ops defined so far, by name: the table. */
+export const OPS = new Map<string, AnyOp>();
+
+/** Adds an op to the table. */
+export function defineOp<A extends object = Record<never, never>>(op: Op<A>): Op<A> {
+  if (OPS.has(op.name)) throw new Error(`internal: op ${op.name} is defined twice`);
+  OPS.set(op.name, op as unknown as AnyOp);
+  return op;
+}

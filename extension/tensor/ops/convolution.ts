@@ -1,0 +1,183 @@
+import type * as tfjs from "@tensorflow/tfjs-core";
+import { apply } from "../apply.ts";
+import { Tensor } from "../tensor.ts";
+import { TensorError } from "../errors.ts";
+import { attr, vector, type TfAttribute, type TfBuilder, type TfRef } from "../lowering.ts";
+import { fillValue } from "../graph.ts";
+import { defineOp, type Op } from "../op.ts";
+import { nhwc, outputSize, padImages } from "./images.ts";
+import { formatShape, numel, type Shape } from "../shape.ts";
+
+type Pair = readonly [number, number];
+
+export interface Convolution {
+  readonly stride: Pair;
+  /** Zeros before and after height, before and after width. */
+  readonly padding: readonly [top: number, bottom: number, left: number, right: number];
+  readonly dilation: Pair;
+}
+
+const T = attr.type("float32");
+const HWIO = [2, 3, 1, 0];
+const OIHW = [3, 2, 0, 1];
+
+/** TensorFlow's filters are [height, width, in, out], PyTorch's [out, in, height, width]. */
+const transposed = (b: TfBuilder, x: TfRef, order: readonly number[]): TfRef =>
+  b.node("Transpose", [x, vector(b, order)], { T, Tperm: attr.type("int64") });
+
+function convolutionAttributes({ stride, padding, dilation }: Convolution): Record<string, TfAttribute> {
+  const explicit = padding.some((p) => p !== 0);
+  return {
+    T,
+    strides: attr.ints([1, ...stride, 1]),
+    dilations: attr.ints([1, ...dilation, 1]),
+    padding: attr.string(explicit ? "EXPLICIT" : "VALID"),
+    explicit_paddings: attr.ints(explicit ? [0, 0, ...padding, 0, 0] : []),
+    use_cudnn_on_gpu: attr.bool(true),
+    data_format: attr.string("NHWC"),
+  };
+}
+
+/**
+ * Cross-correlation of images [N, C, H, W] with filters [O, C, kH, kW].
+ * @throws TensorError "Given groups=1, weight of size [8, 3, 3, 3], expected input[1, 1, 8, 8] to have 3 channels, but got 1 channels instead"
+ */
+export const conv2d: Op<Convolution> = defineOp<Convolution>({
+  name: "conv2d",
+  layout: { images: [0], output: true },
+  infer([x, w], { stride, padding: [top, bottom, left, right], dilation }) {
+    const [n, c, h, width] = x!.shape;
+    const [o, i, kh, kw] = w!.shape;
+    if (c !== i) {
+      throw new TensorError(
+        "shape",
+        `Given groups=1, weight of size ${formatShape(w!.shape)}, expected input${formatShape(x!.shape)} to have ${i} channels, but got ${c} channels instead`,
+      );
+    }
+    const oh = outputSize(h!, kh!, top, bottom, dilation[0], stride[0]);
+    const ow = outputSize(width!, kw!, left, right, dilation[1], stride[1]);
+    if (oh < 1 || ow < 1) {
+      throw new TensorError(
+        "shape",
+        `Calculated padded input size per channel: (${h! + top + bottom} x ${width! + left + right}). Kernel size: (${dilation[0] * (kh! - 1) + 1} x ${dilation[1] * (kw! - 1) + 1}). Kernel size can't be greater than actual input size`,
+      );
+    }
+    return { shape: [n!, o!, oh, ow], dtype: "float32" };
+  },
+  gradient: ({ grad, inputs: [x, w], attributes, needs }) => [
+    needs[0] ? apply(conv2dInputGrad, [grad, w!], { ...attributes, shape: x!.shape }) : null,
+    needs[1] ? apply(conv2dWeightGrad, [grad, x!], { ...attributes, shape: w!.shape }) : null,
+  ],
+  tensorflow: (b, [x, w], attributes) =>
+    b.node("Conv2D", [x!, transposed(b, w!, HWIO)], convolutionAttributes(attributes)),
+  tfjs(k, [x, w], { stride, padding, dilation }) {
+    const filter = k.transpose(w as tfjs.Tensor4D, HWIO) as tfjs.Tensor4D;
+    const padded = padImages(k, x as tfjs.Tensor4D, padding, 0);
+    return k.conv2d(padded, filter, [...stride], "valid", "NHWC", [...dilation]);
+  },
+  cost: ({ inputs, outputs }) => numel(outputs[0]!.shape) * numel(inputs[1]!.shape.slice(1)),
+});
+
+/** Gradient of {@link conv2d} with respect to its images, of `shape`: the transposed convolution. */
+export const conv2dInputGrad: Op<Convolution & { shape: Shape }> = defineOp<Convolution & { shape: Shape }>({
+  name: "conv2dInputGrad",
+  layout: { images: [0], output: true },
+  infer: (_, { shape }) => ({ shape, dtype: "float32" }),
+  gradient: ({ grad, inputs: [g, w], attributes: { shape: _, ...attributes }, needs }) => [
+    needs[0] ? apply(conv2d, [grad, w!], attributes) : null,
+    needs[1] ? apply(conv2dWeightGrad, [g!, grad], { ...attributes, shape: w!.shape }) : null,
+  ],
+  tensorflow: (b, [g, w], attributes) =>
+    b.node(
+      "Conv2DBackpropInput",
+      [vector(b, nhwc(attributes.shape)), transposed(b, w!, HWIO), g!],
+      convolutionAttributes(attributes),
+    ),
+  tfjs(k, [g, w], { stride, padding: [top, , left], dilation, shape }, { inputs }) {
+    const [, , h, width] = shape as [number, number, number, number];
+    const [, , kh, kw] = inputs[1]!.shape as [number, number, number, number];
+    // Dilated gradient, padded, convolved with the flipped filter: no backend kernel needed for any stride.
+    const filter = k.reverse(k.transpose(w as tfjs.Tensor4D, [2, 3, 0, 1]), [0, 1]) as tfjs.Tensor4D;
+    const [sh, sw] = stride;
+    const [n, gh, gw, o] = (g as tfjs.Tensor4D).shape;
+    const spread = k.slice(
+      k.reshape(
+        k.pad(k.reshape(g!, [n, gh, 1, gw, 1, o]), [
+          [0, 0],
+          [0, 0],
+          [0, sh - 1],
+          [0, 0],
+          [0, sw - 1],
+          [0, 0],
+        ]),
+        [n, gh * sh, gw * sw, o],
+      ),
+      [0, 0, 0, 0],
+      [n, (gh - 1) * sh + 1, (gw - 1) * sw + 1, o],
+    ) as tfjs.Tensor4D;
+    const before: Pair = [dilation[0] * (kh - 1) - top, dilation[1] * (kw - 1) - left];
+    const rowsAfter = h + dilation[0] * (kh - 1) - before[0] - ((gh - 1) * sh + 1);
+    const columnsAfter = width + dilation[1] * (kw - 1) - before[1] - ((gw - 1) * sw + 1);
+    const padded = padImages(k, spread, [before[0], rowsAfter, before[1], columnsAfter], 0);
+    return k.conv2d(padded, filter, 1, "valid", "NHWC", [...dilation]);
+  },
+  cost: ({ inputs }) => numel(inputs[0]!.shape) * numel(inputs[1]!.shape.slice(1)),
+});
+
+/** Gradient of {@link conv2d} with respect to its filters, of `shape`. */
+export const conv2dWeightGrad: Op<Convolution & { shape: Shape }> = defineOp<Convolution & { shape: Shape }>({
+  name: "conv2dWeightGrad",
+  layout: { images: [0, 1], output: false },
+  infer: (_, { shape }) => ({ shape, dtype: "float32" }),
+  gradient: ({ grad, inputs: [g, x], attributes: { shape: _, ...attributes }, needs }) => [
+    needs[0] ? apply(conv2d, [x!, grad], attributes) : null,
+    needs[1] ? apply(conv2dInputGrad, [g!, grad], { ...attributes, shape: x!.shape }) : null,
+  ],
+  tensorflow(b, [g, x], attributes) {
+    const [o, i, h, w] = attributes.shape as [number, number, number, number];
+    const filter = b.node(
+      "Conv2DBackpropFilter",
+      [x!, vector(b, [h, w, i, o]), g!],
+      convolutionAttributes(attributes),
+    );
+    return transposed(b, filter, OIHW);
+  },
+  tfjs(k, [g, x], { stride, padding, dilation, shape }) {
+    // The filter's gradient is itself a convolution: images as filters, batch and channels swapped.
+    const [, , kh, kw] = shape as [number, number, number, number];
+    const padded = padImages(k, x as tfjs.Tensor4D, padding, 0);
+    const [, gh, gw] = (g as tfjs.Tensor4D).shape;
+    const rows = (gh - 1) * stride[0] + dilation[0] * (kh - 1) + 1;
+    const columns = (gw - 1) * stride[1] + dilation[1] * (kw - 1) + 1;
+    const used = k.slice(padded, [0, 0, 0, 0], [padded.shape[0], rows, columns, padded.shape[3]]);
+    const images = k.transpose(used, [3, 1, 2, 0]) as tfjs.Tensor4D;
+    const filters = k.transpose(g as tfjs.Tensor4D, [1, 2, 0, 3]) as tfjs.Tensor4D;
+    const result = k.conv2d(images, filters, [...dilation], "valid", "NHWC", [...stride]);
+    return k.transpose(result, [3, 0, 1, 2]);
+  },
+  cost: ({ inputs }, { shape }) => numel(inputs[0]!.shape) * numel(shape.slice(1)),
+});
+
+/** Adds a value per channel to images. */
+export const addChannelBias: Op<Record<never, never>> = defineOp({
+  name: "addChannelBias",
+  layout: { images: [0], output: true },
+  infer: ([x]) => x!,
+  gradient: ({ grad, needs }) => [grad, needs[1] ? apply(channelBiasGrad, [grad], {}) : null],
+  tensorflow: (b, inputs) => b.node("BiasAdd", inputs, { T, data_format: attr.string("NHWC") }),
+  tfjs: (k, [x, bias]) => k.add(x!, bias!),
+  cost: ({ outputs }) => numel(outputs[0]!.shape),
+});
+
+/** Sum of images over everything but channels. */
+export const channelBiasGrad: Op<Record<never, never>> = defineOp({
+  name: "channelBiasGrad",
+  layout: { images: [0], output: false },
+  infer: ([x]) => ({ shape: [x!.shape[1]!], dtype: "float32" }),
+  gradient: ({ grad, inputs }) => [
+    apply(addChannelBias, [new Tensor(fillValue(0, inputs[0]!.shape, "float32")), grad], {}),
+  ],
+  tensorflow: (b, inputs) => b.node("BiasAddGrad", inputs, { T, data_format: attr.string("NHWC") }),
+  tfjs: (k, [x]) => k.sum(x!, [0, 1, 2]),
+  cost: ({ inputs }) => numel(inputs[0]!.shape),
+});

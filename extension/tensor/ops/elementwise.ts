@@ -1,0 +1,330 @@
+import type * as tfjs from "@tensorflow/tfjs-core";
+import { apply } from "../apply.ts";
+import type { DType } from "../dtype.ts";
+import { attr } from "../lowering.ts";
+import { defineOp, type GradientRule, type Op, type Tfjs } from "../op.ts";
+import { broadcastShapes, numel } from "../shape.ts";
+import { fillValue } from "../graph.ts";
+import { Tensor } from "../tensor.ts";
+
+type None = Record<never, never>;
+type NoGradient = { readonly none: string };
+const STEP: NoGradient = { none: "it is constant almost everywhere" };
+
+type Kernel1 = (k: Tfjs, x: tfjs.Tensor) => tfjs.Tensor;
+type Kernel2 = (k: Tfjs, x: tfjs.Tensor, y: tfjs.Tensor) => tfjs.Tensor;
+
+/** An op of two tensors of one type, broadcast against each other. `result` is the output's type if not theirs. */
+function binary(
+  name: string,
+  tensorflow: string,
+  kernel: Kernel2,
+  gradient: GradientRule<None> | NoGradient,
+  result?: DType,
+): Op<None> {
+  return defineOp<None>({
+    name,
+    layout: "elementwise",
+    infer: ([a, b]) => ({ shape: broadcastShapes(a!.shape, b!.shape), dtype: result ?? a!.dtype }),
+    gradient,
+    tensorflow: (b, [x, y], _, { inputs }) => {
+      const { dtype } = inputs[0]!;
+      if (tensorflow.startsWith("Logical")) return b.node(tensorflow, [x!, y!], {});
+      const T = { T: attr.type(dtype) };
+      return b.node(
+        tensorflow,
+        [x!, y!],
+        tensorflow.endsWith("qual") && !tensorflow.includes("Gr") && !tensorflow.includes("Le")
+          ? { ...T, incompatible_shape_error: attr.bool(true) }
+          : T,
+      );
+    },
+    tfjs: (k, [x, y]) => kernel(k, x!, y!),
+    cost: ({ outputs }) => numel(outputs[0]!.shape),
+  });
+}
+
+function unary(
+  name: string,
+  tensorflow: string,
+  kernel: Kernel1,
+  gradient: GradientRule<None> | NoGradient,
+  result?: DType,
+): Op<None> {
+  return defineOp<None>({
+    name,
+    layout: "elementwise",
+    infer: ([x]) => ({ shape: x!.shape, dtype: result ?? x!.dtype }),
+    gradient,
+    tensorflow: (b, [x], _, { inputs }) =>
+      b.node(tensorflow, [x!], tensorflow.startsWith("Logical") ? {} : { T: attr.type(inputs[0]!.dtype) }),
+    tfjs: (k, [x]) => kernel(k, x!),
+    cost: ({ outputs }) => numel(outputs[0]!.shape),
+  });
+}
+
+const f = (op: Op<None>, ...inputs: Tensor[]): Tensor => apply(op, inputs, {});
+const constant = (value: number): Tensor => new Tensor(fillValue(value, [], "float32"));
+const scaled = (x: Tensor, by: number): Tensor => f(mul, x, constant(by));
+
+export const add = binary(
+  "add",
+  "AddV2",
+  (k, x, y) => k.add(x, y),
+  ({ grad }) => [grad, grad],
+);
+export const sub = binary(
+  "sub",
+  "Sub",
+  (k, x, y) => k.sub(x, y),
+  ({ grad, needs }) => [grad, needs[1] ? f(neg, grad) : null],
+);
+export const mul: Op<None> = binary(
+  "mul",
+  "Mul",
+  (k, x, y) => k.mul(x, y),
+  ({ grad, inputs: [x, y], needs }) => [
+    needs[0] ? f(mul, grad, y!) : null,
+    needs[1] ? f(mul, grad, x!) : null,
+  ],
+);
+/** True division of floats. */
+export const div: Op<None> = binary(
+  "div",
+  "RealDiv",
+  (k, x, y) => k.div(x, y),
+  ({ grad, inputs: [x, y], needs }) => [
+    needs[0] ? f(div, grad, y!) : null,
+    needs[1] ? f(neg, f(div, f(mul, grad, x!), f(mul, y!, y!))) : null,
+  ],
+);
+export const pow: Op<None> = binary(
+  "pow",
+  "Pow",
+  (k, x, y) => k.pow(x, y),
+  ({ grad, inputs: [x, y], outputs: [z], needs }) => [
+    needs[0] ? f(mul, grad, f(mul, y!, f(pow, x!, f(sub, y!, constant(1))))) : null,
+    needs[1]
+      ? f(mul, grad, f(mul, z!, apply(where, [f(gt, x!, constant(0)), f(log, x!), constant(0)], {})))
+      : null,
+  ],
+);
+
+/** Where two values are equal, PyTorch gives each half of the gradient. */
+const picked =
+  (better: () => Op<None>): GradientRule<None> =>
+  ({ grad, inputs: [x, y] }) => {
+    const tie = f(eq, x!, y!);
+    const half = scaled(grad, 0.5);
+    const zero = constant(0);
+    const part = (a: Tensor, b: Tensor): Tensor =>
+      apply(where, [tie, half, apply(where, [f(better(), a, b), grad, zero], {})], {});
+    return [part(x!, y!), part(y!, x!)];
+  };
+export const maximum = binary(
+  "maximum",
+  "Maximum",
+  (k, x, y) => k.maximum(x, y),
+  picked(() => gt),
+);
+export const minimum = binary(
+  "minimum",
+  "Minimum",
+  (k, x, y) => k.minimum(x, y),
+  picked(() => lt),
+);
+
+export const eq = binary("eq", "Equal", (k, x, y) => k.equal(x, y), STEP, "bool");
+export const ne = binary("ne", "NotEqual", (k, x, y) => k.notEqual(x, y), STEP, "bool");
+export const lt = binary("lt", "Less", (k, x, y) => k.less(x, y), STEP, "bool");
+export const le = binary("le", "LessEqual", (k, x, y) => k.lessEqual(x, y), STEP, "bool");
+export const gt = binary("gt", "Greater", (k, x, y) => k.greater(x, y), STEP, "bool");
+export const ge = binary("ge", "GreaterEqual", (k, x, y) => k.greaterEqual(x, y), STEP, "bool");
+export const logicalAnd = binary("logicalAnd", "LogicalAnd", (k, x, y) => k.logicalAnd(x, y), STEP, "bool");
+export const logicalOr = binary("logicalOr", "LogicalOr", (k, x, y) => k.logicalOr(x, y), STEP, "bool");
+export const logicalNot = unary("logicalNot", "LogicalNot", (k, x) => k.logicalNot(x), STEP, "bool");
+export const floorDiv = binary("floorDiv", "FloorDiv", (k, x, y) => k.floorDiv(x, y), STEP);
+/** Remainder with the sign of the divisor, as Python's `%`. */
+export const remainder = binary(
+  "remainder",
+  "FloorMod",
+  (k, x, y) => k.mod(x, y),
+  ({ grad, inputs: [x, y], needs }) => [
+    grad,
+    needs[1] ? f(neg, f(mul, grad, f(floor, f(div, x!, y!)))) : null,
+  ],
+);
+
+export const neg: Op<None> = unary(
+  "neg",
+  "Neg",
+  (k, x) => k.neg(x),
+  ({ grad }) => [f(neg, grad)],
+);
+export const abs = unary(
+  "abs",
+  "Abs",
+  (k, x) => k.abs(x),
+  ({ grad, inputs: [x] }) => [f(mul, grad, f(sign, x!))],
+);
+export const sign = unary(
+  "sign",
+  "Sign",
+  (k, x) => k.sign(x),
+  ({ grad }) => [scaled(grad, 0)],
+);
+export const exp: Op<None> = unary(
+  "exp",
+  "Exp",
+  (k, x) => k.exp(x),
+  ({ grad, outputs: [y] }) => [f(mul, grad, y!)],
+);
+export const log: Op<None> = unary(
+  "log",
+  "Log",
+  (k, x) => k.log(x),
+  ({ grad, inputs: [x] }) => [f(div, grad, x!)],
+);
+export const log1p = unary(
+  "log1p",
+  "Log1p",
+  (k, x) => k.log1p(x),
+  ({ grad, inputs: [x] }) => [f(div, grad, f(add, x!, constant(1)))],
+);
+export const expm1: Op<None> = unary(
+  "expm1",
+  "Expm1",
+  (k, x) => k.expm1(x),
+  ({ grad, outputs: [y] }) => [f(mul, grad, f(add, y!, constant(1)))],
+);
+export const sqrt: Op<None> = unary(
+  "sqrt",
+  "Sqrt",
+  (k, x) => k.sqrt(x),
+  ({ grad, outputs: [y] }) => [f(div, scaled(grad, 0.5), y!)],
+);
+export const rsqrt: Op<None> = unary(
+  "rsqrt",
+  "Rsqrt",
+  (k, x) => k.rsqrt(x),
+  ({ grad, outputs: [y] }) => [f(mul, scaled(grad, -0.5), f(mul, y!, f(mul, y!, y!)))],
+);
+export const square = unary(
+  "square",
+  "Square",
+  (k, x) => k.square(x),
+  ({ grad, inputs: [x] }) => [f(mul, grad, scaled(x!, 2))],
+);
+export const reciprocal: Op<None> = unary(
+  "reciprocal",
+  "Reciprocal",
+  (k, x) => k.reciprocal(x),
+  ({ grad, outputs: [y] }) => [f(neg, f(mul, grad, f(mul, y!, y!)))],
+);
+export const sin: Op<None> = unary(
+  "sin",
+  "Sin",
+  (k, x) => k.sin(x),
+  ({ grad, inputs: [x] }) => [f(mul, grad, f(cos, x!))],
+);
+export const cos: Op<None> = unary(
+  "cos",
+  "Cos",
+  (k, x) => k.cos(x),
+  ({ grad, inputs: [x] }) => [f(neg, f(mul, grad, f(sin, x!)))],
+);
+export const erf = unary(
+  "erf",
+  "Erf",
+  (k, x) => k.erf(x),
+  ({ grad, inputs: [x] }) => [f(mul, grad, scaled(f(exp, f(neg, f(square, x!))), 2 / Math.sqrt(Math.PI)))],
+);
+export const floor = unary(
+  "floor",
+  "Floor",
+  (k, x) => k.floor(x),
+  ({ grad }) => [scaled(grad, 0)],
+);
+export const ceil = unary(
+  "ceil",
+  "Ceil",
+  (k, x) => k.ceil(x),
+  ({ grad }) => [scaled(grad, 0)],
+);
+/** To the nearest integer, halves to the even one. */
+export const round = unary(
+  "round",
+  "Rint",
+  (k, x) => k.round(x),
+  ({ grad }) => [scaled(grad, 0)],
+);
+export const isnan = unary("isnan", "IsNan", (k, x) => k.isNaN(x), STEP, "bool");
+
+export const relu = unary(
+  "relu",
+  "Relu",
+  (k, x) => k.relu(x),
+  ({ grad, outputs: [y] }) => [f(reluGrad, grad, y!)],
+);
+/** grad where the output y of relu is positive, else 0. */
+export const reluGrad: Op<None> = binary(
+  "reluGrad",
+  "ReluGrad",
+  (k, g, y) => k.mul(g, k.step(y)),
+  ({ grad, inputs: [, y] }) => [f(reluGrad, grad, y!), null],
+);
+export const sigmoid = unary(
+  "sigmoid",
+  "Sigmoid",
+  (k, x) => k.sigmoid(x),
+  ({ grad, outputs: [y] }) => [f(sigmoidGrad, y!, grad)],
+);
+/** grad · y · (1 − y). */
+export const sigmoidGrad: Op<None> = binary(
+  "sigmoidGrad",
+  "SigmoidGrad",
+  (k, y, g) => k.mul(g, k.mul(y, k.sub(1, y))),
+  ({ grad, inputs: [y, g] }) => [
+    f(mul, f(mul, grad, g!), f(sub, constant(1), scaled(y!, 2))),
+    f(sigmoidGrad, y!, grad),
+  ],
+);
+export const tanh = unary(
+  "tanh",
+  "Tanh",
+  (k, x) => k.tanh(x),
+  ({ grad, outputs: [y] }) => [f(tanhGrad, y!, grad)],
+);
+/** grad · (1 − y²). */
+export const tanhGrad: Op<None> = binary(
+  "tanhGrad",
+  "TanhGrad",
+  (k, y, g) => k.mul(g, k.sub(1, k.square(y))),
+  ({ grad, inputs: [y, g] }) => [f(mul, f(mul, grad, g!), scaled(y!, -2)), f(tanhGrad, y!, grad)],
+);
+export const softplus = unary(
+  "softplus",
+  "Softplus",
+  (k, x) => k.softplus(x),
+  ({ grad, inputs: [x] }) => [f(mul, grad, f(sigmoid, x!))],
+);
+
+/** `x` where the condition holds, else `y`; all three broadcast. */
+export const where: Op<None> = defineOp<None>({
+  name: "where",
+  layout: "elementwise",
+  infer: ([c, x, y]) => ({
+    shape: broadcastShapes(c!.shape, broadcastShapes(x!.shape, y!.shape)),
+    dtype: x!.dtype,
+  }),
+  gradient({ grad, inputs: [c], needs }) {
+    const zero = constant(0);
+    return [
+      null,
+      needs[1] ? apply(where, [c!, grad, zero], {}) : null,
+      needs[2] ? apply(where, [c!, zero, grad], {}) : null,
+    ];
+  },
+  tensorflow: (b, inputs, _, { outputs }) => b.node("SelectV2", inputs, { T: attr.type(outputs[0]!.dtype) }),
+  tfjs: (k, [c, x, y]) => k.where(c!, x!, y!),
+});

@@ -1,0 +1,87 @@
+import { apply } from "../apply.ts";
+import { TensorError } from "../errors.ts";
+import { attr } from "../lowering.ts";
+import { defineOp, type Meta, type Op } from "../op.ts";
+import { expand } from "./movement.ts";
+import { broadcastShapes, formatDims, numel } from "../shape.ts";
+
+interface Transposes {
+  readonly transposeA: boolean;
+  readonly transposeB: boolean;
+}
+
+/**
+ * Matrix product of the last two dimensions, either transposed first; leading dimensions broadcast.
+ * @throws TensorError "mat1 and mat2 shapes cannot be multiplied (32x100 and 784x128)"
+ */
+export const matmul: Op<Transposes> = defineOp<Transposes>({
+  name: "matmul",
+  infer([a, b], { transposeA, transposeB }) {
+    const [m, k1] = matrix(a!, transposeA);
+    const [k2, n] = matrix(b!, transposeB);
+    if (k1 !== k2) {
+      throw new TensorError(
+        "shape",
+        `mat1 and mat2 shapes cannot be multiplied (${formatDims([numel(a!.shape) / Math.max(k1, 1), k1])} and ${formatDims([k2, n])})`,
+      );
+    }
+    return {
+      shape: [...broadcastShapes(a!.shape.slice(0, -2), b!.shape.slice(0, -2)), m, n],
+      dtype: a!.dtype,
+    };
+  },
+  gradient({ grad, inputs: [a, b], attributes: { transposeA: ta, transposeB: tb }, needs }) {
+    const product = (x: typeof grad, y: typeof grad, transposeA: boolean, transposeB: boolean): typeof grad =>
+      apply(matmul, [x, y], { transposeA, transposeB });
+    return [
+      needs[0] ? (ta ? product(b!, grad, tb, true) : product(grad, b!, false, !tb)) : null,
+      needs[1] ? (tb ? product(grad, a!, true, ta) : product(a!, grad, !ta, false)) : null,
+    ];
+  },
+  tensorflow(b, inputs, { transposeA, transposeB }, signature) {
+    const T = attr.type("float32");
+    return signature.inputs.every((m) => m.shape.length === 2)
+      ? b.node("MatMul", inputs, {
+          T,
+          transpose_a: attr.bool(transposeA),
+          transpose_b: attr.bool(transposeB),
+        })
+      : b.node("BatchMatMulV2", inputs, { T, adj_x: attr.bool(transposeA), adj_y: attr.bool(transposeB) });
+  },
+  tfjs: (k, [a, b], { transposeA, transposeB }) => k.matMul(a!, b!, transposeA, transposeB),
+  cost({ inputs, outputs }, { transposeA }) {
+    return numel(outputs[0]!.shape) * matrix(inputs[0]!, transposeA)[1];
+  },
+});
+
+function matrix(m: Meta, transpose: boolean): [rows: number, columns: number] {
+  const rows = m.shape[m.shape.length - 2]!;
+  const columns = m.shape[m.shape.length - 1]!;
+  return transpose ? [columns, rows] : [rows, columns];
+}
+
+/** Adds a vector to the last dimension. */
+export const addBias = defineOp({
+  name: "addBias",
+  infer: ([x]) => x!,
+  gradient: ({ grad, needs }) => [grad, needs[1] ? apply(biasGrad, [grad], {}) : null],
+  tensorflow: (b, inputs) =>
+    b.node("BiasAdd", inputs, { T: attr.type("float32"), data_format: attr.string("NHWC") }),
+  tfjs: (k, [x, bias]) => k.add(x!, bias!),
+  cost: ({ outputs }) => numel(outputs[0]!.shape),
+});
+
+/** Sum over all dimensions but the last. */
+export const biasGrad = defineOp({
+  name: "biasGrad",
+  infer: ([x]) => ({ shape: x!.shape.slice(-1), dtype: x!.dtype }),
+  gradient: ({ grad, inputs }) => [apply(expand, [grad], { shape: inputs[0]!.shape })],
+  tensorflow: (b, inputs) =>
+    b.node("BiasAddGrad", inputs, { T: attr.type("float32"), data_format: attr.string("NHWC") }),
+  tfjs: (k, [x]) =>
+    k.sum(
+      x!,
+      Array.from({ length: x!.rank - 1 }, (_, i) => i),
+    ),
+  cost: ({ inputs }) => numel(inputs[0]!.shape),
+});

@@ -1,0 +1,253 @@
+import { apply } from "../apply.ts";
+import type { DType } from "../dtype.ts";
+import { TensorError } from "../errors.ts";
+import { attr, scalar, vector } from "../lowering.ts";
+import { defineOp, type Op } from "../op.ts";
+import { formatShape, numel, reducedShape, sameShape, type Shape } from "../shape.ts";
+import type { Tensor } from "../tensor.ts";
+
+const INDEX = attr.type("int64");
+
+/** Same elements in the same order, another shape of equal size. */
+export const reshape: Op<{ shape: Shape }> = defineOp<{ shape: Shape }>({
+  name: "reshape",
+  infer: ([x], { shape }) => ({ shape, dtype: x!.dtype }),
+  gradient: ({ grad, inputs }) => [apply(reshape, [grad], { shape: inputs[0]!.shape })],
+  tensorflow: (b, [x], { shape }, { outputs }) =>
+    b.node("Reshape", [x!, vector(b, shape)], { T: attr.type(outputs[0]!.dtype), Tshape: INDEX }),
+  tfjs: (k, [x], { shape }) => k.reshape(x!, [...shape]),
+});
+
+/** Dimensions in another order: `order[i]` is the input dimension that becomes dimension i. */
+export const permute: Op<{ order: readonly number[] }> = defineOp<{ order: readonly number[] }>({
+  name: "permute",
+  infer: ([x], { order }) => ({ shape: order.map((d) => x!.shape[d]!), dtype: x!.dtype }),
+  gradient: ({ grad, attributes: { order } }) => [
+    apply(permute, [grad], { order: order.map((_, i) => order.indexOf(i)) }),
+  ],
+  tensorflow: (b, [x], { order }, { outputs }) =>
+    b.node("Transpose", [x!, vector(b, order)], { T: attr.type(outputs[0]!.dtype), Tperm: INDEX }),
+  tfjs: (k, [x], { order }) => k.transpose(x!, [...order]),
+});
+
+/** Dimensions of length 1 (and new ones in front) repeated to a larger shape. */
+export const expand = defineOp<{ shape: Shape }>({
+  name: "expand",
+  infer([x], { shape }) {
+    const lead = shape.length - x!.shape.length;
+    x!.shape.forEach((d, i) => {
+      if (d !== 1 && d !== shape[lead + i]) {
+        throw new TensorError(
+          "shape",
+          `The expanded size of the tensor (${shape[lead + i]}) must match the existing size (${d}) at non-singleton dimension ${lead + i}.  Target sizes: ${formatShape(shape)}.  Tensor sizes: ${formatShape(x!.shape)}`,
+        );
+      }
+    });
+    return { shape, dtype: x!.dtype };
+  },
+  gradient: ({ grad, inputs }) => [sumTo(grad, inputs[0]!.shape)],
+  tensorflow: (b, [x], { shape }, { outputs }) =>
+    b.node("BroadcastTo", [x!, vector(b, shape)], { T: attr.type(outputs[0]!.dtype), Tidx: INDEX }),
+  tfjs: (k, [x], { shape }) => k.broadcastTo(x!, [...shape]),
+});
+
+/** Sum over `dims`. */
+export const sum = defineOp<{ dims: readonly number[]; keepdim: boolean }>({
+  name: "sum",
+  infer: ([x], { dims, keepdim }) => ({ shape: reducedShape(x!.shape, dims, keepdim), dtype: x!.dtype }),
+  gradient: ({ grad, inputs, attributes: { dims } }) => {
+    const { shape } = inputs[0]!;
+    const kept = apply(reshape, [grad], { shape: reducedShape(shape, dims, true) });
+    return [apply(expand, [kept], { shape })];
+  },
+  tensorflow: (b, [x], { dims, keepdim }, { outputs }) =>
+    b.node("Sum", [x!, vector(b, dims)], {
+      T: attr.type(outputs[0]!.dtype),
+      Tidx: INDEX,
+      keep_dims: attr.bool(keepdim),
+    }),
+  tfjs: (k, [x], { dims, keepdim }) => k.sum(x!, [...dims], keepdim),
+  cost: ({ inputs }) => numel(inputs[0]!.shape),
+});
+
+/** Sums a broadcast result back to the shape it was broadcast from: the adjoint of broadcasting. */
+export function sumTo(x: Tensor, shape: Shape): Tensor {
+  const lead = x.shape.length - shape.length;
+  const dims: number[] = [];
+  for (let i = 0; i < x.shape.length; i++)
+    if (i < lead || (shape[i - lead] === 1 && x.shape[i] !== 1)) dims.push(i);
+  const summed = dims.length > 0 ? apply(sum, [x], { dims, keepdim: true }) : x;
+  return sameShape(summed.shape, shape) ? summed : apply(reshape, [summed], { shape });
+}
+
+interface SliceAttributes {
+  /** First index, index after the last, and step (at least 1) of every dimension. */
+  readonly begin: readonly number[];
+  readonly end: readonly number[];
+  readonly step: readonly number[];
+}
+
+const sliceShape = ({ begin, end, step }: SliceAttributes): number[] =>
+  begin.map((b, i) => Math.max(0, Math.ceil((end[i]! - b) / step[i]!)));
+
+const SLICE_MASKS = {
+  Index: INDEX,
+  begin_mask: attr.int(0),
+  end_mask: attr.int(0),
+  ellipsis_mask: attr.int(0),
+  new_axis_mask: attr.int(0),
+  shrink_axis_mask: attr.int(0),
+};
+
+/** Every `step`-th element from `begin` to `end`, in every dimension. */
+export const slice: Op<SliceAttributes> = defineOp<SliceAttributes>({
+  name: "slice",
+  infer: ([x], attributes) => ({ shape: sliceShape(attributes), dtype: x!.dtype }),
+  gradient: ({ grad, inputs, attributes }) => [
+    apply(unslice, [grad], { ...attributes, shape: inputs[0]!.shape }),
+  ],
+  tensorflow: (b, [x], { begin, end, step }, { outputs }) =>
+    b.node("StridedSlice", [x!, vector(b, begin), vector(b, end), vector(b, step)], {
+      T: attr.type(outputs[0]!.dtype),
+      ...SLICE_MASKS,
+    }),
+  tfjs: (k, [x], { begin, end, step }, { outputs }) =>
+    step.every((s) => s === 1)
+      ? k.slice(x!, [...begin], [...outputs[0]!.shape])
+      : k.stridedSlice(x!, [...begin], [...end], [...step]),
+});
+
+/** Zeros of `shape` with the input where {@link slice} would have read: its adjoint. */
+export const unslice: Op<SliceAttributes & { shape: Shape }> = defineOp<SliceAttributes & { shape: Shape }>({
+  name: "unslice",
+  infer: ([x], { shape }) => ({ shape, dtype: x!.dtype }),
+  gradient: ({ grad, attributes: { begin, end, step } }) => [apply(slice, [grad], { begin, end, step })],
+  tensorflow: (b, [x], { begin, end, step, shape }, { outputs }) =>
+    b.node("StridedSliceGrad", [vector(b, shape), vector(b, begin), vector(b, end), vector(b, step), x!], {
+      T: attr.type(outputs[0]!.dtype),
+      ...SLICE_MASKS,
+    }),
+  tfjs(k, [x], { begin, step, shape }) {
+    // A step of s is undone by giving every element s - 1 zeros behind it.
+    let y = x!;
+    step.forEach((s, d) => {
+      if (s === 1) return;
+      const before = y.shape.slice(0, d);
+      const after = y.shape.slice(d + 1);
+      const n = y.shape[d]!;
+      const spread = k.pad(k.reshape(y, [...before, n, 1, ...after]), [
+        ...before.map(zeros),
+        [0, 0],
+        [0, s - 1],
+        ...after.map(zeros),
+      ]);
+      const length = Math.min(n * s, shape[d]! - begin[d]!);
+      y = k.slice(
+        k.reshape(spread, [...before, n * s, ...after]),
+        y.shape.map(() => 0),
+        [...before, length, ...after],
+      );
+    });
+    return k.pad(
+      y,
+      y.shape.map((n, d) => [begin[d]!, shape[d]! - begin[d]! - n] as [number, number]),
+    );
+  },
+});
+
+const zeros = (): [number, number] => [0, 0];
+
+/** `value` before and after every dimension. */
+export const pad = defineOp<{ before: readonly number[]; after: readonly number[]; value: number }>({
+  name: "pad",
+  infer: ([x], { before, after }) => ({
+    shape: x!.shape.map((n, i) => n + before[i]! + after[i]!),
+    dtype: x!.dtype,
+  }),
+  gradient: ({ grad, inputs, attributes: { before } }) => {
+    const end = inputs[0]!.shape.map((n, i) => n + before[i]!);
+    return [apply(slice, [grad], { begin: before, end, step: end.map(() => 1) })];
+  },
+  tensorflow(b, [x], { before, after, value }, { outputs }) {
+    const { dtype } = outputs[0]!;
+    const widths = before.flatMap((n, i) => [n, after[i]!]);
+    const paddings = b.constant(Int32Array.from(widths), [before.length, 2], "int64");
+    return b.node("PadV2", [x!, paddings, scalar(b, value, dtype)], {
+      T: attr.type(dtype),
+      Tpaddings: INDEX,
+    });
+  },
+  tfjs: (k, [x], { before, after, value }) =>
+    k.pad(
+      x!,
+      before.map((n, i) => [n, after[i]!] as [number, number]),
+      value,
+    ),
+});
+
+/** Tensors joined along a dimension. */
+export const cat = defineOp<{ dim: number }>({
+  name: "cat",
+  infer(inputs, { dim }) {
+    const first = inputs[0]!;
+    inputs.forEach((m, i) => {
+      if (m.shape.length !== first.shape.length) {
+        throw new TensorError(
+          "shape",
+          `Tensors must have same number of dimensions: got ${first.shape.length} and ${m.shape.length}`,
+        );
+      }
+      const wrong = m.shape.findIndex((n, d) => d !== dim && n !== first.shape[d]);
+      if (wrong >= 0) {
+        throw new TensorError(
+          "shape",
+          `Sizes of tensors must match except in dimension ${dim}. Expected size ${first.shape[wrong]} but got size ${m.shape[wrong]} for tensor number ${i} in the list.`,
+        );
+      }
+    });
+    const total = inputs.reduce((n, m) => n + m.shape[dim]!, 0);
+    return { shape: first.shape.map((n, d) => (d === dim ? total : n)), dtype: first.dtype };
+  },
+  gradient({ grad, inputs, attributes: { dim } }) {
+    let at = 0;
+    return inputs.map((t) => {
+      const begin = t.shape.map((_, d) => (d === dim ? at : 0));
+      at += t.shape[dim]!;
+      const end = t.shape.map((n, d) => (d === dim ? at : n));
+      return apply(slice, [grad], { begin, end, step: end.map(() => 1) });
+    });
+  },
+  tensorflow: (b, inputs, { dim }, { outputs }) =>
+    b.node("ConcatV2", [...inputs, scalar(b, dim, "int64")], {
+      N: attr.int(inputs.length),
+      T: attr.type(outputs[0]!.dtype),
+      Tidx: INDEX,
+    }),
+  tfjs: (k, inputs, { dim }) => k.concat([...inputs], dim),
+});
+
+/** Elements in reverse order along `dims`. */
+export const flip: Op<{ dims: readonly number[] }> = defineOp<{ dims: readonly number[] }>({
+  name: "flip",
+  infer: ([x]) => x!,
+  gradient: ({ grad, attributes }) => [apply(flip, [grad], attributes)],
+  tensorflow: (b, [x], { dims }, { outputs }) =>
+    b.node("ReverseV2", [x!, vector(b, dims)], { T: attr.type(outputs[0]!.dtype), Tidx: INDEX }),
+  tfjs: (k, [x], { dims }) => k.reverse(x!, [...dims]),
+});
+
+/** Another element type: integers are truncated towards zero, everything but 0 is true. */
+export const cast = defineOp<{ dtype: DType }>({
+  name: "cast",
+  layout: "elementwise",
+  infer: ([x], { dtype }) => ({ shape: x!.shape, dtype }),
+  gradient: ({ grad }) => [grad],
+  tensorflow: (b, [x], { dtype }, { inputs }) =>
+    b.node("Cast", [x!], {
+      SrcT: attr.type(inputs[0]!.dtype),
+      DstT: attr.type(dtype),
+      Truncate: attr.bool(false),
+    }),
+  tfjs: (k, [x], { dtype }) =>
+    dtype === "bool" ? k.notEqual(x!, k.zerosLike(x!)) : k.cast(x!, dtype === "int64" ? "int32" : "float32"),
+});

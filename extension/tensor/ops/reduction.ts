@@ -1,0 +1,158 @@
+import { apply } from "../apply.ts";
+import { TensorError } from "../errors.ts";
+import { attr, scalar, vector } from "../lowering.ts";
+import { defineOp, type Op } from "../op.ts";
+import { numel, reducedShape } from "../shape.ts";
+import { cast, expand, reshape, sum } from "./movement.ts";
+import { div, eq, mul, sub, exp } from "./elementwise.ts";
+
+interface Reduction {
+  readonly dims: readonly number[];
+  readonly keepdim: boolean;
+}
+
+/** Largest or smallest element over `dims`; where several are equal each gets an equal share of the gradient. */
+function extreme(name: "amax" | "amin", tensorflow: "Max" | "Min"): Op<Reduction> {
+  return defineOp<Reduction>({
+    name,
+    infer([x], { dims, keepdim }) {
+      if (dims.some((d) => x!.shape[d] === 0)) {
+        throw new TensorError("shape", `${name}(): Expected reduction dim to have non-zero size.`);
+      }
+      return { shape: reducedShape(x!.shape, dims, keepdim), dtype: x!.dtype };
+    },
+    gradient({ grad, inputs: [x], outputs: [y], attributes: { dims } }) {
+      const shape = reducedShape(x!.shape, dims, true);
+      const kept = apply(reshape, [y!], { shape });
+      const hit = apply(cast, [apply(eq, [x!, kept], {})], { dtype: "float32" });
+      const count = apply(sum, [hit], { dims, keepdim: true });
+      const share = apply(div, [apply(reshape, [grad], { shape }), count], {});
+      return [apply(mul, [hit, share], {})];
+    },
+    tensorflow: (b, [x], { dims, keepdim }, { outputs }) =>
+      b.node(tensorflow, [x!, vector(b, dims)], {
+        T: attr.type(outputs[0]!.dtype),
+        Tidx: attr.type("int64"),
+        keep_dims: attr.bool(keepdim),
+      }),
+    tfjs: (k, [x], { dims, keepdim }) =>
+      tensorflow === "Max" ? k.max(x!, [...dims], keepdim) : k.min(x!, [...dims], keepdim),
+    cost: ({ inputs }) => numel(inputs[0]!.shape),
+  });
+}
+
+export const amax = extreme("amax", "Max");
+export const amin = extreme("amin", "Min");
+
+/** Index of the first largest or smallest element along a dimension. */
+function argument(name: "argmax" | "argmin", tensorflow: "ArgMax" | "ArgMin"): Op<{ dim: number }> {
+  return defineOp<{ dim: number }>({
+    name,
+    infer: ([x], { dim }) => ({ shape: reducedShape(x!.shape, [dim], false), dtype: "int64" }),
+    gradient: { none: "an index is not differentiable" },
+    tensorflow: (b, [x], { dim }, { inputs }) =>
+      b.node(tensorflow, [x!, scalar(b, dim, "int64")], {
+        T: attr.type(inputs[0]!.dtype),
+        Tidx: attr.type("int64"),
+        output_type: attr.type("int64"),
+      }),
+    tfjs: (k, [x], { dim }) => (tensorflow === "ArgMax" ? k.argMax(x!, dim) : k.argMin(x!, dim)),
+    cost: ({ inputs }) => numel(inputs[0]!.shape),
+  });
+}
+
+export const argmax = argument("argmax", "ArgMax");
+export const argmin = argument("argmin", "ArgMin");
+
+/** Product over `dims`. */
+export const prod: Op<Reduction> = defineOp<Reduction>({
+  name: "prod",
+  infer: ([x], { dims, keepdim }) => ({ shape: reducedShape(x!.shape, dims, keepdim), dtype: x!.dtype }),
+  gradient({ grad, inputs: [x], outputs: [y], attributes: { dims } }) {
+    const shape = reducedShape(x!.shape, dims, true);
+    const whole = apply(mul, [apply(reshape, [grad], { shape }), apply(reshape, [y!], { shape })], {});
+    return [apply(div, [whole, x!], {})];
+  },
+  tensorflow: (b, [x], { dims, keepdim }, { outputs }) =>
+    b.node("Prod", [x!, vector(b, dims)], {
+      T: attr.type(outputs[0]!.dtype),
+      Tidx: attr.type("int64"),
+      keep_dims: attr.bool(keepdim),
+    }),
+  tfjs: (k, [x], { dims, keepdim }) => k.prod(x!, [...dims], keepdim),
+  cost: ({ inputs }) => numel(inputs[0]!.shape),
+});
+
+const T = attr.type("float32");
+
+/** exp(x) / Σ exp(x) over the last dimension. */
+export const softmax: Op<Record<never, never>> = defineOp({
+  name: "softmax",
+  infer: ([x]) => x!,
+  gradient({ grad, outputs: [y] }) {
+    const product = apply(mul, [grad, y!], {});
+    const total = apply(sum, [product], { dims: [y!.ndim - 1], keepdim: true });
+    return [apply(sub, [product, apply(mul, [y!, total], {})], {})];
+  },
+  tensorflow: (b, inputs) => b.node("Softmax", inputs, { T }),
+  tfjs: (k, [x]) => k.softmax(x!),
+  cost: ({ outputs }) => 4 * numel(outputs[0]!.shape),
+});
+
+/** log(softmax(x)) over the last dimension, without overflow. */
+export const logSoftmax: Op<Record<never, never>> = defineOp({
+  name: "logSoftmax",
+  infer: ([x]) => x!,
+  gradient({ grad, outputs: [y] }) {
+    const total = apply(sum, [grad], { dims: [y!.ndim - 1], keepdim: true });
+    return [apply(sub, [grad, apply(mul, [apply(exp, [y!], {}), total], {})], {})];
+  },
+  tensorflow: (b, inputs) => b.node("LogSoftmax", inputs, { T }),
+  tfjs: (k, [x]) => k.logSoftmax(x!),
+  cost: ({ outputs }) => 4 * numel(outputs[0]!.shape),
+});
+
+/**
+ * Negative log likelihood of class indices, row by row, straight from logits [N, C]; 0 for rows whose target is
+ * `ignoreIndex`. The second output is the gradient of each row's loss.
+ */
+export const sparseCrossEntropy: Op<{ ignoreIndex: number }> = defineOp<{ ignoreIndex: number }>({
+  name: "sparseCrossEntropy",
+  infer: ([x, target]) => [
+    { shape: target!.shape, dtype: "float32" },
+    { shape: x!.shape, dtype: "float32" },
+  ],
+  gradient({ grads: [loss, second], inputs: [x], outputs: [, rows] }) {
+    if (second) {
+      throw new TensorError(
+        "autograd",
+        "cross entropy can be differentiated once only: use logSoftmax and nllLoss",
+      );
+    }
+    if (!loss) return [null, null];
+    const g = apply(expand, [apply(reshape, [loss], { shape: [x!.shape[0]!, 1] })], { shape: x!.shape });
+    return [apply(mul, [rows!, g], {}), null];
+  },
+  tensorflow(b, [x, target], { ignoreIndex }, { inputs }) {
+    const n = inputs[1]!.shape[0]!;
+    const index = attr.type("int64");
+    const used = b.node("NotEqual", [target!, scalar(b, ignoreIndex, "int64")], {
+      T: index,
+      incompatible_shape_error: attr.bool(true),
+    });
+    const safe = b.node("SelectV2", [used, target!, scalar(b, 0, "int64")], { T: index });
+    const [loss, rows] = b.nodes("SparseSoftmaxCrossEntropyWithLogits", [x!, safe], { T, Tlabels: index }, 2);
+    const mask = b.node("Cast", [used], { SrcT: attr.type("bool"), DstT: T, Truncate: attr.bool(false) });
+    const column = b.node("Reshape", [mask, vector(b, [n, 1])], { T, Tshape: index });
+    return [b.node("Mul", [loss!, mask], { T }), b.node("Mul", [rows!, column], { T })];
+  },
+  tfjs(k, [x, target], { ignoreIndex }, { inputs }) {
+    const classes = inputs[0]!.shape[1]!;
+    const used = k.notEqual(target!, k.scalar(ignoreIndex, "int32"));
+    const mask = k.expandDims(k.cast(used, "float32"), 1);
+    const hot = k.mul(k.oneHot(k.where(used, target!, k.zerosLike(target!)) as never, classes), mask);
+    const logs = k.logSoftmax(x!);
+    return [k.neg(k.sum(k.mul(logs, hot), 1)), k.sub(k.mul(k.exp(logs), mask), hot)];
+  },
+  cost: ({ inputs }) => 5 * numel(inputs[0]!.shape),
+});

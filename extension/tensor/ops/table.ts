@@ -1,0 +1,11 @@
+// The whole op table: importing this file defines every op.
+import "./movement.ts";
+import "./elementwise.ts";
+import "./matmul.ts";
+import "./convolution.ts";
+import "./pooling.ts";
+import "./reduction.ts";
+import "./indexing.ts";
+import "./update.ts";
+
+export { OPS } from "../op.ts";

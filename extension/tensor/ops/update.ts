@@ -1,0 +1,57 @@
+import type * as tfjs from "@tensorflow/tfjs-core";
+import { attr, type TfRef } from "../lowering.ts";
+import { defineOp, type Op } from "../op.ts";
+import { numel } from "../shape.ts";
+
+const T = attr.type("float32");
+const PLAIN = { none: "an optimizer's update is not differentiable" };
+
+/** p − rate · g, for inputs p, g and the 0-d rate. */
+export const descend: Op<Record<never, never>> = defineOp({
+  name: "descend",
+  infer: ([p]) => p!,
+  gradient: PLAIN,
+  tensorflow: (b, [p, g, rate]) => b.node("Sub", [p!, b.node("Mul", [g!, rate!], { T })], { T }),
+  tfjs: (k, [p, g, rate]) => k.sub(p!, k.mul(g!, rate!)),
+  cost: ({ outputs }) => numel(outputs[0]!.shape),
+  inPlace: (b, [p], [, g, rate]) =>
+    b.node("ResourceApplyGradientDescent", [p!, rate!, g!], { T, use_locking: attr.bool(false) }),
+});
+
+export interface AdamAttributes {
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly eps: number;
+}
+
+/**
+ * Adam's moments and step, as PyTorch orders the arithmetic: inputs p, m, v, g, the 0-d step size lr / (1 − β₁ᵗ) and
+ * the 0-d √(1 − β₂ᵗ); outputs p, m, v. Weight decay is the caller's.
+ *
+ * m ← m + (g − m)(1 − β₁), v ← β₂v + (1 − β₂)g², p ← p − step · m / (√v / √(1 − β₂ᵗ) + ε)
+ */
+export const adamStep: Op<AdamAttributes> = defineOp<AdamAttributes>({
+  name: "adamStep",
+  infer: ([p, m, v]) => [p!, m!, v!],
+  gradient: PLAIN,
+  tensorflow(b, [p, m, v, g, step, correction], { beta1, beta2, eps }) {
+    const c = (value: number): TfRef => b.constant([value], [], "float32");
+    const two = (op: string, x: TfRef, y: TfRef): TfRef => b.node(op, [x, y], { T });
+    const m2 = two("AddV2", m!, two("Mul", two("Sub", g!, m!), c(1 - beta1)));
+    const v2 = two(
+      "AddV2",
+      two("Mul", v!, c(beta2)),
+      two("Mul", b.node("Square", [g!], { T }), c(1 - beta2)),
+    );
+    const root = two("RealDiv", b.node("Sqrt", [v2], { T }), correction!);
+    const p2 = two("Sub", p!, two("Mul", two("RealDiv", m2, two("AddV2", root, c(eps))), step!));
+    return [p2, m2, v2];
+  },
+  tfjs(k, [p, m, v, g, step, correction], { beta1, beta2, eps }) {
+    const m2: tfjs.Tensor = k.add(m!, k.mul(k.sub(g!, m!), 1 - beta1));
+    const v2: tfjs.Tensor = k.add(k.mul(v!, beta2), k.mul(k.square(g!), 1 - beta2));
+    const root = k.add(k.div(k.sqrt(v2), correction!), eps);
+    return [k.sub(p!, k.mul(k.div(m2, root), step!)), m2, v2];
+  },
+  cost: ({ outputs }) => 8 * numel(outputs[0]!.shape),
+});

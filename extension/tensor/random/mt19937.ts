@@ -1,0 +1,102 @@
+const N = 624;
+const M = 397;
+const MATRIX = 0x9908b0df | 0;
+
+/** The engine's whole state: 624 words and how many of them have been used (624: the next draw makes a new block). */
+export interface Mt19937State {
+  readonly words: Uint32Array;
+  readonly used: number;
+  /** True between seeding and the first draw, which PyTorch's state bytes tell apart from a used-up block. */
+  readonly fresh: boolean;
+}
+
+/** Mersenne Twister MT19937, the engine of PyTorch's CPU generator: same words in the same order for the same seed. */
+export class Mt19937 {
+  // Signed, so that every step stays in machine integers; a word's bits are what counts.
+  readonly #words = new Int32Array(N);
+  #used = N;
+  #fresh = true;
+
+  /** @param seed Only the low 32 bits count, as in PyTorch. */
+  constructor(seed: number) {
+    this.seed(seed);
+  }
+
+  /** Starts the sequence of `seed` (low 32 bits). */
+  seed(seed: number): void {
+    const words = this.#words;
+    words[0] = seed;
+    for (let j = 1; j < N; j++) {
+      const previous = words[j - 1]!;
+      words[j] = Math.imul(1812433253, previous ^ (previous >>> 30)) + j;
+    }
+    this.#used = N;
+    this.#fresh = true;
+  }
+
+  /** The next word, 0 <= word < 2^32. */
+  nextU32(): number {
+    if (this.#used === N) this.#refill();
+    return temper(this.#words[this.#used++]!) >>> 0;
+  }
+
+  /** The next two words as one 64-bit number: the first drawn is the high half. */
+  nextU64(): bigint {
+    const high = this.nextU32();
+    return (BigInt(high) << 32n) | BigInt(this.nextU32());
+  }
+
+  /** Writes the next `count` words to the start of `out`; the quick way to draw many. */
+  fillU32(out: Uint32Array, count: number): void {
+    const words = this.#words;
+    for (let done = 0; done < count;) {
+      if (this.#used === N) this.#refill();
+      const from = this.#used - done;
+      const end = Math.min(count, N - from);
+      for (let i = done; i < end; i++) out[i] = temper(words[from + i]!);
+      this.#used = from + end;
+      done = end;
+    }
+  }
+
+  /** Passes over `count` words: the state is then what drawing them would have left. */
+  skip(count: number): void {
+    let left = count;
+    while (left > 0) {
+      if (this.#used === N) this.#refill();
+      const step = Math.min(left, N - this.#used);
+      this.#used += step;
+      left -= step;
+    }
+  }
+
+  getState(): Mt19937State {
+    return { words: Uint32Array.from(this.#words), used: this.#used, fresh: this.#fresh };
+  }
+
+  setState(state: Mt19937State): void {
+    this.#words.set(state.words);
+    this.#used = state.used;
+    this.#fresh = state.fresh;
+  }
+
+  #refill(): void {
+    const words = this.#words;
+    for (let j = 0; j < N - M; j++) words[j] = words[j + M]! ^ twist(words[j]!, words[j + 1]!);
+    for (let j = N - M; j < N - 1; j++) words[j] = words[j + M - N]! ^ twist(words[j]!, words[j + 1]!);
+    words[N - 1] = words[M - 1]! ^ twist(words[N - 1]!, words[0]!);
+    this.#used = 0;
+    this.#fresh = false;
+  }
+}
+
+function twist(upper: number, lower: number): number {
+  return (((upper & 0x80000000) | (lower & 0x7fffffff)) >>> 1) ^ (-(lower & 1) & MATRIX);
+}
+
+function temper(word: number): number {
+  let y = word ^ (word >>> 11);
+  y ^= (y << 7) & 0x9d2c5680;
+  y ^= (y << 15) & 0xefc60000;
+  return y ^ (y >>> 18);
+}

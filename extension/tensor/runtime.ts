@@ -1,0 +1,216 @@
+import { allocate, type HostArray } from "./dtype.ts";
+import { internal, TensorError } from "./errors.ts";
+import { Node, type Storage, type Value } from "./graph.ts";
+import { numel } from "./shape.ts";
+import { dirty, type Tensor } from "./tensor.ts";
+
+/** A pending graph, ready to run: what has to be computed, from what, and where the results go. */
+export interface Plan {
+  /** Equal for graphs that differ only in the values of their inputs and scalars. */
+  readonly key: string;
+  /** Each after its inputs. */
+  readonly nodes: readonly Node[];
+  /** Every leaf the nodes read, in the order of first use. `data` of inputs is set; states are read from their storage. */
+  readonly leaves: readonly Value[];
+  /** Values to bring to the host. */
+  readonly fetches: readonly Value[];
+  /** Values that may be asked for until the next step: gradients. */
+  readonly lazy: readonly Value[];
+  /** New values of storages, written after everything was read. */
+  readonly assigns: readonly { readonly storage: Storage; readonly value: Value }[];
+}
+
+/** Computes plans. Implementations: see ../executors. */
+export interface Executor {
+  /**
+   * Sets `data` of every fetch and `read` of every lazy value, and moves the storages on. Synchronous: one call is
+   * kept short by the caller.
+   */
+  run(plan: Plan): void;
+  /** The current value of a storage the executor has written, copied to the host. */
+  read(storage: Storage): HostArray;
+}
+
+let current: Executor | undefined;
+/** Gradients stay readable until the next step: off for the trainer's loop, which doesn't show them to anybody. */
+export const keep = { gradients: true };
+/** Leaf tensors whose `.grad` was made since the last barrier are found through the dirty parameters. */
+let lastLazy: readonly Value[] = [];
+
+/** Installs what computes. Without one, graphs can be built and checked but not run: the preview. */
+export function setExecutor(executor: Executor | undefined): void {
+  current = executor;
+}
+
+export function hasExecutor(): boolean {
+  return current !== undefined;
+}
+
+function executor(): Executor {
+  if (current === undefined) {
+    throw new TensorError(
+      "unsupported",
+      "a value was asked for (item, data, print, if), but the preview only looks at shapes",
+    );
+  }
+  return current;
+}
+
+/** The values of a tensor, row-major. The array is the tensor's own: do not write to it. */
+export function valuesOf(value: Value): HostArray {
+  if (value.data === undefined && value.producer.kind !== "node") return leafData(value);
+  if (value.data === undefined && value.read !== undefined) value.data = value.read();
+  if (value.data === undefined) barrier([value]);
+  return value.data ?? internal("a barrier left a value uncomputed");
+}
+
+/** Computes `requested`, every pending write to persistent tensors, and what the user may still ask for. */
+export function barrier(requested: readonly Value[]): void {
+  const written = [...dirty];
+  const assigns = written.map((t) => ({ storage: t.storage!, value: t.value }));
+  const plan = buildPlan(requested, assigns, gradientsOf(written));
+  for (const value of lastLazy) if (value.data === undefined) value.read = released;
+  lastLazy = plan.lazy;
+  executor().run(plan);
+  for (const t of written) {
+    const storage = t.storage!;
+    storage.version++;
+    storage.host = undefined;
+    t.settled(storage);
+  }
+  dirty.clear();
+}
+
+/** What `optimizer.step()` ends with. */
+export function step(): void {
+  if (dirty.size > 0 && current !== undefined) barrier([]);
+}
+
+function gradientsOf(tensors: readonly Tensor[]): Value[] {
+  if (!keep.gradients) return [];
+  const out: Value[] = [];
+  for (const t of tensors)
+    if (t.grad !== null && t.grad.value.producer.kind === "node") out.push(t.grad.value);
+  return out.filter((v) => v.data === undefined);
+}
+
+function released(): never {
+  throw new TensorError(
+    "released",
+    "this gradient belongs to a step that is over",
+    "read it (grad.data(), grad.item()) before the next optimizer.step(), or keep a copy: grad.clone()",
+  );
+}
+
+/**
+ * Values of a leaf on the host.
+ * @throws TensorError when it is a parameter's value from before an update
+ */
+export function leafData(value: Value): HostArray {
+  if (value.data !== undefined) return value.data;
+  const leaf = value.producer;
+  if (leaf.kind === "node") {
+    barrier([value]);
+    return value.data!;
+  }
+  switch (leaf.kind) {
+    case "data":
+      return internal("a data leaf without data");
+    case "random":
+      return (value.data = leaf.draw.values());
+    case "scalar":
+    case "fill":
+      return (value.data = allocate(value.dtype, numel(value.shape)).fill(leaf.value));
+    case "state": {
+      const { storage } = leaf;
+      if (storage.version === leaf.version && (storage.host ?? storage.device) !== undefined) {
+        return (storage.host ??= executor().read(storage));
+      }
+      if (leaf.initial === undefined) {
+        throw new TensorError(
+          "released",
+          "this value depends on parameters as they were before an update, and was not kept",
+          "read it (item(), data()) before optimizer.step(), or compute it outside forward",
+        );
+      }
+      const data = valuesOf(leaf.initial);
+      if (storage.version === leaf.version) storage.host = data;
+      return data;
+    }
+  }
+}
+
+/** Orders the pending nodes and names the graph. */
+function buildPlan(
+  requested: readonly Value[],
+  assigns: readonly { storage: Storage; value: Value }[],
+  lazy: readonly Value[],
+): Plan {
+  const nodes: Node[] = [];
+  const leaves: Value[] = [];
+  const names = new Map<Value | Node, string>();
+  const key: string[] = [];
+  const fetches = new Set<Value>();
+
+  const nameLeaf = (value: Value): void => {
+    if (names.has(value)) return;
+    names.set(value, `l${leaves.length}`);
+    leaves.push(value);
+    key.push(leafKey(value));
+  };
+  // Depth first without recursion: chains of thousands of nodes are ordinary in recurrent models.
+  const stack: { node: Node; next: number }[] = [];
+  const enter = (value: Value): void => {
+    const producer = value.producer;
+    if (producer.kind !== "node" || value.data !== undefined || value.read !== undefined) nameLeaf(value);
+    else if (!names.has(producer)) stack.push({ node: producer, next: 0 });
+  };
+  const visit = (root: Value): void => {
+    enter(root);
+    while (stack.length > 0) {
+      const top = stack[stack.length - 1]!;
+      const input = top.node.inputs[top.next];
+      if (input !== undefined) {
+        top.next++;
+        enter(input);
+        continue;
+      }
+      stack.pop();
+      const { node } = top;
+      if (names.has(node)) continue;
+      names.set(node, `n${nodes.length}`);
+      nodes.push(node);
+      key.push(nodeKey(node, names));
+      for (const output of node.outputs) if (output.visible) fetches.add(output);
+    }
+  };
+  for (const v of requested) visit(v);
+  for (const a of assigns) visit(a.value);
+  for (const v of lazy) visit(v);
+  for (const v of requested) fetches.add(v);
+  const ref = (v: Value): string => names.get(v) ?? `${names.get(v.producer as Node)}:${v.index}`;
+  for (const v of fetches) key.push(`f${ref(v)}`);
+  for (const v of lazy) key.push(`g${ref(v)}`);
+  for (const a of assigns) key.push(`s${a.storage.id}=${ref(a.value)}`);
+  return { key: key.join(";"), nodes, leaves, fetches: [...fetches], lazy, assigns };
+}
+
+function leafKey(value: Value): string {
+  const leaf = value.producer;
+  const type = `${value.dtype}[${value.shape.join()}]`;
+  if (leaf.kind === "fill" && value.data === undefined) return `fill ${leaf.value} ${type}`;
+  if (leaf.kind === "scalar") return leaf.varying ? `varying ${type}` : `scalar ${type}`;
+  // Equal models share what only reads them, but each has its own variables: assigned ones are named by the plan.
+  return leaf.kind === "state" ? `state ${type}` : `input ${type}`;
+}
+
+function nodeKey(node: Node, names: ReadonlyMap<Value | Node, string>): string {
+  const inputs = node.inputs.map((v) => names.get(v) ?? `${names.get(v.producer as Node)}:${v.index}`);
+  return `${node.op.name}${attributesKey(node.attributes)}(${inputs.join()})`;
+}
+
+const EMPTY = "";
+function attributesKey(attributes: object): string {
+  for (const _ in attributes) return JSON.stringify(attributes);
+  return EMPTY;
+}

@@ -1,0 +1,116 @@
+import { TensorError } from "./errors.ts";
+
+export type Shape = readonly number[];
+
+export function numel(shape: Shape): number {
+  let n = 1;
+  for (const d of shape) n *= d;
+  return n;
+}
+
+/** PyTorch's text of a size: `[2, 3]`. */
+export function formatShape(shape: Shape): string {
+  return `[${shape.join(", ")}]`;
+}
+
+/** PyTorch's text of a matrix size: `2x3`. */
+export function formatDims(shape: Shape): string {
+  return shape.join("x");
+}
+
+export function sameShape(a: Shape, b: Shape): boolean {
+  if (a === b) return true;
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
+}
+
+/** Row-major strides, in elements. */
+export function strides(shape: Shape): number[] {
+  const out = Array.from<number>({ length: shape.length });
+  let step = 1;
+  for (let i = shape.length - 1; i >= 0; i--) {
+    out[i] = step;
+    step *= shape[i]!;
+  }
+  return out;
+}
+
+/**
+ * Shape of combining `a` and `b` by broadcasting.
+ * @throws TensorError "The size of tensor a (3) must match the size of tensor b (4) at non-singleton dimension 1"
+ */
+export function broadcastShapes(a: Shape, b: Shape): Shape {
+  if (sameShape(a, b)) return a;
+  const rank = Math.max(a.length, b.length);
+  const out = Array.from<number>({ length: rank });
+  for (let i = 0; i < rank; i++) {
+    const x = a[a.length - rank + i] ?? 1;
+    const y = b[b.length - rank + i] ?? 1;
+    if (x !== y && x !== 1 && y !== 1) {
+      throw new TensorError(
+        "shape",
+        `The size of tensor a (${x}) must match the size of tensor b (${y}) at non-singleton dimension ${i}`,
+      );
+    }
+    out[i] = x === 1 ? y : x;
+  }
+  return out;
+}
+
+/**
+ * A dimension counted from the front. `extra` is 1 for functions that insert one (unsqueeze, stack).
+ * @throws TensorError "Dimension out of range (expected to be in range of [-2, 1], but got 2)"
+ */
+export function normalizeDim(dim: number, rank: number, extra = 0): number {
+  const n = Math.max(rank + extra, 1);
+  if (!Number.isInteger(dim) || dim < -n || dim >= n) {
+    throw new TensorError(
+      "index",
+      `Dimension out of range (expected to be in range of [${-n}, ${n - 1}], but got ${dim})`,
+    );
+  }
+  return dim < 0 ? dim + n : dim;
+}
+
+/**
+ * Dimensions to reduce over, sorted and without repetition; all of them when `dim` is undefined or empty.
+ * @throws TensorError "dim 0 appears multiple times in the list of dims"
+ */
+export function normalizeDims(dim: number | readonly number[] | undefined, rank: number): number[] {
+  const list = dim === undefined ? [] : typeof dim === "number" ? [dim] : dim;
+  if (list.length === 0) return Array.from({ length: rank }, (_, i) => i);
+  const out =
+    rank === 0 ? (list.forEach((d) => normalizeDim(d, 0)), []) : list.map((d) => normalizeDim(d, rank));
+  out.sort((a, b) => a - b);
+  for (let i = 1; i < out.length; i++) {
+    if (out[i] === out[i - 1]) {
+      throw new TensorError("value", `dim ${out[i]} appears multiple times in the list of dims`);
+    }
+  }
+  return out;
+}
+
+/**
+ * A target shape with its -1 filled in.
+ * @throws TensorError "shape '[3, 7]' is invalid for input of size 20"
+ */
+export function inferReshape(target: Shape, size: number): number[] {
+  const at = target.indexOf(-1);
+  const rest = target.reduce((n, d, i) => (i === at ? n : n * d), 1);
+  if (at >= 0 && target.indexOf(-1, at + 1) >= 0) {
+    throw new TensorError("shape", "only one dimension can be inferred");
+  }
+  const out = [...target];
+  if (at >= 0 && rest > 0 && size % rest === 0) out[at] = size / rest;
+  if (target.some((d) => d < -1) || out.includes(-1) || numel(out) !== size) {
+    throw new TensorError("shape", `shape '${formatShape(target)}' is invalid for input of size ${size}`);
+  }
+  return out;
+}
+
+export function reducedShape(shape: Shape, dims: readonly number[], keepdim: boolean): number[] {
+  return keepdim
+    ? shape.map((d, i) => (dims.includes(i) ? 1 : d))
+    : shape.filter((_, i) => !dims.includes(i));
+}

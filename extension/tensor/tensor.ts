@@ -1,0 +1,226 @@
+import type { DType, HostArray } from "./dtype.ts";
+import { TensorError } from "./errors.ts";
+import { dataValue, stateValue, Storage, type GradientEdge, type Value } from "./graph.ts";
+import { formatShape, numel, sameShape, type Shape } from "./shape.ts";
+import { scope } from "./scope.ts";
+
+/** How a view is made from its base and written back to it, so that in-place writes reach all who share memory. */
+export interface View {
+  readonly base: Tensor;
+  readonly forward: (base: Tensor) => Tensor;
+  /** The base's new value when the view's becomes `view`. */
+  readonly scatter: (base: Tensor, view: Tensor) => Tensor;
+}
+
+/**
+ * A multi-dimensional array whose value is computed when somebody needs it: PyTorch's tensor. Its methods are those
+ * of `torch.Tensor` in camelCase (see methods.ts); this class holds what a tensor is.
+ */
+export class Tensor {
+  /** The accumulated gradient of a leaf that requires one; null before the first `backward()`. */
+  grad: Tensor | null = null;
+  /** @internal Where this tensor's gradient goes; undefined when nothing before it requires one. */
+  edge: GradientEdge | undefined;
+  /** @internal Set for parameters, buffers and optimizer state: values that live from step to step. */
+  storage: Storage | undefined;
+  /** @internal Counts writes, so that views know when to follow. */
+  writes = 0;
+  private current: Value;
+  private view: View | undefined;
+  private seen = 0;
+  private wantsGrad = false;
+
+  /** @internal Users make tensors with `torch.tensor`, `torch.zeros`, …. */
+  constructor(value: Value, edge?: GradientEdge) {
+    this.current = value;
+    this.edge = edge;
+  }
+
+  get shape(): Shape {
+    return this.current.shape;
+  }
+
+  get dtype(): DType {
+    return this.current.dtype;
+  }
+
+  /** Number of dimensions. */
+  get ndim(): number {
+    return this.shape.length;
+  }
+
+  /** The shape, or the length of one dimension: `x.size()`, `x.size(-1)`. */
+  size(): Shape;
+  size(dim: number): number;
+  size(dim?: number): Shape | number {
+    if (dim === undefined) return this.shape;
+    const at = dim < 0 ? dim + this.ndim : dim;
+    const length = this.shape[at];
+    if (length === undefined) {
+      const n = Math.max(this.ndim, 1);
+      throw new TensorError(
+        "index",
+        `Dimension out of range (expected to be in range of [${-n}, ${n - 1}], but got ${dim})`,
+      );
+    }
+    return length;
+  }
+
+  /** Number of elements. */
+  numel(): number {
+    return numel(this.shape);
+  }
+
+  dim(): number {
+    return this.ndim;
+  }
+
+  get isLeaf(): boolean {
+    return this.edge?.node === undefined;
+  }
+
+  get requiresGrad(): boolean {
+    return this.edge !== undefined;
+  }
+
+  set requiresGrad(on: boolean) {
+    this.requiresGrad_(on);
+  }
+
+  /**
+   * Asks for `.grad` to be filled by `backward()`, or no longer. Only leaves can be changed.
+   * @throws TensorError "only Tensors of floating point dtype can require gradients"
+   */
+  requiresGrad_(on = true): this {
+    if (!this.isLeaf) {
+      if (on) return this;
+      throw new TensorError(
+        "autograd",
+        "you can only change requires_grad flags of leaf variables. If you want to use a computed variable in a subgraph that doesn't require differentiation use var_no_grad = var.detach().",
+      );
+    }
+    if (on && this.dtype !== "float32") {
+      throw new TensorError("autograd", "only Tensors of floating point dtype can require gradients");
+    }
+    this.wantsGrad = on;
+    this.edge = on ? { leaf: this } : undefined;
+    return this;
+  }
+
+  /** @internal The value now: follows the base when this is a view of something that was written to. */
+  get value(): Value {
+    const view = this.view;
+    if (view !== undefined && view.base.currentWrites() !== this.seen) {
+      const again = view.forward(view.base);
+      this.current = again.current;
+      this.edge = again.edge;
+      this.seen = view.base.writes;
+      this.writes++;
+    }
+    return this.current;
+  }
+
+  /** @internal Makes this tensor share memory with `view.base`. */
+  share(view: View): this {
+    this.view = view;
+    this.seen = view.base.currentWrites();
+    return this;
+  }
+
+  /**
+   * @internal Writes in place: this tensor, its base and all views of it have the new value from here on.
+   * @throws TensorError when a leaf that requires a gradient would be changed while gradients are recorded
+   */
+  write(next: Tensor): this {
+    if (!sameShape(next.shape, this.shape)) {
+      throw new TensorError(
+        "shape",
+        `output with shape ${formatShape(this.shape)} doesn't match the broadcast shape ${formatShape(next.shape)}`,
+      );
+    }
+    if (next.dtype !== this.dtype) {
+      throw new TensorError(
+        "dtype",
+        `result type ${next.dtype} can't be cast to the desired output type ${this.dtype}`,
+      );
+    }
+    if (scope.gradients && this.wantsGrad) {
+      throw new TensorError(
+        "autograd",
+        "a leaf Variable that requires grad is being used in an in-place operation.",
+      );
+    }
+    const view = this.view;
+    this.replace(next.value, scope.gradients && !this.wantsGrad ? next.edge : this.edge);
+    if (view !== undefined) {
+      view.base.write(view.scatter(view.base, this));
+      this.seen = view.base.writes;
+    }
+    return this;
+  }
+
+  /** @internal Gives this tensor a value and where its gradient goes; the storage follows at the next barrier. */
+  replace(value: Value, edge: GradientEdge | undefined): void {
+    const storage = this.storage;
+    this.writes++;
+    this.edge = this.wantsGrad ? { leaf: this } : edge;
+    if (storage === undefined) {
+      this.current = value;
+    } else if (value.producer.kind === "node") {
+      this.current = value;
+      dirty.add(this);
+    } else {
+      // A leaf replaces the stored value as a whole: nothing to compute, and a random initial value that nobody
+      // will see now is skipped instead of drawn.
+      const before = this.current.producer;
+      if (
+        before.kind === "state" &&
+        before.initial?.producer.kind === "random" &&
+        storage.version === before.version
+      ) {
+        before.initial.producer.draw.abandon();
+      }
+      storage.version++;
+      storage.host = undefined;
+      storage.device = undefined;
+      this.current = stateValue(storage, value);
+      dirty.delete(this);
+    }
+  }
+
+  /** @internal Turns this tensor into one that lives from step to step: a parameter, buffer or optimizer state. */
+  persist(): this {
+    if (this.storage === undefined) {
+      this.storage = new Storage(this.shape, this.dtype);
+      this.current = stateValue(this.storage, this.current);
+    }
+    return this;
+  }
+
+  /** @internal The storage holds the value of the last barrier: read it from there. */
+  settled(storage: Storage): void {
+    this.current = stateValue(storage);
+  }
+
+  private currentWrites(): number {
+    void this.value;
+    return this.writes;
+  }
+}
+
+/** Persistent tensors whose newest value is not computed yet: every barrier computes them. */
+export const dirty = new Set<Tensor>();
+
+/** A tensor of values that are already there. The array is not copied. */
+export function fromHost(data: HostArray, shape: Shape, dtype: DType): Tensor {
+  return new Tensor(dataValue(data, shape, dtype));
+}
+
+/** A learnable tensor: what modules register and optimizers update. */
+export class Parameter extends Tensor {
+  constructor(data: Tensor, requiresGrad = true) {
+    super(data.value);
+    this.persist();
+    this.requiresGrad_(requiresGrad);
+  }
+}
