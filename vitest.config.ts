@@ -1,0 +1,36 @@
+import { fileURLToPath } from "node:url";
+import { defineConfig } from "vitest/config";
+
+const root = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
+
+/** What both projects share; `npx vitest run --project unit` runs one of them. */
+const shared = {
+  root: root("."),
+  setupFiles: ["test/setup.ts"],
+  environment: "node",
+  pool: "forks",
+} as const;
+
+export default defineConfig({
+  resolve: { alias: { layerwise: root("extension/nn/index.ts") } },
+  test: {
+    projects: [
+      {
+        extends: true,
+        test: { ...shared, name: "unit", include: ["test/unit/**/*.test.ts"], testTimeout: 10_000 },
+      },
+      {
+        extends: true,
+        test: {
+          ...shared,
+          name: "engine",
+          include: ["test/engine/**/*.test.ts"],
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+          // Real child processes: files run one after another, so that they don't starve each other.
+          fileParallelism: false,
+        },
+      },
+    ],
+  },
+});
