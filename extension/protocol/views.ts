@@ -62,5 +62,21 @@ export interface ArchitectureHostMethods {
   train(exportName: string): Promise<void>;
 }
 
-/** A webview states which view it is in `<body data-view="…">` and keeps its UI state with `setState`. */
+/**
+ * What a view keeps with `setState`: enough for the panel's serializer to find again what it showed, and the view's own
+ * UI state, which only the view reads.
+ */
+export interface TrainingViewState {
+  runId: string;
+  /** Absolute path of the `.nn.ts` file, as in the run's record. */
+  file: string;
+  ui?: unknown;
+}
+export interface ArchitectureViewState {
+  file: string;
+  model?: string;
+  ui?: unknown;
+}
+
+/** A webview states which view it is in `<body data-view="…">`. */
 export type ViewKind = "training" | "architecture";
