@@ -36,6 +36,7 @@ export type RunRequest = v.InferOutput<typeof RunRequest>;
 
 /** How the run stands now: 10 times a second at most. */
 export const Progress = v.object({
+  /** The epoch under way, counted from 1. */
   epoch: v.number(),
   epochs: v.number(),
   /** Steps done in this epoch and steps of one epoch. */

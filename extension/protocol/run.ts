@@ -101,10 +101,15 @@ export const RunRecord = v.object({
 });
 export type RunRecord = v.InferOutput<typeof RunRecord>;
 
-/** One point of the curves. `time` is in seconds since the run began. */
+/**
+ * One point of the curves: a step's values, or those of a whole epoch (mean of its steps, and validation). `time` is in
+ * seconds since the run began.
+ */
 export const MetricRow = v.object({
   kind: v.picklist(["step", "epoch"]),
+  /** Optimizer steps done, counted over the whole run. */
   step: v.number(),
+  /** The epoch under way, for an "epoch" row the one completed, counted from 1. */
   epoch: v.number(),
   time: v.number(),
   values: Metrics,
