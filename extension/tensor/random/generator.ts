@@ -1,3 +1,4 @@
+import { TensorError } from "../errors.ts";
 import { Mt19937 } from "./mt19937.ts";
 
 /** Seed of a generator that was never seeded: PyTorch's `default_rng_seed_val`. */
@@ -39,15 +40,16 @@ export class Generator {
    *
    * @param seed An integer from -2^63 to 2^64-1; a negative one stands for 2^64 + seed. The stream depends on its low
    *   32 bits only.
-   * @throws RangeError when the seed is no integer or out of that range.
+   * @throws TensorError when the seed is no integer or out of that range.
    */
   manualSeed(seed: number | bigint): this {
     if (typeof seed === "number" && !Number.isInteger(seed)) {
-      throw new RangeError(`manual_seed expected an integer seed, but got ${seed}`);
+      throw new TensorError("value", `manual_seed expected an integer seed, but got ${seed}`);
     }
     const wide = BigInt(seed);
     if (wide < -(2n ** 63n) || wide >= 2n ** 64n) {
-      throw new RangeError(
+      throw new TensorError(
+        "value",
         `manual_seed expected a seed within [-0x8000_0000_0000_0000, 0xffff_ffff_ffff_ffff], but got ${seed}`,
       );
     }
@@ -99,11 +101,14 @@ export class Generator {
   /**
    * Continues from a state of `getState()` or of `torch.get_rng_state()`.
    *
-   * @throws RangeError when the bytes are no such state.
+   * @throws TensorError when the bytes are no such state.
    */
   setState(bytes: Uint8Array): this {
     if (bytes.length !== STATE_BYTES) {
-      throw new RangeError(`RNG state is wrong size: expected ${STATE_BYTES} bytes, got ${bytes.length}`);
+      throw new TensorError(
+        "value",
+        `RNG state is wrong size: expected ${STATE_BYTES} bytes, got ${bytes.length}`,
+      );
     }
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     const left = view.getInt32(OFFSET.left, true);
@@ -111,7 +116,7 @@ export class Generator {
     const used = WORDS - left + 1;
     const fresh = left === 1 && next === 0;
     if (view.getInt32(OFFSET.seeded, true) !== 1 || left < 1 || left > WORDS || (next !== used && !fresh)) {
-      throw new RangeError(`Invalid mt19937 state: ${left} words left, next word ${next}`);
+      throw new TensorError("value", `Invalid mt19937 state: ${left} words left, next word ${next}`);
     }
     const words = new Uint32Array(WORDS);
     for (let i = 0; i < WORDS; i++) words[i] = view.getUint32(OFFSET.words + 8 * i, true);
