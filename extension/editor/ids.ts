@@ -1,0 +1,111 @@
+/**
+ * Every id that the manifest and the code share. A test checks the manifest against this file, so neither can name
+ * what the other doesn't have.
+ */
+import type { CheckpointRecord } from "../protocol/run.ts";
+
+export const EXTENSION_ID = "layerwise.layerwise";
+
+/** A model or experiment of a file; what is left out is asked for. */
+export interface SourceTarget {
+  /** Absolute path of the `.nn.ts` file. */
+  file?: string;
+  /** Name of an experiment's export. */
+  exportName?: string;
+  /** Class name of a model. */
+  model?: string;
+}
+
+export interface RunTarget {
+  /** Absolute path of the run directory. */
+  directory: string;
+}
+
+export interface CheckpointTarget extends RunTarget {
+  checkpoint: CheckpointRecord;
+}
+
+/** Commands and the arguments each takes. A command run from the palette gets none, one from a menu a URI. */
+export interface CommandArguments {
+  "layerwise.train": [target?: SourceTarget];
+  "layerwise.evaluate": [target?: SourceTarget];
+  "layerwise.preview": [target?: SourceTarget];
+  "layerwise.stop": [run?: RunTarget];
+  "layerwise.save": [run?: RunTarget];
+  "layerwise.newModel": [];
+  "layerwise.showLog": [];
+  "layerwise.installNativeEngine": [];
+  "layerwise.addTypes": [];
+  "layerwise.openRuns": [];
+  "layerwise.openRun": [run?: RunTarget];
+  "layerwise.deleteRun": [run?: RunTarget];
+  "layerwise.evaluateCheckpoint": [checkpoint?: CheckpointTarget];
+  "layerwise.loadCheckpoint": [checkpoint?: CheckpointTarget];
+  "layerwise.revealCheckpoint": [checkpoint?: CheckpointTarget];
+  "layerwise.deleteCheckpoint": [checkpoint?: CheckpointTarget];
+  "layerwise.statusAction": [];
+}
+export type CommandId = keyof CommandArguments;
+
+/** Total by its type: a command that isn't here, or is unknown there, doesn't compile. */
+const commands: Record<CommandId, true> = {
+  "layerwise.train": true,
+  "layerwise.evaluate": true,
+  "layerwise.preview": true,
+  "layerwise.stop": true,
+  "layerwise.save": true,
+  "layerwise.newModel": true,
+  "layerwise.showLog": true,
+  "layerwise.installNativeEngine": true,
+  "layerwise.addTypes": true,
+  "layerwise.openRuns": true,
+  "layerwise.openRun": true,
+  "layerwise.deleteRun": true,
+  "layerwise.evaluateCheckpoint": true,
+  "layerwise.loadCheckpoint": true,
+  "layerwise.revealCheckpoint": true,
+  "layerwise.deleteCheckpoint": true,
+  "layerwise.statusAction": true,
+};
+export const COMMANDS: readonly string[] = Object.keys(commands);
+/** Not in the manifest: run by the status bar item only. */
+export const INTERNAL_COMMANDS: readonly CommandId[] = ["layerwise.statusAction"];
+
+/** Settings, without the "layerwise." before each, with their types and defaults. */
+export const SETTINGS = {
+  device: "auto" as "auto" | "native" | "wasm" | "cpu",
+  threads: 0,
+  nodePath: "",
+  "runs.maxActive": 1,
+  "runs.outlive": false,
+  "lenses.enabled": true,
+  "diagnostics.enabled": true,
+  "preview.timeLimit": 5,
+  "preview.delay": 400,
+};
+export type SettingName = keyof typeof SETTINGS;
+
+/** Context keys of the `when` clauses. */
+export const CONTEXT_KEYS = {
+  /** The workspace has `.nn.ts` files. */
+  hasModels: "layerwise.hasModels",
+  /** A run of this window is training or evaluating. */
+  running: "layerwise.running",
+  /** The workspace has runs on disk. */
+  hasRuns: "layerwise.hasRuns",
+} as const;
+
+export const VIEWS = { container: "layerwise", checkpoints: "layerwise.checkpoints" } as const;
+export const PANELS = { training: "layerwise.training", architecture: "layerwise.architecture" } as const;
+export const STATUS_ITEM = "layerwise.status";
+
+/** `contextValue` of the checkpoint tree's items. */
+export const TREE_ITEMS = {
+  liveRun: "run.live",
+  endedRun: "run.ended",
+  checkpoint: "checkpoint",
+  bestCheckpoint: "checkpoint.best",
+} as const;
+
+export const MODEL_FILE_SUFFIX = ".nn.ts";
+export const MODEL_FILES = "**/*.nn.ts";

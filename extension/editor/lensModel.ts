@@ -1,0 +1,69 @@
+import type { FileReport } from "../protocol/preview.ts";
+import type { ScannedExperiment, SourceScan } from "./sourceScan.ts";
+
+/** A lens, without VS Code: where it stands and what it does. */
+export type LensAction =
+  | { kind: "parameters"; model: string; count?: { total: number; trainable: number } }
+  | { kind: "train" | "evaluate"; model?: string; exportName?: string }
+  | { kind: "preview"; model?: string };
+
+export interface Lens {
+  line: number;
+  action: LensAction;
+}
+
+export interface LensOptions {
+  trusted: boolean;
+  /** Of the newest version that could be previewed; older ones keep counts in place while the file has an error. */
+  report: FileReport | undefined;
+  /** Parameter counts that earlier reports gave, by class name. */
+  lastCounts: ReadonlyMap<string, { total: number; trainable: number }>;
+}
+
+/** What a file's lenses are. Those of one line come in the order in which they are shown. */
+export function lensesOf(scan: SourceScan, options: LensOptions): Lens[] {
+  const lenses: Lens[] = [];
+  for (const { name, line } of scan.models) {
+    const add = (action: LensAction): number => lenses.push({ line, action });
+    const experiments = experimentsOf(name, scan, options.report);
+    if (options.trusted) {
+      const known = options.report?.models.find((model) => model.name === name)?.parameters;
+      const count = known ?? options.lastCounts.get(name);
+      // A placeholder only where a count will come: a model that no experiment builds is never counted.
+      if (count !== undefined || experiments.length > 0)
+        add({ kind: "parameters", model: name, ...(count === undefined ? {} : { count }) });
+      if (experiments.length > 0) {
+        const only = experiments.length === 1 ? experiments[0] : undefined;
+        const target = { model: name, ...(only === undefined ? {} : { exportName: only }) };
+        add({ kind: "train", ...target });
+        add({ kind: "evaluate", ...target });
+      }
+    }
+    add({ kind: "preview", model: name });
+  }
+  for (const experiment of scan.experiments) {
+    const { line, exportName } = experiment;
+    if (options.trusted) {
+      lenses.push({ line, action: { kind: "train", exportName } });
+      lenses.push({ line, action: { kind: "evaluate", exportName } });
+    }
+    const model = modelOf(experiment, options.report);
+    lenses.push({ line, action: { kind: "preview", ...(model === undefined ? {} : { model }) } });
+  }
+  return lenses;
+}
+
+/** Export names of the experiments that build a model: by the report when it knows the model, else by the text. */
+export function experimentsOf(model: string, scan: SourceScan, report: FileReport | undefined): string[] {
+  const known = report?.models.find((candidate) => candidate.name === model);
+  // The text wins over a report that is older than an experiment typed since.
+  const exported = new Set(scan.experiments.map((experiment) => experiment.exportName));
+  const reported = known?.experiments.filter((name) => exported.has(name)) ?? [];
+  const scanned = scan.experiments.filter((experiment) => experiment.models.includes(model));
+  return [...new Set([...reported, ...scanned.map((experiment) => experiment.exportName)])];
+}
+
+export function modelOf(experiment: ScannedExperiment, report: FileReport | undefined): string | undefined {
+  const reported = report?.experiments.find((known) => known.exportName === experiment.exportName)?.model;
+  return experiment.models[0] ?? reported;
+}

@@ -1,0 +1,59 @@
+import * as vscode from "vscode";
+import { commandLink } from "./commands.ts";
+import { DisposableOwner } from "./disposable.ts";
+import { formatCount } from "./format.ts";
+import { MODEL_FILES, type SourceTarget } from "./ids.ts";
+import { lensesOf, type LensAction } from "./lensModel.ts";
+import type { Previews } from "./previews.ts";
+import { onSettingChange, setting } from "./settings.ts";
+import { scanSource } from "./sourceScan.ts";
+
+/** Lenses above models and experiments: from the text at once, with the counts of the newest preview. */
+export class ModelLenses extends DisposableOwner implements vscode.CodeLensProvider {
+  readonly #previews: Previews;
+  readonly #changed = this.own(new vscode.EventEmitter<void>());
+  readonly onDidChangeCodeLenses = this.#changed.event;
+
+  constructor(previews: Previews) {
+    super();
+    this.#previews = previews;
+    const refresh = (): void => this.#changed.fire();
+    this.own(previews.onDidChange(refresh));
+    this.own(onSettingChange("lenses.enabled", refresh));
+    this.own(vscode.workspace.onDidGrantWorkspaceTrust(refresh));
+    this.own(vscode.languages.registerCodeLensProvider({ pattern: MODEL_FILES }, this));
+  }
+
+  provideCodeLenses(document: vscode.TextDocument): vscode.CodeLens[] {
+    if (!setting("lenses.enabled", document.uri)) return [];
+    const preview = this.#previews.follow(document);
+    const lenses = lensesOf(scanSource(document.getText()), {
+      trusted: vscode.workspace.isTrusted,
+      report: preview.report,
+      lastCounts: preview.lastCounts,
+    });
+    return lenses.map(
+      ({ line, action }) => new vscode.CodeLens(new vscode.Range(line, 0, line, 0), link(document, action)),
+    );
+  }
+}
+
+function link(document: vscode.TextDocument, action: LensAction): vscode.Command {
+  const target: SourceTarget = { file: document.uri.fsPath };
+  if (action.model !== undefined) target.model = action.model;
+  if (action.kind === "parameters") return commandLink("layerwise.preview", countTitle(action.count), target);
+  if (action.kind === "preview")
+    return commandLink("layerwise.preview", vscode.l10n.t("$(type-hierarchy) Preview"), target);
+  if (action.exportName !== undefined) target.exportName = action.exportName;
+  return action.kind === "train"
+    ? commandLink("layerwise.train", vscode.l10n.t("$(play) Train"), target)
+    : commandLink("layerwise.evaluate", vscode.l10n.t("$(beaker) Evaluate"), target);
+}
+
+function countTitle(count: { total: number; trainable: number } | undefined): string {
+  // A placeholder of about the same width, so that the lenses beside it stay where they are.
+  if (count === undefined) return vscode.l10n.t("… parameters");
+  const total = vscode.l10n.t("{0} parameters", formatCount(count.total));
+  const frozen = count.total - count.trainable;
+  return frozen === 0 ? total : vscode.l10n.t("{0}, {1} frozen", total, formatCount(frozen));
+}

@@ -1,0 +1,60 @@
+import * as vscode from "vscode";
+import type { SourcePosition } from "../protocol/errors.ts";
+import { errorLine, toUserError } from "../supervisor/errors.ts";
+
+/** The log channel and what is told the user: each error once, with a way to the log and to its line. */
+export class Messages implements vscode.Disposable {
+  readonly log = vscode.window.createOutputChannel("Layerwise", { log: true });
+  /** Messages on the screen now: the same again would only cover it. */
+  readonly #shown = new Set<string>();
+
+  dispose(): void {
+    this.log.dispose();
+  }
+
+  showLog(): void {
+    this.log.show(true);
+  }
+
+  /** Logs and shows what went wrong. Doesn't wait for the user. */
+  error(thrown: unknown, doing?: string): void {
+    const error = toUserError(thrown);
+    this.log.error(doing === undefined ? errorLine(error) : `${doing}: ${errorLine(error)}`);
+    if (error.hint !== undefined) this.log.info(error.hint);
+    // A fault of ours is worth its stack.
+    if (thrown instanceof Error && error.code === "internal" && thrown.stack !== undefined)
+      this.log.debug(thrown.stack);
+    const text = doing === undefined ? error.message : `${doing}: ${error.message}`;
+    void this.#show(text, error.position);
+  }
+
+  async #show(text: string, position: SourcePosition | undefined): Promise<void> {
+    if (this.#shown.has(text)) return;
+    this.#shown.add(text);
+    try {
+      const toLog = vscode.l10n.t("Show Log");
+      const toLine = vscode.l10n.t("Go to Line");
+      const actions = position === undefined ? [toLog] : [toLine, toLog];
+      const action = await vscode.window.showErrorMessage(firstLines(text), ...actions);
+      if (action === toLog) this.showLog();
+      else if (action === toLine && position !== undefined) await openPosition(position);
+    } finally {
+      this.#shown.delete(text);
+    }
+  }
+}
+
+/** Notifications show one paragraph; the rest is in the log. */
+function firstLines(text: string): string {
+  const line = text.split("\n", 1)[0] ?? text;
+  return line.length > 400 ? `${line.slice(0, 400)}…` : line;
+}
+
+/** Shows a line of the user's source. */
+export async function openPosition(position: SourcePosition): Promise<void> {
+  const start = new vscode.Position(Math.max(0, position.line - 1), Math.max(0, position.column - 1));
+  await vscode.window.showTextDocument(vscode.Uri.file(position.file), {
+    selection: new vscode.Range(start, start),
+    viewColumn: vscode.ViewColumn.One,
+  });
+}

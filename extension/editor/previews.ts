@@ -1,0 +1,141 @@
+import * as vscode from "vscode";
+import type { FileReport } from "../protocol/preview.ts";
+import type { PreviewEngine } from "../supervisor/preview.ts";
+import { DisposableOwner } from "./disposable.ts";
+import { MODEL_FILE_SUFFIX } from "./ids.ts";
+import { setting } from "./settings.ts";
+
+type Counts = { total: number; trainable: number };
+
+/** What is known of one open file. */
+export interface Preview {
+  /** The newest report, which may be of an older version of the text while a new one is on its way. */
+  readonly report: FileReport | undefined;
+  /** Parameter counts of the last version in which each class could be built. */
+  readonly lastCounts: ReadonlyMap<string, Counts>;
+  /** A request is waiting or being worked at. */
+  readonly busy: boolean;
+}
+
+interface Followed {
+  report: FileReport | undefined;
+  lastCounts: Map<string, Counts>;
+  pending: number;
+  timer: NodeJS.Timeout | undefined;
+}
+
+const NOTHING: Preview = { report: undefined, lastCounts: new Map(), busy: false };
+
+export function isModelFile(document: vscode.TextDocument): boolean {
+  return document.uri.scheme === "file" && document.uri.path.endsWith(MODEL_FILE_SUFFIX);
+}
+
+/**
+ * Reports of the open `.nn.ts` files, kept up to date while they are typed. A file is followed from the first view
+ * that asks for it until it is closed. In an untrusted workspace nothing is asked, since a preview runs the file.
+ */
+export class Previews extends DisposableOwner {
+  readonly #engine: PreviewEngine;
+  readonly #files = new Map<string, Followed>();
+  readonly #changed = this.own(new vscode.EventEmitter<vscode.Uri>());
+  /** Fires with the file whose preview changed. */
+  readonly onDidChange = this.#changed.event;
+
+  constructor(engine: PreviewEngine) {
+    super();
+    this.#engine = engine;
+    this.own(
+      vscode.workspace.onDidChangeTextDocument(({ document, contentChanges }) => {
+        const followed = this.#files.get(document.uri.toString());
+        if (followed !== undefined && contentChanges.length > 0)
+          this.#schedule(document, followed, setting("preview.delay"));
+      }),
+    );
+    this.own(
+      vscode.workspace.onDidSaveTextDocument((saved) => {
+        // Other files may import the saved one.
+        for (const document of vscode.workspace.textDocuments) {
+          const followed = this.#files.get(document.uri.toString());
+          if (followed !== undefined && document !== saved && isModelFile(saved))
+            this.#schedule(document, followed, setting("preview.delay"));
+        }
+      }),
+    );
+    this.own(vscode.workspace.onDidCloseTextDocument((document) => this.#forget(document.uri)));
+    this.own(
+      vscode.workspace.onDidGrantWorkspaceTrust(() => {
+        for (const document of vscode.workspace.textDocuments)
+          if (isModelFile(document)) this.follow(document);
+      }),
+    );
+    this.own({
+      dispose: () => {
+        for (const { timer } of this.#files.values()) clearTimeout(timer);
+      },
+    });
+  }
+
+  /** The file's preview as far as it is known; from now on it is kept up to date. */
+  follow(document: vscode.TextDocument): Preview {
+    if (!vscode.workspace.isTrusted || !isModelFile(document)) return NOTHING;
+    const key = document.uri.toString();
+    let followed = this.#files.get(key);
+    if (followed === undefined) {
+      followed = { report: undefined, lastCounts: new Map(), pending: 0, timer: undefined };
+      this.#files.set(key, followed);
+      this.#schedule(document, followed, 0);
+    }
+    return view(followed);
+  }
+
+  /** What is known of a file that may not be followed. */
+  get(uri: vscode.Uri): Preview {
+    const followed = this.#files.get(uri.toString());
+    return followed === undefined ? NOTHING : view(followed);
+  }
+
+  /** Asks again although the text is the same: what the file reads may have changed. */
+  refresh(document: vscode.TextDocument): void {
+    const followed = this.#files.get(document.uri.toString());
+    if (followed === undefined) this.follow(document);
+    else this.#schedule(document, followed, 0);
+  }
+
+  #schedule(document: vscode.TextDocument, followed: Followed, delay: number): void {
+    clearTimeout(followed.timer);
+    followed.timer = setTimeout(() => void this.#inspect(document, followed), delay);
+  }
+
+  async #inspect(document: vscode.TextDocument, followed: Followed): Promise<void> {
+    followed.timer = undefined;
+    if (this.disposed || document.isClosed) return;
+    followed.pending++;
+    const file = document.uri.fsPath;
+    const request = document.isDirty ? { file, text: document.getText() } : { file };
+    const report = await this.#engine.inspect(request, setting("preview.timeLimit"));
+    followed.pending--;
+    if (this.disposed || this.#files.get(document.uri.toString()) !== followed) return;
+    if (report !== undefined) {
+      followed.report = report;
+      for (const model of report.models) followed.lastCounts.set(model.name, model.parameters);
+    }
+    this.#changed.fire(document.uri);
+  }
+
+  #forget(uri: vscode.Uri): void {
+    const followed = this.#files.get(uri.toString());
+    if (followed === undefined) return;
+    clearTimeout(followed.timer);
+    this.#files.delete(uri.toString());
+    this.#engine.drop(uri.fsPath);
+    this.#changed.fire(uri);
+  }
+}
+
+function view(followed: Followed): Preview {
+  return {
+    report: followed.report,
+    lastCounts: followed.lastCounts,
+    busy: followed.pending > 0 || followed.timer !== undefined,
+  };
+}

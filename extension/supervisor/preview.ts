@@ -1,0 +1,194 @@
+import * as v from "valibot";
+import { Hello } from "../protocol/engine.ts";
+import { SourcePosition, type UserError } from "../protocol/errors.ts";
+import {
+  FileReport,
+  type InspectRequest,
+  type PreviewEngineEvents,
+  type PreviewEngineMethods,
+} from "../protocol/preview.ts";
+import { handshake, openChannel, type EventSchemas, type Remote } from "./channel.ts";
+import { deferred } from "./deferred.ts";
+import { toUserError } from "./errors.ts";
+import {
+  describeExit,
+  forkEngine,
+  lastLines,
+  type EngineOptions,
+  type EngineProcess,
+  type ExitInfo,
+} from "./process.ts";
+
+const schemas: EventSchemas<PreviewEngineEvents> = {
+  hello: v.strictTuple([Hello]),
+  stuck: v.strictTuple([SourcePosition]),
+};
+
+export interface PreviewOptions {
+  /** Everything the engine prints and everything odd about it, for a log. */
+  onLog?(text: string): void;
+}
+
+interface Job {
+  request: InspectRequest;
+  /** Seconds the request may take once the engine has it. */
+  limit: number;
+  answer(report: FileReport | undefined): void;
+}
+
+interface Running {
+  process: EngineProcess;
+  remote: Remote<PreviewEngineMethods>;
+}
+
+/**
+ * Client of the preview engine: one process for all files, one request at a time, only the newest request of each
+ * file. The process is started when it is first needed, killed when user code exceeds its time, and started again by
+ * the next request.
+ */
+export class PreviewEngine {
+  readonly #engine: EngineOptions;
+  readonly #options: PreviewOptions;
+  #running: Promise<Running> | undefined;
+  #process: EngineProcess | undefined;
+  /** Waiting requests by file; a Map keeps the order in which files came. */
+  readonly #waiting = new Map<string, Job>();
+  /** Where user code hangs, by the engine's own watchdog. */
+  #stuck: SourcePosition | undefined;
+  #busy = false;
+  #disposed = false;
+
+  constructor(engine: EngineOptions, options: PreviewOptions = {}) {
+    this.#engine = engine;
+    this.#options = options;
+  }
+
+  /** True while a process exists. */
+  get alive(): boolean {
+    return this.#process !== undefined;
+  }
+
+  /**
+   * What the file defines. Whatever goes wrong (time over, crash, no engine) is an error in the report. Undefined when
+   * a newer request for the same file made this one obsolete.
+   */
+  inspect(request: InspectRequest, limit = 5): Promise<FileReport | undefined> {
+    return new Promise((answer) => {
+      if (this.#disposed) return answer(undefined);
+      this.#waiting.get(request.file)?.answer(undefined);
+      this.#waiting.set(request.file, { request, limit, answer });
+      void this.#work();
+      return undefined;
+    });
+  }
+
+  /** Forgets a file: its request, if any, is answered with undefined. */
+  drop(file: string): void {
+    this.#waiting.get(file)?.answer(undefined);
+    this.#waiting.delete(file);
+  }
+
+  async dispose(): Promise<void> {
+    this.#disposed = true;
+    for (const file of this.#waiting.keys()) this.drop(file);
+    await this.#process?.kill();
+  }
+
+  async #work(): Promise<void> {
+    if (this.#busy) return;
+    this.#busy = true;
+    for (let next = this.#waiting.values().next(); next.done !== true; next = this.#waiting.values().next()) {
+      const job = next.value;
+      const { file } = job.request;
+      this.#waiting.delete(file);
+      const report = await this.#run(job).catch((error: unknown) => failed(file, toUserError(error)));
+      // When a newer request came meanwhile, this answer is of a text that is no more.
+      job.answer(this.#disposed || this.#waiting.has(file) ? undefined : report);
+    }
+    this.#busy = false;
+  }
+
+  async #run(job: Job): Promise<FileReport> {
+    const running = await (this.#running ??= this.#start());
+    this.#stuck = undefined;
+    const { file } = job.request;
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<"late">((resolve) => {
+      timer = setTimeout(() => resolve("late"), job.limit * 1000);
+    });
+    try {
+      const answer = await Promise.race([
+        running.remote
+          .inspect(job.request)
+          .catch((thrown: unknown): ExitInfo | Promise<ExitInfo> | FileReport => {
+            const error = toUserError(thrown);
+            // The channel closes a moment before the process is seen to end, and only the end says why.
+            return error.code === "ended" ? running.process.exit(1000) : failed(file, error);
+          }),
+        late,
+      ]);
+      if (answer === "late") {
+        await running.process.kill();
+        return failed(file, timedOut(job, this.#stuck));
+      }
+      if ("stderr" in answer) {
+        const hint = lastLines(answer);
+        const message = `The preview ended while it ran this file: ${describeExit(answer)}.`;
+        return failed(file, { code: "crash", message, ...(hint === undefined ? {} : { hint }) });
+      }
+      const report = v.safeParse(FileReport, answer);
+      if (report.success) return report.output;
+      const message = `internal: the preview engine answered with an invalid report: ${v.summarize(report.issues)}`;
+      return failed(file, { code: "internal", message });
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async #start(): Promise<Running> {
+    const forget = (): void => {
+      this.#running = undefined;
+      this.#process = undefined;
+    };
+    const log = (text: string): void => this.#options.onLog?.(text);
+    try {
+      const engine = await forkEngine({
+        ...this.#engine,
+        entry: "previewEngine.js",
+        onOutput: (_, text) => log(text.trimEnd()),
+      });
+      this.#process = engine;
+      void engine.exited.then(forget);
+      if (this.#disposed) await engine.kill();
+      const hello = deferred<Hello>();
+      const remote = openChannel<PreviewEngineMethods, PreviewEngineEvents>(engine.child, {
+        schemas,
+        handlers: {
+          hello: (answer) => hello.resolve(answer),
+          stuck: (position) => {
+            this.#stuck = position;
+          },
+        },
+        onInvalid: (problem) => log(`The preview engine sent ${problem}`),
+      });
+      await handshake(engine, hello.promise, "preview", this.#engine.helloTimeout ?? 20_000);
+      return { process: engine, remote };
+    } catch (error) {
+      forget();
+      throw error;
+    }
+  }
+}
+
+function failed(file: string, error: UserError): FileReport {
+  return { file, models: [], experiments: [], errors: [error] };
+}
+
+function timedOut(job: Job, stuck: SourcePosition | undefined): UserError {
+  return {
+    code: "timeout",
+    message: `Still running after ${job.limit} s, so the preview was ended: an endless loop, or work that belongs into a run?`,
+    position: stuck ?? { file: job.request.file, line: 1, column: 1 },
+    hint: "Loading data and training belong into an experiment's functions, not at the top level of the file.",
+  };
+}

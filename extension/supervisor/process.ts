@@ -1,0 +1,179 @@
+import { execFile, fork, type ChildProcess, type StdioOptions } from "node:child_process";
+import { mkdir, open } from "node:fs/promises";
+import { dirname } from "node:path";
+import { StringDecoder } from "node:string_decoder";
+
+/** How engines are started; the same for all of a window or a command line. */
+export interface EngineOptions {
+  /** Folder of the bundled engines: `runEngine.js`, `previewEngine.js`. */
+  dist: string;
+  /** Added to the environment of engines, such as thread counts, which must be set before TensorFlow loads. */
+  env?: Readonly<Record<string, string>>;
+  /** Node to run engines with; by default the one that runs this. */
+  execPath?: string;
+  /** What engines write to stdout and stderr goes to this process's too. Default false. */
+  inheritOutput?: boolean;
+  /** Milliseconds an engine has to say hello. Default 20,000. */
+  helloTimeout?: number;
+  /** Milliseconds a run has to end after `stop` before it is killed. Default 10,000. */
+  stopTimeout?: number;
+  /** Milliseconds a process has to exit after its last word before it is killed. Default 3,000. */
+  exitTimeout?: number;
+}
+
+export interface ExitInfo {
+  code: number | null;
+  signal: NodeJS.Signals | null;
+  /** The last few kilobytes the process wrote to stderr. */
+  stderr: string;
+}
+
+export interface ForkOptions extends EngineOptions {
+  /** File in `dist`. */
+  entry: string;
+  /** Goes on when this process ends: its output goes to this file, since a pipe would break. */
+  outliveTo?: string;
+  /** Text as it comes, cut at arbitrary places. */
+  onOutput?(stream: "stdout" | "stderr", text: string): void;
+}
+
+export interface EngineProcess {
+  readonly child: ChildProcess;
+  readonly pid: number | undefined;
+  /** Settles when the process is gone and its output is read; never rejects. */
+  readonly exited: Promise<ExitInfo>;
+  /** Ends the process and all that it started, at once. */
+  kill(): Promise<ExitInfo>;
+  /** Waits for the process to exit by itself, and kills it after `grace` milliseconds. */
+  exit(grace: number): Promise<ExitInfo>;
+}
+
+/** Enough for a native crash report or a long stack. */
+const TAIL_CHARACTERS = 8192;
+
+/**
+ * Forks an engine as the leader of a process group, so that it can be killed with whatever user code started. It
+ * talks over fork IPC with structured clone, which carries NaN and errors; its output streams are logs.
+ */
+export async function forkEngine(options: ForkOptions): Promise<EngineProcess> {
+  const log = options.outliveTo === undefined ? undefined : await openLog(options.outliveTo);
+  try {
+    const output = log?.fd ?? "pipe";
+    const stdio: StdioOptions = ["ignore", output, output, "ipc"];
+    const child = fork(`${options.dist}/${options.entry}`, [], {
+      stdio,
+      env: environment(options.env),
+      // Not the host's: two processes can't share an inspector's port.
+      execArgv: [],
+      serialization: "advanced",
+      // On Windows a detached child gets a console window, and groups don't exist there anyway.
+      detached: process.platform !== "win32",
+      ...(options.execPath === undefined ? {} : { execPath: options.execPath }),
+    });
+    return watch(child, options);
+  } finally {
+    await log?.close();
+  }
+}
+
+async function openLog(file: string): Promise<{ fd: number; close(): Promise<void> }> {
+  await mkdir(dirname(file), { recursive: true });
+  return open(file, "a");
+}
+
+function environment(added: Readonly<Record<string, string>> | undefined): NodeJS.ProcessEnv {
+  // A debugger's or a test runner's preload has no business in an engine.
+  const { NODE_OPTIONS: _, ...inherited } = process.env;
+  const electron = process.versions["electron"] === undefined ? {} : { ELECTRON_RUN_AS_NODE: "1" };
+  return { ...inherited, ...electron, ...added };
+}
+
+function watch(child: ChildProcess, options: ForkOptions): EngineProcess {
+  let stderr = "";
+  const listen = (stream: "stdout" | "stderr"): void => {
+    const decoder = new StringDecoder("utf8");
+    child[stream]?.on("data", (bytes: Buffer) => {
+      const text = decoder.write(bytes);
+      if (stream === "stderr") stderr = (stderr + text).slice(-TAIL_CHARACTERS);
+      if (options.inheritOutput === true) process[stream].write(text);
+      options.onOutput?.(stream, text);
+    });
+  };
+  listen("stdout");
+  listen("stderr");
+
+  const exited = new Promise<ExitInfo>((resolve) => {
+    const done = (code: number | null, signal: NodeJS.Signals | null): void =>
+      resolve({ code, signal, stderr });
+    child.once("error", (error) => {
+      // Failed to start: there is no exit to come.
+      if (child.pid !== undefined) return;
+      stderr += error.message;
+      done(null, null);
+    });
+    child.once("exit", (code, signal) => {
+      // Children of the engine that it left behind, and that may hold its pipes open.
+      killGroup(child.pid);
+      // "close" is when the pipes are read to the end; something may keep them open for ever.
+      const timer = setTimeout(() => done(code, signal), 500);
+      child.once("close", () => {
+        clearTimeout(timer);
+        done(code, signal);
+      });
+    });
+  });
+
+  const kill = async (): Promise<ExitInfo> => {
+    if (child.exitCode === null && child.signalCode === null) await killTree(child.pid);
+    return exited;
+  };
+  const exit = (grace: number): Promise<ExitInfo> => {
+    const timer = setTimeout(() => void kill(), grace);
+    return exited.finally(() => clearTimeout(timer));
+  };
+  return { child, pid: child.pid, exited, kill, exit };
+}
+
+/** Ends a process and its descendants. One that is gone already is no error. */
+export async function killTree(pid: number | undefined): Promise<void> {
+  if (pid === undefined) return;
+  if (process.platform === "win32") {
+    await new Promise<void>((resolve) => {
+      execFile("taskkill.exe", ["/pid", String(pid), "/T", "/F"], { windowsHide: true }, () => resolve());
+    });
+  } else if (!killGroup(pid)) signal(pid, "SIGKILL");
+}
+
+/** True when the process leads a group and the group was killed. */
+function killGroup(pid: number | undefined): boolean {
+  return pid !== undefined && process.platform !== "win32" && signal(-pid, "SIGKILL");
+}
+
+/** Sends a signal; false when there is no such process, or it is not ours. */
+export function signal(pid: number, name: NodeJS.Signals): boolean {
+  try {
+    return process.kill(pid, name);
+  } catch {
+    return false;
+  }
+}
+
+/** How a process ended that should not have, for people. */
+export function describeExit(exit: ExitInfo): string {
+  const { signal } = exit;
+  if (signal === "SIGKILL") return "signal SIGKILL (killed from outside, or the system ran out of memory)";
+  if (signal === "SIGSEGV" || signal === "SIGABRT" || signal === "SIGBUS")
+    return `signal ${signal} (a crash in native code)`;
+  if (signal !== null) return `signal ${signal}`;
+  if (exit.code === null) return `it could not be started: ${exit.stderr.trim()}`;
+  return `exit code ${exit.code}`;
+}
+
+/** The last lines of stderr, or undefined when there is nothing worth showing. */
+export function lastLines(exit: ExitInfo, count = 5): string | undefined {
+  const lines = exit.stderr
+    .split(/\r?\n/)
+    .map((line) => line.trimEnd())
+    .filter((line) => line !== "");
+  return lines.length === 0 ? undefined : lines.slice(-count).join("\n");
+}
