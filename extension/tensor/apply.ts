@@ -1,6 +1,6 @@
 import { TensorError } from "./errors.ts";
 import { Node, scalarValue, type GradientEdge, type Value } from "./graph.ts";
-import type { AnyOp, Meta, Op } from "./op.ts";
+import type { Meta, Op } from "./op.ts";
 import { scope } from "./scope.ts";
 import { Tensor } from "./tensor.ts";
 
@@ -15,7 +15,7 @@ export function applyAll<A extends object>(op: Op<A>, inputs: readonly Tensor[],
       if (edge !== undefined) (edges ??= Array.from({ length: inputs.length }))[i] = edge;
     }
   }
-  const node = new Node(op as unknown as AnyOp, attributes, values, outputs, edges);
+  const node = new Node(op, attributes, values, outputs, edges);
   return node.outputs.map((v, index) =>
     edges !== undefined && v.dtype === "float32" ? new Tensor(v, { node, index }) : new Tensor(v),
   );

@@ -4,6 +4,7 @@ import { fillValue, type Node } from "./graph.ts";
 import type { GradientRule } from "./op.ts";
 import { add } from "./ops/elementwise.ts";
 import { sumTo } from "./ops/movement.ts";
+import { observe } from "./runtime.ts";
 import { hidden, withGradients } from "./scope.ts";
 import { formatShape, sameShape } from "./shape.ts";
 import { Tensor } from "./tensor.ts";
@@ -22,7 +23,7 @@ export interface BackwardOptions {
  * @throws TensorError "grad can be implicitly created only for scalar outputs"
  */
 export function backward(root: Tensor, gradient?: Tensor, options: BackwardOptions = {}): void {
-  root.value.visible = true;
+  observe(root.value);
   const leaves = propagate([root], [gradient], options.createGraph ?? false);
   hidden(() =>
     withGradients(options.createGraph ?? false, () => {

@@ -17,6 +17,8 @@ export class Storage {
   host: HostArray | undefined;
   /** The executor's own record of where the value is. */
   device: object | undefined;
+  /** The value as of `version`. */
+  settled: Value | undefined;
   readonly shape: Shape;
   readonly dtype: DType;
 

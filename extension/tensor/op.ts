@@ -61,8 +61,8 @@ export interface Op<A extends object> {
    */
   readonly layout?: "elementwise" | { readonly images: readonly number[]; readonly output: boolean };
   /**
-   * Updates the op's first inputs, which are variables of a compiled graph, in place instead of computing outputs:
-   * `variables[i]` is the resource whose new value would be output i. Answers the node to depend on.
+   * The op inside a compiled graph when output i is the new value of the variable whose old value is input i, for every
+   * output: updates `variables[i]` instead of computing outputs. Answers the nodes that write.
    */
   inPlace?(
     b: TfBuilder,
@@ -70,7 +70,7 @@ export interface Op<A extends object> {
     inputs: readonly TfRef[],
     attributes: A,
     signature: Signature,
-  ): TfRef;
+  ): readonly TfRef[];
 }
 
 // Attributes differ from op to op, and a node only hands them back to the op that took them.
@@ -80,8 +80,8 @@ export type AnyOp = Op<never>;
 export const OPS = new Map<string, AnyOp>();
 
 /** Adds an op to the table. */
-export function defineOp<A extends object = Record<never, never>>(op: Op<A>): Op<A> {
+export function defineOp<A extends object = object>(op: Op<A>): Op<A> {
   if (OPS.has(op.name)) throw new Error(`internal: op ${op.name} is defined twice`);
-  OPS.set(op.name, op as unknown as AnyOp);
+  OPS.set(op.name, op);
   return op;
 }

@@ -34,8 +34,17 @@ export interface Executor {
 let current: Executor | undefined;
 /** Gradients stay readable until the next step: off for the trainer's loop, which doesn't show them to anybody. */
 export const keep = { gradients: true };
-/** Leaf tensors whose `.grad` was made since the last barrier are found through the dirty parameters. */
+/** Gradients of the last step. */
 let lastLazy: readonly Value[] = [];
+
+/** What `backward` started from: losses, which the user reads after the step. */
+const observed = new Set<Value>();
+
+/** Has a value computed with the next step, because it will be asked for when the step is over. */
+export function observe(value: Value): void {
+  value.visible = true;
+  observed.add(value);
+}
 
 /** Installs what computes. Without one, graphs can be built and checked but not run: the preview. */
 export function setExecutor(executor: Executor | undefined): void {
@@ -68,10 +77,20 @@ export function valuesOf(value: Value): HostArray {
 export function barrier(requested: readonly Value[]): void {
   const written = [...dirty];
   const assigns = written.map((t) => ({ storage: t.storage!, value: t.value }));
-  const plan = buildPlan(requested, assigns, gradientsOf(written));
-  for (const value of lastLazy) if (value.data === undefined) value.read = released;
-  lastLazy = plan.lazy;
-  executor().run(plan);
+  const roots = assigns.length > 0 ? [...requested, ...pendingOf(observed)] : requested;
+  if (assigns.length > 0) observed.clear();
+  const plan = buildPlan(roots, assigns, gradientsOf(written));
+  if (assigns.length > 0) {
+    for (const value of lastLazy) if (value.data === undefined) value.read = released;
+    lastLazy = plan.lazy;
+  }
+  try {
+    executor().run(plan);
+  } catch (error) {
+    // A batch that can't be computed leaves the model as it was, and the next one can go on.
+    for (const t of written) t.revert();
+    throw error;
+  }
   for (const t of written) {
     const storage = t.storage!;
     storage.version++;
@@ -84,6 +103,10 @@ export function barrier(requested: readonly Value[]): void {
 /** What `optimizer.step()` ends with. */
 export function step(): void {
   if (dirty.size > 0 && current !== undefined) barrier([]);
+}
+
+function pendingOf(values: Iterable<Value>): Value[] {
+  return [...values].filter((v) => v.data === undefined && v.read === undefined);
 }
 
 function gradientsOf(tensors: readonly Tensor[]): Value[] {
@@ -110,7 +133,8 @@ export function leafData(value: Value): HostArray {
   if (value.data !== undefined) return value.data;
   const leaf = value.producer;
   if (leaf.kind === "node") {
-    barrier([value]);
+    if (value.read === undefined) barrier([value]);
+    else value.data = value.read();
     return value.data!;
   }
   switch (leaf.kind) {

@@ -183,7 +183,7 @@ export class Tensor {
       storage.version++;
       storage.host = undefined;
       storage.device = undefined;
-      this.current = stateValue(storage, value);
+      this.current = storage.settled = stateValue(storage, value);
       dirty.delete(this);
     }
   }
@@ -192,14 +192,20 @@ export class Tensor {
   persist(): this {
     if (this.storage === undefined) {
       this.storage = new Storage(this.shape, this.dtype);
-      this.current = stateValue(this.storage, this.current);
+      this.current = this.storage.settled = stateValue(this.storage, this.current);
     }
     return this;
   }
 
   /** @internal The storage holds the value of the last barrier: read it from there. */
   settled(storage: Storage): void {
-    this.current = stateValue(storage);
+    this.current = storage.settled = stateValue(storage);
+  }
+
+  /** @internal Forgets a write that could not be computed. */
+  revert(): void {
+    if (this.storage?.settled !== undefined) this.current = this.storage.settled;
+    dirty.delete(this);
   }
 
   private currentWrites(): number {

@@ -71,7 +71,7 @@ export const conv2d: Op<Convolution> = defineOp<Convolution>({
   tensorflow: (b, [x, w], attributes) =>
     b.node("Conv2D", [x!, transposed(b, w!, HWIO)], convolutionAttributes(attributes)),
   tfjs(k, [x, w], { stride, padding, dilation }) {
-    const filter = k.transpose(w as tfjs.Tensor4D, HWIO) as tfjs.Tensor4D;
+    const filter = k.transpose<tfjs.Tensor4D>(w as tfjs.Tensor4D, HWIO);
     const padded = padImages(k, x as tfjs.Tensor4D, padding, 0);
     return k.conv2d(padded, filter, [...stride], "valid", "NHWC", [...dilation]);
   },
@@ -83,9 +83,9 @@ export const conv2dInputGrad: Op<Convolution & { shape: Shape }> = defineOp<Conv
   name: "conv2dInputGrad",
   layout: { images: [0], output: true },
   infer: (_, { shape }) => ({ shape, dtype: "float32" }),
-  gradient: ({ grad, inputs: [g, w], attributes: { shape: _, ...attributes }, needs }) => [
-    needs[0] ? apply(conv2d, [grad, w!], attributes) : null,
-    needs[1] ? apply(conv2dWeightGrad, [g!, grad], { ...attributes, shape: w!.shape }) : null,
+  gradient: ({ grad, inputs: [g, w], attributes: { stride, padding, dilation }, needs }) => [
+    needs[0] ? apply(conv2d, [grad, w!], { stride, padding, dilation }) : null,
+    needs[1] ? apply(conv2dWeightGrad, [g!, grad], { stride, padding, dilation, shape: w!.shape }) : null,
   ],
   tensorflow: (b, [g, w], attributes) =>
     b.node(
@@ -97,7 +97,7 @@ export const conv2dInputGrad: Op<Convolution & { shape: Shape }> = defineOp<Conv
     const [, , h, width] = shape as [number, number, number, number];
     const [, , kh, kw] = inputs[1]!.shape as [number, number, number, number];
     // Dilated gradient, padded, convolved with the flipped filter: no backend kernel needed for any stride.
-    const filter = k.reverse(k.transpose(w as tfjs.Tensor4D, [2, 3, 0, 1]), [0, 1]) as tfjs.Tensor4D;
+    const filter = k.reverse<tfjs.Tensor4D>(k.transpose(w as tfjs.Tensor4D, [2, 3, 0, 1]), [0, 1]);
     const [sh, sw] = stride;
     const [n, gh, gw, o] = (g as tfjs.Tensor4D).shape;
     const spread = k.slice(
@@ -129,9 +129,9 @@ export const conv2dWeightGrad: Op<Convolution & { shape: Shape }> = defineOp<Con
   name: "conv2dWeightGrad",
   layout: { images: [0, 1], output: false },
   infer: (_, { shape }) => ({ shape, dtype: "float32" }),
-  gradient: ({ grad, inputs: [g, x], attributes: { shape: _, ...attributes }, needs }) => [
-    needs[0] ? apply(conv2d, [x!, grad], attributes) : null,
-    needs[1] ? apply(conv2dInputGrad, [g!, grad], { ...attributes, shape: x!.shape }) : null,
+  gradient: ({ grad, inputs: [g, x], attributes: { stride, padding, dilation }, needs }) => [
+    needs[0] ? apply(conv2d, [x!, grad], { stride, padding, dilation }) : null,
+    needs[1] ? apply(conv2dInputGrad, [g!, grad], { stride, padding, dilation, shape: x!.shape }) : null,
   ],
   tensorflow(b, [g, x], attributes) {
     const [o, i, h, w] = attributes.shape as [number, number, number, number];
@@ -150,8 +150,8 @@ export const conv2dWeightGrad: Op<Convolution & { shape: Shape }> = defineOp<Con
     const rows = (gh - 1) * stride[0] + dilation[0] * (kh - 1) + 1;
     const columns = (gw - 1) * stride[1] + dilation[1] * (kw - 1) + 1;
     const used = k.slice(padded, [0, 0, 0, 0], [padded.shape[0], rows, columns, padded.shape[3]]);
-    const images = k.transpose(used, [3, 1, 2, 0]) as tfjs.Tensor4D;
-    const filters = k.transpose(g as tfjs.Tensor4D, [1, 2, 0, 3]) as tfjs.Tensor4D;
+    const images = k.transpose<tfjs.Tensor4D>(used, [3, 1, 2, 0]);
+    const filters = k.transpose<tfjs.Tensor4D>(g as tfjs.Tensor4D, [1, 2, 0, 3]);
     const result = k.conv2d(images, filters, [...dilation], "valid", "NHWC", [...stride]);
     return k.transpose(result, [3, 0, 1, 2]);
   },
@@ -159,7 +159,7 @@ export const conv2dWeightGrad: Op<Convolution & { shape: Shape }> = defineOp<Con
 });
 
 /** Adds a value per channel to images. */
-export const addChannelBias: Op<Record<never, never>> = defineOp({
+export const addChannelBias: Op<object> = defineOp({
   name: "addChannelBias",
   layout: { images: [0], output: true },
   infer: ([x]) => x!,
@@ -170,7 +170,7 @@ export const addChannelBias: Op<Record<never, never>> = defineOp({
 });
 
 /** Sum of images over everything but channels. */
-export const channelBiasGrad: Op<Record<never, never>> = defineOp({
+export const channelBiasGrad: Op<object> = defineOp({
   name: "channelBiasGrad",
   layout: { images: [0], output: false },
   infer: ([x]) => ({ shape: [x!.shape[1]!], dtype: "float32" }),

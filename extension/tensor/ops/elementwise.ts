@@ -7,7 +7,6 @@ import { broadcastShapes, numel } from "../shape.ts";
 import { fillValue } from "../graph.ts";
 import { Tensor } from "../tensor.ts";
 
-type None = Record<never, never>;
 type NoGradient = { readonly none: string };
 const STEP: NoGradient = { none: "it is constant almost everywhere" };
 
@@ -19,10 +18,10 @@ function binary(
   name: string,
   tensorflow: string,
   kernel: Kernel2,
-  gradient: GradientRule<None> | NoGradient,
+  gradient: GradientRule<object> | NoGradient,
   result?: DType,
-): Op<None> {
-  return defineOp<None>({
+): Op<object> {
+  return defineOp({
     name,
     layout: "elementwise",
     infer: ([a, b]) => ({ shape: broadcastShapes(a!.shape, b!.shape), dtype: result ?? a!.dtype }),
@@ -48,10 +47,10 @@ function unary(
   name: string,
   tensorflow: string,
   kernel: Kernel1,
-  gradient: GradientRule<None> | NoGradient,
+  gradient: GradientRule<object> | NoGradient,
   result?: DType,
-): Op<None> {
-  return defineOp<None>({
+): Op<object> {
+  return defineOp({
     name,
     layout: "elementwise",
     infer: ([x]) => ({ shape: x!.shape, dtype: result ?? x!.dtype }),
@@ -63,7 +62,7 @@ function unary(
   });
 }
 
-const f = (op: Op<None>, ...inputs: Tensor[]): Tensor => apply(op, inputs, {});
+const f = (op: Op<object>, ...inputs: Tensor[]): Tensor => apply(op, inputs, {});
 const constant = (value: number): Tensor => new Tensor(fillValue(value, [], "float32"));
 const scaled = (x: Tensor, by: number): Tensor => f(mul, x, constant(by));
 
@@ -79,7 +78,7 @@ export const sub = binary(
   (k, x, y) => k.sub(x, y),
   ({ grad, needs }) => [grad, needs[1] ? f(neg, grad) : null],
 );
-export const mul: Op<None> = binary(
+export const mul: Op<object> = binary(
   "mul",
   "Mul",
   (k, x, y) => k.mul(x, y),
@@ -89,7 +88,7 @@ export const mul: Op<None> = binary(
   ],
 );
 /** True division of floats. */
-export const div: Op<None> = binary(
+export const div: Op<object> = binary(
   "div",
   "RealDiv",
   (k, x, y) => k.div(x, y),
@@ -98,7 +97,7 @@ export const div: Op<None> = binary(
     needs[1] ? f(neg, f(div, f(mul, grad, x!), f(mul, y!, y!))) : null,
   ],
 );
-export const pow: Op<None> = binary(
+export const pow: Op<object> = binary(
   "pow",
   "Pow",
   (k, x, y) => k.pow(x, y),
@@ -112,7 +111,7 @@ export const pow: Op<None> = binary(
 
 /** Where two values are equal, PyTorch gives each half of the gradient. */
 const picked =
-  (better: () => Op<None>): GradientRule<None> =>
+  (better: () => Op<object>): GradientRule<object> =>
   ({ grad, inputs: [x, y] }) => {
     const tie = f(eq, x!, y!);
     const half = scaled(grad, 0.5);
@@ -155,7 +154,7 @@ export const remainder = binary(
   ],
 );
 
-export const neg: Op<None> = unary(
+export const neg: Op<object> = unary(
   "neg",
   "Neg",
   (k, x) => k.neg(x),
@@ -173,13 +172,13 @@ export const sign = unary(
   (k, x) => k.sign(x),
   ({ grad }) => [scaled(grad, 0)],
 );
-export const exp: Op<None> = unary(
+export const exp: Op<object> = unary(
   "exp",
   "Exp",
   (k, x) => k.exp(x),
   ({ grad, outputs: [y] }) => [f(mul, grad, y!)],
 );
-export const log: Op<None> = unary(
+export const log: Op<object> = unary(
   "log",
   "Log",
   (k, x) => k.log(x),
@@ -191,19 +190,19 @@ export const log1p = unary(
   (k, x) => k.log1p(x),
   ({ grad, inputs: [x] }) => [f(div, grad, f(add, x!, constant(1)))],
 );
-export const expm1: Op<None> = unary(
+export const expm1: Op<object> = unary(
   "expm1",
   "Expm1",
   (k, x) => k.expm1(x),
   ({ grad, outputs: [y] }) => [f(mul, grad, f(add, y!, constant(1)))],
 );
-export const sqrt: Op<None> = unary(
+export const sqrt: Op<object> = unary(
   "sqrt",
   "Sqrt",
   (k, x) => k.sqrt(x),
   ({ grad, outputs: [y] }) => [f(div, scaled(grad, 0.5), y!)],
 );
-export const rsqrt: Op<None> = unary(
+export const rsqrt: Op<object> = unary(
   "rsqrt",
   "Rsqrt",
   (k, x) => k.rsqrt(x),
@@ -215,19 +214,19 @@ export const square = unary(
   (k, x) => k.square(x),
   ({ grad, inputs: [x] }) => [f(mul, grad, scaled(x!, 2))],
 );
-export const reciprocal: Op<None> = unary(
+export const reciprocal: Op<object> = unary(
   "reciprocal",
   "Reciprocal",
   (k, x) => k.reciprocal(x),
   ({ grad, outputs: [y] }) => [f(neg, f(mul, grad, f(mul, y!, y!)))],
 );
-export const sin: Op<None> = unary(
+export const sin: Op<object> = unary(
   "sin",
   "Sin",
   (k, x) => k.sin(x),
   ({ grad, inputs: [x] }) => [f(mul, grad, f(cos, x!))],
 );
-export const cos: Op<None> = unary(
+export const cos: Op<object> = unary(
   "cos",
   "Cos",
   (k, x) => k.cos(x),
@@ -267,7 +266,7 @@ export const relu = unary(
   ({ grad, outputs: [y] }) => [f(reluGrad, grad, y!)],
 );
 /** grad where the output y of relu is positive, else 0. */
-export const reluGrad: Op<None> = binary(
+export const reluGrad: Op<object> = binary(
   "reluGrad",
   "ReluGrad",
   (k, g, y) => k.mul(g, k.step(y)),
@@ -280,7 +279,7 @@ export const sigmoid = unary(
   ({ grad, outputs: [y] }) => [f(sigmoidGrad, y!, grad)],
 );
 /** grad · y · (1 − y). */
-export const sigmoidGrad: Op<None> = binary(
+export const sigmoidGrad: Op<object> = binary(
   "sigmoidGrad",
   "SigmoidGrad",
   (k, y, g) => k.mul(g, k.mul(y, k.sub(1, y))),
@@ -296,7 +295,7 @@ export const tanh = unary(
   ({ grad, outputs: [y] }) => [f(tanhGrad, y!, grad)],
 );
 /** grad · (1 − y²). */
-export const tanhGrad: Op<None> = binary(
+export const tanhGrad: Op<object> = binary(
   "tanhGrad",
   "TanhGrad",
   (k, y, g) => k.mul(g, k.sub(1, k.square(y))),
@@ -310,7 +309,7 @@ export const softplus = unary(
 );
 
 /** `x` where the condition holds, else `y`; all three broadcast. */
-export const where: Op<None> = defineOp<None>({
+export const where: Op<object> = defineOp({
   name: "where",
   layout: "elementwise",
   infer: ([c, x, y]) => ({

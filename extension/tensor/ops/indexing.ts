@@ -55,11 +55,8 @@ export const indexAdd: Op<{ dim: number; length: number }> = defineOp<{ dim: num
     const order = swapped(inputs[0]!.shape.length, dim);
     const front = k.transpose(x!, order);
     const hot = k.cast(k.oneHot(index as tfjs.Tensor1D, length), "float32");
-    const rows = k.reshape(k.cast(front, "float32"), [front.shape[0]!, -1]);
-    const sums = k.reshape(k.matMul(hot as tfjs.Tensor2D, rows as tfjs.Tensor2D, true), [
-      length,
-      ...front.shape.slice(1),
-    ]);
+    const rows = k.reshape<tfjs.Tensor2D>(k.cast(front, "float32"), [front.shape[0]!, -1]);
+    const sums = k.reshape(k.matMul(hot as tfjs.Tensor2D, rows, true), [length, ...front.shape.slice(1)]);
     return k.cast(k.transpose(sums, order), outputs[0]!.dtype === "float32" ? "float32" : "int32");
   },
 });
@@ -70,7 +67,7 @@ function swapped(rank: number, dim: number): number[] {
 }
 
 /** Elements at positions given by the rows of an [n, rank] index matrix: shape [n]. */
-export const gatherPoints: Op<Record<never, never>> = defineOp({
+export const gatherPoints: Op<object> = defineOp({
   name: "gatherPoints",
   infer: ([x, index]) => ({ shape: [index!.shape[0]!], dtype: x!.dtype }),
   gradient: ({ grad, inputs: [x, index] }) => [

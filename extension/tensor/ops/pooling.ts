@@ -101,7 +101,7 @@ function maxPoolGradient(
       const cell = k.stridedSlice(padded, [0, i, j, 0], [n, i + spanH, j + spanW, c], [1, ...stride, 1]);
       const hit = k.mul(k.cast(k.equal(cell, y), "float32"), free);
       free = k.sub(free, hit);
-      const spread = k.reshape(
+      const spread = k.reshape<tfjs.Tensor4D>(
         k.pad(k.reshape(k.mul(hit, g), [n, oh, 1, ow, 1, c]), [
           [0, 0],
           [0, 0],
@@ -111,7 +111,7 @@ function maxPoolGradient(
           [0, 0],
         ]),
         [n, oh * stride[0], ow * stride[1], c],
-      ) as tfjs.Tensor4D;
+      );
       const placed = padImages(k, spread, [i, ph - i - oh * stride[0], j, pw - j - ow * stride[1]], 0);
       total = total === undefined ? placed : k.add(total, placed);
     }

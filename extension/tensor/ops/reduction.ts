@@ -86,7 +86,7 @@ export const prod: Op<Reduction> = defineOp<Reduction>({
 const T = attr.type("float32");
 
 /** exp(x) / Σ exp(x) over the last dimension. */
-export const softmax: Op<Record<never, never>> = defineOp({
+export const softmax: Op<object> = defineOp({
   name: "softmax",
   infer: ([x]) => x!,
   gradient({ grad, outputs: [y] }) {
@@ -100,7 +100,7 @@ export const softmax: Op<Record<never, never>> = defineOp({
 });
 
 /** log(softmax(x)) over the last dimension, without overflow. */
-export const logSoftmax: Op<Record<never, never>> = defineOp({
+export const logSoftmax: Op<object> = defineOp({
   name: "logSoftmax",
   infer: ([x]) => x!,
   gradient({ grad, outputs: [y] }) {

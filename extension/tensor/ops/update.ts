@@ -7,15 +7,16 @@ const T = attr.type("float32");
 const PLAIN = { none: "an optimizer's update is not differentiable" };
 
 /** p − rate · g, for inputs p, g and the 0-d rate. */
-export const descend: Op<Record<never, never>> = defineOp({
+export const descend: Op<object> = defineOp({
   name: "descend",
   infer: ([p]) => p!,
   gradient: PLAIN,
   tensorflow: (b, [p, g, rate]) => b.node("Sub", [p!, b.node("Mul", [g!, rate!], { T })], { T }),
   tfjs: (k, [p, g, rate]) => k.sub(p!, k.mul(g!, rate!)),
   cost: ({ outputs }) => numel(outputs[0]!.shape),
-  inPlace: (b, [p], [, g, rate]) =>
+  inPlace: (b, [p], [, g, rate]) => [
     b.node("ResourceApplyGradientDescent", [p!, rate!, g!], { T, use_locking: attr.bool(false) }),
+  ],
 });
 
 export interface AdamAttributes {
@@ -54,4 +55,8 @@ export const adamStep: Op<AdamAttributes> = defineOp<AdamAttributes>({
     return [k.sub(p!, k.mul(k.div(m2, root), step!)), m2, v2];
   },
   cost: ({ outputs }) => 8 * numel(outputs[0]!.shape),
+  inPlace(b, variables, inputs, attributes, signature) {
+    const next = adamStep.tensorflow(b, inputs, attributes, signature) as readonly TfRef[];
+    return variables.map((v, i) => b.node("AssignVariableOp", [v, next[i]!], { dtype: T }));
+  },
 });

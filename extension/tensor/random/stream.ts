@@ -5,8 +5,8 @@ import { numel } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
 import { Generator } from "./generator.ts";
 
-/** One use of a generator: fills an array, or only moves the generator on as far as filling would. */
-export interface Draw {
+/** A draw of ./draws.ts whose inputs are known: fills an array, or only moves the generator on as far. */
+export interface ReadyDraw {
   fill(generator: Generator, out: HostArray): void;
   skip(generator: Generator): void;
 }
@@ -16,11 +16,11 @@ export class PendingDraw {
   private data: HostArray | undefined;
   private abandoned = false;
   private readonly stream: RandomStream;
-  private readonly draw: Draw;
+  private readonly draw: ReadyDraw;
   private readonly length: number;
   private readonly dtype: DType;
 
-  constructor(stream: RandomStream, draw: Draw, length: number, dtype: DType) {
+  constructor(stream: RandomStream, draw: ReadyDraw, length: number, dtype: DType) {
     this.stream = stream;
     this.draw = draw;
     this.length = length;
@@ -70,7 +70,7 @@ export class RandomStream {
   }
 
   /** A random tensor, drawn when somebody needs its values. */
-  tensor(draw: Draw, shape: Shape, dtype: DType): Tensor {
+  tensor(draw: ReadyDraw, shape: Shape, dtype: DType): Tensor {
     const pending = new PendingDraw(this, draw, numel(shape), dtype);
     this.queue.push(pending);
     return new Tensor(new Value({ kind: "random", draw: pending }, 0, shape, dtype));

@@ -1,0 +1,74 @@
+import { existsSync } from "node:fs";
+import { createRequire } from "node:module";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { NativeError } from "../native/errors.ts";
+import { loadNative } from "../native/load.ts";
+import type { Device } from "../protocol/engine.ts";
+import type { ExecutorInfo } from "../protocol/run.ts";
+import "../tensor/ops/table.ts";
+import { setExecutor, type Executor } from "../tensor/runtime.ts";
+import { TensorFlowExecutor } from "./tensorflow/executor.ts";
+import { TfjsExecutor } from "./tfjs/executor.ts";
+
+/** The executor of this process. */
+export interface LoadedExecutor {
+  readonly info: ExecutorInfo;
+  /** What ran how, since the process began: `interpreted`, `compiledRuns`, …, and live `tensors`. */
+  counters(): Record<string, number>;
+}
+
+/**
+ * Loads what computes and makes it the tensors' executor: TensorFlow when it is installed, else the embedded wasm
+ * backend, else plain JavaScript.
+ * @param device "auto" takes the best there is; any other is taken or refused
+ * @throws NativeError when "native" is asked for and can't be loaded
+ */
+export async function loadExecutor(device: Device): Promise<LoadedExecutor> {
+  let reason: string | undefined;
+  if (device === "native" || device === "auto") {
+    try {
+      const binding = loadNative();
+      return install(new TensorFlowExecutor(binding), {
+        backend: "tensorflow",
+        version: `TensorFlow ${binding.TF_Version}`,
+      });
+    } catch (error) {
+      if (device === "native" || !(error instanceof NativeError)) throw error;
+      reason = error.message;
+    }
+  }
+  const k = await import("@tensorflow/tfjs-core");
+  const why = reason === undefined ? {} : { reason };
+  if (device !== "cpu") {
+    const wasm = await import("@tensorflow/tfjs-backend-wasm");
+    wasm.setWasmPaths(wasmFolder());
+    if (await k.setBackend("wasm")) {
+      return install(new TfjsExecutor(k), {
+        backend: "wasm",
+        version: `tfjs ${k.version_core} wasm`,
+        ...why,
+      });
+    }
+    reason ??= "the wasm backend can't be started";
+  }
+  await import("@tensorflow/tfjs-backend-cpu");
+  await k.setBackend("cpu");
+  return install(new TfjsExecutor(k), { backend: "cpu", version: `tfjs ${k.version_core} cpu`, ...why });
+}
+
+function install(
+  executor: Executor & { readonly counters: Record<string, number>; readonly tensors: number },
+  info: ExecutorInfo,
+): LoadedExecutor {
+  setExecutor(executor);
+  return { info, counters: () => ({ ...executor.counters, tensors: executor.tensors }) };
+}
+
+/** Beside the bundle in a build, in the package when running from source. */
+function wasmFolder(): string {
+  const bundled = path.join(path.dirname(fileURLToPath(import.meta.url)), "wasm");
+  if (existsSync(bundled)) return bundled + path.sep;
+  const module = createRequire(import.meta.url).resolve("@tensorflow/tfjs-backend-wasm");
+  return path.join(path.dirname(module), path.sep);
+}

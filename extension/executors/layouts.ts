@@ -1,0 +1,101 @@
+import type { DType } from "../tensor/dtype.ts";
+import type { Node, Value } from "../tensor/graph.ts";
+import type { Signature } from "../tensor/op.ts";
+import type { Shape } from "../tensor/shape.ts";
+
+/** A value on the backend's side, in one or both memory layouts. */
+interface Lowered<Ref> {
+  plain: Ref | undefined;
+  /** NHWC, for 4-d values. */
+  images: Ref | undefined;
+}
+
+/** What a backend brings: how it gets leaves, runs or writes an op, and moves dimensions. */
+export interface Backend<Ref> {
+  /** The ref of a value that no node of the plan makes. */
+  leaf(value: Value): Ref;
+  lower(node: Node, inputs: readonly Ref[]): readonly Ref[];
+  transpose(ref: Ref, order: readonly number[], dtype: DType): Ref;
+  reshape(ref: Ref, shape: Shape, dtype: DType): Ref;
+}
+
+const TO_IMAGES = [0, 2, 3, 1];
+const TO_PLAIN = [0, 3, 1, 2];
+
+/**
+ * Hands nodes to a backend one after the other. Images stay in the layout their kernels want and are converted
+ * once, where something else needs them.
+ */
+export class Lowering<Ref> {
+  private readonly values = new Map<Value, Lowered<Ref>>();
+  private readonly backend: Backend<Ref>;
+
+  constructor(backend: Backend<Ref>) {
+    this.backend = backend;
+  }
+
+  /** Lowers a node whose inputs were lowered before. */
+  node(node: Node): void {
+    const { inputs } = node;
+    const { layout } = node.op;
+    let refs: Ref[];
+    let asImages = false;
+    if (layout === "elementwise") {
+      asImages = this.keepsImages(inputs);
+      refs = inputs.map((v) => (asImages && v.shape.length === 4 ? this.images(v) : this.plain(v)));
+    } else if (layout !== undefined) {
+      asImages = layout.output;
+      refs = inputs.map((v, i) => (layout.images.includes(i) ? this.images(v) : this.plain(v)));
+    } else {
+      refs = inputs.map((v) => this.plain(v));
+    }
+    const outputs = this.backend.lower(node, refs);
+    node.outputs.forEach((v, i) => {
+      const ref = outputs[i]!;
+      this.values.set(v, asImages ? { plain: undefined, images: ref } : { plain: ref, images: undefined });
+    });
+  }
+
+  /** The value as its shape says: row-major. */
+  plain(value: Value): Ref {
+    const lowered = this.lowered(value);
+    return (lowered.plain ??= this.convert(value, lowered.images!, TO_PLAIN));
+  }
+
+  private images(value: Value): Ref {
+    const lowered = this.lowered(value);
+    return (lowered.images ??= this.convert(value, lowered.plain!, TO_IMAGES));
+  }
+
+  private lowered(value: Value): Lowered<Ref> {
+    let lowered = this.values.get(value);
+    if (lowered === undefined)
+      this.values.set(value, (lowered = { plain: this.backend.leaf(value), images: undefined }));
+    return lowered;
+  }
+
+  /** Whether an elementwise op can work on images as they lie: one of them is so, and all others are 4-d or scalars. */
+  private keepsImages(inputs: readonly Value[]): boolean {
+    let found = false;
+    for (const v of inputs) {
+      if (v.shape.length === 4) found ||= this.values.get(v)?.plain === undefined && this.values.has(v);
+      else if (v.shape.length !== 0) return false;
+    }
+    return found;
+  }
+
+  private convert(value: Value, ref: Ref, order: readonly number[]): Ref {
+    const { shape, dtype } = value;
+    const [n, c, h, w] = shape as [number, number, number, number];
+    // One channel, or one pixel: the same bytes either way.
+    if (c === 1 || h * w === 1) {
+      const target = order === TO_PLAIN ? shape : [n, h, w, c];
+      return this.backend.reshape(ref, target, dtype);
+    }
+    return this.backend.transpose(ref, order, dtype);
+  }
+}
+
+export function signatureOf(node: Node): Signature {
+  return { inputs: node.inputs, outputs: node.outputs };
+}

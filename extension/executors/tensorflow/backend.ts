@@ -1,0 +1,21 @@
+import type { Value } from "../../tensor/graph.ts";
+import { attr, vector, type TfBuilder, type TfRef } from "../../tensor/lowering.ts";
+import type { Op } from "../../tensor/op.ts";
+import { signatureOf, type Backend } from "../layouts.ts";
+
+/** The table's `tensorflow` parts through a builder, which writes nodes or runs them. */
+export function tensorflowBackend(b: TfBuilder, leaf: (value: Value) => TfRef): Backend<TfRef> {
+  const index = attr.type("int64");
+  return {
+    leaf,
+    lower(node, inputs) {
+      const op = node.op as unknown as Op<object>;
+      const result = op.tensorflow(b, inputs, node.attributes, signatureOf(node));
+      return Array.isArray(result) ? (result as readonly TfRef[]) : [result as TfRef];
+    },
+    transpose: (ref, order, dtype) =>
+      b.node("Transpose", [ref, vector(b, order)], { T: attr.type(dtype), Tperm: index }),
+    reshape: (ref, shape, dtype) =>
+      b.node("Reshape", [ref, vector(b, shape)], { T: attr.type(dtype), Tshape: index }),
+  };
+}

@@ -1,0 +1,96 @@
+import { TF, type NativeBinding, type OpAttribute } from "../../native/binding.ts";
+import { toHostArray, type DType, type HostArray } from "../../tensor/dtype.ts";
+import { TensorError } from "../../tensor/errors.ts";
+import type { TfAttribute, TfBuilder, TfRef } from "../../tensor/lowering.ts";
+import type { Shape } from "../../tensor/shape.ts";
+import { DATA_TYPE } from "./savedModel.ts";
+
+export class EagerRef implements TfRef {
+  readonly __tensorflow = true;
+  /** The binding's tensor id. */
+  readonly id: number;
+
+  constructor(id: number) {
+    this.id = id;
+  }
+}
+
+/** A tensor of the library with the values of a host array. */
+export function upload(binding: NativeBinding, data: HostArray, shape: Shape, dtype: DType): number {
+  if (data instanceof Float64Array) {
+    const fits = data.every((x) => x >= -(2 ** 31) && x < 2 ** 31);
+    if (!fits) throw new TensorError("value", "integers beyond ±2³¹ can be read but not computed with");
+    return binding.createTensor(shape, DATA_TYPE[dtype], Int32Array.from(data));
+  }
+  return binding.createTensor(shape, DATA_TYPE[dtype], data);
+}
+
+/** Runs each node at once and remembers every tensor it made, to be released together. */
+export class EagerBuilder implements TfBuilder {
+  /** Nodes run. */
+  count = 0;
+  private readonly made = new Set<number>();
+  private readonly binding: NativeBinding;
+
+  constructor(binding: NativeBinding) {
+    this.binding = binding;
+  }
+
+  nodes(
+    op: string,
+    inputs: readonly TfRef[],
+    attributes: Record<string, TfAttribute>,
+    outputs: number,
+  ): EagerRef[] {
+    this.count++;
+    const ids = inputs.map((r) => (r as EagerRef).id);
+    return this.binding
+      .executeOp(op, Object.entries(attributes).map(convert), ids, outputs)
+      .map(({ id }) => this.own(id));
+  }
+
+  node(op: string, inputs: readonly TfRef[], attributes: Record<string, TfAttribute>): EagerRef {
+    return this.nodes(op, inputs, attributes, 1)[0]!;
+  }
+
+  constant(data: HostArray | readonly number[], shape: Shape, dtype: DType): EagerRef {
+    const values = Array.isArray(data) ? toHostArray(data, dtype) : (data as HostArray);
+    return this.own(upload(this.binding, values, shape, dtype));
+  }
+
+  /** The caller keeps this tensor: it outlives {@link release}. */
+  take(ref: EagerRef): number {
+    // A value taken twice needs an id of its own for each owner.
+    if (this.made.delete(ref.id)) return ref.id;
+    return this.binding.executeOp("Identity", [], [ref.id], 1)[0]!.id;
+  }
+
+  release(): void {
+    for (const id of this.made) this.binding.deleteTensor(id);
+    this.made.clear();
+  }
+
+  private own(id: number): EagerRef {
+    this.made.add(id);
+    return new EagerRef(id);
+  }
+}
+
+function convert([name, a]: [string, TfAttribute]): OpAttribute {
+  switch (a.kind) {
+    case "type":
+      return { name, type: TF.TF_ATTR_TYPE, value: DATA_TYPE[a.value] };
+    case "int":
+    case "ints":
+      return { name, type: TF.TF_ATTR_INT, value: a.value };
+    case "float":
+    case "floats":
+      return { name, type: TF.TF_ATTR_FLOAT, value: a.value };
+    case "bool":
+      return { name, type: TF.TF_ATTR_BOOL, value: a.value };
+    case "string":
+      return { name, type: TF.TF_ATTR_STRING, value: a.value };
+    case "shape":
+      return { name, type: TF.TF_ATTR_SHAPE, value: a.value };
+  }
+}

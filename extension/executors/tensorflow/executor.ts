@@ -1,0 +1,186 @@
+import type { NativeBinding } from "../../native/binding.ts";
+import type { HostArray } from "../../tensor/dtype.ts";
+import type { Storage, Value } from "../../tensor/graph.ts";
+import type { TfRef } from "../../tensor/lowering.ts";
+import { leafData, type Executor, type Plan } from "../../tensor/runtime.ts";
+import { EagerBuilder, EagerRef, upload } from "./eagerBuilder.ts";
+import { translated } from "./errors.ts";
+import { Lowering } from "../layouts.ts";
+import { tensorflowBackend } from "./backend.ts";
+import { Program, type Residence } from "./program.ts";
+
+/** Graphs smaller than this are not worth a session. */
+const SMALLEST = 4;
+/** Sessions kept at most; the least recently used goes first. */
+const PROGRAMS = 32;
+/** Keys remembered as seen once. */
+const SEEN = 1024;
+
+/**
+ * Runs plans on TensorFlow: op by op when a graph is seen for the first time, as one compiled call from the second time
+ * on.
+ */
+export class TensorFlowExecutor implements Executor {
+  /** What ran how: a fast path that silently isn't one shows here. */
+  readonly counters = {
+    interpreted: 0,
+    interpretedNodes: 0,
+    compiled: 0,
+    compiledRuns: 0,
+    recompiled: 0,
+    evicted: 0,
+  };
+  private readonly binding: NativeBinding;
+  private readonly programs = new Map<string, Program>();
+  private readonly seen = new Set<string>();
+  private lazy: number[] = [];
+  // Tensors of storages that nobody can reach any more, freed between calls.
+  private readonly abandoned: number[] = [];
+  private readonly registry = new FinalizationRegistry<Residence>((r) => {
+    if (r.kind === "handle") this.abandoned.push(r.id);
+  });
+
+  constructor(binding: NativeBinding) {
+    this.binding = binding;
+  }
+
+  run(plan: Plan): void {
+    for (const id of this.abandoned.splice(0)) this.binding.deleteTensor(id);
+    if (plan.assigns.length > 0) for (const id of this.lazy.splice(0)) this.binding.deleteTensor(id);
+    try {
+      const program = this.program(plan);
+      const lazy = program === undefined ? this.interpret(plan) : program.run(plan, this);
+      if (program !== undefined) this.counters.compiledRuns++;
+      this.keepLazy(plan.lazy, lazy);
+    } catch (error) {
+      throw translated(error);
+    }
+  }
+
+  read(storage: Storage): HostArray {
+    const at = storage.device as Residence;
+    if (at.kind === "handle" || at.handle !== undefined) {
+      return this.binding.tensorDataSync(at.kind === "handle" ? at.id : at.handle!) as HostArray;
+    }
+    const id = at.program.read(at.index);
+    const data = this.binding.tensorDataSync(id) as HostArray;
+    this.binding.deleteTensor(id);
+    return data;
+  }
+
+  /** A tensor with the storage's current value; stays the executor's. */
+  handle(storage: Storage): number {
+    const at = storage.device as Residence | undefined;
+    if (at === undefined) {
+      const data = storage.host;
+      if (data === undefined) throw new Error("internal: a storage without a value");
+      const id = upload(this.binding, data, storage.shape, storage.dtype);
+      this.place(storage, { kind: "handle", id });
+      return id;
+    }
+    return at.kind === "handle" ? at.id : (at.handle ??= at.program.read(at.index));
+  }
+
+  /** Live tensors of the library, for tests of leaks. */
+  get tensors(): number {
+    return this.binding.getNumOfTensors();
+  }
+
+  private place(storage: Storage, residence: Residence): void {
+    this.registry.unregister(storage);
+    this.registry.register(storage, residence, storage);
+    storage.device = residence;
+  }
+
+  private keepLazy(values: readonly Value[], ids: readonly number[]): void {
+    this.lazy.push(...ids);
+    values.forEach((value, i) => {
+      const id = ids[i]!;
+      value.read = () => this.binding.tensorDataSync(id) as HostArray;
+    });
+  }
+
+  /** The compiled form of a plan seen before. */
+  private program(plan: Plan): Program | undefined {
+    prepare(plan);
+    const { key } = plan;
+    const known = this.programs.get(key);
+    if (known !== undefined) {
+      const promoted = known.mismatch(plan);
+      this.programs.delete(key);
+      if (promoted === undefined) {
+        this.programs.set(key, known);
+        return known;
+      }
+      // Numbers that change between calls become inputs: compiled once more, then never for them again.
+      this.counters.recompiled++;
+      known.close();
+      return this.compile(plan, promoted);
+    }
+    if (plan.nodes.length < SMALLEST) return undefined;
+    if (this.seen.delete(key)) return this.compile(plan, new Set());
+    this.seen.add(key);
+    if (this.seen.size > SEEN) this.seen.delete(first(this.seen)!);
+    return undefined;
+  }
+
+  private compile(plan: Plan, promoted: ReadonlySet<number>): Program {
+    const program = new Program(this.binding, plan, promoted);
+    this.counters.compiled++;
+    this.programs.set(plan.key, program);
+    if (this.programs.size > PROGRAMS) {
+      const oldest = first(this.programs.keys())!;
+      this.programs.get(oldest)!.close();
+      this.programs.delete(oldest);
+      this.counters.evicted++;
+    }
+    return program;
+  }
+
+  /** Op by op: the reference that the compiled path is checked against. */
+  private interpret(plan: Plan): number[] {
+    const b = new EagerBuilder(this.binding);
+    try {
+      const lowering = new Lowering(tensorflowBackend(b, (value) => this.leaf(b, value)));
+      for (const node of plan.nodes) lowering.node(node);
+      const ref = (value: Value): EagerRef => lowering.plain(value) as EagerRef;
+      for (const value of plan.fetches) {
+        value.data = this.binding.tensorDataSync(ref(value).id) as HostArray;
+      }
+      const written = plan.assigns.map(({ value }) => b.take(ref(value)));
+      const lazy = plan.lazy.map((value) => b.take(ref(value)));
+      plan.assigns.forEach(({ storage }, i) => {
+        const before = storage.device as Residence | undefined;
+        const stale = before?.kind === "handle" ? before.id : before?.handle;
+        if (stale !== undefined) this.binding.deleteTensor(stale);
+        this.place(storage, { kind: "handle", id: written[i]! });
+      });
+      return lazy;
+    } finally {
+      this.counters.interpreted++;
+      this.counters.interpretedNodes += b.count;
+      b.release();
+    }
+  }
+
+  private leaf(b: EagerBuilder, value: Value): TfRef {
+    const leaf = value.producer;
+    if (leaf.kind === "state" && leaf.version === leaf.storage.version)
+      return new EagerRef(this.handle(leaf.storage));
+    return b.constant(leafData(value), value.shape, value.dtype);
+  }
+}
+
+/** Brings initial values of storages and draws to the host, in program order, before anything is computed from them. */
+function prepare(plan: Plan): void {
+  for (const value of plan.leaves) {
+    const leaf = value.producer;
+    if (leaf.kind === "random") leafData(value);
+    else if (leaf.kind === "state" && leaf.storage.device === undefined) leafData(value);
+  }
+}
+
+function first<T>(items: Iterable<T>): T | undefined {
+  for (const item of items) return item;
+  return undefined;
+}

@@ -1,0 +1,92 @@
+import { toHostArray, type DType, type HostArray } from "../../tensor/dtype.ts";
+import type { TfAttribute, TfBuilder, TfRef } from "../../tensor/lowering.ts";
+import type { Shape } from "../../tensor/shape.ts";
+import type { GraphAttribute, GraphNode } from "./savedModel.ts";
+
+class GraphRef implements TfRef {
+  readonly __tensorflow = true;
+  readonly node: string;
+  readonly index: number;
+
+  constructor(node: string, index: number) {
+    this.node = node;
+    this.index = index;
+  }
+
+  /** As NodeDef inputs and session fetches spell it. */
+  get input(): string {
+    return this.index === 0 ? this.node : `${this.node}:${this.index}`;
+  }
+}
+
+/** Writes TensorFlow nodes instead of running them. */
+export class GraphBuilder implements TfBuilder {
+  readonly graph: GraphNode[] = [];
+  private readonly used = new Map<string, number>();
+  private readonly constants = new Map<string, GraphRef>();
+  private controls: readonly string[] = [];
+
+  nodes(
+    op: string,
+    inputs: readonly TfRef[],
+    attributes: Record<string, GraphAttribute>,
+    outputs: number,
+    name = op,
+  ): GraphRef[] {
+    const unique = this.name(name);
+    this.graph.push({
+      name: unique,
+      op,
+      inputs: [...inputs.map((r) => (r as GraphRef).input), ...this.controls],
+      attributes,
+    });
+    return Array.from({ length: Math.max(outputs, 1) }, (_, i) => new GraphRef(unique, i));
+  }
+
+  node(op: string, inputs: readonly TfRef[], attributes: Record<string, TfAttribute>, name = op): GraphRef {
+    return this.nodes(op, inputs, attributes, 1, name)[0]!;
+  }
+
+  /** Equal small constants are one node. */
+  constant(data: HostArray | readonly number[], shape: Shape, dtype: DType): GraphRef {
+    const values = Array.isArray(data) ? toHostArray(data, dtype) : (data as HostArray);
+    const key = values.length <= 16 ? `${dtype}[${shape.join()}]${values.join()}` : undefined;
+    const known = key === undefined ? undefined : this.constants.get(key);
+    if (known !== undefined) return known;
+    // Constants live as long as the graph and depend on nothing.
+    const ref = this.after([], () =>
+      this.nodes(
+        "Const",
+        [],
+        { dtype: { kind: "type", value: dtype }, value: { kind: "tensor", data: values, shape, dtype } },
+        1,
+        "constant",
+      ),
+    )[0]!;
+    if (key !== undefined) this.constants.set(key, ref);
+    return ref;
+  }
+
+  /** Makes every node written by `body` run after `refs`. */
+  after<T>(refs: readonly TfRef[], body: () => T): T {
+    const before = this.controls;
+    this.controls = refs.map((r) => `^${(r as GraphRef).node}`);
+    try {
+      return body();
+    } finally {
+      this.controls = before;
+    }
+  }
+
+  /** The name by which a session feeds or fetches a ref. */
+  static address(ref: TfRef): string {
+    const { node, index } = ref as GraphRef;
+    return `${node}:${index}`;
+  }
+
+  private name(wanted: string): string {
+    const count = this.used.get(wanted) ?? 0;
+    this.used.set(wanted, count + 1);
+    return count === 0 ? wanted : `${wanted}_${count}`;
+  }
+}
