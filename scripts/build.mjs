@@ -1,0 +1,218 @@
+// @ts-check
+/**
+ * Builds dist/:
+ *
+ *   extension.cjs                     the extension host's part; vscode stays outside
+ *   cli.js, runEngine.js, previewEngine.js   Node programs, each in one file
+ *   webview/<view>.js, .css           one script for each folder of webview/ that has a main.ts
+ *   webview/codicons/, wasm/, native/ what is read from disk at run time
+ *   types/                            declarations of the `layerwise` package that users import
+ *
+ * Options: --watch builds again on every change; --release minifies, leaves source maps out and adds esbuild, which the
+ * engine needs on the user's machine.
+ */
+import { createRequire } from "node:module";
+import fs from "node:fs";
+import path from "node:path";
+import { parseArgs } from "node:util";
+import * as esbuild from "esbuild";
+import { inRoot, isMain, main, mustRun, root } from "./project.mjs";
+
+const require = createRequire(import.meta.url);
+
+/** CommonJS packages inside an ES module bundle ask for these. */
+const ESM_BANNER = `import { createRequire as __createRequire } from "node:module";
+import { fileURLToPath as __fileURLToPath } from "node:url";
+const require = __createRequire(import.meta.url);
+const __filename = __fileURLToPath(import.meta.url);
+const __dirname = __fileURLToPath(new URL(".", import.meta.url));`;
+
+const NODE_PROGRAMS = {
+  cli: "extension/cli.ts",
+  runEngine: "extension/engine/runEngine.ts",
+  previewEngine: "extension/engine/previewEngine.ts",
+};
+
+/** @param {boolean} release @returns {esbuild.BuildOptions} */
+const common = (release) => ({
+  absWorkingDir: root,
+  bundle: true,
+  metafile: true,
+  write: false,
+  sourcemap: release ? false : "linked",
+  legalComments: "none",
+  logLevel: "warning",
+});
+
+/** Names of classes are shown to users, so those of Node programs are kept. @param {boolean} release */
+const nodeOptions = (release) => ({
+  ...common(release),
+  platform: /** @type {const} */ ("node"),
+  target: "node20",
+  minifyWhitespace: release,
+  minifySyntax: release,
+});
+
+/** @param {boolean} release @returns {(esbuild.BuildOptions & { entryPoints: Record<string, string> })[]} */
+function bundles(release) {
+  return [
+    {
+      ...nodeOptions(release),
+      entryPoints: { extension: "extension/main.ts" },
+      outdir: "dist",
+      outExtension: { ".js": ".cjs" },
+      format: "cjs",
+      external: ["vscode"],
+      banner: { js: 'const __importMetaUrl = require("node:url").pathToFileURL(__filename).href;' },
+      define: { "import.meta.url": "__importMetaUrl" },
+    },
+    {
+      ...nodeOptions(release),
+      entryPoints: NODE_PROGRAMS,
+      outdir: "dist",
+      format: "esm",
+      // tfjs ships ES modules under "module": smaller, since unused kernels are left out.
+      mainFields: ["module", "main"],
+      external: ["esbuild"],
+      banner: { js: ESM_BANNER },
+    },
+    {
+      ...common(release),
+      entryPoints: webviewEntries(),
+      outdir: "dist/webview",
+      platform: "browser",
+      target: "es2022",
+      format: "iife",
+      loader: { ".ttf": "file", ".svg": "text" },
+      minify: release,
+    },
+  ];
+}
+
+/** `webview/<view>/main.ts` → `<view>.js`, `webview/<view>/worker.ts` → `<view>Worker.js`. */
+function webviewEntries() {
+  /** @type {Record<string, string>} */
+  const entries = {};
+  for (const view of fs.readdirSync(inRoot("webview")).sort())
+    for (const [file, suffix] of /** @type {const} */ ([
+      ["main.ts", ""],
+      ["worker.ts", "Worker"],
+    ]))
+      if (fs.existsSync(inRoot("webview", view, file))) entries[view + suffix] = `webview/${view}/${file}`;
+  return entries;
+}
+
+/**
+ * Files appear whole: another process may be starting from dist/ at this moment.
+ * @param {string} file
+ * @param {Uint8Array} contents
+ */
+function writeFile(file, contents) {
+  if (fs.existsSync(file) && fs.readFileSync(file).equals(contents)) return;
+  fs.mkdirSync(path.dirname(file), { recursive: true });
+  const temporary = `${file}.${process.pid}.tmp`;
+  fs.writeFileSync(temporary, contents);
+  fs.renameSync(temporary, file);
+}
+
+/** @param {string} from @param {string} to */
+function copy(from, to) {
+  if (fs.statSync(from).isDirectory())
+    for (const name of fs.readdirSync(from)) copy(path.join(from, name), path.join(to, name));
+  else writeFile(to, fs.readFileSync(from));
+}
+
+/** @param {string} name */
+const packageFolder = (name) => path.dirname(require.resolve(`${name}/package.json`));
+
+/** @param {boolean} release */
+function copyFiles(release) {
+  const dist = inRoot("dist");
+  const wasm = path.join(packageFolder("@tensorflow/tfjs-backend-wasm"), "dist");
+  for (const name of fs.readdirSync(wasm).filter((file) => file.endsWith(".wasm")))
+    copy(path.join(wasm, name), path.join(dist, "wasm", name));
+  const codicons = path.join(packageFolder("@vscode/codicons"), "dist");
+  for (const name of ["codicon.css", "codicon.ttf"])
+    copy(path.join(codicons, name), path.join(dist, "webview", "codicons", name));
+  copy(path.join(packageFolder("@tensorflow/tfjs-node"), "binding"), path.join(dist, "native", "binding"));
+  copy(path.join(packageFolder("node-api-headers"), "include"), path.join(dist, "native", "include"));
+  if (release)
+    // One platform's binary: a release is built for each platform, on it.
+    for (const name of ["esbuild", `@esbuild/${process.platform}-${process.arch}`])
+      copy(packageFolder(name), path.join(dist, "node_modules", name));
+}
+
+/** Declarations of what users import, from the library's entry on. */
+async function emitTypes() {
+  const entry = "extension/nn/index.ts";
+  if (!exists(entry)) return;
+  const types = inRoot("dist", "types");
+  const config = inRoot("dist", "tsconfig.types.json");
+  writeFile(
+    config,
+    Buffer.from(
+      JSON.stringify({
+        extends: "../tsconfig.base.json",
+        compilerOptions: {
+          types: ["node"],
+          typeRoots: ["../node_modules/@types"],
+          noEmit: false,
+          declaration: true,
+          emitDeclarationOnly: true,
+          stripInternal: true,
+          rootDir: "../extension",
+          outDir: "types",
+        },
+        files: [`../${entry}`],
+      }),
+    ),
+  );
+  try {
+    await mustRun(process.execPath, [path.join(packageFolder("typescript"), "bin", "tsc"), "-p", config]);
+  } finally {
+    fs.rmSync(config);
+  }
+  writeFile(path.join(types, "index.d.ts"), Buffer.from('export * from "./nn/index.ts";\n'));
+}
+
+/** Entries that aren't written yet don't stop the others. @param {string} entry */
+function exists(entry) {
+  const found = fs.existsSync(inRoot(entry));
+  if (!found) process.stdout.write(`  skipped ${entry}: it does not exist\n`);
+  return found;
+}
+
+/** @type {esbuild.Plugin} */
+const writeOutputs = {
+  name: "write outputs",
+  setup(build) {
+    build.onEnd((result) => {
+      for (const file of result.outputFiles ?? []) writeFile(file.path, file.contents);
+      for (const [file, { bytes, entryPoint }] of Object.entries(result.metafile?.outputs ?? {}))
+        if (entryPoint)
+          process.stdout.write(`  ${file.padEnd(32)} ${(bytes / 1024).toFixed(0).padStart(7)} kB\n`);
+    });
+  },
+};
+
+/** @param {{ watch?: boolean, release?: boolean }} [options] */
+export async function build({ watch = false, release = false } = {}) {
+  copyFiles(release);
+  for (const options of bundles(release)) {
+    const entryPoints = Object.fromEntries(
+      Object.entries(options.entryPoints).filter(([, file]) => exists(file)),
+    );
+    if (Object.keys(entryPoints).length === 0) continue;
+    const final = { ...options, entryPoints, plugins: [writeOutputs] };
+    if (watch) await (await esbuild.context(final)).watch();
+    else await esbuild.build(final);
+  }
+  if (!watch) await emitTypes();
+}
+
+if (isMain(import.meta.url))
+  await main(async () => {
+    const { values } = parseArgs({ options: { watch: { type: "boolean" }, release: { type: "boolean" } } });
+    if (values.release) fs.rmSync(inRoot("dist"), { recursive: true, force: true });
+    await build(values);
+  });

@@ -1,0 +1,70 @@
+// @ts-check
+/**
+ * Makes a clone ready: installs the packages of the lock file and builds, each only when its input changed. Quick when
+ * nothing did, safe to interrupt and to repeat.
+ */
+import fs from "node:fs";
+import { digest, inRoot, isMain, main, mustRun, ScriptError, unlessStamped } from "./project.mjs";
+
+const OLDEST_NODE = [20, 19];
+
+/** All a build depends on. */
+const SOURCES = [
+  "extension",
+  "webview",
+  "scripts/build.mjs",
+  "scripts/project.mjs",
+  "package.json",
+  "package-lock.json",
+  "tsconfig.base.json",
+];
+
+export async function setup() {
+  const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
+  const [oldestMajor = 0, oldestMinor = 0] = OLDEST_NODE;
+  if (major < oldestMajor || (major === oldestMajor && minor < oldestMinor))
+    throw new ScriptError(
+      `Layerwise needs Node ${OLDEST_NODE.join(".")} or newer; this is ${process.versions.node}.`,
+    );
+  await installPackages();
+  await buildIfChanged();
+}
+
+/** Packages' install scripts stay off: nothing here needs them, and some download from hosts that may be blocked. */
+async function installPackages() {
+  const key = `${digest(["package-lock.json"])} ${process.platform}-${process.arch}`;
+  await unlessStamped("node_modules/.layerwise-stamp", key, async () => {
+    if (packagesMatch()) return;
+    process.stdout.write("Installing npm packages …\n");
+    await mustRun("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund"], { quiet: true });
+  });
+}
+
+/** Whether npm's own record of node_modules, which it writes last, already has all that the lock file asks for. */
+function packagesMatch() {
+  /** @typedef {{ version?: string, integrity?: string, optional?: boolean }} Package */
+  /** @param {string} file @returns {Record<string, Package>} */
+  const read = (file) => JSON.parse(fs.readFileSync(inRoot(file), "utf8")).packages;
+  try {
+    const installed = read("node_modules/.package-lock.json");
+    return Object.entries(read("package-lock.json")).every(([place, wanted]) => {
+      const found = installed[place];
+      if (place === "") return true;
+      if (found === undefined) return wanted.optional === true;
+      return found.version === wanted.version && found.integrity === wanted.integrity;
+    });
+  } catch {
+    return false;
+  }
+}
+
+async function buildIfChanged() {
+  await unlessStamped("dist/.layerwise-stamp", digest(SOURCES), async () => {
+    process.stdout.write("Building …\n");
+    await mustRun(process.execPath, [inRoot("scripts", "build.mjs")], { quiet: true });
+  });
+  if (!fs.existsSync(inRoot("dist", "cli.js")))
+    throw new ScriptError("The build left no dist/cli.js: run npm run build and read its output.");
+}
+
+if (isMain(import.meta.url)) await main(setup);
