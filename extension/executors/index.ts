@@ -39,6 +39,8 @@ export async function loadExecutor(device: Device): Promise<LoadedExecutor> {
     }
   }
   const k = await import("@tensorflow/tfjs-core");
+  // Without its own checks and advertisement: the op table has checked shapes already.
+  k.enableProdMode();
   const why = reason === undefined ? {} : { reason };
   if (device !== "cpu") {
     const wasm = await import("@tensorflow/tfjs-backend-wasm");

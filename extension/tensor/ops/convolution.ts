@@ -14,7 +14,6 @@ export interface Convolution {
   readonly stride: Pair;
   /** Zeros before and after height, before and after width. */
   readonly padding: readonly [top: number, bottom: number, left: number, right: number];
-  readonly dilation: Pair;
 }
 
 const T = attr.type("float32");
@@ -25,12 +24,11 @@ const OIHW = [3, 2, 0, 1];
 const transposed = (b: TfBuilder, x: TfRef, order: readonly number[]): TfRef =>
   b.node("Transpose", [x, vector(b, order)], { T, Tperm: attr.type("int64") });
 
-function convolutionAttributes({ stride, padding, dilation }: Convolution): Record<string, TfAttribute> {
+function convolutionAttributes({ stride, padding }: Convolution): Record<string, TfAttribute> {
   const explicit = padding.some((p) => p !== 0);
   return {
     T,
     strides: attr.ints([1, ...stride, 1]),
-    dilations: attr.ints([1, ...dilation, 1]),
     padding: attr.string(explicit ? "EXPLICIT" : "VALID"),
     explicit_paddings: attr.ints(explicit ? [0, 0, ...padding, 0, 0] : []),
     use_cudnn_on_gpu: attr.bool(true),
@@ -39,13 +37,14 @@ function convolutionAttributes({ stride, padding, dilation }: Convolution): Reco
 }
 
 /**
- * Cross-correlation of images [N, C, H, W] with filters [O, C, kH, kW].
+ * Cross-correlation of images [N, C, H, W] with filters [O, C, kH, kW]. Dilated filters come with their zeros: no CPU
+ * kernel has the gradients of dilation.
  * @throws TensorError "Given groups=1, weight of size [8, 3, 3, 3], expected input[1, 1, 8, 8] to have 3 channels, but got 1 channels instead"
  */
 export const conv2d: Op<Convolution> = defineOp<Convolution>({
   name: "conv2d",
   layout: { images: [0], output: true },
-  infer([x, w], { stride, padding: [top, bottom, left, right], dilation }) {
+  infer([x, w], { stride, padding: [top, bottom, left, right] }) {
     const [n, c, h, width] = x!.shape;
     const [o, i, kh, kw] = w!.shape;
     if (c !== i) {
@@ -54,12 +53,12 @@ export const conv2d: Op<Convolution> = defineOp<Convolution>({
         `Given groups=1, weight of size ${formatShape(w!.shape)}, expected input${formatShape(x!.shape)} to have ${i} channels, but got ${c} channels instead`,
       );
     }
-    const oh = outputSize(h!, kh!, top, bottom, dilation[0], stride[0]);
-    const ow = outputSize(width!, kw!, left, right, dilation[1], stride[1]);
+    const oh = outputSize(h!, kh!, top, bottom, 1, stride[0]);
+    const ow = outputSize(width!, kw!, left, right, 1, stride[1]);
     if (oh < 1 || ow < 1) {
       throw new TensorError(
         "shape",
-        `Calculated padded input size per channel: (${h! + top + bottom} x ${width! + left + right}). Kernel size: (${dilation[0] * (kh! - 1) + 1} x ${dilation[1] * (kw! - 1) + 1}). Kernel size can't be greater than actual input size`,
+        `Calculated padded input size per channel: (${h! + top + bottom} x ${width! + left + right}). Kernel size: (${kh} x ${kw}). Kernel size can't be greater than actual input size`,
       );
     }
     return { shape: [n!, o!, oh, ow], dtype: "float32" };
@@ -70,10 +69,10 @@ export const conv2d: Op<Convolution> = defineOp<Convolution>({
   ],
   tensorflow: (b, [x, w], attributes) =>
     b.node("Conv2D", [x!, transposed(b, w!, HWIO)], convolutionAttributes(attributes)),
-  tfjs(k, [x, w], { stride, padding, dilation }) {
+  tfjs(k, [x, w], { stride, padding }) {
     const filter = k.transpose<tfjs.Tensor4D>(w as tfjs.Tensor4D, HWIO);
     const padded = padImages(k, x as tfjs.Tensor4D, padding, 0);
-    return k.conv2d(padded, filter, [...stride], "valid", "NHWC", [...dilation]);
+    return k.conv2d(padded, filter, [...stride], "valid");
   },
   cost: ({ inputs, outputs }) => numel(outputs[0]!.shape) * numel(inputs[1]!.shape.slice(1)),
 });
@@ -83,9 +82,9 @@ export const conv2dInputGrad: Op<Convolution & { shape: Shape }> = defineOp<Conv
   name: "conv2dInputGrad",
   layout: { images: [0], output: true },
   infer: (_, { shape }) => ({ shape, dtype: "float32" }),
-  gradient: ({ grad, inputs: [g, w], attributes: { stride, padding, dilation }, needs }) => [
-    needs[0] ? apply(conv2d, [grad, w!], { stride, padding, dilation }) : null,
-    needs[1] ? apply(conv2dWeightGrad, [g!, grad], { stride, padding, dilation, shape: w!.shape }) : null,
+  gradient: ({ grad, inputs: [g, w], attributes: { stride, padding }, needs }) => [
+    needs[0] ? apply(conv2d, [grad, w!], { stride, padding }) : null,
+    needs[1] ? apply(conv2dWeightGrad, [g!, grad], { stride, padding, shape: w!.shape }) : null,
   ],
   tensorflow: (b, [g, w], attributes) =>
     b.node(
@@ -93,7 +92,7 @@ export const conv2dInputGrad: Op<Convolution & { shape: Shape }> = defineOp<Conv
       [vector(b, nhwc(attributes.shape)), transposed(b, w!, HWIO), g!],
       convolutionAttributes(attributes),
     ),
-  tfjs(k, [g, w], { stride, padding: [top, , left], dilation, shape }, { inputs }) {
+  tfjs(k, [g, w], { stride, padding: [top, , left], shape }, { inputs }) {
     const [, , h, width] = shape as [number, number, number, number];
     const [, , kh, kw] = inputs[1]!.shape as [number, number, number, number];
     // Dilated gradient, padded, convolved with the flipped filter: no backend kernel needed for any stride.
@@ -115,11 +114,11 @@ export const conv2dInputGrad: Op<Convolution & { shape: Shape }> = defineOp<Conv
       [0, 0, 0, 0],
       [n, (gh - 1) * sh + 1, (gw - 1) * sw + 1, o],
     ) as tfjs.Tensor4D;
-    const before: Pair = [dilation[0] * (kh - 1) - top, dilation[1] * (kw - 1) - left];
-    const rowsAfter = h + dilation[0] * (kh - 1) - before[0] - ((gh - 1) * sh + 1);
-    const columnsAfter = width + dilation[1] * (kw - 1) - before[1] - ((gw - 1) * sw + 1);
+    const before: Pair = [kh - 1 - top, kw - 1 - left];
+    const rowsAfter = h + kh - 1 - before[0] - ((gh - 1) * sh + 1);
+    const columnsAfter = width + kw - 1 - before[1] - ((gw - 1) * sw + 1);
     const padded = padImages(k, spread, [before[0], rowsAfter, before[1], columnsAfter], 0);
-    return k.conv2d(padded, filter, 1, "valid", "NHWC", [...dilation]);
+    return k.conv2d(padded, filter, 1, "valid");
   },
   cost: ({ inputs }) => numel(inputs[0]!.shape) * numel(inputs[1]!.shape.slice(1)),
 });
@@ -129,9 +128,9 @@ export const conv2dWeightGrad: Op<Convolution & { shape: Shape }> = defineOp<Con
   name: "conv2dWeightGrad",
   layout: { images: [0, 1], output: false },
   infer: (_, { shape }) => ({ shape, dtype: "float32" }),
-  gradient: ({ grad, inputs: [g, x], attributes: { stride, padding, dilation }, needs }) => [
-    needs[0] ? apply(conv2d, [x!, grad], { stride, padding, dilation }) : null,
-    needs[1] ? apply(conv2dInputGrad, [g!, grad], { stride, padding, dilation, shape: x!.shape }) : null,
+  gradient: ({ grad, inputs: [g, x], attributes: { stride, padding }, needs }) => [
+    needs[0] ? apply(conv2d, [x!, grad], { stride, padding }) : null,
+    needs[1] ? apply(conv2dInputGrad, [g!, grad], { stride, padding, shape: x!.shape }) : null,
   ],
   tensorflow(b, [g, x], attributes) {
     const [o, i, h, w] = attributes.shape as [number, number, number, number];
@@ -142,17 +141,17 @@ export const conv2dWeightGrad: Op<Convolution & { shape: Shape }> = defineOp<Con
     );
     return transposed(b, filter, OIHW);
   },
-  tfjs(k, [g, x], { stride, padding, dilation, shape }) {
+  tfjs(k, [g, x], { stride, padding, shape }) {
     // The filter's gradient is itself a convolution: images as filters, batch and channels swapped.
     const [, , kh, kw] = shape as [number, number, number, number];
     const padded = padImages(k, x as tfjs.Tensor4D, padding, 0);
     const [, gh, gw] = (g as tfjs.Tensor4D).shape;
-    const rows = (gh - 1) * stride[0] + dilation[0] * (kh - 1) + 1;
-    const columns = (gw - 1) * stride[1] + dilation[1] * (kw - 1) + 1;
+    const rows = (gh - 1) * stride[0] + kh - 1 + 1;
+    const columns = (gw - 1) * stride[1] + kw - 1 + 1;
     const used = k.slice(padded, [0, 0, 0, 0], [padded.shape[0], rows, columns, padded.shape[3]]);
     const images = k.transpose<tfjs.Tensor4D>(used, [3, 1, 2, 0]);
     const filters = k.transpose<tfjs.Tensor4D>(g as tfjs.Tensor4D, [1, 2, 0, 3]);
-    const result = k.conv2d(images, filters, [...dilation], "valid", "NHWC", [...stride]);
+    const result = k.conv2d(images, filters, 1, "valid", "NHWC", [...stride]);
     return k.transpose(result, [3, 0, 1, 2]);
   },
   cost: ({ inputs }, { shape }) => numel(inputs[0]!.shape) * numel(shape.slice(1)),

@@ -55,7 +55,7 @@ export const indexAdd: Op<{ dim: number; length: number }> = defineOp<{ dim: num
     const order = swapped(inputs[0]!.shape.length, dim);
     const front = k.transpose(x!, order);
     const hot = k.cast(k.oneHot(index as tfjs.Tensor1D, length), "float32");
-    const rows = k.reshape<tfjs.Tensor2D>(k.cast(front, "float32"), [front.shape[0]!, -1]);
+    const rows = k.reshape<tfjs.Rank.R2>(k.cast(front, "float32"), [front.shape[0], -1]);
     const sums = k.reshape(k.matMul(hot as tfjs.Tensor2D, rows, true), [length, ...front.shape.slice(1)]);
     return k.cast(k.transpose(sums, order), outputs[0]!.dtype === "float32" ? "float32" : "int32");
   },

@@ -101,7 +101,7 @@ function maxPoolGradient(
       const cell = k.stridedSlice(padded, [0, i, j, 0], [n, i + spanH, j + spanW, c], [1, ...stride, 1]);
       const hit = k.mul(k.cast(k.equal(cell, y), "float32"), free);
       free = k.sub(free, hit);
-      const spread = k.reshape<tfjs.Tensor4D>(
+      const spread = k.reshape<tfjs.Rank.R4>(
         k.pad(k.reshape(k.mul(hit, g), [n, oh, 1, ow, 1, c]), [
           [0, 0],
           [0, 0],
