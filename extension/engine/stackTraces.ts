@@ -1,0 +1,74 @@
+import type { SourcePosition } from "../protocol/errors.ts";
+import type { SourceMap } from "./sourceMap.ts";
+
+/** Source maps of the user modules evaluated in this process, by the name of their script. */
+const maps = new Map<string, SourceMap>();
+/** The user's frames of each error whose stack has been formatted. */
+const frames = new WeakMap<object, SourcePosition[]>();
+
+/** Registers an evaluated script: from now on stacks show its user's lines. */
+export function registerScript(script: string, map: SourceMap): void {
+  installOnce();
+  maps.set(script, map);
+}
+
+export function forgetScript(script: string): void {
+  maps.delete(script);
+}
+
+/** The user's position of a position in a registered script. */
+export function findPosition(script: string, line: number, column: number): SourcePosition | undefined {
+  return maps.get(script)?.find({ line, column });
+}
+
+/** The frames of an error's stack that are the user's, innermost first. */
+export function userFrames(error: Error): SourcePosition[] {
+  // V8 formats a stack when it is first read, and the formatter below notes the frames.
+  void error.stack;
+  return frames.get(error) ?? [];
+}
+
+let installed = false;
+
+function installOnce(): void {
+  if (installed) return;
+  installed = true;
+  // The default of ten frames ends inside the library when modules are nested.
+  Error.stackTraceLimit = 50;
+  Error.prepareStackTrace = (error, sites) => {
+    const found = sites.map((site) => position(site));
+    frames.set(
+      error,
+      found.filter((place) => place !== undefined),
+    );
+    const lines = sites.map((site, i) => `\n    at ${describeSite(site, found[i])}`);
+    return `${describe(error)}${lines.join("")}`;
+  };
+}
+
+function position(site: NodeJS.CallSite): SourcePosition | undefined {
+  const script = site.getFileName();
+  const line = site.getLineNumber();
+  const column = site.getColumnNumber();
+  return typeof script !== "string" || line === null || column === null
+    ? undefined
+    : findPosition(script, line, column);
+}
+
+function describeSite(site: NodeJS.CallSite, place: SourcePosition | undefined): string {
+  const at =
+    place === undefined
+      ? `${site.getFileName() ?? "<anonymous>"}:${site.getLineNumber() ?? 0}:${site.getColumnNumber() ?? 0}`
+      : `${place.file}:${place.line}:${place.column}`;
+  const name = site.getFunctionName();
+  return name === null ? at : `${site.isConstructor() ? "new " : ""}${name} (${at})`;
+}
+
+/** An error's first line, also of objects whose `toString` throws. */
+function describe(error: Error): string {
+  try {
+    return Error.prototype.toString.call(error);
+  } catch {
+    return "Error";
+  }
+}

@@ -1,0 +1,207 @@
+import { createRequire, isBuiltin } from "node:module";
+import path from "node:path";
+import vm from "node:vm";
+import { pathToFileURL } from "node:url";
+import * as esbuild from "esbuild";
+import type { UserError } from "../protocol/errors.ts";
+import { SourceMap } from "./sourceMap.ts";
+import { forgetScript, registerScript } from "./stackTraces.ts";
+import { EngineError } from "./userErrors.ts";
+
+/** Several files' errors would bury the first, which is usually the cause of the others. */
+const MAX_ERRORS = 20;
+/** Name of the package that users import. */
+const LIBRARY = "layerwise";
+/** What evaluated code finds its surroundings under. */
+const HOST = "__layerwise";
+/** What the bundle imports the user's file as: with unsaved text, it needs not be on the disk. */
+const ENTRY = "__layerwise:file";
+
+export interface LoadOptions {
+  /** The editor's unsaved text, instead of the file's. */
+  text?: string | undefined;
+  /** The library of this process: what `import … from "layerwise"` gives. */
+  library: Readonly<Record<string, unknown>>;
+}
+
+/** A user's `.nn.ts` file, evaluated. */
+export interface UserModule {
+  readonly file: string;
+  readonly exports: Readonly<Record<string, unknown>>;
+  /** Forgets its source map, when nothing of it will run any more. */
+  dispose(): void;
+}
+
+/** A file that can't be bundled: all that esbuild says of it. */
+export class SyntaxErrors extends EngineError {
+  readonly errors: readonly UserError[];
+
+  constructor(errors: readonly UserError[]) {
+    super(errors[0] ?? { code: "syntax", message: "The file can't be read." });
+    this.errors = errors;
+  }
+}
+
+interface Bundle {
+  code: string;
+  map: string;
+}
+
+/**
+ * Bundles a file with what it imports and evaluates it. Packages come from the workspace, `layerwise` from this
+ * process. Top-level `await` is allowed.
+ * @throws {@link SyntaxErrors} when it can't be bundled; whatever its top-level code throws
+ */
+export async function loadUserModule(file: string, options: LoadOptions): Promise<UserModule> {
+  return evaluate(file, await bundle(file, options), options.library);
+}
+
+async function bundle(file: string, { text, library }: LoadOptions): Promise<Bundle> {
+  const folder = path.dirname(file);
+  let result: esbuild.BuildResult<{ write: false }>;
+  try {
+    result = await esbuild.build({
+      // Not the file itself as entry: its exports would be export statements, which a script can't have.
+      stdin: {
+        contents: `import * as all from "${ENTRY}";\n${HOST}.exports(all);`,
+        resolveDir: folder,
+        sourcefile: HOST,
+      },
+      absWorkingDir: folder,
+      outfile: path.join(folder, `${HOST}.js`),
+      bundle: true,
+      write: false,
+      format: "esm",
+      platform: "node",
+      target: "node20",
+      charset: "utf8",
+      keepNames: true,
+      sourcemap: "external",
+      sourcesContent: true,
+      logLevel: "silent",
+      logLimit: MAX_ERRORS,
+      define: {
+        "import.meta.url": JSON.stringify(pathToFileURL(file).href),
+        "import.meta.filename": JSON.stringify(file),
+        "import.meta.dirname": JSON.stringify(folder),
+      },
+      plugins: [provided(library), entry(file, text)],
+    });
+  } catch (error) {
+    if (isBuildFailure(error)) throw new SyntaxErrors(error.errors.map((one) => syntaxError(one, file)));
+    throw error;
+  }
+  const output = (ending: string): string =>
+    result.outputFiles.find((one) => one.path.endsWith(ending))?.text ?? "";
+  return { code: output(".js"), map: output(".js.map") };
+}
+
+/** Modules that this process provides: the library, and Node's own. They leave no import statement in the bundle. */
+function provided(library: Readonly<Record<string, unknown>>): esbuild.Plugin {
+  return {
+    name: "provided modules",
+    setup(build) {
+      build.onResolve({ filter: /^layerwise$/ }, () => ({ path: LIBRARY, namespace: "provided" }));
+      build.onResolve({ filter: /.*/ }, ({ path: name }) =>
+        isBuiltin(name) ? { path: name, namespace: "builtin" } : undefined,
+      );
+      // Each export by name, so that one that doesn't exist is an error at the user's import.
+      build.onLoad({ filter: /.*/, namespace: "provided" }, () => ({
+        contents: Object.keys(library)
+          .map((name) =>
+            name === "default"
+              ? `export default ${HOST}.library.default;`
+              : `export const ${name} = ${HOST}.library.${name};`,
+          )
+          .join("\n"),
+      }));
+      build.onLoad({ filter: /.*/, namespace: "builtin" }, ({ path: name }) => ({
+        contents: `module.exports = ${HOST}.require(${JSON.stringify(name)});`,
+      }));
+    },
+  };
+}
+
+/** The user's file, with its unsaved text in place of what is on the disk. */
+function entry(file: string, text: string | undefined): esbuild.Plugin {
+  return {
+    name: "entry",
+    setup(build) {
+      build.onResolve({ filter: /^__layerwise:file$/ }, () => ({ path: file }));
+      if (text === undefined) return;
+      build.onLoad({ filter: /.*/, namespace: "file" }, (args) =>
+        path.resolve(args.path) === file
+          ? { contents: text, loader: "ts", resolveDir: path.dirname(file) }
+          : undefined,
+      );
+    },
+  };
+}
+
+let evaluated = 0;
+
+async function evaluate(
+  file: string,
+  { code, map }: Bundle,
+  library: Readonly<Record<string, unknown>>,
+): Promise<UserModule> {
+  const script = `user-module-${++evaluated}`;
+  registerScript(script, new SourceMap(map, path.dirname(file)));
+  const dispose = (): void => forgetScript(script);
+  try {
+    // The header is line 0, so that the code's own lines are those of its source map.
+    const body = new vm.Script(
+      `"use strict"; (async (${HOST}, require, __filename, __dirname) => {\n${code}\n})`,
+      {
+        filename: script,
+        lineOffset: -1,
+      },
+    ).runInThisContext() as (host: object, ...rest: unknown[]) => Promise<void>;
+    const require = createRequire(file);
+    let exports: Readonly<Record<string, unknown>> = {};
+    const host = {
+      library,
+      require,
+      exports(all: Readonly<Record<string, unknown>>): void {
+        exports = all;
+      },
+    };
+    await body(host, require, file, path.dirname(file));
+    return { file, exports, dispose };
+  } catch (error) {
+    // The error's stack is formatted when it is read, which needs the map.
+    if (error instanceof Error) void error.stack;
+    dispose();
+    throw error;
+  }
+}
+
+function isBuildFailure(error: unknown): error is esbuild.BuildFailure {
+  return error instanceof Error && Array.isArray((error as Partial<esbuild.BuildFailure>).errors);
+}
+
+function syntaxError(message: esbuild.Message, file: string): UserError {
+  const { location } = message;
+  const missing = /^Could not resolve "([^"./][^"]*)"/.exec(message.text)?.[1];
+  const notExported = /^No matching export in "provided:layerwise" for import "(.*)"$/.exec(
+    message.text,
+  )?.[1];
+  const text = notExported === undefined ? message.text : `"layerwise" has no export named "${notExported}"`;
+  const hint =
+    missing === undefined ? message.notes[0]?.text : `Install it in the workspace: npm install ${missing}`;
+  if (location === null) return { code: "syntax", message: text, position: { file, line: 1, column: 1 } };
+  // esbuild counts bytes.
+  const column = (bytes: number): number =>
+    Buffer.from(location.lineText).subarray(0, bytes).toString().length + 1;
+  return {
+    code: missing === undefined ? "syntax" : "import",
+    message: text,
+    position: {
+      file: path.resolve(path.dirname(file), location.file),
+      line: location.line,
+      column: column(location.column),
+      endColumn: column(location.column + Math.max(location.length, 1)),
+    },
+    ...(hint === undefined ? {} : { hint }),
+  };
+}
