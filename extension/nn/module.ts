@@ -1,0 +1,426 @@
+import { TensorError } from "../tensor/errors.ts";
+import { scope } from "../tensor/scope.ts";
+import { Parameter, Tensor } from "../tensor/tensor.ts";
+import { loadInto, type LoadReport, type StateDict } from "./stateDict.ts";
+
+const STATE: unique symbol = Symbol("layerwise.module");
+const INSPECT: unique symbol = Symbol.for("nodejs.util.inspect.custom");
+
+/** What a module knows of itself besides its own properties. */
+class ModuleState {
+  training = true;
+  /** Names of own properties that are buffers, and whether the state dict has them. */
+  readonly buffers = new Map<string, { readonly persistent: boolean }>();
+  /** Names registered as modules without one: printed as None. */
+  readonly vacant = new Set<string>();
+  readonly beforeForward = new Set<ForwardPreHook>();
+  readonly afterForward = new Set<ForwardHook>();
+  /** Dotted path from `root`, the model whose call was the last to reach this module. */
+  path = "";
+  root: Module | undefined;
+}
+
+/** Called before `forward`; an array it returns replaces the arguments. */
+export type ForwardPreHook = (module: Module, input: readonly unknown[]) => readonly unknown[] | void;
+/** Called after `forward`; anything but undefined that it returns replaces the result. */
+export type ForwardHook = (module: Module, input: readonly unknown[], output: unknown) => unknown;
+
+/** Takes back what made it. */
+export interface RemovableHandle {
+  remove(): void;
+}
+
+/** A module is called like a function: `model(x)` runs `model.forward(x)` with its hooks. */
+export interface Module {
+  (...args: Parameters<this["forward"]>): ReturnType<this["forward"]>;
+}
+
+/**
+ * Base class of all networks and layers. Modules and parameters assigned to properties are found by themselves, in
+ * the order of their declaration:
+ *
+ * ```ts
+ * class Net extends nn.Module {
+ *   fc = new nn.Linear(4, 2);
+ *   forward(x: Tensor) {
+ *     return this.fc(x);
+ *   }
+ * }
+ * ```
+ */
+export abstract class Module {
+  /** @internal */
+  declare readonly [STATE]: ModuleState;
+
+  constructor() {
+    const self = ((...args: unknown[]) => call(self, args)) as unknown as this;
+    // A function's own properties: a field of a model may have these names.
+    Reflect.deleteProperty(self, "name");
+    Reflect.deleteProperty(self, "length");
+    Object.setPrototypeOf(self, new.target.prototype);
+    Object.defineProperty(self, STATE, { value: new ModuleState() });
+    return self;
+  }
+
+  /** What the module computes. */
+  abstract forward(...input: never[]): unknown;
+
+  /** Whether layers such as Dropout behave as in training. Set by `train()` and `eval()`. */
+  get training(): boolean {
+    return this[STATE].training;
+  }
+
+  set training(on: boolean) {
+    this[STATE].training = on;
+  }
+
+  /** Puts this module and all inside it into training mode, or out of it. */
+  train(mode = true): this {
+    for (const module of this.modules()) module.training = mode;
+    return this;
+  }
+
+  /** Puts this module and all inside it into evaluation mode. */
+  eval(): this {
+    return this.train(false);
+  }
+
+  /** Registers a child under a name that is not known before: it becomes the property of that name. */
+  registerModule(name: string, module: Module | null): void {
+    checkName(this, name, "module");
+    if (module === null) this[STATE].vacant.add(name);
+    setProperty(this, name, module);
+  }
+
+  /** The same as {@link registerModule}. */
+  addModule(name: string, module: Module | null): void {
+    this.registerModule(name, module);
+  }
+
+  /** Registers a parameter under a name that is not known before. */
+  registerParameter(name: string, parameter: Parameter | null): void {
+    checkName(this, name, "parameter");
+    setProperty(this, name, parameter);
+  }
+
+  /**
+   * Registers a tensor that is part of the module's state but not learned, as the property `name`. It is saved in
+   * the state dict unless `persistent` is false.
+   */
+  registerBuffer(name: string, tensor: Tensor | null, options: { persistent?: boolean } = {}): void {
+    checkName(this, name, "buffer");
+    this[STATE].buffers.set(name, { persistent: options.persistent ?? true });
+    setProperty(this, name, tensor?.persist() ?? null);
+  }
+
+  /** @internal The name of a property in paths and state dicts: PyTorch's, for modules of PyTorch. */
+  keyOf(property: string): string {
+    return property;
+  }
+
+  /** @internal Own members that are modules; null for names registered without one. */
+  ownChildren(): [key: string, module: Module | null][] {
+    const { vacant } = this[STATE];
+    const out: [string, Module | null][] = [];
+    for (const [property, value] of properties(this)) {
+      if (value instanceof Module) out.push([this.keyOf(property), value]);
+      else if (value === null && vacant.has(property)) out.push([this.keyOf(property), null]);
+    }
+    return out;
+  }
+
+  private ownParameters(): [key: string, parameter: Parameter][] {
+    const out: [string, Parameter][] = [];
+    for (const [property, value] of properties(this))
+      if (value instanceof Parameter) out.push([this.keyOf(property), value]);
+    return out;
+  }
+
+  private ownBuffers(persistentOnly = false): [key: string, buffer: Tensor][] {
+    const out: [string, Tensor][] = [];
+    for (const [property, { persistent }] of this[STATE].buffers) {
+      const value = (this as unknown as Record<string, unknown>)[property];
+      if (value instanceof Tensor && (persistent || !persistentOnly)) out.push([this.keyOf(property), value]);
+    }
+    return out;
+  }
+
+  /** Direct children with their names. A module that has two names appears once. */
+  namedChildren(): [name: string, module: Module][] {
+    const seen = new Set<Module>();
+    return this.ownChildren().filter((entry): entry is [string, Module] => {
+      const module = entry[1];
+      if (module === null || seen.has(module)) return false;
+      seen.add(module);
+      return true;
+    });
+  }
+
+  children(): Module[] {
+    return this.namedChildren().map(([, module]) => module);
+  }
+
+  /** This module (named `prefix`, "" by default) and all inside it, each once, with their dotted paths. */
+  namedModules(prefix = ""): [path: string, module: Module][] {
+    const out: [string, Module][] = [];
+    const seen = new Set<Module>();
+    const visit = (path: string, module: Module): void => {
+      if (seen.has(module)) return;
+      seen.add(module);
+      out.push([path, module]);
+      for (const [key, child] of module.ownChildren()) if (child !== null) visit(join(path, key), child);
+    };
+    visit(prefix, this);
+    return out;
+  }
+
+  modules(): Module[] {
+    return this.namedModules().map(([, module]) => module);
+  }
+
+  /** All parameters with their dotted paths; a shared one appears once, under its first name. */
+  namedParameters(prefix = "", recurse = true): [path: string, parameter: Parameter][] {
+    return unique(this, prefix, recurse, (module) => module.ownParameters());
+  }
+
+  parameters(recurse = true): Parameter[] {
+    return this.namedParameters("", recurse).map(([, parameter]) => parameter);
+  }
+
+  namedBuffers(prefix = "", recurse = true): [path: string, buffer: Tensor][] {
+    return unique(this, prefix, recurse, (module) => module.ownBuffers());
+  }
+
+  buffers(recurse = true): Tensor[] {
+    return this.namedBuffers("", recurse).map(([, buffer]) => buffer);
+  }
+
+  /** Calls `visit` on every child's children first, then on this module. */
+  apply(visit: (module: Module) => void): this {
+    for (const child of this.children()) child.apply(visit);
+    visit(this);
+    return this;
+  }
+
+  /** Whether `backward()` computes gradients of this module's parameters. */
+  requiresGrad_(on = true): this {
+    for (const parameter of this.parameters()) parameter.requiresGrad_(on);
+    return this;
+  }
+
+  /** Forgets all gradients. */
+  zeroGrad(): void {
+    for (const parameter of this.parameters()) parameter.grad = null;
+  }
+
+  /**
+   * Accepted for PyTorch's sake: there is one device, and one floating point type.
+   * @throws TensorError for a device or type that doesn't exist
+   */
+  to(target: string): this {
+    if (target !== "cpu" && target !== "float32") {
+      throw new TensorError(
+        "unsupported",
+        `Module.to(): expected "cpu" or "float32", got "${target}"`,
+        "the engine decides where a model runs; see the setting layerwise.device",
+      );
+    }
+    return this;
+  }
+
+  /**
+   * All parameters and persistent buffers by PyTorch's names: own parameters, own buffers, then children. The tensors
+   * follow the model; copy them (`t.clone()`) to keep what they are now.
+   */
+  stateDict(prefix = ""): Map<string, Tensor> {
+    const out = new Map<string, Tensor>();
+    for (const [key, tensor] of this.stateEntries(prefix)) out.set(key, follow(tensor));
+    return out;
+  }
+
+  /**
+   * Copies the tensors of a state dict into this module. Nothing is changed unless everything fits.
+   * @returns what didn't match; prints `<All keys matched successfully>` when all did
+   * @throws TensorError "Error(s) in loading state_dict for …", with every missing, unexpected or misshapen entry
+   */
+  loadStateDict(state: StateDict, options: { strict?: boolean } = {}): LoadReport {
+    return loadInto(this, state, options.strict ?? true);
+  }
+
+  /** @internal Own state, for the walk of {@link loadStateDict}. */
+  ownState(): [key: string, tensor: Tensor][] {
+    return [...this.ownParameters(), ...this.ownBuffers(true)];
+  }
+
+  private *stateEntries(prefix: string): Generator<[key: string, tensor: Tensor]> {
+    for (const [key, tensor] of this.ownState()) yield [prefix + key, tensor];
+    for (const [key, child] of this.ownChildren())
+      if (child !== null) yield* child.stateEntries(`${prefix}${key}.`);
+  }
+
+  /** Runs `hook` before every call of this module. */
+  registerForwardPreHook(hook: ForwardPreHook): RemovableHandle {
+    return register(this[STATE].beforeForward, hook);
+  }
+
+  /** Runs `hook` after every call of this module. */
+  registerForwardHook(hook: ForwardHook): RemovableHandle {
+    return register(this[STATE].afterForward, hook);
+  }
+
+  /** What stands between the brackets when the module is printed. */
+  extraRepr(): string {
+    return "";
+  }
+
+  /** Children as `[name, text]`, the way print shows them. */
+  protected childTexts(): [name: string, text: string][] {
+    return this.ownChildren().map(([key, child]) => [key, child === null ? "None" : child.toString()]);
+  }
+
+  /** The text of PyTorch's `print(model)`. */
+  toString(): string {
+    const extra = this.extraRepr();
+    const lines = this.childTexts().map(([name, text]) => `(${name}): ${text.replaceAll("\n", "\n  ")}`);
+    const { name } = this.constructor;
+    if (lines.length === 0 && !extra.includes("\n")) return `${name}(${extra})`;
+    if (extra !== "") lines.unshift(...extra.split("\n"));
+    return `${name}(\n  ${lines.join("\n  ")}\n)`;
+  }
+
+  [INSPECT](): string {
+    return this.toString();
+  }
+}
+
+/** A module of one tensor to one tensor: what Sequential chains. */
+export interface Layer extends Module {
+  forward(input: Tensor): Tensor;
+}
+
+/** Base class of PyTorch's own modules, whose names in state dicts are PyTorch's: `weightIhL0` is `weight_ih_l0`. */
+export abstract class BuiltIn extends Module {
+  /** @internal */
+  override keyOf(property: string): string {
+    return property.replaceAll(/[A-Z]/g, (c) => `_${c.toLowerCase()}`);
+  }
+}
+
+/** The model whose call is running. */
+let root: Module | undefined;
+
+function call(self: Module, args: unknown[]): unknown {
+  const state = self[STATE];
+  const outermost = root === undefined;
+  const before = scope.path;
+  if (outermost) {
+    root = self;
+    state.root = self;
+    state.path = "";
+  } else if (state.root !== root) {
+    locate(self, root!);
+  }
+  scope.path = state.path;
+  scope.depth++;
+  let output: unknown;
+  try {
+    output = run(self, state, args);
+  } finally {
+    scope.depth--;
+    scope.path = before;
+    if (outermost) root = undefined;
+  }
+  if (scope.depth === 0) show(output);
+  return output;
+}
+
+function run(self: Module, state: ModuleState, args: readonly unknown[]): unknown {
+  let input = args;
+  for (const hook of state.beforeForward) input = hook(self, input) ?? input;
+  const callable = self as unknown as { forward?(...input: readonly unknown[]): unknown };
+  if (callable.forward === undefined) {
+    throw new TensorError(
+      "value",
+      `Module [${self.constructor.name}] is missing the required "forward" function`,
+    );
+  }
+  let output = callable.forward(...input);
+  for (const hook of state.afterForward) {
+    const replaced = hook(self, input, output);
+    if (replaced !== undefined) output = replaced;
+  }
+  return output;
+}
+
+/** Finds a module's path below the running model; called once for every module, until it moves to another model. */
+function locate(self: Module, model: Module): void {
+  for (const [path, module] of model.namedModules()) {
+    const state = module[STATE];
+    state.root = model;
+    state.path = path;
+  }
+  const state = self[STATE];
+  if (state.root === model) return;
+  // Held where no walk finds it, such as in an array: named by its class.
+  state.root = model;
+  state.path = join(scope.path, self.constructor.name);
+}
+
+/** Results of an outermost call are the user's: computed with their step, since they may be read after it. */
+function show(output: unknown): void {
+  if (output instanceof Tensor) output.value.visible = true;
+  else if (Array.isArray(output)) output.forEach(show);
+  else if (typeof output === "object" && output !== null) Object.values(output).forEach(show);
+}
+
+function unique<T>(
+  module: Module,
+  prefix: string,
+  recurse: boolean,
+  members: (module: Module) => [string, T][],
+): [string, T][] {
+  const out: [string, T][] = [];
+  const seen = new Set<T>();
+  const walked: [string, Module][] = recurse ? module.namedModules(prefix) : [[prefix, module]];
+  for (const [path, owner] of walked) {
+    for (const [key, member] of members(owner)) {
+      if (seen.has(member)) continue;
+      seen.add(member);
+      out.push([join(path, key), member]);
+    }
+  }
+  return out;
+}
+
+/** A tensor without gradient that has the value of `tensor` at any time. */
+function follow(tensor: Tensor): Tensor {
+  return new Tensor(tensor.value).share({
+    base: tensor,
+    gradients: false,
+    detached: true,
+    forward: (base) => new Tensor(base.value),
+    scatter: (_, view) => new Tensor(view.value),
+    strides: (base) => base,
+  });
+}
+
+function register<T>(hooks: Set<T>, hook: T): RemovableHandle {
+  hooks.add(hook);
+  return { remove: () => void hooks.delete(hook) };
+}
+
+const join = (path: string, key: string): string => (path === "" ? key : `${path}.${key}`);
+
+const properties = (module: Module): [string, unknown][] => Object.entries(module);
+
+function setProperty(module: Module, name: string, value: unknown): void {
+  Object.defineProperty(module, name, { value, writable: true, enumerable: true, configurable: true });
+}
+
+function checkName(module: Module, name: string, kind: string): void {
+  if (name === "") throw new TensorError("value", `${kind} name can't be empty string ""`);
+  if (name.includes(".")) throw new TensorError("value", `${kind} name can't contain ".", got: ${name}`);
+  const held = (module as unknown as Record<string, unknown>)[name];
+  if (held !== undefined && held !== null)
+    throw new TensorError("value", `attribute '${name}' already exists`);
+}

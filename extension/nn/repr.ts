@@ -1,0 +1,36 @@
+// Values as Python prints them: what print(model) and print(optimizer) consist of.
+
+/** `inFeatures` → `in_features`: the name PyTorch has for one of ours. */
+export function snakeCase(name: string): string {
+  return name.replaceAll(/[A-Z]/g, (c) => `_${c.toLowerCase()}`);
+}
+
+/** `repr` of a Python float: `1.0`, `1e-05`, `0.1`, `1e+16`. */
+export function pyFloat(x: number): string {
+  if (Number.isNaN(x)) return "nan";
+  if (!Number.isFinite(x)) return x > 0 ? "inf" : "-inf";
+  if (x === 0) return Object.is(x, -0) ? "-0.0" : "0.0";
+  const [digits, exponent] = x.toExponential().split("e") as [string, string];
+  const power = Number(exponent);
+  if (power < -4 || power >= 16) {
+    const sign = power < 0 ? "-" : "+";
+    return `${digits}e${sign}${String(Math.abs(power)).padStart(2, "0")}`;
+  }
+  if (Number.isInteger(x)) return `${x}.0`;
+  return String(x);
+}
+
+/** What Python prints: None, booleans, numbers, strings and tuples of them. */
+export type PyValue = null | undefined | boolean | number | string | readonly PyValue[];
+
+/**
+ * `repr` of the Python value a JavaScript one stands for: whole numbers print as ints, arrays as tuples, strings
+ * quoted, null as None.
+ */
+export function py(value: PyValue): string {
+  if (value === null || value === undefined) return "None";
+  if (typeof value === "boolean") return value ? "True" : "False";
+  if (typeof value === "number") return Number.isInteger(value) ? String(value) : pyFloat(value);
+  if (typeof value === "string") return `'${value}'`;
+  return value.length === 1 ? `(${py(value[0])},)` : `(${value.map(py).join(", ")})`;
+}

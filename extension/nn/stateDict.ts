@@ -1,0 +1,96 @@
+import { apply } from "../tensor/apply.ts";
+import { TensorError } from "../tensor/errors.ts";
+import { cast, identity } from "../tensor/ops/movement.ts";
+import { noGrad } from "../tensor/scope.ts";
+import { formatShape, sameShape } from "../tensor/shape.ts";
+import { Tensor } from "../tensor/tensor.ts";
+
+/** Tensors by name, as `stateDict()` gives them and checkpoint readers make them. */
+export type StateDict = ReadonlyMap<string, Tensor> | Readonly<Record<string, Tensor>>;
+
+/** What `loadStateDict` did not use or did not find. */
+export class LoadReport {
+  readonly missingKeys: readonly string[];
+  readonly unexpectedKeys: readonly string[];
+
+  constructor(missingKeys: readonly string[], unexpectedKeys: readonly string[]) {
+    this.missingKeys = missingKeys;
+    this.unexpectedKeys = unexpectedKeys;
+  }
+
+  toString(): string {
+    if (this.missingKeys.length === 0 && this.unexpectedKeys.length === 0)
+      return "<All keys matched successfully>";
+    const list = (keys: readonly string[]): string => `[${keys.map((key) => `'${key}'`).join(", ")}]`;
+    return `_IncompatibleKeys(missing_keys=${list(this.missingKeys)}, unexpected_keys=${list(this.unexpectedKeys)})`;
+  }
+}
+
+/** What the loader asks of a module. */
+export interface StateOwner {
+  ownState(): [key: string, tensor: Tensor][];
+  ownChildren(): [key: string, module: StateOwner | null][];
+}
+
+/**
+ * Copies a state dict into a module and its children, or nothing at all.
+ * @throws TensorError listing every missing, unexpected and misshapen entry
+ */
+export function loadInto(model: StateOwner, state: StateDict, strict: boolean): LoadReport {
+  const entries: ReadonlyMap<string, Tensor> =
+    state instanceof Map ? (state as ReadonlyMap<string, Tensor>) : new Map(Object.entries(state));
+  const missing: string[] = [];
+  const unexpected: string[] = [];
+  const misfits: string[] = [];
+  const copies: [to: Tensor, from: Tensor][] = [];
+  const visit = (module: StateOwner, prefix: string): void => {
+    const own = module.ownState();
+    for (const [key, tensor] of own) {
+      const name = prefix + key;
+      const source: unknown = entries.get(name);
+      if (source === undefined) missing.push(name);
+      else if (!(source instanceof Tensor)) misfits.push(notATensor(name, source));
+      else if (sameShape(source.shape, tensor.shape)) copies.push([tensor, source]);
+      else misfits.push(sizeMismatch(name, source, tensor));
+    }
+    const children = module.ownChildren();
+    for (const name of entries.keys()) {
+      if (!name.startsWith(prefix)) continue;
+      const [head, ...rest] = name.slice(prefix.length).split(".");
+      const known = rest.length > 0 ? children : own;
+      if (!known.some(([key]) => key === head)) unexpected.push(name);
+    }
+    for (const [key, child] of children) if (child !== null) visit(child, `${prefix}${key}.`);
+  };
+  visit(model, "");
+  const quoted = (names: readonly string[]): string => names.map((name) => `"${name}"`).join(", ");
+  const errors = [...misfits];
+  if (strict && unexpected.length > 0)
+    errors.unshift(`Unexpected key(s) in state_dict: ${quoted(unexpected)}. `);
+  if (strict && missing.length > 0) errors.unshift(`Missing key(s) in state_dict: ${quoted(missing)}. `);
+  if (errors.length > 0) {
+    throw new TensorError(
+      "value",
+      `Error(s) in loading state_dict for ${model.constructor.name}:\n\t${errors.join("\n\t")}`,
+    );
+  }
+  noGrad(() => {
+    for (const [to, from] of copies) to.write(snapshot(from, to));
+  });
+  return new LoadReport(missing, unexpected);
+}
+
+/** The value of `from` as it is now, in the type of `to`: what holds it may change later. */
+export function snapshot(from: Tensor, to: Tensor): Tensor {
+  if (from.dtype !== to.dtype) return apply(cast, [from], { dtype: to.dtype });
+  return from.value.producer.kind === "state" ? apply(identity, [from], {}) : from;
+}
+
+function sizeMismatch(name: string, source: Tensor, current: Tensor): string {
+  const size = (t: Tensor): string => `torch.Size(${formatShape(t.shape)})`;
+  return `size mismatch for ${name}: copying a param with shape ${size(source)} from checkpoint, the shape in current model is ${size(current)}.`;
+}
+
+function notATensor(name: string, value: unknown): string {
+  return `While copying the parameter named "${name}", expected torch.Tensor or Tensor-like object from checkpoint but received ${typeof value}`;
+}
