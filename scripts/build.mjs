@@ -6,10 +6,10 @@
  *   cli.js, runEngine.js, previewEngine.js   Node programs, each in one file
  *   webview/<view>.js, .css           one script for each folder of webview/ that has a main.ts
  *   webview/codicons/, wasm/, native/ what is read from disk at run time
+ *   node_modules/                     esbuild, with which the engine bundles users' files
  *   types/                            declarations of the `layerwise` package that users import
  *
- * Options: --watch builds again on every change; --release minifies, leaves source maps out and adds esbuild, which the
- * engine needs on the user's machine.
+ * Options: --watch builds again on every change; --release minifies and leaves source maps out.
  */
 import { createRequire } from "node:module";
 import fs from "node:fs";
@@ -53,7 +53,7 @@ const nodeOptions = (release) => ({
   minifySyntax: release,
 });
 
-/** @param {boolean} release @returns {(esbuild.BuildOptions & { entryPoints: Record<string, string> })[]} */
+/** @param {boolean} release @returns {(Omit<esbuild.BuildOptions, "entryPoints"> & { entryPoints: Record<string, string> })[]} */
 function bundles(release) {
   return [
     {
@@ -119,14 +119,16 @@ function writeFile(file, contents) {
 function copy(from, to) {
   if (fs.statSync(from).isDirectory())
     for (const name of fs.readdirSync(from)) copy(path.join(from, name), path.join(to, name));
-  else writeFile(to, fs.readFileSync(from));
+  else {
+    writeFile(to, fs.readFileSync(from));
+    fs.chmodSync(to, fs.statSync(from).mode);
+  }
 }
 
 /** @param {string} name */
 const packageFolder = (name) => path.dirname(require.resolve(`${name}/package.json`));
 
-/** @param {boolean} release */
-function copyFiles(release) {
+function copyFiles() {
   const dist = inRoot("dist");
   const wasm = path.join(packageFolder("@tensorflow/tfjs-backend-wasm"), "dist");
   for (const name of fs.readdirSync(wasm).filter((file) => file.endsWith(".wasm")))
@@ -136,10 +138,9 @@ function copyFiles(release) {
     copy(path.join(codicons, name), path.join(dist, "webview", "codicons", name));
   copy(path.join(packageFolder("@tensorflow/tfjs-node"), "binding"), path.join(dist, "native", "binding"));
   copy(path.join(packageFolder("node-api-headers"), "include"), path.join(dist, "native", "include"));
-  if (release)
-    // One platform's binary: a release is built for each platform, on it.
-    for (const name of ["esbuild", `@esbuild/${process.platform}-${process.arch}`])
-      copy(packageFolder(name), path.join(dist, "node_modules", name));
+  // The engine bundles users' files with it. One platform's binary: a release is built for each platform, on it.
+  for (const name of ["esbuild", `@esbuild/${process.platform}-${process.arch}`])
+    copy(packageFolder(name), path.join(dist, "node_modules", name));
 }
 
 /** Declarations of what users import, from the library's entry on. */
@@ -197,7 +198,7 @@ const writeOutputs = {
 
 /** @param {{ watch?: boolean, release?: boolean }} [options] */
 export async function build({ watch = false, release = false } = {}) {
-  copyFiles(release);
+  copyFiles();
   for (const options of bundles(release)) {
     const entryPoints = Object.fromEntries(
       Object.entries(options.entryPoints).filter(([, file]) => exists(file)),

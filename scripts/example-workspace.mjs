@@ -1,9 +1,6 @@
 // @ts-check
 import fs from "node:fs";
-import path from "node:path";
-import { fileURLToPath } from "node:url";
-
-export const repository = fileURLToPath(new URL("..", import.meta.url));
+import { inRoot } from "./project.mjs";
 
 /**
  * Copies the bundled examples into a folder that may be written to. What is there already, edited or not, stays.
@@ -11,5 +8,5 @@ export const repository = fileURLToPath(new URL("..", import.meta.url));
  */
 export function copyExamples(folder) {
   fs.mkdirSync(folder, { recursive: true });
-  fs.cpSync(path.join(repository, "media/examples"), folder, { recursive: true, force: false });
+  fs.cpSync(inRoot("media/examples"), folder, { recursive: true, force: false });
 }

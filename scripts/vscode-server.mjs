@@ -23,10 +23,13 @@ const NODE_PACKAGES = {
 /** @typedef {{ node: string, root: string }} VscodeServer `node` runs `root`/out/server-main.js. */
 /** @typedef {(text: string) => void} Log */
 
-/** The user's cache folder of Layerwise; `LAYERWISE_CACHE` moves it. */
-export function cacheFolder() {
-  const base = process.env["XDG_CACHE_HOME"] || path.join(os.homedir(), ".cache");
-  return path.resolve(process.env["LAYERWISE_CACHE"] || path.join(base, "layerwise"));
+/** The user's cache folder of Layerwise, as extension/native/cache.ts has it, on the platforms that have a server. */
+function cacheFolder() {
+  const own = process.env["LAYERWISE_CACHE"];
+  if (own) return path.resolve(own);
+  if (process.platform === "darwin") return path.join(os.homedir(), "Library/Caches/layerwise");
+  const xdg = process.env["XDG_CACHE_HOME"];
+  return path.join(xdg && path.isAbsolute(xdg) ? xdg : path.join(os.homedir(), ".cache"), "layerwise");
 }
 
 /**
@@ -254,22 +257,25 @@ function killGroup(pid) {
  *   dataFolder: string,
  *   extensionsFolder: string,
  *   settings?: Record<string, unknown>,
+ *   defaultSettings?: Record<string, unknown>,
  *   env?: Record<string, string>,
  *   port?: number,
  *   workspaceTrust?: boolean,
  *   smokeTestDriver?: boolean,
- * }} options `settings` are written as the user's settings unless absent. `workspaceTrust` leaves VS Code's own
- *   questions about trust on. `smokeTestDriver` makes the payload's development and test paths count, and silences
+ * }} options `settings` become the user's settings, `defaultSettings` only when there are none yet. `port` is taken
+ *   unless it is in use. `workspaceTrust` leaves VS Code's own questions about trust on. `smokeTestDriver` makes the payload's development and test paths count, and silences
  *   notifications.
  */
 export async function startServer(server, options) {
-  const { dataFolder, extensionsFolder, settings, env, workspaceTrust, smokeTestDriver } = options;
-  const port = options.port ?? (await freePort());
+  const { dataFolder, extensionsFolder, settings, defaultSettings, env, workspaceTrust, smokeTestDriver } =
+    options;
+  const port = await freePort(options.port);
   const logFile = path.join(dataFolder, "server.log");
-  fs.mkdirSync(path.join(dataFolder, "data/User"), { recursive: true });
+  const settingsFile = path.join(dataFolder, "data/User/settings.json");
+  fs.mkdirSync(path.dirname(settingsFile), { recursive: true });
   fs.mkdirSync(extensionsFolder, { recursive: true });
-  if (settings)
-    fs.writeFileSync(path.join(dataFolder, "data/User/settings.json"), JSON.stringify(settings, null, 2));
+  const written = settings ?? (fs.existsSync(settingsFile) ? undefined : defaultSettings);
+  if (written) fs.writeFileSync(settingsFile, JSON.stringify(written, null, 2));
   const output = fs.openSync(logFile, "a");
   const args = [
     serverMain(server),
@@ -322,12 +328,15 @@ async function answers(port) {
   }
 }
 
-/** @returns {Promise<number>} */
-function freePort() {
+/**
+ * @param {number} [preferred] Taken unless it is in use.
+ * @returns {Promise<number>}
+ */
+function freePort(preferred = 0) {
   return new Promise((resolve, reject) => {
     const probe = net.createServer();
-    probe.once("error", reject);
-    probe.listen(0, "127.0.0.1", () => {
+    probe.once("error", (error) => (preferred ? resolve(freePort()) : reject(error)));
+    probe.listen(preferred, "127.0.0.1", () => {
       const address = probe.address();
       probe.close(() => resolve(typeof address === "object" && address ? address.port : 0));
     });

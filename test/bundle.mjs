@@ -1,9 +1,8 @@
 // @ts-check
 import path from "node:path";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { pathToFileURL } from "node:url";
 import * as esbuild from "esbuild";
-
-export const repository = fileURLToPath(new URL("..", import.meta.url));
+import { inRoot } from "../scripts/project.mjs";
 
 /**
  * Bundles a test program written in TypeScript; packages and the scripts of this repository stay outside.
@@ -12,9 +11,9 @@ export const repository = fileURLToPath(new URL("..", import.meta.url));
  * @returns {Promise<string>} The bundle's absolute path.
  */
 export async function bundle(entry, outfile) {
-  const output = path.join(repository, outfile);
+  const output = inRoot(outfile);
   await esbuild.build({
-    entryPoints: [path.join(repository, entry)],
+    entryPoints: [inRoot(entry)],
     outfile: output,
     bundle: true,
     platform: "node",

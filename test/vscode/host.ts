@@ -3,7 +3,8 @@ import fs from "node:fs";
 import path from "node:path";
 import { launchBrowser, newWindow, QUIET_SETTINGS, temporaryFolder } from "../browser/library/browser.ts";
 import { totals, type Outcome } from "../harness.ts";
-import { copyExamples, repository } from "../../scripts/example-workspace.mjs";
+import { copyExamples } from "../../scripts/example-workspace.mjs";
+import { inRoot, root } from "../../scripts/project.mjs";
 import { ensureVscode, remoteUri, startServer, windowUrl } from "../../scripts/vscode-server.mjs";
 
 /** All tests have their own limits; this one is for a VS Code that never starts. */
@@ -38,7 +39,7 @@ const codeServer: Host = async ({ suite, workspace, env }) => {
       });
       void page.exposeFunction("codeAutomationExit", () => resolve(""));
     });
-    const development = remoteUri(server.port, repository);
+    const development = remoteUri(server.port, root);
     const tests = remoteUri(server.port, suite);
     await page.goto(
       windowUrl(server.port, workspace, [
@@ -49,7 +50,7 @@ const codeServer: Host = async ({ suite, workspace, env }) => {
     );
     const problem = await ended;
     if (!problem) return;
-    const screenshot = path.join(repository, "test/results/screenshots/extension-host-timeout.png");
+    const screenshot = inRoot("test/results/screenshots/extension-host-timeout.png");
     await page.screenshot({ path: screenshot });
     console.error(`${problem}; see ${screenshot}`);
   } finally {
@@ -64,7 +65,7 @@ const electron: Host = async ({ suite, workspace, env }) => {
   fs.mkdirSync(path.join(userData, "User"), { recursive: true });
   fs.writeFileSync(path.join(userData, "User/settings.json"), JSON.stringify(QUIET_SETTINGS));
   await runTests({
-    extensionDevelopmentPath: repository,
+    extensionDevelopmentPath: root,
     extensionTestsPath: suite,
     extensionTestsEnv: env,
     launchArgs: [
@@ -90,7 +91,7 @@ function chooseHost(): Host {
 export async function runSuite(suite: string): Promise<boolean> {
   const workspace = temporaryFolder("workspace");
   copyExamples(workspace);
-  const results = path.join(repository, "test/results/vscode.json");
+  const results = inRoot("test/results/vscode.json");
   const log = path.join(path.dirname(results), "vscode.log");
   fs.mkdirSync(path.dirname(results), { recursive: true });
   for (const file of [results, log]) fs.rmSync(file, { force: true });

@@ -1,0 +1,201 @@
+import fs from "node:fs";
+import path from "node:path";
+import type { Browser, Frame, Locator, Page } from "playwright-core";
+import { until } from "../../harness.ts";
+import { newWindow, QUIET_SETTINGS, temporaryFolder } from "./browser.ts";
+import { copyExamples } from "../../../scripts/example-workspace.mjs";
+import { inRoot } from "../../../scripts/project.mjs";
+import { startServer, windowUrl, type VscodeServer } from "../../../scripts/vscode-server.mjs";
+
+export const THEMES = {
+  light: "Default Light Modern",
+  dark: "Default Dark Modern",
+  "high-contrast": "Default High Contrast",
+} as const;
+export type Theme = keyof typeof THEMES;
+
+export interface WorkbenchOptions {
+  browser: Browser;
+  server: VscodeServer;
+  extensionsFolder: string;
+  theme?: Theme;
+  /** A copy of the examples unless given. */
+  folder?: string;
+  settings?: Record<string, unknown>;
+  workspaceTrust?: boolean;
+}
+
+/** One VS Code server with one window on one folder, and what a user does in it. */
+export class Workbench {
+  readonly page: Page;
+  readonly folder: string;
+  readonly theme: Theme;
+  readonly dataFolder: string;
+  readonly #running: Awaited<ReturnType<typeof startServer>>;
+
+  private constructor(
+    page: Page,
+    folder: string,
+    theme: Theme,
+    dataFolder: string,
+    running: Awaited<ReturnType<typeof startServer>>,
+  ) {
+    this.page = page;
+    this.folder = folder;
+    this.theme = theme;
+    this.dataFolder = dataFolder;
+    this.#running = running;
+  }
+
+  static async open(options: WorkbenchOptions): Promise<Workbench> {
+    const {
+      browser,
+      server,
+      extensionsFolder,
+      theme = "light",
+      settings = {},
+      workspaceTrust = false,
+    } = options;
+    const folder = options.folder ?? temporaryFolder("workspace");
+    if (options.folder === undefined) copyExamples(folder);
+    const dataFolder = temporaryFolder("vscode-data");
+    const running = await startServer(server, {
+      dataFolder,
+      extensionsFolder,
+      settings: { ...QUIET_SETTINGS, "workbench.colorTheme": THEMES[theme], ...settings },
+      workspaceTrust,
+    });
+    const page = await newWindow(browser, theme === "light" ? "light" : "dark");
+    page.on("dialog", (dialog) => void dialog.accept());
+    await page.goto(windowUrl(running.port, folder));
+    await page.locator(".monaco-workbench").waitFor({ timeout: 60_000 });
+    return new Workbench(page, folder, theme, dataFolder, running);
+  }
+
+  async close(): Promise<void> {
+    await this.page.context().close();
+    await this.#running.stop();
+  }
+
+  /** The server's process group: the extension host and what it starts, unless detached. */
+  get processGroup(): number {
+    return this.#running.pid;
+  }
+
+  /** Layerwise's item of the status bar: there once the extension is active. */
+  get status(): Locator {
+    return this.page.locator('[id="layerwise.layerwise.layerwise.status"]');
+  }
+
+  async activated(): Promise<void> {
+    await this.status.waitFor({ timeout: 60_000 });
+  }
+
+  /** Runs a command by its title. F1 may be swallowed just after a notification or a closing input: pressed again. */
+  async command(title: string): Promise<void> {
+    const widget = this.page.locator(".quick-input-widget");
+    const input = widget.locator("input.input");
+    await until(`command palette for "${title}"`, async () => {
+      await this.page.keyboard.press("F1");
+      return input.waitFor({ timeout: 2000 }).then(() => true);
+    });
+    await input.fill(`>${title}`);
+    await widget.locator(".monaco-list-row", { hasText: title }).first().click();
+  }
+
+  /** Whether the palette offers a command of exactly this label, such as "Layerwise: Train". */
+  async offers(label: string): Promise<boolean> {
+    const widget = this.page.locator(".quick-input-widget");
+    const input = widget.locator("input.input");
+    await until("command palette", async () => {
+      await this.page.keyboard.press("F1");
+      return input.waitFor({ timeout: 2000 }).then(() => true);
+    });
+    await input.fill(`>${label}`);
+    await widget.locator(".monaco-list-row").first().waitFor();
+    const rows = await widget.locator(".monaco-list-row .label-name").allInnerTexts();
+    await this.page.keyboard.press("Escape");
+    return rows.some((row) => row.trim() === label);
+  }
+
+  /** Opens a file of the folder, pinned, by its name. */
+  async openFile(name: string): Promise<void> {
+    await this.page.keyboard.press("Control+P");
+    const widget = this.page.locator(".quick-input-widget");
+    await until(`${name} in the quick open list`, async () => {
+      await widget.locator("input.input").fill(name);
+      return widget
+        .locator(".monaco-list-row", { hasText: name })
+        .first()
+        .waitFor({ timeout: 2000 })
+        .then(() => true);
+    });
+    await this.page.keyboard.press("Enter");
+    await this.page
+      .locator(`.tab[data-resource-name="${path.basename(name)}"]`)
+      .first()
+      .waitFor();
+  }
+
+  /** A lens of the active editor by its text. */
+  lens(text: string | RegExp): Locator {
+    return this.page.locator(".codelens-decoration a", { hasText: text }).first();
+  }
+
+  /** Clicks a lens until `effect` shows: a click is lost when the lenses are drawn anew under the pointer. */
+  async clickLens(text: string | RegExp, effect: () => Promise<unknown>, limit = 30_000): Promise<void> {
+    const lens = this.lens(text);
+    await lens.waitFor({ timeout: 30_000 });
+    await until(
+      `effect of the lens ${String(text)}`,
+      async () => {
+        await lens.click({ timeout: 2000 });
+        return effect().then(() => true);
+      },
+      limit,
+    );
+  }
+
+  treeItem(name: string | RegExp): Locator {
+    return this.page.getByRole("treeitem", { name }).first();
+  }
+
+  /** Shows Layerwise's view container in the side bar. */
+  async showSideBar(): Promise<void> {
+    const tab = this.page.locator(".activitybar").getByRole("tab", { name: "Layerwise" }).first();
+    if ((await tab.getAttribute("aria-selected")) !== "true") await tab.click();
+  }
+
+  notification(text: string | RegExp): Locator {
+    return this.page.locator(".notification-list-item-message", { hasText: text }).first();
+  }
+
+  /** The extension's own document inside a webview, once its script says it is ready. */
+  webview(view: string, limit = 30_000): Promise<Frame> {
+    return until(
+      `webview ${view}`,
+      async () => {
+        for (const frame of this.page.frames()) {
+          if (!frame.url().includes("/webview/browser/pre/fake.html")) continue;
+          const ready = await frame
+            .evaluate(
+              (name) => document.body.dataset["view"] === name && document.body.dataset["ready"] === "1",
+              view,
+            )
+            .catch(() => false);
+          if (ready) return frame;
+        }
+        return undefined;
+      },
+      limit,
+    );
+  }
+
+  async screenshot(name: string): Promise<string> {
+    const folder = inRoot("test/results/screenshots");
+    fs.mkdirSync(folder, { recursive: true });
+    const file = path.join(folder, `${name}-${this.theme}.png`);
+    await this.page.screenshot({ path: file });
+    return file;
+  }
+}
