@@ -1,13 +1,14 @@
 // `npm run bench`: Layerwise and PyTorch eager on the same machine in one interleaved run, outputs checked.
 //   --quick        fewer, shorter windows
 //   --json FILE    writes the figures
-import { spawn, spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { cpus, homedir } from "node:os";
 import fs from "node:fs";
 import path from "node:path";
 import { parseArgs } from "node:util";
-import { setup, ROOT } from "./setup.mjs";
+import { inRoot, mustRun } from "./project.mjs";
+import { setup } from "./setup.mjs";
 
 const TORCH = "2.15.0";
 const { values: options } = parseArgs({
@@ -20,9 +21,9 @@ const QUIET = 0.12;
 
 await setup();
 const { build } = await import("esbuild");
-const bundle = path.join(ROOT, "out", "bench", "worker.js");
+const bundle = inRoot("out", "bench", "worker.js");
 await build({
-  entryPoints: [path.join(ROOT, "test", "bench", "worker.ts")],
+  entryPoints: [inRoot("test", "bench", "worker.ts")],
   bundle: true,
   platform: "node",
   format: "esm",
@@ -32,8 +33,10 @@ await build({
   logLevel: "warning",
 });
 
-const ours = worker(process.execPath, [bundle], { TF_NUM_INTRAOP_THREADS: process.env.TF_NUM_INTRAOP_THREADS ?? "1" });
-const torch = worker(torchPython(), [path.join(ROOT, "test", "bench", "torchWorker.py")], {});
+const ours = worker(process.execPath, [bundle], {
+  TF_NUM_INTRAOP_THREADS: process.env.TF_NUM_INTRAOP_THREADS ?? "1",
+});
+const torch = worker(await torchPython(), [inRoot("test", "bench", "torchWorker.py")], {});
 const rows = [];
 try {
   for (const name of ["mlp"]) rows.push(await measure(name));
@@ -42,7 +45,9 @@ try {
   torch.close();
 }
 const geomean = Math.exp(rows.reduce((s, r) => s + Math.log(r.ratio), 0) / rows.length);
-console.log(`\n${"workload".padEnd(12)}${"layerwise".padStart(12)}${"pytorch".padStart(12)}${"ratio".padStart(8)}`);
+console.log(
+  `\n${"workload".padEnd(12)}${"layerwise".padStart(12)}${"pytorch".padStart(12)}${"ratio".padStart(8)}`,
+);
 for (const r of rows)
   console.log(
     `${r.name.padEnd(12)}${r.layerwise.toFixed(0).padStart(12)}${r.torch.toFixed(0).padStart(12)}${r.ratio.toFixed(2).padStart(8)}   ${r.quiet} of ${r.windows} windows quiet, weights within ${r.weightError.toExponential(1)}`,
@@ -127,34 +132,30 @@ function othersShare(before, after) {
 }
 
 /** PyTorch in a virtual environment of its own, outside the repository. */
-function torchPython() {
+async function torchPython() {
   if (process.env.LAYERWISE_TORCH_PYTHON) return process.env.LAYERWISE_TORCH_PYTHON;
-  const cache = process.env.LAYERWISE_CACHE ?? path.join(process.env.XDG_CACHE_HOME ?? path.join(homedir(), ".cache"), "layerwise");
+  const cache =
+    process.env.LAYERWISE_CACHE ??
+    path.join(process.env.XDG_CACHE_HOME ?? path.join(homedir(), ".cache"), "layerwise");
   const venv = path.join(cache, `torch-${TORCH}`);
   const python = path.join(venv, process.platform === "win32" ? "Scripts/python.exe" : "bin/python");
   const stamp = path.join(venv, ".ready");
   if (!fs.existsSync(stamp)) {
     console.log(`installing PyTorch ${TORCH} into ${venv}`);
-    run("python3", ["-m", "venv", venv]);
-    run(python, ["-m", "pip", "install", "--quiet", `torch==${TORCH}`, "numpy"]);
+    await mustRun("python3", ["-m", "venv", venv]);
+    await mustRun(python, ["-m", "pip", "install", "--quiet", `torch==${TORCH}`, "numpy"]);
     fs.writeFileSync(stamp, "");
   }
   return python;
-}
-
-function run(command, args) {
-  const { status, error } = spawnSync(command, args, { stdio: "inherit" });
-  if (status !== 0) {
-    console.error(`bench: ${command} ${args.slice(0, 4).join(" ")} failed${error ? `: ${error.message}` : ""}`);
-    process.exit(1);
-  }
 }
 
 function worker(command, args, env) {
   const child = spawn(command, args, { stdio: ["pipe", "pipe", "inherit"], env: { ...process.env, ...env } });
   const waiting = [];
   createInterface(child.stdout).on("line", (line) => waiting.shift()?.resolve(JSON.parse(line)));
-  child.on("exit", (code) => waiting.forEach((w) => w.reject(new Error(`${command} ended with code ${code}`))));
+  child.on("exit", (code) =>
+    waiting.forEach((w) => w.reject(new Error(`${command} ended with code ${code}`))),
+  );
   return {
     pid: child.pid,
     ask: (message) =>
