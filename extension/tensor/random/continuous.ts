@@ -1,6 +1,6 @@
 import { TensorError } from "../errors.ts";
 import { boxMuller16 } from "./box-muller.ts";
-import { bits53, type Draw, forEachChunk, WORDS } from "./draw.ts";
+import { double, type Draw, forEachChunk, WORDS } from "./draw.ts";
 import type { Generator } from "./generator.ts";
 
 const fround = Math.fround;
@@ -38,14 +38,24 @@ export function uniform(size: number, from = 0, to = 1): Draw {
     kind: "uniform",
     size,
     fill: (generator, out) =>
-      forEachChunk(generator, size, 1, (start, count) => {
-        for (let i = 0; i < count; i++) {
-          const value = fround((WORDS[i]! & 0xffffff) * scale + low);
-          out[start + i] = value === high ? low : value;
-        }
-      }),
+      forEachChunk(generator, size, 1, (start, count) => spread(out, start, count, scale, low, high)),
     skip: (generator) => generator.skip(size),
   };
+}
+
+// The loops over a chunk are functions of their own: a compiler keeps captured variables out of registers.
+function spread(
+  out: Float32Array,
+  at: number,
+  count: number,
+  scale: number,
+  low: number,
+  high: number,
+): void {
+  for (let i = 0; i < count; i++) {
+    const value = fround((WORDS[i]! & 0xffffff) * scale + low);
+    out[at + i] = value === high ? low : value;
+  }
 }
 
 /**
@@ -103,7 +113,7 @@ export function exponential(size: number, lambda = 1): Draw<Float32Array | Float
     size,
     fill: (generator, out) =>
       forEachChunk(generator, size, 2, (start, count) => {
-        for (let i = 0; i < count; i++) out[start + i] = factor * Math.log1p(-bits53(i) * 2 ** -53);
+        for (let i = 0; i < count; i++) out[start + i] = factor * Math.log1p(-double(i));
       }),
     skip: (generator) => generator.skip(2 * size),
   };

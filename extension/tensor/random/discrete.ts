@@ -1,10 +1,9 @@
 import { internal, TensorError } from "../errors.ts";
 import { exponential } from "./continuous.ts";
-import { bits53, type Draw, forEachChunk, type NumberArray, WORDS } from "./draw.ts";
+import { type Draw, forEachChunk, type NumberArray, WORDS } from "./draw.ts";
 import type { Generator } from "./generator.ts";
 
 const fround = Math.fround;
-const TWO_53 = 2 ** 53;
 
 /** From this range on an integer takes two words, below it one. */
 const WIDE_RANGE = 2 ** 28;
@@ -100,10 +99,20 @@ export function alphaDropoutConstants(p: number): { a: number; slope: number; sh
 }
 
 function fillBernoulli(generator: Generator, out: Float32Array, size: number, p: number, one: number): void {
-  const limit = p * TWO_53;
-  forEachChunk(generator, size, 2, (start, count) => {
-    for (let i = 0; i < count; i++) out[start + i] = bits53(i) < limit ? one : 0;
-  });
+  // The 53 random bits against p * 2^53, high and low word apart: whole numbers, and no branch to mispredict.
+  const limit = p * 2 ** 53;
+  const high = Math.floor(limit / 2 ** 32);
+  const low = limit - high * 2 ** 32;
+  forEachChunk(generator, size, 2, (start, count) => decide(out, start, count, high, low, one));
+}
+
+function decide(out: Float32Array, at: number, count: number, high: number, low: number, one: number): void {
+  for (let i = 0; i < count; i++) {
+    const word = WORDS[2 * i]! & 0x1fffff;
+    let below = (word - high) >>> 31;
+    if (word === high) below = WORDS[2 * i + 1]! < low ? 1 : 0;
+    out[at + i] = below * one;
+  }
 }
 
 /**
@@ -139,13 +148,14 @@ export function randint(size: number, low: number, high: number): Draw<NumberArr
         for (let i = 0; i < size; i++) out[i] = Number(generator.nextU64() % modulus) + low;
         return;
       }
-      const modulus = range >>> 0;
-      forEachChunk(generator, size, 1, (start, count) => {
-        for (let i = 0; i < count; i++) out[start + i] = ((WORDS[i]! >>> 0) % modulus) + low;
-      });
+      forEachChunk(generator, size, 1, (start, count) => reduce(out, start, count, range, low));
     },
     skip: (generator) => generator.skip(wide ? 2 * size : size),
   };
+}
+
+function reduce(out: NumberArray, at: number, count: number, modulus: number, low: number): void {
+  for (let i = 0; i < count; i++) out[at + i] = (WORDS[i]! % (modulus >>> 0)) + low;
 }
 
 /**
@@ -168,7 +178,7 @@ export function randperm(n: number): Draw<NumberArray> {
       forEachChunk(generator, n - 1, 1, (start, count) => {
         for (let k = 0; k < count; k++) {
           const i = start + k;
-          const other = i + ((WORDS[k]! >>> 0) % ((n - i) >>> 0));
+          const other = i + (WORDS[k]! % ((n - i) >>> 0));
           const value = out[i]!;
           out[i] = out[other]!;
           out[other] = value;

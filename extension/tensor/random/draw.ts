@@ -50,7 +50,7 @@ export function forEachChunk(
   }
 }
 
-/** The 53 random bits of value `i` of a chunk with two words a value, as an integer below 2^53. */
-export function bits53(i: number): number {
-  return (WORDS[2 * i]! & 0x1fffff) * 2 ** 32 + WORDS[2 * i + 1]!;
+/** The double of [0, 1) that the two words of value `i` of a chunk make: 53 random bits. */
+export function double(i: number): number {
+  return ((WORDS[2 * i]! & 0x1fffff) * 2 ** 32 + WORDS[2 * i + 1]!) * 2 ** -53;
 }
