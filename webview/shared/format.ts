@@ -1,0 +1,81 @@
+/** Numbers, sizes and times as every view shows them. */
+
+/** A metric as PyTorch prints a tensor: 4 decimals, scientific below 1e-4 and from 1e8 on ("0.0432", "1.5000e-05", "nan"). */
+export function formatMetric(value: number | null | undefined): string {
+  if (value === undefined) return "–";
+  if (value === null || Number.isNaN(value)) return "nan";
+  if (!Number.isFinite(value)) return value > 0 ? "inf" : "-inf";
+  const size = Math.abs(value);
+  return size !== 0 && (size < 1e-4 || size >= 1e8) ? scientific(value, 4) : value.toFixed(4);
+}
+
+/** Python's exponent has two digits at least: 1e-05. */
+function scientific(value: number, digits: number): string {
+  return value.toExponential(digits).replace(/e([+-])(\d)$/, "e$10$2");
+}
+
+/** A tick of a value axis: no more digits than it needs ("0.25", "1e-05", "12k"). */
+export function formatTick(value: number): string {
+  const size = Math.abs(value);
+  if (size !== 0 && size < 1e-4) return scientific(value, 0);
+  if (size >= 10_000) return formatCompact(value).replaceAll(" ", "");
+  return String(Number(value.toPrecision(5)));
+}
+
+/** "1,234,567". */
+export function formatCount(count: number): string {
+  return count.toLocaleString("en-US", { maximumFractionDigits: 0 });
+}
+
+const POWERS = ["", "k", "M", "G", "T", "P"];
+
+/** Three significant digits and a power of 1000: "61.7 k", "1.23 M"; below 1000 the number itself. */
+export function formatCompact(count: number): string {
+  let value = Math.abs(count);
+  let power = 0;
+  // 999.5 would print as "1000" of the smaller unit.
+  for (; value >= 999.5 && power < POWERS.length - 1; power++) value /= 1000;
+  const digits = power === 0 ? String(Math.round(value * 100) / 100) : value.toPrecision(3);
+  return `${count < 0 ? "-" : ""}${digits}${power === 0 ? "" : ` ${POWERS[power] ?? ""}`}`;
+}
+
+/** Powers of 1000, as PyTorch's tools count: "812 B", "246.8 kB". */
+export function formatBytes(bytes: number): string {
+  const units = ["B", "kB", "MB", "GB", "TB"];
+  let value = bytes;
+  let unit = 0;
+  for (; value >= 999.5 && unit < units.length - 1; unit++) value /= 1000;
+  return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${units[unit] ?? ""}`;
+}
+
+/** "0.4 s", "12 s", "4:05", "1:02:03". */
+export function formatDuration(seconds: number): string {
+  if (!Number.isFinite(seconds) || seconds < 0) return "–";
+  if (seconds > 0 && seconds < 9.95) return `${seconds.toFixed(1)} s`;
+  const whole = Math.round(seconds);
+  if (whole < 60) return `${whole} s`;
+  const pad = (value: number): string => String(value).padStart(2, "0");
+  const hours = Math.floor(whole / 3600);
+  const minutes = Math.floor((whole % 3600) / 60);
+  return hours > 0 ? `${hours}:${pad(minutes)}:${pad(whole % 60)}` : `${minutes}:${pad(whole % 60)}`;
+}
+
+/** The local time of day, with the date when it isn't today's: "14:25:01", "31 Jan, 14:25". */
+export function formatMoment(iso: string, now = new Date()): string {
+  const moment = new Date(iso);
+  if (Number.isNaN(moment.getTime())) return "–";
+  if (moment.toDateString() === now.toDateString()) return moment.toLocaleTimeString("en-GB");
+  const day = moment.toLocaleDateString("en-GB", { day: "numeric", month: "short" });
+  return `${day}, ${moment.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" })}`;
+}
+
+/** "12.5 %"; a share that isn't zero never prints as zero. */
+export function formatShare(share: number): string {
+  if (share > 0 && share < 0.001) return "< 0.1 %";
+  return `${(share * 100).toFixed(1)} %`;
+}
+
+/** The last segment of a path of either kind. */
+export function baseName(path: string): string {
+  return path.slice(Math.max(path.lastIndexOf("/"), path.lastIndexOf("\\")) + 1);
+}

@@ -1,0 +1,169 @@
+/**
+ * The widgets of all views. The only importer of the widget toolkit: it is deprecated, so what replaces it one day
+ * replaces this file.
+ */
+import {
+  provideVSCodeDesignSystem,
+  vsCodeButton,
+  vsCodeCheckbox,
+  vsCodeDropdown,
+  vsCodeOption,
+  vsCodeProgressRing,
+} from "@vscode/webview-ui-toolkit";
+import { html, nothing, type TemplateResult } from "lit";
+import { repeat } from "lit/directives/repeat.js";
+
+provideVSCodeDesignSystem().register(
+  vsCodeButton(),
+  vsCodeCheckbox(),
+  vsCodeDropdown(),
+  vsCodeOption(),
+  vsCodeProgressRing(),
+);
+
+/** A codicon by its name ("debug-pause"); decoration only, so it needs a text beside it. */
+export const icon = (name: string, className = ""): TemplateResult =>
+  html`<i class="codicon codicon-${name} ${className}" aria-hidden="true"></i>`;
+
+export interface ButtonOptions {
+  label: string;
+  icon: string;
+  onClick: () => void;
+  /** Default "secondary". "icon" shows the icon alone; the label is its tooltip and name. */
+  appearance?: "primary" | "secondary" | "icon";
+  disabled?: boolean;
+  /** Accessible name and tooltip where the label alone is ambiguous, such as "Reveal best.safetensors". */
+  description?: string;
+}
+
+export function button(options: ButtonOptions): TemplateResult {
+  const { label, appearance = "secondary", disabled = false, description = label } = options;
+  const click = (): void => {
+    if (!disabled) options.onClick();
+  };
+  return html`<vscode-button
+    class="button"
+    appearance=${appearance}
+    aria-label=${description}
+    title=${appearance === "icon" || description !== label ? description : nothing}
+    ?disabled=${disabled}
+    @click=${click}
+    >${icon(options.icon)}${appearance === "icon" ? nothing : html`<b class="button-label">${label}</b>`}</vscode-button
+  >`;
+}
+
+/** Text that runs `onClick`, such as a source position that opens in the editor. */
+export const linkButton = (text: string, onClick: () => void, description = text): TemplateResult =>
+  html`<button class="link" title=${description} @click=${onClick}>${text}</button>`;
+
+export function checkbox(label: string, checked: boolean, onChange: (checked: boolean) => void): TemplateResult {
+  const change = (event: Event): void => {
+    const now = (event.target as HTMLInputElement).checked;
+    // The element also reports what it was set to.
+    if (now !== checked) onChange(now);
+  };
+  return html`<vscode-checkbox class="checkbox" .checked=${checked} @change=${change}>${label}</vscode-checkbox>`;
+}
+
+export interface Choice<Value extends string> {
+  value: Value;
+  label: string;
+}
+
+export function dropdown(
+  label: string,
+  choices: readonly Choice<string>[],
+  value: string,
+  onChange: (value: string) => void,
+): TemplateResult {
+  const change = (event: Event): void => {
+    const now = (event.target as HTMLSelectElement).value;
+    if (now && now !== value) onChange(now);
+  };
+  return html`<vscode-dropdown class="dropdown" aria-label=${label} @change=${change}>
+    ${repeat(
+      choices,
+      (choice) => choice.value,
+      (choice) =>
+        html`<vscode-option value=${choice.value} ?selected=${choice.value === value}>${choice.label}</vscode-option>`,
+    )}
+  </vscode-dropdown>`;
+}
+
+/** One of a few, all visible: native radio buttons drawn as VS Code's segmented control. */
+export function segmented<Value extends string>(
+  name: string,
+  label: string,
+  choices: readonly Choice<Value>[],
+  value: Value,
+  onChange: (value: Value) => void,
+): TemplateResult {
+  return html`<div class="segmented" role="radiogroup" aria-label=${label}>
+    ${choices.map(
+      (choice) =>
+        html`<label
+          ><input
+            type="radio"
+            name=${name}
+            .checked=${choice.value === value}
+            @change=${() => onChange(choice.value)}
+          /><span>${choice.label}</span></label
+        >`,
+    )}
+  </div>`;
+}
+
+export interface SliderOptions {
+  label: string;
+  value: number;
+  minimum: number;
+  maximum: number;
+  step: number;
+  /** What stands beside the slider. */
+  text: string;
+  onInput: (value: number) => void;
+}
+
+export function slider(options: SliderOptions): TemplateResult {
+  const input = (event: Event): void => options.onInput((event.target as HTMLInputElement).valueAsNumber);
+  return html`<label class="slider"
+    ><span>${options.label}</span
+    ><input
+      type="range"
+      min=${options.minimum}
+      max=${options.maximum}
+      step=${options.step}
+      .value=${String(options.value)}
+      @input=${input}
+    /><output>${options.text}</output></label
+  >`;
+}
+
+/** What a view shows until its first snapshot is there. */
+export const loading = (text: string): TemplateResult =>
+  html`<div class="empty" role="status">
+    <vscode-progress-ring aria-label=${text}></vscode-progress-ring>
+    <p>${text}</p>
+  </div>`;
+
+/** What stands where there is nothing to show yet. */
+export const empty = (text: string): TemplateResult => html`<p class="empty-note">${text}</p>`;
+
+/** A table that may be wider than its place: it scrolls by itself, with the keyboard as well. */
+export const scroller = (label: string, content: TemplateResult): TemplateResult =>
+  html`<div class="scroller" role="region" tabindex="0" aria-label=${label}>${content}</div>`;
+
+/** A titled section of a panel. */
+export const section = (
+  id: string,
+  title: string,
+  content: TemplateResult,
+  tools: TemplateResult | typeof nothing = nothing,
+): TemplateResult =>
+  html`<section class="section section-${id}" aria-labelledby="${id}-title">
+    <div class="section-head">
+      <h2 id="${id}-title">${title}</h2>
+      ${tools}
+    </div>
+    ${content}
+  </section>`;
