@@ -1,0 +1,122 @@
+import fs from "node:fs";
+import path from "node:path";
+import {
+  CHECKPOINTS_FOLDER,
+  LOG_FILE,
+  METRICS_FILE,
+  RUN_FILE,
+  type CheckpointRecord,
+  type MetricRow,
+  type RunRecord,
+} from "../protocol/run.ts";
+import { AppendFile, describeFileError, writeFileAtomic } from "./files.ts";
+import { EngineError } from "./userErrors.ts";
+
+/** Milliseconds between two writes of a record whose state has not changed. */
+const RECORD_INTERVAL = 1000;
+
+/**
+ * The writer of a run directory (see protocol/run.ts). Once it exists, a disk that is full or gone doesn't end the
+ * run: the problem is told once, and what could not be written is tried again.
+ */
+export class RunDirectory {
+  readonly path: string;
+  readonly #metrics: AppendFile;
+  readonly #log: AppendFile;
+  readonly #onProblem: (text: string) => void;
+  readonly #told = new Set<string>();
+  #record: RunRecord;
+  #dirty = true;
+  #written = 0;
+
+  /**
+   * Creates the directory with the run's first record.
+   * @throws EngineError "run-directory" when that isn't possible: nothing of the run could be kept
+   */
+  constructor(directory: string, record: RunRecord, onProblem: (text: string) => void) {
+    this.path = directory;
+    this.#record = record;
+    this.#onProblem = onProblem;
+    this.#metrics = new AppendFile(path.join(directory, METRICS_FILE));
+    this.#log = new AppendFile(path.join(directory, LOG_FILE));
+    try {
+      fs.mkdirSync(path.join(directory, CHECKPOINTS_FOLDER), { recursive: true });
+      this.#writeRecord();
+    } catch (error) {
+      throw new EngineError({
+        code: "run-directory",
+        message: `The run directory ${directory} can't be written: ${describeFileError(error)}.`,
+        hint: "A run keeps its record and its weights there, so it was not started.",
+      });
+    }
+  }
+
+  get record(): RunRecord {
+    return this.#record;
+  }
+
+  /** Changes the record: written at once when the state changes, else with the next flush. */
+  update(change: Partial<RunRecord>): RunRecord {
+    const before = this.#record.state;
+    this.#record = { ...this.#record, ...change };
+    this.#dirty = true;
+    if (this.#record.state !== before) this.#attempt(RUN_FILE, () => this.#writeRecord());
+    return this.#record;
+  }
+
+  /** A path in the directory. */
+  file(relative: string): string {
+    return path.join(this.path, ...relative.split("/"));
+  }
+
+  /** Notes a checkpoint: one of each kind, but any number of manual ones. */
+  addCheckpoint(checkpoint: CheckpointRecord): void {
+    const others = this.#record.checkpoints.filter((one) => one.file !== checkpoint.file);
+    this.update({ checkpoints: [...others, checkpoint] });
+    this.#attempt(RUN_FILE, () => this.#writeRecord());
+  }
+
+  appendMetrics(rows: readonly MetricRow[]): void {
+    for (const row of rows) this.#metrics.push(`${JSON.stringify(row)}\n`);
+  }
+
+  appendLog(text: string): void {
+    this.#log.push(text);
+  }
+
+  /** Brings what is pending to the disk; the record at most once a second. */
+  flush(): void {
+    this.#attempt(METRICS_FILE, () => this.#metrics.flush());
+    this.#attempt(LOG_FILE, () => this.#log.flush());
+    if (this.#dirty && Date.now() - this.#written >= RECORD_INTERVAL)
+      this.#attempt(RUN_FILE, () => this.#writeRecord());
+  }
+
+  /** The last flush. */
+  close(): void {
+    this.flush();
+    if (this.#dirty) this.#attempt(RUN_FILE, () => this.#writeRecord());
+    this.#metrics.close();
+    this.#log.close();
+  }
+
+  #writeRecord(): void {
+    // Also after a failure: a full disk is not tried at every step.
+    this.#written = Date.now();
+    writeFileAtomic(this.file(RUN_FILE), `${JSON.stringify(this.#record, null, 2)}\n`);
+    this.#dirty = false;
+  }
+
+  #attempt(file: string, write: () => void): void {
+    try {
+      write();
+      this.#told.delete(file);
+    } catch (error) {
+      if (this.#told.has(file)) return;
+      this.#told.add(file);
+      this.#onProblem(
+        `${this.file(file)} can't be written: ${describeFileError(error)}. The run goes on; what is missing is written when that is possible again.`,
+      );
+    }
+  }
+}

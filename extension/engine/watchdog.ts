@@ -1,0 +1,73 @@
+import { Worker } from "node:worker_threads";
+import type { SourcePosition } from "../protocol/errors.ts";
+import { findPosition } from "./stackTraces.ts";
+import { REPORT, type StandingAt, type WatchdogMessage } from "./watchdogProtocol.ts";
+
+/** Later than the main thread's own timer, which tells user code that waits from user code that runs. */
+const HEAD_START = 200;
+
+export interface Limit {
+  /** Milliseconds that the body may take. */
+  milliseconds: number;
+  /** For a body that should be killed by somebody else: report again and again, and let it go on. */
+  repeat?: boolean;
+  /** What has been running, for stderr, should nothing else be possible. */
+  text: string;
+  /**
+   * Called when the time is over, with the user's line that runs. When the main thread hangs, this runs while it is
+   * paused, and unless `repeat` is set it is the last that this process does: write and send at once.
+   */
+  onOver(position: SourcePosition | undefined): void;
+}
+
+/** Puts a time limit on user code, also on code that never returns to the event loop. */
+export class Watchdog {
+  readonly #worker: Worker;
+  #onOver: Limit["onOver"] | undefined;
+
+  constructor() {
+    this.#worker = new Worker(new URL("./watchdogWorker.js", import.meta.url));
+    this.#worker.unref();
+    Reflect.set(globalThis, Symbol.for(REPORT), (places: StandingAt[]) => this.#report(places));
+  }
+
+  /** Runs `body`; past its limit, `onOver` is called. What becomes of the body then is up to the limit's owner. */
+  async guard<T>(limit: Limit, body: () => Promise<T>): Promise<T> {
+    const { milliseconds, repeat = false, text } = limit;
+    this.#onOver = limit.onOver;
+    this.#send({ kind: "watch", limit: milliseconds + HEAD_START, repeat, text });
+    // Fires only when the event loop turns: the body waits for something, at no line of its own.
+    const timer = setTimeout(() => {
+      this.#leave();
+      limit.onOver(undefined);
+    }, milliseconds);
+    try {
+      return await body();
+    } finally {
+      clearTimeout(timer);
+      this.#leave();
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#leave();
+    await this.#worker.terminate();
+  }
+
+  #leave(): void {
+    this.#onOver = undefined;
+    this.#send({ kind: "leave" });
+  }
+
+  #send(message: WatchdogMessage): void {
+    this.#worker.postMessage(message);
+  }
+
+  #report(places: StandingAt[]): void {
+    for (const { script, line, column } of places) {
+      const position = findPosition(script, line, column);
+      if (position !== undefined) return this.#onOver?.(position);
+    }
+    this.#onOver?.(undefined);
+  }
+}

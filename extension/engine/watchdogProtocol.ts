@@ -1,0 +1,22 @@
+/** Global symbol under which the main thread keeps the function that the watchdog calls. */
+export const REPORT = "layerwise.watchdog.report";
+
+/** From the main thread to its watchdog. */
+export type WatchdogMessage =
+  | {
+      kind: "watch";
+      /** Milliseconds until the main thread is looked into. */
+      limit: number;
+      /** Look again every `limit` milliseconds and let it go on; else the process is killed after the report. */
+      repeat: boolean;
+      /** What to write to stderr when the main thread can't be paused before it is killed. */
+      text: string;
+    }
+  | { kind: "leave" };
+
+/** A call frame of the paused main thread, 1-based. */
+export interface StandingAt {
+  script: string;
+  line: number;
+  column: number;
+}

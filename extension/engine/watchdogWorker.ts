@@ -1,0 +1,71 @@
+/**
+ * The thread beside an engine's main thread that sees when user code doesn't come back. It pauses the main thread like
+ * a debugger does, and calls a function there with the places at which it stands.
+ */
+import fs from "node:fs";
+import { Session, type Debugger } from "node:inspector";
+import { parentPort } from "node:worker_threads";
+import { REPORT, type StandingAt, type WatchdogMessage } from "./watchdogProtocol.ts";
+
+/** Milliseconds that a main thread which runs JavaScript needs, at the very most, to be paused. */
+const PAUSE_LIMIT = 3000;
+
+const port = parentPort;
+if (port === null) throw new Error("internal: the watchdog is not a worker");
+
+let timer: NodeJS.Timeout | undefined;
+
+port.on("message", (message: WatchdogMessage) => {
+  clearTimeout(timer);
+  if (message.kind === "watch") watch(message);
+});
+
+function watch(message: WatchdogMessage & { kind: "watch" }): void {
+  timer = setTimeout(() => {
+    report(message);
+    if (message.repeat) watch(message);
+  }, message.limit);
+}
+
+function report({ text, repeat }: WatchdogMessage & { kind: "watch" }): void {
+  const session = new Session();
+  session.connectToMainThread();
+  const scripts = new Map<string, string>();
+  // Paused is what JavaScript can be; a native call or an endless regular expression can't be looked into.
+  const blocked = setTimeout(() => {
+    session.disconnect();
+    if (repeat) return;
+    fs.writeSync(2, `${text}, inside a call that can't be interrupted\n`);
+    process.kill(process.pid, "SIGKILL");
+  }, PAUSE_LIMIT);
+  session.on("Debugger.scriptParsed", ({ params }) => scripts.set(params.scriptId, params.url));
+  session.on("Debugger.paused", ({ params }) => {
+    clearTimeout(blocked);
+    const done = (): void => {
+      session.disconnect();
+      if (!repeat) process.kill(process.pid, "SIGKILL");
+    };
+    const top = params.callFrames[0];
+    if (top === undefined) return done();
+    session.post(
+      "Debugger.evaluateOnCallFrame",
+      {
+        callFrameId: top.callFrameId,
+        expression: `globalThis[Symbol.for(${JSON.stringify(REPORT)})](${JSON.stringify(places(params, scripts))})`,
+      },
+      done,
+    );
+  });
+  session.post("Debugger.enable", () => session.post("Debugger.pause"));
+}
+
+function places(
+  { callFrames }: Debugger.PausedEventDataType,
+  scripts: ReadonlyMap<string, string>,
+): StandingAt[] {
+  return callFrames.map(({ location }) => ({
+    script: scripts.get(location.scriptId) ?? "",
+    line: location.lineNumber + 1,
+    column: (location.columnNumber ?? 0) + 1,
+  }));
+}
