@@ -17,7 +17,7 @@ export interface Limit {
    * Called when the time is over, with the user's line that runs. When the main thread hangs, this runs while it is
    * paused, and unless `repeat` is set it is the last that this process does: write and send at once.
    */
-  onOver(position: SourcePosition | undefined): void;
+  onOver: (position: SourcePosition | undefined) => void;
 }
 
 /** Puts a time limit on user code, also on code that never returns to the event loop. */
@@ -60,7 +60,7 @@ export class Watchdog {
   }
 
   #send(message: WatchdogMessage): void {
-    this.#worker.postMessage(message);
+    this.#worker.postMessage(message, []);
   }
 
   #report(places: StandingAt[]): void {
