@@ -1,5 +1,5 @@
 import { TensorError } from "../errors.ts";
-import { boxMuller16 } from "./box-muller.ts";
+import { boxMuller16 } from "./boxMuller.ts";
 import { double, type Draw, forEachChunk, WORDS } from "./draw.ts";
 import type { Generator } from "./generator.ts";
 
