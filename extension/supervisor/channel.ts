@@ -38,10 +38,6 @@ export function openChannel<Methods extends object, Events extends object>(
     },
     // Calls end when the child answers or dies; how long they may take is the caller's business.
     timeout: -1,
-    onGeneralError: (error) => {
-      options.onInvalid(error.message);
-      return true;
-    },
   });
   child.once("disconnect", () =>
     remote.$close(new EngineError({ code: "ended", message: "The process has ended." })),
@@ -66,17 +62,25 @@ function validated<Events extends object>(options: ChannelOptions<Events>): Reco
 
 function post(child: ChildProcess, message: unknown): Promise<void> {
   return new Promise((resolve, reject) => {
-    const gone = (): void => reject(new EngineError({ code: "ended", message: "The process has ended." }));
+    const gone = (): void => {
+      // Nobody waits for a reply to a child that is gone; its exit tells all there is to tell.
+      if (v.is(Reply, message)) resolve();
+      else reject(new EngineError({ code: "ended", message: "The process has ended." }));
+    };
     if (!child.connected) gone();
     else child.send(message as object, (error) => (error === null ? resolve() : gone()));
   });
 }
 
 /** The shape of birpc's requests and replies; it trusts what it reads, so this looks first. */
-const Envelope = v.union([
-  v.object({ t: v.literal("q"), m: v.string(), a: v.array(v.unknown()), i: v.optional(v.string()) }),
-  v.object({ t: v.literal("s"), i: v.string() }),
-]);
+const Reply = v.object({ t: v.literal("s"), i: v.string() });
+const Request = v.object({
+  t: v.literal("q"),
+  m: v.string(),
+  a: v.array(v.unknown()),
+  i: v.optional(v.string()),
+});
+const Envelope = v.union([Request, Reply]);
 
 function isEnvelope(message: unknown): boolean {
   return v.is(Envelope, message);

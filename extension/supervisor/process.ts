@@ -169,11 +169,14 @@ export function describeExit(exit: ExitInfo): string {
   return `exit code ${exit.code}`;
 }
 
-/** The last lines of stderr, or undefined when there is nothing worth showing. */
-export function lastLines(exit: ExitInfo, count = 5): string | undefined {
+/** What matters of the last lines of stderr; undefined when there are none. */
+export function lastLines(exit: ExitInfo, count = 12): string | undefined {
   const lines = exit.stderr
     .split(/\r?\n/)
     .map((line) => line.trimEnd())
     .filter((line) => line !== "");
-  return lines.length === 0 ? undefined : lines.slice(-count).join("\n");
+  if (lines.length === 0) return undefined;
+  // Node prints the exception above its stack, and the stack would hide it.
+  const exception = lines.findLastIndex((line) => /^(?:Uncaught )?\w*Error\b.*:/.test(line));
+  return (exception < 0 ? lines.slice(-count) : lines.slice(exception, exception + count)).join("\n");
 }

@@ -1,0 +1,115 @@
+import { open } from "node:fs/promises";
+import { join } from "node:path";
+import * as v from "valibot";
+import { METRICS_FILE, MetricRow } from "../protocol/run.ts";
+
+/**
+ * A run's curves in bounded memory: all epochs, and of the steps as many as a screen can show. When there are too many
+ * steps, every second one goes; the newest is always there.
+ */
+export class Curves {
+  readonly #limit: number;
+  #steps: MetricRow[] = [];
+  #epochs: MetricRow[] = [];
+  #stride = 1;
+  #seen = 0;
+  #newest: MetricRow | undefined;
+
+  /** Keeps between `limit` and twice as many steps, and as many epochs. */
+  constructor(limit = 1500) {
+    this.#limit = limit;
+  }
+
+  push(rows: readonly MetricRow[]): void {
+    for (const row of rows) {
+      if (row.kind === "epoch") this.#epochs.push(row);
+      else {
+        if (this.#seen++ % this.#stride === 0) this.#steps.push(row);
+        this.#newest = row;
+      }
+      if (this.#steps.length > 2 * this.#limit) {
+        this.#steps = everySecond(this.#steps);
+        this.#stride *= 2;
+      }
+      if (this.#epochs.length > 2 * this.#limit) this.#epochs = everySecond(this.#epochs);
+    }
+  }
+
+  /** In the order of steps; an epoch follows its last step. */
+  get rows(): MetricRow[] {
+    const steps =
+      this.#newest === undefined || this.#steps.at(-1) === this.#newest
+        ? this.#steps
+        : [...this.#steps, this.#newest];
+    return [...steps, ...this.#epochs].sort((a, b) => a.step - b.step);
+  }
+}
+
+/** Without the ones between; the last stays, since the newest value is what people look at. */
+function everySecond(rows: MetricRow[]): MetricRow[] {
+  const last = rows.length - 1;
+  return rows.filter((_, index) => index % 2 === 0 || index === last);
+}
+
+/** Few enough rows that reading a long run never holds up what else its process does. */
+const CHUNK = 1 << 15;
+
+/** Reads a run's metrics as its engine appends them: each call gives the rows that came since the last one. */
+export class MetricsReader {
+  readonly #file: string;
+  #offset = 0;
+  /** A line whose end isn't written yet. */
+  #rest = Buffer.alloc(0);
+  /** Lines that are no rows: a torn write, or another version's. */
+  invalid = 0;
+
+  constructor(directory: string) {
+    this.#file = join(directory, METRICS_FILE);
+  }
+
+  /** New rows, some hundred at a time: an empty answer means there are no more now. */
+  async read(): Promise<MetricRow[]> {
+    const bytes = await this.#next();
+    if (bytes.length === 0) return [];
+    const data = Buffer.concat([this.#rest, bytes]);
+    const end = data.lastIndexOf(0x0a) + 1;
+    this.#rest = data.subarray(end);
+    const rows: MetricRow[] = [];
+    for (const line of data.subarray(0, end).toString("utf8").split("\n")) {
+      if (line.trim() === "") continue;
+      const row = parseRow(line);
+      if (row === undefined) this.invalid++;
+      else rows.push(row);
+    }
+    // A chunk without a whole row is not the end.
+    return rows.length > 0 ? rows : this.read();
+  }
+
+  async #next(): Promise<Buffer> {
+    const handle = await open(this.#file, "r").catch(() => undefined);
+    if (handle === undefined) return Buffer.alloc(0);
+    try {
+      const { size } = await handle.stat();
+      // Written anew: a run that began again in the same directory.
+      if (size < this.#offset) {
+        this.#offset = 0;
+        this.#rest = Buffer.alloc(0);
+      }
+      const buffer = Buffer.alloc(Math.min(CHUNK, size - this.#offset));
+      const { bytesRead } = await handle.read(buffer, 0, buffer.length, this.#offset);
+      this.#offset += bytesRead;
+      return buffer.subarray(0, bytesRead);
+    } finally {
+      await handle.close();
+    }
+  }
+}
+
+function parseRow(line: string): MetricRow | undefined {
+  try {
+    const row = v.safeParse(MetricRow, JSON.parse(line));
+    return row.success ? row.output : undefined;
+  } catch {
+    return undefined;
+  }
+}

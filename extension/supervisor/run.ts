@@ -1,0 +1,269 @@
+import { basename, join } from "node:path";
+import * as v from "valibot";
+import {
+  EvaluationResult,
+  Hello,
+  Progress,
+  type RunEngineEvents,
+  type RunEngineMethods,
+  type RunRequest,
+} from "../protocol/engine.ts";
+import type { UserError } from "../protocol/errors.ts";
+import { MetricRow, RunRecord } from "../protocol/run.ts";
+import { handshake, openChannel, type EventSchemas, type Remote } from "./channel.ts";
+import { deferred } from "./deferred.ts";
+import { EngineError, toUserError } from "./errors.ts";
+import {
+  describeExit,
+  forkEngine,
+  lastLines,
+  type EngineOptions,
+  type EngineProcess,
+  type ExitInfo,
+} from "./process.ts";
+import { isLive, lastCheckpoint, markKilled, readRecord } from "./runDirectory.ts";
+
+const schemas: EventSchemas<RunEngineEvents> = {
+  hello: v.strictTuple([Hello]),
+  record: v.strictTuple([RunRecord]),
+  metrics: v.strictTuple([v.array(MetricRow)]),
+  progress: v.strictTuple([Progress]),
+  log: v.strictTuple([v.picklist(["info", "warning", "error"]), v.string()]),
+  evaluated: v.strictTuple([EvaluationResult]),
+  ended: v.strictTuple([RunRecord]),
+};
+
+/** What a run tells while it goes on. How it ended is {@link RunHandle.ended}. */
+export interface RunEvents {
+  hello?(hello: Hello): void;
+  record?(record: RunRecord): void;
+  metrics?(rows: MetricRow[]): void;
+  progress?(progress: Progress): void;
+  log?(level: "info" | "warning" | "error", text: string): void;
+  evaluated?(result: EvaluationResult): void;
+  /** What the process wrote to its output streams, cut at arbitrary places. */
+  output?(stream: "stdout" | "stderr", text: string): void;
+}
+
+export interface RunOutcome {
+  /** The last word, or what is on disk; undefined when the run never got so far as to write a record. */
+  record: RunRecord | undefined;
+  /** Why it failed, was killed or never started; undefined when it finished or was stopped. */
+  error: UserError | undefined;
+  /** Undefined when there was no process: cancelled in the queue, or the fork failed. */
+  exit: ExitInfo | undefined;
+}
+
+export interface RunHandle {
+  /** The run directory's name. */
+  readonly id: string;
+  readonly request: RunRequest;
+  readonly pid: number | undefined;
+  /** Never rejects: whatever happens is in the outcome. */
+  readonly ended: Promise<RunOutcome>;
+  pause(): Promise<void>;
+  resume(): Promise<void>;
+  /** Saves the weights as they are after the current step; answers the file's path. */
+  checkpoint(): Promise<string>;
+  counters(): Promise<Record<string, number>>;
+  /** Ends after the current step with the weights saved; by force when that takes too long. */
+  stop(): Promise<RunOutcome>;
+  /** Ends the process and all it started, at once. */
+  kill(): Promise<RunOutcome>;
+  /** Closes the channel, so that this process may end. A run that wasn't told to outlive it ends then. */
+  detach(): void;
+}
+
+/** Starts a run in a process of its own. Failures to start, too, are told by the handle's `ended`. */
+export function spawnRun(request: RunRequest, events: RunEvents, options: EngineOptions): RunHandle {
+  return new Run(request, events, options);
+}
+
+class Run implements RunHandle {
+  readonly id: string;
+  readonly request: RunRequest;
+  readonly ended: Promise<RunOutcome>;
+  readonly #events: RunEvents;
+  readonly #options: EngineOptions;
+  readonly #lastWord = deferred<RunRecord>();
+  #engine: EngineProcess | undefined;
+  #remote: Remote<RunEngineMethods> | undefined;
+  #record: RunRecord | undefined;
+  /** Set while the run is being ended on purpose; says how to describe its end. */
+  #ending: "stop" | "force" | "kill" | undefined;
+
+  constructor(request: RunRequest, events: RunEvents, options: EngineOptions) {
+    this.id = basename(request.directory);
+    this.request = request;
+    this.#events = events;
+    this.#options = options;
+    this.ended = this.#live();
+  }
+
+  get pid(): number | undefined {
+    return this.#engine?.pid;
+  }
+
+  async pause(): Promise<void> {
+    await this.#running().pause();
+  }
+
+  async resume(): Promise<void> {
+    await this.#running().resume();
+  }
+
+  async checkpoint(): Promise<string> {
+    return v.parse(v.string(), await this.#running().checkpoint());
+  }
+
+  async counters(): Promise<Record<string, number>> {
+    return v.parse(v.record(v.string(), v.number()), await this.#running().counters());
+  }
+
+  async stop(): Promise<RunOutcome> {
+    // Before the engine is there, nothing is to be saved.
+    if (this.#remote === undefined) return this.kill();
+    if (this.#ending === undefined) {
+      this.#ending = "stop";
+      this.#remote.stop().catch(() => undefined);
+      const timer = setTimeout(() => {
+        this.#ending = "force";
+        void this.#engine?.kill();
+      }, this.#options.stopTimeout ?? 10_000);
+      void this.ended.then(() => clearTimeout(timer));
+    }
+    return this.ended;
+  }
+
+  async kill(): Promise<RunOutcome> {
+    this.#ending = "kill";
+    await this.#engine?.kill();
+    return this.ended;
+  }
+
+  detach(): void {
+    const child = this.#engine?.child;
+    if (child?.connected === true) child.disconnect();
+    child?.unref();
+  }
+
+  #running(): Remote<RunEngineMethods> {
+    if (this.#remote === undefined || this.#remote.$closed)
+      throw new EngineError({ code: "ended", message: `Run ${this.id} is not running.` });
+    return this.#remote;
+  }
+
+  async #live(): Promise<RunOutcome> {
+    const { request } = this;
+    let engine: EngineProcess;
+    try {
+      engine = await forkEngine({
+        ...this.#options,
+        entry: "runEngine.js",
+        ...(request.outlive ? { outliveTo: join(request.directory, "output.txt") } : {}),
+        onOutput: (stream, text) => this.#events.output?.(stream, text),
+      });
+    } catch (error) {
+      return { record: undefined, error: toUserError(error), exit: undefined };
+    }
+    this.#engine = engine;
+    let refusal: UserError | undefined;
+    try {
+      const remote = await this.#connect(engine);
+      if (this.#ending === undefined) {
+        this.#remote = remote;
+        const exitTimeout = this.#options.exitTimeout ?? 3000;
+        // Whether the engine answers at once or when the run ends is its business; a refusal ends the run.
+        remote.start(request).catch((error: unknown) => {
+          refusal = toUserError(error);
+          if (refusal.code !== "ended") void engine.exit(exitTimeout);
+        });
+        void this.#lastWord.promise.then(() => engine.exit(exitTimeout));
+        if (!request.outlive) engine.child.once("disconnect", () => void engine.exit(exitTimeout));
+      } else await engine.kill();
+    } catch (error) {
+      refusal = toUserError(error);
+    }
+    const exit = await engine.exited;
+    return this.#outcome(exit, refusal?.code === "ended" ? undefined : refusal);
+  }
+
+  async #connect(engine: EngineProcess): Promise<Remote<RunEngineMethods>> {
+    const hello = deferred<Hello>();
+    const events = this.#events;
+    const remote = openChannel<RunEngineMethods, RunEngineEvents>(engine.child, {
+      schemas,
+      handlers: {
+        hello: (answer) => {
+          hello.resolve(answer);
+          events.hello?.(answer);
+        },
+        record: (record) => this.#setRecord(record),
+        metrics: (rows) => events.metrics?.(rows),
+        progress: (progress) => events.progress?.(progress),
+        log: (level, text) => events.log?.(level, text),
+        evaluated: (result) => events.evaluated?.(result),
+        ended: (record) => {
+          this.#setRecord(record);
+          this.#lastWord.resolve(record);
+        },
+      },
+      onInvalid: (problem) => events.log?.("warning", `The run engine sent ${problem}`),
+    });
+    await handshake(engine, hello.promise, "run", this.#options.helloTimeout ?? 20_000);
+    return remote;
+  }
+
+  #setRecord(record: RunRecord): void {
+    this.#record = record;
+    this.#events.record?.(record);
+  }
+
+  /** The truth is the last word, else what is on disk, else what this process last heard. */
+  async #outcome(exit: ExitInfo, refusal: UserError | undefined): Promise<RunOutcome> {
+    const heard = this.#record;
+    if (heard !== undefined && !isLive(heard)) return { record: heard, error: heard.error, exit };
+    // A process that is ended on purpose may fail in other ways first.
+    const error = (this.#ending === undefined ? refusal : undefined) ?? this.#causeOfDeath(exit);
+    const { directory } = this.request;
+    const stored = await readRecord(directory).catch(() => undefined);
+    if (stored === undefined) {
+      const record = heard === undefined ? undefined : killedRecord(heard, error);
+      if (record !== undefined) this.#setRecord(record);
+      return { record, error, exit };
+    }
+    const hint = this.#hint(stored, error);
+    const record = await markKilled(directory, hint === undefined ? error : { ...error, hint }).catch(() =>
+      killedRecord(stored, error),
+    );
+    this.#setRecord(record);
+    return { record, error: record.error, exit };
+  }
+
+  #causeOfDeath(exit: ExitInfo): UserError {
+    if (this.#ending === "kill") return { code: "killed", message: "The run was ended at once, on request." };
+    if (this.#ending === "force") {
+      const seconds = (this.#options.stopTimeout ?? 10_000) / 1000;
+      const message = `The run was ended by force: its current step did not end within ${seconds} s of the stop.`;
+      return { code: "killed", message };
+    }
+    const hint = lastLines(exit);
+    return {
+      code: "killed",
+      message: `The run's process ended without a last word: ${describeExit(exit)}.`,
+      ...(hint === undefined ? {} : { hint }),
+    };
+  }
+
+  #hint(record: RunRecord, error: UserError): string | undefined {
+    const last = lastCheckpoint(record);
+    const saved =
+      last === undefined ? undefined : `Its last checkpoint is ${last.file}, of epoch ${last.epoch}.`;
+    const parts = [error.hint, saved].filter((part) => part !== undefined);
+    return parts.length === 0 ? undefined : parts.join("\n");
+  }
+}
+
+function killedRecord(record: RunRecord, error: UserError): RunRecord {
+  return { ...record, state: "killed", endedAt: new Date().toISOString(), error };
+}

@@ -1,0 +1,236 @@
+import { appendFile, mkdir, mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import type { MetricRow, RunRecord } from "../../extension/protocol/run.ts";
+import { openRun } from "../../extension/supervisor/attach.ts";
+import { Curves, MetricsReader } from "../../extension/supervisor/metrics.ts";
+import {
+  buryDeadRuns,
+  checkpointPath,
+  freeRunDirectory,
+  listRuns,
+  newRunDirectory,
+  readRecord,
+  runsRoot,
+  startingRecord,
+  writeRecord,
+} from "../../extension/supervisor/runDirectory.ts";
+import { deleteCheckpoint, deleteRun } from "../../extension/supervisor/trash.ts";
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "layerwise-runs-"));
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+const checkpoint = {
+  file: "checkpoints/best.safetensors",
+  kind: "best" as const,
+  epoch: 3,
+  step: 30,
+  savedAt: "2026-01-01T00:00:03.000Z",
+  bytes: 7,
+  metrics: { loss: 0.5 },
+};
+
+async function store(id: string, more: Partial<RunRecord> = {}): Promise<string> {
+  const directory = join(runsRoot(folder), id);
+  await mkdir(join(directory, "checkpoints"), { recursive: true });
+  const request = {
+    kind: "train" as const,
+    file: join(folder, "model.nn.ts"),
+    exportName: "default",
+    directory,
+    device: "auto" as const,
+    outlive: false,
+  };
+  await writeRecord(directory, { ...startingRecord(request), state: "finished", ...more });
+  return directory;
+}
+
+/** Id of a process that has ended. */
+async function deadPid(): Promise<number> {
+  const child = spawn(process.execPath, ["-e", ""]);
+  await once(child, "exit");
+  return child.pid ?? 0;
+}
+
+function step(n: number, kind: "step" | "epoch" = "step"): MetricRow {
+  return { kind, step: n, epoch: 1, time: n, values: { loss: 1 / n } };
+}
+
+describe("run directories", () => {
+  test("are named by local time and a word, and never twice", async () => {
+    const now = new Date(2026, 0, 31, 14, 25, 1);
+    expect(newRunDirectory("/w", "Digits CNN!", now)).toBe(
+      join("/w", ".layerwise", "runs", "20260131-142501-digits-cnn"),
+    );
+    expect(newRunDirectory("/w", "…", now)).toMatch(/-run$/);
+    vi.useFakeTimers({ toFake: ["Date"], now });
+    try {
+      const first = await freeRunDirectory(folder, "a");
+      await mkdir(first, { recursive: true });
+      expect(await freeRunDirectory(folder, "a")).toBe(`${first}-2`);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  test("are listed newest first; a broken record is reported and hides no other", async () => {
+    await store("a", { createdAt: "2026-01-01T00:00:00.000Z" });
+    await store("b", { createdAt: "2026-01-02T00:00:00.000Z" });
+    const broken = await store("c");
+    await writeFile(join(broken, "run.json"), '{"version": 1, "id": ');
+    const strange = await store("d");
+    await writeFile(join(strange, "run.json"), '{"version": 2}');
+    await mkdir(join(runsRoot(folder), "not-yet"));
+    await writeFile(join(runsRoot(folder), "stray.txt"), "");
+    const problems: string[] = [];
+    const runs = await listRuns(folder, (error) => problems.push(String(error)));
+    expect(runs.map((run) => run.record.id)).toEqual(["b", "a"]);
+    expect(problems).toHaveLength(2);
+    expect(problems.join("\n")).toContain(join(broken, "run.json"));
+    expect(problems.join("\n")).toContain("not a run's record");
+  });
+
+  test("of a folder that has none are an empty list", async () => {
+    const problem = vi.fn<(error: unknown) => void>();
+    expect(await listRuns(join(folder, "nothing"), problem)).toEqual([]);
+    expect(problem).not.toHaveBeenCalled();
+  });
+
+  test("records are replaced at once, and metrics that diverged survive", async () => {
+    const directory = await store("a", { metrics: { loss: Number.NaN } });
+    expect((await readRecord(directory)).metrics).toEqual({ loss: Number.NaN });
+    expect(await readdir(directory)).toEqual(["checkpoints", "run.json"]);
+  });
+
+  test("without their process are marked as killed, once; living ones and ended ones stay", async () => {
+    const pid = await deadPid();
+    const dead = await store("dead", { state: "running", pid });
+    await store("alive", { state: "running", pid: process.pid });
+    await store("ended", { state: "finished", pid });
+    await store("never-started", { state: "starting", createdAt: "2026-01-01T00:00:00.000Z" });
+    await store("about-to-start", { state: "starting" });
+    const buried = await buryDeadRuns(await listRuns(folder));
+    expect(buried.map((run) => run.record.id).sort()).toEqual(["dead", "never-started"]);
+    expect(await readRecord(dead)).toMatchObject({ state: "killed", error: { code: "killed" } });
+    expect(await buryDeadRuns(await listRuns(folder))).toEqual([]);
+  });
+
+  test("a checkpoint outside of its run is refused", () => {
+    const bad = { ...checkpoint, file: "../../../etc/passwd" };
+    expect(() => checkpointPath("/w/run", bad)).toThrow("is outside of its run");
+    expect(checkpointPath("/w/run", checkpoint)).toBe(join("/w/run", "checkpoints", "best.safetensors"));
+  });
+});
+
+describe("deleting", () => {
+  test("a checkpoint can be undone, with its bytes and its record", async () => {
+    const directory = await store("a", { checkpoints: [checkpoint] });
+    const file = checkpointPath(directory, checkpoint);
+    await writeFile(file, "weights");
+    const deleted = await deleteCheckpoint(directory, checkpoint);
+    expect((await readRecord(directory)).checkpoints).toEqual([]);
+    await expect(readFile(file)).rejects.toThrow("ENOENT");
+    await deleted.undo();
+    expect((await readRecord(directory)).checkpoints).toEqual([checkpoint]);
+    expect(await readFile(file, "utf8")).toBe("weights");
+  });
+
+  test("a checkpoint whose file is gone already takes it off the record", async () => {
+    const directory = await store("a", { checkpoints: [checkpoint] });
+    await (await deleteCheckpoint(directory, checkpoint)).purge();
+    expect((await readRecord(directory)).checkpoints).toEqual([]);
+  });
+
+  test("a run can be undone until it is purged", async () => {
+    const directory = await store("a");
+    const deleted = await deleteRun(directory);
+    expect(await listRuns(folder)).toEqual([]);
+    await deleted.undo();
+    expect(await listRuns(folder)).toHaveLength(1);
+    await (await deleteRun(directory)).purge();
+    expect(await readdir(join(folder, ".layerwise", "trash"))).toEqual([]);
+  });
+
+  test("a run that goes on is refused", async () => {
+    const directory = await store("a", { state: "running", checkpoints: [checkpoint] });
+    await expect(deleteRun(directory)).rejects.toThrow("Run a is going on. Stop it first.");
+    await expect(deleteCheckpoint(directory, checkpoint)).rejects.toThrow("Stop it first");
+  });
+});
+
+describe("metrics", () => {
+  test("are read as they are appended, torn lines included", async () => {
+    const directory = await store("a");
+    const file = join(directory, "metrics.jsonl");
+    const reader = new MetricsReader(directory);
+    expect(await reader.read()).toEqual([]);
+    const line = JSON.stringify(step(2));
+    await writeFile(file, `${JSON.stringify(step(1))}\n${line.slice(0, 10)}`);
+    expect(await reader.read()).toEqual([step(1)]);
+    expect(await reader.read()).toEqual([]);
+    await appendFile(file, `${line.slice(10)}\nnot json\n{"kind":"step"}\n`);
+    expect(await reader.read()).toEqual([step(2)]);
+    expect(reader.invalid).toBe(2);
+    await writeFile(file, `${JSON.stringify(step(9))}\n`);
+    expect(await reader.read()).toEqual([step(9)]);
+  });
+
+  test("of a long run are read whole and shown in part, first and last point included", async () => {
+    const directory = await store("a");
+    const rows = Array.from({ length: 40_000 }, (_, i) => step(i + 1));
+    rows.push(step(40_000, "epoch"));
+    await writeFile(join(directory, "metrics.jsonl"), rows.map((row) => `${JSON.stringify(row)}\n`).join(""));
+    const { session } = await openRun(directory);
+    const shown = session.snapshot().rows;
+    expect(shown.length).toBeGreaterThan(1500);
+    expect(shown.length).toBeLessThan(3100);
+    expect(shown[0]).toEqual(step(1));
+    expect(shown.at(-2)).toEqual(step(40_000));
+    expect(shown.at(-1)).toEqual(step(40_000, "epoch"));
+  });
+
+  test("curves keep their bound whatever comes", () => {
+    const curves = new Curves(10);
+    for (let i = 1; i <= 1000; i++) {
+      curves.push([step(i), step(i, "epoch")]);
+      expect(curves.rows.length).toBeLessThanOrEqual(41);
+      expect(curves.rows.at(-1)).toEqual(step(i, "epoch"));
+    }
+    const steps = curves.rows.filter((row) => row.kind === "step").map((row) => row.step);
+    expect(steps).toEqual(steps.toSorted((a, b) => a - b));
+  });
+});
+
+describe("a run that is followed", () => {
+  test("whose process dies ends as killed", async () => {
+    const child = spawn(process.execPath, ["-e", "setInterval(() => {}, 1000)"]);
+    const directory = await store("a", { state: "running", pid: child.pid });
+    const { session, done } = await openRun(directory, { interval: 20 });
+    expect(session.live).toBe(true);
+    child.kill("SIGKILL");
+    await done;
+    expect(session.record.state).toBe("killed");
+  });
+
+  test("can be left alone", async () => {
+    const directory = await store("a", { state: "running", pid: process.pid });
+    const attachment = await openRun(directory, { interval: 20 });
+    attachment.detach();
+    await attachment.done;
+    expect(attachment.session.live).toBe(true);
+  });
+
+  test("and deleted is over", async () => {
+    const directory = await store("a", { state: "running", pid: process.pid });
+    const { session, done } = await openRun(directory, { interval: 20 });
+    await rm(directory, { recursive: true });
+    await done;
+    expect(session.live).toBe(false);
+  });
+});
