@@ -1,17 +1,9 @@
-import { createHash } from "node:crypto";
-import { closeSync, openSync, readSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
 import type { NativeBinding } from "./binding.ts";
-import {
-  BINDING_FILE,
-  manifestPath,
-  TENSORFLOW_VERSION,
-  thisHost,
-  type Host,
-  type Manifest,
-} from "./cache.ts";
+import { BINDING_FILE, TENSORFLOW_VERSION, thisHost, type Host } from "./cache.ts";
 import { NativeError } from "./errors.ts";
+import { findDamage } from "./integrity.ts";
 import { nativeStatus } from "./status.ts";
 
 /**
@@ -49,7 +41,12 @@ export function loadNative(host: Host = thisHost()): NativeBinding {
       status.state === "broken" ? "broken" : "not-installed",
       status.reason ?? "The native engine is not installed.",
     );
-  verifyFiles(status.directory, status.manifest);
+  const damaged = findDamage(status.directory, status.manifest);
+  if (damaged !== undefined)
+    throw new NativeError(
+      "broken",
+      `The native engine is damaged (${damaged} was changed). Install it again with "layerwise engine install".`,
+    );
   // TensorFlow's errors reach JavaScript as exceptions; what it would print besides is noise in a run's log.
   process.env["TF_CPP_MIN_LOG_LEVEL"] ??= "3";
   let binding: unknown;
@@ -75,48 +72,3 @@ export function loadNative(host: Host = thisHost()): NativeBinding {
 
 const isBinding = (value: unknown): value is NativeBinding =>
   typeof value === "object" && value !== null && "TF_Version" in value && "runSavedModel" in value;
-
-/** Hashes again what changed its time since the installation (a copied or restored cache folder); rarely anything. */
-function verifyFiles(directory: string, manifest: Manifest): void {
-  let changed = false;
-  const files = { ...manifest.files };
-  for (const [name, record] of Object.entries(manifest.files)) {
-    const file = path.join(directory, name);
-    const { mtimeMs } = statSync(file);
-    if (mtimeMs === record.mtimeMs) continue;
-    if (hashFileSync(file) !== record.sha256)
-      throw new NativeError(
-        "broken",
-        `The native engine is damaged (${name} was changed). Install it again with "layerwise engine install".`,
-      );
-    files[name] = { ...record, mtimeMs };
-    changed = true;
-  }
-  if (changed) rememberTimes(directory, { ...manifest, files });
-}
-
-function rememberTimes(directory: string, manifest: Manifest): void {
-  const temporary = `${manifestPath(directory)}.${process.pid}`;
-  try {
-    writeFileSync(temporary, JSON.stringify(manifest, undefined, 2));
-    renameSync(temporary, manifestPath(directory));
-  } catch {
-    // A read-only cache: the files are hashed again next time.
-  }
-}
-
-/** Synchronous, like the loading it belongs to: 850 MB take about half a second. */
-function hashFileSync(file: string): string {
-  const hash = createHash("sha256");
-  const buffer = Buffer.allocUnsafe(1 << 20);
-  const descriptor = openSync(file, "r");
-  try {
-    for (let read = -1; read !== 0;) {
-      read = readSync(descriptor, buffer);
-      hash.update(buffer.subarray(0, read));
-    }
-  } finally {
-    closeSync(descriptor);
-  }
-  return hash.digest("hex");
-}

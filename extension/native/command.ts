@@ -1,0 +1,75 @@
+import { spawn } from "node:child_process";
+
+export interface CommandOptions {
+  env: NodeJS.ProcessEnv;
+  signal?: AbortSignal | undefined;
+  cwd?: string;
+  /** Milliseconds after which it counts as failed. */
+  limit?: number;
+  onOutput?: (text: string) => void;
+}
+
+export interface CommandResult {
+  /** Exit code, or a value no program returns when it couldn't be started or was killed. */
+  code: number;
+  stdout: string;
+  /** stdout and stderr as they came; what a log shows. */
+  output: string;
+}
+
+const NOT_RUN = -1;
+
+/**
+ * Runs a program to its end, with all it starts in one process group: an abort ends the whole group and rejects with
+ * the signal's reason once the program is gone. A program that can't be started has code -1, not an exception.
+ */
+export function runCommand(
+  command: string,
+  args: readonly string[],
+  { env, signal, cwd, limit, onOutput }: CommandOptions,
+): Promise<CommandResult> {
+  signal?.throwIfAborted();
+  const group = process.platform !== "win32";
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { env, cwd, detached: group, stdio: ["ignore", "pipe", "pipe"] });
+    let stdout = "";
+    let output = "";
+    const end = (name: NodeJS.Signals): void => {
+      if (child.pid === undefined) return;
+      try {
+        if (group) process.kill(-child.pid, name);
+        else child.kill(name);
+      } catch {
+        // It ended by itself.
+      }
+    };
+    let killTimer: NodeJS.Timeout | undefined;
+    const stop = (): void => {
+      end("SIGTERM");
+      killTimer ??= setTimeout(() => end("SIGKILL"), 3_000);
+    };
+    const limitTimer = limit === undefined ? undefined : setTimeout(stop, limit);
+    signal?.addEventListener("abort", stop, { once: true });
+    child.stdout.setEncoding("utf8").on("data", (text: string) => {
+      stdout += text;
+      output += text;
+      onOutput?.(text);
+    });
+    child.stderr.setEncoding("utf8").on("data", (text: string) => {
+      output += text;
+      onOutput?.(text);
+    });
+    const finish = (code: number): void => {
+      clearTimeout(killTimer);
+      clearTimeout(limitTimer);
+      signal?.removeEventListener("abort", stop);
+      if (signal?.aborted) reject(signal.reason);
+      else resolve({ code, stdout, output });
+    };
+    child.once("error", (error) => {
+      output += error.message;
+      if (child.pid === undefined) finish(NOT_RUN);
+    });
+    child.once("close", (code) => finish(code ?? NOT_RUN));
+  });
+}

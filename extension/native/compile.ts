@@ -1,0 +1,95 @@
+import { existsSync } from "node:fs";
+import fs from "node:fs/promises";
+import { createRequire } from "node:module";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { BINDING_FILE, type Host } from "./cache.ts";
+import { runCommand } from "./command.ts";
+import { NativeError } from "./errors.ts";
+import type { Platform } from "./platforms.ts";
+import { findCompiler } from "./tools.ts";
+
+/** What the binding is made of. */
+export interface BindingSources {
+  /** Folder of tfjs-node's C++ files. */
+  sources: string;
+  /** Folder with node_api.h: the binding needs no other header of Node. */
+  headers: string;
+  /** A binding that was compiled before and came with a platform's own package. */
+  prebuilt: string | undefined;
+}
+
+/** `dist/native/` beside the bundle that runs; run from source, the npm packages it is copied from. */
+export function findBindingSources(host: Host): BindingSources {
+  const shipped = fileURLToPath(new URL("./native/", import.meta.url));
+  if (existsSync(path.join(shipped, "binding"))) {
+    const prebuilt = path.join(shipped, "prebuilt", `${host.platform}-${host.arch}`, BINDING_FILE);
+    return {
+      sources: path.join(shipped, "binding"),
+      headers: path.join(shipped, "include"),
+      prebuilt: existsSync(prebuilt) ? prebuilt : undefined,
+    };
+  }
+  const require = createRequire(import.meta.url);
+  const folder = (name: string): string => path.dirname(require.resolve(`${name}/package.json`));
+  return {
+    sources: path.join(folder("@tensorflow/tfjs-node"), "binding"),
+    headers: path.join(folder("node-api-headers"), "include"),
+    prebuilt: undefined,
+  };
+}
+
+export function requireCompiler(host: Host): string {
+  const compiler = findCompiler(host);
+  if (compiler !== undefined) return compiler;
+  throw new NativeError(
+    "no-compiler",
+    host.platform === "darwin"
+      ? "No C++ compiler: run xcode-select --install."
+      : "No C++ compiler on PATH: install the package g++.",
+  );
+}
+
+export interface CompileOptions {
+  binding: BindingSources;
+  platform: Platform;
+  /** TensorFlow's headers and libraries. */
+  headers: string;
+  libraries: string;
+  /** For intermediate files; removed afterwards. */
+  scratch: string;
+  output: string;
+  host: Host;
+  signal?: AbortSignal | undefined;
+}
+
+/** Copies the prebuilt binding, or compiles one (about 4 s). */
+export async function makeBinding(options: CompileOptions): Promise<void> {
+  const { binding, platform, host, signal, scratch, output } = options;
+  if (binding.prebuilt !== undefined) return fs.copyFile(binding.prebuilt, output);
+  const compiler = requireCompiler(host);
+  const files = await fs.readdir(binding.sources);
+  await fs.mkdir(scratch, { recursive: true });
+  const calls = platform.compile({
+    sources: files.filter((name) => name.endsWith(".cc")).map((name) => path.join(binding.sources, name)),
+    includes: [binding.headers, options.headers],
+    libraries: options.libraries,
+    scratch,
+    output,
+  });
+  for (const args of calls) {
+    const { code, output: detail } = await runCommand(compiler, args, {
+      env: host.env,
+      signal,
+      cwd: scratch,
+    });
+    if (code === 0) continue;
+    const line = detail.split("\n").find((text) => /error/i.test(text)) ?? `exit code ${code}`;
+    throw new NativeError(
+      "compile-failed",
+      `${path.basename(compiler)} can't compile the binding: ${line.trim()}`,
+      { detail },
+    );
+  }
+  await fs.rm(scratch, { recursive: true, force: true });
+}
