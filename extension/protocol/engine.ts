@@ -71,6 +71,47 @@ export interface RunEngineMethods {
   counters(): Promise<Record<string, number>>;
 }
 
+/** A file to run as a program: its top-level code is all there is to it. It prints to the process's own streams. */
+export const ScriptRequest = v.object({
+  file: v.string(),
+  device: Device,
+  /** For `torch.manualSeed` before the first line. */
+  seed: v.optional(v.number()),
+});
+export type ScriptRequest = v.InferOutput<typeof ScriptRequest>;
+
+/** What to predict with an experiment's model: given rows, or the first `count` held-out samples of its data. */
+export const PredictRequest = v.object({
+  file: v.string(),
+  exportName: v.string(),
+  device: Device,
+  seed: v.optional(v.number()),
+  /** Absolute path of a `.safetensors` file. */
+  checkpoint: v.string(),
+  /** One sample a row, its values in row-major order. */
+  rows: v.optional(v.array(v.array(v.number()))),
+  count: v.optional(v.number()),
+});
+export type PredictRequest = v.InferOutput<typeof PredictRequest>;
+
+export const Prediction = v.object({
+  /** The model's output for the sample, row-major. */
+  output: v.array(v.nullable(v.number())),
+  /** Index of the largest output, and its name where the experiment names its classes. Only for classification. */
+  label: v.optional(v.number()),
+  className: v.optional(v.string()),
+  /** What the data set says, for its own samples: a class, or the values the output should have. */
+  target: v.optional(v.array(v.number())),
+});
+export type Prediction = v.InferOutput<typeof Prediction>;
+
+/** What a run engine's process does for the command line, without a run directory. One call, then it is killed. */
+export interface ToolMethods {
+  /** Resolves when the program is through, its promises and timers included. */
+  script(request: ScriptRequest): Promise<void>;
+  predict(request: PredictRequest): Promise<Prediction[]>;
+}
+
 /** Events a run engine sends. All are also on disk, in the run directory. */
 export interface RunEngineEvents {
   hello(hello: Hello): void;

@@ -1,0 +1,143 @@
+import fs from "node:fs";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { InvalidArgumentError, Option, type Command } from "commander";
+import type { Device } from "../protocol/engine.ts";
+import type { UserError } from "../protocol/errors.ts";
+import { toUserError } from "../supervisor/errors.ts";
+import type { EngineOptions } from "../supervisor/process.ts";
+import { EXIT_CODES_HELP, ExitCode } from "./exitCodes.ts";
+import { paintFor, renderError } from "./render.ts";
+
+/** A wrong command line: exit code 2. */
+export class UsageError extends Error {}
+
+/** Errors in the user's file or a run, to be printed as they are: exit code 1. */
+export class CommandFailure extends Error {
+  readonly errors: readonly UserError[];
+
+  constructor(errors: readonly UserError[]) {
+    super(errors[0]?.message ?? "failed");
+    this.errors = errors;
+  }
+}
+
+/** What `FILE` or `FILE#export` names. */
+export interface Target {
+  /** Absolute path; the file exists. */
+  file: string;
+  /** Undefined when the command line names none. */
+  exportName: string | undefined;
+}
+
+/** @throws {@link UsageError} when there is no such file */
+export function parseTarget(argument: string): Target {
+  const hash = argument.lastIndexOf("#");
+  // A file may have a # in its name.
+  const whole = hash < 0 || isFile(argument);
+  const file = whole ? argument : argument.slice(0, hash);
+  const exportName = whole ? undefined : argument.slice(hash + 1);
+  if (!isFile(file))
+    throw new UsageError(fs.existsSync(file) ? `${file} is not a file.` : `There is no file ${file}.`);
+  if (exportName === "") throw new UsageError(`${argument}: the name of the export is missing after "#".`);
+  return { file: path.resolve(file), exportName };
+}
+
+/** @throws {@link UsageError} when there is no such file */
+export function existingFile(file: string): string {
+  if (!isFile(file)) throw new UsageError(`There is no file ${file}.`);
+  return path.resolve(file);
+}
+
+function isFile(file: string): boolean {
+  return fs.statSync(file, { throwIfNoEntry: false })?.isFile() ?? false;
+}
+
+/** Options that several commands have. */
+export interface CommonOptions {
+  device: Device;
+  seed?: number;
+  json?: boolean;
+}
+
+export const targetDescription =
+  "a .nn.ts file, and after # the name of its export (default: the default export)";
+
+/** `--device`, `--seed`, `--json`, as far as a command has them. */
+export function commonOptions(command: Command, names: readonly (keyof CommonOptions)[]): Command {
+  if (names.includes("seed"))
+    command.option("--seed <number>", "seed of all random numbers (default: the experiment's)", integer);
+  if (names.includes("device"))
+    command.addOption(
+      new Option("--device <name>", "what computes; auto takes the best that is installed")
+        .choices(["auto", "native", "wasm", "cpu"])
+        .default("auto"),
+    );
+  if (names.includes("json")) command.option("--json", "print JSON, one object a line");
+  return command;
+}
+
+/** Parses a whole number, for an option. */
+export function integer(text: string): number {
+  const value = Number(text);
+  if (!/^-?\d+$/.test(text) || !Number.isSafeInteger(value))
+    throw new InvalidArgumentError("Not a whole number.");
+  return value;
+}
+
+/** Parses a whole number of at least 1, for an option. */
+export function positive(text: string): number {
+  const value = integer(text);
+  if (value < 1) throw new InvalidArgumentError("Must be at least 1.");
+  return value;
+}
+
+/** Examples and exit codes, below a command's options. */
+export function helpAfter(command: Command, text: string): Command {
+  return command.addHelpText("after", `\n${text.trim()}\n${EXIT_CODES_HELP}`);
+}
+
+/** Makes an action of a function that answers the exit code; what it throws is printed. */
+export function action<Args extends unknown[]>(
+  body: (...args: Args) => Promise<number>,
+): (...args: Args) => Promise<void> {
+  return async (...args) => {
+    try {
+      process.exitCode = await body(...args);
+    } catch (error) {
+      process.exitCode = report(error, jsonWanted(args));
+    }
+  };
+}
+
+function jsonWanted(args: readonly unknown[]): boolean {
+  return args.some((one) => typeof one === "object" && one !== null && Reflect.get(one, "json") === true);
+}
+
+/** Prints what was thrown; answers the exit code. */
+function report(error: unknown, json: boolean): number {
+  if (error instanceof UsageError) {
+    printErrors([{ code: "usage", message: error.message }], json);
+    return ExitCode.usage;
+  }
+  printErrors(error instanceof CommandFailure ? error.errors : [toUserError(error)], json);
+  return ExitCode.failed;
+}
+
+/** Errors for people to stderr; for programs to stdout, where they read all else. */
+export function printErrors(errors: readonly UserError[], json: boolean): void {
+  const paint = paintFor(process.stderr);
+  for (const error of errors) {
+    if (json) printJson({ event: "error", error });
+    else process.stderr.write(`${renderError(error, paint)}\n`);
+  }
+}
+
+export function printJson(value: object): void {
+  process.stdout.write(`${JSON.stringify(value)}\n`);
+}
+
+/** Engines are beside this program. */
+export function engineOptions(): EngineOptions {
+  return { dist: path.dirname(fileURLToPath(import.meta.url)) };
+}

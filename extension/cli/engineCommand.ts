@@ -1,0 +1,135 @@
+import { SingleBar } from "cli-progress";
+import type { Command } from "commander";
+import { NativeError } from "../native/errors.ts";
+import { installNative, removeNative } from "../native/install.ts";
+import { deviceOfEnvironment, nativeStatus, type NativeStatus } from "../native/status.ts";
+import type { InstallLine, InstallProgress } from "../protocol/native.ts";
+import { CliError, EXIT, interruptSignal } from "./exit.ts";
+
+export function register(program: Command): void {
+  const engine = program
+    .command("engine")
+    .description("the native engine: TensorFlow's kernels for this machine (without it, WebAssembly runs)");
+  engine
+    .command("install")
+    .description("download TensorFlow with pip and compile the binding; once per user, about 900 MB")
+    .option("--json", "print progress and result as JSON, one object a line")
+    .addHelpText(
+      "after",
+      "\nNeeds Python 3 with pip and a C++ compiler. LAYERWISE_CACHE names another folder than the user's cache.",
+    )
+    .action((options: { json?: true }) => install(options.json ?? false));
+  engine
+    .command("status")
+    .description("say which backend will run, and why")
+    .option("--json", "print one JSON object")
+    .action(({ json }: { json?: true }) => {
+      checkDevice();
+      const { manifest: _, ...report } = nativeStatus();
+      process.stdout.write(json ? `${JSON.stringify(report)}\n` : describeStatus(report));
+    });
+  engine
+    .command("remove")
+    .description("delete the native engine and its downloads from the user's cache")
+    .option("--json", "print one JSON object")
+    .action((options: { json?: true }) => remove(options.json ?? false));
+}
+
+async function install(json: boolean): Promise<void> {
+  const signal = interruptSignal();
+  const print = (line: InstallLine): void => void process.stdout.write(`${JSON.stringify(line)}\n`);
+  const progress = json
+    ? { show: (step: InstallProgress) => print({ type: "progress", ...step }), end: () => undefined }
+    : progressDisplay();
+  try {
+    const { directory, installed } = await installNative({ signal, onProgress: progress.show });
+    progress.end();
+    if (json) print({ type: "installed", directory, installed });
+    else
+      process.stdout.write(`The native engine is ${installed ? "" : "already "}installed in ${directory}.\n`);
+  } catch (error) {
+    progress.end();
+    if (signal.aborted) {
+      if (json) print({ type: "cancelled" });
+      throw new CliError(
+        json ? "" : "Cancelled. What was downloaded is kept for the next time.",
+        EXIT.interrupted,
+      );
+    }
+    if (!(error instanceof NativeError)) throw error;
+    const { code, message, detail } = error;
+    if (!json)
+      throw new CliError(detail === undefined ? message : `${message}\n\n${detail.trimEnd()}`, EXIT.failure, {
+        cause: error,
+      });
+    print({ type: "failed", code, message, ...(detail === undefined ? {} : { detail }) });
+    throw new CliError("", EXIT.failure, { cause: error });
+  }
+}
+
+async function remove(json: boolean): Promise<void> {
+  let removed: boolean;
+  try {
+    removed = await removeNative({ signal: interruptSignal() });
+  } catch (error) {
+    if (interruptSignal().aborted) throw new CliError("Cancelled.", EXIT.interrupted);
+    throw error instanceof NativeError ? new CliError(error.message, EXIT.failure, { cause: error }) : error;
+  }
+  if (json) process.stdout.write(`${JSON.stringify({ removed })}\n`);
+  else
+    process.stdout.write(
+      removed ? "The native engine is removed.\n" : "There is no native engine to remove.\n",
+    );
+}
+
+function checkDevice(): void {
+  try {
+    deviceOfEnvironment();
+  } catch (error) {
+    throw error instanceof RangeError ? new CliError(error.message, EXIT.usage) : error;
+  }
+}
+
+/** Three to five lines: the backend with its reason, the state, the folder, what is missing. */
+export function describeStatus(status: Omit<NativeStatus, "manifest">): string {
+  const native =
+    status.version === undefined ? status.state : `${status.state}, TensorFlow ${status.version}`;
+  const rows = [
+    ["Backend", status.backend],
+    ...(status.reason === undefined ? [] : [["Reason", status.reason]]),
+    ["Native engine", native],
+    ["Folder", status.directory],
+    ...(status.missing.length === 0 ? [] : [["Missing", status.missing.join("; ")]]),
+  ];
+  return rows.map(([name, value]) => `${`${name}:`.padEnd(15)} ${value}\n`).join("");
+}
+
+/** A bar on a terminal; elsewhere a line for each phase and each tenth. */
+function progressDisplay(): { show: (step: InstallProgress) => void; end: () => void } {
+  if (process.stderr.isTTY) {
+    const bar = new SingleBar({
+      format: "{bar} {percentage}% {text}",
+      hideCursor: true,
+      clearOnComplete: true,
+    });
+    let started = false;
+    return {
+      show: ({ fraction, text }) => {
+        if (started) bar.update(fraction, { text });
+        else bar.start(1, fraction, { text });
+        started = true;
+      },
+      end: () => bar.stop(),
+    };
+  }
+  let shown: { phase: string; tenth: number } | undefined;
+  return {
+    show: ({ phase, fraction, text }) => {
+      const tenth = Math.floor(fraction * 10);
+      if (shown?.phase === phase && shown.tenth === tenth) return;
+      shown = { phase, tenth };
+      process.stdout.write(`${String(Math.floor(fraction * 100)).padStart(3)} % ${text}\n`);
+    },
+    end: () => undefined,
+  };
+}

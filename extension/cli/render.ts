@@ -1,0 +1,105 @@
+import fs from "node:fs";
+import path from "node:path";
+import type { SourcePosition, UserError } from "../protocol/errors.ts";
+
+/** Paints text for a terminal, or leaves it as it is. */
+export interface Paint {
+  red(text: string): string;
+  bold(text: string): string;
+  dim(text: string): string;
+  cyan(text: string): string;
+}
+
+const ESCAPE = "\u001b[";
+
+/** Colours for a stream that shows them, unless the user wants none (NO_COLOR). */
+export function paintFor(stream: { isTTY?: boolean }, env: NodeJS.ProcessEnv = process.env): Paint {
+  const on = stream.isTTY === true && (env["NO_COLOR"] ?? "") === "" && env["TERM"] !== "dumb";
+  const wrap =
+    (start: number, end: number) =>
+    (text: string): string =>
+      on ? `${ESCAPE}${start}m${text}${ESCAPE}${end}m` : text;
+  return { red: wrap(31, 39), bold: wrap(1, 22), dim: wrap(2, 22), cyan: wrap(36, 39) };
+}
+
+/** A path as short as it can be said from `folder`. */
+export function shortPath(file: string, folder = process.cwd()): string {
+  const relative = path.relative(folder, file);
+  return relative === "" || relative.startsWith("..") || path.isAbsolute(relative) ? file : relative;
+}
+
+const at = ({ file, line, column }: SourcePosition): string => `${shortPath(file)}:${line}:${column}`;
+
+/** Lines of source shown before and after the one at fault. */
+const CONTEXT = 1;
+
+/** An error as a compiler prints it: place, message, the line with a caret below, the calls that led there, a hint. */
+export function renderError(error: UserError, paint: Paint): string {
+  const { position, stack = [], module, hint } = error;
+  const [first, ...rest] = error.message.split("\n");
+  const head = `${paint.red("error:")} ${paint.bold(first ?? "")}`;
+  const lines = [position === undefined ? head : `${paint.bold(at(position))} ${head}`, ...rest];
+  if (position !== undefined) lines.push(...codeFrame(position, paint));
+  if (module !== undefined) lines.push(`  in module ${module}`);
+  for (const frame of stack.slice(1, 6)) lines.push(paint.dim(`  called at ${at(frame)}`));
+  if (hint !== undefined) lines.push(...hint.split("\n").map((line) => `  ${paint.cyan("hint:")} ${line}`));
+  return lines.join("\n");
+}
+
+function codeFrame({ file, line, column, endColumn }: SourcePosition, paint: Paint): string[] {
+  const source = readLines(file);
+  const text = source?.[line - 1];
+  if (source === undefined || text === undefined) return [];
+  const first = Math.max(1, line - CONTEXT);
+  const last = Math.min(source.length, line + CONTEXT);
+  const width = String(last).length;
+  const frame: string[] = [];
+  for (let number = first; number <= last; number++) {
+    const gutter = String(number).padStart(width);
+    const code = `${gutter} | ${source[number - 1] ?? ""}`.trimEnd();
+    if (number !== line) {
+      frame.push(paint.dim(`  ${code}`));
+      continue;
+    }
+    const end = Math.min(endColumn ?? column + 1, text.length + 1);
+    // Tabs are kept, so that the carets stand below what they point at, however wide a tab is.
+    const indent = text.slice(0, column - 1).replaceAll(/[^\t]/g, " ");
+    frame.push(`${paint.red(">")} ${code}`);
+    const carets = paint.red("^".repeat(Math.max(1, end - column)));
+    frame.push(`  ${" ".repeat(width)} | ${indent}${carets}`);
+  }
+  return frame;
+}
+
+function readLines(file: string): string[] | undefined {
+  try {
+    return fs.readFileSync(file, "utf8").split(/\r?\n/);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Columns side by side, numbers to the right. The first row is the header. */
+export function table(rows: readonly (readonly string[])[], alignRight: readonly boolean[] = []): string[] {
+  const widths: number[] = [];
+  for (const row of rows)
+    row.forEach((cell, i) => {
+      widths[i] = Math.max(widths[i] ?? 0, cell.length);
+    });
+  return rows.map((row) =>
+    row
+      .map((cell, i) => (alignRight[i] === true ? cell.padStart(widths[i]!) : cell.padEnd(widths[i]!)))
+      .join("  ")
+      .trimEnd(),
+  );
+}
+
+/** Seconds as people say them: `0.4 s`, `12 s`, `3 min 05 s`, `2 h 07 min`. */
+export function duration(seconds: number): string {
+  if (seconds < 10) return `${seconds.toFixed(1)} s`;
+  const whole = Math.round(seconds);
+  if (whole < 60) return `${whole} s`;
+  const two = (value: number): string => String(value).padStart(2, "0");
+  if (whole < 3600) return `${Math.floor(whole / 60)} min ${two(whole % 60)} s`;
+  return `${Math.floor(whole / 3600)} h ${two(Math.floor((whole % 3600) / 60))} min`;
+}
