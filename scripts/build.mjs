@@ -111,7 +111,7 @@ function writeFile(file, contents) {
   if (fs.existsSync(file) && fs.readFileSync(file).equals(contents)) return;
   fs.mkdirSync(path.dirname(file), { recursive: true });
   const temporary = `${file}.${process.pid}.tmp`;
-  fs.writeFileSync(temporary, contents);
+  fs.writeFileSync(temporary, contents, { mode: 0o755 });
   fs.renameSync(temporary, file);
 }
 

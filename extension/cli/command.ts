@@ -6,11 +6,15 @@ import type { Device } from "../protocol/engine.ts";
 import type { UserError } from "../protocol/errors.ts";
 import { toUserError } from "../supervisor/errors.ts";
 import type { EngineOptions } from "../supervisor/process.ts";
-import { EXIT_CODES_HELP, ExitCode } from "./exitCodes.ts";
+import { CliError, EXIT } from "./exit.ts";
 import { paintFor, renderError } from "./render.ts";
 
-/** A wrong command line: exit code 2. */
-export class UsageError extends Error {}
+/** A wrong command line. */
+export class UsageError extends CliError {
+  constructor(message: string) {
+    super(message, EXIT.usage);
+  }
+}
 
 /** Errors in the user's file or a run, to be printed as they are: exit code 1. */
 export class CommandFailure extends Error {
@@ -71,6 +75,7 @@ export function commonOptions(command: Command, names: readonly (keyof CommonOpt
     command.addOption(
       new Option("--device <name>", "what computes; auto takes the best that is installed")
         .choices(["auto", "native", "wasm", "cpu"])
+        .env("LAYERWISE_DEVICE")
         .default("auto"),
     );
   if (names.includes("json")) command.option("--json", "print JSON, one object a line");
@@ -92,36 +97,39 @@ export function positive(text: string): number {
   return value;
 }
 
-/** Examples and exit codes, below a command's options. */
-export function helpAfter(command: Command, text: string): Command {
-  return command.addHelpText("after", `\n${text.trim()}\n${EXIT_CODES_HELP}`);
+/** Examples below a command's options. */
+export function examples(command: Command, text: string): Command {
+  return command.addHelpText("after", `\n${text.trim()}`);
 }
 
-/** Makes an action of a function that answers the exit code; what it throws is printed. */
+/**
+ * Makes an action of a function that answers the exit code. Errors of the user's file, of a run or of a broken command
+ * line are printed here, as text or as JSON.
+ */
 export function action<Args extends unknown[]>(
   body: (...args: Args) => Promise<number>,
 ): (...args: Args) => Promise<void> {
   return async (...args) => {
+    let code: number;
     try {
-      process.exitCode = await body(...args);
+      code = await body(...args);
     } catch (error) {
-      process.exitCode = report(error, jsonWanted(args));
+      code = error instanceof CliError ? error.exitCode : EXIT.failure;
+      printErrors(errorsOf(error), jsonWanted(args));
     }
+    // Its message is printed already.
+    if (code !== 0) throw new CliError("", code);
   };
+}
+
+function errorsOf(error: unknown): readonly UserError[] {
+  if (error instanceof CommandFailure) return error.errors;
+  if (error instanceof UsageError) return [{ code: "usage", message: error.message }];
+  return [toUserError(error)];
 }
 
 function jsonWanted(args: readonly unknown[]): boolean {
   return args.some((one) => typeof one === "object" && one !== null && Reflect.get(one, "json") === true);
-}
-
-/** Prints what was thrown; answers the exit code. */
-function report(error: unknown, json: boolean): number {
-  if (error instanceof UsageError) {
-    printErrors([{ code: "usage", message: error.message }], json);
-    return ExitCode.usage;
-  }
-  printErrors(error instanceof CommandFailure ? error.errors : [toUserError(error)], json);
-  return ExitCode.failed;
 }
 
 /** Errors for people to stderr; for programs to stdout, where they read all else. */

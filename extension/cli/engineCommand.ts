@@ -90,7 +90,7 @@ function checkDevice(): void {
   }
 }
 
-/** Three to five lines: the backend with its reason, the state, the folder, what is missing. */
+/** Three or four lines: the backend, the reason for it, the state, the folder. */
 export function describeStatus(status: Omit<NativeStatus, "manifest">): string {
   const native =
     status.version === undefined ? status.state : `${status.state}, TensorFlow ${status.version}`;
@@ -99,7 +99,6 @@ export function describeStatus(status: Omit<NativeStatus, "manifest">): string {
     ...(status.reason === undefined ? [] : [["Reason", status.reason]]),
     ["Native engine", native],
     ["Folder", status.directory],
-    ...(status.missing.length === 0 ? [] : [["Missing", status.missing.join("; ")]]),
   ];
   return rows.map(([name, value]) => `${`${name}:`.padEnd(15)} ${value}\n`).join("");
 }

@@ -39,17 +39,6 @@ export function findBindingSources(host: Host): BindingSources {
   };
 }
 
-export function requireCompiler(host: Host): string {
-  const compiler = findCompiler(host);
-  if (compiler !== undefined) return compiler;
-  throw new NativeError(
-    "no-compiler",
-    host.platform === "darwin"
-      ? "No C++ compiler: run xcode-select --install."
-      : "No C++ compiler on PATH: install the package g++.",
-  );
-}
-
 export interface CompileOptions {
   binding: BindingSources;
   platform: Platform;
@@ -67,7 +56,8 @@ export interface CompileOptions {
 export async function makeBinding(options: CompileOptions): Promise<void> {
   const { binding, platform, host, signal, scratch, output } = options;
   if (binding.prebuilt !== undefined) return fs.copyFile(binding.prebuilt, output);
-  const compiler = requireCompiler(host);
+  const compiler = findCompiler(host);
+  if (compiler === undefined) throw new NativeError("no-compiler", "There is no C++ compiler on PATH.");
   const files = await fs.readdir(binding.sources);
   await fs.mkdir(scratch, { recursive: true });
   const calls = platform.compile({

@@ -1,6 +1,7 @@
 import fs from "node:fs/promises";
 import { existsSync, statSync } from "node:fs";
 import path from "node:path";
+import type { InstallProgress } from "../protocol/native.ts";
 import {
   BINDING_FILE,
   cacheDirectory,
@@ -13,22 +14,15 @@ import {
   type Manifest,
 } from "./cache.ts";
 import { runCommand } from "./command.ts";
-import { findBindingSources, makeBinding, requireCompiler, type BindingSources } from "./compile.ts";
+import { findBindingSources, makeBinding, type BindingSources } from "./compile.ts";
 import { downloadWheel } from "./download.ts";
 import { NativeError, systemErrorCode } from "./errors.ts";
 import { findDamage, hashFile, writeManifest } from "./integrity.ts";
 import { withLock } from "./lock.ts";
 import { findPlatform, type Platform } from "./platforms.ts";
 import { nativeStatus } from "./status.ts";
+import { missingTools } from "./tools.ts";
 import { extractWheel } from "./wheel.ts";
-
-export interface InstallProgress {
-  phase: "wait" | "download" | "unpack" | "compile" | "verify";
-  /** Of the whole installation, 0 to 1; never falls. */
-  fraction: number;
-  /** What is going on, such as "Downloading TensorFlow 2.21.0 (120 of 274 MB)". */
-  text: string;
-}
 
 export interface InstallOptions {
   onProgress?: (progress: InstallProgress) => void;
@@ -71,8 +65,7 @@ export async function installNative(options: InstallOptions = {}): Promise<Insta
   if (isComplete(host)) return { directory, installed: false };
   const report = reporter(options.onProgress);
   const binding = options.binding ?? findBindingSources(host);
-  // Before 274 MB are downloaded for nothing.
-  if (binding.prebuilt === undefined) requireCompiler(host);
+  requireTools(host, binding);
   try {
     return await withLock(
       `${directory}.lock`,
@@ -89,6 +82,17 @@ export async function installNative(options: InstallOptions = {}): Promise<Insta
   } catch (error) {
     throw explainSystemError(error, host);
   }
+}
+
+/** Before 274 MB are downloaded for nothing. */
+function requireTools(host: Host, { prebuilt }: BindingSources): void {
+  const missing = missingTools(host).filter(({ tool }) => tool === "python" || prebuilt === undefined);
+  const [first] = missing;
+  if (first === undefined) return;
+  throw new NativeError(
+    first.tool === "python" ? "no-python" : "no-compiler",
+    `Installing the native engine needs ${missing.map(({ text }) => text).join(" and ")}.`,
+  );
 }
 
 interface Job extends InstallOptions {

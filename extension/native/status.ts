@@ -1,23 +1,14 @@
 import { statSync } from "node:fs";
 import path from "node:path";
 import type { Device } from "../protocol/engine.ts";
-import type { ExecutorInfo } from "../protocol/run.ts";
+import type { NativeReport } from "../protocol/native.ts";
 import { BINDING_FILE, nativeDirectory, readManifest, thisHost, type Host, type Manifest } from "./cache.ts";
 import { findPlatform } from "./platforms.ts";
 import { missingTools } from "./tools.ts";
 
-export interface NativeStatus {
-  /** The backend a run with device "auto" gets. */
-  backend: ExecutorInfo["backend"];
-  state: "installed" | "not-installed" | "broken" | "disabled" | "unsupported";
-  /** Why it isn't the native engine, in one line. */
-  reason?: string;
-  /** The installation's folder, existing or not. */
-  directory: string;
+export interface NativeStatus extends NativeReport {
   /** Present when installed. */
   manifest?: Manifest;
-  /** Tools an installation would need and that aren't on PATH. */
-  missing: string[];
 }
 
 const DEVICES: readonly Device[] = ["auto", "native", "wasm", "cpu"];
@@ -56,8 +47,15 @@ export function nativeStatus(host: Host = thisHost()): NativeStatus {
     };
   const { manifest, problem } = inspect(directory);
   if (manifest !== undefined && problem === undefined)
-    return { backend: "tensorflow", state: "installed", directory, manifest, missing: [] };
-  const missing = missingTools(host);
+    return {
+      backend: "tensorflow",
+      state: "installed",
+      version: manifest.tensorflow,
+      directory,
+      manifest,
+      missing: [],
+    };
+  const missing = missingTools(host).map(({ text }) => text);
   const install =
     missing.length > 0
       ? `Installing it needs ${missing.join(" and ")}.`

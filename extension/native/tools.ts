@@ -35,13 +35,25 @@ export function findCompiler(host: Host): string | undefined {
   return findExecutable([...(chosen ? [chosen] : []), "g++", "c++", "clang++"], host);
 }
 
-/** What to install for each missing tool, in the words of the platform. */
-export function missingTools(host: Host): string[] {
+export interface MissingTool {
+  tool: "python" | "compiler";
+  /** What to install, in the words of the platform. */
+  text: string;
+}
+
+/** What an installation needs and isn't on PATH. Whether that Python has pip shows only when it is run. */
+export function missingTools(host: Host): MissingTool[] {
   const mac = host.platform === "darwin";
-  const missing: string[] = [];
+  const missing: MissingTool[] = [];
   if (findPython(host) === undefined && findPip(host) === undefined)
-    missing.push("Python 3 with pip" + (mac ? "" : " (packages python3 and python3-pip)"));
+    missing.push({
+      tool: "python",
+      text: "Python 3 with pip" + (mac ? "" : " (packages python3 and python3-pip)"),
+    });
   if (findCompiler(host) === undefined)
-    missing.push("a C++ compiler " + (mac ? "(xcode-select --install)" : "(package g++)"));
+    missing.push({
+      tool: "compiler",
+      text: "a C++ compiler " + (mac ? "(xcode-select --install)" : "(package g++)"),
+    });
   return missing;
 }

@@ -1,0 +1,47 @@
+#!/usr/bin/env node
+import { readFileSync } from "node:fs";
+import { inspect } from "node:util";
+import { Command, CommanderError } from "commander";
+import * as engineCommand from "./cli/engineCommand.ts";
+import { CliError, EXIT } from "./cli/exit.ts";
+
+/** Each command is a module of cli/ with `register(program)`, in the order of --help. */
+const COMMANDS: readonly { register: (program: Command) => void }[] = [engineCommand];
+
+/** The package's own file lies one folder up, from dist/ as from here. */
+function version(): string {
+  const text = readFileSync(new URL("../package.json", import.meta.url), "utf8");
+  return (JSON.parse(text) as { version: string }).version;
+}
+
+async function main(): Promise<number> {
+  const program = new Command("layerwise")
+    .description("Develop neural networks in TypeScript: PyTorch's API and numbers on TensorFlow's kernels.")
+    .version(version())
+    .showHelpAfterError("(--help lists commands and options)")
+    .addHelpText(
+      "after",
+      `
+Environment:
+  LAYERWISE_DEVICE   auto (default), native, wasm or cpu: the backend of all commands
+  LAYERWISE_CACHE    folder of the native engine instead of the user's cache folder
+
+Exit codes: 0 done, ${EXIT.failure} failed, ${EXIT.usage} wrong command line, ${EXIT.interrupted} interrupted.`,
+    )
+    .exitOverride();
+  for (const { register } of COMMANDS) register(program);
+  try {
+    await program.parseAsync();
+    return 0;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT.usage;
+    if (error instanceof CliError) {
+      if (error.message !== "") process.stderr.write(`${error.message}\n`);
+      return error.exitCode;
+    }
+    process.stderr.write(`internal: ${inspect(error)}\n`);
+    return EXIT.failure;
+  }
+}
+
+process.exitCode = await main();
