@@ -54,7 +54,8 @@ const english = {
       empty: "The first point appears after the first step.",
       emptyEnded: "No point was recorded.",
       train: "Train",
-      epochMean: "Train, epoch mean",
+      smoothed: "Train, smoothed",
+      epochMean: "Epoch mean",
       validation: "Validation",
       keyboard:
         "Arrow keys move the cursor, Shift with them ten points, plus and minus zoom, Escape shows everything.",

@@ -74,6 +74,15 @@ export class Curves {
     }
   }
 
+  /** The first record may come before the engine knows how long an epoch is. */
+  set stepsPerEpoch(steps: number | undefined) {
+    if (!steps || steps === this.#stepsPerEpoch) return;
+    this.#stepsPerEpoch = steps;
+    for (const { steps: train, epochs, validation } of this.#curves.values())
+      for (const curve of [train, epochs, validation])
+        curve?.step.forEach((step, index) => (curve.epoch[index] = step / steps));
+  }
+
   /** Charts in the order in which they are shown: losses, then the rest in the order of their first row. */
   metrics(): MetricCurves[] {
     const all = [...this.#curves.values()];

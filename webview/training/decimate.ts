@@ -53,13 +53,15 @@ export function decimate(
     line.y.push(Number.isFinite(value) ? value : null);
   };
   const start = x[from] ?? 0;
-  const width = ((x[to - 1] ?? 0) - start) / buckets;
+  // A clock too coarse for the steps gives many points one time: they are one bucket.
+  const width = ((x[to - 1] ?? 0) - start) / buckets || 1;
+  const bucketOf = (index: number): number => Math.min(buckets - 1, Math.floor(((x[index] ?? 0) - start) / width));
   for (let index = from; index < to; ) {
-    const bucket = Math.floor(((x[index] ?? 0) - start) / width);
+    const bucket = bucketOf(index);
     let lowest = -1;
     let highest = -1;
     let gap = -1;
-    for (; index < to && Math.min(buckets - 1, Math.floor(((x[index] ?? 0) - start) / width)) <= bucket; index++) {
+    for (; index < to && bucketOf(index) <= bucket; index++) {
       const value = y[index] ?? Number.NaN;
       if (!Number.isFinite(value)) gap = index;
       else {

@@ -1,0 +1,209 @@
+/** One metric's chart: uPlot, with a legend that reads the values at the cursor. */
+import { html, nothing, render } from "lit";
+import uPlot from "uplot";
+import { formatDuration, formatMetric, formatTick } from "../shared/format.ts";
+import { strings } from "../shared/strings.ts";
+import type { ChartModel } from "./chartModel.ts";
+import { type Palette, plotOptions, readPalette } from "./chartStyle.ts";
+import type { Axis } from "./curves.ts";
+import { decimate, type Line, nearest, type Range } from "./decimate.ts";
+
+export interface ChartEvents {
+  /** Called with the part of x that was selected; undefined shows everything again. */
+  onZoom(range: Range | undefined): void;
+  /** For screen readers: the values at the cursor that the keyboard moved. */
+  announce(text: string): void;
+}
+
+const text = strings.training.charts;
+
+export class Chart {
+  readonly element = document.createElement("figure");
+  readonly #caption = document.createElement("figcaption");
+  readonly #host = document.createElement("div");
+  readonly #note = document.createElement("p");
+  readonly #events: ChartEvents;
+  readonly #resize: ResizeObserver;
+  #palette: Palette;
+  #model: ChartModel | undefined;
+  #zoom: Range | undefined;
+  #plot: uPlot | undefined;
+  /** What the plot was built for; another one needs a new plot. */
+  #built = "";
+  /** x at the cursor. */
+  #cursor: number | undefined;
+
+  constructor(events: ChartEvents, helpId: string) {
+    this.#events = events;
+    this.#palette = readPalette();
+    this.element.className = "chart";
+    this.#host.className = "plot";
+    this.#host.tabIndex = 0;
+    this.#host.setAttribute("role", "group");
+    this.#host.setAttribute("aria-roledescription", "chart");
+    this.#host.setAttribute("aria-describedby", helpId);
+    this.#host.addEventListener("keydown", (event) => this.#onKey(event));
+    this.#host.addEventListener("dblclick", () => events.onZoom(undefined));
+    this.#host.addEventListener("blur", () => this.#moveCursor(undefined));
+    this.#note.className = "chart-note";
+    this.element.append(this.#caption, this.#host, this.#note);
+    this.#resize = new ResizeObserver(() => {
+      if (this.#model) this.update(this.#model, this.#zoom);
+    });
+    this.#resize.observe(this.#host);
+  }
+
+  update(model: ChartModel, zoom: Range | undefined): void {
+    this.#model = model;
+    this.#zoom = zoom;
+    const { clientWidth: width, clientHeight: height } = this.#host;
+    if (width === 0 || height === 0) return;
+    // Two points for every pixel are more than can be seen.
+    const lines = model.lines.map((line) => this.#visible(decimate(line.x, line.y, width, zoom), model));
+    const data = lines.length > 0 ? align(lines) : ([[]] satisfies uPlot.AlignedData);
+    const shape = JSON.stringify([model.axis, model.logarithmic, model.lines.map((line) => line.style)]);
+    if (this.#plot && shape === this.#built) {
+      if (this.#plot.width !== width || this.#plot.height !== height) this.#plot.setSize({ width, height });
+      this.#plot.setData(data);
+    } else {
+      this.#plot?.destroy();
+      this.#built = shape;
+      this.#plot = new uPlot(this.#options(model, width, height), data, this.#host);
+    }
+    this.#drawCaption();
+    this.#host.setAttribute("aria-label", this.#describe(model));
+    this.#note.textContent = model.note ?? "";
+    this.#note.hidden = model.note === undefined;
+  }
+
+  /** Colours and fonts are read once per plot. */
+  themeChanged(): void {
+    this.#palette = readPalette();
+    this.#built = "";
+    if (this.#model) this.update(this.#model, this.#zoom);
+  }
+
+  destroy(): void {
+    this.#resize.disconnect();
+    this.#plot?.destroy();
+    this.element.remove();
+  }
+
+  /** A logarithmic scale has no place for zero and below. */
+  #visible(line: Line, model: ChartModel): Line {
+    if (!model.logarithmic) return line;
+    return { x: line.x, y: line.y.map((value) => (value !== null && value > 0 ? value : null)) };
+  }
+
+  #options(model: ChartModel, width: number, height: number): uPlot.Options {
+    return {
+      ...plotOptions(model, this.#palette, {
+        range: () => this.#zoom,
+        best: () => this.#model?.best,
+        onCursor: (x) => this.#readAt(x),
+        onSelect: (range) => this.#events.onZoom(range),
+      }),
+      width,
+      height,
+    };
+  }
+
+  #readAt(x: number | undefined): void {
+    if (x === this.#cursor) return;
+    this.#cursor = x;
+    this.#drawCaption();
+  }
+
+  /** Value of each named line at the cursor, else the latest. */
+  #readings(model: ChartModel): { style: string; label: string; value: number | undefined }[] {
+    return model.lines
+      .filter((line) => line.style !== "raw")
+      .map(({ style, label, x, y }) => {
+        const index = this.#cursor === undefined ? y.length - 1 : nearest(x, this.#cursor);
+        return { style, label, value: y[index] };
+      });
+  }
+
+  #drawCaption(): void {
+    const model = this.#model;
+    if (!model) return;
+    render(
+      html`<h3>${model.name}</h3>
+        ${this.#cursor === undefined
+          ? nothing
+          : html`<span class="cursor-x">${axisText(model.axis, this.#cursor)}</span>`}
+        <ul class="legend">
+          ${this.#readings(model).map(
+            ({ style, label, value }) =>
+              html`<li><i class="swatch swatch-${style}"></i><span>${label}</span><b>${formatMetric(value)}</b></li>`,
+          )}
+        </ul>`,
+      this.#caption,
+    );
+  }
+
+  /** The chart in words. */
+  #describe(model: ChartModel): string {
+    const points = Math.max(0, ...model.lines.map((line) => line.y.length));
+    const values = model.lines
+      .filter((line) => line.style !== "raw")
+      .map((line) => `${line.label} ${formatMetric(line.y.at(-1))}`);
+    return [model.name, ...values, text.points(points)].join(", ");
+  }
+
+  #onKey(event: KeyboardEvent): void {
+    const plot = this.#plot;
+    const xs = plot?.data[0];
+    if (!plot || !xs || xs.length === 0) return;
+    const current = this.#cursor === undefined ? xs.length - 1 : nearest([...xs], this.#cursor);
+    const jump = event.shiftKey ? 10 : 1;
+    const targets: Record<string, number> = {
+      ArrowLeft: current - jump,
+      ArrowRight: this.#cursor === undefined ? current : current + jump,
+      Home: 0,
+      End: xs.length - 1,
+    };
+    const target = targets[event.key];
+    if (target !== undefined) this.#moveCursor(xs[Math.min(xs.length - 1, Math.max(0, target))]);
+    else if (event.key === "Escape") {
+      this.#moveCursor(undefined);
+      this.#events.onZoom(undefined);
+    } else if (event.key === "+" || event.key === "=") this.#scale(0.5, xs[current] ?? 0);
+    else if (event.key === "-") this.#scale(2, xs[current] ?? 0);
+    else return;
+    event.preventDefault();
+  }
+
+  #moveCursor(x: number | undefined): void {
+    const plot = this.#plot;
+    if (!plot || !this.#model) return;
+    if (x === undefined) {
+      plot.setCursor({ left: -10, top: -10 });
+      return;
+    }
+    plot.setCursor({ left: plot.valToPos(x, "x"), top: plot.over.clientHeight / 2 });
+    const values = this.#readings(this.#model).map(({ label, value }) => `${label} ${formatMetric(value)}`);
+    this.#events.announce([axisText(this.#model.axis, x), ...values].join(", "));
+  }
+
+  #scale(factor: number, around: number): void {
+    const { min = 0, max = 0 } = this.#plot?.scales["x"] ?? {};
+    const all = this.#model?.lines.flatMap((line) => [line.x[0] ?? around, line.x.at(-1) ?? around]) ?? [];
+    const minimum = Math.max(Math.min(...all), around - (around - min) * factor);
+    const maximum = Math.min(Math.max(...all), around + (max - around) * factor);
+    if (maximum <= minimum) return;
+    const everything = minimum <= Math.min(...all) && maximum >= Math.max(...all);
+    this.#events.onZoom(everything ? undefined : { minimum, maximum });
+  }
+}
+
+/** Lines with x of their own as uPlot's one x with a column for each. */
+function align(lines: Line[]): uPlot.AlignedData {
+  return uPlot.join(lines.map((line): uPlot.AlignedData => [line.x, line.y]));
+}
+
+function axisText(axis: Axis, x: number): string {
+  const name = text.axes[axis].toLowerCase();
+  if (axis === "time") return `${name} ${formatDuration(x)}`;
+  return `${name} ${axis === "step" ? Math.round(x).toLocaleString("en-US") : formatTick(Number(x.toFixed(2)))}`;
+}

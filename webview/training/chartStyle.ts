@@ -1,0 +1,171 @@
+/** How a chart looks, in the theme's colours. */
+import type uPlot from "uplot";
+import { formatDuration, formatTick } from "../shared/format.ts";
+import { isHighContrast, themeValue, translucent } from "../shared/theme.ts";
+import type { ChartModel, LineStyle } from "./chartModel.ts";
+import type { Range } from "./decimate.ts";
+
+export interface Palette {
+  background: string;
+  text: string;
+  grid: string;
+  train: string;
+  validation: string;
+  font: string;
+  highContrast: boolean;
+}
+
+/** Blue and yellow: the pair of chart colours that stays apart for colour-blind eyes. VS Code's orange is translucent. */
+export function readPalette(): Palette {
+  const foreground = themeValue("--vscode-foreground", "--vscode-editor-foreground");
+  const highContrast = isHighContrast();
+  return {
+    background: themeValue("--vscode-editor-background"),
+    text: themeValue("--vscode-descriptionForeground", "--vscode-foreground"),
+    grid: translucent(foreground, highContrast ? 0.3 : 0.1),
+    train: themeValue("--vscode-charts-blue", "--vscode-foreground"),
+    validation: themeValue("--vscode-charts-yellow", "--vscode-foreground"),
+    font: `11px ${themeValue("--vscode-font-family") || "sans-serif"}`,
+    highContrast,
+  };
+}
+
+export interface PlotHooks {
+  range(): Range | undefined;
+  best(): { x: number; y: number } | undefined;
+  onCursor(x: number | undefined): void;
+  onSelect(range: Range): void;
+}
+
+/** Charts with this key share their cursor. */
+const SYNC_KEY = "run";
+
+export function plotOptions(
+  model: ChartModel,
+  palette: Palette,
+  hooks: PlotHooks,
+): Omit<uPlot.Options, "width" | "height"> {
+  const axis: uPlot.Axis = {
+    stroke: palette.text,
+    font: palette.font,
+    grid: { stroke: palette.grid, width: 1 },
+    ticks: { show: false },
+    gap: 6,
+  };
+  return {
+    legend: { show: false },
+    padding: [10, 14, 0, 0],
+    series: [{}, ...model.lines.map(({ style }) => series(style, palette))],
+    scales: {
+      x: {
+        time: false,
+        range: (_plot, low, high) => {
+          const zoom = hooks.range();
+          return zoom ? [zoom.minimum, zoom.maximum] : low === high ? [low - 1, high + 1] : [low, high];
+        },
+      },
+      y: model.logarithmic ? { distr: 3 } : {},
+    },
+    axes: [
+      {
+        ...axis,
+        size: 26,
+        grid: { show: false },
+        space: 60,
+        values: (_plot, ticks) => ticks.map(model.axis === "time" ? formatDuration : formatTick),
+      },
+      {
+        ...axis,
+        size: (_plot, values) => Math.max(34, 14 + 6.6 * Math.max(0, ...(values ?? []).map((v) => v.length))),
+        space: 34,
+        values: (_plot, ticks) => ticks.map((tick: number | null) => (tick === null ? "" : formatTick(tick))),
+      },
+    ],
+    cursor: {
+      y: false,
+      sync: { key: SYNC_KEY, scales: ["x", null] },
+      drag: { setScale: false, x: true, y: false, dist: 5 },
+      points: {
+        size: (_plot, index) => (model.lines[index - 1]?.style === "raw" ? 0 : 7),
+        width: 0,
+        fill: (_plot, index) => colourOf(model.lines[index - 1]?.style ?? "train", palette),
+      },
+      dataIdx: nearestValue,
+      bind: {
+        dblclick: () => null,
+      },
+    },
+    hooks: {
+      setCursor: [
+        (plot) => {
+          const left = plot.cursor.left ?? -1;
+          hooks.onCursor(left < 0 ? undefined : plot.posToVal(left, "x"));
+        },
+      ],
+      setSelect: [
+        (plot) => {
+          const { left, width } = plot.select;
+          if (width === 0) return;
+          hooks.onSelect({ minimum: plot.posToVal(left, "x"), maximum: plot.posToVal(left + width, "x") });
+          plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+        },
+      ],
+      draw: [(plot) => drawBest(plot, hooks.best(), palette)],
+    },
+  };
+}
+
+const colourOf = (style: LineStyle, palette: Palette): string =>
+  style === "validation" ? palette.validation : palette.train;
+
+function series(style: LineStyle, palette: Palette): uPlot.Series {
+  const stroke = colourOf(style, palette);
+  switch (style) {
+    case "raw":
+      return { stroke: translucent(stroke, palette.highContrast ? 0.5 : 0.3), width: 1, points: { show: false } };
+    case "train":
+      return { stroke, width: 1.75, points: { size: 5, fill: stroke, space: 14 } };
+    case "mean":
+      return {
+        stroke,
+        width: 0,
+        paths: () => null,
+        points: { show: true, size: 6, width: 1.5, stroke, fill: palette.background },
+      };
+    case "validation":
+      return {
+        stroke,
+        width: 1.75,
+        // Not by colour alone.
+        ...(palette.highContrast ? { dash: [6, 4] } : {}),
+        points: { size: 6, fill: stroke, space: 14 },
+      };
+  }
+}
+
+/** Lines have points at different x: each shows its own nearest one. */
+function nearestValue(plot: uPlot, seriesIndex: number, hovered: number): number {
+  const values = plot.data[seriesIndex];
+  if (!values) return hovered;
+  for (let distance = 0; distance < values.length; distance++) {
+    if (typeof values[hovered - distance] === "number") return hovered - distance;
+    if (typeof values[hovered + distance] === "number") return hovered + distance;
+  }
+  return hovered;
+}
+
+/** A ring around the best epoch's value. */
+function drawBest(plot: uPlot, best: { x: number; y: number } | undefined, palette: Palette): void {
+  if (!best) return;
+  const { min = 0, max = 0 } = plot.scales["x"] ?? {};
+  if (best.x < min || best.x > max) return;
+  const ratio = devicePixelRatio;
+  const { ctx } = plot;
+  ctx.save();
+  ctx.beginPath();
+  ctx.arc(plot.valToPos(best.x, "x", true), plot.valToPos(best.y, "y", true), 6.5 * ratio, 0, 2 * Math.PI);
+  ctx.lineWidth = 1.5 * ratio;
+  ctx.strokeStyle = palette.validation;
+  ctx.stroke();
+  ctx.restore();
+}

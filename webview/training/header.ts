@@ -1,0 +1,108 @@
+/** The top of the panel: what runs, how it stands, what can be done. */
+import { html, nothing, type TemplateResult } from "lit";
+import { styleMap } from "lit/directives/style-map.js";
+import { baseName, formatCompact, formatDuration } from "../shared/format.ts";
+import { button, icon, linkButton } from "../shared/kit.ts";
+import { strings } from "../shared/strings.ts";
+import type { Actions } from "./actions.ts";
+import { type ActionName, doneShare, stateBadge, type TrainingState } from "./state.ts";
+
+const text = strings.training;
+
+export function header(state: TrainingState, actions: Actions): TemplateResult {
+  const { run } = state;
+  const badge = stateBadge(state);
+  return html`<header class="header">
+    <div class="title-row">
+      <h1>${run.model}</h1>
+      <span class="badge badge-${badge.kind}" data-state=${run.state}>${icon(badge.icon)}${badge.text}</span>
+      ${buttons(state, actions)}
+    </div>
+    <ul class="facts">
+      <li>${linkButton(baseName(run.file), () => actions.openSource(run.file), run.file)}</li>
+      <li title=${text.exportName}>${run.exportName}</li>
+      <li title=${text.runId}>${run.id}</li>
+      ${run.executor
+        ? html`<li title=${run.executor.reason ?? nothing}>
+            ${run.executor.version}${run.executor.reason ? icon("info", "fact-info") : nothing}
+            ${run.executor.reason ? html`<span class="visually-hidden">${run.executor.reason}</span>` : nothing}
+          </li>`
+        : nothing}
+      ${run.parameters ? html`<li>${text.parameters(run.parameters.total)}</li>` : nothing}
+    </ul>
+    ${progressView(state)}
+  </header>`;
+}
+
+const ICONS: Record<ActionName, string> = {
+  pause: "debug-pause",
+  resume: "debug-continue",
+  stop: "debug-stop",
+  checkpoint: "save",
+  evaluate: "beaker",
+  trainAgain: "debug-rerun",
+  showLog: "output",
+};
+
+/** What can be done in this state, in the order of the buttons; the first of `primary` is the likely next step. */
+function available({ run, live }: TrainingState): { names: ActionName[]; primary?: ActionName } {
+  const training = run.kind === "train";
+  if (live && run.state === "paused")
+    return { names: ["resume", "stop", "checkpoint", "showLog"], primary: "resume" };
+  if (live && (run.state === "running" || run.state === "starting"))
+    return { names: training ? ["pause", "stop", "checkpoint", "showLog"] : ["stop", "showLog"] };
+  if (training) return { names: ["trainAgain", "evaluate", "showLog"], primary: "trainAgain" };
+  return { names: ["evaluate", "showLog"], primary: "evaluate" };
+}
+
+function buttons(state: TrainingState, actions: Actions): TemplateResult {
+  const { names, primary } = available(state);
+  const working: Partial<Record<ActionName, string>> = text.working;
+  return html`<div class="buttons" role="toolbar" aria-label=${text.title(state.run.model)}>
+    ${names.map((name) => {
+      const pending = state.pending.has(name);
+      return button({
+        label: (pending ? working[name] : undefined) ?? text.actions[name],
+        icon: ICONS[name],
+        appearance: name === primary ? "primary" : "secondary",
+        disabled: pending || (state.run.state === "starting" && (name === "pause" || name === "checkpoint")),
+        onClick: () => actions.run(name),
+      });
+    })}
+  </div>`;
+}
+
+function progressView(state: TrainingState): TemplateResult {
+  const { run, live, progress, curves } = state;
+  const share = doneShare(state);
+  const facts: [name: string, value: string][] = [];
+  if (run.kind === "train") {
+    const epoch = live && progress ? progress.epoch : run.epoch;
+    facts.push([text.progress.epoch, text.progress.of(epoch, progress?.epochs ?? run.epochs)]);
+  }
+  if (live && progress && progress.stepsPerEpoch > 0)
+    facts.push([text.progress.step, text.progress.of(progress.stepInEpoch, progress.stepsPerEpoch)]);
+  else if (run.step > 0) facts.push([text.progress.step, run.step.toLocaleString("en-US")]);
+  if (live && progress && run.state === "running")
+    facts.push([text.progress.samplesPerSecond, formatCompact(Math.round(progress.samplesPerSecond))]);
+  // Two clocks may disagree (a remote window): durations come from the run's own.
+  const elapsed = run.endedAt ? (Date.parse(run.endedAt) - Date.parse(run.createdAt)) / 1000 : curves.elapsed;
+  if (elapsed > 0) facts.push([text.progress.elapsed, formatDuration(elapsed)]);
+  if (live && progress && run.state === "running")
+    facts.push([text.progress.eta, formatDuration(progress.eta)]);
+  return html`<div class="progress">
+    <div
+      class="progress-bar ${live && run.state === "starting" ? "progress-unknown" : ""}"
+      role="progressbar"
+      aria-label=${text.progress.label}
+      aria-valuemin="0"
+      aria-valuemax="100"
+      aria-valuenow=${Math.round(share * 100)}
+    >
+      <div class="progress-done progress-${run.state}" style=${styleMap({ width: `${share * 100}%` })}></div>
+    </div>
+    <dl class="progress-facts">
+      ${facts.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}
+    </dl>
+  </div>`;
+}
