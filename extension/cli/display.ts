@@ -1,0 +1,211 @@
+import { MultiBar, type SingleBar } from "cli-progress";
+import type { EvaluationResult, Progress } from "../protocol/engine.ts";
+import type { MetricRow, Metrics, RunRecord } from "../protocol/run.ts";
+import { printJson } from "./command.ts";
+import { duration, table } from "./render.ts";
+
+/** Shows a run while it goes on: as lines, as lines above a bar, or as JSON. */
+export interface Display {
+  record(record: RunRecord): void;
+  rows(rows: readonly MetricRow[]): void;
+  progress(progress: Progress): void;
+  log(level: "info" | "warning" | "error", text: string): void;
+  evaluated(result: EvaluationResult): void;
+  /** Leaves the terminal ready for other output. */
+  end(): void;
+}
+
+export function createDisplay(options: { json: boolean; bar: boolean }): Display {
+  if (options.json) return new JsonDisplay();
+  return new TextDisplay(options.bar);
+}
+
+/** `val_loss` → `Val Loss`. */
+function title(metric: string): string {
+  return metric
+    .split("_")
+    .map((word) => word.charAt(0).toUpperCase() + word.slice(1))
+    .join(" ");
+}
+
+/** `Loss: 0.7435, Val Loss: 0.7012`, the loss first and otherwise in the order in which they come. */
+export function metricsText(metrics: Metrics): string {
+  return Object.entries(metrics)
+    .map(([name, value]) => `${title(name)}: ${metricText(value)}`)
+    .join(", ");
+}
+
+function metricText(value: number): string {
+  return Number.isNaN(value) ? "nan" : value.toFixed(4);
+}
+
+/** The line that PyTorch users print at the end of an epoch: `Epoch [10/100], Loss: 0.7435`. */
+export function epochLine(row: MetricRow, epochs: number): string {
+  return `Epoch [${row.epoch}/${epochs}], ${metricsText(row.values)}`;
+}
+
+/** Every how many epochs a line is printed when the experiment doesn't say: ten lines a run. */
+export function logEvery(record: RunRecord): number {
+  const set = record.settings["logEvery"];
+  return typeof set === "number" ? set : Math.max(1, Math.floor(record.epochs / 10));
+}
+
+class TextDisplay implements Display {
+  readonly #bar: ProgressBar | undefined;
+  #record: RunRecord | undefined;
+
+  constructor(bar: boolean) {
+    this.#bar = bar ? new ProgressBar() : undefined;
+  }
+
+  record(record: RunRecord): void {
+    const { executor } = record;
+    if (executor !== undefined && this.#record?.executor === undefined) {
+      const why = executor.reason === undefined ? "" : ` (${executor.reason})`;
+      this.#print(process.stderr, `Running on ${executor.version}${why}`);
+    }
+    this.#record = record;
+  }
+
+  rows(rows: readonly MetricRow[]): void {
+    const record = this.#record;
+    if (record === undefined) return;
+    const every = logEvery(record);
+    for (const row of rows)
+      if (row.kind === "epoch" && (row.epoch % every === 0 || row.epoch === record.epochs))
+        this.#print(process.stdout, epochLine(row, record.epochs));
+  }
+
+  progress(progress: Progress): void {
+    this.#bar?.update(progress);
+  }
+
+  log(level: "info" | "warning" | "error", text: string): void {
+    this.#print(level === "info" ? process.stdout : process.stderr, text);
+  }
+
+  evaluated(result: EvaluationResult): void {
+    this.end();
+    for (const line of evaluationLines(result)) process.stdout.write(`${line}\n`);
+  }
+
+  end(): void {
+    this.#bar?.stop();
+  }
+
+  #print(stream: NodeJS.WriteStream, line: string): void {
+    if (this.#bar?.active === true && stream.isTTY) this.#bar.above(line);
+    else stream.write(`${line}\n`);
+  }
+}
+
+/** A bar at the bottom of the terminal: the whole run in steps. */
+class ProgressBar {
+  readonly #bars = new MultiBar({
+    format: "Epoch {epoch}/{epochs} {bar} {percentage}% | {metrics}{speed} samples/s | ETA {left}",
+    stream: process.stderr,
+    barsize: 24,
+    barCompleteChar: "█",
+    barIncompleteChar: "░",
+    hideCursor: true,
+    clearOnComplete: true,
+    gracefulExit: false,
+    // The engine sends ten times a second at most.
+    fps: 10,
+  });
+  #bar: SingleBar | undefined;
+
+  get active(): boolean {
+    return this.#bar !== undefined;
+  }
+
+  update(progress: Progress): void {
+    const { epoch, epochs, stepInEpoch, stepsPerEpoch, samplesPerSecond, eta, metrics } = progress;
+    const total = epochs * stepsPerEpoch;
+    const done = (epoch - 1) * stepsPerEpoch + stepInEpoch;
+    const shown = Object.entries(metrics).slice(0, 2);
+    const payload = {
+      epoch,
+      epochs,
+      metrics: shown.map(([name, value]) => `${name} ${metricText(value)} | `).join(""),
+      speed: Math.round(samplesPerSecond).toLocaleString("en"),
+      left: duration(eta),
+    };
+    this.#bar ??= this.#bars.create(total, done, payload);
+    this.#bar.setTotal(total);
+    this.#bar.update(done, payload);
+  }
+
+  above(line: string): void {
+    this.#bars.log(`${line}\n`);
+    this.#bars.update();
+  }
+
+  stop(): void {
+    if (this.#bar === undefined) return;
+    this.#bars.stop();
+    this.#bar = undefined;
+  }
+}
+
+class JsonDisplay implements Display {
+  #started = false;
+
+  record(record: RunRecord): void {
+    if (this.#started || record.state !== "running") return;
+    this.#started = true;
+    printJson({ event: "start", run: record });
+  }
+
+  rows(rows: readonly MetricRow[]): void {
+    for (const { kind, step, epoch, time, values } of rows)
+      if (kind === "epoch") printJson({ event: "epoch", epoch, step, time, metrics: values });
+  }
+
+  progress(progress: Progress): void {
+    printJson({ event: "progress", ...progress });
+  }
+
+  log(level: "info" | "warning" | "error", text: string): void {
+    printJson({ event: "log", level, text });
+  }
+
+  evaluated(result: EvaluationResult): void {
+    printJson({ event: "evaluated", ...result });
+  }
+
+  end(): void {
+    // Every line stands alone.
+  }
+}
+
+/** An evaluation in words: samples, metrics, and for a classification each class and the confusion matrix. */
+export function evaluationLines({ samples, metrics, confusion, classes }: EvaluationResult): string[] {
+  const lines = [`${samples} samples, ${metricsText(metrics)}`];
+  if (confusion === undefined) return lines;
+  const names = confusion.map((_, i) => classes?.[i] ?? String(i));
+  const percent = (part: number, whole: number): string =>
+    whole === 0 ? "-" : `${((100 * part) / whole).toFixed(1)} %`;
+  const perClass = confusion.map((row, i) => {
+    const actual = sum(row);
+    const predicted = sum(confusion.map((other) => other[i] ?? 0));
+    const right = row[i] ?? 0;
+    return [names[i]!, String(actual), percent(right, predicted), percent(right, actual)];
+  });
+  lines.push(
+    "",
+    ...table([["class", "samples", "precision", "recall"], ...perClass], [false, true, true, true]),
+  );
+  const matrix = confusion.map((row, i) => [names[i]!, ...row.map(String)]);
+  const right = [false, ...names.map(() => true)];
+  lines.push(
+    "",
+    "Confusion (rows: actual, columns: predicted)",
+    ...table([["", ...names], ...matrix], right),
+  );
+  return lines;
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}

@@ -1,0 +1,69 @@
+import type { Command } from "commander";
+import {
+  action,
+  commonOptions,
+  CommandFailure,
+  examples,
+  existingFile,
+  parseTarget,
+  printJson,
+  targetDescription,
+  type CommonOptions,
+} from "./command.ts";
+import { createDisplay } from "./display.ts";
+import { EXIT } from "./exit.ts";
+import { shortPath } from "./render.ts";
+import { findCheckpoint, follow, newDirectory } from "./runCommand.ts";
+
+interface EvaluateOptions extends CommonOptions {
+  checkpoint?: string;
+  out?: string;
+}
+
+export function register(program: Command): void {
+  const command = program
+    .command("evaluate")
+    .description("measure a trained model on held-out data: metrics, and for classes the confusion matrix")
+    .argument("<file>", targetDescription)
+    .option("--checkpoint <file>", "weights, a .safetensors file (default: the best of the newest training)")
+    .option("--out <folder>", "run directory to create (default: .layerwise/runs/<time>-<name>)");
+  commonOptions(command, ["seed", "device", "json"]);
+  examples(
+    command,
+    `
+The data is the experiment's test set, else its validation set, else what it was trained on. A random split is made
+again with the seed of the training, which the weights' file carries.
+
+Examples:
+  layerwise evaluate digits.nn.ts
+  layerwise evaluate digits.nn.ts --checkpoint runs/a/checkpoints/best.safetensors
+  layerwise evaluate digits.nn.ts --json | jq 'select(.event == "evaluated").metrics'`,
+  ).action(action(evaluate));
+}
+
+async function evaluate(argument: string, options: EvaluateOptions): Promise<number> {
+  const target = parseTarget(argument);
+  const json = options.json === true;
+  const checkpoint =
+    options.checkpoint === undefined ? await findCheckpoint(target) : existingFile(options.checkpoint);
+  if (!json) process.stderr.write(`Evaluating ${shortPath(checkpoint)}\n`);
+  const directory = await newDirectory(target.file, options.out);
+  const { record, error, evaluation } = await follow(
+    {
+      kind: "evaluate",
+      file: target.file,
+      exportName: target.exportName ?? "default",
+      directory,
+      device: options.device,
+      checkpoint,
+      outlive: false,
+      ...(options.seed === undefined ? {} : { seed: options.seed }),
+    },
+    createDisplay({ json, bar: false }),
+  );
+  if (json && record !== undefined)
+    printJson({ event: "end", state: record.state, metrics: record.metrics, directory, checkpoint, error });
+  if (error !== undefined) throw new CommandFailure([error]);
+  if (record?.state === "stopped") return EXIT.interrupted;
+  return evaluation === undefined ? EXIT.failure : 0;
+}

@@ -1,0 +1,92 @@
+import path from "node:path";
+import { signal as sendSignal } from "../supervisor/process.ts";
+import { spawnRun, type RunHandle, type RunOutcome } from "../supervisor/run.ts";
+import type { EvaluationResult, RunRequest } from "../protocol/engine.ts";
+import { RUNS_FOLDER } from "../protocol/run.ts";
+import { checkpointPath, freeRunDirectory, lastCheckpoint, listRuns } from "../supervisor/runDirectory.ts";
+import { CommandFailure, engineOptions, type Target } from "./command.ts";
+import type { Display } from "./display.ts";
+import { interruptSignal } from "./exit.ts";
+import { shortPath } from "./render.ts";
+
+/**
+ * Starts a run and shows it until it has ended. The first Ctrl-C stops it with the model kept, a second one ends it at
+ * once.
+ */
+export async function follow(
+  request: RunRequest,
+  display: Display,
+): Promise<RunOutcome & { evaluation?: EvaluationResult }> {
+  let evaluation: EvaluationResult | undefined;
+  const handle = spawnRun(
+    request,
+    {
+      record: (record) => display.record(record),
+      metrics: (rows) => display.rows(rows),
+      progress: (progress) => display.progress(progress),
+      log: (level, text) => display.log(level, text),
+      evaluated: (result) => {
+        evaluation = result;
+        display.evaluated(result);
+      },
+      output: (stream, text) => void process[stream].write(text),
+    },
+    engineOptions(),
+  );
+  const release = endOnInterrupt(handle, display);
+  try {
+    const outcome = await handle.ended;
+    return { ...outcome, ...(evaluation === undefined ? {} : { evaluation }) };
+  } finally {
+    release();
+    display.end();
+  }
+}
+
+/** Stops the run at the first interruption, and takes it along when this process is ended by the next. */
+function endOnInterrupt(handle: RunHandle, display: Display): () => void {
+  const interrupted = interruptSignal();
+  const stop = (): void => {
+    display.log("warning", "Stopping after this step; the model is kept. Ctrl-C again ends it at once.");
+    void handle.stop();
+  };
+  const kill = (): void => {
+    const { pid } = handle;
+    // Engines lead a process group, where there are such.
+    if (pid !== undefined) sendSignal(process.platform === "win32" ? pid : -pid, "SIGKILL");
+  };
+  if (interrupted.aborted) stop();
+  interrupted.addEventListener("abort", stop, { once: true });
+  process.once("exit", kill);
+  return () => {
+    interrupted.removeEventListener("abort", stop);
+    process.removeListener("exit", kill);
+  };
+}
+
+/** The run directory that a run is to create. */
+export async function newDirectory(file: string, out: string | undefined): Promise<string> {
+  if (out !== undefined) return path.resolve(out);
+  return freeRunDirectory(process.cwd(), path.basename(file).replace(/(\.nn)?\.[cm]?[jt]s$/, ""));
+}
+
+/**
+ * The weights to use when none are named: of the newest training of that experiment, the best, else the last.
+ * @throws CommandFailure when it was never trained here
+ */
+export async function findCheckpoint({ file, exportName }: Target): Promise<string> {
+  for (const { directory, record } of await listRuns(process.cwd())) {
+    if (record.kind !== "train" || record.file !== file) continue;
+    if (exportName !== undefined && record.exportName !== exportName) continue;
+    const best = record.checkpoints.find(({ kind }) => kind === "best") ?? lastCheckpoint(record);
+    if (best !== undefined) return checkpointPath(directory, best);
+  }
+  const name = shortPath(file) + (exportName === undefined ? "" : `#${exportName}`);
+  throw new CommandFailure([
+    {
+      code: "no-checkpoint",
+      message: `There is no trained model of ${name} in ${RUNS_FOLDER}.`,
+      hint: `Train it first (layerwise train ${name}), or name its weights with --checkpoint.`,
+    },
+  ]);
+}
