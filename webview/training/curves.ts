@@ -51,6 +51,10 @@ export interface MetricCurves {
 
 export const VALIDATION_PREFIX = "val_";
 
+/** "loss" of "val_loss". */
+export const metricName = (metric: string): string =>
+  metric.startsWith(VALIDATION_PREFIX) ? metric.slice(VALIDATION_PREFIX.length) : metric;
+
 export class Curves {
   readonly #curves = new Map<string, MetricCurves>();
   #stepsPerEpoch: number | undefined;
@@ -98,7 +102,7 @@ export class Curves {
 
   #curve(metric: string, kind: MetricRow["kind"]): Curve {
     const isValidation = metric.startsWith(VALIDATION_PREFIX);
-    const name = isValidation ? metric.slice(VALIDATION_PREFIX.length) : metric;
+    const name = metricName(metric);
     let curves = this.#curves.get(name);
     if (!curves) this.#curves.set(name, (curves = { name }));
     if (isValidation) return (curves.validation ??= new Curve());

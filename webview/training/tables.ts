@@ -5,7 +5,7 @@ import { baseName, formatBytes, formatCount, formatDuration, formatMetric, forma
 import { button, empty, icon, scroller, section } from "../shared/kit.ts";
 import { strings } from "../shared/strings.ts";
 import type { Actions } from "./actions.ts";
-import { bestIndex, type Curve, type MetricCurves, VALIDATION_PREFIX } from "./curves.ts";
+import { bestIndex, type Curve, type MetricCurves, metricName, VALIDATION_PREFIX } from "./curves.ts";
 import { latestMetrics, type TrainingState } from "./state.ts";
 
 const text = strings.training;
@@ -15,7 +15,7 @@ export function metricsSection(state: TrainingState, actions: Actions): Template
   const curves = new Map(state.curves.metrics().map((metric) => [metric.name, metric]));
   const names = new Set([
     ...curves.keys(),
-    ...Object.keys(latest).map((name) => name.replace(VALIDATION_PREFIX, "")),
+    ...Object.keys(latest).map(metricName),
   ]);
   if (names.size === 0) return section("metrics", text.metrics.title, empty(text.metrics.empty));
   const table = html`<table class="table">
@@ -50,7 +50,7 @@ export function metricsSection(state: TrainingState, actions: Actions): Template
 function best({ run }: TrainingState, name: string, metric: MetricCurves | undefined): TemplateResult | string {
   const show = (value: number, epoch: number): TemplateResult =>
     html`${formatMetric(value)} <span class="secondary">${text.metrics.atEpoch(Math.round(epoch))}</span>`;
-  if (run.best && run.best.metric.replace(VALIDATION_PREFIX, "") === name)
+  if (run.best && metricName(run.best.metric) === name)
     return show(run.best.value, run.best.epoch);
   const curve = metric?.validation ?? metric?.epochs;
   const index = curve && bestIndex(name, curve.value);

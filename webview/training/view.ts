@@ -1,0 +1,92 @@
+/** The panel as a function of its state. */
+import { html, nothing, type TemplateResult } from "lit";
+import type { UserError } from "../../extension/protocol/errors.ts";
+import type { CheckpointRecord } from "../../extension/protocol/run.ts";
+import { errorBox } from "../shared/errorBox.ts";
+import { baseName, formatMetric } from "../shared/format.ts";
+import { button, icon } from "../shared/kit.ts";
+import { strings } from "../shared/strings.ts";
+import type { Actions } from "./actions.ts";
+import { evaluationSection } from "./evaluation.ts";
+import { header } from "./header.ts";
+import { latestMetrics, stateBadge, type TrainingState } from "./state.ts";
+import { checkpointsSection, metricsSection, settingsSection } from "./tables.ts";
+
+const text = strings.training;
+
+export function panel(
+  state: TrainingState,
+  charts: TemplateResult | typeof nothing,
+  actions: Actions,
+): TemplateResult {
+  const training = state.run.kind === "train";
+  return html`${header(state, actions)} ${notice(state, actions)} ${failure(state, actions)} ${charts}
+    <div class="columns">
+      ${training ? metricsSection(state, actions) : nothing}
+      ${training ? checkpointsSection(state, actions) : nothing}
+    </div>
+    ${state.evaluation ? evaluationSection(state.evaluation) : nothing} ${settingsSection(state)}`;
+}
+
+/** Why the last request failed. The run itself goes on. */
+function notice({ notice }: TrainingState, actions: Actions): TemplateResult | typeof nothing {
+  if (notice === undefined) return nothing;
+  return html`<div class="notice" role="alert">
+    ${icon("warning")}<span>${notice}</span>
+    ${button({
+      label: strings.error.dismiss,
+      icon: "close",
+      appearance: "icon",
+      onClick: () => actions.dismissNotice(),
+    })}
+  </div>`;
+}
+
+function failure(state: TrainingState, actions: Actions): TemplateResult | typeof nothing {
+  const { run, live } = state;
+  // A record that still says "running" while no process runs is that of a process that died.
+  const gone = !live && (run.state === "running" || run.state === "starting" || run.state === "paused");
+  const killed = run.state === "killed" || gone;
+  const error: UserError | undefined =
+    run.error ?? (killed ? { code: "killed", message: text.failed.killedMessage } : undefined);
+  if (!error) return nothing;
+  const failed = run.kind === "train" ? text.failed.failed : text.failed.evaluationFailed;
+  const last = run.checkpoints.toSorted((a, b) => a.savedAt.localeCompare(b.savedAt)).at(-1);
+  return errorBox({
+    error,
+    title: killed ? text.failed.killed : failed,
+    open: actions.openSource,
+    extra: last ? lastCheckpoint(last, actions) : nothing,
+  });
+}
+
+function lastCheckpoint(checkpoint: CheckpointRecord, actions: Actions): TemplateResult {
+  const name = baseName(checkpoint.file);
+  return html`<p class="last-checkpoint">
+    ${icon("history")}<span
+      >${text.checkpoints.lastTitle} <b>${name}</b>, ${text.checkpoints.last(checkpoint.epoch, checkpoint.step)}</span
+    >
+    ${button({
+      label: text.checkpoints.evaluate,
+      description: `${text.checkpoints.evaluate} ${name}`,
+      icon: "beaker",
+      onClick: () => actions.evaluate(checkpoint),
+    })}
+    ${button({
+      label: text.checkpoints.reveal,
+      description: `${text.checkpoints.reveal} ${name}`,
+      icon: "folder-opened",
+      onClick: () => actions.reveal(checkpoint),
+    })}
+  </p>`;
+}
+
+/** The run in one sentence, for screen readers. */
+export function summary(state: TrainingState): string {
+  const metrics = Object.entries(latestMetrics(state))
+    .map(([name, value]) => `${name} ${formatMetric(value)}`)
+    .join(", ");
+  const { run } = state;
+  if (run.state === "running" && run.epoch > 0) return text.announce.epoch(run.epoch, run.epochs, metrics);
+  return text.announce.state(stateBadge(state).text, metrics);
+}
