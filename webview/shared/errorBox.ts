@@ -22,20 +22,24 @@ export function errorBox({ error, title, open, extra = nothing }: ErrorBoxOption
   return html`<div class="error-box" role="alert">
     <p class="error-title">${icon("error")}<strong>${title}</strong></p>
     <p class="error-message">${error.message}</p>
-    ${position || module
-      ? html`<p class="error-place">
-          ${position ? sourceLink(position, open) : nothing}
-          ${module ? html`<span>${strings.error.inModule(module)}</span>` : nothing}
-        </p>`
-      : nothing}
-    ${callers.length > 0
-      ? html`<details class="error-stack">
-          <summary>${strings.error.calledFrom}</summary>
-          <ol>
-            ${callers.map((frame) => html`<li>${sourceLink(frame, open)}</li>`)}
-          </ol>
-        </details>`
-      : nothing}
+    ${
+      position || module
+        ? html`<p class="error-place">
+            ${position ? sourceLink(position, open) : nothing}
+            ${module ? html`<span>${strings.error.inModule(module)}</span>` : nothing}
+          </p>`
+        : nothing
+    }
+    ${
+      callers.length > 0
+        ? html`<details class="error-stack">
+            <summary>${strings.error.calledFrom}</summary>
+            <ol>
+              ${callers.map((frame) => html`<li>${sourceLink(frame, open)}</li>`)}
+            </ol>
+          </details>`
+        : nothing
+    }
     ${hint ? html`<p class="error-hint">${icon("lightbulb")}<span>${hint}</span></p>` : nothing} ${extra}
   </div>`;
 }

@@ -56,13 +56,19 @@ export function button(options: ButtonOptions): TemplateResult {
 export const linkButton = (text: string, onClick: () => void, description = text): TemplateResult =>
   html`<button class="link" title=${description} @click=${onClick}>${text}</button>`;
 
-export function checkbox(label: string, checked: boolean, onChange: (checked: boolean) => void): TemplateResult {
+export function checkbox(
+  label: string,
+  checked: boolean,
+  onChange: (checked: boolean) => void,
+): TemplateResult {
   const change = (event: Event): void => {
     const now = (event.target as HTMLInputElement).checked;
     // The element also reports what it was set to.
     if (now !== checked) onChange(now);
   };
-  return html`<vscode-checkbox class="checkbox" .checked=${checked} @change=${change}>${label}</vscode-checkbox>`;
+  return html`<vscode-checkbox class="checkbox" .checked=${checked} @change=${change}
+    >${label}</vscode-checkbox
+  >`;
 }
 
 export interface Choice<Value extends string> {
@@ -85,7 +91,9 @@ export function dropdown(
       choices,
       (choice) => choice.value,
       (choice) =>
-        html`<vscode-option value=${choice.value} ?selected=${choice.value === value}>${choice.label}</vscode-option>`,
+        html`<vscode-option value=${choice.value} ?selected=${choice.value === value}
+          >${choice.label}</vscode-option
+        >`,
     )}
   </vscode-dropdown>`;
 }

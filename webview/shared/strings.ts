@@ -75,7 +75,12 @@ const english = {
       time: "Time",
       lastEpochs: (shown: number, all: number) => `The last ${shown} of ${formatCount(all)} epochs.`,
     },
-    settings: { title: "Settings", seed: "seed", parameters: "parameters", trainable: "trainable parameters" },
+    settings: {
+      title: "Settings",
+      seed: "seed",
+      parameters: "parameters",
+      trainable: "trainable parameters",
+    },
     checkpoints: {
       title: "Checkpoints",
       empty: "No checkpoint yet.",
@@ -93,7 +98,7 @@ const english = {
     },
     evaluation: {
       title: "Evaluation",
-      samples: (count: number) => `${formatCount(count)} samples`,
+      samples: "samples",
       confusion: "Confusion Matrix",
       actual: "Actual",
       predicted: "Predicted",

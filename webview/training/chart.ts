@@ -129,13 +129,17 @@ export class Chart {
     if (!model) return;
     render(
       html`<h3>${model.name}</h3>
-        ${this.#cursor === undefined
-          ? nothing
-          : html`<span class="cursor-x">${axisText(model.axis, this.#cursor)}</span>`}
+        ${
+          this.#cursor === undefined
+            ? nothing
+            : html`<span class="cursor-x">${axisText(model.axis, this.#cursor)}</span>`
+        }
         <ul class="legend">
           ${this.#readings(model).map(
             ({ style, label, value }) =>
-              html`<li><i class="swatch swatch-${style}"></i><span>${label}</span><b>${formatMetric(value)}</b></li>`,
+              html`<li>
+                <i class="swatch swatch-${style}"></i><span>${label}</span><b>${formatMetric(value)}</b>
+              </li>`,
           )}
         </ul>`,
       this.#caption,

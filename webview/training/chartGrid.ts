@@ -64,14 +64,16 @@ export class ChartGrid {
 
   #tools({ ui, zoom }: TrainingState, actions: Actions): TemplateResult {
     return html`<div class="tools">
-      ${zoom
-        ? button({
-            label: text.resetZoom,
-            icon: "zoom-out",
-            appearance: "icon",
-            onClick: () => actions.zoom(undefined),
-          })
-        : nothing}
+      ${
+        zoom
+          ? button({
+              label: text.resetZoom,
+              icon: "zoom-out",
+              appearance: "icon",
+              onClick: () => actions.zoom(undefined),
+            })
+          : nothing
+      }
       ${segmented(
         "axis",
         text.axis,

@@ -122,7 +122,11 @@ function series(style: LineStyle, palette: Palette): uPlot.Series {
   const stroke = colourOf(style, palette);
   switch (style) {
     case "raw":
-      return { stroke: translucent(stroke, palette.highContrast ? 0.5 : 0.3), width: 1, points: { show: false } };
+      return {
+        stroke: translucent(stroke, palette.highContrast ? 0.5 : 0.3),
+        width: 1,
+        points: { show: false },
+      };
     case "train":
       return { stroke, width: 1.75, points: { size: 5, fill: stroke, space: 14 } };
     case "mean":

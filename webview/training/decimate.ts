@@ -35,16 +35,14 @@ export interface Range {
  * The part of a curve inside `range` (all of it by default) and the neighbour on each side, with at most 2 points in
  * each of `buckets` equal pieces of x: the lowest and the highest, in their order, so that no peak is lost.
  */
-export function decimate(
-  x: readonly number[],
-  y: readonly number[],
-  buckets: number,
-  range?: Range,
-): Line {
+export function decimate(x: readonly number[], y: readonly number[], buckets: number, range?: Range): Line {
   const from = range ? Math.max(0, lowerBound(x, range.minimum) - 1) : 0;
   const to = range ? Math.min(x.length, lowerBound(x, range.maximum) + 1) : x.length;
   if (to - from <= 2 * buckets)
-    return { x: x.slice(from, to), y: y.slice(from, to).map((value) => (Number.isFinite(value) ? value : null)) };
+    return {
+      x: x.slice(from, to),
+      y: y.slice(from, to).map((value) => (Number.isFinite(value) ? value : null)),
+    };
 
   const line: Line = { x: [], y: [] };
   const push = (index: number): void => {
@@ -55,8 +53,9 @@ export function decimate(
   const start = x[from] ?? 0;
   // A clock too coarse for the steps gives many points one time: they are one bucket.
   const width = ((x[to - 1] ?? 0) - start) / buckets || 1;
-  const bucketOf = (index: number): number => Math.min(buckets - 1, Math.floor(((x[index] ?? 0) - start) / width));
-  for (let index = from; index < to; ) {
+  const bucketOf = (index: number): number =>
+    Math.min(buckets - 1, Math.floor(((x[index] ?? 0) - start) / width));
+  for (let index = from; index < to;) {
     const bucket = bucketOf(index);
     let lowest = -1;
     let highest = -1;

@@ -21,13 +21,22 @@ function evaluation(result: EvaluationResult): TemplateResult {
   const names = confusion?.map((_row, index) => classes?.[index] ?? String(index)) ?? [];
   return html`<dl class="figures">
       ${Object.entries(metrics).map(
-        ([name, value]) => html`<div><dt>${name}</dt><dd>${formatMetric(value)}</dd></div>`,
+        ([name, value]) =>
+          html`<div>
+            <dt>${name}</dt>
+            <dd>${formatMetric(value)}</dd>
+          </div>`,
       )}
-      <div><dt>${text.samples(samples).replace(formatCount(samples), "").trim()}</dt><dd>${formatCount(samples)}</dd></div>
+      <div>
+        <dt>${text.samples}</dt>
+        <dd>${formatCount(samples)}</dd>
+      </div>
     </dl>
-    ${confusion && names.length > 0
-      ? html`<div class="evaluation-grid">${matrix(confusion, names)}${perClass(confusion, names)}</div>`
-      : nothing}`;
+    ${
+      confusion && names.length > 0
+        ? html`<div class="evaluation-grid">${matrix(confusion, names)}${perClass(confusion, names)}</div>`
+        : nothing
+    }`;
 }
 
 /** Up to here the cells of the matrix have room for their numbers. */
@@ -38,7 +47,9 @@ function matrix(confusion: number[][], names: readonly string[]): TemplateResult
   const correct = confusion.reduce((sum, row, index) => sum + (row[index] ?? 0), 0);
   const numbered = names.length <= MAX_NUMBERED;
   const table = html`<table class=${classMap({ confusion: true, "confusion-dense": !numbered })}>
-    <caption class="visually-hidden">${text.confusion}</caption>
+    <caption class="visually-hidden">
+      ${text.confusion}
+    </caption>
     <thead>
       <tr>
         <td></td>

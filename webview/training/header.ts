@@ -22,12 +22,14 @@ export function header(state: TrainingState, actions: Actions): TemplateResult {
       <li>${linkButton(baseName(run.file), () => actions.openSource(run.file), run.file)}</li>
       <li title=${text.exportName}>${run.exportName}</li>
       <li title=${text.runId}>${run.id}</li>
-      ${run.executor
-        ? html`<li title=${run.executor.reason ?? nothing}>
-            ${run.executor.version}${run.executor.reason ? icon("info", "fact-info") : nothing}
-            ${run.executor.reason ? html`<span class="visually-hidden">${run.executor.reason}</span>` : nothing}
-          </li>`
-        : nothing}
+      ${
+        run.executor
+          ? html`<li title=${run.executor.reason ?? nothing}>
+              ${run.executor.version}${run.executor.reason ? icon("info", "fact-info") : nothing}
+              ${run.executor.reason ? html`<span class="visually-hidden">${run.executor.reason}</span>` : nothing}
+            </li>`
+          : nothing
+      }
       ${run.parameters ? html`<li>${text.parameters(run.parameters.total)}</li>` : nothing}
     </ul>
     ${progressView(state)}
@@ -102,7 +104,13 @@ function progressView(state: TrainingState): TemplateResult {
       <div class="progress-done progress-${run.state}" style=${styleMap({ width: `${share * 100}%` })}></div>
     </div>
     <dl class="progress-facts">
-      ${facts.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}
+      ${facts.map(
+        ([name, value]) =>
+          html`<div>
+            <dt>${name}</dt>
+            <dd>${value}</dd>
+          </div>`,
+      )}
     </dl>
   </div>`;
 }

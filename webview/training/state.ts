@@ -62,8 +62,7 @@ export function stateBadge({ run, live }: Pick<TrainingState, "run" | "live">): 
     case "running":
       if (!live) return { text: text.gone, icon: "debug-disconnect", kind: "bad" };
       return {
-        text:
-          run.state === "running" && run.kind === "evaluate" ? text.evaluating : text.states[run.state],
+        text: run.state === "running" && run.kind === "evaluate" ? text.evaluating : text.states[run.state],
         icon: "sync",
         kind: "busy",
       };

@@ -1,7 +1,14 @@
 /** Metrics, settings and checkpoints as tables. */
 import { html, nothing, type TemplateResult } from "lit";
 import type { CheckpointRecord } from "../../extension/protocol/run.ts";
-import { baseName, formatBytes, formatCount, formatDuration, formatMetric, formatMoment } from "../shared/format.ts";
+import {
+  baseName,
+  formatBytes,
+  formatCount,
+  formatDuration,
+  formatMetric,
+  formatMoment,
+} from "../shared/format.ts";
 import { button, empty, icon, scroller, section } from "../shared/kit.ts";
 import { strings } from "../shared/strings.ts";
 import type { Actions } from "./actions.ts";
@@ -13,10 +20,7 @@ const text = strings.training;
 export function metricsSection(state: TrainingState, actions: Actions): TemplateResult {
   const latest = latestMetrics(state);
   const curves = new Map(state.curves.metrics().map((metric) => [metric.name, metric]));
-  const names = new Set([
-    ...curves.keys(),
-    ...Object.keys(latest).map(metricName),
-  ]);
+  const names = new Set([...curves.keys(), ...Object.keys(latest).map(metricName)]);
   if (names.size === 0) return section("metrics", text.metrics.title, empty(text.metrics.empty));
   const table = html`<table class="table">
     <thead>
@@ -47,11 +51,14 @@ export function metricsSection(state: TrainingState, actions: Actions): Template
 }
 
 /** The record's best is the engine's own; for other metrics it is read from the validation curve, else the training one. */
-function best({ run }: TrainingState, name: string, metric: MetricCurves | undefined): TemplateResult | string {
+function best(
+  { run }: TrainingState,
+  name: string,
+  metric: MetricCurves | undefined,
+): TemplateResult | string {
   const show = (value: number, epoch: number): TemplateResult =>
     html`${formatMetric(value)} <span class="secondary">${text.metrics.atEpoch(Math.round(epoch))}</span>`;
-  if (run.best && metricName(run.best.metric) === name)
-    return show(run.best.value, run.best.epoch);
+  if (run.best && metricName(run.best.metric) === name) return show(run.best.value, run.best.epoch);
   const curve = metric?.validation ?? metric?.epochs;
   const index = curve && bestIndex(name, curve.value);
   const value = index === undefined ? undefined : curve?.value[index];
@@ -64,10 +71,12 @@ const MAX_EPOCH_ROWS = 200;
 
 /** The curves in numbers, newest epoch first. */
 function byEpoch({ curves, ui }: TrainingState, actions: Actions): TemplateResult | typeof nothing {
-  const columns: { name: string; curve: Curve }[] = curves.metrics().flatMap(({ name, epochs, validation }) => [
-    ...(epochs ? [{ name, curve: epochs }] : []),
-    ...(validation ? [{ name: VALIDATION_PREFIX + name, curve: validation }] : []),
-  ]);
+  const columns: { name: string; curve: Curve }[] = curves
+    .metrics()
+    .flatMap(({ name, epochs, validation }) => [
+      ...(epochs ? [{ name, curve: epochs }] : []),
+      ...(validation ? [{ name: VALIDATION_PREFIX + name, curve: validation }] : []),
+    ]);
   const longest = columns.reduce<Curve | undefined>(
     (found, { curve }) => (found && found.length >= curve.length ? found : curve),
     undefined,
@@ -123,7 +132,15 @@ export function settingsSection({ run }: TrainingState): TemplateResult | typeof
   return section(
     "settings",
     text.settings.title,
-    html`<dl class="pairs">${rows.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`,
+    html`<dl class="pairs">
+      ${rows.map(
+        ([name, value]) =>
+          html`<div>
+            <dt>${name}</dt>
+            <dd>${value}</dd>
+          </div>`,
+      )}
+    </dl>`,
   );
 }
 
@@ -152,7 +169,9 @@ export function checkpointsSection({ run, live }: TrainingState, actions: Action
     <tbody>
       ${newestFirst.map((checkpoint) => {
         const name = baseName(checkpoint.file);
-        const metrics = Object.entries(checkpoint.metrics).map(([key, value]) => `${key} ${formatMetric(value)}`);
+        const metrics = Object.entries(checkpoint.metrics).map(
+          ([key, value]) => `${key} ${formatMetric(value)}`,
+        );
         return html`<tr title=${metrics.join(", ")}>
           <th scope="row">
             <span class="checkpoint-kind checkpoint-${checkpoint.kind}"

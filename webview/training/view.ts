@@ -64,7 +64,8 @@ function lastCheckpoint(checkpoint: CheckpointRecord, actions: Actions): Templat
   const name = baseName(checkpoint.file);
   return html`<p class="last-checkpoint">
     ${icon("history")}<span
-      >${text.checkpoints.lastTitle} <b>${name}</b>, ${text.checkpoints.last(checkpoint.epoch, checkpoint.step)}</span
+      >${text.checkpoints.lastTitle} <b>${name}</b>,
+      ${text.checkpoints.last(checkpoint.epoch, checkpoint.step)}</span
     >
     ${button({
       label: text.checkpoints.evaluate,

@@ -1,0 +1,2 @@
+/** esbuild collects imported styles into `<view>.css`. */
+declare module "*.css";
