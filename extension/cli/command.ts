@@ -115,7 +115,8 @@ export function action<Args extends unknown[]>(
       code = await body(...args);
     } catch (error) {
       code = error instanceof CliError ? error.exitCode : EXIT.failure;
-      printErrors(errorsOf(error), jsonWanted(args));
+      if (!(error instanceof CliError && error.message === ""))
+        printErrors(errorsOf(error), jsonWanted(args));
     }
     // Its message is printed already.
     if (code !== 0) throw new CliError("", code);

@@ -1,0 +1,53 @@
+import { parse } from "csv-parse/sync";
+import { UsageError } from "./command.ts";
+
+/**
+ * Rows of numbers from JSON (an array of arrays, nested as deep as a sample is; or one array for one row) or CSV.
+ * @param name what to call the input in errors
+ * @throws UsageError naming the row that is wrong
+ */
+export function parseRows(text: string, name: string): number[][] {
+  const source = name === "-" ? "standard input" : name;
+  const rows = /^\s*\[/.test(text) ? parseJson(text, source) : parseCsv(text, source);
+  if (rows.length === 0) throw new UsageError(`${source}: there are no rows.`);
+  return rows;
+}
+
+function parseJson(text: string, source: string): number[][] {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (error) {
+    throw new UsageError(`${source}: ${error instanceof Error ? error.message : String(error)}`);
+  }
+  const outer = json as unknown[];
+  const rows = outer.every((one) => typeof one === "number") && outer.length > 0 ? [outer] : outer;
+  return rows.map((row, i) => {
+    const values = Array.isArray(row) ? row.flat(Infinity) : [];
+    if (values.length === 0 || !values.every((value) => typeof value === "number"))
+      throw new UsageError(`${source}: row ${i + 1} is not an array of numbers.`);
+    return values;
+  });
+}
+
+function parseCsv(text: string, source: string): number[][] {
+  let cells: string[][];
+  try {
+    cells = parse(text, { skip_empty_lines: true, trim: true, bom: true, comment: "#" });
+  } catch (error) {
+    throw new UsageError(`${source}: ${error instanceof Error ? error.message : String(error)}`);
+  }
+  const numbers = (row: readonly string[]): number[] =>
+    row.map((cell) => (cell === "" ? Number.NaN : Number(cell)));
+  // A header has at least one name; a row of data has none.
+  const header = cells[0] !== undefined && numbers(cells[0]).some((value) => Number.isNaN(value));
+  return cells.slice(header ? 1 : 0).map((row, i) => {
+    const values = numbers(row);
+    const bad = values.findIndex((value) => Number.isNaN(value));
+    if (bad >= 0)
+      throw new UsageError(
+        `${source}: line ${i + (header ? 2 : 1)}, column ${bad + 1}: expected a number, got "${row[bad] ?? ""}".`,
+      );
+    return values;
+  });
+}

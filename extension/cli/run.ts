@@ -1,0 +1,28 @@
+import type { Command } from "commander";
+import { action, commonOptions, examples, parseTarget, UsageError, type CommonOptions } from "./command.ts";
+import { withTool } from "./tool.ts";
+
+export function register(program: Command): void {
+  const command = program
+    .command("run")
+    .description("run a file as a program, such as a training loop written out")
+    .argument("<file>", "a .nn.ts file; its top-level code is run");
+  commonOptions(command, ["seed", "device"]);
+  examples(
+    command,
+    `
+Examples:
+  layerwise run tutorial.nn.ts
+  layerwise run tutorial.nn.ts --device wasm
+
+The program's own process.exit(code) is the exit code. Ctrl-C ends it.`,
+  ).action(action(run));
+}
+
+async function run(argument: string, { device, seed }: CommonOptions): Promise<number> {
+  const { file, exportName } = parseTarget(argument);
+  if (exportName !== undefined)
+    throw new UsageError("A file is run as a whole: leave out the # and what follows.");
+  await withTool((tool) => tool.script({ file, device, ...(seed === undefined ? {} : { seed }) }));
+  return 0;
+}

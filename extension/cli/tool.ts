@@ -1,0 +1,49 @@
+import * as v from "valibot";
+import { Hello, type RunEngineEvents, type ToolMethods } from "../protocol/engine.ts";
+import { handshake, openChannel, type Remote } from "../supervisor/channel.ts";
+import { deferred } from "../supervisor/deferred.ts";
+import { EngineError } from "../supervisor/errors.ts";
+import { describeExit, forkEngine } from "../supervisor/process.ts";
+import { engineOptions } from "./command.ts";
+import { CliError, EXIT, interruptSignal } from "./exit.ts";
+
+type ToolEvents = Pick<RunEngineEvents, "hello" | "log">;
+
+/**
+ * Calls a run engine's process for one thing, without a run directory. What user code prints goes to this process's
+ * streams. Ctrl-C ends it.
+ */
+export async function withTool<T>(call: (tool: Remote<ToolMethods>) => Promise<T>): Promise<T> {
+  const options = engineOptions();
+  const interrupted = interruptSignal();
+  const engine = await forkEngine({ ...options, entry: "runEngine.js", inheritOutput: true });
+  const kill = (): void => void engine.kill();
+  interrupted.addEventListener("abort", kill, { once: true });
+  try {
+    const hello = deferred<Hello>();
+    const tool = openChannel<ToolMethods, ToolEvents>(engine.child, {
+      schemas: {
+        hello: v.strictTuple([Hello]),
+        log: v.strictTuple([v.picklist(["info", "warning", "error"]), v.string()]),
+      },
+      handlers: {
+        hello: (answer) => hello.resolve(answer),
+        log: (level, text) => void (level === "info" ? process.stdout : process.stderr).write(`${text}\n`),
+      },
+      onInvalid: (problem) => void process.stderr.write(`The engine sent ${problem}\n`),
+    });
+    const ended = engine.exited.then((exit): never => {
+      throw exit.code === null || exit.code === 0
+        ? new EngineError({ code: "killed", message: `The process ended: ${describeExit(exit)}.` })
+        : new CliError("", exit.code);
+    });
+    await handshake(engine, hello.promise, "run", 20_000);
+    return await Promise.race([call(tool), ended]);
+  } catch (error) {
+    if (interrupted.aborted) throw new CliError("", EXIT.interrupted);
+    throw error;
+  } finally {
+    interrupted.removeEventListener("abort", kill);
+    await engine.kill();
+  }
+}
