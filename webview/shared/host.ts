@@ -1,14 +1,16 @@
 /** The webview's end of the protocol: birpc over VS Code's postMessage, and the state that survives a closed view. */
 import { createBirpc } from "birpc";
+import type { ArchitectureViewState, TrainingViewState } from "../../extension/protocol/views.ts";
 
 interface VSCodeApi {
-  postMessage(message: unknown): void;
-  getState(): unknown;
-  setState(state: unknown): void;
+  postMessage: (message: unknown) => void;
+  getState: () => unknown;
+  setState: (state: unknown) => void;
 }
 declare function acquireVsCodeApi(): VSCodeApi;
 
-const api = acquireVsCodeApi();
+// It can be acquired once.
+const { postMessage: send, getState, setState } = acquireVsCodeApi();
 
 /**
  * Offers `view` to the extension host and returns the host's methods. A call never times out here: an evaluation may
@@ -16,7 +18,7 @@ const api = acquireVsCodeApi();
  */
 export function connect<Host extends object, View extends object>(view: View) {
   return createBirpc<Host, View>(view, {
-    post: (message) => api.postMessage(message),
+    post: send,
     on: (receive) => addEventListener("message", (event: MessageEvent<unknown>) => receive(event.data)),
     timeout: -1,
   });
@@ -24,12 +26,12 @@ export function connect<Host extends object, View extends object>(view: View) {
 
 /** What `setState` kept; undefined in a new panel. The caller knows which type its own view has written. */
 export function savedState<State extends object>(): Partial<State> | undefined {
-  const state = api.getState();
-  return typeof state === "object" && state !== null ? (state as Partial<State>) : undefined;
+  const state = getState();
+  return typeof state === "object" && state !== null ? state : undefined;
 }
 
-export function saveState<State extends object>(state: State): void {
-  api.setState(state);
+export function saveState(state: TrainingViewState | ArchitectureViewState): void {
+  setState(state);
 }
 
 /**

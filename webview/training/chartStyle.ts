@@ -37,6 +37,9 @@ export interface PlotHooks {
   onSelect(range: Range): void;
 }
 
+/** uPlot names it in an ambient const enum, which isolated modules can't read. */
+const LOGARITHMIC: object = { distr: 3 };
+
 /** Charts with this key share their cursor. */
 const SYNC_KEY = "run";
 
@@ -64,7 +67,7 @@ export function plotOptions(
           return zoom ? [zoom.minimum, zoom.maximum] : low === high ? [low - 1, high + 1] : [low, high];
         },
       },
-      y: model.logarithmic ? { distr: 3 } : {},
+      y: model.logarithmic ? LOGARITHMIC : {},
     },
     axes: [
       {

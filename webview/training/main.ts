@@ -78,7 +78,7 @@ function setRecord(now: TrainingState, run: RunRecord, live: boolean): void {
 }
 
 function save({ run, ui }: TrainingState): void {
-  saveState<TrainingViewState>({ runId: run.id, file: run.file, ui });
+  saveState({ runId: run.id, file: run.file, ui });
 }
 
 /** Runs a call of the host; while it is pending its button can't be pressed again, and why it failed is shown. */
