@@ -1,23 +1,5 @@
 import fs from "node:fs";
 
-/** Replaces a file at once: a reader, and a process killed at any moment, see the old contents or the new. */
-export function writeFileAtomic(file: string, contents: string | Uint8Array): void {
-  const temporary = `${file}.${process.pid}.tmp`;
-  try {
-    const descriptor = fs.openSync(temporary, "w");
-    try {
-      fs.writeFileSync(descriptor, contents);
-      fs.fsyncSync(descriptor);
-    } finally {
-      fs.closeSync(descriptor);
-    }
-    fs.renameSync(temporary, file);
-  } catch (error) {
-    fs.rmSync(temporary, { force: true });
-    throw error;
-  }
-}
-
 /** A file that grows. What can't be written is kept and tried again with the next flush. */
 export class AppendFile {
   readonly path: string;

@@ -9,7 +9,8 @@ import {
   type MetricRow,
   type RunRecord,
 } from "../protocol/run.ts";
-import { AppendFile, describeFileError, writeFileAtomic } from "./files.ts";
+import { writeAtomic } from "../formats/writeAtomic.ts";
+import { AppendFile, describeFileError } from "./files.ts";
 import { EngineError } from "./userErrors.ts";
 
 /** Milliseconds between two writes of a record whose state has not changed. */
@@ -103,7 +104,7 @@ export class RunDirectory {
   #writeRecord(): void {
     // Also after a failure: a full disk is not tried at every step.
     this.#written = Date.now();
-    writeFileAtomic(this.file(RUN_FILE), `${JSON.stringify(this.#record, null, 2)}\n`);
+    writeAtomic(this.file(RUN_FILE), [Buffer.from(`${JSON.stringify(this.#record, null, 2)}\n`)]);
     this.#dirty = false;
   }
 
