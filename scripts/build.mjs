@@ -111,7 +111,8 @@ function writeFile(file, contents) {
   if (fs.existsSync(file) && fs.readFileSync(file).equals(contents)) return;
   fs.mkdirSync(path.dirname(file), { recursive: true });
   const temporary = `${file}.${process.pid}.tmp`;
-  fs.writeFileSync(temporary, contents, { mode: 0o755 });
+  // The command line is run by its name.
+  fs.writeFileSync(temporary, contents, { mode: path.basename(file) === "cli.js" ? 0o755 : 0o644 });
   fs.renameSync(temporary, file);
 }
 

@@ -1,0 +1,63 @@
+// @ts-check
+/** The native engine for `npm start` and `npm test`: installed when it can be, else one line says what runs instead. */
+import { spawnSync } from "node:child_process";
+import { inRoot, run } from "./project.mjs";
+
+const cli = inRoot("dist", "cli.js");
+
+/**
+ * @typedef {{ backend: string, state: string, reason?: string, version?: string, missing: string[] }} Status
+ *   What `layerwise engine status --json` prints.
+ */
+
+/** @returns {Status} */
+function status() {
+  const { stdout, stderr } = spawnSync(process.execPath, [cli, "engine", "status", "--json"], {
+    encoding: "utf8",
+  });
+  if (stdout === "") throw new Error(`layerwise engine status failed: ${stderr}`);
+  return JSON.parse(stdout);
+}
+
+/**
+ * Needs a build. Never fails: without the native engine the wasm engine gives the same numbers, more slowly.
+ * @returns {Promise<void>}
+ */
+export async function ensureNativeEngine() {
+  let now = status();
+  if (now.state === "not-installed" || now.state === "broken") {
+    await installSystemPackages();
+    process.stdout.write("Installing the native engine (TensorFlow, once per user) …\n");
+    // Its own message says what is missing; the status below only that it is.
+    const exit = await run(process.execPath, [cli, "engine", "install"]);
+    if (exit === 130) process.exit(130);
+    now = status();
+  }
+  const engine = now.version === undefined ? now.backend : `TensorFlow ${now.version}`;
+  const reason = now.reason === undefined ? "" : ` (${now.reason})`;
+  process.stdout.write(`Engine: ${engine}${reason}\n`);
+}
+
+/** On Debian as root, what an installation needs and the machine lacks. Elsewhere the installer's message lists it. */
+async function installSystemPackages() {
+  if (process.platform !== "linux" || process.getuid?.() !== 0 || !runs("apt-get", ["--version"])) return;
+  const wanted = [];
+  if (!runs("python3", ["-m", "pip", "--version"]) && !runs("pip3", ["--version"]))
+    wanted.push("python3-pip");
+  if (!["g++", "c++", "clang++"].some((name) => runs(name, ["--version"]))) wanted.push("g++");
+  // A tool that is installed and yet not on PATH is hidden on purpose.
+  const packages = wanted.filter((name) => !isInstalled(name));
+  if (packages.length === 0) return;
+  process.stdout.write(`Installing ${packages.join(" and ")} with apt-get …\n`);
+  const options = { quiet: true, env: { DEBIAN_FRONTEND: "noninteractive" } };
+  await run("apt-get", ["update", "-qq"], options);
+  await run("apt-get", ["install", "-y", "-qq", "--no-install-recommends", ...packages], options);
+}
+
+/** @param {string} command @param {string[]} args */
+const runs = (command, args) => spawnSync(command, args, { stdio: "ignore" }).status === 0;
+
+/** @param {string} name */
+const isInstalled = (name) =>
+  spawnSync("dpkg-query", ["-W", "-f=${Status}", name], { encoding: "utf8" }).stdout ===
+  "install ok installed";

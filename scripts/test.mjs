@@ -1,0 +1,100 @@
+// @ts-check
+/**
+ * `npm test [-- tier …]`: runs the test tiers, all without names, and ends with the line "N passed, N failed" (and
+ * ", N skipped"). Exit code 1 on a failure. Installs what the tests need.
+ */
+import fs from "node:fs";
+import { ensureNativeEngine } from "./native-engine.mjs";
+import { inRoot, main, run, ScriptError } from "./project.mjs";
+import { setup } from "./setup.mjs";
+
+/** @typedef {{ passed: number, failed: number, skipped: number }} Counts */
+
+/** @param {string} name */
+const bin = (name) => inRoot("node_modules", ".bin", name);
+
+/** In the order in which they run: the quick ones first. @type {Record<string, () => Promise<Counts>>} */
+const TIERS = {
+  check: async () => {
+    const steps = [
+      () => run(bin("tsc"), ["-b"]),
+      () => run(bin("oxlint"), []),
+      () => run(bin("oxfmt"), ["--check"]),
+    ];
+    let failed = 0;
+    for (const step of steps) if ((await step()) !== 0) failed++;
+    return { passed: steps.length - failed, failed, skipped: 0 };
+  },
+  unit: () => vitest("unit"),
+  parity: () => program("scripts/parity.mjs", "test/fixtures/golden"),
+  engine: () => vitest("engine"),
+  vscode: () => program("test/vscode/run.mjs"),
+  browser: () => program("test/browser/run.mjs"),
+};
+
+/** @param {string} project @returns {Promise<Counts>} */
+async function vitest(project) {
+  const report = inRoot("out", "test", `${project}.json`);
+  fs.rmSync(report, { force: true });
+  const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
+  const exit = await run(bin("vitest"), ["run", "--project", project, ...reporters]);
+  if (!fs.existsSync(report)) return { passed: 0, failed: 1, skipped: 0 };
+  const result = JSON.parse(fs.readFileSync(report, "utf8"));
+  // A file that could not be loaded has failed, though none of its tests has.
+  const broken = result.testResults.filter(
+    (/** @type {{ status: string, assertionResults: unknown[] }} */ file) =>
+      file.status === "failed" && file.assertionResults.length === 0,
+  ).length;
+  const failed = result.numFailedTests + broken;
+  return {
+    passed: result.numPassedTests,
+    failed: failed === 0 && exit !== 0 ? 1 : failed,
+    skipped: result.numPendingTests + result.numTodoTests,
+  };
+}
+
+/**
+ * A test program of our own: its last line has the counts.
+ * @param {string[]} args
+ * @returns {Promise<Counts>}
+ */
+async function program(...args) {
+  let output = "";
+  const exit = await run(process.execPath, args, { onOutput: (text) => (output += text) });
+  const last = /^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$/.exec(
+    output.trimEnd().split("\n").at(-1) ?? "",
+  );
+  if (last === null) return { passed: 0, failed: 1, skipped: 0 };
+  const [passed = 0, failed = 0, skipped = 0] = last.slice(1).map((count) => Number(count ?? 0));
+  return { passed, failed: failed === 0 && exit !== 0 ? 1 : failed, skipped };
+}
+
+/** @param {Counts} counts */
+const describe = ({ passed, failed, skipped }) =>
+  `${passed} passed, ${failed} failed${skipped === 0 ? "" : `, ${skipped} skipped`}`;
+
+await main(async () => {
+  const named = process.argv.slice(2);
+  const unknown = named.filter((name) => !(name in TIERS));
+  if (unknown.length > 0)
+    throw new ScriptError(`No test tier ${unknown.join(", ")}; there are ${Object.keys(TIERS).join(", ")}.`);
+  const tiers = Object.entries(TIERS).filter(([name]) => named.length === 0 || named.includes(name));
+  await setup();
+  if (tiers.some(([name]) => name !== "check")) await ensureNativeEngine();
+  /** @type {[string, Counts][]} */
+  const results = [];
+  for (const [name, tier] of tiers) {
+    process.stdout.write(`\n── ${name} ──\n`);
+    results.push([name, await tier()]);
+  }
+  const total = { passed: 0, failed: 0, skipped: 0 };
+  process.stdout.write("\n");
+  for (const [name, counts] of results) {
+    process.stdout.write(`${name.padEnd(8)} ${describe(counts)}\n`);
+    total.passed += counts.passed;
+    total.failed += counts.failed;
+    total.skipped += counts.skipped;
+  }
+  process.stdout.write(`${describe(total)}\n`);
+  return total.failed === 0 ? 0 : 1;
+});
