@@ -1,5 +1,5 @@
 /** The training panel: receives the run from the host, draws it, and passes on what the user asks for. */
-import { html, nothing, render } from "lit";
+import { html, render } from "lit";
 import type { RunRecord } from "../../extension/protocol/run.ts";
 import type {
   TrainingHostMethods,

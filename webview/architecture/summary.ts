@@ -1,0 +1,117 @@
+/** The layers as a table, foldable like a tree. */
+import { html, nothing, type TemplateResult } from "lit";
+import { classMap } from "lit/directives/class-map.js";
+import { repeat } from "lit/directives/repeat.js";
+import { styleMap } from "lit/directives/style-map.js";
+import type { ModelReport } from "../../extension/protocol/preview.ts";
+import { formatCompact, formatCount, formatShare } from "../shared/format.ts";
+import { icon, scroller } from "../shared/kit.ts";
+import { strings } from "../shared/strings.ts";
+import { type Layer, layerTree, visibleLayers } from "./layers.ts";
+import type { Actions } from "./view.ts";
+
+const text = strings.architecture;
+
+export function summaryTable(
+  model: ModelReport,
+  collapsed: ReadonlySet<string>,
+  actions: Actions,
+): TemplateResult {
+  const rows = visibleLayers(layerTree(model), collapsed);
+  const hasShapes = model.rows.some((row) => row.outputShape !== undefined);
+  const hasCosts = model.rows.some((row) => row.multiplyAdds !== undefined);
+  const table = html`<table class="table layers">
+    <thead>
+      <tr>
+        <th scope="col">${text.layer}</th>
+        <th scope="col" class="detail-column"><span class="visually-hidden">${text.settings}</span></th>
+        ${hasShapes ? html`<th scope="col">${text.outputShape}</th>` : nothing}
+        <th scope="col" class="number">${text.parameters}</th>
+        <th scope="col" class="share-column">${text.share}</th>
+        ${hasCosts ? html`<th scope="col" class="number">${text.multiplyAdds}</th>` : nothing}
+      </tr>
+    </thead>
+    <tbody>
+      ${repeat(
+        rows,
+        ({ layer }) => layer.row.path,
+        ({ layer, depth }) => {
+          const { row } = layer;
+          const open = layer.children.length > 0 && !collapsed.has(row.path);
+          return html`<tr
+            class=${classMap({ container: open, linked: row.position !== undefined })}
+            title=${row.path}
+            @click=${() => actions.openLayer(row)}
+          >
+            <th scope="row">${layerName(layer, depth, open, actions)}</th>
+            <td class="detail-column" title=${row.detail}>${row.detail}</td>
+            ${hasShapes ? html`<td class="shape" title=${shapes(row)}>${row.outputShape ?? "–"}</td>` : nothing}
+            <td class="number">
+              ${row.parameters > 0 && row.trainable === 0 ? html`<span class="tag">${text.frozen}</span>` : nothing}
+              ${row.parameters > 0 ? formatCount(row.parameters) : html`<span class="secondary">–</span>`}
+            </td>
+            <td class="share-column">${open ? nothing : share(row.parameters, model.parameters.total)}</td>
+            ${
+              hasCosts
+                ? html`<td class="number">
+                    ${row.multiplyAdds ? formatCompact(row.multiplyAdds) : html`<span class="secondary">–</span>`}
+                  </td>`
+                : nothing
+            }
+          </tr>`;
+        },
+      )}
+    </tbody>
+  </table>`;
+  return scroller(text.views.summary, table);
+}
+
+const shapes = ({ inputShape, outputShape }: { inputShape?: string; outputShape?: string }): string =>
+  inputShape && outputShape ? `${inputShape} → ${outputShape}` : (outputShape ?? "");
+
+function layerName(
+  { row, name, children }: Layer,
+  depth: number,
+  open: boolean,
+  actions: Actions,
+): TemplateResult {
+  const toggle = (event: Event): void => {
+    event.stopPropagation();
+    actions.toggleLayer(row.path);
+  };
+  const go = (event: Event): void => {
+    event.stopPropagation();
+    actions.openLayer(row);
+  };
+  return html`<div class="layer-name" style=${styleMap({ "--depth": String(depth) })}>
+    ${
+      children.length > 0
+        ? html`<button
+            class="twistie"
+            aria-expanded=${open}
+            aria-label=${open ? text.collapse(row.path) : text.expand(row.path)}
+            @click=${toggle}
+          >
+            ${icon(open ? "chevron-down" : "chevron-right")}
+          </button>`
+        : html`<span class="twistie"></span>`
+    }
+    ${
+      row.position
+        ? html`<button class="layer-link" aria-label=${text.openSource(row.path)} @click=${go}>
+            ${name}
+          </button>`
+        : html`<span>${name}</span>`
+    }
+    <span class="class-name">${row.className}</span>
+  </div>`;
+}
+
+function share(parameters: number, total: number): TemplateResult | typeof nothing {
+  if (parameters === 0 || total === 0) return nothing;
+  const part = parameters / total;
+  return html`<div class="share">
+    <div class="bar"><div style=${styleMap({ width: `${part * 100}%` })}></div></div>
+    <span>${formatShare(part)}</span>
+  </div>`;
+}

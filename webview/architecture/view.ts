@@ -1,0 +1,188 @@
+/** The panel as a function of what the host has sent and what the user has set. */
+import { html, nothing, type TemplateResult } from "lit";
+import type { UserError } from "../../extension/protocol/errors.ts";
+import type { ModelReport, SummaryRow } from "../../extension/protocol/preview.ts";
+import type { ArchitectureSnapshot } from "../../extension/protocol/views.ts";
+import { errorBox, type OpenSource } from "../shared/errorBox.ts";
+import { baseName, formatBytes, formatCompact, formatCount } from "../shared/format.ts";
+import { button, dropdown, empty, icon, linkButton, loading, section, segmented } from "../shared/kit.ts";
+import { strings } from "../shared/strings.ts";
+import { diagram } from "./diagram.ts";
+import { rootRow } from "./layers.ts";
+import { printed } from "./printed.ts";
+import { summaryTable } from "./summary.ts";
+
+export type ViewName = keyof typeof strings.architecture.views;
+
+export interface ArchitectureUi {
+  view: ViewName;
+  /** Paths of folded layers. */
+  collapsed: string[];
+}
+
+export const defaultUi: ArchitectureUi = { view: "summary", collapsed: [] };
+
+export interface Actions {
+  openSource: OpenSource;
+  /** Nothing happens when the layer's line isn't known. */
+  openLayer(row: SummaryRow): void;
+  toggleLayer(path: string): void;
+  setView(view: ViewName): void;
+  select(model: string): void;
+  train(exportName: string): void;
+  dismissNotice(): void;
+}
+
+export interface ArchitectureState {
+  snapshot: ArchitectureSnapshot;
+  ui: ArchitectureUi;
+  /** Why the last request failed. */
+  notice: string | undefined;
+}
+
+const text = strings.architecture;
+const VIEWS: readonly ViewName[] = ["summary", "diagram", "printed"];
+
+/** The model to show; `stale` when it is the one from before an error. */
+export function shownModel({ report, model, lastGood }: ArchitectureSnapshot): {
+  model?: ModelReport;
+  stale: boolean;
+} {
+  const current = report?.models.find(({ name }) => name === model) ?? report?.models[0];
+  if (current) return { model: current, stale: false };
+  return lastGood ? { model: lastGood, stale: true } : { stale: false };
+}
+
+export function panel(state: ArchitectureState, actions: Actions): TemplateResult {
+  const { snapshot, notice } = state;
+  const { model, stale } = shownModel(snapshot);
+  const errors = [...(snapshot.error ? [snapshot.error] : []), ...(snapshot.report?.errors ?? [])];
+  if (!model && errors.length === 0)
+    return snapshot.busy || !snapshot.report ? loading(text.loading) : nothingHere(snapshot, actions);
+  return html`<div class="busy" ?hidden=${!snapshot.busy} role="status">
+      <span class="visually-hidden">${snapshot.busy ? text.updating : ""}</span>
+    </div>
+    ${header(snapshot, model, actions)}
+    ${
+      notice === undefined
+        ? nothing
+        : html`<div class="notice" role="alert">
+            ${icon("warning")}<span>${notice}</span>
+            ${button({
+              label: strings.error.dismiss,
+              icon: "close",
+              appearance: "icon",
+              onClick: () => actions.dismissNotice(),
+            })}
+          </div>`
+    }
+    ${errors.map((error) => errorBox({ error, title: text.syntax, open: actions.openSource }))}
+    ${model ? modelView(state, model, stale, actions) : nothing}`;
+}
+
+function nothingHere({ file }: ArchitectureSnapshot, actions: Actions): TemplateResult {
+  return html`<div class="empty">
+    <p>${text.empty}</p>
+    <p>${linkButton(baseName(file), () => actions.openSource(file), file)}</p>
+  </div>`;
+}
+
+function header(
+  { file, report }: ArchitectureSnapshot,
+  model: ModelReport | undefined,
+  actions: Actions,
+): TemplateResult {
+  const names = report?.models.map(({ name }) => name) ?? [];
+  const experiments = model?.experiments ?? [];
+  return html`<header class="header">
+    <div class="title-row">
+      <h1>${model?.name ?? baseName(file)}</h1>
+      ${
+        names.length > 1 && model
+          ? dropdown(
+              text.model,
+              names.map((value) => ({ value, label: value })),
+              model.name,
+              (name) => actions.select(name),
+            )
+          : nothing
+      }
+      <div class="buttons">
+        ${experiments.map((name) =>
+          button({
+            label: experiments.length > 1 ? text.trainExport(name) : text.train,
+            icon: "play",
+            appearance: "primary",
+            onClick: () => actions.train(name),
+          }),
+        )}
+      </div>
+    </div>
+    <ul class="facts">
+      <li>${linkButton(baseName(file), () => actions.openSource(file), file)}</li>
+      ${experiments.map((name) => html`<li>${name}</li>`)}
+    </ul>
+  </header>`;
+}
+
+function modelView(
+  { ui }: ArchitectureState,
+  model: ModelReport,
+  stale: boolean,
+  actions: Actions,
+): TemplateResult {
+  const tools = segmented(
+    "view",
+    text.view,
+    VIEWS.map((value) => ({ value, label: text.views[value] })),
+    ui.view,
+    (view) => actions.setView(view),
+  );
+  const hasShapes = model.rows.some((row) => row.outputShape !== undefined);
+  return html`${stale ? html`<p class="secondary stale-note">${icon("history")}${text.stale}</p>` : nothing}
+    ${model.error ? forwardError(model.error, actions) : nothing}
+    <div class=${stale ? "stale" : ""}>
+      ${figures(model)}
+      ${!hasShapes && !model.error && model.experiments.length === 0 ? empty(text.noShapes) : nothing}
+      ${section("layers", text.layers, content(ui, model, actions), tools)}
+    </div>`;
+}
+
+const forwardError = (error: UserError, actions: Actions): TemplateResult =>
+  errorBox({ error, title: text.forward, open: actions.openSource });
+
+function content(ui: ArchitectureUi, model: ModelReport, actions: Actions): TemplateResult {
+  switch (ui.view) {
+    case "summary":
+      return summaryTable(model, new Set(ui.collapsed), actions);
+    case "diagram":
+      return diagram(model, actions);
+    case "printed":
+      return printed(model.text);
+  }
+}
+
+function figures(model: ModelReport): TemplateResult {
+  const { total, trainable } = model.parameters;
+  const root = rootRow(model);
+  const pairs: [name: string, value: string][] = [[text.total, formatCount(total)]];
+  if (trainable !== total) {
+    pairs.push([text.trainable, formatCount(trainable)]);
+    pairs.push([text.nonTrainable, formatCount(total - trainable)]);
+  }
+  if (model.multiplyAdds !== undefined) pairs.push([text.multiplyAdds, formatCompact(model.multiplyAdds)]);
+  pairs.push([text.parameterSize, formatBytes(model.parameterBytes)]);
+  if (model.activationBytes !== undefined)
+    pairs.push([text.activationSize, formatBytes(model.activationBytes)]);
+  if (root?.inputShape) pairs.push([text.input, root.inputShape]);
+  if (root?.outputShape) pairs.push([text.output, root.outputShape]);
+  return html`<dl class="figures">
+    ${pairs.map(
+      ([name, value]) =>
+        html`<div>
+          <dt>${name}</dt>
+          <dd>${value}</dd>
+        </div>`,
+    )}
+  </dl>`;
+}
