@@ -46,7 +46,13 @@ export type Leaf =
 
 /** Where a gradient goes: to the op that produced the value, or into the `.grad` of a leaf tensor. */
 export type GradientEdge =
-  | { readonly node: Node; readonly index: number; readonly leaf?: undefined }
+  | {
+      readonly node: Node;
+      readonly index: number;
+      /** PyTorch's name of the gradient, where several ops make up one function. */
+      readonly name?: string;
+      readonly leaf?: undefined;
+    }
   | { readonly leaf: Tensor; readonly node?: undefined };
 
 /** One op applied to values: recorded, not computed. */

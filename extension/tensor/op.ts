@@ -37,6 +37,8 @@ export interface Signature {
 /** Everything the system knows of an op: see docs/architecture.md. `A` are its attributes, plain JSON. */
 export interface Op<A extends object> {
   readonly name: string;
+  /** PyTorch's name of the gradient, where it is not the op's own name: printing shows it. */
+  readonly gradName?: string;
   /** Shapes and dtypes of the outputs; throws a TensorError for inputs that don't fit. */
   infer(inputs: readonly Meta[], attributes: A): Meta | readonly Meta[];
   /** In terms of other ops of the table, or the reason why there is none. */

@@ -1,15 +1,21 @@
-import type { DType, HostArray } from "./dtype.ts";
+import { SCALAR_TYPE, type DType, type HostArray } from "./dtype.ts";
 import { TensorError } from "./errors.ts";
 import { dataValue, stateValue, Storage, type GradientEdge, type Value } from "./graph.ts";
-import { formatShape, numel, sameShape, type Shape } from "./shape.ts";
-import { scope } from "./scope.ts";
+import { scope, withGradients } from "./scope.ts";
+import { formatShape, numel, sameShape, strides, type Shape } from "./shape.ts";
 
 /** How a view is made from its base and written back to it, so that in-place writes reach all who share memory. */
 export interface View {
   readonly base: Tensor;
-  readonly forward: (base: Tensor) => Tensor;
+  /** Whether gradients were recorded where the view was made: then they are whenever it follows its base. */
+  readonly gradients: boolean;
+  /** A view through `detach()`: writes to it are no business of autograd's. */
+  readonly detached: boolean;
+  forward(base: Tensor): Tensor;
   /** The base's new value when the view's becomes `view`. */
-  readonly scatter: (base: Tensor, view: Tensor) => Tensor;
+  scatter(base: Tensor, view: Tensor): Tensor;
+  /** Steps in PyTorch's memory, given those of the base: they decide what can be a view of this view. */
+  strides(base: readonly number[]): readonly number[];
 }
 
 /**
@@ -26,7 +32,7 @@ export class Tensor {
   /** @internal Counts writes, so that views know when to follow. */
   writes = 0;
   private current: Value;
-  private view: View | undefined;
+  private shared: View | undefined;
   private seen = 0;
   private wantsGrad = false;
 
@@ -76,11 +82,11 @@ export class Tensor {
   }
 
   get isLeaf(): boolean {
-    return this.edge?.node === undefined;
+    return this.gradientEdge()?.node === undefined;
   }
 
   get requiresGrad(): boolean {
-    return this.edge !== undefined;
+    return this.gradientEdge() !== undefined;
   }
 
   set requiresGrad(on: boolean) {
@@ -109,11 +115,11 @@ export class Tensor {
 
   /** @internal The value now: follows the base when this is a view of something that was written to. */
   get value(): Value {
-    const view = this.view;
+    const view = this.shared;
     if (view !== undefined && view.base.currentWrites() !== this.seen) {
-      const again = view.forward(view.base);
+      const again = withGradients(view.gradients, () => view.forward(view.base));
       this.current = again.current;
-      this.edge = again.edge;
+      this.edge = this.wantsGrad ? { leaf: this } : again.edge;
       this.seen = view.base.writes;
       this.writes++;
     }
@@ -122,7 +128,7 @@ export class Tensor {
 
   /** @internal Makes this tensor share memory with `view.base`. */
   share(view: View): this {
-    this.view = view;
+    this.shared = view;
     this.seen = view.base.currentWrites();
     return this;
   }
@@ -141,20 +147,22 @@ export class Tensor {
     if (next.dtype !== this.dtype) {
       throw new TensorError(
         "dtype",
-        `result type ${next.dtype} can't be cast to the desired output type ${this.dtype}`,
+        `result type ${SCALAR_TYPE[next.dtype]} can't be cast to the desired output type ${SCALAR_TYPE[this.dtype]}`,
       );
     }
-    if (scope.gradients && this.wantsGrad) {
+    const view = this.shared;
+    if (scope.gradients && this.sharesLeaf()) {
       throw new TensorError(
         "autograd",
-        "a leaf Variable that requires grad is being used in an in-place operation.",
+        `${view === undefined ? "a" : "a view of a"} leaf Variable that requires grad is being used in an in-place operation.`,
       );
     }
-    const view = this.view;
-    this.replace(next.value, scope.gradients && !this.wantsGrad ? next.edge : this.edge);
+    this.replace(next.value, scope.gradients ? next.edge : this.edge);
     if (view !== undefined) {
-      view.base.write(view.scatter(view.base, this));
-      this.seen = view.base.writes;
+      const { base } = view;
+      if (view.detached) withGradients(false, () => base.write(view.scatter(base, this)));
+      else base.write(view.scatter(base, this));
+      this.seen = base.writes;
     }
     return this;
   }
@@ -199,13 +207,31 @@ export class Tensor {
 
   /** @internal The storage holds the value of the last barrier: read it from there. */
   settled(storage: Storage): void {
+    this.writes++;
     this.current = storage.settled = stateValue(storage);
   }
 
   /** @internal Forgets a write that could not be computed. */
   revert(): void {
     if (this.storage?.settled !== undefined) this.current = this.storage.settled;
+    this.writes++;
     dirty.delete(this);
+  }
+
+  /** @internal Steps of each dimension in PyTorch's memory, in elements; undefined when row-major and not a view. */
+  viewStrides(): readonly number[] | undefined {
+    return this.shared?.strides(this.shared.base.viewStrides() ?? strides(this.shared.base.shape));
+  }
+
+  /** Whether a write would change a leaf that wants a gradient. */
+  private sharesLeaf(): boolean {
+    if (this.wantsGrad) return true;
+    return this.shared !== undefined && !this.shared.detached && this.shared.base.sharesLeaf();
+  }
+
+  private gradientEdge(): GradientEdge | undefined {
+    if (this.shared !== undefined) void this.value;
+    return this.edge;
   }
 
   private currentWrites(): number {

@@ -43,7 +43,8 @@ function binary(
   });
 }
 
-function unary(
+/** An op of one tensor, element by element. `result` is the output's type if not the input's. */
+export function unary(
   name: string,
   tensorflow: string,
   kernel: Kernel1,
@@ -92,21 +93,25 @@ export const div: Op<object> = binary(
   "div",
   "RealDiv",
   (k, x, y) => k.div(x, y),
-  ({ grad, inputs: [x, y], needs }) => [
+  ({ grad, inputs: [, y], outputs: [z], needs }) => [
     needs[0] ? f(div, grad, y!) : null,
-    needs[1] ? f(neg, f(div, f(mul, grad, x!), f(mul, y!, y!))) : null,
+    needs[1] ? f(neg, f(mul, grad, f(div, z!, y!))) : null,
   ],
 );
 export const pow: Op<object> = binary(
   "pow",
   "Pow",
   (k, x, y) => k.pow(x, y),
-  ({ grad, inputs: [x, y], outputs: [z], needs }) => [
-    needs[0] ? f(mul, grad, f(mul, y!, f(pow, x!, f(sub, y!, constant(1))))) : null,
-    needs[1]
-      ? f(mul, grad, f(mul, z!, apply(where, [f(gt, x!, constant(0)), f(log, x!), constant(0)], {})))
-      : null,
-  ],
+  ({ grad, inputs: [x, y], outputs: [z], needs }) => {
+    const zero = constant(0);
+    const slope = (): Tensor => f(mul, grad, f(mul, y!, f(pow, x!, f(sub, y!, constant(1)))));
+    const growth = (): Tensor => f(mul, grad, f(mul, z!, f(log, x!)));
+    const flat = (): Tensor => f(logicalAnd, f(eq, x!, zero), f(ge, y!, zero));
+    return [
+      needs[0] ? f(where, f(eq, y!, zero), zero, slope()) : null,
+      needs[1] ? f(where, flat(), zero, growth()) : null,
+    ];
+  },
 );
 
 /** Where two values are equal, PyTorch gives each half of the gradient. */

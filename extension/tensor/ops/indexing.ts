@@ -1,8 +1,10 @@
 import type * as tfjs from "@tensorflow/tfjs-core";
 import { apply } from "../apply.ts";
-import { attr, scalar, vector } from "../lowering.ts";
-import { defineOp, type Op } from "../op.ts";
+import { fillValue } from "../graph.ts";
+import { attr, scalar, vector, type TfAttribute, type TfRef } from "../lowering.ts";
+import { defineOp, type Meta, type Op, type Tfjs } from "../op.ts";
 import { numel, type Shape } from "../shape.ts";
+import { Tensor } from "../tensor.ts";
 
 const INDEX = attr.type("int64");
 
@@ -50,14 +52,12 @@ export const indexAdd: Op<{ dim: number; length: number }> = defineOp<{ dim: num
     });
     return dim === 0 ? sums : b.node("Transpose", [sums, vector(b, order)], { T, Tperm: INDEX });
   },
-  tfjs(k, [x, index], { dim, length }, { inputs, outputs }) {
-    // Segment sum as a product with the one-hot matrix: neither wasm nor cpu has the kernel.
+  tfjs(k, [x, index], { dim, length }, { inputs }) {
+    // Scattering adds up what falls on one place, which makes it the segment sum that neither wasm nor cpu has.
     const order = swapped(inputs[0]!.shape.length, dim);
-    const front = k.transpose(x!, order);
-    const hot = k.cast(k.oneHot(index as tfjs.Tensor1D, length), "float32");
-    const rows = k.reshape<tfjs.Rank.R2>(k.cast(front, "float32"), [front.shape[0], -1]);
-    const sums = k.reshape(k.matMul(hot as tfjs.Tensor2D, rows, true), [length, ...front.shape.slice(1)]);
-    return k.cast(k.transpose(sums, order), outputs[0]!.dtype === "float32" ? "float32" : "int32");
+    const rows = k.transpose(x!, order);
+    const sums = k.scatterND(k.reshape(index!, [-1, 1]), rows, [length, ...rows.shape.slice(1)] as never);
+    return k.transpose(sums, order);
   },
 });
 
@@ -66,26 +66,103 @@ function swapped(rank: number, dim: number): number[] {
   return Array.from({ length: rank }, (_, d) => (d === 0 ? dim : d === dim ? 0 : d));
 }
 
-/** Elements at positions given by the rows of an [n, rank] index matrix: shape [n]. */
-export const gatherPoints: Op<object> = defineOp({
-  name: "gatherPoints",
-  infer: ([x, index]) => ({ shape: [index!.shape[0]!], dtype: x!.dtype }),
-  gradient: ({ grad, inputs: [x, index] }) => [
-    apply(scatterPoints, [grad, index!], { shape: x!.shape }),
-    null,
-  ],
-  tensorflow: (b, inputs, _, { outputs }) =>
-    b.node("GatherNd", inputs, { Tparams: attr.type(outputs[0]!.dtype), Tindices: INDEX }),
-  tfjs: (k, [x, index]) => k.gatherND(x!, index!),
+/** Per row (all dimensions but the last), the elements at the indices of the same row: shape of the index. */
+export const gatherLast: Op<object> = defineOp({
+  name: "gatherLast",
+  gradName: "GatherBackward0",
+  infer: ([x, index]) => ({ shape: index!.shape, dtype: x!.dtype }),
+  gradient({ grad, inputs: [x, index] }) {
+    const zeros = new Tensor(fillValue(0, x!.shape, "float32"));
+    return [apply(scatterLast, [zeros, index!, grad], { mode: "add" }), null];
+  },
+  tensorflow(b, [x, index], _, { inputs, outputs }) {
+    const last = inputs[0]!.shape.length - 1;
+    return b.node("GatherV2", [x!, index!, scalar(b, last, "int64")], {
+      Tparams: attr.type(outputs[0]!.dtype),
+      Tindices: INDEX,
+      Taxis: INDEX,
+      batch_dims: attr.int(last),
+    });
+  },
+  tfjs(k, [x, index], _, { inputs, outputs }) {
+    const positions = k.reshape<tfjs.Rank.R1>(flatPositions(k, index!, inputs[0]!.shape), [-1]);
+    return k.reshape(k.gather(k.reshape(x!, [-1]), positions), [...outputs[0]!.shape]);
+  },
 });
 
-/** Zeros of `shape` with values added at positions given by the rows of an [n, rank] index matrix. */
-export const scatterPoints: Op<{ shape: Shape }> = defineOp<{ shape: Shape }>({
-  name: "scatterPoints",
-  infer: ([x], { shape }) => ({ shape, dtype: x!.dtype }),
-  gradient: ({ grad, inputs: [, index] }) => [apply(gatherPoints, [grad, index!], {}), null],
-  tensorflow: (b, [x, index], { shape }, { outputs }) =>
-    b.node("ScatterNd", [index!, x!, vector(b, shape)], { T: attr.type(outputs[0]!.dtype), Tindices: INDEX }),
-  tfjs: (k, [x, index], { shape }) => k.scatterND(index!, x!, [...shape] as never),
-  cost: ({ inputs }) => numel(inputs[0]!.shape),
+/** Per row of the first input, its elements at the index replaced by the third input, or with it added to them. */
+export const scatterLast: Op<{ mode: "add" | "update" }> = defineOp<{ mode: "add" | "update" }>({
+  name: "scatterLast",
+  gradName: "ScatterBackward0",
+  infer: ([x]) => x!,
+  gradient({ grad, inputs: [, index, source], attributes: { mode }, needs }) {
+    const zeros = new Tensor(fillValue(0, source!.shape, "float32"));
+    const kept =
+      mode === "add" || !needs[0] ? grad : apply(scatterLast, [grad, index!, zeros], { mode: "update" });
+    return [needs[0] ? kept : null, null, needs[2] ? apply(gatherLast, [grad, index!], {}) : null];
+  },
+  tensorflow(b, [x, index, source], { mode }, { inputs }) {
+    const [{ shape, dtype }, { shape: indexed }] = inputs as [Meta, Meta];
+    const T = attr.type(dtype);
+    const reshaped = (t: TfRef, type: TfAttribute, to: Shape): TfRef =>
+      b.node("Reshape", [t, vector(b, to)], { T: type, Tshape: INDEX });
+    const starts = b.constant(rowStarts(shape, indexed), [...indexed.slice(0, -1), 1], "int64");
+    const positions = b.node("AddV2", [index!, starts], { T: INDEX });
+    const flat = b.node(
+      mode === "add" ? "TensorScatterAdd" : "TensorScatterUpdate",
+      [
+        reshaped(x!, T, [numel(shape)]),
+        reshaped(positions, INDEX, [numel(indexed), 1]),
+        reshaped(source!, T, [numel(indexed)]),
+      ],
+      { T, Tindices: INDEX },
+    );
+    return reshaped(flat, T, shape);
+  },
+  tfjs(k, [x, index, source], { mode }, { inputs }) {
+    const { shape } = inputs[0]!;
+    const positions = flatPositions(k, index!, shape);
+    const [flat, values] = [k.reshape(x!, [-1]), k.reshape(source!, [-1])];
+    const result =
+      mode === "add"
+        ? k.add(flat, k.scatterND(positions, values, [numel(shape)]))
+        : k.tensorScatterUpdate(flat, positions, values);
+    return k.reshape(result, [...shape]);
+  },
+  cost: ({ inputs }) => numel(inputs[1]!.shape),
+});
+
+/** Position in the flattened tensor of the first element of each row of an index over its last dimension. */
+function rowStarts(shape: Shape, indexed: Shape): Int32Array {
+  const length = shape[shape.length - 1]!;
+  return Int32Array.from({ length: numel(indexed.slice(0, -1)) }, (_, row) => row * length);
+}
+
+/** The same index into the flattened tensor, as a column. */
+function flatPositions(k: Tfjs, index: tfjs.Tensor, shape: Shape): tfjs.Tensor2D {
+  const starts = k.tensor(rowStarts(shape, index.shape), [...index.shape.slice(0, -1), 1], "int32");
+  return k.reshape<tfjs.Rank.R2>(k.add(index, starts), [-1, 1]);
+}
+
+/** The first input with its rows at the index (a vector) replaced by those of the third. */
+export const rowsUpdate: Op<object> = defineOp({
+  name: "rowsUpdate",
+  gradName: "IndexPutBackward0",
+  infer: ([x]) => x!,
+  gradient({ grad, inputs: [, index, source], needs }) {
+    const zeros = new Tensor(fillValue(0, source!.shape, "float32"));
+    return [
+      needs[0] ? apply(rowsUpdate, [grad, index!, zeros], {}) : null,
+      null,
+      needs[2] ? apply(indexSelect, [grad, index!], { dim: 0 }) : null,
+    ];
+  },
+  tensorflow(b, [x, index, source], _, { inputs }) {
+    const column = b.node("Reshape", [index!, vector(b, [-1, 1])], { T: INDEX, Tshape: INDEX });
+    return b.node("TensorScatterUpdate", [x!, column, source!], {
+      T: attr.type(inputs[0]!.dtype),
+      Tindices: INDEX,
+    });
+  },
+  tfjs: (k, [x, index, source]) => k.tensorScatterUpdate(x!, k.reshape(index!, [-1, 1]), source!),
 });

@@ -39,7 +39,7 @@ export const matmul: Op<Transposes> = defineOp<Transposes>({
     ];
   },
   tensorflow(b, inputs, { transposeA, transposeB }, signature) {
-    const T = attr.type("float32");
+    const T = attr.type(signature.inputs[0]!.dtype);
     return signature.inputs.every((m) => m.shape.length === 2)
       ? b.node("MatMul", inputs, {
           T,
@@ -48,7 +48,12 @@ export const matmul: Op<Transposes> = defineOp<Transposes>({
         })
       : b.node("BatchMatMulV2", inputs, { T, adj_x: attr.bool(transposeA), adj_y: attr.bool(transposeB) });
   },
-  tfjs: (k, [a, b], { transposeA, transposeB }) => k.matMul(a!, b!, transposeA, transposeB),
+  tfjs(k, [a, b], { transposeA, transposeB }) {
+    if (a!.dtype === "float32") return k.matMul(a!, b!, transposeA, transposeB);
+    // The wasm kernel knows floats only: integers up to 2²⁴ come out exact.
+    const [x, y] = [k.cast(a!, "float32"), k.cast(b!, "float32")];
+    return k.cast(k.matMul(x, y, transposeA, transposeB), "int32");
+  },
   cost({ inputs, outputs }, { transposeA }) {
     return numel(outputs[0]!.shape) * matrix(inputs[0]!, transposeA)[1];
   },

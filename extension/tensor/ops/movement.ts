@@ -1,12 +1,25 @@
+import type * as tfjs from "@tensorflow/tfjs-core";
 import { apply } from "../apply.ts";
 import type { DType } from "../dtype.ts";
 import { TensorError } from "../errors.ts";
+import { fillValue } from "../graph.ts";
 import { attr, scalar, vector } from "../lowering.ts";
 import { defineOp, type Op } from "../op.ts";
 import { formatShape, numel, reducedShape, sameShape, type Shape } from "../shape.ts";
-import type { Tensor } from "../tensor.ts";
+import { Tensor } from "../tensor.ts";
 
 const INDEX = attr.type("int64");
+
+/** The same values under a gradient edge of their own: a copy. */
+export const identity: Op<object> = defineOp({
+  name: "identity",
+  gradName: "CloneBackward0",
+  layout: "elementwise",
+  infer: ([x]) => x!,
+  gradient: ({ grad }) => [grad],
+  tensorflow: (b, inputs, _, { outputs }) => b.node("Identity", inputs, { T: attr.type(outputs[0]!.dtype) }),
+  tfjs: (k, [x]) => k.clone(x!),
+});
 
 /** Same elements in the same order, another shape of equal size. */
 export const reshape: Op<{ shape: Shape }> = defineOp<{ shape: Shape }>({
@@ -156,6 +169,35 @@ export const unslice: Op<SliceAttributes & { shape: Shape }> = defineOp<SliceAtt
 });
 
 const zeros = (): [number, number] => [0, 0];
+
+/** The first input with its {@link slice} replaced by the second. */
+export const sliceUpdate: Op<SliceAttributes> = defineOp<SliceAttributes>({
+  name: "sliceUpdate",
+  gradName: "CopySlices",
+  infer: ([x]) => x!,
+  gradient({ grad, inputs: [, v], attributes, needs }) {
+    const none = new Tensor(fillValue(0, v!.shape, "float32"));
+    return [
+      needs[0] ? apply(sliceUpdate, [grad, none], attributes) : null,
+      needs[1] ? apply(slice, [grad], attributes) : null,
+    ];
+  },
+  tensorflow: (b, [x, v], { begin, end, step }, { outputs }) =>
+    b.node("TensorStridedSliceUpdate", [x!, vector(b, begin), vector(b, end), vector(b, step), v!], {
+      T: attr.type(outputs[0]!.dtype),
+      ...SLICE_MASKS,
+    }),
+  tfjs(k, [x, v], { begin, end, step }, { inputs }) {
+    const { shape } = inputs[0]!;
+    const attributes = { begin, end, step, shape };
+    const here = unslice.tfjs(k, [k.ones(v!.shape)], attributes, { inputs: [], outputs: [] }) as tfjs.Tensor;
+    const values = v!.dtype === "bool" ? k.cast(v!, "int32") : v!;
+    const spread = unslice.tfjs(k, [values], attributes, { inputs: [], outputs: [] }) as tfjs.Tensor;
+    const base = x!.dtype === "bool" ? k.cast(x!, "int32") : x!;
+    const result = k.where(k.cast(here, "bool"), spread, base);
+    return x!.dtype === "bool" ? k.cast(result, "bool") : result;
+  },
+});
 
 /** `value` before and after every dimension. */
 export const pad = defineOp<{ before: readonly number[]; after: readonly number[]; value: number }>({

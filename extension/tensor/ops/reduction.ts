@@ -4,7 +4,11 @@ import { attr, scalar, vector } from "../lowering.ts";
 import { defineOp, type Op } from "../op.ts";
 import { numel, reducedShape } from "../shape.ts";
 import { cast, expand, reshape, sum } from "./movement.ts";
-import { div, eq, mul, sub, exp } from "./elementwise.ts";
+import { div, eq, exp, mul, sub, where } from "./elementwise.ts";
+import { fillValue } from "../graph.ts";
+import { Tensor } from "../tensor.ts";
+
+const T = attr.type("float32");
 
 interface Reduction {
   readonly dims: readonly number[];
@@ -40,6 +44,67 @@ function extreme(name: "amax" | "amin", tensorflow: "Max" | "Min"): Op<Reduction
     cost: ({ inputs }) => numel(inputs[0]!.shape),
   });
 }
+
+/** Mean over `dims`. */
+export const mean: Op<Reduction> = defineOp<Reduction>({
+  name: "mean",
+  infer: ([x], { dims, keepdim }) => ({ shape: reducedShape(x!.shape, dims, keepdim), dtype: "float32" }),
+  gradient({ grad, inputs: [x], attributes: { dims } }) {
+    const { shape } = x!;
+    const count = new Tensor(fillValue(numel(dims.map((d) => shape[d]!)), [], "float32"));
+    const kept = apply(reshape, [apply(div, [grad, count], {})], { shape: reducedShape(shape, dims, true) });
+    return [apply(expand, [kept], { shape })];
+  },
+  tensorflow: (b, [x], { dims, keepdim }) =>
+    b.node("Mean", [x!, vector(b, dims)], { T, Tidx: attr.type("int64"), keep_dims: attr.bool(keepdim) }),
+  tfjs: (k, [x], { dims, keepdim }) => k.mean(x!, [...dims], keepdim),
+  cost: ({ inputs }) => numel(inputs[0]!.shape),
+});
+
+/** Euclidean length over `dims`. Its gradient at 0 is 0, as PyTorch has it. */
+export const norm: Op<Reduction> = defineOp<Reduction>({
+  name: "norm",
+  gradName: "LinalgVectorNormBackward0",
+  infer: ([x], { dims, keepdim }) => ({ shape: reducedShape(x!.shape, dims, keepdim), dtype: "float32" }),
+  gradient({ grad, inputs: [x], outputs: [y], attributes: { dims } }) {
+    const shape = reducedShape(x!.shape, dims, true);
+    const length = apply(reshape, [y!], { shape });
+    const zero = new Tensor(fillValue(0, [], "float32"));
+    const unit = apply(where, [apply(eq, [length, zero], {}), zero, apply(div, [x!, length], {})], {});
+    return [apply(mul, [unit, apply(reshape, [grad], { shape })], {})];
+  },
+  tensorflow: (b, [x], { dims, keepdim }) => {
+    const squares = b.node("Square", [x!], { T });
+    const sums = b.node("Sum", [squares, vector(b, dims)], {
+      T,
+      Tidx: attr.type("int64"),
+      keep_dims: attr.bool(keepdim),
+    });
+    return b.node("Sqrt", [sums], { T });
+  },
+  tfjs: (k, [x], { dims, keepdim }) => k.sqrt(k.sum(k.square(x!), [...dims], keepdim)),
+  cost: ({ inputs }) => numel(inputs[0]!.shape),
+});
+
+/** Whether any or every element over `dims` is true. */
+function quantifier(name: "any" | "all", tensorflow: "Any" | "All"): Op<Reduction> {
+  return defineOp<Reduction>({
+    name,
+    infer: ([x], { dims, keepdim }) => ({ shape: reducedShape(x!.shape, dims, keepdim), dtype: "bool" }),
+    gradient: { none: "a truth value is not differentiable" },
+    tensorflow: (b, [x], { dims, keepdim }) =>
+      b.node(tensorflow, [x!, vector(b, dims)], {
+        Tidx: attr.type("int64"),
+        keep_dims: attr.bool(keepdim),
+      }),
+    tfjs: (k, [x], { dims, keepdim }) =>
+      tensorflow === "Any" ? k.any(x!, [...dims], keepdim) : k.all(x!, [...dims], keepdim),
+    cost: ({ inputs }) => numel(inputs[0]!.shape),
+  });
+}
+
+export const any = quantifier("any", "Any");
+export const all = quantifier("all", "All");
 
 export const amax = extreme("amax", "Max");
 export const amin = extreme("amin", "Min");
@@ -82,8 +147,6 @@ export const prod: Op<Reduction> = defineOp<Reduction>({
   tfjs: (k, [x], { dims, keepdim }) => k.prod(x!, [...dims], keepdim),
   cost: ({ inputs }) => numel(inputs[0]!.shape),
 });
-
-const T = attr.type("float32");
 
 /** exp(x) / Σ exp(x) over the last dimension. */
 export const softmax: Op<object> = defineOp({

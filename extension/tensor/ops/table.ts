@@ -6,6 +6,9 @@ import "./convolution.ts";
 import "./pooling.ts";
 import "./reduction.ts";
 import "./indexing.ts";
+import "./scan.ts";
+import "./math.ts";
+import "./loss.ts";
 import "./update.ts";
 
 export { OPS } from "../op.ts";

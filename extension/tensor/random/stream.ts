@@ -11,26 +11,37 @@ export interface ReadyDraw {
   skip(generator: Generator): void;
 }
 
+/** A generator from one seed on, and the draws that wait for its numbers, in program order. */
+class Sequence {
+  readonly generator = new Generator();
+  readonly queue: PendingDraw[] = [];
+
+  /** Draws all that wait, up to and including `last` (all by default). */
+  settle(last?: PendingDraw): void {
+    const at = last === undefined ? this.queue.length - 1 : this.queue.indexOf(last);
+    for (let i = 0; i <= at; i++) this.queue[i]!.run(this.generator);
+    this.queue.splice(0, at + 1);
+  }
+}
+
 /** A draw that has its place in the generator's order but not its values yet. */
 export class PendingDraw {
   private data: HostArray | undefined;
   private abandoned = false;
-  private readonly stream: RandomStream;
+  private readonly sequence: Sequence;
   private readonly draw: ReadyDraw;
-  private readonly length: number;
-  private readonly dtype: DType;
+  private readonly allocate: () => HostArray;
 
-  constructor(stream: RandomStream, draw: ReadyDraw, length: number, dtype: DType) {
-    this.stream = stream;
+  constructor(sequence: Sequence, draw: ReadyDraw, allocate: () => HostArray) {
+    this.sequence = sequence;
     this.draw = draw;
-    this.length = length;
-    this.dtype = dtype;
+    this.allocate = allocate;
   }
 
   /** The values; draws everything that comes before in program order. */
   values(): HostArray {
-    if (this.data === undefined) this.stream.settle(this);
-    return (this.data ??= allocate(this.dtype, this.length));
+    if (this.data === undefined) this.sequence.settle(this);
+    return (this.data ??= this.allocate());
   }
 
   /** Nobody will ask for the values: the generator only has to move on. */
@@ -43,44 +54,73 @@ export class PendingDraw {
     if (this.abandoned) {
       this.draw.skip(generator);
     } else {
-      this.data = allocate(this.dtype, this.length);
+      this.data = this.allocate();
       this.draw.fill(generator, this.data);
     }
   }
 }
 
 /**
- * A generator and the draws that wait for it. Random tensors are lazy like all others, yet take their numbers in the
- * order in which the program asked for them.
+ * PyTorch's `torch.Generator`: a stream of random numbers. Random tensors are lazy like all others, yet take their
+ * numbers in the order in which the program asked for them.
  */
 export class RandomStream {
-  private current = new Generator();
-  private queue: PendingDraw[] = [];
+  private sequence = new Sequence();
 
-  /** The generator with every pending draw done: for draws that are needed at once. */
+  /** @internal The generator with every pending draw done: for draws that are needed at once. */
   get generator(): Generator {
-    this.settle();
-    return this.current;
+    this.sequence.settle();
+    return this.sequence.generator;
   }
 
-  /** Starts anew from a seed. Draws that still wait keep the old generator. */
-  manualSeed(seed: number | bigint): void {
-    if (this.queue.length > 0) this.settle();
-    this.current.manualSeed(seed);
+  /**
+   * Starts anew: equal seeds give equal numbers, here and in PyTorch. Draws that still wait keep what they would have.
+   * @param seed an integer from -2^63 to 2^64-1
+   */
+  manualSeed(seed: number | bigint): this {
+    if (this.sequence.queue.length > 0) {
+      const fresh = new Sequence();
+      fresh.generator.manualSeed(seed);
+      this.sequence = fresh;
+    } else {
+      this.sequence.generator.manualSeed(seed);
+    }
+    return this;
   }
 
-  /** A random tensor, drawn when somebody needs its values. */
-  tensor(draw: ReadyDraw, shape: Shape, dtype: DType): Tensor {
-    const pending = new PendingDraw(this, draw, numel(shape), dtype);
-    this.queue.push(pending);
+  /** The seed in use, 0 to 2^64-1. */
+  initialSeed(): bigint {
+    return this.sequence.generator.initialSeed();
+  }
+
+  /** Seeds from the system's entropy and answers that seed. */
+  seed(): bigint {
+    return this.generator.seed();
+  }
+
+  /** The state as the bytes of PyTorch's `get_state()`. */
+  getState(): Uint8Array {
+    return this.generator.getState();
+  }
+
+  /** Continues from a state of `getState()`, here or in PyTorch. */
+  setState(state: Uint8Array): this {
+    this.generator.setState(state);
+    return this;
+  }
+
+  /**
+   * @internal A random tensor, drawn when somebody needs its values.
+   * @param wide holds integers that don't fit into 32 bits
+   */
+  tensor(draw: ReadyDraw, shape: Shape, dtype: DType, wide = false): Tensor {
+    const length = numel(shape);
+    const { sequence } = this;
+    const pending = new PendingDraw(sequence, draw, () =>
+      wide ? new Float64Array(length) : allocate(dtype, length),
+    );
+    sequence.queue.push(pending);
     return new Tensor(new Value({ kind: "random", draw: pending }, 0, shape, dtype));
-  }
-
-  /** Draws all that wait, up to and including `last` (all by default). */
-  settle(last?: PendingDraw): void {
-    const at = last === undefined ? this.queue.length - 1 : this.queue.indexOf(last);
-    for (let i = 0; i <= at; i++) this.queue[i]!.run(this.current);
-    this.queue.splice(0, at + 1);
   }
 }
 

@@ -1,0 +1,25 @@
+// What functions along one dimension share.
+import { apply } from "../apply.ts";
+import { permute } from "../ops/movement.ts";
+import type { Tensor } from "../tensor.ts";
+
+/** The order of dimensions that puts `dim` last and keeps the others. */
+function toLast(rank: number, dim: number): number[] {
+  const order = Array.from({ length: rank }, (_, d) => d);
+  order.push(...order.splice(dim, 1));
+  return order;
+}
+
+/** Moves `dim` to the last place, or back. */
+export function turned(x: Tensor, dim: number, back = false): Tensor {
+  if (dim === x.ndim - 1) return x;
+  const order = toLast(x.ndim, dim);
+  return apply(permute, [x], { order: back ? order.map((_, d) => order.indexOf(d)) : order });
+}
+
+/** What `max` and `min` along a dimension answer: also `const [values, indices] = x.max(1)`. */
+export type ValuesAndIndices = [values: Tensor, indices: Tensor] & { values: Tensor; indices: Tensor };
+
+export function valuesAndIndices(values: Tensor, indices: Tensor): ValuesAndIndices {
+  return Object.assign([values, indices] as [Tensor, Tensor], { values, indices });
+}

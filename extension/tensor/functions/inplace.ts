@@ -1,0 +1,161 @@
+// Functions that write into a tensor: all that share its memory see the new values.
+import { apply } from "../apply.ts";
+import { promoteTypes, SCALAR_TYPE } from "../dtype.ts";
+import { TensorError } from "../errors.ts";
+import { fillValue } from "../graph.ts";
+import { expand as expandOp } from "../ops/movement.ts";
+import * as draws from "../random/draws.ts";
+import { defaultStream, type RandomStream, type ReadyDraw } from "../random/stream.ts";
+import { broadcastShapes, sameShape } from "../shape.ts";
+import { Tensor } from "../tensor.ts";
+import * as arithmetic from "./arithmetic.ts";
+import * as elementwise from "./elementwise.ts";
+import * as gathering from "./gathering.ts";
+import { castTo, notImplemented, type Operand } from "./operands.ts";
+import { copied } from "./views.ts";
+
+/**
+ * Writes a result into the tensor it was computed from.
+ * @throws TensorError "result type Float can't be cast to the desired output type Long"
+ */
+function assign(input: Tensor, result: Tensor): Tensor {
+  if (promoteTypes(input.dtype, result.dtype) !== input.dtype) {
+    throw new TensorError(
+      "dtype",
+      `result type ${SCALAR_TYPE[result.dtype]} can't be cast to the desired output type ${SCALAR_TYPE[input.dtype]}`,
+    );
+  }
+  return input.write(castTo(result, input.dtype));
+}
+
+/** input += alpha · other. */
+export const add_ = (input: Tensor, other: Operand, options?: { alpha?: number }): Tensor =>
+  assign(input, arithmetic.add(input, other, options));
+/** input −= alpha · other. */
+export const sub_ = (input: Tensor, other: Operand, options?: { alpha?: number }): Tensor =>
+  assign(input, arithmetic.sub(input, other, options));
+/** input ·= other. */
+export const mul_ = (input: Tensor, other: Operand): Tensor => assign(input, arithmetic.mul(input, other));
+/** input /= other. */
+export const div_ = (
+  input: Tensor,
+  other: Operand,
+  options?: { roundingMode?: arithmetic.RoundingMode },
+): Tensor => assign(input, arithmetic.div(input, other, options));
+/** input = inputᵉ. */
+export const pow_ = (input: Tensor, exponent: Operand): Tensor =>
+  assign(input, arithmetic.pow(input, exponent));
+/** input = input mod other, with the sign of other. */
+export const remainder_ = (input: Tensor, other: Operand): Tensor =>
+  assign(input, arithmetic.remainder(input, other));
+/** input += value · tensor1 · tensor2. */
+export const addcmul_ = (input: Tensor, a: Tensor, b: Tensor, options?: { value?: number }): Tensor =>
+  assign(input, arithmetic.addcmul(input, a, b, options));
+/** input += value · tensor1 / tensor2. */
+export const addcdiv_ = (input: Tensor, a: Tensor, b: Tensor, options?: { value?: number }): Tensor =>
+  assign(input, arithmetic.addcdiv(input, a, b, options));
+/** input += weight · (end − input). */
+export const lerp_ = (input: Tensor, end: Tensor, weight: Operand): Tensor =>
+  assign(input, arithmetic.lerp(input, end, weight));
+/** Elements moved into [min, max]. */
+export const clamp_ = (
+  input: Tensor,
+  min?: Operand | null | { min?: Operand | null; max?: Operand | null },
+  max?: Operand | null,
+): Tensor => assign(input, arithmetic.clamp(input, min, max));
+export const neg_ = (input: Tensor): Tensor => assign(input, elementwise.neg(input));
+export const abs_ = (input: Tensor): Tensor => assign(input, elementwise.abs(input));
+export const exp_ = (input: Tensor): Tensor => assign(input, elementwise.exp(input));
+export const log_ = (input: Tensor): Tensor => assign(input, elementwise.log(input));
+export const sqrt_ = (input: Tensor): Tensor => assign(input, elementwise.sqrt(input));
+export const square_ = (input: Tensor): Tensor => assign(input, elementwise.square(input));
+export const reciprocal_ = (input: Tensor): Tensor => assign(input, elementwise.reciprocal(input));
+export const relu_ = (input: Tensor): Tensor => assign(input, elementwise.relu(input));
+export const sigmoid_ = (input: Tensor): Tensor => assign(input, elementwise.sigmoid(input));
+export const tanh_ = (input: Tensor): Tensor => assign(input, elementwise.tanh(input));
+export const floor_ = (input: Tensor): Tensor => assign(input, elementwise.floor(input));
+export const ceil_ = (input: Tensor): Tensor => assign(input, elementwise.ceil(input));
+export const round_ = (input: Tensor): Tensor => assign(input, elementwise.round(input));
+/** `value` where the mask holds. */
+export const maskedFill_ = (input: Tensor, mask: Tensor, value: Operand): Tensor =>
+  input.write(elementwise.maskedFill(input, mask, value));
+/** The values of `source` at the places of an index along a dimension. */
+export const scatter_ = (
+  input: Tensor,
+  dim: number,
+  indices: Tensor,
+  source: Tensor | number,
+  options?: { reduce?: "add" },
+): Tensor => input.write(gathering.scatter(input, dim, indices, source, options));
+/** `source` added at the places of an index along a dimension. */
+export const scatterAdd_ = (input: Tensor, dim: number, indices: Tensor, source: Tensor): Tensor =>
+  input.write(gathering.scatterAdd(input, dim, indices, source));
+
+/** All elements 0. */
+export function zero_(input: Tensor): Tensor {
+  return input.write(new Tensor(fillValue(0, input.shape, input.dtype)));
+}
+
+/**
+ * All elements one value.
+ * @throws TensorError "fill_ only supports 0-dimension value tensor but got tensor with 1 dimensions."
+ */
+export function fill_(input: Tensor, value: Operand): Tensor {
+  if (!(value instanceof Tensor)) {
+    const number = Number(value);
+    const fitting =
+      input.dtype === "bool" ? Number(number !== 0) : input.dtype === "int64" ? Math.trunc(number) : number;
+    return input.write(new Tensor(fillValue(fitting, input.shape, input.dtype)));
+  }
+  if (value.ndim > 0) {
+    throw new TensorError(
+      "shape",
+      `fill_ only supports 0-dimension value tensor but got tensor with ${value.ndim} dimensions.`,
+    );
+  }
+  return copy_(input, value);
+}
+
+/** The values of another tensor, broadcast and converted. */
+export function copy_(input: Tensor, source: Tensor): Tensor {
+  const shape = broadcastShapes(input.shape, source.shape);
+  const values = castTo(source, input.dtype);
+  return input.write(sameShape(values.shape, shape) ? copied(values) : apply(expandOp, [values], { shape }));
+}
+
+function redraw(input: Tensor, name: string, draw: ReadyDraw, generator: RandomStream | undefined): Tensor {
+  if (input.dtype !== "float32") notImplemented(name, input.dtype);
+  return input.write((generator ?? defaultStream).tensor(draw, input.shape, input.dtype));
+}
+
+/** What the functions that draw take. */
+export interface DrawOptions {
+  /** Draws from this generator instead of the global one. */
+  generator?: RandomStream;
+}
+
+/** Uniform numbers of [from, to). */
+export function uniform_(input: Tensor, from = 0, to = 1, options: DrawOptions = {}): Tensor {
+  const draw = draws.uniform(input.numel(), from, to);
+  return redraw(input, "check_uniform_bounds", draw, options.generator);
+}
+
+/** Normal numbers of a mean and standard deviation. */
+export function normal_(input: Tensor, mean = 0, std = 1, options: DrawOptions = {}): Tensor {
+  return redraw(input, "normal_kernel_cpu", draws.normal(input.numel(), mean, std), options.generator);
+}
+
+/** 1 with probability p, else 0. */
+export function bernoulli_(input: Tensor, p = 0.5, options: DrawOptions = {}): Tensor {
+  const drawn = (options.generator ?? defaultStream).tensor(
+    draws.bernoulli(input.numel(), p),
+    input.shape,
+    "float32",
+  );
+  return input.write(castTo(drawn, input.dtype));
+}
+
+/** Exponential numbers of a rate. */
+export function exponential_(input: Tensor, lambda = 1, options: DrawOptions = {}): Tensor {
+  return redraw(input, "exponential_kernel_cpu", draws.exponential(input.numel(), lambda), options.generator);
+}

@@ -1,0 +1,42 @@
+// What functions that make tensors take.
+import type { DType } from "../dtype.ts";
+import { TensorError } from "../errors.ts";
+import type { Shape } from "../shape.ts";
+
+/** What every function that makes a tensor takes. */
+export interface TensorOptions {
+  /** Element type. Default float32, unless the values say otherwise. */
+  dtype?: DType;
+  /** Whether `backward()` fills `.grad`. Default false. */
+  requiresGrad?: boolean;
+}
+
+/** Sizes, one by one or as a list, and then options. */
+export type SizesAndOptions<O = TensorOptions> =
+  | [...sizes: number[]]
+  | [...sizes: number[], options: O]
+  | [sizes: readonly number[], options?: O];
+
+/** Tells sizes and options apart. */
+export function sizesAndOptions<O>(
+  args: SizesAndOptions<O>,
+  name: string,
+): { shape: Shape; options: O | undefined } {
+  const list = args as unknown[];
+  const last = list[list.length - 1];
+  const isOptions = typeof last === "object" && last !== null && !Array.isArray(last);
+  const sizes = isOptions || last === undefined ? list.slice(0, -1) : list;
+  const shape = (Array.isArray(sizes[0]) ? sizes[0] : sizes) as number[];
+  return { shape: checkedSizes(shape, name), options: isOptions ? (last as O) : undefined };
+}
+
+/** @throws TensorError when a size is negative or no integer */
+export function checkedSizes(shape: readonly number[], name: string): readonly number[] {
+  for (const n of shape) {
+    if (!Number.isInteger(n)) {
+      throw new TensorError("value", `${name}(): sizes must be integers, but got ${String(n)}`);
+    }
+    if (n < 0) throw new TensorError("value", `${name}: Dimension size must be non-negative.`);
+  }
+  return shape;
+}

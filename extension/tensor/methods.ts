@@ -1,0 +1,33 @@
+// Gives tensors their methods. Imported by the public index alone: functions know nothing of it.
+import "./methods/arrangement.ts";
+import "./methods/elementwise.ts";
+import "./methods/memory.ts";
+import "./methods/reduction.ts";
+import { TensorError } from "./errors.ts";
+import { item } from "./functions/conversion.ts";
+import { unbind } from "./functions/parts.ts";
+import { installAs } from "./methods/install.ts";
+import { formatTensor } from "./print.ts";
+import { Tensor } from "./tensor.ts";
+
+declare module "./tensor.ts" {
+  interface Tensor {
+    /** The tensor as PyTorch prints it. Computes its values. */
+    toString(): string;
+    /** The elements along dimension 0, one by one: views. */
+    [Symbol.iterator](): IterableIterator<Tensor>;
+    /** A number where JavaScript wants one (`Math.max(loss)`), else text. */
+    [Symbol.toPrimitive](hint: string): string | number;
+  }
+}
+
+installAs("toString", formatTensor);
+// What console.log shows in Node.
+installAs(Symbol.for("nodejs.util.inspect.custom"), formatTensor);
+installAs(Symbol.iterator, (x: Tensor): IterableIterator<Tensor> => {
+  if (x.ndim === 0) throw new TensorError("value", "iteration over a 0-d tensor");
+  return unbind(x)[Symbol.iterator]();
+});
+installAs(Symbol.toPrimitive, (x: Tensor, hint: string): string | number =>
+  hint === "number" ? item(x) : formatTensor(x),
+);

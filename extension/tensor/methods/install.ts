@@ -1,0 +1,31 @@
+import { Tensor } from "../tensor.ts";
+
+/** A function whose first parameter is the tensor, as a method. */
+export type Method<F> = F extends (input: Tensor, ...rest: infer R) => infer T ? (...rest: R) => T : never;
+
+/** Makes functions methods of every tensor. */
+export function install<M extends object>(functions: M, names: readonly (keyof M & string)[]): void {
+  for (const name of names) installAs(name, functions[name]);
+}
+
+/** Makes a function a method under a name of its own. */
+export function installAs(name: string | symbol, f: unknown): void {
+  const call = f as (input: Tensor, ...rest: unknown[]) => unknown;
+  Object.defineProperty(Tensor.prototype, name, {
+    value(this: Tensor, ...rest: unknown[]): unknown {
+      return call(this, ...rest);
+    },
+    writable: true,
+    configurable: true,
+  });
+}
+
+/** Makes a function a property of every tensor. */
+export function installGetter(name: string, get: (input: Tensor) => unknown): void {
+  Object.defineProperty(Tensor.prototype, name, {
+    get(this: Tensor): unknown {
+      return get(this);
+    },
+    configurable: true,
+  });
+}

@@ -1,0 +1,158 @@
+// Methods that read, convert and write.
+import { install, type Method } from "./install.ts";
+import * as conversion from "../functions/conversion.ts";
+import * as inplace from "../functions/inplace.ts";
+import * as random from "../functions/random.ts";
+
+declare module "../tensor.ts" {
+  interface Tensor {
+    /** The value of a tensor of one element; 1 or 0 for a bool. Computes what is pending. */
+    item: Method<typeof conversion.item>;
+    /** A copy of the values, row-major, in a typed array. */
+    data: Method<typeof conversion.data>;
+    /** The values as nested arrays. */
+    tolist: Method<typeof conversion.tolist>;
+    /** As another type, or as that of another tensor. */
+    to: Method<typeof conversion.to>;
+    /** As float32. */
+    float: Method<typeof conversion.float>;
+    /** As int64, fractions cut off. */
+    long: Method<typeof conversion.long>;
+    /** As bool: true where not 0. */
+    bool: Method<typeof conversion.bool>;
+    /** As the type of another tensor. */
+    typeAs: Method<typeof conversion.typeAs>;
+    /** The same values in the same memory, without gradient. */
+    detach: Method<typeof conversion.detach>;
+    /** A copy, through which gradients pass. */
+    clone: Method<typeof conversion.clone>;
+    /** Fills `.grad` of every leaf that requires one. */
+    backward: Method<typeof conversion.backward>;
+    /** Whether shape and values are equal: computes both. */
+    equal: Method<typeof conversion.equal>;
+    /** Whether all values are close: computes both. */
+    allclose: Method<typeof conversion.allclose>;
+    /** input += alpha · other. */
+    add_: Method<typeof inplace.add_>;
+    /** input −= alpha · other. */
+    sub_: Method<typeof inplace.sub_>;
+    /** input ·= other. */
+    mul_: Method<typeof inplace.mul_>;
+    /** input /= other. */
+    div_: Method<typeof inplace.div_>;
+    /** input = inputᵉ. */
+    pow_: Method<typeof inplace.pow_>;
+    /** input = input mod other. */
+    remainder_: Method<typeof inplace.remainder_>;
+    /** input += value · tensor1 · tensor2. */
+    addcmul_: Method<typeof inplace.addcmul_>;
+    /** input += value · tensor1 / tensor2. */
+    addcdiv_: Method<typeof inplace.addcdiv_>;
+    /** input += weight · (end − input). */
+    lerp_: Method<typeof inplace.lerp_>;
+    /** Elements moved into [min, max]. */
+    clamp_: Method<typeof inplace.clamp_>;
+    /** input = −input. */
+    neg_: Method<typeof inplace.neg_>;
+    /** input = |input|. */
+    abs_: Method<typeof inplace.abs_>;
+    /** input = eˣ. */
+    exp_: Method<typeof inplace.exp_>;
+    /** input = ln x. */
+    log_: Method<typeof inplace.log_>;
+    /** input = √x. */
+    sqrt_: Method<typeof inplace.sqrt_>;
+    /** input = x². */
+    square_: Method<typeof inplace.square_>;
+    /** input = 1 / x. */
+    reciprocal_: Method<typeof inplace.reciprocal_>;
+    /** Negative elements become 0. */
+    relu_: Method<typeof inplace.relu_>;
+    /** input = 1 / (1 + e⁻ˣ). */
+    sigmoid_: Method<typeof inplace.sigmoid_>;
+    /** input = tanh x. */
+    tanh_: Method<typeof inplace.tanh_>;
+    /** Down to whole numbers. */
+    floor_: Method<typeof inplace.floor_>;
+    /** Up to whole numbers. */
+    ceil_: Method<typeof inplace.ceil_>;
+    /** To the nearest whole numbers. */
+    round_: Method<typeof inplace.round_>;
+    /** `value` where the mask holds. */
+    maskedFill_: Method<typeof inplace.maskedFill_>;
+    /** `source` at the places of an index along a dimension. */
+    scatter_: Method<typeof inplace.scatter_>;
+    /** `source` added at the places of an index along a dimension. */
+    scatterAdd_: Method<typeof inplace.scatterAdd_>;
+    /** All elements 0. */
+    zero_: Method<typeof inplace.zero_>;
+    /** All elements one value. */
+    fill_: Method<typeof inplace.fill_>;
+    /** The values of another tensor, broadcast and converted. */
+    copy_: Method<typeof inplace.copy_>;
+    /** Uniform numbers of [from, to). */
+    uniform_: Method<typeof inplace.uniform_>;
+    /** Normal numbers of a mean and standard deviation. */
+    normal_: Method<typeof inplace.normal_>;
+    /** 1 with probability p, else 0. */
+    bernoulli_: Method<typeof inplace.bernoulli_>;
+    /** Exponential numbers of a rate. */
+    exponential_: Method<typeof inplace.exponential_>;
+    /** 1 with the probability given at each place, else 0. */
+    bernoulli: Method<typeof random.bernoulli>;
+    /** Category numbers drawn by weight, for each row. */
+    multinomial: Method<typeof random.multinomial>;
+  }
+}
+
+install(conversion, [
+  "item",
+  "data",
+  "tolist",
+  "to",
+  "float",
+  "long",
+  "bool",
+  "typeAs",
+  "detach",
+  "clone",
+  "backward",
+  "equal",
+  "allclose",
+]);
+install(inplace, [
+  "add_",
+  "sub_",
+  "mul_",
+  "div_",
+  "pow_",
+  "remainder_",
+  "addcmul_",
+  "addcdiv_",
+  "lerp_",
+  "clamp_",
+  "neg_",
+  "abs_",
+  "exp_",
+  "log_",
+  "sqrt_",
+  "square_",
+  "reciprocal_",
+  "relu_",
+  "sigmoid_",
+  "tanh_",
+  "floor_",
+  "ceil_",
+  "round_",
+  "maskedFill_",
+  "scatter_",
+  "scatterAdd_",
+  "zero_",
+  "fill_",
+  "copy_",
+  "uniform_",
+  "normal_",
+  "bernoulli_",
+  "exponential_",
+]);
+install(random, ["bernoulli", "multinomial"]);
