@@ -65,18 +65,21 @@ async function withLimit(body: () => Promise<void> | void, limit: number): Promi
   }
 }
 
+type Falsy = false | 0 | "" | null | undefined;
+const isTruthy = <T>(value: T): value is Exclude<T, Falsy> => Boolean(value);
+
 /** Polls until `probe` answers something truthy; `what` names it in the error. Errors of the probe count as "not yet". */
 export async function until<T>(
   what: string,
   probe: () => T | Promise<T>,
   limit = 10_000,
-): Promise<NonNullable<T>> {
+): Promise<Exclude<T, Falsy>> {
   const end = performance.now() + limit;
   let reason = "";
   for (;;) {
     try {
       const found = await probe();
-      if (found) return found;
+      if (isTruthy(found)) return found;
       reason = "";
     } catch (error) {
       reason = ` (${error instanceof Error ? error.message : String(error)})`;

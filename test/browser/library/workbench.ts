@@ -31,6 +31,8 @@ export class Workbench {
   readonly folder: string;
   readonly theme: Theme;
   readonly dataFolder: string;
+  /** What the window's console says of errors in webviews and of their content security policy. */
+  readonly complaints: string[] = [];
   readonly #running: Awaited<ReturnType<typeof startServer>>;
 
   private constructor(
@@ -45,6 +47,12 @@ export class Workbench {
     this.theme = theme;
     this.dataFolder = dataFolder;
     this.#running = running;
+    page.on("dialog", (dialog) => void dialog.accept());
+    page.on("console", (message) => {
+      const webview =
+        message.location().url.includes("/webview/") || /Content Security Policy/.test(message.text());
+      if (webview && message.type() === "error") this.complaints.push(message.text());
+    });
   }
 
   static async open(options: WorkbenchOptions): Promise<Workbench> {
@@ -66,10 +74,10 @@ export class Workbench {
       workspaceTrust,
     });
     const page = await newWindow(browser, theme === "light" ? "light" : "dark");
-    page.on("dialog", (dialog) => void dialog.accept());
+    const workbench = new Workbench(page, folder, theme, dataFolder, running);
     await page.goto(windowUrl(running.port, folder));
     await page.locator(".monaco-workbench").waitFor({ timeout: 60_000 });
-    return new Workbench(page, folder, theme, dataFolder, running);
+    return workbench;
   }
 
   async close(): Promise<void> {
@@ -158,6 +166,11 @@ export class Workbench {
 
   treeItem(name: string | RegExp): Locator {
     return this.page.getByRole("treeitem", { name }).first();
+  }
+
+  /** The first webview's place in the window, filled or not. */
+  get webviewFrame(): Locator {
+    return this.page.locator("iframe.webview").first();
   }
 
   /** Shows Layerwise's view container in the side bar. */

@@ -1,34 +1,56 @@
+import assert from "node:assert/strict";
 import fs from "node:fs";
-import { test } from "../../harness.ts";
+import path from "node:path";
+import { test, until } from "../../harness.ts";
 import { closeWorkbench, openWorkbench } from "../library/tier.ts";
-import { temporaryFolder } from "../library/browser.ts";
+import { accessibilityProblems, TrainingPanel } from "../library/trainingPanel.ts";
+import { type Theme, THEMES, type Workbench } from "../library/workbench.ts";
 
-test("lens", async () => {
-  const folder = temporaryFolder("x");
-  fs.writeFileSync(
-    folder + "/simple.nn.ts",
-    `import { torch, nn, optim, data, experiment, type Tensor } from "layerwise";
+const EXAMPLE = "digits.nn.ts";
 
-export class SimpleNN extends nn.Module {
-  fc1: nn.Linear;
-  forward(x: Tensor): Tensor { return this.fc1(x); }
+for (const theme of Object.keys(THEMES) as Theme[])
+  test(`the Train lens, the curve, Stop and the checkpoint (${theme})`, async () => {
+    const workbench = await openWorkbench({ theme });
+    await workbench.activated();
+    await lensesShow(workbench);
+    const panel = await train(workbench);
+    await curveGrows(panel);
+    await workbench.screenshot("training");
+    assert.deepEqual(await accessibilityProblems(panel.frame), []);
+    await panel.press("Stop");
+    await panel.reaches("stopped");
+    await checkpointIsInTheTree(workbench);
+    assert.deepEqual(workbench.complaints, []);
+    await closeWorkbench(workbench);
+  }, 120_000);
+
+async function lensesShow(workbench: Workbench): Promise<void> {
+  await workbench.openFile(EXAMPLE);
+  await workbench.lens(/^[\d,.]+k? parameters/).waitFor({ timeout: 30_000 });
+  for (const lens of ["Train", "Evaluate", "Preview"]) await workbench.lens(lens).waitFor();
+  await workbench.screenshot("lens");
 }
 
-export default experiment({
-  seed: 0,
-  model: () => new SimpleNN(10, 5, 2),
-  data: () => new data.TensorDataset(torch.randn(100, 10), torch.randint(0, 2, [100])),
-  loss: new nn.CrossEntropyLoss(),
-  optimizer: (parameters) => new optim.Adam(parameters, { lr: 0.001 }),
-  epochs: 100,
-});
-`,
-  );
-  const w = await openWorkbench({ folder });
-  await w.activated();
-  await w.openFile("simple.nn.ts");
-  await w.lens("Train").waitFor();
-  await w.showSideBar();
-  await w.screenshot("probe");
-  await closeWorkbench(w);
-}, 90_000);
+async function train(workbench: Workbench): Promise<TrainingPanel> {
+  await workbench.clickLens("Train", () => workbench.webviewFrame.waitFor({ timeout: 3000 }));
+  return TrainingPanel.of(workbench);
+}
+
+async function curveGrows(panel: TrainingPanel): Promise<void> {
+  await panel.reaches("running");
+  const first = await panel.hasPoints(2);
+  const ink = await until("drawn pixels in the chart", () => panel.ink());
+  assert.ok(ink < 0.5, `${ink} of the chart's pixels are drawn on`);
+  await panel.hasPoints(first + 10);
+}
+
+async function checkpointIsInTheTree(workbench: Workbench): Promise<void> {
+  const runs = path.join(workbench.folder, ".layerwise/runs");
+  const [id = ""] = fs.readdirSync(runs);
+  const files = fs.readdirSync(path.join(runs, id, "checkpoints"));
+  assert.ok(files.length > 0, "no checkpoint on disk");
+  await workbench.showSideBar();
+  await workbench.treeItem(/digits/i).waitFor();
+  await workbench.treeItem(new RegExp(String(files[0]).replace(/\.safetensors$/, ""), "i")).waitFor();
+  await workbench.screenshot("checkpoints");
+}

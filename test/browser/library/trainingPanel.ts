@@ -1,0 +1,83 @@
+import fs from "node:fs";
+import { createRequire } from "node:module";
+import type { Frame } from "playwright-core";
+import { until } from "../../harness.ts";
+import type { Workbench } from "./workbench.ts";
+
+/** The training panel of a window, as a user reads it. */
+export class TrainingPanel {
+  readonly frame: Frame;
+
+  private constructor(frame: Frame) {
+    this.frame = frame;
+  }
+
+  static async of(workbench: Workbench, limit = 30_000): Promise<TrainingPanel> {
+    return new TrainingPanel(await workbench.webview("training", limit));
+  }
+
+  /** State of the run in words of the run record, such as "running". */
+  async state(): Promise<string | null> {
+    return this.frame.locator("[data-state]").first().getAttribute("data-state");
+  }
+
+  async reaches(state: string, limit = 20_000): Promise<void> {
+    await until(`state ${state} in the training panel`, async () => (await this.state()) === state, limit);
+  }
+
+  /** How many points the first curve has, by its description for screen readers. */
+  async points(): Promise<number> {
+    const label = await this.frame
+      .locator('[aria-roledescription="chart"]')
+      .first()
+      .getAttribute("aria-label");
+    const count = /([\d,]+) points/.exec(label ?? "")?.[1];
+    return Number(count?.replaceAll(",", "") ?? 0);
+  }
+
+  async hasPoints(atLeast: number, limit = 30_000): Promise<number> {
+    return until(
+      `${atLeast} points on the curve`,
+      async () => {
+        const points = await this.points();
+        return points >= atLeast && points;
+      },
+      limit,
+    );
+  }
+
+  /** Share of the first chart's pixels that are drawn on: curves, axes, grid. */
+  async ink(): Promise<number> {
+    return this.frame.evaluate(() => {
+      const canvas = document.querySelector<HTMLCanvasElement>(".plot canvas");
+      const pixels = canvas?.getContext("2d")?.getImageData(0, 0, canvas.width, canvas.height).data;
+      if (!pixels) return 0;
+      let drawn = 0;
+      for (let index = 3; index < pixels.length; index += 4) if (pixels[index] !== 0) drawn += 1;
+      return (drawn * 4) / pixels.length;
+    });
+  }
+
+  async press(label: string): Promise<void> {
+    await this.frame.locator(`vscode-button[aria-label="${label}"]`).first().click();
+  }
+
+  text(): Promise<string> {
+    return this.frame.locator("main").innerText();
+  }
+}
+
+const axeSource = fs.readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+/** What axe-core finds serious or worse in a webview, one line each. */
+export async function accessibilityProblems(frame: Frame): Promise<string[]> {
+  // Evaluated by the browser's debugger, which a content security policy doesn't bind.
+  await frame.evaluate(axeSource);
+  return frame.evaluate(async () => {
+    const { axe } = globalThis as unknown as { axe: typeof import("axe-core") };
+    const { violations } = await axe.run(document, { resultTypes: ["violations"] });
+    return violations
+      .filter(({ impact }) => impact === "serious" || impact === "critical")
+      .map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html.slice(0, 120)).join(" | ")}`);
+  });
+}
