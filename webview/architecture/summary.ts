@@ -2,11 +2,12 @@
 import { html, nothing, type TemplateResult } from "lit";
 import { classMap } from "lit/directives/class-map.js";
 import { repeat } from "lit/directives/repeat.js";
-import { styleMap } from "lit/directives/style-map.js";
-import type { ModelReport } from "../../extension/protocol/preview.ts";
+
+import type { ModelReport, SummaryRow } from "../../extension/protocol/preview.ts";
 import { formatCompact, formatCount, formatShare } from "../shared/format.ts";
 import { icon, scroller } from "../shared/kit.ts";
 import { strings } from "../shared/strings.ts";
+import { styles } from "../shared/styles.ts";
 import { type Layer, layerTree, visibleLayers } from "./layers.ts";
 import type { Actions } from "./view.ts";
 
@@ -66,7 +67,7 @@ export function summaryTable(
   return scroller(text.views.summary, table);
 }
 
-const shapes = ({ inputShape, outputShape }: { inputShape?: string; outputShape?: string }): string =>
+const shapes = ({ inputShape, outputShape }: SummaryRow): string =>
   inputShape && outputShape ? `${inputShape} → ${outputShape}` : (outputShape ?? "");
 
 function layerName(
@@ -83,7 +84,7 @@ function layerName(
     event.stopPropagation();
     actions.openLayer(row);
   };
-  return html`<div class="layer-name" style=${styleMap({ "--depth": String(depth) })}>
+  return html`<div class="layer-name" ${styles({ "--depth": String(depth) })}>
     ${
       children.length > 0
         ? html`<button
@@ -111,7 +112,7 @@ function share(parameters: number, total: number): TemplateResult | typeof nothi
   if (parameters === 0 || total === 0) return nothing;
   const part = parameters / total;
   return html`<div class="share">
-    <div class="bar"><div style=${styleMap({ width: `${part * 100}%` })}></div></div>
+    <div class="bar"><div ${styles({ width: `${part * 100}%` })}></div></div>
     <span>${formatShare(part)}</span>
   </div>`;
 }

@@ -2,11 +2,12 @@
 import { html, nothing, type TemplateResult } from "lit";
 import { classMap } from "lit/directives/class-map.js";
 import { guard } from "lit/directives/guard.js";
-import { styleMap } from "lit/directives/style-map.js";
+
 import type { EvaluationResult } from "../../extension/protocol/engine.ts";
 import { formatCount, formatMetric } from "../shared/format.ts";
 import { scroller, section } from "../shared/kit.ts";
 import { strings } from "../shared/strings.ts";
+import { styles } from "../shared/styles.ts";
 import { classMeasures, type Measures } from "./confusion.ts";
 
 const text = strings.training.evaluation;
@@ -70,7 +71,7 @@ function matrix(confusion: number[][], names: readonly string[]): TemplateResult
             const title = text.cell(count, rowTotal, names[actual] ?? "", names[predicted] ?? "");
             return html`<td
               class=${actual === predicted ? "cell cell-correct" : "cell"}
-              style=${styleMap({ "--share": shade(share) })}
+              ${styles({ "--share": shade(share) })}
               title=${title}
             >
               ${numbered ? (count > 0 ? formatCount(count) : html`<span class="zero">0</span>`) : nothing}

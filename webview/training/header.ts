@@ -1,9 +1,10 @@
 /** The top of the panel: what runs, how it stands, what can be done. */
 import { html, nothing, type TemplateResult } from "lit";
-import { styleMap } from "lit/directives/style-map.js";
+
 import { baseName, formatCompact, formatDuration } from "../shared/format.ts";
 import { button, icon, linkButton } from "../shared/kit.ts";
 import { strings } from "../shared/strings.ts";
+import { styles } from "../shared/styles.ts";
 import type { Actions } from "./actions.ts";
 import { type ActionName, doneShare, stateBadge, type TrainingState } from "./state.ts";
 
@@ -101,7 +102,7 @@ function progressView(state: TrainingState): TemplateResult {
       aria-valuemax="100"
       aria-valuenow=${Math.round(share * 100)}
     >
-      <div class="progress-done progress-${run.state}" style=${styleMap({ width: `${share * 100}%` })}></div>
+      <div class="progress-done progress-${run.state}" ${styles({ width: `${share * 100}%` })}></div>
     </div>
     <dl class="progress-facts">
       ${facts.map(

@@ -120,10 +120,4 @@ const actions: Actions = {
 
 onThemeChange(() => charts.themeChanged());
 render(loading(strings.training.loading), root);
-host.ready().then(show, (error: unknown) =>
-  render(
-    html`<p class="notice">${messageOf(error)}</p>
-      ${nothing}`,
-    root,
-  ),
-);
+host.ready().then(show, (error: unknown) => render(html`<p class="notice">${messageOf(error)}</p>`, root));

@@ -1,0 +1,114 @@
+/** Pictures of every state in every theme, each checked for accessibility, policy violations and sideways scrolling. */
+import assert from "node:assert/strict";
+import { test } from "../../harness.ts";
+import type {
+  ArchitectureHostMethods,
+  ArchitectureSnapshot,
+  ArchitectureViewMethods,
+  TrainingHostMethods,
+  TrainingSnapshot,
+  TrainingViewMethods,
+} from "../../../extension/protocol/views.ts";
+import { accessibilityProblems, openPanel, type Panel, screenshotPage, type ThemeName } from "./page.ts";
+import { ended, FILE, models, recording, runningAt } from "./recordings.ts";
+import { shapeError, syntaxError } from "./errors.ts";
+
+const THEMES: readonly ThemeName[] = ["light", "dark", "hc", "hc-light"];
+const NARROW = 380;
+
+const trainingStates: Record<string, () => TrainingSnapshot> = {
+  running: () => runningAt(420),
+  paused: () => runningAt(300, { state: "paused" }),
+  starting: () => ({ ...runningAt(0, { state: "starting" }), live: true }),
+  finished: () => ({ ...ended("finished"), evaluation: recording().evaluation }),
+  failed: () => ended("failed", { error: shapeError() }),
+  killed: () => ended("killed"),
+  evaluation: () => ({
+    ...ended("finished", { kind: "evaluate", epochs: 0, epoch: 0, step: 0, checkpoints: [] }),
+    rows: [],
+    evaluation: recording().evaluation,
+  }),
+};
+
+const architectureStates: Record<string, () => ArchitectureSnapshot> = {
+  model: () => ({ file: FILE, report: report(), model: "DigitsCNN", busy: false }),
+  nested: () => ({ file: FILE, report: report(), model: "ResidualNet", busy: false }),
+  stale: () => ({
+    file: FILE,
+    report: { ...report(), models: [], errors: [syntaxError()] },
+    ...lastGood(),
+    busy: false,
+  }),
+  shape: () => ({
+    file: FILE,
+    report: { ...report(), models: models().map((model) => ({ ...model, error: shapeError() })) },
+    busy: true,
+  }),
+  empty: () => ({ file: FILE, report: { ...report(), models: [] }, busy: false }),
+};
+
+function report(): NonNullable<ArchitectureSnapshot["report"]> {
+  return { file: FILE, models: models(), experiments: [], errors: [] };
+}
+
+function lastGood(): Pick<ArchitectureSnapshot, "lastGood"> {
+  const [model] = models();
+  return model ? { lastGood: model } : {};
+}
+
+async function inspect(panel: Panel<object>, name: string): Promise<void> {
+  await screenshotPage(name);
+  assert.deepEqual(await panel.complaints(), []);
+  assert.deepEqual(await accessibilityProblems(panel.page), []);
+  const [content = 0, shown = 0] = await panel.page.evaluate(() => [
+    document.documentElement.scrollWidth,
+    document.documentElement.clientWidth,
+  ]);
+  assert.ok(content <= shown, `the page is ${content} px wide in a window of ${shown} px`);
+}
+
+const openTraining = (snapshot: TrainingSnapshot, theme: ThemeName, width?: number) =>
+  openPanel<TrainingHostMethods, TrainingViewMethods>({
+    view: "training",
+    host: { ready: () => Promise.resolve(snapshot) },
+    theme,
+    scale: 1.5,
+    ...(width === undefined ? {} : { width }),
+  });
+
+const openArchitecture = (snapshot: ArchitectureSnapshot, theme: ThemeName, width?: number) =>
+  openPanel<ArchitectureHostMethods, ArchitectureViewMethods>({
+    view: "architecture",
+    host: { ready: () => Promise.resolve(snapshot) },
+    theme,
+    scale: 1.5,
+    ...(width === undefined ? {} : { width }),
+  });
+
+for (const [state, snapshot] of Object.entries(trainingStates)) {
+  for (const theme of state === "running" || state === "finished" ? THEMES : (["dark"] as const))
+    test(`training looks right: ${state}, ${theme}`, async () => {
+      await inspect(await openTraining(snapshot(), theme), `training-${state}-${theme}`);
+    });
+  test(`training looks right: ${state}, narrow`, async () => {
+    await inspect(await openTraining(snapshot(), "light", NARROW), `training-${state}-narrow`);
+  });
+}
+
+for (const [state, snapshot] of Object.entries(architectureStates)) {
+  for (const theme of state === "model" || state === "nested" ? THEMES : (["dark"] as const))
+    test(`architecture looks right: ${state}, ${theme}`, async () => {
+      await inspect(await openArchitecture(snapshot(), theme), `architecture-${state}-${theme}`);
+    });
+  test(`architecture looks right: ${state}, narrow`, async () => {
+    await inspect(await openArchitecture(snapshot(), "light", NARROW), `architecture-${state}-narrow`);
+  });
+}
+
+for (const theme of THEMES)
+  for (const view of ["Diagram", "Printed"] as const)
+    test(`architecture looks right: ${view}, ${theme}`, async () => {
+      const panel = await openArchitecture(architectureStates["nested"]!(), theme);
+      await panel.page.getByRole("radio", { name: view }).check({ force: true });
+      await inspect(panel, `architecture-${view.toLowerCase()}-${theme}`);
+    });

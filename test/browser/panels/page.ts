@@ -1,0 +1,237 @@
+/** A webview as VS Code makes it, in a plain page: content security policy, theme, `acquireVsCodeApi`, JSON messages. */
+import fs from "node:fs";
+import { createRequire } from "node:module";
+import path from "node:path";
+import { createBirpc } from "birpc";
+import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
+import type { ViewKind } from "../../../extension/protocol/views.ts";
+import { isRoot } from "../../../scripts/chromium.mjs";
+import { until } from "../../harness.ts";
+
+export interface Places {
+  root: string;
+  results: string;
+  /** Folder of `<view>.js` and `<view>.css`. */
+  bundles: string;
+  /** The browser's executable. */
+  chromium: string;
+}
+
+export type ThemeName = "light" | "dark" | "hc" | "hc-light";
+
+interface Theme {
+  name: string;
+  kind: string;
+  bodyClass: string;
+  variables: Record<string, string>;
+}
+
+const ORIGIN = "http://panel.test";
+const NONCE = "b3BlbiBzZXNhbWU";
+const require = createRequire(import.meta.url);
+
+let places: Places;
+let browser: Browser;
+let current: BrowserContext | undefined;
+let currentPage: Page | undefined;
+
+export async function openBrowser(where: Places): Promise<void> {
+  places = where;
+  fs.mkdirSync(path.join(where.results, "screenshots"), { recursive: true });
+  browser = await chromium.launch({
+    executablePath: where.chromium,
+    args: ["--disable-gpu", "--disable-dev-shm-usage", ...(isRoot() ? ["--no-sandbox"] : [])],
+  });
+}
+
+export const closeBrowser = (): Promise<void> => browser.close();
+
+export const fixture = (...segments: string[]): string =>
+  path.join(places.root, "test", "fixtures", "panels", ...segments);
+
+export const readFixture = <Content>(...segments: string[]): Content =>
+  JSON.parse(fs.readFileSync(fixture(...segments), "utf8")) as Content;
+
+export const theme = (name: ThemeName): Theme => readFixture<Theme>("themes", `${name}.json`);
+
+/** A page-sized picture in test/results/screenshots/. */
+export async function screenshotPage(name: string): Promise<void> {
+  const file = path.join(places.results, "screenshots", `${name}.png`);
+  await currentPage?.screenshot({ path: file, fullPage: true });
+}
+
+export interface Call {
+  method: string;
+  args: unknown[];
+}
+
+export interface Panel<View extends object> {
+  page: Page;
+  /** The view's methods; each resolves when the view has handled the call. */
+  view: ReturnType<typeof createBirpc<View, object>>;
+  /** What the view has asked the host for, without "ready". */
+  calls: Call[];
+  /** Content security violations, errors and warnings of the page so far. */
+  complaints(): Promise<string[]>;
+  /** As after hiding and showing: the script starts anew, only its saved state survives. */
+  reopen(): Promise<void>;
+  setTheme(name: ThemeName): Promise<void>;
+}
+
+export interface PanelOptions<Host extends object> {
+  view: ViewKind;
+  /** Methods of the host; those left out answer nothing. */
+  host: Partial<Host>;
+  theme?: ThemeName;
+  width?: number;
+  height?: number;
+  /** Device pixels per CSS pixel. */
+  scale?: number;
+  /** Default true: pictures and clicks don't wait for animations. */
+  reducedMotion?: boolean;
+  /** Wait for the first snapshot to be drawn. Default true. */
+  waitReady?: boolean;
+}
+
+/** Opens a panel and closes the one before it. */
+export async function openPanel<Host extends object, View extends object>(
+  options: PanelOptions<Host>,
+): Promise<Panel<View>> {
+  await current?.close();
+  const { view: kind, theme: themeName = "dark", width = 1100, height = 900, scale = 1 } = options;
+  const context = await browser.newContext({
+    viewport: { width, height },
+    deviceScaleFactor: scale,
+    reducedMotion: (options.reducedMotion ?? true) ? "reduce" : "no-preference",
+  });
+  current = context;
+  const page = (currentPage = await context.newPage());
+  const errors: string[] = [];
+  page.on("pageerror", (error) => errors.push(String(error)));
+  page.on("console", (message) => {
+    if (["error", "warning"].includes(message.type())) errors.push(message.text());
+  });
+  await page.route(`${ORIGIN}/**`, (route) => {
+    const file = new URL(route.request().url()).pathname.slice(1);
+    if (file === "")
+      return route.fulfill({ contentType: "text/html", body: document(kind, theme(themeName)) });
+    return route.fulfill({ path: servedFile(file) });
+  });
+
+  const calls: Call[] = [];
+  let receive: (message: unknown) => void = () => undefined;
+  await page.exposeFunction("toHost", (json: string) => receive(JSON.parse(json)));
+  const post = (message: unknown): Promise<void> =>
+    page.evaluate((json) => window.postMessage(JSON.parse(json), "*"), JSON.stringify(message));
+  const methods = options.host as Record<string, (...args: unknown[]) => unknown>;
+  const view = createBirpc<View, object>(
+    {},
+    {
+      post,
+      on: (listener) => (receive = listener),
+      // An Error is `{}` in JSON.
+      serialize: (message: { e?: unknown }) =>
+        message.e instanceof Error ? { ...message, e: { message: message.e.message } } : message,
+      timeout: 20_000,
+      resolver:
+        (method) =>
+        (...args: unknown[]) => {
+          if (method !== "ready") calls.push({ method, args });
+          return methods[method]?.(...args);
+        },
+    },
+  );
+
+  const open = async (): Promise<void> => {
+    await page.goto(`${ORIGIN}/`);
+    if (options.waitReady ?? true) await page.waitForSelector("body[data-ready='1']", { timeout: 10_000 });
+  };
+  await open();
+  return {
+    page,
+    view,
+    calls,
+    complaints: async () => [
+      ...errors,
+      ...(await page.evaluate(() => (globalThis as { violations?: string[] }).violations ?? [])),
+    ],
+    reopen: open,
+    setTheme: (name) => page.evaluate(applyTheme, theme(name)),
+  };
+}
+
+/** Waits until the host was asked for `method`; answers the arguments. */
+export const called = async (panel: { calls: Call[] }, method: string): Promise<unknown[]> =>
+  (await until(`a call of ${method}`, () => panel.calls.find((call) => call.method === method))).args;
+
+/** Runs in the page, as VS Code's own script does. */
+function applyTheme({ name, kind, bodyClass, variables }: Theme): void {
+  const { style } = globalThis.document.documentElement;
+  for (const variable of [...style]) style.removeProperty(variable);
+  for (const [variable, value] of Object.entries(variables)) style.setProperty(variable, value);
+  const { body } = globalThis.document;
+  body.className = bodyClass;
+  body.dataset["vscodeThemeKind"] = kind;
+  body.dataset["vscodeThemeId"] = name;
+}
+
+function document(view: ViewKind, theme: Theme): string {
+  const policy = [
+    "default-src 'none'",
+    `script-src 'nonce-${NONCE}'`,
+    `style-src ${ORIGIN} 'nonce-${NONCE}'`,
+    `font-src ${ORIGIN}`,
+    `img-src ${ORIGIN} data:`,
+  ].join("; ");
+  return `<!DOCTYPE html>
+<html lang="en">
+  <head>
+    <meta charset="utf-8">
+    <meta http-equiv="Content-Security-Policy" content="${policy}">
+    <meta property="csp-nonce" content="${NONCE}">
+    <meta name="viewport" content="width=device-width, initial-scale=1">
+    <title>Layerwise</title>
+    <script nonce="${NONCE}">
+      globalThis.violations = [];
+      addEventListener("securitypolicyviolation", (event) =>
+        violations.push("content security policy: " + event.violatedDirective + " " + event.blockedURI));
+      globalThis.acquireVsCodeApi = () => {
+        delete globalThis.acquireVsCodeApi;
+        return Object.freeze({
+          postMessage: (message) => void toHost(JSON.stringify(message)),
+          getState: () => JSON.parse(sessionStorage.getItem("state") ?? "null") ?? undefined,
+          setState: (state) => (sessionStorage.setItem("state", JSON.stringify(state)), state),
+        });
+      };
+    </script>
+    <link rel="stylesheet" href="vscode-webview.css">
+    <link rel="stylesheet" href="codicon.css">
+    <link rel="stylesheet" href="${view}.css">
+  </head>
+  <body data-view="${view}">
+    <script nonce="${NONCE}">(${applyTheme.toString()})(${JSON.stringify(theme)})</script>
+    <script nonce="${NONCE}" src="${view}.js"></script>
+  </body>
+</html>`;
+}
+
+function servedFile(name: string): string {
+  if (name === "vscode-webview.css") return fixture(name);
+  if (name.startsWith("codicon"))
+    return path.join(path.dirname(require.resolve("@vscode/codicons/package.json")), "dist", name);
+  return path.join(places.bundles, name);
+}
+
+/** Serious and critical findings of axe-core, one line each. */
+export async function accessibilityProblems(page: Page): Promise<string[]> {
+  await page.evaluate(fs.readFileSync(require.resolve("axe-core/axe.min.js"), "utf8"));
+  const results = await page.evaluate(async () => {
+    const { axe } = globalThis as unknown as { axe: typeof import("axe-core") };
+    return axe.run(globalThis.document, { resultTypes: ["violations"] });
+  });
+  return results.violations
+    .filter(({ impact }) => impact === "serious" || impact === "critical")
+    .flatMap(({ id, help, nodes }) =>
+      nodes.map((node) => `${id}: ${help}: ${node.target.join(" ")} ${node.failureSummary ?? ""}`),
+    );
+}
