@@ -9,8 +9,7 @@ import { loadDigits, loadIris } from "../../../extension/formats/datasets.ts";
 
 const bundled = fileURLToPath(new URL("../../../media/data/", import.meta.url));
 
-const sha256 = (values: ArrayBufferView | string): string =>
-  createHash("sha256").update(values).digest("hex");
+const sha256 = (values: NodeJS.TypedArray): string => createHash("sha256").update(values).digest("hex");
 
 // SHA-256 of the arrays of sklearn.datasets.load_digits() and load_iris() of scikit-learn 1.9.1, as float32 and int32.
 test("digits are those of scikit-learn", () => {
