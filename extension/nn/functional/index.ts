@@ -1,0 +1,36 @@
+// PyTorch's torch.nn.functional, the `F` that users import.
+export * from "./activation.ts";
+export {
+  adaptiveAvgPool1d,
+  adaptiveAvgPool2d,
+  adaptiveAvgPool3d,
+  avgPool1d,
+  avgPool2d,
+  avgPool3d,
+} from "./averagePooling.ts";
+export { conv1d, conv2d, convTranspose1d, convTranspose2d } from "./convolution.ts";
+export { crossEntropy, nllLoss } from "./crossEntropy.ts";
+export { alphaDropout, dropout, dropout1d, dropout2d, dropout3d } from "./dropout.ts";
+export { linear } from "./linear.ts";
+export {
+  binaryCrossEntropy,
+  binaryCrossEntropyWithLogits,
+  gaussianNllLoss,
+  huberLoss,
+  klDiv,
+  l1Loss,
+  mseLoss,
+  poissonNllLoss,
+  smoothL1Loss,
+  softMarginLoss,
+} from "./loss.ts";
+export { pad } from "./pad.ts";
+export {
+  adaptiveMaxPool1d,
+  adaptiveMaxPool2d,
+  adaptiveMaxPool3d,
+  maxPool1d,
+  maxPool2d,
+  maxPool3d,
+} from "./pooling.ts";
+export { logSoftmax, softmax, softmin } from "./softmax.ts";

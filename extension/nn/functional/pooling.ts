@@ -1,0 +1,201 @@
+import { apply } from "../../tensor/apply.ts";
+import { composed, named, notImplemented } from "../../tensor/functions/operands.ts";
+import { reshape } from "../../tensor/ops/movement.ts";
+import { maxPool2d as poolImages } from "../../tensor/ops/pooling.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
+import { bind, REQUIRED } from "../arguments.ts";
+import type { Size } from "./convolution.ts";
+import {
+  adaptiveWindows,
+  batched,
+  maxOverWindows,
+  slidingAxes,
+  slidingWindows,
+  type Axis,
+  type Windows,
+} from "./windows.ts";
+
+export interface MaxPoolOptions {
+  /** The kernel's size by default. */
+  stride?: Size | null;
+  /** Cells around the input that are never the maximum. */
+  padding?: Size;
+  dilation?: Size;
+  /** Round the output's size up, with windows that reach beyond the input. */
+  ceilMode?: boolean;
+}
+
+/** Asks also for where each maximum was: its position in the flattened image. */
+export interface WithIndices {
+  returnIndices: true;
+}
+
+export type ValuesAndIndices = [values: Tensor, indices: Tensor];
+export type Pooled = Tensor | ValuesAndIndices;
+
+function maxPool(name: string, count: number, input: Tensor, rest: readonly unknown[]): Pooled {
+  const { returnIndices, ...sliding } = bind<MaxPoolOptions & { kernelSize: Size; returnIndices?: boolean }>(
+    name,
+    rest,
+    {
+      kernelSize: REQUIRED,
+      stride: null,
+      padding: 0,
+      dilation: 1,
+      ceilMode: false,
+      returnIndices: false,
+    },
+  );
+  return pooled(count, input, returnIndices, (x) => {
+    const axes = slidingAxes(x.shape, count, sliding);
+    const plain = count < 3 && !returnIndices && axes.every((a) => a.dilation === 1);
+    return plain ? [kernel(x, axes)] : maxOverWindows(x, axes.map(slidingWindows));
+  });
+}
+
+function pooled(
+  count: number,
+  input: Tensor,
+  returnIndices: boolean,
+  pool: (x: Tensor) => readonly Tensor[],
+): Pooled {
+  if (input.dtype !== "float32") notImplemented("max_pool", input.dtype);
+  let indices: Tensor | undefined;
+  const values = composed(() => {
+    const results = batched(input, count, pool);
+    indices = results[1];
+    return named(results[0]!, `MaxPool${count}DWithIndicesBackward0`);
+  });
+  if (!returnIndices) return values;
+  indices!.value.visible = values.value.visible;
+  return [values, indices!];
+}
+
+/** The kernel's own pooling of images; sequences are images of one row. */
+function kernel(x: Tensor, axes: readonly Axis[]): Tensor {
+  const row: Axis = { length: 1, kernel: 1, stride: 1, padding: 0, dilation: 1, out: 1 };
+  const [h, w] = axes.length === 1 ? [row, axes[0]!] : [axes[0]!, axes[1]!];
+  const after = (a: Axis): number => Math.max((a.out - 1) * a.stride + a.kernel - a.length - a.padding, 0);
+  const sequence = axes.length === 1;
+  const [n, c, length] = x.shape as [number, number, number];
+  const image = sequence ? apply(reshape, [x], { shape: [n, c, 1, length] }) : x;
+  const y = apply(poolImages, [image], {
+    kernel: [h.kernel, w.kernel],
+    stride: [h.stride, w.stride],
+    padding: [h.padding, after(h), w.padding, after(w)],
+  });
+  return sequence ? apply(reshape, [y], { shape: [n, c, w.out] }) : y;
+}
+
+/** Largest value of every window of sequences [N, C, L] or [C, L]. */
+export function maxPool1d(
+  input: Tensor,
+  kernelSize: Size,
+  options: MaxPoolOptions & WithIndices,
+): ValuesAndIndices;
+export function maxPool1d(input: Tensor, kernelSize: Size, options?: MaxPoolOptions): Tensor;
+export function maxPool1d(
+  input: Tensor,
+  kernelSize: Size,
+  stride?: Size | null,
+  padding?: Size,
+  dilation?: Size,
+  ceilMode?: boolean,
+): Tensor;
+export function maxPool1d(input: Tensor, ...rest: unknown[]): Pooled {
+  return maxPool("max_pool1d", 1, input, rest);
+}
+
+/**
+ * Largest value of every window of images [N, C, H, W] or [C, H, W].
+ * @throws TensorError "Given input size: (1x1x1). Calculated output size: (1x0x0). Output size is too small"
+ */
+export function maxPool2d(
+  input: Tensor,
+  kernelSize: Size,
+  options: MaxPoolOptions & WithIndices,
+): ValuesAndIndices;
+export function maxPool2d(input: Tensor, kernelSize: Size, options?: MaxPoolOptions): Tensor;
+export function maxPool2d(
+  input: Tensor,
+  kernelSize: Size,
+  stride?: Size | null,
+  padding?: Size,
+  dilation?: Size,
+  ceilMode?: boolean,
+): Tensor;
+export function maxPool2d(input: Tensor, ...rest: unknown[]): Pooled {
+  return maxPool("max_pool2d", 2, input, rest);
+}
+
+/** Largest value of every window of volumes [N, C, D, H, W] or [C, D, H, W]. */
+export function maxPool3d(
+  input: Tensor,
+  kernelSize: Size,
+  options: MaxPoolOptions & WithIndices,
+): ValuesAndIndices;
+export function maxPool3d(input: Tensor, kernelSize: Size, options?: MaxPoolOptions): Tensor;
+export function maxPool3d(
+  input: Tensor,
+  kernelSize: Size,
+  stride?: Size | null,
+  padding?: Size,
+  dilation?: Size,
+  ceilMode?: boolean,
+): Tensor;
+export function maxPool3d(input: Tensor, ...rest: unknown[]): Pooled {
+  return maxPool("max_pool3d", 3, input, rest);
+}
+
+/** Output lengths; null keeps the input's. */
+export type OutputSize = number | null | readonly (number | null)[];
+
+/** The windows that make `outputSize` of the last dimensions. */
+export function adaptive(x: Tensor, count: number, outputSize: OutputSize): Windows[] {
+  return x.shape.slice(-count).map((length, d) => {
+    const out = typeof outputSize === "object" && outputSize !== null ? outputSize[d] : outputSize;
+    return adaptiveWindows(length, out ?? length);
+  });
+}
+
+function adaptiveMax(name: string, count: number, input: Tensor, rest: readonly unknown[]): Pooled {
+  const { outputSize, returnIndices } = bind<{ outputSize: OutputSize; returnIndices?: boolean }>(
+    name,
+    rest,
+    { outputSize: REQUIRED, returnIndices: false },
+  );
+  return pooled(count, input, returnIndices, (x) => maxOverWindows(x, adaptive(x, count, outputSize)));
+}
+
+/** Largest values of as many windows as asked for, of sequences. */
+export function adaptiveMaxPool1d(
+  input: Tensor,
+  outputSize: OutputSize,
+  options: WithIndices,
+): ValuesAndIndices;
+export function adaptiveMaxPool1d(input: Tensor, outputSize: OutputSize): Tensor;
+export function adaptiveMaxPool1d(input: Tensor, ...rest: unknown[]): Pooled {
+  return adaptiveMax("adaptive_max_pool1d", 1, input, rest);
+}
+
+/** Largest values of as many windows as asked for, of images. */
+export function adaptiveMaxPool2d(
+  input: Tensor,
+  outputSize: OutputSize,
+  options: WithIndices,
+): ValuesAndIndices;
+export function adaptiveMaxPool2d(input: Tensor, outputSize: OutputSize): Tensor;
+export function adaptiveMaxPool2d(input: Tensor, ...rest: unknown[]): Pooled {
+  return adaptiveMax("adaptive_max_pool2d", 2, input, rest);
+}
+
+/** Largest values of as many windows as asked for, of volumes. */
+export function adaptiveMaxPool3d(
+  input: Tensor,
+  outputSize: OutputSize,
+  options: WithIndices,
+): ValuesAndIndices;
+export function adaptiveMaxPool3d(input: Tensor, outputSize: OutputSize): Tensor;
+export function adaptiveMaxPool3d(input: Tensor, ...rest: unknown[]): Pooled {
+  return adaptiveMax("adaptive_max_pool3d", 3, input, rest);
+}

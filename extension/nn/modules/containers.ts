@@ -1,0 +1,212 @@
+import { TensorError } from "../../tensor/errors.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
+import { Module, type Layer } from "../module.ts";
+
+type Input<L extends readonly Module[]> = L extends readonly [infer F extends Module, ...Module[]]
+  ? Parameters<F["forward"]>
+  : [input: Tensor];
+type Output<L extends readonly Module[]> = L extends readonly [...Module[], infer E extends Module]
+  ? ReturnType<E["forward"]>
+  : Tensor;
+
+/** Position counted from the front. */
+function position(index: number, length: number): number {
+  const at = index < 0 ? index + length : index;
+  if (!Number.isInteger(index) || at < 0 || at >= length) {
+    throw new TensorError("index", `index ${index} is out of range`);
+  }
+  return at;
+}
+
+/**
+ * Modules called one after the other.
+ *
+ * ```ts
+ * new nn.Sequential(new nn.Linear(4, 8), new nn.ReLU(), new nn.Linear(8, 3));
+ * new nn.Sequential({ hidden: new nn.Linear(4, 8), out: new nn.Linear(8, 3) });
+ * ```
+ */
+export class Sequential<L extends readonly Module[] = readonly Layer[]> extends Module {
+  readonly [index: number]: Module;
+
+  constructor(...layers: L);
+  constructor(named: Readonly<Record<string, Module>> | ReadonlyMap<string, Module>);
+  constructor(...args: readonly unknown[]) {
+    super();
+    for (const [name, module] of namedModules(args)) this.registerModule(name, module);
+  }
+
+  override get length(): number {
+    return this.ownChildren().length;
+  }
+
+  /** The layer at a position; negative ones count from the end. */
+  get(index: number): Module {
+    const layers = [...this];
+    return layers[position(index, layers.length)]!;
+  }
+
+  /** Adds a layer at the end. */
+  append(layer: Module): this {
+    this.registerModule(String(this.length), layer);
+    return this;
+  }
+
+  *[Symbol.iterator](): IterableIterator<Module> {
+    for (const [, module] of this.ownChildren()) if (module !== null) yield module;
+  }
+
+  forward(...input: Input<L>): Output<L> {
+    let args: readonly unknown[] = input;
+    for (const layer of this) args = [(layer as unknown as (...input: unknown[]) => unknown)(...args)];
+    return args[0] as Output<L>;
+  }
+}
+
+/** The layers of a Sequential by name: their positions, unless names are given. */
+function namedModules(args: readonly unknown[]): [string, Module][] {
+  const [first] = args;
+  if (args.length === 1 && !(first instanceof Module)) {
+    return first instanceof Map
+      ? [...(first as ReadonlyMap<string, Module>)]
+      : Object.entries(first as Readonly<Record<string, Module>>);
+  }
+  return args.map((module, i) => {
+    if (module instanceof Module) return [String(i), module];
+    throw new TensorError("value", `${describe(module)} is not a Module subclass`);
+  });
+}
+
+const describe = (value: unknown): string => (value === null ? "null" : typeof value);
+
+/**
+ * A list of modules, which a `forward` calls itself. An ordinary array would hide them from `parameters()`.
+ *
+ * ```ts
+ * layers = new nn.ModuleList([new nn.Linear(4, 4), new nn.Linear(4, 4)]);
+ * forward(x: Tensor) { for (const layer of this.layers) x = layer(x); return x; }
+ * ```
+ */
+export class ModuleList<M extends Module = Layer> extends Module {
+  readonly [index: number]: M;
+
+  constructor(modules: Iterable<M> = []) {
+    super();
+    this.extend(modules);
+  }
+
+  override get length(): number {
+    return this.ownChildren().length;
+  }
+
+  /** The module at a position; negative ones count from the end. */
+  get(index: number): M {
+    return this[position(index, this.length)]!;
+  }
+
+  append(module: M): this {
+    if (!(module instanceof Module)) {
+      throw new TensorError("value", `${describe(module)} is not a Module subclass`);
+    }
+    this.registerModule(String(this.length), module);
+    return this;
+  }
+
+  extend(modules: Iterable<M>): this {
+    for (const module of modules) this.append(module);
+    return this;
+  }
+
+  *[Symbol.iterator](): IterableIterator<M> {
+    for (const [, module] of this.ownChildren()) yield module as M;
+  }
+
+  /** @throws TensorError: a list has no order of computation */
+  forward(): never {
+    throw new TensorError(
+      "value",
+      `Module [${this.constructor.name}] is missing the required "forward" function`,
+    );
+  }
+
+  /** Neighbours that print the same are one line: `(0-3): 4 x Linear(…)`. */
+  protected override childTexts(): [name: string, text: string][] {
+    const texts = super.childTexts();
+    const runs: { first: number; last: number; text: string }[] = [];
+    texts.forEach(([, text], i) => {
+      const run = runs[runs.length - 1];
+      if (run?.text === text) run.last = i;
+      else runs.push({ first: i, last: i, text });
+    });
+    return runs.map(({ first, last, text }) =>
+      first === last ? [String(first), text] : [`${first}-${last}`, `${last - first + 1} x ${text}`],
+    );
+  }
+}
+
+/** Modules by name, which a `forward` calls itself. */
+export class ModuleDict<M extends Module = Layer> extends Module {
+  // Not as properties: those with whole numbers as names would come first.
+  readonly #modules = new Map<string, M>();
+
+  constructor(modules: Readonly<Record<string, M>> | ReadonlyMap<string, M> = {}) {
+    super();
+    const entries = modules instanceof Map ? (modules as ReadonlyMap<string, M>) : Object.entries(modules);
+    for (const [name, module] of entries) this.set(name, module);
+  }
+
+  get size(): number {
+    return this.#modules.size;
+  }
+
+  /** @throws TensorError when there is no module of that name */
+  get(name: string): M {
+    const module = this.#modules.get(name);
+    if (module === undefined) throw new TensorError("index", `no module is named '${name}'`);
+    return module;
+  }
+
+  set(name: string, module: M): this {
+    if (!(module instanceof Module)) {
+      throw new TensorError("value", `${describe(module)} is not a Module subclass`);
+    }
+    if (name === "" || name.includes(".")) {
+      throw new TensorError("value", `module name can't be empty or contain ".", got: "${name}"`);
+    }
+    this.#modules.set(name, module);
+    return this;
+  }
+
+  has(name: string): boolean {
+    return this.#modules.has(name);
+  }
+
+  delete(name: string): boolean {
+    return this.#modules.delete(name);
+  }
+
+  keys(): string[] {
+    return [...this.#modules.keys()];
+  }
+
+  values(): M[] {
+    return [...this.#modules.values()];
+  }
+
+  items(): [name: string, module: M][] {
+    return [...this.#modules];
+  }
+
+  /** @internal */
+  override ownChildren(): [key: string, module: Module | null][] {
+    return this.items();
+  }
+
+  /** @throws TensorError: a dictionary has no order of computation */
+  forward(): never {
+    throw new TensorError(
+      "value",
+      `Module [${this.constructor.name}] is missing the required "forward" function`,
+    );
+  }
+}

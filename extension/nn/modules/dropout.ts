@@ -1,0 +1,71 @@
+import type { Tensor } from "../../tensor/tensor.ts";
+import { bind } from "../arguments.ts";
+import * as F from "../functional/dropout.ts";
+import { BuiltIn } from "../module.ts";
+import { py } from "../repr.ts";
+
+interface DropoutArguments {
+  p?: number;
+  inplace?: boolean;
+}
+
+/** What the kinds of dropout share. */
+abstract class DropoutBase extends BuiltIn {
+  readonly p: number;
+  readonly inplace: boolean;
+
+  /** @param p probability of being dropped; 0.5 by default */
+  constructor(options?: DropoutArguments);
+  constructor(p?: number, inplace?: boolean);
+  constructor(p: number, options?: Omit<DropoutArguments, "p">);
+  constructor(...args: unknown[]) {
+    super();
+    const { p, inplace } = bind<DropoutArguments>(this.constructor.name, args, { p: 0.5, inplace: false });
+    F.checkProbability(p);
+    this.p = p;
+    this.inplace = inplace;
+  }
+
+  override extraRepr(): string {
+    return `p=${py(this.p)}, inplace=${py(this.inplace)}`;
+  }
+}
+
+/**
+ * In training each value is dropped (0) with probability p, and the others are scaled by 1 / (1 − p). In evaluation
+ * the input passes unchanged.
+ * @throws TensorError "dropout probability has to be between 0 and 1, but got 1.5"
+ */
+export class Dropout extends DropoutBase {
+  forward(input: Tensor): Tensor {
+    return F.dropout(input, this.p, this.training, this.inplace);
+  }
+}
+
+/** {@link Dropout} of whole channels of [N, C, L] or [C, L]. */
+export class Dropout1d extends DropoutBase {
+  forward(input: Tensor): Tensor {
+    return F.dropout1d(input, this.p, this.training, this.inplace);
+  }
+}
+
+/** {@link Dropout} of whole channels of [N, C, H, W]. */
+export class Dropout2d extends DropoutBase {
+  forward(input: Tensor): Tensor {
+    return F.dropout2d(input, this.p, this.training, this.inplace);
+  }
+}
+
+/** {@link Dropout} of whole channels of [N, C, D, H, W] or [C, D, H, W]. */
+export class Dropout3d extends DropoutBase {
+  forward(input: Tensor): Tensor {
+    return F.dropout3d(input, this.p, this.training, this.inplace);
+  }
+}
+
+/** Dropout that keeps the mean and variance of self-normalising activations. */
+export class AlphaDropout extends DropoutBase {
+  forward(input: Tensor): Tensor {
+    return F.alphaDropout(input, this.p, this.training, this.inplace);
+  }
+}

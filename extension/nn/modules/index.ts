@@ -1,0 +1,10 @@
+export * from "./activation.ts";
+export * from "./adaptivePooling.ts";
+export * from "./containers.ts";
+export { Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d } from "./convolution.ts";
+export * from "./dropout.ts";
+export { Identity, Linear } from "./linear.ts";
+export * from "./loss.ts";
+export * from "./pooling.ts";
+export * from "./shape.ts";
+export * from "./softmax.ts";

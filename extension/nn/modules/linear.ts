@@ -1,0 +1,97 @@
+import { fillValue } from "../../tensor/graph.ts";
+import type { Shape } from "../../tensor/shape.ts";
+import { TensorError } from "../../tensor/errors.ts";
+import { Parameter, Tensor } from "../../tensor/tensor.ts";
+import { bind, REQUIRED } from "../arguments.ts";
+import { linear } from "../functional/linear.ts";
+import { fans, kaimingUniform_, uniform_ } from "../init.ts";
+import { BuiltIn } from "../module.ts";
+import { py } from "../repr.ts";
+
+/** A parameter that waits for its initial values. */
+export function emptyParameter(shape: Shape, requiresGrad = true): Parameter {
+  if (shape.some((n) => n < 0)) {
+    throw new TensorError(
+      "value",
+      `Trying to create tensor with negative dimension ${shape.find((n) => n < 0)}: [${shape.join(", ")}]`,
+    );
+  }
+  return new Parameter(new Tensor(fillValue(0, shape, "float32")), requiresGrad);
+}
+
+/** Weights U(±1/√fan_in), then the bias U(±1/√fan_in): how PyTorch starts linear layers and convolutions. */
+export function resetUniform(weight: Tensor, bias: Tensor | null): void {
+  kaimingUniform_(weight, { a: Math.sqrt(5) });
+  if (bias === null) return;
+  const { fanIn } = fans(weight.shape);
+  if (fanIn > 0) uniform_(bias, -1 / Math.sqrt(fanIn), 1 / Math.sqrt(fanIn));
+}
+
+interface LinearArguments {
+  inFeatures: number;
+  outFeatures: number;
+  bias?: boolean;
+}
+
+/**
+ * y = x Wᵀ + b.
+ *
+ * - weight [outFeatures, inFeatures] and bias [outFeatures], both from U(−k, k) with k = 1/√inFeatures
+ * - input [*, inFeatures], output [*, outFeatures]
+ *
+ * ```ts
+ * new nn.Linear(20, 30)(torch.randn(128, 20)).shape; // [128, 30]
+ * ```
+ * @throws TensorError "addmm: mat1 and mat2 shapes cannot be multiplied (32x100 and 784x128)"
+ */
+export class Linear extends BuiltIn {
+  weight: Parameter;
+  bias: Parameter | null;
+
+  /** @param options `bias: false` leaves the bias out */
+  constructor(inFeatures: number, outFeatures: number, options?: { bias?: boolean });
+  constructor(inFeatures: number, outFeatures: number, bias: boolean);
+  constructor(options: LinearArguments);
+  constructor(...args: unknown[]) {
+    super();
+    const { inFeatures, outFeatures, bias } = bind<LinearArguments>("Linear", args, {
+      inFeatures: REQUIRED,
+      outFeatures: REQUIRED,
+      bias: true,
+    });
+    this.weight = emptyParameter([outFeatures, inFeatures]);
+    this.bias = bias ? emptyParameter([outFeatures]) : null;
+    this.resetParameters();
+  }
+
+  get inFeatures(): number {
+    return this.weight.shape[1]!;
+  }
+
+  get outFeatures(): number {
+    return this.weight.shape[0]!;
+  }
+
+  resetParameters(): void {
+    resetUniform(this.weight, this.bias);
+  }
+
+  forward(input: Tensor): Tensor {
+    return linear(input, this.weight, this.bias);
+  }
+
+  override extraRepr(): string {
+    return `in_features=${this.inFeatures}, out_features=${this.outFeatures}, bias=${py(this.bias !== null)}`;
+  }
+}
+
+/** Takes any arguments and returns its input. */
+export class Identity extends BuiltIn {
+  constructor(..._unused: unknown[]) {
+    super();
+  }
+
+  forward(input: Tensor): Tensor {
+    return input;
+  }
+}

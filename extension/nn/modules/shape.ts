@@ -1,0 +1,71 @@
+import { flatten, unflatten } from "../../tensor/functions/shape.ts";
+import { TensorError } from "../../tensor/errors.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
+import { bind, REQUIRED } from "../arguments.ts";
+import { BuiltIn } from "../module.ts";
+import { py } from "../repr.ts";
+
+interface FlattenArguments {
+  startDim?: number;
+  endDim?: number;
+}
+
+/** Dimensions startDim (1) to endDim (−1) as one. */
+export class Flatten extends BuiltIn {
+  readonly startDim: number;
+  readonly endDim: number;
+
+  constructor(options?: FlattenArguments);
+  constructor(startDim?: number, endDim?: number);
+  constructor(...args: unknown[]) {
+    super();
+    const { startDim, endDim } = bind<FlattenArguments>("Flatten", args, { startDim: 1, endDim: -1 });
+    this.startDim = startDim;
+    this.endDim = endDim;
+  }
+
+  forward(input: Tensor): Tensor {
+    return flatten(input, this.startDim, this.endDim);
+  }
+
+  override extraRepr(): string {
+    return `start_dim=${this.startDim}, end_dim=${this.endDim}`;
+  }
+}
+
+interface UnflattenArguments {
+  dim: number;
+  unflattenedSize: readonly number[];
+}
+
+/** Dimension `dim` as several: the inverse of {@link Flatten}. */
+export class Unflatten extends BuiltIn {
+  readonly dim: number;
+  readonly unflattenedSize: readonly number[];
+
+  constructor(options: UnflattenArguments);
+  constructor(dim: number, unflattenedSize: readonly number[]);
+  constructor(...args: unknown[]) {
+    super();
+    const { dim, unflattenedSize } = bind<UnflattenArguments>("Unflatten", args, {
+      dim: REQUIRED,
+      unflattenedSize: REQUIRED,
+    });
+    if (!Array.isArray(unflattenedSize)) {
+      throw new TensorError(
+        "value",
+        `unflattened_size must be a list of ints, but found type ${typeof unflattenedSize}`,
+      );
+    }
+    this.dim = dim;
+    this.unflattenedSize = [...unflattenedSize];
+  }
+
+  forward(input: Tensor): Tensor {
+    return unflatten(input, this.dim, this.unflattenedSize);
+  }
+
+  override extraRepr(): string {
+    return `dim=${this.dim}, unflattened_size=${py(this.unflattenedSize)}`;
+  }
+}

@@ -1,0 +1,46 @@
+import type { Tensor } from "../../tensor/tensor.ts";
+import { bind } from "../arguments.ts";
+import { logSoftmax, softmax, softmin } from "../functional/softmax.ts";
+import { BuiltIn } from "../module.ts";
+import { py } from "../repr.ts";
+
+interface DimArguments {
+  dim?: number | null;
+}
+
+/** What functions along one dimension share. */
+abstract class AlongDimension extends BuiltIn {
+  readonly dim: number | null;
+
+  constructor(options?: DimArguments);
+  constructor(dim?: number | null);
+  constructor(...args: unknown[]) {
+    super();
+    this.dim = bind<DimArguments>(this.constructor.name, args, { dim: null }).dim;
+  }
+
+  override extraRepr(): string {
+    return `dim=${py(this.dim)}`;
+  }
+}
+
+/** eˣ / Σ eˣ along a dimension. */
+export class Softmax extends AlongDimension {
+  forward(input: Tensor): Tensor {
+    return softmax(input, this.dim);
+  }
+}
+
+/** ln(softmax(x)) along a dimension. */
+export class LogSoftmax extends AlongDimension {
+  forward(input: Tensor): Tensor {
+    return logSoftmax(input, this.dim);
+  }
+}
+
+/** softmax(−x) along a dimension. */
+export class Softmin extends AlongDimension {
+  forward(input: Tensor): Tensor {
+    return softmin(input, this.dim);
+  }
+}

@@ -1,0 +1,9 @@
+// PyTorch's torch.nn: the `nn` that users import.
+export { Module } from "./module.ts";
+export type { ForwardHook, ForwardPreHook, Layer, RemovableHandle } from "./module.ts";
+export type { LoadReport, StateDict } from "./stateDict.ts";
+export { Parameter } from "../tensor/tensor.ts";
+export * from "./modules/index.ts";
+export * as functional from "./functional/index.ts";
+export * as init from "./init.ts";
+export * as utils from "./utils.ts";

@@ -1,0 +1,76 @@
+// PyTorch's torch.nn.utils.
+import { TensorError } from "../tensor/errors.ts";
+import { add, clamp, div, mul } from "../tensor/functions/arithmetic.ts";
+import { composed, constant } from "../tensor/functions/operands.ts";
+import { norm } from "../tensor/functions/reduction.ts";
+import { stack } from "../tensor/functions/shape.ts";
+import { valuesOf } from "../tensor/runtime.ts";
+import { hidden, noGrad } from "../tensor/scope.ts";
+import { Tensor } from "../tensor/tensor.ts";
+import { bind, REQUIRED } from "./arguments.ts";
+
+type Parameters = Tensor | Iterable<Tensor>;
+
+function gradients(parameters: Parameters): Tensor[] {
+  const list = parameters instanceof Tensor ? [parameters] : [...parameters];
+  return list.flatMap((p) => (p.grad === null ? [] : [p.grad]));
+}
+
+interface ClipOptions {
+  maxNorm: number;
+  /** 2 by default; Infinity is the largest absolute value. */
+  normType?: number;
+  /** Throw when the norm is infinite or not a number. */
+  errorIfNonfinite?: boolean;
+}
+
+/**
+ * Scales all gradients by the same factor, so that their norm, taken as one vector, is at most `maxNorm`.
+ * @returns the norm before
+ * @throws TensorError with errorIfNonfinite, which needs the norm computed at once
+ */
+export function clipGradNorm_(parameters: Parameters, options: ClipOptions): Tensor;
+export function clipGradNorm_(
+  parameters: Parameters,
+  maxNorm: number,
+  options?: Omit<ClipOptions, "maxNorm">,
+): Tensor;
+export function clipGradNorm_(parameters: Parameters, maxNorm: number, normType?: number): Tensor;
+export function clipGradNorm_(parameters: Parameters, ...rest: unknown[]): Tensor {
+  const { maxNorm, normType, errorIfNonfinite } = bind<ClipOptions>("clip_grad_norm_", rest, {
+    maxNorm: REQUIRED,
+    normType: 2,
+    errorIfNonfinite: false,
+  });
+  const grads = gradients(parameters);
+  if (grads.length === 0) return constant(0);
+  return noGrad(() => {
+    const total = composed(() => {
+      const norms = grads.map((g) => norm(g, { p: normType }));
+      return norm(stack(norms), { p: normType });
+    });
+    if (errorIfNonfinite && !Number.isFinite(valuesOf(total.value)[0])) {
+      throw new TensorError(
+        "value",
+        `The total norm of order ${normType.toFixed(1)} for gradients from \`parameters\` is non-finite, so it cannot be clipped. To disable this error and scale the gradients by the non-finite norm anyway, set \`error_if_nonfinite=False\``,
+      );
+    }
+    hidden(() => {
+      const factor = clamp(div(maxNorm, add(total, 1e-6)), { max: 1 });
+      for (const g of grads) g.write(mul(g, factor));
+    });
+    return total;
+  });
+}
+
+/** Moves every element of the gradients into [−clipValue, clipValue]. */
+export function clipGradValue_(parameters: Parameters, options: { clipValue: number }): void;
+export function clipGradValue_(parameters: Parameters, clipValue: number): void;
+export function clipGradValue_(parameters: Parameters, ...rest: unknown[]): void {
+  const { clipValue } = bind<{ clipValue: number }>("clip_grad_value_", rest, { clipValue: REQUIRED });
+  noGrad(() =>
+    hidden(() => {
+      for (const g of gradients(parameters)) g.write(clamp(g, { min: -clipValue, max: clipValue }));
+    }),
+  );
+}
