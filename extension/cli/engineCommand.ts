@@ -92,8 +92,8 @@ function checkDevice(): void {
 
 /** Three or four lines: the backend, the reason for it, the state, the folder. */
 export function describeStatus(status: Omit<NativeStatus, "manifest">): string {
-  const native =
-    status.version === undefined ? status.state : `${status.state}, TensorFlow ${status.version}`;
+  const state = status.state.replace("-", " ");
+  const native = status.version === undefined ? state : `${state}, TensorFlow ${status.version}`;
   const rows = [
     ["Backend", status.backend],
     ...(status.reason === undefined ? [] : [["Reason", status.reason]]),

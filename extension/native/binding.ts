@@ -3,7 +3,8 @@
  * calls it directly: tfjs-node's own JavaScript would cost 300 ms at start and is not needed.
  *
  * All calls are synchronous and throw an `Error` whose message is TensorFlow's (at most 499 characters, prefixed with
- * `Invalid TF_Status: <code>\nMessage: ` by `executeOp`). The object is frozen in effect: its properties are read-only.
+ * `Invalid TF_Status: <code>\nMessage: ` by `executeOp`). Its properties are read-only
+ * and not enumerable.
  */
 export interface NativeBinding {
   /**
@@ -35,7 +36,8 @@ export interface NativeBinding {
   tensorDataSync(id: number): Float32Array | Int32Array | BigInt64Array | Uint8Array | Uint8Array[];
 
   /**
-   * Runs one op eagerly. `outputs` must be the op's exact number of outputs. Attributes left out take the op's default;
+   * Runs one op eagerly. `outputs` must be the op's exact number of outputs: another number throws, and one too
+   * high leaks ids. Attributes left out take the op's default;
    * type attributes are inferred from the inputs. The outputs' ids belong to the caller.
    */
   executeOp(

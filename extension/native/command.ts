@@ -23,7 +23,7 @@ const NOT_RUN = -1;
  * Runs a program to its end, with all it starts in one process group: an abort ends the whole group and rejects with
  * the signal's reason once the program is gone. A program that can't be started has code -1, not an exception.
  */
-export function runCommand(
+export async function runCommand(
   command: string,
   args: readonly string[],
   { env, signal, cwd, limit, onOutput }: CommandOptions,

@@ -1,0 +1,170 @@
+import { createHash } from "node:crypto";
+import fs from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { crc32, deflateRawSync } from "node:zlib";
+import { onTestFinished } from "vitest";
+import type { Host } from "../../../extension/native/cache.ts";
+import type { InstallOptions } from "../../../extension/native/install.ts";
+import type { InstallProgress } from "../../../extension/protocol/native.ts";
+
+/** A temporary folder that goes with the test. */
+export function temporaryFolder(): string {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "layerwise-native-"));
+  onTestFinished(() => fs.rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+export interface WheelOptions {
+  /** Names with a wrong hash in RECORD. */
+  misrecorded?: readonly string[];
+  /** Names left out of RECORD. */
+  unrecorded?: readonly string[];
+  compress?: boolean;
+}
+
+/** A Python wheel: a zip with its RECORD. */
+export function makeWheel(file: string, files: Record<string, string>, options: WheelOptions = {}): void {
+  const record = "fake-1.0.dist-info/RECORD";
+  const rows = Object.entries(files)
+    .filter(([name]) => !options.unrecorded?.includes(name))
+    .map(([name, text]) => {
+      const hashed = options.misrecorded?.includes(name) ? `${text}!` : text;
+      const sha256 = createHash("sha256").update(hashed).digest("base64url");
+      return `${name},sha256=${sha256},${Buffer.byteLength(text)}`;
+    });
+  const all = { ...files, [record]: [...rows, `${record},,`].join("\n") };
+  fs.writeFileSync(file, zip(all, options.compress ?? true));
+}
+
+function zip(files: Record<string, string>, compress: boolean): Buffer {
+  const bodies: Buffer[] = [];
+  const directory: Buffer[] = [];
+  let offset = 0;
+  for (const [name, text] of Object.entries(files)) {
+    const raw = Buffer.from(text);
+    const data = compress ? deflateRawSync(raw) : raw;
+    const common = Buffer.alloc(26);
+    common.writeUInt16LE(20, 0);
+    common.writeUInt16LE(compress ? 8 : 0, 4);
+    common.writeUInt32LE(crc32(raw), 10);
+    common.writeUInt32LE(data.length, 14);
+    common.writeUInt32LE(raw.length, 18);
+    common.writeUInt16LE(Buffer.byteLength(name), 22);
+    const body = Buffer.concat([Buffer.from("PK\x03\x04"), common, Buffer.from(name), data]);
+    const tail = Buffer.alloc(14);
+    tail.writeUInt32LE(offset, 10);
+    directory.push(
+      Buffer.concat([Buffer.from("PK\x01\x02"), Buffer.from([20, 0]), common, tail, Buffer.from(name)]),
+    );
+    bodies.push(body);
+    offset += body.length;
+  }
+  const central = Buffer.concat(directory);
+  const end = Buffer.alloc(18);
+  end.writeUInt16LE(directory.length, 4);
+  end.writeUInt16LE(directory.length, 6);
+  end.writeUInt32LE(central.length, 8);
+  end.writeUInt32LE(offset, 12);
+  return Buffer.concat([...bodies, central, Buffer.from("PK\x05\x06"), end]);
+}
+
+export const WHEEL_FILES = {
+  "tensorflow/__init__.py": "not wanted",
+  "tensorflow/libtensorflow_cc.so.2": "the big library ".repeat(5000),
+  "tensorflow/libtensorflow_framework.so.2": "the small library",
+  "tensorflow/include/tensorflow/c/c_api.h": "// the C API",
+  "tensorflow/include/tensorflow/compiler/other.h": "// not wanted",
+};
+
+/** What the fake `python3 -m pip download` does. */
+export type PipBehaviour =
+  | { kind: "serves"; wheel: WheelOptions }
+  | { kind: "serves-to-python-3.12" }
+  | { kind: "hangs" }
+  | { kind: "fails"; output: string }
+  | { kind: "no-pip" };
+
+/**
+ * A machine of its own: Linux with a cache folder and a PATH that holds only the programs a test puts there. Every
+ * call of a fake program is a line of its log.
+ */
+export class FakeMachine {
+  readonly root = temporaryFolder();
+  readonly bin = path.join(this.root, "bin");
+  readonly cache = path.join(this.root, "cache");
+  readonly host: Host = {
+    platform: "linux",
+    arch: "x64",
+    env: { PATH: this.bin, LAYERWISE_CACHE: this.cache },
+  };
+
+  constructor() {
+    fs.mkdirSync(this.bin);
+    for (const folder of ["sources", "headers"]) fs.mkdirSync(path.join(this.root, folder));
+    fs.writeFileSync(path.join(this.root, "sources", "binding.cc"), "// C++");
+  }
+
+  /** Puts a shell script on PATH. */
+  program(name: string, script: string): void {
+    const log = path.join(this.root, "calls.log");
+    const text = `#!/bin/sh\nPATH=/usr/bin:/bin\necho "${name} $*" >> "${log}"\n${script}\n`;
+    fs.writeFileSync(path.join(this.bin, name), text, { mode: 0o755 });
+  }
+
+  python(behaviour: PipBehaviour): void {
+    if (behaviour.kind === "no-pip") return this.program("python3", 'echo "No module named pip" >&2; exit 1');
+    const wheel = path.join(this.root, "fake-1.0.whl");
+    makeWheel(wheel, WHEEL_FILES, behaviour.kind === "serves" ? behaviour.wheel : {});
+    const serve = `for dest; do :; done; echo "Downloading fake-1.0.whl (2.5 kB)"; cp "${wheel}" "$dest"`;
+    const missing = 'echo "ERROR: No matching distribution found for tensorflow-cpu" >&2; exit 1';
+    const download = {
+      serves: serve,
+      "serves-to-python-3.12": `case "$*" in *"--python-version 3.12"*) ${serve};; *) ${missing};; esac`,
+      hangs: `echo $$ > "${this.root}/pid"; sleep 60 & echo $! >> "${this.root}/pid"; wait`,
+      fails: `echo "${behaviour.kind === "fails" ? behaviour.output : ""}" >&2; exit 1`,
+    }[behaviour.kind];
+    this.program("python3", `case "$*" in *--version) exit 0;; esac\n${download}`);
+  }
+
+  /** A compiler that writes its arguments to the output file. */
+  compiler(failure?: string): void {
+    this.program(
+      "g++",
+      failure === undefined
+        ? 'out=; while [ $# -gt 0 ]; do [ "$1" = -o ] && out=$2; shift; done; echo binding > "$out"'
+        : `echo "${failure}" >&2; exit 1`,
+    );
+  }
+
+  calls(name: string): number {
+    const log = path.join(this.root, "calls.log");
+    if (!fs.existsSync(log)) return 0;
+    const lines = fs.readFileSync(log, "utf8").split("\n");
+    return lines.filter((line) => line.startsWith(`${name} `) && !line.endsWith("--version")).length;
+  }
+
+  /** All files of the cache folder, relative to it. */
+  files(): string[] {
+    if (!fs.existsSync(this.cache)) return [];
+    const entries = fs.readdirSync(this.cache, { recursive: true, withFileTypes: true });
+    return entries
+      .filter((entry) => entry.isFile())
+      .map((entry) => path.relative(this.cache, path.join(entry.parentPath, entry.name)))
+      .sort();
+  }
+
+  /** Options for an installation here; the binding is not really loaded. */
+  options(progress: InstallProgress[] = []): InstallOptions {
+    return {
+      host: this.host,
+      binding: {
+        sources: path.join(this.root, "sources"),
+        headers: path.join(this.root, "headers"),
+        prebuilt: undefined,
+      },
+      tryBinding: () => Promise.resolve("2.21.0"),
+      onProgress: (step) => progress.push(step),
+    };
+  }
+}
