@@ -7,16 +7,20 @@ export interface Outcome {
   error?: string;
 }
 
+/** What a test measured, for its line. */
+type Note = (text: string) => void;
+type Body = (note: Note) => Promise<void> | void;
+
 interface Test {
   name: string;
-  body: () => Promise<void> | void;
+  body: Body;
   limit: number;
 }
 
 const tests: Test[] = [];
 
 /** Registers a test. Past `limit` milliseconds it has failed, and the next one runs. */
-export function test(name: string, body: () => Promise<void> | void, limit = 30_000): void {
+export function test(name: string, body: Body, limit = 30_000): void {
   tests.push({ name, body, limit });
 }
 
@@ -33,10 +37,13 @@ export async function runTests({ print, onFailure, only = "" }: RunOptions): Pro
   const outcomes: Outcome[] = [];
   for (const { name, body, limit } of tests.filter((test) => test.name.includes(only))) {
     const started = performance.now();
-    const error = await withLimit(body, limit);
+    const notes: string[] = [];
+    const error = await withLimit(() => body((text) => notes.push(text)), limit);
     const milliseconds = Math.round(performance.now() - started);
     outcomes.push({ name, milliseconds, ...(error === undefined ? {} : { error }) });
-    print(`${error === undefined ? "ok" : "FAILED"} ${name} (${milliseconds} ms)`);
+    print(
+      `${error === undefined ? "ok" : "FAILED"} ${[`${name} (${milliseconds} ms)`, ...notes].join("; ")}`,
+    );
     if (error === undefined) continue;
     print(error.replaceAll(/^/gm, "    "));
     await onFailure?.(name);

@@ -3,7 +3,6 @@ import fs from "node:fs";
 import path from "node:path";
 import { launchBrowser, newWindow, QUIET_SETTINGS, temporaryFolder } from "../browser/library/browser.ts";
 import { totals, type Outcome } from "../harness.ts";
-import { copyExamples } from "../../scripts/example-workspace.mjs";
 import { inRoot, root } from "../../scripts/project.mjs";
 import { ensureVscode, remoteUri, startServer, windowUrl } from "../../scripts/vscode-server.mjs";
 
@@ -90,7 +89,6 @@ function chooseHost(): Host {
 /** Runs the bundled suite; true when every test passed. Prints the tests and, last, the totals. */
 export async function runSuite(suite: string): Promise<boolean> {
   const workspace = temporaryFolder("workspace");
-  copyExamples(workspace);
   const results = inRoot("test/results/vscode.json");
   const log = path.join(path.dirname(results), "vscode.log");
   fs.mkdirSync(path.dirname(results), { recursive: true });

@@ -1,7 +1,10 @@
 /** What VS Code runs inside its extension host: all tests, then a file with the results. */
 import fs from "node:fs";
 import { runTests } from "../../harness.ts";
+// In this order: the first wants a workspace without models.
 import "./activation.ts";
+import "./editing.ts";
+import "./training.ts";
 
 export async function run(): Promise<void> {
   const results = required("LAYERWISE_TEST_RESULTS");

@@ -1,0 +1,76 @@
+/** Model files that tests write into a workspace. */
+import fs from "node:fs";
+import path from "node:path";
+
+/** The tutorial's network on random data: an epoch is one step, so `epochs` says how long it trains. */
+export const simpleNN = (
+  epochs: number,
+): string => `import { torch, nn, optim, data, experiment, type Tensor } from "layerwise";
+
+export class SimpleNN extends nn.Module {
+  fc1: nn.Linear;
+  relu: nn.ReLU;
+  fc2: nn.Linear;
+
+  constructor(inputSize: number, hiddenSize: number, outputSize: number) {
+    super();
+    this.fc1 = new nn.Linear(inputSize, hiddenSize);
+    this.relu = new nn.ReLU();
+    this.fc2 = new nn.Linear(hiddenSize, outputSize);
+  }
+
+  forward(x: Tensor): Tensor {
+    x = this.fc1(x);
+    x = this.relu(x);
+    return this.fc2(x);
+  }
+}
+
+export default experiment({
+  seed: 0,
+  model: () => new SimpleNN(10, 5, 2),
+  data: () => new data.TensorDataset(torch.randn(100, 10), torch.randint(0, 2, [100])),
+  loss: new nn.CrossEntropyLoss(),
+  optimizer: (parameters) => new optim.Adam(parameters, { lr: 0.001 }),
+  epochs: ${epochs},
+});
+`;
+
+/** More epochs than any test waits for. */
+export const ENDLESS_EPOCHS = 10_000_000;
+
+export interface Mistake {
+  text: string;
+  /** The line that the message belongs to, counted from 1. */
+  line: number;
+  message: RegExp;
+}
+
+/** What users get wrong, and what they are to be told, by the name of a file. */
+export const MISTAKES: Record<string, Mistake> = {
+  "syntax.nn.ts": {
+    text: 'import { nn } from "layerwise";\n\nexport class Broken extends nn.Module {\n  forward( { }\n}\n',
+    line: 4,
+    message: /expected/i,
+  },
+  "shape.nn.ts": {
+    text: simpleNN(100).replace(
+      "new nn.Linear(hiddenSize, outputSize)",
+      "new nn.Linear(hiddenSize + 1, outputSize)",
+    ),
+    line: 18,
+    message: /mat1 and mat2 shapes cannot be multiplied \(100x5 and 6x2\)/,
+  },
+  "loop.nn.ts": {
+    text: 'import { nn } from "layerwise";\n\nexport class Waiting extends nn.Module {}\n\nwhile (true);\n',
+    line: 5,
+    message: /second|time/i,
+  },
+};
+
+/** Writes a file into a folder; answers its path. */
+export function writeModel(folder: string, name: string, text: string): string {
+  const file = path.join(folder, name);
+  fs.writeFileSync(file, text);
+  return file;
+}

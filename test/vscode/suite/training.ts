@@ -1,0 +1,53 @@
+import assert from "node:assert/strict";
+import * as vscode from "vscode";
+import { test, until } from "../../harness.ts";
+import { ENDLESS_EPOCHS, simpleNN } from "../../models.ts";
+import { checkpointFiles, newestRun, processExists } from "../../runDirectories.ts";
+import { watchEventLoop } from "./loopMeter.ts";
+import { openModel, workspaceFolder } from "./workspace.ts";
+
+const BLOCKED_LIMIT = 20;
+const WATCHED_FOR = 5000;
+
+const folder = workspaceFolder;
+
+async function train(name: string, epochs: number): Promise<void> {
+  const document = await openModel(name, simpleNN(epochs));
+  await vscode.commands.executeCommand("layerwise.train", {
+    file: document.uri.fsPath,
+    exportName: "default",
+  });
+}
+
+test("Train runs to the end and leaves its weights", async () => {
+  await train("short.nn.ts", 200);
+  await until("a finished run", () => newestRun(folder())?.state === "finished", 30_000);
+  const run = newestRun(folder());
+  assert.ok(run);
+  assert.equal(run.model, "SimpleNN");
+  assert.equal(run.epoch, 200);
+  assert.ok((run.metrics["loss"] ?? Infinity) < 1, `loss ${run.metrics["loss"]}`);
+  assert.ok(checkpointFiles(folder(), run).length > 0, "no checkpoint");
+}, 40_000);
+
+test(`the extension host is never blocked for ${BLOCKED_LIMIT} ms while it trains; Stop ends the process`, async (note) => {
+  await train("long.nn.ts", ENDLESS_EPOCHS);
+  await until(
+    "steps",
+    () => newestRun(folder())?.model === "SimpleNN" && (newestRun(folder())?.step ?? 0) > 100,
+    30_000,
+  );
+  const pid = newestRun(folder())?.pid;
+  assert.ok(pid);
+  const stopWatching = watchEventLoop();
+  const end = performance.now() + WATCHED_FOR;
+  await until("the end of the watch", () => performance.now() > end, WATCHED_FOR + 1000);
+  const { longest, longestFelt, turns } = stopWatching();
+  note(`longest ${longest.toFixed(1)} ms, felt ${longestFelt.toFixed(1)} ms, ${turns} turns`);
+  assert.equal(newestRun(folder())?.state, "running");
+  await vscode.commands.executeCommand("layerwise.stop");
+  await until("a stopped run", () => newestRun(folder())?.state === "stopped", 15_000);
+  await until("the end of the process", () => !processExists(pid), 5000);
+  assert.ok(turns > WATCHED_FOR / 40, `only ${turns} turns of the event loop`);
+  assert.ok(longest < BLOCKED_LIMIT, `blocked for ${longest.toFixed(1)} ms`);
+}, 60_000);

@@ -1,0 +1,20 @@
+import path from "node:path";
+import * as vscode from "vscode";
+import { writeModel } from "../../models.ts";
+
+/** The folder that VS Code was opened on; empty when the suite begins. */
+export function workspaceFolder(): string {
+  const [folder] = vscode.workspace.workspaceFolders ?? [];
+  if (folder === undefined) throw new Error("The suite runs without a folder.");
+  return folder.uri.fsPath;
+}
+
+/** Writes a model file into the workspace and shows it. */
+export async function openModel(name: string, text: string): Promise<vscode.TextDocument> {
+  const file = writeModel(workspaceFolder(), name, text);
+  const document = await vscode.workspace.openTextDocument(file);
+  await vscode.window.showTextDocument(document);
+  return document;
+}
+
+export const fileUri = (name: string): vscode.Uri => vscode.Uri.file(path.join(workspaceFolder(), name));
