@@ -1,25 +1,119 @@
 import * as vscode from "vscode";
-import { registerCommand } from "./editor/commands.ts";
+import { CheckpointTree } from "./editor/checkpointTree.ts";
+import { registerCommands } from "./editor/commands.ts";
+import { ModelDiagnostics } from "./editor/diagnostics.ts";
+import { CONTEXT_KEYS, MODEL_FILES } from "./editor/ids.ts";
 import { ModelLenses } from "./editor/lenses.ts";
 import { Messages } from "./editor/messages.ts";
-import { Previews } from "./editor/previews.ts";
+import { NativeEngine } from "./editor/nativeEngine.ts";
+import { Panels } from "./editor/panels/panels.ts";
+import { isModelFile, Previews } from "./editor/previews.ts";
+import { RunCommands, statusAction } from "./editor/runCommands.ts";
+import { Runs } from "./editor/runs.ts";
+import { engineOptions } from "./editor/settings.ts";
 import { StatusBar } from "./editor/statusBar.ts";
+import { chooseFile, requireTrust, sourceTarget } from "./editor/targets.ts";
 import { PreviewEngine } from "./supervisor/preview.ts";
+
+/** Milliseconds after activation, when VS Code has other things to do, in which nothing is read or started. */
+const FIRST_LOOK = 500;
+
+let closing: (() => Promise<void>) | undefined;
 
 /** Wires; nothing is started, scanned or read here. */
 export function activate(context: vscode.ExtensionContext): void {
+  const began = performance.now();
+  const { extensionUri, extension } = context;
   const messages = new Messages();
-  const engine = new PreviewEngine(
-    { dist: vscode.Uri.joinPath(context.extensionUri, "dist").fsPath },
-    { onLog: (text) => messages.log.info(`[preview] ${text}`) },
-  );
-  const previews = new Previews(engine);
+  const engine = engineOptions(extensionUri);
+  const previewEngine = new PreviewEngine(engine, {
+    onLog: (text) => messages.log.info(`[preview] ${text}`),
+  });
+  const previews = new Previews(previewEngine);
+  const runs = new Runs(engine, messages);
+  const panels = new Panels({ extensionUri, messages, previews, runs });
+  const tree = new CheckpointTree(runs, messages);
+  const native = new NativeEngine(engine, messages, context.globalState);
+  const commands = new RunCommands(runs, previews, panels);
   context.subscriptions.push(
     messages,
-    { dispose: () => void engine.dispose() },
     previews,
+    runs,
+    panels,
+    tree,
+    native,
     new ModelLenses(previews),
-    new StatusBar(),
-    registerCommand("layerwise.showLog", () => messages.showLog()),
+    new ModelDiagnostics(previews),
+    new StatusBar(runs, native),
+    registerCommands(
+      {
+        "layerwise.train": (target) => commands.train(target),
+        "layerwise.evaluate": (target) => commands.evaluate(target),
+        "layerwise.preview": async (target) => {
+          requireTrust();
+          const wanted = sourceTarget(target);
+          const document = await chooseFile(wanted);
+          if (document !== undefined) await panels.showArchitecture(document, wanted.model);
+        },
+        "layerwise.stop": (run) => commands.stop(run),
+        "layerwise.save": (run) => commands.save(run),
+        "layerwise.newModel": async () => (await import("./editor/newModel.ts")).newModel(extensionUri),
+        "layerwise.showLog": () => messages.showLog(),
+        "layerwise.installNativeEngine": () => native.install(),
+        "layerwise.addTypes": async () => (await import("./editor/addTypes.ts")).addTypes(extension),
+        "layerwise.openRuns": () => commands.openRuns(),
+        "layerwise.openRun": (run) => commands.openRun(run),
+        "layerwise.deleteRun": (run) => commands.deleteRun(run),
+        "layerwise.evaluateCheckpoint": (checkpoint) => commands.evaluateCheckpoint(checkpoint),
+        "layerwise.loadCheckpoint": (checkpoint) => commands.loadCheckpoint(checkpoint),
+        "layerwise.revealCheckpoint": (checkpoint) => commands.revealCheckpoint(checkpoint),
+        "layerwise.deleteCheckpoint": (checkpoint) => commands.deleteCheckpoint(checkpoint),
+        "layerwise.statusAction": () => statusAction(runs),
+      },
+      (error) => messages.error(error),
+    ),
+    noteModelFiles(),
+    soon(async () => {
+      const { recoverRuns } = await import("./editor/recovery.ts");
+      await Promise.all([
+        native.ask(),
+        recoverRuns(runs, messages, (directory) => commands.openRun({ directory })),
+        findModelFiles(),
+      ]);
+    }, messages),
   );
+  closing = async () => {
+    await Promise.all([runs.close(), previewEngine.dispose()]);
+  };
+  messages.log.info(`activated in ${(performance.now() - began).toFixed(1)} ms`);
+}
+
+/** VS Code waits for this a few seconds; children whose channel closes end by themselves. */
+export async function deactivate(): Promise<void> {
+  await closing?.();
+}
+
+function soon(run: () => Promise<void>, messages: Messages): vscode.Disposable {
+  const timer = setTimeout(() => {
+    run().catch((error: unknown) => messages.log.error(String(error)));
+  }, FIRST_LOOK);
+  return { dispose: () => clearTimeout(timer) };
+}
+
+/** Commands on models are offered where there are models. */
+function noteModelFiles(): vscode.Disposable {
+  const note = (document: vscode.TextDocument): void => {
+    if (isModelFile(document)) setHasModels();
+  };
+  vscode.workspace.textDocuments.forEach(note);
+  return vscode.workspace.onDidOpenTextDocument(note);
+}
+
+async function findModelFiles(): Promise<void> {
+  const found = await vscode.workspace.findFiles(MODEL_FILES, "**/node_modules/**", 1);
+  if (found.length > 0) setHasModels();
+}
+
+function setHasModels(): void {
+  void vscode.commands.executeCommand("setContext", CONTEXT_KEYS.hasModels, true);
 }

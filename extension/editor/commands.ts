@@ -1,12 +1,28 @@
 import * as vscode from "vscode";
 import type { CommandArguments, CommandId } from "./ids.ts";
 
-/** Registers a command whose arguments are as {@link CommandArguments} says. */
-export function registerCommand<K extends CommandId>(
-  id: K,
-  run: (...args: CommandArguments[K]) => Promise<void> | void,
+/** The code of a command: its arguments are as {@link CommandArguments} says. */
+export type CommandCode<K extends CommandId> = (...args: CommandArguments[K]) => Promise<void> | void;
+
+/** Registers commands; what one throws goes to `onError`. */
+export function registerCommands(
+  commands: { [K in CommandId]: CommandCode<K> },
+  onError: (error: unknown) => void,
 ): vscode.Disposable {
-  return vscode.commands.registerCommand(id, run);
+  const registered = Object.entries<(...args: never[]) => Promise<void> | void>(commands).map(([id, run]) =>
+    vscode.commands.registerCommand(id, async (...args: never[]) => {
+      try {
+        await run(...args);
+      } catch (error) {
+        onError(error);
+      }
+    }),
+  );
+  return vscode.Disposable.from(...registered);
+}
+
+export async function runCommand<K extends CommandId>(id: K, ...args: CommandArguments[K]): Promise<void> {
+  await vscode.commands.executeCommand(id, ...args);
 }
 
 /** A command as lenses, tree items and status items hold it. */

@@ -16,6 +16,11 @@ export interface SourceTarget {
   model?: string;
 }
 
+/** What VS Code's menus pass: a file's URI. */
+export interface MenuTarget {
+  fsPath: string;
+}
+
 export interface RunTarget {
   /** Absolute path of the run directory. */
   directory: string;
@@ -25,11 +30,16 @@ export interface CheckpointTarget extends RunTarget {
   checkpoint: CheckpointRecord;
 }
 
+/** A checkpoint, or the one of a run that serves best. */
+export interface EvaluationTarget extends RunTarget {
+  checkpoint?: CheckpointRecord;
+}
+
 /** Commands and the arguments each takes. A command run from the palette gets none, one from a menu a URI. */
 export interface CommandArguments {
-  "layerwise.train": [target?: SourceTarget];
-  "layerwise.evaluate": [target?: SourceTarget];
-  "layerwise.preview": [target?: SourceTarget];
+  "layerwise.train": [target?: SourceTarget | MenuTarget];
+  "layerwise.evaluate": [target?: SourceTarget | MenuTarget];
+  "layerwise.preview": [target?: SourceTarget | MenuTarget];
   "layerwise.stop": [run?: RunTarget];
   "layerwise.save": [run?: RunTarget];
   "layerwise.newModel": [];
@@ -39,7 +49,7 @@ export interface CommandArguments {
   "layerwise.openRuns": [];
   "layerwise.openRun": [run?: RunTarget];
   "layerwise.deleteRun": [run?: RunTarget];
-  "layerwise.evaluateCheckpoint": [checkpoint?: CheckpointTarget];
+  "layerwise.evaluateCheckpoint": [checkpoint?: EvaluationTarget];
   "layerwise.loadCheckpoint": [checkpoint?: CheckpointTarget];
   "layerwise.revealCheckpoint": [checkpoint?: CheckpointTarget];
   "layerwise.deleteCheckpoint": [checkpoint?: CheckpointTarget];

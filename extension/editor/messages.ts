@@ -1,5 +1,5 @@
 import * as vscode from "vscode";
-import type { SourcePosition } from "../protocol/errors.ts";
+import type { SourcePosition, UserError } from "../protocol/errors.ts";
 import { errorLine, toUserError } from "../supervisor/errors.ts";
 
 /** The log channel and what is told the user: each error once, with a way to the log and to its line. */
@@ -25,18 +25,20 @@ export class Messages implements vscode.Disposable {
     if (thrown instanceof Error && error.code === "internal" && thrown.stack !== undefined)
       this.log.debug(thrown.stack);
     const text = doing === undefined ? error.message : `${doing}: ${error.message}`;
-    void this.#show(text, error.position);
+    void this.#show(text, error);
   }
 
-  async #show(text: string, position: SourcePosition | undefined): Promise<void> {
+  async #show(text: string, { code, position }: UserError): Promise<void> {
     if (this.#shown.has(text)) return;
     this.#shown.add(text);
     try {
       const toLog = vscode.l10n.t("Show Log");
       const toLine = vscode.l10n.t("Go to Line");
-      const actions = position === undefined ? [toLog] : [toLine, toLog];
+      const toTrust = vscode.l10n.t("Manage Workspace Trust");
+      const actions = code === "untrusted" ? [toTrust] : position === undefined ? [toLog] : [toLine, toLog];
       const action = await vscode.window.showErrorMessage(firstLines(text), ...actions);
       if (action === toLog) this.showLog();
+      else if (action === toTrust) await vscode.commands.executeCommand("workbench.trust.manage");
       else if (action === toLine && position !== undefined) await openPosition(position);
     } finally {
       this.#shown.delete(text);

@@ -1,5 +1,5 @@
 import * as vscode from "vscode";
-import type { FileReport } from "../protocol/preview.ts";
+import type { FileReport, ModelReport } from "../protocol/preview.ts";
 import type { PreviewEngine } from "../supervisor/preview.ts";
 import { DisposableOwner } from "./disposable.ts";
 import { MODEL_FILE_SUFFIX } from "./ids.ts";
@@ -13,6 +13,8 @@ export interface Preview {
   readonly report: FileReport | undefined;
   /** Parameter counts of the last version in which each class could be built. */
   readonly lastCounts: ReadonlyMap<string, Counts>;
+  /** Of each class, the last report in which its forward could be built. */
+  readonly lastGood: ReadonlyMap<string, ModelReport>;
   /** A request is waiting or being worked at. */
   readonly busy: boolean;
 }
@@ -20,11 +22,12 @@ export interface Preview {
 interface Followed {
   report: FileReport | undefined;
   lastCounts: Map<string, Counts>;
+  lastGood: Map<string, ModelReport>;
   pending: number;
   timer: NodeJS.Timeout | undefined;
 }
 
-const NOTHING: Preview = { report: undefined, lastCounts: new Map(), busy: false };
+const NOTHING: Preview = { report: undefined, lastCounts: new Map(), lastGood: new Map(), busy: false };
 
 export function isModelFile(document: vscode.TextDocument): boolean {
   return document.uri.scheme === "file" && document.uri.path.endsWith(MODEL_FILE_SUFFIX);
@@ -81,7 +84,13 @@ export class Previews extends DisposableOwner {
     const key = document.uri.toString();
     let followed = this.#files.get(key);
     if (followed === undefined) {
-      followed = { report: undefined, lastCounts: new Map(), pending: 0, timer: undefined };
+      followed = {
+        report: undefined,
+        lastCounts: new Map(),
+        lastGood: new Map(),
+        pending: 0,
+        timer: undefined,
+      };
       this.#files.set(key, followed);
       this.#schedule(document, followed, 0);
     }
@@ -117,7 +126,10 @@ export class Previews extends DisposableOwner {
     if (this.disposed || this.#files.get(document.uri.toString()) !== followed) return;
     if (report !== undefined) {
       followed.report = report;
-      for (const model of report.models) followed.lastCounts.set(model.name, model.parameters);
+      for (const model of report.models) {
+        followed.lastCounts.set(model.name, model.parameters);
+        if (model.error === undefined) followed.lastGood.set(model.name, model);
+      }
     }
     this.#changed.fire(document.uri);
   }
@@ -136,6 +148,7 @@ function view(followed: Followed): Preview {
   return {
     report: followed.report,
     lastCounts: followed.lastCounts,
+    lastGood: followed.lastGood,
     busy: followed.pending > 0 || followed.timer !== undefined,
   };
 }

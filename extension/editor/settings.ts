@@ -1,4 +1,5 @@
 import * as vscode from "vscode";
+import type { EngineOptions } from "../supervisor/process.ts";
 import { SETTINGS, type SettingName } from "./ids.ts";
 
 /** A setting's value; for `resource` settings, where `scope` is. */
@@ -10,4 +11,18 @@ export function onSettingChange(name: SettingName, listener: () => void): vscode
   return vscode.workspace.onDidChangeConfiguration((event) => {
     if (event.affectsConfiguration(`layerwise.${name}`)) listener();
   });
+}
+
+/** How engines are started, by the settings as they are when asked. */
+export function engineOptions(extensionUri: vscode.Uri): () => EngineOptions {
+  const dist = vscode.Uri.joinPath(extensionUri, "dist").fsPath;
+  return () => {
+    const threads = setting("threads");
+    const nodePath = setting("nodePath");
+    return {
+      dist,
+      ...(threads > 0 ? { env: { TF_NUM_INTRAOP_THREADS: String(threads) } } : {}),
+      ...(nodePath === "" ? {} : { execPath: nodePath }),
+    };
+  };
 }

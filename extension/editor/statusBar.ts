@@ -1,59 +1,64 @@
 import * as vscode from "vscode";
-import type { Progress } from "../protocol/engine.ts";
-import type { ExecutorInfo, RunRecord } from "../protocol/run.ts";
+import type { ExecutorInfo } from "../protocol/run.ts";
+import type { RunSession } from "../supervisor/session.ts";
 import { commandLink } from "./commands.ts";
 import { DisposableOwner } from "./disposable.ts";
 import { formatDuration, formatMetric } from "./format.ts";
 import { STATUS_ITEM } from "./ids.ts";
+import type { NativeEngine } from "./nativeEngine.ts";
+import type { Runs } from "./runs.ts";
+
+/** Milliseconds between two texts: nobody reads faster. */
+const REFRESH_INTERVAL = 250;
 
 const BACKENDS = { tensorflow: "TensorFlow", wasm: "WebAssembly", cpu: "JavaScript" } as const;
-
-export interface LiveRun {
-  record: RunRecord;
-  progress?: Progress;
-}
 
 /** One item: which engine computes, and how the training run stands. */
 export class StatusBar extends DisposableOwner {
   readonly #item = this.own(
     vscode.window.createStatusBarItem(STATUS_ITEM, vscode.StatusBarAlignment.Left, 10),
   );
-  #executor: ExecutorInfo | undefined;
-  #runs: readonly LiveRun[] = [];
+  readonly #runs: Runs;
+  readonly #native: NativeEngine;
+  #timer: NodeJS.Timeout | undefined;
 
-  constructor() {
+  constructor(runs: Runs, native: NativeEngine) {
     super();
+    this.#runs = runs;
+    this.#native = native;
     this.#item.name = "Layerwise";
     this.#item.command = commandLink("layerwise.statusAction", vscode.l10n.t("Layerwise"));
+    this.own(native.onDidChange(() => this.#soon()));
+    this.own(
+      runs.onDidChange(({ record }) => {
+        if (record.executor !== undefined) native.tell(record.executor);
+        this.#soon();
+      }),
+    );
+    this.own({ dispose: () => clearTimeout(this.#timer) });
     this.#render();
     this.#item.show();
   }
 
-  /** The engine that runs would use, or that the newest run used. */
-  set executor(executor: ExecutorInfo | undefined) {
-    this.#executor = executor;
-    this.#render();
-  }
-
-  /** Runs of this window that are going on, newest first. */
-  set runs(runs: readonly LiveRun[]) {
-    this.#runs = runs;
-    this.#render();
+  #soon(): void {
+    this.#timer ??= setTimeout(() => this.#render(), REFRESH_INTERVAL);
   }
 
   #render(): void {
-    const executor = this.#runs[0]?.record.executor ?? this.#executor;
+    this.#timer = undefined;
+    const runs = this.#runs.live;
+    const run = runs[0];
+    const executor = run?.record.executor ?? this.#native.remembered;
     const backend = executor === undefined ? "Layerwise" : BACKENDS[executor.backend];
-    const run = this.#runs[0];
     this.#item.text = run === undefined ? `$(layers) ${backend}` : `$(sync~spin) ${describe(run)}`;
-    this.#item.tooltip = tooltip(executor, this.#runs);
+    this.#item.tooltip = tooltip(executor, runs);
     this.#item.accessibilityInformation = {
       label: run === undefined ? `Layerwise: ${backend}` : `Layerwise: ${describe(run)}`,
     };
   }
 }
 
-function describe({ record, progress }: LiveRun): string {
+function describe({ record, progress }: RunSession): string {
   const name = record.model === "" ? record.exportName : record.model;
   if (record.state === "paused") return vscode.l10n.t("{0} paused", name);
   if (record.kind === "evaluate") return vscode.l10n.t("{0}: evaluating", name);
@@ -65,7 +70,7 @@ function describe({ record, progress }: LiveRun): string {
   return parts.join(" · ");
 }
 
-function tooltip(executor: ExecutorInfo | undefined, runs: readonly LiveRun[]): vscode.MarkdownString {
+function tooltip(executor: ExecutorInfo | undefined, runs: readonly RunSession[]): vscode.MarkdownString {
   const text = new vscode.MarkdownString(undefined, true);
   text.isTrusted = { enabledCommands: ["layerwise.installNativeEngine", "layerwise.showLog"] };
   text.appendMarkdown("**Layerwise**\n\n");

@@ -82,7 +82,8 @@ const Request = v.object({
 });
 const Envelope = v.union([Request, Reply]);
 
-function isEnvelope(message: unknown): boolean {
+/** Whether a message is a request or a reply, and not something else that came the same way. */
+export function isEnvelope(message: unknown): boolean {
   return v.is(Envelope, message);
 }
 

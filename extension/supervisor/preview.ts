@@ -47,7 +47,7 @@ interface Running {
  * the next request.
  */
 export class PreviewEngine {
-  readonly #engine: EngineOptions;
+  readonly #engine: () => EngineOptions;
   readonly #options: PreviewOptions;
   #running: Promise<Running> | undefined;
   #process: EngineProcess | undefined;
@@ -58,7 +58,7 @@ export class PreviewEngine {
   #busy = false;
   #disposed = false;
 
-  constructor(engine: EngineOptions, options: PreviewOptions = {}) {
+  constructor(engine: () => EngineOptions, options: PreviewOptions = {}) {
     this.#engine = engine;
     this.#options = options;
   }
@@ -150,10 +150,11 @@ export class PreviewEngine {
       this.#running = undefined;
       this.#process = undefined;
     };
+    const options = this.#engine();
     const log = (text: string): void => this.#options.onLog?.(text);
     try {
       const engine = await forkEngine({
-        ...this.#engine,
+        ...options,
         entry: "previewEngine.js",
         onOutput: (_, text) => log(text.trimEnd()),
       });
@@ -171,7 +172,7 @@ export class PreviewEngine {
         },
         onInvalid: (problem) => log(`The preview engine sent ${problem}`),
       });
-      await handshake(engine, hello.promise, "preview", this.#engine.helloTimeout ?? 20_000);
+      await handshake(engine, hello.promise, "preview", options.helloTimeout ?? 20_000);
       return { process: engine, remote };
     } catch (error) {
       forget();

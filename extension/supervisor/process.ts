@@ -62,7 +62,7 @@ export async function forkEngine(options: ForkOptions): Promise<EngineProcess> {
     const stdio: StdioOptions = ["ignore", output, output, "ipc"];
     const child = fork(`${options.dist}/${options.entry}`, [], {
       stdio,
-      env: environment(options.env),
+      env: engineEnvironment(options.env),
       // Not the host's: two processes can't share an inspector's port.
       execArgv: [],
       serialization: "advanced",
@@ -81,7 +81,8 @@ async function openLog(file: string): Promise<{ fd: number; close(): Promise<voi
   return open(file, "a");
 }
 
-function environment(added: Readonly<Record<string, string>> | undefined): NodeJS.ProcessEnv {
+/** The environment of every process started from here. */
+export function engineEnvironment(added: Readonly<Record<string, string>> | undefined): NodeJS.ProcessEnv {
   // A debugger's or a test runner's preload has no business in an engine.
   const { NODE_OPTIONS: _, ...inherited } = process.env;
   const electron = process.versions["electron"] === undefined ? {} : { ELECTRON_RUN_AS_NODE: "1" };

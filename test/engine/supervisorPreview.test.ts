@@ -7,7 +7,7 @@ const dist = fileURLToPath(new URL("../fixtures/engines", import.meta.url));
 const engines: PreviewEngine[] = [];
 
 function preview(overrides: { helloTimeout?: number; dist?: string } = {}): PreviewEngine {
-  const engine = new PreviewEngine({ dist, ...overrides });
+  const engine = new PreviewEngine(() => ({ dist, ...overrides }));
   engines.push(engine);
   return engine;
 }

@@ -1,0 +1,115 @@
+import * as v from "valibot";
+import * as vscode from "vscode";
+import type {
+  ArchitectureHostMethods,
+  ArchitectureSnapshot,
+  ArchitectureViewMethods,
+} from "../../protocol/views.ts";
+import { runCommand } from "../commands.ts";
+import { DisposableOwner } from "../disposable.ts";
+import { openPosition } from "../messages.ts";
+import type { Previews } from "../previews.ts";
+import { MESSAGE_INTERVAL, Throttle } from "./throttle.ts";
+import { connectPanel, noArguments, sourceArguments, type MethodSchemas } from "./webviewHost.ts";
+
+const schemas: MethodSchemas<ArchitectureHostMethods> = {
+  ready: noArguments,
+  select: v.tuple([v.string()]),
+  openSource: sourceArguments,
+  train: v.tuple([v.string()]),
+};
+
+export interface ArchitecturePanelOptions {
+  extensionUri: vscode.Uri;
+  log: vscode.LogOutputChannel;
+  previews: Previews;
+}
+
+/** The models of one file, drawn anew at each change of its text. */
+export class ArchitecturePanel extends DisposableOwner {
+  readonly panel: vscode.WebviewPanel;
+  /** Absolute path of the file. */
+  readonly file: string;
+  readonly #previews: Previews;
+  readonly #view;
+  readonly #throttle = new Throttle<"snapshot">(MESSAGE_INTERVAL, () => void this.#send());
+  #model: string | undefined;
+  #ready = false;
+
+  constructor(
+    panel: vscode.WebviewPanel,
+    file: string,
+    model: string | undefined,
+    options: ArchitecturePanelOptions,
+  ) {
+    super();
+    this.panel = panel;
+    this.file = file;
+    this.#model = model;
+    this.#previews = options.previews;
+    this.#view = connectPanel<ArchitectureViewMethods, ArchitectureHostMethods>(panel, {
+      kind: "architecture",
+      extensionUri: options.extensionUri,
+      log: options.log,
+      schemas,
+      methods: {
+        ready: () => {
+          this.#ready = true;
+          return this.#snapshot();
+        },
+        select: (name) => {
+          this.#select(name);
+          return Promise.resolve();
+        },
+        openSource: (path, line = 1, column = 1) => openPosition({ file: path, line, column }),
+        train: (exportName) => runCommand("layerwise.train", { file, exportName }),
+      },
+    });
+    this.own(
+      options.previews.onDidChange((uri) => {
+        if (uri.fsPath === file && this.#ready) this.#throttle.mark("snapshot");
+      }),
+    );
+    this.own(
+      panel.onDidChangeViewState(() => {
+        if (panel.visible) return;
+        this.#ready = false;
+        this.#throttle.clear();
+      }),
+    );
+    this.own({ dispose: () => this.#throttle.clear() });
+    panel.onDidDispose(() => this.dispose());
+  }
+
+  /** Shows another of the file's models. */
+  select(model: string | undefined): void {
+    if (model !== undefined) this.#select(model);
+  }
+
+  #select(model: string): void {
+    this.#model = model;
+    if (this.#ready) this.#throttle.mark("snapshot");
+  }
+
+  async #send(): Promise<void> {
+    void this.#view.snapshot.asEvent(await this.#snapshot());
+  }
+
+  async #snapshot(): Promise<ArchitectureSnapshot> {
+    // VS Code closes documents that no editor shows, so the panel opens its own again when it needs it.
+    const document = await vscode.workspace.openTextDocument(this.file);
+    const { report, lastGood, busy } = this.#previews.follow(document);
+    const wanted = this.#model ?? report?.models[0]?.name ?? [...lastGood.keys()][0];
+    const shown = report?.models.find((model) => model.name === wanted);
+    const error = report?.errors[0] ?? shown?.error;
+    const good = wanted === undefined ? undefined : lastGood.get(wanted);
+    return {
+      file: this.file,
+      busy,
+      ...(wanted === undefined ? {} : { model: wanted }),
+      ...(report === undefined ? {} : { report }),
+      ...(good === undefined ? {} : { lastGood: good }),
+      ...(error === undefined ? {} : { error }),
+    };
+  }
+}

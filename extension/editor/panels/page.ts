@@ -1,0 +1,52 @@
+import type { ViewKind } from "../../protocol/views.ts";
+
+export interface PageOptions {
+  kind: ViewKind;
+  title: string;
+  /** Language of the texts, such as "en". */
+  language: string;
+  /** Random, for this page alone. */
+  nonce: string;
+  /** The webview's own origin, for the policy. */
+  source: string;
+  script: string;
+  styles: readonly string[];
+}
+
+/**
+ * The page of a view: nothing but its script and styles may load. `blob:` workers are the diagram's layout, and the
+ * toolkit reads the nonce for its style elements from the meta element.
+ */
+export function pageHtml(options: PageOptions): string {
+  const { nonce, source } = options;
+  const policy = [
+    "default-src 'none'",
+    `script-src 'nonce-${nonce}'`,
+    `style-src ${source} 'nonce-${nonce}'`,
+    `font-src ${source}`,
+    `img-src ${source} data:`,
+    "worker-src blob:",
+  ].join("; ");
+  const styles = options.styles
+    .map((href) => `<link rel="stylesheet" href="${escape(href)}">`)
+    .join("\n    ");
+  return `<!DOCTYPE html>
+<html lang="${escape(options.language)}">
+  <head>
+    <meta charset="utf-8">
+    <meta http-equiv="Content-Security-Policy" content="${escape(policy)}">
+    <meta property="csp-nonce" content="${nonce}">
+    <meta name="viewport" content="width=device-width, initial-scale=1">
+    <title>${escape(options.title)}</title>
+    ${styles}
+  </head>
+  <body data-view="${options.kind}">
+    <script nonce="${nonce}" src="${escape(options.script)}"></script>
+  </body>
+</html>
+`;
+}
+
+function escape(text: string): string {
+  return text.replace(/&/g, "&amp;").replace(/"/g, "&quot;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
+}

@@ -1,0 +1,157 @@
+import * as v from "valibot";
+import * as vscode from "vscode";
+import { CheckpointRecord, type MetricRow } from "../../protocol/run.ts";
+import type { TrainingHostMethods, TrainingViewMethods } from "../../protocol/views.ts";
+import { EngineError } from "../../supervisor/errors.ts";
+import type { RunControl, RunSession, SessionChange } from "../../supervisor/session.ts";
+import { runCommand } from "../commands.ts";
+import { DisposableOwner } from "../disposable.ts";
+import { openPosition } from "../messages.ts";
+import { MESSAGE_INTERVAL, Throttle } from "./throttle.ts";
+import { connectPanel, noArguments, sourceArguments, type MethodSchemas } from "./webviewHost.ts";
+
+const schemas: MethodSchemas<TrainingHostMethods> = {
+  ready: noArguments,
+  pause: noArguments,
+  resume: noArguments,
+  stop: noArguments,
+  checkpoint: noArguments,
+  evaluate: v.pipe(
+    v.array(v.optional(CheckpointRecord)),
+    v.transform((args): [checkpoint?: CheckpointRecord] => (args[0] === undefined ? [] : [args[0]])),
+  ),
+  trainAgain: noArguments,
+  showLog: noArguments,
+  openSource: sourceArguments,
+  revealCheckpoint: v.tuple([CheckpointRecord]),
+};
+
+export interface TrainingPanelOptions {
+  extensionUri: vscode.Uri;
+  log: vscode.LogOutputChannel;
+}
+
+type MessageKind = "rows" | "record" | "progress" | "evaluated";
+
+/** One panel with one run at a time. A hidden panel is sent nothing: when it is shown again, its page asks anew. */
+export class TrainingPanel extends DisposableOwner {
+  readonly panel: vscode.WebviewPanel;
+  readonly #view;
+  readonly #throttle = new Throttle<MessageKind>(MESSAGE_INTERVAL, (kind) => this.#send(kind));
+  #session: RunSession;
+  #unsubscribe: () => void;
+  /** Rows that came since the last message. */
+  #rows: MetricRow[] = [];
+  /** The page asked for its snapshot, and is still there. */
+  #ready = false;
+
+  constructor(panel: vscode.WebviewPanel, session: RunSession, options: TrainingPanelOptions) {
+    super();
+    this.panel = panel;
+    this.#session = session;
+    this.#unsubscribe = session.subscribe((change) => this.#changed(change));
+    this.#view = connectPanel<TrainingViewMethods, TrainingHostMethods>(panel, {
+      kind: "training",
+      extensionUri: options.extensionUri,
+      log: options.log,
+      methods: this.#methods(),
+      schemas,
+    });
+    this.#title();
+    this.own(
+      panel.onDidChangeViewState(() => {
+        if (!panel.visible) this.#pageGone();
+      }),
+    );
+    this.own({ dispose: () => this.#unsubscribe() });
+    this.own({ dispose: () => this.#throttle.clear() });
+    panel.onDidDispose(() => this.dispose());
+  }
+
+  get session(): RunSession {
+    return this.#session;
+  }
+
+  /** Shows another run in this panel. */
+  show(session: RunSession): void {
+    if (session === this.#session) return;
+    this.#unsubscribe();
+    this.#session = session;
+    this.#unsubscribe = session.subscribe((change) => this.#changed(change));
+    this.#title();
+    this.#forget();
+    if (this.#ready) void this.#view.snapshot.asEvent(session.snapshot());
+  }
+
+  #methods(): TrainingHostMethods {
+    return {
+      ready: () => {
+        this.#ready = true;
+        // What is pending is in the snapshot.
+        this.#forget();
+        return Promise.resolve(this.#session.snapshot());
+      },
+      pause: () => this.#control().pause(),
+      resume: () => this.#control().resume(),
+      stop: async () => {
+        await this.#control().stop();
+      },
+      checkpoint: async () => {
+        await this.#control().checkpoint();
+      },
+      evaluate: (checkpoint) => {
+        const { directory } = this.#session;
+        return runCommand(
+          "layerwise.evaluateCheckpoint",
+          checkpoint === undefined ? { directory } : { directory, checkpoint },
+        );
+      },
+      trainAgain: () => {
+        const { file, exportName } = this.#session.record;
+        return runCommand("layerwise.train", { file, exportName });
+      },
+      showLog: () => runCommand("layerwise.showLog"),
+      openSource: (file, line = 1, column = 1) => openPosition({ file, line, column }),
+      revealCheckpoint: (checkpoint) =>
+        runCommand("layerwise.revealCheckpoint", { directory: this.#session.directory, checkpoint }),
+    };
+  }
+
+  #control(): RunControl {
+    const { control, id } = this.#session;
+    if (control === undefined) throw new EngineError({ code: "ended", message: `Run ${id} is over.` });
+    return control;
+  }
+
+  #changed(change: SessionChange): void {
+    if (change.kind === "record") this.#title();
+    if (!this.#ready) return;
+    if (change.kind === "rows") this.#rows.push(...change.rows);
+    this.#throttle.mark(change.kind);
+  }
+
+  #send(kind: MessageKind): void {
+    const { record, live, progress, evaluation } = this.#session;
+    if (kind === "rows") void this.#view.rows.asEvent(this.#rows.splice(0));
+    else if (kind === "record") void this.#view.record.asEvent(record, live);
+    else if (kind === "progress" && progress !== undefined) void this.#view.progress.asEvent(progress);
+    else if (kind === "evaluated" && evaluation !== undefined) void this.#view.evaluated.asEvent(evaluation);
+  }
+
+  #pageGone(): void {
+    this.#ready = false;
+    this.#forget();
+  }
+
+  #forget(): void {
+    this.#throttle.clear();
+    this.#rows = [];
+  }
+
+  #title(): void {
+    const { model, exportName } = this.#session.record;
+    const name = model === "" ? exportName : model;
+    const title = vscode.l10n.t("Training: {0}", name);
+    if (this.panel.title !== title) this.panel.title = title;
+  }
+}

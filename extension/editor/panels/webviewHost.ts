@@ -1,0 +1,117 @@
+import { randomBytes } from "node:crypto";
+import { createBirpc, type BirpcReturn } from "birpc";
+import * as v from "valibot";
+import * as vscode from "vscode";
+import type { ViewKind } from "../../protocol/views.ts";
+import { isEnvelope } from "../../supervisor/channel.ts";
+import { errorLine, toUserError } from "../../supervisor/errors.ts";
+import { PANELS } from "../ids.ts";
+import { pageHtml } from "./page.ts";
+
+/** Schema of the arguments of each method that a view may call. */
+export type MethodSchemas<Methods> = {
+  [K in keyof Methods]: Methods[K] extends (...args: infer A) => unknown
+    ? v.GenericSchema<unknown, A>
+    : never;
+};
+
+export const noArguments = v.strictTuple([]);
+
+/** Of `openSource`: a file, and perhaps a line and a column of it. */
+export const sourceArguments = v.pipe(
+  v.tuple([v.string(), v.optional(v.number()), v.optional(v.number())]),
+  v.transform(([file, line, column]): [file: string, line?: number, column?: number] =>
+    line === undefined ? [file] : column === undefined ? [file, line] : [file, line, column],
+  ),
+);
+
+export interface HostOptions<Methods> {
+  kind: ViewKind;
+  extensionUri: vscode.Uri;
+  log: vscode.LogOutputChannel;
+  methods: Methods;
+  schemas: MethodSchemas<Methods>;
+}
+
+/** What a view may load: its own bundle. */
+export function webviewOptions(extensionUri: vscode.Uri): vscode.WebviewOptions {
+  return { enableScripts: true, localResourceRoots: [webviewFolder(extensionUri)] };
+}
+
+/** Creates a panel beside the editor. It doesn't take the focus. */
+export function createPanel(kind: ViewKind, title: string, extensionUri: vscode.Uri): vscode.WebviewPanel {
+  const column = { viewColumn: vscode.ViewColumn.Beside, preserveFocus: true };
+  return vscode.window.createWebviewPanel(PANELS[kind], title, column, webviewOptions(extensionUri));
+}
+
+/**
+ * Fills a panel with its page and connects it. Answers the view's methods, to be called as events: nobody waits for a
+ * page to draw. What the view sends is validated; what a method throws is logged and told to the view.
+ */
+export function connectPanel<View extends object, Methods extends object>(
+  panel: vscode.WebviewPanel,
+  options: HostOptions<Methods>,
+): BirpcReturn<View> {
+  const { webview } = panel;
+  webview.options = webviewOptions(options.extensionUri);
+  panel.iconPath = {
+    light: vscode.Uri.joinPath(options.extensionUri, "media", "icon-light.svg"),
+    dark: vscode.Uri.joinPath(options.extensionUri, "media", "icon-dark.svg"),
+  };
+  const view = createBirpc<View>(guarded(options), {
+    post: async (message: unknown) => {
+      // A panel may be closed while a message is on its way; then nobody misses it.
+      await Promise.resolve(webview.postMessage(message)).catch(() => false);
+    },
+    on: (receive) => {
+      webview.onDidReceiveMessage((message: unknown) => {
+        if (isEnvelope(message)) receive(message);
+        else options.log.warn(`The ${options.kind} view sent something that is no message.`);
+      });
+    },
+    serialize: withPlainError,
+    timeout: -1,
+  });
+  const folder = webviewFolder(options.extensionUri);
+  const resource = (...path: string[]): string =>
+    webview.asWebviewUri(vscode.Uri.joinPath(folder, ...path)).toString();
+  webview.html = pageHtml({
+    kind: options.kind,
+    title: panel.title,
+    language: vscode.env.language,
+    nonce: randomBytes(16).toString("hex"),
+    source: webview.cspSource,
+    script: resource(`${options.kind}.js`),
+    styles: [resource("codicons", "codicon.css"), resource(`${options.kind}.css`)],
+  });
+  return view;
+}
+
+function webviewFolder(extensionUri: vscode.Uri): vscode.Uri {
+  return vscode.Uri.joinPath(extensionUri, "dist", "webview");
+}
+
+function guarded<Methods extends object>(options: HostOptions<Methods>): Record<string, unknown> {
+  const functions: Record<string, unknown> = Object.create(null);
+  for (const name of Object.keys(options.schemas)) {
+    const key = name as keyof Methods;
+    const schema = options.schemas[key] as v.GenericSchema<unknown, unknown[]>;
+    const method = options.methods[key] as (...args: unknown[]) => Promise<unknown>;
+    functions[name] = async (...args: unknown[]): Promise<unknown> => {
+      try {
+        // JSON has no undefined: arguments left out arrive as null.
+        const given = args.map((arg) => arg ?? undefined);
+        return await method(...v.parse(schema, given));
+      } catch (error) {
+        options.log.error(`${name}: ${errorLine(toUserError(error))}`);
+        throw error;
+      }
+    };
+  }
+  return functions;
+}
+
+/** An Error crosses postMessage as an empty object. */
+function withPlainError(message: { e?: unknown }): unknown {
+  return message.e === undefined ? message : { ...message, e: toUserError(message.e) };
+}

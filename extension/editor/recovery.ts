@@ -1,0 +1,64 @@
+import * as vscode from "vscode";
+import {
+  buryDeadRuns,
+  isLive,
+  lastCheckpoint,
+  listRuns,
+  type StoredRun,
+} from "../supervisor/runDirectory.ts";
+import { CONTEXT_KEYS } from "./ids.ts";
+import type { Messages } from "./messages.ts";
+import type { Runs } from "./runs.ts";
+import { runFolders } from "./targets.ts";
+
+/**
+ * What a new window finds of earlier ones: runs that go on are followed again, runs that died are told of, once. `show`
+ * opens a run's panel.
+ */
+export async function recoverRuns(
+  runs: Runs,
+  messages: Messages,
+  show: (directory: string) => Promise<void>,
+): Promise<void> {
+  for (const folder of runFolders()) {
+    const stored = await listRuns(folder, (error) => messages.log.warn(String(error)));
+    if (stored.length > 0) void vscode.commands.executeCommand("setContext", CONTEXT_KEYS.hasRuns, true);
+    const dead = await buryDeadRuns(stored);
+    const buried = new Set(dead.map(({ directory }) => directory));
+    // The newest; all of them are in the tree.
+    for (const run of dead.slice(0, 3)) void tellDead(run, messages, show);
+    for (const { directory, record } of stored) {
+      if (!isLive(record) || buried.has(directory)) continue;
+      const session = await runs.open(directory);
+      // A run that a command line or another window has in its hands is none of the user's surprises.
+      if (session.live && record.outlive)
+        void tellAlive(session.directory, record.model || record.exportName, show);
+    }
+  }
+}
+
+async function tellDead(
+  { directory, record }: StoredRun,
+  messages: Messages,
+  show: (directory: string) => Promise<void>,
+): Promise<void> {
+  const last = lastCheckpoint(record);
+  const what = vscode.l10n.t("Run {0} ended without a last word at epoch {1}.", record.id, record.epoch);
+  const saved =
+    last === undefined
+      ? vscode.l10n.t("It had saved no checkpoint.")
+      : vscode.l10n.t("Last checkpoint: {0}, of epoch {1}.", last.file, last.epoch);
+  messages.log.warn(`${what} ${saved}`);
+  const action = vscode.l10n.t("Show Curves");
+  if ((await vscode.window.showWarningMessage(`${what} ${saved}`, action)) === action) await show(directory);
+}
+
+async function tellAlive(
+  directory: string,
+  name: string,
+  show: (directory: string) => Promise<void>,
+): Promise<void> {
+  const action = vscode.l10n.t("Show Curves");
+  const text = vscode.l10n.t("The run of {0} went on while the window was closed.", name);
+  if ((await vscode.window.showInformationMessage(text, action)) === action) await show(directory);
+}

@@ -1,0 +1,176 @@
+import { basename } from "node:path";
+import * as vscode from "vscode";
+import type { RunRequest } from "../protocol/engine.ts";
+import { openRun, type Attachment } from "../supervisor/attach.ts";
+import { errorLine } from "../supervisor/errors.ts";
+import type { EngineOptions } from "../supervisor/process.ts";
+import { RunQueue, type QueuedRun } from "../supervisor/queue.ts";
+import { spawnRun, type RunHandle, type RunOutcome } from "../supervisor/run.ts";
+import { freeRunDirectory, startingRecord } from "../supervisor/runDirectory.ts";
+import { RunSession } from "../supervisor/session.ts";
+import { DisposableOwner } from "./disposable.ts";
+import { CONTEXT_KEYS } from "./ids.ts";
+import type { Messages } from "./messages.ts";
+import { onSettingChange, setting } from "./settings.ts";
+import { folderOf, requireTrust } from "./targets.ts";
+
+export interface StartOptions {
+  kind: RunRequest["kind"];
+  /** Absolute path of the `.nn.ts` file, as it is on disk. */
+  file: string;
+  exportName: string;
+  /** Absolute path of weights to begin with. */
+  checkpoint?: string;
+}
+
+/** The runs of this window: those it started and those of others that it follows. */
+export class Runs extends DisposableOwner {
+  readonly #engine: () => EngineOptions;
+  readonly #messages: Messages;
+  readonly #queue: RunQueue;
+  /** Runs that go on, by directory, in the order in which they came here. */
+  readonly #sessions = new Map<string, RunSession>();
+  readonly #attachments = new Set<Attachment>();
+  readonly #changed = this.own(new vscode.EventEmitter<RunSession>());
+  /** Fires at each change of a run that goes on, up to ten times a second each, and when it ends. */
+  readonly onDidChange = this.#changed.event;
+
+  constructor(engine: () => EngineOptions, messages: Messages) {
+    super();
+    this.#engine = engine;
+    this.#messages = messages;
+    this.#queue = new RunQueue(
+      (request, events) => spawnRun(request, events, this.#engine()),
+      setting("runs.maxActive"),
+    );
+    this.own(
+      onSettingChange("runs.maxActive", () => {
+        this.#queue.limit = setting("runs.maxActive");
+      }),
+    );
+  }
+
+  /** Runs that go on, newest first. */
+  get live(): readonly RunSession[] {
+    return [...this.#sessions.values()].reverse();
+  }
+
+  /** Starts a run, or queues it when others are at work. */
+  async start(options: StartOptions): Promise<RunSession> {
+    requireTrust();
+    const { kind, file, exportName, checkpoint } = options;
+    const scope = vscode.Uri.file(file);
+    const word = exportName === "default" ? basename(file).replace(/\.nn\.ts$/, "") : exportName;
+    const request: RunRequest = {
+      kind,
+      file,
+      exportName,
+      directory: await freeRunDirectory(folderOf(file), kind === "train" ? word : `${word}-evaluation`),
+      device: setting("device", scope),
+      outlive: kind === "train" && setting("runs.outlive"),
+      ...(checkpoint === undefined ? {} : { checkpoint }),
+    };
+    const session = new RunSession(request.directory, startingRecord(request), true);
+    const log = this.#logOf(session);
+    const run = this.#queue.enqueue(request, {
+      ...session.events,
+      hello: ({ pid, node }) => log.info(`process ${pid}, Node ${node}`),
+      log: (level, text) => (level === "warning" ? log.warn(text) : log[level](text)),
+      output: (_, text) => log.info(text.trimEnd()),
+    });
+    session.control = control(session, run);
+    this.#add(session);
+    log.info(`${kind} ${file}#${exportName}${run.state === "waiting" ? ", waiting for its turn" : ""}`);
+    void run.ended.then((outcome) => this.#end(session, request, outcome));
+    return session;
+  }
+
+  /** A run by its directory: the one that goes on here, or what is on disk, followed while it goes on elsewhere. */
+  async open(directory: string): Promise<RunSession> {
+    const known = this.#sessions.get(directory);
+    if (known !== undefined) return known;
+    const attachment = await openRun(directory);
+    const { session } = attachment;
+    if (session.live) {
+      this.#add(session);
+      void this.#follow(attachment);
+    }
+    return session;
+  }
+
+  /** Ends what must not outlive the window, with its weights saved. */
+  async close(): Promise<void> {
+    for (const attachment of this.#attachments) attachment.detach();
+    await this.#queue.dispose();
+  }
+
+  async #follow(attachment: Attachment): Promise<void> {
+    this.#attachments.add(attachment);
+    await attachment.done;
+    this.#attachments.delete(attachment);
+    this.#remove(attachment.session);
+  }
+
+  #add(session: RunSession): void {
+    this.#sessions.set(session.directory, session);
+    session.subscribe(() => this.#changed.fire(session));
+    this.#changed.fire(session);
+    this.#updateContext();
+  }
+
+  #remove(session: RunSession): void {
+    if (!this.#sessions.delete(session.directory)) return;
+    this.#updateContext();
+    this.#changed.fire(session);
+  }
+
+  #updateContext(): void {
+    void vscode.commands.executeCommand("setContext", CONTEXT_KEYS.running, this.#sessions.size > 0);
+  }
+
+  #end(session: RunSession, request: RunRequest, outcome: RunOutcome): void {
+    const { record, error } = outcome;
+    session.setRecord(record ?? neverStarted(session, request, outcome), false);
+    this.#remove(session);
+    const log = this.#logOf(session);
+    if (error === undefined) log.info(`${session.record.state} after ${session.record.epoch} epochs`);
+    else log.error(errorLine(error));
+    // What the user did needs no message; what happened to the run does.
+    if (error !== undefined && error.code !== "cancelled" && !this.disposed) this.#messages.error(error);
+  }
+
+  #logOf(session: RunSession): Pick<vscode.LogOutputChannel, "info" | "warn" | "error"> {
+    const { log } = this.#messages;
+    const prefix = (text: string): string => `[${session.id}] ${text}`;
+    return {
+      info: (text) => log.info(prefix(text)),
+      warn: (text) => log.warn(prefix(text)),
+      error: (text) => log.error(prefix(String(text))),
+    };
+  }
+}
+
+function control(session: RunSession, run: QueuedRun): RunSession["control"] {
+  const handle = (): RunHandle => {
+    if (run.handle === undefined) throw new Error(`Run ${session.id} waits for its turn.`);
+    return run.handle;
+  };
+  return {
+    stop: () => run.stop(),
+    pause: async () => handle().pause(),
+    resume: async () => handle().resume(),
+    checkpoint: async () => handle().checkpoint(),
+  };
+}
+
+/** The record of a run that never wrote one. */
+function neverStarted(session: RunSession, request: RunRequest, outcome: RunOutcome): RunSession["record"] {
+  const cancelled = outcome.error?.code === "cancelled";
+  return {
+    ...startingRecord(request),
+    createdAt: session.record.createdAt,
+    state: cancelled ? "stopped" : "failed",
+    endedAt: new Date().toISOString(),
+    ...(outcome.error === undefined || cancelled ? {} : { error: outcome.error }),
+  };
+}

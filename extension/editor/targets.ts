@@ -1,0 +1,104 @@
+import { basename, dirname } from "node:path";
+import * as vscode from "vscode";
+import { EngineError } from "../supervisor/errors.ts";
+import { MODEL_FILES, MODEL_FILE_SUFFIX, type MenuTarget, type SourceTarget } from "./ids.ts";
+import { experimentsOf } from "./lensModel.ts";
+import type { Previews } from "./previews.ts";
+import { scanSource } from "./sourceScan.ts";
+
+/** An experiment of a file: what a run is of. */
+export interface Experiment {
+  document: vscode.TextDocument;
+  exportName: string;
+}
+
+/** What a command was run on; a menu passes the file's URI. */
+export function sourceTarget(target: SourceTarget | MenuTarget | undefined): SourceTarget {
+  if (target === undefined) return {};
+  return "fsPath" in target ? { file: target.fsPath } : target;
+}
+
+/** The folder whose `.layerwise` holds a file's runs: its workspace folder, or the file's own. */
+export function folderOf(file: string): string {
+  const folder = vscode.workspace.getWorkspaceFolder(vscode.Uri.file(file));
+  return folder?.uri.fsPath ?? dirname(file);
+}
+
+/** The folders that may hold runs. */
+export function runFolders(): string[] {
+  const folders = vscode.workspace.workspaceFolders?.map((folder) => folder.uri.fsPath) ?? [];
+  const open = vscode.workspace.textDocuments
+    .filter((document) => document.uri.scheme === "file" && document.uri.path.endsWith(MODEL_FILE_SUFFIX))
+    .map((document) => folderOf(document.uri.fsPath));
+  return [...new Set([...folders, ...open])];
+}
+
+/** Running a workspace's code needs its trust. */
+export function requireTrust(): void {
+  if (vscode.workspace.isTrusted) return;
+  throw new EngineError({
+    code: "untrusted",
+    message: vscode.l10n.t("This runs code of the workspace, which is not trusted. Trust it first."),
+  });
+}
+
+/** The file meant by a command: its argument, the active editor, or the user's choice. Undefined when cancelled. */
+export async function chooseFile(target: SourceTarget): Promise<vscode.TextDocument | undefined> {
+  const active = vscode.window.activeTextEditor?.document;
+  const file = target.file ?? (active?.uri.path.endsWith(MODEL_FILE_SUFFIX) ? active.uri.fsPath : undefined);
+  if (file !== undefined) return vscode.workspace.openTextDocument(file);
+  const found = await vscode.workspace.findFiles(MODEL_FILES, "**/node_modules/**", 500);
+  if (found.length === 0)
+    throw new EngineError({
+      code: "no-file",
+      message: vscode.l10n.t("There is no .nn.ts file in this workspace."),
+    });
+  const items = found
+    .map((uri) => ({ label: basename(uri.path), description: vscode.workspace.asRelativePath(uri), uri }))
+    .sort((a, b) => a.description.localeCompare(b.description));
+  const title = vscode.l10n.t("Which file?");
+  const picked = items.length === 1 ? items[0] : await vscode.window.showQuickPick(items, { title });
+  return picked && vscode.workspace.openTextDocument(picked.uri);
+}
+
+/** The experiment meant by a command. Undefined when the user cancelled. */
+export async function chooseExperiment(
+  target: SourceTarget,
+  previews: Previews,
+): Promise<Experiment | undefined> {
+  const document = await chooseFile(target);
+  if (document === undefined) return undefined;
+  if (target.exportName !== undefined) return { document, exportName: target.exportName };
+  const scan = scanSource(document.getText());
+  const { report } = previews.get(document.uri);
+  const names =
+    target.model === undefined
+      ? scan.experiments.map((experiment) => experiment.exportName)
+      : experimentsOf(target.model, scan, report);
+  if (names.length === 0) throw noExperiment(document, scan.models[0]?.line ?? 0);
+  const exportName = names.length === 1 ? names[0] : await pickExperiment(names, target.model);
+  return exportName === undefined ? undefined : { document, exportName };
+}
+
+async function pickExperiment(
+  names: readonly string[],
+  model: string | undefined,
+): Promise<string | undefined> {
+  const items = names.toSorted((a, b) => Number(b === "default") - Number(a === "default"));
+  const title =
+    model === undefined
+      ? vscode.l10n.t("Which experiment?")
+      : vscode.l10n.t("Which experiment of {0}?", model);
+  return vscode.window.showQuickPick(items, { title });
+}
+
+function noExperiment(document: vscode.TextDocument, line: number): EngineError {
+  return new EngineError({
+    code: "no-experiment",
+    message: vscode.l10n.t(
+      "{0} exports no experiment: add `export default experiment({ model, data, loss, optimizer, epochs })`.",
+      basename(document.uri.path),
+    ),
+    position: { file: document.uri.fsPath, line: line + 1, column: 1 },
+  });
+}
