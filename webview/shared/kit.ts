@@ -12,6 +12,7 @@ import {
 } from "@vscode/webview-ui-toolkit";
 import { html, nothing, type TemplateResult } from "lit";
 import { repeat } from "lit/directives/repeat.js";
+import { styles } from "./styles.ts";
 
 provideVSCodeDesignSystem().register(
   vsCodeButton(),
@@ -142,6 +143,7 @@ export function slider(options: SliderOptions): TemplateResult {
       max=${options.maximum}
       step=${options.step}
       .value=${String(options.value)}
+      ${styles({ "--fill": `${(100 * (options.value - options.minimum)) / (options.maximum - options.minimum)}%` })}
       @input=${input}
     /><output>${options.text}</output></label
   >`;

@@ -54,8 +54,9 @@ const english = {
       empty: "The first point appears after the first step.",
       emptyEnded: "No point was recorded.",
       train: "Train",
-      smoothed: "Train, smoothed",
+      smoothed: "Smoothed",
       epochMean: "Epoch mean",
+      best: "best",
       validation: "Validation",
       keyboard:
         "Arrow keys move the cursor, Shift with them ten points, plus and minus zoom, Escape shows everything.",

@@ -1,6 +1,7 @@
 /** How a chart looks, in the theme's colours. */
 import type uPlot from "uplot";
 import { formatDuration, formatTick } from "../shared/format.ts";
+import { strings } from "../shared/strings.ts";
 import { isHighContrast, themeValue, translucent } from "../shared/theme.ts";
 import type { ChartModel, LineStyle } from "./chartModel.ts";
 import type { Range } from "./decimate.ts";
@@ -161,18 +162,24 @@ function nearestValue(plot: uPlot, seriesIndex: number, hovered: number): number
   return hovered;
 }
 
-/** A ring around the best epoch's value. */
+/** A ring around the best epoch's value, with a word above it. */
 function drawBest(plot: uPlot, best: { x: number; y: number } | undefined, palette: Palette): void {
   if (!best) return;
   const { min = 0, max = 0 } = plot.scales["x"] ?? {};
   if (best.x < min || best.x > max) return;
   const ratio = devicePixelRatio;
   const { ctx } = plot;
+  const x = plot.valToPos(best.x, "x", true);
+  const y = plot.valToPos(best.y, "y", true);
   ctx.save();
   ctx.beginPath();
-  ctx.arc(plot.valToPos(best.x, "x", true), plot.valToPos(best.y, "y", true), 6.5 * ratio, 0, 2 * Math.PI);
+  ctx.arc(x, y, 6.5 * ratio, 0, 2 * Math.PI);
   ctx.lineWidth = 1.5 * ratio;
   ctx.strokeStyle = palette.validation;
   ctx.stroke();
+  ctx.font = palette.font.replace("11px", `${11 * ratio}px`);
+  ctx.textAlign = "center";
+  ctx.fillStyle = palette.text;
+  ctx.fillText(strings.training.charts.best, x, y - 12 * ratio);
   ctx.restore();
 }

@@ -89,7 +89,7 @@ function matrix(confusion: number[][], names: readonly string[]): TemplateResult
 }
 
 /** A single mistake among hundreds must still be seen, so small shares are lifted. */
-const shade = (share: number): string => `${share > 0 ? Math.round(12 + 48 * Math.sqrt(share)) : 0}%`;
+const shade = (share: number): string => `${share > 0 ? Math.round(10 + 45 * Math.sqrt(share)) : 0}%`;
 
 function perClass(confusion: number[][], names: readonly string[]): TemplateResult {
   const { classes, average } = classMeasures(confusion);

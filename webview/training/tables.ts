@@ -172,12 +172,11 @@ export function checkpointsSection({ run, live }: TrainingState, actions: Action
         const metrics = Object.entries(checkpoint.metrics).map(
           ([key, value]) => `${key} ${formatMetric(value)}`,
         );
-        return html`<tr title=${metrics.join(", ")}>
+        return html`<tr title=${[checkpoint.file, ...metrics].join("\n")}>
           <th scope="row">
             <span class="checkpoint-kind checkpoint-${checkpoint.kind}"
               >${icon(CHECKPOINT_ICONS[checkpoint.kind])}${text.checkpoints.kinds[checkpoint.kind]}</span
             >
-            <span class="secondary checkpoint-file">${name}</span>
           </th>
           <td class="number">${checkpoint.epoch}</td>
           <td class="number">${formatCount(checkpoint.step)}</td>
