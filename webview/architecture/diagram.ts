@@ -1,7 +1,6 @@
 /** The called layers from top to bottom, with the shapes that pass between them. */
 import { html, nothing, type TemplateResult } from "lit";
 import type { ModelReport } from "../../extension/protocol/preview.ts";
-import { formatCompact } from "../shared/format.ts";
 import { icon } from "../shared/kit.ts";
 import { strings } from "../shared/strings.ts";
 import { calledLayers, type Layer, layerTree, rootRow } from "./layers.ts";
@@ -37,7 +36,6 @@ function node(layer: Layer, actions: Actions): TemplateResult {
         ${title}${icon("go-to-file", "node-go")}
       </button>`
     : html`<div class="node-head">${title}</div>`;
-  const parameters = row.parameters > 0 ? formatCompact(row.parameters) : "";
   if (inside.length > 0)
     return html`<li class="node-item">
       <div class="node-group">
@@ -49,10 +47,14 @@ function node(layer: Layer, actions: Actions): TemplateResult {
     </li>`;
   return html`<li class="node-item">
     <div class="node">
-      ${head}
-      <span class="node-parameters" title=${text.parameters}>${parameters}</span>
-      ${row.detail ? html`<span class="node-detail">${row.detail}</span>` : nothing}
-      ${row.outputShape ? html`<span class="shape">${row.outputShape}</span>` : nothing}
+      <div class="node-text">
+        ${head}
+        ${row.detail ? html`<span class="node-detail" title=${row.detail}>${row.detail}</span>` : nothing}
+      </div>
+      <div class="node-numbers">
+        ${row.outputShape ? html`<span class="shape">${row.outputShape}</span>` : nothing}
+        ${row.parameters > 0 ? html`<span class="node-detail">${text.count(row.parameters)}</span>` : nothing}
+      </div>
     </div>
   </li>`;
 }

@@ -25,7 +25,8 @@ export function summaryTable(
     <thead>
       <tr>
         <th scope="col">${text.layer}</th>
-        <th scope="col" class="detail-column"><span class="visually-hidden">${text.settings}</span></th>
+        <th scope="col">${text.type}</th>
+        <th scope="col" class="detail-column">${text.settings}</th>
         ${hasShapes ? html`<th scope="col">${text.outputShape}</th>` : nothing}
         <th scope="col" class="number">${text.parameters}</th>
         <th scope="col" class="share-column">${text.share}</th>
@@ -45,6 +46,7 @@ export function summaryTable(
             @click=${() => actions.openLayer(row)}
           >
             <th scope="row">${layerName(layer, depth, open, actions)}</th>
+            <td class="class-name">${row.className}</td>
             <td class="detail-column" title=${row.detail}>${row.detail}</td>
             ${hasShapes ? html`<td class="shape" title=${shapes(row)}>${row.outputShape ?? "–"}</td>` : nothing}
             <td class="number">
@@ -104,7 +106,6 @@ function layerName(
           </button>`
         : html`<span>${name}</span>`
     }
-    <span class="class-name">${row.className}</span>
   </div>`;
 }
 

@@ -97,17 +97,17 @@ function header(
   return html`<header class="header">
     <div class="title-row">
       <h1>${model?.name ?? baseName(file)}</h1>
-      ${
-        names.length > 1 && model
-          ? dropdown(
-              text.model,
-              names.map((value) => ({ value, label: value })),
-              model.name,
-              (name) => actions.select(name),
-            )
-          : nothing
-      }
       <div class="buttons">
+        ${
+          names.length > 1 && model
+            ? dropdown(
+                text.model,
+                names.map((value) => ({ value, label: value })),
+                model.name,
+                (name) => actions.select(name),
+              )
+            : nothing
+        }
         ${experiments.map((name) =>
           button({
             label: experiments.length > 1 ? text.trainExport(name) : text.train,

@@ -148,6 +148,7 @@ const english = {
     output: "Output",
     layers: "Layers",
     layer: "Layer",
+    type: "Type",
     settings: "Settings",
     inputShape: "Input shape",
     outputShape: "Output shape",
@@ -158,6 +159,8 @@ const english = {
     collapse: (name: string) => `Collapse ${name}`,
     openSource: (name: string) => `Go to ${name} in the source`,
     frozen: "frozen",
+    count: (parameters: number) =>
+      `${formatCount(parameters)} ${parameters === 1 ? "parameter" : "parameters"}`,
     callOrder: "Layers in the order in which forward calls them.",
     printedLabel: "print(model)",
     updating: "Updating",

@@ -23,7 +23,7 @@ export function readPalette(): Palette {
   return {
     background: themeValue("--vscode-editor-background"),
     text: themeValue("--vscode-descriptionForeground", "--vscode-foreground"),
-    grid: translucent(foreground, highContrast ? 0.3 : 0.1),
+    grid: translucent(foreground, highContrast ? 0.2 : 0.1),
     train: themeValue("--vscode-charts-blue", "--vscode-foreground"),
     validation: themeValue("--vscode-charts-yellow", "--vscode-foreground"),
     font: `11px ${themeValue("--vscode-font-family") || "sans-serif"}`,

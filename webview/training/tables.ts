@@ -161,8 +161,8 @@ export function checkpointsSection({ run, live }: TrainingState, actions: Action
         <th scope="col">${text.checkpoints.kind}</th>
         <th scope="col" class="number">${text.checkpoints.epoch}</th>
         <th scope="col" class="number">${text.checkpoints.step}</th>
-        <th scope="col" class="number">${text.checkpoints.size}</th>
-        <th scope="col" class="number">${text.checkpoints.saved}</th>
+        <th scope="col" class="number optional">${text.checkpoints.size}</th>
+        <th scope="col" class="number optional">${text.checkpoints.saved}</th>
         <th scope="col"><span class="visually-hidden">${text.checkpoints.actions}</span></th>
       </tr>
     </thead>
@@ -180,8 +180,8 @@ export function checkpointsSection({ run, live }: TrainingState, actions: Action
           </th>
           <td class="number">${checkpoint.epoch}</td>
           <td class="number">${formatCount(checkpoint.step)}</td>
-          <td class="number">${formatBytes(checkpoint.bytes)}</td>
-          <td class="number">${formatMoment(checkpoint.savedAt)}</td>
+          <td class="number optional">${formatBytes(checkpoint.bytes)}</td>
+          <td class="number optional">${formatMoment(checkpoint.savedAt)}</td>
           <td class="row-actions">
             ${button({
               label: text.checkpoints.evaluate,
