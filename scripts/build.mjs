@@ -3,6 +3,7 @@
  * Builds dist/:
  *
  *   extension.cjs                     the extension host's part; vscode stays outside
+ *   tsPlugin.cjs                      the TypeScript server's plugin
  *   cli.js, runEngine.js, previewEngine.js   Node programs, each in one file
  *   webview/<view>.js, .css           one script for each folder of webview/ that has a main.ts
  *   webview/codicons/, wasm/, native/ what is read from disk at run time
@@ -65,6 +66,15 @@ function bundles(release) {
       external: ["vscode"],
       banner: { js: 'const __importMetaUrl = require("node:url").pathToFileURL(__filename).href;' },
       define: { "import.meta.url": "__importMetaUrl" },
+    },
+    {
+      ...nodeOptions(release),
+      entryPoints: { tsPlugin: "extension/tsPlugin/plugin.ts" },
+      outdir: "dist",
+      outExtension: { ".js": ".cjs" },
+      format: "cjs",
+      // The server wants the function itself.
+      footer: { js: "module.exports = module.exports.default;" },
     },
     {
       ...nodeOptions(release),
