@@ -1,0 +1,67 @@
+import { TensorError } from "../../tensor/errors.ts";
+import { tensor } from "../../tensor/functions/creation.ts";
+import { stack } from "../../tensor/functions/shape.ts";
+import { formatShape, numel, sameShape } from "../../tensor/shape.ts";
+import { fromHost, Tensor } from "../../tensor/tensor.ts";
+
+/** What samples become as a batch: numbers become tensors, tensors get a batch dimension. */
+export type Collated<S> = S extends Tensor | number | boolean
+  ? Tensor
+  : S extends string
+    ? string[]
+    : S extends object
+      ? { -readonly [K in keyof S]: Collated<S[K]> }
+      : unknown;
+
+/**
+ * Samples as one batch: tensors stacked, numbers as a tensor, strings as a list; arrays and objects member by member.
+ * @throws TensorError when the samples don't have one form
+ */
+export function defaultCollate<S>(samples: readonly S[]): Collated<S> {
+  return collate(samples) as Collated<S>;
+}
+
+function collate(samples: readonly unknown[]): unknown {
+  const [first] = samples;
+  if (first instanceof Tensor) return stacked(samples as readonly Tensor[]);
+  if (typeof first === "number" || typeof first === "boolean") return tensor(samples as readonly number[]);
+  if (typeof first === "string") return [...samples];
+  if (Array.isArray(first)) {
+    const lists = samples as readonly (readonly unknown[])[];
+    if (lists.some((list) => list.length !== first.length)) {
+      throw new TensorError("shape", "each element in list of batch should be of equal size");
+    }
+    return first.map((_, i) => collate(lists.map((list) => list[i])));
+  }
+  if (typeof first === "object" && first !== null) {
+    const records = samples as readonly Readonly<Record<string, unknown>>[];
+    return Object.fromEntries(
+      Object.keys(first).map((key) => [key, collate(records.map((record) => record[key]))]),
+    );
+  }
+  throw new TensorError(
+    "value",
+    `default_collate: batch must contain tensors, numbers, strings, arrays or objects; found ${typeof first}`,
+  );
+}
+
+/** Values that are at hand are copied together; others are computed with the batch. */
+function stacked(tensors: readonly Tensor[]): Tensor {
+  const { shape, dtype } = tensors[0]!;
+  const wrong = tensors.findIndex((t) => !sameShape(t.shape, shape));
+  if (wrong > 0) {
+    throw new TensorError(
+      "shape",
+      `stack expects each tensor to be equal size, but got ${formatShape(shape)} at entry 0 and ${formatShape(tensors[wrong]!.shape)} at entry ${wrong}`,
+    );
+  }
+  const parts = tensors.map((t) => t.value.data);
+  const [first] = parts;
+  if (first === undefined || !parts.every((part) => part?.constructor === first.constructor)) {
+    return stack(tensors);
+  }
+  const size = numel(shape);
+  const out = new (first.constructor as Float32ArrayConstructor)(size * parts.length);
+  parts.forEach((part, i) => out.set(part!, i * size));
+  return fromHost(out, [parts.length, ...shape], dtype);
+}

@@ -1,0 +1,160 @@
+import { TensorError } from "../../tensor/errors.ts";
+import { randomSplit as splitAtRandom } from "../../tensor/random/sampling.ts";
+import { defaultStream, type RandomStream } from "../../tensor/random/stream.ts";
+import { valuesOf } from "../../tensor/runtime.ts";
+import { numel } from "../../tensor/shape.ts";
+import { fromHost, type Tensor } from "../../tensor/tensor.ts";
+import { warnOnce } from "../warnings.ts";
+
+/**
+ * Samples by number. Subclasses say how many there are and what each one is:
+ *
+ * ```ts
+ * class Squares extends data.Dataset<[Tensor, Tensor]> {
+ *   length = 100;
+ *   get(i: number): [Tensor, Tensor] { return [torch.tensor(i), torch.tensor(i * i)]; }
+ * }
+ * ```
+ */
+export abstract class Dataset<Sample = unknown> {
+  /** Number of samples. */
+  abstract readonly length: number;
+  /** One sample: tensors, numbers, strings, or arrays and objects of them. */
+  abstract get(index: number): Sample;
+
+  /** Several samples as one batch, quicker than one by one; undefined when the data set has no such way. */
+  getBatch?(indices: readonly number[]): unknown;
+
+  *[Symbol.iterator](): IterableIterator<Sample> {
+    for (let i = 0; i < this.length; i++) yield this.get(i);
+  }
+}
+
+/** Rows of a tensor by number, copied on the host. Neighbouring rows share the tensor's memory. */
+export function rows(tensor: Tensor, indices: readonly number[]): Tensor {
+  const { shape, dtype } = tensor;
+  const first = indices[0] ?? 0;
+  const neighbours = indices.every((index, i) => index === first + i);
+  if (neighbours && indices.length === shape[0]) return tensor;
+  const values = valuesOf(tensor.value);
+  const size = numel(shape.slice(1));
+  const outShape = [indices.length, ...shape.slice(1)];
+  if (neighbours) {
+    return fromHost(values.subarray(first * size, (first + indices.length) * size), outShape, dtype);
+  }
+  const out = values.slice(0, indices.length * size);
+  indices.forEach((index, i) => out.set(values.subarray(index * size, (index + 1) * size), i * size));
+  return fromHost(out, outShape, dtype);
+}
+
+function checkIndex(index: number, length: number): number {
+  const at = index < 0 ? index + length : index;
+  if (Number.isInteger(at) && at >= 0 && at < length) return at;
+  throw new TensorError("index", `index ${index} is out of range for ${length} samples`);
+}
+
+/**
+ * Samples that are rows of tensors: sample i is `[tensor[i], …]`.
+ * @throws TensorError "Size mismatch between tensors"
+ */
+export class TensorDataset<T extends readonly Tensor[] = readonly Tensor[]> extends Dataset<T> {
+  readonly tensors: T;
+
+  constructor(...tensors: T) {
+    super();
+    if (tensors.some((t) => t.ndim === 0 || t.shape[0] !== tensors[0]!.shape[0])) {
+      throw new TensorError("shape", "Size mismatch between tensors");
+    }
+    this.tensors = tensors;
+  }
+
+  get length(): number {
+    return this.tensors[0]?.shape[0] ?? 0;
+  }
+
+  get(index: number): T {
+    const at = checkIndex(index, this.length);
+    return this.tensors.map((t) => {
+      const { shape, dtype } = t;
+      const size = numel(shape.slice(1));
+      const row = valuesOf(t.value).subarray(at * size, (at + 1) * size);
+      return fromHost(row, shape.slice(1), dtype);
+    }) as unknown as T;
+  }
+
+  override getBatch(indices: readonly number[]): Tensor[] {
+    return this.tensors.map((t) => rows(t, indices));
+  }
+}
+
+/** Some samples of another data set, in the order of their numbers. */
+export class Subset<Sample = unknown> extends Dataset<Sample> {
+  readonly dataset: Dataset<Sample>;
+  readonly indices: readonly number[];
+
+  constructor(dataset: Dataset<Sample>, indices: readonly number[]) {
+    super();
+    this.dataset = dataset;
+    this.indices = indices;
+  }
+
+  get length(): number {
+    return this.indices.length;
+  }
+
+  get(index: number): Sample {
+    return this.dataset.get(this.indices[checkIndex(index, this.length)]!);
+  }
+
+  override getBatch(indices: readonly number[]): unknown {
+    return this.dataset.getBatch?.(indices.map((i) => this.indices[i]!));
+  }
+}
+
+/**
+ * Data sets one after the other.
+ * @throws TensorError "datasets should not be an empty iterable"
+ */
+export class ConcatDataset<Sample = unknown> extends Dataset<Sample> {
+  readonly datasets: readonly Dataset<Sample>[];
+
+  constructor(datasets: Iterable<Dataset<Sample>>) {
+    super();
+    this.datasets = [...datasets];
+    if (this.datasets.length === 0) {
+      throw new TensorError("value", "datasets should not be an empty iterable");
+    }
+  }
+
+  get length(): number {
+    return this.datasets.reduce((n, d) => n + d.length, 0);
+  }
+
+  get(index: number): Sample {
+    let at = checkIndex(index, this.length);
+    for (const dataset of this.datasets) {
+      if (at < dataset.length) return dataset.get(at);
+      at -= dataset.length;
+    }
+    throw new TensorError("index", `index ${index} is out of range for ${this.length} samples`);
+  }
+}
+
+/**
+ * Splits a data set at random, as PyTorch does for the same seed.
+ * @param lengths how many samples each part gets, or fractions that add up to 1
+ * @throws TensorError "Sum of input lengths does not equal the length of the input dataset!"
+ */
+export function randomSplit<Sample>(
+  dataset: Dataset<Sample>,
+  lengths: readonly number[],
+  options: { generator?: RandomStream } = {},
+): Subset<Sample>[] {
+  const parts = splitAtRandom(dataset.length, lengths, options.generator ?? defaultStream);
+  parts.forEach((part, i) => {
+    if (part.length === 0) {
+      warnOnce(`Length of split at index ${i} is 0. This might result in an empty dataset.`);
+    }
+  });
+  return parts.map((indices) => new Subset(dataset, indices));
+}

@@ -1,0 +1,85 @@
+import * as sampling from "../../tensor/random/sampling.ts";
+import { defaultStream, type RandomStream } from "../../tensor/random/stream.ts";
+
+/** Gives sample numbers; anew for every epoch. */
+export interface Sampler extends Iterable<number> {
+  readonly length: number;
+}
+
+interface Sized {
+  readonly length: number;
+}
+
+/** 0, 1, 2, … */
+export class SequentialSampler implements Sampler {
+  readonly length: number;
+
+  constructor(dataSource: Sized) {
+    this.length = dataSource.length;
+  }
+
+  [Symbol.iterator](): IterableIterator<number> {
+    return sampling.sequentialSampler(this.length);
+  }
+}
+
+/** All numbers in random order, or `numSamples` drawn with replacement. */
+export class RandomSampler implements Sampler {
+  readonly length: number;
+  private readonly options: sampling.RandomSamplerOptions;
+
+  constructor(
+    dataSource: Sized,
+    options: { replacement?: boolean; numSamples?: number; generator?: RandomStream } = {},
+  ) {
+    const { replacement = false, numSamples = dataSource.length, generator } = options;
+    this.length = numSamples;
+    this.options = { length: dataSource.length, replacement, samples: numSamples, source: generator };
+  }
+
+  [Symbol.iterator](): IterableIterator<number> {
+    return sampling.randomSampler(this.options, defaultStream);
+  }
+}
+
+/** The given numbers in random order. */
+export class SubsetRandomSampler implements Sampler {
+  readonly indices: readonly number[];
+  private readonly source: RandomStream;
+
+  constructor(indices: readonly number[], options: { generator?: RandomStream } = {}) {
+    this.indices = indices;
+    this.source = options.generator ?? defaultStream;
+  }
+
+  get length(): number {
+    return this.indices.length;
+  }
+
+  [Symbol.iterator](): IterableIterator<number> {
+    return sampling.subsetRandomSampler(this.indices, this.source);
+  }
+}
+
+/** Numbers drawn as often as their weights say. */
+export class WeightedRandomSampler implements Sampler {
+  readonly weights: readonly number[];
+  readonly length: number;
+  readonly replacement: boolean;
+  private readonly source: RandomStream;
+
+  constructor(
+    weights: readonly number[],
+    numSamples: number,
+    options: { replacement?: boolean; generator?: RandomStream } = {},
+  ) {
+    this.weights = weights;
+    this.length = numSamples;
+    this.replacement = options.replacement ?? true;
+    this.source = options.generator ?? defaultStream;
+  }
+
+  [Symbol.iterator](): IterableIterator<number> {
+    return sampling.weightedRandomSampler(this.weights, this.length, this.replacement, this.source);
+  }
+}

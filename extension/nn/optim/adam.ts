@@ -1,0 +1,112 @@
+import { applyAll } from "../../tensor/apply.ts";
+import { add, div, maximum, mul, sub } from "../../tensor/functions/arithmetic.ts";
+import { sqrt, square } from "../../tensor/functions/elementwise.ts";
+import { adamStep } from "../../tensor/ops/update.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
+import { bind, type Signature } from "../arguments.ts";
+import { py } from "../repr.ts";
+import {
+  CAPTURABLE,
+  checkAtLeast0,
+  checkBetas,
+  count,
+  effective,
+  Optimizer,
+  require,
+  slot,
+  type ParamGroup,
+  type Params,
+  type ParamState,
+} from "./optimizer.ts";
+
+export interface AdamOptions {
+  /** 1e-3 by default. */
+  lr: number;
+  /** How slowly the means of gradients and of their squares change: 0.9 and 0.999 by default. */
+  betas: readonly [number, number];
+  /** Keeps the division finite; 1e-8 by default. */
+  eps: number;
+  weightDecay: number;
+  /** Divide by the largest mean of squares so far. */
+  amsgrad: boolean;
+  /** Go uphill. */
+  maximize: boolean;
+  /** Shrink the weights by lr · weightDecay instead of adding to the gradient. */
+  decoupledWeightDecay: boolean;
+}
+
+type Options = AdamOptions & typeof CAPTURABLE & { fused: null };
+
+const SIGNATURE: Signature<Options> = {
+  lr: 1e-3,
+  betas: [0.9, 0.999],
+  eps: 1e-8,
+  weightDecay: 0,
+  amsgrad: false,
+  maximize: false,
+  ...CAPTURABLE,
+  fused: null,
+  decoupledWeightDecay: false,
+};
+
+function check({ lr, betas, eps, weightDecay }: Options): void {
+  checkAtLeast0("learning rate", lr);
+  checkAtLeast0("epsilon value", eps);
+  checkBetas(betas);
+  require(weightDecay >= 0, `Invalid weight_decay value: ${py(weightDecay)}`);
+}
+
+/**
+ * Adam: m ← m + (1 − β₁)(g − m), v ← β₂ v + (1 − β₂) g², and at step t
+ * p ← p − lr / (1 − β₁ᵗ) · m / (√v / √(1 − β₂ᵗ) + eps).
+ *
+ * Weight decay is added to the gradient: g ← g + weightDecay · p.
+ */
+export class Adam extends Optimizer<Options> {
+  constructor(params: Params<Options>, options?: Partial<AdamOptions>);
+  constructor(params: Params<Options>, lr: number, options?: Partial<Omit<AdamOptions, "lr">>);
+  constructor(params: Params<Options>, ...rest: unknown[]) {
+    const options: Options = bind<Options>("Adam", rest, SIGNATURE);
+    check(options);
+    super(params, options);
+  }
+
+  protected update(p: Tensor, grad: Tensor, group: ParamGroup<Options>, state: ParamState): void {
+    const { lr, betas, eps, weightDecay, amsgrad, maximize, decoupledWeightDecay } = group;
+    const [beta1, beta2] = betas;
+    const t = count(state, "step") + 1;
+    state["step"] = t;
+    const m = slot(state, "expAvg", p);
+    const v = slot(state, "expAvgSq", p);
+    const g = effective(grad, p, { maximize, weightDecay: decoupledWeightDecay ? 0 : weightDecay });
+    const from = decoupledWeightDecay && weightDecay !== 0 ? mul(p, this.varying(1 - lr * weightDecay)) : p;
+    const rate = this.varying(lr / (1 - beta1 ** t));
+    const correction = this.varying(Math.sqrt(1 - beta2 ** t));
+    if (!amsgrad) {
+      const attributes = { beta1, beta2, eps };
+      const [p2, m2, v2] = applyAll(adamStep, [from, m, v, g, rate, correction], attributes);
+      p.write(p2!);
+      m.write(m2!);
+      v.write(v2!);
+      return;
+    }
+    const largest = slot(state, "maxExpAvgSq", p);
+    m.write(add(m, mul(sub(g, m), 1 - beta1)));
+    v.write(add(mul(v, beta2), mul(square(g), 1 - beta2)));
+    largest.write(maximum(largest, v));
+    const root = add(div(sqrt(largest), correction), eps);
+    p.write(sub(from, mul(div(m, root), rate)));
+  }
+}
+
+/** Adam whose weight decay (0.01 by default) shrinks the weights: p ← p − lr · weightDecay · p. */
+export class AdamW extends Adam {
+  constructor(params: Params<Options>, options?: Partial<AdamOptions>);
+  constructor(params: Params<Options>, lr: number, options?: Partial<Omit<AdamOptions, "lr">>);
+  constructor(params: Params<Options>, ...rest: unknown[]) {
+    super(
+      params,
+      bind<Options>("AdamW", rest, { ...SIGNATURE, weightDecay: 0.01, decoupledWeightDecay: true }),
+    );
+  }
+}

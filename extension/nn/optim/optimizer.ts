@@ -1,0 +1,261 @@
+import { scalarTensor } from "../../tensor/apply.ts";
+import { TensorError } from "../../tensor/errors.ts";
+import { add, mul } from "../../tensor/functions/arithmetic.ts";
+import { neg } from "../../tensor/functions/elementwise.ts";
+import { fillValue } from "../../tensor/graph.ts";
+import { step as computeStep, valuesOf } from "../../tensor/runtime.ts";
+import { hidden, noGrad, withGradients } from "../../tensor/scope.ts";
+import { sameShape } from "../../tensor/shape.ts";
+import { Tensor } from "../../tensor/tensor.ts";
+import { py, pyFloat, snakeCase, type PyValue } from "../repr.ts";
+import { snapshot } from "../stateDict.ts";
+
+/** What all optimizers know of a group of parameters. */
+export interface BaseOptions {
+  lr: number;
+}
+
+/** A group of parameters with its own options. */
+export type ParamGroup<O extends BaseOptions = BaseOptions> = O & {
+  params: Tensor[];
+  /** The rate a schedule started from. */
+  initialLr?: number;
+};
+
+/** A group as it is given: what it leaves out are the optimizer's own options. */
+export type ParamGroupInput<O extends BaseOptions> = Partial<O> & { params: Tensor | Iterable<Tensor> };
+
+/** What an optimizer takes: parameters, or groups of them with their own options. */
+export type Params<O extends BaseOptions> = Iterable<Tensor> | Iterable<ParamGroupInput<O>>;
+
+/** What an optimizer remembers of one parameter. */
+export type ParamState = Record<string, Tensor | number>;
+
+/** An optimizer's state as PyTorch saves it: names in snake_case, parameters by number. */
+export interface OptimizerStateDict {
+  state: Record<string, Record<string, Tensor | number | null>>;
+  param_groups: Record<string, unknown>[];
+}
+
+/** Options that choose among PyTorch's implementations: printed and saved, without effect here. */
+export const IMPLEMENTATION = { foreach: null, differentiable: false } as const;
+export const CAPTURABLE = { ...IMPLEMENTATION, capturable: false } as const;
+
+/** Throws a TensorError unless the condition holds. */
+export function require(condition: boolean, message: string): void {
+  if (!condition) throw new TensorError("value", message);
+}
+
+export function checkBetas(betas: readonly number[]): void {
+  betas.forEach((beta, i) =>
+    require(beta >= 0 && beta < 1, `Invalid beta parameter at index ${i}: ${py(beta)}`),
+  );
+}
+
+export function checkAtLeast0(name: string, value: number): void {
+  require(value >= 0, `Invalid ${name}: ${py(value)}`);
+}
+
+/** Base class of all optimizers: groups of parameters, and what is remembered of each parameter. */
+export abstract class Optimizer<O extends BaseOptions = BaseOptions> {
+  readonly paramGroups: ParamGroup<O>[] = [];
+  /** By parameter; empty before the first step. */
+  readonly state = new Map<Tensor, ParamState>();
+  readonly defaults: Readonly<O>;
+  /** Options and state that are floats in PyTorch even when they are whole. */
+  protected readonly floats: readonly string[] = [];
+  /** Numbers that change from step to step, as inputs of the step under way. */
+  private readonly scalars = new Map<number, Tensor>();
+
+  constructor(params: Params<O>, defaults: O) {
+    this.defaults = defaults;
+    if (params instanceof Tensor || !isIterable(params)) {
+      throw new TensorError(
+        "value",
+        `params argument given to the optimizer should be an iterable of Tensors or dicts, but got ${params instanceof Tensor ? "a tensor" : typeof params}`,
+      );
+    }
+    const list = [...params];
+    require(list.length > 0, "optimizer got an empty parameter list");
+    const groups = list[0] instanceof Tensor || !isGroup(list[0]) ? [{ params: list as Tensor[] }] : list;
+    for (const group of groups) this.addParamGroup(group as ParamGroupInput<O>);
+  }
+
+  /**
+   * Adds parameters to optimize, with their own options.
+   * @throws TensorError for what is no leaf, or is in a group already
+   */
+  addParamGroup(group: ParamGroupInput<O>): void {
+    const params = group.params instanceof Tensor ? [group.params] : [...group.params];
+    const known = new Set(this.paramGroups.flatMap((g) => g.params));
+    for (const p of params) {
+      if (!(p instanceof Tensor)) {
+        throw new TensorError(
+          "value",
+          `optimizer can only optimize Tensors, but one of the params is ${typeof p}`,
+        );
+      }
+      require(p.isLeaf, "can't optimize a non-leaf Tensor");
+      require(!known.has(p), "some parameters appear in more than one parameter group");
+      p.persist();
+    }
+    require(new Set(params).size ===
+      params.length, "optimizer contains a parameter group with duplicate parameters");
+    this.paramGroups.push({ ...this.defaults, ...group, params });
+  }
+
+  /** Forgets all gradients. */
+  zeroGrad(): void {
+    for (const { params } of this.paramGroups) for (const p of params) p.grad = null;
+  }
+
+  /**
+   * Updates every parameter that has a gradient, and computes it all: forward, backward and update.
+   * @param closure computes the loss anew, before the update
+   * @returns the closure's result
+   */
+  step(): undefined;
+  step<T>(closure: () => T): T;
+  step<T>(closure?: () => T): T | undefined {
+    const loss = closure === undefined ? undefined : withGradients(true, closure);
+    noGrad(() =>
+      hidden(() => {
+        for (const group of this.paramGroups) {
+          for (const p of group.params) {
+            if (p.grad === null) continue;
+            let state = this.state.get(p);
+            if (state === undefined) this.state.set(p, (state = {}));
+            this.update(p, p.grad, group, state);
+          }
+        }
+      }),
+    );
+    this.scalars.clear();
+    computeStep();
+    return loss;
+  }
+
+  /** Updates one parameter `p` by its gradient `g`. */
+  protected abstract update(p: Tensor, g: Tensor, group: ParamGroup<O>, state: ParamState): void;
+
+  /** A number that changes between steps: an input of the compiled step, not a constant. */
+  protected varying(value: number): Tensor {
+    let scalar = this.scalars.get(value);
+    if (scalar === undefined) this.scalars.set(value, (scalar = scalarTensor(value, true)));
+    return scalar;
+  }
+
+  /** Everything needed to continue, in PyTorch's structure. Parameters are numbered through all groups. */
+  stateDict(): OptimizerStateDict {
+    const numbers = new Map(this.paramGroups.flatMap((g) => g.params).map((p, i) => [p, i]));
+    const state: OptimizerStateDict["state"] = {};
+    for (const [p, remembered] of this.state) {
+      const entries = Object.entries(remembered);
+      if (entries.length === 0) continue;
+      state[numbers.get(p)!] = Object.fromEntries(
+        entries.map(([name, value]) => [
+          snakeCase(name),
+          typeof value === "number" ? new Tensor(fillValue(value, [], "float32")) : value.detach(),
+        ]),
+      );
+    }
+    const param_groups = this.paramGroups.map(({ params, ...options }) => ({
+      ...Object.fromEntries(
+        Object.entries(options).map(([name, value]): [string, unknown] => [snakeCase(name), value]),
+      ),
+      params: params.map((p) => numbers.get(p)!),
+    }));
+    return { state, param_groups };
+  }
+
+  /**
+   * Continues from a state of {@link stateDict}, copied.
+   * @throws TensorError when its groups don't have this optimizer's sizes
+   */
+  loadStateDict(dict: OptimizerStateDict): void {
+    const { state, param_groups: groups } = dict;
+    require(groups.length ===
+      this.paramGroups.length, "loaded state dict has a different number of parameter groups");
+    const sizes = groups.map((g) => (g["params"] as readonly unknown[]).length);
+    require(sizes.every(
+      (n, i) => n === this.paramGroups[i]!.params.length,
+    ), "loaded state dict contains a parameter group that doesn't match the size of optimizer's group");
+    this.paramGroups.forEach((group, i) => {
+      for (const [name, value] of Object.entries(groups[i]!))
+        if (name !== "params") Object.assign(group, { [camelCase(name)]: value });
+    });
+    const params = this.paramGroups.flatMap((g) => g.params);
+    const saved = groups.flatMap((g) => g["params"] as readonly (number | string)[]);
+    this.state.clear();
+    params.forEach((p, i) => {
+      const remembered = state[String(saved[i])];
+      if (remembered === undefined) return;
+      const own: ParamState = {};
+      for (const [name, value] of Object.entries(remembered))
+        if (value !== null) own[camelCase(name)] = restored(value, p);
+      this.state.set(p, own);
+    });
+  }
+
+  /** The text of PyTorch's `print(optimizer)`. */
+  toString(): string {
+    const groups = this.paramGroups.map((group, i) => {
+      const lines = Object.entries(group)
+        .filter(([name]) => name !== "params")
+        .map(([name, value]): [string, string] => [snakeCase(name), this.text(name, value as PyValue)])
+        .sort(([a], [b]) => (a < b ? -1 : 1))
+        .map(([name, text]) => `    ${name}: ${text}\n`);
+      return `\nParameter Group ${i}\n${lines.join("")}`;
+    });
+    return `${this.constructor.name} (${groups.join("")})`;
+  }
+
+  private text(name: string, value: PyValue): string {
+    if (typeof value === "string") return value;
+    return typeof value === "number" && this.floats.includes(name) ? pyFloat(value) : py(value);
+  }
+
+  [Symbol.for("nodejs.util.inspect.custom")](): string {
+    return this.toString();
+  }
+}
+
+/** The gradient that is followed: the other way round to maximize, and with weight decay added. */
+export function effective(
+  g: Tensor,
+  p: Tensor,
+  { maximize, weightDecay }: { maximize: boolean; weightDecay: number },
+): Tensor {
+  const direction = maximize ? neg(g) : g;
+  return weightDecay === 0 ? direction : add(direction, mul(p, weightDecay));
+}
+
+/** Zeros of a parameter's shape that live from step to step. */
+export function zerosOf(p: Tensor, value = 0): Tensor {
+  return new Tensor(fillValue(value, p.shape, "float32")).persist();
+}
+
+/** The tensor `name` of a state, made at the first use: zeros unless `value` says otherwise. */
+export function slot(state: ParamState, name: string, p: Tensor, value = 0): Tensor {
+  return (state[name] ??= zerosOf(p, value)) as Tensor;
+}
+
+/** The number `name` of a state, `initial` before the first use. */
+export function count(state: ParamState, name: string, initial = 0): number {
+  return (state[name] ?? initial) as number;
+}
+
+function restored(value: Tensor | number, p: Tensor): Tensor | number {
+  if (typeof value === "number") return value;
+  if (value.ndim === 0 && !sameShape(p.shape, [])) return valuesOf(value.value)[0]!;
+  const own = new Tensor(fillValue(0, value.shape, value.dtype)).persist();
+  return noGrad(() => own.write(snapshot(value, own)));
+}
+
+const camelCase = (name: string): string =>
+  name.replaceAll(/_([a-z0-9])/g, (_, c: string) => c.toUpperCase());
+
+const isIterable = (x: unknown): x is Iterable<unknown> =>
+  typeof x === "object" && x !== null && Symbol.iterator in x;
+
+const isGroup = (x: unknown): boolean => typeof x === "object" && x !== null && "params" in x;
