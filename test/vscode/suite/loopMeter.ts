@@ -37,7 +37,7 @@ export function watchEventLoop(): () => Blocking {
 }
 
 /** Milliseconds for which this process's main thread has waited for a processor so far. */
-export function waitedForProcessor(): number {
+function waitedForProcessor(): number {
   try {
     const text = fs.readFileSync(`/proc/self/task/${process.pid}/schedstat`, "utf8");
     return Number(text.split(" ")[1]) / 1e6;
