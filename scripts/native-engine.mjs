@@ -27,26 +27,30 @@ export async function ensureNativeEngine() {
   let now = status();
   if (now.state === "not-installed" || now.state === "broken") {
     await installSystemPackages();
-    process.stdout.write("Installing the native engine (TensorFlow, once per user) …\n");
-    // Its own message says what is missing; the status below only that it is.
-    const exit = await run(process.execPath, [cli, "engine", "install"]);
-    if (exit === 130) process.exit(130);
     now = status();
+    if (now.missing.length === 0) {
+      process.stdout.write("Installing the native engine (TensorFlow, once per user) …\n");
+      const exit = await run(process.execPath, [cli, "engine", "install"]);
+      if (exit === 130) process.exit(130);
+      // The installer has said why.
+      now = exit === 0 ? status() : { ...now, reason: "the native engine could not be installed" };
+    }
   }
   const engine = now.version === undefined ? now.backend : `TensorFlow ${now.version}`;
-  const reason = now.reason === undefined ? "" : ` (${now.reason})`;
-  process.stdout.write(`Engine: ${engine}${reason}\n`);
+  process.stdout.write(`Engine: ${engine}${now.reason === undefined ? "" : ` (${now.reason})`}\n`);
 }
 
 /** On Debian as root, what an installation needs and the machine lacks. Elsewhere the installer's message lists it. */
 async function installSystemPackages() {
   if (process.platform !== "linux" || process.getuid?.() !== 0 || !runs("apt-get", ["--version"])) return;
-  const wanted = [];
-  if (!runs("python3", ["-m", "pip", "--version"]) && !runs("pip3", ["--version"]))
-    wanted.push("python3-pip");
-  if (!["g++", "c++", "clang++"].some((name) => runs(name, ["--version"]))) wanted.push("g++");
-  // A tool that is installed and yet not on PATH is hidden on purpose.
-  const packages = wanted.filter((name) => !isInstalled(name));
+  const python = runs("python3", ["--version"]);
+  const pip = (python && runs("python3", ["-m", "pip", "--version"])) || runs("pip3", ["--version"]);
+  const compiler = ["g++", "c++", "clang++"].some((name) => runs(name, ["--version"]));
+  // What is installed and yet not on PATH is hidden on purpose.
+  const packages = [
+    ...(pip || isInstalled(python ? "python3-pip" : "python3") ? [] : ["python3-pip"]),
+    ...(compiler || isInstalled("g++") ? [] : ["g++"]),
+  ];
   if (packages.length === 0) return;
   process.stdout.write(`Installing ${packages.join(" and ")} with apt-get …\n`);
   const options = { quiet: true, env: { DEBIAN_FRONTEND: "noninteractive" } };

@@ -14,11 +14,12 @@ export function register(program: Command): void {
     .command("install")
     .description("download TensorFlow with pip and compile the binding; once per user, about 900 MB")
     .option("--json", "print progress and result as JSON, one object a line")
+    .option("--verbose", "after a failure, print what pip or the compiler said")
     .addHelpText(
       "after",
       "\nNeeds Python 3 with pip and a C++ compiler. LAYERWISE_CACHE names another folder than the user's cache.",
     )
-    .action((options: { json?: true }) => install(options.json ?? false));
+    .action(install);
   engine
     .command("status")
     .description("say which backend will run, and why")
@@ -35,7 +36,7 @@ export function register(program: Command): void {
     .action((options: { json?: true }) => remove(options.json ?? false));
 }
 
-async function install(json: boolean): Promise<void> {
+async function install({ json, verbose }: { json?: true; verbose?: true }): Promise<void> {
   const signal = interruptSignal();
   const print = (line: InstallLine): void => void process.stdout.write(`${JSON.stringify(line)}\n`);
   const progress = json
@@ -58,10 +59,10 @@ async function install(json: boolean): Promise<void> {
     }
     if (!(error instanceof NativeError)) throw error;
     const { code, message, detail } = error;
-    if (!json)
-      throw new CliError(detail === undefined ? message : `${message}\n\n${detail.trimEnd()}`, EXIT.failure, {
-        cause: error,
-      });
+    if (!json) {
+      const more = detail === undefined ? "" : verbose ? `\n\n${detail.trimEnd()}` : " (--verbose says more)";
+      throw new CliError(message + more, EXIT.failure, { cause: error });
+    }
     print({ type: "failed", code, message, ...(detail === undefined ? {} : { detail }) });
     throw new CliError("", EXIT.failure, { cause: error });
   }

@@ -7,7 +7,7 @@ import { BINDING_FILE, type Host } from "./cache.ts";
 import { runCommand } from "./command.ts";
 import { NativeError } from "./errors.ts";
 import type { Platform } from "./platforms.ts";
-import { findCompiler } from "./tools.ts";
+import { findCompiler, toolsNotFound, type MissingTool } from "./tools.ts";
 
 /** What the binding is made of. */
 export interface BindingSources {
@@ -38,6 +38,10 @@ export function findBindingSources(host: Host): BindingSources {
     prebuilt: undefined,
   };
 }
+
+/** What an installation needs and isn't on PATH; no compiler where a prebuilt binding came along. */
+export const missingTools = (host: Host, { prebuilt }: BindingSources): MissingTool[] =>
+  toolsNotFound(host).filter(({ tool }) => tool === "python" || prebuilt === undefined);
 
 export interface CompileOptions {
   binding: BindingSources;

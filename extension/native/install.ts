@@ -14,14 +14,13 @@ import {
   type Manifest,
 } from "./cache.ts";
 import { runCommand } from "./command.ts";
-import { findBindingSources, makeBinding, type BindingSources } from "./compile.ts";
+import { findBindingSources, makeBinding, missingTools, type BindingSources } from "./compile.ts";
 import { downloadWheel } from "./download.ts";
 import { NativeError, systemErrorCode } from "./errors.ts";
 import { findDamage, hashFile, writeManifest } from "./integrity.ts";
 import { withLock } from "./lock.ts";
 import { findPlatform, type Platform } from "./platforms.ts";
 import { nativeStatus } from "./status.ts";
-import { missingTools } from "./tools.ts";
 import { extractWheel } from "./wheel.ts";
 
 export interface InstallOptions {
@@ -85,8 +84,8 @@ export async function installNative(options: InstallOptions = {}): Promise<Insta
 }
 
 /** Before 274 MB are downloaded for nothing. */
-function requireTools(host: Host, { prebuilt }: BindingSources): void {
-  const missing = missingTools(host).filter(({ tool }) => tool === "python" || prebuilt === undefined);
+function requireTools(host: Host, binding: BindingSources): void {
+  const missing = missingTools(host, binding);
   const [first] = missing;
   if (first === undefined) return;
   throw new NativeError(

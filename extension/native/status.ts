@@ -3,8 +3,8 @@ import path from "node:path";
 import type { Device } from "../protocol/engine.ts";
 import type { NativeReport } from "../protocol/native.ts";
 import { BINDING_FILE, nativeDirectory, readManifest, thisHost, type Host, type Manifest } from "./cache.ts";
+import { findBindingSources, missingTools } from "./compile.ts";
 import { findPlatform } from "./platforms.ts";
-import { missingTools } from "./tools.ts";
 
 export interface NativeStatus extends NativeReport {
   /** Present when installed. */
@@ -55,7 +55,7 @@ export function nativeStatus(host: Host = thisHost()): NativeStatus {
       manifest,
       missing: [],
     };
-  const missing = missingTools(host).map(({ text }) => text);
+  const missing = missingTools(host, findBindingSources(host)).map(({ text }) => text);
   const install =
     missing.length > 0
       ? `Installing it needs ${missing.join(" and ")}.`

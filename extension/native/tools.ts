@@ -41,8 +41,8 @@ export interface MissingTool {
   text: string;
 }
 
-/** What an installation needs and isn't on PATH. Whether that Python has pip shows only when it is run. */
-export function missingTools(host: Host): MissingTool[] {
+/** Which of Python and a compiler isn't on PATH. Whether that Python has pip shows only when it is run. */
+export function toolsNotFound(host: Host): MissingTool[] {
   const mac = host.platform === "darwin";
   const missing: MissingTool[] = [];
   if (findPython(host) === undefined && findPip(host) === undefined)
