@@ -3,6 +3,8 @@ import { runTests } from "../harness.ts";
 import { closeTier, openWorkbenches, prepareTier } from "./library/tier.ts";
 import "./scenarios/activation.ts";
 import "./scenarios/train.ts";
+import "./scenarios/survival.ts";
+import "./scenarios/editing.ts";
 
 export async function runScenarios(): Promise<{ passed: number; failed: number }> {
   await prepareTier();

@@ -85,6 +85,12 @@ export class Workbench {
     await this.#running.stop();
   }
 
+  /** Loads the window anew, as "Developer: Reload Window" does. */
+  async reload(): Promise<void> {
+    await this.page.reload();
+    await this.page.locator(".monaco-workbench").waitFor({ timeout: 60_000 });
+  }
+
   /** The server's process group: the extension host and what it starts, unless detached. */
   get processGroup(): number {
     return this.#running.pid;
