@@ -10,7 +10,7 @@ export interface Template {
 export function describeTemplate(text: string): string {
   const comment = /^\s*(?:\/\/+\s*(?<line>[^\r\n]*)|\/\*+\s*(?:\*\s*)?(?<block>[^\r\n]*))/.exec(text);
   const line = comment?.groups?.["line"] ?? comment?.groups?.["block"] ?? "";
-  return line.replace(/\*\/\s*$/, "").trim();
+  return line.replace(/\*\/.*/, "").trim();
 }
 
 /** What is wrong with the name of a new model file; undefined when nothing is. */

@@ -1,0 +1,87 @@
+import { expect, test } from "vitest";
+import type { FileReport, ModelReport } from "../../../extension/protocol/preview.ts";
+import { experimentsOf, lensesOf, type Lens } from "../../../extension/editor/lensModel.ts";
+import { scanSource } from "../../../extension/editor/sourceScan.ts";
+
+const SOURCE = `
+class Block extends nn.Module {}
+class Net extends nn.Module {}
+export default experiment({ model: () => new Net() });
+export const large = experiment({ model: () => new Net(9) });
+`;
+
+function model(name: string, total: number, experiments: string[]): ModelReport {
+  return {
+    name,
+    experiments,
+    text: "",
+    rows: [],
+    parameters: { total, trainable: total },
+    parameterBytes: 4 * total,
+  };
+}
+
+function report(models: ModelReport[]): FileReport {
+  return { file: "/a.nn.ts", models, experiments: [], errors: [] };
+}
+
+const none = new Map<string, { total: number; trainable: number }>();
+const text = (lenses: Lens[]): string[] =>
+  lenses.map(({ line, action }) => {
+    const target = [action.model, "exportName" in action ? action.exportName : undefined]
+      .filter(Boolean)
+      .join("#");
+    const count = action.kind === "parameters" ? ` ${action.count?.total ?? "…"}` : "";
+    return `${line} ${action.kind}${count} ${target}`.trim();
+  });
+
+test("a model has count, train, evaluate and preview; one that no experiment builds has only a preview", () => {
+  const lenses = lensesOf(scanSource(SOURCE), {
+    trusted: true,
+    report: report([model("Net", 81, ["default", "large"])]),
+    lastCounts: none,
+  });
+  expect(text(lenses)).toEqual([
+    "1 preview Block",
+    "2 parameters 81 Net",
+    "2 train Net",
+    "2 evaluate Net",
+    "2 preview Net",
+    "3 train default",
+    "3 evaluate default",
+    "3 preview Net",
+    "4 train large",
+    "4 evaluate large",
+    "4 preview Net",
+  ]);
+});
+
+test("a model of one experiment trains that one", () => {
+  const source = SOURCE.replace(/export const.*/, "");
+  const lenses = lensesOf(scanSource(source), { trusted: true, report: undefined, lastCounts: none });
+  expect(text(lenses)).toContain("2 train Net#default");
+});
+
+test("an untrusted workspace has previews alone", () => {
+  const lenses = lensesOf(scanSource(SOURCE), { trusted: false, report: undefined, lastCounts: none });
+  expect(text(lenses)).toEqual(["1 preview Block", "2 preview Net", "3 preview Net", "4 preview Net"]);
+});
+
+test("lenses keep their places while a file can't be built: first a placeholder, then the last count", () => {
+  const options = { trusted: true, report: undefined };
+  const before = lensesOf(scanSource(SOURCE), { ...options, lastCounts: none });
+  const counts = new Map([["Net", { total: 81, trainable: 80 }]]);
+  const after = lensesOf(scanSource(SOURCE), { ...options, report: report([]), lastCounts: counts });
+  expect(text(before)).toContain("2 parameters … Net");
+  expect(text(after)).toContain("2 parameters 81 Net");
+  expect(after.map(({ line, action }) => [line, action.kind])).toEqual(
+    before.map(({ line, action }) => [line, action.kind]),
+  );
+});
+
+test("experiments of a model: what the report saw and the text still has, and what was typed since", () => {
+  const scan = scanSource(`${SOURCE}\nexport const made = experiment({ model: make });`);
+  const known = report([model("Net", 1, ["default", "made", "deleted"])]);
+  expect(experimentsOf("Net", scan, known)).toEqual(["default", "made", "large"]);
+  expect(experimentsOf("Block", scan, known)).toEqual([]);
+});

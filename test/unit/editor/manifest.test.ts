@@ -1,0 +1,153 @@
+import { existsSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { describe, expect, test } from "vitest";
+import {
+  COMMANDS,
+  CONTEXT_KEYS,
+  EXTENSION_ID,
+  INTERNAL_COMMANDS,
+  MODEL_FILES,
+  PANELS,
+  SETTINGS,
+  TREE_ITEMS,
+  VIEWS,
+} from "../../../extension/editor/ids.ts";
+
+const root = (path: string): string => fileURLToPath(new URL(`../../../${path}`, import.meta.url));
+
+interface MenuItem {
+  command: string;
+  when?: string;
+}
+interface Manifest {
+  name: string;
+  publisher: string;
+  icon: string;
+  activationEvents: string[];
+  extensionKind: string[];
+  capabilities: {
+    untrustedWorkspaces: { supported: unknown; restrictedConfigurations: string[] };
+  };
+  contributes: {
+    commands: { command: string; title: string; icon?: string }[];
+    menus: Record<string, MenuItem[]>;
+    viewsContainers: { activitybar: { id: string; icon: string }[] };
+    views: Record<string, { id: string }[]>;
+    viewsWelcome: { view: string; contents: string; when?: string }[];
+    configuration: { properties: Record<string, Record<string, unknown>> };
+    typescriptServerPlugins: { name: string; enableForWorkspaceTypeScriptVersions: boolean }[];
+  };
+}
+
+const text = readFileSync(root("package.json"), "utf8");
+const manifest: Manifest = JSON.parse(text);
+const texts: Record<string, string> = JSON.parse(readFileSync(root("package.nls.json"), "utf8"));
+const { contributes } = manifest;
+const whenClauses = [...Object.values(contributes.menus).flat(), ...contributes.viewsWelcome].map(
+  ({ when }) => when ?? "",
+);
+
+describe("the manifest", () => {
+  test("has the extension's id and wakes up for models and panels only", () => {
+    expect(`${manifest.publisher}.${manifest.name}`).toBe(EXTENSION_ID);
+    expect(manifest.activationEvents.sort()).toEqual(
+      [
+        ...Object.values(PANELS).map((panel) => `onWebviewPanel:${panel}`),
+        `workspaceContains:${MODEL_FILES}`,
+      ].sort(),
+    );
+    expect(manifest.extensionKind).toEqual(["workspace"]);
+  });
+
+  test("has the commands of the code, each once", () => {
+    const internal: readonly string[] = INTERNAL_COMMANDS;
+    const expected = COMMANDS.filter((command) => !internal.includes(command));
+    expect(contributes.commands.map(({ command }) => command).sort()).toEqual(expected.toSorted());
+  });
+
+  test("offers only commands that exist, and decides for each whether the palette shows it", () => {
+    for (const item of Object.values(contributes.menus).flat()) expect(COMMANDS).toContain(item.command);
+    // Those that need no context.
+    const always = ["layerwise.newModel", "layerwise.showLog"];
+    const palette = contributes.menus["commandPalette"]?.map(({ command }) => command) ?? [];
+    expect([...palette, ...always].sort()).toEqual(contributes.commands.map(({ command }) => command).sort());
+  });
+
+  test("has icons where commands are buttons", () => {
+    const buttons = ["editor/title", "view/title"].flatMap((menu) => contributes.menus[menu] ?? []);
+    for (const { command } of buttons)
+      expect(contributes.commands.find((known) => known.command === command)?.icon, command).toBeDefined();
+  });
+
+  test("has the views of the code", () => {
+    expect(contributes.viewsContainers.activitybar.map(({ id }) => id)).toEqual([VIEWS.container]);
+    expect(contributes.views[VIEWS.container]?.map(({ id }) => id)).toEqual([VIEWS.checkpoints]);
+    for (const { view } of contributes.viewsWelcome) expect(view).toBe(VIEWS.checkpoints);
+  });
+
+  test("tests only context keys that are set, and tree items that exist", () => {
+    const keys: string[] = Object.values(CONTEXT_KEYS);
+    for (const when of whenClauses) {
+      for (const key of when.match(/\blayerwise\.\w+/g) ?? [])
+        expect([...keys, VIEWS.checkpoints], when).toContain(key);
+      const equal = /viewItem == (\S+)/.exec(when)?.[1];
+      if (equal !== undefined) expect(Object.values(TREE_ITEMS)).toContain(equal);
+      const prefix = /viewItem =~ \/\^(\w+)\//.exec(when)?.[1];
+      if (prefix !== undefined)
+        expect(Object.values(TREE_ITEMS).some((item) => item.startsWith(prefix))).toBe(true);
+    }
+  });
+
+  test("runs nothing of an untrusted workspace", () => {
+    expect(manifest.capabilities.untrustedWorkspaces.supported).toBe("limited");
+    const running = ["train", "evaluate", "preview", "evaluateCheckpoint", "loadCheckpoint"].map(
+      (name) => `layerwise.${name}`,
+    );
+    for (const [menu, items] of Object.entries(contributes.menus))
+      for (const { command, when } of items)
+        if (running.includes(command) && when !== "false")
+          expect(when, `${command} in ${menu}`).toContain("isWorkspaceTrusted");
+    expect(manifest.capabilities.untrustedWorkspaces.restrictedConfigurations).toContain(
+      "layerwise.nodePath",
+    );
+  });
+
+  test("has the settings of the code, with their defaults, scopes and descriptions", () => {
+    const { properties } = contributes.configuration;
+    const defaults = Object.fromEntries(
+      Object.entries(properties).map(([name, property]) => [
+        name.replace(/^layerwise\./, ""),
+        property["default"],
+      ]),
+    );
+    expect(defaults).toEqual(SETTINGS);
+    for (const [name, property] of Object.entries(properties)) {
+      expect(["window", "resource", "machine-overridable"], name).toContain(property["scope"]);
+      expect(property["markdownDescription"], name).toMatch(/^%.*%$/);
+    }
+    expect(properties["layerwise.nodePath"]?.["scope"]).toBe("machine-overridable");
+  });
+
+  test("has a text for each of its keys, and no text without a use", () => {
+    const used = [...text.matchAll(/%([\w.]+)%/g)].map((match) => match[1] ?? "");
+    expect([...new Set(used)].sort()).toEqual(Object.keys(texts).sort());
+    for (const contents of Object.values(texts))
+      for (const link of contents.matchAll(/\(command:(layerwise\.[\w.]+)\)/g))
+        expect(COMMANDS).toContain(link[1]);
+  });
+
+  test("names files that exist", () => {
+    expect(existsSync(root(manifest.icon))).toBe(true);
+    for (const { icon } of contributes.viewsContainers.activitybar) expect(existsSync(root(icon))).toBe(true);
+  });
+
+  test("names the TypeScript plugin as its package does", () => {
+    const plugin: { name: string } = JSON.parse(
+      readFileSync(root("extension/tsPlugin/package.json"), "utf8"),
+    );
+    expect(contributes.typescriptServerPlugins).toEqual([
+      { name: plugin.name, enableForWorkspaceTypeScriptVersions: true },
+    ]);
+    expect(JSON.parse(text).dependencies[plugin.name]).toBe("file:extension/tsPlugin");
+  });
+});
