@@ -1,0 +1,269 @@
+// What the compiled step promises: it runs, it agrees with the interpreter, it leaks nothing, and a value read later is
+// the value of its own step.
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { loadExecutor, type LoadedExecutor } from "../../extension/executors/index.ts";
+import { F, nn, optim, torch, type Tensor } from "../../extension/nn/index.ts";
+import { nativeStatus } from "../../extension/native/status.ts";
+import { setExecutor } from "../../extension/tensor/runtime.ts";
+
+const native = nativeStatus().state === "installed";
+let executor: LoadedExecutor;
+
+function counted<T>(body: () => T): { result: T; delta: (name: string) => number } {
+  const before = executor.counters();
+  const result = body();
+  const after = executor.counters();
+  return { result, delta: (name) => after[name]! - before[name]! };
+}
+
+interface Loop {
+  model: nn.Module;
+  step(): Tensor;
+}
+
+function supervised(model: nn.Sequential, optimizer: optim.Optimizer, x: Tensor, y: Tensor): Loop {
+  const criterion = new nn.CrossEntropyLoss();
+  return {
+    model,
+    step() {
+      optimizer.zeroGrad();
+      const loss = criterion(model(x), y);
+      loss.backward();
+      optimizer.step();
+      return loss;
+    },
+  };
+}
+
+const LOOPS: Record<string, () => Loop> = {
+  "MLP, SGD"() {
+    torch.manualSeed(1);
+    const model = new nn.Sequential(new nn.Linear(20, 16), new nn.Tanh(), new nn.Linear(16, 4));
+    return supervised(
+      model,
+      new optim.SGD(model.parameters(), { lr: 0.1 }),
+      torch.randn(8, 20),
+      torch.randint(0, 4, [8]),
+    );
+  },
+  "MLP, SGD with momentum"() {
+    torch.manualSeed(2);
+    const model = new nn.Sequential(new nn.Linear(20, 16), new nn.Tanh(), new nn.Linear(16, 4));
+    const optimizer = new optim.SGD(model.parameters(), { lr: 0.1, momentum: 0.9, nesterov: true });
+    return supervised(model, optimizer, torch.randn(8, 20), torch.randint(0, 4, [8]));
+  },
+  "CNN with dropout, Adam"() {
+    torch.manualSeed(3);
+    const model = new nn.Sequential(
+      new nn.Conv2d(1, 4, 3, { padding: 1 }),
+      new nn.Tanh(),
+      new nn.MaxPool2d(2),
+      new nn.Conv2d(4, 6, 3),
+      new nn.ReLU(),
+      new nn.Flatten(),
+      new nn.Dropout(0.3),
+      new nn.Linear(6 * 2 * 2, 3),
+    );
+    const optimizer = new optim.Adam(model.parameters(), { lr: 0.01 });
+    return supervised(model, optimizer, torch.randn(5, 1, 8, 8), torch.randint(0, 3, [5]));
+  },
+  "autoencoder, MSE"() {
+    torch.manualSeed(4);
+    const model = new nn.Sequential(
+      new nn.Linear(12, 5),
+      new nn.Sigmoid(),
+      new nn.Linear(5, 12),
+      new nn.Sigmoid(),
+    );
+    const optimizer = new optim.Adam(model.parameters(), { lr: 0.01 });
+    const x = torch.rand(7, 12);
+    const criterion = new nn.MSELoss();
+    return {
+      model,
+      step() {
+        optimizer.zeroGrad();
+        const loss = criterion(model(x), x);
+        loss.backward();
+        optimizer.step();
+        return loss;
+      },
+    };
+  },
+};
+
+/** Losses, and gradients of the last step, of a loop's first steps on the native engine, compiled or not. */
+function trajectory(make: () => Loop, steps: number): { losses: number[]; gradients: number[][] } {
+  const loop = make();
+  const losses = Array.from({ length: steps }, () => loop.step().item());
+  const gradients = loop.model.parameters().map((p) => [...p.grad!.data()]);
+  return { losses, gradients };
+}
+
+describe.skipIf(!native)("the compiled step", () => {
+  beforeAll(async () => {
+    executor = await loadExecutor("native");
+  });
+  afterAll(() => setExecutor(undefined));
+
+  it.each(Object.keys(LOOPS))("%s: compiled from the second step on, then nothing is interpreted", (name) => {
+    const loop = LOOPS[name]!();
+    // The first step of an optimizer with state makes that state: another graph than the later ones.
+    for (let i = 0; i < 3; i++) loop.step().item();
+    const { delta } = counted(() => {
+      for (let i = 0; i < 10; i++) loop.step().item();
+    });
+    expect(delta("compiledRuns")).toBe(10);
+    expect(delta("interpreted")).toBe(0);
+    expect(delta("compiled")).toBe(0);
+  });
+
+  it.each(Object.keys(LOOPS))("%s: equal to op by op on wasm in loss and gradients", async (name) => {
+    const compiled = trajectory(LOOPS[name]!, 6);
+    await loadExecutor("wasm");
+    const reference = trajectory(LOOPS[name]!, 6);
+    executor = await loadExecutor("native");
+    compiled.losses.forEach((l, i) => expect(l).toBeCloseTo(reference.losses[i]!, 5));
+    compiled.gradients.forEach((g, i) => {
+      const scale = Math.max(...reference.gradients[i]!.map(Math.abs));
+      g.forEach((x, j) =>
+        expect(Math.abs(x - reference.gradients[i]![j]!)).toBeLessThanOrEqual(1e-4 * scale + 1e-7),
+      );
+    });
+  });
+
+  it.each(Object.keys(LOOPS))("%s: live tensors are flat over 1,000 steps", (name) => {
+    const loop = LOOPS[name]!();
+    for (let i = 0; i < 5; i++) loop.step().item();
+    const { tensors } = executor.counters();
+    for (let i = 0; i < 1000; i++) loop.step().item();
+    expect(executor.counters()["tensors"]).toBe(tensors);
+  });
+
+  it("a loss read after later steps is the loss of its own step", () => {
+    const a = LOOPS["MLP, SGD"]!();
+    const late = Array.from({ length: 6 }, () => a.step());
+    const b = LOOPS["MLP, SGD"]!();
+    const inTime = Array.from({ length: 6 }, () => b.step().item());
+    expect(late.map((l) => l.item())).toEqual(inTime);
+  });
+
+  it("outputs and what the loop derived from them survive the step", () => {
+    torch.manualSeed(5);
+    const model = new nn.Linear(3, 2);
+    const optimizer = new optim.SGD(model.parameters(), { lr: 0.5 });
+    const x = torch.randn(4, 3);
+    for (let i = 0; i < 4; i++) {
+      const before = torch.noGrad(() => model(x)).data();
+      optimizer.zeroGrad();
+      const output = model(x);
+      const best = output.argmax(1);
+      output.pow(2).mean().backward();
+      optimizer.step();
+      expect([...output.data()]).toEqual([...before]);
+      expect([...best.data()]).toEqual([
+        ...torch
+          .tensor([...before])
+          .view(4, 2)
+          .argmax(1)
+          .data(),
+      ]);
+    }
+  });
+
+  it("gradients can be read after the step, until the next one, and then say so", () => {
+    const loop = LOOPS["MLP, SGD"]!();
+    let kept: Tensor | undefined;
+    for (let i = 0; i < 4; i++) {
+      if (kept !== undefined) {
+        const old = kept;
+        loop.step();
+        expect(() => old.data()).toThrow("this gradient belongs to a step that is over");
+      }
+      loop.step();
+      kept = loop.model.parameters()[0]!.grad!;
+      if (i === 3) expect(kept.data()).toHaveLength(320);
+    }
+  });
+
+  it("a learning rate that changes every step does not compile again", () => {
+    torch.manualSeed(6);
+    const model = new nn.Linear(6, 3);
+    const optimizer = new optim.SGD(model.parameters(), { lr: 0.1 });
+    const loop = supervised(new nn.Sequential(model), optimizer, torch.randn(4, 6), torch.randint(0, 3, [4]));
+    for (let i = 0; i < 3; i++) loop.step().item();
+    const { delta } = counted(() => {
+      for (let i = 0; i < 10; i++) {
+        optimizer.paramGroups[0]!.lr = 0.1 / (i + 1);
+        loop.step().item();
+      }
+    });
+    expect(delta("compiled") + delta("recompiled")).toBe(0);
+  });
+
+  it("a number of the user's that changes is compiled as an input once, with its new value each time", () => {
+    torch.manualSeed(7);
+    const model = new nn.Linear(3, 1);
+    const x = torch.randn(4, 3);
+    const measure = (weight: number): number =>
+      torch.noGrad(() => F.relu(model(x).mul(weight).add(1)).mean().item());
+    const one = measure(0);
+    expect(one).toBe(1);
+    const { delta } = counted(() => {
+      for (let i = 0; i < 8; i++) {
+        const expected = torch.noGrad(() => model(x)).data();
+        const mean = expected.reduce((s, v) => s + Math.max(0, v * i + 1), 0) / 4;
+        expect(measure(i)).toBeCloseTo(mean, 5);
+      }
+    });
+    expect(delta("recompiled")).toBeLessThanOrEqual(2);
+  });
+
+  it("the last, smaller batch and evaluation in between share the parameters", () => {
+    const make = (): number[] => {
+      torch.manualSeed(8);
+      const model = new nn.Sequential(new nn.Linear(5, 4), new nn.Tanh(), new nn.Linear(4, 2));
+      const optimizer = new optim.SGD(model.parameters(), { lr: 0.2, momentum: 0.9 });
+      const criterion = new nn.CrossEntropyLoss();
+      const [x, y] = [torch.randn(10, 5), torch.randint(0, 2, [10])];
+      const losses: number[] = [];
+      for (let epoch = 0; epoch < 5; epoch++) {
+        for (const [from, to] of [
+          [0, 4],
+          [4, 8],
+          [8, 10],
+        ] as const) {
+          optimizer.zeroGrad();
+          const loss = criterion(model(x.narrow(0, from, to - from)), y.narrow(0, from, to - from));
+          loss.backward();
+          optimizer.step();
+          losses.push(loss.item());
+        }
+        losses.push(torch.noGrad(() => criterion(model(x), y)).item());
+      }
+      return losses;
+    };
+    const compiled = make();
+    expect(compiled.at(-1)!).toBeLessThan(compiled[3]!);
+    expect(make()).toEqual(compiled);
+  });
+
+  it("a batch that can't be computed leaves the model as it was", () => {
+    torch.manualSeed(9);
+    const model = new nn.Linear(4, 3);
+    const optimizer = new optim.SGD(model.parameters(), { lr: 0.1 });
+    const criterion = new nn.CrossEntropyLoss();
+    const x = torch.randn(2, 4);
+    const step = (targets: number[]): number => {
+      optimizer.zeroGrad();
+      const loss = criterion(model(x), torch.tensor(targets));
+      loss.backward();
+      optimizer.step();
+      return loss.item();
+    };
+    for (let i = 0; i < 3; i++) step([0, 2]);
+    const before = [...model.weight.data()];
+    expect(() => step([0, 3])).toThrow("Target 3 is out of bounds.");
+    expect([...model.weight.data()]).toEqual(before);
+    expect(step([0, 2])).toBeGreaterThan(0);
+  });
+});
