@@ -1,1 +1,123 @@
-export {};
+/** What the architecture panel does: the picker, links to the source, folding, views. */
+import assert from "node:assert/strict";
+import type { ModelReport } from "../../../extension/protocol/preview.ts";
+import type {
+  ArchitectureHostMethods,
+  ArchitectureSnapshot,
+  ArchitectureViewMethods,
+} from "../../../extension/protocol/views.ts";
+import { test, until } from "../../harness.ts";
+import { syntaxError } from "./errors.ts";
+import { called, openPanel, type Panel } from "./page.ts";
+import { FILE, models } from "./recordings.ts";
+
+type ArchitecturePanel = Panel<ArchitectureViewMethods>;
+
+const open = (snapshot: ArchitectureSnapshot): Promise<ArchitecturePanel> =>
+  openPanel<ArchitectureHostMethods, ArchitectureViewMethods>({
+    view: "architecture",
+    host: { ready: () => Promise.resolve(snapshot) },
+  });
+
+/** The recorded models; their layers are created on lines 11, 12, … of the file. */
+function snapshotOf(model: string): ArchitectureSnapshot {
+  const located = models().map((report): ModelReport => {
+    const rows = report.rows.map((row, index) => ({
+      ...row,
+      position: { file: FILE, line: 10 + index, column: 5 },
+    }));
+    return { ...report, rows };
+  });
+  const report = { file: FILE, models: located, experiments: [], errors: [] };
+  return { file: FILE, model, report, busy: false };
+}
+
+const layers = (panel: ArchitecturePanel): Promise<(string | null)[]> =>
+  panel.page.locator(".layers tbody tr").evaluateAll((rows) => rows.map((row) => row.getAttribute("title")));
+
+test("architecture: the picker asks the host for another model", async () => {
+  const panel = await open(snapshotOf("DigitsCNN"));
+  await panel.page.locator("vscode-dropdown").click();
+  await panel.page.locator("vscode-option", { hasText: "ResidualNet" }).click();
+  assert.deepEqual(await called(panel, "select"), ["ResidualNet"]);
+  await panel.view.snapshot(snapshotOf("ResidualNet"));
+  await panel.page.getByRole("heading", { name: "ResidualNet", level: 1 }).waitFor();
+  assert.equal(panel.calls.length, 1, "the host's own choice is not a choice of the user");
+});
+
+test("architecture: a layer leads to its line, with the mouse and with the keyboard", async () => {
+  const panel = await open(snapshotOf("DigitsCNN"));
+  await panel.page.locator('.layers tr[title="conv2"] .shape').click();
+  assert.deepEqual(await called(panel, "openSource"), [FILE, 14, 5]);
+  panel.calls.length = 0;
+  await panel.page.getByRole("button", { name: "Go to fc1 in the source" }).focus();
+  await panel.page.keyboard.press("Enter");
+  assert.deepEqual(await called(panel, "openSource"), [FILE, 16, 5]);
+  assert.equal(panel.calls.length, 1);
+});
+
+test("architecture: blocks fold, and stay folded when the panel was hidden", async () => {
+  const panel = await open(snapshotOf("ResidualNet"));
+  const all = await layers(panel);
+  assert.equal(all.length, models()[1]!.rows.length - 1);
+  await panel.page.getByRole("button", { name: "Collapse layers", exact: true }).click();
+  const folded = ["stem", "stem.0", "stem.1", "stem.2", "layers", "pool", "flatten", "head"];
+  await until("the block folds", async () => (await layers(panel)).length === folded.length);
+  assert.deepEqual(await layers(panel), folded);
+  // A folded block shows the share of all that is in it.
+  assert.match(await panel.page.locator('tr[title="layers"]').innerText(), /97\.8 %/);
+  await panel.reopen();
+  assert.deepEqual(await layers(panel), folded);
+  await panel.page.getByRole("button", { name: "Expand layers", exact: true }).click();
+  await until("the block unfolds", async () => (await layers(panel)).length === all.length);
+});
+
+test("architecture: the numbers are those of the report", async () => {
+  const panel = await open(snapshotOf("DigitsCNN"));
+  const figures = (await panel.page.locator(".figures").innerText()).replaceAll(/\s+/g, " ");
+  assert.equal(
+    figures,
+    "13,706 Parameters 2.94 M Multiply-adds 54.8 kB Parameter size 255 kB Activation size [32, 1, 8, 8] Input [32, 10] Output",
+  );
+  assert.match(
+    await panel.page.locator('tr[title="fc1"]').innerText(),
+    /\[32, 64\]\s+8,256\s+60\.2 %\s+262 k/,
+  );
+});
+
+test("architecture: the printed model is what print(model) prints", async () => {
+  const panel = await open(snapshotOf("ResidualNet"));
+  await panel.page.getByRole("radio", { name: "Printed" }).check({ force: true });
+  assert.equal(await panel.page.locator(".printed").textContent(), models()[1]!.text);
+});
+
+test("architecture: the diagram shows the called layers from input to output", async () => {
+  const panel = await open(snapshotOf("DigitsCNN"));
+  await panel.page.getByRole("radio", { name: "Diagram" }).check({ force: true });
+  const names = await panel.page.locator(".node-name").allInnerTexts();
+  assert.deepEqual(names, ["conv1", "relu", "pool", "conv2", "flatten", "fc1", "dropout", "fc2"]);
+  await panel.page.getByRole("button", { name: "Go to conv2 in the source" }).click();
+  assert.deepEqual(await called(panel, "openSource"), [FILE, 14, 5]);
+});
+
+test("architecture: Train trains the experiment that builds the model", async () => {
+  const panel = await open(snapshotOf("ResidualNet"));
+  await panel.page.locator('vscode-button[aria-label="Train"]').click();
+  assert.deepEqual(await called(panel, "train"), ["residual"]);
+});
+
+test("architecture: an error stands above the last good model, and goes when it is mended", async () => {
+  const good = snapshotOf("DigitsCNN");
+  const panel = await open(good);
+  const { report, ...rest } = good;
+  const broken = { ...report!, models: [], errors: [syntaxError()] };
+  await panel.view.snapshot({ ...rest, report: broken, lastGood: report!.models[0]! });
+  await panel.page.getByRole("alert").getByText('Expected ")" but found ";"').waitFor();
+  assert.equal(await panel.page.locator(".stale .layers tbody tr").count(), 8);
+  assert.equal(await panel.page.locator('vscode-button[aria-label="Train"]').count(), 0);
+  await panel.page.getByRole("button", { name: "digits.nn.ts:14:41" }).click();
+  assert.deepEqual(await called(panel, "openSource"), [FILE, 14, 41]);
+  await panel.view.snapshot(good);
+  await until("the error goes", async () => (await panel.page.getByRole("alert").count()) === 0);
+  assert.equal(await panel.page.locator(".stale").count(), 0);
+});

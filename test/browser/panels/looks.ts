@@ -21,8 +21,8 @@ const trainingStates: Record<string, () => TrainingSnapshot> = {
   paused: () => runningAt(300, { state: "paused" }),
   starting: () => ({ ...runningAt(0, { state: "starting" }), live: true }),
   finished: () => ({ ...ended("finished"), evaluation: recording().evaluation }),
-  failed: () => ended("failed", { error: shapeError() }),
-  killed: () => ended("killed"),
+  failed: () => ended("failed", { error: shapeError() }, 250),
+  killed: () => ended("killed", {}, 330),
   evaluation: () => ({
     ...ended("finished", { kind: "evaluate", epochs: 0, epoch: 0, step: 0, checkpoints: [] }),
     rows: [],
@@ -59,11 +59,14 @@ function lastGood(): Pick<ArchitectureSnapshot, "lastGood"> {
 async function inspect(panel: Panel<object>, name: string): Promise<void> {
   await screenshotPage(name);
   const problems = [...(await panel.complaints()), ...(await accessibilityProblems(panel.page))];
-  assert.ok(problems.length === 0, `${problems.length} problems, such as\n${problems.slice(0, 3).join("\n")}`);
-  const [content = 0, shown = 0] = await panel.page.evaluate(() => [
-    document.documentElement.scrollWidth,
-    document.documentElement.clientWidth,
-  ]);
+  assert.ok(
+    problems.length === 0,
+    `${problems.length} problems, such as\n${problems.slice(0, 3).join("\n")}`,
+  );
+  const { content, shown } = await panel.page.evaluate(() => ({
+    content: document.documentElement.scrollWidth,
+    shown: document.documentElement.clientWidth,
+  }));
   assert.ok(content <= shown, `the page is ${content} px wide in a window of ${shown} px`);
 }
 

@@ -49,10 +49,10 @@ export const closeBrowser = (): Promise<void> => browser.close();
 export const fixture = (...segments: string[]): string =>
   path.join(places.root, "test", "fixtures", "panels", ...segments);
 
-export const readFixture = <Content>(...segments: string[]): Content =>
-  JSON.parse(fs.readFileSync(fixture(...segments), "utf8")) as Content;
+export const readFixture = (...segments: string[]): unknown =>
+  JSON.parse(fs.readFileSync(fixture(...segments), "utf8"));
 
-export const theme = (name: ThemeName): Theme => readFixture<Theme>("themes", `${name}.json`);
+export const theme = (name: ThemeName): Theme => readFixture("themes", `${name}.json`) as Theme;
 
 /** A page-sized picture in test/results/screenshots/. */
 export async function screenshotPage(name: string): Promise<void> {
@@ -166,8 +166,8 @@ export const called = async (panel: { calls: Call[] }, method: string): Promise<
 
 /** Runs in the page, as VS Code's own script does. */
 function applyTheme({ name, kind, bodyClass, variables }: Theme): void {
+  globalThis.document.documentElement.removeAttribute("style");
   const { style } = globalThis.document.documentElement;
-  for (const variable of [...style]) style.removeProperty(variable);
   for (const [variable, value] of Object.entries(variables)) style.setProperty(variable, value);
   const { body } = globalThis.document;
   body.className = bodyClass;

@@ -14,8 +14,8 @@ interface Recording {
 }
 
 export const FILE = "/home/ada/models/digits.nn.ts";
-export const recording = (): Recording => readFixture<Recording>("digits-run.json");
-export const models = (): ModelReport[] => readFixture<ModelReport[]>("models.json");
+export const recording = (): Recording => readFixture("digits-run.json") as Recording;
+export const models = (): ModelReport[] => readFixture("models.json") as ModelReport[];
 
 const SAMPLES_PER_SECOND = 9210;
 
@@ -70,10 +70,13 @@ export function runningAt(rows: number, record: Partial<RunRecord> = {}): Traini
   return { run, rows: seen, progress, live: true };
 }
 
-/** The whole run, over. */
-export function ended(state: RunRecord["state"], record: Partial<RunRecord> = {}): TrainingSnapshot {
-  const { rows } = recording();
-  const { progress: _none, ...snapshot } = runningAt(rows.length);
+/** The run, over after `rows` of its rows; all of them by default. */
+export function ended(
+  state: RunRecord["state"],
+  record: Partial<RunRecord> = {},
+  rows = recording().rows.length,
+): TrainingSnapshot {
+  const { progress: _none, ...snapshot } = runningAt(rows);
   return {
     ...snapshot,
     run: { ...snapshot.run, state, endedAt: "2026-01-31T14:25:03.400Z", ...record },

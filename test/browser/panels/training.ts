@@ -1,1 +1,369 @@
-export {};
+/** What the training panel does: controls, live data, long runs, keyboard, screen readers. */
+import assert from "node:assert/strict";
+import type { MetricRow } from "../../../extension/protocol/run.ts";
+import type {
+  TrainingHostMethods,
+  TrainingSnapshot,
+  TrainingViewMethods,
+} from "../../../extension/protocol/views.ts";
+import { test, until } from "../../harness.ts";
+import { shapeError } from "./errors.ts";
+import { called, openPanel, type Panel, type PanelOptions, screenshotPage } from "./page.ts";
+import { ended, FILE, recording, runningAt } from "./recordings.ts";
+
+type TrainingPanel = Panel<TrainingViewMethods>;
+
+function open(
+  snapshot: TrainingSnapshot,
+  options: Partial<PanelOptions<TrainingHostMethods>> = {},
+): Promise<TrainingPanel> {
+  return openPanel<TrainingHostMethods, TrainingViewMethods>({
+    view: "training",
+    ...options,
+    host: { ready: () => Promise.resolve(snapshot), ...options.host },
+  });
+}
+
+const press = (panel: TrainingPanel, name: string): Promise<void> =>
+  panel.page.locator(`vscode-button[aria-label="${name}"]`).first().click();
+
+const chart = (panel: TrainingPanel, name: string) =>
+  panel.page.locator("figure.chart", { has: panel.page.getByRole("heading", { name, exact: true }) });
+
+/** What is drawn of a chart, to compare. */
+const picture = (panel: TrainingPanel, name: string): Promise<string> =>
+  chart(panel, name)
+    .locator("canvas")
+    .evaluate((canvas) => (canvas as HTMLCanvasElement).toDataURL());
+
+const text = async (panel: TrainingPanel, selector: string): Promise<string> =>
+  (await panel.page.locator(selector).first().innerText()).replaceAll(/\s+/g, " ");
+
+const buttonNames: Record<string, [snapshot: () => TrainingSnapshot, buttons: Record<string, string>]> = {
+  running: [
+    () => runningAt(200),
+    { Pause: "pause", Stop: "stop", "Save Checkpoint": "checkpoint", "Show Log": "showLog" },
+  ],
+  paused: [
+    () => runningAt(200, { state: "paused" }),
+    { Resume: "resume", Stop: "stop", "Save Checkpoint": "checkpoint", "Show Log": "showLog" },
+  ],
+  finished: [
+    () => ended("finished"),
+    { "Train Again": "trainAgain", Evaluate: "evaluate", "Show Log": "showLog" },
+  ],
+  killed: [
+    () => ended("killed"),
+    { "Train Again": "trainAgain", Evaluate: "evaluate", "Show Log": "showLog" },
+  ],
+};
+for (const [state, [snapshot, buttons]] of Object.entries(buttonNames))
+  test(`training: buttons of a ${state} run call the host`, async () => {
+    const panel = await open(snapshot());
+    const shown = panel.page.locator(".header vscode-button");
+    assert.deepEqual(
+      await shown.evaluateAll((all) => all.map((button) => button.getAttribute("aria-label"))),
+      Object.keys(buttons),
+    );
+    for (const [name, method] of Object.entries(buttons)) {
+      panel.calls.length = 0;
+      await press(panel, name);
+      assert.deepEqual(await called(panel, method), []);
+    }
+  });
+
+test("training: a button waits for the host, and says why the host could not", async () => {
+  let refuse: (reason: Error) => void = () => undefined;
+  const panel = await open(runningAt(200), {
+    host: { stop: () => new Promise<void>((_resolve, reject) => (refuse = reject)) },
+  });
+  await press(panel, "Stop");
+  const stop = panel.page.locator(".header vscode-button[disabled]");
+  assert.match(await stop.innerText(), /Stopping/);
+  await stop.click({ force: true });
+  assert.equal(panel.calls.length, 1, "a second click is not a second call");
+  refuse(new Error("the process does not answer"));
+  await panel.page.getByRole("alert").getByText("Stop: the process does not answer").waitFor();
+  assert.equal(await stop.count(), 0);
+  await press(panel, "Dismiss");
+  await until("the notice goes", async () => (await panel.page.getByRole("alert").count()) === 0);
+});
+
+test("training: the curves and numbers follow the run", async () => {
+  const panel = await open(runningAt(100));
+  const { rows } = recording();
+  const before = await picture(panel, "loss");
+  await panel.view.rows(rows.slice(100, 250));
+  const { run, progress } = runningAt(250);
+  await panel.view.record(run, true);
+  if (progress) await panel.view.progress(progress);
+  await until("the curve grows", async () => (await picture(panel, "loss")) !== before);
+  const label = await chart(panel, "loss").getByRole("group").getAttribute("aria-label");
+  const steps = rows.slice(0, 250).filter((row) => row.kind === "step").length;
+  assert.match(label ?? "", new RegExp(`${steps} points`));
+  assert.match(await text(panel, ".progress-facts"), /Epoch 8 \/ 20 Step 5 \/ 34 Samples\/s 9\.21 k/);
+  assert.match(await text(panel, ".section-metrics tbody"), /accuracy 0\.9302 0\.9139 0\.9167 epoch 6/);
+});
+
+test("training: rows that the snapshot already had are not drawn twice", async () => {
+  const panel = await open(runningAt(250));
+  const before = await picture(panel, "loss");
+  await panel.view.rows(recording().rows.slice(200, 250));
+  await panel.page.waitForTimeout(100);
+  assert.equal(await picture(panel, "loss"), before);
+});
+
+test("training: a burst of messages is drawn a frame at a time", async () => {
+  const panel = await open(runningAt(0));
+  const { rows } = recording();
+  const counted = await panel.page.evaluate(async (rows) => {
+    let frames = 0;
+    let draws = 0;
+    const clear = CanvasRenderingContext2D.prototype.clearRect;
+    CanvasRenderingContext2D.prototype.clearRect = function (...rect) {
+      draws++;
+      clear.apply(this, rect);
+    };
+    let counting = true;
+    const count = (): void => {
+      frames++;
+      if (counting) requestAnimationFrame(count);
+    };
+    requestAnimationFrame(count);
+    for (const row of rows) window.postMessage({ t: "q", m: "rows", a: [[row]] }, "*");
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    counting = false;
+    return { frames, draws };
+  }, rows);
+  assert.equal(
+    await chart(panel, "loss").getByRole("group").getAttribute("aria-label"),
+    "loss, Smoothed 0.0638, Epoch mean 0.0873, Validation 0.0838, 680 points",
+  );
+  // Two charts, each drawn once when it is made and once a frame at most.
+  assert.ok(counted.draws <= 2 * counted.frames + 4, JSON.stringify(counted));
+  assert.ok(counted.draws < rows.length / 2, JSON.stringify(counted));
+});
+
+test("training: a hundred thousand points are drawn in time, and so is each point after them", async () => {
+  const count = 100_000;
+  const rows = Array.from({ length: count }, (_none, index): MetricRow => {
+    const noise = Math.sin(index * 12.9898) * 43758.5453;
+    const value = 2.3 * Math.exp(-index / 20_000) + 0.2 * (noise - Math.floor(noise));
+    return {
+      kind: "step",
+      step: index + 1,
+      epoch: 1 + Math.floor(index / 1000),
+      time: index / 500,
+      values: { loss: value },
+    };
+  });
+  const { run, ...rest } = runningAt(0);
+  const long = { ...rest, run: { ...run, stepsPerEpoch: 1000, epochs: 200, step: count } };
+  const panel = await open(long);
+  const budget = await panel.page.evaluate(
+    async ({ snapshot, rows }) => {
+      const send = (method: string, argument: unknown): void =>
+        window.postMessage({ t: "q", m: method, a: [argument] }, "*");
+      const frame = (): Promise<number> => new Promise((resolve) => requestAnimationFrame(resolve));
+      const drawn = async (): Promise<void> => {
+        await new Promise((resolve) => setTimeout(resolve));
+        await frame();
+        await frame();
+      };
+      let start = performance.now();
+      send("snapshot", { ...snapshot, rows });
+      await drawn();
+      const first = performance.now() - start;
+      const updates: number[] = [];
+      for (let index = 0; index < 20; index++) {
+        start = performance.now();
+        const step = rows.length + index + 1;
+        send("rows", [{ kind: "step", step, epoch: 101, time: step / 500, values: { loss: 0.1 } }]);
+        await drawn();
+        updates.push(performance.now() - start);
+      }
+      return { first, median: updates.sort((a, b) => a - b)[10] ?? 0 };
+    },
+    { snapshot: long, rows },
+  );
+  await screenshotPage("training-100000-points");
+  assert.match(
+    (await chart(panel, "loss").getByRole("group").getAttribute("aria-label")) ?? "",
+    /100,020 points/,
+  );
+  // Generous: the machine is shared. On a quiet one 150 ms and 35 ms (two frames).
+  assert.ok(budget.first < 1500, `first drawing took ${budget.first} ms`);
+  assert.ok(budget.median < 150, `an update took ${budget.median} ms`);
+});
+
+test("training: a panel that was hidden comes back with the user's settings and the newest snapshot", async () => {
+  let rows = 200;
+  const panel = await open(runningAt(0), { host: { ready: () => Promise.resolve(runningAt(rows)) } });
+  await panel.page.getByRole("radio", { name: "Epoch" }).check({ force: true });
+  await panel.page.getByLabel("Smoothing").fill("0.9");
+  await panel.page.getByRole("checkbox", { name: "Log scale" }).click();
+  const saved = await panel.page.evaluate(() => JSON.parse(sessionStorage.getItem("state") ?? "{}"));
+  assert.deepEqual(saved, {
+    runId: "20260131-142501-digits",
+    file: FILE,
+    ui: { axis: "epoch", logScale: true, smoothing: 0.9, byEpochOpen: false },
+  });
+  rows = 400;
+  await panel.reopen();
+  assert.equal(await panel.page.getByRole("radio", { name: "Epoch" }).isChecked(), true);
+  assert.equal(await panel.page.getByLabel("Smoothing").inputValue(), "0.9");
+  assert.equal(
+    await panel.page.getByRole("checkbox", { name: "Log scale" }).getAttribute("aria-checked"),
+    "true",
+  );
+  assert.match(await text(panel, ".progress-facts"), /Epoch 12 \/ 20/);
+  await screenshotPage("training-log-scale-by-epoch");
+});
+
+test("training: the log scale is for losses only", async () => {
+  const panel = await open(runningAt(400));
+  const [loss, accuracy] = [await picture(panel, "loss"), await picture(panel, "accuracy")];
+  await panel.page.getByRole("checkbox", { name: "Log scale" }).click();
+  await until("the loss is drawn anew", async () => (await picture(panel, "loss")) !== loss);
+  assert.equal(await picture(panel, "accuracy"), accuracy);
+});
+
+test("training: a loss that diverged is a gap with a note, not a crash", async () => {
+  const { run, rows, ...rest } = runningAt(100);
+  const diverged = rows.map((row) => (row.step > 60 ? { ...row, values: { loss: Number.NaN } } : row));
+  const panel = await open({ ...rest, rows: diverged, run: { ...run, metrics: { loss: Number.NaN } } });
+  assert.equal(await text(panel, ".chart-note"), "nan or infinite since step 61");
+  assert.match(await text(panel, ".legend"), /nan/);
+  assert.deepEqual(await panel.complaints(), []);
+});
+
+test("training: a part of the curve can be enlarged with the mouse and left again", async () => {
+  const panel = await open(runningAt(400));
+  const before = await picture(panel, "loss");
+  const box = await chart(panel, "loss").locator(".u-over").boundingBox();
+  assert.ok(box);
+  await panel.page.mouse.move(box.x + 50, box.y + 60);
+  await panel.page.mouse.down();
+  await panel.page.mouse.move(box.x + 200, box.y + 60, { steps: 5 });
+  await panel.page.mouse.up();
+  await panel.page.mouse.move(0, 0);
+  const reset = panel.page.locator('vscode-button[aria-label="Reset Zoom"]');
+  await reset.waitFor();
+  assert.notEqual(await picture(panel, "loss"), before);
+  await reset.click();
+  await until("everything is shown", async () => (await picture(panel, "loss")) === before);
+});
+
+test("training: charts are read with the keyboard", async () => {
+  const panel = await open(runningAt(400));
+  await chart(panel, "accuracy").getByRole("group").focus();
+  await panel.page.keyboard.press("Home");
+  await panel.page.keyboard.press("ArrowRight");
+  assert.match(
+    await text(panel, "figure:nth-of-type(2) figcaption"),
+    /step 68 Train 0\.5524 Validation 0\.7528/,
+  );
+  // The cursor is shared, and the announcer tells the values.
+  assert.match(await text(panel, "figure:nth-of-type(1) figcaption"), /step 68/);
+  await panel.page
+    .getByRole("status")
+    .getByText("step 68, Train 0.5524, Validation 0.7528")
+    .waitFor({ state: "attached" });
+  await panel.page.keyboard.press("+");
+  await panel.page.locator('vscode-button[aria-label="Reset Zoom"]').waitFor();
+  await panel.page.keyboard.press("Escape");
+  await panel.page.locator('vscode-button[aria-label="Reset Zoom"]').waitFor({ state: "detached" });
+});
+
+test("training: everything can be reached and pressed with the keyboard alone", async () => {
+  const panel = await open(ended("finished"));
+  const reached = new Set<string>();
+  for (let presses = 0; presses < 30; presses++) {
+    await panel.page.keyboard.press("Tab");
+    reached.add(
+      await panel.page.evaluate(() => {
+        const { activeElement: active } = document;
+        return active?.getAttribute("aria-label") ?? active?.textContent?.trim() ?? "";
+      }),
+    );
+  }
+  for (const name of ["Train Again", "Evaluate", "Show Log", "digits.nn.ts", "Log scale", "Values by epoch"])
+    assert.ok(reached.has(name), `${name} is not among ${[...reached].join(" | ")}`);
+  await panel.page.locator('vscode-button[aria-label="Train Again"]').focus();
+  await panel.page.keyboard.press("Enter");
+  await called(panel, "trainAgain");
+});
+
+test("training: screen readers hear of epochs now and then, and of the end at once", async () => {
+  const panel = await open(runningAt(100));
+  const spoken = (): Promise<string> =>
+    panel.page.locator(".visually-hidden[role=status]").first().innerText();
+  const { run } = runningAt(180);
+  await panel.view.record({ ...run, epoch: 3 }, true);
+  await until("the first summary", async () => (await spoken()).startsWith("Epoch 3 of 20. loss"));
+  await panel.view.record({ ...run, epoch: 4 }, true);
+  await panel.view.record({ ...run, epoch: 5 }, true);
+  await panel.page.waitForTimeout(300);
+  assert.match(await spoken(), /^Epoch 3 /, "the next summary waits");
+  await panel.view.record({ ...run, state: "finished" }, false);
+  await until("the end", async () => (await spoken()).startsWith("Finished. loss"));
+});
+
+test("training: a new theme is drawn at once", async () => {
+  const panel = await open(runningAt(400));
+  const before = await picture(panel, "loss");
+  await panel.setTheme("light");
+  await until("the canvas follows", async () => (await picture(panel, "loss")) !== before);
+  await screenshotPage("training-theme-changed");
+});
+
+test("training: a failed run leads to the line, the callers and the last checkpoint", async () => {
+  const snapshot = ended("failed", { error: shapeError() }, 250);
+  const panel = await open(snapshot);
+  await panel.page.getByRole("button", { name: "digits.nn.ts:31:18" }).click();
+  assert.deepEqual(await called(panel, "openSource"), [FILE, 31, 18]);
+  await panel.page.getByText("Called from").click();
+  panel.calls.length = 0;
+  await panel.page.getByRole("button", { name: "digits.nn.ts:52:20" }).click();
+  assert.deepEqual(await called(panel, "openSource"), [FILE, 52, 20]);
+  await press(panel, "Reveal last.safetensors");
+  assert.deepEqual(await called(panel, "revealCheckpoint"), [snapshot.run.checkpoints.at(-1)]);
+});
+
+test("training: checkpoints can be evaluated and revealed", async () => {
+  const snapshot = ended("finished");
+  const best = snapshot.run.checkpoints.find(({ kind }) => kind === "best");
+  const panel = await open(snapshot);
+  await press(panel, "Evaluate best.safetensors");
+  assert.deepEqual(await called(panel, "evaluate"), [best]);
+  await panel.view.evaluated(recording().evaluation);
+  await panel.page.getByText("353 of 360 predicted correctly").waitFor();
+  const cell = panel.page.getByTitle("2 of 38 samples of 5 predicted as 9");
+  assert.equal((await cell.innerText()).trim(), "2");
+  await press(panel, "Reveal best.safetensors");
+  assert.deepEqual(await called(panel, "revealCheckpoint"), [best]);
+});
+
+test("training: the values by epoch are a table, newest first", async () => {
+  const panel = await open(ended("finished"));
+  await panel.page.getByText("Values by epoch").click();
+  const first = panel.page.locator(".by-epoch tbody tr").first();
+  await first.waitFor();
+  assert.equal((await first.innerText()).replaceAll(/\s+/g, " "), "20 0.0873 0.0838 0.9675 0.9694 2.3 s");
+  assert.equal(await panel.page.locator(".by-epoch tbody tr").count(), 20);
+  await screenshotPage("training-values-by-epoch");
+});
+
+test("training: until the host answers the panel says that it is loading, and an error is shown", async () => {
+  const waiting = await open(runningAt(0), {
+    waitReady: false,
+    host: { ready: () => new Promise(() => undefined) },
+  });
+  await waiting.page.getByRole("status").getByText("Loading the run…").waitFor();
+  await screenshotPage("training-loading");
+  const refused = await open(runningAt(0), {
+    waitReady: false,
+    host: { ready: () => Promise.reject(new Error("the run directory is gone")) },
+  });
+  await refused.page.getByText("the run directory is gone").waitFor();
+});
