@@ -3,10 +3,26 @@ import { readFileSync } from "node:fs";
 import { inspect } from "node:util";
 import { Command, CommanderError } from "commander";
 import * as engineCommand from "./cli/engineCommand.ts";
+import * as evaluateCommand from "./cli/evaluate.ts";
 import { CliError, EXIT } from "./cli/exit.ts";
+import * as predictCommand from "./cli/predict.ts";
+import * as printCommand from "./cli/print.ts";
+import * as runCommand from "./cli/run.ts";
+import * as runsCommand from "./cli/runs.ts";
+import * as summaryCommand from "./cli/summary.ts";
+import * as trainCommand from "./cli/train.ts";
 
 /** Each command is a module of cli/ with `register(program)`, in the order of --help. */
-const COMMANDS: readonly { register: (program: Command) => void }[] = [engineCommand];
+const COMMANDS: readonly { register: (program: Command) => void }[] = [
+  trainCommand,
+  evaluateCommand,
+  predictCommand,
+  summaryCommand,
+  printCommand,
+  runCommand,
+  runsCommand,
+  engineCommand,
+];
 
 /** The package's own file lies one folder up, from dist/ as from here. */
 function version(): string {

@@ -11,7 +11,7 @@ const LIMIT = 30;
  * @throws CommandFailure with all errors of the file
  */
 export async function inspectFile(file: string): Promise<FileReport> {
-  const engine = new PreviewEngine(engineOptions(), {
+  const engine = new PreviewEngine(engineOptions, {
     onLog: (text) => void process.stderr.write(`${text}\n`),
   });
   const interrupted = interruptSignal();

@@ -10,20 +10,40 @@ export type Send<Events extends Functions<Events>> = <K extends keyof Events & s
   ...args: Parameters<Events[K]>
 ) => void;
 
+export interface ParentChannel<Events extends Functions<Events>> {
+  send: Send<Events>;
+  /** Resolves when all that was sent is on its way, so that the process may exit. */
+  drained(): Promise<void>;
+}
+
 /**
  * Opens the channel to the process that forked this one. Errors of methods reach the caller as data: their `cause` is
  * a UserError.
  */
-export function connectParent<Events extends Functions<Events>>(methods: object): Send<Events> {
+export function connectParent<Events extends Functions<Events>>(methods: object): ParentChannel<Events> {
+  let pending = 0;
+  let wake: (() => void) | undefined;
+  const done = (): void => {
+    if (--pending === 0) wake?.();
+  };
   const rpc = createBirpc<Record<string, (...args: unknown[]) => void>>(asData(methods), {
     post: (message: unknown) => {
-      // The callback takes the error of a channel that closes at this moment, which would end the process.
-      if (process.connected) process.send?.(message, undefined, undefined, () => undefined);
+      if (!process.connected) return;
+      pending++;
+      // The callback also takes the error of a channel that closes at this moment, which would end the process.
+      process.send?.(message, undefined, undefined, done);
     },
     on: (receive) => void process.on("message", receive),
     timeout: -1,
   });
-  return (event, ...args) => void rpc.$callEvent(event, ...args);
+  return {
+    send: (event, ...args) => void rpc.$callEvent(event, ...args),
+    drained: () =>
+      new Promise((resolve) => {
+        if (pending === 0) resolve();
+        else wake = resolve;
+      }),
+  };
 }
 
 /** What this process says first. */

@@ -77,6 +77,17 @@ export class RunDirectory {
     this.#attempt(RUN_FILE, () => this.#writeRecord());
   }
 
+  /** Deletes the checkpoints of a kind. */
+  removeCheckpoint(kind: CheckpointRecord["kind"]): void {
+    const gone = this.#record.checkpoints.filter((one) => one.kind === kind);
+    if (gone.length === 0) return;
+    this.update({ checkpoints: this.#record.checkpoints.filter((one) => one.kind !== kind) });
+    this.#attempt(RUN_FILE, () => {
+      this.#writeRecord();
+      for (const { file } of gone) fs.rmSync(this.file(file), { force: true });
+    });
+  }
+
   appendMetrics(rows: readonly MetricRow[]): void {
     for (const row of rows) this.#metrics.push(`${JSON.stringify(row)}\n`);
   }

@@ -49,9 +49,9 @@ export class Watchdog {
     }
   }
 
-  async close(): Promise<void> {
-    this.#leave();
-    await this.#worker.terminate();
+  /** Ends this process when its parent is gone, should the main thread not do it within `grace` milliseconds. */
+  followParent(grace: number): void {
+    this.#send({ kind: "parent", pid: process.ppid, grace });
   }
 
   #leave(): void {

@@ -12,7 +12,9 @@ export type WatchdogMessage =
       /** What to write to stderr when the main thread can't be paused before it is killed. */
       text: string;
     }
-  | { kind: "leave" };
+  | { kind: "leave" }
+  /** End the process when its parent is gone and it hasn't ended by itself after `grace` milliseconds. */
+  | { kind: "parent"; pid: number; grace: number };
 
 /** A call frame of the paused main thread, 1-based. */
 export interface StandingAt {

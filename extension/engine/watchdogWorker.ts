@@ -10,15 +10,37 @@ import { REPORT, type StandingAt, type WatchdogMessage } from "./watchdogProtoco
 /** Milliseconds that a main thread which runs JavaScript needs, at the very most, to be paused. */
 const PAUSE_LIMIT = 3000;
 
+/** Milliseconds between two looks at the parent. */
+const PARENT_INTERVAL = 500;
+
 const port = parentPort;
 if (port === null) throw new Error("internal: the watchdog is not a worker");
 
 let timer: NodeJS.Timeout | undefined;
 
 port.on("message", (message: WatchdogMessage) => {
+  if (message.kind === "parent") return followParent(message);
   clearTimeout(timer);
   if (message.kind === "watch") watch(message);
 });
+
+function followParent({ pid, grace }: WatchdogMessage & { kind: "parent" }): void {
+  const look = setInterval(() => {
+    if (isParent(pid)) return;
+    clearInterval(look);
+    setTimeout(() => process.kill(process.pid, "SIGKILL"), grace);
+  }, PARENT_INTERVAL);
+}
+
+/** A process whose parent ended is given another; Windows keeps the number, and the process of it is gone. */
+function isParent(pid: number): boolean {
+  if (process.ppid !== pid) return false;
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
+}
 
 function watch(message: WatchdogMessage & { kind: "watch" }): void {
   timer = setTimeout(() => {

@@ -1,30 +1,19 @@
 import { TensorError } from "../tensor/errors.ts";
 import type { Parameter, Tensor } from "../tensor/tensor.ts";
+import type { Dataset } from "./data/dataset.ts";
 import type { Module } from "./module.ts";
-
-/** What an experiment asks of an optimizer: all of `optim.*` are ones. */
-export interface OptimizerLike {
-  step(): unknown;
-  zeroGrad(): void;
-  readonly paramGroups: readonly { lr: number }[];
-}
-
-/** What an experiment asks of a data set: all of `data.*` are ones. `get` gives the tensors of one sample. */
-export interface DatasetLike {
-  readonly length: number;
-  get(index: number): unknown;
-}
+import type { Optimizer } from "./optim/optimizer.ts";
 
 /** One optimizer, or several by name: `{ generator, discriminator }`. */
-export type Optimizers = OptimizerLike | Readonly<Record<string, OptimizerLike>>;
+export type Optimizers = Optimizer | Readonly<Record<string, Optimizer>>;
 
 /** A data set, split already or not. */
 export interface Splits {
-  train: DatasetLike;
+  train: Dataset;
   /** Measured after every epoch; decides which weights are the best. */
-  validation?: DatasetLike;
+  validation?: Dataset;
   /** For `evaluate`; never seen in training. */
-  test?: DatasetLike;
+  test?: Dataset;
 }
 
 type MaybePromise<T> = T | Promise<T>;
@@ -96,7 +85,7 @@ export interface ExperimentOptions<M extends Module = Module, O extends Optimize
    * The data set, or a function that makes it: the function runs after the seed is set, and only in a run. A sample is
    * `[input, target]`; one of a single tensor is its own target (an autoencoder).
    */
-  data: DatasetLike | Splits | (() => MaybePromise<DatasetLike | Splits>);
+  data: Dataset | Splits | (() => MaybePromise<Dataset | Splits>);
   /** Needed unless `trainStep` is there and doesn't use it. */
   loss?: Loss;
   /** Makes the optimizer of the model's parameters, or several: `(_, model) => ({ a: …, b: … })`. */
@@ -108,7 +97,7 @@ export interface ExperimentOptions<M extends Module = Module, O extends Optimize
   /** Whether each epoch has its own order of samples. Default: true when there is a `batchSize`. */
   shuffle?: boolean;
   /** What to hold out of `data` for measuring: a fraction (0.2), drawn by `data.randomSplit`, or a data set. */
-  validation?: number | DatasetLike;
+  validation?: number | Dataset;
   /** Measured beside the loss. Default: accuracy, when the loss is `nn.CrossEntropyLoss`. */
   metrics?: readonly BuiltInMetric[] | Readonly<Record<string, Metric | BuiltInMetric>>;
   /**

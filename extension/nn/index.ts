@@ -1,12 +1,19 @@
 // What `import … from "layerwise"` gives.
 import "../tensor/methods.ts";
 
-export * as torch from "../tensor/torch.ts";
+export * as torch from "./torch.ts";
 export * as nn from "./nn.ts";
 export * as F from "./functional/index.ts";
 export * as optim from "./optim/index.ts";
 export * as data from "./data/index.ts";
-export { experiment, type Experiment, type ExperimentOptions } from "./experiment.ts";
+export {
+  experiment,
+  type Batch,
+  type Experiment,
+  type ExperimentOptions,
+  type TrainContext,
+  type TrainStep,
+} from "./experiment.ts";
 export { print } from "./print.ts";
 export type { Parameter, Tensor } from "../tensor/tensor.ts";
 export type { DType } from "../tensor/dtype.ts";

@@ -111,6 +111,10 @@ export interface ToolMethods {
   script(request: ScriptRequest): Promise<void>;
   predict(request: PredictRequest): Promise<Prediction[]>;
 }
+export interface ToolEvents extends Pick<RunEngineEvents, "hello" | "log"> {
+  /** The last word when the call can't be answered: user code hangs. */
+  failed(error: UserError): void;
+}
 
 /** Events a run engine sends. All are also on disk, in the run directory. */
 export interface RunEngineEvents {

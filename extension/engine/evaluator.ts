@@ -1,0 +1,114 @@
+import type { EvaluationResult } from "../protocol/engine.ts";
+import { predictedClasses } from "../nn/data/metrics.ts";
+import type { Batch, Loss } from "../nn/experiment.ts";
+import type { Module } from "../nn/module.ts";
+import { TensorError } from "../tensor/errors.ts";
+import { valuesOf } from "../tensor/runtime.ts";
+import { noGrad } from "../tensor/scope.ts";
+import { Tensor } from "../tensor/tensor.ts";
+import { Means } from "./means.ts";
+import { isClassification, toNumber, type Measure } from "./metrics.ts";
+
+/** A model and what is measured of it. */
+export interface Measured {
+  model: Module;
+  loss: Loss | undefined;
+  measures: ReadonlyMap<string, Measure>;
+  classes: readonly string[] | undefined;
+}
+
+/** Input and target of a batch. A single tensor is its own target. */
+export function inputAndTarget(batch: Batch): { input: Tensor; target: Tensor } {
+  const input = batch[0];
+  if (input === undefined) throw new TensorError("value", "the data set's samples have no tensors");
+  return { input, target: batch[1] ?? input };
+}
+
+/** Samples in a batch: the length of its first dimension. */
+export function batchLength(batch: Batch): number {
+  return batch[0]?.shape[0] ?? 0;
+}
+
+/** Runs a model on a batch's input. */
+export function forward(model: Module, input: Tensor): Tensor {
+  const output = (model as unknown as (input: Tensor) => unknown)(input);
+  if (output instanceof Tensor) return output;
+  throw new TensorError(
+    "value",
+    `${model.constructor.name}.forward(): expected a tensor, got ${Array.isArray(output) ? "several values" : typeof output}`,
+    "an experiment whose model gives something else needs a trainStep of its own",
+  );
+}
+
+/**
+ * Runs the model over batches in evaluation mode, and measures it.
+ * @param tick Called after every batch; false ends the evaluation without a result
+ */
+export async function evaluate(
+  { model, loss, measures, classes }: Measured,
+  batches: Iterable<Batch>,
+  tick: () => Promise<boolean>,
+): Promise<EvaluationResult | undefined> {
+  const before = model.training;
+  model.eval();
+  const means = new Means();
+  const confusion = new Confusion();
+  let samples = 0;
+  try {
+    for (const batch of batches) {
+      const { input, target } = inputAndTarget(batch);
+      const output = noGrad(() => forward(model, input));
+      const values: Record<string, number> = {};
+      if (loss !== undefined)
+        values["loss"] = toNumber(
+          noGrad(() => loss(output, target)),
+          "loss",
+        );
+      for (const [name, measure] of measures) values[name] = measure(output, target);
+      const length = batchLength(batch);
+      means.add(values, length);
+      samples += length;
+      confusion.add(output, target);
+      if (!(await tick())) return undefined;
+    }
+  } finally {
+    model.train(before);
+  }
+  const matrix = confusion.get(classes?.length);
+  return {
+    samples,
+    metrics: means.get(),
+    ...(matrix === undefined ? {} : { confusion: matrix }),
+    ...(matrix === undefined || classes === undefined ? {} : { classes: [...classes] }),
+  };
+}
+
+/** More classes than this make no matrix that anybody reads. */
+const MAX_CLASSES = 1000;
+
+/** Counts actual against predicted classes, as long as the batches are a classification. */
+class Confusion {
+  #counts: number[][] | undefined;
+  #failed = false;
+
+  add(output: Tensor, target: Tensor): void {
+    const classes = output.shape[1] ?? 0;
+    if (this.#failed || !isClassification(output, target) || classes > MAX_CLASSES || classes < 2) {
+      this.#failed = true;
+      return;
+    }
+    this.#counts ??= Array.from({ length: classes }, () => Array.from({ length: classes }, () => 0));
+    const actual = valuesOf(target.value);
+    const counts = this.#counts;
+    predictedClasses(output).forEach((predicted, n) => {
+      const row = counts[actual[n]!];
+      if (row !== undefined) row[predicted]!++;
+    });
+  }
+
+  /** Rows: actual, columns: predicted; undefined when this is no classification, or of another number of classes. */
+  get(names: number | undefined): number[][] | undefined {
+    if (this.#failed || this.#counts === undefined) return undefined;
+    return names === undefined || names === this.#counts.length ? this.#counts : undefined;
+  }
+}

@@ -1,0 +1,19 @@
+import { existsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { loadDigits, loadIris } from "../formats/datasets.ts";
+import { setBundledLoader } from "../nn/data/bundled.ts";
+import { setTensorFiles } from "../nn/files.ts";
+import * as nn from "../nn/index.ts";
+import { loadTensors, saveTensors } from "./weights.ts";
+
+/** The folder of the bundled sets: beside dist/ in a build, two folders up from here when running from source. */
+function dataFolder(): string {
+  const bundled = fileURLToPath(new URL("../media/data", import.meta.url));
+  return existsSync(bundled) ? bundled : fileURLToPath(new URL("../../media/data", import.meta.url));
+}
+
+setBundledLoader((name) => (name === "digits" ? loadDigits : loadIris)(dataFolder()));
+setTensorFiles({ save: saveTensors, load: (file) => loadTensors(file).tensors });
+
+/** What `import … from "layerwise"` gives to user code: the instance that this process computes with. */
+export const library: Readonly<Record<string, unknown>> = { ...nn };

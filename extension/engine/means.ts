@@ -1,0 +1,30 @@
+/** Weighted means of values by name, over the batches of an epoch or of a few steps. */
+export class Means {
+  readonly #sums = new Map<string, { sum: number; weight: number }>();
+
+  /** @param weight Samples that the values stand for */
+  add(values: Readonly<Record<string, number>>, weight: number): void {
+    for (const [name, value] of Object.entries(values)) {
+      const entry = this.#sums.get(name);
+      if (entry === undefined) this.#sums.set(name, { sum: value * weight, weight });
+      else {
+        entry.sum += value * weight;
+        entry.weight += weight;
+      }
+    }
+  }
+
+  /** The means so far, in the order in which the names came. */
+  get(): Record<string, number> {
+    const means: Record<string, number> = {};
+    for (const [name, { sum, weight }] of this.#sums) means[name] = sum / weight;
+    return means;
+  }
+
+  /** The means so far; starts anew. */
+  take(): Record<string, number> {
+    const means = this.get();
+    this.#sums.clear();
+    return means;
+  }
+}

@@ -1,0 +1,103 @@
+import { loadExecutor } from "../executors/index.ts";
+import { predictedClasses } from "../nn/data/metrics.ts";
+import type { Batch } from "../nn/experiment.ts";
+import type { PredictRequest, Prediction } from "../protocol/engine.ts";
+import type { UserError } from "../protocol/errors.ts";
+import { toHostArray } from "../tensor/dtype.ts";
+import { valuesOf } from "../tensor/runtime.ts";
+import { noGrad } from "../tensor/scope.ts";
+import { formatShape, numel } from "../tensor/shape.ts";
+import { fromHost, type Tensor } from "../tensor/tensor.ts";
+import { batchLength, forward, inputAndTarget } from "./evaluator.ts";
+import { findExperiment } from "./exports.ts";
+import { library } from "./library.ts";
+import { loadLimit } from "./loadLimit.ts";
+import { isClassification } from "./metrics.ts";
+import { prepare, type Prepared } from "./prepare.ts";
+import { EngineError } from "./userErrors.ts";
+import { loadUserModule } from "./userModule.ts";
+import type { Watchdog } from "./watchdog.ts";
+import { randomSeed, readWeights } from "./weights.ts";
+
+/**
+ * What an experiment's model says of rows or of held-out samples.
+ * @param fail Told when the file's code hangs, as the last word
+ */
+export async function predict(
+  request: PredictRequest,
+  watchdog: Watchdog,
+  fail: (error: UserError) => void,
+): Promise<Prediction[]> {
+  await loadExecutor(request.device);
+  const weights = readWeights(request.checkpoint);
+  const { file, exportName, rows } = request;
+  const module = await watchdog.guard(loadLimit(file, fail), () => loadUserModule(file, { library }));
+  const { experiment } = findExperiment(module, exportName);
+  const seed = request.seed ?? weights.seed ?? experiment.options.seed ?? randomSeed();
+  const prepared = await prepare(experiment, seed);
+  prepared.model.loadStateDict(weights.tensors);
+  prepared.model.eval();
+  const batches = rows === undefined ? heldOut(prepared, request.count ?? 10) : [ofRows(prepared, rows)];
+  return batches.flatMap((batch) => predictBatch(prepared, batch, rows === undefined));
+}
+
+/** The first samples of the data that the model was not trained on. */
+function heldOut({ test, validation, train }: Prepared, count: number): Batch[] {
+  const batches: Batch[] = [];
+  let left = count;
+  for (const batch of (test ?? validation ?? train).inOrder()) {
+    const length = batchLength(batch);
+    batches.push(length > left ? batch.map((tensor) => firstRows(tensor, left)) : batch);
+    left -= length;
+    if (left <= 0) break;
+  }
+  return batches;
+}
+
+function firstRows(tensor: Tensor, count: number): Tensor {
+  const [, ...rest] = tensor.shape;
+  const values = valuesOf(tensor.value).slice(0, count * numel(rest));
+  return fromHost(values, [count, ...rest], tensor.dtype);
+}
+
+/** Rows as one batch of samples like those of the training data. */
+function ofRows({ train }: Prepared, rows: readonly number[][]): Batch {
+  const sample = train.sample()[0];
+  if (sample === undefined)
+    throw new EngineError({ code: "shape", message: "The data set's samples have no tensors." });
+  const length = numel(sample.shape);
+  const bad = rows.findIndex((row) => row.length !== length);
+  if (bad >= 0)
+    throw new EngineError({
+      code: "shape",
+      message: `Row ${bad + 1} has ${rows[bad]!.length} values, expected ${length}: a sample's shape is ${formatShape(sample.shape)}.`,
+    });
+  return [fromHost(toHostArray(rows.flat(), sample.dtype), [rows.length, ...sample.shape], sample.dtype)];
+}
+
+function predictBatch({ model, classes }: Prepared, batch: Batch, known: boolean): Prediction[] {
+  const { input, target } = inputAndTarget(batch);
+  const output = noGrad(() => forward(model, input));
+  const values = valuesOf(output.value);
+  // Rows have no target to tell by; then it is a classification when the classes have names.
+  const labels =
+    (known && isClassification(output, target)) ||
+    (!known && classes?.length === output.shape[1] && output.ndim === 2)
+      ? predictedClasses(output)
+      : undefined;
+  const width = values.length / Math.max(batchLength(batch), 1);
+  const targets = known ? valuesOf(target.value) : undefined;
+  const targetWidth = targets === undefined ? 0 : targets.length / Math.max(batchLength(batch), 1);
+  return Array.from({ length: batchLength(batch) }, (_, n) => {
+    const label = labels?.[n];
+    const className = label === undefined ? undefined : classes?.[label];
+    return {
+      output: Array.from(values.slice(n * width, (n + 1) * width), (x) => (Number.isFinite(x) ? x : null)),
+      ...(label === undefined ? {} : { label }),
+      ...(className === undefined ? {} : { className }),
+      ...(targets === undefined
+        ? {}
+        : { target: Array.from(targets.slice(n * targetWidth, (n + 1) * targetWidth)) }),
+    };
+  });
+}

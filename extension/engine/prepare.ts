@@ -1,0 +1,85 @@
+import { LabelledDataset } from "../nn/data/bundled.ts";
+import { Dataset, randomSplit, Subset } from "../nn/data/dataset.ts";
+import type { Experiment, ExperimentOptions, Optimizers, Splits } from "../nn/experiment.ts";
+import { CrossEntropyLoss } from "../nn/modules/loss.ts";
+import { Module } from "../nn/module.ts";
+import { TensorError } from "../tensor/errors.ts";
+import { manualSeed } from "../tensor/functions/random.ts";
+import { Batches } from "./batches.ts";
+import type { Measured } from "./evaluator.ts";
+import { measuresOf } from "./metrics.ts";
+
+/** An experiment with everything made that its options describe. */
+export interface Prepared extends Measured {
+  experiment: Experiment;
+  seed: number;
+  optimizers: Optimizers;
+  train: Batches;
+  validation: Batches | undefined;
+  test: Batches | undefined;
+}
+
+/**
+ * Makes an experiment's model, optimizer and data, in this order, with the random numbers of `seed`: the order of
+ * PyTorch's tutorials, which `ExperimentOptions.seed` promises.
+ * @throws whatever the experiment's functions throw; TensorError when they give something else than they should
+ */
+export async function prepare(experiment: Experiment, seed: number): Promise<Prepared> {
+  const { options } = experiment;
+  manualSeed(seed);
+  const model = options.model();
+  if (!(model instanceof Module))
+    throw new TensorError("value", `experiment(): expected model() to give a module, got ${typeof model}`);
+  const optimizers = options.optimizer(model.parameters(), model);
+  const { train, validation, test } = await splits(options);
+  const { batchSize } = options;
+  const inOrder = (dataset: Dataset | undefined): Batches | undefined =>
+    dataset === undefined ? undefined : new Batches(dataset, { batchSize, shuffle: false });
+  return {
+    experiment,
+    seed,
+    model,
+    optimizers,
+    loss: options.loss,
+    measures: measuresOf(experiment, options.loss instanceof CrossEntropyLoss),
+    classes: options.classes ?? classesOf(train),
+    train: new Batches(train, { batchSize, shuffle: options.shuffle ?? batchSize !== undefined }),
+    validation: inOrder(validation),
+    test: inOrder(test),
+  };
+}
+
+async function splits({ data, validation }: ExperimentOptions): Promise<Splits> {
+  const given: Dataset | Splits = typeof data === "function" ? await data() : data;
+  const parts: Splits = given instanceof Dataset ? { train: given } : asSplits(given);
+  if (validation === undefined) return parts;
+  if (parts.validation !== undefined)
+    throw new TensorError(
+      "value",
+      "experiment(): the data has a validation set already, so validation is one too many",
+    );
+  if (validation instanceof Dataset) return { ...parts, validation };
+  const [train, held] = randomSplit(parts.train, [1 - validation, validation]);
+  return { ...parts, train: train!, validation: held! };
+}
+
+/** The names that a set has for its classes, also when only a part of it is used. */
+function classesOf(dataset: Dataset): readonly string[] | undefined {
+  if (dataset instanceof Subset) return classesOf(dataset.dataset);
+  return dataset instanceof LabelledDataset ? dataset.classes : undefined;
+}
+
+function asSplits(given: unknown): Splits {
+  const parts = given as Partial<Splits> | null | undefined;
+  for (const name of ["train", "validation", "test"] as const) {
+    const part: unknown = parts?.[name];
+    if (part instanceof Dataset || (part === undefined && name !== "train")) continue;
+    throw new TensorError(
+      "value",
+      parts?.train === undefined
+        ? "experiment(): expected data to be a data set, or { train, validation, test }"
+        : `experiment(): data.${name} is no data set`,
+    );
+  }
+  return parts as Splits;
+}

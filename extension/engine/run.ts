@@ -1,0 +1,246 @@
+import path from "node:path";
+import { loadExecutor, type LoadedExecutor } from "../executors/index.ts";
+import type { RunEngineEvents, RunRequest } from "../protocol/engine.ts";
+import type { UserError } from "../protocol/errors.ts";
+import type { RunRecord, RunState } from "../protocol/run.ts";
+import { captureConsole } from "./capturedConsole.ts";
+import { Checkpoints } from "./checkpoints.ts";
+import { RunControl, type StopReason } from "./control.ts";
+import { evaluate } from "./evaluator.ts";
+import { findExperiment } from "./exports.ts";
+import type { Send } from "./ipc.ts";
+import { library } from "./library.ts";
+import { loadLimit } from "./loadLimit.ts";
+import { prepare, type Prepared } from "./prepare.ts";
+import { Reporter } from "./reporter.ts";
+import { RunDirectory } from "./runDirectory.ts";
+import { describeSettings } from "./settings.ts";
+import type { Watchdog } from "./watchdog.ts";
+import { Trainer, type TrainingState } from "./trainer.ts";
+import { describeError, EngineError } from "./userErrors.ts";
+import { loadUserModule, type UserModule } from "./userModule.ts";
+import { randomSeed, readWeights } from "./weights.ts";
+
+/** What a run needs of its process. */
+export interface RunSurroundings {
+  send: Send<RunEngineEvents>;
+  watchdog: Watchdog;
+  /** Called after the last word, in a turn of its own. */
+  onEnd: (failed: boolean) => void;
+}
+
+/** One training or evaluation, from its request to its last word. */
+export class Run {
+  readonly control = new RunControl();
+  readonly #request: RunRequest;
+  readonly #send: Send<RunEngineEvents>;
+  readonly #watchdog: Watchdog;
+  readonly #onEnd: (failed: boolean) => void;
+  readonly #reporter: Reporter;
+  readonly #directory: RunDirectory;
+  #executor: LoadedExecutor | undefined;
+  #checkpoints: Checkpoints | undefined;
+  #trainer: Trainer | undefined;
+  #ended = false;
+
+  /** @throws EngineError when the run directory can't be made */
+  constructor(request: RunRequest, { send, watchdog, onEnd }: RunSurroundings) {
+    this.#request = request;
+    this.#send = send;
+    this.#watchdog = watchdog;
+    this.#onEnd = onEnd;
+    this.#reporter = new Reporter(send);
+    this.#directory = new RunDirectory(request.directory, firstRecord(request), (text) =>
+      this.#reporter.log("warning", text),
+    );
+    this.#reporter.attach(this.#directory);
+    captureConsole((level, text) => this.#reporter.printed(level, text));
+    this.control.onPause = (paused) => {
+      this.#update({ state: paused ? "paused" : "running" });
+      this.#reporter.flush();
+    };
+  }
+
+  /** Runs to the end, whatever that is. Never rejects. */
+  async live(): Promise<void> {
+    this.#reporter.record(this.#directory.record);
+    // What is printed while nothing else is reported: when the file loads, and in its data function.
+    const ticker = setInterval(() => this.#reporter.flushIfDue(), 100);
+    try {
+      const stopped = await this.#work();
+      this.#end(stopped === undefined || stopped === "callback" ? "finished" : "stopped");
+    } catch (error) {
+      this.failWith(error);
+    } finally {
+      clearInterval(ticker);
+    }
+  }
+
+  /** Ends the run with an error, at once. */
+  fail(error: UserError): void {
+    this.#end("failed", error);
+  }
+
+  /** Ends the run with what user code threw where nobody catches it. */
+  failWith(thrown: unknown): void {
+    const state = this.#trainer?.state;
+    // Its weights are those of the last good step, and may be what many hours have made.
+    if (!this.#ended && state !== undefined && state.step > 0) this.#checkpoints?.trySave("last", state);
+    this.fail(describeError(thrown));
+  }
+
+  counters(): Record<string, number> {
+    return this.#executor?.counters() ?? {};
+  }
+
+  /** Saves the weights between two steps; answers the file's path. */
+  async checkpoint(): Promise<string> {
+    return this.control.atNextStep(() => {
+      if (this.#checkpoints === undefined || this.#trainer === undefined)
+        throw new EngineError({ code: "not-running", message: "There are no weights to save yet." });
+      return this.#checkpoints.save("manual", this.#trainer.state);
+    });
+  }
+
+  async #work(): Promise<StopReason | undefined> {
+    const request = this.#request;
+    this.#executor = await loadExecutor(request.device);
+    this.#update({ executor: this.#executor.info });
+    const weights = request.checkpoint === undefined ? undefined : readWeights(request.checkpoint);
+    const module = await this.#load(request.file);
+    const { exportName, experiment } = findExperiment(module, request.exportName);
+    const seed = request.seed ?? weights?.seed ?? experiment.options.seed ?? randomSeed();
+    const prepared = await prepare(experiment, seed);
+    if (weights !== undefined) prepared.model.loadStateDict(weights.tensors);
+    this.#describe(exportName, prepared);
+    if (this.control.stopping !== undefined) return this.control.stopping;
+    return request.kind === "train" ? this.#train(prepared) : this.#evaluate(prepared);
+  }
+
+  #load(file: string): Promise<UserModule> {
+    return this.#watchdog.guard(
+      loadLimit(file, (error) => this.fail(error)),
+      () => loadUserModule(file, { library }),
+    );
+  }
+
+  #describe(exportName: string, prepared: Prepared): void {
+    const { experiment, model, train, seed } = prepared;
+    const epochs = this.#request.epochs ?? experiment.options.epochs;
+    const parameters = model.parameters();
+    const count = (list: typeof parameters): number => list.reduce((sum, one) => sum + one.numel(), 0);
+    this.#update({
+      state: "running",
+      exportName,
+      model: model.constructor.name,
+      seed,
+      epochs: this.#request.kind === "train" ? epochs : 0,
+      stepsPerEpoch: train.length,
+      parameters: {
+        total: count(parameters),
+        trainable: count(parameters.filter((one) => one.requiresGrad)),
+      },
+      settings: describeSettings(prepared),
+    });
+  }
+
+  async #train(prepared: Prepared): Promise<StopReason | undefined> {
+    const { model, validation } = prepared;
+    const checkpoints = new Checkpoints(this.#directory, model, (text) => this.#reporter.warnOnce(text));
+    this.#checkpoints = checkpoints;
+    const note = ({ epoch, step, metrics }: TrainingState): void =>
+      void this.#directory.update({ epoch, step, metrics: { ...metrics } });
+    const trainer = new Trainer(prepared, this.#directory.record.epochs, {
+      reporter: this.#reporter,
+      control: this.control,
+      onYield: (state) => {
+        note(state);
+        checkpoints.saveLast(state, true);
+      },
+      onEpoch: (state) => {
+        note(state);
+        if (validation !== undefined && this.#isBest(state)) checkpoints.trySave("best", state);
+        checkpoints.saveLast(state);
+      },
+    });
+    this.#trainer = trainer;
+    const stopped = await trainer.run();
+    note(trainer.state);
+    if (stopped === undefined || stopped === "callback") checkpoints.saveFinal(trainer.state);
+    else checkpoints.save("last", trainer.state);
+    return stopped;
+  }
+
+  #isBest({ epoch, metrics }: TrainingState): boolean {
+    const metric = "val_loss";
+    const value = metrics[metric];
+    const { best } = this.#directory.record;
+    if (value === undefined || !Number.isFinite(value) || (best !== undefined && value >= best.value))
+      return false;
+    this.#directory.update({ best: { metric, value, epoch } });
+    return true;
+  }
+
+  async #evaluate(prepared: Prepared): Promise<StopReason | undefined> {
+    const { train, validation, test } = prepared;
+    const held = test ?? validation ?? train;
+    if (held === train)
+      this.#reporter.log(
+        "warning",
+        "There is no test or validation set: this is the data it was trained on.",
+      );
+    const result = await evaluate(prepared, held.epoch(), async () => {
+      if (this.control.due) {
+        this.#reporter.flushIfDue();
+        await this.control.yield();
+      }
+      return this.control.stopping === undefined;
+    });
+    if (result === undefined) return this.control.stopping;
+    this.#update({ metrics: result.metrics });
+    this.#reporter.flush();
+    this.#send("evaluated", result);
+    return undefined;
+  }
+
+  #update(change: Partial<RunRecord>): void {
+    this.#reporter.record(this.#directory.update(change));
+  }
+
+  #end(state: RunState, error?: UserError): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    const record = this.#directory.update({
+      state,
+      endedAt: new Date().toISOString(),
+      ...(error === undefined ? {} : { error }),
+    });
+    if (error !== undefined) this.#reporter.log("error", error.message);
+    this.#reporter.flush();
+    this.#directory.close();
+    this.#send("ended", record);
+    setImmediate(() => this.#onEnd(state === "failed"));
+  }
+}
+
+function firstRecord(request: RunRequest): RunRecord {
+  return {
+    version: 1,
+    id: path.basename(request.directory),
+    kind: request.kind,
+    state: "starting",
+    file: request.file,
+    exportName: request.exportName,
+    model: "",
+    createdAt: new Date().toISOString(),
+    pid: process.pid,
+    ...(request.seed === undefined ? {} : { seed: request.seed }),
+    epochs: request.epochs ?? 0,
+    epoch: 0,
+    step: 0,
+    settings: {},
+    metrics: {},
+    checkpoints: [],
+    outlive: request.outlive,
+  };
+}

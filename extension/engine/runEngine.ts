@@ -1,0 +1,66 @@
+import type { RunEngineEvents, RunEngineMethods, ToolEvents, ToolMethods } from "../protocol/engine.ts";
+import { connectParent, hello } from "./ipc.ts";
+import { predict } from "./predict.ts";
+import { Run } from "./run.ts";
+import { runScript, untilUncaught } from "./script.ts";
+import { EngineError } from "./userErrors.ts";
+import { Watchdog } from "./watchdog.ts";
+
+/** Milliseconds that a run has to save its weights and end when its parent is gone. */
+const ORPHAN_GRACE = 4000;
+
+const watchdog = new Watchdog();
+let run: Run | undefined;
+
+function running(): Run {
+  if (run === undefined) throw new EngineError({ code: "not-running", message: "No run has been started." });
+  return run;
+}
+
+const methods: RunEngineMethods & ToolMethods = {
+  async start(request) {
+    if (run !== undefined)
+      throw new EngineError({ code: "internal", message: "internal: this process has a run already" });
+    // Another window, or nobody, may be the parent of a run that outlives its own.
+    if (!request.outlive) watchdog.followParent(ORPHAN_GRACE);
+    run = new Run(request, { send: parent.send, watchdog, onEnd: (failed) => void exit(failed ? 1 : 0) });
+    process.on("SIGTERM", () => run?.control.stop("signal"));
+    // A terminal's Ctrl-C reaches the whole foreground; the parent decides what it means.
+    process.on("SIGINT", () => undefined);
+    process.on("disconnect", () => {
+      if (!request.outlive) run?.control.stop("channel");
+    });
+    process.on("uncaughtException", (error) => run?.failWith(error));
+    process.on("unhandledRejection", (reason) => run?.failWith(reason));
+    void run.live();
+  },
+  async pause() {
+    running().control.pause();
+  },
+  async resume() {
+    running().control.resume();
+  },
+  async stop() {
+    running().control.stop("request");
+  },
+  checkpoint: () => running().checkpoint(),
+  counters: async () => running().counters(),
+  script: (request) => runScript(request),
+  predict: (request) =>
+    untilUncaught(() => predict(request, watchdog, (error) => parent.send("failed", error))),
+};
+
+const parent = connectParent<RunEngineEvents & ToolEvents>(methods);
+
+async function exit(code: number): Promise<void> {
+  // A parent that doesn't read must not keep this process.
+  setTimeout(() => process.exit(code), 1000);
+  await parent.drained();
+  process.exit(code);
+}
+
+// Without a run there is nothing to save.
+process.on("disconnect", () => {
+  if (run === undefined) process.exit(0);
+});
+parent.send("hello", hello("run"));

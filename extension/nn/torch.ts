@@ -1,0 +1,3 @@
+// PyTorch's torch: the `torch` that users import.
+export * from "../tensor/torch.ts";
+export { load, save } from "./files.ts";
