@@ -19,16 +19,16 @@ export class ScriptError extends Error {}
  * Runs a command in the repository and waits for it.
  * @param {string} command
  * @param {readonly string[]} args
- * @param {{ env?: NodeJS.ProcessEnv, quiet?: boolean, onOutput?: (text: string) => void }} [options]
+ * @param {{ cwd?: string, env?: NodeJS.ProcessEnv, quiet?: boolean, onOutput?: (text: string) => void }} [options]
  *   `quiet` holds the output back unless the command fails; `onOutput` gets it while it also goes to the terminal.
  * @returns {Promise<number>} The exit code; 128 + n after signal n.
  */
-export function run(command, args, { env = {}, quiet = false, onOutput } = {}) {
+export function run(command, args, { cwd = root, env = {}, quiet = false, onOutput } = {}) {
   const piped = quiet || onOutput !== undefined;
   // npm is a .cmd file on Windows, which only a shell starts.
   const shell = process.platform === "win32" && command === "npm";
   const child = spawn(command, args, {
-    cwd: root,
+    cwd,
     env: { ...process.env, ...env },
     stdio: ["inherit", piped ? "pipe" : "inherit", piped ? "pipe" : "inherit"],
     shell,
