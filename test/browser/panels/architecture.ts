@@ -77,7 +77,7 @@ test("architecture: the numbers are those of the report", async () => {
   const figures = (await panel.page.locator(".figures").innerText()).replaceAll(/\s+/g, " ");
   assert.equal(
     figures,
-    "13,706 Parameters 2.94 M Multiply-adds 54.8 kB Parameter size 255 kB Activation size [32, 1, 8, 8] Input [32, 10] Output",
+    "Parameters 13,706 Multiply-adds 2.94 M Parameter size 54.8 kB Activation size 255 kB Input [32, 1, 8, 8] Output [32, 10]",
   );
   assert.match(
     await panel.page.locator('tr[title="fc1"]').innerText(),
@@ -88,12 +88,14 @@ test("architecture: the numbers are those of the report", async () => {
 test("architecture: the printed model is what print(model) prints", async () => {
   const panel = await open(snapshotOf("ResidualNet"));
   await panel.page.getByRole("radio", { name: "Printed" }).check({ force: true });
+  await panel.page.locator(".printed").waitFor();
   assert.equal(await panel.page.locator(".printed").textContent(), models()[1]!.text);
 });
 
 test("architecture: the diagram shows the called layers from input to output", async () => {
   const panel = await open(snapshotOf("DigitsCNN"));
   await panel.page.getByRole("radio", { name: "Diagram" }).check({ force: true });
+  await panel.page.locator(".diagram").waitFor();
   const names = await panel.page.locator(".node-name").allInnerTexts();
   assert.deepEqual(names, ["conv1", "relu", "pool", "conv2", "flatten", "fc1", "dropout", "fc2"]);
   await panel.page.getByRole("button", { name: "Go to conv2 in the source" }).click();

@@ -102,7 +102,7 @@ test("training: the curves and numbers follow the run", async () => {
   const steps = rows.slice(0, 250).filter((row) => row.kind === "step").length;
   assert.match(label ?? "", new RegExp(`${steps} points`));
   assert.match(await text(panel, ".progress-facts"), /Epoch 8 \/ 20 Step 5 \/ 34 Samples\/s 9\.21 k/);
-  assert.match(await text(panel, ".section-metrics tbody"), /accuracy 0\.9302 0\.9139 0\.9167 epoch 6/);
+  assert.match(await text(panel, ".section-metrics tbody"), /accuracy 0\.9294 0\.9139 0\.9139 epoch 6/);
 });
 
 test("training: rows that the snapshot already had are not drawn twice", async () => {
@@ -119,11 +119,13 @@ test("training: a burst of messages is drawn a frame at a time", async () => {
   const counted = await panel.page.evaluate(async (rows) => {
     let frames = 0;
     let draws = 0;
-    const clear = CanvasRenderingContext2D.prototype.clearRect;
-    CanvasRenderingContext2D.prototype.clearRect = function (...rect) {
-      draws++;
-      clear.apply(this, rect);
-    };
+    const clearRect = Reflect.get(CanvasRenderingContext2D.prototype, "clearRect") as () => void;
+    CanvasRenderingContext2D.prototype.clearRect = new Proxy(clearRect, {
+      apply: (clear, context, rect) => {
+        draws++;
+        Reflect.apply(clear, context, rect);
+      },
+    });
     let counting = true;
     const count = (): void => {
       frames++;
@@ -146,22 +148,18 @@ test("training: a burst of messages is drawn a frame at a time", async () => {
 
 test("training: a hundred thousand points are drawn in time, and so is each point after them", async () => {
   const count = 100_000;
-  const rows = Array.from({ length: count }, (_none, index): MetricRow => {
-    const noise = Math.sin(index * 12.9898) * 43758.5453;
-    const value = 2.3 * Math.exp(-index / 20_000) + 0.2 * (noise - Math.floor(noise));
-    return {
-      kind: "step",
-      step: index + 1,
-      epoch: 1 + Math.floor(index / 1000),
-      time: index / 500,
-      values: { loss: value },
-    };
-  });
   const { run, ...rest } = runningAt(0);
   const long = { ...rest, run: { ...run, stepsPerEpoch: 1000, epochs: 200, step: count } };
   const panel = await open(long);
   const budget = await panel.page.evaluate(
-    async ({ snapshot, rows }) => {
+    async ({ snapshot, count }) => {
+      // Made here: the way of so many rows through the browser's debugging protocol takes longer than the test.
+      const rows = Array.from({ length: count }, (_none, index): MetricRow => {
+        const noise = Math.sin(index * 12.9898) * 43758.5453;
+        const loss = 2.3 * Math.exp(-index / 20_000) + 0.2 * (noise - Math.floor(noise));
+        const epoch = 1 + Math.floor(index / 1000);
+        return { kind: "step", step: index + 1, epoch, time: index / 500, values: { loss } };
+      });
       const send = (method: string, argument: unknown): void =>
         window.postMessage({ t: "q", m: method, a: [argument] }, "*");
       const frame = (): Promise<number> => new Promise((resolve) => requestAnimationFrame(resolve));
@@ -184,7 +182,7 @@ test("training: a hundred thousand points are drawn in time, and so is each poin
       }
       return { first, median: updates.sort((a, b) => a - b)[10] ?? 0 };
     },
-    { snapshot: long, rows },
+    { snapshot: long, count },
   );
   await screenshotPage("training-100000-points");
   assert.match(
@@ -261,13 +259,13 @@ test("training: charts are read with the keyboard", async () => {
   await panel.page.keyboard.press("ArrowRight");
   assert.match(
     await text(panel, "figure:nth-of-type(2) figcaption"),
-    /step 68 Train 0\.5524 Validation 0\.7528/,
+    /step 68 Train 0\.5543 Validation 0\.7528/,
   );
   // The cursor is shared, and the announcer tells the values.
   assert.match(await text(panel, "figure:nth-of-type(1) figcaption"), /step 68/);
   await panel.page
     .getByRole("status")
-    .getByText("step 68, Train 0.5524, Validation 0.7528")
+    .getByText("step 68, Train 0.5543, Validation 0.7528")
     .waitFor({ state: "attached" });
   await panel.page.keyboard.press("+");
   await panel.page.locator('vscode-button[aria-label="Reset Zoom"]').waitFor();
@@ -349,7 +347,7 @@ test("training: the values by epoch are a table, newest first", async () => {
   await panel.page.getByText("Values by epoch").click();
   const first = panel.page.locator(".by-epoch tbody tr").first();
   await first.waitFor();
-  assert.equal((await first.innerText()).replaceAll(/\s+/g, " "), "20 0.0873 0.0838 0.9675 0.9694 2.3 s");
+  assert.equal((await first.innerText()).replaceAll(/\s+/g, " "), "20 0.0873 0.0838 0.9675 0.9694 2.4 s");
   assert.equal(await panel.page.locator(".by-epoch tbody tr").count(), 20);
   await screenshotPage("training-values-by-epoch");
 });
