@@ -147,7 +147,13 @@ export const ge = binary("ge", "GreaterEqual", (k, x, y) => k.greaterEqual(x, y)
 export const logicalAnd = binary("logicalAnd", "LogicalAnd", (k, x, y) => k.logicalAnd(x, y), STEP, "bool");
 export const logicalOr = binary("logicalOr", "LogicalOr", (k, x, y) => k.logicalOr(x, y), STEP, "bool");
 export const logicalNot = unary("logicalNot", "LogicalNot", (k, x) => k.logicalNot(x), STEP, "bool");
-export const floorDiv = binary("floorDiv", "FloorDiv", (k, x, y) => k.floorDiv(x, y), STEP);
+export const floorDiv = binary(
+  "floorDiv",
+  "FloorDiv",
+  // tfjs's cpu kernel answers integers whatever it is given.
+  (k, x, y) => (x.dtype === "float32" ? k.floor(k.div(x, y)) : k.floorDiv(x, y)),
+  STEP,
+);
 /** Remainder with the sign of the divisor, as Python's `%`. */
 export const remainder = binary(
   "remainder",
@@ -330,5 +336,9 @@ export const where: Op<object> = defineOp({
     ];
   },
   tensorflow: (b, inputs, _, { outputs }) => b.node("SelectV2", inputs, { T: attr.type(outputs[0]!.dtype) }),
-  tfjs: (k, [c, x, y]) => k.where(c!, x!, y!),
+  tfjs(k, [c, x, y]) {
+    if (x!.dtype !== "bool") return k.where(c!, x!, y!);
+    // The wasm kernel writes four bytes for every element, of which booleans have one.
+    return k.cast(k.where(c!, k.cast(x!, "int32"), k.cast(y!, "int32")), "bool");
+  },
 });

@@ -126,7 +126,7 @@ export const scatterLast: Op<{ mode: "add" | "update" }> = defineOp<{ mode: "add
     const result =
       mode === "add"
         ? k.add(flat, k.scatterND(positions, values, [numel(shape)]))
-        : k.tensorScatterUpdate(flat, positions, values);
+        : updated(k, flat, positions, values);
     return k.reshape(result, [...shape]);
   },
   cost: ({ inputs }) => numel(inputs[1]!.shape),
@@ -164,5 +164,13 @@ export const rowsUpdate: Op<object> = defineOp({
       Tindices: INDEX,
     });
   },
-  tfjs: (k, [x, index, source]) => k.tensorScatterUpdate(x!, k.reshape(index!, [-1, 1]), source!),
+  tfjs: (k, [x, index, source]) => updated(k, x!, k.reshape(index!, [-1, 1]), source!),
 });
+
+/** A copy with values at positions. The cpu kernel writes into what it is given, and wasm's knows numbers only. */
+function updated(k: Tfjs, x: tfjs.Tensor, positions: tfjs.Tensor, values: tfjs.Tensor): tfjs.Tensor {
+  if (x.dtype === "bool") {
+    return k.cast(updated(k, k.cast(x, "int32"), positions, k.cast(values, "int32")), "bool");
+  }
+  return k.tensorScatterUpdate(k.mul(x, k.scalar(1, x.dtype as "float32")), positions, values);
+}

@@ -1,9 +1,10 @@
+import type * as tfjs from "@tensorflow/tfjs-core";
 import { apply } from "../apply.ts";
 import { TensorError } from "../errors.ts";
 import { attr } from "../lowering.ts";
-import { defineOp, type Meta, type Op } from "../op.ts";
+import { defineOp, type Meta, type Op, type Tfjs } from "../op.ts";
 import { expand } from "./movement.ts";
-import { broadcastShapes, formatDims, numel } from "../shape.ts";
+import { broadcastShapes, formatDims, numel, sameShape, type Shape } from "../shape.ts";
 
 interface Transposes {
   readonly transposeA: boolean;
@@ -49,15 +50,22 @@ export const matmul: Op<Transposes> = defineOp<Transposes>({
       : b.node("BatchMatMulV2", inputs, { T, adj_x: attr.bool(transposeA), adj_y: attr.bool(transposeB) });
   },
   tfjs(k, [a, b], { transposeA, transposeB }) {
-    if (a!.dtype === "float32") return k.matMul(a!, b!, transposeA, transposeB);
     // The wasm kernel knows floats only: integers up to 2²⁴ come out exact.
-    const [x, y] = [k.cast(a!, "float32"), k.cast(b!, "float32")];
-    return k.cast(k.matMul(x, y, transposeA, transposeB), "int32");
+    const batch = broadcastShapes(a!.shape.slice(0, -2), b!.shape.slice(0, -2));
+    const [x, y] = [a!, b!].map((t) => batched(k, k.cast(t, "float32"), batch));
+    const result = k.matMul(x!, y!, transposeA, transposeB);
+    return a!.dtype === "float32" ? result : k.cast(result, "int32");
   },
   cost({ inputs, outputs }, { transposeA }) {
     return numel(outputs[0]!.shape) * matrix(inputs[0]!, transposeA)[1];
   },
 });
+
+/** Matrices repeated over a batch: tfjs broadcasts only from one. */
+function batched(k: Tfjs, x: tfjs.Tensor, batch: Shape): tfjs.Tensor {
+  if (x.rank === 2 && batch.length === 0) return x;
+  return sameShape(x.shape.slice(0, -2), batch) ? x : k.broadcastTo(x, [...batch, ...x.shape.slice(-2)]);
+}
 
 function matrix(m: Meta, transpose: boolean): [rows: number, columns: number] {
   const rows = m.shape[m.shape.length - 2]!;

@@ -4,7 +4,7 @@ import type { DType } from "../dtype.ts";
 import { TensorError } from "../errors.ts";
 import { fillValue } from "../graph.ts";
 import { attr, scalar, vector } from "../lowering.ts";
-import { defineOp, type Op } from "../op.ts";
+import { defineOp, type Op, type Tfjs } from "../op.ts";
 import { formatShape, numel, reducedShape, sameShape, type Shape } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
 
@@ -61,7 +61,8 @@ export const expand = defineOp<{ shape: Shape }>({
   gradient: ({ grad, inputs }) => [sumTo(grad, inputs[0]!.shape)],
   tensorflow: (b, [x], { shape }, { outputs }) =>
     b.node("BroadcastTo", [x!, vector(b, shape)], { T: attr.type(outputs[0]!.dtype), Tidx: INDEX }),
-  tfjs: (k, [x], { shape }) => k.broadcastTo(x!, [...shape]),
+  tfjs: (k, [x], { shape }) =>
+    shape.includes(0) ? k.zeros([...shape], x!.dtype) : k.broadcastTo(x!, [...shape]),
 });
 
 /** Sum over `dims`. */
@@ -124,10 +125,7 @@ export const slice: Op<SliceAttributes> = defineOp<SliceAttributes>({
       T: attr.type(outputs[0]!.dtype),
       ...SLICE_MASKS,
     }),
-  tfjs: (k, [x], { begin, end, step }, { outputs }) =>
-    step.every((s) => s === 1)
-      ? k.slice(x!, [...begin], [...outputs[0]!.shape])
-      : k.stridedSlice(x!, [...begin], [...end], [...step]),
+  tfjs: (k, [x], { begin, end, step }) => stepped(k, x!, begin, end, step),
 });
 
 /** Zeros of `shape` with the input where {@link slice} would have read: its adjoint. */
@@ -140,33 +138,82 @@ export const unslice: Op<SliceAttributes & { shape: Shape }> = defineOp<SliceAtt
       T: attr.type(outputs[0]!.dtype),
       ...SLICE_MASKS,
     }),
-  tfjs(k, [x], { begin, step, shape }) {
-    // A step of s is undone by giving every element s - 1 zeros behind it.
-    let y = x!;
-    step.forEach((s, d) => {
-      if (s === 1) return;
-      const before = y.shape.slice(0, d);
-      const after = y.shape.slice(d + 1);
-      const n = y.shape[d]!;
-      const spread = k.pad(k.reshape(y, [...before, n, 1, ...after]), [
-        ...before.map(zeros),
-        [0, 0],
-        [0, s - 1],
-        ...after.map(zeros),
-      ]);
-      const length = Math.min(n * s, shape[d]! - begin[d]!);
-      y = k.slice(
-        k.reshape(spread, [...before, n * s, ...after]),
-        y.shape.map(() => 0),
-        [...before, length, ...after],
-      );
-    });
-    return k.pad(
-      y,
-      y.shape.map((n, d) => [begin[d]!, shape[d]! - begin[d]! - n] as [number, number]),
-    );
-  },
+  tfjs: (k, [x], attributes) => spread(k, x!, attributes),
 });
+
+/** A slice with steps, in tfjs: the wasm kernel of strided slices takes everything for floats. */
+export function stepped(
+  k: Tfjs,
+  x: tfjs.Tensor,
+  begin: readonly number[],
+  end: readonly number[],
+  step: readonly number[],
+): tfjs.Tensor {
+  let y = k.slice(
+    x,
+    [...begin],
+    begin.map((b, d) => Math.max(0, end[d]! - b)),
+  );
+  step.forEach((s, d) => {
+    const length = y.shape[d]!;
+    if (s === 1 || length === 0) return;
+    // Rows of s elements, of which the first is kept.
+    const rows = Math.ceil(length / s);
+    const filled = k.pad(
+      y,
+      y.shape.map((_, i) => [0, i === d ? rows * s - length : 0] as [number, number]),
+    );
+    const split = k.reshape(filled, [...y.shape.slice(0, d), rows, s, ...y.shape.slice(d + 1)]);
+    const kept = split.shape.map((n, i) => (i === d + 1 ? 1 : n));
+    const first = k.slice(
+      split,
+      kept.map(() => 0),
+      kept,
+    );
+    y = k.reshape(
+      first,
+      y.shape.map((n, i) => (i === d ? rows : n)),
+    );
+  });
+  return y;
+}
+
+/** Zeros with a tensor at every `step`-th place from `begin` on: what {@link unslice} does, in tfjs. */
+function spread(
+  k: Tfjs,
+  x: tfjs.Tensor,
+  { begin, step, shape }: SliceAttributes & { shape: Shape },
+): tfjs.Tensor {
+  // A step of s is undone by giving every element s - 1 zeros behind it.
+  let y = x;
+  step.forEach((s, d) => {
+    if (s === 1) return;
+    const before = y.shape.slice(0, d);
+    const after = y.shape.slice(d + 1);
+    const n = y.shape[d]!;
+    const apart = k.pad(k.reshape(y, [...before, n, 1, ...after]), [
+      ...before.map(zeros),
+      [0, 0],
+      [0, s - 1],
+      ...after.map(zeros),
+    ]);
+    const length = Math.min(n * s, shape[d]! - begin[d]!);
+    y = k.slice(
+      k.reshape(apart, [...before, n * s, ...after]),
+      y.shape.map(() => 0),
+      [...before, length, ...after],
+    );
+  });
+  return k.pad(
+    y,
+    y.shape.map((n, d) => [begin[d]!, shape[d]! - begin[d]! - n] as [number, number]),
+  );
+}
+
+/** Runs a kernel that wasm has for numbers only: booleans are a byte each there, and go through as integers. */
+function asNumbers(k: Tfjs, x: tfjs.Tensor, kernel: (x: tfjs.Tensor) => tfjs.Tensor): tfjs.Tensor {
+  return x.dtype === "bool" ? k.cast(kernel(k.cast(x, "int32")), "bool") : kernel(x);
+}
 
 const zeros = (): [number, number] => [0, 0];
 
@@ -190,12 +237,8 @@ export const sliceUpdate: Op<SliceAttributes> = defineOp<SliceAttributes>({
   tfjs(k, [x, v], { begin, end, step }, { inputs }) {
     const { shape } = inputs[0]!;
     const attributes = { begin, end, step, shape };
-    const here = unslice.tfjs(k, [k.ones(v!.shape)], attributes, { inputs: [], outputs: [] }) as tfjs.Tensor;
-    const values = v!.dtype === "bool" ? k.cast(v!, "int32") : v!;
-    const spread = unslice.tfjs(k, [values], attributes, { inputs: [], outputs: [] }) as tfjs.Tensor;
-    const base = x!.dtype === "bool" ? k.cast(x!, "int32") : x!;
-    const result = k.where(k.cast(here, "bool"), spread, base);
-    return x!.dtype === "bool" ? k.cast(result, "bool") : result;
+    const here = k.cast(spread(k, k.ones(v!.shape), attributes), "bool");
+    return asNumbers(k, x!, (y) => k.where(here, spread(k, k.cast(v!, y.dtype), attributes), y));
   },
 });
 
@@ -275,7 +318,7 @@ export const flip: Op<{ dims: readonly number[] }> = defineOp<{ dims: readonly n
   gradient: ({ grad, attributes }) => [apply(flip, [grad], attributes)],
   tensorflow: (b, [x], { dims }, { outputs }) =>
     b.node("ReverseV2", [x!, vector(b, dims)], { T: attr.type(outputs[0]!.dtype), Tidx: INDEX }),
-  tfjs: (k, [x], { dims }) => k.reverse(x!, [...dims]),
+  tfjs: (k, [x], { dims }) => asNumbers(k, x!, (y) => k.reverse(y, [...dims])),
 });
 
 /** Another element type: integers are truncated towards zero, everything but 0 is true. */
@@ -283,7 +326,7 @@ export const cast = defineOp<{ dtype: DType }>({
   name: "cast",
   layout: "elementwise",
   infer: ([x], { dtype }) => ({ shape: x!.shape, dtype }),
-  gradient: ({ grad }) => [grad],
+  gradient: { none: "float32 is the only type that has gradients" },
   tensorflow: (b, [x], { dtype }, { inputs }) =>
     b.node("Cast", [x!], {
       SrcT: attr.type(inputs[0]!.dtype),

@@ -4,7 +4,7 @@ import { attr, scalar, vector } from "../lowering.ts";
 import { defineOp, type Op } from "../op.ts";
 import { numel, reducedShape } from "../shape.ts";
 import { cast, expand, reshape, sum } from "./movement.ts";
-import { div, eq, exp, mul, sub, where } from "./elementwise.ts";
+import { div, eq, exp, logicalAnd, mul, sub, where } from "./elementwise.ts";
 import { fillValue } from "../graph.ts";
 import { Tensor } from "../tensor.ts";
 
@@ -133,10 +133,18 @@ export const argmin = argument("argmin", "ArgMin");
 export const prod: Op<Reduction> = defineOp<Reduction>({
   name: "prod",
   infer: ([x], { dims, keepdim }) => ({ shape: reducedShape(x!.shape, dims, keepdim), dtype: x!.dtype }),
-  gradient({ grad, inputs: [x], outputs: [y], attributes: { dims } }) {
-    const shape = reducedShape(x!.shape, dims, true);
-    const whole = apply(mul, [apply(reshape, [grad], { shape }), apply(reshape, [y!], { shape })], {});
-    return [apply(div, [whole, x!], {})];
+  gradient({ grad, inputs: [x], attributes: { dims } }) {
+    // Each element's gradient is the product of the others: of all that are not 0, unless another one is.
+    const constant = (value: number): Tensor => new Tensor(fillValue(value, [], "float32"));
+    const zero = apply(eq, [x!, constant(0)], {});
+    const filled = apply(where, [zero, constant(1), x!], {});
+    const rest = apply(prod, [filled], { dims, keepdim: true });
+    const zeros = apply(sum, [apply(cast, [zero], { dtype: "float32" })], { dims, keepdim: true });
+    const none = apply(eq, [zeros, constant(0)], {});
+    const only = apply(logicalAnd, [zero, apply(eq, [zeros, constant(1)], {})], {});
+    const others = apply(where, [only, rest, constant(0)], {});
+    const slope = apply(where, [none, apply(div, [rest, filled], {}), others], {});
+    return [apply(mul, [slope, apply(reshape, [grad], { shape: zeros.shape })], {})];
   },
   tensorflow: (b, [x], { dims, keepdim }, { outputs }) =>
     b.node("Prod", [x!, vector(b, dims)], {

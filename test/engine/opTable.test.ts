@@ -1,0 +1,248 @@
+// Walks the op table: every op, on every backend that is there, against PyTorch's values and gradients.
+import { readdirSync, readFileSync } from "node:fs";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { loadExecutor } from "../../extension/executors/index.ts";
+import { TensorFlowExecutor } from "../../extension/executors/tensorflow/executor.ts";
+import type { NativeBinding } from "../../extension/native/binding.ts";
+import { NativeError } from "../../extension/native/errors.ts";
+import { loadNative } from "../../extension/native/load.ts";
+import { applyAll } from "../../extension/tensor/apply.ts";
+import { backward } from "../../extension/tensor/autograd.ts";
+import { toHostArray, type DType } from "../../extension/tensor/dtype.ts";
+import type { Op, Signature } from "../../extension/tensor/op.ts";
+import { OPS } from "../../extension/tensor/ops/table.ts";
+import { barrier, setExecutor, valuesOf } from "../../extension/tensor/runtime.ts";
+import { fromHost, type Tensor } from "../../extension/tensor/tensor.ts";
+
+interface Recorded {
+  dtype: DType;
+  shape: number[];
+  data: (number | string)[];
+}
+
+interface Sample {
+  inputs: Recorded[];
+  attributes: object;
+  outputs: Recorded[];
+  gradOutputs: (Recorded | null)[] | null;
+  grads?: (Recorded | null)[];
+}
+
+const folder = new URL("../fixtures/ops/", import.meta.url);
+const samples: Record<string, Sample[]> = {};
+for (const file of readdirSync(folder).filter((name) => name.endsWith(".json"))) {
+  const family = JSON.parse(readFileSync(new URL(file, folder), "utf8")) as { ops: Record<string, Sample[]> };
+  Object.assign(samples, family.ops);
+}
+
+const ops = [...OPS.values()] as unknown as Op<object>[];
+const host = ({ data, dtype }: Recorded): ReturnType<typeof toHostArray> =>
+  toHostArray(data.map(Number), dtype);
+const given = (r: Recorded): Tensor => fromHost(host(r), r.shape, r.dtype);
+
+/** One sample, recorded: its outputs and, where it has any, the gradients of its inputs. */
+interface Run {
+  outputs: Tensor[];
+  grads: (Tensor | null)[];
+}
+
+function record(op: Op<object>, sample: Sample): Run {
+  const inputs = sample.inputs.map((r) => {
+    const x = given(r);
+    return sample.gradOutputs !== null && r.dtype === "float32" ? x.requiresGrad_() : x;
+  });
+  const outputs = applyAll(op, inputs, sample.attributes);
+  const seed = sample.gradOutputs?.[0];
+  if (seed) backward(outputs[0]!, given(seed));
+  return { outputs, grads: inputs.map((x) => x.grad) };
+}
+
+const close = (a: number, b: number, rtol: number, atol: number): boolean =>
+  Object.is(a, b) || a === b || Math.abs(a - b) <= atol + rtol * Math.abs(b);
+
+function expectClose(actual: Tensor, expected: Recorded, rtol: number, atol: number, what: string): void {
+  expect([actual.dtype, ...actual.shape], `${what}: dtype and shape`).toEqual([
+    expected.dtype,
+    ...expected.shape,
+  ]);
+  const values = valuesOf(actual.value);
+  expect(values.constructor, `${what}: array`).toBe(toHostArray([], actual.dtype).constructor);
+  expect(values.length, `${what}: number of values`).toBe(expected.data.length);
+  const wanted = host(expected);
+  const wrong = values.findIndex((v, i) => !close(v, wanted[i]!, rtol, atol));
+  expect(wrong, `${what}: ${[...values].join()} is not ${[...wanted].join()}`).toBe(-1);
+}
+
+function check(op: Op<object>, sample: Sample, run: Run, i: number): void {
+  expect(run.outputs.length).toBe(sample.outputs.length);
+  sample.outputs.forEach((r, k) =>
+    expectClose(run.outputs[k]!, r, 1e-4, 1e-5, `${op.name} sample ${i}, output ${k}`),
+  );
+  if (sample.gradOutputs === null) return;
+  sample.grads!.forEach((r, k) => {
+    const grad = run.grads[k];
+    if (grad) expectClose(grad, r ?? zeros(grad), 1e-3, 1e-4, `${op.name} sample ${i}, gradient ${k}`);
+    else
+      expect(r?.data.every((x) => x === 0) ?? true, `${op.name} sample ${i} has no gradient ${k}`).toBe(true);
+  });
+}
+
+const zeros = (x: Tensor): Recorded => ({
+  dtype: x.dtype,
+  shape: [...x.shape],
+  data: Array(x.numel()).fill(0) as number[],
+});
+
+/** Everything of all samples in one barrier, so that the graph is large enough to be compiled. */
+function compute(runs: readonly Run[]): void {
+  const pending = runs
+    .flatMap(({ outputs, grads }) => [...outputs, ...grads])
+    .filter((t): t is Tensor => t !== null && t.value.data === undefined && t.value.producer.kind === "node");
+  barrier(pending.map((t) => t.value));
+}
+
+const STEP = 0.01;
+
+/** The gradient along one random direction, from two more evaluations. */
+function finiteDifference(op: Op<object>, sample: Sample, i: number): void {
+  const seed = sample.gradOutputs?.[0];
+  if (!seed) return;
+  const directions = sample.inputs.map((r, k) => {
+    const g = sample.grads![k];
+    if (r.dtype !== "float32" || !g || g.data.some((x) => typeof x === "string")) return undefined;
+    return r.data.map((_, n) => Math.sin(1.7 * n + k + 1));
+  });
+  const loss = (by: number): number => {
+    const inputs = sample.inputs.map((r, k) => {
+      const d = directions[k];
+      return given(d === undefined ? r : { ...r, data: r.data.map((x, n) => Number(x) + by * d[n]!) });
+    });
+    const values = valuesOf(applyAll(op, inputs, sample.attributes)[0]!.value);
+    return seed.data.reduce<number>((sum, s, n) => sum + Number(s) * values[n]!, 0);
+  };
+  const slope = directions.reduce(
+    (sum, d, k) =>
+      d === undefined ? sum : sum + d.reduce((s, x, n) => s + x * Number(sample.grads![k]!.data[n]), 0),
+    0,
+  );
+  const measured = (loss(STEP) - loss(-STEP)) / (2 * STEP);
+  expect(
+    close(measured, slope, 0.02, 0.01),
+    `${op.name} sample ${i}: the gradient along a direction is ${slope}, finite differences say ${measured}`,
+  ).toBe(true);
+}
+
+/** Has every op report outputs whose shape or type differ from the inferred ones. */
+function verifyOutputs(
+  key: "tensorflow" | "tfjs",
+  describeOutput: (output: never) => { shape: readonly number[]; dtype: string } | undefined,
+): () => void {
+  const originals = ops.map((op) => op[key]);
+  for (const op of ops) {
+    const run = op[key] as (...args: unknown[]) => unknown;
+    const verified = (...args: unknown[]): unknown => {
+      const result = run.apply(op, args);
+      const { outputs } = args[3] as Signature;
+      const produced = (Array.isArray(result) ? result : [result]) as never[];
+      expect(produced.length, `${op.name}: outputs`).toBe(outputs.length);
+      const images = typeof op.layout === "object" && op.layout.output;
+      produced.forEach((output, i) => {
+        const found = describeOutput(output);
+        if (found === undefined) return;
+        const [n, ...rest] = outputs[i]!.shape;
+        const shape = images ? [n, ...rest.slice(1), rest[0]] : outputs[i]!.shape;
+        const dtype = { float32: "float32", int64: "int32", bool: "bool" }[outputs[i]!.dtype];
+        expect(`${found.dtype}[${found.shape.join()}]`, `${op.name} output ${i}, produced and inferred`).toBe(
+          `${dtype}[${shape.join()}]`,
+        );
+      });
+      return result;
+    };
+    Object.assign(op, { [key]: verified });
+  }
+  return () => ops.forEach((op, i) => Object.assign(op, { [key]: originals[i] }));
+}
+
+test("every op has samples, and every sample an op", () => {
+  expect(Object.keys(samples).toSorted()).toEqual([...OPS.keys()].toSorted());
+});
+
+test("an op with a gradient has a sample of it, and says why when it has none", () => {
+  for (const op of ops) {
+    const differentiable = samples[op.name]?.some((s) => s.gradOutputs !== null) ?? false;
+    expect(differentiable, op.name).toBe(typeof op.gradient === "function");
+    if (typeof op.gradient !== "function") expect(op.gradient.none, op.name).toMatch(/\w/);
+  }
+});
+
+function suite(): void {
+  test.each(ops.map((op) => [op.name, op] as const))("%s", (name, op) => {
+    const all = samples[name] ?? [];
+    const runs = all.map((sample) => record(op, sample));
+    compute(runs);
+    all.forEach((sample, i) => check(op, sample, runs[i]!, i));
+    all.forEach((sample, i) => finiteDifference(op, sample, i));
+  });
+}
+
+describe.each(["wasm", "cpu"] as const)("tfjs on %s", (device) => {
+  let restore = (): void => {};
+  beforeAll(async () => {
+    const { info } = await loadExecutor(device);
+    expect(info.backend).toBe(device);
+    restore = verifyOutputs("tfjs", (t: { shape: number[]; dtype: string }) => t);
+  });
+  afterAll(() => {
+    restore();
+    setExecutor(undefined);
+  });
+  suite();
+});
+
+const native = ((): ReturnType<typeof loadNative> | undefined => {
+  try {
+    return loadNative();
+  } catch (error) {
+    if (error instanceof NativeError) return undefined;
+    throw error;
+  }
+})();
+const TYPES: Record<number, string> = { 1: "float32", 3: "int32", 10: "bool" };
+
+describe.skipIf(native === undefined)("TensorFlow", () => {
+  const made = new Map<number, { shape: number[]; dtype: number }>();
+  let executor!: TensorFlowExecutor;
+  let restore = (): void => {};
+  beforeAll(() => {
+    const executeOp: NativeBinding["executeOp"] = (...args) => {
+      const outputs = native!.executeOp(...args);
+      for (const { id, shape, dtype } of outputs) made.set(id, { shape: [...shape], dtype });
+      return outputs;
+    };
+    // The binding is an instance of a native class: what isn't replaced is inherited, unbound from the copy.
+    const watched = Object.create(native!, { executeOp: { value: executeOp } }) as NativeBinding;
+    executor = new TensorFlowExecutor(watched);
+    setExecutor(executor);
+    restore = verifyOutputs("tensorflow", (ref: { id?: number }) => {
+      const found = ref.id === undefined ? undefined : made.get(ref.id);
+      return found && { shape: found.shape, dtype: TYPES[found.dtype] ?? String(found.dtype) };
+    });
+  });
+  afterAll(() => {
+    restore();
+    setExecutor(undefined);
+  });
+  suite();
+
+  // Compiled at the second sight: the same samples until a compiled graph has given them.
+  test.each(ops.map((op) => [op.name, op] as const))("%s, compiled", (name, op) => {
+    const several = (samples[name] ?? []).flatMap((s) => [s, s, s, s]);
+    const before = executor.counters.compiledRuns;
+    for (let round = 0; round < 3; round++) {
+      const runs = several.map((sample) => record(op, sample));
+      compute(runs);
+      several.forEach((sample, i) => check(op, sample, runs[i]!, i));
+    }
+    expect(executor.counters.compiledRuns - before, "compiled runs").toBeGreaterThanOrEqual(2);
+  });
+});
