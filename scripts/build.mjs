@@ -8,6 +8,7 @@
  *   webview/<view>.js, .css           one script for each folder of webview/ that has a main.ts
  *   webview/codicons/, wasm/, native/ what is read from disk at run time
  *   node_modules/                     esbuild, with which the engine bundles users' files
+ *   THIRD_PARTY_NOTICES.txt           licences of the packages inside
  *   types/                            declarations of the `layerwise` package that users import
  *
  * Options: --watch builds again on every change; --release minifies and leaves source maps out.
@@ -17,6 +18,7 @@ import fs from "node:fs";
 import path from "node:path";
 import { parseArgs } from "node:util";
 import * as esbuild from "esbuild";
+import { thirdPartyNotices } from "./notices.mjs";
 import { inRoot, isMain, main, mustRun, root } from "./project.mjs";
 
 const require = createRequire(import.meta.url);
@@ -84,7 +86,8 @@ function bundles(release) {
       format: "esm",
       // tfjs ships ES modules under "module": smaller, since unused kernels are left out.
       mainFields: ["module", "main"],
-      external: ["esbuild"],
+      // tfjs asks for node-fetch only where there is no fetch.
+      external: ["esbuild", "node-fetch"],
       banner: { js: ESM_BANNER },
     },
     {
@@ -140,6 +143,11 @@ function copy(from, to) {
 /** @param {string} name */
 const packageFolder = (name) => path.dirname(require.resolve(`${name}/package.json`));
 
+/** Packages of which {@link copyFiles} copies files, for the notices. */
+const COPIED = ["@tensorflow/tfjs-node", "@vscode/codicons", "node-api-headers"].map(
+  (name) => `node_modules/${name}`,
+);
+
 function copyFiles() {
   const dist = inRoot("dist");
   const wasm = path.join(packageFolder("@tensorflow/tfjs-backend-wasm"), "dist");
@@ -160,7 +168,7 @@ async function emitTypes() {
   const entry = "extension/nn/index.ts";
   if (!exists(entry)) return;
   const types = inRoot("dist", "types");
-  const config = inRoot("dist", "tsconfig.types.json");
+  const config = inRoot("dist", `tsconfig.types-${process.pid}.json`);
   writeFile(
     config,
     Buffer.from(
@@ -170,6 +178,8 @@ async function emitTypes() {
           types: ["node"],
           typeRoots: ["../node_modules/@types"],
           noEmit: false,
+          // The check tier checks.
+          noCheck: true,
           declaration: true,
           emitDeclarationOnly: true,
           stripInternal: true,
@@ -211,6 +221,8 @@ const writeOutputs = {
 /** @param {{ watch?: boolean, release?: boolean }} [options] */
 export async function build({ watch = false, release = false } = {}) {
   copyFiles();
+  /** @type {string[]} */
+  const bundled = [];
   for (const options of bundles(release)) {
     const entryPoints = Object.fromEntries(
       Object.entries(options.entryPoints).filter(([, file]) => exists(file)),
@@ -218,9 +230,14 @@ export async function build({ watch = false, release = false } = {}) {
     if (Object.keys(entryPoints).length === 0) continue;
     const final = { ...options, entryPoints, plugins: [writeOutputs] };
     if (watch) await (await esbuild.context(final)).watch();
-    else await esbuild.build(final);
+    else bundled.push(...Object.keys((await esbuild.build(final)).metafile?.inputs ?? {}));
   }
-  if (!watch) await emitTypes();
+  if (watch) return;
+  writeFile(
+    inRoot("dist", "THIRD_PARTY_NOTICES.txt"),
+    Buffer.from(thirdPartyNotices([...bundled, ...COPIED])),
+  );
+  await emitTypes();
 }
 
 if (isMain(import.meta.url))

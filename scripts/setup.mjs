@@ -13,6 +13,7 @@ const SOURCES = [
   "extension",
   "webview",
   "scripts/build.mjs",
+  "scripts/notices.mjs",
   "scripts/project.mjs",
   "package.json",
   "package-lock.json",
