@@ -16,7 +16,7 @@ export class Curves {
   #newest: MetricRow | undefined;
 
   /** Keeps between `limit` and twice as many steps, and as many epochs. */
-  constructor(limit = 1500) {
+  constructor(limit = 500) {
     this.#limit = limit;
   }
 
@@ -43,6 +43,20 @@ export class Curves {
         : [...this.#steps, this.#newest];
     return [...steps, ...this.#epochs].sort((a, b) => a.step - b.step);
   }
+}
+
+/**
+ * At most `limit` rows of each kind, evenly taken, the newest among them: what one message to a view carries. A run of
+ * thousands of steps a second would keep its host busy with points that fall on one pixel.
+ */
+export function thin(rows: readonly MetricRow[], limit: number): MetricRow[] {
+  const total = { step: 0, epoch: 0 };
+  for (const { kind } of rows) total[kind]++;
+  const seen = { step: 0, epoch: 0 };
+  return rows.filter(({ kind }) => {
+    const stride = Math.ceil(total[kind] / limit);
+    return (total[kind] - ++seen[kind]) % stride === 0;
+  });
 }
 
 /** Without the ones between; the last stays, since the newest value is what people look at. */

@@ -6,7 +6,7 @@ import { once } from "node:events";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { MetricRow, RunRecord } from "../../extension/protocol/run.ts";
 import { openRun } from "../../extension/supervisor/attach.ts";
-import { Curves, MetricsReader } from "../../extension/supervisor/metrics.ts";
+import { Curves, MetricsReader, thin } from "../../extension/supervisor/metrics.ts";
 import {
   buryDeadRuns,
   checkpointPath,
@@ -188,11 +188,21 @@ describe("metrics", () => {
     await writeFile(join(directory, "metrics.jsonl"), rows.map((row) => `${JSON.stringify(row)}\n`).join(""));
     const { session } = await openRun(directory);
     const shown = session.snapshot().rows;
-    expect(shown.length).toBeGreaterThan(1500);
-    expect(shown.length).toBeLessThan(3100);
+    expect(shown.length).toBeGreaterThan(500);
+    expect(shown.length).toBeLessThan(1100);
     expect(shown[0]).toEqual(step(1));
     expect(shown.at(-2)).toEqual(step(40_000));
     expect(shown.at(-1)).toEqual(step(40_000, "epoch"));
+  });
+
+  test("a message carries some rows of each kind, the newest among them", () => {
+    const rows = Array.from({ length: 1000 }, (_, i) => step(i + 1));
+    rows.push(step(500, "epoch"), step(1000, "epoch"));
+    const thinned = thin(rows, 100);
+    expect(thinned).toHaveLength(102);
+    expect(thinned.slice(-3)).toEqual([step(1000), step(500, "epoch"), step(1000, "epoch")]);
+    expect(thin(rows.slice(0, 7), 100)).toEqual(rows.slice(0, 7));
+    expect(thin([], 100)).toEqual([]);
   });
 
   test("curves keep their bound whatever comes", () => {

@@ -3,6 +3,7 @@ import * as vscode from "vscode";
 import { CheckpointRecord, type MetricRow } from "../../protocol/run.ts";
 import type { TrainingHostMethods, TrainingViewMethods } from "../../protocol/views.ts";
 import { EngineError } from "../../supervisor/errors.ts";
+import { thin } from "../../supervisor/metrics.ts";
 import type { RunControl, RunSession, SessionChange } from "../../supervisor/session.ts";
 import { runCommand } from "../commands.ts";
 import { DisposableOwner } from "../disposable.ts";
@@ -30,6 +31,9 @@ export interface TrainingPanelOptions {
   extensionUri: vscode.Uri;
   log: vscode.LogOutputChannel;
 }
+
+/** Of each kind: ten messages a second give more points than a chart has pixels. */
+const ROWS_PER_MESSAGE = 100;
 
 type MessageKind = "rows" | "record" | "progress" | "evaluated";
 
@@ -132,7 +136,7 @@ export class TrainingPanel extends DisposableOwner {
 
   #send(kind: MessageKind): void {
     const { record, live, progress, evaluation } = this.#session;
-    if (kind === "rows") void this.#view.rows.asEvent(this.#rows.splice(0));
+    if (kind === "rows") void this.#view.rows.asEvent(thin(this.#rows.splice(0), ROWS_PER_MESSAGE));
     else if (kind === "record") void this.#view.record.asEvent(record, live);
     else if (kind === "progress" && progress !== undefined) void this.#view.progress.asEvent(progress);
     else if (kind === "evaluated" && evaluation !== undefined) void this.#view.evaluated.asEvent(evaluation);
