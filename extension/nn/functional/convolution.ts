@@ -2,7 +2,7 @@ import { apply } from "../../tensor/apply.ts";
 import { TensorError } from "../../tensor/errors.ts";
 import { C_TYPE, composed, named } from "../../tensor/functions/operands.ts";
 import { addChannelBias, conv2d as convolve, conv2dInputGrad } from "../../tensor/ops/convolution.ts";
-import { cat, reshape, slice } from "../../tensor/ops/movement.ts";
+import { cat, reshape, slice, unslice } from "../../tensor/ops/movement.ts";
 import { formatShape } from "../../tensor/shape.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { bind } from "../arguments.ts";
@@ -123,6 +123,14 @@ function checkSteps(
   if (dilation.some((d) => d <= 0)) throw new TensorError("value", "dilation should be greater than zero");
 }
 
+/** The filter with zeros between its cells. */
+function dilated(w: Tensor, [rows, columns]: Pair): Tensor {
+  if (rows === 1 && columns === 1) return w;
+  const [o, i, kh, kw] = w.shape as [number, number, number, number];
+  const shape = [o, i, rows * (kh - 1) + 1, columns * (kw - 1) + 1];
+  return apply(unslice, [w], { begin: [0, 0, 0, 0], end: shape, step: [1, 1, rows, columns], shape });
+}
+
 /** A row's values in front of a column's, for one-dimensional images. */
 const twice = (values: readonly number[], row: number): Pair =>
   values.length === 1 ? [row, values[0]!] : (values as unknown as Pair);
@@ -151,7 +159,6 @@ function convolution(
     const attributes = {
       stride: twice(stride, 1),
       padding: [...top, ...left] as [number, number, number, number],
-      dilation: twice(dilation, 1),
     };
     const channels = weight.shape[1]! * groups;
     if (groups !== 1 && x.shape[1] !== channels) {
@@ -160,7 +167,9 @@ function convolution(
         `Given groups=${groups}, weight of size ${formatShape(weight.shape)}, expected input${formatShape(x.shape)} to have ${channels} channels, but got ${x.shape[1]} channels instead`,
       );
     }
-    const y = grouped(x, w, groups, (xs, ws) => apply(convolve, [xs, ws], attributes));
+    const y = grouped(x, dilated(w, twice(dilation, 1)), groups, (xs, ws) =>
+      apply(convolve, [xs, ws], attributes),
+    );
     return named(restore(withBias(y, bias)), "ConvolutionBackward0");
   });
 }
@@ -287,10 +296,11 @@ function transposed(
     const attributes = {
       stride: twice(stride, 1),
       padding: [ph, ph, pw, pw] as [number, number, number, number],
-      dilation: twice(dilation, 1),
       shape: [n, out, oh, ow],
     };
-    const y = grouped(x, w, groups, (xs, ws) => apply(conv2dInputGrad, [xs, ws], attributes));
+    const y = grouped(x, dilated(w, twice(dilation, 1)), groups, (xs, ws) =>
+      apply(conv2dInputGrad, [xs, ws], attributes),
+    );
     return named(restore(withBias(y, bias)), "ConvolutionBackward0");
   });
 }

@@ -90,12 +90,10 @@ export function crossEntropy(input: Tensor, target: Tensor, ...rest: unknown[]):
     const rows = { scores: rowsOf(input), targets: reshape(target, [-1]) };
     if (weight === null && labelSmoothing === 0) {
       const losses = apply(sparseCrossEntropy, [rows.scores, rows.targets], { ignoreIndex });
-      return reduceLosses(
-        losses,
-        target,
-        reduction,
-        counted ? undefined : weightsOf(rows, null, ignoreIndex),
-      );
+      if (counted) return reduceLosses(losses, target, reduction, undefined);
+      // Chosen, not multiplied: when nothing counts, the mean is 0 / 0 but its gradient 0.
+      const used = where(ne(rows.targets, ignoreIndex), losses, 0);
+      return reduceLosses(used, target, reduction, weightsOf(rows, null, ignoreIndex));
     }
     const logs = { ...rows, scores: logSoftmax(rows.scores, 1) };
     const weights = weightsOf(logs, weight, ignoreIndex);

@@ -11,6 +11,7 @@ import {
   type StoredDtype,
   type TensorEntry,
 } from "../../../extension/formats/tensorData.ts";
+import { Unsupported } from "../format.ts";
 
 /** A tensor of the golden files, as far as kind `files` uses them. */
 export interface StoredGoldenTensor {
@@ -37,11 +38,6 @@ export interface FilesExpectation {
   value?: { $dict: [name: string, value: { $tensor: StoredGoldenTensor }][] };
   metadata?: Record<string, string> | null;
   sha256?: string;
-}
-
-/** A case of a format or a feature that the library does not have. */
-export class Unsupported extends Error {
-  override readonly name = "Unsupported";
 }
 
 /**

@@ -305,7 +305,7 @@ function evaluate(
       ? null
       : prefixed(
           "accuracy",
-          compareValues([data.accuracy(output, tensors.get("y")!)], [expected.accuracy], {
+          compareValues([Math.fround(data.accuracy(output, tensors.get("y")!))], [expected.accuracy], {
             abs: 1e-12,
             rel: 0,
           }),

@@ -2,12 +2,8 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { loadSafetensors, SafetensorsError } from "../../../extension/formats/safetensors.ts";
-import {
-  type FilesExpectation,
-  type FilesSpec,
-  runFilesItem,
-  Unsupported,
-} from "../../parity/kinds/files.ts";
+import { type FilesExpectation, type FilesSpec, runFilesItem } from "../../parity/kinds/files.ts";
+import { Unsupported } from "../../parity/format.ts";
 
 const folder = fileURLToPath(new URL("../../fixtures/golden/files/", import.meta.url));
 
