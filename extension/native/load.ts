@@ -49,6 +49,8 @@ export function loadNative(host: Host = thisHost()): NativeBinding {
     );
   // TensorFlow's errors reach JavaScript as exceptions; what it would print besides is noise in a run's log.
   process.env["TF_CPP_MIN_LOG_LEVEL"] ??= "3";
+  // TensorFlow leaves oneDNN off on processors without AVX-512; its convolutions are over twice as fast on those too.
+  process.env["TF_ENABLE_ONEDNN_OPTS"] ??= "1";
   let binding: unknown;
   try {
     binding = createRequire(import.meta.url)(path.join(status.directory, BINDING_FILE));

@@ -89,12 +89,16 @@ export function engineEnvironment(added: Readonly<Record<string, string>> | unde
   return { ...inherited, ...electron, ...added };
 }
 
+/** What TensorFlow prints while it loads, whatever its log level: no news of the user's run. */
+const BANNER = /^(WARNING: All log messages before absl::|I0000 .*oneDNN custom operations are on).*\n?/gm;
+
 function watch(child: ChildProcess, options: ForkOptions): EngineProcess {
   let stderr = "";
   const listen = (stream: "stdout" | "stderr"): void => {
     const decoder = new StringDecoder("utf8");
     child[stream]?.on("data", (bytes: Buffer) => {
-      const text = decoder.write(bytes);
+      const text = decoder.write(bytes).replace(BANNER, "");
+      if (text === "") return;
       if (stream === "stderr") stderr = (stderr + text).slice(-TAIL_CHARACTERS);
       if (options.inheritOutput === true) process[stream].write(text);
       options.onOutput?.(stream, text);

@@ -57,7 +57,8 @@ function answer(command: Command): object {
     workload = WORKLOADS[command.name]!();
     return { version: executor.info.version };
   }
-  const { model, step } = workload!;
+  const { model } = workload!;
+  const step = (): number => workload!.step();
   switch (command.do) {
     case "steps":
       return { losses: Array.from({ length: command.count }, () => step()), counters: executor.counters() };
