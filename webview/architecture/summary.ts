@@ -30,7 +30,7 @@ export function summaryTable(
         ${hasShapes ? html`<th scope="col">${text.outputShape}</th>` : nothing}
         <th scope="col" class="number">${text.parameters}</th>
         <th scope="col" class="share-column">${text.share}</th>
-        ${hasCosts ? html`<th scope="col" class="number">${text.multiplyAdds}</th>` : nothing}
+        ${hasCosts ? html`<th scope="col" class="number cost-column">${text.multiplyAdds}</th>` : nothing}
       </tr>
     </thead>
     <tbody>
@@ -56,7 +56,7 @@ export function summaryTable(
             <td class="share-column">${open ? nothing : share(row.parameters, model.parameters.total)}</td>
             ${
               hasCosts
-                ? html`<td class="number">
+                ? html`<td class="number cost-column">
                     ${row.multiplyAdds ? formatCompact(row.multiplyAdds) : html`<span class="secondary">–</span>`}
                   </td>`
                 : nothing

@@ -62,7 +62,7 @@ export function panel(state: ArchitectureState, actions: Actions): TemplateResul
   return html`<div class="busy" ?hidden=${!snapshot.busy} role="status">
       <span class="visually-hidden">${snapshot.busy ? text.updating : ""}</span>
     </div>
-    ${header(snapshot, model, actions)}
+    ${header(snapshot, model, stale, actions)}
     ${
       notice === undefined
         ? nothing
@@ -90,6 +90,7 @@ function nothingHere({ file }: ArchitectureSnapshot, actions: Actions): Template
 function header(
   { file, report }: ArchitectureSnapshot,
   model: ModelReport | undefined,
+  stale: boolean,
   actions: Actions,
 ): TemplateResult {
   const names = report?.models.map(({ name }) => name) ?? [];
@@ -108,7 +109,7 @@ function header(
               )
             : nothing
         }
-        ${experiments.map((name) =>
+        ${(stale ? [] : experiments).map((name) =>
           button({
             label: experiments.length > 1 ? text.trainExport(name) : text.train,
             icon: "play",

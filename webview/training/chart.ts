@@ -11,6 +11,8 @@ import { decimate, type Line, nearest, type Range } from "./decimate.ts";
 export interface ChartEvents {
   /** Called with the part of x that was selected; undefined shows everything again. */
   onZoom(range: Range | undefined): void;
+  /** Called when this chart's cursor moves, with x or, when it leaves, undefined. */
+  onCursor(chart: Chart, x: number | undefined): void;
   /** For screen readers: the values at the cursor that the keyboard moved. */
   announce(text: string): void;
 }
@@ -76,6 +78,13 @@ export class Chart {
     this.#note.hidden = model.note === undefined;
   }
 
+  /** Shows the cursor of another chart here as well. */
+  showCursor(x: number | undefined): void {
+    this.#cursor = x;
+    this.#setCursor(x, false);
+    this.#drawCaption();
+  }
+
   /** Colours and fonts are read once per plot. */
   themeChanged(): void {
     this.#palette = readPalette();
@@ -112,6 +121,7 @@ export class Chart {
     if (x === this.#cursor) return;
     this.#cursor = x;
     this.#drawCaption();
+    this.#events.onCursor(this, x);
   }
 
   /** Value of each named line at the cursor, else the latest. */
@@ -178,14 +188,19 @@ export class Chart {
     event.preventDefault();
   }
 
-  #moveCursor(x: number | undefined): void {
+  #setCursor(x: number | undefined, fire: boolean): void {
     const plot = this.#plot;
-    if (!plot || !this.#model) return;
-    if (x === undefined) {
-      plot.setCursor({ left: -10, top: -10 });
-      return;
-    }
-    plot.setCursor({ left: plot.valToPos(x, "x"), top: plot.over.clientHeight / 2 });
+    const shown = x !== undefined;
+    plot?.setCursor(
+      { left: shown ? plot.valToPos(x, "x") : -10, top: shown ? plot.over.clientHeight / 2 : -10 },
+      fire,
+    );
+  }
+
+  /** Moves the cursor by the keyboard, and tells what is there. */
+  #moveCursor(x: number | undefined): void {
+    this.#setCursor(x, true);
+    if (x === undefined || !this.#model) return;
     const values = this.#readings(this.#model).map(({ label, value }) => `${label} ${formatMetric(value)}`);
     this.#events.announce([axisText(this.#model.axis, x), ...values].join(", "));
   }

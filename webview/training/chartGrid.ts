@@ -16,8 +16,8 @@ export class ChartGrid {
   readonly #charts = new Map<string, Chart>();
   readonly #events: ChartEvents;
 
-  constructor(events: ChartEvents) {
-    this.#events = events;
+  constructor(events: Omit<ChartEvents, "onCursor">) {
+    this.#events = { ...events, onCursor: (from, x) => this.#shareCursor(from, x) };
   }
 
   /** The section with a place for each chart; `draw` fills them once they are in the document. */
@@ -54,6 +54,11 @@ export class ChartGrid {
 
   themeChanged(): void {
     for (const chart of this.#charts.values()) chart.themeChanged();
+  }
+
+  /** All charts read at the same x. */
+  #shareCursor(from: Chart, x: number | undefined): void {
+    for (const chart of this.#charts.values()) if (chart !== from) chart.showCursor(x);
   }
 
   #chart(name: string): Chart {

@@ -41,9 +41,6 @@ export interface PlotHooks {
 /** uPlot names it in an ambient const enum, which isolated modules can't read. */
 const LOGARITHMIC: object = { distr: 3 };
 
-/** Charts with this key share their cursor. */
-const SYNC_KEY = "run";
-
 export function plotOptions(
   model: ChartModel,
   palette: Palette,
@@ -87,7 +84,6 @@ export function plotOptions(
     ],
     cursor: {
       y: false,
-      sync: { key: SYNC_KEY, scales: ["x", null] },
       drag: { setScale: false, x: true, y: false, dist: 5 },
       points: {
         size: (_plot, index) => (model.lines[index - 1]?.style === "raw" ? 0 : 7),
