@@ -14,11 +14,14 @@ function scientific(value: number, digits: number): string {
   return value.toExponential(digits).replace(/e([+-])(\d)$/, "e$10$2");
 }
 
-/** A tick of a value axis: no more digits than it needs ("0.25", "1e-05", "12k"). */
+/** A tick of a value axis: no more digits than it needs ("0.25", "1e-05", "12.5k"). */
 export function formatTick(value: number): string {
   const size = Math.abs(value);
   if (size !== 0 && size < 1e-4) return scientific(value, 0);
-  if (size >= 10_000) return formatCompact(value).replaceAll(" ", "");
+  if (size >= 10_000) {
+    const [unit, name] = size >= 1e6 ? [1e6, "M"] : [1e3, "k"];
+    return `${Number((value / unit).toPrecision(6))}${name}`;
+  }
   return String(Number(value.toPrecision(5)));
 }
 

@@ -1,0 +1,196 @@
+import * as fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import type { MetricRow } from "../../../extension/protocol/run.ts";
+import { chartModel } from "../../../webview/training/chartModel.ts";
+import { classMeasures } from "../../../webview/training/confusion.ts";
+import { bestIndex, Curves, direction, metricName } from "../../../webview/training/curves.ts";
+import { decimate, lowerBound, nearest } from "../../../webview/training/decimate.ts";
+import { smooth } from "../../../webview/training/smoothing.ts";
+
+const step = (step: number, values: Record<string, number>): MetricRow => ({
+  kind: "step",
+  step,
+  epoch: 1,
+  time: step / 10,
+  values,
+});
+const epoch = (epoch: number, at: number, values: Record<string, number>): MetricRow => ({
+  kind: "epoch",
+  step: at,
+  epoch,
+  time: at / 10,
+  values,
+});
+
+describe("smooth", () => {
+  test("keeps a constant curve, from the first value on", () => {
+    for (const value of smooth([3, 3, 3, 3], 0.9)) expect(value).toBeCloseTo(3, 12);
+  });
+
+  test("weighs the past as told", () => {
+    const [first, second] = smooth([1, 2], 0.5);
+    expect(first).toBe(1);
+    // (1 · 0.5 · 0.5 + 2 · 0.5) / (1 - 0.5²)
+    expect(second).toBeCloseTo(5 / 3, 12);
+  });
+
+  test("leaves what isn't finite, and goes on after it", () => {
+    const [, gap, after] = smooth([1, Number.NaN, 1], 0.9);
+    expect(gap).toBeNaN();
+    expect(after).toBeCloseTo(1, 12);
+  });
+
+  test("stays within the values", () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.double({ min: -1e6, max: 1e6, noNaN: true }), { minLength: 1 }),
+        fc.double({ min: 0, max: 0.99, noNaN: true }),
+        (values, weight) => {
+          const low = Math.min(...values) - 1e-6;
+          const high = Math.max(...values) + 1e-6;
+          for (const value of smooth(values, weight)) expect(value >= low && value <= high).toBe(true);
+        },
+      ),
+    );
+  });
+});
+
+describe("decimate", () => {
+  const ascending = (length: number): number[] => Array.from({ length }, (_none, index) => index);
+
+  test("leaves a short curve as it is, with gaps where it isn't finite", () => {
+    expect(decimate([0, 1, 2], [5, Number.NaN, 7], 10)).toEqual({ x: [0, 1, 2], y: [5, null, 7] });
+  });
+
+  test("keeps the ends of the range, and every extreme value", () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.double({ min: -1e3, max: 1e3, noNaN: true }), { minLength: 50, maxLength: 400 }),
+        (values) => {
+          const line = decimate(ascending(values.length), values, 10);
+          expect(line.x.length).toBeLessThanOrEqual(20);
+          const kept = line.y.filter((value) => value !== null);
+          expect(Math.max(...kept)).toBe(Math.max(...values));
+          expect(Math.min(...kept)).toBe(Math.min(...values));
+          expect(line.x).toEqual(line.x.toSorted((a, b) => a - b));
+          line.x.forEach((x, index) => expect(line.y[index]).toBe(values[x]));
+        },
+      ),
+    );
+  });
+
+  test("shows the part inside the range and a neighbour on each side", () => {
+    const x = ascending(100);
+    expect(decimate(x, x, 100, { minimum: 10.5, maximum: 13 }).x).toEqual([10, 11, 12, 13]);
+  });
+
+  test("ends although all points have one x", () => {
+    const line = decimate(Array<number>(50).fill(1), ascending(50), 5);
+    expect(line.y).toEqual([0, 49]);
+  });
+
+  test("a diverged end stays a gap", () => {
+    const y = ascending(100).map((value) => (value < 50 ? value : Number.NaN));
+    const line = decimate(ascending(100), y, 10);
+    expect(line.y.at(-1)).toBeNull();
+    expect(line.y[0]).toBe(0);
+  });
+});
+
+test("lowerBound and nearest find their place", () => {
+  expect([0, 1, 1.5, 5, 6].map((value) => lowerBound([1, 2, 5], value))).toEqual([0, 0, 1, 2, 3]);
+  expect([-9, 1.4, 1.6, 99].map((value) => nearest([1, 2, 5], value))).toEqual([0, 0, 1, 2]);
+  expect(nearest([], 1)).toBe(-1);
+});
+
+describe("Curves", () => {
+  test("groups a metric's training and validation, losses first", () => {
+    const curves = new Curves([
+      epoch(1, 10, { accuracy: 0.5, val_accuracy: 0.4, loss: 1, val_loss: 1.1 }),
+      step(11, { loss: 0.9, gradient_norm: 3 }),
+    ]);
+    const metrics = curves.metrics();
+    expect(metrics.map(({ name }) => name)).toEqual(["loss", "accuracy", "gradient_norm"]);
+    expect(metrics[0]?.validation?.value).toEqual([1.1]);
+    expect(metrics[0]?.epochs?.value).toEqual([1]);
+    expect(metrics[0]?.steps?.value).toEqual([0.9]);
+    expect(metrics[1]?.steps).toBeUndefined();
+  });
+
+  test("takes a row once, however often it is sent", () => {
+    const rows = [step(1, { loss: 3 }), step(2, { loss: 2 })];
+    const curves = new Curves(rows);
+    curves.append([...rows, step(3, { loss: 1 })]);
+    expect(curves.metrics()[0]?.steps?.value).toEqual([3, 2, 1]);
+  });
+
+  test("puts steps between whole epochs as soon as it knows how long one is", () => {
+    const curves = new Curves([step(5, { loss: 1 }), epoch(1, 10, { loss: 1 })]);
+    curves.stepsPerEpoch = 10;
+    curves.append([step(15, { loss: 1 })]);
+    const [loss] = curves.metrics();
+    expect(loss?.steps?.epoch).toEqual([0.5, 1.5]);
+    expect(loss?.epochs?.epoch).toEqual([1]);
+  });
+
+  test("reads null, which JSON makes of nan, as nan, and says since when", () => {
+    const row = JSON.parse(JSON.stringify(step(2, { loss: Number.NaN }))) as MetricRow;
+    const curves = new Curves([step(1, { loss: 1 }), row]);
+    const steps = curves.metrics()[0]?.steps;
+    expect(steps?.latest).toBeNaN();
+    expect(steps?.divergedAt()).toBe(1);
+  });
+});
+
+describe("chartModel", () => {
+  const options = { axis: "step", logScale: true, smoothing: 0.6 } as const;
+
+  test("draws steps raw and smoothed, the epochs' means as marks, and validation", () => {
+    const rows = Array.from({ length: 20 }, (_none, index) => step(index + 1, { loss: 1 }));
+    const curves = new Curves([...rows, epoch(1, 20, { loss: 1, val_loss: 2 })], 20);
+    const model = chartModel(curves.metrics()[0]!, options, { metric: "val_loss", epoch: 1 });
+    expect(model.lines.map(({ style }) => style)).toEqual(["raw", "train", "mean", "validation"]);
+    expect(model.best).toEqual({ x: 20, y: 2 });
+    expect(model.logarithmic).toBe(true);
+  });
+
+  test("one step an epoch is one line", () => {
+    const rows = [1, 2, 3].flatMap((at) => [step(at, { loss: at }), epoch(at, at, { loss: at })]);
+    const model = chartModel(new Curves(rows, 1).metrics()[0]!, options);
+    expect(model.lines.map(({ style }) => style)).toEqual(["train"]);
+  });
+
+  test("an accuracy has no log scale", () => {
+    const curves = new Curves([epoch(1, 1, { accuracy: 0.5 })]);
+    expect(chartModel(curves.metrics()[0]!, options).logarithmic).toBe(false);
+  });
+});
+
+test("the best value depends on the metric's direction", () => {
+  expect(metricName("val_loss")).toBe("loss");
+  expect(metricName("interval_x")).toBe("interval_x");
+  expect([direction("val_loss"), direction("top5_accuracy"), direction("learning_rate")]).toEqual([
+    "lower",
+    "higher",
+    undefined,
+  ]);
+  expect(bestIndex("loss", [3, Number.NaN, 1, 2])).toBe(2);
+  expect(bestIndex("accuracy", [0.1, 0.9, 0.9])).toBe(1);
+  expect(bestIndex("learning_rate", [1, 2])).toBeUndefined();
+  expect(bestIndex("loss", [Number.NaN])).toBeUndefined();
+});
+
+test("precision, recall and F1 are those of scikit-learn", () => {
+  // classification_report of y_true = [0,0,0,1,1,2], y_pred = [0,0,1,1,1,1]
+  const { classes, average } = classMeasures([
+    [2, 1, 0],
+    [0, 2, 0],
+    [0, 1, 0],
+  ]);
+  expect(classes.map(({ precision }) => precision)).toEqual([1, 0.5, 0]);
+  expect(classes.map(({ recall }) => recall)).toEqual([2 / 3, 1, 0]);
+  expect(classes.map(({ f1 }) => f1)).toEqual([0.8, 2 / 3, 0]);
+  expect(classes.map(({ support }) => support)).toEqual([3, 2, 1]);
+  expect(average.precision).toBeCloseTo(0.5, 12);
+  expect(average.support).toBe(6);
+});
