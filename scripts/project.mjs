@@ -16,7 +16,7 @@ export const inRoot = (...parts) => path.join(root, ...parts);
 export class ScriptError extends Error {}
 
 /**
- * Runs a command in the repository and waits for it.
+ * Runs a command, in the repository unless told otherwise, and waits for it.
  * @param {string} command
  * @param {readonly string[]} args
  * @param {{ cwd?: string, env?: NodeJS.ProcessEnv, quiet?: boolean, onOutput?: (text: string) => void }} [options]
@@ -44,9 +44,18 @@ export function run(command, args, { cwd = root, env = {}, quiet = false, onOutp
       else target.write(chunk);
       onOutput?.(chunk.toString());
     });
+  // On Ctrl-C the terminal tells the command too; it ends in its own way (a training saves its weights), then we do.
+  let interrupted = false;
+  const interrupt = (/** @type {NodeJS.Signals} */ signal) => {
+    interrupted = true;
+    if (signal === "SIGTERM") child.kill(signal);
+  };
+  process.on("SIGINT", interrupt).on("SIGTERM", interrupt);
   return new Promise((resolve, reject) => {
     child.once("error", (error) => reject(new ScriptError(`${command}: ${error.message}`, { cause: error })));
     child.once("close", (code, signal) => {
+      process.off("SIGINT", interrupt).off("SIGTERM", interrupt);
+      if (interrupted) process.exit(130);
       const exit = code ?? 128 + (signal === "SIGINT" ? 2 : signal === "SIGTERM" ? 15 : 9);
       if (exit !== 0 && quiet) process.stderr.write(Buffer.concat(held));
       resolve(exit);

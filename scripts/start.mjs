@@ -1,36 +1,42 @@
 // @ts-check
 /**
  * `npm start`: makes the clone ready, then does the main job headless on real input. Trains the tutorial's network and
- * the digits CNN, and says how to open the same in VS Code.
+ * the digits CNN, in the workspace that `npm run vscode` opens.
  */
+import path from "node:path";
+import { copyExamples, exampleWorkspace } from "./example-workspace.mjs";
 import { ensureNativeEngine } from "./native-engine.mjs";
-import { inRoot, main, run } from "./project.mjs";
+import { inRoot, main, root, run } from "./project.mjs";
 import { setup } from "./setup.mjs";
-
-const DIGITS = "media/examples/digits.nn.ts";
 
 /** The command line's calls, in order. @type {{ title: string, args: string[] }[]} */
 const JOBS = [
   {
-    title: "The tutorial: define, train, predict, save and load again",
-    args: ["run", "media/examples/tutorial.nn.ts"],
+    title: "The tutorial: define a network, train it, predict, save and load it again",
+    args: ["run", "tutorial.nn.ts"],
   },
-  {
-    title: "A CNN on the bundled handwritten digits, evaluated on images it has not seen",
-    args: ["train", DIGITS],
-  },
+  { title: "A CNN on 1,797 handwritten digits", args: ["train", "digits.nn.ts"] },
+  { title: "How it does on digits it was not trained on", args: ["evaluate", "digits.nn.ts"] },
 ];
 
 await main(async () => {
   await setup();
   await ensureNativeEngine();
+  copyExamples(exampleWorkspace);
+  const workspace = path.relative(root, exampleWorkspace);
   for (const { title, args } of JOBS) {
-    process.stdout.write(`\n${title}\n$ layerwise ${args.join(" ")}\n\n`);
-    const exit = await run(process.execPath, [inRoot("dist", "cli.js"), ...args]);
+    process.stdout.write(`\n${title}\n${workspace}$ layerwise ${args.join(" ")}\n\n`);
+    const exit = await run(process.execPath, [inRoot("dist", "cli.js"), ...args], { cwd: exampleWorkspace });
     if (exit !== 0) return exit;
   }
   process.stdout.write(
-    `\nThe same in VS Code: npm run vscode, open ${DIGITS} and click "Train" above the class.\n`,
+    [
+      "",
+      `Weights and curves are in ${path.join(workspace, ".layerwise", "runs")}.`,
+      'The same in VS Code: npm run vscode, open digits.nn.ts, click "Train" above the class;',
+      "the sidebar's checkpoints hold the network trained just now.",
+      "",
+    ].join("\n"),
   );
   return 0;
 });

@@ -5,7 +5,7 @@
  */
 import { spawn, spawnSync } from "node:child_process";
 import path from "node:path";
-import { copyExamples } from "./example-workspace.mjs";
+import { copyExamples, exampleWorkspace as workspace } from "./example-workspace.mjs";
 import { packageExtension } from "./package.mjs";
 import { inRoot, main, root, ScriptError } from "./project.mjs";
 import { setup } from "./setup.mjs";
@@ -17,7 +17,6 @@ const SETTINGS = {
   "workbench.secondarySideBar.defaultVisibility": "hidden",
   "telemetry.telemetryLevel": "off",
 };
-const workspace = inRoot("out/example-workspace");
 const shell = process.platform === "win32";
 
 for (const signal of ["SIGINT", "SIGTERM"])
