@@ -43,7 +43,7 @@ export function activate(context: vscode.ExtensionContext): void {
     tree,
     native,
     new ModelLenses(previews),
-    new ModelDiagnostics(previews),
+    new ModelDiagnostics(previews, messages),
     new StatusBar(runs, native),
     registerCommands(
       {

@@ -134,7 +134,7 @@ function runItem({ directory, record }: RunNode): vscode.TreeItem {
   item.id = directory;
   item.contextValue = isLive(record) ? TREE_ITEMS.liveRun : TREE_ITEMS.endedRun;
   item.iconPath = STATE_ICONS[record.state];
-  item.description = join(formatMetrics(record.metrics), formatAge(record.endedAt ?? record.createdAt));
+  item.description = join(formatMetrics(record.metrics, 1), formatAge(record.endedAt ?? record.createdAt));
   item.accessibilityInformation = {
     label: vscode.l10n.t("Run of {0}, {1}, {2}", name, record.state, item.description),
   };
@@ -143,6 +143,7 @@ function runItem({ directory, record }: RunNode): vscode.TreeItem {
   text.appendMarkdown(`**${name}**\n\n`);
   text.appendText(`${record.id}\n${vscode.workspace.asRelativePath(record.file)} (${record.exportName})\n`);
   text.appendText(vscode.l10n.t("{0}, epoch {1} of {2}", record.state, record.epoch, record.epochs));
+  text.appendText(`\n${formatMetrics(record.metrics, 10)}`);
   if (record.error !== undefined) text.appendText(`\n${record.error.message}`);
   item.tooltip = text;
   return item;
@@ -165,8 +166,8 @@ function checkpointItem({ directory, checkpoint, best }: CheckpointNode): vscode
   );
   item.description = join(
     formatMetrics(checkpoint.metrics, 1),
-    formatBytes(checkpoint.bytes),
     formatAge(checkpoint.savedAt),
+    formatBytes(checkpoint.bytes),
   );
   item.tooltip = `${checkpoint.file}\n${formatMetrics(checkpoint.metrics, 10)}`;
   return item;

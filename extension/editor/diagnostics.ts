@@ -2,19 +2,24 @@ import * as vscode from "vscode";
 import type { SourcePosition, UserError } from "../protocol/errors.ts";
 import type { FileReport } from "../protocol/preview.ts";
 import { DisposableOwner } from "./disposable.ts";
+import type { Messages } from "./messages.ts";
 import type { Previews } from "./previews.ts";
 import { onSettingChange, setting } from "./settings.ts";
 
 /** Errors of previews at the user's lines, as long as the file that caused them is followed. */
 export class ModelDiagnostics extends DisposableOwner {
   readonly #previews: Previews;
+  readonly #messages: Messages;
+  /** The fault that was told of last: it would come again with every keystroke. */
+  #fault: string | undefined;
   readonly #collection = this.own(vscode.languages.createDiagnosticCollection("layerwise"));
   /** For each followed file, what its preview said of which file: a model may fail in a file it imports. */
   readonly #bySource = new Map<string, Map<string, vscode.Diagnostic[]>>();
 
-  constructor(previews: Previews) {
+  constructor(previews: Previews, messages: Messages) {
     super();
     this.#previews = previews;
+    this.#messages = messages;
     this.own(previews.onDidChange((uri) => this.#update(uri)));
     this.own(
       onSettingChange("diagnostics.enabled", () => {
@@ -25,6 +30,7 @@ export class ModelDiagnostics extends DisposableOwner {
 
   #update(uri: vscode.Uri): void {
     const { report } = this.#previews.get(uri);
+    if (report !== undefined) this.#tellFault(report);
     const enabled = setting("diagnostics.enabled", uri);
     const found =
       report === undefined || !enabled ? new Map<string, vscode.Diagnostic[]>() : diagnose(report);
@@ -34,16 +40,29 @@ export class ModelDiagnostics extends DisposableOwner {
     for (const file of new Set([...(before?.keys() ?? []), ...found.keys()])) this.#publish(file);
   }
 
+  #tellFault(report: FileReport): void {
+    const fault = report.errors.find(isFault);
+    if (fault !== undefined && fault.message !== this.#fault) this.#messages.error(fault);
+    this.#fault = fault?.message;
+  }
+
   #publish(file: string): void {
     const all = [...this.#bySource.values()].flatMap((files) => files.get(file) ?? []);
     this.#collection.set(vscode.Uri.file(file), all);
   }
 }
 
+/** Nothing the user's text could mend: it belongs to no line. */
+function isFault(error: UserError): boolean {
+  return error.position === undefined && (error.code === "engine" || error.code === "internal");
+}
+
 function diagnose(report: FileReport): Map<string, vscode.Diagnostic[]> {
   const files = new Map<string, vscode.Diagnostic[]>();
   const seen = new Set<string>();
-  const errors = [...report.errors, ...report.models.flatMap((model) => model.error ?? [])];
+  const errors = [...report.errors, ...report.models.flatMap((model) => model.error ?? [])].filter(
+    (error) => !isFault(error),
+  );
   for (const error of errors) {
     const position = error.position ?? { file: report.file, line: 1, column: 1 };
     // Two models may fail at one line they share.
