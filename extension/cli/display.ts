@@ -39,9 +39,20 @@ function metricText(value: number): string {
   return Number.isNaN(value) ? "nan" : value.toFixed(4);
 }
 
-/** The line that PyTorch users print at the end of an epoch: `Epoch [10/100], Loss: 0.7435`. */
-export function epochLine(row: MetricRow, epochs: number): string {
-  return `Epoch [${row.epoch}/${epochs}], ${metricsText(row.values)}`;
+/**
+ * The line that PyTorch users print at the end of an epoch: `Epoch [10/100], Loss: 0.7435`. The learning rate, and a
+ * training accuracy that the experiment doesn't ask for, have curves but no place in it.
+ */
+export function epochLine(row: MetricRow, record: RunRecord): string {
+  return `Epoch [${row.epoch}/${record.epochs}], ${metricsText(shownMetrics(row.values, record))}`;
+}
+
+/** The metrics that belong into a line. */
+export function shownMetrics(metrics: Metrics, { kind, settings }: RunRecord): Metrics {
+  const named = kind === "evaluate" || settings["metrics"] !== undefined;
+  return Object.fromEntries(
+    Object.entries(metrics).filter(([name]) => name !== "lr" && (name !== "accuracy" || named)),
+  );
 }
 
 /** Every how many epochs a line is printed when the experiment doesn't say: ten lines a run. */
@@ -73,7 +84,7 @@ class TextDisplay implements Display {
     const every = logEvery(record);
     for (const row of rows)
       if (row.kind === "epoch" && (row.epoch % every === 0 || row.epoch === record.epochs))
-        this.#print(process.stdout, epochLine(row, record.epochs));
+        this.#print(process.stdout, epochLine(row, record));
   }
 
   progress(progress: Progress): void {

@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { buryDeadRuns, listRuns, runsRoot, type StoredRun } from "../supervisor/runDirectory.ts";
 import { action, commonOptions, examples, printJson } from "./command.ts";
-import { metricsText } from "./display.ts";
+import { metricsText, shownMetrics } from "./display.ts";
 import { shortPath, table } from "./render.ts";
 
 export function register(program: Command): void {
@@ -47,7 +47,7 @@ function rows(list: readonly StoredRun[]): string[][] {
       record.state,
       record.model,
       record.kind === "train" ? `${record.epoch}/${record.epochs}` : "",
-      metricsText(record.metrics),
+      metricsText(shownMetrics(record.metrics, record)),
       record.checkpoints.map(({ kind }) => kind).join(" "),
     ]),
   ];

@@ -55,7 +55,7 @@ export function summaryTable(model: ModelReport): string[] {
     names[i]!,
     row.inputShape ?? "--",
     row.outputShape ?? "--",
-    parameterText(row),
+    parameterText(ownParameters(model.rows, i)),
     row.multiplyAdds === undefined ? "--" : count(row.multiplyAdds),
   ]);
   const [head, ...lines] = table([header, ...body], [false, false, false, true, true]);
@@ -79,10 +79,27 @@ export function summaryTable(model: ModelReport): string[] {
   ];
 }
 
-/** A module's own parameters; brackets when none of them is trained, dashes when it has none. */
-function parameterText({ parameters, trainable }: SummaryRow): string {
+/** Parameters; brackets when none of them is trained, dashes when there are none. */
+function parameterText({ parameters, trainable }: Pick<SummaryRow, "parameters" | "trainable">): string {
   if (parameters === 0) return "--";
   return trainable === 0 ? `(${count(parameters)})` : count(parameters);
+}
+
+/** What a module has without its children, whose rows follow. */
+function ownParameters(
+  rows: readonly SummaryRow[],
+  index: number,
+): Pick<SummaryRow, "parameters" | "trainable"> {
+  const { depth } = rows[index]!;
+  let { parameters, trainable } = rows[index]!;
+  for (const child of rows.slice(index + 1)) {
+    if (child.depth <= depth) break;
+    if (child.depth > depth + 1) continue;
+    parameters -= child.parameters;
+    trainable -= child.trainable;
+  }
+  // Children that share parameters have them all.
+  return { parameters: Math.max(parameters, 0), trainable: Math.max(trainable, 0) };
 }
 
 /** `├─Conv2d: 1-1`: the class, its depth, and its number among those of the same depth. */

@@ -65,8 +65,11 @@ function* map(batches: Iterable<unknown>): Iterable<Batch> {
   for (const batch of batches) yield asBatch(batch);
 }
 
-/** @throws TensorError when samples are something else than tensors in a list */
-function asBatch(batch: unknown): Batch {
+/**
+ * A batch or a sample as a list of tensors.
+ * @throws TensorError when it is something else
+ */
+export function asBatch(batch: unknown): Batch {
   if (batch instanceof Tensor) return [batch];
   if (Array.isArray(batch) && batch.every((one) => one instanceof Tensor)) return batch;
   throw new TensorError(

@@ -51,7 +51,7 @@ export async function prepare(experiment: Experiment, seed: number): Promise<Pre
 
 async function splits({ data, validation }: ExperimentOptions): Promise<Splits> {
   const given: Dataset | Splits = typeof data === "function" ? await data() : data;
-  const parts: Splits = given instanceof Dataset ? { train: given } : asSplits(given);
+  const parts = asSplits(given);
   if (validation === undefined) return parts;
   if (parts.validation !== undefined)
     throw new TensorError(
@@ -69,7 +69,9 @@ function classesOf(dataset: Dataset): readonly string[] | undefined {
   return dataset instanceof LabelledDataset ? dataset.classes : undefined;
 }
 
-function asSplits(given: unknown): Splits {
+/** @throws TensorError when an experiment's data is neither a data set nor several by name */
+export function asSplits(given: unknown): Splits {
+  if (given instanceof Dataset) return { train: given };
   const parts = given as Partial<Splits> | null | undefined;
   for (const name of ["train", "validation", "test"] as const) {
     const part: unknown = parts?.[name];

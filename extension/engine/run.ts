@@ -105,7 +105,11 @@ export class Run {
   async #work(): Promise<StopReason | undefined> {
     const request = this.#request;
     this.#executor = await loadExecutor(request.device);
-    this.#update({ executor: this.#executor.info });
+    const { info } = this.#executor;
+    this.#update({ executor: info });
+    this.#directory.appendLog(
+      `Running on ${info.version}${info.reason === undefined ? "" : ` (${info.reason})`}\n`,
+    );
     const weights = request.checkpoint === undefined ? undefined : readWeights(request.checkpoint);
     const module = await this.#load(request.file);
     const { exportName, experiment } = findExperiment(module, request.exportName);
@@ -140,7 +144,11 @@ export class Run {
         total: count(parameters),
         trainable: count(parameters.filter((one) => one.requiresGrad)),
       },
-      settings: describeSettings(prepared),
+      settings: describeSettings(experiment, prepared.optimizers, {
+        train: train.samples,
+        validation: prepared.validation?.samples,
+        test: prepared.test?.samples,
+      }),
     });
   }
 

@@ -1,36 +1,49 @@
-import type { Loss } from "../nn/experiment.ts";
+import type { Experiment, Loss, Optimizers } from "../nn/experiment.ts";
 import type { Optimizer } from "../nn/optim/optimizer.ts";
 import type { RunRecord } from "../protocol/run.ts";
-import type { Prepared } from "./prepare.ts";
-import { isOptimizer } from "./trainer.ts";
 
-/** One-line descriptions of what a run does, for tables. */
-export function describeSettings({
-  experiment,
-  optimizers,
-  loss,
-  train,
-  validation,
-  test,
-}: Prepared): RunRecord["settings"] {
-  const { batchSize, logEvery, metrics, shuffle } = experiment.options;
+/** Numbers of samples in each set that there is. */
+export interface SampleCounts {
+  train: number;
+  validation?: number | undefined;
+  test?: number | undefined;
+}
+
+/** One-line descriptions of what an experiment does, for tables. */
+export function describeSettings(
+  { options }: Experiment,
+  optimizers: Optimizers,
+  samples: SampleCounts | undefined,
+): RunRecord["settings"] {
+  const { loss, batchSize, logEvery, metrics, shuffle } = options;
   const metricNames = metrics === undefined ? [] : Array.isArray(metrics) ? metrics : Object.keys(metrics);
-  return {
-    optimizer: isOptimizer(optimizers)
-      ? describeOptimizer(optimizers)
-      : Object.entries(optimizers)
-          .map(([name, one]) => `${name}: ${describeOptimizer(one)}`)
-          .join(", "),
-    ...(loss === undefined ? {} : { loss: describeLoss(loss) }),
-    batchSize: batchSize ?? train.samples,
+  const settings = {
+    optimizer: describeOptimizers(optimizers),
+    loss: loss === undefined ? undefined : describeLoss(loss),
+    batchSize: batchSize ?? samples?.train,
     shuffle: shuffle ?? batchSize !== undefined,
-    samples: train.samples,
-    ...(validation === undefined ? {} : { validationSamples: validation.samples }),
-    ...(test === undefined ? {} : { testSamples: test.samples }),
+    samples: samples?.train,
+    validationSamples: samples?.validation,
+    testSamples: samples?.test,
     // Only what the experiment names: the default ones are not worth a place in a line.
-    ...(metricNames.length === 0 ? {} : { metrics: metricNames.join(", ") }),
-    ...(logEvery === undefined ? {} : { logEvery }),
+    metrics: metricNames.length === 0 ? undefined : metricNames.join(", "),
+    logEvery,
   };
+  const known: RunRecord["settings"] = {};
+  for (const [name, value] of Object.entries(settings)) if (value !== undefined) known[name] = value;
+  return known;
+}
+
+function describeOptimizers(optimizers: Optimizers): string {
+  if (isOptimizer(optimizers)) return describeOptimizer(optimizers);
+  return Object.entries(optimizers)
+    .map(([name, one]) => `${name}: ${describeOptimizer(one)}`)
+    .join(", ");
+}
+
+/** Whether it is one optimizer and not several by name. */
+export function isOptimizer(value: Optimizers): value is Optimizer {
+  return typeof (value as Partial<Optimizer>).step === "function";
 }
 
 function describeOptimizer(optimizer: Optimizer): string {

@@ -3,8 +3,15 @@ import type { SourceMap } from "./sourceMap.ts";
 
 /** Source maps of the user modules evaluated in this process, by the name of their script. */
 const maps = new Map<string, SourceMap>();
+/** A frame of a stack that is the user's. */
+interface Frame {
+  position: SourcePosition;
+  /** Name of the class whose constructor this is. */
+  constructing: string | undefined;
+}
+
 /** The user's frames of each error whose stack has been formatted. */
-const frames = new WeakMap<object, SourcePosition[]>();
+const frames = new WeakMap<object, Frame[]>();
 
 /** Registers an evaluated script: from now on stacks show its user's lines. */
 export function registerScript(script: string, map: SourceMap): void {
@@ -23,6 +30,23 @@ export function findPosition(script: string, line: number, column: number): Sour
 
 /** The frames of an error's stack that are the user's, innermost first. */
 export function userFrames(error: Error): SourcePosition[] {
+  return framesOf(error).map(({ position }) => position);
+}
+
+/**
+ * Where the user's code made an object, by a stack of its base class's constructor.
+ * @param classes Names of the object's classes, whose constructors are no more than the way there
+ */
+export function creationFrame(site: Error, classes: readonly string[]): SourcePosition | undefined {
+  // esbuild writes a class X as `class _X`, or `class X2` where that is taken.
+  const names = new Set(classes);
+  const own = (name: string): boolean =>
+    names.has(name) || names.has(name.replace(/^_/, "").replace(/\d+$/, ""));
+  return framesOf(site).find(({ constructing }) => constructing === undefined || !own(constructing))
+    ?.position;
+}
+
+function framesOf(error: Error): Frame[] {
   // V8 formats a stack when it is first read, and the formatter below notes the frames.
   void error.stack;
   return frames.get(error) ?? [];
@@ -39,7 +63,9 @@ function installOnce(): void {
     const found = sites.map((site) => position(site));
     frames.set(
       error,
-      found.filter((place) => place !== undefined),
+      found.flatMap((place, i) =>
+        place === undefined ? [] : [{ position: place, constructing: constructorName(sites[i]!) }],
+      ),
     );
     const lines = sites.map((site, i) => `\n    at ${describeSite(site, found[i])}`);
     return `${describe(error)}${lines.join("")}`;
@@ -53,6 +79,10 @@ function position(site: NodeJS.CallSite): SourcePosition | undefined {
   return typeof script !== "string" || line === null || column === null
     ? undefined
     : findPosition(script, line, column);
+}
+
+function constructorName(site: NodeJS.CallSite): string | undefined {
+  return site.isConstructor() ? (site.getFunctionName() ?? undefined) : undefined;
 }
 
 function describeSite(site: NodeJS.CallSite, place: SourcePosition | undefined): string {

@@ -10,6 +10,7 @@ import { Means } from "./means.ts";
 import { toNumber } from "./metrics.ts";
 import type { Prepared } from "./prepare.ts";
 import type { Reporter } from "./reporter.ts";
+import { isOptimizer } from "./settings.ts";
 import { Speed } from "./speed.ts";
 
 /** Most step rows that a run writes; longer runs write means of several steps. */
@@ -243,10 +244,6 @@ function single(optimizers: Optimizers): Optimizer {
     "value",
     "experiment(): several optimizers need a trainStep, which says when each of them steps",
   );
-}
-
-export function isOptimizer(value: Optimizers): value is Optimizer {
-  return typeof (value as Partial<Optimizer>).step === "function";
 }
 
 /** The rate of the first parameter group, where there is one optimizer. */

@@ -1,4 +1,5 @@
 import { TensorError } from "../tensor/errors.ts";
+import { scope } from "../tensor/scope.ts";
 import type { Parameter, Tensor } from "../tensor/tensor.ts";
 import type { Dataset } from "./data/dataset.ts";
 import type { Module } from "./module.ts";
@@ -115,6 +116,8 @@ export interface ExperimentOptions<M extends Module = Module, O extends Optimize
 /** A model with its data and all that training it takes. Made by {@link experiment}; run by the engine. */
 export class Experiment<M extends Module = Module, O extends Optimizers = Optimizers> {
   readonly options: Readonly<ExperimentOptions<M, O>>;
+  /** @internal The stack of the call that made it, where stacks are kept: the preview shows it. */
+  readonly site = scope.sites ? new Error("site") : undefined;
 
   /** @internal */
   constructor(options: ExperimentOptions<M, O>) {

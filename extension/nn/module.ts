@@ -9,6 +9,8 @@ const INSPECT: unique symbol = Symbol.for("nodejs.util.inspect.custom");
 /** What a module knows of itself besides its own properties. */
 class ModuleState {
   training = true;
+  /** Where the user's code made the module, kept while sites are: the preview shows it. */
+  readonly site = scope.sites ? new Error("site") : undefined;
   /** Names of own properties that are buffers, and whether the state dict has them. */
   readonly buffers = new Map<string, { readonly persistent: boolean }>();
   /** Names registered as modules without one: printed as None. */
@@ -291,6 +293,11 @@ export abstract class Module {
   [INSPECT](): string {
     return this.toString();
   }
+}
+
+/** The stack of the call that made a module, where stacks are kept. */
+export function siteOf(module: Module): Error | undefined {
+  return module[STATE].site;
 }
 
 /** A module of one tensor to one tensor: what Sequential chains. */

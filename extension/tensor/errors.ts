@@ -1,5 +1,14 @@
 /** What kind of mistake a {@link TensorError} reports. */
-export type TensorErrorCode = "shape" | "dtype" | "index" | "value" | "autograd" | "released" | "unsupported";
+export type TensorErrorCode =
+  | "shape"
+  | "dtype"
+  | "index"
+  | "value"
+  | "autograd"
+  | "released"
+  | "unsupported"
+  /** A value was asked for where nothing computes: no mistake, but as far as a preview gets. */
+  | "preview";
 
 /**
  * A mistake in the user's program, worded as PyTorch words it. Errors are data first: the editor places them by the

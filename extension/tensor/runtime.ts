@@ -58,7 +58,7 @@ export function hasExecutor(): boolean {
 function executor(): Executor {
   if (current === undefined) {
     throw new TensorError(
-      "unsupported",
+      "preview",
       "a value was asked for (item, data, print, if), but the preview only looks at shapes",
     );
   }
@@ -98,6 +98,12 @@ export function barrier(requested: readonly Value[]): void {
     t.settled(storage);
   }
   dirty.clear();
+}
+
+/** Forgets all that waits to be computed: for a preview, which computes nothing and looks at one program after another. */
+export function forgetPending(): void {
+  dirty.clear();
+  observed.clear();
 }
 
 /** What `optimizer.step()` ends with. */

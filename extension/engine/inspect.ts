@@ -1,0 +1,182 @@
+import fs from "node:fs";
+import type { Experiment } from "../nn/experiment.ts";
+import { Module } from "../nn/module.ts";
+import type { SourcePosition, UserError } from "../protocol/errors.ts";
+import type { ExperimentReport, FileReport, InspectRequest, ModelReport } from "../protocol/preview.ts";
+import { TensorError } from "../tensor/errors.ts";
+import { manualSeed } from "../tensor/functions/random.ts";
+import { forgetPending } from "../tensor/runtime.ts";
+import { scope } from "../tensor/scope.ts";
+import { forward, inputAndTarget } from "./evaluator.ts";
+import { experimentsOf, modelClassesOf } from "./exports.ts";
+import { library } from "./library.ts";
+import { ModelObserver } from "./modelSummary.ts";
+import { previewBatch, type PreviewData } from "./previewData.ts";
+import { describeSettings } from "./settings.ts";
+import { userFrames } from "./stackTraces.ts";
+import { describeError } from "./userErrors.ts";
+import { loadUserModule, SyntaxErrors, type UserModule } from "./userModule.ts";
+
+/**
+ * What a file defines, found by building it: its graphs are recorded and nothing is computed. Errors of the file are
+ * part of the answer.
+ */
+export async function inspect({ file, text }: InspectRequest): Promise<FileReport> {
+  scope.sites = true;
+  manualSeed(0);
+  try {
+    const module = await loadUserModule(file, { library, text });
+    try {
+      return await new Inspection(module, text ?? fs.readFileSync(file, "utf8")).report();
+    } finally {
+      module.dispose();
+    }
+  } catch (error) {
+    return { file, models: [], experiments: [], errors: errorsOf(error) };
+  } finally {
+    forgetPending();
+  }
+}
+
+function errorsOf(error: unknown): UserError[] {
+  if (error instanceof SyntaxErrors) return [...error.errors];
+  // A program that trains at its top level, such as a tutorial's loop: there is nothing wrong with it.
+  return asksForValues(error) ? [] : [describeError(error)];
+}
+
+function asksForValues(error: unknown): boolean {
+  return error instanceof TensorError && error.code === "preview";
+}
+
+class Inspection {
+  readonly #module: UserModule;
+  readonly #text: string;
+  readonly #models = new Map<unknown, ModelReport>();
+  readonly #experiments: ExperimentReport[] = [];
+  readonly #errors: UserError[] = [];
+
+  constructor(module: UserModule, text: string) {
+    this.#module = module;
+    this.#text = text;
+  }
+
+  async report(): Promise<FileReport> {
+    for (const [exportName, experiment] of experimentsOf(this.#module))
+      await this.#inspectExperiment(exportName, experiment);
+    for (const { type } of modelClassesOf(this.#module)) {
+      // Only an experiment knows the arguments of a constructor that takes some.
+      if (type.length === 0 && !this.#models.has(type)) await this.#inspectClass(type);
+    }
+    return {
+      file: this.#module.file,
+      models: [...this.#models.values()],
+      experiments: this.#experiments,
+      errors: this.#errors,
+    };
+  }
+
+  async #inspectExperiment(exportName: string, experiment: Experiment): Promise<void> {
+    const { options } = experiment;
+    const fallback = experiment.site === undefined ? undefined : userFrames(experiment.site)[0];
+    const fail = (error: unknown): UserError => {
+      const described = describeError(error);
+      return described.position === undefined && fallback !== undefined
+        ? { ...described, position: fallback }
+        : described;
+    };
+    try {
+      manualSeed(options.seed ?? 0);
+      const model = options.model();
+      if (!(model instanceof Module))
+        throw new TensorError(
+          "value",
+          `experiment(): expected model() to give a module, got ${typeof model}`,
+        );
+      const optimizers = options.optimizer(model.parameters(), model);
+      let data: PreviewData | undefined;
+      try {
+        data = await previewBatch(options);
+      } catch (error) {
+        this.#errors.push(fail(error));
+      }
+      this.#experiments.push({
+        exportName,
+        model: model.constructor.name,
+        epochs: options.epochs,
+        settings: describeSettings(experiment, optimizers, data?.samples),
+      });
+      const observer = new ModelObserver(model);
+      const error =
+        data === undefined ? undefined : await this.#step(experiment, observer, model, optimizers, data);
+      this.#add(model, observer, exportName, error === undefined ? undefined : fail(error));
+    } catch (error) {
+      this.#errors.push(fail(error));
+    }
+  }
+
+  /** Records one training step, as far as it goes without a value. Answers what was thrown. */
+  async #step(
+    { options }: Experiment,
+    observer: ModelObserver,
+    model: Module,
+    optimizer: ReturnType<Experiment["options"]["optimizer"]>,
+    { batch }: PreviewData,
+  ): Promise<unknown> {
+    const { loss, trainStep } = options;
+    const noLoss = (): never => {
+      throw new TensorError("value", "experiment(): the trainStep calls loss, but the experiment has none");
+    };
+    try {
+      await observer.watch(() => {
+        if (trainStep !== undefined)
+          return trainStep({ model, batch, loss: loss ?? noLoss, optimizer, epoch: 1, step: 1 });
+        const { input, target } = inputAndTarget(batch);
+        return loss?.(forward(model, input), target);
+      });
+    } catch (error) {
+      return asksForValues(error) ? undefined : error;
+    }
+    return undefined;
+  }
+
+  async #inspectClass(type: abstract new (...args: never[]) => Module): Promise<void> {
+    try {
+      const model = Reflect.construct(type, []) as Module;
+      this.#add(model, new ModelObserver(model), undefined, undefined);
+    } catch (error) {
+      // A base class, or one that needs more than its constructor says: not the user's mistake.
+      if (!asksForValues(error) && error instanceof TensorError) this.#errors.push(describeError(error));
+    }
+  }
+
+  #add(
+    model: Module,
+    observer: ModelObserver,
+    exportName: string | undefined,
+    error: UserError | undefined,
+  ): void {
+    const known = this.#models.get(model.constructor);
+    if (known !== undefined) {
+      if (exportName !== undefined) known.experiments.push(exportName);
+      if (error !== undefined) known.error ??= error;
+      return;
+    }
+    const { name } = model.constructor;
+    this.#models.set(model.constructor, {
+      name,
+      experiments: exportName === undefined ? [] : [exportName],
+      text: model.toString(),
+      ...observer.summary(this.#classPosition(name)),
+      ...(error === undefined ? {} : { error }),
+    });
+  }
+
+  #classPosition(name: string): SourcePosition | undefined {
+    const lines = this.#text.split(/\r?\n/);
+    const pattern = new RegExp(`\\bclass\\s+${name}\\b`);
+    const line = lines.findIndex((one) => pattern.test(one));
+    if (line < 0) return undefined;
+    const column = lines[line]!.indexOf(name, lines[line]!.search(pattern)) + 1;
+    return { file: this.#module.file, line: line + 1, column, endColumn: column + name.length };
+  }
+}

@@ -1,0 +1,63 @@
+import { loadExecutor } from "../executors/index.ts";
+import { ConcatDataset, Dataset, Subset, TensorDataset } from "../nn/data/dataset.ts";
+import type { Batch, ExperimentOptions } from "../nn/experiment.ts";
+import { TensorError } from "../tensor/errors.ts";
+import { fillValue } from "../tensor/graph.ts";
+import { setExecutor } from "../tensor/runtime.ts";
+import { Tensor } from "../tensor/tensor.ts";
+import { asBatch } from "./batches.ts";
+import { asSplits } from "./prepare.ts";
+import type { SampleCounts } from "./settings.ts";
+
+/** Shapes of a training batch, as zeros, and how much data there is. */
+export interface PreviewData {
+  batch: Batch;
+  samples: SampleCounts;
+}
+
+/**
+ * The first batch of an experiment's data as far as its shape goes. Nothing is drawn and nothing is split.
+ * @throws whatever the data function throws; TensorError when it gives no data set
+ */
+export async function previewBatch({ data, validation, batchSize }: ExperimentOptions): Promise<PreviewData> {
+  const given = typeof data === "function" ? await withValues(data) : data;
+  const parts = asSplits(given);
+  const all = parts.train.length;
+  const held = typeof validation === "number" ? Math.floor(all * validation) : 0;
+  const samples: SampleCounts = {
+    train: all - held,
+    validation: held > 0 ? held : (validation instanceof Dataset ? validation : parts.validation)?.length,
+    test: parts.test?.length,
+  };
+  if (!(all > 0)) throw new TensorError("value", "experiment(): the data set has no samples");
+  const size = Math.min(batchSize ?? samples.train, samples.train);
+  const sample = await withValues(() => sampleOf(parts.train));
+  const batch = sample.map(({ shape, dtype }) => new Tensor(fillValue(0, [size, ...shape], dtype)));
+  return { batch, samples };
+}
+
+/** A sample's tensors, or what is known of them without their values. */
+function sampleOf(dataset: Dataset): readonly Pick<Tensor, "shape" | "dtype">[] {
+  if (dataset instanceof Subset) return sampleOf(dataset.dataset);
+  if (dataset instanceof ConcatDataset) return sampleOf(dataset.datasets[0]!);
+  if (dataset instanceof TensorDataset) {
+    const { tensors }: { tensors: readonly Tensor[] } = dataset;
+    return tensors.map(({ shape, dtype }) => ({ shape: shape.slice(1), dtype }));
+  }
+  return asBatch(dataset.get(0));
+}
+
+/** Runs user code that may ask for values, such as a mean to normalise by: they are computed when it does. */
+async function withValues<T>(body: () => T | Promise<T>): Promise<T> {
+  try {
+    return await body();
+  } catch (error) {
+    if (!(error instanceof TensorError && error.code === "preview")) throw error;
+  }
+  await loadExecutor("cpu");
+  try {
+    return await body();
+  } finally {
+    setExecutor(undefined);
+  }
+}

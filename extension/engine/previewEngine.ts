@@ -1,0 +1,42 @@
+import { setTensorFiles } from "../nn/files.ts";
+import type { PreviewEngineEvents, PreviewEngineMethods } from "../protocol/preview.ts";
+import { captureConsole } from "./capturedConsole.ts";
+import { inspect } from "./inspect.ts";
+import { connectParent, hello } from "./ipc.ts";
+import { Watchdog } from "./watchdog.ts";
+import { loadTensors } from "./weights.ts";
+
+/** Milliseconds between two looks at user code that doesn't come back; the supervisor decides when to end it. */
+const LOOK_INTERVAL = 1000;
+/** Milliseconds that a preview may go on after its window is gone. */
+const ORPHAN_GRACE = 1000;
+
+const watchdog = new Watchdog();
+watchdog.followParent(ORPHAN_GRACE);
+
+const methods: PreviewEngineMethods = {
+  inspect: (request) =>
+    watchdog.guard(
+      {
+        milliseconds: LOOK_INTERVAL,
+        repeat: true,
+        text: `The code of ${request.file} doesn't come back`,
+        onOver: (position) => {
+          if (position !== undefined) parent.send("stuck", position);
+        },
+      },
+      () => inspect(request),
+    ),
+};
+
+const parent = connectParent<PreviewEngineEvents>(methods);
+
+// Looking at a file must not change anything, and what it prints while it is typed is of no use.
+setTensorFiles({ save: () => undefined, load: (file) => loadTensors(file).tensors });
+captureConsole(() => undefined);
+process.on("disconnect", () => process.exit(0));
+// A timer or promise of the file that fails later: its preview is over by then.
+process.on("uncaughtException", () => undefined);
+process.on("unhandledRejection", () => undefined);
+
+parent.send("hello", hello("preview"));
