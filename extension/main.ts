@@ -55,6 +55,12 @@ export function activate(context: vscode.ExtensionContext): void {
           const document = await chooseFile(wanted);
           if (document !== undefined) await panels.showArchitecture(document, wanted.model);
         },
+        "layerwise.run": async (target) => {
+          requireTrust();
+          const document = await chooseFile(sourceTarget(target));
+          if (document !== undefined)
+            await (await import("./editor/runProgram.ts")).runProgram(document, engine());
+        },
         "layerwise.stop": (run) => commands.stop(run),
         "layerwise.save": (run) => commands.save(run),
         "layerwise.newModel": async () => (await import("./editor/newModel.ts")).newModel(extensionUri),

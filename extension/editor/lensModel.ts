@@ -5,6 +5,8 @@ import type { ScannedExperiment, SourceScan } from "./sourceScan.ts";
 export type LensAction =
   | { kind: "parameters"; model: string; count?: { total: number; trainable: number } }
   | { kind: "train" | "evaluate"; model?: string; exportName?: string }
+  /** The file is a program: it trains by itself, in a loop of its own. */
+  | { kind: "run"; model?: string }
   | { kind: "preview"; model?: string };
 
 export interface Lens {
@@ -29,7 +31,7 @@ export function lensesOf(scan: SourceScan, options: LensOptions): Lens[] {
     if (options.trusted) {
       const known = options.report?.models.find((model) => model.name === name)?.parameters;
       const count = known ?? options.lastCounts.get(name);
-      // A placeholder only where a count will come: a model that no experiment builds is never counted.
+      // A placeholder only where a count will come: a part of the experiments' models is counted with them.
       if (count !== undefined || experiments.length > 0)
         add({ kind: "parameters", model: name, ...(count === undefined ? {} : { count }) });
       if (experiments.length > 0) {
@@ -37,7 +39,7 @@ export function lensesOf(scan: SourceScan, options: LensOptions): Lens[] {
         const target = { model: name, ...(only === undefined ? {} : { exportName: only }) };
         add({ kind: "train", ...target });
         add({ kind: "evaluate", ...target });
-      }
+      } else if (scan.experiments.length === 0) add({ kind: "run" });
     }
     add({ kind: "preview", model: name });
   }

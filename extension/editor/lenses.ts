@@ -44,6 +44,7 @@ function link(document: vscode.TextDocument, action: LensAction): vscode.Command
   if (action.kind === "parameters") return commandLink("layerwise.preview", countTitle(action.count), target);
   if (action.kind === "preview")
     return commandLink("layerwise.preview", vscode.l10n.t("$(type-hierarchy) Preview"), target);
+  if (action.kind === "run") return commandLink("layerwise.run", vscode.l10n.t("$(play) Run"), target);
   if (action.exportName !== undefined) target.exportName = action.exportName;
   return action.kind === "train"
     ? commandLink("layerwise.train", vscode.l10n.t("$(play) Train"), target)

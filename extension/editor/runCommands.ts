@@ -17,6 +17,7 @@ import {
   folderOf,
   requireTrust,
   runFolders,
+  saveSources,
   sourceTarget,
   type Experiment,
 } from "./targets.ts";
@@ -165,15 +166,6 @@ export class RunCommands {
     const items = live.map((session) => ({ ...runItem(session), session }));
     return (await vscode.window.showQuickPick(items, { title }))?.session;
   }
-}
-
-/** A run reads its files from the disk. False when one could not be saved. */
-async function saveSources(document: vscode.TextDocument): Promise<boolean> {
-  const sources = vscode.workspace.textDocuments.filter(
-    (open) => open.isDirty && !open.isUntitled && open.uri.path.endsWith(".ts"),
-  );
-  await Promise.all(sources.map((open) => open.save()));
-  return !document.isDirty;
 }
 
 /** Path of the weights to evaluate; a run that goes on and has none yet saves them now. */

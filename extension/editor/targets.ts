@@ -92,6 +92,15 @@ async function pickExperiment(
   return vscode.window.showQuickPick(items, { title });
 }
 
+/** A run reads its files from the disk. False when the file itself could not be saved. */
+export async function saveSources(document: vscode.TextDocument): Promise<boolean> {
+  const sources = vscode.workspace.textDocuments.filter(
+    (open) => open.isDirty && !open.isUntitled && open.uri.path.endsWith(".ts"),
+  );
+  await Promise.all(sources.map((open) => open.save()));
+  return !document.isDirty;
+}
+
 function noExperiment(document: vscode.TextDocument, line: number): EngineError {
   return new EngineError({
     code: "no-experiment",

@@ -82,15 +82,17 @@ async function openLog(file: string): Promise<{ fd: number; close(): Promise<voi
 }
 
 /** The environment of every process started from here. */
-export function engineEnvironment(added: Readonly<Record<string, string>> | undefined): NodeJS.ProcessEnv {
+export function engineEnvironment(added: EngineOptions["env"]): NodeJS.ProcessEnv {
   // A debugger's or a test runner's preload has no business in an engine.
   const { NODE_OPTIONS: _, ...inherited } = process.env;
-  const electron = process.versions["electron"] === undefined ? {} : { ELECTRON_RUN_AS_NODE: "1" };
-  return { ...inherited, ...electron, ...added };
+  return { ...inherited, ...addedEnvironment(added) };
 }
 
-/** What TensorFlow prints while it loads, whatever its log level: no news of the user's run. */
-const BANNER = /^(WARNING: All log messages before absl::|I0000 .*oneDNN custom operations are on).*\n?/gm;
+/** What of it this process's own environment doesn't have. */
+export function addedEnvironment(added: EngineOptions["env"]): Record<string, string> {
+  const electron = process.versions["electron"] === undefined ? {} : { ELECTRON_RUN_AS_NODE: "1" };
+  return { ...electron, ...added };
+}
 
 function watch(child: ChildProcess, options: ForkOptions): EngineProcess {
   let stderr = "";

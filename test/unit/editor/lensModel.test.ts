@@ -62,6 +62,12 @@ test("a model of one experiment trains that one", () => {
   expect(text(lenses)).toContain("2 train Net#default");
 });
 
+test("a model of a file without experiments is run with its file", () => {
+  const source = "class Net extends nn.Module {}\nconst model = new Net();";
+  const lenses = lensesOf(scanSource(source), { trusted: true, report: undefined, lastCounts: none });
+  expect(text(lenses)).toEqual(["0 run", "0 preview Net"]);
+});
+
 test("an untrusted workspace has previews alone", () => {
   const lenses = lensesOf(scanSource(SOURCE), { trusted: false, report: undefined, lastCounts: none });
   expect(text(lenses)).toEqual(["1 preview Block", "2 preview Net", "3 preview Net", "4 preview Net"]);

@@ -100,7 +100,7 @@ describe("the manifest", () => {
 
   test("runs nothing of an untrusted workspace", () => {
     expect(manifest.capabilities.untrustedWorkspaces.supported).toBe("limited");
-    const running = ["train", "evaluate", "preview", "evaluateCheckpoint", "loadCheckpoint"].map(
+    const running = ["train", "evaluate", "preview", "run", "evaluateCheckpoint", "loadCheckpoint"].map(
       (name) => `layerwise.${name}`,
     );
     for (const [menu, items] of Object.entries(contributes.menus))
