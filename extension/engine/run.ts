@@ -18,7 +18,7 @@ import { describeSettings } from "./settings.ts";
 import type { Watchdog } from "./watchdog.ts";
 import { Trainer, type TrainingState } from "./trainer.ts";
 import { describeError, EngineError } from "./userErrors.ts";
-import { loadUserModule, type UserModule } from "./userModule.ts";
+import { bundleUserModule, evaluateUserModule, type Bundle, type UserModule } from "./userModule.ts";
 import { randomSeed, readWeights } from "./weights.ts";
 
 /** What a run needs of its process. */
@@ -104,27 +104,29 @@ export class Run {
 
   async #work(): Promise<StopReason | undefined> {
     const request = this.#request;
+    // Mistakes of the file and a missing checkpoint are told before anything is loaded that takes time.
+    const bundle = await bundleUserModule(request.file, { library });
+    const weights = request.checkpoint === undefined ? undefined : readWeights(request.checkpoint);
     this.#executor = await loadExecutor(request.device);
     const { info } = this.#executor;
     this.#update({ executor: info });
     this.#directory.appendLog(
       `Running on ${info.version}${info.reason === undefined ? "" : ` (${info.reason})`}\n`,
     );
-    const weights = request.checkpoint === undefined ? undefined : readWeights(request.checkpoint);
-    const module = await this.#load(request.file);
+    const module = await this.#evaluate(bundle);
     const { exportName, experiment } = findExperiment(module, request.exportName);
     const seed = request.seed ?? weights?.seed ?? experiment.options.seed ?? randomSeed();
     const prepared = await prepare(experiment, seed);
     if (weights !== undefined) prepared.model.loadStateDict(weights.tensors);
     this.#describe(exportName, prepared);
     if (this.control.stopping !== undefined) return this.control.stopping;
-    return request.kind === "train" ? this.#train(prepared) : this.#evaluate(prepared);
+    return request.kind === "train" ? this.#train(prepared) : this.#measure(prepared);
   }
 
-  #load(file: string): Promise<UserModule> {
+  #evaluate(bundle: Bundle): Promise<UserModule> {
     return this.#watchdog.guard(
-      loadLimit(file, (error) => this.fail(error)),
-      () => loadUserModule(file, { library }),
+      loadLimit(bundle.file, (error) => this.fail(error)),
+      () => evaluateUserModule(bundle, library),
     );
   }
 
@@ -189,7 +191,7 @@ export class Run {
     return true;
   }
 
-  async #evaluate(prepared: Prepared): Promise<StopReason | undefined> {
+  async #measure(prepared: Prepared): Promise<StopReason | undefined> {
     const { train, validation, test } = prepared;
     const held = test ?? validation ?? train;
     if (held === train)
@@ -223,12 +225,17 @@ export class Run {
       endedAt: new Date().toISOString(),
       ...(error === undefined ? {} : { error }),
     });
-    if (error !== undefined) this.#reporter.log("error", error.message);
     this.#reporter.flush();
+    if (error !== undefined) this.#directory.appendLog(errorText(error));
     this.#directory.close();
     this.#send("ended", record);
     setImmediate(() => this.#onEnd(state === "failed"));
   }
+}
+
+function errorText({ message, position, hint }: UserError): string {
+  const at = position === undefined ? "" : `${position.file}:${position.line}:${position.column} `;
+  return `${at}${message}\n${hint === undefined ? "" : `${hint}\n`}`;
 }
 
 function firstRecord(request: RunRequest): RunRecord {

@@ -2,14 +2,15 @@ import { loadExecutor } from "../executors/index.ts";
 import type { ScriptRequest } from "../protocol/engine.ts";
 import { manualSeed } from "../tensor/functions/random.ts";
 import { library } from "./library.ts";
-import { loadUserModule } from "./userModule.ts";
+import { bundleUserModule, evaluateUserModule } from "./userModule.ts";
 
 /** Runs a file as a program. Resolves when nothing of it is left to do. */
 export async function runScript({ file, device, seed }: ScriptRequest): Promise<void> {
+  const bundle = await bundleUserModule(file, { library });
   await loadExecutor(device);
   if (seed !== undefined) manualSeed(seed);
   await untilUncaught(async () => {
-    await loadUserModule(file, { library });
+    await evaluateUserModule(bundle, library);
     // The channel must not keep alive what waits for nothing else.
     process.channel?.unref();
     await new Promise((resolve) => {

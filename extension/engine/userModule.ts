@@ -42,21 +42,26 @@ export class SyntaxErrors extends EngineError {
   }
 }
 
-interface Bundle {
+/** A file and what it imports, as one script. */
+export interface Bundle {
+  file: string;
   code: string;
   map: string;
 }
 
 /**
- * Bundles a file with what it imports and evaluates it. Packages come from the workspace, `layerwise` from this
- * process. Top-level `await` is allowed.
+ * Bundles and evaluates a file.
  * @throws {@link SyntaxErrors} when it can't be bundled; whatever its top-level code throws
  */
 export async function loadUserModule(file: string, options: LoadOptions): Promise<UserModule> {
-  return evaluate(file, await bundle(file, options), options.library);
+  return evaluateUserModule(await bundleUserModule(file, options), options.library);
 }
 
-async function bundle(file: string, { text, library }: LoadOptions): Promise<Bundle> {
+/**
+ * Bundles a file with what it imports: packages from the workspace, `layerwise` from this process.
+ * @throws {@link SyntaxErrors} when that is not possible
+ */
+export async function bundleUserModule(file: string, { text, library }: LoadOptions): Promise<Bundle> {
   const folder = path.dirname(file);
   let result: esbuild.BuildResult<{ write: false }>;
   try {
@@ -93,7 +98,7 @@ async function bundle(file: string, { text, library }: LoadOptions): Promise<Bun
   }
   const output = (ending: string): string =>
     result.outputFiles.find((one) => one.path.endsWith(ending))?.text ?? "";
-  return { code: output(".js"), map: output(".js.map") };
+  return { file, code: output(".js"), map: output(".js.map") };
 }
 
 /** Modules that this process provides: the library, and Node's own. They leave no import statement in the bundle. */
@@ -140,10 +145,10 @@ function entry(file: string, text: string | undefined): esbuild.Plugin {
 
 let evaluated = 0;
 
-async function evaluate(
-  file: string,
-  { code, map }: Bundle,
-  library: Readonly<Record<string, unknown>>,
+/** Runs a bundle's top-level code, in which `await` is allowed. */
+export async function evaluateUserModule(
+  { file, code, map }: Bundle,
+  library: LoadOptions["library"],
 ): Promise<UserModule> {
   const script = `user-module-${++evaluated}`;
   registerScript(script, new SourceMap(map, path.dirname(file)));

@@ -332,6 +332,10 @@ function call(self: Module, args: unknown[]): unknown {
   let output: unknown;
   try {
     output = run(self, state, args);
+  } catch (error) {
+    // The innermost module is the one whose forward went wrong.
+    if (error instanceof TensorError && state.path !== "") error.module ??= state.path;
+    throw error;
   } finally {
     scope.depth--;
     scope.path = before;
