@@ -49,9 +49,9 @@ export interface Mistake {
 /** What users get wrong, and what they are to be told, by the name of a file. */
 export const MISTAKES: Record<string, Mistake> = {
   "syntax.nn.ts": {
-    text: 'import { nn } from "layerwise";\n\nexport class Broken extends nn.Module {\n  forward( { }\n}\n',
-    line: 4,
-    message: /expected/i,
+    text: simpleNN(100).replace("this.relu(x);", "this.relu(x;"),
+    line: 17,
+    message: /Expected "\)" but found ";"/,
   },
   "shape.nn.ts": {
     text: simpleNN(100).replace(
@@ -64,7 +64,7 @@ export const MISTAKES: Record<string, Mistake> = {
   "loop.nn.ts": {
     text: 'import { nn } from "layerwise";\n\nexport class Waiting extends nn.Module {}\n\nwhile (true);\n',
     line: 5,
-    message: /second|time/i,
+    message: /endless loop/,
   },
 };
 

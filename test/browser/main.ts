@@ -1,6 +1,6 @@
 /** Runs the scenarios, one after another, in one browser. */
 import { runTests } from "../harness.ts";
-import { closeTier, openWorkbenches, prepareTier } from "./library/tier.ts";
+import { closeTier, closeWorkbench, openWorkbenches, prepareTier } from "./library/tier.ts";
 import "./scenarios/activation.ts";
 import "./scenarios/train.ts";
 import "./scenarios/survival.ts";
@@ -13,10 +13,11 @@ export async function runScenarios(): Promise<{ passed: number; failed: number }
       print: console.log,
       only: process.env["LAYERWISE_TEST_ONLY"],
       async onFailure(name) {
-        for (const workbench of openWorkbenches())
-          console.log(
-            `    screenshot: ${await workbench.screenshot(`failed ${name}`.replaceAll(/\W+/g, "-"))}`,
-          );
+        for (const workbench of openWorkbenches()) {
+          const picture = await workbench.screenshot(`failed ${name}`.replaceAll(/\W+/g, "-"));
+          console.log(`    screenshot: ${picture}`);
+          await closeWorkbench(workbench);
+        }
       },
     });
     const passed = outcomes.filter(({ error }) => error === undefined).length;

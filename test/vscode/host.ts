@@ -89,10 +89,9 @@ function chooseHost(): Host {
 /** Runs the bundled suite; true when every test passed. Prints the tests and, last, the totals. */
 export async function runSuite(suite: string): Promise<boolean> {
   const workspace = temporaryFolder("workspace");
-  const results = inRoot("test/results/vscode.json");
-  const log = path.join(path.dirname(results), "vscode.log");
-  fs.mkdirSync(path.dirname(results), { recursive: true });
-  for (const file of [results, log]) fs.rmSync(file, { force: true });
+  const output = temporaryFolder("results");
+  const results = path.join(output, "results.json");
+  const log = path.join(output, "log.txt");
   const env = {
     LAYERWISE_TEST_RESULTS: results,
     LAYERWISE_TEST_LOG: log,

@@ -38,10 +38,15 @@ export async function newWindow(browser: Browser, colorScheme: "light" | "dark" 
   return context.newPage();
 }
 
+const temporaryFolders: string[] = [];
+process.once("exit", () => {
+  for (const folder of temporaryFolders) fs.rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
+});
+
 /** A new folder of this machine's temporary ones, gone when the process ends. */
 export function temporaryFolder(name: string): string {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), `layerwise-${name}-`));
-  process.once("exit", () => fs.rmSync(folder, { recursive: true, force: true }));
+  temporaryFolders.push(folder);
   return folder;
 }
 
@@ -50,6 +55,7 @@ export const QUIET_SETTINGS = {
   "chat.disableAIFeatures": true,
   "workbench.secondarySideBar.defaultVisibility": "hidden",
   "workbench.startupEditor": "none",
+  "workbench.editor.useModal": "off",
   "telemetry.telemetryLevel": "off",
   "extensions.autoCheckUpdates": false,
   "extensions.autoUpdate": false,

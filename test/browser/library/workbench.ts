@@ -132,23 +132,22 @@ export class Workbench {
     return rows.some((row) => row.trim() === label);
   }
 
-  /** Opens a file of the folder, pinned, by its name. */
+  /** Opens a file of the folder, pinned, by its name; afterwards the editor has the focus. */
   async openFile(name: string): Promise<void> {
-    await this.page.keyboard.press("Control+P");
     const widget = this.page.locator(".quick-input-widget");
-    await until(`${name} in the quick open list`, async () => {
-      await widget.locator("input.input").fill(name);
-      return widget
-        .locator(".monaco-list-row", { hasText: name })
-        .first()
-        .waitFor({ timeout: 2000 })
-        .then(() => true);
-    });
-    await this.page.keyboard.press("Enter");
-    await this.page
-      .locator(`.tab[data-resource-name="${path.basename(name)}"]`)
-      .first()
-      .waitFor();
+    await until(
+      `an editor of ${name}`,
+      async () => {
+        await this.page.keyboard.press("Control+P");
+        await widget.locator("input.input").fill(name, { timeout: 2000 });
+        await widget.locator(".monaco-list-row", { hasText: name }).first().waitFor({ timeout: 3000 });
+        await this.page.keyboard.press("Enter");
+        const tab = this.page.locator(`.tab.active[data-resource-name="${name}"]`);
+        return tab.waitFor({ timeout: 3000 }).then(() => true);
+      },
+      20_000,
+    );
+    await this.page.locator(".editor-instance .monaco-editor.focused").waitFor();
   }
 
   /** A lens of the active editor by its text. */

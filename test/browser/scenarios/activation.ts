@@ -15,7 +15,7 @@ test(`a window on a folder with a model activates the extension in less than ${L
   // VS Code's own figure: loading the code and the call of activate().
   const row = workbench.page.locator(".runtime-extensions-editor .monaco-list-row", { hasText: "Layerwise" });
   const took = await until("the activation time", async () => {
-    const text = await row.first().innerText();
+    const text = await row.first().innerText({ timeout: 1000 });
     return Number(/Activation: (\d+)ms/.exec(text)?.[1]);
   });
   note(`activation took ${took} ms`);
