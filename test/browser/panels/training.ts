@@ -169,6 +169,9 @@ test("training: a hundred thousand points are drawn in time, and so is each poin
         await frame();
       };
       let start = performance.now();
+      structuredClone(rows);
+      const copy = performance.now() - start;
+      start = performance.now();
       send("snapshot", { ...snapshot, rows });
       await drawn();
       const first = performance.now() - start;
@@ -180,7 +183,7 @@ test("training: a hundred thousand points are drawn in time, and so is each poin
         await drawn();
         updates.push(performance.now() - start);
       }
-      return { first, median: updates.sort((a, b) => a - b)[10] ?? 0 };
+      return { copy, first, median: updates.sort((a, b) => a - b)[10] ?? 0 };
     },
     { snapshot: long, count },
   );
@@ -189,9 +192,9 @@ test("training: a hundred thousand points are drawn in time, and so is each poin
     (await chart(panel, "loss").getByRole("group").getAttribute("aria-label")) ?? "",
     /100,020 points/,
   );
-  // Generous: the machine is shared. On a quiet one 150 ms and 35 ms (two frames).
-  assert.ok(budget.first < 1500, `first drawing took ${budget.first} ms`);
-  assert.ok(budget.median < 150, `an update took ${budget.median} ms`);
+  // Machines differ and are shared, so the measure is what merely copying such a message takes here (about 100 ms).
+  assert.ok(budget.first < 4 * budget.copy, `first drawing: ${JSON.stringify(budget)}`);
+  assert.ok(budget.median < Math.max(50, budget.copy), `an update: ${JSON.stringify(budget)}`);
 });
 
 test("training: a panel that was hidden comes back with the user's settings and the newest snapshot", async () => {
