@@ -40,6 +40,8 @@ export function isModelFile(document: vscode.TextDocument): boolean {
 export class Previews extends DisposableOwner {
   readonly #engine: PreviewEngine;
   readonly #files = new Map<string, Followed>();
+  /** Files that a panel shows, with or without a tab of their own. */
+  readonly #held = new Map<string, number>();
   readonly #changed = this.own(new vscode.EventEmitter<vscode.Uri>());
   /** Fires with the file whose preview changed. */
   readonly onDidChange = this.#changed.event;
@@ -65,6 +67,18 @@ export class Previews extends DisposableOwner {
       }),
     );
     this.own(vscode.workspace.onDidCloseTextDocument((document) => this.#forget(document.uri)));
+    // VS Code keeps a document for minutes after its last tab was closed.
+    this.own(
+      vscode.window.tabGroups.onDidChangeTabs(({ closed }) => {
+        for (const { input } of closed)
+          if (
+            input instanceof vscode.TabInputText &&
+            !this.#held.has(input.uri.toString()) &&
+            !hasTab(input.uri)
+          )
+            this.#forget(input.uri);
+      }),
+    );
     this.own(
       vscode.workspace.onDidGrantWorkspaceTrust(() => {
         for (const document of vscode.workspace.textDocuments)
@@ -95,6 +109,20 @@ export class Previews extends DisposableOwner {
       this.#schedule(document, followed, 0);
     }
     return view(followed);
+  }
+
+  /** Goes on following a file without a tab until the answer is disposed. */
+  hold(uri: vscode.Uri): vscode.Disposable {
+    const key = uri.toString();
+    this.#held.set(key, (this.#held.get(key) ?? 0) + 1);
+    return new vscode.Disposable(() => {
+      const left = (this.#held.get(key) ?? 1) - 1;
+      if (left > 0) this.#held.set(key, left);
+      else {
+        this.#held.delete(key);
+        if (!hasTab(uri)) this.#forget(uri);
+      }
+    });
   }
 
   /** What is known of a file that may not be followed. */
@@ -142,6 +170,13 @@ export class Previews extends DisposableOwner {
     this.#engine.drop(uri.fsPath);
     this.#changed.fire(uri);
   }
+}
+
+function hasTab(uri: vscode.Uri): boolean {
+  const wanted = uri.toString();
+  return vscode.window.tabGroups.all.some(({ tabs }) =>
+    tabs.some(({ input }) => input instanceof vscode.TabInputText && input.uri.toString() === wanted),
+  );
 }
 
 function view(followed: Followed): Preview {

@@ -188,7 +188,7 @@ function failed(file: string, error: UserError): FileReport {
 function timedOut(job: Job, stuck: SourcePosition | undefined): UserError {
   return {
     code: "timeout",
-    message: `Still running after ${job.limit} s, so the preview was ended: an endless loop, or work that belongs into a run?`,
+    message: `Still running after ${job.limit} seconds, so the preview was ended: an endless loop, or work that belongs into a run?`,
     position: stuck ?? { file: job.request.file, line: 1, column: 1 },
     hint: "Loading data and training belong into an experiment's functions, not at the top level of the file.",
   };

@@ -51,7 +51,7 @@ test("an endless loop is ended at its time, reported at its line, and the next r
     code: "timeout",
     position: { file: "/a.nn.ts", line: 12, column: 5 },
   });
-  expect(looping?.errors[0]?.message).toContain("Still running after 0.5 s");
+  expect(looping?.errors[0]?.message).toContain("Still running after 0.5 seconds");
   const oldPid = Number(before?.experiments[0]?.model);
   await vi.waitFor(async () => expect(await isAlive(oldPid)).toBe(false), { timeout: 5000 });
   const after = await engine.inspect({ file: "/a.nn.ts", text: "fine" });

@@ -65,6 +65,7 @@ export class ArchitecturePanel extends DisposableOwner {
         train: (exportName) => runCommand("layerwise.train", { file, exportName }),
       },
     });
+    this.own(options.previews.hold(vscode.Uri.file(file)));
     this.own(
       options.previews.onDidChange((uri) => {
         if (uri.fsPath === file && this.#ready) this.#throttle.mark("snapshot");
