@@ -10,16 +10,20 @@ import { setup } from "./setup.mjs";
 
 /** @typedef {{ passed: number, failed: number, skipped: number }} Counts */
 
-/** @param {string} name */
-const bin = (name) => inRoot("node_modules", ".bin", name);
+/**
+ * Runs a package's program.
+ * @param {string} file Relative to node_modules.
+ * @param {string[]} args
+ */
+const runPackage = (file, ...args) => run(process.execPath, [inRoot("node_modules", file), ...args]);
 
 /** In the order in which they run: the quick ones first. @type {Record<string, () => Promise<Counts>>} */
 const TIERS = {
   check: async () => {
     const steps = [
-      () => run(bin("tsc"), ["-b"]),
-      () => run(bin("oxlint"), []),
-      () => run(bin("oxfmt"), ["--check"]),
+      () => runPackage("typescript/bin/tsc", "-b"),
+      () => runPackage("oxlint/bin/oxlint"),
+      () => runPackage("oxfmt/bin/oxfmt", "--check"),
     ];
     let failed = 0;
     for (const step of steps) if ((await step()) !== 0) failed++;
@@ -37,7 +41,7 @@ async function vitest(project) {
   const report = inRoot("out", "test", `${project}.json`);
   fs.rmSync(report, { force: true });
   const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
-  const exit = await run(bin("vitest"), ["run", "--project", project, ...reporters]);
+  const exit = await runPackage("vitest/vitest.mjs", "run", "--project", project, ...reporters);
   if (!fs.existsSync(report)) return { passed: 0, failed: 1, skipped: 0 };
   const result = JSON.parse(fs.readFileSync(report, "utf8"));
   // A file that could not be loaded has failed, though none of its tests has.
