@@ -1,6 +1,6 @@
 import { applyAll } from "../../tensor/apply.ts";
 import { add, div, maximum, mul, sub } from "../../tensor/functions/arithmetic.ts";
-import { sqrt, square } from "../../tensor/functions/elementwise.ts";
+import { sqrt } from "../../tensor/functions/elementwise.ts";
 import { adamStep } from "../../tensor/ops/update.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { bind, type Signature } from "../arguments.ts";
@@ -11,6 +11,7 @@ import {
   checkBetas,
   count,
   effective,
+  meanSquare,
   Optimizer,
   require,
   slot,
@@ -79,20 +80,21 @@ export class Adam extends Optimizer<Options> {
     const m = slot(state, "expAvg", p);
     const v = slot(state, "expAvgSq", p);
     const g = effective(grad, p, { maximize, weightDecay: decoupledWeightDecay ? 0 : weightDecay });
-    const from = decoupledWeightDecay && weightDecay !== 0 ? mul(p, this.varying(1 - lr * weightDecay)) : p;
-    const rate = this.varying(lr / (1 - beta1 ** t));
-    const correction = this.varying(Math.sqrt(1 - beta2 ** t));
+    const from = decoupledWeightDecay ? this.shrunk(p, group) : p;
+    const rate = this.varying("lr / (1 - beta1^t)", lr / (1 - beta1 ** t));
+    const correction = this.varying("sqrt(1 - beta2^t)", Math.sqrt(1 - beta2 ** t));
     if (!amsgrad) {
-      const attributes = { beta1, beta2, eps };
-      const [p2, m2, v2] = applyAll(adamStep, [from, m, v, g, rate, correction], attributes);
+      const follow = this.varying("1 - beta", 1 - beta1);
+      const inputs = [from, m, v, g, rate, correction, follow];
+      const [p2, m2, v2] = applyAll(adamStep, inputs, { beta2, eps });
       p.write(p2!);
       m.write(m2!);
       v.write(v2!);
       return;
     }
     const largest = slot(state, "maxExpAvgSq", p);
-    m.write(add(m, mul(sub(g, m), 1 - beta1)));
-    v.write(add(mul(v, beta2), mul(square(g), 1 - beta2)));
+    m.write(this.towards(m, g, beta1));
+    v.write(meanSquare(v, g, beta2));
     largest.write(maximum(largest, v));
     const root = add(div(sqrt(largest), correction), eps);
     p.write(sub(from, mul(div(m, root), rate)));

@@ -1,11 +1,10 @@
 import { scalarTensor } from "../../tensor/apply.ts";
 import { TensorError } from "../../tensor/errors.ts";
-import { add, mul } from "../../tensor/functions/arithmetic.ts";
-import { neg } from "../../tensor/functions/elementwise.ts";
+import { add, lerp, mul } from "../../tensor/functions/arithmetic.ts";
+import { neg, square } from "../../tensor/functions/elementwise.ts";
 import { fillValue } from "../../tensor/graph.ts";
 import { step as computeStep, valuesOf } from "../../tensor/runtime.ts";
 import { hidden, noGrad, withGradients } from "../../tensor/scope.ts";
-import { sameShape } from "../../tensor/shape.ts";
 import { Tensor } from "../../tensor/tensor.ts";
 import { py, pyFloat, snakeCase, type PyValue } from "../repr.ts";
 import { snapshot } from "../stateDict.ts";
@@ -20,6 +19,11 @@ export type ParamGroup<O extends BaseOptions = BaseOptions> = O & {
   params: Tensor[];
   /** The rate a schedule started from. */
   initialLr?: number;
+  /** Between which rates and momenta {@link OneCycleLR} and {@link CyclicLR} move. */
+  maxLr?: number;
+  minLr?: number;
+  maxMomentum?: number;
+  baseMomentum?: number;
 };
 
 /** A group as it is given: what it leaves out are the optimizer's own options. */
@@ -64,8 +68,12 @@ export abstract class Optimizer<O extends BaseOptions = BaseOptions> {
   readonly defaults: Readonly<O>;
   /** Options and state that are floats in PyTorch even when they are whole. */
   protected readonly floats: readonly string[] = [];
-  /** Numbers that change from step to step, as inputs of the step under way. */
-  private readonly scalars = new Map<number, Tensor>();
+  /** State that is one number for each parameter. */
+  protected readonly numbers: readonly string[] = ["step"];
+  /** Whether a step was made: schedules warn when they are stepped first. */
+  stepped = false;
+  /** Numbers that change from step to step, as inputs of the step under way; shared within a group. */
+  private readonly scalars = new Map<string, Tensor>();
 
   constructor(params: Params<O>, defaults: O) {
     this.defaults = defaults;
@@ -117,10 +125,12 @@ export abstract class Optimizer<O extends BaseOptions = BaseOptions> {
   step(): undefined;
   step<T>(closure: () => T): T;
   step<T>(closure?: () => T): T | undefined {
+    this.stepped = true;
     const loss = closure === undefined ? undefined : withGradients(true, closure);
     noGrad(() =>
       hidden(() => {
         for (const group of this.paramGroups) {
+          this.scalars.clear();
           for (const p of group.params) {
             if (p.grad === null) continue;
             let state = this.state.get(p);
@@ -138,11 +148,25 @@ export abstract class Optimizer<O extends BaseOptions = BaseOptions> {
   /** Updates one parameter `p` by its gradient `g`. */
   protected abstract update(p: Tensor, g: Tensor, group: ParamGroup<O>, state: ParamState): void;
 
-  /** A number that changes between steps: an input of the compiled step, not a constant. */
-  protected varying(value: number): Tensor {
-    let scalar = this.scalars.get(value);
-    if (scalar === undefined) this.scalars.set(value, (scalar = scalarTensor(value, true)));
+  /**
+   * A number that changes between steps: an input of the compiled step, not a constant. The name keeps numbers apart
+   * that happen to be equal in some step, so that all steps are one graph.
+   */
+  protected varying(name: string, value: number): Tensor {
+    const key = `${name} ${value}`;
+    let scalar = this.scalars.get(key);
+    if (scalar === undefined) this.scalars.set(key, (scalar = scalarTensor(value, true)));
     return scalar;
+  }
+
+  /** What the update starts from: the parameter, shrunk by decoupled weight decay. */
+  protected shrunk(p: Tensor, { lr, weightDecay }: { lr: number; weightDecay: number }): Tensor {
+    return weightDecay === 0 ? p : mul(p, this.varying("1 - lr·weightDecay", 1 - lr * weightDecay));
+  }
+
+  /** mean + (1 − β)(next − mean), of a β that schedules may cycle. */
+  protected towards(mean: Tensor, next: Tensor, beta: number): Tensor {
+    return lerp(mean, next, this.varying("1 - beta", 1 - beta));
   }
 
   /** Everything needed to continue, in PyTorch's structure. Parameters are numbered through all groups. */
@@ -192,7 +216,10 @@ export abstract class Optimizer<O extends BaseOptions = BaseOptions> {
       if (remembered === undefined) return;
       const own: ParamState = {};
       for (const [name, value] of Object.entries(remembered))
-        if (value !== null) own[camelCase(name)] = restored(value, p);
+        if (value !== null) {
+          const key = camelCase(name);
+          own[key] = this.numbers.includes(key) ? numberOf(value) : restored(value);
+        }
       this.state.set(p, own);
     });
   }
@@ -240,14 +267,21 @@ export function slot(state: ParamState, name: string, p: Tensor, value = 0): Ten
   return (state[name] ??= zerosOf(p, value)) as Tensor;
 }
 
+/** Mean of squares: β v + (1 − β) g². */
+export function meanSquare(v: Tensor, g: Tensor, beta: number): Tensor {
+  return add(mul(v, beta), mul(square(g), 1 - beta));
+}
+
 /** The number `name` of a state, `initial` before the first use. */
 export function count(state: ParamState, name: string, initial = 0): number {
   return (state[name] ?? initial) as number;
 }
 
-function restored(value: Tensor | number, p: Tensor): Tensor | number {
+const numberOf = (value: Tensor | number): number =>
+  typeof value === "number" ? value : valuesOf(value.value)[0]!;
+
+function restored(value: Tensor | number): Tensor | number {
   if (typeof value === "number") return value;
-  if (value.ndim === 0 && !sameShape(p.shape, [])) return valuesOf(value.value)[0]!;
   const own = new Tensor(fillValue(0, value.shape, value.dtype)).persist();
   return noGrad(() => own.write(snapshot(value, own)));
 }

@@ -66,9 +66,10 @@ export class SGD extends Optimizer<Options> {
     if (momentum !== 0) {
       const first = state["momentumBuffer"] === undefined;
       const buffer = slot(state, "momentumBuffer", p);
-      buffer.write(first ? g : add(mul(buffer, momentum), dampening === 0 ? g : mul(g, 1 - dampening)));
-      g = nesterov ? add(g, mul(buffer, momentum)) : buffer;
+      const kept = this.varying("momentum", momentum);
+      buffer.write(first ? g : add(mul(buffer, kept), dampening === 0 ? g : mul(g, 1 - dampening)));
+      g = nesterov ? add(g, mul(buffer, kept)) : buffer;
     }
-    p.write(apply(descend, [p, g, this.varying(lr)], {}));
+    p.write(apply(descend, [p, g, this.varying("lr", lr)], {}));
   }
 }

@@ -20,14 +20,13 @@ export const descend: Op<object> = defineOp({
 });
 
 export interface AdamAttributes {
-  readonly beta1: number;
   readonly beta2: number;
   readonly eps: number;
 }
 
 /**
- * Adam's moments and step, as PyTorch orders the arithmetic: inputs p, m, v, g, the 0-d step size lr / (1 − β₁ᵗ) and
- * the 0-d √(1 − β₂ᵗ); outputs p, m, v. Weight decay is the caller's.
+ * Adam's moments and step, as PyTorch orders the arithmetic: inputs p, m, v, g and, 0-d, the step size lr / (1 − β₁ᵗ),
+ * √(1 − β₂ᵗ) and 1 − β₁ (schedules cycle it); outputs p, m, v. Weight decay is the caller's.
  *
  * m ← m + (g − m)(1 − β₁), v ← β₂v + (1 − β₂)g², p ← p − step · m / (√v / √(1 − β₂ᵗ) + ε)
  */
@@ -35,10 +34,10 @@ export const adamStep: Op<AdamAttributes> = defineOp<AdamAttributes>({
   name: "adamStep",
   infer: ([p, m, v]) => [p!, m!, v!],
   gradient: PLAIN,
-  tensorflow(b, [p, m, v, g, step, correction], { beta1, beta2, eps }) {
+  tensorflow(b, [p, m, v, g, step, correction, follow], { beta2, eps }) {
     const c = (value: number): TfRef => b.constant([value], [], "float32");
     const two = (op: string, x: TfRef, y: TfRef): TfRef => b.node(op, [x, y], { T });
-    const m2 = two("AddV2", m!, two("Mul", two("Sub", g!, m!), c(1 - beta1)));
+    const m2 = two("AddV2", m!, two("Mul", two("Sub", g!, m!), follow!));
     const v2 = two(
       "AddV2",
       two("Mul", v!, c(beta2)),
@@ -48,8 +47,8 @@ export const adamStep: Op<AdamAttributes> = defineOp<AdamAttributes>({
     const p2 = two("Sub", p!, two("Mul", two("RealDiv", m2, two("AddV2", root, c(eps))), step!));
     return [p2, m2, v2];
   },
-  tfjs(k, [p, m, v, g, step, correction], { beta1, beta2, eps }) {
-    const m2: tfjs.Tensor = k.add(m!, k.mul(k.sub(g!, m!), 1 - beta1));
+  tfjs(k, [p, m, v, g, step, correction, follow], { beta2, eps }) {
+    const m2: tfjs.Tensor = k.add(m!, k.mul(k.sub(g!, m!), follow!));
     const v2: tfjs.Tensor = k.add(k.mul(v!, beta2), k.mul(k.square(g!), 1 - beta2));
     const root = k.add(k.div(k.sqrt(v2), correction!), eps);
     return [k.sub(p!, k.mul(k.div(m2, root), step!)), m2, v2];

@@ -1,0 +1,89 @@
+import { apply } from "../../tensor/apply.ts";
+import { add, div } from "../../tensor/functions/arithmetic.ts";
+import { sqrt, square } from "../../tensor/functions/elementwise.ts";
+import { descend } from "../../tensor/ops/update.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
+import { bind } from "../arguments.ts";
+import { py } from "../repr.ts";
+import {
+  checkAtLeast0,
+  count,
+  effective,
+  IMPLEMENTATION,
+  Optimizer,
+  require,
+  slot,
+  type ParamGroup,
+  type Params,
+  type ParamState,
+} from "./optimizer.ts";
+
+export interface AdagradOptions {
+  /** 1e-2 by default. */
+  lr: number;
+  /** At step t the rate is lr / (1 + (t − 1) · lrDecay). */
+  lrDecay: number;
+  weightDecay: number;
+  /** What the sums of squares start with; 0 by default. */
+  initialAccumulatorValue: number;
+  /** Keeps the division finite; 1e-10 by default. */
+  eps: number;
+  /** Go uphill. */
+  maximize: boolean;
+}
+
+type Options = AdagradOptions & typeof IMPLEMENTATION & { fused: null };
+
+/**
+ * Adagrad (Duchi et al. 2011, https://jmlr.org/papers/v12/duchi11a.html), at step t:
+ * s ← s + g², p ← p − lr / (1 + (t − 1) · lrDecay) · g / (√s + eps).
+ *
+ * Weight decay is added to the gradient: g ← g + weightDecay · p.
+ */
+export class Adagrad extends Optimizer<Options> {
+  constructor(params: Params<Options>, options?: Partial<AdagradOptions>);
+  constructor(params: Params<Options>, lr: number, options?: Partial<Omit<AdagradOptions, "lr">>);
+  constructor(params: Params<Options>, ...rest: unknown[]) {
+    const options: Options = bind<Options>("Adagrad", rest, {
+      lr: 1e-2,
+      lrDecay: 0,
+      weightDecay: 0,
+      initialAccumulatorValue: 0,
+      eps: 1e-10,
+      maximize: false,
+      ...IMPLEMENTATION,
+      fused: null,
+    });
+    const { lr, lrDecay, weightDecay, initialAccumulatorValue, eps } = options;
+    checkAtLeast0("learning rate", lr);
+    require(lrDecay >= 0, `Invalid lr_decay value: ${py(lrDecay)}`);
+    require(weightDecay >= 0, `Invalid weight_decay value: ${py(weightDecay)}`);
+    require(initialAccumulatorValue >=
+      0, `Invalid initial_accumulator_value value: ${py(initialAccumulatorValue)}`);
+    checkAtLeast0("epsilon value", eps);
+    super(params, options);
+    // As in PyTorch, the state is there before the first step.
+    for (const group of this.paramGroups) for (const p of group.params) this.sumOf(p, this.stateOf(p));
+  }
+
+  private stateOf(p: Tensor): ParamState {
+    const state = { step: 0 };
+    this.state.set(p, state);
+    return state;
+  }
+
+  private sumOf(p: Tensor, state: ParamState): Tensor {
+    return slot(state, "sum", p, this.defaults.initialAccumulatorValue);
+  }
+
+  protected update(p: Tensor, grad: Tensor, group: ParamGroup<Options>, state: ParamState): void {
+    const { lr, lrDecay, eps } = group;
+    const t = count(state, "step") + 1;
+    state["step"] = t;
+    const g = effective(grad, p, group);
+    const sum = this.sumOf(p, state);
+    sum.write(add(sum, square(g)));
+    const rate = this.varying("lr", lr / (1 + (t - 1) * lrDecay));
+    p.write(apply(descend, [p, div(g, add(sqrt(sum), eps)), rate], {}));
+  }
+}

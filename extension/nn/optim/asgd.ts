@@ -1,0 +1,80 @@
+import { apply } from "../../tensor/apply.ts";
+import { add, mul, sub } from "../../tensor/functions/arithmetic.ts";
+import { descend } from "../../tensor/ops/update.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
+import { bind } from "../arguments.ts";
+import { py } from "../repr.ts";
+import {
+  CAPTURABLE,
+  checkAtLeast0,
+  count,
+  effective,
+  Optimizer,
+  require,
+  slot,
+  type ParamGroup,
+  type Params,
+  type ParamState,
+} from "./optimizer.ts";
+
+export interface ASGDOptions {
+  /** 1e-2 by default. */
+  lr: number;
+  /** How fast the weights shrink; 1e-4 by default. */
+  lambd: number;
+  /** Power of the decay of η; 0.75 by default. */
+  alpha: number;
+  /** The step after which `ax` is a mean; 1e6 by default. */
+  t0: number;
+  weightDecay: number;
+  /** Go uphill. */
+  maximize: boolean;
+}
+
+type Options = ASGDOptions & typeof CAPTURABLE;
+
+/**
+ * Averaged stochastic gradient descent (Polyak and Juditsky 1992, https://doi.org/10.1137/0330046), at step t:
+ * p ← (1 − λη) p − η g, a ← a + μ(p − a), then η ← lr / (1 + λ · lr · t)^α and μ ← 1 / max(1, t − t0);
+ * η = lr and μ = 1 at first. The averaged parameter a is `ax` of the state.
+ *
+ * Weight decay is added to the gradient: g ← g + weightDecay · p.
+ */
+export class ASGD extends Optimizer<Options> {
+  protected override readonly floats = ["t0"];
+  protected override readonly numbers = ["step", "eta", "mu"];
+
+  constructor(params: Params<Options>, options?: Partial<ASGDOptions>);
+  constructor(params: Params<Options>, lr: number, options?: Partial<Omit<ASGDOptions, "lr">>);
+  constructor(params: Params<Options>, ...rest: unknown[]) {
+    const options: Options = bind<Options>("ASGD", rest, {
+      lr: 1e-2,
+      lambd: 1e-4,
+      alpha: 0.75,
+      t0: 1e6,
+      weightDecay: 0,
+      maximize: false,
+      ...CAPTURABLE,
+    });
+    checkAtLeast0("learning rate", options.lr);
+    require(options.lambd >= 0, `Invalid lambd value: ${py(options.lambd)}`);
+    require(options.alpha >= 0, `Invalid alpha value: ${py(options.alpha)}`);
+    require(options.weightDecay >= 0, `Invalid weight_decay value: ${py(options.weightDecay)}`);
+    super(params, options);
+  }
+
+  protected update(p: Tensor, grad: Tensor, group: ParamGroup<Options>, state: ParamState): void {
+    const { lr, lambd, alpha, t0 } = group;
+    const t = count(state, "step") + 1;
+    // PyTorch keeps η and μ as float32.
+    const eta = count(state, "eta", Math.fround(lr));
+    const mu = count(state, "mu", 1);
+    const mean = slot(state, "ax", p);
+    const shrunk = mul(p, this.varying("1 - lambd·eta", 1 - lambd * eta));
+    p.write(apply(descend, [shrunk, effective(grad, p, group), this.varying("eta", eta)], {}));
+    mean.write(mu === 1 ? p : add(mean, mul(sub(p, mean), this.varying("mu", mu))));
+    state["step"] = t;
+    state["eta"] = Math.fround(lr / (1 + lambd * lr * t) ** alpha);
+    state["mu"] = Math.fround(1 / Math.max(1, t - t0));
+  }
+}

@@ -1,0 +1,93 @@
+import { add, div, mul, sub } from "../../tensor/functions/arithmetic.ts";
+import { sqrt } from "../../tensor/functions/elementwise.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
+import { bind } from "../arguments.ts";
+import { py } from "../repr.ts";
+import {
+  CAPTURABLE,
+  checkAtLeast0,
+  checkBetas,
+  count,
+  effective,
+  meanSquare,
+  Optimizer,
+  require,
+  slot,
+  type ParamGroup,
+  type Params,
+  type ParamState,
+} from "./optimizer.ts";
+
+export interface NAdamOptions {
+  /** 2e-3 by default. */
+  lr: number;
+  /** How slowly the means of gradients and of their squares change: 0.9 and 0.999 by default. */
+  betas: readonly [number, number];
+  /** Keeps the division finite; 1e-8 by default. */
+  eps: number;
+  weightDecay: number;
+  /** How fast μ grows from β₁ / 2 to β₁; 4e-3 by default. */
+  momentumDecay: number;
+  /** Shrink the weights by lr · weightDecay instead of adding to the gradient. */
+  decoupledWeightDecay: boolean;
+  /** Go uphill. */
+  maximize: boolean;
+}
+
+type Options = NAdamOptions & typeof CAPTURABLE;
+
+/**
+ * Adam with Nesterov momentum (Dozat 2016, https://openreview.net/forum?id=OM0jvwB8jIp57ZJjtNEZ), at step t:
+ * μₜ = β₁(1 − ½ · 0.96^(t · momentumDecay)), Πₜ = μ₁ ⋯ μₜ,
+ * m ← m + (1 − β₁)(g − m), v ← β₂ v + (1 − β₂) g², d = √(v / (1 − β₂ᵗ)) + eps,
+ * p ← p − lr (1 − μₜ) / (1 − Πₜ) · g / d − lr μₜ₊₁ / (1 − Πₜ₊₁) · m / d.
+ *
+ * Weight decay is added to the gradient: g ← g + weightDecay · p.
+ */
+export class NAdam extends Optimizer<Options> {
+  protected override readonly numbers = ["step", "muProduct"];
+
+  constructor(params: Params<Options>, options?: Partial<NAdamOptions>);
+  constructor(params: Params<Options>, lr: number, options?: Partial<Omit<NAdamOptions, "lr">>);
+  constructor(params: Params<Options>, ...rest: unknown[]) {
+    const options: Options = bind<Options>("NAdam", rest, {
+      lr: 2e-3,
+      betas: [0.9, 0.999],
+      eps: 1e-8,
+      weightDecay: 0,
+      momentumDecay: 4e-3,
+      decoupledWeightDecay: false,
+      maximize: false,
+      ...CAPTURABLE,
+    });
+    checkAtLeast0("learning rate", options.lr);
+    checkAtLeast0("epsilon value", options.eps);
+    checkBetas(options.betas);
+    require(options.weightDecay >= 0, `Invalid weight_decay value: ${py(options.weightDecay)}`);
+    require(options.momentumDecay >= 0, `Invalid momentum_decay value: ${py(options.momentumDecay)}`);
+    super(params, options);
+  }
+
+  protected update(p: Tensor, grad: Tensor, group: ParamGroup<Options>, state: ParamState): void {
+    const { lr, betas, eps, weightDecay, momentumDecay, decoupledWeightDecay, maximize } = group;
+    const [beta1, beta2] = betas;
+    const t = count(state, "step") + 1;
+    state["step"] = t;
+    const g = effective(grad, p, { maximize, weightDecay: decoupledWeightDecay ? 0 : weightDecay });
+    const from = decoupledWeightDecay ? this.shrunk(p, group) : p;
+    const momentumAt = (step: number): number => beta1 * (1 - 0.5 * 0.96 ** (step * momentumDecay));
+    const mu = momentumAt(t);
+    const next = momentumAt(t + 1);
+    // PyTorch keeps the product as a float32.
+    const product = Math.fround(count(state, "muProduct", 1) * Math.fround(mu));
+    state["muProduct"] = product;
+    const m = slot(state, "expAvg", p);
+    const v = slot(state, "expAvgSq", p);
+    m.write(this.towards(m, g, beta1));
+    v.write(meanSquare(v, g, beta2));
+    const d = add(sqrt(div(v, this.varying("1 - beta2^t", 1 - beta2 ** t))), eps);
+    const ofGrad = this.varying("rate of g", (lr * (1 - mu)) / (1 - product));
+    const ofMean = this.varying("rate of m", (lr * next) / (1 - product * next));
+    p.write(sub(sub(from, mul(div(g, d), ofGrad)), mul(div(m, d), ofMean)));
+  }
+}

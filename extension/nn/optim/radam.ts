@@ -1,0 +1,90 @@
+import { add, div, mul, sub } from "../../tensor/functions/arithmetic.ts";
+import { sqrt } from "../../tensor/functions/elementwise.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
+import { bind } from "../arguments.ts";
+import { py } from "../repr.ts";
+import {
+  CAPTURABLE,
+  checkAtLeast0,
+  checkBetas,
+  count,
+  effective,
+  meanSquare,
+  Optimizer,
+  require,
+  slot,
+  type ParamGroup,
+  type Params,
+  type ParamState,
+} from "./optimizer.ts";
+
+export interface RAdamOptions {
+  /** 1e-3 by default. */
+  lr: number;
+  /** How slowly the means of gradients and of their squares change: 0.9 and 0.999 by default. */
+  betas: readonly [number, number];
+  /** Keeps the division finite; 1e-8 by default. */
+  eps: number;
+  weightDecay: number;
+  /** Shrink the weights by lr · weightDecay instead of adding to the gradient. */
+  decoupledWeightDecay: boolean;
+  /** Go uphill. */
+  maximize: boolean;
+}
+
+type Options = RAdamOptions & typeof CAPTURABLE;
+
+/**
+ * Rectified Adam (Liu et al. 2020, https://arxiv.org/abs/1908.03265), at step t:
+ * m ← m + (1 − β₁)(g − m), v ← β₂ v + (1 − β₂) g², m̂ = m / (1 − β₁ᵗ),
+ * ρ∞ = 2 / (1 − β₂) − 1, ρₜ = ρ∞ − 2t β₂ᵗ / (1 − β₂ᵗ);
+ * when ρₜ > 5: p ← p − lr · m̂ · √(1 − β₂ᵗ) / (√v + eps) · r with
+ * r = √((ρₜ − 4)(ρₜ − 2)ρ∞ / ((ρ∞ − 4)(ρ∞ − 2)ρₜ)); before: p ← p − lr · m̂.
+ *
+ * Weight decay is added to the gradient: g ← g + weightDecay · p.
+ */
+export class RAdam extends Optimizer<Options> {
+  constructor(params: Params<Options>, options?: Partial<RAdamOptions>);
+  constructor(params: Params<Options>, lr: number, options?: Partial<Omit<RAdamOptions, "lr">>);
+  constructor(params: Params<Options>, ...rest: unknown[]) {
+    const options: Options = bind<Options>("RAdam", rest, {
+      lr: 1e-3,
+      betas: [0.9, 0.999],
+      eps: 1e-8,
+      weightDecay: 0,
+      decoupledWeightDecay: false,
+      maximize: false,
+      ...CAPTURABLE,
+    });
+    checkAtLeast0("learning rate", options.lr);
+    checkAtLeast0("epsilon value", options.eps);
+    checkBetas(options.betas);
+    require(options.weightDecay >= 0, `Invalid weight_decay value: ${py(options.weightDecay)}`);
+    super(params, options);
+  }
+
+  protected update(p: Tensor, grad: Tensor, group: ParamGroup<Options>, state: ParamState): void {
+    const { lr, betas, eps, weightDecay, decoupledWeightDecay, maximize } = group;
+    const [beta1, beta2] = betas;
+    const t = count(state, "step") + 1;
+    state["step"] = t;
+    const g = effective(grad, p, { maximize, weightDecay: decoupledWeightDecay ? 0 : weightDecay });
+    const from = decoupledWeightDecay ? this.shrunk(p, group) : p;
+    const m = slot(state, "expAvg", p);
+    const v = slot(state, "expAvgSq", p);
+    m.write(this.towards(m, g, beta1));
+    v.write(meanSquare(v, g, beta2));
+    const corrected = div(m, this.varying("1 - beta1^t", 1 - beta1 ** t));
+    const step = mul(corrected, this.varying("lr", lr));
+    const correction2 = 1 - beta2 ** t;
+    const longest = 2 / (1 - beta2) - 1;
+    const length = longest - (2 * t * beta2 ** t) / correction2;
+    if (length <= 5) {
+      p.write(sub(from, step));
+      return;
+    }
+    const r = Math.sqrt(((length - 4) * (length - 2) * longest) / ((longest - 4) * (longest - 2) * length));
+    const adaptive = div(this.varying("sqrt(1 - beta2^t)", Math.sqrt(correction2)), add(sqrt(v), eps));
+    p.write(sub(from, mul(mul(step, adaptive), this.varying("r", r))));
+  }
+}

@@ -1,0 +1,68 @@
+import { clamp, mul, sub } from "../../tensor/functions/arithmetic.ts";
+import { gt, lt, neg, sign, where } from "../../tensor/functions/elementwise.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
+import { bind } from "../arguments.ts";
+import { py } from "../repr.ts";
+import {
+  CAPTURABLE,
+  checkAtLeast0,
+  count,
+  Optimizer,
+  require,
+  slot,
+  type ParamGroup,
+  type Params,
+  type ParamState,
+} from "./optimizer.ts";
+
+export interface RpropOptions {
+  /** The first step size; 1e-2 by default. */
+  lr: number;
+  /** What a step size is multiplied by when the gradient's sign changes, and when it stays: 0.5 and 1.2 by default. */
+  etas: readonly [number, number];
+  /** Smallest and largest step size: 1e-6 and 50 by default. */
+  stepSizes: readonly [number, number];
+  /** Go uphill. */
+  maximize: boolean;
+}
+
+type Options = RpropOptions & typeof CAPTURABLE;
+
+/**
+ * Resilient backpropagation (Riedmiller and Braun 1993, https://doi.org/10.1109/ICNN.1993.298623), for whole batches:
+ * only the gradient's sign counts. Each element has its own step size s, lr at first:
+ * where g · g′ > 0: s ← min(η₊ s, largest); where g · g′ < 0: s ← max(η₋ s, smallest) and g ← 0;
+ * p ← p − s · sign(g), g′ ← g.
+ */
+export class Rprop extends Optimizer<Options> {
+  constructor(params: Params<Options>, options?: Partial<RpropOptions>);
+  constructor(params: Params<Options>, lr: number, options?: Partial<Omit<RpropOptions, "lr">>);
+  constructor(params: Params<Options>, ...rest: unknown[]) {
+    const options: Options = bind<Options>("Rprop", rest, {
+      lr: 1e-2,
+      etas: [0.5, 1.2],
+      stepSizes: [1e-6, 50],
+      maximize: false,
+      ...CAPTURABLE,
+    });
+    const [down, up] = options.etas;
+    checkAtLeast0("learning rate", options.lr);
+    require(down > 0 && down < 1 && up > 1, `Invalid eta values: ${py(down)}, ${py(up)}`);
+    super(params, options);
+  }
+
+  protected update(p: Tensor, grad: Tensor, group: ParamGroup<Options>, state: ParamState): void {
+    const { lr, etas, stepSizes, maximize } = group;
+    state["step"] = count(state, "step") + 1;
+    const previous = slot(state, "prev", p);
+    const size = slot(state, "stepSize", p, lr);
+    const g = maximize ? neg(grad) : grad;
+    const agreement = mul(g, previous);
+    const turned = lt(agreement, 0);
+    const factor = where(turned, etas[0], where(gt(agreement, 0), etas[1], 1));
+    size.write(clamp(mul(size, factor), { min: stepSizes[0], max: stepSizes[1] }));
+    const followed = where(turned, 0, g);
+    p.write(sub(p, mul(sign(followed), size)));
+    previous.write(followed);
+  }
+}
