@@ -151,6 +151,8 @@ export class Tensor {
       );
     }
     const view = this.shared;
+    // Follow the base now: what is written must not be taken for stale later.
+    void this.value;
     if (scope.gradients && this.sharesLeaf()) {
       throw new TensorError(
         "autograd",
@@ -199,8 +201,15 @@ export class Tensor {
   /** @internal Turns this tensor into one that lives from step to step: a parameter, buffer or optimizer state. */
   persist(): this {
     if (this.storage === undefined) {
+      const { current } = this;
       this.storage = new Storage(this.shape, this.dtype);
-      this.current = this.storage.settled = stateValue(this.storage, this.current);
+      if (current.producer.kind === "node" && current.data === undefined) {
+        // Computed at the next barrier, like a write: nothing may be computed while a step is under way.
+        this.storage.settled = current;
+        dirty.add(this);
+      } else {
+        this.current = this.storage.settled = stateValue(this.storage, current);
+      }
     }
     return this;
   }
@@ -211,11 +220,12 @@ export class Tensor {
     this.current = storage.settled = stateValue(storage);
   }
 
-  /** @internal Forgets a write that could not be computed. */
+  /** @internal Forgets a write that could not be computed; an initial value goes on waiting. */
   revert(): void {
-    if (this.storage?.settled !== undefined) this.current = this.storage.settled;
+    const before = this.storage?.settled;
+    if (before !== undefined) this.current = before;
     this.writes++;
-    dirty.delete(this);
+    if (before?.producer.kind !== "node") dirty.delete(this);
   }
 
   /** @internal Steps of each dimension in PyTorch's memory, in elements; undefined when row-major and not a view. */

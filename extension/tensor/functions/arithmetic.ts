@@ -39,16 +39,21 @@ export function add(input: Operand, other: Operand, options?: { alpha?: number }
  * @throws TensorError "Subtraction, the `-` operator, with two bool tensors is not supported. …"
  */
 export function sub(input: Operand, other: Operand, options?: { alpha?: number }): Tensor {
-  const dtype = resultType(input, other);
-  if (dtype === "bool") {
+  const [left, right] = [isBool(input), isBool(other)];
+  if (left || right) {
     throw new TensorError(
       "dtype",
-      "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` operator instead.",
+      left && right
+        ? "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` operator instead."
+        : "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a mask, use the `~` or `logical_not()` operator instead.",
     );
   }
+  const dtype = resultType(input, other);
   if (options?.alpha === undefined) return binary(ops.sub, input, other, dtype);
   return composed(() => binary(ops.sub, input, scaled(other, options.alpha, dtype), dtype));
 }
+
+const isBool = (x: Operand): boolean => (x instanceof Tensor ? x.dtype === "bool" : typeof x === "boolean");
 
 /** other − input. */
 export function rsub(input: Operand, other: Operand): Tensor {
@@ -129,7 +134,8 @@ function refuseZero(divisor: Operand): void {
 export function pow(input: Operand, exponent: Operand): Tensor {
   const dtype = resultType(input, exponent);
   if (exponent instanceof Tensor || !(input instanceof Tensor)) {
-    return named(binary(ops.pow, input, exponent, dtype === "bool" ? "int64" : dtype), "PowBackward1");
+    if (dtype !== "float32") return integerPower(operand(input, "int64"), operand(exponent, "int64"));
+    return named(binary(ops.pow, input, exponent), "PowBackward1");
   }
   const power = Number(exponent);
   if (dtype === "float32") {
@@ -145,6 +151,17 @@ export function pow(input: Operand, exponent: Operand): Tensor {
     throw new TensorError("value", "Integers to negative integer powers are not allowed.");
   }
   return named(binary(ops.pow, input, exponent, dtype === "bool" ? "int64" : dtype), "PowBackward0");
+}
+
+/** Powers of integers: those to negative exponents are 0, unless the base is 1 or −1. */
+function integerPower(base: Tensor, exponent: Tensor): Tensor {
+  return composed(() => {
+    const zero = constant(0, "int64");
+    const power = binary(ops.pow, base, apply(ops.abs, [exponent], {}));
+    const unit = apply(ops.eq, [apply(ops.abs, [base], {}), constant(1, "int64")], {});
+    const inverse = apply(ops.where, [unit, power, zero], {});
+    return apply(ops.where, [apply(ops.lt, [exponent, zero], {}), inverse, power], {});
+  });
 }
 
 /** The larger of two, element by element. */

@@ -9,7 +9,7 @@ import { broadcastShapes, formatShape, numel, strides, type Shape } from "../sha
 import { fromHost, Tensor } from "../tensor.ts";
 import { asTensor, castTo, composed, constant, named, type Operand } from "./operands.ts";
 import { expand } from "./shape.ts";
-import { reshaped, SliceView } from "./views.ts";
+import { overwrite, reshaped, SliceView } from "./views.ts";
 
 /** `start:stop:step` as a list; missing or null bounds are open. */
 export type Slice = readonly [start?: number | null, stop?: number | null, step?: number | null];
@@ -71,7 +71,7 @@ export function indexPut_(
     }
     return put(new Gathering(part, tensors), value, accumulate);
   });
-  part.write(next);
+  overwrite(part, next);
   return input;
 }
 

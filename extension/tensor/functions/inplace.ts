@@ -12,7 +12,7 @@ import * as arithmetic from "./arithmetic.ts";
 import * as elementwise from "./elementwise.ts";
 import * as gathering from "./gathering.ts";
 import { castTo, notImplemented, type Operand } from "./operands.ts";
-import { copied } from "./views.ts";
+import { copied, overwrite } from "./views.ts";
 
 /**
  * Writes a result into the tensor it was computed from.
@@ -93,7 +93,7 @@ export const scatterAdd_ = (input: Tensor, dim: number, indices: Tensor, source:
 
 /** All elements 0. */
 export function zero_(input: Tensor): Tensor {
-  return input.write(new Tensor(fillValue(0, input.shape, input.dtype)));
+  return overwrite(input, new Tensor(fillValue(0, input.shape, input.dtype)));
 }
 
 /**
@@ -105,7 +105,7 @@ export function fill_(input: Tensor, value: Operand): Tensor {
     const number = Number(value);
     const fitting =
       input.dtype === "bool" ? Number(number !== 0) : input.dtype === "int64" ? Math.trunc(number) : number;
-    return input.write(new Tensor(fillValue(fitting, input.shape, input.dtype)));
+    return overwrite(input, new Tensor(fillValue(fitting, input.shape, input.dtype)));
   }
   if (value.ndim > 0) {
     throw new TensorError(
@@ -120,12 +120,15 @@ export function fill_(input: Tensor, value: Operand): Tensor {
 export function copy_(input: Tensor, source: Tensor): Tensor {
   const shape = broadcastShapes(input.shape, source.shape);
   const values = castTo(source, input.dtype);
-  return input.write(sameShape(values.shape, shape) ? copied(values) : apply(expandOp, [values], { shape }));
+  return overwrite(
+    input,
+    sameShape(values.shape, shape) ? copied(values) : apply(expandOp, [values], { shape }),
+  );
 }
 
 function redraw(input: Tensor, name: string, draw: ReadyDraw, generator: RandomStream | undefined): Tensor {
   if (input.dtype !== "float32") notImplemented(name, input.dtype);
-  return input.write((generator ?? defaultStream).tensor(draw, input.shape, input.dtype));
+  return overwrite(input, (generator ?? defaultStream).tensor(draw, input.shape, input.dtype));
 }
 
 /** What the functions that draw take. */
@@ -152,7 +155,7 @@ export function bernoulli_(input: Tensor, p = 0.5, options: DrawOptions = {}): T
     input.shape,
     "float32",
   );
-  return input.write(castTo(drawn, input.dtype));
+  return overwrite(input, castTo(drawn, input.dtype));
 }
 
 /** Exponential numbers of a rate. */

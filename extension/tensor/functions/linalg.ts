@@ -22,9 +22,11 @@ function sameType(a: Tensor, b: Tensor): void {
 }
 
 function matrices(name: string, a: Tensor, b: Tensor): void {
-  sameType(a, b);
   const [m, k] = a.shape as [number, number];
-  if (k === b.shape[0]) return;
+  if (k === b.shape[0]) {
+    sameType(a, b);
+    return;
+  }
   throw new TensorError(
     "shape",
     `${name}: mat1 and mat2 shapes cannot be multiplied (${formatDims([m, k])} and ${formatDims(b.shape)})`,

@@ -332,8 +332,7 @@ export function norm(
     if (p === -Infinity) return apply(ops.amin, [size], over);
     if (p === 1) return apply(movement.sum, [size], over);
     if (p === 0) {
-      const counted = castTo(apply(elementwise.ne, [input, constant(0)], {}), "float32");
-      return apply(movement.sum, [counted], over);
+      return apply(movement.sum, [apply(elementwise.sign, [size], {})], over);
     }
     const powers = apply(elementwise.pow, [size, constant(p)], {});
     const total = apply(movement.sum, [powers], over);
@@ -357,12 +356,12 @@ export function logsumexp(input: Tensor, dim: DimArgument, keepdim?: KeepdimArgu
 
 /** exp(x) / Σ exp(x) along a dimension. */
 export function softmax(input: Tensor, dim: number | { dim: number }): Tensor {
-  return alongDim(ops.softmax, "softmax_lastdim_kernel_impl", "SoftmaxBackward0", input, dim);
+  return alongDim(ops.softmax, "softmax", "SoftmaxBackward0", input, dim);
 }
 
 /** log(softmax(x)) along a dimension, without overflow. */
 export function logSoftmax(input: Tensor, dim: number | { dim: number }): Tensor {
-  return alongDim(ops.logSoftmax, "log_softmax_lastdim_kernel_impl", "LogSoftmaxBackward0", input, dim);
+  return alongDim(ops.logSoftmax, "log_softmax", "LogSoftmaxBackward0", input, dim);
 }
 
 function alongDim(
@@ -372,8 +371,10 @@ function alongDim(
   input: Tensor,
   dim: number | { dim: number },
 ): Tensor {
-  if (input.dtype !== "float32") notImplemented(kernel, input.dtype);
   const at = normalizeDim(typeof dim === "number" ? dim : dim.dim, input.ndim);
+  if (input.dtype !== "float32") {
+    notImplemented(`${kernel}_${at === input.ndim - 1 ? "lastdim_" : ""}kernel_impl`, input.dtype);
+  }
   if (input.ndim === 0) return composed(() => reshaped(apply(op, [reshaped(input, [1])], {}), []));
   if (at === input.ndim - 1) return apply(op, [input], {});
   return composed(() => named(turned(apply(op, [turned(input, at)], {}), at, true), gradient));

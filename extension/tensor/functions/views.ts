@@ -1,10 +1,12 @@
 // How views read the tensor they share memory with, and write to it.
 import { apply } from "../apply.ts";
+import { where } from "../ops/elementwise.ts";
 import { expand, identity, permute, reshape, slice, sliceUpdate } from "../ops/movement.ts";
 import { observe } from "../runtime.ts";
 import { scope } from "../scope.ts";
 import { sameShape, type Shape } from "../shape.ts";
 import { Tensor, type View } from "../tensor.ts";
+import { constant } from "./operands.ts";
 
 abstract class BasicView implements View {
   readonly gradients = scope.gradients;
@@ -201,4 +203,13 @@ export function copied(x: Tensor): Tensor {
   // What the next step replaces or releases is computed with it.
   if (leaf.kind === "state" || (leaf.kind === "node" && !value.visible)) observe(copy.value);
   return copy;
+}
+
+/**
+ * Writes what does not depend on the tensor's old values. Where gradients are recorded it still belongs to the graph
+ * it belonged to, and passes zeros back.
+ */
+export function overwrite(input: Tensor, next: Tensor): Tensor {
+  if (!scope.gradients || !input.requiresGrad || input.isLeaf) return input.write(next);
+  return input.write(apply(where, [constant(0, "bool"), input, next], {}));
 }

@@ -152,7 +152,7 @@ export const floorDiv = binary(
   "FloorDiv",
   // tfjs's cpu kernel answers integers whatever it is given.
   (k, x, y) => (x.dtype === "float32" ? k.floor(k.div(x, y)) : k.floorDiv(x, y)),
-  STEP,
+  ({ grad }) => [scaled(grad, 0), scaled(grad, 0)],
 );
 /** Remainder with the sign of the divisor, as Python's `%`. */
 export const remainder = binary(

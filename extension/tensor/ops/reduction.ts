@@ -20,8 +20,9 @@ function extreme(name: "amax" | "amin", tensorflow: "Max" | "Min"): Op<Reduction
   return defineOp<Reduction>({
     name,
     infer([x], { dims, keepdim }) {
-      if (dims.some((d) => x!.shape[d] === 0)) {
-        throw new TensorError("shape", `${name}(): Expected reduction dim to have non-zero size.`);
+      const empty = dims.find((d) => x!.shape[d] === 0);
+      if (empty !== undefined) {
+        throw new TensorError("index", `${name}(): Expected reduction dim ${empty} to have non-zero size.`);
       }
       return { shape: reducedShape(x!.shape, dims, keepdim), dtype: x!.dtype };
     },
