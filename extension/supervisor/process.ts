@@ -97,9 +97,6 @@ export function addedEnvironment(added: EngineOptions["env"]): Record<string, st
 /** What TensorFlow prints while it loads, whatever its log level: no news of the user's run. */
 const BANNER = /^(WARNING: All log messages before absl::|I0000 .*oneDNN custom operations are on).*\n?/gm;
 
-/** What TensorFlow prints while it loads, whatever its log level: no news of the user's run. */
-const BANNER = /^(WARNING: All log messages before absl::|I0000 .*oneDNN custom operations are on).*\n?/gm;
-
 function watch(child: ChildProcess, options: ForkOptions): EngineProcess {
   let stderr = "";
   const listen = (stream: "stdout" | "stderr"): void => {
