@@ -1,0 +1,151 @@
+import { beforeAll, describe, expect, test } from "vitest";
+import { loadExecutor } from "../../../extension/executors/index.ts";
+import { nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
+import type { Optimizer } from "../../../extension/nn/optim/optimizer.ts";
+
+beforeAll(async () => {
+  await loadExecutor("cpu");
+});
+
+const OPTIMIZERS: Record<string, (params: Tensor[]) => Optimizer> = {
+  SGD: (params) => new optim.SGD(params, { lr: 0.1 }),
+  momentum: (params) => new optim.SGD(params, { lr: 0.1, momentum: 0.9, nesterov: true }),
+  Adam: (params) => new optim.Adam(params, { lr: 0.1 }),
+  amsgrad: (params) => new optim.Adam(params, { lr: 0.1, amsgrad: true }),
+  AdamW: (params) => new optim.AdamW(params, { lr: 0.1 }),
+};
+
+function parameter(): InstanceType<typeof nn.Parameter> {
+  return new nn.Parameter(torch.tensor([1, -2, 3]).float());
+}
+
+function descend(p: Tensor, optimizer: Optimizer, steps: number): number[] {
+  for (let i = 0; i < steps; i++) {
+    optimizer.zeroGrad();
+    p.mul(p).sum().backward();
+    optimizer.step();
+  }
+  return [...p.data()];
+}
+
+describe.each(Object.entries(OPTIMIZERS))("%s", (_, make) => {
+  test("goes on from its state dict as if it had not stopped", () => {
+    const p = parameter();
+    const whole = descend(p, make([p]), 5);
+    const first = parameter();
+    const before = make([first]);
+    descend(first, before, 2);
+    const second = new nn.Parameter(first.detach().clone());
+    const after = make([second]);
+    after.loadStateDict(before.stateDict());
+    expect(descend(second, after, 3)).toEqual(whole);
+  });
+
+  test("a loaded state is a copy", () => {
+    const p = parameter();
+    const a = make([p]);
+    descend(p, a, 1);
+    const q = parameter();
+    const b = make([q]);
+    b.loadStateDict(a.stateDict());
+    const before = JSON.stringify(plain(b));
+    descend(p, a, 1);
+    expect(JSON.stringify(plain(b))).toBe(before);
+  });
+
+  test("a parameter without gradient is left alone", () => {
+    const [p, q] = [parameter(), parameter()];
+    const optimizer = make([p, q]);
+    descend(p, optimizer, 1);
+    expect([...q.data()]).toEqual([1, -2, 3]);
+    expect(Object.keys(optimizer.stateDict().state)).not.toContain("1");
+  });
+
+  test("a frozen learning rate of 0 changes nothing", () => {
+    const p = parameter();
+    const optimizer = make([p]);
+    optimizer.paramGroups[0]!.lr = 0;
+    expect(descend(p, optimizer, 2)).toEqual([1, -2, 3]);
+  });
+});
+
+/** A state dict with numbers for tensors. */
+function plain(optimizer: Optimizer): unknown {
+  return Object.values(optimizer.stateDict().state).map((s) =>
+    Object.entries(s).map(([name, v]) => [name, typeof v === "object" && v !== null ? [...v.data()] : v]),
+  );
+}
+
+test("names of a state dict are PyTorch's", () => {
+  const p = parameter();
+  const adam = new optim.Adam([p], { lr: 0.1, weightDecay: 0.01 });
+  descend(p, adam, 2);
+  const { state, param_groups: groups } = adam.stateDict();
+  expect(Object.keys(state["0"]!)).toEqual(["step", "exp_avg", "exp_avg_sq"]);
+  expect((state["0"]!["step"] as Tensor).item()).toBe(2);
+  expect(groups[0]).toMatchObject({
+    lr: 0.1,
+    weight_decay: 0.01,
+    decoupled_weight_decay: false,
+    params: [0],
+  });
+});
+
+test("groups have their own options", () => {
+  const [p, q] = [parameter(), parameter()];
+  const sgd = new optim.SGD([{ params: [p] }, { params: q, lr: 0 }], { lr: 0.5 });
+  p.mul(1).sum().add(q.sum()).backward();
+  sgd.step();
+  expect([...p.data(), ...q.data()]).toEqual([0.5, -2.5, 2.5, 1, -2, 3]);
+});
+
+test("step with a closure answers its loss, and computes gradients in it", () => {
+  const p = parameter();
+  const sgd = new optim.SGD([p], { lr: 0.5 });
+  const loss = torch.noGrad(() =>
+    sgd.step(() => {
+      const l = p.sum();
+      l.backward();
+      return l;
+    }),
+  );
+  expect([loss.item(), ...p.data()]).toEqual([2, 0.5, -2.5, 2.5]);
+});
+
+test("any leaf can be optimized, not only parameters of modules", () => {
+  const x = torch.tensor([4]).float().requiresGrad_();
+  const sgd = new optim.SGD([x], { lr: 0.25 });
+  expect(descend(x, sgd, 1)).toEqual([2]);
+});
+
+describe("PyTorch's refusals", () => {
+  const p = parameter();
+  const cases: [string, () => unknown][] = [
+    ["optimizer got an empty parameter list", () => new optim.SGD([])],
+    ["can't optimize a non-leaf Tensor", () => new optim.SGD([p.mul(2)])],
+    [
+      "some parameters appear in more than one parameter group",
+      () => new optim.SGD([{ params: [p] }, { params: [p] }]),
+    ],
+    ["Invalid learning rate: -1", () => new optim.SGD([p], { lr: -1 })],
+    ["Invalid momentum value: -0.5", () => new optim.SGD([p], { momentum: -0.5 })],
+    [
+      "Nesterov momentum requires a momentum and zero dampening",
+      () => new optim.SGD([p], { nesterov: true }),
+    ],
+    ["Invalid beta parameter at index 1: 1", () => new optim.Adam([p], { betas: [0.9, 1] })],
+    ["Invalid epsilon value: -1", () => new optim.Adam([p], { eps: -1 })],
+    ["SGD() got an unexpected option 'rate'", () => new optim.SGD([p], { rate: 1 } as object)],
+    [
+      "loaded state dict has a different number of parameter groups",
+      () => new optim.SGD([p]).loadStateDict({ state: {}, param_groups: [] }),
+    ],
+    [
+      "loaded state dict contains a parameter group that doesn't match the size of optimizer's group",
+      () => new optim.SGD([p]).loadStateDict({ state: {}, param_groups: [{ params: [0, 1] }] }),
+    ],
+  ];
+  test.each(cases)("%s", (message, call) => {
+    expect(call).toThrow(message);
+  });
+});
