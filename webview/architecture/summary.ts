@@ -25,7 +25,7 @@ export function summaryTable(
     <thead>
       <tr>
         <th scope="col">${text.layer}</th>
-        <th scope="col">${text.type}</th>
+        <th scope="col" class="class-name">${text.type}</th>
         <th scope="col" class="detail-column">${text.settings}</th>
         ${hasShapes ? html`<th scope="col">${text.outputShape}</th>` : nothing}
         <th scope="col" class="number">${text.parameters}</th>
@@ -45,7 +45,9 @@ export function summaryTable(
             title=${row.path}
             @click=${() => actions.openLayer(row)}
           >
-            <th scope="row">${layerName(layer, depth, open, actions)}</th>
+            <th scope="row" data-type=${row.className} ${styles({ "--depth": String(depth) })}>
+              ${layerName(layer, open, actions)}
+            </th>
             <td class="class-name">${row.className}</td>
             <td class="detail-column" title=${row.detail}>${row.detail}</td>
             ${hasShapes ? html`<td class="shape" title=${shapes(row)}>${row.outputShape ?? "–"}</td>` : nothing}
@@ -72,12 +74,7 @@ export function summaryTable(
 const shapes = ({ inputShape, outputShape }: SummaryRow): string =>
   inputShape && outputShape ? `${inputShape} → ${outputShape}` : (outputShape ?? "");
 
-function layerName(
-  { row, name, children }: Layer,
-  depth: number,
-  open: boolean,
-  actions: Actions,
-): TemplateResult {
+function layerName({ row, name, children }: Layer, open: boolean, actions: Actions): TemplateResult {
   const toggle = (event: Event): void => {
     event.stopPropagation();
     actions.toggleLayer(row.path);
@@ -86,7 +83,7 @@ function layerName(
     event.stopPropagation();
     actions.openLayer(row);
   };
-  return html`<div class="layer-name" ${styles({ "--depth": String(depth) })}>
+  return html`<div class="layer-name">
     ${
       children.length > 0
         ? html`<button

@@ -77,6 +77,7 @@ export function plotOptions(
       },
       {
         ...axis,
+        grid: { ...axis.grid, ...(model.logarithmic ? { filter: powersOfTen } : {}) },
         size: (_plot, values) => Math.max(34, 14 + 6.6 * Math.max(0, ...(values ?? []).map((v) => v.length))),
         space: 34,
         values: (_plot, ticks) => ticks.map((tick: number | null) => (tick === null ? "" : formatTick(tick))),
@@ -114,6 +115,10 @@ export function plotOptions(
     },
   };
 }
+
+/** A logarithmic axis has a tick for each digit; lines for all of them would be a wall. */
+const powersOfTen = (_plot: uPlot, ticks: number[]): (number | null)[] =>
+  ticks.map((tick) => (Number.isInteger(Math.log10(tick)) ? tick : null));
 
 const colourOf = (style: LineStyle, palette: Palette): string =>
   style === "validation" ? palette.validation : palette.train;
