@@ -4,6 +4,7 @@ export { Adagrad, type AdagradOptions } from "./adagrad.ts";
 export { Adam, AdamW, type AdamOptions } from "./adam.ts";
 export { Adamax, type AdamaxOptions } from "./adamax.ts";
 export { ASGD, type ASGDOptions } from "./asgd.ts";
+export * as lrScheduler from "./lrScheduler/index.ts";
 export { NAdam, type NAdamOptions } from "./nadam.ts";
 export { Optimizer } from "./optimizer.ts";
 export type { OptimizerStateDict, ParamGroup, ParamGroupInput, Params } from "./optimizer.ts";

@@ -286,7 +286,8 @@ function restored(value: Tensor | number): Tensor | number {
   return noGrad(() => own.write(snapshot(value, own)));
 }
 
-const camelCase = (name: string): string =>
+/** `exp_avg` → `expAvg`: our name for one of PyTorch's. */
+export const camelCase = (name: string): string =>
   name.replaceAll(/_([a-z0-9])/g, (_, c: string) => c.toUpperCase());
 
 const isIterable = (x: unknown): x is Iterable<unknown> =>

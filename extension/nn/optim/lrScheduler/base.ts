@@ -1,0 +1,221 @@
+import { TensorError } from "../../../tensor/errors.ts";
+import { py, snakeCase } from "../../repr.ts";
+import { warnOnce } from "../../warnings.ts";
+import { Optimizer, require, type ParamGroup } from "../optimizer.ts";
+
+/** A schedule's state as PyTorch saves it: names in snake_case, everything but the optimizer and functions. */
+export type SchedulerStateDict = Record<string, unknown>;
+
+/** One number for all groups of parameters, or one for each. */
+export type PerGroup = number | readonly number[];
+
+/** Names in state dicts that are not the field's name in snake_case. */
+const SAVED_NAMES: Readonly<Record<string, string>> = {
+  stepCount: "_step_count",
+  isInitial: "_is_initial",
+  lastLr: "_last_lr",
+  annealStrategy: "_anneal_func_type",
+  phases: "_schedule_phases",
+  starts: "_milestones",
+  tMax: "T_max",
+  t0: "T_0",
+  tI: "T_i",
+  tMult: "T_mult",
+  tCur: "T_cur",
+};
+
+const EPOCH_WARNING =
+  "The epoch parameter in `scheduler.step()` was not necessary and is being deprecated where possible. Please use `scheduler.step()` to step the scheduler. During the deprecation, if epoch is different from None, the closed form is used instead of the new chainable form, where available. Please open an issue if you are unable to replicate your use case: https://github.com/pytorch/pytorch/issues/new/choose.";
+
+const ORDER_WARNING =
+  "Detected call of `lr_scheduler.step()` before `optimizer.step()`. In PyTorch 1.1.0 and later, you should call them in the opposite order: `optimizer.step()` before `lr_scheduler.step()`.  Failure to do this will result in PyTorch skipping the first value of the learning rate schedule. See more details at https://pytorch.org/docs/stable/optim.html#how-to-adjust-learning-rate";
+
+export function warnEpoch(): void {
+  warnOnce(EPOCH_WARNING);
+}
+
+/**
+ * Base class of all schedules: sets the learning rate of every group of an optimizer. A subclass sets its own fields
+ * and then calls {@link start}, which makes the initial step.
+ */
+export abstract class LRScheduler {
+  readonly optimizer: Optimizer;
+  /** The rates the schedule started from, by group. */
+  baseLrs: number[] = [];
+  /** How often the schedule was stepped, −1 before the initial step. */
+  lastEpoch = -1;
+  /** @internal */
+  stepCount = 0;
+  protected isInitial = false;
+  protected lastLr: number[] = [];
+
+  constructor(optimizer: Optimizer) {
+    if (!(optimizer instanceof Optimizer)) {
+      throw new TensorError("value", `${typeName(optimizer)} is not an Optimizer`);
+    }
+    this.optimizer = optimizer;
+  }
+
+  /**
+   * Begins the schedule, or with a `lastEpoch` goes on with one.
+   * @throws TensorError when going on with an optimizer that had no schedule
+   */
+  protected start(lastEpoch: number): void {
+    const groups = this.optimizer.paramGroups;
+    if (lastEpoch === -1) for (const group of groups) group.initialLr ??= group.lr;
+    this.baseLrs = groups.map((group, i) => {
+      require(group.initialLr !==
+        undefined, `param 'initial_lr' is not specified in param_groups[${i}] when resuming scheduler with last_epoch >= 0.\nThis typically happens when:\n1. You're trying to resume training from a checkpoint but haven't properly loaded the optimizer state\n2. You're using last_epoch >= 0 for a fresh training run (not recommended)`);
+      return group.initialLr!;
+    });
+    this.lastEpoch = lastEpoch;
+    this.initialStep();
+  }
+
+  /** @internal */
+  initialStep(): void {
+    this.stepCount = 0;
+    this.isInitial = true;
+    this.step();
+    this.isInitial = false;
+  }
+
+  /** The rates of the epoch {@link lastEpoch}, from those of the epoch before. */
+  protected abstract getLr(): number[];
+
+  /** The rates of the epoch {@link lastEpoch}, from the base rates alone. */
+  protected closedFormLr(): number[] {
+    return this.getLr();
+  }
+
+  /** The rates as they are, by group. */
+  protected rates(): number[] {
+    return this.optimizer.paramGroups.map((group) => group.lr);
+  }
+
+  /** The rates as they are times a factor. */
+  protected scaled(factor: number): number[] {
+    return this.rates().map((lr) => lr * factor);
+  }
+
+  /** The rates set last, by group. */
+  getLastLr(): number[] {
+    return [...this.lastLr];
+  }
+
+  /**
+   * Sets the rates of the next epoch. Comes after `optimizer.step()`.
+   * @param epoch goes to this epoch instead (deprecated by PyTorch)
+   */
+  step(epoch?: number): void {
+    if (this.stepCount === 1 && !this.optimizer.stepped) warnOnce(ORDER_WARNING);
+    this.stepCount++;
+    if (epoch !== undefined) warnEpoch();
+    this.updateLr(epoch);
+  }
+
+  /** @internal */
+  updateLr(epoch?: number): void {
+    this.lastEpoch = epoch ?? this.lastEpoch + 1;
+    this.setRates(epoch === undefined ? this.getLr() : this.closedFormLr());
+  }
+
+  protected setRates(rates: readonly number[]): void {
+    const groups = this.optimizer.paramGroups;
+    require(groups.length ===
+      rates.length, `${this.constructor.name} has ${rates.length} learning rates, but the optimizer has ${groups.length} parameter groups`);
+    groups.forEach((group, i) => (group.lr = rates[i]!));
+    this.lastLr = this.rates();
+  }
+
+  /** Everything needed to continue, in PyTorch's structure. */
+  stateDict(): SchedulerStateDict {
+    return { ...this.ownState(), _get_lr_called_within_step: false };
+  }
+
+  /** Fields that are values, by PyTorch's names. */
+  protected ownState(): SchedulerStateDict {
+    return Object.fromEntries(
+      this.savedFields().map(([field, value]) => [savedName(field), structuredClone(value)]),
+    );
+  }
+
+  /** Continues from a state of {@link stateDict}, copied. */
+  loadStateDict(state: SchedulerStateDict): void {
+    for (const [field] of this.savedFields()) {
+      const value = state[savedName(field)];
+      if (value !== undefined) Object.assign(this, { [field]: structuredClone(value) });
+    }
+  }
+
+  private savedFields(): [field: string, value: unknown][] {
+    return Object.entries(this).filter(
+      ([field, value]) =>
+        field !== "optimizer" &&
+        value !== undefined &&
+        !holds(value, (x) => typeof x === "function" || x instanceof LRScheduler),
+    );
+  }
+}
+
+const savedName = (field: string): string => SAVED_NAMES[field] ?? snakeCase(field);
+
+function holds(value: unknown, test: (x: unknown) => boolean): boolean {
+  return Array.isArray(value) ? value.some(test) : test(value);
+}
+
+export function typeName(x: unknown): string {
+  return typeof x === "object" && x !== null ? x.constructor.name : typeof x;
+}
+
+/**
+ * One number for each group.
+ * @throws TensorError for a list of another length
+ */
+export function perGroup(name: string, { paramGroups }: Optimizer, value: PerGroup): number[] {
+  if (typeof value === "number") return paramGroups.map(() => value);
+  require(value.length ===
+    paramGroups.length, `${name} must have the same length as optimizer.param_groups. ${name} has ${value.length} values, param_groups has ${paramGroups.length}.`);
+  return [...value];
+}
+
+type WithMomentum = ParamGroup & { momentum?: number; betas?: readonly number[] };
+
+/**
+ * Whether the momentum that a schedule cycles is the first of `betas`.
+ * @throws TensorError when the optimizer has neither `momentum` nor `betas`
+ */
+export function usesBeta1({ defaults }: Optimizer): boolean {
+  require("momentum" in defaults ||
+    "betas" in defaults, "optimizer must support momentum or beta1 with `cycle_momentum` option enabled");
+  return "betas" in defaults;
+}
+
+export function setMomentum(group: ParamGroup, value: number): void {
+  const options: WithMomentum = group;
+  if (options.betas === undefined) options.momentum = value;
+  else options.betas = [value, ...options.betas.slice(1)];
+}
+
+/** Every momentum at its largest, and the bounds kept in the groups. */
+export function startMomenta(
+  { paramGroups }: Optimizer,
+  base: readonly number[],
+  max: readonly number[],
+): void {
+  paramGroups.forEach((group, i) => {
+    setMomentum(group, max[i]!);
+    group.maxMomentum = max[i]!;
+    group.baseMomentum = base[i]!;
+  });
+}
+
+/** Python's `bisect.bisect_right`: how many of the sorted values are at most x. */
+export function countUpTo(sorted: readonly number[], x: number): number {
+  return sorted.filter((value) => value <= x).length;
+}
+
+/** An integer of at least `low`, or an error that names it. */
+export function requireInteger(value: number, low: number, expected: string): void {
+  require(Number.isInteger(value) && value >= low, `Expected ${expected}, but got ${py(value)}`);
+}

@@ -1,0 +1,133 @@
+// Schedules over a number of epochs: a constant factor, a line, a power.
+import { bind } from "../../arguments.ts";
+import { require, type Optimizer } from "../optimizer.ts";
+import { LRScheduler } from "./base.ts";
+
+export interface ConstantLROptions {
+  /** 1/3 by default. */
+  factor?: number;
+  /** 5 by default. */
+  totalIters?: number;
+  lastEpoch?: number;
+}
+
+/** The base rate times a factor during the first `totalIters` epochs. */
+export class ConstantLR extends LRScheduler {
+  factor: number;
+  totalIters: number;
+
+  constructor(optimizer: Optimizer, options?: ConstantLROptions);
+  constructor(optimizer: Optimizer, factor: number, totalIters?: number);
+  constructor(optimizer: Optimizer, ...rest: unknown[]) {
+    super(optimizer);
+    const { factor, totalIters, lastEpoch } = bind<ConstantLROptions>("ConstantLR", rest, {
+      factor: 1 / 3,
+      totalIters: 5,
+      lastEpoch: -1,
+    });
+    require(factor <= 1 && factor >= 0, "Constant multiplicative factor expected to be between 0 and 1.");
+    this.factor = factor;
+    this.totalIters = totalIters;
+    this.start(lastEpoch);
+  }
+
+  protected getLr(): number[] {
+    if (this.lastEpoch === 0) return this.scaled(this.factor);
+    return this.lastEpoch === this.totalIters ? this.scaled(1 / this.factor) : this.rates();
+  }
+
+  protected override closedFormLr(): number[] {
+    const over = this.lastEpoch >= this.totalIters ? 1 : 0;
+    return this.baseLrs.map((lr) => lr * (this.factor + over * (1 - this.factor)));
+  }
+}
+
+export interface LinearLROptions {
+  /** 1/3 by default. */
+  startFactor?: number;
+  /** 1 by default. */
+  endFactor?: number;
+  /** 5 by default. */
+  totalIters?: number;
+  lastEpoch?: number;
+}
+
+/** The base rate times a factor that goes from `startFactor` to `endFactor` in `totalIters` epochs: a warm-up. */
+export class LinearLR extends LRScheduler {
+  startFactor: number;
+  endFactor: number;
+  totalIters: number;
+
+  constructor(optimizer: Optimizer, options?: LinearLROptions);
+  constructor(optimizer: Optimizer, startFactor: number, endFactor?: number, totalIters?: number);
+  constructor(optimizer: Optimizer, ...rest: unknown[]) {
+    super(optimizer);
+    const { startFactor, endFactor, totalIters, lastEpoch } = bind<LinearLROptions>("LinearLR", rest, {
+      startFactor: 1 / 3,
+      endFactor: 1,
+      totalIters: 5,
+      lastEpoch: -1,
+    });
+    require(startFactor <= 1 &&
+      startFactor >
+        0, "Starting multiplicative factor expected to be greater than 0 and less or equal to 1.");
+    require(endFactor <= 1 && endFactor >= 0, "Ending multiplicative factor expected to be between 0 and 1.");
+    this.startFactor = startFactor;
+    this.endFactor = endFactor;
+    this.totalIters = totalIters;
+    this.start(lastEpoch);
+  }
+
+  protected getLr(): number[] {
+    const { lastEpoch, startFactor, totalIters } = this;
+    if (lastEpoch === 0) return this.scaled(startFactor);
+    if (this.isInitial || lastEpoch > totalIters) return this.rates();
+    const range = this.endFactor - startFactor;
+    return this.scaled(1 + range / (totalIters * startFactor + (lastEpoch - 1) * range));
+  }
+
+  protected override closedFormLr(): number[] {
+    const { lastEpoch, startFactor, endFactor, totalIters } = this;
+    const factor = startFactor + ((endFactor - startFactor) * Math.min(totalIters, lastEpoch)) / totalIters;
+    return this.baseLrs.map((lr) => lr * factor);
+  }
+}
+
+export interface PolynomialLROptions {
+  /** 5 by default. */
+  totalIters?: number;
+  /** 1 by default. */
+  power?: number;
+  lastEpoch?: number;
+}
+
+/** lr = base · (1 − epoch / totalIters)^power, 0 from `totalIters` on. */
+export class PolynomialLR extends LRScheduler {
+  totalIters: number;
+  power: number;
+
+  constructor(optimizer: Optimizer, options?: PolynomialLROptions);
+  constructor(optimizer: Optimizer, totalIters: number, power?: number);
+  constructor(optimizer: Optimizer, ...rest: unknown[]) {
+    super(optimizer);
+    const { totalIters, power, lastEpoch } = bind<PolynomialLROptions>("PolynomialLR", rest, {
+      totalIters: 5,
+      power: 1,
+      lastEpoch: -1,
+    });
+    this.totalIters = totalIters;
+    this.power = power;
+    this.start(lastEpoch);
+  }
+
+  protected getLr(): number[] {
+    const { lastEpoch, totalIters, power } = this;
+    if (this.isInitial || lastEpoch > totalIters) return this.rates();
+    return this.scaled(((1 - lastEpoch / totalIters) / (1 - (lastEpoch - 1) / totalIters)) ** power);
+  }
+
+  protected override closedFormLr(): number[] {
+    const { lastEpoch, totalIters, power } = this;
+    return this.baseLrs.map((lr) => lr * (1 - Math.min(totalIters, lastEpoch) / totalIters) ** power);
+  }
+}

@@ -1,0 +1,178 @@
+// Schedules that multiply the rate: at certain epochs, at every epoch, or by the user's function.
+import { TensorError } from "../../../tensor/errors.ts";
+import { bind, REQUIRED } from "../../arguments.ts";
+import { require, type Optimizer } from "../optimizer.ts";
+import { countUpTo, LRScheduler, typeName, type SchedulerStateDict } from "./base.ts";
+
+export interface StepLROptions {
+  /** Epochs between two decays. */
+  stepSize: number;
+  /** 0.1 by default. */
+  gamma?: number;
+  /** Goes on after this epoch; −1, a new schedule, by default. */
+  lastEpoch?: number;
+}
+
+/** Multiplies the rate by gamma every `stepSize` epochs. */
+export class StepLR extends LRScheduler {
+  stepSize: number;
+  gamma: number;
+
+  constructor(optimizer: Optimizer, options: StepLROptions);
+  constructor(optimizer: Optimizer, stepSize: number, options?: Omit<StepLROptions, "stepSize">);
+  constructor(optimizer: Optimizer, stepSize: number, gamma: number);
+  constructor(optimizer: Optimizer, ...rest: unknown[]) {
+    super(optimizer);
+    const { stepSize, gamma, lastEpoch } = bind<StepLROptions>("StepLR", rest, {
+      stepSize: REQUIRED,
+      gamma: 0.1,
+      lastEpoch: -1,
+    });
+    this.stepSize = stepSize;
+    this.gamma = gamma;
+    this.start(lastEpoch);
+  }
+
+  protected getLr(): number[] {
+    if (this.lastEpoch === 0 || this.lastEpoch % this.stepSize !== 0) return this.rates();
+    return this.scaled(this.gamma);
+  }
+
+  protected override closedFormLr(): number[] {
+    return this.baseLrs.map((lr) => lr * this.gamma ** Math.floor(this.lastEpoch / this.stepSize));
+  }
+}
+
+export interface MultiStepLROptions {
+  /** Epochs of the decays. */
+  milestones: readonly number[];
+  /** 0.1 by default. */
+  gamma?: number;
+  lastEpoch?: number;
+}
+
+/** Multiplies the rate by gamma at every milestone; a milestone given twice counts twice. */
+export class MultiStepLR extends LRScheduler {
+  /** How often each epoch was given. */
+  milestones: Record<number, number> = {};
+  gamma: number;
+
+  constructor(optimizer: Optimizer, options: MultiStepLROptions);
+  constructor(
+    optimizer: Optimizer,
+    milestones: readonly number[],
+    options?: Omit<MultiStepLROptions, "milestones">,
+  );
+  constructor(optimizer: Optimizer, milestones: readonly number[], gamma: number);
+  constructor(optimizer: Optimizer, ...rest: unknown[]) {
+    super(optimizer);
+    const { milestones, gamma, lastEpoch } = bind<MultiStepLROptions>("MultiStepLR", rest, {
+      milestones: REQUIRED,
+      gamma: 0.1,
+      lastEpoch: -1,
+    });
+    for (const epoch of milestones) this.milestones[epoch] = (this.milestones[epoch] ?? 0) + 1;
+    this.gamma = gamma;
+    this.start(lastEpoch);
+  }
+
+  protected getLr(): number[] {
+    const times = this.milestones[this.lastEpoch];
+    return times === undefined ? this.rates() : this.scaled(this.gamma ** times);
+  }
+
+  protected override closedFormLr(): number[] {
+    const epochs = Object.entries(this.milestones).flatMap(([epoch, times]) =>
+      Array.from({ length: times }, () => Number(epoch)),
+    );
+    return this.baseLrs.map((lr) => lr * this.gamma ** countUpTo(epochs, this.lastEpoch));
+  }
+}
+
+export interface ExponentialLROptions {
+  gamma: number;
+  lastEpoch?: number;
+}
+
+/** Multiplies the rate by gamma every epoch. */
+export class ExponentialLR extends LRScheduler {
+  gamma: number;
+
+  constructor(optimizer: Optimizer, options: ExponentialLROptions);
+  constructor(optimizer: Optimizer, gamma: number, options?: Omit<ExponentialLROptions, "gamma">);
+  constructor(optimizer: Optimizer, ...rest: unknown[]) {
+    super(optimizer);
+    const { gamma, lastEpoch } = bind<ExponentialLROptions>("ExponentialLR", rest, {
+      gamma: REQUIRED,
+      lastEpoch: -1,
+    });
+    this.gamma = gamma;
+    this.start(lastEpoch);
+  }
+
+  protected getLr(): number[] {
+    return this.isInitial ? this.rates() : this.scaled(this.gamma);
+  }
+
+  protected override closedFormLr(): number[] {
+    return this.baseLrs.map((lr) => lr * this.gamma ** this.lastEpoch);
+  }
+}
+
+/** A factor by epoch. */
+export type LRLambda = (epoch: number) => number;
+
+export interface LambdaLROptions {
+  /** One function for all groups, or one for each. */
+  lrLambda: LRLambda | readonly LRLambda[];
+  lastEpoch?: number;
+}
+
+/** What schedules by the user's functions share. Functions are not saved. */
+abstract class ByFunction extends LRScheduler {
+  lrLambdas: LRLambda[];
+
+  constructor(optimizer: Optimizer, options: LambdaLROptions);
+  constructor(
+    optimizer: Optimizer,
+    lrLambda: LambdaLROptions["lrLambda"],
+    options?: Omit<LambdaLROptions, "lrLambda">,
+  );
+  constructor(optimizer: Optimizer, ...rest: unknown[]) {
+    super(optimizer);
+    const { lrLambda, lastEpoch } = bind<LambdaLROptions>(new.target.name, rest, {
+      lrLambda: REQUIRED,
+      lastEpoch: -1,
+    });
+    const groups = optimizer.paramGroups.length;
+    const functions =
+      typeof lrLambda === "function" ? optimizer.paramGroups.map(() => lrLambda) : [...lrLambda];
+    require(functions.length === groups, `Expected ${groups} lr_lambdas, but got ${functions.length}`);
+    for (const f of functions) {
+      if (typeof f !== "function") {
+        throw new TensorError("value", `lr_lambda should be a function, but got ${typeName(f)}`);
+      }
+    }
+    this.lrLambdas = functions;
+    this.start(lastEpoch);
+  }
+
+  override stateDict(): SchedulerStateDict {
+    return { ...super.stateDict(), lr_lambdas: this.lrLambdas.map(() => null) };
+  }
+}
+
+/** The base rate times a function of the epoch. */
+export class LambdaLR extends ByFunction {
+  protected getLr(): number[] {
+    return this.baseLrs.map((lr, i) => lr * this.lrLambdas[i]!(this.lastEpoch));
+  }
+}
+
+/** Multiplies the rate by a function of the epoch, every epoch. */
+export class MultiplicativeLR extends ByFunction {
+  protected getLr(): number[] {
+    if (this.isInitial) return this.rates();
+    return this.rates().map((lr, i) => lr * this.lrLambdas[i]!(this.lastEpoch));
+  }
+}
