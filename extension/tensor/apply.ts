@@ -1,35 +1,51 @@
 import { TensorError } from "./errors.ts";
-import { Node, scalarValue, type GradientEdge, type Value } from "./graph.ts";
+import { isList, Node, scalarValue, type GradientEdge, type Value } from "./graph.ts";
 import type { Meta, Op } from "./op.ts";
 import { scope } from "./scope.ts";
 import { Tensor } from "./tensor.ts";
 
+// Everything here runs for every op of every step: plain loops, and no array that isn't kept.
+
 /** Records an op that has several outputs. Shapes and dtypes are checked now, at the user's line. */
 export function applyAll<A extends object>(op: Op<A>, inputs: readonly Tensor[], attributes: A): Tensor[] {
-  const values = inputs.map((t) => t.value);
-  const outputs = infer(op, values, attributes);
-  let edges: (GradientEdge | undefined)[] | undefined;
-  if (scope.gradients && outputs.some((m) => m.dtype === "float32")) {
-    for (let i = 0; i < inputs.length; i++) {
-      const edge = inputs[i]!.edge;
-      if (edge !== undefined) (edges ??= Array.from({ length: inputs.length }))[i] = edge;
-    }
-  }
-  const node = new Node(op, attributes, values, outputs, edges);
-  return node.outputs.map((v, index) =>
-    edges !== undefined && v.dtype === "float32" ? new Tensor(v, { node, index }) : new Tensor(v),
-  );
+  const node = record(op, inputs, attributes);
+  return node.outputs.map((_, index) => output(node, index));
 }
 
 /** Records an op of one output. */
 export function apply<A extends object>(op: Op<A>, inputs: readonly Tensor[], attributes: A): Tensor {
-  return applyAll(op, inputs, attributes)[0]!;
+  return output(record(op, inputs, attributes), 0);
 }
 
-function infer<A extends object>(op: Op<A>, values: readonly Value[], attributes: A): readonly Meta[] {
+function output(node: Node, index: number): Tensor {
+  const value = node.outputs[index]!;
+  return node.edges !== undefined && value.dtype === "float32"
+    ? new Tensor(value, { node, index, name: undefined, leaf: undefined })
+    : new Tensor(value);
+}
+
+function record<A extends object>(op: Op<A>, inputs: readonly Tensor[], attributes: A): Node {
+  const values: Value[] = [];
+  for (const t of inputs) values.push(t.value);
+  const outputs = infer(op, values, attributes);
+  let edges: (GradientEdge | undefined)[] | undefined;
+  if (scope.gradients && hasFloat(outputs)) {
+    for (const t of inputs) {
+      if (t.edge === undefined) continue;
+      edges = [];
+      for (const each of inputs) edges.push(each.edge);
+      break;
+    }
+  }
+  return new Node(op, attributes, values, outputs, edges);
+}
+
+const hasFloat = (outputs: Meta | readonly Meta[]): boolean =>
+  isList(outputs) ? outputs.some((m) => m.dtype === "float32") : outputs.dtype === "float32";
+
+function infer<A extends object>(op: Op<A>, values: readonly Value[], attributes: A): Meta | readonly Meta[] {
   try {
-    const outputs = op.infer(values, attributes);
-    return Array.isArray(outputs) ? outputs : [outputs as Meta];
+    return op.infer(values, attributes);
   } catch (error) {
     if (error instanceof TensorError) {
       error.op ??= op.name;

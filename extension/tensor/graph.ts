@@ -50,10 +50,13 @@ export type GradientEdge =
       readonly node: Node;
       readonly index: number;
       /** PyTorch's name of the gradient, where several ops make up one function. */
-      readonly name?: string;
+      readonly name?: string | undefined;
       readonly leaf?: undefined;
     }
   | { readonly leaf: Tensor; readonly node?: undefined };
+
+/** Array.isArray, for readonly arrays too. */
+export const isList = (x: Meta | readonly Meta[]): x is readonly Meta[] => Array.isArray(x);
 
 /** One op applied to values: recorded, not computed. */
 export class Node {
@@ -73,14 +76,16 @@ export class Node {
     op: AnyOp,
     attributes: object,
     inputs: readonly Value[],
-    outputs: readonly Meta[],
+    outputs: Meta | readonly Meta[],
     edges: readonly (GradientEdge | undefined)[] | undefined,
   ) {
     this.op = op;
     this.attributes = attributes;
     this.inputs = inputs;
     this.edges = edges;
-    this.outputs = outputs.map((m, i) => new Value(this, i, m.shape, m.dtype));
+    this.outputs = isList(outputs)
+      ? outputs.map((m, i) => new Value(this, i, m.shape, m.dtype))
+      : [new Value(this, 0, outputs.shape, outputs.dtype)];
   }
 }
 

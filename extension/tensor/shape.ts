@@ -25,9 +25,16 @@ export function sameShape(a: Shape, b: Shape): boolean {
   return true;
 }
 
+/** 0, 1, … n − 1. A plain loop: shapes are worked on for every op of every step. */
+export function range(n: number): number[] {
+  const out: number[] = [];
+  for (let i = 0; i < n; i++) out.push(i);
+  return out;
+}
+
 /** Row-major strides, in elements. */
 export function strides(shape: Shape): number[] {
-  const out = Array.from<number>({ length: shape.length });
+  const out = [...shape];
   let step = 1;
   for (let i = shape.length - 1; i >= 0; i--) {
     out[i] = step;
@@ -41,9 +48,10 @@ export function strides(shape: Shape): number[] {
  * @throws TensorError "The size of tensor a (3) must match the size of tensor b (4) at non-singleton dimension 1"
  */
 export function broadcastShapes(a: Shape, b: Shape): Shape {
-  if (sameShape(a, b)) return a;
+  if (b.length === 0 || sameShape(a, b)) return a;
+  if (a.length === 0) return b;
   const rank = Math.max(a.length, b.length);
-  const out = Array.from<number>({ length: rank });
+  const out: number[] = [];
   for (let i = 0; i < rank; i++) {
     const x = a[a.length - rank + i] ?? 1;
     const y = b[b.length - rank + i] ?? 1;
@@ -53,7 +61,7 @@ export function broadcastShapes(a: Shape, b: Shape): Shape {
         `The size of tensor a (${x}) must match the size of tensor b (${y}) at non-singleton dimension ${i}`,
       );
     }
-    out[i] = x === 1 ? y : x;
+    out.push(x === 1 ? y : x);
   }
   return out;
 }
@@ -78,8 +86,9 @@ export function normalizeDim(dim: number, rank: number, extra = 0): number {
  * @throws TensorError "dim 0 appears multiple times in the list of dims"
  */
 export function normalizeDims(dim: number | readonly number[] | undefined, rank: number): number[] {
+  if (typeof dim === "number" && rank > 0) return [normalizeDim(dim, rank)];
   const list = dim === undefined ? [] : typeof dim === "number" ? [dim] : dim;
-  if (list.length === 0) return Array.from({ length: rank }, (_, i) => i);
+  if (list.length === 0) return range(rank);
   const out =
     rank === 0 ? (list.forEach((d) => normalizeDim(d, 0)), []) : list.map((d) => normalizeDim(d, rank));
   out.sort((a, b) => a - b);

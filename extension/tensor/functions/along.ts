@@ -1,11 +1,12 @@
 // What functions along one dimension share.
 import { apply } from "../apply.ts";
 import { permute } from "../ops/movement.ts";
+import { range } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 
 /** The order of dimensions that puts `dim` last and keeps the others. */
 function toLast(rank: number, dim: number): number[] {
-  const order = Array.from({ length: rank }, (_, d) => d);
+  const order = range(rank);
   order.push(...order.splice(dim, 1));
   return order;
 }

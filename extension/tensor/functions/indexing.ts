@@ -5,7 +5,7 @@ import * as elementwise from "../ops/elementwise.ts";
 import { indexSelect as selectRows, rowsUpdate, indexAdd } from "../ops/indexing.ts";
 import { permute } from "../ops/movement.ts";
 import { hasExecutor, valuesOf } from "../runtime.ts";
-import { broadcastShapes, formatShape, numel, strides, type Shape } from "../shape.ts";
+import { broadcastShapes, formatShape, numel, range, strides, type Shape } from "../shape.ts";
 import { fromHost, Tensor } from "../tensor.ts";
 import { asTensor, castTo, composed, constant, named, type Operand } from "./operands.ts";
 import { expand } from "./shape.ts";
@@ -108,7 +108,7 @@ function parse(input: Tensor, given: readonly IndexSpec[]): Parsed {
     throw new TensorError("index", "an index can only have a single ellipsis ('...')");
   }
   const at = specs.indexOf("...");
-  const fill = Array.from({ length: input.ndim - used }, (): Slice => []);
+  const fill = range(input.ndim - used).map((): Slice => []);
   const full = at < 0 ? [...specs, ...fill] : [...specs.slice(0, at), ...fill, ...specs.slice(at + 1)];
   return place(input.shape, full as (number | Slice | null | Tensor)[]);
 }
@@ -288,7 +288,7 @@ class Gathering {
   get resultOrder(): number[] {
     const n = this.indexed.length;
     const restDims = this.rest.map((_, d) => n + d);
-    return restDims.toSpliced(this.at, 0, ...Array.from({ length: n }, (_, d) => d));
+    return restDims.toSpliced(this.at, 0, ...range(n));
   }
 }
 

@@ -59,7 +59,8 @@ export function composed(body: () => Tensor): Tensor {
 /** The tensor with PyTorch's name for the gradient of the function that made it, as printing shows it. */
 export function named(x: Tensor, gradient: string): Tensor {
   const { edge } = x;
-  if (edge?.node !== undefined) x.edge = { node: edge.node, index: edge.index, name: gradient };
+  if (edge?.node !== undefined)
+    x.edge = { node: edge.node, index: edge.index, name: gradient, leaf: undefined };
   return x;
 }
 

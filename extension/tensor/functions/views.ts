@@ -168,7 +168,7 @@ export class DetachedView extends BasicView {
  * steps of the new shape, or undefined.
  */
 export function viewStrides(shape: Shape, steps: readonly number[], target: Shape): number[] | undefined {
-  const out = Array.from<number>({ length: target.length }).fill(1);
+  const out = target.map(() => 1);
   if (shape.length === 0) return out;
   let at = target.length - 1;
   let chunk = steps[steps.length - 1]!;

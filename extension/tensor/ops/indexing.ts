@@ -3,7 +3,7 @@ import { apply } from "../apply.ts";
 import { fillValue } from "../graph.ts";
 import { attr, scalar, vector, type TfAttribute, type TfRef } from "../lowering.ts";
 import { defineOp, type Meta, type Op, type Tfjs } from "../op.ts";
-import { numel, type Shape } from "../shape.ts";
+import { numel, range, type Shape } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
 
 const INDEX = attr.type("int64");
@@ -63,7 +63,7 @@ export const indexAdd: Op<{ dim: number; length: number }> = defineOp<{ dim: num
 
 /** Exchanges dimensions 0 and `dim`: its own inverse. */
 function swapped(rank: number, dim: number): number[] {
-  return Array.from({ length: rank }, (_, d) => (d === 0 ? dim : d === dim ? 0 : d));
+  return range(rank).map((d) => (d === 0 ? dim : d === dim ? 0 : d));
 }
 
 /** Per row (all dimensions but the last), the elements at the indices of the same row: shape of the index. */

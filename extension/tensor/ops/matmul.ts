@@ -4,7 +4,7 @@ import { TensorError } from "../errors.ts";
 import { attr } from "../lowering.ts";
 import { defineOp, type Meta, type Op, type Tfjs } from "../op.ts";
 import { expand } from "./movement.ts";
-import { broadcastShapes, formatDims, numel, sameShape, type Shape } from "../shape.ts";
+import { broadcastShapes, formatDims, numel, range, sameShape, type Shape } from "../shape.ts";
 
 interface Transposes {
   readonly transposeA: boolean;
@@ -26,6 +26,7 @@ export const matmul: Op<Transposes> = defineOp<Transposes>({
         `mat1 and mat2 shapes cannot be multiplied (${formatDims([numel(a!.shape) / Math.max(k1, 1), k1])} and ${formatDims([k2, n])})`,
       );
     }
+    if (a!.shape.length === 2 && b!.shape.length === 2) return { shape: [m, n], dtype: a!.dtype };
     return {
       shape: [...broadcastShapes(a!.shape.slice(0, -2), b!.shape.slice(0, -2)), m, n],
       dtype: a!.dtype,
@@ -91,10 +92,6 @@ export const biasGrad = defineOp({
   gradient: ({ grad, inputs }) => [apply(expand, [grad], { shape: inputs[0]!.shape })],
   tensorflow: (b, inputs) =>
     b.node("BiasAddGrad", inputs, { T: attr.type("float32"), data_format: attr.string("NHWC") }),
-  tfjs: (k, [x]) =>
-    k.sum(
-      x!,
-      Array.from({ length: x!.rank - 1 }, (_, i) => i),
-    ),
+  tfjs: (k, [x]) => k.sum(x!, range(x!.rank - 1)),
   cost: ({ inputs }) => numel(inputs[0]!.shape),
 });

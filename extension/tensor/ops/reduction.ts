@@ -220,6 +220,11 @@ export const sparseCrossEntropy: Op<{ ignoreIndex: number }> = defineOp<{ ignore
   },
   tfjs(k, [x, target], { ignoreIndex }, { inputs }) {
     const classes = inputs[0]!.shape[1]!;
+    // oneHot has no word for wrong classes.
+    for (const t of target!.dataSync()) {
+      if (t !== ignoreIndex && (t < 0 || t >= classes))
+        throw new TensorError("index", `Target ${t} is out of bounds.`);
+    }
     const used = k.notEqual(target!, k.scalar(ignoreIndex, "int32"));
     const mask = k.expandDims(k.cast(used, "float32"), 1);
     const hot = k.mul(k.oneHot(k.where(used, target!, k.zerosLike(target!)) as never, classes), mask);
