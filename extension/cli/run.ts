@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import * as v from "valibot";
 import { action, commonOptions, examples, parseTarget, UsageError, type CommonOptions } from "./command.ts";
 import { withTool } from "./tool.ts";
 
@@ -15,7 +16,7 @@ Examples:
   layerwise run tutorial.nn.ts
   layerwise run tutorial.nn.ts --device wasm
 
-The program's own process.exit(code) is the exit code. Ctrl-C ends it.`,
+The exit code is the program's own (process.exit, process.exitCode). Ctrl-C ends it.`,
   ).action(action(run));
 }
 
@@ -23,6 +24,8 @@ async function run(argument: string, { device, seed }: CommonOptions): Promise<n
   const { file, exportName } = parseTarget(argument);
   if (exportName !== undefined)
     throw new UsageError("A file is run as a whole: leave out the # and what follows.");
-  await withTool((tool) => tool.script({ file, device, ...(seed === undefined ? {} : { seed }) }));
-  return 0;
+  const code = await withTool((tool) =>
+    tool.script({ file, device, ...(seed === undefined ? {} : { seed }) }),
+  );
+  return v.parse(v.number(), code);
 }

@@ -4,8 +4,8 @@ import { manualSeed } from "../tensor/functions/random.ts";
 import { library } from "./library.ts";
 import { bundleUserModule, evaluateUserModule } from "./userModule.ts";
 
-/** Runs a file as a program. Resolves when nothing of it is left to do. */
-export async function runScript({ file, device, seed }: ScriptRequest): Promise<void> {
+/** Runs a file as a program. Resolves with its exit code when nothing of it is left to do. */
+export async function runScript({ file, device, seed }: ScriptRequest): Promise<number> {
   const bundle = await bundleUserModule(file, { library });
   await loadExecutor(device);
   if (seed !== undefined) manualSeed(seed);
@@ -17,6 +17,7 @@ export async function runScript({ file, device, seed }: ScriptRequest): Promise<
       process.once("beforeExit", resolve);
     });
   });
+  return Number(process.exitCode ?? 0);
 }
 
 /** Awaits `body`, or the first error that user code lets through elsewhere: in a timer, in a forgotten promise. */

@@ -107,8 +107,8 @@ export type Prediction = v.InferOutput<typeof Prediction>;
 
 /** What a run engine's process does for the command line, without a run directory. One call, then it is killed. */
 export interface ToolMethods {
-  /** Resolves when the program is through, its promises and timers included. */
-  script(request: ScriptRequest): Promise<void>;
+  /** Resolves with the program's exit code when it is through, its promises and timers included. */
+  script(request: ScriptRequest): Promise<number>;
   predict(request: PredictRequest): Promise<Prediction[]>;
 }
 export interface ToolEvents extends Pick<RunEngineEvents, "hello" | "log"> {

@@ -1,0 +1,321 @@
+import fs from "node:fs";
+import path from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { loadSafetensors } from "../../extension/formats/safetensors.ts";
+import { examples, experimentFile, jsonLines, readRows, readRun, Workspace } from "./workspace.ts";
+
+let workspace: Workspace;
+beforeEach(() => {
+  workspace = new Workspace();
+});
+afterEach(() => workspace.remove());
+
+const example = (name: string): string => path.join(examples, name);
+
+/**
+ * PyTorch 2.15.0 prints this: torch.manual_seed(0); SimpleNN(10, 5, 2); X = torch.randn(100, 10);
+ * y = torch.randint(0, 2, (100,)); Adam of lr 0.001; 100 epochs of the whole set; then torch.randn(5, 10).
+ */
+const PYTORCH_LINES = [
+  "Epoch [10/100], Loss: 0.7862",
+  "Epoch [20/100], Loss: 0.7672",
+  "Epoch [30/100], Loss: 0.7513",
+  "Epoch [40/100], Loss: 0.7383",
+  "Epoch [50/100], Loss: 0.7277",
+  "Epoch [60/100], Loss: 0.7191",
+  "Epoch [70/100], Loss: 0.7119",
+  "Epoch [80/100], Loss: 0.7058",
+  "Epoch [90/100], Loss: 0.7005",
+  "Epoch [100/100], Loss: 0.6956",
+];
+const PYTORCH_TEXT = `SimpleNN(
+  (fc1): Linear(in_features=10, out_features=5, bias=True)
+  (relu): ReLU()
+  (fc2): Linear(in_features=5, out_features=2, bias=True)
+)`;
+
+describe("run", () => {
+  test("the tutorial prints what PyTorch prints, saves and loads", async () => {
+    const result = await workspace.run(["run", example("tutorial.nn.ts")]);
+    expect(result.stderr).toBe("");
+    expect(result.stdout.trimEnd().split("\n")).toEqual([
+      ...PYTORCH_TEXT.split("\n"),
+      ...PYTORCH_LINES,
+      "Predicted labels: tensor([0, 0, 1, 1, 1])",
+      "<All keys matched successfully>",
+      "Reloaded labels:  tensor([0, 0, 1, 1, 1])",
+    ]);
+    expect(result.code).toBe(0);
+    const { entries } = loadSafetensors(workspace.file("simple_nn.safetensors"));
+    expect(entries.map(({ name }) => name).sort()).toEqual([
+      "fc1.bias",
+      "fc1.weight",
+      "fc2.bias",
+      "fc2.weight",
+    ]);
+  });
+
+  test("waits for timers and promises, and exits as the program says", async () => {
+    const file = workspace.write(
+      "program.nn.ts",
+      `import { print } from "layerwise";
+setTimeout(() => { print("later"); process.exitCode = 7; }, 50);
+print("first");`,
+    );
+    expect(await workspace.run(["run", file])).toMatchObject({ stdout: "first\nlater\n", code: 7 });
+    const exits = workspace.write("exits.nn.ts", "console.log('here'); process.exit(3);");
+    expect(await workspace.run(["run", exits])).toMatchObject({ stdout: "here\n", code: 3 });
+  });
+
+  test("--seed comes before the first line", async () => {
+    const file = workspace.write(
+      "seed.nn.ts",
+      'import { torch, print } from "layerwise"; print(torch.rand(2));',
+    );
+    // torch.manual_seed(7); print(torch.rand(2))
+    expect((await workspace.run(["run", file, "--seed", "7"])).stdout).toBe("tensor([0.5349, 0.1988])\n");
+  });
+});
+
+describe("train", () => {
+  test("prints PyTorch's losses, and keeps all of the run in its directory", async () => {
+    const result = await workspace.run(["train", example("simplenn.nn.ts")]);
+    expect(result.stdout.trimEnd().split("\n")).toEqual(PYTORCH_LINES);
+    expect(result.code).toBe(0);
+    const [directory] = workspace.runs();
+    expect(result.stderr).toContain(
+      `Saved ${path.relative(workspace.folder, directory!)}/checkpoints/final.safetensors`,
+    );
+    const record = readRun(directory!);
+    expect(record).toMatchObject({
+      state: "finished",
+      kind: "train",
+      exportName: "default",
+      model: "SimpleNN",
+      seed: 0,
+      epochs: 100,
+      epoch: 100,
+      step: 100,
+      stepsPerEpoch: 1,
+      executor: { backend: "cpu" },
+      parameters: { total: 67, trainable: 67 },
+      settings: { loss: "CrossEntropyLoss()", optimizer: "Adam, lr 0.001", batchSize: 100, samples: 100 },
+    });
+    expect(record.checkpoints.map(({ kind, epoch }) => [kind, epoch])).toEqual([["final", 100]]);
+    const rows = readRows(directory!);
+    expect(rows.filter(({ kind }) => kind === "epoch").map(({ epoch }) => epoch)).toEqual(
+      Array.from({ length: 100 }, (_, i) => i + 1),
+    );
+    expect(rows.at(-1)?.values["loss"]).toBeCloseTo(0.6956, 4);
+    expect(fs.readdirSync(path.join(directory!, "checkpoints"))).toEqual(["final.safetensors"]);
+    const { entries, metadata } = loadSafetensors(path.join(directory!, "checkpoints/final.safetensors"));
+    expect(entries.map(({ name, shape }) => [name, shape])).toContainEqual(["fc1.weight", [5, 10]]);
+    expect(metadata.get("seed")).toBe("0");
+    expect(fs.readFileSync(path.join(directory!, "log.txt"), "utf8")).toMatch(/^Running on tfjs/);
+  });
+
+  test("--epochs, --seed, --out and --json", async () => {
+    const file = workspace.write("net.nn.ts", experimentFile({ validation: "0.25" }));
+    const result = await workspace.run([
+      "train",
+      file,
+      "--epochs",
+      "3",
+      "--seed",
+      "5",
+      "--out",
+      "here",
+      "--json",
+    ]);
+    expect(result.code).toBe(0);
+    const lines = jsonLines(result.stdout);
+    expect(lines[0]).toMatchObject({ event: "start", run: { seed: 5, epochs: 3, stepsPerEpoch: 3 } });
+    expect(lines.filter(({ event }) => event === "epoch").map(({ epoch }) => epoch)).toEqual([1, 2, 3]);
+    expect(lines.at(-1)).toMatchObject({
+      event: "end",
+      state: "finished",
+      epoch: 3,
+      step: 9,
+      directory: workspace.file("here"),
+      checkpoint: workspace.file("here/checkpoints/final.safetensors"),
+    });
+    const record = readRun(workspace.file("here"));
+    expect(record.best?.metric).toBe("val_loss");
+    expect(record.checkpoints.map(({ kind }) => kind).sort()).toEqual(["best", "final"]);
+    expect(record.settings).toMatchObject({ samples: 24, validationSamples: 8 });
+  });
+
+  test("equal seeds give equal runs, another seed another", async () => {
+    const file = workspace.write("net.nn.ts", experimentFile({ epochs: "2", shuffle: "true" }));
+    const losses: (number | undefined)[] = [];
+    for (const [i, seed] of ["1", "1", "2"].entries()) {
+      await workspace.run(["train", file, "--seed", seed, "--out", `run${i}`]);
+      losses.push(readRun(workspace.file(`run${i}`)).metrics["loss"]);
+    }
+    expect(losses[0]).toBe(losses[1]);
+    expect(losses[2]).not.toBe(losses[0]);
+  });
+
+  test("a step of one's own with several optimizers, callbacks that stop, and what the code prints", async () => {
+    const file = workspace.write(
+      "own.nn.ts",
+      experimentFile({
+        optimizer:
+          "(_, model) => ({ a: new optim.SGD([model.fc.weight], { lr: 0.1 }), b: new optim.SGD([model.fc.bias], { lr: 0.2 }) })",
+        trainStep: `({ model, batch: [x, y], loss, optimizer }) => {
+    optimizer.a.zeroGrad(); optimizer.b.zeroGrad();
+    const value = loss(model(x!), y!);
+    value.backward();
+    optimizer.a.step(); optimizer.b.step();
+    return { loss: value, twice: value.item() * 2 };
+  }`,
+        callbacks: `{
+    onTrainStart: () => console.log("begins"),
+    onEpochEnd: async ({ epoch, metrics, stop }) => { if (epoch === 4) stop("enough: " + (metrics.twice! / metrics.loss!).toFixed(3)); },
+    onTrainEnd: ({ step }) => console.warn("ends after", step),
+  }`,
+      }),
+    );
+    const result = await workspace.run(["train", file]);
+    expect(result.code).toBe(0);
+    expect(result.stdout).toMatch(/^begins\nEpoch \[1\/100000\], Loss: \d\.\d{4}, Twice: \d\.\d{4}\n/);
+    expect(result.stderr).toContain("ends after 16\n");
+    const directory = workspace.runs()[0]!;
+    expect(readRun(directory)).toMatchObject({ state: "finished", epoch: 4, step: 16 });
+    const log = fs.readFileSync(path.join(directory, "log.txt"), "utf8");
+    expect(log).toContain("begins\n");
+    expect(log).toContain("enough: 2.000");
+  });
+
+  test("a loss that diverges is told once, and the run goes on", async () => {
+    const file = workspace.write(
+      "nan.nn.ts",
+      experimentFile({
+        epochs: "5",
+        loss: "new nn.MSELoss()",
+        data: "() => new data.TensorDataset(torch.randn(32, 4), torch.randn(32, 3))",
+        optimizer: "(parameters) => new optim.SGD(parameters, { lr: 1e30 })",
+      }),
+    );
+    const result = await workspace.run(["train", file]);
+    expect(result.code).toBe(0);
+    expect(result.stderr.match(/The loss is (NaN|infinite)/g)).toHaveLength(1);
+    expect(result.stdout).toContain("Epoch [5/5], Loss: nan");
+    expect(readRun(workspace.runs()[0]!).metrics["loss"]).toBeNaN();
+  });
+});
+
+describe("evaluate and predict", () => {
+  test("use the best weights of the newest training, on the samples it held out", async () => {
+    const file = example("iris.nn.ts");
+    expect(await workspace.run(["evaluate", file])).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/There is no trained model of .*iris\.nn\.ts in \.layerwise\/runs/),
+    });
+    await workspace.run(["train", file, "--epochs", "40", "--seed", "3"]);
+    const trained = readRun(workspace.runs()[0]!);
+    const best = trained.checkpoints.find(({ kind }) => kind === "best")!;
+
+    const evaluated = await workspace.run(["evaluate", file, "--json"]);
+    expect(evaluated.code).toBe(0);
+    const result = jsonLines(evaluated.stdout).find(({ event }) => event === "evaluated")!;
+    expect(result).toMatchObject({ samples: 30, classes: ["setosa", "versicolor", "virginica"] });
+    const confusion = result["confusion"] as number[][];
+    expect(confusion.flat().reduce((sum, count) => sum + count, 0)).toBe(30);
+    // The same split again, by the seed in the weights' file.
+    expect((result["metrics"] as Record<string, number>)["loss"]).toBeCloseTo(best.metrics["val_loss"]!, 6);
+
+    const held = await workspace.run(["predict", file, "--count", "4", "--json"]);
+    expect(held.code).toBe(0);
+    const predictions = jsonLines(held.stdout);
+    expect(predictions).toHaveLength(4);
+    expect(predictions[0]).toMatchObject({ label: expect.any(Number), target: [expect.any(Number)] });
+
+    workspace.write("flowers.csv", "a,b,c,d\n5.1,3.5,1.4,0.2\n6.7,3.1,5.6,2.4\n");
+    const rows = await workspace.run(["predict", file, "--input", "flowers.csv"]);
+    expect(rows.stdout).toMatch(/^0: setosa \(0\) .*\n1: virginica \(2\) /);
+    const piped = await workspace.run(["predict", file, "--input", "-", "--json"], {
+      input: "[[5.1, 3.5, 1.4, 0.2]]",
+    });
+    expect(jsonLines(piped.stdout)).toMatchObject([{ label: 0, className: "setosa" }]);
+    expect(
+      await workspace.run(["predict", file, "--input", "-"], { input: "[[5.1, 3.5, 1.4]]" }),
+    ).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining("Row 1 has 3 values, expected 4: a sample's shape is [4]."),
+    });
+  });
+
+  test("weights that don't fit or are damaged are refused", async () => {
+    const file = example("iris.nn.ts");
+    workspace.write("bad.safetensors", "not a file of tensors");
+    expect(await workspace.run(["predict", file, "--checkpoint", "bad.safetensors"])).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining("The weights can't be read:"),
+    });
+    await workspace.run(["run", example("tutorial.nn.ts")]);
+    const misfit = await workspace.run(["evaluate", file, "--checkpoint", "simple_nn.safetensors"]);
+    expect(misfit.code).toBe(1);
+    expect(misfit.stderr).toContain('Missing key(s) in state_dict: "layers.0.weight"');
+  });
+});
+
+describe("print, summary, runs and usage", () => {
+  test("print is PyTorch's print(model)", async () => {
+    const result = await workspace.run(["print", example("simplenn.nn.ts")]);
+    expect(result).toMatchObject({ code: 0, stdout: `${PYTORCH_TEXT}\n`, stderr: "" });
+    expect((await workspace.run(["print", `${example("simplenn.nn.ts")}#default`])).stdout).toBe(
+      `${PYTORCH_TEXT}\n`,
+    );
+  });
+
+  test("summary has shapes and counts of every layer", async () => {
+    const result = await workspace.run(["summary", example("simplenn.nn.ts")]);
+    expect(result.code).toBe(0);
+    expect(result.stdout).toContain("├─Linear: 1-1           [100, 10]    [100, 5]           55");
+    expect(result.stdout).toContain("Total params: 67\n");
+  });
+
+  test("runs lists what was run, and says what was killed", async () => {
+    expect((await workspace.run(["runs"])).stdout).toBe("There are no runs in .layerwise/runs.\n");
+    await workspace.run(["train", example("simplenn.nn.ts"), "--epochs", "2"]);
+    const result = await workspace.run(["runs"]);
+    expect(result.stdout).toMatch(
+      /^run +kind +state +model .*\n\S+-simplenn +train +finished +SimpleNN +2\/2 +Loss: 0\.80\d\d +final\n$/,
+    );
+    expect(jsonLines((await workspace.run(["runs", "--json"])).stdout)).toMatchObject([
+      { state: "finished", epoch: 2 },
+    ]);
+  });
+
+  test("a wrong command line is exit code 2", async () => {
+    const file = example("simplenn.nn.ts");
+    for (const args of [
+      ["train"],
+      ["train", "missing.nn.ts"],
+      ["train", file, "--epochs", "0"],
+      ["train", file, "--epochs", "many"],
+      ["train", file, "--device", "gpu"],
+      ["train", file, "--nonsense"],
+      ["print", `${file}#Nobody`],
+      ["predict", file, "--input", "missing.csv"],
+      ["conjure"],
+    ]) {
+      const { code, stderr } = await workspace.run(args);
+      expect([args.join(" "), code]).toEqual([args.join(" "), 2]);
+      expect(stderr).not.toBe("");
+    }
+    expect((await workspace.run(["train", "missing.nn.ts"])).stderr).toContain(
+      "There is no file missing.nn.ts.",
+    );
+  });
+
+  test("help has examples, and the exit codes", async () => {
+    for (const name of ["train", "evaluate", "summary", "print", "run", "runs"]) {
+      const { code, stdout } = await workspace.run([name, "--help"]);
+      expect(code).toBe(0);
+      expect(stdout).toContain(`Examples:\n  layerwise ${name}`);
+    }
+    expect((await workspace.run(["--help"])).stdout).toMatch(/Exit codes: 0 .*1 .*2 .*130/);
+  });
+});

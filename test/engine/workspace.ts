@@ -1,0 +1,152 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import fs from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import * as v from "valibot";
+import { RunRecord, RUNS_FOLDER, MetricRow } from "../../extension/protocol/run.ts";
+
+/** The built engines and command line. */
+export const dist = fileURLToPath(new URL("../../dist", import.meta.url));
+export const examples = fileURLToPath(new URL("../../media/examples", import.meta.url));
+
+export interface Result {
+  code: number | null;
+  signal: NodeJS.Signals | null;
+  stdout: string;
+  stderr: string;
+}
+
+/** A command under way. */
+export interface Command {
+  child: ChildProcess;
+  ended: Promise<Result>;
+  /** Resolves when what was printed so far, to either stream, has the text. */
+  printed(text: string): Promise<void>;
+}
+
+/** A folder with models, and the command line in it. */
+export class Workspace {
+  readonly folder = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), "layerwise-workspace-")));
+  readonly #commands: ChildProcess[] = [];
+
+  file(name: string): string {
+    return path.join(this.folder, name);
+  }
+
+  write(name: string, text: string): string {
+    fs.writeFileSync(this.file(name), text);
+    return this.file(name);
+  }
+
+  /** Starts the command line on plain JavaScript: it is always there, and quick for small networks. */
+  start(args: readonly string[], env: NodeJS.ProcessEnv = {}): Command {
+    const child = spawn(process.execPath, [path.join(dist, "cli.js"), ...args], {
+      cwd: this.folder,
+      env: { ...process.env, LAYERWISE_DEVICE: "cpu", NO_COLOR: "1", ...env },
+      stdio: ["pipe", "pipe", "pipe"],
+    });
+    this.#commands.push(child);
+    let stdout = "";
+    let stderr = "";
+    const waiting = new Set<() => void>();
+    child.stdout.on("data", (bytes: Buffer) => {
+      stdout += bytes.toString();
+      for (const look of waiting) look();
+    });
+    child.stderr.on("data", (bytes: Buffer) => {
+      stderr += bytes.toString();
+      for (const look of waiting) look();
+    });
+    const ended = new Promise<Result>((resolve) => {
+      child.once("close", (code, signal) => resolve({ code, signal, stdout, stderr }));
+    });
+    const printed = (text: string): Promise<void> =>
+      new Promise((resolve, reject) => {
+        const look = (): void => {
+          if (!(stdout + stderr).includes(text)) return;
+          waiting.delete(look);
+          resolve();
+        };
+        waiting.add(look);
+        look();
+        void ended.then(() =>
+          reject(new Error(`it ended without printing "${text}":\n${stdout}\n${stderr}`)),
+        );
+      });
+    return { child, ended, printed };
+  }
+
+  /** Runs a command to its end. */
+  async run(
+    args: readonly string[],
+    { input = "", env = {} }: { input?: string; env?: NodeJS.ProcessEnv } = {},
+  ): Promise<Result> {
+    const command = this.start(args, env);
+    command.child.stdin?.end(input);
+    return command.ended;
+  }
+
+  /** Directories of the runs, oldest first. */
+  runs(): string[] {
+    const root = this.file(RUNS_FOLDER);
+    if (!fs.existsSync(root)) return [];
+    return fs
+      .readdirSync(root)
+      .sort()
+      .map((name) => path.join(root, name));
+  }
+
+  remove(): void {
+    for (const child of this.#commands) if (child.exitCode === null) child.kill("SIGKILL");
+    fs.rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 });
+  }
+}
+
+export function readRun(directory: string): RunRecord {
+  return v.parse(RunRecord, JSON.parse(fs.readFileSync(path.join(directory, "run.json"), "utf8")));
+}
+
+export function readRows(directory: string): MetricRow[] {
+  const text = fs.readFileSync(path.join(directory, "metrics.jsonl"), "utf8");
+  return text
+    .trimEnd()
+    .split("\n")
+    .map((line) => v.parse(MetricRow, JSON.parse(line)));
+}
+
+/** Objects of a command's --json output. */
+export function jsonLines(stdout: string): Record<string, unknown>[] {
+  return stdout
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+}
+
+/** A small experiment of many epochs, with any options changed. */
+export function experimentFile(options: Readonly<Record<string, string>> = {}, before = ""): string {
+  const all: Record<string, string> = {
+    seed: "0",
+    model: "() => new Net()",
+    data: "() => new data.TensorDataset(torch.randn(32, 4), torch.randint(0, 3, [32]))",
+    loss: "new nn.CrossEntropyLoss()",
+    optimizer: "(parameters) => new optim.SGD(parameters, { lr: 0.1 })",
+    batchSize: "8",
+    epochs: "100000",
+    logEvery: "1",
+    ...options,
+  };
+  const lines = Object.entries(all).map(([name, value]) => `  ${name}: ${value},`);
+  return `import { torch, nn, optim, data, experiment, type Tensor } from "layerwise";
+export class Net extends nn.Module {
+  fc = new nn.Linear(4, 3);
+  forward(x: Tensor): Tensor {
+    return this.fc(x);
+  }
+}
+${before}
+export default experiment({
+${lines.join("\n")}
+});
+`;
+}
