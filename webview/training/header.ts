@@ -15,7 +15,7 @@ export function header(state: TrainingState, actions: Actions): TemplateResult {
   const badge = stateBadge(state);
   return html`<header class="header">
     <div class="title-row">
-      <h1>${run.model}</h1>
+      <h1>${run.model || run.exportName}</h1>
       <span class="badge badge-${badge.kind}" data-state=${run.state}>${icon(badge.icon)}${badge.text}</span>
       ${buttons(state, actions)}
     </div>
@@ -61,7 +61,11 @@ function available({ run, live }: TrainingState): { names: ActionName[]; primary
 function buttons(state: TrainingState, actions: Actions): TemplateResult {
   const { names, primary } = available(state);
   const working: Partial<Record<ActionName, string>> = text.working;
-  return html`<div class="buttons" role="toolbar" aria-label=${text.title(state.run.model)}>
+  return html`<div
+    class="buttons"
+    role="toolbar"
+    aria-label=${text.title(state.run.model || state.run.exportName)}
+  >
     ${names.map((name) => {
       const pending = state.pending.has(name);
       return button({

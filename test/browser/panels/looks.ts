@@ -19,7 +19,12 @@ const NARROW = 380;
 const trainingStates: Record<string, () => TrainingSnapshot> = {
   running: () => runningAt(420),
   paused: () => runningAt(300, { state: "paused" }),
-  starting: () => ({ ...runningAt(0, { state: "starting" }), live: true }),
+  // The engine hasn't said yet which model it is, nor on what it runs.
+  starting: () => {
+    const { progress: _none, run, ...rest } = runningAt(0, { state: "starting", model: "", settings: {} });
+    const { executor: _executor, parameters: _parameters, stepsPerEpoch: _steps, ...record } = run;
+    return { ...rest, run: record };
+  },
   finished: () => ({ ...ended("finished"), evaluation: recording().evaluation }),
   failed: () => ended("failed", { error: shapeError() }, 250),
   killed: () => ended("killed", {}, 330),

@@ -4,6 +4,7 @@ import { createRequire } from "node:module";
 import path from "node:path";
 import { createBirpc } from "birpc";
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
+import { pageHtml } from "../../../extension/editor/panels/page.ts";
 import type { ViewKind } from "../../../extension/protocol/views.ts";
 import { isRoot } from "../../../scripts/chromium.mjs";
 import { until } from "../../harness.ts";
@@ -175,44 +176,45 @@ function applyTheme({ name, kind, bodyClass, variables }: Theme): void {
   body.dataset["vscodeThemeId"] = name;
 }
 
-function document(view: ViewKind, theme: Theme): string {
-  const policy = [
-    "default-src 'none'",
-    `script-src 'nonce-${NONCE}'`,
-    `style-src ${ORIGIN} 'nonce-${NONCE}'`,
-    `font-src ${ORIGIN}`,
-    `img-src ${ORIGIN} data:`,
-  ].join("; ");
-  return `<!DOCTYPE html>
-<html lang="en">
-  <head>
-    <meta charset="utf-8">
-    <meta http-equiv="Content-Security-Policy" content="${policy}">
-    <meta property="csp-nonce" content="${NONCE}">
-    <meta name="viewport" content="width=device-width, initial-scale=1">
-    <title>Layerwise</title>
-    <script nonce="${NONCE}">
-      globalThis.violations = [];
-      addEventListener("securitypolicyviolation", (event) =>
-        violations.push("content security policy: " + event.violatedDirective + " " + event.blockedURI));
-      globalThis.acquireVsCodeApi = () => {
-        delete globalThis.acquireVsCodeApi;
-        return Object.freeze({
-          postMessage: (message) => void toHost(JSON.stringify(message)),
-          getState: () => JSON.parse(sessionStorage.getItem("state") ?? "null") ?? undefined,
-          setState: (state) => (sessionStorage.setItem("state", JSON.stringify(state)), state),
-        });
-      };
-    </script>
-    <link rel="stylesheet" href="vscode-webview.css">
-    <link rel="stylesheet" href="codicon.css">
-    <link rel="stylesheet" href="${view}.css">
-  </head>
-  <body data-view="${view}">
-    <script nonce="${NONCE}">(${applyTheme.toString()})(${JSON.stringify(theme)})</script>
-    <script nonce="${NONCE}" src="${view}.js"></script>
-  </body>
-</html>`;
+/** The host's own page, with what VS Code adds to it: its style sheet, the theme and the API. */
+function document(kind: ViewKind, theme: Theme): string {
+  const page = pageHtml({
+    kind,
+    title: "Layerwise",
+    language: "en",
+    nonce: NONCE,
+    source: ORIGIN,
+    script: `${kind}.js`,
+    styles: ["codicon.css", `${kind}.css`],
+  });
+  const script = (code: string): string => `<script nonce="${NONCE}">${code}</script>`;
+  return page
+    .replace(
+      "<title>",
+      `<link rel="stylesheet" href="vscode-webview.css">${script(`(${provideApi.toString()})()`)}<title>`,
+    )
+    .replace(/<body[^>]*>/, `$&${script(`(${applyTheme.toString()})(${JSON.stringify(theme)})`)}`);
+}
+
+/** Runs in the page. */
+function provideApi(): void {
+  const global = globalThis as unknown as {
+    violations: string[];
+    toHost: (json: string) => Promise<void>;
+    acquireVsCodeApi?: () => object;
+  };
+  global.violations = [];
+  addEventListener("securitypolicyviolation", (event) =>
+    global.violations.push(`content security policy: ${event.violatedDirective} ${event.blockedURI}`),
+  );
+  global.acquireVsCodeApi = () => {
+    delete global.acquireVsCodeApi;
+    return Object.freeze({
+      postMessage: (message: unknown) => void global.toHost(JSON.stringify(message)),
+      getState: (): unknown => JSON.parse(sessionStorage.getItem("state") ?? "null") ?? undefined,
+      setState: (state: unknown) => sessionStorage.setItem("state", JSON.stringify(state)),
+    });
+  };
 }
 
 function servedFile(name: string): string {
