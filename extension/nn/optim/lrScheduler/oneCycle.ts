@@ -87,7 +87,7 @@ export class OneCycleLR extends LRScheduler {
       pctStart <= 1, `Expected float between 0 and 1 pct_start, but got ${py(pctStart)}`);
     require(annealStrategy === "cos" ||
       annealStrategy ===
-        "linear", `anneal_strategy must be one of 'cos' or 'linear', instead got ${String(annealStrategy)}`);
+        "linear", `anneal_strategy must be one of 'cos' or 'linear', instead got ${annealStrategy}`);
     this.annealStrategy = annealStrategy;
     const maxLrs = perGroup("max_lr", optimizer, options.maxLr);
     if (lastEpoch === -1) {

@@ -66,9 +66,9 @@ export class ReduceLROnPlateau extends LRScheduler {
       this.defaultMinLr = null;
       this.minLrs = [...minLr];
     }
-    require(mode === "min" || mode === "max", `mode ${String(mode)} is unknown!`);
+    require(mode === "min" || mode === "max", `mode ${mode} is unknown!`);
     require(thresholdMode === "rel" ||
-      thresholdMode === "abs", `threshold mode ${String(thresholdMode)} is unknown!`);
+      thresholdMode === "abs", `threshold mode ${thresholdMode} is unknown!`);
     this.factor = factor;
     this.patience = options.patience;
     this.cooldown = options.cooldown;
