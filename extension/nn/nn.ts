@@ -1,6 +1,7 @@
 // PyTorch's torch.nn: the `nn` that users import.
 export { Module } from "./module.ts";
-export type { ForwardHook, ForwardPreHook, Layer, RemovableHandle } from "./module.ts";
+export type { Layer } from "./module.ts";
+export type { ForwardHook, ForwardPreHook, RemovableHandle } from "./moduleCall.ts";
 export type { LoadReport, StateDict } from "./stateDict.ts";
 export { Parameter } from "../tensor/tensor.ts";
 export * from "./modules/index.ts";

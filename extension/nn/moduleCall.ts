@@ -1,0 +1,108 @@
+import { TensorError } from "../tensor/errors.ts";
+import { scope } from "../tensor/scope.ts";
+import { Tensor } from "../tensor/tensor.ts";
+import type { Module } from "./module.ts";
+
+/** Where a module keeps its state: a symbol, so that a walk of its properties doesn't meet it. */
+export const STATE: unique symbol = Symbol("layerwise.module");
+
+/** Called before `forward`; an array it returns replaces the arguments. */
+export type ForwardPreHook = (module: Module, input: readonly unknown[]) => readonly unknown[] | void;
+/** Called after `forward`; anything but undefined that it returns replaces the result. */
+export type ForwardHook = (module: Module, input: readonly unknown[], output: unknown) => unknown;
+
+/** Takes back what made it. */
+export interface RemovableHandle {
+  remove(): void;
+}
+
+/** What a module knows of itself besides its own properties. */
+export class ModuleState {
+  training = true;
+  /** Where the user's code made the module, kept while sites are: the preview shows it. */
+  readonly site = scope.sites ? new Error("site") : undefined;
+  /** Names of own properties that are buffers, and whether the state dict has them. */
+  readonly buffers = new Map<string, { readonly persistent: boolean }>();
+  /** Names registered as modules without one: printed as None. */
+  readonly vacant = new Set<string>();
+  readonly beforeForward = new Set<ForwardPreHook>();
+  readonly afterForward = new Set<ForwardHook>();
+  /** Dotted path from `root`, the model whose call was the last to reach this module. */
+  path = "";
+  root: Module | undefined;
+}
+
+/** The model whose call is running. */
+let root: Module | undefined;
+
+/** Runs a module: its hooks and its `forward`, whose nodes carry the module's path. */
+export function call(self: Module, args: unknown[]): unknown {
+  const state = self[STATE];
+  const outermost = root === undefined;
+  const before = scope.path;
+  if (outermost) {
+    root = self;
+    state.root = self;
+    state.path = "";
+  } else if (state.root !== root) {
+    locate(self, root!);
+  }
+  scope.path = state.path;
+  scope.depth++;
+  let output: unknown;
+  try {
+    output = run(self, state, args);
+  } catch (error) {
+    // The innermost module is the one whose forward went wrong.
+    if (error instanceof TensorError && state.path !== "") error.module ??= state.path;
+    throw error;
+  } finally {
+    scope.depth--;
+    scope.path = before;
+    if (outermost) root = undefined;
+  }
+  if (scope.depth === 0) show(output);
+  return output;
+}
+
+function run(self: Module, state: ModuleState, args: readonly unknown[]): unknown {
+  let input = args;
+  for (const hook of state.beforeForward) input = hook(self, input) ?? input;
+  const callable = self as unknown as { forward?(...input: readonly unknown[]): unknown };
+  if (callable.forward === undefined) {
+    throw new TensorError(
+      "value",
+      `Module [${self.constructor.name}] is missing the required "forward" function`,
+    );
+  }
+  let output = callable.forward(...input);
+  for (const hook of state.afterForward) {
+    const replaced = hook(self, input, output);
+    if (replaced !== undefined) output = replaced;
+  }
+  return output;
+}
+
+/** Finds a module's path below the running model; called once for every module, until it moves to another model. */
+function locate(self: Module, model: Module): void {
+  for (const [path, module] of model.namedModules()) {
+    const state = module[STATE];
+    state.root = model;
+    state.path = path;
+  }
+  const state = self[STATE];
+  if (state.root === model) return;
+  // Held where no walk finds it, such as in an array: named by its class.
+  state.root = model;
+  state.path = join(scope.path, self.constructor.name);
+}
+
+/** Results of an outermost call are the user's: computed with their step, since they may be read after it. */
+function show(output: unknown): void {
+  if (output instanceof Tensor) output.value.visible = true;
+  else if (Array.isArray(output)) output.forEach(show);
+  else if (typeof output === "object" && output !== null) Object.values(output).forEach(show);
+}
+
+/** A dotted path, one step longer. */
+export const join = (path: string, key: string): string => (path === "" ? key : `${path}.${key}`);
