@@ -1,5 +1,6 @@
 /** Pictures of every state in every theme, each checked for accessibility, policy violations and sideways scrolling. */
 import assert from "node:assert/strict";
+import type { EvaluationResult } from "../../../extension/protocol/engine.ts";
 import { test } from "../../harness.ts";
 import type {
   ArchitectureHostMethods,
@@ -28,12 +29,30 @@ const trainingStates: Record<string, () => TrainingSnapshot> = {
   finished: () => ({ ...ended("finished"), evaluation: recording().evaluation }),
   failed: () => ended("failed", { error: shapeError() }, 250),
   killed: () => ended("killed", {}, 330),
+  classes: () => ({ ...ended("finished"), evaluation: manyClasses() }),
   evaluation: () => ({
     ...ended("finished", { kind: "evaluate", epochs: 0, epoch: 0, step: 0, checkpoints: [] }),
     rows: [],
     evaluation: recording().evaluation,
   }),
 };
+
+/** A confusion matrix too large for numbers. */
+function manyClasses(): EvaluationResult {
+  const count = 26;
+  const confusion = Array.from({ length: count }, (_row, actual) =>
+    Array.from({ length: count }, (_cell, predicted) =>
+      actual === predicted ? 90 - actual : (actual * 7 + predicted * 3) % 19 === 0 ? 4 : 0,
+    ),
+  );
+  const samples = confusion.flat().reduce((sum, cell) => sum + cell, 0);
+  return {
+    ...recording().evaluation,
+    samples,
+    confusion,
+    classes: confusion.map((_row, index) => `class ${index}`),
+  };
+}
 
 const architectureStates: Record<string, () => ArchitectureSnapshot> = {
   model: () => ({ file: FILE, report: report(), model: "DigitsCNN", busy: false }),
