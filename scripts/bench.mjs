@@ -36,7 +36,7 @@ await build({
 const ours = worker(process.execPath, [bundle], {
   TF_NUM_INTRAOP_THREADS: process.env.TF_NUM_INTRAOP_THREADS ?? "1",
 });
-const torch = worker(await torchPython(), [inRoot("test", "bench", "torchWorker.py")], {});
+const torch = worker(await torchPython(), [inRoot("test", "bench", "torchWorker.py")]);
 const rows = [];
 try {
   for (const name of ["mlp"]) rows.push(await measure(name));
@@ -149,8 +149,8 @@ async function torchPython() {
   return python;
 }
 
-function worker(command, args, env) {
-  const child = spawn(command, args, { stdio: ["pipe", "pipe", "inherit"], env: { ...process.env, ...env } });
+function worker(command, args) {
+  const child = spawn(command, args, { stdio: ["pipe", "pipe", "inherit"] });
   const waiting = [];
   createInterface(child.stdout).on("line", (line) => waiting.shift()?.resolve(JSON.parse(line)));
   child.on("exit", (code) =>

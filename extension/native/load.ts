@@ -1,4 +1,5 @@
 import { createRequire } from "node:module";
+import { availableParallelism } from "node:os";
 import path from "node:path";
 import type { NativeBinding } from "./binding.ts";
 import { BINDING_FILE, TENSORFLOW_VERSION, thisHost, type Host } from "./cache.ts";
@@ -8,7 +9,8 @@ import { nativeStatus } from "./status.ts";
 
 /**
  * TensorFlow's thread pools. They are read once, when the library loads, so they hold for a process: a supervisor
- * gives them to the child it starts ({@link threadEnvironment}). Unset, TensorFlow takes one thread a core for each.
+ * gives them to the child it starts ({@link threadEnvironment}). Unset, {@link loadNative} takes half the cores inside an
+ * op, and TensorFlow one thread a core between ops.
  */
 export interface Threads {
   /** Threads inside one op (matrix products, convolutions). */
@@ -51,6 +53,9 @@ export function loadNative(host: Host = thisHost()): NativeBinding {
   process.env["TF_CPP_MIN_LOG_LEVEL"] ??= "3";
   // TensorFlow leaves oneDNN off on processors without AVX-512; its convolutions are over twice as fast on those too.
   process.env["TF_ENABLE_ONEDNN_OPTS"] ??= "1";
+  // Half the cores inside one op, since small products lose more by waiting for each other than they gain; the other
+  // half is for ops that run at the same time. Measured on two cores: MLP 1.2 times as fast, convolutions 0.7 times.
+  process.env["TF_NUM_INTRAOP_THREADS"] ??= String(Math.max(1, availableParallelism() >> 1));
   let binding: unknown;
   try {
     binding = createRequire(import.meta.url)(path.join(status.directory, BINDING_FILE));
