@@ -7,7 +7,7 @@ import { EngineError } from "./userErrors.ts";
 import { Watchdog } from "./watchdog.ts";
 
 /** Milliseconds that a run has to save its weights and end when its parent is gone. */
-const ORPHAN_GRACE = 4000;
+const ORPHAN_GRACE = 3000;
 
 const watchdog = new Watchdog();
 let run: Run | undefined;

@@ -118,6 +118,7 @@ export class Trainer {
     });
     this.#report();
     this.#hooks.onEpoch(this.state);
+    this.#hooks.reporter.flushIfDue();
     await this.#call(callbacks, "onEpochEnd");
     return true;
   }

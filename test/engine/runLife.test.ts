@@ -1,0 +1,269 @@
+import fs from "node:fs";
+import path from "node:path";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { loadSafetensors } from "../../extension/formats/safetensors.ts";
+import type { RunRequest } from "../../extension/protocol/engine.ts";
+import type { RunRecord } from "../../extension/protocol/run.ts";
+import { spawnRun, type RunEvents, type RunHandle } from "../../extension/supervisor/run.ts";
+import { isAlive, lastCheckpoint } from "../../extension/supervisor/runDirectory.ts";
+import { dist, experimentFile, readRows, readRun, Workspace, type Command } from "./workspace.ts";
+
+let workspace: Workspace;
+const handles: RunHandle[] = [];
+beforeEach(() => {
+  workspace = new Workspace();
+});
+afterEach(async () => {
+  await Promise.all(handles.splice(0).map((handle) => handle.kill()));
+  workspace.remove();
+});
+
+/** A training that goes on for ever, and its first epochs. */
+async function training(
+  options: Readonly<Record<string, string>> = {},
+): Promise<{ command: Command; directory: string }> {
+  workspace.write("net.nn.ts", experimentFile(options));
+  const command = workspace.start(["train", "net.nn.ts", "--out", "run"]);
+  await command.printed("Epoch [3/");
+  return { command, directory: workspace.file("run") };
+}
+
+/** A training whose fourth epoch ends in a callback that doesn't come back. */
+async function hanging(): Promise<{ command: Command; directory: string }> {
+  const callbacks = `{ onEpochEnd: ({ epoch }) => { if (epoch === 4) { fs.writeFileSync("hung", ""); for (;;); } } }`;
+  workspace.write("net.nn.ts", experimentFile({ callbacks }, 'import fs from "node:fs";'));
+  const command = workspace.start(["train", "net.nn.ts", "--out", "run"]);
+  await vi.waitFor(() => expect(fs.existsSync(workspace.file("hung"))).toBe(true), { timeout: 20_000 });
+  return { command, directory: workspace.file("run") };
+}
+
+function loadLast(directory: string): void {
+  const last = lastCheckpoint(readRun(directory));
+  expect(last).toBeDefined();
+  const { entries } = loadSafetensors(path.join(directory, last!.file));
+  expect(entries.map(({ name }) => name).sort()).toEqual(["fc.bias", "fc.weight"]);
+}
+
+async function gone(pid: number | undefined, milliseconds = 5000): Promise<void> {
+  expect(pid).toBeDefined();
+  await vi.waitFor(async () => expect(await isAlive(pid)).toBe(false), {
+    timeout: milliseconds,
+    interval: 50,
+  });
+}
+
+function spawn(request: Partial<RunRequest> = {}, events: RunEvents = {}): RunHandle {
+  const handle = spawnRun(
+    {
+      kind: "train",
+      file: workspace.file("net.nn.ts"),
+      exportName: "default",
+      directory: workspace.file("run"),
+      device: "cpu",
+      outlive: false,
+      ...request,
+    },
+    events,
+    { dist },
+  );
+  handles.push(handle);
+  return handle;
+}
+
+describe("Ctrl-C", () => {
+  test("once stops the training and keeps the model", async () => {
+    const { command, directory } = await training();
+    const { pid } = readRun(directory);
+    command.child.kill("SIGINT");
+    const result = await command.ended;
+    expect(result.code).toBe(130);
+    expect(result.stderr).toMatch(/Stopped after \d+ of 100000 epochs in /);
+    expect(result.stderr).toContain(`Saved ${path.join("run", "checkpoints", "last.safetensors")}`);
+    const record = readRun(directory);
+    expect(record.state).toBe("stopped");
+    expect(lastCheckpoint(record)).toMatchObject({ kind: "last", step: record.step });
+    loadLast(directory);
+    await gone(pid, 1000);
+  });
+
+  test("twice ends a step that doesn't come back", async () => {
+    const { command, directory } = await hanging();
+    const { pid } = readRun(directory);
+    command.child.kill("SIGINT");
+    await command.printed("Ctrl-C again ends it at once");
+    command.child.kill("SIGINT");
+    expect((await command.ended).code).toBe(130);
+    await gone(pid);
+    loadLast(directory);
+  });
+});
+
+describe("a process that ends", () => {
+  test("the run killed: the command says so, and the last checkpoint opens", async () => {
+    const { command, directory } = await training();
+    process.kill(readRun(directory).pid!, "SIGKILL");
+    const result = await command.ended;
+    expect(result.code).toBe(1);
+    expect(result.stderr).toContain("error: The run's process ended without a last word: signal SIGKILL");
+    expect(result.stderr).toContain("hint: Its last checkpoint is checkpoints/last.safetensors");
+    expect(readRun(directory).state).toBe("killed");
+    loadLast(directory);
+  });
+
+  test("the run killed while it saves leaves whole checkpoints only", async () => {
+    const { command, directory } = await training({
+      callbacks: `{ onEpochEnd: ({ epoch }) => { if (epoch === 30) process.kill(process.pid, "SIGKILL"); } }`,
+      validation: "0.25",
+    });
+    expect((await command.ended).code).toBe(1);
+    for (const name of fs.readdirSync(path.join(directory, "checkpoints")))
+      if (name.endsWith(".safetensors")) loadSafetensors(path.join(directory, "checkpoints", name));
+    loadLast(directory);
+  });
+
+  test("the parent killed: the run saves, says that it was stopped, and is gone in 5 s", async () => {
+    const { command, directory } = await training();
+    const { pid } = readRun(directory);
+    command.child.kill("SIGKILL");
+    await gone(pid);
+    expect(readRun(directory).state).toBe("stopped");
+    loadLast(directory);
+  });
+
+  test("the parent killed while user code hangs: the run is gone in 5 s", async () => {
+    const { command, directory } = await hanging();
+    const { pid } = readRun(directory);
+    command.child.kill("SIGKILL");
+    await gone(pid);
+    loadLast(directory);
+  });
+
+  test("SIGTERM stops the training and keeps the model", async () => {
+    const { command, directory } = await training();
+    process.kill(readRun(directory).pid!, "SIGTERM");
+    await command.ended;
+    expect(readRun(directory).state).toBe("stopped");
+    loadLast(directory);
+  });
+
+  test("a run that outlives its window goes on", async () => {
+    workspace.write("net.nn.ts", experimentFile({ epochs: "400", callbacks: pausing(10) }));
+    const handle = spawn({ outlive: true });
+    await vi.waitFor(() => expect(readRun(workspace.file("run")).epoch).toBeGreaterThan(0), {
+      timeout: 20_000,
+    });
+    const { pid } = handle;
+    handle.detach();
+    const { epoch } = readRun(workspace.file("run"));
+    await vi.waitFor(
+      () => expect(readRun(workspace.file("run"))).toMatchObject({ state: "finished", epoch: 400 }),
+      {
+        timeout: 30_000,
+      },
+    );
+    expect(epoch).toBeLessThan(400);
+    await gone(pid);
+  });
+});
+
+/** Callbacks that let time pass after each epoch. */
+function pausing(milliseconds: number): string {
+  return `{ onEpochEnd: () => new Promise((resolve) => setTimeout(resolve, ${milliseconds})) }`;
+}
+
+describe("a run under way", () => {
+  test("pauses, goes on, saves on demand and stops", async () => {
+    workspace.write("net.nn.ts", experimentFile());
+    const states: string[] = [];
+    const progress = vi.fn<NonNullable<RunEvents["progress"]>>();
+    const times: number[] = [];
+    const handle = spawn(
+      {},
+      {
+        record: ({ state }) => states.at(-1) !== state && states.push(state),
+        progress: (one) => {
+          times.push(performance.now());
+          progress(one);
+        },
+      },
+    );
+    await vi.waitFor(() => expect(progress.mock.calls.length).toBeGreaterThan(5), { timeout: 20_000 });
+    await handle.pause();
+    await vi.waitFor(() => expect(states.at(-1)).toBe("paused"));
+    const { step } = readRun(workspace.file("run"));
+    await new Promise((resolve) => {
+      setTimeout(resolve, 400);
+    });
+    expect(readRun(workspace.file("run")).step).toBe(step);
+
+    const saved = await handle.checkpoint();
+    expect(path.basename(saved)).toMatch(/^step-\d{6,}\.safetensors$/);
+    loadSafetensors(saved);
+    await handle.resume();
+    await vi.waitFor(() => expect(states.at(-1)).toBe("running"));
+    expect((await handle.counters())["tensors"]).toBeGreaterThan(0);
+
+    const asked = performance.now();
+    const { record } = await handle.stop();
+    expect(performance.now() - asked).toBeLessThan(3000);
+    expect(states).toEqual(["starting", "running", "paused", "running", "stopped"]);
+    expect(record?.checkpoints.map(({ kind }) => kind).sort()).toEqual(["last", "manual"]);
+    // Ten messages a second at most, whatever the number of steps.
+    const seconds = (times.at(-1)! - times[0]!) / 1000;
+    expect(times.length).toBeLessThanOrEqual(seconds * 10 + 2);
+    expect(record!.step).toBeGreaterThan(times.length * 4);
+    expect(progress.mock.lastCall![0]).toMatchObject({ epochs: 100_000, stepsPerEpoch: 4 });
+    expect(readRows(workspace.file("run")).filter(({ kind }) => kind === "step").length).toBeGreaterThan(0);
+  });
+
+  test("long runs write means of several steps, not every step", async () => {
+    workspace.write("net.nn.ts", experimentFile());
+    const handle = spawn();
+    await vi.waitFor(() => expect(readRun(workspace.file("run")).step).toBeGreaterThan(200), {
+      timeout: 20_000,
+    });
+    await handle.stop();
+    const steps = readRows(workspace.file("run")).filter(({ kind }) => kind === "step");
+    // 400,000 steps in 20,000 rows.
+    expect(steps.map(({ step }) => step)).toEqual(steps.map((_, i) => 20 * (i + 1)));
+  });
+});
+
+describe("a disk that fails", () => {
+  test("a directory that can't be written is told before anything is trained", async () => {
+    workspace.write("net.nn.ts", experimentFile());
+    workspace.write("occupied", "a file where a folder should be");
+    const result = await workspace.run(["train", "net.nn.ts", "--out", "occupied/run"]);
+    expect(result.code).toBe(1);
+    expect(result.stderr).toMatch(/error: The run directory .*occupied.run can't be written: .*ENOTDIR/);
+    expect(result.stdout).toBe("");
+  });
+
+  test("checkpoints that can't be written don't end the training; a result that can't be kept fails it", async () => {
+    workspace.write(
+      "net.nn.ts",
+      experimentFile(
+        {
+          epochs: "6",
+          callbacks: `{
+    onTrainStart: () => { fs.rmSync("run/checkpoints", { recursive: true }); fs.writeFileSync("run/checkpoints", ""); },
+  }`,
+        },
+        'import fs from "node:fs";',
+      ),
+    );
+    const result = await workspace.run(["train", "net.nn.ts", "--out", "run"]);
+    expect(result.stdout).toContain("Epoch [6/6]");
+    expect(
+      result.stderr.match(
+        /The weights can't be saved to .*: a part of the path is a file.* The training goes on\./g,
+      ),
+    ).toHaveLength(1);
+    expect(result.code).toBe(1);
+    expect(readRun(workspace.file("run"))).toMatchObject({
+      state: "failed",
+      epoch: 6,
+      error: { code: "checkpoint" },
+    } satisfies Partial<Record<keyof RunRecord, unknown>>);
+  });
+});
