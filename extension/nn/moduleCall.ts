@@ -101,7 +101,12 @@ function locate(self: Module, model: Module): void {
 function show(output: unknown): void {
   if (output instanceof Tensor) output.value.visible = true;
   else if (Array.isArray(output)) output.forEach(show);
-  else if (typeof output === "object" && output !== null) Object.values(output).forEach(show);
+  else if (isRecord(output)) Object.values(output).forEach(show);
+}
+
+/** A plain object: others may refer to anything, themselves included. */
+function isRecord(x: unknown): x is Record<string, unknown> {
+  return typeof x === "object" && x !== null && Object.getPrototypeOf(x) === Object.prototype;
 }
 
 /** A dotted path, one step longer. */

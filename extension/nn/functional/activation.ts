@@ -1,5 +1,6 @@
 import { apply } from "../../tensor/apply.ts";
 import { TensorError } from "../../tensor/errors.ts";
+import { relu as reluOf } from "../../tensor/functions/elementwise.ts";
 import { composed, constant, named, notImplemented } from "../../tensor/functions/operands.ts";
 import * as op from "../../tensor/ops/elementwise.ts";
 import { clamp } from "../../tensor/ops/math.ts";
@@ -37,7 +38,8 @@ export function relu(input: Tensor, options?: InPlace): Tensor;
 export function relu(input: Tensor, inplace?: boolean): Tensor;
 export function relu(input: Tensor, ...rest: unknown[]): Tensor {
   const { inplace } = bind<InPlace>("relu", rest, { inplace: false });
-  return elementwise("relu", "ReluBackward0", input, inplace, (x) => f(op.relu, x));
+  const result = reluOf(input);
+  return inplace ? input.write(result) : result;
 }
 
 /** min(max(x, 0), 6). */
