@@ -33,9 +33,7 @@ await build({
   logLevel: "warning",
 });
 
-const ours = worker(process.execPath, [bundle], {
-  TF_NUM_INTRAOP_THREADS: process.env.TF_NUM_INTRAOP_THREADS ?? "1",
-});
+const ours = worker(process.execPath, [bundle]);
 const torch = worker(await torchPython(), [inRoot("test", "bench", "torchWorker.py")]);
 const rows = [];
 try {
