@@ -37,11 +37,18 @@ export class RunCommands {
   async train(target?: SourceTarget | MenuTarget): Promise<void> {
     const experiment = await this.#choose(target);
     if (experiment === undefined) return;
-    await this.#start({
-      kind: "train",
-      file: experiment.document.uri.fsPath,
-      exportName: experiment.exportName,
-    });
+    const file = experiment.document.uri.fsPath;
+    const { exportName } = experiment;
+    // A second click, while nothing was to be seen of the first.
+    const starting = this.#runs.live.find(
+      ({ record }) =>
+        record.kind === "train" &&
+        record.state === "starting" &&
+        record.file === file &&
+        record.exportName === exportName,
+    );
+    if (starting !== undefined) await this.#panels.showRun(starting);
+    else await this.#start({ kind: "train", file, exportName });
   }
 
   /** Evaluates the newest trained weights of an experiment. */

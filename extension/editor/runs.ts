@@ -80,7 +80,8 @@ export class Runs extends DisposableOwner {
     });
     session.control = control(session, run);
     this.#add(session);
-    log.info(`${kind} ${file}#${exportName}${run.state === "waiting" ? ", waiting for its turn" : ""}`);
+    log.info(`${kind} ${file}#${exportName}`);
+    if (run.state === "waiting") this.#tellWaiting(session);
     void run.ended.then((outcome) => this.#end(session, request, outcome));
     return session;
   }
@@ -122,6 +123,15 @@ export class Runs extends DisposableOwner {
     if (!this.#sessions.delete(session.directory)) return;
     this.#updateContext();
     this.#changed.fire(session);
+  }
+
+  #tellWaiting(session: RunSession): void {
+    const text = vscode.l10n.t(
+      "Run {0} waits for its turn: at most {1} at a time.",
+      session.id,
+      setting("runs.maxActive"),
+    );
+    void vscode.window.showInformationMessage(text);
   }
 
   #updateContext(): void {

@@ -47,7 +47,7 @@ export class StatusBar extends DisposableOwner {
   #render(): void {
     this.#timer = undefined;
     const runs = this.#runs.live;
-    const run = runs[0];
+    const run = runs.find(({ record }) => record.state !== "starting") ?? runs[0];
     const executor = run?.record.executor ?? this.#native.remembered;
     const backend = executor === undefined ? "Layerwise" : BACKENDS[executor.backend];
     this.#item.text = run === undefined ? `$(layers) ${backend}` : `$(sync~spin) ${describe(run)}`;
