@@ -210,8 +210,8 @@ function exponential(value: number, digits: number): string {
   const exact = size.toExponential(Math.min(100, digits + 30));
   const [mantissa, exponent] = exact.split("e") as [string, string];
   if (/^50*$/.test(mantissa.slice(digits + 2)) && Number(exact) === size) {
-    const cut = `${mantissa.slice(0, digits + 2)}e${exponent}`;
-    if (!odd(cut.slice(0, cut.indexOf("e")))) text = cut;
+    const cut = mantissa.slice(0, digits === 0 ? 1 : digits + 2);
+    if (!odd(cut)) text = `${cut}e${exponent}`;
   }
   const [m, e] = text.split("e") as [string, string];
   const power = Number(e);

@@ -79,9 +79,20 @@ export function barrier(requested: readonly Value[]): void {
   const assigns = written.map((t) => ({ storage: t.storage!, value: t.value }));
   const roots = assigns.length > 0 ? [...requested, ...pendingOf(observed)] : requested;
   if (assigns.length > 0) observed.clear();
-  const plan = buildPlan(roots, assigns, gradientsOf(written));
+  const gradients = gradientsOf(written);
+  const plan = buildPlan(
+    roots,
+    assigns,
+    gradients.filter((v) => v.read === undefined),
+  );
   if (assigns.length > 0) {
-    for (const value of lastLazy) if (value.data === undefined) value.read = released;
+    // The executor forgets the last step's gradients now. Those that are used again, or still are a parameter's, stay.
+    const used = new Set([...plan.leaves, ...gradients]);
+    for (const value of lastLazy) {
+      if (value.data !== undefined) continue;
+      if (used.has(value)) value.data = value.read!();
+      else value.read = released;
+    }
     lastLazy = plan.lazy;
   }
   try {

@@ -7,6 +7,7 @@ import { loadNative } from "../../extension/native/load.ts";
 import "../../extension/tensor/methods.ts";
 import { toHostArray, type DType } from "../../extension/tensor/dtype.ts";
 import { TensorError } from "../../extension/tensor/errors.ts";
+import { gradientName } from "../../extension/tensor/print.ts";
 import { setExecutor, valuesOf } from "../../extension/tensor/runtime.ts";
 import { fromHost, Tensor } from "../../extension/tensor/tensor.ts";
 import * as torch from "../../extension/tensor/torch.ts";
@@ -33,6 +34,7 @@ interface Case {
   expect?: Record<string, Result>;
   /** null where PyTorch answers no gradient instead of zeros. */
   grads?: Record<string, Recorded | null>;
+  gradFn?: string;
   error?: string;
 }
 
@@ -143,6 +145,7 @@ function suite(): void {
     const names = execute(c, differentiate);
     for (const [name, expected] of Object.entries(c.expect!)) expectEqual(names[name], expected, 1e-5, 1e-6);
     if (c.grads === undefined) return;
+    if (c.gradFn !== undefined) expect(gradientName(flat(names.out)[0] as Tensor)).toBe(c.gradFn);
     loss(names, c.expect!).backward();
     for (const [name, expected] of Object.entries(c.grads)) {
       const { grad } = names[name] as Tensor;

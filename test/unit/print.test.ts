@@ -27,7 +27,10 @@ const { cases } = JSON.parse(
   readFileSync(new URL("../fixtures/print/tensors.json", import.meta.url), "utf8"),
 ) as { cases: Case[] };
 
-afterEach(() => setPrintOptions({ profile: "default" }));
+afterEach(() => {
+  setPrintOptions({ profile: "default" });
+  setExecutor(undefined);
+});
 
 function made({ bits, data, dtype, shape, requiresGrad }: Case): Tensor {
   const values: HostArray =
@@ -50,7 +53,6 @@ test("tensors print as PyTorch prints them", () => {
     if (c.options) setPrintOptions(c.options);
     expect(formatTensor(made(c)), `case ${i}`).toBe(c.text);
   });
-  setExecutor(undefined);
 });
 
 describe("without an executor", () => {

@@ -76,7 +76,7 @@ export type RoundingMode = "trunc" | "floor" | null;
 export function div(input: Operand, other: Operand, options?: { roundingMode?: RoundingMode }): Tensor {
   const mode = options?.roundingMode ?? null;
   if (mode === null) return floatBinary(ops.div, input, other);
-  if (mode === "floor") return floorDivide(input, other);
+  if (mode === "floor") return named(floorDivide(input, other), "DivBackward2");
   if (mode !== "trunc") {
     throw new TensorError(
       "value",
@@ -84,7 +84,9 @@ export function div(input: Operand, other: Operand, options?: { roundingMode?: R
     );
   }
   const dtype = resultType(input, other);
-  if (dtype === "float32") return composed(() => trunc(floatBinary(ops.div, input, other)));
+  if (dtype === "float32") {
+    return composed(() => named(trunc(floatBinary(ops.div, input, other)), "DivBackward2"));
+  }
   refuseZero(other);
   return composed(() => {
     const [a, b] = [operand(input, "int64"), operand(other, "int64")];
@@ -135,7 +137,7 @@ export function pow(input: Operand, exponent: Operand): Tensor {
   const dtype = resultType(input, exponent);
   if (exponent instanceof Tensor || !(input instanceof Tensor)) {
     if (dtype !== "float32") return integerPower(operand(input, "int64"), operand(exponent, "int64"));
-    return named(binary(ops.pow, input, exponent), "PowBackward1");
+    return named(binary(ops.pow, input, exponent), input instanceof Tensor ? "PowBackward1" : "PowBackward2");
   }
   const power = Number(exponent);
   if (dtype === "float32") {
@@ -215,9 +217,9 @@ export function clamp(
   min?: Operand | null | { min?: Operand | null; max?: Operand | null },
   max?: Operand | null,
 ): Tensor {
-  const named = typeof min === "object" && min !== null && !(min instanceof Tensor);
-  const low = named ? min.min : min;
-  const high = named ? min.max : max;
+  const byName = typeof min === "object" && min !== null && !(min instanceof Tensor);
+  const low = byName ? min.min : min;
+  const high = byName ? min.max : max;
   if (low === undefined || low === null) {
     if (high === undefined || high === null) {
       throw new TensorError("value", "torch.clamp: At least one of 'min' or 'max' must not be None");
@@ -236,7 +238,8 @@ export function clamp(
   }
   return composed(() => {
     const above = low === undefined || low === null ? x : bounded(ops.lt, x, operand(low, dtype));
-    return high === undefined || high === null ? above : bounded(ops.gt, above, operand(high, dtype));
+    const inside = high === undefined || high === null ? above : bounded(ops.gt, above, operand(high, dtype));
+    return named(inside, "ClampBackward0");
   });
 }
 
@@ -273,7 +276,7 @@ export function atan2(input: Tensor, other: Tensor): Tensor {
     const behind = apply(ops.lt, [x, constant(0)], {});
     const right = apply(ops.where, [behind, turn, constant(0)], {});
     const origin = apply(ops.logicalAnd, [eqZero(x), eqZero(y)], {});
-    return apply(ops.where, [origin, right, add(near, right)], {});
+    return named(apply(ops.where, [origin, right, add(near, right)], {}), "Atan2Backward0");
   });
 }
 

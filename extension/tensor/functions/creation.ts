@@ -6,7 +6,7 @@ import { fillValue } from "../graph.ts";
 import { where } from "../ops/elementwise.ts";
 import type { Shape } from "../shape.ts";
 import { fromHost, Tensor } from "../tensor.ts";
-import { castTo, composed, constant } from "./operands.ts";
+import { castTo, composed, constant, named } from "./operands.ts";
 import { checkedSizes, sizesAndOptions, type SizesAndOptions, type TensorOptions } from "./options.ts";
 import { copied } from "./views.ts";
 
@@ -263,5 +263,6 @@ function triangle(name: string, input: Tensor, keep: (row: number, column: numbe
   const mask = new Uint8Array(rows * columns);
   for (let i = 0; i < mask.length; i++) mask[i] = Number(keep(Math.floor(i / columns), i % columns));
   const kept = fromHost(mask, [rows, columns], "bool");
-  return apply(where, [kept, input, constant(0, input.dtype)], {});
+  const gradient = name === "tril" ? "TrilBackward0" : "TriuBackward0";
+  return named(apply(where, [kept, input, constant(0, input.dtype)], {}), gradient);
 }

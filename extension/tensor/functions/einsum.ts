@@ -33,7 +33,8 @@ function contract(equation: string, tensors: readonly Tensor[]): Tensor {
   const x = summed.length > 0 ? apply(sum, [left.x], { dims: summed, keepdim: false }) : left.x;
   const term = left.term.filter((s) => output.includes(s));
   const order = output.map((s) => term.indexOf(s));
-  return order.every((d, i) => d === i) ? x : apply(permute, [x], { order });
+  const ordered = order.every((d, i) => d === i);
+  return ordered && x !== tensors[0] ? x : apply(permute, [x], { order });
 }
 
 interface Labelled {

@@ -55,7 +55,7 @@ export const expm1 = (input: Tensor): Tensor => inFloat(ops.expm1, input);
 /** Natural logarithm. */
 export const log = (input: Tensor): Tensor => inFloat(ops.log, input);
 /** ln(1 + x), exact near 0. */
-export const log1p = (input: Tensor): Tensor => inFloat(ops.log1p, input);
+export const log1p = (input: Tensor): Tensor => named(inFloat(ops.log1p, input), "Log1PBackward0");
 /** Square root. */
 export const sqrt = (input: Tensor): Tensor => inFloat(ops.sqrt, input);
 /** 1 / √x. */
@@ -236,5 +236,5 @@ export function maskedFill(input: Tensor, mask: Tensor, value: Operand): Tensor 
     );
   }
   const filled = apply(ops.where, [mask, operand(value, input.dtype), input], {});
-  return named(filled, "MaskedFillBackward0");
+  return named(filled, value instanceof Tensor ? "MaskedFillBackward1" : "MaskedFillBackward0");
 }

@@ -240,7 +240,9 @@ export function argsort(
 export function median(input: Tensor): Tensor;
 export function median(input: Tensor, dim: number, keepdim?: boolean): ValuesAndIndices;
 export function median(input: Tensor, dim?: number, keepdim = false): Tensor | ValuesAndIndices {
-  if (dim === undefined) return composed(() => median(reshaped(input, [input.numel()]), 0).values);
+  if (dim === undefined) {
+    return composed(() => named(median(reshaped(input, [input.numel()]), 0)[0], "MedianBackward0"));
+  }
   const at = normalizeDim(dim, input.ndim);
   const [values, indices] = sort(input, at);
   const middle = Math.floor(((input.shape[at] ?? 1) - 1) / 2);
@@ -255,7 +257,7 @@ export function median(input: Tensor, dim?: number, keepdim = false): Tensor | V
     return reshaped(part, reducedShape(x.shape, [at], keepdim));
   };
   return valuesAndIndices(
-    composed(() => pick(values)),
+    composed(() => named(pick(values), "MedianBackward1")),
     composed(() => pick(indices)),
   );
 }
@@ -275,7 +277,7 @@ export function diag(input: Tensor, diagonal = 0): Tensor {
   return composed(() => {
     const vector = fromHost(places, [n], "int64");
     const spread = apply(ops.indexAdd, [input, vector], { dim: 0, length: size * size });
-    return named(reshaped(spread, [size, size]), "DiagonalBackward0");
+    return named(reshaped(spread, [size, size]), "DiagEmbedBackward0");
   });
 }
 
@@ -288,6 +290,6 @@ function diagonalOf(input: Tensor, diagonal: number): Tensor {
   return composed(() => {
     const flat = reshaped(input, [numel(input.shape)]);
     const picked = apply(ops.indexSelect, [flat, fromHost(places, [n], "int64")], { dim: 0 });
-    return named(picked, "DiagonalBackward0");
+    return named(picked, "DiagonalBackward0_copy");
   });
 }

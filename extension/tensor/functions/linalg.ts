@@ -158,13 +158,14 @@ function folded(input: Tensor, other: Tensor): Tensor {
   const k = shape[shape.length - 1]!;
   const lead = shape.slice(0, -1);
   const rows = numel(lead);
-  return composed(() => {
+  const multiplied = (): Tensor => {
     const flat = reshaped(input, [rows, k]);
-    if (other.ndim === 1) return named(reshaped(matrixVector(flat, other, rows), lead), "ViewBackward0");
+    if (other.ndim === 1) return reshaped(matrixVector(flat, other, rows), lead);
     matrices("mm", flat, other);
     const result = apply(product, [flat, other], PLAIN);
-    return named(reshaped(result, [...lead, other.shape[1]!]), "UnsafeViewBackward0");
-  });
+    return reshaped(result, [...lead, other.shape[1]!]);
+  };
+  return composed(() => named(multiplied(), "UnsafeViewBackward0"));
 }
 
 function batched(input: Tensor, other: Tensor): Tensor {

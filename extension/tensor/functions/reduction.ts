@@ -85,7 +85,8 @@ export function mean(input: Tensor, dim?: DimArgument, keepdim?: KeepdimArgument
 export function prod(input: Tensor, dim?: DimArgument, keepdim?: KeepdimArgument): Tensor {
   const options = optionsOf(dim, keepdim);
   const x = castTo(input, options.dtype ?? (input.dtype === "bool" ? "int64" : input.dtype));
-  return apply(ops.prod, [x], reduction(x, options));
+  const all = options.dim === undefined || options.dim === null;
+  return named(apply(ops.prod, [x], reduction(x, options)), all ? "ProdBackward0" : "ProdBackward1");
 }
 
 function extremum(op: Op<Reduction>, input: Tensor, options: ReduceOptions): Tensor {
@@ -328,15 +329,16 @@ export function norm(
   if (p === 2 || p === "fro") return apply(ops.norm, [input], over);
   return composed(() => {
     const size = apply(elementwise.abs, [input], {});
-    if (p === Infinity) return apply(ops.amax, [size], over);
-    if (p === -Infinity) return apply(ops.amin, [size], over);
-    if (p === 1) return apply(movement.sum, [size], over);
+    const length = (x: Tensor): Tensor => named(x, "LinalgVectorNormBackward0");
+    if (p === 1) return length(apply(movement.sum, [size], over));
+    if (p === Infinity) return length(apply(ops.amax, [size], over));
+    if (p === -Infinity) return length(apply(ops.amin, [size], over));
     if (p === 0) {
-      return apply(movement.sum, [apply(elementwise.sign, [size], {})], over);
+      return length(apply(movement.sum, [apply(elementwise.sign, [size], {})], over));
     }
     const powers = apply(elementwise.pow, [size, constant(p)], {});
     const total = apply(movement.sum, [powers], over);
-    return named(apply(elementwise.pow, [total, constant(1 / p)], {}), "LinalgVectorNormBackward0");
+    return length(apply(elementwise.pow, [total, constant(1 / p)], {}));
   });
 }
 
@@ -375,7 +377,8 @@ function alongDim(
   if (input.dtype !== "float32") {
     notImplemented(`${kernel}_${at === input.ndim - 1 ? "lastdim_" : ""}kernel_impl`, input.dtype);
   }
-  if (input.ndim === 0) return composed(() => reshaped(apply(op, [reshaped(input, [1])], {}), []));
+  if (input.ndim === 0)
+    return composed(() => named(reshaped(apply(op, [reshaped(input, [1])], {}), []), gradient));
   if (at === input.ndim - 1) return apply(op, [input], {});
   return composed(() => named(turned(apply(op, [turned(input, at)], {}), at, true), gradient));
 }

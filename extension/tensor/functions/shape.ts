@@ -328,7 +328,9 @@ export function roll(input: Tensor, shifts: Dims, dims?: Dims): Tensor {
     if (by.length !== 1) {
       throw new TensorError("value", `shifts and dimensions must align. shifts: ${by.length}, dims:0`);
     }
-    return composed(() => reshaped(roll(reshaped(input, [input.numel()]), by, 0), input.shape));
+    return composed(() =>
+      named(reshaped(roll(reshaped(input, [input.numel()]), by, 0), input.shape), "RollBackward0"),
+    );
   }
   const along = typeof dims === "number" ? [dims] : dims;
   if (by.length !== along.length) {

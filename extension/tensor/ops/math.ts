@@ -87,6 +87,7 @@ export interface Bounds {
 /** Elements moved to the nearest value within the bounds; elements on a bound pass their gradient on. */
 export const clamp: Op<Bounds> = defineOp<Bounds>({
   name: "clamp",
+  gradName: "ClampBackward1",
   layout: "elementwise",
   infer: ([x]) => x!,
   gradient({ grad, inputs: [x], attributes: { min, max } }) {

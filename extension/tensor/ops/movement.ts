@@ -24,6 +24,7 @@ export const identity: Op<object> = defineOp({
 /** Same elements in the same order, another shape of equal size. */
 export const reshape: Op<{ shape: Shape }> = defineOp<{ shape: Shape }>({
   name: "reshape",
+  gradName: "ViewBackward0",
   infer: ([x], { shape }) => ({ shape, dtype: x!.dtype }),
   gradient: ({ grad, inputs }) => [apply(reshape, [grad], { shape: inputs[0]!.shape })],
   tensorflow: (b, [x], { shape }, { outputs }) =>
