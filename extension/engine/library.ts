@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { loadDigits, loadIris } from "../formats/datasets.ts";
-import { setBundledLoader } from "../nn/data/bundled.ts";
+import { setBundledLoader, type BundledData, type BundledName } from "../nn/data/bundled.ts";
 import { setTensorFiles } from "../nn/files.ts";
 import * as nn from "../nn/index.ts";
 import { loadTensors, saveTensors } from "./weights.ts";
@@ -12,7 +12,14 @@ function dataFolder(): string {
   return existsSync(bundled) ? bundled : fileURLToPath(new URL("../../media/data", import.meta.url));
 }
 
-setBundledLoader((name) => (name === "digits" ? loadDigits : loadIris)(dataFolder()));
+/** Bundled sets that were read: a preview asks for them at every key. Tensors copy what is written to. */
+const bundled = new Map<BundledName, BundledData>();
+
+setBundledLoader((name) => {
+  const data = bundled.get(name) ?? (name === "digits" ? loadDigits : loadIris)(dataFolder());
+  bundled.set(name, data);
+  return data;
+});
 setTensorFiles({ save: saveTensors, load: (file) => loadTensors(file).tensors });
 
 /** What `import … from "layerwise"` gives to user code: the instance that this process computes with. */

@@ -114,13 +114,13 @@ export interface ExperimentOptions<M extends Module = Module, O extends Optimize
 }
 
 /** A model with its data and all that training it takes. Made by {@link experiment}; run by the engine. */
-export class Experiment<M extends Module = Module, O extends Optimizers = Optimizers> {
-  readonly options: Readonly<ExperimentOptions<M, O>>;
+export class Experiment {
+  readonly options: Readonly<ExperimentOptions>;
   /** @internal The stack of the call that made it, where stacks are kept: the preview shows it. */
   readonly site = scope.sites ? new Error("site") : undefined;
 
   /** @internal */
-  constructor(options: ExperimentOptions<M, O>) {
+  constructor(options: ExperimentOptions) {
     this.options = options;
   }
 }
@@ -146,7 +146,7 @@ export class Experiment<M extends Module = Module, O extends Optimizers = Optimi
  */
 export function experiment<M extends Module, O extends Optimizers>(
   options: ExperimentOptions<M, O>,
-): Experiment<M, O> {
+): Experiment {
   for (const name of ["model", "optimizer"] as const) expectFunction(name, options[name]);
   if (options.trainStep !== undefined) expectFunction("trainStep", options.trainStep);
   else if (options.loss === undefined)
@@ -170,7 +170,8 @@ export function experiment<M extends Module, O extends Optimizers>(
       `experiment() got an unexpected option '${unknown}'`,
       `options are ${OPTIONS.join(", ")}`,
     );
-  return new Experiment(options);
+  // The functions that take the model and its optimizers are only ever given those that the options' own made.
+  return new Experiment(options as unknown as ExperimentOptions);
 }
 
 const OPTIONS = [

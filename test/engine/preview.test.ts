@@ -1,0 +1,228 @@
+import { fork } from "node:child_process";
+import { once } from "node:events";
+import fs from "node:fs";
+import path from "node:path";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import type { FileReport } from "../../extension/protocol/preview.ts";
+import { PreviewEngine } from "../../extension/supervisor/preview.ts";
+import { isAlive } from "../../extension/supervisor/runDirectory.ts";
+import { dist, examples, experimentFile, Workspace } from "./workspace.ts";
+
+let workspace: Workspace;
+let engine: PreviewEngine;
+const logged: string[] = [];
+beforeEach(() => {
+  workspace = new Workspace();
+  logged.length = 0;
+  engine = new PreviewEngine(() => ({ dist }), { onLog: (text) => logged.push(text) });
+});
+afterEach(async () => {
+  await engine.dispose();
+  workspace.remove();
+});
+
+async function inspect(file: string, text?: string, limit = 20): Promise<FileReport> {
+  const report = await engine.inspect({ file, ...(text === undefined ? {} : { text }) }, limit);
+  expect(report).toBeDefined();
+  return report!;
+}
+
+/** The line of a file that has a text. */
+function lineOf(text: string, part: string): number {
+  return text.split("\n").findIndex((line) => line.includes(part)) + 1;
+}
+
+test("models with their layers in the order of calls, shapes, counts and lines", async () => {
+  const file = path.join(examples, "digits.nn.ts");
+  const text = fs.readFileSync(file, "utf8");
+  const report = await inspect(file);
+  expect(report.errors).toEqual([]);
+  expect(report.experiments).toMatchObject([
+    {
+      exportName: "default",
+      model: "DigitsCNN",
+      epochs: 20,
+      settings: { batchSize: 32, samples: 1438, validationSamples: 359, optimizer: "Adam, lr 0.002" },
+    },
+  ]);
+  const [model] = report.models;
+  expect(model).toMatchObject({
+    name: "DigitsCNN",
+    experiments: ["default"],
+    parameters: { total: 13_706, trainable: 13_706 },
+    parameterBytes: 4 * 13_706,
+  });
+  expect(model!.text).toContain("(conv1): Conv2d(1, 16, kernel_size=(3, 3), stride=(1, 1), padding=(1, 1))");
+  expect(
+    model!.rows.map(({ path: name, outputShape, parameters }) => [name, outputShape, parameters]),
+  ).toEqual([
+    ["", "[32, 10]", 13_706],
+    ["conv1", "[32, 16, 8, 8]", 160],
+    ["relu", "[32, 64]", 0],
+    ["pool", "[32, 32, 2, 2]", 0],
+    ["conv2", "[32, 32, 4, 4]", 4640],
+    ["flatten", "[32, 128]", 0],
+    ["dropout", "[32, 128]", 0],
+    ["fc1", "[32, 64]", 8256],
+    ["fc2", "[32, 10]", 650],
+  ]);
+  const position = (name: string) => model!.rows.find((row) => row.path === name)?.position;
+  expect(position("")).toMatchObject({ file, line: lineOf(text, "class DigitsCNN") });
+  expect(position("fc1")).toMatchObject({ file, line: lineOf(text, "fc1 = new nn.Linear") });
+  // Multiply-adds of a convolution: 32 images of 8x8 by 16 channels of 3x3x1.
+  expect(model!.rows[1]!.multiplyAdds).toBeGreaterThanOrEqual(32 * 64 * 16 * 9);
+});
+
+test("nested modules of the user's own, and layers that forward doesn't call", async () => {
+  const text = experimentFile(
+    { model: "() => new Outer()" },
+    `class Inner extends nn.Module {
+  first = new nn.Linear(4, 4);
+  unused = new nn.Linear(2, 2);
+  forward(x: Tensor): Tensor {
+    return this.first(x);
+  }
+}
+class Outer extends nn.Module {
+  inner: Inner;
+  out: nn.Linear;
+  constructor() {
+    super();
+    this.out = new nn.Linear(4, 3);
+    this.inner = new Inner();
+  }
+  forward(x: Tensor): Tensor {
+    return this.out(this.inner(x));
+  }
+}`,
+  );
+  const file = workspace.write("net.nn.ts", text);
+  const report = await inspect(file);
+  expect(report.errors).toEqual([]);
+  const outer = report.models.find(({ name }) => name === "Outer")!;
+  expect(outer.rows.map(({ path: name, depth, outputShape }) => [name, depth, outputShape])).toEqual([
+    ["", 0, "[8, 3]"],
+    ["inner", 1, "[8, 4]"],
+    ["inner.first", 2, "[8, 4]"],
+    ["inner.unused", 2, undefined],
+    ["out", 1, "[8, 3]"],
+  ]);
+  expect(outer.rows[1]!.position).toMatchObject({ line: lineOf(text, "new Inner()") });
+  // A class that builds without arguments is listed too, as far as it goes without data.
+  expect(report.models.find(({ name }) => name === "Net")).toMatchObject({
+    parameters: { total: 15 },
+    experiments: [],
+  });
+});
+
+test("unsaved text, and what changes in it", async () => {
+  const file = workspace.file("new.nn.ts");
+  const total = async (text: string) => (await inspect(file, text)).models[0]?.parameters.total;
+  expect(await total(experimentFile())).toBe(15);
+  expect(await total(experimentFile().replace("nn.Linear(4, 3)", "nn.Linear(4, 3, { bias: false })"))).toBe(
+    12,
+  );
+  expect((await inspect(file, "export const x = ;")).errors).toMatchObject([
+    { code: "syntax", position: { file, line: 1 } },
+  ]);
+});
+
+test("nothing is computed, allocated or written: a huge model is counted at once, a program is not run", async () => {
+  const huge = experimentFile({
+    model:
+      "() => new nn.Sequential(new nn.Linear(4, 100000), new nn.Linear(100000, 100000), new nn.Linear(100000, 3))",
+  });
+  const report = await inspect(workspace.file("huge.nn.ts"), huge);
+  expect(report.errors).toEqual([]);
+  expect(report.models[0]!.parameters.total).toBe(500_000 + 10_000_100_000 + 300_003);
+  expect(report.models[0]!.rows.at(-1)!.outputShape).toBe("[8, 3]");
+
+  const program = fs.readFileSync(path.join(examples, "tutorial.nn.ts"), "utf8");
+  expect(await inspect(workspace.file("tutorial.nn.ts"), program)).toMatchObject({ models: [], errors: [] });
+  const saves =
+    'import { torch } from "layerwise"; torch.save({ x: torch.zeros(2) }, "x.safetensors"); console.log("printed");';
+  expect((await inspect(workspace.file("saves.nn.ts"), saves)).errors).toEqual([]);
+  expect(fs.existsSync("x.safetensors")).toBe(false);
+  expect(logged.join("")).not.toContain("printed");
+});
+
+test("mistakes are at their lines, and models that built are still listed", async () => {
+  const text = experimentFile({
+    data: "() => new data.TensorDataset(torch.randn(32, 5), torch.randint(0, 3, [32]))",
+  });
+  const [model] = (await inspect(workspace.file("shape.nn.ts"), text)).models;
+  expect(model).toMatchObject({
+    name: "Net",
+    parameters: { total: 15 },
+    error: {
+      code: "shape",
+      message: expect.stringContaining("mat1 and mat2 shapes cannot be multiplied (8x5 and 4x3)"),
+      module: "fc",
+      position: { line: lineOf(text, "this.fc(x)") },
+    },
+  });
+  // A loss that doesn't fit is found where the experiment is defined.
+  const loss = experimentFile({
+    data: "() => new data.TensorDataset(torch.randn(32, 4), torch.randn(32, 2))",
+  });
+  expect((await inspect(workspace.file("loss.nn.ts"), loss)).models[0]!.error).toMatchObject({
+    position: { line: lineOf(loss, "experiment({") },
+  });
+  const thrown = experimentFile({ data: '() => {\n    throw new Error("no data");\n  }' });
+  expect(await inspect(workspace.file("data.nn.ts"), thrown)).toMatchObject({
+    errors: [{ message: "no data", position: { line: lineOf(thrown, "no data") } }],
+    models: [{ parameters: { total: 15 } }],
+  });
+});
+
+test("data that is computed with values, and a step of one's own", async () => {
+  const text = experimentFile({
+    data: `() => {
+    const x = torch.randn(32, 4);
+    return new data.TensorDataset(x.sub(x.mean().item()), torch.randint(0, 3, [32]));
+  }`,
+    trainStep: `({ model, batch: [x, y], loss, optimizer }) => {
+    optimizer.zeroGrad();
+    const value = loss(model(x!.mul(2)), y!);
+    value.backward();
+    optimizer.step();
+    return value.item();
+  }`,
+  });
+  const report = await inspect(workspace.file("net.nn.ts"), text);
+  expect(report.errors).toEqual([]);
+  expect(report.models[0]!.error).toBeUndefined();
+  expect(report.models[0]!.rows[1]).toMatchObject({
+    path: "fc",
+    inputShape: "[8, 4]",
+    outputShape: "[8, 3]",
+  });
+});
+
+describe("code that doesn't come back", () => {
+  const places: Record<string, string> = {
+    "at top level": `let i = 0;\nfor (;;) i++;\n${experimentFile()}`,
+    "in a constructor": experimentFile(
+      { model: "() => new Slow()" },
+      "class Slow extends nn.Module {\n  constructor() {\n    super();\n    for (;;);\n  }\n  forward() {}\n}",
+    ),
+    "in forward": experimentFile({}).replace("return this.fc(x);", "for (;;) this.fc(x);"),
+  };
+  test.each(Object.entries(places))("%s: its line, and the next preview works", async (_, text) => {
+    const file = workspace.file("net.nn.ts");
+    const { errors } = await inspect(file, text, 4);
+    expect(errors).toMatchObject([{ code: "timeout", position: { file, line: lineOf(text, "for (;;)") } }]);
+    expect((await inspect(file, experimentFile())).models[0]!.parameters.total).toBe(15);
+  });
+});
+
+test("an engine whose parent is gone ends", async () => {
+  const child = fork(path.join(dist, "previewEngine.js"), [], {
+    serialization: "advanced",
+    stdio: ["ignore", "ignore", "ignore", "ipc"],
+  });
+  const [hello] = (await once(child, "message")) as [{ m: string }];
+  expect(hello.m).toBe("hello");
+  child.disconnect();
+  await vi.waitFor(async () => expect(await isAlive(child.pid)).toBe(false), { timeout: 5000 });
+});

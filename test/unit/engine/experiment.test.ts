@@ -1,0 +1,176 @@
+import { describe, expect, test } from "vitest";
+import { experimentsOf, findExperiment, modelClassesOf } from "../../../extension/engine/exports.ts";
+import { prepare } from "../../../extension/engine/prepare.ts";
+import { EngineError } from "../../../extension/engine/userErrors.ts";
+import {
+  data,
+  experiment,
+  nn,
+  optim,
+  torch,
+  type ExperimentOptions,
+  type Tensor,
+} from "../../../extension/nn/index.ts";
+
+class Net extends nn.Module {
+  fc = new nn.Linear(2, 2);
+  forward(x: Tensor): Tensor {
+    return this.fc(x);
+  }
+}
+
+const options = {
+  model: () => new Net(),
+  data: () => new data.TensorDataset(torch.randn(10, 2), torch.randint(0, 2, [10])),
+  loss: new nn.CrossEntropyLoss(),
+  optimizer: (parameters: ConstructorParameters<typeof optim.SGD>[0]) => new optim.SGD(parameters),
+  epochs: 3,
+} satisfies ExperimentOptions;
+
+describe("experiment()", () => {
+  test.each<[string, object, string]>([
+    ["epochs", { epochs: 1.5 }, "experiment(): expected epochs to be a whole number of at least 1, got 1.5"],
+    [
+      "batchSize",
+      { batchSize: 0 },
+      "experiment(): expected batchSize to be a whole number of at least 1, got 0",
+    ],
+    ["seed", { seed: 0.5 }, "experiment(): expected seed to be a whole number, got 0.5"],
+    ["model", { model: new Net().fc.weight }, "experiment(): expected model to be a function, got Parameter"],
+    [
+      "loss",
+      { loss: undefined },
+      "experiment(): expected loss to be a loss such as new nn.CrossEntropyLoss(), or a trainStep, got undefined",
+    ],
+    [
+      "data",
+      { data: undefined },
+      "experiment(): expected data to be a data set, or a function that makes one, got undefined",
+    ],
+    [
+      "validation",
+      { validation: 20 },
+      "experiment(): expected validation to be a fraction between 0 and 1, or a data set, got 20",
+    ],
+    ["an unknown option", { epoch: 3 }, "experiment() got an unexpected option 'epoch'"],
+  ])("refuses a wrong %s", (_, wrong, message) => {
+    expect(() => experiment({ ...options, ...wrong })).toThrow(message);
+  });
+
+  test("a step of one's own needs no loss", () => {
+    expect(experiment({ ...options, loss: undefined as never, trainStep: () => 0 }).options.epochs).toBe(3);
+  });
+});
+
+describe("prepare", () => {
+  test("uses random numbers in the order of a PyTorch script: model, data, split", async () => {
+    const prepared = await prepare(experiment({ ...options, validation: 0.2 }), 5);
+    torch.manualSeed(5);
+    const model = new Net();
+    const set = options.data();
+    const [train, held] = data.randomSplit(set, [0.8, 0.2]);
+    expect([...prepared.model.parameters()[0]!.data()]).toEqual([...model.fc.weight.data()]);
+    const samples = (batches: typeof prepared.train) =>
+      [...batches.inOrder()].flatMap((batch) => [...batch[0]!.data()]);
+    const expected = (part: data.Dataset | undefined) =>
+      Array.from(part as data.Subset<readonly Tensor[]>).flatMap((sample) => [...sample[0]!.data()]);
+    expect(samples(prepared.train)).toEqual(expected(train));
+    expect(samples(prepared.validation!)).toEqual(expected(held));
+  });
+
+  test("without a batch size the whole set is one batch, and nothing is drawn", async () => {
+    const prepared = await prepare(experiment(options), 0);
+    expect(prepared.train.length).toBe(1);
+    const before = torch.getRngState();
+    const [batch] = prepared.train.epoch();
+    expect(batch!.map(({ shape }) => shape)).toEqual([[10, 2], [10]]);
+    expect(torch.getRngState()).toEqual(before);
+  });
+
+  test("with a batch size each epoch has another order", async () => {
+    const prepared = await prepare(experiment({ ...options, batchSize: 4 }), 0);
+    const epoch = () => [...prepared.train.epoch()].map((batch) => [...batch[0]!.data()]);
+    const [first, second] = [epoch(), epoch()];
+    expect(first.map((batch) => batch.length / 2)).toEqual([4, 4, 2]);
+    expect(second).not.toEqual(first);
+    expect(second.flat().sort((a, b) => a - b)).toEqual(first.flat().sort((a, b) => a - b));
+  });
+
+  test.each<[string, Partial<ExperimentOptions>, string]>([
+    [
+      "a model that is none",
+      { model: () => 3 as never },
+      "experiment(): expected model() to give a module, got number",
+    ],
+    [
+      "data that is none",
+      { data: () => [1, 2] as never },
+      "experiment(): expected data to be a data set, or { train, validation, test }",
+    ],
+    [
+      "a test set that is none",
+      { data: { train: options.data(), test: [] as never } },
+      "experiment(): data.test is no data set",
+    ],
+    [
+      "two validation sets",
+      { data: { train: options.data(), validation: options.data() }, validation: 0.5 },
+      "so validation is one too many",
+    ],
+    [
+      "an empty set",
+      { data: new data.TensorDataset(torch.zeros(0, 2)) },
+      "experiment(): the data set has no samples",
+    ],
+    [
+      "a metric that is none",
+      { metrics: ["precision" as never] },
+      'experiment(): metric "precision" is neither a function',
+    ],
+  ])("refuses %s", async (_, wrong, message) => {
+    await expect(prepare(experiment({ ...options, ...wrong }), 0)).rejects.toThrow(message);
+  });
+});
+
+describe("exports", () => {
+  const module = (exports: Record<string, unknown>) => ({
+    file: "/net.nn.ts",
+    exports,
+    dispose: () => undefined,
+  });
+  const one = experiment(options);
+  const find = (exports: Record<string, unknown>, name = "default") => {
+    try {
+      return findExperiment(module(exports), name).exportName;
+    } catch (error) {
+      const { message, hint } = (error as EngineError).cause;
+      return [message, hint];
+    }
+  };
+
+  test("finds experiments and model classes", () => {
+    const all = module({ default: one, Net, other: 3, make: () => new Net() });
+    expect(experimentsOf(all).map(([name]) => name)).toEqual(["default"]);
+    expect(modelClassesOf(all).map(({ exportName }) => exportName)).toEqual(["Net"]);
+  });
+
+  test("the default export, else the only experiment", () => {
+    expect(find({ default: one, b: one })).toBe("default");
+    expect(find({ b: one, Net })).toBe("b");
+    expect(find({ a: one, b: one }, "a")).toBe("a");
+  });
+
+  test("says what there is instead", () => {
+    expect(find({ a: one, b: one })).toEqual(["The file has no default export.", "Its experiments: #a, #b."]);
+    expect(find({ default: Net })).toEqual([
+      "The default export is the model class Net, not an experiment.",
+      expect.stringMatching(/^It exports default\. Add: export default experiment/),
+    ]);
+    expect(find({ default: new Net() })[0]).toBe("The default export is a model (Net), not an experiment.");
+    expect(find({ default: one }, "b")).toEqual([
+      'The file has no export "b".',
+      "Its experiments: #default.",
+    ]);
+    expect(find({})[1]).toMatch(/^It exports nothing\./);
+  });
+});

@@ -1,0 +1,107 @@
+import fs from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { AppendFile } from "../../../extension/engine/files.ts";
+import { RunDirectory } from "../../../extension/engine/runDirectory.ts";
+import type { MetricRow, RunRecord } from "../../../extension/protocol/run.ts";
+
+let folder: string;
+beforeEach(() => {
+  folder = fs.mkdtempSync(path.join(os.tmpdir(), "layerwise-run-"));
+});
+afterEach(() => fs.rmSync(folder, { recursive: true, force: true }));
+
+const record: RunRecord = {
+  version: 1,
+  id: "run",
+  kind: "train",
+  state: "starting",
+  file: "/net.nn.ts",
+  exportName: "default",
+  model: "",
+  createdAt: "2026-01-01T00:00:00.000Z",
+  epochs: 1,
+  epoch: 0,
+  step: 0,
+  settings: {},
+  metrics: {},
+  checkpoints: [],
+  outlive: false,
+};
+const row: MetricRow = { kind: "step", step: 1, epoch: 1, time: 0, values: { loss: 1 } };
+
+const onDisk = (directory: RunDirectory): RunRecord =>
+  JSON.parse(fs.readFileSync(directory.file("run.json"), "utf8")) as RunRecord;
+
+test("a change of state is written at once, other changes at most once a second and at the end", () => {
+  const directory = new RunDirectory(path.join(folder, "run"), record, () => undefined);
+  expect(onDisk(directory).state).toBe("starting");
+  directory.update({ state: "running" });
+  expect(onDisk(directory).state).toBe("running");
+  directory.update({ step: 5 });
+  directory.flush();
+  expect(onDisk(directory).step).toBe(0);
+  directory.close();
+  expect(onDisk(directory).step).toBe(5);
+  expect(fs.readdirSync(directory.path).sort()).toEqual(["checkpoints", "run.json"]);
+});
+
+test("rows and log are appended, line by line", () => {
+  const directory = new RunDirectory(path.join(folder, "run"), record, () => undefined);
+  directory.appendMetrics([row, { ...row, values: { loss: Number.NaN } }]);
+  directory.appendLog("hello\n");
+  directory.flush();
+  directory.appendMetrics([row]);
+  directory.close();
+  const lines = fs.readFileSync(directory.file("metrics.jsonl"), "utf8").trimEnd().split("\n");
+  expect(lines.map((line) => (JSON.parse(line) as MetricRow).values)).toEqual([
+    { loss: 1 },
+    { loss: null },
+    { loss: 1 },
+  ]);
+  expect(fs.readFileSync(directory.file("log.txt"), "utf8")).toBe("hello\n");
+});
+
+test.skipIf(!fs.existsSync("/dev/full"))(
+  "a full disk is told once, and what is missing is written when there is room",
+  () => {
+    const problems: string[] = [];
+    const directory = new RunDirectory(path.join(folder, "run"), record, (text) => problems.push(text));
+    fs.symlinkSync("/dev/full", directory.file("metrics.jsonl"));
+    directory.appendMetrics([row]);
+    directory.flush();
+    directory.appendMetrics([row]);
+    directory.flush();
+    expect(problems).toEqual([
+      `${directory.file("metrics.jsonl")} can't be written: the disk is full (ENOSPC). The run goes on; what is missing is written when that is possible again.`,
+    ]);
+  },
+);
+
+test("what can't be written is kept, and not twice", () => {
+  const file = new AppendFile(path.join(folder, "missing", "log.txt"));
+  file.push("one\n");
+  expect(() => file.flush()).toThrow("ENOENT");
+  file.push("two\n");
+  fs.mkdirSync(path.join(folder, "missing"));
+  file.flush();
+  file.flush();
+  file.close();
+  expect(fs.readFileSync(file.path, "utf8")).toBe("one\ntwo\n");
+});
+
+test("a file that can't be written for long drops its oldest text", () => {
+  const file = new AppendFile(path.join(folder, "log.txt"), 8);
+  for (const text of ["aaaa", "bbbb", "cccc"]) file.push(text);
+  file.flush();
+  file.close();
+  expect(fs.readFileSync(file.path, "utf8")).toBe("bbbbcccc");
+});
+
+test("a directory that can't be made says why", () => {
+  fs.writeFileSync(path.join(folder, "file"), "");
+  expect(() => new RunDirectory(path.join(folder, "file", "run"), record, () => undefined)).toThrow(
+    /^The run directory .*run can't be written: a part of the path is a file, not a folder \(ENOTDIR\)\.$/,
+  );
+});
