@@ -75,7 +75,7 @@ function loopOf(make: (parameters: Tensor[]) => optim.Optimizer): Loop {
   return { model, optimizer, step };
 }
 
-const losses = ({ step }: Loop, steps: number): number[] => Array.from({ length: steps }, () => step());
+const losses = (loop: Loop, steps: number): number[] => Array.from({ length: steps }, () => loop.step());
 
 function weights({ model }: Loop): number[] {
   return model.parameters().flatMap((p) => [...p.data()].map(Number));
@@ -89,7 +89,9 @@ function expectClose(got: readonly number[], expected: readonly number[], digits
 it("every exported optimizer has its cases here", () => {
   const exported = Object.entries(optim)
     .filter(([, value]) => typeof value === "function" && value.prototype instanceof optim.Optimizer)
-    .map(([name]) => name);
+    .map(([name]) => name)
+    // Its step is a closure called many times: see test/unit/nn/schedules.test.ts.
+    .filter((name) => name !== "LBFGS");
   expect(Object.keys(VARIANTS).sort()).toEqual(exported.sort());
 });
 

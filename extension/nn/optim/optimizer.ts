@@ -24,6 +24,8 @@ export type ParamGroup<O extends BaseOptions = BaseOptions> = O & {
   minLr?: number;
   maxMomentum?: number;
   baseMomentum?: number;
+  /** Where {@link SWALR} goes to. */
+  swaLr?: number;
 };
 
 /** A group as it is given: what it leaves out are the optimizer's own options. */
@@ -35,9 +37,12 @@ export type Params<O extends BaseOptions> = Iterable<Tensor> | Iterable<ParamGro
 /** What an optimizer remembers of one parameter. */
 export type ParamState = Record<string, Tensor | number>;
 
+/** A value of a saved state; lists only of L-BFGS. */
+export type SavedState = Tensor | number | null | readonly (Tensor | number)[];
+
 /** An optimizer's state as PyTorch saves it: names in snake_case, parameters by number. */
 export interface OptimizerStateDict {
-  state: Record<string, Record<string, Tensor | number | null>>;
+  state: Record<string, Record<string, SavedState>>;
   param_groups: Record<string, unknown>[];
 }
 
@@ -216,7 +221,7 @@ export abstract class Optimizer<O extends BaseOptions = BaseOptions> {
       if (remembered === undefined) return;
       const own: ParamState = {};
       for (const [name, value] of Object.entries(remembered))
-        if (value !== null) {
+        if (typeof value === "number" || value instanceof Tensor) {
           const key = camelCase(name);
           own[key] = this.numbers.includes(key) ? numberOf(value) : restored(value);
         }
@@ -229,7 +234,7 @@ export abstract class Optimizer<O extends BaseOptions = BaseOptions> {
     const groups = this.paramGroups.map((group, i) => {
       const lines = Object.entries(group)
         .filter(([name]) => name !== "params")
-        .map(([name, value]): [string, string] => [snakeCase(name), this.text(name, value as PyValue)])
+        .map(([name, value]): [string, string] => [snakeCase(name), this.text(group, name, value as PyValue)])
         .sort(([a], [b]) => (a < b ? -1 : 1))
         .map(([name, text]) => `    ${name}: ${text}\n`);
       return `\nParameter Group ${i}\n${lines.join("")}`;
@@ -237,9 +242,12 @@ export abstract class Optimizer<O extends BaseOptions = BaseOptions> {
     return `${this.constructor.name} (${groups.join("")})`;
   }
 
-  private text(name: string, value: PyValue): string {
+  private text({ lr, initialLr }: ParamGroup<O>, name: string, value: PyValue): string {
     if (typeof value === "string") return value;
-    return typeof value === "number" && this.floats.includes(name) ? pyFloat(value) : py(value);
+    // A rate that a schedule computed is a float.
+    const computed = name === "lr" && initialLr !== undefined && lr !== initialLr;
+    const float = computed || this.floats.includes(name);
+    return typeof value === "number" && float ? pyFloat(value) : py(value);
   }
 
   [Symbol.for("nodejs.util.inspect.custom")](): string {

@@ -17,6 +17,7 @@ const SAVED_NAMES: Readonly<Record<string, string>> = {
   annealStrategy: "_anneal_func_type",
   phases: "_schedule_phases",
   starts: "_milestones",
+  strategy: "_anneal_strategy",
   tMax: "T_max",
   t0: "T_0",
   tI: "T_i",

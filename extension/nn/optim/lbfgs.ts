@@ -1,0 +1,267 @@
+import { TensorError } from "../../tensor/errors.ts";
+import { cat } from "../../tensor/functions/shape.ts";
+import { barrier, step as computeStep, valuesOf } from "../../tensor/runtime.ts";
+import { hidden, noGrad, withGradients } from "../../tensor/scope.ts";
+import { fromHost, type Tensor } from "../../tensor/tensor.ts";
+import { bind } from "../arguments.ts";
+import {
+  camelCase,
+  checkAtLeast0,
+  Optimizer,
+  require,
+  type OptimizerStateDict,
+  type Params,
+} from "./optimizer.ts";
+import { snakeCase } from "../repr.ts";
+import { strongWolfe, type Point } from "./strongWolfe.ts";
+
+export interface LBFGSOptions {
+  /** 1 by default. */
+  lr: number;
+  /** Iterations of a step; 20 by default. */
+  maxIter: number;
+  /** Evaluations of the closure in a step; maxIter · 5 / 4 by default. */
+  maxEval: number | null;
+  /** Stops when no element of the gradient is larger; 1e-7 by default. */
+  toleranceGrad: number;
+  /** Stops when loss or parameters change less; 1e-9 by default. */
+  toleranceChange: number;
+  /** How many iterations are remembered; 100 by default. */
+  historySize: number;
+  /** Steps of length lr, or by a line search. */
+  lineSearchFn: "strong_wolfe" | null;
+  /** Go uphill. */
+  maximize: boolean;
+}
+
+/** What is remembered of all parameters, as one vector each. */
+interface Memory {
+  funcEvals: number;
+  nIter: number;
+  d?: Float32Array;
+  t?: number;
+  /** Changes of the gradient, of the parameters, and 1 / their product, newest last. */
+  oldDirs: Float32Array[];
+  oldStps: Float32Array[];
+  ro: number[];
+  hDiag: number;
+  prevFlatGrad?: Float32Array;
+  prevLoss?: number;
+}
+
+/**
+ * L-BFGS (Liu and Nocedal 1989, https://doi.org/10.1007/BF01589116): p ← p + t · d with d = −H g, H the inverse Hessian
+ * estimated from the last `historySize` changes of parameters and gradients. `step` needs a closure that forgets the
+ * gradients, computes the loss and calls `backward()`, and is called many times.
+ *
+ * Every iteration looks at the loss, so vectors are kept and combined on the host; only the closure is a graph.
+ * No parameter groups.
+ */
+export class LBFGS extends Optimizer<LBFGSOptions> {
+  private memory: Memory = { funcEvals: 0, nIter: 0, oldDirs: [], oldStps: [], ro: [], hDiag: 1 };
+
+  constructor(params: Params<LBFGSOptions>, options?: Partial<LBFGSOptions>);
+  constructor(params: Params<LBFGSOptions>, lr: number, options?: Partial<Omit<LBFGSOptions, "lr">>);
+  constructor(params: Params<LBFGSOptions>, ...rest: unknown[]) {
+    const options: LBFGSOptions = bind<LBFGSOptions>("LBFGS", rest, {
+      lr: 1,
+      maxIter: 20,
+      maxEval: null,
+      toleranceGrad: 1e-7,
+      toleranceChange: 1e-9,
+      historySize: 100,
+      lineSearchFn: null,
+      maximize: false,
+    });
+    checkAtLeast0("learning rate", options.lr);
+    super(params, { ...options, maxEval: options.maxEval ?? Math.floor((options.maxIter * 5) / 4) });
+    require(this.paramGroups.length === 1, "LBFGS doesn't support per-parameter options (parameter groups)");
+  }
+
+  /** Not used: all parameters are updated together. */
+  protected update(): void {}
+
+  /**
+   * Makes up to `maxIter` iterations.
+   * @returns the closure's first result
+   * @throws TensorError without a closure
+   */
+  override step(): undefined;
+  override step<T>(closure: () => T): T;
+  override step<T>(closure?: () => T): T | undefined {
+    if (closure === undefined) {
+      throw new TensorError("value", "LBFGS.step() missing 1 required positional argument: 'closure'");
+    }
+    this.stepped = true;
+    const group = this.paramGroups[0]!;
+    const { lr, maxIter, toleranceGrad, toleranceChange, lineSearchFn } = group;
+    const maxEval = group.maxEval!;
+    require(lineSearchFn === null || lineSearchFn === "strong_wolfe", "only 'strong_wolfe' is supported");
+    const { memory } = this;
+    let evaluated = this.evaluate(closure);
+    const original = evaluated.result;
+    let { loss, gradient } = evaluated;
+    let evaluations = 1;
+    memory.funcEvals++;
+    if (largestOf(gradient) <= toleranceGrad) return original;
+    for (let n = 1; n <= maxIter; n++) {
+      memory.nIter++;
+      const d = this.direction(gradient);
+      memory.prevFlatGrad = gradient;
+      const lossBefore = (memory.prevLoss = loss);
+      let t = memory.nIter === 1 ? Math.min(1, 1 / sumOfMagnitudes(gradient)) * lr : lr;
+      memory.t = t;
+      const slope = dot(gradient, d);
+      if (slope > -toleranceChange) break;
+      const from = this.parameters();
+      let calls = 0;
+      if (lineSearchFn === null) {
+        this.move(from, t, d);
+        if (n < maxIter) {
+          evaluated = this.evaluate(closure);
+          ({ loss, gradient } = evaluated);
+          calls = 1;
+        }
+      } else {
+        const at = (length: number): Point => {
+          this.move(from, length, d);
+          const next = this.evaluate(closure);
+          return { t: length, loss: next.loss, gradient: next.gradient, slope: dot(next.gradient, d) };
+        };
+        const origin = { t: 0, loss, gradient, slope };
+        const allowed = maxEval - evaluations;
+        const found = strongWolfe(at, origin, t, largestOf(d), toleranceChange, allowed);
+        ({ t, loss, gradient } = found.point);
+        calls = found.evaluations;
+        memory.t = t;
+        this.move(from, t, d);
+      }
+      evaluations += calls;
+      memory.funcEvals += calls;
+      if (evaluations >= maxEval || largestOf(gradient) <= toleranceGrad) break;
+      if (largestOf(d) * Math.abs(t) <= toleranceChange) break;
+      if (Math.abs(loss - lossBefore) < toleranceChange) break;
+    }
+    computeStep();
+    return original;
+  }
+
+  /** Loss and gradient where the parameters are, both computed at once. */
+  private evaluate<T>(closure: () => T): { result: T; loss: number; gradient: Float32Array } {
+    const result = withGradients(true, closure);
+    const { params, maximize } = this.paramGroups[0]!;
+    return noGrad(() =>
+      hidden(() => {
+        const parts = params.map((p) => p.grad?.reshape(-1) ?? zeros(p.numel()));
+        const flat = cat(parts);
+        const tensor = typeof result === "object" ? (result as unknown as Tensor) : undefined;
+        const wanted = [flat.value, ...(tensor === undefined ? [] : [tensor.value])];
+        barrier(wanted.filter((v) => v.producer.kind === "node" && v.data === undefined));
+        const value = tensor === undefined ? Number(result) : Number(valuesOf(tensor.value)[0]);
+        const gradient = Float32Array.from(valuesOf(flat.value) as Float32Array);
+        if (maximize) for (let i = 0; i < gradient.length; i++) gradient[i] = -gradient[i]!;
+        return { result, loss: maximize ? -value : value, gradient };
+      }),
+    );
+  }
+
+  /** −H g, after taking note of what the last iteration changed: the two-loop recursion. */
+  private direction(gradient: Float32Array): Float32Array {
+    const { memory } = this;
+    const { oldDirs, oldStps, ro, prevFlatGrad, d: before } = memory;
+    const d = gradient.map((g) => -g);
+    memory.d = d;
+    if (prevFlatGrad === undefined || before === undefined) return d;
+    const y = gradient.map((g, i) => g - prevFlatGrad[i]!);
+    const s = before.map((x) => x * memory.t!);
+    const ys = dot(y, s);
+    if (ys > 1e-10) {
+      if (oldDirs.length === this.paramGroups[0]!.historySize) {
+        oldDirs.shift();
+        oldStps.shift();
+        ro.shift();
+      }
+      oldDirs.push(y);
+      oldStps.push(s);
+      ro.push(1 / ys);
+      memory.hDiag = ys / dot(y, y);
+    }
+    const al: number[] = [];
+    for (let i = ro.length - 1; i >= 0; i--) {
+      al[i] = dot(oldStps[i]!, d) * ro[i]!;
+      addTo(d, -al[i]!, oldDirs[i]!);
+    }
+    for (let i = 0; i < d.length; i++) d[i] = d[i]! * memory.hDiag;
+    for (let i = 0; i < ro.length; i++) addTo(d, al[i]! - dot(oldDirs[i]!, d) * ro[i]!, oldStps[i]!);
+    return d;
+  }
+
+  private parameters(): Float32Array[] {
+    return this.paramGroups[0]!.params.map((p) => Float32Array.from(valuesOf(p.value) as Float32Array));
+  }
+
+  /** Parameters to `from + t · d`. */
+  private move(from: readonly Float32Array[], t: number, d: Float32Array): void {
+    let offset = 0;
+    noGrad(() =>
+      this.paramGroups[0]!.params.forEach((p, i) => {
+        const at = offset;
+        const next = from[i]!.map((x, j) => x + t * d[at + j]!);
+        p.write(fromHost(next, p.shape, "float32"));
+        offset += next.length;
+      }),
+    );
+  }
+
+  /** PyTorch's structure: all of it is the first parameter's. */
+  override stateDict(): OptimizerStateDict {
+    const { param_groups } = super.stateDict();
+    if (this.memory.funcEvals === 0) return { state: {}, param_groups };
+    const saved = Object.entries(this.memory).map(([name, value]: [string, Memory[keyof Memory]]) => [
+      SAVED_NAMES[name] ?? snakeCase(name),
+      value instanceof Float32Array
+        ? vector(value)
+        : Array.isArray(value)
+          ? value.map((x) => (x instanceof Float32Array ? vector(x) : x))
+          : value,
+    ]);
+    return { state: { 0: Object.fromEntries(saved) }, param_groups };
+  }
+
+  override loadStateDict(dict: OptimizerStateDict): void {
+    super.loadStateDict({ ...dict, state: {} });
+    const saved = dict.state["0"] ?? {};
+    const memory: Memory = { funcEvals: 0, nIter: 0, oldDirs: [], oldStps: [], ro: [], hDiag: 1 };
+    const host = (value: unknown): unknown => {
+      if (Array.isArray(value)) return value.map(host);
+      if (!(typeof value === "object" && value !== null)) return value;
+      const tensor = value as Tensor;
+      const values = valuesOf(tensor.value);
+      return tensor.ndim === 0 ? Number(values[0]) : Float32Array.from(values as Float32Array);
+    };
+    for (const [name, value] of Object.entries(saved)) {
+      const field = name === "H_diag" ? "hDiag" : camelCase(name);
+      if (value !== null && name !== "al") Object.assign(memory, { [field]: host(value) });
+    }
+    this.memory = memory;
+  }
+}
+
+const SAVED_NAMES: Readonly<Record<string, string>> = { hDiag: "H_diag" };
+
+const vector = (values: Float32Array): Tensor => fromHost(values.slice(), [values.length], "float32");
+
+const zeros = (length: number): Tensor => vector(new Float32Array(length));
+
+function dot(a: Float32Array, b: Float32Array): number {
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!;
+  return sum;
+}
+
+function addTo(a: Float32Array, factor: number, b: Float32Array): void {
+  for (let i = 0; i < a.length; i++) a[i] = a[i]! + factor * b[i]!;
+}
+
+const largestOf = (a: Float32Array): number => a.reduce((max, x) => Math.max(max, Math.abs(x)), 0);
+const sumOfMagnitudes = (a: Float32Array): number => a.reduce((sum, x) => sum + Math.abs(x), 0);
