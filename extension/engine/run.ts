@@ -146,11 +146,14 @@ export class Run {
         total: count(parameters),
         trainable: count(parameters.filter((one) => one.requiresGrad)),
       },
-      settings: describeSettings(experiment, prepared.optimizers, {
-        train: train.samples,
-        validation: prepared.validation?.samples,
-        test: prepared.test?.samples,
-      }),
+      settings: {
+        ...describeSettings(experiment, prepared.optimizers, {
+          train: train.samples,
+          validation: prepared.validation?.samples,
+          test: prepared.test?.samples,
+        }),
+        ...(this.#request.checkpoint === undefined ? {} : { checkpoint: this.#request.checkpoint }),
+      },
     });
   }
 
@@ -207,6 +210,7 @@ export class Run {
       return this.control.stopping === undefined;
     });
     if (result === undefined) return this.control.stopping;
+    this.#directory.writeEvaluation(result);
     this.#update({ metrics: result.metrics });
     this.#reporter.flush();
     this.#send("evaluated", result);

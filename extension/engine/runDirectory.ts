@@ -1,7 +1,9 @@
 import fs from "node:fs";
 import path from "node:path";
+import type { EvaluationResult } from "../protocol/engine.ts";
 import {
   CHECKPOINTS_FOLDER,
+  EVALUATION_FILE,
   LOG_FILE,
   METRICS_FILE,
   RUN_FILE,
@@ -88,6 +90,11 @@ export class RunDirectory {
     });
   }
 
+  /** Keeps what an evaluation found. */
+  writeEvaluation(result: EvaluationResult): void {
+    this.#attempt(EVALUATION_FILE, () => writeAtomic(this.file(EVALUATION_FILE), [json(result)]));
+  }
+
   appendMetrics(rows: readonly MetricRow[]): void {
     for (const row of rows) this.#metrics.push(`${JSON.stringify(row)}\n`);
   }
@@ -115,7 +122,7 @@ export class RunDirectory {
   #writeRecord(): void {
     // Also after a failure: a full disk is not tried at every step.
     this.#written = Date.now();
-    writeAtomic(this.file(RUN_FILE), [Buffer.from(`${JSON.stringify(this.#record, null, 2)}\n`)]);
+    writeAtomic(this.file(RUN_FILE), [json(this.#record)]);
     this.#dirty = false;
   }
 
@@ -131,4 +138,8 @@ export class RunDirectory {
       );
     }
   }
+}
+
+function json(value: object): Uint8Array {
+  return Buffer.from(`${JSON.stringify(value, null, 2)}\n`);
 }

@@ -7,6 +7,7 @@ import { UserError } from "./errors.ts";
  * - `run.json`: a {@link RunRecord}, replaced atomically at every change of state and at most once a second otherwise;
  * - `metrics.jsonl`: one {@link MetricRow} a line, append-only;
  * - `log.txt`: what the user's code printed and what the engine has to say;
+ * - `evaluation.json`: of an evaluation, its EvaluationResult (protocol/engine.ts);
  * - `checkpoints/*.safetensors`: weights, named in the record's `checkpoints`.
  *
  * The truth of a run is here; every view can be closed and rebuilt from it.
@@ -15,6 +16,7 @@ export const RUNS_FOLDER = ".layerwise/runs";
 export const RUN_FILE = "run.json";
 export const METRICS_FILE = "metrics.jsonl";
 export const LOG_FILE = "log.txt";
+export const EVALUATION_FILE = "evaluation.json";
 export const CHECKPOINTS_FOLDER = "checkpoints";
 
 export const ExecutorInfo = v.object({

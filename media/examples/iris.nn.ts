@@ -17,7 +17,7 @@ export default experiment({
   validation: 0.2,
   loss: new nn.CrossEntropyLoss(),
   metrics: ["accuracy"],
-  optimizer: (parameters) => new optim.Adam(parameters, { lr: 0.01 }),
+  optimizer: (parameters) => new optim.Adam(parameters, { lr: 0.005 }),
   batchSize: 16,
-  epochs: 100,
+  epochs: 150,
 });

@@ -1,7 +1,8 @@
 import fs from "node:fs";
 import path from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { loadSafetensors } from "../../extension/formats/safetensors.ts";
+import { isAlive } from "../../extension/supervisor/runDirectory.ts";
 import { examples, experimentFile, jsonLines, readRows, readRun, Workspace } from "./workspace.ts";
 
 let workspace: Workspace;
@@ -65,6 +66,16 @@ print("first");`,
     expect(await workspace.run(["run", file])).toMatchObject({ stdout: "first\nlater\n", code: 7 });
     const exits = workspace.write("exits.nn.ts", "console.log('here'); process.exit(3);");
     expect(await workspace.run(["run", exits])).toMatchObject({ stdout: "here\n", code: 3 });
+  });
+
+  test("Ctrl-C ends it", async () => {
+    const file = workspace.write("endless.nn.ts", 'console.log("pid", process.pid); for (;;);');
+    const command = workspace.start(["run", file]);
+    await command.printed("pid ");
+    command.child.kill("SIGINT");
+    const { code, stdout } = await command.ended;
+    expect(code).toBe(130);
+    await vi.waitFor(async () => expect(await isAlive(Number(stdout.slice(4)))).toBe(false));
   });
 
   test("--seed comes before the first line", async () => {
@@ -205,6 +216,23 @@ describe("train", () => {
   });
 });
 
+describe("the examples reach what they say, on the best engine there is", () => {
+  test("digits: at least 97 % of held-out images", async () => {
+    const env = { LAYERWISE_DEVICE: "auto" };
+    expect((await workspace.run(["train", example("digits.nn.ts")], { env })).code).toBe(0);
+    const evaluated = await workspace.run(["evaluate", example("digits.nn.ts"), "--json"], { env });
+    const result = jsonLines(evaluated.stdout).find(({ event }) => event === "evaluated")!;
+    expect(result["samples"]).toBe(359);
+    expect((result["metrics"] as Record<string, number>)["accuracy"]).toBeGreaterThanOrEqual(0.97);
+  });
+
+  test("autoencoder: images drawn from eight numbers, half as far off as their mean", async () => {
+    await workspace.run(["train", example("autoencoder.nn.ts")], { env: { LAYERWISE_DEVICE: "auto" } });
+    // The variance of the pixels, which the mean image has as its error, is 0.074.
+    expect(readRun(workspace.runs()[0]!).metrics["val_loss"]).toBeLessThan(0.025);
+  });
+});
+
 describe("evaluate and predict", () => {
   test("use the best weights of the newest training, on the samples it held out", async () => {
     const file = example("iris.nn.ts");
@@ -224,6 +252,16 @@ describe("evaluate and predict", () => {
     expect(confusion.flat().reduce((sum, count) => sum + count, 0)).toBe(30);
     // The same split again, by the seed in the weights' file.
     expect((result["metrics"] as Record<string, number>)["loss"]).toBeCloseTo(best.metrics["val_loss"]!, 6);
+
+    const evaluation = workspace.runs().find((directory) => readRun(directory).kind === "evaluate")!;
+    expect(readRun(evaluation)).toMatchObject({
+      state: "finished",
+      settings: { checkpoint: path.join(workspace.runs()[0]!, best.file) },
+    });
+    expect(JSON.parse(fs.readFileSync(path.join(evaluation, "evaluation.json"), "utf8"))).toMatchObject({
+      samples: 30,
+      confusion,
+    });
 
     const held = await workspace.run(["predict", file, "--count", "4", "--json"]);
     expect(held.code).toBe(0);
