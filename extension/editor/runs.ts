@@ -1,12 +1,12 @@
 import { basename } from "node:path";
 import * as vscode from "vscode";
-import type { RunRequest } from "../protocol/engine.ts";
+import { startingRecord, type RunRequest } from "../protocol/engine.ts";
 import { openRun, type Attachment } from "../supervisor/attach.ts";
 import { errorLine } from "../supervisor/errors.ts";
 import type { EngineOptions } from "../supervisor/process.ts";
 import { RunQueue, type QueuedRun } from "../supervisor/queue.ts";
 import { spawnRun, type RunHandle, type RunOutcome } from "../supervisor/run.ts";
-import { freeRunDirectory, startingRecord } from "../supervisor/runDirectory.ts";
+import { freeRunDirectory } from "../supervisor/runDirectory.ts";
 import { RunSession } from "../supervisor/session.ts";
 import { DisposableOwner } from "./disposable.ts";
 import { CONTEXT_KEYS } from "./ids.ts";

@@ -1,6 +1,5 @@
-import path from "node:path";
 import { loadExecutor, type LoadedExecutor } from "../executors/index.ts";
-import type { RunEngineEvents, RunRequest } from "../protocol/engine.ts";
+import { startingRecord, type RunEngineEvents, type RunRequest } from "../protocol/engine.ts";
 import type { UserError } from "../protocol/errors.ts";
 import type { RunRecord, RunState } from "../protocol/run.ts";
 import { captureConsole } from "./capturedConsole.ts";
@@ -50,8 +49,10 @@ export class Run {
     this.#watchdog = watchdog;
     this.#onEnd = onEnd;
     this.#reporter = new Reporter(send);
-    this.#directory = new RunDirectory(request.directory, firstRecord(request), (text) =>
-      this.#reporter.log("warning", text),
+    this.#directory = new RunDirectory(
+      request.directory,
+      { ...startingRecord(request), pid: process.pid },
+      (text) => this.#reporter.log("warning", text),
     );
     this.#reporter.attach(this.#directory);
     captureConsole((level, text) => this.#reporter.printed(level, text));
@@ -240,26 +241,4 @@ export class Run {
 function errorText({ message, position, hint }: UserError): string {
   const at = position === undefined ? "" : `${position.file}:${position.line}:${position.column} `;
   return `${at}${message}\n${hint === undefined ? "" : `${hint}\n`}`;
-}
-
-function firstRecord(request: RunRequest): RunRecord {
-  return {
-    version: 1,
-    id: path.basename(request.directory),
-    kind: request.kind,
-    state: "starting",
-    file: request.file,
-    exportName: request.exportName,
-    model: "",
-    createdAt: new Date().toISOString(),
-    pid: process.pid,
-    ...(request.seed === undefined ? {} : { seed: request.seed }),
-    epochs: request.epochs ?? 0,
-    epoch: 0,
-    step: 0,
-    settings: {},
-    metrics: {},
-    checkpoints: [],
-    outlive: request.outlive,
-  };
 }

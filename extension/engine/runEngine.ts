@@ -23,7 +23,14 @@ const methods: RunEngineMethods & ToolMethods = {
       throw new EngineError({ code: "internal", message: "internal: this process has a run already" });
     // Another window, or nobody, may be the parent of a run that outlives its own.
     if (!request.outlive) watchdog.followParent(ORPHAN_GRACE);
-    run = new Run(request, { send: parent.send, watchdog, onEnd: (failed) => void exit(failed ? 1 : 0) });
+    const onEnd = (failed: boolean): void => void exit(failed ? 1 : 0);
+    try {
+      run = new Run(request, { send: parent.send, watchdog, onEnd });
+    } catch (error) {
+      // Refused: the answer is all that there is to say.
+      setImmediate(() => onEnd(true));
+      throw error;
+    }
     process.on("SIGTERM", () => run?.control.stop("signal"));
     // A terminal's Ctrl-C reaches the whole foreground; the parent decides what it means.
     process.on("SIGINT", () => undefined);

@@ -34,6 +34,28 @@ export const RunRequest = v.object({
 });
 export type RunRequest = v.InferOutput<typeof RunRequest>;
 
+/** The record of a run that has not begun: until its engine knows more. */
+export function startingRecord(request: RunRequest): RunRecord {
+  return {
+    version: 1,
+    id: request.directory.split(/[\\/]/).findLast((segment) => segment !== "") ?? "",
+    kind: request.kind,
+    state: "starting",
+    file: request.file,
+    exportName: request.exportName,
+    model: "",
+    createdAt: new Date().toISOString(),
+    ...(request.seed === undefined ? {} : { seed: request.seed }),
+    epochs: request.epochs ?? 0,
+    epoch: 0,
+    step: 0,
+    settings: {},
+    metrics: {},
+    checkpoints: [],
+    outlive: request.outlive,
+  };
+}
+
 /** How the run stands now: 10 times a second at most. */
 export const Progress = v.object({
   /** The epoch under way, counted from 1. */

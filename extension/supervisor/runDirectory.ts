@@ -1,8 +1,7 @@
 import { constants } from "node:fs";
 import { access, open, readFile, readdir, rename } from "node:fs/promises";
-import { basename, join, resolve, sep } from "node:path";
+import { join, resolve, sep } from "node:path";
 import * as v from "valibot";
-import type { RunRequest } from "../protocol/engine.ts";
 import type { UserError } from "../protocol/errors.ts";
 import { RUN_FILE, RUNS_FOLDER, RunRecord, type CheckpointRecord, type RunState } from "../protocol/run.ts";
 import { EngineError } from "./errors.ts";
@@ -46,28 +45,6 @@ export async function freeRunDirectory(folder: string, word: string): Promise<st
     const directory = n === 1 ? wanted : `${wanted}-${n}`;
     if (!(await exists(directory))) return directory;
   }
-}
-
-/** The record that stands for a run until its engine writes one. */
-export function startingRecord(request: RunRequest): RunRecord {
-  return {
-    version: 1,
-    id: basename(request.directory),
-    kind: request.kind,
-    state: "starting",
-    file: request.file,
-    exportName: request.exportName,
-    model: "",
-    createdAt: new Date().toISOString(),
-    ...(request.seed === undefined ? {} : { seed: request.seed }),
-    epochs: request.epochs ?? 0,
-    epoch: 0,
-    step: 0,
-    settings: {},
-    metrics: {},
-    checkpoints: [],
-    outlive: request.outlive,
-  };
 }
 
 /** Reads a run's record. Throws {@link EngineError} saying what is wrong with the file. */

@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { MetricRow, RunRecord } from "../../extension/protocol/run.ts";
 import { openRun } from "../../extension/supervisor/attach.ts";
 import { Curves, MetricsReader, thin } from "../../extension/supervisor/metrics.ts";
+import { startingRecord } from "../../extension/protocol/engine.ts";
 import {
   buryDeadRuns,
   checkpointPath,
@@ -15,7 +16,6 @@ import {
   newRunDirectory,
   readRecord,
   runsRoot,
-  startingRecord,
   writeRecord,
 } from "../../extension/supervisor/runDirectory.ts";
 import { deleteCheckpoint, deleteRun } from "../../extension/supervisor/trash.ts";
