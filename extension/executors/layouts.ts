@@ -1,7 +1,7 @@
 import type { DType } from "../tensor/dtype.ts";
 import type { Node, Value } from "../tensor/graph.ts";
 import type { Signature } from "../tensor/op.ts";
-import type { Shape } from "../tensor/shape.ts";
+import { numel, type Shape } from "../tensor/shape.ts";
 
 /** A value on the backend's side, in one or both memory layouts. */
 interface Lowered<Ref> {
@@ -15,6 +15,8 @@ export interface Backend<Ref> {
   /** The ref of a value that no node of the plan makes. */
   leaf(value: Value): Ref;
   lower(node: Node, inputs: readonly Ref[]): readonly Ref[];
+  /** A tensor of a shape without elements. */
+  empty(shape: Shape, dtype: DType): Ref;
   transpose(ref: Ref, order: readonly number[], dtype: DType): Ref;
   reshape(ref: Ref, shape: Shape, dtype: DType): Ref;
 }
@@ -36,6 +38,13 @@ export class Lowering<Ref> {
 
   /** Lowers a node whose inputs were lowered before. */
   node(node: Node): void {
+    if (node.outputs.every((v) => numel(v.shape) === 0)) {
+      // Nothing to compute, and no kernel that has to know what to do with nothing.
+      for (const v of node.outputs) {
+        this.values.set(v, { plain: this.backend.empty(v.shape, v.dtype), images: undefined });
+      }
+      return;
+    }
     const { inputs } = node;
     const { layout } = node.op;
     let refs: Ref[];

@@ -125,6 +125,7 @@ function finiteDifference(op: Op<object>, sample: Sample, i: number): void {
       d === undefined ? sum : sum + d.reduce((s, x, n) => s + x * Number(sample.grads![k]!.data[n]), 0),
     0,
   );
+  if (sample.inputs.some((r) => r.data.length === 0)) return;
   const measured = (loss(STEP) - loss(-STEP)) / (2 * STEP);
   expect(
     close(measured, slope, 0.02, 0.01),

@@ -13,6 +13,7 @@ export function tensorflowBackend(b: TfBuilder, leaf: (value: Value) => TfRef): 
       const result = op.tensorflow(b, inputs, node.attributes, signatureOf(node));
       return Array.isArray(result) ? (result as readonly TfRef[]) : [result as TfRef];
     },
+    empty: (shape, dtype) => b.constant([], shape, dtype),
     transpose: (ref, order, dtype) =>
       b.node("Transpose", [ref, vector(b, order)], { T: attr.type(dtype), Tperm: index }),
     reshape: (ref, shape, dtype) =>

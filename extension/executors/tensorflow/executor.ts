@@ -4,7 +4,7 @@ import type { Storage, Value } from "../../tensor/graph.ts";
 import type { TfRef } from "../../tensor/lowering.ts";
 import { leafData, type Executor, type Plan } from "../../tensor/runtime.ts";
 import { EagerBuilder, EagerRef, upload } from "./eagerBuilder.ts";
-import { translated } from "./errors.ts";
+import { translated } from "../errors.ts";
 import { Lowering } from "../layouts.ts";
 import { tensorflowBackend } from "./backend.ts";
 import { Program, type Residence } from "./program.ts";

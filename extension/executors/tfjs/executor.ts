@@ -4,6 +4,8 @@ import { TensorError } from "../../tensor/errors.ts";
 import type { Storage, Value } from "../../tensor/graph.ts";
 import type { Op, Tfjs } from "../../tensor/op.ts";
 import { leafData, type Executor, type Plan } from "../../tensor/runtime.ts";
+import { formatShape } from "../../tensor/shape.ts";
+import { translated } from "../errors.ts";
 import { Lowering, signatureOf, type Backend } from "../layouts.ts";
 
 const TYPE: Record<DType, "float32" | "int32" | "bool"> = {
@@ -11,6 +13,9 @@ const TYPE: Record<DType, "float32" | "int32" | "bool"> = {
   int64: "int32",
   bool: "bool",
 };
+
+/** Beyond this tfjs's kernels give wrong numbers without an error. */
+const MAX_RANK = 6;
 
 /** Runs plans op by op on a tfjs backend (wasm, or cpu): the embedded default where TensorFlow is not installed. */
 export class TfjsExecutor implements Executor {
@@ -25,13 +30,21 @@ export class TfjsExecutor implements Executor {
   }
 
   run(plan: Plan): void {
-    const { k } = this;
     for (const t of this.abandoned.splice(0)) t.dispose();
     if (plan.assigns.length > 0) for (const t of this.lazy.splice(0)) t.dispose();
     this.counters.interpreted++;
     this.counters.interpretedNodes += plan.nodes.length;
     // Draws take their numbers in program order, before anything is computed from them.
     for (const value of plan.leaves) if (value.producer.kind === "random") leafData(value);
+    try {
+      this.interpret(plan);
+    } catch (error) {
+      throw translated(error);
+    }
+  }
+
+  private interpret(plan: Plan): void {
+    const { k } = this;
     k.tidy(() => {
       const lowering = new Lowering(this.backend());
       for (const node of plan.nodes) lowering.node(node);
@@ -67,10 +80,19 @@ export class TfjsExecutor implements Executor {
     return {
       leaf: (value) => this.leaf(value),
       lower(node, inputs) {
+        const deep = node.outputs.find((v) => v.shape.length > MAX_RANK);
+        if (deep !== undefined) {
+          throw new TensorError(
+            "unsupported",
+            `${node.op.name}: the ${k.getBackend()} backend has tensors of up to ${MAX_RANK} dimensions, got ${formatShape(deep.shape)}`,
+            "the native engine has no such limit: layerwise engine install",
+          );
+        }
         const op = node.op as unknown as Op<object>;
         const result = op.tfjs(k, inputs, node.attributes, signatureOf(node));
         return Array.isArray(result) ? (result as readonly tfjs.Tensor[]) : [result as tfjs.Tensor];
       },
+      empty: (shape, dtype) => k.zeros([...shape], TYPE[dtype]),
       transpose: (x, order) => k.transpose(x, [...order]),
       reshape: (x, shape) => k.reshape(x, [...shape]),
     };

@@ -29,8 +29,10 @@ function scaled(other: Operand, alpha: number | undefined, dtype: DType): Operan
 /** input + alpha · other; true where either is, for booleans. */
 export function add(input: Operand, other: Operand, options?: { alpha?: number }): Tensor {
   const dtype = resultType(input, other);
-  if (options?.alpha === undefined)
-    return binary(dtype === "bool" ? ops.logicalOr : ops.add, input, other, dtype);
+  if (dtype === "bool") {
+    return binary(ops.logicalOr, input, options?.alpha === 0 ? false : other, dtype);
+  }
+  if (options?.alpha === undefined) return binary(ops.add, input, other, dtype);
   return composed(() => binary(ops.add, input, scaled(other, options.alpha, dtype), dtype));
 }
 

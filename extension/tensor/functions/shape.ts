@@ -3,10 +3,10 @@ import { apply } from "../apply.ts";
 import { promoteTypes } from "../dtype.ts";
 import { TensorError } from "../errors.ts";
 import * as ops from "../ops/movement.ts";
-import { formatShape, inferReshape, normalizeDim, numel, sameShape, strides } from "../shape.ts";
+import { formatShape, inferReshape, normalizeDim, numel, range, sameShape, strides } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { castTo, composed, named, orderedDims, sizesOf, type Dims, type Sizes } from "./operands.ts";
-import { ExpandView, PermuteView, reshaped, ReshapeView, SliceView, viewStrides } from "./views.ts";
+import { copied, ExpandView, PermuteView, reshaped, ReshapeView, SliceView, viewStrides } from "./views.ts";
 
 /**
  * The elements in the same order under another shape, one size of which may be -1. A view where PyTorch has one.
@@ -225,21 +225,24 @@ export function repeat(input: Tensor, ...repeats: Sizes): Tensor {
   if (times.some((n) => !(n >= 0))) {
     throw new TensorError("value", `Trying to create tensor with negative dimension: ${formatShape(times)}`);
   }
-  const shape = [...Array.from<number>({ length: lead }).fill(1), ...input.shape];
   return composed(() => {
-    const spread = reshaped(
-      input,
-      shape.flatMap((n) => [1, n]),
-    );
-    const repeated = apply(ops.expand, [spread], { shape: shape.flatMap((n, d) => [times[d]!, n]) });
-    return named(
-      reshaped(
-        repeated,
-        shape.map((n, d) => n * times[d]!),
-      ),
-      "RepeatBackward0",
-    );
+    let x = reshaped(copied(input), [...range(lead).map(() => 1), ...input.shape]);
+    times.forEach((n, d) => {
+      if (n !== 1) x = repeatedBlocks(x, d, d, n);
+    });
+    return named(x, "RepeatBackward0");
   });
+}
+
+/** Everything from dimension `from` on, `n` times in a row; the copies lengthen dimension `dim`. */
+function repeatedBlocks(x: Tensor, from: number, dim: number, n: number): Tensor {
+  const before = numel(x.shape.slice(0, from));
+  const block = numel(x.shape.slice(from));
+  const spread = apply(ops.expand, [reshaped(x, [before, 1, block])], { shape: [before, n, block] });
+  return reshaped(
+    spread,
+    x.shape.map((m, d) => (d === dim ? m * n : m)),
+  );
 }
 
 /** As {@link repeat}, with missing leading repetitions taken as 1. */
@@ -256,11 +259,7 @@ export function repeatInterleave(input: Tensor, repeats: number, dim?: number | 
   return composed(() => {
     const x = along === undefined ? reshaped(input, [input.numel()]) : input;
     const at = normalizeDim(along ?? 0, x.ndim);
-    const before = x.shape.slice(0, at);
-    const [n = 1, ...after] = x.shape.slice(at);
-    const spread = reshaped(x, [...before, n, 1, ...after]);
-    const repeated = apply(ops.expand, [spread], { shape: [...before, n, repeats, ...after] });
-    return reshaped(repeated, [...before, n * repeats, ...after]);
+    return repeatedBlocks(x, at + 1, at, repeats);
   });
 }
 

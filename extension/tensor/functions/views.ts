@@ -200,8 +200,10 @@ export function copied(x: Tensor): Tensor {
     return new Tensor(value);
   }
   const copy = apply(identity, [x], {});
-  // What the next step replaces or releases is computed with it.
-  if (leaf.kind === "state" || (leaf.kind === "node" && !value.visible)) observe(copy.value);
+  // A user's copy of a parameter or of a gradient: the next step replaces these, so it is computed with that step.
+  if (scope.depth === 0 && (leaf.kind === "state" || (leaf.kind === "node" && !value.visible))) {
+    observe(copy.value);
+  }
   return copy;
 }
 

@@ -50,7 +50,8 @@ export const matmul: Op<Transposes> = defineOp<Transposes>({
         })
       : b.node("BatchMatMulV2", inputs, { T, adj_x: attr.bool(transposeA), adj_y: attr.bool(transposeB) });
   },
-  tfjs(k, [a, b], { transposeA, transposeB }) {
+  tfjs(k, [a, b], { transposeA, transposeB }, { outputs }) {
+    if (a!.size === 0 || b!.size === 0) return k.zeros([...outputs[0]!.shape], a!.dtype);
     // The wasm kernel knows floats only: integers up to 2²⁴ come out exact.
     const batch = broadcastShapes(a!.shape.slice(0, -2), b!.shape.slice(0, -2));
     const [x, y] = [a!, b!].map((t) => batched(k, k.cast(t, "float32"), batch));

@@ -4,7 +4,7 @@ import type { DType } from "../dtype.ts";
 import { TensorError } from "../errors.ts";
 import { fillValue } from "../graph.ts";
 import { attr, scalar, vector } from "../lowering.ts";
-import { defineOp, type Op, type Tfjs } from "../op.ts";
+import { defineOp, type Meta, type Op, type Tfjs } from "../op.ts";
 import { formatShape, numel, reducedShape, sameShape, type Shape } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
 
@@ -62,8 +62,7 @@ export const expand = defineOp<{ shape: Shape }>({
   gradient: ({ grad, inputs }) => [sumTo(grad, inputs[0]!.shape)],
   tensorflow: (b, [x], { shape }, { outputs }) =>
     b.node("BroadcastTo", [x!, vector(b, shape)], { T: attr.type(outputs[0]!.dtype), Tidx: INDEX }),
-  tfjs: (k, [x], { shape }) =>
-    shape.includes(0) ? k.zeros([...shape], x!.dtype) : k.broadcastTo(x!, [...shape]),
+  tfjs: (k, [x], { shape }) => k.broadcastTo(x!, [...shape]),
 });
 
 /** Sum over `dims`. */
@@ -81,9 +80,24 @@ export const sum = defineOp<{ dims: readonly number[]; keepdim: boolean }>({
       Tidx: INDEX,
       keep_dims: attr.bool(keepdim),
     }),
-  tfjs: (k, [x], { dims, keepdim }) => k.sum(x!, [...dims], keepdim),
+  tfjs: (k, [x], { dims, keepdim }, { outputs }) =>
+    reduced(k, x!, outputs[0]!, 0, () => k.sum(x!, [...dims], keepdim)),
   cost: ({ inputs }) => numel(inputs[0]!.shape),
 });
+
+/** A reduction in tfjs: what one over no elements gives is `empty`, where wasm's kernels leave memory as it was. */
+export function reduced(
+  k: Tfjs,
+  x: tfjs.Tensor,
+  output: Meta,
+  empty: number,
+  kernel: () => tfjs.Tensor,
+): tfjs.Tensor {
+  if (x.size > 0) return kernel();
+  const one = k.scalar(empty, output.dtype === "int64" ? "int32" : "float32");
+  const filled = k.broadcastTo(one, [...output.shape]);
+  return output.dtype === "bool" ? k.cast(filled, "bool") : filled;
+}
 
 /** Sums a broadcast result back to the shape it was broadcast from: the adjoint of broadcasting. */
 export function sumTo(x: Tensor, shape: Shape): Tensor {

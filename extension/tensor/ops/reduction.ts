@@ -3,7 +3,7 @@ import { TensorError } from "../errors.ts";
 import { attr, scalar, vector } from "../lowering.ts";
 import { defineOp, type Op } from "../op.ts";
 import { numel, reducedShape } from "../shape.ts";
-import { cast, expand, reshape, sum } from "./movement.ts";
+import { cast, expand, reduced, reshape, sum } from "./movement.ts";
 import { div, eq, exp, logicalAnd, mul, sub, where } from "./elementwise.ts";
 import { fillValue } from "../graph.ts";
 import { Tensor } from "../tensor.ts";
@@ -58,7 +58,8 @@ export const mean: Op<Reduction> = defineOp<Reduction>({
   },
   tensorflow: (b, [x], { dims, keepdim }) =>
     b.node("Mean", [x!, vector(b, dims)], { T, Tidx: attr.type("int64"), keep_dims: attr.bool(keepdim) }),
-  tfjs: (k, [x], { dims, keepdim }) => k.mean(x!, [...dims], keepdim),
+  tfjs: (k, [x], { dims, keepdim }, { outputs }) =>
+    reduced(k, x!, outputs[0]!, NaN, () => k.mean(x!, [...dims], keepdim)),
   cost: ({ inputs }) => numel(inputs[0]!.shape),
 });
 
@@ -83,7 +84,8 @@ export const norm: Op<Reduction> = defineOp<Reduction>({
     });
     return b.node("Sqrt", [sums], { T });
   },
-  tfjs: (k, [x], { dims, keepdim }) => k.sqrt(k.sum(k.square(x!), [...dims], keepdim)),
+  tfjs: (k, [x], { dims, keepdim }, { outputs }) =>
+    reduced(k, x!, outputs[0]!, 0, () => k.sqrt(k.sum(k.square(x!), [...dims], keepdim))),
   cost: ({ inputs }) => numel(inputs[0]!.shape),
 });
 
@@ -98,8 +100,10 @@ function quantifier(name: "any" | "all", tensorflow: "Any" | "All"): Op<Reductio
         Tidx: attr.type("int64"),
         keep_dims: attr.bool(keepdim),
       }),
-    tfjs: (k, [x], { dims, keepdim }) =>
-      tensorflow === "Any" ? k.any(x!, [...dims], keepdim) : k.all(x!, [...dims], keepdim),
+    tfjs: (k, [x], { dims, keepdim }, { outputs }) =>
+      reduced(k, x!, outputs[0]!, name === "all" ? 1 : 0, () =>
+        name === "any" ? k.any(x!, [...dims], keepdim) : k.all(x!, [...dims], keepdim),
+      ),
     cost: ({ inputs }) => numel(inputs[0]!.shape),
   });
 }
@@ -153,7 +157,8 @@ export const prod: Op<Reduction> = defineOp<Reduction>({
       Tidx: attr.type("int64"),
       keep_dims: attr.bool(keepdim),
     }),
-  tfjs: (k, [x], { dims, keepdim }) => k.prod(x!, [...dims], keepdim),
+  tfjs: (k, [x], { dims, keepdim }, { outputs }) =>
+    reduced(k, x!, outputs[0]!, 1, () => k.prod(x!, [...dims], keepdim)),
   cost: ({ inputs }) => numel(inputs[0]!.shape),
 });
 

@@ -1,6 +1,6 @@
-import { TensorError } from "../../tensor/errors.ts";
+import { TensorError } from "../tensor/errors.ts";
 
-/** TensorFlow's messages about the user's values, in PyTorch's words. Anything else is passed on as it is. */
+/** The backends' messages about the user's values, in PyTorch's words. */
 const MESSAGES: readonly [RegExp, (m: RegExpMatchArray) => TensorError][] = [
   [
     /Received a label value of (-?\d+) which is outside the valid range/,
@@ -11,11 +11,18 @@ const MESSAGES: readonly [RegExp, (m: RegExpMatchArray) => TensorError][] = [
     (m) => new TensorError("index", `index ${m[1]} is out of bounds for dimension with size ${m[2]}`),
   ],
   [
+    /the index value (-?\d+) is not in \[0, (\d+)\]/,
+    (m) =>
+      new TensorError("index", `index ${m[1]} is out of bounds for dimension with size ${Number(m[2]) + 1}`),
+  ],
+  [/Integer division by zero/, () => new TensorError("value", "ZeroDivisionError")],
+  [
     /OOM when allocating tensor with shape\s*(\[[\d,]*\])/,
     (m) => new TensorError("value", `not enough memory for a tensor of size ${m[1]}`),
   ],
 ];
 
+/** The error as PyTorch words it, if it is about the user's values; else as it is. */
 export function translated(error: unknown): unknown {
   if (!(error instanceof Error) || error instanceof TensorError) return error;
   for (const [pattern, make] of MESSAGES) {
