@@ -206,7 +206,7 @@ function maskIndices(mask: Tensor, size: Shape, dim: number): Tensor[] {
 export function nonzeroIndices(x: Tensor, what: string): Tensor[] {
   if (!hasExecutor()) {
     throw new TensorError(
-      "unsupported",
+      "preview",
       `${what} has a shape that depends on values, but the preview only looks at shapes`,
       "torch.where and maskedFill keep the shape",
     );
