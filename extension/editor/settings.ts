@@ -13,6 +13,9 @@ export function onSettingChange(name: SettingName, listener: () => void): vscode
   });
 }
 
+/** Ten messages a second give more points than a chart has pixels. */
+const ROWS_PER_MESSAGE = 100;
+
 /** How engines are started, by the settings as they are when asked. */
 export function engineOptions(extensionUri: vscode.Uri): () => EngineOptions {
   const dist = vscode.Uri.joinPath(extensionUri, "dist").fsPath;
@@ -21,6 +24,7 @@ export function engineOptions(extensionUri: vscode.Uri): () => EngineOptions {
     const nodePath = setting("nodePath");
     return {
       dist,
+      rowsPerMessage: ROWS_PER_MESSAGE,
       ...(threads > 0 ? { env: { TF_NUM_INTRAOP_THREADS: String(threads) } } : {}),
       ...(nodePath === "" ? {} : { execPath: nodePath }),
     };

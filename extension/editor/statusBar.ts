@@ -9,7 +9,7 @@ import type { NativeEngine } from "./nativeEngine.ts";
 import type { Runs } from "./runs.ts";
 
 /** Milliseconds between two texts: nobody reads faster. */
-const REFRESH_INTERVAL = 250;
+const REFRESH_INTERVAL = 500;
 
 const BACKENDS = { tensorflow: "TensorFlow", wasm: "WebAssembly", cpu: "JavaScript" } as const;
 
@@ -44,6 +44,12 @@ export class StatusBar extends DisposableOwner {
     this.#timer ??= setTimeout(() => this.#render(), REFRESH_INTERVAL);
   }
 
+  /** Sets the tooltip where it differs: the text changes often, this seldom. */
+  #describe(text: vscode.MarkdownString): void {
+    const shown = this.#item.tooltip;
+    if (!(shown instanceof vscode.MarkdownString) || shown.value !== text.value) this.#item.tooltip = text;
+  }
+
   #render(): void {
     this.#timer = undefined;
     const runs = this.#runs.live;
@@ -51,7 +57,7 @@ export class StatusBar extends DisposableOwner {
     const executor = run?.record.executor ?? this.#native.remembered;
     const backend = executor === undefined ? "Layerwise" : BACKENDS[executor.backend];
     this.#item.text = run === undefined ? `$(layers) ${backend}` : `$(sync~spin) ${describe(run)}`;
-    this.#item.tooltip = tooltip(executor, runs);
+    this.#describe(tooltip(executor, runs));
     this.#item.accessibilityInformation = {
       label: run === undefined ? `Layerwise: ${backend}` : `Layerwise: ${describe(run)}`,
     };
@@ -84,8 +90,9 @@ function tooltip(executor: ExecutorInfo | undefined, runs: readonly RunSession[]
     }
   }
   for (const run of runs) {
+    const { record } = run;
     text.appendMarkdown("\n\n$(sync) ");
-    text.appendText(describe(run));
+    text.appendText(`${record.model || record.exportName} · ${record.id}`);
   }
   text.appendMarkdown(`\n\n[$(output) ${vscode.l10n.t("Show Log")}](command:layerwise.showLog)`);
   return text;

@@ -49,12 +49,12 @@ export class Curves {
  * At most `limit` rows of each kind, evenly taken, the newest among them: what one message to a view carries. A run of
  * thousands of steps a second would keep its host busy with points that fall on one pixel.
  */
-export function thin(rows: readonly MetricRow[], limit: number): MetricRow[] {
+export function thin<Row extends Pick<MetricRow, "kind">>(rows: readonly Row[], limit: number): Row[] {
   const total = { step: 0, epoch: 0 };
   for (const { kind } of rows) total[kind]++;
   const seen = { step: 0, epoch: 0 };
   return rows.filter(({ kind }) => {
-    const stride = Math.ceil(total[kind] / limit);
+    const stride = Math.max(1, Math.ceil(total[kind] / limit));
     return (total[kind] - ++seen[kind]) % stride === 0;
   });
 }

@@ -13,6 +13,11 @@ export interface EngineOptions {
   execPath?: string;
   /** What engines write to stdout and stderr goes to this process's too. Default false. */
   inheritOutput?: boolean;
+  /**
+   * Metric rows of each kind taken of one message; the others are dropped unread, since they are on disk. By default
+   * all. A run of thousands of steps a second would keep an editor's process busy with points nobody can tell apart.
+   */
+  rowsPerMessage?: number;
   /** Milliseconds an engine has to say hello. Default 20,000. */
   helloTimeout?: number;
   /** Milliseconds a run has to end after `stop` before it is killed. Default 10,000. */

@@ -21,17 +21,30 @@ import {
   type EngineProcess,
   type ExitInfo,
 } from "./process.ts";
+import { thin } from "./metrics.ts";
 import { isLive, lastCheckpoint, markKilled, readRecord } from "./runDirectory.ts";
 
-const schemas: EventSchemas<RunEngineEvents> = {
+/** Of metrics, only what is kept is looked into. */
+const schemas = (rowsPerMessage = Number.POSITIVE_INFINITY): EventSchemas<RunEngineEvents> => ({
   hello: v.strictTuple([Hello]),
   record: v.strictTuple([RunRecord]),
-  metrics: v.strictTuple([v.array(MetricRow)]),
+  metrics: v.strictTuple([
+    v.pipe(
+      v.array(v.custom<Pick<MetricRow, "kind">>(hasKind)),
+      v.transform((rows): unknown[] => thin(rows, rowsPerMessage)),
+      v.array(MetricRow),
+    ),
+  ]),
   progress: v.strictTuple([Progress]),
   log: v.strictTuple([v.picklist(["info", "warning", "error"]), v.string()]),
   evaluated: v.strictTuple([EvaluationResult]),
   ended: v.strictTuple([RunRecord]),
-};
+});
+
+/** Without a copy, as a schema of an object would make of each. */
+function hasKind(row: unknown): boolean {
+  return typeof row === "object" && row !== null && "kind" in row && v.is(MetricRow.entries.kind, row.kind);
+}
 
 /** What a run tells while it goes on. How it ended is {@link RunHandle.ended}. */
 export interface RunEvents {
@@ -192,7 +205,7 @@ class Run implements RunHandle {
     const hello = deferred<Hello>();
     const events = this.#events;
     const remote = openChannel<RunEngineMethods, RunEngineEvents>(engine.child, {
-      schemas,
+      schemas: schemas(this.#options.rowsPerMessage),
       handlers: {
         hello: (answer) => {
           hello.resolve(answer);

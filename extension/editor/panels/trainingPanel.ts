@@ -32,7 +32,7 @@ export interface TrainingPanelOptions {
   log: vscode.LogOutputChannel;
 }
 
-/** Of each kind: ten messages a second give more points than a chart has pixels. */
+/** Of each kind. */
 const ROWS_PER_MESSAGE = 100;
 
 type MessageKind = "rows" | "record" | "progress" | "evaluated";
