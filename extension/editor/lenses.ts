@@ -6,11 +6,12 @@ import { MODEL_FILES, type SourceTarget } from "./ids.ts";
 import { lensesOf, type LensAction } from "./lensModel.ts";
 import type { Previews } from "./previews.ts";
 import { onSettingChange, setting } from "./settings.ts";
-import { scanSource } from "./sourceScan.ts";
+import { scanSource, type SourceScan } from "./sourceScan.ts";
 
 /** Lenses above models and experiments: from the text at once, with the counts of the newest preview. */
 export class ModelLenses extends DisposableOwner implements vscode.CodeLensProvider {
   readonly #previews: Previews;
+  readonly #scans = new WeakMap<vscode.TextDocument, { version: number; scan: SourceScan }>();
   readonly #changed = this.own(new vscode.EventEmitter<void>());
   readonly onDidChangeCodeLenses = this.#changed.event;
 
@@ -24,10 +25,19 @@ export class ModelLenses extends DisposableOwner implements vscode.CodeLensProvi
     this.own(vscode.languages.registerCodeLensProvider({ pattern: MODEL_FILES }, this));
   }
 
+  /** A report that comes for a text that was scanned already doesn't scan it again. */
+  #scan(document: vscode.TextDocument): SourceScan {
+    const known = this.#scans.get(document);
+    if (known?.version === document.version) return known.scan;
+    const scan = scanSource(document.getText());
+    this.#scans.set(document, { version: document.version, scan });
+    return scan;
+  }
+
   provideCodeLenses(document: vscode.TextDocument): vscode.CodeLens[] {
     if (!setting("lenses.enabled", document.uri)) return [];
     const preview = this.#previews.follow(document);
-    const lenses = lensesOf(scanSource(document.getText()), {
+    const lenses = lensesOf(this.#scan(document), {
       trusted: vscode.workspace.isTrusted,
       report: preview.report,
       lastCounts: preview.lastCounts,

@@ -11,22 +11,31 @@ import type { Messages } from "./messages.ts";
 import type { Runs } from "./runs.ts";
 import { runFolders } from "./targets.ts";
 
+/** When this workspace was last looked at, as ISO 8601: what ended before was told of then. */
+const LAST_LOOK = "runs.lastLook";
+
 /**
- * What a new window finds of earlier ones: runs that go on are followed again, runs that died are told of, once. `show`
- * opens a run's panel.
+ * What a new window finds of earlier ones: runs that go on are followed again; runs that died, or stopped because the
+ * extension host did, are told of, once. `show` opens a run's panel.
  */
 export async function recoverRuns(
   runs: Runs,
   messages: Messages,
+  memory: vscode.Memento,
   show: (directory: string) => Promise<void>,
 ): Promise<void> {
+  const lastLook = memory.get(LAST_LOOK, "");
+  void memory.update(LAST_LOOK, new Date().toISOString());
   for (const folder of runFolders()) {
     const stored = await listRuns(folder, (error) => messages.log.warn(String(error)));
     if (stored.length > 0) void vscode.commands.executeCommand("setContext", CONTEXT_KEYS.hasRuns, true);
     const dead = await buryDeadRuns(stored);
     const buried = new Set(dead.map(({ directory }) => directory));
+    const orphaned = stored.filter(
+      ({ record: { orphaned = false, endedAt = "" } }) => orphaned && endedAt > lastLook,
+    );
     // The newest; all of them are in the tree.
-    for (const run of dead.slice(0, 3)) void tellDead(run, messages, show);
+    for (const run of [...dead, ...orphaned].slice(0, 3)) void tellEnded(run, messages, show);
     for (const { directory, record } of stored) {
       if (!isLive(record) || buried.has(directory)) continue;
       const session = await runs.open(directory);
@@ -37,13 +46,19 @@ export async function recoverRuns(
   }
 }
 
-async function tellDead(
+async function tellEnded(
   { directory, record }: StoredRun,
   messages: Messages,
   show: (directory: string) => Promise<void>,
 ): Promise<void> {
   const last = lastCheckpoint(record);
-  const what = vscode.l10n.t("Run {0} ended without a last word at epoch {1}.", record.id, record.epoch);
+  const what = record.orphaned
+    ? vscode.l10n.t(
+        "Run {0} stopped at epoch {1}, because the window that had started it was gone.",
+        record.id,
+        record.epoch,
+      )
+    : vscode.l10n.t("Run {0} ended without a last word at epoch {1}.", record.id, record.epoch);
   const saved =
     last === undefined
       ? vscode.l10n.t("It had saved no checkpoint.")
