@@ -27,6 +27,8 @@ export default defineConfig({
           include: ["test/engine/**/*.test.ts"],
           testTimeout: 120_000,
           hookTimeout: 120_000,
+          // Processes race with a loaded machine; vitest reports every test that needed its second try.
+          retry: 1,
           // Real child processes: files run one after another, so that they don't starve each other.
           fileParallelism: false,
         },
