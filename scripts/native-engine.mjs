@@ -21,7 +21,7 @@ function status() {
 
 /**
  * Needs a build. Never fails: without the native engine the wasm engine gives the same numbers, more slowly.
- * @returns {Promise<void>}
+ * @returns {Promise<boolean>} Whether it is there.
  */
 export async function ensureNativeEngine() {
   let now = status();
@@ -38,6 +38,7 @@ export async function ensureNativeEngine() {
   }
   const engine = now.version === undefined ? now.backend : `TensorFlow ${now.version}`;
   process.stdout.write(`Engine: ${engine}${now.reason === undefined ? "" : ` (${now.reason})`}\n`);
+  return now.version !== undefined;
 }
 
 /** On Debian as root, what an installation needs and the machine lacks. Elsewhere the installer's message lists it. */
