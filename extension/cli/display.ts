@@ -35,8 +35,10 @@ export function metricsText(metrics: Metrics): string {
     .join(", ");
 }
 
+/** Four decimals; as Python prints what is no number. */
 function metricText(value: number): string {
-  return Number.isNaN(value) ? "nan" : value.toFixed(4);
+  if (!Number.isFinite(value)) return Number.isNaN(value) ? "nan" : value > 0 ? "inf" : "-inf";
+  return value.toFixed(4);
 }
 
 /**

@@ -3,7 +3,7 @@ import { Hello, type ToolEvents, type ToolMethods } from "../protocol/engine.ts"
 import { UserError } from "../protocol/errors.ts";
 import { handshake, openChannel, type Remote } from "../supervisor/channel.ts";
 import { deferred } from "../supervisor/deferred.ts";
-import { EngineError } from "../supervisor/errors.ts";
+import { EngineError, toUserError } from "../supervisor/errors.ts";
 import { describeExit, forkEngine } from "../supervisor/process.ts";
 import { engineOptions } from "./command.ts";
 import { CliError, EXIT, interruptSignal } from "./exit.ts";
@@ -44,7 +44,12 @@ export async function withTool<T>(call: (tool: Remote<ToolMethods>) => Promise<T
       throw new EngineError(error);
     });
     await handshake(engine, hello.promise, "run", 20_000);
-    return await Promise.race([call(tool), hung, ended]);
+    const answer = call(tool).catch((error: unknown) => {
+      // The channel closes a moment before the process is seen to end, and only the end says how.
+      if (toUserError(error).code === "ended") return ended;
+      throw error;
+    });
+    return await Promise.race([answer, hung, ended]);
   } catch (error) {
     if (interrupted.aborted) throw new CliError("", EXIT.interrupted);
     throw error;

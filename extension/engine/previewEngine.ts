@@ -1,5 +1,6 @@
+import * as v from "valibot";
 import { setTensorFiles } from "../nn/files.ts";
-import type { PreviewEngineEvents, PreviewEngineMethods } from "../protocol/preview.ts";
+import { InspectRequest, type PreviewEngineEvents, type PreviewEngineMethods } from "../protocol/preview.ts";
 import { captureConsole } from "./capturedConsole.ts";
 import { inspect } from "./inspect.ts";
 import { connectParent, hello } from "./ipc.ts";
@@ -15,8 +16,9 @@ const watchdog = new Watchdog();
 watchdog.followParent(ORPHAN_GRACE);
 
 const methods: PreviewEngineMethods = {
-  inspect: (request) =>
-    watchdog.guard(
+  inspect: async (sent) => {
+    const request = v.parse(InspectRequest, sent);
+    return watchdog.guard(
       {
         milliseconds: LOOK_INTERVAL,
         repeat: true,
@@ -26,7 +28,8 @@ const methods: PreviewEngineMethods = {
         },
       },
       () => inspect(request),
-    ),
+    );
+  },
 };
 
 const parent = connectParent<PreviewEngineEvents>(methods);

@@ -9,13 +9,18 @@ const INTERVAL = 100;
 /** Longest log text kept between two flushes, in characters: a print in every step of a fast loop must not flood. */
 const LOG_LIMIT = 200_000;
 
+/** What waits to be told, in order. */
+type Entry = { rows: MetricRow[] } | { level: LogLevel; text: string };
+
+/** Entries between two flushes whose order is kept: prints that take turns with epochs must not flood either. */
+const ORDER_LIMIT = 20;
+
 /** Collects what a run has to say, and tells it to the disk and the parent ten times a second at most. */
 export class Reporter {
   readonly #send: Send<RunEngineEvents>;
   #directory: RunDirectory | undefined;
-  #rows: MetricRow[] = [];
+  #queue: Entry[] = [];
   #progress: Progress | undefined;
-  #logs: { level: LogLevel; text: string }[] = [];
   #logged = 0;
   #flushed = 0;
   readonly #warned = new Set<string>();
@@ -30,7 +35,12 @@ export class Reporter {
   }
 
   row(row: MetricRow): void {
-    this.#rows.push(row);
+    const last = this.#queue.at(-1);
+    // An epoch's line has its place among what is printed; steps have none.
+    const inPlace = row.kind === "epoch" && this.#queue.length < ORDER_LIMIT;
+    const rows = inPlace ? last : this.#queue.findLast((entry) => "rows" in entry);
+    if (rows !== undefined && "rows" in rows) rows.rows.push(row);
+    else this.#queue.push({ rows: [row] });
   }
 
   progress(progress: Progress): void {
@@ -40,19 +50,23 @@ export class Reporter {
   /** What user code printed, line ends included. */
   printed(level: LogLevel, text: string): void {
     this.#logged += text.length;
-    if (this.#logged > LOG_LIMIT) {
-      if (this.#logged - text.length <= LOG_LIMIT)
-        this.#logs.push({ level: "warning", text: "… (output left out: too much at once)\n" });
-      return;
-    }
-    const last = this.#logs.at(-1);
-    if (last?.level === level) last.text += text;
-    else this.#logs.push({ level, text });
+    if (this.#logged <= LOG_LIMIT) this.#log(level, text);
+    else if (this.#logged - text.length <= LOG_LIMIT)
+      this.#log("warning", "… (output left out: too much at once)\n");
   }
 
   /** What the engine itself says, in one line. */
   log(level: LogLevel, text: string): void {
-    this.#logs.push({ level, text: `${text}\n` });
+    this.#log(level, `${text}\n`);
+  }
+
+  #log(level: LogLevel, text: string): void {
+    const inPlace = this.#queue.length < ORDER_LIMIT;
+    const last = inPlace
+      ? this.#queue.at(-1)
+      : this.#queue.findLast((entry) => "level" in entry && entry.level === level);
+    if (last !== undefined && "level" in last && last.level === level) last.text += text;
+    else this.#queue.push({ level, text });
   }
 
   /** Says something once a run. */
@@ -74,14 +88,15 @@ export class Reporter {
   flush(): void {
     this.#flushed = performance.now();
     this.#logged = 0;
-    for (const { level, text } of this.#logs.splice(0)) {
-      this.#directory?.appendLog(text);
-      this.#send("log", level, text.endsWith("\n") ? text.slice(0, -1) : text);
-    }
-    if (this.#rows.length > 0) {
-      const rows = this.#rows.splice(0);
-      this.#directory?.appendMetrics(rows);
-      this.#send("metrics", rows);
+    for (const entry of this.#queue.splice(0)) {
+      if ("rows" in entry) {
+        this.#directory?.appendMetrics(entry.rows);
+        this.#send("metrics", entry.rows);
+      } else {
+        const { level, text } = entry;
+        this.#directory?.appendLog(text);
+        this.#send("log", level, text.endsWith("\n") ? text.slice(0, -1) : text);
+      }
     }
     if (this.#progress !== undefined) {
       this.#send("progress", this.#progress);

@@ -69,6 +69,7 @@ export class Run {
     const ticker = setInterval(() => this.#reporter.flushIfDue(), 100);
     try {
       const stopped = await this.#work();
+      if (stopped === "channel") this.#directory.update({ orphaned: true });
       this.#end(stopped === undefined || stopped === "callback" ? "finished" : "stopped");
     } catch (error) {
       this.failWith(error);

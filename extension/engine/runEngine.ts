@@ -1,4 +1,13 @@
-import type { RunEngineEvents, RunEngineMethods, ToolEvents, ToolMethods } from "../protocol/engine.ts";
+import * as v from "valibot";
+import {
+  PredictRequest,
+  RunRequest,
+  ScriptRequest,
+  type RunEngineEvents,
+  type RunEngineMethods,
+  type ToolEvents,
+  type ToolMethods,
+} from "../protocol/engine.ts";
 import { connectParent, hello } from "./ipc.ts";
 import { predict } from "./predict.ts";
 import { Run } from "./run.ts";
@@ -18,7 +27,8 @@ function running(): Run {
 }
 
 const methods: RunEngineMethods & ToolMethods = {
-  async start(request) {
+  async start(sent) {
+    const request = v.parse(RunRequest, sent);
     if (run !== undefined)
       throw new EngineError({ code: "internal", message: "internal: this process has a run already" });
     // Another window, or nobody, may be the parent of a run that outlives its own.
@@ -52,9 +62,11 @@ const methods: RunEngineMethods & ToolMethods = {
   },
   checkpoint: () => running().checkpoint(),
   counters: async () => running().counters(),
-  script: (request) => runScript(request),
+  script: async (request) => runScript(v.parse(ScriptRequest, request)),
   predict: (request) =>
-    untilUncaught(() => predict(request, watchdog, (error) => parent.send("failed", error))),
+    untilUncaught(() =>
+      predict(v.parse(PredictRequest, request), watchdog, (error) => parent.send("failed", error)),
+    ),
 };
 
 const parent = connectParent<RunEngineEvents & ToolEvents>(methods);

@@ -10,8 +10,6 @@ import { EngineError } from "./userErrors.ts";
 
 /** Several files' errors would bury the first, which is usually the cause of the others. */
 const MAX_ERRORS = 20;
-/** Name of the package that users import. */
-const LIBRARY = "layerwise";
 /** What evaluated code finds its surroundings under. */
 const HOST = "__layerwise";
 /** What the bundle imports the user's file as: with unsaved text, it needs not be on the disk. */
@@ -106,7 +104,7 @@ function provided(library: Readonly<Record<string, unknown>>): esbuild.Plugin {
   return {
     name: "provided modules",
     setup(build) {
-      build.onResolve({ filter: /^layerwise$/ }, () => ({ path: LIBRARY, namespace: "provided" }));
+      build.onResolve({ filter: /^layerwise$/ }, () => ({ path: "layerwise", namespace: "provided" }));
       build.onResolve({ filter: /.*/ }, ({ path: name }) =>
         isBuiltin(name) ? { path: name, namespace: "builtin" } : undefined,
       );

@@ -60,6 +60,31 @@ describe("Reporter", () => {
     expect(sent[1]).toEqual(["log", "warning", "… (output left out: too much at once)"]);
   });
 
+  test("epochs keep their place among what is printed, as long as that is not too much", () => {
+    const epoch = (step: number): MetricRow => ({ ...row(step), kind: "epoch" });
+    reporter.row(row(1));
+    reporter.printed("info", "a\n");
+    reporter.row(row(2));
+    reporter.row(epoch(2));
+    reporter.printed("info", "b\n");
+    reporter.flush();
+    expect(sent).toEqual([
+      ["metrics", [row(1), row(2)]],
+      ["log", "info", "a"],
+      ["metrics", [epoch(2)]],
+      ["log", "info", "b"],
+    ]);
+    sent.length = 0;
+    for (let step = 1; step <= 500; step++) {
+      reporter.printed("info", `${step}\n`);
+      reporter.row(epoch(step));
+    }
+    reporter.flush();
+    expect(sent.length).toBeLessThanOrEqual(20);
+    const rows = sent.flatMap(([event, value]) => (event === "metrics" ? (value as MetricRow[]) : []));
+    expect(rows.map(({ step }) => step)).toEqual(Array.from({ length: 500 }, (_, i) => i + 1));
+  });
+
   test("a warning is told once", () => {
     reporter.warnOnce("careful");
     reporter.warnOnce("careful");
