@@ -109,7 +109,7 @@ export async function listRuns(folder: string, onProblem?: (error: unknown) => v
   return runs.sort((a, b) => (a.record.createdAt < b.record.createdAt ? 1 : -1));
 }
 
-/** Whether a process of that id runs. Ids are used again, so where the system tells, it must be one of ours. */
+/** Whether a process of that id runs. */
 export async function isAlive(pid: number | undefined): Promise<boolean> {
   if (pid === undefined) return false;
   try {
@@ -117,18 +117,21 @@ export async function isAlive(pid: number | undefined): Promise<boolean> {
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === "EPERM";
   }
-  if (process.platform !== "linux") return true;
-  try {
-    const [commandLine, state] = await Promise.all([
-      readFile(`/proc/${pid}/cmdline`, "utf8"),
-      readFile(`/proc/${pid}/stat`, "utf8"),
-    ]);
-    // A zombie has ended; its parent hasn't asked yet.
-    if (/\)\s+[ZX]/.test(state)) return false;
-    return commandLine === "" || /node|electron|code|layerwise/i.test(commandLine);
-  } catch {
-    return true;
-  }
+  // A zombie has ended; its parent hasn't asked yet.
+  return !/\)\s+[ZX]/.test(await processFile(pid, "stat"));
+}
+
+/** Ids of processes are given again, after a restart to whatever starts. Where the system tells, we look. */
+async function isEngine(pid: number): Promise<boolean> {
+  if (!(await isAlive(pid))) return false;
+  const commandLine = await processFile(pid, "cmdline");
+  return commandLine === "" || commandLine.includes("runEngine");
+}
+
+/** What Linux tells of a process; empty elsewhere. */
+function processFile(pid: number, name: "cmdline" | "stat"): Promise<string> {
+  if (process.platform !== "linux") return Promise.resolve("");
+  return readFile(`/proc/${pid}/${name}`, "utf8").catch(() => "");
 }
 
 /** Milliseconds after which a run that has no process id yet will not get one. */
@@ -138,7 +141,7 @@ const START_LIMIT = 60_000;
 export async function isDead(record: RunRecord, now = Date.now()): Promise<boolean> {
   if (!isLive(record)) return false;
   if (record.pid === undefined) return now - Date.parse(record.createdAt) > START_LIMIT;
-  return !(await isAlive(record.pid));
+  return !(await isEngine(record.pid));
 }
 
 /**

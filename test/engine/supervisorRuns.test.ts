@@ -1,7 +1,7 @@
 import { appendFile, mkdir, mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { spawn } from "node:child_process";
+import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { MetricRow, RunRecord } from "../../extension/protocol/run.ts";
@@ -49,6 +49,18 @@ async function store(id: string, more: Partial<RunRecord> = {}): Promise<string>
   };
   await writeRecord(directory, { ...startingRecord(request), state: "finished", ...more });
   return directory;
+}
+
+const children: ChildProcess[] = [];
+afterEach(() => {
+  for (const child of children.splice(0)) child.kill("SIGKILL");
+});
+
+/** A process that looks like a run's, and does nothing. */
+function engineProcess(): ChildProcess {
+  const child = spawn(process.execPath, ["-e", "setInterval(() => {}, 1000)", "runEngine.js"]);
+  children.push(child);
+  return child;
 }
 
 /** Id of a process that has ended. */
@@ -111,7 +123,7 @@ describe("run directories", () => {
   test("without their process are marked as killed, once; living ones and ended ones stay", async () => {
     const pid = await deadPid();
     const dead = await store("dead", { state: "running", pid });
-    await store("alive", { state: "running", pid: process.pid });
+    await store("alive", { state: "running", pid: engineProcess().pid });
     await store("ended", { state: "finished", pid });
     await store("never-started", { state: "starting", createdAt: "2026-01-01T00:00:00.000Z" });
     await store("about-to-start", { state: "starting" });
@@ -119,6 +131,11 @@ describe("run directories", () => {
     expect(buried.map((run) => run.record.id).sort()).toEqual(["dead", "never-started"]);
     expect(await readRecord(dead)).toMatchObject({ state: "killed", error: { code: "killed" } });
     expect(await buryDeadRuns(await listRuns(folder))).toEqual([]);
+  });
+
+  test.runIf(process.platform === "linux")("whose process id another program has now are dead", async () => {
+    await store("a", { state: "running", pid: process.pid });
+    expect(await buryDeadRuns(await listRuns(folder))).toHaveLength(1);
   });
 
   test("a checkpoint outside of its run is refused", () => {
@@ -219,7 +236,7 @@ describe("metrics", () => {
 
 describe("a run that is followed", () => {
   test("whose process dies ends as killed", async () => {
-    const child = spawn(process.execPath, ["-e", "setInterval(() => {}, 1000)"]);
+    const child = engineProcess();
     const directory = await store("a", { state: "running", pid: child.pid });
     const { session, done } = await openRun(directory, { interval: 20 });
     expect(session.live).toBe(true);
@@ -229,7 +246,7 @@ describe("a run that is followed", () => {
   });
 
   test("can be left alone", async () => {
-    const directory = await store("a", { state: "running", pid: process.pid });
+    const directory = await store("a", { state: "running", pid: engineProcess().pid });
     const attachment = await openRun(directory, { interval: 20 });
     attachment.detach();
     await attachment.done;
@@ -237,7 +254,7 @@ describe("a run that is followed", () => {
   });
 
   test("and deleted is over", async () => {
-    const directory = await store("a", { state: "running", pid: process.pid });
+    const directory = await store("a", { state: "running", pid: engineProcess().pid });
     const { session, done } = await openRun(directory, { interval: 20 });
     await rm(directory, { recursive: true });
     await done;
