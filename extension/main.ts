@@ -83,7 +83,7 @@ export function activate(context: vscode.ExtensionContext): void {
       const { recoverRuns } = await import("./editor/recovery.ts");
       await Promise.all([
         native.ask(),
-        recoverRuns(runs, messages, (directory) => commands.openRun({ directory })),
+        recoverRuns(runs, messages, context.workspaceState, (directory) => commands.openRun({ directory })),
         findModelFiles(),
       ]);
     }, messages),

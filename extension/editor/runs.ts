@@ -43,6 +43,8 @@ export class Runs extends DisposableOwner {
       (request, events) => spawnRun(request, events, this.#engine()),
       setting("runs.maxActive"),
     );
+    // A host that died leaves its keys.
+    this.#updateContext();
     this.own(
       onSettingChange("runs.maxActive", () => {
         this.#queue.limit = setting("runs.maxActive");

@@ -100,6 +100,8 @@ export const RunRecord = v.object({
   error: v.optional(UserError),
   /** True when the run was told to go on after its window is gone. */
   outlive: v.boolean(),
+  /** True when the run stopped because the process that had started it was gone. */
+  orphaned: v.optional(v.boolean()),
 });
 export type RunRecord = v.InferOutput<typeof RunRecord>;
 

@@ -22,6 +22,7 @@ const english = {
     },
     evaluating: "Evaluating",
     gone: "Process gone",
+    disconnected: "Disconnected",
     parameters: (count: number) => `${formatCount(count)} ${count === 1 ? "parameter" : "parameters"}`,
     exportName: "Export",
     runId: "Run",
@@ -119,6 +120,10 @@ const english = {
       failed: "Training failed",
       evaluationFailed: "Evaluation failed",
       killed: "The run's process ended unexpectedly",
+      disconnected: "The extension host has ended",
+      disconnectedMessage:
+        "This panel shows the run as it was then. The run stopped with it, unless it was told to outlive its window: " +
+        "the Checkpoints view opens it as it is now.",
       killedMessage: "It was killed or crashed without a last word. What it had written by then is kept.",
     },
     announce: {

@@ -48,7 +48,11 @@ const ICONS: Record<ActionName, string> = {
 };
 
 /** What can be done in this state, in the order of the buttons; the first of `primary` is the likely next step. */
-function available({ run, live }: TrainingState): { names: ActionName[]; primary?: ActionName } {
+function available({ run, live, disconnected }: TrainingState): {
+  names: ActionName[];
+  primary?: ActionName;
+} {
+  if (disconnected) return { names: [] };
   const training = run.kind === "train";
   if (live && run.state === "paused")
     return { names: ["resume", "stop", "checkpoint", "showLog"], primary: "resume" };

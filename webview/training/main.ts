@@ -22,6 +22,8 @@ import { panel, summary } from "./view.ts";
 /** A screen reader hears of a running training this often. */
 const SUMMARY_INTERVAL = 10_000;
 const READOUT_INTERVAL = 250;
+/** Milliseconds for which a live run may be silent before the host is asked, and which the host has to answer. */
+const SILENCE = 5000;
 
 const root = document.createElement("main");
 const announcer = new Announcer(SUMMARY_INTERVAL);
@@ -33,10 +35,10 @@ let state: TrainingState | undefined;
 
 const host = connect<TrainingHostMethods, TrainingViewMethods>({
   snapshot: show,
-  rows: (rows) => change((now) => now.curves.append(rows)),
-  record: (run, live) => change((now) => setRecord(now, run, live)),
-  progress: (progress) => change((now) => (now.progress = progress)),
-  evaluated: (result) => change((now) => (now.evaluation = result)),
+  rows: (rows) => hear((now) => now.curves.append(rows)),
+  record: (run, live) => hear((now) => setRecord(now, run, live)),
+  progress: (progress) => hear((now) => (now.progress = progress)),
+  evaluated: (result) => hear((now) => (now.evaluation = result)),
 });
 
 const charts = new ChartGrid({
@@ -58,8 +60,43 @@ function change(apply: (now: TrainingState) => void): void {
   redraw();
 }
 
+let heard = performance.now();
+let asking = false;
+
+/** What the host tells. */
+function hear(apply: (now: TrainingState) => void): void {
+  heard = performance.now();
+  change(apply);
+}
+
+/** VS Code leaves the panels of a host that died on the screen, and nobody answers for them any more. */
+async function askHost(): Promise<void> {
+  asking = true;
+  const timer = setTimeout(
+    () =>
+      change((now) => {
+        now.live = false;
+        now.disconnected = true;
+      }),
+    SILENCE,
+  );
+  try {
+    // It may only have been busy: then all is well again.
+    show(await host.ready());
+  } finally {
+    clearTimeout(timer);
+    asking = false;
+  }
+}
+
+setInterval(() => {
+  if (!asking && state?.live && performance.now() - heard > SILENCE)
+    askHost().catch((error: unknown) => change((now) => (now.notice = messageOf(error))));
+}, SILENCE / 5);
+
 /** A snapshot is everything: what was known before counts no more, except for what the user is looking at. */
 function show(snapshot: TrainingSnapshot): void {
+  heard = performance.now();
   const before = state;
   state = fromSnapshot(snapshot, ui);
   if (before?.run.id === state.run.id) state.zoom = before.zoom;

@@ -21,6 +21,8 @@ export type ActionName = keyof typeof strings.training.actions;
 export interface TrainingState {
   run: RunRecord;
   live: boolean;
+  /** The extension host, which answered for this panel, is gone. */
+  disconnected: boolean;
   curves: Curves;
   progress: Progress | undefined;
   evaluation: EvaluationResult | undefined;
@@ -37,6 +39,7 @@ export function fromSnapshot(snapshot: TrainingSnapshot, ui: TrainingUi): Traini
   return {
     run,
     live,
+    disconnected: false,
     curves: new Curves(rows, run.stepsPerEpoch),
     progress,
     evaluation,
@@ -55,8 +58,13 @@ export interface StateBadge {
   kind: StateKind;
 }
 
-export function stateBadge({ run, live }: Pick<TrainingState, "run" | "live">): StateBadge {
+export function stateBadge({
+  run,
+  live,
+  disconnected,
+}: Pick<TrainingState, "run" | "live" | "disconnected">): StateBadge {
   const text = strings.training;
+  if (disconnected) return { text: text.disconnected, icon: "debug-disconnect", kind: "bad" };
   switch (run.state) {
     case "starting":
     case "running":

@@ -43,7 +43,13 @@ function notice({ notice }: TrainingState, actions: Actions): TemplateResult | t
 }
 
 function failure(state: TrainingState, actions: Actions): TemplateResult | typeof nothing {
-  const { run, live } = state;
+  const { run, live, disconnected } = state;
+  if (disconnected)
+    return errorBox({
+      error: { code: "disconnected", message: text.failed.disconnectedMessage },
+      title: text.failed.disconnected,
+      open: actions.openSource,
+    });
   // A record that still says "running" while no process runs is that of a process that died.
   const gone = !live && (run.state === "running" || run.state === "starting" || run.state === "paused");
   const killed = run.state === "killed" || gone;
@@ -52,8 +58,10 @@ function failure(state: TrainingState, actions: Actions): TemplateResult | typeo
   if (!error) return nothing;
   const failed = run.kind === "train" ? text.failed.failed : text.failed.evaluationFailed;
   const last = run.checkpoints.toSorted((a, b) => a.savedAt.localeCompare(b.savedAt)).at(-1);
+  // The hint names the last checkpoint as well.
+  const { hint: _, ...withoutHint } = error;
   return errorBox({
-    error,
+    error: killed && last ? withoutHint : error,
     title: killed ? text.failed.killed : failed,
     open: actions.openSource,
     extra: last ? lastCheckpoint(last, actions) : nothing,

@@ -21,7 +21,7 @@ export class TrainingPanel {
     return this.frame.locator("[data-state]").first().getAttribute("data-state");
   }
 
-  async reaches(state: string, limit = 20_000): Promise<void> {
+  async reaches(state: string, limit = 30_000): Promise<void> {
     await until(`state ${state} in the training panel`, async () => (await this.state()) === state, limit);
   }
 
