@@ -148,7 +148,8 @@ export class Previews extends DisposableOwner {
     if (this.disposed || document.isClosed) return;
     followed.pending++;
     const file = document.uri.fsPath;
-    const request = document.isDirty ? { file, text: document.getText() } : { file };
+    // Not from the disk, even when there is nothing to save: while a save is under way, that is said too early.
+    const request = { file, text: document.getText() };
     const report = await this.#engine.inspect(request, setting("preview.timeLimit"));
     followed.pending--;
     if (this.disposed || this.#files.get(document.uri.toString()) !== followed) return;
