@@ -54,7 +54,7 @@ async function tellEnded(
   const last = lastCheckpoint(record);
   const what = record.orphaned
     ? vscode.l10n.t(
-        "Run {0} stopped at epoch {1}, because the window that had started it was gone.",
+        "Run {0} stopped at epoch {1}, because the process that had started it was gone.",
         record.id,
         record.epoch,
       )

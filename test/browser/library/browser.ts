@@ -64,6 +64,7 @@ export const QUIET_SETTINGS = {
   "workbench.enableExperiments": false,
   "workbench.settings.enableNaturalLanguageSearch": false,
   "git.enabled": false,
+  "remote.autoForwardPorts": false,
   "typescript.disableAutomaticTypeAcquisition": true,
   "update.showReleaseNotes": false,
   "window.commandCenter": false,

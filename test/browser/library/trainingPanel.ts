@@ -18,7 +18,12 @@ export class TrainingPanel {
 
   /** State of the run in words of the run record, such as "running". */
   async state(): Promise<string | null> {
-    return this.frame.locator("[data-state]").first().getAttribute("data-state");
+    return this.frame.locator("[data-state]").first().getAttribute("data-state", { timeout: 2000 });
+  }
+
+  /** Id of the run that is shown. */
+  async run(): Promise<string> {
+    return this.frame.locator('li[title="Run"]').innerText({ timeout: 2000 });
   }
 
   async reaches(state: string, limit = 30_000): Promise<void> {
@@ -30,7 +35,7 @@ export class TrainingPanel {
     const label = await this.frame
       .locator('[aria-roledescription="chart"]')
       .first()
-      .getAttribute("aria-label");
+      .getAttribute("aria-label", { timeout: 2000 });
     const count = /([\d,]+) points/.exec(label ?? "")?.[1];
     return Number(count?.replaceAll(",", "") ?? 0);
   }

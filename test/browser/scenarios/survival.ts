@@ -108,7 +108,7 @@ test("kill -9 of the extension host: no process is left, and the next one says w
   const run = newestRun(workbench.folder);
   assert.ok(run && checkpointFiles(workbench.folder, run).length > 0, "no checkpoint is left");
   // VS Code starts another extension host in this window, and leaves the panel of the first one as it was.
-  await workbench.notification(/stopped at epoch .* because the window/).waitFor({ timeout: 60_000 });
+  await workbench.notification(/stopped at epoch .* because the process/).waitFor({ timeout: 60_000 });
   await until(
     "word of the end in the old panel",
     async () => /extension host has ended/i.test(await (await TrainingPanel.of(workbench)).text()),

@@ -3,32 +3,33 @@ import fs from "node:fs";
 const INTERVAL = 4;
 
 export interface Blocking {
-  /** Longest time in milliseconds in which the loop did not turn though the machine had a processor for it. */
+  /** Longest time in milliseconds that the main thread computed without turning the loop. */
   longest: number;
-  /** The same without that correction: what a user felt on this machine at this moment. */
+  /** Longest time between two turns: with what other programs on this machine took. */
   longestFelt: number;
   turns: number;
 }
 
 /**
- * Watches this process's event loop until the returned function is called. On Linux the time in which the main thread
- * was ready but another process had the processor is taken off: other work on the machine is no fault of the extension.
+ * Watches this process's event loop until the returned function is called. Where the system tells (Linux), what counts
+ * is the processor time of the main thread between two turns: that a busy machine gave it to others is no fault of the
+ * extension.
  */
 export function watchEventLoop(): () => Blocking {
   let longest = 0;
   let longestFelt = 0;
   let turns = 0;
   let last = performance.now();
-  let waited = waitedForProcessor();
+  let computed = processorTime();
   const timer = setInterval(() => {
     const now = performance.now();
-    const waitedNow = waitedForProcessor();
     const felt = now - last - INTERVAL;
+    const computedNow = processorTime();
     longestFelt = Math.max(longestFelt, felt);
-    longest = Math.max(longest, felt - (waitedNow - waited));
+    longest = Math.max(longest, Math.min(felt, computedNow - computed));
     turns += 1;
     last = now;
-    waited = waitedNow;
+    computed = computedNow;
   }, INTERVAL);
   return () => {
     clearInterval(timer);
@@ -36,12 +37,12 @@ export function watchEventLoop(): () => Blocking {
   };
 }
 
-/** Milliseconds for which this process's main thread has waited for a processor so far. */
-function waitedForProcessor(): number {
+/** Milliseconds of processor time of this process's main thread; the wall clock where that is unknown. */
+function processorTime(): number {
   try {
     const text = fs.readFileSync(`/proc/self/task/${process.pid}/schedstat`, "utf8");
-    return Number(text.split(" ")[1]) / 1e6;
+    return Number(text.split(" ")[0]) / 1e6;
   } catch {
-    return 0;
+    return performance.now();
   }
 }
