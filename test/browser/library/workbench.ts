@@ -85,9 +85,11 @@ export class Workbench {
     await this.#running.stop();
   }
 
-  /** Loads the window anew, as "Developer: Reload Window" does. */
+  /** Loads the window anew, as its user does: VS Code saves its layout before. */
   async reload(): Promise<void> {
-    await this.page.reload();
+    const loaded = this.page.waitForEvent("load", { timeout: 60_000 });
+    await this.command("Developer: Reload Window");
+    await loaded;
     await this.page.locator(".monaco-workbench").waitFor({ timeout: 60_000 });
   }
 
