@@ -4,44 +4,52 @@ import * as v from "valibot";
 import { METRICS_FILE, MetricRow } from "../protocol/run.ts";
 
 /**
- * A run's curves in bounded memory: all epochs, and of the steps as many as a screen can show. When there are too many
- * steps, every second one goes; the newest is always there.
+ * A run's curves in bounded memory: as many steps and epochs as a screen can show, evenly taken, whatever the run's
+ * length. The newest of both are always there.
  */
 export class Curves {
-  readonly #limit: number;
-  #steps: MetricRow[] = [];
-  #epochs: MetricRow[] = [];
-  #stride = 1;
-  #seen = 0;
-  #newest: MetricRow | undefined;
+  readonly #steps: Thinned;
+  readonly #epochs: Thinned;
 
   /** Keeps between `limit` and twice as many steps, and as many epochs. */
   constructor(limit = 500) {
-    this.#limit = limit;
+    this.#steps = new Thinned(limit);
+    this.#epochs = new Thinned(limit);
   }
 
   push(rows: readonly MetricRow[]): void {
-    for (const row of rows) {
-      if (row.kind === "epoch") this.#epochs.push(row);
-      else {
-        if (this.#seen++ % this.#stride === 0) this.#steps.push(row);
-        this.#newest = row;
-      }
-      if (this.#steps.length > 2 * this.#limit) {
-        this.#steps = everySecond(this.#steps);
-        this.#stride *= 2;
-      }
-      if (this.#epochs.length > 2 * this.#limit) this.#epochs = everySecond(this.#epochs);
-    }
+    for (const row of rows) (row.kind === "epoch" ? this.#epochs : this.#steps).push(row);
   }
 
   /** In the order of steps; an epoch follows its last step. */
   get rows(): MetricRow[] {
-    const steps =
-      this.#newest === undefined || this.#steps.at(-1) === this.#newest
-        ? this.#steps
-        : [...this.#steps, this.#newest];
-    return [...steps, ...this.#epochs].sort((a, b) => a.step - b.step);
+    return [...this.#steps.rows, ...this.#epochs.rows].sort((a, b) => a.step - b.step);
+  }
+}
+
+/** When there are too many rows, every second one goes, and of those to come only as many are taken. */
+class Thinned {
+  readonly #limit: number;
+  #kept: MetricRow[] = [];
+  #stride = 1;
+  #seen = 0;
+  #newest: MetricRow | undefined;
+
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  push(row: MetricRow): void {
+    if (this.#seen++ % this.#stride === 0) this.#kept.push(row);
+    this.#newest = row;
+    if (this.#kept.length <= 2 * this.#limit) return;
+    this.#kept = this.#kept.filter((_, index) => index % 2 === 0);
+    this.#stride *= 2;
+  }
+
+  get rows(): MetricRow[] {
+    const newest = this.#newest;
+    return newest === undefined || this.#kept.at(-1) === newest ? this.#kept : [...this.#kept, newest];
   }
 }
 
@@ -57,12 +65,6 @@ export function thin<Row extends Pick<MetricRow, "kind">>(rows: readonly Row[], 
     const stride = Math.max(1, Math.ceil(total[kind] / limit));
     return (total[kind] - ++seen[kind]) % stride === 0;
   });
-}
-
-/** Without the ones between; the last stays, since the newest value is what people look at. */
-function everySecond(rows: MetricRow[]): MetricRow[] {
-  const last = rows.length - 1;
-  return rows.filter((_, index) => index % 2 === 0 || index === last);
 }
 
 /** Few enough rows that reading a long run never holds up what else its process does. */

@@ -1,0 +1,36 @@
+import { expect, test } from "vitest";
+import type { MetricRow } from "../../../extension/protocol/run.ts";
+import { Curves } from "../../../extension/supervisor/metrics.ts";
+
+const row = (kind: MetricRow["kind"], step: number): MetricRow => ({
+  kind,
+  step,
+  epoch: step,
+  time: step,
+  values: { loss: 1 / step },
+});
+
+test.each(["step", "epoch"] as const)("a long run keeps its %ss evenly, the first and the newest", (kind) => {
+  const limit = 50;
+  const curves = new Curves(limit);
+  const total = 12_345;
+  for (let step = 1; step <= total; step++) curves.push([row(kind, step)]);
+  const steps = curves.rows.map(({ step }) => step);
+  expect(steps[0]).toBe(1);
+  expect(steps.at(-1)).toBe(total);
+  expect(steps.length).toBeGreaterThan(limit);
+  expect(steps.length).toBeLessThanOrEqual(2 * limit + 1);
+  const strides = steps.slice(1, -1).map((step, index) => step - (steps[index] ?? 0));
+  expect(new Set(strides).size).toBe(1);
+});
+
+test("steps and epochs come in order, an epoch after its last step", () => {
+  const curves = new Curves();
+  curves.push([row("step", 1), row("step", 2), row("epoch", 2), row("step", 3)]);
+  expect(curves.rows.map(({ kind, step }) => `${kind} ${step}`)).toEqual([
+    "step 1",
+    "step 2",
+    "epoch 2",
+    "step 3",
+  ]);
+});
