@@ -2,12 +2,12 @@ import * as vscode from "vscode";
 import { CheckpointTree } from "./editor/checkpointTree.ts";
 import { registerCommands } from "./editor/commands.ts";
 import { ModelDiagnostics } from "./editor/diagnostics.ts";
-import { CONTEXT_KEYS, MODEL_FILES } from "./editor/ids.ts";
 import { ModelLenses } from "./editor/lenses.ts";
 import { Messages } from "./editor/messages.ts";
+import { ModelFiles } from "./editor/modelFiles.ts";
 import { NativeEngine } from "./editor/nativeEngine.ts";
 import { Panels } from "./editor/panels/panels.ts";
-import { isModelFile, Previews } from "./editor/previews.ts";
+import { Previews } from "./editor/previews.ts";
 import { RunCommands, statusAction } from "./editor/runCommands.ts";
 import { Runs } from "./editor/runs.ts";
 import { engineOptions } from "./editor/settings.ts";
@@ -34,6 +34,8 @@ export function activate(context: vscode.ExtensionContext): void {
   const panels = new Panels({ extensionUri, messages, previews, runs });
   const tree = new CheckpointTree(runs, messages);
   const native = new NativeEngine(engine, messages, context.globalState);
+  const status = new StatusBar(runs, native);
+  const models = new ModelFiles();
   const commands = new RunCommands(runs, previews, panels);
   context.subscriptions.push(
     messages,
@@ -44,7 +46,7 @@ export function activate(context: vscode.ExtensionContext): void {
     native,
     new ModelLenses(previews),
     new ModelDiagnostics(previews, messages),
-    new StatusBar(runs, native),
+    status,
     registerCommands(
       {
         "layerwise.train": (target) => commands.train(target),
@@ -78,16 +80,18 @@ export function activate(context: vscode.ExtensionContext): void {
       },
       (error) => messages.error(error),
     ),
-    noteModelFiles(),
+    models,
     soon(async () => {
       const { recoverRuns } = await import("./editor/recovery.ts");
       await Promise.all([
-        native.ask(),
         recoverRuns(runs, messages, context.workspaceState, (directory) => commands.openRun({ directory })),
-        findModelFiles(),
+        models.search(),
       ]);
+      await models.found;
+      await native.ask();
     }, messages),
   );
+  void models.found.then(() => status.show());
   closing = async () => {
     await Promise.all([runs.close(), previewEngine.dispose()]);
   };
@@ -104,22 +108,4 @@ function soon(run: () => Promise<void>, messages: Messages): vscode.Disposable {
     run().catch((error: unknown) => messages.log.error(String(error)));
   }, FIRST_LOOK);
   return { dispose: () => clearTimeout(timer) };
-}
-
-/** Commands on models are offered where there are models. */
-function noteModelFiles(): vscode.Disposable {
-  const note = (document: vscode.TextDocument): void => {
-    if (isModelFile(document)) setHasModels();
-  };
-  vscode.workspace.textDocuments.forEach(note);
-  return vscode.workspace.onDidOpenTextDocument(note);
-}
-
-async function findModelFiles(): Promise<void> {
-  const found = await vscode.workspace.findFiles(MODEL_FILES, "**/node_modules/**", 1);
-  if (found.length > 0) setHasModels();
-}
-
-function setHasModels(): void {
-  void vscode.commands.executeCommand("setContext", CONTEXT_KEYS.hasModels, true);
 }

@@ -37,6 +37,10 @@ export class StatusBar extends DisposableOwner {
     );
     this.own({ dispose: () => clearTimeout(this.#timer) });
     this.#render();
+  }
+
+  /** To be called where there are models. */
+  show(): void {
     this.#item.show();
   }
 

@@ -76,3 +76,22 @@ test("an untrusted folder has static features only, until it is trusted", async 
   await workbench.lens("67 parameters").waitFor({ timeout: 30_000 });
   await closeWorkbench(workbench);
 }, 120_000);
+
+test("from an empty folder: a file written by hand and one from a template have their lenses", async () => {
+  const workbench = await openWorkbench({ folder: temporaryFolder("workspace") });
+  const { page } = workbench;
+  await workbench.command("File: New Untitled Text File");
+  await page.locator(".editor-instance .monaco-editor.focused").waitFor();
+  writeModel(workbench.folder, "mine.nn.ts", simpleNN(100));
+  await workbench.openFile("mine.nn.ts");
+  await workbench.lens("67 parameters").waitFor({ timeout: 30_000 });
+  await workbench.activated();
+  await workbench.command("Layerwise: New Model from Template");
+  const input = page.locator(".quick-input-widget input.input");
+  await page.locator(".quick-input-widget .monaco-list-row", { hasText: "autoencoder" }).click();
+  await until("the proposed name", async () => (await input.inputValue()) === "autoencoder.nn.ts");
+  await page.keyboard.press("Enter");
+  await page.locator('.tab.active[data-resource-name="autoencoder.nn.ts"]').waitFor();
+  await workbench.lens(/^[\d,]+ parameters/).waitFor({ timeout: 30_000 });
+  await closeWorkbench(workbench);
+}, 120_000);

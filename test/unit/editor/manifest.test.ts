@@ -48,10 +48,11 @@ const whenClauses = [...Object.values(contributes.menus).flat(), ...contributes.
 );
 
 describe("the manifest", () => {
-  test("has the extension's id and wakes up for models and panels only", () => {
+  test("has the extension's id and wakes up for models, panels and TypeScript, which may become a model, only", () => {
     expect(`${manifest.publisher}.${manifest.name}`).toBe(EXTENSION_ID);
     expect(manifest.activationEvents.sort()).toEqual(
       [
+        "onLanguage:typescript",
         ...Object.values(PANELS).map((panel) => `onWebviewPanel:${panel}`),
         `workspaceContains:${MODEL_FILES}`,
       ].sort(),
