@@ -11,7 +11,7 @@ export class Curves {
   readonly #steps: Thinned;
   readonly #epochs: Thinned;
 
-  /** Keeps between `limit` and twice as many steps, and as many epochs. */
+  /** Keeps between `limit` and twice as many steps, and as many epochs, the newest of each included. */
   constructor(limit = 500) {
     this.#steps = new Thinned(limit);
     this.#epochs = new Thinned(limit);
@@ -42,7 +42,8 @@ class Thinned {
   push(row: MetricRow): void {
     if (this.#seen++ % this.#stride === 0) this.#kept.push(row);
     this.#newest = row;
-    if (this.#kept.length <= 2 * this.#limit) return;
+    // One place is for the newest, which may be none of those kept.
+    if (this.#kept.length < 2 * this.#limit) return;
     this.#kept = this.#kept.filter((_, index) => index % 2 === 0);
     this.#stride *= 2;
   }
