@@ -36,7 +36,7 @@ export function activate(context: vscode.ExtensionContext): void {
   const native = new NativeEngine(engine, messages, context.globalState);
   const status = new StatusBar(runs, native);
   const models = new ModelFiles();
-  const commands = new RunCommands(runs, previews, panels);
+  const commands = new RunCommands(runs, previews, panels, () => tree.refresh());
   context.subscriptions.push(
     messages,
     previews,

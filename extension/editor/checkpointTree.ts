@@ -157,7 +157,8 @@ const KINDS: Record<CheckpointRecord["kind"], string> = {
 };
 
 function checkpointItem({ directory, checkpoint, best }: CheckpointNode): vscode.TreeItem {
-  const item = new vscode.TreeItem(vscode.l10n.t("{0}, epoch {1}", checkpoint.kind, checkpoint.epoch));
+  const name = vscode.l10n.t("{0}, epoch {1}", checkpoint.kind, checkpoint.epoch);
+  const item = new vscode.TreeItem(name);
   item.id = `${directory}/${checkpoint.file}`;
   item.contextValue = best ? TREE_ITEMS.bestCheckpoint : TREE_ITEMS.checkpoint;
   item.iconPath = new vscode.ThemeIcon(
@@ -169,6 +170,7 @@ function checkpointItem({ directory, checkpoint, best }: CheckpointNode): vscode
     formatAge(checkpoint.savedAt),
     formatBytes(checkpoint.bytes),
   );
+  item.accessibilityInformation = { label: vscode.l10n.t("Checkpoint {0}, {1}", name, item.description) };
   item.tooltip = `${checkpoint.file}\n${formatMetrics(checkpoint.metrics, 10)}`;
   return item;
 }

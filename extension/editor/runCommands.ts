@@ -26,9 +26,12 @@ import {
 export class RunCommands {
   readonly #runs: Runs;
   readonly #previews: Previews;
+  readonly #stored: () => void;
   readonly #panels: Panels;
 
-  constructor(runs: Runs, previews: Previews, panels: Panels) {
+  /** @param stored called when something was deleted, or had back: watchers of some file systems are slow */
+  constructor(runs: Runs, previews: Previews, panels: Panels, stored: () => void) {
+    this.#stored = stored;
     this.#runs = runs;
     this.#previews = previews;
     this.#panels = panels;
@@ -145,13 +148,23 @@ export class RunCommands {
   async deleteCheckpoint(target?: CheckpointTarget): Promise<void> {
     if (target === undefined) return;
     const deleted = await deleteCheckpoint(target.directory, target.checkpoint);
-    void offerUndo(deleted, vscode.l10n.t("Deleted {0}.", basename(target.checkpoint.file)));
+    void this.#offerUndo(deleted, vscode.l10n.t("Deleted {0}.", basename(target.checkpoint.file)));
   }
 
   async deleteRun(target?: RunTarget): Promise<void> {
     if (target === undefined) return;
     const deleted = await deleteRun(target.directory);
-    void offerUndo(deleted, vscode.l10n.t("Deleted run {0}.", basename(target.directory)));
+    void this.#offerUndo(deleted, vscode.l10n.t("Deleted run {0}.", basename(target.directory)));
+  }
+
+  /** The disk is freed once the message is gone. */
+  async #offerUndo(deleted: Deleted, text: string): Promise<void> {
+    this.#stored();
+    const undo = vscode.l10n.t("Undo");
+    if ((await vscode.window.showInformationMessage(text, undo)) !== undo) return deleted.purge();
+    await deleted.undo();
+    this.#stored();
+    return undefined;
   }
 
   async #choose(target: SourceTarget | MenuTarget | undefined): Promise<Experiment | undefined> {
@@ -210,14 +223,6 @@ async function revealFile(path: string): Promise<void> {
 async function offerReveal(path: string, text: string): Promise<void> {
   const reveal = vscode.l10n.t("Reveal");
   if ((await vscode.window.showInformationMessage(text, reveal)) === reveal) await revealFile(path);
-}
-
-/** The disk is freed once the message is gone. */
-async function offerUndo(deleted: Deleted, text: string): Promise<void> {
-  const undo = vscode.l10n.t("Undo");
-  if ((await vscode.window.showInformationMessage(text, undo)) !== undo) return deleted.purge();
-  await deleted.undo();
-  return undefined;
 }
 
 /** Shows what the status bar stands for: the run that goes on, else the log. */
