@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * `npm test [-- tier …]`: runs the test tiers and ends with the line "N passed, N failed" (and ", N skipped"). Exit code
- * 1 on a failure. Installs what the tests need. Without names it runs those of DEFAULT_TIERS.
+ * `npm test [-- tier …]`: runs the test tiers, all without names, and ends with the line "N passed, N failed" (and
+ * ", N skipped"). Exit code 1 on a failure. Installs what the tests need.
  */
 import fs from "node:fs";
 import { ensureNativeEngine } from "./native-engine.mjs";
@@ -46,9 +46,6 @@ const TIERS = {
   vscode: () => program("test/vscode/run.mjs"),
   browser: () => program("test/browser/run.mjs"),
 };
-
-/** The tiers in a real VS Code are not stable enough yet to decide over a change: they run when they are named. */
-const DEFAULT_TIERS = ["check", "unit", "parity", "engine"];
 
 /** @param {string} project @returns {Promise<Counts>} */
 async function vitest(project) {
@@ -103,9 +100,7 @@ await main(async () => {
   const unknown = named.filter((name) => !(name in TIERS));
   if (unknown.length > 0)
     throw new ScriptError(`No test tier ${unknown.join(", ")}; there are ${Object.keys(TIERS).join(", ")}.`);
-  const tiers = Object.entries(TIERS).filter(([name]) =>
-    (named.length === 0 ? DEFAULT_TIERS : named).includes(name),
-  );
+  const tiers = Object.entries(TIERS).filter(([name]) => named.length === 0 || named.includes(name));
   await setup();
   native = tiers.some(([name]) => name !== "check") && (await ensureNativeEngine());
   /** @type {[string, Counts][]} */

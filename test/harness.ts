@@ -32,21 +32,29 @@ export interface RunOptions {
   only?: string | undefined;
 }
 
-/** Runs what was registered, in order, and prints a line per test. */
+/** A real VS Code on a shared machine misses a turn now and then: one more try, and the log says that it was needed. */
+const TRIES = 2;
+
+/** Runs what was registered, in order, and prints a line per try. */
 export async function runTests({ print, onFailure, only = "" }: RunOptions): Promise<Outcome[]> {
   const outcomes: Outcome[] = [];
   for (const { name, body, limit } of tests.filter((test) => test.name.includes(only))) {
-    const started = performance.now();
-    const notes: string[] = [];
-    const error = await withLimit(() => body((text) => notes.push(text)), limit);
-    const milliseconds = Math.round(performance.now() - started);
-    outcomes.push({ name, milliseconds, ...(error === undefined ? {} : { error }) });
-    print(
-      `${error === undefined ? "ok" : "FAILED"} ${[`${name} (${milliseconds} ms)`, ...notes].join("; ")}`,
-    );
-    if (error === undefined) continue;
-    print(error.replaceAll(/^/gm, "    "));
-    await onFailure?.(name);
+    for (let attempt = 1; ; attempt++) {
+      const started = performance.now();
+      const notes: string[] = [];
+      const error = await withLimit(() => body((text) => notes.push(text)), limit);
+      const milliseconds = Math.round(performance.now() - started);
+      const again = error !== undefined && attempt < TRIES;
+      const result = error === undefined ? "ok" : again ? "FAILED, will be tried again:" : "FAILED";
+      print(`${result} ${[`${name} (${milliseconds} ms)`, ...notes].join("; ")}`);
+      if (error !== undefined) {
+        print(error.replaceAll(/^/gm, "    "));
+        await onFailure?.(name);
+      }
+      if (again) continue;
+      outcomes.push({ name, milliseconds, ...(error === undefined ? {} : { error }) });
+      break;
+    }
   }
   return outcomes;
 }
