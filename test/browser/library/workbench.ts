@@ -140,10 +140,11 @@ export class Workbench {
     await until(
       `an editor of ${name}`,
       async () => {
+        // In an open list the keys would choose the next row instead of opening it.
+        await this.page.keyboard.press("Escape");
         await this.page.keyboard.press("Control+P");
         await widget.locator("input.input").fill(name, { timeout: 2000 });
-        await widget.locator(".monaco-list-row", { hasText: name }).first().waitFor({ timeout: 3000 });
-        await this.page.keyboard.press("Enter");
+        await widget.locator(".monaco-list-row", { hasText: name }).first().click({ timeout: 3000 });
         const tab = this.page.locator(`.tab.active[data-resource-name="${name}"]`);
         return tab.waitFor({ timeout: 3000 }).then(() => true);
       },
