@@ -55,7 +55,10 @@ export interface Op<A extends object> {
     attributes: A,
     signature: Signature,
   ): tfjs.Tensor | readonly tfjs.Tensor[];
-  /** Multiply-adds of one call; 0 when left out (moving and comparing data). */
+  /**
+   * Multiply-adds of one call: a product that is added to a sum, or a weight or bias that an element meets, counts
+   * one. None when left out: functions of single elements, sums and comparisons, and what only moves data.
+   */
   cost?(signature: Signature, attributes: A): number;
   /**
    * How 4-d images are laid out in memory (shapes are PyTorch's NCHW everywhere). "elementwise" kernels keep whatever

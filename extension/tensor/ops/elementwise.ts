@@ -3,7 +3,7 @@ import { apply } from "../apply.ts";
 import type { DType } from "../dtype.ts";
 import { attr } from "../lowering.ts";
 import { defineOp, type GradientRule, type Op, type Tfjs } from "../op.ts";
-import { broadcastShapes, numel } from "../shape.ts";
+import { broadcastShapes } from "../shape.ts";
 import { fillValue } from "../graph.ts";
 import { Tensor } from "../tensor.ts";
 
@@ -39,7 +39,6 @@ function binary(
       );
     },
     tfjs: (k, [x, y]) => kernel(k, x!, y!),
-    cost: ({ outputs }) => numel(outputs[0]!.shape),
   });
 }
 
@@ -59,7 +58,6 @@ export function unary(
     tensorflow: (b, [x], _, { inputs }) =>
       b.node(tensorflow, [x!], tensorflow.startsWith("Logical") ? {} : { T: attr.type(inputs[0]!.dtype) }),
     tfjs: (k, [x]) => kernel(k, x!),
-    cost: ({ outputs }) => numel(outputs[0]!.shape),
   });
 }
 

@@ -129,7 +129,6 @@ export const scatterLast: Op<{ mode: "add" | "update" }> = defineOp<{ mode: "add
         : updated(k, flat, positions, values);
     return k.reshape(result, [...shape]);
   },
-  cost: ({ inputs }) => numel(inputs[1]!.shape),
 });
 
 /** Position in the flattened tensor of the first element of each row of an index over its last dimension. */

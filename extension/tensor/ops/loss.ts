@@ -3,7 +3,6 @@ import { apply } from "../apply.ts";
 import { fillValue } from "../graph.ts";
 import { attr, scalar, type TfRef } from "../lowering.ts";
 import { defineOp, type Op } from "../op.ts";
-import { numel } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
 import { div, log, log1p, maximum, mul, neg, sub } from "./elementwise.ts";
 
@@ -47,5 +46,4 @@ export const binaryCrossEntropy: Op<object> = defineOp({
     const of0 = k.mul(k.sub(y!, 1), clamped(k.log1p(k.neg(p!))));
     return k.sub(of0, k.mul(y!, clamped(k.log(p!))));
   },
-  cost: ({ outputs }) => 4 * numel(outputs[0]!.shape),
 });

@@ -2,7 +2,6 @@ import { apply } from "../apply.ts";
 import { attr, scalar, type TfRef } from "../lowering.ts";
 import { defineOp, type Op } from "../op.ts";
 import { fillValue } from "../graph.ts";
-import { numel } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
 import {
   add,
@@ -107,5 +106,4 @@ export const clamp: Op<Bounds> = defineOp<Bounds>({
     const above = min === undefined ? x! : k.maximum(x!, k.scalar(min, x!.dtype as "float32"));
     return max === undefined ? above : k.minimum(above, k.scalar(max, x!.dtype as "float32"));
   },
-  cost: ({ outputs }) => numel(outputs[0]!.shape),
 });

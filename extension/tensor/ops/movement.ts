@@ -5,7 +5,7 @@ import { TensorError } from "../errors.ts";
 import { fillValue } from "../graph.ts";
 import { attr, scalar, vector } from "../lowering.ts";
 import { defineOp, type Meta, type Op, type Tfjs } from "../op.ts";
-import { formatShape, numel, reducedShape, sameShape, type Shape } from "../shape.ts";
+import { formatShape, reducedShape, sameShape, type Shape } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
 
 const INDEX = attr.type("int64");
@@ -82,7 +82,6 @@ export const sum = defineOp<{ dims: readonly number[]; keepdim: boolean }>({
     }),
   tfjs: (k, [x], { dims, keepdim }, { outputs }) =>
     reduced(k, x!, outputs[0]!, 0, () => k.sum(x!, [...dims], keepdim)),
-  cost: ({ inputs }) => numel(inputs[0]!.shape),
 });
 
 /** A reduction in tfjs: what one over no elements gives is `empty`, where wasm's kernels leave memory as it was. */

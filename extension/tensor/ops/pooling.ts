@@ -3,7 +3,6 @@ import { apply } from "../apply.ts";
 import { TensorError } from "../errors.ts";
 import { attr, type TfAttribute } from "../lowering.ts";
 import { defineOp, type Op, type Signature } from "../op.ts";
-import { numel } from "../shape.ts";
 import { cropNode, outputSize, padImages, padNode, type ImagePadding } from "./images.ts";
 
 type Pair = readonly [number, number];
@@ -55,7 +54,6 @@ export const maxPool2d: Op<Pooling> = defineOp<Pooling>({
     }),
   tfjs: (k, [x], { kernel, stride, padding }) =>
     k.maxPool(padImages(k, x as tfjs.Tensor4D, padding, LOWEST), [...kernel], [...stride], "valid"),
-  cost: ({ outputs }, { kernel }) => numel(outputs[0]!.shape) * kernel[0] * kernel[1],
 });
 
 /** Gives each window's gradient to the place of its first maximum. */
@@ -74,7 +72,6 @@ export const maxPool2dGrad: Op<Pooling> = defineOp<Pooling>({
   },
   tfjs: (k, [x, y, g], a, signature) =>
     maxPoolGradient(k, x as tfjs.Tensor4D, y as tfjs.Tensor4D, g as tfjs.Tensor4D, a, signature),
-  cost: ({ outputs }, { kernel }) => numel(outputs[0]!.shape) * kernel[0] * kernel[1],
 });
 
 /**

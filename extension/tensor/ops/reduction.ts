@@ -42,7 +42,6 @@ function extreme(name: "amax" | "amin", tensorflow: "Max" | "Min"): Op<Reduction
       }),
     tfjs: (k, [x], { dims, keepdim }) =>
       tensorflow === "Max" ? k.max(x!, [...dims], keepdim) : k.min(x!, [...dims], keepdim),
-    cost: ({ inputs }) => numel(inputs[0]!.shape),
   });
 }
 
@@ -60,7 +59,6 @@ export const mean: Op<Reduction> = defineOp<Reduction>({
     b.node("Mean", [x!, vector(b, dims)], { T, Tidx: attr.type("int64"), keep_dims: attr.bool(keepdim) }),
   tfjs: (k, [x], { dims, keepdim }, { outputs }) =>
     reduced(k, x!, outputs[0]!, NaN, () => k.mean(x!, [...dims], keepdim)),
-  cost: ({ inputs }) => numel(inputs[0]!.shape),
 });
 
 /** Euclidean length over `dims`. Its gradient at 0 is 0, as PyTorch has it. */
@@ -86,7 +84,6 @@ export const norm: Op<Reduction> = defineOp<Reduction>({
   },
   tfjs: (k, [x], { dims, keepdim }, { outputs }) =>
     reduced(k, x!, outputs[0]!, 0, () => k.sqrt(k.sum(k.square(x!), [...dims], keepdim))),
-  cost: ({ inputs }) => numel(inputs[0]!.shape),
 });
 
 /** Whether any or every element over `dims` is true. */
@@ -104,7 +101,6 @@ function quantifier(name: "any" | "all", tensorflow: "Any" | "All"): Op<Reductio
       reduced(k, x!, outputs[0]!, name === "all" ? 1 : 0, () =>
         name === "any" ? k.any(x!, [...dims], keepdim) : k.all(x!, [...dims], keepdim),
       ),
-    cost: ({ inputs }) => numel(inputs[0]!.shape),
   });
 }
 
@@ -127,7 +123,6 @@ function argument(name: "argmax" | "argmin", tensorflow: "ArgMax" | "ArgMin"): O
         output_type: attr.type("int64"),
       }),
     tfjs: (k, [x], { dim }) => (tensorflow === "ArgMax" ? k.argMax(x!, dim) : k.argMin(x!, dim)),
-    cost: ({ inputs }) => numel(inputs[0]!.shape),
   });
 }
 
@@ -159,7 +154,6 @@ export const prod: Op<Reduction> = defineOp<Reduction>({
     }),
   tfjs: (k, [x], { dims, keepdim }, { outputs }) =>
     reduced(k, x!, outputs[0]!, 1, () => k.prod(x!, [...dims], keepdim)),
-  cost: ({ inputs }) => numel(inputs[0]!.shape),
 });
 
 /** exp(x) / Σ exp(x) over the last dimension. */
@@ -173,7 +167,6 @@ export const softmax: Op<object> = defineOp({
   },
   tensorflow: (b, inputs) => b.node("Softmax", inputs, { T }),
   tfjs: (k, [x]) => k.softmax(x!),
-  cost: ({ outputs }) => 4 * numel(outputs[0]!.shape),
 });
 
 /** log(softmax(x)) over the last dimension, without overflow. */
@@ -186,7 +179,6 @@ export const logSoftmax: Op<object> = defineOp({
   },
   tensorflow: (b, inputs) => b.node("LogSoftmax", inputs, { T }),
   tfjs: (k, [x]) => k.logSoftmax(x!),
-  cost: ({ outputs }) => 4 * numel(outputs[0]!.shape),
 });
 
 /**
@@ -236,5 +228,4 @@ export const sparseCrossEntropy: Op<{ ignoreIndex: number }> = defineOp<{ ignore
     const logs = k.logSoftmax(x!);
     return [k.neg(k.sum(k.mul(logs, hot), 1)), k.sub(k.mul(k.exp(logs), mask), hot)];
   },
-  cost: ({ inputs }) => 5 * numel(inputs[0]!.shape),
 });

@@ -2,7 +2,6 @@ import { apply } from "../apply.ts";
 import { TensorError } from "../errors.ts";
 import { attr, scalar } from "../lowering.ts";
 import { defineOp, type Op } from "../op.ts";
-import { numel } from "../shape.ts";
 import { scatterLast } from "./indexing.ts";
 import { fillValue } from "../graph.ts";
 import { Tensor } from "../tensor.ts";
@@ -26,7 +25,6 @@ export const cumsum: Op<Scan> = defineOp<Scan>({
       reverse: attr.bool(reverse),
     }),
   tfjs: (k, [x], { dim, reverse }) => k.cumsum(x!, dim, false, reverse),
-  cost: ({ outputs }) => numel(outputs[0]!.shape),
 });
 
 /** Running product along a dimension. */
@@ -42,7 +40,6 @@ export const cumprod: Op<{ dim: number }> = defineOp<{ dim: number }>({
       reverse: attr.bool(false),
     }),
   tfjs: (k, [x], { dim }) => k.cumprod(x!, dim),
-  cost: ({ outputs }) => numel(outputs[0]!.shape),
 });
 
 /**
@@ -77,5 +74,4 @@ export const topk: Op<{ k: number }> = defineOp<{ k: number }>({
     const { values, indices } = k.topk(x!, count, true);
     return [values, indices];
   },
-  cost: ({ inputs }) => numel(inputs[0]!.shape),
 });

@@ -1,7 +1,6 @@
 import type * as tfjs from "@tensorflow/tfjs-core";
 import { attr, type TfRef } from "../lowering.ts";
 import { defineOp, type Op } from "../op.ts";
-import { numel } from "../shape.ts";
 
 const T = attr.type("float32");
 const PLAIN = { none: "an optimizer's update is not differentiable" };
@@ -13,7 +12,6 @@ export const descend: Op<object> = defineOp({
   gradient: PLAIN,
   tensorflow: (b, [p, g, rate]) => b.node("Sub", [p!, b.node("Mul", [g!, rate!], { T })], { T }),
   tfjs: (k, [p, g, rate]) => k.sub(p!, k.mul(g!, rate!)),
-  cost: ({ outputs }) => numel(outputs[0]!.shape),
   inPlace: (b, [p], [, g, rate]) => [
     b.node("ResourceApplyGradientDescent", [p!, rate!, g!], { T, use_locking: attr.bool(false) }),
   ],
@@ -53,7 +51,6 @@ export const adamStep: Op<AdamAttributes> = defineOp<AdamAttributes>({
     const root = k.add(k.div(k.sqrt(v2), correction!), eps);
     return [k.sub(p!, k.mul(k.div(m2, root), step!)), m2, v2];
   },
-  cost: ({ outputs }) => 8 * numel(outputs[0]!.shape),
   inPlace(b, variables, inputs, attributes, signature) {
     const next = adamStep.tensorflow(b, inputs, attributes, signature) as readonly TfRef[];
     return variables.map((v, i) => b.node("AssignVariableOp", [v, next[i]!], { dtype: T }));
