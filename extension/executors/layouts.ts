@@ -6,7 +6,7 @@ import { numel, type Shape } from "../tensor/shape.ts";
 /** A value on the backend's side, in one or both memory layouts. */
 interface Lowered<Ref> {
   plain: Ref | undefined;
-  /** NHWC, for 4-d values. */
+  /** Channels last, for images [N, C, H, W] and volumes [N, C, D, H, W]. */
   images: Ref | undefined;
 }
 
@@ -21,8 +21,8 @@ export interface Backend<Ref> {
   reshape(ref: Ref, shape: Shape, dtype: DType): Ref;
 }
 
-const TO_IMAGES = [0, 2, 3, 1];
-const TO_PLAIN = [0, 3, 1, 2];
+const TO_IMAGES: Readonly<Record<number, readonly number[]>> = { 4: [0, 2, 3, 1], 5: [0, 2, 3, 4, 1] };
+const TO_PLAIN: Readonly<Record<number, readonly number[]>> = { 4: [0, 3, 1, 2], 5: [0, 4, 1, 2, 3] };
 
 /**
  * Hands nodes to a backend one after the other. Images stay in the layout their kernels want and are converted
@@ -51,7 +51,7 @@ export class Lowering<Ref> {
     let asImages = false;
     if (layout === "elementwise") {
       asImages = this.keepsImages(inputs);
-      refs = inputs.map((v) => (asImages && v.shape.length === 4 ? this.images(v) : this.plain(v)));
+      refs = inputs.map((v) => (asImages && v.shape.length > 0 ? this.images(v) : this.plain(v)));
     } else if (layout !== undefined) {
       asImages = layout.output;
       refs = inputs.map((v, i) => (layout.images.includes(i) ? this.images(v) : this.plain(v)));
@@ -83,25 +83,29 @@ export class Lowering<Ref> {
     return lowered;
   }
 
-  /** Whether an elementwise op can work on images as they lie: one of them is so, and all others are 4-d or scalars. */
+  /** Whether an elementwise op can work on images as they lie: one of them is so, all others are as deep or scalars. */
   private keepsImages(inputs: readonly Value[]): boolean {
+    let rank = 0;
     let found = false;
     for (const v of inputs) {
-      if (v.shape.length === 4) found ||= this.values.get(v)?.plain === undefined && this.values.has(v);
-      else if (v.shape.length !== 0) return false;
+      const own = v.shape.length;
+      if (own === 0) continue;
+      if (!(own in TO_IMAGES) || (rank !== 0 && own !== rank)) return false;
+      rank = own;
+      found ||= this.values.get(v)?.plain === undefined && this.values.has(v);
     }
     return found;
   }
 
-  private convert(value: Value, ref: Ref, order: readonly number[]): Ref {
+  private convert(value: Value, ref: Ref, orders: typeof TO_IMAGES): Ref {
     const { shape, dtype } = value;
-    const [n, c, h, w] = shape as [number, number, number, number];
+    const [n, c, ...spatial] = shape as [number, number, ...number[]];
     // One channel, or one pixel: the same bytes either way.
-    if (c === 1 || h * w === 1) {
-      const target = order === TO_PLAIN ? shape : [n, h, w, c];
+    if (c === 1 || numel(spatial) === 1) {
+      const target = orders === TO_PLAIN ? shape : [n, ...spatial, c];
       return this.backend.reshape(ref, target, dtype);
     }
-    return this.backend.transpose(ref, order, dtype);
+    return this.backend.transpose(ref, orders[shape.length]!, dtype);
   }
 }
 

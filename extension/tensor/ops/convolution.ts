@@ -6,7 +6,7 @@ import { attr, vector, type TfAttribute, type TfBuilder, type TfRef } from "../l
 import { fillValue } from "../graph.ts";
 import { defineOp, type Op } from "../op.ts";
 import { nhwc, outputSize, padImages } from "./images.ts";
-import { formatShape, numel, type Shape } from "../shape.ts";
+import { formatShape, numel, range, type Shape } from "../shape.ts";
 
 type Pair = readonly [number, number];
 
@@ -157,7 +157,7 @@ export const conv2dWeightGrad: Op<Convolution & { shape: Shape }> = defineOp<Con
   cost: ({ inputs }, { shape }) => numel(inputs[0]!.shape) * numel(shape.slice(1)),
 });
 
-/** Adds a value per channel to images. */
+/** Adds a value per channel to images or volumes. */
 export const addChannelBias: Op<object> = defineOp({
   name: "addChannelBias",
   layout: { images: [0], output: true },
@@ -168,7 +168,7 @@ export const addChannelBias: Op<object> = defineOp({
   cost: ({ outputs }) => numel(outputs[0]!.shape),
 });
 
-/** Sum of images over everything but channels. */
+/** Sum of images or volumes over everything but channels. */
 export const channelBiasGrad: Op<object> = defineOp({
   name: "channelBiasGrad",
   layout: { images: [0], output: false },
@@ -177,6 +177,6 @@ export const channelBiasGrad: Op<object> = defineOp({
     apply(addChannelBias, [new Tensor(fillValue(0, inputs[0]!.shape, "float32")), grad], {}),
   ],
   tensorflow: (b, inputs) => b.node("BiasAddGrad", inputs, { T, data_format: attr.string("NHWC") }),
-  tfjs: (k, [x]) => k.sum(x!, [0, 1, 2]),
+  tfjs: (k, [x]) => k.sum(x!, range(x!.rank - 1)),
   cost: ({ inputs }) => numel(inputs[0]!.shape),
 });

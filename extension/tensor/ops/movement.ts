@@ -193,10 +193,10 @@ export function stepped(
 }
 
 /** Zeros with a tensor at every `step`-th place from `begin` on: what {@link unslice} does, in tfjs. */
-function spread(
+export function spread(
   k: Tfjs,
   x: tfjs.Tensor,
-  { begin, step, shape }: SliceAttributes & { shape: Shape },
+  { begin, step, shape }: Pick<SliceAttributes, "begin" | "step"> & { shape: Shape },
 ): tfjs.Tensor {
   // A step of s is undone by giving every element s - 1 zeros behind it.
   let y = x;

@@ -3,6 +3,7 @@ import "./movement.ts";
 import "./elementwise.ts";
 import "./matmul.ts";
 import "./convolution.ts";
+import "./volumes.ts";
 import "./pooling.ts";
 import "./reduction.ts";
 import "./indexing.ts";
