@@ -148,15 +148,15 @@ export const conv3dWeightGrad: Op<ToShape> = defineOp<ToShape>({
     return transposed(b, filter, OIDHW);
   },
   tfjs(k, [g, x], { stride, padding, shape }) {
-    // tfjs exports the kernel, but no function that calls it.
-    const filter = k
-      .engine()
-      .runKernel<tfjs.Tensor>(
-        k.Conv3DBackpropFilterV2,
-        { x: padded(k, x!, padding), dy: g! },
-        { strides: [...stride], pad: "valid", filterShape: DHWIO.map((d) => shape[d]!) },
-      );
-    return k.transpose(filter, OIDHW);
+    // The filter's gradient is itself a convolution: volumes as filters, batch and channels swapped.
+    const volumes = padded(k, x!, padding);
+    const [n, ...rest] = volumes.shape;
+    const used = [0, 1, 2].map((d) => (g!.shape[d + 1]! - 1) * stride[d]! + shape[d + 2]!);
+    const images = k.slice(volumes, [0, 0, 0, 0, 0], [n, ...used, rest[3]] as typeof volumes.shape);
+    const filters = k.transpose<tfjs.Tensor5D>(g as tfjs.Tensor5D, [1, 2, 3, 0, 4]);
+    const swapped = k.transpose<tfjs.Tensor5D>(images, [4, 1, 2, 3, 0]);
+    const result = k.conv3d(swapped, filters, 1, "valid", "NDHWC", [...stride]);
+    return k.transpose(result, [4, 0, 1, 2, 3]);
   },
   cost: ({ inputs }, { shape }) => numel(inputs[0]!.shape) * numel(shape.slice(1)),
 });
