@@ -5,7 +5,7 @@ import { reshape } from "../../tensor/ops/movement.ts";
 import { mean } from "../../tensor/ops/reduction.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { bind, REQUIRED } from "../arguments.ts";
-import type { Size } from "./convolution.ts";
+import type { Size } from "./convolving.ts";
 import { adaptive, type OutputSize } from "./pooling.ts";
 import { batched, mixed, slidingAxes, slidingWindows, type Axis, type Mixing } from "./windows.ts";
 

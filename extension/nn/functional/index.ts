@@ -8,7 +8,7 @@ export {
   avgPool2d,
   avgPool3d,
 } from "./averagePooling.ts";
-export { conv1d, conv2d, convTranspose1d, convTranspose2d } from "./convolution.ts";
+export { conv1d, conv2d, conv3d } from "./convolution.ts";
 export { crossEntropy, nllLoss } from "./crossEntropy.ts";
 export { alphaDropout, dropout, dropout1d, dropout2d, dropout3d } from "./dropout.ts";
 export { linear } from "./linear.ts";
@@ -33,4 +33,5 @@ export {
   maxPool2d,
   maxPool3d,
 } from "./pooling.ts";
+export { convTranspose1d, convTranspose2d, convTranspose3d } from "./transposedConvolution.ts";
 export { logSoftmax, softmax, softmin } from "./softmax.ts";

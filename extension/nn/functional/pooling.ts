@@ -4,7 +4,7 @@ import { reshape } from "../../tensor/ops/movement.ts";
 import { maxPool2d as poolImages } from "../../tensor/ops/pooling.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { bind, REQUIRED } from "../arguments.ts";
-import type { Size } from "./convolution.ts";
+import type { Size } from "./convolving.ts";
 import {
   adaptiveWindows,
   batched,

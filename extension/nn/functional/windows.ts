@@ -7,7 +7,7 @@ import { expand, permute, reshape } from "../../tensor/ops/movement.ts";
 import { argmax } from "../../tensor/ops/reduction.ts";
 import { numel, type Shape } from "../../tensor/shape.ts";
 import { fromHost, type Tensor } from "../../tensor/tensor.ts";
-import { sizes, type Size } from "./convolution.ts";
+import { sizes, type Size } from "./convolving.ts";
 
 /** The sliding windows of one dimension. */
 export interface Axis {

@@ -1,10 +1,11 @@
 export * from "./activation.ts";
 export * from "./adaptivePooling.ts";
 export * from "./containers.ts";
-export { Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d } from "./convolution.ts";
+export { Conv1d, Conv2d, Conv3d } from "./convolution.ts";
 export * from "./dropout.ts";
 export { Identity, Linear } from "./linear.ts";
 export * from "./loss.ts";
 export * from "./pooling.ts";
 export * from "./shape.ts";
 export * from "./softmax.ts";
+export { ConvTranspose1d, ConvTranspose2d, ConvTranspose3d } from "./transposedConvolution.ts";

@@ -1,7 +1,7 @@
 import type { Tensor } from "../../tensor/tensor.ts";
 import { bind, REQUIRED } from "../arguments.ts";
 import * as average from "../functional/averagePooling.ts";
-import type { Size } from "../functional/convolution.ts";
+import type { Size } from "../functional/convolving.ts";
 import * as F from "../functional/pooling.ts";
 import { BuiltIn } from "../module.ts";
 import { py } from "../repr.ts";

@@ -7,10 +7,10 @@ import { numel, type Shape } from "../shape.ts";
 import { outputSize } from "./images.ts";
 import { spread } from "./movement.ts";
 
-type Triple = readonly [number, number, number];
+type Triple = [number, number, number];
 
 export interface VolumeConvolution {
-  readonly stride: Triple;
+  readonly stride: readonly number[];
   /** Zeros before and after depth, before and after height, before and after width. */
   readonly padding: readonly number[];
 }
@@ -88,7 +88,7 @@ export const conv3d: Op<VolumeConvolution> = defineOp<VolumeConvolution>({
     k.conv3d(
       padded(k, x!, padding),
       k.transpose<tfjs.Tensor5D>(w as tfjs.Tensor5D, DHWIO),
-      [...stride],
+      stride as Triple,
       "valid",
     ),
   cost: ({ inputs, outputs }) => numel(outputs[0]!.shape) * numel(inputs[1]!.shape.slice(1)),
@@ -155,7 +155,7 @@ export const conv3dWeightGrad: Op<ToShape> = defineOp<ToShape>({
     const images = k.slice(volumes, [0, 0, 0, 0, 0], [n, ...used, rest[3]] as typeof volumes.shape);
     const filters = k.transpose<tfjs.Tensor5D>(g as tfjs.Tensor5D, [1, 2, 3, 0, 4]);
     const swapped = k.transpose<tfjs.Tensor5D>(images, [4, 1, 2, 3, 0]);
-    const result = k.conv3d(swapped, filters, 1, "valid", "NDHWC", [...stride]);
+    const result = k.conv3d(swapped, filters, 1, "valid", "NDHWC", stride as Triple);
     return k.transpose(result, [4, 0, 1, 2, 3]);
   },
   cost: ({ inputs }, { shape }) => numel(inputs[0]!.shape) * numel(shape.slice(1)),
