@@ -35,7 +35,8 @@ const TIERS = {
   unit: () => vitest("unit"),
   parity: async () => {
     const engines = (native ? ["native", "wasm"] : ["wasm"]).map(
-      (engine) => () => program("scripts/parity.mjs", "test/fixtures/golden", "--engine", engine),
+      (engine) => () =>
+        program("scripts/parity.mjs", "test/fixtures/golden", "test/fixtures/modules", "--engine", engine),
     );
     /** @type {Counts} */
     const total = { passed: 0, failed: 0, skipped: 0 };

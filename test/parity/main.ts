@@ -6,6 +6,7 @@ import { loadExecutor } from "../../extension/executors/index.ts";
 import { setWarningSink } from "../../extension/nn/warnings.ts";
 import { TensorError } from "../../extension/tensor/errors.ts";
 import { Unsupported } from "./format.ts";
+import { runErrorsItem, type ErrorsExpectation, type ErrorsSpec } from "./kinds/errors.ts";
 import { runFilesItem, type FilesExpectation, type FilesSpec } from "./kinds/files.ts";
 import { runGradItem, type GradExpectation, type GradSpec } from "./kinds/grad.ts";
 import { runInitItem, type InitExpectation, type InitSpec } from "./kinds/init.ts";
@@ -41,6 +42,7 @@ const KINDS: Readonly<Record<string, Runner>> = {
   optim: (spec, expected, t) => runOptimItem(spec as OptimSpec, expected as OptimExpectation, t as Bounds),
   trajectory: (spec, expected, t) =>
     runTrajectoryItem(spec as TrajectorySpec, expected as TrajectoryExpectation, t as TrajectoryTolerance),
+  errors: (spec, expected) => runErrorsItem(spec as ErrorsSpec, expected as ErrorsExpectation),
   files: (spec, expected, _, folder) => runFilesItem(spec as FilesSpec, expected as FilesExpectation, folder),
 };
 
@@ -54,9 +56,9 @@ interface Result {
   reason?: string;
 }
 
-const USAGE = `Usage: npm run parity -- DIR [--kind KIND] [--engine native|wasm|cpu] [--json FILE]
+const USAGE = `Usage: npm run parity -- DIR... [--kind KIND] [--engine native|wasm|cpu] [--json FILE]
 
-Runs the golden cases below DIR and compares the library with PyTorch's numbers.
+Runs the golden cases below every DIR and compares the library with PyTorch's numbers.
   --kind KIND    only cases of this kind (${Object.keys(KINDS).join(", ")}); may be repeated
   --engine NAME  what computes: native (TensorFlow), wasm or cpu; default: the best there is
   --json FILE    writes the result of every item to FILE
@@ -118,12 +120,11 @@ async function main(): Promise<number> {
       help: { type: "boolean", short: "h" },
     },
   });
-  const [directory] = positionals;
   const engine = values.engine ?? "auto";
   const unknown = values.kind?.find((kind) => KINDS[kind] === undefined);
   const engines = ["auto", "native", "wasm", "cpu"] as const;
   const device = engines.find((name) => name === engine);
-  if (values.help === true || directory === undefined || unknown !== undefined || device === undefined) {
+  if (values.help === true || positionals.length === 0 || unknown !== undefined || device === undefined) {
     process.stdout.write(USAGE);
     if (unknown !== undefined) process.stdout.write(`unknown kind: ${unknown}\n`);
     if (device === undefined) process.stdout.write(`unknown engine: ${engine}\n`);
@@ -133,16 +134,18 @@ async function main(): Promise<number> {
   process.stdout.write(`${info.version}${info.reason === undefined ? "" : ` (${info.reason})`}\n`);
   // Some cases are about inputs that PyTorch warns of.
   setWarningSink(() => {});
-  const present = new Set(readdirSync(directory));
-  const kinds = Object.keys(KINDS).filter(
-    (kind) => present.has(kind) && (values.kind?.includes(kind) ?? true),
-  );
   const results: Result[] = [];
-  for (const kind of kinds) {
-    const start = performance.now();
-    const found = runKind(kind, path.join(directory, kind));
-    report(kind, found, (performance.now() - start) / 1000);
-    results.push(...found);
+  for (const directory of positionals) {
+    const present = new Set(readdirSync(directory));
+    const kinds = Object.keys(KINDS).filter(
+      (kind) => present.has(kind) && (values.kind?.includes(kind) ?? true),
+    );
+    for (const kind of kinds) {
+      const start = performance.now();
+      const found = runKind(kind, path.join(directory, kind));
+      report(kind, found, (performance.now() - start) / 1000);
+      results.push(...found);
+    }
   }
   if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(results, null, 2)}\n`);
   const number = (status: Status): number => results.filter((r) => r.status === status).length;

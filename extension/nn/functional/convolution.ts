@@ -55,7 +55,7 @@ function convolution(
   return composed(() => {
     const x = withBatch(name, input, weight, bias, count);
     checkSteps(stride, around, dilation, groups);
-    checkWeight(weight, count, groups);
+    checkWeight(x, weight, stride, groups);
     checkFit(x, weight, bias, groups, around, dilation);
     const w = dilated(asImages(weight), withRow(dilation, 1));
     const attributes = { stride: withRow(stride, 1), padding: withRow(around, [0, 0]).flat() };

@@ -61,7 +61,7 @@ export function checkSteps(
   }
   if (stride.some((s) => s <= 0)) throw new TensorError("value", "non-positive stride is not supported");
   if (dilation.some((d) => d <= 0)) {
-    throw new TensorError("value", `dilation should be greater than zero, but got ${formatShape(dilation)}`);
+    throw new TensorError("value", "non-positive dilation is not supported");
   }
 }
 
@@ -82,7 +82,13 @@ export function withBatch(
       `Expected ${count + 1}D (unbatched) or ${count + 2}D (batched) input to ${name}, but got input of size: ${formatShape(input.shape)}`,
     );
   }
-  if (bias !== null && bias.dtype !== input.dtype) {
+  if (weight.dtype !== "float32" && input.dtype === "float32") {
+    throw new TensorError(
+      "dtype",
+      `Input type (torch.FloatTensor) and weight type (torch.${SCALAR_TYPE[weight.dtype]}Tensor) should be the same or input should be a MKLDNN tensor and weight is a dense tensor`,
+    );
+  }
+  if (bias !== null && bias.dtype !== input.dtype && !name.startsWith("conv_transpose")) {
     throw new TensorError(
       "dtype",
       `Input type (${C_TYPE[input.dtype]}) and bias type (${C_TYPE[bias.dtype]}) should be the same`,
@@ -104,11 +110,16 @@ export function withBatch(
   return input.ndim === count + 1 ? inserted(input, 0) : input;
 }
 
-/** @throws TensorError for a weight of another rank, and for one that doesn't divide into groups */
-export function checkWeight(weight: Tensor, count: number, groups: number): void {
+/** @throws TensorError for a weight of another rank than the batched input, or that doesn't divide into groups */
+export function checkWeight(x: Tensor, weight: Tensor, stride: readonly number[], groups: number): void {
   const size = formatShape(weight.shape);
-  if (weight.ndim !== count + 2)
-    sizes("stride", Array.from<number>({ length: count }).fill(1), weight.ndim - 2);
+  sizes("stride", stride, weight.ndim - 2);
+  if (weight.ndim !== x.ndim) {
+    throw new TensorError(
+      "shape",
+      `Expected ${weight.ndim}-dimensional input for ${weight.ndim}-dimensional weight ${size}, but got ${x.ndim}-dimensional input of size ${formatShape(x.shape)} instead`,
+    );
+  }
   const rows = weight.shape[0]!;
   if (rows < groups) {
     throw new TensorError(

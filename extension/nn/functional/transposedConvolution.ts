@@ -67,7 +67,7 @@ function transposed(
     if (extra.some((n) => n < 0)) {
       throw new TensorError("value", "negative output_padding is not supported");
     }
-    checkWeight(weight, count, groups);
+    checkWeight(batch, weight, sizes("stride", options.stride, count), groups);
     const size = `transposed=1, weight of size ${formatShape(weight.shape)}`;
     if (batch.shape[1] !== weight.shape[0]) {
       throw new TensorError(
