@@ -4,7 +4,7 @@ import type { Module } from "../nn/module.ts";
 import { describeFileError } from "./files.ts";
 import type { RunDirectory } from "./runDirectory.ts";
 import { EngineError } from "./userErrors.ts";
-import { saveTensors } from "./weights.ts";
+import { saveTensors } from "./tensorFiles.ts";
 
 /** Milliseconds between two automatic saves of the newest weights: an epoch may take less than a save. */
 const LAST_INTERVAL = 2000;

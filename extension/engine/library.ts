@@ -4,7 +4,7 @@ import { loadDigits, loadIris } from "../formats/datasets.ts";
 import { setBundledLoader, type BundledData, type BundledName } from "../nn/data/bundled.ts";
 import { setTensorFiles } from "../nn/files.ts";
 import * as nn from "../nn/index.ts";
-import { loadTensors, saveTensors } from "./weights.ts";
+import { loadFile, saveFile } from "./tensorFiles.ts";
 
 /** The folder of the bundled sets: beside dist/ in a build, two folders up from here when running from source. */
 function dataFolder(): string {
@@ -20,7 +20,7 @@ setBundledLoader((name) => {
   bundled.set(name, data);
   return data;
 });
-setTensorFiles({ save: saveTensors, load: (file) => loadTensors(file).tensors });
+setTensorFiles({ save: saveFile, load: loadFile });
 
 /** What `import … from "layerwise"` gives to user code: the instance that this process computes with. */
 export const library: Readonly<Record<string, unknown>> = { ...nn };

@@ -1,8 +1,7 @@
-import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { type ByteSource, openSource } from "./byteSource.ts";
 import { SafetensorsError } from "./safetensorsError.ts";
 import {
   encodeHeader,
-  type FileFacts,
   type Header,
   headerLength,
   LENGTH_BYTES,
@@ -14,13 +13,6 @@ import { writeAtomic } from "./writeAtomic.ts";
 
 export { SafetensorsError, type SafetensorsDefect } from "./safetensorsError.ts";
 export type { TensorInfo } from "./safetensorsHeader.ts";
-
-/** Bytes that can be read by position: an open file or memory. */
-interface ByteSource extends FileFacts {
-  /** `length` bytes from `position` on, fewer when the source has shrunk. */
-  read(position: number, length: number): Uint8Array;
-  close(): void;
-}
 
 /**
  * An open safetensors file. The header has been read and checked as a whole; a tensor's bytes are read when it is
@@ -86,7 +78,7 @@ export class SafetensorsFile {
  * @throws SafetensorsError for whatever is wrong with the content, and the file system's own errors.
  */
 export function readSafetensors(source: string | Uint8Array, name = "safetensors data"): SafetensorsFile {
-  const bytes = typeof source === "string" ? openFile(source) : inMemory(source, name);
+  const bytes = openSource(source, name);
   try {
     return new SafetensorsFile(bytes);
   } catch (error) {
@@ -132,42 +124,4 @@ export function encodeSafetensors(
 ): Uint8Array {
   const { start, ordered } = encodeHeader("safetensors data", entries, metadata);
   return Buffer.concat([start, ...ordered.map((entry) => entry.data)]);
-}
-
-function openFile(path: string): ByteSource {
-  const handle = openSync(path, "r");
-  try {
-    return {
-      file: path,
-      fileBytes: fstatSync(handle).size,
-      read: (position, length) => readRange(handle, position, length),
-      close: () => closeSync(handle),
-    };
-  } catch (error) {
-    closeSync(handle);
-    throw error;
-  }
-}
-
-/** Longest single read: the system takes no more than 2^31 - 1 bytes at a time. */
-const MAX_READ = 2 ** 30;
-
-function readRange(handle: number, position: number, length: number): Uint8Array {
-  const bytes = new Uint8Array(length);
-  let done = 0;
-  while (done < length) {
-    const count = readSync(handle, bytes, done, Math.min(MAX_READ, length - done), position + done);
-    if (count === 0) return bytes.subarray(0, done);
-    done += count;
-  }
-  return bytes;
-}
-
-function inMemory(bytes: Uint8Array, file: string): ByteSource {
-  return {
-    file,
-    fileBytes: bytes.length,
-    read: (position, length) => bytes.subarray(position, position + length),
-    close: () => {},
-  };
 }

@@ -1,3 +1,4 @@
+import type { FileFacts } from "./byteSource.ts";
 import { SafetensorsError, type SafetensorsDefect } from "./safetensorsError.ts";
 import { JsonError, type JsonValue, LONE_SURROGATE, parseStrictJson } from "./strictJson.ts";
 import { DTYPE_BYTES, isStoredDtype, type StoredDtype, type TensorEntry } from "./tensorData.ts";
@@ -25,12 +26,6 @@ export interface Header {
   readonly metadata: ReadonlyMap<string, string>;
   /** In the order of their data. */
   readonly tensors: ReadonlyMap<string, TensorInfo>;
-}
-
-/** A file that is being read: its name for messages and its length. */
-export interface FileFacts {
-  readonly file: string;
-  readonly fileBytes: number;
 }
 
 /**

@@ -1,11 +1,10 @@
 import { TensorError } from "../tensor/errors.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import type { StateDict } from "./stateDict.ts";
 
-/** Reads and writes files of tensors. */
+/** Reads and writes files of tensors and plain data. */
 export interface TensorFiles {
-  save(file: string, tensors: ReadonlyMap<string, Tensor>): void;
-  load(file: string): Map<string, Tensor>;
+  save(file: string, value: unknown): void;
+  load(file: string): unknown;
 }
 
 let files: TensorFiles | undefined;
@@ -15,13 +14,7 @@ export function setTensorFiles(access: TensorFiles | undefined): void {
   files = access;
 }
 
-function access(name: string, file: string): TensorFiles {
-  if (!/\.safetensors$/i.test(file))
-    throw new TensorError(
-      "unsupported",
-      `torch.${name}(): expected the name of a .safetensors file, got "${file}"`,
-      "safetensors is what other tools load too, and no file of it can run code",
-    );
+function access(name: string): TensorFiles {
   if (files === undefined)
     throw new TensorError("unsupported", `torch.${name}(): files are not at hand here`);
   return files;
@@ -30,19 +23,28 @@ function access(name: string, file: string): TensorFiles {
 /**
  * Saves a state dict as a safetensors file: `torch.save(model.stateDict(), "model.safetensors")`. The file is replaced
  * as a whole, so what was there stays until the new one is complete.
- * @param file relative to the working directory, or absolute
- * @throws TensorError for another kind of file; the file system's error
+ * @param file relative to the working directory, or absolute; its ending says the format
+ * @throws TensorError for another ending, or a value that the format can't hold; the file system's error
  */
-export function save(state: StateDict, file: string): void {
-  const tensors: ReadonlyMap<string, Tensor> =
-    state instanceof Map ? (state as ReadonlyMap<string, Tensor>) : new Map(Object.entries(state));
-  access("save", file).save(file, tensors);
+export function save(value: unknown, file: string): void {
+  access("save").save(file, value);
 }
 
 /**
- * Loads the tensors of a safetensors file by name: `model.loadStateDict(torch.load("model.safetensors"))`.
- * @throws TensorError for another kind of file; an error naming the defect of a damaged one
+ * Loads a file of tensors: safetensors, or a `.pth`, `.pt` or `.bin` file of PyTorch's `torch.save`, told apart by
+ * their content. A dict of tensors is a `Map` by name: `model.loadStateDict(torch.load("model.pth"))`. Within other
+ * values, Python's `OrderedDict` is a `Map`, a dict an object (a `Map` too where an object would lose the order or the
+ * type of its keys), a list an array and a tuple a frozen array, so that the state of a training is what it was:
+ *
+ * ```ts
+ * const saved = torch.load<{ model: StateDict; optimizer: OptimizerStateDict; epoch: number }>("training.pth");
+ * model.loadStateDict(saved.model);
+ * ```
+ *
+ * Numbers of other element types become float32 or int64. Nothing in a file is run: what names a class or function
+ * that is not one of a short list is refused.
+ * @throws an error naming the defect of a damaged or hostile file; the file system's error
  */
-export function load(file: string): Map<string, Tensor> {
-  return access("load", file).load(file);
+export function load<T = Map<string, Tensor>>(file: string): T {
+  return access("load").load(file) as T;
 }

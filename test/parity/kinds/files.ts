@@ -1,5 +1,16 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
+import process from "node:process";
+import { inspect } from "node:util";
+import { loadFile } from "../../../extension/engine/tensorFiles.ts";
+import {
+  isTuple,
+  PthError,
+  PthTensor,
+  readPth,
+  type PthKey,
+  type PthValue,
+} from "../../../extension/formats/pth.ts";
 import {
   encodeSafetensors,
   loadSafetensors,
@@ -11,7 +22,9 @@ import {
   type StoredDtype,
   type TensorEntry,
 } from "../../../extension/formats/tensorData.ts";
-import { Unsupported } from "../format.ts";
+import type { StateDict } from "../../../extension/nn/stateDict.ts";
+import { firstOf, Unsupported } from "../format.ts";
+import { build, type ModelSpec } from "../models.ts";
 
 /** A tensor of the golden files, as far as kind `files` uses them. */
 export interface StoredGoldenTensor {
@@ -22,11 +35,25 @@ export interface StoredGoldenTensor {
   b64raw?: string;
 }
 
+/** A value of a file: dicts keep the order and the types of their keys. */
+export type GoldenValue =
+  | null
+  | boolean
+  | number
+  | string
+  | { $tensor: StoredGoldenTensor; requires_grad?: boolean }
+  | { $dict: [key: GoldenValue, value: GoldenValue][] }
+  | { $list: GoldenValue[] }
+  | { $tuple: GoldenValue[] }
+  | { $float: string };
+
 export interface FilesSpec {
   id: string;
   /** Below the folder of the kind. */
   file: string;
   format: string;
+  /** Takes the tensors of the file, all of them. */
+  model?: ModelSpec;
   /** Saving these tensors must give the bytes of the file. */
   save?: { tensors: [name: string, tensor: StoredGoldenTensor][]; metadata: Record<string, string> | null };
 }
@@ -35,7 +62,7 @@ export interface FilesExpectation {
   id: string;
   outcome?: string;
   why?: string;
-  value?: { $dict: [name: string, value: { $tensor: StoredGoldenTensor }][] };
+  value?: GoldenValue;
   metadata?: Record<string, string> | null;
   sha256?: string;
 }
@@ -45,23 +72,45 @@ export interface FilesExpectation {
  *
  * @param folder The folder of the kind, `.../files`.
  * @returns null when it passes, else what differs.
- * @throws Unsupported for formats other than safetensors.
+ * @throws Unsupported for other formats
  */
 export function runFilesItem(spec: FilesSpec, expect: FilesExpectation, folder: string): string | null {
-  if (spec.format !== "safetensors") throw new Unsupported(`format ${spec.format}`);
+  const pth = spec.format === "pth" || spec.format === "pth-legacy";
+  if (!pth && spec.format !== "safetensors") throw new Unsupported(`format ${spec.format}`);
   const path = join(folder, spec.file);
-  if (expect.outcome === "rejected") return mustReject(path, expect);
-  return mustLoad(path, expect) ?? mustSave(spec, expect);
+  if (expect.outcome === "rejected") return mustReject(path, pth, expect);
+  const difference = pth
+    ? compareValue(readPth(path), expect.value!)
+    : (mustLoad(path, expect) ?? mustSave(spec, expect));
+  return difference ?? mustFit(path, spec);
 }
 
-function mustReject(path: string, { why }: FilesExpectation): string | null {
+/** Most that a refusal may take. */
+const REFUSAL_SECONDS = 1;
+const REFUSAL_BYTES = 200 * 2 ** 20;
+
+function mustReject(path: string, pth: boolean, { why }: FilesExpectation): string | null {
+  const before = process.memoryUsage().rss;
+  const start = performance.now();
   try {
-    loadSafetensors(path);
+    if (pth) readPth(path);
+    else loadSafetensors(path);
   } catch (error) {
-    if (error instanceof SafetensorsError) return null;
-    return `refused with an unexpected ${String(error)}`;
+    if (!(error instanceof SafetensorsError || error instanceof PthError))
+      return `refused with an unexpected ${String(error)}`;
+    const seconds = (performance.now() - start) / 1000;
+    if (seconds > REFUSAL_SECONDS) return `refused after ${seconds.toFixed(1)} s`;
+    const bytes = process.memoryUsage().rss - before;
+    return bytes > REFUSAL_BYTES ? `refused after taking ${bytes} bytes of memory` : null;
   }
   return `loaded, but must be refused: ${why ?? "no reason given"}`;
+}
+
+/** The model that a file is of must take all of it. */
+function mustFit(path: string, { model }: FilesSpec): string | null {
+  if (model === undefined) return null;
+  const report = String(build(model).loadStateDict(loadFile(path) as StateDict));
+  return report === "<All keys matched successfully>" ? null : report;
 }
 
 function mustLoad(path: string, expect: FilesExpectation): string | null {
@@ -72,7 +121,7 @@ function mustLoad(path: string, expect: FilesExpectation): string | null {
   }
   // A file's order is the writer's, not that of the dict that was saved: names decide.
   const byName = new Map(entries.map((entry) => [entry.name, entry]));
-  const dict = expect.value!.$dict;
+  const dict = (expect.value as { $dict: [name: string, value: { $tensor: StoredGoldenTensor }][] }).$dict;
   if (byName.size !== dict.length) return `expected ${dict.length} tensors, got ${byName.size}`;
   for (const [name, { $tensor }] of dict) {
     const entry = byName.get(name);
@@ -91,6 +140,41 @@ function mustSave({ save }: FilesSpec, { sha256 }: FilesExpectation): string | n
   const bytes = encodeSafetensors(entries, new Map(Object.entries(save.metadata ?? {})));
   const got = createHash("sha256").update(bytes).digest("hex");
   return got === sha256 ? null : `saved bytes: expected SHA-256 ${sha256}, got ${got}`;
+}
+
+/** Compares a value of a `.pth` file, bit for bit; answers the difference, or null. */
+export function compareValue(got: PthValue, expected: GoldenValue, path = "value"): string | null {
+  const differs = (what: string): string => `${path}: expected ${what}, got ${inspect(got, { depth: 1 })}`;
+  if (expected === null || typeof expected !== "object")
+    return got === expected ? null : differs(JSON.stringify(expected));
+  if ("$float" in expected)
+    return Object.is(got, Number(expected.$float.replace("inf", "Infinity")))
+      ? null
+      : differs(expected.$float);
+  if ("$tensor" in expected) {
+    if (!(got instanceof PthTensor)) return differs("a tensor");
+    const [is, must] = [got.entry(path), goldenEntry(path, expected.$tensor)];
+    if (describe(is) !== describe(must)) return differs(describe(must));
+    if (got.requiresGrad !== (expected.requires_grad ?? false))
+      return differs(`requires_grad ${!got.requiresGrad}`);
+    return Buffer.compare(is.data, must.data) === 0 ? null : `${path}: other values`;
+  }
+  if ("$dict" in expected) {
+    if (!(got instanceof Map)) return differs("a dict");
+    const entries: [PthKey, PthValue][] = [...(got as ReadonlyMap<PthKey, PthValue>)];
+    if (entries.length !== expected.$dict.length) return differs(`a dict of ${expected.$dict.length}`);
+    return firstOf(
+      entries.flatMap(([key, value], i) => {
+        const [wantedKey, wanted] = expected.$dict[i]!;
+        const at = `${path}[${JSON.stringify(wantedKey)}]`;
+        return [compareValue(key, wantedKey, `${at} as a key`), compareValue(value, wanted, at)];
+      }),
+    );
+  }
+  const [items, tuple] = "$tuple" in expected ? [expected.$tuple, true] : [expected.$list, false];
+  if (!Array.isArray(got) || isTuple(got) !== tuple || got.length !== items.length)
+    return differs(`a ${tuple ? "tuple" : "list"} of ${items.length}`);
+  return firstOf(items.map((item, i) => compareValue((got as PthValue[])[i]!, item, `${path}[${i}]`)));
 }
 
 const DTYPES: Record<string, EncodableDtype> = {

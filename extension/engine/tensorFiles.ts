@@ -1,0 +1,187 @@
+import { closeSync, openSync, readSync } from "node:fs";
+import { isPth, OrderedDict, PthDtype, PthTensor, readPth, type PthValue } from "../formats/pth.ts";
+import { loadSafetensors, writeSafetensors } from "../formats/safetensors.ts";
+import {
+  encodeElements,
+  toBool,
+  toFloat32,
+  toWholeFloat64,
+  type EncodableDtype,
+  type TensorEntry,
+} from "../formats/tensorData.ts";
+import type { DType } from "../tensor/dtype.ts";
+import { TensorError } from "../tensor/errors.ts";
+import { valuesOf } from "../tensor/runtime.ts";
+import { fromHost, Parameter, Tensor } from "../tensor/tensor.ts";
+
+const STORED: Record<DType, EncodableDtype> = { float32: "F32", int64: "I64", bool: "BOOL" };
+
+/** Writes tensors by name to a safetensors file, whole or not at all. Computes what is still pending. */
+export function saveTensors(
+  file: string,
+  tensors: ReadonlyMap<string, Tensor>,
+  metadata: Readonly<Record<string, string>> = {},
+): void {
+  const entries: TensorEntry[] = [];
+  for (const [name, tensor] of tensors) {
+    const dtype = STORED[tensor.dtype];
+    entries.push({ name, dtype, shape: tensor.shape, data: encodeElements(valuesOf(tensor.value), dtype) });
+  }
+  // Hugging Face's loaders ask for the format.
+  writeSafetensors(file, entries, new Map(Object.entries({ format: "pt", ...metadata })));
+}
+
+/**
+ * `torch.save`: the ending of the file's name says the format.
+ * @throws TensorError for another ending, or a value that the format can't hold
+ */
+export function saveFile(file: string, value: unknown): void {
+  if (!/\.safetensors$/i.test(file))
+    throw new TensorError(
+      "unsupported",
+      `torch.save(): expected the name of a .safetensors file, got "${file}"`,
+      "safetensors is what other tools load too, and no file of it can run code",
+    );
+  saveTensors(file, tensorsByName(value));
+}
+
+function tensorsByName(value: unknown): ReadonlyMap<string, Tensor> {
+  const entries: unknown[][] =
+    value instanceof Map
+      ? [...value]
+      : typeof value === "object" && value !== null
+        ? Object.entries(value)
+        : [[]];
+  for (const [name, tensor] of entries)
+    if (typeof name !== "string" || !(tensor instanceof Tensor))
+      throw new TensorError(
+        "unsupported",
+        "torch.save(): a safetensors file holds tensors by name, nothing else",
+        'save other values to a file that ends in ".pth"',
+      );
+  return new Map(entries as [string, Tensor][]);
+}
+
+/**
+ * `torch.load`: the content says the format.
+ * @throws PthError, SafetensorsError for a damaged or hostile file; the file system's error
+ */
+export function loadFile(file: string): unknown {
+  return isPthFile(file) ? new Converter().root(readPth(file)) : loadSafetensorsFile(file).tensors;
+}
+
+/** Tensors by name, and the texts that a safetensors file has with them. */
+export interface LoadedTensors {
+  tensors: Map<string, Tensor>;
+  metadata: ReadonlyMap<string, string>;
+}
+
+/** Where a checkpoint made elsewhere keeps the weights, beside other things. */
+const STATE_DICTS = ["model_state_dict", "state_dict", "model"];
+
+/**
+ * Reads the weights in a file: a state dict, or one among the values of a checkpoint, by the usual names.
+ * @throws PthError, SafetensorsError for a damaged or hostile file; TensorError for one without weights
+ */
+export function loadTensors(file: string): LoadedTensors {
+  if (!isPthFile(file)) return loadSafetensorsFile(file);
+  const value = readPth(file);
+  const inside = value instanceof Map ? STATE_DICTS.map((name): unknown => value.get(name)) : [];
+  const state = [value, ...inside].find(isStateDict);
+  if (state === undefined)
+    throw new TensorError(
+      "value",
+      `${file}: expected a dict of tensors, or one under ${STATE_DICTS.map((name) => `"${name}"`).join(", ")}`,
+    );
+  return { tensors: new Converter().stateDict(state), metadata: new Map() };
+}
+
+function isPthFile(file: string): boolean {
+  const start = Buffer.alloc(16);
+  const handle = openSync(file, "r");
+  try {
+    return isPth(start.subarray(0, readSync(handle, start)));
+  } finally {
+    closeSync(handle);
+  }
+}
+
+function loadSafetensorsFile(file: string): LoadedTensors {
+  const { entries, metadata } = loadSafetensors(file);
+  return { tensors: new Map(entries.map((entry) => [entry.name, toTensor(entry)])), metadata };
+}
+
+/** A stored tensor as one to compute with: floats become float32, integers int64. */
+export function toTensor(entry: TensorEntry): Tensor {
+  const { dtype, shape } = entry;
+  if (dtype === "BOOL") return fromHost(toBool(entry), shape, "bool");
+  if (/^(F|BF)\d/.test(dtype)) return fromHost(toFloat32(entry), shape, "float32");
+  const values = toWholeFloat64(entry);
+  const small = values.every((value) => value === (value | 0));
+  return fromHost(small ? Int32Array.from(values) : values, shape, "int64");
+}
+
+type State = ReadonlyMap<string, PthTensor>;
+
+function isStateDict(value: unknown): value is State {
+  return (
+    value instanceof Map &&
+    value.size > 0 &&
+    [...value].every(([key, one]) => typeof key === "string" && one instanceof PthTensor)
+  );
+}
+
+/** Makes values of the library of a file's: tensors that are one in the file are one here. */
+class Converter {
+  readonly #tensors = new Map<PthTensor, Tensor>();
+
+  root(value: PthValue): unknown {
+    return isStateDict(value) ? this.stateDict(value) : this.#value(value);
+  }
+
+  stateDict(state: State): Map<string, Tensor> {
+    return new Map([...state].map(([name, tensor]) => [name, this.#tensor(tensor, name)]));
+  }
+
+  #value(value: PthValue): unknown {
+    if (value instanceof PthTensor) return this.#tensor(value, "");
+    if (value instanceof PthDtype) return value.name;
+    if (value instanceof Map) return this.#dict(value);
+    if (value instanceof Set) return new Set([...value].map((one: PthValue) => this.#value(one)));
+    if (!Array.isArray(value)) return value;
+    const items = (value as readonly PthValue[]).map((one) => this.#value(one));
+    return Object.isFrozen(value) ? Object.freeze(items) : items;
+  }
+
+  #dict(dict: ReadonlyMap<unknown, PthValue>): unknown {
+    const entries = [...dict].map(([key, one]): [unknown, unknown] => [key, this.#value(one)]);
+    if (dict instanceof OrderedDict) return new Map(entries);
+    return isObject([...dict.keys()]) ? Object.fromEntries(entries as [string, unknown][]) : new Map(entries);
+  }
+
+  #tensor(stored: PthTensor, name: string): Tensor {
+    let tensor = this.#tensors.get(stored);
+    if (tensor === undefined) {
+      const plain = toTensor(stored.entry(name));
+      if (stored.parameter) tensor = new Parameter(plain, stored.requiresGrad);
+      else tensor = stored.requiresGrad ? plain.requiresGrad_() : plain;
+      this.#tensors.set(stored, tensor);
+    }
+    return tensor;
+  }
+}
+
+/** Whether an object keeps these keys and their order: it moves whole numbers, which it has in place of such texts, to the front. */
+function isObject(keys: readonly unknown[]): boolean {
+  let last = -1;
+  for (const key of keys) {
+    if (typeof key === "number") {
+      if (!Number.isInteger(key) || key <= last || key >= 2 ** 32 - 1) return false;
+      last = key;
+    } else {
+      if (typeof key !== "string" || key === "__proto__" || String(Number(key) >>> 0) === key) return false;
+      last = Infinity;
+    }
+  }
+  return true;
+}
