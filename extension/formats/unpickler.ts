@@ -355,7 +355,9 @@ export function describe(value: unknown): string {
       return String(value);
     case "object":
       return `a ${value.constructor.name}`;
-    default:
+    case "undefined":
+    case "function":
+    case "symbol":
       return typeof value;
   }
 }
