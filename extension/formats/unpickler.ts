@@ -346,18 +346,7 @@ export function describe(value: unknown): string {
   if (Array.isArray(value)) return Object.isFrozen(value) ? "a tuple" : "a list";
   if (value instanceof OrderedDict) return "an OrderedDict";
   if (value instanceof Map) return "a dict";
-  switch (typeof value) {
-    case "string":
-      return quote(value);
-    case "number":
-    case "bigint":
-    case "boolean":
-      return String(value);
-    case "object":
-      return `a ${value.constructor.name}`;
-    case "undefined":
-    case "function":
-    case "symbol":
-      return typeof value;
-  }
+  if (typeof value === "string") return quote(value);
+  if (typeof value === "number" || typeof value === "bigint" || typeof value === "boolean") return `${value}`;
+  return typeof value === "object" ? `a ${value.constructor.name}` : typeof value;
 }
