@@ -2,7 +2,7 @@ import { apply } from "../tensor/apply.ts";
 import { TensorError } from "../tensor/errors.ts";
 import { cast, identity } from "../tensor/ops/movement.ts";
 import { noGrad } from "../tensor/scope.ts";
-import { formatShape, sameShape } from "../tensor/shape.ts";
+import { formatSize, sameShape } from "../tensor/shape.ts";
 import { Tensor } from "../tensor/tensor.ts";
 
 /** Tensors by name, as `stateDict()` gives them and checkpoint readers make them. */
@@ -87,8 +87,7 @@ export function snapshot(from: Tensor, to: Tensor): Tensor {
 }
 
 function sizeMismatch(name: string, source: Tensor, current: Tensor): string {
-  const size = (t: Tensor): string => `torch.Size(${formatShape(t.shape)})`;
-  return `size mismatch for ${name}: copying a param with shape ${size(source)} from checkpoint, the shape in current model is ${size(current)}.`;
+  return `size mismatch for ${name}: copying a param with shape ${formatSize(source.shape)} from checkpoint, the shape in current model is ${formatSize(current.shape)}.`;
 }
 
 function notATensor(name: string, value: unknown): string {

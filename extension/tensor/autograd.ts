@@ -6,7 +6,7 @@ import { add } from "./ops/elementwise.ts";
 import { sumTo } from "./ops/movement.ts";
 import { observe } from "./runtime.ts";
 import { hidden, withGradients } from "./scope.ts";
-import { formatShape, sameShape } from "./shape.ts";
+import { formatSize, sameShape } from "./shape.ts";
 import { Tensor } from "./tensor.ts";
 
 export interface BackwardOptions {
@@ -120,7 +120,7 @@ function seedFor(root: Tensor, seed: Tensor | undefined): Tensor {
     if (!sameShape(seed.shape, root.shape)) {
       throw new TensorError(
         "shape",
-        `Mismatch in shape: grad_output[0] has a shape of torch.Size(${formatShape(seed.shape)}) and output[0] has a shape of torch.Size(${formatShape(root.shape)}).`,
+        `Mismatch in shape: grad_output[0] has a shape of ${formatSize(seed.shape)} and output[0] has a shape of ${formatSize(root.shape)}.`,
       );
     }
     return seed;

@@ -13,6 +13,11 @@ export function formatShape(shape: Shape): string {
   return `[${shape.join(", ")}]`;
 }
 
+/** PyTorch's text of a tensor's size: `torch.Size([2, 3])`. */
+export function formatSize(shape: Shape): string {
+  return `torch.Size(${formatShape(shape)})`;
+}
+
 /** PyTorch's text of a matrix size: `2x3`. */
 export function formatDims(shape: Shape): string {
   return shape.join("x");

@@ -9,6 +9,7 @@ export { defaultStream as defaultGenerator, RandomStream as Generator } from "./
 export { Tensor } from "./tensor.ts";
 export * from "./functions/arithmetic.ts";
 export * from "./functions/creation.ts";
+export * from "./functions/distance.ts";
 export * from "./functions/einsum.ts";
 export * from "./functions/elementwise.ts";
 export * from "./functions/gathering.ts";

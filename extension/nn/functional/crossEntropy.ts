@@ -12,19 +12,16 @@ import { valuesOf } from "../../tensor/runtime.ts";
 import { formatShape, numel, sameShape, type Shape } from "../../tensor/shape.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { bind } from "../arguments.ts";
+import {
+  checkReduction,
+  reductionOf,
+  type LEGACY,
+  type Reduction,
+  type ReductionOptions,
+} from "./reduction.ts";
 import { logSoftmax } from "./softmax.ts";
 
-/** What becomes of the losses of a batch: kept, averaged or added up. */
-export type Reduction = "none" | "mean" | "sum";
-
-/** @throws TensorError "foo is not a valid value for reduction" */
-export function checkReduction(reduction: Reduction): void {
-  if (reduction !== "none" && reduction !== "mean" && reduction !== "sum") {
-    throw new TensorError("value", `${String(reduction)} is not a valid value for reduction`);
-  }
-}
-
-export interface NllOptions {
+export interface NllOptions extends Omit<ReductionOptions, "reduction"> {
   /** A factor for each class. */
   weight?: Tensor | null;
   /** Targets of this number count for nothing; -100 by default. */
@@ -37,6 +34,8 @@ export interface CrossEntropyOptions extends NllOptions {
   /** How much of each target is spread evenly over all classes. */
   labelSmoothing?: number;
 }
+
+type Older = keyof typeof LEGACY;
 
 /** Class scores as rows [M, C], and their targets as a list [M]. */
 interface Rows {
@@ -65,11 +64,16 @@ export function crossEntropy(
   options?: Omit<CrossEntropyOptions, "weight">,
 ): Tensor;
 export function crossEntropy(input: Tensor, target: Tensor, ...rest: unknown[]): Tensor {
-  const { weight, ignoreIndex, reduction, labelSmoothing } = bind<CrossEntropyOptions>(
-    "cross_entropy",
-    rest,
-    { weight: null, ignoreIndex: -100, reduction: "mean", labelSmoothing: 0 },
-  );
+  const bound = bind<CrossEntropyOptions>("cross_entropy", rest, {
+    weight: null,
+    sizeAverage: null,
+    ignoreIndex: -100,
+    reduce: null,
+    reduction: "mean",
+    labelSmoothing: 0,
+  });
+  const { weight, ignoreIndex, labelSmoothing } = bound;
+  const reduction = reductionOf(bound);
   checkReduction(reduction);
   if (input.dtype !== "float32") notImplemented("log_softmax_lastdim_kernel_impl", input.dtype);
   if (!(labelSmoothing >= 0 && labelSmoothing <= 1)) {
@@ -111,7 +115,7 @@ function ofProbabilities(
   input: Tensor,
   target: Tensor,
   classes: number,
-  { weight, ignoreIndex, reduction, labelSmoothing }: Required<CrossEntropyOptions>,
+  { weight, ignoreIndex, reduction, labelSmoothing }: Required<Omit<CrossEntropyOptions, Older>>,
 ): Tensor {
   if (target.dtype !== "float32") {
     throw new TensorError(
@@ -145,11 +149,15 @@ export function nllLoss(
   options?: Omit<NllOptions, "weight">,
 ): Tensor;
 export function nllLoss(input: Tensor, target: Tensor, ...rest: unknown[]): Tensor {
-  const { weight, ignoreIndex, reduction } = bind<NllOptions>("nll_loss", rest, {
+  const bound = bind<NllOptions>("nll_loss", rest, {
     weight: null,
+    sizeAverage: null,
     ignoreIndex: -100,
+    reduce: null,
     reduction: "mean",
   });
+  const { weight, ignoreIndex } = bound;
+  const reduction = reductionOf(bound);
   checkReduction(reduction);
   const classes = input.shape[input.ndim === 1 ? 0 : 1];
   if (classes === undefined) throw new TensorError("shape", "input tensor should be 1D or 2D");
@@ -158,7 +166,9 @@ export function nllLoss(input: Tensor, target: Tensor, ...rest: unknown[]): Tens
   return composed(() => {
     const rows = { scores: rowsOf(input), targets: reshape(target, [-1]) };
     const weights = weightsOf(rows, weight, ignoreIndex);
-    return reduceLosses(losses(rows, weights, ignoreIndex), target, reduction, weights);
+    // Without a batch there is one loss, whether the target is a number or a list of one.
+    const kept = input.ndim === 1 ? [] : target.shape;
+    return reduceLosses(losses(rows, weights, ignoreIndex), target, reduction, weights, kept);
   });
 }
 
@@ -184,9 +194,10 @@ function reduceLosses(
   target: Tensor,
   reduction: Reduction,
   weights: Tensor | undefined,
+  kept: Shape = target.shape,
 ): Tensor {
   const gradient = target.ndim < 2 ? "NllLossBackward0" : "NllLoss2DBackward0";
-  if (reduction === "none") return named(reshape(rows, target.shape), gradient);
+  if (reduction === "none") return named(reshape(rows, kept), gradient);
   if (reduction === "sum") return named(sum(rows), gradient);
   return named(weights === undefined ? mean(rows) : div(sum(rows), sum(weights)), gradient);
 }
@@ -211,6 +222,12 @@ function checkTargets(input: Tensor, target: Tensor, classes: number, ignoreInde
     throw new TensorError(
       "shape",
       `Expected input batch_size (${batch}) to match target batch_size (${lead(target.shape)}).`,
+    );
+  }
+  if (input.ndim === 4 && target.ndim !== 3) {
+    throw new TensorError(
+      "shape",
+      `only batches of spatial targets supported (3D tensors) but got targets of dimension: ${target.ndim}`,
     );
   }
   if (input.ndim <= 2 && target.ndim > 1) {

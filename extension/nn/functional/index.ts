@@ -12,18 +12,20 @@ export { conv1d, conv2d, conv3d } from "./convolution.ts";
 export { crossEntropy, nllLoss } from "./crossEntropy.ts";
 export { alphaDropout, dropout, dropout1d, dropout2d, dropout3d } from "./dropout.ts";
 export { linear } from "./linear.ts";
+export { binaryCrossEntropy, binaryCrossEntropyWithLogits } from "./binaryCrossEntropy.ts";
+export { gaussianNllLoss, klDiv, poissonNllLoss } from "./likelihood.ts";
+export { huberLoss, l1Loss, mseLoss, smoothL1Loss } from "./loss.ts";
 export {
-  binaryCrossEntropy,
-  binaryCrossEntropyWithLogits,
-  gaussianNllLoss,
-  huberLoss,
-  klDiv,
-  l1Loss,
-  mseLoss,
-  poissonNllLoss,
-  smoothL1Loss,
+  cosineEmbeddingLoss,
+  hingeEmbeddingLoss,
+  marginRankingLoss,
+  multilabelMarginLoss,
+  multilabelSoftMarginLoss,
+  multiMarginLoss,
   softMarginLoss,
-} from "./loss.ts";
+} from "./marginLoss.ts";
+export { tripletMarginLoss, tripletMarginWithDistanceLoss } from "./tripletLoss.ts";
+export { cosineSimilarity, pairwiseDistance, pdist } from "../../tensor/functions/distance.ts";
 export { pad } from "./pad.ts";
 export {
   adaptiveMaxPool1d,

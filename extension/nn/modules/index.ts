@@ -2,9 +2,23 @@ export * from "./activation.ts";
 export * from "./adaptivePooling.ts";
 export * from "./containers.ts";
 export { Conv1d, Conv2d, Conv3d } from "./convolution.ts";
+export { CosineSimilarity, PairwiseDistance } from "./distance.ts";
 export * from "./dropout.ts";
 export { Identity, Linear } from "./linear.ts";
-export * from "./loss.ts";
+export {
+  BCELoss,
+  BCEWithLogitsLoss,
+  CrossEntropyLoss,
+  GaussianNLLLoss,
+  HuberLoss,
+  KLDivLoss,
+  L1Loss,
+  MSELoss,
+  NLLLoss,
+  PoissonNLLLoss,
+  SmoothL1Loss,
+} from "./loss.ts";
+export * from "./marginLoss.ts";
 export * from "./pooling.ts";
 export * from "./shape.ts";
 export * from "./softmax.ts";

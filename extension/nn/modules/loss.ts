@@ -1,17 +1,20 @@
 import type { Tensor } from "../../tensor/tensor.ts";
 import { bind } from "../arguments.ts";
 import * as F from "../functional/index.ts";
+import type { LogitsOptions, WeightOptions } from "../functional/binaryCrossEntropy.ts";
+import type { CrossEntropyOptions, NllOptions } from "../functional/crossEntropy.ts";
+import type { GaussianOptions, KlDivOptions, PoissonOptions } from "../functional/likelihood.ts";
 import {
   checkReduction,
-  type CrossEntropyOptions,
-  type NllOptions,
+  LEGACY,
+  reductionOf,
   type Reduction,
-} from "../functional/crossEntropy.ts";
-import type { LogitsOptions, ReductionOptions, WeightOptions } from "../functional/loss.ts";
+  type ReductionOptions,
+} from "../functional/reduction.ts";
 import { BuiltIn } from "../module.ts";
 
 /** What losses share: how the losses of a batch become one number. */
-abstract class Loss extends BuiltIn {
+export abstract class Loss extends BuiltIn {
   readonly reduction: Reduction;
 
   constructor(reduction: Reduction) {
@@ -22,17 +25,26 @@ abstract class Loss extends BuiltIn {
 }
 
 /** What losses with no other option than `reduction` share. */
-abstract class PlainLoss extends Loss {
+export abstract class PlainLoss extends Loss {
   constructor(options: ReductionOptions = {}) {
-    super(bind<ReductionOptions>(new.target.name, [options], { reduction: "mean" }).reduction);
+    super(reductionOf(bind<ReductionOptions>(new.target.name, [options], { ...LEGACY, reduction: "mean" })));
   }
 }
 
 /**
  * Cross entropy between class scores (logits) and classes: softmax and negative log likelihood in one.
  *
- * - input [N, C] or [N, C, d₁, …]; target class numbers [N] or [N, d₁, …], or probabilities of input's shape
+ * - input [C], [N, C] or [N, C, d₁, …]; target class numbers [], [N] or [N, d₁, …], or probabilities of input's shape
  * - "mean" divides by the weights of the targets that count
+ * - `weight` a factor for each class; `ignoreIndex` (−100) targets that count for nothing; `labelSmoothing` (0) how much
+ *   of each target is spread evenly over all classes
+ *
+ * ```ts
+ * const loss = new nn.CrossEntropyLoss({ labelSmoothing: 0.1 });
+ * loss(torch.randn(3, 5), torch.tensor([1, 0, 4]));
+ * ```
+ *
+ * Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.CrossEntropyLoss.html
  *
  * @throws TensorError "Expected input batch_size (4) to match target batch_size (3)."
  * @throws TensorError "Target 10 is out of bounds."
@@ -42,14 +54,20 @@ export class CrossEntropyLoss extends Loss {
   readonly ignoreIndex: number;
   readonly labelSmoothing: number;
 
-  constructor(options: CrossEntropyOptions = {}) {
-    const bound = bind<CrossEntropyOptions>("CrossEntropyLoss", [options], {
+  constructor(
+    ...args:
+      | [options?: CrossEntropyOptions]
+      | [weight?: Tensor | null, options?: Omit<CrossEntropyOptions, "weight">]
+  ) {
+    const bound = bind<CrossEntropyOptions>("CrossEntropyLoss", args, {
       weight: null,
+      sizeAverage: null,
       ignoreIndex: -100,
+      reduce: null,
       reduction: "mean",
       labelSmoothing: 0,
     });
-    super(bound.reduction);
+    super(reductionOf(bound));
     this.registerBuffer("weight", bound.weight);
     this.ignoreIndex = bound.ignoreIndex;
     this.labelSmoothing = bound.labelSmoothing;
@@ -62,21 +80,33 @@ export class CrossEntropyLoss extends Loss {
 }
 
 /**
- * Negative log likelihood of classes.
+ * Negative log likelihood of classes, −w_y · x_y.
  *
- * - input log-probabilities [N, C] or [N, C, d₁, …]; target class numbers [N] or [N, d₁, …]
+ * - input log-probabilities [C], [N, C] or [N, C, d₁, …]; target class numbers [], [N] or [N, d₁, …]
+ * - "mean" divides by the weights of the targets that count
+ *
+ * ```ts
+ * const loss = new nn.NLLLoss();
+ * loss(F.logSoftmax(torch.randn(3, 5), 1), torch.tensor([1, 0, 4]));
+ * ```
+ *
+ * Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.NLLLoss.html
  */
 export class NLLLoss extends Loss {
   weight: Tensor | null = null;
   readonly ignoreIndex: number;
 
-  constructor(options: NllOptions = {}) {
-    const bound = bind<NllOptions>("NLLLoss", [options], {
+  constructor(
+    ...args: [options?: NllOptions] | [weight?: Tensor | null, options?: Omit<NllOptions, "weight">]
+  ) {
+    const bound = bind<NllOptions>("NLLLoss", args, {
       weight: null,
+      sizeAverage: null,
       ignoreIndex: -100,
+      reduce: null,
       reduction: "mean",
     });
-    super(bound.reduction);
+    super(reductionOf(bound));
     this.registerBuffer("weight", bound.weight);
     this.ignoreIndex = bound.ignoreIndex;
   }
@@ -87,24 +117,33 @@ export class NLLLoss extends Loss {
   }
 }
 
-/** (input − target)²: warns when the sizes differ. */
+/**
+ * (input − target)²: warns when the sizes differ.
+ *
+ * ```ts
+ * new nn.MSELoss()(torch.randn(3, 5), torch.randn(3, 5));
+ * ```
+ *
+ * Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.MSELoss.html
+ */
 export class MSELoss extends PlainLoss {
   forward(input: Tensor, target: Tensor): Tensor {
     return F.mseLoss(input, target, { reduction: this.reduction });
   }
 }
 
-/** |input − target|: warns when the sizes differ. */
+/**
+ * |input − target|: warns when the sizes differ.
+ *
+ * ```ts
+ * new nn.L1Loss({ reduction: "sum" })(torch.randn(3, 5), torch.randn(3, 5));
+ * ```
+ *
+ * Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.L1Loss.html
+ */
 export class L1Loss extends PlainLoss {
   forward(input: Tensor, target: Tensor): Tensor {
     return F.l1Loss(input, target, { reduction: this.reduction });
-  }
-}
-
-/** ln(1 + e^(−target · input)) for targets of ±1. */
-export class SoftMarginLoss extends PlainLoss {
-  forward(input: Tensor, target: Tensor): Tensor {
-    return F.softMarginLoss(input, target, { reduction: this.reduction });
   }
 }
 
@@ -112,13 +151,25 @@ interface SmoothL1Arguments extends ReductionOptions {
   beta?: number;
 }
 
-/** (x − y)² / (2 beta) where |x − y| is below beta (1), else |x − y| − beta / 2. */
+/**
+ * (x − y)² / (2 beta) where |x − y| is below beta (1), else |x − y| − beta / 2; |x − y| for beta 0.
+ *
+ * ```ts
+ * new nn.SmoothL1Loss({ beta: 0.5 })(torch.randn(3), torch.randn(3));
+ * ```
+ *
+ * Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.SmoothL1Loss.html
+ */
 export class SmoothL1Loss extends Loss {
   readonly beta: number;
 
   constructor(options: SmoothL1Arguments = {}) {
-    const bound = bind<SmoothL1Arguments>("SmoothL1Loss", [options], { reduction: "mean", beta: 1 });
-    super(bound.reduction);
+    const bound = bind<SmoothL1Arguments>("SmoothL1Loss", [options], {
+      ...LEGACY,
+      reduction: "mean",
+      beta: 1,
+    });
+    super(reductionOf(bound));
     this.beta = bound.beta;
   }
 
@@ -127,16 +178,27 @@ export class SmoothL1Loss extends Loss {
   }
 }
 
-interface HuberArguments extends ReductionOptions {
+interface HuberArguments {
+  reduction?: Reduction;
   delta?: number;
 }
 
-/** (x − y)² / 2 where |x − y| is below delta (1), else delta (|x − y| − delta / 2). */
+/**
+ * (x − y)² / 2 where |x − y| is below delta (1), else delta (|x − y| − delta / 2).
+ *
+ * ```ts
+ * new nn.HuberLoss({ delta: 2 })(torch.randn(3), torch.randn(3));
+ * ```
+ *
+ * Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.HuberLoss.html
+ */
 export class HuberLoss extends Loss {
   readonly delta: number;
 
-  constructor(options: HuberArguments = {}) {
-    const bound = bind<HuberArguments>("HuberLoss", [options], { reduction: "mean", delta: 1 });
+  constructor(
+    ...args: [options?: HuberArguments] | [reduction?: Reduction, delta?: number | { delta?: number }]
+  ) {
+    const bound = bind<HuberArguments>("HuberLoss", args, { reduction: "mean", delta: 1 });
     super(bound.reduction);
     this.delta = bound.delta;
   }
@@ -147,15 +209,22 @@ export class HuberLoss extends Loss {
 }
 
 /**
- * Binary cross entropy of probabilities, logarithms clamped at −100.
+ * Binary cross entropy of probabilities, −w (y ln p + (1 − y) ln(1 − p)), logarithms clamped at −100.
+ *
+ * ```ts
+ * new nn.BCELoss()(torch.rand(3), torch.tensor([1, 0, 1], { dtype: torch.float32 }));
+ * ```
+ *
+ * Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.BCELoss.html
+ *
  * @throws TensorError when the sizes differ
  */
 export class BCELoss extends Loss {
   weight: Tensor | null = null;
 
-  constructor(options: WeightOptions = {}) {
-    const bound = bind<WeightOptions>("BCELoss", [options], { weight: null, reduction: "mean" });
-    super(bound.reduction);
+  constructor(...args: [options?: WeightOptions] | [weight?: Tensor | null, options?: ReductionOptions]) {
+    const bound = bind<WeightOptions>("BCELoss", args, { weight: null, ...LEGACY, reduction: "mean" });
+    super(reductionOf(bound));
     this.registerBuffer("weight", bound.weight);
   }
 
@@ -165,20 +234,32 @@ export class BCELoss extends Loss {
 }
 
 /**
- * Binary cross entropy of sigmoid(input), without overflow.
+ * Binary cross entropy of sigmoid(input), without overflow. `posWeight` is a factor for the positive targets of each
+ * class.
+ *
+ * ```ts
+ * const loss = new nn.BCEWithLogitsLoss({ posWeight: torch.tensor([2.5, 1.5]) });
+ * loss(torch.randn(3, 2), torch.ones(3, 2));
+ * ```
+ *
+ * Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.BCEWithLogitsLoss.html
+ *
  * @throws TensorError "Target size (torch.Size([4])) must be the same as input size (torch.Size([4, 1]))"
  */
 export class BCEWithLogitsLoss extends Loss {
   weight: Tensor | null = null;
   posWeight: Tensor | null = null;
 
-  constructor(options: LogitsOptions = {}) {
-    const bound = bind<LogitsOptions>("BCEWithLogitsLoss", [options], {
+  constructor(
+    ...args: [options?: LogitsOptions] | [weight?: Tensor | null, options?: Omit<LogitsOptions, "weight">]
+  ) {
+    const bound = bind<LogitsOptions>("BCEWithLogitsLoss", args, {
       weight: null,
+      ...LEGACY,
       reduction: "mean",
       posWeight: null,
     });
-    super(bound.reduction);
+    super(reductionOf(bound));
     this.registerBuffer("weight", bound.weight);
     this.registerBuffer("posWeight", bound.posWeight);
   }
@@ -189,21 +270,31 @@ export class BCEWithLogitsLoss extends Loss {
   }
 }
 
-interface KlArguments {
-  reduction?: Reduction | "batchmean";
-  logTarget?: boolean;
-}
-
-/** target · (ln target − input): the divergence from log-probabilities `input` to probabilities `target`. */
+/**
+ * target · (ln target − input): the divergence from log-probabilities `input` to probabilities `target`, or to
+ * log-probabilities with `logTarget`. "mean" divides by all elements; "batchmean", the divergence's own mean, by the
+ * batch.
+ *
+ * ```ts
+ * const loss = new nn.KLDivLoss({ reduction: "batchmean" });
+ * loss(F.logSoftmax(torch.randn(3, 5), 1), F.softmax(torch.rand(3, 5), 1));
+ * ```
+ *
+ * Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.KLDivLoss.html
+ */
 export class KLDivLoss extends BuiltIn {
   readonly reduction: Reduction | "batchmean";
   readonly logTarget: boolean;
 
-  constructor(options: KlArguments = {}) {
+  constructor(options: KlDivOptions = {}) {
     super();
-    const bound = bind<KlArguments>("KLDivLoss", [options], { reduction: "mean", logTarget: false });
-    if (bound.reduction !== "batchmean") checkReduction(bound.reduction);
-    this.reduction = bound.reduction;
+    const bound = bind<KlDivOptions>("KLDivLoss", [options], {
+      ...LEGACY,
+      reduction: "mean",
+      logTarget: false,
+    });
+    this.reduction = reductionOf<Reduction | "batchmean">(bound);
+    if (this.reduction !== "batchmean") checkReduction(this.reduction);
     this.logTarget = bound.logTarget;
   }
 
@@ -212,26 +303,33 @@ export class KLDivLoss extends BuiltIn {
   }
 }
 
-interface PoissonArguments extends ReductionOptions {
-  logInput?: boolean;
-  full?: boolean;
-  eps?: number;
-}
-
-/** Negative log likelihood of counts; the input is the logarithm of the expected count unless logInput is false. */
+/**
+ * Negative log likelihood of counts: eˣ − y · x, where the input x is the logarithm of the expected count; x − y · ln(x +
+ * eps) with `logInput` false. `full` adds Stirling's approximation of ln y! for y > 1.
+ *
+ * ```ts
+ * new nn.PoissonNLLLoss({ full: true })(torch.randn(5), torch.tensor([0, 1, 3, 2, 7]));
+ * ```
+ *
+ * Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.PoissonNLLLoss.html
+ */
 export class PoissonNLLLoss extends Loss {
   readonly logInput: boolean;
   readonly full: boolean;
   readonly eps: number;
 
-  constructor(options: PoissonArguments = {}) {
-    const bound = bind<PoissonArguments>("PoissonNLLLoss", [options], {
+  constructor(
+    ...args: [options?: PoissonOptions] | [logInput?: boolean, options?: Omit<PoissonOptions, "logInput">]
+  ) {
+    const bound = bind<PoissonOptions>("PoissonNLLLoss", args, {
       logInput: true,
       full: false,
+      sizeAverage: null,
       eps: 1e-8,
+      reduce: null,
       reduction: "mean",
     });
-    super(bound.reduction);
+    super(reductionOf(bound));
     this.logInput = bound.logInput;
     this.full = bound.full;
     this.eps = bound.eps;
@@ -243,18 +341,22 @@ export class PoissonNLLLoss extends Loss {
   }
 }
 
-interface GaussianArguments extends ReductionOptions {
-  full?: boolean;
-  eps?: number;
-}
-
-/** Negative log likelihood of normal distributions, given their means and variances. */
+/**
+ * Negative log likelihood of normal distributions, given their means and variances: (ln v + (x − y)² / v) / 2 with
+ * variances of at least `eps` (1e-6). `full` adds ln(2π) / 2.
+ *
+ * ```ts
+ * new nn.GaussianNLLLoss()(torch.randn(5, 2), torch.randn(5, 2), torch.ones(5, 1));
+ * ```
+ *
+ * Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.GaussianNLLLoss.html
+ */
 export class GaussianNLLLoss extends Loss {
   readonly full: boolean;
   readonly eps: number;
 
-  constructor(options: GaussianArguments = {}) {
-    const bound = bind<GaussianArguments>("GaussianNLLLoss", [options], {
+  constructor(options: GaussianOptions = {}) {
+    const bound = bind<GaussianOptions>("GaussianNLLLoss", [options], {
       full: false,
       eps: 1e-6,
       reduction: "mean",

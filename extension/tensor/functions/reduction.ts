@@ -336,10 +336,18 @@ export function norm(
     if (p === 0) {
       return length(apply(movement.sum, [apply(elementwise.sign, [size], {})], over));
     }
-    const powers = apply(elementwise.pow, [size, constant(p)], {});
-    const total = apply(movement.sum, [powers], over);
-    return length(apply(elementwise.pow, [total, constant(1 / p)], {}));
+    // Powers of 0, and of a sum that is 0, have gradient 0 whatever p is.
+    const total = apply(movement.sum, [powerOf(size, p)], over);
+    return length(powerOf(total, 1 / p));
   });
+}
+
+/** xᵖ of what is not negative, with gradient 0 where it is 0. */
+function powerOf(x: Tensor, p: number): Tensor {
+  const zero = apply(elementwise.eq, [x, constant(0)], {});
+  const safe = apply(elementwise.where, [zero, constant(1), x], {});
+  const power = apply(elementwise.pow, [safe, constant(p)], {});
+  return apply(elementwise.where, [zero, constant(p < 0 ? Infinity : 0), power], {});
 }
 
 /** log Σ eˣ over dimensions, without overflow. */
