@@ -97,6 +97,17 @@ export function positive(text: string): number {
   return value;
 }
 
+/** Parses names of `known` with commas between them, for an option. */
+export function list<T extends string>(known: readonly T[]): (text: string) => T[] {
+  return (text) =>
+    text.split(",").map((part) => {
+      const name = known.find((one) => one === part.trim());
+      if (name === undefined)
+        throw new InvalidArgumentError(`"${part.trim()}" is not of ${known.join(", ")}.`);
+      return name;
+    });
+}
+
 /** Examples below a command's options. */
 export function examples(command: Command, text: string): Command {
   return command.addHelpText("after", `\n${text.trim()}`);

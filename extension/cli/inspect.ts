@@ -1,4 +1,5 @@
 import type { FileReport, ModelReport } from "../protocol/preview.ts";
+import type { TableOptions } from "../protocol/summary.ts";
 import { PreviewEngine } from "../supervisor/preview.ts";
 import { CommandFailure, engineOptions, UsageError, type Target } from "./command.ts";
 import { interruptSignal, CliError, EXIT } from "./exit.ts";
@@ -8,9 +9,10 @@ const LIMIT = 30;
 
 /**
  * What a file defines, by building it without computing anything.
+ * @param summary Asks for each model's table
  * @throws CommandFailure with all errors of the file
  */
-export async function inspectFile(file: string): Promise<FileReport> {
+export async function inspectFile(file: string, summary?: TableOptions): Promise<FileReport> {
   const engine = new PreviewEngine(engineOptions, {
     onLog: (text) => void process.stderr.write(`${text}\n`),
   });
@@ -18,7 +20,7 @@ export async function inspectFile(file: string): Promise<FileReport> {
   const cancel = (): void => void engine.dispose();
   interrupted.addEventListener("abort", cancel, { once: true });
   try {
-    const report = await engine.inspect({ file }, LIMIT);
+    const report = await engine.inspect({ file, ...(summary === undefined ? {} : { summary }) }, LIMIT);
     if (report === undefined || interrupted.aborted) throw new CliError("", EXIT.interrupted);
     if (report.errors.length > 0) throw new CommandFailure(report.errors);
     return report;

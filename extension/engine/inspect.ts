@@ -3,6 +3,7 @@ import type { Experiment } from "../nn/experiment.ts";
 import { Module } from "../nn/module.ts";
 import type { SourcePosition, UserError } from "../protocol/errors.ts";
 import type { ExperimentReport, FileReport, InspectRequest, ModelReport } from "../protocol/preview.ts";
+import type { TableOptions } from "../protocol/summary.ts";
 import { TensorError } from "../tensor/errors.ts";
 import { manualSeed } from "../tensor/functions/random.ts";
 import { forgetPending } from "../tensor/runtime.ts";
@@ -21,13 +22,13 @@ import { loadUserModule, SyntaxErrors, type UserModule } from "./userModule.ts";
  * What a file defines, found by building it: its graphs are recorded and nothing is computed. Errors of the file are
  * part of the answer.
  */
-export async function inspect({ file, text }: InspectRequest): Promise<FileReport> {
+export async function inspect({ file, text, summary }: InspectRequest): Promise<FileReport> {
   scope.sites = true;
   manualSeed(0);
   try {
     const module = await loadUserModule(file, { library, text });
     try {
-      return await new Inspection(module, text ?? fs.readFileSync(file, "utf8")).report();
+      return await new Inspection(module, text ?? fs.readFileSync(file, "utf8"), summary).report();
     } finally {
       module.dispose();
     }
@@ -51,13 +52,15 @@ function asksForValues(error: unknown): boolean {
 class Inspection {
   readonly #module: UserModule;
   readonly #text: string;
+  readonly #table: TableOptions | undefined;
   readonly #models = new Map<unknown, ModelReport>();
   readonly #experiments: ExperimentReport[] = [];
   readonly #errors: UserError[] = [];
 
-  constructor(module: UserModule, text: string) {
+  constructor(module: UserModule, text: string, table: TableOptions | undefined) {
     this.#module = module;
     this.#text = text;
+    this.#table = table;
   }
 
   async report(): Promise<FileReport> {
@@ -166,7 +169,7 @@ class Inspection {
       name,
       experiments: exportName === undefined ? [] : [exportName],
       text: model.toString(),
-      ...observer.summary(this.#classPosition(name)),
+      ...observer.summary(this.#classPosition(name), this.#table),
       ...(error === undefined ? {} : { error }),
     });
   }

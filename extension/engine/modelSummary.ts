@@ -1,112 +1,100 @@
 import type { SourcePosition } from "../protocol/errors.ts";
-import type { SummaryRow } from "../protocol/preview.ts";
+import type { ModelReport, SummaryRow } from "../protocol/preview.ts";
+import type { TableOptions } from "../protocol/summary.ts";
 import { siteOf, type Module } from "../nn/module.ts";
-import { BYTES } from "../tensor/dtype.ts";
-import { Node, type Value } from "../tensor/graph.ts";
-import type { Op } from "../tensor/op.ts";
+import { bytesOf, sum, type LayerInfo } from "../nn/summary/layerInfo.ts";
+import { CallRecorder } from "../nn/summary/recorder.ts";
+import { ModelStatistics } from "../nn/summary/statistics.ts";
+import type { Meta } from "../tensor/op.ts";
 import { formatShape } from "../tensor/shape.ts";
-import { Tensor } from "../tensor/tensor.ts";
 import { creationFrame } from "./stackTraces.ts";
 
 /** What is seen of a model without computing anything. */
-export interface Observed {
-  rows: SummaryRow[];
-  parameters: { total: number; trainable: number };
-  parameterBytes: number;
-  /** There when forward was run. */
-  multiplyAdds?: number;
-  activationBytes?: number;
-}
+export type Observed = Omit<ModelReport, "name" | "experiments" | "text" | "error">;
 
-interface Call {
-  input: string | undefined;
-  output: string | undefined;
-}
-
-/** Watches a model's modules being called, and summarises it as torchinfo does. */
+/** Watches a model's modules being called, and says of them what the editor and the command line show. */
 export class ModelObserver {
-  readonly #model: Module;
-  readonly #calls = new Map<Module, Call>();
-  readonly #outputs: Value[] = [];
-  #activationBytes = 0;
+  readonly #recorder: CallRecorder;
 
   constructor(model: Module) {
-    this.#model = model;
+    this.#recorder = new CallRecorder(model);
   }
 
   /** Runs `body`, in which the model is called. What was called before an error is kept. */
-  async watch(body: () => unknown): Promise<void> {
-    const handles = this.#model.modules().flatMap((module) => [
-      module.registerForwardPreHook((_, input) => {
-        const known = this.#calls.get(module);
-        if (known === undefined) this.#calls.set(module, { input: shapesOf(input), output: undefined });
-      }),
-      module.registerForwardHook((_, input, output) => this.#called(module, input, output)),
-    ]);
-    try {
-      await body();
-    } finally {
-      for (const handle of handles) handle.remove();
-    }
+  watch(body: () => unknown): Promise<void> {
+    return this.#recorder.record(body);
   }
 
-  #called(module: Module, input: readonly unknown[], output: unknown): void {
-    const call = this.#calls.get(module)!;
-    call.input = shapesOf(input);
-    call.output = shapesOf(output);
-    const tensors = tensorsOf(output);
-    if (module === this.#model) this.#outputs.push(...tensors.map((one) => one.value));
-    // Containers give what their children gave.
-    if (module.children().length === 0)
-      for (const one of tensors) this.#activationBytes += one.numel() * BYTES[one.dtype];
-  }
-
-  /** @param classPosition Where the model's own class is */
-  summary(classPosition: SourcePosition | undefined): Observed {
-    const named = this.#model.namedModules();
-    const costs = costsByModule(this.#outputs);
-    const called = new Map([...this.#calls.keys()].map((module, i) => [module, i]));
-    const last = called.size;
-    const ordered = named
-      .map(([path, module], i) => ({ path, module, order: called.get(module) ?? last + i }))
+  /**
+   * @param classPosition Where the model's own class is
+   * @param table Asks for torchinfo's table
+   */
+  summary(classPosition: SourcePosition | undefined, table: TableOptions | undefined): Observed {
+    const { model, called } = this.#recorder;
+    const calls = this.#calls();
+    const order = new Map([...calls.keys()].map((module, i) => [module, i]));
+    const ordered = model
+      .namedModules()
+      .map(([path, module], i) => ({ path, module, order: order.get(module) ?? order.size + i }))
       .sort((a, b) => a.order - b.order);
-    const computed = this.#outputs.length > 0;
     const rows = inTreeOrder(ordered).map(({ path, module }): SummaryRow => {
-      const call = this.#calls.get(module);
-      const site = siteOf(module);
-      const created = site === undefined ? undefined : creationFrame(site, classNames(module));
-      const position = path === "" ? (classPosition ?? created) : created;
+      const { numParams, trainableParams, kernelSize } = this.#recorder.factsOf(module);
+      const position = (path === "" ? classPosition : undefined) ?? positionOf(module);
       return {
         path,
         depth: path === "" ? 0 : path.split(".").length,
         className: module.constructor.name,
         detail: module.extraRepr(),
-        ...(call?.input === undefined ? {} : { inputShape: call.input }),
-        ...(call?.output === undefined ? {} : { outputShape: call.output }),
-        ...countParameters(module),
-        ...(computed ? { multiplyAdds: costs.get(path) ?? 0 } : {}),
+        ...(kernelSize === undefined
+          ? {}
+          : { kernelShape: JSON.stringify(kernelSize).replaceAll(",", ", ") }),
+        parameters: numParams,
+        trainable: trainableParams,
+        ...(called ? callsOf(calls.get(module) ?? []) : {}),
         ...(position === undefined ? {} : { position }),
       };
     });
-    const { parameters: total, trainable } = countParameters(this.#model);
+    const totals = new ModelStatistics(this.#recorder);
     return {
       rows,
-      parameters: { total, trainable },
-      parameterBytes: this.#model.parameters().reduce((sum, one) => sum + one.numel() * BYTES[one.dtype], 0),
-      ...(computed ? { multiplyAdds: costs.get("") ?? 0, activationBytes: this.#activationBytes } : {}),
+      parameters: { total: totals.totalParams, trainable: totals.trainableParams },
+      parameterBytes: totals.totalParamBytes,
+      ...(totals.called ? sizesOf(totals) : {}),
+      ...(table === undefined ? {} : { summary: new ModelStatistics(this.#recorder, table).toString() }),
     };
+  }
+
+  /** Calls by their modules, in the order of first calls. */
+  #calls(): Map<Module, LayerInfo[]> {
+    const calls = new Map<Module, LayerInfo[]>();
+    if (this.#recorder.called)
+      for (const row of this.#recorder.rows()) calls.set(row.module, [...(calls.get(row.module) ?? []), row]);
+    return calls;
   }
 }
 
-/** Parameters of a module and all inside it. */
-export function countParameters(module: Module): { parameters: number; trainable: number } {
-  let parameters = 0;
-  let trainable = 0;
-  for (const one of module.parameters()) {
-    parameters += one.numel();
-    if (one.requiresGrad) trainable += one.numel();
-  }
-  return { parameters, trainable };
+/** What one forward pass says of a module: the shapes of its last call, and the multiply-adds of all. */
+function callsOf(calls: readonly LayerInfo[]): Partial<SummaryRow> {
+  const last = calls.findLast(({ executed }) => executed) ?? calls.at(-1);
+  const [input, output] = [shapesOf(last?.inputs ?? []), shapesOf(last?.outputs ?? [])];
+  return {
+    ...(input === undefined ? {} : { inputShape: input }),
+    ...(output === undefined ? {} : { outputShape: output }),
+    // A container that is not called has a row, for what is called in it.
+    calls: calls.filter(({ inputs }) => inputs.length > 0).length,
+    multiplyAdds: sum(calls, (call) => call.multAdds),
+  };
+}
+
+function sizesOf(totals: ModelStatistics): Partial<Observed> {
+  // Containers give what their children gave.
+  const leaves = totals.summaryList.filter(({ facts }) => facts.isLeaf);
+  return {
+    multiplyAdds: totals.totalMultAdds,
+    activationBytes: sum(leaves, ({ outputs }) => bytesOf(outputs)),
+    inputBytes: totals.totalInput,
+    forwardBackwardBytes: totals.totalOutputBytes,
+  };
 }
 
 interface Placed {
@@ -134,30 +122,10 @@ function inTreeOrder(modules: readonly Placed[]): Placed[] {
   return ordered;
 }
 
-/** Multiply-adds of what was recorded, by the path of the module that did it; a container has those of all inside. */
-function costsByModule(outputs: readonly Value[]): Map<string, number> {
-  const costs = new Map<string, number>();
-  const seen = new Set<Node>();
-  const pending = [...outputs];
-  for (let value = pending.pop(); value !== undefined; value = pending.pop()) {
-    const node = value.producer;
-    if (!(node instanceof Node) || seen.has(node)) continue;
-    seen.add(node);
-    pending.push(...node.inputs);
-    const op = node.op as unknown as Op<object>;
-    const cost = op.cost?.(node, node.attributes) ?? 0;
-    if (cost === 0) continue;
-    for (const path of enclosing(node.module)) costs.set(path, (costs.get(path) ?? 0) + cost);
-  }
-  return costs;
-}
-
-/** `a.b` → `a.b`, `a`, and the model itself. */
-function enclosing(path: string): string[] {
-  const paths = [""];
-  if (path === "") return paths;
-  const parts = path.split(".");
-  return paths.concat(parts.map((_, i) => parts.slice(0, i + 1).join(".")));
+/** Where the user's code made a module. */
+function positionOf(module: Module): SourcePosition | undefined {
+  const site = siteOf(module);
+  return site === undefined ? undefined : creationFrame(site, classNames(module));
 }
 
 /** Names of a module's class and those it extends. */
@@ -171,14 +139,9 @@ function classNames(module: Module): string[] {
   return names;
 }
 
-function tensorsOf(value: unknown): Tensor[] {
-  if (value instanceof Tensor) return [value];
-  return Array.isArray(value) ? value.flatMap(tensorsOf) : [];
-}
-
 /** `[32, 10]`; several in brackets: `([32, 10], [1, 32, 5])`. Undefined when there is no tensor. */
-function shapesOf(value: unknown): string | undefined {
-  const shapes = tensorsOf(value).map((one) => formatShape(one.shape));
+function shapesOf(tensors: readonly Meta[]): string | undefined {
+  const shapes = tensors.map(({ shape }) => formatShape(shape));
   if (shapes.length === 0) return undefined;
   return shapes.length === 1 ? shapes[0] : `(${shapes.join(", ")})`;
 }

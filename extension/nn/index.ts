@@ -15,6 +15,7 @@ export {
   type TrainStep,
 } from "./experiment.ts";
 export { print } from "./print.ts";
+export { summary, type SummaryOptions } from "./summary/index.ts";
 export type { Parameter, Tensor } from "../tensor/tensor.ts";
 export type { DType } from "../tensor/dtype.ts";
 export type { Shape } from "../tensor/shape.ts";

@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { UserError, SourcePosition } from "./errors.ts";
 import type { Hello } from "./engine.ts";
+import { TableOptions } from "./summary.ts";
 
 /** One row of a model's summary, in the order in which modules are called (uncalled ones follow). */
 export const SummaryRow = v.object({
@@ -12,9 +13,13 @@ export const SummaryRow = v.object({
   detail: v.string(),
   inputShape: v.optional(v.string()),
   outputShape: v.optional(v.string()),
+  /** Of convolutions and pools: "[3, 3]", or "2" where one number says it. */
+  kernelShape: v.optional(v.string()),
+  /** How often one forward pass calls it; 0 for a container whose children are called instead. */
+  calls: v.optional(v.number()),
   parameters: v.number(),
   trainable: v.number(),
-  /** Multiply-adds of one forward pass. */
+  /** Multiply-adds of one forward pass, of this module and all inside it. */
   multiplyAdds: v.optional(v.number()),
   /** Where the user's code created the module; for the model itself, its class. */
   position: v.optional(SourcePosition),
@@ -34,6 +39,11 @@ export const ModelReport = v.object({
   multiplyAdds: v.optional(v.number()),
   parameterBytes: v.number(),
   activationBytes: v.optional(v.number()),
+  /** Bytes of the input, and of what layers with parameters give, with its gradients: torchinfo's estimate. */
+  inputBytes: v.optional(v.number()),
+  forwardBackwardBytes: v.optional(v.number()),
+  /** torchinfo's table, when it was asked for. */
+  summary: v.optional(v.string()),
   /** Why there are no shapes: forward failed. */
   error: v.optional(UserError),
 });
@@ -60,6 +70,8 @@ export const InspectRequest = v.object({
   file: v.string(),
   /** The editor's unsaved text, when it differs from the disk. */
   text: v.optional(v.string()),
+  /** Asks for each model's table. */
+  summary: v.optional(TableOptions),
 });
 export type InspectRequest = v.InferOutput<typeof InspectRequest>;
 

@@ -86,6 +86,7 @@ export class Node {
     this.outputs = isList(outputs)
       ? outputs.map((m, i) => new Value(this, i, m.shape, m.dtype))
       : [new Value(this, 0, outputs.shape, outputs.dtype)];
+    scope.onNode?.(this);
   }
 }
 

@@ -1,3 +1,5 @@
+import type { Node } from "./graph.ts";
+
 /** What is being recorded right now: set by module calls, backward and optimizers, read when a node is made. */
 export const scope = {
   /** Dotted path of the innermost module whose forward is running; "" outside. */
@@ -8,6 +10,8 @@ export const scope = {
   gradients: true,
   /** Whether nodes keep the stack of the call that made them: on in the preview and until a run's first steps are through. */
   sites: false,
+  /** Told of every node that is recorded: a summary counts them. */
+  onNode: undefined as ((node: Node) => void) | undefined,
 };
 
 /** Runs `body` as the library's own work, whose intermediate values the user cannot hold. */

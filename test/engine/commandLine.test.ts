@@ -310,8 +310,21 @@ describe("print, summary, runs and usage", () => {
   test("summary has shapes and counts of every layer", async () => {
     const result = await workspace.run(["summary", example("simplenn.nn.ts")]);
     expect(result.code).toBe(0);
-    expect(result.stdout).toContain("├─Linear: 1-1           [100, 10]    [100, 5]           55");
+    const line =
+      "├─Linear: 1-1                            [100, 10]            [100, 5]             55                   5,500";
+    expect(result.stdout.split("\n")).toContain(line);
     expect(result.stdout).toContain("Total params: 67\n");
+    const digits = await workspace.run([
+      "summary",
+      example("digits.nn.ts"),
+      ...["--columns", "kernel_size,trainable", "--width", "12", "--rows", "var_names", "--weights"],
+    ]);
+    expect(digits.stdout).toContain(`
+├─Conv2d (conv1)                         [3, 3]       True
+│    └─weight                            [1, 16, 3, 3]
+│    └─bias                              [16]
+├─ReLU (relu)                            --           --
+`);
   });
 
   test("runs lists what was run, and says what was killed", async () => {

@@ -69,8 +69,14 @@ test("models with their layers in the order of calls, shapes, counts and lines",
   const position = (name: string) => model!.rows.find((row) => row.path === name)?.position;
   expect(position("")).toMatchObject({ file, line: lineOf(text, "class DigitsCNN") });
   expect(position("fc1")).toMatchObject({ file, line: lineOf(text, "fc1 = new nn.Linear") });
-  // Multiply-adds of a convolution: 32 images of 8x8 by 16 channels of 3x3x1.
-  expect(model!.rows[1]!.multiplyAdds).toBeGreaterThanOrEqual(32 * 64 * 16 * 9);
+  // Multiply-adds of a convolution: 32 images of 8x8 by 16 channels of 3x3x1 and a bias.
+  expect(model!.rows[1]).toMatchObject({ multiplyAdds: 32 * 64 * 16 * 10, kernelShape: "[3, 3]", calls: 1 });
+  expect(model!.rows[2]).toMatchObject({ path: "relu", multiplyAdds: 0, calls: 3 });
+  expect(model).toMatchObject({
+    multiplyAdds: 2_988_352,
+    inputBytes: 4 * 32 * 64,
+    forwardBackwardBytes: 412_160,
+  });
 });
 
 test("nested modules of the user's own, and layers that forward doesn't call", async () => {

@@ -2,12 +2,10 @@ import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
-import { parseTarget } from "../../../extension/cli/command.ts";
+import { list, parseTarget } from "../../../extension/cli/command.ts";
 import { epochLine, evaluationLines, logEvery } from "../../../extension/cli/display.ts";
 import { parseRows } from "../../../extension/cli/inputRows.ts";
 import { duration, paintFor, renderError, table } from "../../../extension/cli/render.ts";
-import { summaryTable } from "../../../extension/cli/summary.ts";
-import type { ModelReport, SummaryRow } from "../../../extension/protocol/preview.ts";
 import type { RunRecord } from "../../../extension/protocol/run.ts";
 
 const plain = paintFor({ isTTY: false }, {});
@@ -148,36 +146,10 @@ test("evaluationLines: precision and recall of each class, and the matrix", () =
   expect(evaluationLines({ samples: 2, metrics: { loss: 1 } })).toEqual(["2 samples, Loss: 1.0000"]);
 });
 
-test("summaryTable: a tree, own parameters of containers, frozen ones in brackets", () => {
-  const row = (name: string, depth: number, parameters: number, trainable = parameters): SummaryRow => ({
-    path: name,
-    depth,
-    className: name === "" ? "Net" : "Linear",
-    detail: "",
-    outputShape: "[1, 2]",
-    parameters,
-    trainable,
-  });
-  const model: ModelReport = {
-    name: "Net",
-    experiments: [],
-    text: "",
-    rows: [
-      row("", 0, 1_110),
-      row("a", 1, 1_010),
-      row("a.0", 2, 1_000),
-      row("a.1", 2, 0),
-      row("b", 1, 100, 0),
-    ],
-    parameters: { total: 1_110, trainable: 1_010 },
-    parameterBytes: 4_440,
-  };
-  const text = summaryTable(model).join("\n");
-  expect(text).toContain("├─Linear: 1-1           --           [1, 2]             10         --");
-  expect(text).toContain("│    ├─Linear: 2-1      --           [1, 2]          1,000         --");
-  expect(text).toContain("│    └─Linear: 2-2      --           [1, 2]             --         --");
-  expect(text).toContain("└─Linear: 1-2           --           [1, 2]          (100)         --");
-  expect(text).toContain("Total params: 1,110\nTrainable params: 1,010\nNon-trainable params: 100\n");
+test("list: known names, with commas between them", () => {
+  const parse = list(["one", "two"]);
+  expect(parse("two, one")).toEqual(["two", "one"]);
+  expect(() => parse("one,three")).toThrow('"three" is not of one, two.');
 });
 
 test("table aligns, duration reads", () => {
