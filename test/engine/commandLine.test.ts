@@ -317,7 +317,13 @@ describe("print, summary, runs and usage", () => {
     const digits = await workspace.run([
       "summary",
       example("digits.nn.ts"),
-      ...["--columns", "kernel_size,trainable", "--width", "12", "--rows", "var_names", "--weights"],
+      "--columns",
+      "kernel_size,trainable",
+      "--width",
+      "12",
+      "--rows",
+      "var_names",
+      "--weights",
     ]);
     expect(digits.stdout).toContain(`
 ├─Conv2d (conv1)                         [3, 3]       True
