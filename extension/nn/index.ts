@@ -5,6 +5,7 @@ export * as torch from "./torch.ts";
 export * as nn from "./nn.ts";
 export * as F from "./functional/index.ts";
 export * as optim from "./optim/index.ts";
+export * as copy from "./copy.ts";
 export * as data from "./data/index.ts";
 export {
   experiment,

@@ -30,6 +30,15 @@ export class ModuleState {
   /** Dotted path from `root`, the model whose call was the last to reach this module. */
   path = "";
   root: Module | undefined;
+
+  /** Becomes the state of a copy: the same mode, names and hooks. */
+  take(other: ModuleState): void {
+    this.training = other.training;
+    for (const [name, buffer] of other.buffers) this.buffers.set(name, buffer);
+    for (const name of other.vacant) this.vacant.add(name);
+    for (const hook of other.beforeForward) this.beforeForward.add(hook);
+    for (const hook of other.afterForward) this.afterForward.add(hook);
+  }
 }
 
 /** The model whose call is running. */

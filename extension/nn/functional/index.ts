@@ -1,5 +1,6 @@
 // PyTorch's torch.nn.functional, the `F` that users import.
 export * from "./activation.ts";
+export { scaledDotProductAttention } from "./attention.ts";
 export {
   adaptiveAvgPool1d,
   adaptiveAvgPool2d,
@@ -26,6 +27,7 @@ export {
 } from "./marginLoss.ts";
 export { tripletMarginLoss, tripletMarginWithDistanceLoss } from "./tripletLoss.ts";
 export { cosineSimilarity, pairwiseDistance, pdist } from "../../tensor/functions/distance.ts";
+export { multiHeadAttentionForward } from "./multiHeadAttention.ts";
 export { pad } from "./pad.ts";
 export {
   adaptiveMaxPool1d,

@@ -144,10 +144,12 @@ export class ModuleList<M extends Module = Layer> extends Module {
   }
 }
 
+const MODULES: unique symbol = Symbol("layerwise.modules");
+
 /** Modules by name, which a `forward` calls itself. */
 export class ModuleDict<M extends Module = Layer> extends Module {
   // Not as properties: those with whole numbers as names would come first.
-  readonly #modules = new Map<string, M>();
+  readonly [MODULES] = new Map<string, M>();
 
   constructor(modules: Readonly<Record<string, M>> | ReadonlyMap<string, M> = {}) {
     super();
@@ -156,12 +158,12 @@ export class ModuleDict<M extends Module = Layer> extends Module {
   }
 
   get size(): number {
-    return this.#modules.size;
+    return this[MODULES].size;
   }
 
   /** @throws TensorError when there is no module of that name */
   get(name: string): M {
-    const module = this.#modules.get(name);
+    const module = this[MODULES].get(name);
     if (module === undefined) throw new TensorError("index", `no module is named '${name}'`);
     return module;
   }
@@ -173,28 +175,28 @@ export class ModuleDict<M extends Module = Layer> extends Module {
     if (name === "" || name.includes(".")) {
       throw new TensorError("value", `module name can't be empty or contain ".", got: "${name}"`);
     }
-    this.#modules.set(name, module);
+    this[MODULES].set(name, module);
     return this;
   }
 
   has(name: string): boolean {
-    return this.#modules.has(name);
+    return this[MODULES].has(name);
   }
 
   delete(name: string): boolean {
-    return this.#modules.delete(name);
+    return this[MODULES].delete(name);
   }
 
   keys(): string[] {
-    return [...this.#modules.keys()];
+    return [...this[MODULES].keys()];
   }
 
   values(): M[] {
-    return [...this.#modules.values()];
+    return [...this[MODULES].values()];
   }
 
   items(): [name: string, module: M][] {
-    return [...this.#modules];
+    return [...this[MODULES]];
   }
 
   /** @internal */

@@ -56,6 +56,14 @@ export function composed(body: () => Tensor): Tensor {
   return result;
 }
 
+/** {@link composed} for functions of several results; null stands for none. */
+export function composedAll<T extends readonly (Tensor | null)[]>(body: () => T): T {
+  if (scope.depth > 0) return body();
+  const results = hidden(body);
+  for (const x of results) if (x !== null) x.value.visible = true;
+  return results;
+}
+
 /** The tensor with PyTorch's name for the gradient of the function that made it, as printing shows it. */
 export function named(x: Tensor, gradient: string): Tensor {
   const { edge } = x;

@@ -325,6 +325,27 @@ export const cat = defineOp<{ dim: number }>({
   tfjs: (k, inputs, { dim }) => k.concat([...inputs], dim),
 });
 
+/** Parts of length 1 along the first dimension, without it: one output each. */
+export const unstack: Op<object> = defineOp({
+  name: "unstack",
+  infer: ([x]) => {
+    const [count, ...rest] = x!.shape as [number, ...number[]];
+    return Array.from({ length: count }, () => ({ shape: rest, dtype: x!.dtype }));
+  },
+  gradient: ({ grads, outputs }) => {
+    const rows = outputs.map((y, i) =>
+      apply(reshape, [grads[i] ?? new Tensor(fillValue(0, y.shape, y.dtype))], { shape: [1, ...y.shape] }),
+    );
+    return [rows.length === 1 ? rows[0]! : apply(cat, rows, { dim: 0 })];
+  },
+  tensorflow: (b, [x], _, { inputs }) => {
+    const [{ shape, dtype }] = inputs as [Meta];
+    const count = shape[0]!;
+    return b.nodes("Unpack", [x!], { T: attr.type(dtype), num: attr.int(count), axis: attr.int(0) }, count);
+  },
+  tfjs: (k, [x]) => k.unstack(x!, 0),
+});
+
 /** Elements in reverse order along `dims`. */
 export const flip: Op<{ dims: readonly number[] }> = defineOp<{ dims: readonly number[] }>({
   name: "flip",

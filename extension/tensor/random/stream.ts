@@ -27,7 +27,7 @@ class Sequence {
 /** A draw that has its place in the generator's order but not its values yet. */
 export class PendingDraw {
   private data: HostArray | undefined;
-  private abandoned = false;
+  private users = 1;
   private readonly sequence: Sequence;
   private readonly draw: ReadyDraw;
   private readonly allocate: () => HostArray;
@@ -44,14 +44,19 @@ export class PendingDraw {
     return (this.data ??= this.allocate());
   }
 
-  /** Nobody will ask for the values: the generator only has to move on. */
+  /** One more place holds these values: a copy of a parameter. */
+  share(): void {
+    this.users++;
+  }
+
+  /** A place that held the values holds others now; after the last one, the generator only has to move on. */
   abandon(): void {
-    this.abandoned = true;
+    this.users--;
   }
 
   run(generator: Generator): void {
     if (this.data !== undefined) return;
-    if (this.abandoned) {
+    if (this.users <= 0) {
       this.draw.skip(generator);
     } else {
       this.data = this.allocate();

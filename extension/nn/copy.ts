@@ -1,0 +1,87 @@
+// Python's copy module, as far as PyTorch's programs use it: the `copy` that users import.
+import { apply } from "../tensor/apply.ts";
+import type { Value } from "../tensor/graph.ts";
+import { identity } from "../tensor/ops/movement.ts";
+import { hidden, noGrad } from "../tensor/scope.ts";
+import { Parameter, Tensor } from "../tensor/tensor.ts";
+import { Module } from "./module.ts";
+import { STATE } from "./moduleCall.ts";
+
+/**
+ * A copy of a module with everything in it: parameters, buffers, other modules, arrays, maps and plain objects. What
+ * occurs twice occurs twice in the copy. Functions and other objects are taken over as they are, gradients are not.
+ *
+ * Initial weights that nobody has looked at yet are not computed for this: the copies share them.
+ *
+ * ```ts
+ * const teacher = copy.deepcopy(student);
+ * ```
+ */
+export function deepcopy<T>(value: T): T {
+  const copies = new Map<unknown, unknown>();
+  return noGrad(() => hidden(() => copyOf(value, copies) as T));
+}
+
+function copyOf(source: unknown, copies: Map<unknown, unknown>): unknown {
+  if ((typeof source !== "object" && typeof source !== "function") || source === null) return source;
+  const known = copies.get(source);
+  if (known !== undefined) return known;
+  const copy = (x: unknown): unknown => copyOf(x, copies);
+  const made = <U>(twin: U): U => {
+    copies.set(source, twin);
+    return twin;
+  };
+  if (source instanceof Tensor) return made(tensorCopy(source));
+  if (source instanceof Module) {
+    const twin = made(Reflect.construct(Module, [], source.constructor) as Module);
+    twin[STATE].take(source[STATE]);
+    for (const key of Reflect.ownKeys(source)) {
+      const property = Object.getOwnPropertyDescriptor(source, key)!;
+      if (key === STATE) continue;
+      Object.defineProperty(
+        twin,
+        key,
+        "value" in property ? { ...property, value: copy(property.value) } : property,
+      );
+    }
+    return twin;
+  }
+  if (Array.isArray(source)) {
+    const twin: unknown[] = made([]);
+    for (const x of source) twin.push(copy(x));
+    return twin;
+  }
+  if (source instanceof Map) {
+    const twin = made(new Map<unknown, unknown>());
+    for (const [key, x] of source) twin.set(copy(key), copy(x));
+    return twin;
+  }
+  if (source instanceof Set) {
+    const twin = made(new Set<unknown>());
+    for (const x of source) twin.add(copy(x));
+    return twin;
+  }
+  if (Object.getPrototypeOf(source) === Object.prototype) {
+    const twin: Record<string, unknown> = made({});
+    for (const [key, x] of Object.entries(source)) twin[key] = copy(x);
+    return twin;
+  }
+  return source;
+}
+
+function tensorCopy(source: Tensor): Tensor {
+  const value = new Tensor(initialOf(source) ?? apply(identity, [source], {}).value);
+  const wantsGrad = source.isLeaf && source.requiresGrad;
+  if (source instanceof Parameter) return new Parameter(value, wantsGrad);
+  if (source.storage !== undefined) value.persist();
+  return wantsGrad ? value.requiresGrad_() : value;
+}
+
+/** The value that a parameter or buffer began with, while it still has it; shared with whoever has it too. */
+function initialOf(source: Tensor): Value | undefined {
+  const { producer } = source.value;
+  if (producer.kind !== "state" || producer.storage.version !== producer.version) return undefined;
+  const { initial } = producer;
+  if (initial?.producer.kind === "random") initial.producer.draw.share();
+  return initial;
+}
