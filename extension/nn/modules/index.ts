@@ -1,5 +1,6 @@
 export * from "./activation.ts";
 export * from "./adaptivePooling.ts";
+export { MultiheadAttention, NonDynamicallyQuantizableLinear } from "./attention.ts";
 export * from "./containers.ts";
 export { Conv1d, Conv2d, Conv3d } from "./convolution.ts";
 export { CosineSimilarity, PairwiseDistance } from "./distance.ts";
