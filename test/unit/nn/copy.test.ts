@@ -1,0 +1,93 @@
+// Copies of modules: what they share, what they don't.
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { loadExecutor } from "../../../extension/executors/index.ts";
+import { copy, nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
+import { setExecutor } from "../../../extension/tensor/runtime.ts";
+
+beforeAll(async () => {
+  await loadExecutor("cpu");
+});
+afterAll(() => setExecutor(undefined));
+
+const weight = (model: nn.Module): number[] => [...model.stateDict().get("weight")!.data()];
+
+class Tied extends nn.Module {
+  first = new nn.Linear(2, 2);
+  again = this.first;
+  parts = new nn.ModuleDict(
+    new Map<string, nn.Module>([
+      ["10", new nn.ReLU()],
+      ["2", new nn.Linear(2, 1)],
+    ]),
+  );
+  others = [new nn.Linear(1, 1)];
+  options = { scale: torch.tensor([2.5]), act: torch.relu };
+  constructor() {
+    super();
+    this.registerBuffer("mean", torch.zeros(2), { persistent: false });
+  }
+  forward(x: Tensor): Tensor {
+    return this.options.act(this.again(this.first(x))).mul(this.options.scale);
+  }
+}
+
+test("a copy computes the same, prints the same, and is of the same class", () => {
+  torch.manualSeed(0);
+  const model = new Tied().eval();
+  const twin = copy.deepcopy(model);
+  expect(twin).toBeInstanceOf(Tied);
+  expect(twin.toString()).toBe(model.toString());
+  expect(twin.training).toBe(false);
+  expect([...twin.stateDict().keys()]).toEqual([...model.stateDict().keys()]);
+  expect(twin.namedBuffers().map(([name]) => name)).toEqual(["mean"]);
+  const x = torch.randn(3, 2);
+  expect(twin(x).tolist()).toEqual(model(x).tolist());
+});
+
+test("what was one thing twice is one thing twice", () => {
+  const twin = copy.deepcopy(new Tied());
+  expect(twin.again).toBe(twin.first);
+  expect(twin.parts.keys()).toEqual(["10", "2"]);
+  expect(twin.others[0]).toBeInstanceOf(nn.Linear);
+});
+
+test("nothing written to a copy reaches the original", () => {
+  torch.manualSeed(1);
+  const model = new nn.Linear(3, 2);
+  const twin = copy.deepcopy(model);
+  expect(Object.is(twin.weight, model.weight)).toBe(false);
+  nn.init.zeros_(twin.weight);
+  expect(weight(twin)).toEqual([0, 0, 0, 0, 0, 0]);
+  torch.manualSeed(1);
+  expect(weight(model)).toEqual(weight(new nn.Linear(3, 2)));
+});
+
+test("first weights are drawn once, whichever copy is written over, and are right when all but one are", () => {
+  torch.manualSeed(2);
+  const expected = weight(new nn.Linear(3, 2));
+  const following = [...torch.rand(2).data()];
+  torch.manualSeed(2);
+  const model = new nn.Linear(3, 2);
+  const [a, b] = [copy.deepcopy(model), copy.deepcopy(model)];
+  nn.init.zeros_(model.weight);
+  nn.init.ones_(b.weight);
+  expect([...torch.rand(2).data()]).toEqual(following);
+  expect(weight(a)).toEqual(expected);
+});
+
+test("a trained model's copy has the trained weights, its gradients stay with it", () => {
+  const model = new nn.Linear(2, 1);
+  const optimizer = new optim.SGD(model.parameters(), { lr: 0.1 });
+  const step = (): void => {
+    optimizer.zeroGrad();
+    model(torch.ones(1, 2)).sum().backward();
+    optimizer.step();
+  };
+  step();
+  const twin = copy.deepcopy(model);
+  const before = weight(model);
+  expect(twin.weight.grad).toBeNull();
+  step();
+  expect(weight(twin)).toEqual(before);
+  expect(weight(model)).not.toEqual(before);
+});
