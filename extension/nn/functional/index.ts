@@ -11,6 +11,7 @@ export {
 } from "./averagePooling.ts";
 export { conv1d, conv2d, conv3d } from "./convolution.ts";
 export { crossEntropy, nllLoss } from "./crossEntropy.ts";
+export { ctcLoss } from "./ctcLoss.ts";
 export { alphaDropout, dropout, dropout1d, dropout2d, dropout3d } from "./dropout.ts";
 export { linear } from "./linear.ts";
 export { binaryCrossEntropy, binaryCrossEntropyWithLogits } from "./binaryCrossEntropy.ts";

@@ -3,6 +3,7 @@ export * from "./adaptivePooling.ts";
 export { MultiheadAttention, NonDynamicallyQuantizableLinear } from "./attention.ts";
 export * from "./containers.ts";
 export { Conv1d, Conv2d, Conv3d } from "./convolution.ts";
+export { CTCLoss } from "./ctcLoss.ts";
 export { CosineSimilarity, PairwiseDistance } from "./distance.ts";
 export * from "./dropout.ts";
 export { Identity, Linear } from "./linear.ts";

@@ -10,6 +10,7 @@ import "./indexing.ts";
 import "./scan.ts";
 import "./math.ts";
 import "./loss.ts";
+import "./ctc.ts";
 import "./update.ts";
 
 export { OPS } from "../op.ts";
