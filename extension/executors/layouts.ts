@@ -61,7 +61,9 @@ export class Lowering<Ref> {
     const outputs = this.backend.lower(node, refs);
     node.outputs.forEach((v, i) => {
       const ref = outputs[i]!;
-      this.values.set(v, asImages ? { plain: undefined, images: ref } : { plain: ref, images: undefined });
+      // An op on images may have other outputs as well, such as a value per channel.
+      const isImages = asImages && v.shape.length in TO_IMAGES;
+      this.values.set(v, isImages ? { plain: undefined, images: ref } : { plain: ref, images: undefined });
     });
   }
 

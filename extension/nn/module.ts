@@ -236,6 +236,11 @@ export abstract class Module {
     return [...this.ownParameters(), ...this.ownBuffers(true)];
   }
 
+  /** @internal Whether a state dict that lacks this entry is complete all the same. */
+  mayLack(_key: string): boolean {
+    return false;
+  }
+
   private *stateEntries(prefix: string): Generator<[key: string, tensor: Tensor]> {
     for (const [key, tensor] of this.ownState()) yield [prefix + key, tensor];
     for (const [key, child] of this.ownChildren())

@@ -30,6 +30,8 @@ export class LoadReport {
 export interface StateOwner {
   ownState(): [key: string, tensor: Tensor][];
   ownChildren(): [key: string, module: StateOwner | null][];
+  /** Whether a state dict that lacks this entry is complete all the same. */
+  mayLack(key: string): boolean;
 }
 
 /**
@@ -48,8 +50,9 @@ export function loadInto(model: StateOwner, state: StateDict, strict: boolean): 
     for (const [key, tensor] of own) {
       const name = prefix + key;
       const source: unknown = entries.get(name);
-      if (source === undefined) missing.push(name);
-      else if (!(source instanceof Tensor)) misfits.push(notATensor(name, source));
+      if (source === undefined) {
+        if (!module.mayLack(key)) missing.push(name);
+      } else if (!(source instanceof Tensor)) misfits.push(notATensor(name, source));
       else if (sameShape(source.shape, tensor.shape)) copies.push([tensor, source]);
       else misfits.push(sizeMismatch(name, source, tensor));
     }

@@ -61,8 +61,9 @@ export interface Op<A extends object> {
    */
   cost?(signature: Signature, attributes: A): number;
   /**
-   * How images and volumes are laid out in memory (shapes are PyTorch's NCHW and NCDHW everywhere). "elementwise" kernels keep whatever
-   * comes in; those with `images` take these inputs, and give their output if `output`, with channels last; all others see them as the shape says.
+   * How images and volumes are laid out in memory (shapes are PyTorch's NCHW and NCDHW everywhere). "elementwise" kernels
+   * keep whatever comes in; those with `images` take these inputs, and give their outputs that are such if `output`, with
+   * channels last; all others see them as the shape says.
    */
   readonly layout?: "elementwise" | { readonly images: readonly number[]; readonly output: boolean };
   /**

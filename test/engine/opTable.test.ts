@@ -153,7 +153,7 @@ function verifyOutputs(
         const found = describeOutput(output);
         if (found === undefined) return;
         const [n, ...rest] = outputs[i]!.shape;
-        const shape = images ? [n, ...rest.slice(1), rest[0]] : outputs[i]!.shape;
+        const shape = images && rest.length >= 3 ? [n, ...rest.slice(1), rest[0]] : outputs[i]!.shape;
         const dtype = { float32: "float32", int64: "int32", bool: "bool" }[outputs[i]!.dtype];
         expect(`${found.dtype}[${found.shape.join()}]`, `${op.name} output ${i}, produced and inferred`).toBe(
           `${dtype}[${shape.join()}]`,

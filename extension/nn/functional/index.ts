@@ -9,10 +9,13 @@ export {
   avgPool2d,
   avgPool3d,
 } from "./averagePooling.ts";
+export { batchNorm, instanceNorm } from "./batchNorm.ts";
 export { conv1d, conv2d, conv3d } from "./convolution.ts";
 export { crossEntropy, nllLoss } from "./crossEntropy.ts";
 export { ctcLoss } from "./ctcLoss.ts";
 export { alphaDropout, dropout, dropout1d, dropout2d, dropout3d } from "./dropout.ts";
+export { embedding, oneHot } from "./embedding.ts";
+export { embeddingBag } from "./embeddingBag.ts";
 export { linear } from "./linear.ts";
 export { binaryCrossEntropy, binaryCrossEntropyWithLogits } from "./binaryCrossEntropy.ts";
 export { gaussianNllLoss, klDiv, poissonNllLoss } from "./likelihood.ts";
@@ -29,6 +32,7 @@ export {
 export { tripletMarginLoss, tripletMarginWithDistanceLoss } from "./tripletLoss.ts";
 export { cosineSimilarity, pairwiseDistance, pdist } from "../../tensor/functions/distance.ts";
 export { multiHeadAttentionForward } from "./multiHeadAttention.ts";
+export { groupNorm, layerNorm, localResponseNorm, normalize, rmsNorm } from "./normalization.ts";
 export { pad } from "./pad.ts";
 export {
   adaptiveMaxPool1d,

@@ -1,11 +1,13 @@
 export * from "./activation.ts";
 export * from "./adaptivePooling.ts";
 export { MultiheadAttention, NonDynamicallyQuantizableLinear } from "./attention.ts";
+export * from "./batchNorm.ts";
 export * from "./containers.ts";
 export { Conv1d, Conv2d, Conv3d } from "./convolution.ts";
 export { CTCLoss } from "./ctcLoss.ts";
 export { CosineSimilarity, PairwiseDistance } from "./distance.ts";
 export * from "./dropout.ts";
+export * from "./embedding.ts";
 export { Identity, Linear } from "./linear.ts";
 export {
   BCELoss,
@@ -21,6 +23,7 @@ export {
   SmoothL1Loss,
 } from "./loss.ts";
 export * from "./marginLoss.ts";
+export * from "./normalization.ts";
 export * from "./pooling.ts";
 export * from "./shape.ts";
 export * from "./softmax.ts";

@@ -40,10 +40,16 @@ export function indexSelect(input: Tensor, dim: number, indices: Tensor): Tensor
 }
 
 /** Checks indices whose values are there already; the others are checked when they are computed. */
-function inRange(indices: Tensor, size: number, message: (i: number) => string): void {
+export function inRange(
+  indices: Tensor,
+  size: number,
+  message: (index: number, position: number) => string,
+): void {
   const { data } = indices.value;
   if (data === undefined || indices.storage !== undefined) return;
-  for (const i of data) if (i < 0 || i >= size) throw new TensorError("index", message(i));
+  data.forEach((i, at) => {
+    if (i < 0 || i >= size) throw new TensorError("index", message(i, at));
+  });
 }
 
 /**

@@ -1,0 +1,15 @@
+import { apply } from "../../tensor/apply.ts";
+import { reshaped } from "../../tensor/functions/views.ts";
+import { add, mul } from "../../tensor/ops/elementwise.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
+
+/** [N, C, *] times a weight and plus a bias per channel, where there are any. */
+export function perChannel(x: Tensor, weight: Tensor | null, bias: Tensor | null): Tensor {
+  const shaped = (t: Tensor): Tensor =>
+    reshaped(
+      t,
+      x.shape.map((n, d) => (d === 1 ? n : 1)),
+    );
+  const scaled = weight === null ? x : apply(mul, [x, shaped(weight)], {});
+  return bias === null ? scaled : apply(add, [scaled, shaped(bias)], {});
+}

@@ -1,0 +1,156 @@
+import type * as tfjs from "@tensorflow/tfjs-core";
+import { apply, applyAll } from "../apply.ts";
+import { fillValue } from "../graph.ts";
+import { attr, vector, type TfAttribute, type TfBuilder, type TfRef } from "../lowering.ts";
+import { defineOp, type Meta, type Op } from "../op.ts";
+import { numel, range } from "../shape.ts";
+import { scope } from "../scope.ts";
+import { Tensor } from "../tensor.ts";
+import { channelBiasGrad } from "./convolution.ts";
+import { add, mul, rsqrt, sub } from "./elementwise.ts";
+import { reshape } from "./movement.ts";
+import { centered, normalizedGradient } from "./standardized.ts";
+
+export interface BatchNorm {
+  readonly eps: number;
+}
+
+const T = attr.type("float32");
+/** Everything but channels: of a shape, and of what lies in memory with channels last. */
+const others = (rank: number): number[] => range(rank).filter((d) => d !== 1);
+const othersInMemory = (x: tfjs.Tensor): number[] => range(x.rank - 1);
+
+const channelsOf = (x: Meta): Meta => ({ shape: [x.shape[1]!], dtype: "float32" });
+/** A value per channel, so that it broadcasts against images (or volumes) `x` and lies as they lie. */
+const perChannel = (t: Tensor, x: Tensor): Tensor =>
+  apply(reshape, [t], { shape: x.shape.map((_, d) => (d === 1 ? t.shape[0]! : 1)) });
+const plain = (op: Op<object>, ...inputs: Tensor[]): Tensor => apply(op, inputs, {});
+const constant = (value: number): Tensor => new Tensor(fillValue(value, [], "float32"));
+
+function attributes({ eps }: BatchNorm, training: boolean): Record<string, TfAttribute> {
+  return {
+    T,
+    U: T,
+    epsilon: attr.float(eps),
+    data_format: attr.string("NHWC"),
+    is_training: attr.bool(training),
+  };
+}
+
+/** Forward attributes: the factor says that the kernel is to give the batch's statistics as they are. */
+const forward = (a: BatchNorm, training: boolean): Record<string, TfAttribute> => ({
+  ...attributes(a, training),
+  exponential_avg_factor: attr.float(1),
+});
+
+/** What lies in memory as the kernels want it, which know images only: volumes are higher images. */
+function asImages(b: TfBuilder, x: TfRef, { shape: [n, c, ...spatial] }: Meta): TfRef {
+  if (spatial.length === 2) return x;
+  const [depth, height, width] = spatial as [number, number, number];
+  return reshaped(b, x, [n!, depth * height, width, c!]);
+}
+
+/** The kernel's result as it is to lie in memory. */
+function asGiven(b: TfBuilder, y: TfRef, { shape: [n, c, ...spatial] }: Meta): TfRef {
+  return spatial.length === 2 ? y : reshaped(b, y, [n!, ...spatial, c!]);
+}
+
+const reshaped = (b: TfBuilder, x: TfRef, shape: readonly number[]): TfRef =>
+  b.node("Reshape", [x, vector(b, shape)], { T, Tshape: attr.type("int64") });
+
+/** One gradient kernel serves both ops; the last input is of the GPU alone. */
+const reserved = (b: TfBuilder): TfRef => b.constant([0], [1], "float32");
+
+/**
+ * Images or volumes normalised by the mean and the biased variance of each channel, then times `weight` plus `bias`. Inputs x,
+ * weight, bias; outputs y, mean and biased variance. The statistics are for running averages: no gradient passes them.
+ */
+export const batchNorm: Op<BatchNorm> = defineOp<BatchNorm>({
+  name: "batchNorm",
+  gradName: "NativeBatchNormBackward0",
+  layout: { images: [0], output: true },
+  infer: ([x]) => [x!, channelsOf(x!), channelsOf(x!)],
+  gradient({ grad, inputs: [x, weight], outputs: [, mean, variance], attributes: a, needs }) {
+    if (!scope.gradients) return applyAll(batchNormGrad, [grad, x!, weight!, mean!, variance!], a);
+    // Gradients that are differentiated again: written out, with statistics that depend on x.
+    const dims = others(x!.ndim);
+    const { unit, root } = centered(x!, dims, a.eps);
+    const scaled = plain(mul, grad, perChannel(weight!, x!));
+    return [
+      needs[0] ? normalizedGradient(scaled, unit, root, dims) : null,
+      needs[1] ? plain(channelBiasGrad, plain(mul, grad, unit)) : null,
+      needs[2] ? plain(channelBiasGrad, grad) : null,
+    ];
+  },
+  tensorflow(b, [x, weight, bias], a, { inputs: [images] }) {
+    const none = b.constant([], [0], "float32");
+    const inputs = [asImages(b, x!, images!), weight!, bias!, none, none];
+    const outputs = b.nodes("FusedBatchNormV3", inputs, forward(a, true), 6);
+    // The third output has the unbiased variance, the first reserve the mean and the second the biased one.
+    return [asGiven(b, outputs[0]!, images!), outputs[3]!, outputs[4]!];
+  },
+  tfjs(k, [x, weight, bias], { eps }) {
+    const { mean, variance } = k.moments(x!, othersInMemory(x!));
+    const scale = k.mul(weight!, k.rsqrt(k.add(variance, eps)));
+    return [k.add(k.mul(k.sub(x!, mean), scale), bias!), mean, variance];
+  },
+  cost: ({ inputs }) => 2 * numel(inputs[0]!.shape),
+});
+
+/**
+ * Gradient of {@link batchNorm}: inputs the gradient of y, x, weight, mean and biased variance; outputs the gradients of
+ * x, weight and bias.
+ */
+export const batchNormGrad: Op<BatchNorm> = defineOp<BatchNorm>({
+  name: "batchNormGrad",
+  layout: { images: [0, 1], output: true },
+  infer: ([, x, weight]) => [x!, weight!, weight!],
+  gradient: { none: "gradients that are to be differentiated again are made of simpler ops" },
+  tensorflow(b, [g, x, weight, mean, variance], a, { inputs: [images] }) {
+    const [onto, from] = [asImages(b, g!, images!), asImages(b, x!, images!)];
+    const inputs = [onto, from, weight!, mean!, variance!, reserved(b)];
+    const [xGrad, ...rest] = b.nodes("FusedBatchNormGradV3", inputs, attributes(a, true), 5).slice(0, 3);
+    return [asGiven(b, xGrad!, images!), ...rest];
+  },
+  tfjs(k, [g, x, weight, mean, variance], { eps }) {
+    const root = k.rsqrt(k.add(variance!, eps));
+    const unit = k.mul(k.sub(x!, mean!), root);
+    const count = x!.size / mean!.size;
+    const weightGrad: tfjs.Tensor = k.sum(k.mul(g!, unit), othersInMemory(x!));
+    const biasGrad: tfjs.Tensor = k.sum(g!, othersInMemory(x!));
+    const passed = k.sub(k.sub(g!, k.div(biasGrad, count)), k.mul(unit, k.div(weightGrad, count)));
+    return [k.mul(passed, k.mul(weight!, root)), weightGrad, biasGrad];
+  },
+  cost: ({ inputs }) => 2 * numel(inputs[0]!.shape),
+});
+
+/**
+ * Images or volumes normalised by given statistics: inputs x, weight, bias, mean, variance. What is given is not learned, so only
+ * the first three have gradients.
+ */
+export const fixedBatchNorm: Op<BatchNorm> = defineOp<BatchNorm>({
+  name: "fixedBatchNorm",
+  gradName: "NativeBatchNormBackward0",
+  layout: { images: [0], output: true },
+  infer: ([x]) => x!,
+  gradient({ grad, inputs: [x, weight, , mean, variance], attributes: { eps }, needs }) {
+    const root = plain(rsqrt, plain(add, variance!, constant(eps)));
+    const unit = (): Tensor => plain(mul, plain(sub, x!, perChannel(mean!, x!)), perChannel(root, x!));
+    return [
+      needs[0] ? plain(mul, grad, perChannel(plain(mul, weight!, root), x!)) : null,
+      needs[1] ? plain(channelBiasGrad, plain(mul, grad, unit())) : null,
+      needs[2] ? plain(channelBiasGrad, grad) : null,
+      null,
+      null,
+    ];
+  },
+  tensorflow(b, [x, ...rest], a, { inputs: [images] }) {
+    const inputs = [asImages(b, x!, images!), ...rest];
+    return asGiven(b, b.nodes("FusedBatchNormV3", inputs, forward(a, false), 6)[0]!, images!);
+  },
+  tfjs(k, [x, weight, bias, mean, variance], { eps }) {
+    const scale = k.mul(weight!, k.rsqrt(k.add(variance!, eps)));
+    return k.add(k.mul(k.sub(x!, mean!), scale), bias!);
+  },
+  cost: ({ inputs }) => 2 * numel(inputs[0]!.shape),
+});

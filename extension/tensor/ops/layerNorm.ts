@@ -1,0 +1,112 @@
+import { apply, applyAll } from "../apply.ts";
+import { attr, scalar, vector, type TfBuilder, type TfRef } from "../lowering.ts";
+import { defineOp, type Op } from "../op.ts";
+import { numel, type Shape } from "../shape.ts";
+import { scope } from "../scope.ts";
+import { biasGrad } from "./matmul.ts";
+import { mul } from "./elementwise.ts";
+import { centered, normalizedGradient } from "./standardized.ts";
+
+const T = attr.type("float32");
+const INDEX = attr.type("int64");
+
+const two = (b: TfBuilder, op: string, x: TfRef, y: TfRef): TfRef => b.node(op, [x, y], { T });
+/** Mean over the last dimension, which stays as 1. */
+const rowMean = (b: TfBuilder, x: TfRef): TfRef =>
+  b.node("Mean", [x, vector(b, [-1])], { T, Tidx: INDEX, keep_dims: attr.bool(true) });
+const reshaped = (b: TfBuilder, x: TfRef, shape: Shape): TfRef =>
+  b.node("Reshape", [x, vector(b, shape)], { T, Tshape: INDEX });
+
+/**
+ * The last dimension normalised by its mean and biased variance. Inputs x and, where there are, the weight it is
+ * multiplied with and the bias it is added to, of that dimension's length. Outputs y, the normalised x, and
+ * 1 / √(variance + ε): the latter two are for the gradient.
+ */
+export const layerNorm: Op<{ eps: number }> = defineOp<{ eps: number }>({
+  name: "layerNorm",
+  gradName: "NativeLayerNormBackward0",
+  infer: ([x]) => [x!, x!, { shape: [...x!.shape.slice(0, -1), 1], dtype: "float32" }],
+  gradient({ grad, inputs: [x, weight, bias], outputs: [, unit, root], attributes: { eps }, needs }) {
+    const weights = weight === undefined ? [] : [weight];
+    const biases = bias === undefined ? [] : [needs[2] ? apply(biasGrad, [grad], {}) : null];
+    if (!scope.gradients) {
+      return [...applyAll(layerNormGrad, [grad, unit!, root!, ...weights], {}), ...biases];
+    }
+    // Gradients that are differentiated again: written out, with statistics that depend on x.
+    const last = [x!.ndim - 1];
+    const again = centered(x!, last, eps);
+    const scaled = weight === undefined ? grad : apply(mul, [grad, weight], {});
+    return [
+      needs[0] ? normalizedGradient(scaled, again.unit, again.root, last) : null,
+      ...weights.map(() => (needs[1] ? apply(biasGrad, [apply(mul, [grad, again.unit], {})], {}) : null)),
+      ...biases,
+    ];
+  },
+  tensorflow(b, [x, weight, bias], { eps }) {
+    const distance = two(b, "Sub", x!, rowMean(b, x!));
+    const variance = rowMean(b, b.node("Square", [distance], { T }));
+    const root = b.node("Rsqrt", [two(b, "AddV2", variance, scalar(b, eps, "float32"))], { T });
+    const unit = two(b, "Mul", distance, root);
+    const scaled = weight === undefined ? unit : two(b, "Mul", unit, weight);
+    const y =
+      bias === undefined
+        ? scaled
+        : b.node("BiasAdd", [scaled, bias], { T, data_format: attr.string("NHWC") });
+    return [y, unit, root];
+  },
+  tfjs(k, [x, weight, bias], { eps }) {
+    const { mean, variance } = k.moments(x!, -1, true);
+    const root = k.rsqrt(k.add(variance, eps));
+    const unit = k.mul(k.sub(x!, mean), root);
+    const scaled = weight === undefined ? unit : k.mul(unit, weight);
+    return [bias === undefined ? scaled : k.add(scaled, bias), unit, root];
+  },
+  cost: ({ inputs }) => (inputs.length - 1) * numel(inputs[0]!.shape),
+});
+
+/**
+ * Gradient of {@link layerNorm}: inputs the gradient of y, the normalised x, 1 / √(variance + ε) and the weight if there
+ * is one; outputs the gradients of x and the weight.
+ */
+export const layerNormGrad: Op<object> = defineOp<object>({
+  name: "layerNormGrad",
+  infer: ([g, , , weight]) => (weight === undefined ? [g!] : [g!, weight]),
+  gradient: { none: "gradients that are to be differentiated again are made of simpler ops" },
+  tensorflow(b, inputs, _, signature) {
+    const { shape } = signature.inputs[0]!;
+    const width = shape[shape.length - 1]!;
+    const rows = numel(shape) / width;
+    const flat = shape.length === 2;
+    const matrix = (x: TfRef, columns: number): TfRef => (flat ? x : reshaped(b, x, [rows, columns]));
+    const [g, unit, root] = [matrix(inputs[0]!, width), matrix(inputs[1]!, width), matrix(inputs[2]!, 1)];
+    const weight = inputs[3];
+    const product = two(b, "Mul", g, unit);
+    // Means of rows times the weight are products with the weight: no row is written for them.
+    const average = (x: TfRef): TfRef => {
+      if (weight === undefined) return rowMean(b, x);
+      const share = two(b, "Mul", weight, scalar(b, 1 / width, "float32"));
+      return b.node("MatMul", [x, reshaped(b, share, [width, 1])], {
+        T,
+        transpose_a: attr.bool(false),
+        transpose_b: attr.bool(false),
+      });
+    };
+    const scaled = weight === undefined ? g : two(b, "Mul", g, weight);
+    const along = two(b, "Mul", unit, average(product));
+    const rest = two(b, "Sub", two(b, "Sub", scaled, average(g)), along);
+    const xGrad = two(b, "Mul", rest, root);
+    const whole = flat ? xGrad : reshaped(b, xGrad, shape);
+    if (weight === undefined) return [whole];
+    return [whole, b.node("BiasAddGrad", [product], { T, data_format: attr.string("NHWC") })];
+  },
+  tfjs(k, [g, unit, root, weight]) {
+    const scaled = weight === undefined ? g! : k.mul(g!, weight);
+    const along = k.mul(unit!, k.mean(k.mul(scaled, unit!), -1, true));
+    const rest = k.sub(k.sub(scaled, k.mean(scaled, -1, true)), along);
+    const xGrad = k.mul(rest, root!);
+    if (weight === undefined) return [xGrad];
+    const { size } = weight;
+    return [xGrad, k.sum(k.reshape(k.mul(g!, unit!), [-1, size]), 0)];
+  },
+  cost: ({ inputs }) => (inputs.length - 2) * numel(inputs[0]!.shape),
+});
