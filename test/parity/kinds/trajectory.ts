@@ -137,7 +137,9 @@ function makeData(spec: TrajectorySpec["data"]): { tensors: Map<string, Tensor>;
   const tensors = new Map<string, Tensor>();
   const differences: (string | null)[] = [];
   for (const op of spec.ops) {
-    const given = spec.tensors[op.name];
+    // What is recorded is what the name stands for in the end.
+    const final = spec.ops.findLast(({ name }) => name === op.name) === op;
+    const given = final ? spec.tensors[op.name] : undefined;
     if (op.op !== "expr") {
       const drawn = draw(op);
       if (given !== undefined)
