@@ -35,7 +35,7 @@ const methods: PreviewEngineMethods = {
 const parent = connectParent<PreviewEngineEvents>(methods);
 
 // Looking at a file must not change anything, and what it prints while it is typed is of no use.
-setTensorFiles({ save: () => undefined, load: loadFile });
+setTensorFiles({ save: () => undefined, load: loadFile, writeImage: () => undefined });
 captureConsole(() => undefined);
 process.on("disconnect", () => process.exit(0));
 // A timer or promise of the file that fails later: its preview is over by then.

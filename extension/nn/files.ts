@@ -1,10 +1,18 @@
 import { TensorError } from "../tensor/errors.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
-/** Reads and writes files of tensors and plain data. */
+/** An image of 8 bits a channel: red, green and blue of each pixel, row by row. */
+export interface RgbImage {
+  readonly width: number;
+  readonly height: number;
+  readonly data: Uint8Array;
+}
+
+/** Reads and writes files of tensors and plain data, and images. */
 export interface TensorFiles {
   save(file: string, value: unknown): void;
   load(file: string): unknown;
+  writeImage(file: string, image: RgbImage): void;
 }
 
 let files: TensorFiles | undefined;
@@ -15,8 +23,7 @@ export function setTensorFiles(access: TensorFiles | undefined): void {
 }
 
 function access(name: string): TensorFiles {
-  if (files === undefined)
-    throw new TensorError("unsupported", `torch.${name}(): files are not at hand here`);
+  if (files === undefined) throw new TensorError("unsupported", `${name}(): files are not at hand here`);
   return files;
 }
 
@@ -27,7 +34,7 @@ function access(name: string): TensorFiles {
  * @throws TensorError for another ending, or a value that the format can't hold; the file system's error
  */
 export function save(value: unknown, file: string): void {
-  access("save").save(file, value);
+  access("torch.save").save(file, value);
 }
 
 /**
@@ -46,5 +53,10 @@ export function save(value: unknown, file: string): void {
  * @throws an error naming the defect of a damaged or hostile file; the file system's error
  */
 export function load<T = Map<string, Tensor>>(file: string): T {
-  return access("load").load(file) as T;
+  return access("torch.load").load(file) as T;
+}
+
+/** @internal Writes a PNG file. */
+export function writeImage(file: string, image: RgbImage): void {
+  access("saveImage").writeImage(file, image);
 }

@@ -1,0 +1,19 @@
+import { mkdirSync } from "node:fs";
+import { dirname } from "node:path";
+import { PNG } from "pngjs";
+import type { RgbImage } from "../nn/files.ts";
+import { writeAtomic } from "./writeAtomic.ts";
+
+/**
+ * Writes an image as a PNG file, whole or not at all. Makes the folder that it goes into.
+ * @throws the file system's error
+ */
+export function writePng(file: string, { width, height, data }: RgbImage): void {
+  const png = new PNG({ width, height });
+  // In memory the library has a fourth channel, also where the file has none.
+  png.data = Buffer.alloc(width * height * 4, 255);
+  for (let i = 0, to = 0; i < data.length; i += 3, to += 4) png.data.set(data.subarray(i, i + 3), to);
+  const bytes = PNG.sync.write(png, { colorType: 2 });
+  mkdirSync(dirname(file), { recursive: true });
+  writeAtomic(file, [bytes]);
+}
