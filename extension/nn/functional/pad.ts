@@ -1,6 +1,6 @@
 import { apply } from "../../tensor/apply.ts";
 import { TensorError } from "../../tensor/errors.ts";
-import { composed, named } from "../../tensor/functions/operands.ts";
+import { composed, named, notImplemented } from "../../tensor/functions/operands.ts";
 import { indexSelect } from "../../tensor/ops/indexing.ts";
 import { pad as padOp, slice } from "../../tensor/ops/movement.ts";
 import { formatShape } from "../../tensor/shape.ts";
@@ -46,7 +46,10 @@ export function pad(input: Tensor, ...rest: unknown[]): Tensor {
   if (mode !== "reflect" && mode !== "replicate" && mode !== "circular") {
     throw new TensorError("value", `Unrecognised padding mode ${String(mode)}`);
   }
-  return composed(() => padByIndex(input, widths, mode));
+  return composed(() => {
+    checkRank(input, widths.length);
+    return padByIndex(input, widths, mode);
+  });
 }
 
 function padConstant(input: Tensor, widths: readonly number[], value: number): Tensor {
@@ -58,10 +61,7 @@ function padConstant(input: Tensor, widths: readonly number[], value: number): T
     const d = input.ndim - 1 - i;
     const [left, right] = [widths[2 * i]!, widths[2 * i + 1]!];
     if (input.shape[d]! + left + right < 0) {
-      throw new TensorError(
-        "shape",
-        `The input size ${input.shape[d]}, plus negative padding ${left} and ${right} resulted in a negative output size, which is invalid. Check dimension ${d} of your input.`,
-      );
+      throw new TensorError("shape", "narrow(): length must be non-negative.");
     }
     before[d] = Math.max(left, 0);
     after[d] = Math.max(right, 0);
@@ -75,49 +75,106 @@ function padConstant(input: Tensor, widths: readonly number[], value: number): T
   return apply(padOp, [x], { before, after, value });
 }
 
+type Repeating = Exclude<PaddingMode, "constant">;
+
+function checkRank({ ndim }: Tensor, length: number): void {
+  const dims = length / 2;
+  if (length > 0 && dims <= 3 && (ndim === dims + 1 || ndim === dims + 2)) return;
+  throw new TensorError(
+    "shape",
+    `Padding size ${length} is not supported for ${ndim}D input tensor.
+Supported combinations for non-constant padding:
+  - 2D or 3D input: padding size = 2 (pads last dimension)
+  - 3D or 4D input: padding size = 4 (pads last 2 dimensions)
+  - 4D or 5D input: padding size = 6 (pads last 3 dimensions)`,
+  );
+}
+
+const PREFIX = { reflect: "reflection", replicate: "replication" } as const;
+
 /** Modes that repeat the input's own values: each dimension picks its rows by number. */
-function padByIndex(
-  input: Tensor,
-  widths: readonly number[],
-  mode: Exclude<PaddingMode, "constant">,
-): Tensor {
+function padByIndex(input: Tensor, widths: readonly number[], mode: Repeating): Tensor {
+  const dims = widths.length / 2;
+  // Before and after each of the last dimensions, in their order.
+  const pairs = Array.from({ length: dims }, (_, d): [number, number] => [
+    widths[2 * (dims - 1 - d)]!,
+    widths[2 * (dims - 1 - d) + 1]!,
+  ]);
+  if (mode === "circular") checkCircular(input, pairs);
+  else checkKernel(input, pairs, mode);
   let x = input;
-  for (let i = 0; i < widths.length / 2; i++) {
-    const d = input.ndim - 1 - i;
-    const [left, right] = [widths[2 * i]!, widths[2 * i + 1]!];
-    if (left === 0 && right === 0) continue;
+  pairs.forEach(([left, right], i) => {
+    if (left === 0 && right === 0) return;
+    const d = input.ndim - dims + i;
     const length = input.shape[d]!;
-    checkWidths(input, mode, d, left, right, 2 * i + 2);
     const rows = Int32Array.from({ length: length + left + right }, (_, at) =>
-      sourceIndex(at - left, length, mode),
+      sourceIndex(at, left, right, length, mode),
     );
     x = apply(indexSelect, [x, fromHost(rows, [rows.length], "int64")], { dim: d });
-  }
-  return x;
+  });
+  return mode === "circular"
+    ? x
+    : named(x, `${mode === "reflect" ? "Reflection" : "Replication"}Pad${dims}DBackward0`);
 }
 
-function sourceIndex(at: number, length: number, mode: Exclude<PaddingMode, "constant">): number {
-  if (mode === "replicate") return Math.min(Math.max(at, 0), length - 1);
-  if (mode === "circular") return (at + length) % length;
-  return length - 1 - Math.abs(length - 1 - Math.abs(at));
+/** Where the element comes from that is at place `at` of the padded dimension. */
+function sourceIndex(at: number, left: number, right: number, length: number, mode: Repeating): number {
+  const inside = at - left;
+  if (mode === "replicate") return Math.min(Math.max(inside, 0), length - 1);
+  if (mode === "reflect") return length - 1 - Math.abs(length - 1 - Math.abs(inside));
+  // What negative widths cut off does not come around again.
+  const first = Math.max(-left, 0);
+  const kept = length - first - Math.max(-right, 0);
+  return first + ((((at - Math.max(left, 0)) % kept) + kept) % kept);
 }
 
-function checkWidths(
+function checkCircular(input: Tensor, pairs: readonly (readonly [number, number])[]): void {
+  pairs.forEach(([left, right], i) => {
+    const length = input.shape[input.ndim - pairs.length + i]!;
+    if (left > length || right > length) {
+      throw new TensorError("shape", "Padding value causes wrapping around more than once.");
+    }
+    if (length + left + right < 0) {
+      throw new TensorError("shape", "Negative padding value is resulting in an empty dimension");
+    }
+  });
+}
+
+const AXES = ["D", "H", "W"];
+
+function checkKernel(
   input: Tensor,
-  mode: Exclude<PaddingMode, "constant">,
-  d: number,
-  left: number,
-  right: number,
-  argument: number,
+  pairs: readonly (readonly [number, number])[],
+  mode: keyof typeof PREFIX,
 ): void {
-  const length = input.shape[d]!;
-  if (mode === "reflect" && (left >= length || right >= length)) {
+  const dims = pairs.length;
+  const { shape } = input;
+  if (input.dtype === "bool") notImplemented(`${PREFIX[mode]}_pad${dims}d`, "bool");
+  if (shape.slice(input.ndim === dims + 2 ? 1 : 0).includes(0)) {
     throw new TensorError(
       "shape",
-      `Argument #${argument + 2}: Padding size should be less than the corresponding input dimension, but got: padding (${left}, ${right}) at dimension ${d} of input ${formatShape(input.shape)}`,
+      `Expected ${dims + 1}D or ${dims + 2}D (batch mode) tensor with possibly 0 batch size and other non-zero dimensions for input, but got: ${formatShape(shape)}`,
     );
   }
-  if (mode === "circular" && (left > length || right > length)) {
-    throw new TensorError("shape", "Padding value causes wrapping around more than once.");
+  const lengths = shape.slice(-dims);
+  // The last dimension is looked at first.
+  for (let d = dims - 1; mode === "reflect" && d >= 0; d--) {
+    const [left, right] = pairs[d]!;
+    if (left < lengths[d]! && right < lengths[d]!) continue;
+    throw new TensorError(
+      "shape",
+      `Argument #${2 * (dims - d) + 2}: Padding size should be less than the corresponding input dimension, but got: padding (${left}, ${right}) at dimension ${input.ndim - dims + d} of input ${formatShape(shape)}`,
+    );
   }
+  const padded = lengths.map((length, d) => length + pairs[d]![0] + pairs[d]![1]);
+  if (padded.every((length) => length > 0)) return;
+  const names = AXES.slice(-dims);
+  const spelled = (values: readonly number[], between: string): string =>
+    names.map((name, d) => `${name}: ${values[d]}`).join(between);
+  throw new TensorError(
+    "shape",
+    dims === 1
+      ? `input (W: ${lengths[0]}) is too small. Calculated output W: ${padded[0]}`
+      : `Calculated output ${spelled(padded, " ")} must be >= 1 in every dimension (input ${spelled(lengths, ", ")})`,
+  );
 }

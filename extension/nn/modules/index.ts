@@ -24,6 +24,7 @@ export {
 } from "./loss.ts";
 export * from "./marginLoss.ts";
 export * from "./normalization.ts";
+export * from "./padding.ts";
 export * from "./pooling.ts";
 export * from "./shape.ts";
 export * from "./softmax.ts";
