@@ -16,6 +16,7 @@ export { ctcLoss } from "./ctcLoss.ts";
 export { alphaDropout, dropout, dropout1d, dropout2d, dropout3d } from "./dropout.ts";
 export { embedding, oneHot } from "./embedding.ts";
 export { embeddingBag } from "./embeddingBag.ts";
+export { interpolate } from "./interpolate.ts";
 export { linear } from "./linear.ts";
 export { binaryCrossEntropy, binaryCrossEntropyWithLogits } from "./binaryCrossEntropy.ts";
 export { gaussianNllLoss, klDiv, poissonNllLoss } from "./likelihood.ts";

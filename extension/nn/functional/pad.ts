@@ -157,10 +157,9 @@ function checkKernel(
     );
   }
   const lengths = shape.slice(-dims);
-  // The last dimension is looked at first.
-  for (let d = dims - 1; mode === "reflect" && d >= 0; d--) {
+  const d = pairs.findLastIndex((pair, i) => mode === "reflect" && Math.max(...pair) >= lengths[i]!);
+  if (d >= 0) {
     const [left, right] = pairs[d]!;
-    if (left < lengths[d]! && right < lengths[d]!) continue;
     throw new TensorError(
       "shape",
       `Argument #${2 * (dims - d) + 2}: Padding size should be less than the corresponding input dimension, but got: padding (${left}, ${right}) at dimension ${input.ndim - dims + d} of input ${formatShape(shape)}`,

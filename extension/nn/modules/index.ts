@@ -29,3 +29,4 @@ export * from "./pooling.ts";
 export * from "./shape.ts";
 export * from "./softmax.ts";
 export { ConvTranspose1d, ConvTranspose2d, ConvTranspose3d } from "./transposedConvolution.ts";
+export { Upsample, UpsamplingBilinear2d, UpsamplingNearest2d } from "./upsampling.ts";
