@@ -16,6 +16,7 @@ export { ctcLoss } from "./ctcLoss.ts";
 export { alphaDropout, dropout, dropout1d, dropout2d, dropout3d } from "./dropout.ts";
 export { embedding, oneHot } from "./embedding.ts";
 export { embeddingBag } from "./embeddingBag.ts";
+export { fold, unfold } from "./fold.ts";
 export { interpolate } from "./interpolate.ts";
 export { linear } from "./linear.ts";
 export { binaryCrossEntropy, binaryCrossEntropyWithLogits } from "./binaryCrossEntropy.ts";
@@ -44,4 +45,5 @@ export {
   maxPool3d,
 } from "./pooling.ts";
 export { convTranspose1d, convTranspose2d, convTranspose3d } from "./transposedConvolution.ts";
+export { channelShuffle, pixelShuffle, pixelUnshuffle } from "./rearranging.ts";
 export { logSoftmax, softmax, softmin } from "./softmax.ts";

@@ -26,6 +26,7 @@ export * from "./marginLoss.ts";
 export * from "./normalization.ts";
 export * from "./padding.ts";
 export * from "./pooling.ts";
+export * from "./rearranging.ts";
 export * from "./shape.ts";
 export * from "./softmax.ts";
 export { ConvTranspose1d, ConvTranspose2d, ConvTranspose3d } from "./transposedConvolution.ts";
