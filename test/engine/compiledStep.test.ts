@@ -67,6 +67,38 @@ const LOOPS: Record<string, () => Loop> = {
     const optimizer = new optim.Adam(model.parameters(), { lr: 0.01 });
     return supervised(model, optimizer, torch.randn(5, 1, 8, 8), torch.randint(0, 3, [5]));
   },
+  "CNN with running statistics, SGD"() {
+    torch.manualSeed(10);
+    const model = new nn.Sequential(
+      new nn.Conv2d(2, 4, 3, { padding: 1, bias: false }),
+      new nn.BatchNorm2d(4),
+      new nn.ReLU(),
+      new nn.Conv2d(4, 4, 3, { bias: false }),
+      new nn.InstanceNorm2d(4, { affine: true, trackRunningStats: true }),
+      new nn.ReLU(),
+      new nn.GroupNorm(2, 4),
+      new nn.Flatten(),
+      new nn.Linear(4 * 4 * 4, 5, { bias: false }),
+      new nn.BatchNorm1d(5, { momentum: null }),
+      new nn.Tanh(),
+      new nn.Linear(5, 3),
+    );
+    const optimizer = new optim.SGD(model.parameters(), { lr: 0.05, momentum: 0.9 });
+    return supervised(model, optimizer, torch.randn(6, 2, 6, 6), torch.randint(0, 3, [6]));
+  },
+  "words with layer norm, Adam"() {
+    torch.manualSeed(11);
+    const model = new nn.Sequential(
+      new nn.Embedding(12, 6, { paddingIdx: 0, scaleGradByFreq: true, maxNorm: 2 }),
+      new nn.LayerNorm(6),
+      new nn.Tanh(),
+      new nn.RMSNorm(6),
+      new nn.Flatten(),
+      new nn.Linear(5 * 6, 3),
+    );
+    const optimizer = new optim.Adam(model.parameters(), { lr: 0.01 });
+    return supervised(model, optimizer, torch.randint(0, 12, [4, 5]), torch.randint(0, 3, [4]));
+  },
   "autoencoder, MSE"() {
     torch.manualSeed(4);
     const model = new nn.Sequential(
@@ -91,12 +123,16 @@ const LOOPS: Record<string, () => Loop> = {
   },
 };
 
-/** Losses, and gradients of the last step, of a loop's first steps on the native engine, compiled or not. */
-function trajectory(make: () => Loop, steps: number): { losses: number[]; gradients: number[][] } {
+/** Losses, and gradients of the last step and buffers, of a loop's first steps on the native engine, compiled or not. */
+function trajectory(
+  make: () => Loop,
+  steps: number,
+): { losses: number[]; gradients: number[][]; buffers: number[][] } {
   const loop = make();
   const losses = Array.from({ length: steps }, () => loop.step().item());
   const gradients = loop.model.parameters().map((p) => [...p.grad!.data()]);
-  return { losses, gradients };
+  const buffers = loop.model.buffers().map((b) => [...b.data()]);
+  return { losses, gradients, buffers };
 }
 
 describe.skipIf(!native)("the compiled step", () => {
@@ -129,6 +165,9 @@ describe.skipIf(!native)("the compiled step", () => {
         expect(Math.abs(x - reference.gradients[i]![j]!)).toBeLessThanOrEqual(1e-4 * scale + 1e-7),
       );
     });
+    compiled.buffers.forEach((b, i) =>
+      b.forEach((x, j) => expect(x).toBeCloseTo(reference.buffers[i]![j]!, 5)),
+    );
   });
 
   it.each(Object.keys(LOOPS))("%s: live tensors are flat over 1,000 steps", (name) => {
@@ -145,6 +184,20 @@ describe.skipIf(!native)("the compiled step", () => {
     const b = LOOPS["MLP, SGD"]!();
     const inTime = Array.from({ length: 6 }, () => b.step().item());
     expect(late.map((l) => l.item())).toEqual(inTime);
+  });
+
+  it("running statistics are state of the compiled step, and evaluation uses them", () => {
+    const loop = LOOPS["CNN with running statistics, SGD"]!();
+    const counts = loop.model.namedBuffers().filter(([name]) => name.endsWith("num_batches_tracked"));
+    for (let i = 0; i < 12; i++) loop.step();
+    // Instance norm does not count, as in PyTorch.
+    expect(counts.map(([, count]) => count.item())).toEqual([12, 0, 12]);
+    const [x] = [torch.randn(1, 2, 6, 6)];
+    const model = loop.model.eval() as nn.Sequential;
+    const evaluated = (): number[] => torch.noGrad(() => [...model(x).data()]);
+    const first = evaluated();
+    for (let i = 0; i < 3; i++) expect(evaluated()).toEqual(first);
+    expect(counts[0]![1].item()).toBe(12);
   });
 
   it("outputs and what the loop derived from them survive the step", () => {

@@ -97,7 +97,7 @@ export function embeddingBag(input: Tensor, weight: Tensor, ...rest: unknown[]):
   const offsets = options.offsets ?? evenOffsets(input);
   checkIndexType(offsets, "#1", "embedding_bag");
   checkOffsets(offsets, count, options.includeLastOffset && options.offsets !== null);
-  inRange(flat, rows, (i, at) =>
+  inRange(input, rows, (i, at) =>
     mode === "max"
       ? `embedding_bag: Expected idx >= 0 && idx < num_embeddings but found idx to be ${i}`
       : `Index ${at} of input takes value ${i} which is not in the valid range [0, ${rows})`,

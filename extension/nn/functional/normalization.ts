@@ -75,7 +75,10 @@ export function layerNorm(input: Tensor, normalizedShape: Shape, ...rest: unknow
     eps: 1e-5,
   });
   checkLast(input, normalizedShape, { weight, bias }, ", ");
-  if (input.dtype !== "float32") notImplemented("LayerNormKernelImpl", input.dtype);
+  if (input.dtype !== "float32") {
+    if (weight === null && bias === null) notImplemented("LayerNormKernelImpl", input.dtype);
+    throw new TensorError("dtype", "mixed dtype (CPU): all inputs must share same datatype.");
+  }
   if (input.numel() === 0) return copied(input);
   return composed(() => {
     const width = numel(normalizedShape);
