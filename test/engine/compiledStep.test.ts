@@ -192,11 +192,12 @@ describe.skipIf(!native)("the compiled step", () => {
     for (let i = 0; i < 12; i++) loop.step();
     // Instance norm does not count, as in PyTorch.
     expect(counts.map(([, count]) => count.item())).toEqual([12, 0, 12]);
-    const [x] = [torch.randn(1, 2, 6, 6)];
+    const x = torch.randn(1, 2, 6, 6);
     const model = loop.model.eval() as nn.Sequential;
     const evaluated = (): number[] => torch.noGrad(() => [...model(x).data()]);
     const first = evaluated();
-    for (let i = 0; i < 3; i++) expect(evaluated()).toEqual(first);
+    // Compiled from the second time on: equal up to rounding.
+    for (let i = 0; i < 3; i++) evaluated().forEach((y, j) => expect(y).toBeCloseTo(first[j]!, 5));
     expect(counts[0]![1].item()).toBe(12);
   });
 
