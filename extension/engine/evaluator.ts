@@ -1,13 +1,13 @@
 import type { EvaluationResult } from "../protocol/engine.ts";
-import { predictedClasses } from "../nn/data/metrics.ts";
 import type { Batch, Loss } from "../nn/experiment.ts";
+import { predictedClasses } from "../nn/metrics/index.ts";
 import type { Module } from "../nn/module.ts";
 import { TensorError } from "../tensor/errors.ts";
 import { valuesOf } from "../tensor/runtime.ts";
 import { noGrad } from "../tensor/scope.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import { Means } from "./means.ts";
-import { isClassification, toNumber, type Measure } from "./metrics.ts";
+import { isClassification, Measurement, toNumber, type Measure } from "./metrics.ts";
 
 /** A model and what is measured of it. */
 export interface Measured {
@@ -51,23 +51,21 @@ export async function evaluate(
 ): Promise<EvaluationResult | undefined> {
   const before = model.training;
   model.eval();
-  const means = new Means();
+  const losses = new Means();
+  const measurement = new Measurement(measures);
   const confusion = new Confusion();
   let samples = 0;
   try {
     for (const batch of batches) {
       const { input, target } = inputAndTarget(batch);
       const output = noGrad(() => forward(model, input));
-      const values: Record<string, number> = {};
-      if (loss !== undefined)
-        values["loss"] = toNumber(
-          noGrad(() => loss(output, target)),
-          "loss",
-        );
-      for (const [name, measure] of measures) values[name] = measure(output, target);
       const length = batchLength(batch);
-      means.add(values, length);
       samples += length;
+      if (loss !== undefined) {
+        const value = noGrad(() => loss(output, target));
+        losses.add({ loss: toNumber(value, "loss") }, length);
+      }
+      measurement.add(output, target);
       confusion.add(output, target);
       if (!(await tick())) return undefined;
     }
@@ -77,7 +75,7 @@ export async function evaluate(
   const matrix = confusion.get(classes?.length);
   return {
     samples,
-    metrics: means.get(),
+    metrics: { ...losses.get(), ...measurement.get() },
     ...(matrix === undefined ? {} : { confusion: matrix }),
     ...(matrix === undefined || classes === undefined ? {} : { classes: [...classes] }),
   };

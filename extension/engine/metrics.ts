@@ -1,40 +1,137 @@
-import { accuracy } from "../nn/data/metrics.ts";
-import type { Experiment, Metric } from "../nn/experiment.ts";
+import type { BuiltInMetric, Experiment, Loss, MetricFunction } from "../nn/experiment.ts";
+import {
+  Accuracy,
+  F1Score,
+  MeanAbsoluteError,
+  MeanSquaredError,
+  Metric,
+  Precision,
+  R2Score,
+  Recall,
+  type ClassOptions,
+} from "../nn/metrics/index.ts";
+import { BCELoss, BCEWithLogitsLoss } from "../nn/modules/loss.ts";
 import { TensorError } from "../tensor/errors.ts";
+import { valuesOf } from "../tensor/runtime.ts";
 import { noGrad } from "../tensor/scope.ts";
 import { formatShape } from "../tensor/shape.ts";
 import { Tensor } from "../tensor/tensor.ts";
-import { valuesOf } from "../tensor/runtime.ts";
 
-/** A metric on the host: the mean over a batch. */
-export type Measure = (output: Tensor, target: Tensor) => number;
+/** Makes a metric that has seen nothing. */
+export type Measure = () => Metric;
 
 /** An experiment's metrics by name, built-in ones and its own. */
 export function measuresOf({ options }: Experiment, classification: boolean): Map<string, Measure> {
-  const { metrics = classification ? ["accuracy"] : [] } = options;
+  const { metrics = classification ? ["accuracy"] : [], loss } = options;
   const named: [string, unknown][] = isList(metrics)
     ? metrics.map((name) => [name, name])
     : Object.entries(metrics);
-  return new Map(named.map(([name, metric]) => [name, measure(name, metric)]));
+  const binary = binaryOutputs(loss);
+  return new Map(named.map(([name, metric]) => [name, measure(name, metric, binary)]));
 }
 
 function isList(metrics: object): metrics is readonly string[] {
   return Array.isArray(metrics);
 }
 
-function measure(name: string, metric: unknown): Measure {
-  if (metric === "accuracy") return accuracy;
-  if (typeof metric !== "function")
-    throw new TensorError(
-      "value",
-      `experiment(): metric "${name}" is neither a function (output, target) nor "accuracy"`,
+/** What the outputs of a binary classification are, where the loss says so. */
+function binaryOutputs(loss: Loss | undefined): ClassOptions {
+  if (loss instanceof BCEWithLogitsLoss) return { logits: true };
+  return loss instanceof BCELoss ? { logits: false } : {};
+}
+
+const BUILT_IN: Record<Exclude<BuiltInMetric, `top${number}`>, (binary: ClassOptions) => Metric> = {
+  accuracy: (binary) => new Accuracy(binary),
+  precision: (binary) => new Precision(binary),
+  recall: (binary) => new Recall(binary),
+  f1: (binary) => new F1Score(binary),
+  mae: () => new MeanAbsoluteError(),
+  mse: () => new MeanSquaredError(),
+  rmse: () => new MeanSquaredError({ squared: false }),
+  r2: () => new R2Score(),
+};
+
+function measure(name: string, metric: unknown, binary: ClassOptions): Measure {
+  if (metric instanceof Metric) return () => metric.fresh();
+  if (typeof metric === "function") {
+    const own = metric as MetricFunction;
+    return () => new MeanOf(name, own);
+  }
+  const top = typeof metric === "string" ? /^top([1-9]\d*)$/.exec(metric) : null;
+  if (top !== null) return () => new Accuracy({ topK: Number(top[1]) });
+  const make = Object.entries(BUILT_IN).find(([known]) => known === metric)?.[1];
+  if (make !== undefined) return () => make(binary);
+  throw new TensorError(
+    "value",
+    `experiment(): metric "${name}" is neither a function (output, target) nor one of metrics.* nor a known name`,
+    `known names are ${Object.keys(BUILT_IN).join(", ")} and top2, top3, …`,
+  );
+}
+
+/** A function of the user's own, whose values of batches become their mean, by samples. */
+class MeanOf extends Metric {
+  readonly #name: string;
+  readonly #own: MetricFunction;
+  #sum = 0;
+  #samples = 0;
+
+  constructor(name: string, own: MetricFunction) {
+    super({});
+    this.#name = name;
+    this.#own = own;
+  }
+
+  update(output: Tensor, target: Tensor): void {
+    const samples = output.shape[0] ?? 1;
+    const value = toNumber(
+      noGrad(() => this.#own(output, target)),
+      `metric "${this.#name}"`,
     );
-  const own = metric as Metric;
-  return (output, target) =>
-    toNumber(
-      noGrad(() => own(output, target)),
-      `metric "${name}"`,
-    );
+    this.#sum += value * samples;
+    this.#samples += samples;
+  }
+
+  compute(): number {
+    return this.#sum / this.#samples;
+  }
+
+  reset(): void {
+    this.#sum = this.#samples = 0;
+  }
+
+  merge(other: this): void {
+    this.#sum += other.#sum;
+    this.#samples += other.#samples;
+  }
+}
+
+/** An experiment's metrics over many batches. */
+export class Measurement {
+  readonly #measures: ReadonlyMap<string, Measure>;
+  #whole = new Map<string, Metric>();
+
+  constructor(measures: ReadonlyMap<string, Measure>) {
+    this.#measures = measures;
+  }
+
+  /** Measures a batch; answers its own values. */
+  add(output: Tensor, target: Tensor): Record<string, number> {
+    const values: Record<string, number> = {};
+    for (const [name, make] of this.#measures) {
+      const batch = make();
+      batch.update(output, target);
+      values[name] = batch.compute();
+      const whole = this.#whole.get(name);
+      if (whole === undefined) this.#whole.set(name, batch);
+      else whole.merge(batch);
+    }
+    return values;
+  }
+
+  /** The values of all batches together. */
+  get(): Record<string, number> {
+    return Object.fromEntries(Array.from(this.#whole, ([name, metric]) => [name, metric.compute()]));
+  }
 }
 
 /**

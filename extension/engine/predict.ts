@@ -1,5 +1,5 @@
 import { loadExecutor } from "../executors/index.ts";
-import { predictedClasses } from "../nn/data/metrics.ts";
+import { predictedClasses } from "../nn/metrics/index.ts";
 import type { Batch } from "../nn/experiment.ts";
 import type { PredictRequest, Prediction } from "../protocol/engine.ts";
 import type { UserError } from "../protocol/errors.ts";

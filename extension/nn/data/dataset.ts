@@ -47,7 +47,8 @@ export function rows(tensor: Tensor, indices: readonly number[]): Tensor {
   return fromHost(out, outShape, dtype);
 }
 
-function checkIndex(index: number, length: number): number {
+/** A sample's number, counted from the end when it is negative. @throws TensorError when there is no such sample */
+export function checkIndex(index: number, length: number): number {
   const at = index < 0 ? index + length : index;
   if (Number.isInteger(at) && at >= 0 && at < length) return at;
   throw new TensorError("index", `index ${index} is out of range for ${length} samples`);
@@ -113,7 +114,7 @@ export class Subset<Sample = unknown> extends Dataset<Sample> {
 
 /**
  * Data sets one after the other.
- * @throws TensorError "datasets should not be an empty iterable"
+ * @throws TensorError "datasets should not be an empty iterable", "ConcatDataset does not support IterableDataset"
  */
 export class ConcatDataset<Sample = unknown> extends Dataset<Sample> {
   readonly datasets: readonly Dataset<Sample>[];
@@ -123,6 +124,9 @@ export class ConcatDataset<Sample = unknown> extends Dataset<Sample> {
     this.datasets = [...datasets];
     if (this.datasets.length === 0) {
       throw new TensorError("value", "datasets should not be an empty iterable");
+    }
+    if (!this.datasets.every((one) => one instanceof Dataset)) {
+      throw new TensorError("value", "ConcatDataset does not support IterableDataset");
     }
   }
 
@@ -137,6 +141,51 @@ export class ConcatDataset<Sample = unknown> extends Dataset<Sample> {
       at -= dataset.length;
     }
     throw new TensorError("index", `index ${index} is out of range for ${this.length} samples`);
+  }
+}
+
+type Parts = readonly Dataset[] | Readonly<Record<string, Dataset>>;
+
+/** One sample of each part, in the parts' form. */
+export type Stacked<P extends Parts> = {
+  -readonly [K in keyof P]: P[K] extends Dataset<infer Sample> ? Sample : P[K];
+};
+
+/**
+ * Data sets of equal length side by side: sample i has sample i of each.
+ *
+ * ```ts
+ * new data.StackDataset(images, texts).get(0); // [image, text]
+ * new data.StackDataset({ image: images, text: texts }).get(0); // { image, text }
+ * ```
+ *
+ * @throws TensorError "Size mismatch between datasets", "At least one dataset should be passed"
+ */
+export class StackDataset<P extends Parts = Parts> extends Dataset<Stacked<P>> {
+  readonly datasets: P;
+  readonly length: number;
+
+  constructor(...datasets: P extends readonly Dataset[] ? P : readonly [datasets: P]) {
+    super();
+    const [first] = datasets as readonly unknown[];
+    const named = datasets.length === 1 && !(first instanceof Dataset) && typeof first === "object";
+    this.datasets = (named ? first : datasets) as P;
+    const parts: readonly Dataset[] = Object.values(this.datasets);
+    if (parts.length === 0) throw new TensorError("value", "At least one dataset should be passed");
+    this.length = parts[0]!.length;
+    if (parts.some(({ length }) => length !== this.length)) {
+      throw new TensorError("value", "Size mismatch between datasets");
+    }
+  }
+
+  get(index: number): Stacked<P> {
+    const at = checkIndex(index, this.length);
+    const sample: unknown = Array.isArray(this.datasets)
+      ? this.datasets.map((one: Dataset) => one.get(at))
+      : Object.fromEntries(
+          Object.entries(this.datasets as Record<string, Dataset>).map(([name, one]) => [name, one.get(at)]),
+        );
+    return sample as Stacked<P>;
   }
 }
 

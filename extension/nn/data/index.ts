@@ -1,14 +1,24 @@
-// PyTorch's torch.utils.data, bundled sets and metrics: the `data` that users import.
+// PyTorch's torch.utils.data, and data sets: the `data` that users import.
 export { digits, iris, LabelledDataset } from "./bundled.ts";
 export { defaultCollate, type Collated } from "./collate.ts";
-export { ConcatDataset, Dataset, randomSplit, Subset, TensorDataset } from "./dataset.ts";
+export {
+  ConcatDataset,
+  Dataset,
+  randomSplit,
+  StackDataset,
+  Subset,
+  TensorDataset,
+  type Stacked,
+} from "./dataset.ts";
+export { ChainDataset, IterableDataset } from "./iterable.ts";
 export { makeGrid, saveImage, type GridOptions } from "./images.ts";
 export { DataLoader, type DataLoaderOptions } from "./loader.ts";
-export { accuracy } from "./metrics.ts";
 export {
+  BatchSampler,
   RandomSampler,
   SequentialSampler,
   SubsetRandomSampler,
   WeightedRandomSampler,
   type Sampler,
 } from "./sampler.ts";
+export { accuracy } from "../metrics/functions.ts";

@@ -1,18 +1,21 @@
 import { TensorError } from "../../tensor/errors.ts";
-import { batchCount, batchSampler, checkLoader, loaderBatches } from "../../tensor/random/sampling.ts";
+import * as sampling from "../../tensor/random/sampling.ts";
 import { defaultStream, type RandomStream } from "../../tensor/random/stream.ts";
 import { bind } from "../arguments.ts";
 import { defaultCollate, type Collated } from "./collate.ts";
 import type { Dataset } from "./dataset.ts";
-import type { Sampler } from "./sampler.ts";
+import { IterableDataset } from "./iterable.ts";
+import { BatchSampler, RandomSampler, SequentialSampler, type Sampler } from "./sampler.ts";
 
 export interface DataLoaderOptions<Sample, Batch> {
-  /** Samples in a batch; 1 by default. */
-  batchSize?: number;
+  /** Samples in a batch; 1 by default. `null`: the samples one by one, as they are. */
+  batchSize?: number | null;
   /** A new random order for every epoch; the order of the data set by default. */
   shuffle?: boolean;
   /** Gives the sample numbers, instead of `shuffle`. */
   sampler?: Sampler | null;
+  /** Gives the sample numbers of each batch, instead of `batchSize`, `shuffle`, `sampler` and `dropLast`. */
+  batchSampler?: (Iterable<number[]> & { readonly length: number }) | null;
   /** Makes a batch of samples; {@link defaultCollate} by default. */
   collateFn?: ((samples: Sample[]) => Batch) | null;
   /** Leave out a last batch that is smaller than the others. */
@@ -27,81 +30,168 @@ export interface DataLoaderOptions<Sample, Batch> {
  * ```ts
  * for (const [x, y] of new data.DataLoader(set, { batchSize: 32, shuffle: true })) …
  * ```
+ *
+ * @throws TensorError for options that exclude each other
  */
-export class DataLoader<Sample, Batch = Collated<Sample>> {
-  readonly dataset: Dataset<Sample>;
-  readonly batchSize: number;
+export class DataLoader<Sample, Batch = Collated<Sample>> implements Iterable<Batch> {
+  readonly dataset: Dataset<Sample> | IterableDataset<Sample>;
+  readonly batchSize: number | null;
   readonly dropLast: boolean;
-  private readonly shuffle: boolean;
-  private readonly sampler: Sampler | null;
+  /** Gives the sample numbers; null for a stream. */
+  readonly sampler: Sampler | null;
+  /** Gives the sample numbers of each batch; null for a stream, and where nothing is batched. */
+  readonly batchSampler: (Iterable<number[]> & { readonly length: number }) | null;
+  readonly generator: RandomStream | null;
+  /** The order of a loader that was given neither sampler. */
+  private readonly plain: sampling.LoaderOptions | null = null;
   private readonly collateFn: ((samples: Sample[]) => Batch) | null;
-  private readonly generator: RandomStream | null;
 
-  constructor(dataset: Dataset<Sample>, options?: DataLoaderOptions<Sample, Batch>);
+  constructor(dataset: Dataset<Sample> | IterableDataset<Sample>, options?: DataLoaderOptions<Sample, Batch>);
   constructor(
-    dataset: Dataset<Sample>,
-    batchSize: number,
+    dataset: Dataset<Sample> | IterableDataset<Sample>,
+    batchSize: number | null,
     options?: Omit<DataLoaderOptions<Sample, Batch>, "batchSize">,
   );
-  constructor(dataset: Dataset<Sample>, ...rest: unknown[]) {
+  constructor(dataset: Dataset<Sample> | IterableDataset<Sample>, ...rest: unknown[]) {
     const options = bind<DataLoaderOptions<Sample, Batch>>("DataLoader", rest, {
       batchSize: 1,
       shuffle: false,
       sampler: null,
+      batchSampler: null,
       collateFn: null,
       dropLast: false,
       generator: null,
     });
-    if (options.sampler !== null && options.shuffle) {
-      throw new TensorError("value", "sampler option is mutually exclusive with shuffle");
-    }
+    const { batchSize, dropLast, generator, shuffle } = options;
+    checkOptions(dataset, options);
     this.dataset = dataset;
-    this.batchSize = options.batchSize;
-    this.dropLast = options.dropLast;
-    this.shuffle = options.shuffle;
-    this.sampler = options.sampler;
+    this.generator = generator;
     this.collateFn = options.collateFn;
-    this.generator = options.generator;
-    checkLoader(this.order);
+    this.dropLast = dropLast;
+    this.batchSize = options.batchSampler === null ? batchSize : null;
+    if (dataset instanceof IterableDataset) {
+      if (batchSize !== null) sampling.checkBatchSize(batchSize);
+      this.sampler = this.batchSampler = null;
+      return;
+    }
+    this.sampler = options.sampler ?? defaultSampler(dataset, shuffle, generator);
+    if (options.sampler === null && options.batchSampler === null && batchSize !== null) {
+      const source = generator ?? undefined;
+      this.plain = { length: dataset.length, batchSize, shuffle, dropLast, source };
+    }
+    this.batchSampler =
+      options.batchSampler ??
+      (batchSize === null ? null : new BatchSampler(this.sampler, batchSize, dropLast));
   }
 
-  /** Number of batches in an epoch. */
+  /**
+   * Number of batches in an epoch.
+   * @throws TensorError for a stream that doesn't know its length
+   */
   get length(): number {
-    return batchCount({ ...this.order, length: this.sampler?.length ?? this.dataset.length });
+    const { batchSampler, sampler, batchSize, dropLast } = this;
+    if (batchSampler !== null) return batchSampler.length;
+    if (sampler !== null) return sampler.length;
+    const { length } = this.dataset;
+    if (length === undefined) {
+      throw new TensorError("value", `object of type '${this.dataset.constructor.name}' has no length`);
+    }
+    return batchSize === null ? length : sampling.batchCount({ length, batchSize, dropLast });
   }
 
   /** Starts an epoch. */
   [Symbol.iterator](): IterableIterator<Batch> {
-    return this.read(this.batches());
-  }
-
-  private get order(): Parameters<typeof loaderBatches>[0] {
-    const { batchSize, shuffle, dropLast } = this;
-    return {
-      length: this.dataset.length,
-      batchSize,
-      shuffle,
-      dropLast,
-      source: this.generator ?? undefined,
-    };
-  }
-
-  private batches(): Iterable<number[]> {
-    if (this.sampler === null) return loaderBatches(this.order, defaultStream);
+    const { dataset, plain, batchSampler } = this;
+    if (plain !== null && !(dataset instanceof IterableDataset))
+      return this.read(dataset, sampling.loaderBatches(plain, defaultStream));
     // The base seed that PyTorch's iterators draw for their workers.
     (this.generator ?? defaultStream).generator.nextU64();
-    return batchSampler(this.sampler, this.batchSize, this.dropLast);
+    if (dataset instanceof IterableDataset) return this.stream(dataset);
+    return batchSampler === null ? this.unbatched(dataset) : this.read(dataset, batchSampler);
   }
 
-  private *read(batches: Iterable<number[]>): IterableIterator<Batch> {
-    for (const indices of batches) yield this.batch(indices);
-  }
-
-  private batch(indices: number[]): Batch {
+  /** @internal The batches in the set's own order, which takes nothing from any other generator. */
+  inOrder(generator: RandomStream): DataLoader<Sample, Batch> {
     const { dataset, collateFn } = this;
-    const whole = collateFn === null ? dataset.getBatch?.(indices) : undefined;
-    if (whole !== undefined) return whole as Batch;
-    const samples = indices.map((i) => dataset.get(i));
-    return collateFn === null ? (defaultCollate(samples) as Batch) : collateFn(samples);
+    const batchSize = this.batchSize ?? (this.batchSampler === null ? null : 1);
+    return new DataLoader(dataset, { batchSize, collateFn, generator });
   }
+
+  private *unbatched(dataset: Dataset<Sample>): IterableIterator<Batch> {
+    for (const index of this.sampler!) yield this.single(dataset.get(index));
+  }
+
+  private *read(dataset: Dataset<Sample>, batches: Iterable<number[]>): IterableIterator<Batch> {
+    const { collateFn } = this;
+    for (const indices of batches) {
+      const whole = collateFn === null ? dataset.getBatch?.(indices) : undefined;
+      yield whole === undefined ? this.collate(indices.map((i) => dataset.get(i))) : (whole as Batch);
+    }
+  }
+
+  private *stream(dataset: IterableDataset<Sample>): IterableIterator<Batch> {
+    const { batchSize, dropLast } = this;
+    let samples: Sample[] = [];
+    for (const sample of dataset) {
+      if (batchSize === null) {
+        yield this.single(sample);
+        continue;
+      }
+      samples.push(sample);
+      if (samples.length < batchSize) continue;
+      yield this.collate(samples);
+      samples = [];
+    }
+    if (samples.length > 0 && !dropLast) yield this.collate(samples);
+  }
+
+  private collate(samples: Sample[]): Batch {
+    return this.collateFn === null ? (defaultCollate(samples) as Batch) : this.collateFn(samples);
+  }
+
+  /** Without batches, `collateFn` is given each sample by itself, as in PyTorch. */
+  private single(sample: Sample): Batch {
+    const collateFn = this.collateFn as ((sample: Sample) => Batch) | null;
+    return collateFn === null ? (sample as unknown as Batch) : collateFn(sample);
+  }
+}
+
+function defaultSampler(dataset: Dataset, shuffle: boolean, generator: RandomStream | null): Sampler {
+  if (!shuffle) return new SequentialSampler(dataset);
+  return new RandomSampler(dataset, generator === null ? {} : { generator });
+}
+
+/** What excludes each other, in PyTorch's order and words. */
+function checkOptions(
+  dataset: unknown,
+  {
+    batchSize,
+    shuffle,
+    sampler,
+    batchSampler,
+    dropLast,
+  }: Pick<
+    DataLoaderOptions<unknown, unknown>,
+    "batchSize" | "shuffle" | "sampler" | "batchSampler" | "dropLast"
+  >,
+): void {
+  const fail = (message: string): never => {
+    throw new TensorError("value", message);
+  };
+  if (dataset instanceof IterableDataset) {
+    const stream = "DataLoader with IterableDataset: expected unspecified";
+    if (shuffle) fail(`${stream} shuffle option, but got shuffle=True`);
+    if (sampler !== null) fail(`${stream} sampler option, but got sampler=${nameOf(sampler)}`);
+    if (batchSampler !== null)
+      fail(`${stream} batch_sampler option, but got batch_sampler=${nameOf(batchSampler)}`);
+  }
+  if (sampler !== null && shuffle) fail("sampler option is mutually exclusive with shuffle");
+  if (batchSampler !== null && (batchSize !== 1 || shuffle || sampler !== null || dropLast))
+    fail("batch_sampler option is mutually exclusive with batch_size, shuffle, sampler, and drop_last");
+  if (batchSize === null && dropLast)
+    fail("batch_size=None option disables auto-batching and is mutually exclusive with drop_last");
+}
+
+function nameOf(value: unknown): string {
+  return typeof value === "object" && value !== null ? value.constructor.name : String(value);
 }

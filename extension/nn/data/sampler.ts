@@ -1,3 +1,4 @@
+import { TensorError } from "../../tensor/errors.ts";
 import * as sampling from "../../tensor/random/sampling.ts";
 import { defaultStream, type RandomStream } from "../../tensor/random/stream.ts";
 
@@ -33,6 +34,7 @@ export class RandomSampler implements Sampler {
     options: { replacement?: boolean; numSamples?: number; generator?: RandomStream } = {},
   ) {
     const { replacement = false, numSamples = dataSource.length, generator } = options;
+    sampling.checkSampleCount(numSamples);
     this.length = numSamples;
     this.options = { length: dataSource.length, replacement, samples: numSamples, source: generator };
   }
@@ -73,6 +75,7 @@ export class WeightedRandomSampler implements Sampler {
     numSamples: number,
     options: { replacement?: boolean; generator?: RandomStream } = {},
   ) {
+    sampling.checkSampleCount(numSamples);
     this.weights = weights;
     this.length = numSamples;
     this.replacement = options.replacement ?? true;
@@ -81,5 +84,44 @@ export class WeightedRandomSampler implements Sampler {
 
   [Symbol.iterator](): IterableIterator<number> {
     return sampling.weightedRandomSampler(this.weights, this.length, this.replacement, this.source);
+  }
+}
+
+/**
+ * Groups of the numbers that another sampler gives: batches.
+ *
+ * ```ts
+ * [...new data.BatchSampler(new data.SequentialSampler(set), 3, false)] // [[0, 1, 2], [3, 4, 5], …]
+ * ```
+ *
+ * @throws TensorError "batch_size should be a positive integer value, but got batch_size=…"
+ */
+export class BatchSampler implements Iterable<number[]> {
+  readonly sampler: Sampler;
+  readonly batchSize: number;
+  /** Whether a last batch that is smaller is left out. */
+  readonly dropLast: boolean;
+
+  constructor(sampler: Sampler, batchSize: number, dropLast: boolean) {
+    sampling.checkBatchSize(batchSize);
+    if (typeof dropLast !== "boolean") {
+      throw new TensorError(
+        "value",
+        `drop_last should be a boolean value, but got drop_last=${String(dropLast)}`,
+      );
+    }
+    this.sampler = sampler;
+    this.batchSize = batchSize;
+    this.dropLast = dropLast;
+  }
+
+  /** Number of batches. */
+  get length(): number {
+    const { batchSize, dropLast } = this;
+    return sampling.batchCount({ length: this.sampler.length, batchSize, dropLast });
+  }
+
+  [Symbol.iterator](): IterableIterator<number[]> {
+    return sampling.batchSampler(this.sampler, this.batchSize, this.dropLast);
   }
 }

@@ -25,6 +25,11 @@ export interface LoaderOptions {
  */
 export function checkLoader({ length, batchSize, shuffle }: LoaderOptions): void {
   if (shuffle === true) checkSampleCount(length);
+  checkBatchSize(batchSize);
+}
+
+/** @throws TensorError when it is no positive integer */
+export function checkBatchSize(batchSize: number): void {
   if (!Number.isInteger(batchSize) || batchSize <= 0) {
     throw new TensorError(
       "value",
@@ -170,7 +175,8 @@ function drawSeed(source: RandomSource): bigint {
   return source.generator.nextU64() & (2n ** 63n - 1n);
 }
 
-function checkSampleCount(samples: number): void {
+/** @throws TensorError when it is no positive integer */
+export function checkSampleCount(samples: number): void {
   if (Number.isInteger(samples) && samples > 0) return;
   throw new TensorError(
     "value",

@@ -1,0 +1,47 @@
+import { TensorError } from "../../tensor/errors.ts";
+
+/**
+ * Samples one after the other, of which none can be asked for by its number: a stream. Each loop begins anew.
+ *
+ * ```ts
+ * class Lines extends data.IterableDataset<Tensor> {
+ *   *[Symbol.iterator]() { for (let i = 0; i < 100; i++) yield torch.tensor(i); }
+ * }
+ * ```
+ */
+export abstract class IterableDataset<Sample = unknown> implements Iterable<Sample> {
+  abstract [Symbol.iterator](): Iterator<Sample>;
+
+  /** Number of samples; undefined when nobody knows. */
+  get length(): number | undefined {
+    return undefined;
+  }
+}
+
+/**
+ * Streams one after the other.
+ * @throws TensorError "ChainDataset only supports IterableDataset"
+ */
+export class ChainDataset<Sample = unknown> extends IterableDataset<Sample> {
+  readonly datasets: readonly IterableDataset<Sample>[];
+
+  constructor(datasets: Iterable<IterableDataset<Sample>>) {
+    super();
+    this.datasets = [...datasets];
+    if (!this.datasets.every((one) => one instanceof IterableDataset))
+      throw new TensorError("value", "ChainDataset only supports IterableDataset");
+  }
+
+  *[Symbol.iterator](): Iterator<Sample> {
+    for (const dataset of this.datasets) yield* dataset;
+  }
+
+  override get length(): number | undefined {
+    let total = 0;
+    for (const { length } of this.datasets) {
+      if (length === undefined) return undefined;
+      total += length;
+    }
+    return total;
+  }
+}
