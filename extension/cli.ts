@@ -5,6 +5,7 @@ import { Command, CommanderError } from "commander";
 import * as engineCommand from "./cli/engineCommand.ts";
 import * as evaluateCommand from "./cli/evaluate.ts";
 import { CliError, EXIT } from "./cli/exit.ts";
+import * as lrFindCommand from "./cli/lrFind.ts";
 import * as predictCommand from "./cli/predict.ts";
 import * as printCommand from "./cli/print.ts";
 import * as runCommand from "./cli/run.ts";
@@ -17,6 +18,7 @@ const COMMANDS: readonly { register: (program: Command) => void }[] = [
   trainCommand,
   evaluateCommand,
   predictCommand,
+  lrFindCommand,
   summaryCommand,
   printCommand,
   runCommand,

@@ -53,8 +53,13 @@ export function epochLine(row: MetricRow, record: RunRecord): string {
 export function shownMetrics(metrics: Metrics, { kind, settings }: RunRecord): Metrics {
   const named = kind === "evaluate" || settings["metrics"] !== undefined;
   return Object.fromEntries(
-    Object.entries(metrics).filter(([name]) => name !== "lr" && (name !== "accuracy" || named)),
+    Object.entries(metrics).filter(([name]) => !isRate(name) && (name !== "accuracy" || named)),
   );
+}
+
+/** A learning rate, or that of one of several optimizers. */
+function isRate(name: string): boolean {
+  return name === "lr" || name.startsWith("lr_");
 }
 
 /** Every how many epochs a line is printed when the experiment doesn't say: ten lines a run. */

@@ -1,7 +1,10 @@
+import { defaultCollate } from "../nn/data/collate.ts";
+import { Dataset } from "../nn/data/dataset.ts";
+import { IterableDataset } from "../nn/data/iterable.ts";
 import { DataLoader } from "../nn/data/loader.ts";
-import type { Dataset } from "../nn/data/dataset.ts";
-import type { Batch } from "../nn/experiment.ts";
+import type { Batch, DataSource } from "../nn/experiment.ts";
 import { TensorError } from "../tensor/errors.ts";
+import { select } from "../tensor/functions/parts.ts";
 import { RandomStream } from "../tensor/random/stream.ts";
 import { Tensor } from "../tensor/tensor.ts";
 
@@ -12,31 +15,53 @@ export interface BatchOptions {
   shuffle: boolean;
 }
 
+/** Whether it is something that batches can be made of. */
+export function isDataSource(value: unknown): value is DataSource {
+  return value instanceof Dataset || value instanceof IterableDataset || value instanceof DataLoader;
+}
+
+/** The set behind a source: its own, when it is a loader. */
+export function datasetOf(source: DataSource): Dataset | IterableDataset {
+  return source instanceof DataLoader ? source.dataset : source;
+}
+
 /** A data set as batches. */
 export class Batches {
-  readonly #dataset: Dataset;
+  readonly #dataset: Dataset | IterableDataset;
   readonly #options: BatchOptions;
+  /** The loader that the user made, if so. */
+  readonly #loader: DataLoader<unknown, unknown> | undefined;
   #whole: Batch | undefined;
 
-  /** @throws TensorError when the set is empty */
-  constructor(dataset: Dataset, options: BatchOptions) {
-    if (!(dataset.length > 0)) throw new TensorError("value", "experiment(): the data set has no samples");
-    this.#dataset = dataset;
+  /** @throws TensorError when the set is empty, or a stream that there is no batch size for */
+  constructor(source: DataSource, options: BatchOptions) {
+    this.#dataset = datasetOf(source);
     this.#options = options;
+    this.#loader = source instanceof DataLoader ? source : undefined;
+    const { samples } = this;
+    if (samples !== undefined && !(samples > 0))
+      throw new TensorError("value", "experiment(): the data set has no samples");
+    if (this.#dataset instanceof IterableDataset && (this.#loader ?? options).batchSize === undefined)
+      throw new TensorError("value", "experiment(): an IterableDataset needs a batchSize");
   }
 
-  get samples(): number {
+  /** Undefined for a stream that doesn't know its length. */
+  get samples(): number | undefined {
     return this.#dataset.length;
   }
 
-  /** Batches of an epoch. */
+  /** Batches of an epoch; Infinity for a stream that doesn't know its length. */
   get length(): number {
-    return Math.ceil(this.samples / (this.#options.batchSize ?? this.samples));
+    const { samples } = this;
+    if (samples === undefined) return Infinity;
+    return this.#loader?.length ?? Math.ceil(samples / (this.#options.batchSize ?? samples));
   }
 
   /** Tensors of the first sample. */
   sample(): Batch {
-    return asBatch(this.#dataset.get(0));
+    return this.#loader === undefined && this.#dataset instanceof Dataset
+      ? firstSample(this.#dataset)
+      : this.#first().map((tensor) => select(tensor, 0, 0));
   }
 
   /**
@@ -45,14 +70,17 @@ export class Batches {
    */
   epoch(): Iterable<Batch> {
     const { batchSize, shuffle } = this.#options;
+    if (this.#loader !== undefined) return map(this.#loader);
     if (batchSize === undefined && !shuffle) return [(this.#whole ??= this.#first())];
-    return map(new DataLoader(this.#dataset, { batchSize: batchSize ?? this.samples, shuffle }));
+    return map(new DataLoader(this.#dataset, { batchSize: batchSize ?? this.samples ?? 1, shuffle }));
   }
 
   /** The batches in the set's own order, without a random number. */
   inOrder(): Iterable<Batch> {
-    const batchSize = this.#options.batchSize ?? this.samples;
-    return map(new DataLoader(this.#dataset, { batchSize, generator: new RandomStream() }));
+    const generator = new RandomStream();
+    if (this.#loader !== undefined) return map(this.#loader.inOrder(generator));
+    const batchSize = this.#options.batchSize ?? this.samples ?? 1;
+    return map(new DataLoader(this.#dataset, { batchSize, generator }));
   }
 
   #first(): Batch {
@@ -65,8 +93,23 @@ function* map(batches: Iterable<unknown>): Iterable<Batch> {
   for (const batch of batches) yield asBatch(batch);
 }
 
+/** The first batches. */
+export function* take(batches: Iterable<Batch>, count: number): Iterable<Batch> {
+  if (count <= 0) return;
+  let taken = 0;
+  for (const batch of batches) {
+    yield batch;
+    if (++taken >= count) return;
+  }
+}
+
+/** Tensors of a set's first sample, whose numbers become tensors as in a batch. */
+export function firstSample(dataset: Dataset): Batch {
+  return asBatch(defaultCollate([dataset.get(0)])).map((tensor) => select(tensor, 0, 0));
+}
+
 /**
- * A batch or a sample as a list of tensors.
+ * A batch as a list of tensors.
  * @throws TensorError when it is something else
  */
 export function asBatch(batch: unknown): Batch {

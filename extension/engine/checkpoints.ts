@@ -1,8 +1,10 @@
 import fs from "node:fs";
 import { CHECKPOINTS_FOLDER, type CheckpointRecord } from "../protocol/run.ts";
 import type { Module } from "../nn/module.ts";
+import type { CheckpointPolicy } from "./checkpointPolicy.ts";
 import { describeFileError } from "./files.ts";
 import type { RunDirectory } from "./runDirectory.ts";
+import type { Kept } from "./trainerState.ts";
 import { EngineError } from "./userErrors.ts";
 import { saveTensors } from "./tensorFiles.ts";
 
@@ -18,29 +20,41 @@ export interface SavePoint {
   metrics: Readonly<Record<string, number>>;
 }
 
+/** What checkpoints are told: problems, and each that was saved. */
+export interface CheckpointEvents {
+  onProblem(text: string): void;
+  onSave?: ((checkpoint: CheckpointRecord, file: string) => void) | undefined;
+}
+
 /** Saves a run's weights into its directory. */
 export class Checkpoints {
+  readonly policy: CheckpointPolicy;
   readonly #directory: RunDirectory;
   readonly #model: Module;
-  readonly #onProblem: (text: string) => void;
+  readonly #events: CheckpointEvents;
   #lastSaved = -Infinity;
 
-  constructor(directory: RunDirectory, model: Module, onProblem: (text: string) => void) {
+  constructor(directory: RunDirectory, model: Module, policy: CheckpointPolicy, events: CheckpointEvents) {
     this.#directory = directory;
     this.#model = model;
-    this.#onProblem = onProblem;
+    this.policy = policy;
+    this.#events = events;
   }
 
   /**
-   * Saves the weights as they are now. There is one checkpoint of each kind, but any number of manual ones.
+   * Saves the weights as they are now. There is one checkpoint of each name.
    * @returns the file's path
    * @throws EngineError "checkpoint" when the file can't be written; the checkpoint before it is still there
    */
-  save(kind: CheckpointRecord["kind"], { epoch, step, metrics }: SavePoint): string {
+  save(
+    kind: CheckpointRecord["kind"],
+    { epoch, step, metrics }: SavePoint,
+    { name = nameOf(kind, step), first = false }: { name?: string; first?: boolean } = {},
+  ): string {
     const { record } = this.#directory;
-    const name = kind === "manual" ? `step-${String(step).padStart(6, "0")}` : kind;
-    const relative = `${CHECKPOINTS_FOLDER}/${name}.safetensors`;
+    const relative = relativePath(name);
     const file = this.#directory.file(relative);
+    let checkpoint: CheckpointRecord;
     try {
       saveTensors(file, this.#model.stateDict(), {
         model: record.model,
@@ -51,28 +65,33 @@ export class Checkpoints {
       });
       const bytes = fs.statSync(file).size;
       const savedAt = new Date().toISOString();
-      this.#directory.addCheckpoint({ file: relative, kind, epoch, step, savedAt, bytes, metrics });
+      checkpoint = { file: relative, kind, epoch, step, savedAt, bytes, metrics };
+      this.#directory.addCheckpoint(checkpoint, first);
     } catch (error) {
       throw new EngineError({
         code: "checkpoint",
         message: `The weights can't be saved to ${file}: ${describeFileError(error)}.`,
       });
     }
+    this.#events.onSave?.(checkpoint, file);
     return file;
   }
 
   /** Saves while the training goes on: a failure is told and the training goes on. */
-  trySave(kind: CheckpointRecord["kind"], at: SavePoint): void {
+  trySave(...args: Parameters<Checkpoints["save"]>): boolean {
     try {
-      this.save(kind, at);
+      this.save(...args);
+      return true;
     } catch (error) {
       if (!(error instanceof EngineError)) throw error;
-      this.#onProblem(`${error.message} The training goes on.`);
+      this.#events.onProblem(`${error.message} The training goes on.`);
+      return false;
     }
   }
 
   /** The newest weights, after an epoch or, with `within`, in the middle of a long one. */
   saveLast(at: SavePoint, within = false): void {
+    if (!this.policy.newest) return;
     const now = performance.now();
     if (now - this.#lastSaved < (within ? LONG_EPOCH : LAST_INTERVAL)) return;
     this.#lastSaved = now;
@@ -81,7 +100,38 @@ export class Checkpoints {
 
   /** Saves the weights of a finished training: from now on they, and not the last automatic ones, are its result. */
   saveFinal(at: SavePoint): void {
+    if (!this.policy.any) return;
     this.save("final", at);
     this.#directory.removeCheckpoint("last");
   }
+
+  /**
+   * Saves the weights if they are among those to be kept, and deletes what they displace.
+   * @returns all that are kept now, the best first
+   */
+  saveRanked(kept: readonly Kept[], at: SavePoint): readonly Kept[] {
+    const { policy } = this;
+    const { epoch, step, metrics } = at;
+    const value = policy.value(metrics, step);
+    if (value === undefined) return kept;
+    const kind = policy.monitor === undefined ? "manual" : "best";
+    const name = kind === "best" && !policy.single ? `best-${nameOf("manual", step)}` : nameOf(kind, step);
+    const one = { file: relativePath(name), value, epoch, step };
+    const ranked = policy.rank(kept, one);
+    if (ranked === undefined) return kept;
+    const first = ranked.kept[0] === one;
+    if (!this.trySave(kind, at, { name, first })) return kept;
+    for (const { file } of ranked.gone) if (file !== one.file) this.#directory.removeFile(file);
+    if (first && policy.monitor !== undefined)
+      this.#directory.update({ best: { metric: policy.monitor, value, epoch } });
+    return ranked.kept;
+  }
+}
+
+function nameOf(kind: CheckpointRecord["kind"], step: number): string {
+  return kind === "manual" ? `step-${String(step).padStart(6, "0")}` : kind;
+}
+
+function relativePath(name: string): string {
+  return `${CHECKPOINTS_FOLDER}/${name}.safetensors`;
 }

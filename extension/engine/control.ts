@@ -1,8 +1,8 @@
 /** Longest that a run keeps its messages waiting, in milliseconds. */
 const YIELD_INTERVAL = 50;
 
-/** Why a run ends before its last epoch. */
-export type StopReason = "request" | "channel" | "signal" | "callback";
+/** Why a run ends before its last epoch; "experiment": its own options or callbacks say so. */
+export type StopReason = "request" | "channel" | "signal" | "experiment";
 
 /** What others want of a run, looked at between its steps. */
 export class RunControl {

@@ -14,6 +14,7 @@ import { library } from "./library.ts";
 import { ModelObserver } from "./modelSummary.ts";
 import { previewBatch, type PreviewData } from "./previewData.ts";
 import { describeSettings } from "./settings.ts";
+import { missingLoss } from "./trainingStep.ts";
 import { userFrames } from "./stackTraces.ts";
 import { describeError } from "./userErrors.ts";
 import { loadUserModule, SyntaxErrors, type UserModule } from "./userModule.ts";
@@ -126,13 +127,10 @@ class Inspection {
     { batch }: PreviewData,
   ): Promise<unknown> {
     const { loss, trainStep } = options;
-    const noLoss = (): never => {
-      throw new TensorError("value", "experiment(): the trainStep calls loss, but the experiment has none");
-    };
     try {
       await observer.watch(() => {
         if (trainStep !== undefined)
-          return trainStep({ model, batch, loss: loss ?? noLoss, optimizer, epoch: 1, step: 1 });
+          return trainStep({ model, batch, loss: loss ?? missingLoss, optimizer, epoch: 1, step: 1 });
         const { input, target } = inputAndTarget(batch);
         return loss?.(forward(model, input), target);
       });

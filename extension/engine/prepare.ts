@@ -1,19 +1,21 @@
-import { LabelledDataset } from "../nn/data/bundled.ts";
 import { Dataset, randomSplit, Subset } from "../nn/data/dataset.ts";
-import type { Experiment, ExperimentOptions, Optimizers, Splits } from "../nn/experiment.ts";
+import { IterableDataset } from "../nn/data/iterable.ts";
+import type { DataSource, Experiment, ExperimentOptions, Optimizers, Splits } from "../nn/experiment.ts";
 import { CrossEntropyLoss } from "../nn/modules/loss.ts";
 import { Module } from "../nn/module.ts";
 import { TensorError } from "../tensor/errors.ts";
 import { manualSeed } from "../tensor/functions/random.ts";
-import { Batches } from "./batches.ts";
+import { Batches, datasetOf, isDataSource } from "./batches.ts";
 import type { Measured } from "./evaluator.ts";
 import { measuresOf } from "./metrics.ts";
+import { Schedules } from "./schedules.ts";
 
 /** An experiment with everything made that its options describe. */
 export interface Prepared extends Measured {
   experiment: Experiment;
   seed: number;
   optimizers: Optimizers;
+  schedules: Schedules;
   train: Batches;
   validation: Batches | undefined;
   test: Batches | undefined;
@@ -32,25 +34,29 @@ export async function prepare(experiment: Experiment, seed: number): Promise<Pre
     throw new TensorError("value", `experiment(): expected model() to give a module, got ${typeof model}`);
   const optimizers = options.optimizer(model.parameters(), model);
   const { train, validation, test } = await splits(options);
-  const { batchSize } = options;
-  const inOrder = (dataset: Dataset | undefined): Batches | undefined =>
-    dataset === undefined ? undefined : new Batches(dataset, { batchSize, shuffle: false });
+  const { batchSize, overfitBatches } = options;
+  const inOrder = (source: DataSource | undefined): Batches | undefined =>
+    source === undefined ? undefined : new Batches(source, { batchSize, shuffle: false });
+  const stream = datasetOf(train) instanceof IterableDataset;
+  const shuffle = options.shuffle ?? (batchSize !== undefined && !stream);
   return {
     experiment,
     seed,
     model,
     optimizers,
+    schedules: new Schedules(options, optimizers, validation !== undefined && options.limitValBatches !== 0),
     loss: options.loss,
     measures: measuresOf(experiment, options.loss instanceof CrossEntropyLoss),
     classes: options.classes ?? classesOf(train),
-    train: new Batches(train, { batchSize, shuffle: options.shuffle ?? batchSize !== undefined }),
+    // The same few batches in every epoch, as in Lightning.
+    train: new Batches(train, { batchSize, shuffle: shuffle && overfitBatches === undefined }),
     validation: inOrder(validation),
     test: inOrder(test),
   };
 }
 
 async function splits({ data, validation }: ExperimentOptions): Promise<Splits> {
-  const given: Dataset | Splits = typeof data === "function" ? await data() : data;
+  const given = typeof data === "function" ? await data() : data;
   const parts = asSplits(given);
   if (validation === undefined) return parts;
   if (parts.validation !== undefined)
@@ -58,24 +64,31 @@ async function splits({ data, validation }: ExperimentOptions): Promise<Splits> 
       "value",
       "experiment(): the data has a validation set already, so validation is one too many",
     );
-  if (validation instanceof Dataset) return { ...parts, validation };
+  if (typeof validation !== "number") return { ...parts, validation };
+  if (!(parts.train instanceof Dataset))
+    throw new TensorError(
+      "value",
+      "experiment(): only a data set can be split; a stream or a loader needs { train, validation }",
+    );
   const [train, held] = randomSplit(parts.train, [1 - validation, validation]);
   return { ...parts, train: train!, validation: held! };
 }
 
 /** The names that a set has for its classes, also when only a part of it is used. */
-function classesOf(dataset: Dataset): readonly string[] | undefined {
+function classesOf(source: DataSource): readonly string[] | undefined {
+  const dataset = datasetOf(source);
   if (dataset instanceof Subset) return classesOf(dataset.dataset);
-  return dataset instanceof LabelledDataset ? dataset.classes : undefined;
+  const classes: unknown = Reflect.get(dataset, "classes");
+  return Array.isArray(classes) ? (classes as readonly string[]) : undefined;
 }
 
 /** @throws TensorError when an experiment's data is neither a data set nor several by name */
 export function asSplits(given: unknown): Splits {
-  if (given instanceof Dataset) return { train: given };
+  if (isDataSource(given)) return { train: given };
   const parts = given as Partial<Splits> | null | undefined;
   for (const name of ["train", "validation", "test"] as const) {
     const part: unknown = parts?.[name];
-    if (part instanceof Dataset || (part === undefined && name !== "train")) continue;
+    if (isDataSource(part) || (part === undefined && name !== "train")) continue;
     throw new TensorError(
       "value",
       parts?.train === undefined

@@ -1,11 +1,12 @@
 import { loadExecutor } from "../executors/index.ts";
 import { ConcatDataset, Dataset, Subset, TensorDataset } from "../nn/data/dataset.ts";
-import type { Batch, ExperimentOptions } from "../nn/experiment.ts";
+import { DataLoader } from "../nn/data/loader.ts";
+import type { Batch, DataSource, ExperimentOptions } from "../nn/experiment.ts";
 import { TensorError } from "../tensor/errors.ts";
 import { fillValue } from "../tensor/graph.ts";
 import { setExecutor } from "../tensor/runtime.ts";
 import { Tensor } from "../tensor/tensor.ts";
-import { asBatch } from "./batches.ts";
+import { Batches, datasetOf, firstSample } from "./batches.ts";
 import { asSplits } from "./prepare.ts";
 import type { SampleCounts } from "./settings.ts";
 
@@ -22,29 +23,38 @@ export interface PreviewData {
 export async function previewBatch({ data, validation, batchSize }: ExperimentOptions): Promise<PreviewData> {
   const given = typeof data === "function" ? await withValues(data) : data;
   const parts = asSplits(given);
-  const all = parts.train.length;
-  const held = typeof validation === "number" ? Math.floor(all * validation) : 0;
+  const all = lengthOf(parts.train);
+  const held = typeof validation === "number" ? Math.floor((all ?? 0) * validation) : 0;
+  const heldOut = typeof validation === "object" ? validation : parts.validation;
   const samples: SampleCounts = {
-    train: all - held,
-    validation: held > 0 ? held : (validation instanceof Dataset ? validation : parts.validation)?.length,
-    test: parts.test?.length,
+    train: all === undefined ? undefined : all - held,
+    validation: held > 0 ? held : lengthOf(heldOut),
+    test: lengthOf(parts.test),
   };
-  if (!(all > 0)) throw new TensorError("value", "experiment(): the data set has no samples");
-  const size = Math.min(batchSize ?? samples.train, samples.train);
+  if (all !== undefined && !(all > 0))
+    throw new TensorError("value", "experiment(): the data set has no samples");
+  const own = parts.train instanceof DataLoader ? parts.train.batchSize : batchSize;
+  const size = Math.min(own ?? samples.train ?? 1, samples.train ?? Infinity);
   const sample = await withValues(() => sampleOf(parts.train));
   const batch = sample.map(({ shape, dtype }) => new Tensor(fillValue(0, [size, ...shape], dtype)));
   return { batch, samples };
 }
 
+function lengthOf(source: DataSource | undefined): number | undefined {
+  return source === undefined ? undefined : datasetOf(source).length;
+}
+
 /** A sample's tensors, or what is known of them without their values. */
-function sampleOf(dataset: Dataset): readonly Pick<Tensor, "shape" | "dtype">[] {
+function sampleOf(source: DataSource): readonly Pick<Tensor, "shape" | "dtype">[] {
+  if (!(source instanceof Dataset)) return new Batches(source, { batchSize: 1, shuffle: false }).sample();
+  const dataset: Dataset = source;
   if (dataset instanceof Subset) return sampleOf(dataset.dataset);
   if (dataset instanceof ConcatDataset) return sampleOf(dataset.datasets[0]!);
   if (dataset instanceof TensorDataset) {
     const { tensors }: { tensors: readonly Tensor[] } = dataset;
     return tensors.map(({ shape, dtype }) => ({ shape: shape.slice(1), dtype }));
   }
-  return asBatch(dataset.get(0));
+  return firstSample(dataset);
 }
 
 /** Runs user code that may ask for values, such as a mean to normalise by: they are computed when it does. */

@@ -3,19 +3,22 @@ import { startingRecord, type RunEngineEvents, type RunRequest } from "../protoc
 import type { UserError } from "../protocol/errors.ts";
 import type { RunRecord, RunState } from "../protocol/run.ts";
 import { captureConsole } from "./capturedConsole.ts";
+import { CheckpointPolicy } from "./checkpointPolicy.ts";
 import { Checkpoints } from "./checkpoints.ts";
 import { RunControl, type StopReason } from "./control.ts";
 import { evaluate } from "./evaluator.ts";
 import { findExperiment } from "./exports.ts";
 import type { Send } from "./ipc.ts";
 import { library } from "./library.ts";
+import { limitsOf, stepsPerEpoch } from "./limits.ts";
 import { loadLimit } from "./loadLimit.ts";
 import { prepare, type Prepared } from "./prepare.ts";
 import { Reporter } from "./reporter.ts";
 import { RunDirectory } from "./runDirectory.ts";
 import { describeSettings } from "./settings.ts";
 import type { Watchdog } from "./watchdog.ts";
-import { Trainer, type TrainingState } from "./trainer.ts";
+import { Trainer } from "./trainer.ts";
+import { savePoint, type TrainerState } from "./trainerState.ts";
 import { describeError, EngineError } from "./userErrors.ts";
 import { bundleUserModule, evaluateUserModule, type Bundle, type UserModule } from "./userModule.ts";
 import { randomSeed, readWeights } from "./weights.ts";
@@ -70,7 +73,7 @@ export class Run {
     try {
       const stopped = await this.#work();
       if (stopped === "channel") this.#directory.update({ orphaned: true });
-      this.#end(stopped === undefined || stopped === "callback" ? "finished" : "stopped");
+      this.#end(stopped === undefined || stopped === "experiment" ? "finished" : "stopped");
     } catch (error) {
       this.failWith(error);
     } finally {
@@ -87,7 +90,8 @@ export class Run {
   failWith(thrown: unknown): void {
     const state = this.#trainer?.state;
     // Its weights are those of the last good step, and may be what many hours have made.
-    if (!this.#ended && state !== undefined && state.step > 0) this.#checkpoints?.trySave("last", state);
+    if (!this.#ended && state !== undefined && state.step > 0)
+      this.#checkpoints?.trySave("last", savePoint(state));
     this.fail(describeError(thrown));
   }
 
@@ -100,7 +104,7 @@ export class Run {
     return this.control.atNextStep(() => {
       if (this.#checkpoints === undefined || this.#trainer === undefined)
         throw new EngineError({ code: "not-running", message: "There are no weights to save yet." });
-      return this.#checkpoints.save("manual", this.#trainer.state);
+      return this.#checkpoints.save("manual", savePoint(this.#trainer.state));
     });
   }
 
@@ -134,7 +138,8 @@ export class Run {
 
   #describe(exportName: string, prepared: Prepared): void {
     const { experiment, model, train, seed } = prepared;
-    const epochs = this.#request.epochs ?? experiment.options.epochs;
+    const limits = limitsOf(experiment.options, this.#request.epochs ?? experiment.options.epochs, prepared);
+    const steps = stepsPerEpoch(limits);
     const parameters = model.parameters();
     const count = (list: typeof parameters): number => list.reduce((sum, one) => sum + one.numel(), 0);
     this.#update({
@@ -142,8 +147,8 @@ export class Run {
       exportName,
       model: model.constructor.name,
       seed,
-      epochs: this.#request.kind === "train" ? epochs : 0,
-      stepsPerEpoch: train.length,
+      epochs: this.#request.kind === "train" ? limits.epochs : 0,
+      ...(Number.isFinite(steps) ? { stepsPerEpoch: steps } : {}),
       parameters: {
         total: count(parameters),
         trainable: count(parameters.filter((one) => one.requiresGrad)),
@@ -160,40 +165,29 @@ export class Run {
   }
 
   async #train(prepared: Prepared): Promise<StopReason | undefined> {
-    const { model, validation } = prepared;
-    const checkpoints = new Checkpoints(this.#directory, model, (text) => this.#reporter.warnOnce(text));
+    const { options } = prepared.experiment;
+    const limits = limitsOf(options, this.#directory.record.epochs, prepared);
+    const policy = new CheckpointPolicy(options, limits.validation > 0);
+    const checkpoints = new Checkpoints(this.#directory, prepared.model, policy, {
+      onProblem: (text) => this.#reporter.warnOnce(text),
+      onSave: ({ kind, epoch, step }, file) => this.#trainer?.saved({ kind, file, epoch, step }),
+    });
     this.#checkpoints = checkpoints;
-    const note = ({ epoch, step, metrics }: TrainingState): void =>
+    const note = ({ completed: epoch, step, metrics }: TrainerState): void =>
       void this.#directory.update({ epoch, step, metrics: { ...metrics } });
-    const trainer = new Trainer(prepared, this.#directory.record.epochs, {
+    const trainer = new Trainer(prepared, limits, {
       reporter: this.#reporter,
       control: this.control,
-      onYield: (state) => {
-        note(state);
-        checkpoints.saveLast(state, true);
-      },
-      onEpoch: (state) => {
-        note(state);
-        if (validation !== undefined && this.#isBest(state)) checkpoints.trySave("best", state);
-        checkpoints.saveLast(state);
-      },
+      checkpoints,
+      note,
     });
     this.#trainer = trainer;
     const stopped = await trainer.run();
     note(trainer.state);
-    if (stopped === undefined || stopped === "callback") checkpoints.saveFinal(trainer.state);
-    else checkpoints.save("last", trainer.state);
+    if (stopped === undefined || stopped === "experiment") checkpoints.saveFinal(savePoint(trainer.state));
+    else checkpoints.save("last", savePoint(trainer.state));
+    await trainer.tellOfCheckpoints();
     return stopped;
-  }
-
-  #isBest({ epoch, metrics }: TrainingState): boolean {
-    const metric = "val_loss";
-    const value = metrics[metric];
-    const { best } = this.#directory.record;
-    if (value === undefined || !Number.isFinite(value) || (best !== undefined && value >= best.value))
-      return false;
-    this.#directory.update({ best: { metric, value, epoch } });
-    return true;
   }
 
   async #measure(prepared: Prepared): Promise<StopReason | undefined> {

@@ -72,18 +72,27 @@ export class RunDirectory {
     return path.join(this.path, ...relative.split("/"));
   }
 
-  /** Notes a checkpoint: one of each kind, but any number of manual ones. */
-  addCheckpoint(checkpoint: CheckpointRecord): void {
+  /** Notes a checkpoint, in the place of the one whose file it replaces. Of several best ones, the best comes first. */
+  addCheckpoint(checkpoint: CheckpointRecord, first = false): void {
     const others = this.#record.checkpoints.filter((one) => one.file !== checkpoint.file);
-    this.update({ checkpoints: [...others, checkpoint] });
+    this.update({ checkpoints: first ? [checkpoint, ...others] : [...others, checkpoint] });
     this.#attempt(RUN_FILE, () => this.#writeRecord());
   }
 
   /** Deletes the checkpoints of a kind. */
   removeCheckpoint(kind: CheckpointRecord["kind"]): void {
-    const gone = this.#record.checkpoints.filter((one) => one.kind === kind);
+    this.#remove((one) => one.kind === kind);
+  }
+
+  /** Deletes the checkpoint in a file of the directory. */
+  removeFile(relative: string): void {
+    this.#remove((one) => one.file === relative);
+  }
+
+  #remove(goes: (checkpoint: CheckpointRecord) => boolean): void {
+    const gone = this.#record.checkpoints.filter(goes);
     if (gone.length === 0) return;
-    this.update({ checkpoints: this.#record.checkpoints.filter((one) => one.kind !== kind) });
+    this.update({ checkpoints: this.#record.checkpoints.filter((one) => !goes(one)) });
     this.#attempt(RUN_FILE, () => {
       this.#writeRecord();
       for (const { file } of gone) fs.rmSync(this.file(file), { force: true });

@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import {
+  LrFindRequest,
   PredictRequest,
   RunRequest,
   ScriptRequest,
@@ -8,7 +9,9 @@ import {
   type ToolEvents,
   type ToolMethods,
 } from "../protocol/engine.ts";
+import type { UserError } from "../protocol/errors.ts";
 import { connectParent, hello } from "./ipc.ts";
+import { findLearningRate } from "./lrFinder.ts";
 import { predict } from "./predict.ts";
 import { Run } from "./run.ts";
 import { runScript, untilUncaught } from "./script.ts";
@@ -63,13 +66,16 @@ const methods: RunEngineMethods & ToolMethods = {
   checkpoint: () => running().checkpoint(),
   counters: async () => running().counters(),
   script: async (request) => runScript(v.parse(ScriptRequest, request)),
-  predict: (request) =>
-    untilUncaught(() =>
-      predict(v.parse(PredictRequest, request), watchdog, (error) => parent.send("failed", error)),
-    ),
+  predict: (request) => untilUncaught(() => predict(v.parse(PredictRequest, request), watchdog, failed)),
+  lrFind: (request) =>
+    untilUncaught(() => findLearningRate(v.parse(LrFindRequest, request), watchdog, failed)),
 };
 
 const parent = connectParent<RunEngineEvents & ToolEvents>(methods);
+
+function failed(error: UserError): void {
+  parent.send("failed", error);
+}
 
 async function exit(code: number): Promise<void> {
   // A parent that doesn't read must not keep this process.

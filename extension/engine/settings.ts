@@ -4,7 +4,7 @@ import type { RunRecord } from "../protocol/run.ts";
 
 /** Numbers of samples in each set that there is. */
 export interface SampleCounts {
-  train: number;
+  train?: number | undefined;
   validation?: number | undefined;
   test?: number | undefined;
 }
@@ -28,11 +28,35 @@ export function describeSettings(
     // Only what the experiment names: the default ones are not worth a place in a line.
     metrics: metricNames.length === 0 ? undefined : metricNames.join(", "),
     logEvery,
+    ...describeTraining(options),
   };
   const known: RunRecord["settings"] = {};
   for (const [name, value] of Object.entries(settings)) if (value !== undefined) known[name] = value;
   return known;
 }
+
+/** Options of the training that are set, in a word each. */
+function describeTraining(options: Experiment["options"]): RunRecord["settings"] {
+  const set: RunRecord["settings"] = {};
+  for (const name of TRAINING) {
+    const value = options[name];
+    if (value !== undefined) set[name] = typeof value === "object" ? JSON.stringify(value) : value;
+  }
+  return set;
+}
+
+const TRAINING = [
+  "accumulateGradBatches",
+  "gradientClipVal",
+  "gradientClipAlgorithm",
+  "earlyStopping",
+  "overfitBatches",
+  "fastDevRun",
+  "limitTrainBatches",
+  "limitValBatches",
+  "maxSteps",
+  "maxTime",
+] as const satisfies readonly (keyof Experiment["options"])[];
 
 function describeOptimizers(optimizers: Optimizers): string {
   if (isOptimizer(optimizers)) return describeOptimizer(optimizers);

@@ -1,167 +1,211 @@
 import type { EvaluationResult, Progress } from "../protocol/engine.ts";
-import type { Batch, Callbacks, Optimizers, StepResult, TrainContext } from "../nn/experiment.ts";
-import type { Optimizer } from "../nn/optim/optimizer.ts";
-import { TensorError } from "../tensor/errors.ts";
+import type { MetricRow } from "../protocol/run.ts";
+import type { Batch, Callbacks, SavedCheckpoint, TrainContext } from "../nn/experiment.ts";
+import { defaultStream } from "../tensor/random/stream.ts";
 import { keep } from "../tensor/runtime.ts";
-import type { Tensor } from "../tensor/tensor.ts";
+import { take } from "./batches.ts";
+import { CallbackList } from "./callbacks.ts";
+import type { Checkpoints } from "./checkpoints.ts";
 import type { RunControl, StopReason } from "./control.ts";
-import { batchLength, evaluate, forward, inputAndTarget } from "./evaluator.ts";
+import { EarlyStopping } from "./earlyStopping.ts";
+import { batchLength, evaluate } from "./evaluator.ts";
+import { stepsPerEpoch, type Limits } from "./limits.ts";
 import { Means } from "./means.ts";
-import { toNumber } from "./metrics.ts";
+import { Measurement } from "./metrics.ts";
+import { isValidation } from "./monitor.ts";
 import type { Prepared } from "./prepare.ts";
 import type { Reporter } from "./reporter.ts";
-import { isOptimizer } from "./settings.ts";
 import { Speed } from "./speed.ts";
+import { savePoint, startState, type TrainerState } from "./trainerState.ts";
+import { TrainingStep } from "./trainingStep.ts";
 
 /** Most step rows that a run writes; longer runs write means of several steps. */
 const MAX_STEP_ROWS = 20_000;
 
-/** Where a training is, for checkpoints and records. */
-export interface TrainingState {
-  /** Epochs completed. */
-  epoch: number;
-  /** Optimizer steps done. */
-  step: number;
-  /** The newest value of every metric. */
-  metrics: Readonly<Record<string, number>>;
-}
+/** Callbacks that may ask for gradients after they were computed. */
+const SEE_GRADIENTS = ["onAfterBackward", "onBeforeOptimizerStep", "onStepEnd", "onBatchEnd"] as const;
 
 export interface TrainerHooks {
   reporter: Reporter;
   control: RunControl;
-  /** Between two steps, as often as the event loop is served. */
-  onYield(state: TrainingState): void;
-  /** After every epoch, validated. */
-  onEpoch(state: TrainingState): void;
+  checkpoints: Checkpoints;
+  /** Told where the training is, as often as the event loop is served. */
+  note: (state: TrainerState) => void;
+}
+
+/** Why a training ends before its last epoch. */
+interface Stop {
+  by: "a callback" | "early stopping" | "its limit";
+  reason: string;
 }
 
 /** Trains a prepared experiment: the loop of a PyTorch script, interruptible between any two steps. */
 export class Trainer {
+  readonly limits: Limits;
+  readonly callbacks: CallbackList;
+  readonly state: TrainerState = startState();
   readonly #prepared: Prepared;
   readonly #hooks: TrainerHooks;
-  readonly #epochs: number;
+  readonly #steps: TrainingStep;
+  readonly #early: EarlyStopping | undefined;
   readonly #speed: Speed;
   readonly #stride: number;
   readonly #started = performance.now();
   /** Means of the epoch so far, and of the steps since the last row. */
   #epochMeans = new Means();
+  #measurement: Measurement;
   readonly #stepMeans = new Means();
-  #epoch = 0;
-  #completed = 0;
-  #step = 0;
-  #stepInEpoch = 0;
-  #samples = 0;
-  #metrics: Record<string, number> = {};
-  #stopReason: string | undefined;
+  /** Checkpoints that callbacks have not been told of. */
+  readonly #saved: SavedCheckpoint[] = [];
+  #sanityChecking = false;
+  #stop: Stop | undefined;
   #warnedOfNaN = false;
+  #warnedOfMinimum = false;
 
-  constructor(prepared: Prepared, epochs: number, hooks: TrainerHooks) {
+  constructor(prepared: Prepared, limits: Limits, hooks: TrainerHooks) {
+    const { options } = prepared.experiment;
     this.#prepared = prepared;
     this.#hooks = hooks;
-    this.#epochs = epochs;
-    const total = epochs * prepared.train.length;
-    this.#speed = new Speed(total);
-    this.#stride = Math.ceil(total / MAX_STEP_ROWS);
-  }
-
-  get state(): TrainingState {
-    return { epoch: this.#completed, step: this.#step, metrics: this.#metrics };
+    this.limits = limits;
+    this.callbacks = new CallbackList(options, (name) => this.#context(name));
+    this.#steps = new TrainingStep(prepared, this.callbacks);
+    this.#measurement = new Measurement(prepared.measures);
+    if (hooks.checkpoints.policy.any) {
+      this.#early = EarlyStopping.of(options, limits.validation > 0);
+      this.state.earlyStopping = this.#early?.start();
+    }
+    const total = Math.min(limits.epochs * stepsPerEpoch(limits), limits.steps);
+    this.#speed = new Speed(Number.isFinite(total) ? total : 0);
+    this.#stride = Number.isFinite(total) ? Math.max(1, Math.ceil(total / MAX_STEP_ROWS)) : 1;
   }
 
   /** Trains to the end. Answers why it ended before, or undefined when all epochs are done. */
   async run(): Promise<StopReason | undefined> {
+    const { state, limits, callbacks } = this;
     const { experiment, model } = this.#prepared;
-    const { callbacks = {}, trainStep } = experiment.options;
     // Only the user's own code can ask for gradients after a step.
-    keep.gradients = trainStep !== undefined || callbacks.onStepEnd !== undefined;
+    keep.gradients =
+      experiment.options.trainStep !== undefined || SEE_GRADIENTS.some((name) => callbacks.has(name));
     model.train();
-    await this.#call(callbacks, "onTrainStart");
-    while (this.#epoch < this.#epochs && !this.#ending) {
-      this.#epoch++;
-      if (!(await this.#runEpoch(callbacks))) break;
+    try {
+      await this.#sanityCheck();
+      await callbacks.call("onTrainStart");
+      while (state.epoch < limits.epochs && !this.#ending) {
+        state.epoch++;
+        if (!(await this.#runEpoch())) break;
+      }
+      await callbacks.call("onTrainEnd");
+    } catch (error) {
+      await callbacks.call("onException", error);
+      throw error;
     }
-    await this.#call(callbacks, "onTrainEnd");
     const { reporter, control } = this.#hooks;
-    if (this.#stopReason !== undefined) {
-      reporter.log("info", `Ended after epoch ${this.#epoch} by a callback: ${this.#stopReason}`);
-      return "callback";
+    if (this.#stop !== undefined && control.stopping === undefined) {
+      const { by, reason } = this.#stop;
+      reporter.log("info", `Ended ${within(state)} by ${by}: ${reason}`);
+      return "experiment";
     }
-    return this.#completed < this.#epochs ? control.stopping : undefined;
+    return state.completed < limits.epochs ? control.stopping : undefined;
   }
 
   get #ending(): boolean {
-    return this.#stopReason !== undefined || this.#hooks.control.stopping !== undefined;
+    if (this.#hooks.control.stopping !== undefined) return true;
+    if (this.#stop === undefined) return false;
+    const { minEpochs, minSteps } = this.limits;
+    const { completed, step } = this.state;
+    if (this.#stop.by === "its limit" || (completed >= minEpochs && step >= minSteps)) return true;
+    if (!this.#warnedOfMinimum) {
+      this.#warnedOfMinimum = true;
+      const { by, reason } = this.#stop;
+      const least = `minEpochs = ${minEpochs}, minSteps = ${minSteps}`;
+      this.#hooks.reporter.log("info", `To be ended by ${by} (${reason}), but not before ${least}.`);
+    }
+    return false;
   }
 
-  /** True when the epoch was completed. */
-  async #runEpoch(callbacks: Callbacks): Promise<boolean> {
+  /** True when the training goes on after it. */
+  async #runEpoch(): Promise<boolean> {
+    const { state, limits, callbacks } = this;
     const { train } = this.#prepared;
     this.#epochMeans = new Means();
-    this.#stepInEpoch = 0;
-    await this.#call(callbacks, "onEpochStart");
+    this.#measurement = new Measurement(this.#prepared.measures);
+    state.batch = 0;
+    state.accumulated = 0;
+    await callbacks.call("onEpochStart");
     for (const batch of train.epoch()) {
-      const values = await this.#runStep(batch);
-      this.#account(values, batchLength(batch));
-      if (callbacks.onStepEnd !== undefined) await this.#call(callbacks, "onStepEnd");
+      await this.#runBatch(batch);
+      if (this.#validatesNow(state.batch % limits.validationEvery === 0)) await this.#validateWithin();
       if (this.#hooks.control.due) await this.#yield();
-      if (this.#ending && this.#stepInEpoch < train.length) return false;
+      const done = state.batch >= limits.train;
+      if (!done && this.#ending) {
+        // What a callback or the user stops, stops at once; limits and early stopping close the epoch.
+        if (this.#hooks.control.stopping !== undefined || this.#stop?.by === "a callback") return false;
+        await this.#endEpoch(false);
+        return false;
+      }
+      // A set that is used as a whole is read to its end, where its sampler may draw once more.
+      if (done && limits.train < train.length) break;
     }
-    await this.#validate();
-    this.#completed = this.#epoch;
-    const values = { ...this.#metrics };
-    this.#hooks.reporter.row({
-      kind: "epoch",
-      step: this.#step,
-      epoch: this.#epoch,
-      time: this.#time,
-      values,
-    });
-    this.#report();
-    this.#hooks.onEpoch(this.state);
-    this.#hooks.reporter.flushIfDue();
-    await this.#call(callbacks, "onEpochEnd");
+    if (state.accumulated > 0) await this.#flush();
+    await this.#endEpoch(true);
     return true;
   }
 
-  async #runStep(batch: Batch): Promise<Record<string, number>> {
-    const { experiment, model, optimizers, loss, measures } = this.#prepared;
-    const { trainStep } = experiment.options;
-    if (trainStep !== undefined) {
-      const step = this.#step + 1;
-      const needed = loss ?? missingLoss;
-      return numbers(
-        await trainStep({ model, batch, loss: needed, optimizer: optimizers, epoch: this.#epoch, step }),
-      );
-    }
-    const optimizer = single(optimizers);
-    const { input, target } = inputAndTarget(batch);
-    optimizer.zeroGrad();
-    const output = forward(model, input);
-    const value = (loss ?? missingLoss)(output, target);
-    value.backward();
-    optimizer.step();
-    const values: Record<string, number> = { loss: toNumber(value, "loss") };
-    for (const [name, measure] of measures) values[name] = measure(output, target);
-    return values;
-  }
-
-  #account(values: Record<string, number>, samples: number): void {
-    this.#step++;
-    this.#stepInEpoch++;
-    this.#samples += samples;
+  async #runBatch(batch: Batch): Promise<void> {
+    const { state, limits, callbacks } = this;
+    const { schedules } = this.#prepared;
+    state.batch++;
+    state.accumulated++;
+    if (callbacks.has("onBatchStart")) await callbacks.call("onBatchStart", batch);
+    const { epoch, step, accumulated } = state;
+    const steps = accumulated === limits.accumulate || state.batch === limits.train;
+    const values = await this.#steps.run(
+      batch,
+      { epoch, step: step + 1, accumulated, steps },
+      this.#measurement,
+    );
+    const samples = batchLength(batch);
+    state.samples += samples;
+    state.metrics = values;
     this.#epochMeans.add(values, samples);
     this.#stepMeans.add(values, samples);
-    this.#metrics = values;
     if (!this.#warnedOfNaN) this.#watchForNaN(values);
-    if (this.#step % this.#stride !== 0) return;
-    const row = this.#stepMeans.take();
-    this.#hooks.reporter.row({
-      kind: "step",
-      step: this.#step,
-      epoch: this.#epoch,
-      time: this.#time,
-      values: row,
-    });
+    if (steps) {
+      this.#stepDone();
+      schedules.afterStep(state.step, { ...values, ...state.validation });
+      if (callbacks.has("onStepEnd")) await callbacks.call("onStepEnd");
+    }
+    if (callbacks.has("onBatchEnd")) await callbacks.call("onBatchEnd", batch);
+    if (this.#saved.length > 0) await this.tellOfCheckpoints();
+  }
+
+  /** A stream ends where it ends: what waits of it for a step is stepped. */
+  async #flush(): Promise<void> {
+    await this.#steps.flush();
+    this.#stepDone();
+    this.#prepared.schedules.afterStep(this.state.step, this.state.metrics);
+    await this.callbacks.call("onStepEnd");
+  }
+
+  #stepDone(): void {
+    const { state, limits } = this;
+    const { checkpoints } = this.#hooks;
+    state.step++;
+    state.accumulated = 0;
+    if (state.step % this.#stride === 0) this.#stepRow(this.#stepMeans.take());
+    if (checkpoints.policy.dueAfterStep(state.step)) this.#keep();
+    if (state.step >= limits.steps) this.#end("its limit", `maxSteps = ${limits.steps}`);
+    if (this.#time >= limits.seconds) this.#end("its limit", `maxTime = ${limits.seconds} s`);
+  }
+
+  #stepRow(values: Record<string, number>): void {
+    const { schedules } = this.#prepared;
+    this.#row("step", schedules.withinEpochs ? { ...values, ...schedules.rates() } : values);
+  }
+
+  #row(kind: MetricRow["kind"], values: Record<string, number>): void {
+    const { step, epoch } = this.state;
+    this.#hooks.reporter.row({ kind, step, epoch, time: this.#time, values });
   }
 
   #watchForNaN(values: Readonly<Record<string, number>>): void {
@@ -169,22 +213,118 @@ export class Trainer {
     if (bad === undefined) return;
     this.#warnedOfNaN = true;
     const [name, value] = bad;
+    const { step, accumulated, epoch } = this.state;
     this.#hooks.reporter.log(
       "warning",
-      `The ${name} is ${Number.isNaN(value) ? "NaN" : "infinite"} in step ${this.#step} (epoch ${this.#epoch}). The training goes on; a smaller learning rate, or clipped gradients, often help.`,
+      `The ${name} is ${Number.isNaN(value) ? "NaN" : "infinite"} in step ${step + Math.sign(accumulated)} (epoch ${epoch}). The training goes on; a smaller learning rate, or clipped gradients, often help.`,
     );
   }
 
-  /** Measures the validation set, when there is one, and makes the epoch's metrics of it all. */
-  async #validate(): Promise<void> {
-    this.#metrics = this.#epochMeans.get();
-    const { validation, optimizers } = this.#prepared;
-    if (validation !== undefined) {
-      const result = await evaluate(this.#prepared, validation.epoch(), () => this.#tick());
-      if (result !== undefined) Object.assign(this.#metrics, prefixed(result));
+  /** Validates, and closes the epoch; `whole`: all of its batches were done. */
+  async #endEpoch(whole: boolean): Promise<void> {
+    const { state, limits } = this;
+    const { schedules } = this.#prepared;
+    const { reporter, control, checkpoints, note } = this.#hooks;
+    const validated = this.#validatesNow(limits.validationEvery === Infinity) && (await this.#validate());
+    state.metrics = {
+      ...this.#epochMeans.get(),
+      ...this.#measurement.get(),
+      ...(state.validatedIn === state.epoch ? state.validation : {}),
+      ...schedules.rates(),
+    };
+    if (whole) state.completed = state.epoch;
+    this.#row("epoch", { ...state.metrics });
+    this.#report();
+    if (whole && control.stopping === undefined)
+      schedules.afterEpoch(state.epoch, { ...state.validation, ...state.metrics });
+    if (validated) this.#afterValidation();
+    if (this.#early !== undefined && !isValidation(this.#early.monitor)) this.#checkEarly(this.#early);
+    if (checkpoints.policy.dueInEpoch(state.epoch, false)) this.#keep();
+    note(state);
+    checkpoints.saveLast(savePoint(state));
+    reporter.flushIfDue();
+    await this.tellOfCheckpoints();
+    await this.callbacks.call("onEpochEnd");
+  }
+
+  #validatesNow(due: boolean): boolean {
+    const { validation, validationEpochs } = this.limits;
+    return due && validation > 0 && this.state.epoch % validationEpochs === 0;
+  }
+
+  /** A validation in the middle of an epoch: its values are points of the curves by themselves. */
+  async #validateWithin(): Promise<void> {
+    if (!(await this.#validate())) return;
+    this.#row("step", { ...this.state.validation });
+    this.#afterValidation();
+    await this.tellOfCheckpoints();
+  }
+
+  /** Measures the validation set. False when the run is stopped meanwhile. */
+  async #validate(): Promise<boolean> {
+    const { state, limits, callbacks } = this;
+    const { validation } = this.#prepared;
+    if (validation === undefined) return false;
+    await callbacks.call("onValidationStart");
+    const batches = this.#sanityChecking
+      ? take(validation.inOrder(), limits.sanity)
+      : take(validation.epoch(), limits.validation);
+    const result = await evaluate(this.#prepared, batches, () => this.#tick());
+    if (result === undefined) return false;
+    if (!this.#sanityChecking) {
+      state.validation = prefixed(result);
+      state.validatedIn = state.epoch;
+      state.metrics = { ...state.metrics, ...state.validation };
     }
-    const rate = learningRate(optimizers);
-    if (rate !== undefined) this.#metrics["lr"] = rate;
+    await callbacks.call("onValidationEnd");
+    return true;
+  }
+
+  #afterValidation(): void {
+    if (this.#early !== undefined && isValidation(this.#early.monitor)) this.#checkEarly(this.#early);
+    if (this.#hooks.checkpoints.policy.dueInEpoch(this.state.epoch, true)) this.#keep();
+  }
+
+  /** A few batches of the validation before anything is trained: mistakes there show at once, and leave no trace. */
+  async #sanityCheck(): Promise<void> {
+    if (this.limits.sanity === 0) return;
+    const generator = defaultStream.getState();
+    this.#sanityChecking = true;
+    try {
+      await this.callbacks.call("onSanityCheckStart");
+      await this.#validate();
+      await this.callbacks.call("onSanityCheckEnd");
+    } finally {
+      this.#sanityChecking = false;
+      defaultStream.setState(generator);
+    }
+  }
+
+  #checkEarly(early: EarlyStopping): void {
+    const { state } = this;
+    if (state.earlyStopping === undefined) return;
+    const reason = early.check(state.earlyStopping, state.metrics);
+    if (reason !== undefined) this.#end("early stopping", reason);
+  }
+
+  #end(by: Stop["by"], reason: string): void {
+    // A limit ends also what callbacks have to wait with.
+    if (this.#stop === undefined || by === "its limit") this.#stop = { by, reason };
+  }
+
+  #keep(): void {
+    const { state } = this;
+    state.kept = this.#hooks.checkpoints.saveRanked(state.kept, savePoint(state));
+  }
+
+  /** A checkpoint was saved: callbacks are told of it as soon as they can be waited for. */
+  saved(checkpoint: SavedCheckpoint): void {
+    if (this.callbacks.has("onSaveCheckpoint")) this.#saved.push(checkpoint);
+  }
+
+  /** Tells callbacks of what was saved. */
+  async tellOfCheckpoints(): Promise<void> {
+    for (const checkpoint of this.#saved.splice(0)) await this.callbacks.call("onSaveCheckpoint", checkpoint);
   }
 
   async #tick(): Promise<boolean> {
@@ -193,73 +333,55 @@ export class Trainer {
   }
 
   async #yield(): Promise<void> {
-    this.#report();
-    this.#hooks.onYield(this.state);
-    this.#hooks.reporter.flushIfDue();
-    await this.#hooks.control.yield();
+    const { reporter, control, checkpoints, note } = this.#hooks;
+    if (!this.#sanityChecking) {
+      this.#report();
+      note(this.state);
+      checkpoints.saveLast(savePoint(this.state), true);
+    }
+    reporter.flushIfDue();
+    await control.yield();
   }
 
   get #time(): number {
-    return (performance.now() - this.#started) / 1000 - this.#hooks.control.pausedSeconds;
+    const here = (performance.now() - this.#started) / 1000 - this.#hooks.control.pausedSeconds;
+    return this.state.seconds + here;
   }
 
   #report(): void {
+    const { epoch, completed, batch, samples, step, metrics } = this.state;
+    const { epochs, train, accumulate } = this.limits;
+    const done = Math.ceil(batch / accumulate);
     const progress: Progress = {
-      epoch: this.#epoch,
-      epochs: this.#epochs,
-      stepInEpoch: this.#stepInEpoch,
-      stepsPerEpoch: this.#prepared.train.length,
-      ...this.#speed.measure(this.#time, this.#samples, this.#step),
-      metrics: this.#completed === this.#epoch ? this.#metrics : this.#epochMeans.get(),
+      epoch,
+      epochs,
+      stepInEpoch: done,
+      stepsPerEpoch: train === Infinity ? done : stepsPerEpoch(this.limits),
+      ...this.#speed.measure(this.#time, samples, step),
+      metrics: completed === epoch ? { ...metrics } : this.#epochMeans.get(),
     };
     this.#hooks.reporter.progress(progress);
   }
 
-  async #call(callbacks: Callbacks, name: keyof Callbacks): Promise<void> {
-    const callback = callbacks[name];
-    if (callback === undefined) return;
+  #context(name: keyof Callbacks): TrainContext {
     const { model, optimizers } = this.#prepared;
-    const context: TrainContext = {
+    const { epoch, step, batch, metrics } = this.state;
+    return {
       model,
       optimizer: optimizers,
-      epoch: this.#epoch,
-      epochs: this.#epochs,
-      step: this.#step,
-      metrics: this.#metrics,
-      stop: (reason = `stop() in ${name}`) => {
-        this.#stopReason ??= reason;
-      },
+      epoch,
+      epochs: this.limits.epochs,
+      step,
+      batch,
+      sanityChecking: this.#sanityChecking,
+      metrics,
+      stop: (reason = `stop() in ${name}`) => this.#end("a callback", reason),
     };
-    await callback(context);
   }
 }
 
-function missingLoss(): Tensor {
-  throw new TensorError("value", "experiment(): the trainStep calls loss, but the experiment has none");
-}
-
-/** The one optimizer of an experiment without a step of its own. */
-function single(optimizers: Optimizers): Optimizer {
-  if (isOptimizer(optimizers)) return optimizers;
-  throw new TensorError(
-    "value",
-    "experiment(): several optimizers need a trainStep, which says when each of them steps",
-  );
-}
-
-/** The rate of the first parameter group, where there is one optimizer. */
-function learningRate(optimizers: Optimizers): number | undefined {
-  return isOptimizer(optimizers) ? optimizers.paramGroups[0]?.lr : undefined;
-}
-
-function numbers(result: StepResult): Record<string, number> {
-  if (typeof result === "object" && result !== null && Object.getPrototypeOf(result) === Object.prototype) {
-    const values: Record<string, number> = {};
-    for (const [name, value] of Object.entries(result))
-      values[name] = toNumber(value, `trainStep's "${name}"`);
-    return values;
-  }
-  return { loss: toNumber(result, "trainStep's result") };
+function within({ epoch, completed, step }: TrainerState): string {
+  return epoch === completed ? `after epoch ${epoch}` : `in epoch ${epoch}, after step ${step}`;
 }
 
 function prefixed({ metrics }: EvaluationResult): Record<string, number> {

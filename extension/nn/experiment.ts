@@ -1,117 +1,9 @@
 import { TensorError } from "../tensor/errors.ts";
 import { scope } from "../tensor/scope.ts";
-import type { Parameter, Tensor } from "../tensor/tensor.ts";
-import type { Dataset } from "./data/dataset.ts";
+import type { ExperimentOptions, MaxTime, Optimizers } from "./experimentOptions.ts";
 import type { Module } from "./module.ts";
-import type { Optimizer } from "./optim/optimizer.ts";
 
-/** One optimizer, or several by name: `{ generator, discriminator }`. */
-export type Optimizers = Optimizer | Readonly<Record<string, Optimizer>>;
-
-/** A data set, split already or not. */
-export interface Splits {
-  train: Dataset;
-  /** Measured after every epoch; decides which weights are the best. */
-  validation?: Dataset;
-  /** For `evaluate`; never seen in training. */
-  test?: Dataset;
-}
-
-type MaybePromise<T> = T | Promise<T>;
-
-/** A loss: a module such as `new nn.CrossEntropyLoss()`, or a function. The result is a scalar. */
-export type Loss = (output: Tensor, target: Tensor) => Tensor;
-
-/** A number that says how good an output is: the mean over the batch. */
-export type Metric = (output: Tensor, target: Tensor) => number | Tensor;
-
-/** Metrics known by name. `accuracy`: how many of the classes [N] are the largest of the outputs [N, C]. */
-export type BuiltInMetric = "accuracy";
-
-/** The tensors of one batch, in the order of the data set: `[input, target]`. */
-export type Batch = readonly Tensor[];
-
-/** What a training step of the user's own is given. */
-export interface TrainStep<M extends Module, O extends Optimizers> {
-  model: M;
-  batch: Batch;
-  /** The experiment's loss; a call throws when it has none. */
-  loss: Loss;
-  optimizer: O;
-  /** Counted from 1. */
-  epoch: number;
-  /** Optimizer steps of the run, counted from 1. */
-  step: number;
-}
-
-/** What a step of the user's own gives back: its loss, or several values by name, which become curves. */
-export type StepResult = number | Tensor | Readonly<Record<string, number | Tensor>>;
-
-/** What callbacks see and can do. */
-export interface TrainContext<M extends Module = Module, O extends Optimizers = Optimizers> {
-  readonly model: M;
-  readonly optimizer: O;
-  /** The epoch under way or just over, counted from 1; 0 before the first. */
-  readonly epoch: number;
-  readonly epochs: number;
-  /** Optimizer steps done. */
-  readonly step: number;
-  /** Newest values: `loss` of the step in `onStepEnd`; means of the epoch, with `val_…`, in `onEpochEnd`. */
-  readonly metrics: Readonly<Record<string, number>>;
-  /** Ends the training after this step; in `onEpochEnd`, after this epoch. The run counts as finished. */
-  stop(reason?: string): void;
-}
-
-/** Functions called while training. Each may be async. */
-export interface Callbacks<M extends Module = Module, O extends Optimizers = Optimizers> {
-  onTrainStart?: (context: TrainContext<M, O>) => MaybePromise<void>;
-  onEpochStart?: (context: TrainContext<M, O>) => MaybePromise<void>;
-  onStepEnd?: (context: TrainContext<M, O>) => MaybePromise<void>;
-  onEpochEnd?: (context: TrainContext<M, O>) => MaybePromise<void>;
-  onTrainEnd?: (context: TrainContext<M, O>) => MaybePromise<void>;
-}
-
-/** What {@link experiment} is given. */
-export interface ExperimentOptions<M extends Module = Module, O extends Optimizers = Optimizers> {
-  /**
-   * Seed of all random numbers. Without one, each run takes another and notes it. Random numbers are used in the order
-   * of a PyTorch script: `torch.manualSeed(seed)`, then `model()`, `optimizer(…)`, `data()`, the split of
-   * `validation`, and in each epoch the order of the samples, then what `forward` draws. What the file's top level
-   * draws comes before the seed.
-   */
-  seed?: number;
-  /** Makes the model. */
-  model: () => M;
-  /**
-   * The data set, or a function that makes it: the function runs after the seed is set, and only in a run. A sample is
-   * `[input, target]`; one of a single tensor is its own target (an autoencoder).
-   */
-  data: Dataset | Splits | (() => MaybePromise<Dataset | Splits>);
-  /** Needed unless `trainStep` is there and doesn't use it. */
-  loss?: Loss;
-  /** Makes the optimizer of the model's parameters, or several: `(_, model) => ({ a: …, b: … })`. */
-  optimizer: (parameters: Parameter[], model: M) => O;
-  /** Passes over the training data. */
-  epochs: number;
-  /** Samples in a step. Without it, the whole data set is one batch, as in PyTorch's first tutorials. */
-  batchSize?: number;
-  /** Whether each epoch has its own order of samples. Default: true when there is a `batchSize`. */
-  shuffle?: boolean;
-  /** What to hold out of `data` for measuring: a fraction (0.2), drawn by `data.randomSplit`, or a data set. */
-  validation?: number | Dataset;
-  /** Measured beside the loss. Default: accuracy, when the loss is `nn.CrossEntropyLoss`. */
-  metrics?: readonly BuiltInMetric[] | Readonly<Record<string, Metric | BuiltInMetric>>;
-  /**
-   * One step of your own, in place of forward, loss, backward and `optimizer.step()`: for GANs, several optimizers,
-   * clipping, accumulation.
-   */
-  trainStep?: (step: TrainStep<M, O>) => MaybePromise<StepResult>;
-  callbacks?: Callbacks<M, O>;
-  /** Names of the classes, in the order of their numbers. */
-  classes?: readonly string[];
-  /** Every how many epochs the command line prints a line. Default: ten lines a run. */
-  logEvery?: number;
-}
+export type * from "./experimentOptions.ts";
 
 /** A model with its data and all that training it takes. Made by {@link experiment}; run by the engine. */
 export class Experiment {
@@ -140,64 +32,190 @@ export class Experiment {
  * ```
  *
  * Nothing is built or computed here. The default step is PyTorch's loop: `optimizer.zeroGrad()`, forward, loss,
- * `loss.backward()`, `optimizer.step()`.
+ * `loss.backward()`, `optimizer.step()`. Names and defaults of what is around it are Lightning's.
  *
  * @throws TensorError naming the option that is missing or wrong
  */
 export function experiment<M extends Module, O extends Optimizers>(
   options: ExperimentOptions<M, O>,
 ): Experiment {
-  for (const name of ["model", "optimizer"] as const) expectFunction(name, options[name]);
-  if (options.trainStep !== undefined) expectFunction("trainStep", options.trainStep);
-  else if (options.loss === undefined)
+  for (const [name, check] of Object.entries(CHECKS)) {
+    const value: unknown = Reflect.get(options, name);
+    // What must be there is looked at also when it is not.
+    if (value !== undefined || REQUIRED.has(name)) check(name, value);
+  }
+  if (options.trainStep === undefined && options.loss === undefined)
     fail("loss", "a loss such as new nn.CrossEntropyLoss(), or a trainStep");
-  if (options.loss !== undefined) expectFunction("loss", options.loss);
-  if (options.data === undefined || options.data === null)
-    fail("data", "a data set, or a function that makes one");
-  expectNumber("epochs", options.epochs, 1);
-  if (options.seed !== undefined && !Number.isInteger(options.seed))
-    fail("seed", "a whole number", options.seed);
-  if (options.batchSize !== undefined) expectNumber("batchSize", options.batchSize, 1);
-  if (options.logEvery !== undefined) expectNumber("logEvery", options.logEvery, 1);
-  const { validation } = options;
-  if (typeof validation === "number" && !(validation > 0 && validation < 1))
-    fail("validation", "a fraction between 0 and 1, or a data set", validation);
-  const known = new Set<string>(OPTIONS);
-  const unknown = Object.keys(options).find((name) => !known.has(name));
+  const unknown = Object.keys(options).find((name) => !(name in CHECKS));
   if (unknown !== undefined)
     throw new TensorError(
       "value",
       `experiment() got an unexpected option '${unknown}'`,
-      `options are ${OPTIONS.join(", ")}`,
+      `options are ${Object.keys(CHECKS).join(", ")}`,
     );
+  if (options.trainStep !== undefined) {
+    const own = (["gradientClipVal", "accumulateGradBatches"] as const).find(
+      (name) => options[name] !== undefined,
+    );
+    if (own !== undefined)
+      throw new TensorError(
+        "value",
+        `experiment(): ${own} has no effect on a trainStep, which steps its optimizers itself`,
+        own === "gradientClipVal"
+          ? "call nn.utils.clipGradNorm_(model.parameters(), …) before optimizer.step()"
+          : "call optimizer.zeroGrad() and optimizer.step() in some of the steps only",
+      );
+  }
   // The functions that take the model and its optimizers are only ever given those that the options' own made.
   return new Experiment(options as unknown as ExperimentOptions);
 }
 
-const OPTIONS = [
-  "seed",
-  "model",
-  "data",
-  "loss",
-  "optimizer",
-  "epochs",
-  "batchSize",
-  "shuffle",
-  "validation",
-  "metrics",
-  "trainStep",
-  "callbacks",
-  "classes",
-  "logEvery",
-] as const satisfies readonly (keyof ExperimentOptions)[];
+type Check = (name: string, value: unknown) => void;
 
-function expectFunction(name: string, value: unknown): void {
+const REQUIRED: ReadonlySet<string> = new Set(["model", "data", "optimizer", "epochs"]);
+
+/** Every option, in the order in which they are looked at and named. */
+const CHECKS: Record<keyof ExperimentOptions, Check> = {
+  seed: matches("a whole number", Number.isInteger),
+  model: func,
+  data: (name, value) => {
+    if (value === undefined || value === null) fail(name, "a data set, or a function that makes one");
+  },
+  loss: func,
+  optimizer: func,
+  lrScheduler: func,
+  epochs: whole(1),
+  batchSize: whole(1),
+  shuffle: boolean,
+  validation: matches(
+    "a fraction between 0 and 1, or a data set",
+    (value) => typeof value !== "number" || (value > 0 && value < 1),
+  ),
+  metrics: matches("a list of names, or metrics by name", isObject),
+  trainStep: func,
+  callbacks: matches("an object of functions, or a list of such", isObject),
+  classes: matches("a list of names", Array.isArray),
+  logEvery: whole(1),
+  earlyStopping: section({
+    monitor: text,
+    patience: whole(0),
+    minDelta: number(0),
+    mode: oneOf("min", "max"),
+    checkFinite: boolean,
+    stoppingThreshold: number(-Infinity),
+    divergenceThreshold: number(-Infinity),
+  }),
+  checkpoints: section({
+    monitor: text,
+    mode: oneOf("min", "max"),
+    saveTopK: whole(-1),
+    saveLast: boolean,
+    everyNEpochs: whole(1),
+    everyNTrainSteps: whole(1),
+  }),
+  gradientClipVal: number(0),
+  gradientClipAlgorithm: oneOf("norm", "value"),
+  accumulateGradBatches: whole(1),
+  overfitBatches: share(false),
+  fastDevRun: (name, value) => {
+    if (typeof value !== "boolean") whole(0)(name, value);
+  },
+  limitTrainBatches: share(false),
+  limitValBatches: share(true),
+  numSanityValSteps: whole(-1),
+  valCheckInterval: share(false),
+  checkValEveryNEpoch: whole(1),
+  maxSteps: whole(-1),
+  maxTime: (name, value) => void secondsOf(value as MaxTime, name),
+  minEpochs: whole(0),
+  minSteps: whole(0),
+};
+
+/**
+ * A span of time in seconds.
+ * @throws TensorError when it is none
+ */
+export function secondsOf(time: MaxTime, name = "maxTime"): number {
+  const expected = 'seconds, "DD:HH:MM:SS" or { days, hours, minutes, seconds }';
+  const parts =
+    typeof time === "string" ? /^(\d+):(\d\d):(\d\d):(\d\d)$/.exec(time)?.slice(1).map(Number) : undefined;
+  if (typeof time === "string" && parts === undefined) fail(name, expected, time);
+  if (typeof time === "number" && time >= 0) return time;
+  const [days, hours, minutes, seconds] =
+    parts ??
+    [time as Exclude<MaxTime, number | string>].flatMap((span) =>
+      (["days", "hours", "minutes", "seconds"] as const).map((unit) => span?.[unit] ?? 0),
+    );
+  const total = ((days! * 24 + hours!) * 60 + minutes!) * 60 + seconds!;
+  return isObject(time) || parts !== undefined ? total : fail(name, expected, time);
+}
+
+function matches(expected: string, test: (value: unknown) => boolean): Check {
+  return (name, value) => {
+    if (!test(value)) fail(name, expected, value);
+  };
+}
+
+function func(name: string, value: unknown): void {
   if (typeof value !== "function") fail(name, "a function", value);
 }
 
-function expectNumber(name: string, value: unknown, least: number): void {
-  if (typeof value !== "number" || !Number.isInteger(value) || value < least)
-    fail(name, `a whole number of at least ${least}`, value);
+function boolean(name: string, value: unknown): void {
+  if (typeof value !== "boolean") fail(name, "true or false", value);
+}
+
+function text(name: string, value: unknown): void {
+  if (typeof value !== "string") fail(name, "a name", value);
+}
+
+function whole(least: number): Check {
+  return matches(
+    `a whole number of at least ${least}`,
+    (value) => Number.isInteger(value) && (value as number) >= least,
+  );
+}
+
+function number(least: number): Check {
+  const expected = least === -Infinity ? "a number" : `a number of at least ${least}`;
+  return matches(expected, (value) => typeof value === "number" && value >= least);
+}
+
+/** A number of batches, or a fraction of them. */
+function share(zero: boolean): Check {
+  return matches(
+    `a whole number of batches, or a fraction below 1${zero ? "" : ", and not 0"}`,
+    (value) =>
+      typeof value === "number" &&
+      (value > 0 || (zero && value === 0)) &&
+      (value < 1 || Number.isInteger(value)),
+  );
+}
+
+function oneOf(...names: readonly string[]): Check {
+  const expected = names.map((name) => `"${name}"`).join(" or ");
+  return matches(expected, (value) => names.includes(value as string));
+}
+
+/** True, false, or an object of options. */
+function section(checks: Readonly<Record<string, Check>>): Check {
+  return (name, value) => {
+    if (typeof value === "boolean") return;
+    if (!isObject(value)) fail(name, "true, false or an object of options", value);
+    for (const [key, one] of Object.entries(value as object)) {
+      const check = checks[key];
+      if (check === undefined)
+        throw new TensorError(
+          "value",
+          `experiment(): ${name} got an unexpected option '${key}'`,
+          `options are ${Object.keys(checks).join(", ")}`,
+        );
+      if (one !== undefined) check(`${name}.${key}`, one);
+    }
+  };
+}
+
+function isObject(value: unknown): boolean {
+  return typeof value === "object" && value !== null;
 }
 
 function fail(name: string, expected: string, value?: unknown): never {

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { UserError } from "./errors.ts";
-import { MetricRow, Metrics, RunRecord } from "./run.ts";
+import { MetricRow, Metrics, MetricValue, RunRecord } from "./run.ts";
 
 /** Raised when a message changes incompatibly: a host refuses an engine of another protocol. */
 export const PROTOCOL_VERSION = 1;
@@ -127,11 +127,39 @@ export const Prediction = v.object({
 });
 export type Prediction = v.InferOutput<typeof Prediction>;
 
+/** An experiment whose learning rate is to be found, and how the rates are tried; see the engine's `SweepOptions`. */
+export const LrFindRequest = v.object({
+  file: v.string(),
+  exportName: v.string(),
+  device: Device,
+  seed: v.optional(v.number()),
+  /** Weights to begin with: absolute path of a `.safetensors` file. */
+  checkpoint: v.optional(v.string()),
+  sweep: v.object({
+    minLr: v.optional(v.number()),
+    maxLr: v.optional(v.number()),
+    steps: v.optional(v.number()),
+    earlyStopThreshold: v.optional(v.number()),
+  }),
+});
+export type LrFindRequest = v.InferOutput<typeof LrFindRequest>;
+
+export const LrFindResult = v.object({
+  /** Each rate that was tried, and the smoothed loss after its step. */
+  points: v.array(v.object({ lr: v.number(), loss: MetricValue })),
+  /** Whether it ended early, because the loss rose. */
+  diverged: v.boolean(),
+  /** Where the loss falls fastest; absent when there are too few points. */
+  suggestion: v.optional(v.number()),
+});
+export type LrFindResult = v.InferOutput<typeof LrFindResult>;
+
 /** What a run engine's process does for the command line, without a run directory. One call, then it is killed. */
 export interface ToolMethods {
   /** Resolves with the program's exit code when it is through, its promises and timers included. */
   script(request: ScriptRequest): Promise<number>;
   predict(request: PredictRequest): Promise<Prediction[]>;
+  lrFind(request: LrFindRequest): Promise<LrFindResult>;
 }
 export interface ToolEvents extends Pick<RunEngineEvents, "hello" | "log"> {
   /** The last word when the call can't be answered: user code hangs. */

@@ -29,18 +29,18 @@ export const ExecutorInfo = v.object({
 });
 export type ExecutorInfo = v.InferOutput<typeof ExecutorInfo>;
 
-/** Metrics by name. A loss may diverge, and JSON writes NaN and infinities as null: null reads back as NaN. */
-export const Metrics = v.record(
-  v.string(),
-  v.union([
-    v.number(),
-    v.nan(),
-    v.pipe(
-      v.null(),
-      v.transform(() => Number.NaN),
-    ),
-  ]),
-);
+/** A measured value. A loss may diverge, and JSON writes NaN and infinities as null: null reads back as NaN. */
+export const MetricValue = v.union([
+  v.number(),
+  v.nan(),
+  v.pipe(
+    v.null(),
+    v.transform(() => Number.NaN),
+  ),
+]);
+
+/** Metrics by name. */
+export const Metrics = v.record(v.string(), MetricValue);
 export type Metrics = v.InferOutput<typeof Metrics>;
 
 export const CheckpointRecord = v.object({

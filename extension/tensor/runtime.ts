@@ -117,9 +117,28 @@ export function forgetPending(): void {
   observed.clear();
 }
 
+/** Steps waiting to be computed together; a loop of many steps is computed in between, lest its graph grows without end. */
+const together = { active: false, steps: 0, limit: 16 };
+
 /** What `optimizer.step()` ends with. */
 export function step(): void {
+  if (together.active && ++together.steps < together.limit) return;
+  together.steps = 0;
   if (dirty.size > 0 && current !== undefined) barrier([]);
+}
+
+/**
+ * Runs `body`, whose optimizer steps are computed when it is through, or when it asks for a value: the two steps of a
+ * GAN become one graph.
+ */
+export async function stepsTogether<T>(body: () => T | Promise<T>): Promise<T> {
+  together.active = true;
+  try {
+    return await body();
+  } finally {
+    together.active = false;
+    step();
+  }
 }
 
 function pendingOf(values: Iterable<Value>): Value[] {

@@ -198,6 +198,27 @@ describe("train", () => {
     expect(log).toContain("enough: 2.000");
   });
 
+  test("early stopping, a schedule and what its steps saw", async () => {
+    const file = workspace.write(
+      "early.nn.ts",
+      experimentFile({
+        validation: "0.25",
+        optimizer: "(parameters) => new optim.SGD(parameters, { lr: 0 })",
+        lrScheduler: "(optimizer) => new optim.lrScheduler.ExponentialLR(optimizer, 0.5)",
+        earlyStopping: "{ patience: 2 }",
+        checkpoints: '{ monitor: "val_accuracy", mode: "max" }',
+      }),
+    );
+    const result = await workspace.run(["train", file]);
+    expect(result).toMatchObject({ code: 0 });
+    expect(result.stdout).toMatch(
+      /\nEnded after epoch 3 by early stopping: val_loss has not improved in the last 2/,
+    );
+    const record = readRun(workspace.runs()[0]!);
+    expect(record).toMatchObject({ state: "finished", epoch: 3, best: { metric: "val_accuracy", epoch: 1 } });
+    expect(record.settings["earlyStopping"]).toBe('{"patience":2}');
+  });
+
   test("a loss that diverges is told once, and the run goes on", async () => {
     const file = workspace.write(
       "nan.nn.ts",
@@ -298,6 +319,27 @@ describe("evaluate and predict", () => {
   });
 });
 
+describe("lr-find", () => {
+  test("prints the curve and suggests a rate; nothing is saved", async () => {
+    const file = workspace.write("net.nn.ts", experimentFile());
+    const result = await workspace.run(["lr-find", file, "--min", "1e-4", "--steps", "40"]);
+    expect(result).toMatchObject({ code: 0, stderr: "" });
+    expect(result.stdout).toMatch(/^Loss from lr 1\.00e-4 to 1\.00e\+0\n[▁-█]{40}\n/);
+    expect(result.stdout).toMatch(/ <- steepest\n[^]*\nSuggested learning rate: \d\.\d\de-\d\n$/);
+    expect(workspace.runs()).toEqual([]);
+    const [answer] = jsonLines(
+      (await workspace.run(["lr-find", file, "--min", "1e-4", "--steps", "40", "--json"])).stdout,
+    );
+    expect(answer).toMatchObject({ diverged: false, suggestion: expect.any(Number) });
+    expect(answer!["points"]).toHaveLength(40);
+    expect(await workspace.run(["lr-find", file, "--steps", "5"])).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining("There are too few points to suggest a rate"),
+    });
+    expect((await workspace.run(["lr-find", file, "--max", "1e-9"])).code).toBe(2);
+  });
+});
+
 describe("print, summary, runs and usage", () => {
   test("print is PyTorch's print(model)", async () => {
     const result = await workspace.run(["print", example("simplenn.nn.ts")]);
@@ -368,7 +410,7 @@ describe("print, summary, runs and usage", () => {
   });
 
   test("help has examples, and the exit codes", async () => {
-    for (const name of ["train", "evaluate", "summary", "print", "run", "runs"]) {
+    for (const name of ["train", "evaluate", "lr-find", "summary", "print", "run", "runs"]) {
       const { code, stdout } = await workspace.run([name, "--help"]);
       expect(code).toBe(0);
       expect(stdout).toContain(`Examples:\n  layerwise ${name}`);

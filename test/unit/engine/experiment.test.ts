@@ -124,8 +124,8 @@ describe("prepare", () => {
     ],
     [
       "a metric that is none",
-      { metrics: ["precision" as never] },
-      'experiment(): metric "precision" is neither a function',
+      { metrics: ["precisoin" as never] },
+      'experiment(): metric "precisoin" is neither a function',
     ],
   ])("refuses %s", async (_, wrong, message) => {
     await expect(prepare(experiment({ ...options, ...wrong }), 0)).rejects.toThrow(message);

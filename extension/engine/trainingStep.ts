@@ -1,0 +1,122 @@
+import type { Batch, Loss, Optimizers, StepResult } from "../nn/experiment.ts";
+import type { Optimizer } from "../nn/optim/optimizer.ts";
+import { clipGradNorm_, clipGradValue_ } from "../nn/utils.ts";
+import { TensorError } from "../tensor/errors.ts";
+import { div } from "../tensor/functions/arithmetic.ts";
+import { observe, stepsTogether } from "../tensor/runtime.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { GradientAccumulator } from "./accumulator.ts";
+import type { CallbackList } from "./callbacks.ts";
+import { forward, inputAndTarget } from "./evaluator.ts";
+import { toNumber, type Measurement } from "./metrics.ts";
+import type { Prepared } from "./prepare.ts";
+import { isOptimizer } from "./settings.ts";
+
+/** Where a batch is in its training. */
+export interface BatchPlace {
+  epoch: number;
+  /** The number of the optimizer step it belongs to. */
+  step: number;
+  /** Its number among those that are added up for the step, from 1. */
+  accumulated: number;
+  /** Whether the step follows it. */
+  steps: boolean;
+}
+
+/** Trains on one batch: the step of a PyTorch script, or the experiment's own. */
+export class TrainingStep {
+  readonly #prepared: Prepared;
+  readonly #callbacks: CallbackList | undefined;
+  readonly #accumulator: GradientAccumulator | undefined;
+
+  /** @throws TensorError for several optimizers without a `trainStep` */
+  constructor(prepared: Prepared, callbacks?: CallbackList) {
+    this.#prepared = prepared;
+    this.#callbacks = callbacks;
+    const { trainStep, accumulateGradBatches = 1 } = prepared.experiment.options;
+    if (trainStep === undefined) {
+      const optimizer = single(prepared.optimizers);
+      if (accumulateGradBatches > 1) this.#accumulator = new GradientAccumulator(optimizer);
+    }
+  }
+
+  /** Answers the loss and what is measured of the batch; `measurement` takes that in. */
+  async run(batch: Batch, place: BatchPlace, measurement?: Measurement): Promise<Record<string, number>> {
+    const { experiment, model, optimizers, loss = missingLoss } = this.#prepared;
+    const { trainStep } = experiment.options;
+    if (trainStep === undefined) return this.#default(batch, place, loss, measurement);
+    const { epoch, step } = place;
+    const result = await stepsTogether(() =>
+      trainStep({ model, batch, loss, optimizer: optimizers, epoch, step }),
+    );
+    return numbers(result);
+  }
+
+  async #default(
+    batch: Batch,
+    { accumulated, steps }: BatchPlace,
+    loss: Loss,
+    measurement: Measurement | undefined,
+  ): Promise<Record<string, number>> {
+    const { experiment, model, optimizers } = this.#prepared;
+    const { accumulateGradBatches = 1 } = experiment.options;
+    const callbacks = this.#callbacks;
+    const optimizer = single(optimizers);
+    const { input, target } = inputAndTarget(batch);
+    if (accumulated === 1) optimizer.zeroGrad();
+    const output = forward(model, input);
+    const value = loss(output, target);
+    if (callbacks?.has("onBeforeBackward")) await callbacks.call("onBeforeBackward", value);
+    if (accumulateGradBatches === 1) value.backward();
+    else {
+      observe(value.value);
+      div(value, accumulateGradBatches).backward();
+    }
+    if (callbacks?.has("onAfterBackward")) await callbacks.call("onAfterBackward");
+    if (steps) await this.flush();
+    else this.#accumulator?.hold();
+    const values: Record<string, number> = { loss: toNumber(value, "loss") };
+    return measurement === undefined ? values : { ...values, ...measurement.add(output, target) };
+  }
+
+  /** Steps the optimizer with the gradients that there are. */
+  async flush(): Promise<void> {
+    const callbacks = this.#callbacks;
+    const optimizer = single(this.#prepared.optimizers);
+    if (callbacks?.has("onBeforeOptimizerStep")) await callbacks.call("onBeforeOptimizerStep");
+    this.#clip(optimizer);
+    optimizer.step();
+  }
+
+  #clip(optimizer: Optimizer): void {
+    const { gradientClipVal, gradientClipAlgorithm = "norm" } = this.#prepared.experiment.options;
+    // As in Lightning, 0 is no clipping.
+    if (gradientClipVal === undefined || gradientClipVal === 0) return;
+    const parameters = optimizer.paramGroups.flatMap(({ params }) => params);
+    if (gradientClipAlgorithm === "norm") clipGradNorm_(parameters, gradientClipVal);
+    else clipGradValue_(parameters, gradientClipVal);
+  }
+}
+
+export function missingLoss(): Tensor {
+  throw new TensorError("value", "experiment(): the trainStep calls loss, but the experiment has none");
+}
+
+/** The one optimizer of an experiment without a step of its own. */
+function single(optimizers: Optimizers): Optimizer {
+  if (isOptimizer(optimizers)) return optimizers;
+  throw new TensorError(
+    "value",
+    "experiment(): several optimizers need a trainStep, which says when each of them steps",
+  );
+}
+
+function numbers(result: StepResult): Record<string, number> {
+  if (typeof result === "object" && result !== null && Object.getPrototypeOf(result) === Object.prototype) {
+    const values: Record<string, number> = {};
+    for (const [name, value] of Object.entries(result))
+      values[name] = toNumber(value, `trainStep's "${name}"`);
+    return values;
+  }
+  return { loss: toNumber(result, "trainStep's result") };
+}

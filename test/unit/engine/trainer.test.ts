@@ -1,0 +1,557 @@
+import { beforeAll, describe, expect, test } from "vitest";
+import { sweepRates, suggested } from "../../../extension/engine/lrFinder.ts";
+import { prepare } from "../../../extension/engine/prepare.ts";
+import { loadExecutor } from "../../../extension/executors/index.ts";
+import {
+  data,
+  experiment,
+  metrics,
+  nn,
+  optim,
+  torch,
+  type ExperimentOptions,
+  type Tensor,
+} from "../../../extension/nn/index.ts";
+import { train, weightsOf } from "./training.ts";
+
+class Net extends nn.Module {
+  fc = new nn.Linear(3, 2);
+  forward(x: Tensor): Tensor {
+    return this.fc(x);
+  }
+}
+
+type Parameters = ConstructorParameters<typeof optim.SGD>[0];
+
+const options = {
+  seed: 0,
+  model: () => new Net(),
+  data: () => new data.TensorDataset(torch.randn(10, 3), torch.randint(0, 2, [10])),
+  loss: new nn.CrossEntropyLoss(),
+  optimizer: (parameters: Parameters) => new optim.SGD(parameters, { lr: 0.1 }),
+  batchSize: 4,
+  epochs: 3,
+} satisfies ExperimentOptions;
+
+const held = { ...options, validation: 0.3 };
+const trained = (changes: Partial<ExperimentOptions>) => train(experiment({ ...options, ...changes }));
+
+beforeAll(async () => {
+  await loadExecutor("cpu");
+});
+
+/** The loop of a script, with the trainer's random numbers. */
+function script(
+  body: (
+    batch: [Tensor, Tensor],
+    at: { optimizer: optim.SGD; model: Net; batch: number; last: boolean },
+  ) => void,
+) {
+  torch.manualSeed(0);
+  const model = new Net();
+  const optimizer = new optim.SGD(model.parameters(), { lr: 0.1 });
+  const set = options.data();
+  for (let epoch = 0; epoch < 3; epoch++) {
+    let batch = 0;
+    for (const [x, y] of new data.DataLoader(set, { batchSize: 4, shuffle: true })) {
+      batch++;
+      body([x, y], { optimizer, model, batch, last: batch === 3 });
+    }
+  }
+  return weightsOf({ model });
+}
+
+const criterion = new nn.CrossEntropyLoss();
+
+describe("the training step", () => {
+  test("is the loop of a script, number for number", async () => {
+    const { prepared, state } = await trained({});
+    const weights = script(([x, y], { model, optimizer }) => {
+      optimizer.zeroGrad();
+      criterion(model(x), y).backward();
+      optimizer.step();
+    });
+    expect(weightsOf(prepared)).toEqual(weights);
+    expect(state).toMatchObject({ epoch: 3, completed: 3, step: 9, batch: 3, samples: 30 });
+  });
+
+  test("accumulates gradients; the last window of an epoch may be smaller", async () => {
+    const { prepared, state, rows } = await trained({ accumulateGradBatches: 2 });
+    const weights = script(([x, y], { model, optimizer, batch, last }) => {
+      criterion(model(x), y).div(2).backward();
+      if (batch % 2 !== 0 && !last) return;
+      optimizer.step();
+      optimizer.zeroGrad();
+    });
+    const actual = weightsOf(prepared);
+    weights.forEach((weight, i) => expect(actual[i]).toBeCloseTo(weight, 6));
+    expect(state).toMatchObject({ step: 6, accumulated: 0 });
+    expect(rows.filter(({ kind }) => kind === "step").map(({ step }) => step)).toEqual([1, 2, 3, 4, 5, 6]);
+  });
+
+  test.each(["norm", "value"] as const)("clips gradients by %s", async (gradientClipAlgorithm) => {
+    const clip = gradientClipAlgorithm === "norm" ? 0.1 : 0.05;
+    const { prepared } = await trained({ gradientClipVal: clip, gradientClipAlgorithm });
+    const weights = script(([x, y], { model, optimizer }) => {
+      optimizer.zeroGrad();
+      criterion(model(x), y).backward();
+      if (gradientClipAlgorithm === "norm") nn.utils.clipGradNorm_(model.parameters(), clip);
+      else nn.utils.clipGradValue_(model.parameters(), clip);
+      optimizer.step();
+    });
+    expect(weightsOf(prepared)).toEqual(weights);
+  });
+
+  test("a stream has no last batch that is known before: what waits is stepped at its end", async () => {
+    class Stream extends data.IterableDataset<[Tensor, number]> {
+      *[Symbol.iterator](): Iterator<[Tensor, number]> {
+        for (let i = 0; i < 10; i++) yield [torch.full([3], i / 10), i % 2];
+      }
+    }
+    const { state } = await trained({ data: () => new Stream(), accumulateGradBatches: 2, epochs: 2 });
+    expect(state).toMatchObject({ completed: 2, step: 4, batch: 3, samples: 20 });
+  });
+
+  test("a loader of one's own makes the batches", async () => {
+    const seen: number[] = [];
+    await trained({
+      data: () => {
+        const set = options.data();
+        const sampler = new data.WeightedRandomSampler(
+          Array.from({ length: 10 }, (_, i) => Number(i < 2)),
+          6,
+        );
+        return { train: new data.DataLoader(set, { batchSize: 3, sampler }), validation: set };
+      },
+      batchSize: undefined as never,
+      epochs: 1,
+      callbacks: { onBatchStart: (_, [x]) => void seen.push(x!.shape[0]!) },
+    });
+    expect(seen).toEqual([3, 3]);
+  });
+
+  test("several optimizers of a trainStep are stepped one after the other", async () => {
+    const { prepared } = await train(
+      experiment({
+        ...options,
+        optimizer: (_, model: Net) => ({
+          weight: new optim.SGD([model.fc.weight], { lr: 0.1 }),
+          bias: new optim.SGD([model.fc.bias!], { lr: 0.1 }),
+        }),
+        trainStep: ({ model, batch: [x, y], loss, optimizer }) => {
+          optimizer.weight.zeroGrad();
+          loss(model(x!), y!).backward();
+          optimizer.weight.step();
+          optimizer.bias.zeroGrad();
+          const second = loss(model(x!), y!);
+          second.backward();
+          optimizer.bias.step();
+          return second;
+        },
+      }),
+    );
+    const weights = script(([x, y], { model }) => {
+      const weight = new optim.SGD([model.fc.weight], { lr: 0.1 });
+      const bias = new optim.SGD([model.fc.bias!], { lr: 0.1 });
+      weight.zeroGrad();
+      criterion(model(x), y).backward();
+      weight.step();
+      bias.zeroGrad();
+      criterion(model(x), y).backward();
+      bias.step();
+    });
+    expect(weightsOf(prepared)).toEqual(weights);
+  });
+
+  test("options that a trainStep has no use for are refused", () => {
+    expect(() => experiment({ ...options, trainStep: () => 0, gradientClipVal: 1 })).toThrow(
+      "experiment(): gradientClipVal has no effect on a trainStep, which steps its optimizers itself",
+    );
+  });
+});
+
+describe("metrics", () => {
+  test("of an epoch are exact over batches of different sizes", async () => {
+    const f1 = new metrics.F1Score();
+    const rates = { lr: 0 };
+    const { rows } = await trained({
+      ...held,
+      metrics: { accuracy: "accuracy", f1: "f1", own: new metrics.Recall({ average: "micro" }) },
+      optimizer: (parameters) => new optim.SGD(parameters, rates),
+      epochs: 1,
+      callbacks: {
+        onBatchEnd: ({ model }, [x, y]) => f1.update((model as Net)(x!), y!),
+      },
+    });
+    const epoch = rows.find(({ kind }) => kind === "epoch")!.values;
+    expect(epoch["f1"]).toBeCloseTo(f1.compute(), 12);
+    expect(epoch["accuracy"]).toBe(epoch["own"]);
+    expect(Object.keys(epoch)).toEqual([
+      "loss",
+      "accuracy",
+      "f1",
+      "own",
+      "val_loss",
+      "val_accuracy",
+      "val_f1",
+      "val_own",
+      "lr",
+    ]);
+  });
+});
+
+describe("schedules", () => {
+  const rates = (rows: readonly { kind: string; values: Record<string, number> }[], kind: string) =>
+    rows.filter((row) => row.kind === kind).map(({ values }) => values["lr"]);
+
+  test("are stepped after every epoch; a row has the rate that was used", async () => {
+    const { rows } = await trained({
+      lrScheduler: (optimizer) => new optim.lrScheduler.ExponentialLR(optimizer as optim.Optimizer, 0.5),
+    });
+    expect(rates(rows, "epoch")).toEqual([0.1, 0.05, 0.025]);
+    expect(rates(rows, "step")).toEqual(Array.from({ length: 9 }, () => undefined));
+  });
+
+  test("or after every so many steps, and then the steps' rows have it too", async () => {
+    const { rows } = await trained({
+      epochs: 2,
+      lrScheduler: (optimizer) => ({
+        scheduler: new optim.lrScheduler.ExponentialLR(optimizer as optim.Optimizer, 0.5),
+        interval: "step",
+        frequency: 2,
+      }),
+    });
+    expect(rates(rows, "step")).toEqual([0.1, 0.1, 0.05, 0.05, 0.025, 0.025]);
+  });
+
+  test("ReduceLROnPlateau is given the metric it watches", async () => {
+    const seen: number[] = [];
+    const { rows } = await trained({
+      ...held,
+      lrScheduler: (optimizer) => {
+        const scheduler = new optim.lrScheduler.ReduceLROnPlateau(optimizer as optim.Optimizer);
+        const step = scheduler.step.bind(scheduler);
+        scheduler.step = (value?: number | Tensor) => {
+          seen.push(value as number);
+          step(value);
+        };
+        return { plateau: { scheduler, monitor: "val_accuracy" } };
+      },
+    });
+    expect(seen).toEqual(
+      rows.filter(({ kind }) => kind === "epoch").map(({ values }) => values["val_accuracy"]),
+    );
+    await expect(
+      trained({
+        lrScheduler: (optimizer) => ({
+          scheduler: new optim.lrScheduler.ReduceLROnPlateau(optimizer as optim.Optimizer),
+          monitor: "f1",
+        }),
+      }),
+    ).rejects.toThrow("experiment(): lrScheduler watches `f1`, which is not available");
+  });
+
+  test("something else is refused", async () => {
+    await expect(trained({ lrScheduler: () => 0.1 as never })).rejects.toThrow(
+      "experiment(): expected lrScheduler to give a schedule",
+    );
+  });
+});
+
+describe("what ends a training", () => {
+  test("early stopping, when the loss does not fall any more", async () => {
+    const { state, log } = await trained({
+      epochs: 50,
+      optimizer: (parameters) => new optim.SGD(parameters, { lr: 0 }),
+      shuffle: false,
+      earlyStopping: { monitor: "loss", patience: 2 },
+    });
+    expect(state).toMatchObject({ completed: 3, earlyStopping: { waited: 2 } });
+    expect(log.at(-1)).toMatch(
+      /^Ended after epoch 3 by early stopping: loss has not improved in the last 2 checks; the best value was \d\.\d{4}$/,
+    );
+  });
+
+  test("early stopping by the validation loss, by default; minEpochs comes first", async () => {
+    const { state, log } = await trained({
+      ...held,
+      epochs: 50,
+      minEpochs: 6,
+      optimizer: (parameters) => new optim.SGD(parameters, { lr: 0 }),
+      earlyStopping: true,
+    });
+    expect(state.completed).toBe(6);
+    expect(log.filter((line) => line.includes("but not before minEpochs = 6"))).toHaveLength(1);
+  });
+
+  test("a metric that isn't there is told with those that are", async () => {
+    await expect(trained({ earlyStopping: { monitor: "f1" } })).rejects.toMatchObject({
+      message: "experiment(): earlyStopping watches `f1`, which is not available",
+      hint: "available are loss, accuracy, lr",
+    });
+    await expect(trained({ earlyStopping: { monitor: "val_loss" } })).rejects.toThrow(
+      "experiment(): earlyStopping watches `val_loss`, but there is no validation set",
+    );
+    await expect(trained({ checkpoints: { monitor: "val_f1" } })).rejects.toThrow(
+      "experiment(): checkpoints watches `val_f1`, but there is no validation set",
+    );
+  });
+
+  test("maxSteps, in the middle of an epoch, which is closed", async () => {
+    const { state, rows, log } = await trained({ ...held, epochs: 50, batchSize: 3, maxSteps: 5 });
+    expect(state).toMatchObject({ completed: 1, epoch: 2, step: 5 });
+    expect(rows.findLast(({ kind }) => kind === "epoch")).toMatchObject({
+      epoch: 2,
+      step: 5,
+      values: { val_loss: expect.any(Number) },
+    });
+    expect(log.at(-1)).toBe("Ended in epoch 2, after step 5 by its limit: maxSteps = 5");
+  });
+
+  test("maxTime", async () => {
+    const { state } = await trained({ epochs: 50, maxTime: "00:00:00:00" });
+    expect(state.step).toBe(1);
+    expect(() => experiment({ ...options, maxTime: "1:00" })).toThrow(
+      'experiment(): expected maxTime to be seconds, "DD:HH:MM:SS" or { days, hours, minutes, seconds }, got "1:00"',
+    );
+  });
+});
+
+describe("how much is done", () => {
+  test("limitTrainBatches and limitValBatches: counts and fractions", async () => {
+    let validated = 0;
+    const { state } = await trained({
+      data: () => ({ train: options.data(), validation: options.data() }),
+      batchSize: 2,
+      limitTrainBatches: 0.5,
+      limitValBatches: 1,
+      metrics: { count: () => ++validated },
+      numSanityValSteps: 0,
+      epochs: 1,
+    });
+    expect(state).toMatchObject({ step: 2, completed: 1 });
+    expect(validated).toBe(3);
+    await expect(trained({ limitTrainBatches: 0.1 })).rejects.toThrow(
+      "experiment(): 0.1 of the 3 batches of the train set are less than one",
+    );
+    expect(() => experiment({ ...options, limitTrainBatches: 1.5 })).toThrow(
+      "experiment(): expected limitTrainBatches to be a whole number of batches, or a fraction below 1",
+    );
+  });
+
+  test("overfitBatches trains on the same batches again and again", async () => {
+    const seen: string[] = [];
+    await trained({
+      overfitBatches: 1,
+      callbacks: { onBatchStart: (_, [x]) => void seen.push([...x!.data()].join()) },
+    });
+    expect(seen).toHaveLength(3);
+    expect(new Set(seen).size).toBe(1);
+  });
+
+  test("fastDevRun does one batch of everything and keeps nothing", async () => {
+    const { state, files } = await trained({
+      ...held,
+      batchSize: 2,
+      fastDevRun: true,
+      earlyStopping: { stoppingThreshold: 1e9 },
+    });
+    expect(state).toMatchObject({ completed: 1, step: 1 });
+    expect(state.metrics).toHaveProperty("val_loss");
+    expect(files).toEqual([]);
+  });
+
+  test("valCheckInterval validates within the epoch; checkValEveryNEpoch less often", async () => {
+    const within = await trained({ ...held, batchSize: 2, valCheckInterval: 0.5, epochs: 1 });
+    const rows = within.rows.filter(({ values }) => "val_loss" in values);
+    expect(rows.map(({ kind, step }) => [kind, step])).toEqual([
+      ["step", 2],
+      ["step", 4],
+      ["epoch", 4],
+    ]);
+    const rare = await trained({ ...held, checkValEveryNEpoch: 2 });
+    expect(
+      rare.rows.filter(({ kind }) => kind === "epoch").map(({ values }) => "val_loss" in values),
+    ).toEqual([false, true, false]);
+    await expect(trained({ ...held, valCheckInterval: 20 })).rejects.toThrow(
+      "valCheckInterval (20) must be less than or equal to the number of the training batches (2)",
+    );
+  });
+
+  test("the validation before epoch 1 changes nothing", async () => {
+    const dropout = { ...held, model: () => new nn.Sequential(new Net(), new nn.Dropout(0.5)) };
+    const without = await trained({ ...dropout, numSanityValSteps: 0 });
+    const drawing = await trained({
+      ...dropout,
+      metrics: { noise: () => torch.rand(1) },
+      callbacks: { onSanityCheckEnd: () => void torch.rand(5).data() },
+    });
+    expect(drawing.state.step).toBe(without.state.step);
+    const plain = await trained(dropout);
+    expect(weightsOf(plain.prepared)).toEqual(weightsOf(without.prepared));
+    expect(plain.rows.map(({ values }) => values)).toEqual(without.rows.map(({ values }) => values));
+  });
+
+  test("a mistake in the validation shows before anything is trained", async () => {
+    let steps = 0;
+    await expect(
+      trained({
+        data: () => ({
+          train: options.data(),
+          validation: new data.TensorDataset(torch.randn(4, 5), torch.zeros(4).long()),
+        }),
+        callbacks: { onBatchStart: () => void steps++ },
+      }),
+    ).rejects.toThrow("mat1 and mat2 shapes cannot be multiplied (4x5 and 3x2)");
+    expect(steps).toBe(0);
+  });
+});
+
+describe("checkpoints", () => {
+  const falling = { ...held, epochs: 4, optimizer: (p: Parameters) => new optim.SGD(p, { lr: 0.01 }) };
+
+  test("the best by the validation loss, and the end", async () => {
+    const { files, record, state } = await trained(falling);
+    expect(files).toEqual(["best.safetensors", "final.safetensors"]);
+    expect(record.best).toEqual({
+      metric: "val_loss",
+      value: state.kept[0]!.value,
+      epoch: state.kept[0]!.epoch,
+    });
+  });
+
+  test("saveTopK keeps that many, the best first", async () => {
+    const { record, state, files } = await trained({
+      ...falling,
+      checkpoints: { monitor: "loss", mode: "max", saveTopK: 2, saveLast: false },
+    });
+    expect(state.kept).toHaveLength(2);
+    expect(state.kept[0]!.value).toBeGreaterThan(state.kept[1]!.value);
+    expect(files).toHaveLength(3);
+    const best = record.checkpoints.filter(({ kind }) => kind === "best");
+    expect(best[0]!.file).toBe(state.kept[0]!.file);
+    expect(files).toEqual(expect.arrayContaining(best.map(({ file }) => file.replace("checkpoints/", ""))));
+  });
+
+  test("at intervals, without a metric: the newest ones", async () => {
+    const { files } = await trained({ checkpoints: { everyNTrainSteps: 4, saveTopK: 2 }, epochs: 5 });
+    expect(files).toEqual(["final.safetensors", "step-000008.safetensors", "step-000012.safetensors"]);
+    const all = await trained({ checkpoints: { everyNEpochs: 2, saveTopK: -1 }, epochs: 5 });
+    expect(all.files).toEqual(["final.safetensors", "step-000006.safetensors", "step-000012.safetensors"]);
+  });
+
+  test("false keeps those of the end alone", async () => {
+    expect((await trained({ ...falling, checkpoints: false })).files).toEqual(["final.safetensors"]);
+  });
+});
+
+test("callbacks are called in Lightning's order, several sets one after the other", async () => {
+  const calls: string[] = [];
+  const names = [
+    "onSanityCheckStart",
+    "onSanityCheckEnd",
+    "onTrainStart",
+    "onEpochStart",
+    "onBatchStart",
+    "onBeforeBackward",
+    "onAfterBackward",
+    "onBeforeOptimizerStep",
+    "onStepEnd",
+    "onBatchEnd",
+    "onValidationStart",
+    "onValidationEnd",
+    "onEpochEnd",
+    "onSaveCheckpoint",
+    "onTrainEnd",
+  ] as const;
+  const every = Object.fromEntries(names.map((name) => [name, () => void calls.push(name)]));
+  class Counter {
+    batches = 0;
+    onBatchEnd(): void {
+      this.batches++;
+    }
+  }
+  const counter = new Counter();
+  await trained({
+    ...held,
+    epochs: 1,
+    accumulateGradBatches: 2,
+    callbacks: [every, counter],
+  });
+  expect(calls).toEqual([
+    "onSanityCheckStart",
+    "onValidationStart",
+    "onValidationEnd",
+    "onSanityCheckEnd",
+    "onTrainStart",
+    "onEpochStart",
+    "onBatchStart",
+    "onBeforeBackward",
+    "onAfterBackward",
+    "onBatchEnd",
+    "onBatchStart",
+    "onBeforeBackward",
+    "onAfterBackward",
+    "onBeforeOptimizerStep",
+    "onStepEnd",
+    "onBatchEnd",
+    "onValidationStart",
+    "onValidationEnd",
+    "onSaveCheckpoint",
+    "onSaveCheckpoint",
+    "onEpochEnd",
+    "onTrainEnd",
+  ]);
+  expect(counter.batches).toBe(2);
+});
+
+test("onException sees what ends the training", async () => {
+  const seen: unknown[] = [];
+  await expect(
+    trained({
+      callbacks: {
+        onStepEnd: ({ step }) => {
+          if (step === 2) throw new Error("enough");
+        },
+        onException: ({ step }, error) => void seen.push(step, (error as Error).message),
+      },
+    }),
+  ).rejects.toThrow("enough");
+  expect(seen).toEqual([2, "enough"]);
+});
+
+describe("the learning rate finder", () => {
+  test("tries growing rates, suggests one, and leaves everything as it was", async () => {
+    const prepared = await prepare(experiment({ ...options, gradientClipVal: 1 }), 0);
+    const before = [weightsOf(prepared), torch.getRngState()];
+    const { points, suggestion } = await sweepRates(prepared, { minLr: 1e-4, maxLr: 1, steps: 40 });
+    expect(points.map(({ lr }) => lr)).toEqual([
+      1e-4,
+      ...Array.from({ length: 39 }, (_, i) => 1e-4 * 1e4 ** ((i + 2) / 40)),
+    ]);
+    expect(points.map(({ lr }) => lr)).toContain(suggestion);
+    expect([weightsOf(prepared), torch.getRngState()]).toEqual(before);
+    expect((prepared.optimizers as optim.SGD).paramGroups[0]!.lr).toBe(0.1);
+  });
+
+  test("ends when the loss runs away", async () => {
+    const prepared = await prepare(
+      experiment({
+        ...options,
+        loss: new nn.MSELoss(),
+        data: () => new data.TensorDataset(torch.randn(10, 3), torch.randn(10, 2)),
+      }),
+      0,
+    );
+    const { points, diverged } = await sweepRates(prepared, { minLr: 1e-3, maxLr: 1e4, steps: 100 });
+    expect(diverged).toBe(true);
+    expect(points.length).toBeLessThan(100);
+  });
+
+  test("the suggestion is the steepest fall, the ends left out", () => {
+    const losses = [...Array.from({ length: 10 }, (_, i) => 10 - i), 1, 1, 0.9, 0.5, 0.4, 0.4, 0.5, -9];
+    const points = losses.map((loss, i) => ({ lr: i, loss }));
+    expect(suggested(points)).toBe(12);
+    expect(suggested(points.slice(0, 12))).toBeUndefined();
+  });
+});

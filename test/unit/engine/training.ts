@@ -1,0 +1,78 @@
+// Trains an experiment in this process, and keeps all that a run would tell.
+import fs from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { CheckpointPolicy } from "../../../extension/engine/checkpointPolicy.ts";
+import { Checkpoints } from "../../../extension/engine/checkpoints.ts";
+import { RunControl } from "../../../extension/engine/control.ts";
+import { limitsOf } from "../../../extension/engine/limits.ts";
+import { prepare, type Prepared } from "../../../extension/engine/prepare.ts";
+import { Reporter } from "../../../extension/engine/reporter.ts";
+import { RunDirectory } from "../../../extension/engine/runDirectory.ts";
+import { Trainer } from "../../../extension/engine/trainer.ts";
+import { savePoint, type TrainerState } from "../../../extension/engine/trainerState.ts";
+import type { Experiment } from "../../../extension/nn/experiment.ts";
+import { startingRecord } from "../../../extension/protocol/engine.ts";
+import type { MetricRow, RunRecord } from "../../../extension/protocol/run.ts";
+
+export interface Trained {
+  prepared: Prepared;
+  state: TrainerState;
+  rows: MetricRow[];
+  /** What was logged, without the run's ends of lines. */
+  log: string[];
+  record: RunRecord;
+  /** Names of the files of weights that are there. */
+  files: string[];
+}
+
+export async function train(experiment: Experiment, seed = 0): Promise<Trained> {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "layerwise-training-"));
+  try {
+    const directory = new RunDirectory(
+      folder,
+      startingRecord({
+        kind: "train",
+        file: "/net.nn.ts",
+        exportName: "default",
+        directory: folder,
+        device: "cpu",
+        outlive: false,
+      }),
+      () => undefined,
+    );
+    const rows: MetricRow[] = [];
+    const log: string[] = [];
+    const reporter = new Reporter((event, ...args) => {
+      if (event === "metrics") rows.push(...(args[0] as MetricRow[]));
+      if (event === "log") log.push(...(args[1] as string).split("\n"));
+    });
+    const prepared = await prepare(experiment, seed);
+    const { options } = experiment;
+    const limits = limitsOf(options, options.epochs, prepared);
+    const policy = new CheckpointPolicy(options, limits.validation > 0);
+    const checkpoints: Checkpoints = new Checkpoints(directory, prepared.model, policy, {
+      onProblem: (text) => log.push(text),
+      onSave: ({ kind, epoch, step }, file) =>
+        trainer.saved({ kind, file: path.relative(folder, file), epoch, step }),
+    });
+    const trainer = new Trainer(prepared, limits, {
+      reporter,
+      control: new RunControl(),
+      checkpoints,
+      note: () => undefined,
+    });
+    await trainer.run();
+    checkpoints.saveFinal(savePoint(trainer.state));
+    reporter.flush();
+    const files = fs.readdirSync(path.join(folder, "checkpoints")).sort();
+    return { prepared, state: trainer.state, rows, log, record: directory.record, files };
+  } finally {
+    fs.rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Values of all of a model's weights. */
+export function weightsOf({ model }: Pick<Prepared, "model">): number[] {
+  return [...model.stateDict().values()].flatMap((tensor) => [...tensor.data()]);
+}
