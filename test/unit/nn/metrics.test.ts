@@ -22,8 +22,8 @@ beforeAll(async () => {
 /** What a metric says of a case, all at once and batch by batch; both must agree, and so must merged ones. */
 function measured<R>(metric: metrics.Metric<object, R>, { output, target, kind }: Case): R {
   const tensors = (from: number, to: number): [Tensor, Tensor] => {
-    const y = torch.tensor(target.slice(from, to) as number[]);
-    const x = torch.tensor(output.slice(from, to) as number[]).float();
+    const y = torch.tensor(target.slice(from, to));
+    const x = torch.tensor(output.slice(from, to)).float();
     return [x, kind === "regression" ? y.float() : y.long()];
   };
   metric.update(...tensors(0, target.length));
