@@ -3,6 +3,7 @@ import { isPth, OrderedDict, PthDtype, PthTensor, readPth, type PthValue } from 
 import { loadSafetensors, writeSafetensors } from "../formats/safetensors.ts";
 import {
   encodeElements,
+  isFloat,
   toBool,
   toFloat32,
   toWholeFloat64,
@@ -115,7 +116,7 @@ function loadSafetensorsFile(file: string): LoadedTensors {
 export function toTensor(entry: TensorEntry): Tensor {
   const { dtype, shape } = entry;
   if (dtype === "BOOL") return fromHost(toBool(entry), shape, "bool");
-  if (/^(F|BF)\d/.test(dtype)) return fromHost(toFloat32(entry), shape, "float32");
+  if (isFloat(dtype)) return fromHost(toFloat32(entry), shape, "float32");
   const values = toWholeFloat64(entry);
   const small = values.every((value) => value === (value | 0));
   return fromHost(small ? Int32Array.from(values) : values, shape, "int64");
@@ -171,17 +172,15 @@ class Converter {
   }
 }
 
-/** Whether an object keeps these keys and their order: it moves whole numbers, which it has in place of such texts, to the front. */
+/** Whether an object keeps what these keys are: of its keys, those that look like whole numbers are numbers. */
 function isObject(keys: readonly unknown[]): boolean {
-  let last = -1;
-  for (const key of keys) {
-    if (typeof key === "number") {
-      if (!Number.isInteger(key) || key <= last || key >= 2 ** 32 - 1) return false;
-      last = key;
-    } else {
-      if (typeof key !== "string" || key === "__proto__" || String(Number(key) >>> 0) === key) return false;
-      last = Infinity;
-    }
-  }
-  return true;
+  return keys.every((key) => {
+    if (typeof key === "number") return key >= 0 && key < 2 ** 32 - 1 && Number.isInteger(key);
+    return typeof key === "string" && key !== "__proto__" && !isIndex(key);
+  });
+}
+
+/** Whether an object has a whole number in place of this key. */
+function isIndex(key: string): boolean {
+  return String(Number(key) >>> 0) === key;
 }

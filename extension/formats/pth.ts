@@ -4,7 +4,7 @@ import { readLegacy } from "./pthLegacy.ts";
 import { AllowedGlobals, storageId } from "./pthObjects.ts";
 import { PthStorage, swapBytes } from "./pthTensor.ts";
 import { checkedValue, type PthValue } from "./pthValue.ts";
-import { DTYPE_BYTES } from "./tensorData.ts";
+import type { StoredDtype } from "./tensorData.ts";
 import { Unpickler } from "./unpickler.ts";
 import { ZipReader, type ZipRecord } from "./zipReader.ts";
 
@@ -126,20 +126,19 @@ function readArchive(
   const pickle = required("data.pkl");
 
   const storages = new Map<string, PthStorage>();
-  const persistent = (id: unknown): PthStorage => {
-    const { type, key, bytes } = storageId(id, fail);
-    const known = storages.get(key);
-    if (known !== undefined) {
-      if (known.dtype !== type.dtype || known.byteLength !== bytes)
-        fail("pickle", `storage ${quote(key)} is described in two ways`);
-      return known;
-    }
+  const persistent = (persistentId: unknown): PthStorage => {
+    const { type, key, bytes } = storageId(persistentId, fail);
+    // PyTorch keeps an empty storage that has tensors of several types once.
+    const id = `${key} ${type.path}`;
+    const known = storages.get(id);
     const stored = record(`data/${key}`) ?? fail("archive", `the record of storage ${quote(key)} is missing`);
     if (stored.bytes !== bytes)
       fail("archive", `storage ${quote(key)} has ${stored.bytes} bytes, its tensors ask for ${bytes}`);
-    const swapped = bigEndian && type.dtype !== undefined ? DTYPE_BYTES[type.dtype] : 1;
+    if (known !== undefined) return known;
+    // Plain bytes are in no order: PyTorch leaves them as they are.
+    const swapped = bigEndian ? (type.dtype ?? "U8") : "U8";
     const storage = new PthStorage(key, type.dtype, bytes, storageBytes(zip, stored, swapped, whole));
-    storages.set(key, storage);
+    storages.set(id, storage);
     return storage;
   };
   const world = { global: globals.get.bind(globals), persistent };
@@ -153,7 +152,7 @@ function readArchive(
 function storageBytes(
   zip: ZipReader,
   record: ZipRecord,
-  swapped: number,
+  swapped: StoredDtype,
   whole: boolean,
 ): { read(from: number, to: number): Uint8Array } {
   let all: Uint8Array | undefined;

@@ -25,6 +25,8 @@ export const STORAGE_TYPES: Readonly<Record<string, StoredDtype | undefined>> = 
   CharStorage: "I8",
   ByteStorage: "U8",
   BoolStorage: "BOOL",
+  ComplexFloatStorage: "C64",
+  ComplexDoubleStorage: "C128",
   UntypedStorage: undefined,
 };
 
@@ -36,6 +38,11 @@ export const TORCH_DTYPES: Readonly<Record<string, StoredDtype>> = {
   bfloat16: "BF16",
   float8_e4m3fn: "F8_E4M3",
   float8_e5m2: "F8_E5M2",
+  float8_e8m0fnu: "F8_E8M0",
+  float8_e4m3fnuz: "F8_E4M3FNUZ",
+  float8_e5m2fnuz: "F8_E5M2FNUZ",
+  complex64: "C64",
+  complex128: "C128",
   int64: "I64",
   int32: "I32",
   int16: "I16",

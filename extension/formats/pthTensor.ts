@@ -1,5 +1,5 @@
 import { quote, type Budget, type Fail } from "./pthError.ts";
-import { DTYPE_BYTES, type StoredDtype, type TensorEntry } from "./tensorData.ts";
+import { DTYPE_BYTES, isFloat, type StoredDtype, type TensorEntry } from "./tensorData.ts";
 
 /** Where a storage's bytes come from. */
 export interface StorageBytes {
@@ -129,7 +129,7 @@ export function checkedTensor(
   const end = numel === 0 ? 0 : (offset + span(shape, strides)) * size;
   if (!Number.isSafeInteger(tensor.byteLength) || !(end <= storage.byteLength))
     fail("tensor", `${what} goes beyond its ${storage.byteLength.toLocaleString("en-US")} bytes`);
-  if (requiresGrad && !/^(F|BF|C)\d/.test(dtype))
+  if (requiresGrad && !isFloat(dtype) && !dtype.startsWith("C"))
     fail("tensor", `${what} requires a gradient but is ${dtype}`);
   if (!tensor.contiguous) budget.take(tensor.byteLength, what);
   return tensor;
@@ -181,9 +181,10 @@ function units(bytes: Uint8Array, size: number): Uint8Array | Uint16Array | Uint
     : new Uint32Array(buffer, byteOffset, byteLength / 4);
 }
 
-/** Turns the elements round, in place: between big-endian and little-endian. */
-export function swapBytes(bytes: Uint8Array, size: number): Uint8Array {
+/** Turns the numbers of elements round, in place, from big-endian to little-endian. */
+export function swapBytes(bytes: Uint8Array, dtype: StoredDtype): Uint8Array {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const size = DTYPE_BYTES[dtype] / (dtype.startsWith("C") ? 2 : 1);
   if (size === 2) buffer.swap16();
   else if (size === 4) buffer.swap32();
   else if (size === 8) buffer.swap64();

@@ -119,7 +119,7 @@ function readInfo(tensor: string, value: JsonValue, fail: Fail): TensorInfo {
     if (!value.has(field)) fail({ code: "missing-field", tensor, field });
   }
   const dtype = value.get("dtype");
-  if (typeof dtype !== "string" || !isStoredDtype(dtype)) {
+  if (typeof dtype !== "string" || !isStoredDtype(dtype) || dtype === "C128") {
     return fail({ code: "unknown-dtype", tensor, dtype: typeof dtype === "string" ? dtype : typeof dtype });
   }
   const shape = naturalNumbers(value.get("shape")) ?? fail({ code: "shape", tensor });
@@ -146,14 +146,15 @@ function naturalNumbers(value: JsonValue | undefined): number[] | undefined {
   return numbers;
 }
 
-/** Bytes of a tensor, or undefined where they are beyond what a double counts exactly. */
+/** Bytes of a tensor, or undefined where they are no whole number or beyond what a double counts exactly. */
 function byteLength(dtype: StoredDtype, shape: readonly number[]): number | undefined {
-  let length: number = DTYPE_BYTES[dtype];
+  let count = 1;
   for (const extent of shape) {
-    length *= extent;
-    if (!Number.isSafeInteger(length)) return undefined;
+    count *= extent;
+    if (!Number.isSafeInteger(count)) return undefined;
   }
-  return length;
+  const length = count * DTYPE_BYTES[dtype];
+  return Number.isSafeInteger(length) ? length : undefined;
 }
 
 /**
@@ -185,6 +186,7 @@ export function encodeHeader(
   for (const { name, dtype, shape, data } of ordered) {
     if (name === METADATA) fail({ code: "reserved-name" });
     if (names.has(name)) fail({ code: "duplicate-name", tensor: name });
+    if (dtype === "C128") fail({ code: "unknown-dtype", tensor: name, dtype });
     names.add(name);
     if (!shape.every((extent) => Number.isSafeInteger(extent) && extent >= 0)) {
       fail({ code: "shape", tensor: name });

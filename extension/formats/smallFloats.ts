@@ -1,17 +1,22 @@
 /** Float types below 32 bits, other than bfloat16, which is the upper half of a float32. */
-export type SmallFloat = "F16" | "F8_E5M2" | "F8_E4M3";
+export type SmallFloat = "F16" | "F8_E5M2" | "F8_E4M3" | "F8_E8M0" | "F8_E4M3FNUZ" | "F8_E5M2FNUZ";
 
 interface Layout {
   readonly exponent: number;
   readonly mantissa: number;
-  /** IEEE: the highest exponent is infinities and NaN. Else only the all-ones pattern is NaN and nothing is infinite. */
-  readonly ieee: boolean;
+  /**
+   * `ieee`: the highest exponent is infinities and NaN. `fn`: only the all-ones pattern is NaN and nothing is infinite.
+   * `fnuz`: only what would be -0 is NaN, and exponents are one lower.
+   */
+  readonly special: "ieee" | "fn" | "fnuz";
 }
 
-const LAYOUTS: Record<SmallFloat, Layout> = {
-  F16: { exponent: 5, mantissa: 10, ieee: true },
-  F8_E5M2: { exponent: 5, mantissa: 2, ieee: true },
-  F8_E4M3: { exponent: 4, mantissa: 3, ieee: false },
+const LAYOUTS: Record<Exclude<SmallFloat, "F8_E8M0">, Layout> = {
+  F16: { exponent: 5, mantissa: 10, special: "ieee" },
+  F8_E5M2: { exponent: 5, mantissa: 2, special: "ieee" },
+  F8_E4M3: { exponent: 4, mantissa: 3, special: "fn" },
+  F8_E4M3FNUZ: { exponent: 4, mantissa: 3, special: "fnuz" },
+  F8_E5M2FNUZ: { exponent: 5, mantissa: 2, special: "fnuz" },
 };
 
 const tables = new Map<SmallFloat, Float32Array>();
@@ -20,25 +25,32 @@ const tables = new Map<SmallFloat, Float32Array>();
 export function smallFloats(type: SmallFloat): Float32Array {
   let table = tables.get(type);
   if (table === undefined) {
-    const layout = LAYOUTS[type];
-    const size = 2 ** (1 + layout.exponent + layout.mantissa);
-    table = Float32Array.from({ length: size }, (_, bits) => decode(bits, layout));
+    table = type === "F8_E8M0" ? powersOfTwo() : valuesOf(LAYOUTS[type]);
     tables.set(type, table);
   }
   return table;
 }
 
-function decode(bits: number, { exponent: exponentBits, mantissa: mantissaBits, ieee }: Layout): number {
+function valuesOf(layout: Layout): Float32Array {
+  const size = 2 ** (1 + layout.exponent + layout.mantissa);
+  return Float32Array.from({ length: size }, (_, bits) => decode(bits, layout));
+}
+
+/** Nothing but an exponent: a scale. */
+function powersOfTwo(): Float32Array {
+  return Float32Array.from({ length: 256 }, (_, bits) => (bits === 255 ? Number.NaN : 2 ** (bits - 127)));
+}
+
+function decode(bits: number, { exponent: exponentBits, mantissa: mantissaBits, special }: Layout): number {
   const one = 2 ** mantissaBits;
   const highest = 2 ** exponentBits - 1;
-  const bias = (highest - 1) / 2;
+  const bias = (highest - 1) / 2 + (special === "fnuz" ? 1 : 0);
   const mantissa = bits % one;
   const exponent = Math.floor(bits / one) & highest;
   const sign = bits >> (mantissaBits + exponentBits) === 0 ? 1 : -1;
-  if (exponent === highest) {
-    if (ieee) return mantissa === 0 ? sign * Infinity : Number.NaN;
-    if (mantissa === one - 1) return Number.NaN;
-  }
+  if (special === "ieee" && exponent === highest) return mantissa === 0 ? sign * Infinity : Number.NaN;
+  if (special === "fn" && exponent === highest && mantissa === one - 1) return Number.NaN;
+  if (special === "fnuz" && sign < 0 && exponent === 0 && mantissa === 0) return Number.NaN;
   if (exponent === 0) return sign * mantissa * 2 ** (1 - bias - mantissaBits);
   return sign * (one + mantissa) * 2 ** (exponent - bias - mantissaBits);
 }

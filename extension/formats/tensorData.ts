@@ -2,14 +2,20 @@ import { smallFloats, toBrainBits, toHalfBits } from "./smallFloats.ts";
 
 /**
  * Element types of stored tensors and their size in bytes. The order is that of the safetensors format, whose writer
- * sorts by it.
+ * sorts by it; `C128` is PyTorch's alone. Several elements of F4 and F6 share a byte.
  */
 export const DTYPE_BYTES = {
   BOOL: 1,
+  F4: 0.5,
+  F6_E2M3: 0.75,
+  F6_E3M2: 0.75,
   U8: 1,
   I8: 1,
   F8_E5M2: 1,
   F8_E4M3: 1,
+  F8_E8M0: 1,
+  F8_E4M3FNUZ: 1,
+  F8_E5M2FNUZ: 1,
   I16: 2,
   U16: 2,
   F16: 2,
@@ -17,15 +23,22 @@ export const DTYPE_BYTES = {
   I32: 4,
   U32: 4,
   F32: 4,
+  C64: 8,
   F64: 8,
   I64: 8,
   U64: 8,
+  C128: 16,
 } as const;
 
 export type StoredDtype = keyof typeof DTYPE_BYTES;
 
 export function isStoredDtype(name: string): name is StoredDtype {
   return Object.hasOwn(DTYPE_BYTES, name);
+}
+
+/** Whether the elements are floating point numbers, real ones. */
+export function isFloat(dtype: StoredDtype): boolean {
+  return /^B?F\d/.test(dtype);
 }
 
 /** A tensor as stored: row-major little-endian elements, without strides. */
@@ -51,8 +64,10 @@ export type Elements =
 
 /**
  * The elements of a tensor, each exact. Shares memory with `data` where the type and the alignment allow it.
+ *
+ * @throws RangeError for complex numbers and for types whose elements share bytes.
  */
-export function elements({ dtype, data }: TensorEntry): Elements {
+export function elements({ name, dtype, data }: TensorEntry): Elements {
   switch (dtype) {
     case "BOOL":
     case "U8":
@@ -79,10 +94,19 @@ export function elements({ dtype, data }: TensorEntry): Elements {
       return new Float32Array(Uint32Array.from(view(data, Uint16Array), (bits) => bits << 16).buffer);
     case "F16":
     case "F8_E5M2":
-    case "F8_E4M3": {
+    case "F8_E4M3":
+    case "F8_E8M0":
+    case "F8_E4M3FNUZ":
+    case "F8_E5M2FNUZ": {
       const table = smallFloats(dtype);
       return Float32Array.from(dtype === "F16" ? view(data, Uint16Array) : data, (bits) => table[bits]!);
     }
+    case "F4":
+    case "F6_E2M3":
+    case "F6_E3M2":
+    case "C64":
+    case "C128":
+      throw new RangeError(`tensor "${name}" is ${dtype}, whose elements are not read as numbers`);
   }
 }
 
@@ -123,7 +147,7 @@ export function toBool(entry: TensorEntry): Uint8Array {
 }
 
 /** Types that tensors are saved in. */
-export type EncodableDtype = Exclude<StoredDtype, "F8_E5M2" | "F8_E4M3">;
+export type EncodableDtype = Exclude<StoredDtype, `F4` | `F6_${string}` | `F8_${string}` | `C${string}`>;
 
 /**
  * Values as stored bytes, floats rounded to nearest even; shares memory with `values` where nothing is converted.
