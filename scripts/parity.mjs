@@ -1,5 +1,5 @@
 // @ts-check
-/** `npm run parity -- DIR [--kind K] [--engine native|wasm] [--json FILE]`: golden cases against the library. */
+/** `npm run parity -- DIR [--kind K] [--engine native|wasm] [--json FILE] [--write OUT]`: golden cases against the library. */
 import process from "node:process";
 import * as esbuild from "esbuild";
 import { inRoot, main, run } from "./project.mjs";

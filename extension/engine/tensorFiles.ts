@@ -1,5 +1,18 @@
 import { closeSync, openSync, readSync } from "node:fs";
-import { isPth, OrderedDict, PthDtype, PthTensor, readPth, type PthValue } from "../formats/pth.ts";
+import {
+  isPth,
+  memoryStorage,
+  OrderedDict,
+  PthDtype,
+  type PthStorage,
+  PthTensor,
+  readPth,
+  UnwritableError,
+  wholeTensor,
+  writePth,
+  type PthKey,
+  type PthValue,
+} from "../formats/pth.ts";
 import { loadSafetensors, writeSafetensors } from "../formats/safetensors.ts";
 import {
   encodeElements,
@@ -10,7 +23,7 @@ import {
   type EncodableDtype,
   type TensorEntry,
 } from "../formats/tensorData.ts";
-import type { DType } from "../tensor/dtype.ts";
+import type { DType, HostArray } from "../tensor/dtype.ts";
 import { TensorError } from "../tensor/errors.ts";
 import { valuesOf } from "../tensor/runtime.ts";
 import { fromHost, Parameter, Tensor } from "../tensor/tensor.ts";
@@ -34,16 +47,80 @@ export function saveTensors(
 
 /**
  * `torch.save`: the ending of the file's name says the format.
- * @throws TensorError for another ending, or a value that the format can't hold
+ * @throws TensorError for another ending, or a value that the format can't hold; the file system's error
  */
 export function saveFile(file: string, value: unknown): void {
-  if (!/\.safetensors$/i.test(file))
+  if (/\.safetensors$/i.test(file)) saveTensors(file, tensorsByName(value));
+  else if (/\.(pth|pt|bin)$/i.test(file)) savePth(file, value);
+  else
     throw new TensorError(
       "unsupported",
-      `torch.save(): expected the name of a .safetensors file, got "${file}"`,
-      "safetensors is what other tools load too, and no file of it can run code",
+      `torch.save(): expected the name of a .safetensors, .pth or .pt file, got "${file}"`,
+      "the ending says the format: safetensors holds tensors by name, .pth any plain data with tensors in it",
     );
-  saveTensors(file, tensorsByName(value));
+}
+
+function savePth(file: string, value: unknown): void {
+  try {
+    writePth(file, new PthMaker().value(value));
+  } catch (error) {
+    if (!(error instanceof UnwritableError)) throw error;
+    throw new TensorError(
+      "unsupported",
+      `torch.save(): ${error.message}`,
+      "save what a model or an optimizer knows: model.stateDict(), optimizer.stateDict()",
+    );
+  }
+}
+
+/** Levels of nesting: an object that contains itself has no end. */
+const MAX_DEPTH = 64;
+
+/** Makes values for a `.pth` file: a `Map` is an OrderedDict, an object a dict, a frozen array a tuple. */
+class PthMaker {
+  readonly #tensors = new Map<Tensor, PthTensor>();
+  /** By the array that holds the values: tied weights are one storage. */
+  readonly #storages = new Map<HostArray, PthStorage>();
+
+  value(value: unknown, depth = 0): PthValue {
+    if (depth > MAX_DEPTH) throw new UnwritableError("", `nested deeper than ${MAX_DEPTH} levels`);
+    const inside = (one: unknown): PthValue => this.value(one, depth + 1);
+    if (value instanceof Tensor) return this.#tensor(value);
+    if (Array.isArray(value)) {
+      const items = value.map(inside);
+      return Object.isFrozen(value) ? Object.freeze(items) : items;
+    }
+    if (value instanceof Map)
+      return new OrderedDict<PthKey, PthValue>([...value].map(([key, one]) => [key as PthKey, inside(one)]));
+    if (value instanceof Set) return new Set([...value].map(inside));
+    if (!isPlainObject(value)) return value as PthValue;
+    // What an object has as undefined it has not.
+    const entries = Object.entries(value).filter(([, one]) => one !== undefined);
+    return new Map(entries.map(([key, one]) => [isIndex(key) ? Number(key) : key, inside(one)]));
+  }
+
+  #tensor(tensor: Tensor): PthTensor {
+    const known = this.#tensors.get(tensor);
+    if (known !== undefined) return known;
+    const dtype = STORED[tensor.dtype];
+    const values = valuesOf(tensor.value);
+    let storage = this.#storages.get(values);
+    if (storage === undefined) {
+      storage = memoryStorage(dtype, encodeElements(values, dtype));
+      this.#storages.set(values, storage);
+    }
+    const parameter = tensor instanceof Parameter;
+    const { requiresGrad, shape } = tensor;
+    const made = wholeTensor(storage, dtype, shape, { requiresGrad, parameter });
+    this.#tensors.set(tensor, made);
+    return made;
+  }
+}
+
+function isPlainObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  if (typeof value !== "object" || value === null) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
 }
 
 function tensorsByName(value: unknown): ReadonlyMap<string, Tensor> {

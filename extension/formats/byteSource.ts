@@ -47,7 +47,9 @@ function readRange(handle: number, position: number, length: number): Uint8Array
   return bytes;
 }
 
-function inMemory(bytes: Uint8Array, file: string): ByteSource {
+function inMemory(source: Uint8Array, file: string): ByteSource {
+  // Not a Buffer, which its parts would be then too.
+  const bytes = new Uint8Array(source.buffer, source.byteOffset, source.byteLength);
   return {
     file,
     fileBytes: bytes.length,

@@ -12,6 +12,8 @@ export { PthError, type PthDefect } from "./pthError.ts";
 export { PthDtype } from "./pthObjects.ts";
 export { PthStorage, PthTensor } from "./pthTensor.ts";
 export type { PthKey, PthValue } from "./pthValue.ts";
+export { encodePth, memoryStorage, wholeTensor, writePth } from "./pthWriter.ts";
+export { UnwritableError } from "./pickler.ts";
 export { isTuple, OrderedDict } from "./unpickler.ts";
 
 export interface PthOptions {

@@ -1,7 +1,7 @@
 import { quote, type Budget, type Fail } from "./pthError.ts";
 
 /** A Python dict with the order of insertion in its type. */
-export class OrderedDict extends Map<unknown, unknown> {
+export class OrderedDict<K = unknown, V = unknown> extends Map<K, V> {
   /** Attributes set on the object, such as the `_metadata` of a state dict. */
   attributes: ReadonlyMap<unknown, unknown> | undefined;
 }

@@ -28,9 +28,17 @@ function access(name: string): TensorFiles {
 }
 
 /**
- * Saves a state dict as a safetensors file: `torch.save(model.stateDict(), "model.safetensors")`. The file is replaced
- * as a whole, so what was there stays until the new one is complete.
- * @param file relative to the working directory, or absolute; its ending says the format
+ * Saves tensors and plain data. The ending of the file's name says the format: `.safetensors` holds tensors by name
+ * (`torch.save(model.stateDict(), "model.safetensors")`), `.pth` and `.pt` any plain data with tensors in it, as
+ * PyTorch's `torch.save` writes it and its `torch.load` reads it:
+ *
+ * ```ts
+ * torch.save({ epoch, model: model.stateDict(), optimizer: optimizer.stateDict() }, "training.pth");
+ * ```
+ *
+ * There a `Map` is a Python `OrderedDict`, an object a dict, an array a list, a frozen array a tuple. The file is
+ * replaced as a whole, so what was there stays until the new one is complete.
+ * @param file relative to the working directory, or absolute
  * @throws TensorError for another ending, or a value that the format can't hold; the file system's error
  */
 export function save(value: unknown, file: string): void {

@@ -1,5 +1,5 @@
 // Runs golden cases against the library: see scripts/parity.mjs.
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { parseArgs } from "node:util";
 import { loadExecutor } from "../../extension/executors/index.ts";
@@ -7,7 +7,7 @@ import { setWarningSink } from "../../extension/nn/warnings.ts";
 import { TensorError } from "../../extension/tensor/errors.ts";
 import { Unsupported } from "./format.ts";
 import { runErrorsItem, type ErrorsExpectation, type ErrorsSpec } from "./kinds/errors.ts";
-import { runFilesItem, type FilesExpectation, type FilesSpec } from "./kinds/files.ts";
+import { runFilesItem, writeFilesItem, type FilesExpectation, type FilesSpec } from "./kinds/files.ts";
 import { runGradItem, type GradExpectation, type GradSpec } from "./kinds/grad.ts";
 import { runInitItem, type InitExpectation, type InitSpec } from "./kinds/init.ts";
 import { runOptimItem, type OptimExpectation, type OptimSpec } from "./kinds/optim.ts";
@@ -56,12 +56,13 @@ interface Result {
   reason?: string;
 }
 
-const USAGE = `Usage: npm run parity -- DIR... [--kind KIND] [--engine native|wasm|cpu] [--json FILE]
+const USAGE = `Usage: npm run parity -- DIR... [--kind KIND] [--engine native|wasm|cpu] [--json FILE] [--write OUT]
 
 Runs the golden cases below every DIR and compares the library with PyTorch's numbers.
   --kind KIND    only cases of this kind (${Object.keys(KINDS).join(", ")}); may be repeated
   --engine NAME  what computes: native (TensorFlow), wasm or cpu; default: the best there is
   --json FILE    writes the result of every item to FILE
+  --write OUT    writes what the items of kind files hold into the folder OUT, each under its id
 `;
 
 function runItem(
@@ -84,6 +85,19 @@ function runItem(
       reason: error instanceof Error ? (error.stack ?? error.message) : String(error),
     };
   }
+}
+
+/** Writes the items of kind `files` below a folder, for other programs to read. */
+function writeFiles(folder: string, out: string): void {
+  mkdirSync(out, { recursive: true });
+  let count = 0;
+  for (const name of readdirSync(folder).filter((file) => file.endsWith(".json"))) {
+    const { spec, expect } = JSON.parse(readFileSync(path.join(folder, name), "utf8")) as GoldenCase;
+    spec.items.forEach((item, i) => {
+      if (writeFilesItem(item as FilesSpec, expect.items[i] as FilesExpectation, out) !== null) count++;
+    });
+  }
+  process.stdout.write(`wrote ${count} files to ${out}\n`);
 }
 
 function runKind(kind: string, folder: string): Result[] {
@@ -117,6 +131,7 @@ async function main(): Promise<number> {
       kind: { type: "string", multiple: true },
       engine: { type: "string" },
       json: { type: "string" },
+      write: { type: "string" },
       help: { type: "boolean", short: "h" },
     },
   });
@@ -145,6 +160,8 @@ async function main(): Promise<number> {
       const found = runKind(kind, path.join(directory, kind));
       report(kind, found, (performance.now() - start) / 1000);
       results.push(...found);
+      if (kind === "files" && values.write !== undefined)
+        writeFiles(path.join(directory, kind), values.write);
     }
   }
   if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(results, null, 2)}\n`);

@@ -6,8 +6,11 @@ import { loadFile } from "../../../extension/engine/tensorFiles.ts";
 import {
   isTuple,
   PthError,
+  memoryStorage,
   PthTensor,
   readPth,
+  wholeTensor,
+  writePth,
   type PthKey,
   type PthValue,
 } from "../../../extension/formats/pth.ts";
@@ -15,6 +18,7 @@ import {
   encodeSafetensors,
   loadSafetensors,
   SafetensorsError,
+  writeSafetensors,
 } from "../../../extension/formats/safetensors.ts";
 import {
   type EncodableDtype,
@@ -85,6 +89,42 @@ export function runFilesItem(spec: FilesSpec, expect: FilesExpectation, folder: 
   return difference ?? mustFit(path, spec);
 }
 
+/**
+ * Writes what an item's file must hold into a folder, under the item's id: for PyTorch to read.
+ *
+ * @returns the path, or null for an item whose file is no valid one
+ */
+export function writeFilesItem(spec: FilesSpec, expect: FilesExpectation, out: string): string | null {
+  const { value, outcome, metadata } = expect;
+  if (outcome !== "loaded" || value === undefined || !/^(pth|safetensors)/.test(spec.format)) return null;
+  const path = join(out, spec.id);
+  if (spec.format === "safetensors") {
+    const dict = (value as GoldenTensors).$dict;
+    const entries = dict.map(([name, { $tensor }]) => goldenEntry(name, $tensor));
+    writeSafetensors(path, entries, new Map(Object.entries(metadata ?? {})));
+  } else {
+    writePth(path, goldenValue(value));
+  }
+  return path;
+}
+
+type GoldenTensors = { $dict: [name: string, value: { $tensor: StoredGoldenTensor }][] };
+
+/** The value that {@link compareValue} compares with. */
+function goldenValue(value: GoldenValue): PthValue {
+  if (value === null || typeof value !== "object") return value;
+  if ("$float" in value) return Number(value.$float.replace("inf", "Infinity"));
+  if ("$tensor" in value) {
+    const { dtype, shape, data } = goldenEntry("", value.$tensor);
+    const requiresGrad = value.requires_grad ?? false;
+    return wholeTensor(memoryStorage(dtype, data), dtype, shape, { requiresGrad, parameter: requiresGrad });
+  }
+  if ("$dict" in value)
+    return new Map(value.$dict.map(([key, one]) => [goldenValue(key) as PthKey, goldenValue(one)]));
+  const items = ("$tuple" in value ? value.$tuple : value.$list).map(goldenValue);
+  return "$tuple" in value ? Object.freeze(items) : items;
+}
+
 /** Most that a refusal may take. */
 const REFUSAL_SECONDS = 1;
 const REFUSAL_BYTES = 200 * 2 ** 20;
@@ -121,7 +161,7 @@ function mustLoad(path: string, expect: FilesExpectation): string | null {
   }
   // A file's order is the writer's, not that of the dict that was saved: names decide.
   const byName = new Map(entries.map((entry) => [entry.name, entry]));
-  const dict = (expect.value as { $dict: [name: string, value: { $tensor: StoredGoldenTensor }][] }).$dict;
+  const dict = (expect.value as GoldenTensors).$dict;
   if (byName.size !== dict.length) return `expected ${dict.length} tensors, got ${byName.size}`;
   for (const [name, { $tensor }] of dict) {
     const entry = byName.get(name);

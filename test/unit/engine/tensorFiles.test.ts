@@ -1,0 +1,149 @@
+import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { loadTensors } from "../../../extension/engine/tensorFiles.ts";
+import { loadExecutor } from "../../../extension/executors/index.ts";
+import { PthTensor, readPth } from "../../../extension/formats/pth.ts";
+import "../../../extension/engine/library.ts";
+import { nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
+import type { StateDict } from "../../../extension/nn/stateDict.ts";
+
+const golden = fileURLToPath(new URL("../../fixtures/golden/files/data/", import.meta.url));
+
+let folder: string;
+beforeAll(async () => {
+  await loadExecutor("cpu");
+  folder = mkdtempSync(join(tmpdir(), "layerwise-"));
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+const at = (name: string): string => join(folder, name);
+
+const values = (tensors: StateDict): [name: string, facts: unknown[]][] =>
+  [...(tensors as ReadonlyMap<string, Tensor>)].map(([name, t]) => [name, [t.dtype, t.shape, t.tolist()]]);
+
+test.each(["model.pth", "model.pt", "model.bin", "model.safetensors"])("a state dict in %s", (name) => {
+  const state = new nn.Linear(3, 2).stateDict();
+  torch.save(state, at(name));
+  // A safetensors file has an order of its own.
+  expect(Object.fromEntries(values(torch.load(at(name))))).toEqual(Object.fromEntries(values(state)));
+});
+
+test("the content says the format, not the name", () => {
+  torch.save(new nn.Linear(3, 2).stateDict(), at("a.safetensors"));
+  copyFileSync(at("a.safetensors"), at("a.pth"));
+  expect(values(torch.load(at("a.pth")))).toEqual(values(torch.load(at("a.safetensors"))));
+});
+
+test("a training's state is what it was", () => {
+  const model = new nn.Linear(2, 1);
+  const optimizer = new optim.Adam(model.parameters(), { lr: 0.01 });
+  model.forward(torch.ones(4, 2)).sum().backward();
+  optimizer.step();
+  const saved = {
+    epoch: 3,
+    model: model.stateDict(),
+    optimizer: optimizer.stateDict(),
+    betas: Object.freeze([0.9, 0.999]),
+    history: [0.5, null, { best: true }],
+    left: undefined,
+  };
+  torch.save(saved, at("training.pth"));
+  const loaded = torch.load<typeof saved>(at("training.pth"));
+  expect(Object.keys(loaded)).toEqual(["epoch", "model", "optimizer", "betas", "history"]);
+  expect([loaded.epoch, loaded.history, loaded.betas]).toEqual([3, saved.history, saved.betas]);
+  expect(Object.isFrozen(loaded.betas)).toBe(true);
+  expect(values(loaded.model)).toEqual(values(saved.model));
+  const [group] = loaded.optimizer.param_groups;
+  expect(group).toEqual(saved.optimizer.param_groups[0]);
+
+  const again = new nn.Linear(2, 1);
+  again.loadStateDict(loaded.model);
+  const other = new optim.Adam(again.parameters(), { lr: 1 });
+  other.loadStateDict(loaded.optimizer);
+  for (const [net, steps] of [
+    [model, optimizer],
+    [again, other],
+  ] as const) {
+    steps.zeroGrad();
+    net.forward(torch.ones(4, 2)).square().sum().backward();
+    steps.step();
+  }
+  expect(values(again.stateDict())).toEqual(values(model.stateDict()));
+});
+
+test("PyTorch sees what it would have written: an OrderedDict, numbers as keys, tied weights once", () => {
+  const [a, b] = [new nn.Linear(2, 2, { bias: false }), new nn.Linear(2, 2, { bias: false })];
+  b.weight = a.weight;
+  torch.save({ model: new nn.Sequential(a, b).stateDict(), 7: "seven", "07": 1 }, at("tied.pth"));
+  const read = readPth(at("tied.pth")) as ReadonlyMap<unknown, unknown>;
+  expect([...read.keys()]).toEqual([7, "model", "07"]);
+  const model = read.get("model") as ReadonlyMap<string, PthTensor>;
+  expect(model.constructor.name).toBe("OrderedDict");
+  expect(model.get("0.weight")!.storage).toBe(model.get("1.weight")!.storage);
+  expect([model.get("0.weight")!.parameter, model.get("0.weight")!.requiresGrad]).toEqual([false, false]);
+});
+
+test("parameters stay parameters, and loaded tensors want gradients as they did", () => {
+  torch.save(
+    [new nn.Parameter(torch.ones(1)), torch.ones(2).requiresGrad_(), torch.ones(3)],
+    at("flags.pth"),
+  );
+  const loaded = torch.load<Tensor[]>(at("flags.pth"));
+  expect(loaded.map((t) => [t instanceof nn.Parameter, t.requiresGrad, t.shape])).toEqual([
+    [true, true, [1]],
+    [false, true, [2]],
+    [false, false, [3]],
+  ]);
+});
+
+test("element types: floats become float32, integers int64, also those beyond 32 bits", () => {
+  const loaded = torch.load(join(golden, "dtypes_views.pth"));
+  expect([...loaded].map(([name, t]) => [name, t.dtype])).toEqual(
+    [...loaded.keys()].map((name) => [
+      name,
+      /^(i\d|u8|count)/.test(name) ? "int64" : name === "b" ? "bool" : "float32",
+    ]),
+  );
+  torch.save({ big: torch.randint(2 ** 33, 2 ** 40, [4]) }, at("big.pth"));
+  const big = torch.load(at("big.pth")).get("big")!;
+  expect(big.dtype).toBe("int64");
+  expect(Math.max(...big.data())).toBeGreaterThan(2 ** 32);
+});
+
+test("the weights of a checkpoint made elsewhere are found", () => {
+  const { tensors } = loadTensors(join(golden, "checkpoint.pth"));
+  expect([...tensors.keys()]).toEqual(["fc1.weight", "fc1.bias", "fc2.weight", "fc2.bias"]);
+  expect(() => loadTensors(join(golden, "list.pth"))).toThrow(
+    'expected a dict of tensors, or one under "model_state_dict", "state_dict", "model"',
+  );
+});
+
+test("hostile files are refused by torch.load, and run nothing", () => {
+  expect(() => torch.load(join(golden, "evil_os_system.pth"))).toThrow(
+    /evil_os_system\.pth \(543 bytes\): the file asks for "posix\.system", which is not allowed/,
+  );
+  expect(existsSync("MARKER_unsafe_load.txt")).toBe(false);
+  writeFileSync(at("none.pth"), "no such thing");
+  expect(() => torch.load(at("none.pth"))).toThrow("none.pth");
+});
+
+test("what can't be saved is told, and the file before stays", () => {
+  torch.save([1], at("kept.pth"));
+  const before = readFileSync(at("kept.pth"));
+  const model = new nn.Linear(2, 1);
+  const endless: unknown[] = [];
+  endless.push(endless);
+  const save =
+    (value: unknown, file = at("kept.pth")) =>
+    (): void =>
+      torch.save(value, file);
+  expect(save({ a: [model] })).toThrow(
+    /\["a"\]\[0\] is .*, which can't be saved; tensors and plain data can/,
+  );
+  expect(save(endless)).toThrow("nested deeper than");
+  expect(save([1], at("list.safetensors"))).toThrow("a safetensors file holds tensors by name, nothing else");
+  expect(save([1], at("list.npz"))).toThrow("expected the name of a .safetensors, .pth or .pt file");
+  expect(readFileSync(at("kept.pth")).equals(before)).toBe(true);
+});
