@@ -1,15 +1,27 @@
-import { TensorError } from "../tensor/errors.ts";
 import { detach } from "../tensor/functions/conversion.ts";
+import { zerosLike } from "../tensor/functions/creation.ts";
 import { Parameter, Tensor } from "../tensor/tensor.ts";
+import type {
+  BackwardHook,
+  BackwardPreHook,
+  ForwardHook,
+  ForwardPreHook,
+  HookOptions,
+  RemovableHandle,
+} from "./hooks.ts";
+import { call, join, ModuleState, STATE } from "./moduleCall.ts";
 import {
-  call,
-  join,
-  ModuleState,
-  STATE,
-  type ForwardHook,
-  type ForwardPreHook,
-  type RemovableHandle,
-} from "./moduleCall.ts";
+  bufferAt,
+  checkName,
+  checkPlace,
+  members,
+  parameterAt,
+  properties,
+  replaceSubmodule,
+  setProperty,
+  submodule,
+  type MemberOptions,
+} from "./moduleMembers.ts";
 import { loadInto, type LoadReport, type StateDict } from "./stateDict.ts";
 
 const INSPECT: unique symbol = Symbol.for("nodejs.util.inspect.custom");
@@ -113,14 +125,16 @@ export abstract class Module {
     return out;
   }
 
-  private ownParameters(): [key: string, parameter: Parameter][] {
+  /** @internal */
+  ownParameters(): [key: string, parameter: Parameter][] {
     const out: [string, Parameter][] = [];
     for (const [property, value] of properties(this))
       if (value instanceof Parameter) out.push([this.keyOf(property), value]);
     return out;
   }
 
-  private ownBuffers(persistentOnly = false): [key: string, buffer: Tensor][] {
+  /** @internal */
+  ownBuffers(persistentOnly = false): [key: string, buffer: Tensor][] {
     const out: [string, Tensor][] = [];
     for (const [property, { persistent }] of this[STATE].buffers) {
       const value = (this as unknown as Record<string, unknown>)[property];
@@ -145,38 +159,84 @@ export abstract class Module {
   }
 
   /** This module (named `prefix`, "" by default) and all inside it, each once, with their dotted paths. */
-  namedModules(prefix = ""): [path: string, module: Module][] {
+  namedModules(
+    prefix: string | { prefix?: string; removeDuplicate?: boolean } = "",
+  ): [path: string, module: Module][] {
+    const options = typeof prefix === "string" ? { prefix } : prefix;
     const out: [string, Module][] = [];
     const seen = new Set<Module>();
     const visit = (path: string, module: Module): void => {
       if (seen.has(module)) return;
-      seen.add(module);
+      if (options.removeDuplicate ?? true) seen.add(module);
       out.push([path, module]);
       for (const [key, child] of module.ownChildren()) if (child !== null) visit(join(path, key), child);
     };
-    visit(prefix, this);
+    visit(options.prefix ?? "", this);
     return out;
   }
 
-  modules(): Module[] {
-    return this.namedModules().map(([, module]) => module);
+  modules(options: { removeDuplicate?: boolean } = {}): Module[] {
+    return this.namedModules(options).map(([, module]) => module);
   }
 
   /** All parameters with their dotted paths; a shared one appears once, under its first name. */
-  namedParameters(prefix = "", recurse = true): [path: string, parameter: Parameter][] {
-    return unique(this, prefix, recurse, (module) => module.ownParameters());
+  namedParameters(
+    prefix: string | MemberOptions = "",
+    recurse = true,
+  ): [path: string, parameter: Parameter][] {
+    return members(this, prefix, recurse, (module) => module.ownParameters());
   }
 
   parameters(recurse = true): Parameter[] {
     return this.namedParameters("", recurse).map(([, parameter]) => parameter);
   }
 
-  namedBuffers(prefix = "", recurse = true): [path: string, buffer: Tensor][] {
-    return unique(this, prefix, recurse, (module) => module.ownBuffers());
+  namedBuffers(prefix: string | MemberOptions = "", recurse = true): [path: string, buffer: Tensor][] {
+    return members(this, prefix, recurse, (module) => module.ownBuffers());
   }
 
   buffers(recurse = true): Tensor[] {
     return this.namedBuffers("", recurse).map(([, buffer]) => buffer);
+  }
+
+  /**
+   * The module at a dotted path; this one for "".
+   * @throws TensorError "Net has no attribute `fc3`"
+   */
+  getSubmodule(target: string): Module {
+    return submodule(this, target);
+  }
+
+  /** Puts a module in the place of the one at a dotted path; with `strict` there must be one. */
+  setSubmodule(target: string, module: Module, options: { strict?: boolean } = {}): void {
+    replaceSubmodule(this, target, module, options.strict ?? false);
+  }
+
+  /**
+   * The parameter at a dotted path.
+   * @throws TensorError "`weight` is not an nn.Parameter"
+   */
+  getParameter(target: string): Parameter {
+    return parameterAt(this, target);
+  }
+
+  /**
+   * The buffer at a dotted path.
+   * @throws TensorError "`weight` is not a buffer"
+   */
+  getBuffer(target: string): Tensor {
+    return bufferAt(this, target);
+  }
+
+  /** @internal What a name in paths and state dicts stands for. */
+  member(key: string): unknown {
+    return properties(this).find(([property]) => this.keyOf(property) === key)?.[1];
+  }
+
+  /** @internal Puts something in the place of a member. */
+  replaceMember(key: string, value: unknown): void {
+    const property = properties(this).find(([name]) => this.keyOf(name) === key)?.[0] ?? key;
+    setProperty(this, property, value);
   }
 
   /** Calls `visit` on every child's children first, then on this module. */
@@ -192,24 +252,48 @@ export abstract class Module {
     return this;
   }
 
-  /** Forgets all gradients. */
-  zeroGrad(): void {
-    for (const parameter of this.parameters()) parameter.grad = null;
+  /** Forgets all gradients; with `setToNone` false those that are there become zeros. */
+  zeroGrad(setToNone: boolean | { setToNone?: boolean } = true): void {
+    const forget = typeof setToNone === "object" ? (setToNone.setToNone ?? true) : setToNone;
+    for (const parameter of this.parameters()) {
+      if (parameter.grad === null) continue;
+      parameter.grad = forget ? null : zerosLike(parameter.grad);
+    }
   }
 
   /**
    * Accepted for PyTorch's sake: there is one device, and one floating point type.
    * @throws TensorError for a device or type that doesn't exist
    */
-  to(target: string): this {
-    if (target !== "cpu" && target !== "float32") {
-      throw new TensorError(
-        "unsupported",
-        `Module.to(): expected "cpu" or "float32", got "${target}"`,
-        "the engine decides where a model runs; see the setting layerwise.device",
-      );
-    }
+  to(target: string | Tensor | { device?: string; dtype?: string }, dtype?: string): this {
+    const named = typeof target === "object" && !(target instanceof Tensor);
+    const wanted = named ? [target.device, target.dtype] : [target, dtype];
+    for (const name of wanted) if (name !== undefined) checkPlace(name instanceof Tensor ? name.dtype : name);
     return this;
+  }
+
+  /** As it is: parameters are float32. */
+  float(): this {
+    return this.to("float32");
+  }
+
+  /** @throws TensorError: there is no float64 */
+  double(): this {
+    return this.to("float64");
+  }
+
+  /** @throws TensorError: there is no float16 */
+  half(): this {
+    return this.to("float16");
+  }
+
+  cpu(): this {
+    return this.to("cpu");
+  }
+
+  /** @throws TensorError "Torch not compiled with CUDA enabled" */
+  cuda(): this {
+    return this.to("cuda");
   }
 
   /**
@@ -223,12 +307,13 @@ export abstract class Module {
   }
 
   /**
-   * Copies the tensors of a state dict into this module. Nothing is changed unless everything fits.
+   * Copies the tensors of a state dict into this module. Nothing is changed unless everything fits. With `assign` they
+   * take the place of the module's own; `strict` false allows missing and unexpected entries.
    * @returns what didn't match; prints `<All keys matched successfully>` when all did
    * @throws TensorError "Error(s) in loading state_dict for …", with every missing, unexpected or misshapen entry
    */
-  loadStateDict(state: StateDict, options: { strict?: boolean } = {}): LoadReport {
-    return loadInto(this, state, options.strict ?? true);
+  loadStateDict(state: StateDict, options: { strict?: boolean; assign?: boolean } = {}): LoadReport {
+    return loadInto(this, state, { strict: options.strict ?? true, assign: options.assign ?? false });
   }
 
   /** @internal Own state, for the walk of {@link loadStateDict}. */
@@ -248,13 +333,26 @@ export abstract class Module {
   }
 
   /** Runs `hook` before every call of this module. */
-  registerForwardPreHook(hook: ForwardPreHook): RemovableHandle {
-    return register(this[STATE].beforeForward, hook);
+  registerForwardPreHook(hook: ForwardPreHook, options?: HookOptions): RemovableHandle {
+    return this[STATE].beforeForward.add(hook, options);
   }
 
   /** Runs `hook` after every call of this module. */
-  registerForwardHook(hook: ForwardHook): RemovableHandle {
-    return register(this[STATE].afterForward, hook);
+  registerForwardHook(hook: ForwardHook, options?: HookOptions): RemovableHandle {
+    return this[STATE].afterForward.add(hook, options);
+  }
+
+  /** Runs `hook` whenever the gradients of a call's results are there, before those of its arguments are computed. */
+  registerFullBackwardPreHook(hook: BackwardPreHook, options?: HookOptions): RemovableHandle {
+    return this[STATE].beforeBackward.add(hook, options);
+  }
+
+  /**
+   * Runs `hook` whenever the gradients of a call's arguments are there: `(module, gradInput, gradOutput)`, null for what
+   * has none. Gradients that it returns go on in place of gradInput.
+   */
+  registerFullBackwardHook(hook: BackwardHook, options?: HookOptions): RemovableHandle {
+    return this[STATE].afterBackward.add(hook, options);
   }
 
   /** What stands between the brackets when the module is printed. */
@@ -298,42 +396,4 @@ export abstract class BuiltIn extends Module {
   override keyOf(property: string): string {
     return property.replaceAll(/[A-Z]/g, (c) => `_${c.toLowerCase()}`);
   }
-}
-
-function unique<T>(
-  module: Module,
-  prefix: string,
-  recurse: boolean,
-  members: (module: Module) => [string, T][],
-): [string, T][] {
-  const out: [string, T][] = [];
-  const seen = new Set<T>();
-  const walked: [string, Module][] = recurse ? module.namedModules(prefix) : [[prefix, module]];
-  for (const [path, owner] of walked) {
-    for (const [key, member] of members(owner)) {
-      if (seen.has(member)) continue;
-      seen.add(member);
-      out.push([join(path, key), member]);
-    }
-  }
-  return out;
-}
-
-function register<T>(hooks: Set<T>, hook: T): RemovableHandle {
-  hooks.add(hook);
-  return { remove: () => void hooks.delete(hook) };
-}
-
-const properties = (module: Module): [string, unknown][] => Object.entries(module);
-
-function setProperty(module: Module, name: string, value: unknown): void {
-  Object.defineProperty(module, name, { value, writable: true, enumerable: true, configurable: true });
-}
-
-function checkName(module: Module, name: string, kind: string): void {
-  if (name === "") throw new TensorError("value", `${kind} name can't be empty string ""`);
-  if (name.includes(".")) throw new TensorError("value", `${kind} name can't contain ".", got: ${name}`);
-  const held = (module as unknown as Record<string, unknown>)[name];
-  if (held !== undefined && held !== null)
-    throw new TensorError("value", `attribute '${name}' already exists`);
 }

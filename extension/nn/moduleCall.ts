@@ -1,20 +1,18 @@
 import { TensorError } from "../tensor/errors.ts";
 import { scope } from "../tensor/scope.ts";
 import { Tensor } from "../tensor/tensor.ts";
+import {
+  BackwardPass,
+  Hooks,
+  type BackwardHook,
+  type BackwardPreHook,
+  type ForwardHook,
+  type ForwardPreHook,
+} from "./hooks.ts";
 import type { Module } from "./module.ts";
 
 /** Where a module keeps its state: a symbol, so that a walk of its properties doesn't meet it. */
 export const STATE: unique symbol = Symbol("layerwise.module");
-
-/** Called before `forward`; an array it returns replaces the arguments. */
-export type ForwardPreHook = (module: Module, input: readonly unknown[]) => readonly unknown[] | void;
-/** Called after `forward`; anything but undefined that it returns replaces the result. */
-export type ForwardHook = (module: Module, input: readonly unknown[], output: unknown) => unknown;
-
-/** Takes back what made it. */
-export interface RemovableHandle {
-  remove(): void;
-}
 
 /** What a module knows of itself besides its own properties. */
 export class ModuleState {
@@ -25,8 +23,10 @@ export class ModuleState {
   readonly buffers = new Map<string, { readonly persistent: boolean }>();
   /** Names registered as modules without one: printed as None. */
   readonly vacant = new Set<string>();
-  readonly beforeForward = new Set<ForwardPreHook>();
-  readonly afterForward = new Set<ForwardHook>();
+  readonly beforeForward = new Hooks<ForwardPreHook>();
+  readonly afterForward = new Hooks<ForwardHook>();
+  readonly beforeBackward = new Hooks<BackwardPreHook>();
+  readonly afterBackward = new Hooks<BackwardHook>();
   /** Dotted path from `root`, the model whose call was the last to reach this module. */
   path = "";
   root: Module | undefined;
@@ -38,6 +38,8 @@ export class ModuleState {
     for (const name of other.vacant) this.vacant.add(name);
     for (const hook of other.beforeForward) this.beforeForward.add(hook);
     for (const hook of other.afterForward) this.afterForward.add(hook);
+    for (const hook of other.beforeBackward) this.beforeBackward.add(hook);
+    for (const hook of other.afterBackward) this.afterBackward.add(hook);
   }
 }
 
@@ -76,7 +78,15 @@ export function call(self: Module, args: unknown[]): unknown {
 
 function run(self: Module, state: ModuleState, args: readonly unknown[]): unknown {
   let input = args;
-  for (const hook of state.beforeForward) input = hook(self, input) ?? input;
+  for (const hook of state.beforeForward) {
+    const replaced = hook(self, input);
+    if (replaced !== undefined) input = Array.isArray(replaced) ? replaced : [replaced];
+  }
+  const backward =
+    state.beforeBackward.size + state.afterBackward.size > 0
+      ? new BackwardPass(self, state.beforeBackward, state.afterBackward)
+      : undefined;
+  if (backward !== undefined) input = backward.enter(input);
   const callable = self as unknown as { forward?(...input: readonly unknown[]): unknown };
   if (callable.forward === undefined) {
     throw new TensorError(
@@ -89,7 +99,7 @@ function run(self: Module, state: ModuleState, args: readonly unknown[]): unknow
     const replaced = hook(self, input, output);
     if (replaced !== undefined) output = replaced;
   }
-  return output;
+  return backward === undefined ? output : backward.leave(output);
 }
 
 /** Finds a module's path below the running model; called once for every module, until it moves to another model. */

@@ -1,7 +1,14 @@
 // PyTorch's torch.nn: the `nn` that users import.
 export { Module } from "./module.ts";
 export type { Layer } from "./module.ts";
-export type { ForwardHook, ForwardPreHook, RemovableHandle } from "./moduleCall.ts";
+export type {
+  BackwardHook,
+  BackwardPreHook,
+  ForwardHook,
+  ForwardPreHook,
+  HookOptions,
+  RemovableHandle,
+} from "./hooks.ts";
 export type { LoadReport, StateDict } from "./stateDict.ts";
 export { Parameter } from "../tensor/tensor.ts";
 export * from "./modules/index.ts";

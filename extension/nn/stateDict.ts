@@ -1,9 +1,9 @@
 import { apply } from "../tensor/apply.ts";
 import { TensorError } from "../tensor/errors.ts";
-import { cast, identity } from "../tensor/ops/movement.ts";
+import { cast, identity, reshape } from "../tensor/ops/movement.ts";
 import { noGrad } from "../tensor/scope.ts";
 import { formatSize, sameShape } from "../tensor/shape.ts";
-import { Tensor } from "../tensor/tensor.ts";
+import { Parameter, Tensor } from "../tensor/tensor.ts";
 
 /** Tensors by name, as `stateDict()` gives them and checkpoint readers make them. */
 export type StateDict = ReadonlyMap<string, Tensor> | Readonly<Record<string, Tensor>>;
@@ -29,6 +29,7 @@ export class LoadReport {
 /** What the loader asks of a module. */
 export interface StateOwner {
   ownState(): [key: string, tensor: Tensor][];
+  replaceMember(key: string, value: Tensor): void;
   ownChildren(): [key: string, module: StateOwner | null][];
   /** Whether a state dict that lacks this entry is complete all the same. */
   mayLack(key: string): boolean;
@@ -38,13 +39,20 @@ export interface StateOwner {
  * Copies a state dict into a module and its children, or nothing at all.
  * @throws TensorError listing every missing, unexpected and misshapen entry
  */
-export function loadInto(model: StateOwner, state: StateDict, strict: boolean): LoadReport {
+export function loadInto(
+  model: StateOwner,
+  state: StateDict,
+  { strict, assign }: { strict: boolean; assign: boolean },
+): LoadReport {
+  if (typeof state !== "object" || state === null) {
+    throw new TensorError("value", `Expected state_dict to be dict-like, got ${typeof state}.`);
+  }
   const entries: ReadonlyMap<string, Tensor> =
     state instanceof Map ? (state as ReadonlyMap<string, Tensor>) : new Map(Object.entries(state));
   const missing: string[] = [];
   const unexpected: string[] = [];
   const misfits: string[] = [];
-  const copies: [to: Tensor, from: Tensor][] = [];
+  const loads: (() => void)[] = [];
   const visit = (module: StateOwner, prefix: string): void => {
     const own = module.ownState();
     for (const [key, tensor] of own) {
@@ -53,8 +61,12 @@ export function loadInto(model: StateOwner, state: StateDict, strict: boolean): 
       if (source === undefined) {
         if (!module.mayLack(key)) missing.push(name);
       } else if (!(source instanceof Tensor)) misfits.push(notATensor(name, source));
-      else if (sameShape(source.shape, tensor.shape)) copies.push([tensor, source]);
-      else misfits.push(sizeMismatch(name, source, tensor));
+      else if (fits(source, tensor)) {
+        loads.push(() => {
+          if (assign) module.replaceMember(key, inPlaceOf(tensor, source));
+          else tensor.write(snapshot(shaped(source, tensor), tensor));
+        });
+      } else misfits.push(sizeMismatch(name, source, tensor));
     }
     const children = module.ownChildren();
     for (const name of entries.keys()) {
@@ -78,9 +90,25 @@ export function loadInto(model: StateOwner, state: StateDict, strict: boolean): 
     );
   }
   noGrad(() => {
-    for (const [to, from] of copies) to.write(snapshot(from, to));
+    for (const load of loads) load();
   });
   return new LoadReport(missing, unexpected);
+}
+
+/** Shapes are equal, or one of them is a number saved by an old version as a list of one. */
+function fits(source: Tensor, tensor: Tensor): boolean {
+  return sameShape(source.shape, tensor.shape) || (tensor.ndim === 0 && sameShape(source.shape, [1]));
+}
+
+const shaped = (source: Tensor, tensor: Tensor): Tensor =>
+  sameShape(source.shape, tensor.shape) ? source : apply(reshape, [source], { shape: tensor.shape });
+
+/** What takes the place of a parameter or buffer: the tensor of the state dict itself, as far as it can. */
+function inPlaceOf(tensor: Tensor, source: Tensor): Tensor {
+  const value = shaped(source, tensor);
+  if (!(tensor instanceof Parameter)) return value.persist();
+  if (value instanceof Parameter) return value.requiresGrad_(tensor.requiresGrad);
+  return new Parameter(value, tensor.requiresGrad);
 }
 
 /** The value of `from` as it is now, in the type of `to`: what holds it may change later. */

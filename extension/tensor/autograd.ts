@@ -1,6 +1,7 @@
 import { apply } from "./apply.ts";
 import { internal, TensorError } from "./errors.ts";
 import { fillValue, type Node } from "./graph.ts";
+import { visitAccumulated, visitLeaf, visitNode } from "./gradientHooks.ts";
 import type { GradientRule } from "./op.ts";
 import { add } from "./ops/elementwise.ts";
 import { sumTo } from "./ops/movement.ts";
@@ -27,8 +28,10 @@ export function backward(root: Tensor, gradient?: Tensor, options: BackwardOptio
   const leaves = propagate([root], [gradient], options.createGraph ?? false);
   hidden(() =>
     withGradients(options.createGraph ?? false, () => {
-      for (const [leaf, grad] of leaves)
+      for (const [leaf, grad] of leaves) {
         leaf.grad = leaf.grad === null ? grad : apply(add, [leaf.grad, grad], {});
+        visitAccumulated(leaf);
+      }
     }),
   );
 }
@@ -96,6 +99,7 @@ function propagate(
       for (const node of topological(roots)) {
         const grads = pending.get(node);
         if (grads === undefined) continue;
+        visitNode(node, grads);
         for (const t of wanted) {
           const e = t.edge;
           const g = e?.node === node ? grads[e.index] : undefined;
@@ -110,6 +114,8 @@ function propagate(
         }
         pending.delete(node);
       }
+      for (const [leaf, grad] of result)
+        if (leaf.edge?.leaf === leaf) result.set(leaf, visitLeaf(leaf, grad));
       return result;
     }),
   );

@@ -204,6 +204,16 @@ export class ModuleDict<M extends Module = Layer> extends Module {
     return this.items();
   }
 
+  /** @internal */
+  override member(key: string): unknown {
+    return this[MODULES].get(key);
+  }
+
+  /** @internal */
+  override replaceMember(key: string, value: unknown): void {
+    this.set(key, value as M);
+  }
+
   /** @throws TensorError: a dictionary has no order of computation */
   forward(): never {
     throw new TensorError(

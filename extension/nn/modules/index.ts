@@ -25,6 +25,7 @@ export {
 export * from "./marginLoss.ts";
 export * from "./normalization.ts";
 export * from "./padding.ts";
+export { ParameterDict, ParameterList } from "./parameterContainers.ts";
 export * from "./pooling.ts";
 export * from "./rearranging.ts";
 export * from "./shape.ts";

@@ -1,5 +1,6 @@
 // Methods that read, convert and write.
 import { install, type Method } from "./install.ts";
+import * as gradientHooks from "../gradientHooks.ts";
 import * as conversion from "../functions/conversion.ts";
 import * as inplace from "../functions/inplace.ts";
 import * as random from "../functions/random.ts";
@@ -26,6 +27,12 @@ declare module "../tensor.ts" {
     detach: Method<typeof conversion.detach>;
     /** A copy, through which gradients pass. */
     clone: Method<typeof conversion.clone>;
+    /** Has `backward()` keep this tensor's gradient in `.grad`, though it is no leaf. */
+    retainGrad: Method<typeof gradientHooks.retainGrad>;
+    /** Runs a function with this tensor's gradient each time that it is computed; what it returns replaces it. */
+    registerHook: Method<typeof gradientHooks.registerHook>;
+    /** Runs a function with this leaf each time that `backward()` has added to its `.grad`. */
+    registerPostAccumulateGradHook: Method<typeof gradientHooks.registerPostAccumulateGradHook>;
     /** Fills `.grad` of every leaf that requires one. */
     backward: Method<typeof conversion.backward>;
     /** Whether shape and values are equal: computes both. */
@@ -120,6 +127,7 @@ install(conversion, [
   "equal",
   "allclose",
 ]);
+install(gradientHooks, ["retainGrad", "registerHook", "registerPostAccumulateGradHook"]);
 install(inplace, [
   "add_",
   "sub_",

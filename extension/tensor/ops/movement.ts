@@ -21,6 +21,17 @@ export const identity: Op<object> = defineOp({
   tfjs: (k, [x]) => k.clone(x!),
 });
 
+/** Several tensors as they are, behind one node: where the gradients of all of them meet. */
+export const identities: Op<object> = defineOp({
+  name: "identities",
+  gradName: "BackwardHookFunctionBackward",
+  infer: (inputs) => inputs,
+  gradient: ({ grads }) => grads,
+  tensorflow: (b, inputs, _, { outputs }) =>
+    inputs.map((x, i) => b.node("Identity", [x], { T: attr.type(outputs[i]!.dtype) })),
+  tfjs: (k, inputs) => inputs.map((x) => k.clone(x)),
+});
+
 /** Same elements in the same order, another shape of equal size. */
 export const reshape: Op<{ shape: Shape }> = defineOp<{ shape: Shape }>({
   name: "reshape",

@@ -144,7 +144,7 @@ describe("members", () => {
     net.registerBuffer("scratch", torch.zeros(1), { persistent: false });
     expect([...net.stateDict().keys()]).toEqual(["running_mean"]);
     expect(net.namedBuffers().map(([name]) => name)).toEqual(["running_mean", "scratch"]);
-    expect(() => net.registerBuffer("a.b", null)).toThrow(`buffer name can't contain ".", got: a.b`);
+    expect(() => net.registerBuffer("a.b", null)).toThrow(`buffer name can't contain "."`);
     expect(() => net.registerModule("scratch", null)).toThrow("attribute 'scratch' already exists");
   });
 

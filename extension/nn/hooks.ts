@@ -1,0 +1,149 @@
+// Functions that run before and after a module's forward and backward.
+import { applyAll } from "../tensor/apply.ts";
+import { TensorError } from "../tensor/errors.ts";
+import { fillValue } from "../tensor/graph.ts";
+import { hookGradients } from "../tensor/gradientHooks.ts";
+import { identities } from "../tensor/ops/movement.ts";
+import { Tensor } from "../tensor/tensor.ts";
+import type { Module } from "./module.ts";
+import { warnOnce } from "./warnings.ts";
+
+/** Called before `forward`; anything but undefined that it returns replaces the arguments (an array), or the only one. */
+export type ForwardPreHook = (module: Module, input: readonly unknown[]) => unknown;
+/** Called after `forward`; anything but undefined that it returns replaces the result. */
+export type ForwardHook = (module: Module, input: readonly unknown[], output: unknown) => unknown;
+/** Gradients in the order of arguments or results; null for what has none. */
+export type Gradients = readonly (Tensor | null)[];
+/** Called when the gradients of a module's results are there; what it returns replaces them. */
+export type BackwardPreHook = (module: Module, gradOutput: Gradients) => Gradients | Tensor | void;
+/** Called when the gradients of a module's arguments are there; what it returns replaces them. */
+export type BackwardHook = (
+  module: Module,
+  gradInput: Gradients,
+  gradOutput: Gradients,
+) => Gradients | Tensor | void;
+
+/** Takes back what made it. */
+export interface RemovableHandle {
+  remove(): void;
+}
+
+export interface HookOptions {
+  /** Runs before those that are there already. Default false. */
+  prepend?: boolean;
+}
+
+/** Hooks of one kind in the order in which they run. */
+export class Hooks<T> {
+  private entries: readonly { readonly hook: T }[] = [];
+
+  get size(): number {
+    return this.entries.length;
+  }
+
+  add(hook: T, { prepend = false }: HookOptions = {}): RemovableHandle {
+    const entry = { hook };
+    this.entries = prepend ? [entry, ...this.entries] : [...this.entries, entry];
+    return { remove: () => void (this.entries = this.entries.filter((e) => e !== entry)) };
+  }
+
+  *[Symbol.iterator](): IterableIterator<T> {
+    for (const { hook } of this.entries) yield hook;
+  }
+}
+
+/** The gradients of one call on their way through the module. */
+export class BackwardPass {
+  private readonly module: Module;
+  private readonly before: Hooks<BackwardPreHook>;
+  private readonly after: Hooks<BackwardHook>;
+  private input: readonly unknown[] = [];
+  /** Whether any argument wants a gradient, so that the module's backward has an end. */
+  private ends = false;
+  private gradOutput: Gradients = [];
+
+  constructor(module: Module, before: Hooks<BackwardPreHook>, after: Hooks<BackwardHook>) {
+    this.module = module;
+    this.before = before;
+    this.after = after;
+  }
+
+  /** Arguments that tell when their gradients are there. */
+  enter(input: readonly unknown[]): readonly unknown[] {
+    this.input = input;
+    const wanted = input.flatMap((x, i) => (x instanceof Tensor && x.requiresGrad ? [i] : []));
+    if (wanted.length === 0 || this.after.size === 0) return input;
+    this.ends = true;
+    return watched(input, wanted, (grads) => {
+      let current: Gradients = grads;
+      for (const hook of this.after) current = replaced(hook(this.module, current, this.gradOutput), current);
+      return current;
+    });
+  }
+
+  /** Results that tell when their gradients are there. */
+  leave(output: unknown): unknown {
+    if (!(output instanceof Tensor) && !Array.isArray(output)) {
+      warnOnce(
+        `For backward hooks to be called, module output should be a Tensor or a tuple of Tensors but received ${typeof output}`,
+      );
+      return output;
+    }
+    const list: readonly unknown[] = output instanceof Tensor ? [output] : output;
+    const wanted = list.flatMap((x, i) => (x instanceof Tensor && x.requiresGrad ? [i] : []));
+    if (wanted.length === 0) return output;
+    const results = watched(list, wanted, (grads) => {
+      let current: Gradients = grads;
+      for (const hook of this.before) current = replaced(hook(this.module, current), current);
+      this.gradOutput = current;
+      if (!this.ends) {
+        const none = this.input.map(() => null);
+        for (const hook of this.after) {
+          if (hook(this.module, none, current) === undefined) continue;
+          throw new TensorError(
+            "autograd",
+            "Backward hooks for Modules where no input requires gradient should always return None or None for all gradients.",
+          );
+        }
+      }
+      return current;
+    });
+    return output instanceof Tensor ? results[0] : results;
+  }
+}
+
+function replaced(answer: Gradients | Tensor | void, current: Gradients): Gradients {
+  if (answer === undefined) return current;
+  const list = answer instanceof Tensor ? [answer] : answer;
+  if (list.length !== current.length) {
+    throw new TensorError(
+      "autograd",
+      `Backward hook returned an invalid number of grad_input, got ${list.length}, but expected ${current.length}`,
+    );
+  }
+  return list;
+}
+
+/** The values with the `wanted` tensors behind one node, whose gradients `visit` sees and may replace. */
+function watched(
+  values: readonly unknown[],
+  wanted: readonly number[],
+  visit: (grads: Gradients) => Gradients,
+): unknown[] {
+  const tensors = wanted.map((i) => values[i] as Tensor);
+  const through = applyAll(identities, tensors, {});
+  const out = [...values];
+  wanted.forEach((i, k) => (out[i] = through[k]));
+  const node = through[0]!.edge?.node;
+  if (node === undefined) return out;
+  hookGradients(node, (grads) => {
+    const all: (Tensor | null)[] = values.map(() => null);
+    wanted.forEach((i, k) => {
+      const { shape } = tensors[k]!;
+      all[i] = grads[k] ?? new Tensor(fillValue(0, shape, "float32"));
+    });
+    const next = visit(all);
+    wanted.forEach((i, k) => (grads[k] = next[i] ?? null));
+  });
+  return out;
+}

@@ -1,0 +1,169 @@
+import { beforeAll, describe, expect, test } from "vitest";
+import { loadExecutor } from "../../../extension/executors/index.ts";
+import { nn, torch, type Tensor } from "../../../extension/nn/index.ts";
+
+beforeAll(async () => {
+  await loadExecutor("cpu");
+});
+
+class Net extends nn.Module {
+  body = new nn.Sequential(new nn.Linear(2, 3), new nn.ReLU());
+  again = this.body;
+  dict = new nn.ModuleDict({ "0": new nn.Linear(3, 1) });
+  parts = new nn.ParameterList([torch.ones(2, 3), torch.zeros(4)]);
+  named = new nn.ParameterDict({ b: torch.ones(2), a: torch.ones(3) });
+  title = "x";
+
+  constructor() {
+    super();
+    this.registerBuffer("count", torch.zeros(2));
+    this.registerBuffer("scratch", torch.zeros(1), { persistent: false });
+  }
+
+  forward(x: Tensor): Tensor {
+    return this.body(x);
+  }
+}
+
+describe("paths", () => {
+  test("lead to modules, parameters and buffers", () => {
+    const net = new Net();
+    expect(net.getSubmodule("")).toBe(net);
+    expect(net.getSubmodule("body.0")).toBe(net.body.get(0));
+    expect(net.getSubmodule("dict.0")).toBe(net.dict.get("0"));
+    expect(net.getParameter("body.0.weight").shape).toEqual([3, 2]);
+    expect(net.getParameter("parts.1").shape).toEqual([4]);
+    expect(net.getBuffer("count").shape).toEqual([2]);
+    expect(() => net.getSubmodule("body.7")).toThrow("Sequential has no attribute `7`");
+    expect(() => net.getSubmodule("title")).toThrow("`title` is not an nn.Module");
+    expect(() => net.getParameter("body.0.scale")).toThrow("Linear has no attribute `scale`");
+    expect(() => net.getParameter("count")).toThrow("`count` is not an nn.Parameter");
+    expect(() => net.getBuffer("body.0.weight")).toThrow("`weight` is not a buffer");
+  });
+
+  test("a module is put in the place of another", () => {
+    const net = new Net();
+    net.setSubmodule("body.1", new nn.Tanh());
+    expect(net.body.toString()).toContain("(1): Tanh()");
+    net.setSubmodule("dict.0", new nn.Tanh());
+    expect(net.getSubmodule("dict.0")).toBeInstanceOf(nn.Tanh);
+    expect(() => net.setSubmodule("", new nn.Tanh())).toThrow(
+      "Cannot set the submodule without a target name!",
+    );
+    expect(() => net.setSubmodule("body.5", new nn.Tanh(), { strict: true })).toThrow(
+      "Sequential has no attribute `5`",
+    );
+  });
+
+  test("what has two names appears once, unless asked otherwise", () => {
+    const net = new Net();
+    const names = (entries: [string, unknown][]): string[] => entries.map(([name]) => name);
+    expect(names(net.namedModules())).toEqual([
+      "",
+      "body",
+      "body.0",
+      "body.1",
+      "dict",
+      "dict.0",
+      "parts",
+      "named",
+    ]);
+    expect(names(net.namedModules({ prefix: "net", removeDuplicate: false }))).toContain("net.again.0");
+    expect(names(net.namedParameters({ removeDuplicate: false }))).toContain("again.0.weight");
+    expect(names(net.namedParameters({ recurse: false }))).toEqual([]);
+    expect(names(net.namedBuffers({ prefix: "p" }))).toEqual(["p.count", "p.scratch"]);
+    expect([...net.stateDict().keys()]).toEqual([
+      "count",
+      "body.0.weight",
+      "body.0.bias",
+      "again.0.weight",
+      "again.0.bias",
+      "dict.0.weight",
+      "dict.0.bias",
+      "parts.0",
+      "parts.1",
+      "named.a",
+      "named.b",
+    ]);
+  });
+});
+
+test("lists and dictionaries of parameters print as PyTorch prints them", () => {
+  const { parts, named } = new Net();
+  expect(parts.toString()).toBe(
+    "ParameterList(\n    (0): Parameter containing: [torch.float32 of size 2x3]\n    (1): Parameter containing: [torch.float32 of size 4]\n)",
+  );
+  expect(named.toString()).toBe(
+    "ParameterDict(\n    (a): Parameter containing: [torch.FloatTensor of size 3]\n    (b): Parameter containing: [torch.FloatTensor of size 2]\n)",
+  );
+  expect(new nn.ParameterList([torch.ones(2)]).toString()).toBe(
+    "ParameterList(  (0): Parameter containing: [torch.float32 of size 2])",
+  );
+  expect(
+    new nn.ParameterDict(
+      new Map([
+        ["b", torch.ones(1)],
+        ["a", torch.ones(1)],
+      ]),
+    ).keys(),
+  ).toEqual(["b", "a"]);
+  expect(parts.get(-1).shape).toEqual([4]);
+  expect(() => parts.get(2)).toThrow("index 2 is out of range");
+  parts.set(0, torch.zeros(1));
+  expect([...parts].map((p) => p.shape)).toEqual([[1], [4]]);
+});
+
+describe("types and gradients", () => {
+  test("modules compute in float32", () => {
+    const net = new Net();
+    expect(net.float().cpu().to({ device: "cpu", dtype: "float32" }).to(torch.ones(1))).toBe(net);
+    expect(() => net.double()).toThrow("modules compute in float32, float64 is not there");
+    expect(() => net.to("int64")).toThrow(
+      "nn.Module.to only accepts floating point or complex dtypes, but got desired dtype=torch.int64",
+    );
+    expect(() => net.cuda()).toThrow("Torch not compiled with CUDA enabled");
+  });
+
+  test("zeroGrad forgets, or sets to zero", () => {
+    const net = new nn.Linear(2, 1);
+    net(torch.ones(1, 2)).sum().backward();
+    net.zeroGrad(false);
+    expect(net.weight.grad!.tolist()).toEqual([[0, 0]]);
+    net.zeroGrad();
+    expect(net.weight.grad).toBe(null);
+  });
+});
+
+describe("loadStateDict", () => {
+  test("assign puts the tensors themselves in place", () => {
+    const net = new nn.Linear(2, 1);
+    net.weight.requiresGrad_(false);
+    const weight = new nn.Parameter(torch.ones(1, 2));
+    const report = net.loadStateDict({ weight, bias: torch.ones(1) }, { assign: true });
+    expect(String(report)).toBe("<All keys matched successfully>");
+    expect(net.weight).toBe(weight);
+    expect(weight.requiresGrad).toBe(false);
+    expect(net.bias).toBeInstanceOf(nn.Parameter);
+    expect(net.bias!.requiresGrad).toBe(true);
+    expect(net(torch.ones(1, 2)).tolist()).toEqual([[3]]);
+  });
+
+  test("strict false reports what is missing or unexpected; sizes must fit all the same", () => {
+    const net = new nn.Linear(2, 1);
+    const report = net.loadStateDict({ weight: torch.ones(1, 2), more: torch.ones(1) }, { strict: false });
+    expect(report.missingKeys).toEqual(["bias"]);
+    expect(report.unexpectedKeys).toEqual(["more"]);
+    expect(String(report)).toBe("_IncompatibleKeys(missing_keys=['bias'], unexpected_keys=['more'])");
+    expect(() => net.loadStateDict({ weight: torch.ones(2, 2) }, { strict: false })).toThrow(
+      "Error(s) in loading state_dict for Linear:\n\tsize mismatch for weight: copying a param with shape torch.Size([2, 2]) from checkpoint, the shape in current model is torch.Size([1, 2]).",
+    );
+  });
+});
+
+test("names are checked as PyTorch checks them", () => {
+  const net = new Net();
+  expect(() => net.registerModule("a.b", new nn.Tanh())).toThrow('module name can\'t contain ".", got: a.b');
+  expect(() => net.registerParameter("a.b", null)).toThrow('parameter name can\'t contain "."');
+  expect(() => net.registerBuffer("", null)).toThrow('buffer name can\'t be empty string ""');
+  expect(() => net.registerBuffer("body", null)).toThrow("attribute 'body' already exists");
+});
