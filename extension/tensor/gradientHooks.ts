@@ -19,20 +19,20 @@ interface Handle {
 }
 
 /** What waits for gradients. Beside the graph, since hardly any node or leaf has some of it. */
-const nodes = new WeakMap<Node, NodeHook[]>();
-const retained = new WeakMap<Node, { readonly tensor: Tensor; readonly index: number }[]>();
-const leaves = new WeakMap<Tensor, TensorHook[]>();
-const accumulated = new WeakMap<Tensor, ((leaf: Tensor) => void)[]>();
+const nodes = new WeakMap<Node, readonly NodeHook[]>();
+const retained = new WeakMap<Node, readonly { readonly tensor: Tensor; readonly index: number }[]>();
+const leaves = new WeakMap<Tensor, readonly TensorHook[]>();
+const accumulated = new WeakMap<Tensor, readonly ((leaf: Tensor) => void)[]>();
 
-function listed<K extends object, T>(map: WeakMap<K, T[]>, key: K, item: T): Handle {
-  const list = map.get(key) ?? [];
-  map.set(key, list);
-  list.push(item);
+/** Adds to a list, which is replaced and not changed: a hook may remove itself while it runs. */
+function listed<K extends object, T>(map: WeakMap<K, readonly T[]>, key: K, item: T): Handle {
+  map.set(key, [...(map.get(key) ?? []), item]);
   return {
-    remove: () => {
-      const at = list.indexOf(item);
-      if (at >= 0) list.splice(at, 1);
-    },
+    remove: () =>
+      void map.set(
+        key,
+        map.get(key)!.filter((other) => other !== item),
+      ),
   };
 }
 
@@ -43,7 +43,7 @@ export function hookGradients(node: Node, hook: NodeHook): Handle {
 
 /** @internal The gradients of a node's outputs are complete: runs what waits for them. */
 export function visitNode(node: Node, grads: (Tensor | null)[]): void {
-  for (const hook of [...(nodes.get(node) ?? [])]) hook(grads);
+  for (const hook of nodes.get(node) ?? []) hook(grads);
   for (const { tensor, index } of retained.get(node) ?? []) {
     const grad = grads[index];
     if (!grad) continue;
@@ -55,13 +55,13 @@ export function visitNode(node: Node, grads: (Tensor | null)[]): void {
 /** @internal The gradient of a leaf, as its hooks leave it. */
 export function visitLeaf(leaf: Tensor, grad: Tensor): Tensor {
   let current = grad;
-  for (const hook of [...(leaves.get(leaf) ?? [])]) current = visited(hook, current);
+  for (const hook of leaves.get(leaf) ?? []) current = visited(hook, current);
   return current;
 }
 
 /** @internal A leaf's gradient was added to its `.grad`. */
 export function visitAccumulated(leaf: Tensor): void {
-  for (const hook of [...(accumulated.get(leaf) ?? [])]) shown(() => hook(leaf));
+  for (const hook of accumulated.get(leaf) ?? []) shown(() => hook(leaf));
 }
 
 /** The user's code inside backward: what it keeps is computed with the step. */
