@@ -1,5 +1,5 @@
 // An autoencoder that squeezes an image of a digit into eight numbers and draws it again
-import { torch, nn, optim, data, experiment, type Tensor } from "layerwise";
+import { torch, nn, F, optim, data, experiment, type Tensor } from "layerwise";
 
 export class Autoencoder extends nn.Module {
   encoder = new nn.Sequential(new nn.Linear(64, 32), new nn.ReLU(), new nn.Linear(32, 8));
@@ -26,7 +26,8 @@ export default experiment({
       const originals = data.digits().inputs.narrow(0, 0, 8);
       model.eval();
       const drawn = torch.noGrad(() => model(originals.flatten(1)).view(8, 1, 8, 8));
-      data.saveImage(torch.cat([originals, drawn]), "autoencoder-digits.png");
+      const all = F.interpolate(torch.cat([originals, drawn]), { scaleFactor: 4 });
+      data.saveImage(all, "autoencoder-digits.png");
     },
   },
   optimizer: (parameters) => new optim.Adam(parameters, { lr: 0.003 }),

@@ -1,5 +1,5 @@
 // A GAN that learns to draw handwritten digits: a generator and a discriminator trained against each other
-import { torch, nn, optim, data, experiment, type Tensor } from "layerwise";
+import { torch, nn, F, optim, data, experiment, type Tensor } from "layerwise";
 
 const LATENT = 32;
 const bce = new nn.BCEWithLogitsLoss();
@@ -60,10 +60,8 @@ const noise = torch.randn(64, LATENT, { generator: new torch.Generator().manualS
 
 function draw(generator: Generator): void {
   generator.eval();
-  data.saveImage(
-    torch.noGrad(() => generator(noise)),
-    "gan-samples.png",
-  );
+  const images = torch.noGrad(() => generator(noise));
+  data.saveImage(F.interpolate(images, { scaleFactor: 4 }), "gan-samples.png");
   generator.train();
 }
 

@@ -10,6 +10,8 @@ export class IrisNet extends nn.Module {
   }
 }
 
+// What to expect: 29 of the 30 held-out flowers right (accuracy 0.97). One species is apart, the other two overlap: a
+// straight line between them (linear discriminant analysis) gets 97 % right.
 export default experiment({
   seed: 0,
   model: () => new IrisNet(),

@@ -237,23 +237,6 @@ describe("train", () => {
   });
 });
 
-describe("the examples reach what they say, on the best engine there is", () => {
-  test("digits: at least 97 % of held-out images", async () => {
-    const env = { LAYERWISE_DEVICE: "auto" };
-    expect((await workspace.run(["train", example("digits.nn.ts")], { env })).code).toBe(0);
-    const evaluated = await workspace.run(["evaluate", example("digits.nn.ts"), "--json"], { env });
-    const result = jsonLines(evaluated.stdout).find(({ event }) => event === "evaluated")!;
-    expect(result["samples"]).toBe(359);
-    expect((result["metrics"] as Record<string, number>)["accuracy"]).toBeGreaterThanOrEqual(0.97);
-  });
-
-  test("autoencoder: images drawn from eight numbers, a third as far off as their mean", async () => {
-    await workspace.run(["train", example("autoencoder.nn.ts")], { env: { LAYERWISE_DEVICE: "auto" } });
-    // The variance of the pixels, which the mean image has as its error, is 0.073.
-    expect(readRun(workspace.runs()[0]!).metrics["val_loss"]).toBeLessThan(0.025);
-  });
-});
-
 describe("evaluate and predict", () => {
   test("use the best weights of the newest training, on the samples it held out", async () => {
     const file = example("iris.nn.ts");

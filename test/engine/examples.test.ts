@@ -1,0 +1,77 @@
+import fs from "node:fs";
+import path from "node:path";
+import { PNG } from "pngjs";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { examples, jsonLines, readRun, Workspace } from "./workspace.ts";
+
+interface Example {
+  /** What must be reached on held-out data, and on how much. */
+  quality: Readonly<Record<string, { atLeast: number } | { atMost: number }>>;
+  samples: number;
+  /** PNG files that it writes, with their sizes. */
+  images?: Readonly<Record<string, [width: number, height: number]>>;
+}
+
+/** The bounds leave some room below what the files say, for processors that round differently. */
+const EXAMPLES: Readonly<Record<string, Example>> = {
+  iris: { quality: { accuracy: { atLeast: 0.93 } }, samples: 30 },
+  digits: { quality: { accuracy: { atLeast: 0.98 } }, samples: 359 },
+  autoencoder: {
+    quality: { loss: { atMost: 0.021 } },
+    samples: 359,
+    images: { "autoencoder-digits.png": [274, 70] },
+  },
+  gan: {
+    quality: { coverage: { atMost: 0.235 }, realism: { atMost: 0.235 } },
+    samples: 359,
+    images: { "gan-samples.png": [274, 274] },
+  },
+};
+
+/** Seconds that an example may train on two cores that nobody else uses; tests get more. */
+const LIMIT = 120;
+
+let workspace: Workspace;
+beforeEach(() => {
+  workspace = new Workspace();
+});
+afterEach(() => workspace.remove());
+
+describe("each example trains, is saved, and loaded again reaches what its file says", () => {
+  test.each(Object.entries(EXAMPLES))(
+    "%s",
+    async (name, { quality, samples, images = {} }) => {
+      const env = { LAYERWISE_DEVICE: "auto" };
+      const file = path.join(examples, `${name}.nn.ts`);
+      const trained = await workspace.run(["train", file], { env });
+      expect(trained.stderr).not.toContain("error:");
+      expect(trained.code).toBe(0);
+      const record = readRun(workspace.runs()[0]!);
+      const final = record.checkpoints.find(({ kind }) => kind === "final")!;
+      const checkpoint = path.join(workspace.runs()[0]!, final.file);
+
+      const evaluated = await workspace.run(["evaluate", file, "--checkpoint", checkpoint, "--json"], {
+        env,
+      });
+      expect(evaluated.code).toBe(0);
+      const result = jsonLines(evaluated.stdout).find(({ event }) => event === "evaluated")!;
+      expect(result["samples"]).toBe(samples);
+      const metrics = result["metrics"] as Record<string, number>;
+      for (const [metric, bound] of Object.entries(quality)) {
+        if ("atLeast" in bound) expect(metrics[metric], metric).toBeGreaterThanOrEqual(bound.atLeast);
+        else expect(metrics[metric], metric).toBeLessThanOrEqual(bound.atMost);
+        // The weights are those that were trained: measured again, they are as good as at the end.
+        expect(metrics[metric], metric).toBeCloseTo(record.metrics[`val_${metric}`]!, 2);
+      }
+      for (const [image, size] of Object.entries(images)) {
+        const { width, height, data } = PNG.sync.read(fs.readFileSync(workspace.file(image)));
+        expect([image, width, height]).toEqual([image, ...size]);
+        // Ink and paper.
+        const red = data.filter((_byte, i) => i % 4 === 0);
+        expect(red.reduce((a, b) => Math.min(a, b))).toBeLessThan(16);
+        expect(red.reduce((a, b) => Math.max(a, b))).toBeGreaterThan(240);
+      }
+    },
+    5 * LIMIT * 1000,
+  );
+});
