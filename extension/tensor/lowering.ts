@@ -1,9 +1,12 @@
 import type { DType, HostArray } from "./dtype.ts";
 import type { Shape } from "./shape.ts";
 
+/** Types of TensorFlow's tensors: the library's own, and TensorFlow's 64-bit integers for the few inputs that insist on them. */
+export type TfType = DType | "long";
+
 /** An attribute of a TensorFlow node, tagged with its type in the op's definition. */
 export type TfAttribute =
-  | { readonly kind: "type"; readonly value: DType }
+  | { readonly kind: "type"; readonly value: TfType }
   | { readonly kind: "int" | "float"; readonly value: number }
   | { readonly kind: "ints" | "floats"; readonly value: readonly number[] }
   | { readonly kind: "bool"; readonly value: boolean }
@@ -12,7 +15,7 @@ export type TfAttribute =
 
 /** Constructors of {@link TfAttribute}, as short as the tables that are made of them. */
 export const attr = {
-  type: (value: DType): TfAttribute => ({ kind: "type", value }),
+  type: (value: TfType): TfAttribute => ({ kind: "type", value }),
   int: (value: number): TfAttribute => ({ kind: "int", value }),
   float: (value: number): TfAttribute => ({ kind: "float", value }),
   ints: (value: readonly number[]): TfAttribute => ({ kind: "ints", value }),
@@ -26,6 +29,36 @@ export const attr = {
 export interface TfRef {
   readonly __tensorflow: true;
 }
+
+/** The same step over and over, on matrices of floats. */
+export interface Loop<R> {
+  readonly steps: number;
+  /** Rows of one step. */
+  readonly batch: number;
+  /** From the last step to the first. */
+  readonly backwards: boolean;
+  readonly state: readonly R[];
+  /** Matrices of steps · batch rows, of which every step sees its own. */
+  readonly sequences: readonly R[];
+  /** What all steps see. */
+  readonly fixed: readonly R[];
+  /** Columns of each output of a step. */
+  readonly widths: readonly number[];
+}
+
+/** The state that a step (or a loop of them) leaves, and what it gives for its rows. */
+export interface Stepped<R> {
+  readonly state: readonly R[];
+  readonly outputs: readonly R[];
+}
+
+/** One step of a loop, written with a builder of its own. */
+export type TfStep = (
+  b: TfBuilder,
+  state: readonly TfRef[],
+  slices: readonly TfRef[],
+  fixed: readonly TfRef[],
+) => Stepped<TfRef>;
 
 /**
  * What an op's `tensorflow` part is written against. One implementation writes graph nodes, the other executes at
@@ -42,6 +75,8 @@ export interface TfBuilder {
   /** The same for an op of one output. */
   node(op: string, inputs: readonly TfRef[], attributes: Record<string, TfAttribute>): TfRef;
   constant(data: HostArray | readonly number[], shape: Shape, dtype: DType): TfRef;
+  /** Writes a step once and has it repeated. A builder that executes at once has no need of it. */
+  loop?(loop: Loop<TfRef>, step: TfStep): Stepped<TfRef>;
 }
 
 /** An int32 vector, the way TensorFlow takes shapes, axes and paddings. */

@@ -1,6 +1,7 @@
 import { toHostArray, type DType, type HostArray } from "../../tensor/dtype.ts";
-import type { TfAttribute, TfBuilder, TfRef } from "../../tensor/lowering.ts";
+import type { Loop, Stepped, TfAttribute, TfRef, TfStep } from "../../tensor/lowering.ts";
 import type { Shape } from "../../tensor/shape.ts";
+import { writeLoop, type LoopHost } from "./graphLoop.ts";
 import type { GraphAttribute, GraphNode } from "./savedModel.ts";
 
 class GraphRef implements TfRef {
@@ -20,7 +21,7 @@ class GraphRef implements TfRef {
 }
 
 /** Writes TensorFlow nodes instead of running them. */
-export class GraphBuilder implements TfBuilder {
+export class GraphBuilder implements LoopHost {
   readonly graph: GraphNode[] = [];
   private readonly used = new Map<string, number>();
   private readonly constants = new Map<string, GraphRef>();
@@ -65,6 +66,17 @@ export class GraphBuilder implements TfBuilder {
     )[0]!;
     if (key !== undefined) this.constants.set(key, ref);
     return ref;
+  }
+
+  loop(loop: Loop<TfRef>, step: TfStep): Stepped<TfRef> {
+    return writeLoop(this, this.name("loop"), loop, step);
+  }
+
+  addInput(node: TfRef, input: TfRef): void {
+    const { node: name } = node as GraphRef;
+    const at = this.graph.findIndex((n) => n.name === name);
+    const written = this.graph[at]!;
+    this.graph[at] = { ...written, inputs: [...written.inputs, (input as GraphRef).input] };
   }
 
   /** Makes every node written by `body` run after `refs`. */

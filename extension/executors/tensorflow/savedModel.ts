@@ -1,11 +1,11 @@
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import type { DType, HostArray } from "../../tensor/dtype.ts";
 import { internal } from "../../tensor/errors.ts";
-import type { TfAttribute } from "../../tensor/lowering.ts";
+import type { TfAttribute, TfType } from "../../tensor/lowering.ts";
 import type { Shape } from "../../tensor/shape.ts";
 
 /** TensorFlow's DataType numbers. Our int64 is computed as its int32. */
-export const DATA_TYPE: Record<DType, number> = { float32: 1, int64: 3, bool: 10 };
+export const DATA_TYPE: Record<TfType, number> = { float32: 1, int64: 3, long: 9, bool: 10 };
 
 /** A NodeDef: inputs are "name", "name:1" or "^name" (runs after, gives nothing). */
 export interface GraphNode {

@@ -15,5 +15,8 @@ import "./math.ts";
 import "./loss.ts";
 import "./ctc.ts";
 import "./update.ts";
+import "./recurrent/rnn.ts";
+import "./recurrent/gru.ts";
+import "./recurrent/lstm.ts";
 
 export { OPS } from "../op.ts";

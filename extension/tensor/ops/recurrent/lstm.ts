@@ -1,0 +1,149 @@
+import { applyAll } from "../../apply.ts";
+import { defineOp, type GradientContext, type Op, type Signature } from "../../op.ts";
+import { TensorFlowKernels, tfjsKernels, type Kernels } from "./kernels.ts";
+import { blockBackward, blockForward, fitsBlock } from "./lstmBlock.ts";
+import { gradsOf, ONCE } from "./rnn.ts";
+import { backwards, before, checkRows, forwards, type Sequences } from "./sequences.ts";
+
+/**
+ * Long short-term memory for all steps of sequences, one layer, one direction:
+ * (i, f, g, o) = (σ, σ, tanh, σ)(V x + W h + b), c' = f c + i g, h' = o tanh(c') or, with a projection R, R (o tanh(c')).
+ *
+ * Inputs: x [rows, I], h0 [batch, P], c0 [batch, H], V [4H, I], W [4H, P], b [4H], and R [P, H] where P ≠ H. It takes x
+ * as it is because TensorFlow's fused kernel does.
+ * Outputs: h of every row [rows, P], h and c at the end of each sequence; for the gradient i, f, g, o, c and tanh(c) of
+ * every row [rows, H].
+ */
+export const lstmSequence: Op<Sequences> = defineOp<Sequences>({
+  name: "lstmSequence",
+  infer([x, h0, c0], attributes) {
+    checkRows(x!, attributes);
+    const rows = x!.shape[0]!;
+    const { dtype } = x!;
+    const cell = { shape: [rows, c0!.shape[1]!], dtype };
+    return [{ shape: [rows, h0!.shape[1]!], dtype }, h0!, c0!, cell, cell, cell, cell, cell, cell];
+  },
+  gradient(c) {
+    const {
+      inputs,
+      outputs: [y, , , ...saved],
+      attributes,
+    } = c;
+    const [, , , , , b, ...projection] = inputs;
+    const all = [
+      ...inputs.slice(0, 5),
+      b!,
+      y!,
+      ...saved,
+      ...gradsOf(c as GradientContext<never>, 3),
+      ...projection,
+    ];
+    return applyAll(lstmSequenceGrad, all, attributes);
+  },
+  tensorflow(b, inputs, { sizes }, signature) {
+    if (fitsBlock(sizes, inputs.length > 6)) return blockForward(b, inputs, sizes, signature);
+    return forward(new TensorFlowKernels(b), inputs, sizes, signature);
+  },
+  tfjs: (k, inputs, { sizes }, signature) => forward(tfjsKernels(k), inputs, sizes, signature),
+  cost: ({ inputs }) => inputs[0]!.shape[0]! * (products(inputs) + 9 * inputs[2]!.shape[1]!),
+});
+
+/**
+ * Gradients of the inputs of {@link lstmSequence}. Inputs: x, h0, c0, V, W, b, h of every row, i, f, g, o, c, tanh(c),
+ * the gradients of h of every row, of h and of c at the end, and R where there is one.
+ */
+export const lstmSequenceGrad: Op<Sequences> = defineOp<Sequences>({
+  name: "lstmSequenceGrad",
+  infer: (inputs) => [...inputs.slice(0, 6), ...inputs.slice(16)],
+  gradient: ONCE,
+  tensorflow(b, inputs, { sizes }, signature) {
+    if (fitsBlock(sizes, inputs.length > 16)) return blockBackward(b, inputs, sizes, signature);
+    return backward(new TensorFlowKernels(b), inputs, sizes, signature);
+  },
+  tfjs: (k, inputs, { sizes }, signature) => backward(tfjsKernels(k), inputs, sizes, signature),
+  cost: ({ inputs }) => inputs[0]!.shape[0]! * (2 * products(inputs) + 14 * inputs[2]!.shape[1]!),
+});
+
+/** Multiply-adds of one row's matrix products. */
+function products([x, h0, c0]: Signature["inputs"]): number {
+  const [I, P, H] = [x!.shape[1]!, h0!.shape[1]!, c0!.shape[1]!];
+  return 4 * H * (I + P) + (P === H ? 0 : P * H);
+}
+
+function forward<R>(
+  k: Kernels<R>,
+  [x, h0, c0, v, w, b, projection]: readonly R[],
+  sizes: readonly number[],
+  { inputs }: Signature,
+): R[] {
+  const [P, H] = [inputs[1]!.shape[1]!, inputs[2]!.shape[1]!];
+  const {
+    outputs: [y, ...saved],
+    state,
+  } = forwards(
+    k,
+    sizes,
+    {
+      state: [h0!, c0!],
+      sequences: [k.add(k.matmul(x!, v!, false, true), b!)],
+      fixed: [w!, ...(projection === undefined ? [] : [projection])].map((m) => k.transpose(m)),
+      widths: [P, H, H, H, H, H, H],
+    },
+    (q, [h, c], [xt], [wt, rt]) => {
+      const [pi, pf, pg, po] = q.columns(q.add(xt!, q.matmul(h!, wt!)), [H, H, H, H]) as [R, R, R, R];
+      const [i, f, g, o] = [q.sigmoid(pi), q.sigmoid(pf), q.tanh(pg), q.sigmoid(po)];
+      const cell = q.add(q.mul(f, c!), q.mul(i, g));
+      const squashed = q.tanh(cell);
+      const m = q.mul(o, squashed);
+      const hidden = rt === undefined ? m : q.matmul(m, rt);
+      return { state: [hidden, cell], outputs: [hidden, i, f, g, o, cell, squashed] };
+    },
+  );
+  return [y!, ...state, ...saved];
+}
+
+function backward<R>(
+  k: Kernels<R>,
+  [x, h0, c0, v, w, , y, i, f, g, o, c, squashed, gradY, gradH, gradC, projection]: readonly R[],
+  sizes: readonly number[],
+  { inputs }: Signature,
+): R[] {
+  const [P, H] = [inputs[1]!.shape[1]!, inputs[2]!.shape[1]!];
+  const projected = projection !== undefined;
+  const {
+    outputs: [gates, hidden],
+    state,
+  } = backwards(
+    k,
+    sizes,
+    {
+      state: [gradH!, gradC!],
+      sequences: [i!, f!, g!, o!, squashed!, before(k, sizes, c0!, c!), gradY!],
+      fixed: projected ? [w!, projection] : [w!],
+      widths: projected ? [4 * H, P] : [4 * H],
+    },
+    (q, [dh, dc], [it, ft, gt, ot, tc, previous, dyt], [weight, r]) => {
+      const total = q.add(dh!, dyt!);
+      const dm = r === undefined ? total : q.matmul(total, r);
+      const cell = q.add(dc!, q.tanhGrad(tc!, q.mul(dm, ot!)));
+      const d = q.join([
+        q.sigmoidGrad(it!, q.mul(cell, gt!)),
+        q.sigmoidGrad(ft!, q.mul(cell, previous!)),
+        q.tanhGrad(gt!, q.mul(cell, it!)),
+        q.sigmoidGrad(ot!, q.mul(dm, tc!)),
+      ]);
+      return {
+        state: [q.matmul(d, weight!), q.mul(cell, ft!)],
+        outputs: r === undefined ? [d] : [d, total],
+      };
+    },
+  );
+  return [
+    k.matmul(gates!, v!),
+    ...state,
+    k.matmul(gates!, x!, true),
+    k.matmul(gates!, before(k, sizes, h0!, y!), true),
+    k.sumRows(gates!),
+    ...(projected ? [k.matmul(hidden!, k.mul(o!, squashed!), true)] : []),
+  ];
+}

@@ -1,0 +1,98 @@
+import { applyAll } from "../../apply.ts";
+import { fillValue } from "../../graph.ts";
+import { defineOp, type GradientContext, type Op, type Signature } from "../../op.ts";
+import { Tensor } from "../../tensor.ts";
+import { TensorFlowKernels, tfjsKernels, type Kernels } from "./kernels.ts";
+import { backwards, before, checkRows, forwards, type Sequences } from "./sequences.ts";
+
+export interface RnnAttributes extends Sequences {
+  readonly nonlinearity: "tanh" | "relu";
+}
+
+/** Why there is no second derivative of the recurrent layers. */
+export const ONCE = {
+  none: "a recurrent layer can be differentiated once; make the sequence of Linear layers to go further",
+};
+
+/** The gradients of the outputs, zeros where there is none. */
+export function gradsOf({ grads, outputs }: GradientContext<never>, count: number): Tensor[] {
+  return outputs.slice(0, count).map((y, i) => grads[i] ?? new Tensor(fillValue(0, y.shape, "float32")));
+}
+
+/**
+ * h' = φ(x + W h) for all steps of sequences: one layer, one direction.
+ *
+ * Inputs: x [rows, H] (the projected input with both biases), h0 [batch, H], W [H, H].
+ * Outputs: h of every row [rows, H], h at the end of each sequence [batch, H].
+ */
+export const rnnSequence: Op<RnnAttributes> = defineOp<RnnAttributes>({
+  name: "rnnSequence",
+  infer([x, h0], attributes) {
+    checkRows(x!, attributes);
+    return [x!, h0!];
+  },
+  gradient(c) {
+    const {
+      inputs: [, h0, w],
+      outputs: [y],
+      attributes,
+    } = c;
+    return applyAll(rnnSequenceGrad, [h0!, w!, y!, ...gradsOf(c as GradientContext<never>, 2)], attributes);
+  },
+  tensorflow: (b, inputs, attributes, signature) =>
+    forward(new TensorFlowKernels(b), inputs, attributes, signature),
+  tfjs: (k, inputs, attributes, signature) => forward(tfjsKernels(k), inputs, attributes, signature),
+  cost: ({ inputs: [x, , w] }) => x!.shape[0]! * w!.shape[0]! * (w!.shape[1]! + 2),
+});
+
+/** Gradients of x, h0 and W, from those of both outputs. Inputs: h0, W, h of every row, its gradient, that of the end. */
+export const rnnSequenceGrad: Op<RnnAttributes> = defineOp<RnnAttributes>({
+  name: "rnnSequenceGrad",
+  infer: ([h0, w, y]) => [y!, h0!, w!],
+  gradient: ONCE,
+  tensorflow: (b, inputs, attributes, signature) =>
+    backward(new TensorFlowKernels(b), inputs, attributes, signature),
+  tfjs: (k, inputs, attributes, signature) => backward(tfjsKernels(k), inputs, attributes, signature),
+  cost: ({ inputs: [, w, y] }) => y!.shape[0]! * w!.shape[0]! * (2 * w!.shape[1]! + 3),
+});
+
+function forward<R>(
+  k: Kernels<R>,
+  [x, h0, w]: readonly R[],
+  { sizes, nonlinearity }: RnnAttributes,
+  { inputs }: Signature,
+): R[] {
+  const width = inputs[1]!.shape[1]!;
+  const { outputs, state } = forwards(
+    k,
+    sizes,
+    { state: [h0!], sequences: [x!], fixed: [k.transpose(w!)], widths: [width] },
+    (q, [h], [xt], [wt]) => {
+      const y = q[nonlinearity](q.add(xt!, q.matmul(h!, wt!)));
+      return { state: [y], outputs: [y] };
+    },
+  );
+  return [...outputs, ...state];
+}
+
+function backward<R>(
+  k: Kernels<R>,
+  [h0, w, y, gradY, gradEnd]: readonly R[],
+  { sizes, nonlinearity }: RnnAttributes,
+  { inputs }: Signature,
+): R[] {
+  const width = inputs[0]!.shape[1]!;
+  const {
+    outputs: [dx],
+    state: [dh0],
+  } = backwards(
+    k,
+    sizes,
+    { state: [gradEnd!], sequences: [y!, gradY!], fixed: [w!], widths: [width] },
+    (q, [dh], [yt, dyt], [weight]) => {
+      const d = q[`${nonlinearity}Grad`](yt!, q.add(dh!, dyt!));
+      return { state: [q.matmul(d, weight!)], outputs: [d] };
+    },
+  );
+  return [dx!, dh0!, k.matmul(dx!, before(k, sizes, h0!, y!), true)];
+}

@@ -1,0 +1,153 @@
+import { TensorError } from "../../errors.ts";
+import type { Meta } from "../../op.ts";
+import type { Kernels, Step } from "./kernels.ts";
+
+/** Attributes of all recurrent ops. */
+export interface Sequences {
+  /**
+   * Sequences that are still running at each step, the longest first: rows of a step come after those of the step
+   * before, as in a PackedSequence. Never grows.
+   */
+  readonly sizes: readonly number[];
+}
+
+/** Steps in which the same number of sequences is running. */
+interface Run {
+  /** First row. */
+  readonly from: number;
+  readonly steps: number;
+  readonly batch: number;
+}
+
+export const rowsOf = (sizes: readonly number[]): number => sizes.reduce((n, size) => n + size, 0);
+
+/** @throws TensorError for no steps at all, or rows that are not as many as the sizes say */
+export function checkRows(rows: Meta, { sizes }: Sequences): void {
+  if (sizes.length === 0)
+    throw new TensorError("shape", "Expected sequence length to be larger than 0 in RNN");
+  if (rows.shape[0] !== rowsOf(sizes)) {
+    throw new TensorError(
+      "shape",
+      `Expected batch_sizes to sum to the number of rows ${rows.shape[0]}, but got ${rowsOf(sizes)}`,
+    );
+  }
+}
+
+function runsOf(sizes: readonly number[]): Run[] {
+  const runs: Run[] = [];
+  let from = 0;
+  for (let first = 0; first < sizes.length;) {
+    const batch = sizes[first]!;
+    let steps = 1;
+    while (sizes[first + steps] === batch) steps++;
+    runs.push({ from, steps, batch });
+    from += steps * batch;
+    first += steps;
+  }
+  return runs;
+}
+
+interface Walk<R> {
+  readonly state: readonly R[];
+  readonly sequences: readonly R[];
+  readonly fixed: readonly R[];
+  readonly widths: readonly number[];
+}
+
+interface Walked<R> {
+  /** Of every row. */
+  readonly outputs: readonly R[];
+  /** One row per sequence. */
+  readonly state: readonly R[];
+}
+
+/** Steps through all sequences: the state each ends with, and what the steps gave. */
+export function forwards<R>(
+  k: Kernels<R>,
+  sizes: readonly number[],
+  { state, sequences, fixed, widths }: Walk<R>,
+  step: Step<R, Kernels<R>>,
+): Walked<R> {
+  const runs = runsOf(sizes);
+  const outputs: R[][] = widths.map(() => []);
+  const ended: (readonly R[])[] = [];
+  let now = state;
+  runs.forEach((run, i) => {
+    const before = runs[i - 1]?.batch;
+    if (before !== undefined) {
+      ended.unshift(now.map((s) => k.rows(s, run.batch, before)));
+      now = now.map((s) => k.rows(s, 0, run.batch));
+    }
+    const result = k.loop(
+      {
+        ...run,
+        backwards: false,
+        state: now,
+        sequences: sequences.map((x) => part(k, x, run, runs)),
+        fixed,
+        widths,
+      },
+      step,
+    );
+    now = result.state;
+    result.outputs.forEach((y, j) => outputs[j]!.push(y));
+  });
+  return {
+    outputs: outputs.map((parts) => k.stack(parts)),
+    state: now.map((s, j) => k.stack([s, ...ended.map((rows) => rows[j]!)])),
+  };
+}
+
+/** Steps through all sequences from their ends, with `state` given for the end of each. */
+export function backwards<R>(
+  k: Kernels<R>,
+  sizes: readonly number[],
+  { state, sequences, fixed, widths }: Walk<R>,
+  step: Step<R, Kernels<R>>,
+): Walked<R> {
+  const runs = runsOf(sizes);
+  const outputs: R[][] = widths.map(() => []);
+  let now: readonly R[] | undefined;
+  let running = 0;
+  for (const run of runs.toReversed()) {
+    // Sequences that end with this run join those that go on.
+    now =
+      runs.length === 1
+        ? state
+        : state.map((s, j) => {
+            const joining = k.rows(s, running, run.batch);
+            return now === undefined ? joining : k.stack([now[j]!, joining]);
+          });
+    running = run.batch;
+    const result = k.loop(
+      {
+        ...run,
+        backwards: true,
+        state: now,
+        sequences: sequences.map((x) => part(k, x, run, runs)),
+        fixed,
+        widths,
+      },
+      step,
+    );
+    now = result.state;
+    result.outputs.forEach((y, j) => outputs[j]!.unshift(y));
+  }
+  return { outputs: outputs.map((parts) => k.stack(parts)), state: now ?? state };
+}
+
+/** For every row, what the step before it left: rows of the initial state, then of the sequence. */
+export function before<R>(k: Kernels<R>, sizes: readonly number[], initial: R, sequence: R): R {
+  const parts = [initial];
+  let last = 0;
+  for (const { from, steps, batch } of runsOf(sizes)) {
+    if (from > 0) parts.push(k.rows(sequence, last, last + batch));
+    last = from + (steps - 1) * batch;
+    if (steps > 1) parts.push(k.rows(sequence, from, last));
+  }
+  return k.stack(parts);
+}
+
+function part<R>(k: Kernels<R>, x: R, { from, steps, batch }: Run, runs: readonly Run[]): R {
+  return runs.length === 1 ? x : k.rows(x, from, from + steps * batch);
+}
