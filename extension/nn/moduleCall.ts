@@ -10,6 +10,7 @@ import {
   type ForwardPreHook,
 } from "./hooks.ts";
 import type { Module } from "./module.ts";
+import { PackedSequence } from "./packedSequence.ts";
 
 /** Where a module keeps its state: a symbol, so that a walk of its properties doesn't meet it. */
 export const STATE: unique symbol = Symbol("layerwise.module");
@@ -120,6 +121,7 @@ function locate(self: Module, model: Module): void {
 function show(output: unknown): void {
   if (output instanceof Tensor) output.value.visible = true;
   else if (Array.isArray(output)) output.forEach(show);
+  else if (output instanceof PackedSequence) show(output.data);
   else if (isRecord(output)) Object.values(output).forEach(show);
 }
 

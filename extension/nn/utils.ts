@@ -9,6 +9,8 @@ import { hidden, noGrad } from "../tensor/scope.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import { bind, REQUIRED } from "./arguments.ts";
 
+export * as rnn from "./utilsRnn.ts";
+
 type Parameters = Tensor | Iterable<Tensor>;
 
 function gradients(parameters: Parameters): Tensor[] {

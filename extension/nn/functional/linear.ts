@@ -16,7 +16,7 @@ import type { Tensor } from "../../tensor/tensor.ts";
  * @throws TensorError "addmm: mat1 and mat2 shapes cannot be multiplied (32x100 and 784x128)"
  */
 export function linear(input: Tensor, weight: Tensor, bias: Tensor | null = null): Tensor {
-  check(input, weight, bias);
+  checkLinear(input, weight, bias);
   const { shape } = input;
   const [out, width] = weight.shape as [number, number];
   if (shape.length === 2) return product(input, weight, bias);
@@ -38,7 +38,8 @@ function product(x: Tensor, weight: Tensor, bias: Tensor | null): Tensor {
   );
 }
 
-function check(input: Tensor, weight: Tensor, bias: Tensor | null): void {
+/** @throws TensorError unless the input can be multiplied by the weight */
+export function checkLinear(input: Tensor, weight: Tensor, bias: Tensor | null): void {
   if (input.ndim === 0) {
     throw new TensorError(
       "shape",

@@ -28,6 +28,8 @@ export * from "./padding.ts";
 export { ParameterDict, ParameterList } from "./parameterContainers.ts";
 export * from "./pooling.ts";
 export * from "./rearranging.ts";
+export { GRU, LSTM, RNN, type LstmState } from "./recurrent.ts";
+export * from "./recurrentCells.ts";
 export * from "./shape.ts";
 export * from "./softmax.ts";
 export { ConvTranspose1d, ConvTranspose2d, ConvTranspose3d } from "./transposedConvolution.ts";

@@ -327,13 +327,17 @@ export const cat = defineOp<{ dim: number }>({
       return apply(slice, [grad], { begin, end, step: end.map(() => 1) });
     });
   },
-  tensorflow: (b, inputs, { dim }, { outputs }) =>
-    b.node("ConcatV2", [...inputs, scalar(b, dim, "int64")], {
+  tensorflow(b, inputs, { dim }, { outputs }) {
+    const T = attr.type(outputs[0]!.dtype);
+    // TensorFlow's kernel wants two at least.
+    if (inputs.length === 1) return b.node("Identity", inputs, { T });
+    return b.node("ConcatV2", [...inputs, scalar(b, dim, "int64")], {
       N: attr.int(inputs.length),
-      T: attr.type(outputs[0]!.dtype),
+      T,
       Tidx: INDEX,
-    }),
-  tfjs: (k, inputs, { dim }) => k.concat([...inputs], dim),
+    });
+  },
+  tfjs: (k, inputs, { dim }) => (inputs.length === 1 ? k.clone(inputs[0]!) : k.concat([...inputs], dim)),
 });
 
 /** Parts of length 1 along the first dimension, without it: one output each. */

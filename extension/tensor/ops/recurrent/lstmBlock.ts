@@ -1,7 +1,7 @@
 import { attr, scalar, vector, type TfBuilder, type TfRef } from "../../lowering.ts";
 import type { Signature } from "../../op.ts";
 import { TensorFlowKernels } from "./kernels.ts";
-import { backwards, before } from "./sequences.ts";
+import { before } from "./sequences.ts";
 
 // TensorFlow's fused LSTM kernels: a whole sequence in one node. Their gate order IFCO is PyTorch's i, f, g, o; their
 // weights are [I + H, 4H].
@@ -25,21 +25,10 @@ export function blockForward(
   const k = new TensorFlowKernels(b);
   const dims = dimensions(sizes, inputs);
   const { steps, batch, H } = dims;
-  const peephole = zeros(b, [H]);
   const [i, cs, f, o, ci, co, h] = b
     .nodes(
       "BlockLSTMV2",
-      [
-        longScalar(b, steps),
-        sequence(b, x!, dims.I, dims),
-        c0!,
-        h0!,
-        weights(k, v!, w!),
-        peephole,
-        peephole,
-        peephole,
-        bias!,
-      ],
+      sequenceInputs(k, x!, h0!, c0!, v!, w!, bias!, dims),
       { T, cell_clip: attr.float(-1), use_peephole: attr.bool(false) },
       7,
     )
@@ -84,7 +73,6 @@ function wholeBackward(
 ): TfRef[] {
   const k = new TensorFlowKernels(b);
   const { steps, batch, I, H } = dims;
-  const peephole = zeros(b, [H]);
   const rows = (t: TfRef): TfRef => sequence(b, t, H, dims);
   const cells = steps === 1 ? gradC! : k.stack([zeros(b, [(steps - 1) * batch, H]), gradC!]);
   const hidden =
@@ -94,21 +82,10 @@ function wholeBackward(
           k.rows(gradY!, 0, (steps - 1) * batch),
           k.add(k.rows(gradY!, (steps - 1) * batch, steps * batch), gradH!),
         ]);
+  const given = [i!, c!, f!, o!, g!, squashed!, y!, cells, hidden].map(rows);
   const [dx, dc0, dh0, weight, , , , dBias] = b.nodes(
     "BlockLSTMGradV2",
-    [
-      ...[
-        longScalar(b, steps),
-        sequence(b, x!, I, dims),
-        c0!,
-        h0!,
-        weights(k, v!, w!),
-        peephole,
-        peephole,
-        peephole,
-      ],
-      ...[bias!, ...[i!, c!, f!, o!, g!, squashed!, y!, cells, hidden].map(rows)],
-    ],
+    [...sequenceInputs(k, x!, h0!, c0!, v!, w!, bias!, dims), ...given],
     { T, use_peephole: attr.bool(false) },
     8,
   ) as [TfRef, TfRef, TfRef, TfRef, TfRef, TfRef, TfRef, TfRef];
@@ -121,7 +98,7 @@ function stepsBackward(
   b: TfBuilder,
   [x, h0, c0, v, w, bias, y, i, f, g, o, c, squashed, gradY, gradH, gradC]: readonly TfRef[],
   sizes: readonly number[],
-  { batch, H }: Dimensions,
+  { steps, batch, H }: Dimensions,
 ): TfRef[] {
   const k = new TensorFlowKernels(b);
   // The kernel gives its gates as i, g, f, o.
@@ -130,10 +107,11 @@ function stepsBackward(
   const {
     outputs: [gates],
     state,
-  } = backwards(
-    k,
-    sizes,
+  } = k.loop(
     {
+      steps,
+      batch,
+      backwards: true,
       state: [gradH!, gradC!],
       sequences: [i!, c!, f!, o!, g!, squashed!, before(k, sizes, c0!, c!), gradY!],
       // Of x, h, the weights and the bias it wants nothing but the shapes.
@@ -141,12 +119,10 @@ function stepsBackward(
       widths: [4 * H],
     },
     (q, [dh, dc], [it, ct, ft, ot, gt, tc, previous, dyt], [weight, input, shape, peephole, shift]) => {
-      const [dPrevious, d] = (q as TensorFlowKernels).b.nodes(
+      const shapes = [input!, previous!, dyt!, shape!, peephole!, peephole!, peephole!, shift!];
+      const [dPrevious, d] = q.b.nodes(
         "LSTMBlockCellGrad",
-        [
-          ...[input!, previous!, dyt!, shape!, peephole!, peephole!, peephole!, shift!],
-          ...[it!, ct!, ft!, ot!, gt!, tc!, dc!, q.add(dh!, dyt!)],
-        ],
+        [...shapes, it!, ct!, ft!, ot!, gt!, tc!, dc!, q.add(dh!, dyt!)],
         { T, use_peephole: attr.bool(false) },
         5,
       ) as [TfRef, TfRef];
@@ -163,7 +139,22 @@ function stepsBackward(
   ];
 }
 
-const weights = (k: TensorFlowKernels, v: TfRef, w: TfRef): TfRef => k.transpose(k.join([v, w]));
+/** What both kernels of whole sequences begin with. */
+function sequenceInputs(
+  k: TensorFlowKernels,
+  x: TfRef,
+  h0: TfRef,
+  c0: TfRef,
+  v: TfRef,
+  w: TfRef,
+  bias: TfRef,
+  dims: Dimensions,
+): TfRef[] {
+  const peephole = zeros(k.b, [dims.H]);
+  const weights = k.transpose(k.join([v, w]));
+  const sequenced = sequence(k.b, x, dims.I, dims);
+  return [longScalar(k.b, dims.steps), sequenced, c0, h0, weights, peephole, peephole, peephole, bias];
+}
 
 function sequence(b: TfBuilder, x: TfRef, width: number, { steps, batch }: Dimensions): TfRef {
   return b.node("Reshape", [x, vector(b, [steps, batch, width])], { T, Tshape: INDEX });
