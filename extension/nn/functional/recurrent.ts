@@ -50,14 +50,21 @@ export const elman =
   (nonlinearity: "tanh" | "relu"): Recurrence =>
   (x, [h0], weights, sizes) => {
     const projected = linear(x, weights.weightIh, summed(weights));
-    const [y, h] = applyAll(rnnSequence, [projected, h0!, weights.weightHh], { sizes, nonlinearity });
+    const [y, h] = applyAll(rnnSequence, [projected, h0!, weights.weightHh], {
+      sizes,
+      bias: weights.biasHh !== null,
+      nonlinearity,
+    });
     return { y: y!, states: [h!] };
   };
 
 /** The gated recurrent unit. */
 export const gru: Recurrence = (x, [h0], { weightIh, weightHh, biasIh, biasHh }, sizes) => {
   const bias = biasHh ?? zeros(weightHh.shape[0]!);
-  const [y, h] = applyAll(gruSequence, [linear(x, weightIh, biasIh), h0!, weightHh, bias], { sizes });
+  const [y, h] = applyAll(gruSequence, [linear(x, weightIh, biasIh), h0!, weightHh, bias], {
+    sizes,
+    bias: biasHh !== null,
+  });
   return { y: y!, states: [h!] };
 };
 
@@ -67,7 +74,7 @@ export const lstm: Recurrence = (x, [h0, c0], weights, sizes) => {
   checkLinear(x, weightIh, weights.biasIh);
   const bias = summed(weights) ?? zeros(weightHh.shape[0]!);
   const inputs = [x, h0!, c0!, weightIh, weightHh, bias, ...(weightHr === undefined ? [] : [weightHr])];
-  const [y, h, c] = applyAll(lstmSequence, inputs, { sizes });
+  const [y, h, c] = applyAll(lstmSequence, inputs, { sizes, bias: weights.biasHh !== null });
   return { y: y!, states: [h!, c!] };
 };
 

@@ -33,7 +33,7 @@ export const gruSequence: Op<Sequences> = defineOp<Sequences>({
   tensorflow: (b, inputs, { sizes }, signature) =>
     forward(new TensorFlowKernels(b), inputs, sizes, signature),
   tfjs: (k, inputs, { sizes }, signature) => forward(tfjsKernels(k), inputs, sizes, signature),
-  cost: ({ inputs: [x, , w] }) => x!.shape[0]! * (w!.shape[0]! * (w!.shape[1]! + 3) + 4 * w!.shape[1]!),
+  cost: ({ inputs: [x, , w] }, { bias }) => x!.shape[0]! * w!.shape[0]! * (w!.shape[1]! + Number(bias)),
 });
 
 /** Gradients of x, h0, W and b. Inputs: h0, W, h of every row, r, z, n, s, then the gradients of both outputs. */
@@ -48,7 +48,7 @@ export const gruSequenceGrad: Op<Sequences> = defineOp<Sequences>({
   tensorflow: (b, inputs, { sizes }, signature) =>
     backward(new TensorFlowKernels(b), inputs, sizes, signature),
   tfjs: (k, inputs, { sizes }, signature) => backward(tfjsKernels(k), inputs, sizes, signature),
-  cost: ({ inputs: [, w, y] }) => y!.shape[0]! * (w!.shape[0]! * (2 * w!.shape[1]! + 4) + 4 * w!.shape[1]!),
+  cost: ({ inputs: [, w, y] }, { bias }) => y!.shape[0]! * w!.shape[0]! * (2 * w!.shape[1]! + Number(bias)),
 });
 
 function forward<R>(

@@ -45,7 +45,7 @@ export const lstmSequence: Op<Sequences> = defineOp<Sequences>({
     return forward(new TensorFlowKernels(b), inputs, sizes, signature);
   },
   tfjs: (k, inputs, { sizes }, signature) => forward(tfjsKernels(k), inputs, sizes, signature),
-  cost: ({ inputs }) => inputs[0]!.shape[0]! * (products(inputs) + 9 * inputs[2]!.shape[1]!),
+  cost: ({ inputs }, { bias }) => inputs[0]!.shape[0]! * (products(inputs) + biases(inputs, bias)),
 });
 
 /**
@@ -61,7 +61,7 @@ export const lstmSequenceGrad: Op<Sequences> = defineOp<Sequences>({
     return backward(new TensorFlowKernels(b), inputs, sizes, signature);
   },
   tfjs: (k, inputs, { sizes }, signature) => backward(tfjsKernels(k), inputs, sizes, signature),
-  cost: ({ inputs }) => inputs[0]!.shape[0]! * (2 * products(inputs) + 14 * inputs[2]!.shape[1]!),
+  cost: ({ inputs }, { bias }) => inputs[0]!.shape[0]! * (2 * products(inputs) + biases(inputs, bias)),
 });
 
 /** Multiply-adds of one row's matrix products. */
@@ -69,6 +69,9 @@ function products([x, h0, c0]: Signature["inputs"]): number {
   const [I, P, H] = [x!.shape[1]!, h0!.shape[1]!, c0!.shape[1]!];
   return 4 * H * (I + P) + (P === H ? 0 : P * H);
 }
+
+/** Every gate meets two. */
+const biases = ([, , c0]: Signature["inputs"], bias: boolean): number => (bias ? 8 * c0!.shape[1]! : 0);
 
 function forward<R>(
   k: Kernels<R>,

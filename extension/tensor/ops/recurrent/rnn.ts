@@ -42,7 +42,8 @@ export const rnnSequence: Op<RnnAttributes> = defineOp<RnnAttributes>({
   tensorflow: (b, inputs, attributes, signature) =>
     forward(new TensorFlowKernels(b), inputs, attributes, signature),
   tfjs: (k, inputs, attributes, signature) => forward(tfjsKernels(k), inputs, attributes, signature),
-  cost: ({ inputs: [x, , w] }) => x!.shape[0]! * w!.shape[0]! * (w!.shape[1]! + 2),
+  // One of the biases is met where the input is projected.
+  cost: ({ inputs: [x, , w] }, { bias }) => x!.shape[0]! * w!.shape[0]! * (w!.shape[1]! + Number(bias)),
 });
 
 /** Gradients of x, h0 and W, from those of both outputs. Inputs: h0, W, h of every row, its gradient, that of the end. */
@@ -53,7 +54,7 @@ export const rnnSequenceGrad: Op<RnnAttributes> = defineOp<RnnAttributes>({
   tensorflow: (b, inputs, attributes, signature) =>
     backward(new TensorFlowKernels(b), inputs, attributes, signature),
   tfjs: (k, inputs, attributes, signature) => backward(tfjsKernels(k), inputs, attributes, signature),
-  cost: ({ inputs: [, w, y] }) => y!.shape[0]! * w!.shape[0]! * (2 * w!.shape[1]! + 3),
+  cost: ({ inputs: [, w, y] }) => y!.shape[0]! * w!.shape[0]! * 2 * w!.shape[1]!,
 });
 
 function forward<R>(

@@ -9,6 +9,8 @@ export interface Sequences {
    * before, as in a PackedSequence. Never grows.
    */
   readonly sizes: readonly number[];
+  /** Whether the layer has biases: what there is no bias for is zeros, and costs nothing. */
+  readonly bias: boolean;
 }
 
 /** Steps in which the same number of sequences is running. */
