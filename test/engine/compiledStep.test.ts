@@ -35,7 +35,49 @@ function supervised(model: nn.Sequential, optimizer: optim.Optimizer, x: Tensor,
   };
 }
 
+interface Recurrent extends nn.Module {
+  readonly hiddenSize: number;
+  readonly bidirectional: boolean;
+  forward(x: Tensor): [output: Tensor, state: unknown];
+}
+
+/** Regression on the last output of a recurrent layer that reads [batch, steps, 3]. */
+function recurrent(seed: number, steps: number, make: () => Recurrent): Loop {
+  class Forecaster extends nn.Module {
+    layer = make();
+    head = new nn.Linear(this.layer.hiddenSize * (this.layer.bidirectional ? 2 : 1), 1);
+
+    forward(x: Tensor): Tensor {
+      const [y] = this.layer(x);
+      return this.head(y.select(1, -1));
+    }
+  }
+  torch.manualSeed(seed);
+  const model = new Forecaster();
+  const optimizer = new optim.Adam(model.parameters(), { lr: 0.01 });
+  const criterion = new nn.MSELoss();
+  const [x, y] = [torch.randn(4, steps, 3), torch.randn(4, 1)];
+  return {
+    model,
+    step() {
+      optimizer.zeroGrad();
+      const loss = criterion(model(x), y);
+      loss.backward();
+      optimizer.step();
+      return loss;
+    },
+  };
+}
+
 const LOOPS: Record<string, () => Loop> = {
+  RNN: () => recurrent(10, 5, () => new nn.RNN(3, 5, { batchFirst: true })),
+  LSTM: () => recurrent(11, 5, () => new nn.LSTM(3, 5, { batchFirst: true })),
+  "LSTM, large": () => recurrent(12, 4, () => new nn.LSTM(3, 64, { batchFirst: true })),
+  "LSTM in both directions": () =>
+    recurrent(13, 4, () => new nn.LSTM(3, 8, { batchFirst: true, bidirectional: true })),
+  "GRU of two layers with dropout": () =>
+    recurrent(14, 5, () => new nn.GRU(3, 5, { numLayers: 2, dropout: 0.4, batchFirst: true })),
+  "GRU of many steps": () => recurrent(15, 120, () => new nn.GRU(3, 4, { batchFirst: true })),
   "MLP, SGD"() {
     torch.manualSeed(1);
     const model = new nn.Sequential(new nn.Linear(20, 16), new nn.Tanh(), new nn.Linear(16, 4));
