@@ -3,14 +3,13 @@
 //   --json FILE    writes the figures
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
-import { cpus, homedir } from "node:os";
+import { cpus } from "node:os";
 import fs from "node:fs";
-import path from "node:path";
 import { parseArgs } from "node:util";
-import { inRoot, mustRun } from "./project.mjs";
+import { inRoot } from "./project.mjs";
 import { setup } from "./setup.mjs";
+import { torchPython } from "./torch.mjs";
 
-const TORCH = "2.15.0";
 const { values: options } = parseArgs({
   options: { quick: { type: "boolean", default: false }, json: { type: "string" } },
 });
@@ -127,24 +126,6 @@ function busy() {
 function othersShare(before, after) {
   if (before === undefined || after === undefined) return 0;
   return ((after.others - before.others) * 10) / (after.at - before.at);
-}
-
-/** PyTorch in a virtual environment of its own, outside the repository. */
-async function torchPython() {
-  if (process.env.LAYERWISE_TORCH_PYTHON) return process.env.LAYERWISE_TORCH_PYTHON;
-  const cache =
-    process.env.LAYERWISE_CACHE ??
-    path.join(process.env.XDG_CACHE_HOME ?? path.join(homedir(), ".cache"), "layerwise");
-  const venv = path.join(cache, `torch-${TORCH}`);
-  const python = path.join(venv, process.platform === "win32" ? "Scripts/python.exe" : "bin/python");
-  const stamp = path.join(venv, ".ready");
-  if (!fs.existsSync(stamp)) {
-    console.log(`installing PyTorch ${TORCH} into ${venv}`);
-    await mustRun("python3", ["-m", "venv", venv]);
-    await mustRun(python, ["-m", "pip", "install", "--quiet", `torch==${TORCH}`, "numpy"]);
-    fs.writeFileSync(stamp, "");
-  }
-  return python;
 }
 
 function worker(command, args) {

@@ -1,0 +1,44 @@
+// @ts-check
+/**
+ * `npm run interop`: files and trainings go from Layerwise to PyTorch and back (see test/interop). Needs PyTorch, which
+ * is installed with pip at the first run; without pip it is skipped and says so.
+ */
+import process from "node:process";
+import * as esbuild from "esbuild";
+import { inRoot, main, run } from "./project.mjs";
+import { torchPython } from "./torch.mjs";
+
+await main(async () => {
+  /** @type {string} */
+  let python;
+  try {
+    python = await torchPython();
+  } catch (error) {
+    console.log(
+      `skipped: PyTorch can't be installed: ${error instanceof Error ? error.message : String(error)}`,
+    );
+    console.log("0 passed, 0 failed, 1 skipped");
+    return 0;
+  }
+  const outfile = inRoot("out", "interop", "main.mjs");
+  await esbuild.build({
+    entryPoints: [inRoot("test", "interop", "main.ts")],
+    outfile,
+    bundle: true,
+    platform: "node",
+    target: "node20",
+    format: "esm",
+    sourcemap: "inline",
+    packages: "external",
+    keepNames: true,
+    logLevel: "warning",
+  });
+  const fixtures = inRoot("test", "fixtures");
+  return run(process.execPath, [
+    "--enable-source-maps",
+    outfile,
+    python,
+    inRoot("test", "interop"),
+    fixtures,
+  ]);
+});

@@ -1,0 +1,33 @@
+// @ts-check
+/** PyTorch, for what compares with it. */
+import fs from "node:fs";
+import { homedir } from "node:os";
+import path from "node:path";
+import process from "node:process";
+import { mustRun } from "./project.mjs";
+
+const TORCH = "2.15.0";
+/** Changes when the list of packages does. */
+const SET = `torch-${TORCH}-safetensors`;
+
+/**
+ * A Python with PyTorch, NumPy and safetensors: the one that LAYERWISE_TORCH_PYTHON names, or that of a virtual
+ * environment in the cache folder, made with pip at the first use (some hundred megabytes).
+ * @returns {Promise<string>} Its path.
+ */
+export async function torchPython() {
+  if (process.env.LAYERWISE_TORCH_PYTHON) return process.env.LAYERWISE_TORCH_PYTHON;
+  const cache =
+    process.env.LAYERWISE_CACHE ??
+    path.join(process.env.XDG_CACHE_HOME ?? path.join(homedir(), ".cache"), "layerwise");
+  const venv = path.join(cache, SET);
+  const python = path.join(venv, process.platform === "win32" ? "Scripts/python.exe" : "bin/python");
+  const stamp = path.join(venv, ".ready");
+  if (!fs.existsSync(stamp)) {
+    console.log(`installing PyTorch ${TORCH} into ${venv}`);
+    await mustRun("python3", ["-m", "venv", venv]);
+    await mustRun(python, ["-m", "pip", "install", "--quiet", `torch==${TORCH}`, "numpy", "safetensors"]);
+    fs.writeFileSync(stamp, "");
+  }
+  return python;
+}
