@@ -128,3 +128,28 @@ export function reducedShape(shape: Shape, dims: readonly number[], keepdim: boo
     ? shape.map((d, i) => (dims.includes(i) ? 1 : d))
     : shape.filter((_, i) => !dims.includes(i));
 }
+
+/**
+ * Dimensions from the outermost to the innermost in memory, as PyTorch lays out a new tensor like one of these strides:
+ * by falling stride; repeated dimensions (stride 0) stay where they are.
+ */
+export function memoryOrder(shape: Shape, steps: readonly number[]): number[] {
+  const inwards = range(shape.length).reverse();
+  const compare = (a: number, b: number): number => {
+    const [x, y] = [steps[a]!, steps[b]!];
+    if (x === 0 || y === 0) return 0;
+    return x === y ? Number(shape[a]! > shape[b]!) : Math.sign(x - y);
+  };
+  for (let i = 1; i < inwards.length; i++) {
+    let at = i;
+    for (let other = i - 1; other >= 0; other--) {
+      const [a, b] = [inwards[other]!, inwards[at]!];
+      const order = compare(a, b);
+      if (order < 0) break;
+      if (order === 0) continue;
+      [inwards[other], inwards[at]] = [b, a];
+      at = other;
+    }
+  }
+  return inwards.reverse();
+}

@@ -33,6 +33,7 @@ export class Tensor {
   writes = 0;
   private current: Value;
   private shared: View | undefined;
+  private memory: readonly number[] | undefined;
   private seen = 0;
   private wantsGrad = false;
 
@@ -228,9 +229,17 @@ export class Tensor {
     if (before?.producer.kind !== "node") dirty.delete(this);
   }
 
+  /** @internal Says how PyTorch lays out a result that it leaves transposed. */
+  laidOut(steps: readonly number[]): this {
+    this.memory = steps;
+    return this;
+  }
+
   /** @internal Steps of each dimension in PyTorch's memory, in elements; undefined when row-major and not a view. */
   viewStrides(): readonly number[] | undefined {
-    return this.shared?.strides(this.shared.base.viewStrides() ?? strides(this.shared.base.shape));
+    return (
+      this.memory ?? this.shared?.strides(this.shared.base.viewStrides() ?? strides(this.shared.base.shape))
+    );
   }
 
   /** Whether a write would change a leaf that wants a gradient. */

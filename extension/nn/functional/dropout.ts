@@ -2,14 +2,15 @@ import { apply } from "../../tensor/apply.ts";
 import { TensorError } from "../../tensor/errors.ts";
 import { composed, constant, named } from "../../tensor/functions/operands.ts";
 import { add, mul } from "../../tensor/ops/elementwise.ts";
+import { permute } from "../../tensor/ops/movement.ts";
 import {
   alphaDropoutConstants,
   bernoulli,
   dropout as factors,
   featureNoiseShape,
 } from "../../tensor/random/draws.ts";
-import { defaultStream } from "../../tensor/random/stream.ts";
-import { numel } from "../../tensor/shape.ts";
+import { defaultStream, type ReadyDraw } from "../../tensor/random/stream.ts";
+import { memoryOrder, numel, range, type Shape } from "../../tensor/shape.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { bind } from "../arguments.ts";
 import { warnOnce } from "../warnings.ts";
@@ -36,16 +37,25 @@ function options(name: string, rest: readonly unknown[]): Required<DropoutOption
 }
 
 /** The input times factors of `shape`: 0 with probability p, else 1 / (1 − p). */
-function dropped(input: Tensor, p: number, shape: readonly number[], inplace: boolean): Tensor {
+function dropped(input: Tensor, p: number, shape: Shape, inplace: boolean): Tensor {
   if (input.dtype !== "float32") {
     throw new TensorError("dtype", "result type Float can't be cast to the desired output type Long");
   }
   if (p === 0 || input.numel() === 0) return input;
-  const result = composed(() => {
-    const noise = defaultStream.tensor(factors(numel(shape), p), shape, "float32");
-    return apply(mul, [input, noise], {});
-  });
+  const result = composed(() => apply(mul, [input, drawnLike(factors(numel(shape), p), shape, input)], {}));
   return inplace ? input.write(result) : result;
+}
+
+/** Random numbers of a shape, or, where it is that of the input, in the order in which the input lies in PyTorch's memory. */
+function drawnLike(draw: ReadyDraw, shape: Shape, input: Tensor): Tensor {
+  const steps = input.viewStrides();
+  const order = steps === undefined ? range(shape.length) : memoryOrder(shape, steps);
+  if (shape !== input.shape || order.every((d, i) => d === i)) {
+    return defaultStream.tensor(draw, shape, "float32");
+  }
+  const lying = order.map((d) => shape[d]!);
+  const noise = defaultStream.tensor(draw, lying, "float32");
+  return apply(permute, [noise], { order: order.map((_, i) => order.indexOf(i)) });
 }
 
 /** In training: each value dropped with probability p, the others scaled by 1 / (1 − p). */
@@ -122,7 +132,7 @@ export function alphaDropout(input: Tensor, ...rest: unknown[]): Tensor {
   const result = composed(() => {
     if (p === 1) return named(apply(mul, [input, constant(0)], {}), "MulBackward0");
     const { a, slope, shift } = alphaDropoutConstants(p);
-    const keep = defaultStream.tensor(bernoulli(input.numel(), 1 - p), input.shape, "float32");
+    const keep = drawnLike(bernoulli(input.numel(), 1 - p), input.shape, input);
     const scaled = apply(mul, [input, apply(mul, [keep, constant(a)], {})], {});
     const lost = apply(mul, [apply(add, [keep, constant(-1)], {}), constant(slope)], {});
     return apply(add, [scaled, apply(add, [lost, constant(shift)], {})], {});

@@ -165,11 +165,15 @@ function batched(query: Tensor, key: Tensor, value: Tensor, m: MultiHead, batchF
     sizes.embedDim,
   ]);
   const projected = linear(rows, m.outProjWeight, m.outProjBias);
-  const leading = batchFirst ? [sizes.batch, sizes.targets] : [sizes.targets, sizes.batch];
-  const result = named(
-    view(projected, [...leading, projected.shape[1]!]),
-    batchFirst ? "TransposeBackward0" : "ViewBackward0",
-  );
+  const width = projected.shape[1]!;
+  const result = batchFirst
+    ? // PyTorch computes [L, N, E] and shows it transposed.
+      named(view(projected, [sizes.batch, sizes.targets, width]), "TransposeBackward0").laidOut([
+        width,
+        sizes.batch * width,
+        1,
+      ])
+    : named(view(projected, [sizes.targets, sizes.batch, width]), "ViewBackward0");
   if (!m.needWeights) return [result, null];
   if (!m.averageAttnWeights) return [result, named(weights, "ViewBackward0")];
   return [result, named(apply(mean, [weights], { dims: [1], keepdim: false }), "MeanBackward1")];

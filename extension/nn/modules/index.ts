@@ -34,3 +34,5 @@ export * from "./shape.ts";
 export * from "./softmax.ts";
 export { ConvTranspose1d, ConvTranspose2d, ConvTranspose3d } from "./transposedConvolution.ts";
 export { Upsample, UpsamplingBilinear2d, UpsamplingNearest2d } from "./upsampling.ts";
+export { Transformer, TransformerDecoder, TransformerEncoder } from "./transformer.ts";
+export { TransformerDecoderLayer, TransformerEncoderLayer } from "./transformerLayers.ts";
