@@ -1,11 +1,10 @@
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { loadDigits, loadIris } from "../formats/datasets.ts";
-import { writePng } from "../formats/png.ts";
 import { setBundledLoader, type BundledData, type BundledName } from "../nn/data/bundled.ts";
 import { setTensorFiles } from "../nn/files.ts";
 import * as nn from "../nn/index.ts";
-import { loadFile, saveFile } from "./tensorFiles.ts";
+import { FILES } from "./userFiles.ts";
 
 /** The folder of the bundled sets: beside dist/ in a build, two folders up from here when running from source. */
 function dataFolder(): string {
@@ -21,7 +20,7 @@ setBundledLoader((name) => {
   bundled.set(name, data);
   return data;
 });
-setTensorFiles({ save: saveFile, load: loadFile, writeImage: writePng });
+setTensorFiles(FILES);
 
 /** What `import … from "layerwise"` gives to user code: the instance that this process computes with. */
 export const library: Readonly<Record<string, unknown>> = { ...nn };

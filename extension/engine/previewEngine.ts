@@ -2,10 +2,10 @@ import * as v from "valibot";
 import { setTensorFiles } from "../nn/files.ts";
 import { InspectRequest, type PreviewEngineEvents, type PreviewEngineMethods } from "../protocol/preview.ts";
 import { captureConsole } from "./capturedConsole.ts";
+import { FILES } from "./userFiles.ts";
 import { inspect } from "./inspect.ts";
 import { connectParent, hello } from "./ipc.ts";
 import { Watchdog } from "./watchdog.ts";
-import { loadFile } from "./tensorFiles.ts";
 
 /** Milliseconds between two looks at user code that doesn't come back; the supervisor decides when to end it. */
 const LOOK_INTERVAL = 1000;
@@ -35,7 +35,8 @@ const methods: PreviewEngineMethods = {
 const parent = connectParent<PreviewEngineEvents>(methods);
 
 // Looking at a file must not change anything, and what it prints while it is typed is of no use.
-setTensorFiles({ save: () => undefined, load: loadFile, writeImage: () => undefined });
+const nothing = (): void => undefined;
+setTensorFiles({ ...FILES, save: nothing, writeImage: nothing, writeText: nothing });
 captureConsole(() => undefined);
 process.on("disconnect", () => process.exit(0));
 // A timer or promise of the file that fails later: its preview is over by then.

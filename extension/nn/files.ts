@@ -8,11 +8,15 @@ export interface RgbImage {
   readonly data: Uint8Array;
 }
 
-/** Reads and writes files of tensors and plain data, and images. */
+/** Reads and writes files of tensors and plain data, images and texts. */
 export interface TensorFiles {
   save(file: string, value: unknown): void;
   load(file: string): unknown;
   writeImage(file: string, image: RgbImage): void;
+  exists(file: string): boolean;
+  readText(file: string): string;
+  /** Makes the folder where there is none. */
+  writeText(file: string, text: string): void;
 }
 
 let files: TensorFiles | undefined;
@@ -22,7 +26,12 @@ export function setTensorFiles(access: TensorFiles | undefined): void {
   files = access;
 }
 
-function access(name: string): TensorFiles {
+/**
+ * @internal
+ * @param name of the function that asks for files
+ * @throws TensorError where there are none
+ */
+export function access(name: string): TensorFiles {
   if (files === undefined) throw new TensorError("unsupported", `${name}(): files are not at hand here`);
   return files;
 }

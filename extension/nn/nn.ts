@@ -12,6 +12,7 @@ export type {
 export type { LoadReport, StateDict } from "./stateDict.ts";
 export { Parameter } from "../tensor/tensor.ts";
 export * from "./modules/index.ts";
+export * from "./models/index.ts";
 export * as functional from "./functional/index.ts";
 export * as init from "./init.ts";
 export * as utils from "./utils.ts";

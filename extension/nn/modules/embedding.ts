@@ -51,10 +51,10 @@ abstract class Table extends BuiltIn {
     this.weight = new Parameter(given, requiresGrad);
   }
 
-  /** Rows from N(0, 1), the padding row zeros. */
-  resetParameters(): void {
+  /** Rows from N(0, std²), by default N(0, 1), the padding row zeros. */
+  resetParameters(std = 1): void {
     const { weight, paddingIdx, embeddingDim } = this;
-    const values = normal(weight.numel());
+    const values = normal(weight.numel(), 0, std);
     const draw: ReadyDraw =
       paddingIdx === null
         ? values

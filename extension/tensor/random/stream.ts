@@ -93,6 +93,20 @@ export class RandomStream {
     return this;
   }
 
+  /**
+   * @internal Runs `body`, whose draws are of no matter: they take their numbers elsewhere, and none are computed that
+   * nobody asks for.
+   */
+  apart<T>(body: () => T): T {
+    const before = this.sequence;
+    this.sequence = new Sequence();
+    try {
+      return body();
+    } finally {
+      this.sequence = before;
+    }
+  }
+
   /** The seed in use, 0 to 2^64-1. */
   initialSeed(): bigint {
     return this.sequence.generator.initialSeed();

@@ -29,6 +29,7 @@ import {
 import type { StateDict } from "../../../extension/nn/stateDict.ts";
 import { firstOf, Unsupported } from "../format.ts";
 import { build, type ModelSpec } from "../models.ts";
+import { runFolder, type FolderExpectation, type FolderSpec } from "./folders.ts";
 
 /** A tensor of the golden files, as far as kind `files` uses them. */
 export interface StoredGoldenTensor {
@@ -78,7 +79,16 @@ export interface FilesExpectation {
  * @returns null when it passes, else what differs.
  * @throws Unsupported for other formats
  */
-export function runFilesItem(spec: FilesSpec, expect: FilesExpectation, folder: string): string | null {
+export function runFilesItem(
+  spec: FilesSpec | FolderSpec,
+  expect: FilesExpectation | FolderExpectation,
+  folder: string,
+): string | null {
+  if ("inputs" in spec) return runFolder(spec, expect as FolderExpectation, folder);
+  return runFile(spec, expect as FilesExpectation, folder);
+}
+
+function runFile(spec: FilesSpec, expect: FilesExpectation, folder: string): string | null {
   const pth = spec.format === "pth" || spec.format === "pth-legacy";
   if (!pth && spec.format !== "safetensors") throw new Unsupported(`format ${spec.format}`);
   const path = join(folder, spec.file);

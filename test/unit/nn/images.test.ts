@@ -32,7 +32,14 @@ beforeEach(async () => {
   const refuse = (): never => {
     throw new Error("not asked for");
   };
-  setTensorFiles({ save: refuse, load: refuse, writeImage: writePng });
+  setTensorFiles({
+    save: refuse,
+    load: refuse,
+    writeImage: writePng,
+    exists: refuse,
+    readText: refuse,
+    writeText: refuse,
+  });
 });
 afterEach(() => {
   setTensorFiles(undefined);

@@ -1,0 +1,19 @@
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { dirname } from "node:path";
+import { writePng } from "../formats/png.ts";
+import { writeAtomic } from "../formats/writeAtomic.ts";
+import type { TensorFiles } from "../nn/files.ts";
+import { loadFile, saveFile } from "./tensorFiles.ts";
+
+/** Files as they are: what user code reads and writes in a run. */
+export const FILES: TensorFiles = {
+  save: saveFile,
+  load: loadFile,
+  writeImage: writePng,
+  exists: existsSync,
+  readText: (file) => readFileSync(file, "utf8"),
+  writeText(file, text) {
+    mkdirSync(dirname(file), { recursive: true });
+    writeAtomic(file, [Buffer.from(text)]);
+  },
+};

@@ -1,0 +1,123 @@
+import { TensorError } from "../../tensor/errors.ts";
+import { snakeCase } from "../repr.ts";
+
+/** Fields of a BERT configuration; what is left out has the value of BERT-base. */
+export interface BertOptions {
+  vocabSize?: number;
+  /** Width of the hidden states: 768. */
+  hiddenSize?: number;
+  numHiddenLayers?: number;
+  numAttentionHeads?: number;
+  /** Width between the two linear layers of each layer: 3072. */
+  intermediateSize?: number;
+  /** Activation between them, by Hugging Face's name: "gelu". */
+  hiddenAct?: string;
+  hiddenDropoutProb?: number;
+  attentionProbsDropoutProb?: number;
+  /** Longest sequence: 512. */
+  maxPositionEmbeddings?: number;
+  typeVocabSize?: number;
+  /** Standard deviation of the first weights: 0.02. */
+  initializerRange?: number;
+  layerNormEps?: number;
+  /** The token whose embedding is 0 and stays it; null for none. */
+  padTokenId?: number | null;
+  /** Whether a place may look at those before it only. */
+  isDecoder?: boolean;
+  /** Dropout before the classifier; hiddenDropoutProb when null. */
+  classifierDropout?: number | null;
+  /** Number of classes of a classifier: 2. */
+  numLabels?: number;
+  /** What a classifier's loss is; null: as the labels suggest. */
+  problemType?: ProblemType | null;
+}
+
+export type ProblemType = "regression" | "single_label_classification" | "multi_label_classification";
+
+const DEFAULTS: Required<BertOptions> = {
+  vocabSize: 30522,
+  hiddenSize: 768,
+  numHiddenLayers: 12,
+  numAttentionHeads: 12,
+  intermediateSize: 3072,
+  hiddenAct: "gelu",
+  hiddenDropoutProb: 0.1,
+  attentionProbsDropoutProb: 0.1,
+  maxPositionEmbeddings: 512,
+  typeVocabSize: 2,
+  initializerRange: 0.02,
+  layerNormEps: 1e-12,
+  padTokenId: 0,
+  isDecoder: false,
+  classifierDropout: null,
+  numLabels: 2,
+  problemType: null,
+};
+
+/** What a `config.json` of Hugging Face says, or the same fields in camelCase. */
+export type BertFields = BertOptions | Readonly<Record<string, unknown>>;
+
+/**
+ * Hugging Face's BertConfig. Fields have their names in camelCase; those of a `config.json`, in snake_case, are
+ * understood too, and those of it that say nothing about the computation are ignored.
+ *
+ * ```ts
+ * new nn.BertConfig({ hiddenSize: 128, numHiddenLayers: 2, numAttentionHeads: 2 }).vocabSize; // 30522
+ * ```
+ * @throws TensorError "The hidden size (10) is not a multiple of the number of attention heads (3)"
+ */
+export class BertConfig implements Required<BertOptions> {
+  declare readonly vocabSize: number;
+  declare readonly hiddenSize: number;
+  declare readonly numHiddenLayers: number;
+  declare readonly numAttentionHeads: number;
+  declare readonly intermediateSize: number;
+  declare readonly hiddenAct: string;
+  declare readonly hiddenDropoutProb: number;
+  declare readonly attentionProbsDropoutProb: number;
+  declare readonly maxPositionEmbeddings: number;
+  declare readonly typeVocabSize: number;
+  declare readonly initializerRange: number;
+  declare readonly layerNormEps: number;
+  declare readonly padTokenId: number | null;
+  declare readonly isDecoder: boolean;
+  declare readonly classifierDropout: number | null;
+  declare readonly numLabels: number;
+  declare readonly problemType: ProblemType | null;
+
+  constructor(fields: BertFields = {}) {
+    const given = fields as Readonly<Record<string, unknown>>;
+    const own: Record<string, unknown> = {};
+    for (const [name, standard] of Object.entries(DEFAULTS)) {
+      own[name] = given[name] ?? given[snakeCase(name)] ?? standard;
+      // A null of its own: no padding token.
+      if (name === "padTokenId" && (given[name] === null || given["pad_token_id"] === null)) own[name] = null;
+    }
+    const labels = given["id2label"];
+    if (typeof labels === "object" && labels !== null) own["numLabels"] = Object.keys(labels).length;
+    Object.assign(this, own);
+    if (given["add_cross_attention"] === true || given["addCrossAttention"] === true) {
+      throw new TensorError("unsupported", "BertConfig: layers with cross attention are not available");
+    }
+    if (this.hiddenSize % this.numAttentionHeads !== 0) {
+      throw new TensorError(
+        "value",
+        `The hidden size (${this.hiddenSize}) is not a multiple of the number of attention heads (${this.numAttentionHeads})`,
+      );
+    }
+  }
+
+  /** The fields as a `config.json` has them. */
+  toJson(architecture: string): Readonly<Record<string, unknown>> {
+    const { numLabels, ...fields } = this;
+    const named = Object.fromEntries(Object.entries(fields).map(([name, value]) => [snakeCase(name), value]));
+    const labels = Array.from({ length: numLabels }, (_, i) => `LABEL_${i}`);
+    return {
+      architectures: [architecture],
+      model_type: "bert",
+      ...named,
+      id2label: Object.fromEntries(labels.map((label, i) => [i, label])),
+      label2id: Object.fromEntries(labels.map((label, i) => [label, i])),
+    };
+  }
+}
