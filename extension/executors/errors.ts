@@ -1,20 +1,21 @@
 import { TensorError } from "../tensor/errors.ts";
+import { OPS, type AnyOp, type Op } from "../tensor/op.ts";
+
+function outOfRange(op: AnyOp | undefined, index: string, size: number): TensorError {
+  return new TensorError(
+    "index",
+    op?.outOfRange ?? `index ${index} is out of bounds for dimension with size ${size}`,
+  );
+}
 
 /** The backends' messages about the user's values, in PyTorch's words. */
-const MESSAGES: readonly [RegExp, (m: RegExpMatchArray) => TensorError][] = [
+const MESSAGES: readonly [RegExp, (m: RegExpMatchArray, op: AnyOp | undefined) => TensorError][] = [
   [
     /Received a label value of (-?\d+) which is outside the valid range/,
     (m) => new TensorError("index", `Target ${m[1]} is out of bounds.`),
   ],
-  [
-    /indices\[[\d,]*\] = (-?\d+) is not in \[0, (\d+)\)/,
-    (m) => new TensorError("index", `index ${m[1]} is out of bounds for dimension with size ${m[2]}`),
-  ],
-  [
-    /the index value (-?\d+) is not in \[0, (\d+)\]/,
-    (m) =>
-      new TensorError("index", `index ${m[1]} is out of bounds for dimension with size ${Number(m[2]) + 1}`),
-  ],
+  [/indices\[[\d,]*\] = (-?\d+) is not in \[0, (\d+)\)/, (m, op) => outOfRange(op, m[1]!, Number(m[2]))],
+  [/the index value (-?\d+) is not in \[0, (\d+)\]/, (m, op) => outOfRange(op, m[1]!, Number(m[2]) + 1)],
   [/Integer division by zero/, () => new TensorError("value", "ZeroDivisionError")],
   [
     /OOM when allocating tensor with shape\s*(\[[\d,]*\])/,
@@ -22,12 +23,27 @@ const MESSAGES: readonly [RegExp, (m: RegExpMatchArray) => TensorError][] = [
   ],
 ];
 
-/** The error as PyTorch words it, if it is about the user's values; else as it is. */
-export function translated(error: unknown): unknown {
+/**
+ * The error as PyTorch words it, if it is about the user's values; else as it is.
+ * @param op the op that was running; a compiled graph's errors name it themselves
+ */
+export function translated(error: unknown, op?: AnyOp): unknown {
   if (!(error instanceof Error) || error instanceof TensorError) return error;
   for (const [pattern, make] of MESSAGES) {
     const match = error.message.match(pattern);
-    if (match !== null) return Object.assign(make(match), { cause: error });
+    if (match !== null) return Object.assign(make(match, op ?? named(error.message)), { cause: error });
   }
   return error;
+}
+
+/** The op whose node a message quotes: "[[{{node embedding/GatherV2}}]]". */
+const named = (message: string): AnyOp | undefined => OPS.get(message.match(/\{\{node (\w+)\//)?.[1] ?? "");
+
+/** Runs an op's kernels; an error about the user's values is worded as that op's. */
+export function naming<T>(op: AnyOp | Op<object>, body: () => T): T {
+  try {
+    return body();
+  } catch (error) {
+    throw translated(error, op as AnyOp);
+  }
 }

@@ -66,6 +66,8 @@ export interface Op<A extends object> {
    * channels last; all others see them as the shape says.
    */
   readonly layout?: "elementwise" | { readonly images: readonly number[]; readonly output: boolean };
+  /** What PyTorch says of indices that turn out to be out of range, where it doesn't say which and of what. */
+  readonly outOfRange?: string;
   /**
    * The op inside a compiled graph when output i is the new value of the variable whose old value is input i, for every
    * output: updates `variables[i]` instead of computing outputs. Answers the nodes that write.

@@ -1,6 +1,7 @@
 import type { Value } from "../../tensor/graph.ts";
 import { attr, vector, type TfBuilder, type TfRef } from "../../tensor/lowering.ts";
 import type { Op } from "../../tensor/op.ts";
+import { naming } from "../errors.ts";
 import { signatureOf, type Backend } from "../layouts.ts";
 
 /** The table's `tensorflow` parts through a builder, which writes nodes or runs them. */
@@ -10,7 +11,7 @@ export function tensorflowBackend(b: TfBuilder, leaf: (value: Value) => TfRef): 
     leaf,
     lower(node, inputs) {
       const op = node.op as unknown as Op<object>;
-      const result = op.tensorflow(b, inputs, node.attributes, signatureOf(node));
+      const result = naming(op, () => op.tensorflow(b, inputs, node.attributes, signatureOf(node)));
       return Array.isArray(result) ? (result as readonly TfRef[]) : [result as TfRef];
     },
     empty: (shape, dtype) => b.constant([], shape, dtype),

@@ -26,13 +26,14 @@ export class GraphBuilder implements LoopHost {
   private readonly used = new Map<string, number>();
   private readonly constants = new Map<string, GraphRef>();
   private controls: readonly string[] = [];
+  private scope = "";
 
   nodes(
     op: string,
     inputs: readonly TfRef[],
     attributes: Record<string, GraphAttribute>,
     outputs: number,
-    name = op,
+    name = this.scope + op,
   ): GraphRef[] {
     const unique = this.name(name);
     this.graph.push({
@@ -44,7 +45,12 @@ export class GraphBuilder implements LoopHost {
     return Array.from({ length: Math.max(outputs, 1) }, (_, i) => new GraphRef(unique, i));
   }
 
-  node(op: string, inputs: readonly TfRef[], attributes: Record<string, TfAttribute>, name = op): GraphRef {
+  node(
+    op: string,
+    inputs: readonly TfRef[],
+    attributes: Record<string, TfAttribute>,
+    name?: string,
+  ): GraphRef {
     return this.nodes(op, inputs, attributes, 1, name)[0]!;
   }
 
@@ -87,6 +93,16 @@ export class GraphBuilder implements LoopHost {
       return body();
     } finally {
       this.controls = before;
+    }
+  }
+
+  /** Names every node written by `body` after an op of the table: the library's errors quote such names. */
+  within<T>(op: string, body: () => T): T {
+    this.scope = `${op}/`;
+    try {
+      return body();
+    } finally {
+      this.scope = "";
     }
   }
 

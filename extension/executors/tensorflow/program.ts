@@ -197,7 +197,11 @@ class GraphWriter {
   constructor(plan: Plan, promoted: ReadonlySet<number>) {
     for (const { storage } of plan.assigns) this.variable(storage);
     plan.leaves.forEach((value, i) => this.leaves.set(value, this.leaf(value, i, promoted.has(i))));
-    const lowering = new Lowering(tensorflowBackend(this.b, (value) => this.leaves.get(value)!));
+    const backend = tensorflowBackend(this.b, (value) => this.leaves.get(value)!);
+    const lowering = new Lowering({
+      ...backend,
+      lower: (node, inputs) => this.b.within(node.op.name, () => backend.lower(node, inputs)),
+    });
     const inPlace = new Set<Node>();
     for (const node of plan.nodes) {
       if (updatesInPlace(node, plan)) inPlace.add(node);

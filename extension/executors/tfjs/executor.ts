@@ -5,7 +5,7 @@ import type { Storage, Value } from "../../tensor/graph.ts";
 import type { Op, Tfjs } from "../../tensor/op.ts";
 import { leafData, type Executor, type Plan } from "../../tensor/runtime.ts";
 import { formatShape } from "../../tensor/shape.ts";
-import { translated } from "../errors.ts";
+import { naming, translated } from "../errors.ts";
 import { Lowering, signatureOf, type Backend } from "../layouts.ts";
 
 const TYPE: Record<DType, "float32" | "int32" | "bool"> = {
@@ -89,7 +89,7 @@ export class TfjsExecutor implements Executor {
           );
         }
         const op = node.op as unknown as Op<object>;
-        const result = op.tfjs(k, inputs, node.attributes, signatureOf(node));
+        const result = naming(op, () => op.tfjs(k, inputs, node.attributes, signatureOf(node)));
         return Array.isArray(result) ? (result as readonly tfjs.Tensor[]) : [result as tfjs.Tensor];
       },
       empty: (shape, dtype) => k.zeros([...shape], TYPE[dtype]),

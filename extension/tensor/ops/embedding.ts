@@ -25,6 +25,7 @@ const asFloat = (x: Tensor): Tensor => apply(cast, [x], { dtype: "float32" });
 export const embedding: Op<Embedding> = defineOp<Embedding>({
   name: "embedding",
   gradName: "EmbeddingBackward0",
+  outOfRange: "index out of range in self",
   infer: ([weight, indices]) => ({ shape: [...indices!.shape, weight!.shape[1]!], dtype: weight!.dtype }),
   gradient({ grad, inputs: [weight, indices], attributes: { paddingIdx, scaleGradByFreq } }) {
     const [length, width] = weight!.shape as [number, number];
