@@ -44,6 +44,6 @@ export function naming<T>(op: AnyOp | Op<object>, body: () => T): T {
   try {
     return body();
   } catch (error) {
-    throw translated(error, op as AnyOp);
+    throw translated(error, op);
   }
 }
