@@ -1,6 +1,6 @@
 import { apply } from "../../tensor/apply.ts";
 import { reshaped } from "../../tensor/functions/views.ts";
-import { add, mul } from "../../tensor/ops/elementwise.ts";
+import { shift, weigh } from "../../tensor/ops/affine.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 
 /** [N, C, *] times a weight and plus a bias per channel, where there are any. */
@@ -10,6 +10,6 @@ export function perChannel(x: Tensor, weight: Tensor | null, bias: Tensor | null
       t,
       x.shape.map((n, d) => (d === 1 ? n : 1)),
     );
-  const scaled = weight === null ? x : apply(mul, [x, shaped(weight)], {});
-  return bias === null ? scaled : apply(add, [scaled, shaped(bias)], {});
+  const scaled = weight === null ? x : apply(weigh, [x, shaped(weight)], {});
+  return bias === null ? scaled : apply(shift, [scaled, shaped(bias)], {});
 }

@@ -4,6 +4,7 @@ import { pow } from "../../tensor/functions/arithmetic.ts";
 import { composed, constant, named, notImplemented, toFloat } from "../../tensor/functions/operands.ts";
 import { norm } from "../../tensor/functions/reduction.ts";
 import { copied, reshaped } from "../../tensor/functions/views.ts";
+import { shift, weigh } from "../../tensor/ops/affine.ts";
 import { add, div, maximum, mul, rsqrt } from "../../tensor/ops/elementwise.ts";
 import { layerNorm as layerNormOp } from "../../tensor/ops/layerNorm.ts";
 import { mean } from "../../tensor/ops/reduction.ts";
@@ -88,7 +89,7 @@ export function layerNorm(input: Tensor, normalizedShape: Shape, ...rest: unknow
     // The op takes a bias only after a weight.
     const inputs = weight === null ? [rows] : [rows, flat(weight), ...(bias === null ? [] : [flat(bias)])];
     const y = applyAll(layerNormOp, inputs, { eps })[0]!;
-    const moved = weight === null && bias !== null ? apply(add, [y, flat(bias)], {}) : y;
+    const moved = weight === null && bias !== null ? apply(shift, [y, flat(bias)], {}) : y;
     return named(asIs ? moved : reshaped(moved, input.shape), "NativeLayerNormBackward0");
   });
 }
@@ -122,7 +123,7 @@ export function rmsNorm(input: Tensor, normalizedShape: Shape, ...rest: unknown[
     const square = apply(mean, [apply(mul, [input, input], {})], { dims, keepdim: true });
     const root = apply(rsqrt, [apply(add, [square, constant(eps ?? EPSILON)], {})], {});
     const y = apply(mul, [input, root], {});
-    return named(weight === null ? y : apply(mul, [y, weight], {}), "MulBackward0");
+    return named(weight === null ? y : apply(weigh, [y, weight], {}), "MulBackward0");
   });
 }
 

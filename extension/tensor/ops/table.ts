@@ -6,6 +6,7 @@ import "./convolution.ts";
 import "./volumes.ts";
 import "./batchNorm.ts";
 import "./layerNorm.ts";
+import "./affine.ts";
 import "./pooling.ts";
 import "./reduction.ts";
 import "./indexing.ts";
