@@ -1,5 +1,5 @@
 import { defaultCollate } from "../nn/data/collate.ts";
-import { Dataset } from "../nn/data/dataset.ts";
+import { Dataset, Subset } from "../nn/data/dataset.ts";
 import { IterableDataset } from "../nn/data/iterable.ts";
 import { DataLoader } from "../nn/data/loader.ts";
 import type { Batch, DataSource } from "../nn/experiment.ts";
@@ -62,6 +62,13 @@ export class Batches {
     return this.#loader === undefined && this.#dataset instanceof Dataset
       ? firstSample(this.#dataset)
       : this.#first().map((tensor) => select(tensor, 0, 0));
+  }
+
+  /** A row of numbers as the input of a sample: scaled, where the set's own are. */
+  encodeRow(row: readonly number[]): readonly number[] {
+    let dataset: Dataset | IterableDataset = this.#dataset;
+    while (dataset instanceof Subset) dataset = dataset.dataset;
+    return dataset instanceof Dataset ? (dataset.encodeRow?.(row) ?? row) : row;
   }
 
   /**

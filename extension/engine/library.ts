@@ -1,9 +1,12 @@
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { loadDigits, loadIris } from "../formats/datasets.ts";
-import { setBundledLoader, type BundledData, type BundledName } from "../nn/data/bundled.ts";
+import { LOADERS } from "../formats/datasets.ts";
+import { setDataFiles } from "../nn/data/access.ts";
+import { setBundledSets, type BundledData, type BundledName } from "../nn/data/bundled.ts";
 import { setTensorFiles } from "../nn/files.ts";
 import * as nn from "../nn/index.ts";
+import { diskFiles } from "./dataFiles.ts";
 import { FILES } from "./userFiles.ts";
 
 /** The folder of the bundled sets: beside dist/ in a build, two folders up from here when running from source. */
@@ -15,11 +18,15 @@ function dataFolder(): string {
 /** Bundled sets that were read: a preview asks for them at every key. Tensors copy what is written to. */
 const bundled = new Map<BundledName, BundledData>();
 
-setBundledLoader((name) => {
-  const data = bundled.get(name) ?? (name === "digits" ? loadDigits : loadIris)(dataFolder());
-  bundled.set(name, data);
-  return data;
+setBundledSets({
+  samples(name) {
+    const data = bundled.get(name) ?? LOADERS[name](dataFolder());
+    bundled.set(name, data);
+    return data;
+  },
+  text: (file) => readFileSync(join(dataFolder(), file), "utf8"),
 });
+setDataFiles(diskFiles);
 setTensorFiles(FILES);
 
 /** What `import … from "layerwise"` gives to user code: the instance that this process computes with. */

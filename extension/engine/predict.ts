@@ -72,7 +72,8 @@ function ofRows({ train }: Prepared, rows: readonly number[][]): Batch {
       code: "shape",
       message: `Row ${bad + 1} has ${rows[bad]!.length} values, expected ${length}: a sample's shape is ${formatShape(sample.shape)}.`,
     });
-  return [fromHost(toHostArray(rows.flat(), sample.dtype), [rows.length, ...sample.shape], sample.dtype)];
+  const encoded = rows.map((row) => train.encodeRow(row));
+  return [fromHost(toHostArray(encoded.flat(), sample.dtype), [rows.length, ...sample.shape], sample.dtype)];
 }
 
 function predictBatch({ model, classes }: Prepared, batch: Batch, known: boolean): Prediction[] {

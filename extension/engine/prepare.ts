@@ -71,6 +71,7 @@ async function splits({ data, validation }: ExperimentOptions): Promise<Splits> 
       "experiment(): only a data set can be split; a stream or a loader needs { train, validation }",
     );
   const [train, held] = randomSplit(parts.train, [1 - validation, validation]);
+  parts.train.fit?.(train!.indices);
   return { ...parts, train: train!, validation: held! };
 }
 

@@ -4,6 +4,7 @@ import vm from "node:vm";
 import { pathToFileURL } from "node:url";
 import * as esbuild from "esbuild";
 import type { UserError } from "../protocol/errors.ts";
+import { userFolder } from "./dataFiles.ts";
 import { SourceMap } from "./sourceMap.ts";
 import { forgetScript, registerScript } from "./stackTraces.ts";
 import { EngineError } from "./userErrors.ts";
@@ -149,6 +150,7 @@ export async function evaluateUserModule(
   library: LoadOptions["library"],
 ): Promise<UserModule> {
   const script = `user-module-${++evaluated}`;
+  userFolder.path = path.dirname(file);
   registerScript(script, new SourceMap(map, path.dirname(file)));
   const dispose = (): void => forgetScript(script);
   try {

@@ -2,18 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { parse } from "csv-parse/sync";
-
-/** A data set for classification, whole in memory. */
-export interface LabelledData {
-  /** All samples, row-major. */
-  readonly features: Float32Array;
-  /** Shape of `features`: number of samples first. */
-  readonly shape: readonly number[];
-  /** Class number of each sample. */
-  readonly targets: Int32Array;
-  /** Name of each class. */
-  readonly classes: readonly string[];
-}
+import type { BundledData, BundledName } from "../nn/data/bundled.ts";
 
 /**
  * The bundled handwritten digits: 1,797 images as [1797, 1, 8, 8], pixels from 0 to 16, ten classes.
@@ -21,7 +10,7 @@ export interface LabelledData {
  * @param folder The folder of the bundled sets, `media/data`.
  * @throws Error naming the file when it is missing or damaged.
  */
-export function loadDigits(folder: string): LabelledData {
+export function loadDigits(folder: string): BundledData {
   const file = join(folder, "digits", "digits.csv.gz");
   const rows = records(file);
   const classes = Array.from({ length: 10 }, (_, digit) => String(digit));
@@ -34,16 +23,58 @@ export function loadDigits(folder: string): LabelledData {
  * @param folder The folder of the bundled sets, `media/data`.
  * @throws Error naming the file when it is missing or damaged.
  */
-export function loadIris(folder: string): LabelledData {
+export function loadIris(folder: string): BundledData {
   const file = join(folder, "iris", "iris.csv");
-  const [, ...rows] = records(file);
+  const rows = records(file, { from_line: 2 });
   return labelled(file, rows, [150, 4], ["setosa", "versicolor", "virginica"]);
 }
 
-function records(file: string): string[][] {
+/** The bundled wines: thirteen measures as [178, 13], three cultivators. @throws Error naming the file */
+export function loadWine(folder: string): BundledData {
+  const file = join(folder, "wine", "wine.csv");
+  const rows = records(file, { from_line: 2 });
+  return labelled(file, rows, [178, 13], ["class_0", "class_1", "class_2"]);
+}
+
+/** The bundled tumours: thirty measures as [569, 30], malignant or benign. @throws Error naming the file */
+export function loadBreastCancer(folder: string): BundledData {
+  const file = join(folder, "breast-cancer", "breast-cancer.csv");
+  const rows = records(file, { from_line: 2 });
+  return labelled(file, rows, [569, 30], ["malignant", "benign"]);
+}
+
+/** The bundled patients: ten measures as [442, 10], and a number for each. @throws Error naming the file */
+export function loadDiabetes(folder: string): BundledData {
+  const shape = [442, 10];
+  const read = (name: string, length: number): Float32Array => {
+    const file = join(folder, "diabetes", name);
+    const values = Float32Array.from(records(file, { delimiter: " " }).flat(), Number);
+    if (values.length !== length || !values.every(Number.isFinite))
+      throw new Error(`${file}: expected ${length} numbers, got ${values.length}`);
+    return values;
+  };
+  return { features: read("features.csv.gz", 4420), shape, targets: read("target.csv.gz", 442), classes: [] };
+}
+
+/** Reads each bundled set. */
+export const LOADERS: Record<BundledName, (folder: string) => BundledData> = {
+  digits: loadDigits,
+  iris: loadIris,
+  wine: loadWine,
+  "breast-cancer": loadBreastCancer,
+  diabetes: loadDiabetes,
+};
+
+interface Layout {
+  delimiter?: string;
+  /** The first line that is a sample; what scikit-learn puts before it has another number of cells. */
+  from_line?: number;
+}
+
+function records(file: string, layout: Layout = {}): string[][] {
   const bytes = readFileSync(file);
   try {
-    return parse(file.endsWith(".gz") ? gunzipSync(bytes) : bytes);
+    return parse(file.endsWith(".gz") ? gunzipSync(bytes) : bytes, layout);
   } catch (error) {
     throw new Error(`${file}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
   }
@@ -55,7 +86,7 @@ function labelled(
   rows: readonly (readonly string[])[],
   shape: readonly number[],
   classes: readonly string[],
-): LabelledData {
+): BundledData {
   const [samples = 0, ...extents] = shape;
   const width = extents.reduce((product, extent) => product * extent, 1);
   if (rows.length !== samples) throw new Error(`${file}: expected ${samples} samples, got ${rows.length}`);

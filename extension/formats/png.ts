@@ -1,8 +1,10 @@
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { PNG } from "pngjs";
+import type { RgbaImage } from "../nn/data/access.ts";
 import type { RgbImage } from "../nn/files.ts";
 import { writeAtomic } from "./writeAtomic.ts";
+import { TensorError } from "../tensor/errors.ts";
 
 /**
  * Writes an image as a PNG file, whole or not at all. Makes the folder that it goes into.
@@ -16,4 +18,19 @@ export function writePng(file: string, { width, height, data }: RgbImage): void 
   const bytes = PNG.sync.write(png, { colorType: 2 });
   mkdirSync(dirname(file), { recursive: true });
   writeAtomic(file, [bytes]);
+}
+
+/**
+ * Decodes a PNG file of any kind to 8 bits a channel.
+ * @param file Named in errors
+ * @throws TensorError saying what is wrong with the file
+ */
+export function readPng(file: string, bytes: Uint8Array): RgbaImage {
+  try {
+    const { width, height, data } = PNG.sync.read(Buffer.from(bytes));
+    return { width, height, data };
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new TensorError("file", `${file}: no PNG image: ${reason}`);
+  }
 }

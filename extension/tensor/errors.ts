@@ -3,6 +3,7 @@ export type TensorErrorCode =
   | "shape"
   | "dtype"
   | "index"
+  | "file"
   | "value"
   | "autograd"
   | "released"

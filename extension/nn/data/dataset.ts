@@ -25,6 +25,12 @@ export abstract class Dataset<Sample = unknown> {
   /** Several samples as one batch, quicker than one by one; undefined when the data set has no such way. */
   getBatch?(indices: readonly number[]): unknown;
 
+  /** Takes what it needs to know of the data, such as the scaling of numbers, from these samples alone. */
+  fit?(indices: readonly number[]): void;
+
+  /** Numbers as they are outside, as the input of a sample. */
+  encodeRow?(row: readonly number[]): number[];
+
   *[Symbol.iterator](): IterableIterator<Sample> {
     for (let i = 0; i < this.length; i++) yield this.get(i);
   }

@@ -1,6 +1,18 @@
 // PyTorch's torch.utils.data, and data sets: the `data` that users import.
-export { digits, iris, LabelledDataset } from "./bundled.ts";
+export {
+  breastCancer,
+  diabetes,
+  digits,
+  firstNames,
+  globalTemperature,
+  iris,
+  LabelledDataset,
+  weather,
+  WeatherSeries,
+  wine,
+} from "./bundled.ts";
 export { defaultCollate, type Collated } from "./collate.ts";
+export { type ColumnType, type MissingPolicy, type Normalization } from "./columns.ts";
 export {
   ConcatDataset,
   Dataset,
@@ -21,4 +33,6 @@ export {
   WeightedRandomSampler,
   type Sampler,
 } from "./sampler.ts";
+export { Series, WindowDataset, type WindowOptions } from "./series.ts";
+export { csv, TableDataset, type CsvOptions } from "./table.ts";
 export { accuracy } from "../metrics/functions.ts";

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { loadDigits, loadIris } from "../../../extension/formats/datasets.ts";
+import { LOADERS, loadDigits, loadIris } from "../../../extension/formats/datasets.ts";
 
 const bundled = fileURLToPath(new URL("../../../media/data/", import.meta.url));
 
@@ -28,11 +28,48 @@ test("irises are those of scikit-learn", () => {
   expect(classes).toEqual(["setosa", "versicolor", "virginica"]);
 });
 
+// The same of load_wine(), load_breast_cancer() and load_diabetes(scaled=False), whose target is float32.
 test.each([
-  ["digits", "digits.csv.gz"],
-  ["iris", "iris.csv"],
-])("%s has its licence and its source beside it", (set, file) => {
-  expect(readFileSync(join(bundled, set, "LICENSE"), "utf8")).toMatch(/^BSD 3-Clause License/);
+  [
+    "wine",
+    [178, 13],
+    3,
+    "fdd1a162030a8e5bfa056d44269c822cf53565fb2f35e81dfd7d6856ee3def46",
+    "0be58cb5da6cf456cccebcfa204733df3c0aeff187850f645b2fef1b737a8330",
+  ],
+  [
+    "breast-cancer",
+    [569, 30],
+    2,
+    "ace340f3a4f8924791b9c5559e8492e9a896f29b3332f303863c6b46256ad45a",
+    "87c312fd4d24bc09c1ae4226107ad639989de53817109dd83465b2af8125f92b",
+  ],
+  [
+    "diabetes",
+    [442, 10],
+    0,
+    "364d6af10d06ac7ee663808f0facd92f57b939758169b67fb3e5c2b95521bbd5",
+    "64c6aa6f4027afaed70d85b069db7079ab90ff693fe67e65c9550c8454b8f2af",
+  ],
+] as const)("%s is that of scikit-learn", (name, shape, classes, features, targets) => {
+  const set = LOADERS[name](bundled);
+  expect([set.shape, set.classes.length]).toEqual([shape, classes]);
+  expect([sha256(set.features), sha256(set.targets)]).toEqual([features, targets]);
+});
+
+test.each([
+  ["digits", "digits.csv.gz", /^BSD 3-Clause License/],
+  ["iris", "iris.csv", /^BSD 3-Clause License/],
+  ["wine", "wine.csv", /^BSD 3-Clause License/],
+  ["breast-cancer", "breast-cancer.csv", /^BSD 3-Clause License/],
+  ["diabetes", "features.csv.gz", /^BSD 3-Clause License/],
+  ["diabetes", "target.csv.gz", /^BSD 3-Clause License/],
+  ["weather", "weather.csv", /public domain in the United States/],
+  ["global-temperature", "global-temperature.csv", /public domain in the United States/],
+  ["first-names", "female.txt", /Public Domain Dedication/],
+  ["first-names", "male.txt", /Public Domain Dedication/],
+])("%s/%s has its licence and its source beside it", (set, file, licence) => {
+  expect(readFileSync(join(bundled, set, "LICENSE"), "utf8")).toMatch(licence);
   const source = readFileSync(join(bundled, set, "SOURCE.md"), "utf8");
   expect(source).toContain(
     createHash("sha256")

@@ -1,7 +1,7 @@
 import { afterEach, beforeAll, describe, expect, expectTypeOf, test } from "vitest";
 import { loadExecutor } from "../../../extension/executors/index.ts";
 import { data, nn, torch, type Tensor } from "../../../extension/nn/index.ts";
-import { setBundledLoader } from "../../../extension/nn/data/bundled.ts";
+import { setBundledSets } from "../../../extension/nn/data/bundled.ts";
 import { setWarningSink } from "../../../extension/nn/warnings.ts";
 
 beforeAll(async () => {
@@ -59,12 +59,15 @@ describe("data sets", () => {
 
   test("bundled sets come from whoever knows the files", () => {
     expect(() => data.digits()).toThrow("the bundled data sets are not at hand here");
-    setBundledLoader((name) => ({
-      features: Float32Array.of(0, 8, 16, 4),
-      shape: [2, 2],
-      targets: Int32Array.of(1, 0),
-      classes: [name, "b"],
-    }));
+    setBundledSets({
+      samples: (name) => ({
+        features: Float32Array.of(0, 8, 16, 4),
+        shape: [2, 2],
+        targets: Int32Array.of(1, 0),
+        classes: [name, "b"],
+      }),
+      text: () => "",
+    });
     try {
       const digits = data.digits();
       expect([rows(digits.inputs), rows(digits.targets), digits.classes]).toEqual([
@@ -74,7 +77,7 @@ describe("data sets", () => {
       ]);
       expect(rows(data.iris().inputs)).toEqual([0, 8, 16, 4]);
     } finally {
-      setBundledLoader(undefined);
+      setBundledSets(undefined);
     }
   });
 });

@@ -1,0 +1,142 @@
+import { TensorError } from "../../tensor/errors.ts";
+
+/** What the cells of a column are. */
+export type ColumnType = "number" | "category" | "text" | "skip";
+
+/** A cell of a table, for its column and for errors. */
+export interface Cell {
+  readonly text: string;
+  /** `file:line:column`. */
+  readonly at: string;
+}
+
+/** A column of a table: its cells as they were read, undefined where one is missing. */
+export interface Column {
+  readonly name: string;
+  readonly type: ColumnType;
+  readonly cells: readonly (Cell | undefined)[];
+}
+
+const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
+
+export function isNumber(text: string): boolean {
+  return NUMBER.test(text);
+}
+
+/** Numbers of a column, NaN where one is missing. @throws TensorError at the first cell that is none */
+export function numbersOf({ name, cells }: Column): Float64Array {
+  return Float64Array.from(cells, (cell) => {
+    if (cell === undefined) return Number.NaN;
+    if (isNumber(cell.text)) return Number(cell.text);
+    throw new TensorError("file", `${cell.at}: expected a number in column "${name}", got "${cell.text}"`);
+  });
+}
+
+/** Different values of a column, sorted: numbers by size, all else by its characters. */
+export function categoriesOf({ cells }: Column): string[] {
+  const values = [...new Set(cells.flatMap((cell) => (cell === undefined ? [] : [cell.text])))];
+  if (values.every(isNumber)) return values.sort((a, b) => Number(a) - Number(b));
+  return values.sort((a, b) => (a < b ? -1 : 1));
+}
+
+/** A function that turns the cells of one column into the features that a model sees. */
+export interface Encoder {
+  /** Names of its features. */
+  readonly names: readonly string[];
+  /** Values of sample `row`, into `out` from `at` on. */
+  write(row: number, out: Float32Array, at: number): void;
+  /** The same of a number that isn't in the table; undefined for columns of something else. */
+  readonly scale?: (value: number) => number;
+}
+
+/** How numbers are scaled: by mean and standard deviation, into [0, 1], or not. */
+export type Normalization = "standard" | "minmax" | "none";
+
+/** What to do about a missing value: refuse it, leave the row out, or put something in its place. */
+export type MissingPolicy = "error" | "drop" | "mean" | "median" | "mode" | number;
+
+/**
+ * Numbers, scaled by what the given rows say: (x − mean) / std, with the standard deviation of the population, or
+ * (x − min) / (max − min). A column that never changes is only moved (as in scikit-learn).
+ */
+export function numberEncoder(
+  column: Column,
+  rows: readonly number[],
+  normalize: Normalization,
+  missing: MissingPolicy,
+): Encoder {
+  const values = numbersOf(column);
+  const known = Float64Array.from(rows, (row) => values[row]!).filter((x) => !Number.isNaN(x));
+  const fill = typeof missing === "number" ? missing : filling(known, missing);
+  const { shift, scale } = scaling(known, normalize);
+  const encode = (value: number): number => ((Number.isNaN(value) ? fill : value) - shift) / scale;
+  return {
+    names: [column.name],
+    write: (row, out, at) => void (out[at] = encode(values[row]!)),
+    scale: encode,
+  };
+}
+
+function filling(known: Float64Array, policy: string): number {
+  if (policy === "mean") return mean(known);
+  if (policy === "median") return median(known);
+  return policy === "mode" ? mostFrequent([...known].sort((a, b) => a - b)) : Number.NaN;
+}
+
+/** What scales numbers: x becomes (x − shift) / scale. Numbers that are all equal are only moved. */
+export function scaling(known: Float64Array, normalize: Normalization): { shift: number; scale: number } {
+  if (normalize === "none" || known.length === 0) return { shift: 0, scale: 1 };
+  if (normalize === "standard") {
+    const middle = mean(known);
+    const deviation = Math.sqrt(mean(known.map((x) => (x - middle) ** 2)));
+    return { shift: middle, scale: deviation === 0 ? 1 : deviation };
+  }
+  const least = known.reduce((a, b) => Math.min(a, b));
+  const range = known.reduce((a, b) => Math.max(a, b)) - least;
+  return { shift: least, scale: range === 0 ? 1 : range };
+}
+
+/** Categories as one feature each, 1 where it is (one-hot), or as one feature with their number. */
+export function categoryEncoder(
+  column: Column,
+  rows: readonly number[],
+  encoding: "onehot" | "index",
+  missing: MissingPolicy,
+): Encoder {
+  const { name, cells } = column;
+  const categories = categoriesOf(column);
+  const numbers = new Map(categories.map((category, i) => [category, i]));
+  const known = rows.flatMap((row) => numbers.get(cells[row]?.text ?? "") ?? []).sort((a, b) => a - b);
+  // There is no mean of categories: the most frequent one is the nearest to it.
+  const fill = typeof missing === "number" || known.length === 0 ? -1 : mostFrequent(known);
+  const indexOf = (row: number): number => numbers.get(cells[row]?.text ?? "") ?? fill;
+  if (encoding === "index") return { names: [name], write: (row, out, at) => void (out[at] = indexOf(row)) };
+  return {
+    names: categories.map((category) => `${name}=${category}`),
+    write: (row, out, at) => {
+      const index = indexOf(row);
+      if (index >= 0) out[at + index] = 1;
+    },
+  };
+}
+
+function mean(values: Float64Array): number {
+  return values.reduce((sum, x) => sum + x, 0) / values.length;
+}
+
+function median(values: Float64Array): number {
+  const sorted = values.toSorted();
+  const half = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[half]! : (sorted[half - 1]! + sorted[half]!) / 2;
+}
+
+/** The most frequent of sorted values, the first of equally frequent ones. */
+function mostFrequent(sorted: readonly number[]): number {
+  let best = Number.NaN;
+  let most = 0;
+  for (let from = 0, to = 0; from < sorted.length; from = to) {
+    while (to < sorted.length && sorted[to] === sorted[from]) to++;
+    if (to - from > most) [best, most] = [sorted[from]!, to - from];
+  }
+  return best;
+}
