@@ -1,7 +1,7 @@
 // Layers whose state is more than weights: running statistics, padding rows, rows that are shortened in place.
 import { beforeAll, describe, expect, test } from "vitest";
 import { loadExecutor } from "../../../extension/executors/index.ts";
-import { F, nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
+import { copy, F, nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
 import { setWarningSink } from "../../../extension/nn/warnings.ts";
 
 beforeAll(async () => {
@@ -49,6 +49,18 @@ describe("running statistics", () => {
     y.sum().backward();
     const slope = numbers(layer.runningVar!).map((v) => 1 / Math.sqrt(v + 1e-5));
     numbers(x.grad!).forEach((g, i) => expect(g).toBeCloseTo(slope[i % 2]!, 5));
+  });
+
+  test("of a copy are its own", () => {
+    const layer = new nn.BatchNorm1d(2);
+    layer(torch.randn(4, 2));
+    const twin = copy.deepcopy(layer);
+    const before = numbers(layer.runningMean!);
+    twin(torch.randn(4, 2));
+    expect(numbers(layer.runningMean!)).toEqual(before);
+    expect(numbers(twin.runningMean!)).not.toEqual(before);
+    expect([layer, twin].map((l) => l.numBatchesTracked!.item())).toEqual([1, 2]);
+    expect([...twin.stateDict().keys()]).toEqual([...layer.stateDict().keys()]);
   });
 
   test("start again", () => {
