@@ -4,10 +4,10 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { loadExecutor, type LoadedExecutor } from "../../extension/executors/index.ts";
 import { nn, torch, type Tensor } from "../../extension/nn/index.ts";
 import { nativeStatus } from "../../extension/native/status.ts";
+import { gradientName } from "../../extension/tensor/print.ts";
 import { setExecutor } from "../../extension/tensor/runtime.ts";
-import { compare, decode, type JsonTensor } from "../parity/format.ts";
-import { construct, keywords } from "../parity/names.ts";
-import type { Json } from "../parity/format.ts";
+import { compare, decode, EXACT, isTensor, type Json, type JsonTensor } from "../parity/format.ts";
+import { camelCase, construct, keywords } from "../parity/names.ts";
 
 const { packPaddedSequence, padPackedSequence, PackedSequence } = nn.utils.rnn;
 
@@ -48,10 +48,22 @@ interface Sized extends Made {
   grads: Record<string, Digest>;
 }
 
+/** A call of a function of torch.nn.utils.rnn. */
+interface Call {
+  fn: string;
+  args: Json[];
+  kwargs: Record<string, Json>;
+  result?: Json;
+  error?: string;
+  text?: string;
+}
+
 const read = (name: string): unknown =>
   JSON.parse(readFileSync(new URL(`../fixtures/recurrent/${name}.json`, import.meta.url), "utf8"));
 const packed = read("packed") as Packed[];
 const sized = read("sizes") as Sized[];
+const calls = read("utils") as Call[];
+const named = read("gradients") as (Made & { shape: number[]; names: string[] })[];
 
 type Recurrent = nn.Module & { forward(input: unknown, hx?: unknown): [unknown, Tensor | Tensor[]] };
 
@@ -130,6 +142,44 @@ function runSized(c: Sized): void {
   for (const [key, p] of model.namedParameters()) expectDigest(`gradient of ${key}`, p.grad!, c.grads[key]!);
 }
 
+function given(x: Json): unknown {
+  if (isTensor(x)) return decode(x);
+  if (Array.isArray(x)) return x.map(given);
+  if (typeof x !== "object" || x === null) return x;
+  const [data, ...rest] = (x["packed"] as Json[]).map(given) as [
+    Tensor,
+    Tensor,
+    Tensor | null,
+    Tensor | null,
+  ];
+  return new PackedSequence(data, ...rest);
+}
+
+function expectEqual(what: string, got: unknown, expected: Json): void {
+  if (isTensor(expected)) {
+    expect(compare(got as Tensor, expected, EXACT), what).toBeNull();
+  } else if (typeof expected === "object" && expected !== null) {
+    const parts = Array.isArray(expected) ? expected : (expected["packed"] as Json[]);
+    if (!Array.isArray(expected)) expect(got, what).toBeInstanceOf(PackedSequence);
+    const found = [...(got as Iterable<unknown>)];
+    expect(found.length, what).toBe(parts.length);
+    parts.forEach((part, i) => expectEqual(`${what}, part ${i}`, found[i], part));
+  } else expect(got, what).toBe(expected);
+}
+
+function runCall({ fn, args, kwargs, result, error, text }: Call): void {
+  const f = (nn.utils.rnn as unknown as Record<string, (...args: unknown[]) => unknown>)[camelCase(fn)]!;
+  const named = Object.entries(kwargs).map(([key, value]) => [camelCase(key), given(value)]);
+  const all = [...args.map(given), ...(named.length === 0 ? [] : [Object.fromEntries(named)])];
+  if (error !== undefined) {
+    expect(() => f(...all)).toThrow(expect.objectContaining({ message: error }));
+    return;
+  }
+  const got = f(...all);
+  expectEqual(fn, got, result!);
+  if (text !== undefined) expect(String(got)).toBe(text);
+}
+
 const devices = nativeStatus().state === "installed" ? (["native", "wasm"] as const) : (["wasm"] as const);
 
 describe.each(devices)("on %s", (device) => {
@@ -141,9 +191,16 @@ describe.each(devices)("on %s", (device) => {
 
   it.each(packed.map((c, i) => [`${i} ${name(c)}`, c] as const))("packed, %s", (_, c) => runPacked(c));
 
+  it.each(calls.map((c, i) => [`${i} ${c.fn}`, c] as const))("utils, %s", (_, c) => runCall(c));
+
   // The first time they are interpreted, then compiled.
   it.each(sized.map((c) => [name(c), c] as const))("%s", (_, c) => {
     for (let round = 0; round < 3; round++) runSized(c);
+  });
+
+  it.each(named.map((c) => [name(c), c] as const))("%s has PyTorch's names of gradients", (_, c) => {
+    const [output, end] = make(c)(torch.randn(c.shape)) as [Tensor, Tensor | Tensor[]];
+    expect([output, end].flat().map(gradientName)).toEqual(c.names);
   });
 
   it("a layer's node count does not grow with the sequence", () => {

@@ -175,7 +175,7 @@ export class LSTM extends RecurrentBase {
   }
 
   protected override outputGradients(): [plain: string, batchFirst: string] {
-    return this.projSize > 0 ? super.outputGradients() : ["MkldnnRnnLayerBackward0", "TransposeBackward0"];
+    return [this.projSize > 0 ? "StackBackward0" : "MkldnnRnnLayerBackward0", "TransposeBackward0"];
   }
 
   protected override checkStateRanks([h, c]: readonly Tensor[], batched: boolean): void {

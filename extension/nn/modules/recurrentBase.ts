@@ -97,7 +97,7 @@ export abstract class RecurrentBase extends BuiltIn {
     return [this.hiddenSize];
   }
 
-  /** PyTorch's names of the gradient of the output, of one direction. */
+  /** PyTorch's names of the gradient of the output; `plain` is that of one direction. */
   protected outputGradients(): [plain: string, batchFirst: string] {
     return ["StackBackward0", "TransposeBackward1"];
   }
@@ -174,8 +174,8 @@ export abstract class RecurrentBase extends BuiltIn {
 
   private gradientName(): string {
     const [plain, batchFirst] = this.outputGradients();
-    if (!this.bidirectional) return this.batchFirst ? batchFirst : plain;
-    return this.batchFirst ? "TransposeBackward1" : "CatBackward0";
+    if (this.batchFirst) return batchFirst;
+    return this.bidirectional ? "CatBackward0" : plain;
   }
 
   /** Runs over packed sequences; the states are in their original order before and after. */
