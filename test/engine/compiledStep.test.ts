@@ -21,7 +21,7 @@ interface Loop {
   step(): Tensor;
 }
 
-function supervised(model: nn.Sequential, optimizer: optim.Optimizer, x: Tensor, y: Tensor): Loop {
+function supervised(model: nn.Layer, optimizer: optim.Optimizer, x: Tensor, y: Tensor): Loop {
   const criterion = new nn.CrossEntropyLoss();
   return {
     model,
@@ -33,6 +33,55 @@ function supervised(model: nn.Sequential, optimizer: optim.Optimizer, x: Tensor,
       return loss;
     },
   };
+}
+
+/** Classes of token sequences, by an encoder's mean. */
+class TransformerClassifier extends nn.Module {
+  embedding = new nn.Embedding(20, 8, { paddingIdx: 0 });
+  encoder = new nn.TransformerEncoder(
+    new nn.TransformerEncoderLayer(8, 2, { dimFeedforward: 16, batchFirst: true }),
+    2,
+  );
+  fc = new nn.Linear(8, 3);
+  forward(x: Tensor): Tensor {
+    const srcKeyPaddingMask = x.eq(0);
+    return this.fc(this.encoder(this.embedding(x), { srcKeyPaddingMask }).mean(1));
+  }
+}
+
+/** Classes of token sequences, by BERT. */
+class BertClassifier extends nn.Module {
+  bert = new nn.BertModel({
+    vocabSize: 20,
+    hiddenSize: 8,
+    numHiddenLayers: 2,
+    numAttentionHeads: 2,
+    intermediateSize: 12,
+    maxPositionEmbeddings: 9,
+  });
+  fc = new nn.Linear(8, 3);
+  forward(x: Tensor): Tensor {
+    return this.fc(this.bert(x, { attentionMask: x.ne(0) }).poolerOutput);
+  }
+}
+
+/** Classes of token sequences, by a decoder that looks back only. */
+class Seq2Seq extends nn.Module {
+  embedding = new nn.Embedding(20, 8);
+  transformer = new nn.Transformer({
+    dModel: 8,
+    nhead: 2,
+    numEncoderLayers: 1,
+    numDecoderLayers: 1,
+    dimFeedforward: 16,
+    batchFirst: true,
+  });
+  fc = new nn.Linear(8, 3);
+  forward(x: Tensor): Tensor {
+    const y = this.embedding(x);
+    const tgtMask = nn.Transformer.generateSquareSubsequentMask(y.size(1));
+    return this.fc(this.transformer(y, y, { tgtMask, tgtIsCausal: true }).select(1, -1));
+  }
 }
 
 interface Recurrent extends nn.Module {
@@ -140,6 +189,24 @@ const LOOPS: Record<string, () => Loop> = {
     );
     const optimizer = new optim.Adam(model.parameters(), { lr: 0.01 });
     return supervised(model, optimizer, torch.randint(0, 12, [4, 5]), torch.randint(0, 3, [4]));
+  },
+  "transformer encoder with dropout, Adam"() {
+    torch.manualSeed(21);
+    const model = new TransformerClassifier();
+    const optimizer = new optim.Adam(model.parameters(), { lr: 0.01 });
+    return supervised(model, optimizer, torch.randint(0, 20, [5, 7]), torch.randint(0, 3, [5]));
+  },
+  "BERT, AdamW"() {
+    torch.manualSeed(22);
+    const model = new BertClassifier();
+    const optimizer = new optim.AdamW(model.parameters(), { lr: 0.01 });
+    return supervised(model, optimizer, torch.randint(0, 20, [5, 7]), torch.randint(0, 3, [5]));
+  },
+  "encoder and decoder, SGD"() {
+    torch.manualSeed(23);
+    const model = new Seq2Seq();
+    const optimizer = new optim.SGD(model.parameters(), { lr: 0.05 });
+    return supervised(model, optimizer, torch.randint(0, 20, [5, 7]), torch.randint(0, 3, [5]));
   },
   "autoencoder, MSE"() {
     torch.manualSeed(4);
