@@ -280,7 +280,10 @@ export function softshrink(input: Tensor, lambd?: number): Tensor;
 export function softshrink(input: Tensor, ...rest: unknown[]): Tensor {
   const { lambd } = bind<ShrinkOptions>("softshrink", rest, { lambd: 0.5 });
   if (lambd < 0) {
-    throw new TensorError("value", `lambda must be greater or equal to 0, but found to be ${lambd}.`);
+    throw new TensorError(
+      "value",
+      `lambda must be in range [0, 3.40282e+38] for input dtype Float, but found ${lambd}`,
+    );
   }
   return elementwise("softshrink_cpu", "SoftshrinkBackward0", input, false, (x) =>
     f(op.sub, x, apply(clamp, [x], { min: -lambd, max: lambd })),

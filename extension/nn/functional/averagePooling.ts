@@ -7,7 +7,8 @@ import type { Tensor } from "../../tensor/tensor.ts";
 import { bind, REQUIRED } from "../arguments.ts";
 import type { Size } from "./convolving.ts";
 import { adaptive, type OutputSize } from "./pooling.ts";
-import { batched, mixed, slidingAxes, slidingWindows, type Axis, type Mixing } from "./windows.ts";
+import { kernelName, slidingAxes, type Axis } from "./sliding.ts";
+import { batched, mixed, slidingWindows, type Mixing } from "./windows.ts";
 
 export interface AvgPoolOptions {
   /** The kernel's size by default. */
@@ -31,13 +32,13 @@ const SIGNATURE = {
   countIncludePad: true,
 } as const;
 
-function average(count: number, input: Tensor, options: Required<AllOptions>): Tensor {
+function average(name: string, count: number, input: Tensor, options: Required<AllOptions>): Tensor {
   const { divisorOverride } = options;
   if (divisorOverride === 0) throw new TensorError("value", "divisor must be not zero");
-  if (input.dtype !== "float32") notImplemented("avg_pool", input.dtype);
+  if (input.dtype !== "float32") notImplemented(kernelName(name), input.dtype);
   return composed(() => {
-    const [y] = batched(input, count, (x) => {
-      const axes = slidingAxes(x.shape, count, { ...options, dilation: 1 });
+    const [y] = batched(name, input, count, (x) => {
+      const axes = slidingAxes(name, x.shape, count, { ...options, dilation: 1 });
       if (divisorOverride === null && axes.every(tiles)) return [tileMeans(x, axes)];
       return [
         mixed(
@@ -86,7 +87,7 @@ export function avgPool1d(
 ): Tensor;
 export function avgPool1d(input: Tensor, ...rest: unknown[]): Tensor {
   const options = bind<Omit<AllOptions, "divisorOverride">>("avg_pool1d", rest, SIGNATURE);
-  return average(1, input, { ...options, divisorOverride: null });
+  return average("avg_pool1d", 1, input, { ...options, divisorOverride: null });
 }
 
 /** Mean of every window of images [N, C, H, W] or [C, H, W]. */
@@ -101,7 +102,12 @@ export function avgPool2d(
   divisorOverride?: number | null,
 ): Tensor;
 export function avgPool2d(input: Tensor, ...rest: unknown[]): Tensor {
-  return average(2, input, bind<AllOptions>("avg_pool2d", rest, { ...SIGNATURE, divisorOverride: null }));
+  return average(
+    "avg_pool2d",
+    2,
+    input,
+    bind<AllOptions>("avg_pool2d", rest, { ...SIGNATURE, divisorOverride: null }),
+  );
 }
 
 /** Mean of every window of volumes [N, C, D, H, W] or [C, D, H, W]. */
@@ -116,17 +122,22 @@ export function avgPool3d(
   divisorOverride?: number | null,
 ): Tensor;
 export function avgPool3d(input: Tensor, ...rest: unknown[]): Tensor {
-  return average(3, input, bind<AllOptions>("avg_pool3d", rest, { ...SIGNATURE, divisorOverride: null }));
+  return average(
+    "avg_pool3d",
+    3,
+    input,
+    bind<AllOptions>("avg_pool3d", rest, { ...SIGNATURE, divisorOverride: null }),
+  );
 }
 
 function adaptiveAverage(name: string, count: number, input: Tensor, rest: readonly unknown[]): Tensor {
   const { outputSize } = bind<{ outputSize: OutputSize }>(name, rest, { outputSize: REQUIRED });
-  if (input.dtype !== "float32") notImplemented("adaptive_avg_pool", input.dtype);
+  if (input.dtype !== "float32") notImplemented(kernelName(name), input.dtype);
   return composed(() => {
-    const [y] = batched(input, count, (x) => [
+    const [y] = batched(name, input, count, (x) => [
       mixed(
         x,
-        adaptive(x, count, outputSize).map((windows) =>
+        adaptive(name, x, count, outputSize).map((windows) =>
           windows.map((places) => places.map((place) => [place, 1 / places.length] as const)),
         ),
       ),

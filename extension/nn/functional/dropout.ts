@@ -121,21 +121,42 @@ export function dropout3d(input: Tensor, ...rest: unknown[]): Tensor {
   return channels(input, p, training, inplace, input.ndim === 4);
 }
 
-/** Dropout that keeps mean and variance of the output of {@link selu}; off by default, as in PyTorch. */
-export function alphaDropout(input: Tensor, options?: DropoutOptions): Tensor;
-export function alphaDropout(input: Tensor, p?: number, training?: boolean, inplace?: boolean): Tensor;
-export function alphaDropout(input: Tensor, ...rest: unknown[]): Tensor {
-  const bound = bind<DropoutOptions>("alpha_dropout", rest, { p: 0.5, training: false, inplace: false });
-  const { p, training, inplace } = bound;
+/** What alpha dropout does to `shape` values at a time, each for all that they are broadcast to. */
+function alpha(
+  name: string,
+  input: Tensor,
+  rest: readonly unknown[],
+  noiseShape: (input: Tensor) => Shape,
+): Tensor {
+  const { p, training, inplace } = bind<DropoutOptions>(name, rest, {
+    p: 0.5,
+    training: false,
+    inplace: false,
+  });
   checkProbability(p);
   if (!training || p === 0 || input.numel() === 0) return input;
   const result = composed(() => {
     if (p === 1) return named(apply(mul, [input, constant(0)], {}), "MulBackward0");
     const { a, slope, shift } = alphaDropoutConstants(p);
-    const keep = drawnLike(bernoulli(input.numel(), 1 - p), input.shape, input);
+    const shape = noiseShape(input);
+    const keep = drawnLike(bernoulli(numel(shape), 1 - p), shape, input);
     const scaled = apply(mul, [input, apply(mul, [keep, constant(a)], {})], {});
     const lost = apply(mul, [apply(add, [keep, constant(-1)], {}), constant(slope)], {});
     return apply(add, [scaled, apply(add, [lost, constant(shift)], {})], {});
   });
   return inplace ? input.write(result) : result;
+}
+
+/** Dropout that keeps mean and variance of the output of {@link selu}; off by default, as in PyTorch. */
+export function alphaDropout(input: Tensor, options?: DropoutOptions): Tensor;
+export function alphaDropout(input: Tensor, p?: number, training?: boolean, inplace?: boolean): Tensor;
+export function alphaDropout(input: Tensor, ...rest: unknown[]): Tensor {
+  return alpha("alpha_dropout", input, rest, ({ shape }) => shape);
+}
+
+/** {@link alphaDropout} of whole channels of [N, C, *]. */
+export function featureAlphaDropout(input: Tensor, options?: DropoutOptions): Tensor;
+export function featureAlphaDropout(input: Tensor, p?: number, training?: boolean, inplace?: boolean): Tensor;
+export function featureAlphaDropout(input: Tensor, ...rest: unknown[]): Tensor {
+  return alpha("feature_alpha_dropout", input, rest, ({ shape }) => featureNoiseShape(shape));
 }

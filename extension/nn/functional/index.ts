@@ -13,12 +13,12 @@ export { batchNorm, instanceNorm } from "./batchNorm.ts";
 export { conv1d, conv2d, conv3d } from "./convolution.ts";
 export { crossEntropy, nllLoss } from "./crossEntropy.ts";
 export { ctcLoss } from "./ctcLoss.ts";
-export { alphaDropout, dropout, dropout1d, dropout2d, dropout3d } from "./dropout.ts";
+export { alphaDropout, dropout, dropout1d, dropout2d, dropout3d, featureAlphaDropout } from "./dropout.ts";
 export { embedding, oneHot } from "./embedding.ts";
 export { embeddingBag } from "./embeddingBag.ts";
 export { fold, unfold } from "./fold.ts";
 export { interpolate } from "./interpolate.ts";
-export { linear } from "./linear.ts";
+export { bilinear, linear } from "./linear.ts";
 export { binaryCrossEntropy, binaryCrossEntropyWithLogits } from "./binaryCrossEntropy.ts";
 export { gaussianNllLoss, klDiv, poissonNllLoss } from "./likelihood.ts";
 export { huberLoss, l1Loss, mseLoss, smoothL1Loss } from "./loss.ts";
@@ -44,6 +44,9 @@ export {
   maxPool2d,
   maxPool3d,
 } from "./pooling.ts";
+export { lpPool1d, lpPool2d, lpPool3d } from "./powerPooling.ts";
 export { convTranspose1d, convTranspose2d, convTranspose3d } from "./transposedConvolution.ts";
+export { gumbelSoftmax, rrelu } from "./randomActivation.ts";
 export { channelShuffle, pixelShuffle, pixelUnshuffle } from "./rearranging.ts";
 export { logSoftmax, softmax, softmin } from "./softmax.ts";
+export { maxUnpool1d, maxUnpool2d, maxUnpool3d } from "./unpooling.ts";

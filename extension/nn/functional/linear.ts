@@ -3,7 +3,7 @@ import { SCALAR_TYPE } from "../../tensor/dtype.ts";
 import { TensorError } from "../../tensor/errors.ts";
 import { composed, named } from "../../tensor/functions/operands.ts";
 import { addBias, matmul } from "../../tensor/ops/matmul.ts";
-import { reshape } from "../../tensor/ops/movement.ts";
+import { permute, reshape } from "../../tensor/ops/movement.ts";
 import { formatDims, numel } from "../../tensor/shape.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 
@@ -60,5 +60,56 @@ export function checkLinear(input: Tensor, weight: Tensor, bias: Tensor | null):
       "shape",
       `${bias === null ? "mm" : "addmm"}: mat1 and mat2 shapes cannot be multiplied (${formatDims([rows, last])} and ${formatDims([width, out])})`,
     );
+  }
+}
+
+/**
+ * y_o = x₁ᵀ W_o x₂ + b_o over the last dimensions.
+ * @param input1 [*, in1]
+ * @param input2 [*, in2]
+ * @param weight [out, in1, in2]
+ * @param bias [out]
+ * @returns [*, out]
+ * @throws TensorError "bilinear(): input1 size does not match weight size: got 3 but expected 4"
+ */
+export function bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | null = null): Tensor {
+  checkBilinear(input1, input2, weight, bias);
+  const [out, in1, in2] = weight.shape as [number, number, number];
+  const lead = input1.shape.slice(0, -1);
+  return composed(() => {
+    const rows = numel(lead);
+    const plain = { transposeA: false, transposeB: false };
+    const first = apply(reshape, [input1], { shape: [rows, in1] });
+    const turned = apply(permute, [weight], { order: [1, 0, 2] });
+    const maps = apply(matmul, [first, apply(reshape, [turned], { shape: [in1, out * in2] })], plain);
+    const columns = apply(reshape, [input2], { shape: [rows, in2, 1] });
+    const product = apply(matmul, [apply(reshape, [maps], { shape: [rows, out, in2] }), columns], plain);
+    const sums = apply(reshape, [product], { shape: [rows, out] });
+    const y = bias === null ? sums : apply(addBias, [sums, bias], {});
+    const gradient = bias === null ? "ViewBackward0" : "AddBackward0";
+    return named(apply(reshape, [y], { shape: [...lead, out] }), gradient);
+  });
+}
+
+function checkBilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | null): void {
+  const refuse = (message: string): never => {
+    throw new TensorError("shape", `bilinear(): ${message}`);
+  };
+  if (input1.ndim !== input2.ndim) {
+    refuse(`input dimensions do not match: got ${input1.ndim} and ${input2.ndim}`);
+  }
+  input1.shape.slice(0, -1).forEach((n, d) => {
+    if (n !== input2.shape[d]) {
+      refuse(`input batch dimensions do not match at dim ${d}: got ${n} and ${input2.shape[d]}`);
+    }
+  });
+  for (const [i, input] of [input1, input2].entries()) {
+    const [got, expected] = [input.shape[input.ndim - 1], weight.shape[i + 1]];
+    if (got !== expected) {
+      refuse(`input${i + 1} size does not match weight size: got ${got} but expected ${expected}`);
+    }
+  }
+  if (bias !== null && bias.shape[0] !== weight.shape[0]) {
+    refuse(`bias size does not match weight size: got ${bias.shape[0]} but expected ${weight.shape[0]}`);
   }
 }

@@ -1,19 +1,13 @@
 import { apply } from "../../tensor/apply.ts";
+import { TensorError } from "../../tensor/errors.ts";
 import { composed, named, notImplemented } from "../../tensor/functions/operands.ts";
 import { reshape } from "../../tensor/ops/movement.ts";
 import { maxPool2d as poolImages } from "../../tensor/ops/pooling.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { bind, REQUIRED } from "../arguments.ts";
 import type { Size } from "./convolving.ts";
-import {
-  adaptiveWindows,
-  batched,
-  maxOverWindows,
-  slidingAxes,
-  slidingWindows,
-  type Axis,
-  type Windows,
-} from "./windows.ts";
+import { kernelName, slidingAxes, type Axis } from "./sliding.ts";
+import { adaptiveWindows, batched, maxOverWindows, slidingWindows, type Windows } from "./windows.ts";
 
 export interface MaxPoolOptions {
   /** The kernel's size by default. */
@@ -46,23 +40,24 @@ function maxPool(name: string, count: number, input: Tensor, rest: readonly unkn
       returnIndices: false,
     },
   );
-  return pooled(count, input, returnIndices, (x) => {
-    const axes = slidingAxes(x.shape, count, sliding);
+  return pooled(name, count, input, returnIndices, (x) => {
+    const axes = slidingAxes(name, x.shape, count, sliding);
     const plain = count < 3 && !returnIndices && axes.every((a) => a.dilation === 1);
     return plain ? [kernel(x, axes)] : maxOverWindows(x, axes.map(slidingWindows));
   });
 }
 
 function pooled(
+  name: string,
   count: number,
   input: Tensor,
   returnIndices: boolean,
   pool: (x: Tensor) => readonly Tensor[],
 ): Pooled {
-  if (input.dtype !== "float32") notImplemented("max_pool", input.dtype);
+  if (input.dtype !== "float32") notImplemented(kernelName(name), input.dtype);
   let indices: Tensor | undefined;
   const values = composed(() => {
-    const results = batched(input, count, pool);
+    const results = batched(name, input, count, pool);
     indices = results[1];
     return named(results[0]!, `MaxPool${count}DWithIndicesBackward0`);
   });
@@ -151,12 +146,41 @@ export function maxPool3d(input: Tensor, ...rest: unknown[]): Pooled {
 export type OutputSize = number | null | readonly (number | null)[];
 
 /** The windows that make `outputSize` of the last dimensions. */
-export function adaptive(x: Tensor, count: number, outputSize: OutputSize): Windows[] {
+export function adaptive(name: string, x: Tensor, count: number, outputSize: OutputSize): Windows[] {
+  if (typeof outputSize === "object" && outputSize !== null && outputSize.length !== count) {
+    throw new TensorError("value", wrongSize(name, outputSize.length, count));
+  }
   return x.shape.slice(-count).map((length, d) => {
-    const out = typeof outputSize === "object" && outputSize !== null ? outputSize[d] : outputSize;
+    const out = sizeOf(outputSize, d);
+    if (out !== undefined && out !== null && out < 0)
+      throw new TensorError("value", negativeSize(name, x, outputSize));
     return adaptiveWindows(length, out ?? length);
   });
 }
+
+function wrongSize(name: string, got: number, count: number): string {
+  if (count === 1) return `${name}() argument 'output_size' should contain one int (got ${got})`;
+  return name.includes("max")
+    ? `${name}(): internal error: output_size.size() must be ${count}`
+    : `${name}: output_size must be ${count}`;
+}
+
+function negativeSize(name: string, { shape }: Tensor, outputSize: OutputSize): string {
+  const count = Number(name.at(-2));
+  const each = [
+    ...(count === 1 ? [1] : []),
+    ...shape.slice(-count).map((length, d) => sizeOf(outputSize, d) ?? length),
+  ];
+  if (name.includes("max")) {
+    const lead = shape.slice(0, shape.length - count);
+    return `Trying to create tensor with negative dimension ${each.find((n) => n < 0)}: [${[...lead, ...each].join(", ")}]`;
+  }
+  const text = count === 3 ? `${each[0]}, ${each[1]},${each[2]}` : each.join(", ");
+  return `adaptive_avg_pool${count === 3 ? 3 : 2}d: elements of output_size must be greater than or equal to 0 but received {${text}}`;
+}
+
+const sizeOf = (outputSize: OutputSize, d: number): number | null | undefined =>
+  typeof outputSize === "object" && outputSize !== null ? outputSize[d] : outputSize;
 
 function adaptiveMax(name: string, count: number, input: Tensor, rest: readonly unknown[]): Pooled {
   const { outputSize, returnIndices } = bind<{ outputSize: OutputSize; returnIndices?: boolean }>(
@@ -164,7 +188,9 @@ function adaptiveMax(name: string, count: number, input: Tensor, rest: readonly 
     rest,
     { outputSize: REQUIRED, returnIndices: false },
   );
-  return pooled(count, input, returnIndices, (x) => maxOverWindows(x, adaptive(x, count, outputSize)));
+  return pooled(name, count, input, returnIndices, (x) =>
+    maxOverWindows(x, adaptive(name, x, count, outputSize)),
+  );
 }
 
 /** Largest values of as many windows as asked for, of sequences. */

@@ -1,83 +1,24 @@
 // What pooling functions share: which elements each window sees, and largest values and means over any windows.
 import { apply } from "../../tensor/apply.ts";
-import { TensorError } from "../../tensor/errors.ts";
 import { gatherLast, indexSelect } from "../../tensor/ops/indexing.ts";
 import { matmul } from "../../tensor/ops/matmul.ts";
 import { expand, permute, reshape } from "../../tensor/ops/movement.ts";
 import { argmax } from "../../tensor/ops/reduction.ts";
-import { numel, type Shape } from "../../tensor/shape.ts";
+import { numel } from "../../tensor/shape.ts";
 import { fromHost, type Tensor } from "../../tensor/tensor.ts";
-import { sizes, type Size } from "./convolving.ts";
-
-/** The sliding windows of one dimension. */
-export interface Axis {
-  readonly length: number;
-  readonly kernel: number;
-  readonly stride: number;
-  readonly padding: number;
-  readonly dilation: number;
-  /** Number of windows. */
-  readonly out: number;
-}
-
-export interface Sliding {
-  kernelSize: Size;
-  stride: Size | null;
-  padding: Size;
-  dilation: Size;
-  ceilMode: boolean;
-}
+import { checkPooled, type Axis } from "./sliding.ts";
 
 /**
- * The windows of the last `count` dimensions.
- * @throws TensorError for impossible steps and for outputs without elements
+ * Runs `pool` on [N, C, spatial…], whether or not the input has a batch dimension.
+ * @param name PyTorch's name of the function, which its messages begin with
  */
-export function slidingAxes(shape: Shape, count: number, options: Sliding): Axis[] {
-  const { ceilMode } = options;
-  const kernel = sizes("kernel_size", options.kernelSize, count);
-  const stride = options.stride === null ? kernel : sizes("stride", options.stride, count);
-  const padding = sizes("padding", options.padding, count);
-  const dilation = sizes("dilation", options.dilation, count);
-  if (stride.includes(0)) throw new TensorError("value", "stride should not be zero");
-  const spatial = shape.slice(-count);
-  const axes = spatial.map((length, d): Axis => {
-    const [k, s, p, dilate] = [kernel[d]!, stride[d]!, padding[d]!, dilation[d]!];
-    if (p < 0) throw new TensorError("value", `pad must be non-negative, but got pad: ${p}`);
-    if (p > Math.floor((dilate * (k - 1) + 1) / 2)) {
-      throw new TensorError(
-        "value",
-        `pad should be at most half of effective kernel size, but got pad=${p}, kernel_size=${k} and dilation=${dilate}`,
-      );
-    }
-    const free = length + 2 * p - dilate * (k - 1) - 1;
-    let out = Math.floor((free + (ceilMode ? s - 1 : 0)) / s) + 1;
-    // The last window has to begin inside the input or in the padding before it.
-    if (ceilMode && (out - 1) * s >= length + p) out--;
-    return { length, kernel: k, stride: s, padding: p, dilation: dilate, out };
-  });
-  if (axes.some(({ out }) => out < 1)) {
-    const channels = shape[shape.length - count - 1]!;
-    const text = (lengths: Shape): string => [channels, ...lengths].join("x");
-    throw new TensorError(
-      "shape",
-      `Given input size: (${text(spatial)}). Calculated output size: (${text(axes.map(({ out }) => out))}). Output size is too small`,
-    );
-  }
-  return axes;
-}
-
-/** Runs `pool` on [N, C, spatial…], whether or not the input has a batch dimension. */
 export function batched(
+  name: string,
   input: Tensor,
   count: number,
   pool: (x: Tensor) => readonly Tensor[],
 ): readonly Tensor[] {
-  if ((input.ndim !== count + 1 && input.ndim !== count + 2) || input.shape.slice(1).includes(0)) {
-    throw new TensorError(
-      "shape",
-      `non-empty ${count + 1}D or ${count + 2}D (batch mode) tensor expected for input`,
-    );
-  }
+  checkPooled(name, input.shape, count);
   if (input.ndim === count + 2) return pool(input);
   const results = pool(apply(reshape, [input], { shape: [1, ...input.shape] }));
   return results.map((y) => apply(reshape, [y], { shape: y.shape.slice(1) }));

@@ -1,3 +1,4 @@
+import { TensorError } from "../../tensor/errors.ts";
 import { fillValue } from "../../tensor/graph.ts";
 import { Parameter, Tensor } from "../../tensor/tensor.ts";
 import { bind, REQUIRED } from "../arguments.ts";
@@ -248,6 +249,12 @@ export class Hardtanh extends BuiltIn {
   constructor(...args: unknown[]) {
     super();
     const bound = bind<HardtanhArguments>("Hardtanh", args, { minVal: -1, maxVal: 1, inplace: false });
+    if (bound.maxVal <= bound.minVal) {
+      throw new TensorError(
+        "value",
+        `max_val (${py(bound.maxVal)}) must be greater than min_val (${py(bound.minVal)})`,
+      );
+    }
     this.minVal = bound.minVal;
     this.maxVal = bound.maxVal;
     this.inplace = bound.inplace;

@@ -69,3 +69,17 @@ export class AlphaDropout extends DropoutBase {
     return F.alphaDropout(input, this.p, this.training, this.inplace);
   }
 }
+
+/**
+ * {@link AlphaDropout} of whole channels of [N, C, *].
+ *
+ * ```ts
+ * new nn.FeatureAlphaDropout(0.2)(torch.randn(20, 16, 4, 32, 32)).shape; // [20, 16, 4, 32, 32]
+ * ```
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.FeatureAlphaDropout.html
+ */
+export class FeatureAlphaDropout extends DropoutBase {
+  forward(input: Tensor): Tensor {
+    return F.featureAlphaDropout(input, this.p, this.training);
+  }
+}

@@ -8,7 +8,7 @@ export { CTCLoss } from "./ctcLoss.ts";
 export { CosineSimilarity, PairwiseDistance } from "./distance.ts";
 export * from "./dropout.ts";
 export * from "./embedding.ts";
-export { Identity, Linear } from "./linear.ts";
+export { Bilinear, Identity, Linear } from "./linear.ts";
 export {
   BCELoss,
   BCEWithLogitsLoss,
@@ -27,12 +27,14 @@ export * from "./normalization.ts";
 export * from "./padding.ts";
 export { ParameterDict, ParameterList } from "./parameterContainers.ts";
 export * from "./pooling.ts";
+export { RReLU } from "./randomActivation.ts";
 export * from "./rearranging.ts";
 export { GRU, LSTM, RNN, type LstmState } from "./recurrent.ts";
 export * from "./recurrentCells.ts";
 export * from "./shape.ts";
 export * from "./softmax.ts";
 export { ConvTranspose1d, ConvTranspose2d, ConvTranspose3d } from "./transposedConvolution.ts";
+export * from "./unpooling.ts";
 export { Upsample, UpsamplingBilinear2d, UpsamplingNearest2d } from "./upsampling.ts";
 export { Transformer, TransformerDecoder, TransformerEncoder } from "./transformer.ts";
 export { TransformerDecoderLayer, TransformerEncoderLayer } from "./transformerLayers.ts";

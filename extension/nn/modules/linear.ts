@@ -3,7 +3,7 @@ import type { Shape } from "../../tensor/shape.ts";
 import { TensorError } from "../../tensor/errors.ts";
 import { Parameter, Tensor } from "../../tensor/tensor.ts";
 import { bind, REQUIRED } from "../arguments.ts";
-import { linear } from "../functional/linear.ts";
+import { bilinear, linear } from "../functional/linear.ts";
 import { fans, kaimingUniform_, uniform_ } from "../init.ts";
 import { BuiltIn } from "../module.ts";
 import { py } from "../repr.ts";
@@ -93,5 +93,78 @@ export class Identity extends BuiltIn {
 
   forward(input: Tensor): Tensor {
     return input;
+  }
+}
+
+interface BilinearArguments {
+  in1Features: number;
+  in2Features: number;
+  outFeatures: number;
+  bias?: boolean;
+}
+
+/**
+ * y = x₁ᵀ W x₂ + b, with a matrix W for each output.
+ *
+ * - weight [outFeatures, in1Features, in2Features] and bias [outFeatures], both from U(−k, k) with k = 1/√in1Features
+ * - inputs [*, in1Features] and [*, in2Features], output [*, outFeatures]
+ *
+ * ```ts
+ * new nn.Bilinear(20, 30, 40)(torch.randn(128, 20), torch.randn(128, 30)).shape; // [128, 40]
+ * ```
+ * @throws TensorError "bilinear(): input1 size does not match weight size: got 3 but expected 4"
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.Bilinear.html
+ */
+export class Bilinear extends BuiltIn {
+  weight: Parameter;
+  bias: Parameter | null;
+
+  constructor(
+    in1Features: number,
+    in2Features: number,
+    outFeatures: number,
+    bias?: boolean | { bias?: boolean },
+  );
+  constructor(options: BilinearArguments);
+  constructor(...args: unknown[]) {
+    super();
+    const { in1Features, in2Features, outFeatures, bias } = bind<BilinearArguments>("Bilinear", args, {
+      in1Features: REQUIRED,
+      in2Features: REQUIRED,
+      outFeatures: REQUIRED,
+      bias: true,
+    });
+    this.weight = emptyParameter([outFeatures, in1Features, in2Features]);
+    this.bias = bias ? emptyParameter([outFeatures]) : null;
+    this.resetParameters();
+  }
+
+  get in1Features(): number {
+    return this.weight.shape[1]!;
+  }
+
+  get in2Features(): number {
+    return this.weight.shape[2]!;
+  }
+
+  get outFeatures(): number {
+    return this.weight.shape[0]!;
+  }
+
+  resetParameters(): void {
+    if (this.in1Features <= 0) {
+      throw new TensorError("value", `in1_features must be > 0, but got (in1_features=${this.in1Features})`);
+    }
+    const bound = 1 / Math.sqrt(this.in1Features);
+    uniform_(this.weight, -bound, bound);
+    if (this.bias !== null) uniform_(this.bias, -bound, bound);
+  }
+
+  forward(input1: Tensor, input2: Tensor): Tensor {
+    return bilinear(input1, input2, this.weight, this.bias);
+  }
+
+  override extraRepr(): string {
+    return `in1_features=${this.in1Features}, in2_features=${this.in2Features}, out_features=${this.outFeatures}, bias=${py(this.bias !== null)}`;
   }
 }

@@ -54,7 +54,7 @@ export class Unflatten extends BuiltIn {
     if (!Array.isArray(unflattenedSize)) {
       throw new TensorError(
         "value",
-        `unflattened_size must be a list of ints, but found type ${typeof unflattenedSize}`,
+        `unflattened_size must be a tuple of ints, but found type ${typeof unflattenedSize === "number" ? "int" : typeof unflattenedSize}`,
       );
     }
     this.dim = dim;

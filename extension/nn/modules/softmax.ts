@@ -1,3 +1,4 @@
+import { TensorError } from "../../tensor/errors.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { bind } from "../arguments.ts";
 import { logSoftmax, softmax, softmin } from "../functional/softmax.ts";
@@ -42,5 +43,23 @@ export class LogSoftmax extends AlongDimension {
 export class Softmin extends AlongDimension {
   forward(input: Tensor): Tensor {
     return softmin(input, this.dim);
+  }
+}
+
+/**
+ * Softmax over the channels of images [N, C, H, W] or [C, H, W]: of each pixel.
+ *
+ * ```ts
+ * new nn.Softmax2d()(torch.randn(2, 3, 12, 13)).shape; // [2, 3, 12, 13]
+ * ```
+ * @throws TensorError "Softmax2d: expected input to be 3D or 4D, got 2D instead"
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.Softmax2d.html
+ */
+export class Softmax2d extends BuiltIn {
+  forward(input: Tensor): Tensor {
+    if (input.ndim !== 3 && input.ndim !== 4) {
+      throw new TensorError("shape", `Softmax2d: expected input to be 3D or 4D, got ${input.ndim}D instead`);
+    }
+    return softmax(input, -3);
   }
 }

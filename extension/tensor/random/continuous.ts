@@ -59,6 +59,28 @@ function spread(
 }
 
 /**
+ * The slopes of `rrelu` in training: 1 where a value is positive, else uniform with 53 random bits. Only the slopes that
+ * are used take words.
+ */
+export function leaks(values: Float32Array, lower: number, upper: number): Draw {
+  const negative: number[] = [];
+  values.forEach((x, i) => {
+    if (x <= 0) negative.push(i);
+  });
+  return {
+    kind: "uniform",
+    size: values.length,
+    fill: (generator, out) => {
+      out.fill(1, 0, values.length);
+      forEachChunk(generator, negative.length, 2, (start, count) => {
+        for (let i = 0; i < count; i++) out[negative[start + i]!] = double(i) * (upper - lower) + lower;
+      });
+    },
+    skip: (generator) => generator.skip(2 * negative.length),
+  };
+}
+
+/**
  * `tensor.normal_(mean, std)` of float32. Fewer than 16 values are Box-Muller pairs in double precision, whose unused
  * half waits in the generator; 16 and more are blocks of 16 in float32, where a rest is filled by drawing the last 16
  * values anew.

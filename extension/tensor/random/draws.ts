@@ -1,6 +1,6 @@
 // PyTorch's random operations as draws: see `Draw` for what one is.
 export type { Draw, DrawKind, NumberArray } from "./draw.ts";
-export { exponential, normal, truncNormal, uniform } from "./continuous.ts";
+export { exponential, leaks, normal, truncNormal, uniform } from "./continuous.ts";
 export {
   alphaDropoutConstants,
   bernoulli,
