@@ -20,6 +20,9 @@ const runPackage = (file, ...args) => run(process.execPath, [inRoot("node_module
 /** Whether TensorFlow is there to be tested. */
 let native = false;
 
+/** Folders of cases made with PyTorch. */
+const PARITY_CASES = ["golden", "modules", "huggingface"].map((name) => `test/fixtures/${name}`);
+
 /** In the order in which they run: the quick ones first. @type {Record<string, () => Promise<Counts>>} */
 const TIERS = {
   check: async () => {
@@ -35,8 +38,7 @@ const TIERS = {
   unit: () => vitest("unit"),
   parity: async () => {
     const engines = (native ? ["native", "wasm"] : ["wasm"]).map(
-      (engine) => () =>
-        program("scripts/parity.mjs", "test/fixtures/golden", "test/fixtures/modules", "--engine", engine),
+      (engine) => () => program("scripts/parity.mjs", ...PARITY_CASES, "--engine", engine),
     );
     /** @type {Counts} */
     const total = { passed: 0, failed: 0, skipped: 0 };

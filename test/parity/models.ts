@@ -41,7 +41,8 @@ export function build(spec: ModelSpec): Module {
     const built = layers.map(build);
     return make(type === "Sequential" ? built : [built], {});
   }
-  if (spec.config !== undefined) return make([], keywords(spec.config));
+  // As a config.json has it.
+  if (spec.config !== undefined) return make([keywords(spec.config)], kwargs);
   return make((spec.args ?? []).map(argument), kwargs);
 }
 

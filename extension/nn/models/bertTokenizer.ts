@@ -114,7 +114,12 @@ class WordPiece {
   /** The text of numbers. */
   decode(ids: Tensor | readonly number[], options: { skipSpecialTokens?: boolean } = {}): string {
     const list = ids instanceof Tensor ? [...ids.data()] : [...ids];
-    return this.tokenizer.decode(list, { skip_special_tokens: options.skipSpecialTokens ?? false });
+    const { padTokenId, unkTokenId, clsTokenId, sepTokenId, maskTokenId } = this;
+    const special = [padTokenId, unkTokenId, clsTokenId, sepTokenId, maskTokenId];
+    const kept = options.skipSpecialTokens === true ? list.filter((id) => !special.includes(id)) : list;
+    return this.convertIdsToTokens(kept)
+      .map((token, i) => (i === 0 ? token : attached(token)))
+      .join("");
   }
 
   convertTokensToIds(tokens: readonly string[]): number[] {
@@ -191,6 +196,12 @@ class WordPiece {
   }
 }
 
+/** A token as it follows others: pieces, punctuation and short forms without a space before them. */
+function attached(token: string): string {
+  if (token.startsWith("##")) return token.slice(2);
+  return /^([.?!,]|n't|'(m|s|ve|re))/.test(token) ? token : ` ${token}`;
+}
+
 /** How many tokens of two texts stay when there is room for so many. */
 function kept(
   first: number,
@@ -200,13 +211,21 @@ function kept(
 ): [number, number] {
   const excess = first + second - room;
   if (excess <= 0) return [first, second];
-  if (strategy === "only_first" || second === 0) return [Math.max(0, first - excess), second];
-  if (strategy === "only_second") return [first, Math.max(0, second - excess)];
+  if (strategy === "only_first") return [shortened(first, excess), second];
+  if (strategy === "only_second") return [first, shortened(second, excess)];
   const short = Math.min(first, second);
   // The longer one loses tokens until both are of one length.
   const long = Math.max(short, room - short);
   const [less, more] = short + long > room ? [Math.floor(room / 2), Math.ceil(room / 2)] : [short, long];
   return first > second ? [more, less] : [less, more];
+}
+
+function shortened(length: number, by: number): number {
+  if (length > by) return length - by;
+  throw new TensorError(
+    "value",
+    "Truncation error: Sequence to truncate too short to respect the provided max_length",
+  );
 }
 
 /** BERT's tokenizer in the words of a tokenizer.json. */
@@ -234,7 +253,7 @@ function description(
       max_input_chars_per_word: 100,
       vocab: Object.fromEntries(vocab),
     },
-    decoder: { type: "WordPiece", prefix: "##", cleanup: true },
+    decoder: null,
   };
 }
 
