@@ -22,6 +22,8 @@ export {
   TensorDataset,
   type Stacked,
 } from "./dataset.ts";
+export { fashionMnist, type FashionMnistOptions } from "./idx.ts";
+export { ImageFolder, type ImageFolderOptions } from "./imageFolder.ts";
 export { ChainDataset, IterableDataset } from "./iterable.ts";
 export { makeGrid, saveImage, type GridOptions } from "./images.ts";
 export { DataLoader, type DataLoaderOptions } from "./loader.ts";
@@ -34,5 +36,16 @@ export {
   type Sampler,
 } from "./sampler.ts";
 export { Series, WindowDataset, type WindowOptions } from "./series.ts";
+export { circles, sine, spirals, twoMoons, type SyntheticOptions } from "./synthetic.ts";
 export { csv, TableDataset, type CsvOptions } from "./table.ts";
+export {
+  characters,
+  NextCharacterDataset,
+  text,
+  Vocabulary,
+  words,
+  type NextCharacterOptions,
+  type VocabularyOptions,
+} from "./text.ts";
+export { TransformDataset, VisionDataset, type VisionOptions } from "./vision.ts";
 export { accuracy } from "../metrics/functions.ts";
