@@ -3,11 +3,13 @@ import { TensorError } from "../tensor/errors.ts";
 import { add, clamp, div, mul } from "../tensor/functions/arithmetic.ts";
 import { composed, constant } from "../tensor/functions/operands.ts";
 import { norm } from "../tensor/functions/reduction.ts";
-import { stack } from "../tensor/functions/shape.ts";
+import { narrow } from "../tensor/functions/parts.ts";
+import { cat, reshape, stack } from "../tensor/functions/shape.ts";
 import { valuesOf } from "../tensor/runtime.ts";
 import { hidden, noGrad } from "../tensor/scope.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import { bind, REQUIRED } from "./arguments.ts";
+import { pyFloat } from "./repr.ts";
 
 export * as rnn from "./utilsRnn.ts";
 
@@ -44,25 +46,70 @@ export function clipGradNorm_(parameters: Parameters, ...rest: unknown[]): Tenso
     normType: 2,
     errorIfNonfinite: false,
   });
-  const grads = gradients(parameters);
-  if (grads.length === 0) return constant(0);
+  const total = getTotalNorm(gradients(parameters), normType, errorIfNonfinite);
+  clipGradsWithNorm_(parameters, maxNorm, total);
+  return total;
+}
+
+/**
+ * The norm of all tensors taken as one vector; 0 of none.
+ * @param normType 2 by default; Infinity is the largest absolute value
+ * @throws TensorError with errorIfNonfinite, which needs the norm computed at once
+ */
+export function getTotalNorm(
+  tensors: Parameters,
+  normType: number | { normType?: number; errorIfNonfinite?: boolean } = 2,
+  errorIfNonfinite = false,
+): Tensor {
+  if (typeof normType === "object") {
+    return getTotalNorm(tensors, normType.normType ?? 2, normType.errorIfNonfinite ?? false);
+  }
+  const list = tensors instanceof Tensor ? [tensors] : [...tensors];
+  if (list.length === 0) return constant(0);
   return noGrad(() => {
     const total = composed(() => {
-      const norms = grads.map((g) => norm(g, { p: normType }));
+      const norms = list.map((x) => norm(x, { p: normType }));
       return norm(stack(norms), { p: normType });
     });
     if (errorIfNonfinite && !Number.isFinite(valuesOf(total.value)[0])) {
       throw new TensorError(
         "value",
-        `The total norm of order ${normType.toFixed(1)} for gradients from \`parameters\` is non-finite, so it cannot be clipped. To disable this error and scale the gradients by the non-finite norm anyway, set \`error_if_nonfinite=False\``,
+        `The total norm of order ${pyFloat(normType)} for gradients from \`parameters\` is non-finite, so it cannot be clipped. To disable this error and scale the gradients by the non-finite norm anyway, set \`error_if_nonfinite=False\``,
       );
     }
-    hidden(() => {
-      const factor = clamp(div(maxNorm, add(total, 1e-6)), { max: 1 });
-      for (const g of grads) g.write(mul(g, factor));
-    });
     return total;
   });
+}
+
+/** Scales all gradients by min(1, maxNorm / (totalNorm + 1e-6)). */
+export function clipGradsWithNorm_(parameters: Parameters, maxNorm: number, totalNorm: Tensor): void {
+  noGrad(() =>
+    hidden(() => {
+      const factor = clamp(div(maxNorm, add(totalNorm, 1e-6)), { max: 1 });
+      for (const g of gradients(parameters)) g.write(mul(g, factor));
+    }),
+  );
+}
+
+/** All parameters as one vector, through which gradients pass. */
+export function parametersToVector(parameters: Iterable<Tensor>): Tensor {
+  return composed(() => cat(Array.from(parameters, (p) => reshape(p, [-1]))));
+}
+
+/** Writes a vector into parameters, one after the other. */
+export function vectorToParameters(vec: Tensor, parameters: Iterable<Tensor>): void {
+  if (!(vec instanceof Tensor)) {
+    throw new TensorError("value", `expected torch.Tensor, but got: ${typeof vec}`);
+  }
+  noGrad(() =>
+    hidden(() => {
+      let at = 0;
+      for (const p of parameters) {
+        p.write(reshape(narrow(vec, 0, at, p.numel()), p.shape));
+        at += p.numel();
+      }
+    }),
+  );
 }
 
 /** Moves every element of the gradients into [−clipValue, clipValue]. */

@@ -34,7 +34,7 @@ type NormArguments = { numFeatures: number } & NormOptions;
 abstract class NormBase extends BuiltIn {
   readonly numFeatures: number;
   readonly eps: number;
-  readonly momentum: number | null;
+  momentum: number | null;
   readonly affine: boolean;
   readonly trackRunningStats: boolean;
   weight: Parameter | null;
@@ -103,7 +103,8 @@ function checkDimensions(input: Tensor, ...allowed: readonly number[]): void {
   );
 }
 
-abstract class BatchNormBase extends NormBase {
+/** What BatchNorm1d, 2d and 3d share. */
+export abstract class BatchNormBase extends NormBase {
   /** @param options weights, bias and running statistics are there unless switched off */
   constructor(numFeatures: number, options?: NormOptions);
   constructor(

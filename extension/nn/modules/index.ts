@@ -1,7 +1,14 @@
 export * from "./activation.ts";
 export * from "./adaptivePooling.ts";
 export { MultiheadAttention, NonDynamicallyQuantizableLinear } from "./attention.ts";
-export * from "./batchNorm.ts";
+export {
+  BatchNorm1d,
+  BatchNorm2d,
+  BatchNorm3d,
+  InstanceNorm1d,
+  InstanceNorm2d,
+  InstanceNorm3d,
+} from "./batchNorm.ts";
 export * from "./containers.ts";
 export { Conv1d, Conv2d, Conv3d } from "./convolution.ts";
 export { CTCLoss } from "./ctcLoss.ts";

@@ -4,6 +4,18 @@ import { py } from "../repr.ts";
 import { LRScheduler, perGroup, type PerGroup } from "./lrScheduler/base.ts";
 import { require, type Optimizer } from "./optimizer.ts";
 
+export {
+  AveragedModel,
+  getEmaAvgFn,
+  getEmaMultiAvgFn,
+  getSwaAvgFn,
+  getSwaMultiAvgFn,
+  updateBn,
+  type AverageFunction,
+  type AveragedModelOptions,
+  type MultiAverageFunction,
+} from "./averagedModel.ts";
+
 export interface SWALROptions {
   /** The rate at which weights are averaged. */
   swaLr: PerGroup;

@@ -207,7 +207,11 @@ export function addcdiv(
 
 /** input + weight · (end − input). */
 export function lerp(input: Tensor, end: Tensor, weight: Operand): Tensor {
-  return composed(() => named(add(input, mul(weight, sub(end, input))), "LerpBackward0"));
+  // PyTorch counts from the nearer end, so that both are exact.
+  const far = typeof weight === "number" && Math.abs(weight) >= 0.5;
+  const result = (): Tensor =>
+    far ? sub(end, mul(sub(end, input), 1 - weight)) : add(input, mul(weight, sub(end, input)));
+  return composed(() => named(result(), "LerpBackward0"));
 }
 
 /**
