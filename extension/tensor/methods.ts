@@ -1,6 +1,7 @@
 // Gives tensors their methods. Imported by the public index alone: functions know nothing of it.
 import "./methods/arrangement.ts";
 import "./methods/elementwise.ts";
+import "./methods/further.ts";
 import "./methods/memory.ts";
 import "./methods/reduction.ts";
 import { TensorError } from "./errors.ts";

@@ -9,12 +9,16 @@ export { defaultStream as defaultGenerator, RandomStream as Generator } from "./
 export { Tensor } from "./tensor.ts";
 export * from "./functions/arithmetic.ts";
 export * from "./functions/creation.ts";
+export * from "./functions/differences.ts";
 export * from "./functions/distance.ts";
 export * from "./functions/einsum.ts";
 export * from "./functions/elementwise.ts";
 export * from "./functions/gathering.ts";
+export * from "./functions/joining.ts";
 export * from "./functions/linalg.ts";
+export * from "./functions/orientation.ts";
 export * from "./functions/parts.ts";
+export * from "./functions/placing.ts";
 export * from "./functions/random.ts";
 export type { ValuesAndIndices } from "./functions/along.ts";
 export type { TensorOptions } from "./functions/options.ts";
@@ -22,6 +26,28 @@ export { resultType } from "./functions/promotion.ts";
 export * from "./functions/reduction.ts";
 export { variance as var } from "./functions/reduction.ts";
 export * from "./functions/shape.ts";
+export * from "./functions/special.ts";
+export * from "./functions/statistics.ts";
+export * from "./functions/unique.ts";
+// PyTorch's other names of the same functions.
+export { abs as absolute, neg as negative } from "./functions/elementwise.ts";
+export { acos as arccos, asin as arcsin, atan as arctan } from "./functions/elementwise.ts";
+export { acosh as arccosh, asinh as arcsinh, atanh as arctanh } from "./functions/elementwise.ts";
+export { ge as greaterEqual, gt as greater } from "./functions/elementwise.ts";
+export { le as lessEqual, lt as less, ne as notEqual } from "./functions/elementwise.ts";
+export { atan2 as arctan2, clamp as clip, trunc as fix } from "./functions/arithmetic.ts";
+export {
+  div as divide,
+  div as trueDivide,
+  mul as multiply,
+  sub as subtract,
+} from "./functions/arithmetic.ts";
+export { cat as concat, cat as concatenate, movedim as moveaxis } from "./functions/shape.ts";
+export { transpose as swapaxes, transpose as swapdims } from "./functions/shape.ts";
+export { nonzero as argwhere } from "./functions/gathering.ts";
+export { outer as ger } from "./functions/linalg.ts";
+export { trapezoid as trapz } from "./functions/differences.ts";
+export { index, indexPut } from "./functions/indexing.ts";
 export { allclose, clone, detach, equal } from "./functions/conversion.ts";
 
 /** Gradients without `.grad`. */

@@ -10,7 +10,9 @@ import { broadcastShapes, sameShape } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
 import * as arithmetic from "./arithmetic.ts";
 import * as elementwise from "./elementwise.ts";
+import { tril, triu } from "./creation.ts";
 import * as gathering from "./gathering.ts";
+import * as placing from "./placing.ts";
 import { castTo, notImplemented, type Operand } from "./operands.ts";
 import { copied, overwrite } from "./views.ts";
 
@@ -90,6 +92,52 @@ export const scatter_ = (
 /** `source` added at the places of an index along a dimension. */
 export const scatterAdd_ = (input: Tensor, dim: number, indices: Tensor, source: Tensor): Tensor =>
   input.write(gathering.scatterAdd(input, dim, indices, source));
+
+/** alpha · the rows of `source` added at the places of an index. */
+export const indexAdd_ = (
+  input: Tensor,
+  dim: number,
+  index: Tensor,
+  source: Tensor,
+  options?: { alpha?: number },
+): Tensor => input.write(placing.indexAdd(input, dim, index, source, options));
+/** The rows of `source` at the places of an index. */
+export const indexCopy_ = (input: Tensor, dim: number, index: Tensor, source: Tensor): Tensor =>
+  input.write(placing.indexCopy(input, dim, index, source));
+/** One value in the rows at the places of an index. */
+export const indexFill_ = (input: Tensor, dim: number, index: Tensor, value: number | Tensor): Tensor =>
+  input.write(placing.indexFill(input, dim, index, value));
+/** The elements of `source`, one after the other, where the mask holds. */
+export const maskedScatter_ = (input: Tensor, mask: Tensor, source: Tensor): Tensor =>
+  input.write(placing.maskedScatter(input, mask, source));
+/** The values of `source` at the places of an index combined with what is there. */
+export const scatterReduce_ = (
+  input: Tensor,
+  dim: number,
+  index: Tensor,
+  source: Tensor,
+  reduce: placing.ScatterReduction,
+  options?: { includeSelf?: boolean },
+): Tensor => input.write(placing.scatterReduce(input, dim, index, source, reduce, options));
+/** The lower triangle, zeros elsewhere. */
+export const tril_ = (input: Tensor, diagonal?: number): Tensor => input.write(tril(input, diagonal));
+/** The upper triangle, zeros elsewhere. */
+export const triu_ = (input: Tensor, diagonal?: number): Tensor => input.write(triu(input, diagonal));
+export const trunc_ = (input: Tensor): Tensor => assign(input, arithmetic.trunc(input));
+export const sign_ = (input: Tensor): Tensor => assign(input, elementwise.sign(input));
+export const rsqrt_ = (input: Tensor): Tensor => assign(input, elementwise.rsqrt(input));
+export const sin_ = (input: Tensor): Tensor => assign(input, elementwise.sin(input));
+export const cos_ = (input: Tensor): Tensor => assign(input, elementwise.cos(input));
+/** Elements moved up to a bound. */
+export const clampMin_ = (input: Tensor, min: Operand): Tensor => assign(input, arithmetic.clamp(input, min));
+/** Elements moved down to a bound. */
+export const clampMax_ = (input: Tensor, max: Operand): Tensor =>
+  assign(input, arithmetic.clamp(input, null, max));
+/** input = ⌊input / other⌋. */
+export const floorDivide_ = (input: Tensor, other: Operand): Tensor =>
+  assign(input, arithmetic.floorDivide(input, other));
+/** input = input mod other, with the sign of input. */
+export const fmod_ = (input: Tensor, other: Operand): Tensor => assign(input, arithmetic.fmod(input, other));
 
 /** All elements 0. */
 export function zero_(input: Tensor): Tensor {

@@ -336,18 +336,16 @@ export function norm(
     if (p === 0) {
       return length(apply(movement.sum, [apply(elementwise.sign, [size], {})], over));
     }
-    // Powers of 0, and of a sum that is 0, have gradient 0 whatever p is.
-    const total = apply(movement.sum, [powerOf(size, p)], over);
-    return length(powerOf(total, 1 / p));
+    return length(powerOf(apply(movement.sum, [powerOf(size, p)], over), 1 / p));
   });
 }
 
 /** xᵖ of what is not negative, with gradient 0 where it is 0. */
 function powerOf(x: Tensor, p: number): Tensor {
-  const zero = apply(elementwise.eq, [x, constant(0)], {});
-  const safe = apply(elementwise.where, [zero, constant(1), x], {});
-  const power = apply(elementwise.pow, [safe, constant(p)], {});
-  return apply(elementwise.where, [zero, constant(p < 0 ? Infinity : 0), power], {});
+  const of = (op: Op<object>, ...inputs: Tensor[]): Tensor => apply(op, inputs, {});
+  const zero = of(elementwise.eq, x, constant(0));
+  const power = of(elementwise.pow, of(elementwise.where, zero, constant(1), x), constant(p));
+  return of(elementwise.where, zero, constant(p < 0 ? Infinity : 0), power);
 }
 
 /** log Σ eˣ over dimensions, without overflow. */

@@ -1,10 +1,12 @@
 // How views read the tensor they share memory with, and write to it.
 import { apply } from "../apply.ts";
+import { dataValue } from "../graph.ts";
 import { where } from "../ops/elementwise.ts";
+import { indexSelect, rowsUpdate } from "../ops/indexing.ts";
 import { expand, identity, permute, reshape, slice, sliceUpdate } from "../ops/movement.ts";
 import { observe } from "../runtime.ts";
 import { scope } from "../scope.ts";
-import { sameShape, type Shape } from "../shape.ts";
+import { sameShape, strides, type Shape } from "../shape.ts";
 import { Tensor, type View } from "../tensor.ts";
 import { constant } from "./operands.ts";
 
@@ -143,6 +145,37 @@ export class SliceView extends BasicView {
 
   strides(base: readonly number[]): readonly number[] {
     return this.origin.map((d) => (d < 0 ? 1 : base[d]! * this.part.step[d]!));
+  }
+}
+
+/** Elements at fixed places of the base's memory, each at most once. */
+export class GatheredView extends BasicView {
+  private readonly places: Int32Array;
+  private readonly shape: Shape;
+
+  constructor(base: Tensor, places: Int32Array, shape: Shape) {
+    super(base);
+    this.places = places;
+    this.shape = shape;
+  }
+
+  private get index(): Tensor {
+    return new Tensor(dataValue(this.places, [this.places.length], "int64"));
+  }
+
+  forward(base: Tensor): Tensor {
+    const flat = reshaped(base, [base.numel()]);
+    return reshaped(apply(indexSelect, [flat, this.index], { dim: 0 }), this.shape);
+  }
+
+  scatter(base: Tensor, view: Tensor): Tensor {
+    const flat = reshaped(base, [base.numel()]);
+    const values = reshaped(view, [this.places.length]);
+    return reshaped(apply(rowsUpdate, [flat, this.index, values], {}), base.shape);
+  }
+
+  strides(): readonly number[] {
+    return strides(this.shape);
   }
 }
 

@@ -91,6 +91,38 @@ declare module "../tensor.ts" {
     scatter_: Method<typeof inplace.scatter_>;
     /** `source` added at the places of an index along a dimension. */
     scatterAdd_: Method<typeof inplace.scatterAdd_>;
+    /** In place: see indexAdd. */
+    indexAdd_: Method<typeof inplace.indexAdd_>;
+    /** In place: see indexCopy. */
+    indexCopy_: Method<typeof inplace.indexCopy_>;
+    /** In place: see indexFill. */
+    indexFill_: Method<typeof inplace.indexFill_>;
+    /** In place: see maskedScatter. */
+    maskedScatter_: Method<typeof inplace.maskedScatter_>;
+    /** In place: see scatterReduce. */
+    scatterReduce_: Method<typeof inplace.scatterReduce_>;
+    /** In place: see tril. */
+    tril_: Method<typeof inplace.tril_>;
+    /** In place: see triu. */
+    triu_: Method<typeof inplace.triu_>;
+    /** In place: see trunc. */
+    trunc_: Method<typeof inplace.trunc_>;
+    /** In place: see sign. */
+    sign_: Method<typeof inplace.sign_>;
+    /** In place: see rsqrt. */
+    rsqrt_: Method<typeof inplace.rsqrt_>;
+    /** In place: see sin. */
+    sin_: Method<typeof inplace.sin_>;
+    /** In place: see cos. */
+    cos_: Method<typeof inplace.cos_>;
+    /** In place: see clampMin. */
+    clampMin_: Method<typeof inplace.clampMin_>;
+    /** In place: see clampMax. */
+    clampMax_: Method<typeof inplace.clampMax_>;
+    /** In place: see floorDivide. */
+    floorDivide_: Method<typeof inplace.floorDivide_>;
+    /** In place: see fmod. */
+    fmod_: Method<typeof inplace.fmod_>;
     /** All elements 0. */
     zero_: Method<typeof inplace.zero_>;
     /** All elements one value. */
@@ -155,6 +187,22 @@ install(inplace, [
   "maskedFill_",
   "scatter_",
   "scatterAdd_",
+  "indexAdd_",
+  "indexCopy_",
+  "indexFill_",
+  "maskedScatter_",
+  "scatterReduce_",
+  "tril_",
+  "triu_",
+  "trunc_",
+  "sign_",
+  "rsqrt_",
+  "sin_",
+  "cos_",
+  "clampMin_",
+  "clampMax_",
+  "floorDivide_",
+  "fmod_",
   "zero_",
   "fill_",
   "copy_",

@@ -2,9 +2,12 @@ import { apply } from "../apply.ts";
 import { TensorError } from "../errors.ts";
 import { attr, scalar } from "../lowering.ts";
 import { defineOp, type Op } from "../op.ts";
+import { mul, where } from "./elementwise.ts";
+import { range } from "../shape.ts";
 import { scatterLast } from "./indexing.ts";
+import { permute, reshape, sum } from "./movement.ts";
 import { fillValue } from "../graph.ts";
-import { Tensor } from "../tensor.ts";
+import { fromHost, Tensor } from "../tensor.ts";
 
 interface Scan {
   readonly dim: number;
@@ -31,7 +34,29 @@ export const cumsum: Op<Scan> = defineOp<Scan>({
 export const cumprod: Op<{ dim: number }> = defineOp<{ dim: number }>({
   name: "cumprod",
   infer: ([x]) => x!,
-  gradient: { none: "use the exponential of a cumsum of logarithms" },
+  gradient({ grad, inputs: [x], attributes: { dim } }) {
+    // Of element j, the products of all others up to each i ≥ j: right where elements are 0, too.
+    const n = x!.shape[dim]!;
+    const order = range(x!.ndim).filter((d) => d !== dim);
+    order.push(dim);
+    const back = order.map((_, d) => order.indexOf(d));
+    const last = order.length - 1;
+    const lead = order.slice(0, -1).map((d) => x!.shape[d]!);
+    const rows = (t: Tensor): Tensor =>
+      apply(reshape, [apply(permute, [t], { order })], { shape: [...lead, 1, n] });
+    const square = (keep: (row: number, column: number) => boolean): Tensor =>
+      fromHost(
+        Uint8Array.from({ length: n * n }, (_, i) => Number(keep(Math.floor(i / n), i % n))),
+        [n, n],
+        "bool",
+      );
+    const constant = (value: number): Tensor => new Tensor(fillValue(value, [], "float32"));
+    const others = apply(where, [square((r, c) => r === c), constant(1), rows(x!)], {});
+    const products = apply(cumprod, [others], { dim: last + 1 });
+    const later = apply(where, [square((r, c) => c >= r), products, constant(0)], {});
+    const total = apply(sum, [apply(mul, [later, rows(grad)], {})], { dims: [last + 1], keepdim: false });
+    return [apply(permute, [total], { order: back })];
+  },
   tensorflow: (b, [x], { dim }, { outputs }) =>
     b.node("Cumprod", [x!, scalar(b, dim, "int64")], {
       T: attr.type(outputs[0]!.dtype),

@@ -15,6 +15,7 @@ import "./scan.ts";
 import "./math.ts";
 import "./loss.ts";
 import "./ctc.ts";
+import "./special.ts";
 import "./update.ts";
 import "./recurrent/rnn.ts";
 import "./recurrent/gru.ts";

@@ -1,0 +1,296 @@
+// Methods that few programs use.
+import { install, installAs, installGetter, type Method } from "./install.ts";
+import { BYTES } from "../dtype.ts";
+import * as differences from "../functions/differences.ts";
+import * as joining from "../functions/joining.ts";
+import * as orientation from "../functions/orientation.ts";
+import * as placing from "../functions/placing.ts";
+import * as special from "../functions/special.ts";
+import * as statistics from "../functions/statistics.ts";
+import * as distinct from "../functions/unique.ts";
+import type { Unique, UniqueOptions } from "../functions/unique.ts";
+import { clamp } from "../functions/arithmetic.ts";
+import { full, tensor, zeros, type TensorData } from "../functions/creation.ts";
+import type { TensorOptions } from "../functions/options.ts";
+import { where } from "../functions/elementwise.ts";
+import type { Operand } from "../functions/operands.ts";
+import { movedim, transpose } from "../functions/shape.ts";
+import { nonzero } from "../functions/gathering.ts";
+import { strides } from "../shape.ts";
+import type { Tensor } from "../tensor.ts";
+
+declare module "../tensor.ts" {
+  interface Tensor {
+    /** Parts of nearly equal size, or up to given places. */
+    tensorSplit: Method<typeof joining.tensorSplit>;
+    /** Equal parts along columns. */
+    hsplit: Method<typeof joining.hsplit>;
+    /** Equal parts along rows. */
+    vsplit: Method<typeof joining.vsplit>;
+    /** All elements as a vector. */
+    ravel: Method<typeof orientation.ravel>;
+    /** Columns in reverse order. */
+    fliplr: Method<typeof orientation.fliplr>;
+    /** Rows in reverse order. */
+    flipud: Method<typeof orientation.flipud>;
+    /** Turned by 90 degrees. */
+    rot90: Method<typeof orientation.rot90>;
+    /** The diagonal of two dimensions; a view. */
+    diagonal: Method<typeof orientation.diagonal>;
+    /** Matrices with these diagonals. */
+    diagEmbed: Method<typeof orientation.diagEmbed>;
+    /** A matrix with all elements as its diagonal. */
+    diagflat: Method<typeof orientation.diagflat>;
+    /** Windows along a dimension. */
+    unfold: Method<typeof orientation.unfold>;
+    /** Sum of the diagonal of a matrix. */
+    trace: Method<typeof orientation.trace>;
+    /** Rows added at the places of an index. */
+    indexAdd: Method<typeof placing.indexAdd>;
+    /** Rows at the places of an index. */
+    indexCopy: Method<typeof placing.indexCopy>;
+    /** One value in the rows at the places of an index. */
+    indexFill: Method<typeof placing.indexFill>;
+    /** Elements of the flattened tensor. */
+    take: Method<typeof placing.take>;
+    /** Elements of a source where the mask holds. */
+    maskedScatter: Method<typeof placing.maskedScatter>;
+    /** Values combined at the places of an index. */
+    scatterReduce: Method<typeof placing.scatterReduce>;
+    /** With a source in the place of one element of a dimension. */
+    selectScatter: Method<typeof placing.selectScatter>;
+    /** With a source on a diagonal. */
+    diagonalScatter: Method<typeof placing.diagonalScatter>;
+    /** 1 − erf(x). */
+    erfc: Method<typeof special.erfc>;
+    /** The inverse of erf. */
+    erfinv: Method<typeof special.erfinv>;
+    /** ln |Γ(x)|. */
+    lgamma: Method<typeof special.lgamma>;
+    /** The derivative of lgamma. */
+    digamma: Method<typeof special.digamma>;
+    /** ln(x / (1 − x)). */
+    logit: Method<typeof special.logit>;
+    /** x ln y, 0 where x is 0. */
+    xlogy: Method<typeof special.xlogy>;
+    /** ln(eˣ + eʸ). */
+    logaddexp: Method<typeof special.logaddexp>;
+    /** log₂(2ˣ + 2ʸ). */
+    logaddexp2: Method<typeof special.logaddexp2>;
+    /** √(x² + y²). */
+    hypot: Method<typeof special.hypot>;
+    /** |x| with the sign of another. */
+    copysign: Method<typeof special.copysign>;
+    /** 0 below 0, 1 above. */
+    heaviside: Method<typeof special.heaviside>;
+    /** Degrees as radians. */
+    deg2rad: Method<typeof special.deg2rad>;
+    /** Radians as degrees. */
+    rad2deg: Method<typeof special.rad2deg>;
+    /** sin(πx) / (πx). */
+    sinc: Method<typeof special.sinc>;
+    /** −1, 0 or 1. */
+    sgn: Method<typeof special.sgn>;
+    /** Where negative. */
+    signbit: Method<typeof special.signbit>;
+    /** Where +∞. */
+    isposinf: Method<typeof special.isposinf>;
+    /** Where −∞. */
+    isneginf: Method<typeof special.isneginf>;
+    /** The larger of two numbers. */
+    fmax: Method<typeof special.fmax>;
+    /** The smaller of two numbers. */
+    fmin: Method<typeof special.fmin>;
+    /** A power computed in floats. */
+    floatPower: Method<typeof special.floatPower>;
+    /** x · 2ᵉ. */
+    ldexp: Method<typeof special.ldexp>;
+    /** Where an element is one of others. */
+    isin: Method<typeof special.isin>;
+    /** Both, bit by bit. */
+    bitwiseAnd: Method<typeof special.bitwiseAnd>;
+    /** Either, bit by bit. */
+    bitwiseOr: Method<typeof special.bitwiseOr>;
+    /** Exactly one, bit by bit. */
+    bitwiseXor: Method<typeof special.bitwiseXor>;
+    /** Every bit turned over. */
+    bitwiseNot: Method<typeof special.bitwiseNot>;
+    /** Bits moved up. */
+    bitwiseLeftShift: Method<typeof special.bitwiseLeftShift>;
+    /** Bits moved down. */
+    bitwiseRightShift: Method<typeof special.bitwiseRightShift>;
+    /** Elements moved up to a bound. */
+    clampMin: Method<typeof special.clampMin>;
+    /** Elements moved down to a bound. */
+    clampMax: Method<typeof special.clampMax>;
+    /** Smallest and largest element. */
+    aminmax: Method<typeof statistics.aminmax>;
+    /** Sum of what is not NaN. */
+    nansum: Method<typeof statistics.nansum>;
+    /** Mean of what is not NaN. */
+    nanmean: Method<typeof statistics.nanmean>;
+    /** The most frequent element along a dimension. */
+    mode: Method<typeof statistics.mode>;
+    /** The k-th smallest element along a dimension. */
+    kthvalue: Method<typeof statistics.kthvalue>;
+    /** Rows in ascending order. */
+    msort: Method<typeof statistics.msort>;
+    /** Largest element so far. */
+    cummax: Method<typeof statistics.cummax>;
+    /** Smallest element so far. */
+    cummin: Method<typeof statistics.cummin>;
+    /** log Σ eˣ so far. */
+    logcumsumexp: Method<typeof statistics.logcumsumexp>;
+    /** Value below which a fraction of the elements lies. */
+    quantile: Method<typeof statistics.quantile>;
+    /** How often each number occurs. */
+    bincount: Method<typeof statistics.bincount>;
+    /** The number of elements in each of equal parts of a range. */
+    histc: Method<typeof statistics.histc>;
+    /** Differences of neighbours. */
+    diff: Method<typeof differences.diff>;
+    /** Covariances of the rows. */
+    cov: Method<typeof differences.cov>;
+    /** Correlations of the rows. */
+    corrcoef: Method<typeof differences.corrcoef>;
+    /** The distinct elements, in ascending order. */
+    unique<O extends UniqueOptions & { sorted?: boolean }>(options?: O): Unique<O>;
+    /** The elements that differ from the one before. */
+    uniqueConsecutive<O extends UniqueOptions>(options?: O): Unique<O>;
+    /** PyTorch's other name of clamp. */
+    clip: Method<typeof clamp>;
+    /** PyTorch's other names of transpose. */
+    swapaxes: Method<typeof transpose>;
+    swapdims: Method<typeof transpose>;
+    /** PyTorch's other name of movedim. */
+    moveaxis: Method<typeof movedim>;
+    /** PyTorch's other name of nonzero. */
+    argwhere: Method<typeof nonzero>;
+    /** This tensor where the condition holds, else `other`. */
+    where(condition: Tensor, other: Operand): Tensor;
+    /** A tensor of this type from values. */
+    newTensor(data: TensorData, options?: TensorOptions): Tensor;
+    /** Zeros of this type. */
+    newZeros(size: readonly number[], options?: TensorOptions): Tensor;
+    /** Ones of this type. */
+    newOnes(size: readonly number[], options?: TensorOptions): Tensor;
+    /** One value of this type everywhere. */
+    newFull(size: readonly number[], value: number | boolean, options?: TensorOptions): Tensor;
+    /** A tensor of this type whose values don't matter. */
+    newEmpty(size: readonly number[], options?: TensorOptions): Tensor;
+    /** Steps of the dimensions in PyTorch's memory, in elements; of one dimension, its step. */
+    stride(): readonly number[];
+    stride(dim: number): number;
+    /** Number of elements. */
+    nelement(): number;
+    /** Bytes of one element. */
+    elementSize(): number;
+    /** Whether elements are floats. */
+    isFloatingPoint(): boolean;
+    /** The tensor itself: there is one device. */
+    cpu(): Tensor;
+    readonly device: string;
+  }
+}
+
+install(joining, ["tensorSplit", "hsplit", "vsplit"]);
+install(orientation, [
+  "ravel",
+  "fliplr",
+  "flipud",
+  "rot90",
+  "diagonal",
+  "diagEmbed",
+  "diagflat",
+  "unfold",
+  "trace",
+]);
+install(placing, [
+  "indexAdd",
+  "indexCopy",
+  "indexFill",
+  "take",
+  "maskedScatter",
+  "scatterReduce",
+  "selectScatter",
+  "diagonalScatter",
+]);
+install(differences, ["diff", "cov", "corrcoef"]);
+install(special, [
+  "erfc",
+  "erfinv",
+  "lgamma",
+  "digamma",
+  "logit",
+  "xlogy",
+  "logaddexp",
+  "logaddexp2",
+  "hypot",
+  "copysign",
+  "heaviside",
+  "deg2rad",
+  "rad2deg",
+  "sinc",
+  "sgn",
+  "signbit",
+  "isposinf",
+  "isneginf",
+  "fmax",
+  "fmin",
+  "floatPower",
+  "ldexp",
+  "isin",
+  "bitwiseAnd",
+  "bitwiseOr",
+  "bitwiseXor",
+  "bitwiseNot",
+  "bitwiseLeftShift",
+  "bitwiseRightShift",
+  "clampMin",
+  "clampMax",
+]);
+install(statistics, [
+  "aminmax",
+  "nansum",
+  "nanmean",
+  "mode",
+  "kthvalue",
+  "msort",
+  "cummax",
+  "cummin",
+  "logcumsumexp",
+  "quantile",
+  "bincount",
+  "histc",
+]);
+install(distinct, ["unique", "uniqueConsecutive"]);
+installAs("clip", clamp);
+installAs("swapaxes", transpose);
+installAs("swapdims", transpose);
+installAs("moveaxis", movedim);
+installAs("argwhere", nonzero);
+installAs("where", (x: Tensor, condition: Tensor, other: Operand) => where(condition, x, other));
+installAs("newTensor", (x: Tensor, data: TensorData, options?: TensorOptions) =>
+  tensor(data, { dtype: x.dtype, ...options }),
+);
+installAs("newZeros", (x: Tensor, size: readonly number[], options?: TensorOptions) =>
+  zeros(size, { dtype: x.dtype, ...options }),
+);
+installAs("newEmpty", (x: Tensor, size: readonly number[], options?: TensorOptions) =>
+  zeros(size, { dtype: x.dtype, ...options }),
+);
+installAs("newOnes", (x: Tensor, size: readonly number[], options?: TensorOptions) =>
+  full(size, 1, { dtype: x.dtype, ...options }),
+);
+installAs("newFull", (x: Tensor, size: readonly number[], value: number, options?: TensorOptions) =>
+  full(size, value, { dtype: x.dtype, ...options }),
+);
+installAs("stride", (x: Tensor, dim?: number) => {
+  const steps = x.viewStrides() ?? strides(x.shape);
+  return dim === undefined ? steps : steps.at(dim);
+});
+installAs("nelement", (x: Tensor) => x.numel());
+installAs("elementSize", (x: Tensor) => BYTES[x.dtype]);
+installAs("isFloatingPoint", (x: Tensor) => x.dtype === "float32");
+installAs("cpu", (x: Tensor) => x);
+installGetter("device", () => "cpu");

@@ -1,0 +1,96 @@
+// Special functions, and bits of integers. tfjs has no kernels of these: there they are computed on the host.
+import type * as tfjs from "@tensorflow/tfjs-core";
+import { apply } from "../apply.ts";
+import { fillValue } from "../graph.ts";
+import { attr, scalar, type TfBuilder, type TfRef } from "../lowering.ts";
+import { defineOp, type GradientRule, type Op, type Tfjs } from "../op.ts";
+import { broadcastShapes, numel } from "../shape.ts";
+import { Tensor } from "../tensor.ts";
+import { exp, mul, neg, square } from "./elementwise.ts";
+import { digamma, erfc as erfcOf, erfinv as erfinvOf, lgamma as lgammaOf, zeta } from "./specialValues.ts";
+
+const T = attr.type("float32");
+const constant = (value: number): Tensor => new Tensor(fillValue(value, [], "float32"));
+const f = (op: Op<object>, ...inputs: Tensor[]): Tensor => apply(op, inputs, {});
+
+function mapped(k: Tfjs, x: tfjs.Tensor, value: (x: number) => number): tfjs.Tensor {
+  return k.tensor(Float32Array.from(x.dataSync<"float32">(), value), x.shape, "float32");
+}
+
+function special(
+  name: string,
+  tensorflow: string,
+  value: (x: number) => number,
+  gradient: GradientRule<object>,
+): Op<object> {
+  return defineOp({
+    name,
+    infer: ([x]) => x!,
+    gradient,
+    tensorflow: (b, inputs) => b.node(tensorflow, inputs, { T }),
+    tfjs: (k, [x]) => mapped(k, x!, value),
+    cost: ({ outputs }) => 8 * numel(outputs[0]!.shape),
+  });
+}
+
+/** 1 − erf(x), exact where that is small. */
+export const erfc = special("erfc", "Erfc", erfcOf, ({ grad, inputs: [x] }) => [
+  f(mul, f(mul, grad, f(exp, f(neg, f(square, x!)))), constant(-2 / Math.sqrt(Math.PI))),
+]);
+
+/** The inverse of erf. */
+export const erfinv: Op<object> = special("erfinv", "Erfinv", erfinvOf, ({ grad, outputs: [y] }) => [
+  f(mul, f(mul, grad, f(exp, f(square, y!))), constant(Math.sqrt(Math.PI) / 2)),
+]);
+
+/** ln |Γ(x)|. */
+export const lgamma: Op<object> = special("lgamma", "Lgamma", lgammaOf, ({ grad, inputs: [x] }) => [
+  f(mul, grad, apply(polygamma, [x!], { n: 0 })),
+]);
+
+/** The n-th derivative of the digamma function. */
+export const polygamma: Op<{ n: number }> = defineOp<{ n: number }>({
+  name: "polygamma",
+  infer: ([x]) => x!,
+  gradient: ({ grad, inputs: [x], attributes: { n } }) => [
+    f(mul, grad, apply(polygamma, [x!], { n: n + 1 })),
+  ],
+  tensorflow: (b, [x], { n }) =>
+    n === 0 ? b.node("Digamma", [x!], { T }) : b.node("Polygamma", [scalar(b, n, "float32"), x!], { T }),
+  tfjs(k, [x], { n }) {
+    if (n === 0) return mapped(k, x!, digamma);
+    let sign = -1;
+    for (let i = 1; i <= n; i++) sign *= -i;
+    return mapped(k, x!, (value) => sign * zeta(n + 1, value));
+  },
+  cost: ({ outputs }) => 16 * numel(outputs[0]!.shape),
+});
+
+export type BitKind = "and" | "or" | "xor" | "left" | "right";
+
+const BITS: Record<BitKind, { readonly tensorflow: string; of(a: number, b: number): number }> = {
+  and: { tensorflow: "BitwiseAnd", of: (a, b) => a & b },
+  or: { tensorflow: "BitwiseOr", of: (a, b) => a | b },
+  xor: { tensorflow: "BitwiseXor", of: (a, b) => a ^ b },
+  left: { tensorflow: "LeftShift", of: (a, b) => a << b },
+  right: { tensorflow: "RightShift", of: (a, b) => a >> b },
+};
+
+/** Integers combined bit by bit, or shifted; shapes broadcast. */
+export const bitwise: Op<{ kind: BitKind }> = defineOp<{ kind: BitKind }>({
+  name: "bitwise",
+  infer: ([a, b]) => ({ shape: broadcastShapes(a!.shape, b!.shape), dtype: "int64" }),
+  gradient: { none: "integers have no gradient" },
+  tensorflow: (b: TfBuilder, inputs: readonly TfRef[], { kind }) =>
+    b.node(BITS[kind].tensorflow, inputs, { T: attr.type("int64") }),
+  tfjs(k, inputs, { kind }, { outputs }) {
+    const shape = [...outputs[0]!.shape];
+    const [left, right] = inputs.map((x) => k.broadcastTo(x, shape).dataSync()) as [Int32Array, Int32Array];
+    return k.tensor(
+      Int32Array.from(left, (a, i) => BITS[kind].of(a, right[i]!)),
+      shape,
+      "int32",
+    );
+  },
+  cost: ({ outputs }) => numel(outputs[0]!.shape),
+});
