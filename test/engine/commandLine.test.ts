@@ -302,6 +302,51 @@ describe("evaluate and predict", () => {
   });
 });
 
+describe("a table of one's own", () => {
+  const model = experimentFile(
+    {
+      data: '() => data.csv("flowers.csv", { target: "species", normalize: "standard", missing: "mean" })',
+      validation: "0.25",
+      batchSize: "8",
+      epochs: "30",
+      metrics: '["accuracy", "f1"]',
+      optimizer: "(parameters) => new optim.Adam(parameters, { lr: 0.05 })",
+    },
+    "",
+  );
+  const rows = Array.from({ length: 60 }, (_, i) => {
+    const kind = i % 3;
+    return `${kind * 100 + (i % 7)},${kind - i / 100},${i === 5 ? "" : i % 5},${kind * 2},${"abc"[kind]}`;
+  });
+
+  test("is found beside the model, scaled by its training part, and so are rows to predict", async () => {
+    fs.mkdirSync(workspace.file("models"));
+    const file = workspace.write("models/net.nn.ts", model);
+    workspace.write("models/flowers.csv", `size,shade,spots,age,species\n${rows.join("\n")}\n`);
+    const trained = await workspace.run(["train", file]);
+    expect(trained).toMatchObject({ code: 0, stderr: expect.stringContaining("Trained 30 epochs") });
+    const record = readRun(workspace.runs()[0]!);
+    expect(record.metrics["val_accuracy"]).toBe(1);
+    expect(record.metrics["val_f1"]).toBe(1);
+    const predicted = await workspace.run(["predict", file, "--input", "-", "--json"], {
+      input: "[[203, 1.8, 2, 4], [1, 0, 2, 0]]",
+    });
+    expect(jsonLines(predicted.stdout)).toMatchObject([{ className: "c" }, { className: "a" }]);
+    expect((await workspace.run(["summary", file])).stdout).toContain("[8, 4]");
+  });
+
+  test("a wrong cell is told with its place", async () => {
+    const file = workspace.write("net.nn.ts", model);
+    workspace.write("flowers.csv", "size,shade,spots,age,species\n1,2,3,4,a\n5,6,7,8\n");
+    const result = await workspace.run(["train", file]);
+    expect(result.code).toBe(1);
+    expect(result.stderr).toContain(
+      `${workspace.file("flowers.csv")}:3:7: expected 5 cells (size, shade, spots, age, species), got 4`,
+    );
+    expect(result.stderr).toContain("net.nn.ts:");
+  });
+});
+
 describe("lr-find", () => {
   test("prints the curve and suggests a rate; nothing is saved", async () => {
     const file = workspace.write("net.nn.ts", experimentFile());

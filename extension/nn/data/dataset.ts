@@ -171,9 +171,11 @@ export class StackDataset<P extends Parts = Parts> extends Dataset<Stacked<P>> {
   readonly datasets: P;
   readonly length: number;
 
-  constructor(...datasets: P extends readonly Dataset[] ? P : readonly [datasets: P]) {
+  constructor(datasets: P & Readonly<Record<string, Dataset>>);
+  constructor(...datasets: P & readonly Dataset[]);
+  constructor(...datasets: readonly unknown[]) {
     super();
-    const [first] = datasets as readonly unknown[];
+    const [first] = datasets;
     const named = datasets.length === 1 && !(first instanceof Dataset) && typeof first === "object";
     this.datasets = (named ? first : datasets) as P;
     const parts: readonly Dataset[] = Object.values(this.datasets);
