@@ -3,6 +3,7 @@ import type { Meta } from "../../tensor/op.ts";
 import { numel, type Shape } from "../../tensor/shape.ts";
 import { Tensor } from "../../tensor/tensor.ts";
 import type { Module } from "../module.ts";
+import { PackedSequence } from "../packedSequence.ts";
 
 /** Where a module stands in the tree of modules. */
 export interface Place {
@@ -156,8 +157,7 @@ function nestedSize(value: unknown): Size {
   if (value instanceof Tensor) return { shape: value.shape, dtype: value.dtype };
   if (Array.isArray(value)) return nestedSize(value[0]);
   if (typeof value !== "object" || value === null) return { shape: [], dtype: undefined };
-  // A packed sequence.
-  if ("data" in value && value.data instanceof Tensor) return nestedSize(value.data);
+  if (value instanceof PackedSequence) return nestedSize(value.data);
   return nestedSize(Object.values(value).findLast((member) => member !== undefined && member !== null));
 }
 
@@ -165,6 +165,7 @@ function nestedSize(value: unknown): Size {
 function tensorsIn(value: unknown): Meta[] {
   if (value instanceof Tensor) return [{ shape: value.shape, dtype: value.dtype }];
   if (Array.isArray(value)) return value.flatMap(tensorsIn);
+  if (value instanceof PackedSequence) return tensorsIn(value.data);
   const plain =
     typeof value === "object" && value !== null && Object.getPrototypeOf(value) === Object.prototype;
   return plain ? Object.values(value).flatMap(tensorsIn) : [];
