@@ -77,6 +77,8 @@ export interface TfBuilder {
   constant(data: HostArray | readonly number[], shape: Shape, dtype: DType): TfRef;
   /** Writes a step once and has it repeated. A builder that executes at once has no need of it. */
   loop?(loop: Loop<TfRef>, step: TfStep): Stepped<TfRef>;
+  /** Runs one step and lets go of what it computed on its way. A builder that writes a graph has no need of it. */
+  step?(step: () => Stepped<TfRef>): Stepped<TfRef>;
 }
 
 /** An int32 vector, the way TensorFlow takes shapes, axes and paddings. */

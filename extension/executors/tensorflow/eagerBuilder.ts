@@ -1,7 +1,7 @@
 import { TF, type NativeBinding, type OpAttribute } from "../../native/binding.ts";
 import { toHostArray, type DType, type HostArray } from "../../tensor/dtype.ts";
 import { TensorError } from "../../tensor/errors.ts";
-import type { TfAttribute, TfBuilder, TfRef } from "../../tensor/lowering.ts";
+import type { Stepped, TfAttribute, TfBuilder, TfRef } from "../../tensor/lowering.ts";
 import type { Shape } from "../../tensor/shape.ts";
 import { DATA_TYPE } from "./savedModel.ts";
 
@@ -29,7 +29,7 @@ export function upload(binding: NativeBinding, data: HostArray, shape: Shape, dt
 export class EagerBuilder implements TfBuilder {
   /** Nodes run. */
   count = 0;
-  private readonly made = new Set<number>();
+  private made = new Set<number>();
   private readonly binding: NativeBinding;
 
   constructor(binding: NativeBinding) {
@@ -56,6 +56,23 @@ export class EagerBuilder implements TfBuilder {
   constant(data: HostArray | readonly number[], shape: Shape, dtype: DType): EagerRef {
     const values = Array.isArray(data) ? toHostArray(data, dtype) : (data as HostArray);
     return this.own(upload(this.binding, values, shape, dtype));
+  }
+
+  step(step: () => Stepped<TfRef>): Stepped<TfRef> {
+    const before = this.made;
+    const own = (this.made = new Set());
+    const kept = new Set<number>();
+    try {
+      const result = step();
+      for (const ref of [...result.state, ...result.outputs]) kept.add((ref as EagerRef).id);
+      return result;
+    } finally {
+      this.made = before;
+      for (const id of own) {
+        if (kept.has(id)) before.add(id);
+        else this.binding.deleteTensor(id);
+      }
+    }
   }
 
   /** The caller keeps this tensor: it outlives {@link release}. */

@@ -119,7 +119,7 @@ export class TensorFlowKernels implements Kernels<TfRef> {
       loop,
       split,
       (parts) => this.stack(parts),
-      (...args) => step(this, ...args),
+      (...args) => b.step?.(() => step(this, ...args)) ?? step(this, ...args),
     );
   }
 
