@@ -19,6 +19,29 @@ export * from "./functions/linalg.ts";
 export * from "./functions/orientation.ts";
 export * from "./functions/parts.ts";
 export * from "./functions/placing.ts";
+export {
+  addbmm,
+  addmv,
+  addr,
+  chainMatmul,
+  cross,
+  dist,
+  inner,
+  kron,
+  tensordot,
+  vdot,
+} from "./functions/products.ts";
+export {
+  cholesky,
+  det,
+  inv as inverse,
+  logdet,
+  matrixPower,
+  pinv as pinverse,
+  qr,
+  slogdet,
+} from "./functions/decompositions.ts";
+export * as linalg from "./linalg.ts";
 export * from "./functions/random.ts";
 export type { ValuesAndIndices } from "./functions/along.ts";
 export type { TensorOptions } from "./functions/options.ts";

@@ -13,6 +13,7 @@ const NAMESPACES: Readonly<Record<string, Readonly<Record<string, unknown>>>> = 
   nn,
   F,
   torch,
+  "torch.linalg": torch.linalg,
   "nn.init": nn.init,
   "nn.utils": nn.utils,
   "torch.optim": optim,

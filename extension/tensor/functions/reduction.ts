@@ -269,22 +269,16 @@ function spread(
   return { x: input, dims, keepdim, divisor: Math.max(0, count - correction) };
 }
 
+type VarianceArguments = [dim?: Dims | null | VarianceOptions, options?: VarianceOptions];
+
 /** Variance and mean over dimensions. */
-export function varMean(
-  input: Tensor,
-  dim?: Dims | null | VarianceOptions,
-  options?: VarianceOptions,
-): [Tensor, Tensor] {
-  return [variance(input, dim, options), mean(input, dim, options)];
+export function varMean(input: Tensor, ...rest: VarianceArguments): [Tensor, Tensor] {
+  return [variance(input, ...rest), mean(input, ...rest)];
 }
 
 /** Standard deviation and mean over dimensions. */
-export function stdMean(
-  input: Tensor,
-  dim?: Dims | null | VarianceOptions,
-  options?: VarianceOptions,
-): [Tensor, Tensor] {
-  return [std(input, dim, options), mean(input, dim, options)];
+export function stdMean(input: Tensor, ...rest: VarianceArguments): [Tensor, Tensor] {
+  return [std(input, ...rest), mean(input, ...rest)];
 }
 
 /** Whether any element is true (not 0). */
@@ -333,9 +327,7 @@ export function norm(
     if (p === 1) return length(apply(movement.sum, [size], over));
     if (p === Infinity) return length(apply(ops.amax, [size], over));
     if (p === -Infinity) return length(apply(ops.amin, [size], over));
-    if (p === 0) {
-      return length(apply(movement.sum, [apply(elementwise.sign, [size], {})], over));
-    }
+    if (p === 0) return length(apply(movement.sum, [apply(elementwise.sign, [size], {})], over));
     return length(powerOf(apply(movement.sum, [powerOf(size, p)], over), 1 / p));
   });
 }

@@ -1,10 +1,12 @@
 // Methods that few programs use.
 import { install, installAs, installGetter, type Method } from "./install.ts";
 import { BYTES } from "../dtype.ts";
+import * as decompositions from "../functions/decompositions.ts";
 import * as differences from "../functions/differences.ts";
 import * as joining from "../functions/joining.ts";
 import * as orientation from "../functions/orientation.ts";
 import * as placing from "../functions/placing.ts";
+import * as products from "../functions/products.ts";
 import * as special from "../functions/special.ts";
 import * as statistics from "../functions/statistics.ts";
 import * as distinct from "../functions/unique.ts";
@@ -157,6 +159,36 @@ declare module "../tensor.ts" {
     unique<O extends UniqueOptions & { sorted?: boolean }>(options?: O): Unique<O>;
     /** The elements that differ from the one before. */
     uniqueConsecutive<O extends UniqueOptions>(options?: O): Unique<O>;
+    /** The inverse of square matrices. */
+    inverse: Method<typeof decompositions.inv>;
+    /** The determinant. */
+    det: Method<typeof decompositions.det>;
+    /** Sign and logarithm of the size of the determinant. */
+    slogdet: Method<typeof decompositions.slogdet>;
+    /** The logarithm of the determinant. */
+    logdet: Method<typeof decompositions.logdet>;
+    /** The pseudoinverse. */
+    pinverse: Method<typeof decompositions.pinv>;
+    /** L of A = L Lᵀ. */
+    cholesky: Method<typeof decompositions.cholesky>;
+    /** Q and R of A = Q R. */
+    qr: Method<typeof decompositions.qr>;
+    /** A power of a matrix. */
+    matrixPower: Method<typeof decompositions.matrixPower>;
+    /** Kronecker's product. */
+    kron: Method<typeof products.kron>;
+    /** Sums of products along the last dimensions. */
+    inner: Method<typeof products.inner>;
+    /** The cross product. */
+    cross: Method<typeof products.cross>;
+    /** The norm of the difference. */
+    dist: Method<typeof products.dist>;
+    /** beta · input + alpha · mat @ vec. */
+    addmv: Method<typeof products.addmv>;
+    /** beta · input + alpha · the outer product of two vectors. */
+    addr: Method<typeof products.addr>;
+    /** beta · input + alpha · the sum of products of matrices. */
+    addbmm: Method<typeof products.addbmm>;
     /** PyTorch's other name of clamp. */
     clip: Method<typeof clamp>;
     /** PyTorch's other names of transpose. */
@@ -264,6 +296,10 @@ install(statistics, [
   "histc",
 ]);
 install(distinct, ["unique", "uniqueConsecutive"]);
+install(decompositions, ["det", "slogdet", "logdet", "cholesky", "qr", "matrixPower"]);
+installAs("inverse", decompositions.inv);
+installAs("pinverse", decompositions.pinv);
+install(products, ["kron", "inner", "cross", "dist", "addmv", "addr", "addbmm"]);
 installAs("clip", clamp);
 installAs("swapaxes", transpose);
 installAs("swapdims", transpose);

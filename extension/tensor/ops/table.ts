@@ -16,6 +16,7 @@ import "./math.ts";
 import "./loss.ts";
 import "./ctc.ts";
 import "./special.ts";
+import "./matrices.ts";
 import "./update.ts";
 import "./recurrent/rnn.ts";
 import "./recurrent/gru.ts";

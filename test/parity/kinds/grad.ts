@@ -96,7 +96,7 @@ const run = (model: Module, input: readonly unknown[]): unknown =>
 
 /** `F.relu`, `torch.matmul`, or `Tensor.permute`: a method of the first argument. */
 function functionOf(name: string, args: readonly unknown[]): (...args: readonly unknown[]) => unknown {
-  const at = name.indexOf(".");
+  const at = name.lastIndexOf(".");
   const [namespace, own] = [name.slice(0, at), name.slice(at + 1)];
   if (namespace !== "Tensor") return lookUp(namespace, own);
   const method = (args[0] as Record<string, unknown>)[camelCase(own)];
