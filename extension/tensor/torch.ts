@@ -1,5 +1,6 @@
 // PyTorch's `torch` namespace: `export * as torch from "./torch.ts"`.
 import { grad } from "./autograd.ts";
+import { gradcheck, hessian, jacobian, vjp } from "./autogradFunctional.ts";
 import type { DType } from "./dtype.ts";
 
 export { noGrad } from "./scope.ts";
@@ -73,8 +74,8 @@ export { trapezoid as trapz } from "./functions/differences.ts";
 export { index, indexPut } from "./functions/indexing.ts";
 export { allclose, clone, detach, equal } from "./functions/conversion.ts";
 
-/** Gradients without `.grad`. */
-export const autograd = { grad } as const;
+/** Gradients without `.grad`, derivatives of functions, and a check of them. */
+export const autograd = { grad, gradcheck, functional: { hessian, jacobian, vjp } } as const;
 
 export const float32 = "float32" satisfies DType;
 export const float = float32;
