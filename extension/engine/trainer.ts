@@ -1,5 +1,4 @@
-import type { EvaluationResult, Progress } from "../protocol/engine.ts";
-import type { MetricRow } from "../protocol/run.ts";
+import type { EvaluationResult } from "../protocol/engine.ts";
 import type { Batch, Callbacks, SavedCheckpoint, TrainContext } from "../nn/experiment.ts";
 import { defaultStream } from "../tensor/random/stream.ts";
 import { keep } from "../tensor/runtime.ts";
@@ -9,18 +8,13 @@ import type { Checkpoints } from "./checkpoints.ts";
 import type { RunControl, StopReason } from "./control.ts";
 import { EarlyStopping } from "./earlyStopping.ts";
 import { batchLength, evaluate } from "./evaluator.ts";
-import { stepsPerEpoch, type Limits } from "./limits.ts";
-import { Means } from "./means.ts";
-import { Measurement } from "./metrics.ts";
+import { fastDevRun, type Limits } from "./limits.ts";
 import { isValidation } from "./monitor.ts";
 import type { Prepared } from "./prepare.ts";
+import { Recorder } from "./recorder.ts";
 import type { Reporter } from "./reporter.ts";
-import { Speed } from "./speed.ts";
 import { savePoint, startState, type TrainerState } from "./trainerState.ts";
 import { TrainingStep } from "./trainingStep.ts";
-
-/** Most step rows that a run writes; longer runs write means of several steps. */
-const MAX_STEP_ROWS = 20_000;
 
 /** Callbacks that may ask for gradients after they were computed. */
 const SEE_GRADIENTS = ["onAfterBackward", "onBeforeOptimizerStep", "onStepEnd", "onBatchEnd"] as const;
@@ -48,18 +42,11 @@ export class Trainer {
   readonly #hooks: TrainerHooks;
   readonly #steps: TrainingStep;
   readonly #early: EarlyStopping | undefined;
-  readonly #speed: Speed;
-  readonly #stride: number;
-  readonly #started = performance.now();
-  /** Means of the epoch so far, and of the steps since the last row. */
-  #epochMeans = new Means();
-  #measurement: Measurement;
-  readonly #stepMeans = new Means();
+  readonly #recorder: Recorder;
   /** Checkpoints that callbacks have not been told of. */
   readonly #saved: SavedCheckpoint[] = [];
   #sanityChecking = false;
   #stop: Stop | undefined;
-  #warnedOfNaN = false;
   #warnedOfMinimum = false;
 
   constructor(prepared: Prepared, limits: Limits, hooks: TrainerHooks) {
@@ -69,14 +56,11 @@ export class Trainer {
     this.limits = limits;
     this.callbacks = new CallbackList(options, (name) => this.#context(name));
     this.#steps = new TrainingStep(prepared, this.callbacks);
-    this.#measurement = new Measurement(prepared.measures);
+    this.#recorder = new Recorder(prepared, limits, this.state, hooks);
     if (hooks.checkpoints.policy.any) {
       this.#early = EarlyStopping.of(options, limits.validation > 0);
       this.state.earlyStopping = this.#early?.start();
     }
-    const total = Math.min(limits.epochs * stepsPerEpoch(limits), limits.steps);
-    this.#speed = new Speed(Number.isFinite(total) ? total : 0);
-    this.#stride = Number.isFinite(total) ? Math.max(1, Math.ceil(total / MAX_STEP_ROWS)) : 1;
   }
 
   /** Trains to the end. Answers why it ended before, or undefined when all epochs are done. */
@@ -87,6 +71,12 @@ export class Trainer {
     keep.gradients =
       experiment.options.trainStep !== undefined || SEE_GRADIENTS.some((name) => callbacks.has(name));
     model.train();
+    const dev = fastDevRun(experiment.options);
+    if (dev !== undefined)
+      this.#hooks.reporter.log(
+        "info",
+        `fastDevRun: one epoch of ${dev} batches at most; no weights are kept.`,
+      );
     try {
       await this.#sanityCheck();
       await callbacks.call("onTrainStart");
@@ -100,12 +90,17 @@ export class Trainer {
       throw error;
     }
     const { reporter, control } = this.#hooks;
-    if (this.#stop !== undefined && control.stopping === undefined) {
+    const done = state.completed >= limits.epochs;
+    if (
+      this.#stop !== undefined &&
+      control.stopping === undefined &&
+      !(done && this.#stop.by === "its limit")
+    ) {
       const { by, reason } = this.#stop;
       reporter.log("info", `Ended ${within(state)} by ${by}: ${reason}`);
       return "experiment";
     }
-    return state.completed < limits.epochs ? control.stopping : undefined;
+    return done ? undefined : control.stopping;
   }
 
   get #ending(): boolean {
@@ -127,8 +122,7 @@ export class Trainer {
   async #runEpoch(): Promise<boolean> {
     const { state, limits, callbacks } = this;
     const { train } = this.#prepared;
-    this.#epochMeans = new Means();
-    this.#measurement = new Measurement(this.#prepared.measures);
+    this.#recorder.startEpoch();
     state.batch = 0;
     state.accumulated = 0;
     await callbacks.call("onEpochStart");
@@ -162,14 +156,12 @@ export class Trainer {
     const values = await this.#steps.run(
       batch,
       { epoch, step: step + 1, accumulated, steps },
-      this.#measurement,
+      this.#recorder.measurement,
     );
     const samples = batchLength(batch);
     state.samples += samples;
     state.metrics = values;
-    this.#epochMeans.add(values, samples);
-    this.#stepMeans.add(values, samples);
-    if (!this.#warnedOfNaN) this.#watchForNaN(values);
+    this.#recorder.batch(values, samples);
     if (steps) {
       this.#stepDone();
       schedules.afterStep(state.step, { ...values, ...state.validation });
@@ -192,32 +184,10 @@ export class Trainer {
     const { checkpoints } = this.#hooks;
     state.step++;
     state.accumulated = 0;
-    if (state.step % this.#stride === 0) this.#stepRow(this.#stepMeans.take());
+    this.#recorder.step();
     if (checkpoints.policy.dueAfterStep(state.step)) this.#keep();
     if (state.step >= limits.steps) this.#end("its limit", `maxSteps = ${limits.steps}`);
-    if (this.#time >= limits.seconds) this.#end("its limit", `maxTime = ${limits.seconds} s`);
-  }
-
-  #stepRow(values: Record<string, number>): void {
-    const { schedules } = this.#prepared;
-    this.#row("step", schedules.withinEpochs ? { ...values, ...schedules.rates() } : values);
-  }
-
-  #row(kind: MetricRow["kind"], values: Record<string, number>): void {
-    const { step, epoch } = this.state;
-    this.#hooks.reporter.row({ kind, step, epoch, time: this.#time, values });
-  }
-
-  #watchForNaN(values: Readonly<Record<string, number>>): void {
-    const bad = Object.entries(values).find(([, value]) => !Number.isFinite(value));
-    if (bad === undefined) return;
-    this.#warnedOfNaN = true;
-    const [name, value] = bad;
-    const { step, accumulated, epoch } = this.state;
-    this.#hooks.reporter.log(
-      "warning",
-      `The ${name} is ${Number.isNaN(value) ? "NaN" : "infinite"} in step ${step + Math.sign(accumulated)} (epoch ${epoch}). The training goes on; a smaller learning rate, or clipped gradients, often help.`,
-    );
+    if (this.#recorder.time >= limits.seconds) this.#end("its limit", `maxTime = ${limits.seconds} s`);
   }
 
   /** Validates, and closes the epoch; `whole`: all of its batches were done. */
@@ -226,15 +196,10 @@ export class Trainer {
     const { schedules } = this.#prepared;
     const { reporter, control, checkpoints, note } = this.#hooks;
     const validated = this.#validatesNow(limits.validationEvery === Infinity) && (await this.#validate());
-    state.metrics = {
-      ...this.#epochMeans.get(),
-      ...this.#measurement.get(),
-      ...(state.validatedIn === state.epoch ? state.validation : {}),
-      ...schedules.rates(),
-    };
+    state.metrics = this.#recorder.epochMetrics();
     if (whole) state.completed = state.epoch;
-    this.#row("epoch", { ...state.metrics });
-    this.#report();
+    this.#recorder.row("epoch", { ...state.metrics });
+    this.#recorder.progress();
     if (whole && control.stopping === undefined)
       schedules.afterEpoch(state.epoch, { ...state.validation, ...state.metrics });
     if (validated) this.#afterValidation();
@@ -255,7 +220,7 @@ export class Trainer {
   /** A validation in the middle of an epoch: its values are points of the curves by themselves. */
   async #validateWithin(): Promise<void> {
     if (!(await this.#validate())) return;
-    this.#row("step", { ...this.state.validation });
+    this.#recorder.row("step", { ...this.state.validation });
     this.#afterValidation();
     await this.tellOfCheckpoints();
   }
@@ -335,32 +300,12 @@ export class Trainer {
   async #yield(): Promise<void> {
     const { reporter, control, checkpoints, note } = this.#hooks;
     if (!this.#sanityChecking) {
-      this.#report();
+      this.#recorder.progress();
       note(this.state);
       checkpoints.saveLast(savePoint(this.state), true);
     }
     reporter.flushIfDue();
     await control.yield();
-  }
-
-  get #time(): number {
-    const here = (performance.now() - this.#started) / 1000 - this.#hooks.control.pausedSeconds;
-    return this.state.seconds + here;
-  }
-
-  #report(): void {
-    const { epoch, completed, batch, samples, step, metrics } = this.state;
-    const { epochs, train, accumulate } = this.limits;
-    const done = Math.ceil(batch / accumulate);
-    const progress: Progress = {
-      epoch,
-      epochs,
-      stepInEpoch: done,
-      stepsPerEpoch: train === Infinity ? done : stepsPerEpoch(this.limits),
-      ...this.#speed.measure(this.#time, samples, step),
-      metrics: completed === epoch ? { ...metrics } : this.#epochMeans.get(),
-    };
-    this.#hooks.reporter.progress(progress);
   }
 
   #context(name: keyof Callbacks): TrainContext {

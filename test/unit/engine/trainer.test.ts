@@ -1,6 +1,5 @@
 import { beforeAll, describe, expect, test } from "vitest";
-import { sweepRates, suggested } from "../../../extension/engine/lrFinder.ts";
-import { prepare } from "../../../extension/engine/prepare.ts";
+import { previewBatch } from "../../../extension/engine/previewData.ts";
 import { loadExecutor } from "../../../extension/executors/index.ts";
 import {
   data,
@@ -12,29 +11,7 @@ import {
   type ExperimentOptions,
   type Tensor,
 } from "../../../extension/nn/index.ts";
-import { train, weightsOf } from "./training.ts";
-
-class Net extends nn.Module {
-  fc = new nn.Linear(3, 2);
-  forward(x: Tensor): Tensor {
-    return this.fc(x);
-  }
-}
-
-type Parameters = ConstructorParameters<typeof optim.SGD>[0];
-
-const options = {
-  seed: 0,
-  model: () => new Net(),
-  data: () => new data.TensorDataset(torch.randn(10, 3), torch.randint(0, 2, [10])),
-  loss: new nn.CrossEntropyLoss(),
-  optimizer: (parameters: Parameters) => new optim.SGD(parameters, { lr: 0.1 }),
-  batchSize: 4,
-  epochs: 3,
-} satisfies ExperimentOptions;
-
-const held = { ...options, validation: 0.3 };
-const trained = (changes: Partial<ExperimentOptions>) => train(experiment({ ...options, ...changes }));
+import { held, Net, options, train, trained, weightsOf } from "./training.ts";
 
 beforeAll(async () => {
   await loadExecutor("cpu");
@@ -200,64 +177,6 @@ describe("metrics", () => {
   });
 });
 
-describe("schedules", () => {
-  const rates = (rows: readonly { kind: string; values: Record<string, number> }[], kind: string) =>
-    rows.filter((row) => row.kind === kind).map(({ values }) => values["lr"]);
-
-  test("are stepped after every epoch; a row has the rate that was used", async () => {
-    const { rows } = await trained({
-      lrScheduler: (optimizer) => new optim.lrScheduler.ExponentialLR(optimizer as optim.Optimizer, 0.5),
-    });
-    expect(rates(rows, "epoch")).toEqual([0.1, 0.05, 0.025]);
-    expect(rates(rows, "step")).toEqual(Array.from({ length: 9 }, () => undefined));
-  });
-
-  test("or after every so many steps, and then the steps' rows have it too", async () => {
-    const { rows } = await trained({
-      epochs: 2,
-      lrScheduler: (optimizer) => ({
-        scheduler: new optim.lrScheduler.ExponentialLR(optimizer as optim.Optimizer, 0.5),
-        interval: "step",
-        frequency: 2,
-      }),
-    });
-    expect(rates(rows, "step")).toEqual([0.1, 0.1, 0.05, 0.05, 0.025, 0.025]);
-  });
-
-  test("ReduceLROnPlateau is given the metric it watches", async () => {
-    const seen: number[] = [];
-    const { rows } = await trained({
-      ...held,
-      lrScheduler: (optimizer) => {
-        const scheduler = new optim.lrScheduler.ReduceLROnPlateau(optimizer as optim.Optimizer);
-        const step = scheduler.step.bind(scheduler);
-        scheduler.step = (value?: number | Tensor) => {
-          seen.push(value as number);
-          step(value);
-        };
-        return { plateau: { scheduler, monitor: "val_accuracy" } };
-      },
-    });
-    expect(seen).toEqual(
-      rows.filter(({ kind }) => kind === "epoch").map(({ values }) => values["val_accuracy"]),
-    );
-    await expect(
-      trained({
-        lrScheduler: (optimizer) => ({
-          scheduler: new optim.lrScheduler.ReduceLROnPlateau(optimizer as optim.Optimizer),
-          monitor: "f1",
-        }),
-      }),
-    ).rejects.toThrow("experiment(): lrScheduler watches `f1`, which is not available");
-  });
-
-  test("something else is refused", async () => {
-    await expect(trained({ lrScheduler: () => 0.1 as never })).rejects.toThrow(
-      "experiment(): expected lrScheduler to give a schedule",
-    );
-  });
-});
-
 describe("what ends a training", () => {
   test("early stopping, when the loss does not fall any more", async () => {
     const { state, log } = await trained({
@@ -350,7 +269,7 @@ describe("how much is done", () => {
   });
 
   test("fastDevRun does one batch of everything and keeps nothing", async () => {
-    const { state, files } = await trained({
+    const { state, files, log } = await trained({
       ...held,
       batchSize: 2,
       fastDevRun: true,
@@ -359,6 +278,7 @@ describe("how much is done", () => {
     expect(state).toMatchObject({ completed: 1, step: 1 });
     expect(state.metrics).toHaveProperty("val_loss");
     expect(files).toEqual([]);
+    expect(log).toEqual(["fastDevRun: one epoch of 1 batches at most; no weights are kept."]);
   });
 
   test("valCheckInterval validates within the epoch; checkValEveryNEpoch less often", async () => {
@@ -407,102 +327,35 @@ describe("how much is done", () => {
   });
 });
 
-describe("checkpoints", () => {
-  const falling = { ...held, epochs: 4, optimizer: (p: Parameters) => new optim.SGD(p, { lr: 0.01 }) };
-
-  test("the best by the validation loss, and the end", async () => {
-    const { files, record, state } = await trained(falling);
-    expect(files).toEqual(["best.safetensors", "final.safetensors"]);
-    expect(record.best).toEqual({
-      metric: "val_loss",
-      value: state.kept[0]!.value,
-      epoch: state.kept[0]!.epoch,
-    });
-  });
-
-  test("saveTopK keeps that many, the best first", async () => {
-    const { record, state, files } = await trained({
-      ...falling,
-      checkpoints: { monitor: "loss", mode: "max", saveTopK: 2, saveLast: false },
-    });
-    expect(state.kept).toHaveLength(2);
-    expect(state.kept[0]!.value).toBeGreaterThan(state.kept[1]!.value);
-    expect(files).toHaveLength(3);
-    const best = record.checkpoints.filter(({ kind }) => kind === "best");
-    expect(best[0]!.file).toBe(state.kept[0]!.file);
-    expect(files).toEqual(expect.arrayContaining(best.map(({ file }) => file.replace("checkpoints/", ""))));
-  });
-
-  test("at intervals, without a metric: the newest ones", async () => {
-    const { files } = await trained({ checkpoints: { everyNTrainSteps: 4, saveTopK: 2 }, epochs: 5 });
-    expect(files).toEqual(["final.safetensors", "step-000008.safetensors", "step-000012.safetensors"]);
-    const all = await trained({ checkpoints: { everyNEpochs: 2, saveTopK: -1 }, epochs: 5 });
-    expect(all.files).toEqual(["final.safetensors", "step-000006.safetensors", "step-000012.safetensors"]);
-  });
-
-  test("false keeps those of the end alone", async () => {
-    expect((await trained({ ...falling, checkpoints: false })).files).toEqual(["final.safetensors"]);
-  });
-});
-
-test("callbacks are called in Lightning's order, several sets one after the other", async () => {
-  const calls: string[] = [];
-  const names = [
-    "onSanityCheckStart",
-    "onSanityCheckEnd",
-    "onTrainStart",
-    "onEpochStart",
-    "onBatchStart",
-    "onBeforeBackward",
-    "onAfterBackward",
-    "onBeforeOptimizerStep",
-    "onStepEnd",
-    "onBatchEnd",
-    "onValidationStart",
-    "onValidationEnd",
-    "onEpochEnd",
-    "onSaveCheckpoint",
-    "onTrainEnd",
-  ] as const;
-  const every = Object.fromEntries(names.map((name) => [name, () => void calls.push(name)]));
-  class Counter {
-    batches = 0;
-    onBatchEnd(): void {
-      this.batches++;
+test("a preview sees the shapes of loaders and streams, and draws nothing", async () => {
+  torch.manualSeed(4);
+  const set = options.data();
+  class Rows extends data.IterableDataset<[Tensor, number]> {
+    *[Symbol.iterator](): Iterator<[Tensor, number]> {
+      yield [torch.rand(3), 1];
     }
   }
-  const counter = new Counter();
-  await trained({
-    ...held,
-    epochs: 1,
-    accumulateGradBatches: 2,
-    callbacks: [every, counter],
-  });
-  expect(calls).toEqual([
-    "onSanityCheckStart",
-    "onValidationStart",
-    "onValidationEnd",
-    "onSanityCheckEnd",
-    "onTrainStart",
-    "onEpochStart",
-    "onBatchStart",
-    "onBeforeBackward",
-    "onAfterBackward",
-    "onBatchEnd",
-    "onBatchStart",
-    "onBeforeBackward",
-    "onAfterBackward",
-    "onBeforeOptimizerStep",
-    "onStepEnd",
-    "onBatchEnd",
-    "onValidationStart",
-    "onValidationEnd",
-    "onSaveCheckpoint",
-    "onSaveCheckpoint",
-    "onEpochEnd",
-    "onTrainEnd",
+  const before = torch.getRngState();
+  const shapes = async (changes: Partial<ExperimentOptions>) => {
+    const { batch, samples } = await previewBatch({ ...options, ...changes });
+    return [batch.map(({ shape, dtype }) => [dtype, ...shape]), samples];
+  };
+  const loader = new data.DataLoader(set, { batchSize: 6, shuffle: true });
+  expect(await shapes({ data: () => ({ train: loader, test: set }) })).toEqual([
+    [
+      ["float32", 6, 3],
+      ["int64", 6],
+    ],
+    { train: 10, validation: undefined, test: 10 },
   ]);
-  expect(counter.batches).toBe(2);
+  expect(torch.getRngState()).toEqual(before);
+  expect(await shapes({ data: () => new Rows() })).toEqual([
+    [
+      ["float32", 4, 3],
+      ["int64", 4],
+    ],
+    { train: undefined, validation: undefined, test: undefined },
+  ]);
 });
 
 test("onException sees what ends the training", async () => {
@@ -518,40 +371,4 @@ test("onException sees what ends the training", async () => {
     }),
   ).rejects.toThrow("enough");
   expect(seen).toEqual([2, "enough"]);
-});
-
-describe("the learning rate finder", () => {
-  test("tries growing rates, suggests one, and leaves everything as it was", async () => {
-    const prepared = await prepare(experiment({ ...options, gradientClipVal: 1 }), 0);
-    const before = [weightsOf(prepared), torch.getRngState()];
-    const { points, suggestion } = await sweepRates(prepared, { minLr: 1e-4, maxLr: 1, steps: 40 });
-    expect(points.map(({ lr }) => lr)).toEqual([
-      1e-4,
-      ...Array.from({ length: 39 }, (_, i) => 1e-4 * 1e4 ** ((i + 2) / 40)),
-    ]);
-    expect(points.map(({ lr }) => lr)).toContain(suggestion);
-    expect([weightsOf(prepared), torch.getRngState()]).toEqual(before);
-    expect((prepared.optimizers as optim.SGD).paramGroups[0]!.lr).toBe(0.1);
-  });
-
-  test("ends when the loss runs away", async () => {
-    const prepared = await prepare(
-      experiment({
-        ...options,
-        loss: new nn.MSELoss(),
-        data: () => new data.TensorDataset(torch.randn(10, 3), torch.randn(10, 2)),
-      }),
-      0,
-    );
-    const { points, diverged } = await sweepRates(prepared, { minLr: 1e-3, maxLr: 1e4, steps: 100 });
-    expect(diverged).toBe(true);
-    expect(points.length).toBeLessThan(100);
-  });
-
-  test("the suggestion is the steepest fall, the ends left out", () => {
-    const losses = [...Array.from({ length: 10 }, (_, i) => 10 - i), 1, 1, 0.9, 0.5, 0.4, 0.4, 0.5, -9];
-    const points = losses.map((loss, i) => ({ lr: i, loss }));
-    expect(suggested(points)).toBe(12);
-    expect(suggested(points.slice(0, 12))).toBeUndefined();
-  });
 });

@@ -11,7 +11,16 @@ import { Reporter } from "../../../extension/engine/reporter.ts";
 import { RunDirectory } from "../../../extension/engine/runDirectory.ts";
 import { Trainer } from "../../../extension/engine/trainer.ts";
 import { savePoint, type TrainerState } from "../../../extension/engine/trainerState.ts";
-import type { Experiment } from "../../../extension/nn/experiment.ts";
+import {
+  data,
+  experiment,
+  nn,
+  optim,
+  torch,
+  type Experiment,
+  type ExperimentOptions,
+  type Tensor,
+} from "../../../extension/nn/index.ts";
 import { startingRecord } from "../../../extension/protocol/engine.ts";
 import type { MetricRow, RunRecord } from "../../../extension/protocol/run.ts";
 
@@ -76,3 +85,27 @@ export async function train(experiment: Experiment, seed = 0): Promise<Trained> 
 export function weightsOf({ model }: Pick<Prepared, "model">): number[] {
   return [...model.stateDict().values()].flatMap((tensor) => [...tensor.data()]);
 }
+
+/** A small experiment on random data, which tests change. */
+export class Net extends nn.Module {
+  fc = new nn.Linear(3, 2);
+  forward(x: Tensor): Tensor {
+    return this.fc(x);
+  }
+}
+
+export type Parameters = ConstructorParameters<typeof optim.SGD>[0];
+
+export const options = {
+  seed: 0,
+  model: () => new Net(),
+  data: () => new data.TensorDataset(torch.randn(10, 3), torch.randint(0, 2, [10])),
+  loss: new nn.CrossEntropyLoss(),
+  optimizer: (parameters: Parameters) => new optim.SGD(parameters, { lr: 0.1 }),
+  batchSize: 4,
+  epochs: 3,
+} satisfies ExperimentOptions;
+
+export const held = { ...options, validation: 0.3 };
+export const trained = (changes: Partial<ExperimentOptions>): Promise<Trained> =>
+  train(experiment({ ...options, ...changes }));

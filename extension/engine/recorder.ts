@@ -1,0 +1,117 @@
+import type { Progress } from "../protocol/engine.ts";
+import type { MetricRow } from "../protocol/run.ts";
+import type { RunControl } from "./control.ts";
+import { stepsPerEpoch, type Limits } from "./limits.ts";
+import { Means } from "./means.ts";
+import { Measurement } from "./metrics.ts";
+import type { Prepared } from "./prepare.ts";
+import type { Reporter } from "./reporter.ts";
+import { Speed } from "./speed.ts";
+import type { TrainerState } from "./trainerState.ts";
+
+/** Most step rows that a run writes; longer runs write means of several steps. */
+const MAX_STEP_ROWS = 20_000;
+
+/** Keeps the numbers of a training while they come, and makes the rows of its curves and its progress of them. */
+export class Recorder {
+  readonly #prepared: Prepared;
+  readonly #limits: Limits;
+  readonly #state: TrainerState;
+  readonly #reporter: Reporter;
+  readonly #control: RunControl;
+  readonly #speed: Speed;
+  readonly #stride: number;
+  readonly #started = performance.now();
+  /** Means of the epoch so far, and of the steps since the last row. */
+  #epochMeans = new Means();
+  readonly #stepMeans = new Means();
+  #warnedOfNaN = false;
+  /** The experiment's metrics over the epoch so far. */
+  measurement: Measurement;
+
+  constructor(
+    prepared: Prepared,
+    limits: Limits,
+    state: TrainerState,
+    { reporter, control }: { reporter: Reporter; control: RunControl },
+  ) {
+    this.#prepared = prepared;
+    this.#limits = limits;
+    this.#state = state;
+    this.#reporter = reporter;
+    this.#control = control;
+    this.measurement = new Measurement(prepared.measures);
+    const total = Math.min(limits.epochs * stepsPerEpoch(limits), limits.steps);
+    this.#speed = new Speed(Number.isFinite(total) ? total : 0);
+    this.#stride = Number.isFinite(total) ? Math.max(1, Math.ceil(total / MAX_STEP_ROWS)) : 1;
+  }
+
+  /** Seconds of training so far, pauses left out. */
+  get time(): number {
+    const here = (performance.now() - this.#started) / 1000 - this.#control.pausedSeconds;
+    return this.#state.seconds + here;
+  }
+
+  startEpoch(): void {
+    this.#epochMeans = new Means();
+    this.measurement = new Measurement(this.#prepared.measures);
+  }
+
+  /** A batch's own values. */
+  batch(values: Record<string, number>, samples: number): void {
+    this.#epochMeans.add(values, samples);
+    this.#stepMeans.add(values, samples);
+    if (!this.#warnedOfNaN) this.#watchForNaN(values);
+  }
+
+  /** An optimizer step is done: a row, or every so many steps one of their means. */
+  step(): void {
+    if (this.#state.step % this.#stride !== 0) return;
+    const { schedules } = this.#prepared;
+    const values = this.#stepMeans.take();
+    this.row("step", schedules.withinEpochs ? { ...values, ...schedules.rates() } : values);
+  }
+
+  /** What an epoch comes to: means and metrics of training, its validation if it had one, and the rates it was trained at. */
+  epochMetrics(): Record<string, number> {
+    const { validatedIn, epoch, validation } = this.#state;
+    return {
+      ...this.#epochMeans.get(),
+      ...this.measurement.get(),
+      ...(validatedIn === epoch ? validation : {}),
+      ...this.#prepared.schedules.rates(),
+    };
+  }
+
+  row(kind: MetricRow["kind"], values: Record<string, number>): void {
+    const { step, epoch } = this.#state;
+    this.#reporter.row({ kind, step, epoch, time: this.time, values });
+  }
+
+  progress(): void {
+    const { epoch, completed, batch, samples, step, metrics } = this.#state;
+    const { epochs, train, accumulate } = this.#limits;
+    const done = Math.ceil(batch / accumulate);
+    const progress: Progress = {
+      epoch,
+      epochs,
+      stepInEpoch: done,
+      stepsPerEpoch: train === Infinity ? done : stepsPerEpoch(this.#limits),
+      ...this.#speed.measure(this.time, samples, step),
+      metrics: completed === epoch ? { ...metrics } : this.#epochMeans.get(),
+    };
+    this.#reporter.progress(progress);
+  }
+
+  #watchForNaN(values: Readonly<Record<string, number>>): void {
+    const bad = Object.entries(values).find(([, value]) => !Number.isFinite(value));
+    if (bad === undefined) return;
+    this.#warnedOfNaN = true;
+    const [name, value] = bad;
+    const { step, accumulated, epoch } = this.#state;
+    this.#reporter.log(
+      "warning",
+      `The ${name} is ${Number.isNaN(value) ? "NaN" : "infinite"} in step ${step + Math.sign(accumulated)} (epoch ${epoch}). The training goes on; a smaller learning rate, or clipped gradients, often help.`,
+    );
+  }
+}

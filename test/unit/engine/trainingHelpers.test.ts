@@ -1,0 +1,246 @@
+import { beforeAll, describe, expect, test } from "vitest";
+import { EarlyStopping } from "../../../extension/engine/earlyStopping.ts";
+import { sweepRates, suggested } from "../../../extension/engine/lrFinder.ts";
+import { prepare } from "../../../extension/engine/prepare.ts";
+import { loadExecutor } from "../../../extension/executors/index.ts";
+import type { EarlyStoppingOptions } from "../../../extension/nn/experiment.ts";
+import { data, experiment, nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
+import { held, options, trained, weightsOf, type Parameters } from "./training.ts";
+
+beforeAll(async () => {
+  await loadExecutor("cpu");
+});
+
+describe("schedules", () => {
+  const rates = (rows: readonly { kind: string; values: Record<string, number> }[], kind: string) =>
+    rows.filter((row) => row.kind === kind).map(({ values }) => values["lr"]);
+
+  test("are stepped after every epoch; a row has the rate that was used", async () => {
+    const { rows } = await trained({
+      lrScheduler: (optimizer) => new optim.lrScheduler.ExponentialLR(optimizer as optim.Optimizer, 0.5),
+    });
+    expect(rates(rows, "epoch")).toEqual([0.1, 0.05, 0.025]);
+    expect(rates(rows, "step")).toEqual(Array.from({ length: 9 }, () => undefined));
+  });
+
+  test("or after every so many steps, and then the steps' rows have it too", async () => {
+    const { rows } = await trained({
+      epochs: 2,
+      lrScheduler: (optimizer) => ({
+        scheduler: new optim.lrScheduler.ExponentialLR(optimizer as optim.Optimizer, 0.5),
+        interval: "step",
+        frequency: 2,
+      }),
+    });
+    expect(rates(rows, "step")).toEqual([0.1, 0.1, 0.05, 0.05, 0.025, 0.025]);
+  });
+
+  test("ReduceLROnPlateau is given the metric it watches", async () => {
+    const seen: number[] = [];
+    const { rows } = await trained({
+      ...held,
+      lrScheduler: (optimizer) => {
+        const scheduler = new optim.lrScheduler.ReduceLROnPlateau(optimizer as optim.Optimizer);
+        const step = scheduler.step.bind(scheduler);
+        scheduler.step = (value?: number | Tensor) => {
+          seen.push(value as number);
+          step(value);
+        };
+        return { plateau: { scheduler, monitor: "val_accuracy" } };
+      },
+    });
+    expect(seen).toEqual(
+      rows.filter(({ kind }) => kind === "epoch").map(({ values }) => values["val_accuracy"]),
+    );
+    await expect(
+      trained({
+        lrScheduler: (optimizer) => ({
+          scheduler: new optim.lrScheduler.ReduceLROnPlateau(optimizer as optim.Optimizer),
+          monitor: "f1",
+        }),
+      }),
+    ).rejects.toThrow("experiment(): lrScheduler watches `f1`, which is not available");
+  });
+
+  test("something else is refused", async () => {
+    await expect(trained({ lrScheduler: () => 0.1 as never })).rejects.toThrow(
+      "experiment(): expected lrScheduler to give a schedule",
+    );
+  });
+});
+
+describe("early stopping, check by check", () => {
+  const checked = (options: EarlyStoppingOptions, values: readonly number[]) => {
+    const early = new EarlyStopping({ monitor: "loss", ...options }, false);
+    const state = early.start();
+    const reasons = values.map((loss) => early.check(state, { loss }));
+    return { state, stopsAt: reasons.findIndex((reason) => reason !== undefined), reason: reasons.at(-1) };
+  };
+
+  test("patience counts checks without improvement since the best", () => {
+    expect(checked({}, [3, 2, 2.5, 1, 1, 1]).stopsAt).toBe(-1);
+    expect(checked({}, [3, 2, 2.5, 1, 1, 1, 1])).toMatchObject({
+      stopsAt: 6,
+      state: { best: 1, waited: 3 },
+      reason: "loss has not improved in the last 3 checks; the best value was 1.0000",
+    });
+    expect(checked({ patience: 0 }, [1, 1]).stopsAt).toBe(1);
+  });
+
+  test("an improvement is one by more than minDelta, in the mode's direction", () => {
+    expect(checked({ patience: 1, minDelta: 0.5 }, [3, 2.5]).stopsAt).toBe(1);
+    expect(checked({ patience: 1, minDelta: 0.5 }, [3, 2.4]).stopsAt).toBe(-1);
+    expect(checked({ patience: 1, mode: "max" }, [1, 2, 2]).stopsAt).toBe(2);
+  });
+
+  test("thresholds, and values that are none", () => {
+    expect(checked({ stoppingThreshold: 0.5 }, [1, 0.5, 0.4])).toMatchObject({
+      stopsAt: 2,
+      reason: "loss = 0.4000 has reached the stopping threshold 0.5",
+    });
+    expect(checked({ divergenceThreshold: 5 }, [1, 5, 5.5])).toMatchObject({
+      stopsAt: 2,
+      reason: "loss = 5.5000 has reached the divergence threshold 5",
+    });
+    expect(checked({ mode: "max", divergenceThreshold: 0.5 }, [1, 0.4]).stopsAt).toBe(1);
+    expect(checked({}, [1, Number.NaN])).toMatchObject({
+      stopsAt: 1,
+      reason: "loss = NaN is not finite; the best value was 1.0000",
+    });
+    expect(checked({ checkFinite: false }, [1, Number.NaN, 0.5]).state).toEqual({ best: 0.5, waited: 0 });
+  });
+});
+
+describe("checkpoints", () => {
+  const falling = { ...held, epochs: 4, optimizer: (p: Parameters) => new optim.SGD(p, { lr: 0.01 }) };
+
+  test("the best by the validation loss, and the end", async () => {
+    const { files, record, state } = await trained(falling);
+    expect(files).toEqual(["best.safetensors", "final.safetensors"]);
+    expect(record.best).toEqual({
+      metric: "val_loss",
+      value: state.kept[0]!.value,
+      epoch: state.kept[0]!.epoch,
+    });
+  });
+
+  test("saveTopK keeps that many, the best first", async () => {
+    const { record, state, files } = await trained({
+      ...falling,
+      checkpoints: { monitor: "loss", mode: "max", saveTopK: 2, saveLast: false },
+    });
+    expect(state.kept).toHaveLength(2);
+    expect(state.kept[0]!.value).toBeGreaterThan(state.kept[1]!.value);
+    expect(files).toHaveLength(3);
+    const best = record.checkpoints.filter(({ kind }) => kind === "best");
+    expect(best[0]!.file).toBe(state.kept[0]!.file);
+    expect(files).toEqual(expect.arrayContaining(best.map(({ file }) => file.replace("checkpoints/", ""))));
+  });
+
+  test("at intervals, without a metric: the newest ones", async () => {
+    const { files } = await trained({ checkpoints: { everyNTrainSteps: 4, saveTopK: 2 }, epochs: 5 });
+    expect(files).toEqual(["final.safetensors", "step-000008.safetensors", "step-000012.safetensors"]);
+    const all = await trained({ checkpoints: { everyNEpochs: 2, saveTopK: -1 }, epochs: 5 });
+    expect(all.files).toEqual(["final.safetensors", "step-000006.safetensors", "step-000012.safetensors"]);
+  });
+
+  test("false keeps those of the end alone", async () => {
+    expect((await trained({ ...falling, checkpoints: false })).files).toEqual(["final.safetensors"]);
+  });
+});
+
+test("callbacks are called in Lightning's order, several sets one after the other", async () => {
+  const calls: string[] = [];
+  const names = [
+    "onSanityCheckStart",
+    "onSanityCheckEnd",
+    "onTrainStart",
+    "onEpochStart",
+    "onBatchStart",
+    "onBeforeBackward",
+    "onAfterBackward",
+    "onBeforeOptimizerStep",
+    "onStepEnd",
+    "onBatchEnd",
+    "onValidationStart",
+    "onValidationEnd",
+    "onEpochEnd",
+    "onSaveCheckpoint",
+    "onTrainEnd",
+  ] as const;
+  const every = Object.fromEntries(names.map((name) => [name, () => void calls.push(name)]));
+  class Counter {
+    batches = 0;
+    onBatchEnd(): void {
+      this.batches++;
+    }
+  }
+  const counter = new Counter();
+  await trained({
+    ...held,
+    epochs: 1,
+    accumulateGradBatches: 2,
+    callbacks: [every, counter],
+  });
+  expect(calls).toEqual([
+    "onSanityCheckStart",
+    "onValidationStart",
+    "onValidationEnd",
+    "onSanityCheckEnd",
+    "onTrainStart",
+    "onEpochStart",
+    "onBatchStart",
+    "onBeforeBackward",
+    "onAfterBackward",
+    "onBatchEnd",
+    "onBatchStart",
+    "onBeforeBackward",
+    "onAfterBackward",
+    "onBeforeOptimizerStep",
+    "onStepEnd",
+    "onBatchEnd",
+    "onValidationStart",
+    "onValidationEnd",
+    "onSaveCheckpoint",
+    "onSaveCheckpoint",
+    "onEpochEnd",
+    "onTrainEnd",
+  ]);
+  expect(counter.batches).toBe(2);
+});
+
+describe("the learning rate finder", () => {
+  test("tries growing rates, suggests one, and leaves everything as it was", async () => {
+    const prepared = await prepare(experiment({ ...options, gradientClipVal: 1 }), 0);
+    const before = [weightsOf(prepared), torch.getRngState()];
+    const { points, suggestion } = await sweepRates(prepared, { minLr: 1e-4, maxLr: 1, steps: 40 });
+    expect(points.map(({ lr }) => lr)).toEqual([
+      1e-4,
+      ...Array.from({ length: 39 }, (_, i) => 1e-4 * 1e4 ** ((i + 2) / 40)),
+    ]);
+    expect(points.map(({ lr }) => lr)).toContain(suggestion);
+    expect([weightsOf(prepared), torch.getRngState()]).toEqual(before);
+    expect((prepared.optimizers as optim.SGD).paramGroups[0]!.lr).toBe(0.1);
+  });
+
+  test("ends when the loss runs away", async () => {
+    const prepared = await prepare(
+      experiment({
+        ...options,
+        loss: new nn.MSELoss(),
+        data: () => new data.TensorDataset(torch.randn(10, 3), torch.randn(10, 2)),
+      }),
+      0,
+    );
+    const { points, diverged } = await sweepRates(prepared, { minLr: 1e-3, maxLr: 1e4, steps: 100 });
+    expect(diverged).toBe(true);
+    expect(points.length).toBeLessThan(100);
+  });
+
+  test("the suggestion is the steepest fall, the ends left out", () => {
+    const losses = [...Array.from({ length: 10 }, (_, i) => 10 - i), 1, 1, 0.9, 0.5, 0.4, 0.4, 0.5, -9];
+    const points = losses.map((loss, i) => ({ lr: i, loss }));
+    expect(suggested(points)).toBe(12);
+    expect(suggested(points.slice(0, 12))).toBeUndefined();
+  });
+});
