@@ -203,6 +203,39 @@ describe.each(devices)("on %s", (device) => {
     expect([output, end].flat().map(gradientName)).toEqual(c.names);
   });
 
+  it.each(["RNN", "LSTM", "GRU"] as const)("%s of a batch without sequences has zero gradients", (type) => {
+    const layer = make({ type, args: [3, 4], kwargs: { bidirectional: true } });
+    const x = torch.randn(5, 0, 3).requiresGrad_();
+    const [y] = layer(x) as [Tensor, unknown];
+    expect(y.shape).toEqual([5, 0, 8]);
+    y.sum().backward();
+    for (const p of layer.parameters()) expect([...p.grad!.data()]).toEqual(Array(p.numel()).fill(0));
+    expect(x.grad!.shape).toEqual([5, 0, 3]);
+  });
+
+  it("a cell in a loop of the user's is the layer, gradients included", () => {
+    torch.manualSeed(1);
+    const cell = new nn.LSTMCell(3, 4);
+    const layer = new nn.LSTM(3, 4);
+    layer.loadStateDict(new Map([...cell.stateDict()].map(([key, t]) => [`${key}_l0`, t])));
+    const x = torch.randn(6, 2, 3);
+    let [h, c] = [torch.zeros(2, 4), torch.zeros(2, 4)];
+    const hidden: Tensor[] = [];
+    for (const row of x) {
+      [h, c] = cell(row, [h, c]);
+      hidden.push(h);
+    }
+    const looped = torch.stack(hidden);
+    const [output, [, last]] = layer(x);
+    looped.pow(2).sum().add(c.sum()).backward();
+    output.pow(2).sum().add(last.sum()).backward();
+    const pairs = [
+      [looped, output],
+      ...cell.parameters().map((p, i) => [p.grad!, layer.parameters()[i]!.grad!]),
+    ];
+    for (const [a, b] of pairs) expect(a!.sub(b!).abs().max().item()).toBeLessThan(2e-6);
+  });
+
   it("a layer's node count does not grow with the sequence", () => {
     if (device !== "native") return;
     const nodes = (steps: number): number => {

@@ -7,6 +7,7 @@ import { fillValue } from "../graph.ts";
 import { defineOp, type Op } from "../op.ts";
 import { nhwc, outputSize, padImages } from "./images.ts";
 import { formatShape, numel, range, type Shape } from "../shape.ts";
+import { reduced } from "./movement.ts";
 
 type Pair = readonly [number, number];
 
@@ -177,6 +178,6 @@ export const channelBiasGrad: Op<object> = defineOp({
     apply(addChannelBias, [new Tensor(fillValue(0, inputs[0]!.shape, "float32")), grad], {}),
   ],
   tensorflow: (b, inputs) => b.node("BiasAddGrad", inputs, { T, data_format: attr.string("NHWC") }),
-  tfjs: (k, [x]) => k.sum(x!, range(x!.rank - 1)),
+  tfjs: (k, [x], _, { outputs }) => reduced(k, x!, outputs[0]!, 0, () => k.sum(x!, range(x!.rank - 1))),
   cost: ({ inputs }) => numel(inputs[0]!.shape),
 });

@@ -3,7 +3,7 @@ import { apply } from "../apply.ts";
 import { TensorError } from "../errors.ts";
 import { attr } from "../lowering.ts";
 import { defineOp, type Meta, type Op, type Tfjs } from "../op.ts";
-import { expand } from "./movement.ts";
+import { expand, reduced } from "./movement.ts";
 import { broadcastShapes, formatDims, numel, range, sameShape, type Shape } from "../shape.ts";
 
 interface Transposes {
@@ -93,6 +93,6 @@ export const biasGrad = defineOp({
   gradient: ({ grad, inputs }) => [apply(expand, [grad], { shape: inputs[0]!.shape })],
   tensorflow: (b, inputs) =>
     b.node("BiasAddGrad", inputs, { T: attr.type("float32"), data_format: attr.string("NHWC") }),
-  tfjs: (k, [x]) => k.sum(x!, range(x!.rank - 1)),
+  tfjs: (k, [x], _, { outputs }) => reduced(k, x!, outputs[0]!, 0, () => k.sum(x!, range(x!.rank - 1))),
   cost: ({ inputs }) => numel(inputs[0]!.shape),
 });
