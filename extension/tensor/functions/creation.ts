@@ -245,12 +245,14 @@ export function logspace(
 }
 
 /** The lower triangle (up to `diagonal` places above the main one), zeros elsewhere. */
-export function tril(input: Tensor, diagonal = 0): Tensor {
+export function tril(input: Tensor, diagonal: number | { diagonal?: number } = 0): Tensor {
+  if (typeof diagonal === "object") return tril(input, diagonal.diagonal ?? 0);
   return triangle("tril", input, (row, column) => column - row <= diagonal);
 }
 
 /** The upper triangle (from `diagonal` places above the main one), zeros elsewhere. */
-export function triu(input: Tensor, diagonal = 0): Tensor {
+export function triu(input: Tensor, diagonal: number | { diagonal?: number } = 0): Tensor {
+  if (typeof diagonal === "object") return triu(input, diagonal.diagonal ?? 0);
   return triangle("triu", input, (row, column) => column - row >= diagonal);
 }
 

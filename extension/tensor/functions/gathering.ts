@@ -244,8 +244,17 @@ export function argsort(
 
 /** The median (the lower of two) of all elements, or along a dimension with its index. */
 export function median(input: Tensor): Tensor;
-export function median(input: Tensor, dim: number, keepdim?: boolean): ValuesAndIndices;
-export function median(input: Tensor, dim?: number, keepdim = false): Tensor | ValuesAndIndices {
+export function median(
+  input: Tensor,
+  dim: number | { dim: number; keepdim?: boolean },
+  keepdim?: boolean,
+): ValuesAndIndices;
+export function median(
+  input: Tensor,
+  dim?: number | { dim: number; keepdim?: boolean },
+  keepdim = false,
+): Tensor | ValuesAndIndices {
+  if (typeof dim === "object") return median(input, dim.dim, dim.keepdim ?? false);
   if (dim === undefined) {
     return composed(() => named(median(reshaped(input, [input.numel()]), 0)[0], "MedianBackward0"));
   }

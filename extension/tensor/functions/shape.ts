@@ -92,7 +92,8 @@ export function unflatten(input: Tensor, dim: number, sizes: readonly number[]):
 }
 
 /** Without dimensions of length 1: all of them, or those named that are. */
-export function squeeze(input: Tensor, dim?: Dims): Tensor {
+export function squeeze(input: Tensor, dim?: Dims | { dim: Dims }): Tensor {
+  if (typeof dim === "object" && "dim" in dim) return squeeze(input, dim.dim);
   const { shape } = input;
   const rank = input.ndim;
   const dropped = dim === undefined ? undefined : orderedDims(typeof dim === "number" ? [dim] : dim, rank);
@@ -101,8 +102,8 @@ export function squeeze(input: Tensor, dim?: Dims): Tensor {
 }
 
 /** With a dimension of length 1 inserted before `dim`. */
-export function unsqueeze(input: Tensor, dim: number): Tensor {
-  const at = normalizeDim(dim, input.ndim, 1);
+export function unsqueeze(input: Tensor, dim: number | { dim: number }): Tensor {
+  const at = normalizeDim(typeof dim === "number" ? dim : dim.dim, input.ndim, 1);
   const origin = input.shape.map((_, d) => d);
   origin.splice(at, 0, -1);
   return named(whole(input, origin), "UnsqueezeBackward0");
@@ -316,12 +317,15 @@ export function stack(tensors: readonly Tensor[], dim: number | { dim?: number }
 }
 
 /** Elements in reverse order along `dims`; a copy. */
-export function flip(input: Tensor, ...dims: Sizes): Tensor {
-  return apply(ops.flip, [input], { dims: orderedDims(sizesOf(dims), input.ndim) });
+export function flip(input: Tensor, ...dims: Sizes | [{ dims: readonly number[] }]): Tensor {
+  const [first] = dims;
+  const list = typeof first === "object" && "dims" in first ? first.dims : sizesOf(dims as Sizes);
+  return apply(ops.flip, [input], { dims: orderedDims(list, input.ndim) });
 }
 
 /** Elements moved `shifts` places along `dims`, those that fall off coming in at the other end. */
-export function roll(input: Tensor, shifts: Dims, dims?: Dims): Tensor {
+export function roll(input: Tensor, shifts: Dims, dims?: Dims | { dims: Dims }): Tensor {
+  if (typeof dims === "object" && "dims" in dims) return roll(input, shifts, dims.dims);
   const by = typeof shifts === "number" ? [shifts] : shifts;
   if (dims === undefined) {
     if (by.length !== 1) {

@@ -147,9 +147,8 @@ beforeAll(async () => {
 });
 
 it("every exported schedule has its recording", () => {
-  const exported = Object.keys({ ...optim.lrScheduler, ...optim.swaUtils }).filter(
-    (n) => n !== "LRScheduler",
-  );
+  // Averages of weights stand beside SWALR.
+  const exported = [...Object.keys(optim.lrScheduler), "SWALR"].filter((n) => n !== "LRScheduler");
   const recorded = new Set(fixture.schedules.map(({ name }) => name.split(/[ ,]/)[0]!));
   expect([...recorded].sort()).toEqual(exported.sort());
 });
