@@ -10,7 +10,7 @@ import {
   Recall,
   type ClassOptions,
 } from "../nn/metrics/index.ts";
-import { BCELoss, BCEWithLogitsLoss } from "../nn/modules/loss.ts";
+import { BCELoss, BCEWithLogitsLoss, CrossEntropyLoss, NLLLoss } from "../nn/modules/loss.ts";
 import { TensorError } from "../tensor/errors.ts";
 import { valuesOf } from "../tensor/runtime.ts";
 import { noGrad } from "../tensor/scope.ts";
@@ -26,41 +26,42 @@ export function measuresOf({ options }: Experiment, classification: boolean): Ma
   const named: [string, unknown][] = isList(metrics)
     ? metrics.map((name) => [name, name])
     : Object.entries(metrics);
-  const binary = binaryOutputs(loss);
-  return new Map(named.map(([name, metric]) => [name, measure(name, metric, binary)]));
+  const classes = classesOf(loss);
+  return new Map(named.map(([name, metric]) => [name, measure(name, metric, classes)]));
 }
 
 function isList(metrics: object): metrics is readonly string[] {
   return Array.isArray(metrics);
 }
 
-/** What the outputs of a binary classification are, where the loss says so. */
-function binaryOutputs(loss: Loss | undefined): ClassOptions {
+/** What the loss says of a classification: which class it ignores, and whether outputs are logits. */
+function classesOf(loss: Loss | undefined): ClassOptions {
+  if (loss instanceof CrossEntropyLoss || loss instanceof NLLLoss) return { ignoreIndex: loss.ignoreIndex };
   if (loss instanceof BCEWithLogitsLoss) return { logits: true };
   return loss instanceof BCELoss ? { logits: false } : {};
 }
 
-const BUILT_IN: Record<Exclude<BuiltInMetric, `top${number}`>, (binary: ClassOptions) => Metric> = {
-  accuracy: (binary) => new Accuracy(binary),
-  precision: (binary) => new Precision(binary),
-  recall: (binary) => new Recall(binary),
-  f1: (binary) => new F1Score(binary),
+const BUILT_IN: Record<Exclude<BuiltInMetric, `top${number}`>, (classes: ClassOptions) => Metric> = {
+  accuracy: (classes) => new Accuracy(classes),
+  precision: (classes) => new Precision(classes),
+  recall: (classes) => new Recall(classes),
+  f1: (classes) => new F1Score(classes),
   mae: () => new MeanAbsoluteError(),
   mse: () => new MeanSquaredError(),
   rmse: () => new MeanSquaredError({ squared: false }),
   r2: () => new R2Score(),
 };
 
-function measure(name: string, metric: unknown, binary: ClassOptions): Measure {
+function measure(name: string, metric: unknown, classes: ClassOptions): Measure {
   if (metric instanceof Metric) return () => metric.fresh();
   if (typeof metric === "function") {
     const own = metric as MetricFunction;
     return () => new MeanOf(name, own);
   }
   const top = typeof metric === "string" ? /^top([1-9]\d*)$/.exec(metric) : null;
-  if (top !== null) return () => new Accuracy({ topK: Number(top[1]) });
+  if (top !== null) return () => new Accuracy({ ...classes, topK: Number(top[1]) });
   const make = Object.entries(BUILT_IN).find(([known]) => known === metric)?.[1];
-  if (make !== undefined) return () => make(binary);
+  if (make !== undefined) return () => make(classes);
   throw new TensorError(
     "value",
     `experiment(): metric "${name}" is neither a function (output, target) nor one of metrics.* nor a known name`,

@@ -47,8 +47,9 @@ export function predictedClasses(output: Tensor): Int32Array {
 }
 
 /**
- * Reads a batch of a classification: scores [N, C, …] and classes [N, …]; classes and classes of one shape; or, of a
- * binary one, probabilities or logits, and 0 or 1, of one shape.
+ * Reads a batch of a classification: scores [N, C, …] and classes [N, …], or probabilities [N, C] of the classes;
+ * classes and classes of one shape; or, of a binary one, probabilities or logits, and 0 or 1, of one shape. Of several
+ * yes-or-no answers a sample [N, C], say whether they are `logits`: otherwise they are taken for scores.
  * @throws TensorError when the shapes are others
  */
 export function classified(name: string, output: Tensor, target: Tensor, options: ClassOptions): Classified {
@@ -60,6 +61,13 @@ export function classified(name: string, output: Tensor, target: Tensor, options
       "shape",
       `${name}(): expected scores [N, C, …] and classes [N, …], or predictions and targets of one shape, got ${formatShape(output.shape)} and ${formatShape(target.shape)}`,
     );
+  if (target.dtype === "float32" && output.ndim === 2 && output.shape[1]! > 1 && options.logits === undefined)
+    return {
+      predicted: predictedClasses(output),
+      actual: predictedClasses(target),
+      classes: output.shape[1]!,
+      binary: false,
+    };
   const values = valuesOf(output.value);
   if (output.dtype !== "float32")
     return { predicted: Int32Array.from(values), actual, classes: options.numClasses ?? 0, binary: false };

@@ -177,6 +177,20 @@ describe("metrics", () => {
   });
 });
 
+test("samples that the loss ignores don't count in the metrics either", async () => {
+  const { rows } = await trained({
+    data: () => new data.TensorDataset(torch.zeros(4, 3), torch.tensor([0, 0, -100, -100])),
+    model: () => {
+      const model = new Net();
+      model.loadStateDict({ "fc.weight": torch.zeros(2, 3), "fc.bias": torch.tensor([1, 0]).float() });
+      return model;
+    },
+    metrics: ["accuracy", "f1"],
+    epochs: 1,
+  });
+  expect(rows.at(-1)!.values).toMatchObject({ accuracy: 1, f1: 1 });
+});
+
 describe("what ends a training", () => {
   test("early stopping, when the loss does not fall any more", async () => {
     const { state, log } = await trained({

@@ -122,6 +122,19 @@ describe("edges", () => {
     ]);
   });
 
+  test("probabilities of the classes as targets; yes-or-no answers when they are said to be", () => {
+    const scores = torch.tensor([
+      [2, -1, 0.5],
+      [0.1, -1, 3],
+    ]);
+    const target = torch.tensor([
+      [0.9, 0.1, 0],
+      [0.8, 0.1, 0.1],
+    ]);
+    expect(metrics.accuracy(scores, target)).toBe(0.5);
+    expect(metrics.accuracy(scores, target.gt(0.5).float(), { logits: true })).toBeCloseTo(4 / 6, 12);
+  });
+
   test("classes against classes grow as they come", () => {
     const matrix = new metrics.ConfusionMatrix();
     matrix.update(torch.tensor([0, 1]), torch.tensor([0, 0]));
