@@ -84,6 +84,8 @@ function bundles(release) {
       entryPoints: NODE_PROGRAMS,
       outdir: "dist",
       format: "esm",
+      // print(model) and errors show the names of classes, which esbuild would change where they name themselves.
+      keepNames: true,
       // tfjs ships ES modules under "module": smaller, since unused kernels are left out.
       mainFields: ["module", "main"],
       // tfjs asks for node-fetch only where there is no fetch.

@@ -377,6 +377,24 @@ describe("print, summary, runs and usage", () => {
     );
   });
 
+  test("every class has its own name, in the build too", async () => {
+    const names = ["BertModel", "Embedding", "Transformer"];
+    const file = workspace.write(
+      "names.nn.ts",
+      `import { nn } from "layerwise";
+      class Own extends nn.Module {
+        static make() { return new Own(); }
+        table = nn.Embedding.fromPretrained(new nn.Embedding(2, 3).weight);
+        bert = new nn.BertModel({ numHiddenLayers: 0 });
+        forward() {}
+      }
+      console.log(String(Own.make()).split("(")[0], ${names.map((name) => `nn.${name}.name`).join(", ")});
+      console.log(String(new Own().table), String(new Own().bert).split("(")[0]);`,
+    );
+    const result = await workspace.run(["run", file]);
+    expect(result.stdout).toContain(`Own ${names.join(" ")}\nEmbedding(2, 3) BertModel\n`);
+  });
+
   test("summary has shapes and counts of every layer", async () => {
     const result = await workspace.run(["summary", example("simplenn.nn.ts")]);
     expect(result.code).toBe(0);
