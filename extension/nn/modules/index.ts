@@ -44,4 +44,9 @@ export { ConvTranspose1d, ConvTranspose2d, ConvTranspose3d } from "./transposedC
 export * from "./unpooling.ts";
 export { Upsample, UpsamplingBilinear2d, UpsamplingNearest2d } from "./upsampling.ts";
 export { Transformer, TransformerDecoder, TransformerEncoder } from "./transformer.ts";
-export { TransformerDecoderLayer, TransformerEncoderLayer } from "./transformerLayers.ts";
+export {
+  TransformerDecoderLayer,
+  TransformerEncoderLayer,
+  type Activation,
+  type TransformerLayerOptions,
+} from "./transformerLayers.ts";
