@@ -50,6 +50,11 @@ export class Batches {
     return this.#dataset.length;
   }
 
+  /** Samples in a batch of the user's own loader, 0 where that isn't one number; undefined without one. */
+  get loaderBatch(): number | undefined {
+    return this.#loader === undefined ? undefined : (this.#loader.batchSize ?? 0);
+  }
+
   /** Batches of an epoch; Infinity for a stream that doesn't know its length. */
   get length(): number {
     const { samples } = this;

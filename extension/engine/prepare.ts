@@ -1,5 +1,6 @@
 import { Dataset, randomSplit, Subset } from "../nn/data/dataset.ts";
 import { IterableDataset } from "../nn/data/iterable.ts";
+import { DataLoader } from "../nn/data/loader.ts";
 import type { DataSource, Experiment, ExperimentOptions, Optimizers, Splits } from "../nn/experiment.ts";
 import { CrossEntropyLoss } from "../nn/modules/loss.ts";
 import { Module } from "../nn/module.ts";
@@ -37,6 +38,9 @@ export async function prepare(experiment: Experiment, seed: number): Promise<Pre
   const { batchSize, overfitBatches } = options;
   const inOrder = (source: DataSource | undefined): Batches | undefined =>
     source === undefined ? undefined : new Batches(source, { batchSize, shuffle: false });
+  for (const name of ["batchSize", "shuffle"] as const)
+    if (train instanceof DataLoader && options[name] !== undefined)
+      throw new TensorError("value", `experiment(): ${name} has no effect on a loader, which has its own`);
   const stream = datasetOf(train) instanceof IterableDataset;
   const shuffle = options.shuffle ?? (batchSize !== undefined && !stream);
   return {

@@ -30,6 +30,7 @@ export async function previewBatch({ data, validation, batchSize }: ExperimentOp
     train: all === undefined ? undefined : all - held,
     validation: held > 0 ? held : lengthOf(heldOut),
     test: lengthOf(parts.test),
+    ...(parts.train instanceof DataLoader ? { loaderBatch: parts.train.batchSize ?? 0 } : {}),
   };
   if (all !== undefined && !(all > 0))
     throw new TensorError("value", "experiment(): the data set has no samples");

@@ -156,6 +156,7 @@ export class Run {
       settings: {
         ...describeSettings(experiment, prepared.optimizers, {
           train: train.samples,
+          loaderBatch: train.loaderBatch,
           validation: prepared.validation?.samples,
           test: prepared.test?.samples,
         }),

@@ -7,6 +7,8 @@ export interface SampleCounts {
   train?: number | undefined;
   validation?: number | undefined;
   test?: number | undefined;
+  /** Of a loader of the experiment's own: samples in a batch, 0 where that isn't one number. */
+  loaderBatch?: number | undefined;
 }
 
 /** One-line descriptions of what an experiment does, for tables. */
@@ -17,11 +19,12 @@ export function describeSettings(
 ): RunRecord["settings"] {
   const { loss, batchSize, logEvery, metrics, shuffle } = options;
   const metricNames = metrics === undefined ? [] : Array.isArray(metrics) ? metrics : Object.keys(metrics);
+  const own = samples?.loaderBatch;
   const settings = {
     optimizer: describeOptimizers(optimizers),
     loss: loss === undefined ? undefined : describeLoss(loss),
-    batchSize: batchSize ?? samples?.train,
-    shuffle: shuffle ?? batchSize !== undefined,
+    batchSize: batchSize ?? own ?? samples?.train,
+    shuffle: own === undefined ? (shuffle ?? batchSize !== undefined) : undefined,
     samples: samples?.train,
     validationSamples: samples?.validation,
     testSamples: samples?.test,

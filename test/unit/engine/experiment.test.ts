@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, expectTypeOf, test } from "vitest";
 import { experimentsOf, findExperiment, modelClassesOf } from "../../../extension/engine/exports.ts";
 import { prepare } from "../../../extension/engine/prepare.ts";
 import { EngineError } from "../../../extension/engine/userErrors.ts";
@@ -53,6 +53,37 @@ describe("experiment()", () => {
       "experiment(): expected validation to be a fraction between 0 and 1, or a data set, got 20",
     ],
     ["an unknown option", { epoch: 3 }, "experiment() got an unexpected option 'epoch'"],
+    [
+      "earlyStopping",
+      { earlyStopping: { patience: -1 } },
+      "experiment(): expected earlyStopping.patience to be a whole number of at least 0, got -1",
+    ],
+    [
+      "option of a section",
+      { checkpoints: { topK: 3 } },
+      "experiment(): checkpoints got an unexpected option 'topK'",
+    ],
+    [
+      "gradientClipAlgorithm",
+      { gradientClipAlgorithm: "max" },
+      'experiment(): expected gradientClipAlgorithm to be "norm" or "value", got "max"',
+    ],
+    [
+      "limitValBatches",
+      { limitValBatches: -0.5 },
+      "experiment(): expected limitValBatches to be a whole number of batches, or a fraction below 1, got -0.5",
+    ],
+    [
+      "overfitBatches",
+      { overfitBatches: 0 },
+      "experiment(): expected overfitBatches to be a whole number of batches, or a fraction below 1, and not 0, got 0",
+    ],
+    [
+      "earlyStopping that is no section",
+      { earlyStopping: 3 },
+      "experiment(): expected earlyStopping to be true, false or an object of options, got 3",
+    ],
+    ["maxTime", { maxTime: -1 }, "experiment(): expected maxTime to be seconds"],
   ])("refuses a wrong %s", (_, wrong, message) => {
     expect(() => experiment({ ...options, ...wrong })).toThrow(message);
   });
@@ -60,6 +91,49 @@ describe("experiment()", () => {
   test("a step of one's own needs no loss", () => {
     expect(experiment({ ...options, loss: undefined as never, trainStep: () => 0 }).options.epochs).toBe(3);
   });
+});
+
+test("options are typed by each other: schedules, steps and callbacks know the model and its optimizers", () => {
+  const typed = experiment({
+    model: () => new Net(),
+    data: () => ({ train: new data.DataLoader(options.data(), { batchSize: 2 }) }),
+    loss: new nn.CrossEntropyLoss(),
+    optimizer: (parameters) => new optim.SGD(parameters),
+    lrScheduler: (optimizer) => ({
+      scheduler: new optim.lrScheduler.StepLR(optimizer, 30),
+      interval: "step",
+    }),
+    metrics: ["accuracy", "top5"],
+    callbacks: {
+      onBatchEnd: ({ model, optimizer }, batch) => {
+        expectTypeOf(model).toEqualTypeOf<Net>();
+        expectTypeOf(optimizer).toEqualTypeOf<optim.SGD>();
+        expectTypeOf(batch).toEqualTypeOf<readonly Tensor[]>();
+      },
+    },
+    earlyStopping: { monitor: "val_loss", patience: 5 },
+    checkpoints: { saveTopK: 3 },
+    maxTime: { minutes: 5 },
+    epochs: 3,
+  });
+  const several = experiment({
+    ...options,
+    optimizer: (_, model: Net) => ({
+      weight: new optim.SGD([model.fc.weight]),
+      bias: new optim.Adam([model.fc.bias!]),
+    }),
+    lrScheduler: ({ weight, bias }) => ({
+      weight: new optim.lrScheduler.StepLR(weight, 30),
+      bias: new optim.lrScheduler.ExponentialLR(bias, 0.9),
+    }),
+    trainStep: ({ optimizer, model }) => {
+      expectTypeOf(optimizer.bias).toEqualTypeOf<optim.Adam>();
+      expectTypeOf(model).toEqualTypeOf<Net>();
+      return 0;
+    },
+    callbacks: [{ onTrainEnd: ({ optimizer }) => void optimizer.weight }],
+  });
+  expect([typed.options.epochs, several.options.epochs]).toEqual([3, 3]);
 });
 
 describe("prepare", () => {
@@ -116,6 +190,16 @@ describe("prepare", () => {
       "two validation sets",
       { data: { train: options.data(), validation: options.data() }, validation: 0.5 },
       "so validation is one too many",
+    ],
+    [
+      "a batch size beside a loader",
+      { data: () => new data.DataLoader(options.data(), { batchSize: 2 }), batchSize: 5 },
+      "experiment(): batchSize has no effect on a loader, which has its own",
+    ],
+    [
+      "a split of a loader",
+      { data: () => new data.DataLoader(options.data()), validation: 0.2 },
+      "experiment(): only a data set can be split; a stream or a loader needs { train, validation }",
     ],
     [
       "an empty set",

@@ -360,7 +360,7 @@ test("a preview sees the shapes of loaders and streams, and draws nothing", asyn
       ["float32", 6, 3],
       ["int64", 6],
     ],
-    { train: 10, validation: undefined, test: 10 },
+    { train: 10, validation: undefined, test: 10, loaderBatch: 6 },
   ]);
   expect(torch.getRngState()).toEqual(before);
   expect(await shapes({ data: () => new Rows() })).toEqual([
