@@ -3,7 +3,8 @@ import { checkMonitor, isBetter, monitored, worst, type Mode } from "./monitor.t
 
 /** What early stopping remembers. */
 export interface EarlyStoppingState {
-  best: number;
+  /** Null before the first check. */
+  best: number | null;
   /** Checks since then. */
   waited: number;
 }
@@ -29,7 +30,7 @@ export class EarlyStopping {
   }
 
   start(): EarlyStoppingState {
-    return { best: worst(this.#mode), waited: 0 };
+    return { best: null, waited: 0 };
   }
 
   /** Looks at new metrics; answers why the training should end, if it should. */
@@ -39,14 +40,15 @@ export class EarlyStopping {
     const { patience = 3, minDelta = 0, checkFinite = true } = this.#options;
     const { stoppingThreshold, divergenceThreshold } = this.#options;
     const value = monitored("earlyStopping", metrics, monitor);
-    const best = text(state.best);
+    const reached = state.best ?? worst(mode);
+    const best = text(reached);
     if (checkFinite && !Number.isFinite(value))
       return `${monitor} = ${value} is not finite; the best value was ${best}`;
     if (stoppingThreshold !== undefined && isBetter(mode, value, stoppingThreshold))
       return `${monitor} = ${text(value)} has reached the stopping threshold ${stoppingThreshold}`;
     if (divergenceThreshold !== undefined && isBetter(mode, divergenceThreshold, value))
       return `${monitor} = ${text(value)} has reached the divergence threshold ${divergenceThreshold}`;
-    if (isBetter(mode, value, state.best, minDelta)) {
+    if (isBetter(mode, value, reached, minDelta)) {
       state.best = value;
       state.waited = 0;
       return undefined;

@@ -62,6 +62,11 @@ export function checkIndex(index: number, length: number): number {
 
 /**
  * Samples that are rows of tensors: sample i is `[tensor[i], …]`.
+ *
+ * ```ts
+ * const set = new data.TensorDataset(torch.randn(10, 3), torch.randint(0, 2, [10]));
+ * set.get(0); // [tensor of 3 numbers, tensor of a class]
+ * ```
  * @throws TensorError "Size mismatch between tensors"
  */
 export class TensorDataset<T extends readonly Tensor[] = readonly Tensor[]> extends Dataset<T> {
@@ -94,7 +99,13 @@ export class TensorDataset<T extends readonly Tensor[] = readonly Tensor[]> exte
   }
 }
 
-/** Some samples of another data set, in the order of their numbers. */
+/**
+ * Some samples of another data set, in the order of their numbers.
+ *
+ * ```ts
+ * new data.Subset(data.iris(), [0, 50, 100]).length; // 3
+ * ```
+ */
 export class Subset<Sample = unknown> extends Dataset<Sample> {
   readonly dataset: Dataset<Sample>;
   readonly indices: readonly number[];
@@ -120,6 +131,10 @@ export class Subset<Sample = unknown> extends Dataset<Sample> {
 
 /**
  * Data sets one after the other.
+ *
+ * ```ts
+ * new data.ConcatDataset([data.iris(), data.iris()]).length; // 300
+ * ```
  * @throws TensorError "datasets should not be an empty iterable", "ConcatDataset does not support IterableDataset"
  */
 export class ConcatDataset<Sample = unknown> extends Dataset<Sample> {

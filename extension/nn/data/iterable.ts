@@ -20,6 +20,10 @@ export abstract class IterableDataset<Sample = unknown> implements Iterable<Samp
 
 /**
  * Streams one after the other.
+ *
+ * ```ts
+ * for (const sample of new data.ChainDataset([first, second])) print(sample);
+ * ```
  * @throws TensorError "ChainDataset only supports IterableDataset"
  */
 export class ChainDataset<Sample = unknown> extends IterableDataset<Sample> {

@@ -11,7 +11,13 @@ interface Sized {
   readonly length: number;
 }
 
-/** 0, 1, 2, … */
+/**
+ * 0, 1, 2, …
+ *
+ * ```ts
+ * [...new data.SequentialSampler({ length: 3 })]; // [0, 1, 2]
+ * ```
+ */
 export class SequentialSampler implements Sampler {
   readonly length: number;
 
@@ -24,7 +30,13 @@ export class SequentialSampler implements Sampler {
   }
 }
 
-/** All numbers in random order, or `numSamples` drawn with replacement. */
+/**
+ * All numbers in random order, or `numSamples` drawn with replacement.
+ *
+ * ```ts
+ * new data.DataLoader(set, { sampler: new data.RandomSampler(set, { replacement: true, numSamples: 50 }) });
+ * ```
+ */
 export class RandomSampler implements Sampler {
   readonly length: number;
   private readonly options: sampling.RandomSamplerOptions;
@@ -44,7 +56,13 @@ export class RandomSampler implements Sampler {
   }
 }
 
-/** The given numbers in random order. */
+/**
+ * The given numbers in random order.
+ *
+ * ```ts
+ * [...new data.SubsetRandomSampler([3, 1, 4])]; // the three numbers in some order
+ * ```
+ */
 export class SubsetRandomSampler implements Sampler {
   readonly indices: readonly number[];
   private readonly source: RandomStream;
@@ -63,7 +81,14 @@ export class SubsetRandomSampler implements Sampler {
   }
 }
 
-/** Numbers drawn as often as their weights say. */
+/**
+ * Numbers drawn as often as their weights say.
+ *
+ * ```ts
+ * // Every third sample is of the second kind.
+ * new data.WeightedRandomSampler([2, 1], 100);
+ * ```
+ */
 export class WeightedRandomSampler implements Sampler {
   readonly weights: readonly number[];
   readonly length: number;

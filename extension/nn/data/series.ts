@@ -6,7 +6,13 @@ import { fromHost, Tensor } from "../../tensor/tensor.ts";
 import { scaling, type Normalization } from "./columns.ts";
 import { checkIndex, Dataset, Subset } from "./dataset.ts";
 
-/** Values that change with time: [T, F], with names for the columns and for the points in time. */
+/**
+ * Values that change with time: [T, F], with names for the columns and for the points in time.
+ *
+ * ```ts
+ * new data.Series(["mon", "tue"], ["temperature"], torch.tensor([[12.5], [14.25]]));
+ * ```
+ */
 export class Series {
   readonly times: readonly string[];
   readonly names: readonly string[];

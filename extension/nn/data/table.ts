@@ -58,6 +58,10 @@ const MAX_CATEGORIES = 100;
  *
  * Scaling and the values for missing ones come from the training part alone, once there is one: {@link fit} is called
  * by {@link split}, and by an experiment for the part that its `validation` leaves. Until then, all rows count.
+ *
+ * ```ts
+ * const [train, test] = data.csv("flowers.csv").split([0.8, 0.2]);
+ * ```
  */
 export class TableDataset extends Dataset<[features: Tensor, target: Tensor] | [features: Tensor]> {
   /** Names of the features, in their order. */

@@ -118,6 +118,10 @@ class Counts {
  * scikit-learn).
  *
  * Shapes: scores [N, C, …] and classes [N, …]; or predictions and targets of one shape. Gives C rows of C counts.
+ *
+ * ```ts
+ * metrics.confusionMatrix(torch.tensor([0, 1, 1]), torch.tensor([0, 0, 1])); // [[1, 1], [0, 1]]
+ * ```
  */
 export class ConfusionMatrix extends Metric<ClassOptions, number[][]> {
   private counts = new Counts();
@@ -232,14 +236,26 @@ export class Precision extends AveragedMetric {
   }
 }
 
-/** Of what is of a class, the part that was found: tp / (tp + fn). */
+/**
+ * Of what is of a class, the part that was found: tp / (tp + fn).
+ *
+ * ```ts
+ * new metrics.Recall({ average: "micro" })
+ * ```
+ */
 export class Recall extends AveragedMetric {
   protected ratio({ tp, fn }: ClassCounts): readonly [number, number] {
     return [tp, tp + fn];
   }
 }
 
-/** The harmonic mean of precision and recall: 2 tp / (2 tp + fp + fn). */
+/**
+ * The harmonic mean of precision and recall: 2 tp / (2 tp + fp + fn).
+ *
+ * ```ts
+ * new metrics.F1Score().perClass(); // after updates: one value of each class
+ * ```
+ */
 export class F1Score extends AveragedMetric {
   protected ratio({ tp, fp, fn }: ClassCounts): readonly [number, number] {
     return [2 * tp, 2 * tp + fp + fn];

@@ -41,7 +41,13 @@ abstract class MeanError<Options extends object = object> extends Metric<Options
   }
 }
 
-/** mean |output − target|, over all elements; both of one shape. */
+/**
+ * mean |output − target|, over all elements; both of one shape.
+ *
+ * ```ts
+ * metrics.meanAbsoluteError(torch.tensor([1.5, 2.5]), torch.tensor([1.5, 3.5])); // 0.5
+ * ```
+ */
 export class MeanAbsoluteError extends MeanError {
   constructor() {
     super({});
@@ -78,6 +84,10 @@ export class MeanSquaredError extends MeanError<{ squared?: boolean }> {
  * The coefficient of determination, 1 − Σ(target − output)² / Σ(target − mean)²: 1 is perfect, 0 as good as always
  * saying the mean. Of samples [N, D], the mean over the D outputs. Targets that never change give 1 when they are met
  * and 0 otherwise (as in scikit-learn); fewer than two samples give NaN.
+ *
+ * ```ts
+ * metrics.r2Score(torch.tensor([1.5, 2.5, 3.5]), torch.tensor([1.5, 2.5, 3.5])); // 1
+ * ```
  */
 export class R2Score extends Metric {
   /** Of each output: samples, mean of the targets, and sums of squares. Kept so that large offsets cost no digits. */

@@ -47,6 +47,10 @@ function describe(transform: Transform<never>): string {
 /**
  * An image of 8 bits a channel as a tensor float32 [C, H, W] from 0 to 1. What is a tensor already stays as it is: the
  * images of {@link ImageFolder} and of the bundled sets are tensors from 0 to 1.
+ *
+ * ```ts
+ * new transforms.ToTensor()({ width: 1, height: 1, data: [255, 0, 51] }); // [3, 1, 1]: 1, 0, 0.2
+ * ```
  */
 export class ToTensor extends BuiltIn {
   forward(image: Tensor | RawImage): Tensor {
@@ -69,6 +73,10 @@ export class ToTensor extends BuiltIn {
 
 /**
  * (x − mean) / std, channel by channel. Of [..., C, H, W]; `mean` and `std` have C numbers, or one.
+ *
+ * ```ts
+ * new transforms.Normalize([0.5], [0.5])(torch.rand(1, 8, 8)); // from -1 to 1
+ * ```
  * @throws TensorError for a std of 0, another type or fewer dimensions
  */
 export class Normalize extends BuiltIn {
@@ -124,6 +132,10 @@ export class Normalize extends BuiltIn {
 
 /**
  * Grey: 0.2989 red + 0.587 green + 0.114 blue, as one channel or three equal ones. Of [..., 1 or 3, H, W].
+ *
+ * ```ts
+ * new transforms.Grayscale()(torch.rand(3, 8, 8)).shape; // [1, 8, 8]
+ * ```
  * @throws TensorError for another number of channels
  */
 export class Grayscale extends BuiltIn {

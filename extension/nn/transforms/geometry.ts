@@ -28,6 +28,10 @@ export interface ResizeOptions {
 
 /**
  * An image [..., H, W] in another size: one number is the shorter edge's, and the ratio stays; or `[height, width]`.
+ *
+ * ```ts
+ * new transforms.Resize(16)(torch.rand(3, 32, 64)).shape; // [3, 16, 32]
+ * ```
  * @throws TensorError when it is no float image, or `maxSize` is not above `size`
  */
 export class Resize extends BuiltIn {
@@ -80,7 +84,13 @@ export class Resize extends BuiltIn {
   }
 }
 
-/** The middle of an image [..., H, W]; a smaller image gets zeros around it. */
+/**
+ * The middle of an image [..., H, W]; a smaller image gets zeros around it.
+ *
+ * ```ts
+ * new transforms.CenterCrop(6)(torch.rand(1, 8, 8)).shape; // [1, 6, 6]
+ * ```
+ */
 export class CenterCrop extends BuiltIn {
   readonly size: readonly [height: number, width: number];
 
@@ -111,7 +121,13 @@ function roundHalfEven(x: number): number {
   return down % 2 === 0 ? down : down + 1;
 }
 
-/** More pixels around an image [..., H, W]. */
+/**
+ * More pixels around an image [..., H, W].
+ *
+ * ```ts
+ * new transforms.Pad(2, 0, "reflect")(torch.rand(1, 8, 8)).shape; // [1, 12, 12]
+ * ```
+ */
 export class Pad extends BuiltIn {
   readonly padding: Padding;
   readonly fill: number;
@@ -149,6 +165,10 @@ export interface RandomCropOptions {
 /**
  * A part of an image [..., H, W] at a random place, drawn as in torchvision: top, then left; nothing is drawn when there
  * is one place only.
+ *
+ * ```ts
+ * new transforms.RandomCrop(8, { padding: 1 })(torch.rand(1, 8, 8)).shape; // [1, 8, 8]
+ * ```
  * @throws TensorError "Required crop size (…) is larger than input image size (…)"
  */
 export class RandomCrop extends BuiltIn {
@@ -216,14 +236,26 @@ abstract class RandomFlip extends BuiltIn {
   }
 }
 
-/** An image [..., H, W] mirrored left to right, with probability p. */
+/**
+ * An image [..., H, W] mirrored left to right, with probability p.
+ *
+ * ```ts
+ * new transforms.RandomHorizontalFlip()(torch.rand(1, 8, 8));
+ * ```
+ */
 export class RandomHorizontalFlip extends RandomFlip {
   protected source(y: number, x: number, _height: number, width: number): number {
     return y * width + (width - 1 - x);
   }
 }
 
-/** An image [..., H, W] turned upside down, with probability p. */
+/**
+ * An image [..., H, W] turned upside down, with probability p.
+ *
+ * ```ts
+ * new transforms.RandomVerticalFlip(0.1)(torch.rand(1, 8, 8));
+ * ```
+ */
 export class RandomVerticalFlip extends RandomFlip {
   protected source(y: number, x: number, height: number, width: number): number {
     return (height - 1 - y) * width + x;
@@ -233,6 +265,10 @@ export class RandomVerticalFlip extends RandomFlip {
 /**
  * An image [..., H, W] turned by a random angle, to the nearest pixels; what comes from outside is `fill`. The angle is
  * drawn as in torchvision, uniformly.
+ *
+ * ```ts
+ * new transforms.RandomRotation(15)(torch.rand(1, 28, 28));
+ * ```
  */
 export class RandomRotation extends BuiltIn {
   readonly degrees: readonly [from: number, to: number];

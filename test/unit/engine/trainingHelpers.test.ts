@@ -244,3 +244,9 @@ describe("the learning rate finder", () => {
     expect(suggested(points.slice(0, 12))).toBeUndefined();
   });
 });
+
+test("what a training knows of itself is plain data", async () => {
+  const { state } = await trained({ ...held, earlyStopping: true, checkpoints: { saveTopK: 2 } });
+  expect(state.kept).toHaveLength(2);
+  expect(JSON.parse(JSON.stringify(state))).toEqual(state);
+});
