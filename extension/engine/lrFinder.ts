@@ -88,7 +88,8 @@ async function* trainedSteps(
       for (const group of optimizer.paramGroups) group.lr = rate(step);
       const accumulated = losses.length + 1;
       const steps = accumulated === added || added > prepared.train.length;
-      const { loss } = await training.run(batch, { epoch, step, accumulated, steps });
+      const read = await training.run(batch, { epoch, step, accumulated, steps });
+      const { loss } = read();
       if (loss === undefined)
         throw new TensorError("value", "lr-find: expected the trainStep to give a loss, as `loss`");
       losses.push(loss);

@@ -115,6 +115,11 @@ export class Measurement {
     this.#measures = measures;
   }
 
+  /** Whether there is nothing to measure. */
+  get empty(): boolean {
+    return this.#measures.size === 0;
+  }
+
   /** Measures a batch; answers its own values. */
   add(output: Tensor, target: Tensor): Record<string, number> {
     const values: Record<string, number> = {};

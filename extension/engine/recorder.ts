@@ -8,9 +8,29 @@ import type { Prepared } from "./prepare.ts";
 import type { Reporter } from "./reporter.ts";
 import { Speed } from "./speed.ts";
 import type { TrainerState } from "./trainerState.ts";
+import type { Values } from "./trainingStep.ts";
 
+/** Batches at most whose values wait to be read. */
+const MOST_UNREAD = 256;
 /** Most step rows that a run writes; longer runs write means of several steps. */
 const MAX_STEP_ROWS = 20_000;
+
+/** A batch that was trained on, and whose values are not read yet. */
+export interface TrainedBatch {
+  read: () => Values;
+  samples: number;
+  /** The optimizer step it belongs to, and whether it was its last batch. */
+  step: number;
+  steps: boolean;
+}
+
+/** What was so when a batch was trained on. */
+interface Unread extends TrainedBatch {
+  epoch: number;
+  time: number;
+  /** Learning rates of the step, where they change within epochs. */
+  rates: Readonly<Values>;
+}
 
 /** Keeps the numbers of a training while they come, and makes the rows of its curves and its progress of them. */
 export class Recorder {
@@ -25,6 +45,7 @@ export class Recorder {
   /** Means of the epoch so far, and of the steps since the last row. */
   #epochMeans = new Means();
   readonly #stepMeans = new Means();
+  readonly #unread: Unread[] = [];
   #warnedOfNaN = false;
   /** The experiment's metrics over the epoch so far. */
   measurement: Measurement;
@@ -57,19 +78,31 @@ export class Recorder {
     this.measurement = new Measurement(this.#prepared.measures);
   }
 
-  /** A batch's own values. */
-  batch(values: Record<string, number>, samples: number): void {
-    this.#epochMeans.add(values, samples);
-    this.#stepMeans.add(values, samples);
-    if (!this.#warnedOfNaN) this.#watchForNaN(values);
+  /** A batch was trained on: its values are read later, so that several steps can be computed at once. */
+  trained(batch: TrainedBatch): void {
+    const { schedules } = this.#prepared;
+    const rates = batch.steps && schedules.withinEpochs ? schedules.rates() : {};
+    this.#unread.push({ ...batch, epoch: this.#state.epoch, time: this.time, rates });
   }
 
-  /** An optimizer step is done: a row, or every so many steps one of their means. */
-  step(): void {
-    if (this.#state.step % this.#stride !== 0) return;
-    const { schedules } = this.#prepared;
-    const values = this.#stepMeans.take();
-    this.row("step", schedules.withinEpochs ? { ...values, ...schedules.rates() } : values);
+  /** Whether no more batches should be trained on without reading them. */
+  get full(): boolean {
+    return this.#unread.length >= MOST_UNREAD;
+  }
+
+  /** Reads the values of the batches since, in order. */
+  read(): void {
+    for (const { read, samples, step, steps, epoch, time, rates } of this.#unread.splice(0)) {
+      const values = read();
+      this.#state.metrics = values;
+      this.#epochMeans.add(values, samples);
+      this.#stepMeans.add(values, samples);
+      if (!this.#warnedOfNaN) this.#watchForNaN(values, step, epoch);
+      // A row for each optimizer step, or one for the mean of several.
+      if (!steps || step % this.#stride !== 0) continue;
+      const row = { ...this.#stepMeans.take(), ...rates };
+      this.#reporter.row({ kind: "step", step, epoch, time, values: row });
+    }
   }
 
   /** What an epoch comes to: means and metrics of training, its validation if it had one, and the rates it was trained at. */
@@ -103,15 +136,14 @@ export class Recorder {
     this.#reporter.progress(progress);
   }
 
-  #watchForNaN(values: Readonly<Record<string, number>>): void {
+  #watchForNaN(values: Readonly<Values>, step: number, epoch: number): void {
     const bad = Object.entries(values).find(([, value]) => !Number.isFinite(value));
     if (bad === undefined) return;
     this.#warnedOfNaN = true;
     const [name, value] = bad;
-    const { step, accumulated, epoch } = this.#state;
     this.#reporter.log(
       "warning",
-      `The ${name} is ${Number.isNaN(value) ? "NaN" : "infinite"} in step ${step + Math.sign(accumulated)} (epoch ${epoch}). The training goes on; a smaller learning rate, or clipped gradients, often help.`,
+      `The ${name} is ${Number.isNaN(value) ? "NaN" : "infinite"} in step ${step} (epoch ${epoch}). The training goes on; a smaller learning rate, or clipped gradients, often help.`,
     );
   }
 }

@@ -25,6 +25,13 @@ export class Schedules {
     return this.all.some(({ interval }) => interval === "step");
   }
 
+  /** Whether the values of every step decide on the next one's rates. */
+  get watchSteps(): boolean {
+    return this.all.some(
+      ({ scheduler, interval }) => interval === "step" && scheduler instanceof ReduceLROnPlateau,
+    );
+  }
+
   /** After optimizer step number `step`. */
   afterStep(step: number, metrics: Readonly<Record<string, number>>): void {
     this.#step("step", step, metrics);

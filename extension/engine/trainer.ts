@@ -1,7 +1,7 @@
 import type { EvaluationResult } from "../protocol/engine.ts";
 import type { Batch, Callbacks, SavedCheckpoint, TrainContext } from "../nn/experiment.ts";
 import { defaultStream } from "../tensor/random/stream.ts";
-import { keep } from "../tensor/runtime.ts";
+import { keep, stepsWait } from "../tensor/runtime.ts";
 import { take } from "./batches.ts";
 import { CallbackList } from "./callbacks.ts";
 import type { Checkpoints } from "./checkpoints.ts";
@@ -27,6 +27,9 @@ export interface TrainerHooks {
   note: (state: TrainerState) => void;
 }
 
+/** Callbacks that are told of every batch, with its values. */
+const SEE_BATCHES = [...SEE_GRADIENTS, "onBatchStart", "onBeforeBackward"] as const;
+
 /** Why a training ends before its last epoch. */
 interface Stop {
   by: "a callback" | "early stopping" | "its limit";
@@ -43,6 +46,7 @@ export class Trainer {
   readonly #steps: TrainingStep;
   readonly #early: EarlyStopping | undefined;
   readonly #recorder: Recorder;
+  #readsEach = true;
   /** Checkpoints that callbacks have not been told of. */
   readonly #saved: SavedCheckpoint[] = [];
   #sanityChecking = false;
@@ -70,6 +74,8 @@ export class Trainer {
     // Only the user's own code can ask for gradients after a step.
     keep.gradients =
       experiment.options.trainStep !== undefined || SEE_GRADIENTS.some((name) => callbacks.has(name));
+    this.#readsEach = this.#prepared.schedules.watchSteps || SEE_BATCHES.some((name) => callbacks.has(name));
+    keep.waiting = !this.#readsEach;
     model.train();
     const dev = fastDevRun(experiment.options);
     if (dev !== undefined)
@@ -153,18 +159,18 @@ export class Trainer {
     if (callbacks.has("onBatchStart")) await callbacks.call("onBatchStart", batch);
     const { epoch, step, accumulated } = state;
     const steps = accumulated === limits.accumulate || state.batch === limits.train;
-    const values = await this.#steps.run(
+    const read = await this.#steps.run(
       batch,
       { epoch, step: step + 1, accumulated, steps },
       this.#recorder.measurement,
     );
     const samples = batchLength(batch);
     state.samples += samples;
-    state.metrics = values;
-    this.#recorder.batch(values, samples);
+    this.#recorder.trained({ read, samples, step: step + 1, steps });
+    if (this.#readsEach || this.#recorder.full || !stepsWait()) this.#recorder.read();
     if (steps) {
       this.#stepDone();
-      schedules.afterStep(state.step, { ...values, ...state.validation });
+      schedules.afterStep(state.step, { ...state.metrics, ...state.validation });
       if (callbacks.has("onStepEnd")) await callbacks.call("onStepEnd");
     }
     if (callbacks.has("onBatchEnd")) await callbacks.call("onBatchEnd", batch);
@@ -184,7 +190,6 @@ export class Trainer {
     const { checkpoints } = this.#hooks;
     state.step++;
     state.accumulated = 0;
-    this.#recorder.step();
     if (checkpoints.policy.dueAfterStep(state.step)) this.#keep();
     if (state.step >= limits.steps) this.#end("its limit", `maxSteps = ${limits.steps}`);
     if (this.#recorder.time >= limits.seconds) this.#end("its limit", `maxTime = ${limits.seconds} s`);
@@ -195,6 +200,7 @@ export class Trainer {
     const { state, limits } = this;
     const { schedules } = this.#prepared;
     const { reporter, control, checkpoints, note } = this.#hooks;
+    this.#recorder.read();
     const validated = this.#validatesNow(limits.validationEvery === Infinity) && (await this.#validate());
     state.metrics = this.#recorder.epochMetrics();
     if (whole) state.completed = state.epoch;
@@ -230,6 +236,7 @@ export class Trainer {
     const { state, limits, callbacks } = this;
     const { validation } = this.#prepared;
     if (validation === undefined) return false;
+    this.#recorder.read();
     await callbacks.call("onValidationStart");
     const batches = this.#sanityChecking
       ? take(validation.inOrder(), limits.sanity)
@@ -279,6 +286,7 @@ export class Trainer {
 
   #keep(): void {
     const { state } = this;
+    this.#recorder.read();
     state.kept = this.#hooks.checkpoints.saveRanked(state.kept, savePoint(state));
   }
 
@@ -299,6 +307,7 @@ export class Trainer {
 
   async #yield(): Promise<void> {
     const { reporter, control, checkpoints, note } = this.#hooks;
+    this.#recorder.read();
     if (!this.#sanityChecking) {
       this.#recorder.progress();
       note(this.state);

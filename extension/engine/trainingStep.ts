@@ -23,6 +23,9 @@ export interface BatchPlace {
   steps: boolean;
 }
 
+/** Values of a batch by name. */
+export type Values = Record<string, number>;
+
 /** Trains on one batch: the step of a PyTorch script, or the experiment's own. */
 export class TrainingStep {
   readonly #prepared: Prepared;
@@ -40,8 +43,11 @@ export class TrainingStep {
     }
   }
 
-  /** Answers the loss and what is measured of the batch; `measurement` takes that in. */
-  async run(batch: Batch, place: BatchPlace, measurement?: Measurement): Promise<Record<string, number>> {
+  /**
+   * Trains. What it answers reads the loss and what is measured of the batch, which `measurement` takes in: later, so
+   * that several steps can be computed at once.
+   */
+  async run(batch: Batch, place: BatchPlace, measurement?: Measurement): Promise<() => Values> {
     const { experiment, model, optimizers, loss = missingLoss } = this.#prepared;
     const { trainStep } = experiment.options;
     if (trainStep === undefined) return this.#default(batch, place, loss, measurement);
@@ -49,7 +55,7 @@ export class TrainingStep {
     const result = await stepsTogether(() =>
       trainStep({ model, batch, loss, optimizer: optimizers, epoch, step }),
     );
-    return numbers(result);
+    return () => numbers(result);
   }
 
   async #default(
@@ -57,7 +63,7 @@ export class TrainingStep {
     { accumulated, steps }: BatchPlace,
     loss: Loss,
     measurement: Measurement | undefined,
-  ): Promise<Record<string, number>> {
+  ): Promise<() => Values> {
     const { experiment, model, optimizers } = this.#prepared;
     const { accumulateGradBatches = 1 } = experiment.options;
     const callbacks = this.#callbacks;
@@ -73,10 +79,11 @@ export class TrainingStep {
       div(value, accumulateGradBatches).backward();
     }
     if (callbacks?.has("onAfterBackward")) await callbacks.call("onAfterBackward");
+    // Nobody looks at outputs that aren't measured: they needn't leave the engine.
+    if (measurement?.empty !== false) output.value.visible = false;
     if (steps) await this.flush();
     else this.#accumulator?.hold();
-    const values: Record<string, number> = { loss: toNumber(value, "loss") };
-    return measurement === undefined ? values : { ...values, ...measurement.add(output, target) };
+    return () => ({ loss: toNumber(value, "loss"), ...measurement?.add(output, target) });
   }
 
   /** Steps the optimizer with the gradients that there are. */
@@ -111,9 +118,9 @@ function single(optimizers: Optimizers): Optimizer {
   );
 }
 
-function numbers(result: StepResult): Record<string, number> {
+function numbers(result: StepResult): Values {
   if (typeof result === "object" && result !== null && Object.getPrototypeOf(result) === Object.prototype) {
-    const values: Record<string, number> = {};
+    const values: Values = {};
     for (const [name, value] of Object.entries(result))
       values[name] = toNumber(value, `trainStep's "${name}"`);
     return values;

@@ -78,10 +78,11 @@ export class Lowering<Ref> {
     return (lowered.images ??= this.convert(value, lowered.plain!, TO_IMAGES));
   }
 
-  private lowered(value: Value): Lowered<Ref> {
+  private lowered(given: Value): Lowered<Ref> {
+    const value = resolved(given);
     let lowered = this.values.get(value);
     if (lowered === undefined)
-      this.values.set(value, (lowered = { plain: this.backend.leaf(value), images: undefined }));
+      this.values.set(value, (lowered = { plain: this.backend.leaf(given), images: undefined }));
     return lowered;
   }
 
@@ -94,7 +95,7 @@ export class Lowering<Ref> {
       if (own === 0) continue;
       if (!(own in TO_IMAGES) || (rank !== 0 && own !== rank)) return false;
       rank = own;
-      found ||= this.values.get(v)?.plain === undefined && this.values.has(v);
+      found ||= this.values.get(resolved(v))?.plain === undefined && this.values.has(resolved(v));
     }
     return found;
   }
@@ -110,6 +111,10 @@ export class Lowering<Ref> {
     return this.backend.transpose(ref, orders[shape.length]!, dtype);
   }
 }
+
+/** The output itself, for a value that has become one. */
+const resolved = (value: Value): Value =>
+  value.producer.kind === "node" ? (value.producer.outputs[value.index] ?? value) : value;
 
 export function signatureOf(node: Node): Signature {
   return { inputs: node.inputs, outputs: node.outputs };

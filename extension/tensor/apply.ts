@@ -3,6 +3,7 @@ import { isList, Node, scalarValue, type GradientEdge, type Value } from "./grap
 import type { Meta, Op } from "./op.ts";
 import { scope } from "./scope.ts";
 import { Tensor } from "./tensor.ts";
+import { trace } from "./trace.ts";
 
 // Everything here runs for every op of every step: plain loops, and no array that isn't kept.
 
@@ -37,7 +38,9 @@ function record<A extends object>(op: Op<A>, inputs: readonly Tensor[], attribut
       break;
     }
   }
-  return new Node(op, attributes, values, outputs, edges);
+  const node = new Node(op, attributes, values, outputs, edges);
+  trace(node);
+  return node;
 }
 
 const hasFloat = (outputs: Meta | readonly Meta[]): boolean =>

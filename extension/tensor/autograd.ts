@@ -1,7 +1,7 @@
 import { apply } from "./apply.ts";
 import { internal, TensorError } from "./errors.ts";
 import { fillValue, type Node } from "./graph.ts";
-import { visitAccumulated, visitLeaf, visitNode } from "./gradientHooks.ts";
+import { anyHooks, visitAccumulated, visitLeaf, visitNode } from "./gradientHooks.ts";
 import type { GradientRule } from "./op.ts";
 import { add } from "./ops/elementwise.ts";
 import { sumTo } from "./ops/movement.ts";
@@ -9,6 +9,7 @@ import { observe } from "./runtime.ts";
 import { hidden, withGradients } from "./scope.ts";
 import { formatSize, sameShape } from "./shape.ts";
 import { Tensor } from "./tensor.ts";
+import { noteBackward, repeatBackward, traced } from "./trace.ts";
 
 export interface BackwardOptions {
   /** Records the gradients themselves, so that they can be differentiated again. */
@@ -25,15 +26,28 @@ export interface BackwardOptions {
  */
 export function backward(root: Tensor, gradient?: Tensor, options: BackwardOptions = {}): void {
   observe(root.value);
-  const leaves = propagate([root], [gradient], options.createGraph ?? false);
+  const createGraph = options.createGraph ?? false;
+  const start = traced();
+  // What hooks see and do is the user's: such a backward is recorded each time.
+  const plain = gradient === undefined && !createGraph && !anyHooks();
+  const run = (): Map<Tensor, Tensor> => propagate([root], [gradient], createGraph);
+  if (plain && repeatBackward(root.value, run)) return;
+  const leaves = run();
+  const first = [...leaves.keys()].every((leaf) => leaf.grad === null);
   hidden(() =>
-    withGradients(options.createGraph ?? false, () => {
+    withGradients(createGraph, () => {
       for (const [leaf, grad] of leaves) {
         leaf.grad = leaf.grad === null ? grad : apply(add, [leaf.grad, grad], {});
         visitAccumulated(leaf);
       }
     }),
   );
+  if (plain && first)
+    noteBackward(
+      start,
+      root.value,
+      [...leaves].map(([leaf, grad]) => [leaf, grad.value] as const),
+    );
 }
 
 /**

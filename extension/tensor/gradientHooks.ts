@@ -24,15 +24,27 @@ const retained = new WeakMap<Node, readonly { readonly tensor: Tensor; readonly 
 const leaves = new WeakMap<Tensor, readonly TensorHook[]>();
 const accumulated = new WeakMap<Tensor, readonly ((leaf: Tensor) => void)[]>();
 
+/** Hooks that were not removed. Those of nodes count for as long as the process runs. */
+let registered = 0;
+
+/** Whether some hook may see the gradients of a graph. */
+export const anyHooks = (): boolean => registered > 0;
+
 /** Adds to a list, which is replaced and not changed: a hook may remove itself while it runs. */
 function listed<K extends object, T>(map: WeakMap<K, readonly T[]>, key: K, item: T): Handle {
   map.set(key, [...(map.get(key) ?? []), item]);
+  registered++;
+  let removed = false;
   return {
-    remove: () =>
-      void map.set(
+    remove() {
+      if (removed) return;
+      removed = true;
+      registered--;
+      map.set(
         key,
         map.get(key)!.filter((other) => other !== item),
-      ),
+      );
+    },
   };
 }
 

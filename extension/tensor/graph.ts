@@ -61,6 +61,8 @@ export const isList = (x: Meta | readonly Meta[]): x is readonly Meta[] => Array
 /** One op applied to values: recorded, not computed. */
 export class Node {
   readonly kind = "node";
+  /** Place among the nodes recorded since the last barrier: see trace.ts. */
+  serial = -1;
   readonly outputs: readonly Value[];
   /** Dotted path of the module whose forward recorded this node. */
   readonly module = scope.path;
@@ -97,16 +99,34 @@ export class Value {
   read: (() => HostArray) | undefined;
   /** Recorded by the user's own loop, outside any forward: computed with its step, since the user may read it later. */
   visible = scope.depth === 0;
-  readonly producer: Node | Leaf;
-  readonly index: number;
+  /** Where trace.ts met it last. */
+  mark = 0;
   readonly shape: Shape;
   readonly dtype: DType;
+  private origin: Node | Leaf;
+  private output: number;
 
   constructor(producer: Node | Leaf, index: number, shape: Shape, dtype: DType) {
-    this.producer = producer;
-    this.index = index;
+    this.origin = producer;
+    this.output = index;
     this.shape = shape;
     this.dtype = dtype;
+  }
+
+  get producer(): Node | Leaf {
+    return this.origin;
+  }
+
+  get index(): number {
+    return this.output;
+  }
+
+  /** What stood for another value is that value now. */
+  become(other: Value): void {
+    this.origin = other.origin;
+    this.output = other.output;
+    this.data = other.data;
+    this.read = other.read;
   }
 }
 

@@ -3,22 +3,10 @@ import { internal, TensorError } from "./errors.ts";
 import { Node, type Storage, type Value } from "./graph.ts";
 import { numel } from "./shape.ts";
 import { dirty, type Tensor } from "./tensor.ts";
+import type { Plan, Request } from "./template.ts";
+import { endTrace, learn, recognize } from "./trace.ts";
 
-/** A pending graph, ready to run: what has to be computed, from what, and where the results go. */
-export interface Plan {
-  /** Equal for graphs that differ only in the values of their inputs and scalars. */
-  readonly key: string;
-  /** Each after its inputs. */
-  readonly nodes: readonly Node[];
-  /** Every leaf the nodes read, in the order of first use. `data` of inputs is set; states are read from their storage. */
-  readonly leaves: readonly Value[];
-  /** Values to bring to the host. */
-  readonly fetches: readonly Value[];
-  /** Values that may be asked for until the next step: gradients. */
-  readonly lazy: readonly Value[];
-  /** New values of storages, written after everything was read. */
-  readonly assigns: readonly { readonly storage: Storage; readonly value: Value }[];
-}
+export type { Plan } from "./template.ts";
 
 /** Computes plans. Implementations: see ../executors. */
 export interface Executor {
@@ -27,13 +15,21 @@ export interface Executor {
    * kept short by the caller.
    */
   run(plan: Plan): void;
+  /** Whether steps wait to be computed together: see {@link keep}. */
+  readonly waits?: boolean;
+  /** Whether a plan of this key is run without looking at its nodes. */
+  compiled?(key: string): boolean;
   /** The current value of a storage the executor has written, copied to the host. */
   read(storage: Storage): HostArray;
 }
 
 let current: Executor | undefined;
-/** Gradients stay readable until the next step: off for the trainer's loop, which doesn't show them to anybody. */
-export const keep = { gradients: true };
+export const keep = {
+  /** Gradients stay readable until the next step: off for the trainer's loop, which doesn't show them to anybody. */
+  gradients: true,
+  /** Steps may wait until a value of one of them is read: on for the trainer's loop, which reads many at once. */
+  waiting: false,
+};
 /** Gradients of the last step. */
 let lastLazy: readonly Value[] = [];
 
@@ -80,11 +76,11 @@ export function barrier(requested: readonly Value[]): void {
   const roots = assigns.length > 0 ? [...requested, ...pendingOf(observed)] : requested;
   if (assigns.length > 0) observed.clear();
   const gradients = gradientsOf(written);
-  const plan = buildPlan(
-    roots,
+  const plan = planFor({
+    requested: roots,
     assigns,
-    gradients.filter((v) => v.read === undefined),
-  );
+    lazy: gradients.filter((v) => v.read === undefined),
+  });
   if (assigns.length > 0) {
     // The executor forgets the last step's gradients now. Those that are used again, or still are a parameter's, stay.
     const used = new Set([...plan.leaves, ...gradients]);
@@ -115,6 +111,7 @@ export function barrier(requested: readonly Value[]): void {
 export function forgetPending(): void {
   dirty.clear();
   observed.clear();
+  endTrace();
 }
 
 /** Steps waiting to be computed together; a loop of many steps is computed in between, lest its graph grows without end. */
@@ -200,12 +197,21 @@ export function leafData(value: Value): HostArray {
   }
 }
 
+/** Whether steps that were made wait to be computed with those to come. */
+export const stepsWait = (): boolean => current?.waits ?? false;
+
+const isCompiled = (key: string): boolean => current?.compiled?.(key) ?? false;
+
+/** The plan of everything pending: known from an earlier step, or named now. */
+function planFor(request: Request): Plan {
+  let plan = recognize(request, isCompiled);
+  if (plan === undefined) learn((plan = buildPlan(request)));
+  endTrace();
+  return plan;
+}
+
 /** Orders the pending nodes and names the graph. */
-function buildPlan(
-  requested: readonly Value[],
-  assigns: readonly { storage: Storage; value: Value }[],
-  lazy: readonly Value[],
-): Plan {
+function buildPlan({ requested, assigns, lazy }: Request): Plan {
   const nodes: Node[] = [];
   const leaves: Value[] = [];
   const names = new Map<Value | Node, string>();
@@ -252,7 +258,7 @@ function buildPlan(
   for (const v of fetches) key.push(`f${ref(v)}`);
   for (const v of lazy) key.push(`g${ref(v)}`);
   for (const a of assigns) key.push(`s${a.storage.id}=${ref(a.value)}`);
-  return { key: key.join(";"), nodes, leaves, fetches: [...fetches], lazy, assigns };
+  return { key: key.join(";"), nodes, leaves, fetches: [...fetches], requested, lazy, assigns };
 }
 
 function leafKey(value: Value): string {

@@ -2,12 +2,14 @@ import type { NativeBinding } from "../../native/binding.ts";
 import type { HostArray } from "../../tensor/dtype.ts";
 import type { Storage, Value } from "../../tensor/graph.ts";
 import type { TfRef } from "../../tensor/lowering.ts";
-import { leafData, type Executor, type Plan } from "../../tensor/runtime.ts";
+import { keep, leafData, type Executor, type Plan } from "../../tensor/runtime.ts";
 import { EagerBuilder, EagerRef, upload } from "./eagerBuilder.ts";
 import { translated } from "../errors.ts";
 import { Lowering } from "../layouts.ts";
 import { tensorflowBackend } from "./backend.ts";
-import { Program, type Residence } from "./program.ts";
+import { Blueprint } from "./blueprint.ts";
+import { CompiledPlan } from "./compiledPlan.ts";
+import type { Residence, Residences } from "./program.ts";
 
 /** Graphs smaller than this are not worth a session. */
 const SMALLEST = 4;
@@ -20,18 +22,21 @@ const SEEN = 1024;
  * Runs plans on TensorFlow: op by op when a graph is seen for the first time, as one compiled call from the second time
  * on.
  */
-export class TensorFlowExecutor implements Executor {
+export class TensorFlowExecutor implements Executor, Residences {
   /** What ran how: a fast path that silently isn't one shows here. */
   readonly counters = {
     interpreted: 0,
     interpretedNodes: 0,
     compiled: 0,
     compiledRuns: 0,
+    calls: 0,
     recompiled: 0,
     evicted: 0,
   };
   private readonly binding: NativeBinding;
-  private readonly programs = new Map<string, Program>();
+  private readonly programs = new Map<string, CompiledPlan>();
+  /** The plan some of whose steps wait. */
+  private waiting: CompiledPlan | undefined;
   private readonly seen = new Set<string>();
   private lazy: number[] = [];
   // Tensors of storages that nobody can reach any more, freed between calls.
@@ -48,16 +53,55 @@ export class TensorFlowExecutor implements Executor {
     for (const id of this.abandoned.splice(0)) this.binding.deleteTensor(id);
     if (plan.assigns.length > 0) for (const id of this.lazy.splice(0)) this.binding.deleteTensor(id);
     try {
-      const program = this.program(plan);
-      const lazy = program === undefined ? this.interpret(plan) : program.run(plan, this);
-      if (program !== undefined) this.counters.compiledRuns++;
-      this.keepLazy(plan.lazy, lazy);
+      const compiled = this.compiledPlan(plan);
+      if (compiled !== this.waiting) this.flush();
+      if (compiled === undefined) {
+        this.keepLazy(plan.lazy, this.interpret(plan));
+        return;
+      }
+      this.counters.compiledRuns++;
+      if (this.defer(compiled, plan)) return;
+      this.flush();
+      this.counters.calls++;
+      this.keepLazy(plan.lazy, compiled.run(plan, this));
     } catch (error) {
       throw translated(error);
     }
   }
 
+  /** Lets a training step wait for the next ones, when nobody looks at each. */
+  private defer(compiled: CompiledPlan, plan: Plan): boolean {
+    if (!keep.waiting || plan.assigns.length === 0 || plan.lazy.length > 0) return false;
+    if (!compiled.defer(plan, this)) return false;
+    this.waiting = compiled.pending > 0 ? compiled : undefined;
+    if (this.waiting === undefined) this.counters.calls++;
+    else
+      for (const value of plan.fetches)
+        value.read = () => {
+          this.flush();
+          return value.data!;
+        };
+    return true;
+  }
+
+  get waits(): boolean {
+    return this.waiting !== undefined;
+  }
+
+  compiled(key: string): boolean {
+    return this.programs.has(key);
+  }
+
+  flush(): void {
+    const { waiting } = this;
+    if (waiting === undefined) return;
+    this.waiting = undefined;
+    this.counters.calls++;
+    waiting.flush(this);
+  }
+
   read(storage: Storage): HostArray {
+    this.flush();
     const at = storage.device as Residence;
     if (at.kind === "handle" || at.handle !== undefined) {
       return this.binding.tensorDataSync(at.kind === "handle" ? at.id : at.handle!) as HostArray;
@@ -70,6 +114,7 @@ export class TensorFlowExecutor implements Executor {
 
   /** A tensor with the storage's current value; stays the executor's. */
   handle(storage: Storage): number {
+    this.flush();
     const at = storage.device as Residence | undefined;
     if (at === undefined) {
       const data = storage.host;
@@ -101,31 +146,29 @@ export class TensorFlowExecutor implements Executor {
   }
 
   /** The compiled form of a plan seen before. */
-  private program(plan: Plan): Program | undefined {
+  private compiledPlan(plan: Plan): CompiledPlan | undefined {
     prepare(plan);
     const { key } = plan;
     const known = this.programs.get(key);
     if (known !== undefined) {
-      const promoted = known.mismatch(plan);
+      // The steps that wait were recorded with the constants as they are.
+      if (known === this.waiting && known.outdated(plan)) this.flush();
+      const next = known.replacement(plan) ?? known;
+      if (next !== known) this.counters.recompiled++;
       this.programs.delete(key);
-      if (promoted === undefined) {
-        this.programs.set(key, known);
-        return known;
-      }
-      // Numbers that change between calls become inputs: compiled once more, then never for them again.
-      this.counters.recompiled++;
-      known.close();
-      return this.compile(plan, promoted);
+      this.programs.set(key, next);
+      return next;
     }
     if (plan.nodes.length < SMALLEST) return undefined;
-    if (this.seen.delete(key)) return this.compile(plan, new Set());
+    if (this.seen.delete(key)) return this.compile(plan);
     this.seen.add(key);
     if (this.seen.size > SEEN) this.seen.delete(first(this.seen)!);
     return undefined;
   }
 
-  private compile(plan: Plan, promoted: ReadonlySet<number>): Program {
-    const program = new Program(this.binding, plan, promoted);
+  private compile(plan: Plan): CompiledPlan {
+    this.flush();
+    const program = new CompiledPlan(this.binding, new Blueprint(plan), new Set());
     this.counters.compiled++;
     this.programs.set(plan.key, program);
     if (this.programs.size > PROGRAMS) {

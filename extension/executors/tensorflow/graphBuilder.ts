@@ -1,22 +1,21 @@
 import { toHostArray, type DType, type HostArray } from "../../tensor/dtype.ts";
-import type { Loop, Stepped, TfAttribute, TfRef, TfStep } from "../../tensor/lowering.ts";
+import type { Loop, Stepped, TfRef, TfStep } from "../../tensor/lowering.ts";
 import type { Shape } from "../../tensor/shape.ts";
 import { writeLoop, type LoopHost } from "./graphLoop.ts";
+import { outputName } from "./opOutputs.ts";
 import type { GraphAttribute, GraphNode } from "./savedModel.ts";
 
 class GraphRef implements TfRef {
   readonly __tensorflow = true;
   readonly node: string;
   readonly index: number;
+  /** The op that makes it; undefined for a function's argument. */
+  readonly op: string | undefined;
 
-  constructor(node: string, index: number) {
+  constructor(node: string, index: number, op: string | undefined) {
     this.node = node;
     this.index = index;
-  }
-
-  /** As NodeDef inputs and session fetches spell it. */
-  get input(): string {
-    return this.index === 0 ? this.node : `${this.node}:${this.index}`;
+    this.op = op;
   }
 }
 
@@ -27,6 +26,11 @@ export class GraphBuilder implements LoopHost {
   private readonly constants = new Map<string, GraphRef>();
   private controls: readonly string[] = [];
   private scope = "";
+
+  /** As the inputs of nodes spell it. */
+  protected spell({ node, index }: GraphRef): string {
+    return index === 0 ? node : `${node}:${index}`;
+  }
 
   nodes(
     op: string,
@@ -39,16 +43,16 @@ export class GraphBuilder implements LoopHost {
     this.graph.push({
       name: unique,
       op,
-      inputs: [...inputs.map((r) => (r as GraphRef).input), ...this.controls],
+      inputs: [...inputs.map((r) => this.spell(r as GraphRef)), ...this.controls],
       attributes,
     });
-    return Array.from({ length: Math.max(outputs, 1) }, (_, i) => new GraphRef(unique, i));
+    return Array.from({ length: Math.max(outputs, 1) }, (_, i) => new GraphRef(unique, i, op));
   }
 
   node(
     op: string,
     inputs: readonly TfRef[],
-    attributes: Record<string, TfAttribute>,
+    attributes: Record<string, GraphAttribute>,
     name?: string,
   ): GraphRef {
     return this.nodes(op, inputs, attributes, 1, name)[0]!;
@@ -82,7 +86,7 @@ export class GraphBuilder implements LoopHost {
     const { node: name } = node as GraphRef;
     const at = this.graph.findIndex((n) => n.name === name);
     const written = this.graph[at]!;
-    this.graph[at] = { ...written, inputs: [...written.inputs, (input as GraphRef).input] };
+    this.graph[at] = { ...written, inputs: [...written.inputs, this.spell(input as GraphRef)] };
   }
 
   /** Makes every node written by `body` run after `refs`. */
@@ -116,5 +120,27 @@ export class GraphBuilder implements LoopHost {
     const count = this.used.get(wanted) ?? 0;
     this.used.set(wanted, count + 1);
     return count === 0 ? wanted : `${wanted}_${count}`;
+  }
+}
+
+/** Writes the body of a function. Arguments are named as its signature names them. */
+export class FunctionBuilder extends GraphBuilder {
+  /** Ops whose outputs a function body can't name. */
+  readonly unnamed = new Set<string>();
+
+  argument(name: string): TfRef {
+    return new GraphRef(name, 0, undefined);
+  }
+
+  /** A value as the function's results spell it. */
+  result(ref: TfRef): string {
+    return this.spell(ref as GraphRef);
+  }
+
+  protected override spell({ node, index, op }: GraphRef): string {
+    if (op === undefined) return node;
+    const output = outputName(op, index);
+    if (output === undefined) this.unnamed.add(op);
+    return `${node}:${output ?? index}`;
   }
 }

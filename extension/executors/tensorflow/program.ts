@@ -2,16 +2,13 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import type { NativeBinding } from "../../native/binding.ts";
-import type { HostArray } from "../../tensor/dtype.ts";
-import type { Node, Storage, Value } from "../../tensor/graph.ts";
-import { attr, scalar, vector, type TfRef } from "../../tensor/lowering.ts";
-import type { Op } from "../../tensor/op.ts";
-import type { Plan } from "../../tensor/runtime.ts";
-import { leafData } from "../../tensor/runtime.ts";
+import { allocate, type HostArray } from "../../tensor/dtype.ts";
+import type { Storage, Value } from "../../tensor/graph.ts";
+import { leafData, type Plan } from "../../tensor/runtime.ts";
+import { numel } from "../../tensor/shape.ts";
 import { upload } from "./eagerBuilder.ts";
-import { GraphBuilder } from "./graphBuilder.ts";
-import { Lowering, signatureOf } from "../layouts.ts";
-import { tensorflowBackend } from "./backend.ts";
+import type { Feed } from "./blueprint.ts";
+import type { Graph, Variable } from "./graphWriter.ts";
 import { encodeSavedModel } from "./savedModel.ts";
 
 const TAG = "layerwise";
@@ -32,84 +29,101 @@ export interface Residences {
   handle(storage: Storage): number;
 }
 
-interface Feed {
-  /** Position among the plan's leaves. */
-  readonly leaf: number;
-  readonly kind: "data" | "scalar" | "state";
-  /** The tensor of the last call, used again while the same array is fed. */
+/** What a call was last fed for one leaf, used again while the same array is fed. */
+interface Fed {
   array: HostArray | undefined;
   id: number | undefined;
 }
 
-interface Variable {
-  readonly storage: Storage;
-  readonly initFeed: string;
-  readonly initFetch: string;
-  readonly read: string;
-}
-
 /**
- * A plan compiled into one TensorFlow session: forward, backward and update of a step are one call. Storages the plan
- * writes are variables of the session; everything else is fed.
+ * A plan compiled into one TensorFlow session: forward, backward and update of a step are one call, or of many steps.
+ * Storages the plan writes are variables of the session; everything else is fed.
  */
 export class Program {
   /** TensorFlow nodes of the graph. */
   readonly size: number;
+  readonly feeds: readonly Feed[];
   private readonly binding: NativeBinding;
   private readonly session: number;
-  private readonly feeds: Feed[];
-  private readonly variables: Variable[];
+  private readonly fed: readonly Fed[];
+  private readonly variables: readonly Variable[];
   private readonly feedNames: string;
   private readonly fetchNames: string;
   private readonly constants: ReadonlyMap<number, number>;
-  private readonly promoted: ReadonlySet<number>;
 
-  /** @param promoted leaves whose number changed from call to call: fed instead of constant */
-  constructor(binding: NativeBinding, plan: Plan, promoted: ReadonlySet<number>) {
+  constructor(binding: NativeBinding, graph: Graph) {
     this.binding = binding;
-    this.promoted = promoted;
-    const graph = new GraphWriter(plan, promoted);
     this.feeds = graph.feeds;
+    this.fed = graph.feeds.map(() => ({ array: undefined, id: undefined }));
     this.variables = graph.variables;
     this.constants = graph.constants;
     this.feedNames = graph.feedNames.join();
     this.fetchNames = graph.fetchNames.join();
-    this.size = graph.b.graph.length;
-    this.session = load(binding, encodeSavedModel(graph.b.graph, TAG));
+    this.size = graph.nodes.length + graph.functions.reduce((sum, f) => sum + f.nodes.length, 0);
+    this.session = load(binding, encodeSavedModel(graph.nodes, graph.functions, TAG));
   }
 
-  /** Leaves to promote when this plan's constants are not the compiled ones; undefined when they are. */
-  mismatch(plan: Plan): ReadonlySet<number> | undefined {
-    let wider: Set<number> | undefined;
+  /** Leaves whose numbers are not the compiled ones; undefined when all are. */
+  mismatch(plan: Plan): readonly number[] | undefined {
+    let changed: number[] | undefined;
     for (const [leaf, value] of this.constants) {
       const now = plan.leaves[leaf]!.producer;
-      if (now.kind === "scalar" && !Object.is(now.value, value)) (wider ??= new Set(this.promoted)).add(leaf);
+      if (now.kind === "scalar" && !Object.is(now.value, value)) (changed ??= []).push(leaf);
     }
-    return wider;
+    return changed;
   }
 
-  /** One call. Afterwards the plan's storages live here. Answers the tensors of the plan's lazy values. */
-  run(plan: Plan, residences: Residences): number[] {
-    this.enter(residences);
-    const ids: number[] = [];
-    for (const feed of this.feeds) {
-      const value = plan.leaves[feed.leaf]!;
-      const leaf = value.producer;
-      if (feed.kind === "state" && leaf.kind === "state" && leaf.version === leaf.storage.version) {
-        ids.push(residences.handle(leaf.storage));
-      } else {
-        ids.push(this.fed(feed, value));
-      }
-    }
-    const outputs = this.binding.runSavedModel(this.session, ids, this.feedNames, this.fetchNames);
-    plan.fetches.forEach((value, i) => {
-      const { id } = outputs[i]!;
-      value.data = this.binding.tensorDataSync(id) as HostArray;
-      this.binding.deleteTensor(id);
+  /** What a call of this plan feeds: null for states that are fed by handle. */
+  inputs(plan: Plan): (HostArray | null)[] {
+    return this.feeds.map(({ leaf, kind }) => {
+      const value = plan.leaves[leaf]!;
+      const { producer } = value;
+      const current =
+        kind === "state" && producer.kind === "state" && producer.version === producer.storage.version;
+      return current ? null : leafData(value);
     });
-    const lazy = outputs.slice(plan.fetches.length).map(({ id }) => id);
-    if (this.variables.length > 0) this.binding.deleteTensor(lazy.pop()!);
-    return lazy;
+  }
+
+  /** One call of one step. Afterwards the plan's storages live here. Answers the tensors of the plan's lazy values. */
+  run(plan: Plan, inputs: readonly (HostArray | null)[], residences: Residences): number[] {
+    this.enter(residences);
+    const ids = this.feeds.map((feed, i) => this.feed(i, plan.leaves[feed.leaf]!, inputs[i]!, residences));
+    const outputs = this.call(ids);
+    plan.fetches.forEach((value, i) => (value.data = this.take(outputs[i]!)));
+    return outputs.slice(plan.fetches.length);
+  }
+
+  /** One call of as many steps as there are plans: equal ones but for what they feed. */
+  runMany(
+    plans: readonly Plan[],
+    inputs: readonly (readonly (HostArray | null)[])[],
+    residences: Residences,
+  ): void {
+    this.enter(residences);
+    const [plan] = plans as [Plan];
+    const made = [this.binding.createTensor([], 3, Int32Array.of(plans.length))];
+    const ids = [made[0]!];
+    this.feeds.forEach((feed, i) => {
+      const value = plan.leaves[feed.leaf]!;
+      if (!feed.stacked) {
+        ids.push(this.feed(i, value, inputs[0]![i]!, residences));
+        return;
+      }
+      const stack = stacked(
+        inputs.map((each) => each[i]!),
+        value,
+      );
+      const id = upload(this.binding, stack, [plans.length, ...value.shape], value.dtype);
+      made.push(id);
+      ids.push(id);
+    });
+    const outputs = this.call(ids);
+    for (const id of made) this.binding.deleteTensor(id);
+    plan.fetches.forEach((fetch, i) => {
+      const all = this.take(outputs[i]!);
+      const size = numel(fetch.shape);
+      plans.forEach((each, step) => (each.fetches[i]!.data = all.slice(step * size, (step + 1) * size)));
+    });
   }
 
   /** A tensor with a variable's value; the caller's to delete. */
@@ -125,20 +139,16 @@ export class Program {
         storage.device = { kind: "handle", id } satisfies Residence;
       }
     }
-    for (const { id } of this.feeds) if (id !== undefined) this.binding.deleteTensor(id);
+    for (const { id } of this.fed) if (id !== undefined) this.binding.deleteTensor(id);
     this.binding.deleteSavedModel(this.session);
   }
 
-  private holds(storage: Storage, index: number): boolean {
-    const at = storage.device as Residence | undefined;
-    return at?.kind === "variable" && at.program === this && at.index === index;
-  }
-
   /** Brings the storages this program writes into its variables. */
-  private enter(residences: Residences): void {
+  enter(residences: Residences): void {
     const moved: Variable[] = [];
     const ids: number[] = [];
-    for (const [index, variable] of this.variables.entries()) {
+    for (let index = 0; index < this.variables.length; index++) {
+      const variable = this.variables[index]!;
       const { storage } = variable;
       if (this.holds(storage, index)) {
         // A handle would share the variable's memory and force the update to copy it.
@@ -173,163 +183,46 @@ export class Program {
     }
   }
 
-  private fed(feed: Feed, value: Value): number {
-    const data = leafData(value);
-    if (feed.id !== undefined && feed.array === data) return feed.id;
-    if (feed.id !== undefined) this.binding.deleteTensor(feed.id);
-    feed.array = data;
-    feed.id = upload(this.binding, data, value.shape, value.dtype);
-    return feed.id;
+  private holds(storage: Storage, index: number): boolean {
+    const at = storage.device as Residence | undefined;
+    return at?.kind === "variable" && at.program === this && at.index === index;
+  }
+
+  /** Ids of the fetched values; what says that everything is written is waited for and let go. */
+  private call(ids: readonly number[]): number[] {
+    const outputs = this.binding
+      .runSavedModel(this.session, ids, this.feedNames, this.fetchNames)
+      .map(({ id }) => id);
+    if (this.variables.length > 0) this.binding.deleteTensor(outputs.pop()!);
+    return outputs;
+  }
+
+  private take(id: number): HostArray {
+    const data = this.binding.tensorDataSync(id) as HostArray;
+    this.binding.deleteTensor(id);
+    return data;
+  }
+
+  private feed(i: number, value: Value, data: HostArray | null, residences: Residences): number {
+    const { producer } = value;
+    if (data === null && producer.kind === "state") return residences.handle(producer.storage);
+    const fed = this.fed[i]!;
+    if (fed.id !== undefined && fed.array === data) return fed.id;
+    if (fed.id !== undefined) this.binding.deleteTensor(fed.id);
+    fed.array = data!;
+    fed.id = upload(this.binding, data!, value.shape, value.dtype);
+    return fed.id;
   }
 }
 
-/** Writes a plan's graph: placeholders and variables, the nodes, the updates, and the names to feed and fetch. */
-class GraphWriter {
-  readonly b = new GraphBuilder();
-  readonly feeds: Feed[] = [];
-  readonly variables: Variable[] = [];
-  readonly feedNames: string[] = [];
-  readonly fetchNames: string[] = [];
-  readonly constants = new Map<number, number>();
-  private readonly leaves = new Map<Value, TfRef>();
-  private readonly resources = new Map<Storage, { handle: TfRef; read: TfRef }>();
-
-  constructor(plan: Plan, promoted: ReadonlySet<number>) {
-    for (const { storage } of plan.assigns) this.variable(storage);
-    plan.leaves.forEach((value, i) => this.leaves.set(value, this.leaf(value, i, promoted.has(i))));
-    const backend = tensorflowBackend(this.b, (value) => this.leaves.get(value)!);
-    const lowering = new Lowering({
-      ...backend,
-      lower: (node, inputs) => this.b.within(node.op.name, () => backend.lower(node, inputs)),
-    });
-    const inPlace = new Set<Node>();
-    for (const node of plan.nodes) {
-      if (updatesInPlace(node, plan)) inPlace.add(node);
-      else lowering.node(node);
-    }
-    for (const value of [...plan.fetches, ...plan.lazy]) this.fetch(lowering.plain(value), value);
-    const writes = this.updates(plan, lowering, inPlace);
-    if (plan.assigns.length > 0) {
-      const done = this.b.after(writes, () =>
-        this.b.node("Identity", [scalar(this.b, 1, "int64")], { T: attr.type("int64") }, "done"),
-      );
-      this.fetchNames.push(GraphBuilder.address(done));
-    }
-  }
-
-  private variable(storage: Storage): void {
-    const i = this.variables.length;
-    const { shape, dtype } = storage;
-    const type = attr.type(dtype);
-    const handle = this.b.node(
-      "VarHandleOp",
-      [],
-      {
-        dtype: type,
-        shape: attr.shape(shape),
-        shared_name: attr.string(`variable_${i}`),
-        container: attr.string(""),
-      },
-      `variable_${i}`,
-    );
-    const read = this.b.node("ReadVariableOp", [handle], { dtype: type }, `read_${i}`);
-    this.resources.set(storage, { handle, read });
-    const initial = this.placeholder(`initial_${i}`, shape, dtype);
-    // Without the copy the variable would share memory with a JavaScript array.
-    const copy = this.b.node("DeepCopy", [initial], { T: type });
-    const assign = this.b.node("AssignVariableOp", [handle, copy], { dtype: type });
-    const ready = this.b.after([assign], () =>
-      this.b.node("Identity", [scalar(this.b, 1, "int64")], { T: attr.type("int64") }, `ready_${i}`),
-    );
-    this.variables.push({
-      storage,
-      initFeed: GraphBuilder.address(initial),
-      initFetch: GraphBuilder.address(ready),
-      read: GraphBuilder.address(read),
-    });
-  }
-
-  private leaf(value: Value, index: number, promoted: boolean): TfRef {
-    const { producer, shape, dtype } = value;
-    if (value.data === undefined && value.read === undefined) {
-      if (producer.kind === "state" && producer.version === producer.storage.version) {
-        const own = this.resources.get(producer.storage);
-        if (own !== undefined) return own.read;
-      }
-      if (producer.kind === "fill") return this.fill(producer.value, value);
-    }
-    if (producer.kind === "scalar" && !producer.varying && !promoted) {
-      this.constants.set(index, producer.value);
-      return scalar(this.b, producer.value, dtype);
-    }
-    const name = `input_${this.feeds.length}`;
-    const ref = this.placeholder(name, shape, dtype);
-    this.feedNames.push(GraphBuilder.address(ref));
-    const kind = producer.kind === "state" || producer.kind === "scalar" ? producer.kind : "data";
-    this.feeds.push({ leaf: index, kind, array: undefined, id: undefined });
-    return ref;
-  }
-
-  private fill(value: number, { shape, dtype }: Value): TfRef {
-    const one = scalar(this.b, value, dtype);
-    if (shape.length === 0) return one;
-    return this.b.node("Fill", [vector(this.b, shape), one], {
-      T: attr.type(dtype),
-      index_type: attr.type("int64"),
-    });
-  }
-
-  private placeholder(name: string, shape: Value["shape"], dtype: Value["dtype"]): TfRef {
-    return this.b.node("Placeholder", [], { dtype: attr.type(dtype), shape: attr.shape(shape) }, name);
-  }
-
-  private fetch(ref: TfRef, { dtype }: Value): void {
-    const out = this.b.node("Identity", [ref], { T: attr.type(dtype) }, `output_${this.fetchNames.length}`);
-    this.fetchNames.push(GraphBuilder.address(out));
-  }
-
-  /** The nodes that write variables: each after its variable was read, so that all see the old value. */
-  private updates(plan: Plan, lowering: Lowering<TfRef>, inPlace: ReadonlySet<Node>): TfRef[] {
-    const reads = [...this.resources.values()].map((r) => r.read);
-    return this.b.after(reads, () => {
-      const writes: TfRef[] = [];
-      for (const node of inPlace) {
-        const op = node.op as unknown as Op<object>;
-        const handles = node.outputs.map(
-          (v) => this.resources.get(plan.assigns.find((a) => a.value === v)!.storage)!.handle,
-        );
-        const inputs = node.inputs.map((v) => lowering.plain(v));
-        writes.push(...op.inPlace!(this.b, handles, inputs, node.attributes, signatureOf(node)));
-      }
-      for (const { storage, value } of plan.assigns) {
-        if (value.producer.kind === "node" && inPlace.has(value.producer)) continue;
-        const T = attr.type(storage.dtype);
-        const copy = this.b.node("DeepCopy", [lowering.plain(value)], { T });
-        writes.push(
-          this.b.node("AssignVariableOp", [this.resources.get(storage)!.handle, copy], { dtype: T }),
-        );
-      }
-      return writes;
-    });
-  }
-}
-
-/** Whether each output of a node is only the next value of the variable that is its input. */
-function updatesInPlace(node: Node, plan: Plan): boolean {
-  if (node.op.inPlace === undefined) return false;
-  return node.outputs.every((output, i) => {
-    const input = node.inputs[i]!.producer;
-    const target = plan.assigns.filter((a) => a.value === output);
-    return (
-      target.length === 1 &&
-      input.kind === "state" &&
-      input.storage === target[0]!.storage &&
-      input.version === input.storage.version &&
-      !plan.fetches.includes(output) &&
-      !plan.lazy.includes(output) &&
-      !plan.nodes.some((n) => n.inputs.includes(output))
-    );
-  });
+/** The arrays of several steps, one after the other. */
+function stacked(arrays: readonly (HostArray | null)[], { shape, dtype }: Value): HostArray {
+  const size = numel(shape);
+  // Drawn integers may be wider than what is computed with: the upload says so if they are.
+  const wide = arrays.some((a) => a instanceof Float64Array);
+  const all = wide ? new Float64Array(arrays.length * size) : allocate(dtype, arrays.length * size);
+  arrays.forEach((array, i) => all.set(array!, i * size));
+  return all;
 }
 
 function load(binding: NativeBinding, bytes: Uint8Array): number {

@@ -6,6 +6,8 @@ import type { Shape } from "../../tensor/shape.ts";
 
 /** TensorFlow's DataType numbers. Our int64 is computed as its int32. */
 export const DATA_TYPE: Record<TfType, number> = { float32: 1, int64: 3, long: 9, bool: 10 };
+export const RESOURCE = 20;
+export const VARIANT = 21;
 
 /** A NodeDef: inputs are "name", "name:1" or "^name" (runs after, gives nothing). */
 export interface GraphNode {
@@ -15,18 +17,40 @@ export interface GraphNode {
   readonly attributes: Readonly<Record<string, GraphAttribute>>;
 }
 
-/** What a graph's node can have beyond what an op of the table needs: constants. */
+/** What a graph's node can have beyond what an op of the table needs: constants, functions, TensorFlow's own types. */
 export type GraphAttribute =
   | TfAttribute
-  | { readonly kind: "tensor"; readonly data: HostArray; readonly shape: Shape; readonly dtype: DType };
+  | { readonly kind: "tensor"; readonly data: HostArray; readonly shape: Shape; readonly dtype: DType }
+  | { readonly kind: "function"; readonly value: string }
+  | { readonly kind: "dataType"; readonly value: number }
+  | { readonly kind: "dataTypes"; readonly value: readonly number[] }
+  /** Undefined stands for any shape. */
+  | { readonly kind: "shapes"; readonly value: readonly (Shape | undefined)[] };
+
+/** A FunctionDef. Types are TensorFlow's DataType numbers. */
+export interface GraphFunction {
+  readonly name: string;
+  readonly inputs: readonly { readonly name: string; readonly type: number }[];
+  readonly outputs: readonly { readonly name: string; readonly type: number; readonly input: string }[];
+  readonly nodes: readonly GraphNode[];
+}
 
 /**
  * A SavedModel of one graph, as `tensorflow/core/protobuf/saved_model.proto` and its neighbours number the fields. No
  * variables folder and no signatures: sessions feed and fetch by name.
  */
-export function encodeSavedModel(nodes: readonly GraphNode[], tag: string): Uint8Array {
+export function encodeSavedModel(
+  nodes: readonly GraphNode[],
+  functions: readonly GraphFunction[],
+  tag: string,
+): Uint8Array {
   const graph = message((w) => {
     for (const node of nodes) field(w, 1, (n) => encodeNode(n, node));
+    if (functions.length > 0) {
+      field(w, 2, (library) => {
+        for (const f of functions) field(library, 1, (def) => encodeFunction(def, f));
+      });
+    }
     // Producer version: below it TensorFlow would rewrite old ops' attributes.
     field(w, 4, (v) => v.tag(1, WireType.Varint).int32(1395));
   });
@@ -49,6 +73,26 @@ function field(w: BinaryWriter, number: number, write: (w: BinaryWriter) => void
   w.tag(number, WireType.LengthDelimited).fork();
   write(w);
   w.join();
+}
+
+function encodeFunction(w: BinaryWriter, { name, inputs, outputs, nodes }: GraphFunction): void {
+  field(w, 1, (signature) => {
+    signature.tag(1, WireType.LengthDelimited).string(name);
+    const encode = (number: number, argument: { name: string; type: number }): void =>
+      field(signature, number, (a) => {
+        a.tag(1, WireType.LengthDelimited).string(argument.name);
+        a.tag(3, WireType.Varint).int32(argument.type);
+      });
+    for (const input of inputs) encode(2, input);
+    for (const output of outputs) encode(3, output);
+  });
+  for (const node of nodes) field(w, 3, (n) => encodeNode(n, node));
+  for (const output of outputs) {
+    field(w, 4, (entry) => {
+      entry.tag(1, WireType.LengthDelimited).string(output.name);
+      entry.tag(2, WireType.LengthDelimited).string(output.input);
+    });
+  }
 }
 
 function encodeNode(w: BinaryWriter, node: GraphNode): void {
@@ -85,6 +129,25 @@ function encodeAttribute(w: BinaryWriter, a: GraphAttribute): void {
       break;
     case "tensor":
       field(w, 8, (t) => encodeTensor(t, a.data, a.shape, a.dtype));
+      break;
+    case "function":
+      field(w, 10, (f) => f.tag(1, WireType.LengthDelimited).string(a.value));
+      break;
+    case "dataType":
+      w.tag(6, WireType.Varint).int32(a.value);
+      break;
+    case "dataTypes":
+      field(w, 1, (list) => {
+        field(list, 6, (packed) => a.value.forEach((type) => packed.int32(type)));
+      });
+      break;
+    case "shapes":
+      field(w, 1, (list) => {
+        for (const shape of a.value)
+          field(list, 7, (s) =>
+            shape === undefined ? s.tag(3, WireType.Varint).bool(true) : encodeShape(s, shape),
+          );
+      });
       break;
     case "ints":
       field(w, 1, (list) => {

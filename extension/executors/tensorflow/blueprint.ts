@@ -1,0 +1,72 @@
+import type { Node, Storage, Value } from "../../tensor/graph.ts";
+import type { Plan } from "../../tensor/runtime.ts";
+
+/** A leaf of the plan that is an input of the graph. */
+export interface Feed {
+  /** Position among the plan's leaves. */
+  readonly leaf: number;
+  readonly kind: "data" | "scalar" | "state";
+  /** Whether each of several steps has a value of its own, fed as one tensor with a dimension more. */
+  readonly stacked: boolean;
+}
+
+type LeafKind = "variable" | "fill" | "number" | Feed["kind"];
+
+/**
+ * A plan to write graphs from, whenever they are needed: what depends on the moment at which it was made is noted then.
+ */
+export class Blueprint {
+  readonly plan: Plan;
+  /** What becomes of each leaf: a variable of the session, a constant, or an input. */
+  readonly leaves: readonly LeafKind[];
+  /** Nodes that are written as updates of variables. */
+  readonly inPlace: ReadonlySet<Node>;
+
+  constructor(plan: Plan) {
+    this.plan = plan;
+    const written = new Set(plan.assigns.map((a) => a.storage));
+    this.leaves = plan.leaves.map((value) => leafKind(value, written));
+    this.inPlace = new Set(plan.nodes.filter((node) => updatesInPlace(node, plan)));
+  }
+
+  /**
+   * The leaves that are fed.
+   * @param promoted leaves whose number changed from call to call: fed instead of constant
+   */
+  feeds(promoted: ReadonlySet<number>, stacked: ReadonlySet<number>): Feed[] {
+    return this.leaves.flatMap((kind, leaf): Feed[] => {
+      if (kind === "variable" || kind === "fill") return [];
+      if (kind === "number" && !promoted.has(leaf)) return [];
+      return [{ leaf, kind: kind === "number" ? "scalar" : kind, stacked: stacked.has(leaf) }];
+    });
+  }
+}
+
+function leafKind({ producer, data, read }: Value, written: ReadonlySet<Storage>): LeafKind {
+  if (data === undefined && read === undefined) {
+    if (producer.kind === "state" && producer.version === producer.storage.version) {
+      if (written.has(producer.storage)) return "variable";
+    }
+    if (producer.kind === "fill") return "fill";
+  }
+  if (producer.kind === "scalar") return producer.varying ? "scalar" : "number";
+  return producer.kind === "state" ? "state" : "data";
+}
+
+/** Whether each output of a node is only the next value of the variable that is its input. */
+function updatesInPlace(node: Node, plan: Plan): boolean {
+  if (node.op.inPlace === undefined) return false;
+  return node.outputs.every((output, i) => {
+    const input = node.inputs[i]!.producer;
+    const target = plan.assigns.filter((a) => a.value === output);
+    return (
+      target.length === 1 &&
+      input.kind === "state" &&
+      input.storage === target[0]!.storage &&
+      input.version === input.storage.version &&
+      !plan.fetches.includes(output) &&
+      !plan.lazy.includes(output) &&
+      !plan.nodes.some((n) => n.inputs.includes(output))
+    );
+  });
+}

@@ -1,0 +1,206 @@
+import { Node, Value } from "./graph.ts";
+import { internal } from "./errors.ts";
+import type { AnyOp, Op } from "./op.ts";
+import { Numbering, place, Template, type Backward, type Plan, type Request } from "./template.ts";
+import { Tensor } from "./tensor.ts";
+
+// A training loop records the same graph step after step. Naming it anew each time (walking it, writing its key) would
+// cost more than small models take to compute, so the nodes are compared, in the order in which they were recorded,
+// with those of graphs named before. As soon as the forward part has been found to be that of the step before, its
+// `backward()` is not recorded at all.
+
+/** Nodes recorded without a barrier at most: a longer graph is not compared. */
+const MOST_NODES = 20_000;
+/** Graphs remembered of one number of nodes. */
+const MOST_ALIKE = 4;
+/** Numbers of nodes remembered: programs that never repeat themselves are forgotten. */
+const MOST_SIZES = 64;
+
+/** Nodes since the last barrier; those of a `backward()` taken over are missing, but for its results. */
+let recorded: Node[] = [];
+let overflow = false;
+let backwards: Backward[] = [];
+/** The last training step. */
+let latest: Template | undefined;
+/** How far the step under way was found to repeat it. */
+let progress: { readonly template: Template; readonly numbering: Numbering; matched: number } | undefined;
+/** Calls of `backward()` that were taken over. */
+let skipped: { readonly results: readonly (readonly [Tensor, Value])[]; run: () => Map<Tensor, Tensor> }[] =
+  [];
+/** Vain attempts after which a graph's backward() is always recorded. */
+const MOST_FAILURES = 3;
+const known = new Map<number, Template[]>();
+
+/** Notes a node in the order of recording. */
+export function trace(node: Node): void {
+  if (recorded.length >= MOST_NODES && skipped.length === 0) {
+    overflow = true;
+    recorded = [];
+  }
+  node.serial = recorded.length;
+  recorded.push(node);
+}
+
+/** The graph is computed, or given up: what is recorded from here on is another. */
+export function endTrace(): void {
+  recorded = [];
+  backwards = [];
+  skipped = [];
+  overflow = false;
+  progress = undefined;
+}
+
+/**
+ * The plan of what was recorded, if it equals a graph that was named before.
+ * @param compiled whether a plan of that name can be run without its nodes
+ */
+export function recognize(request: Request, compiled: (key: string) => boolean): Plan | undefined {
+  const plan = overflow ? undefined : (completed(request, compiled) ?? compared(request));
+  if (plan === undefined) record();
+  return plan;
+}
+
+/** Remembers a graph that was just named. */
+export function learn(plan: Plan): void {
+  if (overflow) return;
+  const template = Template.of(recorded, plan, backwards);
+  if (template === undefined) return;
+  follow(template, plan);
+  let alike = known.get(template.length);
+  if (alike === undefined) known.set(template.length, (alike = []));
+  alike.unshift(template);
+  if (alike.length > MOST_ALIKE) alike.pop();
+  if (known.size > MOST_SIZES) known.delete(known.keys().next().value!);
+}
+
+/** The step that repeats the predicted one, some of whose nodes may be missing. */
+function completed(request: Request, compiled: (key: string) => boolean): Plan | undefined {
+  if (progress === undefined) return undefined;
+  const { template, numbering, matched } = progress;
+  if (recorded.length !== template.length || !compiled(template.key)) return undefined;
+  if (!template.matches(numbering, recorded, matched, recorded.length)) return undefined;
+  const plan = template.plan(numbering, recorded, request);
+  if (plan !== undefined) follow(template, plan);
+  return plan;
+}
+
+/** Remembers which training step comes after which. */
+function follow(template: Template, { assigns }: Plan): void {
+  if (assigns.length === 0) return;
+  if (latest !== undefined) latest.next = template;
+  latest = template;
+}
+
+/** A graph of which all nodes are there, among those of its length. */
+function compared(request: Request): Plan | undefined {
+  if (skipped.length > 0) return undefined;
+  const alike = known.get(recorded.length);
+  if (alike === undefined) return undefined;
+  for (let i = 0; i < alike.length; i++) {
+    const template = alike[i]!;
+    const numbering = new Numbering(recorded);
+    if (!template.matches(numbering, recorded, 0, recorded.length)) continue;
+    const plan = template.plan(numbering, recorded, request);
+    if (plan === undefined) continue;
+    if (i > 0) {
+      alike.splice(i, 1);
+      alike.unshift(template);
+    }
+    follow(template, plan);
+    return plan;
+  }
+  return undefined;
+}
+
+/**
+ * Takes a `backward()` over from the step before, if everything up to it was recorded as then: the leaves' gradients
+ * stand for what would have been recorded.
+ * @param run records it after all
+ */
+export function repeatBackward(root: Value, run: () => Map<Tensor, Tensor>): boolean {
+  const predicted = progress?.template ?? latest?.next;
+  if (overflow || predicted === undefined || predicted.failures >= MOST_FAILURES) return false;
+  const start = recorded.length;
+  const pattern = predicted.backwards.find((b) => b.start === start);
+  if (pattern === undefined) return false;
+  progress ??= { template: predicted, numbering: new Numbering(recorded), matched: 0 };
+  const { numbering } = progress;
+  if (!predicted.matches(numbering, recorded, progress.matched, start)) return giveUp();
+  if (numbering.code(root) !== pattern.root || numbering.leaves.length !== pattern.firstLeaf) return giveUp();
+  const leaves: Tensor[] = [];
+  for (const { leaf, serial, input } of pattern.results) {
+    const tensor = leaf.deref();
+    if (tensor === undefined || tensor.grad !== null) return giveUp();
+    if (recorded[serial]?.edges?.[input]?.leaf !== tensor) return giveUp();
+    leaves.push(tensor);
+  }
+  for (const leaf of pattern.leaves) numbering.meet(leaf);
+  recorded.length = pattern.end;
+  const results = pattern.results.map(({ gradient, shape, dtype }, i): readonly [Tensor, Value] => {
+    const value = gradient < 0 ? numbering.leaves[-gradient - 1]! : standIn(place(gradient), shape, dtype);
+    leaves[i]!.grad = new Tensor(value);
+    return [leaves[i]!, value];
+  });
+  progress.matched = pattern.end;
+  skipped.push({ results, run });
+  return true;
+}
+
+/** Notes a `backward()` that was recorded, for leaves that had no gradient before. */
+export function noteBackward(
+  start: number,
+  root: Value,
+  results: readonly (readonly [Tensor, Value])[],
+): void {
+  backwards.push({ start, end: recorded.length, root, results });
+}
+
+/** Nodes recorded so far. */
+export const traced = (): number => recorded.length;
+
+/** Records what was taken over: somebody wants to see more of it than its results. */
+function record(): void {
+  if (skipped.length === 0) return;
+  const taken = skipped;
+  skipped = [];
+  progress!.template.failures++;
+  progress = undefined;
+  for (const { results, run } of taken) {
+    const gradients = run();
+    for (const [leaf, value] of results) {
+      const real = gradients.get(leaf)?.value ?? internal("a gradient that was there before is missing");
+      if (real !== value && value.producer.kind === "node") value.become(real);
+    }
+  }
+  // The nodes are not where they were recorded before.
+  overflow = true;
+}
+
+/** Stops following the predicted step, unless a part of it was taken over: then the barrier decides. */
+function giveUp(): false {
+  if (skipped.length === 0) progress = undefined;
+  return false;
+}
+
+const STAND_IN = {
+  name: "gradient",
+  infer: () => internal("a stand-in is never inferred"),
+  gradient: { none: "it stands for a gradient" },
+  tensorflow: () => internal("a stand-in is never computed"),
+  tfjs: () => internal("a stand-in is never computed"),
+} satisfies Op<object> as unknown as AnyOp;
+
+/** What stands for an output of a node that was not recorded. */
+function standIn(
+  { serial, index }: { serial: number; index: number },
+  shape: Value["shape"],
+  dtype: Value["dtype"],
+): Value {
+  let node = recorded[serial];
+  if (node === undefined) {
+    node = new Node(STAND_IN, {}, [], [], undefined);
+    node.serial = serial;
+    recorded[serial] = node;
+  }
+  return new Value(node, index, shape, dtype);
+}
