@@ -5,7 +5,8 @@ import { sigmoid } from "../../tensor/functions/elementwise.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { gelu, mish, silu } from "../functional/activation.ts";
 import { BuiltIn, type Layer } from "../module.ts";
-import { Hardswish, LeakyReLU, ReLU, ReLU6, Sigmoid, SiLU, Tanh } from "../modules/activation.ts";
+import { Sigmoid, SiLU, Tanh } from "../modules/activation.ts";
+import { Hardswish, LeakyReLU, ReLU, ReLU6 } from "../modules/piecewise.ts";
 
 /** x · Φ(x) with the normal distribution function Φ. */
 export class GELUActivation extends BuiltIn {

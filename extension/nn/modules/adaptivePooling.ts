@@ -26,21 +26,42 @@ abstract class AdaptivePool extends BuiltIn {
   }
 }
 
-/** Means of outputSize windows of sequences. */
+/**
+ * Means of outputSize windows of sequences.
+ *
+ * ```ts
+ * new nn.AdaptiveAvgPool1d(5)(torch.randn(1, 64, 8)).shape; // [1, 64, 5]
+ * ```
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.AdaptiveAvgPool1d.html
+ */
 export class AdaptiveAvgPool1d extends AdaptivePool {
   forward(input: Tensor): Tensor {
     return average.adaptiveAvgPool1d(input, this.outputSize);
   }
 }
 
-/** Means of outputSize windows of images; `new nn.AdaptiveAvgPool2d(1)` is the mean of each channel. */
+/**
+ * Means of outputSize windows of images; `new nn.AdaptiveAvgPool2d(1)` is the mean of each channel.
+ *
+ * ```ts
+ * new nn.AdaptiveAvgPool2d([5, null])(torch.randn(1, 64, 8, 9)).shape; // [1, 64, 5, 9]
+ * ```
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.AdaptiveAvgPool2d.html
+ */
 export class AdaptiveAvgPool2d extends AdaptivePool {
   forward(input: Tensor): Tensor {
     return average.adaptiveAvgPool2d(input, this.outputSize);
   }
 }
 
-/** Means of outputSize windows of volumes. */
+/**
+ * Means of outputSize windows of volumes.
+ *
+ * ```ts
+ * new nn.AdaptiveAvgPool3d(2)(torch.randn(1, 4, 8, 9, 6)).shape; // [1, 4, 2, 2, 2]
+ * ```
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.AdaptiveAvgPool3d.html
+ */
 export class AdaptiveAvgPool3d extends AdaptivePool {
   forward(input: Tensor): Tensor {
     return average.adaptiveAvgPool3d(input, this.outputSize);
@@ -76,7 +97,14 @@ abstract class AdaptiveMaxPool<Indices extends boolean> extends BuiltIn {
 
 type MaxPooled<Indices extends boolean> = Indices extends true ? F.ValuesAndIndices : Tensor;
 
-/** Largest values of outputSize windows of sequences. */
+/**
+ * Largest values of outputSize windows of sequences.
+ *
+ * ```ts
+ * new nn.AdaptiveMaxPool1d(5)(torch.randn(1, 64, 8)).shape; // [1, 64, 5]
+ * ```
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.AdaptiveMaxPool1d.html
+ */
 export class AdaptiveMaxPool1d<Indices extends boolean = false> extends AdaptiveMaxPool<Indices> {
   forward(input: Tensor): MaxPooled<Indices> {
     const pooled = this.returnIndices
@@ -86,7 +114,14 @@ export class AdaptiveMaxPool1d<Indices extends boolean = false> extends Adaptive
   }
 }
 
-/** Largest values of outputSize windows of images. */
+/**
+ * Largest values of outputSize windows of images.
+ *
+ * ```ts
+ * new nn.AdaptiveMaxPool2d([5, null])(torch.randn(1, 64, 8, 9)).shape; // [1, 64, 5, 9]
+ * ```
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.AdaptiveMaxPool2d.html
+ */
 export class AdaptiveMaxPool2d<Indices extends boolean = false> extends AdaptiveMaxPool<Indices> {
   forward(input: Tensor): MaxPooled<Indices> {
     const pooled = this.returnIndices
@@ -96,7 +131,14 @@ export class AdaptiveMaxPool2d<Indices extends boolean = false> extends Adaptive
   }
 }
 
-/** Largest values of outputSize windows of volumes. */
+/**
+ * Largest values of outputSize windows of volumes.
+ *
+ * ```ts
+ * new nn.AdaptiveMaxPool3d(2)(torch.randn(1, 4, 8, 9, 6)).shape; // [1, 4, 2, 2, 2]
+ * ```
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.AdaptiveMaxPool3d.html
+ */
 export class AdaptiveMaxPool3d<Indices extends boolean = false> extends AdaptiveMaxPool<Indices> {
   forward(input: Tensor): MaxPooled<Indices> {
     const pooled = this.returnIndices

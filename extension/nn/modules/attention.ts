@@ -6,7 +6,13 @@ import { constant_, xavierNormal_, xavierUniform_ } from "../init.ts";
 import { BuiltIn } from "../module.ts";
 import { emptyParameter, Linear } from "./linear.ts";
 
-/** A Linear under the name that PyTorch prints for the output projection of {@link MultiheadAttention}. */
+/**
+ * A Linear under the name that PyTorch prints for the output projection of {@link MultiheadAttention}.
+ *
+ * ```ts
+ * new nn.NonDynamicallyQuantizableLinear(4, 4)(torch.randn(2, 4)).shape; // [2, 4]
+ * ```
+ */
 export class NonDynamicallyQuantizableLinear extends Linear {}
 
 export interface MultiheadAttentionArguments {

@@ -83,8 +83,14 @@ const describe = (value: unknown): string => (value === null ? "null" : typeof v
  * A list of modules, which a `forward` calls itself. An ordinary array would hide them from `parameters()`.
  *
  * ```ts
- * layers = new nn.ModuleList([new nn.Linear(4, 4), new nn.Linear(4, 4)]);
- * forward(x: Tensor) { for (const layer of this.layers) x = layer(x); return x; }
+ * class Stack extends nn.Module {
+ *   layers = new nn.ModuleList([new nn.Linear(4, 4), new nn.Linear(4, 2)]);
+ *   forward(x: Tensor): Tensor {
+ *     for (const layer of this.layers) x = layer(x);
+ *     return x;
+ *   }
+ * }
+ * new Stack()(torch.randn(3, 4)).shape; // [3, 2]
  * ```
  */
 export class ModuleList<M extends Module = Layer> extends Module {
@@ -146,7 +152,15 @@ export class ModuleList<M extends Module = Layer> extends Module {
 
 const MODULES: unique symbol = Symbol("layerwise.modules");
 
-/** Modules by name, which a `forward` calls itself. */
+/**
+ * Modules by name, which a `forward` calls itself.
+ *
+ * ```ts
+ * const heads = new nn.ModuleDict({ label: new nn.Linear(4, 3), value: new nn.Linear(4, 1) });
+ * [...heads.keys()]; // ["label", "value"]
+ * ```
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.ModuleDict.html
+ */
 export class ModuleDict<M extends Module = Layer> extends Module {
   // Not as properties: those with whole numbers as names would come first.
   readonly [MODULES] = new Map<string, M>();

@@ -12,7 +12,7 @@ interface CosineOptions {
  * The cosine of the angle between vectors along `dim` (1): x₁ · x₂ / (max(‖x₁‖, eps) · max(‖x₂‖, eps)), eps 1e-8.
  *
  * ```ts
- * new nn.CosineSimilarity({ dim: 1 })(torch.randn(10, 8), torch.randn(10, 8)); // [10]
+ * new nn.CosineSimilarity({ dim: 1 })(torch.randn(10, 8), torch.randn(10, 8)).shape; // [10]
  * ```
  *
  * Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.CosineSimilarity.html
@@ -43,7 +43,7 @@ interface DistanceOptions {
  * ‖x₁ − x₂ + eps‖ₚ over the last dimension; p 2, eps 1e-6.
  *
  * ```ts
- * new nn.PairwiseDistance({ p: 1 })(torch.randn(10, 8), torch.randn(10, 8)); // [10]
+ * new nn.PairwiseDistance({ p: 1 })(torch.randn(10, 8), torch.randn(10, 8)).shape; // [10]
  * ```
  *
  * Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.PairwiseDistance.html

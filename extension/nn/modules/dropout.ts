@@ -34,7 +34,12 @@ abstract class DropoutBase extends BuiltIn {
 /**
  * In training each value is dropped (0) with probability p, and the others are scaled by 1 / (1 − p). In evaluation
  * the input passes unchanged.
+ *
+ * ```ts
+ * new nn.Dropout(0.2)(torch.randn(2, 3)).shape; // [2, 3]
+ * ```
  * @throws TensorError "dropout probability has to be between 0 and 1, but got 1.5"
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.Dropout.html
  */
 export class Dropout extends DropoutBase {
   forward(input: Tensor): Tensor {
@@ -42,28 +47,56 @@ export class Dropout extends DropoutBase {
   }
 }
 
-/** {@link Dropout} of whole channels of [N, C, L] or [C, L]. */
+/**
+ * {@link Dropout} of whole channels of [N, C, L] or [C, L].
+ *
+ * ```ts
+ * new nn.Dropout1d(0.2)(torch.randn(20, 16, 32)).shape; // [20, 16, 32]
+ * ```
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.Dropout1d.html
+ */
 export class Dropout1d extends DropoutBase {
   forward(input: Tensor): Tensor {
     return F.dropout1d(input, this.p, this.training, this.inplace);
   }
 }
 
-/** {@link Dropout} of whole channels of [N, C, H, W]. */
+/**
+ * {@link Dropout} of whole channels of [N, C, H, W].
+ *
+ * ```ts
+ * new nn.Dropout2d(0.2)(torch.randn(2, 16, 8, 8)).shape; // [2, 16, 8, 8]
+ * ```
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.Dropout2d.html
+ */
 export class Dropout2d extends DropoutBase {
   forward(input: Tensor): Tensor {
     return F.dropout2d(input, this.p, this.training, this.inplace);
   }
 }
 
-/** {@link Dropout} of whole channels of [N, C, D, H, W] or [C, D, H, W]. */
+/**
+ * {@link Dropout} of whole channels of [N, C, D, H, W] or [C, D, H, W].
+ *
+ * ```ts
+ * new nn.Dropout3d(0.2)(torch.randn(2, 3, 4, 4, 4)).shape; // [2, 3, 4, 4, 4]
+ * ```
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.Dropout3d.html
+ */
 export class Dropout3d extends DropoutBase {
   forward(input: Tensor): Tensor {
     return F.dropout3d(input, this.p, this.training, this.inplace);
   }
 }
 
-/** Dropout that keeps the mean and variance of self-normalising activations. */
+/**
+ * Dropout that keeps the mean and variance of self-normalising activations.
+ *
+ * ```ts
+ * new nn.AlphaDropout(0.2)(torch.randn(2, 3)).shape; // [2, 3]
+ * ```
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.AlphaDropout.html
+ */
 export class AlphaDropout extends DropoutBase {
   forward(input: Tensor): Tensor {
     return F.alphaDropout(input, this.p, this.training, this.inplace);

@@ -33,6 +33,7 @@ export * from "./marginLoss.ts";
 export * from "./normalization.ts";
 export * from "./padding.ts";
 export { ParameterDict, ParameterList } from "./parameterContainers.ts";
+export * from "./piecewise.ts";
 export * from "./pooling.ts";
 export { RReLU } from "./randomActivation.ts";
 export * from "./rearranging.ts";

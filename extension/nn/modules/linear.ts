@@ -85,7 +85,14 @@ export class Linear extends BuiltIn {
   }
 }
 
-/** Takes any arguments and returns its input. */
+/**
+ * Takes any arguments and returns its input.
+ *
+ * ```ts
+ * new nn.Identity(54, { unused: true })(torch.randn(2, 3)).shape; // [2, 3]
+ * ```
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.Identity.html
+ */
 export class Identity extends BuiltIn {
   constructor(..._unused: unknown[]) {
     super();

@@ -53,7 +53,14 @@ abstract class MaxPool extends BuiltIn {
   }
 }
 
-/** Largest value of every window of sequences [N, C, L] or [C, L]. */
+/**
+ * Largest value of every window of sequences [N, C, L] or [C, L].
+ *
+ * ```ts
+ * new nn.MaxPool1d(3, { stride: 2 })(torch.randn(20, 16, 50)).shape; // [20, 16, 24]
+ * ```
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.MaxPool1d.html
+ */
 export class MaxPool1d<Indices extends boolean = false> extends MaxPool {
   constructor(kernelSize: Size, options?: F.MaxPoolOptions & IndicesOption<Indices>);
   constructor(kernelSize: Size, stride: Size | null, padding?: Size, dilation?: Size);
@@ -95,7 +102,14 @@ export class MaxPool2d<Indices extends boolean = false> extends MaxPool {
   }
 }
 
-/** Largest value of every window of volumes [N, C, D, H, W] or [C, D, H, W]. */
+/**
+ * Largest value of every window of volumes [N, C, D, H, W] or [C, D, H, W].
+ *
+ * ```ts
+ * new nn.MaxPool3d(2)(torch.randn(1, 3, 4, 6, 8)).shape; // [1, 3, 2, 3, 4]
+ * ```
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.MaxPool3d.html
+ */
 export class MaxPool3d<Indices extends boolean = false> extends MaxPool {
   constructor(kernelSize: Size, options?: F.MaxPoolOptions & IndicesOption<Indices>);
   constructor(kernelSize: Size, stride: Size | null, padding?: Size, dilation?: Size);
@@ -139,7 +153,14 @@ abstract class AvgPool extends BuiltIn {
   }
 }
 
-/** Mean of every window of sequences [N, C, L] or [C, L]. */
+/**
+ * Mean of every window of sequences [N, C, L] or [C, L].
+ *
+ * ```ts
+ * new nn.AvgPool1d(2)(torch.tensor([[[1, 3, 5.5, 6.5]]])).tolist(); // [[[2, 6]]]
+ * ```
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.AvgPool1d.html
+ */
 export class AvgPool1d extends BuiltIn {
   readonly kernelSize: readonly number[];
   readonly options: Avg1dOptions & { stride: readonly number[]; padding: readonly number[] };
@@ -176,6 +197,11 @@ export class AvgPool1d extends BuiltIn {
 /**
  * Mean of every window of images [N, C, H, W] or [C, H, W]. Zeros of the padding count unless `countIncludePad` is
  * false.
+ *
+ * ```ts
+ * new nn.AvgPool2d(3, { stride: 2 })(torch.randn(2, 3, 9, 9)).shape; // [2, 3, 4, 4]
+ * ```
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.AvgPool2d.html
  */
 export class AvgPool2d extends AvgPool {
   constructor(kernelSize: Size, options?: average.AvgPoolOptions);
@@ -196,7 +222,14 @@ export class AvgPool2d extends AvgPool {
   }
 }
 
-/** Mean of every window of volumes [N, C, D, H, W] or [C, D, H, W]. */
+/**
+ * Mean of every window of volumes [N, C, D, H, W] or [C, D, H, W].
+ *
+ * ```ts
+ * new nn.AvgPool3d(2)(torch.randn(1, 3, 4, 6, 8)).shape; // [1, 3, 2, 3, 4]
+ * ```
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.AvgPool3d.html
+ */
 export class AvgPool3d extends AvgPool {
   constructor(kernelSize: Size, options?: average.AvgPoolOptions);
   constructor(

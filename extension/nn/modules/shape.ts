@@ -10,7 +10,14 @@ interface FlattenArguments {
   endDim?: number;
 }
 
-/** Dimensions startDim (1) to endDim (−1) as one. */
+/**
+ * Dimensions startDim (1) to endDim (−1) as one.
+ *
+ * ```ts
+ * new nn.Flatten()(torch.randn(32, 1, 5, 5)).shape; // [32, 25]
+ * ```
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.Flatten.html
+ */
 export class Flatten extends BuiltIn {
   readonly startDim: number;
   readonly endDim: number;
@@ -38,7 +45,14 @@ interface UnflattenArguments {
   unflattenedSize: readonly number[];
 }
 
-/** Dimension `dim` as several: the inverse of {@link Flatten}. */
+/**
+ * Dimension `dim` as several: the inverse of {@link Flatten}.
+ *
+ * ```ts
+ * new nn.Unflatten(1, [2, 5, 5])(torch.randn(2, 50)).shape; // [2, 2, 5, 5]
+ * ```
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.Unflatten.html
+ */
 export class Unflatten extends BuiltIn {
   readonly dim: number;
   readonly unflattenedSize: readonly number[];

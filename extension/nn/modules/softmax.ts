@@ -25,21 +25,42 @@ abstract class AlongDimension extends BuiltIn {
   }
 }
 
-/** eˣ / Σ eˣ along a dimension. */
+/**
+ * eˣ / Σ eˣ along a dimension.
+ *
+ * ```ts
+ * new nn.Softmax(1)(torch.tensor([[2.5, 2.5]])).tolist(); // [[0.5, 0.5]]
+ * ```
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.Softmax.html
+ */
 export class Softmax extends AlongDimension {
   forward(input: Tensor): Tensor {
     return softmax(input, this.dim);
   }
 }
 
-/** ln(softmax(x)) along a dimension. */
+/**
+ * ln(softmax(x)) along a dimension.
+ *
+ * ```ts
+ * new nn.LogSoftmax(1)(torch.randn(2, 3)).shape; // [2, 3]
+ * ```
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.LogSoftmax.html
+ */
 export class LogSoftmax extends AlongDimension {
   forward(input: Tensor): Tensor {
     return logSoftmax(input, this.dim);
   }
 }
 
-/** softmax(−x) along a dimension. */
+/**
+ * softmax(−x) along a dimension.
+ *
+ * ```ts
+ * new nn.Softmin(1)(torch.tensor([[2.5, 2.5]])).tolist(); // [[0.5, 0.5]]
+ * ```
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.Softmin.html
+ */
 export class Softmin extends AlongDimension {
   forward(input: Tensor): Tensor {
     return softmin(input, this.dim);

@@ -38,6 +38,14 @@ type Options = AdadeltaOptions & typeof CAPTURABLE;
  * v ← ρ v + (1 − ρ) g², δ = √(u + eps) / √(v + eps) · g, u ← ρ u + (1 − ρ) δ², p ← p − lr · δ.
  *
  * Weight decay is added to the gradient: g ← g + weightDecay · p.
+ *
+ * ```ts
+ * const model = new nn.Linear(3, 1);
+ * const optimizer = new optim.Adadelta(model.parameters(), { lr: 1 });
+ * model(torch.randn(8, 3)).square().mean().backward();
+ * optimizer.step();
+ * ```
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.optim.Adadelta.html
  */
 export class Adadelta extends Optimizer<Options> {
   protected override readonly floats = ["lr"];

@@ -39,6 +39,14 @@ type Options = AdagradOptions & typeof IMPLEMENTATION & { fused: null };
  * s ← s + g², p ← p − lr / (1 + (t − 1) · lrDecay) · g / (√s + eps).
  *
  * Weight decay is added to the gradient: g ← g + weightDecay · p.
+ *
+ * ```ts
+ * const model = new nn.Linear(3, 1);
+ * const optimizer = new optim.Adagrad(model.parameters(), { lr: 0.01 });
+ * model(torch.randn(8, 3)).square().mean().backward();
+ * optimizer.step();
+ * ```
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.optim.Adagrad.html
  */
 export class Adagrad extends Optimizer<Options> {
   constructor(params: Params<Options>, options?: Partial<AdagradOptions>);

@@ -62,6 +62,14 @@ function check({ lr, betas, eps, weightDecay }: Options): void {
  * p ← p − lr / (1 − β₁ᵗ) · m / (√v / √(1 − β₂ᵗ) + eps).
  *
  * Weight decay is added to the gradient: g ← g + weightDecay · p.
+ *
+ * ```ts
+ * const model = new nn.Linear(3, 1);
+ * const optimizer = new optim.Adam(model.parameters(), { lr: 0.001 });
+ * model(torch.randn(8, 3)).square().mean().backward();
+ * optimizer.step();
+ * ```
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.optim.Adam.html
  */
 export class Adam extends Optimizer<Options> {
   constructor(params: Params<Options>, options?: Partial<AdamOptions>);
@@ -101,7 +109,17 @@ export class Adam extends Optimizer<Options> {
   }
 }
 
-/** Adam whose weight decay (0.01 by default) shrinks the weights: p ← p − lr · weightDecay · p. */
+/**
+ * Adam whose weight decay (0.01 by default) shrinks the weights: p ← p − lr · weightDecay · p.
+ *
+ * ```ts
+ * const model = new nn.Linear(3, 1);
+ * const optimizer = new optim.AdamW(model.parameters(), { lr: 0.001, weightDecay: 0.01 });
+ * model(torch.randn(8, 3)).square().mean().backward();
+ * optimizer.step();
+ * ```
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.optim.AdamW.html
+ */
 export class AdamW extends Adam {
   constructor(params: Params<Options>, options?: Partial<AdamOptions>);
   constructor(params: Params<Options>, lr: number, options?: Partial<Omit<AdamOptions, "lr">>);

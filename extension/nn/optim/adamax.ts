@@ -36,6 +36,14 @@ type Options = AdamaxOptions & typeof CAPTURABLE;
  * m ← m + (1 − β₁)(g − m), u ← max(β₂ u, |g| + eps), p ← p − lr / (1 − β₁ᵗ) · m / u.
  *
  * Weight decay is added to the gradient: g ← g + weightDecay · p.
+ *
+ * ```ts
+ * const model = new nn.Linear(3, 1);
+ * const optimizer = new optim.Adamax(model.parameters(), { lr: 0.002 });
+ * model(torch.randn(8, 3)).square().mean().backward();
+ * optimizer.step();
+ * ```
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.optim.Adamax.html
  */
 export class Adamax extends Optimizer<Options> {
   constructor(params: Params<Options>, options?: Partial<AdamaxOptions>);

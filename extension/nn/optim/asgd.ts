@@ -39,6 +39,14 @@ type Options = ASGDOptions & typeof CAPTURABLE;
  * η = lr and μ = 1 at first. The averaged parameter a is `ax` of the state.
  *
  * Weight decay is added to the gradient: g ← g + weightDecay · p.
+ *
+ * ```ts
+ * const model = new nn.Linear(3, 1);
+ * const optimizer = new optim.ASGD(model.parameters(), { lr: 0.01 });
+ * model(torch.randn(8, 3)).square().mean().backward();
+ * optimizer.step();
+ * ```
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.optim.ASGD.html
  */
 export class ASGD extends Optimizer<Options> {
   protected override readonly floats = ["t0"];

@@ -56,6 +56,19 @@ interface Memory {
  *
  * Every iteration looks at the loss, so vectors are kept and combined on the host; only the closure is a graph.
  * No parameter groups.
+ *
+ * ```ts
+ * const model = new nn.Linear(3, 1);
+ * const optimizer = new optim.LBFGS(model.parameters());
+ * const x = torch.randn(8, 3);
+ * optimizer.step(() => {
+ *   optimizer.zeroGrad();
+ *   const loss = model(x).square().mean();
+ *   loss.backward();
+ *   return loss;
+ * });
+ * ```
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.optim.LBFGS.html
  */
 export class LBFGS extends Optimizer<LBFGSOptions> {
   private memory: Memory = { funcEvals: 0, nIter: 0, oldDirs: [], oldStps: [], ro: [], hDiag: 1 };

@@ -43,6 +43,14 @@ type Options = NAdamOptions & typeof CAPTURABLE;
  * p ← p − lr (1 − μₜ) / (1 − Πₜ) · g / d − lr μₜ₊₁ / (1 − Πₜ₊₁) · m / d.
  *
  * Weight decay is added to the gradient: g ← g + weightDecay · p.
+ *
+ * ```ts
+ * const model = new nn.Linear(3, 1);
+ * const optimizer = new optim.NAdam(model.parameters(), { lr: 0.002 });
+ * model(torch.randn(8, 3)).square().mean().backward();
+ * optimizer.step();
+ * ```
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.optim.NAdam.html
  */
 export class NAdam extends Optimizer<Options> {
   protected override readonly numbers = ["step", "muProduct"];

@@ -42,6 +42,14 @@ type Options = RAdamOptions & typeof CAPTURABLE;
  * r = √((ρₜ − 4)(ρₜ − 2)ρ∞ / ((ρ∞ − 4)(ρ∞ − 2)ρₜ)); before: p ← p − lr · m̂.
  *
  * Weight decay is added to the gradient: g ← g + weightDecay · p.
+ *
+ * ```ts
+ * const model = new nn.Linear(3, 1);
+ * const optimizer = new optim.RAdam(model.parameters(), { lr: 0.001 });
+ * model(torch.randn(8, 3)).square().mean().backward();
+ * optimizer.step();
+ * ```
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.optim.RAdam.html
  */
 export class RAdam extends Optimizer<Options> {
   constructor(params: Params<Options>, options?: Partial<RAdamOptions>);

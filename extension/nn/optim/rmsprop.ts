@@ -42,6 +42,14 @@ type Options = RMSpropOptions & typeof CAPTURABLE;
  *
  * Centered: ḡ ← ḡ + (1 − α)(g − ḡ), and √(v − ḡ²) instead of √v. With momentum: b ← momentum · b + g / (√v + eps) and
  * p ← p − lr · b. Weight decay is added to the gradient: g ← g + weightDecay · p.
+ *
+ * ```ts
+ * const model = new nn.Linear(3, 1);
+ * const optimizer = new optim.RMSprop(model.parameters(), { lr: 0.01 });
+ * model(torch.randn(8, 3)).square().mean().backward();
+ * optimizer.step();
+ * ```
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.optim.RMSprop.html
  */
 export class RMSprop extends Optimizer<Options> {
   constructor(params: Params<Options>, options?: Partial<RMSpropOptions>);

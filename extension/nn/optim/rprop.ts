@@ -33,6 +33,14 @@ type Options = RpropOptions & typeof CAPTURABLE;
  * only the gradient's sign counts. Each element has its own step size s, lr at first:
  * where g · g′ > 0: s ← min(η₊ s, largest); where g · g′ < 0: s ← max(η₋ s, smallest) and g ← 0;
  * p ← p − s · sign(g), g′ ← g.
+ *
+ * ```ts
+ * const model = new nn.Linear(3, 1);
+ * const optimizer = new optim.Rprop(model.parameters(), { lr: 0.01 });
+ * model(torch.randn(8, 3)).square().mean().backward();
+ * optimizer.step();
+ * ```
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.optim.Rprop.html
  */
 export class Rprop extends Optimizer<Options> {
   constructor(params: Params<Options>, options?: Partial<RpropOptions>);

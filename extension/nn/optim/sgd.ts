@@ -36,6 +36,14 @@ type Options = SGDOptions & typeof IMPLEMENTATION & { fused: null };
  *
  * With momentum: b ← momentum · b + (1 − dampening) · g (b = g at first), and p ← p − lr · b; with Nesterov's
  * p ← p − lr · (g + momentum · b).
+ *
+ * ```ts
+ * const model = new nn.Linear(3, 1);
+ * const optimizer = new optim.SGD(model.parameters(), { lr: 0.1, momentum: 0.9 });
+ * model(torch.randn(8, 3)).square().mean().backward();
+ * optimizer.step();
+ * ```
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.optim.SGD.html
  */
 export class SGD extends Optimizer<Options> {
   constructor(params: Params<Options>, options?: Partial<SGDOptions>);

@@ -26,7 +26,17 @@ export interface SWALROptions {
   lastEpoch?: number;
 }
 
-/** Goes from the rate as it is to `swaLr`, and stays there. */
+/**
+ * Goes from the rate as it is to `swaLr`, and stays there.
+ *
+ * ```ts
+ * const optimizer = new optim.SGD(new nn.Linear(3, 1).parameters(), { lr: 1 });
+ * const scheduler = new optim.swaUtils.SWALR(optimizer, 0.05);
+ * optimizer.step();
+ * scheduler.step();
+ * ```
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.optim.swa_utils.SWALR.html
+ */
 export class SWALR extends LRScheduler {
   strategy: "cos" | "linear";
   annealEpochs: number;

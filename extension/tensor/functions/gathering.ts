@@ -18,7 +18,7 @@ import {
 import { fromHost, Tensor } from "../tensor.ts";
 import { turned, valuesAndIndices, type ValuesAndIndices } from "./along.ts";
 import { index, nonzeroIndices } from "./indexing.ts";
-import { castTo, composed, named, requireType, scalarOf } from "./operands.ts";
+import { castTo, composed, inRange, named, requireType, scalarOf } from "./operands.ts";
 import { expand } from "./shape.ts";
 import { reshaped } from "./views.ts";
 
@@ -36,19 +36,6 @@ export function indexSelect(input: Tensor, dim: number, indices: Tensor): Tensor
   return composed(() => {
     const vector = indices.ndim === 0 ? reshaped(indices, [1]) : indices;
     return named(apply(ops.indexSelect, [input, vector], { dim: at }), "IndexSelectBackward0");
-  });
-}
-
-/** Checks indices whose values are there already; the others are checked when they are computed. */
-export function inRange(
-  indices: Tensor,
-  size: number,
-  message: (index: number, position: number) => string,
-): void {
-  const { data } = indices.value;
-  if (data === undefined || indices.storage !== undefined) return;
-  data.forEach((i, at) => {
-    if (i < 0 || i >= size) throw new TensorError("index", message(i, at));
   });
 }
 

@@ -94,3 +94,16 @@ export function notImplemented(kernel: string, dtype: DType): never {
 
 /** PyTorch's name of a type in messages that spell it out: `long int`. */
 export const C_TYPE: Record<DType, string> = { float32: "float", int64: "long int", bool: "bool" };
+
+/** Checks indices whose values are there already; the others are checked when they are computed. */
+export function inRange(
+  indices: Tensor,
+  size: number,
+  message: (index: number, position: number) => string,
+): void {
+  const { data } = indices.value;
+  if (data === undefined || indices.storage !== undefined) return;
+  data.forEach((i, at) => {
+    if (i < 0 || i >= size) throw new TensorError("index", message(i, at));
+  });
+}

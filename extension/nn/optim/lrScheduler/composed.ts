@@ -57,7 +57,18 @@ export interface SequentialLROptions {
   lastEpoch?: number;
 }
 
-/** One schedule after the other. */
+/**
+ * One schedule after the other.
+ *
+ * ```ts
+ * const optimizer = new optim.SGD(new nn.Linear(3, 1).parameters(), { lr: 1 });
+ * const { SequentialLR, ConstantLR, ExponentialLR } = optim.lrScheduler;
+ * const parts = [new ConstantLR(optimizer, 0.5, 3), new ExponentialLR(optimizer, 0.5)];
+ * const scheduler = new SequentialLR(optimizer, parts, [3]);
+ * scheduler.getLastLr(); // [0.5]
+ * ```
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.SequentialLR.html
+ */
 export class SequentialLR extends Composed {
   private starts: readonly number[];
 
@@ -105,7 +116,19 @@ function undo(scheduler: LRScheduler): void {
   else scheduler.lastEpoch--;
 }
 
-/** All schedules at once: each multiplies the rate by its own factor. */
+/**
+ * All schedules at once: each multiplies the rate by its own factor.
+ *
+ * ```ts
+ * const optimizer = new optim.SGD(new nn.Linear(3, 1).parameters(), { lr: 1 });
+ * const { ChainedScheduler, ConstantLR, ExponentialLR } = optim.lrScheduler;
+ * const scheduler = new ChainedScheduler([new ConstantLR(optimizer, 0.5, 3), new ExponentialLR(optimizer, 0.5)]);
+ * optimizer.step();
+ * scheduler.step();
+ * scheduler.getLastLr(); // [0.25]
+ * ```
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.ChainedScheduler.html
+ */
 export class ChainedScheduler extends Composed {
   constructor(schedulers: readonly LRScheduler[], options: { optimizer?: Optimizer } = {}) {
     const first = schedulers[0];

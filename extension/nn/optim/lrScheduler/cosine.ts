@@ -12,7 +12,18 @@ export interface CosineAnnealingLROptions {
   lastEpoch?: number;
 }
 
-/** lr = etaMin + (base − etaMin)(1 + cos(π · epoch / tMax)) / 2. */
+/**
+ * lr = etaMin + (base − etaMin)(1 + cos(π · epoch / tMax)) / 2.
+ *
+ * ```ts
+ * const optimizer = new optim.SGD(new nn.Linear(3, 1).parameters(), { lr: 1 });
+ * const scheduler = new optim.lrScheduler.CosineAnnealingLR(optimizer, 1);
+ * optimizer.step();
+ * scheduler.step();
+ * scheduler.getLastLr(); // [0]
+ * ```
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.CosineAnnealingLR.html
+ */
 export class CosineAnnealingLR extends LRScheduler {
   tMax: number;
   etaMin: number;
@@ -63,7 +74,18 @@ export interface CosineAnnealingWarmRestartsOptions {
   lastEpoch?: number;
 }
 
-/** lr = etaMin + (base − etaMin)(1 + cos(π · tCur / tI)) / 2, tCur epochs after the last restart, of tI in between. */
+/**
+ * lr = etaMin + (base − etaMin)(1 + cos(π · tCur / tI)) / 2, tCur epochs after the last restart, of tI in between.
+ *
+ * ```ts
+ * const optimizer = new optim.SGD(new nn.Linear(3, 1).parameters(), { lr: 1 });
+ * const scheduler = new optim.lrScheduler.CosineAnnealingWarmRestarts(optimizer, 1);
+ * optimizer.step();
+ * scheduler.step();
+ * scheduler.getLastLr(); // [1]
+ * ```
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.CosineAnnealingWarmRestarts.html
+ */
 export class CosineAnnealingWarmRestarts extends LRScheduler {
   t0: number;
   tI: number;

@@ -39,7 +39,18 @@ export interface CyclicLROptions {
   lastEpoch?: number;
 }
 
-/** Moves the rate up and down between two bounds. Is stepped after every batch. */
+/**
+ * Moves the rate up and down between two bounds. Is stepped after every batch.
+ *
+ * ```ts
+ * const optimizer = new optim.SGD(new nn.Linear(3, 1).parameters(), { lr: 1 });
+ * const scheduler = new optim.lrScheduler.CyclicLR(optimizer, 0.25, 0.75, 2, { cycleMomentum: false });
+ * optimizer.step();
+ * scheduler.step();
+ * scheduler.getLastLr(); // [0.5]
+ * ```
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.CyclicLR.html
+ */
 export class CyclicLR extends LRScheduler {
   maxLrs: number[];
   totalSize: number;

@@ -11,7 +11,18 @@ export interface ConstantLROptions {
   lastEpoch?: number;
 }
 
-/** The base rate times a factor during the first `totalIters` epochs. */
+/**
+ * The base rate times a factor during the first `totalIters` epochs.
+ *
+ * ```ts
+ * const optimizer = new optim.SGD(new nn.Linear(3, 1).parameters(), { lr: 1 });
+ * const scheduler = new optim.lrScheduler.ConstantLR(optimizer, 0.5, 3);
+ * optimizer.step();
+ * scheduler.step();
+ * scheduler.getLastLr(); // [0.5]
+ * ```
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.ConstantLR.html
+ */
 export class ConstantLR extends LRScheduler {
   factor: number;
   totalIters: number;
@@ -52,7 +63,18 @@ export interface LinearLROptions {
   lastEpoch?: number;
 }
 
-/** The base rate times a factor that goes from `startFactor` to `endFactor` in `totalIters` epochs: a warm-up. */
+/**
+ * The base rate times a factor that goes from `startFactor` to `endFactor` in `totalIters` epochs: a warm-up.
+ *
+ * ```ts
+ * const optimizer = new optim.SGD(new nn.Linear(3, 1).parameters(), { lr: 1 });
+ * const scheduler = new optim.lrScheduler.LinearLR(optimizer, 0.5, { totalIters: 2 });
+ * optimizer.step();
+ * scheduler.step();
+ * scheduler.getLastLr(); // [0.75]
+ * ```
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.LinearLR.html
+ */
 export class LinearLR extends LRScheduler {
   startFactor: number;
   endFactor: number;
@@ -101,7 +123,18 @@ export interface PolynomialLROptions {
   lastEpoch?: number;
 }
 
-/** lr = base · (1 − epoch / totalIters)^power, 0 from `totalIters` on. */
+/**
+ * lr = base · (1 − epoch / totalIters)^power, 0 from `totalIters` on.
+ *
+ * ```ts
+ * const optimizer = new optim.SGD(new nn.Linear(3, 1).parameters(), { lr: 1 });
+ * const scheduler = new optim.lrScheduler.PolynomialLR(optimizer, 2);
+ * optimizer.step();
+ * scheduler.step();
+ * scheduler.getLastLr(); // [0.5]
+ * ```
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.PolynomialLR.html
+ */
 export class PolynomialLR extends LRScheduler {
   totalIters: number;
   power: number;

@@ -52,7 +52,14 @@ export interface OneCycleLROptions {
 /**
  * The 1cycle policy (Smith and Topin 2018, https://arxiv.org/abs/1708.07120): the rate grows from maxLr / divFactor to
  * maxLr, and falls far below where it began. Is stepped after every batch.
+ *
+ * ```ts
+ * const optimizer = new optim.SGD(new nn.Linear(3, 1).parameters(), { lr: 0.1, momentum: 0.9 });
+ * const scheduler = new optim.lrScheduler.OneCycleLR(optimizer, 0.5, { totalSteps: 100 });
+ * scheduler.getLastLr()[0]!.toFixed(2); // "0.02"
+ * ```
  * @throws TensorError when stepped more often than `totalSteps`
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.OneCycleLR.html
  */
 export class OneCycleLR extends LRScheduler {
   totalSteps: number;

@@ -24,7 +24,18 @@ export interface ReduceLROnPlateauOptions {
   eps?: number;
 }
 
-/** Multiplies the rate by a factor when a metric has stopped improving: `scheduler.step(validationLoss)`. */
+/**
+ * Multiplies the rate by a factor when a metric has stopped improving: `scheduler.step(validationLoss)`.
+ *
+ * ```ts
+ * const optimizer = new optim.SGD(new nn.Linear(3, 1).parameters(), { lr: 1 });
+ * const scheduler = new optim.lrScheduler.ReduceLROnPlateau(optimizer, "min", 0.5, 0);
+ * optimizer.step();
+ * scheduler.step(0.9);
+ * scheduler.getLastLr(); // [1]
+ * ```
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.ReduceLROnPlateau.html
+ */
 export class ReduceLROnPlateau extends LRScheduler {
   factor: number;
   defaultMinLr: number | null;

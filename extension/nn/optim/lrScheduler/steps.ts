@@ -13,7 +13,18 @@ export interface StepLROptions {
   lastEpoch?: number;
 }
 
-/** Multiplies the rate by gamma every `stepSize` epochs. */
+/**
+ * Multiplies the rate by gamma every `stepSize` epochs.
+ *
+ * ```ts
+ * const optimizer = new optim.SGD(new nn.Linear(3, 1).parameters(), { lr: 1 });
+ * const scheduler = new optim.lrScheduler.StepLR(optimizer, 1, 0.5);
+ * optimizer.step();
+ * scheduler.step();
+ * scheduler.getLastLr(); // [0.5]
+ * ```
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.StepLR.html
+ */
 export class StepLR extends LRScheduler {
   stepSize: number;
   gamma: number;
@@ -51,7 +62,18 @@ export interface MultiStepLROptions {
   lastEpoch?: number;
 }
 
-/** Multiplies the rate by gamma at every milestone; a milestone given twice counts twice. */
+/**
+ * Multiplies the rate by gamma at every milestone; a milestone given twice counts twice.
+ *
+ * ```ts
+ * const optimizer = new optim.SGD(new nn.Linear(3, 1).parameters(), { lr: 1 });
+ * const scheduler = new optim.lrScheduler.MultiStepLR(optimizer, [1, 5], 0.5);
+ * optimizer.step();
+ * scheduler.step();
+ * scheduler.getLastLr(); // [0.5]
+ * ```
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.MultiStepLR.html
+ */
 export class MultiStepLR extends LRScheduler {
   /** How often each epoch was given. */
   milestones: Record<number, number> = {};
@@ -94,7 +116,18 @@ export interface ExponentialLROptions {
   lastEpoch?: number;
 }
 
-/** Multiplies the rate by gamma every epoch. */
+/**
+ * Multiplies the rate by gamma every epoch.
+ *
+ * ```ts
+ * const optimizer = new optim.SGD(new nn.Linear(3, 1).parameters(), { lr: 1 });
+ * const scheduler = new optim.lrScheduler.ExponentialLR(optimizer, 0.5);
+ * optimizer.step();
+ * scheduler.step();
+ * scheduler.getLastLr(); // [0.5]
+ * ```
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.ExponentialLR.html
+ */
 export class ExponentialLR extends LRScheduler {
   gamma: number;
 
@@ -162,14 +195,36 @@ abstract class ByFunction extends LRScheduler {
   }
 }
 
-/** The base rate times a function of the epoch. */
+/**
+ * The base rate times a function of the epoch.
+ *
+ * ```ts
+ * const optimizer = new optim.SGD(new nn.Linear(3, 1).parameters(), { lr: 1 });
+ * const scheduler = new optim.lrScheduler.LambdaLR(optimizer, (epoch) => 1 / (1 + epoch));
+ * optimizer.step();
+ * scheduler.step();
+ * scheduler.getLastLr(); // [0.5]
+ * ```
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.LambdaLR.html
+ */
 export class LambdaLR extends ByFunction {
   protected getLr(): number[] {
     return this.baseLrs.map((lr, i) => lr * this.lrLambdas[i]!(this.lastEpoch));
   }
 }
 
-/** Multiplies the rate by a function of the epoch, every epoch. */
+/**
+ * Multiplies the rate by a function of the epoch, every epoch.
+ *
+ * ```ts
+ * const optimizer = new optim.SGD(new nn.Linear(3, 1).parameters(), { lr: 1 });
+ * const scheduler = new optim.lrScheduler.MultiplicativeLR(optimizer, () => 0.25);
+ * optimizer.step();
+ * scheduler.step();
+ * scheduler.getLastLr(); // [0.25]
+ * ```
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.MultiplicativeLR.html
+ */
 export class MultiplicativeLR extends ByFunction {
   protected getLr(): number[] {
     if (this.isInitial) return this.rates();

@@ -1,0 +1,77 @@
+import { afterEach, beforeAll, expect, test } from "vitest";
+import { loadExecutor } from "../../extension/executors/index.ts";
+import { torch, type Tensor } from "../../extension/nn/index.ts";
+
+beforeAll(async () => {
+  await loadExecutor("cpu");
+});
+afterEach(() => torch.setGradEnabled(true));
+
+const seeded = (draw: () => Tensor): unknown => {
+  torch.manualSeed(5);
+  const t = draw();
+  return [t.dtype, t.tolist()];
+};
+
+test("random tensors like another draw what ones of its shape draw", () => {
+  const x = torch.zeros(2, 3);
+  expect(seeded(() => torch.randLike(x))).toEqual(seeded(() => torch.rand(2, 3)));
+  expect(seeded(() => torch.randnLike(x))).toEqual(seeded(() => torch.randn(2, 3)));
+  expect(seeded(() => torch.randintLike(x, 2, 9))).toEqual(
+    seeded(() => torch.randint(2, 9, [2, 3], { dtype: "float32" })),
+  );
+});
+
+test("tensors without values have a shape and a type", () => {
+  expect([torch.empty(2, 3).shape, torch.empty(2).dtype]).toEqual([[2, 3], "float32"]);
+  const like = torch.emptyLike(torch.tensor([1, 2, 3]));
+  expect([like.shape, like.dtype]).toEqual([[3], "int64"]);
+});
+
+test("asTensor takes a tensor as it is, and anything else as tensor does", () => {
+  const x = torch.tensor([1.5, 2]);
+  expect(torch.asTensor(x).tolist()).toEqual([1.5, 2]);
+  expect(torch.asTensor([1, 2]).dtype).toBe("int64");
+  expect(torch.asTensor(x, { dtype: "int64" }).tolist()).toEqual([1, 2]);
+  expect([torch.isTensor(x), torch.isTensor([1, 2])]).toEqual([true, false]);
+});
+
+test("types of results: tensors over numbers, floats over integers over booleans", () => {
+  const [f, i, b] = [torch.zeros(1), torch.tensor([1]), torch.tensor([true])];
+  expect([torch.resultType(i, f), torch.resultType(b, i), torch.resultType(i, 2.5)]).toEqual([
+    "float32",
+    "int64",
+    "float32",
+  ]);
+  expect([torch.resultType(b, 1), torch.resultType(f, 1), torch.resultType(b, true)]).toEqual([
+    "int64",
+    "float32",
+    "bool",
+  ]);
+});
+
+test("shapes after another tensor's, and powers of integers as floats", () => {
+  const x = torch.arange(6);
+  expect(torch.viewAs(x, torch.zeros(2, 3)).tolist()).toEqual([
+    [0, 1, 2],
+    [3, 4, 5],
+  ]);
+  expect(torch.reshapeAs(x, torch.zeros(3, 2)).shape).toEqual([3, 2]);
+  const squares = torch.floatPower(x, 2);
+  expect([squares.dtype, squares.tolist()]).toEqual(["float32", [0, 1, 4, 9, 16, 25]]);
+});
+
+test("gradients are switched off for a body, or until they are switched on", () => {
+  const x = torch.ones(2, { requiresGrad: true });
+  const wants = (): boolean => x.mul(2).requiresGrad;
+  expect([
+    torch.noGrad(wants),
+    torch.inferenceMode(wants),
+    torch.noGrad(() => torch.enableGrad(wants)),
+    wants(),
+  ]).toEqual([false, false, true, true]);
+  torch.setGradEnabled(false);
+  expect([torch.isGradEnabled(), wants()]).toEqual([false, false]);
+  torch.setGradEnabled(true);
+  expect([torch.isGradEnabled(), wants()]).toEqual([true, true]);
+});
