@@ -4,10 +4,35 @@ import { PNG } from "pngjs";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { examples, jsonLines, readRun, Workspace } from "./workspace.ts";
 
+/**
+ * Writes a folder as Hugging Face has them: a tiny BERT with first weights, and the words of the speeches as its vocabulary.
+ */
+const BERT_FOLDER = `import fs from "node:fs";
+import { torch, nn, data } from "layerwise";
+const words = data.speeches().sentences.flatMap((sentence) => data.words(sentence));
+const specials = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
+const { tokens } = new data.Vocabulary(words, { minFreq: 3, specials });
+torch.manualSeed(0);
+const model = new nn.BertModel({
+  vocabSize: tokens.length,
+  hiddenSize: 64,
+  numHiddenLayers: 2,
+  numAttentionHeads: 4,
+  intermediateSize: 128,
+  maxPositionEmbeddings: 64,
+});
+model.savePretrained("bert");
+fs.writeFileSync("bert/vocab.txt", tokens.join("\\n") + "\\n");
+`;
+
 interface Example {
   /** What must be reached on held-out data, and on how much. */
   quality: Readonly<Record<string, { atLeast: number } | { atMost: number }>>;
   samples: number;
+  /** A program that makes what it needs, in the folder in which it runs. */
+  before?: string;
+  /** What it prints. */
+  prints?: RegExp;
   /** PNG files that it writes, with their sizes. */
   images?: Readonly<Record<string, [width: number, height: number]>>;
 }
@@ -16,6 +41,14 @@ interface Example {
 const EXAMPLES: Readonly<Record<string, Example>> = {
   iris: { quality: { accuracy: { atLeast: 0.93 } }, samples: 30 },
   digits: { quality: { accuracy: { atLeast: 0.98 } }, samples: 359 },
+  temperature: { quality: { celsius: { atMost: 2.3 } }, samples: 289 },
+  names: {
+    quality: { loss: { atMost: 2.05 } },
+    samples: 884,
+    prints: /^([A-Z][a-z'-]+(, |$)){8}/m,
+  },
+  transformer: { quality: { accuracy: { atLeast: 0.86 } }, samples: 482 },
+  bert: { quality: { accuracy: { atLeast: 0.85 } }, samples: 482, before: BERT_FOLDER },
   autoencoder: {
     quality: { loss: { atMost: 0.021 } },
     samples: 359,
@@ -40,12 +73,20 @@ afterEach(() => workspace.remove());
 describe("each example trains, is saved, and loaded again reaches what its file says", () => {
   test.each(Object.entries(EXAMPLES))(
     "%s",
-    async (name, { quality, samples, images = {} }) => {
+    async (name, { quality, samples, before, prints, images = {} }) => {
       const env = { LAYERWISE_DEVICE: "auto" };
-      const file = path.join(examples, `${name}.nn.ts`);
+      const file = workspace.write(
+        `${name}.nn.ts`,
+        fs.readFileSync(path.join(examples, `${name}.nn.ts`), "utf8"),
+      );
+      if (before !== undefined)
+        expect(await workspace.run(["run", workspace.write("before.nn.ts", before)])).toMatchObject({
+          code: 0,
+        });
       const trained = await workspace.run(["train", file], { env });
       expect(trained.stderr).not.toContain("error:");
       expect(trained.code).toBe(0);
+      if (prints !== undefined) expect(trained.stdout).toMatch(prints);
       const record = readRun(workspace.runs()[0]!);
       const final = record.checkpoints.find(({ kind }) => kind === "final")!;
       const checkpoint = path.join(workspace.runs()[0]!, final.file);

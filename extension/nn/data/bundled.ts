@@ -176,6 +176,18 @@ export function firstNames(): { female: string[]; male: string[] } {
   return { female: names("first-names/female.txt"), male: names("first-names/male.txt") };
 }
 
+/**
+ * Sentences of presidents' addresses on the State of the Union, 1,200 of 1790 to 1860 and 1,200 of 1951 to 2000, and the
+ * year of each, in the order of the years.
+ */
+export function speeches(): { sentences: string[]; years: number[] } {
+  const [, ...lines] = bundled("speeches").text("speeches/speeches.csv").trimEnd().split("\n");
+  return {
+    sentences: lines.map((line) => line.slice(6, -1)),
+    years: lines.map((line) => Number(line.slice(0, 4))),
+  };
+}
+
 function table(text: string): string[][] {
   return text
     .trimEnd()

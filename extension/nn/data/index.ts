@@ -7,6 +7,7 @@ export {
   globalTemperature,
   iris,
   LabelledDataset,
+  speeches,
   weather,
   WeatherSeries,
   wine,

