@@ -27,7 +27,7 @@ test("all modules of PyTorch whose names are known have their list", () => {
     fs.readFileSync(new URL("../../fixtures/names/torch.json", import.meta.url), "utf8"),
   ) as { names: object };
   const listed = [...page.matchAll(/<!-- names of (\S+) -->/g)].map(([, module]) => module);
-  expect(listed.sort()).toEqual(Object.keys(names).sort());
+  expect(new Set(listed)).toEqual(new Set(Object.keys(names)));
 });
 
 const examples = [...page.matchAll(/```ts\n([\s\S]*?)```/g)].map(([, example]) => example!);

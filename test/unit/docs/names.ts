@@ -52,7 +52,7 @@ const REASONS: readonly (readonly [reason: string, names: RegExp])[] = [
     "sparse tensors",
     /sparse|coo|csr|csc|bsr|bsc|c(row|col)_|col_indices|coalesce|sp?addmm|s?smm|hspmm|^(indices|values)|dense|Sparse/,
   ],
-  ["quantization", /quant|^q_|qscheme|int_repr|scaled_|grouped_mm/],
+  ["quantization", /quantiz|^q_|qscheme|int_repr|scaled_|grouped_mm/],
   [
     "devices, memory, threads, compilation",
     /device|cuda|xpu|ipu|mtia|mkldnn|pin_|pinned|storage|share|record_stream|thread|determin|warn_always|precision|compile|^cond$|fork|^wait$|import_ir|hash|typename|unify|merge_type|flush|data_ptr|strided|resize|^set_$|is_set_to|module_load|vmap|inference$|subclass|dim_order|memory_format|boolean_dispatch|handle_torch|stateless|Distributed|^SyncBatch|buffer|from_file|from_numpy|^numpy$/,
