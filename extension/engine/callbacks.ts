@@ -1,6 +1,6 @@
-import type { Callbacks, ExperimentOptions, TrainContext } from "../nn/experiment.ts";
+import type { Callbacks, CallbackState, ExperimentOptions, TrainContext } from "../nn/experiment.ts";
 
-type Name = keyof Callbacks;
+type Name = Exclude<keyof Callbacks, keyof CallbackState>;
 /** What a callback is given after the context. */
 type Rest<N extends Name> =
   Parameters<NonNullable<Callbacks[N]>> extends [TrainContext, ...infer R] ? R : never;
@@ -18,6 +18,19 @@ export class CallbackList {
 
   has(name: Name): boolean {
     return this.#all.some((one) => one[name] !== undefined);
+  }
+
+  /** What each of them keeps; null for one that says nothing of it. */
+  state(): unknown[] {
+    return this.#all.map((one) => one.stateDict?.() ?? null);
+  }
+
+  /** Gives them back what {@link state} gave. */
+  restore(states: readonly unknown[]): void {
+    this.#all.forEach((one, i) => {
+      const state = states[i] ?? null;
+      if (state !== null) one.loadStateDict?.(state);
+    });
   }
 
   async call<N extends Name>(name: N, ...rest: Rest<N>): Promise<void> {

@@ -7,6 +7,8 @@ import type { RunDirectory } from "./runDirectory.ts";
 import type { Kept } from "./trainerState.ts";
 import { EngineError } from "./userErrors.ts";
 import { saveTensors } from "./tensorFiles.ts";
+import { saveTraining } from "./trainingFile.ts";
+import type { TrainingState } from "./trainingState.ts";
 
 /** Milliseconds between two automatic saves of the newest weights: an epoch may take less than a save. */
 const LAST_INTERVAL = 2000;
@@ -33,6 +35,7 @@ export class Checkpoints {
   readonly #model: Module;
   readonly #events: CheckpointEvents;
   #lastSaved = -Infinity;
+  #stateSaved = performance.now();
 
   constructor(directory: RunDirectory, model: Module, policy: CheckpointPolicy, events: CheckpointEvents) {
     this.#directory = directory;
@@ -96,6 +99,27 @@ export class Checkpoints {
     if (now - this.#lastSaved < (within ? LONG_EPOCH : LAST_INTERVAL)) return;
     this.#lastSaved = now;
     this.trySave("last", at);
+  }
+
+  /** Whether it is time to save the training's state: `between` two epochs, or in the middle of a long one. */
+  stateDue(between: boolean): boolean {
+    return (
+      this.policy.newest && performance.now() - this.#stateSaved >= (between ? LAST_INTERVAL : LONG_EPOCH)
+    );
+  }
+
+  /** Saves all that it takes to go on with the training; a failure is told and the training goes on. */
+  saveState(state: () => TrainingState): void {
+    if (!this.policy.any) return;
+    this.#stateSaved = performance.now();
+    const { path } = this.#directory;
+    try {
+      saveTraining(path, state());
+    } catch (error) {
+      this.#events.onProblem(
+        `The training's state can't be saved in ${path}: ${describeFileError(error)}. The training goes on; resumed, it would begin where it was saved before.`,
+      );
+    }
   }
 
   /** Saves the weights of a finished training: from now on they, and not the last automatic ones, are its result. */

@@ -21,6 +21,18 @@ export class Means {
     return means;
   }
 
+  /** What {@link restore} takes. */
+  state(): Record<string, unknown> {
+    return Object.fromEntries(this.#sums);
+  }
+
+  /** Goes on from a {@link state}. */
+  restore(state: Readonly<Record<string, unknown>>): void {
+    this.#sums.clear();
+    for (const [name, entry] of Object.entries(state))
+      this.#sums.set(name, { ...(entry as { sum: number; weight: number }) });
+  }
+
   /** The means so far; starts anew. */
   take(): Record<string, number> {
     const means = this.get();

@@ -16,6 +16,7 @@ import { valuesOf } from "../tensor/runtime.ts";
 import { noGrad } from "../tensor/scope.ts";
 import { formatShape } from "../tensor/shape.ts";
 import { Tensor } from "../tensor/tensor.ts";
+import { plainState, restorePlain } from "./plainState.ts";
 
 /** Makes a metric that has seen nothing. */
 export type Measure = () => Metric;
@@ -73,8 +74,8 @@ function measure(name: string, metric: unknown, classes: ClassOptions): Measure 
 class MeanOf extends Metric {
   readonly #name: string;
   readonly #own: MetricFunction;
-  #sum = 0;
-  #samples = 0;
+  private sum = 0;
+  private samples = 0;
 
   constructor(name: string, own: MetricFunction) {
     super({});
@@ -88,21 +89,21 @@ class MeanOf extends Metric {
       noGrad(() => this.#own(output, target)),
       `metric "${this.#name}"`,
     );
-    this.#sum += value * samples;
-    this.#samples += samples;
+    this.sum += value * samples;
+    this.samples += samples;
   }
 
   compute(): number {
-    return this.#sum / this.#samples;
+    return this.sum / this.samples;
   }
 
   reset(): void {
-    this.#sum = this.#samples = 0;
+    this.sum = this.samples = 0;
   }
 
   merge(other: this): void {
-    this.#sum += other.#sum;
-    this.#samples += other.#samples;
+    this.sum += other.sum;
+    this.samples += other.samples;
   }
 }
 
@@ -132,6 +133,22 @@ export class Measurement {
       else whole.merge(batch);
     }
     return values;
+  }
+
+  /** What {@link restore} takes: what the metrics keep in their fields. */
+  state(): Record<string, unknown> {
+    return Object.fromEntries(Array.from(this.#whole, ([name, metric]) => [name, plainState(metric)]));
+  }
+
+  /** Goes on from a {@link state}. */
+  restore(state: Readonly<Record<string, unknown>>): void {
+    for (const [name, make] of this.#measures) {
+      const saved = state[name];
+      if (saved === undefined) continue;
+      const metric = make();
+      restorePlain(metric, saved as Record<string, unknown>);
+      this.#whole.set(name, metric);
+    }
   }
 
   /** The values of all batches together. */

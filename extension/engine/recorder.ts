@@ -32,6 +32,13 @@ interface Unread extends TrainedBatch {
   rates: Readonly<Values>;
 }
 
+/** Means and measures so far, as plain data. */
+export interface RecorderState {
+  epochMeans: Readonly<Record<string, unknown>>;
+  stepMeans: Readonly<Record<string, unknown>>;
+  measurement: Readonly<Record<string, unknown>>;
+}
+
 /** Keeps the numbers of a training while they come, and makes the rows of its curves and its progress of them. */
 export class Recorder {
   readonly #prepared: Prepared;
@@ -71,6 +78,23 @@ export class Recorder {
   get time(): number {
     const here = (performance.now() - this.#started) / 1000 - this.#control.pausedSeconds;
     return this.#state.seconds + here;
+  }
+
+  /** What {@link restore} takes; reads what waits for it. */
+  numbers(): RecorderState {
+    this.read();
+    return {
+      epochMeans: this.#epochMeans.state(),
+      stepMeans: this.#stepMeans.state(),
+      measurement: this.measurement.state(),
+    };
+  }
+
+  /** Goes on from {@link numbers}. */
+  restore({ epochMeans, stepMeans, measurement }: RecorderState): void {
+    this.#epochMeans.restore(epochMeans);
+    this.#stepMeans.restore(stepMeans);
+    this.measurement.restore(measurement);
   }
 
   startEpoch(): void {

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { loadExecutor, type LoadedExecutor } from "../executors/index.ts";
 import { startingRecord, type RunEngineEvents, type RunRequest } from "../protocol/engine.ts";
 import type { UserError } from "../protocol/errors.ts";
@@ -17,7 +18,11 @@ import { Reporter } from "./reporter.ts";
 import { RunDirectory } from "./runDirectory.ts";
 import { describeSettings } from "./settings.ts";
 import type { Watchdog } from "./watchdog.ts";
+import { listGenerators } from "../tensor/random/stream.ts";
+import type { Resumption } from "./stateKeeper.ts";
 import { Trainer } from "./trainer.ts";
+import { cutMetrics, loadTraining, recordToResume } from "./trainingFile.ts";
+import { Generators, type TrainingState } from "./trainingState.ts";
 import { savePoint, type TrainerState } from "./trainerState.ts";
 import { describeError, EngineError } from "./userErrors.ts";
 import { bundleUserModule, evaluateUserModule, type Bundle, type UserModule } from "./userModule.ts";
@@ -54,7 +59,7 @@ export class Run {
     this.#reporter = new Reporter(send);
     this.#directory = new RunDirectory(
       request.directory,
-      { ...startingRecord(request), pid: process.pid },
+      { ...(request.resume === true ? recordToResume(request) : startingRecord(request)), pid: process.pid },
       (text) => this.#reporter.log("warning", text),
     );
     this.#reporter.attach(this.#directory);
@@ -119,14 +124,48 @@ export class Run {
     this.#directory.appendLog(
       `Running on ${info.version}${info.reason === undefined ? "" : ` (${info.reason})`}\n`,
     );
+    const from = request.resume === true ? this.#savedState(bundle) : undefined;
+    const generators = listGenerators();
     const module = await this.#evaluate(bundle);
     const { exportName, experiment } = findExperiment(module, request.exportName);
-    const seed = request.seed ?? weights?.seed ?? experiment.options.seed ?? randomSeed();
+    const seed = from?.facts.seed ?? request.seed ?? weights?.seed ?? experiment.options.seed ?? randomSeed();
     const prepared = await prepare(experiment, seed);
+    generators.end();
     if (weights !== undefined) prepared.model.loadStateDict(weights.tensors);
     this.#describe(exportName, prepared);
     if (this.control.stopping !== undefined) return this.control.stopping;
-    return request.kind === "train" ? this.#train(prepared) : this.#measure(prepared);
+    if (request.kind !== "train") return this.#measure(prepared);
+    const facts = this.#facts(seed, bundle);
+    return this.#train(prepared, { generators: new Generators(generators.made), facts, from });
+  }
+
+  #facts(seed: number, { code }: Bundle): Resumption["facts"] {
+    const { model, exportName, epochs, executor } = this.#directory.record;
+    const source = createHash("sha256").update(code).digest("hex");
+    const backend = `${executor?.backend}: ${executor?.version}`;
+    return { seed, epochs, model, experiment: exportName, source, executor: backend, node: process.version };
+  }
+
+  /** Where a training is to go on; undefined when it ended before anything was saved, so that it begins again. */
+  #savedState(bundle: Bundle): TrainingState | undefined {
+    const { path } = this.#directory;
+    const tell = (text: string): void => this.#reporter.log("warning", text);
+    const from = loadTraining(path, tell);
+    cutMetrics(path, from?.state ?? { step: 0, completed: 0 });
+    if (from === undefined) {
+      tell("The run ended before its state was saved: it begins again.");
+      return undefined;
+    }
+    const now = this.#facts(from.facts.seed, bundle);
+    if (now.source !== from.facts.source)
+      tell("The file has changed since: the training goes on with it as it is now.");
+    if (now.executor !== from.facts.executor)
+      tell(
+        `The training ran on ${from.facts.executor}, now it runs on ${now.executor}: results differ in their last digits.`,
+      );
+    const { completed, step } = from.state;
+    this.#reporter.log("info", `Going on after step ${step} (${completed} epochs were completed).`);
+    return from;
   }
 
   #evaluate(bundle: Bundle): Promise<UserModule> {
@@ -165,7 +204,7 @@ export class Run {
     });
   }
 
-  async #train(prepared: Prepared): Promise<StopReason | undefined> {
+  async #train(prepared: Prepared, resumption: Resumption): Promise<StopReason | undefined> {
     const { options } = prepared.experiment;
     const limits = limitsOf(options, this.#directory.record.epochs, prepared);
     const policy = new CheckpointPolicy(options, limits.validation > 0);
@@ -180,6 +219,7 @@ export class Run {
       reporter: this.#reporter,
       control: this.control,
       checkpoints,
+      resumption,
       note,
     });
     this.#trainer = trainer;

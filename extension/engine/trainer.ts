@@ -1,5 +1,5 @@
 import type { EvaluationResult } from "../protocol/engine.ts";
-import type { Batch, Callbacks, SavedCheckpoint, TrainContext } from "../nn/experiment.ts";
+import type { Batch, SavedCheckpoint, TrainContext } from "../nn/experiment.ts";
 import { defaultStream } from "../tensor/random/stream.ts";
 import { keep, stepsWait } from "../tensor/runtime.ts";
 import { take } from "./batches.ts";
@@ -13,7 +13,9 @@ import { isValidation } from "./monitor.ts";
 import type { Prepared } from "./prepare.ts";
 import { Recorder } from "./recorder.ts";
 import type { Reporter } from "./reporter.ts";
-import { savePoint, startState, type TrainerState } from "./trainerState.ts";
+import { StateKeeper, type Resumption } from "./stateKeeper.ts";
+import { savePoint, startState, type Stop, type TrainerState } from "./trainerState.ts";
+import { restoreTraining, type TrainingState } from "./trainingState.ts";
 import { TrainingStep } from "./trainingStep.ts";
 
 /** Callbacks that may ask for gradients after they were computed. */
@@ -23,18 +25,13 @@ export interface TrainerHooks {
   reporter: Reporter;
   control: RunControl;
   checkpoints: Checkpoints;
+  resumption: Resumption;
   /** Told where the training is, as often as the event loop is served. */
   note: (state: TrainerState) => void;
 }
 
 /** Callbacks that are told of every batch, with its values. */
 const SEE_BATCHES = [...SEE_GRADIENTS, "onBatchStart", "onBeforeBackward"] as const;
-
-/** Why a training ends before its last epoch. */
-interface Stop {
-  by: "a callback" | "early stopping" | "its limit";
-  reason: string;
-}
 
 /** Trains a prepared experiment: the loop of a PyTorch script, interruptible between any two steps. */
 export class Trainer {
@@ -47,9 +44,12 @@ export class Trainer {
   readonly #early: EarlyStopping | undefined;
   readonly #recorder: Recorder;
   #readsEach = true;
+  readonly #keeper: StateKeeper;
   /** Checkpoints that callbacks have not been told of. */
   readonly #saved: SavedCheckpoint[] = [];
   #sanityChecking = false;
+  /** Whether a validation in the middle of an epoch is under way. */
+  #validatingWithin = false;
   #stop: Stop | undefined;
   #warnedOfMinimum = false;
 
@@ -61,6 +61,13 @@ export class Trainer {
     this.callbacks = new CallbackList(options, (name) => this.#context(name));
     this.#steps = new TrainingStep(prepared, this.callbacks);
     this.#recorder = new Recorder(prepared, limits, this.state, hooks);
+    this.#keeper = new StateKeeper(prepared, hooks.resumption, hooks, () => ({
+      // Reading them first makes the state's own metrics those of the last batch.
+      numbers: this.#recorder.numbers(),
+      state: { ...this.state, seconds: this.#recorder.time },
+      stop: this.#stop,
+      callbacks: this.callbacks.state(),
+    }));
     if (hooks.checkpoints.policy.any) {
       this.#early = EarlyStopping.of(options, limits.validation > 0);
       this.state.earlyStopping = this.#early?.start();
@@ -83,12 +90,15 @@ export class Trainer {
         "info",
         `fastDevRun: one epoch of ${dev} batches at most; no weights are kept.`,
       );
+    const { from } = this.#hooks.resumption;
     try {
-      await this.#sanityCheck();
+      if (from === undefined) await this.#sanityCheck();
       await callbacks.call("onTrainStart");
-      while (state.epoch < limits.epochs && !this.#ending) {
+      if (from !== undefined) this.#restore(from);
+      let goesOn = from === undefined || state.completed === state.epoch || (await this.#runEpoch(from));
+      while (goesOn && state.epoch < limits.epochs && !this.#ending) {
         state.epoch++;
-        if (!(await this.#runEpoch())) break;
+        goesOn = await this.#runEpoch();
       }
       await callbacks.call("onTrainEnd");
     } catch (error) {
@@ -124,18 +134,47 @@ export class Trainer {
     return false;
   }
 
-  /** True when the training goes on after it. */
-  async #runEpoch(): Promise<boolean> {
+  /** Makes everything what it was when a state was saved; in mid-epoch the generators have its order to draw first. */
+  #restore(from: TrainingState): void {
+    restoreTraining(this.#prepared, from);
+    Object.assign(this.state, from.state);
+    this.#recorder.restore(from.numbers);
+    this.#stop = from.stop;
+    this.callbacks.restore(from.callbacks);
+    const { epoch, now } = from.generators;
+    this.#hooks.resumption.generators.restore(this.state.completed === this.state.epoch ? now : epoch);
+  }
+
+  /**
+   * True when the training goes on after it.
+   * @param from Where in the epoch to go on: the batches before that are passed over
+   */
+  async #runEpoch(from?: TrainingState): Promise<boolean> {
     const { state, limits, callbacks } = this;
     const { train } = this.#prepared;
-    this.#recorder.startEpoch();
-    state.batch = 0;
-    state.accumulated = 0;
-    await callbacks.call("onEpochStart");
+    if (from === undefined) {
+      this.#recorder.startEpoch();
+      state.batch = 0;
+      state.accumulated = 0;
+      await callbacks.call("onEpochStart");
+    }
+    this.#keeper.epochStarts();
+    let passed = from === undefined ? 0 : state.batch;
     for (const batch of train.epoch()) {
-      await this.#runBatch(batch);
-      if (this.#validatesNow(state.batch % limits.validationEvery === 0)) await this.#validateWithin();
+      if (passed > 1) {
+        passed--;
+        continue;
+      }
+      if (from !== undefined && passed === 1) {
+        passed = 0;
+        this.#hooks.resumption.generators.restore(from.generators.now);
+        if (from.validationDue) await this.#validateWithin();
+      } else {
+        await this.#runBatch(batch);
+        if (this.#validatesNow(state.batch % limits.validationEvery === 0)) await this.#validateWithin();
+      }
       if (this.#hooks.control.due) await this.#yield();
+      this.#keeper.afterBatch();
       const done = state.batch >= limits.train;
       if (!done && this.#ending) {
         // What a callback or the user stops, stops at once; limits and early stopping close the epoch.
@@ -148,6 +187,7 @@ export class Trainer {
     }
     if (state.accumulated > 0) await this.#flush();
     await this.#endEpoch(true);
+    this.#keeper.afterEpoch(this.#ending || state.epoch >= limits.epochs);
     return true;
   }
 
@@ -190,7 +230,10 @@ export class Trainer {
     const { checkpoints } = this.#hooks;
     state.step++;
     state.accumulated = 0;
-    if (checkpoints.policy.dueAfterStep(state.step)) this.#keep();
+    if (checkpoints.policy.dueAfterStep(state.step)) {
+      this.#keep();
+      this.#keeper.ask();
+    }
     if (state.step >= limits.steps) this.#end("its limit", `maxSteps = ${limits.steps}`);
     if (this.#recorder.time >= limits.seconds) this.#end("its limit", `maxTime = ${limits.seconds} s`);
   }
@@ -199,14 +242,14 @@ export class Trainer {
   async #endEpoch(whole: boolean): Promise<void> {
     const { state, limits } = this;
     const { schedules } = this.#prepared;
-    const { reporter, control, checkpoints, note } = this.#hooks;
+    const { reporter, checkpoints, note } = this.#hooks;
     this.#recorder.read();
     const validated = this.#validatesNow(limits.validationEvery === Infinity) && (await this.#validate());
     state.metrics = this.#recorder.epochMetrics();
     if (whole) state.completed = state.epoch;
     this.#recorder.row("epoch", { ...state.metrics });
     this.#recorder.progress();
-    if (whole && control.stopping === undefined)
+    if (whole && !this.#keeper.stopped)
       schedules.afterEpoch(state.epoch, { ...state.validation, ...state.metrics });
     if (validated) this.#afterValidation();
     if (this.#early !== undefined && !isValidation(this.#early.monitor)) this.#checkEarly(this.#early);
@@ -225,7 +268,10 @@ export class Trainer {
 
   /** A validation in the middle of an epoch: its values are points of the curves by themselves. */
   async #validateWithin(): Promise<void> {
-    if (!(await this.#validate())) return;
+    this.#validatingWithin = true;
+    const validated = await this.#validate();
+    this.#validatingWithin = false;
+    if (!validated) return;
     this.#recorder.row("step", { ...this.state.validation });
     this.#afterValidation();
     await this.tellOfCheckpoints();
@@ -237,12 +283,16 @@ export class Trainer {
     const { validation } = this.#prepared;
     if (validation === undefined) return false;
     this.#recorder.read();
+    const before = this.#keeper.generators();
     await callbacks.call("onValidationStart");
     const batches = this.#sanityChecking
       ? take(validation.inOrder(), limits.sanity)
       : take(validation.epoch(), limits.validation);
     const result = await evaluate(this.#prepared, batches, () => this.#tick());
-    if (result === undefined) return false;
+    if (result === undefined) {
+      if (!this.#sanityChecking) this.#keeper.validationStopped(before, this.#validatingWithin);
+      return false;
+    }
     if (!this.#sanityChecking) {
       state.validation = prefixed(result);
       state.validatedIn = state.epoch;
@@ -317,7 +367,7 @@ export class Trainer {
     await control.yield();
   }
 
-  #context(name: keyof Callbacks): TrainContext {
+  #context(name: string): TrainContext {
     const { model, optimizers } = this.#prepared;
     const { epoch, step, batch, metrics } = this.state;
     return {

@@ -36,6 +36,12 @@ export interface TrainerState {
   kept: readonly Kept[];
 }
 
+/** Why a training ends before its last epoch. */
+export interface Stop {
+  by: "a callback" | "early stopping" | "its limit";
+  reason: string;
+}
+
 export function startState(): TrainerState {
   return {
     epoch: 0,

@@ -92,11 +92,21 @@ export interface SavedCheckpoint {
   step: number;
 }
 
+/** What callbacks keep, for a training that is resumed: saved with it, given back before its next step. */
+export interface CallbackState {
+  /** Plain data and tensors. */
+  stateDict?: () => unknown;
+  loadStateDict?: (state: unknown) => void;
+}
+
 /**
  * Functions called while training, in the order of Lightning's hooks. Each may be async. Those between `onBatchStart`
  * and `onBatchEnd` belong to the step of the experiment's own; a `trainStep` decides itself what happens when.
  */
-export interface Callbacks<M extends Module = Module, O extends Optimizers = Optimizers> {
+export interface Callbacks<
+  M extends Module = Module,
+  O extends Optimizers = Optimizers,
+> extends CallbackState {
   onSanityCheckStart?: (context: TrainContext<M, O>) => MaybePromise<void>;
   onSanityCheckEnd?: (context: TrainContext<M, O>) => MaybePromise<void>;
   onTrainStart?: (context: TrainContext<M, O>) => MaybePromise<void>;

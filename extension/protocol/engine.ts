@@ -29,6 +29,8 @@ export const RunRequest = v.object({
   seed: v.optional(v.number()),
   /** Weights to load before the first step: a `.safetensors` file. */
   checkpoint: v.optional(v.string()),
+  /** Go on with the training of that directory, where its state was saved last. */
+  resume: v.optional(v.boolean()),
   /** Go on when the host's channel closes. */
   outlive: v.boolean(),
 });

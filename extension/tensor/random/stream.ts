@@ -65,12 +65,25 @@ export class PendingDraw {
   }
 }
 
+/** Generators made since somebody asked for them. */
+let listed: RandomStream[] | undefined;
+
+/** From now on, lists the generators that are made, in their order; `end` ends that. */
+export function listGenerators(): { made: readonly RandomStream[]; end: () => void } {
+  const made: RandomStream[] = (listed = []);
+  return { made, end: () => void (listed = undefined) };
+}
+
 /**
  * PyTorch's `torch.Generator`: a stream of random numbers. Random tensors are lazy like all others, yet take their
  * numbers in the order in which the program asked for them.
  */
 export class RandomStream {
   private sequence = new Sequence();
+
+  constructor() {
+    listed?.push(this);
+  }
 
   /** @internal The generator with every pending draw done: for draws that are needed at once. */
   get generator(): Generator {

@@ -10,6 +10,8 @@ import { prepare, type Prepared } from "../../../extension/engine/prepare.ts";
 import { Reporter } from "../../../extension/engine/reporter.ts";
 import { RunDirectory } from "../../../extension/engine/runDirectory.ts";
 import { Trainer } from "../../../extension/engine/trainer.ts";
+import { cutMetrics, loadTraining } from "../../../extension/engine/trainingFile.ts";
+import { Generators } from "../../../extension/engine/trainingState.ts";
 import { savePoint, type TrainerState } from "../../../extension/engine/trainerState.ts";
 import {
   data,
@@ -17,10 +19,12 @@ import {
   nn,
   optim,
   torch,
+  type Batch,
   type Experiment,
   type ExperimentOptions,
   type Tensor,
 } from "../../../extension/nn/index.ts";
+import { listGenerators } from "../../../extension/tensor/random/stream.ts";
 import { startingRecord } from "../../../extension/protocol/engine.ts";
 import type { MetricRow, RunRecord } from "../../../extension/protocol/run.ts";
 
@@ -35,8 +39,22 @@ export interface Trained {
   files: string[];
 }
 
-export async function train(experiment: Experiment, seed = 0): Promise<Trained> {
-  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "layerwise-training-"));
+/** How a training is interrupted, and gone on with. */
+export interface Interruption {
+  /** The run directory, which stays; by default one that is deleted. */
+  folder?: string;
+  /** Stops after that many batches of this process. */
+  stopAfter?: number;
+  /** Goes on where the folder's training was saved last. */
+  resume?: boolean;
+}
+
+export async function train(
+  experiment: Experiment,
+  seed = 0,
+  { folder: kept, stopAfter = Infinity, resume = false }: Interruption = {},
+): Promise<Trained> {
+  const folder = kept ?? fs.mkdtempSync(path.join(os.tmpdir(), "layerwise-training-"));
   try {
     const directory = new RunDirectory(
       folder,
@@ -56,7 +74,10 @@ export async function train(experiment: Experiment, seed = 0): Promise<Trained> 
       if (event === "metrics") rows.push(...(args[0] as MetricRow[]));
       if (event === "log") log.push(...(args[1] as string).split("\n"));
     });
+    reporter.attach(directory);
+    const generators = listGenerators();
     const prepared = await prepare(experiment, seed);
+    generators.end();
     const { options } = experiment;
     const limits = limitsOf(options, options.epochs, prepared);
     const policy = new CheckpointPolicy(options, limits.validation > 0);
@@ -65,19 +86,33 @@ export async function train(experiment: Experiment, seed = 0): Promise<Trained> 
       onSave: ({ kind, epoch, step }, file) =>
         trainer.saved({ kind, file: path.relative(folder, file), epoch, step }),
     });
+    const control = new RunControl();
+    const from = resume ? loadTraining(folder, (text) => log.push(text)) : undefined;
+    if (resume) cutMetrics(folder, from?.state ?? { step: 0, completed: 0 });
+    const facts = { seed, epochs: 0, model: "", experiment: "", source: "", executor: "", node: "" };
     const trainer = new Trainer(prepared, limits, {
       reporter,
-      control: new RunControl(),
+      control,
       checkpoints,
+      resumption: { generators: new Generators(generators.made), facts, from },
       note: () => undefined,
     });
+    let batches = 0;
+    const run = prepared.train.epoch.bind(prepared.train);
+    prepared.train.epoch = function* (): Iterable<Batch> {
+      for (const batch of run()) {
+        yield batch;
+        if (++batches === stopAfter) control.stop("request");
+      }
+    };
     await trainer.run();
-    checkpoints.saveFinal(savePoint(trainer.state));
+    reporter.flush();
+    if (control.stopping === undefined) checkpoints.saveFinal(savePoint(trainer.state));
     reporter.flush();
     const files = fs.readdirSync(path.join(folder, "checkpoints")).sort();
     return { prepared, state: trainer.state, rows, log, record: directory.record, files };
   } finally {
-    fs.rmSync(folder, { recursive: true, force: true });
+    if (kept === undefined) fs.rmSync(folder, { recursive: true, force: true });
   }
 }
 

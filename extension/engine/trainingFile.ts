@@ -1,0 +1,101 @@
+import fs from "node:fs";
+import path from "node:path";
+import * as v from "valibot";
+import { writeAtomic } from "../formats/writeAtomic.ts";
+import type { RunRequest } from "../protocol/engine.ts";
+import { CHECKPOINTS_FOLDER, METRICS_FILE, MetricRow, RUN_FILE, RunRecord } from "../protocol/run.ts";
+import { describeFileError } from "./files.ts";
+import { loadFile, saveFile } from "./tensorFiles.ts";
+import type { TrainerState } from "./trainerState.ts";
+import { FORMAT, VERSION, type TrainingState } from "./trainingState.ts";
+import { EngineError } from "./userErrors.ts";
+
+const NEWEST = "training.pth";
+const NEXT = "training.next.pth";
+const PREVIOUS = "training.previous.pth";
+
+/**
+ * Writes the state of a training beside the one before, which stays until the next: whatever is interrupted or goes
+ * bad, there is one that is whole.
+ * @throws the file system's error; what was there is there still
+ */
+export function saveTraining(directory: string, state: TrainingState): void {
+  const file = (name: string): string => path.join(directory, CHECKPOINTS_FOLDER, name);
+  saveFile(file(NEXT), state);
+  if (fs.existsSync(file(NEWEST))) fs.renameSync(file(NEWEST), file(PREVIOUS));
+  fs.renameSync(file(NEXT), file(NEWEST));
+}
+
+/**
+ * The newest state of a training that can be read; undefined when none was saved.
+ * @param onProblem Told of a file that is damaged, and what is used instead.
+ * @throws EngineError "checkpoint" when all are damaged
+ */
+export function loadTraining(
+  directory: string,
+  onProblem: (text: string) => void,
+): TrainingState | undefined {
+  const problems: string[] = [];
+  for (const name of [NEWEST, NEXT, PREVIOUS]) {
+    const file = path.join(directory, CHECKPOINTS_FOLDER, name);
+    if (!fs.existsSync(file)) continue;
+    try {
+      const state = loadFile(file) as Partial<TrainingState>;
+      if (state.format !== FORMAT || state.version !== VERSION)
+        throw new Error(`${file} is no state of a training that this version knows`);
+      if (problems.length > 0) onProblem(`${problems.join("\n")}\nThe state before it is used: ${file}`);
+      return state as TrainingState;
+    } catch (error) {
+      problems.push(`The training's state can't be read: ${describeFileError(error)}`);
+    }
+  }
+  if (problems.length === 0) return undefined;
+  throw new EngineError({
+    code: "checkpoint",
+    message: problems.join("\n"),
+    hint: "Weights alone may be left: layerwise train FILE --checkpoint checkpoints/last.safetensors begins anew with them.",
+  });
+}
+
+/**
+ * The record of a run that is to go on, without what its end has left.
+ * @throws EngineError "run-record" when there is no such run
+ */
+export function recordToResume({ directory, epochs, outlive }: RunRequest): RunRecord {
+  const file = path.join(directory, RUN_FILE);
+  try {
+    const record = v.parse(RunRecord, JSON.parse(fs.readFileSync(file, "utf8")));
+    const { endedAt: _, error: __, orphaned: ___, ...rest } = record;
+    return { ...rest, state: "starting", outlive, ...(epochs === undefined ? {} : { epochs }) };
+  } catch (error) {
+    throw new EngineError({
+      code: "run-record",
+      message: `${file} can't be read: ${describeFileError(error)}`,
+    });
+  }
+}
+
+/** Takes out of a run's curves what comes after a state: it is computed again. */
+export function cutMetrics(
+  directory: string,
+  { step, completed }: Pick<TrainerState, "step" | "completed">,
+): void {
+  const file = path.join(directory, METRICS_FILE);
+  if (!fs.existsSync(file)) return;
+  const lines = fs.readFileSync(file, "utf8").split("\n");
+  const kept = lines.filter((line) => {
+    const row = v.safeParse(MetricRow, jsonOf(line));
+    // The last line may have been cut off.
+    if (!row.success) return false;
+    return row.output.kind === "epoch" ? row.output.epoch <= completed : row.output.step <= step;
+  });
+  writeAtomic(file, [Buffer.from(kept.map((line) => `${line}\n`).join(""))]);
+}
+
+function jsonOf(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch {
+    return undefined;
+  }
+}
