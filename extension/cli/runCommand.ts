@@ -2,9 +2,16 @@ import path from "node:path";
 import { signal as sendSignal } from "../supervisor/process.ts";
 import { spawnRun, type RunHandle, type RunOutcome } from "../supervisor/run.ts";
 import type { EvaluationResult, RunRequest } from "../protocol/engine.ts";
-import { RUNS_FOLDER } from "../protocol/run.ts";
-import { checkpointPath, freeRunDirectory, lastCheckpoint, listRuns } from "../supervisor/runDirectory.ts";
-import { CommandFailure, engineOptions, type Target } from "./command.ts";
+import { RUN_FILE, RUNS_FOLDER } from "../protocol/run.ts";
+import {
+  checkpointPath,
+  exists,
+  freeRunDirectory,
+  lastCheckpoint,
+  listRuns,
+  runsRoot,
+} from "../supervisor/runDirectory.ts";
+import { CommandFailure, engineOptions, type Target, UsageError } from "./command.ts";
 import type { Display } from "./display.ts";
 import { interruptSignal } from "./exit.ts";
 import { shortPath } from "./render.ts";
@@ -68,6 +75,16 @@ function endOnInterrupt(handle: RunHandle, display: Display): () => void {
 export async function newDirectory(file: string, out: string | undefined): Promise<string> {
   if (out !== undefined) return path.resolve(out);
   return freeRunDirectory(process.cwd(), path.basename(file).replace(/(\.nn)?\.[cm]?[jt]s$/, ""));
+}
+
+/**
+ * The directory of a run, which is named by it or by its last part.
+ * @throws UsageError when there is no such run
+ */
+export async function findRun(run: string): Promise<string> {
+  for (const directory of [path.resolve(run), path.join(runsRoot(process.cwd()), run)])
+    if (await exists(path.join(directory, RUN_FILE))) return directory;
+  throw new UsageError(`There is no run ${run}. layerwise runs lists those of this folder.`);
 }
 
 /**

@@ -1,6 +1,7 @@
 import type { Command } from "commander";
+import type { Device, RunRequest } from "../protocol/engine.ts";
 import type { RunRecord } from "../protocol/run.ts";
-import { checkpointPath, lastCheckpoint } from "../supervisor/runDirectory.ts";
+import { checkpointPath, isDead, isLive, lastCheckpoint, readRecord } from "../supervisor/runDirectory.ts";
 import type { RunOutcome } from "../supervisor/run.ts";
 import {
   action,
@@ -13,17 +14,19 @@ import {
   printErrors,
   printJson,
   targetDescription,
+  UsageError,
   type CommonOptions,
 } from "./command.ts";
 import { createDisplay } from "./display.ts";
 import { EXIT } from "./exit.ts";
 import { duration, shortPath } from "./render.ts";
-import { follow, newDirectory } from "./runCommand.ts";
+import { findRun, follow, newDirectory } from "./runCommand.ts";
 
 interface TrainOptions extends CommonOptions {
   epochs?: number;
   out?: string;
   checkpoint?: string;
+  resume?: string;
   progress: boolean;
 }
 
@@ -31,10 +34,11 @@ export function register(program: Command): void {
   const command = program
     .command("train")
     .description("train an experiment; its curves, log and weights go to a run directory")
-    .argument("<file>", targetDescription)
+    .argument("[file]", targetDescription)
     .option("--epochs <number>", "epochs to train (default: the experiment's)", positive)
     .option("--out <folder>", "run directory to create (default: .layerwise/runs/<time>-<name>)")
     .option("--checkpoint <file>", "weights to start from, a .safetensors file")
+    .option("--resume <run>", "go on with a run where its state was saved last: its directory, or its name")
     .option("--no-progress", "print lines only, also on a terminal");
   commonOptions(command, ["seed", "device", "json"]);
   examples(
@@ -44,6 +48,8 @@ Examples:
   layerwise train digits.nn.ts                      the default export
   layerwise train gan.nn.ts#small --epochs 5        another experiment of the file
   layerwise train digits.nn.ts --seed 1 --device wasm
+  layerwise train --resume 20260131-142501-digits   go on after a stop or a crash, bit for bit
+  layerwise train --resume .layerwise/runs/20260131-142501-digits --epochs 50
   layerwise train digits.nn.ts --json | jq 'select(.event == "epoch")'
 
 Ctrl-C ends the training after the current step and keeps the model; a second one ends it at once.
@@ -51,25 +57,67 @@ With --json every line is an object whose "event" is start, epoch, progress, log
   ).action(action(train));
 }
 
-async function train(argument: string, options: TrainOptions): Promise<number> {
-  const { file, exportName } = parseTarget(argument);
+async function train(argument: string | undefined, options: TrainOptions): Promise<number> {
   const json = options.json === true;
-  const directory = await newDirectory(file, options.out);
-  const outcome = await follow(
-    {
-      kind: "train",
-      file,
-      exportName: exportName ?? "default",
-      directory,
-      device: options.device,
-      outlive: false,
-      ...(options.epochs === undefined ? {} : { epochs: options.epochs }),
-      ...(options.seed === undefined ? {} : { seed: options.seed }),
-      ...(options.checkpoint === undefined ? {} : { checkpoint: existingFile(options.checkpoint) }),
-    },
-    createDisplay({ json, bar: options.progress && !json && process.stderr.isTTY }),
-  );
-  return conclude(outcome, directory, json);
+  const request =
+    options.resume === undefined
+      ? await newRun(argument, options)
+      : await resumedRun(argument, options.resume, options);
+  const display = createDisplay({ json, bar: options.progress && !json && process.stderr.isTTY });
+  return conclude(await follow(request, display), request.directory, json);
+}
+
+async function newRun(argument: string | undefined, options: TrainOptions): Promise<RunRequest> {
+  if (argument === undefined) throw new UsageError("missing required argument 'file' (or --resume <run>)");
+  const { file, exportName } = parseTarget(argument);
+  return {
+    kind: "train",
+    file,
+    exportName: exportName ?? "default",
+    directory: await newDirectory(file, options.out),
+    device: options.device,
+    outlive: false,
+    ...(options.epochs === undefined ? {} : { epochs: options.epochs }),
+    ...(options.seed === undefined ? {} : { seed: options.seed }),
+    ...(options.checkpoint === undefined ? {} : { checkpoint: existingFile(options.checkpoint) }),
+  };
+}
+
+/** @throws UsageError when there is no such run, or it can't be gone on with */
+async function resumedRun(
+  argument: string | undefined,
+  run: string,
+  options: TrainOptions,
+): Promise<RunRequest> {
+  const excluded = (["seed", "out", "checkpoint"] as const).find((name) => options[name] !== undefined);
+  if (argument !== undefined || excluded !== undefined)
+    throw new UsageError(`--resume goes on with a run as it is: leave out ${argument ?? `--${excluded}`}.`);
+  const directory = await findRun(run);
+  const record = await readRecord(directory);
+  if (record.kind !== "train") throw new UsageError(`${run} is no training.`);
+  if (isLive(record) && !(await isDead(record)))
+    throw new UsageError(`${run} is still running, as process ${record.pid}.`);
+  return {
+    kind: "train",
+    file: record.file,
+    exportName: record.exportName,
+    directory,
+    device: options.device === "auto" ? deviceOf(record) : options.device,
+    outlive: false,
+    resume: true,
+    ...(options.epochs === undefined ? {} : { epochs: options.epochs }),
+    ...(record.seed === undefined ? {} : { seed: record.seed }),
+    // Where nothing was saved yet, it begins again, with the weights that it began with.
+    ...(typeof record.settings["checkpoint"] === "string"
+      ? { checkpoint: record.settings["checkpoint"] }
+      : {}),
+  };
+}
+
+/** What it ran on: only there the digits are the same to the last. */
+function deviceOf({ executor }: RunRecord): Device {
+  if (executor === undefined) return "auto";
+  return executor.backend === "tensorflow" ? "native" : executor.backend;
 }
 
 /** Prints how a training ended and where its weights are; answers the exit code. */

@@ -10,7 +10,7 @@ const INTERVAL = 100;
 const LOG_LIMIT = 200_000;
 
 /** What waits to be told, in order. */
-type Entry = { rows: MetricRow[] } | { level: LogLevel; text: string };
+type Entry = { rows: MetricRow[]; onDisk: number } | { level: LogLevel; text: string };
 
 /** Entries between two flushes whose order is kept: prints that take turns with epochs must not flood either. */
 const ORDER_LIMIT = 20;
@@ -40,7 +40,7 @@ export class Reporter {
     const inPlace = row.kind === "epoch" && this.#queue.length < ORDER_LIMIT;
     const rows = inPlace ? last : this.#queue.findLast((entry) => "rows" in entry);
     if (rows !== undefined && "rows" in rows) rows.rows.push(row);
-    else this.#queue.push({ rows: [row] });
+    else this.#queue.push({ rows: [row], onDisk: 0 });
   }
 
   progress(progress: Progress): void {
@@ -85,12 +85,23 @@ export class Reporter {
     if (performance.now() - this.#flushed >= INTERVAL) this.flush();
   }
 
+  /** Brings the curves to the disk, without a message: a state that is saved next must not be ahead of them. */
+  rowsToDisk(): void {
+    for (const entry of this.#queue) if ("rows" in entry) this.#toDisk(entry);
+    this.#directory?.flush();
+  }
+
+  #toDisk(entry: Extract<Entry, { rows: MetricRow[] }>): void {
+    this.#directory?.appendMetrics(entry.rows.slice(entry.onDisk));
+    entry.onDisk = entry.rows.length;
+  }
+
   flush(): void {
     this.#flushed = performance.now();
     this.#logged = 0;
     for (const entry of this.#queue.splice(0)) {
       if ("rows" in entry) {
-        this.#directory?.appendMetrics(entry.rows);
+        this.#toDisk(entry);
         this.#send("metrics", entry.rows);
       } else {
         const { level, text } = entry;

@@ -1,6 +1,7 @@
 import type { Checkpoints } from "./checkpoints.ts";
 import type { RunControl } from "./control.ts";
 import type { Prepared } from "./prepare.ts";
+import type { Reporter } from "./reporter.ts";
 import {
   collectTraining,
   type Generators,
@@ -24,6 +25,7 @@ export class StateKeeper {
   readonly #resumption: Resumption;
   readonly #checkpoints: Checkpoints;
   readonly #control: RunControl;
+  readonly #reporter: Reporter;
   readonly #progress: () => Omit<TrainerProgress, "validationDue">;
   /** States of the generators where the epoch began. */
   #epochStart: readonly Uint8Array[] = [];
@@ -33,13 +35,14 @@ export class StateKeeper {
   constructor(
     prepared: Prepared,
     resumption: Resumption,
-    { checkpoints, control }: { checkpoints: Checkpoints; control: RunControl },
+    { checkpoints, control, reporter }: { checkpoints: Checkpoints; control: RunControl; reporter: Reporter },
     progress: () => Omit<TrainerProgress, "validationDue">,
   ) {
     this.#prepared = prepared;
     this.#resumption = resumption;
     this.#checkpoints = checkpoints;
     this.#control = control;
+    this.#reporter = reporter;
     this.#progress = progress;
   }
 
@@ -71,7 +74,8 @@ export class StateKeeper {
   /** An occasion between two epochs. `last`: there is none after it, unless more are asked for later. */
   afterEpoch(last: boolean): void {
     const stopping = this.#control.stopping !== undefined;
-    if (last || stopping || this.#asked || this.#checkpoints.stateDue(true))
+    const kept = last && this.#checkpoints.policy.newest;
+    if (kept || stopping || this.#asked || this.#checkpoints.stateDue(true))
       this.#save(this.generators(), false);
   }
 
@@ -88,6 +92,7 @@ export class StateKeeper {
     if (this.#stopped) return;
     this.#stopped = this.#control.stopping !== undefined;
     this.#asked = false;
+    this.#reporter.rowsToDisk();
     this.#checkpoints.saveState(() => {
       const facts = { ...this.#resumption.facts, savedAt: new Date().toISOString() };
       const generators = { epoch: this.#epochStart, now };

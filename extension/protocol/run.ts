@@ -8,7 +8,8 @@ import { UserError } from "./errors.ts";
  * - `metrics.jsonl`: one {@link MetricRow} a line, append-only;
  * - `log.txt`: what the user's code printed and what the engine has to say;
  * - `evaluation.json`: of an evaluation, its EvaluationResult (protocol/engine.ts);
- * - `checkpoints/*.safetensors`: weights, named in the record's `checkpoints`.
+ * - `checkpoints/*.safetensors`: weights, named in the record's `checkpoints`;
+ * - `checkpoints/training.pth`: all that it takes to go on with a training, and beside it the state saved before.
  *
  * The truth of a run is here; every view can be closed and rebuilt from it.
  */

@@ -96,9 +96,9 @@ describe("an interrupted training ends with the very same weights", () => {
         optimizer: (p) => new optim.LBFGS(p, { lr: 0.1, maxIter: 3 }),
         trainStep: ({ model, batch, loss, optimizer }) => {
           const [x, y] = batch as [Tensor, Tensor];
-          return (optimizer as optim.LBFGS).step(() => {
+          return optimizer.step(() => {
             optimizer.zeroGrad();
-            const value = loss((model as InstanceType<typeof nn.Linear>).forward(x), y);
+            const value = loss(model.forward(x), y);
             value.backward();
             return value;
           });
@@ -143,9 +143,10 @@ describe("an interrupted training ends with the very same weights", () => {
   });
 
   test("a loader with a generator of its own, and a sampler with another", async () => {
+    const { batchSize: _, ...others } = options;
     const make = (): Experiment =>
       experiment({
-        ...options,
+        ...others,
         data: () => {
           const set = new data.TensorDataset(torch.randn(22, 3), torch.randint(0, 2, [22]));
           const weights = Array.from({ length: 22 }, (_, i) => i + 1);

@@ -109,7 +109,8 @@ export async function train(
     reporter.flush();
     if (control.stopping === undefined) checkpoints.saveFinal(savePoint(trainer.state));
     reporter.flush();
-    const files = fs.readdirSync(path.join(folder, "checkpoints")).sort();
+    const names = fs.readdirSync(path.join(folder, "checkpoints")).sort();
+    const files = names.filter((name) => name.endsWith(".safetensors"));
     return { prepared, state: trainer.state, rows, log, record: directory.record, files };
   } finally {
     if (kept === undefined) fs.rmSync(folder, { recursive: true, force: true });
