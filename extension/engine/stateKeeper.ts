@@ -92,11 +92,12 @@ export class StateKeeper {
     if (this.#stopped) return;
     this.#stopped = this.#control.stopping !== undefined;
     this.#asked = false;
+    const progress = this.#progress();
     this.#reporter.rowsToDisk();
     this.#checkpoints.saveState(() => {
       const facts = { ...this.#resumption.facts, savedAt: new Date().toISOString() };
       const generators = { epoch: this.#epochStart, now };
-      return collectTraining(this.#prepared, { ...this.#progress(), validationDue }, generators, facts);
+      return collectTraining(this.#prepared, { ...progress, validationDue }, generators, facts);
     });
   }
 }
