@@ -72,6 +72,41 @@ class Tied extends nn.Module {
   }
 }
 
+class Sequence extends nn.Module {
+  embedding = new nn.Embedding(20, 8, { paddingIdx: 0 });
+  lstm = new nn.LSTM(8, 16, { numLayers: 2, bidirectional: true, batchFirst: true });
+  fc = new nn.Linear(32, 3);
+
+  forward(ids: Tensor): Tensor {
+    const [out] = this.lstm(this.embedding(ids));
+    return this.fc(out);
+  }
+}
+
+class Normed extends nn.Module {
+  conv = new nn.Conv2d(3, 4, 3, { padding: 1, bias: false });
+  bn = new nn.BatchNorm2d(4);
+  ln = new nn.LayerNorm(6);
+  gru = new nn.GRU(6, 5);
+  up = new nn.ConvTranspose2d(4, 2, 2, { stride: 2 });
+
+  forward(x: Tensor): [Tensor, Tensor, Tensor] {
+    const y = this.bn(this.conv(x));
+    const [out, h] = this.gru(this.ln(y.flatten(0, 2)).unsqueeze(1));
+    return [this.up(y), out, h];
+  }
+}
+
+class Attention extends nn.Module {
+  attention = new nn.MultiheadAttention(8, 2, { batchFirst: true });
+  layer = new nn.TransformerDecoderLayer(8, 2, { dimFeedforward: 16, batchFirst: true, activation: "gelu" });
+
+  forward(x: Tensor, memory: Tensor): Tensor {
+    const [y] = this.attention(x, memory, memory);
+    return this.layer(y, memory);
+  }
+}
+
 export const MODELS: Readonly<Record<string, () => InstanceType<typeof nn.Module>>> = {
   mlp: () => new nn.Sequential(new nn.Linear(10, 5), new nn.ReLU(), new nn.Linear(5, 2)),
   cnn: () =>
@@ -91,5 +126,8 @@ export const MODELS: Readonly<Record<string, () => InstanceType<typeof nn.Module
   frozen: () => new Frozen(),
   twoInputs: () => new TwoInputs(),
   tied: () => new Tied(),
+  sequence: () => new Sequence(),
+  normed: () => new Normed(),
+  attention: () => new Attention(),
   parameterless: () => new nn.Sequential(new nn.ReLU(), new nn.Flatten()),
 };

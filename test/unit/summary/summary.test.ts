@@ -66,6 +66,74 @@ describe("where torchinfo is wrong", () => {
     );
   });
 
+  /** Multiply-adds of each call by its class, and of all. */
+  const counted = (name: string, inputSize: number[] | number[][], options: SummaryOptions = {}) => {
+    const { summaryList, totalMultAdds } = summary(MODELS[name]!(), { inputSize, verbose: 0, ...options });
+    const rows = summaryList.map((row) => [row.className, row.ownMultAdds] as const);
+    return { rows: rows.filter(([, own]) => own > 0), total: totalMultAdds };
+  };
+
+  test("recurrent layers count all steps, layers and directions; embeddings nothing", () => {
+    const steps = 4 * 7;
+    const direction = (into: number) => 4 * 16 * (into + 16 + 2);
+    const lstm = steps * 2 * (direction(8) + direction(32));
+    const fc = steps * (32 * 3 + 3);
+    expect(counted("sequence", [4, 7], { dtypes: ["int64"] })).toEqual({
+      rows: [
+        ["LSTM", lstm],
+        ["Linear", fc],
+      ],
+      total: lstm + fc,
+    });
+  });
+
+  test("norms count each element's weight and bias; a convolution without bias no bias", () => {
+    const pixels = 2 * 4 * 6 * 6;
+    expect(counted("normed", [2, 3, 6, 6]).rows).toEqual([
+      ["Conv2d", pixels * 3 * 3 * 3],
+      ["BatchNorm2d", 2 * pixels],
+      ["LayerNorm", 2 * pixels],
+      ["GRU", 48 * 3 * 5 * (6 + 5 + 2)],
+      ["ConvTranspose2d", pixels * 2 * 2 * 2 + 2 * 2 * 12 * 12],
+    ]);
+  });
+
+  test("attention counts its projections and both products", () => {
+    const project = (tokens: number) => tokens * (8 * 8 + 8);
+    const attend = (queries: number, keys: number) =>
+      2 * (2 * project(queries) + 2 * project(keys) + 2 * queries * keys * 8);
+    const self = attend(5, 5);
+    const cross = attend(5, 3);
+    const feedForward = [2 * 5 * (8 * 16 + 16), 2 * 5 * (16 * 8 + 8)];
+    const norm = 2 * 2 * 5 * 8;
+    const { rows, total } = counted("attention", [
+      [2, 5, 8],
+      [2, 3, 8],
+    ]);
+    expect(rows.filter(([name]) => name === "MultiheadAttention")).toEqual([
+      ["MultiheadAttention", cross],
+      ["MultiheadAttention", self],
+      ["MultiheadAttention", cross],
+    ]);
+    expect(total).toBe(2 * cross + self + feedForward[0]! + feedForward[1]! + 3 * norm);
+  });
+
+  test("BERT-base, soon and without weights", () => {
+    const steps = 128;
+    const before = process.memoryUsage().arrayBuffers;
+    const started = performance.now();
+    const model = new nn.BertModel();
+    const result = summary(model, { inputSize: [1, steps], dtypes: ["int64"], verbose: 0 });
+    const seconds = (performance.now() - started) / 1000;
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(2e6);
+    expect(result.totalParams).toBe(109_482_240);
+    const [h, inner] = [768, 3072];
+    const layer = steps * (4 * h * (h + 1) + inner * (h + 1) + h * (inner + 1) + 2 * steps * h + 4 * h);
+    expect(result.totalMultAdds).toBe(12 * layer + 2 * steps * h + h * (h + 1));
+    // About 0.1 s; the bound is for machines that do other things too.
+    expect(seconds).toBeLessThan(2);
+  });
+
   test("a parameter that two modules share counts once", () => {
     const result = quiet(MODELS["tied"]!(), [2, 4]);
     expect([result.totalParams, result.totalParamBytes]).toEqual([16, 64]);
