@@ -171,6 +171,9 @@ function control(session: RunSession, run: QueuedRun): RunSession["control"] {
     stop: () => run.stop(),
     pause: async () => handle().pause(),
     resume: async () => handle().resume(),
+    step: async () => handle().step(),
+    addEpochs: async (count) => handle().addEpochs(count),
+    setLearningRate: async (lr, optimizer) => handle().setLearningRate(lr, optimizer),
     checkpoint: async () => handle().checkpoint(),
   };
 }

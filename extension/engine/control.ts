@@ -8,13 +8,22 @@ export type StopReason = "request" | "channel" | "signal" | "experiment";
 export class RunControl {
   #stop: StopReason | undefined;
   #paused = false;
+  /** One step more is allowed while paused. */
+  #single = false;
   #wake: (() => void) | undefined;
   #yielded = performance.now();
   readonly #tasks: (() => void)[] = [];
-  /** Seconds spent paused: no part of the run's speed. */
-  pausedSeconds = 0;
+  /** Seconds of pauses that are over, and when the one under way began. */
+  #pausedBefore = 0;
+  #pausedSince: number | undefined;
   /** Told when the run really pauses and goes on. */
   onPause: ((paused: boolean) => void) | undefined;
+
+  /** Seconds spent paused: no part of the run's speed. */
+  get pausedSeconds(): number {
+    const now = this.#pausedSince === undefined ? 0 : (performance.now() - this.#pausedSince) / 1000;
+    return this.#pausedBefore + now;
+  }
 
   get stopping(): StopReason | undefined {
     return this.#stop;
@@ -32,7 +41,20 @@ export class RunControl {
 
   resume(): void {
     this.#paused = false;
+    this.#single = false;
     this.#wake?.();
+  }
+
+  /** Allows one step, and pauses after it. */
+  step(): void {
+    this.#paused = true;
+    this.#single = true;
+    this.#wake?.();
+  }
+
+  /** Told after every optimizer step. */
+  stepDone(): void {
+    this.#single = false;
   }
 
   /** Runs `task` between two steps, also while paused. */
@@ -51,29 +73,36 @@ export class RunControl {
 
   /** True when the event loop should turn: what is asked of the run waits there. */
   get due(): boolean {
-    return performance.now() - this.#yielded >= YIELD_INTERVAL;
+    return this.#holds || performance.now() - this.#yielded >= YIELD_INTERVAL;
+  }
+
+  /** Whether the run has to wait. */
+  get #holds(): boolean {
+    return this.#paused && !this.#single && this.#stop === undefined;
   }
 
   /** Serves the event loop, and stays as long as the run is paused. */
   async yield(): Promise<void> {
     await turn();
     this.#runTasks();
-    if (this.#paused && this.#stop === undefined) await this.#wait();
+    if (this.#holds) await this.#wait();
     this.#yielded = performance.now();
   }
 
   async #wait(): Promise<void> {
-    const since = performance.now();
+    this.#pausedSince = performance.now();
     this.onPause?.(true);
-    while (this.#paused && this.#stop === undefined) {
+    while (this.#holds) {
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
       this.#wake = undefined;
       this.#runTasks();
     }
-    this.pausedSeconds += (performance.now() - since) / 1000;
-    this.onPause?.(false);
+    this.#pausedBefore = this.pausedSeconds;
+    this.#pausedSince = undefined;
+    // Between single steps it stays paused for whoever looks.
+    if (!this.#single || this.#stop !== undefined) this.onPause?.(false);
   }
 
   #runTasks(): void {

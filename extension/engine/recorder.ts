@@ -69,9 +69,9 @@ export class Recorder {
     this.#reporter = reporter;
     this.#control = control;
     this.measurement = new Measurement(prepared.measures);
-    const total = Math.min(limits.epochs * stepsPerEpoch(limits), limits.steps);
-    this.#speed = new Speed(Number.isFinite(total) ? total : 0);
-    this.#stride = Number.isFinite(total) ? Math.max(1, Math.ceil(total / MAX_STEP_ROWS)) : 1;
+    const total = totalSteps(limits);
+    this.#speed = new Speed(total);
+    this.#stride = Math.max(1, Math.ceil(total / MAX_STEP_ROWS));
   }
 
   /** Seconds of training so far, pauses left out. */
@@ -145,6 +145,18 @@ export class Recorder {
     this.#reporter.row({ kind, step, epoch, time: this.time, values });
   }
 
+  /** Something that happened to the run at this step: it has its place on the curves and in the log. */
+  event(text: string, values: Record<string, number> = {}): void {
+    const { step, epoch } = this.#state;
+    this.#reporter.row({ kind: "event", step, epoch, time: this.time, values, text });
+    this.#reporter.log("info", `${text} After step ${step}, in epoch ${epoch}.`);
+  }
+
+  /** The run's end has moved. */
+  limitsChanged(): void {
+    this.#speed.totalSteps = totalSteps(this.#limits);
+  }
+
   progress(): void {
     const { epoch, completed, batch, samples, step, metrics } = this.#state;
     const { epochs, train, accumulate } = this.#limits;
@@ -155,6 +167,7 @@ export class Recorder {
       stepInEpoch: done,
       stepsPerEpoch: train === Infinity ? done : stepsPerEpoch(this.#limits),
       ...this.#speed.measure(this.time, samples, step),
+      memory: process.memoryUsage.rss(),
       metrics: completed === epoch ? { ...metrics } : this.#epochMeans.get(),
     };
     this.#reporter.progress(progress);
@@ -170,4 +183,10 @@ export class Recorder {
       `The ${name} is ${Number.isNaN(value) ? "NaN" : "infinite"} in step ${step} (epoch ${epoch}). The training goes on; a smaller learning rate, or clipped gradients, often help.`,
     );
   }
+}
+
+/** Optimizer steps of the whole run, as far as its end is known; else 0. */
+function totalSteps(limits: Limits): number {
+  const total = Math.min(limits.epochs * stepsPerEpoch(limits), limits.steps);
+  return Number.isFinite(total) ? total : 0;
 }

@@ -113,6 +113,30 @@ export class Run {
     });
   }
 
+  /** Goes on for so many epochs more; answers how many there are now. */
+  async addEpochs(count: number): Promise<number> {
+    return this.#steer((trainer) => {
+      const epochs = trainer.addEpochs(count);
+      this.#update({ epochs });
+      return epochs;
+    });
+  }
+
+  async setLearningRate(lr: number, optimizer?: string): Promise<void> {
+    return this.#steer((trainer) => trainer.setLearningRate(lr, optimizer));
+  }
+
+  /** Changes the training between two steps; what that comes to is told at once, as it may be paused. */
+  #steer<T>(change: (trainer: Trainer) => T): Promise<T> {
+    return this.control.atNextStep(() => {
+      if (this.#trainer === undefined)
+        throw new EngineError({ code: "not-running", message: "The training has not begun." });
+      const result = change(this.#trainer);
+      this.#reporter.flush();
+      return result;
+    });
+  }
+
   async #work(): Promise<StopReason | undefined> {
     const request = this.#request;
     // Mistakes of the file and a missing checkpoint are told before anything is loaded that takes time.

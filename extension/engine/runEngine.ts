@@ -1,6 +1,8 @@
 import * as v from "valibot";
 import {
+  LearningRate,
   LrFindRequest,
+  MoreEpochs,
   PredictRequest,
   RunRequest,
   ScriptRequest,
@@ -60,6 +62,15 @@ const methods: RunEngineMethods & ToolMethods = {
   async resume() {
     running().control.resume();
   },
+  async step() {
+    running().control.step();
+  },
+  addEpochs: async (count) => running().addEpochs(v.parse(MoreEpochs, count)),
+  setLearningRate: async (lr, optimizer) =>
+    running().setLearningRate(
+      v.parse(LearningRate, lr),
+      v.parse(v.nullish(v.string()), optimizer) ?? undefined,
+    ),
   async stop() {
     running().control.stop("request");
   },

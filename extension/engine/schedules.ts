@@ -1,8 +1,9 @@
 import type { ExperimentOptions, Optimizers, Schedule, ScheduleOptions } from "../nn/experiment.ts";
-import { LRScheduler, ReduceLROnPlateau } from "../nn/optim/lrScheduler/index.ts";
+import { LRScheduler, OneCycleLR, ReduceLROnPlateau } from "../nn/optim/lrScheduler/index.ts";
 import { TensorError } from "../tensor/errors.ts";
 import { isValidation, monitored } from "./monitor.ts";
 import { isOptimizer } from "./settings.ts";
+import { EngineError } from "./userErrors.ts";
 
 /** An experiment's learning rate schedules. */
 export class Schedules {
@@ -50,6 +51,47 @@ export class Schedules {
       {},
       ...Object.entries(optimizers).map(([name, one]) => rate(`lr_${name}`, one.paramGroups[0]?.lr)),
     ) as Record<string, number>;
+  }
+
+  /**
+   * Sets a rate by hand: that of the first group of parameters of one optimizer or all, the other groups' by the same
+   * factor. Schedules go on from there, scaled likewise.
+   * @throws EngineError when there is no optimizer of that name
+   */
+  setRate(lr: number, name?: string): void {
+    const optimizers = this.#optimizers;
+    const named = isOptimizer(optimizers) ? {} : optimizers;
+    if (name !== undefined && named[name] === undefined)
+      throw new EngineError({
+        code: "value",
+        message: `There is no optimizer \`${name}\`; there are ${Object.keys(named).join(", ") || "no names: there is one"}.`,
+      });
+    const all = isOptimizer(optimizers)
+      ? [optimizers]
+      : name === undefined
+        ? Object.values(named)
+        : [named[name]!];
+    for (const optimizer of all) {
+      const before = optimizer.paramGroups[0]?.lr ?? 0;
+      const scaled = (rate: number, first: boolean): number =>
+        before > 0 && !first ? (rate / before) * lr : lr;
+      for (const [index, group] of optimizer.paramGroups.entries()) {
+        group.lr = scaled(group.lr, index === 0);
+        if (group.initialLr !== undefined && before > 0) group.initialLr *= lr / before;
+      }
+      for (const { scheduler } of this.all)
+        if (scheduler.optimizer === optimizer && before > 0)
+          scheduler.baseLrs = scheduler.baseLrs.map((rate) => rate * (lr / before));
+    }
+  }
+
+  /** @throws EngineError when a schedule was made for the run's length and has no value for what comes after it */
+  checkLonger(): void {
+    if (this.all.some(({ scheduler }) => scheduler instanceof OneCycleLR))
+      throw new EngineError({
+        code: "limit",
+        message: "OneCycleLR was made for the run's length: it has no rates for epochs after it.",
+      });
   }
 
   #step(unit: "epoch" | "step", count: number, metrics: Readonly<Record<string, number>>): void {

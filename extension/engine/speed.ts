@@ -1,6 +1,7 @@
 /** How fast a run goes: samples per second lately, and the time that is left. */
 export class Speed {
-  readonly #totalSteps: number;
+  /** Steps of the whole run. */
+  totalSteps: number;
   readonly #window: number;
   /** Marks of the last seconds: training time, samples and steps so far. */
   #marks: { time: number; samples: number }[] = [{ time: 0, samples: 0 }];
@@ -10,7 +11,7 @@ export class Speed {
    * @param window Seconds over which the speed is measured
    */
   constructor(totalSteps: number, window = 3) {
-    this.#totalSteps = totalSteps;
+    this.totalSteps = totalSteps;
     this.#window = window;
   }
 
@@ -28,7 +29,7 @@ export class Speed {
     const elapsed = time - first.time;
     return {
       samplesPerSecond: elapsed > 0 ? (samples - first.samples) / elapsed : 0,
-      eta: steps > 0 ? (time / steps) * Math.max(this.#totalSteps - steps, 0) : 0,
+      eta: steps > 0 ? (time / steps) * Math.max(this.totalSteps - steps, 0) : 0,
     };
   }
 }

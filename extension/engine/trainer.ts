@@ -17,6 +17,7 @@ import { StateKeeper, type Resumption } from "./stateKeeper.ts";
 import { savePoint, startState, type Stop, type TrainerState } from "./trainerState.ts";
 import { restoreTraining, type TrainingState } from "./trainingState.ts";
 import { TrainingStep } from "./trainingStep.ts";
+import { EngineError } from "./userErrors.ts";
 
 /** Callbacks that may ask for gradients after they were computed. */
 const SEE_GRADIENTS = ["onAfterBackward", "onBeforeOptimizerStep", "onStepEnd", "onBatchEnd"] as const;
@@ -230,6 +231,7 @@ export class Trainer {
     const { checkpoints } = this.#hooks;
     state.step++;
     state.accumulated = 0;
+    this.#hooks.control.stepDone();
     if (checkpoints.policy.dueAfterStep(state.step)) {
       this.#keep();
       this.#keeper.ask();
@@ -348,6 +350,29 @@ export class Trainer {
   /** Tells callbacks of what was saved. */
   async tellOfCheckpoints(): Promise<void> {
     for (const checkpoint of this.#saved.splice(0)) await this.callbacks.call("onSaveCheckpoint", checkpoint);
+  }
+
+  /** Goes on for so many epochs more. Answers how many there are now. */
+  addEpochs(count: number): number {
+    const { schedules, experiment } = this.#prepared;
+    if (fastDevRun(experiment.options) !== undefined)
+      throw new EngineError({ code: "limit", message: "A fastDevRun is one epoch." });
+    schedules.checkLonger();
+    this.limits.epochs += count;
+    this.#recorder.limitsChanged();
+    this.#recorder.event(`${count} more ${count === 1 ? "epoch" : "epochs"}: ${this.limits.epochs} in all.`);
+    this.#recorder.progress();
+    return this.limits.epochs;
+  }
+
+  /** Sets the learning rate from the next step on. */
+  setLearningRate(lr: number, optimizer?: string): void {
+    const { schedules } = this.#prepared;
+    const before = schedules.rates();
+    schedules.setRate(lr, optimizer);
+    const changed = Object.entries(schedules.rates()).filter(([name, rate]) => rate !== before[name]);
+    for (const [name, rate] of changed)
+      this.#recorder.event(`${name} changed by hand from ${before[name]} to ${rate}.`, { [name]: rate });
   }
 
   async #tick(): Promise<boolean> {

@@ -58,6 +58,12 @@ export function startingRecord(request: RunRequest): RunRecord {
   };
 }
 
+/** How many epochs a run can be told to do more. */
+export const MoreEpochs = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(1_000_000));
+
+/** A learning rate given by hand. */
+export const LearningRate = v.pipe(v.number(), v.finite(), v.minValue(0));
+
 /** How the run stands now: 10 times a second at most. */
 export const Progress = v.object({
   /** The epoch under way, counted from 1. */
@@ -69,6 +75,8 @@ export const Progress = v.object({
   samplesPerSecond: v.number(),
   /** Seconds left of the whole run, by the speed so far. */
   eta: v.number(),
+  /** Bytes of memory that the run's process holds. */
+  memory: v.optional(v.number()),
   metrics: Metrics,
 });
 export type Progress = v.InferOutput<typeof Progress>;
@@ -87,6 +95,15 @@ export interface RunEngineMethods {
   start(request: RunRequest): Promise<void>;
   pause(): Promise<void>;
   resume(): Promise<void>;
+  /** Does one optimizer step and pauses after it. */
+  step(): Promise<void>;
+  /** Goes on for so many epochs more than were asked for until now; answers how many those are. */
+  addEpochs(count: number): Promise<number>;
+  /**
+   * Sets the learning rate from the next step on: of the first group of parameters; those of the others, and the
+   * schedules, change by the same factor. Of several optimizers, `optimizer` names the one that is meant, else all are.
+   */
+  setLearningRate(lr: number, optimizer?: string): Promise<void>;
   /** Ends after the current step; the weights are saved first. */
   stop(): Promise<void>;
   /** Saves the weights as they are after the current step; answers the file's path. */

@@ -107,11 +107,13 @@ export const RunRecord = v.object({
 export type RunRecord = v.InferOutput<typeof RunRecord>;
 
 /**
- * One point of the curves: a step's values, or those of a whole epoch (mean of its steps, and validation). `time` is in
- * seconds since the run began.
+ * One point of the curves: a step's values, or those of a whole epoch (mean of its steps, and validation); or an event,
+ * such as a learning rate that was changed by hand, with its new values. `time` is in seconds since the run began.
  */
 export const MetricRow = v.object({
-  kind: v.picklist(["step", "epoch"]),
+  kind: v.picklist(["step", "epoch", "event"]),
+  /** Of an event: what happened, in one line. */
+  text: v.optional(v.string()),
   /** Optimizer steps done, counted over the whole run. */
   step: v.number(),
   /** The epoch under way, for an "epoch" row the one completed, counted from 1. */

@@ -94,6 +94,9 @@ function signals(session: RunSession, stopTimeout: number): RunControl {
   return {
     pause: () => refuse("paused"),
     resume: () => refuse("resumed"),
+    step: () => refuse("stepped"),
+    addEpochs: () => refuse("made longer"),
+    setLearningRate: () => refuse("given another rate"),
     checkpoint: () => refuse("told to save"),
     async stop() {
       const { pid } = session.record;

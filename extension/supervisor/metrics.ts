@@ -10,20 +10,23 @@ import { METRICS_FILE, MetricRow } from "../protocol/run.ts";
 export class Curves {
   readonly #steps: Thinned;
   readonly #epochs: Thinned;
+  readonly #events: Thinned;
 
   /** Keeps between `limit` and twice as many steps, and as many epochs, the newest of each included. */
   constructor(limit = 500) {
     this.#steps = new Thinned(limit);
     this.#epochs = new Thinned(limit);
+    this.#events = new Thinned(limit);
   }
 
   push(rows: readonly MetricRow[]): void {
-    for (const row of rows) (row.kind === "epoch" ? this.#epochs : this.#steps).push(row);
+    const kinds = { step: this.#steps, epoch: this.#epochs, event: this.#events };
+    for (const row of rows) kinds[row.kind].push(row);
   }
 
   /** In the order of steps; an epoch follows its last step. */
   get rows(): MetricRow[] {
-    return [...this.#steps.rows, ...this.#epochs.rows].sort((a, b) => a.step - b.step);
+    return [...this.#steps.rows, ...this.#epochs.rows, ...this.#events.rows].sort((a, b) => a.step - b.step);
   }
 }
 
@@ -59,9 +62,9 @@ class Thinned {
  * thousands of steps a second would keep its host busy with points that fall on one pixel.
  */
 export function thin<Row extends Pick<MetricRow, "kind">>(rows: readonly Row[], limit: number): Row[] {
-  const total = { step: 0, epoch: 0 };
+  const total = { step: 0, epoch: 0, event: 0 };
   for (const { kind } of rows) total[kind]++;
-  const seen = { step: 0, epoch: 0 };
+  const seen = { step: 0, epoch: 0, event: 0 };
   return rows.filter(({ kind }) => {
     const stride = Math.max(1, Math.ceil(total[kind] / limit));
     return (total[kind] - ++seen[kind]) % stride === 0;

@@ -76,6 +76,12 @@ export interface RunHandle {
   readonly ended: Promise<RunOutcome>;
   pause(): Promise<void>;
   resume(): Promise<void>;
+  /** One optimizer step, then a pause. */
+  step(): Promise<void>;
+  /** So many epochs more; answers how many there are now. */
+  addEpochs(count: number): Promise<number>;
+  /** Of all optimizers, or of the one of that name. */
+  setLearningRate(lr: number, optimizer?: string): Promise<void>;
   /** Saves the weights as they are after the current step; answers the file's path. */
   checkpoint(): Promise<string>;
   counters(): Promise<Record<string, number>>;
@@ -123,6 +129,18 @@ class Run implements RunHandle {
 
   async resume(): Promise<void> {
     await this.#running().resume();
+  }
+
+  async step(): Promise<void> {
+    await this.#running().step();
+  }
+
+  async addEpochs(count: number): Promise<number> {
+    return v.parse(v.number(), await this.#running().addEpochs(count));
+  }
+
+  async setLearningRate(lr: number, optimizer?: string): Promise<void> {
+    await this.#running().setLearningRate(lr, optimizer);
   }
 
   async checkpoint(): Promise<string> {

@@ -16,6 +16,9 @@ export interface RunControl {
   stop(): Promise<unknown>;
   pause(): Promise<void>;
   resume(): Promise<void>;
+  step(): Promise<void>;
+  addEpochs(count: number): Promise<unknown>;
+  setLearningRate(lr: number, optimizer?: string): Promise<void>;
   checkpoint(): Promise<string>;
 }
 

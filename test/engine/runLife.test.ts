@@ -229,6 +229,93 @@ describe("a run under way", () => {
   });
 });
 
+describe("a run that is steered", () => {
+  /** A paused training of 4 steps an epoch. */
+  async function paused(options: Readonly<Record<string, string>> = {}): Promise<RunHandle> {
+    workspace.write("net.nn.ts", experimentFile(options));
+    const states: string[] = [];
+    const handle = spawn({}, { record: ({ state }) => states.push(state) });
+    await vi.waitFor(() => expect(readRun(workspace.file("run")).epoch).toBeGreaterThan(1), {
+      timeout: 20_000,
+    });
+    await handle.pause();
+    await vi.waitFor(() => expect(states.at(-1)).toBe("paused"));
+    return handle;
+  }
+  const directory = (): string => workspace.file("run");
+  const now = (): RunRecord => readRun(directory());
+  const events = () => readRows(directory()).filter(({ kind }) => kind === "event");
+
+  test("does single steps while paused, and goes on afterwards", async () => {
+    const handle = await paused();
+    const { step } = now();
+    for (const more of [1, 2, 3]) {
+      await handle.step();
+      await vi.waitFor(() => expect(now().step).toBe(step + more), { timeout: 5000 });
+    }
+    await new Promise((resolve) => {
+      setTimeout(resolve, 200);
+    });
+    expect(now()).toMatchObject({ state: "paused", step: step + 3 });
+    await handle.resume();
+    await vi.waitFor(() => expect(now().step).toBeGreaterThan(step + 10), { timeout: 5000 });
+    await handle.stop();
+  });
+
+  test("trains at another rate from the next step on, and tells of it", async () => {
+    const handle = await paused({
+      optimizer: "(parameters) => new optim.SGD(parameters, { lr: 0.5 })",
+      lrScheduler: "(optimizer) => new optim.lrScheduler.ExponentialLR(optimizer, { gamma: 1 })",
+    });
+    const { step, epoch } = now();
+    await handle.setLearningRate(0.25);
+    expect(events()).toMatchObject([
+      { step, values: { lr: 0.25 }, text: "lr changed by hand from 0.5 to 0.25." },
+    ]);
+    expect(fs.readFileSync(path.join(directory(), "log.txt"), "utf8")).toContain(
+      `lr changed by hand from 0.5 to 0.25. After step ${step}, in epoch `,
+    );
+    await handle.resume();
+    await vi.waitFor(() => expect(now().epoch).toBeGreaterThan(epoch + 2), { timeout: 5000 });
+    await handle.stop();
+    const rates = readRows(directory())
+      .filter(({ kind }) => kind === "epoch")
+      .map(({ epoch, values }) => [epoch, values["lr"]]);
+    expect(new Set(rates.filter(([at]) => at! <= epoch).map(([, lr]) => lr))).toEqual(new Set([0.5]));
+    expect(rates.find(([at]) => at === epoch + 2)).toEqual([epoch + 2, 0.25]);
+  });
+
+  test("refuses a rate that is none, an optimizer there is none of, and a number of epochs that is none", async () => {
+    const handle = await paused();
+    await expect(handle.setLearningRate(-1)).rejects.toThrow(/expected.*>=0/i);
+    await expect(handle.setLearningRate(Number.NaN)).rejects.toThrow();
+    await expect(handle.setLearningRate(0.1, "generator")).rejects.toThrow("no optimizer `generator`");
+    await expect(handle.addEpochs(0)).rejects.toThrow();
+    await expect(handle.addEpochs(1.5)).rejects.toThrow();
+    expect(events()).toEqual([]);
+    await handle.stop();
+  });
+
+  test("goes on for more epochs than were asked for", async () => {
+    workspace.write("net.nn.ts", experimentFile({ epochs: "30", callbacks: pausing(30) }));
+    const handle = spawn();
+    await vi.waitFor(() => expect(now().epoch).toBeGreaterThan(0), { timeout: 20_000 });
+    expect(await handle.addEpochs(3)).toBe(33);
+    const { record } = await handle.ended;
+    expect(record).toMatchObject({ state: "finished", epochs: 33, epoch: 33, step: 33 * 4 });
+    expect(events()).toMatchObject([{ text: "3 more epochs: 33 in all." }]);
+  });
+
+  test("is not made longer than a schedule that was made for its length", async () => {
+    const handle = await paused({
+      lrScheduler:
+        "(optimizer) => new optim.lrScheduler.OneCycleLR(optimizer, { maxLr: 0.1, totalSteps: 1e6, cycleMomentum: false })",
+    });
+    await expect(handle.addEpochs(1)).rejects.toThrow("OneCycleLR was made for the run's length");
+    await handle.stop();
+  });
+});
+
 describe("a disk that fails", () => {
   test("a directory that can't be written is told before anything is trained", async () => {
     workspace.write("net.nn.ts", experimentFile());
