@@ -1,7 +1,7 @@
 import type { EvaluationResult } from "../protocol/engine.ts";
 import type { Batch, SavedCheckpoint, TrainContext } from "../nn/experiment.ts";
 import { defaultStream } from "../tensor/random/stream.ts";
-import { keep, stepsWait } from "../tensor/runtime.ts";
+import { gradientReads, keep, stepsWait } from "../tensor/runtime.ts";
 import { take } from "./batches.ts";
 import { CallbackList } from "./callbacks.ts";
 import type { Checkpoints } from "./checkpoints.ts";
@@ -34,6 +34,9 @@ export interface TrainerHooks {
 /** Callbacks that are told of every batch, with its values. */
 const SEE_BATCHES = [...SEE_GRADIENTS, "onBatchStart", "onBeforeBackward"] as const;
 
+/** Steps in which a `trainStep` shows whether it looks at gradients of the step before. */
+const PROBATION = 8;
+
 /** Trains a prepared experiment: the loop of a PyTorch script, interruptible between any two steps. */
 export class Trainer {
   readonly limits: Limits;
@@ -46,6 +49,9 @@ export class Trainer {
   readonly #recorder: Recorder;
   #readsEach = true;
   readonly #keeper: StateKeeper;
+  /** Steps of the experiment's own after which gradients that it never read are no longer kept. */
+  #probation = 0;
+  #reads = 0;
   /** Checkpoints that callbacks have not been told of. */
   readonly #saved: SavedCheckpoint[] = [];
   #sanityChecking = false;
@@ -82,6 +88,10 @@ export class Trainer {
     // Only the user's own code can ask for gradients after a step.
     keep.gradients =
       experiment.options.trainStep !== undefined || SEE_GRADIENTS.some((name) => callbacks.has(name));
+    if (keep.gradients && !SEE_GRADIENTS.some((name) => callbacks.has(name))) {
+      this.#probation = PROBATION;
+      this.#reads = gradientReads();
+    }
     this.#readsEach = this.#prepared.schedules.watchSteps || SEE_BATCHES.some((name) => callbacks.has(name));
     keep.waiting = !this.#readsEach;
     model.train();
@@ -211,6 +221,7 @@ export class Trainer {
     if (this.#readsEach || this.#recorder.full || !stepsWait()) this.#recorder.read();
     if (steps) {
       this.#stepDone();
+      if (this.#probation > 0 && --this.#probation === 0) keep.gradients = gradientReads() > this.#reads;
       schedules.afterStep(state.step, { ...state.metrics, ...state.validation });
       if (callbacks.has("onStepEnd")) await callbacks.call("onStepEnd");
     }

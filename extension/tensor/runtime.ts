@@ -4,7 +4,7 @@ import { Node, type Storage, type Value } from "./graph.ts";
 import { numel } from "./shape.ts";
 import { dirty, type Tensor } from "./tensor.ts";
 import type { Plan, Request } from "./template.ts";
-import { endTrace, learn, recognize } from "./trace.ts";
+import { endTrace, learn, recognize, released } from "./trace.ts";
 
 export type { Plan } from "./template.ts";
 
@@ -32,6 +32,11 @@ export const keep = {
 };
 /** Gradients of the last step. */
 let lastLazy: readonly Value[] = [];
+/** Steps whose gradients somebody asked for after they were made. */
+let gradientsRead = 0;
+
+/** How often gradients were read after their step: a loop that never does needn't have them kept. */
+export const gradientReads = (): number => gradientsRead;
 
 /** What `backward` started from: losses, which the user reads after the step. */
 const observed = new Set<Value>();
@@ -84,6 +89,7 @@ export function barrier(requested: readonly Value[]): void {
   if (assigns.length > 0) {
     // The executor forgets the last step's gradients now. Those that are used again, or still are a parameter's, stay.
     const used = new Set([...plan.leaves, ...gradients]);
+    if (lastLazy.some((value) => value.data !== undefined || used.has(value))) gradientsRead++;
     for (const value of lastLazy) {
       if (value.data !== undefined) continue;
       if (used.has(value)) value.data = value.read!();
@@ -148,14 +154,6 @@ function gradientsOf(tensors: readonly Tensor[]): Value[] {
   for (const t of tensors)
     if (t.grad !== null && t.grad.value.producer.kind === "node") out.push(t.grad.value);
   return out.filter((v) => v.data === undefined);
-}
-
-function released(): never {
-  throw new TensorError(
-    "released",
-    "this gradient belongs to a step that is over",
-    "read it (grad.data(), grad.item()) before the next optimizer.step(), or keep a copy: grad.clone()",
-  );
 }
 
 /**

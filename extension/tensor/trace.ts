@@ -1,5 +1,5 @@
 import { Node, Value } from "./graph.ts";
-import { internal } from "./errors.ts";
+import { internal, TensorError } from "./errors.ts";
 import type { AnyOp, Op } from "./op.ts";
 import { Numbering, place, Template, type Backward, type Plan, type Request } from "./template.ts";
 import { Tensor } from "./tensor.ts";
@@ -80,8 +80,22 @@ function completed(request: Request, compiled: (key: string) => boolean): Plan |
   if (recorded.length !== template.length || !compiled(template.key)) return undefined;
   if (!template.matches(numbering, recorded, matched, recorded.length)) return undefined;
   const plan = template.plan(numbering, recorded, request);
-  if (plan !== undefined) follow(template, plan);
+  if (plan === undefined) return undefined;
+  follow(template, plan);
+  const kept = new Set(request.lazy);
+  for (const { results } of skipped)
+    for (const [, value] of results)
+      if (value.producer.kind === "node" && !kept.has(value)) value.read = released;
   return plan;
+}
+
+/** What reading a gradient comes to that nobody kept. */
+export function released(): never {
+  throw new TensorError(
+    "released",
+    "this gradient belongs to a step that is over",
+    "read it (grad.data(), grad.item()) before the next optimizer.step(), or keep a copy: grad.clone()",
+  );
 }
 
 /** Remembers which training step comes after which. */

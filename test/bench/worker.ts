@@ -1,81 +1,147 @@
-// Layerwise's side of the bench, through the public API: one JSON command a line in, one JSON answer a line out.
+// Layerwise's side of the bench: experiments through the trainer, as a run trains them. One JSON command a line in, one
+// JSON answer a line out.
+import fs from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import { createInterface } from "node:readline";
+import { CheckpointPolicy } from "../../extension/engine/checkpointPolicy.ts";
+import { Checkpoints } from "../../extension/engine/checkpoints.ts";
+import { RunControl } from "../../extension/engine/control.ts";
+import { limitsOf } from "../../extension/engine/limits.ts";
+import { prepare } from "../../extension/engine/prepare.ts";
+import { Reporter } from "../../extension/engine/reporter.ts";
+import { RunDirectory } from "../../extension/engine/runDirectory.ts";
+import { Trainer } from "../../extension/engine/trainer.ts";
 import { loadExecutor } from "../../extension/executors/index.ts";
-import { nn, optim, torch, type Tensor } from "../../extension/nn/index.ts";
+import { Experiment } from "../../extension/nn/experiment.ts";
+import { startingRecord } from "../../extension/protocol/engine.ts";
+import type { MetricRow } from "../../extension/protocol/run.ts";
+import autoencoder from "./workloads/autoencoder.nn.ts";
+import cnn from "./workloads/cnn.nn.ts";
+import gan from "./workloads/gan.nn.ts";
+import lstm128 from "./workloads/lstm-128.nn.ts";
+import lstm5 from "./workloads/lstm-5.nn.ts";
+import mlp from "./workloads/mlp.nn.ts";
+import rnn from "./workloads/rnn.nn.ts";
+import simple from "./workloads/simple.nn.ts";
+import transformer from "./workloads/transformer.nn.ts";
 
-interface Workload {
-  readonly model: nn.Module;
-  /** One training step; answers the loss. */
-  step(): number;
-}
-
-function supervised(
-  model: nn.Sequential,
-  criterion: nn.CrossEntropyLoss,
-  optimizer: optim.Optimizer,
-  x: Tensor,
-  y: Tensor,
-): Workload {
-  return {
-    model,
-    step() {
-      optimizer.zeroGrad();
-      const loss = criterion(model(x), y);
-      loss.backward();
-      optimizer.step();
-      return loss.item();
-    },
-  };
-}
-
-const WORKLOADS: Record<string, () => Workload> = {
-  mlp() {
-    torch.manualSeed(0);
-    const model = new nn.Sequential(new nn.Linear(784, 128), new nn.ReLU(), new nn.Linear(128, 10));
-    const [x, y] = [torch.rand(32, 784), torch.randint(0, 10, [32])];
-    return supervised(
-      model,
-      new nn.CrossEntropyLoss(),
-      new optim.SGD(model.parameters(), { lr: 0.01 }),
-      x,
-      y,
-    );
-  },
+const WORKLOADS: Record<string, Experiment> = {
+  simple,
+  mlp,
+  cnn,
+  rnn,
+  "lstm-5": lstm5,
+  "lstm-128": lstm128,
+  transformer,
+  autoencoder,
+  gan,
 };
 
 type Command =
-  | { do: "open"; name: string }
-  | { do: "steps"; count: number }
-  | { do: "window"; seconds: number }
-  | { do: "weights" };
+  | { do: "version" | "peak" }
+  | { do: "steps"; name: string; count: number }
+  /** `everyStep`: somebody looks at each step as soon as it is made. */
+  | { do: "start"; name: string; everyStep: boolean }
+  | { do: "window"; seconds: number };
 
+const folder = fs.mkdtempSync(path.join(tmpdir(), "layerwise-bench-"));
+process.on("exit", () => fs.rmSync(folder, { recursive: true, force: true }));
 const executor = await loadExecutor("native");
-let workload: Workload | undefined;
+let training: Awaited<ReturnType<typeof open>> | undefined;
 
-function answer(command: Command): object {
-  if (command.do === "open") {
-    workload = WORKLOADS[command.name]!();
-    return { version: executor.info.version };
-  }
-  const { model } = workload!;
-  const step = (): number => workload!.step();
+/** A training of a workload, made as the run engine makes it. */
+async function open(
+  name: string,
+  { steps = -1, everyStep = false }: { steps?: number; everyStep?: boolean },
+) {
+  const { options } = WORKLOADS[name]!;
+  const experiment = new Experiment({
+    ...options,
+    maxSteps: steps,
+    ...(everyStep ? { callbacks: { onStepEnd: () => {} } } : {}),
+  });
+  const prepared = await prepare(experiment, 0);
+  const limits = limitsOf(experiment.options, 1, prepared);
+  const losses: number[] = [];
+  const reporter = new Reporter((event, ...rest) => {
+    if (event === "metrics")
+      for (const row of rest[0] as readonly MetricRow[])
+        if (row.kind === "step") losses.push(row.values["loss"]!);
+  });
+  const directory = new RunDirectory(
+    path.join(folder, `${name}-${performance.now()}`),
+    startingRecord({
+      kind: "train",
+      file: `${name}.nn.ts`,
+      exportName: "default",
+      directory: folder,
+      device: "native",
+      outlive: false,
+    }),
+    () => {},
+  );
+  reporter.attach(directory);
+  const control = new RunControl();
+  const policy = new CheckpointPolicy(experiment.options, false);
+  const checkpoints = new Checkpoints(directory, prepared.model, policy, { onProblem: () => {} });
+  const trainer = new Trainer(prepared, limits, { reporter, control, checkpoints, note: () => {} });
+  return { trainer, control, reporter, losses, done: () => trainer.run() };
+}
+
+/** Lets the training under way go on for so long. */
+async function goOn(seconds: number): Promise<{ steps: number; seconds: number }> {
+  const { trainer, control } = training!;
+  const from = trainer.state.step;
+  const start = performance.now();
+  const pause = new Promise<void>((resolve) => {
+    control.onPause = (on) => {
+      if (on) resolve();
+    };
+  });
+  setTimeout(() => control.pause(), seconds * 1000);
+  control.resume();
+  await pause;
+  return { steps: trainer.state.step - from, seconds: (performance.now() - start) / 1000 };
+}
+
+async function answer(command: Command): Promise<object> {
   switch (command.do) {
-    case "steps":
-      return { losses: Array.from({ length: command.count }, () => step()), counters: executor.counters() };
-    case "window": {
-      const start = performance.now();
-      let count = 0;
-      let now = start;
-      for (; now - start < command.seconds * 1000; now = performance.now(), count++) step();
-      return { stepsPerSecond: (count / (now - start)) * 1000 };
+    case "version":
+      return { version: executor.info.version };
+    case "peak":
+      return { peakMb: process.resourceUsage().maxRSS / 1024 };
+    case "steps": {
+      const before = executor.counters();
+      const { losses, reporter, done } = await open(command.name, { steps: command.count });
+      await done();
+      reporter.flush();
+      const after = executor.counters();
+      return { losses, compiledRuns: after["compiledRuns"]! - before["compiledRuns"]! };
     }
-    case "weights":
-      return {
-        weights: Object.fromEntries([...model.stateDict()].map(([name, t]) => [name, [...t.data()]])),
-      };
+    case "start": {
+      training?.control.stop("request");
+      const start = performance.now();
+      training = await open(command.name, command);
+      const { control, trainer, done } = training;
+      const pause = new Promise<void>((resolve) => {
+        control.onPause = (on) => {
+          if (on) resolve();
+        };
+      });
+      control.pause();
+      void done();
+      await pause;
+      return { startMs: performance.now() - start, steps: trainer.state.step };
+    }
+    case "window": {
+      const { steps, seconds } = await goOn(command.seconds);
+      return { stepsPerSecond: steps / seconds };
+    }
   }
 }
 
 for await (const line of createInterface(process.stdin)) {
-  process.stdout.write(`${JSON.stringify(answer(JSON.parse(line) as Command))}\n`);
+  process.stdout.write(`${JSON.stringify(await answer(JSON.parse(line) as Command))}\n`);
 }
+process.exit();

@@ -1,0 +1,22 @@
+import { data, torch, type Tensor } from "layerwise";
+
+/** The same batch over and over, so that what is measured is the step. */
+export class Repeated extends data.IterableDataset {
+  private readonly batch: readonly Tensor[];
+
+  constructor(...batch: Tensor[]) {
+    super();
+    this.batch = batch;
+  }
+
+  override *[Symbol.iterator](): Iterator<readonly Tensor[]> {
+    for (let i = 0; i < 1_000_000; i++) yield this.batch;
+  }
+}
+
+/** One endless epoch of {@link Repeated}. The loader's own seed is not one of the global generator's numbers. */
+export const repeated = (...batch: Tensor[]): data.DataLoader<readonly Tensor[], readonly Tensor[]> =>
+  new data.DataLoader(new Repeated(...batch), { batchSize: null, generator: new torch.Generator() });
+
+/** What all workloads have in common. */
+export const SETTINGS = { seed: 0, epochs: 1, checkpoints: false, metrics: [] } as const;

@@ -1,0 +1,221 @@
+// Steps that repeat each other are recognized, taken over and computed together. Whatever a program does meanwhile, the
+// numbers are those of wasm, which records and computes every step.
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { loadExecutor, type LoadedExecutor } from "../../extension/executors/index.ts";
+import { nn, optim, torch, type Tensor } from "../../extension/nn/index.ts";
+import { nativeStatus } from "../../extension/native/status.ts";
+import { keep, setExecutor } from "../../extension/tensor/runtime.ts";
+
+const native = nativeStatus().state === "installed";
+
+interface Session {
+  model: nn.Sequential;
+  optimizer: optim.Optimizer;
+  x: Tensor;
+  y: Tensor;
+  criterion: nn.CrossEntropyLoss;
+  /** Forward and backward. */
+  backward(batch?: Tensor): Tensor;
+  step(batch?: Tensor): Tensor;
+}
+
+function session(optimizer: (model: nn.Module) => optim.Optimizer = adam): Session {
+  torch.manualSeed(5);
+  const model = new nn.Sequential(
+    new nn.Linear(6, 8),
+    new nn.Tanh(),
+    new nn.Dropout(0.2),
+    new nn.Linear(8, 3),
+  );
+  const own = optimizer(model);
+  const [x, y] = [torch.randn(10, 6), torch.randint(0, 3, [10])];
+  const criterion = new nn.CrossEntropyLoss();
+  const backward = (batch = x): Tensor => {
+    const loss = criterion(model(batch), y);
+    loss.backward();
+    return loss;
+  };
+  return {
+    model,
+    optimizer: own,
+    x,
+    y,
+    criterion,
+    backward,
+    step(batch) {
+      own.zeroGrad();
+      const loss = backward(batch);
+      own.step();
+      return loss;
+    },
+  };
+}
+
+const adam = (model: nn.Module): optim.Optimizer => new optim.Adam(model.parameters(), { lr: 0.05 });
+const sgd = (model: nn.Module): optim.Optimizer =>
+  new optim.SGD(model.parameters(), { lr: 0.1, momentum: 0.9 });
+
+const part = (model: nn.Sequential, index: number): nn.Linear => model.get(index) as nn.Linear;
+
+/** Programs that break the pattern in the middle; each answers all numbers it has seen. */
+const PROGRAMS: Record<string, () => number[]> = {
+  "the same step over and over": () => {
+    const { step } = session();
+    return Array.from({ length: 20 }, () => step().item());
+  },
+  "losses read long after their steps": () => {
+    const { step } = session();
+    return Array.from({ length: 40 }, () => step()).map((loss) => loss.item());
+  },
+  "a gradient read before the step, now and then": () => {
+    const { model, optimizer, backward } = session();
+    return Array.from({ length: 16 }, (_, i) => {
+      optimizer.zeroGrad();
+      const loss = backward();
+      const norm = i % 5 === 3 ? part(model, 0).weight!.grad!.abs().sum().item() : 0;
+      optimizer.step();
+      return loss.item() + norm;
+    });
+  },
+  "a gradient read after the step": () => {
+    const { model, step } = session(sgd);
+    return Array.from({ length: 12 }, () => step().item() + part(model, 3).bias!.grad!.sum().item());
+  },
+  "gradients clipped": () => {
+    const { model, optimizer, backward } = session(sgd);
+    return Array.from({ length: 12 }, () => {
+      optimizer.zeroGrad();
+      const loss = backward();
+      const norm = nn.utils.clipGradNorm_(model.parameters(), 0.1);
+      optimizer.step();
+      return loss.item() + norm.item();
+    });
+  },
+  "gradients of several batches added up": () => {
+    const { optimizer, backward, x } = session(sgd);
+    const other = x.mul(-1);
+    return Array.from({ length: 8 }, () => {
+      optimizer.zeroGrad();
+      const losses = [backward(), backward(other), backward()];
+      optimizer.step();
+      return losses.map((loss) => loss.item());
+    }).flat();
+  },
+  "a layer frozen and thawed": () => {
+    const { model, step } = session();
+    return Array.from({ length: 18 }, (_, i) => {
+      if (i === 6) model.get(0).requiresGrad_(false);
+      if (i === 12) model.get(0).requiresGrad_(true);
+      return step().item();
+    });
+  },
+  "a hook that comes and goes": () => {
+    const { model, step } = session();
+    let handle: { remove(): void } | undefined;
+    const losses = Array.from({ length: 15 }, (_, i) => {
+      if (i === 5) handle = part(model, 0).weight!.registerHook((g) => g.mul(2));
+      if (i === 10) handle!.remove();
+      return step().item();
+    });
+    return losses;
+  },
+  "weights written between steps": () => {
+    const { model, step } = session();
+    return Array.from({ length: 15 }, (_, i) => {
+      if (i % 6 === 5) torch.noGrad(() => part(model, 3).weight!.mul_(0.5));
+      return step().item();
+    });
+  },
+  "evaluation between steps": () => {
+    const { model, step, x } = session();
+    return Array.from({ length: 12 }, () => {
+      const loss = step();
+      model.eval();
+      const mean = torch.noGrad(() => model(x).mean());
+      model.train();
+      return [loss.item(), mean.item()];
+    }).flat();
+  },
+  "batches of two sizes": () => {
+    const { model, optimizer, criterion, x, y } = session();
+    return Array.from({ length: 16 }, (_, i) => {
+      const n = i % 4 === 3 ? 5 : 10;
+      optimizer.zeroGrad();
+      const loss = criterion(model(x.narrow(0, 0, n)), y.narrow(0, 0, n));
+      loss.backward();
+      optimizer.step();
+      return loss.item();
+    });
+  },
+  "a learning rate that changes every step": () => {
+    const { optimizer, step } = session();
+    const schedule = new optim.lrScheduler.ExponentialLR(optimizer, 0.9);
+    return Array.from({ length: 15 }, () => {
+      const loss = step();
+      schedule.step();
+      return loss;
+    }).map((loss) => loss.item());
+  },
+  "two models in turn": () => {
+    const [a, b] = [session(), session(sgd)];
+    return Array.from({ length: 12 }, () => [a.step(), b.step(), b.step()])
+      .flat()
+      .map((loss) => loss.item());
+  },
+  "a part of the input that becomes constant, and changes again": () => {
+    const { step, x } = session();
+    const others = Array.from({ length: 4 }, (_, i) => torch.randn(10, 6).add(i));
+    const order = [...others, ...Array<Tensor>(30).fill(x), ...others];
+    return order.map((batch) => step(batch)).map((loss) => loss.item());
+  },
+};
+
+describe.skipIf(!native)("repeated steps", () => {
+  let executor: LoadedExecutor;
+  const expected = new Map<string, number[]>();
+
+  beforeAll(async () => {
+    await loadExecutor("wasm");
+    for (const [name, program] of Object.entries(PROGRAMS)) expected.set(name, program());
+    executor = await loadExecutor("native");
+  }, 120_000);
+  afterAll(() => {
+    Object.assign(keep, { gradients: true, waiting: false });
+    setExecutor(undefined);
+  });
+
+  for (const waiting of [false, true]) {
+    describe(waiting ? "computed together" : "one by one", () => {
+      it.each(Object.keys(PROGRAMS))("%s", (name) => {
+        Object.assign(keep, { gradients: !waiting || name.startsWith("a gradient"), waiting });
+        const numbers = PROGRAMS[name]!();
+        const wanted = expected.get(name)!;
+        expect(numbers).toHaveLength(wanted.length);
+        numbers.forEach((value, i) => expect(Math.abs(value - wanted[i]!), `number ${i}`).toBeLessThan(2e-4));
+      });
+    });
+  }
+
+  it("many steps are one call, and leave no tensors behind", () => {
+    Object.assign(keep, { gradients: false, waiting: true });
+    const { step } = session(sgd);
+    const run = (): void => {
+      for (const loss of Array.from({ length: 100 }, () => step())) loss.item();
+    };
+    run();
+    const before = executor.counters();
+    run();
+    const after = executor.counters();
+    expect(after["compiledRuns"]! - before["compiledRuns"]!).toBe(100);
+    expect(after["calls"]! - before["calls"]!).toBeLessThan(60);
+    expect(after["interpreted"]).toBe(before["interpreted"]);
+    expect(after["tensors"]).toBe(before["tensors"]);
+  });
+
+  it("a gradient that was not kept says so", () => {
+    Object.assign(keep, { gradients: false, waiting: false });
+    const { model, step } = session(sgd);
+    for (let i = 0; i < 6; i++) step();
+    expect(() => part(model, 0).weight!.grad!.data()).toThrow(/step that is over|was not kept/);
+  });
+});
