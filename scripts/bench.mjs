@@ -75,7 +75,7 @@ if (options.json !== undefined) {
     geomean: geomean("ratio"),
     min: Math.min(...rows.map((r) => r.ratio)),
     everyStepGeomean: geomean("everyStepRatio"),
-    workloads: rows.map(({ problem: _, ourVersion: __, torchVersion: ___, ...row }) => row),
+    workloads: rows.map(({ figures }) => figures),
   };
   fs.writeFileSync(options.json, `${JSON.stringify(record, undefined, 2)}\n`);
 }
@@ -127,7 +127,7 @@ async function measure(name) {
       : mine.compiledRuns >= count - 2
         ? undefined
         : `only ${mine.compiledRuns} of ${count} steps ran compiled`;
-    return {
+    const figures = {
       name,
       layerwise: median(used.map((s) => s.ours)),
       torch: median(used.map((s) => s.torch)),
@@ -139,10 +139,8 @@ async function measure(name) {
       quiet: quiet.length,
       windows: samples.length,
       lossError,
-      ourVersion,
-      torchVersion,
-      problem,
     };
+    return { ...figures, figures, ourVersion, torchVersion, problem };
   } finally {
     for (const one of all) one.close();
   }

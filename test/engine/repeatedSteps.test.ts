@@ -15,8 +15,8 @@ interface Session {
   y: Tensor;
   criterion: nn.CrossEntropyLoss;
   /** Forward and backward. */
-  backward(batch?: Tensor): Tensor;
-  step(batch?: Tensor): Tensor;
+  backward: (batch?: Tensor) => Tensor;
+  step: (batch?: Tensor) => Tensor;
 }
 
 function session(optimizer: (model: nn.Module) => optim.Optimizer = adam): Session {
@@ -72,7 +72,7 @@ const PROGRAMS: Record<string, () => number[]> = {
     return Array.from({ length: 16 }, (_, i) => {
       optimizer.zeroGrad();
       const loss = backward();
-      const norm = i % 5 === 3 ? part(model, 0).weight!.grad!.abs().sum().item() : 0;
+      const norm = i % 5 === 3 ? part(model, 0).weight.grad!.abs().sum().item() : 0;
       optimizer.step();
       return loss.item() + norm;
     });
@@ -111,9 +111,9 @@ const PROGRAMS: Record<string, () => number[]> = {
   },
   "a hook that comes and goes": () => {
     const { model, step } = session();
-    let handle: { remove(): void } | undefined;
+    let handle: { remove: () => void } | undefined;
     const losses = Array.from({ length: 15 }, (_, i) => {
-      if (i === 5) handle = part(model, 0).weight!.registerHook((g) => g.mul(2));
+      if (i === 5) handle = part(model, 0).weight.registerHook((g) => g.mul(2));
       if (i === 10) handle!.remove();
       return step().item();
     });
@@ -122,7 +122,7 @@ const PROGRAMS: Record<string, () => number[]> = {
   "weights written between steps": () => {
     const { model, step } = session();
     return Array.from({ length: 15 }, (_, i) => {
-      if (i % 6 === 5) torch.noGrad(() => part(model, 3).weight!.mul_(0.5));
+      if (i % 6 === 5) torch.noGrad(() => part(model, 3).weight.mul_(0.5));
       return step().item();
     });
   },
@@ -216,6 +216,6 @@ describe.skipIf(!native)("repeated steps", () => {
     Object.assign(keep, { gradients: false, waiting: false });
     const { model, step } = session(sgd);
     for (let i = 0; i < 6; i++) step();
-    expect(() => part(model, 0).weight!.grad!.data()).toThrow(/step that is over|was not kept/);
+    expect(() => part(model, 0).weight.grad!.data()).toThrow(/step that is over|was not kept/);
   });
 });
