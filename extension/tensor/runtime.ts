@@ -69,9 +69,14 @@ function executor(): Executor {
 /** The values of a tensor, row-major. The array is the tensor's own: do not write to it. */
 export function valuesOf(value: Value): HostArray {
   if (value.data === undefined && value.producer.kind !== "node") return leafData(value);
-  if (value.data === undefined && value.read !== undefined) value.data = value.read();
-  if (value.data === undefined) barrier([value]);
-  return value.data ?? internal("a barrier left a value uncomputed");
+  return (value.data ??= computed(value));
+}
+
+/** What a value of the graph comes to, now. */
+function computed(value: Value): HostArray {
+  if (value.read === undefined) barrier([value]);
+  // A barrier may leave it to be read: with the steps that wait.
+  return value.data ?? value.read?.() ?? internal("a barrier left a value uncomputed");
 }
 
 /** Computes `requested`, every pending write to persistent tensors, and what the user may still ask for. */
@@ -163,11 +168,7 @@ function gradientsOf(tensors: readonly Tensor[]): Value[] {
 export function leafData(value: Value): HostArray {
   if (value.data !== undefined) return value.data;
   const leaf = value.producer;
-  if (leaf.kind === "node") {
-    if (value.read === undefined) barrier([value]);
-    else value.data = value.read();
-    return value.data!;
-  }
+  if (leaf.kind === "node") return (value.data = computed(value));
   switch (leaf.kind) {
     case "data":
       return internal("a data leaf without data");

@@ -12,8 +12,10 @@ import { prepare } from "../../extension/engine/prepare.ts";
 import { Reporter } from "../../extension/engine/reporter.ts";
 import { RunDirectory } from "../../extension/engine/runDirectory.ts";
 import { Trainer } from "../../extension/engine/trainer.ts";
+import { Generators } from "../../extension/engine/trainingState.ts";
 import { loadExecutor } from "../../extension/executors/index.ts";
 import { Experiment } from "../../extension/nn/experiment.ts";
+import { listGenerators } from "../../extension/tensor/random/stream.ts";
 import { startingRecord } from "../../extension/protocol/engine.ts";
 import type { MetricRow } from "../../extension/protocol/run.ts";
 import autoencoder from "./workloads/autoencoder.nn.ts";
@@ -61,7 +63,9 @@ async function open(
     maxSteps: steps,
     ...(everyStep ? { callbacks: { onStepEnd: () => {} } } : {}),
   });
+  const generators = listGenerators();
   const prepared = await prepare(experiment, 0);
+  generators.end();
   const limits = limitsOf(experiment.options, 1, prepared);
   const losses: number[] = [];
   const reporter = new Reporter((event, ...rest) => {
@@ -85,7 +89,16 @@ async function open(
   const control = new RunControl();
   const policy = new CheckpointPolicy(experiment.options, false);
   const checkpoints = new Checkpoints(directory, prepared.model, policy, { onProblem: () => {} });
-  const trainer = new Trainer(prepared, limits, { reporter, control, checkpoints, note: () => {} });
+  const trainer = new Trainer(prepared, limits, {
+    reporter,
+    control,
+    checkpoints,
+    resumption: {
+      generators: new Generators(generators.made),
+      facts: { seed: 0, epochs: 1, model: "", experiment: "", source: "", executor: "", node: "" },
+    },
+    note: () => {},
+  });
   return { trainer, control, reporter, losses, done: () => trainer.run() };
 }
 

@@ -81,6 +81,17 @@ const PROGRAMS: Record<string, () => number[]> = {
     const { model, step } = session(sgd);
     return Array.from({ length: 12 }, () => step().item() + part(model, 3).bias!.grad!.sum().item());
   },
+  "a loss read before the step": () => {
+    const { model, optimizer, criterion, x, y } = session();
+    return Array.from({ length: 12 }, () => {
+      optimizer.zeroGrad();
+      const loss = criterion(model(x), y);
+      const value = loss.item();
+      loss.backward();
+      optimizer.step();
+      return value;
+    });
+  },
   "gradients clipped": () => {
     const { model, optimizer, backward } = session(sgd);
     return Array.from({ length: 12 }, () => {
