@@ -118,7 +118,10 @@ describe("train", () => {
       Array.from({ length: 100 }, (_, i) => i + 1),
     );
     expect(rows.at(-1)?.values["loss"]).toBeCloseTo(0.6956, 4);
-    expect(fs.readdirSync(path.join(directory!, "checkpoints"))).toEqual(["final.safetensors"]);
+    expect(fs.readdirSync(path.join(directory!, "checkpoints"))).toEqual([
+      "final.safetensors",
+      "training.pth",
+    ]);
     const { entries, metadata } = loadSafetensors(path.join(directory!, "checkpoints/final.safetensors"));
     expect(entries.map(({ name, shape }) => [name, shape])).toContainEqual(["fc1.weight", [5, 10]]);
     expect(metadata.get("seed")).toBe("0");
