@@ -5,6 +5,7 @@ import { Command, CommanderError } from "commander";
 import * as engineCommand from "./cli/engineCommand.ts";
 import * as evaluateCommand from "./cli/evaluate.ts";
 import { CliError, EXIT } from "./cli/exit.ts";
+import * as inspectCommand from "./cli/inspectTensors.ts";
 import * as lrFindCommand from "./cli/lrFind.ts";
 import * as predictCommand from "./cli/predict.ts";
 import * as printCommand from "./cli/print.ts";
@@ -21,6 +22,7 @@ const COMMANDS: readonly { register: (program: Command) => void }[] = [
   lrFindCommand,
   summaryCommand,
   printCommand,
+  inspectCommand,
   runCommand,
   runsCommand,
   engineCommand,

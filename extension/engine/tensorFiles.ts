@@ -1,6 +1,4 @@
-import { closeSync, openSync, readSync } from "node:fs";
 import {
-  isPth,
   memoryStorage,
   OrderedDict,
   PthDtype,
@@ -13,7 +11,7 @@ import {
   type PthKey,
   type PthValue,
 } from "../formats/pth.ts";
-import { loadSafetensors, writeSafetensors } from "../formats/safetensors.ts";
+import { readSafetensors, writeSafetensors } from "../formats/safetensors.ts";
 import {
   encodeElements,
   isFloat,
@@ -23,6 +21,7 @@ import {
   type EncodableDtype,
   type TensorEntry,
 } from "../formats/tensorData.ts";
+import { startsAsPth } from "../formats/tensorSource.ts";
 import type { DType, HostArray } from "../tensor/dtype.ts";
 import { TensorError } from "../tensor/errors.ts";
 import { valuesOf } from "../tensor/runtime.ts";
@@ -145,7 +144,7 @@ function tensorsByName(value: unknown): ReadonlyMap<string, Tensor> {
  * @throws PthError, SafetensorsError for a damaged or hostile file; the file system's error
  */
 export function loadFile(file: string): unknown {
-  return isPthFile(file) ? new Converter().root(readPth(file)) : loadSafetensorsFile(file).tensors;
+  return startsAsPth(file) ? new Converter().root(readPth(file)) : loadSafetensorsFile(file).tensors;
 }
 
 /** Tensors by name, and the texts that a safetensors file has with them. */
@@ -162,7 +161,7 @@ const STATE_DICTS = ["model_state_dict", "state_dict", "model"];
  * @throws PthError, SafetensorsError for a damaged or hostile file; TensorError for one without weights
  */
 export function loadTensors(file: string): LoadedTensors {
-  if (!isPthFile(file)) return loadSafetensorsFile(file);
+  if (!startsAsPth(file)) return loadSafetensorsFile(file);
   const value = readPth(file);
   const inside = value instanceof Map ? STATE_DICTS.map((name): unknown => value.get(name)) : [];
   const state = [value, ...inside].find(isStateDict);
@@ -174,19 +173,16 @@ export function loadTensors(file: string): LoadedTensors {
   return { tensors: new Converter().stateDict(state), metadata: new Map() };
 }
 
-function isPthFile(file: string): boolean {
-  const start = Buffer.alloc(16);
-  const handle = openSync(file, "r");
-  try {
-    return isPth(start.subarray(0, readSync(handle, start)));
-  } finally {
-    closeSync(handle);
-  }
-}
-
 function loadSafetensorsFile(file: string): LoadedTensors {
-  const { entries, metadata } = loadSafetensors(file);
-  return { tensors: new Map(entries.map((entry) => [entry.name, toTensor(entry)])), metadata };
+  const source = readSafetensors(file);
+  try {
+    // One after the other: of a large file, no more than a tensor is there twice.
+    const tensors = new Map<string, Tensor>();
+    for (const entry of source.entries()) tensors.set(entry.name, toTensor(entry));
+    return { tensors, metadata: source.metadata };
+  } finally {
+    source.close();
+  }
 }
 
 /** A stored tensor as one to compute with: floats become float32, integers int64. */

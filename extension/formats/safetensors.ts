@@ -52,9 +52,19 @@ export class SafetensorsFile {
       throw this.#error({ code: "no-such-tensor", tensor: name, known: this.tensors.size });
     }
     const { dtype, shape, begin, end } = info;
+    return { name, dtype, shape, data: this.readRange(name, begin, end) };
+  }
+
+  /**
+   * A part of the data, such as one of a tensor that is too large for the memory; positions count from the header's end.
+   *
+   * @param name What messages call it.
+   * @throws SafetensorsError when the file has been cut off since it was opened.
+   */
+  readRange(name: string, begin: number, end: number): Uint8Array {
     const data = this.#source.read(this.#dataStart + begin, end - begin);
     if (data.length !== end - begin) throw this.#error({ code: "file-changed", tensor: name });
-    return { name, dtype, shape, data };
+    return data;
   }
 
   /** All tensors in the order of their data, each read when its turn comes. */

@@ -41,6 +41,11 @@ export function isFloat(dtype: StoredDtype): boolean {
   return /^B?F\d/.test(dtype);
 }
 
+/** Whether {@link elements} reads them: not complex numbers, and none that share bytes. */
+export function hasNumbers(dtype: StoredDtype): boolean {
+  return !/^(C|F4$|F6_)/.test(dtype);
+}
+
 /** A tensor as stored: row-major little-endian elements, without strides. */
 export interface TensorEntry {
   readonly name: string;

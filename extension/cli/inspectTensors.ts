@@ -1,0 +1,159 @@
+import type { Command } from "commander";
+import { differenceOf, statisticsOf, type Statistics } from "../formats/statistics.ts";
+import { hasNumbers } from "../formats/tensorData.ts";
+import { openTensors, type SourceTensor, type TensorSource } from "../formats/tensorSource.ts";
+import { action, CommandFailure, commonOptions, examples, existingFile, printJson } from "./command.ts";
+import { sparkline } from "./lrFind.ts";
+import { shortPath, table } from "./render.ts";
+
+interface Options {
+  compare?: string;
+  values: boolean;
+  json?: boolean;
+}
+
+export function register(program: Command): void {
+  const command = program
+    .command("inspect")
+    .description("list the tensors of a .safetensors, .pth, .pt or .bin file, and what their values are like")
+    .argument("<file>", "a file of tensors; its content says the format, and nothing in it is run")
+    .option("--compare <other>", "what is added, removed and changed in another file")
+    .option("--no-values", "names, shapes and types only, without a look at the values");
+  commonOptions(command, ["json"]);
+  examples(
+    command,
+    `
+Examples:
+  layerwise inspect model.safetensors
+  layerwise inspect checkpoint.pth --no-values
+  layerwise inspect last.safetensors --compare best.safetensors
+  layerwise inspect model.pth --json | jq 'select(.nans > 0) | .name'
+
+Values are read part by part: a file may be larger than the memory.`,
+  ).action(action(inspect));
+}
+
+async function inspect(file: string, { compare, values, json = false }: Options): Promise<number> {
+  const source = open(existingFile(file));
+  try {
+    if (compare === undefined) list(source, values, json);
+    else {
+      const other = open(existingFile(compare));
+      try {
+        compareFiles(source, other, json);
+      } finally {
+        other.close();
+      }
+    }
+  } finally {
+    source.close();
+  }
+  return 0;
+}
+
+/** @throws CommandFailure saying what is wrong with the file */
+function open(file: string): TensorSource {
+  try {
+    return openTensors(file);
+  } catch (error) {
+    throw new CommandFailure([
+      { code: "file", message: error instanceof Error ? error.message : String(error) },
+    ]);
+  }
+}
+
+const shapeText = (shape: readonly number[]): string => `[${shape.join(", ")}]`;
+const numelOf = ({ shape }: SourceTensor): number => shape.reduce((product, extent) => product * extent, 1);
+const digits = (value: number): string => (Number.isNaN(value) ? "" : String(Number(value.toPrecision(4))));
+
+function list(
+  { file, format, fileBytes, metadata, tensors }: TensorSource,
+  looks: boolean,
+  json: boolean,
+): void {
+  if (json) {
+    printJson({
+      file,
+      format,
+      bytes: fileBytes,
+      tensors: tensors.length,
+      metadata: Object.fromEntries(metadata),
+    });
+    for (const tensor of tensors) {
+      const { name, dtype, shape, byteLength } = tensor;
+      printJson({ name, dtype, shape, bytes: byteLength, ...(looks ? statisticsOf(tensor) : {}) });
+    }
+    return;
+  }
+  const header = ["tensor", "type", "shape", "bytes"];
+  const rows = tensors.map((tensor) => {
+    const { name, dtype, shape, byteLength } = tensor;
+    const row = [name, dtype, shapeText(shape), byteLength.toLocaleString("en-US")];
+    return looks ? [...row, ...cells(statisticsOf(tensor))] : row;
+  });
+  const columns = looks ? [...header, "min", "max", "mean", "std", "zeros", "NaN, inf", "histogram"] : header;
+  const right = [false, false, false, true, true, true, true, true, true, true, false];
+  for (const line of table([columns, ...rows], right)) process.stdout.write(`${line}\n`);
+  const elements = tensors.reduce((sum, tensor) => sum + numelOf(tensor), 0);
+  process.stdout.write(
+    `\n${shortPath(file)}: ${tensors.length} tensors, ${elements.toLocaleString("en-US")} elements, ${fileBytes.toLocaleString("en-US")} bytes (${format})\n`,
+  );
+  for (const [key, text] of metadata) process.stdout.write(`${key}: ${text}\n`);
+}
+
+function cells(statistics: Statistics | undefined): string[] {
+  if (statistics === undefined) return ["", "", "", "", "", "", ""];
+  const { min, max, mean, std, zeros, nans, infinities, histogram } = statistics;
+  return [
+    ...[min, max, mean, std].map(digits),
+    zeros === 0 ? "" : zeros.toLocaleString("en-US"),
+    nans + infinities === 0 ? "" : `${nans}, ${infinities}`,
+    sparkline(histogram),
+  ];
+}
+
+/** A tensor of two files. */
+type Change =
+  | { name: string; change: "added" | "removed"; shape: readonly number[]; dtype: string }
+  | { name: string; change: "shape"; shape: readonly number[]; other: readonly number[] }
+  | { name: string; change: "values"; largest: number; changed: number; elements: number };
+
+function compareFiles(a: TensorSource, b: TensorSource, json: boolean): void {
+  const others = new Map(b.tensors.map((tensor) => [tensor.name, tensor]));
+  const known = new Set(a.tensors.map(({ name }) => name));
+  const changes: Change[] = a.tensors.flatMap((tensor) => changesOf(tensor, others.get(tensor.name)));
+  for (const { name, shape, dtype } of b.tensors)
+    if (!known.has(name)) changes.push({ name, change: "added", shape, dtype });
+  const size = (one: Change): number => (one.change === "values" ? one.largest : Infinity);
+  changes.sort((one, other) => size(other) - size(one));
+  if (json) {
+    for (const change of changes) printJson(change);
+    return;
+  }
+  const rows = changes.map((one) => [one.name, one.change, textOf(one)]);
+  for (const line of table([["tensor", "change", "what"], ...rows])) process.stdout.write(`${line}\n`);
+  const same = a.tensors.length - changes.filter(({ change }) => change !== "added").length;
+  process.stdout.write(`\n${changes.length} of the tensors differ, ${same} are the same.\n`);
+}
+
+function changesOf(tensor: SourceTensor, other: SourceTensor | undefined): Change[] {
+  const { name, shape, dtype } = tensor;
+  if (other === undefined) return [{ name, change: "removed", shape, dtype }];
+  if (shapeText(shape) !== shapeText(other.shape))
+    return [{ name, change: "shape", shape, other: other.shape }];
+  if (!hasNumbers(dtype) || !hasNumbers(other.dtype)) return [];
+  const { largest, changed } = differenceOf(tensor, other);
+  return changed === 0 ? [] : [{ name, change: "values", largest, changed, elements: numelOf(tensor) }];
+}
+
+function textOf(change: Change): string {
+  switch (change.change) {
+    case "added":
+    case "removed":
+      return `${change.dtype} ${shapeText(change.shape)}`;
+    case "shape":
+      return `${shapeText(change.shape)} → ${shapeText(change.other)}`;
+    case "values":
+      return `${change.changed.toLocaleString("en-US")} of ${change.elements.toLocaleString("en-US")} values, by ${digits(change.largest)} at most`;
+  }
+}

@@ -1,0 +1,84 @@
+import { closeSync, openSync, readSync } from "node:fs";
+import { isPth, openPth, PthTensor, type PthValue } from "./pth.ts";
+import { readSafetensors } from "./safetensors.ts";
+import { DTYPE_BYTES, type StoredDtype } from "./tensorData.ts";
+
+/** A tensor of a file, whose bytes are read in parts. */
+export interface SourceTensor {
+  /** In a `.pth` file, the keys that lead to it, with dots between them. */
+  readonly name: string;
+  readonly dtype: StoredDtype;
+  readonly shape: readonly number[];
+  readonly byteLength: number;
+  /** Row-major little-endian elements, part by part: what doesn't fit into the memory can be looked at. */
+  readonly parts: () => Iterable<Uint8Array>;
+}
+
+/** An open file of tensors, of any format. */
+export interface TensorSource {
+  readonly file: string;
+  readonly format: "safetensors" | "pth";
+  readonly fileBytes: number;
+  readonly metadata: ReadonlyMap<string, string>;
+  readonly tensors: readonly SourceTensor[];
+  close(): void;
+}
+
+const PART_BYTES = 2 ** 22;
+
+/**
+ * Opens a file of tensors; its content says the format.
+ * @throws SafetensorsError, PthError for a damaged or hostile file; the file system's error
+ */
+export function openTensors(path: string): TensorSource {
+  return startsAsPth(path) ? openPthTensors(path) : openSafetensors(path);
+}
+
+/** Whether a file begins as one of `torch.save` does. @throws the file system's error */
+export function startsAsPth(path: string): boolean {
+  const start = Buffer.alloc(16);
+  const handle = openSync(path, "r");
+  try {
+    return isPth(start.subarray(0, readSync(handle, start)));
+  } finally {
+    closeSync(handle);
+  }
+}
+
+function openSafetensors(path: string): TensorSource {
+  const file = readSafetensors(path);
+  const tensors = [...file.tensors].map(([name, { dtype, shape, begin, end }]): SourceTensor => ({
+    name,
+    dtype,
+    shape,
+    byteLength: end - begin,
+    parts: () => inParts(end - begin, (from, to) => file.readRange(name, begin + from, begin + to)),
+  }));
+  const { fileBytes, metadata } = file;
+  return { file: path, format: "safetensors", fileBytes, metadata, tensors, close: () => file.close() };
+}
+
+function openPthTensors(path: string): TensorSource {
+  const file = openPth(path);
+  const tensors = [...tensorsIn(file.value, [])];
+  const { fileBytes } = file;
+  return { file: path, format: "pth", fileBytes, metadata: new Map(), tensors, close: () => file.close() };
+}
+
+function* tensorsIn(value: PthValue, path: readonly string[]): Generator<SourceTensor> {
+  if (value instanceof PthTensor) {
+    const { dtype, shape, byteLength, contiguous, storage, offset } = value;
+    const begin = offset * DTYPE_BYTES[dtype];
+    const parts = (): Iterable<Uint8Array> =>
+      contiguous ? inParts(byteLength, (from, to) => storage.read(begin + from, begin + to)) : [value.data()];
+    yield { name: path.join("."), dtype, shape, byteLength, parts };
+    return;
+  }
+  const items = value instanceof Map || Array.isArray(value) ? value.entries() : [];
+  for (const [key, one] of items as Iterable<[unknown, PthValue]>)
+    yield* tensorsIn(one, [...path, String(key)]);
+}
+
+function* inParts(length: number, read: (from: number, to: number) => Uint8Array): Generator<Uint8Array> {
+  for (let from = 0; from < length; from += PART_BYTES) yield read(from, Math.min(length, from + PART_BYTES));
+}
