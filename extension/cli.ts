@@ -64,4 +64,9 @@ Exit codes: 0 done, ${EXIT.failure} failed, ${EXIT.usage} wrong command line, ${
   }
 }
 
+// A reader that has seen enough, such as head, is no failure.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+  process.exit(0);
+});
 process.exitCode = await main();
