@@ -21,6 +21,7 @@ import {
   type EncodableDtype,
   type TensorEntry,
 } from "../formats/tensorData.ts";
+import { isShardIndex, shardsOf } from "../formats/shards.ts";
 import { startsAsPth } from "../formats/tensorSource.ts";
 import type { DType, HostArray } from "../tensor/dtype.ts";
 import { TensorError } from "../tensor/errors.ts";
@@ -144,6 +145,7 @@ function tensorsByName(value: unknown): ReadonlyMap<string, Tensor> {
  * @throws PthError, SafetensorsError for a damaged or hostile file; the file system's error
  */
 export function loadFile(file: string): unknown {
+  if (isShardIndex(file)) return loadShards(file).tensors;
   return startsAsPth(file) ? new Converter().root(readPth(file)) : loadSafetensorsFile(file).tensors;
 }
 
@@ -161,6 +163,7 @@ const STATE_DICTS = ["model_state_dict", "state_dict", "model"];
  * @throws PthError, SafetensorsError for a damaged or hostile file; TensorError for one without weights
  */
 export function loadTensors(file: string): LoadedTensors {
+  if (isShardIndex(file)) return loadShards(file);
   if (!startsAsPth(file)) return loadSafetensorsFile(file);
   const value = readPth(file);
   const inside = value instanceof Map ? STATE_DICTS.map((name): unknown => value.get(name)) : [];
@@ -171,6 +174,21 @@ export function loadTensors(file: string): LoadedTensors {
       `${file}: expected a dict of tensors, or one under ${STATE_DICTS.map((name) => `"${name}"`).join(", ")}`,
     );
   return { tensors: new Converter().stateDict(state), metadata: new Map() };
+}
+
+/** The tensors of several files, which an index lists. */
+function loadShards(index: string): LoadedTensors {
+  const tensors = new Map<string, Tensor>();
+  for (const [shard, names] of shardsOf(index)) {
+    const loaded = loadTensors(shard).tensors;
+    for (const name of names) {
+      const tensor = loaded.get(name);
+      if (tensor === undefined)
+        throw new TensorError("value", `${index}: tensor ${JSON.stringify(name)} is not in ${shard}`);
+      tensors.set(name, tensor);
+    }
+  }
+  return { tensors, metadata: new Map() };
 }
 
 function loadSafetensorsFile(file: string): LoadedTensors {

@@ -1,5 +1,6 @@
 import { closeSync, openSync, readSync } from "node:fs";
 import { isPth, openPth, PthTensor, type PthValue } from "./pth.ts";
+import { isShardIndex, shardsOf } from "./shards.ts";
 import { readSafetensors } from "./safetensors.ts";
 import { DTYPE_BYTES, type StoredDtype } from "./tensorData.ts";
 
@@ -31,7 +32,35 @@ const PART_BYTES = 2 ** 22;
  * @throws SafetensorsError, PthError for a damaged or hostile file; the file system's error
  */
 export function openTensors(path: string): TensorSource {
+  if (isShardIndex(path)) return openShards(path);
   return startsAsPth(path) ? openPthTensors(path) : openSafetensors(path);
+}
+
+/** All shards as one source: each has the tensors that the index says. */
+function openShards(index: string): TensorSource {
+  const open: TensorSource[] = [];
+  const close = (): void => open.splice(0).forEach((source) => source.close());
+  try {
+    const tensors: SourceTensor[] = [];
+    let fileBytes = 0;
+    for (const [path, names] of shardsOf(index)) {
+      const source = openTensors(path);
+      open.push(source);
+      fileBytes += source.fileBytes;
+      const byName = new Map(source.tensors.map((tensor) => [tensor.name, tensor]));
+      for (const name of names) {
+        const tensor = byName.get(name);
+        if (tensor === undefined)
+          throw new Error(`${index}: tensor ${JSON.stringify(name)} is not in ${path}`);
+        tensors.push(tensor);
+      }
+    }
+    const { format = "safetensors", metadata = new Map<string, string>() } = open[0] ?? {};
+    return { file: index, format, fileBytes, metadata, tensors, close };
+  } catch (error) {
+    close();
+    throw error;
+  }
 }
 
 /** Whether a file begins as one of `torch.save` does. @throws the file system's error */

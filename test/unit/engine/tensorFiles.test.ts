@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { loadTensors } from "../../../extension/engine/tensorFiles.ts";
 import { loadExecutor } from "../../../extension/executors/index.ts";
+import { openTensors } from "../../../extension/formats/tensorSource.ts";
 import { PthTensor, readPth } from "../../../extension/formats/pth.ts";
 import "../../../extension/engine/library.ts";
 import { nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
@@ -110,6 +111,25 @@ test("element types: floats become float32, integers int64, also those beyond 32
   const big = torch.load(at("big.pth")).get("big")!;
   expect(big.dtype).toBe("int64");
   expect(Math.max(...big.data())).toBeGreaterThan(2 ** 32);
+});
+
+test("a model in several files is loaded by its index, which names files beside it only", () => {
+  const state = new nn.Linear(3, 2).stateDict();
+  const part = (name: string): Map<string, Tensor> => new Map([[name, state.get(name)!]]);
+  torch.save(part("weight"), at("m-00001-of-00002.safetensors"));
+  torch.save(part("bias"), at("m-00002-of-00002.bin"));
+  const index = (map: unknown): string => {
+    writeFileSync(at("m.safetensors.index.json"), JSON.stringify({ metadata: {}, weight_map: map }));
+    return at("m.safetensors.index.json");
+  };
+  const map = { weight: "m-00001-of-00002.safetensors", bias: "m-00002-of-00002.bin" };
+  expect(values(torch.load(index(map)))).toEqual(values(state));
+  expect(openTensors(index(map)).tensors.map(({ name }) => name)).toEqual(["weight", "bias"]);
+  expect(() => torch.load(index({ ...map, more: map.bias }))).toThrow('tensor "more" is not in');
+  expect(() => torch.load(index({ weight: "../x" }))).toThrow(
+    'expected the name of a file beside it for "weight"',
+  );
+  expect(() => torch.load(index([]))).toThrow('expected files by tensor in "weight_map"');
 });
 
 test("the weights of a checkpoint made elsewhere are found", () => {
