@@ -17,11 +17,11 @@ export interface Measured {
   classes: readonly string[] | undefined;
 }
 
-/** Input and target of a batch. A single tensor is its own target. */
-export function inputAndTarget(batch: Batch): { input: Tensor; target: Tensor } {
-  const input = batch[0];
-  if (input === undefined) throw new TensorError("value", "the data set's samples have no tensors");
-  return { input, target: batch[1] ?? input };
+/** What a batch is to the model: all but the last of its tensors are inputs; a single one is its own target. */
+export function inputsAndTarget(batch: Batch): { inputs: readonly Tensor[]; target: Tensor } {
+  const target = batch.at(-1);
+  if (target === undefined) throw new TensorError("value", "the data set's samples have no tensors");
+  return { inputs: batch.length === 1 ? batch : batch.slice(0, -1), target };
 }
 
 /** Samples in a batch: the length of its first dimension. */
@@ -29,9 +29,9 @@ export function batchLength(batch: Batch): number {
   return batch[0]?.shape[0] ?? 0;
 }
 
-/** Runs a model on a batch's input. */
-export function forward(model: Module, input: Tensor): Tensor {
-  const output = (model as unknown as (input: Tensor) => unknown)(input);
+/** Runs a model on a batch's inputs. */
+export function forward(model: Module, inputs: readonly Tensor[]): Tensor {
+  const output = (model as unknown as (...inputs: readonly Tensor[]) => unknown)(...inputs);
   if (output instanceof Tensor) return output;
   throw new TensorError(
     "value",
@@ -57,8 +57,8 @@ export async function evaluate(
   let samples = 0;
   try {
     for (const batch of batches) {
-      const { input, target } = inputAndTarget(batch);
-      const output = noGrad(() => forward(model, input));
+      const { inputs, target } = inputsAndTarget(batch);
+      const output = noGrad(() => forward(model, inputs));
       const length = batchLength(batch);
       samples += length;
       if (loss !== undefined) {

@@ -8,7 +8,7 @@ import { TensorError } from "../tensor/errors.ts";
 import { manualSeed } from "../tensor/functions/random.ts";
 import { forgetPending } from "../tensor/runtime.ts";
 import { scope } from "../tensor/scope.ts";
-import { forward, inputAndTarget } from "./evaluator.ts";
+import { forward, inputsAndTarget } from "./evaluator.ts";
 import { experimentsOf, modelClassesOf } from "./exports.ts";
 import { library } from "./library.ts";
 import { ModelObserver } from "./modelSummary.ts";
@@ -131,8 +131,8 @@ class Inspection {
       await observer.watch(() => {
         if (trainStep !== undefined)
           return trainStep({ model, batch, loss: loss ?? missingLoss, optimizer, epoch: 1, step: 1 });
-        const { input, target } = inputAndTarget(batch);
-        return loss?.(forward(model, input), target);
+        const { inputs, target } = inputsAndTarget(batch);
+        return loss?.(forward(model, inputs), target);
       });
     } catch (error) {
       return asksForValues(error) ? undefined : error;

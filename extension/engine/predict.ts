@@ -8,7 +8,7 @@ import { valuesOf } from "../tensor/runtime.ts";
 import { noGrad } from "../tensor/scope.ts";
 import { formatShape, numel } from "../tensor/shape.ts";
 import { fromHost, type Tensor } from "../tensor/tensor.ts";
-import { batchLength, forward, inputAndTarget } from "./evaluator.ts";
+import { batchLength, forward, inputsAndTarget } from "./evaluator.ts";
 import { findExperiment } from "./exports.ts";
 import { library } from "./library.ts";
 import { loadLimit } from "./loadLimit.ts";
@@ -77,8 +77,8 @@ function ofRows({ train }: Prepared, rows: readonly number[][]): Batch {
 }
 
 function predictBatch({ model, classes }: Prepared, batch: Batch, known: boolean): Prediction[] {
-  const { input, target } = inputAndTarget(batch);
-  const output = noGrad(() => forward(model, input));
+  const { inputs, target } = inputsAndTarget(batch);
+  const output = noGrad(() => forward(model, inputs));
   const values = valuesOf(output.value);
   // Rows have no target to tell by; then it is a classification when the classes have names.
   const labels =

@@ -45,7 +45,7 @@ export type BuiltInMetric =
   | "rmse"
   | "r2";
 
-/** The tensors of one batch, in the order of the data set: `[input, target]`. */
+/** The tensors of one batch, in the order of the data set: `[input, target]`, or several inputs and the target. */
 export type Batch = readonly Tensor[];
 
 /** What a training step of the user's own is given. */
@@ -194,7 +194,8 @@ export interface ExperimentOptions<M extends Module = Module, O extends Optimize
   model: () => M;
   /**
    * The data set, or a function that makes it: the function runs after the seed is set, and only in a run. A sample is
-   * `[input, target]`; one of a single tensor is its own target (an autoencoder). A `data.DataLoader` makes batches in
+   * `[input, target]`, or several inputs of `forward` and then the target; one of a single tensor is its own target
+   * (an autoencoder). A `data.DataLoader` makes batches in
    * its own way.
    */
   data: DataSource | Splits | (() => MaybePromise<DataSource | Splits>);

@@ -41,6 +41,31 @@ function script(
 const criterion = new nn.CrossEntropyLoss();
 
 describe("the training step", () => {
+  test("gives forward all of a sample but its target", async () => {
+    class Masked extends nn.Module {
+      fc = new nn.Linear(3, 2);
+      forward(x: Tensor, mask: Tensor): Tensor {
+        return this.fc(x.mul(mask));
+      }
+    }
+    const { state } = await train(
+      experiment({
+        model: () => new Masked(),
+        data: () => {
+          const mask = torch.ones(8, 3);
+          return new data.TensorDataset(torch.randn(8, 3), mask, torch.randint(0, 2, [8]));
+        },
+        validation: 0.25,
+        batchSize: 2,
+        loss: criterion,
+        optimizer: (parameters) => new optim.SGD(parameters, { lr: 0.1 }),
+        epochs: 1,
+      }),
+    );
+    expect(state.step).toBe(3);
+    expect(state.metrics["val_accuracy"]).toBeTypeOf("number");
+  });
+
   test("is the loop of a script, number for number", async () => {
     const { prepared, state } = await trained({});
     const weights = script(([x, y], { model, optimizer }) => {
