@@ -31,6 +31,8 @@ interface Example {
   samples: number;
   /** A program that makes what it needs, in the folder in which it runs. */
   before?: string;
+  /** A folder without which it is left out. */
+  needs?: string;
   /** What it prints. */
   prints?: RegExp;
   /** PNG files that it writes, with their sizes. */
@@ -41,6 +43,11 @@ interface Example {
 const EXAMPLES: Readonly<Record<string, Example>> = {
   iris: { quality: { accuracy: { atLeast: 0.93 } }, samples: 30 },
   digits: { quality: { accuracy: { atLeast: 0.98 } }, samples: 359 },
+  fashion: {
+    quality: { accuracy: { atLeast: 0.88 } },
+    samples: 10_000,
+    needs: "/usr/share/datasets/fashion-mnist",
+  },
   temperature: { quality: { celsius: { atMost: 2.3 } }, samples: 289 },
   names: {
     quality: { loss: { atMost: 2.05 } },
@@ -71,9 +78,11 @@ beforeEach(() => {
 afterEach(() => workspace.remove());
 
 describe("each example trains, is saved, and loaded again reaches what its file says", () => {
-  test.each(Object.entries(EXAMPLES))(
+  test.for(Object.entries(EXAMPLES))(
     "%s",
-    async (name, { quality, samples, before, prints, images = {} }) => {
+    { timeout: 5 * LIMIT * 1000 },
+    async ([name, { quality, samples, needs, before, prints, images = {} }], { skip }) => {
+      skip(needs !== undefined && !fs.existsSync(needs), `${needs} is not installed`);
       const env = { LAYERWISE_DEVICE: "auto" };
       const file = workspace.write(
         `${name}.nn.ts`,
@@ -113,6 +122,5 @@ describe("each example trains, is saved, and loaded again reaches what its file 
         expect(red.reduce((a, b) => Math.max(a, b))).toBeGreaterThan(240);
       }
     },
-    5 * LIMIT * 1000,
   );
 });

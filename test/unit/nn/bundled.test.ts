@@ -22,6 +22,17 @@ describe("bundled sets", () => {
     expect(data.breastCancer().classes).toEqual(["malignant", "benign"]);
   });
 
+  test("speeches: sentences and their years", () => {
+    const { sentences, years } = data.speeches();
+    expect([sentences.length, years.length]).toEqual([2400, 2400]);
+    expect([years[0], sentences[0]]).toEqual([
+      1790,
+      "The abundant fruits of another year have blessed our country with plenty and with the means of a flourishing commerce.",
+    ]);
+    expect(years.filter((year) => year > 1900)).toHaveLength(1200);
+    expect(sentences.every((sentence) => /^[A-Z].{49,}[.!?]$/.test(sentence))).toBe(true);
+  });
+
   test("diabetes is scaled as in scikit-learn's load_diabetes()", () => {
     const [x, y] = data.diabetes().get(441);
     const expected = [
