@@ -3,11 +3,15 @@ import { CheckpointTree } from "./editor/checkpointTree.ts";
 import { registerCommands } from "./editor/commands.ts";
 import { ModelDiagnostics } from "./editor/diagnostics.ts";
 import { ModelLenses } from "./editor/lenses.ts";
+import { ModelHovers } from "./editor/hovers.ts";
+import { ModelHints } from "./editor/inlayHints.ts";
+import { LiveFacts } from "./editor/liveFacts.ts";
 import { Messages } from "./editor/messages.ts";
 import { ModelFiles } from "./editor/modelFiles.ts";
 import { NativeEngine } from "./editor/nativeEngine.ts";
 import { Panels } from "./editor/panels/panels.ts";
 import { Previews } from "./editor/previews.ts";
+import { QuickFixes } from "./editor/quickFixes.ts";
 import { RunCommands, statusAction } from "./editor/runCommands.ts";
 import { Runs } from "./editor/runs.ts";
 import { engineOptions } from "./editor/settings.ts";
@@ -30,6 +34,7 @@ export function activate(context: vscode.ExtensionContext): void {
     onLog: (text) => messages.log.info(`[preview] ${text}`),
   });
   const previews = new Previews(previewEngine);
+  const facts = new LiveFacts(previews);
   const runs = new Runs(engine, messages);
   const panels = new Panels({ extensionUri, messages, previews, runs });
   const tree = new CheckpointTree(runs, messages);
@@ -45,7 +50,11 @@ export function activate(context: vscode.ExtensionContext): void {
     tree,
     native,
     new ModelLenses(previews),
+    facts,
+    new ModelHints(facts),
+    new ModelHovers(facts),
     new ModelDiagnostics(previews, messages),
+    new QuickFixes(),
     status,
     registerCommands(
       {

@@ -1,10 +1,24 @@
 import * as vscode from "vscode";
-import type { SourcePosition, UserError } from "../protocol/errors.ts";
-import type { FileReport } from "../protocol/preview.ts";
+import type { FailedLayer, SourcePosition, UserError } from "../protocol/errors.ts";
+import type { CodeWarning, FileReport } from "../protocol/preview.ts";
 import { DisposableOwner } from "./disposable.ts";
 import type { Messages } from "./messages.ts";
 import type { Previews } from "./previews.ts";
 import { onSettingChange, setting } from "./settings.ts";
+import { maskSource } from "./sourceMask.ts";
+import { callSpan } from "./textSpans.ts";
+
+export const SOURCE = "Layerwise";
+
+/** What explains a warning: PyTorch's page of what it is about. */
+const TORCH = "https://docs.pytorch.org/docs/stable/generated";
+const PAGES: Partial<Record<CodeWarning["code"], string>> = {
+  softmaxBeforeLoss: `${TORCH}/torch.nn.CrossEntropyLoss.html`,
+  targetSize: `${TORCH}/torch.nn.MSELoss.html`,
+  zeroGrad: `${TORCH}/torch.optim.Optimizer.zero_grad.html`,
+  noBackward: `${TORCH}/torch.Tensor.backward.html`,
+  unusedLayer: `${TORCH}/torch.nn.Module.html`,
+};
 
 /** Errors of previews at the user's lines, as long as the file that caused them is followed. */
 export class ModelDiagnostics extends DisposableOwner {
@@ -21,11 +35,12 @@ export class ModelDiagnostics extends DisposableOwner {
     this.#previews = previews;
     this.#messages = messages;
     this.own(previews.onDidChange((uri) => this.#update(uri)));
-    this.own(
-      onSettingChange("diagnostics.enabled", () => {
-        for (const document of vscode.workspace.textDocuments) this.#update(document.uri);
-      }),
-    );
+    for (const name of ["diagnostics.enabled", "warnings"] as const)
+      this.own(
+        onSettingChange(name, () => {
+          for (const document of vscode.workspace.textDocuments) this.#update(document.uri);
+        }),
+      );
   }
 
   #update(uri: vscode.Uri): void {
@@ -33,7 +48,9 @@ export class ModelDiagnostics extends DisposableOwner {
     if (report !== undefined) this.#tellFault(report);
     const enabled = setting("diagnostics.enabled", uri);
     const found =
-      report === undefined || !enabled ? new Map<string, vscode.Diagnostic[]>() : diagnose(report);
+      report === undefined || !enabled
+        ? new Map<string, vscode.Diagnostic[]>()
+        : diagnose(report, (warning) => shows(warning, uri));
     const before = this.#bySource.get(uri.toString());
     if (found.size === 0) this.#bySource.delete(uri.toString());
     else this.#bySource.set(uri.toString(), found);
@@ -57,7 +74,15 @@ function isFault(error: UserError): boolean {
   return error.position === undefined && (error.code === "engine" || error.code === "internal");
 }
 
-function diagnose(report: FileReport): Map<string, vscode.Diagnostic[]> {
+/** Whether the settings let a warning be shown. */
+function shows({ code }: CodeWarning, uri: vscode.Uri): boolean {
+  return setting("warnings.enabled", uri) && setting(`warnings.${code}`, uri);
+}
+
+function diagnose(
+  report: FileReport,
+  shown: (warning: CodeWarning) => boolean,
+): Map<string, vscode.Diagnostic[]> {
   const files = new Map<string, vscode.Diagnostic[]>();
   const seen = new Set<string>();
   const errors = [...report.errors, ...report.models.flatMap((model) => model.error ?? [])].filter(
@@ -71,15 +96,31 @@ function diagnose(report: FileReport): Map<string, vscode.Diagnostic[]> {
     seen.add(key);
     files.set(position.file, [...(files.get(position.file) ?? []), diagnostic(error, position)]);
   }
+  for (const one of (report.warnings ?? []).filter(shown)) {
+    const { file } = one.position;
+    files.set(file, [...(files.get(file) ?? []), warning(one)]);
+  }
   return files;
 }
 
+/** Diagnostics that a quick fix follows from. */
+export class LayerDiagnostic extends vscode.Diagnostic {
+  layer: FailedLayer | undefined;
+}
+
 function diagnostic(error: UserError, position: SourcePosition): vscode.Diagnostic {
+  const { layer } = error;
   const where = error.module === undefined ? "" : `\n${vscode.l10n.t("In module {0}.", error.module)}`;
+  const what =
+    layer === undefined
+      ? ""
+      : `\n${vscode.l10n.t("{0}({1}) was given {2}.", layer.className, layer.detail, layer.inputs.join(", "))}`;
   const hint = error.hint === undefined ? "" : `\n${error.hint}`;
-  const result = new vscode.Diagnostic(rangeOf(position), `${error.message}${where}${hint}`);
-  result.source = "Layerwise";
+  const range = layer === undefined ? rangeOf(position) : (callRange(position) ?? rangeOf(position));
+  const result = new LayerDiagnostic(range, `${error.message}${where}${what}${hint}`);
+  result.source = SOURCE;
   result.code = error.code;
+  result.layer = layer;
   result.relatedInformation = (error.stack ?? [])
     .filter((frame) => frame.file !== position.file || frame.line !== position.line)
     .slice(0, 8)
@@ -90,7 +131,35 @@ function diagnostic(error: UserError, position: SourcePosition): vscode.Diagnost
           vscode.l10n.t("called from here"),
         ),
     );
+  if (layer?.position !== undefined)
+    result.relatedInformation.unshift(
+      new vscode.DiagnosticRelatedInformation(
+        new vscode.Location(vscode.Uri.file(layer.position.file), rangeOf(layer.position)),
+        vscode.l10n.t("the layer is made here"),
+      ),
+    );
   return result;
+}
+
+function warning({ code, message, position, unused }: CodeWarning): vscode.Diagnostic {
+  const severity =
+    code === "noValidation" ? vscode.DiagnosticSeverity.Information : vscode.DiagnosticSeverity.Warning;
+  const result = new vscode.Diagnostic(callRange(position) ?? rangeOf(position), message, severity);
+  result.source = SOURCE;
+  const page = PAGES[code];
+  result.code = page === undefined ? code : { value: code, target: vscode.Uri.parse(page) };
+  if (unused === true) result.tags = [vscode.DiagnosticTag.Unnecessary];
+  return result;
+}
+
+/** The call that stands at a position with its arguments, when its file is open and it is on one line. */
+function callRange(position: SourcePosition): vscode.Range | undefined {
+  const document = vscode.workspace.textDocuments.find(({ uri }) => uri.fsPath === position.file);
+  if (document === undefined) return undefined;
+  const start = new vscode.Position(position.line - 1, position.column - 1);
+  const { end } = callSpan(maskSource(document.getText()), document.offsetAt(start));
+  const range = new vscode.Range(start, document.positionAt(end));
+  return range.isEmpty || !range.isSingleLine ? undefined : range;
 }
 
 /** The position's own extent, else the word or the rest of the line, as far as the open text tells. */

@@ -93,7 +93,18 @@ export const SETTINGS = {
   "lenses.enabled": true,
   "diagnostics.enabled": true,
   "preview.timeLimit": 5,
-  "preview.delay": 400,
+  "preview.delay": 150,
+  "hints.shapes": true,
+  "hints.parameters": true,
+  "hovers.enabled": true,
+  "warnings.enabled": true,
+  "warnings.unusedLayer": true,
+  "warnings.softmaxBeforeLoss": true,
+  "warnings.targetSize": true,
+  "warnings.zeroGrad": true,
+  "warnings.noBackward": true,
+  "warnings.noValidation": false,
+  "warnings.library": true,
 };
 export type SettingName = keyof typeof SETTINGS;
 

@@ -7,10 +7,18 @@ import { setting } from "./settings.ts";
 
 type Counts = { total: number; trainable: number };
 
+/** A document as it was. */
+export interface SourceVersion {
+  readonly text: string;
+  readonly version: number;
+}
+
 /** What is known of one open file. */
 export interface Preview {
   /** The newest report, which may be of an older version of the text while a new one is on its way. */
   readonly report: FileReport | undefined;
+  /** The text that the report is of. */
+  readonly source: SourceVersion | undefined;
   /** Parameter counts of the last version in which each class could be built. */
   readonly lastCounts: ReadonlyMap<string, Counts>;
   /** Of each class, the last report in which its forward could be built. */
@@ -21,13 +29,20 @@ export interface Preview {
 
 interface Followed {
   report: FileReport | undefined;
+  source: SourceVersion | undefined;
   lastCounts: Map<string, Counts>;
   lastGood: Map<string, ModelReport>;
   pending: number;
   timer: NodeJS.Timeout | undefined;
 }
 
-const NOTHING: Preview = { report: undefined, lastCounts: new Map(), lastGood: new Map(), busy: false };
+const NOTHING: Preview = {
+  report: undefined,
+  source: undefined,
+  lastCounts: new Map(),
+  lastGood: new Map(),
+  busy: false,
+};
 
 export function isModelFile(document: vscode.TextDocument): boolean {
   return document.uri.scheme === "file" && document.uri.path.endsWith(MODEL_FILE_SUFFIX);
@@ -100,6 +115,7 @@ export class Previews extends DisposableOwner {
     if (followed === undefined) {
       followed = {
         report: undefined,
+        source: undefined,
         lastCounts: new Map(),
         lastGood: new Map(),
         pending: 0,
@@ -149,12 +165,14 @@ export class Previews extends DisposableOwner {
     followed.pending++;
     const file = document.uri.fsPath;
     // Not from the disk, even when there is nothing to save: while a save is under way, that is said too early.
-    const request = { file, text: document.getText() };
+    const source = { text: document.getText(), version: document.version };
+    const request = { file, text: source.text, calls: true };
     const report = await this.#engine.inspect(request, setting("preview.timeLimit"));
     followed.pending--;
     if (this.disposed || this.#files.get(document.uri.toString()) !== followed) return;
     if (report !== undefined) {
       followed.report = report;
+      followed.source = source;
       for (const model of report.models) {
         followed.lastCounts.set(model.name, model.parameters);
         if (model.error === undefined) followed.lastGood.set(model.name, model);
@@ -183,6 +201,7 @@ function hasTab(uri: vscode.Uri): boolean {
 function view(followed: Followed): Preview {
   return {
     report: followed.report,
+    source: followed.source,
     lastCounts: followed.lastCounts,
     lastGood: followed.lastGood,
     busy: followed.pending > 0 || followed.timer !== undefined,

@@ -7,7 +7,10 @@ export function setting<K extends SettingName>(name: K, scope?: vscode.Uri): (ty
   return vscode.workspace.getConfiguration("layerwise", scope ?? null).get(name, SETTINGS[name]);
 }
 
-export function onSettingChange(name: SettingName, listener: () => void): vscode.Disposable {
+export function onSettingChange(
+  name: SettingName | "warnings" | "hints",
+  listener: () => void,
+): vscode.Disposable {
   return vscode.workspace.onDidChangeConfiguration((event) => {
     if (event.affectsConfiguration(`layerwise.${name}`)) listener();
   });

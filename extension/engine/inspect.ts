@@ -1,19 +1,32 @@
 import fs from "node:fs";
-import type { Experiment } from "../nn/experiment.ts";
+import type { Batch, Experiment, Optimizers } from "../nn/experiment.ts";
 import { Module } from "../nn/module.ts";
+import { setWarningSink } from "../nn/warnings.ts";
 import type { SourcePosition, UserError } from "../protocol/errors.ts";
-import type { ExperimentReport, FileReport, InspectRequest, ModelReport } from "../protocol/preview.ts";
+import type {
+  CallReport,
+  CodeWarning,
+  ExperimentReport,
+  FileReport,
+  InspectRequest,
+  ModelReport,
+} from "../protocol/preview.ts";
 import type { TableOptions } from "../protocol/summary.ts";
 import { TensorError } from "../tensor/errors.ts";
 import { manualSeed } from "../tensor/functions/random.ts";
+import { fillValue } from "../tensor/graph.ts";
 import { forgetPending } from "../tensor/runtime.ts";
 import { scope } from "../tensor/scope.ts";
-import { forward, inputsAndTarget } from "./evaluator.ts";
+import { Tensor } from "../tensor/tensor.ts";
+import { CallSites } from "./callSites.ts";
+import { batchLength, forward, inputsAndTarget } from "./evaluator.ts";
 import { experimentsOf, modelClassesOf } from "./exports.ts";
+import { describeFailedLayer } from "./failedLayer.ts";
 import { library } from "./library.ts";
 import { ModelObserver } from "./modelSummary.ts";
 import { previewBatch, type PreviewData } from "./previewData.ts";
 import { describeSettings } from "./settings.ts";
+import { StepLints } from "./stepLints.ts";
 import { missingLoss } from "./trainingStep.ts";
 import { userFrames } from "./stackTraces.ts";
 import { describeError } from "./userErrors.ts";
@@ -23,13 +36,18 @@ import { loadUserModule, SyntaxErrors, type UserModule } from "./userModule.ts";
  * What a file defines, found by building it: its graphs are recorded and nothing is computed. Errors of the file are
  * part of the answer.
  */
-export async function inspect({ file, text, summary }: InspectRequest): Promise<FileReport> {
+export async function inspect({ file, text, summary, calls }: InspectRequest): Promise<FileReport> {
   scope.sites = true;
   manualSeed(0);
   try {
     const module = await loadUserModule(file, { library, text });
     try {
-      return await new Inspection(module, text ?? fs.readFileSync(file, "utf8"), summary).report();
+      return await new Inspection(
+        module,
+        text ?? fs.readFileSync(file, "utf8"),
+        summary,
+        calls ?? false,
+      ).report();
     } finally {
       module.dispose();
     }
@@ -50,6 +68,31 @@ function asksForValues(error: unknown): boolean {
   return error instanceof TensorError && error.code === "preview";
 }
 
+const NO_VALIDATION =
+  "Nothing is held out, so nobody sees when the model begins to learn its samples by heart: give `validation: 0.2`.";
+
+/** Records one training step, as far as it goes without a value. */
+function step(
+  { options: { loss, trainStep } }: Experiment,
+  model: Module,
+  optimizer: Optimizers,
+  batch: Batch,
+): unknown {
+  if (trainStep !== undefined)
+    return trainStep({ model, batch, loss: loss ?? missingLoss, optimizer, epoch: 1, step: 1 });
+  const { inputs, target } = inputsAndTarget(batch);
+  return loss?.(forward(model, inputs), target);
+}
+
+async function thrownBy(body: () => unknown): Promise<unknown> {
+  try {
+    await body();
+  } catch (error) {
+    return error;
+  }
+  return undefined;
+}
+
 class Inspection {
   readonly #module: UserModule;
   readonly #text: string;
@@ -57,8 +100,12 @@ class Inspection {
   readonly #models = new Map<unknown, ModelReport>();
   readonly #experiments: ExperimentReport[] = [];
   readonly #errors: UserError[] = [];
+  /** Whether calls and warnings are asked for. */
+  readonly #typing: boolean;
+  readonly #warnings: CodeWarning[] = [];
 
-  constructor(module: UserModule, text: string, table: TableOptions | undefined) {
+  constructor(module: UserModule, text: string, table: TableOptions | undefined, typing: boolean) {
+    this.#typing = typing;
     this.#module = module;
     this.#text = text;
     this.#table = table;
@@ -76,6 +123,7 @@ class Inspection {
       models: [...this.#models.values()],
       experiments: this.#experiments,
       errors: this.#errors,
+      ...(this.#typing ? { warnings: this.#warnings } : {}),
     };
   }
 
@@ -110,52 +158,64 @@ class Inspection {
         settings: describeSettings(experiment, optimizers, data?.samples),
       });
       const observer = new ModelObserver(model);
-      const error =
-        data === undefined ? undefined : await this.#step(experiment, observer, model, optimizers, data);
-      this.#add(model, observer, exportName, error === undefined ? undefined : fail(error));
+      if (data === undefined) return this.#add(model, observer, exportName);
+      const { samples, batch } = data;
+      const lints = new StepLints(this.#text, fallback);
+      const sites = new CallSites();
+      const run = (): unknown => observer.watch(() => step(experiment, model, optimizers, batch));
+      const error = await thrownBy(() =>
+        this.#typing ? lints.watch(optimizers, () => sites.watch(run)) : run(),
+      );
+      if (error !== undefined && !asksForValues(error)) {
+        const { failed } = sites;
+        const layer = failed === undefined ? {} : { layer: describeFailedLayer(failed) };
+        this.#add(model, observer, exportName, { ...fail(error), ...layer });
+      } else {
+        if (this.#typing) lints.lookForUnused(model);
+        this.#add(model, observer, exportName);
+      }
+      if (!this.#typing) return;
+      this.#warnings.push(...lints.found);
+      if (samples.validation === undefined && fallback !== undefined)
+        this.#warnings.push({ code: "noValidation", message: NO_VALIDATION, position: fallback });
+      const known = this.#models.get(model.constructor)!;
+      known.calls ??= await this.#calls(experiment, model, optimizers, batch, sites);
     } catch (error) {
       this.#errors.push(fail(error));
     }
   }
 
-  /** Records one training step, as far as it goes without a value. Answers what was thrown. */
-  async #step(
-    { options }: Experiment,
-    observer: ModelObserver,
+  /** What was seen of a step, with the batch's size as N: a second step, of another size, tells what depends on it. */
+  async #calls(
+    experiment: Experiment,
     model: Module,
-    optimizer: ReturnType<Experiment["options"]["optimizer"]>,
-    { batch }: PreviewData,
-  ): Promise<unknown> {
-    const { loss, trainStep } = options;
-    try {
-      await observer.watch(() => {
-        if (trainStep !== undefined)
-          return trainStep({ model, batch, loss: loss ?? missingLoss, optimizer, epoch: 1, step: 1 });
-        const { inputs, target } = inputsAndTarget(batch);
-        return loss?.(forward(model, inputs), target);
-      });
-    } catch (error) {
-      return asksForValues(error) ? undefined : error;
-    }
-    return undefined;
+    optimizers: Optimizers,
+    batch: Batch,
+    sites: CallSites,
+  ): Promise<CallReport[]> {
+    const size = batchLength(batch);
+    const larger = batch.map(
+      ({ shape: [first, ...rest], dtype }) => new Tensor(fillValue(0, [first! + 1, ...rest], dtype)),
+    );
+    const other = new CallSites();
+    // The library's warnings were told at the first step.
+    const sink = setWarningSink(() => undefined);
+    await thrownBy(() => other.watch(() => step(experiment, model, optimizers, larger)));
+    setWarningSink(sink);
+    return sites.reports(size, { sites: other, batch: size + 1 });
   }
 
   async #inspectClass(type: abstract new (...args: never[]) => Module): Promise<void> {
     try {
       const model = Reflect.construct(type, []) as Module;
-      this.#add(model, new ModelObserver(model), undefined, undefined);
+      this.#add(model, new ModelObserver(model), undefined);
     } catch (error) {
       // A base class, or one that needs more than its constructor says: not the user's mistake.
       if (!asksForValues(error) && error instanceof TensorError) this.#errors.push(describeError(error));
     }
   }
 
-  #add(
-    model: Module,
-    observer: ModelObserver,
-    exportName: string | undefined,
-    error: UserError | undefined,
-  ): void {
+  #add(model: Module, observer: ModelObserver, exportName: string | undefined, error?: UserError): void {
     const known = this.#models.get(model.constructor);
     if (known !== undefined) {
       if (exportName !== undefined) known.experiments.push(exportName);

@@ -123,7 +123,7 @@ function inTreeOrder(modules: readonly Placed[]): Placed[] {
 }
 
 /** Where the user's code made a module. */
-function positionOf(module: Module): SourcePosition | undefined {
+export function positionOf(module: Module): SourcePosition | undefined {
   const site = siteOf(module);
   return site === undefined ? undefined : creationFrame(site, classNames(module));
 }

@@ -63,7 +63,9 @@ export function call(self: Module, args: unknown[]): unknown {
   scope.depth++;
   let output: unknown;
   try {
+    const ended = scope.onCall?.(self, args);
     output = run(self, state, args);
+    ended?.(output);
   } catch (error) {
     // The innermost module is the one whose forward went wrong.
     if (error instanceof TensorError && state.path !== "") error.module ??= state.path;

@@ -9,6 +9,27 @@ export const SourcePosition = v.object({
 });
 export type SourcePosition = v.InferOutput<typeof SourcePosition>;
 
+/** The layer whose call failed, and the number in its constructor that would make it fit. */
+export const FailedLayer = v.object({
+  className: v.string(),
+  /** PyTorch's extra_repr. */
+  detail: v.string(),
+  /** Shapes of what it was called with. */
+  inputs: v.array(v.string()),
+  /** Where the user's code made it. */
+  position: v.optional(SourcePosition),
+  fix: v.optional(
+    v.object({
+      /** PyTorch's name of the option, such as "in_features". */
+      option: v.string(),
+      /** Place among the constructor's arguments, from 0. */
+      argument: v.number(),
+      value: v.number(),
+    }),
+  ),
+});
+export type FailedLayer = v.InferOutput<typeof FailedLayer>;
+
 /**
  * An error as data: what every process sends and every view renders. `message` is the text a user reads (PyTorch's
  * own wording where PyTorch has one); `position` is the user's line, not ours.
@@ -22,6 +43,7 @@ export const UserError = v.object({
   stack: v.optional(v.array(SourcePosition)),
   /** Dotted path of the module whose `forward` was running, such as "encoder.layers.0.linear1". */
   module: v.optional(v.string()),
+  layer: v.optional(FailedLayer),
   hint: v.optional(v.string()),
 });
 export type UserError = v.InferOutput<typeof UserError>;

@@ -26,6 +26,47 @@ export const SummaryRow = v.object({
 });
 export type SummaryRow = v.InferOutput<typeof SummaryRow>;
 
+/** A tensor's shape and dtype. Sizes that grow with the batch are texts: "N", "7N". */
+export const TensorType = v.object({
+  shape: v.array(v.union([v.number(), v.string()])),
+  dtype: v.string(),
+});
+export type TensorType = v.InferOutput<typeof TensorType>;
+
+/** A call seen while the model ran: of a module, or of a function or method inside a `forward`. */
+export const CallReport = v.object({
+  /** The user's call; a module that the library calls, such as one in a Sequential, has none. */
+  position: v.optional(SourcePosition),
+  /** Dotted path of the module that was called. */
+  path: v.optional(v.string()),
+  /** Class of the module, or the op that gave the result. */
+  name: v.string(),
+  inputs: v.array(TensorType),
+  outputs: v.array(TensorType),
+  /** How often it was called with these shapes. */
+  times: v.number(),
+});
+export type CallReport = v.InferOutput<typeof CallReport>;
+
+/** Kinds of what is probably a mistake, though it runs. Each has a setting of its name. */
+export const WARNINGS = [
+  "unusedLayer",
+  "softmaxBeforeLoss",
+  "targetSize",
+  "zeroGrad",
+  "noBackward",
+  "noValidation",
+  "library",
+] as const;
+export const CodeWarning = v.object({
+  code: v.picklist(WARNINGS),
+  message: v.string(),
+  position: SourcePosition,
+  /** Code that nothing uses: the editor fades it. */
+  unused: v.optional(v.boolean()),
+});
+export type CodeWarning = v.InferOutput<typeof CodeWarning>;
+
 export const ModelReport = v.object({
   /** Class name. */
   name: v.string(),
@@ -44,6 +85,8 @@ export const ModelReport = v.object({
   forwardBackwardBytes: v.optional(v.number()),
   /** torchinfo's table, when it was asked for. */
   summary: v.optional(v.string()),
+  /** In their order, when they were asked for. */
+  calls: v.optional(v.array(CallReport)),
   /** Why there are no shapes: forward failed. */
   error: v.optional(UserError),
 });
@@ -63,6 +106,8 @@ export const FileReport = v.object({
   models: v.array(ModelReport),
   experiments: v.array(ExperimentReport),
   errors: v.array(UserError),
+  /** When they were asked for. */
+  warnings: v.optional(v.array(CodeWarning)),
 });
 export type FileReport = v.InferOutput<typeof FileReport>;
 
@@ -72,6 +117,8 @@ export const InspectRequest = v.object({
   text: v.optional(v.string()),
   /** Asks for each model's table. */
   summary: v.optional(TableOptions),
+  /** Asks for each model's calls and for warnings: what an editor shows while the file is typed. */
+  calls: v.optional(v.boolean()),
 });
 export type InspectRequest = v.InferOutput<typeof InspectRequest>;
 

@@ -12,6 +12,8 @@ export const scope = {
   sites: false,
   /** Told of every node that is recorded: a summary counts them. */
   onNode: undefined as ((node: Node) => void) | undefined,
+  /** Told of every module that is called, before its `forward`; what it answers is told of the result. */
+  onCall: undefined as ((module: object, input: readonly unknown[]) => (output: unknown) => void) | undefined,
 };
 
 /** Runs `body` as the library's own work, whose intermediate values the user cannot hold. */

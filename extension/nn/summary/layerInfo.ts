@@ -162,7 +162,7 @@ function nestedSize(value: unknown): Size {
 }
 
 /** All tensors in what a function takes or gives. */
-function tensorsIn(value: unknown): Meta[] {
+export function tensorsIn(value: unknown): Meta[] {
   if (value instanceof Tensor) return [{ shape: value.shape, dtype: value.dtype }];
   if (Array.isArray(value)) return value.flatMap(tensorsIn);
   if (value instanceof PackedSequence) return tensorsIn(value.data);

@@ -4,6 +4,7 @@ import { runTests } from "../../harness.ts";
 // In this order: the first wants a workspace without models.
 import "./activation.ts";
 import "./editing.ts";
+import "./typing.ts";
 import "./training.ts";
 
 export async function run(): Promise<void> {
