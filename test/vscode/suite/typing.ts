@@ -87,7 +87,7 @@ test("typing: shapes and counts are shown while a model is typed, and stay throu
   await until("the new shapes", async () => (await hints(document))[2] === "x = this.fc1(x) [N, 7]", 30_000);
   console.log(`hints of a changed text after ${Math.round(performance.now() - began)} ms`);
   await vscode.commands.executeCommand("workbench.action.files.revert");
-});
+}, 120_000);
 
 test("typing: a layer of the wrong size is told at its call, and mended by a quick fix", async () => {
   const text = simpleNN(100).replace("new nn.Linear(hiddenSize, outputSize)", "new nn.Linear(6, outputSize)");
