@@ -99,20 +99,10 @@ export function alphaDropoutConstants(p: number): { a: number; slope: number; sh
 }
 
 function fillBernoulli(generator: Generator, out: Float32Array, size: number, p: number, one: number): void {
-  // The 53 random bits against p * 2^53, high and low word apart: whole numbers, and no branch to mispredict.
+  // The 53 random bits against p * 2^53: whole numbers.
   const limit = p * 2 ** 53;
   const high = Math.floor(limit / 2 ** 32);
-  const low = limit - high * 2 ** 32;
-  forEachChunk(generator, size, 2, (start, count) => decide(out, start, count, high, low, one));
-}
-
-function decide(out: Float32Array, at: number, count: number, high: number, low: number, one: number): void {
-  for (let i = 0; i < count; i++) {
-    const word = WORDS[2 * i]! & 0x1fffff;
-    let below = (word - high) >>> 31;
-    if (word === high) below = WORDS[2 * i + 1]! < low ? 1 : 0;
-    out[at + i] = below * one;
-  }
+  generator.decide(out, size, { high, low: limit - high * 2 ** 32, one });
 }
 
 /**

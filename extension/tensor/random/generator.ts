@@ -1,5 +1,5 @@
 import { TensorError } from "../errors.ts";
-import { Mt19937 } from "./mt19937.ts";
+import { Mt19937, type Threshold } from "./mt19937.ts";
 
 /** Seed of a generator that was never seeded: PyTorch's `default_rng_seed_val`. */
 export const DEFAULT_SEED = 67280421310721n;
@@ -142,6 +142,11 @@ export class Generator {
   /** Writes the next `count` words to the start of `out`. */
   fillU32(out: Uint32Array, count: number): void {
     this.#engine.fillU32(out, count);
+  }
+
+  /** Writes `count` decisions into `out`: see {@link Mt19937.decide}. */
+  decide(out: Float32Array, count: number, threshold: Threshold): void {
+    this.#engine.decide(out, count, threshold);
   }
 
   /** Passes over `count` 32-bit words. */

@@ -55,6 +55,28 @@ export class Mt19937 {
     }
   }
 
+  /**
+   * Writes `count` decisions: `one` where the 53 bits of the next two words are below `high`·2³² + `low`,
+   * else 0. The second word is worked out only where the first leaves the matter open, which it hardly ever does.
+   */
+  decide(out: Float32Array, count: number, threshold: Threshold): void {
+    const words = this.#words;
+    for (let done = 0; done < count;) {
+      if (this.#used === N) this.#refill();
+      const pairs = Math.min(count - done, (N - this.#used) >> 1);
+      decideAll(words, this.#used, out, done, pairs, threshold);
+      this.#used += 2 * pairs;
+      done += pairs;
+      if (done === count || this.#used === N) continue;
+      // The pair that lies across two blocks.
+      const word = this.nextU32() & 0x1fffff;
+      const second = this.nextU32();
+      const { high, low, one } = threshold;
+      out[done] = word < high || (word === high && second < low) ? one : 0;
+      done++;
+    }
+  }
+
   /** Passes over `count` words: the state is then what drawing them would have left. */
   skip(count: number): void {
     let left = count;
@@ -103,6 +125,30 @@ const nextBlock = (() => {
 
 function twist(upper: number, lower: number): number {
   return (((upper & 0x80000000) | (lower & 0x7fffffff)) >>> 1) ^ (-(lower & 1) & 0x9908b0df);
+}
+
+/** What 53 random bits are compared with, high and low word apart, and what a decision for it is written as. */
+export interface Threshold {
+  readonly high: number;
+  readonly low: number;
+  readonly one: number;
+}
+
+function decideAll(
+  words: Int32Array,
+  from: number,
+  out: Float32Array,
+  at: number,
+  pairs: number,
+  { high, low, one }: Threshold,
+): void {
+  for (let i = 0; i < pairs; i++) {
+    const word = temper(words[from + 2 * i]!) & 0x1fffff;
+    // No branch to mispredict: the sign of the difference is the decision.
+    let below = (word - high) >>> 31;
+    if (word === high) below = temper(words[from + 2 * i + 1]!) >>> 0 < low ? 1 : 0;
+    out[at + i] = below * one;
+  }
 }
 
 /** Writes `count` words, made from those of the block, from `at` on. */

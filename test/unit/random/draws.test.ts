@@ -194,3 +194,22 @@ describe("wrong arguments are refused in PyTorch's words", () => {
     expect(run).toThrow(expect.objectContaining({ name: "TensorError", message }));
   });
 });
+
+describe("decisions", () => {
+  // A pair of words may lie across two blocks of the generator, and its first word may leave the matter open.
+  test.each([0, 1, 623])("are those of doubles, %i words into a block", (offset) => {
+    const doubles = new Generator();
+    doubles.manualSeed(7);
+    doubles.skip(offset);
+    const drawn = Array.from({ length: 1000 }, () => doubles.nextDouble());
+    for (const p of [0.3, drawn[500]!, drawn[500]! + 2 ** -53]) {
+      const generator = new Generator();
+      generator.manualSeed(7);
+      generator.skip(offset);
+      const out = new Float32Array(1000);
+      bernoulli(1000, p).fill(generator, out);
+      expect([...out]).toEqual(drawn.map((x) => (x < p ? 1 : 0)));
+      expect(generator.getState()).toEqual(doubles.getState());
+    }
+  });
+});
