@@ -207,8 +207,7 @@ describe("decisions", () => {
       generator.manualSeed(7);
       generator.skip(offset);
       const out = new Float32Array(1000);
-      const decisions = bernoulli(1000, p);
-      decisions.fill(generator, out);
+      job(bernoulli(1000, p), out, undefined).fill(generator);
       expect([...out]).toEqual(drawn.map((x) => (x < p ? 1 : 0)));
       expect(generator.getState()).toEqual(doubles.getState());
     }
