@@ -207,7 +207,8 @@ describe("decisions", () => {
       generator.manualSeed(7);
       generator.skip(offset);
       const out = new Float32Array(1000);
-      job(bernoulli(1000, p), out, undefined).fill(generator);
+      const { fill } = job(bernoulli(1000, p), out, undefined);
+      fill(generator);
       expect([...out]).toEqual(drawn.map((x) => (x < p ? 1 : 0)));
       expect(generator.getState()).toEqual(doubles.getState());
     }
