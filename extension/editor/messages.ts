@@ -52,11 +52,12 @@ function firstLines(text: string): string {
   return line.length > 400 ? `${line.slice(0, 400)}…` : line;
 }
 
-/** Shows a line of the user's source. */
-export async function openPosition(position: SourcePosition): Promise<void> {
+/** Shows a line of the user's source; the focus goes there unless told otherwise. */
+export async function openPosition(position: SourcePosition, preserveFocus = false): Promise<void> {
   const start = new vscode.Position(Math.max(0, position.line - 1), Math.max(0, position.column - 1));
   await vscode.window.showTextDocument(vscode.Uri.file(position.file), {
     selection: new vscode.Range(start, start),
     viewColumn: vscode.ViewColumn.One,
+    preserveFocus,
   });
 }

@@ -7,6 +7,7 @@ import { CallRecorder } from "../nn/summary/recorder.ts";
 import { ModelStatistics } from "../nn/summary/statistics.ts";
 import type { Meta } from "../tensor/op.ts";
 import { formatShape } from "../tensor/shape.ts";
+import { DataFlow } from "./dataFlow.ts";
 import { creationFrame } from "./stackTraces.ts";
 
 /** What is seen of a model without computing anything. */
@@ -15,14 +16,16 @@ export type Observed = Omit<ModelReport, "name" | "experiments" | "text" | "erro
 /** Watches a model's modules being called, and says of them what the editor and the command line show. */
 export class ModelObserver {
   readonly #recorder: CallRecorder;
+  readonly #flow: DataFlow;
 
   constructor(model: Module) {
     this.#recorder = new CallRecorder(model);
+    this.#flow = new DataFlow(model);
   }
 
   /** Runs `body`, in which the model is called. What was called before an error is kept. */
   watch(body: () => unknown): Promise<void> {
-    return this.#recorder.record(body);
+    return this.#recorder.record(() => this.#flow.record(body));
   }
 
   /**
@@ -30,7 +33,7 @@ export class ModelObserver {
    * @param table Asks for torchinfo's table
    */
   summary(classPosition: SourcePosition | undefined, table: TableOptions | undefined): Observed {
-    const { model, called } = this.#recorder;
+    const { model } = this.#recorder;
     const calls = this.#calls();
     const order = new Map([...calls.keys()].map((module, i) => [module, i]));
     const ordered = model
@@ -38,7 +41,11 @@ export class ModelObserver {
       .map(([path, module], i) => ({ path, module, order: order.get(module) ?? order.size + i }))
       .sort((a, b) => a.order - b.order);
     const rows = inTreeOrder(ordered).map(({ path, module }): SummaryRow => {
-      const { numParams, trainableParams, kernelSize } = this.#recorder.factsOf(module);
+      const { numParams, trainableParams, paramBytes, kernelSize } = this.#recorder.factsOf(module);
+      const weights = module
+        .namedParameters("", false)
+        .map(([name, { shape }]) => ({ name, shape: formatShape(shape) }));
+      const called = calls.get(module) ?? [];
       const position = (path === "" ? classPosition : undefined) ?? positionOf(module);
       return {
         path,
@@ -50,16 +57,21 @@ export class ModelObserver {
           : { kernelShape: JSON.stringify(kernelSize).replaceAll(",", ", ") }),
         parameters: numParams,
         trainable: trainableParams,
-        ...(called ? callsOf(calls.get(module) ?? []) : {}),
+        ...(weights.length === 0 ? {} : { weights }),
+        ...(this.#recorder.called
+          ? { ...callsOf(called), memoryBytes: paramBytes + activationsOf(called) }
+          : {}),
         ...(position === undefined ? {} : { position }),
       };
     });
     const totals = new ModelStatistics(this.#recorder);
+    const flow = this.#flow.graph();
     return {
       rows,
       parameters: { total: totals.totalParams, trainable: totals.trainableParams },
       parameterBytes: totals.totalParamBytes,
       ...(totals.called ? sizesOf(totals) : {}),
+      ...(flow === undefined ? {} : { flow }),
       ...(table === undefined ? {} : { summary: new ModelStatistics(this.#recorder, table).toString() }),
     };
   }
@@ -85,6 +97,12 @@ function callsOf(calls: readonly LayerInfo[]): Partial<SummaryRow> {
     multiplyAdds: sum(calls, (call) => call.multAdds),
   };
 }
+
+/** Bytes of what the layers in these calls gave: containers give what their children gave. */
+const activationsOf = (calls: readonly LayerInfo[]): number =>
+  sum(calls, (call) =>
+    sum([call, ...call.children], ({ facts, outputs }) => (facts.isLeaf ? bytesOf(outputs) : 0)),
+  );
 
 function sizesOf(totals: ModelStatistics): Partial<Observed> {
   // Containers give what their children gave.

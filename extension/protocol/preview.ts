@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { UserError, SourcePosition } from "./errors.ts";
 import type { Hello } from "./engine.ts";
+import { FlowGraph } from "./flow.ts";
 import { TableOptions } from "./summary.ts";
 
 /** One row of a model's summary, in the order in which modules are called (uncalled ones follow). */
@@ -21,6 +22,10 @@ export const SummaryRow = v.object({
   trainable: v.number(),
   /** Multiply-adds of one forward pass, of this module and all inside it. */
   multiplyAdds: v.optional(v.number()),
+  /** Bytes of its parameters and of what the layers in it give in one forward pass. */
+  memoryBytes: v.optional(v.number()),
+  /** Its own parameters, without those of modules inside. */
+  weights: v.optional(v.array(v.object({ name: v.string(), shape: v.string() }))),
   /** Where the user's code created the module; for the model itself, its class. */
   position: v.optional(SourcePosition),
 });
@@ -83,6 +88,8 @@ export const ModelReport = v.object({
   /** Bytes of the input, and of what layers with parameters give, with its gradients: torchinfo's estimate. */
   inputBytes: v.optional(v.number()),
   forwardBackwardBytes: v.optional(v.number()),
+  /** The diagram, as far as forward came. */
+  flow: v.optional(FlowGraph),
   /** torchinfo's table, when it was asked for. */
   summary: v.optional(v.string()),
   /** In their order, when they were asked for. */

@@ -53,13 +53,21 @@ export interface ArchitectureSnapshot {
 
 export interface ArchitectureViewMethods {
   snapshot(snapshot: ArchitectureSnapshot): void;
+  /** The cursor stands on this line of the file, counted from 1. */
+  cursor(line: number): void;
 }
+
+export type ImageFormat = "svg" | "png";
 
 export interface ArchitectureHostMethods {
   ready(): Promise<ArchitectureSnapshot>;
   select(model: string): Promise<void>;
   openSource(file: string, line?: number, column?: number): Promise<void>;
+  /** The same without taking the focus. */
+  revealSource(file: string, line?: number, column?: number): Promise<void>;
   train(exportName: string): Promise<void>;
+  /** Saves a picture where the user says. @param content An SVG's text, a PNG's bytes as base64 */
+  saveImage(name: string, format: ImageFormat, content: string): Promise<void>;
 }
 
 /**

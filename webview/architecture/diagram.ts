@@ -1,60 +1,178 @@
-/** The called layers from top to bottom, with the shapes that pass between them. */
+/** The diagram with its tools, details and table. */
 import { html, nothing, type TemplateResult } from "lit";
+import { ref } from "lit/directives/ref.js";
 import type { ModelReport } from "../../extension/protocol/preview.ts";
-import { icon } from "../shared/kit.ts";
+import { button, dropdown, icon } from "../shared/kit.ts";
 import { strings } from "../shared/strings.ts";
-import { calledLayers, type Layer, layerTree, rootRow } from "./layers.ts";
-import type { Actions } from "./view.ts";
+import { canvas, minimap } from "./canvas.ts";
+import { details, outline } from "./details.ts";
+import type { DiagramState } from "./diagramState.ts";
+import { type Heat, HEATS, measure } from "./heat.ts";
+import { layerList } from "./layerList.ts";
+import type { Actions, ArchitectureUi } from "./view.ts";
 
 const text = strings.architecture;
+const ZOOM = 1.25;
+const STEP = 60;
 
-export function diagram(model: ModelReport, actions: Actions): TemplateResult {
-  const root = rootRow(model);
-  return html`<p class="secondary">${text.callOrder}</p>
-    <ol class="diagram">
-      ${root?.inputShape ? endpoint(text.input, root.inputShape) : nothing}
-      ${calledLayers(layerTree(model)).map((layer) => node(layer, actions))}
-      ${root?.outputShape ? endpoint(text.output, root.outputShape) : nothing}
-    </ol>`;
+export function diagram(
+  model: ModelReport,
+  state: DiagramState,
+  ui: ArchitectureUi,
+  actions: Actions,
+): TemplateResult {
+  if (model.flow === undefined) return layerList(model, actions);
+  const { drawn, camera } = state;
+  const matches = state.matches();
+  const searching = state.search.trim() !== "";
+  const heat = HEATS.find((one) => one === ui.heat) ?? "none";
+  return html`<div class="diagram-view">
+    ${tools(model, state, heat, matches.size, actions)}
+    <div class="diagram-body">
+      <div
+        class="viewport"
+        tabindex="0"
+        role="application"
+        aria-label=${text.diagramLabel(model.name)}
+        aria-describedby="diagram-keys"
+        ${ref(actions.viewport)}
+        @keydown=${(event: KeyboardEvent) => keys(event, state, ui, actions)}
+        @click=${() => actions.selectBox("")}
+        @wheel=${(event: WheelEvent) => wheel(event, state)}
+        @pointerdown=${(event: PointerEvent) => drag(event, state)}
+      >
+        ${
+          drawn === undefined || camera === undefined
+            ? html`<p class="secondary viewport-note">${state.error ?? text.layingOut}</p>`
+            : html`${canvas(drawn, camera, { selected: ui.selected, matches, searching, heat }, actions)}
+              ${minimap(drawn, camera, state.window, (at) => state.centre(at))}`
+        }
+      </div>
+      <aside class="diagram-side" aria-label=${text.details}>
+        ${
+          drawn === undefined
+            ? nothing
+            : html`<div class="details">${details(drawn, ui.selected, actions)}</div>
+                <div class="outline-place" tabindex="0" role="region" aria-label=${text.layers}>
+                  ${outline(drawn, ui.selected, new Set(ui.collapsed), actions)}
+                </div>`
+        }
+      </aside>
+    </div>
+    <p class="secondary" id="diagram-keys">${text.diagramKeys}</p>
+  </div>`;
 }
 
-const endpoint = (name: string, shape: string): TemplateResult =>
-  html`<li class="node-item">
-    <div class="node node-endpoint"><span>${name}</span><span class="shape">${shape}</span></div>
-  </li>`;
-
-function node(layer: Layer, actions: Actions): TemplateResult {
-  const { row, name } = layer;
-  const inside = calledLayers(layer.children);
-  const title = html`<span class="node-name">${name}</span><span class="class-name">${row.className}</span>`;
-  const head = row.position
-    ? html`<button
-        class="node-head"
-        aria-label=${text.openSource(row.path)}
-        @click=${() => actions.openLayer(row)}
-      >
-        ${title}${icon("go-to-file", "node-go")}
-      </button>`
-    : html`<div class="node-head">${title}</div>`;
-  if (inside.length > 0)
-    return html`<li class="node-item">
-      <div class="node-group">
-        ${head}
-        <ol class="diagram">
-          ${inside.map((child) => node(child, actions))}
-        </ol>
-      </div>
-    </li>`;
-  return html`<li class="node-item">
-    <div class="node">
-      <div class="node-text">
-        ${head}
-        ${row.detail ? html`<span class="node-detail" title=${row.detail}>${row.detail}</span>` : nothing}
-      </div>
-      <div class="node-numbers">
-        ${row.outputShape ? html`<span class="shape">${row.outputShape}</span>` : nothing}
-        ${row.parameters > 0 ? html`<span class="node-detail">${text.count(row.parameters)}</span>` : nothing}
-      </div>
+function tools(
+  model: ModelReport,
+  state: DiagramState,
+  heat: Heat,
+  found: number,
+  actions: Actions,
+): TemplateResult {
+  const tool = (label: string, name: string, onClick: () => void): TemplateResult =>
+    button({ label, icon: name, appearance: "icon", onClick });
+  const heats = HEATS.filter(
+    (one) => one === "none" || model.rows.some((row) => (measure(row, one) ?? 0) > 0),
+  );
+  return html`<div class="diagram-tools">
+    <label class="search">
+      ${icon("search")}
+      <input
+        type="search"
+        placeholder=${text.search}
+        aria-label=${text.search}
+        .value=${state.search}
+        @input=${(event: Event) => actions.search((event.target as HTMLInputElement).value)}
+        @keydown=${(event: KeyboardEvent) => {
+          if (event.key === "Enter") actions.nextMatch(event.shiftKey ? -1 : 1);
+          if (event.key === "Escape") actions.search("");
+        }}
+      />
+      <span class="secondary" role="status">${state.search.trim() === "" ? "" : text.found(found)}</span>
+    </label>
+    ${dropdown(
+      text.heat,
+      heats.map((value) => ({ value, label: text.heats[value] })),
+      heat,
+      (value) => actions.setHeat(value),
+    )}
+    <div class="tool-group">
+      ${tool(text.expandAll, "expand-all", () => actions.openAll(true))}
+      ${tool(text.collapseAll, "collapse-all", () => actions.openAll(false))}
     </div>
-  </li>`;
+    <div class="tool-group">
+      ${tool(text.zoomOut, "zoom-out", () => state.zoom(1 / ZOOM))}
+      ${tool(text.zoomIn, "zoom-in", () => state.zoom(ZOOM))}
+      ${tool(text.fit, "screen-full", () => state.fit())}
+    </div>
+    <div class="tool-group">
+      ${button({ label: "SVG", icon: "export", description: text.exportAs("SVG"), onClick: () => actions.exportImage("svg") })}
+      ${button({ label: "PNG", icon: "export", description: text.exportAs("PNG"), onClick: () => actions.exportImage("png") })}
+    </div>
+  </div>`;
+}
+
+const ARROWS = {
+  ArrowUp: { way: "up", x: 0, y: 1 },
+  ArrowDown: { way: "down", x: 0, y: -1 },
+  ArrowLeft: { way: "left", x: 1, y: 0 },
+  ArrowRight: { way: "right", x: -1, y: 0 },
+} as const;
+
+function keys(event: KeyboardEvent, state: DiagramState, ui: ArchitectureUi, actions: Actions): void {
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  const arrow = Object.hasOwn(ARROWS, event.key) ? ARROWS[event.key as keyof typeof ARROWS] : undefined;
+  if (arrow !== undefined) {
+    if (event.shiftKey) state.pan(arrow.x * STEP, arrow.y * STEP);
+    else {
+      const next = state.neighbour(ui.selected, arrow.way);
+      if (next !== undefined) actions.selectBox(next);
+    }
+  } else if (event.key === "+" || event.key === "=") state.zoom(ZOOM);
+  else if (event.key === "-") state.zoom(1 / ZOOM);
+  else if (event.key === "0") state.fit();
+  else if (event.key === "Enter") {
+    if (state.drawn?.boxes.get(ui.selected)?.expandable === true) actions.toggleBox(ui.selected);
+    else actions.openBox(ui.selected);
+  } else if (event.key === "/") actions.focusSearch();
+  else if (event.key === "Escape") {
+    actions.search("");
+    actions.selectBox("");
+  } else return;
+  event.preventDefault();
+}
+
+function wheel(event: WheelEvent, state: DiagramState): void {
+  event.preventDefault();
+  const place = (event.currentTarget as Element).getBoundingClientRect();
+  const at = { x: event.clientX - place.left, y: event.clientY - place.top };
+  if (event.ctrlKey || event.metaKey) state.zoom(Math.exp(-event.deltaY * 0.005), at);
+  else state.pan(-event.deltaX, -event.deltaY);
+}
+
+/** Moves the diagram with the pointer; what was a drag is not a click. */
+function drag(event: PointerEvent, state: DiagramState): void {
+  if (event.button !== 0) return;
+  const place = event.currentTarget as HTMLElement;
+  const far = 4;
+  let [x, y, moved] = [event.clientX, event.clientY, 0];
+  const ended = new AbortController();
+  const { signal } = ended;
+  const move = (now: PointerEvent): void => {
+    const [dx, dy] = [now.clientX - x, now.clientY - y];
+    moved += Math.abs(dx) + Math.abs(dy);
+    [x, y] = [now.clientX, now.clientY];
+    if (moved > far) state.pan(dx, dy);
+  };
+  const end = (): void => {
+    ended.abort();
+    if (moved <= far) return;
+    const swallow = (click: Event): void => click.stopPropagation();
+    place.addEventListener("click", swallow, { capture: true, once: true });
+    setTimeout(() => place.removeEventListener("click", swallow, { capture: true }));
+  };
+  globalThis.addEventListener("pointermove", move, { signal });
+  globalThis.addEventListener("pointerup", end, { signal });
+  globalThis.addEventListener("pointercancel", end, { signal });
 }

@@ -1,5 +1,6 @@
 /** The architecture panel: what the models of a file are made of. */
 import { html, render } from "lit";
+import type { SummaryRow } from "../../extension/protocol/preview.ts";
 import type {
   ArchitectureHostMethods,
   ArchitectureSnapshot,
@@ -7,35 +8,52 @@ import type {
   ArchitectureViewState,
 } from "../../extension/protocol/views.ts";
 import "../../media/styles/architecture.css";
+import { Announcer } from "../shared/announcer.ts";
 import { everyFrame } from "../shared/frame.ts";
 import { connect, messageOf, restored, savedState, saveState } from "../shared/host.ts";
 import { loading } from "../shared/kit.ts";
 import { strings } from "../shared/strings.ts";
+import { DiagramState } from "./diagramState.ts";
+import { pngOf, svgOf } from "./exportImage.ts";
+import { around } from "./flow.ts";
 import {
   type Actions,
   type ArchitectureState,
   type ArchitectureUi,
   defaultUi,
+  drawnModel,
   panel,
   shownModel,
 } from "./view.ts";
 
 const root = document.createElement("main");
-document.body.append(root);
+const announcer = new Announcer(300);
+document.body.append(root, announcer.element);
 
 let ui = restored(defaultUi, savedState<ArchitectureViewState>()?.ui);
 let state: ArchitectureState | undefined;
 
-const host = connect<ArchitectureHostMethods, ArchitectureViewMethods>({ snapshot: show });
+const host = connect<ArchitectureHostMethods, ArchitectureViewMethods>({
+  snapshot: show,
+  cursor: (line) => selectLine(line),
+});
 
 const redraw = everyFrame(() => {
   if (!state) return;
+  const drawn = drawnModel(state.snapshot).model;
+  if (ui.view === "diagram" && drawn) state.diagram.update(drawn, ui);
   render(panel(state, actions), root);
   document.body.dataset["ready"] = "1";
 });
 
+const diagram = new DiagramState(redraw);
+/** The diagram's place changes its size with the window's. */
+const sizes = new ResizeObserver(([entry]) => {
+  if (entry) diagram.resize(entry.contentRect);
+});
+
 function show(snapshot: ArchitectureSnapshot): void {
-  state = { snapshot, ui, notice: undefined };
+  state = { snapshot, ui, diagram, notice: undefined };
   save(snapshot);
   redraw();
 }
@@ -62,7 +80,94 @@ function tell(call: Promise<void>): void {
   call.catch((error: unknown) => setNotice(messageOf(error)));
 }
 
+/** Adds to a list, or takes out of it. */
+const toggled = (list: readonly string[], item: string, on: boolean): string[] =>
+  on ? [...new Set([...list, item])] : list.filter((other) => other !== item);
+
+function selectBox(id: string): void {
+  if (id === ui.selected) return;
+  setUi({ selected: id });
+  if (id === "") return;
+  diagram.reveal(id);
+  const box = diagram.drawn?.boxes.get(id);
+  if (box === undefined) return;
+  const row = box.node.kind === "module" ? diagram.drawn?.rows.get(box.node.path) : undefined;
+  announcer.say(
+    strings.architecture.selectedBox(
+      box.node.name,
+      row?.className ?? "",
+      row?.outputShape ?? box.node.shape ?? "",
+    ),
+  );
+}
+
+/** The row of a box, or of the module that an operation stands in. */
+function rowOf(id: string): SummaryRow | undefined {
+  const node = diagram.drawn?.boxes.get(id)?.node;
+  return node && diagram.drawn?.rows.get(node.path);
+}
+
+/** Selects the box of a module, opening what it is in unless a folded run stands for it. */
+function selectPath(path: string): void {
+  const id = diagram.boxOf(path);
+  if (id === undefined) return;
+  const hidden = around(id).filter((outer) => diagram.visible(outer) === outer);
+  const opened = hidden.reduce((list, outer) => toggled(list, outer, true), ui.opened);
+  setUi({ opened, closed: ui.closed.filter((outer) => !hidden.includes(outer)) });
+  selectBox(diagram.visible(id) === id || hidden.length > 0 ? id : diagram.visible(id));
+}
+
+function selectLine(line: number): void {
+  const rows = state && drawnModel(state.snapshot).model?.rows;
+  const row = rows?.find(({ path, position }) => path !== "" && position?.line === line);
+  if (row && ui.view === "diagram") selectPath(row.path);
+}
+
+async function exportImage(format: "svg" | "png"): Promise<void> {
+  const picture = root.querySelector(".picture");
+  if (picture === null || diagram.drawn === undefined) return;
+  const svg = svgOf(picture, diagram.drawn);
+  await host.saveImage(diagram.drawn.model.name, format, format === "svg" ? svg : await pngOf(svg));
+}
+
 const actions: Actions = {
+  selectBox,
+  selectPath,
+  openBox: (id) => {
+    const row = rowOf(id);
+    if (row) actions.openLayer(row);
+  },
+  revealBox: (id) => {
+    const position = rowOf(id)?.position;
+    if (position) tell(host.revealSource(position.file, position.line, position.column));
+  },
+  toggleBox: (id) => {
+    const open = diagram.drawn?.boxes.get(id)?.open === true;
+    setUi({ opened: toggled(ui.opened, id, !open), closed: toggled(ui.closed, id, open) });
+  },
+  unfoldBox: (id) => setUi({ unfolded: toggled(ui.unfolded, id, !ui.unfolded.includes(id)) }),
+  openAll: (open) => {
+    const ids = (diagram.drawn?.model.flow?.nodes ?? []).flatMap(({ parent }) => parent ?? []);
+    const all = [...new Set(ids)];
+    setUi(open ? { opened: all, closed: [] } : { opened: [], closed: all, unfolded: [] });
+  },
+  setHeat: (heat) => setUi({ heat }),
+  search: (text) => {
+    diagram.search = text;
+    redraw();
+  },
+  nextMatch: (step) => {
+    const found = [...diagram.matches()];
+    const at = found.indexOf(ui.selected);
+    const next = found.at(at < 0 ? 0 : (at + step) % found.length);
+    if (next !== undefined) selectBox(next);
+  },
+  focusSearch: () => root.querySelector<HTMLInputElement>(".search input")?.focus(),
+  exportImage: (format) => tell(exportImage(format)),
+  viewport: (element) => {
+    sizes.disconnect();
+    if (element) sizes.observe(element);
+  },
   openSource: (file, line, column) => tell(host.openSource(file, line, column)),
   openLayer: ({ position }) => {
     if (position) tell(host.openSource(position.file, position.line, position.column));

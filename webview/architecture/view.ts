@@ -2,25 +2,36 @@
 import { html, nothing, type TemplateResult } from "lit";
 import type { UserError } from "../../extension/protocol/errors.ts";
 import type { ModelReport, SummaryRow } from "../../extension/protocol/preview.ts";
-import type { ArchitectureSnapshot } from "../../extension/protocol/views.ts";
+import type { ArchitectureSnapshot, ImageFormat } from "../../extension/protocol/views.ts";
 import { errorBox, type OpenSource } from "../shared/errorBox.ts";
 import { baseName, formatBytes, formatCompact, formatCount } from "../shared/format.ts";
 import { button, dropdown, empty, icon, linkButton, loading, section, segmented } from "../shared/kit.ts";
 import { strings } from "../shared/strings.ts";
 import { diagram } from "./diagram.ts";
+import type { DiagramState, DiagramUi } from "./diagramState.ts";
 import { rootRow } from "./layers.ts";
 import { printed } from "./printed.ts";
 import { summaryTable } from "./summary.ts";
 
 export type ViewName = keyof typeof strings.architecture.views;
 
-export interface ArchitectureUi {
+export interface ArchitectureUi extends DiagramUi {
   view: ViewName;
   /** Paths of folded layers. */
   collapsed: string[];
+  /** What colours the diagram's boxes. */
+  heat: string;
 }
 
-export const defaultUi: ArchitectureUi = { view: "summary", collapsed: [] };
+export const defaultUi: ArchitectureUi = {
+  view: "summary",
+  collapsed: [],
+  opened: [],
+  closed: [],
+  unfolded: [],
+  selected: "",
+  heat: "none",
+};
 
 export interface Actions {
   openSource: OpenSource;
@@ -31,11 +42,29 @@ export interface Actions {
   select(model: string): void;
   train(exportName: string): void;
   dismissNotice(): void;
+  /** "" selects nothing. */
+  selectBox(id: string): void;
+  selectPath(path: string): void;
+  /** Shows the source of a box beside the panel, which keeps the focus. */
+  revealBox(id: string): void;
+  /** Leads to the source of a box. */
+  openBox(id: string): void;
+  toggleBox(id: string): void;
+  unfoldBox(id: string): void;
+  openAll(open: boolean): void;
+  setHeat(heat: string): void;
+  search(text: string): void;
+  nextMatch(step: number): void;
+  focusSearch(): void;
+  exportImage(format: ImageFormat): void;
+  /** Told the diagram's element. */
+  viewport: (element: Element | undefined) => void;
 }
 
 export interface ArchitectureState {
   snapshot: ArchitectureSnapshot;
   ui: ArchitectureUi;
+  diagram: DiagramState;
   /** Why the last request failed. */
   notice: string | undefined;
 }
@@ -51,6 +80,15 @@ export function shownModel({ report, model, lastGood }: ArchitectureSnapshot): {
   const current = report?.models.find(({ name }) => name === model) ?? report?.models[0];
   if (current) return { model: current, stale: false };
   return lastGood ? { model: lastGood, stale: true } : { stale: false };
+}
+
+/** The model to draw: of one whose forward fails, only its last good version is whole. */
+export function drawnModel(snapshot: ArchitectureSnapshot): { model?: ModelReport; stale: boolean } {
+  const shown = shownModel(snapshot);
+  const { lastGood } = snapshot;
+  return shown.model?.error !== undefined && lastGood?.name === shown.model.name
+    ? { model: lastGood, stale: true }
+    : shown;
 }
 
 export function panel(state: ArchitectureState, actions: Actions): TemplateResult {
@@ -127,11 +165,12 @@ function header(
 }
 
 function modelView(
-  { ui }: ArchitectureState,
+  state: ArchitectureState,
   model: ModelReport,
   stale: boolean,
   actions: Actions,
 ): TemplateResult {
+  const { ui } = state;
   const tools = segmented(
     "view",
     text.view,
@@ -145,19 +184,25 @@ function modelView(
     <div class=${stale ? "stale" : ""}>
       ${figures(model)}
       ${!hasShapes && !model.error && model.experiments.length === 0 ? empty(text.noShapes) : nothing}
-      ${section("layers", text.layers, content(ui, model, actions), tools)}
+      ${section("layers", text.layers, content(state, model, actions), tools)}
     </div>`;
 }
 
 const forwardError = (error: UserError, actions: Actions): TemplateResult =>
   errorBox({ error, title: text.forward, open: actions.openSource });
 
-function content(ui: ArchitectureUi, model: ModelReport, actions: Actions): TemplateResult {
+function content(state: ArchitectureState, model: ModelReport, actions: Actions): TemplateResult {
+  const { ui, snapshot } = state;
   switch (ui.view) {
     case "summary":
       return summaryTable(model, new Set(ui.collapsed), actions);
-    case "diagram":
-      return diagram(model, actions);
+    case "diagram": {
+      const drawn = drawnModel(snapshot);
+      const dimmed = drawn.stale && !shownModel(snapshot).stale;
+      return html`<div class=${dimmed ? "stale" : ""}>
+        ${diagram(drawn.model ?? model, state.diagram, ui, actions)}
+      </div>`;
+    }
     case "printed":
       return printed(model.text);
   }

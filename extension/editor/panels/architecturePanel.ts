@@ -4,6 +4,7 @@ import type {
   ArchitectureHostMethods,
   ArchitectureSnapshot,
   ArchitectureViewMethods,
+  ImageFormat,
 } from "../../protocol/views.ts";
 import { runCommand } from "../commands.ts";
 import { DisposableOwner } from "../disposable.ts";
@@ -16,7 +17,9 @@ const schemas: MethodSchemas<ArchitectureHostMethods> = {
   ready: noArguments,
   select: v.tuple([v.string()]),
   openSource: sourceArguments,
+  revealSource: sourceArguments,
   train: v.tuple([v.string()]),
+  saveImage: v.tuple([v.string(), v.picklist(["svg", "png"]), v.string()]),
 };
 
 export interface ArchitecturePanelOptions {
@@ -62,7 +65,9 @@ export class ArchitecturePanel extends DisposableOwner {
           return Promise.resolve();
         },
         openSource: (path, line = 1, column = 1) => openPosition({ file: path, line, column }),
+        revealSource: (path, line = 1, column = 1) => openPosition({ file: path, line, column }, true),
         train: (exportName) => runCommand("layerwise.train", { file, exportName }),
+        saveImage: (name, format, content) => this.#saveImage(name, format, content),
       },
     });
     this.own(options.previews.hold(vscode.Uri.file(file)));
@@ -78,6 +83,14 @@ export class ArchitecturePanel extends DisposableOwner {
         this.#throttle.clear();
       }),
     );
+    this.own(
+      vscode.window.onDidChangeTextEditorSelection(({ textEditor, selections: [selection], kind }) => {
+        // What our own links select is selected in the view already.
+        if (kind === undefined || kind === vscode.TextEditorSelectionChangeKind.Command) return;
+        if (textEditor.document.uri.fsPath === file && selection !== undefined && this.#ready)
+          void this.#view.cursor.asEvent(selection.active.line + 1);
+      }),
+    );
     this.own({ dispose: () => this.#throttle.clear() });
     panel.onDidDispose(() => this.dispose());
   }
@@ -90,6 +103,16 @@ export class ArchitecturePanel extends DisposableOwner {
   #select(model: string): void {
     this.#model = model;
     if (this.#ready) this.#throttle.mark("snapshot");
+  }
+
+  async #saveImage(name: string, format: ImageFormat, content: string): Promise<void> {
+    const folder = vscode.Uri.joinPath(vscode.Uri.file(this.file), "..");
+    const target = await vscode.window.showSaveDialog({
+      defaultUri: vscode.Uri.joinPath(folder, `${name.replaceAll(/[^\w.-]/g, "_")}.${format}`),
+      filters: { [format.toUpperCase()]: [format] },
+    });
+    if (target !== undefined)
+      await vscode.workspace.fs.writeFile(target, Buffer.from(content, format === "svg" ? "utf8" : "base64"));
   }
 
   async #send(): Promise<void> {

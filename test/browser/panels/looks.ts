@@ -11,7 +11,7 @@ import type {
   TrainingViewMethods,
 } from "../../../extension/protocol/views.ts";
 import { accessibilityProblems, openPanel, type Panel, screenshotPage, type ThemeName } from "./page.ts";
-import { ended, FILE, models, recording, runningAt } from "./recordings.ts";
+import { ended, FILE, flowModel, models, recording, runningAt } from "./recordings.ts";
 import { shapeError, syntaxError } from "./errors.ts";
 
 const THEMES: readonly ThemeName[] = ["light", "dark", "hc", "hc-light"];
@@ -138,4 +138,33 @@ for (const theme of THEMES)
       const panel = await openArchitecture(architectureStates["nested"]!(), theme);
       await panel.page.getByRole("radio", { name: view }).check({ force: true });
       await inspect(panel, `architecture-${view.toLowerCase()}-${theme}`);
+    });
+
+const diagrams: Record<string, { model: string; ui: object }> = {
+  residual: { model: "residual", ui: { selected: "blocks/0/conv1" } },
+  heat: { model: "residual", ui: { heat: "multiplyAdds", opened: ["blocks", "blocks/3"] } },
+  bert: {
+    model: "bert",
+    ui: { opened: ["bert", "bert/encoder", "bert/encoder/layer", "bert/encoder/layer/0"] },
+  },
+};
+for (const [name, { model, ui }] of Object.entries(diagrams))
+  for (const [look, theme, width] of [
+    ...THEMES.map((one) => [one, one, undefined] as const),
+    ["narrow", "light", NARROW] as const,
+  ])
+    test(`diagram looks right: ${name}, ${look}`, async () => {
+      const shown = flowModel(model);
+      const panel = await openArchitecture(
+        { file: FILE, report: { ...report(), models: [shown] }, model: shown.name, busy: false },
+        theme,
+        width,
+      );
+      await panel.page.evaluate(
+        (state) => sessionStorage.setItem("state", state),
+        JSON.stringify({ file: FILE, ui: { view: "diagram", ...ui } }),
+      );
+      await panel.reopen();
+      await panel.page.locator(".picture").waitFor();
+      await inspect(panel, `diagram-${name}-${look}`);
     });

@@ -17,6 +17,10 @@ export const FILE = "/home/ada/models/digits.nn.ts";
 export const recording = (): Recording => readFixture("digits-run.json") as Recording;
 export const models = (): ModelReport[] => readFixture("models.json") as ModelReport[];
 
+/** A model with its diagram: "residual" or "bert". */
+export const flowModel = (name: string): ModelReport =>
+  (readFixture("flows", `${name}.json`) as [ModelReport])[0];
+
 const SAMPLES_PER_SECOND = 9210;
 
 /** The run after `rows` of its rows, still going on. */

@@ -1,0 +1,121 @@
+/** What is known of the selected box, and the layers beside it. */
+import { html, nothing, type TemplateResult } from "lit";
+import { repeat } from "lit/directives/repeat.js";
+import type { SummaryRow } from "../../extension/protocol/preview.ts";
+import { formatBytes, formatCompact, formatCount } from "../shared/format.ts";
+import { linkButton } from "../shared/kit.ts";
+import { strings } from "../shared/strings.ts";
+import { styles } from "../shared/styles.ts";
+import type { Drawn } from "./diagramState.ts";
+import { formulaOf, settingsOf } from "./formulas.ts";
+import { layerTree, visibleLayers } from "./layers.ts";
+import type { Actions } from "./view.ts";
+
+const text = strings.architecture;
+
+export function details(drawn: Drawn, selected: string, actions: Actions): TemplateResult {
+  const box = drawn.boxes.get(selected);
+  if (box === undefined) return html`<p class="secondary details-hint">${text.selectHint}</p>`;
+  const { node } = box;
+  const row = node.kind === "module" ? drawn.rows.get(node.path) : undefined;
+  const title = row === undefined ? node.name : row.path;
+  const kind = row?.className ?? text.boxKinds[node.kind];
+  const formula = row === undefined ? undefined : formulaOf(row.className);
+  return html`<div class="details-head">
+      <h3>${title}</h3>
+      <span class="class-name">${kind}</span>
+    </div>
+    ${
+      row?.position === undefined
+        ? nothing
+        : html`<p>${linkButton(text.goToSource, () => actions.openLayer(row), text.openSource(row.path))}</p>`
+    }
+    ${formula === undefined ? nothing : html`<p class="formula">${formula}</p>`}
+    ${pairs([...(row === undefined ? [] : numbersOf(row)), ...shapesOf(drawn, selected, row)])}
+    ${row === undefined || row.detail === "" ? nothing : titled(text.settings, pairs(settingsOf(row.detail)))}
+    ${
+      row?.weights === undefined
+        ? nothing
+        : titled(text.weights, pairs(row.weights.map(({ name, shape }) => [name, shape])))
+    }`;
+}
+
+const titled = (title: string, content: TemplateResult): TemplateResult =>
+  html`<h4>${title}</h4>
+    ${content}`;
+
+const pairs = (all: readonly (readonly [string, string])[]): TemplateResult =>
+  html`<dl class="pairs">
+    ${all.map(
+      ([name, value]) =>
+        html`<div>
+          <dt>${name || text.setting}</dt>
+          <dd>${value}</dd>
+        </div>`,
+    )}
+  </dl>`;
+
+function shapesOf(drawn: Drawn, id: string, row: SummaryRow | undefined): [string, string][] {
+  const { edges } = drawn.shown;
+  const shapes = (ends: readonly string[]): string => [...new Set(ends)].join(", ");
+  const input = row?.inputShape ?? shapes(edges.filter(({ to }) => to === id).map(({ shape }) => shape));
+  const output =
+    row?.outputShape ?? shapes(edges.filter(({ from }) => from === id).map(({ shape }) => shape));
+  return [
+    ...(input === "" ? [] : [[text.input, input] satisfies [string, string]]),
+    ...(output === "" ? [] : [[text.output, output] satisfies [string, string]]),
+  ];
+}
+
+function numbersOf(row: SummaryRow): [string, string][] {
+  const out: [string, string][] = [[text.parameters, formatCount(row.parameters)]];
+  if (row.parameters !== row.trainable) out.push([text.trainable, formatCount(row.trainable)]);
+  if (row.multiplyAdds !== undefined) out.push([text.multiplyAdds, formatCompact(row.multiplyAdds)]);
+  if (row.memoryBytes !== undefined) out.push([text.memory, formatBytes(row.memoryBytes)]);
+  if ((row.calls ?? 0) > 1) out.push([text.calls, formatCount(row.calls ?? 0)]);
+  return out;
+}
+
+/** The layers as a short table: what is selected in it is selected in the diagram. */
+export function outline(
+  drawn: Drawn,
+  selected: string,
+  collapsed: ReadonlySet<string>,
+  actions: Actions,
+): TemplateResult {
+  const path = drawn.boxes.get(selected)?.node.path;
+  return html`<table class="table outline">
+    <thead>
+      <tr>
+        <th scope="col">${text.layer}</th>
+        <th scope="col">${text.outputShape}</th>
+        <th scope="col" class="number">${text.parameters}</th>
+      </tr>
+    </thead>
+    <tbody>
+      ${repeat(
+        visibleLayers(layerTree(drawn.model), collapsed),
+        ({ layer }) => layer.row.path,
+        ({ layer: { row, name }, depth }) =>
+          html`<tr
+            class=${row.path === path ? "selected" : ""}
+            data-path=${row.path}
+            @click=${() => actions.selectPath(row.path)}
+          >
+            <th scope="row">
+              <button
+                class="layer-link"
+                title="${row.path}: ${row.className}"
+                aria-pressed=${row.path === path}
+                ${styles({ "--depth": String(depth) })}
+              >
+                ${name}
+              </button>
+            </th>
+            <td class="shape">${row.outputShape ?? "–"}</td>
+            <td class="number">${row.parameters > 0 ? formatCompact(row.parameters) : "–"}</td>
+          </tr>`,
+      )}
+    </tbody>
+  </table>`;
+}

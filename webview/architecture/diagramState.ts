@@ -1,0 +1,221 @@
+/** The diagram between snapshots: what is laid out, where it is looked at, what is selected. */
+import type { ModelReport, SummaryRow } from "../../extension/protocol/preview.ts";
+import * as cameras from "./camera.ts";
+import { allShown, around, type ShownBox, type ShownFlow, shownFlow } from "./flow.ts";
+import { type BoxText, elkGraph, type Layout, layoutOf } from "./layout.ts";
+import { LayoutEngine } from "./layoutWorker.ts";
+import { boxText, labelWidth } from "./boxText.ts";
+
+/** The user's part, kept with the panel's state. */
+export interface DiagramUi {
+  opened: string[];
+  closed: string[];
+  unfolded: string[];
+  /** Id of a box; "" for none. */
+  selected: string;
+}
+
+/** A laid out diagram with all that its drawing needs. */
+export interface Drawn {
+  model: ModelReport;
+  shown: ShownFlow;
+  layout: Layout;
+  boxes: ReadonlyMap<string, ShownBox>;
+  texts: ReadonlyMap<string, BoxText>;
+  rows: ReadonlyMap<string, SummaryRow>;
+}
+
+export class DiagramState {
+  drawn: Drawn | undefined;
+  camera: cameras.Camera | undefined;
+  search = "";
+  /** Why there is no layout. */
+  error: string | undefined;
+  #engine: LayoutEngine | undefined;
+  #window: cameras.Size = { width: 0, height: 0 };
+  #asked = "";
+  #running = false;
+  #next: (() => Promise<void>) | undefined;
+  /** To be brought into sight when its layout is there. */
+  #revealing: string | undefined;
+  readonly #redraw: () => void;
+
+  constructor(redraw: () => void) {
+    this.#redraw = redraw;
+  }
+
+  /** Lays out anew when something has changed; the old drawing stays until the new one is there. */
+  update(model: ModelReport, ui: DiagramUi): void {
+    const { flow } = model;
+    if (flow === undefined) return;
+    const asked = JSON.stringify([model.name, flow, model.rows, ui.opened, ui.closed, ui.unfolded]);
+    if (asked === this.#asked) return;
+    this.#asked = asked;
+    this.#next = () => this.#place(model, ui);
+    if (!this.#running) void this.#run();
+  }
+
+  async #run(): Promise<void> {
+    this.#running = true;
+    for (let job = this.#next; job !== undefined; job = this.#next) {
+      this.#next = undefined;
+      try {
+        await job();
+        this.error = undefined;
+      } catch (error) {
+        this.error = error instanceof Error ? error.message : String(error);
+      }
+      this.#redraw();
+    }
+    this.#running = false;
+  }
+
+  async #place(model: ModelReport, ui: DiagramUi): Promise<void> {
+    const rows = new Map(model.rows.map((row) => [row.path, row]));
+    const shown = shownFlow(
+      model.flow!,
+      { opened: new Set(ui.opened), closed: new Set(ui.closed), unfolded: new Set(ui.unfolded) },
+      (path) => rows.get(path)?.detail ?? "",
+    );
+    const all = allShown(shown.boxes);
+    const texts = new Map(all.map((box) => [box.id, boxText(box, rows.get(box.node.path))]));
+    this.#engine ??= new LayoutEngine();
+    const laid = await this.#engine.place(elkGraph(shown, (box) => texts.get(box.id)!, labelWidth));
+    const layout = layoutOf(laid);
+    const before = this.drawn;
+    this.drawn = { model, shown, layout, boxes: new Map(all.map((box) => [box.id, box])), texts, rows };
+    if (before === undefined || before.model.name !== model.name) this.camera = undefined;
+    else this.#stay(before.layout, layout, ui.selected);
+    this.#look();
+    if (this.#revealing !== undefined) this.reveal(this.#revealing);
+  }
+
+  /** The selected box, or the one in the middle, stays where it is on the screen. */
+  #stay(before: Layout, now: Layout, selected: string): void {
+    if (this.camera === undefined) return;
+    const { camera } = this;
+    const middle = {
+      x: (this.#window.width / 2 - camera.x) / camera.scale,
+      y: (this.#window.height / 2 - camera.y) / camera.scale,
+    };
+    let anchor: string | undefined;
+    let nearest = Number.POSITIVE_INFINITY;
+    for (const [id, box] of before.boxes) {
+      if (!now.boxes.has(id)) continue;
+      const distance = id === selected ? -1 : Math.hypot(box.x + box.width / 2 - middle.x, box.y - middle.y);
+      if (distance < nearest) [anchor, nearest] = [id, distance];
+    }
+    if (anchor === undefined) return;
+    const [was, is] = [before.boxes.get(anchor)!, now.boxes.get(anchor)!];
+    const corner = ({ x, y, width }: cameras.Rectangle): cameras.Point => ({ x: x + width / 2, y });
+    this.camera = cameras.following(camera, corner(was), corner(is));
+  }
+
+  /** The place of the diagram on the screen has got this size. */
+  resize(size: cameras.Size): void {
+    this.#window = size;
+    this.#look();
+    this.#redraw();
+  }
+
+  get window(): cameras.Size {
+    return this.#window;
+  }
+
+  #look(): void {
+    if (this.drawn !== undefined && this.#window.width > 0)
+      this.camera ??= cameras.first(this.drawn.layout, this.#window);
+  }
+
+  fit(): void {
+    if (this.drawn === undefined) return;
+    this.camera = cameras.fitted(this.drawn.layout, this.#window);
+    this.#redraw();
+  }
+
+  zoom(factor: number, at?: cameras.Point): void {
+    if (this.camera === undefined) return;
+    const middle = { x: this.#window.width / 2, y: this.#window.height / 2 };
+    this.camera = cameras.zoomed(this.camera, factor, at ?? middle);
+    this.#redraw();
+  }
+
+  pan(dx: number, dy: number): void {
+    if (this.camera === undefined) return;
+    this.camera = cameras.moved(this.camera, dx, dy);
+    this.#redraw();
+  }
+
+  /** Looks at a point of the diagram. */
+  centre({ x, y }: cameras.Point): void {
+    if (this.camera === undefined) return;
+    const { scale } = this.camera;
+    const { width, height } = this.#window;
+    this.camera = { scale, x: width / 2 - x * scale, y: height / 2 - y * scale };
+    this.#redraw();
+  }
+
+  reveal(id: string): void {
+    const box = this.drawn?.layout.boxes.get(id);
+    this.#revealing = box === undefined ? id : undefined;
+    if (box === undefined || this.camera === undefined) return;
+    // Of an open container, its head.
+    const head = { ...box, height: Math.min(box.height, 60) };
+    this.camera = cameras.revealing(this.camera, head, this.#window);
+    this.#redraw();
+  }
+
+  /** The first box of a module, whether it is shown or not. */
+  boxOf(path: string): string | undefined {
+    return this.drawn?.model.flow?.nodes.find((node) => node.kind === "module" && node.path === path)?.id;
+  }
+
+  /** The shown box that has a box in it, or is it. */
+  visible(id: string): string {
+    return this.drawn?.shown.standsFor(id) ?? id;
+  }
+
+  /** Boxes whose name, class or settings have the searched text. */
+  matches(): Set<string> {
+    const wanted = this.search.trim().toLowerCase();
+    const found = new Set<string>();
+    if (wanted === "" || this.drawn === undefined) return found;
+    for (const { id, path, name, className = "", kind } of this.drawn.model.flow?.nodes ?? []) {
+      const row = kind === "module" ? this.drawn.rows.get(path) : undefined;
+      const text = `${kind === "module" ? path : name} ${row?.className ?? className} ${row?.detail ?? ""}`;
+      if (text.toLowerCase().includes(wanted)) found.add(this.visible(id));
+    }
+    return found;
+  }
+
+  /** Where an arrow key leads: along the edges, or to the nearest box beside. */
+  neighbour(id: string, key: "up" | "down" | "left" | "right"): string | undefined {
+    if (this.drawn === undefined) return undefined;
+    const { layout, boxes } = this.drawn;
+    const from = layout.boxes.get(id);
+    if (from === undefined) return boxes.keys().next().value;
+    const box = boxes.get(id);
+    const parent = around(id).at(-1);
+    if (key === "down" && box?.open === true) return box.children[0]?.id;
+    if (key === "up" && parent !== undefined && boxes.get(parent)?.children[0]?.id === id) return parent;
+    const middle = ({ x, y, width, height }: cameras.Rectangle): cameras.Point => ({
+      x: x + width / 2,
+      y: y + Math.min(height, 40) / 2,
+    });
+    const here = middle(from);
+    let best: string | undefined;
+    let least = Number.POSITIVE_INFINITY;
+    for (const [other, place] of layout.boxes) {
+      if (other === id || id.startsWith(`${other}/`)) continue;
+      const there = middle(place);
+      const [dx, dy] = [there.x - here.x, there.y - here.y];
+      const [ahead, aside] = key === "up" || key === "down" ? [dy, dx] : [dx, dy];
+      const forward = key === "up" || key === "left" ? -ahead : ahead;
+      if (forward <= 4 || (key === "left" || key === "right" ? Math.abs(aside) > forward * 2 : false))
+        continue;
+      const cost = forward + Math.abs(aside) * 2;
+      if (cost < least) [best, least] = [other, cost];
+    }
+    return best;
+  }
+}

@@ -1,0 +1,61 @@
+/** The whole diagram as a file, in the colours of the theme. */
+import type { Drawn } from "./diagramState.ts";
+
+const MARGIN = 16;
+/** Pixels of a PNG for each of the screen's; a browser draws no canvas larger than LARGEST. */
+const SCALE = 2;
+const LARGEST = 16_000;
+const COPIED = [
+  "fill",
+  "fill-opacity",
+  "stroke",
+  "stroke-width",
+  "stroke-dasharray",
+  "font-family",
+  "font-size",
+  "font-weight",
+];
+
+/** A picture that needs no style sheet. */
+export function svgOf(picture: Element, { layout }: Drawn): string {
+  const copy = picture.cloneNode(true) as SVGSVGElement;
+  const [from, to] = [picture, copy].map((one) => [...one.querySelectorAll("*")]);
+  from?.forEach((element, i) => {
+    const style = getComputedStyle(element);
+    const target = to?.[i];
+    for (const name of COPIED) target?.setAttribute(name, style.getPropertyValue(name));
+    target?.removeAttribute("class");
+  });
+  const world = copy.querySelector("g");
+  world?.removeAttribute("transform");
+  const [width, height] = [layout.width + 2 * MARGIN, layout.height + 2 * MARGIN];
+  copy.setAttribute("xmlns", "http://www.w3.org/2000/svg");
+  copy.setAttribute("viewBox", `${-MARGIN} ${-MARGIN} ${width} ${height}`);
+  copy.setAttribute("width", String(width));
+  copy.setAttribute("height", String(height));
+  for (const name of ["class", "aria-hidden", "focusable"]) copy.removeAttribute(name);
+  const ground = document.createElementNS("http://www.w3.org/2000/svg", "rect");
+  const place = {
+    x: -MARGIN,
+    y: -MARGIN,
+    width,
+    height,
+    fill: getComputedStyle(document.body).backgroundColor,
+  };
+  for (const [name, value] of Object.entries(place)) ground.setAttribute(name, String(value));
+  copy.prepend(ground);
+  return new XMLSerializer().serializeToString(copy).replaceAll(/<!--.*?-->/gs, "");
+}
+
+/** The same in pixels, as base64. */
+export async function pngOf(source: string): Promise<string> {
+  const image = new Image();
+  image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(source)}`;
+  await image.decode();
+  const scale = Math.min(SCALE, LARGEST / Math.max(image.width, image.height));
+  const canvas = document.createElement("canvas");
+  canvas.width = Math.round(image.width * scale);
+  canvas.height = Math.round(image.height * scale);
+  canvas.getContext("2d")?.drawImage(image, 0, 0, canvas.width, canvas.height);
+  return canvas.toDataURL("image/png").replace(/^[^,]*,/, "");
+}
