@@ -12,7 +12,9 @@ import { LABEL_HEIGHT, type PlacedEdge } from "./layout.ts";
 const text = strings.architecture;
 const CORNER = 6;
 /** From this part on, a box is too hot for a light text on it in either theme. */
-const HOTTEST = 0.55;
+const HOTTEST = 0.65;
+/** In a narrower window the minimap would hide what it is about. */
+const SMALLEST_WITH_MAP = 440;
 
 export interface CanvasActions {
   selectBox(id: string): void;
@@ -46,6 +48,7 @@ export function canvas(drawn: Drawn, camera: Camera, marks: Marks, actions: Canv
         refY="4"
         markerWidth="7"
         markerHeight="7"
+        markerUnits="userSpaceOnUse"
         orient="auto-start-reverse"
       >
         <path class="arrow" d="M0.5 0.5 L7.5 4 L0.5 7.5 Z" />
@@ -68,6 +71,11 @@ export function canvas(drawn: Drawn, camera: Camera, marks: Marks, actions: Canv
         (box) => leaf(box, drawn, marks, largest, actions),
       )}
       ${layout.edges.map(shape)}
+      ${repeat(
+        shown.filter(({ open }) => open),
+        ({ id }) => id,
+        (box) => groupHead(box, drawn, actions),
+      )}
     </g>
   </svg>`;
 }
@@ -102,6 +110,14 @@ function group(box: ShownBox, drawn: Drawn, marks: Marks, actions: CanvasActions
   return svg`<g class=${classes(box, marks)} data-id=${box.id} transform="translate(${x} ${y})"
       @click=${on.click} @dblclick=${on.double}>
     <rect class="frame" width=${width} height=${height} rx=${CORNER}></rect>
+  </g>`;
+}
+
+/** Over the edges that pass it, with a halo. */
+function groupHead(box: ShownBox, drawn: Drawn, actions: CanvasActions): SVGTemplateResult {
+  const { x, y } = drawn.layout.boxes.get(box.id)!;
+  const on = handlers(box, actions);
+  return svg`<g class="group-head" transform="translate(${x} ${y})" @click=${on.click} @dblclick=${on.double}>
     ${head(box, drawn, 19, actions)}
   </g>`;
 }
@@ -223,6 +239,7 @@ export function minimap(
     width: window.width / camera.scale,
     height: window.height / camera.scale,
   };
+  if (window.width < SMALLEST_WITH_MAP) return nothing;
   if (layout.width <= seen.width * 1.15 && layout.height <= seen.height * 1.15) return nothing;
   const scale = Math.min(150 / layout.width, 180 / layout.height);
   const move = (event: PointerEvent): void => {

@@ -32,7 +32,7 @@ export function details(drawn: Drawn, selected: string, actions: Actions): Templ
     }
     ${formula === undefined ? nothing : html`<p class="formula">${formula}</p>`}
     ${pairs([...(row === undefined ? [] : numbersOf(row)), ...shapesOf(drawn, selected, row)])}
-    ${row === undefined || row.detail === "" ? nothing : titled(text.settings, pairs(settingsOf(row.detail)))}
+    ${row === undefined || row.detail === "" ? nothing : titled(text.settings, pairs(settingsOf(row.className, row.detail)))}
     ${
       row?.weights === undefined
         ? nothing

@@ -44,6 +44,13 @@ export class DiagramState {
     this.#redraw = redraw;
   }
 
+  /** Starts the layout engine before there is something to lay out. */
+  warmUp(): void {
+    this.#engine ??= new LayoutEngine();
+    // An engine that doesn't work says so when it is needed.
+    this.#engine.warmUp().catch(() => undefined);
+  }
+
   /** Lays out anew when something has changed; the old drawing stays until the new one is there. */
   update(model: ModelReport, ui: DiagramUi): void {
     const { flow } = model;

@@ -38,7 +38,7 @@ interface Box {
 }
 
 /** So many boxes are shown before the user opens any. */
-const FIRST_BOXES = 26;
+const FIRST_BOXES = 22;
 /** Equal layers without an inside fold from this many on, blocks from two. */
 const EQUAL_LAYERS = 3;
 

@@ -38,8 +38,18 @@ const FORMULAS: Readonly<Record<string, string>> = {
 
 export const formulaOf = (className: string): string | undefined => FORMULAS[className];
 
-/** "in_features=10, kernel_size=(3, 3)" as pairs; what has no name is told as it is printed. */
-export function settingsOf(detail: string): [name: string, value: string][] {
+/** Names of what a printed layer says by place alone. */
+const BY_PLACE: readonly [RegExp, readonly string[]][] = [
+  [/^(Lazy)?Conv(Transpose)?\dd$/, ["in_channels", "out_channels"]],
+  [/^(Embedding|EmbeddingBag)$/, ["num_embeddings", "embedding_dim"]],
+  [/^(BatchNorm|InstanceNorm)\dd$/, ["num_features"]],
+  [/^(LayerNorm|RMSNorm)$/, ["normalized_shape"]],
+  [/^GroupNorm$/, ["num_groups", "num_channels"]],
+  [/^(RNN|LSTM|GRU)(Cell)?$/, ["input_size", "hidden_size"]],
+];
+
+/** "in_features=10, kernel_size=(3, 3)" as pairs; what is printed without a name has that of its place, or none. */
+export function settingsOf(className: string, detail: string): [name: string, value: string][] {
   const parts: string[] = [];
   let depth = 0;
   let part = "";
@@ -52,11 +62,12 @@ export function settingsOf(detail: string): [name: string, value: string][] {
     } else part += char;
   }
   parts.push(part);
+  const places = BY_PLACE.find(([pattern]) => pattern.test(className))?.[1] ?? [];
   return parts
     .map((one) => one.trim())
     .filter((one) => one !== "")
-    .map((one) => {
-      const [, name = "", value = one] = /^(\w+)=(.*)$/s.exec(one) ?? [];
+    .map((one, i) => {
+      const [, name = places[i] ?? "", value = one] = /^(\w+)=(.*)$/s.exec(one) ?? [];
       return [name, value];
     });
 }

@@ -15,6 +15,19 @@ function startWorker(): Worker {
 export class LayoutEngine {
   readonly #elk = new ELK({ workerFactory: startWorker });
 
+  /** The first layout takes longest: let it be one that nobody waits for. */
+  async warmUp(): Promise<void> {
+    await this.#elk.layout({
+      id: "",
+      layoutOptions: { "elk.algorithm": "layered", "elk.hierarchyHandling": "INCLUDE_CHILDREN" },
+      children: [{ id: "a", children: [{ id: "b" }, { id: "c" }] }, { id: "d" }],
+      edges: [
+        { id: "bc", sources: ["b"], targets: ["c"], labels: [{ text: "x", width: 9, height: 9 }] },
+        { id: "cd", sources: ["c"], targets: ["d"] },
+      ],
+    });
+  }
+
   place(graph: ElkNode): Promise<ElkNode> {
     return this.#elk.layout(graph);
   }

@@ -182,5 +182,8 @@ const actions: Actions = {
   dismissNotice: () => setNotice(undefined),
 };
 
+if (ui.view === "diagram") diagram.warmUp();
+else requestIdleCallback(() => diagram.warmUp());
+
 render(loading(strings.architecture.loading), root);
 host.ready().then(show, (error: unknown) => render(html`<p class="notice">${messageOf(error)}</p>`, root));
