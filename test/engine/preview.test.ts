@@ -2,6 +2,7 @@ import { fork } from "node:child_process";
 import { once } from "node:events";
 import fs from "node:fs";
 import path from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { FileReport } from "../../extension/protocol/preview.ts";
 import { PreviewEngine } from "../../extension/supervisor/preview.ts";
@@ -31,6 +32,91 @@ async function inspect(file: string, text?: string, limit = 20): Promise<FileRep
 function lineOf(text: string, part: string): number {
   return text.split("\n").findIndex((line) => line.includes(part)) + 1;
 }
+
+/** Models that the panels' tests draw. */
+const flows = fileURLToPath(new URL("../fixtures/panels/flows/", import.meta.url));
+
+test("what goes where: both ways around a block, calls of one module apart, ops between modules", async () => {
+  const report = await inspect(path.join(flows, "residual.nn.ts"));
+  expect(report.errors).toEqual([]);
+  const { nodes, edges } = report.models[0]!.flow!;
+  const into = (id: string) => edges.filter(({ to }) => to === id).map(({ from }) => from);
+  expect(into("stem/0")).toEqual(["~input"]);
+  expect(into("blocks/0/conv1")).toEqual(["stem/2"]);
+  // Identity computes nothing, and is on the way all the same.
+  expect(into("blocks/0/shortcut")).toEqual(["stem/2"]);
+  expect(new Set(into("blocks/0/~add"))).toEqual(new Set(["blocks/0/bn2", "blocks/0/shortcut"]));
+  expect(into("blocks/0/relu#2")).toEqual(["blocks/0/~add"]);
+  expect(into("blocks/1/conv1")).toEqual(["blocks/0/relu#2"]);
+  expect(into("~output")).toEqual(["head"]);
+  expect(edges.find(({ from }) => from === "blocks/3/relu#2")).toMatchObject({ shape: "[64, 32, 8, 8]" });
+  // A list of modules is never called, and is a box around them.
+  expect(nodes.find(({ id }) => id === "blocks/0")).toMatchObject({
+    kind: "module",
+    path: "blocks.0",
+    className: "Block",
+    parent: "blocks",
+  });
+  const conv = report.models[0]!.rows.find((row) => row.path === "stem.0");
+  expect(conv).toMatchObject({
+    weights: [
+      { name: "weight", shape: "[16, 1, 3, 3]" },
+      { name: "bias", shape: "[16]" },
+    ],
+    memoryBytes: 4 * (160 + 64 * 16 * 64),
+  });
+});
+
+test("BERT-base previews in a moment, with a box for each of its layers", async () => {
+  const file = path.join(flows, "bert.nn.ts");
+  // The first also starts the process.
+  await inspect(file);
+  const started = performance.now();
+  const report = await inspect(file);
+  // A tenth of a second on a machine that does nothing else.
+  expect(performance.now() - started).toBeLessThan(1500);
+  const [model] = report.models;
+  expect(model!.parameters.total).toBe(109_482_240 + 2 * 768 + 2);
+  const layers = model!.flow!.nodes.filter(({ className }) => className === "BertLayer");
+  expect(layers.map(({ path: name }) => name)).toEqual(
+    Array.from({ length: 12 }, (_one, i) => `bert.encoder.layer.${i}`),
+  );
+  const ids = new Set(model!.flow!.nodes.map(({ id }) => id));
+  expect(model!.flow!.edges.filter(({ from, to }) => !ids.has(from) || !ids.has(to))).toEqual([]);
+});
+
+test("a model of two parts: what one gives the other takes, each drawn once", async () => {
+  const file = workspace.write(
+    "pair.nn.ts",
+    `import { torch, nn, optim, data, experiment, type Tensor } from "layerwise";
+class Pair extends nn.Module {
+  generator = new nn.Sequential(new nn.Linear(4, 8), new nn.Tanh());
+  critic = new nn.Linear(8, 1);
+  forward(x: Tensor): Tensor {
+    return this.generator(x) as Tensor;
+  }
+}
+export default experiment({
+  model: () => new Pair(),
+  data: () => new data.TensorDataset(torch.randn(8, 4), torch.randn(8, 8)),
+  optimizer: (p) => new optim.SGD(p, { lr: 0.1 }),
+  trainStep: ({ model, batch }) => {
+    const made = (model as Pair).generator(batch[0] as Tensor) as Tensor;
+    const loss = (model as Pair).critic(made).mean();
+    (model as Pair).critic(batch[1] as Tensor).mean().backward();
+    return { loss };
+  },
+  epochs: 1,
+});
+`,
+  );
+  const report = await inspect(file);
+  expect(report.errors).toEqual([]);
+  const { nodes, edges } = report.models[0]!.flow!;
+  expect(edges).toContainEqual({ from: "generator/1", to: "critic", shape: "[8, 8]" });
+  expect(nodes.filter(({ path: name }) => name === "critic").map(({ id }) => id)).toContain("critic");
+  expect(nodes.filter(({ className }) => className === "Linear").length).toBe(2);
+});
 
 test("models with their layers in the order of calls, shapes, counts and lines", async () => {
   const file = path.join(examples, "digits.nn.ts");

@@ -80,7 +80,7 @@ export function canvas(drawn: Drawn, camera: Camera, marks: Marks, actions: Canv
   </svg>`;
 }
 
-const classes = (box: ShownBox, { selected, matches, searching }: Marks): ReturnType<typeof classMap> =>
+const classes = (box: ShownBox, { selected, matches, searching }: Marks) =>
   classMap({
     box: true,
     [`box-${box.node.kind}`]: true,

@@ -47,7 +47,7 @@ test("diagram: both ways around a block join in its sum, with their shapes", asy
   const edges = await panel.page
     .locator('.edge[data-to="blocks/0/~add"]')
     .evaluateAll((all) => all.map((one) => one.getAttribute("data-from")));
-  assert.deepEqual(edges.toSorted(), ["blocks/0/bn2", "blocks/0/shortcut"]);
+  assert.deepEqual(new Set(edges), new Set(["blocks/0/bn2", "blocks/0/shortcut"]));
   const shapes = await panel.page.locator(".edge-shape").allTextContents();
   assert.ok(shapes.includes("[64, 16, 8, 8]") && shapes.includes("[64, 32, 8, 8]"));
   await panel.page.getByRole("button", { name: "Collapse all" }).click();
