@@ -7,6 +7,7 @@ import { UserError } from "./errors.ts";
  * - `run.json`: a {@link RunRecord}, replaced atomically at every change of state and at most once a second otherwise;
  * - `metrics.jsonl`: one {@link MetricRow} a line, append-only;
  * - `log.txt`: what the user's code printed and what the engine has to say;
+ * - `labels.json`: what the user calls it, {@link RunLabels};
  * - `evaluation.json`: of an evaluation, its EvaluationResult (protocol/engine.ts);
  * - `checkpoints/*.safetensors`: weights, named in the record's `checkpoints`;
  * - `checkpoints/training.pth`: all that it takes to go on with a training, and beside it the state saved before.
@@ -18,6 +19,7 @@ export const RUN_FILE = "run.json";
 export const METRICS_FILE = "metrics.jsonl";
 export const LOG_FILE = "log.txt";
 export const EVALUATION_FILE = "evaluation.json";
+export const LABELS_FILE = "labels.json";
 export const CHECKPOINTS_FOLDER = "checkpoints";
 
 export const ExecutorInfo = v.object({
@@ -105,6 +107,16 @@ export const RunRecord = v.object({
   orphaned: v.optional(v.boolean()),
 });
 export type RunRecord = v.InferOutput<typeof RunRecord>;
+
+/** What the user has noted of a run. */
+export const RunLabels = v.object({
+  /** Shown for the run's id; empty where it has no name. */
+  name: v.optional(v.pipe(v.string(), v.maxLength(200)), ""),
+  tags: v.optional(v.array(v.pipe(v.string(), v.maxLength(100))), []),
+  /** Left out of tables unless asked for. */
+  archived: v.optional(v.boolean(), false),
+});
+export type RunLabels = v.InferOutput<typeof RunLabels>;
 
 /**
  * One point of the curves: a step's values, or those of a whole epoch (mean of its steps, and validation); or an event,

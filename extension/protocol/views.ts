@@ -1,7 +1,7 @@
 import type { UserError } from "./errors.ts";
 import type { EvaluationResult, Progress } from "./engine.ts";
 import type { FileReport, ModelReport } from "./preview.ts";
-import type { CheckpointRecord, MetricRow, RunRecord } from "./run.ts";
+import type { CheckpointRecord, MetricRow, RunLabels, RunRecord } from "./run.ts";
 
 /**
  * Messages between the extension host and its webviews, as birpc interfaces over postMessage. A webview calls
@@ -27,10 +27,36 @@ export interface TrainingViewMethods {
   evaluated(result: EvaluationResult): void;
 }
 
-export interface TrainingHostMethods {
+/** A training beside the one that is shown. */
+export interface ListedRun {
+  run: RunRecord;
+  labels: RunLabels;
+  live: boolean;
+}
+
+/** The runs of the same folder, by their ids. */
+export interface RunTableMethods {
+  /** Trainings, newest first. */
+  runs(): Promise<ListedRun[]>;
+  /** A run's curves, as many rows as a screen can show. */
+  rowsOf(id: string): Promise<MetricRow[]>;
+  label(id: string, labels: RunLabels): Promise<void>;
+  openRun(id: string): Promise<void>;
+  /** Can be undone for a while. */
+  deleteRun(id: string): Promise<void>;
+  /** Asks where, and writes: what was exported, in base64. */
+  saveFile(name: string, base64: string): Promise<void>;
+}
+
+export interface TrainingHostMethods extends RunTableMethods {
   ready(): Promise<TrainingSnapshot>;
   pause(): Promise<void>;
   resume(): Promise<void>;
+  /** One optimizer step, then a pause. */
+  step(): Promise<void>;
+  addEpochs(count: number): Promise<void>;
+  /** Of all optimizers, or of the one of that name. */
+  setLearningRate(lr: number, optimizer?: string): Promise<void>;
   stop(): Promise<void>;
   checkpoint(): Promise<void>;
   evaluate(checkpoint?: CheckpointRecord): Promise<void>;

@@ -125,6 +125,14 @@ export class MetricsReader {
   }
 }
 
+/** A whole run's curves from disk: at most about so many steps and epochs. */
+export async function readRows(directory: string, limit: number): Promise<MetricRow[]> {
+  const curves = new Curves(Math.ceil(limit / 2));
+  const reader = new MetricsReader(directory);
+  for (let rows = await reader.read(); rows.length > 0; rows = await reader.read()) curves.push(rows);
+  return curves.rows;
+}
+
 function parseRow(line: string): MetricRow | undefined {
   try {
     const row = v.safeParse(MetricRow, JSON.parse(line));

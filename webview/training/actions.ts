@@ -1,8 +1,10 @@
 /** What the panel's controls do. */
-import type { CheckpointRecord } from "../../extension/protocol/run.ts";
+import type { CheckpointRecord, RunLabels } from "../../extension/protocol/run.ts";
 import type { OpenSource } from "../shared/errorBox.ts";
 import type { Range } from "./decimate.ts";
-import type { ActionName, TrainingUi } from "./state.ts";
+import type { ActionName, Editing, TrainingUi } from "./state.ts";
+
+export type ExportFormat = "csv" | "png" | "svg" | "pgfplots";
 
 export interface Actions {
   /** Asks the host; the button is disabled until it answers, and what fails is shown. */
@@ -12,5 +14,14 @@ export interface Actions {
   openSource: OpenSource;
   setUi(change: Partial<TrainingUi>): void;
   zoom(range: Range | undefined): void;
+  addEpochs(count: number): void;
+  setLearningRate(lr: number, optimizer: string | undefined): void;
+  openRun(id: string): void;
+  /** Draws a run beside this one, or no longer. */
+  compare(id: string): void;
+  edit(editing: Editing | undefined): void;
+  label(id: string, labels: RunLabels): void;
+  deleteRun(id: string): void;
+  exportAs(format: ExportFormat): void;
   dismissNotice(): void;
 }

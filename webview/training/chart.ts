@@ -1,12 +1,13 @@
 /** One metric's chart: uPlot, with a legend that reads the values at the cursor. */
-import { html, nothing, render } from "lit";
+import { html, nothing, render, type TemplateResult } from "lit";
 import uPlot from "uplot";
-import { formatDuration, formatMetric, formatTick } from "../shared/format.ts";
+import { formatCompact, formatDuration, formatMetric, formatTick } from "../shared/format.ts";
 import { strings } from "../shared/strings.ts";
-import type { ChartModel } from "./chartModel.ts";
-import { type Palette, plotOptions, readPalette } from "./chartStyle.ts";
-import type { Axis } from "./curves.ts";
-import { decimate, type Line, nearest, type Range } from "./decimate.ts";
+import { styles } from "../shared/styles.ts";
+import type { ChartLine, ChartModel } from "./chartModel.ts";
+import { colourOf, type Palette, plotOptions, readPalette } from "./chartStyle.ts";
+import { type Axis, isRate } from "./curves.ts";
+import { decimate, type Line, nearest, type Range, snap } from "./decimate.ts";
 
 export interface ChartEvents {
   /** Called with the part of x that was selected; undefined shows everything again. */
@@ -61,9 +62,13 @@ export class Chart {
     const { clientWidth: width, clientHeight: height } = this.#host;
     if (width === 0 || height === 0) return;
     // Two points for every pixel are more than can be seen.
-    const lines = model.lines.map((line) => this.#visible(decimate(line.x, line.y, width, zoom), model));
-    const data = lines.length > 0 ? align(lines) : ([[]] satisfies uPlot.AlignedData);
-    const shape = JSON.stringify([model.axis, model.logarithmic, model.lines.map((line) => line.style)]);
+    const lines = model.lines.map((line) => this.#visible(this.#thin(line, width, zoom), model));
+    const data = lines.length > 0 ? align(shared(lines, width)) : ([[]] satisfies uPlot.AlignedData);
+    const shape = JSON.stringify([
+      model.axis,
+      model.logarithmic,
+      model.lines.map(({ style, slot }) => [style, slot]),
+    ]);
     if (this.#plot && shape === this.#built) {
       if (this.#plot.width !== width || this.#plot.height !== height) this.#plot.setSize({ width, height });
       this.#plot.setData(data);
@@ -92,10 +97,27 @@ export class Chart {
     if (this.#model) this.update(this.#model, this.#zoom);
   }
 
+  /** What is drawn. */
+  get canvas(): HTMLCanvasElement | undefined {
+    return this.#plot?.ctx.canvas;
+  }
+
   destroy(): void {
     this.#resize.disconnect();
     this.#plot?.destroy();
     this.element.remove();
+  }
+
+  /** Ten frames a second draw many runs anew of which one has a new point. */
+  readonly #thinned = new WeakMap<object, { key: string; line: Line }>();
+
+  #thin({ x, y }: ChartLine, width: number, zoom: Range | undefined): Line {
+    const key = [width, zoom?.minimum, zoom?.maximum, x.length, x[1], x.at(-1), y.at(-1)].join(" ");
+    const known = this.#thinned.get(y);
+    if (known?.key === key) return known.line;
+    const line = decimate(x, y, width, zoom);
+    this.#thinned.set(y, { key, line });
+    return line;
   }
 
   /** A logarithmic scale has no place for zero and below. */
@@ -109,6 +131,7 @@ export class Chart {
       ...plotOptions(model, this.#palette, {
         range: () => this.#zoom,
         best: () => this.#model?.best,
+        events: () => this.#model?.events ?? [],
         onCursor: (x) => this.#readAt(x),
         onSelect: (range) => this.#events.onZoom(range),
       }),
@@ -125,12 +148,14 @@ export class Chart {
   }
 
   /** Value of each named line at the cursor, else the latest. */
-  #readings(model: ChartModel): { style: string; label: string; value: number | undefined }[] {
+  #readings(model: ChartModel): { line: ChartLine; label: string; value: number | undefined }[] {
     return model.lines
       .filter((line) => line.style !== "raw")
-      .map(({ style, label, x, y }) => {
+      .sort((a, b) => (a.slot ?? -1) - (b.slot ?? -1))
+      .map((line) => {
+        const { label, x, y } = line;
         const index = this.#cursor === undefined ? y.length - 1 : nearest(x, this.#cursor);
-        return { style, label, value: y[index] };
+        return { line, label, value: y[index] };
       });
   }
 
@@ -146,9 +171,9 @@ export class Chart {
         }
         <ul class="legend">
           ${this.#readings(model).map(
-            ({ style, label, value }) =>
+            ({ line, label, value }) =>
               html`<li>
-                <i class="swatch swatch-${style}"></i><span>${label}</span><b>${formatMetric(value)}</b>
+                ${swatch(line, this.#palette)}<span>${label}</span><b>${valueText(model, value)}</b>
               </li>`,
           )}
         </ul>`,
@@ -160,8 +185,11 @@ export class Chart {
   #describe(model: ChartModel): string {
     const points = Math.max(0, ...model.lines.map((line) => line.y.length));
     const values = model.lines
-      .filter((line) => line.style !== "raw")
-      .map((line) => `${line.label} ${formatMetric(line.y.at(-1))}`);
+      .filter((line) => line.style !== "raw" && line.slot === undefined)
+      .map((line) => `${line.label} ${valueText(model, line.y.at(-1))}`);
+    const others = new Set(model.lines.map(({ slot }) => slot));
+    others.delete(undefined);
+    if (others.size > 0) values.push(text.besides(others.size));
     return [model.name, ...values, text.points(points)].join(", ");
   }
 
@@ -201,8 +229,9 @@ export class Chart {
   #moveCursor(x: number | undefined): void {
     this.#setCursor(x, true);
     if (x === undefined || !this.#model) return;
-    const values = this.#readings(this.#model).map(({ label, value }) => `${label} ${formatMetric(value)}`);
-    this.#events.announce([axisText(this.#model.axis, x), ...values].join(", "));
+    const model = this.#model;
+    const values = this.#readings(model).map(({ label, value }) => `${label} ${valueText(model, value)}`);
+    this.#events.announce([axisText(model.axis, x), ...values].join(", "));
   }
 
   #scale(factor: number, around: number): void {
@@ -214,6 +243,30 @@ export class Chart {
     const everything = minimum <= Math.min(...all) && maximum >= Math.max(...all);
     this.#events.onZoom(everything ? undefined : { minimum, maximum });
   }
+}
+
+/** Metrics as everywhere; rates and speeds with no more digits than they need. */
+function valueText({ name }: ChartModel, value: number | undefined): string {
+  if (value === undefined || !Number.isFinite(value)) return formatMetric(value);
+  if (isRate(name)) return formatTick(value);
+  return name.endsWith("/s") ? formatCompact(value) : formatMetric(value);
+}
+
+/** Few lines keep their points where they are; those of many runs are moved by half a pixel to places they share. */
+function shared(lines: Line[], width: number): Line[] {
+  const points = lines.reduce((sum, { x }) => sum + x.length, 0);
+  if (lines.length <= 4 || points <= 4 * width) return lines;
+  const minimum = Math.min(...lines.map(({ x }) => x[0] ?? Infinity));
+  const maximum = Math.max(...lines.map(({ x }) => x.at(-1) ?? -Infinity));
+  return lines.map((line) => snap(line, { minimum, maximum }, 2 * width));
+}
+
+function swatch(line: ChartLine, palette: Palette): TemplateResult {
+  const colour = line.slot === undefined ? {} : { "--swatch": colourOf(line, palette) };
+  return html`<i
+    class="swatch swatch-${line.style} ${line.slot === undefined ? "" : "swatch-other"}"
+    ${styles(colour)}
+  ></i>`;
 }
 
 /** Lines with x of their own as uPlot's one x with a column for each. */

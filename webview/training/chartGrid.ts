@@ -1,15 +1,23 @@
 /** The charts of all metrics and their controls. Charts are kept and updated: a new one would lose the cursor. */
 import { html, nothing, type TemplateResult } from "lit";
-import { button, checkbox, empty, section, segmented, slider } from "../shared/kit.ts";
+import { button, checkbox, empty, linkButton, section, segmented, slider } from "../shared/kit.ts";
 import { strings } from "../shared/strings.ts";
-import type { Actions } from "./actions.ts";
+import type { Actions, ExportFormat } from "./actions.ts";
 import { Chart, type ChartEvents } from "./chart.ts";
-import { chartModel } from "./chartModel.ts";
-import type { Axis, MetricCurves } from "./curves.ts";
+import { readPalette } from "./chartStyle.ts";
+import { type ChartModel, chartModel } from "./chartModel.ts";
+import type { Axis, Curves, MetricCurves } from "./curves.ts";
+import { runName } from "./runList.ts";
 import type { TrainingState } from "./state.ts";
 
 const text = strings.training.charts;
 const HELP_ID = "chart-help";
+const FORMATS: readonly [ExportFormat, string][] = [
+  ["csv", "CSV"],
+  ["png", "PNG"],
+  ["svg", "SVG"],
+  ["pgfplots", "pgfplots"],
+];
 const AXES: readonly Axis[] = ["step", "epoch", "time"];
 
 export class ChartGrid {
@@ -41,15 +49,43 @@ export class ChartGrid {
     );
   }
 
-  draw({ curves, ui, zoom, run, ...rest }: TrainingState): void {
-    const metrics = shown({ curves, ui, zoom, run, ...rest });
-    for (const metric of metrics) this.#chart(metric.name).update(chartModel(metric, ui, run.best), zoom);
+  draw(state: TrainingState): void {
+    const metrics = shown(state);
+    for (const metric of metrics) this.#chart(metric.name).update(modelOf(metric, state), state.zoom);
     const names = new Set(metrics.map(({ name }) => name));
     for (const [name, chart] of this.#charts)
       if (!names.has(name)) {
         chart.destroy();
         this.#charts.delete(name);
       }
+  }
+
+  /** A picture of all charts below each other, as they are on the screen. */
+  picture(): HTMLCanvasElement {
+    const { background, text: colour } = readPalette();
+    const charts = [...this.#charts.entries()].flatMap(([name, { canvas }]) =>
+      canvas ? [{ name, canvas }] : [],
+    );
+    const title = 28 * devicePixelRatio;
+    const picture = document.createElement("canvas");
+    picture.width = Math.max(1, ...charts.map(({ canvas }) => canvas.width));
+    picture.height = Math.max(
+      1,
+      charts.reduce((sum, { canvas }) => sum + canvas.height + title, 0),
+    );
+    const context = picture.getContext("2d");
+    if (!context) return picture;
+    context.fillStyle = background;
+    context.fillRect(0, 0, picture.width, picture.height);
+    context.fillStyle = colour;
+    context.font = `bold ${13 * devicePixelRatio}px sans-serif`;
+    let top = 0;
+    for (const { name, canvas } of charts) {
+      context.fillText(name, 8 * devicePixelRatio, top + 0.7 * title);
+      context.drawImage(canvas, 0, top + title);
+      top += canvas.height + title;
+    }
+    return picture;
   }
 
   themeChanged(): void {
@@ -96,10 +132,37 @@ export class ChartGrid {
         onInput: (smoothing) => actions.setUi({ smoothing }),
       })}
       ${checkbox(text.logScale, ui.logScale, (logScale) => actions.setUi({ logScale }))}
+      <div class="exports" role="group" aria-label=${text.exportTitle}>
+        <span class="secondary" aria-hidden="true">${text.exportTitle}</span>
+        ${FORMATS.map(([format, label]) =>
+          linkButton(label, () => actions.exportAs(format), text.exportAs(label)),
+        )}
+      </div>
     </div>`;
   }
 }
 
+/** The charts as they are drawn, for exports. */
+export const models = (state: TrainingState): ChartModel[] =>
+  shown(state).map((metric) => modelOf(metric, state));
+
+function modelOf(metric: MetricCurves, { ui, run, runs, others, curves }: TrainingState): ChartModel {
+  const beside = ui.compare.flatMap((id, slot) => {
+    const listed = runs.find((one) => one.run.id === id);
+    if (!others.has(id) || id === run.id) return [];
+    const found = charted(others.get(id)).find(({ name }) => name === metric.name);
+    return [{ name: listed ? runName(listed) : id, slot, metric: found }];
+  });
+  return chartModel(metric, ui, run.best, { others: beside, events: curves.events });
+}
+
+/** All that has a chart, the throughput at the end. */
+export function charted(curves: Curves | undefined): MetricCurves[] {
+  if (!curves) return [];
+  const throughput = curves.throughput();
+  return [...curves.metrics(), ...(throughput ? [throughput] : [])];
+}
+
 /** Metrics with a value at least. */
 const shown = ({ curves }: TrainingState): MetricCurves[] =>
-  curves.metrics().filter(({ steps, epochs, validation }) => (steps ?? epochs ?? validation)?.length);
+  charted(curves).filter(({ steps, epochs, validation }) => (steps ?? epochs ?? validation)?.length);

@@ -1,6 +1,13 @@
 /** From a metric's curves to the lines of its chart. */
 import { strings } from "../shared/strings.ts";
-import { type Axis, type Curve, direction, type MetricCurves, visibleCurves } from "./curves.ts";
+import {
+  type Axis,
+  type Curve,
+  type CurveEvent,
+  direction,
+  type MetricCurves,
+  visibleCurves,
+} from "./curves.ts";
 import { smooth } from "./smoothing.ts";
 
 /**
@@ -14,6 +21,15 @@ export interface ChartLine {
   label: string;
   x: readonly number[];
   y: readonly number[];
+  /** Of another run: its colour among those that are compared, counted from 0. */
+  slot?: number;
+}
+
+/** The same metric of another run, beside this one's. */
+export interface OtherRun {
+  name: string;
+  slot: number;
+  metric: MetricCurves | undefined;
 }
 
 export interface ChartModel {
@@ -23,6 +39,8 @@ export interface ChartModel {
   lines: ChartLine[];
   /** The best epoch's point. */
   best?: { x: number; y: number };
+  /** Marks across the chart. */
+  events: { x: number; label: string }[];
   /** What is wrong with the values, such as a loss that is nan. */
   note?: string;
 }
@@ -38,6 +56,7 @@ export function chartModel(
   metric: MetricCurves,
   options: ChartOptions,
   best?: { metric: string; epoch: number },
+  { others = [], events = [] }: { others?: readonly OtherRun[]; events?: readonly CurveEvent[] } = {},
 ): ChartModel {
   const { axis } = options;
   const note = diverged(metric);
@@ -46,7 +65,9 @@ export function chartModel(
     name: metric.name,
     axis,
     logarithmic: options.logScale && direction(metric.name) !== "higher",
-    lines: chartLines(metric, options),
+    // This run lies on top.
+    lines: [...others.flatMap((other) => otherLines(other, options)), ...chartLines(metric, options)],
+    events: events.map((event) => ({ x: event[axis], label: event.label })),
     ...(mark ? { best: mark } : {}),
     ...(note ? { note } : {}),
   };
@@ -66,6 +87,38 @@ function chartLines(metric: MetricCurves, { axis, smoothing }: ChartOptions): Ch
   if (epochs) add(steps ? "mean" : "train", steps ? text.epochMean : text.train, epochs);
   if (validation) add("validation", text.validation, validation);
   return lines;
+}
+
+/** One or two lines a run: what was smoothed has no faint line behind it, and validation is dashed. */
+function otherLines({ name, slot, metric }: OtherRun, { axis, smoothing }: ChartOptions): ChartLine[] {
+  if (!metric) return [];
+  const { steps, epochs, validation } = visibleCurves(metric);
+  const train = steps ?? epochs;
+  const text = strings.training.charts;
+  return [
+    ...(train
+      ? [
+          {
+            style: "train" as const,
+            label: name,
+            x: train[axis],
+            y: steps ? smoothed(steps, smoothing) : train.value,
+            slot,
+          },
+        ]
+      : []),
+    ...(validation
+      ? [
+          {
+            style: "validation" as const,
+            label: text.validationOf(name),
+            x: validation[axis],
+            y: validation.value,
+            slot,
+          },
+        ]
+      : []),
+  ];
 }
 
 /** Redrawing at ten frames a second must not smooth a long curve again when nothing was added to it. */

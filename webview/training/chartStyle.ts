@@ -3,7 +3,7 @@ import type uPlot from "uplot";
 import { formatDuration, formatTick } from "../shared/format.ts";
 import { strings } from "../shared/strings.ts";
 import { isHighContrast, themeValue, translucent } from "../shared/theme.ts";
-import type { ChartModel, LineStyle } from "./chartModel.ts";
+import type { ChartLine, ChartModel } from "./chartModel.ts";
 import type { Range } from "./decimate.ts";
 
 export interface Palette {
@@ -12,9 +12,24 @@ export interface Palette {
   grid: string;
   train: string;
   validation: string;
+  /** Of the runs that are compared, by their slots. */
+  others: string[];
   font: string;
   highContrast: boolean;
 }
+
+/** Charts have no more colours that are opaque in every theme; the terminal's are made to be told apart. */
+export const OTHER_COLOURS = [
+  "--vscode-charts-green",
+  "--vscode-charts-red",
+  "--vscode-charts-purple",
+  "--vscode-terminal-ansiCyan",
+  "--vscode-terminal-ansiMagenta",
+  "--vscode-terminal-ansiBrightGreen",
+  "--vscode-terminal-ansiBrightRed",
+  "--vscode-terminal-ansiBrightBlue",
+  "--vscode-descriptionForeground",
+] as const;
 
 /** Blue and yellow: the pair of chart colours that stays apart for colour-blind eyes. VS Code's orange is translucent. */
 export function readPalette(): Palette {
@@ -26,6 +41,7 @@ export function readPalette(): Palette {
     grid: translucent(foreground, highContrast ? 0.2 : 0.1),
     train: themeValue("--vscode-charts-blue", "--vscode-foreground"),
     validation: themeValue("--vscode-charts-yellow", "--vscode-foreground"),
+    others: OTHER_COLOURS.map((name) => themeValue(name, "--vscode-foreground")),
     font: `11px ${themeValue("--vscode-font-family") || "sans-serif"}`,
     highContrast,
   };
@@ -34,6 +50,7 @@ export function readPalette(): Palette {
 export interface PlotHooks {
   range(): Range | undefined;
   best(): { x: number; y: number } | undefined;
+  events(): readonly { x: number; label: string }[];
   onCursor(x: number | undefined): void;
   onSelect(range: Range): void;
 }
@@ -56,7 +73,7 @@ export function plotOptions(
   return {
     legend: { show: false },
     padding: [10, 14, 0, 0],
-    series: [{}, ...model.lines.map(({ style }) => series(style, palette))],
+    series: [{}, ...model.lines.map((line) => series(line, palette))],
     scales: {
       x: {
         time: false,
@@ -89,7 +106,7 @@ export function plotOptions(
       points: {
         size: (_plot, index) => (model.lines[index - 1]?.style === "raw" ? 0 : 7),
         width: 0,
-        fill: (_plot, index) => colourOf(model.lines[index - 1]?.style ?? "train", palette),
+        fill: (_plot, index) => colourOf(model.lines[index - 1], palette),
       },
       dataIdx: nearestValue,
       bind: {
@@ -111,7 +128,10 @@ export function plotOptions(
           plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
         },
       ],
-      draw: [(plot) => drawBest(plot, hooks.best(), palette)],
+      draw: [
+        (plot) => drawEvents(plot, hooks.events(), palette),
+        (plot) => drawBest(plot, hooks.best(), palette),
+      ],
     },
   };
 }
@@ -120,11 +140,14 @@ export function plotOptions(
 const powersOfTen = (_plot: uPlot, ticks: number[]): (number | null)[] =>
   ticks.map((tick) => (Number.isInteger(Math.log10(tick)) ? tick : null));
 
-const colourOf = (style: LineStyle, palette: Palette): string =>
-  style === "validation" ? palette.validation : palette.train;
+export function colourOf(line: Pick<ChartLine, "style" | "slot"> | undefined, palette: Palette): string {
+  if (line?.slot !== undefined) return palette.others[line.slot % palette.others.length] ?? palette.text;
+  return line?.style === "validation" ? palette.validation : palette.train;
+}
 
-function series(style: LineStyle, palette: Palette): uPlot.Series {
-  const stroke = colourOf(style, palette);
+function series(line: ChartLine, palette: Palette): uPlot.Series {
+  const { style, slot } = line;
+  const stroke = colourOf(line, palette);
   switch (style) {
     case "raw":
       return {
@@ -146,7 +169,7 @@ function series(style: LineStyle, palette: Palette): uPlot.Series {
         stroke,
         width: 1.75,
         // Not by colour alone.
-        ...(palette.highContrast ? { dash: [6, 4] } : {}),
+        ...(palette.highContrast || slot !== undefined ? { dash: [6, 4] } : {}),
         points: { size: 6, fill: stroke, space: 14 },
       };
   }
@@ -161,6 +184,34 @@ function nearestValue(plot: uPlot, seriesIndex: number, hovered: number): number
     if (typeof values[hovered + distance] === "number") return hovered + distance;
   }
   return hovered;
+}
+
+/** A dashed line across the chart for each event, with a word at its top. */
+function drawEvents(plot: uPlot, events: readonly { x: number; label: string }[], palette: Palette): void {
+  const { min = 0, max = 0 } = plot.scales["x"] ?? {};
+  const ratio = devicePixelRatio;
+  const { ctx, bbox } = plot;
+  ctx.save();
+  ctx.strokeStyle = ctx.fillStyle = palette.text;
+  ctx.lineWidth = ratio;
+  ctx.font = palette.font.replace("11px", `${11 * ratio}px`);
+  let free = Number.NEGATIVE_INFINITY;
+  for (const { x, label } of events.filter((event) => event.x >= min && event.x <= max)) {
+    const left = Math.round(plot.valToPos(x, "x", true));
+    ctx.setLineDash([2 * ratio, 3 * ratio]);
+    ctx.beginPath();
+    ctx.moveTo(left, bbox.top);
+    ctx.lineTo(left, bbox.top + bbox.height);
+    ctx.stroke();
+    // On its left where there is no place on its right; not over the word before it.
+    const { width } = ctx.measureText(label);
+    const right = left + 4 * ratio + width <= bbox.left + bbox.width;
+    const start = right ? left + 4 * ratio : left - 4 * ratio - width;
+    if (start < free) continue;
+    ctx.fillText(label, start, bbox.top + 10 * ratio);
+    free = start + width;
+  }
+  ctx.restore();
 }
 
 /** A ring around the best epoch's value, with a word above it. */

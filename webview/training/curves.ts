@@ -1,5 +1,6 @@
 /** The run's metric rows as columns, one curve per metric and kind of row, grouped into charts. */
 import type { MetricRow } from "../../extension/protocol/run.ts";
+import { formatTick } from "../shared/format.ts";
 
 export type Axis = "step" | "epoch" | "time";
 
@@ -49,21 +50,39 @@ export interface MetricCurves {
   validation?: Curve;
 }
 
+/** Whether it is a learning rate: of the optimizer, or of one of several. */
+export const isRate = (metric: string): boolean => /^lr(_|$)/.test(metric);
+
 export const VALIDATION_PREFIX = "val_";
 
 /** "loss" of "val_loss". */
 export const metricName = (metric: string): string =>
   metric.startsWith(VALIDATION_PREFIX) ? metric.slice(VALIDATION_PREFIX.length) : metric;
 
+/** Something that happened to the run, such as a learning rate that was changed by hand. */
+export interface CurveEvent extends Record<Axis, number> {
+  text: string;
+  /** For the mark on a curve: shorter than the text. */
+  label: string;
+}
+
+/** Seconds over which a point of the throughput is measured. */
+const THROUGHPUT_SPAN = 0.2;
+
 export class Curves {
   readonly #curves = new Map<string, MetricCurves>();
   #stepsPerEpoch: number | undefined;
+  readonly #batchSize: number | undefined;
+  #mark: { step: number; time: number } | undefined;
+  readonly events: CurveEvent[] = [];
   /** Seconds since the run began, at the latest row. */
   elapsed = 0;
   rows = 0;
 
-  constructor(rows: readonly MetricRow[] = [], stepsPerEpoch?: number) {
+  /** @param batchSize Samples of a step, for the throughput; without it, that is in steps */
+  constructor(rows: readonly MetricRow[] = [], stepsPerEpoch?: number, batchSize?: number) {
     this.#stepsPerEpoch = stepsPerEpoch;
+    this.#batchSize = batchSize;
     this.append(rows);
   }
 
@@ -72,6 +91,11 @@ export class Curves {
       this.rows++;
       this.elapsed = Math.max(this.elapsed, row.time);
       const epoch = this.#epochOf(row);
+      if (row.kind === "event") {
+        this.#addEvent(row, epoch);
+        continue;
+      }
+      this.#measure(row, epoch);
       for (const [metric, value] of Object.entries(row.values))
         // postMessage made null of what isn't finite.
         this.#curve(metric, row.kind).add(row.step, epoch, row.time, value ?? Number.NaN);
@@ -82,16 +106,42 @@ export class Curves {
   set stepsPerEpoch(steps: number | undefined) {
     if (!steps || steps === this.#stepsPerEpoch) return;
     this.#stepsPerEpoch = steps;
-    for (const { steps: train, epochs, validation } of this.#curves.values())
+    for (const event of this.events) event.epoch = event.step / steps;
+    const throughput = this.throughput();
+    for (const { steps: train, epochs, validation } of [
+      ...this.#curves.values(),
+      ...(throughput ? [throughput] : []),
+    ])
       for (const curve of [train, epochs, validation])
         curve?.step.forEach((step, index) => (curve.epoch[index] = step / steps));
   }
 
-  /** Charts in the order in which they are shown: losses, then the rest in the order of their first row. */
+  /** Charts in the order in which they are shown: losses, other metrics in the order of their first row, rates. */
   metrics(): MetricCurves[] {
-    const all = [...this.#curves.values()];
-    const isLoss = (metric: MetricCurves): boolean => metric.name.includes("loss");
-    return [...all.filter(isLoss), ...all.filter((metric) => !isLoss(metric))];
+    const rank = ({ name }: MetricCurves): number => (name.includes("loss") ? 0 : isRate(name) ? 2 : 1);
+    return [...this.#curves.values()].sort((a, b) => rank(a) - rank(b));
+  }
+
+  /** Samples or steps a second, by the steps' own clock: pauses are no part of it. */
+  throughput(): MetricCurves | undefined {
+    return this.#throughput && { name: this.#batchSize ? "samples/s" : "steps/s", steps: this.#throughput };
+  }
+
+  #throughput: Curve | undefined;
+
+  #measure({ step, time }: MetricRow, epoch: number): void {
+    const mark = (this.#mark ??= { step, time });
+    if (time - mark.time < THROUGHPUT_SPAN || step <= mark.step) return;
+    const speed = ((step - mark.step) * (this.#batchSize ?? 1)) / (time - mark.time);
+    (this.#throughput ??= new Curve()).add(step, epoch, time, speed);
+    this.#mark = { step, time };
+  }
+
+  #addEvent({ step, time, text = "", values }: MetricRow, epoch: number): void {
+    // A snapshot and the rows after it may both have it.
+    if (this.events.some((event) => event.step === step && event.text === text)) return;
+    const changes = Object.entries(values).map(([name, value]) => `${name} ${formatTick(value)}`);
+    this.events.push({ step, epoch, time, text, label: changes.join(", ") || text });
   }
 
   /** Steps fall between the epochs' whole numbers, so that both kinds share an axis. */
@@ -100,7 +150,7 @@ export class Curves {
     return row.epoch;
   }
 
-  #curve(metric: string, kind: MetricRow["kind"]): Curve {
+  #curve(metric: string, kind: "step" | "epoch"): Curve {
     const isValidation = metric.startsWith(VALIDATION_PREFIX);
     const name = metricName(metric);
     let curves = this.#curves.get(name);

@@ -73,3 +73,11 @@ export function decimate(x: readonly number[], y: readonly number[], buckets: nu
   }
   return line;
 }
+
+/** Moves points to the places of a grid that many lines share, `cells` in `range`; neighbours keep their order. */
+export function snap({ x, y }: Line, range: Range, cells: number): Line {
+  const width = (range.maximum - range.minimum) / cells || 1;
+  let last = Number.NEGATIVE_INFINITY;
+  const at = x.map((value) => (last = Math.max(last + 1, Math.round((value - range.minimum) / width))));
+  return { x: at.map((cell) => range.minimum + cell * width), y };
+}

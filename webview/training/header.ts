@@ -1,7 +1,7 @@
 /** The top of the panel: what runs, how it stands, what can be done. */
 import { html, nothing, type TemplateResult } from "lit";
 
-import { baseName, formatCompact, formatDuration } from "../shared/format.ts";
+import { baseName, formatBytes, formatCompact, formatDuration } from "../shared/format.ts";
 import { button, icon, linkButton } from "../shared/kit.ts";
 import { strings } from "../shared/strings.ts";
 import { styles } from "../shared/styles.ts";
@@ -40,6 +40,7 @@ export function header(state: TrainingState, actions: Actions): TemplateResult {
 const ICONS: Record<ActionName, string> = {
   pause: "debug-pause",
   resume: "debug-continue",
+  step: "debug-step-over",
   stop: "debug-stop",
   checkpoint: "save",
   evaluate: "beaker",
@@ -55,7 +56,7 @@ function available({ run, live, disconnected }: TrainingState): {
   if (disconnected) return { names: [] };
   const training = run.kind === "train";
   if (live && run.state === "paused")
-    return { names: ["resume", "stop", "checkpoint", "showLog"], primary: "resume" };
+    return { names: ["resume", "step", "stop", "checkpoint", "showLog"], primary: "resume" };
   if (live && (run.state === "running" || run.state === "starting"))
     return { names: training ? ["pause", "stop", "checkpoint", "showLog"] : ["stop", "showLog"] };
   if (training) return { names: ["trainAgain", "evaluate", "showLog"], primary: "trainAgain" };
@@ -101,6 +102,7 @@ function progressView(state: TrainingState): TemplateResult {
   if (elapsed > 0) facts.push([text.progress.elapsed, formatDuration(elapsed)]);
   if (live && progress && run.state === "running")
     facts.push([text.progress.eta, formatDuration(progress.eta)]);
+  if (live && progress?.memory) facts.push([text.progress.memory, formatBytes(progress.memory)]);
   return html`<div class="progress">
     <div
       class="progress-bar ${live && run.state === "starting" ? "progress-unknown" : ""}"

@@ -14,9 +14,20 @@ import { connect, messageOf, restored, savedState, saveState } from "../shared/h
 import { loading } from "../shared/kit.ts";
 import { strings } from "../shared/strings.ts";
 import { onThemeChange } from "../shared/theme.ts";
-import type { Actions } from "./actions.ts";
-import { ChartGrid } from "./chartGrid.ts";
-import { type ActionName, defaultUi, fromSnapshot, type TrainingState } from "./state.ts";
+import type { Actions, ExportFormat } from "./actions.ts";
+import { ChartGrid, charted, models } from "./chartGrid.ts";
+import { colourOf, readPalette } from "./chartStyle.ts";
+import type { Curves } from "./curves.ts";
+import { csvText, pgfplotsText, svgText } from "./exports.ts";
+import { runName, toggleCompared } from "./runList.ts";
+import {
+  type ActionName,
+  curvesOf,
+  defaultUi,
+  fromSnapshot,
+  type SteerName,
+  type TrainingState,
+} from "./state.ts";
 import { panel, summary } from "./view.ts";
 
 /** A screen reader hears of a running training this often. */
@@ -35,7 +46,10 @@ let state: TrainingState | undefined;
 
 const host = connect<TrainingHostMethods, TrainingViewMethods>({
   snapshot: show,
-  rows: (rows) => hear((now) => now.curves.append(rows)),
+  rows: (rows) => {
+    for (const { kind, text } of rows) if (kind === "event" && text) announcer.sayNow(text);
+    hear((now) => now.curves.append(rows));
+  },
   record: (run, live) => hear((now) => setRecord(now, run, live)),
   progress: (progress) => hear((now) => (now.progress = progress)),
   evaluated: (result) => hear((now) => (now.evaluation = result)),
@@ -100,8 +114,13 @@ function show(snapshot: TrainingSnapshot): void {
   const before = state;
   state = fromSnapshot(snapshot, ui);
   if (before?.run.id === state.run.id) state.zoom = before.zoom;
+  if (before) {
+    state.runs = before.runs;
+    state.others = before.others;
+  }
   save(state);
   redraw();
+  refresh();
 }
 
 function setRecord(now: TrainingState, run: RunRecord, live: boolean): void {
@@ -119,7 +138,7 @@ function save({ run, ui }: TrainingState): void {
 }
 
 /** Runs a call of the host; while it is pending its button can't be pressed again, and why it failed is shown. */
-async function ask(name: ActionName, call: () => Promise<void>): Promise<void> {
+async function ask(name: ActionName | SteerName, label: string, call: () => Promise<void>): Promise<void> {
   change((now) => {
     now.pending.add(name);
     now.notice = undefined;
@@ -128,7 +147,7 @@ async function ask(name: ActionName, call: () => Promise<void>): Promise<void> {
   try {
     await call();
   } catch (error) {
-    notice = strings.error.actionFailed(strings.training.actions[name], messageOf(error));
+    notice = strings.error.actionFailed(label, messageOf(error));
   }
   change((now) => {
     now.pending.delete(name);
@@ -141,9 +160,111 @@ function tell(call: Promise<void>): void {
   call.catch((error: unknown) => change((now) => (now.notice = messageOf(error))));
 }
 
+/** How often the other runs are looked at, in milliseconds: those that go on have new points. */
+const RUNS_INTERVAL = 10_000;
+
+/** The table of runs, and the curves of those that are compared: of one that is over, they are asked for once. */
+async function refreshRuns(): Promise<void> {
+  const shown = state;
+  if (shown?.run.kind !== "train" || shown.disconnected) return;
+  const runs = (await host.runs()) ?? [];
+  const others = new Map<string, Curves>();
+  for (const id of shown.ui.compare) {
+    const one = runs.find(({ run }) => run.id === id);
+    if (!one || id === shown.run.id) continue;
+    const known = state?.others.get(id);
+    const over = knownEnd.get(id) === one.run.endedAt && one.run.endedAt !== undefined;
+    others.set(id, known && over ? known : curvesOf(one.run, await host.rowsOf(id)));
+    if (one.run.endedAt !== undefined) knownEnd.set(id, one.run.endedAt);
+  }
+  change((now) => {
+    now.runs = runs;
+    now.others = others;
+  });
+}
+
+const knownEnd = new Map<string, string>();
+
+function refresh(): void {
+  refreshRuns().catch((error: unknown) => change((now) => (now.notice = messageOf(error))));
+}
+
+setInterval(refresh, RUNS_INTERVAL);
+
+/** Calls the host, and looks at the runs again. */
+async function changeRuns(call: Promise<void>): Promise<void> {
+  try {
+    await call;
+  } finally {
+    await refreshRuns();
+  }
+}
+
+async function exportAs(format: ExportFormat): Promise<void> {
+  if (!state) return;
+  const { run, ui, curves, runs, others } = state;
+  const axis = strings.training.charts.axes[ui.axis];
+  const name = `${run.id}.${format === "pgfplots" ? "tex" : format}`;
+  if (format === "png") {
+    const url = charts.picture().toDataURL("image/png");
+    return host.saveFile(name, url.slice(url.indexOf(",") + 1));
+  }
+  const nameOf = (id: string): string => {
+    const found = runs.find((one) => one.run.id === id);
+    return found ? runName(found) : id;
+  };
+  const palette = readPalette();
+  const text = {
+    csv: () =>
+      csvText(
+        [[run.id, curves] as const, ...others].map(([id, of]) => ({
+          name: nameOf(id),
+          metrics: charted(of),
+        })),
+      ),
+    svg: () =>
+      svgText(models(state!), axis, {
+        background: palette.background,
+        text: palette.text,
+        grid: palette.text,
+        colourOf: (line) => colourOf(line, palette),
+      }),
+    pgfplots: () => pgfplotsText(models(state!), axis),
+  }[format]();
+  return host.saveFile(name, base64(text));
+}
+
+/** Of UTF-8, a piece at a time: a call takes only so many arguments. */
+function base64(text: string): string {
+  const bytes = new TextEncoder().encode(text);
+  let binary = "";
+  for (let at = 0; at < bytes.length; at += 0x8000)
+    binary += String.fromCharCode(...bytes.subarray(at, at + 0x8000));
+  return btoa(binary);
+}
+
 const actions: Actions = {
-  run: (name) => void ask(name, () => host[name]()),
-  evaluate: (checkpoint) => void ask("evaluate", () => host.evaluate(checkpoint)),
+  run: (name) => void ask(name, strings.training.actions[name], () => host[name]()),
+  addEpochs: (count) => void ask("addEpochs", strings.training.steering.epochs, () => host.addEpochs(count)),
+  setLearningRate: (lr, optimizer) =>
+    void ask("setLearningRate", strings.training.steering.rate(optimizer), () =>
+      optimizer === undefined ? host.setLearningRate(lr) : host.setLearningRate(lr, optimizer),
+    ),
+  openRun: (id) => tell(host.openRun(id)),
+  compare: (id) => {
+    actions.setUi({ compare: toggleCompared(ui.compare, id) });
+    refresh();
+  },
+  edit: (editing) => {
+    change((now) => (now.editing = editing));
+    // The field is there after the next frame.
+    if (editing) requestAnimationFrame(() => requestAnimationFrame(focusEditor));
+  },
+  label: (id, labels) => tell(changeRuns(host.label(id, labels))),
+  deleteRun: (id) => tell(changeRuns(host.deleteRun(id))),
+  exportAs: (format) => tell(exportAs(format)),
+  evaluate: (checkpoint) =>
+    void ask("evaluate", strings.training.actions.evaluate, () => host.evaluate(checkpoint)),
   reveal: (checkpoint) => tell(host.revealCheckpoint(checkpoint)),
   openSource: (file, line, column) => tell(host.openSource(file, line, column)),
   setUi: (part) =>
@@ -154,6 +275,12 @@ const actions: Actions = {
   zoom: (range) => change((now) => (now.zoom = range)),
   dismissNotice: () => change((now) => (now.notice = undefined)),
 };
+
+function focusEditor(): void {
+  const editor = document.querySelector<HTMLInputElement>(".run-editor");
+  editor?.focus();
+  editor?.select();
+}
 
 onThemeChange(() => charts.themeChanged());
 render(loading(strings.training.loading), root);

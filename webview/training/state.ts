@@ -1,7 +1,7 @@
 /** All that the training panel shows. Views are functions of it; nothing else is remembered. */
 import type { EvaluationResult, Progress } from "../../extension/protocol/engine.ts";
-import type { RunRecord } from "../../extension/protocol/run.ts";
-import type { TrainingSnapshot } from "../../extension/protocol/views.ts";
+import type { MetricRow, RunRecord } from "../../extension/protocol/run.ts";
+import type { ListedRun, TrainingSnapshot } from "../../extension/protocol/views.ts";
 import { strings } from "../shared/strings.ts";
 import { type Axis, Curves } from "./curves.ts";
 import type { Range } from "./decimate.ts";
@@ -12,11 +12,36 @@ export interface TrainingUi {
   logScale: boolean;
   smoothing: number;
   byEpochOpen: boolean;
+  /** Ids of the runs beside this one; a place that is free is empty (see `toggleCompared`). */
+  compare: string[];
+  /** Of the table of runs, see `ListOptions`. */
+  filter: string;
+  showArchived: boolean;
+  sort: string;
+  descending: boolean;
 }
 
-export const defaultUi: TrainingUi = { axis: "step", logScale: false, smoothing: 0.6, byEpochOpen: false };
+export const defaultUi: TrainingUi = {
+  axis: "step",
+  logScale: false,
+  smoothing: 0.6,
+  byEpochOpen: false,
+  compare: [],
+  filter: "",
+  showArchived: false,
+  sort: "created",
+  descending: true,
+};
 
 export type ActionName = keyof typeof strings.training.actions;
+/** What is asked of the host with a value. */
+export type SteerName = "addEpochs" | "setLearningRate";
+
+/** Which cell of the table of runs is written in. */
+export interface Editing {
+  id: string;
+  field: "name" | "tags";
+}
 
 export interface TrainingState {
   run: RunRecord;
@@ -29,7 +54,12 @@ export interface TrainingState {
   ui: TrainingUi;
   zoom: Range | undefined;
   /** Calls that the host hasn't answered yet. */
-  pending: Set<ActionName>;
+  pending: Set<ActionName | SteerName>;
+  /** The trainings of the folder, this one included. */
+  runs: readonly ListedRun[];
+  /** Curves of those that are compared, by id. */
+  others: ReadonlyMap<string, Curves>;
+  editing: Editing | undefined;
   /** Why the last call failed. */
   notice: string | undefined;
 }
@@ -40,14 +70,22 @@ export function fromSnapshot(snapshot: TrainingSnapshot, ui: TrainingUi): Traini
     run,
     live,
     disconnected: false,
-    curves: new Curves(rows, run.stepsPerEpoch),
+    curves: curvesOf(run, rows),
     progress,
     evaluation,
     ui,
     zoom: undefined,
     pending: new Set(),
+    runs: [],
+    others: new Map(),
+    editing: undefined,
     notice: undefined,
   };
+}
+
+export function curvesOf({ stepsPerEpoch, settings }: RunRecord, rows: readonly MetricRow[]): Curves {
+  const { batchSize } = settings;
+  return new Curves(rows, stepsPerEpoch, typeof batchSize === "number" ? batchSize : undefined);
 }
 
 export type StateKind = "busy" | "paused" | "good" | "neutral" | "bad";

@@ -9,7 +9,9 @@ import { strings } from "../shared/strings.ts";
 import type { Actions } from "./actions.ts";
 import { evaluationSection } from "./evaluation.ts";
 import { header } from "./header.ts";
+import { runsSection } from "./runTable.ts";
 import { latestMetrics, stateBadge, type TrainingState } from "./state.ts";
+import { steering } from "./steering.ts";
 import { checkpointsSection, metricsSection, settingsSection } from "./tables.ts";
 
 const text = strings.training;
@@ -20,12 +22,26 @@ export function panel(
   actions: Actions,
 ): TemplateResult {
   const training = state.run.kind === "train";
-  return html`${header(state, actions)} ${notice(state, actions)} ${failure(state, actions)} ${charts}
+  return html`${header(state, actions)} ${steering(state, actions)} ${notice(state, actions)}
+    ${failure(state, actions)} ${charts} ${eventsList(state)} ${runsSection(state, actions)}
     <div class="columns">
       ${training ? metricsSection(state, actions) : nothing}
       ${training ? checkpointsSection(state, actions) : nothing}
     </div>
     ${state.evaluation ? evaluationSection(state.evaluation) : nothing} ${settingsSection(state)}`;
+}
+
+/** The marks on the curves in words. */
+function eventsList({ curves }: TrainingState): TemplateResult | typeof nothing {
+  if (curves.events.length === 0) return nothing;
+  return html`<ul class="events" aria-label=${text.charts.events}>
+    ${curves.events
+      .slice(-20)
+      .map(
+        (event) =>
+          html`<li><span class="secondary">${text.charts.atStep(event.step)}</span> ${event.text}</li>`,
+      )}
+  </ul>`;
 }
 
 /** Why the last request failed. The run itself goes on. */

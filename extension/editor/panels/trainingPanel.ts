@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import * as vscode from "vscode";
+import { LearningRate, MoreEpochs } from "../../protocol/engine.ts";
 import { CheckpointRecord, type MetricRow } from "../../protocol/run.ts";
 import type { TrainingHostMethods, TrainingViewMethods } from "../../protocol/views.ts";
 import { EngineError } from "../../supervisor/errors.ts";
@@ -8,13 +9,21 @@ import type { RunControl, RunSession, SessionChange } from "../../supervisor/ses
 import { runCommand } from "../commands.ts";
 import { DisposableOwner } from "../disposable.ts";
 import { openPosition } from "../messages.ts";
+import { runTable, runTableSchemas } from "./runTable.ts";
 import { MESSAGE_INTERVAL, Throttle } from "./throttle.ts";
 import { connectPanel, noArguments, sourceArguments, type MethodSchemas } from "./webviewHost.ts";
 
 const schemas: MethodSchemas<TrainingHostMethods> = {
+  ...runTableSchemas,
   ready: noArguments,
   pause: noArguments,
   resume: noArguments,
+  step: noArguments,
+  addEpochs: v.strictTuple([MoreEpochs]),
+  setLearningRate: v.pipe(
+    v.tuple([LearningRate, v.optional(v.string())]),
+    v.transform(([lr, name]): [lr: number, optimizer?: string] => (name === undefined ? [lr] : [lr, name])),
+  ),
   stop: noArguments,
   checkpoint: noArguments,
   evaluate: v.pipe(
@@ -89,6 +98,7 @@ export class TrainingPanel extends DisposableOwner {
 
   #methods(): TrainingHostMethods {
     return {
+      ...runTable(() => ({ directory: this.#session.directory, file: this.#session.record.file })),
       ready: () => {
         this.#ready = true;
         // What is pending is in the snapshot.
@@ -97,6 +107,11 @@ export class TrainingPanel extends DisposableOwner {
       },
       pause: () => this.#control().pause(),
       resume: () => this.#control().resume(),
+      step: () => this.#control().step(),
+      addEpochs: async (count) => {
+        await this.#control().addEpochs(count);
+      },
+      setLearningRate: (lr, optimizer) => this.#control().setLearningRate(lr, optimizer),
       stop: async () => {
         await this.#control().stop();
       },

@@ -14,8 +14,8 @@ import { accessibilityProblems, openPanel, type Panel, screenshotPage, type Them
 import { ended, FILE, flowModel, models, recording, runningAt } from "./recordings.ts";
 import { shapeError, syntaxError } from "./errors.ts";
 
-const THEMES: readonly ThemeName[] = ["light", "dark", "hc", "hc-light"];
-const NARROW = 380;
+export const THEMES: readonly ThemeName[] = ["light", "dark", "hc", "hc-light"];
+export const NARROW = 380;
 
 const trainingStates: Record<string, () => TrainingSnapshot> = {
   running: () => runningAt(420),
@@ -80,7 +80,7 @@ function lastGood(): Pick<ArchitectureSnapshot, "lastGood"> {
   return model ? { lastGood: model } : {};
 }
 
-async function inspect(panel: Panel<object>, name: string): Promise<void> {
+export async function inspect(panel: Panel<object>, name: string): Promise<void> {
   await screenshotPage(name);
   const problems = [...(await panel.complaints()), ...(await accessibilityProblems(panel.page))];
   assert.ok(

@@ -3,6 +3,7 @@ import { closeBrowser, openBrowser, type Places, screenshotPage } from "./page.t
 import "./architecture.ts";
 import "./diagram.ts";
 import "./looks.ts";
+import "./runs.ts";
 import "./training.ts";
 
 /** Runs the tests whose name contains `only`; the last line printed is "N passed, N failed". Answers the failures. */

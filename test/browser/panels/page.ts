@@ -27,6 +27,7 @@ interface Theme {
   variables: Record<string, string>;
 }
 
+const LOOK_UPS = new Set(["ready", "runs", "rowsOf"]);
 const ORIGIN = "http://panel.test";
 const NONCE = "b3BlbiBzZXNhbWU";
 const require = createRequire(import.meta.url);
@@ -70,7 +71,7 @@ export interface Panel<View extends object> {
   page: Page;
   /** The view's methods; each resolves when the view has handled the call. */
   view: ReturnType<typeof createBirpc<View, object>>;
-  /** What the view has asked the host for, without "ready". */
+  /** What the view has asked the host for, without what it looks up by itself. */
   calls: Call[];
   /** Content security violations, errors and warnings of the page so far. */
   complaints(): Promise<string[]>;
@@ -137,7 +138,7 @@ export async function openPanel<Host extends object, View extends object>(
       resolver:
         (method) =>
         (...args: unknown[]) => {
-          if (method !== "ready") calls.push({ method, args });
+          if (!LOOK_UPS.has(method)) calls.push({ method, args });
           return methods[method]?.(...args);
         },
     },

@@ -1,0 +1,56 @@
+import { basename, dirname, join } from "node:path";
+import * as v from "valibot";
+import * as vscode from "vscode";
+import { RunLabels, type MetricRow } from "../../protocol/run.ts";
+import type { ListedRun, RunTableMethods } from "../../protocol/views.ts";
+import { readRows } from "../../supervisor/metrics.ts";
+import { isDead, isLive, listRuns } from "../../supervisor/runDirectory.ts";
+import { readLabels, writeLabels } from "../../supervisor/runLabels.ts";
+import { runCommand } from "../commands.ts";
+import { folderOf } from "../targets.ts";
+import { noArguments, type MethodSchemas } from "./webviewHost.ts";
+
+/** Of each other run, what a screen can show. */
+const ROWS_PER_RUN = 2000;
+
+/** A folder's name: never a path. */
+const RunId = v.pipe(v.string(), v.regex(/^\w[\w.-]*$/));
+
+export const runTableSchemas: MethodSchemas<RunTableMethods> = {
+  runs: noArguments,
+  rowsOf: v.strictTuple([RunId]),
+  label: v.strictTuple([RunId, RunLabels]),
+  openRun: v.strictTuple([RunId]),
+  deleteRun: v.strictTuple([RunId]),
+  saveFile: v.strictTuple([v.pipe(v.string(), v.regex(/^[\w.-]+$/)), v.pipe(v.string(), v.base64())]),
+};
+
+/** The runs beside one: `current` answers its directory and its file. */
+export function runTable(current: () => { directory: string; file: string }): RunTableMethods {
+  const directoryOf = (id: string): string => join(dirname(current().directory), id);
+  return {
+    async runs() {
+      const stored = await listRuns(folderOf(current().file));
+      return Promise.all(
+        stored
+          .filter(({ record }) => record.kind === "train")
+          .map(async ({ directory, record }): Promise<ListedRun> => ({
+            run: record,
+            labels: await readLabels(directory),
+            live: isLive(record) && !(await isDead(record)),
+          })),
+      );
+    },
+    rowsOf: (id): Promise<MetricRow[]> => readRows(directoryOf(id), ROWS_PER_RUN),
+    label: (id, labels) => writeLabels(directoryOf(id), labels),
+    openRun: (id) => runCommand("layerwise.openRun", { directory: directoryOf(id) }),
+    deleteRun: (id) => runCommand("layerwise.deleteRun", { directory: directoryOf(id) }),
+    async saveFile(name, base64) {
+      const folder = dirname(current().file);
+      const target = await vscode.window.showSaveDialog({
+        defaultUri: vscode.Uri.file(join(folder, basename(name))),
+      });
+      if (target !== undefined) await vscode.workspace.fs.writeFile(target, Buffer.from(base64, "base64"));
+    },
+  };
+}

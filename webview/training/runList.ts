@@ -1,0 +1,65 @@
+/** Which of the runs a table shows, and in which order. */
+import type { ListedRun } from "../../extension/protocol/views.ts";
+import { OTHER_COLOURS } from "./chartStyle.ts";
+import { direction, isRate } from "./curves.ts";
+
+export interface ListOptions {
+  /** Words that all have to be in the run's name, id, tags or state. */
+  filter: string;
+  showArchived: boolean;
+  /** "name", "state", "created", "epoch" or a metric. */
+  sort: string;
+  descending: boolean;
+}
+
+export const runName = ({ run, labels }: ListedRun): string => labels.name || run.id;
+
+export function listed(runs: readonly ListedRun[], options: ListOptions): ListedRun[] {
+  const words = options.filter.toLowerCase().split(/\s+/).filter(Boolean);
+  const matches = (one: ListedRun): boolean => {
+    const { run, labels } = one;
+    const all = [labels.name, run.id, run.model, run.state, ...labels.tags].join("\n").toLowerCase();
+    return words.every((word) => all.includes(word));
+  };
+  const sign = options.descending ? -1 : 1;
+  return runs
+    .filter((one) => (options.showArchived || !one.labels.archived) && matches(one))
+    .sort((a, b) => compare(valueOf(a, options.sort), valueOf(b, options.sort), sign));
+}
+
+function valueOf(one: ListedRun, column: string): string | number | undefined {
+  const { run } = one;
+  if (column === "name") return runName(one);
+  if (column === "state") return run.state;
+  if (column === "created") return run.createdAt;
+  if (column === "epoch") return run.epoch;
+  return run.metrics[column];
+}
+
+/** What has no value comes last, whatever the direction. */
+function compare(a: string | number | undefined, b: string | number | undefined, sign: number): number {
+  const missing = (value: typeof a): boolean =>
+    value === undefined || value === null || (typeof value === "number" && !Number.isFinite(value));
+  if (missing(a) || missing(b)) return Number(missing(a)) - Number(missing(b));
+  if (typeof a === "string" || typeof b === "string")
+    return sign * String(a).localeCompare(String(b), "en", { numeric: true });
+  return sign * ((a ?? 0) - (b ?? 0));
+}
+
+/** The metrics that tell runs apart, no rates: validation's first, losses before others; no more than fit. */
+export function columnMetrics(runs: readonly ListedRun[], most = 4): string[] {
+  const names = [
+    ...new Set(runs.flatMap(({ run }) => Object.keys(run.metrics).filter((name) => !isRate(name)))),
+  ];
+  const rank = (name: string): number =>
+    (name.startsWith("val_") ? 0 : 2) + (direction(name) === "lower" ? 0 : direction(name) ? 1 : 4);
+  return names.sort((a, b) => rank(a) - rank(b)).slice(0, most);
+}
+
+/** Takes a run into the comparison or out of it: each keeps its place, and so its colour, as long as it is there. */
+export function toggleCompared(slots: readonly string[], id: string): string[] {
+  if (slots.includes(id)) return slots.map((one) => (one === id ? "" : one));
+  const free = slots.indexOf("");
+  if (free >= 0) return slots.map((one, index) => (index === free ? id : one));
+  return slots.length < OTHER_COLOURS.length ? [...slots, id] : [...slots];
+}

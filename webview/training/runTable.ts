@@ -1,0 +1,173 @@
+/** The runs of the folder: which are drawn beside this one, and what they are called. */
+import { html, nothing, type TemplateResult } from "lit";
+import { repeat } from "lit/directives/repeat.js";
+import type { RunLabels } from "../../extension/protocol/run.ts";
+import type { ListedRun } from "../../extension/protocol/views.ts";
+import { formatMetric, formatMoment } from "../shared/format.ts";
+import { button, checkbox, empty, linkButton, scroller, section } from "../shared/kit.ts";
+import { strings } from "../shared/strings.ts";
+import { styles } from "../shared/styles.ts";
+import type { Actions } from "./actions.ts";
+import { OTHER_COLOURS } from "./chartStyle.ts";
+import { columnMetrics, listed, runName } from "./runList.ts";
+import { stateBadge, type TrainingState } from "./state.ts";
+
+const text = strings.training.runs;
+
+export function runsSection(state: TrainingState, actions: Actions): TemplateResult | typeof nothing {
+  const { runs, ui, run: current } = state;
+  // A run alone has nothing to be compared with.
+  if (current.kind !== "train" || runs.length === 0) return nothing;
+  const rows = listed(runs, ui);
+  const metrics = columnMetrics(runs);
+  const columns: [id: string, label: string, className: string][] = [
+    ["name", text.name, ""],
+    ["state", text.state, "optional"],
+    ["created", text.created, "optional"],
+    ["epoch", text.epoch, "number optional"],
+    ...metrics.map((name): [string, string, string] => [name, name, "number"]),
+  ];
+  const table = html`<table class="table runs-table">
+    <thead>
+      <tr>
+        <th scope="col"><span class="visually-hidden">${text.compare}</span></th>
+        ${columns.map(([id, label, className]) => heading(id, label, className, state, actions))}
+        <th scope="col"><span class="visually-hidden">${text.actions}</span></th>
+      </tr>
+    </thead>
+    <tbody>
+      ${repeat(
+        rows,
+        ({ run }) => run.id,
+        (one) => row(one, metrics, state, actions),
+      )}
+    </tbody>
+  </table>`;
+  return section(
+    "runs",
+    text.title,
+    rows.length === 0 ? empty(text.empty) : scroller(text.title, table),
+    html`<div class="tools">
+      <input
+        class="input"
+        type="search"
+        aria-label=${text.filter}
+        placeholder=${text.filter}
+        .value=${ui.filter}
+        @input=${(event: Event) => actions.setUi({ filter: (event.target as HTMLInputElement).value })}
+      />
+      ${checkbox(text.showArchived, ui.showArchived, (showArchived) => actions.setUi({ showArchived }))}
+    </div>`,
+  );
+}
+
+function heading(
+  id: string,
+  label: string,
+  className: string,
+  { ui }: TrainingState,
+  actions: Actions,
+): TemplateResult {
+  const sorted = ui.sort === id;
+  const sort = (): void =>
+    actions.setUi({ sort: id, descending: sorted ? !ui.descending : id === "created" });
+  const order = sorted ? (ui.descending ? "descending" : "ascending") : nothing;
+  return html`<th scope="col" class=${className} aria-sort=${order}>
+    <button class="sort" @click=${sort}>
+      ${label}<i
+        class="codicon ${sorted ? (ui.descending ? "codicon-arrow-down" : "codicon-arrow-up") : ""}"
+        aria-hidden="true"
+      ></i>
+    </button>
+  </th>`;
+}
+
+function row(one: ListedRun, metrics: string[], state: TrainingState, actions: Actions): TemplateResult {
+  const { run, labels, live } = one;
+  const current = run.id === state.run.id;
+  const name = runName(one);
+  const icon = (label: string, symbol: string, onClick: () => void, disabled = false): TemplateResult =>
+    button({ label, description: `${label} ${name}`, icon: symbol, appearance: "icon", disabled, onClick });
+  return html`<tr class=${labels.archived ? "archived" : ""} aria-current=${current ? "true" : nothing}>
+    <td>${compareBox(one, current, state, actions)}</td>
+    <th scope="row" title=${run.id}>
+      ${
+        state.editing?.id === run.id
+          ? editor(one, state.editing.field, actions)
+          : html`${current ? html`<b>${name}</b>` : linkButton(name, () => actions.openRun(run.id))}
+            ${labels.tags.map((tag) => html`<span class="tag">${tag}</span>`)}`
+      }
+    </th>
+    <td class="optional">${stateBadge({ run, live, disconnected: false }).text}</td>
+    <td class="optional">${formatMoment(run.createdAt)}</td>
+    <td class="number optional">${run.epoch} / ${run.epochs}</td>
+    ${metrics.map((metric) => html`<td class="number">${formatMetric(run.metrics[metric])}</td>`)}
+    <td class="row-actions">
+      ${icon(text.rename, "edit", () => actions.edit({ id: run.id, field: "name" }))}
+      ${icon(text.tag, "tag", () => actions.edit({ id: run.id, field: "tags" }))}
+      ${
+        labels.archived
+          ? icon(text.unarchive, "inbox", () => actions.label(run.id, { ...labels, archived: false }))
+          : icon(text.archive, "archive", () => actions.label(run.id, { ...labels, archived: true }))
+      }
+      ${icon(text.delete, "trash", () => actions.deleteRun(run.id), live || current)}
+    </td>
+  </tr>`;
+}
+
+function compareBox(
+  one: ListedRun,
+  current: boolean,
+  { ui }: TrainingState,
+  actions: Actions,
+): TemplateResult {
+  const { id } = one.run;
+  const slot = ui.compare.indexOf(id);
+  const full = slot < 0 && ui.compare.filter(Boolean).length >= OTHER_COLOURS.length;
+  const colour = current ? "--vscode-charts-blue" : OTHER_COLOURS[slot];
+  return html`<label class="compare">
+    <input
+      type="checkbox"
+      aria-label=${text.compareRun(runName(one))}
+      .checked=${current || slot >= 0}
+      ?disabled=${current || full}
+      @change=${() => actions.compare(id)}
+    /><i
+      class="run-colour"
+      aria-hidden="true"
+      ${styles({ "--swatch": colour ? `var(${colour})` : "transparent" })}
+    ></i>
+  </label>`;
+}
+
+/** Enter keeps what was typed, Escape doesn't. */
+function editor({ run, labels }: ListedRun, field: "name" | "tags", actions: Actions): TemplateResult {
+  const value = field === "name" ? labels.name || run.id : labels.tags.join(", ");
+  let left = false;
+  const leave = (keep: boolean, input: HTMLInputElement): void => {
+    if (left) return;
+    left = true;
+    actions.edit(undefined);
+    if (keep && input.value !== value) actions.label(run.id, edited(run.id, labels, field, input.value));
+  };
+  const onKey = (event: KeyboardEvent): void => {
+    if (event.key === "Enter" || event.key === "Escape")
+      leave(event.key === "Enter", event.target as HTMLInputElement);
+  };
+  return html`<input
+    class="input run-editor"
+    aria-label=${field === "name" ? text.rename : text.tagsHelp}
+    placeholder=${field === "name" ? "" : text.tagsHelp}
+    maxlength="200"
+    value=${value}
+    @keydown=${onKey}
+    @blur=${(event: Event) => leave(true, event.target as HTMLInputElement)}
+  />`;
+}
+
+function edited(id: string, labels: RunLabels, field: "name" | "tags", typed: string): RunLabels {
+  const value = typed.trim();
+  if (field === "name") return { ...labels, name: value === id ? "" : value };
+  const tags = value.split(",").map((tag) => tag.trim().slice(0, 100));
+  return { ...labels, tags: [...new Set(tags.filter(Boolean))] };
+}

@@ -1,0 +1,89 @@
+/** What can be changed of a training while it goes on. */
+import { html, nothing, type TemplateResult } from "lit";
+import { formatTick } from "../shared/format.ts";
+import { button } from "../shared/kit.ts";
+import { strings } from "../shared/strings.ts";
+import type { Actions } from "./actions.ts";
+import { isRate } from "./curves.ts";
+import type { TrainingState } from "./state.ts";
+
+const text = strings.training.steering;
+
+export function steering(state: TrainingState, actions: Actions): TemplateResult | typeof nothing {
+  const { run, live, disconnected } = state;
+  if (run.kind !== "train" || !live || disconnected || run.state === "starting") return nothing;
+  const rates = Object.keys(run.metrics).filter(isRate);
+  return html`<div class="steering" role="group" aria-label=${text.title}>
+    ${field({
+      name: "epochs",
+      label: text.epochs,
+      action: text.run,
+      icon: "add",
+      placeholder: "10",
+      fallback: 10,
+      pending: state.pending.has("addEpochs"),
+      valid: (count) => Number.isInteger(count) && count >= 1,
+      onSubmit: (count) => actions.addEpochs(count),
+    })}
+    ${(rates.length > 0 ? rates : ["lr"]).map((name) => {
+      const optimizer = name === "lr" ? undefined : name.slice("lr_".length);
+      return field({
+        name,
+        label: text.rate(optimizer),
+        action: text.set,
+        icon: "check",
+        placeholder: run.metrics[name] === undefined ? "0.001" : formatTick(run.metrics[name]),
+        pending: state.pending.has("setLearningRate"),
+        valid: (rate) => rate >= 0,
+        onSubmit: (rate) => actions.setLearningRate(rate, optimizer),
+      });
+    })}
+  </div>`;
+}
+
+interface Field {
+  name: string;
+  label: string;
+  action: string;
+  icon: string;
+  placeholder: string;
+  /** What an empty field means; without it, an empty field does nothing. */
+  fallback?: number;
+  pending: boolean;
+  valid: (value: number) => boolean;
+  onSubmit: (value: number) => void;
+}
+
+/** A number and what it is for. The field keeps what was typed; nothing else remembers it. */
+function field(options: Field): TemplateResult {
+  const id = `steer-${options.name}`;
+  const submit = (): void => {
+    const input = document.querySelector<HTMLInputElement>(`#${CSS.escape(id)}`);
+    if (!input || options.pending) return;
+    const value = input.value.trim() === "" ? (options.fallback ?? Number.NaN) : Number(input.value);
+    const valid = Number.isFinite(value) && options.valid(value);
+    input.setAttribute("aria-invalid", String(!valid));
+    if (!valid) return input.focus();
+    input.value = "";
+    options.onSubmit(value);
+  };
+  return html`<div class="steer">
+    <label for=${id}>${options.label}</label>
+    <input
+      id=${id}
+      class="input"
+      inputmode="decimal"
+      size="7"
+      autocomplete="off"
+      placeholder=${options.placeholder}
+      @keydown=${(event: KeyboardEvent) => event.key === "Enter" && submit()}
+    />
+    ${button({
+      label: options.action,
+      description: `${options.action}: ${options.label}`,
+      icon: options.icon,
+      disabled: options.pending,
+      onClick: submit,
+    })}
+  </div>`;
+}
