@@ -259,7 +259,7 @@ test("runs: they are renamed, tagged, archived, opened and deleted", async () =>
   await until("it is out of sight", async () => (await names(panel)).length === 2);
   await panel.page.getByRole("checkbox", { name: "Archived" }).click();
   await press(panel, "Unarchive wide net");
-  await until("it is back", () => folder.runs[1]!.labels.archived === false);
+  await until("it is back", () => !folder.runs[1]!.labels.archived);
   await panel.page.getByRole("button", { name: "wide net", exact: true }).click();
   assert.deepEqual(await called(panel, "openRun"), [first.id]);
   await press(panel, `Delete ${last.id}`);
