@@ -89,6 +89,8 @@ function selectBox(id: string): void {
   setUi({ selected: id });
   if (id === "") return;
   diagram.reveal(id);
+  // After the redraw, which is asked for already.
+  requestAnimationFrame(showSelectedRow);
   const box = diagram.drawn?.boxes.get(id);
   if (box === undefined) return;
   const row = box.node.kind === "module" ? diagram.drawn?.rows.get(box.node.path) : undefined;
@@ -99,6 +101,18 @@ function selectBox(id: string): void {
       row?.outputShape ?? box.node.shape ?? "",
     ),
   );
+}
+
+/** Scrolls the table beside the diagram, and nothing around it. */
+function showSelectedRow(): void {
+  const place = root.querySelector(".outline-place");
+  const row = place?.querySelector(".selected");
+  if (!place || !row) return;
+  const [outer, inner] = [place.getBoundingClientRect(), row.getBoundingClientRect()];
+  // The head of the table stays at the top.
+  const top = outer.top + inner.height;
+  if (inner.top < top) place.scrollTop -= top - inner.top;
+  else if (inner.bottom > outer.bottom) place.scrollTop += inner.bottom - outer.bottom;
 }
 
 /** The row of a box, or of the module that an operation stands in. */

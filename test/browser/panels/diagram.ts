@@ -118,6 +118,18 @@ test("diagram: a box shows its source and details, and the cursor, the table and
 
   await panel.page.locator('.outline tr[data-path="head"] button').click();
   await selects(panel, "head");
+  await panel.page.locator(".viewport").focus();
+  await panel.page.keyboard.press("Escape");
+  await panel.view.cursor(row("head").position!.line);
+  await selects(panel, "head");
+  const [place, last] = [
+    await panel.page.locator(".outline-place").boundingBox(),
+    await panel.page.locator(".outline .selected").boundingBox(),
+  ];
+  assert.ok(
+    last!.y >= place!.y && last!.y + last!.height <= place!.y + place!.height + 2,
+    "its row is in sight",
+  );
   await panel.view.cursor(row("stem").position!.line);
   await until("a layer of that line is selected", async () => (await selected(panel))[0]?.startsWith("stem"));
 });
