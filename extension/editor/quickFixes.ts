@@ -3,9 +3,9 @@ import { LayerDiagnostic } from "./diagnostics.ts";
 import { DisposableOwner } from "./disposable.ts";
 import { MODEL_FILES } from "./ids.ts";
 import { maskSource } from "./sourceMask.ts";
-import { argumentsOf, callSpan, isLiteral } from "./textSpans.ts";
+import { argumentsOf, callSpan, isLiteral, type Span } from "./textSpans.ts";
 
-/** Mends what an error tells how to: a layer's size, where it is a number in its constructor. */
+/** Mends what an error tells how to: a layer's size, where it is a number in its constructor; a tensor's dtype. */
 export class QuickFixes extends DisposableOwner implements vscode.CodeActionProvider {
   constructor() {
     super();
@@ -20,11 +20,14 @@ export class QuickFixes extends DisposableOwner implements vscode.CodeActionProv
     return vscode.languages
       .getDiagnostics(document.uri)
       .filter((one) => one instanceof LayerDiagnostic && one.range.intersection(range) !== undefined)
-      .flatMap((one) => fixOf(one as LayerDiagnostic) ?? []);
+      .flatMap((one) => {
+        const diagnostic = one as LayerDiagnostic;
+        return sizeFix(diagnostic) ?? castFix(document, diagnostic) ?? [];
+      });
   }
 }
 
-function fixOf(diagnostic: LayerDiagnostic): vscode.CodeAction | undefined {
+function sizeFix(diagnostic: LayerDiagnostic): vscode.CodeAction | undefined {
   const { layer } = diagnostic;
   const { fix, position } = layer ?? {};
   if (layer === undefined || fix === undefined || position === undefined) return undefined;
@@ -42,14 +45,39 @@ function fixOf(diagnostic: LayerDiagnostic): vscode.CodeAction | undefined {
     old,
     fix.value,
   );
+  return replacement(diagnostic, document, title, argument, String(fix.value));
+}
+
+/** Converts the argument of the call that was refused, where it is the only one. */
+function castFix(document: vscode.TextDocument, diagnostic: LayerDiagnostic): vscode.CodeAction | undefined {
+  const cast = diagnostic.layer?.cast;
+  if (cast === undefined) return undefined;
+  const text = document.getText();
+  const masked = maskSource(text);
+  const [argument, ...others] = argumentsOf(
+    masked,
+    callSpan(masked, document.offsetAt(diagnostic.range.start)),
+  );
+  // Of other expressions, a method would be called on their last part.
+  if (argument === undefined || others.length > 0) return undefined;
+  if (!/^[\w$.]+(?:\([^()]*\))?$/.test(masked.slice(argument.start, argument.end))) return undefined;
+  const title = vscode.l10n.t("Convert the argument to {0}", cast);
+  const converted = `${text.slice(argument.start, argument.end)}.to("${cast}")`;
+  return replacement(diagnostic, document, title, argument, converted);
+}
+
+function replacement(
+  diagnostic: vscode.Diagnostic,
+  document: vscode.TextDocument,
+  title: string,
+  { start, end }: Span,
+  text: string,
+): vscode.CodeAction {
   const action = new vscode.CodeAction(title, vscode.CodeActionKind.QuickFix);
   action.diagnostics = [diagnostic];
   action.isPreferred = true;
   action.edit = new vscode.WorkspaceEdit();
-  action.edit.replace(
-    document.uri,
-    new vscode.Range(document.positionAt(argument.start), document.positionAt(argument.end)),
-    String(fix.value),
-  );
+  const range = new vscode.Range(document.positionAt(start), document.positionAt(end));
+  action.edit.replace(document.uri, range, text);
   return action;
 }

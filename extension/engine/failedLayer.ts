@@ -1,9 +1,10 @@
 import type { FailedLayer } from "../protocol/errors.ts";
 import type { Module } from "../nn/module.ts";
 import * as nn from "../nn/nn.ts";
+import type { DType } from "../tensor/dtype.ts";
 import { formatShape, type Shape } from "../tensor/shape.ts";
 import { tensorsIn } from "../nn/summary/layerInfo.ts";
-import type { OpenCall } from "./callSites.ts";
+import { isOurs, type OpenCall } from "./callSites.ts";
 import { positionOf } from "./modelSummary.ts";
 
 /** An option of a layer that says how long one dimension of its input is. */
@@ -45,16 +46,18 @@ const SIZED: readonly Sized[] = [
 ];
 
 /** What the editor says of a layer whose call failed, and how it could be mended. */
-export function describeFailedLayer({ module, input }: OpenCall): FailedLayer {
+export function describeFailedLayer({ module, input }: OpenCall, code: string): FailedLayer {
   const shapes = tensorsIn(input).map(({ shape }) => shape);
   const position = positionOf(module);
   const fix = fixOf(module, shapes[0]);
+  const cast = code === "dtype" ? castOf(module, tensorsIn(input)[0]?.dtype) : undefined;
   return {
     className: module.constructor.name,
     detail: module.extraRepr(),
     inputs: shapes.map((shape) => formatShape(shape)),
     ...(position === undefined ? {} : { position }),
     ...(fix === undefined ? {} : { fix }),
+    ...(cast === undefined ? {} : { cast }),
   };
 }
 
@@ -67,4 +70,11 @@ function fixOf(module: Module, shape: Shape | undefined): FailedLayer["fix"] {
   if (typeof groups === "number" && value % groups !== 0) return undefined;
   if (Reflect.get(module, sized.property) === value) return undefined;
   return { option: sized.option, argument: sized.argument, value };
+}
+
+/** Layers of the library compute with floats, but for those that look up indices. */
+function castOf(module: Module, dtype: DType | undefined): FailedLayer["cast"] {
+  if (dtype === undefined || !isOurs(module)) return undefined;
+  const wanted = module instanceof nn.Embedding || module instanceof nn.EmbeddingBag ? "int64" : "float32";
+  return dtype === wanted ? undefined : wanted;
 }

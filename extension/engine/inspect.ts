@@ -168,8 +168,9 @@ class Inspection {
       );
       if (error !== undefined && !asksForValues(error)) {
         const { failed } = sites;
-        const layer = failed === undefined ? {} : { layer: describeFailedLayer(failed) };
-        this.#add(model, observer, exportName, { ...fail(error), ...layer });
+        const described = fail(error);
+        const layer = failed === undefined ? {} : { layer: describeFailedLayer(failed, described.code) };
+        this.#add(model, observer, exportName, { ...described, ...layer });
       } else {
         if (this.#typing) lints.lookForUnused(model);
         this.#add(model, observer, exportName);

@@ -27,6 +27,8 @@ export const FailedLayer = v.object({
       value: v.number(),
     }),
   ),
+  /** The dtype that its input has to be converted to. */
+  cast: v.optional(v.picklist(["float32", "int64"])),
 });
 export type FailedLayer = v.InferOutput<typeof FailedLayer>;
 

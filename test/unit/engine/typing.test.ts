@@ -147,6 +147,23 @@ test.each([
   if (input !== "x") expect(outputs(text, calls!)[0]).toMatch(/^reshape \[N, 3, 2/);
 });
 
+test.each([
+  ["Linear(6, 3)", "torch.randint(0, 3, [32, 6])", "float32"],
+  ["Conv1d(3, 3, 1)", "torch.randint(0, 3, [32, 3, 6])", "float32"],
+  ["LSTM(6, 3)", "torch.randint(0, 3, [32, 3, 6])", "float32"],
+  ["Embedding(6, 3)", "torch.randn(32, 6)", "int64"],
+])("a layer of another dtype: %s of %s", async (made, input, cast) => {
+  const text = source({
+    members: `  layer = new nn.${made};`,
+    forward: "    return this.layer(x) as Tensor;",
+    data: `${input}, torch.randint(0, 3, [32])`,
+  });
+  const { error } = (await look(text)).models[0]!;
+  expect(error).toMatchObject({ code: "dtype", position: { line: 6, column: 17 }, layer: { cast } });
+  const mended = text.replace("layer(x)", `layer(x.to("${cast}"))`);
+  expect((await look(mended)).models[0]!.error?.code).not.toBe("dtype");
+});
+
 describe("warnings", () => {
   const warnings = async (parts: Partial<Parts>): Promise<(string | number)[][]> => {
     const text = source({

@@ -41,6 +41,23 @@ async function hover(document: vscode.TextDocument, part: string): Promise<strin
 const own = (document: vscode.TextDocument): vscode.Diagnostic[] =>
   vscode.languages.getDiagnostics(document.uri).filter(({ source }) => source === "Layerwise");
 
+/** Applies the quick fix of a title. */
+async function mend(
+  document: vscode.TextDocument,
+  { range }: vscode.Diagnostic,
+  title: string,
+): Promise<void> {
+  const actions = await vscode.commands.executeCommand<vscode.CodeAction[]>(
+    "vscode.executeCodeActionProvider",
+    document.uri,
+    range,
+    vscode.CodeActionKind.QuickFix.value,
+  );
+  const action = actions.find((one) => one.title === title);
+  assert.ok(action?.edit, actions.map((one) => one.title).join());
+  await vscode.workspace.applyEdit(action.edit);
+}
+
 const GOOD = [
   "this.fc1 = new nn.Linear(inputSize, hiddenSize) 55 parameters",
   "this.fc2 = new nn.Linear(hiddenSize, outputSize) 12 parameters",
@@ -96,16 +113,20 @@ test("typing: a layer of the wrong size is told at its call, and mended by a qui
   const [error] = own(document);
   assert.equal(document.getText(error!.range), "fc2(x)");
   assert.match(error!.message, /\(100x5 and 6x2\)\nIn module fc2\.\nLinear\(in_features=6.*\[100, 5\]/);
-  const actions = await vscode.commands.executeCommand<vscode.CodeAction[]>(
-    "vscode.executeCodeActionProvider",
-    document.uri,
-    error!.range,
-    vscode.CodeActionKind.QuickFix.value,
-  );
-  const action = actions.find(({ title }) => title === "Change in_features of Linear from 6 to 5");
-  assert.ok(action?.edit, actions.map(({ title }) => title).join());
-  await vscode.workspace.applyEdit(action.edit);
+  await mend(document, error!, "Change in_features of Linear from 6 to 5");
   assert.match(document.getText(), /this\.fc2 = new nn\.Linear\(5, outputSize\)/);
+  await until("no error once it is mended", () => own(document).length === 0, 30_000);
+  await vscode.commands.executeCommand("workbench.action.files.revert");
+});
+
+test("typing: a tensor of the wrong dtype is converted by a quick fix", async () => {
+  const text = simpleNN(100).replace("torch.randn(100, 10)", "torch.randint(0, 3, [100, 10])");
+  const document = await openModel("converted.nn.ts", text);
+  await until("the error", () => own(document).length > 0, 30_000);
+  const [error] = own(document);
+  assert.equal(document.getText(error!.range), "fc1(x)");
+  await mend(document, error!, "Convert the argument to float32");
+  assert.match(document.getText(), /this\.fc1\(x\.to\("float32"\)\)/);
   await until("no error once it is mended", () => own(document).length === 0, 30_000);
   await vscode.commands.executeCommand("workbench.action.files.revert");
 });
