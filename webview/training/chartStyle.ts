@@ -26,9 +26,9 @@ export const OTHER_COLOURS = [
   "--vscode-terminal-ansiCyan",
   "--vscode-terminal-ansiMagenta",
   "--vscode-terminal-ansiBrightGreen",
-  "--vscode-terminal-ansiBrightRed",
-  "--vscode-terminal-ansiBrightBlue",
-  "--vscode-descriptionForeground",
+  "--vscode-terminal-ansiBrightYellow",
+  "--vscode-terminal-ansiBrightBlack",
+  "--vscode-foreground",
 ] as const;
 
 /** Blue and yellow: the pair of chart colours that stays apart for colour-blind eyes. VS Code's orange is translucent. */
