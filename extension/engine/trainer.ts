@@ -1,26 +1,25 @@
 import type { EvaluationResult } from "../protocol/engine.ts";
 import type { Batch, SavedCheckpoint, TrainContext } from "../nn/experiment.ts";
 import { defaultStream } from "../tensor/random/stream.ts";
-import { gradientReads, keep, stepsWait } from "../tensor/runtime.ts";
+import { stepsWait } from "../tensor/runtime.ts";
 import { take } from "./batches.ts";
 import { CallbackList } from "./callbacks.ts";
 import type { Checkpoints } from "./checkpoints.ts";
 import type { RunControl, StopReason } from "./control.ts";
 import { EarlyStopping } from "./earlyStopping.ts";
+import { Ending } from "./ending.ts";
 import { batchLength, evaluate } from "./evaluator.ts";
 import { fastDevRun, type Limits } from "./limits.ts";
+import { Lookers } from "./lookers.ts";
 import { isValidation } from "./monitor.ts";
 import type { Prepared } from "./prepare.ts";
 import { Recorder } from "./recorder.ts";
 import type { Reporter } from "./reporter.ts";
 import { StateKeeper, type Resumption } from "./stateKeeper.ts";
-import { savePoint, startState, type Stop, type TrainerState } from "./trainerState.ts";
+import { savePoint, startState, type TrainerState } from "./trainerState.ts";
 import { restoreTraining, type TrainingState } from "./trainingState.ts";
 import { TrainingStep } from "./trainingStep.ts";
 import { EngineError } from "./userErrors.ts";
-
-/** Callbacks that may ask for gradients after they were computed. */
-const SEE_GRADIENTS = ["onAfterBackward", "onBeforeOptimizerStep", "onStepEnd", "onBatchEnd"] as const;
 
 export interface TrainerHooks {
   reporter: Reporter;
@@ -30,12 +29,6 @@ export interface TrainerHooks {
   /** Told where the training is, as often as the event loop is served. */
   note: (state: TrainerState) => void;
 }
-
-/** Callbacks that are told of every batch, with its values. */
-const SEE_BATCHES = [...SEE_GRADIENTS, "onBatchStart", "onBeforeBackward"] as const;
-
-/** Steps in which a `trainStep` shows whether it looks at gradients of the step before. */
-const PROBATION = 8;
 
 /** Trains a prepared experiment: the loop of a PyTorch script, interruptible between any two steps. */
 export class Trainer {
@@ -47,18 +40,14 @@ export class Trainer {
   readonly #steps: TrainingStep;
   readonly #early: EarlyStopping | undefined;
   readonly #recorder: Recorder;
-  #readsEach = true;
+  readonly #lookers: Lookers;
+  readonly #ending: Ending;
   readonly #keeper: StateKeeper;
-  /** Steps of the experiment's own after which gradients that it never read are no longer kept. */
-  #probation = 0;
-  #reads = 0;
   /** Checkpoints that callbacks have not been told of. */
   readonly #saved: SavedCheckpoint[] = [];
   #sanityChecking = false;
   /** Whether a validation in the middle of an epoch is under way. */
   #validatingWithin = false;
-  #stop: Stop | undefined;
-  #warnedOfMinimum = false;
 
   constructor(prepared: Prepared, limits: Limits, hooks: TrainerHooks) {
     const { options } = prepared.experiment;
@@ -67,12 +56,14 @@ export class Trainer {
     this.limits = limits;
     this.callbacks = new CallbackList(options, (name) => this.#context(name));
     this.#steps = new TrainingStep(prepared, this.callbacks);
+    this.#lookers = new Lookers(prepared, this.callbacks, this.state);
+    this.#ending = new Ending(limits, this.state, hooks);
     this.#recorder = new Recorder(prepared, limits, this.state, hooks);
     this.#keeper = new StateKeeper(prepared, hooks.resumption, hooks, () => ({
       // Reading them first makes the state's own metrics those of the last batch.
       numbers: this.#recorder.numbers(),
       state: { ...this.state, seconds: this.#recorder.time },
-      stop: this.#stop,
+      stop: this.#ending.stop,
       callbacks: this.callbacks.state(),
     }));
     if (hooks.checkpoints.policy.any) {
@@ -85,15 +76,6 @@ export class Trainer {
   async run(): Promise<StopReason | undefined> {
     const { state, limits, callbacks } = this;
     const { experiment, model } = this.#prepared;
-    // Only the user's own code can ask for gradients after a step.
-    keep.gradients =
-      experiment.options.trainStep !== undefined || SEE_GRADIENTS.some((name) => callbacks.has(name));
-    if (keep.gradients && !SEE_GRADIENTS.some((name) => callbacks.has(name))) {
-      this.#probation = PROBATION;
-      this.#reads = gradientReads();
-    }
-    this.#readsEach = this.#prepared.schedules.watchSteps || SEE_BATCHES.some((name) => callbacks.has(name));
-    keep.waiting = !this.#readsEach;
     model.train();
     const dev = fastDevRun(experiment.options);
     if (dev !== undefined)
@@ -106,8 +88,9 @@ export class Trainer {
       if (from === undefined) await this.#sanityCheck();
       await callbacks.call("onTrainStart");
       if (from !== undefined) this.#restore(from);
+      this.#lookers.begin();
       let goesOn = from === undefined || state.completed === state.epoch || (await this.#runEpoch(from));
-      while (goesOn && state.epoch < limits.epochs && !this.#ending) {
+      while (goesOn && state.epoch < limits.epochs && !this.#ending.due) {
         state.epoch++;
         goesOn = await this.#runEpoch();
       }
@@ -116,33 +99,8 @@ export class Trainer {
       await callbacks.call("onException", error);
       throw error;
     }
-    const { reporter, control } = this.#hooks;
-    const done = state.completed >= limits.epochs;
-    if (
-      this.#stop !== undefined &&
-      control.stopping === undefined &&
-      !(done && this.#stop.by === "its limit")
-    ) {
-      const { by, reason } = this.#stop;
-      reporter.log("info", `Ended ${within(state)} by ${by}: ${reason}`);
-      return "experiment";
-    }
-    return done ? undefined : control.stopping;
-  }
-
-  get #ending(): boolean {
-    if (this.#hooks.control.stopping !== undefined) return true;
-    if (this.#stop === undefined) return false;
-    const { minEpochs, minSteps } = this.limits;
-    const { completed, step } = this.state;
-    if (this.#stop.by === "its limit" || (completed >= minEpochs && step >= minSteps)) return true;
-    if (!this.#warnedOfMinimum) {
-      this.#warnedOfMinimum = true;
-      const { by, reason } = this.#stop;
-      const least = `minEpochs = ${minEpochs}, minSteps = ${minSteps}`;
-      this.#hooks.reporter.log("info", `To be ended by ${by} (${reason}), but not before ${least}.`);
-    }
-    return false;
+    if (this.#ending.tell()) return "experiment";
+    return state.completed >= limits.epochs ? undefined : this.#hooks.control.stopping;
   }
 
   /** Makes everything what it was when a state was saved; in mid-epoch the generators have its order to draw first. */
@@ -150,7 +108,7 @@ export class Trainer {
     restoreTraining(this.#prepared, from);
     Object.assign(this.state, from.state);
     this.#recorder.restore(from.numbers);
-    this.#stop = from.stop;
+    this.#ending.stop = from.stop;
     this.callbacks.restore(from.callbacks);
     const { epoch, now } = from.generators;
     this.#hooks.resumption.generators.restore(this.state.completed === this.state.epoch ? now : epoch);
@@ -187,9 +145,8 @@ export class Trainer {
       if (this.#hooks.control.due) await this.#yield();
       this.#keeper.afterBatch();
       const done = state.batch >= limits.train;
-      if (!done && this.#ending) {
-        // What a callback or the user stops, stops at once; limits and early stopping close the epoch.
-        if (this.#hooks.control.stopping !== undefined || this.#stop?.by === "a callback") return false;
+      if (!done && this.#ending.due) {
+        if (this.#ending.atOnce) return false;
         await this.#endEpoch(false);
         return false;
       }
@@ -198,7 +155,7 @@ export class Trainer {
     }
     if (state.accumulated > 0) await this.#flush();
     await this.#endEpoch(true);
-    this.#keeper.afterEpoch(this.#ending || state.epoch >= limits.epochs);
+    this.#keeper.afterEpoch(this.#ending.due || state.epoch >= limits.epochs);
     return true;
   }
 
@@ -218,10 +175,10 @@ export class Trainer {
     const samples = batchLength(batch);
     state.samples += samples;
     this.#recorder.trained({ read, samples, step: step + 1, steps });
-    if (this.#readsEach || this.#recorder.full || !stepsWait()) this.#recorder.read();
+    if (this.#lookers.atEachBatch || this.#recorder.full || !stepsWait()) this.#recorder.read();
     if (steps) {
       this.#stepDone();
-      if (this.#probation > 0 && --this.#probation === 0) keep.gradients = gradientReads() > this.#reads;
+      this.#lookers.stepDone();
       schedules.afterStep(state.step, { ...state.metrics, ...state.validation });
       if (callbacks.has("onStepEnd")) await callbacks.call("onStepEnd");
     }
@@ -247,8 +204,8 @@ export class Trainer {
       this.#keep();
       this.#keeper.ask();
     }
-    if (state.step >= limits.steps) this.#end("its limit", `maxSteps = ${limits.steps}`);
-    if (this.#recorder.time >= limits.seconds) this.#end("its limit", `maxTime = ${limits.seconds} s`);
+    if (state.step >= limits.steps) this.#ending.end("its limit", `maxSteps = ${limits.steps}`);
+    if (this.#recorder.time >= limits.seconds) this.#ending.end("its limit", `maxTime = ${limits.seconds} s`);
   }
 
   /** Validates, and closes the epoch; `whole`: all of its batches were done. */
@@ -339,12 +296,7 @@ export class Trainer {
     const { state } = this;
     if (state.earlyStopping === undefined) return;
     const reason = early.check(state.earlyStopping, state.metrics);
-    if (reason !== undefined) this.#end("early stopping", reason);
-  }
-
-  #end(by: Stop["by"], reason: string): void {
-    // A limit ends also what callbacks have to wait with.
-    if (this.#stop === undefined || by === "its limit") this.#stop = { by, reason };
+    if (reason !== undefined) this.#ending.end("early stopping", reason);
   }
 
   #keep(): void {
@@ -415,13 +367,9 @@ export class Trainer {
       batch,
       sanityChecking: this.#sanityChecking,
       metrics,
-      stop: (reason = `stop() in ${name}`) => this.#end("a callback", reason),
+      stop: (reason = `stop() in ${name}`) => this.#ending.end("a callback", reason),
     };
   }
-}
-
-function within({ epoch, completed, step }: TrainerState): string {
-  return epoch === completed ? `after epoch ${epoch}` : `in epoch ${epoch}, after step ${step}`;
 }
 
 function prefixed({ metrics }: EvaluationResult): Record<string, number> {

@@ -32,6 +32,8 @@ export interface TrainerState {
   validation: Readonly<Record<string, number>>;
   validatedIn: number;
   earlyStopping: EarlyStoppingState | undefined;
+  /** Whether gradients stay readable after their step, and the steps until that is decided. */
+  gradients: { kept: boolean; probation: number };
   /** The checkpoints kept for their metric, the best first. */
   kept: readonly Kept[];
 }
@@ -55,6 +57,7 @@ export function startState(): TrainerState {
     validation: {},
     validatedIn: 0,
     earlyStopping: undefined,
+    gradients: { kept: false, probation: 0 },
     kept: [],
   };
 }
