@@ -1,6 +1,6 @@
 // `npm run bench`: Layerwise and PyTorch eager on the same machine in one interleaved run, outputs checked.
 //   --quick          fewer, shorter windows
-//   --only NAME,…    these workloads
+//   --only NAME,…    these workloads; mlp-sgd, a small one, is measured only when it is named
 //   --json FILE      writes the figures
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";

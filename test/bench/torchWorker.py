@@ -56,6 +56,12 @@ def mlp():
     return supervised(model, torch.randn(64, 784), torch.randint(0, 10, (64,)))
 
 
+def mlp_sgd():
+    model = nn.Sequential(nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 10))
+    x, y = torch.rand(32, 784), torch.randint(0, 10, (32,))
+    return supervised(model, x, y, optimizer=torch.optim.SGD(model.parameters(), lr=0.01))
+
+
 def cnn():
     return supervised(CNN(), torch.randn(64, 1, 28, 28), torch.randint(0, 10, (64,)))
 
@@ -77,9 +83,9 @@ def autoencoder():
     return supervised(model, torch.rand(64, 784), torch.rand(64, 784), nn.MSELoss())
 
 
-def supervised(model, x, y, criterion=None):
+def supervised(model, x, y, criterion=None, optimizer=None):
     criterion = criterion or nn.CrossEntropyLoss()
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    optimizer = optimizer or torch.optim.Adam(model.parameters(), lr=1e-3)
 
     def step():
         optimizer.zero_grad()
@@ -119,6 +125,7 @@ def gan():
 WORKLOADS = {
     "simple": simple,
     "mlp": mlp,
+    "mlp-sgd": mlp_sgd,
     "cnn": cnn,
     "rnn": recurrent(nn.RNN, 10, 5, 20),
     "lstm-5": recurrent(nn.LSTM, 10, 5, 20),

@@ -24,6 +24,7 @@ import gan from "./workloads/gan.nn.ts";
 import lstm128 from "./workloads/lstm-128.nn.ts";
 import lstm5 from "./workloads/lstm-5.nn.ts";
 import mlp from "./workloads/mlp.nn.ts";
+import mlpSgd from "./workloads/mlp-sgd.nn.ts";
 import rnn from "./workloads/rnn.nn.ts";
 import simple from "./workloads/simple.nn.ts";
 import transformer from "./workloads/transformer.nn.ts";
@@ -31,6 +32,7 @@ import transformer from "./workloads/transformer.nn.ts";
 const WORKLOADS: Record<string, Experiment> = {
   simple,
   mlp,
+  "mlp-sgd": mlpSgd,
   cnn,
   rnn,
   "lstm-5": lstm5,
