@@ -64,7 +64,7 @@ const EXAMPLES: Readonly<Record<string, Example>> = {
     images: { "autoencoder-digits.png": [274, 70] },
   },
   gan: {
-    quality: { coverage: { atMost: 0.24 }, realism: { atMost: 0.24 } },
+    quality: { coverage: { atMost: 0.237 }, realism: { atMost: 0.237 } },
     drawn: true,
     samples: 359,
     images: { "gan-samples.png": [274, 274] },
@@ -114,7 +114,7 @@ describe("each example trains, is saved, and loaded again reaches what its file 
         if ("atLeast" in bound) expect(metrics[metric], metric).toBeGreaterThanOrEqual(bound.atLeast);
         else expect(metrics[metric], metric).toBeLessThanOrEqual(bound.atMost);
         // The weights are those that were trained: measured again, they are as good as at the end.
-        expect(metrics[metric], metric).toBeCloseTo(record.metrics[`val_${metric}`]!, drawn ? 1 : 2);
+        expect(metrics[metric], metric).toBeCloseTo(record.metrics[`val_${metric}`]!, drawn ? 1.5 : 2);
       }
       for (const [image, size] of Object.entries(images)) {
         const { width, height, data } = PNG.sync.read(fs.readFileSync(workspace.file(image)));
