@@ -28,6 +28,7 @@ interface TrainOptions extends CommonOptions {
   checkpoint?: string;
   resume?: string;
   progress: boolean;
+  tensorboard?: true;
 }
 
 export function register(program: Command): void {
@@ -39,6 +40,7 @@ export function register(program: Command): void {
     .option("--out <folder>", "run directory to create (default: .layerwise/runs/<time>-<name>)")
     .option("--checkpoint <file>", "weights to start from, a .safetensors file")
     .option("--resume <run>", "go on with a run where its state was saved last: its directory, or its name")
+    .option("--tensorboard", "write the curves for TensorBoard too, into the run directory")
     .option("--no-progress", "print lines only, also on a terminal");
   commonOptions(command, ["seed", "device", "json"]);
   examples(
@@ -77,6 +79,7 @@ async function newRun(argument: string | undefined, options: TrainOptions): Prom
     directory: await newDirectory(file, options.out),
     device: options.device,
     outlive: false,
+    ...(options.tensorboard === undefined ? {} : { tensorboard: true }),
     ...(options.epochs === undefined ? {} : { epochs: options.epochs }),
     ...(options.seed === undefined ? {} : { seed: options.seed }),
     ...(options.checkpoint === undefined ? {} : { checkpoint: existingFile(options.checkpoint) }),
@@ -104,6 +107,7 @@ async function resumedRun(
     directory,
     device: options.device === "auto" ? deviceOf(record) : options.device,
     outlive: false,
+    ...(options.tensorboard === undefined ? {} : { tensorboard: true }),
     resume: true,
     ...(options.epochs === undefined ? {} : { epochs: options.epochs }),
     ...(record.seed === undefined ? {} : { seed: record.seed }),

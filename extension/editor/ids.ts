@@ -90,6 +90,7 @@ export const SETTINGS = {
   nodePath: "",
   "runs.maxActive": 1,
   "runs.outlive": false,
+  "runs.tensorboard": false,
   "lenses.enabled": true,
   "diagnostics.enabled": true,
   "preview.timeLimit": 5,

@@ -70,6 +70,7 @@ export class Runs extends DisposableOwner {
       directory: await freeRunDirectory(folderOf(file), kind === "train" ? word : `${word}-evaluation`),
       device: setting("device", scope),
       outlive: kind === "train" && setting("runs.outlive"),
+      ...(kind === "train" && setting("runs.tensorboard", scope) ? { tensorboard: true } : {}),
       ...(checkpoint === undefined ? {} : { checkpoint }),
     };
     const session = new RunSession(request.directory, startingRecord(request), true);

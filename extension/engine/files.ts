@@ -14,8 +14,8 @@ export class AppendFile {
     this.#limit = limit;
   }
 
-  push(text: string): void {
-    const bytes = Buffer.from(text);
+  push(data: string | Uint8Array): void {
+    const bytes = Buffer.from(data as string);
     this.#pending.push(bytes);
     this.#bytes += bytes.length;
     while (this.#bytes > this.#limit && this.#pending.length > 1)

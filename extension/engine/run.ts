@@ -7,6 +7,7 @@ import { captureConsole } from "./capturedConsole.ts";
 import { CheckpointPolicy } from "./checkpointPolicy.ts";
 import { Checkpoints } from "./checkpoints.ts";
 import { RunControl, type StopReason } from "./control.ts";
+import { EventFile, hasEventFiles } from "./eventFile.ts";
 import { evaluate } from "./evaluator.ts";
 import { findExperiment } from "./exports.ts";
 import type { Send } from "./ipc.ts";
@@ -159,6 +160,7 @@ export class Run {
     this.#describe(exportName, prepared);
     if (this.control.stopping !== undefined) return this.control.stopping;
     if (request.kind !== "train") return this.#measure(prepared);
+    this.#writeEvents(experiment.options.tensorboard, from);
     const facts = this.#facts(seed, bundle);
     return this.#train(prepared, { generators: new Generators(generators.made), facts, from });
   }
@@ -190,6 +192,16 @@ export class Run {
     const { completed, step } = from.state;
     this.#reporter.log("info", `Going on after step ${step} (${completed} epochs were completed).`);
     return from;
+  }
+
+  /** Writes curves for TensorBoard too, where the request or the experiment says so, or the run did before. */
+  #writeEvents(wanted: boolean | undefined, from: TrainingState | undefined): void {
+    const { path } = this.#directory;
+    if (wanted !== true && this.#request.tensorboard !== true && !hasEventFiles(path)) return;
+    const seconds = from?.state.seconds ?? 0;
+    this.#directory.writeEvents(
+      new EventFile(path, { began: Date.now() / 1000 - seconds, resumedAt: from?.state.step }),
+    );
   }
 
   #evaluate(bundle: Bundle): Promise<UserModule> {

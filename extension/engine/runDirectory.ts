@@ -12,6 +12,7 @@ import {
   type RunRecord,
 } from "../protocol/run.ts";
 import { writeAtomic } from "../formats/writeAtomic.ts";
+import type { EventFile } from "./eventFile.ts";
 import { AppendFile, describeFileError } from "./files.ts";
 import { EngineError } from "./userErrors.ts";
 
@@ -26,6 +27,7 @@ export class RunDirectory {
   readonly path: string;
   readonly #metrics: AppendFile;
   readonly #log: AppendFile;
+  #events: EventFile | undefined;
   readonly #onProblem: (text: string) => void;
   readonly #told = new Set<string>();
   #record: RunRecord;
@@ -104,7 +106,14 @@ export class RunDirectory {
     this.#attempt(EVALUATION_FILE, () => writeAtomic(this.file(EVALUATION_FILE), [json(result)]));
   }
 
+  /** From now on, curves are also written for TensorBoard. */
+  writeEvents(file: EventFile): void {
+    this.#events = file;
+    file.describe(this.#record);
+  }
+
   appendMetrics(rows: readonly MetricRow[]): void {
+    this.#events?.append(rows);
     for (const row of rows) this.#metrics.push(`${JSON.stringify(row)}\n`);
   }
 
@@ -116,6 +125,7 @@ export class RunDirectory {
   flush(): void {
     this.#attempt(METRICS_FILE, () => this.#metrics.flush());
     this.#attempt(LOG_FILE, () => this.#log.flush());
+    this.#attempt("TensorBoard's event file", () => this.#events?.flush());
     if (this.#dirty && Date.now() - this.#written >= RECORD_INTERVAL)
       this.#attempt(RUN_FILE, () => this.#writeRecord());
   }
@@ -126,6 +136,7 @@ export class RunDirectory {
     if (this.#dirty) this.#attempt(RUN_FILE, () => this.#writeRecord());
     this.#metrics.close();
     this.#log.close();
+    this.#events?.close();
   }
 
   #writeRecord(): void {

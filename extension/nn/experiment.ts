@@ -96,6 +96,7 @@ const CHECKS: Record<keyof ExperimentOptions, Check> = {
   callbacks: matches("an object of functions, or a list of such", isObject),
   classes: matches("a list of names", Array.isArray),
   logEvery: whole(1),
+  tensorboard: boolean,
   earlyStopping: section({
     monitor: text,
     patience: whole(0),

@@ -261,6 +261,8 @@ export interface ExperimentOptions<M extends Module = Module, O extends Optimize
   classes?: readonly string[];
   /** Every how many epochs the command line prints a line. Default: ten lines a run. */
   logEvery?: number;
+  /** Whether the run's directory gets an event file too: `tensorboard --logdir .layerwise/runs`. Default: false. */
+  tensorboard?: boolean;
 }
 
 export type MaxTime =

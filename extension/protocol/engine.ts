@@ -31,6 +31,8 @@ export const RunRequest = v.object({
   checkpoint: v.optional(v.string()),
   /** Go on with the training of that directory, where its state was saved last. */
   resume: v.optional(v.boolean()),
+  /** Write the curves for TensorBoard too, also where the experiment doesn't say so. */
+  tensorboard: v.optional(v.boolean()),
   /** Go on when the host's channel closes. */
   outlive: v.boolean(),
 });
