@@ -80,6 +80,7 @@ export function activate(context: vscode.ExtensionContext): void {
         "layerwise.addTypes": async () => (await import("./editor/addTypes.ts")).addTypes(extension),
         "layerwise.openRuns": () => commands.openRuns(),
         "layerwise.openRun": (run) => commands.openRun(run),
+        "layerwise.resumeRun": (run) => commands.resumeRun(run),
         "layerwise.deleteRun": (run) => commands.deleteRun(run),
         "layerwise.evaluateCheckpoint": (checkpoint) => commands.evaluateCheckpoint(checkpoint),
         "layerwise.loadCheckpoint": (checkpoint) => commands.loadCheckpoint(checkpoint),
@@ -92,10 +93,7 @@ export function activate(context: vscode.ExtensionContext): void {
     models,
     soon(async () => {
       const { recoverRuns } = await import("./editor/recovery.ts");
-      await Promise.all([
-        recoverRuns(runs, messages, context.workspaceState, (directory) => commands.openRun({ directory })),
-        models.search(),
-      ]);
+      await Promise.all([recoverRuns(runs, messages, context.workspaceState, commands), models.search()]);
       await models.found;
       await native.ask();
     }, messages),

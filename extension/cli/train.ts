@@ -1,7 +1,8 @@
 import type { Command } from "commander";
-import type { Device, RunRequest } from "../protocol/engine.ts";
+import type { RunRequest } from "../protocol/engine.ts";
 import type { RunRecord } from "../protocol/run.ts";
-import { checkpointPath, isDead, isLive, lastCheckpoint, readRecord } from "../supervisor/runDirectory.ts";
+import { resumeRequest } from "../supervisor/resume.ts";
+import { checkpointPath, lastCheckpoint } from "../supervisor/runDirectory.ts";
 import type { RunOutcome } from "../supervisor/run.ts";
 import {
   action,
@@ -86,7 +87,7 @@ async function newRun(argument: string | undefined, options: TrainOptions): Prom
   };
 }
 
-/** @throws UsageError when there is no such run, or it can't be gone on with */
+/** @throws UsageError, EngineError when there is no such run, or it can't be gone on with */
 async function resumedRun(
   argument: string | undefined,
   run: string,
@@ -95,33 +96,12 @@ async function resumedRun(
   const excluded = (["seed", "out", "checkpoint"] as const).find((name) => options[name] !== undefined);
   if (argument !== undefined || excluded !== undefined)
     throw new UsageError(`--resume goes on with a run as it is: leave out ${argument ?? `--${excluded}`}.`);
-  const directory = await findRun(run);
-  const record = await readRecord(directory);
-  if (record.kind !== "train") throw new UsageError(`${run} is no training.`);
-  if (isLive(record) && !(await isDead(record)))
-    throw new UsageError(`${run} is still running, as process ${record.pid}.`);
-  return {
-    kind: "train",
-    file: record.file,
-    exportName: record.exportName,
-    directory,
-    device: options.device === "auto" ? deviceOf(record) : options.device,
-    outlive: false,
-    ...(options.tensorboard === undefined ? {} : { tensorboard: true }),
-    resume: true,
-    ...(options.epochs === undefined ? {} : { epochs: options.epochs }),
-    ...(record.seed === undefined ? {} : { seed: record.seed }),
-    // Where nothing was saved yet, it begins again, with the weights that it began with.
-    ...(typeof record.settings["checkpoint"] === "string"
-      ? { checkpoint: record.settings["checkpoint"] }
-      : {}),
-  };
-}
-
-/** What it ran on: only there the digits are the same to the last. */
-function deviceOf({ executor }: RunRecord): Device {
-  if (executor === undefined) return "auto";
-  return executor.backend === "tensorflow" ? "native" : executor.backend;
+  const { device, epochs, tensorboard } = options;
+  return resumeRequest(await findRun(run), {
+    ...(device === "auto" ? {} : { device }),
+    ...(epochs === undefined ? {} : { epochs }),
+    ...(tensorboard === undefined ? {} : { tensorboard }),
+  });
 }
 
 /** Prints how a training ended and where its weights are; answers the exit code. */

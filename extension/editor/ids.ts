@@ -49,6 +49,7 @@ export interface CommandArguments {
   "layerwise.addTypes": [];
   "layerwise.openRuns": [];
   "layerwise.openRun": [run?: RunTarget];
+  "layerwise.resumeRun": [run?: RunTarget];
   "layerwise.deleteRun": [run?: RunTarget];
   "layerwise.evaluateCheckpoint": [checkpoint?: EvaluationTarget];
   "layerwise.loadCheckpoint": [checkpoint?: CheckpointTarget];
@@ -72,6 +73,7 @@ const commands: Record<CommandId, true> = {
   "layerwise.addTypes": true,
   "layerwise.openRuns": true,
   "layerwise.openRun": true,
+  "layerwise.resumeRun": true,
   "layerwise.deleteRun": true,
   "layerwise.evaluateCheckpoint": true,
   "layerwise.loadCheckpoint": true,

@@ -1,4 +1,5 @@
 import * as vscode from "vscode";
+import { isResumable } from "../supervisor/resume.ts";
 import {
   buryDeadRuns,
   isLive,
@@ -8,6 +9,7 @@ import {
 } from "../supervisor/runDirectory.ts";
 import { CONTEXT_KEYS } from "./ids.ts";
 import type { Messages } from "./messages.ts";
+import type { RunCommands } from "./runCommands.ts";
 import type { Runs } from "./runs.ts";
 import { runFolders } from "./targets.ts";
 
@@ -16,13 +18,13 @@ const LAST_LOOK = "runs.lastLook";
 
 /**
  * What a new window finds of earlier ones: runs that go on are followed again; runs that died, or stopped because the
- * extension host did, are told of, once. `show` opens a run's panel.
+ * extension host did, are told of, once, and can be gone on with.
  */
 export async function recoverRuns(
   runs: Runs,
   messages: Messages,
   memory: vscode.Memento,
-  show: (directory: string) => Promise<void>,
+  commands: Pick<RunCommands, "openRun" | "resumeRun">,
 ): Promise<void> {
   const lastLook = memory.get(LAST_LOOK, "");
   void memory.update(LAST_LOOK, new Date().toISOString());
@@ -35,13 +37,13 @@ export async function recoverRuns(
       ({ record: { orphaned = false, endedAt = "" } }) => orphaned && endedAt > lastLook,
     );
     // The newest; all of them are in the tree.
-    for (const run of [...dead, ...orphaned].slice(0, 3)) void tellEnded(run, messages, show);
+    for (const run of [...dead, ...orphaned].slice(0, 3)) void tellEnded(run, messages, commands);
     for (const { directory, record } of stored) {
       if (!isLive(record) || buried.has(directory)) continue;
       const session = await runs.open(directory);
       // A run that a command line or another window has in its hands is none of the user's surprises.
       if (session.live && record.outlive)
-        void tellAlive(session.directory, record.model || record.exportName, show);
+        void tellAlive(session.directory, record.model || record.exportName, commands);
     }
   }
 }
@@ -49,7 +51,7 @@ export async function recoverRuns(
 async function tellEnded(
   { directory, record }: StoredRun,
   messages: Messages,
-  show: (directory: string) => Promise<void>,
+  commands: Pick<RunCommands, "openRun" | "resumeRun">,
 ): Promise<void> {
   const last = lastCheckpoint(record);
   const what = record.orphaned
@@ -64,16 +66,25 @@ async function tellEnded(
       ? vscode.l10n.t("It had saved no checkpoint.")
       : vscode.l10n.t("Last checkpoint: {0}, of epoch {1}.", last.file, last.epoch);
   messages.log.warn(`${what} ${saved}`);
-  const action = vscode.l10n.t("Show Curves");
-  if ((await vscode.window.showWarningMessage(`${what} ${saved}`, action)) === action) await show(directory);
+  const show = vscode.l10n.t("Show Curves");
+  const resume = vscode.l10n.t("Resume");
+  const actions = isResumable(record) && vscode.workspace.isTrusted ? [resume, show] : [show];
+  const action = await vscode.window.showWarningMessage(`${what} ${saved}`, ...actions);
+  try {
+    if (action === show) await commands.openRun({ directory });
+    else if (action === resume) await commands.resumeRun({ directory });
+  } catch (error) {
+    messages.error(error);
+  }
 }
 
 async function tellAlive(
   directory: string,
   name: string,
-  show: (directory: string) => Promise<void>,
+  commands: Pick<RunCommands, "openRun">,
 ): Promise<void> {
   const action = vscode.l10n.t("Show Curves");
   const text = vscode.l10n.t("The run of {0} went on while the window was closed.", name);
-  if ((await vscode.window.showInformationMessage(text, action)) === action) await show(directory);
+  if ((await vscode.window.showInformationMessage(text, action)) === action)
+    await commands.openRun({ directory });
 }

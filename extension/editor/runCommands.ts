@@ -3,6 +3,7 @@ import * as vscode from "vscode";
 import type { RunRequest } from "../protocol/engine.ts";
 import type { CheckpointRecord, RunRecord } from "../protocol/run.ts";
 import { EngineError } from "../supervisor/errors.ts";
+import { isResumable } from "../supervisor/resume.ts";
 import { checkpointPath, isLive, lastCheckpoint, listRuns, readRecord } from "../supervisor/runDirectory.ts";
 import type { RunControl, RunSession } from "../supervisor/session.ts";
 import { deleteCheckpoint, deleteRun, type Deleted } from "../supervisor/trash.ts";
@@ -126,19 +127,20 @@ export class RunCommands {
     if (target !== undefined) await this.#panels.showRun(await this.#runs.open(target.directory));
   }
 
+  /** Goes on with a training that was interrupted. */
+  async resumeRun(target?: RunTarget): Promise<void> {
+    requireTrust();
+    const none = vscode.l10n.t("No training was interrupted.");
+    const run = target ?? (await chooseRun(vscode.l10n.t("Go on with which training?"), none, isResumable));
+    if (run === undefined) return;
+    const { file } = await readRecord(run.directory);
+    if (!(await saveSources(await vscode.workspace.openTextDocument(file)))) return;
+    await this.#panels.showRun(await this.#runs.resume(run.directory));
+  }
+
   async openRuns(): Promise<void> {
-    const lists = await Promise.all(runFolders().map((folder) => listRuns(folder)));
-    const items = lists.flat().map((run) => ({ ...runItem(run), directory: run.directory }));
-    if (items.length === 0) {
-      void vscode.window.showInformationMessage(vscode.l10n.t("There are no runs yet."));
-      return;
-    }
-    const picked = await vscode.window.showQuickPick(items, {
-      title: vscode.l10n.t("Runs"),
-      matchOnDescription: true,
-      matchOnDetail: true,
-    });
-    await this.openRun(picked);
+    const none = vscode.l10n.t("There are no runs yet.");
+    await this.openRun(await chooseRun(vscode.l10n.t("Runs"), none));
   }
 
   async revealCheckpoint(target?: CheckpointTarget): Promise<void> {
@@ -186,6 +188,23 @@ export class RunCommands {
     const items = live.map((session) => ({ ...runItem(session), session }));
     return (await vscode.window.showQuickPick(items, { title }))?.session;
   }
+}
+
+/** Asks which of the workspace's runs; `none` is said when there is none. */
+async function chooseRun(
+  title: string,
+  none: string,
+  wanted: (record: RunRecord) => boolean = () => true,
+): Promise<RunTarget | undefined> {
+  const lists = await Promise.all(runFolders().map((folder) => listRuns(folder)));
+  const items = lists
+    .flat()
+    .filter(({ record }) => wanted(record))
+    .map((run) => ({ ...runItem(run), directory: run.directory }));
+  if (items.length > 0)
+    return vscode.window.showQuickPick(items, { title, matchOnDescription: true, matchOnDetail: true });
+  void vscode.window.showInformationMessage(none);
+  return undefined;
 }
 
 /** Path of the weights to evaluate; a run that goes on and has none yet saves them now. */

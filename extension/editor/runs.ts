@@ -4,9 +4,11 @@ import { startingRecord, type RunRequest } from "../protocol/engine.ts";
 import { openRun, type Attachment } from "../supervisor/attach.ts";
 import { errorLine } from "../supervisor/errors.ts";
 import type { EngineOptions } from "../supervisor/process.ts";
+import { readCurves } from "../supervisor/metrics.ts";
 import { RunQueue, type QueuedRun } from "../supervisor/queue.ts";
+import { resumedEvents, resumeRequest } from "../supervisor/resume.ts";
 import { spawnRun, type RunHandle, type RunOutcome } from "../supervisor/run.ts";
-import { freeRunDirectory } from "../supervisor/runDirectory.ts";
+import { freeRunDirectory, readRecord } from "../supervisor/runDirectory.ts";
 import { RunSession } from "../supervisor/session.ts";
 import { DisposableOwner } from "./disposable.ts";
 import { CONTEXT_KEYS } from "./ids.ts";
@@ -74,19 +76,43 @@ export class Runs extends DisposableOwner {
       ...(checkpoint === undefined ? {} : { checkpoint }),
     };
     const session = new RunSession(request.directory, startingRecord(request), true);
+    this.#enqueue(session, request, session.events);
+    return session;
+  }
+
+  /** Goes on with a training that was interrupted, in its own directory. */
+  async resume(directory: string): Promise<RunSession> {
+    requireTrust();
+    const known = this.#sessions.get(directory);
+    if (known !== undefined) return known;
+    const { endedAt: _, error: __, ...record } = await readRecord(directory);
+    const request = await resumeRequest(directory, {
+      outlive: setting("runs.outlive"),
+      ...(setting("runs.tensorboard", vscode.Uri.file(record.file)) ? { tensorboard: true } : {}),
+    });
+    const session = new RunSession(directory, { ...record, state: "starting" }, true);
+    session.restart(await readCurves(directory));
+    // A second click, while this one read.
+    const other = this.#sessions.get(directory);
+    if (other !== undefined) return other;
+    this.#enqueue(session, request, resumedEvents(session));
+    return session;
+  }
+
+  #enqueue(session: RunSession, request: RunRequest, events: RunSession["events"]): void {
+    const { kind, file, exportName } = request;
     const log = this.#logOf(session);
     const run = this.#queue.enqueue(request, {
-      ...session.events,
+      ...events,
       hello: ({ pid, node }) => log.info(`process ${pid}, Node ${node}`),
       log: (level, text) => (level === "warning" ? log.warn(text) : log[level](text)),
       output: (_, text) => log.info(text.trimEnd()),
     });
     session.control = control(session, run);
     this.#add(session);
-    log.info(`${kind} ${file}#${exportName}`);
+    log.info(`${request.resume === true ? "resume" : kind} ${file}#${exportName}`);
     if (run.state === "waiting") this.#tellWaiting(session);
-    void run.ended.then((outcome) => this.#end(session, request, outcome));
-    return session;
+    void run.ended.then((outcome) => this.#end(session, outcome));
   }
 
   /** A run by its directory: the one that goes on here, or what is on disk, followed while it goes on elsewhere. */
@@ -141,9 +167,9 @@ export class Runs extends DisposableOwner {
     void vscode.commands.executeCommand("setContext", CONTEXT_KEYS.running, this.#sessions.size > 0);
   }
 
-  #end(session: RunSession, request: RunRequest, outcome: RunOutcome): void {
+  #end(session: RunSession, outcome: RunOutcome): void {
     const { record, error } = outcome;
-    session.setRecord(record ?? neverStarted(session, request, outcome), false);
+    session.setRecord(record ?? neverStarted(session, outcome), false);
     this.#remove(session);
     const log = this.#logOf(session);
     if (error === undefined) log.info(`${session.record.state} after ${session.record.epoch} epochs`);
@@ -179,12 +205,11 @@ function control(session: RunSession, run: QueuedRun): RunSession["control"] {
   };
 }
 
-/** The record of a run that never wrote one. */
-function neverStarted(session: RunSession, request: RunRequest, outcome: RunOutcome): RunSession["record"] {
+/** The record of a run that never wrote one, or didn't get so far this time. */
+function neverStarted(session: RunSession, outcome: RunOutcome): RunSession["record"] {
   const cancelled = outcome.error?.code === "cancelled";
   return {
-    ...startingRecord(request),
-    createdAt: session.record.createdAt,
+    ...session.record,
     state: cancelled ? "stopped" : "failed",
     endedAt: new Date().toISOString(),
     ...(outcome.error === undefined || cancelled ? {} : { error: outcome.error }),

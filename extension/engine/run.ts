@@ -179,6 +179,7 @@ export class Run {
     const from = loadTraining(path, tell);
     cutMetrics(path, from?.state ?? { step: 0, completed: 0 });
     if (from === undefined) {
+      this.#directory.update({ epoch: 0, step: 0 });
       tell("The run ended before its state was saved: it begins again.");
       return undefined;
     }
@@ -190,6 +191,7 @@ export class Run {
         `The training ran on ${from.facts.executor}, now it runs on ${now.executor}: results differ in their last digits.`,
       );
     const { completed, step } = from.state;
+    this.#directory.update({ epoch: completed, step });
     this.#reporter.log("info", `Going on after step ${step} (${completed} epochs were completed).`);
     return from;
   }

@@ -61,6 +61,8 @@ export interface TrainingHostMethods extends RunTableMethods {
   checkpoint(): Promise<void>;
   evaluate(checkpoint?: CheckpointRecord): Promise<void>;
   trainAgain(): Promise<void>;
+  /** Goes on with a training that was interrupted. */
+  resumeRun(): Promise<void>;
   showLog(): Promise<void>;
   openSource(file: string, line?: number, column?: number): Promise<void>;
   revealCheckpoint(checkpoint: CheckpointRecord): Promise<void>;

@@ -125,12 +125,21 @@ export class MetricsReader {
   }
 }
 
+/** A run's curves from disk: those of the rows to keep, as many as {@link Curves} does. */
+export async function readCurves(
+  directory: string,
+  curves = new Curves(),
+  keep: (row: MetricRow) => boolean = () => true,
+): Promise<Curves> {
+  const reader = new MetricsReader(directory);
+  for (let rows = await reader.read(); rows.length > 0; rows = await reader.read())
+    curves.push(rows.filter(keep));
+  return curves;
+}
+
 /** A whole run's curves from disk: at most about so many steps and epochs. */
 export async function readRows(directory: string, limit: number): Promise<MetricRow[]> {
-  const curves = new Curves(Math.ceil(limit / 2));
-  const reader = new MetricsReader(directory);
-  for (let rows = await reader.read(); rows.length > 0; rows = await reader.read()) curves.push(rows);
-  return curves.rows;
+  return (await readCurves(directory, new Curves(Math.ceil(limit / 2)))).rows;
 }
 
 function parseRow(line: string): MetricRow | undefined {

@@ -268,7 +268,9 @@ class Run implements RunHandle {
       killedRecord(stored, error),
     );
     this.#setRecord(record);
-    return { record, error: record.error, exit };
+    // Of a run that was to go on and didn't get so far, the disk tells how it ended before.
+    const unheard = heard === undefined && this.request.resume === true;
+    return { record, error: unheard ? error : record.error, exit };
   }
 
   #causeOfDeath(exit: ExitInfo): UserError {

@@ -9,7 +9,9 @@ export type SessionChange =
   | { kind: "record" }
   | { kind: "progress" }
   | { kind: "evaluated" }
-  | { kind: "rows"; rows: MetricRow[] };
+  | { kind: "rows"; rows: MetricRow[] }
+  /** The curves are others than before. */
+  | { kind: "restarted" };
 
 /** What can be done with a run that goes on. */
 export interface RunControl {
@@ -26,7 +28,7 @@ export interface RunControl {
 export class RunSession {
   /** Absolute path of the run directory. */
   readonly directory: string;
-  readonly #curves = new Curves();
+  #curves = new Curves();
   readonly #listeners = new Set<(change: SessionChange) => void>();
   #record: RunRecord;
   #live: boolean;
@@ -78,6 +80,12 @@ export class RunSession {
     if (rows.length === 0) return;
     this.#curves.push(rows);
     this.#tell({ kind: "rows", rows });
+  }
+
+  /** Replaces the curves: of a run that goes on from an earlier point. */
+  restart(curves: Curves): void {
+    this.#curves = curves;
+    this.#tell({ kind: "restarted" });
   }
 
   setProgress(progress: Progress): void {

@@ -33,6 +33,7 @@ const english = {
       stop: "Stop",
       checkpoint: "Save Checkpoint",
       evaluate: "Evaluate",
+      resumeRun: "Resume",
       trainAgain: "Train Again",
       showLog: "Show Log",
     },

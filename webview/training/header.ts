@@ -6,7 +6,7 @@ import { button, icon, linkButton } from "../shared/kit.ts";
 import { strings } from "../shared/strings.ts";
 import { styles } from "../shared/styles.ts";
 import type { Actions } from "./actions.ts";
-import { type ActionName, doneShare, stateBadge, type TrainingState } from "./state.ts";
+import { type ActionName, doneShare, resumable, stateBadge, type TrainingState } from "./state.ts";
 
 const text = strings.training;
 
@@ -44,6 +44,7 @@ const ICONS: Record<ActionName, string> = {
   stop: "debug-stop",
   checkpoint: "save",
   evaluate: "beaker",
+  resumeRun: "debug-continue",
   trainAgain: "debug-rerun",
   showLog: "output",
 };
@@ -59,6 +60,8 @@ function available({ run, live, disconnected }: TrainingState): {
     return { names: ["resume", "step", "stop", "checkpoint", "showLog"], primary: "resume" };
   if (live && (run.state === "running" || run.state === "starting"))
     return { names: training ? ["pause", "stop", "checkpoint", "showLog"] : ["stop", "showLog"] };
+  if (resumable(run))
+    return { names: ["resumeRun", "trainAgain", "evaluate", "showLog"], primary: "resumeRun" };
   if (training) return { names: ["trainAgain", "evaluate", "showLog"], primary: "trainAgain" };
   return { names: ["evaluate", "showLog"], primary: "evaluate" };
 }

@@ -125,6 +125,10 @@ export function stateBadge({
   }
 }
 
+/** Whether a training was interrupted, so that there is something left to go on with. */
+export const resumable = ({ kind, state }: RunRecord): boolean =>
+  kind === "train" && (state === "stopped" || state === "failed" || state === "killed");
+
 /** The latest value of every metric: the progress is ahead of the record while the run is live. */
 export function latestMetrics({ run, progress, live }: TrainingState): Record<string, number> {
   return { ...run.metrics, ...(live ? progress?.metrics : {}) };

@@ -57,8 +57,9 @@ export class Panels extends DisposableOwner {
         ({ session: { live, record } }) => !live && record.file === file && record.exportName === exportName,
       );
     if (found !== undefined) {
-      // A run opened twice from disk has two sessions; the panel's own knows more.
-      if (found.session.directory !== session.directory) found.show(session);
+      // A run opened twice from disk has two sessions; the panel's own knows more, unless the run goes on again.
+      const resumed = session.live && !found.session.live;
+      if (resumed || found.session.directory !== session.directory) found.show(session);
       found.panel.reveal(undefined, true);
       return found;
     }

@@ -31,6 +31,7 @@ const schemas: MethodSchemas<TrainingHostMethods> = {
     v.transform((args): [checkpoint?: CheckpointRecord] => (args[0] === undefined ? [] : [args[0]])),
   ),
   trainAgain: noArguments,
+  resumeRun: noArguments,
   showLog: noArguments,
   openSource: sourceArguments,
   revealCheckpoint: v.tuple([CheckpointRecord]),
@@ -129,6 +130,7 @@ export class TrainingPanel extends DisposableOwner {
         const { file, exportName } = this.#session.record;
         return runCommand("layerwise.train", { file, exportName });
       },
+      resumeRun: () => runCommand("layerwise.resumeRun", { directory: this.#session.directory }),
       showLog: () => runCommand("layerwise.showLog"),
       openSource: (file, line = 1, column = 1) => openPosition({ file, line, column }),
       revealCheckpoint: (checkpoint) =>
@@ -145,6 +147,11 @@ export class TrainingPanel extends DisposableOwner {
   #changed(change: SessionChange): void {
     if (change.kind === "record") this.#title();
     if (!this.#ready) return;
+    if (change.kind === "restarted") {
+      this.#forget();
+      void this.#view.snapshot.asEvent(this.#session.snapshot());
+      return;
+    }
     if (change.kind === "rows") this.#rows.push(...change.rows);
     this.#throttle.mark(change.kind);
   }
