@@ -30,6 +30,7 @@ export class Lookers {
   begin(): void {
     keep.gradients = this.#state.gradients.kept;
     keep.waiting = !this.atEachBatch;
+    keep.repeats = true;
   }
 
   stepDone(): void {

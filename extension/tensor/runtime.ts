@@ -29,6 +29,11 @@ export const keep = {
   gradients: true,
   /** Steps may wait until a value of one of them is read: on for the trainer's loop, which reads many at once. */
   waiting: false,
+  /**
+   * What is computed will be computed again: graphs are compiled at once. On for a training, where a step that was
+   * interpreted could be rounded otherwise than the same step of a run that was gone on with.
+   */
+  repeats: false,
 };
 /** Gradients of the last step. */
 let lastLazy: readonly Value[] = [];

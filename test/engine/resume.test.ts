@@ -33,6 +33,7 @@ function write(): void {
     validation: "0.25",
     epochs: String(EPOCHS),
     checkpoints: `{ everyNTrainSteps: ${INTERVAL} }`,
+    callbacks: '{ onEpochEnd: ({ model }) => torch.save(model.stateDict(), "export.pth") }',
   }).replace(/export class Net[\s\S]*?\n}\n/, "");
   workspace.write("net.nn.ts", text);
 }
@@ -68,6 +69,8 @@ describe("kill -9", () => {
       write();
       const expected = await whole();
       let killed = 0;
+      /** Kills in the middle of writing a file, and steps that had to be done again. */
+      const found = { saving: 0, exporting: 0, before: 0, most: 0 };
       let directory = "";
       for (let round = 0; killed < KILLS; round++) {
         directory = run(`run-${round}`);
@@ -86,14 +89,28 @@ describe("kill -9", () => {
           // A run that has ended by itself just then has ended well.
           if (told === undefined) expect(stderr).toBe("");
           killed++;
-          // What was done is repeated from one interval before at most; the record itself is written once a second.
-          if (!fs.existsSync(path.join(directory, "run.json"))) break;
-          expect(savedStep(directory)).toBeGreaterThanOrEqual(Math.max(before, (told ?? 0) - INTERVAL));
+          if (!fs.existsSync(path.join(directory, "run.json"))) {
+            found.before++;
+            break;
+          }
+          if (interrupted(path.join(directory, "checkpoints"))) found.saving++;
+          if (interrupted(workspace.folder)) found.exporting++;
+          // Whatever was interrupted, the file of that name is whole.
+          if (fs.existsSync(workspace.file("export.pth"))) readPth(workspace.file("export.pth"));
+          // What was done is repeated from one interval before at most; curves tell how far it was, the record once a second.
+          const saved = savedStep(directory);
+          const done = Math.max(told ?? 0, lastStep(directory));
+          expect(saved).toBeGreaterThanOrEqual(Math.max(before, done - INTERVAL));
+          found.most = Math.max(found.most, done - saved);
         }
         if (!fs.existsSync(path.join(directory, "run.json"))) continue;
         expect(weights(directory)).toEqual(weights(expected));
         expect(rowsOf(directory)).toEqual(rowsOf(expected));
       }
+      if (process.env["LAYERWISE_KILLS"] !== undefined)
+        process.stdout.write(
+          `${killed} kills on ${DEVICE}: ${found.saving} in the middle of a save, ${found.exporting} of an export, ${found.before} before there was a run; ${found.most} steps done again at most\n`,
+        );
     },
     120_000 + KILLS * 10_000,
   );
@@ -108,6 +125,21 @@ function kill(directory: string): number | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** Whether a file was being written in a folder; forgets it. */
+function interrupted(folder: string): boolean {
+  const names = fs.readdirSync(folder).filter((name) => name.endsWith(".tmp"));
+  for (const name of names) fs.rmSync(path.join(folder, name));
+  return names.length > 0;
+}
+
+/** The last step that the curves have. */
+function lastStep(directory: string): number {
+  const file = path.join(directory, "metrics.jsonl");
+  if (!fs.existsSync(file)) return 0;
+  const lines = fs.readFileSync(file, "utf8").split("\n").slice(0, -1);
+  return lines.reduce((most, line) => Math.max(most, (JSON.parse(line) as { step: number }).step), 0);
 }
 
 /** The step at which the state was saved last; 0 before the first time. */

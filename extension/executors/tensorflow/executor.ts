@@ -15,12 +15,14 @@ import type { Residence, Residences } from "./program.ts";
 const SMALLEST = 4;
 /** Sessions kept at most; the least recently used goes first. */
 const PROGRAMS = 32;
+/** Graphs compiled at first sight, where they are expected to come again: a model that makes more of them is dynamic. */
+const EXPECTED = 24;
 /** Keys remembered as seen once. */
 const SEEN = 1024;
 
 /**
  * Runs plans on TensorFlow: op by op when a graph is seen for the first time, as one compiled call from the second time
- * on.
+ * on; in a training, which repeats its graphs, from the first.
  */
 export class TensorFlowExecutor implements Executor, Residences {
   /** What ran how: a fast path that silently isn't one shows here. */
@@ -160,7 +162,8 @@ export class TensorFlowExecutor implements Executor, Residences {
       return next;
     }
     if (plan.nodes.length < SMALLEST) return undefined;
-    if (this.seen.delete(key)) return this.compile(plan);
+    if (this.seen.delete(key) || (keep.repeats && this.counters.compiled < EXPECTED))
+      return this.compile(plan);
     this.seen.add(key);
     if (this.seen.size > SEEN) this.seen.delete(first(this.seen)!);
     return undefined;

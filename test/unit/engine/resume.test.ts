@@ -16,7 +16,7 @@ import {
   type ExperimentOptions,
   type Tensor,
 } from "../../../extension/nn/index.ts";
-import { train, weightsOf, type Parameters } from "./training.ts";
+import { compareResumed, train, weightsOf, type Parameters } from "./training.ts";
 
 let folder: string;
 beforeAll(async () => {
@@ -48,24 +48,8 @@ const options = {
   epochs: 4,
 } satisfies ExperimentOptions;
 
-/** Stops a training after every so many batches, goes on with it each time, and compares what comes out in the end. */
-async function compare(make: () => Experiment, stops: readonly number[]): Promise<void> {
-  const whole = await train(make(), 3);
-  let parts = await train(make(), 3, { folder, stopAfter: stops[0]! });
-  for (const stopAfter of [...stops.slice(1), Infinity])
-    parts = await train(make(), 3, { folder, stopAfter, resume: true });
-  expect(weightsOf(parts.prepared)).toEqual(weightsOf(whole.prepared));
-  const { seconds: _, kept: __, ...state } = whole.state;
-  expect(parts.state).toMatchObject(state);
-  expect(parts.log).toEqual(whole.log);
-  // The curves have every point once.
-  const rows = fs
-    .readFileSync(path.join(folder, "metrics.jsonl"), "utf8")
-    .trim()
-    .split("\n")
-    .map((line) => JSON.parse(line) as object);
-  expect(rows.map((row) => ({ ...row, time: 0 }))).toEqual(whole.rows.map((row) => ({ ...row, time: 0 })));
-}
+const compare = (make: () => Experiment, stops: readonly number[]): Promise<void> =>
+  compareResumed(make, stops, folder);
 
 const OPTIMIZERS: Record<string, (parameters: Parameters) => optim.Optimizer> = {
   SGD: (p) => new optim.SGD(p, { lr: 0.1 }),

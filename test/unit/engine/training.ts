@@ -2,6 +2,7 @@
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
+import { expect } from "vitest";
 import { CheckpointPolicy } from "../../../extension/engine/checkpointPolicy.ts";
 import { Checkpoints } from "../../../extension/engine/checkpoints.ts";
 import { RunControl } from "../../../extension/engine/control.ts";
@@ -120,6 +121,38 @@ export async function train(
 /** Values of all of a model's weights. */
 export function weightsOf({ model }: Pick<Prepared, "model">): number[] {
   return [...model.stateDict().values()].flatMap((tensor) => [...tensor.data()]);
+}
+
+/**
+ * Stops a training after every so many batches, goes on with it each time, and compares what comes out in the end.
+ * @param before Run before each of its parts, and before the training that nothing interrupts: a new process, as it were
+ */
+export async function compareResumed(
+  make: () => Experiment,
+  stops: readonly number[],
+  folder: string,
+  before: () => Promise<unknown> = async () => undefined,
+): Promise<void> {
+  await before();
+  const whole = await train(make(), 3);
+  const expected = weightsOf(whole.prepared);
+  await before();
+  let parts = await train(make(), 3, { folder, stopAfter: stops[0]! });
+  for (const stopAfter of [...stops.slice(1), Infinity]) {
+    await before();
+    parts = await train(make(), 3, { folder, stopAfter, resume: true });
+  }
+  expect(weightsOf(parts.prepared)).toEqual(expected);
+  const { seconds: _, kept: __, ...state } = whole.state;
+  expect(parts.state).toMatchObject(state);
+  expect(parts.log).toEqual(whole.log);
+  // The curves have every point once.
+  const rows = fs
+    .readFileSync(path.join(folder, "metrics.jsonl"), "utf8")
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line) as object);
+  expect(rows.map((row) => ({ ...row, time: 0 }))).toEqual(whole.rows.map((row) => ({ ...row, time: 0 })));
 }
 
 /** A small experiment on random data, which tests change. */
