@@ -36,7 +36,7 @@ export function activate(context: vscode.ExtensionContext): void {
   const previews = new Previews(previewEngine);
   const facts = new LiveFacts(previews);
   const runs = new Runs(engine, messages);
-  const panels = new Panels({ extensionUri, messages, previews, runs });
+  const panels = new Panels({ extensionUri, messages, previews, runs, engine });
   const tree = new CheckpointTree(runs, messages);
   const native = new NativeEngine(engine, messages, context.globalState);
   const status = new StatusBar(runs, native);
@@ -65,6 +65,13 @@ export function activate(context: vscode.ExtensionContext): void {
           const wanted = sourceTarget(target);
           const document = await chooseFile(wanted);
           if (document !== undefined) await panels.showArchitecture(document, wanted.model);
+        },
+        "layerwise.compareArchitecture": async (target) => {
+          requireTrust();
+          const wanted = sourceTarget(target);
+          const document = await chooseFile(wanted);
+          if (document !== undefined)
+            await (await panels.showArchitecture(document, wanted.model)).compare("head", "working");
         },
         "layerwise.run": async (target) => {
           requireTrust();

@@ -40,6 +40,7 @@ export interface CommandArguments {
   "layerwise.train": [target?: SourceTarget | MenuTarget];
   "layerwise.evaluate": [target?: SourceTarget | MenuTarget];
   "layerwise.preview": [target?: SourceTarget | MenuTarget];
+  "layerwise.compareArchitecture": [target?: SourceTarget | MenuTarget];
   "layerwise.run": [target?: SourceTarget | MenuTarget];
   "layerwise.stop": [run?: RunTarget];
   "layerwise.save": [run?: RunTarget];
@@ -64,6 +65,7 @@ const commands: Record<CommandId, true> = {
   "layerwise.train": true,
   "layerwise.evaluate": true,
   "layerwise.preview": true,
+  "layerwise.compareArchitecture": true,
   "layerwise.run": true,
   "layerwise.stop": true,
   "layerwise.save": true,

@@ -33,6 +33,8 @@ interface Followed {
   lastCounts: Map<string, Counts>;
   lastGood: Map<string, ModelReport>;
   pending: number;
+  /** Milliseconds that the last answer took; unknown before the first. */
+  took: number;
   timer: NodeJS.Timeout | undefined;
 }
 
@@ -68,7 +70,7 @@ export class Previews extends DisposableOwner {
       vscode.workspace.onDidChangeTextDocument(({ document, contentChanges }) => {
         const followed = this.#files.get(document.uri.toString());
         if (followed !== undefined && contentChanges.length > 0)
-          this.#schedule(document, followed, setting("preview.delay"));
+          this.#schedule(document, followed, delayOf(followed));
       }),
     );
     this.own(
@@ -77,7 +79,7 @@ export class Previews extends DisposableOwner {
         for (const document of vscode.workspace.textDocuments) {
           const followed = this.#files.get(document.uri.toString());
           if (followed !== undefined && document !== saved && isModelFile(saved))
-            this.#schedule(document, followed, setting("preview.delay"));
+            this.#schedule(document, followed, delayOf(followed));
         }
       }),
     );
@@ -119,6 +121,7 @@ export class Previews extends DisposableOwner {
         lastCounts: new Map(),
         lastGood: new Map(),
         pending: 0,
+        took: Number.POSITIVE_INFINITY,
         timer: undefined,
       };
       this.#files.set(key, followed);
@@ -147,6 +150,11 @@ export class Previews extends DisposableOwner {
     return followed === undefined ? NOTHING : view(followed);
   }
 
+  /** Another version of a file, which is built among what it imports as that is on the disk. */
+  inspectVersion(file: string, text: string, version: string): Promise<FileReport | undefined> {
+    return this.#engine.inspect({ file, text }, setting("preview.timeLimit"), `${version} of ${file}`);
+  }
+
   /** Asks again although the text is the same: what the file reads may have changed. */
   refresh(document: vscode.TextDocument): void {
     const followed = this.#files.get(document.uri.toString());
@@ -167,8 +175,10 @@ export class Previews extends DisposableOwner {
     // Not from the disk, even when there is nothing to save: while a save is under way, that is said too early.
     const source = { text: document.getText(), version: document.version };
     const request = { file, text: source.text, calls: true };
+    const began = performance.now();
     const report = await this.#engine.inspect(request, setting("preview.timeLimit"));
     followed.pending--;
+    if (report !== undefined) followed.took = performance.now() - began;
     if (this.disposed || this.#files.get(document.uri.toString()) !== followed) return;
     if (report !== undefined) {
       followed.report = report;
@@ -190,6 +200,12 @@ export class Previews extends DisposableOwner {
     this.#changed.fire(uri);
   }
 }
+
+/** Milliseconds after any key, however quickly the last version was built. */
+const SHORTEST_DELAY = 40;
+
+/** A file that is built in a moment needs no pause in typing; the setting is for those that take longer. */
+const delayOf = ({ took }: Followed): number => Math.min(setting("preview.delay"), SHORTEST_DELAY + took);
 
 function hasTab(uri: vscode.Uri): boolean {
   const wanted = uri.toString();

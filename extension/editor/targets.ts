@@ -47,18 +47,36 @@ export async function chooseFile(target: SourceTarget): Promise<vscode.TextDocum
   const active = vscode.window.activeTextEditor?.document;
   const file = target.file ?? (active?.uri.path.endsWith(MODEL_FILE_SUFFIX) ? active.uri.fsPath : undefined);
   if (file !== undefined) return vscode.workspace.openTextDocument(file);
-  const found = await vscode.workspace.findFiles(MODEL_FILES, "**/node_modules/**", 500);
+  const found = await findModelFiles();
   if (found.length === 0)
     throw new EngineError({
       code: "no-file",
       message: vscode.l10n.t("There is no .nn.ts file in this workspace."),
     });
+  const picked = found.length === 1 ? found[0] : await pickFile(found, vscode.l10n.t("Which file?"));
+  return picked && vscode.workspace.openTextDocument(picked);
+}
+
+/** Another file than `file`, of the user's choice: its path. Undefined when cancelled. */
+export async function chooseOtherFile(file: string): Promise<string | undefined> {
+  const others = (await findModelFiles()).filter(({ fsPath }) => fsPath !== file);
+  if (others.length === 0)
+    throw new EngineError({
+      code: "no-file",
+      message: vscode.l10n.t("There is no other .nn.ts file in this workspace."),
+    });
+  return (await pickFile(others, vscode.l10n.t("Compare with which file?")))?.fsPath;
+}
+
+async function findModelFiles(): Promise<vscode.Uri[]> {
+  return vscode.workspace.findFiles(MODEL_FILES, "**/node_modules/**", 500);
+}
+
+async function pickFile(found: readonly vscode.Uri[], title: string): Promise<vscode.Uri | undefined> {
   const items = found
     .map((uri) => ({ label: basename(uri.path), description: vscode.workspace.asRelativePath(uri), uri }))
     .sort((a, b) => a.description.localeCompare(b.description));
-  const title = vscode.l10n.t("Which file?");
-  const picked = items.length === 1 ? items[0] : await vscode.window.showQuickPick(items, { title });
-  return picked && vscode.workspace.openTextDocument(picked.uri);
+  return (await vscode.window.showQuickPick(items, { title }))?.uri;
 }
 
 /** The experiment meant by a command. Undefined when the user cancelled. */

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import fs from "node:fs";
 import { loadExecutor, type LoadedExecutor } from "../executors/index.ts";
 import { startingRecord, type RunEngineEvents, type RunRequest } from "../protocol/engine.ts";
 import type { UserError } from "../protocol/errors.ts";
@@ -142,6 +143,7 @@ export class Run {
     const request = this.#request;
     // Mistakes of the file and a missing checkpoint are told before anything is loaded that takes time.
     const bundle = await bundleUserModule(request.file, { library });
+    if (request.kind === "train") this.#directory.keepSource(fs.readFileSync(request.file, "utf8"));
     const weights = request.checkpoint === undefined ? undefined : readWeights(request.checkpoint);
     this.#executor = await loadExecutor(request.device);
     const { info } = this.#executor;

@@ -7,6 +7,7 @@ import {
   LOG_FILE,
   METRICS_FILE,
   RUN_FILE,
+  SOURCE_FILE,
   type CheckpointRecord,
   type MetricRow,
   type RunRecord,
@@ -67,6 +68,12 @@ export class RunDirectory {
     this.#dirty = true;
     if (this.#record.state !== before) this.#attempt(RUN_FILE, () => this.#writeRecord());
     return this.#record;
+  }
+
+  /** Keeps the text that is trained; a run that goes on keeps the one it began with. */
+  keepSource(text: string): void {
+    const file = this.file(SOURCE_FILE);
+    if (!fs.existsSync(file)) this.#attempt(SOURCE_FILE, () => writeAtomic(file, [Buffer.from(text)]));
   }
 
   /** A path in the directory. */

@@ -7,6 +7,7 @@ import { UserError } from "./errors.ts";
  * - `run.json`: a {@link RunRecord}, replaced atomically at every change of state and at most once a second otherwise;
  * - `metrics.jsonl`: one {@link MetricRow} a line, append-only;
  * - `log.txt`: what the user's code printed and what the engine has to say;
+ * - `source.ts`: the `.nn.ts` file as it was trained;
  * - `labels.json`: what the user calls it, {@link RunLabels};
  * - `evaluation.json`: of an evaluation, its EvaluationResult (protocol/engine.ts);
  * - `checkpoints/*.safetensors`: weights, named in the record's `checkpoints`;
@@ -19,6 +20,8 @@ export const RUN_FILE = "run.json";
 export const METRICS_FILE = "metrics.jsonl";
 export const LOG_FILE = "log.txt";
 export const EVALUATION_FILE = "evaluation.json";
+/** Not named as models are: searches for those would find it. */
+export const SOURCE_FILE = "source.ts";
 export const LABELS_FILE = "labels.json";
 export const CHECKPOINTS_FOLDER = "checkpoints";
 

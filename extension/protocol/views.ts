@@ -2,6 +2,7 @@ import type { UserError } from "./errors.ts";
 import type { EvaluationResult, Progress } from "./engine.ts";
 import type { FileReport, ModelReport } from "./preview.ts";
 import type { CheckpointRecord, MetricRow, RunLabels, RunRecord } from "./run.ts";
+import type { WeightStatistics } from "./weights.ts";
 
 /**
  * Messages between the extension host and its webviews, as birpc interfaces over postMessage. A webview calls
@@ -68,8 +69,46 @@ export interface TrainingHostMethods extends RunTableMethods {
   revealCheckpoint(checkpoint: CheckpointRecord): Promise<void>;
 }
 
+/** A version of the file's models, to be compared with another. */
+export interface ModelSide {
+  /** "working", "head", "run:" with a run's id, "file:" with a path, or "file": one that is asked for. */
+  id: string;
+  label: string;
+}
+
+/** What is shown against what. */
+export interface ArchitectureComparison {
+  base: string;
+  of: string;
+  /** Of the base, as far as it is known; an error that keeps it from being compared is in it. */
+  report?: FileReport;
+}
+
+/** A checkpoint whose values the diagram's details can show. */
+export interface WeightFile {
+  /** Absolute path, or "file": one that is asked for. */
+  id: string;
+  label: string;
+}
+
+/** The values of a checkpoint's tensors. */
+export interface ChosenWeights {
+  id: string;
+  /** Undefined while they are read. */
+  tensors?: WeightStatistics[];
+  /** Why they can't be read. */
+  error?: string;
+}
+
 export interface ArchitectureSnapshot {
   file: string;
+  /** What the models can be compared with; the file as it is typed comes first. */
+  sides?: ModelSide[];
+  /** While it is there, `report` is that of its `of`. */
+  comparison?: ArchitectureComparison;
+  /** Checkpoints of this file's trainings, newest first. */
+  weightFiles?: WeightFile[];
+  weights?: ChosenWeights;
   /** Which model of the report is shown. */
   model?: string;
   report?: FileReport;
@@ -94,6 +133,11 @@ export interface ArchitectureHostMethods {
   /** The same without taking the focus. */
   revealSource(file: string, line?: number, column?: number): Promise<void>;
   train(exportName: string): Promise<void>;
+  /** Shows one side's models as changes of another's: ids of {@link ModelSide}. */
+  compare(base: string, of: string): Promise<void>;
+  endComparison(): Promise<void>;
+  /** Shows the values in a checkpoint: the id of a {@link WeightFile}; none for "". */
+  chooseWeights(id: string): Promise<void>;
   /** Saves a picture where the user says. @param content An SVG's text, a PNG's bytes as base64 */
   saveImage(name: string, format: ImageFormat, content: string): Promise<void>;
 }

@@ -1,17 +1,17 @@
-import { spawn, type ChildProcess } from "node:child_process";
 import { createInterface } from "node:readline";
 import * as v from "valibot";
 import { InstallLine, NativeReport, type InstallProgress } from "../protocol/native.ts";
 import type { ExecutorInfo } from "../protocol/run.ts";
+import { commandLine, ended } from "./commandLine.ts";
 import { EngineError } from "./errors.ts";
-import { engineEnvironment, killTree, signal as sendSignal, type EngineOptions } from "./process.ts";
+import { killTree, signal as sendSignal, type EngineOptions } from "./process.ts";
 
 /** Milliseconds an installation has to end after it was cancelled, before it is killed. */
 const CANCEL_LIMIT = 5000;
 
 /** Which backend runs would get, asked of the command line: nothing native is ever loaded here. */
 export async function nativeReport(options: EngineOptions): Promise<NativeReport> {
-  const child = cli(options, ["engine", "status", "--json"]);
+  const child = commandLine(options, ["engine", "status", "--json"]);
   let output = "";
   let errors = "";
   child.stdout?.on("data", (bytes: Buffer) => (output += bytes.toString()));
@@ -51,7 +51,7 @@ export async function installNative(
   signal: AbortSignal,
   onProgress: (progress: InstallProgress) => void,
 ): Promise<InstallResult> {
-  const child = cli(options, ["engine", "install", "--json"]);
+  const child = commandLine(options, ["engine", "install", "--json"]);
   let result: InstallResult | undefined;
   let errors = "";
   child.stderr?.on("data", (bytes: Buffer) => {
@@ -77,23 +77,6 @@ export async function installNative(
   if (signal.aborted) return { type: "cancelled" };
   const message = errors.trim() || `The installation ended without a result (exit code ${code}).`;
   return { type: "failed", code: "internal", message };
-}
-
-function cli(options: EngineOptions, args: readonly string[]): ChildProcess {
-  return spawn(options.execPath ?? process.execPath, [`${options.dist}/cli.js`, ...args], {
-    stdio: ["ignore", "pipe", "pipe"],
-    env: engineEnvironment(options.env),
-    detached: process.platform !== "win32",
-    windowsHide: true,
-  });
-}
-
-/** The exit code; null when it was killed or never started. */
-function ended(child: ChildProcess): Promise<number | null> {
-  return new Promise((resolve) => {
-    child.once("error", () => resolve(null));
-    child.once("close", (code) => resolve(code));
-  });
 }
 
 function parseLine(text: string): InstallLine | undefined {

@@ -33,6 +33,7 @@ interface Job {
   request: InspectRequest;
   /** Seconds the request may take once the engine has it. */
   limit: number;
+  key: string;
   answer(report: FileReport | undefined): void;
 }
 
@@ -51,7 +52,7 @@ export class PreviewEngine {
   readonly #options: PreviewOptions;
   #running: Promise<Running> | undefined;
   #process: EngineProcess | undefined;
-  /** Waiting requests by file; a Map keeps the order in which files came. */
+  /** Waiting requests by key; a Map keeps the order in which they came. */
   readonly #waiting = new Map<string, Job>();
   /** Where user code hangs, by the engine's own watchdog. */
   #stuck: SourcePosition | undefined;
@@ -71,26 +72,27 @@ export class PreviewEngine {
   /**
    * What the file defines. Whatever goes wrong (time over, crash, no engine) is an error in the report. Undefined when
    * a newer request for the same file made this one obsolete.
+   * @param key Requests of one key replace each other; another version of a file has one of its own
    */
-  inspect(request: InspectRequest, limit = 5): Promise<FileReport | undefined> {
+  inspect(request: InspectRequest, limit = 5, key = request.file): Promise<FileReport | undefined> {
     return new Promise((answer) => {
       if (this.#disposed) return answer(undefined);
-      this.#waiting.get(request.file)?.answer(undefined);
-      this.#waiting.set(request.file, { request, limit, answer });
+      this.#waiting.get(key)?.answer(undefined);
+      this.#waiting.set(key, { request, limit, key, answer });
       void this.#work();
       return undefined;
     });
   }
 
   /** Forgets a file: its request, if any, is answered with undefined. */
-  drop(file: string): void {
-    this.#waiting.get(file)?.answer(undefined);
-    this.#waiting.delete(file);
+  drop(key: string): void {
+    this.#waiting.get(key)?.answer(undefined);
+    this.#waiting.delete(key);
   }
 
   async dispose(): Promise<void> {
     this.#disposed = true;
-    for (const file of this.#waiting.keys()) this.drop(file);
+    for (const key of this.#waiting.keys()) this.drop(key);
     await this.#process?.kill();
   }
 
@@ -99,11 +101,11 @@ export class PreviewEngine {
     this.#busy = true;
     for (let next = this.#waiting.values().next(); next.done !== true; next = this.#waiting.values().next()) {
       const job = next.value;
-      const { file } = job.request;
-      this.#waiting.delete(file);
-      const report = await this.#run(job).catch((error: unknown) => failed(file, toUserError(error)));
+      const { key, request } = job;
+      this.#waiting.delete(key);
+      const report = await this.#run(job).catch((error: unknown) => failed(request.file, toUserError(error)));
       // When a newer request came meanwhile, this answer is of a text that is no more.
-      job.answer(this.#disposed || this.#waiting.has(file) ? undefined : report);
+      job.answer(this.#disposed || this.#waiting.has(key) ? undefined : report);
     }
     this.#busy = false;
   }

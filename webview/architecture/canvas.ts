@@ -2,6 +2,8 @@
 import { html, nothing, svg, type SVGTemplateResult, type TemplateResult } from "lit";
 import { classMap } from "lit/directives/class-map.js";
 import { repeat } from "lit/directives/repeat.js";
+import { SIGNS } from "./comparison.ts";
+import { edgeKey } from "./diff.ts";
 import { strings } from "../shared/strings.ts";
 import type { Camera, Point, Rectangle } from "./camera.ts";
 import type { Drawn } from "./diagramState.ts";
@@ -60,10 +62,8 @@ export function canvas(drawn: Drawn, camera: Camera, marks: Marks, actions: Canv
         ({ id }) => id,
         (box) => group(box, drawn, marks, actions),
       )}
-      ${repeat(
-        layout.edges,
-        ({ from, to }) => `${from}>${to}`,
-        (edge) => line(edge, marks.selected),
+      ${repeat(layout.edges, edgeKey, (edge) =>
+        line(edge, marks.selected, drawn.edgeChanges.get(edgeKey(edge))),
       )}
       ${repeat(
         shown.filter(({ open }) => !open),
@@ -80,8 +80,9 @@ export function canvas(drawn: Drawn, camera: Camera, marks: Marks, actions: Canv
   </svg>`;
 }
 
-const classes = (box: ShownBox, { selected, matches, searching }: Marks) =>
+const classes = (box: ShownBox, { selected, matches, searching }: Marks, change: string | undefined) =>
   classMap({
+    ...(change === undefined ? {} : { [`change-${change}`]: true }),
     box: true,
     [`box-${box.node.kind}`]: true,
     open: box.open,
@@ -107,7 +108,7 @@ const handlers = (box: ShownBox, actions: CanvasActions) => ({
 function group(box: ShownBox, drawn: Drawn, marks: Marks, actions: CanvasActions): SVGTemplateResult {
   const { x, y, width, height } = drawn.layout.boxes.get(box.id)!;
   const on = handlers(box, actions);
-  return svg`<g class=${classes(box, marks)} data-id=${box.id} transform="translate(${x} ${y})"
+  return svg`<g class=${classes(box, marks, drawn.diff?.boxes.get(box.id))} data-id=${box.id} transform="translate(${x} ${y})"
       @click=${on.click} @dblclick=${on.double}>
     <rect class="frame" width=${width} height=${height} rx=${CORNER}></rect>
   </g>`;
@@ -143,7 +144,7 @@ function leaf(
       : value === undefined
         ? ""
         : `${formatMeasure(value, marks.heat)}${box.folded ? ` ${text.each}` : ""}`;
-  return svg`<g class=${classes(box, marks)} data-id=${box.id} transform="translate(${x} ${y})"
+  return svg`<g class=${classes(box, marks, drawn.diff?.boxes.get(box.id))} data-id=${box.id} transform="translate(${x} ${y})"
       @click=${on.click} @dblclick=${on.double}>
     ${
       box.folded
@@ -189,12 +190,28 @@ function head(box: ShownBox, drawn: Drawn, baseline: number, actions: CanvasActi
           <rect x=${width - 46} y=${centre - 9} width="38" height="18" rx="9"></rect>
           <text x=${width - 27} y=${centre + 4} text-anchor="middle">${badge}</text>
         </g>`
-    }`;
+    }
+    ${changeSign(box, drawn)}`;
 }
 
-function line({ from, to, points }: PlacedEdge, selected: string): SVGTemplateResult {
+/** On the corner of a box that differs from the other version's. */
+function changeSign({ id }: ShownBox, { diff }: Drawn): SVGTemplateResult | typeof nothing {
+  const change = diff?.boxes.get(id);
+  if (change === undefined) return nothing;
+  return svg`<g class="change-sign sign-${change}">
+    <title>${text.diff.marks[change]}</title>
+    <circle r="8"></circle>
+    <text text-anchor="middle" y="4.5">${SIGNS[change]}</text>
+  </g>`;
+}
+
+function line(
+  { from, to, points }: PlacedEdge,
+  selected: string,
+  change: "added" | "removed" | undefined,
+): SVGTemplateResult {
   const near = selected !== "" && (from === selected || to === selected);
-  return svg`<path class=${near ? "edge near" : "edge"} data-from=${from} data-to=${to} d=${rounded(points)}
+  return svg`<path class="edge ${near ? "near" : ""} ${change === undefined ? "" : `edge-${change}`}" data-from=${from} data-to=${to} d=${rounded(points)}
     marker-end="url(#arrow)"></path>`;
 }
 

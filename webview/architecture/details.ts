@@ -2,18 +2,28 @@
 import { html, nothing, type TemplateResult } from "lit";
 import { repeat } from "lit/directives/repeat.js";
 import type { SummaryRow } from "../../extension/protocol/preview.ts";
+import type { ArchitectureSnapshot } from "../../extension/protocol/views.ts";
 import { formatBytes, formatCompact, formatCount } from "../shared/format.ts";
 import { linkButton } from "../shared/kit.ts";
 import { strings } from "../shared/strings.ts";
 import { styles } from "../shared/styles.ts";
+import type { RowChange } from "./diff.ts";
 import type { Drawn } from "./diagramState.ts";
 import { formulaOf, settingsOf } from "./formulas.ts";
 import { layerTree, visibleLayers } from "./layers.ts";
+import { mark, signed } from "./comparison.ts";
+import { values } from "./values.ts";
 import type { Actions } from "./view.ts";
 
 const text = strings.architecture;
 
-export function details(drawn: Drawn, selected: string, actions: Actions): TemplateResult {
+export function details(
+  drawn: Drawn,
+  selected: string,
+  snapshot: ArchitectureSnapshot,
+  round: number,
+  actions: Actions,
+): TemplateResult {
   const box = drawn.boxes.get(selected);
   if (box === undefined) return html`<p class="secondary details-hint">${text.selectHint}</p>`;
   const { node } = box;
@@ -21,7 +31,9 @@ export function details(drawn: Drawn, selected: string, actions: Actions): Templ
   const title = row === undefined ? node.name : row.path;
   const kind = row?.className ?? text.boxKinds[node.kind];
   const formula = row === undefined ? undefined : formulaOf(row.className);
+  const change = row === undefined ? undefined : drawn.diff?.rows.get(row.path);
   return html`<div class="details-head">
+      ${mark(change?.change ?? drawn.diff?.boxes.get(selected))}
       <h3>${title}</h3>
       <span class="class-name">${kind}</span>
     </div>
@@ -30,13 +42,15 @@ export function details(drawn: Drawn, selected: string, actions: Actions): Templ
         ? nothing
         : html`<p>${linkButton(text.goToSource, () => actions.openLayer(row), text.openSource(row.path))}</p>`
     }
+    ${(change?.notes ?? []).map((note) => html`<p class="change-notes">${note}</p>`)}
     ${formula === undefined ? nothing : html`<p class="formula">${formula}</p>`}
     ${pairs([...(row === undefined ? [] : numbersOf(row)), ...shapesOf(drawn, selected, row)])}
     ${row === undefined || row.detail === "" ? nothing : titled(text.settings, pairs(settingsOf(row.className, row.detail)))}
     ${
       row?.weights === undefined
         ? nothing
-        : titled(text.weights, pairs(row.weights.map(({ name, shape }) => [name, shape])))
+        : html`${titled(text.weights, pairs(row.weights.map(({ name, shape }) => [name, shape])))}
+          ${values(row, snapshot, round, actions)}`
     }`;
 }
 
@@ -98,7 +112,7 @@ export function outline(
         ({ layer }) => layer.row.path,
         ({ layer: { row, name }, depth }) =>
           html`<tr
-            class=${row.path === path ? "selected" : ""}
+            class="${row.path === path ? "selected" : ""} change-${drawn.diff?.rows.get(row.path)?.change ?? "none"}"
             data-path=${row.path}
             @click=${() => actions.selectPath(row.path)}
           >
@@ -109,13 +123,21 @@ export function outline(
                 aria-pressed=${row.path === path}
                 ${styles({ "--depth": String(depth) })}
               >
-                ${name}
+                ${mark(drawn.diff?.rows.get(row.path)?.change)}<span class="name">${name}</span>
               </button>
             </th>
             <td class="shape">${row.outputShape ?? "–"}</td>
-            <td class="number">${row.parameters > 0 ? formatCompact(row.parameters) : "–"}</td>
+            <td class="number">
+              ${row.parameters > 0 ? formatCompact(row.parameters) : "–"}
+              ${changeOf(drawn.diff?.rows.get(row.path))}
+            </td>
           </tr>`,
       )}
     </tbody>
   </table>`;
 }
+
+const changeOf = (change: RowChange | undefined): TemplateResult | typeof nothing =>
+  change?.change === "changed" || change?.change === "inside"
+    ? html`<span class="secondary">${signed(change.parameters, formatCompact)}</span>`
+    : nothing;

@@ -9,7 +9,7 @@ import { details, outline } from "./details.ts";
 import type { DiagramState } from "./diagramState.ts";
 import { type Heat, HEATS, measure } from "./heat.ts";
 import { layerList } from "./layerList.ts";
-import type { Actions, ArchitectureUi } from "./view.ts";
+import type { Actions, ArchitectureState, ArchitectureUi } from "./view.ts";
 
 const text = strings.architecture;
 const ZOOM = 1.25;
@@ -18,7 +18,7 @@ const STEP = 60;
 export function diagram(
   model: ModelReport,
   state: DiagramState,
-  ui: ArchitectureUi,
+  { ui, snapshot, round }: Pick<ArchitectureState, "ui" | "snapshot" | "round">,
   actions: Actions,
 ): TemplateResult {
   if (model.flow === undefined) return layerList(model, actions);
@@ -52,7 +52,7 @@ export function diagram(
         ${
           drawn === undefined
             ? nothing
-            : html`<div class="details">${details(drawn, ui.selected, actions)}</div>
+            : html`<div class="details">${details(drawn, ui.selected, snapshot, round, actions)}</div>
                 <div class="outline-place" tabindex="0" role="region" aria-label=${text.layers}>
                   ${outline(drawn, ui.selected, new Set(ui.collapsed), actions)}
                 </div>`

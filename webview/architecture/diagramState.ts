@@ -1,5 +1,6 @@
 /** The diagram between snapshots: what is laid out, where it is looked at, what is selected. */
 import type { ModelReport, SummaryRow } from "../../extension/protocol/preview.ts";
+import { type ModelDiff, shownEdgeChanges } from "./diff.ts";
 import * as cameras from "./camera.ts";
 import { allShown, around, type ShownBox, type ShownFlow, shownFlow } from "./flow.ts";
 import { type BoxText, elkGraph, type Layout, layoutOf } from "./layout.ts";
@@ -23,6 +24,9 @@ export interface Drawn {
   boxes: ReadonlyMap<string, ShownBox>;
   texts: ReadonlyMap<string, BoxText>;
   rows: ReadonlyMap<string, SummaryRow>;
+  /** While two versions are compared. */
+  diff: ModelDiff | undefined;
+  edgeChanges: ModelDiff["edges"];
 }
 
 export class DiagramState {
@@ -34,6 +38,8 @@ export class DiagramState {
   #engine: LayoutEngine | undefined;
   #window: cameras.Size = { width: 0, height: 0 };
   #asked = "";
+  /** What {@link #asked} is of: each frame of a move asks for the same. */
+  #askedFor: readonly unknown[] = [];
   #running = false;
   #next: (() => Promise<void>) | undefined;
   /** To be brought into sight when its layout is there. */
@@ -52,13 +58,18 @@ export class DiagramState {
   }
 
   /** Lays out anew when something has changed; the old drawing stays until the new one is there. */
-  update(model: ModelReport, ui: DiagramUi): void {
+  update(model: ModelReport, ui: DiagramUi, diff?: ModelDiff): void {
     const { flow } = model;
     if (flow === undefined) return;
-    const asked = JSON.stringify([model.name, flow, model.rows, ui.opened, ui.closed, ui.unfolded]);
+    const { opened, closed, unfolded } = ui;
+    const askedFor = [model, diff, opened, closed, unfolded];
+    if (askedFor.every((one, i) => one === this.#askedFor[i])) return;
+    this.#askedFor = askedFor;
+    const changes = diff && [...diff.rows, ...diff.boxes];
+    const asked = JSON.stringify([model.name, flow, model.rows, opened, closed, unfolded, changes]);
     if (asked === this.#asked) return;
     this.#asked = asked;
-    this.#next = () => this.#place(model, ui);
+    this.#next = () => this.#place(model, ui, diff);
     if (!this.#running) void this.#run();
   }
 
@@ -77,12 +88,13 @@ export class DiagramState {
     this.#running = false;
   }
 
-  async #place(model: ModelReport, ui: DiagramUi): Promise<void> {
+  async #place(model: ModelReport, ui: DiagramUi, diff: ModelDiff | undefined): Promise<void> {
     const rows = new Map(model.rows.map((row) => [row.path, row]));
     const shown = shownFlow(
       model.flow!,
       { opened: new Set(ui.opened), closed: new Set(ui.closed), unfolded: new Set(ui.unfolded) },
       (path) => rows.get(path)?.detail ?? "",
+      (id) => diff?.boxes.get(id) ?? "",
     );
     const all = allShown(shown.boxes);
     const texts = new Map(all.map((box) => [box.id, boxText(box, rows.get(box.node.path))]));
@@ -90,7 +102,9 @@ export class DiagramState {
     const laid = await this.#engine.place(elkGraph(shown, (box) => texts.get(box.id)!, labelWidth));
     const layout = layoutOf(laid);
     const before = this.drawn;
-    this.drawn = { model, shown, layout, boxes: new Map(all.map((box) => [box.id, box])), texts, rows };
+    const boxes = new Map(all.map((box) => [box.id, box]));
+    const edgeChanges = diff === undefined ? new Map() : shownEdgeChanges(diff, shown.standsFor);
+    this.drawn = { model, shown, layout, boxes, texts, rows, diff, edgeChanges };
     if (before === undefined || before.model.name !== model.name) this.camera = undefined;
     else this.#stay(before.layout, layout, ui.selected);
     this.#look();

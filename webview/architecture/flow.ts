@@ -44,9 +44,15 @@ const EQUAL_LAYERS = 3;
 
 /**
  * @param detailOf What sets modules of a class apart: their settings, by path
+ * @param markOf What sets boxes apart that are alike, by id: a change of one alone
  */
-export function shownFlow(flow: FlowGraph, choices: Choices, detailOf: (path: string) => string): ShownFlow {
-  const top = boxesOf(flow, detailOf);
+export function shownFlow(
+  flow: FlowGraph,
+  choices: Choices,
+  detailOf: (path: string) => string,
+  markOf: (id: string) => string = () => "",
+): ShownFlow {
+  const top = boxesOf(flow, detailOf, markOf);
   const chain = new Set(flow.edges.flatMap(({ from, to }) => siblings(from, to)));
   const fold = (children: readonly Box[]): Run[] => runsOf(children, chain);
   const openAtFirst = firstOpen(top, fold);
@@ -109,7 +115,11 @@ export function around(id: string): string[] {
 }
 
 /** The boxes as a tree with their signatures. */
-function boxesOf({ nodes, edges }: FlowGraph, detailOf: (path: string) => string): Box[] {
+function boxesOf(
+  { nodes, edges }: FlowGraph,
+  detailOf: (path: string) => string,
+  markOf: (id: string) => string,
+): Box[] {
   const byId = new Map<string, Box>(nodes.map((node) => [node.id, { node, children: [], signature: "" }]));
   const top: Box[] = [];
   for (const box of byId.values()) (byId.get(box.node.parent ?? "")?.children ?? top).push(box);
@@ -127,7 +137,7 @@ function boxesOf({ nodes, edges }: FlowGraph, detailOf: (path: string) => string
     const own =
       kind === "module" ? `${className ?? ""}(${box.children.length > 0 ? "" : detailOf(path)})` : name;
     const children = box.children.map((child) => `${child.node.id.slice(id.length)}=${sign(child)}`);
-    box.signature = `${own}${shape ?? ""}[${children.join()}|${(inside.get(id) ?? []).join()}]`;
+    box.signature = `${markOf(id)}${own}${shape ?? ""}[${children.join()}|${(inside.get(id) ?? []).join()}]`;
     return box.signature;
   };
   top.forEach(sign);

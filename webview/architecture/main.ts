@@ -13,6 +13,7 @@ import { everyFrame } from "../shared/frame.ts";
 import { connect, messageOf, restored, savedState, saveState } from "../shared/host.ts";
 import { loading } from "../shared/kit.ts";
 import { strings } from "../shared/strings.ts";
+import { comparedModel } from "./comparison.ts";
 import { DiagramState } from "./diagramState.ts";
 import { pngOf, svgOf } from "./exportImage.ts";
 import { around } from "./flow.ts";
@@ -41,7 +42,8 @@ const host = connect<ArchitectureHostMethods, ArchitectureViewMethods>({
 const redraw = everyFrame(() => {
   if (!state) return;
   const drawn = drawnModel(state.snapshot).model;
-  if (ui.view === "diagram" && drawn) state.diagram.update(drawn, ui);
+  const diff = comparedModel(state.snapshot, drawn);
+  if (ui.view === "diagram" && drawn) state.diagram.update(diff?.model ?? drawn, ui, diff);
   render(panel(state, actions), root);
   document.body.dataset["ready"] = "1";
 });
@@ -53,7 +55,7 @@ const sizes = new ResizeObserver(([entry]) => {
 });
 
 function show(snapshot: ArchitectureSnapshot): void {
-  state = { snapshot, ui, diagram, notice: undefined };
+  state = { snapshot, ui, diagram, round: state?.round ?? 0, notice: undefined };
   save(snapshot);
   redraw();
 }
@@ -78,6 +80,16 @@ function setNotice(notice: string | undefined): void {
 
 function tell(call: Promise<void>): void {
   call.catch((error: unknown) => setNotice(messageOf(error)));
+}
+
+/** Asks the host for what it may ask the user. */
+function choose(call: Promise<void>): void {
+  tell(
+    call.finally(() => {
+      if (state) state.round++;
+      redraw();
+    }),
+  );
 }
 
 /** Adds to a list, or takes out of it. */
@@ -115,6 +127,16 @@ function showSelectedRow(): void {
   else if (inner.bottom > outer.bottom) place.scrollTop += inner.bottom - outer.bottom;
 }
 
+/** Brings a row of the summary into sight, with the focus. */
+function showRow(path: string): void {
+  setUi({ collapsed: ui.collapsed.filter((outer) => !path.startsWith(`${outer}.`)) });
+  requestAnimationFrame(() => {
+    const row = root.querySelector(`.layers tr[title="${CSS.escape(path)}"]`);
+    row?.scrollIntoView({ block: "center" });
+    row?.querySelector<HTMLElement>(".layer-link")?.focus({ preventScroll: true });
+  });
+}
+
 /** The row of a box, or of the module that an operation stands in. */
 function rowOf(id: string): SummaryRow | undefined {
   const node = diagram.drawn?.boxes.get(id)?.node;
@@ -123,6 +145,7 @@ function rowOf(id: string): SummaryRow | undefined {
 
 /** Selects the box of a module, opening what it is in unless a folded run stands for it. */
 function selectPath(path: string): void {
+  if (ui.view !== "diagram") return showRow(path);
   const id = diagram.boxOf(path);
   if (id === undefined) return;
   const hidden = around(id).filter((outer) => diagram.visible(outer) === outer);
@@ -178,6 +201,9 @@ const actions: Actions = {
   },
   focusSearch: () => root.querySelector<HTMLInputElement>(".search input")?.focus(),
   exportImage: (format) => tell(exportImage(format)),
+  compare: (base, of) => choose(host.compare(base, of)),
+  endComparison: () => tell(host.endComparison()),
+  chooseWeights: (id) => choose(host.chooseWeights(id)),
   viewport: (element) => {
     sizes.disconnect();
     if (element) sizes.observe(element);

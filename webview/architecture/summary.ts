@@ -8,6 +8,8 @@ import { formatCompact, formatCount, formatShare } from "../shared/format.ts";
 import { icon, scroller } from "../shared/kit.ts";
 import { strings } from "../shared/strings.ts";
 import { styles } from "../shared/styles.ts";
+import { mark, signed } from "./comparison.ts";
+import type { ModelDiff, RowChange } from "./diff.ts";
 import { type Layer, layerTree, visibleLayers } from "./layers.ts";
 import type { Actions } from "./view.ts";
 
@@ -16,6 +18,7 @@ const text = strings.architecture;
 export function summaryTable(
   model: ModelReport,
   collapsed: ReadonlySet<string>,
+  diff: ModelDiff | undefined,
   actions: Actions,
 ): TemplateResult {
   const rows = visibleLayers(layerTree(model), collapsed);
@@ -39,21 +42,29 @@ export function summaryTable(
         ({ layer }) => layer.row.path,
         ({ layer, depth }) => {
           const { row } = layer;
+          const change = diff?.rows.get(row.path);
           const open = layer.children.length > 0 && !collapsed.has(row.path);
           return html`<tr
-            class=${classMap({ container: open, linked: row.position !== undefined })}
+            class=${classMap({ container: open, linked: row.position !== undefined, [`change-${change?.change ?? "none"}`]: true })}
             title=${row.path}
             @click=${() => actions.openLayer(row)}
           >
             <th scope="row" data-type=${row.className} ${styles({ "--depth": String(depth) })}>
-              ${layerName(layer, open, actions)}
+              ${layerName(layer, open, change, actions)}
             </th>
             <td class="class-name">${row.className}</td>
-            <td class="detail-column" title=${row.detail}>${row.detail}</td>
+            <td class="detail-column" title=${row.detail}>
+              ${change?.change === "changed" ? html`<span class="change-notes">${change.notes.join(", ")}</span>` : row.detail}
+            </td>
             ${hasShapes ? html`<td class="shape" title=${shapes(row)}>${row.outputShape ?? "–"}</td>` : nothing}
             <td class="number">
               ${row.parameters > 0 && row.trainable === 0 ? html`<span class="tag">${text.frozen}</span>` : nothing}
               ${row.parameters > 0 ? formatCount(row.parameters) : html`<span class="secondary">–</span>`}
+              ${
+                change?.change === "changed" || change?.change === "inside"
+                  ? html`<span class="secondary">${signed(change.parameters)}</span>`
+                  : nothing
+              }
             </td>
             <td class="share-column">${open ? nothing : share(row.parameters, model.parameters.total)}</td>
             ${
@@ -74,7 +85,12 @@ export function summaryTable(
 const shapes = ({ inputShape, outputShape }: SummaryRow): string =>
   inputShape && outputShape ? `${inputShape} → ${outputShape}` : (outputShape ?? "");
 
-function layerName({ row, name, children }: Layer, open: boolean, actions: Actions): TemplateResult {
+function layerName(
+  { row, name, children }: Layer,
+  open: boolean,
+  change: RowChange | undefined,
+  actions: Actions,
+): TemplateResult {
   const toggle = (event: Event): void => {
     event.stopPropagation();
     actions.toggleLayer(row.path);
@@ -96,12 +112,13 @@ function layerName({ row, name, children }: Layer, open: boolean, actions: Actio
           </button>`
         : html`<span class="twistie"></span>`
     }
+    ${mark(change?.change)}
     ${
       row.position
         ? html`<button class="layer-link" aria-label=${text.openSource(row.path)} @click=${go}>
             ${name}
           </button>`
-        : html`<span>${name}</span>`
+        : html`<span class="name">${name}</span>`
     }
   </div>`;
 }

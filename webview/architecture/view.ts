@@ -7,7 +7,9 @@ import { errorBox, type OpenSource } from "../shared/errorBox.ts";
 import { baseName, formatBytes, formatCompact, formatCount } from "../shared/format.ts";
 import { button, dropdown, empty, icon, linkButton, loading, section, segmented } from "../shared/kit.ts";
 import { strings } from "../shared/strings.ts";
+import { comparedModel, comparisonBar, compareTool } from "./comparison.ts";
 import { diagram } from "./diagram.ts";
+import type { ModelDiff } from "./diff.ts";
 import type { DiagramState, DiagramUi } from "./diagramState.ts";
 import { rootRow } from "./layers.ts";
 import { printed } from "./printed.ts";
@@ -57,6 +59,10 @@ export interface Actions {
   nextMatch(step: number): void;
   focusSearch(): void;
   exportImage(format: ImageFormat): void;
+  compare(base: string, of: string): void;
+  endComparison(): void;
+  /** "" shows none. */
+  chooseWeights(id: string): void;
   /** Told the diagram's element. */
   viewport: (element: Element | undefined) => void;
 }
@@ -65,6 +71,8 @@ export interface ArchitectureState {
   snapshot: ArchitectureSnapshot;
   ui: ArchitectureUi;
   diagram: DiagramState;
+  /** Counts what the host was asked to choose: a choice that was given up leaves nothing behind. */
+  round: number;
   /** Why the last request failed. */
   notice: string | undefined;
 }
@@ -92,15 +100,16 @@ export function drawnModel(snapshot: ArchitectureSnapshot): { model?: ModelRepor
 }
 
 export function panel(state: ArchitectureState, actions: Actions): TemplateResult {
-  const { snapshot, notice } = state;
+  const { snapshot, notice, round } = state;
   const { model, stale } = shownModel(snapshot);
+  const diff = comparedModel(snapshot, drawnModel(snapshot).model);
   const errors = [...(snapshot.error ? [snapshot.error] : []), ...(snapshot.report?.errors ?? [])];
   if (!model && errors.length === 0)
     return snapshot.busy || !snapshot.report ? loading(text.loading) : nothingHere(snapshot, actions);
   return html`<div class="busy" ?hidden=${!snapshot.busy} role="status">
       <span class="visually-hidden">${snapshot.busy ? text.updating : ""}</span>
     </div>
-    ${header(snapshot, model, stale, actions)}
+    ${header(snapshot, model, stale, round, actions)}
     ${
       notice === undefined
         ? nothing
@@ -114,8 +123,9 @@ export function panel(state: ArchitectureState, actions: Actions): TemplateResul
             })}
           </div>`
     }
+    ${comparisonBar(snapshot, model, diff, round, actions)}
     ${errors.map((error) => errorBox({ error, title: text.syntax, open: actions.openSource }))}
-    ${model ? modelView(state, model, stale, actions) : nothing}`;
+    ${model ? modelView(state, model, stale, diff, actions) : nothing}`;
 }
 
 function nothingHere({ file }: ArchitectureSnapshot, actions: Actions): TemplateResult {
@@ -126,11 +136,13 @@ function nothingHere({ file }: ArchitectureSnapshot, actions: Actions): Template
 }
 
 function header(
-  { file, report }: ArchitectureSnapshot,
+  snapshot: ArchitectureSnapshot,
   model: ModelReport | undefined,
   stale: boolean,
+  round: number,
   actions: Actions,
 ): TemplateResult {
+  const { file, report } = snapshot;
   const names = report?.models.map(({ name }) => name) ?? [];
   const experiments = model?.experiments ?? [];
   return html`<header class="header">
@@ -147,7 +159,8 @@ function header(
               )
             : nothing
         }
-        ${(stale ? [] : experiments).map((name) =>
+        ${model ? compareTool(snapshot, round, actions) : nothing}
+        ${(stale || (snapshot.comparison?.of ?? "working") !== "working" ? [] : experiments).map((name) =>
           button({
             label: experiments.length > 1 ? text.trainExport(name) : text.train,
             icon: "play",
@@ -168,6 +181,7 @@ function modelView(
   state: ArchitectureState,
   model: ModelReport,
   stale: boolean,
+  diff: ModelDiff | undefined,
   actions: Actions,
 ): TemplateResult {
   const { ui } = state;
@@ -184,23 +198,28 @@ function modelView(
     <div class=${stale ? "stale" : ""}>
       ${figures(model)}
       ${!hasShapes && !model.error && model.experiments.length === 0 ? empty(text.noShapes) : nothing}
-      ${section("layers", text.layers, content(state, model, actions), tools)}
+      ${section("layers", text.layers, content(state, model, diff, actions), tools)}
     </div>`;
 }
 
 const forwardError = (error: UserError, actions: Actions): TemplateResult =>
   errorBox({ error, title: text.forward, open: actions.openSource });
 
-function content(state: ArchitectureState, model: ModelReport, actions: Actions): TemplateResult {
+function content(
+  state: ArchitectureState,
+  model: ModelReport,
+  diff: ModelDiff | undefined,
+  actions: Actions,
+): TemplateResult {
   const { ui, snapshot } = state;
   switch (ui.view) {
     case "summary":
-      return summaryTable(model, new Set(ui.collapsed), actions);
+      return summaryTable(diff?.model ?? model, new Set(ui.collapsed), diff, actions);
     case "diagram": {
       const drawn = drawnModel(snapshot);
       const dimmed = drawn.stale && !shownModel(snapshot).stale;
       return html`<div class=${dimmed ? "stale" : ""}>
-        ${diagram(drawn.model ?? model, state.diagram, ui, actions)}
+        ${diagram(diff?.model ?? drawn.model ?? model, state.diagram, state, actions)}
       </div>`;
     }
     case "printed":

@@ -6,12 +6,17 @@ import type {
   ArchitectureViewMethods,
   ImageFormat,
 } from "../../protocol/views.ts";
+import { listRuns } from "../../supervisor/runDirectory.ts";
+import type { EngineOptions } from "../../supervisor/process.ts";
 import { runCommand } from "../commands.ts";
 import { DisposableOwner } from "../disposable.ts";
 import { openPosition } from "../messages.ts";
 import type { Previews } from "../previews.ts";
+import { folderOf } from "../targets.ts";
+import { Comparison } from "./comparison.ts";
 import { MESSAGE_INTERVAL, Throttle } from "./throttle.ts";
 import { connectPanel, noArguments, sourceArguments, type MethodSchemas } from "./webviewHost.ts";
+import { Weights } from "./weights.ts";
 
 const schemas: MethodSchemas<ArchitectureHostMethods> = {
   ready: noArguments,
@@ -19,6 +24,9 @@ const schemas: MethodSchemas<ArchitectureHostMethods> = {
   openSource: sourceArguments,
   revealSource: sourceArguments,
   train: v.tuple([v.string()]),
+  compare: v.strictTuple([v.string(), v.string()]),
+  endComparison: noArguments,
+  chooseWeights: v.strictTuple([v.string()]),
   saveImage: v.tuple([v.string(), v.picklist(["svg", "png"]), v.string()]),
 };
 
@@ -26,6 +34,7 @@ export interface ArchitecturePanelOptions {
   extensionUri: vscode.Uri;
   log: vscode.LogOutputChannel;
   previews: Previews;
+  engine: () => EngineOptions;
 }
 
 /** The models of one file, drawn anew at each change of its text. */
@@ -35,7 +44,10 @@ export class ArchitecturePanel extends DisposableOwner {
   readonly file: string;
   readonly #previews: Previews;
   readonly #view;
+  readonly #comparison: Comparison;
+  readonly #weights: Weights;
   readonly #throttle = new Throttle<"snapshot">(MESSAGE_INTERVAL, () => void this.#send());
+  #choices: Pick<ArchitectureSnapshot, "sides" | "weightFiles"> = {};
   #model: string | undefined;
   #ready = false;
 
@@ -50,14 +62,20 @@ export class ArchitecturePanel extends DisposableOwner {
     this.file = file;
     this.#model = model;
     this.#previews = options.previews;
+    const changed = (): void => {
+      if (this.#ready) this.#throttle.mark("snapshot");
+    };
+    this.#comparison = this.own(new Comparison(file, options.previews, changed));
+    this.#weights = this.own(new Weights(options.engine, changed));
     this.#view = connectPanel<ArchitectureViewMethods, ArchitectureHostMethods>(panel, {
       kind: "architecture",
       extensionUri: options.extensionUri,
       log: options.log,
       schemas,
       methods: {
-        ready: () => {
+        ready: async () => {
           this.#ready = true;
+          void this.#lookForChoices();
           return this.#snapshot();
         },
         select: (name) => {
@@ -67,13 +85,23 @@ export class ArchitecturePanel extends DisposableOwner {
         openSource: (path, line = 1, column = 1) => openPosition({ file: path, line, column }),
         revealSource: (path, line = 1, column = 1) => openPosition({ file: path, line, column }, true),
         train: (exportName) => runCommand("layerwise.train", { file, exportName }),
+        compare: (base, of) => this.compare(base, of),
+        endComparison: () => {
+          this.#comparison.end();
+          changed();
+          return Promise.resolve();
+        },
+        chooseWeights: async (id) => {
+          await this.#weights.choose(id);
+          await this.#lookForChoices();
+        },
         saveImage: (name, format, content) => this.#saveImage(name, format, content),
       },
     });
     this.own(options.previews.hold(vscode.Uri.file(file)));
     this.own(
       options.previews.onDidChange((uri) => {
-        if (uri.fsPath === file && this.#ready) this.#throttle.mark("snapshot");
+        if (uri.fsPath === file) changed();
       }),
     );
     this.own(
@@ -100,6 +128,21 @@ export class ArchitecturePanel extends DisposableOwner {
     if (model !== undefined) this.#select(model);
   }
 
+  /** Shows the models of one side as changes of another's. */
+  async compare(base: string, of: string): Promise<void> {
+    if (await this.#comparison.choose(base, of)) await this.#lookForChoices();
+  }
+
+  /** Reads which runs there are: not at each letter that is typed. */
+  async #lookForChoices(): Promise<void> {
+    const runs = (await listRuns(folderOf(this.file))).filter(
+      ({ record }) => record.kind === "train" && record.file === this.file,
+    );
+    const [sides, weightFiles] = await Promise.all([this.#comparison.sides(runs), this.#weights.files(runs)]);
+    this.#choices = { sides, weightFiles };
+    if (this.#ready) this.#throttle.mark("snapshot");
+  }
+
   #select(model: string): void {
     this.#model = model;
     if (this.#ready) this.#throttle.mark("snapshot");
@@ -122,14 +165,21 @@ export class ArchitecturePanel extends DisposableOwner {
   async #snapshot(): Promise<ArchitectureSnapshot> {
     // VS Code closes documents that no editor shows, so the panel opens its own again when it needs it.
     const document = await vscode.workspace.openTextDocument(this.file);
-    const { report, lastGood, busy } = this.#previews.follow(document);
+    const preview = this.#previews.follow(document);
+    const compared = await this.#comparison.current();
+    const report = compared?.shown ?? preview.report;
+    const { lastGood, busy } = compared?.shown === undefined ? preview : { lastGood: new Map(), busy: false };
     const wanted = this.#model ?? report?.models[0]?.name ?? [...lastGood.keys()][0];
     const shown = report?.models.find((model) => model.name === wanted);
     const error = report?.errors[0] ?? shown?.error;
     const good = wanted === undefined ? undefined : lastGood.get(wanted);
+    const weights = this.#weights.current;
     return {
       file: this.file,
       busy,
+      ...this.#choices,
+      ...(compared === undefined ? {} : { comparison: compared.comparison }),
+      ...(weights === undefined ? {} : { weights }),
       ...(wanted === undefined ? {} : { model: wanted }),
       ...(report === undefined ? {} : { report }),
       ...(good === undefined ? {} : { lastGood: good }),

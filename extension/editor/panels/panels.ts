@@ -2,6 +2,7 @@ import { basename, join } from "node:path";
 import * as v from "valibot";
 import * as vscode from "vscode";
 import { runsRoot } from "../../supervisor/runDirectory.ts";
+import type { EngineOptions } from "../../supervisor/process.ts";
 import type { RunSession } from "../../supervisor/session.ts";
 import { DisposableOwner } from "../disposable.ts";
 import { PANELS } from "../ids.ts";
@@ -21,6 +22,7 @@ export interface PanelServices {
   messages: Messages;
   previews: Previews;
   runs: Runs;
+  engine: () => EngineOptions;
 }
 
 /** The open panels, and how they come back after a reload. Their code is loaded with the first of them. */
@@ -67,21 +69,21 @@ export class Panels extends DisposableOwner {
     return this.#addTraining(panel, session);
   }
 
-  async showArchitecture(document: vscode.TextDocument, model: string | undefined): Promise<void> {
+  async showArchitecture(
+    document: vscode.TextDocument,
+    model: string | undefined,
+  ): Promise<ArchitecturePanel> {
     const { createPanel } = await import("./webviewHost.ts");
     const file = document.uri.fsPath;
     const found = [...this.#architecture].find((panel) => panel.file === file);
     if (found === undefined) {
       const title = vscode.l10n.t("Architecture: {0}", basename(file));
-      await this.#addArchitecture(
-        createPanel("architecture", title, this.#services.extensionUri),
-        file,
-        model,
-      );
-    } else {
-      found.select(model);
-      found.panel.reveal(undefined, true);
+      const panel = createPanel("architecture", title, this.#services.extensionUri);
+      return this.#addArchitecture(panel, file, model);
     }
+    found.select(model);
+    found.panel.reveal(undefined, true);
+    return found;
   }
 
   /** A panel that can't be restored is closed: a blank one says nothing. */
@@ -115,11 +117,17 @@ export class Panels extends DisposableOwner {
     return added;
   }
 
-  async #addArchitecture(panel: vscode.WebviewPanel, file: string, model: string | undefined): Promise<void> {
-    const { extensionUri, messages, previews } = this.#services;
+  async #addArchitecture(
+    panel: vscode.WebviewPanel,
+    file: string,
+    model: string | undefined,
+  ): Promise<ArchitecturePanel> {
+    const { extensionUri, messages, previews, engine } = this.#services;
     const { ArchitecturePanel } = await import("./architecturePanel.ts");
-    const added = new ArchitecturePanel(panel, file, model, { extensionUri, log: messages.log, previews });
+    const log = messages.log;
+    const added = new ArchitecturePanel(panel, file, model, { extensionUri, log, previews, engine });
     this.#architecture.add(added);
     panel.onDidDispose(() => this.#architecture.delete(added));
+    return added;
   }
 }

@@ -1,6 +1,7 @@
 import { runTests, totals } from "../../harness.ts";
 import { closeBrowser, openBrowser, type Places, screenshotPage } from "./page.ts";
 import "./architecture.ts";
+import "./comparison.ts";
 import "./diagram.ts";
 import "./looks.ts";
 import "./runs.ts";

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
+import { BOUNDS } from "../../bounds.ts";
 import { test, until } from "../../harness.ts";
 import { simpleNN, writeModel } from "../../models.ts";
 import { temporaryFolder } from "../library/browser.ts";
 import { closeWorkbench, openWorkbench } from "../library/tier.ts";
 
-const LIMIT = 100;
+const LIMIT = BOUNDS.activation;
 
 test(`a window on a folder with a model activates the extension in less than ${LIMIT} ms`, async (note) => {
   const folder = temporaryFolder("workspace");

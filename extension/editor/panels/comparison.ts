@@ -1,0 +1,157 @@
+import { readFile } from "node:fs/promises";
+import { basename, join } from "node:path";
+import * as vscode from "vscode";
+import type { FileReport } from "../../protocol/preview.ts";
+import { SOURCE_FILE } from "../../protocol/run.ts";
+import type { ArchitectureComparison, ModelSide } from "../../protocol/views.ts";
+import { EngineError, toUserError } from "../../supervisor/errors.ts";
+import { committedText } from "../../supervisor/git.ts";
+import { exists, runsRoot, type StoredRun } from "../../supervisor/runDirectory.ts";
+import { readLabels } from "../../supervisor/runLabels.ts";
+import { DisposableOwner } from "../disposable.ts";
+import type { Previews } from "../previews.ts";
+import { chooseOtherFile, folderOf } from "../targets.ts";
+
+/** So many runs are offered, the newest. */
+const MOST_RUNS = 20;
+
+export const WORKING = "working";
+const HEAD = "head";
+const RUN = "run:";
+const FILE = "file:";
+/** Another file, which is asked for. */
+const ASK = "file";
+
+/** What VS Code's git extension tells of itself; only what is used. */
+interface GitExtension {
+  getAPI(version: 1): { git: { path: string } };
+}
+
+/** Versions of a file's models, and which of them is shown against which. */
+export class Comparison extends DisposableOwner {
+  readonly #file: string;
+  readonly #previews: Previews;
+  readonly #changed: () => void;
+  #chosen: { base: string; of: string } | undefined;
+  /** Reports of versions that don't change. */
+  readonly #reports = new Map<string, FileReport>();
+  /** Other files, which are followed while they are compared. */
+  readonly #held = new Map<string, vscode.Disposable>();
+
+  /** @param changed Called when a report has come that {@link current} tells */
+  constructor(file: string, previews: Previews, changed: () => void) {
+    super();
+    this.#file = file;
+    this.#previews = previews;
+    this.#changed = changed;
+    this.own(
+      previews.onDidChange((uri) => {
+        if (this.#held.has(uri.fsPath)) changed();
+      }),
+    );
+    // A commit is usually made of what was saved just before.
+    this.own(
+      vscode.workspace.onDidSaveTextDocument(({ uri }) => {
+        if (uri.fsPath === file && this.#reports.has(HEAD)) void this.#load(HEAD);
+      }),
+    );
+    this.own({ dispose: () => this.end() });
+  }
+
+  /** What there is to compare among the file's trainings and besides, the file as it is typed first. */
+  async sides(runs: readonly StoredRun[]): Promise<ModelSide[]> {
+    const found = await Promise.all(
+      runs.slice(0, MOST_RUNS).map(async ({ directory, record }): Promise<ModelSide[]> => {
+        if (!(await exists(join(directory, SOURCE_FILE)))) return [];
+        const { name } = await readLabels(directory);
+        return [{ id: `${RUN}${record.id}`, label: vscode.l10n.t("Run {0}", name || record.id) }];
+      }),
+    );
+    return [
+      { id: WORKING, label: vscode.l10n.t("Working file") },
+      { id: HEAD, label: vscode.l10n.t("Git HEAD") },
+      ...found.flat(),
+      ...[...this.#held.keys()].map((path) => ({ id: `${FILE}${path}`, label: basename(path) })),
+      { id: ASK, label: vscode.l10n.t("Another file…") },
+    ];
+  }
+
+  /** Shows one side against another; false when the user gave up choosing. */
+  async choose(base: string, of: string): Promise<boolean> {
+    const [left, right] = [await this.#asked(base), await this.#asked(of)];
+    if (left === undefined || right === undefined) return false;
+    this.#chosen = { base: left, of: right };
+    await Promise.all([this.#load(left), this.#load(right)]);
+    return true;
+  }
+
+  end(): void {
+    this.#chosen = undefined;
+    this.#reports.clear();
+    for (const held of this.#held.values()) held.dispose();
+    this.#held.clear();
+  }
+
+  /** What is compared, and the report of what is shown where that isn't the working file. */
+  async current(): Promise<{ comparison: ArchitectureComparison; shown?: FileReport } | undefined> {
+    if (this.#chosen === undefined) return undefined;
+    const { base, of } = this.#chosen;
+    const [report, shown] = [await this.#report(base), of === WORKING ? undefined : await this.#report(of)];
+    return {
+      comparison: { base, of, ...(report === undefined ? {} : { report }) },
+      ...(shown === undefined ? {} : { shown }),
+    };
+  }
+
+  async #asked(side: string): Promise<string | undefined> {
+    if (side !== ASK) return side;
+    const path = await chooseOtherFile(this.#file);
+    return path === undefined ? undefined : `${FILE}${path}`;
+  }
+
+  async #report(side: string): Promise<FileReport | undefined> {
+    if (side !== WORKING && !side.startsWith(FILE)) return this.#reports.get(side);
+    const path = side === WORKING ? this.#file : side.slice(FILE.length);
+    return this.#previews.follow(await vscode.workspace.openTextDocument(path)).report;
+  }
+
+  /** Builds a version that nobody types at. */
+  async #load(side: string): Promise<void> {
+    if (side === WORKING) return;
+    if (side.startsWith(FILE)) {
+      const path = side.slice(FILE.length);
+      if (!this.#held.has(path)) this.#held.set(path, this.#previews.hold(vscode.Uri.file(path)));
+      return;
+    }
+    const file = this.#file;
+    let report: FileReport | undefined;
+    try {
+      report = await this.#previews.inspectVersion(file, await this.#text(side), side);
+    } catch (error) {
+      report = { file, models: [], experiments: [], errors: [toUserError(error)] };
+    }
+    if (report === undefined) return;
+    this.#reports.set(side, report);
+    this.#changed();
+  }
+
+  #text(side: string): Promise<string> {
+    if (side === HEAD) return committedText(this.#file, gitPath());
+    const id = side.slice(RUN.length);
+    // A folder's name: never a path.
+    if (!side.startsWith(RUN) || !/^\w[\w.-]*$/.test(id))
+      throw new EngineError({ code: "internal", message: `internal: "${side}" is no version of a file` });
+    return readFile(join(runsRoot(folderOf(this.#file)), id, SOURCE_FILE), "utf8");
+  }
+}
+
+/** The git that VS Code uses, where it says so. */
+function gitPath(): string | undefined {
+  const extension = vscode.extensions.getExtension<GitExtension>("vscode.git");
+  try {
+    return extension?.isActive === true ? extension.exports.getAPI(1).git.path : undefined;
+  } catch {
+    // Git is switched off in the settings.
+    return undefined;
+  }
+}

@@ -1,0 +1,83 @@
+import { basename } from "node:path";
+import * as vscode from "vscode";
+import type { ChosenWeights, WeightFile } from "../../protocol/views.ts";
+import { toUserError } from "../../supervisor/errors.ts";
+import type { EngineOptions } from "../../supervisor/process.ts";
+import { checkpointPath, type StoredRun } from "../../supervisor/runDirectory.ts";
+import { readLabels } from "../../supervisor/runLabels.ts";
+import { weightStatistics } from "../../supervisor/weights.ts";
+import { DisposableOwner } from "../disposable.ts";
+
+/** So many checkpoints are offered, the newest. */
+const MOST_CHECKPOINTS = 30;
+/** Another file, which is asked for. */
+const ASK = "file";
+
+/** The checkpoint whose values are shown beside a model, and those to choose from. */
+export class Weights extends DisposableOwner {
+  readonly #engine: () => EngineOptions;
+  readonly #changed: () => void;
+  #chosen: ChosenWeights | undefined;
+  #reading: AbortController | undefined;
+
+  /** @param changed Called when {@link current} has */
+  constructor(engine: () => EngineOptions, changed: () => void) {
+    super();
+    this.#engine = engine;
+    this.#changed = changed;
+    this.own({ dispose: () => this.#reading?.abort() });
+  }
+
+  get current(): ChosenWeights | undefined {
+    return this.#chosen;
+  }
+
+  /** Checkpoints of trainings, those of the newest first, and one that was chosen from elsewhere. */
+  async files(runs: readonly StoredRun[]): Promise<WeightFile[]> {
+    const found = await Promise.all(
+      runs.map(async ({ directory, record }) => {
+        const { name } = await readLabels(directory);
+        return record.checkpoints
+          .toSorted((a, b) => b.savedAt.localeCompare(a.savedAt))
+          .map((checkpoint) => ({
+            id: checkpointPath(directory, checkpoint),
+            label: `${name || record.id}: ${basename(checkpoint.file)}`,
+          }));
+      }),
+    );
+    const files = found.flat().slice(0, MOST_CHECKPOINTS);
+    const chosen = this.#chosen?.id;
+    if (chosen !== undefined && !files.some(({ id }) => id === chosen))
+      files.push({ id: chosen, label: basename(chosen) });
+    return [...files, { id: ASK, label: vscode.l10n.t("Another file…") }];
+  }
+
+  /** Reads a checkpoint, or stops showing one. */
+  async choose(id: string): Promise<void> {
+    const file = id === ASK ? await ask() : id;
+    if (file === undefined) return;
+    this.#reading?.abort();
+    this.#chosen = file === "" ? undefined : { id: file };
+    this.#changed();
+    if (file === "") return;
+    const reading = (this.#reading = new AbortController());
+    let read: Omit<ChosenWeights, "id">;
+    try {
+      read = { tensors: await weightStatistics(file, this.#engine(), reading.signal) };
+    } catch (error) {
+      read = { error: toUserError(error).message };
+    }
+    if (reading.signal.aborted) return;
+    this.#chosen = { id: file, ...read };
+    this.#changed();
+  }
+}
+
+async function ask(): Promise<string | undefined> {
+  const [picked] =
+    (await vscode.window.showOpenDialog({
+      title: vscode.l10n.t("Weights to look at"),
+      filters: { [vscode.l10n.t("Weights")]: ["safetensors", "pth", "pt", "bin"] },
+    })) ?? [];
+  return picked?.fsPath;
+}

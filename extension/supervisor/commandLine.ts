@@ -1,0 +1,20 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { engineEnvironment, type EngineOptions } from "./process.ts";
+
+/** Starts the command line, whose output is read: what loads native code or reads large files does so there. */
+export function commandLine(options: EngineOptions, args: readonly string[]): ChildProcess {
+  return spawn(options.execPath ?? process.execPath, [`${options.dist}/cli.js`, ...args], {
+    stdio: ["ignore", "pipe", "pipe"],
+    env: engineEnvironment(options.env),
+    detached: process.platform !== "win32",
+    windowsHide: true,
+  });
+}
+
+/** The exit code; null when it was killed or never started. */
+export function ended(child: ChildProcess): Promise<number | null> {
+  return new Promise((resolve) => {
+    child.once("error", () => resolve(null));
+    child.once("close", (code) => resolve(code));
+  });
+}

@@ -1,0 +1,162 @@
+/** Two versions side by side: what is compared, what differs, in words and as marks. */
+import { html, nothing, type TemplateResult } from "lit";
+import { keyed } from "lit/directives/keyed.js";
+import type { ModelReport } from "../../extension/protocol/preview.ts";
+import type { ArchitectureSnapshot, ModelSide } from "../../extension/protocol/views.ts";
+import { errorBox } from "../shared/errorBox.ts";
+import { formatCompact, formatCount } from "../shared/format.ts";
+import { button, dropdown, icon } from "../shared/kit.ts";
+import { strings } from "../shared/strings.ts";
+import { type Change, diffOf, type ModelDiff, parentOf, type RowChange } from "./diff.ts";
+import type { Actions } from "./view.ts";
+
+const text = strings.architecture.diff;
+const WORKING = "working";
+
+/** A sign for each kind of change, which is told without colours too. */
+export const SIGNS: Readonly<Record<Change, string>> = {
+  added: "+",
+  removed: "−",
+  changed: "~",
+  inside: "…",
+};
+
+export const mark = (change: Change | undefined): TemplateResult | typeof nothing =>
+  change === undefined
+    ? nothing
+    : html`<span class="mark mark-${change}" title=${text.marks[change]}
+        ><span aria-hidden="true">${SIGNS[change]}</span
+        ><span class="visually-hidden">${text.marks[change]}</span></span
+      >`;
+
+/** "+1,024"; empty for none. */
+export const signed = (count: number, format: (count: number) => string = formatCount): string =>
+  count === 0 ? "" : `${count > 0 ? "+" : "−"}${format(Math.abs(count))}`;
+
+/** The other version of a model: the class of its name, else the first one of the file. */
+function baseOf({ comparison }: ArchitectureSnapshot, now: ModelReport): ModelReport | undefined {
+  const models = comparison?.report?.models ?? [];
+  return models.find(({ name }) => name === now.name) ?? models[0];
+}
+
+let known: { before: ModelReport; now: ModelReport; diff: ModelDiff } | undefined;
+
+/** What a model is drawn as while it is compared. Made once for the same two. */
+export function comparedModel(
+  snapshot: ArchitectureSnapshot,
+  now: ModelReport | undefined,
+): ModelDiff | undefined {
+  const before = now && baseOf(snapshot, now);
+  if (now === undefined || before === undefined) return undefined;
+  if (known?.before !== before || known.now !== now) {
+    const sameFile = snapshot.comparison?.report?.file === snapshot.file;
+    known = { before, now, diff: diffOf(before, now, sameFile) };
+  }
+  return known.diff;
+}
+
+/** Chooses what to compare with; nothing is compared yet. */
+export function compareTool(
+  { sides = [], comparison }: ArchitectureSnapshot,
+  round: number,
+  actions: Actions,
+): TemplateResult | typeof nothing {
+  const others = sides.filter(({ id }) => id !== WORKING);
+  if (comparison !== undefined || others.length === 0) return nothing;
+  // Drawn anew after each choice: one that was given up must not stay in it.
+  return html`${keyed(
+    round,
+    dropdown(text.compareWith, [{ value: "", label: text.none }, ...choices(others)], "", (base) =>
+      actions.compare(base, WORKING),
+    ),
+  )}`;
+}
+
+const choices = (sides: readonly ModelSide[]) => sides.map(({ id, label }) => ({ value: id, label }));
+
+/** What is compared and what came of it; above the model. */
+export function comparisonBar(
+  { sides = [], comparison }: ArchitectureSnapshot,
+  model: ModelReport | undefined,
+  diff: ModelDiff | undefined,
+  round: number,
+  actions: Actions,
+): TemplateResult | typeof nothing {
+  if (comparison === undefined) return nothing;
+  const { base, of, report } = comparison;
+  const [error] = report?.errors ?? [];
+  return html`<section class="comparison" aria-label=${text.changes}>
+    <div class="comparison-head">
+      ${keyed(
+        round,
+        html`<label>${text.from}</label
+          >${dropdown(text.from, choices(sides), base, (side) => actions.compare(side, of))}
+          <label>${text.to}</label
+          >${dropdown(text.to, choices(sides), of, (side) => actions.compare(base, side))}`,
+      )}
+      ${button({ label: text.exit, icon: "close", onClick: () => actions.endComparison() })}
+    </div>
+    ${
+      report === undefined
+        ? html`<p class="secondary" role="status">${text.loading}</p>`
+        : diff !== undefined
+          ? outcome(diff, actions)
+          : error !== undefined
+            ? errorBox({ error, title: text.cannot, open: actions.openSource })
+            : html`<p class="secondary">${text.noModel(model?.name ?? "")}</p>`
+    }
+  </section>`;
+}
+
+function outcome(diff: ModelDiff, actions: Actions): TemplateResult {
+  const { before, model, counts, rows } = diff;
+  // What is new or gone as a whole is told once.
+  const listed = [...rows].filter(
+    ([path, { change }]) => change !== "inside" && rows.get(parentOf(path) ?? " ")?.change !== change,
+  );
+  const totals = [
+    text.parameters(
+      formatCount(before.parameters.total),
+      formatCount(model.parameters.total),
+      signed(diff.parameters),
+    ),
+    ...(before.multiplyAdds === undefined || model.multiplyAdds === undefined
+      ? []
+      : [text.multiplyAdds(formatCompact(before.multiplyAdds), formatCompact(model.multiplyAdds))]),
+  ];
+  return html`<p class="comparison-counts" role="status">
+      ${
+        rows.size === 0
+          ? html`<span>${icon("check")} ${text.same}</span>`
+          : (["added", "removed", "changed"] as const).map(
+              (kind) => html`<span>${mark(kind)} ${text[kind](counts[kind])}</span>`,
+            )
+      }
+      ${totals.map((total) => html`<span class="secondary">${total}</span>`)}
+    </p>
+    ${before.name === model.name ? nothing : html`<p class="secondary">${text.renamed(before.name, model.name)}</p>`}
+    ${
+      listed.length === 0
+        ? nothing
+        : html`<ul class="changes" tabindex="0" aria-label=${text.changes}>
+            ${listed.map(([path, change]) => item(path, change, diff, actions))}
+          </ul>`
+    }`;
+}
+
+function item(
+  path: string,
+  { change, notes, parameters }: RowChange,
+  diff: ModelDiff,
+  actions: Actions,
+): TemplateResult {
+  const row = diff.model.rows.find((one) => one.path === path);
+  const what = notes.length > 0 ? notes.join(", ") : (row?.detail ?? "");
+  return html`<li>
+    ${mark(change)}
+    <button class="link" @click=${() => actions.selectPath(path)}>${path || diff.model.name}</button>
+    <span class="class-name">${row?.className}</span>
+    <span class="change-notes">${what}</span>
+    <span class="number">${signed(parameters)}</span>
+  </li>`;
+}
