@@ -3,7 +3,7 @@ import { execFileSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { SOURCE_FILE } from "../../extension/protocol/run.ts";
+import { RUNS_FOLDER, SOURCE_FILE } from "../../extension/protocol/run.ts";
 import { committedText } from "../../extension/supervisor/git.ts";
 import { weightStatistics } from "../../extension/supervisor/weights.ts";
 import { writeSafetensors } from "../../extension/formats/safetensors.ts";
@@ -59,4 +59,13 @@ test("the values of a checkpoint's tensors, read in a process of their own", asy
   const cancelled = new AbortController();
   cancelled.abort();
   await expect(weightStatistics(file, { dist }, cancelled.signal)).rejects.toThrow(/cancelled/);
+});
+
+test("a training keeps the file as it was", async () => {
+  const text = experimentFile();
+  const file = workspace.write("net.nn.ts", text);
+  const { code, stderr } = await workspace.start(["train", file]).ended;
+  expect(code, stderr).toBe(0);
+  const [id = ""] = fs.readdirSync(workspace.file(RUNS_FOLDER));
+  expect(fs.readFileSync(path.join(workspace.file(RUNS_FOLDER), id, SOURCE_FILE), "utf8")).toBe(text);
 });

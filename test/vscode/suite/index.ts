@@ -3,8 +3,6 @@ import fs from "node:fs";
 import { runTests } from "../../harness.ts";
 // In this order: the first wants a workspace without models.
 import "./activation.ts";
-// While no preview engine runs.
-import "./latency.ts";
 import "./editing.ts";
 import "./typing.ts";
 import "./training.ts";
