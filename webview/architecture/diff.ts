@@ -68,7 +68,7 @@ function rowChanges(before: ModelReport, now: ModelReport): Map<string, RowChang
   }
   for (const [path, { parameters }] of old)
     if (!rows.has(path)) changes.set(path, { change: "removed", notes: [], parameters: -parameters });
-  for (const path of [...changes.keys()])
+  for (const path of changes.keys())
     for (let outer = parentOf(path); outer !== undefined; outer = parentOf(outer)) {
       if (changes.has(outer)) continue;
       const parameters = (rows.get(outer)?.parameters ?? 0) - (old.get(outer)?.parameters ?? 0);
@@ -182,7 +182,7 @@ function boxChanges(flow: MergedFlow | undefined, rows: ReadonlyMap<string, RowC
   }
   // A sum in a block has no row that would tell of it.
   const parents = new Map((flow?.graph.nodes ?? []).map(({ id, parent }) => [id, parent]));
-  for (const id of [...boxes.keys()])
+  for (const id of boxes.keys())
     for (let outer = parents.get(id); outer !== undefined && !boxes.has(outer); outer = parents.get(outer))
       boxes.set(outer, "inside");
   return boxes;

@@ -27,7 +27,7 @@ export interface ShownFlow {
   boxes: ShownBox[];
   edges: FlowEdge[];
   /** The shown box that stands for any box of the flow. */
-  standsFor(id: string): string;
+  standsFor: (id: string) => string;
 }
 
 interface Box {
