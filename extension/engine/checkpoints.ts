@@ -7,7 +7,7 @@ import type { RunDirectory } from "./runDirectory.ts";
 import type { Kept } from "./trainerState.ts";
 import { EngineError } from "./userErrors.ts";
 import { saveTensors } from "./tensorFiles.ts";
-import { saveTraining } from "./trainingFile.ts";
+import { readStates, saveTraining } from "./trainingFile.ts";
 import type { TrainingState } from "./trainingState.ts";
 
 /** Milliseconds between two automatic saves of the newest weights: an epoch may take less than a save. */
@@ -26,6 +26,8 @@ export interface SavePoint {
 export interface CheckpointEvents {
   onProblem(text: string): void;
   onSave?: ((checkpoint: CheckpointRecord, file: string) => void) | undefined;
+  /** Asked before a training's own saves: throws when what would be saved is no good. */
+  check?: (() => void) | undefined;
 }
 
 /** Saves a run's weights into its directory. */
@@ -98,6 +100,7 @@ export class Checkpoints {
     const now = performance.now();
     if (now - this.#lastSaved < (within ? LONG_EPOCH : LAST_INTERVAL)) return;
     this.#lastSaved = now;
+    this.#events.check?.();
     this.trySave("last", at);
   }
 
@@ -112,6 +115,7 @@ export class Checkpoints {
   saveState(state: () => TrainingState): void {
     if (!this.policy.any) return;
     this.#stateSaved = performance.now();
+    this.#events.check?.();
     const { path } = this.#directory;
     try {
       saveTraining(path, state());
@@ -120,6 +124,11 @@ export class Checkpoints {
         `The training's state can't be saved in ${path}: ${describeFileError(error)}. The training goes on; resumed, it would begin where it was saved before.`,
       );
     }
+  }
+
+  /** The training's states that are there and can be read, the newest first. */
+  lastStates(): TrainingState[] {
+    return [...readStates(this.#directory.path)].flatMap((state) => (state instanceof Error ? [] : [state]));
   }
 
   /** Saves the weights of a finished training: from now on they, and not the last automatic ones, are its result. */
@@ -144,6 +153,7 @@ export class Checkpoints {
     const ranked = policy.rank(kept, one);
     if (ranked === undefined) return kept;
     const first = ranked.kept[0] === one;
+    this.#events.check?.();
     if (!this.trySave(kind, at, { name, first })) return kept;
     for (const { file } of ranked.gone) if (file !== one.file) this.#directory.removeFile(file);
     if (first && policy.monitor !== undefined)

@@ -1,9 +1,11 @@
 import type { Progress } from "../protocol/engine.ts";
 import type { MetricRow } from "../protocol/run.ts";
 import type { RunControl } from "./control.ts";
+import type { LayerWatch } from "./layerWatch.ts";
 import { stepsPerEpoch, type Limits } from "./limits.ts";
 import { Means } from "./means.ts";
 import { Measurement } from "./metrics.ts";
+import { described, NonFinite, spoiltParameters } from "./nonFinite.ts";
 import type { Prepared } from "./prepare.ts";
 import type { Reporter } from "./reporter.ts";
 import { Speed } from "./speed.ts";
@@ -109,6 +111,11 @@ export class Recorder {
     this.#unread.push({ ...batch, epoch: this.#state.epoch, time: this.time, rates });
   }
 
+  /** Forgets batches that were not read: they are trained on again. */
+  forget(): void {
+    this.#unread.length = 0;
+  }
+
   /** Whether no more batches should be trained on without reading them. */
   get full(): boolean {
     return this.#unread.length >= MOST_UNREAD;
@@ -121,11 +128,12 @@ export class Recorder {
       this.#state.metrics = values;
       this.#epochMeans.add(values, samples);
       this.#stepMeans.add(values, samples);
-      if (!this.#warnedOfNaN) this.#watchForNaN(values, step, epoch);
       // A row for each optimizer step, or one for the mean of several.
-      if (!steps || step % this.#stride !== 0) continue;
-      const row = { ...this.#stepMeans.take(), ...rates };
-      this.#reporter.row({ kind: "step", step, epoch, time, values: row });
+      if (steps && step % this.#stride === 0) {
+        const row = { ...this.#stepMeans.take(), ...rates };
+        this.#reporter.row({ kind: "step", step, epoch, time, values: row });
+      }
+      this.#watchForNaN(values, step, epoch);
     }
   }
 
@@ -146,10 +154,30 @@ export class Recorder {
   }
 
   /** Something that happened to the run at this step: it has its place on the curves and in the log. */
-  event(text: string, values: Record<string, number> = {}): void {
+  event(text: string, values: Record<string, number> = {}, rollback?: number): void {
     const { step, epoch } = this.#state;
-    this.#reporter.row({ kind: "event", step, epoch, time: this.time, values, text });
+    this.mark(text, values, rollback);
     this.#reporter.log("info", `${text} After step ${step}, in epoch ${epoch}.`);
+  }
+
+  /** Something that is told elsewhere: it has its place on the curves. */
+  mark(text: string, values: Record<string, number> = {}, rollback?: number): void {
+    const { step, epoch } = this.#state;
+    const back = rollback === undefined ? {} : { rollback };
+    this.#reporter.row({ kind: "event", step, epoch, time: this.time, values, text, ...back });
+  }
+
+  /** What the layers did in the step just over: their sums are curves, warnings are events. */
+  watched({ layers, warnings }: ReturnType<LayerWatch["end"]>): void {
+    const { step, epoch } = this.#state;
+    this.#reporter.layers({ step, epoch, layers });
+    const all = Object.values(layers);
+    const norm = Math.hypot(...all.map(({ gradNorm = 0 }) => gradNorm));
+    this.row("step", {
+      grad_norm: norm,
+      update_ratio: Math.max(...all.map(({ updateRatio = 0 }) => updateRatio)),
+    });
+    for (const { text } of warnings) this.event(text);
   }
 
   /** The run's end has moved. */
@@ -176,11 +204,17 @@ export class Recorder {
   #watchForNaN(values: Readonly<Values>, step: number, epoch: number): void {
     const bad = Object.entries(values).find(([, value]) => !Number.isFinite(value));
     if (bad === undefined) return;
-    this.#warnedOfNaN = true;
+    const { terminateOnNan = true } = this.#prepared.experiment.options;
     const [name, value] = bad;
+    const what = `The ${name} is ${described(value)} in step ${step} (epoch ${epoch})`;
+    // Only the loss is known to be a number; what a `trainStep` gives beside it may be none on purpose.
+    if (terminateOnNan && (name === "loss" || spoiltParameters(this.#prepared.model).length > 0))
+      throw new NonFinite(what, step);
+    if (this.#warnedOfNaN) return;
+    this.#warnedOfNaN = true;
     this.#reporter.log(
       "warning",
-      `The ${name} is ${Number.isNaN(value) ? "NaN" : "infinite"} in step ${step} (epoch ${epoch}). The training goes on; a smaller learning rate, or clipped gradients, often help.`,
+      `${what}. The training goes on; a smaller learning rate, or clipped gradients, often help.`,
     );
   }
 }

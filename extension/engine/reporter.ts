@@ -1,5 +1,5 @@
 import type { Progress, RunEngineEvents } from "../protocol/engine.ts";
-import type { MetricRow, RunRecord } from "../protocol/run.ts";
+import type { LayerRow, MetricRow, RunRecord } from "../protocol/run.ts";
 import type { LogLevel } from "./capturedConsole.ts";
 import type { Send } from "./ipc.ts";
 import type { RunDirectory } from "./runDirectory.ts";
@@ -41,6 +41,10 @@ export class Reporter {
     const rows = inPlace ? last : this.#queue.findLast((entry) => "rows" in entry);
     if (rows !== undefined && "rows" in rows) rows.rows.push(row);
     else this.#queue.push({ rows: [row], onDisk: 0 });
+  }
+
+  layers(row: LayerRow): void {
+    this.#directory?.appendLayers(row);
   }
 
   progress(progress: Progress): void {

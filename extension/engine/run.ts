@@ -96,10 +96,11 @@ export class Run {
   /** Ends the run with what user code threw where nobody catches it. */
   failWith(thrown: unknown): void {
     const state = this.#trainer?.state;
-    // Its weights are those of the last good step, and may be what many hours have made.
-    if (!this.#ended && state !== undefined && state.step > 0)
+    const error = describeError(thrown);
+    // Its weights are those of the last good step, and may be what many hours have made. Spoilt ones are no good.
+    if (!this.#ended && state !== undefined && state.step > 0 && error.code !== "non-finite")
       this.#checkpoints?.trySave("last", savePoint(state));
-    this.fail(describeError(thrown));
+    this.fail(error);
   }
 
   counters(): Record<string, number> {
@@ -118,14 +119,14 @@ export class Run {
   /** Goes on for so many epochs more; answers how many there are now. */
   async addEpochs(count: number): Promise<number> {
     return this.#steer((trainer) => {
-      const epochs = trainer.addEpochs(count);
+      const epochs = trainer.steering.addEpochs(count);
       this.#update({ epochs });
       return epochs;
     });
   }
 
   async setLearningRate(lr: number, optimizer?: string): Promise<void> {
-    return this.#steer((trainer) => trainer.setLearningRate(lr, optimizer));
+    return this.#steer((trainer) => trainer.steering.setLearningRate(lr, optimizer));
   }
 
   /** Changes the training between two steps; what that comes to is told at once, as it may be paused. */
@@ -250,6 +251,7 @@ export class Run {
     const policy = new CheckpointPolicy(options, limits.validation > 0);
     const checkpoints = new Checkpoints(this.#directory, prepared.model, policy, {
       onProblem: (text) => this.#reporter.warnOnce(text),
+      check: () => this.#trainer?.check(),
       onSave: ({ kind, epoch, step }, file) => this.#trainer?.saved({ kind, file, epoch, step }),
     });
     this.#checkpoints = checkpoints;

@@ -4,11 +4,13 @@ import type { EvaluationResult } from "../protocol/engine.ts";
 import {
   CHECKPOINTS_FOLDER,
   EVALUATION_FILE,
+  LAYERS_FILE,
   LOG_FILE,
   METRICS_FILE,
   RUN_FILE,
   SOURCE_FILE,
   type CheckpointRecord,
+  type LayerRow,
   type MetricRow,
   type RunRecord,
 } from "../protocol/run.ts";
@@ -27,6 +29,7 @@ const RECORD_INTERVAL = 1000;
 export class RunDirectory {
   readonly path: string;
   readonly #metrics: AppendFile;
+  readonly #layers: AppendFile;
   readonly #log: AppendFile;
   #events: EventFile | undefined;
   readonly #onProblem: (text: string) => void;
@@ -44,6 +47,7 @@ export class RunDirectory {
     this.#record = record;
     this.#onProblem = onProblem;
     this.#metrics = new AppendFile(path.join(directory, METRICS_FILE));
+    this.#layers = new AppendFile(path.join(directory, LAYERS_FILE));
     this.#log = new AppendFile(path.join(directory, LOG_FILE));
     try {
       fs.mkdirSync(path.join(directory, CHECKPOINTS_FOLDER), { recursive: true });
@@ -124,6 +128,10 @@ export class RunDirectory {
     for (const row of rows) this.#metrics.push(`${JSON.stringify(row)}\n`);
   }
 
+  appendLayers(row: LayerRow): void {
+    this.#layers.push(`${JSON.stringify(row)}\n`);
+  }
+
   appendLog(text: string): void {
     this.#log.push(text);
   }
@@ -131,6 +139,7 @@ export class RunDirectory {
   /** Brings what is pending to the disk; the record at most once a second. */
   flush(): void {
     this.#attempt(METRICS_FILE, () => this.#metrics.flush());
+    this.#attempt(LAYERS_FILE, () => this.#layers.flush());
     this.#attempt(LOG_FILE, () => this.#log.flush());
     this.#attempt("TensorBoard's event file", () => this.#events?.flush());
     if (this.#dirty && Date.now() - this.#written >= RECORD_INTERVAL)
@@ -142,6 +151,7 @@ export class RunDirectory {
     this.flush();
     if (this.#dirty) this.#attempt(RUN_FILE, () => this.#writeRecord());
     this.#metrics.close();
+    this.#layers.close();
     this.#log.close();
     this.#events?.close();
   }

@@ -94,10 +94,16 @@ export class StateKeeper {
     this.#asked = false;
     const progress = this.#progress();
     this.#reporter.rowsToDisk();
-    this.#checkpoints.saveState(() => {
-      const facts = { ...this.#resumption.facts, savedAt: new Date().toISOString() };
-      const generators = { epoch: this.#epochStart, now };
-      return collectTraining(this.#prepared, { ...progress, validationDue }, generators, facts);
-    });
+    this.#checkpoints.saveState(() => this.#collect({ ...progress, validationDue }, now));
+  }
+
+  /** All of the training as it is before its first epoch. Its tensors follow the model. */
+  start(): TrainingState {
+    return this.#collect({ ...this.#progress(), validationDue: false }, this.generators());
+  }
+
+  #collect(progress: TrainerProgress, now: readonly Uint8Array[]): TrainingState {
+    const facts = { ...this.#resumption.facts, savedAt: new Date().toISOString() };
+    return collectTraining(this.#prepared, progress, { epoch: this.#epochStart, now }, facts);
   }
 }

@@ -1,5 +1,6 @@
 import type { EvaluationResult } from "../protocol/engine.ts";
 import type { Batch, SavedCheckpoint, TrainContext } from "../nn/experiment.ts";
+import { setDetectAnomaly } from "../tensor/anomaly.ts";
 import { defaultStream } from "../tensor/random/stream.ts";
 import { stepsWait } from "../tensor/runtime.ts";
 import { take } from "./batches.ts";
@@ -9,17 +10,19 @@ import type { RunControl, StopReason } from "./control.ts";
 import { EarlyStopping } from "./earlyStopping.ts";
 import { Ending } from "./ending.ts";
 import { batchLength, evaluate } from "./evaluator.ts";
+import { LayerWatch } from "./layerWatch.ts";
 import { fastDevRun, type Limits } from "./limits.ts";
 import { Lookers } from "./lookers.ts";
 import { isValidation } from "./monitor.ts";
 import type { Prepared } from "./prepare.ts";
 import { Recorder } from "./recorder.ts";
+import { Recovery } from "./recovery.ts";
 import type { Reporter } from "./reporter.ts";
+import { Steering } from "./steering.ts";
 import { StateKeeper, type Resumption } from "./stateKeeper.ts";
 import { savePoint, startState, type TrainerState } from "./trainerState.ts";
 import { restoreTraining, type TrainingState } from "./trainingState.ts";
 import { TrainingStep } from "./trainingStep.ts";
-import { EngineError } from "./userErrors.ts";
 
 export interface TrainerHooks {
   reporter: Reporter;
@@ -35,6 +38,8 @@ export class Trainer {
   readonly limits: Limits;
   readonly callbacks: CallbackList;
   readonly state: TrainerState = startState();
+  /** What others change of it while it runs. */
+  readonly steering: Steering;
   readonly #prepared: Prepared;
   readonly #hooks: TrainerHooks;
   readonly #steps: TrainingStep;
@@ -43,6 +48,8 @@ export class Trainer {
   readonly #lookers: Lookers;
   readonly #ending: Ending;
   readonly #keeper: StateKeeper;
+  readonly #recovery: Recovery;
+  readonly #watch: LayerWatch | undefined;
   /** Checkpoints that callbacks have not been told of. */
   readonly #saved: SavedCheckpoint[] = [];
   #sanityChecking = false;
@@ -59,6 +66,7 @@ export class Trainer {
     this.#lookers = new Lookers(prepared, this.callbacks, this.state);
     this.#ending = new Ending(limits, this.state, hooks);
     this.#recorder = new Recorder(prepared, limits, this.state, hooks);
+    this.steering = new Steering(prepared, limits, this.#recorder);
     this.#keeper = new StateKeeper(prepared, hooks.resumption, hooks, () => ({
       // Reading them first makes the state's own metrics those of the last batch.
       numbers: this.#recorder.numbers(),
@@ -66,6 +74,13 @@ export class Trainer {
       stop: this.#ending.stop,
       callbacks: this.callbacks.state(),
     }));
+    this.#recovery = new Recovery(prepared, limits, hooks, {
+      callbacks: this.callbacks,
+      state: this.state,
+      recorder: this.#recorder,
+      restore: (from) => this.#restore(from),
+    });
+    this.#watch = LayerWatch.of(prepared);
     if (hooks.checkpoints.policy.any) {
       this.#early = EarlyStopping.of(options, limits.validation > 0);
       this.state.earlyStopping = this.#early?.start();
@@ -87,20 +102,42 @@ export class Trainer {
     try {
       if (from === undefined) await this.#sanityCheck();
       await callbacks.call("onTrainStart");
-      if (from !== undefined) this.#restore(from);
-      this.#lookers.begin();
-      let goesOn = from === undefined || state.completed === state.epoch || (await this.#runEpoch(from));
-      while (goesOn && state.epoch < limits.epochs && !this.#ending.due) {
-        state.epoch++;
-        goesOn = await this.#runEpoch();
+      if (from === undefined) this.#recovery.begins(() => this.#keeper.start());
+      else this.#restore(from);
+      for (let at = from; ;) {
+        try {
+          await this.#runEpochs(at);
+          break;
+        } catch (error) {
+          at = await this.#recovery.goBack(error);
+        }
       }
       await callbacks.call("onTrainEnd");
     } catch (error) {
       await callbacks.call("onException", error);
       throw error;
+    } finally {
+      setDetectAnomaly(false);
     }
     if (this.#ending.tell()) return "experiment";
     return state.completed >= limits.epochs ? undefined : this.#hooks.control.stopping;
+  }
+
+  async #runEpochs(from: TrainingState | undefined): Promise<void> {
+    const { state, limits } = this;
+    this.#lookers.begin();
+    if (this.#prepared.experiment.options.detectAnomaly === true) setDetectAnomaly(true);
+    let goesOn = from === undefined || state.completed === state.epoch || (await this.#runEpoch(from));
+    while (goesOn && state.epoch < limits.epochs && !this.#ending.due) {
+      state.epoch++;
+      goesOn = await this.#runEpoch();
+    }
+    this.#recovery.check();
+  }
+
+  /** @throws NonFinite when a weight is no finite number: it isn't to be saved */
+  check(): void {
+    this.#recovery.check();
   }
 
   /** Makes everything what it was when a state was saved; in mid-epoch the generators have its order to draw first. */
@@ -167,6 +204,8 @@ export class Trainer {
     if (callbacks.has("onBatchStart")) await callbacks.call("onBatchStart", batch);
     const { epoch, step, accumulated } = state;
     const steps = accumulated === limits.accumulate || state.batch === limits.train;
+    const watch = steps && this.#watch?.due(step + 1) === true ? this.#watch : undefined;
+    watch?.begin();
     const read = await this.#steps.run(
       batch,
       { epoch, step: step + 1, accumulated, steps },
@@ -175,9 +214,11 @@ export class Trainer {
     const samples = batchLength(batch);
     state.samples += samples;
     this.#recorder.trained({ read, samples, step: step + 1, steps });
-    if (this.#lookers.atEachBatch || this.#recorder.full || !stepsWait()) this.#recorder.read();
+    if (watch !== undefined || this.#lookers.atEachBatch || this.#recorder.full || !stepsWait())
+      this.#recorder.read();
     if (steps) {
       this.#stepDone();
+      if (watch !== undefined) this.#recorder.watched(watch.end(batch));
       this.#lookers.stepDone();
       schedules.afterStep(state.step, { ...state.metrics, ...state.validation });
       if (callbacks.has("onStepEnd")) await callbacks.call("onStepEnd");
@@ -313,29 +354,6 @@ export class Trainer {
   /** Tells callbacks of what was saved. */
   async tellOfCheckpoints(): Promise<void> {
     for (const checkpoint of this.#saved.splice(0)) await this.callbacks.call("onSaveCheckpoint", checkpoint);
-  }
-
-  /** Goes on for so many epochs more. Answers how many there are now. */
-  addEpochs(count: number): number {
-    const { schedules, experiment } = this.#prepared;
-    if (fastDevRun(experiment.options) !== undefined)
-      throw new EngineError({ code: "limit", message: "A fastDevRun is one epoch." });
-    schedules.checkLonger();
-    this.limits.epochs += count;
-    this.#recorder.limitsChanged();
-    this.#recorder.event(`${count} more ${count === 1 ? "epoch" : "epochs"}: ${this.limits.epochs} in all.`);
-    this.#recorder.progress();
-    return this.limits.epochs;
-  }
-
-  /** Sets the learning rate from the next step on. */
-  setLearningRate(lr: number, optimizer?: string): void {
-    const { schedules } = this.#prepared;
-    const before = schedules.rates();
-    schedules.setRate(lr, optimizer);
-    const changed = Object.entries(schedules.rates()).filter(([name, rate]) => rate !== before[name]);
-    for (const [name, rate] of changed)
-      this.#recorder.event(`${name} changed by hand from ${before[name]} to ${rate}.`, { [name]: rate });
   }
 
   async #tick(): Promise<boolean> {

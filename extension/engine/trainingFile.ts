@@ -26,6 +26,22 @@ export function saveTraining(directory: string, state: TrainingState): void {
   fs.renameSync(file(NEXT), file(NEWEST));
 }
 
+/** The states of a training that are there, the newest first; for one that can't be read, why. */
+export function* readStates(directory: string): Generator<TrainingState | Error, void, undefined> {
+  for (const name of [NEWEST, NEXT, PREVIOUS]) {
+    const file = path.join(directory, CHECKPOINTS_FOLDER, name);
+    if (!fs.existsSync(file)) continue;
+    try {
+      const state = loadFile(file) as Partial<TrainingState>;
+      if (state.format !== FORMAT || state.version !== VERSION)
+        throw new Error(`${file} is no state of a training that this version knows`);
+      yield state as TrainingState;
+    } catch (error) {
+      yield new Error(`The training's state can't be read: ${describeFileError(error)}`);
+    }
+  }
+}
+
 /**
  * The newest state of a training that can be read; undefined when none was saved.
  * @param onProblem Told of a file that is damaged, and what is used instead.
@@ -36,17 +52,12 @@ export function loadTraining(
   onProblem: (text: string) => void,
 ): TrainingState | undefined {
   const problems: string[] = [];
-  for (const name of [NEWEST, NEXT, PREVIOUS]) {
-    const file = path.join(directory, CHECKPOINTS_FOLDER, name);
-    if (!fs.existsSync(file)) continue;
-    try {
-      const state = loadFile(file) as Partial<TrainingState>;
-      if (state.format !== FORMAT || state.version !== VERSION)
-        throw new Error(`${file} is no state of a training that this version knows`);
-      if (problems.length > 0) onProblem(`${problems.join("\n")}\nThe state before it is used: ${file}`);
-      return state as TrainingState;
-    } catch (error) {
-      problems.push(`The training's state can't be read: ${describeFileError(error)}`);
+  for (const state of readStates(directory)) {
+    if (state instanceof Error) problems.push(state.message);
+    else {
+      if (problems.length > 0)
+        onProblem(`${problems.join("\n")}\nThe state before it is used, of step ${state.state.step}.`);
+      return state;
     }
   }
   if (problems.length === 0) return undefined;
@@ -83,12 +94,18 @@ export function cutMetrics(
   const file = path.join(directory, METRICS_FILE);
   if (!fs.existsSync(file)) return;
   const lines = fs.readFileSync(file, "utf8").split("\n");
-  const kept = lines.filter((line) => {
-    const row = v.safeParse(MetricRow, jsonOf(line));
+  let counting: { line: string; row: MetricRow }[] = [];
+  for (const line of lines) {
+    const { success, output: row } = v.safeParse(MetricRow, jsonOf(line));
     // The last line may have been cut off.
-    if (!row.success) return false;
-    return row.output.kind === "epoch" ? row.output.epoch <= completed : row.output.step <= step;
-  });
+    if (!success) continue;
+    const { rollback } = row;
+    if (rollback !== undefined) counting = counting.filter((one) => one.row.step <= rollback);
+    counting.push({ line, row });
+  }
+  const kept = counting.flatMap(({ line, row }) =>
+    (row.kind === "epoch" ? row.epoch <= completed : row.step <= step) ? [line] : [],
+  );
   writeAtomic(file, [Buffer.from(kept.map((line) => `${line}\n`).join(""))]);
 }
 

@@ -1,4 +1,5 @@
 import type { UserError } from "../protocol/errors.ts";
+import { AnomalyError } from "../tensor/anomaly.ts";
 import { userFrames } from "./stackTraces.ts";
 
 /** A {@link UserError} as an exception. Its `cause` is the data, which survives the way to the parent. */
@@ -22,7 +23,9 @@ const INTERNAL = /^internal: /;
 export function describeError(thrown: unknown): UserError {
   if (thrown instanceof EngineError) return thrown.cause;
   if (!(thrown instanceof Error)) return { code: "exception", message: `Uncaught ${inspectValue(thrown)}` };
-  const stack = userFrames(thrown);
+  // Where a value was made says more than where it was computed.
+  const sites = thrown instanceof AnomalyError ? thrown.sites : [thrown];
+  const stack = sites.map(userFrames).find((frames) => frames.length > 0) ?? [];
   const { code, module, hint } = details(thrown);
   const fault = INTERNAL.test(thrown.message) || (code === undefined && stack.length === 0);
   const named = code === undefined && thrown.name !== "Error" && thrown.name !== "";

@@ -165,6 +165,20 @@ export interface CheckpointOptions {
   everyNTrainSteps?: number;
 }
 
+/** How a training goes back to its last saved state when its loss is no finite number. */
+export interface RollbackOptions {
+  /** Learning rates are multiplied by this each time, since the same steps would go wrong again; 0.5 by default. */
+  lrFactor?: number;
+  /** How often it goes back at most; 3 by default. */
+  attempts?: number;
+}
+
+/** What is measured of each layer while training. Named after `wandb.watch`. */
+export interface WatchOptions {
+  /** Looks at every that many-th optimizer step; 100 by default. */
+  logFreq?: number;
+}
+
 /** A schedule and when it is stepped. */
 export interface ScheduleOptions {
   scheduler: LRScheduler;
@@ -229,6 +243,20 @@ export interface ExperimentOptions<M extends Module = Module, O extends Optimize
   earlyStopping?: boolean | EarlyStoppingOptions;
   /** Which weights are kept; `false` for none but those of the end. */
   checkpoints?: boolean | CheckpointOptions;
+  /** Ends the training when its loss, or a weight, is NaN or infinite, saying where that came from; true by default. */
+  terminateOnNan?: boolean;
+  /** Goes back to the last saved state then, and on with a smaller learning rate, a few times before it ends. */
+  rollback?: boolean | RollbackOptions;
+  /**
+   * Computes every step op by op and looks at every value, so that the first that is NaN or infinite is found at once:
+   * slow, for looking for a mistake.
+   */
+  detectAnomaly?: boolean;
+  /**
+   * Looks at each layer every few steps: norm of its gradient, how much of its weights a step changes, units that a ReLU
+   * never lets through. They go to the run's `layers.jsonl`; what is wrong with them is told. `true` for the defaults.
+   */
+  watch?: boolean | WatchOptions;
   /** Clips the gradients before each step: to this norm of all together, or to ±this value. */
   gradientClipVal?: number;
   /** "norm" (default) or "value". */

@@ -6,6 +6,7 @@ import { UserError } from "./errors.ts";
  *
  * - `run.json`: a {@link RunRecord}, replaced atomically at every change of state and at most once a second otherwise;
  * - `metrics.jsonl`: one {@link MetricRow} a line, append-only;
+ * - `layers.jsonl`: one {@link LayerRow} a line, append-only, of a training whose layers are watched;
  * - `log.txt`: what the user's code printed and what the engine has to say;
  * - `source.ts`: the `.nn.ts` file as it was trained;
  * - `labels.json`: what the user calls it, {@link RunLabels};
@@ -18,6 +19,7 @@ import { UserError } from "./errors.ts";
 export const RUNS_FOLDER = ".layerwise/runs";
 export const RUN_FILE = "run.json";
 export const METRICS_FILE = "metrics.jsonl";
+export const LAYERS_FILE = "layers.jsonl";
 export const LOG_FILE = "log.txt";
 export const EVALUATION_FILE = "evaluation.json";
 /** Not named as models are: searches for those would find it. */
@@ -129,6 +131,8 @@ export const MetricRow = v.object({
   kind: v.picklist(["step", "epoch", "event"]),
   /** Of an event: what happened, in one line. */
   text: v.optional(v.string()),
+  /** Of an event: the training went back to this step, and the rows after it don't count any more. */
+  rollback: v.optional(v.number()),
   /** Optimizer steps done, counted over the whole run. */
   step: v.number(),
   /** The epoch under way, for an "epoch" row the one completed, counted from 1. */
@@ -137,3 +141,22 @@ export const MetricRow = v.object({
   values: Metrics,
 });
 export type MetricRow = v.InferOutput<typeof MetricRow>;
+
+/** What each layer did in an optimizer step that was looked at, by its path in the model. */
+export const LayerRow = v.object({
+  step: v.number(),
+  epoch: v.number(),
+  layers: v.record(
+    v.string(),
+    v.object({
+      /** Of its own parameters together; after clipping. */
+      gradNorm: v.optional(MetricValue),
+      /** Norm of what the step changed, by the norm of the weights. */
+      updateRatio: v.optional(MetricValue),
+      /** Units of its ReLUs that were 0 for the whole batch, and all that they have. */
+      deadUnits: v.optional(v.number()),
+      units: v.optional(v.number()),
+    }),
+  ),
+});
+export type LayerRow = v.InferOutput<typeof LayerRow>;

@@ -21,7 +21,11 @@ export class Curves {
 
   push(rows: readonly MetricRow[]): void {
     const kinds = { step: this.#steps, epoch: this.#epochs, event: this.#events };
-    for (const row of rows) kinds[row.kind].push(row);
+    for (const row of rows) {
+      // The training went back: what it did after that step doesn't count.
+      if (row.rollback !== undefined) for (const kind of Object.values(kinds)) kind.cut(row.rollback);
+      kinds[row.kind].push(row);
+    }
   }
 
   /** In the order of steps; an epoch follows its last step. */
@@ -49,6 +53,11 @@ class Thinned {
     if (this.#kept.length < 2 * this.#limit) return;
     this.#kept = this.#kept.filter((_, index) => index % 2 === 0);
     this.#stride *= 2;
+  }
+
+  cut(step: number): void {
+    this.#kept = this.#kept.filter((row) => row.step <= step);
+    if (this.#newest !== undefined && this.#newest.step > step) this.#newest = this.#kept.at(-1);
   }
 
   get rows(): MetricRow[] {

@@ -5,8 +5,8 @@ import { anyHooks, visitAccumulated, visitLeaf, visitNode } from "./gradientHook
 import type { GradientRule } from "./op.ts";
 import { add } from "./ops/elementwise.ts";
 import { sumTo } from "./ops/movement.ts";
-import { observe } from "./runtime.ts";
-import { hidden, withGradients } from "./scope.ts";
+import { inspection, observe } from "./runtime.ts";
+import { hidden, scope, withGradients } from "./scope.ts";
 import { formatSize, sameShape } from "./shape.ts";
 import { Tensor } from "./tensor.ts";
 import { noteBackward, repeatBackward, traced } from "./trace.ts";
@@ -29,7 +29,7 @@ export function backward(root: Tensor, gradient?: Tensor, options: BackwardOptio
   const createGraph = options.createGraph ?? false;
   const start = traced();
   // What hooks see and do is the user's: such a backward is recorded each time.
-  const plain = gradient === undefined && !createGraph && !anyHooks();
+  const plain = gradient === undefined && !createGraph && !anyHooks() && inspection.of === undefined;
   const run = (): Map<Tensor, Tensor> => propagate([root], [gradient], createGraph);
   if (plain && repeatBackward(root.value, run)) return;
   const leaves = run();
@@ -156,6 +156,19 @@ function gradients(node: Node, grads: readonly (Tensor | null)[]): readonly (Ten
   if (typeof rule !== "function") {
     throw new TensorError("autograd", `derivative for ${node.op.name} is not implemented: ${rule.none}`);
   }
+  if (scope.sites) scope.forward = node;
+  try {
+    return applied(rule, node, grads);
+  } finally {
+    scope.forward = undefined;
+  }
+}
+
+function applied(
+  rule: GradientRule<object>,
+  node: Node,
+  grads: readonly (Tensor | null)[],
+): readonly (Tensor | null)[] {
   const edges = node.edges!;
   const grad = grads[0] ?? new Tensor(fillValue(0, node.outputs[0]!.shape, "float32"));
   const result = rule({

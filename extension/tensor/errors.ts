@@ -8,6 +8,8 @@ export type TensorErrorCode =
   | "autograd"
   | "released"
   | "unsupported"
+  /** Values came up that are no finite numbers. */
+  | "non-finite"
   /** A value was asked for where nothing computes: no mistake, but as far as a preview gets. */
   | "preview";
 

@@ -68,6 +68,8 @@ export class Node {
   readonly module = scope.path;
   /** The user's call, kept while {@link scope.sites} is on. */
   readonly site = scope.sites ? new Error("site") : undefined;
+  /** The node whose gradient this is a part of, kept likewise. */
+  readonly forward = scope.forward;
   /** Per input, where its gradient goes; undefined when no input wants one. */
   readonly edges: readonly (GradientEdge | undefined)[] | undefined;
   readonly op: AnyOp;

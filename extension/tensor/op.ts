@@ -81,6 +81,11 @@ export interface Op<A extends object> {
   ): readonly TfRef[];
 }
 
+/** PyTorch's name of the function that computes an op's gradient. */
+export function gradientFunction({ gradName, name }: Pick<AnyOp, "gradName" | "name">): string {
+  return gradName ?? `${name[0]!.toUpperCase()}${name.slice(1)}Backward0`;
+}
+
 // Attributes differ from op to op, and a node only hands them back to the op that took them.
 export type AnyOp = Op<never>;
 

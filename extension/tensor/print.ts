@@ -1,5 +1,6 @@
 // Tensors as PyTorch prints them: the rules of torch/_tensor_str.py.
 import type { HostArray } from "./dtype.ts";
+import { gradientFunction } from "./op.ts";
 import { hasExecutor, valuesOf } from "./runtime.ts";
 import { numel, strides, type Shape } from "./shape.ts";
 import { Parameter, type Tensor } from "./tensor.ts";
@@ -73,8 +74,7 @@ export function formatTensor(x: Tensor): string {
 /** PyTorch's name of the function whose gradient a tensor carries. */
 export function gradientName(x: Tensor): string | undefined {
   if (!x.requiresGrad || x.edge?.node === undefined) return undefined;
-  const { op } = x.edge.node;
-  return x.edge.name ?? op.gradName ?? `${op.name[0]!.toUpperCase()}${op.name.slice(1)}Backward0`;
+  return x.edge.name ?? gradientFunction(x.edge.node.op);
 }
 
 /** A shape as Python prints a tuple: `(3,)`. */

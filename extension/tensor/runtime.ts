@@ -14,7 +14,7 @@ export interface Executor {
    * Sets `data` of every fetch and `read` of every lazy value, and moves the storages on. Synchronous: one call is
    * kept short by the caller.
    */
-  run(plan: Plan): void;
+  run(plan: Plan, inspector?: Inspector): void;
   /** Whether steps wait to be computed together: see {@link keep}. */
   readonly waits?: boolean;
   /** Whether a plan of this key is run without looking at its nodes. */
@@ -23,7 +23,17 @@ export interface Executor {
   read(storage: Storage): HostArray;
 }
 
+/** Looks at every value of a plan that is computed op by op, before anything is written. */
+export interface Inspector {
+  node(node: Node, read: (value: Value) => HostArray): void;
+  /** All nodes were computed. What it throws keeps the plan from writing. */
+  done(read: (value: Value) => HostArray): void;
+}
+
 let current: Executor | undefined;
+/** Makes what looks at a plan: there is nothing that does unless anomalies are to be detected. */
+export const inspection = { of: undefined as ((plan: Plan) => Inspector) | undefined };
+
 export const keep = {
   /** Gradients stay readable until the next step: off for the trainer's loop, which doesn't show them to anybody. */
   gradients: true,
@@ -108,7 +118,7 @@ export function barrier(requested: readonly Value[]): void {
     lastLazy = plan.lazy;
   }
   try {
-    executor().run(plan);
+    executor().run(plan, inspection.of?.(plan));
   } catch (error) {
     // A batch that can't be computed leaves the model as it was, and the next one can go on.
     for (const t of written) t.revert();
@@ -208,7 +218,8 @@ const isCompiled = (key: string): boolean => current?.compiled?.(key) ?? false;
 
 /** The plan of everything pending: known from an earlier step, or named now. */
 function planFor(request: Request): Plan {
-  let plan = recognize(request, isCompiled);
+  // What is looked at has to be there: no node of it is taken over from an earlier step.
+  let plan = inspection.of === undefined ? recognize(request, isCompiled) : undefined;
   if (plan === undefined) learn((plan = buildPlan(request)));
   endTrace();
   return plan;

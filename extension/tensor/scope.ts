@@ -10,6 +10,8 @@ export const scope = {
   gradients: true,
   /** Whether nodes keep the stack of the call that made them: on in the preview and until a run's first steps are through. */
   sites: false,
+  /** The node whose gradient is being recorded, while sites are kept. */
+  forward: undefined as Node | undefined,
   /** Told of every node that is recorded: a summary counts them. */
   onNode: undefined as ((node: Node) => void) | undefined,
   /** Told of every module that is called, before its `forward`; what it answers is told of the result. */

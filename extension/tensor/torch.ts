@@ -1,4 +1,5 @@
 // PyTorch's `torch` namespace: `export * as torch from "./torch.ts"`.
+import { detectAnomaly, isAnomalyEnabled, setDetectAnomaly } from "./anomaly.ts";
 import { grad } from "./autograd.ts";
 import { gradcheck, hessian, jacobian, vjp } from "./autogradFunctional.ts";
 import type { DType } from "./dtype.ts";
@@ -74,8 +75,15 @@ export { trapezoid as trapz } from "./functions/differences.ts";
 export { index, indexPut } from "./functions/indexing.ts";
 export { allclose, clone, detach, equal } from "./functions/conversion.ts";
 
-/** Gradients without `.grad`, derivatives of functions, and a check of them. */
-export const autograd = { grad, gradcheck, functional: { hessian, jacobian, vjp } } as const;
+/** Gradients without `.grad`, derivatives of functions, a check of them, and where a NaN comes from. */
+export const autograd = {
+  grad,
+  gradcheck,
+  functional: { hessian, jacobian, vjp },
+  detectAnomaly,
+  setDetectAnomaly,
+  isAnomalyEnabled,
+} as const;
 
 export const float32 = "float32" satisfies DType;
 export const float = float32;

@@ -222,21 +222,35 @@ describe("train", () => {
     expect(record.settings["earlyStopping"]).toBe('{"patience":2}');
   });
 
-  test("a loss that diverges is told once, and the run goes on", async () => {
-    const file = workspace.write(
-      "nan.nn.ts",
-      experimentFile({
-        epochs: "5",
-        loss: "new nn.MSELoss()",
-        data: "() => new data.TensorDataset(torch.randn(32, 4), torch.randn(32, 3))",
-        optimizer: "(parameters) => new optim.SGD(parameters, { lr: 1e30 })",
-      }),
+  test("a loss that diverges ends the run where it comes from, or is told once", async () => {
+    const diverging = (options: Record<string, string>): string =>
+      workspace.write(
+        "nan.nn.ts",
+        experimentFile({
+          epochs: "5",
+          loss: "new nn.MSELoss()",
+          data: "() => new data.TensorDataset(torch.randn(32, 4), torch.randn(32, 3))",
+          optimizer: "(parameters) => new optim.SGD(parameters, { lr: 1e30 })",
+          ...options,
+        }),
+      );
+    const ended = await workspace.run(["train", diverging({})]);
+    expect(ended.code).toBe(1);
+    expect(ended.stderr).toMatch(
+      /nan\.nn\.ts:\d+:\d+ error: The loss is infinite in step 2 \(epoch 1\)\. Function .square. returned inf/,
     );
-    const result = await workspace.run(["train", file]);
+    expect(ended.stderr).toContain("hint: values have grown without bound: try a smaller learning rate");
+    expect(readRun(workspace.runs()[0]!)).toMatchObject({ state: "failed", error: { code: "non-finite" } });
+    const events = readRows(workspace.runs()[0]!).filter(({ kind }) => kind === "event");
+    expect(events.map(({ text }) => text)).toEqual([
+      expect.stringContaining("The loss is infinite in step 2"),
+    ]);
+
+    const result = await workspace.run(["train", diverging({ terminateOnNan: "false" })]);
     expect(result.code).toBe(0);
     expect(result.stderr.match(/The loss is (NaN|infinite)/g)).toHaveLength(1);
     expect(result.stdout).toContain("Epoch [5/5], Loss: nan");
-    expect(readRun(workspace.runs()[0]!).metrics["loss"]).toBeNaN();
+    expect(readRun(workspace.runs()[1]!).metrics["loss"]).toBeNaN();
   });
 });
 

@@ -26,6 +26,12 @@ export class Curve {
     this.value.push(value);
   }
 
+  /** Forgets what comes after a step. */
+  cut(step: number): void {
+    const end = this.step.findLastIndex((one) => one <= step) + 1;
+    for (const column of [this.step, this.epoch, this.time, this.value]) column.length = end;
+  }
+
   get length(): number {
     return this.value.length;
   }
@@ -92,6 +98,7 @@ export class Curves {
       this.elapsed = Math.max(this.elapsed, row.time);
       const epoch = this.#epochOf(row);
       if (row.kind === "event") {
+        if (row.rollback !== undefined) this.#cut(row.rollback);
         this.#addEvent(row, epoch);
         continue;
       }
@@ -114,6 +121,14 @@ export class Curves {
     ])
       for (const curve of [train, epochs, validation])
         curve?.step.forEach((step, index) => (curve.epoch[index] = step / steps));
+  }
+
+  /** The training went back to a step: what it did after that doesn't count. */
+  #cut(step: number): void {
+    const all = [...this.#curves.values(), ...(this.throughput() ? [this.throughput()!] : [])];
+    for (const { steps, epochs, validation } of all)
+      for (const curve of [steps, epochs, validation]) curve?.cut(step);
+    this.#mark = undefined;
   }
 
   /** Charts in the order in which they are shown: losses, other metrics in the order of their first row, rates. */

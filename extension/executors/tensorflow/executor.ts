@@ -2,7 +2,7 @@ import type { NativeBinding } from "../../native/binding.ts";
 import type { HostArray } from "../../tensor/dtype.ts";
 import type { Storage, Value } from "../../tensor/graph.ts";
 import type { TfRef } from "../../tensor/lowering.ts";
-import { keep, leafData, type Executor, type Plan } from "../../tensor/runtime.ts";
+import { keep, leafData, type Executor, type Inspector, type Plan } from "../../tensor/runtime.ts";
 import { EagerBuilder, EagerRef, upload } from "./eagerBuilder.ts";
 import { translated } from "../errors.ts";
 import { Lowering } from "../layouts.ts";
@@ -51,14 +51,14 @@ export class TensorFlowExecutor implements Executor, Residences {
     this.binding = binding;
   }
 
-  run(plan: Plan): void {
+  run(plan: Plan, inspector?: Inspector): void {
     for (const id of this.abandoned.splice(0)) this.binding.deleteTensor(id);
     if (plan.assigns.length > 0) for (const id of this.lazy.splice(0)) this.binding.deleteTensor(id);
     try {
-      const compiled = this.compiledPlan(plan);
+      const compiled = inspector === undefined ? this.compiledPlan(plan) : undefined;
       if (compiled !== this.waiting) this.flush();
       if (compiled === undefined) {
-        this.keepLazy(plan.lazy, this.interpret(plan));
+        this.keepLazy(plan.lazy, this.interpret(plan, inspector));
         return;
       }
       this.counters.compiledRuns++;
@@ -184,15 +184,19 @@ export class TensorFlowExecutor implements Executor, Residences {
   }
 
   /** Op by op: the reference that the compiled path is checked against. */
-  private interpret(plan: Plan): number[] {
+  private interpret(plan: Plan, inspector: Inspector | undefined): number[] {
+    if (inspector !== undefined) prepare(plan);
     const b = new EagerBuilder(this.binding);
     try {
       const lowering = new Lowering(tensorflowBackend(b, (value) => this.leaf(b, value)));
-      for (const node of plan.nodes) lowering.node(node);
       const ref = (value: Value): EagerRef => lowering.plain(value) as EagerRef;
-      for (const value of plan.fetches) {
-        value.data = this.binding.tensorDataSync(ref(value).id) as HostArray;
+      const read = (value: Value): HostArray => this.binding.tensorDataSync(ref(value).id) as HostArray;
+      for (const node of plan.nodes) {
+        lowering.node(node);
+        inspector?.node(node, read);
       }
+      inspector?.done(read);
+      for (const value of plan.fetches) value.data = read(value);
       const written = plan.assigns.map(({ value }) => b.take(ref(value)));
       const lazy = plan.lazy.map((value) => b.take(ref(value)));
       plan.assigns.forEach(({ storage }, i) => {

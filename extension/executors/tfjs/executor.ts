@@ -3,7 +3,7 @@ import type { DType, HostArray } from "../../tensor/dtype.ts";
 import { TensorError } from "../../tensor/errors.ts";
 import type { Storage, Value } from "../../tensor/graph.ts";
 import type { Op, Tfjs } from "../../tensor/op.ts";
-import { leafData, type Executor, type Plan } from "../../tensor/runtime.ts";
+import { leafData, type Executor, type Inspector, type Plan } from "../../tensor/runtime.ts";
 import { formatShape } from "../../tensor/shape.ts";
 import { naming, translated } from "../errors.ts";
 import { Lowering, signatureOf, type Backend } from "../layouts.ts";
@@ -29,7 +29,7 @@ export class TfjsExecutor implements Executor {
     this.k = k;
   }
 
-  run(plan: Plan): void {
+  run(plan: Plan, inspector?: Inspector): void {
     for (const t of this.abandoned.splice(0)) t.dispose();
     if (plan.assigns.length > 0) for (const t of this.lazy.splice(0)) t.dispose();
     this.counters.interpreted++;
@@ -37,17 +37,22 @@ export class TfjsExecutor implements Executor {
     // Draws take their numbers in program order, before anything is computed from them.
     for (const value of plan.leaves) if (value.producer.kind === "random") leafData(value);
     try {
-      this.interpret(plan);
+      this.interpret(plan, inspector);
     } catch (error) {
       throw translated(error);
     }
   }
 
-  private interpret(plan: Plan): void {
+  private interpret(plan: Plan, inspector: Inspector | undefined): void {
     const { k } = this;
     k.tidy(() => {
       const lowering = new Lowering(this.backend());
-      for (const node of plan.nodes) lowering.node(node);
+      const look = (value: Value): HostArray => read(lowering.plain(value), value.dtype);
+      for (const node of plan.nodes) {
+        lowering.node(node);
+        inspector?.node(node, look);
+      }
+      inspector?.done(look);
       for (const value of plan.fetches) value.data = read(lowering.plain(value), value.dtype);
       const written = plan.assigns.map(({ value }) => k.keep(k.clone(lowering.plain(value))));
       plan.lazy.forEach((value) => {

@@ -203,7 +203,7 @@ describe("the file of a training's state", () => {
     expect(again.log[0]).toMatch(
       /^The training's state can't be read: .*training\.pth.*: the end of the archive/,
     );
-    expect(again.log[0]).toContain("training.previous.pth");
+    expect(again.log[0]).toContain("The state before it is used, of step");
     expect(weightsOf(again.prepared)).toEqual(weightsOf(whole.prepared));
     for (const name of ["training.pth", "training.previous.pth"])
       fs.writeFileSync(path.join(folder, "checkpoints", name), "nothing");

@@ -84,6 +84,7 @@ export async function train(
     const policy = new CheckpointPolicy(options, limits.validation > 0);
     const checkpoints: Checkpoints = new Checkpoints(directory, prepared.model, policy, {
       onProblem: (text) => log.push(text),
+      check: () => trainer.check(),
       onSave: ({ kind, epoch, step }, file) =>
         trainer.saved({ kind, file: path.relative(folder, file), epoch, step }),
     });

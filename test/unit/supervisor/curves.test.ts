@@ -34,3 +34,10 @@ test("steps and epochs come in order, an epoch after its last step", () => {
     "step 3",
   ]);
 });
+
+test("a training that went back has each step once", () => {
+  const curves = new Curves();
+  curves.push([row("step", 1), row("step", 2), row("epoch", 2), row("step", 3)]);
+  curves.push([{ ...row("event", 1), rollback: 1 }, row("step", 2)]);
+  expect(curves.rows.map(({ kind, step }) => `${kind} ${step}`)).toEqual(["step 1", "event 1", "step 2"]);
+});

@@ -22,6 +22,20 @@ const epoch = (epoch: number, at: number, values: Record<string, number>): Metri
   values,
 });
 
+test("a training that went back is drawn from there on", () => {
+  const curves = new Curves([1, 2, 3].map((at) => step(at, { loss: at })));
+  curves.append([
+    { kind: "event", step: 1, epoch: 1, time: 1, values: { lr: 0.1 }, text: "Back to step 1.", rollback: 1 },
+    step(2, { loss: 9 }),
+  ]);
+  const { steps } = curves.metrics().find(({ name }) => name === "loss")!;
+  expect([steps!.step, steps!.value]).toEqual([
+    [1, 2],
+    [1, 9],
+  ]);
+  expect(curves.events.map(({ label }) => label)).toEqual(["lr 0.1"]);
+});
+
 describe("smooth", () => {
   test("keeps a constant curve, from the first value on", () => {
     for (const value of smooth([3, 3, 3, 3], 0.9)) expect(value).toBeCloseTo(3, 12);
