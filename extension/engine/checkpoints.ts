@@ -36,6 +36,8 @@ export class Checkpoints {
   readonly #directory: RunDirectory;
   readonly #model: Module;
   readonly #events: CheckpointEvents;
+  /** Why weights couldn't be saved the last time: told once, not for each file. */
+  #problem: string | undefined;
   #lastSaved = -Infinity;
   #stateSaved = performance.now();
 
@@ -72,6 +74,7 @@ export class Checkpoints {
       const savedAt = new Date().toISOString();
       checkpoint = { file: relative, kind, epoch, step, savedAt, bytes, metrics };
       this.#directory.addCheckpoint(checkpoint, first);
+      this.#problem = undefined;
     } catch (error) {
       throw new EngineError({
         code: "checkpoint",
@@ -89,7 +92,9 @@ export class Checkpoints {
       return true;
     } catch (error) {
       if (!(error instanceof EngineError)) throw error;
-      this.#events.onProblem(`${error.message} The training goes on.`);
+      const reason = error.message.slice(error.message.lastIndexOf(": "));
+      if (reason !== this.#problem) this.#events.onProblem(`${error.message} The training goes on.`);
+      this.#problem = reason;
       return false;
     }
   }

@@ -48,6 +48,7 @@ export class AppendFile {
 const REASONS: Readonly<Record<string, string>> = {
   ENOSPC: "the disk is full",
   EDQUOT: "the disk quota is used up",
+  EFBIG: "the file is larger than is allowed",
   EACCES: "permission denied",
   EPERM: "permission denied",
   EROFS: "the file system is read-only",

@@ -50,7 +50,7 @@ export class RunDirectory {
     this.#layers = new AppendFile(path.join(directory, LAYERS_FILE));
     this.#log = new AppendFile(path.join(directory, LOG_FILE));
     try {
-      fs.mkdirSync(path.join(directory, CHECKPOINTS_FOLDER), { recursive: true });
+      makeFolders(path.join(directory, CHECKPOINTS_FOLDER));
       this.#writeRecord();
     } catch (error) {
       throw new EngineError({
@@ -174,6 +174,18 @@ export class RunDirectory {
         `${this.file(file)} can't be written: ${describeFileError(error)}. The run goes on; what is missing is written when that is possible again.`,
       );
     }
+  }
+}
+
+/** Of a read-only file system, the recursive call says only that a folder isn't there. */
+function makeFolders(folder: string): void {
+  try {
+    fs.mkdirSync(folder, { recursive: true });
+  } catch (error) {
+    let existing = folder;
+    while (!fs.existsSync(path.dirname(existing))) existing = path.dirname(existing);
+    if (!fs.existsSync(existing)) fs.mkdirSync(existing);
+    throw error;
   }
 }
 

@@ -353,4 +353,40 @@ describe("a disk that fails", () => {
       error: { code: "checkpoint" },
     } satisfies Partial<Record<keyof RunRecord, unknown>>);
   });
+
+  // A limit on the size of files is a full disk that needs no rights: what is written first fits, and then no more.
+  test.skipIf(process.platform === "win32")(
+    "that is full: told once for each file, the training goes on, and what is there is whole",
+    async () => {
+      workspace.write(
+        "net.nn.ts",
+        experimentFile({
+          epochs: "60",
+          optimizer: "(parameters) => new optim.Adam(parameters, { lr: 0.1 })",
+          checkpoints: "{ everyNTrainSteps: 4 }",
+          watch: "{ logFreq: 1 }",
+          callbacks: '{ onEpochEnd: () => console.log("x".repeat(200)) }',
+        }),
+      );
+      const train = ["train", "net.nn.ts", "--out", "run", "--no-progress"];
+      const result = await workspace.run(train, { env: { LAYERWISE_TEST_FILE_LIMIT: "8" } });
+      expect(result.stdout).toContain("Epoch [60/60]");
+      const told = (file: string): number =>
+        result.stderr.split(`${file} can't be written: the file is larger`).length - 1;
+      expect(["metrics.jsonl", "layers.jsonl", "log.txt"].map(told)).toEqual([1, 1, 1]);
+      expect(result.stderr.match(/The training's state can't be saved in .*EFBIG/g)).toHaveLength(1);
+      // The weights are small enough, and are the training's result.
+      expect(result.code).toBe(0);
+      expect(readRun(workspace.file("run"))).toMatchObject({ state: "finished", epoch: 60 });
+      const left = fs.readdirSync(workspace.file("run/checkpoints"));
+      expect(left.every((name) => name.endsWith(".safetensors"))).toBe(true);
+      for (const name of left) loadSafetensors(workspace.file(`run/checkpoints/${name}`));
+
+      // Without a state it begins again; the torn last line of the curves is gone.
+      const again = await workspace.run(["train", "--resume", "run", "--no-progress"]);
+      expect(again.stderr).toContain("The run ended before its state was saved: it begins again.");
+      expect(again.code).toBe(0);
+      expect(readRows(workspace.file("run")).filter(({ kind }) => kind === "epoch")).toHaveLength(60);
+    },
+  );
 });

@@ -41,7 +41,11 @@ export class Workspace {
 
   /** Starts the command line on plain JavaScript: it is always there, and quick for small networks. */
   start(args: readonly string[], env: NodeJS.ProcessEnv = {}): Command {
-    const child = spawn(process.execPath, [path.join(dist, "cli.js"), ...args], {
+    const command = [process.execPath, path.join(dist, "cli.js"), ...args];
+    // Blocks that a file may have, for a disk that is full.
+    const limit = env["LAYERWISE_TEST_FILE_LIMIT"];
+    if (limit !== undefined) command.unshift("sh", "-c", `ulimit -f ${limit}; exec "$@"`, "sh");
+    const child = spawn(command[0]!, command.slice(1), {
       cwd: this.folder,
       env: { ...process.env, LAYERWISE_DEVICE: "cpu", NO_COLOR: "1", ...env },
       stdio: ["pipe", "pipe", "pipe"],
