@@ -70,7 +70,8 @@ export interface Op<A extends object> {
   readonly outOfRange?: string;
   /**
    * The op inside a compiled graph when output i is the new value of the variable whose old value is input i, for every
-   * output: updates `variables[i]` instead of computing outputs. Answers the nodes that write.
+   * output: updates `variables[i]` instead of computing outputs. `inputs` are those after the variables' old values.
+   * Answers the nodes that write.
    */
   inPlace?(
     b: TfBuilder,

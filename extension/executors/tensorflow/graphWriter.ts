@@ -37,9 +37,25 @@ export interface Graph {
   readonly constants: ReadonlyMap<number, number>;
 }
 
-interface Resource {
+/** A variable, and its value before the step: read where something needs it. */
+class Resource {
   readonly handle: TfRef;
-  readonly read: TfRef;
+  private readonly write: () => TfRef;
+  private ref: TfRef | undefined;
+
+  constructor(handle: TfRef, read: () => TfRef) {
+    this.handle = handle;
+    this.write = read;
+  }
+
+  read(): TfRef {
+    return (this.ref ??= this.write());
+  }
+
+  /** What an update has to wait for. */
+  get reads(): TfRef[] {
+    return this.ref === undefined ? [] : [this.ref];
+  }
 }
 
 const INDEX = attr.type("int64");
@@ -177,14 +193,13 @@ function loopBody(
   const b = new FunctionBuilder();
   const i = b.node("Identity", [b.argument("i")], { T: INDEX }, "turn");
   const resources = new Map<Storage, Resource>();
-  // A turn reads what the one before has written: its count is known only then.
-  b.after([i], () =>
-    plan.assigns.forEach(({ storage }, at) => {
-      const handle = b.argument(`h${at}`);
-      const read = b.node("ReadVariableOp", [handle], { dtype: attr.type(storage.dtype) });
-      resources.set(storage, { handle, read });
-    }),
-  );
+  plan.assigns.forEach(({ storage }, at) => {
+    const handle = b.argument(`h${at}`);
+    const dtype = attr.type(storage.dtype);
+    // A turn reads what the one before has written: its count is known only then.
+    const read = (): TfRef => b.after([i], () => b.node("ReadVariableOp", [handle], { dtype }));
+    resources.set(storage, new Resource(handle, read));
+  });
   const axis = scalar(b, 0, "int64");
   const inputs = feeds.map(({ stacked, leaf: at }, n) => {
     const argument = b.argument(`x${n}`);
@@ -232,8 +247,11 @@ class Body {
     this.resources = resources;
     const { plan, inPlace } = blueprint;
     const fed = new Map(feeds.map(({ leaf }, i) => [leaf, inputs[i]!]));
-    const leaves = new Map(plan.leaves.map((value, i) => [value, fed.get(i) ?? this.leaf(value, i)]));
-    const backend = tensorflowBackend(b, (value) => leaves.get(value)!);
+    const at = new Map(plan.leaves.map((value, i) => [value, i]));
+    const backend = tensorflowBackend(b, (value) => {
+      const i = at.get(value)!;
+      return fed.get(i) ?? this.leaf(value, i);
+    });
     this.lowering = new Lowering({
       ...backend,
       lower: (node, refs) => b.within(node.op.name, () => backend.lower(node, refs)),
@@ -244,7 +262,7 @@ class Body {
   /** A leaf that isn't fed. */
   private leaf(value: Value, i: number): TfRef {
     const { producer, dtype } = value;
-    if (producer.kind === "state") return this.resources.get(producer.storage)!.read;
+    if (producer.kind === "state") return this.resources.get(producer.storage)!.read();
     if (producer.kind === "fill") return fill(this.b, producer.value, value);
     if (producer.kind !== "scalar") return internal("a leaf that is neither fed nor known");
     this.constants.set(i, producer.value);
@@ -259,23 +277,27 @@ class Body {
   updates(): TfRef[] {
     const { b, resources, lowering } = this;
     const { plan, inPlace } = this.blueprint;
-    const reads = [...resources.values()].map((r) => r.read);
-    return b.after(reads, () => {
+    const inputs = new Map(
+      [...inPlace].map((node) => [node, node.inputs.slice(node.outputs.length).map((v) => lowering.plain(v))]),
+    );
+    const others = plan.assigns.filter(
+      ({ value }) => value.producer.kind !== "node" || !inPlace.has(value.producer),
+    );
+    const values = others.map(({ value }) => lowering.plain(value));
+    return b.after([...resources.values()].flatMap((r) => r.reads), () => {
       const writes: TfRef[] = [];
-      for (const node of inPlace) {
+      for (const [node, refs] of inputs) {
         const op = node.op as unknown as Op<object>;
         const handles = node.outputs.map(
           (v) => resources.get(plan.assigns.find((a) => a.value === v)!.storage)!.handle,
         );
-        const inputs = node.inputs.map((v) => lowering.plain(v));
-        writes.push(...op.inPlace!(b, handles, inputs, node.attributes, signatureOf(node)));
+        writes.push(...op.inPlace!(b, handles, refs, node.attributes, signatureOf(node)));
       }
-      for (const { storage, value } of plan.assigns) {
-        if (value.producer.kind === "node" && inPlace.has(value.producer)) continue;
+      others.forEach(({ storage }, i) => {
         const T = attr.type(storage.dtype);
-        const copy = b.node("DeepCopy", [lowering.plain(value)], { T });
+        const copy = b.node("DeepCopy", [values[i]!], { T });
         writes.push(b.node("AssignVariableOp", [resources.get(storage)!.handle, copy], { dtype: T }));
-      }
+      });
       return writes;
     });
   }
@@ -296,7 +318,7 @@ function variable(b: GraphBuilder, storage: Storage, i: number, resources: Map<S
     `variable_${i}`,
   );
   const read = b.node("ReadVariableOp", [handle], { dtype: type }, `read_${i}`);
-  resources.set(storage, { handle, read });
+  resources.set(storage, new Resource(handle, () => b.node("ReadVariableOp", [handle], { dtype: type })));
   const initial = placeholder(b, `initial_${i}`, storage);
   // Without the copy the variable would share memory with a JavaScript array.
   const copy = b.node("DeepCopy", [initial], { T: type });

@@ -93,7 +93,8 @@ export class Adam extends Optimizer<Options> {
     const correction = this.varying("sqrt(1 - beta2^t)", Math.sqrt(1 - beta2 ** t));
     if (!amsgrad) {
       const follow = this.varying("1 - beta", 1 - beta1);
-      const inputs = [from, m, v, g, rate, correction, follow];
+      const rounded = this.varying("sqrt(1 - float(beta2)^t)", Math.sqrt(1 - Math.fround(beta2) ** t));
+      const inputs = [from, m, v, g, rate, correction, follow, rounded];
       const [p2, m2, v2] = applyAll(adamStep, inputs, { beta2, eps });
       p.write(p2!);
       m.write(m2!);

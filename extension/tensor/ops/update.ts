@@ -12,7 +12,7 @@ export const descend: Op<object> = defineOp({
   gradient: PLAIN,
   tensorflow: (b, [p, g, rate]) => b.node("Sub", [p!, b.node("Mul", [g!, rate!], { T })], { T }),
   tfjs: (k, [p, g, rate]) => k.sub(p!, k.mul(g!, rate!)),
-  inPlace: (b, [p], [, g, rate]) => [
+  inPlace: (b, [p], [g, rate]) => [
     b.node("ResourceApplyGradientDescent", [p!, rate!, g!], { T, use_locking: attr.bool(false) }),
   ],
 });
@@ -22,11 +22,18 @@ export interface AdamAttributes {
   readonly eps: number;
 }
 
+/** How far 1 − β₂ may be off, relatively, where a kernel takes it as the difference of two floats. */
+const CLOSE = 2e-5;
+
 /**
  * Adam's moments and step, as PyTorch orders the arithmetic: inputs p, m, v, g and, 0-d, the step size lr / (1 − β₁ᵗ),
- * √(1 − β₂ᵗ) and 1 − β₁ (schedules cycle it); outputs p, m, v. Weight decay is the caller's.
+ * √(1 − β₂ᵗ), 1 − β₁ (schedules cycle it), and √(1 − β₂ᵗ) of β₂ as a float; outputs p, m, v. Weight decay is the
+ * caller's.
  *
  * m ← m + (g − m)(1 − β₁), v ← β₂v + (1 − β₂)g², p ← p − step · m / (√v / √(1 − β₂ᵗ) + ε)
+ *
+ * TensorFlow's fused kernel computes 1 − β₂ from β₂ as a float. It is used where that is close (1.3e-5 for 0.999) and with
+ * the correction for that β₂, which leaves p as exact as the written-out form.
  */
 export const adamStep: Op<AdamAttributes> = defineOp<AdamAttributes>({
   name: "adamStep",
@@ -52,7 +59,24 @@ export const adamStep: Op<AdamAttributes> = defineOp<AdamAttributes>({
     return [k.sub(p!, k.mul(k.div(m2, root), step!)), m2, v2];
   },
   inPlace(b, variables, inputs, attributes, signature) {
-    const next = adamStep.tensorflow(b, inputs, attributes, signature) as readonly TfRef[];
-    return variables.map((v, i) => b.node("AssignVariableOp", [v, next[i]!], { dtype: T }));
+    const { beta2, eps } = attributes;
+    if (Math.abs((1 - Math.fround(beta2)) / (1 - beta2) - 1) > CLOSE) {
+      const old = variables.map((v) => b.node("ReadVariableOp", [v], { dtype: T }));
+      const next = adamStep.tensorflow(b, [...old, ...inputs], attributes, signature) as readonly TfRef[];
+      return variables.map((v, i) => b.node("AssignVariableOp", [v, next[i]!], { dtype: T }));
+    }
+    const [g, step, , follow, correction] = inputs;
+    const c = (value: number): TfRef => b.constant([value], [], "float32");
+    const two = (op: string, x: TfRef, y: TfRef): TfRef => b.node(op, [x, y], { T });
+    // It corrects by powers of the betas, of which 0 leaves the step as it is.
+    const powers = [c(0), c(0)];
+    const rates = [two("Mul", step!, correction!), two("Sub", c(1), follow!), c(beta2)];
+    return [
+      b.node(
+        "ResourceApplyAdam",
+        [...variables, ...powers, ...rates, two("Mul", correction!, c(eps)), g!],
+        { T, use_locking: attr.bool(false), use_nesterov: attr.bool(false) },
+      ),
+    ];
   },
 });
