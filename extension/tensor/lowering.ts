@@ -81,6 +81,12 @@ export interface TfBuilder {
   step?(step: () => Stepped<TfRef>): Stepped<TfRef>;
 }
 
+/** A builder that writes a graph, in which nodes that give nothing to each other can be put in order. */
+export interface TfGraphBuilder extends TfBuilder {
+  /** Makes every node written by `body` run after `refs`. */
+  after<T>(refs: readonly TfRef[], body: () => T): T;
+}
+
 /** An int32 vector, the way TensorFlow takes shapes, axes and paddings. */
 export function vector(b: TfBuilder, values: readonly number[]): TfRef {
   return b.constant(Int32Array.from(values), [values.length], "int64");

@@ -1,6 +1,6 @@
 import type * as tfjs from "@tensorflow/tfjs-core";
 import type { DType } from "./dtype.ts";
-import type { TfBuilder, TfRef } from "./lowering.ts";
+import type { TfBuilder, TfGraphBuilder, TfRef } from "./lowering.ts";
 import type { Shape } from "./shape.ts";
 import type { Tensor } from "./tensor.ts";
 
@@ -74,7 +74,7 @@ export interface Op<A extends object> {
    * Answers the nodes that write.
    */
   inPlace?(
-    b: TfBuilder,
+    b: TfGraphBuilder,
     variables: readonly TfRef[],
     inputs: readonly TfRef[],
     attributes: A,

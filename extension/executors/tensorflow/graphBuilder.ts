@@ -1,5 +1,5 @@
 import { toHostArray, type DType, type HostArray } from "../../tensor/dtype.ts";
-import type { Loop, Stepped, TfRef, TfStep } from "../../tensor/lowering.ts";
+import type { Loop, Stepped, TfGraphBuilder, TfRef, TfStep } from "../../tensor/lowering.ts";
 import type { Shape } from "../../tensor/shape.ts";
 import { writeLoop, type LoopHost } from "./graphLoop.ts";
 import { outputName } from "./opOutputs.ts";
@@ -20,7 +20,7 @@ class GraphRef implements TfRef {
 }
 
 /** Writes TensorFlow nodes instead of running them. */
-export class GraphBuilder implements LoopHost {
+export class GraphBuilder implements LoopHost, TfGraphBuilder {
   readonly graph: GraphNode[] = [];
   private readonly used = new Map<string, number>();
   private readonly constants = new Map<string, GraphRef>();
@@ -65,15 +65,16 @@ export class GraphBuilder implements LoopHost {
     const known = key === undefined ? undefined : this.constants.get(key);
     if (known !== undefined) return known;
     // Constants live as long as the graph and depend on nothing.
-    const ref = this.after([], () =>
-      this.nodes(
-        "Const",
-        [],
-        { dtype: { kind: "type", value: dtype }, value: { kind: "tensor", data: values, shape, dtype } },
-        1,
-        "constant",
-      ),
+    const before = this.controls;
+    this.controls = [];
+    const ref = this.nodes(
+      "Const",
+      [],
+      { dtype: { kind: "type", value: dtype }, value: { kind: "tensor", data: values, shape, dtype } },
+      1,
+      "constant",
     )[0]!;
+    this.controls = before;
     if (key !== undefined) this.constants.set(key, ref);
     return ref;
   }
@@ -89,10 +90,9 @@ export class GraphBuilder implements LoopHost {
     this.graph[at] = { ...written, inputs: [...written.inputs, this.spell(input as GraphRef)] };
   }
 
-  /** Makes every node written by `body` run after `refs`. */
   after<T>(refs: readonly TfRef[], body: () => T): T {
     const before = this.controls;
-    this.controls = refs.map((r) => `^${(r as GraphRef).node}`);
+    this.controls = [...before, ...refs.map((r) => `^${(r as GraphRef).node}`)];
     try {
       return body();
     } finally {

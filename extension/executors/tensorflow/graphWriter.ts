@@ -278,28 +278,34 @@ class Body {
     const { b, resources, lowering } = this;
     const { plan, inPlace } = this.blueprint;
     const inputs = new Map(
-      [...inPlace].map((node) => [node, node.inputs.slice(node.outputs.length).map((v) => lowering.plain(v))]),
+      [...inPlace].map((node) => [
+        node,
+        node.inputs.slice(node.outputs.length).map((v) => lowering.plain(v)),
+      ]),
     );
     const others = plan.assigns.filter(
       ({ value }) => value.producer.kind !== "node" || !inPlace.has(value.producer),
     );
     const values = others.map(({ value }) => lowering.plain(value));
-    return b.after([...resources.values()].flatMap((r) => r.reads), () => {
-      const writes: TfRef[] = [];
-      for (const [node, refs] of inputs) {
-        const op = node.op as unknown as Op<object>;
-        const handles = node.outputs.map(
-          (v) => resources.get(plan.assigns.find((a) => a.value === v)!.storage)!.handle,
-        );
-        writes.push(...op.inPlace!(b, handles, refs, node.attributes, signatureOf(node)));
-      }
-      others.forEach(({ storage }, i) => {
-        const T = attr.type(storage.dtype);
-        const copy = b.node("DeepCopy", [values[i]!], { T });
-        writes.push(b.node("AssignVariableOp", [resources.get(storage)!.handle, copy], { dtype: T }));
-      });
-      return writes;
-    });
+    return b.after(
+      [...resources.values()].flatMap((r) => r.reads),
+      () => {
+        const writes: TfRef[] = [];
+        for (const [node, refs] of inputs) {
+          const op = node.op as unknown as Op<object>;
+          const handles = node.outputs.map(
+            (v) => resources.get(plan.assigns.find((a) => a.value === v)!.storage)!.handle,
+          );
+          writes.push(...op.inPlace!(b, handles, refs, node.attributes, signatureOf(node)));
+        }
+        others.forEach(({ storage }, i) => {
+          const T = attr.type(storage.dtype);
+          const copy = b.node("DeepCopy", [values[i]!], { T });
+          writes.push(b.node("AssignVariableOp", [resources.get(storage)!.handle, copy], { dtype: T }));
+        });
+        return writes;
+      },
+    );
   }
 }
 

@@ -88,13 +88,14 @@ export class Adam extends Optimizer<Options> {
     const m = slot(state, "expAvg", p);
     const v = slot(state, "expAvgSq", p);
     const g = effective(grad, p, { maximize, weightDecay: decoupledWeightDecay ? 0 : weightDecay });
-    const from = decoupledWeightDecay ? this.shrunk(p, group) : p;
+    const decays = decoupledWeightDecay && weightDecay !== 0;
     const rate = this.varying("lr / (1 - beta1^t)", lr / (1 - beta1 ** t));
     const correction = this.varying("sqrt(1 - beta2^t)", Math.sqrt(1 - beta2 ** t));
     if (!amsgrad) {
       const follow = this.varying("1 - beta", 1 - beta1);
       const rounded = this.varying("sqrt(1 - float(beta2)^t)", Math.sqrt(1 - Math.fround(beta2) ** t));
-      const inputs = [from, m, v, g, rate, correction, follow, rounded];
+      const shrink = decays ? [this.varying("1 - lr·weightDecay", 1 - lr * weightDecay)] : [];
+      const inputs = [p, m, v, g, rate, correction, follow, rounded, ...shrink];
       const [p2, m2, v2] = applyAll(adamStep, inputs, { beta2, eps });
       p.write(p2!);
       m.write(m2!);
@@ -106,6 +107,7 @@ export class Adam extends Optimizer<Options> {
     v.write(meanSquare(v, g, beta2));
     largest.write(maximum(largest, v));
     const root = add(div(sqrt(largest), correction), eps);
+    const from = decays ? this.shrunk(p, group) : p;
     p.write(sub(from, mul(div(m, root), rate)));
   }
 }

@@ -27,8 +27,8 @@ const CLOSE = 2e-5;
 
 /**
  * Adam's moments and step, as PyTorch orders the arithmetic: inputs p, m, v, g and, 0-d, the step size lr / (1 − β₁ᵗ),
- * √(1 − β₂ᵗ), 1 − β₁ (schedules cycle it), and √(1 − β₂ᵗ) of β₂ as a float; outputs p, m, v. Weight decay is the
- * caller's.
+ * √(1 − β₂ᵗ), 1 − β₁ (schedules cycle it), √(1 − β₂ᵗ) of β₂ as a float, and, for decoupled weight decay, the factor that
+ * p shrinks by first; outputs p, m, v.
  *
  * m ← m + (g − m)(1 − β₁), v ← β₂v + (1 − β₂)g², p ← p − step · m / (√v / √(1 − β₂ᵗ) + ε)
  *
@@ -39,7 +39,7 @@ export const adamStep: Op<AdamAttributes> = defineOp<AdamAttributes>({
   name: "adamStep",
   infer: ([p, m, v]) => [p!, m!, v!],
   gradient: PLAIN,
-  tensorflow(b, [p, m, v, g, step, correction, follow], { beta2, eps }) {
+  tensorflow(b, [p, m, v, g, step, correction, follow, , shrink], { beta2, eps }) {
     const c = (value: number): TfRef => b.constant([value], [], "float32");
     const two = (op: string, x: TfRef, y: TfRef): TfRef => b.node(op, [x, y], { T });
     const m2 = two("AddV2", m!, two("Mul", two("Sub", g!, m!), follow!));
@@ -49,34 +49,38 @@ export const adamStep: Op<AdamAttributes> = defineOp<AdamAttributes>({
       two("Mul", b.node("Square", [g!], { T }), c(1 - beta2)),
     );
     const root = two("RealDiv", b.node("Sqrt", [v2], { T }), correction!);
-    const p2 = two("Sub", p!, two("Mul", two("RealDiv", m2, two("AddV2", root, c(eps))), step!));
+    const from = shrink === undefined ? p! : two("Mul", p!, shrink);
+    const p2 = two("Sub", from, two("Mul", two("RealDiv", m2, two("AddV2", root, c(eps))), step!));
     return [p2, m2, v2];
   },
-  tfjs(k, [p, m, v, g, step, correction, follow], { beta2, eps }) {
+  tfjs(k, [p, m, v, g, step, correction, follow, , shrink], { beta2, eps }) {
     const m2: tfjs.Tensor = k.add(m!, k.mul(k.sub(g!, m!), follow!));
     const v2: tfjs.Tensor = k.add(k.mul(v!, beta2), k.mul(k.square(g!), 1 - beta2));
     const root = k.add(k.div(k.sqrt(v2), correction!), eps);
-    return [k.sub(p!, k.mul(k.div(m2, root), step!)), m2, v2];
+    const from = shrink === undefined ? p! : k.mul(p!, shrink);
+    return [k.sub(from, k.mul(k.div(m2, root), step!)), m2, v2];
   },
   inPlace(b, variables, inputs, attributes, signature) {
     const { beta2, eps } = attributes;
+    const read = (v: TfRef): TfRef => b.node("ReadVariableOp", [v], { dtype: T });
+    const write = (v: TfRef, x: TfRef): TfRef => b.node("AssignVariableOp", [v, x], { dtype: T });
     if (Math.abs((1 - Math.fround(beta2)) / (1 - beta2) - 1) > CLOSE) {
-      const old = variables.map((v) => b.node("ReadVariableOp", [v], { dtype: T }));
-      const next = adamStep.tensorflow(b, [...old, ...inputs], attributes, signature) as readonly TfRef[];
-      return variables.map((v, i) => b.node("AssignVariableOp", [v, next[i]!], { dtype: T }));
+      const all = [...variables.map(read), ...inputs];
+      const next = adamStep.tensorflow(b, all, attributes, signature) as readonly TfRef[];
+      return variables.map((v, i) => write(v, next[i]!));
     }
-    const [g, step, , follow, correction] = inputs;
+    const [g, step, , follow, correction, shrink] = inputs;
     const c = (value: number): TfRef => b.constant([value], [], "float32");
     const two = (op: string, x: TfRef, y: TfRef): TfRef => b.node(op, [x, y], { T });
+    const [p] = variables as [TfRef];
+    const before = shrink === undefined ? [] : [write(p, two("Mul", read(p), shrink))];
     // It corrects by powers of the betas, of which 0 leaves the step as it is.
     const powers = [c(0), c(0)];
     const rates = [two("Mul", step!, correction!), two("Sub", c(1), follow!), c(beta2)];
-    return [
-      b.node(
-        "ResourceApplyAdam",
-        [...variables, ...powers, ...rates, two("Mul", correction!, c(eps)), g!],
-        { T, use_locking: attr.bool(false), use_nesterov: attr.bool(false) },
-      ),
-    ];
+    const epsilon = two("Mul", correction!, c(eps));
+    const types = { T, use_locking: attr.bool(false), use_nesterov: attr.bool(false) };
+    return b.after(before, () => [
+      b.node("ResourceApplyAdam", [...variables, ...powers, ...rates, epsilon, g!], types),
+    ]);
   },
 });
