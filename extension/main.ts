@@ -1,5 +1,4 @@
 import * as vscode from "vscode";
-import { CheckpointTree } from "./editor/checkpointTree.ts";
 import { registerCommands } from "./editor/commands.ts";
 import { ModelDiagnostics } from "./editor/diagnostics.ts";
 import { ModelLenses } from "./editor/lenses.ts";
@@ -9,12 +8,15 @@ import { LiveFacts } from "./editor/liveFacts.ts";
 import { Messages } from "./editor/messages.ts";
 import { ModelFiles } from "./editor/modelFiles.ts";
 import { NativeEngine } from "./editor/nativeEngine.ts";
+import { Editors } from "./editor/panels/editors.ts";
 import { Panels } from "./editor/panels/panels.ts";
 import { Previews } from "./editor/previews.ts";
 import { QuickFixes } from "./editor/quickFixes.ts";
 import { RunCommands, statusAction } from "./editor/runCommands.ts";
 import { Runs } from "./editor/runs.ts";
 import { engineOptions } from "./editor/settings.ts";
+import { ModelsTree } from "./editor/sidebar/modelsTree.ts";
+import { CheckpointsTree, RunsTree } from "./editor/sidebar/runsTree.ts";
 import { StatusBar } from "./editor/statusBar.ts";
 import { chooseFile, requireTrust, sourceTarget } from "./editor/targets.ts";
 import { PreviewEngine } from "./supervisor/preview.ts";
@@ -37,17 +39,25 @@ export function activate(context: vscode.ExtensionContext): void {
   const facts = new LiveFacts(previews);
   const runs = new Runs(engine, messages);
   const panels = new Panels({ extensionUri, messages, previews, runs, engine });
-  const tree = new CheckpointTree(runs, messages);
+  const editors = new Editors({ extensionUri, messages, engine, runs, panels });
+  const runsTree = new RunsTree(runs, messages);
+  const checkpointsTree = new CheckpointsTree(runs, messages);
   const native = new NativeEngine(engine, messages, context.globalState);
   const status = new StatusBar(runs, native);
   const models = new ModelFiles();
-  const commands = new RunCommands(runs, previews, panels, () => tree.refresh());
+  const commands = new RunCommands(runs, previews, panels, editors, () => {
+    runsTree.refresh();
+    checkpointsTree.refresh();
+  });
   context.subscriptions.push(
     messages,
     previews,
     runs,
     panels,
-    tree,
+    editors,
+    new ModelsTree(),
+    runsTree,
+    checkpointsTree,
     native,
     new ModelLenses(previews),
     facts,
@@ -88,11 +98,23 @@ export function activate(context: vscode.ExtensionContext): void {
         "layerwise.openRuns": () => commands.openRuns(),
         "layerwise.openRun": (run) => commands.openRun(run),
         "layerwise.resumeRun": (run) => commands.resumeRun(run),
-        "layerwise.deleteRun": (run) => commands.deleteRun(run),
+        "layerwise.compareRuns": (run, selected) => commands.compareRuns(run, selected),
+        "layerwise.renameRun": (run) => commands.renameRun(run),
+        "layerwise.tagRun": (run) => commands.tagRun(run),
+        "layerwise.archiveRun": (run, selected) => commands.archiveRuns(true, run, selected),
+        "layerwise.unarchiveRun": (run, selected) => commands.archiveRuns(false, run, selected),
+        "layerwise.showArchivedRuns": () => void (runsTree.archived = true),
+        "layerwise.hideArchivedRuns": () => void (runsTree.archived = false),
+        "layerwise.revealRun": (run) => commands.revealRun(run),
+        "layerwise.deleteRun": (run, selected) => commands.deleteRun(run, selected),
         "layerwise.evaluateCheckpoint": (checkpoint) => commands.evaluateCheckpoint(checkpoint),
         "layerwise.loadCheckpoint": (checkpoint) => commands.loadCheckpoint(checkpoint),
         "layerwise.revealCheckpoint": (checkpoint) => commands.revealCheckpoint(checkpoint),
-        "layerwise.deleteCheckpoint": (checkpoint) => commands.deleteCheckpoint(checkpoint),
+        "layerwise.inspectCheckpoint": (checkpoint) => commands.inspectCheckpoint(checkpoint),
+        "layerwise.compareCheckpoints": (checkpoint, selected) =>
+          commands.compareCheckpoints(checkpoint, selected),
+        "layerwise.deleteCheckpoint": (checkpoint, selected) =>
+          commands.deleteCheckpoint(checkpoint, selected),
         "layerwise.statusAction": () => statusAction(runs),
       },
       (error) => messages.error(error),

@@ -4,7 +4,7 @@
  *
  *   extension.cjs                     the extension host's part; vscode stays outside
  *   tsPlugin.cjs                      the TypeScript server's plugin
- *   cli.js, runEngine.js, previewEngine.js   Node programs, each in one file; watchdogWorker.js is a thread of theirs
+ *   cli.js, runEngine.js, previewEngine.js, inspectionEngine.js   Node programs, each in one file; watchdogWorker.js is a thread of theirs
  *   webview/<view>.js, .css           one script for each folder of webview/ that has a main.ts
  *   webview/codicons/, wasm/, native/ what is read from disk at run time
  *   node_modules/                     esbuild, with which the engine bundles users' files
@@ -34,6 +34,7 @@ const NODE_PROGRAMS = {
   cli: "extension/cli.ts",
   runEngine: "extension/engine/runEngine.ts",
   previewEngine: "extension/engine/previewEngine.ts",
+  inspectionEngine: "extension/engine/inspectionEngine.ts",
   watchdogWorker: "extension/engine/watchdogWorker.ts",
 };
 

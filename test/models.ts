@@ -36,6 +36,13 @@ export default experiment({
 });
 `;
 
+/** {@link simpleNN} as slow as a network that is worth waiting for: some ten epochs a second. */
+export const slowNN = (epochs: number): string =>
+  simpleNN(epochs).replace(
+    /^ {2}epochs:/m,
+    "  callbacks: { onEpochEnd: () => new Promise((resolve) => setTimeout(resolve, 100)) },\n$&",
+  );
+
 /** More epochs than any test waits for. */
 export const ENDLESS_EPOCHS = 10_000_000;
 

@@ -1,8 +1,9 @@
 /** What runs have written, read as tests need it. */
+import assert from "node:assert/strict";
 import fs from "node:fs";
 import path from "node:path";
 import * as v from "valibot";
-import { RUN_FILE, RUNS_FOLDER, RunRecord } from "../extension/protocol/run.ts";
+import { METRICS_FILE, type MetricRow, RUN_FILE, RUNS_FOLDER, RunRecord } from "../extension/protocol/run.ts";
 
 /** The records of a folder's runs, oldest first. */
 export function runRecords(folder: string): RunRecord[] {
@@ -25,6 +26,33 @@ export const checkpointFiles = (folder: string, { id, checkpoints }: RunRecord):
   checkpoints
     .map(({ file }) => path.join(folder, RUNS_FOLDER, id, file))
     .filter((file) => fs.existsSync(file));
+
+/** The rows of a run's curves so far. */
+export function rowsOf(directory: string): MetricRow[] {
+  const lines = fs.readFileSync(path.join(directory, METRICS_FILE), "utf8").split("\n");
+  // The last one may be half written.
+  return lines.slice(0, -1).map((line) => JSON.parse(line));
+}
+
+/** Fails unless numbers rise by one stride from the first on: each is there once, and none is missing. */
+export function assertUnbroken(numbers: readonly number[], what: string): void {
+  assert.ok(numbers.length > 1, `no ${what}`);
+  const [first, second] = numbers as [number, number];
+  const at = numbers.findIndex((one, index) => one !== first + index * (second - first));
+  assert.equal(at, -1, `${what} ${numbers[at]} comes after ${numbers[at - 1]}`);
+}
+
+/** Fails unless each epoch and each row of steps is there once, from the first on. */
+export function assertNoGap(directory: string): void {
+  const rows = rowsOf(directory);
+  const epochs = rows.filter(({ kind }) => kind === "epoch").map(({ epoch }) => epoch);
+  assert.equal(epochs[0], 1);
+  assertUnbroken(epochs, "epoch");
+  assertUnbroken(
+    rows.filter(({ kind }) => kind === "step").map(({ step }) => step),
+    "step",
+  );
+}
 
 export function processExists(pid: number): boolean {
   try {

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
-import { differenceOf, statisticsOf, type Statistics } from "../formats/statistics.ts";
-import { hasNumbers } from "../formats/tensorData.ts";
+import { comparisonSteps, type Change } from "../formats/comparison.ts";
+import { lastOf, statisticsOf, type Statistics } from "../formats/statistics.ts";
 import { openTensors, type SourceTensor, type TensorSource } from "../formats/tensorSource.ts";
 import { action, CommandFailure, commonOptions, examples, existingFile, printJson } from "./command.ts";
 import { sparkline } from "./lrFind.ts";
@@ -112,38 +112,15 @@ function cells(statistics: Statistics | undefined): string[] {
   ];
 }
 
-/** A tensor of two files. */
-type Change =
-  | { name: string; change: "added" | "removed"; shape: readonly number[]; dtype: string }
-  | { name: string; change: "shape"; shape: readonly number[]; other: readonly number[] }
-  | { name: string; change: "values"; largest: number; changed: number; elements: number };
-
 function compareFiles(a: TensorSource, b: TensorSource, json: boolean): void {
-  const others = new Map(b.tensors.map((tensor) => [tensor.name, tensor]));
-  const known = new Set(a.tensors.map(({ name }) => name));
-  const changes: Change[] = a.tensors.flatMap((tensor) => changesOf(tensor, others.get(tensor.name)));
-  for (const { name, shape, dtype } of b.tensors)
-    if (!known.has(name)) changes.push({ name, change: "added", shape, dtype });
-  const size = (one: Change): number => (one.change === "values" ? one.largest : Infinity);
-  changes.sort((one, other) => size(other) - size(one));
+  const { changes, same } = lastOf(comparisonSteps(a, b));
   if (json) {
     for (const change of changes) printJson(change);
     return;
   }
   const rows = changes.map((one) => [one.name, one.change, textOf(one)]);
   for (const line of table([["tensor", "change", "what"], ...rows])) process.stdout.write(`${line}\n`);
-  const same = a.tensors.length - changes.filter(({ change }) => change !== "added").length;
   process.stdout.write(`\n${changes.length} of the tensors differ, ${same} are the same.\n`);
-}
-
-function changesOf(tensor: SourceTensor, other: SourceTensor | undefined): Change[] {
-  const { name, shape, dtype } = tensor;
-  if (other === undefined) return [{ name, change: "removed", shape, dtype }];
-  if (shapeText(shape) !== shapeText(other.shape))
-    return [{ name, change: "shape", shape, other: other.shape }];
-  if (!hasNumbers(dtype) || !hasNumbers(other.dtype)) return [];
-  const { largest, changed } = differenceOf(tensor, other);
-  return changed === 0 ? [] : [{ name, change: "values", largest, changed, elements: numelOf(tensor) }];
 }
 
 function textOf(change: Change): string {

@@ -51,11 +51,21 @@ export interface CommandArguments {
   "layerwise.openRuns": [];
   "layerwise.openRun": [run?: RunTarget];
   "layerwise.resumeRun": [run?: RunTarget];
-  "layerwise.deleteRun": [run?: RunTarget];
+  "layerwise.compareRuns": [run?: RunTarget, selected?: RunTarget[]];
+  "layerwise.renameRun": [run?: RunTarget];
+  "layerwise.tagRun": [run?: RunTarget];
+  "layerwise.archiveRun": [run?: RunTarget, selected?: RunTarget[]];
+  "layerwise.unarchiveRun": [run?: RunTarget, selected?: RunTarget[]];
+  "layerwise.showArchivedRuns": [];
+  "layerwise.hideArchivedRuns": [];
+  "layerwise.revealRun": [run?: RunTarget];
+  "layerwise.deleteRun": [run?: RunTarget, selected?: RunTarget[]];
   "layerwise.evaluateCheckpoint": [checkpoint?: EvaluationTarget];
   "layerwise.loadCheckpoint": [checkpoint?: CheckpointTarget];
   "layerwise.revealCheckpoint": [checkpoint?: CheckpointTarget];
-  "layerwise.deleteCheckpoint": [checkpoint?: CheckpointTarget];
+  "layerwise.inspectCheckpoint": [checkpoint?: CheckpointTarget];
+  "layerwise.compareCheckpoints": [checkpoint?: CheckpointTarget, selected?: CheckpointTarget[]];
+  "layerwise.deleteCheckpoint": [checkpoint?: CheckpointTarget, selected?: CheckpointTarget[]];
   "layerwise.statusAction": [];
 }
 export type CommandId = keyof CommandArguments;
@@ -76,10 +86,20 @@ const commands: Record<CommandId, true> = {
   "layerwise.openRuns": true,
   "layerwise.openRun": true,
   "layerwise.resumeRun": true,
+  "layerwise.compareRuns": true,
+  "layerwise.renameRun": true,
+  "layerwise.tagRun": true,
+  "layerwise.archiveRun": true,
+  "layerwise.unarchiveRun": true,
+  "layerwise.showArchivedRuns": true,
+  "layerwise.hideArchivedRuns": true,
+  "layerwise.revealRun": true,
   "layerwise.deleteRun": true,
   "layerwise.evaluateCheckpoint": true,
   "layerwise.loadCheckpoint": true,
   "layerwise.revealCheckpoint": true,
+  "layerwise.inspectCheckpoint": true,
+  "layerwise.compareCheckpoints": true,
   "layerwise.deleteCheckpoint": true,
   "layerwise.statusAction": true,
 };
@@ -121,16 +141,35 @@ export const CONTEXT_KEYS = {
   running: "layerwise.running",
   /** The workspace has runs on disk. */
   hasRuns: "layerwise.hasRuns",
+  /** The view of runs shows those that were put away too. */
+  showsArchived: "layerwise.showsArchived",
 } as const;
 
-export const VIEWS = { container: "layerwise", checkpoints: "layerwise.checkpoints" } as const;
+export const VIEWS = {
+  container: "layerwise",
+  models: "layerwise.models",
+  runs: "layerwise.runs",
+  checkpoints: "layerwise.checkpoints",
+} as const;
+/** Custom editors, by what they open. */
+export const EDITORS = { tensors: "layerwise.tensors", run: "layerwise.run" } as const;
 export const PANELS = { training: "layerwise.training", architecture: "layerwise.architecture" } as const;
 export const STATUS_ITEM = "layerwise.status";
 
-/** `contextValue` of the checkpoint tree's items. */
+/** `contextValue` of the side bar's items. */
 export const TREE_ITEMS = {
+  folder: "folder",
+  modelFile: "file",
+  /** A file with experiments. */
+  experimentsFile: "file.experiments",
+  model: "model",
+  /** A model with experiments, or one of these. */
+  trainable: "model.trainable",
   liveRun: "run.live",
+  /** One that can be gone on with. */
+  interruptedRun: "run.interrupted",
   endedRun: "run.ended",
+  archivedRun: "run.archived",
   checkpoint: "checkpoint",
   bestCheckpoint: "checkpoint.best",
 } as const;

@@ -1,15 +1,17 @@
-import { basename } from "node:path";
+import { basename, dirname, join } from "node:path";
 import * as vscode from "vscode";
 import type { RunRequest } from "../protocol/engine.ts";
-import type { CheckpointRecord, RunRecord } from "../protocol/run.ts";
+import { RUN_FILE, type CheckpointRecord, type RunRecord } from "../protocol/run.ts";
 import { EngineError } from "../supervisor/errors.ts";
 import { isResumable } from "../supervisor/resume.ts";
 import { checkpointPath, isLive, lastCheckpoint, listRuns, readRecord } from "../supervisor/runDirectory.ts";
+import { readLabels, writeLabels } from "../supervisor/runLabels.ts";
 import type { RunControl, RunSession } from "../supervisor/session.ts";
 import { deleteCheckpoint, deleteRun, type Deleted } from "../supervisor/trash.ts";
 import { runCommand } from "./commands.ts";
 import { formatAge, formatMetrics } from "./format.ts";
 import type { CheckpointTarget, EvaluationTarget, MenuTarget, RunTarget, SourceTarget } from "./ids.ts";
+import type { Editors } from "./panels/editors.ts";
 import type { Panels } from "./panels/panels.ts";
 import type { Previews } from "./previews.ts";
 import type { Runs, StartOptions } from "./runs.ts";
@@ -29,9 +31,11 @@ export class RunCommands {
   readonly #previews: Previews;
   readonly #stored: () => void;
   readonly #panels: Panels;
+  readonly #editors: Editors;
 
-  /** @param stored called when something was deleted, or had back: watchers of some file systems are slow */
-  constructor(runs: Runs, previews: Previews, panels: Panels, stored: () => void) {
+  /** @param stored called when what is on the disk was changed: watchers of some file systems are slow */
+  constructor(runs: Runs, previews: Previews, panels: Panels, editors: Editors, stored: () => void) {
+    this.#editors = editors;
     this.#stored = stored;
     this.#runs = runs;
     this.#previews = previews;
@@ -143,30 +147,112 @@ export class RunCommands {
     await this.openRun(await chooseRun(vscode.l10n.t("Runs"), none));
   }
 
+  /** Draws runs over each other in the first one's panel. */
+  async compareRuns(target?: RunTarget, selected: readonly RunTarget[] = []): Promise<void> {
+    if (target === undefined) return;
+    const folder = dirname(target.directory);
+    const chosen = several(target, selected);
+    const others = chosen.length > 1 ? chosen.slice(1) : await chooseOthers(target);
+    if (others === undefined || others.length === 0) return;
+    if (others.some(({ directory }) => dirname(directory) !== folder))
+      throw new EngineError({
+        code: "usage",
+        message: vscode.l10n.t("Runs of different folders can't be drawn over each other."),
+      });
+    const panel = await this.#panels.showRun(await this.#runs.open(target.directory));
+    panel.compare(others.map(({ directory }) => basename(directory)));
+  }
+
+  async archiveRuns(archived: boolean, target?: RunTarget, selected?: readonly RunTarget[]): Promise<void> {
+    if (target === undefined) return;
+    for (const { directory } of several(target, selected))
+      await writeLabels(directory, { ...(await readLabels(directory)), archived });
+    this.#stored();
+  }
+
+  async renameRun(target?: RunTarget): Promise<void> {
+    if (target === undefined) return;
+    await (await import("./askLabels.ts")).askName(target.directory);
+    this.#stored();
+  }
+
+  async tagRun(target?: RunTarget): Promise<void> {
+    if (target === undefined) return;
+    await (await import("./askLabels.ts")).askTags(target.directory);
+    this.#stored();
+  }
+
+  async revealRun(target?: RunTarget): Promise<void> {
+    if (target !== undefined) await revealFile(join(target.directory, RUN_FILE));
+  }
+
+  async inspectCheckpoint(target?: CheckpointTarget): Promise<void> {
+    if (target !== undefined)
+      await this.#editors.inspect(checkpointPath(target.directory, target.checkpoint));
+  }
+
+  /** Shows how the weights of two checkpoints differ: of the older one, what became of it in the newer. */
+  async compareCheckpoints(
+    target?: CheckpointTarget,
+    selected: readonly CheckpointTarget[] = [],
+  ): Promise<void> {
+    if (target === undefined) return;
+    const chosen = several(target, selected).filter((one) => "checkpoint" in one);
+    const two = chosen.length === 1 ? await chooseSecond(target) : chosen;
+    if (two === undefined) return;
+    const [older, newer, ...more] = two.toSorted((a, b) =>
+      a.checkpoint.savedAt < b.checkpoint.savedAt ? -1 : 1,
+    );
+    if (older === undefined || newer === undefined || more.length > 0)
+      throw new EngineError({ code: "usage", message: vscode.l10n.t("Select two checkpoints to compare.") });
+    await this.#editors.compare(
+      checkpointPath(older.directory, older.checkpoint),
+      checkpointPath(newer.directory, newer.checkpoint),
+    );
+  }
+
   async revealCheckpoint(target?: CheckpointTarget): Promise<void> {
     if (target !== undefined) await revealFile(checkpointPath(target.directory, target.checkpoint));
   }
 
-  async deleteCheckpoint(target?: CheckpointTarget): Promise<void> {
+  async deleteCheckpoint(target?: CheckpointTarget, selected?: readonly CheckpointTarget[]): Promise<void> {
     if (target === undefined) return;
-    const deleted = await deleteCheckpoint(target.directory, target.checkpoint);
-    void this.#offerUndo(deleted, vscode.l10n.t("Deleted {0}.", basename(target.checkpoint.file)));
+    const chosen = several(target, selected).filter((one) => "checkpoint" in one);
+    const text =
+      chosen.length === 1
+        ? vscode.l10n.t("Deleted {0}.", basename(target.checkpoint.file))
+        : vscode.l10n.t("Deleted {0} checkpoints.", chosen.length);
+    await this.#delete(chosen, (one) => deleteCheckpoint(one.directory, one.checkpoint), text);
   }
 
-  async deleteRun(target?: RunTarget): Promise<void> {
+  async deleteRun(target?: RunTarget, selected?: readonly RunTarget[]): Promise<void> {
     if (target === undefined) return;
-    const deleted = await deleteRun(target.directory);
-    void this.#offerUndo(deleted, vscode.l10n.t("Deleted run {0}.", basename(target.directory)));
+    const chosen = several(target, selected);
+    const text =
+      chosen.length === 1
+        ? vscode.l10n.t("Deleted run {0}.", basename(target.directory))
+        : vscode.l10n.t("Deleted {0} runs.", chosen.length);
+    await this.#delete(chosen, ({ directory }) => deleteRun(directory), text);
+  }
+
+  /** Deletes one after the other; what was deleted before one that can't be, can be had back too. */
+  async #delete<T>(chosen: readonly T[], remove: (one: T) => Promise<Deleted>, text: string): Promise<void> {
+    const deleted: Deleted[] = [];
+    try {
+      for (const one of chosen) deleted.push(await remove(one));
+    } finally {
+      if (deleted.length > 0) void this.#offerUndo(deleted, text);
+    }
   }
 
   /** The disk is freed once the message is gone. */
-  async #offerUndo(deleted: Deleted, text: string): Promise<void> {
+  async #offerUndo(deleted: readonly Deleted[], text: string): Promise<void> {
     this.#stored();
     const undo = vscode.l10n.t("Undo");
-    if ((await vscode.window.showInformationMessage(text, undo)) !== undo) return deleted.purge();
-    await deleted.undo();
-    this.#stored();
-    return undefined;
+    const undone = (await vscode.window.showInformationMessage(text, undo)) === undo;
+    // The last first: each has a record as it was before the next.
+    for (const one of deleted.toReversed()) await (undone ? one.undo() : one.purge());
+    if (undone) this.#stored();
   }
 
   async #choose(target: SourceTarget | MenuTarget | undefined): Promise<Experiment | undefined> {
@@ -188,6 +274,43 @@ export class RunCommands {
     const items = live.map((session) => ({ ...runItem(session), session }));
     return (await vscode.window.showQuickPick(items, { title }))?.session;
   }
+}
+
+/** What a command of a view means: the items that are selected, if the one it was called on is among them; it first. */
+function several<T extends RunTarget>(target: T, selected: readonly T[] = []): T[] {
+  const among = selected.includes(target);
+  return among ? [target, ...selected.filter((one) => one !== target)] : [target];
+}
+
+/** Asks for runs to draw beside one, of its folder. */
+async function chooseOthers({ directory }: RunTarget): Promise<RunTarget[] | undefined> {
+  const stored = await listRuns(dirname(dirname(dirname(directory))));
+  const items = stored
+    .filter((run) => run.record.kind === "train" && run.directory !== directory)
+    .map((run) => ({ ...runItem(run), directory: run.directory }));
+  if (items.length === 0) void vscode.window.showInformationMessage(vscode.l10n.t("There is no other run."));
+  if (items.length === 0) return undefined;
+  const title = vscode.l10n.t("Compare with which runs?");
+  return vscode.window.showQuickPick(items, { title, canPickMany: true, matchOnDetail: true });
+}
+
+/** Asks for the checkpoint to compare one with, of all runs of its folder. */
+async function chooseSecond(first: CheckpointTarget): Promise<CheckpointTarget[] | undefined> {
+  const stored = await listRuns(dirname(dirname(dirname(first.directory))));
+  const items = stored.flatMap(({ directory, record }) =>
+    record.checkpoints
+      .filter(({ file }) => directory !== first.directory || file !== first.checkpoint.file)
+      .map((checkpoint) => ({
+        label: basename(checkpoint.file),
+        description: formatMetrics(checkpoint.metrics),
+        detail: `${record.id} · ${formatAge(checkpoint.savedAt)}`,
+        directory,
+        checkpoint,
+      })),
+  );
+  const title = vscode.l10n.t("Compare with which checkpoint?");
+  const second = await vscode.window.showQuickPick(items, { title, matchOnDetail: true });
+  return second && [first, second];
 }
 
 /** Asks which of the workspace's runs; `none` is said when there is none. */

@@ -20,6 +20,7 @@ export class Reporter {
   readonly #send: Send<RunEngineEvents>;
   #directory: RunDirectory | undefined;
   #queue: Entry[] = [];
+  #recordDue = false;
   #progress: Progress | undefined;
   #logged = 0;
   #flushed = 0;
@@ -84,6 +85,11 @@ export class Reporter {
     this.#send("record", record);
   }
 
+  /** Has the record told with what is collected: it may change as often as a step. */
+  recordChanged(): void {
+    this.#recordDue = true;
+  }
+
   /** Tells what has been collected, when the last time is long enough ago. */
   flushIfDue(): void {
     if (performance.now() - this.#flushed >= INTERVAL) this.flush();
@@ -112,6 +118,10 @@ export class Reporter {
         this.#directory?.appendLog(text);
         this.#send("log", level, text.endsWith("\n") ? text.slice(0, -1) : text);
       }
+    }
+    if (this.#recordDue && this.#directory !== undefined) {
+      this.#recordDue = false;
+      this.#send("record", this.#directory.record);
     }
     if (this.#progress !== undefined) {
       this.#send("progress", this.#progress);

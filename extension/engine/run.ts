@@ -112,7 +112,10 @@ export class Run {
     return this.control.atNextStep(() => {
       if (this.#checkpoints === undefined || this.#trainer === undefined)
         throw new EngineError({ code: "not-running", message: "There are no weights to save yet." });
-      return this.#checkpoints.save("manual", savePoint(this.#trainer.state));
+      const file = this.#checkpoints.save("manual", savePoint(this.#trainer.state));
+      // It may be paused.
+      this.#reporter.flush();
+      return file;
     });
   }
 
@@ -252,7 +255,10 @@ export class Run {
     const checkpoints = new Checkpoints(this.#directory, prepared.model, policy, {
       onProblem: (text) => this.#reporter.warnOnce(text),
       check: () => this.#trainer?.check(),
-      onSave: ({ kind, epoch, step }, file) => this.#trainer?.saved({ kind, file, epoch, step }),
+      onSave: ({ kind, epoch, step }, file) => {
+        this.#reporter.recordChanged();
+        this.#trainer?.saved({ kind, file, epoch, step });
+      },
     });
     this.#checkpoints = checkpoints;
     const note = ({ completed: epoch, step, metrics }: TrainerState): void =>

@@ -23,10 +23,15 @@ const BINS = 20;
  * Undefined for types that are no real numbers.
  */
 export function statisticsOf(tensor: SourceTensor): Statistics | undefined {
+  return lastOf(statisticsSteps(tensor));
+}
+
+/** {@link statisticsOf} part by part: yields how many bytes it has looked at since. */
+export function* statisticsSteps(tensor: SourceTensor): Generator<number, Statistics | undefined> {
   if (!hasNumbers(tensor.dtype)) return undefined;
   let [count, zeros, nans, infinities, mean, spread] = [0, 0, 0, 0, 0, 0];
   let [min, max] = [Infinity, -Infinity];
-  forEachValue(tensor, (value) => {
+  yield* forEachValue(tensor, (value) => {
     if (Number.isNaN(value)) nans++;
     else if (!Number.isFinite(value)) infinities++;
     else {
@@ -44,7 +49,7 @@ export function statisticsOf(tensor: SourceTensor): Statistics | undefined {
   const histogram = Array.from({ length: BINS }, () => 0);
   const width = (max - min) / BINS;
   if (count > 0)
-    forEachValue(tensor, (value) => {
+    yield* forEachValue(tensor, (value) => {
       if (!Number.isFinite(value)) return;
       const bin = width > 0 ? Math.min(BINS - 1, Math.floor((value - min) / width)) : 0;
       histogram[bin]!++;
@@ -52,10 +57,22 @@ export function statisticsOf(tensor: SourceTensor): Statistics | undefined {
   return { count, min, max, mean, std: Math.sqrt(spread / count), zeros, nans, infinities, histogram };
 }
 
-function forEachValue({ name, dtype, shape, parts }: SourceTensor, use: (value: number) => void): void {
+function* forEachValue(
+  { name, dtype, shape, parts }: SourceTensor,
+  use: (value: number) => void,
+): Generator<number, void> {
   for (const data of parts()) {
     const values = elements({ name, dtype, shape, data });
     for (const value of values) use(Number(value));
+    yield data.byteLength;
+  }
+}
+
+/** What steps come to in the end. */
+export function lastOf<T>(steps: Generator<unknown, T>): T {
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
   }
 }
 
@@ -69,15 +86,21 @@ export interface Difference {
 
 /** Compares two tensors of one shape, part by part. */
 export function differenceOf(a: SourceTensor, b: SourceTensor): Difference {
+  return lastOf(differenceSteps(a, b));
+}
+
+/** {@link differenceOf} part by part: yields how many bytes of the first it has looked at since. */
+export function* differenceSteps(a: SourceTensor, b: SourceTensor): Generator<number, Difference> {
   let [largest, changed] = [0, 0];
   const others = values(b);
-  for (const value of values(a)) {
+  const compare = (value: number): void => {
     const other = others.next().value as number;
-    if (Object.is(value, other) || value === other) continue;
+    if (Object.is(value, other) || value === other) return;
     changed++;
     const distance = Math.abs(value - other);
     largest = Number.isNaN(distance) ? Infinity : Math.max(largest, distance);
-  }
+  };
+  yield* forEachValue(a, compare);
   return { largest, changed };
 }
 

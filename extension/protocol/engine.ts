@@ -10,7 +10,7 @@ export const Hello = v.object({
   protocol: v.number(),
   pid: v.number(),
   node: v.string(),
-  engine: v.picklist(["run", "preview"]),
+  engine: v.picklist(["run", "preview", "inspection"]),
 });
 export type Hello = v.InferOutput<typeof Hello>;
 

@@ -1,5 +1,6 @@
 import type { UserError } from "./errors.ts";
 import type { EvaluationResult, Progress } from "./engine.ts";
+import type { TensorComparison, TensorFile, TensorStatistics } from "./inspection.ts";
 import type { FileReport, ModelReport } from "./preview.ts";
 import type { CheckpointRecord, MetricRow, RunLabels, RunRecord } from "./run.ts";
 import type { WeightStatistics } from "./weights.ts";
@@ -18,6 +19,8 @@ export interface TrainingSnapshot {
   evaluation?: EvaluationResult;
   /** False when the run ended or its process is gone. */
   live: boolean;
+  /** Ids of runs that are to be drawn beside it from now on. */
+  compare?: string[];
 }
 
 export interface TrainingViewMethods {
@@ -142,6 +145,32 @@ export interface ArchitectureHostMethods {
   saveImage(name: string, format: ImageFormat, content: string): Promise<void>;
 }
 
+/** A file of tensors, and the one it is compared with. */
+export interface TensorsSnapshot {
+  tensors: TensorFile;
+  /** Absolute path. */
+  other?: string;
+}
+
+export interface TensorsViewMethods {
+  /** Share done of the call that goes on, 0 to 1. */
+  progress(share: number): void;
+  /** The file, or the one to compare with, is another: to be asked for again. */
+  changed(): void;
+}
+
+export interface TensorsHostMethods {
+  ready(): Promise<TensorsSnapshot>;
+  /** Of a tensor by its place in the file; null for types that are no real numbers. */
+  statistics(index: number): Promise<TensorStatistics | null>;
+  /** Asks for the file to compare with; answers its path, null when none was chosen. */
+  choose(): Promise<string | null>;
+  compare(): Promise<TensorComparison>;
+  /** The comparison is over. */
+  forget(): Promise<void>;
+  cancel(): Promise<void>;
+}
+
 /**
  * What a view keeps with `setState`: enough for the panel's serializer to find again what it showed, and the view's own
  * UI state, which only the view reads.
@@ -158,5 +187,9 @@ export interface ArchitectureViewState {
   ui?: unknown;
 }
 
+export interface TensorsViewState {
+  ui?: unknown;
+}
+
 /** A webview states which view it is in `<body data-view="…">`. */
-export type ViewKind = "training" | "architecture";
+export type ViewKind = "training" | "architecture" | "tensors";

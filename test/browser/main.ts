@@ -5,6 +5,7 @@ import "./scenarios/activation.ts";
 import "./scenarios/train.ts";
 import "./scenarios/survival.ts";
 import "./scenarios/editing.ts";
+import "./scenarios/sidebar.ts";
 
 export async function runScenarios(): Promise<{ passed: number; failed: number }> {
   await prepareTier();

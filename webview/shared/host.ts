@@ -1,6 +1,10 @@
 /** The webview's end of the protocol: birpc over VS Code's postMessage, and the state that survives a closed view. */
 import { createBirpc } from "birpc";
-import type { ArchitectureViewState, TrainingViewState } from "../../extension/protocol/views.ts";
+import type {
+  ArchitectureViewState,
+  TensorsViewState,
+  TrainingViewState,
+} from "../../extension/protocol/views.ts";
 
 interface VSCodeApi {
   postMessage: (message: unknown) => void;
@@ -30,7 +34,7 @@ export function savedState<State extends object>(): Partial<State> | undefined {
   return typeof state === "object" && state !== null ? state : undefined;
 }
 
-export function saveState(state: TrainingViewState | ArchitectureViewState): void {
+export function saveState(state: TrainingViewState | ArchitectureViewState | TensorsViewState): void {
   setState(state);
 }
 

@@ -280,6 +280,64 @@ const english = {
     selectedBox: (name: string, kind: string, shape: string) =>
       [name, kind, shape].filter((part) => part !== "").join(", "),
   },
+  tensors: {
+    loading: "Reading the file…",
+    failed: "The file can't be shown",
+    retry: "Try Again",
+    count: (count: number) => `${formatCount(count)} ${count === 1 ? "tensor" : "tensors"}`,
+    elements: (count: number) => `${formatCount(count)} ${count === 1 ? "element" : "elements"}`,
+    title: "Tensors",
+    filter: "Filter tensors",
+    none: "No tensor matches.",
+    empty: "There is no tensor in this file.",
+    shown: (shown: number, all: number) => `The first ${formatCount(shown)} of ${formatCount(all)}.`,
+    showAll: "Show All",
+    columns: {
+      name: "Name",
+      dtype: "Type",
+      shape: "Shape",
+      elements: "Elements",
+      bytes: "Size",
+      values: "Values",
+    },
+    look: (name: string) => `Look at the values of ${name}`,
+    fold: (name: string) => `Hide the values of ${name}`,
+    lookAtAll: "Look at All Values",
+    looking: (name: string) => `Looking at ${name}…`,
+    comparing: "Comparing…",
+    progress: "Progress",
+    cancel: "Cancel",
+    noNumbers: "These are no real numbers.",
+    statistics: {
+      min: "min",
+      max: "max",
+      mean: "mean",
+      std: "std",
+      zeros: "zeros",
+      nans: "NaN",
+      infinities: "infinite",
+    },
+    histogram: (name: string, min: string, max: string) => `Distribution of ${name} from ${min} to ${max}`,
+    bin: (from: string, to: string, count: number) => `${from} to ${to}: ${formatCount(count)}`,
+    suspicious: (nans: number, infinities: number) =>
+      [
+        nans > 0 ? `${formatCount(nans)} NaN` : "",
+        infinities > 0 ? `${formatCount(infinities)} infinite` : "",
+      ]
+        .filter((part) => part !== "")
+        .join(", "),
+    metadata: "Metadata",
+    compare: "Compare With…",
+    comparison: (other: string) => `Compared with ${other}`,
+    closeComparison: "Close Comparison",
+    same: (count: number) => `${formatCount(count)} ${count === 1 ? "tensor is" : "tensors are"} the same.`,
+    identical: "All tensors are the same.",
+    change: "Change",
+    what: "What",
+    changes: { added: "added", removed: "removed", shape: "shape", values: "values" },
+    changed: (changed: number, elements: number, largest: string) =>
+      `${formatCount(changed)} of ${formatCount(elements)}, by ${largest} at most`,
+  },
 };
 
 export type Strings = typeof english;

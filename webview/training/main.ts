@@ -19,6 +19,7 @@ import { ChartGrid, charted, models } from "./chartGrid.ts";
 import { colourOf, readPalette } from "./chartStyle.ts";
 import type { Curves } from "./curves.ts";
 import { csvText, pgfplotsText, svgText } from "./exports.ts";
+import { onRunsDropped } from "./dropped.ts";
 import { runName, toggleCompared } from "./runList.ts";
 import {
   type ActionName,
@@ -111,6 +112,8 @@ setInterval(() => {
 /** A snapshot is everything: what was known before counts no more, except for what the user is looking at. */
 function show(snapshot: TrainingSnapshot): void {
   heard = performance.now();
+  for (const id of snapshot.compare ?? [])
+    if (!ui.compare.includes(id)) ui = { ...ui, compare: toggleCompared(ui.compare, id) };
   const before = state;
   state = fromSnapshot(snapshot, ui);
   if (before?.run.id === state.run.id) state.zoom = before.zoom;
@@ -282,6 +285,13 @@ function focusEditor(): void {
   editor?.select();
 }
 
+onRunsDropped((ids) => {
+  if (!state) return;
+  for (const id of ids)
+    if (id !== state.run.id && !ui.compare.includes(id))
+      actions.setUi({ compare: toggleCompared(ui.compare, id) });
+  refresh();
+});
 onThemeChange(() => charts.themeChanged());
 render(loading(strings.training.loading), root);
 host.ready().then(show, (error: unknown) => render(html`<p class="notice">${messageOf(error)}</p>`, root));

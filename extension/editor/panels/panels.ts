@@ -56,7 +56,9 @@ export class Panels extends DisposableOwner {
     const found =
       panels.find((panel) => panel.session.directory === session.directory) ??
       panels.find(
-        ({ session: { live, record } }) => !live && record.file === file && record.exportName === exportName,
+        ({ panel: { viewType }, session: { live, record } }) =>
+          // An editor of a run's own file stays with it.
+          viewType === PANELS.training && !live && record.file === file && record.exportName === exportName,
       );
     if (found !== undefined) {
       // A run opened twice from disk has two sessions; the panel's own knows more, unless the run goes on again.
@@ -67,6 +69,11 @@ export class Panels extends DisposableOwner {
     }
     const panel = createPanel("training", "Layerwise", this.#services.extensionUri);
     return this.#addTraining(panel, session);
+  }
+
+  /** Shows a run in a panel that VS Code has made. */
+  async adopt(panel: vscode.WebviewPanel, session: RunSession): Promise<void> {
+    await this.#addTraining(panel, session);
   }
 
   async showArchitecture(

@@ -2,12 +2,13 @@ import * as v from "valibot";
 import * as vscode from "vscode";
 import { LearningRate, MoreEpochs } from "../../protocol/engine.ts";
 import { CheckpointRecord, type MetricRow } from "../../protocol/run.ts";
-import type { TrainingHostMethods, TrainingViewMethods } from "../../protocol/views.ts";
+import type { TrainingHostMethods, TrainingSnapshot, TrainingViewMethods } from "../../protocol/views.ts";
 import { EngineError } from "../../supervisor/errors.ts";
 import { thin } from "../../supervisor/metrics.ts";
 import type { RunControl, RunSession, SessionChange } from "../../supervisor/session.ts";
 import { runCommand } from "../commands.ts";
 import { DisposableOwner } from "../disposable.ts";
+import { PANELS } from "../ids.ts";
 import { openPosition } from "../messages.ts";
 import { runTable, runTableSchemas } from "./runTable.ts";
 import { MESSAGE_INTERVAL, Throttle } from "./throttle.ts";
@@ -56,6 +57,8 @@ export class TrainingPanel extends DisposableOwner {
   #unsubscribe: () => void;
   /** Rows that came since the last message. */
   #rows: MetricRow[] = [];
+  /** Runs to be drawn beside this one, when the page asks next. */
+  #compare: string[] | undefined;
   /** The page asked for its snapshot, and is still there. */
   #ready = false;
 
@@ -86,6 +89,12 @@ export class TrainingPanel extends DisposableOwner {
     return this.#session;
   }
 
+  /** Draws other runs of the folder beside this one, by their ids. */
+  compare(ids: readonly string[]): void {
+    this.#compare = [...ids];
+    if (this.#ready) void this.#view.snapshot.asEvent(this.#snapshot());
+  }
+
   /** Shows another run in this panel. */
   show(session: RunSession): void {
     if (session === this.#session) return;
@@ -94,7 +103,14 @@ export class TrainingPanel extends DisposableOwner {
     this.#unsubscribe = session.subscribe((change) => this.#changed(change));
     this.#title();
     this.#forget();
-    if (this.#ready) void this.#view.snapshot.asEvent(session.snapshot());
+    if (this.#ready) void this.#view.snapshot.asEvent(this.#snapshot());
+  }
+
+  /** What the page draws; what is to be compared is told once. */
+  #snapshot(): TrainingSnapshot {
+    const compare = this.#compare;
+    this.#compare = undefined;
+    return { ...this.#session.snapshot(), ...(compare === undefined ? {} : { compare }) };
   }
 
   #methods(): TrainingHostMethods {
@@ -104,7 +120,7 @@ export class TrainingPanel extends DisposableOwner {
         this.#ready = true;
         // What is pending is in the snapshot.
         this.#forget();
-        return Promise.resolve(this.#session.snapshot());
+        return Promise.resolve(this.#snapshot());
       },
       pause: () => this.#control().pause(),
       resume: () => this.#control().resume(),
@@ -149,7 +165,7 @@ export class TrainingPanel extends DisposableOwner {
     if (!this.#ready) return;
     if (change.kind === "restarted") {
       this.#forget();
-      void this.#view.snapshot.asEvent(this.#session.snapshot());
+      void this.#view.snapshot.asEvent(this.#snapshot());
       return;
     }
     if (change.kind === "rows") this.#rows.push(...change.rows);
@@ -178,6 +194,8 @@ export class TrainingPanel extends DisposableOwner {
     const { model, exportName } = this.#session.record;
     const name = model === "" ? exportName : model;
     const title = vscode.l10n.t("Training: {0}", name);
+    // The title of an editor of a file is the file's, and VS Code's to set.
+    if (this.panel.viewType !== PANELS.training) return;
     if (this.panel.title !== title) this.panel.title = title;
   }
 }

@@ -39,7 +39,11 @@ export function webviewOptions(extensionUri: vscode.Uri): vscode.WebviewOptions 
 }
 
 /** Creates a panel beside the editor. It doesn't take the focus. */
-export function createPanel(kind: ViewKind, title: string, extensionUri: vscode.Uri): vscode.WebviewPanel {
+export function createPanel(
+  kind: keyof typeof PANELS,
+  title: string,
+  extensionUri: vscode.Uri,
+): vscode.WebviewPanel {
   const column = { viewColumn: vscode.ViewColumn.Beside, preserveFocus: true };
   return vscode.window.createWebviewPanel(PANELS[kind], title, column, webviewOptions(extensionUri));
 }
@@ -77,7 +81,7 @@ export function connectPanel<View extends object, Methods extends object>(
     webview.asWebviewUri(vscode.Uri.joinPath(folder, ...path)).toString();
   webview.html = pageHtml({
     kind: options.kind,
-    title: panel.title,
+    title: panel.title || "Layerwise",
     language: vscode.env.language,
     nonce: randomBytes(16).toString("hex"),
     source: webview.cspSource,

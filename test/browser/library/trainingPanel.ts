@@ -63,6 +63,15 @@ export class TrainingPanel {
     });
   }
 
+  /** The epochs that the table of values lists, the first one first: the last two hundred. */
+  async epochs(): Promise<number[]> {
+    const table = this.frame.locator(".by-epoch");
+    if ((await table.getAttribute("open")) === null) await table.locator("summary").click();
+    await table.locator("tbody tr").first().waitFor();
+    const cells = await table.locator("tbody tr > :first-child").allInnerTexts();
+    return cells.map((text) => Number(text.replaceAll(",", ""))).reverse();
+  }
+
   async press(label: string): Promise<void> {
     await this.frame.locator(`vscode-button[aria-label="${label}"]`).first().click();
   }

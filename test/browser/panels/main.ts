@@ -5,6 +5,7 @@ import "./comparison.ts";
 import "./diagram.ts";
 import "./looks.ts";
 import "./runs.ts";
+import "./tensors.ts";
 import "./training.ts";
 
 /** Runs the tests whose name contains `only`; the last line printed is "N passed, N failed". Answers the failures. */

@@ -1,7 +1,15 @@
 import assert from "node:assert/strict";
+import path from "node:path";
 import { test, until } from "../../harness.ts";
-import { ENDLESS_EPOCHS, simpleNN, writeModel } from "../../models.ts";
-import { checkpointFiles, newestRun, processExists } from "../../runDirectories.ts";
+import { RUNS_FOLDER } from "../../../extension/protocol/run.ts";
+import { ENDLESS_EPOCHS, simpleNN, slowNN, writeModel } from "../../models.ts";
+import {
+  assertNoGap,
+  assertUnbroken,
+  checkpointFiles,
+  newestRun,
+  processExists,
+} from "../../runDirectories.ts";
 import { temporaryFolder } from "../library/browser.ts";
 import { familyOf } from "../library/processes.ts";
 import { closeWorkbench, openWorkbench } from "../library/tier.ts";
@@ -11,9 +19,15 @@ import type { Workbench } from "../library/workbench.ts";
 /** Milliseconds after which nothing of a run may be left. */
 const GONE = 5000;
 
-async function openEndless(settings: Record<string, unknown> = {}): Promise<Workbench> {
+/** What lets a run outlive its window. */
+const OUTLIVE = { "layerwise.runs.outlive": true };
+
+async function openEndless(
+  settings: Record<string, unknown> = {},
+  text = simpleNN(ENDLESS_EPOCHS),
+): Promise<Workbench> {
   const folder = temporaryFolder("workspace");
-  writeModel(folder, "endless.nn.ts", simpleNN(ENDLESS_EPOCHS));
+  writeModel(folder, "endless.nn.ts", text);
   const workbench = await openWorkbench({ folder, settings });
   await workbench.activated();
   await workbench.openFile("endless.nn.ts");
@@ -36,6 +50,27 @@ async function train(workbench: Workbench): Promise<{ panel: TrainingPanel; pid:
   );
   assert.ok(processExists(pid));
   return { panel, pid };
+}
+
+/** The panel shows every epoch from the first to one after `later`, each once, and so does the disk. */
+async function showsNoGap({ folder }: Workbench, panel: TrainingPanel, later = 0): Promise<number> {
+  const epochs = await until(`an epoch after ${later}`, async () => {
+    const shown = await panel.epochs();
+    return (shown.at(-1) ?? 0) > later && shown;
+  });
+  assert.equal(epochs[0], 1);
+  assertUnbroken(epochs, "epoch");
+  assertNoGap(path.join(folder, RUNS_FOLDER, newestRun(folder)!.id));
+  return epochs.at(-1)!;
+}
+
+/** Kills the extension host of a window. */
+function killHost(workbench: Workbench): void {
+  const host = familyOf(workbench.processGroup).find(({ command }) =>
+    command.includes("--type=extensionHost"),
+  );
+  assert.ok(host, "no extension host among the server's processes");
+  process.kill(host.pid, "SIGKILL");
 }
 
 const processGone = (pid: number): Promise<true> =>
@@ -77,32 +112,72 @@ test("a reloaded window: the run has ended with its weights, and the panel is ba
   await closeWorkbench(workbench);
 }, 180_000);
 
-test("a reloaded window of a run that outlives it: the panel goes on, and Stop works", async () => {
-  const workbench = await openEndless({ "layerwise.runs.outlive": true });
-  const { pid } = await train(workbench);
+test("a run that outlives its window: reloaded, and its host killed, the panel shows it without a gap, and stops it", async () => {
+  const workbench = await openEndless(OUTLIVE, slowNN(ENDLESS_EPOCHS));
+  const { pid, panel: first } = await train(workbench);
+  const before = await showsNoGap(workbench, first);
+  const { id } = newestRun(workbench.folder)!;
   await workbench.reload();
   await workbench.activated();
   const panel = await TrainingPanel.of(workbench, 60_000);
   await panel.reaches("running");
   assert.ok(processExists(pid), "the run ended with its window");
-  const points = await panel.points();
-  await panel.hasPoints(points + 1);
-  await panel.press("Stop");
-  await panel.reaches("stopped");
+  assert.equal(await panel.run(), id);
+  const reloaded = await showsNoGap(workbench, panel, before);
+
+  killHost(workbench);
+  await workbench.notification(/went on while the window was closed/).waitFor({ timeout: 60_000 });
+  assert.ok(processExists(pid), "the run ended with the extension host");
+  await workbench.page.getByRole("button", { name: "Show Curves" }).first().click();
+  const last = await until(
+    "the panel of the run",
+    async () => {
+      const found = await TrainingPanel.of(workbench);
+      return (await found.state()) === "running" && !/has ended/i.test(await found.text()) && found;
+    },
+    30_000,
+  );
+  assert.equal(await last.run(), id);
+  await showsNoGap(workbench, last, reloaded);
+  await last.press("Stop");
+  await last.reaches("stopped");
   await processGone(pid);
   await closeWorkbench(workbench);
 }, 180_000);
 
-test("kill -9 of the extension host: no process is left, and the next one says what happened", async () => {
-  const workbench = await openEndless();
+test("VS Code closed and opened again: the run that outlived it is listed, shown without a gap, and stopped", async () => {
+  const workbench = await openEndless(OUTLIVE, slowNN(ENDLESS_EPOCHS));
+  const { folder } = workbench;
+  const { pid, panel: first } = await train(workbench);
+  const before = await showsNoGap(workbench, first);
+  await closeWorkbench(workbench);
+  assert.ok(processExists(pid), "the run ended with VS Code");
+  const again = await openWorkbench({ folder, settings: OUTLIVE });
+  await again.activated();
+  await again.showSideBar();
+  const item = again.treeItem(/Run of SimpleNN, running/);
+  await item.waitFor();
+  await item.click();
+  const panel = await TrainingPanel.of(again);
+  await panel.reaches("running");
+  await showsNoGap(again, panel, before);
+  await again.screenshot("reopened");
+  await item.hover();
+  await item.getByRole("button", { name: "Stop" }).click();
+  await panel.reaches("stopped");
+  await processGone(pid);
+  assert.equal(newestRun(folder)?.state, "stopped");
+  await closeWorkbench(again);
+}, 180_000);
+
+test("kill -9 of the extension host: no process is left, the next one says what happened, and the run is resumed", async () => {
+  const workbench = await openEndless({}, slowNN(ENDLESS_EPOCHS));
   const { pid } = await train(workbench);
-  const host = familyOf(workbench.processGroup).find(({ command }) =>
-    command.includes("--type=extensionHost"),
+  const children = familyOf(workbench.processGroup).filter(({ command }) =>
+    /(run|preview)Engine\.js/.test(command),
   );
-  assert.ok(host, "no extension host among the server's processes");
-  const children = familyOf(host.pid).filter(({ command }) => /(run|preview)Engine\.js/.test(command));
   assert.ok(children.some((child) => child.pid === pid));
-  process.kill(host.pid, "SIGKILL");
+  killHost(workbench);
   await processGone(pid);
   for (const child of children) await processGone(child.pid);
   const run = newestRun(workbench.folder);
@@ -124,6 +199,12 @@ test("kill -9 of the extension host: no process is left, and the next one says w
     },
     30_000,
   );
-  assert.ok((await panel.points()) > 0, "the curve is gone");
+  const stopped = await showsNoGap(workbench, panel);
+  await panel.press("Resume");
+  await panel.reaches("running");
+  await showsNoGap(workbench, panel, stopped + 3);
+  await workbench.screenshot("resumed");
+  await panel.press("Stop");
+  await panel.reaches("stopped");
   await closeWorkbench(workbench);
 }, 180_000);

@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import {
   COMMANDS,
   CONTEXT_KEYS,
+  EDITORS,
   EXTENSION_ID,
   INTERNAL_COMMANDS,
   MODEL_FILES,
@@ -33,6 +34,7 @@ interface Manifest {
     menus: Record<string, MenuItem[]>;
     viewsContainers: { activitybar: { id: string; icon: string }[] };
     views: Record<string, { id: string }[]>;
+    customEditors: { viewType: string; selector: { filenamePattern: string }[] }[];
     viewsWelcome: { view: string; contents: string; when?: string }[];
     configuration: { properties: Record<string, Record<string, unknown>> };
     typescriptServerPlugins: { name: string; enableForWorkspaceTypeScriptVersions: boolean }[];
@@ -82,28 +84,40 @@ describe("the manifest", () => {
 
   test("has the views of the code", () => {
     expect(contributes.viewsContainers.activitybar.map(({ id }) => id)).toEqual([VIEWS.container]);
-    expect(contributes.views[VIEWS.container]?.map(({ id }) => id)).toEqual([VIEWS.checkpoints]);
-    for (const { view } of contributes.viewsWelcome) expect(view).toBe(VIEWS.checkpoints);
+    const { container, ...views } = VIEWS;
+    expect(contributes.views[container]?.map(({ id }) => id)).toEqual(Object.values(views));
+    expect([...new Set(contributes.viewsWelcome.map(({ view }) => view))]).toEqual(Object.values(views));
+    expect(contributes.customEditors.map(({ viewType }) => viewType)).toEqual(Object.values(EDITORS));
   });
 
   test("tests only context keys that are set, and tree items that exist", () => {
     const keys: string[] = Object.values(CONTEXT_KEYS);
     for (const when of whenClauses) {
       for (const key of when.match(/\blayerwise\.\w+/g) ?? [])
-        expect([...keys, VIEWS.checkpoints], when).toContain(key);
+        expect([...keys, ...Object.values(VIEWS)], when).toContain(key);
+      const items = Object.values(TREE_ITEMS);
       const equal = /viewItem == (\S+)/.exec(when)?.[1];
-      if (equal !== undefined) expect(Object.values(TREE_ITEMS)).toContain(equal);
-      const prefix = /viewItem =~ \/\^(\w+)\//.exec(when)?.[1];
-      if (prefix !== undefined)
-        expect(Object.values(TREE_ITEMS).some((item) => item.startsWith(prefix))).toBe(true);
+      if (equal !== undefined) expect(items).toContain(equal);
+      const pattern = /viewItem =~ \/(\S+)\//.exec(when)?.[1];
+      if (pattern !== undefined)
+        expect(
+          items.some((item) => new RegExp(pattern).test(item)),
+          when,
+        ).toBe(true);
     }
   });
 
   test("runs nothing of an untrusted workspace", () => {
     expect(manifest.capabilities.untrustedWorkspaces.supported).toBe("limited");
-    const running = ["train", "evaluate", "preview", "run", "evaluateCheckpoint", "loadCheckpoint"].map(
-      (name) => `layerwise.${name}`,
-    );
+    const running = [
+      "train",
+      "evaluate",
+      "preview",
+      "run",
+      "evaluateCheckpoint",
+      "loadCheckpoint",
+      "resumeRun",
+    ].map((name) => `layerwise.${name}`);
     for (const [menu, items] of Object.entries(contributes.menus))
       for (const { command, when } of items)
         if (running.includes(command) && when !== "false")

@@ -1,0 +1,71 @@
+import { dirname } from "node:path";
+import * as vscode from "vscode";
+import type { EngineOptions } from "../../supervisor/process.ts";
+import { DisposableOwner } from "../disposable.ts";
+import { EDITORS } from "../ids.ts";
+import type { Messages } from "../messages.ts";
+import type { Runs } from "../runs.ts";
+import type { Panels } from "./panels.ts";
+import type { TensorEditor } from "./tensorEditor.ts";
+
+export interface EditorServices {
+  extensionUri: vscode.Uri;
+  messages: Messages;
+  engine: () => EngineOptions;
+  runs: Runs;
+  panels: Panels;
+}
+
+interface FileDocument extends vscode.CustomDocument {
+  readonly uri: vscode.Uri;
+}
+
+/** Opens files in editors of ours, read-only: those of tensors as tables, a run's record as its curves. */
+export class Editors extends DisposableOwner {
+  readonly #services: EditorServices;
+  readonly #tensors = new Set<TensorEditor>();
+  /** What is to be compared once an editor is there, by its file. */
+  readonly #comparisons = new Map<string, string>();
+
+  constructor(services: EditorServices) {
+    super();
+    this.#services = services;
+    this.#register(EDITORS.tensors, (uri, panel) => this.#openTensors(uri.fsPath, panel));
+    this.#register(EDITORS.run, async (uri, panel) => {
+      await services.panels.adopt(panel, await services.runs.open(dirname(uri.fsPath)));
+    });
+  }
+
+  async inspect(file: string): Promise<void> {
+    await vscode.commands.executeCommand("vscode.openWith", vscode.Uri.file(file), EDITORS.tensors);
+  }
+
+  /** Shows a file with its differences from another. */
+  async compare(file: string, other: string): Promise<void> {
+    const open = [...this.#tensors].find((editor) => editor.file === file);
+    if (open === undefined) this.#comparisons.set(file, other);
+    else open.compare(other);
+    await this.inspect(file);
+  }
+
+  async #openTensors(file: string, panel: vscode.WebviewPanel): Promise<void> {
+    const { extensionUri, messages, engine } = this.#services;
+    const { TensorEditor } = await import("./tensorEditor.ts");
+    const editor = new TensorEditor(panel, file, { extensionUri, log: messages.log, engine });
+    this.#tensors.add(editor);
+    panel.onDidDispose(() => this.#tensors.delete(editor));
+    const other = this.#comparisons.get(file);
+    this.#comparisons.delete(file);
+    if (other !== undefined) editor.compare(other);
+  }
+
+  #register(id: string, open: (uri: vscode.Uri, panel: vscode.WebviewPanel) => Promise<void>): void {
+    const provider: vscode.CustomReadonlyEditorProvider<FileDocument> = {
+      openCustomDocument: (uri) => ({ uri, dispose: () => undefined }),
+      resolveCustomEditor: ({ uri }, panel) => open(uri, panel),
+    };
+    this.own(
+      vscode.window.registerCustomEditorProvider(id, provider, { supportsMultipleEditorsPerDocument: true }),
+    );
+  }
+}

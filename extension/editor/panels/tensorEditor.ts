@@ -1,0 +1,119 @@
+import { dirname } from "node:path";
+import * as v from "valibot";
+import * as vscode from "vscode";
+import type { TensorsHostMethods, TensorsViewMethods } from "../../protocol/views.ts";
+import { EngineError } from "../../supervisor/errors.ts";
+import { TensorInspector } from "../../supervisor/inspection.ts";
+import type { EngineOptions } from "../../supervisor/process.ts";
+import { DisposableOwner } from "../disposable.ts";
+import { connectPanel, noArguments } from "./webviewHost.ts";
+
+/** Milliseconds in which a file that is being written comes to rest. */
+const CHANGE_DELAY = 500;
+
+export interface TensorEditorOptions {
+  extensionUri: vscode.Uri;
+  log: vscode.LogOutputChannel;
+  engine: () => EngineOptions;
+}
+
+/** A file of tensors in an editor, read-only. All reading is done by a process that is there while the editor is seen. */
+export class TensorEditor extends DisposableOwner {
+  readonly panel: vscode.WebviewPanel;
+  /** Absolute path. */
+  readonly file: string;
+  readonly #inspector: TensorInspector;
+  readonly #view;
+  #other: string | undefined;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(panel: vscode.WebviewPanel, file: string, options: TensorEditorOptions) {
+    super();
+    this.panel = panel;
+    this.file = file;
+    this.#inspector = new TensorInspector(
+      file,
+      options.engine,
+      (share) => void this.#view.progress.asEvent(share),
+    );
+    this.#view = connectPanel<TensorsViewMethods, TensorsHostMethods>(panel, {
+      kind: "tensors",
+      extensionUri: options.extensionUri,
+      log: options.log,
+      schemas: {
+        ready: noArguments,
+        statistics: v.strictTuple([v.pipe(v.number(), v.integer(), v.minValue(0))]),
+        choose: noArguments,
+        compare: noArguments,
+        forget: noArguments,
+        cancel: noArguments,
+      },
+      methods: {
+        ready: async () => ({
+          tensors: await this.#inspector.open(),
+          ...(this.#other === undefined ? {} : { other: this.#other }),
+        }),
+        // JSON has no undefined.
+        statistics: async (index) => (await this.#inspector.statistics(index)) ?? null,
+        choose: () => this.#choose(),
+        compare: () => this.#inspector.compare(this.#chosen()),
+        forget: () => {
+          this.#other = undefined;
+          return Promise.resolve();
+        },
+        cancel: () => this.#inspector.cancel(),
+      },
+    });
+    // A hidden page is gone, and asks again when it is shown.
+    this.own(
+      panel.onDidChangeViewState(() => {
+        if (!panel.visible) void this.#inspector.release();
+      }),
+    );
+    this.#watch();
+    this.own({ dispose: () => void this.#inspector.release() });
+    panel.onDidDispose(() => this.dispose());
+  }
+
+  /** Compares with another file. */
+  compare(other: string): void {
+    this.#other = other;
+    void this.#view.changed.asEvent();
+  }
+
+  #chosen(): string {
+    if (this.#other !== undefined) return this.#other;
+    throw new EngineError({ code: "file", message: "There is no file to compare with." });
+  }
+
+  async #choose(): Promise<string | null> {
+    const [chosen] =
+      (await vscode.window.showOpenDialog({
+        title: vscode.l10n.t("Compare with which file?"),
+        openLabel: vscode.l10n.t("Compare"),
+        defaultUri: vscode.Uri.file(dirname(this.file)),
+        filters: { [vscode.l10n.t("Files of tensors")]: ["safetensors", "pth", "pt", "bin", "json"] },
+      })) ?? [];
+    if (chosen !== undefined) this.#other = chosen.fsPath;
+    return chosen?.fsPath ?? null;
+  }
+
+  /** A checkpoint of a run that goes on is written again and again. */
+  #watch(): void {
+    const uri = vscode.Uri.file(this.file);
+    const pattern = new vscode.RelativePattern(vscode.Uri.joinPath(uri, ".."), escapeGlob(uri));
+    const watcher = this.own(vscode.workspace.createFileSystemWatcher(pattern));
+    const changed = (): void => {
+      clearTimeout(this.#timer);
+      this.#timer = setTimeout(() => void this.#view.changed.asEvent(), CHANGE_DELAY);
+    };
+    this.own(watcher.onDidChange(changed));
+    this.own(watcher.onDidCreate(changed));
+    this.own({ dispose: () => clearTimeout(this.#timer) });
+  }
+}
+
+function escapeGlob(uri: vscode.Uri): string {
+  const name = uri.path.slice(uri.path.lastIndexOf("/") + 1);
+  return name.replaceAll(/[[\]{}*?]/g, "[$&]");
+}

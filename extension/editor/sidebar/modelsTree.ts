@@ -1,0 +1,165 @@
+import { basename, dirname, relative } from "node:path";
+import * as vscode from "vscode";
+import { MODEL_FILES, TREE_ITEMS, VIEWS, type SourceTarget } from "../ids.ts";
+import { experimentsOf } from "../lensModel.ts";
+import { isModelFile } from "../previews.ts";
+import { scanSource, type SourceScan, type SourceSpot } from "../sourceScan.ts";
+import { SidebarTree } from "./treeView.ts";
+
+interface FileNode extends SourceTarget {
+  kind: "file";
+  file: string;
+  folder?: never;
+  /** Of the workspace folder, for the label's side. */
+  place: string;
+  scan: SourceScan;
+}
+interface DefinitionNode extends SourceTarget, SourceSpot {
+  kind: "class" | "experiment";
+  file: string;
+  /** What of the file: a class's or an export's name. */
+  name: string;
+  trainable: boolean;
+}
+type Node = FileNode | DefinitionNode;
+
+/** More than a person has; a workspace with more is a data set of models. */
+const MOST_FILES = 500;
+/** Bytes from which on a file is not written by hand. */
+const MOST_BYTES = 2_000_000;
+
+/** The workspace's `.nn.ts` files with their classes and experiments, by their texts alone: nothing is run. */
+export class ModelsTree extends SidebarTree<FileNode, Node> {
+  protected readonly pattern = MODEL_FILES;
+  /** By file: what was read of it, and when it was written. */
+  readonly #scans = new Map<string, { version: string; scan: SourceScan }>();
+
+  constructor() {
+    super(VIEWS.models);
+    this.own(
+      vscode.workspace.onDidChangeTextDocument(({ document }) => {
+        if (isModelFile(document)) this.refresh();
+      }),
+    );
+    this.own(vscode.workspace.onDidGrantWorkspaceTrust(() => this.refresh()));
+  }
+
+  protected folders(): string[] {
+    return vscode.workspace.workspaceFolders?.map((folder) => folder.uri.fsPath) ?? [];
+  }
+
+  protected async itemsOf(folder: string): Promise<FileNode[]> {
+    const pattern = new vscode.RelativePattern(vscode.Uri.file(folder), MODEL_FILES);
+    const found = await vscode.workspace.findFiles(pattern, "**/node_modules/**", MOST_FILES);
+    const nodes = await Promise.all(
+      found.map(async ({ fsPath: file }): Promise<FileNode> => {
+        const place = relative(folder, dirname(file));
+        return { kind: "file", file, place, scan: await this.#scan(file) };
+      }),
+    );
+    return nodes.sort((a, b) => a.place.localeCompare(b.place) || a.file.localeCompare(b.file));
+  }
+
+  protected childrenOf(node: Node): Node[] {
+    if (node.kind !== "file") return [];
+    const { file, scan } = node;
+    const classes = scan.models.map(({ name, line, column }): DefinitionNode => {
+      const experiments = experimentsOf(name, scan, undefined);
+      const only = experiments.length === 1 ? { exportName: experiments[0]! } : {};
+      return {
+        kind: "class",
+        file,
+        name,
+        model: name,
+        line,
+        column,
+        trainable: experiments.length > 0,
+        ...only,
+      };
+    });
+    const experiments = scan.experiments.map(({ exportName, line, column, models }): DefinitionNode => {
+      const model = models[0] === undefined ? {} : { model: models[0] };
+      return {
+        kind: "experiment",
+        file,
+        name: exportName,
+        exportName,
+        line,
+        column,
+        trainable: true,
+        ...model,
+      };
+    });
+    return [...classes, ...experiments];
+  }
+
+  protected itemFor(node: Node): vscode.TreeItem {
+    return node.kind === "file" ? fileItem(node) : definitionItem(node);
+  }
+
+  /** Of the text on the screen, else of the file, which is read again when it was written. */
+  async #scan(file: string): Promise<SourceScan> {
+    const uri = vscode.Uri.file(file);
+    const open = vscode.workspace.textDocuments.find((document) => document.uri.fsPath === file);
+    try {
+      const stat = open === undefined ? await vscode.workspace.fs.stat(uri) : undefined;
+      if (stat !== undefined && stat.size > MOST_BYTES) return NOTHING;
+      const version = open === undefined ? `disk ${stat?.mtime}` : `open ${open.version}`;
+      const known = this.#scans.get(file);
+      if (known?.version === version) return known.scan;
+      const text = open?.getText() ?? new TextDecoder().decode(await vscode.workspace.fs.readFile(uri));
+      const scan = scanSource(text);
+      this.#scans.set(file, { version, scan });
+      return scan;
+    } catch {
+      // Deleted since it was found.
+      return NOTHING;
+    }
+  }
+}
+
+const NOTHING: SourceScan = { models: [], experiments: [] };
+
+function fileItem({ file, place, scan }: FileNode): vscode.TreeItem {
+  const empty = scan.models.length + scan.experiments.length === 0;
+  const { None, Expanded } = vscode.TreeItemCollapsibleState;
+  const item = new vscode.TreeItem(vscode.Uri.file(file), empty ? None : Expanded);
+  item.id = file;
+  item.label = basename(file);
+  item.description = place;
+  item.contextValue = scan.experiments.length > 0 ? TREE_ITEMS.experimentsFile : TREE_ITEMS.modelFile;
+  item.iconPath = vscode.ThemeIcon.File;
+  item.command = openAt(file, { line: 0, column: 0 });
+  return item;
+}
+
+function definitionItem({
+  kind,
+  file,
+  name,
+  trainable,
+  line,
+  column,
+  model,
+}: DefinitionNode): vscode.TreeItem {
+  const experiment = kind === "experiment";
+  const item = new vscode.TreeItem(experiment && name === "default" ? vscode.l10n.t("experiment") : name);
+  item.id = `${file}#${kind}:${name}`;
+  item.iconPath = new vscode.ThemeIcon(experiment ? "symbol-event" : "symbol-class");
+  item.contextValue = trainable ? TREE_ITEMS.trainable : TREE_ITEMS.model;
+  if (experiment) item.description = model ?? "";
+  item.tooltip = experiment ? vscode.l10n.t("Experiment {0}", name) : vscode.l10n.t("Model {0}", name);
+  item.accessibilityInformation = { label: item.tooltip };
+  item.command = openAt(file, { line, column });
+  return item;
+}
+
+function openAt(file: string, { line, column }: SourceSpot): vscode.Command {
+  const start = new vscode.Position(line, column);
+  const options: vscode.TextDocumentShowOptions = { selection: new vscode.Range(start, start) };
+  return {
+    command: "vscode.open",
+    title: vscode.l10n.t("Go to Source"),
+    arguments: [vscode.Uri.file(file), options],
+  };
+}

@@ -1,0 +1,149 @@
+import * as vscode from "vscode";
+import type { Progress } from "../../protocol/engine.ts";
+import type { CheckpointRecord, RunLabels, RunRecord, RunState } from "../../protocol/run.ts";
+import { isResumable } from "../../supervisor/resume.ts";
+import { isLive, type StoredRun } from "../../supervisor/runDirectory.ts";
+import { commandLink } from "../commands.ts";
+import { formatAge, formatBytes, formatDuration, formatMetrics } from "../format.ts";
+import { TREE_ITEMS, type CheckpointTarget, type RunTarget } from "../ids.ts";
+import { joined } from "./treeView.ts";
+
+export interface RunNode extends RunTarget, StoredRun {
+  folder?: never;
+  labels: RunLabels;
+  /** Of a run that goes on in this window. */
+  progress?: Progress | undefined;
+}
+export interface CheckpointNode extends CheckpointTarget {
+  folder?: never;
+  best: boolean;
+}
+
+export const isCheckpoint = (node: RunNode | CheckpointNode): node is CheckpointNode => "checkpoint" in node;
+
+/** What a person calls it. */
+export function runName({ labels, record }: Pick<RunNode, "labels" | "record">): string {
+  return labels.name || record.model || record.exportName;
+}
+
+/** Those that go on first, then the newest. */
+export function byAge(a: StoredRun, b: StoredRun): number {
+  const live = Number(isLive(b.record)) - Number(isLive(a.record));
+  return live || (a.record.createdAt < b.record.createdAt ? 1 : -1);
+}
+
+/** The best first, then the newest. */
+export function checkpointsOf({ directory, record }: RunNode): CheckpointNode[] {
+  return record.checkpoints
+    .map((checkpoint) => ({ directory, checkpoint, best: checkpoint.kind === "best" }))
+    .sort(
+      (a, b) => Number(b.best) - Number(a.best) || (a.checkpoint.savedAt < b.checkpoint.savedAt ? 1 : -1),
+    );
+}
+
+const STATE_ICONS: Record<RunState, vscode.ThemeIcon> = {
+  starting: new vscode.ThemeIcon("loading~spin"),
+  running: new vscode.ThemeIcon("sync~spin"),
+  paused: new vscode.ThemeIcon("debug-pause"),
+  finished: new vscode.ThemeIcon("pass", new vscode.ThemeColor("testing.iconPassed")),
+  stopped: new vscode.ThemeIcon("debug-stop"),
+  failed: new vscode.ThemeIcon("error", new vscode.ThemeColor("list.errorForeground")),
+  killed: new vscode.ThemeIcon("warning", new vscode.ThemeColor("list.warningForeground")),
+};
+
+const STATE_NAMES: Record<RunState, string> = {
+  starting: vscode.l10n.t("starting"),
+  running: vscode.l10n.t("running"),
+  paused: vscode.l10n.t("paused"),
+  finished: vscode.l10n.t("finished"),
+  stopped: vscode.l10n.t("stopped"),
+  failed: vscode.l10n.t("failed"),
+  killed: vscode.l10n.t("process ended"),
+};
+
+/** What menus ask of a run. */
+function contextOf(record: RunRecord, { archived }: RunLabels): string {
+  if (isLive(record)) return TREE_ITEMS.liveRun;
+  if (archived) return TREE_ITEMS.archivedRun;
+  return isResumable(record) ? TREE_ITEMS.interruptedRun : TREE_ITEMS.endedRun;
+}
+
+/** How a run that goes on stands: "3/10 · 24 % · loss 0.31 · 1:20 left". */
+function standing({ record, progress }: RunNode): string {
+  const { epoch, epochs, metrics } = progress ?? record;
+  const share = progress === undefined ? "" : shareOf(progress);
+  const left =
+    progress === undefined || record.state !== "running"
+      ? ""
+      : vscode.l10n.t("{0} left", formatDuration(progress.eta));
+  const paused = record.state === "paused" ? STATE_NAMES.paused : "";
+  return joined(paused, epochs > 0 ? `${epoch}/${epochs}` : "", share, formatMetrics(metrics, 1), left);
+}
+
+function shareOf({ epoch, epochs, stepInEpoch, stepsPerEpoch }: Progress): string {
+  const done = epoch - 1 + (stepsPerEpoch > 0 ? stepInEpoch / stepsPerEpoch : 0);
+  return epochs > 0 ? `${Math.floor((100 * done) / epochs)} %` : "";
+}
+
+/** @param expandable Whether its checkpoints are shown beneath it */
+export function runItem(node: RunNode, expandable: boolean): vscode.TreeItem {
+  const { directory, record, labels } = node;
+  const { None, Expanded, Collapsed } = vscode.TreeItemCollapsibleState;
+  const state = !expandable ? None : record.checkpoints.length > 0 ? Expanded : Collapsed;
+  const item = new vscode.TreeItem(runName(node), state);
+  item.id = directory;
+  item.contextValue = contextOf(record, labels);
+  item.iconPath = labels.archived ? new vscode.ThemeIcon("archive") : STATE_ICONS[record.state];
+  const tags = labels.tags.map((tag) => `#${tag}`).join(" ");
+  const how = isLive(record)
+    ? standing(node)
+    : joined(formatMetrics(record.metrics, 1), formatAge(record.endedAt ?? record.createdAt));
+  item.description = joined(how, tags);
+  item.accessibilityInformation = {
+    label: vscode.l10n.t("Run of {0}, {1}, {2}", runName(node), STATE_NAMES[record.state], item.description),
+  };
+  item.command = commandLink("layerwise.openRun", vscode.l10n.t("Show Curves"), { directory });
+  item.tooltip = tooltip(node);
+  return item;
+}
+
+function tooltip({ record, labels }: RunNode): vscode.MarkdownString {
+  const text = new vscode.MarkdownString();
+  text.appendMarkdown("**");
+  text.appendText(labels.name || record.model || record.exportName);
+  text.appendMarkdown("**\n\n");
+  const lines = [
+    record.id,
+    `${vscode.workspace.asRelativePath(record.file)} (${record.exportName})`,
+    vscode.l10n.t("{0}, epoch {1} of {2}", STATE_NAMES[record.state], record.epoch, record.epochs),
+    formatMetrics(record.metrics, 10),
+    record.executor?.version ?? "",
+    record.error?.message ?? "",
+  ];
+  text.appendText(lines.filter((line) => line !== "").join("\n"));
+  return text;
+}
+
+const KINDS: Record<CheckpointRecord["kind"], { icon: string; name: string }> = {
+  best: { icon: "star-full", name: vscode.l10n.t("best") },
+  last: { icon: "history", name: vscode.l10n.t("last") },
+  final: { icon: "flag", name: vscode.l10n.t("final") },
+  manual: { icon: "save", name: vscode.l10n.t("saved by hand") },
+};
+
+export function checkpointItem({ directory, checkpoint, best }: CheckpointNode): vscode.TreeItem {
+  const { icon, name } = KINDS[checkpoint.kind];
+  const label = vscode.l10n.t("{0}, epoch {1}", name, checkpoint.epoch);
+  const item = new vscode.TreeItem(label);
+  item.id = `${directory}/${checkpoint.file}`;
+  item.contextValue = best ? TREE_ITEMS.bestCheckpoint : TREE_ITEMS.checkpoint;
+  item.iconPath = new vscode.ThemeIcon(icon, best ? new vscode.ThemeColor("charts.yellow") : undefined);
+  item.description = joined(
+    formatMetrics(checkpoint.metrics, 1),
+    formatAge(checkpoint.savedAt),
+    formatBytes(checkpoint.bytes),
+  );
+  item.accessibilityInformation = { label: vscode.l10n.t("Checkpoint {0}, {1}", label, item.description) };
+  item.tooltip = `${checkpoint.file}\n${formatMetrics(checkpoint.metrics, 10)}`;
+  return item;
+}

@@ -1,0 +1,151 @@
+import * as vscode from "vscode";
+import { readLabels } from "../../supervisor/runLabels.ts";
+import { isLive, listRuns, type StoredRun } from "../../supervisor/runDirectory.ts";
+import type { RunSession } from "../../supervisor/session.ts";
+import { CONTEXT_KEYS, VIEWS } from "../ids.ts";
+import type { Messages } from "../messages.ts";
+import type { Runs } from "../runs.ts";
+import { runFolders } from "../targets.ts";
+import { dragRuns } from "./dragAndDrop.ts";
+import {
+  byAge,
+  checkpointItem,
+  checkpointsOf,
+  isCheckpoint,
+  runItem,
+  type CheckpointNode,
+  type RunNode,
+} from "./runItems.ts";
+import { SidebarTree } from "./treeView.ts";
+
+const RUN_FILES = ".layerwise/runs/{*,*/{run,labels}.json}";
+/** Milliseconds between two looks at how a run that goes on stands: nobody reads faster. */
+const PROGRESS_INTERVAL = 500;
+
+/** Trainings of the workspace, read from the disk. */
+abstract class StoredRuns<Node extends RunNode | CheckpointNode> extends SidebarTree<RunNode & Node, Node> {
+  protected readonly pattern = RUN_FILES;
+  readonly #messages: Messages;
+  protected readonly runs: Runs;
+  /** Broken records that were told of. */
+  readonly #told = new Set<string>();
+
+  constructor(id: string, runs: Runs, messages: Messages) {
+    super(id, { canSelectMany: true, dragAndDrop: dragRuns(id) });
+    this.runs = runs;
+    this.#messages = messages;
+  }
+
+  protected folders(): string[] {
+    return runFolders();
+  }
+
+  protected async trainingsOf(folder: string): Promise<RunNode[]> {
+    const stored = await listRuns(folder, (error) => this.#problem(error));
+    if (stored.length > 0) void vscode.commands.executeCommand("setContext", CONTEXT_KEYS.hasRuns, true);
+    const trainings = stored.filter(({ record }) => record.kind === "train").sort(byAge);
+    return Promise.all(
+      trainings.map(async (run) => ({ ...this.#now(run), labels: await readLabels(run.directory) })),
+    );
+  }
+
+  /** What this window knows of a run is newer than what is on the disk. */
+  #now({ directory, record }: StoredRun): Omit<RunNode, "labels"> {
+    const session = this.runs.live.find((one) => one.directory === directory);
+    return { directory, record: session?.record ?? record, progress: session?.progress };
+  }
+
+  #problem(error: unknown): void {
+    const text = error instanceof Error ? error.message : String(error);
+    if (this.#told.has(text)) return;
+    this.#told.add(text);
+    this.#messages.log.warn(text);
+  }
+}
+
+/** All trainings, those that go on first, with how they stand. */
+export class RunsTree extends StoredRuns<RunNode> {
+  readonly #shown = new Map<string, RunNode>();
+  readonly #changed = new Set<RunSession>();
+  #timer: NodeJS.Timeout | undefined;
+  #archived = false;
+
+  constructor(runs: Runs, messages: Messages) {
+    super(VIEWS.runs, runs, messages);
+    this.own(runs.onDidChange((session) => this.#note(session)));
+    this.own({ dispose: () => clearTimeout(this.#timer) });
+  }
+
+  /** Whether runs that were put away are shown. */
+  set archived(shown: boolean) {
+    this.#archived = shown;
+    void vscode.commands.executeCommand("setContext", CONTEXT_KEYS.showsArchived, shown);
+    this.refresh();
+  }
+
+  protected async itemsOf(folder: string): Promise<RunNode[]> {
+    const nodes = await this.trainingsOf(folder);
+    const wanted = nodes.filter(({ labels }) => this.#archived || !labels.archived);
+    for (const node of wanted) this.#shown.set(node.directory, node);
+    return wanted;
+  }
+
+  protected childrenOf(): RunNode[] {
+    return [];
+  }
+
+  protected itemFor(node: RunNode): vscode.TreeItem {
+    return runItem(node, false);
+  }
+
+  #note(session: RunSession): void {
+    if (!this.visible || session.record.kind !== "train") return;
+    this.#changed.add(session);
+    this.#timer ??= setTimeout(() => this.#update(), PROGRESS_INTERVAL);
+  }
+
+  /** Its item alone, unless its place in the list is another now. */
+  #update(): void {
+    this.#timer = undefined;
+    for (const session of this.#changed) {
+      const node = this.#shown.get(session.directory);
+      if (node === undefined || isLive(node.record) !== session.live) this.refresh();
+      else {
+        node.record = session.record;
+        node.progress = session.progress;
+        this.redraw(node);
+      }
+    }
+    this.#changed.clear();
+  }
+}
+
+/** The trainings that have saved weights, and these beneath them. */
+export class CheckpointsTree extends StoredRuns<RunNode | CheckpointNode> {
+  constructor(runs: Runs, messages: Messages) {
+    super(VIEWS.checkpoints, runs, messages);
+    // Watchers of some file systems are slow; of runs of this window we know at once.
+    const saved = new WeakMap<RunSession, unknown>();
+    this.own(
+      runs.onDidChange((session) => {
+        const { checkpoints } = session.record;
+        if (saved.get(session) === checkpoints && session.live) return;
+        saved.set(session, checkpoints);
+        this.refresh();
+      }),
+    );
+  }
+
+  protected async itemsOf(folder: string): Promise<RunNode[]> {
+    const nodes = await this.trainingsOf(folder);
+    return nodes.filter(({ record, labels }) => record.checkpoints.length > 0 && !labels.archived);
+  }
+
+  protected childrenOf(node: RunNode | CheckpointNode): CheckpointNode[] {
+    return isCheckpoint(node) ? [] : checkpointsOf(node);
+  }
+
+  protected itemFor(node: RunNode | CheckpointNode): vscode.TreeItem {
+    return isCheckpoint(node) ? checkpointItem(node) : runItem(node, true);
+  }
+}

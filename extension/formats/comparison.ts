@@ -1,0 +1,57 @@
+import { differenceSteps } from "./statistics.ts";
+import { hasNumbers } from "./tensorData.ts";
+import type { SourceTensor, TensorSource } from "./tensorSource.ts";
+
+/** How a tensor of one file differs from that of the same name in another. */
+export type Change =
+  | { name: string; change: "added" | "removed"; shape: readonly number[]; dtype: string }
+  | { name: string; change: "shape"; shape: readonly number[]; other: readonly number[] }
+  | { name: string; change: "values"; largest: number; changed: number; elements: number };
+
+export interface Comparison {
+  /** The largest differences first. */
+  changes: Change[];
+  /** How many tensors are in both, and the same. */
+  same: number;
+}
+
+const numelOf = ({ shape }: SourceTensor): number => shape.reduce((product, extent) => product * extent, 1);
+const sameShape = (a: SourceTensor, b: SourceTensor): boolean => a.shape.join() === b.shape.join();
+
+/** What is added, removed and changed in another file, part by part: yields the bytes looked at since. */
+export function* comparisonSteps(a: TensorSource, b: TensorSource): Generator<number, Comparison> {
+  const others = new Map(b.tensors.map((tensor) => [tensor.name, tensor]));
+  const known = new Set(a.tensors.map(({ name }) => name));
+  const changes: Change[] = [];
+  for (const tensor of a.tensors) {
+    const change = yield* changeOf(tensor, others.get(tensor.name));
+    if (change !== undefined) changes.push(change);
+  }
+  const same = a.tensors.length - changes.length;
+  for (const { name, shape, dtype } of b.tensors)
+    if (!known.has(name)) changes.push({ name, change: "added", shape, dtype });
+  const size = (one: Change): number => (one.change === "values" ? one.largest : Infinity);
+  changes.sort((one, other) => (size(one) === size(other) ? 0 : size(other) - size(one)));
+  return { changes, same };
+}
+
+/** Bytes that a comparison looks at. */
+export function comparisonBytes(a: TensorSource, b: TensorSource): number {
+  const others = new Map(b.tensors.map((tensor) => [tensor.name, tensor]));
+  return a.tensors.reduce((sum, tensor) => {
+    const other = others.get(tensor.name);
+    return other !== undefined && sameShape(tensor, other) ? sum + tensor.byteLength : sum;
+  }, 0);
+}
+
+function* changeOf(
+  tensor: SourceTensor,
+  other: SourceTensor | undefined,
+): Generator<number, Change | undefined> {
+  const { name, shape, dtype } = tensor;
+  if (other === undefined) return { name, change: "removed", shape, dtype };
+  if (!sameShape(tensor, other)) return { name, change: "shape", shape, other: other.shape };
+  if (!hasNumbers(dtype) || !hasNumbers(other.dtype)) return undefined;
+  const { largest, changed } = yield* differenceSteps(tensor, other);
+  return changed === 0 ? undefined : { name, change: "values", largest, changed, elements: numelOf(tensor) };
+}

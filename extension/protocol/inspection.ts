@@ -1,0 +1,87 @@
+import * as v from "valibot";
+import type { Hello } from "./engine.ts";
+import { MetricValue } from "./run.ts";
+
+/** A tensor of a file, as a table shows it. */
+export const TensorRow = v.object({
+  /** In a `.pth` file, the keys that lead to it, with dots between them. */
+  name: v.string(),
+  dtype: v.string(),
+  shape: v.array(v.number()),
+  bytes: v.number(),
+});
+export type TensorRow = v.InferOutput<typeof TensorRow>;
+
+export const TensorFile = v.object({
+  /** Absolute path. */
+  file: v.string(),
+  format: v.picklist(["safetensors", "pth"]),
+  /** Of all shards, where there are several. */
+  bytes: v.number(),
+  metadata: v.array(v.tuple([v.string(), v.string()])),
+  tensors: v.array(TensorRow),
+});
+export type TensorFile = v.InferOutput<typeof TensorFile>;
+
+/** What a tensor's values are like, see formats/statistics.ts. */
+export const TensorStatistics = v.object({
+  count: v.number(),
+  min: MetricValue,
+  max: MetricValue,
+  mean: MetricValue,
+  std: MetricValue,
+  zeros: v.number(),
+  nans: v.number(),
+  infinities: v.number(),
+  histogram: v.array(v.number()),
+});
+export type TensorStatistics = v.InferOutput<typeof TensorStatistics>;
+
+/** How a tensor of one file differs from that of the same name in another. */
+export const TensorChange = v.variant("change", [
+  v.object({
+    name: v.string(),
+    change: v.picklist(["added", "removed"]),
+    shape: v.array(v.number()),
+    dtype: v.string(),
+  }),
+  v.object({
+    name: v.string(),
+    change: v.literal("shape"),
+    shape: v.array(v.number()),
+    other: v.array(v.number()),
+  }),
+  v.object({
+    name: v.string(),
+    change: v.literal("values"),
+    /** Largest distance of two values. */
+    largest: MetricValue,
+    changed: v.number(),
+    elements: v.number(),
+  }),
+]);
+export type TensorChange = v.InferOutput<typeof TensorChange>;
+
+export const TensorComparison = v.object({
+  /** The largest differences first. */
+  changes: v.array(TensorChange),
+  /** Tensors that are in both, and the same. */
+  same: v.number(),
+});
+export type TensorComparison = v.InferOutput<typeof TensorComparison>;
+
+/** Methods of an inspection engine. Nothing of a file is run, and no more than a part of it is in memory at a time. */
+export interface InspectionEngineMethods {
+  open(file: string): Promise<TensorFile>;
+  /** Of a tensor by its place in the file; undefined for types that are no real numbers. */
+  statistics(file: string, index: number): Promise<TensorStatistics | undefined>;
+  compare(file: string, other: string): Promise<TensorComparison>;
+  /** Ends what is going on: its call fails with the code "cancelled". */
+  cancel(): Promise<void>;
+}
+
+export interface InspectionEngineEvents {
+  hello(hello: Hello): void;
+  /** Share done of the call that goes on, 0 to 1. */
+  progress(share: number): void;
+}

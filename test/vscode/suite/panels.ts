@@ -1,0 +1,300 @@
+/** The host's sides of the panels, driven as their pages drive them. */
+import assert from "node:assert/strict";
+import fs from "node:fs";
+import path from "node:path";
+import * as vscode from "vscode";
+import { startingRecord } from "../../../extension/protocol/engine.ts";
+import { CHECKPOINTS_FOLDER, METRICS_FILE, type MetricRow } from "../../../extension/protocol/run.ts";
+import type {
+  ArchitectureHostMethods,
+  TrainingHostMethods,
+  TrainingSnapshot,
+  TrainingViewMethods,
+} from "../../../extension/protocol/views.ts";
+import { PANELS } from "../../../extension/editor/ids.ts";
+import { Messages } from "../../../extension/editor/messages.ts";
+import { ArchitecturePanel } from "../../../extension/editor/panels/architecturePanel.ts";
+import { TrainingPanel } from "../../../extension/editor/panels/trainingPanel.ts";
+import { Previews } from "../../../extension/editor/previews.ts";
+import { Runs } from "../../../extension/editor/runs.ts";
+import { engineOptions } from "../../../extension/editor/settings.ts";
+import { PreviewEngine } from "../../../extension/supervisor/preview.ts";
+import { runsRoot, writeRecord } from "../../../extension/supervisor/runDirectory.ts";
+import { readLabels } from "../../../extension/supervisor/runLabels.ts";
+import type { RunSession } from "../../../extension/supervisor/session.ts";
+import { test, until } from "../../harness.ts";
+import { ENDLESS_EPOCHS, simpleNN, writeModel } from "../../models.ts";
+import { assertNoGap, rowsOf } from "../../runDirectories.ts";
+import { answering } from "./answers.ts";
+import { fakePanel } from "./fakePanel.ts";
+import { openModel, workspaceFolder } from "./workspace.ts";
+
+const folder = workspaceFolder;
+let channel: Messages | undefined;
+/** VS Code has one channel of a name: closing it would close the extension's own. */
+const logged = (): Messages => (channel ??= new Messages());
+const extensionUri = (): vscode.Uri => vscode.extensions.getExtension("layerwise.layerwise")!.extensionUri;
+
+/** A training panel with its page: what it was last told, and the host to ask. */
+class Page {
+  snapshot: TrainingSnapshot | undefined;
+  readonly rows: MetricRow[] = [];
+  readonly host;
+  readonly panel: TrainingPanel;
+
+  constructor(session: RunSession, messages: Messages) {
+    const view: TrainingViewMethods = {
+      snapshot: (snapshot) => void (this.snapshot = snapshot),
+      rows: (rows) => void this.rows.push(...rows),
+      record: (run, live) => void (this.snapshot = { ...this.snapshot!, run, live }),
+      progress: (progress) => void (this.snapshot = { ...this.snapshot!, progress }),
+      evaluated: () => undefined,
+    };
+    const { panel, host } = fakePanel<TrainingHostMethods>(PANELS.training, view);
+    this.host = host;
+    this.panel = new TrainingPanel(panel, session, { extensionUri: extensionUri(), log: messages.log });
+  }
+
+  async ready(): Promise<void> {
+    this.snapshot = await this.host.ready();
+  }
+
+  get run(): TrainingSnapshot["run"] {
+    return this.snapshot!.run;
+  }
+
+  state(wanted: string): Promise<unknown> {
+    return until(`the page to hear that the run is ${wanted}`, () => this.run.state === wanted, 30_000);
+  }
+}
+
+const lastEpoch = (directory: string): number =>
+  rowsOf(directory).findLast(({ kind }) => kind === "epoch")?.epoch ?? 0;
+
+test("the training panel pauses, steps, changes, saves, stops and resumes a real run", async () => {
+  const messages = logged();
+  const runs = new Runs(engineOptions(extensionUri()), messages);
+  try {
+    const file = writeModel(folder(), "steered.nn.ts", simpleNN(ENDLESS_EPOCHS));
+    const session = await runs.start({ kind: "train", file, exportName: "default" });
+    const { directory } = session;
+    const page = new Page(session, messages);
+    const { host } = page;
+    await page.ready();
+    await page.state("running");
+    await until("rows on the page", () => page.rows.some(({ kind }) => kind === "epoch"), 30_000);
+
+    await host.pause();
+    await page.state("paused");
+    // An epoch is a step here. What was done before the pause is on disk a moment later.
+    let before = -1;
+    await until("all of it", async () => {
+      const seen = before;
+      before = lastEpoch(directory);
+      await new Promise((resolve) => setTimeout(resolve, 150));
+      return before > 0 && before === seen;
+    });
+    await host.step();
+    await until("one step more", () => lastEpoch(directory) === before + 1);
+    assert.equal(page.run.state, "paused");
+
+    await host.setLearningRate(0.005);
+    const event = await until("the change on the curve", () =>
+      page.rows.find(({ kind }) => kind === "event"),
+    );
+    assert.equal(event.values["lr"], 0.005);
+    await host.addEpochs(5);
+    await until("more epochs", () => page.run.epochs === ENDLESS_EPOCHS + 5);
+    await assert.rejects(host.addEpochs(0));
+    await assert.rejects(host.setLearningRate(-1));
+    await host.checkpoint();
+    const saved = await until("a checkpoint", () =>
+      page.run.checkpoints.find(({ kind }) => kind === "manual"),
+    );
+    assert.equal(saved.epoch, before + 1);
+    assert.ok(fs.statSync(path.join(directory, saved.file)).size === saved.bytes);
+
+    await host.resume();
+    await page.state("running");
+    await until("the training to go on", () => lastEpoch(directory) > before + 10, 30_000);
+    await host.stop();
+    await page.state("stopped");
+    assert.equal(page.snapshot?.live, false);
+    await assert.rejects(host.pause(), { message: /is over/ });
+    assertNoGap(directory);
+
+    // Gone on with, in place: with the rate that was set by hand, and no step twice.
+    const stopped = lastEpoch(directory);
+    const again = await runs.resume(directory);
+    assert.equal(again.directory, directory);
+    page.panel.show(again);
+    await page.state("running");
+    await until("the training to go on", () => lastEpoch(directory) > stopped + 10, 30_000);
+    const { rows } = again.snapshot();
+    assert.equal(rows.find(({ kind }) => kind === "step")?.step, 1, "the curve begins where it began");
+    assert.ok(rows.some(({ kind }) => kind === "event"));
+    assert.equal(page.run.epochs, ENDLESS_EPOCHS + 5);
+    await host.stop();
+    await page.state("stopped");
+    assert.ok(Math.abs((page.run.metrics["lr"] ?? 0) - 0.005) < 1e-9);
+    assertNoGap(directory);
+  } finally {
+    await runs.close();
+  }
+}, 90_000);
+
+/** A run that is over, with a curve and a checkpoint. */
+async function store(id: string, loss: number): Promise<string> {
+  const directory = path.join(runsRoot(folder()), id);
+  fs.mkdirSync(path.join(directory, CHECKPOINTS_FOLDER), { recursive: true });
+  const file = path.join(folder(), "compared.nn.ts");
+  const record = startingRecord({
+    kind: "train",
+    file,
+    exportName: "default",
+    directory,
+    device: "auto",
+    outlive: false,
+  });
+  const rows = [1, 2, 3].map((step) => ({
+    kind: "step",
+    step,
+    epoch: 1,
+    time: step,
+    values: { loss: loss / step },
+  }));
+  fs.writeFileSync(
+    path.join(directory, METRICS_FILE),
+    rows.map((row) => `${JSON.stringify(row)}\n`).join(""),
+  );
+  await writeRecord(directory, { ...record, model: "Compared", state: "finished", metrics: { loss } });
+  return directory;
+}
+
+test("the table of runs renames, tags, archives, draws, opens, deletes and brings back", async () => {
+  const messages = logged();
+  const runs = new Runs(engineOptions(extensionUri()), messages);
+  writeModel(folder(), "compared.nn.ts", simpleNN(10));
+  const [first, second] = [await store("20260101-000000-a", 1), await store("20260101-000001-b", 2)];
+  const [one, two] = [path.basename(first), path.basename(second)];
+  const page = new Page(await runs.open(first), messages);
+  const { host } = page;
+  await page.ready();
+  const listed = async (id: string) => (await host.runs()).find(({ run }) => run.id === id);
+  try {
+    assert.equal((await listed(two))?.live, false);
+    assert.deepEqual((await listed(two))?.labels, { name: "", tags: [], archived: false });
+    await host.label(two, { name: "wide", tags: ["dropout", "best"], archived: true });
+    assert.deepEqual((await listed(two))?.labels, {
+      name: "wide",
+      tags: ["dropout", "best"],
+      archived: true,
+    });
+    assert.deepEqual(await readLabels(second), { name: "wide", tags: ["dropout", "best"], archived: true });
+    await assert.rejects(host.label("../elsewhere", { name: "x", tags: [], archived: false }));
+    await assert.rejects(host.rowsOf(".."));
+
+    const rows = await host.rowsOf(two);
+    assert.deepEqual(
+      rows.map(({ step, values }) => [step, values["loss"]]),
+      [
+        [1, 2],
+        [2, 1],
+        [3, 2 / 3],
+      ],
+    );
+    page.panel.compare([two]);
+    await until("word of what is to be drawn", () => page.snapshot?.compare?.includes(two));
+    await page.ready();
+    assert.equal(page.snapshot?.compare, undefined, "told once");
+
+    await host.openRun(two);
+    await until("its panel", () =>
+      vscode.window.tabGroups.all
+        .flatMap(({ tabs }) => tabs)
+        .find(({ label }) => label === "Training: Compared"),
+    );
+
+    const target = path.join(folder(), "curves.csv");
+    await answering(
+      "showSaveDialog",
+      () => Promise.resolve(vscode.Uri.file(target)),
+      () => host.saveFile("curves.csv", Buffer.from("step,loss\n").toString("base64")),
+    );
+    assert.equal(fs.readFileSync(target, "utf8"), "step,loss\n");
+    await assert.rejects(host.saveFile("../curves.csv", ""));
+
+    const trash = path.join(folder(), ".layerwise", "trash");
+    await answering(
+      "showInformationMessage",
+      (_text: string, undo: string) => Promise.resolve(undo),
+      async () => {
+        await host.deleteRun(two);
+        await until("the run to be back", async () => (await listed(two)) !== undefined);
+      },
+    );
+    assert.equal((await host.rowsOf(two)).length, 3);
+    assert.equal((await listed(two))?.labels.name, "wide");
+    await answering(
+      "showInformationMessage",
+      () => Promise.resolve(undefined),
+      async () => {
+        await host.deleteRun(two);
+        await until(
+          "the disk to be freed",
+          () => !fs.existsSync(second) && fs.readdirSync(trash).length === 0,
+        );
+      },
+    );
+    assert.equal(await listed(two), undefined);
+    assert.ok(await listed(one));
+  } finally {
+    await runs.close();
+    fs.rmSync(first, { recursive: true, force: true });
+    await vscode.commands.executeCommand("workbench.action.closeAllEditors");
+  }
+}, 40_000);
+
+test("the architecture panel shows a layer's line without taking the focus, and saves pictures", async () => {
+  const messages = logged();
+  const engine = new PreviewEngine(engineOptions(extensionUri()), { onLog: () => undefined });
+  const previews = new Previews(engine);
+  try {
+    const document = await openModel("drawn.nn.ts", simpleNN(10));
+    const other = await openModel("other.nn.ts", simpleNN(10));
+    const file = document.uri.fsPath;
+    const { panel, host } = fakePanel<ArchitectureHostMethods>(PANELS.architecture, {
+      snapshot: () => undefined,
+      cursor: () => undefined,
+    });
+    const architecture = new ArchitecturePanel(panel, file, undefined, {
+      extensionUri: extensionUri(),
+      log: messages.log,
+      previews,
+    });
+    assert.equal((await host.ready()).file, file);
+    await host.revealSource(file, 16, 5);
+    const shown = await until("the source", () =>
+      vscode.window.visibleTextEditors.find((editor) => editor.document.uri.fsPath === file),
+    );
+    assert.deepEqual([shown.selection.active.line, shown.selection.active.character], [15, 4]);
+    await host.openSource(other.uri.fsPath, 3);
+    await until(
+      "the other file, with the focus",
+      () => vscode.window.activeTextEditor?.document.uri.fsPath === other.uri.fsPath,
+    );
+    assert.equal(vscode.window.activeTextEditor?.selection.active.line, 2);
+    await assert.rejects(host.revealSource(file, "4" as unknown as number));
+    const target = path.join(folder(), "net.svg");
+    await answering(
+      "showSaveDialog",
+      () => Promise.resolve(vscode.Uri.file(target)),
+      () => host.saveImage("net", "svg", "<svg/>"),
+    );
+    assert.equal(fs.readFileSync(target, "utf8"), "<svg/>");
+    architecture.dispose();
+  } finally {
+    previews.dispose();
+    await engine.dispose();
+  }
+}, 40_000);

@@ -1,0 +1,176 @@
+/** The editor of a file of tensors: asks the host for what is in it, and for values when they are looked at. */
+import { render } from "lit";
+import type { UserError } from "../../extension/protocol/errors.ts";
+import type {
+  TensorsHostMethods,
+  TensorsSnapshot,
+  TensorsViewMethods,
+  TensorsViewState,
+} from "../../extension/protocol/views.ts";
+import "../../media/styles/tensors.css";
+import { Announcer } from "../shared/announcer.ts";
+import { everyFrame } from "../shared/frame.ts";
+import { connect, messageOf, restored, savedState, saveState } from "../shared/host.ts";
+import { loading } from "../shared/kit.ts";
+import { strings } from "../shared/strings.ts";
+import { defaultUi, type TensorsState, type TensorsUi } from "./state.ts";
+import { editor, unreadable, type Actions } from "./view.ts";
+
+const text = strings.tensors;
+const root = document.createElement("main");
+const announcer = new Announcer(1000);
+document.body.append(root, announcer.element);
+
+let ui = restored(defaultUi, savedState<TensorsViewState>()?.ui);
+let state: TensorsState | undefined;
+/** Why there is nothing to show. */
+let fatal: UserError | undefined;
+
+const host = connect<TensorsHostMethods, TensorsViewMethods>({
+  progress: (share) =>
+    change((now) => {
+      if (now.work) now.work = { ...now.work, share };
+    }),
+  changed: () => void load(),
+});
+
+const redraw = everyFrame(() => {
+  if (fatal) render(unreadable(fatal, actions), root);
+  else render(state ? editor(state, actions) : loading(text.loading), root);
+  if (fatal ?? state) document.body.dataset["ready"] = "1";
+});
+
+function change(apply: (now: TensorsState) => void): void {
+  if (!state) return;
+  apply(state);
+  redraw();
+}
+
+function setUi(part: Partial<TensorsUi>): void {
+  ui = { ...ui, ...part };
+  saveState({ ui });
+  change((now) => (now.ui = ui));
+}
+
+/** Looks at the file anew: what was known of its values counts no more. */
+async function load(): Promise<void> {
+  try {
+    show(await host.ready());
+  } catch (error) {
+    if (isCancelled(error)) return;
+    fatal = userError(error);
+    redraw();
+  }
+}
+
+function show({ tensors, other }: TensorsSnapshot): void {
+  fatal = undefined;
+  state = {
+    tensors,
+    ui,
+    statistics: new Map(),
+    other,
+    comparison: undefined,
+    work: undefined,
+    error: undefined,
+  };
+  redraw();
+  void lookAgain(state);
+}
+
+/** What was on the screen before: the comparison, and the values of open tensors. */
+async function lookAgain({ tensors, other, ui }: TensorsState): Promise<void> {
+  if (other !== undefined && !(await compare())) return;
+  const open = tensors.tensors.flatMap(({ name }, index) => (ui.open.includes(name) ? [index] : []));
+  await look(open);
+}
+
+/** One thing at a time: the host reads one file after the other anyway. True when it came to its end. */
+async function work(what: string, run: () => Promise<void>): Promise<boolean> {
+  const mine = state;
+  if (!mine || mine.work) return false;
+  change((now) => {
+    now.work = { text: what, share: undefined };
+    now.error = undefined;
+  });
+  let error: UserError | undefined;
+  let done = false;
+  try {
+    await run();
+    done = true;
+  } catch (thrown) {
+    if (!isCancelled(thrown)) error = userError(thrown);
+  }
+  // Meanwhile the file may be another.
+  if (state === mine)
+    change((now) => {
+      now.work = undefined;
+      now.error = error;
+    });
+  if (error) announcer.sayNow(error.message);
+  return done && state === mine;
+}
+
+/** Asks for the values of tensors that nobody has looked at yet. */
+async function look(indices: readonly number[]): Promise<void> {
+  for (const index of indices) {
+    const name = state?.tensors.tensors[index]?.name;
+    if (name === undefined || state?.statistics.has(index)) continue;
+    const looked = await work(text.looking(name), async () => {
+      const mine = state;
+      const found = await host.statistics(index);
+      if (state === mine) change((now) => (now.statistics = new Map([...now.statistics, [index, found]])));
+    });
+    if (!looked) return;
+  }
+}
+
+function compare(): Promise<boolean> {
+  return work(text.comparing, async () => {
+    const mine = state;
+    const comparison = await host.compare();
+    if (state === mine) change((now) => (now.comparison = comparison));
+  });
+}
+
+const actions: Actions = {
+  setUi,
+  toggle: (index) => {
+    const name = state?.tensors.tensors[index]?.name;
+    if (name === undefined) return;
+    const open = ui.open.includes(name);
+    setUi({ open: open ? ui.open.filter((one) => one !== name) : [...ui.open, name] });
+    if (!open) void look([index]);
+  },
+  lookAtAll: () => void look(state?.tensors.tensors.map((_tensor, index) => index) ?? []),
+  compare: () =>
+    void (async () => {
+      const other = await host.choose();
+      if (other === null) return;
+      change((now) => {
+        now.other = other;
+        now.comparison = undefined;
+      });
+      await compare();
+    })(),
+  closeComparison: () => {
+    change((now) => (now.comparison = now.other = undefined));
+    void host.forget();
+  },
+  cancel: () => void host.cancel(),
+  dismiss: () => change((now) => (now.error = undefined)),
+  retry: () => {
+    fatal = undefined;
+    state = undefined;
+    redraw();
+    void load();
+  },
+};
+
+const isCancelled = (error: unknown): boolean =>
+  typeof error === "object" && error !== null && "code" in error && error.code === "cancelled";
+
+const userError = (error: unknown): UserError => ({ code: "file", message: messageOf(error) });
+
+render(loading(text.loading), root);
+void load();

@@ -1,0 +1,176 @@
+/** The tensors as a table; the values of those that are looked at beneath them. */
+import { html, nothing, type TemplateResult } from "lit";
+import { repeat } from "lit/directives/repeat.js";
+import type { TensorStatistics } from "../../extension/protocol/inspection.ts";
+import { formatBytes, formatCount, formatMetric } from "../shared/format.ts";
+import { button, empty, icon, scroller, section } from "../shared/kit.ts";
+import { strings } from "../shared/strings.ts";
+import { styles } from "../shared/styles.ts";
+import { type Column, listed, type ListedTensor, shapeText, type TensorsState } from "./state.ts";
+import type { Actions } from "./view.ts";
+
+const text = strings.tensors;
+/** A model has hundreds of tensors; what has many thousands is drawn whole on request. */
+const MOST_ROWS = 500;
+
+const COLUMNS: [id: Column, label: string, className: string][] = [
+  ["name", text.columns.name, ""],
+  ["dtype", text.columns.dtype, ""],
+  ["shape", text.columns.shape, "shape"],
+  ["elements", text.columns.elements, "number optional"],
+  ["bytes", text.columns.bytes, "number"],
+];
+
+export function tensorTable(state: TensorsState, actions: Actions): TemplateResult {
+  const { tensors, ui } = state;
+  if (tensors.tensors.length === 0) return section("tensors", text.title, empty(text.empty));
+  const rows = listed(tensors, ui);
+  const shown = ui.showAll ? rows : rows.slice(0, MOST_ROWS);
+  const table = html`<table class="table tensors">
+    <thead>
+      <tr>
+        ${COLUMNS.map(([id, label, className]) => heading(id, label, className, state, actions))}
+        <th scope="col" class="values">${text.columns.values}</th>
+      </tr>
+    </thead>
+    <tbody>
+      ${repeat(
+        shown,
+        ({ index }) => index,
+        (tensor) => row(tensor, state, actions),
+      )}
+    </tbody>
+  </table>`;
+  return section(
+    "tensors",
+    text.title,
+    html`${rows.length === 0 ? empty(text.none) : scroller(text.title, table)}
+    ${
+      shown.length < rows.length
+        ? html`<p class="rest">
+            <span class="secondary">${text.shown(shown.length, rows.length)}</span>
+            ${button({ label: text.showAll, icon: "unfold", onClick: () => actions.setUi({ showAll: true }) })}
+          </p>`
+        : nothing
+    }`,
+    html`<input
+      class="input"
+      type="search"
+      aria-label=${text.filter}
+      placeholder=${text.filter}
+      .value=${ui.filter}
+      @input=${(event: Event) => actions.setUi({ filter: (event.target as HTMLInputElement).value })}
+    />`,
+  );
+}
+
+/** Sorted up, down, then as in the file again. */
+function heading(
+  id: Column,
+  label: string,
+  className: string,
+  { ui }: TensorsState,
+  actions: Actions,
+): TemplateResult {
+  const sorted = ui.sort === id;
+  const sort = (): void => {
+    if (!sorted) actions.setUi({ sort: id, descending: false });
+    else actions.setUi(ui.descending ? { sort: "place", descending: false } : { descending: true });
+  };
+  const order = sorted ? (ui.descending ? "descending" : "ascending") : nothing;
+  return html`<th scope="col" class=${className} aria-sort=${order}>
+    <button class="sort" @click=${sort}>
+      ${label}<i
+        class="codicon ${sorted ? (ui.descending ? "codicon-arrow-down" : "codicon-arrow-up") : ""}"
+        aria-hidden="true"
+      ></i>
+    </button>
+  </th>`;
+}
+
+function row(tensor: ListedTensor, state: TensorsState, actions: Actions): TemplateResult {
+  const { name, dtype, shape, elements, bytes, index } = tensor;
+  const statistics = state.statistics.get(index);
+  const open = state.ui.open.includes(name);
+  return html`<tr class=${open ? "open" : ""}>
+      <th scope="row">
+        <span class="tensor-name"
+          ><button
+            class="twistie"
+            aria-expanded=${open}
+            aria-label=${open ? text.fold(name) : text.look(name)}
+            ?disabled=${state.work !== undefined && !open}
+            @click=${() => actions.toggle(index)}
+          >
+            ${icon(open ? "chevron-down" : "chevron-right")}</button
+          ><span>${name}</span></span
+        >
+      </th>
+      <td>${dtype}</td>
+      <td class="shape">${shapeText(shape)}</td>
+      <td class="number optional">${formatCount(elements)}</td>
+      <td class="number">${formatBytes(bytes)}</td>
+      <td class="values">${statistics ? summary(statistics) : nothing}</td>
+    </tr>
+    ${
+      open && statistics !== undefined
+        ? html`<tr class="looked">
+            <td colspan="6">${statistics === null ? empty(text.noNumbers) : details(name, statistics)}</td>
+          </tr>`
+        : nothing
+    }`;
+}
+
+/** In a line: mean and spread, and what must not be. */
+function summary({ mean, std, nans, infinities }: TensorStatistics): TemplateResult {
+  const bad = text.suspicious(nans, infinities);
+  return html`<span>${formatMetric(mean)} ± ${formatMetric(std)}</span>
+    ${bad === "" ? nothing : html`<span class="suspicious">${icon("warning")}${bad}</span>`}`;
+}
+
+function details(name: string, statistics: TensorStatistics): TemplateResult {
+  const { min, max, mean, std, zeros, nans, infinities, count } = statistics;
+  const share = (part: number): string =>
+    part === 0 ? "0" : `${formatCount(part)} (${((100 * part) / (count + nans + infinities)).toFixed(1)} %)`;
+  const facts: [string, string][] = [
+    [text.statistics.min, formatMetric(min)],
+    [text.statistics.max, formatMetric(max)],
+    [text.statistics.mean, formatMetric(mean)],
+    [text.statistics.std, formatMetric(std)],
+    [text.statistics.zeros, share(zeros)],
+    [text.statistics.nans, share(nans)],
+    [text.statistics.infinities, share(infinities)],
+  ];
+  return html`<div class="details">
+    <dl class="pairs">
+      ${facts.map(
+        ([key, value]) =>
+          html`<div>
+            <dt>${key}</dt>
+            <dd>${value}</dd>
+          </div>`,
+      )}
+    </dl>
+    ${count > 0 ? histogram(name, statistics) : nothing}
+  </div>`;
+}
+
+function histogram(name: string, { min, max, histogram }: TensorStatistics): TemplateResult {
+  const highest = Math.max(...histogram, 1);
+  const width = (max - min) / histogram.length;
+  const label = text.histogram(name, formatMetric(min), formatMetric(max));
+  return html`<figure class="histogram">
+    <div class="bars" role="img" aria-label=${label}>
+      ${histogram.map((count, bin) => {
+        const [from, to] = [min + bin * width, min + (bin + 1) * width].map((value) => formatMetric(value));
+        return html`<div class="bar-place" title=${text.bin(from!, to!, count)}>
+          <div
+            class="bar"
+            ${styles({ height: `${count === 0 ? 0 : Math.max(2, (100 * count) / highest)}%` })}
+          ></div>
+        </div>`;
+      })}
+    </div>
+    <figcaption><span>${formatMetric(min)}</span><span>${formatMetric(max)}</span></figcaption>
+  </figure>`;
+}

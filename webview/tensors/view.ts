@@ -1,0 +1,119 @@
+/** The editor as a function of its state. */
+import { html, nothing, type TemplateResult } from "lit";
+import { errorBox } from "../shared/errorBox.ts";
+import { baseName, formatBytes } from "../shared/format.ts";
+import { button, icon, section } from "../shared/kit.ts";
+import { strings } from "../shared/strings.ts";
+import { styles } from "../shared/styles.ts";
+import { comparisonSection } from "./comparison.ts";
+import { elementsOf, type TensorsState, type TensorsUi } from "./state.ts";
+import { tensorTable } from "./table.ts";
+
+const text = strings.tensors;
+
+export interface Actions {
+  setUi(change: Partial<TensorsUi>): void;
+  /** Shows a tensor's values, or no longer. */
+  toggle(index: number): void;
+  lookAtAll(): void;
+  compare(): void;
+  closeComparison(): void;
+  cancel(): void;
+  dismiss(): void;
+  retry(): void;
+}
+
+export function editor(state: TensorsState, actions: Actions): TemplateResult {
+  return html`${header(state, actions)} ${progress(state, actions)} ${failure(state, actions)}
+  ${comparisonSection(state, actions)} ${tensorTable(state, actions)} ${metadata(state)}`;
+}
+
+function header({ tensors, work }: TensorsState, actions: Actions): TemplateResult {
+  const elements = tensors.tensors.reduce((sum, tensor) => sum + elementsOf(tensor), 0);
+  return html`<header class="header">
+    <div class="title-row">
+      <h1>${baseName(tensors.file)}</h1>
+      <div class="buttons" role="toolbar" aria-label=${baseName(tensors.file)}>
+        ${button({
+          label: text.lookAtAll,
+          icon: "graph",
+          disabled: work !== undefined || tensors.tensors.length === 0,
+          onClick: () => actions.lookAtAll(),
+        })}
+        ${button({
+          label: text.compare,
+          icon: "diff",
+          disabled: work !== undefined,
+          onClick: () => actions.compare(),
+        })}
+      </div>
+    </div>
+    <ul class="facts">
+      <li>${tensors.format}</li>
+      <li>${text.count(tensors.tensors.length)}</li>
+      <li>${text.elements(elements)}</li>
+      <li>${formatBytes(tensors.bytes)}</li>
+    </ul>
+  </header>`;
+}
+
+function progress({ work }: TensorsState, actions: Actions): TemplateResult | typeof nothing {
+  if (work === undefined) return nothing;
+  const { share } = work;
+  return html`<div class="work">
+    <span class="work-text" role="status">${work.text}</span>
+    <div
+      class="progress-bar"
+      role="progressbar"
+      aria-label=${text.progress}
+      aria-valuemin="0"
+      aria-valuemax="100"
+      aria-valuenow=${share === undefined ? nothing : Math.round(share * 100)}
+    >
+      <div class="progress-done" ${styles({ width: `${100 * (share ?? 0)}%` })}></div>
+    </div>
+    ${button({ label: text.cancel, icon: "close", onClick: () => actions.cancel() })}
+  </div>`;
+}
+
+function failure({ error }: TensorsState, actions: Actions): TemplateResult | typeof nothing {
+  if (error === undefined) return nothing;
+  return html`<div class="notice" role="alert">
+    ${icon("warning")}<span>${error.message}</span>
+    ${button({
+      label: strings.error.dismiss,
+      icon: "close",
+      appearance: "icon",
+      onClick: () => actions.dismiss(),
+    })}
+  </div>`;
+}
+
+function metadata({ tensors }: TensorsState): TemplateResult | typeof nothing {
+  if (tensors.metadata.length === 0) return nothing;
+  return section(
+    "metadata",
+    text.metadata,
+    html`<dl class="metadata">
+      ${tensors.metadata.map(
+        ([key, value]) =>
+          html`<div>
+            <dt>${key}</dt>
+            <dd>${value}</dd>
+          </div>`,
+      )}
+    </dl>`,
+  );
+}
+
+/** What stands instead of a file that can't be read. */
+export function unreadable(error: { code: string; message: string }, actions: Actions): TemplateResult {
+  return html`<div class="unreadable">
+    ${errorBox({
+      error,
+      title: text.failed,
+      open: () => undefined,
+      extra: button({ label: text.retry, icon: "refresh", onClick: () => actions.retry() }),
+    })}
+  </div>`;
+}
