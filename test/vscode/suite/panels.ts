@@ -131,7 +131,7 @@ test("the training panel pauses, steps, changes, saves, stops and resumes a real
     await page.state("running");
     await until("the training to go on", () => lastEpoch(directory) > stopped + 10, 30_000);
     const { rows } = again.snapshot();
-    assert.equal(rows.find(({ kind }) => kind === "step")?.step, 1, "the curve begins where it began");
+    assert.equal(rows.find(({ kind }) => kind === "epoch")?.epoch, 1, "the curve begins where it began");
     assert.ok(rows.some(({ kind }) => kind === "event"));
     assert.equal(page.run.epochs, ENDLESS_EPOCHS + 5);
     await host.stop();
