@@ -163,7 +163,8 @@ export class Run {
     const prepared = await prepare(experiment, seed);
     generators.end();
     if (weights !== undefined) prepared.model.loadStateDict(weights.tensors);
-    this.#describe(exportName, prepared);
+    const unchanged = from !== undefined && from.facts.source === this.#facts(seed, bundle).source;
+    this.#describe(exportName, prepared, unchanged);
     if (this.control.stopping !== undefined) return this.control.stopping;
     if (request.kind !== "train") return this.#measure(prepared);
     this.#writeEvents(experiment.options.tensorboard, from);
@@ -219,9 +220,12 @@ export class Run {
     );
   }
 
-  #describe(exportName: string, prepared: Prepared): void {
+  /** @param resumed Whether it goes on with the same file, and so with the epochs that were added by hand */
+  #describe(exportName: string, prepared: Prepared, resumed: boolean): void {
     const { experiment, model, train, seed } = prepared;
-    const limits = limitsOf(experiment.options, this.#request.epochs ?? experiment.options.epochs, prepared);
+    const known = resumed && this.#request.kind === "train" ? this.#directory.record.epochs : 0;
+    const epochs = this.#request.epochs ?? (known > 0 ? known : experiment.options.epochs);
+    const limits = limitsOf(experiment.options, epochs, prepared);
     const steps = stepsPerEpoch(limits);
     const parameters = model.parameters();
     const count = (list: typeof parameters): number => list.reduce((sum, one) => sum + one.numel(), 0);

@@ -30,9 +30,9 @@ export class Editors extends DisposableOwner {
   constructor(services: EditorServices) {
     super();
     this.#services = services;
-    this.#register(EDITORS.tensors, (uri, panel) => this.#openTensors(uri.fsPath, panel));
+    this.#register(EDITORS.tensors, async (uri, panel) => this.#openTensors(onDisk(uri), panel));
     this.#register(EDITORS.run, async (uri, panel) => {
-      await services.panels.adopt(panel, await services.runs.open(dirname(uri.fsPath)));
+      await services.panels.adopt(panel, await services.runs.open(dirname(onDisk(uri))));
     });
   }
 
@@ -68,4 +68,10 @@ export class Editors extends DisposableOwner {
       vscode.window.registerCustomEditorProvider(id, provider, { supportsMultipleEditorsPerDocument: true }),
     );
   }
+}
+
+/** Another process reads it, so it must be where that one can read: no version of git's, say. */
+function onDisk({ scheme, fsPath }: vscode.Uri): string {
+  if (scheme === "file") return fsPath;
+  throw new Error(vscode.l10n.t("Only files on a disk can be shown."));
 }

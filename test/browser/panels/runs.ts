@@ -216,6 +216,50 @@ test("runs: others are drawn beside this one, in colours that stay theirs", asyn
   assert.equal(folder.lookedAt.filter((id) => id === second).length, 2);
 });
 
+test("runs: those dropped from the side bar, or named by the host, are drawn beside this one", async () => {
+  const snapshot = ended("finished");
+  const folder = new Folder(snapshot, 3);
+  const [, { run: first }, { run: second }, { run: third }] = folder.runs as ListedRun[] as [
+    ListedRun,
+    ListedRun,
+    ListedRun,
+    ListedRun,
+  ];
+  const panel = await open({ ...snapshot, compare: [first.id] }, folder);
+  const drawn = (id: string): Promise<unknown> =>
+    until(`the curve of ${id}`, async () => (await legend(panel, "loss")).join().includes(id));
+  await drawn(first.id);
+  // A run, and a checkpoint of another, as VS Code names the items of its trees.
+  const handles = [
+    `1/c:\\net\\.layerwise\\runs\\${second.id}`,
+    `1//net/.layerwise/runs/${third.id}/checkpoints/a.b`,
+  ];
+  const taken = await panel.page.evaluate((itemHandles) => {
+    const dataTransfer = new DataTransfer();
+    dataTransfer.setData("application/vnd.code.tree.layerwise.runs", JSON.stringify({ itemHandles }));
+    const send = (name: string): boolean =>
+      !document.body.dispatchEvent(new DragEvent(name, { dataTransfer, bubbles: true, cancelable: true }));
+    return [send("dragover"), send("drop")];
+  }, handles);
+  assert.deepEqual(taken, [true, true]);
+  await drawn(second.id);
+  await drawn(third.id);
+  await drawn(first.id);
+});
+
+test("runs: a training that was interrupted is resumed, one that is finished can't be", async () => {
+  const snapshot = ended("stopped", {}, 250);
+  const panel = await open(snapshot, new Folder(snapshot, 0));
+  await press(panel, "Resume");
+  assert.deepEqual(await called(panel, "resumeRun"), []);
+  await panel.view.record(runningAt(260).run, true);
+  await panel.page.locator('vscode-button[aria-label="Pause"]').waitFor();
+  const { run } = ended("finished");
+  await panel.view.record(run, false);
+  await panel.page.locator('vscode-button[aria-label="Train Again"]').waitFor();
+  assert.equal(await panel.page.locator('vscode-button[aria-label="Resume"]').count(), 0);
+});
+
 test("runs: the table is sorted and filtered, and says by what", async () => {
   const snapshot = ended("finished");
   const folder = new Folder(snapshot, 3);

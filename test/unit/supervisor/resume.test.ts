@@ -1,0 +1,96 @@
+import { appendFile, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { startingRecord } from "../../../extension/protocol/engine.ts";
+import { METRICS_FILE, type MetricRow, type RunRecord } from "../../../extension/protocol/run.ts";
+import { isResumable, resumedEvents, resumeRequest } from "../../../extension/supervisor/resume.ts";
+import { writeRecord } from "../../../extension/supervisor/runDirectory.ts";
+import { RunSession, type SessionChange } from "../../../extension/supervisor/session.ts";
+
+let directory: string;
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), "layerwise-resume-"));
+  await mkdir(directory, { recursive: true });
+});
+afterEach(() => rm(directory, { recursive: true, force: true }));
+
+const record = (more: Partial<RunRecord> = {}): RunRecord => ({
+  ...startingRecord({
+    kind: "train",
+    file: "/w/net.nn.ts",
+    exportName: "small",
+    directory,
+    device: "auto",
+    outlive: false,
+    seed: 7,
+  }),
+  state: "stopped",
+  ...more,
+});
+
+const step = (n: number, kind: MetricRow["kind"] = "step"): MetricRow => ({
+  kind,
+  step: n,
+  epoch: Math.ceil(n / 2),
+  time: n,
+  values: { loss: 1 / n },
+});
+
+describe("a training that was interrupted", () => {
+  test("is asked for as it was: seed, weights it began with, and the engine it ran on", async () => {
+    const executor = { backend: "wasm" as const, version: "tfjs" };
+    await writeRecord(directory, record({ executor, settings: { checkpoint: "/w/first.safetensors" } }));
+    expect(await resumeRequest(directory)).toEqual({
+      kind: "train",
+      file: "/w/net.nn.ts",
+      exportName: "small",
+      directory,
+      device: "wasm",
+      outlive: false,
+      resume: true,
+      seed: 7,
+      checkpoint: "/w/first.safetensors",
+    });
+    expect(await resumeRequest(directory, { device: "cpu", epochs: 9, outlive: true })).toMatchObject({
+      device: "cpu",
+      epochs: 9,
+      outlive: true,
+    });
+  });
+
+  test("is none while it goes on, when it is finished, or an evaluation", async () => {
+    await writeRecord(directory, record({ state: "starting" }));
+    await expect(resumeRequest(directory)).rejects.toThrow(/still running/);
+    await writeRecord(directory, record({ kind: "evaluate" }));
+    await expect(resumeRequest(directory)).rejects.toThrow(/is no training/);
+    expect((["stopped", "failed", "killed"] as const).map((state) => isResumable(record({ state })))).toEqual(
+      [true, true, true],
+    );
+    expect(isResumable(record({ state: "finished" }))).toBe(false);
+    expect(isResumable(record({ kind: "evaluate", state: "killed" }))).toBe(false);
+  });
+});
+
+test("the curves of a resumed run are those up to where it goes on, then the new rows, each once", async () => {
+  const file = join(directory, METRICS_FILE);
+  const write = (rows: readonly MetricRow[]): string =>
+    rows.map((row) => `${JSON.stringify(row)}\n`).join("");
+  await writeFile(file, write([step(1), step(2), step(2, "epoch"), step(3), step(4), step(4, "epoch")]));
+  const session = new RunSession(directory, record(), true);
+  const changes: SessionChange["kind"][] = [];
+  session.subscribe(({ kind }) => changes.push(kind));
+  const events = resumedEvents(session);
+  events.record(record({ state: "starting", step: 4, epoch: 2 }));
+  expect(session.snapshot().rows).toEqual([]);
+  // The engine has taken back what it will do again, and has begun to: some of it is on disk, and on its way too.
+  await writeFile(file, write([step(1), step(2), step(2, "epoch"), step(3)]));
+  events.record(record({ state: "running", step: 3, epoch: 1 }));
+  await appendFile(file, write([step(4)]));
+  events.metrics([step(4)]);
+  await vi.waitFor(() => expect(changes).toContain("restarted"));
+  events.metrics([step(4, "epoch"), step(5)]);
+  const rows = session.snapshot().rows.map(({ kind, step }) => `${kind} ${step}`);
+  expect(rows).toEqual(["step 1", "step 2", "epoch 2", "step 3", "step 4", "epoch 4", "step 5"]);
+  expect(changes.indexOf("restarted")).toBeLessThan(changes.lastIndexOf("rows"));
+});
