@@ -72,7 +72,10 @@ function describe({ record, progress }: RunSession): string {
   const name = record.model === "" ? record.exportName : record.model;
   if (record.state === "paused") return vscode.l10n.t("{0} paused", name);
   if (record.kind === "evaluate") return vscode.l10n.t("{0}: evaluating", name);
-  if (progress === undefined) return vscode.l10n.t("{0}: starting", name);
+  if (progress === undefined)
+    return record.state === "starting"
+      ? vscode.l10n.t("{0}: starting", name)
+      : `${name} ${record.epoch}/${record.epochs}`;
   const parts = [`${name} ${progress.epoch}/${progress.epochs}`];
   const loss = progress.metrics["loss"];
   if (loss !== undefined) parts.push(`loss ${formatMetric(loss)}`);

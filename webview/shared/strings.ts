@@ -158,7 +158,7 @@ const english = {
       disconnected: "The extension host has ended",
       disconnectedMessage:
         "This panel shows the run as it was then. The run stopped with it, unless it was told to outlive its window: " +
-        "the Checkpoints view opens it as it is now.",
+        "the view of runs opens it as it is now.",
       killedMessage: "It was killed or crashed without a last word. What it had written by then is kept.",
     },
     announce: {

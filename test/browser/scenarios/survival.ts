@@ -123,12 +123,18 @@ test("a run that outlives its window: reloaded, and its host killed, the panel s
   await panel.reaches("running");
   assert.ok(processExists(pid), "the run ended with its window");
   assert.equal(await panel.run(), id);
+  const told = workbench.notification(/went on while the window was closed/);
+  const showCurves = workbench.page.getByRole("button", { name: "Show Curves" }).first();
+  await told.waitFor({ timeout: 60_000 });
+  await showCurves.click();
+  await told.waitFor({ state: "detached" });
   const reloaded = await showsNoGap(workbench, panel, before);
 
   killHost(workbench);
-  await workbench.notification(/went on while the window was closed/).waitFor({ timeout: 60_000 });
+  await told.waitFor({ timeout: 60_000 });
   assert.ok(processExists(pid), "the run ended with the extension host");
-  await workbench.page.getByRole("button", { name: "Show Curves" }).first().click();
+  await until("word of the end in the old panel", async () => /has ended/i.test(await panel.text()), 30_000);
+  await showCurves.click();
   const last = await until(
     "the panel of the run",
     async () => {

@@ -271,6 +271,7 @@ test("the architecture panel shows a layer's line without taking the focus, and 
       extensionUri: extensionUri(),
       log: messages.log,
       previews,
+      engine: engineOptions(extensionUri()),
     });
     assert.equal((await host.ready()).file, file);
     await host.revealSource(file, 16, 5);
