@@ -219,7 +219,7 @@ test("runs: others are drawn beside this one, in colours that stay theirs", asyn
 test("runs: those dropped from the side bar, or named by the host, are drawn beside this one", async () => {
   const snapshot = ended("finished");
   const folder = new Folder(snapshot, 3);
-  const [, { run: first }, { run: second }, { run: third }] = folder.runs as ListedRun[] as [
+  const [, { run: first }, { run: second }, { run: third }] = folder.runs as [
     ListedRun,
     ListedRun,
     ListedRun,
