@@ -36,11 +36,11 @@ export default experiment({
 });
 `;
 
-/** {@link simpleNN} as slow as a network that is worth waiting for: some ten epochs a second. */
+/** {@link simpleNN} as slow as a network that is worth waiting for: some five epochs a second. */
 export const slowNN = (epochs: number): string =>
   simpleNN(epochs).replace(
     /^ {2}epochs:/m,
-    "  callbacks: { onEpochEnd: () => new Promise((resolve) => setTimeout(resolve, 100)) },\n$&",
+    "  callbacks: { onEpochEnd: () => new Promise((resolve) => setTimeout(resolve, 200)) },\n$&",
   );
 
 /** More epochs than any test waits for. */

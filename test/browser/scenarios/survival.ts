@@ -58,7 +58,8 @@ async function showsNoGap({ folder }: Workbench, panel: TrainingPanel, later = 0
     const shown = await panel.epochs();
     return (shown.at(-1) ?? 0) > later && shown;
   });
-  assert.equal(epochs[0], 1);
+  // The table has the last two hundred.
+  assert.equal(epochs[0], Math.max(1, (epochs.at(-1) ?? 0) - 199));
   assertUnbroken(epochs, "epoch");
   assertNoGap(path.join(folder, RUNS_FOLDER, newestRun(folder)!.id));
   return epochs.at(-1)!;
