@@ -135,15 +135,11 @@ test("a run that outlives its window: reloaded, and its host killed, the panel s
   await told.waitFor({ timeout: 60_000 });
   assert.ok(processExists(pid), "the run ended with the extension host");
   await until("word of the end in the old panel", async () => /has ended/i.test(await panel.text()), 30_000);
+  await workbench.page.getByRole("tab", { name: "Training: SimpleNN" }).click({ button: "middle" });
+  await until("that panel to be closed", () => panel.frame.isDetached());
   await showCurves.click();
-  const last = await until(
-    "the panel of the run",
-    async () => {
-      const found = await TrainingPanel.of(workbench);
-      return (await found.state()) === "running" && !/has ended/i.test(await found.text()) && found;
-    },
-    30_000,
-  );
+  const last = await TrainingPanel.of(workbench);
+  await last.reaches("running");
   assert.equal(await last.run(), id);
   await showsNoGap(workbench, last, reloaded);
   await last.press("Stop");
