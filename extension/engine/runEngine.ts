@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import {
+  ExportRequest,
   LearningRate,
   LrFindRequest,
   MoreEpochs,
@@ -12,6 +13,7 @@ import {
   type ToolMethods,
 } from "../protocol/engine.ts";
 import type { UserError } from "../protocol/errors.ts";
+import { exportModel } from "./exportModel.ts";
 import { connectParent, hello } from "./ipc.ts";
 import { findLearningRate } from "./lrFinder.ts";
 import { predict } from "./predict.ts";
@@ -80,6 +82,13 @@ const methods: RunEngineMethods & ToolMethods = {
   predict: (request) => untilUncaught(() => predict(v.parse(PredictRequest, request), watchdog, failed)),
   lrFind: (request) =>
     untilUncaught(() => findLearningRate(v.parse(LrFindRequest, request), watchdog, failed)),
+  exportModel: (request) =>
+    untilUncaught(() =>
+      exportModel(v.parse(ExportRequest, request), watchdog, {
+        failed,
+        tell: (text) => parent.send("log", "warning", text),
+      }),
+    ),
 };
 
 const parent = connectParent<RunEngineEvents & ToolEvents>(methods);
