@@ -153,7 +153,11 @@ export const VIEWS = {
 } as const;
 /** Custom editors, by what they open. */
 export const EDITORS = { tensors: "layerwise.tensors", run: "layerwise.run" } as const;
-export const PANELS = { training: "layerwise.training", architecture: "layerwise.architecture" } as const;
+export const PANELS = {
+  training: "layerwise.training",
+  architecture: "layerwise.architecture",
+  evaluation: "layerwise.evaluation",
+} as const;
 export const STATUS_ITEM = "layerwise.status";
 
 /** `contextValue` of the side bar's items. */

@@ -85,14 +85,12 @@ export class RunCommands {
     const session = await this.#runs.open(target.directory);
     const { file, exportName } = session.record;
     const checkpoint = await weights(session, target.checkpoint);
-    // What the panel shows, which may have a session of its own of this run.
-    const shown = (await this.#panels.showRun(session)).session;
     const evaluation = await this.#runs.start({ kind: "evaluate", file, exportName, checkpoint });
+    await this.#panels.showRun(evaluation);
     await new Promise<void>((resolve) => {
-      evaluation.subscribe((change) => {
-        if (change.kind === "evaluated" && evaluation.evaluation !== undefined)
-          shown.setEvaluation(evaluation.evaluation);
-        else if (!evaluation.live) resolve();
+      if (!evaluation.live) resolve();
+      evaluation.subscribe(() => {
+        if (!evaluation.live) resolve();
       });
     });
   }
@@ -160,7 +158,7 @@ export class RunCommands {
         message: vscode.l10n.t("Runs of different folders can't be drawn over each other."),
       });
     const panel = await this.#panels.showRun(await this.#runs.open(target.directory));
-    panel.compare(others.map(({ directory }) => basename(directory)));
+    if ("compare" in panel) panel.compare(others.map(({ directory }) => basename(directory)));
   }
 
   async archiveRuns(archived: boolean, target?: RunTarget, selected?: readonly RunTarget[]): Promise<void> {

@@ -69,11 +69,27 @@ export class Batches {
       : this.#first().map((tensor) => select(tensor, 0, 0));
   }
 
-  /** A row of numbers as the input of a sample: scaled, where the set's own are. */
-  encodeRow(row: readonly number[]): readonly number[] {
+  /** The set that its samples come from: of a part, the whole. */
+  get source(): Dataset | IterableDataset {
     let dataset: Dataset | IterableDataset = this.#dataset;
     while (dataset instanceof Subset) dataset = dataset.dataset;
-    return dataset instanceof Dataset ? (dataset.encodeRow?.(row) ?? row) : row;
+    return dataset;
+  }
+
+  /** A row of numbers as the input of a sample: scaled, where the set's own are. */
+  encodeRow(row: readonly number[]): readonly number[] {
+    const { source } = this;
+    return source instanceof Dataset ? (source.encodeRow?.(row) ?? row) : row;
+  }
+
+  /** Whether samples can be had by number: those of a stream come and go. */
+  get listed(): boolean {
+    return this.#dataset instanceof Dataset;
+  }
+
+  /** Samples by number, in the order of {@link inOrder}, as one batch. @throws TensorError of a stream */
+  pick(indices: readonly number[]): Batch {
+    return asBatch((this.#loader ?? new DataLoader(this.#dataset)).pick(indices));
   }
 
   /**

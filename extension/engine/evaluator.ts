@@ -1,13 +1,12 @@
 import type { EvaluationResult } from "../protocol/engine.ts";
 import type { Batch, Loss } from "../nn/experiment.ts";
-import { predictedClasses } from "../nn/metrics/index.ts";
 import type { Module } from "../nn/module.ts";
 import { TensorError } from "../tensor/errors.ts";
-import { valuesOf } from "../tensor/runtime.ts";
 import { noGrad } from "../tensor/scope.ts";
 import { Tensor } from "../tensor/tensor.ts";
+import { decisions } from "./evaluation/decisions.ts";
 import { Means } from "./means.ts";
-import { isClassification, Measurement, toNumber, type Measure } from "./metrics.ts";
+import { Measurement, toNumber, type Measure } from "./metrics.ts";
 
 /** A model and what is measured of it. */
 export interface Measured {
@@ -43,17 +42,19 @@ export function forward(model: Module, inputs: readonly Tensor[]): Tensor {
 /**
  * Runs the model over batches in evaluation mode, and measures it.
  * @param tick Called after every batch; false ends the evaluation without a result
+ * @param observe Sees every batch with its output
  */
 export async function evaluate(
   { model, loss, measures, classes }: Measured,
   batches: Iterable<Batch>,
   tick: () => Promise<boolean>,
+  observe: (batch: Batch, output: Tensor, target: Tensor) => void = () => undefined,
 ): Promise<EvaluationResult | undefined> {
   const before = model.training;
   model.eval();
   const losses = new Means();
   const measurement = new Measurement(measures);
-  const confusion = new Confusion();
+  const confusion = new Confusion(loss);
   let samples = 0;
   try {
     for (const batch of batches) {
@@ -67,6 +68,7 @@ export async function evaluate(
       }
       measurement.add(output, target);
       confusion.add(output, target);
+      observe(batch, output, target);
       if (!(await tick())) return undefined;
     }
   } finally {
@@ -81,26 +83,28 @@ export async function evaluate(
   };
 }
 
-/** More classes than this make no matrix that anybody reads. */
-const MAX_CLASSES = 1000;
-
 /** Counts actual against predicted classes, as long as the batches are a classification. */
 class Confusion {
+  readonly #loss: Loss | undefined;
   #counts: number[][] | undefined;
   #failed = false;
 
+  constructor(loss: Loss | undefined) {
+    this.#loss = loss;
+  }
+
   add(output: Tensor, target: Tensor): void {
-    const classes = output.shape[1] ?? 0;
-    if (this.#failed || !isClassification(output, target) || classes > MAX_CLASSES || classes < 2) {
+    const found = this.#failed ? undefined : decisions(output, target, this.#loss);
+    if (found === undefined) {
       this.#failed = true;
       return;
     }
+    const { classes, predicted, actual } = found;
     this.#counts ??= Array.from({ length: classes }, () => Array.from({ length: classes }, () => 0));
-    const actual = valuesOf(target.value);
     const counts = this.#counts;
-    predictedClasses(output).forEach((predicted, n) => {
+    predicted.forEach((predictedClass, n) => {
       const row = counts[actual[n]!];
-      if (row !== undefined) row[predicted]!++;
+      if (row !== undefined) row[predictedClass]!++;
     });
   }
 

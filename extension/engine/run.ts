@@ -9,17 +9,23 @@ import { CheckpointPolicy } from "./checkpointPolicy.ts";
 import { Checkpoints } from "./checkpoints.ts";
 import { RunControl, type StopReason } from "./control.ts";
 import { EventFile, hasEventFiles } from "./eventFile.ts";
+import { Outcomes, OUTCOMES_FILE } from "./evaluation/outcomes.ts";
+import { EvaluationProgress } from "./evaluation/progress.ts";
+import { reportOf } from "./evaluation/report.ts";
+import { evaluated, heldOut, type Evaluated } from "./evaluation/subject.ts";
 import { evaluate } from "./evaluator.ts";
 import { findExperiment } from "./exports.ts";
 import type { Send } from "./ipc.ts";
 import { library } from "./library.ts";
 import { limitsOf, stepsPerEpoch } from "./limits.ts";
 import { loadLimit } from "./loadLimit.ts";
+import { keepPictures } from "./pictures.ts";
 import { prepare, type Prepared } from "./prepare.ts";
 import { Reporter } from "./reporter.ts";
 import { RunDirectory } from "./runDirectory.ts";
 import { describeSettings } from "./settings.ts";
 import type { Watchdog } from "./watchdog.ts";
+import { listCoders, type Codes } from "../nn/data/tokenizers.ts";
 import { listGenerators } from "../tensor/random/stream.ts";
 import type { Resumption } from "./stateKeeper.ts";
 import { Trainer } from "./trainer.ts";
@@ -157,16 +163,18 @@ export class Run {
     );
     const from = request.resume === true ? this.#savedState(bundle) : undefined;
     const generators = listGenerators();
+    const coders = listCoders();
     const module = await this.#evaluate(bundle);
     const { exportName, experiment } = findExperiment(module, request.exportName);
     const seed = from?.facts.seed ?? request.seed ?? weights?.seed ?? experiment.options.seed ?? randomSeed();
     const prepared = await prepare(experiment, seed);
     generators.end();
+    coders.end();
     if (weights !== undefined) prepared.model.loadStateDict(weights.tensors);
     const unchanged = from !== undefined && from.facts.source === this.#facts(seed, bundle).source;
     this.#describe(exportName, prepared, unchanged);
     if (this.control.stopping !== undefined) return this.control.stopping;
-    if (request.kind !== "train") return this.#measure(prepared);
+    if (request.kind !== "train") return this.#measure(prepared, coders.made);
     this.#writeEvents(experiment.options.tensorboard, from);
     const facts = this.#facts(seed, bundle);
     return this.#train(prepared, { generators: new Generators(generators.made), facts, from });
@@ -275,6 +283,8 @@ export class Run {
       note,
     });
     this.#trainer = trainer;
+    const epoch = (): number => trainer.state.epoch;
+    keepPictures(this.#directory.path, epoch, (text) => this.#reporter.warnOnce(text));
     const stopped = await trainer.run();
     note(trainer.state);
     if (stopped === undefined || stopped === "experiment") checkpoints.saveFinal(savePoint(trainer.state));
@@ -283,27 +293,46 @@ export class Run {
     return stopped;
   }
 
-  async #measure(prepared: Prepared): Promise<StopReason | undefined> {
-    const { train, validation, test } = prepared;
-    const held = test ?? validation ?? train;
-    if (held === train)
+  async #measure(prepared: Prepared, codes: readonly Codes[]): Promise<StopReason | undefined> {
+    const { held, split } = heldOut(prepared);
+    if (split === "train")
       this.#reporter.log(
         "warning",
         "There is no test or validation set: this is the data it was trained on.",
       );
-    const result = await evaluate(prepared, held.epoch(), async () => {
-      if (this.control.due) {
-        this.#reporter.flushIfDue();
-        await this.control.yield();
-      }
-      return this.control.stopping === undefined;
-    });
+    const outcomes = new Outcomes(prepared.loss);
+    const progress = new EvaluationProgress(held);
+    const result = await evaluate(
+      prepared,
+      held.inOrder(),
+      async () => {
+        progress.done++;
+        if (this.control.due) {
+          this.#reporter.progress(progress.now());
+          this.#reporter.flushIfDue();
+          await this.control.yield();
+        }
+        return this.control.stopping === undefined;
+      },
+      (batch, output, target) => outcomes.add(batch, output, target),
+    );
     if (result === undefined) return this.control.stopping;
     this.#directory.writeEvaluation(result);
+    this.#report(evaluated(prepared, codes), outcomes);
     this.#update({ metrics: result.metrics });
     this.#reporter.flush();
     this.#send("evaluated", result);
     return undefined;
+  }
+
+  /** What views show besides the metrics, which are there whether or not this can be made. */
+  #report(subject: Evaluated, outcomes: Outcomes): void {
+    try {
+      this.#directory.writeReport(reportOf(subject, outcomes));
+      outcomes.save(this.#directory.file(OUTCOMES_FILE));
+    } catch (error) {
+      this.#reporter.log("warning", `The samples can't be shown one by one: ${describeError(error).message}`);
+    }
   }
 
   #update(change: Partial<RunRecord>): void {

@@ -1,12 +1,14 @@
 import fs from "node:fs";
 import path from "node:path";
 import type { EvaluationResult } from "../protocol/engine.ts";
+import type { EvaluationReport } from "../protocol/evaluation.ts";
 import {
   CHECKPOINTS_FOLDER,
   EVALUATION_FILE,
   LAYERS_FILE,
   LOG_FILE,
   METRICS_FILE,
+  REPORT_FILE,
   RUN_FILE,
   SOURCE_FILE,
   type CheckpointRecord,
@@ -121,6 +123,11 @@ export class RunDirectory {
   writeEvents(file: EventFile): void {
     this.#events = file;
     file.describe(this.#record);
+  }
+
+  /** Keeps what else views show of an evaluation. */
+  writeReport(report: EvaluationReport): void {
+    this.#attempt(REPORT_FILE, () => writeAtomic(this.file(REPORT_FILE), [json(report)]));
   }
 
   appendMetrics(rows: readonly MetricRow[]): void {

@@ -1,6 +1,5 @@
 import * as v from "valibot";
 import {
-  ExportRequest,
   LearningRate,
   LrFindRequest,
   MoreEpochs,
@@ -13,7 +12,8 @@ import {
   type ToolMethods,
 } from "../protocol/engine.ts";
 import type { UserError } from "../protocol/errors.ts";
-import { exportModel } from "./exportModel.ts";
+import { SampleQuery, SessionRequest, Subject, type SessionMethods } from "../protocol/evaluation.ts";
+import { ModelSession } from "./evaluation/session.ts";
 import { connectParent, hello } from "./ipc.ts";
 import { findLearningRate } from "./lrFinder.ts";
 import { predict } from "./predict.ts";
@@ -27,13 +27,20 @@ const ORPHAN_GRACE = 3000;
 
 const watchdog = new Watchdog();
 let run: Run | undefined;
+let session: ModelSession | undefined;
+
+function opened(): ModelSession {
+  if (session === undefined)
+    throw new EngineError({ code: "not-running", message: "No model has been loaded." });
+  return session;
+}
 
 function running(): Run {
   if (run === undefined) throw new EngineError({ code: "not-running", message: "No run has been started." });
   return run;
 }
 
-const methods: RunEngineMethods & ToolMethods = {
+const methods: RunEngineMethods & ToolMethods & SessionMethods = {
   async start(sent) {
     const request = v.parse(RunRequest, sent);
     if (run !== undefined)
@@ -82,13 +89,13 @@ const methods: RunEngineMethods & ToolMethods = {
   predict: (request) => untilUncaught(() => predict(v.parse(PredictRequest, request), watchdog, failed)),
   lrFind: (request) =>
     untilUncaught(() => findLearningRate(v.parse(LrFindRequest, request), watchdog, failed)),
-  exportModel: (request) =>
-    untilUncaught(() =>
-      exportModel(v.parse(ExportRequest, request), watchdog, {
-        failed,
-        tell: (text) => parent.send("log", "warning", text),
-      }),
-    ),
+  async openSession(request) {
+    session = await untilUncaught(() =>
+      ModelSession.open(v.parse(SessionRequest, request), watchdog, failed),
+    );
+  },
+  samples: async (query) => opened().samples(v.parse(SampleQuery, query)),
+  ask: async (subject, explain) => opened().ask(v.parse(Subject, subject), v.parse(v.boolean(), explain)),
 };
 
 const parent = connectParent<RunEngineEvents & ToolEvents>(methods);

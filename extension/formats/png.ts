@@ -20,6 +20,13 @@ export function writePng(file: string, { width, height, data }: RgbImage): void 
   writeAtomic(file, [bytes]);
 }
 
+/** A PNG file of an image with opacity. */
+export function encodePng({ width, height, data }: RgbaImage): Buffer {
+  const png = new PNG({ width, height });
+  png.data = Buffer.from(data);
+  return PNG.sync.write(png);
+}
+
 /**
  * Decodes a PNG file of any kind to 8 bits a channel.
  * @param file Named in errors

@@ -11,6 +11,9 @@ import { UserError } from "./errors.ts";
  * - `source.ts`: the `.nn.ts` file as it was trained;
  * - `labels.json`: what the user calls it, {@link RunLabels};
  * - `evaluation.json`: of an evaluation, its EvaluationResult (protocol/engine.ts);
+ * - `report.json`: of an evaluation, what views show besides, an EvaluationReport (protocol/evaluation.ts);
+ * - `outcomes.safetensors`: of an evaluation, loss, actual and predicted class of each sample;
+ * - `pictures/*.png`: what a training drew with `saveImage`, by the epoch in which it did;
  * - `checkpoints/*.safetensors`: weights, named in the record's `checkpoints`;
  * - `checkpoints/training.pth`: all that it takes to go on with a training, and beside it the state saved before.
  *
@@ -24,6 +27,8 @@ export const LOG_FILE = "log.txt";
 export const EVALUATION_FILE = "evaluation.json";
 /** Not named as models are: searches for those would find it. */
 export const SOURCE_FILE = "source.ts";
+export const REPORT_FILE = "report.json";
+export const PICTURES_FOLDER = "pictures";
 export const LABELS_FILE = "labels.json";
 export const CHECKPOINTS_FOLDER = "checkpoints";
 

@@ -1,5 +1,6 @@
 import type { UserError } from "./errors.ts";
 import type { EvaluationResult, Progress } from "./engine.ts";
+import type { Answer, EvaluationReport, SamplePage, SampleQuery, Subject } from "./evaluation.ts";
 import type { TensorComparison, TensorFile, TensorStatistics } from "./inspection.ts";
 import type { FileReport, ModelReport } from "./preview.ts";
 import type { CheckpointRecord, MetricRow, RunLabels, RunRecord } from "./run.ts";
@@ -16,7 +17,6 @@ export interface TrainingSnapshot {
   /** Decimated to what a screen can show; the whole is in metrics.jsonl. */
   rows: MetricRow[];
   progress?: Progress;
-  evaluation?: EvaluationResult;
   /** False when the run ended or its process is gone. */
   live: boolean;
   /** Ids of runs that are to be drawn beside it from now on. */
@@ -28,7 +28,6 @@ export interface TrainingViewMethods {
   rows(rows: MetricRow[]): void;
   record(run: RunRecord, live: boolean): void;
   progress(progress: Progress): void;
-  evaluated(result: EvaluationResult): void;
 }
 
 /** A training beside the one that is shown. */
@@ -171,6 +170,47 @@ export interface TensorsHostMethods {
   cancel(): Promise<void>;
 }
 
+/** A picture that a training drew with `saveImage`. */
+export interface Picture {
+  file: string;
+  name: string;
+  epoch: number;
+}
+
+/** Of the process that holds the evaluated model: it is there when something is asked of it. */
+export type ModelState = "closed" | "starting" | "ready";
+
+export interface EvaluationSnapshot {
+  run: RunRecord;
+  live: boolean;
+  progress?: Progress;
+  result?: EvaluationResult;
+  report?: EvaluationReport;
+  pictures: Picture[];
+  model: ModelState;
+}
+
+export interface EvaluationViewMethods {
+  snapshot(snapshot: EvaluationSnapshot): void;
+  progress(progress: Progress): void;
+  model(state: ModelState): void;
+}
+
+/** Questions are answered with nothing when a newer one took their place, or they were cancelled. */
+export interface EvaluationHostMethods {
+  ready(): Promise<EvaluationSnapshot>;
+  samples(query: SampleQuery): Promise<SamplePage | undefined>;
+  ask(subject: Subject, explain: boolean): Promise<Answer | undefined>;
+  /** Ends what goes on: the evaluation, or the question. */
+  cancel(): Promise<void>;
+  /** In base64. */
+  picture(file: string): Promise<string>;
+  evaluateAgain(): Promise<void>;
+  openTraining(): Promise<void>;
+  showLog(): Promise<void>;
+  openSource(file: string, line?: number, column?: number): Promise<void>;
+}
+
 /**
  * What a view keeps with `setState`: enough for the panel's serializer to find again what it showed, and the view's own
  * UI state, which only the view reads.
@@ -181,6 +221,7 @@ export interface TrainingViewState {
   file: string;
   ui?: unknown;
 }
+export type EvaluationViewState = TrainingViewState;
 export interface ArchitectureViewState {
   file: string;
   model?: string;
@@ -192,4 +233,4 @@ export interface TensorsViewState {
 }
 
 /** A webview states which view it is in `<body data-view="…">`. */
-export type ViewKind = "training" | "architecture" | "tensors";
+export type ViewKind = "training" | "architecture" | "evaluation" | "tensors";

@@ -103,7 +103,6 @@ export class RunSession {
       run: this.#record,
       rows: this.#curves.rows,
       ...(this.#progress === undefined ? {} : { progress: this.#progress }),
-      ...(this.#evaluation === undefined ? {} : { evaluation: this.#evaluation }),
       live: this.#live,
     };
   }

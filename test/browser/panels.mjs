@@ -17,7 +17,7 @@ const results = path.join(root, "test", "results");
 const out = path.join(results, "panels");
 fs.mkdirSync(out, { recursive: true });
 
-const views = ["training", "architecture", "tensors"];
+const views = ["training", "architecture", "evaluation", "tensors"];
 await esbuild.build({
   absWorkingDir: root,
   bundle: true,

@@ -9,12 +9,13 @@ afterEach(() => workspace.remove());
 
 /** What all commands that need an experiment print of a mistake, after "error:" and before. */
 async function failures(file: string, commands = ["train", "summary"]): Promise<string[]> {
-  const run = async (command: string): Promise<string> => {
+  const texts: string[] = [];
+  for (const command of commands) {
     const { code, stderr } = await workspace.run([command, file], { env: { LAYERWISE_LOAD_LIMIT: "1" } });
     expect(code).toBe(1);
-    return stderr.replace(/^Running on .*\n/, "");
-  };
-  return Promise.all(commands.map(run));
+    texts.push(stderr.replace(/^Running on .*\n/, ""));
+  }
+  return texts;
 }
 
 describe("one clear message at the user's line", () => {
@@ -137,15 +138,14 @@ class Deep extends nn.Module {
       trainStep: '() => { throw new Error("here"); }',
       callbacks: '{ onEpochEnd: () => { throw new Error("here"); } }',
     };
-    const check = async ([option, code]: [string, string]): Promise<void> => {
+    for (const [option, code] of Object.entries(places)) {
       const text = experimentFile({ [option]: code });
       const line = text.split("\n").findIndex((one) => one.includes('Error("here")')) + 1;
       workspace.write(`${option}.nn.ts`, text);
       const [train] = await failures(`${option}.nn.ts`, ["train"]);
       expect(train).toContain(`${option}.nn.ts:${line}:`);
       expect(train).toContain("error: here\n");
-    };
-    await Promise.all(Object.entries(places).map(check));
+    }
   });
 
   test("an option that experiment() doesn't take", async () => {

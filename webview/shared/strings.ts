@@ -1,4 +1,5 @@
 /** Every text of the views, in one typed place: a translation is another object of this type. */
+import { evaluationStrings } from "./evaluationStrings.ts";
 import { formatCount } from "./format.ts";
 
 const english = {
@@ -20,7 +21,6 @@ const english = {
       failed: "Failed",
       killed: "Process ended",
     },
-    evaluating: "Evaluating",
     gone: "Process gone",
     disconnected: "Disconnected",
     parameters: (count: number) => `${formatCount(count)} ${count === 1 ? "parameter" : "parameters"}`,
@@ -133,27 +133,8 @@ const english = {
       last: (epoch: number, step: number) => `epoch ${epoch}, step ${formatCount(step)}`,
       lastTitle: "Last checkpoint:",
     },
-    evaluation: {
-      title: "Evaluation",
-      samples: "samples",
-      confusion: "Confusion Matrix",
-      actual: "Actual",
-      predicted: "Predicted",
-      cell: (count: number, total: number, actual: string, predicted: string) =>
-        `${formatCount(count)} of ${formatCount(total)} samples of ${actual} predicted as ${predicted}`,
-      perClass: "Per Class",
-      class: "Class",
-      precision: "Precision",
-      recall: "Recall",
-      f1: "F1",
-      support: "Support",
-      average: "Macro average",
-      summary: (correct: number, total: number) =>
-        `${formatCount(correct)} of ${formatCount(total)} predicted correctly`,
-    },
     failed: {
       failed: "Training failed",
-      evaluationFailed: "Evaluation failed",
       killed: "The run's process ended unexpectedly",
       disconnected: "The extension host has ended",
       disconnectedMessage:
@@ -166,6 +147,7 @@ const english = {
       state: (state: string, metrics: string) => `${state}. ${metrics}`,
     },
   },
+  evaluation: evaluationStrings,
   architecture: {
     loading: "Building the model…",
     title: (model: string) => `Architecture of ${model}`,

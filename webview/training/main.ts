@@ -53,7 +53,6 @@ const host = connect<TrainingHostMethods, TrainingViewMethods>({
   },
   record: (run, live) => hear((now) => setRecord(now, run, live)),
   progress: (progress) => hear((now) => (now.progress = progress)),
-  evaluated: (result) => hear((now) => (now.evaluation = result)),
 });
 
 const charts = new ChartGrid({

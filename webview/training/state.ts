@@ -1,5 +1,5 @@
 /** All that the training panel shows. Views are functions of it; nothing else is remembered. */
-import type { EvaluationResult, Progress } from "../../extension/protocol/engine.ts";
+import type { Progress } from "../../extension/protocol/engine.ts";
 import type { MetricRow, RunRecord } from "../../extension/protocol/run.ts";
 import type { ListedRun, TrainingSnapshot } from "../../extension/protocol/views.ts";
 import { strings } from "../shared/strings.ts";
@@ -50,7 +50,6 @@ export interface TrainingState {
   disconnected: boolean;
   curves: Curves;
   progress: Progress | undefined;
-  evaluation: EvaluationResult | undefined;
   ui: TrainingUi;
   zoom: Range | undefined;
   /** Calls that the host hasn't answered yet. */
@@ -65,14 +64,13 @@ export interface TrainingState {
 }
 
 export function fromSnapshot(snapshot: TrainingSnapshot, ui: TrainingUi): TrainingState {
-  const { run, live, rows, progress, evaluation } = snapshot;
+  const { run, live, rows, progress } = snapshot;
   return {
     run,
     live,
     disconnected: false,
     curves: curvesOf(run, rows),
     progress,
-    evaluation,
     ui,
     zoom: undefined,
     pending: new Set(),
@@ -108,7 +106,7 @@ export function stateBadge({
     case "running":
       if (!live) return { text: text.gone, icon: "debug-disconnect", kind: "bad" };
       return {
-        text: run.state === "running" && run.kind === "evaluate" ? text.evaluating : text.states[run.state],
+        text: text.states[run.state],
         icon: "sync",
         kind: "busy",
       };

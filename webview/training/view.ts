@@ -7,7 +7,6 @@ import { baseName, formatMetric } from "../shared/format.ts";
 import { button, icon } from "../shared/kit.ts";
 import { strings } from "../shared/strings.ts";
 import type { Actions } from "./actions.ts";
-import { evaluationSection } from "./evaluation.ts";
 import { header } from "./header.ts";
 import { runsSection } from "./runTable.ts";
 import { latestMetrics, stateBadge, type TrainingState } from "./state.ts";
@@ -28,7 +27,7 @@ export function panel(
       ${training ? metricsSection(state, actions) : nothing}
       ${training ? checkpointsSection(state, actions) : nothing}
     </div>
-    ${state.evaluation ? evaluationSection(state.evaluation) : nothing} ${settingsSection(state)}`;
+    ${settingsSection(state)}`;
 }
 
 /** The marks on the curves in words. */
@@ -72,13 +71,12 @@ function failure(state: TrainingState, actions: Actions): TemplateResult | typeo
   const error: UserError | undefined =
     run.error ?? (killed ? { code: "killed", message: text.failed.killedMessage } : undefined);
   if (!error) return nothing;
-  const failed = run.kind === "train" ? text.failed.failed : text.failed.evaluationFailed;
   const last = run.checkpoints.toSorted((a, b) => a.savedAt.localeCompare(b.savedAt)).at(-1);
   // The hint names the last checkpoint as well.
   const { hint: _, ...withoutHint } = error;
   return errorBox({
     error: killed && last ? withoutHint : error,
-    title: killed ? text.failed.killed : failed,
+    title: killed ? text.failed.killed : text.failed.failed,
     open: actions.openSource,
     extra: last ? lastCheckpoint(last, actions) : nothing,
   });

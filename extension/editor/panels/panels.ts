@@ -1,8 +1,8 @@
 import { basename, join } from "node:path";
 import * as v from "valibot";
 import * as vscode from "vscode";
-import { runsRoot } from "../../supervisor/runDirectory.ts";
 import type { EngineOptions } from "../../supervisor/process.ts";
+import { runsRoot } from "../../supervisor/runDirectory.ts";
 import type { RunSession } from "../../supervisor/session.ts";
 import { DisposableOwner } from "../disposable.ts";
 import { PANELS } from "../ids.ts";
@@ -11,35 +11,41 @@ import type { Previews } from "../previews.ts";
 import type { Runs } from "../runs.ts";
 import { folderOf } from "../targets.ts";
 import type { ArchitecturePanel } from "./architecturePanel.ts";
+import type { EvaluationPanel } from "./evaluationPanel.ts";
 import type { TrainingPanel } from "./trainingPanel.ts";
 
 /** What views keep of themselves (see protocol/views.ts); written by an older version, it may be anything. */
-const TrainingState = v.object({ runId: v.pipe(v.string(), v.regex(/^[\w.-]+$/)), file: v.string() });
+const RunState = v.object({ runId: v.pipe(v.string(), v.regex(/^[\w.-]+$/)), file: v.string() });
 const ArchitectureState = v.object({ file: v.string(), model: v.optional(v.string()) });
+
+/** The panel of a training, or of an evaluation. */
+export type RunPanel = TrainingPanel | EvaluationPanel;
 
 export interface PanelServices {
   extensionUri: vscode.Uri;
+  engine: () => EngineOptions;
   messages: Messages;
   previews: Previews;
   runs: Runs;
-  engine: () => EngineOptions;
 }
 
 /** The open panels, and how they come back after a reload. Their code is loaded with the first of them. */
 export class Panels extends DisposableOwner {
   readonly #services: PanelServices;
   readonly #training = new Set<TrainingPanel>();
+  readonly #evaluation = new Set<EvaluationPanel>();
   readonly #architecture = new Set<ArchitecturePanel>();
 
   constructor(services: PanelServices) {
     super();
     this.#services = services;
-    this.own(
-      vscode.window.registerWebviewPanelSerializer(PANELS.training, {
-        deserializeWebviewPanel: (panel, state) =>
-          this.#restore(panel, () => this.#restoreTraining(panel, state)),
-      }),
-    );
+    for (const kind of ["training", "evaluation"] as const)
+      this.own(
+        vscode.window.registerWebviewPanelSerializer(PANELS[kind], {
+          deserializeWebviewPanel: (panel, state) =>
+            this.#restore(panel, () => this.#restoreRun(panel, state)),
+        }),
+      );
     this.own(
       vscode.window.registerWebviewPanelSerializer(PANELS.architecture, {
         deserializeWebviewPanel: (panel, state) =>
@@ -49,10 +55,11 @@ export class Panels extends DisposableOwner {
   }
 
   /** Shows a run: in its panel, in that of an earlier run of the same experiment which is over, or in a new one. */
-  async showRun(session: RunSession): Promise<TrainingPanel> {
+  async showRun(session: RunSession): Promise<RunPanel> {
     const { createPanel } = await import("./webviewHost.ts");
-    const panels = [...this.#training];
-    const { file, exportName } = session.record;
+    const { kind, file, exportName } = session.record;
+    const view = kind === "train" ? "training" : "evaluation";
+    const panels: readonly RunPanel[] = [...(kind === "train" ? this.#training : this.#evaluation)];
     const found =
       panels.find((panel) => panel.session.directory === session.directory) ??
       panels.find(
@@ -60,20 +67,18 @@ export class Panels extends DisposableOwner {
           // An editor of a run's own file stays with it.
           viewType === PANELS.training && !live && record.file === file && record.exportName === exportName,
       );
-    if (found !== undefined) {
-      // A run opened twice from disk has two sessions; the panel's own knows more, unless the run goes on again.
-      const resumed = session.live && !found.session.live;
-      if (resumed || found.session.directory !== session.directory) found.show(session);
-      found.panel.reveal(undefined, true);
-      return found;
-    }
-    const panel = createPanel("training", "Layerwise", this.#services.extensionUri);
-    return this.#addTraining(panel, session);
+    if (found === undefined)
+      return this.#addRun(createPanel(view, "Layerwise", this.#services.extensionUri), session);
+    // A run opened twice from disk has two sessions; the panel's own knows more, unless the run goes on again.
+    const resumed = session.live && !found.session.live;
+    if (resumed || found.session.directory !== session.directory) found.show(session);
+    found.panel.reveal(undefined, true);
+    return found;
   }
 
   /** Shows a run in a panel that VS Code has made. */
   async adopt(panel: vscode.WebviewPanel, session: RunSession): Promise<void> {
-    await this.#addTraining(panel, session);
+    await this.#addRun(panel, session);
   }
 
   async showArchitecture(
@@ -103,10 +108,9 @@ export class Panels extends DisposableOwner {
     }
   }
 
-  async #restoreTraining(panel: vscode.WebviewPanel, state: unknown): Promise<void> {
-    const { runId, file } = v.parse(TrainingState, state);
-    const session = await this.#services.runs.open(join(runsRoot(folderOf(file)), runId));
-    await this.#addTraining(panel, session);
+  async #restoreRun(panel: vscode.WebviewPanel, state: unknown): Promise<void> {
+    const { runId, file } = v.parse(RunState, state);
+    await this.#addRun(panel, await this.#services.runs.open(join(runsRoot(folderOf(file)), runId)));
   }
 
   async #restoreArchitecture(panel: vscode.WebviewPanel, state: unknown): Promise<void> {
@@ -115,13 +119,14 @@ export class Panels extends DisposableOwner {
     await this.#addArchitecture(panel, file, model);
   }
 
-  async #addTraining(panel: vscode.WebviewPanel, session: RunSession): Promise<TrainingPanel> {
-    const { extensionUri, messages } = this.#services;
-    const { TrainingPanel } = await import("./trainingPanel.ts");
-    const added = new TrainingPanel(panel, session, { extensionUri, log: messages.log });
-    this.#training.add(added);
-    panel.onDidDispose(() => this.#training.delete(added));
-    return added;
+  async #addRun(panel: vscode.WebviewPanel, session: RunSession): Promise<RunPanel> {
+    if (session.record.kind === "train") {
+      const { TrainingPanel } = await import("./trainingPanel.ts");
+      const { extensionUri, messages } = this.#services;
+      return keep(this.#training, new TrainingPanel(panel, session, { extensionUri, log: messages.log }));
+    }
+    const { EvaluationPanel } = await import("./evaluationPanel.ts");
+    return keep(this.#evaluation, new EvaluationPanel(panel, session, this.#services));
   }
 
   async #addArchitecture(
@@ -137,4 +142,10 @@ export class Panels extends DisposableOwner {
     panel.onDidDispose(() => this.#architecture.delete(added));
     return added;
   }
+}
+
+function keep<Panel extends { panel: vscode.WebviewPanel }>(panels: Set<Panel>, added: Panel): Panel {
+  panels.add(added);
+  added.panel.onDidDispose(() => panels.delete(added));
+  return added;
 }

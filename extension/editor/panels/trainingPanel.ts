@@ -46,7 +46,7 @@ export interface TrainingPanelOptions {
 /** Of each kind. */
 const ROWS_PER_MESSAGE = 100;
 
-type MessageKind = "rows" | "record" | "progress" | "evaluated";
+type MessageKind = "rows" | "record" | "progress";
 
 /** One panel with one run at a time. A hidden panel is sent nothing: when it is shown again, its page asks anew. */
 export class TrainingPanel extends DisposableOwner {
@@ -169,15 +169,14 @@ export class TrainingPanel extends DisposableOwner {
       return;
     }
     if (change.kind === "rows") this.#rows.push(...change.rows);
-    this.#throttle.mark(change.kind);
+    if (change.kind !== "evaluated") this.#throttle.mark(change.kind);
   }
 
   #send(kind: MessageKind): void {
-    const { record, live, progress, evaluation } = this.#session;
+    const { record, live, progress } = this.#session;
     if (kind === "rows") void this.#view.rows.asEvent(thin(this.#rows.splice(0), ROWS_PER_MESSAGE));
     else if (kind === "record") void this.#view.record.asEvent(record, live);
     else if (kind === "progress" && progress !== undefined) void this.#view.progress.asEvent(progress);
-    else if (kind === "evaluated" && evaluation !== undefined) void this.#view.evaluated.asEvent(evaluation);
   }
 
   #pageGone(): void {

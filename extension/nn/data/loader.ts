@@ -117,6 +117,14 @@ export class DataLoader<Sample, Batch = Collated<Sample>> implements Iterable<Ba
     return new DataLoader(dataset, { batchSize, collateFn, generator });
   }
 
+  /** @internal Samples by number, as one batch. */
+  pick(indices: readonly number[]): Batch {
+    const { dataset } = this;
+    if (dataset instanceof IterableDataset)
+      throw new TensorError("value", "a stream has no samples by number");
+    return this.read(dataset, [[...indices]]).next().value as Batch;
+  }
+
   private *unbatched(dataset: Dataset<Sample>): IterableIterator<Batch> {
     for (const index of this.sampler!) yield this.single(dataset.get(index));
   }

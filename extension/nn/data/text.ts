@@ -3,6 +3,7 @@ import { valuesOf } from "../../tensor/runtime.ts";
 import { fromHost, Tensor } from "../../tensor/tensor.ts";
 import { dataFiles } from "./access.ts";
 import { checkIndex, Dataset } from "./dataset.ts";
+import { coderMade, type TextCoder } from "./tokenizers.ts";
 
 /**
  * Reads a text file.
@@ -61,6 +62,22 @@ export class Vocabulary {
     if (options.order === "alphabet") kept.sort(byCharacters);
     this.tokens = specialFirst ? [...specials, ...kept] : [...kept, ...specials];
     this.#numbers = new Map(this.tokens.map((token, i) => [token, i]));
+    coderMade(this);
+  }
+
+  /** @internal */
+  coder(): TextCoder {
+    const single = this.tokens.filter((token) => Array.from(token).length === 1).length;
+    const unit = single > 0.9 * this.length ? "characters" : "words";
+    return {
+      unit,
+      size: this.length,
+      encode: (source) =>
+        (unit === "words" ? words(source) : Array.from(source)).flatMap(
+          (token) => this.#numbers.get(token) ?? this.#unknown ?? [],
+        ),
+      token: (id) => this.tokens[id] ?? `#${id}`,
+    };
   }
 
   get length(): number {

@@ -1,4 +1,5 @@
 import { Tokenizer } from "@huggingface/tokenizers";
+import { coderMade, type TextCoder } from "../data/tokenizers.ts";
 import { TensorError } from "../../tensor/errors.ts";
 import { fromHost, Tensor } from "../../tensor/tensor.ts";
 import { snakeCase } from "../repr.ts";
@@ -95,7 +96,14 @@ class WordPiece {
     const [pad, unk, cls, sep, mask] = special.map((token) => numbers.get(token)!);
     const ids = { padTokenId: pad, unkTokenId: unk, clsTokenId: cls, sepTokenId: sep, maskTokenId: mask };
     const tokenizer = new Tokenizer(description(numbers, special, o), {});
+    coderMade(self);
     return Object.assign(self, { options: o, vocabSize: numbers.size, tokenizer }, ids);
+  }
+
+  /** @internal */
+  coder(): TextCoder {
+    const token = (id: number): string => this.convertIdsToTokens([id])[0]!;
+    return { unit: "pieces", size: this.vocabSize, encode: (text) => this.encode(text), token };
   }
 
   /** The tokens of a text, without special ones: `["un", "##aff", "##able"]`. */

@@ -4,11 +4,9 @@ import type { DType } from "../dtype.ts";
 import { TensorError } from "../errors.ts";
 import { fillValue } from "../graph.ts";
 import { attr, scalar, vector } from "../lowering.ts";
-import { ints, number, type OnnxRef } from "../onnx.ts";
 import { defineOp, type Meta, type Op, type Tfjs } from "../op.ts";
-import { formatShape, range, reducedShape, sameShape, type Shape } from "../shape.ts";
+import { formatShape, reducedShape, sameShape, type Shape } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
-import { asNumbers, FAR, slice } from "./slicing.ts";
 
 const INDEX = attr.type("int64");
 
@@ -19,7 +17,6 @@ export const identity: Op<object> = defineOp({
   layout: "elementwise",
   infer: ([x]) => x!,
   gradient: ({ grad }) => [grad],
-  onnx: (b, inputs) => b.node("Identity", inputs),
   tensorflow: (b, inputs, _, { outputs }) => b.node("Identity", inputs, { T: attr.type(outputs[0]!.dtype) }),
   tfjs: (k, [x]) => k.clone(x!),
 });
@@ -30,7 +27,6 @@ export const identities: Op<object> = defineOp({
   gradName: "BackwardHookFunctionBackward",
   infer: (inputs) => inputs,
   gradient: ({ grads }) => grads,
-  onnx: (b, inputs) => inputs.map((x) => b.node("Identity", [x])),
   tensorflow: (b, inputs, _, { outputs }) =>
     inputs.map((x, i) => b.node("Identity", [x], { T: attr.type(outputs[i]!.dtype) })),
   tfjs: (k, inputs) => inputs.map((x) => k.clone(x)),
@@ -42,7 +38,6 @@ export const reshape: Op<{ shape: Shape }> = defineOp<{ shape: Shape }>({
   gradName: "ViewBackward0",
   infer: ([x], { shape }) => ({ shape, dtype: x!.dtype }),
   gradient: ({ grad, inputs }) => [apply(reshape, [grad], { shape: inputs[0]!.shape })],
-  onnx: (b, [x], { shape }) => b.node("Reshape", [x!, b.sizes(shape)]),
   tensorflow: (b, [x], { shape }, { outputs }) =>
     b.node("Reshape", [x!, vector(b, shape)], { T: attr.type(outputs[0]!.dtype), Tshape: INDEX }),
   tfjs: (k, [x], { shape }) => k.reshape(x!, [...shape]),
@@ -55,7 +50,6 @@ export const permute: Op<{ order: readonly number[] }> = defineOp<{ order: reado
   gradient: ({ grad, attributes: { order } }) => [
     apply(permute, [grad], { order: order.map((_, i) => order.indexOf(i)) }),
   ],
-  onnx: (b, [x], { order }) => b.node("Transpose", [x!], { perm: attr.ints(order) }),
   tensorflow: (b, [x], { order }, { outputs }) =>
     b.node("Transpose", [x!, vector(b, order)], { T: attr.type(outputs[0]!.dtype), Tperm: INDEX }),
   tfjs: (k, [x], { order }) => k.transpose(x!, [...order]),
@@ -77,7 +71,6 @@ export const expand = defineOp<{ shape: Shape }>({
     return { shape, dtype: x!.dtype };
   },
   gradient: ({ grad, inputs }) => [sumTo(grad, inputs[0]!.shape)],
-  onnx: (b, [x], { shape }) => b.node("Expand", [x!, b.sizes(shape)]),
   tensorflow: (b, [x], { shape }, { outputs }) =>
     b.node("BroadcastTo", [x!, vector(b, shape)], { T: attr.type(outputs[0]!.dtype), Tidx: INDEX }),
   tfjs: (k, [x], { shape }) => k.broadcastTo(x!, [...shape]),
@@ -92,11 +85,6 @@ export const sum = defineOp<{ dims: readonly number[]; keepdim: boolean }>({
     const kept = apply(reshape, [grad], { shape: reducedShape(shape, dims, true) });
     return [apply(expand, [kept], { shape })];
   },
-  onnx: (b, [x], { dims, keepdim }) =>
-    b.node("ReduceSum", [x!, ints(b, dims)], {
-      keepdims: attr.int(Number(keepdim)),
-      noop_with_empty_axes: attr.int(1),
-    }),
   tensorflow: (b, [x], { dims, keepdim }, { outputs }) =>
     b.node("Sum", [x!, vector(b, dims)], {
       T: attr.type(outputs[0]!.dtype),
@@ -131,6 +119,154 @@ export function sumTo(x: Tensor, shape: Shape): Tensor {
   return sameShape(summed.shape, shape) ? summed : apply(reshape, [summed], { shape });
 }
 
+interface SliceAttributes {
+  /** First index, index after the last, and step (at least 1) of every dimension. */
+  readonly begin: readonly number[];
+  readonly end: readonly number[];
+  readonly step: readonly number[];
+}
+
+const sliceShape = ({ begin, end, step }: SliceAttributes): number[] =>
+  begin.map((b, i) => Math.max(0, Math.ceil((end[i]! - b) / step[i]!)));
+
+const SLICE_MASKS = {
+  Index: INDEX,
+  begin_mask: attr.int(0),
+  end_mask: attr.int(0),
+  ellipsis_mask: attr.int(0),
+  new_axis_mask: attr.int(0),
+  shrink_axis_mask: attr.int(0),
+};
+
+/** Every `step`-th element from `begin` to `end`, in every dimension. */
+export const slice: Op<SliceAttributes> = defineOp<SliceAttributes>({
+  name: "slice",
+  infer: ([x], attributes) => ({ shape: sliceShape(attributes), dtype: x!.dtype }),
+  gradient: ({ grad, inputs, attributes }) => [
+    apply(unslice, [grad], { ...attributes, shape: inputs[0]!.shape }),
+  ],
+  tensorflow: (b, [x], { begin, end, step }, { outputs }) =>
+    b.node("StridedSlice", [x!, vector(b, begin), vector(b, end), vector(b, step)], {
+      T: attr.type(outputs[0]!.dtype),
+      ...SLICE_MASKS,
+    }),
+  tfjs: (k, [x], { begin, end, step }) => stepped(k, x!, begin, end, step),
+});
+
+/** Zeros of `shape` with the input where {@link slice} would have read: its adjoint. */
+export const unslice: Op<SliceAttributes & { shape: Shape }> = defineOp<SliceAttributes & { shape: Shape }>({
+  name: "unslice",
+  infer: ([x], { shape }) => ({ shape, dtype: x!.dtype }),
+  gradient: ({ grad, attributes: { begin, end, step } }) => [apply(slice, [grad], { begin, end, step })],
+  tensorflow: (b, [x], { begin, end, step, shape }, { outputs }) =>
+    b.node("StridedSliceGrad", [vector(b, shape), vector(b, begin), vector(b, end), vector(b, step), x!], {
+      T: attr.type(outputs[0]!.dtype),
+      ...SLICE_MASKS,
+    }),
+  tfjs: (k, [x], attributes) => spread(k, x!, attributes),
+});
+
+/** A slice with steps, in tfjs: the wasm kernel of strided slices takes everything for floats. */
+export function stepped(
+  k: Tfjs,
+  x: tfjs.Tensor,
+  begin: readonly number[],
+  end: readonly number[],
+  step: readonly number[],
+): tfjs.Tensor {
+  let y = k.slice(
+    x,
+    [...begin],
+    begin.map((b, d) => Math.max(0, end[d]! - b)),
+  );
+  step.forEach((s, d) => {
+    const length = y.shape[d]!;
+    if (s === 1 || length === 0) return;
+    // Rows of s elements, of which the first is kept.
+    const rows = Math.ceil(length / s);
+    const filled = k.pad(
+      y,
+      y.shape.map((_, i) => [0, i === d ? rows * s - length : 0] as [number, number]),
+    );
+    const split = k.reshape(filled, [...y.shape.slice(0, d), rows, s, ...y.shape.slice(d + 1)]);
+    const kept = split.shape.map((n, i) => (i === d + 1 ? 1 : n));
+    const first = k.slice(
+      split,
+      kept.map(() => 0),
+      kept,
+    );
+    y = k.reshape(
+      first,
+      y.shape.map((n, i) => (i === d ? rows : n)),
+    );
+  });
+  return y;
+}
+
+/** Zeros with a tensor at every `step`-th place from `begin` on: what {@link unslice} does, in tfjs. */
+export function spread(
+  k: Tfjs,
+  x: tfjs.Tensor,
+  { begin, step, shape }: Pick<SliceAttributes, "begin" | "step"> & { shape: Shape },
+): tfjs.Tensor {
+  // A step of s is undone by giving every element s - 1 zeros behind it.
+  let y = x;
+  step.forEach((s, d) => {
+    if (s === 1) return;
+    const before = y.shape.slice(0, d);
+    const after = y.shape.slice(d + 1);
+    const n = y.shape[d]!;
+    const apart = k.pad(k.reshape(y, [...before, n, 1, ...after]), [
+      ...before.map(zeros),
+      [0, 0],
+      [0, s - 1],
+      ...after.map(zeros),
+    ]);
+    const length = Math.min(n * s, shape[d]! - begin[d]!);
+    y = k.slice(
+      k.reshape(apart, [...before, n * s, ...after]),
+      y.shape.map(() => 0),
+      [...before, length, ...after],
+    );
+  });
+  return k.pad(
+    y,
+    y.shape.map((n, d) => [begin[d]!, shape[d]! - begin[d]! - n] as [number, number]),
+  );
+}
+
+/** Runs a kernel that wasm has for numbers only: booleans are a byte each there, and go through as integers. */
+function asNumbers(k: Tfjs, x: tfjs.Tensor, kernel: (x: tfjs.Tensor) => tfjs.Tensor): tfjs.Tensor {
+  return x.dtype === "bool" ? k.cast(kernel(k.cast(x, "int32")), "bool") : kernel(x);
+}
+
+const zeros = (): [number, number] => [0, 0];
+
+/** The first input with its {@link slice} replaced by the second. */
+export const sliceUpdate: Op<SliceAttributes> = defineOp<SliceAttributes>({
+  name: "sliceUpdate",
+  gradName: "CopySlices",
+  infer: ([x]) => x!,
+  gradient({ grad, inputs: [, v], attributes, needs }) {
+    const none = new Tensor(fillValue(0, v!.shape, "float32"));
+    return [
+      needs[0] ? apply(sliceUpdate, [grad, none], attributes) : null,
+      needs[1] ? apply(slice, [grad], attributes) : null,
+    ];
+  },
+  tensorflow: (b, [x, v], { begin, end, step }, { outputs }) =>
+    b.node("TensorStridedSliceUpdate", [x!, vector(b, begin), vector(b, end), vector(b, step), v!], {
+      T: attr.type(outputs[0]!.dtype),
+      ...SLICE_MASKS,
+    }),
+  tfjs(k, [x, v], { begin, end, step }, { inputs }) {
+    const { shape } = inputs[0]!;
+    const attributes = { begin, end, step, shape };
+    const here = k.cast(spread(k, k.ones(v!.shape), attributes), "bool");
+    return asNumbers(k, x!, (y) => k.where(here, spread(k, k.cast(v!, y.dtype), attributes), y));
+  },
+});
+
 /** `value` before and after every dimension. */
 export const pad = defineOp<{ before: readonly number[]; after: readonly number[]; value: number }>({
   name: "pad",
@@ -142,8 +278,6 @@ export const pad = defineOp<{ before: readonly number[]; after: readonly number[
     const end = inputs[0]!.shape.map((n, i) => n + before[i]!);
     return [apply(slice, [grad], { begin: before, end, step: end.map(() => 1) })];
   },
-  onnx: (b, [x], { before, after, value }, { outputs }) =>
-    b.node("Pad", [x!, ints(b, [...before, ...after]), number(b, value, outputs[0]!.dtype)]),
   tensorflow(b, [x], { before, after, value }, { outputs }) {
     const { dtype } = outputs[0]!;
     const widths = before.flatMap((n, i) => [n, after[i]!]);
@@ -193,7 +327,6 @@ export const cat = defineOp<{ dim: number }>({
       return apply(slice, [grad], { begin, end, step: end.map(() => 1) });
     });
   },
-  onnx: (b, inputs, { dim }) => b.node("Concat", inputs, { axis: attr.int(dim) }),
   tensorflow(b, inputs, { dim }, { outputs }) {
     const T = attr.type(outputs[0]!.dtype);
     // TensorFlow's kernel wants two at least.
@@ -220,10 +353,6 @@ export const unstack: Op<object> = defineOp({
     );
     return [rows.length === 1 ? rows[0]! : apply(cat, rows, { dim: 0 })];
   },
-  onnx: (b, [x], _, { inputs }) =>
-    range(inputs[0]!.shape[0]!).map((i) =>
-      b.node("Gather", [x!, number(b, i, "int64")], { axis: attr.int(0) }),
-    ),
   tensorflow: (b, [x], _, { inputs }) => {
     const [{ shape, dtype }] = inputs as [Meta];
     const count = shape[0]!;
@@ -237,14 +366,6 @@ export const flip: Op<{ dims: readonly number[] }> = defineOp<{ dims: readonly n
   name: "flip",
   infer: ([x]) => x!,
   gradient: ({ grad, attributes }) => [apply(flip, [grad], attributes)],
-  onnx: (b, [x], { dims }) => {
-    const all = (value: number): OnnxRef =>
-      ints(
-        b,
-        dims.map(() => value),
-      );
-    return b.node("Slice", [x!, all(-1), all(-FAR), ints(b, dims), all(-1)]);
-  },
   tensorflow: (b, [x], { dims }, { outputs }) =>
     b.node("ReverseV2", [x!, vector(b, dims)], { T: attr.type(outputs[0]!.dtype), Tidx: INDEX }),
   tfjs: (k, [x], { dims }) => asNumbers(k, x!, (y) => k.reverse(y, [...dims])),
@@ -256,7 +377,6 @@ export const cast = defineOp<{ dtype: DType }>({
   layout: "elementwise",
   infer: ([x], { dtype }) => ({ shape: x!.shape, dtype }),
   gradient: { none: "float32 is the only type that has gradients" },
-  onnx: (b, [x], { dtype }) => b.node("Cast", [x!], { to: attr.type(dtype) }),
   tensorflow: (b, [x], { dtype }, { inputs }) =>
     b.node("Cast", [x!], {
       SrcT: attr.type(inputs[0]!.dtype),

@@ -1,6 +1,5 @@
 /** Pictures of every state in every theme, each checked for accessibility, policy violations and sideways scrolling. */
 import assert from "node:assert/strict";
-import type { EvaluationResult } from "../../../extension/protocol/engine.ts";
 import { test } from "../../harness.ts";
 import type {
   ArchitectureHostMethods,
@@ -11,7 +10,7 @@ import type {
   TrainingViewMethods,
 } from "../../../extension/protocol/views.ts";
 import { accessibilityProblems, openPanel, type Panel, screenshotPage, type ThemeName } from "./page.ts";
-import { ended, FILE, flowModel, models, recording, runningAt } from "./recordings.ts";
+import { ended, FILE, flowModel, models, runningAt } from "./recordings.ts";
 import { shapeError, syntaxError } from "./errors.ts";
 
 export const THEMES: readonly ThemeName[] = ["light", "dark", "hc", "hc-light"];
@@ -26,33 +25,10 @@ const trainingStates: Record<string, () => TrainingSnapshot> = {
     const { executor: _executor, parameters: _parameters, stepsPerEpoch: _steps, ...record } = run;
     return { ...rest, run: record };
   },
-  finished: () => ({ ...ended("finished"), evaluation: recording().evaluation }),
+  finished: () => ended("finished"),
   failed: () => ended("failed", { error: shapeError() }, 250),
   killed: () => ended("killed", {}, 330),
-  classes: () => ({ ...ended("finished"), evaluation: manyClasses() }),
-  evaluation: () => ({
-    ...ended("finished", { kind: "evaluate", epochs: 0, epoch: 0, step: 0, checkpoints: [] }),
-    rows: [],
-    evaluation: recording().evaluation,
-  }),
 };
-
-/** A confusion matrix too large for numbers. */
-function manyClasses(): EvaluationResult {
-  const count = 26;
-  const confusion = Array.from({ length: count }, (_row, actual) =>
-    Array.from({ length: count }, (_cell, predicted) =>
-      actual === predicted ? 90 - actual : (actual * 7 + predicted * 3) % 19 === 0 ? 4 : 0,
-    ),
-  );
-  const samples = confusion.flat().reduce((sum, cell) => sum + cell, 0);
-  return {
-    ...recording().evaluation,
-    samples,
-    confusion,
-    classes: confusion.map((_row, index) => `class ${index}`),
-  };
-}
 
 const architectureStates: Record<string, () => ArchitectureSnapshot> = {
   model: () => ({ file: FILE, report: report(), model: "DigitsCNN", busy: false }),

@@ -3,6 +3,7 @@ import { closeBrowser, openBrowser, type Places, screenshotPage } from "./page.t
 import "./architecture.ts";
 import "./comparison.ts";
 import "./diagram.ts";
+import "./evaluation.ts";
 import "./looks.ts";
 import "./runs.ts";
 import "./tensors.ts";

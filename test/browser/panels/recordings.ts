@@ -1,5 +1,5 @@
 /** A recorded training of a digits CNN (PyTorch, seed 0) at any moment of it. */
-import type { EvaluationResult, Progress } from "../../../extension/protocol/engine.ts";
+import type { Progress } from "../../../extension/protocol/engine.ts";
 import type { ModelReport } from "../../../extension/protocol/preview.ts";
 import type { CheckpointRecord, MetricRow, RunRecord } from "../../../extension/protocol/run.ts";
 import type { TrainingSnapshot } from "../../../extension/protocol/views.ts";
@@ -10,7 +10,6 @@ interface Recording {
   epochs: number;
   best: { metric: string; value: number; epoch: number };
   rows: MetricRow[];
-  evaluation: EvaluationResult;
 }
 
 export const FILE = "/home/ada/models/digits.nn.ts";

@@ -353,10 +353,6 @@ test("training: checkpoints can be evaluated and revealed", async () => {
   const panel = await open(snapshot);
   await press(panel, "Evaluate best.safetensors");
   assert.deepEqual(await called(panel, "evaluate"), [best]);
-  await panel.view.evaluated(recording().evaluation);
-  await panel.page.getByText("353 of 360 predicted correctly").waitFor();
-  const cell = panel.page.getByTitle("2 of 38 samples of 5 predicted as 9");
-  assert.equal((await cell.innerText()).trim(), "2");
   await press(panel, "Reveal best.safetensors");
   assert.deepEqual(await called(panel, "revealCheckpoint"), [best]);
 });

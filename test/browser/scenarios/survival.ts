@@ -97,7 +97,7 @@ test("kill -9 of the run's process: the panel says so, and the last checkpoint o
     },
     30_000,
   );
-  await panel.frame.locator(".section-evaluation").waitFor();
+  await (await workbench.webview("evaluation")).locator('[data-state="finished"]').waitFor();
   await workbench.screenshot("evaluated");
   await closeWorkbench(workbench);
 }, 180_000);

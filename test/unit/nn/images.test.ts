@@ -39,7 +39,6 @@ beforeEach(async () => {
     exists: refuse,
     readText: refuse,
     writeText: refuse,
-    writeOnnx: refuse,
   });
 });
 afterEach(() => {

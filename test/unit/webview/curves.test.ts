@@ -2,7 +2,7 @@ import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { MetricRow } from "../../../extension/protocol/run.ts";
 import { chartModel } from "../../../webview/training/chartModel.ts";
-import { classMeasures } from "../../../webview/training/confusion.ts";
+import { classMeasures } from "../../../webview/evaluation/confusion.ts";
 import { bestIndex, Curves, direction, metricName } from "../../../webview/training/curves.ts";
 import { decimate, lowerBound, nearest } from "../../../webview/training/decimate.ts";
 import { smooth } from "../../../webview/training/smoothing.ts";

@@ -48,7 +48,6 @@ class Page {
       rows: (rows) => void this.rows.push(...rows),
       record: (run, live) => void (this.snapshot = { ...this.snapshot!, run, live }),
       progress: (progress) => void (this.snapshot = { ...this.snapshot!, progress }),
-      evaluated: () => undefined,
     };
     const { panel, host } = fakePanel<TrainingHostMethods>(PANELS.training, view);
     this.host = host;

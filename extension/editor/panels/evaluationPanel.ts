@@ -1,0 +1,216 @@
+import { basename } from "node:path";
+import * as v from "valibot";
+import * as vscode from "vscode";
+import { SampleQuery, Subject } from "../../protocol/evaluation.ts";
+import type { RunRecord } from "../../protocol/run.ts";
+import type {
+  EvaluationHostMethods,
+  EvaluationSnapshot,
+  EvaluationViewMethods,
+} from "../../protocol/views.ts";
+import { EngineError } from "../../supervisor/errors.ts";
+import {
+  listPictures,
+  readEvaluation,
+  readPicture,
+  runOfCheckpoint,
+} from "../../supervisor/evaluationFiles.ts";
+import { ModelSession } from "../../supervisor/modelSession.ts";
+import type { EngineOptions } from "../../supervisor/process.ts";
+import type { RunSession, SessionChange } from "../../supervisor/session.ts";
+import { runCommand } from "../commands.ts";
+import { DisposableOwner } from "../disposable.ts";
+import { openPosition, type Messages } from "../messages.ts";
+import type { Runs } from "../runs.ts";
+import { setting } from "../settings.ts";
+import { requireTrust } from "../targets.ts";
+import { MESSAGE_INTERVAL, Throttle } from "./throttle.ts";
+import { connectPanel, noArguments, sourceArguments, type MethodSchemas } from "./webviewHost.ts";
+
+const schemas: MethodSchemas<EvaluationHostMethods> = {
+  ready: noArguments,
+  samples: v.strictTuple([SampleQuery]),
+  ask: v.strictTuple([Subject, v.boolean()]),
+  cancel: noArguments,
+  picture: v.strictTuple([v.string()]),
+  evaluateAgain: noArguments,
+  openTraining: noArguments,
+  showLog: noArguments,
+  openSource: sourceArguments,
+};
+
+export interface EvaluationPanelOptions {
+  extensionUri: vscode.Uri;
+  engine: () => EngineOptions;
+  messages: Messages;
+  runs: Runs;
+}
+
+/**
+ * One evaluation at a time, read from its run directory, and the evaluated model in a process of its own as long as
+ * the panel asks it something. A hidden panel is sent nothing: when it is shown again, its page asks anew.
+ */
+export class EvaluationPanel extends DisposableOwner {
+  readonly panel: vscode.WebviewPanel;
+  readonly #options: EvaluationPanelOptions;
+  readonly #view;
+  readonly #throttle = new Throttle<"snapshot" | "progress">(MESSAGE_INTERVAL, (kind) => {
+    void this.#send(kind);
+  });
+  #session: RunSession;
+  #unsubscribe: () => void;
+  #model: ModelSession | undefined;
+  #ready = false;
+
+  constructor(panel: vscode.WebviewPanel, session: RunSession, options: EvaluationPanelOptions) {
+    super();
+    this.panel = panel;
+    this.#options = options;
+    this.#session = session;
+    this.#unsubscribe = session.subscribe((change) => this.#changed(change));
+    this.#view = connectPanel<EvaluationViewMethods, EvaluationHostMethods>(panel, {
+      kind: "evaluation",
+      extensionUri: options.extensionUri,
+      log: options.messages.log,
+      methods: this.#methods(),
+      schemas,
+    });
+    this.#title();
+    this.own(
+      panel.onDidChangeViewState(() => {
+        if (panel.visible) return;
+        this.#ready = false;
+        this.#throttle.clear();
+      }),
+    );
+    this.own({ dispose: () => this.#unsubscribe() });
+    this.own({ dispose: () => this.#throttle.clear() });
+    this.own({ dispose: () => void this.#model?.dispose() });
+    panel.onDidDispose(() => this.dispose());
+  }
+
+  get session(): RunSession {
+    return this.#session;
+  }
+
+  /** Shows another evaluation in this panel. */
+  show(session: RunSession): void {
+    if (session === this.#session) return;
+    this.#unsubscribe();
+    void this.#model?.dispose();
+    this.#model = undefined;
+    this.#session = session;
+    this.#unsubscribe = session.subscribe((change) => this.#changed(change));
+    this.#title();
+    if (this.#ready) this.#throttle.mark("snapshot");
+  }
+
+  #methods(): EvaluationHostMethods {
+    return {
+      ready: () => {
+        this.#ready = true;
+        this.#throttle.clear();
+        return this.#snapshot();
+      },
+      samples: (query) => this.#asked().samples(query),
+      ask: (subject, explain) => this.#asked().ask(subject, explain),
+      cancel: async () => {
+        await (this.#session.live ? this.#session.control?.stop() : this.#model?.cancel());
+      },
+      picture: (file) => readPicture(this.#training() ?? this.#session.directory, file),
+      evaluateAgain: () => this.#evaluateAgain(),
+      openTraining: async () => {
+        const directory = this.#training();
+        if (directory !== undefined) await runCommand("layerwise.openRun", { directory });
+      },
+      showLog: () => runCommand("layerwise.showLog"),
+      openSource: (file, line = 1, column = 1) => openPosition({ file, line, column }),
+    };
+  }
+
+  /** The model's process, which its first question starts. */
+  #asked(): ModelSession {
+    requireTrust();
+    const { record, directory } = this.#session;
+    const { messages, engine } = this.#options;
+    this.#model ??= new ModelSession(
+      {
+        file: record.file,
+        exportName: record.exportName,
+        device: setting("device", vscode.Uri.file(record.file)),
+        checkpoint: checkpointOf(record),
+        directory,
+        ...(record.seed === undefined ? {} : { seed: record.seed }),
+      },
+      engine,
+      {
+        onLog: (text) => messages.log.info(`[${this.#session.id}] ${text}`),
+        onChange: () => {
+          if (this.#ready) void this.#view.model.asEvent(this.#model?.state ?? "closed");
+        },
+      },
+    );
+    return this.#model;
+  }
+
+  async #evaluateAgain(): Promise<void> {
+    requireTrust();
+    const { record } = this.#session;
+    const { file, exportName } = record;
+    const session = await this.#options.runs.start({
+      kind: "evaluate",
+      file,
+      exportName,
+      checkpoint: checkpointOf(record),
+    });
+    this.show(session);
+  }
+
+  /** The training that the evaluated weights are of. */
+  #training(): string | undefined {
+    const { checkpoint } = this.#session.record.settings;
+    return typeof checkpoint === "string" ? runOfCheckpoint(checkpoint) : undefined;
+  }
+
+  #changed(change: SessionChange): void {
+    this.#title();
+    if (!this.#ready || change.kind === "rows") return;
+    this.#throttle.mark(change.kind === "progress" ? "progress" : "snapshot");
+  }
+
+  async #send(kind: "snapshot" | "progress"): Promise<void> {
+    const { progress } = this.#session;
+    if (kind === "snapshot") void this.#view.snapshot.asEvent(await this.#snapshot());
+    else if (progress !== undefined) void this.#view.progress.asEvent(progress);
+  }
+
+  async #snapshot(): Promise<EvaluationSnapshot> {
+    const { record, live, progress, directory } = this.#session;
+    const training = this.#training();
+    const [{ result, report }, pictures] = await Promise.all([
+      live ? { result: undefined, report: undefined } : readEvaluation(directory),
+      training === undefined ? [] : listPictures(training),
+    ]);
+    return {
+      run: record,
+      live,
+      ...(progress === undefined ? {} : { progress }),
+      ...(result === undefined ? {} : { result }),
+      ...(report === undefined ? {} : { report }),
+      pictures,
+      model: this.#model?.state ?? "closed",
+    };
+  }
+
+  #title(): void {
+    const { model, exportName } = this.#session.record;
+    const title = vscode.l10n.t("Evaluation: {0}", model === "" ? exportName : model);
+    if (this.panel.title !== title) this.panel.title = title;
+  }
+}
+
+function checkpointOf({ id, settings: { checkpoint } }: RunRecord): string {
+  if (typeof checkpoint === "string") return checkpoint;
+  const message = vscode.l10n.t("Evaluation {0} doesn't say which weights it was of.", basename(id));
+  throw new EngineError({ code: "no-checkpoint", message });
+}

@@ -1,0 +1,136 @@
+/** All that the evaluation panel shows. Views are functions of it; nothing else is remembered. */
+import type { Answer, SampleQuery, SampleView, Subject } from "../../extension/protocol/evaluation.ts";
+import type { EvaluationResult } from "../../extension/protocol/engine.ts";
+import type { EvaluationSnapshot } from "../../extension/protocol/views.ts";
+import type { UserError } from "../../extension/protocol/errors.ts";
+
+export type SortKey = "class" | "precision" | "recall" | "f1" | "support";
+export type Order = "hardest" | "wrong" | "index";
+
+/** What the user has set in this panel; survives it. */
+export interface EvaluationUi {
+  /** Whether cells show shares of their row. */
+  shares: boolean;
+  sort: SortKey;
+  descending: boolean;
+  order: Order;
+  /** The chosen cell of the matrix; -1 for none. */
+  actual: number;
+  predicted: number;
+  explain: boolean;
+  /** Which of the predicted numbers is drawn. */
+  output: number;
+}
+
+export const defaultUi: EvaluationUi = {
+  shares: false,
+  sort: "class",
+  descending: false,
+  order: "hardest",
+  actual: -1,
+  predicted: -1,
+  explain: true,
+  output: 0,
+};
+
+/** The samples that are listed. */
+export interface Listing {
+  samples: readonly SampleView[];
+  total: number;
+  loading: boolean;
+  error?: UserError;
+}
+
+/** What the model was asked last, and what it said. */
+export interface Asked {
+  subject: Subject | undefined;
+  answer: Answer | undefined;
+  asking: boolean;
+  error?: UserError;
+}
+
+export interface EvaluationState extends EvaluationSnapshot {
+  ui: EvaluationUi;
+  listing: Listing;
+  asked: Asked;
+  /** The values and text that stand in the form. */
+  row: number[];
+  text: string;
+  /** Which of the pictures is shown, and those that were fetched, in base64. */
+  picture: number;
+  fetched: ReadonlyMap<string, string>;
+  pending: ReadonlySet<string>;
+  notice: string | undefined;
+}
+
+export function fromSnapshot(snapshot: EvaluationSnapshot, ui: EvaluationUi): EvaluationState {
+  const { report, pictures } = snapshot;
+  const input = report?.input;
+  return {
+    ...snapshot,
+    ui,
+    listing: firstPage(snapshot, ui) ?? { samples: [], total: 0, loading: false },
+    asked: { subject: undefined, answer: undefined, asking: false },
+    row: input?.kind === "row" ? input.columns.map(({ start }) => start) : [],
+    text: "",
+    picture: Math.max(0, pictures.length - 1),
+    fetched: new Map(),
+    pending: new Set(),
+    notice: undefined,
+  };
+}
+
+/** The hardest samples of all are in the report, so that nothing has to be loaded to see them. */
+export function firstPage(
+  { report }: Pick<EvaluationSnapshot, "report">,
+  ui: EvaluationUi,
+): Listing | undefined {
+  if (report === undefined || ui.order !== "hardest" || ui.actual >= 0 || ui.predicted >= 0) return undefined;
+  return { samples: report.hardest, total: report.listed, loading: false };
+}
+
+export function queryOf(ui: EvaluationUi, offset: number, count: number): SampleQuery {
+  return {
+    order: ui.order === "index" ? "index" : "hardest",
+    ...(ui.order === "wrong" ? { wrong: true } : {}),
+    ...(ui.actual >= 0 ? { actual: ui.actual } : {}),
+    ...(ui.predicted >= 0 ? { predicted: ui.predicted } : {}),
+    offset,
+    count,
+  };
+}
+
+const names = new WeakMap<EvaluationResult, string[]>();
+
+/** The names of the classes, by number; for one result always the same list, so that nothing is drawn anew for it. */
+export function classNames({ result }: EvaluationSnapshot): string[] {
+  if (result === undefined) return [];
+  const known = names.get(result);
+  if (known !== undefined) return known;
+  const found = Array.from(
+    { length: result.confusion?.length ?? 0 },
+    (_, index) => result.classes?.[index] ?? String(index),
+  );
+  names.set(result, found);
+  return found;
+}
+
+export const nameOf = (names: readonly string[], index: number): string => names[index] ?? String(index);
+
+export interface Actions {
+  cancel(): void;
+  again(): void;
+  openTraining(): void;
+  showLog(): void;
+  openSource: (file: string, line?: number, column?: number) => void;
+  setUi(part: Partial<EvaluationUi>): void;
+  /** Lists the samples of a cell, or with -1 of all. */
+  choose(actual: number, predicted: number): void;
+  order(order: Order): void;
+  more(): void;
+  ask(subject: Subject): void;
+  setRow(index: number, value: number): void;
+  setText(text: string): void;
+  showPicture(index: number): void;
+  dismissNotice(): void;
+}

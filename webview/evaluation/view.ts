@@ -1,0 +1,211 @@
+/** The panel as a function of its state. */
+import { html, nothing, type TemplateResult } from "lit";
+import type { Task } from "../../extension/protocol/evaluation.ts";
+import { errorBox } from "../shared/errorBox.ts";
+import { baseName, formatCount, formatDuration, formatMetric, formatShare } from "../shared/format.ts";
+import { button, empty, icon, linkButton, section, slider } from "../shared/kit.ts";
+import { strings } from "../shared/strings.ts";
+import { styles } from "../shared/styles.ts";
+import { boundarySection } from "./boundary.ts";
+import { matrix } from "./matrix.ts";
+import type { Pad } from "./pad.ts";
+import { perClass } from "./perClass.ts";
+import { regressionSection } from "./plots.ts";
+import { samplesSection, tensorView } from "./samples.ts";
+import { classNames, type Actions, type EvaluationState } from "./state.ts";
+import { tryItSection } from "./tryIt.ts";
+
+const text = strings.evaluation;
+
+export function panel(state: EvaluationState, pad: Pad, theme: number, actions: Actions): TemplateResult {
+  const { report, result, ui } = state;
+  const names = classNames(state);
+  const confusion = result?.confusion;
+  return html`${header(state, actions)} ${notice(state, actions)} ${failure(state, actions)}
+  ${result ? figures(state) : nothing} ${result && !report ? empty(text.noReport) : nothing}
+  ${
+    confusion && names.length > 0
+      ? html`<section class="section section-classes evaluation-grid" aria-label=${text.confusion.title}>
+          ${matrix(confusion, names, ui, actions)} ${perClass(confusion, names, ui, actions)}
+        </section>`
+      : nothing
+  }
+  ${report && report.regression.length > 0 ? regressionSection(state, actions) : nothing}
+  ${report?.boundary ? boundarySection(report.boundary, names, theme) : nothing} ${examplesSection(state)}
+  ${picturesSection(state, actions)} ${tryItSection(state, pad, actions)} ${samplesSection(state, actions)}`;
+}
+
+const BADGES: Record<EvaluationState["run"]["state"], [kind: string, icon: string]> = {
+  starting: ["busy", "sync"],
+  running: ["busy", "sync"],
+  paused: ["paused", "debug-pause"],
+  finished: ["good", "pass"],
+  stopped: ["plain", "debug-stop"],
+  failed: ["bad", "error"],
+  killed: ["bad", "error"],
+};
+
+function header(state: EvaluationState, actions: Actions): TemplateResult {
+  const { run, live, report, result, pending } = state;
+  const gone = !live && ["starting", "running", "paused"].includes(run.state);
+  const [kind, symbol] = gone ? BADGES.killed : BADGES[run.state];
+  const checkpoint = run.settings["checkpoint"];
+  return html`<header class="header">
+    <div class="title-row">
+      <h1>${run.model || run.exportName}</h1>
+      <span class="badge badge-${kind}" data-state=${run.state}
+        >${icon(symbol)}${gone ? text.gone : text.states[run.state]}</span
+      >
+      <div class="buttons" role="toolbar" aria-label=${text.title(run.model || run.exportName)}>
+        ${
+          live
+            ? button({ label: text.cancel, icon: "debug-stop", onClick: () => actions.cancel() })
+            : button({
+                label: text.again,
+                icon: "debug-rerun",
+                disabled: pending.has("again"),
+                onClick: () => actions.again(),
+              })
+        }
+        ${
+          typeof checkpoint === "string"
+            ? button({ label: text.openTraining, icon: "graph-line", onClick: () => actions.openTraining() })
+            : nothing
+        }
+        ${button({ label: text.showLog, icon: "output", onClick: () => actions.showLog() })}
+      </div>
+    </div>
+    <ul class="facts">
+      <li>${linkButton(baseName(run.file), () => actions.openSource(run.file), run.file)}</li>
+      ${typeof checkpoint === "string" ? html`<li title=${checkpoint}>${baseName(checkpoint)}</li>` : nothing}
+      ${report ? html`<li>${text.splits[report.split]}</li>` : nothing}
+      ${result ? html`<li>${text.ofSamples(result.samples)}</li>` : nothing}
+      ${run.executor ? html`<li title=${run.executor.reason ?? nothing}>${run.executor.version}</li>` : nothing}
+    </ul>
+    ${live ? progress(state) : nothing}
+    ${
+      report?.split === "train"
+        ? html`<p class="notice">${icon("warning")}<span>${text.trainWarning}</span></p>`
+        : nothing
+    }
+  </header>`;
+}
+
+function progress({ progress }: EvaluationState): TemplateResult {
+  const share = progress && progress.stepsPerEpoch > 0 ? progress.stepInEpoch / progress.stepsPerEpoch : 0;
+  return html`<div class="progress">
+    <div
+      class="progress-bar ${progress ? "" : "progress-unknown"}"
+      role="progressbar"
+      aria-label=${text.progress}
+      aria-valuemin="0"
+      aria-valuemax="100"
+      aria-valuenow=${Math.round(share * 100)}
+    >
+      <div class="progress-done" ${styles({ width: `${share * 100}%` })}></div>
+    </div>
+    ${progress ? html`<p class="secondary">${formatShare(share)}, ${text.remaining(formatDuration(progress.eta))}</p>` : nothing}
+  </div>`;
+}
+
+function notice({ notice }: EvaluationState, actions: Actions): TemplateResult | typeof nothing {
+  if (notice === undefined) return nothing;
+  return html`<div class="notice" role="alert">
+    ${icon("warning")}<span>${notice}</span>
+    ${button({
+      label: strings.error.dismiss,
+      icon: "close",
+      appearance: "icon",
+      onClick: () => actions.dismissNotice(),
+    })}
+  </div>`;
+}
+
+function failure({ run, live, result }: EvaluationState, actions: Actions): TemplateResult | typeof nothing {
+  const gone = !live && ["starting", "running", "paused"].includes(run.state);
+  const killed = gone || run.state === "killed";
+  const error = run.error ?? (killed ? { code: "killed", message: text.killedMessage } : undefined);
+  if (error) return errorBox({ error, title: killed ? text.killed : text.failed, open: actions.openSource });
+  return run.state === "stopped" && !result ? empty(text.stopped) : nothing;
+}
+
+function figures({ result }: EvaluationState): TemplateResult {
+  const { samples = 0, metrics = {}, confusion } = result ?? {};
+  const correct = confusion?.reduce((sum, row, index) => sum + (row[index] ?? 0), 0);
+  const all: [name: string, value: string][] = [
+    ...Object.entries(metrics).map(([name, value]): [string, string] => [name, formatMetric(value)]),
+    ...(correct === undefined ? [] : [[text.correctFigure, formatCount(correct)] as [string, string]]),
+    [text.samplesFigure, formatCount(samples)],
+  ];
+  return html`<section class="section" aria-label=${text.figures}>
+    <dl class="figures">
+      ${all.map(
+        ([name, value]) =>
+          html`<div>
+            <dt>${name}</dt>
+            <dd>${value}</dd>
+          </div>`,
+      )}
+    </dl>
+  </section>`;
+}
+
+const EXAMPLES: Partial<Record<Task, string>> = text.examples;
+
+/** Originals beside what the model makes of them; of a generator, what it makes. */
+function examplesSection({ report }: EvaluationState): TemplateResult | typeof nothing {
+  const title = report && EXAMPLES[report.task];
+  if (!report || title === undefined || report.examples.length === 0) return nothing;
+  const { original, made } = text.samples;
+  const generation = report.task === "generation";
+  return section(
+    "examples",
+    title,
+    html`<ul class="pairs-list">
+        ${report.examples.map(
+          ({ index, inputs, output }) =>
+            html`<li class=${generation ? "single" : ""}>
+              ${generation ? nothing : inputs.map((view) => tensorView(view, `${original} ${index}`, 6))}
+              ${output ? tensorView(output, `${made} ${index}`, 6) : nothing}
+            </li>`,
+        )}
+      </ul>
+      ${generation ? nothing : html`<p class="secondary">${original}, ${made}</p>`}`,
+  );
+}
+
+/** What the training has drawn, epoch by epoch. */
+function picturesSection(state: EvaluationState, actions: Actions): TemplateResult | typeof nothing {
+  const { pictures, fetched } = state;
+  const at = Math.min(state.picture, pictures.length - 1);
+  const shown = pictures[at];
+  if (shown === undefined) return nothing;
+  const png = fetched.get(shown.file);
+  return section(
+    "pictures",
+    text.pictures.title,
+    html`<div class="drawn">
+        ${
+          png
+            ? html`<img
+                class="picture"
+                src="data:image/png;base64,${png}"
+                alt=${text.pictures.alt(shown.name, shown.epoch)}
+              />`
+            : nothing
+        }
+      </div>
+      <p class="secondary">${text.pictures.alt(shown.name, shown.epoch)}</p>`,
+    pictures.length > 1
+      ? slider({
+          label: text.pictures.epoch,
+          value: at,
+          minimum: 0,
+          maximum: pictures.length - 1,
+          step: 1,
+          text: String(shown.epoch),
+          onInput: (index) => actions.showPicture(index),
+        })
+      : html``,
+  );
+}
