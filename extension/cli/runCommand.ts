@@ -81,8 +81,8 @@ export async function newDirectory(file: string, out: string | undefined): Promi
  * The directory of a run, which is named by it or by its last part.
  * @throws UsageError when there is no such run
  */
-export async function findRun(run: string): Promise<string> {
-  for (const directory of [path.resolve(run), path.join(runsRoot(process.cwd()), run)])
+export async function findRun(run: string, folder = process.cwd()): Promise<string> {
+  for (const directory of [path.resolve(run), path.join(runsRoot(folder), run)])
     if (await exists(path.join(directory, RUN_FILE))) return directory;
   throw new UsageError(`There is no run ${run}. layerwise runs lists those of this folder.`);
 }

@@ -1,27 +1,37 @@
 import type { Command } from "commander";
+import { openRun } from "../supervisor/attach.ts";
 import { buryDeadRuns, listRuns, runsRoot, type StoredRun } from "../supervisor/runDirectory.ts";
 import { action, commonOptions, examples, printJson } from "./command.ts";
 import { metricsText, shownMetrics } from "./display.ts";
 import { shortPath, table } from "./render.ts";
+import { findRun } from "./runCommand.ts";
 
 export function register(program: Command): void {
   const command = program
     .command("runs")
     .description("list the runs of this folder, newest first")
-    .argument("[folder]", "folder that has a .layerwise folder", ".");
+    .argument("[folder]", "folder that has a .layerwise folder", ".")
+    .option("--stop <run>", "end a run after its current step, wherever it was started; its model is kept");
   commonOptions(command, ["json"]);
   examples(
     command,
     `
 Examples:
   layerwise runs
+  layerwise runs --stop 20260131-142501-digits      its name, or its directory
   layerwise runs --json | jq -r 'select(.state == "finished") | .directory'
 
 With --json every line is a run: what its run.json says, and its directory.`,
   ).action(action(runs));
 }
 
-async function runs(folder: string, { json }: { json?: boolean }): Promise<number> {
+interface RunsOptions {
+  json?: boolean;
+  stop?: string;
+}
+
+async function runs(folder: string, { json, stop }: RunsOptions): Promise<number> {
+  if (stop !== undefined) return stopRun(await findRun(stop, folder), json === true);
   const problems: unknown[] = [];
   const found = await listRuns(folder, (problem) => problems.push(problem));
   // A run whose process is gone says so from now on.
@@ -34,6 +44,22 @@ async function runs(folder: string, { json }: { json?: boolean }): Promise<numbe
       process.stdout.write(`${line}\n`);
   for (const problem of problems)
     process.stderr.write(`${problem instanceof Error ? problem.message : String(problem)}\n`);
+  return 0;
+}
+
+/** Ends a run; answers when it is over. */
+async function stopRun(directory: string, json: boolean): Promise<number> {
+  const { session, done } = await openRun(directory);
+  const { live } = session;
+  if (live) await session.control?.stop();
+  await done;
+  const { record } = session;
+  if (json) printJson({ directory, ...record });
+  else if (!live) process.stdout.write(`${record.id} is not running: ${record.state}.\n`);
+  else
+    process.stdout.write(
+      `${record.id}: ${record.state} after step ${record.step} (${record.epoch} of ${record.epochs} epochs).\n`,
+    );
   return 0;
 }
 

@@ -1,4 +1,5 @@
-import type { ExperimentOptions } from "../nn/experiment.ts";
+import { secondsOf, type ExperimentOptions } from "../nn/experiment.ts";
+import { TensorError } from "../tensor/errors.ts";
 import { checkMonitor, isBetter, isValidation, type Mode } from "./monitor.ts";
 import { fastDevRun } from "./limits.ts";
 import type { Kept } from "./trainerState.ts";
@@ -15,6 +16,9 @@ export class CheckpointPolicy {
   readonly #count: number;
   readonly #epochs: number;
   readonly #steps: number | undefined;
+  /** Milliseconds between two looks. */
+  readonly #interval: number | undefined;
+  #looked = performance.now();
 
   /** @throws TensorError when it watches a validation that there is none of */
   constructor(options: ExperimentOptions, validated: boolean) {
@@ -27,8 +31,17 @@ export class CheckpointPolicy {
     this.#mode = this.monitor === undefined ? "max" : (given.mode ?? "min");
     this.#epochs = given.everyNEpochs ?? 1;
     this.#steps = given.everyNTrainSteps;
+    const { trainTimeInterval } = given;
+    this.#interval = trainTimeInterval === undefined ? undefined : 1000 * secondsOf(trainTimeInterval);
+    if (this.#interval !== undefined && (given.everyNTrainSteps ?? given.everyNEpochs) !== undefined)
+      throw new TensorError(
+        "value",
+        "experiment(): checkpoints takes one of everyNEpochs, everyNTrainSteps and trainTimeInterval",
+      );
     // Without a metric there are no best ones, unless some are asked for at intervals.
-    const asked = (given.saveTopK ?? given.everyNEpochs ?? given.everyNTrainSteps) !== undefined;
+    const asked =
+      (given.saveTopK ?? given.everyNEpochs ?? given.everyNTrainSteps ?? given.trainTimeInterval) !==
+      undefined;
     const off = !this.any || checkpoints === false || (this.monitor === undefined && !asked);
     this.#count = off ? 0 : (given.saveTopK ?? 1);
   }
@@ -45,11 +58,17 @@ export class CheckpointPolicy {
 
   /** Whether to look after a validation, if `validation`, else at the end of an epoch. */
   dueInEpoch(epoch: number, validation: boolean): boolean {
-    if (!this.ranks || this.#steps !== undefined || epoch % this.#epochs !== 0) return false;
+    const elsewhere = this.#steps !== undefined || this.#interval !== undefined;
+    if (!this.ranks || elsewhere || epoch % this.#epochs !== 0) return false;
     return validation === (this.monitor !== undefined && isValidation(this.monitor));
   }
 
-  dueAfterStep(step: number): boolean {
+  dueAfterStep(step: number, now = performance.now()): boolean {
+    if (this.#interval !== undefined && this.ranks) {
+      const due = now - this.#looked >= this.#interval;
+      if (due) this.#looked = now;
+      return due;
+    }
     return this.ranks && this.#steps !== undefined && step % this.#steps === 0;
   }
 

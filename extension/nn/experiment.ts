@@ -113,6 +113,7 @@ const CHECKS: Record<keyof ExperimentOptions, Check> = {
     saveLast: boolean,
     everyNEpochs: whole(1),
     everyNTrainSteps: whole(1),
+    trainTimeInterval: (name, value) => void secondsOf(value as MaxTime, name),
   }),
   terminateOnNan: boolean,
   rollback: section({ lrFactor: number(0), attempts: whole(1) }),

@@ -163,6 +163,8 @@ export interface CheckpointOptions {
   everyNEpochs?: number;
   /** Looks after every that many optimizer steps, and no more after epochs. */
   everyNTrainSteps?: number;
+  /** Looks each time so much training time has passed, and no more after epochs: `{ minutes: 10 }`, as `maxTime`. */
+  trainTimeInterval?: MaxTime;
 }
 
 /** How a training goes back to its last saved state when its loss is no finite number. */

@@ -146,23 +146,30 @@ describe("a process that ends", () => {
     loadLast(directory);
   });
 
-  test("a run that outlives its window goes on", async () => {
-    workspace.write("net.nn.ts", experimentFile({ epochs: "400", callbacks: pausing(10) }));
-    const handle = spawn({ outlive: true });
-    await vi.waitFor(() => expect(readRun(workspace.file("run")).epoch).toBeGreaterThan(0), {
-      timeout: 20_000,
-    });
+  test("a run that outlives its window goes on, is listed, and is stopped from anywhere", async () => {
+    workspace.write("net.nn.ts", experimentFile({ callbacks: pausing(10) }));
+    const directory = workspace.file(".layerwise/runs/long");
+    const handle = spawn({ outlive: true, directory });
+    const epochAbove = (least: number): Promise<void> =>
+      vi.waitFor(() => expect(readRun(directory).epoch).toBeGreaterThan(least), { timeout: 20_000 });
+    await epochAbove(0);
     const { pid } = handle;
     handle.detach();
-    const { epoch } = readRun(workspace.file("run"));
-    await vi.waitFor(
-      () => expect(readRun(workspace.file("run"))).toMatchObject({ state: "finished", epoch: 400 }),
-      {
-        timeout: 30_000,
-      },
-    );
-    expect(epoch).toBeLessThan(400);
+    await epochAbove(readRun(directory).epoch);
+    expect((await workspace.run(["runs"])).stdout).toMatch(/^long +train +running /m);
+
+    const stopped = await workspace.run(["runs", "--stop", "long"]);
+    expect(stopped).toMatchObject({ code: 0, stderr: "" });
+    expect(stopped.stdout).toMatch(/^long: stopped after step \d+ \(\d+ of 100000 epochs\)\.\n$/);
     await gone(pid);
+    loadLast(directory);
+    expect((await workspace.run(["runs", "--stop", "long"])).stdout).toBe("long is not running: stopped.\n");
+    expect((await workspace.run(["runs", "--stop", "none"])).code).toBe(2);
+    // A process of another program that has its id by now is none of ours.
+    const record = { ...readRun(directory), state: "running", pid: process.pid };
+    fs.writeFileSync(path.join(directory, "run.json"), JSON.stringify(record));
+    const reused = await workspace.run(["runs", "--stop", "long"]);
+    if (process.platform === "linux") expect(reused.stdout).toBe("long is not running: killed.\n");
   });
 });
 

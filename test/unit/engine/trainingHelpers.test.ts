@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, test } from "vitest";
+import { CheckpointPolicy } from "../../../extension/engine/checkpointPolicy.ts";
 import { EarlyStopping } from "../../../extension/engine/earlyStopping.ts";
 import { sweepRates, suggested } from "../../../extension/engine/lrFinder.ts";
 import { prepare } from "../../../extension/engine/prepare.ts";
@@ -142,6 +143,22 @@ describe("checkpoints", () => {
     expect(files).toEqual(["final.safetensors", "step-000008.safetensors", "step-000012.safetensors"]);
     const all = await trained({ checkpoints: { everyNEpochs: 2, saveTopK: -1 }, epochs: 5 });
     expect(all.files).toEqual(["final.safetensors", "step-000006.safetensors", "step-000012.safetensors"]);
+  });
+
+  test("each time that so much time has passed", async () => {
+    const policy = new CheckpointPolicy(
+      { ...options, checkpoints: { trainTimeInterval: { minutes: 10 } } },
+      false,
+    );
+    const start = performance.now();
+    const minutes = (count: number): boolean => policy.dueAfterStep(1, start + 60_000 * count);
+    expect([9, 10.1, 10.2, 20, 20.2].map(minutes)).toEqual([false, true, false, false, true]);
+    expect(policy.dueInEpoch(1, false)).toBe(false);
+    const each = await trained({ checkpoints: { trainTimeInterval: 0, saveTopK: 2 } });
+    expect(each.files).toEqual(["final.safetensors", "step-000008.safetensors", "step-000009.safetensors"]);
+    await expect(trained({ checkpoints: { trainTimeInterval: 1, everyNEpochs: 1 } })).rejects.toThrow(
+      "checkpoints takes one of everyNEpochs, everyNTrainSteps and trainTimeInterval",
+    );
   });
 
   test("false keeps those of the end alone", async () => {

@@ -32,8 +32,13 @@ describe.each(CASES)("golden files/%s", (name) => {
     "%s",
     ([, item, result], context) => {
       expect(result.id).toBe(item.id);
+      const [started, before] = [performance.now(), process.memoryUsage().rss];
       try {
         expect(runFilesItem(item, result, folder)).toBeNull();
+        if (result.outcome === "rejected") {
+          expect(performance.now() - started).toBeLessThan(1000);
+          expect(process.memoryUsage().rss - before).toBeLessThan(200 * 2 ** 20);
+        }
       } catch (error) {
         if (error instanceof Unsupported) context.skip(error.message);
         throw error;
