@@ -5,7 +5,7 @@ import * as nn from "../nn/nn.ts";
 import { tensorsIn } from "../nn/summary/layerInfo.ts";
 import type { Node, Value } from "../tensor/graph.ts";
 import type { Meta } from "../tensor/op.ts";
-import { scope } from "../tensor/scope.ts";
+import { SITE, scope } from "../tensor/scope.ts";
 import { userFrames } from "./stackTraces.ts";
 
 /** More would be more than anybody reads: a loop over thousands of steps, each of another shape. */
@@ -75,7 +75,7 @@ export class CallSites {
   #begin(module: Module, input: readonly unknown[]): (output: unknown) => void {
     this.#close();
     const visit: Visit = {
-      position: this.#open.at(-1)?.ours === true ? undefined : userFrames(new Error("site"))[0],
+      position: this.#open.at(-1)?.ours === true ? undefined : userFrames(new Error(SITE))[0],
       path: scope.path,
       name: module.constructor.name,
       inputs: tensorsIn(input),

@@ -8,7 +8,7 @@ import { connectParent, hello } from "./ipc.ts";
 import { Watchdog } from "./watchdog.ts";
 
 /** Milliseconds between two looks at user code that doesn't come back; the supervisor decides when to end it. */
-const LOOK_INTERVAL = 1000;
+const LOOK_INTERVAL = 400;
 /** Milliseconds that a preview may go on after its window is gone. */
 const ORPHAN_GRACE = 1000;
 

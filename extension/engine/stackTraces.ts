@@ -1,4 +1,5 @@
 import type { SourcePosition } from "../protocol/errors.ts";
+import { SITE } from "../tensor/scope.ts";
 import type { SourceMap } from "./sourceMap.ts";
 
 /** Source maps of the user modules evaluated in this process, by the name of their script. */
@@ -67,6 +68,7 @@ function installOnce(): void {
         place === undefined ? [] : [{ position: place, constructing: constructorName(sites[i]!) }],
       ),
     );
+    if (error.message === SITE) return "";
     const lines = sites.map((site, i) => `\n    at ${describeSite(site, found[i])}`);
     return `${describe(error)}${lines.join("")}`;
   };
@@ -74,11 +76,11 @@ function installOnce(): void {
 
 function position(site: NodeJS.CallSite): SourcePosition | undefined {
   const script = site.getFileName();
+  // V8 counts lines when it is asked for one: only of the user's.
+  if (typeof script !== "string" || !maps.has(script)) return undefined;
   const line = site.getLineNumber();
   const column = site.getColumnNumber();
-  return typeof script !== "string" || line === null || column === null
-    ? undefined
-    : findPosition(script, line, column);
+  return line === null || column === null ? undefined : findPosition(script, line, column);
 }
 
 function constructorName(site: NodeJS.CallSite): string | undefined {

@@ -9,7 +9,7 @@ import { Node, type Storage, type Value } from "../tensor/graph.ts";
 import { sigmoid } from "../tensor/ops/elementwise.ts";
 import { permute, reshape } from "../tensor/ops/movement.ts";
 import { logSoftmax, softmax, sparseCrossEntropy } from "../tensor/ops/reduction.ts";
-import { scope } from "../tensor/scope.ts";
+import { SITE, scope } from "../tensor/scope.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import { isOurs } from "./callSites.ts";
 import { positionOf } from "./modelSummary.ts";
@@ -91,7 +91,7 @@ export class StepLints {
   /** Warnings of the library, at the line that led to them. */
   #library(message: string): void {
     const code = message.startsWith("Using a target size") ? "targetSize" : "library";
-    this.#add(code, message, userFrames(new Error("site"))[0]);
+    this.#add(code, message, userFrames(new Error(SITE))[0]);
   }
 
   #look(node: Node): void {
@@ -113,7 +113,7 @@ export class StepLints {
     const step = optimizer.step.bind(optimizer) as (closure?: () => unknown) => unknown;
     const looked = (closure?: () => unknown): unknown => {
       // A closure computes the gradients inside.
-      if (closure === undefined) this.#lookAtStep(optimizer, userFrames(new Error("site"))[0]);
+      if (closure === undefined) this.#lookAtStep(optimizer, userFrames(new Error(SITE))[0]);
       return step(closure);
     };
     Object.defineProperty(optimizer, "step", { value: looked, configurable: true });

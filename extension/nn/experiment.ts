@@ -1,5 +1,5 @@
 import { TensorError } from "../tensor/errors.ts";
-import { scope } from "../tensor/scope.ts";
+import { SITE, scope } from "../tensor/scope.ts";
 import type { ExperimentOptions, MaxTime, Optimizers } from "./experimentOptions.ts";
 import type { Module } from "./module.ts";
 
@@ -9,7 +9,7 @@ export type * from "./experimentOptions.ts";
 export class Experiment {
   readonly options: Readonly<ExperimentOptions>;
   /** @internal The stack of the call that made it, where stacks are kept: the preview shows it. */
-  readonly site = scope.sites ? new Error("site") : undefined;
+  readonly site = scope.sites ? new Error(SITE) : undefined;
 
   /** @internal */
   constructor(options: ExperimentOptions) {

@@ -1,5 +1,5 @@
 import { TensorError } from "../tensor/errors.ts";
-import { scope } from "../tensor/scope.ts";
+import { SITE, scope } from "../tensor/scope.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import {
   BackwardPass,
@@ -19,7 +19,7 @@ export const STATE: unique symbol = Symbol("layerwise.module");
 export class ModuleState {
   training = true;
   /** Where the user's code made the module, kept while sites are: the preview shows it. */
-  readonly site = scope.sites ? new Error("site") : undefined;
+  readonly site = scope.sites ? new Error(SITE) : undefined;
   /** Names of own properties that are buffers, and whether the state dict has them. */
   readonly buffers = new Map<string, { readonly persistent: boolean }>();
   /** Names registered as modules without one: printed as None. */

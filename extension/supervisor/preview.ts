@@ -24,6 +24,9 @@ const schemas: EventSchemas<PreviewEngineEvents> = {
   stuck: v.strictTuple([SourcePosition]),
 };
 
+/** Milliseconds after its time in which an engine that hangs may still tell where. */
+const LINE_LIMIT = 1000;
+
 export interface PreviewOptions {
   /** Everything the engine prints and everything odd about it, for a log. */
   onLog?(text: string): void;
@@ -56,6 +59,8 @@ export class PreviewEngine {
   readonly #waiting = new Map<string, Job>();
   /** Where user code hangs, by the engine's own watchdog. */
   #stuck: SourcePosition | undefined;
+  /** Told when that is known. */
+  #onStuck: (() => void) | undefined;
   #busy = false;
   #disposed = false;
 
@@ -130,6 +135,7 @@ export class PreviewEngine {
         late,
       ]);
       if (answer === "late") {
+        await this.#line();
         await running.process.kill();
         return failed(file, timedOut(job, this.#stuck));
       }
@@ -145,6 +151,16 @@ export class PreviewEngine {
     } finally {
       clearTimeout(timer);
     }
+  }
+
+  /** Waits a moment for where the code hangs: on a busy machine its watchdog comes late, and its answer is worth that. */
+  async #line(): Promise<void> {
+    if (this.#stuck !== undefined) return;
+    await new Promise<void>((resolve) => {
+      this.#onStuck = resolve;
+      setTimeout(resolve, LINE_LIMIT);
+    });
+    this.#onStuck = undefined;
   }
 
   async #start(): Promise<Running> {
@@ -170,6 +186,7 @@ export class PreviewEngine {
           hello: (answer) => hello.resolve(answer),
           stuck: (position) => {
             this.#stuck = position;
+            this.#onStuck?.();
           },
         },
         onInvalid: (problem) => log(`The preview engine sent ${problem}`),

@@ -173,9 +173,13 @@ export function signal(pid: number, name: NodeJS.Signals): boolean {
   }
 }
 
+/** What V8 says before it aborts. */
+const OUT_OF_MEMORY = /JavaScript heap out of memory|Array buffer allocation failed/;
+
 /** How a process ended that should not have, for people. */
 export function describeExit(exit: ExitInfo): string {
   const { signal } = exit;
+  if (OUT_OF_MEMORY.test(exit.stderr)) return "it ran out of memory";
   if (signal === "SIGKILL") return "signal SIGKILL (killed from outside, or the system ran out of memory)";
   if (signal === "SIGSEGV" || signal === "SIGABRT" || signal === "SIGBUS")
     return `signal ${signal} (a crash in native code)`;
@@ -190,7 +194,8 @@ export function lastLines(exit: ExitInfo, count = 12): string | undefined {
     .split(/\r?\n/)
     .map((line) => line.trimEnd())
     .filter((line) => line !== "");
-  if (lines.length === 0) return undefined;
+  // Of a full heap, V8 prints what its collector has tried.
+  if (lines.length === 0 || OUT_OF_MEMORY.test(exit.stderr)) return undefined;
   // Node prints the exception above its stack, and the stack would hide it.
   const exception = lines.findLastIndex((line) => /^(?:Uncaught )?\w*Error\b.*:/.test(line));
   return (exception < 0 ? lines.slice(-count) : lines.slice(exception, exception + count)).join("\n");

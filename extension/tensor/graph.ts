@@ -3,7 +3,7 @@ import type { AnyOp, Meta } from "./op.ts";
 import type { PendingDraw } from "./random/stream.ts";
 import type { Shape } from "./shape.ts";
 import type { Tensor } from "./tensor.ts";
-import { scope } from "./scope.ts";
+import { SITE, scope } from "./scope.ts";
 
 /**
  * What lives from step to step: a parameter, a buffer, an optimizer's moment. The executor keeps its current value
@@ -67,7 +67,7 @@ export class Node {
   /** Dotted path of the module whose forward recorded this node. */
   readonly module = scope.path;
   /** The user's call, kept while {@link scope.sites} is on. */
-  readonly site = scope.sites ? new Error("site") : undefined;
+  readonly site = scope.sites ? new Error(SITE) : undefined;
   /** The node whose gradient this is a part of, kept likewise. */
   readonly forward = scope.forward;
   /** Per input, where its gradient goes; undefined when no input wants one. */

@@ -1,5 +1,8 @@
 import type { Node } from "./graph.ts";
 
+/** Message of an error that is made for its frames alone: nobody reads its text. */
+export const SITE = "site";
+
 /** What is being recorded right now: set by module calls, backward and optimizers, read when a node is made. */
 export const scope = {
   /** Dotted path of the innermost module whose forward is running; "" outside. */

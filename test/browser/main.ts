@@ -6,6 +6,7 @@ import "./scenarios/train.ts";
 import "./scenarios/survival.ts";
 import "./scenarios/editing.ts";
 import "./scenarios/sidebar.ts";
+import "./scenarios/architecture.ts";
 
 export async function runScenarios(): Promise<{ passed: number; failed: number }> {
   await prepareTier();

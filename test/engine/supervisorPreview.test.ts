@@ -1,5 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { afterEach, expect, test, vi } from "vitest";
+import { describeExit, lastLines } from "../../extension/supervisor/process.ts";
 import { PreviewEngine } from "../../extension/supervisor/preview.ts";
 import { isAlive } from "../../extension/supervisor/runDirectory.ts";
 
@@ -68,6 +69,14 @@ test("a crash is an error of the file, and the next file is served", async () =>
   expect(crashed?.errors[0]).toMatchObject({ code: "crash" });
   expect(crashed?.errors[0]?.message).toContain("signal SIGABRT");
   expect(next?.errors).toEqual([]);
+});
+
+test("a full memory is told as what it is", () => {
+  const stderr =
+    "<--- Last few GCs --->\n[7:0x1] 9 ms: Mark-Compact\nFATAL ERROR: JavaScript heap out of memory\n";
+  const exit = { code: null, signal: "SIGABRT", stderr } as const;
+  expect(describeExit(exit)).toBe("it ran out of memory");
+  expect(lastLines(exit)).toBeUndefined();
 });
 
 test("an invalid answer and a thrown error are internal errors", async () => {

@@ -62,7 +62,7 @@ test("the values of a checkpoint's tensors, read in a process of their own", asy
 });
 
 test("a training keeps the file as it was", async () => {
-  const text = experimentFile();
+  const text = experimentFile({ epochs: "1" });
   const file = workspace.write("net.nn.ts", text);
   const { code, stderr } = await workspace.start(["train", file]).ended;
   expect(code, stderr).toBe(0);

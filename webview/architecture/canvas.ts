@@ -1,6 +1,7 @@
 /** The diagram's picture. */
 import { html, nothing, svg, type SVGTemplateResult, type TemplateResult } from "lit";
 import { classMap } from "lit/directives/class-map.js";
+import { guard } from "lit/directives/guard.js";
 import { repeat } from "lit/directives/repeat.js";
 import { SIGNS } from "./comparison.ts";
 import { edgeKey } from "./diff.ts";
@@ -34,13 +35,7 @@ export interface Marks {
 }
 
 export function canvas(drawn: Drawn, camera: Camera, marks: Marks, actions: CanvasActions): TemplateResult {
-  const { layout, boxes } = drawn;
-  const shown = [...boxes.values()];
-  const leaves = shown.filter((box) => box.node.kind === "module" && !box.open);
-  const largest = Math.max(
-    0,
-    ...leaves.map(({ node }) => measure(drawn.rows.get(node.path), marks.heat) ?? 0),
-  );
+  const { selected, searching, matches, heat } = marks;
   return html`<svg class="picture" aria-hidden="true" focusable="false">
     <defs>
       <marker
@@ -57,6 +52,21 @@ export function canvas(drawn: Drawn, camera: Camera, marks: Marks, actions: Canv
       </marker>
     </defs>
     <g class="world" transform="translate(${camera.x} ${camera.y}) scale(${camera.scale})">
+      ${guard([drawn, selected, searching && [...matches].join(), heat], () => world(drawn, marks, actions))}
+    </g>
+  </svg>`;
+}
+
+/** What moves as a whole: it is not looked at again while it is only moved. */
+function world(drawn: Drawn, marks: Marks, actions: CanvasActions): SVGTemplateResult {
+  const { layout, boxes } = drawn;
+  const shown = [...boxes.values()];
+  const leaves = shown.filter((box) => box.node.kind === "module" && !box.open);
+  const largest = Math.max(
+    0,
+    ...leaves.map(({ node }) => measure(drawn.rows.get(node.path), marks.heat) ?? 0),
+  );
+  return svg`
       ${repeat(
         shown.filter(({ open }) => open),
         ({ id }) => id,
@@ -75,9 +85,7 @@ export function canvas(drawn: Drawn, camera: Camera, marks: Marks, actions: Canv
         shown.filter(({ open }) => open),
         ({ id }) => id,
         (box) => groupHead(box, drawn, actions),
-      )}
-    </g>
-  </svg>`;
+      )}`;
 }
 
 const classes = (box: ShownBox, { selected, matches, searching }: Marks, change: string | undefined) =>
@@ -274,10 +282,12 @@ export function minimap(
     @pointerdown=${move}
     @pointermove=${move}
   >
-    ${[...boxes.values()].map((box) => {
-      const { x, y, width, height } = layout.boxes.get(box.id)!;
-      return svg`<rect class=${box.open ? "mini open" : "mini"} x=${x} y=${y} width=${width} height=${height} rx="8"></rect>`;
-    })}
+    ${guard([layout], () =>
+      [...boxes.values()].map((box) => {
+        const { x, y, width, height } = layout.boxes.get(box.id)!;
+        return svg`<rect class=${box.open ? "mini open" : "mini"} x=${x} y=${y} width=${width} height=${height} rx="8"></rect>`;
+      }),
+    )}
     <rect class="seen" x=${seen.x} y=${seen.y} width=${seen.width} height=${seen.height}></rect>
   </svg>`;
 }

@@ -1,5 +1,6 @@
 /** The diagram with its tools, details and table. */
 import { html, nothing, type TemplateResult } from "lit";
+import { guard } from "lit/directives/guard.js";
 import { ref } from "lit/directives/ref.js";
 import type { ModelReport } from "../../extension/protocol/preview.ts";
 import { button, dropdown, icon } from "../shared/kit.ts";
@@ -54,7 +55,9 @@ export function diagram(
             ? nothing
             : html`<div class="details">${details(drawn, ui.selected, snapshot, round, actions)}</div>
                 <div class="outline-place" tabindex="0" role="region" aria-label=${text.layers}>
-                  ${outline(drawn, ui.selected, new Set(ui.collapsed), actions)}
+                  ${guard([drawn, ui.selected, ui.collapsed], () =>
+                    outline(drawn, ui.selected, new Set(ui.collapsed), actions),
+                  )}
                 </div>`
         }
       </aside>

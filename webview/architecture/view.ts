@@ -103,7 +103,8 @@ export function panel(state: ArchitectureState, actions: Actions): TemplateResul
   const { snapshot, notice, round } = state;
   const { model, stale } = shownModel(snapshot);
   const diff = comparedModel(snapshot, drawnModel(snapshot).model);
-  const errors = [...(snapshot.error ? [snapshot.error] : []), ...(snapshot.report?.errors ?? [])];
+  // A failed forward is told with its model.
+  const errors = snapshot.report?.errors ?? (snapshot.error ? [snapshot.error] : []);
   if (!model && errors.length === 0)
     return snapshot.busy || !snapshot.report ? loading(text.loading) : nothingHere(snapshot, actions);
   return html`<div class="busy" ?hidden=${!snapshot.busy} role="status">

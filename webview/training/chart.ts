@@ -7,7 +7,8 @@ import { styles } from "../shared/styles.ts";
 import type { ChartLine, ChartModel } from "./chartModel.ts";
 import { colourOf, type Palette, plotOptions, readPalette } from "./chartStyle.ts";
 import { type Axis, isRate } from "./curves.ts";
-import { decimate, type Line, nearest, type Range, snap } from "./decimate.ts";
+import { nearest, type Range } from "./decimate.ts";
+import { PlotData } from "./plotData.ts";
 
 export interface ChartEvents {
   /** Called with the part of x that was selected; undefined shows everything again. */
@@ -33,6 +34,12 @@ export class Chart {
   #plot: uPlot | undefined;
   /** What the plot was built for; another one needs a new plot. */
   #built = "";
+  readonly #data = new PlotData();
+  /** All that the drawing depends on. */
+  #drawn = "";
+  #due = false;
+  #inSight = true;
+  readonly #sight: IntersectionObserver;
   /** x at the cursor. */
   #cursor: number | undefined;
 
@@ -54,6 +61,11 @@ export class Chart {
       if (this.#model) this.update(this.#model, this.#zoom);
     });
     this.#resize.observe(this.#host);
+    this.#sight = new IntersectionObserver((entries) => {
+      this.#inSight = entries.at(-1)?.isIntersecting ?? true;
+      if (this.#inSight) this.settle();
+    });
+    this.#sight.observe(this.#host);
   }
 
   update(model: ChartModel, zoom: Range | undefined): void {
@@ -61,14 +73,32 @@ export class Chart {
     this.#zoom = zoom;
     const { clientWidth: width, clientHeight: height } = this.#host;
     if (width === 0 || height === 0) return;
-    // Two points for every pixel are more than can be seen.
-    const lines = model.lines.map((line) => this.#visible(this.#thin(line, width, zoom), model));
-    const data = lines.length > 0 ? align(shared(lines, width)) : ([[]] satisfies uPlot.AlignedData);
+    this.#drawCaption();
+    this.#host.setAttribute("aria-label", this.#describe(model));
+    this.#note.textContent = model.note ?? "";
+    this.#note.hidden = model.note === undefined;
+    this.#due = true;
+    if (this.#inSight) this.settle();
+  }
+
+  /** Draws what is not drawn yet: a chart that is out of sight waits. */
+  settle(): void {
+    if (!this.#due || !this.#model) return;
+    this.#due = false;
+    const { clientWidth: width, clientHeight: height } = this.#host;
+    if (width === 0 || height === 0) return;
+    const model = this.#model;
     const shape = JSON.stringify([
       model.axis,
       model.logarithmic,
       model.lines.map(({ style, slot }) => [style, slot]),
     ]);
+    const ends = model.lines.map(({ x, y }) => [x.length, x[1], x.at(-1), y.at(-1)]);
+    const content = JSON.stringify([shape, width, height, this.#zoom, ends, model.best, model.events]);
+    // Of ten messages a second, most are of other metrics.
+    if (content === this.#drawn) return;
+    this.#drawn = content;
+    const data = this.#data.table(model, width, this.#zoom);
     if (this.#plot && shape === this.#built) {
       if (this.#plot.width !== width || this.#plot.height !== height) this.#plot.setSize({ width, height });
       this.#plot.setData(data);
@@ -77,10 +107,6 @@ export class Chart {
       this.#built = shape;
       this.#plot = new uPlot(this.#options(model, width, height), data, this.#host);
     }
-    this.#drawCaption();
-    this.#host.setAttribute("aria-label", this.#describe(model));
-    this.#note.textContent = model.note ?? "";
-    this.#note.hidden = model.note === undefined;
   }
 
   /** Shows the cursor of another chart here as well. */
@@ -93,7 +119,7 @@ export class Chart {
   /** Colours and fonts are read once per plot. */
   themeChanged(): void {
     this.#palette = readPalette();
-    this.#built = "";
+    this.#built = this.#drawn = "";
     if (this.#model) this.update(this.#model, this.#zoom);
   }
 
@@ -104,26 +130,9 @@ export class Chart {
 
   destroy(): void {
     this.#resize.disconnect();
+    this.#sight.disconnect();
     this.#plot?.destroy();
     this.element.remove();
-  }
-
-  /** Ten frames a second draw many runs anew of which one has a new point. */
-  readonly #thinned = new WeakMap<object, { key: string; line: Line }>();
-
-  #thin({ x, y }: ChartLine, width: number, zoom: Range | undefined): Line {
-    const key = [width, zoom?.minimum, zoom?.maximum, x.length, x[1], x.at(-1), y.at(-1)].join(" ");
-    const known = this.#thinned.get(y);
-    if (known?.key === key) return known.line;
-    const line = decimate(x, y, width, zoom);
-    this.#thinned.set(y, { key, line });
-    return line;
-  }
-
-  /** A logarithmic scale has no place for zero and below. */
-  #visible(line: Line, model: ChartModel): Line {
-    if (!model.logarithmic) return line;
-    return { x: line.x, y: line.y.map((value) => (value !== null && value > 0 ? value : null)) };
   }
 
   #options(model: ChartModel, width: number, height: number): uPlot.Options {
@@ -197,7 +206,7 @@ export class Chart {
     const plot = this.#plot;
     const xs = plot?.data[0];
     if (!plot || !xs || xs.length === 0) return;
-    const current = this.#cursor === undefined ? xs.length - 1 : nearest([...xs], this.#cursor);
+    const current = this.#cursor === undefined ? xs.length - 1 : nearest(xs, this.#cursor);
     const jump = event.shiftKey ? 10 : 1;
     const targets: Record<string, number> = {
       ArrowLeft: current - jump,
@@ -252,26 +261,12 @@ function valueText({ name }: ChartModel, value: number | undefined): string {
   return name.endsWith("/s") ? formatCompact(value) : formatMetric(value);
 }
 
-/** Few lines keep their points where they are; those of many runs are moved by half a pixel to places they share. */
-function shared(lines: Line[], width: number): Line[] {
-  const points = lines.reduce((sum, { x }) => sum + x.length, 0);
-  if (lines.length <= 4 || points <= 4 * width) return lines;
-  const minimum = Math.min(...lines.map(({ x }) => x[0] ?? Infinity));
-  const maximum = Math.max(...lines.map(({ x }) => x.at(-1) ?? -Infinity));
-  return lines.map((line) => snap(line, { minimum, maximum }, 2 * width));
-}
-
 function swatch(line: ChartLine, palette: Palette): TemplateResult {
   const colour = line.slot === undefined ? {} : { "--swatch": colourOf(line, palette) };
   return html`<i
     class="swatch swatch-${line.style} ${line.slot === undefined ? "" : "swatch-other"}"
     ${styles(colour)}
   ></i>`;
-}
-
-/** Lines with x of their own as uPlot's one x with a column for each. */
-function align(lines: Line[]): uPlot.AlignedData {
-  return uPlot.join(lines.map((line): uPlot.AlignedData => [line.x, line.y]));
 }
 
 function axisText(axis: Axis, x: number): string {

@@ -62,6 +62,7 @@ export class ChartGrid {
 
   /** A picture of all charts below each other, as they are on the screen. */
   picture(): HTMLCanvasElement {
+    for (const chart of this.#charts.values()) chart.settle();
     const { background, text: colour } = readPalette();
     const charts = [...this.#charts.entries()].flatMap(([name, { canvas }]) =>
       canvas ? [{ name, canvas }] : [],

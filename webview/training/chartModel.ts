@@ -8,7 +8,7 @@ import {
   type MetricCurves,
   visibleCurves,
 } from "./curves.ts";
-import { smooth } from "./smoothing.ts";
+import { Smoother } from "./smoothing.ts";
 
 /**
  * "raw" is the faint line behind a smoothed one; "mean" marks the epochs' means on a line of steps; the others are
@@ -121,15 +121,14 @@ function otherLines({ name, slot, metric }: OtherRun, { axis, smoothing }: Chart
   ];
 }
 
-/** Redrawing at ten frames a second must not smooth a long curve again when nothing was added to it. */
-const smoothedCurves = new WeakMap<Curve, { weight: number; length: number; values: readonly number[] }>();
+/** Redrawing at ten frames a second must not smooth a long curve again for what was added to it. */
+const smoothers = new WeakMap<Curve, { weight: number; smoother: Smoother }>();
 
 function smoothed(curve: Curve, weight: number): readonly number[] {
-  const known = smoothedCurves.get(curve);
-  if (known?.weight === weight && known.length === curve.length) return known.values;
-  const values = smooth(curve.value, weight);
-  smoothedCurves.set(curve, { weight, length: curve.length, values });
-  return values;
+  if (weight <= 0) return curve.value;
+  let known = smoothers.get(curve);
+  if (known?.weight !== weight) smoothers.set(curve, (known = { weight, smoother: new Smoother(weight) }));
+  return known.smoother.add(curve.value);
 }
 
 function bestPoint(

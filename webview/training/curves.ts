@@ -72,6 +72,12 @@ export interface CurveEvent extends Record<Axis, number> {
   label: string;
 }
 
+/** No mark's text is longer: the whole stands in the list of events. */
+const LABEL = 30;
+
+const shortened = (text: string): string =>
+  text.length <= LABEL ? text : `${text.slice(0, LABEL - 1).trimEnd()}…`;
+
 /** Seconds over which a point of the throughput is measured. */
 const THROUGHPUT_SPAN = 0.2;
 
@@ -156,7 +162,7 @@ export class Curves {
     // A snapshot and the rows after it may both have it.
     if (this.events.some((event) => event.step === step && event.text === text)) return;
     const changes = Object.entries(values).map(([name, value]) => `${name} ${formatTick(value)}`);
-    this.events.push({ step, epoch, time, text, label: changes.join(", ") || text });
+    this.events.push({ step, epoch, time, text, label: changes.join(", ") || shortened(text) });
   }
 
   /** Steps fall between the epochs' whole numbers, so that both kinds share an axis. */

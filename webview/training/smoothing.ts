@@ -2,14 +2,31 @@
  * Exponential moving average without the pull of its start (as TensorBoard smooths): `weight` 0 leaves the values, 1
  * would never move. Values that aren't finite stay as they are and don't enter the average.
  */
-export function smooth(values: readonly number[], weight: number): readonly number[] {
-  if (weight <= 0) return values;
-  let average = 0;
-  let bias = 1;
-  return values.map((value) => {
-    if (!Number.isFinite(value)) return value;
-    average = average * weight + (1 - weight) * value;
-    bias *= weight;
-    return average / (1 - bias);
-  });
+export class Smoother {
+  readonly values: number[] = [];
+  readonly #weight: number;
+  #average = 0;
+  #bias = 1;
+
+  constructor(weight: number) {
+    this.#weight = weight;
+  }
+
+  /** Goes on with what `values` has more than before. */
+  add(values: readonly number[]): readonly number[] {
+    for (let index = this.values.length; index < values.length; index++) {
+      const value = values[index] ?? Number.NaN;
+      if (!Number.isFinite(value)) {
+        this.values.push(value);
+        continue;
+      }
+      this.#average = this.#average * this.#weight + (1 - this.#weight) * value;
+      this.#bias *= this.#weight;
+      this.values.push(this.#average / (1 - this.#bias));
+    }
+    return this.values;
+  }
 }
+
+export const smooth = (values: readonly number[], weight: number): readonly number[] =>
+  weight <= 0 ? values : new Smoother(weight).add(values);

@@ -169,7 +169,9 @@ export class ArchitecturePanel extends DisposableOwner {
     const compared = await this.#comparison.current();
     const report = compared?.shown ?? preview.report;
     const { lastGood, busy } = compared?.shown === undefined ? preview : { lastGood: new Map(), busy: false };
-    const wanted = this.#model ?? report?.models[0]?.name ?? [...lastGood.keys()][0];
+    // A class that is a part of models has no report of its own.
+    const known = [...(report?.models.map(({ name }) => name) ?? []), ...lastGood.keys()];
+    const wanted = known.find((name) => name === this.#model) ?? known[0];
     const shown = report?.models.find((model) => model.name === wanted);
     const error = report?.errors[0] ?? shown?.error;
     const good = wanted === undefined ? undefined : lastGood.get(wanted);

@@ -8,7 +8,7 @@ import type {
 } from "../../../extension/protocol/views.ts";
 import type { WeightStatistics } from "../../../extension/protocol/weights.ts";
 import { test, until } from "../../harness.ts";
-import { inspect, NARROW, THEMES } from "./looks.ts";
+import { inspect, NARROW } from "./looks.ts";
 import { called, openPanel, type Panel, type ThemeName } from "./page.ts";
 import { FILE, flowModel } from "./recordings.ts";
 
@@ -182,9 +182,10 @@ test("values: a layer's tensors in a checkpoint, with what is wrong with them", 
 });
 
 for (const [look, theme, width] of [
-  ...THEMES.map((one) => [one, one, undefined] as const),
-  ["narrow", "light", NARROW] as const,
-]) {
+  ["dark", "dark", undefined],
+  ["hc", "hc", undefined],
+  ["narrow", "light", NARROW],
+] as const) {
   test(`comparison looks right: ${look}`, async () => {
     const snapshot = compared(flowModel("residualBefore"), flowModel("residual"));
     const panel = await open(snapshot, { ui: { ...OPENED, selected: "blocks/4" }, theme, width });
@@ -196,9 +197,8 @@ test("comparison looks right: table", async () => {
   const snapshot = compared(flowModel("residualBefore"), flowModel("residual"));
   await inspect(await open(snapshot, { ui: { view: "summary" } }), "comparison-table");
 });
-for (const theme of ["light", "hc"] as const)
-  test(`values look right: ${theme}`, async () => {
-    const panel = await open(withWeights(), { ui: { selected: "stem/0" }, theme });
-    await panel.page.locator(".histogram").first().scrollIntoViewIfNeeded();
-    await inspect(panel, `values-${theme}`);
-  });
+test("values look right", async () => {
+  const panel = await open(withWeights(), { ui: { selected: "stem/0" }, theme: "light" });
+  await panel.page.locator(".histogram").first().scrollIntoViewIfNeeded();
+  await inspect(panel, "values-light");
+});

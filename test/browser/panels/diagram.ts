@@ -7,7 +7,9 @@ import type {
   ArchitectureViewMethods,
 } from "../../../extension/protocol/views.ts";
 import { test, until } from "../../harness.ts";
+import { BOUNDS } from "../../bounds.ts";
 import { shapeError } from "./errors.ts";
+import { frameTime } from "./frames.ts";
 import { called, openPanel, type Panel } from "./page.ts";
 import { FILE, flowModel } from "./recordings.ts";
 
@@ -200,3 +202,72 @@ test("diagram: is exported whole as SVG and as PNG", async () => {
   assert.ok(bytes.readUInt32BE(20) > 1000, "it is as high as the diagram");
   assert.deepEqual(await panel.complaints(), []);
 });
+
+/** A chain of layers that all differ, so that none fold. */
+function chain(length: number): ModelReport {
+  const model = flowModel("residual");
+  const [root] = model.rows;
+  const names = Array.from({ length }, (_none, i) => `fc${i}`);
+  const ends = ["~input", ...names, "~output"];
+  return {
+    ...model,
+    name: "Deep",
+    rows: [
+      root!,
+      ...names.map((path, i) => ({
+        path,
+        depth: 1,
+        className: "Linear",
+        detail: `in_features=${i}`,
+        parameters: i,
+        trainable: i,
+        outputShape: "[N, 8]",
+      })),
+    ],
+    flow: {
+      nodes: [
+        { id: "~input", kind: "input", path: "", name: "input" },
+        ...names.map((id) => ({ id, kind: "module" as const, path: id, name: id, className: "Linear" })),
+        { id: "~output", kind: "output", path: "", name: "output" },
+      ],
+      edges: ends.slice(1).map((to, i) => ({ from: ends[i]!, to, shape: "[N, 8]" })),
+    },
+  };
+}
+
+const TYPED = "271,828 parameters";
+
+for (const [name, model] of [
+  ["five hundred layers", () => chain(500)],
+  ["all of BERT-base", () => flowModel("bert")],
+] as const)
+  test(`diagram: ${name} move at 60 frames a second, and stay where they are while they are typed`, async (note) => {
+    const began = performance.now();
+    const panel = await open(model());
+    const { page } = panel;
+    if (name === "all of BERT-base") {
+      await page.getByRole("button", { name: "Expand all" }).click();
+      await page.locator('[data-unfolds="bert/encoder/layer/0"]').first().dispatchEvent("click");
+      await shows(panel, "bert/encoder/layer/11/output/dense");
+    } else await shows(panel, "fc499");
+    note(`${(await ids(panel)).length} boxes, drawn after ${(performance.now() - began).toFixed(0)} ms`);
+    const moves = Array.from({ length: 20 }, (_none, i) => ({
+      deltaY: i < 15 ? 60 : -30,
+      ctrlKey: i % 5 === 4,
+    }));
+    const frame = await frameTime(page, moves, (move) => {
+      document
+        .querySelector(".viewport")
+        ?.dispatchEvent(new WheelEvent("wheel", { ...move, cancelable: true }));
+    });
+    note(`a frame takes ${frame.toFixed(1)} ms`);
+    assert.ok(frame > 0 && frame < BOUNDS.frame, `a frame takes ${frame} ms`);
+    const world = (): Promise<string | null> => page.locator(".world").getAttribute("transform");
+    const before = await world();
+    const typed = model();
+    await panel.view.snapshot(
+      snapshotOf({ ...typed, rows: typed.rows.map((row) => ({ ...row, parameters: 271828 })) }),
+    );
+    await until("the new text", async () => (await page.locator(".picture").textContent())!.includes(TYPED));
+    assert.equal(await world(), before);
+  });

@@ -7,8 +7,10 @@ import type {
   TrainingSnapshot,
   TrainingViewMethods,
 } from "../../../extension/protocol/views.ts";
+import { BOUNDS } from "../../bounds.ts";
 import { test, until } from "../../harness.ts";
 import { inspect, NARROW, THEMES } from "./looks.ts";
+import { frameTime } from "./frames.ts";
 import { called, openPanel, type Panel, type PanelOptions, screenshotPage } from "./page.ts";
 import { ended, recording, runningAt } from "./recordings.ts";
 
@@ -344,21 +346,7 @@ test("runs: curves are exported as data and as pictures", async () => {
   assert.deepEqual(await panel.complaints(), []);
 });
 
-/** Milliseconds of an update: the lower quartile of some, as others use the machine too. */
-const updateTime = (panel: TrainingPanel, rows: MetricRow[]): Promise<number> =>
-  panel.page.evaluate(async (rows) => {
-    const frame = (): Promise<number> => new Promise((resolve) => requestAnimationFrame(resolve));
-    const times: number[] = [];
-    for (const row of rows) {
-      const start = performance.now();
-      window.postMessage({ t: "q", m: "rows", a: [[row]] }, "*");
-      await new Promise((resolve) => setTimeout(resolve));
-      await frame();
-      await frame();
-      times.push(performance.now() - start);
-    }
-    return times.sort((a, b) => a - b)[rows.length >> 2] ?? 0;
-  }, rows);
+const sendRow = (row: MetricRow): void => window.postMessage({ t: "q", m: "rows", a: [[row]] }, "*");
 
 test("runs: ten of them with a hundred thousand points are drawn in time", async (note) => {
   const snapshot = runningAt(400);
@@ -370,15 +358,14 @@ test("runs: ten of them with a hundred thousand points are drawn in time", async
   });
   const panel = await open(snapshot, folder, { host: { rowsOf: () => Promise.resolve(rows) } });
   await until("the runs", async () => (await names(panel)).length === 10);
-  const one = await updateTime(panel, recording().rows.slice(400, 420));
+  const one = await frameTime(panel.page, recording().rows.slice(400, 420), sendRow);
   for (const { run } of folder.runs.slice(1))
     await panel.page.getByRole("checkbox", { name: `Draw ${run.id}` }).check();
   await until("ten runs", async () => (await legend(panel, "loss")).length === 12, 20_000);
-  const ten = await updateTime(panel, recording().rows.slice(420, 440));
-  note(`an update takes ${ten.toFixed(0)} ms, of one run ${one.toFixed(0)} ms`);
+  const ten = await frameTime(panel.page, recording().rows.slice(420, 440), sendRow);
+  note(`a frame takes ${ten.toFixed(1)} ms, of one run ${one.toFixed(1)} ms`);
   await screenshotPage("training-ten-runs");
-  // Machines differ and are shared: the measure is what one run of 400 points takes.
-  assert.ok(ten < Math.max(50, 4 * one), `an update takes ${ten} ms, of one run ${one} ms`);
+  assert.ok(ten > 0 && ten < BOUNDS.frame, `a frame takes ${ten} ms`);
 }, 60_000);
 
 for (const theme of [...THEMES, "narrow"] as const)

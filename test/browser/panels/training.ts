@@ -60,7 +60,7 @@ const buttonNames: Record<string, [snapshot: () => TrainingSnapshot, buttons: Re
   ],
   killed: [
     () => ended("killed"),
-    { "Train Again": "trainAgain", Evaluate: "evaluate", "Show Log": "showLog" },
+    { Resume: "resumeRun", "Train Again": "trainAgain", Evaluate: "evaluate", "Show Log": "showLog" },
   ],
 };
 for (const [state, [snapshot, buttons]] of Object.entries(buttonNames))

@@ -4,7 +4,15 @@ import type { MetricRow } from "../../../extension/protocol/run.ts";
 import { chartModel } from "../../../webview/training/chartModel.ts";
 import { classMeasures } from "../../../webview/evaluation/confusion.ts";
 import { bestIndex, Curves, direction, metricName } from "../../../webview/training/curves.ts";
-import { decimate, lowerBound, nearest } from "../../../webview/training/decimate.ts";
+import {
+  type Grid,
+  GridLine,
+  gridOf,
+  gridPlaces,
+  lowerBound,
+  nearest,
+} from "../../../webview/training/decimate.ts";
+import { PlotData } from "../../../webview/training/plotData.ts";
 import { smooth } from "../../../webview/training/smoothing.ts";
 
 const step = (step: number, values: Record<string, number>): MetricRow => ({
@@ -69,45 +77,94 @@ describe("smooth", () => {
   });
 });
 
-describe("decimate", () => {
+describe("grid", () => {
   const ascending = (length: number): number[] => Array.from({ length }, (_none, index) => index);
+  const columnOf = (x: readonly number[], y: readonly number[], grid: Grid, positive = false) =>
+    new GridLine(grid, positive).add(x, y).column;
+  const defined = (column: readonly (number | null | undefined)[]): number[] =>
+    column.filter((value) => typeof value === "number");
 
-  test("leaves a short curve as it is, with gaps where it isn't finite", () => {
-    expect(decimate([0, 1, 2], [5, Number.NaN, 7], 10)).toEqual({ x: [0, 1, 2], y: [5, null, 7] });
+  test("has between so many pieces and twice as many, the same ones for a longer run", () => {
+    expect(gridOf({ minimum: 1, maximum: 1000 }, 100)).toEqual({ width: 8, first: 0, pieces: 126 });
+    expect(gridOf({ minimum: 1, maximum: 1010 }, 100)).toMatchObject({ width: 8, first: 0 });
+    expect(gridPlaces({ width: 8, first: 2, pieces: 2 })).toEqual([18, 22, 26, 30]);
+    // A clock too coarse for the steps gives all points one time.
+    expect(gridOf({ minimum: 3, maximum: 3 }, 100)).toEqual({ width: 1, first: 3, pieces: 1 });
   });
 
-  test("keeps the ends of the range, and every extreme value", () => {
+  test("keeps every extreme value, no further than a piece from its place", () => {
     fc.assert(
       fc.property(
         fc.array(fc.double({ min: -1e3, max: 1e3, noNaN: true }), { minLength: 50, maxLength: 400 }),
         (values) => {
-          const line = decimate(ascending(values.length), values, 10);
-          expect(line.x.length).toBeLessThanOrEqual(20);
-          const kept = line.y.filter((value) => value !== null);
-          expect(Math.max(...kept)).toBe(Math.max(...values));
-          expect(Math.min(...kept)).toBe(Math.min(...values));
-          expect(line.x).toEqual(line.x.toSorted((a, b) => a - b));
-          line.x.forEach((x, index) => expect(line.y[index]).toBe(values[x]));
+          const grid = gridOf({ minimum: 0, maximum: values.length - 1 }, 10);
+          const column = columnOf(ascending(values.length), values, grid);
+          const places = gridPlaces(grid);
+          expect(column.length).toBe(places.length);
+          expect(Math.max(...defined(column))).toBe(Math.max(...values));
+          expect(Math.min(...defined(column))).toBe(Math.min(...values));
+          column.forEach((value, i) => {
+            if (typeof value !== "number") return;
+            const near = values.slice(
+              Math.floor(places[i]! - grid.width),
+              Math.ceil(places[i]! + grid.width),
+            );
+            expect(near.length === 0 || near.includes(value) || grid.width < 1).toBe(true);
+          });
         },
       ),
     );
   });
 
-  test("shows the part inside the range and a neighbour on each side", () => {
-    const x = ascending(100);
-    expect(decimate(x, x, 100, { minimum: 10.5, maximum: 13 }).x).toEqual([10, 11, 12, 13]);
+  test("points that are added one by one come to the same", () => {
+    fc.assert(
+      fc.property(fc.array(fc.double({ min: -5, max: 5 }), { minLength: 1, maxLength: 200 }), (values) => {
+        const grid = gridOf({ minimum: 0, maximum: 199 }, 20);
+        const x = ascending(values.length);
+        const line = new GridLine(grid, true);
+        for (let length = 1; length <= values.length; length++)
+          line.add(x.slice(0, length), values.slice(0, length));
+        expect(line.column).toEqual(columnOf(x, values, grid, true));
+      }),
+    );
   });
 
-  test("ends although all points have one x", () => {
-    const line = decimate(Array<number>(50).fill(1), ascending(50), 5);
-    expect(line.y).toEqual([0, 49]);
+  test("what is not finite, or has no place on a logarithmic scale, is a gap", () => {
+    const grid = { width: 2, first: 0, pieces: 3 };
+    expect(columnOf(ascending(6), [1, Number.NaN, 2, 3, 0, 0], grid, true)).toEqual([
+      1,
+      null,
+      2,
+      3,
+      null,
+      null,
+    ]);
   });
 
-  test("a diverged end stays a gap", () => {
-    const y = ascending(100).map((value) => (value < 50 ? value : Number.NaN));
-    const line = decimate(ascending(100), y, 10);
-    expect(line.y.at(-1)).toBeNull();
-    expect(line.y[0]).toBe(0);
+  test("a part is shown with each line's neighbours outside of it", () => {
+    const dense = { style: "train", label: "", x: ascending(1000), y: ascending(1000) } as const;
+    const sparse = { style: "validation", label: "", x: [0, 450, 999], y: [7, 8, 9] } as const;
+    const model = {
+      name: "loss",
+      axis: "step",
+      logarithmic: false,
+      lines: [dense, sparse],
+      events: [],
+    } as const;
+    const table = new PlotData().table({ ...model, lines: [...model.lines], events: [] }, 10, {
+      minimum: 400,
+      maximum: 500,
+    });
+    const [x, first, second] = table;
+    expect(x[0]).toBe(0);
+    expect(x.at(-1)).toBe(999);
+    expect(defined([...second!])).toEqual([7, 8, 9]);
+    expect(Math.min(...defined([...first!]))).toBe(399);
+    const few = new PlotData().table({ ...model, lines: [sparse], events: [] }, 10, undefined);
+    expect(few).toEqual([
+      [0, 450, 999],
+      [7, 8, 9],
+    ]);
   });
 });
 

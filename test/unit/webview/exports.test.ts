@@ -2,7 +2,6 @@ import { describe, expect, test } from "vitest";
 import type { MetricRow } from "../../../extension/protocol/run.ts";
 import { chartModel, type ChartModel } from "../../../webview/training/chartModel.ts";
 import { Curves } from "../../../webview/training/curves.ts";
-import { snap } from "../../../webview/training/decimate.ts";
 import { csvText, pgfplotsText, svgText, ticks } from "../../../webview/training/exports.ts";
 
 const row = (
@@ -67,11 +66,6 @@ describe("other runs", () => {
       ["Epoch mean", undefined, "mean"],
       ["Validation", undefined, "validation"],
     ]);
-  });
-
-  test("share their places on the x axis, in order", () => {
-    const line = { x: [0, 0.9, 1.1, 9.6, 10], y: [1, 2, 3, 4, 5] };
-    expect(snap(line, { minimum: 0, maximum: 10 }, 10)).toEqual({ x: [0, 1, 2, 10, 11], y: line.y });
   });
 });
 

@@ -6,6 +6,7 @@ import "./answers.ts";
 import "./activation.ts";
 import "./editing.ts";
 import "./typing.ts";
+import "./latency.ts";
 import "./training.ts";
 import "./panels.ts";
 import "./sidebar.ts";

@@ -1,0 +1,46 @@
+/** What a page computes for its frames. */
+import type { Page } from "playwright-core";
+import { quantile } from "../../bounds.ts";
+
+type Metered = typeof globalThis & {
+  frameTimes: number[];
+  plainFrame: typeof requestAnimationFrame;
+};
+
+/**
+ * Milliseconds of the middle one of the frames that `act` asks the page for, one after another: it runs in the page, is
+ * called with each item, and each call is followed by a frame.
+ */
+export async function frameTime<Item>(
+  page: Page,
+  items: readonly Item[],
+  act: (item: Item) => void,
+): Promise<number> {
+  await page.evaluate(() => {
+    const global = globalThis as Metered;
+    const request = (global.plainFrame ??= global.requestAnimationFrame);
+    global.frameTimes = [];
+    global.requestAnimationFrame = (draw) =>
+      request((now) => {
+        const start = performance.now();
+        draw(now);
+        // Charts are drawn in a microtask after it.
+        queueMicrotask(() => queueMicrotask(() => global.frameTimes.push(performance.now() - start)));
+      });
+  });
+  for (const item of items) {
+    await page.evaluate<void, unknown>(act as (item: unknown) => void, item);
+    await page.evaluate(async () => {
+      const { plainFrame } = globalThis as Metered;
+      await new Promise((resolve) => setTimeout(resolve));
+      await new Promise((resolve) => plainFrame(resolve));
+      await new Promise((resolve) => plainFrame(resolve));
+    });
+  }
+  const times = await page.evaluate(() => {
+    const global = globalThis as Metered;
+    global.requestAnimationFrame = global.plainFrame;
+    return global.frameTimes;
+  });
+  return quantile(times);
+}

@@ -1,0 +1,115 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import type { Frame } from "playwright-core";
+import { test, until } from "../../harness.ts";
+import { writeModel } from "../../models.ts";
+import { temporaryFolder } from "../library/browser.ts";
+import { closeWorkbench, openWorkbench } from "../library/tier.ts";
+import { accessibilityProblems } from "../library/trainingPanel.ts";
+
+const MODEL = "residual.nn.ts";
+
+/** A residual network; `activation` and the number of blocks are what is changed of it. */
+const residual = (
+  activation: string,
+  blocks: string,
+): string => `import { data, experiment, F, nn, optim, torch, type Tensor } from "layerwise";
+
+class Block extends nn.Module {
+  conv1: nn.Conv2d;
+  bn1: nn.BatchNorm2d;
+  conv2: nn.Conv2d;
+  bn2: nn.BatchNorm2d;
+
+  constructor(channels: number) {
+    super();
+    this.conv1 = new nn.Conv2d(channels, channels, 3, { padding: 1 });
+    this.bn1 = new nn.BatchNorm2d(channels);
+    this.conv2 = new nn.Conv2d(channels, channels, 3, { padding: 1 });
+    this.bn2 = new nn.BatchNorm2d(channels);
+  }
+
+  forward(x: Tensor): Tensor {
+    const y = F.relu(this.bn1(this.conv1(x)));
+    return F.relu(this.bn2(this.conv2(y)).add(x));
+  }
+}
+
+class ResNet extends nn.Module {
+  stem = new nn.Sequential(new nn.Conv2d(1, 16, 3, { padding: 1 }), new nn.${activation}());
+  blocks = new nn.Sequential(${blocks});
+  pool = new nn.AdaptiveAvgPool2d(1);
+  head = new nn.Linear(16, 10);
+
+  forward(x: Tensor): Tensor {
+    x = this.blocks(this.stem(x));
+    return this.head(this.pool(x).flatten(1));
+  }
+}
+
+export default experiment({
+  seed: 0,
+  model: () => new ResNet(),
+  data: () => new data.TensorDataset(torch.randn(64, 1, 8, 8), torch.randint(0, 10, [64])),
+  loss: new nn.CrossEntropyLoss(),
+  optimizer: (parameters) => new optim.Adam(parameters, { lr: 0.001 }),
+  epochs: 5,
+});
+`;
+
+const BLOCKS = "new Block(16), new Block(16), new Block(16)";
+const GOOD = residual("ReLU", BLOCKS);
+
+function committed(folder: string): void {
+  writeModel(folder, MODEL, residual("Tanh", "new Block(16), new Block(16)"));
+  for (const args of [
+    ["init"],
+    ["add", "."],
+    ["-c", "user.name=Ada", "-c", "user.email=ada@example.org", "commit", "-m", "model"],
+  ])
+    execFileSync("git", args, { cwd: folder, stdio: "ignore" });
+}
+
+const shown = (frame: Frame): Promise<string> => frame.locator("main").innerText();
+
+test("the architecture: drawn, compared with git's HEAD, and kept through code that hangs or dies", async () => {
+  const folder = temporaryFolder("workspace");
+  committed(folder);
+  writeModel(folder, MODEL, GOOD);
+  const workbench = await openWorkbench({ folder, settings: { "layerwise.preview.timeLimit": 1 } });
+  await workbench.activated();
+  await workbench.openFile(MODEL);
+  await workbench.clickLens("Preview", () => workbench.webviewFrame.waitFor({ timeout: 10_000 }));
+  const frame = await workbench.webview("architecture");
+  await frame.getByRole("radio", { name: "Diagram" }).check({ force: true });
+  await frame.locator('.box[data-id="blocks/0"]').waitFor({ timeout: 20_000 });
+  await workbench.screenshot("architecture");
+
+  await workbench.command("Layerwise: Compare Architecture with Git HEAD");
+  await frame.getByText("1 changed").waitFor({ timeout: 20_000 });
+  const compared = (await frame.locator(".comparison").innerText()).replaceAll(/\s+/g, " ");
+  assert.match(compared, /stem\.1 ReLU Tanh → ReLU/);
+  assert.match(compared, /blocks\.2 Block \+4,704/);
+  await workbench.screenshot("architecture-compared");
+  assert.deepEqual(await accessibilityProblems(frame), []);
+  await frame.getByRole("button", { name: "End comparison" }).click();
+  await frame.locator(".comparison").waitFor({ state: "detached" });
+
+  for (const [part, fault, message] of [
+    ["    super();\n", "    super();\n    for (;;);\n", /endless loop[^]*residual\.nn\.ts:11:/],
+    [
+      "    x = this.blocks",
+      '    process.kill(process.pid, "SIGKILL");\n    x = this.blocks',
+      /ended while it ran/,
+    ],
+  ] as const) {
+    writeModel(folder, MODEL, GOOD.replace(part, fault));
+    await until(`the message of ${fault}`, async () => message.test(await shown(frame)), 20_000);
+    assert.equal(await frame.locator(".error-box").count(), 1);
+    assert.equal(await frame.locator(".stale .picture").count(), 1, "the last good diagram stays, dimmed");
+    writeModel(folder, MODEL, GOOD);
+    await until("the model again", async () => (await frame.locator(".stale").count()) === 0, 20_000);
+  }
+  assert.deepEqual(workbench.complaints, []);
+  await closeWorkbench(workbench);
+}, 120_000);

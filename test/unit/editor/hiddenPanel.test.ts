@@ -1,0 +1,89 @@
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { startingRecord } from "../../../extension/protocol/engine.ts";
+import { RunSession } from "../../../extension/supervisor/session.ts";
+
+vi.mock("vscode", () => ({
+  Uri: { joinPath: (...parts: unknown[]) => parts.join("/") },
+  Disposable: vi.fn(),
+  env: { language: "en" },
+  l10n: { t: (text: string) => text },
+  window: {},
+  workspace: {},
+  commands: {},
+}));
+
+/** What of VS Code's webview panel a panel of ours uses. */
+class FakePanel {
+  visible = true;
+  title = "";
+  readonly sent: unknown[] = [];
+  #changed = (): void => undefined;
+  #receive = (_message: unknown): void => undefined;
+  readonly webview = {
+    options: {},
+    html: "",
+    cspSource: "",
+    asWebviewUri: (uri: unknown) => uri,
+    postMessage: (message: unknown) => Promise.resolve(this.sent.push(message) > 0),
+    onDidReceiveMessage: (receive: (message: unknown) => void) => (this.#receive = receive),
+  };
+  onDidChangeViewState(changed: () => void) {
+    this.#changed = changed;
+    return { dispose: () => undefined };
+  }
+  onDidDispose = () => ({ dispose: () => undefined });
+
+  show(visible: boolean): void {
+    this.visible = visible;
+    this.#changed();
+  }
+
+  /** As its page does when its script runs. */
+  ask(): void {
+    this.#receive({ t: "q", m: "ready", a: [], i: "1" });
+  }
+}
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+test("a hidden panel is sent nothing and keeps nothing; shown again, it gets one snapshot", async () => {
+  const { TrainingPanel } = await import("../../../extension/editor/panels/trainingPanel.ts");
+  const request = { kind: "train", file: "/w/a.nn.ts", exportName: "default", directory: "/w/run" } as const;
+  const session = new RunSession(
+    request.directory,
+    startingRecord({ ...request, device: "cpu", outlive: false }),
+    true,
+  );
+  const fake = new FakePanel();
+  const log = { warn: vi.fn(), error: vi.fn() };
+  const panel = new TrainingPanel(fake as never, session, { extensionUri: "" as never, log: log as never });
+  let step = 0;
+  const train = async (): Promise<void> => {
+    for (let i = 0; i < 50; i++) {
+      session.addRows([{ kind: "step", step: ++step, epoch: 1, time: step, values: { loss: 1 } }]);
+      session.setRecord({ ...session.record, step }, true);
+      await vi.advanceTimersByTimeAsync(20);
+    }
+  };
+  fake.ask();
+  await train();
+  // A second of training: ten messages and the first snapshot, however much there was to tell.
+  expect(fake.sent.length).toBeGreaterThan(5);
+  expect(fake.sent.length).toBeLessThanOrEqual(12);
+
+  fake.show(false);
+  const before = fake.sent.length;
+  await train();
+  expect(fake.sent.length).toBe(before);
+
+  fake.show(true);
+  await vi.advanceTimersByTimeAsync(500);
+  expect(fake.sent.length).toBe(before);
+  fake.ask();
+  await vi.advanceTimersByTimeAsync(500);
+  expect(fake.sent.length).toBe(before + 1);
+  expect(JSON.stringify(fake.sent.at(-1))).toContain('"step":100');
+  expect(log.error).not.toHaveBeenCalled();
+  panel.dispose();
+});

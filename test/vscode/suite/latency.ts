@@ -1,0 +1,147 @@
+/**
+ * What a person waits for, on the examples, measured in the extension host. Not by asking for inlay hints: VS Code asks
+ * TypeScript for its own with them. Lenses, hints and diagnostics come of the same report.
+ */
+import assert from "node:assert/strict";
+import fs from "node:fs";
+import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import * as vscode from "vscode";
+import { BOUNDS, quantile } from "../../bounds.ts";
+import { test, until } from "../../harness.ts";
+import { openModel } from "./workspace.ts";
+
+/** One of each of the tutorial's networks, as far as they need no files from elsewhere. */
+const EXAMPLES = ["simplenn", "digits", "autoencoder", "gan", "names", "transformer", "temperature"];
+/** Of each example; a layer is typed and taken away again with each. */
+const KEYS = 4;
+const LAYER = "  spare = new nn.Linear(3, 3);\n";
+const LIMIT = 10_000;
+
+function example(name: string): string {
+  const extension = vscode.extensions.getExtension("layerwise.layerwise");
+  assert.ok(extension);
+  return fs.readFileSync(path.join(extension.extensionPath, "media/examples", `${name}.nn.ts`), "utf8");
+}
+
+/** Opens a file; answers the milliseconds until its models' parameters are counted. */
+async function open(name: string, text: string): Promise<{ document: vscode.TextDocument; took: number }> {
+  const document = await openModel(name, text);
+  const began = performance.now();
+  for (;;) {
+    const lenses = await vscode.commands.executeCommand<vscode.CodeLens[]>(
+      "vscode.executeCodeLensProvider",
+      document.uri,
+    );
+    const took = performance.now() - began;
+    if (lenses.some(({ command }) => /^[\d,.]+( [kMG])?k? parameters/.test(command?.title ?? "")))
+      return { document, took };
+    assert.ok(
+      took < LIMIT,
+      `no parameters of ${name}: ${lenses.map(({ command }) => command?.title).join()}`,
+    );
+    await sleep(5);
+  }
+}
+
+async function close(): Promise<void> {
+  await vscode.commands.executeCommand("workbench.action.files.revert");
+  await vscode.commands.executeCommand("workbench.action.closeActiveEditor");
+}
+
+const said = ({ uri }: vscode.TextDocument): number =>
+  vscode.languages.getDiagnostics(uri).filter(({ source }) => source === "Layerwise").length;
+
+/** Milliseconds from an edit until something else is said of the document. */
+async function answer(
+  document: vscode.TextDocument,
+  change: (edit: vscode.WorkspaceEdit) => void,
+): Promise<number> {
+  const before = said(document);
+  const edit = new vscode.WorkspaceEdit();
+  change(edit);
+  const changed = new Promise<number>((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error(`nothing new of ${document.fileName}`)), LIMIT);
+    const listener = vscode.languages.onDidChangeDiagnostics(() => {
+      if (said(document) === before) return;
+      clearTimeout(timer);
+      listener.dispose();
+      resolve(performance.now());
+    });
+  });
+  assert.ok(await vscode.workspace.applyEdit(edit));
+  const began = performance.now();
+  return (await changed) - began;
+}
+
+test("latency: the parameters of a file are there in a moment, with and without a process to start", async (note) => {
+  const cold: number[] = [];
+  for (let i = 0; i < 2; i++) {
+    const dying = await openModel(`dies-${i}.nn.ts`, 'process.kill(process.pid, "SIGKILL");\n');
+    await until("the end of the process", () => said(dying) === 1, LIMIT);
+    await close();
+    cold.push((await open(`cold-${i}.nn.ts`, example("digits"))).took);
+    await close();
+  }
+  const warm: number[] = [];
+  for (const name of EXAMPLES) {
+    // TypeScript is busy with a file that it sees for the first time.
+    await open(`warm-${name}.nn.ts`, example(name));
+    await close();
+    warm.push((await open(`warm-${name}.nn.ts`, example(name))).took);
+    await close();
+  }
+  const list = (times: readonly number[]): string => times.map((time) => time.toFixed(0)).join(", ");
+  note(`cold ${list(cold)} ms, warm ${list(warm)} ms`);
+  // TypeScript's server looks at each opened file at the same time: of the better ones, that is not so much.
+  assert.ok(quantile(warm, 0.25) < BOUNDS.warmPreview, "warm");
+  assert.ok(Math.min(...cold) < BOUNDS.coldPreview, "cold");
+}, 60_000);
+
+test("latency: from a key to hints and diagnostics, on the examples", async (note) => {
+  const all: number[] = [];
+  for (const name of EXAMPLES) {
+    const { document } = await open(`typed-${name}.nn.ts`, example(name));
+    const lines = document.getText().split("\n");
+    const line = 1 + lines.findIndex((text) => /class \w+ extends nn\.Module \{/.test(text));
+    const times: number[] = [];
+    for (let key = 0; key < KEYS; key++) {
+      // Nothing uses the layer: the whole model is built, and that is to be said.
+      const start = new vscode.Position(line, 0);
+      times.push(await answer(document, (edit) => edit.insert(document.uri, start, LAYER)));
+      const typed = new vscode.Range(line, 0, line + 1, 0);
+      times.push(await answer(document, (edit) => edit.delete(document.uri, typed)));
+    }
+    note(`${name} ${quantile(times).toFixed(0)}`);
+    all.push(...times);
+    await close();
+  }
+  const p95 = quantile(all, 0.95);
+  note(`median ${quantile(all).toFixed(0)} ms, p95 ${p95.toFixed(0)} ms of ${all.length}`);
+  assert.ok(p95 < BOUNDS.typing, `p95 ${p95.toFixed(0)} ms`);
+}, 90_000);
+
+const BERT = `import { torch, nn, optim, data, experiment, type Tensor } from "layerwise";
+class Classifier extends nn.Module {
+  bert = new nn.BertModel();
+  head = new nn.Linear(768, 2);
+  forward(ids: Tensor): Tensor {
+    return this.head(this.bert(ids).poolerOutput!);
+  }
+}
+export default experiment({
+  model: () => new Classifier(),
+  data: () => new data.TensorDataset(torch.randint(0, 30522, [64, 128]), torch.randint(0, 2, [64])),
+  loss: new nn.CrossEntropyLoss(), optimizer: (p) => new optim.Adam(p, { lr: 0.001 }), epochs: 1,
+});
+`;
+
+test("latency: BERT-base is built in half a second", async (note) => {
+  const times: number[] = [];
+  for (let i = 0; i < 3; i++) {
+    times.push((await open(`bert-${i}.nn.ts`, BERT)).took);
+    await close();
+  }
+  note(`${times.map((time) => time.toFixed(0)).join(", ")} ms`);
+  assert.ok(quantile(times) < BOUNDS.largePreview);
+}, 60_000);
