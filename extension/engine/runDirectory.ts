@@ -52,7 +52,11 @@ export class RunDirectory {
     this.#layers = new AppendFile(path.join(directory, LAYERS_FILE));
     this.#log = new AppendFile(path.join(directory, LOG_FILE));
     try {
-      makeFolders(path.join(directory, CHECKPOINTS_FOLDER));
+      const checkpoints = path.join(directory, CHECKPOINTS_FOLDER);
+      makeFolders(checkpoints);
+      // What a process has left that was killed while it saved.
+      for (const name of fs.readdirSync(checkpoints))
+        if (name.startsWith(".") && name.endsWith(".tmp")) fs.rmSync(path.join(checkpoints, name));
       this.#writeRecord();
     } catch (error) {
       throw new EngineError({

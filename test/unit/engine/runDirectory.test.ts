@@ -99,6 +99,15 @@ test("a file that can't be written for long drops its oldest text", () => {
   expect(fs.readFileSync(file.path, "utf8")).toBe("bbbbcccc");
 });
 
+test("what a killed process left half-written goes, and nothing else", () => {
+  const checkpoints = path.join(folder, "run", "checkpoints");
+  fs.mkdirSync(checkpoints, { recursive: true });
+  for (const name of [".last.safetensors.0f.tmp", "last.safetensors", "mine.tmp"])
+    fs.writeFileSync(path.join(checkpoints, name), "");
+  new RunDirectory(path.join(folder, "run"), record, () => undefined).close();
+  expect(fs.readdirSync(checkpoints).sort()).toEqual(["last.safetensors", "mine.tmp"]);
+});
+
 test("a directory that can't be made says why", () => {
   fs.writeFileSync(path.join(folder, "file"), "");
   expect(() => new RunDirectory(path.join(folder, "file", "run"), record, () => undefined)).toThrow(
