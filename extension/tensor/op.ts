@@ -1,6 +1,7 @@
 import type * as tfjs from "@tensorflow/tfjs-core";
 import type { DType } from "./dtype.ts";
 import type { TfBuilder, TfGraphBuilder, TfRef } from "./lowering.ts";
+import type { PartRule } from "./parts.ts";
 import type { Shape } from "./shape.ts";
 import type { Tensor } from "./tensor.ts";
 
@@ -66,6 +67,8 @@ export interface Op<A extends object> {
    * channels last; all others see them as the shape says.
    */
   readonly layout?: "elementwise" | { readonly images: readonly number[]; readonly output: boolean };
+  /** How it runs over parts of a batch, where it can: elementwise ops do anyway. */
+  readonly parts?: PartRule<A>;
   /** What PyTorch says of indices that turn out to be out of range, where it doesn't say which and of what. */
   readonly outOfRange?: string;
   /**

@@ -1,8 +1,10 @@
+import { availableParallelism } from "node:os";
 import type { NativeBinding } from "../../native/binding.ts";
 import type { HostArray } from "../../tensor/dtype.ts";
 import type { Storage, Value } from "../../tensor/graph.ts";
 import type { TfRef } from "../../tensor/lowering.ts";
 import { keep, leafData, type Executor, type Inspector, type Plan } from "../../tensor/runtime.ts";
+import { inParts } from "./batchParts.ts";
 import { EagerBuilder, EagerRef, upload } from "./eagerBuilder.ts";
 import { translated } from "../errors.ts";
 import { Lowering } from "../layouts.ts";
@@ -30,12 +32,15 @@ export class TensorFlowExecutor implements Executor, Residences {
     interpreted: 0,
     interpretedNodes: 0,
     compiled: 0,
+    /** Of those compiled, how many have their batch in parts. */
+    inParts: 0,
     compiledRuns: 0,
     calls: 0,
     recompiled: 0,
     evicted: 0,
   };
   private readonly binding: NativeBinding;
+  private readonly cores: number;
   private readonly programs = new Map<string, CompiledPlan>();
   /** The plan some of whose steps wait. */
   private waiting: CompiledPlan | undefined;
@@ -47,8 +52,10 @@ export class TensorFlowExecutor implements Executor, Residences {
     if (r.kind === "handle") this.abandoned.push(r.id);
   });
 
-  constructor(binding: NativeBinding) {
+  /** @param cores what a large step's batch is divided for; all there are by default */
+  constructor(binding: NativeBinding, cores = availableParallelism()) {
     this.binding = binding;
+    this.cores = cores;
   }
 
   run(plan: Plan, inspector?: Inspector): void {
@@ -171,7 +178,9 @@ export class TensorFlowExecutor implements Executor, Residences {
 
   private compile(plan: Plan): CompiledPlan {
     this.flush();
-    const program = new CompiledPlan(this.binding, new Blueprint(plan), new Set());
+    const divided = inParts(plan, this.cores);
+    if (divided !== undefined) this.counters.inParts++;
+    const program = new CompiledPlan(this.binding, new Blueprint(divided ?? plan), new Set());
     this.counters.compiled++;
     this.programs.set(plan.key, program);
     if (this.programs.size > PROGRAMS) {

@@ -7,6 +7,7 @@ import { fillValue } from "../graph.ts";
 import { defineOp, type Op } from "../op.ts";
 import { nhwc, outputSize, padImages } from "./images.ts";
 import { formatShape, numel, range, type Shape } from "../shape.ts";
+import { imagewise, partOf } from "../parts.ts";
 import { reduced } from "./movement.ts";
 
 type Pair = readonly [number, number];
@@ -76,6 +77,7 @@ export const conv2d: Op<Convolution> = defineOp<Convolution>({
     return k.conv2d(padded, filter, [...stride], "valid");
   },
   cost: ({ inputs, outputs }) => numel(outputs[0]!.shape) * numel(inputs[1]!.shape.slice(1)),
+  parts: imagewise([0], "images"),
 });
 
 /** Gradient of {@link conv2d} with respect to its images, of `shape`: the transposed convolution. */
@@ -122,6 +124,7 @@ export const conv2dInputGrad: Op<Convolution & { shape: Shape }> = defineOp<Conv
     return k.conv2d(padded, filter, 1, "valid");
   },
   cost: ({ inputs }) => numel(inputs[0]!.shape) * numel(inputs[1]!.shape.slice(1)),
+  parts: imagewise([0], "images", (a, cut, parts) => ({ ...a, shape: partOf(a.shape, cut, parts) })),
 });
 
 /** Gradient of {@link conv2d} with respect to its filters, of `shape`. */
@@ -156,6 +159,7 @@ export const conv2dWeightGrad: Op<Convolution & { shape: Shape }> = defineOp<Con
     return k.transpose(result, [3, 0, 1, 2]);
   },
   cost: ({ inputs }, { shape }) => numel(inputs[0]!.shape) * numel(shape.slice(1)),
+  parts: imagewise([0, 1], "sum"),
 });
 
 /** Adds a value per channel to images or volumes. */
@@ -167,6 +171,7 @@ export const addChannelBias: Op<object> = defineOp({
   tensorflow: (b, inputs) => b.node("BiasAdd", inputs, { T, data_format: attr.string("NHWC") }),
   tfjs: (k, [x, bias]) => k.add(x!, bias!),
   cost: ({ outputs }) => numel(outputs[0]!.shape),
+  parts: imagewise([0], "images"),
 });
 
 /** Sum of images or volumes over everything but channels. */
@@ -180,4 +185,5 @@ export const channelBiasGrad: Op<object> = defineOp({
   tensorflow: (b, inputs) => b.node("BiasAddGrad", inputs, { T, data_format: attr.string("NHWC") }),
   tfjs: (k, [x], _, { outputs }) => reduced(k, x!, outputs[0]!, 0, () => k.sum(x!, range(x!.rank - 1))),
   cost: ({ inputs }) => numel(inputs[0]!.shape),
+  parts: imagewise([0], "sum"),
 });

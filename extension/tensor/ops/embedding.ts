@@ -55,6 +55,8 @@ export const embedding: Op<Embedding> = defineOp<Embedding>({
     const rows = k.gather(weight!, k.reshape<tfjs.Rank.R1>(indices!, [-1]));
     return k.reshape(rows, [...outputs[0]!.shape]);
   },
+  parts: ([weight, indices]) =>
+    weight === undefined ? { inputs: [undefined, indices], outputs: [indices!] } : undefined,
 });
 
 /** Per segment number, the largest of the rows that have it, in each column; 0 where there is none. */

@@ -59,6 +59,19 @@ export const indexAdd: Op<{ dim: number; length: number }> = defineOp<{ dim: num
     const sums = k.scatterND(k.reshape(index!, [-1, 1]), rows, [length, ...rows.shape.slice(1)] as never);
     return k.transpose(sums, order);
   },
+  parts(cuts, _, { dim }) {
+    const [rows, index] = cuts;
+    if (rows !== undefined && rows.dim !== dim)
+      return index === undefined ? { inputs: cuts, outputs: [rows] } : undefined;
+    const { outer } = (rows ?? index)!;
+    return {
+      inputs: [
+        { dim, outer },
+        { dim: 0, outer },
+      ],
+      outputs: ["sum"],
+    };
+  },
 });
 
 /** Exchanges dimensions 0 and `dim`: its own inverse. */

@@ -1,6 +1,7 @@
 import { apply, applyAll } from "../apply.ts";
 import { attr, scalar, vector, type TfBuilder, type TfRef } from "../lowering.ts";
 import { defineOp, type Op } from "../op.ts";
+import { rowwise } from "../parts.ts";
 import { numel, type Shape } from "../shape.ts";
 import { scope } from "../scope.ts";
 import { biasGrad } from "./matmul.ts";
@@ -62,6 +63,7 @@ export const layerNorm: Op<{ eps: number }> = defineOp<{ eps: number }>({
     return [bias === undefined ? scaled : k.add(scaled, bias), unit, root];
   },
   cost: ({ inputs }) => (inputs.length - 1) * numel(inputs[0]!.shape),
+  parts: rowwise(1),
 });
 
 /**
@@ -109,4 +111,5 @@ export const layerNormGrad: Op<object> = defineOp<object>({
     return [xGrad, k.sum(k.reshape(k.mul(g!, unit!), [-1, size]), 0)];
   },
   cost: ({ inputs }) => (inputs.length - 2) * numel(inputs[0]!.shape),
+  parts: rowwise(3, "rows", "sum"),
 });

@@ -3,6 +3,7 @@ import { apply } from "../apply.ts";
 import { TensorError } from "../errors.ts";
 import { attr } from "../lowering.ts";
 import { defineOp, type Meta, type Op, type Tfjs } from "../op.ts";
+import { elementwise, rowwise } from "../parts.ts";
 import { expand, reduced } from "./movement.ts";
 import { broadcastShapes, formatDims, numel, range, sameShape, type Shape } from "../shape.ts";
 
@@ -61,6 +62,29 @@ export const matmul: Op<Transposes> = defineOp<Transposes>({
   cost({ inputs, outputs }, { transposeA }) {
     return numel(outputs[0]!.shape) * matrix(inputs[0]!, transposeA)[1];
   },
+  parts([ca, cb], { inputs: [a, b], outputs: [y] }, { transposeA, transposeB }) {
+    const [ra, rb, ry] = [a!.shape.length, b!.shape.length, y!.shape.length];
+    // Dimensions that are summed over, and those of rows and columns.
+    const [ka, kb] = [transposeA ? ra - 2 : ra - 1, transposeB ? rb - 1 : rb - 2];
+    const [rows, columns] = [transposeA ? ra - 1 : ra - 2, transposeB ? rb - 2 : rb - 1];
+    if (ca?.dim === ka || cb?.dim === kb) {
+      const outer = (ca?.dim === ka ? ca : cb!).outer;
+      return {
+        inputs: [
+          { dim: ka, outer },
+          { dim: kb, outer },
+        ],
+        outputs: ["sum"],
+      };
+    }
+    if (ca?.dim === rows) {
+      return cb === undefined ? { inputs: [ca, undefined], outputs: [{ ...ca, dim: ry - 2 }] } : undefined;
+    }
+    if (cb?.dim === columns) {
+      return ca === undefined ? { inputs: [undefined, cb], outputs: [{ ...cb, dim: ry - 1 }] } : undefined;
+    }
+    return elementwise([ca, cb], { inputs: [a!, b!], outputs: [y!] }, {}, 1);
+  },
 });
 
 /** Matrices repeated over a batch: tfjs broadcasts only from one. */
@@ -83,6 +107,7 @@ export const addBias = defineOp({
   tensorflow: (b, inputs) =>
     b.node("BiasAdd", inputs, { T: attr.type("float32"), data_format: attr.string("NHWC") }),
   tfjs: (k, [x, bias]) => k.add(x!, bias!),
+  parts: rowwise(1),
   cost: ({ outputs }) => numel(outputs[0]!.shape),
 });
 
@@ -95,4 +120,5 @@ export const biasGrad = defineOp({
     b.node("BiasAddGrad", inputs, { T: attr.type("float32"), data_format: attr.string("NHWC") }),
   tfjs: (k, [x], _, { outputs }) => reduced(k, x!, outputs[0]!, 0, () => k.sum(x!, range(x!.rank - 1))),
   cost: ({ inputs }) => numel(inputs[0]!.shape),
+  parts: rowwise(1, "sum"),
 });

@@ -5,6 +5,8 @@ import { TensorError } from "../errors.ts";
 import { fillValue } from "../graph.ts";
 import { attr, scalar, vector } from "../lowering.ts";
 import { defineOp, type Meta, type Op, type Tfjs } from "../op.ts";
+import { spread, stepped } from "./strides.ts";
+import { partOf, reducing, reshaped, type Cut } from "../parts.ts";
 import { formatShape, reducedShape, sameShape, type Shape } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
 
@@ -41,6 +43,10 @@ export const reshape: Op<{ shape: Shape }> = defineOp<{ shape: Shape }>({
   tensorflow: (b, [x], { shape }, { outputs }) =>
     b.node("Reshape", [x!, vector(b, shape)], { T: attr.type(outputs[0]!.dtype), Tshape: INDEX }),
   tfjs: (k, [x], { shape }) => k.reshape(x!, [...shape]),
+  parts([cut], { inputs }, { shape }, parts) {
+    const to = reshaped(inputs[0]!.shape, cut!, shape, parts);
+    return to && { inputs: [cut], outputs: [to], attributes: { shape: partOf(shape, to, parts) } };
+  },
 });
 
 /** Dimensions in another order: `order[i]` is the input dimension that becomes dimension i. */
@@ -53,6 +59,10 @@ export const permute: Op<{ order: readonly number[] }> = defineOp<{ order: reado
   tensorflow: (b, [x], { order }, { outputs }) =>
     b.node("Transpose", [x!, vector(b, order)], { T: attr.type(outputs[0]!.dtype), Tperm: INDEX }),
   tfjs: (k, [x], { order }) => k.transpose(x!, [...order]),
+  parts: ([cut], _, { order }) => ({
+    inputs: [cut],
+    outputs: [{ ...cut!, dim: order.indexOf(cut!.dim) }],
+  }),
 });
 
 /** Dimensions of length 1 (and new ones in front) repeated to a larger shape. */
@@ -74,6 +84,10 @@ export const expand = defineOp<{ shape: Shape }>({
   tensorflow: (b, [x], { shape }, { outputs }) =>
     b.node("BroadcastTo", [x!, vector(b, shape)], { T: attr.type(outputs[0]!.dtype), Tidx: INDEX }),
   tfjs: (k, [x], { shape }) => k.broadcastTo(x!, [...shape]),
+  parts([cut], { inputs }, { shape }, parts) {
+    const to = { ...cut!, dim: cut!.dim + shape.length - inputs[0]!.shape.length };
+    return { inputs: [cut], outputs: [to], attributes: { shape: partOf(shape, to, parts) } };
+  },
 });
 
 /** Sum over `dims`. */
@@ -93,6 +107,7 @@ export const sum = defineOp<{ dims: readonly number[]; keepdim: boolean }>({
     }),
   tfjs: (k, [x], { dims, keepdim }, { outputs }) =>
     reduced(k, x!, outputs[0]!, 0, () => k.sum(x!, [...dims], keepdim)),
+  parts: reducing("sum"),
 });
 
 /** A reduction in tfjs: what one over no elements gives is `empty`, where wasm's kernels leave memory as it was. */
@@ -129,6 +144,19 @@ interface SliceAttributes {
 const sliceShape = ({ begin, end, step }: SliceAttributes): number[] =>
   begin.map((b, i) => Math.max(0, Math.ceil((end[i]! - b) / step[i]!)));
 
+/** A slice that leaves the cut dimension as it is, over a part. */
+function partOfSlice(
+  attributes: SliceAttributes,
+  shape: Shape,
+  cut: Cut,
+  parts: number,
+): SliceAttributes | undefined {
+  const { begin, end, step } = attributes;
+  const { dim } = cut;
+  if (begin[dim] !== 0 || end[dim] !== shape[dim] || step[dim] !== 1) return undefined;
+  return { ...attributes, end: partOf(end, cut, parts) };
+}
+
 const SLICE_MASKS = {
   Index: INDEX,
   begin_mask: attr.int(0),
@@ -151,6 +179,10 @@ export const slice: Op<SliceAttributes> = defineOp<SliceAttributes>({
       ...SLICE_MASKS,
     }),
   tfjs: (k, [x], { begin, end, step }) => stepped(k, x!, begin, end, step),
+  parts([cut], { inputs }, attributes, parts) {
+    const part = partOfSlice(attributes, inputs[0]!.shape, cut!, parts);
+    return part && { inputs: [cut], outputs: [cut!], attributes: part };
+  },
 });
 
 /** Zeros of `shape` with the input where {@link slice} would have read: its adjoint. */
@@ -164,83 +196,23 @@ export const unslice: Op<SliceAttributes & { shape: Shape }> = defineOp<SliceAtt
       ...SLICE_MASKS,
     }),
   tfjs: (k, [x], attributes) => spread(k, x!, attributes),
+  parts([cut], _, attributes, parts) {
+    const { shape } = attributes;
+    const part = partOfSlice(attributes, shape, cut!, parts);
+    return (
+      part && {
+        inputs: [cut],
+        outputs: [cut!],
+        attributes: { ...part, shape: partOf(shape, cut!, parts) },
+      }
+    );
+  },
 });
-
-/** A slice with steps, in tfjs: the wasm kernel of strided slices takes everything for floats. */
-export function stepped(
-  k: Tfjs,
-  x: tfjs.Tensor,
-  begin: readonly number[],
-  end: readonly number[],
-  step: readonly number[],
-): tfjs.Tensor {
-  let y = k.slice(
-    x,
-    [...begin],
-    begin.map((b, d) => Math.max(0, end[d]! - b)),
-  );
-  step.forEach((s, d) => {
-    const length = y.shape[d]!;
-    if (s === 1 || length === 0) return;
-    // Rows of s elements, of which the first is kept.
-    const rows = Math.ceil(length / s);
-    const filled = k.pad(
-      y,
-      y.shape.map((_, i) => [0, i === d ? rows * s - length : 0] as [number, number]),
-    );
-    const split = k.reshape(filled, [...y.shape.slice(0, d), rows, s, ...y.shape.slice(d + 1)]);
-    const kept = split.shape.map((n, i) => (i === d + 1 ? 1 : n));
-    const first = k.slice(
-      split,
-      kept.map(() => 0),
-      kept,
-    );
-    y = k.reshape(
-      first,
-      y.shape.map((n, i) => (i === d ? rows : n)),
-    );
-  });
-  return y;
-}
-
-/** Zeros with a tensor at every `step`-th place from `begin` on: what {@link unslice} does, in tfjs. */
-export function spread(
-  k: Tfjs,
-  x: tfjs.Tensor,
-  { begin, step, shape }: Pick<SliceAttributes, "begin" | "step"> & { shape: Shape },
-): tfjs.Tensor {
-  // A step of s is undone by giving every element s - 1 zeros behind it.
-  let y = x;
-  step.forEach((s, d) => {
-    if (s === 1) return;
-    const before = y.shape.slice(0, d);
-    const after = y.shape.slice(d + 1);
-    const n = y.shape[d]!;
-    const apart = k.pad(k.reshape(y, [...before, n, 1, ...after]), [
-      ...before.map(zeros),
-      [0, 0],
-      [0, s - 1],
-      ...after.map(zeros),
-    ]);
-    const length = Math.min(n * s, shape[d]! - begin[d]!);
-    y = k.slice(
-      k.reshape(apart, [...before, n * s, ...after]),
-      y.shape.map(() => 0),
-      [...before, length, ...after],
-    );
-  });
-  return k.pad(
-    y,
-    y.shape.map((n, d) => [begin[d]!, shape[d]! - begin[d]! - n] as [number, number]),
-  );
-}
 
 /** Runs a kernel that wasm has for numbers only: booleans are a byte each there, and go through as integers. */
 function asNumbers(k: Tfjs, x: tfjs.Tensor, kernel: (x: tfjs.Tensor) => tfjs.Tensor): tfjs.Tensor {
   return x.dtype === "bool" ? k.cast(kernel(k.cast(x, "int32")), "bool") : kernel(x);
 }
-
-const zeros = (): [number, number] => [0, 0];
 
 /** The first input with its {@link slice} replaced by the second. */
 export const sliceUpdate: Op<SliceAttributes> = defineOp<SliceAttributes>({
@@ -338,6 +310,10 @@ export const cat = defineOp<{ dim: number }>({
     });
   },
   tfjs: (k, inputs, { dim }) => (inputs.length === 1 ? k.clone(inputs[0]!) : k.concat([...inputs], dim)),
+  parts(cuts, { inputs }, { dim }) {
+    const cut = cuts.find((c) => c !== undefined)!;
+    return cut.dim === dim ? undefined : { inputs: inputs.map(() => cut), outputs: [cut] };
+  },
 });
 
 /** Parts of length 1 along the first dimension, without it: one output each. */
@@ -359,6 +335,10 @@ export const unstack: Op<object> = defineOp({
     return b.nodes("Unpack", [x!], { T: attr.type(dtype), num: attr.int(count), axis: attr.int(0) }, count);
   },
   tfjs: (k, [x]) => k.unstack(x!, 0),
+  parts: ([cut], { outputs }) =>
+    cut!.dim === 0
+      ? undefined
+      : { inputs: [cut], outputs: outputs.map(() => ({ ...cut!, dim: cut!.dim - 1 })) },
 });
 
 /** Elements in reverse order along `dims`. */

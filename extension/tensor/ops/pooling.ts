@@ -3,6 +3,7 @@ import { apply } from "../apply.ts";
 import { TensorError } from "../errors.ts";
 import { attr, type TfAttribute } from "../lowering.ts";
 import { defineOp, type Op, type Signature } from "../op.ts";
+import { imagewise } from "../parts.ts";
 import { cropNode, outputSize, padImages, padNode, type ImagePadding } from "./images.ts";
 
 type Pair = readonly [number, number];
@@ -54,6 +55,7 @@ export const maxPool2d: Op<Pooling> = defineOp<Pooling>({
     }),
   tfjs: (k, [x], { kernel, stride, padding }) =>
     k.maxPool(padImages(k, x as tfjs.Tensor4D, padding, LOWEST), [...kernel], [...stride], "valid"),
+  parts: imagewise([0], "images"),
 });
 
 /** Gives each window's gradient to the place of its first maximum. */
@@ -72,6 +74,7 @@ export const maxPool2dGrad: Op<Pooling> = defineOp<Pooling>({
   },
   tfjs: (k, [x, y, g], a, signature) =>
     maxPoolGradient(k, x as tfjs.Tensor4D, y as tfjs.Tensor4D, g as tfjs.Tensor4D, a, signature),
+  parts: imagewise([0, 1, 2], "images"),
 });
 
 /**

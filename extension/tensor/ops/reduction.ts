@@ -2,6 +2,7 @@ import { apply } from "../apply.ts";
 import { TensorError } from "../errors.ts";
 import { attr, scalar, vector } from "../lowering.ts";
 import { defineOp, type Op } from "../op.ts";
+import { reducing, rowwise } from "../parts.ts";
 import { numel, reducedShape } from "../shape.ts";
 import { cast, expand, reduced, reshape, sum } from "./movement.ts";
 import { div, eq, exp, logicalAnd, mul, sub, where } from "./elementwise.ts";
@@ -59,6 +60,7 @@ export const mean: Op<Reduction> = defineOp<Reduction>({
     b.node("Mean", [x!, vector(b, dims)], { T, Tidx: attr.type("int64"), keep_dims: attr.bool(keepdim) }),
   tfjs: (k, [x], { dims, keepdim }, { outputs }) =>
     reduced(k, x!, outputs[0]!, NaN, () => k.mean(x!, [...dims], keepdim)),
+  parts: reducing("mean"),
 });
 
 /** Euclidean length over `dims`. Its gradient at 0 is 0, as PyTorch has it. */
@@ -167,6 +169,7 @@ export const softmax: Op<object> = defineOp({
   },
   tensorflow: (b, inputs) => b.node("Softmax", inputs, { T }),
   tfjs: (k, [x]) => k.softmax(x!),
+  parts: rowwise(1),
 });
 
 /** log(softmax(x)) over the last dimension, without overflow. */
@@ -179,6 +182,7 @@ export const logSoftmax: Op<object> = defineOp({
   },
   tensorflow: (b, inputs) => b.node("LogSoftmax", inputs, { T }),
   tfjs: (k, [x]) => k.logSoftmax(x!),
+  parts: rowwise(1),
 });
 
 /**
@@ -227,5 +231,9 @@ export const sparseCrossEntropy: Op<{ ignoreIndex: number }> = defineOp<{ ignore
     const hot = k.mul(k.oneHot(k.where(used, target!, k.zerosLike(target!)) as never, classes), mask);
     const logs = k.logSoftmax(x!);
     return [k.neg(k.sum(k.mul(logs, hot), 1)), k.sub(k.mul(k.exp(logs), mask), hot)];
+  },
+  parts(cuts) {
+    const cut = cuts.find((c) => c !== undefined)!;
+    return cut.dim === 0 ? { inputs: [cut, cut], outputs: [cut, cut] } : undefined;
   },
 });

@@ -5,7 +5,7 @@ import { attr, scalar, vector, type TfAttribute, type TfBuilder, type TfRef } fr
 import { defineOp, type Op, type Tfjs } from "../op.ts";
 import { numel, type Shape } from "../shape.ts";
 import { outputSize } from "./images.ts";
-import { spread } from "./movement.ts";
+import { spread } from "./strides.ts";
 
 type Triple = [number, number, number];
 

@@ -2,7 +2,7 @@ import { applyAll } from "../../apply.ts";
 import { defineOp, type GradientContext, type Op, type Signature } from "../../op.ts";
 import { TensorFlowKernels, tfjsKernels, type Kernels } from "./kernels.ts";
 import { gradsOf, ONCE } from "./rnn.ts";
-import { backwards, before, checkRows, forwards, type Sequences } from "./sequences.ts";
+import { backwards, before, checkRows, forwards, sequencewise, type Sequences } from "./sequences.ts";
 
 /**
  * The gated recurrent unit for all steps of sequences, one layer, one direction:
@@ -34,6 +34,7 @@ export const gruSequence: Op<Sequences> = defineOp<Sequences>({
     forward(new TensorFlowKernels(b), inputs, sizes, signature),
   tfjs: (k, inputs, { sizes }, signature) => forward(tfjsKernels(k), inputs, sizes, signature),
   cost: ({ inputs: [x, , w] }, { bias }) => x!.shape[0]! * w!.shape[0]! * (w!.shape[1]! + Number(bias)),
+  parts: sequencewise(["row", "state"], ["row", "state", "row", "row", "row", "row"]),
 });
 
 /** Gradients of x, h0, W and b. Inputs: h0, W, h of every row, r, z, n, s, then the gradients of both outputs. */
@@ -49,6 +50,10 @@ export const gruSequenceGrad: Op<Sequences> = defineOp<Sequences>({
     backward(new TensorFlowKernels(b), inputs, sizes, signature),
   tfjs: (k, inputs, { sizes }, signature) => backward(tfjsKernels(k), inputs, sizes, signature),
   cost: ({ inputs: [, w, y] }, { bias }) => y!.shape[0]! * w!.shape[0]! * (2 * w!.shape[1]! + Number(bias)),
+  parts: sequencewise(
+    ["state", "whole", "row", "row", "row", "row", "row", "row", "state"],
+    ["row", "state"],
+  ),
 });
 
 function forward<R>(

@@ -3,7 +3,10 @@ import { defineOp, type GradientContext, type Op, type Signature } from "../../o
 import { TensorFlowKernels, tfjsKernels, type Kernels } from "./kernels.ts";
 import { blockBackward, blockForward, fitsBlock } from "./lstmBlock.ts";
 import { gradsOf, ONCE } from "./rnn.ts";
-import { backwards, before, checkRows, forwards, type Sequences } from "./sequences.ts";
+import { backwards, before, checkRows, forwards, sequencewise, type Sequences } from "./sequences.ts";
+
+/** i, f, g, o, c and tanh(c) are of every row. */
+const SAVED = ["row", "row", "row", "row", "row", "row"] as const;
 
 /**
  * Long short-term memory for all steps of sequences, one layer, one direction:
@@ -46,6 +49,7 @@ export const lstmSequence: Op<Sequences> = defineOp<Sequences>({
   },
   tfjs: (k, inputs, { sizes }, signature) => forward(tfjsKernels(k), inputs, sizes, signature),
   cost: ({ inputs }, { bias }) => inputs[0]!.shape[0]! * (products(inputs) + biases(inputs, bias)),
+  parts: sequencewise(["row", "state", "state"], ["row", "state", "state", ...SAVED]),
 });
 
 /**
@@ -62,6 +66,10 @@ export const lstmSequenceGrad: Op<Sequences> = defineOp<Sequences>({
   },
   tfjs: (k, inputs, { sizes }, signature) => backward(tfjsKernels(k), inputs, sizes, signature),
   cost: ({ inputs }, { bias }) => inputs[0]!.shape[0]! * (2 * products(inputs) + biases(inputs, bias)),
+  parts: sequencewise(
+    ["row", "state", "state", "whole", "whole", "whole", "row", ...SAVED, "row", "state", "state"],
+    ["row", "state", "state"],
+  ),
 });
 
 /** Multiply-adds of one row's matrix products. */

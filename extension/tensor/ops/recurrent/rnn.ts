@@ -3,7 +3,7 @@ import { fillValue } from "../../graph.ts";
 import { defineOp, type GradientContext, type Op, type Signature } from "../../op.ts";
 import { Tensor } from "../../tensor.ts";
 import { TensorFlowKernels, tfjsKernels, type Kernels } from "./kernels.ts";
-import { backwards, before, checkRows, forwards, type Sequences } from "./sequences.ts";
+import { backwards, before, checkRows, forwards, sequencewise, type Sequences } from "./sequences.ts";
 
 export interface RnnAttributes extends Sequences {
   readonly nonlinearity: "tanh" | "relu";
@@ -44,6 +44,7 @@ export const rnnSequence: Op<RnnAttributes> = defineOp<RnnAttributes>({
   tfjs: (k, inputs, attributes, signature) => forward(tfjsKernels(k), inputs, attributes, signature),
   // One of the biases is met where the input is projected.
   cost: ({ inputs: [x, , w] }, { bias }) => x!.shape[0]! * w!.shape[0]! * (w!.shape[1]! + Number(bias)),
+  parts: sequencewise(["row", "state"], ["row", "state"]),
 });
 
 /** Gradients of x, h0 and W, from those of both outputs. Inputs: h0, W, h of every row, its gradient, that of the end. */
@@ -55,6 +56,7 @@ export const rnnSequenceGrad: Op<RnnAttributes> = defineOp<RnnAttributes>({
     backward(new TensorFlowKernels(b), inputs, attributes, signature),
   tfjs: (k, inputs, attributes, signature) => backward(tfjsKernels(k), inputs, attributes, signature),
   cost: ({ inputs: [, w, y] }) => y!.shape[0]! * w!.shape[0]! * 2 * w!.shape[1]!,
+  parts: sequencewise(["state", "whole", "row", "row", "state"], ["row", "state"]),
 });
 
 function forward<R>(

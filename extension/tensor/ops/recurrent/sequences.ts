@@ -1,5 +1,6 @@
 import { TensorError } from "../../errors.ts";
 import type { Meta } from "../../op.ts";
+import type { Cut, PartRule } from "../../parts.ts";
 import type { Kernels, Step } from "./kernels.ts";
 
 /** Attributes of all recurrent ops. */
@@ -48,6 +49,28 @@ function runsOf(sizes: readonly number[]): Run[] {
   }
   return runs;
 }
+
+type Kind = "row" | "state" | "whole" | "sum";
+
+/**
+ * How the ops run over some of the sequences, where all are as long: inputs and outputs have rows of every step, a state of
+ * every sequence, or are whole (weights; as outputs, their gradients add up).
+ */
+export const sequencewise =
+  (inputs: readonly Kind[], outputs: readonly Kind[]): PartRule<Sequences> =>
+  (cuts, signature, attributes, parts) => {
+    const { sizes } = attributes;
+    if (sizes[0] !== sizes[sizes.length - 1]) return undefined;
+    const cut = (kind: Kind | undefined): Cut | undefined =>
+      kind === "row" || kind === "state" ? { dim: 0, outer: kind === "row" ? sizes.length : 1 } : undefined;
+    const own = signature.inputs.map((_, i) => cut(inputs[i]));
+    if (cuts.some((c, i) => c !== undefined && c.outer !== own[i]?.outer)) return undefined;
+    return {
+      inputs: own,
+      outputs: signature.outputs.map((_, i) => cut(outputs[i]) ?? "sum"),
+      attributes: { ...attributes, sizes: sizes.map((n) => n / parts) },
+    };
+  };
 
 interface Walk<R> {
   readonly state: readonly R[];

@@ -1,0 +1,219 @@
+import { fillValue, Node, type Value } from "../../tensor/graph.ts";
+import type { Op } from "../../tensor/op.ts";
+import { divides, elementwise, type Cut, type Parts } from "../../tensor/parts.ts";
+import { add, mul } from "../../tensor/ops/elementwise.ts";
+import { cat, reshape, slice } from "../../tensor/ops/movement.ts";
+import type { Plan } from "../../tensor/runtime.ts";
+import { numel, sameShape } from "../../tensor/shape.ts";
+import { signatureOf } from "../layouts.ts";
+
+/** Samples a part has at least. */
+const SMALLEST = 4;
+/** Multiply-adds of a step for each element that is added up between the parts (gradients of weights), at least. */
+const WORTHWHILE = 400;
+/** Multiply-adds of a step from which on parts are worth the nodes they cost. */
+const LEAST = 10e6;
+/** Share of the multiply-adds that has to be in parts. */
+const COVERED = 0.9;
+
+/**
+ * The plan of a training step with the batch in parts that can run side by side, one on each core: each op over parts as
+ * its record says, gradients of weights added up. Large steps gain what several threads inside one kernel lose.
+ *
+ * @param most parts at most
+ * @returns undefined where that wouldn't pay or can't be done
+ */
+export function inParts(plan: Plan, most: number): Plan | undefined {
+  const cost = plan.nodes.reduce((sum, node) => sum + costOf(node), 0);
+  if (plan.assigns.length === 0 || cost < LEAST) return undefined;
+  const batch = batchOf(plan);
+  let parts = Math.min(most, Math.floor(batch / SMALLEST));
+  while (parts > 1 && batch % parts !== 0) parts--;
+  if (parts < 2) return undefined;
+  const division = new Division(parts, batch);
+  for (const node of plan.nodes) division.node(node);
+  if (division.covered < COVERED * cost || cost < WORTHWHILE * division.added) return undefined;
+  const whole = (v: Value): Value => division.whole(v);
+  const assigns = plan.assigns.map(({ storage, value }) => ({ storage, value: whole(value) }));
+  const [fetches, requested, lazy] = [plan.fetches, plan.requested, plan.lazy].map((v) => v.map(whole));
+  return {
+    ...plan,
+    assigns,
+    fetches: fetches!,
+    requested: requested!,
+    lazy: lazy!,
+    nodes: division.nodes,
+  };
+}
+
+const costOf = ({ op, attributes, ...node }: Node): number =>
+  (op as unknown as Op<object>).cost?.(signatureOf(node as Node), attributes) ?? 0;
+
+/** Leading size of the largest input. */
+function batchOf({ leaves }: Plan): number {
+  let largest: Value | undefined;
+  for (const leaf of leaves)
+    if (isInput(leaf) && (largest === undefined || numel(leaf.shape) > numel(largest.shape))) largest = leaf;
+  return largest?.shape[0] ?? 0;
+}
+
+const isInput = ({ producer, shape }: Value): boolean =>
+  (producer.kind === "data" || producer.kind === "random") && shape.length > 0;
+
+/** A value of the plan: whole, in parts, or (made when needed) both. */
+interface Divided {
+  whole: Value | undefined;
+  /** How it comes in parts. */
+  readonly cut: Cut | undefined;
+  readonly parts: Map<string, readonly Value[]>;
+}
+
+class Division {
+  readonly nodes: Node[] = [];
+  /** Multiply-adds that run in parts. */
+  covered = 0;
+  /** Elements that are added up, or joined, between parts. */
+  added = 0;
+  private readonly values = new Map<Value, Divided>();
+  private readonly parts: number;
+  private readonly batch: number;
+
+  constructor(parts: number, batch: number) {
+    this.parts = parts;
+    this.batch = batch;
+  }
+
+  node(node: Node): void {
+    const rule = this.rule(node);
+    if (rule === undefined) this.asWhole(node);
+    else this.inParts(node, rule);
+  }
+
+  whole(value: Value): Value {
+    const divided = this.of(value);
+    if (divided.whole !== undefined) return divided.whole;
+    const cut = divided.cut!;
+    this.added += numel(value.shape);
+    return (divided.whole = this.join(divided.parts.get(keyOf(cut))!, value, cut));
+  }
+
+  /** How a node runs in parts; undefined where it runs whole. */
+  private rule(node: Node): Parts | undefined {
+    const op = node.op as unknown as Op<object>;
+    const own = op.parts ?? (op.layout === "elementwise" ? elementwise : undefined);
+    const cuts = node.inputs.map((v) => this.of(v).cut);
+    if (own === undefined || cuts.every((c) => c === undefined)) return undefined;
+    const rule = own(cuts, signatureOf(node), node.attributes, this.parts);
+    if (rule === undefined) return undefined;
+    const fits = node.inputs.every(({ shape }, i) => {
+      const cut = rule.inputs[i];
+      return cut === undefined || divides(shape, cut, this.parts);
+    });
+    return fits ? rule : undefined;
+  }
+
+  private inParts(node: Node, { inputs, outputs, attributes = node.attributes }: Parts): void {
+    this.covered += costOf(node);
+    const given = node.inputs.map((v, i) => {
+      const cut = inputs[i];
+      return cut === undefined ? undefined : this.cut(v, cut);
+    });
+    const made = Array.from({ length: this.parts }, (_, part) => {
+      const values = node.inputs.map((v, i) => given[i]?.[part] ?? this.whole(v));
+      return this.make(node.op as unknown as Op<object>, values, attributes);
+    });
+    node.outputs.forEach((value, i) => {
+      const parts = made.map((n) => n.outputs[i]!);
+      const how = outputs[i]!;
+      if (typeof how !== "string") {
+        this.values.set(value, { whole: undefined, cut: how, parts: new Map([[keyOf(how), parts]]) });
+        return;
+      }
+      this.added += numel(value.shape);
+      const total = parts.reduce((sum, part) => this.make(add, [sum, part], {}).outputs[0]!);
+      const share = fillValue(1 / this.parts, [], "float32");
+      const whole = how === "sum" ? total : this.make(mul, [total, share], {}).outputs[0]!;
+      this.values.set(value, { whole, cut: undefined, parts: new Map() });
+    });
+  }
+
+  private asWhole(node: Node): void {
+    const inputs = node.inputs.map((v) => this.whole(v));
+    if (inputs.every((v, i) => v === node.inputs[i])) {
+      this.nodes.push(node);
+      return;
+    }
+    const made = this.make(node.op as unknown as Op<object>, inputs, node.attributes);
+    node.outputs.forEach((value, i) =>
+      this.values.set(value, { whole: made.outputs[i]!, cut: undefined, parts: new Map() }),
+    );
+  }
+
+  private of(given: Value): Divided {
+    const { producer } = given;
+    const value = producer.kind === "node" ? (producer.outputs[given.index] ?? given) : given;
+    let divided = this.values.get(value);
+    if (divided === undefined) {
+      const cut = isInput(value) && value.shape[0] === this.batch ? { dim: 0, outer: 1 } : undefined;
+      this.values.set(value, (divided = { whole: value, cut, parts: new Map() }));
+    }
+    return divided;
+  }
+
+  /** The parts of a value, cut anew where it comes whole or in others. */
+  private cut(value: Value, cut: Cut): readonly Value[] {
+    const { parts } = this.of(value);
+    let found = parts.get(keyOf(cut));
+    if (found === undefined) parts.set(keyOf(cut), (found = this.divide(this.whole(value), cut)));
+    return found;
+  }
+
+  private divide(value: Value, { dim, outer }: Cut): Value[] {
+    const { shape } = value;
+    if (value.producer.kind === "fill") {
+      const part = shape.map((n, d) => (d === dim ? n / this.parts : n));
+      const filled = fillValue(value.producer.value, part, value.dtype);
+      return Array.from({ length: this.parts }, () => filled);
+    }
+    const blocks = outer === 1 ? shape : split(shape, dim, outer);
+    const at = outer === 1 ? dim : dim + 1;
+    const from = this.reshape(value, blocks);
+    const size = blocks[at]! / this.parts;
+    return Array.from({ length: this.parts }, (_, part) => {
+      const begin = blocks.map((_n, d) => (d === at ? part * size : 0));
+      const end = blocks.map((n, d) => (d === at ? begin[d]! + size : n));
+      const piece = this.make(slice, [from], { begin, end, step: blocks.map(() => 1) }).outputs[0]!;
+      return this.reshape(
+        piece,
+        shape.map((n, d) => (d === dim ? n / this.parts : n)),
+      );
+    });
+  }
+
+  private join(parts: readonly Value[], { shape }: Value, { dim, outer }: Cut): Value {
+    if (outer === 1) return this.make(cat, parts, { dim }).outputs[0]!;
+    const blocks = parts.map((part) => this.reshape(part, split(part.shape, dim, outer)));
+    return this.reshape(this.make(cat, blocks, { dim: dim + 1 }).outputs[0]!, shape);
+  }
+
+  private reshape(value: Value, shape: readonly number[]): Value {
+    return sameShape(value.shape, shape) ? value : this.make(reshape, [value], { shape }).outputs[0]!;
+  }
+
+  private make<A extends object>(op: Op<A>, inputs: readonly Value[], attributes: A): Node {
+    const outputs = op.infer(inputs, attributes);
+    const node = new Node(op, attributes, inputs, outputs, undefined);
+    this.nodes.push(node);
+    return node;
+  }
+}
+
+const keyOf = ({ dim, outer }: Cut): string => `${dim}/${outer}`;
+
+/** A dimension as blocks of it. */
+const split = (shape: readonly number[], dim: number, outer: number): number[] => [
+  ...shape.slice(0, dim),
+  outer,
+  shape[dim]! / outer,
+  ...shape.slice(dim + 1),
+];
