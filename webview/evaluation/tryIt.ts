@@ -20,7 +20,8 @@ export function tryItSection(
   actions: Actions,
 ): TemplateResult | typeof nothing {
   const { report, asked, ui, model } = state;
-  if (!report) return nothing;
+  // A generator makes something of noise, whatever it is shown.
+  if (!report || report.task === "generation") return nothing;
   const { input } = report;
   if (input.kind === "none" && report.listed === 0) return nothing;
   const tools = html`<span class="ask-tools"

@@ -38,13 +38,18 @@ export function webviewOptions(extensionUri: vscode.Uri): vscode.WebviewOptions 
   return { enableScripts: true, localResourceRoots: [webviewFolder(extensionUri)] };
 }
 
-/** Creates a panel beside the editor. It doesn't take the focus. */
+/** Creates a panel beside the editor, or in the place of the panel that asks for it. It doesn't take the focus. */
 export function createPanel(
   kind: keyof typeof PANELS,
   title: string,
   extensionUri: vscode.Uri,
 ): vscode.WebviewPanel {
-  const column = { viewColumn: vscode.ViewColumn.Beside, preserveFocus: true };
+  const { activeTab } = vscode.window.tabGroups.activeTabGroup;
+  const own = activeTab?.input instanceof vscode.TabInputWebview;
+  const column = {
+    viewColumn: own ? vscode.ViewColumn.Active : vscode.ViewColumn.Beside,
+    preserveFocus: true,
+  };
   return vscode.window.createWebviewPanel(PANELS[kind], title, column, webviewOptions(extensionUri));
 }
 

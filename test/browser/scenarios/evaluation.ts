@@ -1,0 +1,52 @@
+import assert from "node:assert/strict";
+import { test, until } from "../../harness.ts";
+import { newestRun } from "../../runDirectories.ts";
+import { closeWorkbench, openWorkbench } from "../library/tier.ts";
+import { accessibilityProblems, TrainingPanel } from "../library/trainingPanel.ts";
+
+test("digits: Evaluate, down to a cell's samples, and a digit drawn by hand", async () => {
+  const workbench = await openWorkbench({ theme: "light" });
+  const { page } = workbench;
+  await workbench.activated();
+  await workbench.openFile("digits.nn.ts");
+  await workbench.lens("parameters").waitFor();
+  await workbench.clickLens("Train", () => workbench.webviewFrame.waitFor({ timeout: 10_000 }));
+  await (await TrainingPanel.of(workbench)).reaches("finished", 60_000);
+  await workbench.lens("Evaluate").click();
+  const frame = await workbench.webview("evaluation");
+  await frame.locator('.badge[data-state="finished"]').waitFor();
+  const run = newestRun(workbench.folder);
+  assert.ok(run?.kind === "evaluate" && run.metrics["accuracy"]! > 0.95, JSON.stringify(run?.metrics));
+
+  // A cell of the diagonal: its samples come from a process that this starts.
+  const cell = frame.locator('.cell[data-actual="3"][data-predicted="3"]');
+  const count = Number(await cell.innerText());
+  await cell.click();
+  await frame.getByText("Actual 3, predicted 3").waitFor();
+  const cards = frame.locator(".card");
+  await until("the cell's samples", async () => (await cards.count()) === Math.min(count, 24), 30_000);
+  await frame.getByText(`${Math.min(count, 24)} of ${count}`).waitFor();
+
+  // A vertical line is a one.
+  const pad = frame.locator("canvas.pad");
+  await pad.scrollIntoViewIfNeeded();
+  const box = await pad.boundingBox();
+  assert.ok(box);
+  const at = (x: number, y: number): [number, number] => [box.x + x * box.width, box.y + y * box.height];
+  await page.mouse.move(...at(0.4, 0.3));
+  await page.mouse.down();
+  await page.mouse.move(...at(0.52, 0.15), { steps: 4 });
+  await page.mouse.move(...at(0.52, 0.85), { steps: 8 });
+  await page.mouse.up();
+  await frame.locator(".prediction b").waitFor();
+  await until("the one", async () => (await frame.locator(".prediction b").innerText()) === "1");
+  assert.equal(await frame.locator(".maps img").count(), 16);
+  await frame.locator(".saliency").waitFor();
+  await until("the last answer", async () => (await frame.getByText("Asking…").count()) === 0);
+  await workbench.command("View: Toggle Primary Side Bar Visibility");
+  await frame.locator(".section-ask").evaluate((section) => section.scrollIntoView());
+  await workbench.screenshot("evaluation");
+  assert.deepEqual(await accessibilityProblems(frame), []);
+  assert.deepEqual(workbench.complaints, []);
+  await closeWorkbench(workbench);
+}, 120_000);
