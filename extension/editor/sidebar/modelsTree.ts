@@ -4,6 +4,7 @@ import { MODEL_FILES, TREE_ITEMS, VIEWS, type SourceTarget } from "../ids.ts";
 import { experimentsOf } from "../lensModel.ts";
 import { isModelFile } from "../previews.ts";
 import { scanSource, type SourceScan, type SourceSpot } from "../sourceScan.ts";
+import { folderOf } from "../targets.ts";
 import { SidebarTree } from "./treeView.ts";
 
 interface FileNode extends SourceTarget {
@@ -51,8 +52,10 @@ export class ModelsTree extends SidebarTree<FileNode, Node> {
   protected async itemsOf(folder: string): Promise<FileNode[]> {
     const pattern = new vscode.RelativePattern(vscode.Uri.file(folder), MODEL_FILES);
     const found = await vscode.workspace.findFiles(pattern, "**/node_modules/**", MOST_FILES);
+    // A folder may be inside of another.
+    const own = found.filter((uri) => folderOf(uri.fsPath) === folder);
     const nodes = await Promise.all(
-      found.map(async ({ fsPath: file }): Promise<FileNode> => {
+      own.map(async ({ fsPath: file }): Promise<FileNode> => {
         const place = relative(folder, dirname(file));
         return { kind: "file", file, place, scan: await this.#scan(file) };
       }),
