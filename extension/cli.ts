@@ -5,6 +5,7 @@ import { Command, CommanderError } from "commander";
 import * as engineCommand from "./cli/engineCommand.ts";
 import * as evaluateCommand from "./cli/evaluate.ts";
 import { CliError, EXIT } from "./cli/exit.ts";
+import * as exportCommand from "./cli/export.ts";
 import * as inspectCommand from "./cli/inspectTensors.ts";
 import * as lrFindCommand from "./cli/lrFind.ts";
 import * as predictCommand from "./cli/predict.ts";
@@ -20,6 +21,7 @@ const COMMANDS: readonly { register: (program: Command) => void }[] = [
   evaluateCommand,
   predictCommand,
   lrFindCommand,
+  exportCommand,
   summaryCommand,
   printCommand,
   inspectCommand,

@@ -23,6 +23,9 @@ let native = false;
 /** Folders of cases made with PyTorch. */
 const PARITY_CASES = ["golden", "modules", "huggingface"].map((name) => `test/fixtures/${name}`);
 
+/** Tests that start processes and look at what they do in time. */
+const RACES = /"\.\/workspace\.ts"|child_process|\/supervisor\//;
+
 /** In the order in which they run: the quick ones first. @type {Record<string, () => Promise<Counts>>} */
 const TIERS = {
   check: async () => {
@@ -45,17 +48,36 @@ const TIERS = {
     for (const engine of engines) add(total, await engine());
     return total;
   },
-  engine: () => vitest("engine"),
+  engine: async () => {
+    const folder = inRoot("test", "engine");
+    const files = fs.readdirSync(folder).filter((name) => name.endsWith(".test.ts"));
+    // What starts processes races with what loads the machine; what only computes may share it. One thread of TensorFlow
+    // in each is enough for small tensors.
+    const racing = files.filter((name) => RACES.test(fs.readFileSync(`${folder}/${name}`, "utf8")));
+    const computing = files.filter((name) => !racing.includes(name)).concat("examples.test.ts");
+    const paths = (/** @type {string[]} */ names) => names.map((name) => `test/engine/${name}`);
+    const together = ["--fileParallelism=true", "--maxWorkers=2", ...paths(computing)];
+    const threads = { TF_NUM_INTRAOP_THREADS: "1", TF_NUM_INTEROP_THREADS: "1" };
+    const total = await vitest("engine", together, threads);
+    add(total, await vitest("engine", paths(racing.filter((name) => !computing.includes(name)))));
+    return total;
+  },
   vscode: () => program("test/vscode/run.mjs"),
   browser: () => program("test/browser/run.mjs"),
 };
 
-/** @param {string} project @returns {Promise<Counts>} */
-async function vitest(project) {
+/**
+ * @param {string} project
+ * @param {string[]} args
+ * @param {Record<string, string>} env
+ * @returns {Promise<Counts>}
+ */
+async function vitest(project, args = [], env = {}) {
   const report = inRoot("out", "test", `${project}.json`);
   fs.rmSync(report, { force: true });
   const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
-  const exit = await runPackage("vitest/vitest.mjs", "run", "--project", project, ...reporters);
+  const command = [inRoot("node_modules", "vitest/vitest.mjs"), "run", "--project", project];
+  const exit = await run(process.execPath, [...command, ...reporters, ...args], { env });
   if (!fs.existsSync(report)) return { passed: 0, failed: 1, skipped: 0 };
   const result = JSON.parse(fs.readFileSync(report, "utf8"));
   // A file that could not be loaded has failed, though none of its tests has.

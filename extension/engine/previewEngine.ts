@@ -36,7 +36,7 @@ const parent = connectParent<PreviewEngineEvents>(methods);
 
 // Looking at a file must not change anything, and what it prints while it is typed is of no use.
 const nothing = (): void => undefined;
-setTensorFiles({ ...FILES, save: nothing, writeImage: nothing, writeText: nothing });
+setTensorFiles({ ...FILES, save: nothing, writeImage: nothing, writeText: nothing, writeOnnx: nothing });
 captureConsole(() => undefined);
 process.on("disconnect", () => process.exit(0));
 // A timer or promise of the file that fails later: its preview is over by then.

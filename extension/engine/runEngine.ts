@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import {
+  ExportRequest,
   LearningRate,
   LrFindRequest,
   MoreEpochs,
@@ -12,6 +13,7 @@ import {
   type ToolMethods,
 } from "../protocol/engine.ts";
 import type { UserError } from "../protocol/errors.ts";
+import { exportModel } from "./exportModel.ts";
 import { SampleQuery, SessionRequest, Subject, type SessionMethods } from "../protocol/evaluation.ts";
 import { ModelSession } from "./evaluation/session.ts";
 import { connectParent, hello } from "./ipc.ts";
@@ -89,6 +91,13 @@ const methods: RunEngineMethods & ToolMethods & SessionMethods = {
   predict: (request) => untilUncaught(() => predict(v.parse(PredictRequest, request), watchdog, failed)),
   lrFind: (request) =>
     untilUncaught(() => findLearningRate(v.parse(LrFindRequest, request), watchdog, failed)),
+  exportModel: (request) =>
+    untilUncaught(() =>
+      exportModel(v.parse(ExportRequest, request), watchdog, {
+        failed,
+        tell: (text) => parent.send("log", "warning", text),
+      }),
+    ),
   async openSession(request) {
     session = await untilUncaught(() =>
       ModelSession.open(v.parse(SessionRequest, request), watchdog, failed),

@@ -1,3 +1,4 @@
+import { writeOnnx } from "../formats/onnx.ts";
 import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { writePng } from "../formats/png.ts";
@@ -12,6 +13,7 @@ export const FILES: TensorFiles = {
   writeImage: writePng,
   exists: existsSync,
   readText: (file) => readFileSync(file, "utf8"),
+  writeOnnx,
   writeText(file, text) {
     mkdirSync(dirname(file), { recursive: true });
     writeAtomic(file, [Buffer.from(text)]);

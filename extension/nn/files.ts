@@ -1,4 +1,5 @@
 import { TensorError } from "../tensor/errors.ts";
+import type { OnnxGraph } from "../tensor/onnx.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
 /** An image of 8 bits a channel: red, green and blue of each pixel, row by row. */
@@ -17,6 +18,7 @@ export interface TensorFiles {
   readText(file: string): string;
   /** Makes the folder where there is none. */
   writeText(file: string, text: string): void;
+  writeOnnx(file: string, graph: OnnxGraph): void;
 }
 
 let files: TensorFiles | undefined;

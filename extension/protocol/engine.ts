@@ -175,12 +175,49 @@ export const LrFindResult = v.object({
 });
 export type LrFindResult = v.InferOutput<typeof LrFindResult>;
 
+export const ExportFormat = v.picklist(["onnx"]);
+export type ExportFormat = v.InferOutput<typeof ExportFormat>;
+
+/** A trained model to be written for other programs. Paths are absolute. */
+export const ExportRequest = v.object({
+  file: v.string(),
+  exportName: v.string(),
+  device: Device,
+  seed: v.optional(v.number()),
+  /** Its weights: a `.safetensors` file. */
+  checkpoint: v.string(),
+  format: ExportFormat,
+  /** What is written. */
+  out: v.string(),
+  /** Samples in a batch; any number when left out. */
+  batch: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1))),
+});
+export type ExportRequest = v.InferOutput<typeof ExportRequest>;
+
+/** An input or output of an exported model: a size is a number, or a name for what may be another each time. */
+const ExportedValue = v.object({
+  name: v.string(),
+  dtype: v.string(),
+  shape: v.array(v.union([v.number(), v.string()])),
+});
+
+export const ExportResult = v.object({
+  /** What was written, and its bytes in all. */
+  out: v.string(),
+  bytes: v.number(),
+  inputs: v.array(ExportedValue),
+  outputs: v.array(ExportedValue),
+});
+export type ExportResult = v.InferOutput<typeof ExportResult>;
+
 /** What a run engine's process does for the command line, without a run directory. One call, then it is killed. */
 export interface ToolMethods {
   /** Resolves with the program's exit code when it is through, its promises and timers included. */
   script(request: ScriptRequest): Promise<number>;
   predict(request: PredictRequest): Promise<Prediction[]>;
   lrFind(request: LrFindRequest): Promise<LrFindResult>;
+  /** Tells what it is doing as `log`. */
+  exportModel(request: ExportRequest): Promise<ExportResult>;
 }
 export interface ToolEvents extends Pick<RunEngineEvents, "hello" | "log"> {
   /** The last word when the call can't be answered: user code hangs. */

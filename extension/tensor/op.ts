@@ -1,6 +1,7 @@
 import type * as tfjs from "@tensorflow/tfjs-core";
 import type { DType } from "./dtype.ts";
 import type { TfBuilder, TfGraphBuilder, TfRef } from "./lowering.ts";
+import type { OnnxBuilder, OnnxRef } from "./onnx.ts";
 import type { PartRule } from "./parts.ts";
 import type { Shape } from "./shape.ts";
 import type { Tensor } from "./tensor.ts";
@@ -29,6 +30,19 @@ export type GradientRule<A> = (c: GradientContext<A>) => readonly (Tensor | null
 
 export type Tfjs = typeof tfjs;
 
+/**
+ * The ONNX nodes that an op becomes: its outputs, as far as ONNX has them. The rest is for gradients only.
+ */
+export type OnnxRule<A> = (
+  b: OnnxBuilder,
+  inputs: readonly OnnxRef[],
+  attributes: A,
+  signature: Signature,
+) => OnnxRef | readonly OnnxRef[];
+
+/** Why an op isn't exported. */
+export type NoOnnx = { readonly none: string };
+
 /** Shapes and dtypes on both sides of an op, for lowerings that depend on them. */
 export interface Signature {
   readonly inputs: readonly Meta[];
@@ -44,6 +58,7 @@ export interface Op<A extends object> {
   infer(inputs: readonly Meta[], attributes: A): Meta | readonly Meta[];
   /** In terms of other ops of the table, or the reason why there is none. */
   readonly gradient: GradientRule<A> | { readonly none: string };
+  readonly onnx: OnnxRule<A> | NoOnnx;
   tensorflow(
     b: TfBuilder,
     inputs: readonly TfRef[],

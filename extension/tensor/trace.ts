@@ -200,6 +200,7 @@ const STAND_IN = {
   name: "gradient",
   infer: () => internal("a stand-in is never inferred"),
   gradient: { none: "it stands for a gradient" },
+  onnx: { none: "it stands for a gradient" },
   tensorflow: () => internal("a stand-in is never computed"),
   tfjs: () => internal("a stand-in is never computed"),
 } satisfies Op<object> as unknown as AnyOp;

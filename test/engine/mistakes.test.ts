@@ -9,13 +9,12 @@ afterEach(() => workspace.remove());
 
 /** What all commands that need an experiment print of a mistake, after "error:" and before. */
 async function failures(file: string, commands = ["train", "summary"]): Promise<string[]> {
-  const texts: string[] = [];
-  for (const command of commands) {
+  const run = async (command: string): Promise<string> => {
     const { code, stderr } = await workspace.run([command, file], { env: { LAYERWISE_LOAD_LIMIT: "1" } });
     expect(code).toBe(1);
-    texts.push(stderr.replace(/^Running on .*\n/, ""));
-  }
-  return texts;
+    return stderr.replace(/^Running on .*\n/, "");
+  };
+  return Promise.all(commands.map(run));
 }
 
 describe("one clear message at the user's line", () => {
@@ -138,14 +137,15 @@ class Deep extends nn.Module {
       trainStep: '() => { throw new Error("here"); }',
       callbacks: '{ onEpochEnd: () => { throw new Error("here"); } }',
     };
-    for (const [option, code] of Object.entries(places)) {
+    const check = async ([option, code]: [string, string]): Promise<void> => {
       const text = experimentFile({ [option]: code });
       const line = text.split("\n").findIndex((one) => one.includes('Error("here")')) + 1;
       workspace.write(`${option}.nn.ts`, text);
       const [train] = await failures(`${option}.nn.ts`, ["train"]);
       expect(train).toContain(`${option}.nn.ts:${line}:`);
       expect(train).toContain("error: here\n");
-    }
+    };
+    await Promise.all(Object.entries(places).map(check));
   });
 
   test("an option that experiment() doesn't take", async () => {

@@ -39,7 +39,7 @@ class Reader extends nn.Module {
   recurrent: nn.RNN | nn.LSTM | nn.GRU;
   constructor(kind: "RNN" | "LSTM" | "GRU", size: number) {
     super();
-    const options = { batchFirst: true, numLayers: 2, dropout: 0.1 };
+    const options = { batchFirst: true };
     if (kind === "RNN") this.recurrent = new nn.RNN(4, size, options);
     else this.recurrent = kind === "LSTM" ? new nn.LSTM(4, size, options) : new nn.GRU(4, size, options);
     this.head = new nn.Linear(size, 3);

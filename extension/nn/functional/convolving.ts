@@ -4,7 +4,8 @@ import { SCALAR_TYPE } from "../../tensor/dtype.ts";
 import { TensorError } from "../../tensor/errors.ts";
 import { C_TYPE } from "../../tensor/functions/operands.ts";
 import { addChannelBias } from "../../tensor/ops/convolution.ts";
-import { cat, reshape, slice, unslice } from "../../tensor/ops/movement.ts";
+import { cat, reshape } from "../../tensor/ops/movement.ts";
+import { slice, unslice } from "../../tensor/ops/slicing.ts";
 import { formatShape, type Shape } from "../../tensor/shape.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 

@@ -1,7 +1,8 @@
 // Multi-head attention: projections of queries, keys and values, attention of every head, projection of the results.
 import { apply, applyAll } from "../../tensor/apply.ts";
 import { composedAll, named } from "../../tensor/functions/operands.ts";
-import { expand, permute, reshape, slice, unstack, cat as join } from "../../tensor/ops/movement.ts";
+import { expand, permute, reshape, unstack, cat as join } from "../../tensor/ops/movement.ts";
+import { slice } from "../../tensor/ops/slicing.ts";
 import { mean } from "../../tensor/ops/reduction.ts";
 import { fillValue } from "../../tensor/graph.ts";
 import type { Shape } from "../../tensor/shape.ts";

@@ -1,7 +1,7 @@
 // Differences of neighbours, and what is computed from differences.
 import { apply } from "../apply.ts";
 import { TensorError } from "../errors.ts";
-import { slice } from "../ops/movement.ts";
+import { slice } from "../ops/slicing.ts";
 import { normalizeDim } from "../shape.ts";
 import { fromHost, Tensor } from "../tensor.ts";
 import { add, div, mul, sub } from "./arithmetic.ts";

@@ -3,7 +3,7 @@ import { apply, applyAll } from "../apply.ts";
 import { TensorError } from "../errors.ts";
 import * as elementwise from "../ops/elementwise.ts";
 import * as ops from "../ops/indexing.ts";
-import { slice, sliceUpdate } from "../ops/movement.ts";
+import { slice, sliceUpdate } from "../ops/slicing.ts";
 import { topk as largest } from "../ops/scan.ts";
 import { hidden, scope } from "../scope.ts";
 import {

@@ -3,6 +3,7 @@ import { apply } from "../apply.ts";
 import { promoteTypes } from "../dtype.ts";
 import { TensorError } from "../errors.ts";
 import * as ops from "../ops/movement.ts";
+import { slice } from "../ops/slicing.ts";
 import { formatShape, inferReshape, normalizeDim, numel, range, sameShape, strides } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { castTo, composed, named, orderedDims, sizesOf, type Dims, type Sizes } from "./operands.ts";
@@ -350,7 +351,7 @@ function rollOne(x: Tensor, shift: number, dim: number): Tensor {
   const cut = length === 0 ? 0 : ((-shift % length) + length) % length;
   if (cut === 0) return x;
   const part = (from: number, to: number): Tensor =>
-    apply(ops.slice, [x], {
+    apply(slice, [x], {
       begin: x.shape.map((_, d) => (d === dim ? from : 0)),
       end: x.shape.map((n, d) => (d === dim ? to : n)),
       step: x.shape.map(() => 1),

@@ -2,6 +2,7 @@ import type * as tfjs from "@tensorflow/tfjs-core";
 import { apply, applyAll } from "../apply.ts";
 import { fillValue } from "../graph.ts";
 import { attr, vector, type TfAttribute, type TfBuilder, type TfRef } from "../lowering.ts";
+import { ints, number, TRAINING_ONLY, type OnnxRef } from "../onnx.ts";
 import { defineOp, type Meta, type Op } from "../op.ts";
 import { numel, range } from "../shape.ts";
 import { scope } from "../scope.ts";
@@ -82,6 +83,16 @@ export const batchNorm: Op<BatchNorm> = defineOp<BatchNorm>({
       needs[2] ? plain(channelBiasGrad, grad) : null,
     ];
   },
+  onnx(b, [x, weight, bias], { eps }, { inputs }) {
+    const rank = inputs[0]!.shape.length;
+    const average = (t: OnnxRef): OnnxRef => b.node("ReduceMean", [t], { axes: attr.ints(others(rank)) });
+    const along = (t: OnnxRef): OnnxRef => b.node("Unsqueeze", [t, ints(b, range(rank - 1).slice(1))]);
+    const distance = b.node("Sub", [x!, average(x!)]);
+    const variance = average(b.node("Mul", [distance, distance]));
+    const unit = b.node("Div", [distance, b.node("Sqrt", [b.node("Add", [variance, number(b, eps)])])]);
+    // The statistics are for running averages, which only training updates.
+    return [b.node("Add", [b.node("Mul", [unit, along(weight!)]), along(bias!)])];
+  },
   tensorflow(b, [x, weight, bias], a, { inputs: [images] }) {
     const none = b.constant([], [0], "float32");
     const inputs = [asImages(b, x!, images!), weight!, bias!, none, none];
@@ -106,6 +117,7 @@ export const batchNormGrad: Op<BatchNorm> = defineOp<BatchNorm>({
   layout: { images: [0, 1], output: true },
   infer: ([, x, weight]) => [x!, weight!, weight!],
   gradient: { none: "gradients that are to be differentiated again are made of simpler ops" },
+  onnx: TRAINING_ONLY,
   tensorflow(b, [g, x, weight, mean, variance], a, { inputs: [images] }) {
     const [onto, from] = [asImages(b, g!, images!), asImages(b, x!, images!)];
     const inputs = [onto, from, weight!, mean!, variance!, reserved(b)];
@@ -144,6 +156,7 @@ export const fixedBatchNorm: Op<BatchNorm> = defineOp<BatchNorm>({
       null,
     ];
   },
+  onnx: (b, inputs, { eps }) => b.node("BatchNormalization", inputs, { epsilon: attr.float(eps) }),
   tensorflow(b, [x, ...rest], a, { inputs: [images] }) {
     const inputs = [asImages(b, x!, images!), ...rest];
     return asGiven(b, b.nodes("FusedBatchNormV3", inputs, forward(a, false), 6)[0]!, images!);

@@ -4,8 +4,9 @@ import { Tensor } from "../tensor.ts";
 import { TensorError } from "../errors.ts";
 import { attr, vector, type TfAttribute, type TfBuilder, type TfRef } from "../lowering.ts";
 import { fillValue } from "../graph.ts";
+import { ints, TRAINING_ONLY } from "../onnx.ts";
 import { defineOp, type Op } from "../op.ts";
-import { nhwc, outputSize, padImages } from "./images.ts";
+import { nhwc, onnxConvolution, onnxTransposed, outputSize, padImages } from "./images.ts";
 import { formatShape, numel, range, type Shape } from "../shape.ts";
 import { imagewise, partOf } from "../parts.ts";
 import { reduced } from "./movement.ts";
@@ -69,6 +70,7 @@ export const conv2d: Op<Convolution> = defineOp<Convolution>({
     needs[0] ? apply(conv2dInputGrad, [grad, w!], { ...attributes, shape: x!.shape }) : null,
     needs[1] ? apply(conv2dWeightGrad, [grad, x!], { ...attributes, shape: w!.shape }) : null,
   ],
+  onnx: (b, [x, w], { stride, padding }) => onnxConvolution(b, x!, w!, stride, padding),
   tensorflow: (b, [x, w], attributes) =>
     b.node("Conv2D", [x!, transposed(b, w!, HWIO)], convolutionAttributes(attributes)),
   tfjs(k, [x, w], { stride, padding }) {
@@ -89,6 +91,8 @@ export const conv2dInputGrad: Op<Convolution & { shape: Shape }> = defineOp<Conv
     needs[0] ? apply(conv2d, [grad, w!], { stride, padding }) : null,
     needs[1] ? apply(conv2dWeightGrad, [g!, grad], { stride, padding, shape: w!.shape }) : null,
   ],
+  onnx: (b, [g, w], { stride, padding, shape }, { inputs }) =>
+    onnxTransposed(b, [g!, w!], { stride, padding, shape }, inputs),
   tensorflow: (b, [g, w], attributes) =>
     b.node(
       "Conv2DBackpropInput",
@@ -136,6 +140,7 @@ export const conv2dWeightGrad: Op<Convolution & { shape: Shape }> = defineOp<Con
     needs[0] ? apply(conv2d, [x!, grad], { stride, padding }) : null,
     needs[1] ? apply(conv2dInputGrad, [g!, grad], { stride, padding, shape: x!.shape }) : null,
   ],
+  onnx: TRAINING_ONLY,
   tensorflow(b, [g, x], attributes) {
     const [o, i, h, w] = attributes.shape as [number, number, number, number];
     const filter = b.node(
@@ -168,6 +173,8 @@ export const addChannelBias: Op<object> = defineOp({
   layout: { images: [0], output: true },
   infer: ([x]) => x!,
   gradient: ({ grad, needs }) => [grad, needs[1] ? apply(channelBiasGrad, [grad], {}) : null],
+  onnx: (b, [x, bias], _, { inputs }) =>
+    b.node("Add", [x!, b.node("Unsqueeze", [bias!, ints(b, range(inputs[0]!.shape.length - 1).slice(1))])]),
   tensorflow: (b, inputs) => b.node("BiasAdd", inputs, { T, data_format: attr.string("NHWC") }),
   tfjs: (k, [x, bias]) => k.add(x!, bias!),
   cost: ({ outputs }) => numel(outputs[0]!.shape),
@@ -182,6 +189,7 @@ export const channelBiasGrad: Op<object> = defineOp({
   gradient: ({ grad, inputs }) => [
     apply(addChannelBias, [new Tensor(fillValue(0, inputs[0]!.shape, "float32")), grad], {}),
   ],
+  onnx: TRAINING_ONLY,
   tensorflow: (b, inputs) => b.node("BiasAddGrad", inputs, { T, data_format: attr.string("NHWC") }),
   tfjs: (k, [x], _, { outputs }) => reduced(k, x!, outputs[0]!, 0, () => k.sum(x!, range(x!.rank - 1))),
   cost: ({ inputs }) => numel(inputs[0]!.shape),

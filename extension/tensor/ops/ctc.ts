@@ -1,6 +1,7 @@
 // Connectionist temporal classification (Graves et al. 2006), row by row of a batch.
 import { apply } from "../apply.ts";
 import { attr, scalar, vector, type TfAttribute, type TfBuilder, type TfRef } from "../lowering.ts";
+import { TRAINING_ONLY } from "../onnx.ts";
 import { defineOp, type Op } from "../op.ts";
 import { numel, range } from "../shape.ts";
 import { TensorError } from "../errors.ts";
@@ -32,6 +33,7 @@ export const ctcLoss: Op<CtcAttributes> = defineOp<CtcAttributes>({
     const g = apply(reshape, [loss], { shape: [1, logs!.shape[1]!, 1] });
     return [apply(mul, [rows!, g], {}), null, null, null];
   },
+  onnx: TRAINING_ONLY,
   tensorflow: (b, inputs, attributes, { inputs: metas }) => {
     const [steps, rows, classes] = metas[0]!.shape as [number, number, number];
     return new Graph(b, steps, rows, classes, metas[1]!.shape[1]!, attributes).build(inputs);

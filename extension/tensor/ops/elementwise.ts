@@ -1,65 +1,11 @@
-import type * as tfjs from "@tensorflow/tfjs-core";
 import { apply } from "../apply.ts";
-import type { DType } from "../dtype.ts";
 import { attr } from "../lowering.ts";
-import { defineOp, type GradientRule, type Op, type Tfjs } from "../op.ts";
+import { number, TRAINING_ONLY, type OnnxRef } from "../onnx.ts";
+import { defineOp, type GradientRule, type Op } from "../op.ts";
 import { broadcastShapes } from "../shape.ts";
 import { fillValue } from "../graph.ts";
 import { Tensor } from "../tensor.ts";
-
-type NoGradient = { readonly none: string };
-const STEP: NoGradient = { none: "it is constant almost everywhere" };
-
-type Kernel1 = (k: Tfjs, x: tfjs.Tensor) => tfjs.Tensor;
-type Kernel2 = (k: Tfjs, x: tfjs.Tensor, y: tfjs.Tensor) => tfjs.Tensor;
-
-/** An op of two tensors of one type, broadcast against each other. `result` is the output's type if not theirs. */
-function binary(
-  name: string,
-  tensorflow: string,
-  kernel: Kernel2,
-  gradient: GradientRule<object> | NoGradient,
-  result?: DType,
-): Op<object> {
-  return defineOp({
-    name,
-    layout: "elementwise",
-    infer: ([a, b]) => ({ shape: broadcastShapes(a!.shape, b!.shape), dtype: result ?? a!.dtype }),
-    gradient,
-    tensorflow: (b, [x, y], _, { inputs }) => {
-      const { dtype } = inputs[0]!;
-      if (tensorflow.startsWith("Logical")) return b.node(tensorflow, [x!, y!], {});
-      const T = { T: attr.type(dtype) };
-      return b.node(
-        tensorflow,
-        [x!, y!],
-        tensorflow.endsWith("qual") && !tensorflow.includes("Gr") && !tensorflow.includes("Le")
-          ? { ...T, incompatible_shape_error: attr.bool(true) }
-          : T,
-      );
-    },
-    tfjs: (k, [x, y]) => kernel(k, x!, y!),
-  });
-}
-
-/** An op of one tensor, element by element. `result` is the output's type if not the input's. */
-export function unary(
-  name: string,
-  tensorflow: string,
-  kernel: Kernel1,
-  gradient: GradientRule<object> | NoGradient,
-  result?: DType,
-): Op<object> {
-  return defineOp({
-    name,
-    layout: "elementwise",
-    infer: ([x]) => ({ shape: x!.shape, dtype: result ?? x!.dtype }),
-    gradient,
-    tensorflow: (b, [x], _, { inputs }) =>
-      b.node(tensorflow, [x!], tensorflow.startsWith("Logical") ? {} : { T: attr.type(inputs[0]!.dtype) }),
-    tfjs: (k, [x]) => kernel(k, x!),
-  });
-}
+import { binary, onnxFloorDiv, STEP, unary } from "./elements.ts";
 
 const f = (op: Op<object>, ...inputs: Tensor[]): Tensor => apply(op, inputs, {});
 const constant = (value: number): Tensor => new Tensor(fillValue(value, [], "float32"));
@@ -68,17 +14,20 @@ const scaled = (x: Tensor, by: number): Tensor => f(mul, x, constant(by));
 export const add = binary(
   "add",
   "AddV2",
+  "Add",
   (k, x, y) => k.add(x, y),
   ({ grad }) => [grad, grad],
 );
 export const sub = binary(
   "sub",
   "Sub",
+  "Sub",
   (k, x, y) => k.sub(x, y),
   ({ grad, needs }) => [grad, needs[1] ? f(neg, grad) : null],
 );
 export const mul: Op<object> = binary(
   "mul",
+  "Mul",
   "Mul",
   (k, x, y) => k.mul(x, y),
   ({ grad, inputs: [x, y], needs }) => [
@@ -90,6 +39,7 @@ export const mul: Op<object> = binary(
 export const div: Op<object> = binary(
   "div",
   "RealDiv",
+  "Div",
   (k, x, y) => k.div(x, y),
   ({ grad, inputs: [, y], outputs: [z], needs }) => [
     needs[0] ? f(div, grad, y!) : null,
@@ -98,6 +48,7 @@ export const div: Op<object> = binary(
 );
 export const pow: Op<object> = binary(
   "pow",
+  "Pow",
   "Pow",
   (k, x, y) => k.pow(x, y),
   ({ grad, inputs: [x, y], outputs: [z], needs }) => {
@@ -126,28 +77,52 @@ const picked =
 export const maximum = binary(
   "maximum",
   "Maximum",
+  "Max",
   (k, x, y) => k.maximum(x, y),
   picked(() => gt),
 );
 export const minimum = binary(
   "minimum",
   "Minimum",
+  "Min",
   (k, x, y) => k.minimum(x, y),
   picked(() => lt),
 );
 
-export const eq = binary("eq", "Equal", (k, x, y) => k.equal(x, y), STEP, "bool");
-export const ne = binary("ne", "NotEqual", (k, x, y) => k.notEqual(x, y), STEP, "bool");
-export const lt = binary("lt", "Less", (k, x, y) => k.less(x, y), STEP, "bool");
-export const le = binary("le", "LessEqual", (k, x, y) => k.lessEqual(x, y), STEP, "bool");
-export const gt = binary("gt", "Greater", (k, x, y) => k.greater(x, y), STEP, "bool");
-export const ge = binary("ge", "GreaterEqual", (k, x, y) => k.greaterEqual(x, y), STEP, "bool");
-export const logicalAnd = binary("logicalAnd", "LogicalAnd", (k, x, y) => k.logicalAnd(x, y), STEP, "bool");
-export const logicalOr = binary("logicalOr", "LogicalOr", (k, x, y) => k.logicalOr(x, y), STEP, "bool");
-export const logicalNot = unary("logicalNot", "LogicalNot", (k, x) => k.logicalNot(x), STEP, "bool");
+export const eq = binary("eq", "Equal", "Equal", (k, x, y) => k.equal(x, y), STEP, "bool");
+export const ne = binary(
+  "ne",
+  "NotEqual",
+  (b, inputs) => b.node("Not", [b.node("Equal", inputs)]),
+  (k, x, y) => k.notEqual(x, y),
+  STEP,
+  "bool",
+);
+export const lt = binary("lt", "Less", "Less", (k, x, y) => k.less(x, y), STEP, "bool");
+export const le = binary("le", "LessEqual", "LessOrEqual", (k, x, y) => k.lessEqual(x, y), STEP, "bool");
+export const gt = binary("gt", "Greater", "Greater", (k, x, y) => k.greater(x, y), STEP, "bool");
+export const ge = binary(
+  "ge",
+  "GreaterEqual",
+  "GreaterOrEqual",
+  (k, x, y) => k.greaterEqual(x, y),
+  STEP,
+  "bool",
+);
+export const logicalAnd = binary(
+  "logicalAnd",
+  "LogicalAnd",
+  "And",
+  (k, x, y) => k.logicalAnd(x, y),
+  STEP,
+  "bool",
+);
+export const logicalOr = binary("logicalOr", "LogicalOr", "Or", (k, x, y) => k.logicalOr(x, y), STEP, "bool");
+export const logicalNot = unary("logicalNot", "LogicalNot", "Not", (k, x) => k.logicalNot(x), STEP, "bool");
 export const floorDiv = binary(
   "floorDiv",
   "FloorDiv",
+  onnxFloorDiv,
   // tfjs's cpu kernel answers integers whatever it is given.
   (k, x, y) => (x.dtype === "float32" ? k.floor(k.div(x, y)) : k.floorDiv(x, y)),
   ({ grad }) => [scaled(grad, 0), scaled(grad, 0)],
@@ -156,6 +131,7 @@ export const floorDiv = binary(
 export const remainder = binary(
   "remainder",
   "FloorMod",
+  (b, [x, y], a, s) => b.node("Sub", [x!, b.node("Mul", [onnxFloorDiv(b, [x!, y!], a, s) as OnnxRef, y!])]),
   (k, x, y) => k.mod(x, y),
   ({ grad, inputs: [x, y], needs }) => [
     grad,
@@ -166,11 +142,13 @@ export const remainder = binary(
 export const neg: Op<object> = unary(
   "neg",
   "Neg",
+  "Neg",
   (k, x) => k.neg(x),
   ({ grad }) => [f(neg, grad)],
 );
 export const abs = unary(
   "abs",
+  "Abs",
   "Abs",
   (k, x) => k.abs(x),
   ({ grad, inputs: [x] }) => [f(mul, grad, f(sign, x!))],
@@ -178,11 +156,13 @@ export const abs = unary(
 export const sign = unary(
   "sign",
   "Sign",
+  "Sign",
   (k, x) => k.sign(x),
   ({ grad }) => [scaled(grad, 0)],
 );
 export const exp: Op<object> = unary(
   "exp",
+  "Exp",
   "Exp",
   (k, x) => k.exp(x),
   ({ grad, outputs: [y] }) => [f(mul, grad, y!)],
@@ -190,23 +170,27 @@ export const exp: Op<object> = unary(
 export const log: Op<object> = unary(
   "log",
   "Log",
+  "Log",
   (k, x) => k.log(x),
   ({ grad, inputs: [x] }) => [f(div, grad, x!)],
 );
 export const log1p = unary(
   "log1p",
   "Log1p",
+  (b, [x]) => b.node("Log", [b.node("Add", [x!, number(b, 1)])]),
   (k, x) => k.log1p(x),
   ({ grad, inputs: [x] }) => [f(div, grad, f(add, x!, constant(1)))],
 );
 export const expm1: Op<object> = unary(
   "expm1",
   "Expm1",
+  (b, [x]) => b.node("Sub", [b.node("Exp", [x!]), number(b, 1)]),
   (k, x) => k.expm1(x),
   ({ grad, outputs: [y] }) => [f(mul, grad, f(add, y!, constant(1)))],
 );
 export const sqrt: Op<object> = unary(
   "sqrt",
+  "Sqrt",
   "Sqrt",
   (k, x) => k.sqrt(x),
   ({ grad, outputs: [y] }) => [f(div, scaled(grad, 0.5), y!)],
@@ -214,17 +198,20 @@ export const sqrt: Op<object> = unary(
 export const rsqrt: Op<object> = unary(
   "rsqrt",
   "Rsqrt",
+  (b, [x]) => b.node("Reciprocal", [b.node("Sqrt", [x!])]),
   (k, x) => k.rsqrt(x),
   ({ grad, outputs: [y] }) => [f(mul, scaled(grad, -0.5), f(mul, y!, f(mul, y!, y!)))],
 );
 export const square = unary(
   "square",
   "Square",
+  (b, [x]) => b.node("Mul", [x!, x!]),
   (k, x) => k.square(x),
   ({ grad, inputs: [x] }) => [f(mul, grad, scaled(x!, 2))],
 );
 export const reciprocal: Op<object> = unary(
   "reciprocal",
+  "Reciprocal",
   "Reciprocal",
   (k, x) => k.reciprocal(x),
   ({ grad, outputs: [y] }) => [f(neg, f(mul, grad, f(mul, y!, y!)))],
@@ -232,11 +219,13 @@ export const reciprocal: Op<object> = unary(
 export const sin: Op<object> = unary(
   "sin",
   "Sin",
+  "Sin",
   (k, x) => k.sin(x),
   ({ grad, inputs: [x] }) => [f(mul, grad, f(cos, x!))],
 );
 export const cos: Op<object> = unary(
   "cos",
+  "Cos",
   "Cos",
   (k, x) => k.cos(x),
   ({ grad, inputs: [x] }) => [f(neg, f(mul, grad, f(sin, x!)))],
@@ -244,17 +233,20 @@ export const cos: Op<object> = unary(
 export const erf = unary(
   "erf",
   "Erf",
+  "Erf",
   (k, x) => k.erf(x),
   ({ grad, inputs: [x] }) => [f(mul, grad, scaled(f(exp, f(neg, f(square, x!))), 2 / Math.sqrt(Math.PI)))],
 );
 export const floor = unary(
   "floor",
   "Floor",
+  "Floor",
   (k, x) => k.floor(x),
   ({ grad }) => [scaled(grad, 0)],
 );
 export const ceil = unary(
   "ceil",
+  "Ceil",
   "Ceil",
   (k, x) => k.ceil(x),
   ({ grad }) => [scaled(grad, 0)],
@@ -263,13 +255,15 @@ export const ceil = unary(
 export const round = unary(
   "round",
   "Rint",
+  "Round",
   (k, x) => k.round(x),
   ({ grad }) => [scaled(grad, 0)],
 );
-export const isnan = unary("isnan", "IsNan", (k, x) => k.isNaN(x), STEP, "bool");
+export const isnan = unary("isnan", "IsNan", "IsNaN", (k, x) => k.isNaN(x), STEP, "bool");
 
 export const relu = unary(
   "relu",
+  "Relu",
   "Relu",
   (k, x) => k.relu(x),
   ({ grad, outputs: [y] }) => [f(reluGrad, grad, y!)],
@@ -278,11 +272,13 @@ export const relu = unary(
 export const reluGrad: Op<object> = binary(
   "reluGrad",
   "ReluGrad",
+  TRAINING_ONLY,
   (k, g, y) => k.mul(g, k.step(y)),
   ({ grad, inputs: [, y] }) => [f(reluGrad, grad, y!), null],
 );
 export const sigmoid = unary(
   "sigmoid",
+  "Sigmoid",
   "Sigmoid",
   (k, x) => k.sigmoid(x),
   ({ grad, outputs: [y] }) => [f(sigmoidGrad, y!, grad)],
@@ -291,6 +287,7 @@ export const sigmoid = unary(
 export const sigmoidGrad: Op<object> = binary(
   "sigmoidGrad",
   "SigmoidGrad",
+  TRAINING_ONLY,
   (k, y, g) => k.mul(g, k.mul(y, k.sub(1, y))),
   ({ grad, inputs: [y, g] }) => [
     f(mul, f(mul, grad, g!), f(sub, constant(1), scaled(y!, 2))),
@@ -300,6 +297,7 @@ export const sigmoidGrad: Op<object> = binary(
 export const tanh = unary(
   "tanh",
   "Tanh",
+  "Tanh",
   (k, x) => k.tanh(x),
   ({ grad, outputs: [y] }) => [f(tanhGrad, y!, grad)],
 );
@@ -307,11 +305,13 @@ export const tanh = unary(
 export const tanhGrad: Op<object> = binary(
   "tanhGrad",
   "TanhGrad",
+  TRAINING_ONLY,
   (k, y, g) => k.mul(g, k.sub(1, k.square(y))),
   ({ grad, inputs: [y, g] }) => [f(mul, f(mul, grad, g!), scaled(y!, -2)), f(tanhGrad, y!, grad)],
 );
 export const softplus = unary(
   "softplus",
+  "Softplus",
   "Softplus",
   (k, x) => k.softplus(x),
   ({ grad, inputs: [x] }) => [f(mul, grad, f(sigmoid, x!))],
@@ -333,6 +333,7 @@ export const where: Op<object> = defineOp({
       needs[2] ? apply(where, [c!, zero, grad], {}) : null,
     ];
   },
+  onnx: (b, inputs) => b.node("Where", inputs),
   tensorflow: (b, inputs, _, { outputs }) => b.node("SelectV2", inputs, { T: attr.type(outputs[0]!.dtype) }),
   tfjs(k, [c, x, y]) {
     if (x!.dtype !== "bool") return k.where(c!, x!, y!);

@@ -44,6 +44,7 @@ export const embedding: Op<Embedding> = defineOp<Embedding>({
     }
     return [apply(indexAdd, [rows, flat], { dim: 0, length }), null];
   },
+  onnx: (b, inputs) => b.node("Gather", inputs, { axis: attr.int(0) }),
   tensorflow: (b, [weight, indices], _, { outputs }) =>
     b.node("GatherV2", [weight!, indices!, scalar(b, 0, "int64")], {
       Tparams: attr.type(outputs[0]!.dtype),
@@ -70,6 +71,7 @@ export const segmentMax: Op<{ length: number }> = defineOp<{ length: number }>({
     const holders = apply(indexAdd, [hit, segments!], { dim: 0, length });
     return [apply(mul, [hit, apply(div, [spread(grad), spread(holders)], {})], {}), null];
   },
+  onnx: { none: "ONNX has no maximum by segments" },
   tensorflow(b, [x, segments], { length }, { outputs: [y] }) {
     const T = attr.type(y!.dtype);
     const types = { T, Tindices: INDEX, Tnumsegments: INDEX };

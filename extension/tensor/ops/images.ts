@@ -1,6 +1,7 @@
 import type * as tfjs from "@tensorflow/tfjs-core";
 import { vector, attr, scalar, type TfBuilder, type TfRef } from "../lowering.ts";
-import type { Tfjs } from "../op.ts";
+import { ints, number, type OnnxBuilder, type OnnxRef } from "../onnx.ts";
+import type { Meta, Tfjs } from "../op.ts";
 import type { Shape } from "../shape.ts";
 
 /** Rows before and after, columns before and after. */
@@ -59,5 +60,46 @@ export function cropNode(b: TfBuilder, x: TfRef, padding: ImagePadding, shape: S
   return b.node("Slice", [x, vector(b, [0, padding[0], padding[2], 0]), vector(b, nhwc(shape))], {
     T: attr.type("float32"),
     Index: attr.type("int64"),
+  });
+}
+
+/** Paddings before all dimensions, then after them: ours are before and after each. */
+const onnxPads = (padding: readonly number[]): number[] =>
+  [0, 1].flatMap((side) => padding.filter((_, i) => i % 2 === side));
+
+/** A convolution in ONNX, of images or volumes. */
+export function onnxConvolution(
+  b: OnnxBuilder,
+  x: OnnxRef,
+  w: OnnxRef,
+  stride: readonly number[],
+  padding: readonly number[],
+): OnnxRef {
+  const crops = padding.some((p) => p < 0);
+  const pads = onnxPads(padding);
+  const half = pads.length / 2;
+  const around = [0, 0, ...pads.slice(0, half), 0, 0, ...pads.slice(half)];
+  const images = crops ? b.node("Pad", [x, ints(b, around), number(b, 0)]) : x;
+  return b.node("Conv", [images, w], {
+    strides: attr.ints(stride),
+    pads: attr.ints(crops ? pads.map(() => 0) : pads),
+  });
+}
+
+/** The transposed convolution of `g` to a `shape`, in ONNX. */
+export function onnxTransposed(
+  b: OnnxBuilder,
+  [g, w]: readonly [OnnxRef, OnnxRef],
+  a: { readonly stride: readonly number[]; readonly padding: readonly number[]; readonly shape: Shape },
+  [gMeta, wMeta]: readonly Meta[],
+): OnnxRef {
+  const missing = a.shape.slice(2).map((length, d) => {
+    const covered = (gMeta!.shape[d + 2]! - 1) * a.stride[d]! + wMeta!.shape[d + 2]!;
+    return length - covered + a.padding[2 * d]! + a.padding[2 * d + 1]!;
+  });
+  return b.node("ConvTranspose", [g, w], {
+    strides: attr.ints(a.stride),
+    pads: attr.ints(onnxPads(a.padding)),
+    output_padding: attr.ints(missing),
   });
 }

@@ -2,6 +2,7 @@ import type * as tfjs from "@tensorflow/tfjs-core";
 import { apply } from "../apply.ts";
 import { fillValue } from "../graph.ts";
 import { attr, scalar, vector, type TfAttribute, type TfRef } from "../lowering.ts";
+import { ints, number, type OnnxRef } from "../onnx.ts";
 import { defineOp, type Meta, type Op, type Tfjs } from "../op.ts";
 import { numel, range, type Shape } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
@@ -19,6 +20,7 @@ export const indexSelect: Op<{ dim: number }> = defineOp<{ dim: number }>({
     apply(indexAdd, [grad, index!], { dim, length: x!.shape[dim]! }),
     null,
   ],
+  onnx: (b, inputs, { dim }) => b.node("Gather", inputs, { axis: attr.int(dim) }),
   tensorflow: (b, [x, index], { dim }, { outputs }) =>
     b.node("GatherV2", [x!, index!, scalar(b, dim, "int64")], {
       Tparams: attr.type(outputs[0]!.dtype),
@@ -40,6 +42,15 @@ export const indexAdd: Op<{ dim: number; length: number }> = defineOp<{ dim: num
     apply(indexSelect, [grad, index!], { dim }),
     null,
   ],
+  onnx(b, [x, index], { dim }, { inputs, outputs }) {
+    const turned = (t: OnnxRef): OnnxRef =>
+      dim === 0 ? t : b.node("Transpose", [t], { perm: attr.ints(swapped(inputs[0]!.shape.length, dim)) });
+    const [{ shape, dtype }] = outputs as [Meta];
+    const rows = swapped(shape.length, dim).map((d) => shape[d]!);
+    const zeros = b.node("Expand", [number(b, 0, dtype), b.sizes(rows)]);
+    const places = b.node("Unsqueeze", [index!, ints(b, [-1])]);
+    return turned(b.node("ScatterND", [zeros, places, turned(x!)], { reduction: attr.string("add") }));
+  },
   tensorflow(b, [x, index], { dim, length }, { inputs }) {
     const rank = inputs[0]!.shape.length;
     const order = swapped(rank, dim);
@@ -88,6 +99,7 @@ export const gatherLast: Op<object> = defineOp({
     const zeros = new Tensor(fillValue(0, x!.shape, "float32"));
     return [apply(scatterLast, [zeros, index!, grad], { mode: "add" }), null];
   },
+  onnx: (b, inputs) => b.node("GatherElements", inputs, { axis: attr.int(-1) }),
   tensorflow(b, [x, index], _, { inputs, outputs }) {
     const last = inputs[0]!.shape.length - 1;
     return b.node("GatherV2", [x!, index!, scalar(b, last, "int64")], {
@@ -114,6 +126,11 @@ export const scatterLast: Op<{ mode: "add" | "update" }> = defineOp<{ mode: "add
       mode === "add" || !needs[0] ? grad : apply(scatterLast, [grad, index!, zeros], { mode: "update" });
     return [needs[0] ? kept : null, null, needs[2] ? apply(gatherLast, [grad, index!], {}) : null];
   },
+  onnx: (b, inputs, { mode }) =>
+    b.node("ScatterElements", inputs, {
+      axis: attr.int(-1),
+      reduction: attr.string(mode === "add" ? "add" : "none"),
+    }),
   tensorflow(b, [x, index, source], { mode }, { inputs }) {
     const [{ shape, dtype }, { shape: indexed }] = inputs as [Meta, Meta];
     const T = attr.type(dtype);
@@ -169,6 +186,8 @@ export const rowsUpdate: Op<object> = defineOp({
       needs[2] ? apply(indexSelect, [grad, index!], { dim: 0 }) : null,
     ];
   },
+  onnx: (b, [x, index, source]) =>
+    b.node("ScatterND", [x!, b.node("Unsqueeze", [index!, ints(b, [-1])]), source!]),
   tensorflow(b, [x, index, source], _, { inputs }) {
     const column = b.node("Reshape", [index!, vector(b, [-1, 1])], { T: INDEX, Tshape: INDEX });
     return b.node("TensorScatterUpdate", [x!, column, source!], {

@@ -1,5 +1,6 @@
 import { apply, applyAll } from "../apply.ts";
 import { attr, scalar, vector, type TfBuilder, type TfRef } from "../lowering.ts";
+import { TRAINING_ONLY } from "../onnx.ts";
 import { defineOp, type Op } from "../op.ts";
 import { rowwise } from "../parts.ts";
 import { numel, type Shape } from "../shape.ts";
@@ -43,6 +44,12 @@ export const layerNorm: Op<{ eps: number }> = defineOp<{ eps: number }>({
       ...biases,
     ];
   },
+  onnx(b, [x, weight, bias], { eps }, { inputs }) {
+    const width = inputs[0]!.shape.at(-1)!;
+    const scale = weight ?? b.constant(new Float32Array(width).fill(1), [width], "float32");
+    const attributes = { axis: attr.int(-1), epsilon: attr.float(eps) };
+    return [b.node("LayerNormalization", [x!, scale, bias ?? null], attributes)];
+  },
   tensorflow(b, [x, weight, bias], { eps }) {
     const distance = two(b, "Sub", x!, rowMean(b, x!));
     const variance = rowMean(b, b.node("Square", [distance], { T }));
@@ -74,6 +81,7 @@ export const layerNormGrad: Op<object> = defineOp<object>({
   name: "layerNormGrad",
   infer: ([g, , , weight]) => (weight === undefined ? [g!] : [g!, weight]),
   gradient: { none: "gradients that are to be differentiated again are made of simpler ops" },
+  onnx: TRAINING_ONLY,
   tensorflow(b, inputs, _, signature) {
     const { shape } = signature.inputs[0]!;
     const width = shape[shape.length - 1]!;

@@ -2,6 +2,7 @@ import type * as tfjs from "@tensorflow/tfjs-core";
 import { apply } from "../apply.ts";
 import { fillValue } from "../graph.ts";
 import { attr, scalar, type TfRef } from "../lowering.ts";
+import { TRAINING_ONLY } from "../onnx.ts";
 import { defineOp, type Op } from "../op.ts";
 import { Tensor } from "../tensor.ts";
 import { div, log, log1p, maximum, mul, neg, sub } from "./elementwise.ts";
@@ -34,6 +35,7 @@ export const binaryCrossEntropy: Op<object> = defineOp({
         : null,
     ];
   },
+  onnx: TRAINING_ONLY,
   tensorflow(b, [p, y]) {
     const two = (op: string, u: TfRef, v: TfRef): TfRef => b.node(op, [u, v], T);
     const clamped = (x: TfRef): TfRef => two("Maximum", x, scalar(b, LOWEST_LOG, "float32"));

@@ -1,23 +1,11 @@
 import { apply } from "../apply.ts";
 import { attr, scalar, type TfRef } from "../lowering.ts";
+import { number, type OnnxRef } from "../onnx.ts";
 import { defineOp, type Op } from "../op.ts";
 import { fillValue } from "../graph.ts";
 import { Tensor } from "../tensor.ts";
-import {
-  add,
-  div,
-  ge,
-  le,
-  logicalAnd,
-  mul,
-  neg,
-  rsqrt,
-  sqrt,
-  square,
-  sub,
-  unary,
-  where,
-} from "./elementwise.ts";
+import { add, div, ge, le, logicalAnd, mul, neg, rsqrt, sqrt, square, sub, where } from "./elementwise.ts";
+import { unary } from "./elements.ts";
 
 const f = (op: Op<object>, ...inputs: Tensor[]): Tensor => apply(op, inputs, {});
 const constant = (value: number): Tensor => new Tensor(fillValue(value, [], "float32"));
@@ -25,11 +13,13 @@ const constant = (value: number): Tensor => new Tensor(fillValue(value, [], "flo
 export const tan: Op<object> = unary(
   "tan",
   "Tan",
+  "Tan",
   (k, x) => k.tan(x),
   ({ grad, outputs: [y] }) => [f(mul, grad, f(add, f(square, y!), constant(1)))],
 );
 export const asin = unary(
   "asin",
+  "Asin",
   "Asin",
   (k, x) => k.asin(x),
   ({ grad, inputs: [x] }) => [f(mul, grad, f(rsqrt, f(sub, constant(1), f(square, x!))))],
@@ -37,11 +27,13 @@ export const asin = unary(
 export const acos = unary(
   "acos",
   "Acos",
+  "Acos",
   (k, x) => k.acos(x),
   ({ grad, inputs: [x] }) => [f(neg, f(mul, grad, f(rsqrt, f(sub, constant(1), f(square, x!)))))],
 );
 export const atan = unary(
   "atan",
+  "Atan",
   "Atan",
   (k, x) => k.atan(x),
   ({ grad, inputs: [x] }) => [f(div, grad, f(add, f(square, x!), constant(1)))],
@@ -49,11 +41,13 @@ export const atan = unary(
 export const sinh: Op<object> = unary(
   "sinh",
   "Sinh",
+  "Sinh",
   (k, x) => k.sinh(x),
   ({ grad, inputs: [x] }) => [f(mul, grad, f(cosh, x!))],
 );
 export const cosh: Op<object> = unary(
   "cosh",
+  "Cosh",
   "Cosh",
   (k, x) => k.cosh(x),
   ({ grad, inputs: [x] }) => [f(mul, grad, f(sinh, x!))],
@@ -61,17 +55,20 @@ export const cosh: Op<object> = unary(
 export const atanh = unary(
   "atanh",
   "Atanh",
+  "Atanh",
   (k, x) => k.atanh(x),
   ({ grad, inputs: [x] }) => [f(div, grad, f(sub, constant(1), f(square, x!)))],
 );
 export const asinh = unary(
   "asinh",
   "Asinh",
+  "Asinh",
   (k, x) => k.asinh(x),
   ({ grad, inputs: [x] }) => [f(div, grad, f(sqrt, f(add, f(square, x!), constant(1))))],
 );
 export const acosh = unary(
   "acosh",
+  "Acosh",
   "Acosh",
   (k, x) => k.acosh(x),
   ({ grad, inputs: [x] }) => [f(div, grad, f(sqrt, f(sub, f(square, x!), constant(1))))],
@@ -94,6 +91,11 @@ export const clamp: Op<Bounds> = defineOp<Bounds>({
     const below = max === undefined ? undefined : f(le, x!, constant(max));
     const inside = above && below ? f(logicalAnd, above, below) : (above ?? below);
     return [inside === undefined ? grad : f(where, inside, grad, constant(0))];
+  },
+  onnx(b, [x], { min, max }, { inputs }) {
+    const bound = (value: number | undefined): OnnxRef | null =>
+      value === undefined ? null : number(b, value, inputs[0]!.dtype);
+    return b.node("Clip", [x!, bound(min), bound(max)]);
   },
   tensorflow(b, [x], { min, max }, { inputs }) {
     const { dtype } = inputs[0]!;

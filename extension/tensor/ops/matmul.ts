@@ -2,6 +2,7 @@ import type * as tfjs from "@tensorflow/tfjs-core";
 import { apply } from "../apply.ts";
 import { TensorError } from "../errors.ts";
 import { attr } from "../lowering.ts";
+import { TRAINING_ONLY, type OnnxRef } from "../onnx.ts";
 import { defineOp, type Meta, type Op, type Tfjs } from "../op.ts";
 import { elementwise, rowwise } from "../parts.ts";
 import { expand, reduced } from "./movement.ts";
@@ -40,6 +41,19 @@ export const matmul: Op<Transposes> = defineOp<Transposes>({
       needs[0] ? (ta ? product(b!, grad, tb, true) : product(grad, b!, false, !tb)) : null,
       needs[1] ? (tb ? product(grad, a!, true, ta) : product(a!, grad, !ta, false)) : null,
     ];
+  },
+  onnx(b, [x, y], { transposeA, transposeB }, { inputs }) {
+    if (inputs.every((m) => m.shape.length === 2 && m.dtype === "float32")) {
+      return b.node("Gemm", [x!, y!], {
+        transA: attr.int(Number(transposeA)),
+        transB: attr.int(Number(transposeB)),
+      });
+    }
+    const turned = (t: OnnxRef, { shape }: Meta, transpose: boolean): OnnxRef => {
+      const order = range(shape.length - 2).concat(shape.length - 1, shape.length - 2);
+      return transpose ? b.node("Transpose", [t], { perm: attr.ints(order) }) : t;
+    };
+    return b.node("MatMul", [turned(x!, inputs[0]!, transposeA), turned(y!, inputs[1]!, transposeB)]);
   },
   tensorflow(b, inputs, { transposeA, transposeB }, signature) {
     const T = attr.type(signature.inputs[0]!.dtype);
@@ -104,6 +118,7 @@ export const addBias = defineOp({
   name: "addBias",
   infer: ([x]) => x!,
   gradient: ({ grad, needs }) => [grad, needs[1] ? apply(biasGrad, [grad], {}) : null],
+  onnx: (b, inputs) => b.node("Add", inputs),
   tensorflow: (b, inputs) =>
     b.node("BiasAdd", inputs, { T: attr.type("float32"), data_format: attr.string("NHWC") }),
   tfjs: (k, [x, bias]) => k.add(x!, bias!),
@@ -116,6 +131,7 @@ export const biasGrad = defineOp({
   name: "biasGrad",
   infer: ([x]) => ({ shape: x!.shape.slice(-1), dtype: x!.dtype }),
   gradient: ({ grad, inputs }) => [apply(expand, [grad], { shape: inputs[0]!.shape })],
+  onnx: TRAINING_ONLY,
   tensorflow: (b, inputs) =>
     b.node("BiasAddGrad", inputs, { T: attr.type("float32"), data_format: attr.string("NHWC") }),
   tfjs: (k, [x], _, { outputs }) => reduced(k, x!, outputs[0]!, 0, () => k.sum(x!, range(x!.rank - 1))),

@@ -62,12 +62,16 @@ function singular(): never {
   throw new TensorError("value", "The input matrix is singular.");
 }
 
+/** ONNX knows products and determinants. */
+const NO_ONNX = { none: "ONNX has no linear algebra of this kind" };
+
 /** The inverse of square matrices. */
 export const inverse: Op<object> = defineOp({
   name: "inverse",
   gradName: "LinalgInvExBackward0",
   infer: ([a]) => a!,
   gradient: ({ grad, outputs: [y] }) => [apply(neg, [product(product(y!, grad, true), y!, false, true)], {})],
+  onnx: NO_ONNX,
   tensorflow: (b, inputs) => b.node("MatrixInverse", inputs, { T, adjoint: attr.bool(false) }),
   tfjs(k, inputs, _, signature) {
     const n = matrixOf(signature.outputs[0]!.shape)[0];
@@ -86,6 +90,7 @@ export const solve: Op<object> = defineOp({
     const right = two(solve, flipped(a!), grad);
     return [needs[0] ? apply(neg, [product(right, x!, false, true)], {}) : null, right];
   },
+  onnx: NO_ONNX,
   tensorflow: (b, inputs) => b.node("MatrixSolve", inputs, { T, adjoint: attr.bool(false) }),
   tfjs(k, inputs, _, signature) {
     const [n, m] = matrixOf(signature.outputs[0]!.shape);
@@ -107,6 +112,7 @@ export const logDeterminant: Op<object> = defineOp({
     const g = apply(reshape, [log], { shape: [...log.shape, 1, 1] });
     return [two(mul, flipped(apply(inverse, [a!], {})), g)];
   },
+  onnx: NO_ONNX,
   tensorflow(b, inputs) {
     const [sign, log] = b.nodes("LogMatrixDeterminant", inputs, { T }, 2) as [TfRef, TfRef];
     return [log, sign];
@@ -133,6 +139,7 @@ export const cholesky: Op<object> = defineOp({
     const g = product(product(back, inner, true), back);
     return [two(mul, two(add, g, flipped(g)), constant(0.5))];
   },
+  onnx: NO_ONNX,
   tensorflow: (b, inputs) => b.node("Cholesky", inputs, { T }),
   tfjs(k, inputs, _, signature) {
     const n = matrixOf(signature.outputs[0]!.shape)[0];
@@ -190,6 +197,7 @@ export const qr: Op<object> = defineOp({
     const inner = product(q!, symmetric);
     return [product(gq ? two(add, gq, inner) : inner, apply(inverse, [r!], {}), false, true)];
   },
+  onnx: NO_ONNX,
   tensorflow: (b, inputs) => b.nodes("Qr", inputs, { T, full_matrices: attr.bool(false) }, 2),
   tfjs(k, inputs, _, signature) {
     const [m, n] = matrixOf(inputs[0]!.shape);
@@ -247,6 +255,7 @@ export const eigh: Op<object> = defineOp({
     }
     return [product(product(v!, inner!), v!, false, true)];
   },
+  onnx: NO_ONNX,
   tensorflow(b, inputs, _, { outputs }) {
     const [w, v] = b.nodes("SelfAdjointEigV2", inputs, { T, compute_v: attr.bool(true) }, 2) as [
       TfRef,
@@ -288,6 +297,7 @@ export const svd: Op<object> = defineOp({
     }
     return [gs ? product(two(mul, u!, lined(gs, false)), v!, false, true) : null];
   },
+  onnx: NO_ONNX,
   tensorflow(b, inputs, _, { outputs }) {
     const attributes = { T, compute_uv: attr.bool(true), full_matrices: attr.bool(false) };
     const [s, u, v] = b.nodes("Svd", inputs, attributes, 3) as [TfRef, TfRef, TfRef];

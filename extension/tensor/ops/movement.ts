@@ -4,11 +4,12 @@ import type { DType } from "../dtype.ts";
 import { TensorError } from "../errors.ts";
 import { fillValue } from "../graph.ts";
 import { attr, scalar, vector } from "../lowering.ts";
+import { ints, number, type OnnxRef } from "../onnx.ts";
 import { defineOp, type Meta, type Op, type Tfjs } from "../op.ts";
-import { spread, stepped } from "./strides.ts";
-import { partOf, reducing, reshaped, type Cut } from "../parts.ts";
-import { formatShape, reducedShape, sameShape, type Shape } from "../shape.ts";
+import { partOf, reducing, reshaped } from "../parts.ts";
+import { formatShape, range, reducedShape, sameShape, type Shape } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
+import { asNumbers, FAR, slice } from "./slicing.ts";
 
 const INDEX = attr.type("int64");
 
@@ -19,6 +20,7 @@ export const identity: Op<object> = defineOp({
   layout: "elementwise",
   infer: ([x]) => x!,
   gradient: ({ grad }) => [grad],
+  onnx: (b, inputs) => b.node("Identity", inputs),
   tensorflow: (b, inputs, _, { outputs }) => b.node("Identity", inputs, { T: attr.type(outputs[0]!.dtype) }),
   tfjs: (k, [x]) => k.clone(x!),
 });
@@ -29,6 +31,7 @@ export const identities: Op<object> = defineOp({
   gradName: "BackwardHookFunctionBackward",
   infer: (inputs) => inputs,
   gradient: ({ grads }) => grads,
+  onnx: (b, inputs) => inputs.map((x) => b.node("Identity", [x])),
   tensorflow: (b, inputs, _, { outputs }) =>
     inputs.map((x, i) => b.node("Identity", [x], { T: attr.type(outputs[i]!.dtype) })),
   tfjs: (k, inputs) => inputs.map((x) => k.clone(x)),
@@ -40,6 +43,7 @@ export const reshape: Op<{ shape: Shape }> = defineOp<{ shape: Shape }>({
   gradName: "ViewBackward0",
   infer: ([x], { shape }) => ({ shape, dtype: x!.dtype }),
   gradient: ({ grad, inputs }) => [apply(reshape, [grad], { shape: inputs[0]!.shape })],
+  onnx: (b, [x], { shape }) => b.node("Reshape", [x!, b.sizes(shape)]),
   tensorflow: (b, [x], { shape }, { outputs }) =>
     b.node("Reshape", [x!, vector(b, shape)], { T: attr.type(outputs[0]!.dtype), Tshape: INDEX }),
   tfjs: (k, [x], { shape }) => k.reshape(x!, [...shape]),
@@ -56,6 +60,7 @@ export const permute: Op<{ order: readonly number[] }> = defineOp<{ order: reado
   gradient: ({ grad, attributes: { order } }) => [
     apply(permute, [grad], { order: order.map((_, i) => order.indexOf(i)) }),
   ],
+  onnx: (b, [x], { order }) => b.node("Transpose", [x!], { perm: attr.ints(order) }),
   tensorflow: (b, [x], { order }, { outputs }) =>
     b.node("Transpose", [x!, vector(b, order)], { T: attr.type(outputs[0]!.dtype), Tperm: INDEX }),
   tfjs: (k, [x], { order }) => k.transpose(x!, [...order]),
@@ -81,6 +86,7 @@ export const expand = defineOp<{ shape: Shape }>({
     return { shape, dtype: x!.dtype };
   },
   gradient: ({ grad, inputs }) => [sumTo(grad, inputs[0]!.shape)],
+  onnx: (b, [x], { shape }) => b.node("Expand", [x!, b.sizes(shape)]),
   tensorflow: (b, [x], { shape }, { outputs }) =>
     b.node("BroadcastTo", [x!, vector(b, shape)], { T: attr.type(outputs[0]!.dtype), Tidx: INDEX }),
   tfjs: (k, [x], { shape }) => k.broadcastTo(x!, [...shape]),
@@ -99,6 +105,11 @@ export const sum = defineOp<{ dims: readonly number[]; keepdim: boolean }>({
     const kept = apply(reshape, [grad], { shape: reducedShape(shape, dims, true) });
     return [apply(expand, [kept], { shape })];
   },
+  onnx: (b, [x], { dims, keepdim }) =>
+    b.node("ReduceSum", [x!, ints(b, dims)], {
+      keepdims: attr.int(Number(keepdim)),
+      noop_with_empty_axes: attr.int(1),
+    }),
   tensorflow: (b, [x], { dims, keepdim }, { outputs }) =>
     b.node("Sum", [x!, vector(b, dims)], {
       T: attr.type(outputs[0]!.dtype),
@@ -134,111 +145,6 @@ export function sumTo(x: Tensor, shape: Shape): Tensor {
   return sameShape(summed.shape, shape) ? summed : apply(reshape, [summed], { shape });
 }
 
-interface SliceAttributes {
-  /** First index, index after the last, and step (at least 1) of every dimension. */
-  readonly begin: readonly number[];
-  readonly end: readonly number[];
-  readonly step: readonly number[];
-}
-
-const sliceShape = ({ begin, end, step }: SliceAttributes): number[] =>
-  begin.map((b, i) => Math.max(0, Math.ceil((end[i]! - b) / step[i]!)));
-
-/** A slice that leaves the cut dimension as it is, over a part. */
-function partOfSlice(
-  attributes: SliceAttributes,
-  shape: Shape,
-  cut: Cut,
-  parts: number,
-): SliceAttributes | undefined {
-  const { begin, end, step } = attributes;
-  const { dim } = cut;
-  if (begin[dim] !== 0 || end[dim] !== shape[dim] || step[dim] !== 1) return undefined;
-  return { ...attributes, end: partOf(end, cut, parts) };
-}
-
-const SLICE_MASKS = {
-  Index: INDEX,
-  begin_mask: attr.int(0),
-  end_mask: attr.int(0),
-  ellipsis_mask: attr.int(0),
-  new_axis_mask: attr.int(0),
-  shrink_axis_mask: attr.int(0),
-};
-
-/** Every `step`-th element from `begin` to `end`, in every dimension. */
-export const slice: Op<SliceAttributes> = defineOp<SliceAttributes>({
-  name: "slice",
-  infer: ([x], attributes) => ({ shape: sliceShape(attributes), dtype: x!.dtype }),
-  gradient: ({ grad, inputs, attributes }) => [
-    apply(unslice, [grad], { ...attributes, shape: inputs[0]!.shape }),
-  ],
-  tensorflow: (b, [x], { begin, end, step }, { outputs }) =>
-    b.node("StridedSlice", [x!, vector(b, begin), vector(b, end), vector(b, step)], {
-      T: attr.type(outputs[0]!.dtype),
-      ...SLICE_MASKS,
-    }),
-  tfjs: (k, [x], { begin, end, step }) => stepped(k, x!, begin, end, step),
-  parts([cut], { inputs }, attributes, parts) {
-    const part = partOfSlice(attributes, inputs[0]!.shape, cut!, parts);
-    return part && { inputs: [cut], outputs: [cut!], attributes: part };
-  },
-});
-
-/** Zeros of `shape` with the input where {@link slice} would have read: its adjoint. */
-export const unslice: Op<SliceAttributes & { shape: Shape }> = defineOp<SliceAttributes & { shape: Shape }>({
-  name: "unslice",
-  infer: ([x], { shape }) => ({ shape, dtype: x!.dtype }),
-  gradient: ({ grad, attributes: { begin, end, step } }) => [apply(slice, [grad], { begin, end, step })],
-  tensorflow: (b, [x], { begin, end, step, shape }, { outputs }) =>
-    b.node("StridedSliceGrad", [vector(b, shape), vector(b, begin), vector(b, end), vector(b, step), x!], {
-      T: attr.type(outputs[0]!.dtype),
-      ...SLICE_MASKS,
-    }),
-  tfjs: (k, [x], attributes) => spread(k, x!, attributes),
-  parts([cut], _, attributes, parts) {
-    const { shape } = attributes;
-    const part = partOfSlice(attributes, shape, cut!, parts);
-    return (
-      part && {
-        inputs: [cut],
-        outputs: [cut!],
-        attributes: { ...part, shape: partOf(shape, cut!, parts) },
-      }
-    );
-  },
-});
-
-/** Runs a kernel that wasm has for numbers only: booleans are a byte each there, and go through as integers. */
-function asNumbers(k: Tfjs, x: tfjs.Tensor, kernel: (x: tfjs.Tensor) => tfjs.Tensor): tfjs.Tensor {
-  return x.dtype === "bool" ? k.cast(kernel(k.cast(x, "int32")), "bool") : kernel(x);
-}
-
-/** The first input with its {@link slice} replaced by the second. */
-export const sliceUpdate: Op<SliceAttributes> = defineOp<SliceAttributes>({
-  name: "sliceUpdate",
-  gradName: "CopySlices",
-  infer: ([x]) => x!,
-  gradient({ grad, inputs: [, v], attributes, needs }) {
-    const none = new Tensor(fillValue(0, v!.shape, "float32"));
-    return [
-      needs[0] ? apply(sliceUpdate, [grad, none], attributes) : null,
-      needs[1] ? apply(slice, [grad], attributes) : null,
-    ];
-  },
-  tensorflow: (b, [x, v], { begin, end, step }, { outputs }) =>
-    b.node("TensorStridedSliceUpdate", [x!, vector(b, begin), vector(b, end), vector(b, step), v!], {
-      T: attr.type(outputs[0]!.dtype),
-      ...SLICE_MASKS,
-    }),
-  tfjs(k, [x, v], { begin, end, step }, { inputs }) {
-    const { shape } = inputs[0]!;
-    const attributes = { begin, end, step, shape };
-    const here = k.cast(spread(k, k.ones(v!.shape), attributes), "bool");
-    return asNumbers(k, x!, (y) => k.where(here, spread(k, k.cast(v!, y.dtype), attributes), y));
-  },
-});
-
 /** `value` before and after every dimension. */
 export const pad = defineOp<{ before: readonly number[]; after: readonly number[]; value: number }>({
   name: "pad",
@@ -250,6 +156,8 @@ export const pad = defineOp<{ before: readonly number[]; after: readonly number[
     const end = inputs[0]!.shape.map((n, i) => n + before[i]!);
     return [apply(slice, [grad], { begin: before, end, step: end.map(() => 1) })];
   },
+  onnx: (b, [x], { before, after, value }, { outputs }) =>
+    b.node("Pad", [x!, ints(b, [...before, ...after]), number(b, value, outputs[0]!.dtype)]),
   tensorflow(b, [x], { before, after, value }, { outputs }) {
     const { dtype } = outputs[0]!;
     const widths = before.flatMap((n, i) => [n, after[i]!]);
@@ -299,6 +207,7 @@ export const cat = defineOp<{ dim: number }>({
       return apply(slice, [grad], { begin, end, step: end.map(() => 1) });
     });
   },
+  onnx: (b, inputs, { dim }) => b.node("Concat", inputs, { axis: attr.int(dim) }),
   tensorflow(b, inputs, { dim }, { outputs }) {
     const T = attr.type(outputs[0]!.dtype);
     // TensorFlow's kernel wants two at least.
@@ -329,6 +238,10 @@ export const unstack: Op<object> = defineOp({
     );
     return [rows.length === 1 ? rows[0]! : apply(cat, rows, { dim: 0 })];
   },
+  onnx: (b, [x], _, { inputs }) =>
+    range(inputs[0]!.shape[0]!).map((i) =>
+      b.node("Gather", [x!, number(b, i, "int64")], { axis: attr.int(0) }),
+    ),
   tensorflow: (b, [x], _, { inputs }) => {
     const [{ shape, dtype }] = inputs as [Meta];
     const count = shape[0]!;
@@ -346,6 +259,14 @@ export const flip: Op<{ dims: readonly number[] }> = defineOp<{ dims: readonly n
   name: "flip",
   infer: ([x]) => x!,
   gradient: ({ grad, attributes }) => [apply(flip, [grad], attributes)],
+  onnx: (b, [x], { dims }) => {
+    const all = (value: number): OnnxRef =>
+      ints(
+        b,
+        dims.map(() => value),
+      );
+    return b.node("Slice", [x!, all(-1), all(-FAR), ints(b, dims), all(-1)]);
+  },
   tensorflow: (b, [x], { dims }, { outputs }) =>
     b.node("ReverseV2", [x!, vector(b, dims)], { T: attr.type(outputs[0]!.dtype), Tidx: INDEX }),
   tfjs: (k, [x], { dims }) => asNumbers(k, x!, (y) => k.reverse(y, [...dims])),
@@ -357,6 +278,7 @@ export const cast = defineOp<{ dtype: DType }>({
   layout: "elementwise",
   infer: ([x], { dtype }) => ({ shape: x!.shape, dtype }),
   gradient: { none: "float32 is the only type that has gradients" },
+  onnx: (b, [x], { dtype }) => b.node("Cast", [x!], { to: attr.type(dtype) }),
   tensorflow: (b, [x], { dtype }, { inputs }) =>
     b.node("Cast", [x!], {
       SrcT: attr.type(inputs[0]!.dtype),

@@ -2,6 +2,7 @@ import type * as tfjs from "@tensorflow/tfjs-core";
 import { apply } from "../apply.ts";
 import { TensorError } from "../errors.ts";
 import { attr, type TfAttribute } from "../lowering.ts";
+import { TRAINING_ONLY } from "../onnx.ts";
 import { defineOp, type Op, type Signature } from "../op.ts";
 import { imagewise } from "../parts.ts";
 import { cropNode, outputSize, padImages, padNode, type ImagePadding } from "./images.ts";
@@ -48,6 +49,12 @@ export const maxPool2d: Op<Pooling> = defineOp<Pooling>({
   gradient: ({ grad, inputs: [x], outputs: [y], attributes }) => [
     apply(maxPool2dGrad, [x!, y!, grad], attributes),
   ],
+  onnx: (b, [x], { kernel, stride, padding: [top, bottom, left, right] }) =>
+    b.node("MaxPool", [x!], {
+      kernel_shape: attr.ints(kernel),
+      strides: attr.ints(stride),
+      pads: attr.ints([top, left, bottom, right]),
+    }),
   tensorflow: (b, [x], a) =>
     b.node("MaxPool", [padNode(b, x!, a.padding, LOWEST)], {
       ...attributesOf(a),
@@ -64,6 +71,7 @@ export const maxPool2dGrad: Op<Pooling> = defineOp<Pooling>({
   layout: { images: [0, 1, 2], output: true },
   infer: ([x]) => x!,
   gradient: { none: "the second derivative of max pooling is not implemented" },
+  onnx: TRAINING_ONLY,
   tensorflow(b, [x, y, g], a, { inputs }) {
     const padded = padNode(b, x!, a.padding, LOWEST);
     const grad = b.node("MaxPoolGrad", [padded, y!, g!], {

@@ -1,6 +1,7 @@
 import { apply } from "../apply.ts";
 import { TensorError } from "../errors.ts";
 import { attr, scalar, vector } from "../lowering.ts";
+import { TRAINING_ONLY, type OnnxBuilder, type OnnxRef } from "../onnx.ts";
 import { defineOp, type Op } from "../op.ts";
 import { reducing, rowwise } from "../parts.ts";
 import { numel, reducedShape } from "../shape.ts";
@@ -15,6 +16,18 @@ interface Reduction {
   readonly dims: readonly number[];
   readonly keepdim: boolean;
 }
+
+const onnxReduce = (
+  b: OnnxBuilder,
+  op: string,
+  x: OnnxRef,
+  dims: readonly number[],
+  keepdim: boolean,
+): OnnxRef =>
+  // ONNX takes no axes for all of them.
+  dims.length === 0 && op !== "ReduceL2"
+    ? b.node("Identity", [x])
+    : b.node(op, [x], { axes: attr.ints(dims), keepdims: attr.int(Number(keepdim)) });
 
 /** Largest or smallest element over `dims`; where several are equal each gets an equal share of the gradient. */
 function extreme(name: "amax" | "amin", tensorflow: "Max" | "Min"): Op<Reduction> {
@@ -35,6 +48,7 @@ function extreme(name: "amax" | "amin", tensorflow: "Max" | "Min"): Op<Reduction
       const share = apply(div, [apply(reshape, [grad], { shape }), count], {});
       return [apply(mul, [hit, share], {})];
     },
+    onnx: (b, [x], { dims, keepdim }) => onnxReduce(b, `Reduce${tensorflow}`, x!, dims, keepdim),
     tensorflow: (b, [x], { dims, keepdim }, { outputs }) =>
       b.node(tensorflow, [x!, vector(b, dims)], {
         T: attr.type(outputs[0]!.dtype),
@@ -56,6 +70,7 @@ export const mean: Op<Reduction> = defineOp<Reduction>({
     const kept = apply(reshape, [apply(div, [grad, count], {})], { shape: reducedShape(shape, dims, true) });
     return [apply(expand, [kept], { shape })];
   },
+  onnx: (b, [x], { dims, keepdim }) => onnxReduce(b, "ReduceMean", x!, dims, keepdim),
   tensorflow: (b, [x], { dims, keepdim }) =>
     b.node("Mean", [x!, vector(b, dims)], { T, Tidx: attr.type("int64"), keep_dims: attr.bool(keepdim) }),
   tfjs: (k, [x], { dims, keepdim }, { outputs }) =>
@@ -75,6 +90,7 @@ export const norm: Op<Reduction> = defineOp<Reduction>({
     const unit = apply(where, [apply(eq, [length, zero], {}), zero, apply(div, [x!, length], {})], {});
     return [apply(mul, [unit, apply(reshape, [grad], { shape })], {})];
   },
+  onnx: (b, [x], { dims, keepdim }) => onnxReduce(b, "ReduceL2", x!, dims, keepdim),
   tensorflow: (b, [x], { dims, keepdim }) => {
     const squares = b.node("Square", [x!], { T });
     const sums = b.node("Sum", [squares, vector(b, dims)], {
@@ -94,6 +110,11 @@ function quantifier(name: "any" | "all", tensorflow: "Any" | "All"): Op<Reductio
     name,
     infer: ([x], { dims, keepdim }) => ({ shape: reducedShape(x!.shape, dims, keepdim), dtype: "bool" }),
     gradient: { none: "a truth value is not differentiable" },
+    onnx(b, [x], { dims, keepdim }) {
+      const numbers = b.node("Cast", [x!], { to: attr.type("float32") });
+      const found = onnxReduce(b, name === "any" ? "ReduceMax" : "ReduceMin", numbers, dims, keepdim);
+      return b.node("Cast", [found], { to: attr.type("bool") });
+    },
     tensorflow: (b, [x], { dims, keepdim }) =>
       b.node(tensorflow, [x!, vector(b, dims)], {
         Tidx: attr.type("int64"),
@@ -118,6 +139,7 @@ function argument(name: "argmax" | "argmin", tensorflow: "ArgMax" | "ArgMin"): O
     name,
     infer: ([x], { dim }) => ({ shape: reducedShape(x!.shape, [dim], false), dtype: "int64" }),
     gradient: { none: "an index is not differentiable" },
+    onnx: (b, [x], { dim }) => b.node(tensorflow, [x!], { axis: attr.int(dim), keepdims: attr.int(0) }),
     tensorflow: (b, [x], { dim }, { inputs }) =>
       b.node(tensorflow, [x!, scalar(b, dim, "int64")], {
         T: attr.type(inputs[0]!.dtype),
@@ -148,6 +170,7 @@ export const prod: Op<Reduction> = defineOp<Reduction>({
     const slope = apply(where, [none, apply(div, [rest, filled], {}), others], {});
     return [apply(mul, [slope, apply(reshape, [grad], { shape: zeros.shape })], {})];
   },
+  onnx: (b, [x], { dims, keepdim }) => onnxReduce(b, "ReduceProd", x!, dims, keepdim),
   tensorflow: (b, [x], { dims, keepdim }, { outputs }) =>
     b.node("Prod", [x!, vector(b, dims)], {
       T: attr.type(outputs[0]!.dtype),
@@ -167,6 +190,7 @@ export const softmax: Op<object> = defineOp({
     const total = apply(sum, [product], { dims: [y!.ndim - 1], keepdim: true });
     return [apply(sub, [product, apply(mul, [y!, total], {})], {})];
   },
+  onnx: (b, inputs) => b.node("Softmax", inputs, { axis: attr.int(-1) }),
   tensorflow: (b, inputs) => b.node("Softmax", inputs, { T }),
   tfjs: (k, [x]) => k.softmax(x!),
   parts: rowwise(1),
@@ -180,6 +204,7 @@ export const logSoftmax: Op<object> = defineOp({
     const total = apply(sum, [grad], { dims: [y!.ndim - 1], keepdim: true });
     return [apply(sub, [grad, apply(mul, [apply(exp, [y!], {}), total], {})], {})];
   },
+  onnx: (b, inputs) => b.node("LogSoftmax", inputs, { axis: attr.int(-1) }),
   tensorflow: (b, inputs) => b.node("LogSoftmax", inputs, { T }),
   tfjs: (k, [x]) => k.logSoftmax(x!),
   parts: rowwise(1),
@@ -206,6 +231,7 @@ export const sparseCrossEntropy: Op<{ ignoreIndex: number }> = defineOp<{ ignore
     const g = apply(expand, [apply(reshape, [loss], { shape: [x!.shape[0]!, 1] })], { shape: x!.shape });
     return [apply(mul, [rows!, g], {}), null];
   },
+  onnx: TRAINING_ONLY,
   tensorflow(b, [x, target], { ignoreIndex }, { inputs }) {
     const n = inputs[1]!.shape[0]!;
     const index = attr.type("int64");

@@ -1,6 +1,7 @@
 import { apply } from "../apply.ts";
 import { TensorError } from "../errors.ts";
 import { attr, scalar } from "../lowering.ts";
+import { ints, number } from "../onnx.ts";
 import { defineOp, type Op } from "../op.ts";
 import { mul, where } from "./elementwise.ts";
 import { range } from "../shape.ts";
@@ -20,6 +21,8 @@ export const cumsum: Op<Scan> = defineOp<Scan>({
   name: "cumsum",
   infer: ([x]) => x!,
   gradient: ({ grad, attributes: { dim, reverse } }) => [apply(cumsum, [grad], { dim, reverse: !reverse })],
+  onnx: (b, [x], { dim, reverse }) =>
+    b.node("CumSum", [x!, number(b, dim, "int64")], { reverse: attr.int(Number(reverse)) }),
   tensorflow: (b, [x], { dim, reverse }, { outputs }) =>
     b.node("Cumsum", [x!, scalar(b, dim, "int64")], {
       T: attr.type(outputs[0]!.dtype),
@@ -57,6 +60,7 @@ export const cumprod: Op<{ dim: number }> = defineOp<{ dim: number }>({
     const total = apply(sum, [apply(mul, [later, rows(grad)], {})], { dims: [last + 1], keepdim: false });
     return [apply(permute, [total], { order: back })];
   },
+  onnx: { none: "ONNX has no running product" },
   tensorflow: (b, [x], { dim }, { outputs }) =>
     b.node("Cumprod", [x!, scalar(b, dim, "int64")], {
       T: attr.type(outputs[0]!.dtype),
@@ -88,6 +92,7 @@ export const topk: Op<{ k: number }> = defineOp<{ k: number }>({
     const zeros = new Tensor(fillValue(0, x!.shape, "float32"));
     return [apply(scatterLast, [zeros, index!, grad], { mode: "add" })];
   },
+  onnx: (b, [x], { k }) => b.nodes("TopK", [x!, ints(b, [k])], { axis: attr.int(-1) }, 2),
   tensorflow: (b, [x], { k }, { inputs }) =>
     b.nodes(
       "TopKV2",

@@ -3,7 +3,8 @@ import type * as tfjs from "@tensorflow/tfjs-core";
 import { apply } from "../apply.ts";
 import { fillValue } from "../graph.ts";
 import { attr, scalar, type TfBuilder, type TfRef } from "../lowering.ts";
-import { defineOp, type GradientRule, type Op, type Tfjs } from "../op.ts";
+import { number } from "../onnx.ts";
+import { defineOp, type GradientRule, type NoOnnx, type OnnxRule, type Op, type Tfjs } from "../op.ts";
 import { broadcastShapes, numel } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
 import { exp, mul, neg, square } from "./elementwise.ts";
@@ -17,9 +18,13 @@ function mapped(k: Tfjs, x: tfjs.Tensor, value: (x: number) => number): tfjs.Ten
   return k.tensor(Float32Array.from(x.dataSync<"float32">(), value), x.shape, "float32");
 }
 
+const UNKNOWN: NoOnnx = { none: "ONNX has no such function" };
+const ONE_MINUS_ERF: OnnxRule<object> = (b, inputs) => b.node("Sub", [number(b, 1), b.node("Erf", inputs)]);
+
 function special(
   name: string,
   tensorflow: string,
+  onnx: OnnxRule<object> | NoOnnx,
   value: (x: number) => number,
   gradient: GradientRule<object>,
 ): Op<object> {
@@ -27,6 +32,7 @@ function special(
     name,
     infer: ([x]) => x!,
     gradient,
+    onnx,
     tensorflow: (b, inputs) => b.node(tensorflow, inputs, { T }),
     tfjs: (k, [x]) => mapped(k, x!, value),
     cost: ({ outputs }) => 8 * numel(outputs[0]!.shape),
@@ -34,17 +40,17 @@ function special(
 }
 
 /** 1 − erf(x), exact where that is small. */
-export const erfc = special("erfc", "Erfc", erfcOf, ({ grad, inputs: [x] }) => [
+export const erfc = special("erfc", "Erfc", ONE_MINUS_ERF, erfcOf, ({ grad, inputs: [x] }) => [
   f(mul, f(mul, grad, f(exp, f(neg, f(square, x!)))), constant(-2 / Math.sqrt(Math.PI))),
 ]);
 
 /** The inverse of erf. */
-export const erfinv: Op<object> = special("erfinv", "Erfinv", erfinvOf, ({ grad, outputs: [y] }) => [
+export const erfinv: Op<object> = special("erfinv", "Erfinv", UNKNOWN, erfinvOf, ({ grad, outputs: [y] }) => [
   f(mul, f(mul, grad, f(exp, f(square, y!))), constant(Math.sqrt(Math.PI) / 2)),
 ]);
 
 /** ln |Γ(x)|. */
-export const lgamma: Op<object> = special("lgamma", "Lgamma", lgammaOf, ({ grad, inputs: [x] }) => [
+export const lgamma: Op<object> = special("lgamma", "Lgamma", UNKNOWN, lgammaOf, ({ grad, inputs: [x] }) => [
   f(mul, grad, apply(polygamma, [x!], { n: 0 })),
 ]);
 
@@ -55,6 +61,7 @@ export const polygamma: Op<{ n: number }> = defineOp<{ n: number }>({
   gradient: ({ grad, inputs: [x], attributes: { n } }) => [
     f(mul, grad, apply(polygamma, [x!], { n: n + 1 })),
   ],
+  onnx: UNKNOWN,
   tensorflow: (b, [x], { n }) =>
     n === 0 ? b.node("Digamma", [x!], { T }) : b.node("Polygamma", [scalar(b, n, "float32"), x!], { T }),
   tfjs(k, [x], { n }) {
@@ -81,6 +88,7 @@ export const bitwise: Op<{ kind: BitKind }> = defineOp<{ kind: BitKind }>({
   name: "bitwise",
   infer: ([a, b]) => ({ shape: broadcastShapes(a!.shape, b!.shape), dtype: "int64" }),
   gradient: { none: "integers have no gradient" },
+  onnx: { none: "its opset has no ops on bits" },
   tensorflow: (b: TfBuilder, inputs: readonly TfRef[], { kind }) =>
     b.node(BITS[kind].tensorflow, inputs, { T: attr.type("int64") }),
   tfjs(k, inputs, { kind }, { outputs }) {

@@ -1,5 +1,6 @@
 // The whole op table: importing this file defines every op.
 import "./movement.ts";
+import "./slicing.ts";
 import "./elementwise.ts";
 import "./matmul.ts";
 import "./convolution.ts";

@@ -1,5 +1,6 @@
 import type * as tfjs from "@tensorflow/tfjs-core";
 import { attr, type TfRef } from "../lowering.ts";
+import { TRAINING_ONLY } from "../onnx.ts";
 import { defineOp, type Op } from "../op.ts";
 
 const T = attr.type("float32");
@@ -10,6 +11,7 @@ export const descend: Op<object> = defineOp({
   name: "descend",
   infer: ([p]) => p!,
   gradient: PLAIN,
+  onnx: TRAINING_ONLY,
   tensorflow: (b, [p, g, rate]) => b.node("Sub", [p!, b.node("Mul", [g!, rate!], { T })], { T }),
   tfjs: (k, [p, g, rate]) => k.sub(p!, k.mul(g!, rate!)),
   inPlace: (b, [p], [g, rate]) => [
@@ -39,6 +41,7 @@ export const adamStep: Op<AdamAttributes> = defineOp<AdamAttributes>({
   name: "adamStep",
   infer: ([p, m, v]) => [p!, m!, v!],
   gradient: PLAIN,
+  onnx: TRAINING_ONLY,
   tensorflow(b, [p, m, v, g, step, correction, follow, , shrink], { beta2, eps }) {
     const c = (value: number): TfRef => b.constant([value], [], "float32");
     const two = (op: string, x: TfRef, y: TfRef): TfRef => b.node(op, [x, y], { T });

@@ -2,10 +2,11 @@
 import type * as tfjs from "@tensorflow/tfjs-core";
 import { apply } from "../apply.ts";
 import { attr, scalar, vector, type TfAttribute, type TfBuilder, type TfRef } from "../lowering.ts";
+import { TRAINING_ONLY } from "../onnx.ts";
 import { defineOp, type Op, type Tfjs } from "../op.ts";
 import { numel, type Shape } from "../shape.ts";
-import { outputSize } from "./images.ts";
-import { spread } from "./strides.ts";
+import { onnxConvolution, onnxTransposed, outputSize } from "./images.ts";
+import { spread } from "./slicing.ts";
 
 type Triple = [number, number, number];
 
@@ -82,6 +83,7 @@ export const conv3d: Op<VolumeConvolution> = defineOp<VolumeConvolution>({
     needs[0] ? apply(conv3dInputGrad, [grad, w!], { ...attributes, shape: x!.shape }) : null,
     needs[1] ? apply(conv3dWeightGrad, [grad, x!], { ...attributes, shape: w!.shape }) : null,
   ],
+  onnx: (b, [x, w], { stride, padding }) => onnxConvolution(b, x!, w!, stride, padding),
   tensorflow: (b, [x, w], a) =>
     b.node("Conv3D", [padNode(b, x!, a.padding), transposed(b, w!, DHWIO)], attributesOf(a)),
   tfjs: (k, [x, w], { stride, padding }) =>
@@ -103,6 +105,8 @@ export const conv3dInputGrad: Op<ToShape> = defineOp<ToShape>({
     needs[0] ? apply(conv3d, [grad, w!], { stride, padding }) : null,
     needs[1] ? apply(conv3dWeightGrad, [g!, grad], { stride, padding, shape: w!.shape }) : null,
   ],
+  onnx: (b, [g, w], { stride, padding, shape }, { inputs }) =>
+    onnxTransposed(b, [g!, w!], { stride, padding, shape }, inputs),
   tensorflow(b, [g, w], a) {
     const sizes = vector(b, paddedShape(a.shape, a.padding));
     const grad = b.node("Conv3DBackpropInputV2", [sizes, transposed(b, w!, DHWIO), g!], {
@@ -138,6 +142,7 @@ export const conv3dWeightGrad: Op<ToShape> = defineOp<ToShape>({
     needs[0] ? apply(conv3d, [x!, grad], { stride, padding }) : null,
     needs[1] ? apply(conv3dInputGrad, [g!, grad], { stride, padding, shape: x!.shape }) : null,
   ],
+  onnx: TRAINING_ONLY,
   tensorflow(b, [g, x], a) {
     const sizes = vector(
       b,

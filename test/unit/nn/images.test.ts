@@ -39,6 +39,7 @@ beforeEach(async () => {
     exists: refuse,
     readText: refuse,
     writeText: refuse,
+    writeOnnx: refuse,
   });
 });
 afterEach(() => {

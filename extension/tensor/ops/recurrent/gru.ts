@@ -1,6 +1,8 @@
 import { applyAll } from "../../apply.ts";
+import { TRAINING_ONLY } from "../../onnx.ts";
 import { defineOp, type GradientContext, type Op, type Signature } from "../../op.ts";
 import { TensorFlowKernels, tfjsKernels, type Kernels } from "./kernels.ts";
+import { onnxGru } from "./onnxSequences.ts";
 import { gradsOf, ONCE } from "./rnn.ts";
 import { backwards, before, checkRows, forwards, sequencewise, type Sequences } from "./sequences.ts";
 
@@ -30,6 +32,7 @@ export const gruSequence: Op<Sequences> = defineOp<Sequences>({
       attributes,
     );
   },
+  onnx: onnxGru,
   tensorflow: (b, inputs, { sizes }, signature) =>
     forward(new TensorFlowKernels(b), inputs, sizes, signature),
   tfjs: (k, inputs, { sizes }, signature) => forward(tfjsKernels(k), inputs, sizes, signature),
@@ -46,6 +49,7 @@ export const gruSequenceGrad: Op<Sequences> = defineOp<Sequences>({
     return [{ shape: [y!.shape[0]!, gates], dtype }, h0!, w!, { shape: [gates], dtype }];
   },
   gradient: ONCE,
+  onnx: TRAINING_ONLY,
   tensorflow: (b, inputs, { sizes }, signature) =>
     backward(new TensorFlowKernels(b), inputs, sizes, signature),
   tfjs: (k, inputs, { sizes }, signature) => backward(tfjsKernels(k), inputs, sizes, signature),

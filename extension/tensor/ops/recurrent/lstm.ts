@@ -1,6 +1,8 @@
 import { applyAll } from "../../apply.ts";
+import { TRAINING_ONLY } from "../../onnx.ts";
 import { defineOp, type GradientContext, type Op, type Signature } from "../../op.ts";
 import { TensorFlowKernels, tfjsKernels, type Kernels } from "./kernels.ts";
+import { onnxLstm } from "./onnxSequences.ts";
 import { blockBackward, blockForward, fitsBlock } from "./lstmBlock.ts";
 import { gradsOf, ONCE } from "./rnn.ts";
 import { backwards, before, checkRows, forwards, sequencewise, type Sequences } from "./sequences.ts";
@@ -43,6 +45,7 @@ export const lstmSequence: Op<Sequences> = defineOp<Sequences>({
     ];
     return applyAll(lstmSequenceGrad, all, attributes);
   },
+  onnx: onnxLstm,
   tensorflow(b, inputs, { sizes }, signature) {
     if (fitsBlock(sizes, inputs.length > 6)) return blockForward(b, inputs, sizes, signature);
     return forward(new TensorFlowKernels(b), inputs, sizes, signature);
@@ -60,6 +63,7 @@ export const lstmSequenceGrad: Op<Sequences> = defineOp<Sequences>({
   name: "lstmSequenceGrad",
   infer: (inputs) => [...inputs.slice(0, 6), ...inputs.slice(16)],
   gradient: ONCE,
+  onnx: TRAINING_ONLY,
   tensorflow(b, inputs, { sizes }, signature) {
     if (fitsBlock(sizes, inputs.length > 16)) return blockBackward(b, inputs, sizes, signature);
     return backward(new TensorFlowKernels(b), inputs, sizes, signature);

@@ -1,8 +1,10 @@
 import { applyAll } from "../../apply.ts";
 import { fillValue } from "../../graph.ts";
+import { TRAINING_ONLY } from "../../onnx.ts";
 import { defineOp, type GradientContext, type Op, type Signature } from "../../op.ts";
 import { Tensor } from "../../tensor.ts";
 import { TensorFlowKernels, tfjsKernels, type Kernels } from "./kernels.ts";
+import { onnxRnn } from "./onnxSequences.ts";
 import { backwards, before, checkRows, forwards, sequencewise, type Sequences } from "./sequences.ts";
 
 export interface RnnAttributes extends Sequences {
@@ -39,6 +41,7 @@ export const rnnSequence: Op<RnnAttributes> = defineOp<RnnAttributes>({
     } = c;
     return applyAll(rnnSequenceGrad, [h0!, w!, y!, ...gradsOf(c as GradientContext<never>, 2)], attributes);
   },
+  onnx: onnxRnn,
   tensorflow: (b, inputs, attributes, signature) =>
     forward(new TensorFlowKernels(b), inputs, attributes, signature),
   tfjs: (k, inputs, attributes, signature) => forward(tfjsKernels(k), inputs, attributes, signature),
@@ -52,6 +55,7 @@ export const rnnSequenceGrad: Op<RnnAttributes> = defineOp<RnnAttributes>({
   name: "rnnSequenceGrad",
   infer: ([h0, w, y]) => [y!, h0!, w!],
   gradient: ONCE,
+  onnx: TRAINING_ONLY,
   tensorflow: (b, inputs, attributes, signature) =>
     backward(new TensorFlowKernels(b), inputs, attributes, signature),
   tfjs: (k, inputs, attributes, signature) => backward(tfjsKernels(k), inputs, attributes, signature),

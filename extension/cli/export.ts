@@ -1,0 +1,115 @@
+import path from "node:path";
+import { Option, type Command } from "commander";
+import * as v from "valibot";
+import { ExportFormat, ExportResult, type ExportRequest } from "../protocol/engine.ts";
+import { checkpointPath, lastCheckpoint, readRecord } from "../supervisor/runDirectory.ts";
+import {
+  action,
+  commonOptions,
+  CommandFailure,
+  examples,
+  existingFile,
+  parseTarget,
+  positive,
+  printJson,
+  UsageError,
+  type CommonOptions,
+} from "./command.ts";
+import { shortPath } from "./render.ts";
+import { findCheckpoint, findRun } from "./runCommand.ts";
+import { withTool } from "./tool.ts";
+
+interface ExportOptions extends CommonOptions {
+  format: ExportFormat;
+  checkpoint?: string;
+  out?: string;
+  batch?: number;
+}
+
+const ENDINGS: Record<ExportFormat, string> = { onnx: ".onnx" };
+
+export function register(program: Command): void {
+  const command = program
+    .command("export")
+    .description("write a trained model for other programs")
+    .argument("<run|file>", "a run (its directory or name), or a .nn.ts file and after # its export")
+    .addOption(
+      new Option("--format <name>", "what to write").choices(ExportFormat.options).makeOptionMandatory(),
+    )
+    .option("--checkpoint <file>", "weights, a .safetensors file (default: the best of the run)")
+    .option("--out <file>", "file to write (default: beside the .nn.ts file)")
+    .option("--batch <number>", "samples in a batch (default: any number)", positive);
+  commonOptions(command, ["seed", "device", "json"]);
+  examples(
+    command,
+    `
+Formats:
+  onnx         a file for ONNX Runtime and others (opset 17), weights inside
+
+The model is recorded in evaluation mode, with a sample of its experiment's data.
+
+Examples:
+  layerwise export digits.nn.ts --format onnx
+  layerwise export 20260131-142501-digits --format onnx --out digits.onnx`,
+  ).action(action(exportModel));
+}
+
+async function exportModel(argument: string, options: ExportOptions): Promise<number> {
+  const { format, device, seed, batch } = options;
+  const source = await sourceOf(argument, options.checkpoint);
+  const out = path.resolve(options.out ?? source.file.replace(/(\.nn)?\.[cm]?[jt]s$/, ENDINGS[format]));
+  if (options.json !== true) process.stderr.write(`Exporting ${shortPath(source.checkpoint)}\n`);
+  const answer = await withTool((tool) =>
+    tool.exportModel({
+      ...source,
+      device,
+      format,
+      out,
+      ...(seed === undefined ? {} : { seed }),
+      ...(batch === undefined ? {} : { batch }),
+    }),
+  );
+  const result = v.parse(ExportResult, answer);
+  if (options.json === true) printJson({ event: "exported", ...result });
+  else process.stdout.write(describe(result));
+  return 0;
+}
+
+/** A run's file and weights, or those of a file's newest training. */
+async function sourceOf(
+  argument: string,
+  checkpoint: string | undefined,
+): Promise<Pick<ExportRequest, "file" | "exportName" | "checkpoint">> {
+  const given = checkpoint === undefined ? undefined : existingFile(checkpoint);
+  if (/\.[cm]?[jt]s(#|$)/.test(argument)) {
+    const target = parseTarget(argument);
+    return {
+      file: target.file,
+      exportName: target.exportName ?? "default",
+      checkpoint: given ?? (await findCheckpoint(target)),
+    };
+  }
+  const directory = await findRun(argument);
+  const record = await readRecord(directory);
+  if (record.kind !== "train") throw new UsageError(`${argument} is no training.`);
+  const best = record.checkpoints.find(({ kind }) => kind === "best") ?? lastCheckpoint(record);
+  if (given === undefined && best === undefined)
+    throw new CommandFailure([{ code: "no-checkpoint", message: `${argument} has no weights yet.` }]);
+  return {
+    file: record.file,
+    exportName: record.exportName,
+    checkpoint: given ?? checkpointPath(directory, best!),
+  };
+}
+
+function describe({ out, bytes, inputs, outputs }: ExportResult): string {
+  const line = ({ name, dtype, shape }: ExportResult["inputs"][number]): string =>
+    `  ${name} [${shape.join(", ")}] ${dtype}`;
+  return [
+    `Wrote ${shortPath(out)} (${bytes.toLocaleString("en")} bytes)`,
+    ...inputs.map(line),
+    " to",
+    ...outputs.map(line),
+    "",
+  ].join("\n");
+}

@@ -1,0 +1,105 @@
+import { TensorError } from "../../tensor/errors.ts";
+import { cat } from "../../tensor/functions/shape.ts";
+import { narrow } from "../../tensor/functions/parts.ts";
+import type { OnnxGraph, OnnxSize, OnnxValue } from "../../tensor/onnx.ts";
+import { Tensor } from "../../tensor/tensor.ts";
+import type { Module } from "../module.ts";
+import { Draft } from "./draft.ts";
+import { written, type Axis } from "./dynamic.ts";
+import { recordModel, withTensors, type ModelArguments, type Recording } from "./recording.ts";
+
+/** Options of {@link exportModel}; their names are PyTorch's. */
+export interface OnnxOptions {
+  /** Names of the graph's inputs, in the order of the tensors in `args`. */
+  inputNames?: readonly string[];
+  /** Names of the graph's outputs. */
+  outputNames?: readonly string[];
+  /**
+   * By input, the dimension whose size may be another each time, and a name for it: `{ input: { 0: "batch" } }`. There
+   * is one such size; several inputs may have it.
+   */
+  dynamicAxes?: Readonly<Record<string, Readonly<Record<number, string>>>>;
+}
+
+/**
+ * A model's graph as ONNX has it, recorded by calling it once, or twice where a size is free.
+ * @throws TensorError for what can't be exported, naming op and module
+ */
+export function onnxGraph(model: Module, args: ModelArguments, options: OnnxOptions = {}): OnnxGraph {
+  const { inputNames, outputNames, dynamicAxes = {} } = options;
+  const list = args instanceof Tensor ? [args] : args;
+  const recording = recordModel(model, list, inputNames, outputNames);
+  const axes = axesOf(recording, dynamicAxes);
+  const first = new Draft(recording);
+  if (axes === undefined)
+    return assemble(model, recording, recording, written(first, undefined, undefined), undefined);
+  const dims = new Map(axes.inputs.map(({ index, dim }) => [index, dim]));
+  let index = 0;
+  const longer = withTensors(list, (tensor) => {
+    const dim = dims.get(index++);
+    return dim === undefined ? tensor : cat([tensor, narrow(tensor, dim, 0, 1)], dim);
+  }) as readonly unknown[];
+  const other = recordModel(model, longer, inputNames, outputNames);
+  return assemble(model, recording, other, written(first, new Draft(other), axes), axes.name);
+}
+
+interface Axes extends Axis {
+  readonly name: string;
+  readonly inputs: readonly { readonly index: number; readonly dim: number }[];
+}
+
+function axesOf({ inputs }: Recording, given: NonNullable<OnnxOptions["dynamicAxes"]>): Axes | undefined {
+  const found = Object.entries(given).flatMap(([input, dims]) =>
+    Object.entries(dims).map(([dim, name]) => ({ input, dim: Number(dim), name })),
+  );
+  const [first] = found;
+  if (first === undefined) return undefined;
+  const places = found.map(({ input, dim, name }) => {
+    const index = inputs.findIndex((one) => one.name === input);
+    const size = inputs[index]?.value.shape[dim];
+    if (size === undefined)
+      throw new TensorError(
+        "value",
+        index < 0
+          ? `torch.onnx.export(): dynamicAxes names ${input}, but the inputs are ${inputs.map((one) => one.name).join(", ")}`
+          : `torch.onnx.export(): dynamicAxes names dimension ${dim} of ${input}, which has ${inputs[index]!.value.shape.length} dimensions`,
+      );
+    if (name !== first.name)
+      throw new TensorError(
+        "unsupported",
+        `torch.onnx.export(): one size can be free, not both ${first.name} and ${name}`,
+      );
+    return { index, dim, size };
+  });
+  const { size } = places[0]!;
+  if (places.some((place) => place.size !== size))
+    throw new TensorError("value", `torch.onnx.export(): the inputs differ in ${first.name}`);
+  return { input: first.input, dim: first.dim, size, name: first.name, inputs: places };
+}
+
+function assemble(
+  model: Module,
+  { inputs, outputs }: Recording,
+  other: Recording,
+  graph: Pick<OnnxGraph, "nodes" | "initializers">,
+  axis: string | undefined,
+): OnnxGraph {
+  const describe = (
+    { name, value }: Recording["inputs"][number],
+    twin: Recording["inputs"][number],
+  ): OnnxValue => ({
+    name,
+    dtype: value.dtype,
+    shape: value.shape.map((size, d): OnnxSize => {
+      const factor = twin.value.shape[d]! - size;
+      if (factor === 0 || axis === undefined) return size;
+      return factor === 1 ? axis : `${factor}*${axis}`;
+    }),
+  });
+  return {
+    name: model.constructor.name,
+    inputs: inputs.map((input, i) => describe(input, other.inputs[i]!)),
+    outputs: outputs.map((output, i) => describe(output, other.outputs[i]!)),
+    ...graph,
+  };
+}

@@ -1,0 +1,77 @@
+// Ops that work element by element: what their records have in common.
+import type * as tfjs from "@tensorflow/tfjs-core";
+import type { DType } from "../dtype.ts";
+import { attr } from "../lowering.ts";
+import { defineOp, type GradientRule, type NoOnnx, type OnnxRule, type Op, type Tfjs } from "../op.ts";
+import { broadcastShapes } from "../shape.ts";
+
+export type NoGradient = { readonly none: string };
+export const STEP: NoGradient = { none: "it is constant almost everywhere" };
+
+type Kernel1 = (k: Tfjs, x: tfjs.Tensor) => tfjs.Tensor;
+type Kernel2 = (k: Tfjs, x: tfjs.Tensor, y: tfjs.Tensor) => tfjs.Tensor;
+
+/** The ONNX op of that name, or what is written in its place. */
+type Onnx = string | OnnxRule<object>;
+const onnxOf = (onnx: Onnx): OnnxRule<object> =>
+  typeof onnx === "string" ? (b, inputs) => b.node(onnx, inputs) : onnx;
+
+/** An op of two tensors of one type, broadcast against each other. `result` is the output's type if not theirs. */
+export function binary(
+  name: string,
+  tensorflow: string,
+  onnx: Onnx | NoOnnx,
+  kernel: Kernel2,
+  gradient: GradientRule<object> | NoGradient,
+  result?: DType,
+): Op<object> {
+  return defineOp({
+    name,
+    layout: "elementwise",
+    infer: ([a, b]) => ({ shape: broadcastShapes(a!.shape, b!.shape), dtype: result ?? a!.dtype }),
+    gradient,
+    onnx: typeof onnx === "object" ? onnx : onnxOf(onnx),
+    tensorflow: (b, [x, y], _, { inputs }) => {
+      const { dtype } = inputs[0]!;
+      if (tensorflow.startsWith("Logical")) return b.node(tensorflow, [x!, y!], {});
+      const T = { T: attr.type(dtype) };
+      return b.node(
+        tensorflow,
+        [x!, y!],
+        tensorflow.endsWith("qual") && !tensorflow.includes("Gr") && !tensorflow.includes("Le")
+          ? { ...T, incompatible_shape_error: attr.bool(true) }
+          : T,
+      );
+    },
+    tfjs: (k, [x, y]) => kernel(k, x!, y!),
+  });
+}
+
+/** Division rounded down: ONNX divides whole numbers towards zero. */
+export const onnxFloorDiv: OnnxRule<object> = (b, inputs, _, { outputs }) => {
+  const whole = outputs[0]!.dtype !== "float32";
+  const [x, y] = whole ? inputs.map((t) => b.node("Cast", [t], { to: attr.type("float32") })) : inputs;
+  const quotient = b.node("Floor", [b.node("Div", [x!, y!])]);
+  return whole ? b.node("Cast", [quotient], { to: attr.type("int64") }) : quotient;
+};
+
+/** An op of one tensor, element by element. `result` is the output's type if not the input's. */
+export function unary(
+  name: string,
+  tensorflow: string,
+  onnx: Onnx,
+  kernel: Kernel1,
+  gradient: GradientRule<object> | NoGradient,
+  result?: DType,
+): Op<object> {
+  return defineOp({
+    name,
+    layout: "elementwise",
+    infer: ([x]) => ({ shape: x!.shape, dtype: result ?? x!.dtype }),
+    gradient,
+    onnx: onnxOf(onnx),
+    tensorflow: (b, [x], _, { inputs }) =>
+      b.node(tensorflow, [x!], tensorflow.startsWith("Logical") ? {} : { T: attr.type(inputs[0]!.dtype) }),
+    tfjs: (k, [x]) => kernel(k, x!),
+  });
+}
