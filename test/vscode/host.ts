@@ -2,9 +2,17 @@
 import fs from "node:fs";
 import path from "node:path";
 import { launchBrowser, newWindow, QUIET_SETTINGS, temporaryFolder } from "../browser/library/browser.ts";
-import { totals, type Outcome } from "../harness.ts";
+import type { Outcome } from "../harness.ts";
 import { inRoot, root } from "../../scripts/project.mjs";
-import { ensureVscode, remoteUri, startServer, windowUrl } from "../../scripts/vscode-server.mjs";
+import {
+  ensureVscode,
+  OLDEST_VSCODE,
+  RELEASES,
+  remoteUri,
+  startServer,
+  windowUrl,
+  type Release,
+} from "../../scripts/vscode-server.mjs";
 
 /** All tests have their own limits; this one is for a VS Code that never starts. */
 const SUITE_LIMIT = 300_000;
@@ -18,76 +26,83 @@ interface SuiteRun {
 /** Answers once the suite has ended, however it ended. */
 type Host = (run: SuiteRun) => Promise<void>;
 
-const codeServer: Host = async ({ suite, workspace, env }) => {
-  const dataFolder = temporaryFolder("vscode-data");
-  const server = await startServer(await ensureVscode(), {
-    dataFolder,
-    extensionsFolder: path.join(dataFolder, "extensions"),
-    settings: QUIET_SETTINGS,
-    env,
-    smokeTestDriver: true,
-  });
-  const browser = await launchBrowser();
-  try {
-    const page = await newWindow(browser);
-    const ended = new Promise<string>((resolve) => {
-      setTimeout(() => resolve(`the suite was not done after ${SUITE_LIMIT} ms`), SUITE_LIMIT).unref();
-      void page.exposeFunction("codeAutomationLog", (_type: string, args: unknown[]) => {
-        const line = args.map(String).join(" ");
-        if (process.env["LAYERWISE_TEST_VERBOSE"]) console.log(`  [host] ${line}`);
-      });
-      void page.exposeFunction("codeAutomationExit", () => resolve(""));
+const codeServer: (release: Release) => Host =
+  (release) =>
+  async ({ suite, workspace, env }) => {
+    const dataFolder = temporaryFolder("vscode-data");
+    const server = await startServer(await ensureVscode({ release }), {
+      dataFolder,
+      extensionsFolder: path.join(dataFolder, "extensions"),
+      settings: QUIET_SETTINGS,
+      env,
+      smokeTestDriver: true,
     });
-    const development = remoteUri(server.port, root);
-    const tests = remoteUri(server.port, suite);
-    await page.goto(
-      windowUrl(server.port, workspace, [
-        ["extensionDevelopmentPath", development],
-        ["extensionTestsPath", tests],
-        ["skipWelcome", "true"],
-      ]),
-    );
-    const problem = await ended;
-    if (!problem) return;
-    const screenshot = inRoot("test/results/screenshots/extension-host-timeout.png");
-    await page.screenshot({ path: screenshot });
-    console.error(`${problem}; see ${screenshot}`);
-  } finally {
-    await browser.close();
-    await server.stop();
-  }
-};
+    const browser = await launchBrowser();
+    try {
+      const page = await newWindow(browser);
+      const ended = new Promise<string>((resolve) => {
+        setTimeout(() => resolve(`the suite was not done after ${SUITE_LIMIT} ms`), SUITE_LIMIT).unref();
+        void page.exposeFunction("codeAutomationLog", (_type: string, args: unknown[]) => {
+          const line = args.map(String).join(" ");
+          if (process.env["LAYERWISE_TEST_VERBOSE"]) console.log(`  [host] ${line}`);
+        });
+        void page.exposeFunction("codeAutomationExit", () => resolve(""));
+      });
+      const development = remoteUri(server.port, root);
+      const tests = remoteUri(server.port, suite);
+      await page.goto(
+        windowUrl(server.port, workspace, [
+          ["extensionDevelopmentPath", development],
+          ["extensionTestsPath", tests],
+          ["skipWelcome", "true"],
+        ]),
+      );
+      const problem = await ended;
+      if (!problem) return;
+      const screenshot = inRoot("test/results/screenshots/extension-host-timeout.png");
+      await page.screenshot({ path: screenshot });
+      console.error(`${problem}; see ${screenshot}`);
+    } finally {
+      await browser.close();
+      await server.stop();
+    }
+  };
 
-const electron: Host = async ({ suite, workspace, env }) => {
-  const { runTests } = await import("@vscode/test-electron");
-  const userData = temporaryFolder("vscode-data");
-  fs.mkdirSync(path.join(userData, "User"), { recursive: true });
-  fs.writeFileSync(path.join(userData, "User/settings.json"), JSON.stringify(QUIET_SETTINGS));
-  await runTests({
-    extensionDevelopmentPath: root,
-    extensionTestsPath: suite,
-    extensionTestsEnv: env,
-    launchArgs: [
-      workspace,
-      `--user-data-dir=${userData}`,
-      "--disable-extensions",
-      "--disable-workspace-trust",
-    ],
-    ...(process.env["LAYERWISE_VSCODE_VERSION"] ? { version: process.env["LAYERWISE_VSCODE_VERSION"] } : {}),
-  }).catch((error: unknown) => console.error(error instanceof Error ? error.message : error));
-};
+const electron: (version?: string) => Host =
+  (version) =>
+  async ({ suite, workspace, env }) => {
+    const { runTests } = await import("@vscode/test-electron");
+    const userData = temporaryFolder("vscode-data");
+    fs.mkdirSync(path.join(userData, "User"), { recursive: true });
+    fs.writeFileSync(path.join(userData, "User/settings.json"), JSON.stringify(QUIET_SETTINGS));
+    await runTests({
+      extensionDevelopmentPath: root,
+      extensionTestsPath: suite,
+      extensionTestsEnv: env,
+      launchArgs: [
+        workspace,
+        `--user-data-dir=${userData}`,
+        "--disable-extensions",
+        "--disable-workspace-trust",
+      ],
+      ...(version ? { version } : {}),
+    }).catch((error: unknown) => console.error(error instanceof Error ? error.message : error));
+  };
+
+/** The releases that are tested: all of the suite in the newest, what matters most in the oldest that is promised. */
+export type Age = "newest" | "oldest";
 
 /** `LAYERWISE_VSCODE=electron` takes the desktop VS Code, which is downloaded; code-server is the default where it exists. */
-function chooseHost(): Host {
-  const wanted = process.env["LAYERWISE_VSCODE"];
-  if (wanted === undefined || wanted === "") return process.platform === "win32" ? electron : codeServer;
-  if (wanted === "electron") return electron;
-  if (wanted === "server") return codeServer;
+function chooseHost(age: Age): Host {
+  const version = age === "oldest" ? OLDEST_VSCODE : process.env["LAYERWISE_VSCODE_VERSION"];
+  const wanted = process.env["LAYERWISE_VSCODE"] || (process.platform === "win32" ? "electron" : "server");
+  if (wanted === "electron") return electron(version);
+  if (wanted === "server") return codeServer(RELEASES[age]);
   throw new Error(`LAYERWISE_VSCODE is "${wanted}": expected "electron" or "server".`);
 }
 
-/** Runs the bundled suite; true when every test passed. Prints the tests and, last, the totals. */
-export async function runSuite(suite: string): Promise<boolean> {
+/** Runs a bundled suite, prints its tests, and answers what came of them. */
+export async function runSuite(suite: string, age: Age): Promise<Outcome[]> {
   const workspace = temporaryFolder("workspace");
   const output = temporaryFolder("results");
   const results = path.join(output, "results.json");
@@ -98,16 +113,12 @@ export async function runSuite(suite: string): Promise<boolean> {
     LAYERWISE_TEST_ONLY: process.env["LAYERWISE_TEST_ONLY"] ?? "",
   };
   const printed = followLog(log);
-  await chooseHost()({ suite, workspace, env });
+  await chooseHost(age)({ suite, workspace, env });
   printed.end();
-  if (!fs.existsSync(results)) {
-    console.log("The extension host ended without results.");
-    console.log("0 passed, 1 failed");
-    return false;
-  }
-  const outcomes: Outcome[] = JSON.parse(fs.readFileSync(results, "utf8"));
-  console.log(totals(outcomes));
-  return outcomes.length > 0 && outcomes.every((outcome) => outcome.error === undefined);
+  if (fs.existsSync(results)) return JSON.parse(fs.readFileSync(results, "utf8"));
+  const error = "The extension host ended without results.";
+  console.log(error);
+  return [{ name: suite, milliseconds: 0, error }];
 }
 
 /** Prints what the suite appends to its log, as it comes. */
@@ -127,3 +138,5 @@ function followLog(file: string): { end(): void } {
     },
   };
 }
+
+export { totals } from "../harness.ts";

@@ -13,6 +13,7 @@ import {
   TREE_ITEMS,
   VIEWS,
 } from "../../../extension/editor/ids.ts";
+import { OLDEST_VSCODE } from "../../../scripts/vscode-server.mjs";
 
 const root = (path: string): string => fileURLToPath(new URL(`../../../${path}`, import.meta.url));
 
@@ -26,6 +27,8 @@ interface Manifest {
   icon: string;
   activationEvents: string[];
   extensionKind: string[];
+  engines: { vscode: string };
+  devDependencies: Record<string, string>;
   capabilities: {
     untrustedWorkspaces: { supported: unknown; restrictedConfigurations: string[] };
   };
@@ -149,6 +152,11 @@ describe("the manifest", () => {
     for (const contents of Object.values(texts))
       for (const link of contents.matchAll(/\(command:(layerwise\.[\w.]+)\)/g))
         expect(COMMANDS).toContain(link[1]);
+  });
+
+  test("lets in the oldest VS Code that is tested, and is written against its API", () => {
+    expect(manifest.engines.vscode).toBe(`^${OLDEST_VSCODE}`);
+    expect(manifest.devDependencies["@types/vscode"]).toBe(OLDEST_VSCODE);
   });
 
   test("names files that exist", () => {

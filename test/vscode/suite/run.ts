@@ -1,15 +1,6 @@
-/** What VS Code runs inside its extension host: all tests, then a file with the results. */
+/** What VS Code runs inside its extension host: the tests of a suite, then a file with the results. */
 import fs from "node:fs";
 import { runTests } from "../../harness.ts";
-// In this order: the first must be there when the extension is activated, the next wants a workspace without models.
-import "./answers.ts";
-import "./activation.ts";
-import "./editing.ts";
-import "./typing.ts";
-import "./latency.ts";
-import "./training.ts";
-import "./panels.ts";
-import "./sidebar.ts";
 
 export async function run(): Promise<void> {
   const results = required("LAYERWISE_TEST_RESULTS");
