@@ -4,6 +4,7 @@ import { ModelDiagnostics } from "./editor/diagnostics.ts";
 import { ModelLenses } from "./editor/lenses.ts";
 import { ModelHovers } from "./editor/hovers.ts";
 import { ModelHints } from "./editor/inlayHints.ts";
+import { TASK_TYPE } from "./editor/ids.ts";
 import { LiveFacts } from "./editor/liveFacts.ts";
 import { Messages } from "./editor/messages.ts";
 import { ModelFiles } from "./editor/modelFiles.ts";
@@ -12,13 +13,17 @@ import { Editors } from "./editor/panels/editors.ts";
 import { Panels } from "./editor/panels/panels.ts";
 import { Previews } from "./editor/previews.ts";
 import { QuickFixes } from "./editor/quickFixes.ts";
-import { RunCommands, statusAction } from "./editor/runCommands.ts";
+import { RunCommands, statusAction, type Attach } from "./editor/runCommands.ts";
+import { ModelSnippets } from "./editor/snippets.ts";
 import { Runs } from "./editor/runs.ts";
 import { engineOptions } from "./editor/settings.ts";
 import { ModelsTree } from "./editor/sidebar/modelsTree.ts";
 import { CheckpointsTree, RunsTree } from "./editor/sidebar/runsTree.ts";
 import { StatusBar } from "./editor/statusBar.ts";
 import { chooseFile, requireTrust, sourceTarget } from "./editor/targets.ts";
+import { ModelTasks } from "./editor/tasks.ts";
+import { TrainingDebug } from "./editor/debugging.ts";
+import { showWalkthrough } from "./editor/walkthrough.ts";
 import { PreviewEngine } from "./supervisor/preview.ts";
 
 /** Milliseconds after activation, when VS Code has other things to do, in which nothing is read or started. */
@@ -45,10 +50,20 @@ export function activate(context: vscode.ExtensionContext): void {
   const native = new NativeEngine(engine, messages, context.globalState);
   const status = new StatusBar(runs, native);
   const models = new ModelFiles();
-  const commands = new RunCommands(runs, previews, panels, editors, () => {
+  const attach: Attach = async (...run) => {
+    try {
+      await (await import("./editor/attachDebugger.ts")).attachDebugger(...run, engine().dist);
+      return true;
+    } catch (error) {
+      messages.error(error);
+      return false;
+    }
+  };
+  const stored = (): void => {
     runsTree.refresh();
     checkpointsTree.refresh();
-  });
+  };
+  const commands = new RunCommands(runs, previews, panels, editors, stored, attach);
   context.subscriptions.push(
     messages,
     previews,
@@ -65,10 +80,14 @@ export function activate(context: vscode.ExtensionContext): void {
     new ModelHovers(facts),
     new ModelDiagnostics(previews, messages),
     new QuickFixes(),
+    new ModelSnippets(extensionUri).register(),
+    vscode.tasks.registerTaskProvider(TASK_TYPE, new ModelTasks(engine)),
+    new TrainingDebug((target) => commands.debug(target)).register(),
     status,
     registerCommands(
       {
         "layerwise.train": (target) => commands.train(target),
+        "layerwise.debug": (target) => commands.debug(target),
         "layerwise.evaluate": (target) => commands.evaluate(target),
         "layerwise.preview": async (target) => {
           requireTrust();
@@ -92,6 +111,7 @@ export function activate(context: vscode.ExtensionContext): void {
         "layerwise.stop": (run) => commands.stop(run),
         "layerwise.save": (run) => commands.save(run),
         "layerwise.newModel": async () => (await import("./editor/newModel.ts")).newModel(extensionUri),
+        "layerwise.getStarted": () => showWalkthrough(),
         "layerwise.showLog": () => messages.showLog(),
         "layerwise.installNativeEngine": () => native.install(),
         "layerwise.addTypes": async () => (await import("./editor/addTypes.ts")).addTypes(extension),

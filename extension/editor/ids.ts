@@ -38,6 +38,7 @@ export interface EvaluationTarget extends RunTarget {
 /** Commands and the arguments each takes. A command run from the palette gets none, one from a menu a URI. */
 export interface CommandArguments {
   "layerwise.train": [target?: SourceTarget | MenuTarget];
+  "layerwise.debug": [target?: SourceTarget | MenuTarget];
   "layerwise.evaluate": [target?: SourceTarget | MenuTarget];
   "layerwise.preview": [target?: SourceTarget | MenuTarget];
   "layerwise.compareArchitecture": [target?: SourceTarget | MenuTarget];
@@ -45,6 +46,7 @@ export interface CommandArguments {
   "layerwise.stop": [run?: RunTarget];
   "layerwise.save": [run?: RunTarget];
   "layerwise.newModel": [];
+  "layerwise.getStarted": [];
   "layerwise.showLog": [];
   "layerwise.installNativeEngine": [];
   "layerwise.addTypes": [];
@@ -73,6 +75,7 @@ export type CommandId = keyof CommandArguments;
 /** Total by its type: a command that isn't here, or is unknown there, doesn't compile. */
 const commands: Record<CommandId, true> = {
   "layerwise.train": true,
+  "layerwise.debug": true,
   "layerwise.evaluate": true,
   "layerwise.preview": true,
   "layerwise.compareArchitecture": true,
@@ -80,6 +83,7 @@ const commands: Record<CommandId, true> = {
   "layerwise.stop": true,
   "layerwise.save": true,
   "layerwise.newModel": true,
+  "layerwise.getStarted": true,
   "layerwise.showLog": true,
   "layerwise.installNativeEngine": true,
   "layerwise.addTypes": true,
@@ -180,3 +184,10 @@ export const TREE_ITEMS = {
 
 export const MODEL_FILE_SUFFIX = ".nn.ts";
 export const MODEL_FILES = "**/*.nn.ts";
+
+/** Also the source that tasks show: "layerwise: train digits". */
+export const TASK_TYPE = "layerwise";
+export const TASK_COMMANDS = ["train", "evaluate", "run"] as const;
+export const PROBLEM_MATCHER = "layerwise";
+export const DEBUG_TYPE = "layerwise";
+export const WALKTHROUGH = "start";

@@ -1,7 +1,14 @@
-import { basename } from "node:path";
 import * as vscode from "vscode";
 import { MODEL_FILE_SUFFIX } from "./ids.ts";
-import { checkFileName, describeTemplate, freeFileName, modelFileName, type Template } from "./templates.ts";
+import {
+  checkFileName,
+  describeTemplate,
+  freeFileName,
+  modelFileName,
+  TEMPLATES,
+  type TemplateGroup,
+  type TemplateName,
+} from "./templates.ts";
 
 /** Asks for a template, a folder and a name, writes the file and opens it. */
 export async function newModel(extensionUri: vscode.Uri): Promise<void> {
@@ -14,35 +21,64 @@ export async function newModel(extensionUri: vscode.Uri): Promise<void> {
   const name = await askName(template, taken);
   if (name === undefined) return;
   const target = vscode.Uri.joinPath(folder, modelFileName(name));
-  const source = vscode.Uri.joinPath(examples, `${template.name}${MODEL_FILE_SUFFIX}`);
-  await vscode.workspace.fs.copy(source, target, { overwrite: false });
+  await vscode.workspace.fs.copy(fileOf(examples, template), target, { overwrite: false });
   await vscode.window.showTextDocument(target);
 }
 
-async function pickTemplate(examples: vscode.Uri): Promise<Template | undefined> {
-  const files = (await vscode.workspace.fs.readDirectory(examples))
-    .map(([name]) => name)
-    .filter((name) => name.endsWith(MODEL_FILE_SUFFIX));
-  const templates = await Promise.all(
-    files.map(async (file): Promise<Template> => {
-      const text = new TextDecoder().decode(
-        await vscode.workspace.fs.readFile(vscode.Uri.joinPath(examples, file)),
-      );
-      return { name: basename(file, MODEL_FILE_SUFFIX), description: describeTemplate(text) };
-    }),
+async function pickTemplate(examples: vscode.Uri): Promise<TemplateName | undefined> {
+  const groups = await Promise.all(
+    Object.entries(groupTitles()).map(async ([group, label]) => [
+      { label, kind: vscode.QuickPickItemKind.Separator },
+      ...(await Promise.all(TEMPLATES[group as TemplateGroup].map((name) => templateItem(examples, name)))),
+    ]),
   );
-  // The tutorial is where one begins.
-  templates.sort((a, b) => Number(b.name === "tutorial") - Number(a.name === "tutorial"));
-  const items = templates.map((template) => ({
-    label: template.name,
-    detail: template.description,
-    template,
-  }));
-  const picked = await vscode.window.showQuickPick(items, {
-    title: vscode.l10n.t("New model from which template?"),
-  });
+  const picked = await vscode.window.showQuickPick<vscode.QuickPickItem & { template?: TemplateName }>(
+    groups.flat(),
+    {
+      title: vscode.l10n.t("New Model"),
+      placeHolder: vscode.l10n.t("Which network?"),
+      matchOnDescription: true,
+      matchOnDetail: true,
+    },
+  );
   return picked?.template;
 }
+
+async function templateItem(
+  examples: vscode.Uri,
+  template: TemplateName,
+): Promise<vscode.QuickPickItem & { template: TemplateName }> {
+  const bytes = await vscode.workspace.fs.readFile(fileOf(examples, template));
+  return {
+    label: `$(${template === "tutorial" ? "mortar-board" : "layers"}) ${networkNames()[template]}`,
+    description: modelFileName(template),
+    detail: describeTemplate(new TextDecoder().decode(bytes)),
+    template,
+  };
+}
+
+const fileOf = (examples: vscode.Uri, template: TemplateName): vscode.Uri =>
+  vscode.Uri.joinPath(examples, modelFileName(template));
+
+const groupTitles = (): Record<TemplateGroup, string> => ({
+  networks: vscode.l10n.t("trains at once, on data that comes along"),
+  firstSteps: vscode.l10n.t("first steps"),
+  ownFiles: vscode.l10n.t("with files of your own"),
+});
+
+const networkNames = (): Record<TemplateName, string> => ({
+  iris: vscode.l10n.t("Feedforward network"),
+  digits: vscode.l10n.t("Convolutional network (CNN)"),
+  temperature: vscode.l10n.t("Recurrent network (RNN)"),
+  names: vscode.l10n.t("LSTM"),
+  transformer: vscode.l10n.t("Transformer"),
+  autoencoder: vscode.l10n.t("Autoencoder"),
+  gan: vscode.l10n.t("Generative adversarial network (GAN)"),
+  tutorial: vscode.l10n.t("Training loop, written out"),
+  simplenn: vscode.l10n.t("Smallest experiment"),
+  bert: vscode.l10n.t("BERT, fine-tuned"),
+  fashion: vscode.l10n.t("CNN on Fashion-MNIST"),
+});
 
 async function pickFolder(): Promise<vscode.Uri | undefined> {
   const folders = vscode.workspace.workspaceFolders ?? [];
@@ -53,8 +89,8 @@ async function pickFolder(): Promise<vscode.Uri | undefined> {
   return chosen?.[0];
 }
 
-async function askName(template: Template, taken: readonly string[]): Promise<string | undefined> {
-  const value = freeFileName(template.name, taken);
+async function askName(template: TemplateName, taken: readonly string[]): Promise<string | undefined> {
+  const value = freeFileName(template, taken);
   const problems = {
     empty: vscode.l10n.t("A file needs a name."),
     characters: vscode.l10n.t("A file's name can't contain any of \\ / : * ? \" < > | nor begin with a dot."),

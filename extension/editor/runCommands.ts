@@ -25,6 +25,9 @@ import {
   type Experiment,
 } from "./targets.ts";
 
+/** Has a debugger come to a run that waits for one; false when none came, which the user was told. */
+export type Attach = (file: string, name: string, url: string) => Promise<boolean>;
+
 /** What the commands on experiments, runs and checkpoints do. */
 export class RunCommands {
   readonly #runs: Runs;
@@ -32,11 +35,20 @@ export class RunCommands {
   readonly #stored: () => void;
   readonly #panels: Panels;
   readonly #editors: Editors;
+  readonly #attach: Attach;
 
   /** @param stored called when what is on the disk was changed: watchers of some file systems are slow */
-  constructor(runs: Runs, previews: Previews, panels: Panels, editors: Editors, stored: () => void) {
+  constructor(
+    runs: Runs,
+    previews: Previews,
+    panels: Panels,
+    editors: Editors,
+    stored: () => void,
+    attach: Attach,
+  ) {
     this.#editors = editors;
     this.#stored = stored;
+    this.#attach = attach;
     this.#runs = runs;
     this.#previews = previews;
     this.#panels = panels;
@@ -57,6 +69,25 @@ export class RunCommands {
     );
     if (starting !== undefined) await this.#panels.showRun(starting);
     else await this.#start({ kind: "train", file, exportName });
+  }
+
+  /** Trains under VS Code's debugger: breakpoints in the file's own code hold, and its tensors can be looked at. */
+  async debug(target?: SourceTarget | MenuTarget): Promise<void> {
+    const experiment = await this.#choose(target);
+    if (experiment === undefined) return;
+    const file = experiment.document.uri.fsPath;
+    const { exportName } = experiment;
+    const attach = async (url: string): Promise<void> => {
+      if (!(await this.#attach(file, vscode.l10n.t("Training {0}", basename(file)), url)))
+        await session.control?.stop();
+    };
+    const session = await this.#runs.start({
+      kind: "train",
+      file,
+      exportName,
+      inspecting: (url) => void attach(url),
+    });
+    await this.#panels.showRun(session);
   }
 
   /** Evaluates the newest trained weights of an experiment. */

@@ -23,6 +23,8 @@ export interface StartOptions {
   exportName: string;
   /** Absolute path of weights to begin with. */
   checkpoint?: string;
+  /** Has the run wait for a debugger, and is told where it waits. */
+  inspecting?: (url: string) => void;
 }
 
 /** The runs of this window: those it started and those of others that it follows. */
@@ -62,7 +64,7 @@ export class Runs extends DisposableOwner {
   /** Starts a run, or queues it when others are at work. */
   async start(options: StartOptions): Promise<RunSession> {
     requireTrust();
-    const { kind, file, exportName, checkpoint } = options;
+    const { kind, file, exportName, checkpoint, inspecting } = options;
     const scope = vscode.Uri.file(file);
     const word = exportName === "default" ? basename(file).replace(/\.nn\.ts$/, "") : exportName;
     const request: RunRequest = {
@@ -71,7 +73,8 @@ export class Runs extends DisposableOwner {
       exportName,
       directory: await freeRunDirectory(folderOf(file), kind === "train" ? word : `${word}-evaluation`),
       device: setting("device", scope),
-      outlive: kind === "train" && setting("runs.outlive"),
+      outlive: kind === "train" && inspecting === undefined && setting("runs.outlive"),
+      ...(inspecting === undefined ? {} : { inspect: true }),
       ...(kind === "train" && setting("runs.tensorboard", scope) ? { tensorboard: true } : {}),
       ...(checkpoint === undefined ? {} : { checkpoint }),
     };
@@ -107,6 +110,7 @@ export class Runs extends DisposableOwner {
       hello: ({ pid, node }) => log.info(`process ${pid}, Node ${node}`),
       log: (level, text) => (level === "warning" ? log.warn(text) : log[level](text)),
       output: (_, text) => log.info(text.trimEnd()),
+      ...(inspecting === undefined ? {} : { inspecting }),
     });
     session.control = control(session, run);
     this.#add(session);

@@ -1,10 +1,14 @@
-/** A file of `media/examples`, as the pick list shows it. */
-export interface Template {
-  /** Such as "digits". */
-  name: string;
-  /** Its first comment. */
-  description: string;
-}
+/** Files of `media/examples`, by what they are for, in the order in which they are offered. */
+export const TEMPLATES = {
+  /** One of each kind of network; they train at once, on data that comes along. */
+  networks: ["iris", "digits", "temperature", "names", "transformer", "autoencoder", "gan"],
+  /** Where one begins. */
+  firstSteps: ["tutorial", "simplenn"],
+  /** They want files that don't come along, and say which. */
+  ownFiles: ["bert", "fashion"],
+} as const;
+export type TemplateGroup = keyof typeof TEMPLATES;
+export type TemplateName = (typeof TEMPLATES)[TemplateGroup][number];
 
 /** The first line of the first comment: what the template is, in its own words. */
 export function describeTemplate(text: string): string {

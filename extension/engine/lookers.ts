@@ -1,3 +1,4 @@
+import { isDebugged } from "./debugger.ts";
 import { gradientReads, keep } from "../tensor/runtime.ts";
 import type { CallbackList } from "./callbacks.ts";
 import type { Prepared } from "./prepare.ts";
@@ -19,7 +20,8 @@ export class Lookers {
 
   constructor({ experiment, schedules }: Prepared, callbacks: CallbackList, state: TrainerState) {
     this.#state = state;
-    this.atEachBatch = schedules.watchSteps || SEE_BATCHES.some((name) => callbacks.has(name));
+    this.atEachBatch =
+      schedules.watchSteps || isDebugged() || SEE_BATCHES.some((name) => callbacks.has(name));
     const { trainStep } = experiment.options;
     // Only the user's own code can ask for gradients after a step.
     if (SEE_GRADIENTS.some((name) => callbacks.has(name))) state.gradients = { kept: true, probation: 0 };

@@ -15,6 +15,7 @@ import {
 import type { UserError } from "../protocol/errors.ts";
 import { exportModel } from "./exportModel.ts";
 import { SampleQuery, SessionRequest, Subject, type SessionMethods } from "../protocol/evaluation.ts";
+import { waitForDebugger } from "./debugger.ts";
 import { ModelSession } from "./evaluation/session.ts";
 import { connectParent, hello } from "./ipc.ts";
 import { findLearningRate } from "./lrFinder.ts";
@@ -49,6 +50,11 @@ const methods: RunEngineMethods & ToolMethods & SessionMethods = {
       throw new EngineError({ code: "internal", message: "internal: this process has a run already" });
     // Another window, or nobody, may be the parent of a run that outlives its own.
     if (!request.outlive) watchdog.followParent(ORPHAN_GRACE);
+    if (request.inspect === true)
+      await waitForDebugger((url) => {
+        parent.send("inspecting", url);
+        return parent.drained();
+      });
     const onEnd = (failed: boolean): void => void exit(failed ? 1 : 0);
     try {
       run = new Run(request, { send: parent.send, watchdog, onEnd });

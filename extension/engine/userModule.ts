@@ -5,6 +5,7 @@ import { pathToFileURL } from "node:url";
 import * as esbuild from "esbuild";
 import type { UserError } from "../protocol/errors.ts";
 import { userFolder } from "./dataFiles.ts";
+import { isDebugged } from "./debugger.ts";
 import { SourceMap } from "./sourceMap.ts";
 import { forgetScript, registerScript } from "./stackTraces.ts";
 import { EngineError } from "./userErrors.ts";
@@ -45,6 +46,7 @@ export class SyntaxErrors extends EngineError {
 export interface Bundle {
   file: string;
   code: string;
+  /** Of the code with one line above it. */
   map: string;
 }
 
@@ -97,7 +99,9 @@ export async function bundleUserModule(file: string, { text, library }: LoadOpti
   }
   const output = (ending: string): string =>
     result.outputFiles.find((one) => one.path.endsWith(ending))?.text ?? "";
-  return { file, code: output(".js"), map: output(".js.map") };
+  // The code is evaluated below a line of its own.
+  const map = output(".js.map").replace('"mappings": "', '"mappings": ";');
+  return { file, code: output(".js"), map };
 }
 
 /** Modules that this process provides: the library, and Node's own. They leave no import statement in the bundle. */
@@ -149,19 +153,18 @@ export async function evaluateUserModule(
   { file, code, map }: Bundle,
   library: LoadOptions["library"],
 ): Promise<UserModule> {
-  const script = `user-module-${++evaluated}`;
+  const debugged = isDebugged();
+  const name = `user-module-${++evaluated}`;
+  // A debugger finds sources by their places beside the script's.
+  const script = debugged ? path.join(path.dirname(file), `${name}.js`) : name;
   userFolder.path = path.dirname(file);
   registerScript(script, new SourceMap(map, path.dirname(file)));
   const dispose = (): void => forgetScript(script);
   try {
-    // The header is line 0, so that the code's own lines are those of its source map.
-    const body = new vm.Script(
-      `"use strict"; (async (${HOST}, require, __filename, __dirname) => {\n${code}\n})`,
-      {
-        filename: script,
-        lineOffset: -1,
-      },
-    ).runInThisContext() as (host: object, ...rest: unknown[]) => Promise<void>;
+    const text = `"use strict"; (async (${HOST}, require, __filename, __dirname) => {\n${code}\n})`;
+    const body = new vm.Script(debugged ? text + inlineMap(map) : text, {
+      filename: script,
+    }).runInThisContext() as (host: object, ...rest: unknown[]) => Promise<void>;
     const require = createRequire(file);
     let exports: Readonly<Record<string, unknown>> = {};
     const host = {
@@ -180,6 +183,10 @@ export async function evaluateUserModule(
     throw error;
   }
 }
+
+/** The source map as a debugger finds it: at the end of its script. */
+const inlineMap = (map: string): string =>
+  `\n//# sourceMappingURL=data:application/json;base64,${Buffer.from(map).toString("base64")}`;
 
 function isBuildFailure(error: unknown): error is esbuild.BuildFailure {
   return error instanceof Error && Array.isArray((error as Partial<esbuild.BuildFailure>).errors);

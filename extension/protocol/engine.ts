@@ -35,6 +35,8 @@ export const RunRequest = v.object({
   tensorboard: v.optional(v.boolean()),
   /** Go on when the host's channel closes. */
   outlive: v.boolean(),
+  /** Wait for a debugger before any of the user's code runs. */
+  inspect: v.optional(v.boolean()),
 });
 export type RunRequest = v.InferOutput<typeof RunRequest>;
 
@@ -232,6 +234,8 @@ export interface RunEngineEvents {
   progress(progress: Progress): void;
   log(level: "info" | "warning" | "error", text: string): void;
   evaluated(result: EvaluationResult): void;
+  /** It stands still until a debugger comes to this address. */
+  inspecting(url: string): void;
   /** The last word; the process exits after it. */
   ended(record: RunRecord): void;
 }

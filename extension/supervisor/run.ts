@@ -38,6 +38,7 @@ const schemas = (rowsPerMessage = Number.POSITIVE_INFINITY): EventSchemas<RunEng
   progress: v.strictTuple([Progress]),
   log: v.strictTuple([v.picklist(["info", "warning", "error"]), v.string()]),
   evaluated: v.strictTuple([EvaluationResult]),
+  inspecting: v.strictTuple([v.string()]),
   ended: v.strictTuple([RunRecord]),
 });
 
@@ -54,6 +55,8 @@ export interface RunEvents {
   progress?(progress: Progress): void;
   log?(level: "info" | "warning" | "error", text: string): void;
   evaluated?(result: EvaluationResult): void;
+  /** It waits for a debugger at this address of the machine. */
+  inspecting?(url: string): void;
   /** What the process wrote to its output streams, cut at arbitrary places. */
   output?(stream: "stdout" | "stderr", text: string): void;
 }
@@ -234,6 +237,7 @@ class Run implements RunHandle {
         progress: (progress) => events.progress?.(progress),
         log: (level, text) => events.log?.(level, text),
         evaluated: (result) => events.evaluated?.(result),
+        inspecting: (url) => events.inspecting?.(url),
         ended: (record) => {
           this.#setRecord(record);
           this.#lastWord.resolve(record);

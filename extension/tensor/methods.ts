@@ -4,6 +4,7 @@ import "./methods/elementwise.ts";
 import "./methods/further.ts";
 import "./methods/memory.ts";
 import "./methods/reduction.ts";
+import { describeTensor, propertiesOf } from "./debug.ts";
 import { TensorError } from "./errors.ts";
 import { item } from "./functions/conversion.ts";
 import { unbind } from "./functions/parts.ts";
@@ -25,6 +26,9 @@ declare module "./tensor.ts" {
 installAs("toString", formatTensor);
 // What console.log shows in Node.
 installAs(Symbol.for("nodejs.util.inspect.custom"), formatTensor);
+// What VS Code's debugger shows of a tensor; when it is unfolded, editor/attachDebugger.ts asks for the second.
+installAs(Symbol.for("debug.description"), describeTensor);
+installAs(Symbol.for("layerwise.properties"), propertiesOf);
 installAs(Symbol.iterator, (x: Tensor): IterableIterator<Tensor> => {
   if (x.ndim === 0) throw new TensorError("value", "iteration over a 0-d tensor");
   return unbind(x)[Symbol.iterator]();

@@ -127,6 +127,13 @@ export class Tensor {
     return this.current;
   }
 
+  /** @internal The value as it is, without following a base: undefined when that was written to since. */
+  get still(): Value | undefined {
+    const view = this.shared;
+    const stale = view !== undefined && (view.base.still === undefined || view.base.writes !== this.seen);
+    return stale ? undefined : this.current;
+  }
+
   /** @internal Makes this tensor share memory with `view.base`. */
   share(view: View): this {
     this.shared = view;

@@ -1,3 +1,4 @@
+import { readdirSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import {
   formatAge,
@@ -12,6 +13,7 @@ import {
   describeTemplate,
   freeFileName,
   modelFileName,
+  TEMPLATES,
 } from "../../../extension/editor/templates.ts";
 
 test("metrics have four digits, and validation comes first", () => {
@@ -56,6 +58,16 @@ test("sizes, ages and durations", () => {
     "–",
     "–",
   ]);
+});
+
+test("each example is a template, in one group, and says in its first line what it is", () => {
+  const folder = new URL("../../../media/examples/", import.meta.url);
+  const names = Object.values(TEMPLATES).flat();
+  expect(names.map(modelFileName).sort()).toEqual(readdirSync(folder).sort());
+  for (const name of names) {
+    const description = describeTemplate(readFileSync(new URL(modelFileName(name), folder), "utf8"));
+    expect(description, name).toMatch(/^\w.{20,}/);
+  }
 });
 
 test("a template is described by its first comment", () => {

@@ -4,6 +4,7 @@ import "./activation.ts";
 import "./editing.ts";
 import "./typing.ts";
 import "./latency.ts";
+import "./debugging.ts";
 import "./training.ts";
 import "./panels.ts";
 import "./sidebar.ts";

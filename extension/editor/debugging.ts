@@ -1,0 +1,42 @@
+import { isAbsolute, join } from "node:path";
+import * as vscode from "vscode";
+import { DEBUG_TYPE, MODEL_FILE_SUFFIX, type SourceTarget } from "./ids.ts";
+
+/** `"type": "layerwise"` of launch.json, and F5 in a model: a training under the debugger. */
+export class TrainingDebug implements vscode.DebugConfigurationProvider {
+  readonly #debug: (target: SourceTarget) => Promise<void>;
+
+  constructor(debug: (target: SourceTarget) => Promise<void>) {
+    this.#debug = debug;
+  }
+
+  register(): vscode.Disposable {
+    return vscode.debug.registerDebugConfigurationProvider(DEBUG_TYPE, this);
+  }
+
+  provideDebugConfigurations(): vscode.DebugConfiguration[] {
+    return [{ type: DEBUG_TYPE, request: "launch", name: vscode.l10n.t("Debug training"), file: "${file}" }];
+  }
+
+  resolveDebugConfiguration(
+    _folder: vscode.WorkspaceFolder | undefined,
+    configuration: vscode.DebugConfiguration,
+  ): vscode.DebugConfiguration {
+    // F5 without a launch.json passes an empty one.
+    const [given] = this.provideDebugConfigurations();
+    return (configuration.type ?? "") === "" ? { ...given!, ...configuration, ...given } : configuration;
+  }
+
+  /** The run is started here, and its debugger is another's: for VS Code there is nothing left to start. */
+  async resolveDebugConfigurationWithSubstitutedVariables(
+    folder: vscode.WorkspaceFolder | undefined,
+    { file, experiment }: vscode.DebugConfiguration,
+  ): Promise<undefined> {
+    const named = typeof file === "string" && file.endsWith(MODEL_FILE_SUFFIX);
+    await this.#debug({
+      ...(named ? { file: isAbsolute(file) || !folder ? file : join(folder.uri.fsPath, file) } : {}),
+      ...(typeof experiment === "string" ? { exportName: experiment } : {}),
+    });
+    return undefined;
+  }
+}
