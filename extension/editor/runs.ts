@@ -7,7 +7,7 @@ import type { EngineOptions } from "../supervisor/process.ts";
 import { readCurves } from "../supervisor/metrics.ts";
 import { RunQueue, type QueuedRun } from "../supervisor/queue.ts";
 import { resumedEvents, resumeRequest } from "../supervisor/resume.ts";
-import { spawnRun, type RunHandle, type RunOutcome } from "../supervisor/run.ts";
+import { spawnRun, type RunEvents, type RunHandle, type RunOutcome } from "../supervisor/run.ts";
 import { freeRunDirectory, readRecord } from "../supervisor/runDirectory.ts";
 import { RunSession } from "../supervisor/session.ts";
 import { DisposableOwner } from "./disposable.ts";
@@ -79,7 +79,10 @@ export class Runs extends DisposableOwner {
       ...(checkpoint === undefined ? {} : { checkpoint }),
     };
     const session = new RunSession(request.directory, startingRecord(request), true);
-    this.#enqueue(session, request, session.events);
+    this.#enqueue(session, request, {
+      ...session.events,
+      ...(inspecting === undefined ? {} : { inspecting }),
+    });
     return session;
   }
 
@@ -102,7 +105,7 @@ export class Runs extends DisposableOwner {
     return session;
   }
 
-  #enqueue(session: RunSession, request: RunRequest, events: RunSession["events"]): void {
+  #enqueue(session: RunSession, request: RunRequest, events: RunEvents): void {
     const { kind, file, exportName } = request;
     const log = this.#logOf(session);
     const run = this.#queue.enqueue(request, {
@@ -110,7 +113,6 @@ export class Runs extends DisposableOwner {
       hello: ({ pid, node }) => log.info(`process ${pid}, Node ${node}`),
       log: (level, text) => (level === "warning" ? log.warn(text) : log[level](text)),
       output: (_, text) => log.info(text.trimEnd()),
-      ...(inspecting === undefined ? {} : { inspecting }),
     });
     session.control = control(session, run);
     this.#add(session);

@@ -57,11 +57,4 @@ export class ModelSnippets implements vscode.CompletionItemProvider {
 }
 
 /** A snippet's text with its placeholders' defaults. */
-export function plain(body: string): string {
-  let text = body;
-  for (let before = ""; text !== before;) {
-    before = text;
-    text = text.replaceAll(/\$\{\d+:([^{}]*)\}/g, "$1");
-  }
-  return text.replaceAll(/\$\d+|\$\{\d+\}/g, "");
-}
+const plain = (body: string): string => body.replaceAll(/\$\{\d+:([^{}]*)\}/g, "$1").replaceAll("$0", "");

@@ -106,6 +106,9 @@ export function peek(value: Value): HostArray | undefined {
   const plan = buildPlan({ requested: [value], assigns: [], lazy: [] });
   const touched = [...new Set([value, ...plan.leaves])];
   const before = touched.map(({ data }) => data);
+  const [{ repeats }, inspected] = [keep, inspection.of];
+  keep.repeats = false;
+  inspection.of = undefined;
   try {
     if (value.read !== undefined) return value.read();
     if (value.producer.kind !== "node") return leafData(value);
@@ -115,6 +118,8 @@ export function peek(value: Value): HostArray | undefined {
     return undefined;
   } finally {
     touched.forEach((one, i) => (one.data = before[i]));
+    keep.repeats = repeats;
+    inspection.of = inspected;
   }
 }
 

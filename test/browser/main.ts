@@ -2,6 +2,7 @@
 import { runTests } from "../harness.ts";
 import { closeTier, closeWorkbench, openWorkbenches, prepareTier } from "./library/tier.ts";
 import "./scenarios/activation.ts";
+import "./scenarios/walkthrough.ts";
 import "./scenarios/train.ts";
 import "./scenarios/evaluation.ts";
 import "./scenarios/survival.ts";

@@ -1,18 +1,24 @@
 import { existsSync, readFileSync } from "node:fs";
+import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import {
   COMMANDS,
+  DEBUG_TYPE,
   CONTEXT_KEYS,
   EDITORS,
   EXTENSION_ID,
   INTERNAL_COMMANDS,
   MODEL_FILES,
   PANELS,
+  PROBLEM_MATCHER,
   SETTINGS,
+  TASK_COMMANDS,
+  TASK_TYPE,
   TREE_ITEMS,
   VIEWS,
 } from "../../../extension/editor/ids.ts";
+import { paintFor, renderError } from "../../../extension/cli/render.ts";
 import { OLDEST_VSCODE } from "../../../scripts/vscode-server.mjs";
 
 const root = (path: string): string => fileURLToPath(new URL(`../../../${path}`, import.meta.url));
@@ -40,6 +46,10 @@ interface Manifest {
     customEditors: { viewType: string; selector: { filenamePattern: string }[] }[];
     viewsWelcome: { view: string; contents: string; when?: string }[];
     configuration: { properties: Record<string, Record<string, unknown>> };
+    keybindings: { command: string; key: string; mac: string; when: string }[];
+    taskDefinitions: { type: string; properties: { command: { enum: string[] } } }[];
+    problemMatchers: { name: string; pattern: { regexp: string } }[];
+    debuggers: { type: string; when: string }[];
     typescriptServerPlugins: { name: string; enableForWorkspaceTypeScriptVersions: boolean }[];
   };
 }
@@ -48,9 +58,12 @@ const text = readFileSync(root("package.json"), "utf8");
 const manifest: Manifest = JSON.parse(text);
 const texts: Record<string, string> = JSON.parse(readFileSync(root("package.nls.json"), "utf8"));
 const { contributes } = manifest;
-const whenClauses = [...Object.values(contributes.menus).flat(), ...contributes.viewsWelcome].map(
-  ({ when }) => when ?? "",
-);
+const whenClauses = [
+  ...Object.values(contributes.menus).flat(),
+  ...contributes.viewsWelcome,
+  ...contributes.keybindings,
+  ...contributes.debuggers,
+].map(({ when }) => when ?? "");
 
 describe("the manifest", () => {
   test("has the extension's id and wakes up for models, panels and TypeScript, which may become a model, only", () => {
@@ -74,9 +87,31 @@ describe("the manifest", () => {
   test("offers only commands that exist, and decides for each whether the palette shows it", () => {
     for (const item of Object.values(contributes.menus).flat()) expect(COMMANDS).toContain(item.command);
     // Those that need no context.
-    const always = ["layerwise.newModel", "layerwise.showLog"];
+    const always = ["layerwise.getStarted", "layerwise.newModel", "layerwise.showLog"];
     const palette = contributes.menus["commandPalette"]?.map(({ command }) => command) ?? [];
     expect([...palette, ...always].sort()).toEqual(contributes.commands.map(({ command }) => command).sort());
+  });
+
+  test("has shortcuts that hold in models or while something runs only, and no key of the operating systems'", () => {
+    for (const { command, key, mac, when } of contributes.keybindings) {
+      expect(COMMANDS).toContain(command);
+      expect(when, command).toMatch(/resourceFilename =~ |layerwise\.running/);
+      // Ctrl+Alt is AltGr, with which letters are typed.
+      expect(key).not.toMatch(/ctrl\+alt|cmd/);
+      expect(mac).toBe(key.replaceAll("ctrl", "cmd"));
+    }
+  });
+
+  test("describes the tasks and the debugger of the code, and reads the errors that the command line prints", () => {
+    expect(contributes.taskDefinitions.map(({ type }) => type)).toEqual([TASK_TYPE]);
+    expect(contributes.taskDefinitions[0]?.properties.command.enum).toEqual([...TASK_COMMANDS]);
+    expect(contributes.debuggers.map(({ type }) => type)).toEqual([DEBUG_TYPE]);
+    const [matcher] = contributes.problemMatchers;
+    expect(matcher?.name).toBe(PROBLEM_MATCHER);
+    const position = { file: path.resolve("models/a b.nn.ts"), line: 17, column: 9 };
+    const printed = renderError({ code: "shape", message: "no: 2x3\nmore", position }, paintFor({}));
+    const found = new RegExp(matcher?.pattern.regexp ?? "").exec(printed.split("\n", 1)[0] ?? "");
+    expect(found?.slice(1)).toEqual([path.join("models", "a b.nn.ts"), "17", "9", "no: 2x3"]);
   });
 
   test("has icons where commands are buttons", () => {
@@ -114,6 +149,7 @@ describe("the manifest", () => {
     expect(manifest.capabilities.untrustedWorkspaces.supported).toBe("limited");
     const running = [
       "train",
+      "debug",
       "evaluate",
       "preview",
       "run",

@@ -22,7 +22,10 @@ async function children(variablesReference: number): Promise<Map<string, Variabl
 
 test("Debug Training stops at a breakpoint in forward, where a tensor shows shape, numbers and values", async () => {
   const document = await openModel("debugged.nn.ts", simpleNN(3));
-  const line = document.getText().split("\n").findIndex((text) => text.includes("this.relu(x)"));
+  const line = document
+    .getText()
+    .split("\n")
+    .findIndex((text) => text.includes("this.relu(x)"));
   const breakpoint = new vscode.SourceBreakpoint(
     new vscode.Location(document.uri, new vscode.Position(line, 0)),
   );

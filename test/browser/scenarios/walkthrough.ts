@@ -1,0 +1,61 @@
+import assert from "node:assert/strict";
+import fs from "node:fs";
+import { test, until } from "../../harness.ts";
+import { checkpointFiles, newestRun, runRecords } from "../../runDirectories.ts";
+import { temporaryFolder } from "../library/browser.ts";
+import { closeWorkbench, openWorkbench } from "../library/tier.ts";
+import type { Workbench } from "../library/workbench.ts";
+
+/** Shows the walkthrough, unfolds a step and clicks its button. */
+async function follow({ page }: Workbench, step: string, button: string): Promise<void> {
+  await page.locator(".tab", { hasText: "Walkthrough" }).first().click();
+  const place = page.locator(".getting-started-step", { hasText: step });
+  await until(`the step ${step}`, async () => {
+    if (!((await place.getAttribute("class")) ?? "").includes("expanded"))
+      await place.click({ timeout: 2000 });
+    await place.getByRole("button", { name: button, exact: true }).click({ timeout: 2000 });
+    return true;
+  });
+}
+
+test("from an empty folder to a trained, evaluated, saved digits network, by nothing but the walkthrough", async (note) => {
+  const workbench = await openWorkbench({ folder: temporaryFolder("workspace") });
+  const { page, folder } = workbench;
+  assert.deepEqual(fs.readdirSync(folder), []);
+  await workbench.command("Layerwise: Get Started");
+  await page.locator(".getting-started-step", { hasText: "Make a model" }).waitFor({ timeout: 30_000 });
+
+  await follow(workbench, "Make a model", "New Model…");
+  await page.locator(".quick-input-widget .monaco-list-row", { hasText: "Convolutional network" }).click();
+  const input = page.locator(".quick-input-widget input.input");
+  await until("the proposed name", async () => (await input.inputValue()) === "digits.nn.ts");
+  await page.keyboard.press("Enter");
+  await page.locator('.tab.active[data-resource-name="digits.nn.ts"]').waitFor();
+
+  await follow(workbench, "See its architecture", "Preview Architecture");
+  const diagram = await workbench.webview("architecture");
+  await diagram.getByText("13,706").first().waitFor();
+
+  await follow(workbench, "Train it", "Train");
+  await until("the trained network", () => newestRun(folder)?.state === "finished", 60_000);
+
+  await follow(workbench, "Evaluate it", "Evaluate");
+  const evaluation = await until(
+    "the evaluation",
+    () => {
+      const run = newestRun(folder);
+      return run?.kind === "evaluate" && run.state === "finished" && run;
+    },
+    30_000,
+  );
+  const accuracy = evaluation.metrics["accuracy"] ?? 0;
+  note(`accuracy ${accuracy.toFixed(3)}`);
+  assert.ok(accuracy > 0.97, JSON.stringify(evaluation.metrics));
+
+  await follow(workbench, "Find its weights", "Show Checkpoints");
+  await workbench.treeItem(/^Checkpoint (best|final), epoch/).waitFor();
+  const trained = runRecords(folder).find(({ kind }) => kind === "train");
+  assert.ok(trained && checkpointFiles(folder, trained).length > 0, "no weights on disk");
+  await workbench.screenshot("walkthrough");
+  await closeWorkbench(workbench);
+}, 180_000);
