@@ -17,6 +17,7 @@ import {
   TASK_TYPE,
   TREE_ITEMS,
   VIEWS,
+  WALKTHROUGH,
 } from "../../../extension/editor/ids.ts";
 import { paintFor, renderError } from "../../../extension/cli/render.ts";
 import { OLDEST_VSCODE } from "../../../scripts/vscode-server.mjs";
@@ -49,6 +50,10 @@ interface Manifest {
     keybindings: { command: string; key: string; mac: string; when: string }[];
     taskDefinitions: { type: string; properties: { command: { enum: string[] } } }[];
     problemMatchers: { name: string; pattern: { regexp: string } }[];
+    walkthroughs: {
+      id: string;
+      steps: { id: string; media: { svg: string }; completionEvents: string[] }[];
+    }[];
     debuggers: { type: string; when: string }[];
     typescriptServerPlugins: { name: string; enableForWorkspaceTypeScriptVersions: boolean }[];
   };
@@ -185,9 +190,10 @@ describe("the manifest", () => {
   test("has a text for each of its keys, and no text without a use", () => {
     const used = [...text.matchAll(/%([\w.]+)%/g)].map((match) => match[1] ?? "");
     expect([...new Set(used)].sort()).toEqual(Object.keys(texts).sort());
+    const views = Object.values(contributes.views).flatMap((list) => list.map(({ id }) => id));
     for (const contents of Object.values(texts))
       for (const link of contents.matchAll(/\(command:(layerwise\.[\w.]+)\)/g))
-        expect(COMMANDS).toContain(link[1]);
+        expect([...COMMANDS, ...views.map((view) => `${view}.focus`)]).toContain(link[1]);
   });
 
   test("lets in the oldest VS Code that is tested, and is written against its API", () => {
@@ -198,6 +204,17 @@ describe("the manifest", () => {
   test("names files that exist", () => {
     expect(existsSync(root(manifest.icon))).toBe(true);
     for (const { icon } of contributes.viewsContainers.activitybar) expect(existsSync(root(icon))).toBe(true);
+    for (const { media, id } of contributes.walkthroughs.flatMap(({ steps }) => steps))
+      expect(existsSync(root(media.svg)), id).toBe(true);
+  });
+
+  test("has the walkthrough that the command opens; a step is done when its command ran", () => {
+    expect(contributes.walkthroughs.map(({ id }) => id)).toEqual([WALKTHROUGH]);
+    for (const { completionEvents } of contributes.walkthroughs.flatMap(({ steps }) => steps))
+      for (const event of completionEvents) {
+        const command = /^onCommand:(.*)/.exec(event)?.[1];
+        if (command !== undefined) expect(COMMANDS).toContain(command);
+      }
   });
 
   test("names the TypeScript plugin as its package does", () => {
