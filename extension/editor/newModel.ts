@@ -22,7 +22,8 @@ export async function newModel(extensionUri: vscode.Uri): Promise<void> {
   if (name === undefined) return;
   const target = vscode.Uri.joinPath(folder, modelFileName(name));
   await vscode.workspace.fs.copy(fileOf(examples, template), target, { overwrite: false });
-  await vscode.window.showTextDocument(target);
+  // To stay: the walkthrough, which may have led here, stays beside it.
+  await vscode.window.showTextDocument(target, { preview: false });
 }
 
 async function pickTemplate(examples: vscode.Uri): Promise<TemplateName | undefined> {

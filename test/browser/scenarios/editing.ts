@@ -86,7 +86,7 @@ test("from an empty folder: a file written by hand and one from a template have 
   await workbench.openFile("mine.nn.ts");
   await workbench.lens("67 parameters").waitFor({ timeout: 30_000 });
   await workbench.activated();
-  await workbench.command("Layerwise: New Model from Template");
+  await workbench.command("Layerwise: New Model");
   const input = page.locator(".quick-input-widget input.input");
   await page.locator(".quick-input-widget .monaco-list-row", { hasText: "autoencoder" }).click();
   await until("the proposed name", async () => (await input.inputValue()) === "autoencoder.nn.ts");
