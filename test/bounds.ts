@@ -2,9 +2,14 @@
 export const BOUNDS = {
   /** From a key to hints and diagnostics, of 95 in 100. */
   typing: 300,
-  /** From a file that is shown to its shapes: with a process to start, without, and of BERT-base. */
-  coldPreview: 1000,
+  /** From a request to the preview engine to its answer, in the middle of the examples. */
   warmPreview: 150,
+  /**
+   * From a file that is opened in an editor to its parameters above the class: TypeScript's server looks at the file at
+   * the same time. With a process to start, without, and of BERT-base.
+   */
+  coldPreview: 1000,
+  openedFile: 400,
   largePreview: 500,
   /** From the click on Train to the first point of the curve. */
   firstPoint: 1500,
