@@ -33,6 +33,7 @@ const __dirname = __fileURLToPath(new URL(".", import.meta.url));`;
 const NODE_PROGRAMS = {
   cli: "extension/cli.ts",
   runEngine: "extension/engine/runEngine.ts",
+  hubDownload: "extension/engine/hubDownload.ts",
   previewEngine: "extension/engine/previewEngine.ts",
   inspectionEngine: "extension/engine/inspectionEngine.ts",
   watchdogWorker: "extension/engine/watchdogWorker.ts",

@@ -2,6 +2,7 @@ import * as v from "valibot";
 import { setTensorFiles } from "../nn/files.ts";
 import { InspectRequest, type PreviewEngineEvents, type PreviewEngineMethods } from "../protocol/preview.ts";
 import { captureConsole } from "./capturedConsole.ts";
+import { cachedFolder } from "./pretrained.ts";
 import { FILES } from "./userFiles.ts";
 import { inspect } from "./inspect.ts";
 import { connectParent, hello } from "./ipc.ts";
@@ -36,7 +37,14 @@ const parent = connectParent<PreviewEngineEvents>(methods);
 
 // Looking at a file must not change anything, and what it prints while it is typed is of no use.
 const nothing = (): void => undefined;
-setTensorFiles({ ...FILES, save: nothing, writeImage: nothing, writeText: nothing, writeOnnx: nothing });
+setTensorFiles({
+  ...FILES,
+  save: nothing,
+  writeImage: nothing,
+  writeText: nothing,
+  writeOnnx: nothing,
+  pretrained: cachedFolder,
+});
 captureConsole(() => undefined);
 process.on("disconnect", () => process.exit(0));
 // A timer or promise of the file that fails later: its preview is over by then.

@@ -4,6 +4,7 @@ import { dirname } from "node:path";
 import { writePng } from "../formats/png.ts";
 import { writeAtomic } from "../formats/writeAtomic.ts";
 import type { TensorFiles } from "../nn/files.ts";
+import { pretrainedFolder } from "./pretrained.ts";
 import { loadFile, saveFile } from "./tensorFiles.ts";
 
 /** Files as they are: what user code reads and writes in a run. */
@@ -14,6 +15,7 @@ export const FILES: TensorFiles = {
   exists: existsSync,
   readText: (file) => readFileSync(file, "utf8"),
   writeOnnx,
+  pretrained: pretrainedFolder,
   writeText(file, text) {
     mkdirSync(dirname(file), { recursive: true });
     writeAtomic(file, [Buffer.from(text)]);

@@ -1,7 +1,8 @@
 // BERT, fine-tuned from a local folder of Hugging Face to tell from one sentence in which era a president spoke it
 import { torch, nn, optim, data, experiment, type Tensor } from "layerwise";
 
-// Beside this file: config.json, vocab.txt and model.safetensors (or pytorch_model.bin), as any BERT model has them.
+// Beside this file: config.json, vocab.txt and model.safetensors (or pytorch_model.bin), as any BERT model has them; or
+// the name of one on the Hugging Face Hub, such as "google/bert_uncased_L-2_H-128_A-2", which is fetched once.
 const FOLDER = "bert";
 const LENGTH = 48;
 

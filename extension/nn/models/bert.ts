@@ -8,7 +8,7 @@ import { bind } from "../arguments.ts";
 import { additive, causalMask } from "../functional/attention.ts";
 import { BertConfig, type BertFields } from "./bertConfig.ts";
 import { BertEmbeddings, BertEncoder, BertPart, BertPooler } from "./bertLayers.ts";
-import { readConfig, writeFolder } from "./folder.ts";
+import { modelFolder, readConfig, writeFolder } from "./folder.ts";
 import { initializeWeights, loadPretrained } from "./pretrained.ts";
 
 export interface BertInput {
@@ -100,14 +100,18 @@ export class BertModel<Pooling extends boolean = true> extends BertPart {
 
   /**
    * The model of a local folder of Hugging Face (config.json with model.safetensors or pytorch_model.bin, whole or in
-   * parts), in evaluation mode. Its weights replace the initial ones, which are never computed.
+   * parts), or of a name on the Hugging Face Hub ("google/bert_uncased_L-2_H-128_A-2"), in evaluation mode. Its weights
+   * replace the initial ones, which are never computed. What a name stands for is fetched once, into the cache that
+   * Hugging Face's own libraries use; their variables are heeded (HF_HOME, HF_HUB_CACHE, HF_ENDPOINT, HF_TOKEN,
+   * HF_HUB_OFFLINE).
    * @param options configuration that differs from the folder's
    * @throws TensorError for a folder without these files or with weights of other sizes
    */
   static fromPretrained<Pooling extends boolean = true>(
-    folder: string,
+    name: string,
     options: BertFields & Pooled<Pooling> = {},
   ): BertModel<Pooling> {
+    const folder = modelFolder(name);
     const { addPoolingLayer, ...fields } = options as Pooled<Pooling>;
     const config = new BertConfig({ ...readConfig(folder, "bert"), ...fields });
     const model = defaultStream.apart(() => new BertModel<Pooling>(config, { addPoolingLayer }));

@@ -10,7 +10,7 @@ import { Linear } from "../modules/linear.ts";
 import { BertModel, INPUT, type BertInput, type Inner } from "./bert.ts";
 import { BertConfig, type BertFields, type ProblemType } from "./bertConfig.ts";
 import { BertPart } from "./bertLayers.ts";
-import { readConfig, writeFolder } from "./folder.ts";
+import { modelFolder, readConfig, writeFolder } from "./folder.ts";
 import { initializeWeights, loadPretrained } from "./pretrained.ts";
 
 export interface BertClassifierInput extends BertInput {
@@ -67,12 +67,13 @@ export class BertForSequenceClassification extends BertPart {
   }
 
   /**
-   * The model of a local folder of Hugging Face, in evaluation mode: a classifier's, or a base model's with a classifier
+   * The model of a local folder of Hugging Face or of a name on its hub, in evaluation mode: a classifier's, or a base model's with a classifier
    * that has first weights.
    * @param options configuration that differs from the folder's, such as `numLabels`
    * @throws TensorError for a folder without the files or with weights of other sizes
    */
-  static fromPretrained(folder: string, options: BertFields = {}): BertForSequenceClassification {
+  static fromPretrained(name: string, options: BertFields = {}): BertForSequenceClassification {
+    const folder = modelFolder(name);
     const config = new BertConfig({ ...readConfig(folder, "bert"), ...options });
     const model = defaultStream.apart(() => new BertForSequenceClassification(config));
     loadPretrained(model, folder, "bert", config.initializerRange);

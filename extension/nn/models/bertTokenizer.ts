@@ -3,7 +3,7 @@ import { coderMade, type TextCoder } from "../data/tokenizers.ts";
 import { TensorError } from "../../tensor/errors.ts";
 import { fromHost, Tensor } from "../../tensor/tensor.ts";
 import { snakeCase } from "../repr.ts";
-import { jsonIn, textIn, type Json } from "./folder.ts";
+import { jsonIn, modelFolder, textIn, type Json } from "./folder.ts";
 
 export interface TokenizerOptions {
   /** Whether texts become lower case (and lose accents): for uncased vocabularies, true by default. */
@@ -293,7 +293,8 @@ interface BertTokenizerType {
  * ```
  */
 export const BertTokenizer: BertTokenizerType = Object.assign(WordPiece as unknown as BertTokenizerType, {
-  fromPretrained(folder: string, options: TokenizerOptions = {}): BertTokenizer {
+  fromPretrained(name: string, options: TokenizerOptions = {}): BertTokenizer {
+    const folder = modelFolder(name);
     const text = textIn(folder, "vocab.txt");
     const whole = text === undefined ? jsonIn(folder, "tokenizer.json") : undefined;
     const vocab = text === undefined ? whole && vocabularyOf(whole) : lines(text);

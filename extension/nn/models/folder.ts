@@ -10,6 +10,15 @@ const files = (): TensorFiles => access("fromPretrained");
 
 const inFolder = (folder: string, name: string): string => `${folder.replace(/[/\\]+$/, "")}/${name}`;
 
+/**
+ * A local folder as it is; of a name, the folder where the Hugging Face Hub's model of that name is cached, which is
+ * fetched when it isn't.
+ * @throws TensorError when it can't be had
+ */
+export function modelFolder(name: string): string {
+  return files().exists(name) ? name : (files().pretrained(name) ?? name);
+}
+
 /** The text of a file of the folder, or undefined when there is none. */
 export function textIn(folder: string, name: string): string | undefined {
   const file = inFolder(folder, name);

@@ -40,6 +40,7 @@ beforeEach(async () => {
     readText: refuse,
     writeText: refuse,
     writeOnnx: refuse,
+    pretrained: refuse,
   });
 });
 afterEach(() => {

@@ -1,0 +1,206 @@
+// Models of the Hugging Face Hub, from a small server that answers as the hub does.
+import { createHash } from "node:crypto";
+import fs from "node:fs";
+import http from "node:http";
+import type { AddressInfo } from "node:net";
+import os from "node:os";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { downloadModel } from "../../../extension/engine/hub.ts";
+import { cachedModel, hubOf, isModelName, type Hub } from "../../../extension/engine/hubCache.ts";
+import { FILES } from "../../../extension/engine/userFiles.ts";
+import { loadExecutor } from "../../../extension/executors/index.ts";
+import { setTensorFiles } from "../../../extension/nn/files.ts";
+import { nn } from "../../../extension/nn/index.ts";
+
+const source = fileURLToPath(new URL("../../fixtures/golden/files/data/bert_tiny", import.meta.url));
+const COMMIT = "0123456789abcdef0123456789abcdef01234567";
+const NAME = "someone/tiny";
+const content = new Map(
+  fs.readdirSync(source).map((name) => [name, fs.readFileSync(path.join(source, name))]),
+);
+const weights = content.get("model.safetensors")!;
+const hash = (kind: "sha1" | "sha256", ...parts: (string | Buffer)[]): string =>
+  parts.reduce((sum, part) => sum.update(part), createHash(kind)).digest("hex");
+
+interface Asked {
+  url: string;
+  range: string | undefined;
+  authorization: string | undefined;
+}
+
+let server: http.Server;
+let folder: string;
+let hub: Hub;
+let asked: Asked[];
+/** Bytes of the weights after which the connection breaks. */
+let breakAfter: number | undefined;
+let refuse: { status: number; error: string } | undefined;
+
+function answer(request: http.IncomingMessage, response: http.ServerResponse): void {
+  const { pathname } = new URL(request.url!, "http://hub");
+  const { range, authorization } = request.headers;
+  asked.push({ url: pathname, range, authorization });
+  const json = (value: unknown, status = 200, headers: http.OutgoingHttpHeaders = {}): void =>
+    void response
+      .writeHead(status, { "content-type": "application/json", ...headers })
+      .end(JSON.stringify(value));
+  if (refuse !== undefined) return json({ error: refuse.error }, refuse.status);
+  if (pathname.startsWith(`/api/models/${NAME}/revision/`)) return json({ id: NAME, _id: "1", sha: COMMIT });
+  if (pathname.startsWith(`/api/models/${NAME}/tree/${COMMIT}`))
+    return json(
+      [...content].map(([name, bytes]) => ({
+        type: "file",
+        path: name,
+        size: bytes.length,
+        oid: hash("sha1", `blob ${bytes.length}\0`, bytes),
+        ...(bytes === weights
+          ? { lfs: { oid: hash("sha256", bytes), size: bytes.length, pointerSize: 130 } }
+          : {}),
+      })),
+    );
+  const file = content.get(pathname.replace(`/${NAME}/resolve/${COMMIT}/`, ""));
+  if (file === undefined) return json({ error: "Repository not found" }, 404);
+  const [, first, last] = /^bytes=(\d+)-(\d*)$/.exec(range ?? "bytes=0-")!;
+  const [from, to] = [Number(first), last === "" ? file.length - 1 : Number(last)];
+  response.writeHead(range === undefined ? 200 : 206, {
+    "content-range": `bytes ${from}-${to}/${file.length}`,
+    "content-length": to - from + 1,
+    etag: '"tag"',
+  });
+  const broken = file === weights && to > from ? breakAfter : undefined;
+  if (broken === undefined) response.end(file.subarray(from, to + 1));
+  else response.write(file.subarray(from, from + broken), () => setTimeout(() => response.destroy(), 20));
+}
+
+beforeEach(async () => {
+  folder = fs.mkdtempSync(path.join(os.tmpdir(), "layerwise-hub-"));
+  [asked, breakAfter, refuse] = [[], undefined, undefined];
+  server = http.createServer(answer);
+  await new Promise<void>((resolve) => void server.listen(0, "127.0.0.1", resolve));
+  const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  hub = hubOf({ HF_ENDPOINT: `${endpoint}/`, HF_HOME: folder });
+});
+afterEach(() => {
+  server.closeAllConnections();
+  server.close();
+  setTensorFiles(undefined);
+  vi.unstubAllEnvs();
+  fs.rmSync(folder, { recursive: true, force: true });
+});
+
+const inModel = (...parts: string[]): string => path.join(folder, "hub", "models--someone--tiny", ...parts);
+
+test("a model is fetched into the layout of Hugging Face's cache, then read from there", async () => {
+  expect(cachedModel(hub, NAME)).toBeUndefined();
+  const seen: string[] = [];
+  const snapshot = await downloadModel(hub, NAME, { progress: (file) => seen.push(file) });
+  expect(snapshot).toBe(inModel("snapshots", COMMIT));
+  expect(fs.readFileSync(inModel("refs", "main"), "utf8")).toBe(COMMIT);
+  expect(fs.readlinkSync(path.join(snapshot, "model.safetensors"))).toBe(
+    path.join("..", "..", "blobs", hash("sha256", weights)),
+  );
+  for (const [name, bytes] of content)
+    expect(fs.readFileSync(path.join(snapshot, name)).equals(bytes)).toBe(true);
+  expect(new Set(seen)).toEqual(new Set(content.keys()));
+  expect(seen.at(-1)).toBe("model.safetensors");
+  server.closeAllConnections();
+  server.close();
+  expect(cachedModel(hub, NAME)).toBe(snapshot);
+  expect(cachedModel(hub, NAME, COMMIT)).toBe(snapshot);
+
+  await loadExecutor("cpu");
+  vi.stubEnv("HF_HOME", folder);
+  setTensorFiles(FILES);
+  const [ours, theirs] = [NAME, source].map((name) => nn.BertModel.fromPretrained(name));
+  expect(ours!.pooler!.dense.weight.tolist()).toEqual(theirs!.pooler!.dense.weight.tolist());
+  expect(nn.BertTokenizer.fromPretrained(NAME)("a b").inputIds.shape).toEqual(
+    nn.BertTokenizer.fromPretrained(source)("a b").inputIds.shape,
+  );
+});
+
+test("what an interruption left is gone on with, and what is there is not fetched again", async () => {
+  breakAfter = 1000;
+  await expect(downloadModel(hub, NAME)).rejects.toThrow("What has arrived is kept for the next time.");
+  expect(cachedModel(hub, NAME)).toBeUndefined();
+  const part = inModel("blobs", `${hash("sha256", weights)}.incomplete`);
+  expect(fs.statSync(part).size).toBe(1000);
+  [breakAfter, asked] = [undefined, []];
+  await downloadModel(hub, NAME);
+  const files = asked.filter(({ url }) => url.includes("/resolve/"));
+  expect(files.every(({ url }) => url.endsWith("model.safetensors"))).toBe(true);
+  expect(files.at(-1)!.range).toBe(`bytes=1000-${weights.length - 1}`);
+  expect(fs.readFileSync(inModel("snapshots", COMMIT, "model.safetensors")).equals(weights)).toBe(true);
+  expect(fs.existsSync(part)).toBe(false);
+});
+
+test("weights that don't have their hash are thrown away", async () => {
+  fs.mkdirSync(inModel("blobs"), { recursive: true });
+  const part = inModel("blobs", `${hash("sha256", weights)}.incomplete`);
+  fs.writeFileSync(part, Buffer.alloc(500));
+  await expect(downloadModel(hub, NAME)).rejects.toThrow("model.safetensors arrived damaged");
+  expect(fs.existsSync(part)).toBe(false);
+});
+
+test("a cancelled download keeps what has arrived", async () => {
+  const controller = new AbortController();
+  const progress = (): void => controller.abort();
+  await expect(downloadModel(hub, NAME, { progress, signal: controller.signal })).rejects.toThrow(
+    "Fetching someone/tiny was cancelled",
+  );
+});
+
+test("refusals are told in the words of users", async () => {
+  const message = async (status: number, error: string, change: Partial<Hub> = {}): Promise<string> => {
+    refuse = { status, error };
+    const failure: unknown = await downloadModel({ ...hub, ...change }, NAME).catch((one: unknown) => one);
+    return (failure as Error).message.replaceAll(hub.endpoint, "HUB").replaceAll(hub.cache, "CACHE");
+  };
+  expect(await message(404, "Repository not found")).toMatchInlineSnapshot(
+    `"someone/tiny is not a local folder and is not a valid model identifier listed on HUB. If it is a private model, the token must have access to it. Log in with \`hf auth login\`, or set HF_TOKEN."`,
+  );
+  expect(await message(401, "Invalid username or password.", { token: "hf_secret" })).toMatchInlineSnapshot(
+    `"someone/tiny is not a local folder and is not a valid model identifier listed on HUB. If it is a private model, the token must have access to it."`,
+  );
+  expect(asked.at(-1)!.authorization).toBe("Bearer hf_secret");
+  expect(await message(401, "Access to model someone/tiny is restricted.")).toMatchInlineSnapshot(
+    `"You are trying to access the gated model someone/tiny: ask for access at HUB/someone/tiny. Log in with \`hf auth login\`, or set HF_TOKEN."`,
+  );
+  expect(await message(403, "not on the authorized list")).toMatchInlineSnapshot(
+    `"You are trying to access the gated model someone/tiny: ask for access at HUB/someone/tiny. Log in with \`hf auth login\`, or set HF_TOKEN."`,
+  );
+  expect(await message(500, "oops", { offline: true })).toMatchInlineSnapshot(
+    `"someone/tiny is not in the cache CACHE, and HF_HUB_OFFLINE or TRANSFORMERS_OFFLINE forbids to fetch it."`,
+  );
+  expect(await message(500, "oops", { endpoint: "http://127.0.0.1:1" })).toMatch(
+    /^We couldn't connect to http:\/\/127\.0\.0\.1:1 /,
+  );
+});
+
+test("the environment says where", () => {
+  expect(hubOf({ HF_HUB_CACHE: "/c", HF_TOKEN: "t", TRANSFORMERS_OFFLINE: "1" })).toMatchObject({
+    endpoint: "https://huggingface.co",
+    cache: "/c",
+    token: "t",
+    offline: true,
+  });
+  fs.writeFileSync(path.join(folder, "token"), "saved\n");
+  expect(hubOf({ HF_HOME: folder })).toMatchObject({
+    cache: path.join(folder, "hub"),
+    token: "saved",
+    offline: false,
+  });
+});
+
+test.each([
+  ["bert-base-uncased", true],
+  ["google/bert_uncased_L-2_H-128_A-2", true],
+  ["../bert", false],
+  ["./bert", false],
+  ["a/b/c", false],
+  ["a..b", false],
+  ["/models/bert", false],
+])("%s can be a model's name: %s", (name, expected) => {
+  expect(isModelName(name)).toBe(expected);
+});
