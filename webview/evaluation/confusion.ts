@@ -1,3 +1,5 @@
+import type { EvaluationUi } from "./state.ts";
+
 /** What a confusion matrix (rows: actual class, columns: predicted class) says about each class. */
 export interface Measures {
   precision: number;
@@ -32,4 +34,14 @@ export function classMeasures(confusion: readonly (readonly number[])[]): {
       support: classes.reduce((sum, { support }) => sum + support, 0),
     },
   };
+}
+
+/** Numbers of the classes in the order of a column. */
+export function sortedClasses(
+  classes: readonly Measures[],
+  { sort, descending }: Pick<EvaluationUi, "sort" | "descending">,
+): number[] {
+  const value = (index: number): number => (sort === "class" ? index : (classes[index]?.[sort] ?? 0));
+  const sign = descending ? -1 : 1;
+  return classes.map((_, index) => index).sort((a, b) => sign * (value(a) - value(b)) || a - b);
 }

@@ -3,21 +3,11 @@ import { html, nothing, type TemplateResult } from "lit";
 import { formatCount, formatMetric } from "../shared/format.ts";
 import { icon, scroller } from "../shared/kit.ts";
 import { strings } from "../shared/strings.ts";
-import { classMeasures, type Measures } from "./confusion.ts";
+import { classMeasures, sortedClasses, type Measures } from "./confusion.ts";
 import type { Actions, EvaluationUi, SortKey } from "./state.ts";
 
 const text = strings.evaluation.classes;
 const COLUMNS: readonly SortKey[] = ["class", "precision", "recall", "f1", "support"];
-
-/** Numbers of the classes in the order of a column. */
-export function sortedClasses(
-  classes: readonly Measures[],
-  { sort, descending }: Pick<EvaluationUi, "sort" | "descending">,
-): number[] {
-  const value = (index: number): number => (sort === "class" ? index : (classes[index]?.[sort] ?? 0));
-  const sign = descending ? -1 : 1;
-  return classes.map((_, index) => index).sort((a, b) => sign * (value(a) - value(b)) || a - b);
-}
 
 export function perClass(
   confusion: readonly (readonly number[])[],

@@ -6,6 +6,7 @@ import { formatCount, formatMetric, formatTick } from "../shared/format.ts";
 import { dropdown, scroller, section } from "../shared/kit.ts";
 import { strings } from "../shared/strings.ts";
 import type { Actions, EvaluationState } from "./state.ts";
+import { ticksBetween } from "./ticks.ts";
 
 const text = strings.evaluation.regression;
 
@@ -57,18 +58,6 @@ export function regressionSection(state: EvaluationState, actions: Actions): Tem
       ${drawn < all ? html`<p class="secondary">${text.sampled(drawn, all)}</p>` : ""}`,
     tools,
   );
-}
-
-/** Round numbers between two, about `count` of them. */
-export function ticksBetween(low: number, high: number, count = 5): number[] {
-  const rough = (high - low) / count;
-  if (!(rough > 0) || !Number.isFinite(rough)) return [low];
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].map((factor) => factor * power).find((one) => one >= rough) ?? rough;
-  const ticks: number[] = [];
-  for (let i = Math.ceil(low / step - 1e-9); i * step <= high + 1e-9 * step; i++)
-    ticks.push(Number((i * step).toPrecision(12)));
-  return ticks;
 }
 
 /** One number's place on an axis. */
