@@ -8,10 +8,10 @@ import { mustRun } from "./project.mjs";
 
 const TORCH = "2.15.0";
 /** Changes when the list of packages does. */
-const SET = `torch-${TORCH}-safetensors`;
+const SET = `torch-${TORCH}-safetensors-tensorboard`;
 
 /**
- * A Python with PyTorch, NumPy and safetensors: the one that LAYERWISE_TORCH_PYTHON names, or that of a virtual
+ * A Python with PyTorch, NumPy, safetensors and TensorBoard: the one that LAYERWISE_TORCH_PYTHON names, or that of a virtual
  * environment in the cache folder, made with pip at the first use (some hundred megabytes).
  * @returns {Promise<string>} Its path.
  */
@@ -26,7 +26,16 @@ export async function torchPython() {
   if (!fs.existsSync(stamp)) {
     console.log(`installing PyTorch ${TORCH} into ${venv}`);
     await mustRun("python3", ["-m", "venv", venv]);
-    await mustRun(python, ["-m", "pip", "install", "--quiet", `torch==${TORCH}`, "numpy", "safetensors"]);
+    await mustRun(python, [
+      "-m",
+      "pip",
+      "install",
+      "--quiet",
+      `torch==${TORCH}`,
+      "numpy",
+      "safetensors",
+      "tensorboard",
+    ]);
     fs.writeFileSync(stamp, "");
   }
   return python;

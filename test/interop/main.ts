@@ -5,6 +5,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from "node:os";
 import path from "node:path";
 import process from "node:process";
+import { EventFile } from "../../extension/engine/eventFile.ts";
 import "../../extension/engine/library.ts";
 import { loadExecutor } from "../../extension/executors/index.ts";
 import { PthTensor, readPth, writePth, type PthValue } from "../../extension/formats/pth.ts";
@@ -214,11 +215,28 @@ function farthest(got: readonly number[], wanted: readonly number[]): string | u
   return worst <= TOLERANCE ? undefined : `losses ${got.join(", ")} instead of ${wanted.join(", ")}`;
 }
 
+/** A run's curves, as TensorBoard's own reader sees them. */
+function eventFiles(): void {
+  const out = inFolder("events");
+  const losses = [1.5, 0.75, 0.25];
+  const file = new EventFile(out, { began: 1000 });
+  const row = { kind: "epoch", epoch: 1, time: 0 } as const;
+  file.append(losses.map((loss, step) => ({ ...row, step, values: { loss } })));
+  file.flush();
+  file.close();
+  pytorch("events", out);
+  const { scalars } = json(out, "read.json") as { scalars: Record<string, [step: number, value: number][]> };
+  const wanted = { "epoch/loss": losses.map((loss, step) => [step, loss]) };
+  const same = JSON.stringify(scalars) === JSON.stringify(wanted);
+  check("TensorBoard reads our event file", same ? undefined : JSON.stringify(scalars));
+}
+
 try {
   await loadExecutor("auto");
   ourFiles();
   theirFiles();
   trainings();
+  eventFiles();
 } finally {
   rmSync(folder, { recursive: true });
 }

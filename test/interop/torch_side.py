@@ -3,6 +3,7 @@
 digest: reads every file of the folder in all ways there are, writes digests.json: what each tensor is, and its SHA-256.
 write:  writes the files that Layerwise reads, with their digests.
 train:  for every case of plan.json continues a training from Layerwise's checkpoint, and makes one for Layerwise.
+events: reads the event files of the folder with TensorBoard's reader, writes read.json: the scalars by tag.
 """
 import hashlib, json, os, sys
 import safetensors.torch
@@ -102,5 +103,13 @@ def train(folder):
     json.dump(out, open(os.path.join(folder, "losses.json"), "w"))
 
 
+def events(folder):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    reader = EventAccumulator(folder)
+    reader.Reload()
+    scalars = {tag: [[e.step, e.value] for e in reader.Scalars(tag)] for tag in reader.Tags()["scalars"]}
+    json.dump({"scalars": scalars}, open(os.path.join(folder, "read.json"), "w"))
+
+
 if __name__ == "__main__":
-    {"digest": digest, "write": write, "train": train}[sys.argv[1]](sys.argv[2])
+    {"digest": digest, "write": write, "train": train, "events": events}[sys.argv[1]](sys.argv[2])
