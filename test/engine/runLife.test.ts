@@ -304,10 +304,9 @@ describe("a run that is steered", () => {
   });
 
   test("goes on for more epochs than were asked for", async () => {
-    workspace.write("net.nn.ts", experimentFile({ epochs: "30", callbacks: pausing(30) }));
-    const handle = spawn();
-    await vi.waitFor(() => expect(now().epoch).toBeGreaterThan(0), { timeout: 20_000 });
+    const handle = await paused({ epochs: "30", callbacks: pausing(100) });
     expect(await handle.addEpochs(3)).toBe(33);
+    await handle.resume();
     const { record } = await handle.ended;
     expect(record).toMatchObject({ state: "finished", epochs: 33, epoch: 33, step: 33 * 4 });
     expect(events()).toMatchObject([{ text: "3 more epochs: 33 in all." }]);
