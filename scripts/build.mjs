@@ -30,7 +30,7 @@ const require = __createRequire(import.meta.url);
 const __filename = __fileURLToPath(import.meta.url);
 const __dirname = __fileURLToPath(new URL(".", import.meta.url));`;
 
-const NODE_PROGRAMS = {
+export const NODE_PROGRAMS = {
   cli: "extension/cli.ts",
   runEngine: "extension/engine/runEngine.ts",
   hubDownload: "extension/engine/hubDownload.ts",
@@ -108,7 +108,7 @@ function bundles(release) {
 }
 
 /** `webview/<view>/main.ts` → `<view>.js`, `webview/<view>/worker.ts` → `<view>Worker.js`. */
-function webviewEntries() {
+export function webviewEntries() {
   /** @type {Record<string, string>} */
   const entries = {};
   for (const view of fs.readdirSync(inRoot("webview")).sort())
@@ -162,7 +162,7 @@ function copyFiles() {
     copy(path.join(codicons, name), path.join(dist, "webview", "codicons", name));
   copy(path.join(packageFolder("@tensorflow/tfjs-node"), "binding"), path.join(dist, "native", "binding"));
   copy(path.join(packageFolder("node-api-headers"), "include"), path.join(dist, "native", "include"));
-  // The engine bundles users' files with it. One platform's binary: a release is built for each platform, on it.
+  // The engine bundles users' files with it. This platform's binary: scripts/package.mjs takes the others from npm.
   for (const name of ["esbuild", `@esbuild/${process.platform}-${process.arch}`])
     copy(packageFolder(name), path.join(dist, "node_modules", name));
 }

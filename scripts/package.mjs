@@ -1,32 +1,53 @@
 // @ts-check
+/**
+ * Packs the extension as users install it, a VSIX for each platform: `npm run package [-- --target PLATFORM …|all]`,
+ * by default for this one. A release build, with the platform's esbuild from npm and no native engine, which is
+ * installed on demand.
+ */
+import { createHash } from "node:crypto";
 import fs from "node:fs";
+import os from "node:os";
 import path from "node:path";
+import { parseArgs } from "node:util";
 import { listFiles, PackageManager } from "@vscode/vsce";
-import { inRoot, mustRun, root } from "./project.mjs";
+import { build } from "./build.mjs";
+import { inRoot, isMain, main, mustRun, root, ScriptError } from "./project.mjs";
+import { checkContents, megabytes, readContents } from "./vsix-contents.mjs";
 
 const PLUGIN = "layerwise-ts-plugin";
+const TARGETS = ["linux-x64", "linux-arm64", "darwin-x64", "darwin-arm64", "win32-x64", "win32-arm64"];
+const THIS_PLATFORM = `${process.platform}-${process.arch}`;
 
 /**
- * Packs the built extension as users install it.
+ * Packs what is built, and checks what is in it.
+ * @param {{ target?: string, esbuild?: string, out?: string }} [options] The platform; the folder of its package
+ *   `@esbuild/<target>`, by default the one in dist/, which is this platform's; the file to write.
  * @returns {Promise<string>} The VSIX file's path.
  */
-export async function packageExtension() {
-  const vsix = inRoot("out/layerwise.vsix");
+export async function packageExtension({
+  target = THIS_PLATFORM,
+  esbuild = inRoot("dist/node_modules/@esbuild", target),
+  out = inRoot("out/layerwise.vsix"),
+} = {}) {
   const vsce = inRoot("node_modules/@vscode/vsce/vsce");
-  const args = [vsce, "package", "--allow-missing-repository", "--no-rewrite-relative-links", "--out", vsix];
-  await mustRun(process.execPath, args, { quiet: true, cwd: await stage() });
-  return vsix;
+  const args = [vsce, "package", "--allow-missing-repository", "--no-rewrite-relative-links", "--out", out];
+  if (TARGETS.includes(target)) args.push("--target", target);
+  await mustRun(process.execPath, args, { quiet: true, cwd: await stage(target, esbuild) });
+  checkContents(target, await readContents(out), fs.statSync(out).size);
+  return out;
 }
 
 /**
  * The shipped files in a folder of their own. TypeScript's server finds its plugin only in a `node_modules`, and vsce
  * ships that for dependencies alone; all others are in the bundles, so here the plugin is the only one.
+ * @param {string} target @param {string} esbuild
  */
-async function stage() {
+async function stage(target, esbuild) {
   const folder = inRoot("out/vsix");
   fs.rmSync(folder, { recursive: true, force: true });
   for (const file of await listFiles({ cwd: root, packageManager: PackageManager.None }))
     copy(file, folder, file);
+  fs.cpSync(esbuild, path.join(folder, "dist/node_modules/@esbuild", target), { recursive: true });
   copy("extension/tsPlugin/package.json", folder, `node_modules/${PLUGIN}/package.json`);
   const manifest = JSON.parse(fs.readFileSync(inRoot("package.json"), "utf8"));
   const { version } = JSON.parse(fs.readFileSync(inRoot("extension/tsPlugin/package.json"), "utf8"));
@@ -41,3 +62,52 @@ function copy(file, folder, name) {
   fs.mkdirSync(path.dirname(target), { recursive: true });
   fs.copyFileSync(inRoot(file), target);
 }
+
+/**
+ * A platform's esbuild, in the version and with the hash of the lock file.
+ * @param {string} target @param {string} folder An empty one. @returns {Promise<string>} The package's folder.
+ */
+async function fetchEsbuild(target, folder) {
+  const name = `@esbuild/${target}`;
+  const lock = JSON.parse(fs.readFileSync(inRoot("package-lock.json"), "utf8"));
+  const { version, integrity } = lock.packages[`node_modules/${name}`];
+  await mustRun("npm", ["pack", `${name}@${version}`], { quiet: true, cwd: folder });
+  const [archive = ""] = fs.readdirSync(folder);
+  const hash = createHash("sha512").update(fs.readFileSync(path.join(folder, archive)));
+  if (`sha512-${hash.digest("base64")}` !== integrity)
+    throw new ScriptError(`${name}@${version} from npm differs from its hash in package-lock.json.`);
+  await mustRun("tar", ["-xzf", archive], { cwd: folder });
+  return path.join(folder, "package");
+}
+
+/** @param {readonly string[]} targets */
+async function packageRelease(targets) {
+  const { name, version } = JSON.parse(fs.readFileSync(inRoot("package.json"), "utf8"));
+  fs.rmSync(inRoot("dist"), { recursive: true, force: true });
+  await build({ release: true });
+  for (const target of targets) {
+    const folder = fs.mkdtempSync(path.join(os.tmpdir(), "layerwise-esbuild-"));
+    try {
+      const esbuild = await fetchEsbuild(target, folder);
+      const out = inRoot("out", `${name}-${target}-${version}.vsix`);
+      await packageExtension({ target, esbuild, out });
+      process.stdout.write(`${path.relative(root, out)}  ${megabytes(fs.statSync(out).size)}\n`);
+    } finally {
+      fs.rmSync(folder, { recursive: true, force: true });
+    }
+  }
+}
+
+if (isMain(import.meta.url))
+  await main(async () => {
+    const { values, positionals } = parseArgs({
+      options: { target: { type: "string", multiple: true, default: [THIS_PLATFORM] } },
+      allowPositionals: true,
+    });
+    const asked = [...values.target, ...positionals];
+    const targets = asked.includes("all") ? TARGETS : asked;
+    const unknown = targets.find((target) => !TARGETS.includes(target));
+    if (unknown !== undefined)
+      throw new ScriptError(`There is no VSIX for ${unknown}; platforms: ${TARGETS.join(", ")}, all.`);
+    await packageRelease(targets);
+  });

@@ -121,7 +121,7 @@ export class FakeMachine {
     const download = {
       serves: serve,
       "serves-to-python-3.12": `case "$*" in *"--python-version 3.12"*) ${serve};; *) ${missing};; esac`,
-      hangs: `echo $$ > "${this.root}/pid"; sleep 60 & echo $! >> "${this.root}/pid"; wait`,
+      hangs: this.hanging(),
       fails: `echo "${behaviour.kind === "fails" ? behaviour.output : ""}" >&2; exit 1`,
     }[behaviour.kind];
     this.program("python3", `case "$*" in *--version) exit 0;; esac\n${download}`);
@@ -135,6 +135,26 @@ export class FakeMachine {
         ? 'out=; while [ $# -gt 0 ]; do [ "$1" = -o ] && out=$2; shift; done; echo binding > "$out"'
         : `echo "${failure}" >&2; exit 1`,
     );
+  }
+
+  /** A script that never ends, nor does what it starts; {@link pids} are their processes. */
+  private hanging(): string {
+    return `echo $$ > "${this.root}/pid"; sleep 60 & echo $! >> "${this.root}/pid"; wait`;
+  }
+
+  /** A compiler that has written half of its output and hangs. */
+  hangingCompiler(): void {
+    this.program(
+      "g++",
+      `while [ $# -gt 0 ]; do [ "$1" = -o ] && echo half > "$2"; shift; done\n${this.hanging()}`,
+    );
+  }
+
+  /** Of a program that hangs: it and what it started, once both are there. */
+  pids(): number[] {
+    const file = path.join(this.root, "pid");
+    const lines = fs.existsSync(file) ? fs.readFileSync(file, "utf8").split("\n") : [];
+    return lines.length === 3 ? lines.slice(0, 2).map(Number) : [];
   }
 
   calls(name: string): number {

@@ -1,0 +1,93 @@
+// @ts-check
+/** What a VSIX must hold, what else it may hold, and how large it may be. */
+import yauzl from "yauzl";
+import { NODE_PROGRAMS, webviewEntries } from "./build.mjs";
+import { ScriptError } from "./project.mjs";
+
+/** Compressed, as users download it. */
+export const SIZE_BUDGET = 25e6;
+
+/**
+ * @typedef {{ name: string, bytes: number }} Entry
+ *   A file by its path in the extension's folder, and its size in the archive.
+ */
+
+/** Where the package `@esbuild/<target>` has its program. @param {string} target */
+const esbuildProgram = (target) => (target.startsWith("win32-") ? "esbuild.exe" : "bin/esbuild");
+
+/** What no VSIX may miss. @param {string} target */
+export function required(target) {
+  return [
+    ...["package.json", "package.nls.json", "readme.md", "changelog.md", "LICENSE.txt"],
+    ...["extension.cjs", "tsPlugin.cjs", "THIRD_PARTY_NOTICES.txt", "types/index.d.ts"].map(inDist),
+    ...Object.keys(NODE_PROGRAMS).map((name) => inDist(`${name}.js`)),
+    ...Object.keys(webviewEntries()).map((name) => inDist(`webview/${name}.js`)),
+    ...["", "-simd", "-threaded-simd"].map((kind) => inDist(`wasm/tfjs-backend-wasm${kind}.wasm`)),
+    // Of the native engine its binding's source alone: it is installed on demand.
+    ...["native/binding/tfjs_binding.cc", "native/include/node_api.h"].map(inDist),
+    inDist("node_modules/esbuild/lib/main.js"),
+    inDist(`node_modules/@esbuild/${target}/${esbuildProgram(target)}`),
+    "node_modules/layerwise-ts-plugin/package.json",
+  ];
+}
+
+/** @param {string} name */
+const inDist = (name) => `dist/${name}`;
+
+/** What comes along beside {@link required} files; all else is a mistake of .vscodeignore or of the build. */
+const ALLOWED = [
+  /^dist\/types\/.+\.d\.ts$/,
+  /^dist\/webview\/.+\.(css|js|ttf)$/,
+  /^dist\/native\/(binding|include)\/[^/]+\.(cc|h|def)$/,
+  /^dist\/node_modules\/esbuild\/(package\.json|LICENSE\.md)$/,
+  /^media\/.+(\.(css|csv|gz|json|md|png|svg|ts|txt)|\/LICENSE)$/,
+];
+
+/**
+ * Throws with all that is wrong: what is missing, what has no place in it, and, when it is too large, its largest files.
+ * @param {string} target The platform, such as `linux-x64`.
+ * @param {readonly Entry[]} entries
+ * @param {number} size Of the whole archive in bytes.
+ */
+export function checkContents(target, entries, size) {
+  const wanted = new Set(required(target));
+  const names = new Set(entries.map(({ name }) => name));
+  const own = new RegExp(`^dist/node_modules/@esbuild/${target}/(package\\.json|README\\.md)$`);
+  const missing = [...wanted].filter((name) => !names.has(name));
+  const strange = [...names].filter(
+    (name) => !wanted.has(name) && ![...ALLOWED, own].some((pattern) => pattern.test(name)),
+  );
+  const problems = [
+    ...missing.map((name) => `${name} is missing`),
+    ...strange.map((name) => `${name} has no place in it`),
+  ];
+  if (size > SIZE_BUDGET)
+    problems.push(
+      `it has ${megabytes(size)}, more than ${megabytes(SIZE_BUDGET)}; the largest files:`,
+      ...entries
+        .toSorted((a, b) => b.bytes - a.bytes)
+        .slice(0, 10)
+        .map(({ name, bytes }) => `  ${megabytes(bytes).padStart(8)}  ${name}`),
+    );
+  if (problems.length > 0) throw new ScriptError(`The VSIX for ${target}:\n  ${problems.join("\n  ")}`);
+}
+
+/** @param {number} bytes */
+export const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
+
+/** The extension's files in a VSIX. @param {string} vsix @returns {Promise<Entry[]>} */
+export function readContents(vsix) {
+  const folder = "extension/";
+  return new Promise((resolve, reject) => {
+    yauzl.open(vsix, (error, zip) => {
+      if (error) return reject(error);
+      /** @type {Entry[]} */
+      const entries = [];
+      zip.on("entry", ({ fileName, compressedSize }) => {
+        if (fileName.startsWith(folder))
+          entries.push({ name: fileName.slice(folder.length), bytes: compressedSize });
+      });
+      zip.once("end", () => resolve(entries)).once("error", reject);
+    });
+  });
+}
