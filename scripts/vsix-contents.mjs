@@ -18,7 +18,11 @@ const esbuildProgram = (target) => (target.startsWith("win32-") ? "esbuild.exe" 
 /** What no VSIX may miss. @param {string} target */
 export function required(target) {
   return [
-    ...["package.json", "package.nls.json", "readme.md", "changelog.md", "LICENSE.txt"],
+    "package.json",
+    "package.nls.json",
+    "readme.md",
+    "changelog.md",
+    "LICENSE.txt",
     ...["extension.cjs", "tsPlugin.cjs", "THIRD_PARTY_NOTICES.txt", "types/index.d.ts"].map(inDist),
     ...Object.keys(NODE_PROGRAMS).map((name) => inDist(`${name}.js`)),
     ...Object.keys(webviewEntries()).map((name) => inDist(`webview/${name}.js`)),
