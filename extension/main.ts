@@ -133,6 +133,12 @@ export function activate(context: vscode.ExtensionContext): void {
         "layerwise.inspectCheckpoint": (checkpoint) => commands.inspectCheckpoint(checkpoint),
         "layerwise.compareCheckpoints": (checkpoint, selected) =>
           commands.compareCheckpoints(checkpoint, selected),
+        "layerwise.exportCheckpoint": async (checkpoint) => {
+          if (checkpoint === undefined) return;
+          requireTrust();
+          const { exportCheckpoint } = await import("./editor/exportCheckpoint.ts");
+          await exportCheckpoint(checkpoint, engine(), messages);
+        },
         "layerwise.deleteCheckpoint": (checkpoint, selected) =>
           commands.deleteCheckpoint(checkpoint, selected),
         "layerwise.statusAction": () => statusAction(runs),

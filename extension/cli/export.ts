@@ -1,7 +1,7 @@
 import path from "node:path";
 import { Option, type Command } from "commander";
-import * as v from "valibot";
-import { ExportFormat, ExportResult, type ExportRequest } from "../protocol/engine.ts";
+import { ExportFormat, type ExportRequest, type ExportResult } from "../protocol/engine.ts";
+import { exportModel as writeModel, exportPath } from "../supervisor/export.ts";
 import { checkpointPath, lastCheckpoint, readRecord } from "../supervisor/runDirectory.ts";
 import {
   action,
@@ -17,7 +17,7 @@ import {
 } from "./command.ts";
 import { shortPath } from "./render.ts";
 import { findCheckpoint, findRun } from "./runCommand.ts";
-import { withTool } from "./tool.ts";
+import { asCommand } from "./tool.ts";
 
 interface ExportOptions extends CommonOptions {
   format: ExportFormat;
@@ -25,8 +25,6 @@ interface ExportOptions extends CommonOptions {
   out?: string;
   batch?: number;
 }
-
-const ENDINGS: Record<ExportFormat, string> = { onnx: ".onnx" };
 
 export function register(program: Command): void {
   const command = program
@@ -57,10 +55,10 @@ Examples:
 async function exportModel(argument: string, options: ExportOptions): Promise<number> {
   const { format, device, seed, batch } = options;
   const source = await sourceOf(argument, options.checkpoint);
-  const out = path.resolve(options.out ?? source.file.replace(/(\.nn)?\.[cm]?[jt]s$/, ENDINGS[format]));
+  const out = path.resolve(options.out ?? exportPath(source.file, format));
   if (options.json !== true) process.stderr.write(`Exporting ${shortPath(source.checkpoint)}\n`);
-  const answer = await withTool((tool) =>
-    tool.exportModel({
+  const result = await asCommand((tool) =>
+    writeModel(tool, {
       ...source,
       device,
       format,
@@ -69,7 +67,6 @@ async function exportModel(argument: string, options: ExportOptions): Promise<nu
       ...(batch === undefined ? {} : { batch }),
     }),
   );
-  const result = v.parse(ExportResult, answer);
   if (options.json === true) printJson({ event: "exported", ...result });
   else process.stdout.write(describe(result));
   return 0;

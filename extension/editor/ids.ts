@@ -67,6 +67,7 @@ export interface CommandArguments {
   "layerwise.revealCheckpoint": [checkpoint?: CheckpointTarget];
   "layerwise.inspectCheckpoint": [checkpoint?: CheckpointTarget];
   "layerwise.compareCheckpoints": [checkpoint?: CheckpointTarget, selected?: CheckpointTarget[]];
+  "layerwise.exportCheckpoint": [checkpoint?: CheckpointTarget];
   "layerwise.deleteCheckpoint": [checkpoint?: CheckpointTarget, selected?: CheckpointTarget[]];
   "layerwise.statusAction": [];
 }
@@ -104,6 +105,7 @@ const commands: Record<CommandId, true> = {
   "layerwise.revealCheckpoint": true,
   "layerwise.inspectCheckpoint": true,
   "layerwise.compareCheckpoints": true,
+  "layerwise.exportCheckpoint": true,
   "layerwise.deleteCheckpoint": true,
   "layerwise.statusAction": true,
 };

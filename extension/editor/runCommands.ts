@@ -14,6 +14,7 @@ import type { CheckpointTarget, EvaluationTarget, MenuTarget, RunTarget, SourceT
 import type { Editors } from "./panels/editors.ts";
 import type { Panels } from "./panels/panels.ts";
 import type { Previews } from "./previews.ts";
+import { offerReveal, revealFile } from "./reveal.ts";
 import type { Runs, StartOptions } from "./runs.ts";
 import {
   chooseExperiment,
@@ -383,17 +384,6 @@ function runItem({ record }: { record: RunRecord }): vscode.QuickPickItem {
     description: [record.state, formatMetrics(record.metrics)].filter((part) => part !== "").join(" · "),
     detail: `${vscode.workspace.asRelativePath(record.file)} · ${record.id} · ${formatAge(record.createdAt)}`,
   };
-}
-
-/** In the system's file manager where there is one, else in VS Code's explorer. */
-async function revealFile(path: string): Promise<void> {
-  const local = vscode.env.remoteName === undefined && vscode.env.uiKind === vscode.UIKind.Desktop;
-  await vscode.commands.executeCommand(local ? "revealFileInOS" : "revealInExplorer", vscode.Uri.file(path));
-}
-
-async function offerReveal(path: string, text: string): Promise<void> {
-  const reveal = vscode.l10n.t("Reveal");
-  if ((await vscode.window.showInformationMessage(text, reveal)) === reveal) await revealFile(path);
 }
 
 /** Shows what the status bar stands for: the run that goes on, else the log. */

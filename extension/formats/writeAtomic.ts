@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
+import { temporaryName } from "../protocol/temporaryFiles.ts";
 
 /**
  * Writes a file so that a reader, a crash or a full disk sees either the old content or the whole new one: into a
@@ -12,7 +13,7 @@ import { basename, dirname, join } from "node:path";
  */
 export function writeAtomic(path: string, chunks: Iterable<Uint8Array>): void {
   const folder = dirname(path);
-  const temporary = join(folder, `.${basename(path)}.${randomBytes(6).toString("hex")}.tmp`);
+  const temporary = join(folder, temporaryName(basename(path), randomBytes(6).toString("hex")));
   try {
     const file = openSync(temporary, "wx");
     try {

@@ -4,10 +4,13 @@ import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as vscode from "vscode";
 import { METRICS_FILE, RUNS_FOLDER } from "../../../extension/protocol/run.ts";
+import { readSafetensors } from "../../../extension/formats/safetensors.ts";
+import { deferred } from "../../../extension/supervisor/deferred.ts";
 import { BOUNDS, quantile } from "../../bounds.ts";
 import { test, until } from "../../harness.ts";
 import { ENDLESS_EPOCHS, simpleNN } from "../../models.ts";
-import { checkpointFiles, newestRun, processExists } from "../../runDirectories.ts";
+import { checkpointFiles, newestRun, processExists, runRecords } from "../../runDirectories.ts";
+import { answering } from "./answers.ts";
 import { type Blocking, watchEventLoop } from "./loopMeter.ts";
 import { openModel, workspaceFolder } from "./workspace.ts";
 
@@ -41,6 +44,62 @@ test("Train runs to the end and leaves its weights", async () => {
   assert.ok((run.metrics["loss"] ?? Infinity) < 1, `loss ${run.metrics["loss"]}`);
   assert.ok(checkpointFiles(folder(), run).length > 0, "no checkpoint");
 }, 40_000);
+
+test("a checkpoint is exported where the user says, or not at all when it is cancelled", async () => {
+  await train("exported.nn.ts", 2);
+  const run = await until(
+    "a finished run",
+    () => runRecords(folder()).find(({ id, state }) => /exported$/.test(id) && state === "finished"),
+    30_000,
+  );
+  const [checkpoint] = run.checkpoints;
+  assert.ok(checkpoint, "no checkpoint");
+  const directory = path.join(folder(), RUNS_FOLDER, run.id);
+  let offered: vscode.SaveDialogOptions | undefined;
+  const exportTo = (name: string): Promise<void> =>
+    answering(
+      "showSaveDialog",
+      async (options: vscode.SaveDialogOptions) => {
+        offered = options;
+        return vscode.Uri.file(path.join(folder(), name));
+      },
+      async () => vscode.commands.executeCommand("layerwise.exportCheckpoint", { directory, checkpoint }),
+    );
+  const told = deferred<string[]>();
+  await answering(
+    "showInformationMessage",
+    async (...texts: string[]) => told.resolve(texts),
+    () => exportTo("out.onnx"),
+  );
+  assert.equal(offered?.defaultUri?.fsPath, path.join(folder(), "exported.onnx"));
+  assert.deepEqual(await told.promise, ["Exported out.onnx.", "Reveal"]);
+  const written = fs.readFileSync(path.join(folder(), "out.onnx"));
+  // The field `ir_version` of a ModelProto, and the weights as they are in the checkpoint.
+  assert.equal(written[0], 0x08);
+  const saved = readSafetensors(path.join(directory, checkpoint.file));
+  for (const name of ["fc1.bias", "fc2.bias"])
+    assert.ok(written.includes(Buffer.from(saved.read(name).data)), `${name} isn't in the file`);
+
+  const messages: string[] = [];
+  await answering(
+    "withProgress",
+    (_: object, task: (progress: object, token: vscode.CancellationToken) => Promise<unknown>) => {
+      const source = new vscode.CancellationTokenSource();
+      const report = ({ message }: { message: string }): void => {
+        messages.push(message);
+        source.cancel();
+      };
+      return task({ report }, source.token);
+    },
+    () => exportTo("cancelled.onnx"),
+  );
+  assert.ok(messages.length > 0, "no progress was shown");
+  assert.deepEqual(
+    fs.readdirSync(folder()).filter((name) => name.includes("cancelled.onnx")),
+    [],
+  );
+  fs.rmSync(path.join(folder(), "out.onnx"));
+}, 60_000);
 
 test("latency: the first point of a curve comes soon after the click on Train", async (note) => {
   const times: number[] = [];

@@ -1,0 +1,79 @@
+import { basename } from "node:path";
+import * as vscode from "vscode";
+import type { ExportRequest, ExportResult } from "../protocol/engine.ts";
+import { toUserError } from "../supervisor/errors.ts";
+import { EXPORT_ENDINGS, exportModel, exportPath } from "../supervisor/export.ts";
+import type { EngineOptions } from "../supervisor/process.ts";
+import { checkpointPath, readRecord } from "../supervisor/runDirectory.ts";
+import type { CheckpointTarget } from "./ids.ts";
+import type { Messages } from "./messages.ts";
+import { offerReveal } from "./reveal.ts";
+import { setting } from "./settings.ts";
+import { saveSources } from "./targets.ts";
+
+/** Writes the model of a run with the weights of a checkpoint to a file that the user chooses, for other programs. */
+export async function exportCheckpoint(
+  { directory, checkpoint }: CheckpointTarget,
+  engine: EngineOptions,
+  messages: Messages,
+): Promise<void> {
+  const { file, exportName } = await readRecord(directory);
+  if (!(await saveSources(await vscode.workspace.openTextDocument(file)))) return;
+  const format = "onnx";
+  const chosen = await vscode.window.showSaveDialog({
+    title: vscode.l10n.t("Export {0}", basename(checkpoint.file)),
+    saveLabel: vscode.l10n.t("Export"),
+    defaultUri: vscode.Uri.file(exportPath(file, format)),
+    filters: { ONNX: [EXPORT_ENDINGS[format].slice(1)] },
+  });
+  if (chosen === undefined) return;
+  const result = await exportWithProgress(
+    {
+      file,
+      exportName,
+      device: setting("device", vscode.Uri.file(file)),
+      checkpoint: checkpointPath(directory, checkpoint),
+      format,
+      out: chosen.fsPath,
+    },
+    engine,
+    messages,
+  );
+  // Not awaited: the file is written, whatever the user does with the message.
+  if (result !== undefined)
+    void offerReveal(result.out, vscode.l10n.t("Exported {0}.", basename(result.out)));
+}
+
+/** Undefined when the user cancelled it. */
+async function exportWithProgress(
+  request: ExportRequest,
+  engine: EngineOptions,
+  { log }: Messages,
+): Promise<ExportResult | undefined> {
+  const title = vscode.l10n.t("Exporting {0}", basename(request.out));
+  return vscode.window.withProgress(
+    { location: vscode.ProgressLocation.Notification, title, cancellable: true },
+    async (progress, token) => {
+      const abort = new AbortController();
+      token.onCancellationRequested(() => abort.abort());
+      const tell = (text: string): void => log.info(`[export] ${text.trimEnd()}`);
+      try {
+        return await exportModel(
+          {
+            ...engine,
+            signal: abort.signal,
+            onLog: (_, text) => {
+              tell(text);
+              progress.report({ message: text });
+            },
+            onOutput: (_, text) => tell(text),
+          },
+          request,
+        );
+      } catch (error) {
+        if (toUserError(error).code === "cancelled") return undefined;
+        throw error;
+      }
+    },
+  );
+}

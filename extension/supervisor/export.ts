@@ -1,0 +1,31 @@
+import { readdir, rm } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import * as v from "valibot";
+import { ExportResult, type ExportFormat, type ExportRequest } from "../protocol/engine.ts";
+import { isTemporaryOf } from "../protocol/temporaryFiles.ts";
+import { callTool, type ToolOptions } from "./tool.ts";
+
+export const EXPORT_ENDINGS: Record<ExportFormat, string> = { onnx: ".onnx" };
+
+/** The file that a model is written to unless the user says otherwise: beside its source, by its name. */
+export function exportPath(file: string, format: ExportFormat): string {
+  return file.replace(/(\.nn)?\.[cm]?[jt]s$/, EXPORT_ENDINGS[format]);
+}
+
+/** Writes a trained model for other programs, in a process of its own. Its end, however it comes, leaves no half file. */
+export async function exportModel(options: ToolOptions, request: ExportRequest): Promise<ExportResult> {
+  try {
+    return v.parse(ExportResult, await callTool(options, (tool) => tool.exportModel(request)));
+  } catch (error) {
+    await removeUnfinished(request.out);
+    throw error;
+  }
+}
+
+/** Removes what writers of a file left beside it that were killed at work. */
+export async function removeUnfinished(path: string): Promise<void> {
+  const folder = dirname(path);
+  const names = await readdir(folder).catch((): string[] => []);
+  const left = names.filter((name) => isTemporaryOf(basename(path), name));
+  await Promise.all(left.map((name) => rm(join(folder, name), { force: true })));
+}

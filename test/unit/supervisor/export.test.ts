@@ -1,0 +1,24 @@
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, onTestFinished, test } from "vitest";
+import { writeAtomic } from "../../../extension/formats/writeAtomic.ts";
+import { removeUnfinished } from "../../../extension/supervisor/export.ts";
+
+test("what a killed writer left is removed, and nothing else", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "layerwise-"));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const path = join(folder, "model");
+  const kept = ["model", ".model.tmp", ".model.2.0123456789ab.tmp", ".other.0123456789ab.tmp"];
+  for (const name of kept) writeFileSync(join(folder, name), "mine");
+  let left = "";
+  function* watched(): Iterable<Uint8Array> {
+    left = readdirSync(folder).find((name) => !kept.includes(name)) ?? "";
+    yield Uint8Array.of(1);
+  }
+  writeAtomic(path, watched());
+  writeFileSync(join(folder, left), "half");
+  await removeUnfinished(path);
+  await removeUnfinished(join(folder, "nowhere", "model"));
+  expect(readdirSync(folder).sort()).toEqual(kept.toSorted());
+});
