@@ -49,7 +49,7 @@ test("a checkpoint is exported where the user says, or not at all when it is can
   await train("exported.nn.ts", 2);
   const run = await until(
     "a finished run",
-    () => runRecords(folder()).find(({ id, state }) => /exported$/.test(id) && state === "finished"),
+    () => runRecords(folder()).find(({ id, state }) => id.endsWith("exported") && state === "finished"),
     30_000,
   );
   const [checkpoint] = run.checkpoints;
