@@ -92,6 +92,21 @@ const KINDS: Readonly<Record<string, Kind>> = {
       ),
     data: () => new data.TensorDataset(torch.randn(SAMPLES, 1, 12, 12), classes()),
   },
+  // Large enough for its batch to be divided among the cores.
+  "large CNN": {
+    model: () =>
+      new nn.Sequential(
+        new nn.Conv2d(1, 16, 3),
+        new nn.ReLU(),
+        new nn.Conv2d(16, 32, 3),
+        new nn.ReLU(),
+        new nn.MaxPool2d(2),
+        new nn.Dropout(0.2),
+        new nn.Flatten(),
+        new nn.Linear(32 * 36, 3),
+      ),
+    data: () => new data.TensorDataset(torch.randn(SAMPLES, 1, 16, 16), classes()),
+  },
   RNN: { model: () => new Reader("RNN", 12), data: sequences(9) },
   LSTM: { model: () => new Reader("LSTM", 5), data: sequences(9) },
   GRU: { model: () => new Reader("GRU", 12), data: sequences(9) },
@@ -169,6 +184,9 @@ describe.each([
     await compareResumed(make, [8], folder, async () => {
       executor = await loadExecutor(device);
     });
-    if (device === "native") expect(executor!.counters()["compiledRuns"]).toBeGreaterThan(0);
+    if (device !== "native") return;
+    expect(executor!.counters()["compiledRuns"]).toBeGreaterThan(0);
+    if (name === "large CNN" && os.availableParallelism() > 1)
+      expect(executor!.counters()["inParts"]).toBeGreaterThan(0);
   });
 });
