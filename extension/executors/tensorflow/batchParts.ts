@@ -47,8 +47,8 @@ export function inParts(plan: Plan, most: number): Plan | undefined {
   };
 }
 
-const costOf = ({ op, attributes, ...node }: Node): number =>
-  (op as unknown as Op<object>).cost?.(signatureOf(node as Node), attributes) ?? 0;
+const costOf = (node: Node): number =>
+  (node.op as unknown as Op<object>).cost?.(signatureOf(node), node.attributes) ?? 0;
 
 /** Leading size of the largest input. */
 function batchOf({ leaves }: Plan): number {
