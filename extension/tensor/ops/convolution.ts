@@ -6,7 +6,7 @@ import { attr, vector, type TfAttribute, type TfBuilder, type TfRef } from "../l
 import { fillValue } from "../graph.ts";
 import { ints, TRAINING_ONLY } from "../onnx.ts";
 import { defineOp, type Op } from "../op.ts";
-import { nhwc, onnxConvolution, onnxTransposed, outputSize, padImages } from "./images.ts";
+import { nhwc, onnxConvolution, onnxTransposed, outputSize, padImages, padNode } from "./images.ts";
 import { formatShape, numel, range, type Shape } from "../shape.ts";
 import { imagewise, partOf } from "../parts.ts";
 import { reduced } from "./movement.ts";
@@ -27,16 +27,29 @@ const OIHW = [3, 2, 0, 1];
 const transposed = (b: TfBuilder, x: TfRef, order: readonly number[]): TfRef =>
   b.node("Transpose", [x, vector(b, order)], { T, Tperm: attr.type("int64") });
 
-function convolutionAttributes({ stride, padding }: Convolution): Record<string, TfAttribute> {
-  const explicit = padding.some((p) => p !== 0);
+/** @param same whether the padding is the one that TensorFlow calls so */
+function convolutionAttributes({ stride, padding }: Convolution, same = false): Record<string, TfAttribute> {
+  const explicit = !same && padding.some((p) => p !== 0);
   return {
     T,
     strides: attr.ints([1, ...stride, 1]),
-    padding: attr.string(explicit ? "EXPLICIT" : "VALID"),
+    padding: attr.string(same ? "SAME" : explicit ? "EXPLICIT" : "VALID"),
     explicit_paddings: attr.ints(explicit ? [0, 0, ...padding, 0, 0] : []),
     use_cudnn_on_gpu: attr.bool(true),
     data_format: attr.string("NHWC"),
   };
+}
+
+/**
+ * Whether TensorFlow's "SAME" pads images of a shape just so. oneDNN computes gradients with padding only if it is called
+ * that: without it, those of filters take two to ten times as long.
+ */
+function isSame({ stride, padding }: Convolution, images: Shape, filters: Shape): boolean {
+  return stride.every((s, d) => {
+    const [length, kernel] = [images[d + 2]!, filters[d + 2]!];
+    const all = Math.max((Math.ceil(length / s) - 1) * s + kernel - length, 0);
+    return padding[2 * d] === all >> 1 && padding[2 * d + 1] === all - (all >> 1);
+  });
 }
 
 /**
@@ -93,11 +106,11 @@ export const conv2dInputGrad: Op<Convolution & { shape: Shape }> = defineOp<Conv
   ],
   onnx: (b, [g, w], { stride, padding, shape }, { inputs }) =>
     onnxTransposed(b, [g!, w!], { stride, padding, shape }, inputs),
-  tensorflow: (b, [g, w], attributes) =>
+  tensorflow: (b, [g, w], attributes, { inputs }) =>
     b.node(
       "Conv2DBackpropInput",
       [vector(b, nhwc(attributes.shape)), transposed(b, w!, HWIO), g!],
-      convolutionAttributes(attributes),
+      convolutionAttributes(attributes, isSame(attributes, attributes.shape, inputs[1]!.shape)),
     ),
   tfjs(k, [g, w], { stride, padding: [top, , left], shape }, { inputs }) {
     const [, , h, width] = shape as [number, number, number, number];
@@ -141,12 +154,15 @@ export const conv2dWeightGrad: Op<Convolution & { shape: Shape }> = defineOp<Con
     needs[1] ? apply(conv2dInputGrad, [g!, grad], { stride, padding, shape: x!.shape }) : null,
   ],
   onnx: TRAINING_ONLY,
-  tensorflow(b, [g, x], attributes) {
-    const [o, i, h, w] = attributes.shape as [number, number, number, number];
+  tensorflow(b, [g, x], attributes, { inputs }) {
+    const { shape, stride, padding } = attributes;
+    const [o, i, h, w] = shape as [number, number, number, number];
+    const same = isSame(attributes, inputs[1]!.shape, shape);
+    const images = same ? x! : padNode(b, x!, padding, 0);
     const filter = b.node(
       "Conv2DBackpropFilter",
-      [x!, vector(b, [h, w, i, o]), g!],
-      convolutionAttributes(attributes),
+      [images, vector(b, [h, w, i, o]), g!],
+      convolutionAttributes({ stride, padding: [0, 0, 0, 0] }, same),
     );
     return transposed(b, filter, OIHW);
   },
