@@ -30,6 +30,7 @@ interface TrainOptions extends CommonOptions {
   resume?: string;
   progress: boolean;
   tensorboard?: true;
+  explain?: true;
 }
 
 export function register(program: Command): void {
@@ -42,6 +43,7 @@ export function register(program: Command): void {
     .option("--checkpoint <file>", "weights to start from, a .safetensors file")
     .option("--resume <run>", "go on with a run where its state was saved last: its directory, or its name")
     .option("--tensorboard", "write the curves for TensorBoard too, into the run directory")
+    .option("--explain", "say what the engine chose for this model (compiled graphs, threads, …) and why")
     .option("--no-progress", "print lines only, also on a terminal");
   commonOptions(command, ["seed", "device", "json"]);
   examples(
@@ -66,6 +68,7 @@ async function train(argument: string | undefined, options: TrainOptions): Promi
     options.resume === undefined
       ? await newRun(argument, options)
       : await resumedRun(argument, options.resume, options);
+  if (options.explain === true) request.explain = true;
   const display = createDisplay({ json, bar: options.progress && !json && process.stderr.isTTY });
   return conclude(await follow(request, display), request.directory, json);
 }

@@ -14,6 +14,7 @@ import { EvaluationProgress } from "./evaluation/progress.ts";
 import { reportOf } from "./evaluation/report.ts";
 import { evaluated, heldOut, type Evaluated } from "./evaluation/subject.ts";
 import { evaluate } from "./evaluator.ts";
+import { Explainer, fallbackText } from "./explain.ts";
 import { findExperiment } from "./exports.ts";
 import type { Send } from "./ipc.ts";
 import { library } from "./library.ts";
@@ -56,6 +57,7 @@ export class Run {
   #executor: LoadedExecutor | undefined;
   #checkpoints: Checkpoints | undefined;
   #trainer: Trainer | undefined;
+  #explainer: Explainer | undefined;
   #ended = false;
 
   /** @throws EngineError when the run directory can't be made */
@@ -82,7 +84,10 @@ export class Run {
   async live(): Promise<void> {
     this.#reporter.record(this.#directory.record);
     // What is printed while nothing else is reported: when the file loads, and in its data function.
-    const ticker = setInterval(() => this.#reporter.flushIfDue(), 100);
+    const ticker = setInterval(() => {
+      this.#explainer?.look();
+      this.#reporter.flushIfDue();
+    }, 100);
     try {
       const stopped = await this.#work();
       if (stopped === "channel") this.#directory.update({ orphaned: true });
@@ -161,6 +166,9 @@ export class Run {
     this.#directory.appendLog(
       `Running on ${info.version}${info.reason === undefined ? "" : ` (${info.reason})`}\n`,
     );
+    this.#executor.fallbacks?.listen((fallback) => this.#reporter.warnOnce(fallbackText(fallback)));
+    if (request.explain === true)
+      this.#explainer = new Explainer(this.#executor, (text) => this.#reporter.log("info", text));
     const from = request.resume === true ? this.#savedState(bundle) : undefined;
     const generators = listGenerators();
     const coders = listCoders();
@@ -342,6 +350,8 @@ export class Run {
   #end(state: RunState, error?: UserError): void {
     if (this.#ended) return;
     this.#ended = true;
+    this.#executor?.fallbacks?.settle();
+    this.#explainer?.look();
     const record = this.#directory.update({
       state,
       endedAt: new Date().toISOString(),

@@ -4,7 +4,7 @@ import { clipGradNorm_, clipGradValue_ } from "../nn/utils.ts";
 import { TensorError } from "../tensor/errors.ts";
 import { div } from "../tensor/functions/arithmetic.ts";
 import { observe, stepsTogether } from "../tensor/runtime.ts";
-import type { Tensor } from "../tensor/tensor.ts";
+import { Tensor } from "../tensor/tensor.ts";
 import { GradientAccumulator } from "./accumulator.ts";
 import type { CallbackList } from "./callbacks.ts";
 import { forward, inputsAndTarget } from "./evaluator.ts";
@@ -52,9 +52,13 @@ export class TrainingStep {
     const { trainStep } = experiment.options;
     if (trainStep === undefined) return this.#default(batch, place, loss, measurement);
     const { epoch, step } = place;
-    const result = await stepsTogether(() =>
-      trainStep({ model, batch, loss, optimizer: optimizers, epoch, step }),
-    );
+    const result = await stepsTogether(async () => {
+      const given = await trainStep({ model, batch, loss, optimizer: optimizers, epoch, step });
+      // Its values will be asked for: they are computed with the step, also where they only sum up what it computed.
+      for (const value of isValues(given) ? Object.values(given) : [given])
+        if (value instanceof Tensor) observe(value.value);
+      return given;
+    });
     return () => numbers(result);
   }
 
@@ -118,8 +122,11 @@ function single(optimizers: Optimizers): Optimizer {
   );
 }
 
+const isValues = (result: StepResult): result is Exclude<StepResult, number | Tensor | void> =>
+  typeof result === "object" && result !== null && Object.getPrototypeOf(result) === Object.prototype;
+
 function numbers(result: StepResult): Values {
-  if (typeof result === "object" && result !== null && Object.getPrototypeOf(result) === Object.prototype) {
+  if (isValues(result)) {
     const values: Values = {};
     for (const [name, value] of Object.entries(result))
       values[name] = toNumber(value, `trainStep's "${name}"`);

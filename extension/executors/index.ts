@@ -8,6 +8,7 @@ import type { Device } from "../protocol/engine.ts";
 import type { ExecutorInfo } from "../protocol/run.ts";
 import "../tensor/ops/table.ts";
 import { setExecutor, type Executor } from "../tensor/runtime.ts";
+import type { Choice, Fallbacks } from "./choices.ts";
 import { TensorFlowExecutor } from "./tensorflow/executor.ts";
 import { TfjsExecutor } from "./tfjs/executor.ts";
 
@@ -16,6 +17,10 @@ export interface LoadedExecutor {
   readonly info: ExecutorInfo;
   /** What ran how, since the process began: `interpreted`, `compiledRuns`, …, and live `tensors`. */
   counters(): Record<string, number>;
+  /** What was chosen so far, for the process and for each graph, and why. */
+  choices(): Choice[];
+  /** Graphs of a training that couldn't be compiled; undefined where nothing ever is. */
+  readonly fallbacks: Fallbacks | undefined;
 }
 
 /**
@@ -60,11 +65,24 @@ export async function loadExecutor(device: Device): Promise<LoadedExecutor> {
 }
 
 function install(
-  executor: Executor & { readonly counters: Record<string, number>; readonly tensors: number },
+  executor: Executor & {
+    readonly counters: Record<string, number>;
+    readonly tensors: number;
+    readonly fallbacks?: Fallbacks;
+    choices(): Choice[];
+  },
   info: ExecutorInfo,
 ): LoadedExecutor {
   setExecutor(executor);
-  return { info, counters: () => ({ ...executor.counters, tensors: executor.tensors }) };
+  const why =
+    info.reason ?? (info.backend === "tensorflow" ? "the native engine is installed" : "it was asked for");
+  const engine = { graph: "", about: "engine", chosen: info.version, why };
+  return {
+    info,
+    counters: () => ({ ...executor.counters, tensors: executor.tensors }),
+    choices: () => [engine, ...executor.choices()],
+    fallbacks: executor.fallbacks,
+  };
 }
 
 /** Beside the bundle in a build, in the package when running from source. */

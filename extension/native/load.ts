@@ -29,6 +29,17 @@ export function threadEnvironment({ intraOp, interOp }: Threads): Record<string,
 
 let loaded: NativeBinding | undefined;
 
+/** The threads that this process's library has, and why those. */
+export interface ChosenThreads {
+  readonly intraOp: string;
+  readonly interOp: string | undefined;
+  readonly why: string;
+}
+let threads: ChosenThreads | undefined;
+
+/** Undefined before {@link loadNative}. */
+export const chosenThreads = (): ChosenThreads | undefined => threads;
+
 /**
  * Loads TensorFlow into this process, once; takes about 0.3 s. Throws a {@link NativeError} ("not-installed", "broken",
  * "load-failed") whose message says in one line why the engine can't be used. A device set in LAYERWISE_DEVICE is not
@@ -55,7 +66,17 @@ export function loadNative(host: Host = thisHost()): NativeBinding {
   process.env["TF_ENABLE_ONEDNN_OPTS"] ??= "1";
   // Half the cores inside one op, since small products lose more by waiting for each other than they gain; the other
   // half is for ops that run at the same time. Measured on two cores: MLP 1.2 times as fast, convolutions 0.7 times.
-  process.env["TF_NUM_INTRAOP_THREADS"] ??= String(Math.max(1, availableParallelism() >> 1));
+  const cores = availableParallelism();
+  const asked = process.env["TF_NUM_INTRAOP_THREADS"];
+  const intraOp = (process.env["TF_NUM_INTRAOP_THREADS"] ??= String(Math.max(1, cores >> 1)));
+  threads = {
+    intraOp,
+    interOp: process.env["TF_NUM_INTEROP_THREADS"],
+    why:
+      asked === undefined
+        ? `half of ${cores} cores: small products lose more by waiting for each other than they gain`
+        : "the environment or a setting says so (TF_NUM_INTRAOP_THREADS)",
+  };
   let binding: unknown;
   try {
     binding = createRequire(import.meta.url)(path.join(status.directory, BINDING_FILE));

@@ -33,6 +33,8 @@ export const RunRequest = v.object({
   resume: v.optional(v.boolean()),
   /** Write the curves for TensorBoard too, also where the experiment doesn't say so. */
   tensorboard: v.optional(v.boolean()),
+  /** Log what the engine chooses by itself, and why. */
+  explain: v.optional(v.boolean()),
   /** Go on when the host's channel closes. */
   outlive: v.boolean(),
   /** Wait for a debugger before any of the user's code runs. */

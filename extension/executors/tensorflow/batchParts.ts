@@ -17,35 +17,68 @@ const LEAST = 10e6;
 /** Share of the multiply-adds that has to be in parts. */
 const COVERED = 0.9;
 
+/** A plan as it is to be compiled. */
+export interface Parted {
+  /** What was given where the batch stays whole. */
+  readonly plan: Plan;
+  readonly parts: number;
+  /** Ops of what was given. */
+  readonly ops: number;
+  /** What decided, in words. */
+  readonly why: string;
+}
+
 /**
  * The plan of a training step with the batch in parts that can run side by side, one on each core: each op over parts as
- * its record says, gradients of weights added up. Large steps gain what several threads inside one kernel lose.
+ * its record says, gradients of weights added up. Large steps gain what several threads inside one kernel lose. The batch
+ * stays whole where that wouldn't pay or can't be done.
  *
  * @param most parts at most
- * @returns undefined where that wouldn't pay or can't be done
  */
-export function inParts(plan: Plan, most: number): Plan | undefined {
+export function inParts(plan: Plan, most: number): Parted {
+  const ops = plan.nodes.length;
+  const whole = (why: string): Parted => ({ plan, parts: 1, ops, why });
+  if (plan.assigns.length === 0) return whole("only a training step is divided");
   const cost = plan.nodes.reduce((sum, node) => sum + costOf(node), 0);
-  if (plan.assigns.length === 0 || cost < LEAST) return undefined;
+  const all = millions(cost);
+  if (cost < LEAST)
+    return whole(`${all} of multiply-adds a step are less than the ${millions(LEAST)} that pay`);
   const batch = batchOf(plan);
   let parts = Math.min(most, Math.floor(batch / SMALLEST));
   while (parts > 1 && batch % parts !== 0) parts--;
-  if (parts < 2) return undefined;
+  if (parts < 2) return whole(`a batch of ${batch} has no equal parts for ${most} cores`);
   const division = new Division(parts, batch);
   for (const node of plan.nodes) division.node(node);
-  if (division.covered < COVERED * cost || cost < WORTHWHILE * division.added) return undefined;
-  const whole = (v: Value): Value => division.whole(v);
-  const assigns = plan.assigns.map(({ storage, value }) => ({ storage, value: whole(value) }));
-  const [fetches, requested, lazy] = [plan.fetches, plan.requested, plan.lazy].map((v) => v.map(whole));
+  const share = division.covered / cost;
+  if (share < COVERED) {
+    const blamed =
+      division.undivided === undefined ? "" : ` (${division.undivided.op.name} needs the whole batch)`;
+    return whole(`only ${percent(share)} of the multiply-adds can be in parts${blamed}`);
+  }
+  if (cost < WORTHWHILE * division.added)
+    return whole(
+      `adding up ${millions(division.added)} of gradients would cost more than ${all} of multiply-adds gain`,
+    );
+  const of = (v: Value): Value => division.whole(v);
+  const assigns = plan.assigns.map(({ storage, value }) => ({ storage, value: of(value) }));
+  const [fetches, requested, lazy] = [plan.fetches, plan.requested, plan.lazy].map((v) => v.map(of));
   return {
-    ...plan,
-    assigns,
-    fetches: fetches!,
-    requested: requested!,
-    lazy: lazy!,
-    nodes: division.nodes,
+    plan: {
+      ...plan,
+      assigns,
+      fetches: fetches!,
+      requested: requested!,
+      lazy: lazy!,
+      nodes: division.nodes,
+    },
+    parts,
+    ops,
+    why: `${percent(share)} of ${all} of multiply-adds a step run side by side`,
   };
 }
+
+const millions = (count: number): string => `${Number((count / 1e6).toPrecision(3))} million`;
+const percent = (share: number): string => `${Math.floor(100 * share)} %`;
 
 const costOf = (node: Node): number =>
   (node.op as unknown as Op<object>).cost?.(signatureOf(node), node.attributes) ?? 0;
@@ -75,6 +108,8 @@ class Division {
   covered = 0;
   /** Elements that are added up, or joined, between parts. */
   added = 0;
+  /** The dearest of the nodes that take a batch in parts and need it whole. */
+  undivided: Node | undefined;
   private readonly values = new Map<Value, Divided>();
   private readonly parts: number;
   private readonly batch: number;
@@ -103,14 +138,17 @@ class Division {
     const op = node.op as unknown as Op<object>;
     const own = op.parts ?? (op.layout === "elementwise" ? elementwise : undefined);
     const cuts = node.inputs.map((v) => this.of(v).cut);
-    if (own === undefined || cuts.every((c) => c === undefined)) return undefined;
-    const rule = own(cuts, signatureOf(node), node.attributes, this.parts);
-    if (rule === undefined) return undefined;
-    const fits = node.inputs.every(({ shape }, i) => {
-      const cut = rule.inputs[i];
-      return cut === undefined || divides(shape, cut, this.parts);
-    });
-    return fits ? rule : undefined;
+    if (cuts.every((c) => c === undefined)) return undefined;
+    const rule = own?.(cuts, signatureOf(node), node.attributes, this.parts);
+    const fits =
+      rule !== undefined &&
+      node.inputs.every(({ shape }, i) => {
+        const cut = rule.inputs[i];
+        return cut === undefined || divides(shape, cut, this.parts);
+      });
+    if (fits) return rule;
+    if (this.undivided === undefined || costOf(node) > costOf(this.undivided)) this.undivided = node;
+    return undefined;
   }
 
   private inParts(node: Node, { inputs, outputs, attributes = node.attributes }: Parts): void {

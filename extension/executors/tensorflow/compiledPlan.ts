@@ -2,6 +2,8 @@ import type { NativeBinding } from "../../native/binding.ts";
 import type { HostArray } from "../../tensor/dtype.ts";
 import { internal } from "../../tensor/errors.ts";
 import type { Plan } from "../../tensor/runtime.ts";
+import { graphName, type Choice } from "../choices.ts";
+import type { Parted } from "./batchParts.ts";
 import { Blueprint } from "./blueprint.ts";
 import { writeLoop, writeStep } from "./graphWriter.ts";
 import { Program, type Residences } from "./program.ts";
@@ -27,6 +29,7 @@ export class CompiledPlan {
   private readonly binding: NativeBinding;
   /** Leaves whose number changed from call to call: fed instead of constant. */
   private readonly promoted: ReadonlySet<number>;
+  private readonly parted: Parted;
   private readonly blueprint: Blueprint;
   private readonly step: Program;
   private loop: Program | undefined;
@@ -43,9 +46,15 @@ export class CompiledPlan {
   /** Time of a step, in ms. */
   private cost = Infinity;
 
-  constructor(binding: NativeBinding, blueprint: Blueprint, promoted: ReadonlySet<number>) {
+  constructor(
+    binding: NativeBinding,
+    parted: Parted,
+    promoted: ReadonlySet<number> = new Set(),
+    blueprint = new Blueprint(parted.plan),
+  ) {
     this.binding = binding;
     this.promoted = promoted;
+    this.parted = parted;
     this.blueprint = blueprint;
     this.step = new Program(binding, writeStep(this.blueprint, promoted));
   }
@@ -64,7 +73,41 @@ export class CompiledPlan {
     if (changed === undefined) return undefined;
     if (this.waiting.length > 0) internal("a plan is replaced while steps of it wait");
     this.close();
-    return new CompiledPlan(this.binding, this.blueprint, new Set([...this.promoted, ...changed]));
+    const all = new Set([...this.promoted, ...changed]);
+    return new CompiledPlan(this.binding, this.parted, all, this.blueprint);
+  }
+
+  /** What was chosen for it so far. */
+  choices(): Choice[] {
+    const { parts, why, plan, ops } = this.parted;
+    const graph = graphName(plan, ops);
+    const compiled = `${this.step.size} TensorFlow nodes, one call`;
+    const made = [{ graph, about: "graph", chosen: "compiled", why: compiled }];
+    if (plan.assigns.length === 0) return made;
+    made.push({ graph, about: "batch", chosen: parts > 1 ? `in ${parts} parts` : "whole", why });
+    const { inPlace } = this.blueprint;
+    const updates = [...new Set([...inPlace].map(({ op }) => op.name))].join(", ");
+    if (inPlace.size > 0)
+      made.push({
+        graph,
+        about: "update",
+        chosen: `in place: ${updates}`,
+        why: "TensorFlow has it as one kernel a weight",
+      });
+    const calls = this.calls();
+    return calls === undefined ? made : [...made, { graph, about: "steps a call", ...calls }];
+  }
+
+  /** How many steps a call has, and why; undefined while that isn't known. */
+  private calls(): Pick<Choice, "chosen" | "why"> | undefined {
+    if (this.parted.plan.lazy.length > 0)
+      return { chosen: "1", why: "its gradients are kept for who may read them" };
+    if (!this.loopable) return { chosen: "1", why: "an op of it can't be part of a loop in the graph" };
+    if (this.trials < TRIALS || this.cost === Infinity) return undefined;
+    const time = `a step takes ${Number(this.cost.toPrecision(2))} ms, and a call at most ${CALL}`;
+    if (this.depth < 2) return { chosen: "1", why: time };
+    if (this.loop !== undefined) return { chosen: `up to ${this.depth}`, why: time };
+    return { chosen: "1", why: "each step is looked at before the next is made" };
   }
 
   /** Steps that wait to be computed. */

@@ -1,15 +1,16 @@
 import { availableParallelism } from "node:os";
 import type { NativeBinding } from "../../native/binding.ts";
+import { chosenThreads } from "../../native/load.ts";
 import type { HostArray } from "../../tensor/dtype.ts";
 import type { Storage, Value } from "../../tensor/graph.ts";
 import type { TfRef } from "../../tensor/lowering.ts";
 import { keep, leafData, type Executor, type Inspector, type Plan } from "../../tensor/runtime.ts";
+import { firstDifference, graphName, outlineOf, Fallbacks, type Choice, type Outline } from "../choices.ts";
 import { inParts } from "./batchParts.ts";
 import { EagerBuilder, EagerRef, upload } from "./eagerBuilder.ts";
 import { translated } from "../errors.ts";
 import { Lowering } from "../layouts.ts";
 import { tensorflowBackend } from "./backend.ts";
-import { Blueprint } from "./blueprint.ts";
 import { CompiledPlan } from "./compiledPlan.ts";
 import type { Residence, Residences } from "./program.ts";
 
@@ -36,11 +37,16 @@ export class TensorFlowExecutor implements Executor, Residences {
     inParts: 0,
     compiledRuns: 0,
     calls: 0,
+    /** Graphs of a training that were computed op by op because it has too many different ones. */
+    fellBack: 0,
     recompiled: 0,
     evicted: 0,
   };
   private readonly binding: NativeBinding;
   private readonly cores: number;
+  readonly fallbacks = new Fallbacks();
+  /** The training step that was compiled last. */
+  private lastStep: Outline | undefined;
   private readonly programs = new Map<string, CompiledPlan>();
   /** The plan some of whose steps wait. */
   private waiting: CompiledPlan | undefined;
@@ -171,6 +177,7 @@ export class TensorFlowExecutor implements Executor, Residences {
     if (plan.nodes.length < SMALLEST) return undefined;
     if (this.seen.delete(key) || (keep.repeats && this.counters.compiled < EXPECTED))
       return this.compile(plan);
+    if (keep.repeats) this.fellBack(plan);
     this.seen.add(key);
     if (this.seen.size > SEEN) this.seen.delete(first(this.seen)!);
     return undefined;
@@ -178,10 +185,11 @@ export class TensorFlowExecutor implements Executor, Residences {
 
   private compile(plan: Plan): CompiledPlan {
     this.flush();
-    const divided = inParts(plan, this.cores);
-    if (divided !== undefined) this.counters.inParts++;
-    const program = new CompiledPlan(this.binding, new Blueprint(divided ?? plan), new Set());
+    const parted = inParts(plan, this.cores);
+    if (parted.parts > 1) this.counters.inParts++;
+    const program = new CompiledPlan(this.binding, parted);
     this.counters.compiled++;
+    if (plan.assigns.length > 0) this.lastStep = outlineOf(plan);
     this.programs.set(plan.key, program);
     if (this.programs.size > PROGRAMS) {
       const oldest = first(this.programs.keys())!;
@@ -190,6 +198,32 @@ export class TensorFlowExecutor implements Executor, Residences {
       this.counters.evicted++;
     }
     return program;
+  }
+
+  /** What was chosen for the graphs there are. */
+  choices(): Choice[] {
+    const threads = chosenThreads();
+    const made = [...this.programs.values()].flatMap((program) => program.choices());
+    if (threads === undefined) return made;
+    const { intraOp, interOp = String(availableParallelism()), why } = threads;
+    return [
+      { graph: "", about: "threads", chosen: `${intraOp} inside an op, ${interOp} between`, why },
+      ...made,
+    ];
+  }
+
+  /** Says why a training's graph is computed op by op. */
+  private fellBack(plan: Plan): void {
+    this.counters.fellBack++;
+    if (!this.fallbacks.wanted || this.lastStep === undefined) return;
+    const { node, got, expected } = firstDifference(this.lastStep, plan);
+    this.fallbacks.note({
+      graph: graphName(plan, plan.nodes.length),
+      why: `there were ${EXPECTED} different graphs before it; this one has ${got} where the last step had ${expected}`,
+      op: node.op.name,
+      module: node.module,
+      site: node.site,
+    });
   }
 
   /** Op by op: the reference that the compiled path is checked against. */

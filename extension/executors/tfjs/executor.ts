@@ -5,6 +5,7 @@ import type { Storage, Value } from "../../tensor/graph.ts";
 import type { Op, Tfjs } from "../../tensor/op.ts";
 import { leafData, type Executor, type Inspector, type Plan } from "../../tensor/runtime.ts";
 import { formatShape } from "../../tensor/shape.ts";
+import type { Choice } from "../choices.ts";
 import { naming, translated } from "../errors.ts";
 import { Lowering, signatureOf, type Backend } from "../layouts.ts";
 
@@ -62,6 +63,11 @@ export class TfjsExecutor implements Executor {
       });
       plan.assigns.forEach(({ storage }, i) => this.place(storage, written[i]!));
     });
+  }
+
+  choices(): Choice[] {
+    const why = `the ${this.k.getBackend()} backend has no compiled graphs: the native engine does`;
+    return [{ graph: "", about: "graph", chosen: "op by op", why }];
   }
 
   read(storage: Storage): HostArray {

@@ -1,0 +1,106 @@
+import type { Node } from "../tensor/graph.ts";
+import type { Plan } from "../tensor/runtime.ts";
+import { scope } from "../tensor/scope.ts";
+import { formatShape } from "../tensor/shape.ts";
+
+/** Something that the engine chose by itself, said by what chose it. */
+export interface Choice {
+  /** The graph that it was chosen for; "" for the whole process. */
+  readonly graph: string;
+  /** What there was to choose: "graph", "batch", "steps a call". */
+  readonly about: string;
+  readonly chosen: string;
+  readonly why: string;
+}
+
+/** A training's graph that is computed op by op, and what is to blame for it. */
+export interface Fallback {
+  readonly graph: string;
+  readonly why: string;
+  readonly op: string;
+  /** Dotted path of the module that called it; "" outside all. */
+  readonly module: string;
+  /** The user's call, where it is known: its stack. */
+  readonly site: Error | undefined;
+}
+
+/**
+ * Tells of the first fallback. A model whose graphs change falls back in every step, so one is enough, and the user's
+ * line, which isn't kept while all goes well, can be looked for in the next.
+ */
+export class Fallbacks {
+  /** What is told once. Before anybody listens it is kept. */
+  private told: Fallback | undefined;
+  private pending: Fallback | undefined;
+  private listener: ((fallback: Fallback) => void) | undefined;
+
+  /** Whether there is none yet. */
+  get wanted(): boolean {
+    return this.told === undefined;
+  }
+
+  listen(listener: (fallback: Fallback) => void): void {
+    this.listener = listener;
+    if (this.told !== undefined) listener(this.told);
+  }
+
+  note(fallback: Fallback): void {
+    if (fallback.site === undefined && this.pending === undefined) {
+      this.pending = fallback;
+      scope.sites = true;
+      return;
+    }
+    this.tell(fallback);
+  }
+
+  /** All is over: what waits for a line is told without one. */
+  settle(): void {
+    if (this.pending !== undefined && this.wanted) this.tell(this.pending);
+  }
+
+  private tell(fallback: Fallback): void {
+    if (this.pending !== undefined) scope.sites = false;
+    this.told = fallback;
+    this.listener?.(fallback);
+  }
+}
+
+/** What a plan of so many ops is, in words. */
+export const graphName = ({ assigns }: Plan, ops: number): string =>
+  `${assigns.length > 0 ? "training step" : "evaluation"} of ${ops} ops`;
+
+/** What {@link firstDifference} compares of each node. */
+export type Outline = readonly NodeOutline[];
+
+interface NodeOutline {
+  readonly shown: string;
+  readonly attributes: string;
+}
+
+export const outlineOf = ({ nodes }: Plan): Outline => nodes.map(outline);
+
+function outline({ op, attributes, outputs }: Node): NodeOutline {
+  const shapes = outputs.map(({ shape }) => formatShape(shape)).join(" and ");
+  return { shown: `${op.name} ${shapes}`, attributes: JSON.stringify(attributes) };
+}
+
+/** Characters of an op's settings that are shown. */
+const SHOWN = 60;
+
+/** The first node of a plan that isn't as it was in another, and what both have there. */
+export function firstDifference(
+  before: Outline,
+  { nodes }: Plan,
+): { node: Node; got: string; expected: string } {
+  const own = nodes.map(outline);
+  const differs = own.findIndex(
+    ({ shown, attributes }, i) => shown !== before[i]?.shown || attributes !== before[i]?.attributes,
+  );
+  // All of it is the same: the other one goes on, or what is read or written is other.
+  const at = differs < 0 ? nodes.length - 1 : differs;
+  const [now, then] = [own[at]!, before[at]];
+  // Where the shapes are the same, a setting of the op differs, such as where a slice ends.
+  const text = ({ shown, attributes }: NodeOutline): string =>
+    now.shown === then?.shown ? `${shown} ${attributes.slice(0, SHOWN)}` : shown;
+  return { node: nodes[at]!, got: text(now), expected: then === undefined ? "nothing" : text(then) };
+}
