@@ -3,8 +3,7 @@ import "../../extension/engine/library.ts";
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { userFolder } from "../../extension/engine/dataFiles.ts";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { loadExecutor } from "../../extension/executors/index.ts";
 import { nativeStatus } from "../../extension/native/status.ts";
 import { Experiment } from "../../extension/nn/experiment.ts";
@@ -20,6 +19,8 @@ const experiments = (folder: string): string[] =>
     .map((name) => `${folder}/${name}`);
 
 const STEPS = 12;
+/** Batches of the validation, before the training and after the last step. */
+const VALIDATED = 2;
 
 /** The tutorial is a program. */
 const files = [...experiments("test/bench/workloads"), ...experiments("media/examples")].filter(
@@ -38,15 +39,15 @@ function writeBert(folder: string): void {
 }
 
 describe.skipIf(nativeStatus().state !== "installed")("compiled, without a fallback:", () => {
-  let folder: string;
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "layerwise-"));
   beforeAll(async () => {
-    folder = userFolder.path = fs.mkdtempSync(path.join(os.tmpdir(), "layerwise-"));
+    process.chdir(folder);
     await loadExecutor("native");
     writeBert(folder);
   });
   afterAll(() => {
     setExecutor(undefined);
-    userFolder.path = undefined;
+    process.chdir(root);
     fs.rmSync(folder, { recursive: true, force: true });
   });
 
@@ -54,13 +55,15 @@ describe.skipIf(nativeStatus().state !== "installed")("compiled, without a fallb
     const executor = await loadExecutor("native");
     const { default: experiment } = (await import(path.join(root, file))) as { default: Experiment };
     skip(file.includes("fashion") && !fs.existsSync("/usr/share/datasets/fashion-mnist"), "no data");
+    // The head of a BERT that is fine-tuned is new, which is said.
+    if (file.includes("bert")) vi.spyOn(console, "warn").mockImplementation(() => {});
     let before: Record<string, number> = {};
     const { state } = await train(
       new Experiment({
         ...experiment.options,
         epochs: STEPS,
         maxSteps: STEPS,
-        limitValBatches: 2,
+        limitValBatches: VALIDATED,
         checkpoints: false,
         callbacks: { onTrainStart: () => void (before = executor.counters()) },
       }),
@@ -69,9 +72,9 @@ describe.skipIf(nativeStatus().state !== "installed")("compiled, without a fallb
     const grown = (name: string): number => after[name]! - before[name]!;
     expect(state.step).toBe(STEPS);
     expect(grown("compiledRuns")).toBeGreaterThanOrEqual(STEPS);
-    expect({ interpreted: grown("interpreted"), fellBack: after["fellBack"] }).toEqual({
-      interpreted: 0,
-      fellBack: 0,
-    });
+    // Its metric reads what the model gives, and has three ops: too few for a graph.
+    const small = file.includes("temperature") ? STEPS + VALIDATED : 0;
+    expect(grown("interpreted")).toBe(small);
+    expect(after["fellBack"]).toBe(0);
   });
 });
