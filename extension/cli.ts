@@ -10,6 +10,7 @@ import * as inspectCommand from "./cli/inspectTensors.ts";
 import * as lrFindCommand from "./cli/lrFind.ts";
 import * as predictCommand from "./cli/predict.ts";
 import * as printCommand from "./cli/print.ts";
+import * as profileCommand from "./cli/profile.ts";
 import * as runCommand from "./cli/run.ts";
 import * as runsCommand from "./cli/runs.ts";
 import * as summaryCommand from "./cli/summary.ts";
@@ -21,6 +22,7 @@ const COMMANDS: readonly { register: (program: Command) => void }[] = [
   evaluateCommand,
   predictCommand,
   lrFindCommand,
+  profileCommand,
   exportCommand,
   summaryCommand,
   printCommand,

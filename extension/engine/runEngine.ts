@@ -13,6 +13,7 @@ import {
   type ToolMethods,
 } from "../protocol/engine.ts";
 import type { UserError } from "../protocol/errors.ts";
+import { ProfileRequest } from "../protocol/profile.ts";
 import { exportModel } from "./exportModel.ts";
 import { SampleQuery, SessionRequest, Subject, type SessionMethods } from "../protocol/evaluation.ts";
 import { waitForDebugger } from "./debugger.ts";
@@ -20,6 +21,7 @@ import { ModelSession } from "./evaluation/session.ts";
 import { connectParent, hello } from "./ipc.ts";
 import { findLearningRate } from "./lrFinder.ts";
 import { predict } from "./predict.ts";
+import { profile } from "./profiler/profile.ts";
 import { Run } from "./run.ts";
 import { runScript, untilUncaught } from "./script.ts";
 import { EngineError } from "./userErrors.ts";
@@ -100,6 +102,13 @@ const methods: RunEngineMethods & ToolMethods & SessionMethods = {
   exportModel: (request) =>
     untilUncaught(() =>
       exportModel(v.parse(ExportRequest, request), watchdog, {
+        failed,
+        tell: (text) => parent.send("log", "warning", text),
+      }),
+    ),
+  profile: (request) =>
+    untilUncaught(() =>
+      profile(v.parse(ProfileRequest, request), watchdog, {
         failed,
         tell: (text) => parent.send("log", "warning", text),
       }),

@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { UserError } from "./errors.ts";
+import type { Profile, ProfileRequest } from "./profile.ts";
 import { MetricRow, Metrics, MetricValue, RunRecord } from "./run.ts";
 
 /** Raised when a message changes incompatibly: a host refuses an engine of another protocol. */
@@ -222,6 +223,8 @@ export interface ToolMethods {
   lrFind(request: LrFindRequest): Promise<LrFindResult>;
   /** Tells what it is doing as `log`. */
   exportModel(request: ExportRequest): Promise<ExportResult>;
+  /** Tells what it is doing as `log`. */
+  profile(request: ProfileRequest): Promise<Profile>;
 }
 export interface ToolEvents extends Pick<RunEngineEvents, "hello" | "log"> {
   /** The last word when the call can't be answered: user code hangs. */

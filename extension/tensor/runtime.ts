@@ -25,6 +25,8 @@ export interface Executor {
 
 /** Looks at every value of a plan that is computed op by op, before anything is written. */
 export interface Inspector {
+  /** What is fed is there: the first node is computed next. */
+  begin?(): void;
   node(node: Node, read: (value: Value) => HostArray): void;
   /** All nodes were computed. What it throws keeps the plan from writing. */
   done(read: (value: Value) => HostArray): void;

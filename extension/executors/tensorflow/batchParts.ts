@@ -1,5 +1,5 @@
 import { fillValue, Node, type Value } from "../../tensor/graph.ts";
-import type { Op } from "../../tensor/op.ts";
+import { costOf, type Op } from "../../tensor/op.ts";
 import { divides, elementwise, type Cut, type Parts } from "../../tensor/parts.ts";
 import { add, mul } from "../../tensor/ops/elementwise.ts";
 import { cat, reshape } from "../../tensor/ops/movement.ts";
@@ -79,9 +79,6 @@ export function inParts(plan: Plan, most: number): Parted {
 
 const millions = (count: number): string => `${Number((count / 1e6).toPrecision(3))} million`;
 const percent = (share: number): string => `${Math.floor(100 * share)} %`;
-
-const costOf = (node: Node): number =>
-  (node.op as unknown as Op<object>).cost?.(signatureOf(node), node.attributes) ?? 0;
 
 /** Leading size of the largest input. */
 function batchOf({ leaves }: Plan): number {

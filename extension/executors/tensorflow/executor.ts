@@ -234,6 +234,7 @@ export class TensorFlowExecutor implements Executor, Residences {
       const lowering = new Lowering(tensorflowBackend(b, (value) => this.leaf(b, value)));
       const ref = (value: Value): EagerRef => lowering.plain(value) as EagerRef;
       const read = (value: Value): HostArray => this.binding.tensorDataSync(ref(value).id) as HostArray;
+      inspector?.begin?.();
       for (const node of plan.nodes) {
         lowering.node(node);
         inspector?.node(node, read);

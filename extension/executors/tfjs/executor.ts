@@ -49,6 +49,7 @@ export class TfjsExecutor implements Executor {
     k.tidy(() => {
       const lowering = new Lowering(this.backend());
       const look = (value: Value): HostArray => read(lowering.plain(value), value.dtype);
+      inspector?.begin?.();
       for (const node of plan.nodes) {
         lowering.node(node);
         inspector?.node(node, look);

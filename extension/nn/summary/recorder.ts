@@ -1,5 +1,4 @@
-import type { Node } from "../../tensor/graph.ts";
-import type { Op } from "../../tensor/op.ts";
+import { costOf } from "../../tensor/op.ts";
 import { scope } from "../../tensor/scope.ts";
 import type { Module } from "../module.ts";
 import { LayerInfo, ModuleFacts, type Place } from "./layerInfo.ts";
@@ -135,11 +134,6 @@ function numbered(rows: readonly LayerInfo[]): readonly LayerInfo[] {
     row.children = rows.slice(i + 1, end < 0 ? undefined : end);
   });
   return rows;
-}
-
-function costOf(node: Node): number {
-  const op = node.op as unknown as Op<object>;
-  return op.cost?.(node, node.attributes) ?? 0;
 }
 
 /** Every place of every module, each after its parent. */
