@@ -20,7 +20,7 @@ import { engineOptions } from "./editor/settings.ts";
 import { ModelsTree } from "./editor/sidebar/modelsTree.ts";
 import { CheckpointsTree, RunsTree } from "./editor/sidebar/runsTree.ts";
 import { StatusBar } from "./editor/statusBar.ts";
-import { chooseFile, requireTrust, sourceTarget } from "./editor/targets.ts";
+import { chooseExperiment, chooseFile, requireTrust, saveSources, sourceTarget } from "./editor/targets.ts";
 import { ModelTasks } from "./editor/tasks.ts";
 import { TrainingDebug } from "./editor/debugging.ts";
 import { showWalkthrough } from "./editor/walkthrough.ts";
@@ -101,6 +101,14 @@ export function activate(context: vscode.ExtensionContext): void {
           const document = await chooseFile(wanted);
           if (document !== undefined)
             await (await panels.showArchitecture(document, wanted.model)).compare("head", "working");
+        },
+        "layerwise.profile": async (target) => {
+          requireTrust();
+          const wanted = sourceTarget(target);
+          const chosen = await chooseExperiment(wanted, previews);
+          if (chosen === undefined || !(await saveSources(chosen.document))) return;
+          const panel = await panels.showArchitecture(chosen.document, wanted.model);
+          void panel.profile(chosen.exportName);
         },
         "layerwise.run": async (target) => {
           requireTrust();

@@ -42,6 +42,7 @@ export interface CommandArguments {
   "layerwise.evaluate": [target?: SourceTarget | MenuTarget];
   "layerwise.preview": [target?: SourceTarget | MenuTarget];
   "layerwise.compareArchitecture": [target?: SourceTarget | MenuTarget];
+  "layerwise.profile": [target?: SourceTarget | MenuTarget];
   "layerwise.run": [target?: SourceTarget | MenuTarget];
   "layerwise.stop": [run?: RunTarget];
   "layerwise.save": [run?: RunTarget];
@@ -80,6 +81,7 @@ const commands: Record<CommandId, true> = {
   "layerwise.evaluate": true,
   "layerwise.preview": true,
   "layerwise.compareArchitecture": true,
+  "layerwise.profile": true,
   "layerwise.run": true,
   "layerwise.stop": true,
   "layerwise.save": true,

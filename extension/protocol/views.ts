@@ -3,6 +3,7 @@ import type { EvaluationResult, Progress } from "./engine.ts";
 import type { Answer, EvaluationReport, SamplePage, SampleQuery, Subject } from "./evaluation.ts";
 import type { TensorComparison, TensorFile, TensorStatistics } from "./inspection.ts";
 import type { FileReport, ModelReport } from "./preview.ts";
+import type { Profile } from "./profile.ts";
 import type { CheckpointRecord, MetricRow, RunLabels, RunRecord } from "./run.ts";
 import type { WeightStatistics } from "./weights.ts";
 
@@ -102,6 +103,18 @@ export interface ChosenWeights {
   error?: string;
 }
 
+/** A training step that is, or was, measured. */
+export interface ShownProfile {
+  exportName: string;
+  /** What is being done; undefined when it is over. */
+  doing?: string;
+  profile?: Profile;
+  /** Why it can't be measured. */
+  error?: UserError;
+  /** The file has changed since. */
+  outdated?: boolean;
+}
+
 export interface ArchitectureSnapshot {
   file: string;
   /** What the models can be compared with; the file as it is typed comes first. */
@@ -111,6 +124,7 @@ export interface ArchitectureSnapshot {
   /** Checkpoints of this file's trainings, newest first. */
   weightFiles?: WeightFile[];
   weights?: ChosenWeights;
+  profile?: ShownProfile;
   /** Which model of the report is shown. */
   model?: string;
   report?: FileReport;
@@ -138,6 +152,10 @@ export interface ArchitectureHostMethods {
   /** Shows one side's models as changes of another's: ids of {@link ModelSide}. */
   compare(base: string, of: string): Promise<void>;
   endComparison(): Promise<void>;
+  /** Measures a training step of one of the model's experiments. */
+  profile(): Promise<void>;
+  /** Stops measuring, or takes away what was measured. */
+  endProfile(): Promise<void>;
   /** Shows the values in a checkpoint: the id of a {@link WeightFile}; none for "". */
   chooseWeights(id: string): Promise<void>;
   /** Saves a picture where the user says. @param content An SVG's text, a PNG's bytes as base64 */

@@ -10,6 +10,7 @@ import type { Camera, Point, Rectangle } from "./camera.ts";
 import type { Drawn } from "./diagramState.ts";
 import type { ShownBox } from "./flow.ts";
 import { formatMeasure, type Heat, heatOf, measure } from "./heat.ts";
+import type { MeasuredLayers } from "./profile.ts";
 import { LABEL_HEIGHT, type PlacedEdge } from "./layout.ts";
 
 const text = strings.architecture;
@@ -32,10 +33,11 @@ export interface Marks {
   matches: ReadonlySet<string>;
   searching: boolean;
   heat: Heat;
+  measured: MeasuredLayers | undefined;
 }
 
 export function canvas(drawn: Drawn, camera: Camera, marks: Marks, actions: CanvasActions): TemplateResult {
-  const { selected, searching, matches, heat } = marks;
+  const { selected, searching, matches, heat, measured } = marks;
   return html`<svg class="picture" aria-hidden="true" focusable="false">
     <defs>
       <marker
@@ -52,7 +54,7 @@ export function canvas(drawn: Drawn, camera: Camera, marks: Marks, actions: Canv
       </marker>
     </defs>
     <g class="world" transform="translate(${camera.x} ${camera.y}) scale(${camera.scale})">
-      ${guard([drawn, selected, searching && [...matches].join(), heat], () => world(drawn, marks, actions))}
+      ${guard([drawn, selected, searching && [...matches].join(), heat, measured], () => world(drawn, marks, actions))}
     </g>
   </svg>`;
 }
@@ -64,7 +66,7 @@ function world(drawn: Drawn, marks: Marks, actions: CanvasActions): SVGTemplateR
   const leaves = shown.filter((box) => box.node.kind === "module" && !box.open);
   const largest = Math.max(
     0,
-    ...leaves.map(({ node }) => measure(drawn.rows.get(node.path), marks.heat) ?? 0),
+    ...leaves.map(({ node }) => measure(drawn.rows.get(node.path), marks.heat, marks.measured) ?? 0),
   );
   return svg`
       ${repeat(
@@ -142,7 +144,7 @@ function leaf(
   const on = handlers(box, actions);
   const isModule = box.node.kind === "module";
   const row = isModule ? drawn.rows.get(box.node.path) : undefined;
-  const value = measure(row, marks.heat);
+  const value = measure(row, marks.heat, marks.measured);
   const heat = heatOf(value, largest);
   const second =
     marks.heat === "none"

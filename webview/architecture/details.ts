@@ -12,6 +12,7 @@ import type { Drawn } from "./diagramState.ts";
 import { formulaOf, settingsOf } from "./formulas.ts";
 import { layerTree, visibleLayers } from "./layers.ts";
 import { mark, signed } from "./comparison.ts";
+import { type MeasuredLayers, measuredRows } from "./profile.ts";
 import { values } from "./values.ts";
 import type { Actions } from "./view.ts";
 
@@ -20,8 +21,11 @@ const text = strings.architecture;
 export function details(
   drawn: Drawn,
   selected: string,
-  snapshot: ArchitectureSnapshot,
-  round: number,
+  {
+    snapshot,
+    round,
+    measured,
+  }: { snapshot: ArchitectureSnapshot; round: number; measured: MeasuredLayers | undefined },
   actions: Actions,
 ): TemplateResult {
   const box = drawn.boxes.get(selected);
@@ -45,6 +49,7 @@ export function details(
     ${(change?.notes ?? []).map((note) => html`<p class="change-notes">${note}</p>`)}
     ${formula === undefined ? nothing : html`<p class="formula">${formula}</p>`}
     ${pairs([...(row === undefined ? [] : numbersOf(row)), ...shapesOf(drawn, selected, row)])}
+    ${row === undefined || measured?.of(row.path) === undefined ? nothing : titled(text.profile.measured, pairs(measuredRows(measured, row.path)))}
     ${row === undefined || row.detail === "" ? nothing : titled(text.settings, pairs(settingsOf(row.className, row.detail)))}
     ${
       row?.weights === undefined

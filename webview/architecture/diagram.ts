@@ -10,6 +10,7 @@ import { details, outline } from "./details.ts";
 import type { DiagramState } from "./diagramState.ts";
 import { type Heat, HEATS, measure } from "./heat.ts";
 import { layerList } from "./layerList.ts";
+import { measuredLayers, type MeasuredLayers } from "./profile.ts";
 import type { Actions, ArchitectureState, ArchitectureUi } from "./view.ts";
 
 const text = strings.architecture;
@@ -26,9 +27,12 @@ export function diagram(
   const { drawn, camera } = state;
   const matches = state.matches();
   const searching = state.search.trim() !== "";
-  const heat = HEATS.find((one) => one === ui.heat) ?? "none";
+  const measured = measuredLayers(snapshot, model);
+  const known = HEATS.find((one) => one === ui.heat) ?? "none";
+  // A profile that is gone leaves nothing to colour by.
+  const heat = heatsOf(model, measured).includes(known) ? known : "none";
   return html`<div class="diagram-view">
-    ${tools(model, state, heat, matches.size, actions)}
+    ${tools(heatsOf(model, measured), state, heat, matches.size, actions)}
     <div class="diagram-body">
       <div
         class="viewport"
@@ -45,7 +49,7 @@ export function diagram(
         ${
           drawn === undefined || camera === undefined
             ? html`<p class="secondary viewport-note">${state.error ?? text.layingOut}</p>`
-            : html`${canvas(drawn, camera, { selected: ui.selected, matches, searching, heat }, actions)}
+            : html`${canvas(drawn, camera, { selected: ui.selected, matches, searching, heat, measured }, actions)}
               ${minimap(drawn, camera, state.window, (at) => state.centre(at))}`
         }
       </div>
@@ -53,7 +57,9 @@ export function diagram(
         ${
           drawn === undefined
             ? nothing
-            : html`<div class="details">${details(drawn, ui.selected, snapshot, round, actions)}</div>
+            : html`<div class="details">
+                  ${details(drawn, ui.selected, { snapshot, round, measured }, actions)}
+                </div>
                 <div class="outline-place" tabindex="0" role="region" aria-label=${text.layers}>
                   ${guard([drawn, ui.selected, ui.collapsed], () =>
                     outline(drawn, ui.selected, new Set(ui.collapsed), actions),
@@ -66,8 +72,11 @@ export function diagram(
   </div>`;
 }
 
+const heatsOf = (model: ModelReport, measured: MeasuredLayers | undefined): readonly Heat[] =>
+  HEATS.filter((one) => one === "none" || model.rows.some((row) => (measure(row, one, measured) ?? 0) > 0));
+
 function tools(
-  model: ModelReport,
+  heats: readonly Heat[],
   state: DiagramState,
   heat: Heat,
   found: number,
@@ -75,9 +84,6 @@ function tools(
 ): TemplateResult {
   const tool = (label: string, name: string, onClick: () => void): TemplateResult =>
     button({ label, icon: name, appearance: "icon", onClick });
-  const heats = HEATS.filter(
-    (one) => one === "none" || model.rows.some((row) => (measure(row, one) ?? 0) > 0),
-  );
   return html`<div class="diagram-tools">
     <label class="search">
       ${icon("search")}

@@ -1,26 +1,42 @@
 /** Which of a row's numbers colours its box. */
 import type { SummaryRow } from "../../extension/protocol/preview.ts";
 import { formatBytes, formatCompact } from "../shared/format.ts";
+import { formatMs, type MeasuredLayers } from "./profile.ts";
 
-export const HEATS = ["none", "parameters", "multiplyAdds", "memory"] as const;
+const MEASURED = ["time", "forwardTime", "backwardTime"] as const;
+export const HEATS = ["none", "parameters", "multiplyAdds", "memory", ...MEASURED] as const;
 export type Heat = (typeof HEATS)[number];
 
-/** Undefined where nothing is known, as for a layer that isn't called. */
-export function measure(row: SummaryRow | undefined, heat: Heat): number | undefined {
+/** Undefined where nothing is known, as for a layer that isn't called, or was not measured. */
+export function measure(
+  row: SummaryRow | undefined,
+  heat: Heat,
+  measured?: MeasuredLayers,
+): number | undefined {
+  if (row === undefined) return undefined;
+  const times = measured?.of(row.path);
   switch (heat) {
     case "none":
       return undefined;
     case "parameters":
-      return row?.parameters;
+      return row.parameters;
     case "multiplyAdds":
-      return row?.multiplyAdds;
+      return row.multiplyAdds;
     case "memory":
-      return row?.memoryBytes;
+      return row.memoryBytes;
+    case "time":
+      return times && times.forward.ms + times.backward.ms;
+    case "forwardTime":
+      return times?.forward.ms;
+    case "backwardTime":
+      return times?.backward.ms;
   }
 }
 
-export const formatMeasure = (value: number, heat: Heat): string =>
-  heat === "memory" ? formatBytes(value) : formatCompact(value);
+export function formatMeasure(value: number, heat: Heat): string {
+  if (heat === "memory") return formatBytes(value);
+  return MEASURED.some((one) => one === heat) ? formatMs(value) : formatCompact(value);
+}
 
 /** 0 to 1 for each measure against the largest: by the root, so that small ones differ too. */
 export function heatOf(value: number | undefined, largest: number): number {

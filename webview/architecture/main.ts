@@ -55,6 +55,10 @@ const sizes = new ResizeObserver(([entry]) => {
 });
 
 function show(snapshot: ArchitectureSnapshot): void {
+  // What was just measured is what one wants to see.
+  const fresh = snapshot.profile?.profile;
+  if (fresh !== undefined && state?.snapshot.profile?.doing !== undefined)
+    ui = { ...ui, view: "diagram", heat: "time" };
   state = { snapshot, ui, diagram, round: state?.round ?? 0, notice: undefined };
   save(snapshot);
   redraw();
@@ -203,6 +207,8 @@ const actions: Actions = {
   exportImage: (format) => tell(exportImage(format)),
   compare: (base, of) => choose(host.compare(base, of)),
   endComparison: () => tell(host.endComparison()),
+  profile: () => tell(host.profile()),
+  endProfile: () => tell(host.endProfile()),
   chooseWeights: (id) => choose(host.chooseWeights(id)),
   viewport: (element) => {
     sizes.disconnect();

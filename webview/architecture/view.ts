@@ -13,6 +13,7 @@ import type { ModelDiff } from "./diff.ts";
 import type { DiagramState, DiagramUi } from "./diagramState.ts";
 import { rootRow } from "./layers.ts";
 import { printed } from "./printed.ts";
+import { profileBar, profileTool } from "./profile.ts";
 import { summaryTable } from "./summary.ts";
 
 export type ViewName = keyof typeof strings.architecture.views;
@@ -61,6 +62,8 @@ export interface Actions {
   exportImage(format: ImageFormat): void;
   compare(base: string, of: string): void;
   endComparison(): void;
+  profile(): void;
+  endProfile(): void;
   /** "" shows none. */
   chooseWeights(id: string): void;
   /** Told the diagram's element. */
@@ -124,7 +127,7 @@ export function panel(state: ArchitectureState, actions: Actions): TemplateResul
             })}
           </div>`
     }
-    ${comparisonBar(snapshot, model, diff, round, actions)}
+    ${comparisonBar(snapshot, model, diff, round, actions)} ${profileBar(snapshot, model, actions)}
     ${errors.map((error) => errorBox({ error, title: text.syntax, open: actions.openSource }))}
     ${model ? modelView(state, model, stale, diff, actions) : nothing}`;
 }
@@ -161,6 +164,7 @@ function header(
             : nothing
         }
         ${model ? compareTool(snapshot, round, actions) : nothing}
+        ${stale ? nothing : profileTool(snapshot, model, actions)}
         ${(stale || (snapshot.comparison?.of ?? "working") !== "working" ? [] : experiments).map((name) =>
           button({
             label: experiments.length > 1 ? text.trainExport(name) : text.train,

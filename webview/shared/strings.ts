@@ -1,5 +1,6 @@
 /** Every text of the views, in one typed place: a translation is another object of this type. */
 import { evaluationStrings } from "./evaluationStrings.ts";
+import { profileStrings } from "./profileStrings.ts";
 import { formatCount } from "./format.ts";
 
 const english = {
@@ -216,7 +217,9 @@ const english = {
       parameters: "Heat: parameters",
       multiplyAdds: "Heat: multiply-adds",
       memory: "Heat: memory",
+      ...profileStrings.heats,
     },
+    profile: profileStrings,
     expandAll: "Expand all",
     collapseAll: "Collapse all",
     zoomIn: "Zoom in",

@@ -14,6 +14,7 @@ import { openPosition } from "../messages.ts";
 import type { Previews } from "../previews.ts";
 import { folderOf } from "../targets.ts";
 import { Comparison } from "./comparison.ts";
+import { Profiles } from "./profiles.ts";
 import { MESSAGE_INTERVAL, Throttle } from "./throttle.ts";
 import { connectPanel, noArguments, sourceArguments, type MethodSchemas } from "./webviewHost.ts";
 import { Weights } from "./weights.ts";
@@ -26,6 +27,8 @@ const schemas: MethodSchemas<ArchitectureHostMethods> = {
   train: v.tuple([v.string()]),
   compare: v.strictTuple([v.string(), v.string()]),
   endComparison: noArguments,
+  profile: noArguments,
+  endProfile: noArguments,
   chooseWeights: v.strictTuple([v.string()]),
   saveImage: v.tuple([v.string(), v.picklist(["svg", "png"]), v.string()]),
 };
@@ -46,6 +49,7 @@ export class ArchitecturePanel extends DisposableOwner {
   readonly #view;
   readonly #comparison: Comparison;
   readonly #weights: Weights;
+  readonly #profiles: Profiles;
   readonly #throttle = new Throttle<"snapshot">(MESSAGE_INTERVAL, () => void this.#send());
   #choices: Pick<ArchitectureSnapshot, "sides" | "weightFiles"> = {};
   #model: string | undefined;
@@ -67,6 +71,7 @@ export class ArchitecturePanel extends DisposableOwner {
     };
     this.#comparison = this.own(new Comparison(file, options.previews, changed));
     this.#weights = this.own(new Weights(options.engine, changed));
+    this.#profiles = this.own(new Profiles(file, options, changed));
     this.#view = connectPanel<ArchitectureViewMethods, ArchitectureHostMethods>(panel, {
       kind: "architecture",
       extensionUri: options.extensionUri,
@@ -91,6 +96,15 @@ export class ArchitecturePanel extends DisposableOwner {
           changed();
           return Promise.resolve();
         },
+        profile: () =>
+          runCommand("layerwise.profile", {
+            file,
+            ...(this.#model === undefined ? {} : { model: this.#model }),
+          }),
+        endProfile: () => {
+          this.#profiles.end();
+          return Promise.resolve();
+        },
         chooseWeights: async (id) => {
           await this.#weights.choose(id);
           await this.#lookForChoices();
@@ -102,6 +116,11 @@ export class ArchitecturePanel extends DisposableOwner {
     this.own(
       options.previews.onDidChange((uri) => {
         if (uri.fsPath === file) changed();
+      }),
+    );
+    this.own(
+      vscode.workspace.onDidChangeTextDocument(({ document, contentChanges }) => {
+        if (document.uri.fsPath === file && contentChanges.length > 0) this.#profiles.outdate();
       }),
     );
     this.own(
@@ -131,6 +150,11 @@ export class ArchitecturePanel extends DisposableOwner {
   /** Shows the models of one side as changes of another's. */
   async compare(base: string, of: string): Promise<void> {
     if (await this.#comparison.choose(base, of)) await this.#lookForChoices();
+  }
+
+  /** Measures a training step of an experiment. */
+  profile(exportName: string): Promise<void> {
+    return this.#profiles.measure(exportName);
   }
 
   /** Reads which runs there are: not at each letter that is typed. */
@@ -176,12 +200,14 @@ export class ArchitecturePanel extends DisposableOwner {
     const error = report?.errors[0] ?? shown?.error;
     const good = wanted === undefined ? undefined : lastGood.get(wanted);
     const weights = this.#weights.current;
+    const profile = this.#profiles.current;
     return {
       file: this.file,
       busy,
       ...this.#choices,
       ...(compared === undefined ? {} : { comparison: compared.comparison }),
       ...(weights === undefined ? {} : { weights }),
+      ...(profile === undefined ? {} : { profile }),
       ...(wanted === undefined ? {} : { model: wanted }),
       ...(report === undefined ? {} : { report }),
       ...(good === undefined ? {} : { lastGood: good }),

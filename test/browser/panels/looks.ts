@@ -9,6 +9,7 @@ import type {
   TrainingSnapshot,
   TrainingViewMethods,
 } from "../../../extension/protocol/views.ts";
+import { profiledSnapshot, profileOf } from "./profile.ts";
 import { accessibilityProblems, openPanel, type Panel, screenshotPage, type ThemeName } from "./page.ts";
 import { ended, FILE, flowModel, models, runningAt } from "./recordings.ts";
 import { shapeError, syntaxError } from "./errors.ts";
@@ -144,3 +145,23 @@ for (const [name, { model, ui }] of Object.entries(diagrams))
       await panel.page.locator(".picture").waitFor();
       await inspect(panel, `diagram-${name}-${look}`);
     });
+
+for (const [look, theme, width] of [
+  ...THEMES.map((one) => [one, one, undefined] as const),
+  ["narrow", "light", NARROW] as const,
+])
+  test(`profile looks right: ${look}`, async () => {
+    const snapshot = profiledSnapshot({ profile: profileOf(flowModel("residual")) });
+    const panel = await openArchitecture(snapshot, theme, width);
+    await panel.page.evaluate(
+      (state) => sessionStorage.setItem("state", state),
+      JSON.stringify({
+        file: FILE,
+        ui: { view: "diagram", heat: "time", selected: "stem/0", opened: ["stem"] },
+      }),
+    );
+    await panel.reopen();
+    await panel.page.locator(".heat").first().waitFor();
+    await panel.page.locator(".choices summary").click();
+    await inspect(panel, `profile-${look}`);
+  });

@@ -5,6 +5,7 @@ import "./comparison.ts";
 import "./diagram.ts";
 import "./evaluation.ts";
 import "./looks.ts";
+import "./profile.ts";
 import "./runs.ts";
 import "./tensors.ts";
 import "./training.ts";

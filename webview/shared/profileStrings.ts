@@ -1,0 +1,42 @@
+/** Texts of a measured training step, in the architecture panel; part of strings.ts. */
+import { formatCount } from "./format.ts";
+
+export const profileStrings = {
+  measure: "Profile",
+  measureHint: "Profile a training step: measure the time of each layer",
+  again: "Profile again",
+  close: "Close profile",
+  cancel: "Cancel",
+  title: "Measured training step",
+  failed: "The training step can't be measured",
+  outdated: "The file has changed since.",
+  step: (batch: number) => `A step of ${formatCount(batch)} ${batch === 1 ? "sample" : "samples"}`,
+  compiled: "As trained",
+  opByOp: "Op by op",
+  times: (factor: string) => `${factor} times as fast`,
+  optimizer: "Optimizer",
+  outside: "Outside layers",
+  outsideHint: "The model's own forward, the loss and the step's own code",
+  limit: "Matrix product",
+  limitHint: "A large matrix product by itself, run like the ops of the layers",
+  peak: "Values at one time",
+  engine: "Engine",
+  explanation:
+    "Times of layers are medians of a step that is computed op by op; compiled, as it is trained, ops are fused and run side by side, so that no layer has a time of its own.",
+  fellBack: "Not compiled",
+  allCompiled: "Nothing fell back: all of the step is compiled.",
+  choices: "What the engine chose",
+  measured: "Measured",
+  forward: "Forward",
+  backward: "Backward",
+  share: "Share of the step",
+  speed: (value: string) => `${value} GFLOP/s`,
+  speedOf: { forward: "Forward speed", backward: "Backward speed" },
+  activations: "Kept for backward",
+  gradients: "Gradients of weights",
+  heats: {
+    time: "Heat: measured time",
+    forwardTime: "Heat: forward time",
+    backwardTime: "Heat: backward time",
+  },
+};
