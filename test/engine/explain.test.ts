@@ -2,6 +2,8 @@
 import fs from "node:fs";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import * as v from "valibot";
+import { Profile } from "../../extension/protocol/profile.ts";
 import { nativeStatus } from "../../extension/native/status.ts";
 import { Workspace } from "./workspace.ts";
 
@@ -73,5 +75,19 @@ describe.skipIf(nativeStatus().state !== "installed")("the engine's choices", ()
     expect(text).toMatch(/Training step of \d+ ops: graph compiled \(\d+ TensorFlow nodes, one call\)/);
     expect(text).toMatch(/batch whole \([\d.e-]+ million of multiply-adds a step are less than/);
     expect(text).toMatch(/steps a call up to \d+ \(a step takes [\d.]+ ms, and a call at most \d+\)/);
+  });
+
+  it("a profile measures the step compiled and op by op", async () => {
+    const file = workspace.write("same.nn.ts", SAME);
+    const { code, stdout } = await workspace.run(["profile", file, "--json", "--seconds", "0.2"], { env });
+    expect(code).toBe(0);
+    const profile = v.parse(Profile, JSON.parse(stdout));
+    expect(profile).toMatchObject({ model: "Net", exportName: "default", batch: 40, fallbacks: [] });
+    expect(profile.compiledMs).toBeGreaterThan(0);
+    expect(profile.limitGflops).toBeGreaterThan(0);
+    expect(profile.layers.map(({ path }) => path)).toEqual(["head", "head.fc", ""]);
+    expect(profile.choices.map(({ about }) => about)).toEqual(
+      expect.arrayContaining(["engine", "threads", "graph", "batch", "steps a call"]),
+    );
   });
 });

@@ -10,7 +10,7 @@ import type { Camera, Point, Rectangle } from "./camera.ts";
 import type { Drawn } from "./diagramState.ts";
 import type { ShownBox } from "./flow.ts";
 import { formatMeasure, type Heat, heatOf, measure } from "./heat.ts";
-import type { MeasuredLayers } from "./profile.ts";
+import type { MeasuredLayers } from "./measured.ts";
 import { LABEL_HEIGHT, type PlacedEdge } from "./layout.ts";
 
 const text = strings.architecture;

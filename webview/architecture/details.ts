@@ -12,7 +12,8 @@ import type { Drawn } from "./diagramState.ts";
 import { formulaOf, settingsOf } from "./formulas.ts";
 import { layerTree, visibleLayers } from "./layers.ts";
 import { mark, signed } from "./comparison.ts";
-import { type MeasuredLayers, measuredRows } from "./profile.ts";
+import type { MeasuredLayers } from "./measured.ts";
+import { measuredRows } from "./profile.ts";
 import { values } from "./values.ts";
 import type { Actions } from "./view.ts";
 

@@ -10,7 +10,8 @@ import { details, outline } from "./details.ts";
 import type { DiagramState } from "./diagramState.ts";
 import { type Heat, HEATS, measure } from "./heat.ts";
 import { layerList } from "./layerList.ts";
-import { measuredLayers, type MeasuredLayers } from "./profile.ts";
+import type { MeasuredLayers } from "./measured.ts";
+import { measuredLayers } from "./profile.ts";
 import type { Actions, ArchitectureState, ArchitectureUi } from "./view.ts";
 
 const text = strings.architecture;

@@ -1,7 +1,7 @@
 /** Which of a row's numbers colours its box. */
 import type { SummaryRow } from "../../extension/protocol/preview.ts";
 import { formatBytes, formatCompact } from "../shared/format.ts";
-import { formatMs, type MeasuredLayers } from "./profile.ts";
+import { formatMs, type MeasuredLayers } from "./measured.ts";
 
 const MEASURED = ["time", "forwardTime", "backwardTime"] as const;
 export const HEATS = ["none", "parameters", "multiplyAdds", "memory", ...MEASURED] as const;

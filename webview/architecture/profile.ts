@@ -1,58 +1,16 @@
 /** A measured training step: what it says of each layer, and of the whole. */
 import { html, nothing, type TemplateResult } from "lit";
-import { gflops, type LayerProfile, type Pass, type Profile } from "../../extension/protocol/profile.ts";
+import { gflops, type Pass, type Profile } from "../../extension/protocol/profile.ts";
 import type { ModelReport } from "../../extension/protocol/preview.ts";
 import type { ArchitectureSnapshot } from "../../extension/protocol/views.ts";
 import { errorBox } from "../shared/errorBox.ts";
 import { formatBytes, formatShare } from "../shared/format.ts";
 import { button, icon } from "../shared/kit.ts";
 import { strings } from "../shared/strings.ts";
+import { formatMs, MeasuredLayers } from "./measured.ts";
 import type { Actions } from "./view.ts";
 
 const text = strings.architecture.profile;
-
-export type LayerTimes = Pick<LayerProfile, "forward" | "backward" | "activationBytes" | "gradientBytes">;
-
-const add = (a: Pass, b: Pass): Pass => ({
-  ms: a.ms + b.ms,
-  ops: a.ops + b.ops,
-  multiplyAdds: a.multiplyAdds + b.multiplyAdds,
-});
-
-/** What was measured of each module, those in it included. */
-export class MeasuredLayers {
-  readonly profile: Profile;
-  readonly #layers = new Map<string, LayerTimes>();
-
-  constructor(profile: Profile) {
-    this.profile = profile;
-    for (const layer of profile.layers) {
-      const parts = layer.path.split(".");
-      // What is outside all layers is nobody's.
-      if (layer.path !== "")
-        for (let depth = 1; depth <= parts.length; depth++) this.#add(parts.slice(0, depth).join("."), layer);
-    }
-  }
-
-  of(path: string): LayerTimes | undefined {
-    return this.#layers.get(path);
-  }
-
-  #add(path: string, layer: LayerTimes): void {
-    const known = this.#layers.get(path);
-    this.#layers.set(
-      path,
-      known === undefined
-        ? layer
-        : {
-            forward: add(known.forward, layer.forward),
-            backward: add(known.backward, layer.backward),
-            activationBytes: known.activationBytes + layer.activationBytes,
-            gradientBytes: known.gradientBytes + layer.gradientBytes,
-          },
-    );
-  }
-}
 
 let known: MeasuredLayers | undefined;
 
@@ -65,12 +23,6 @@ export function measuredLayers(
     return undefined;
   if (known?.profile !== shown.profile) known = new MeasuredLayers(shown.profile);
   return known;
-}
-
-/** Milliseconds as people read them. */
-export function formatMs(ms: number): string {
-  if (ms < 0.0995) return `${Number((1000 * ms).toPrecision(2))} µs`;
-  return `${ms < 99.5 ? Number(ms.toPrecision(2)) : Math.round(ms)} ms`;
 }
 
 function formatSpeed(pass: Pass): string | undefined {
@@ -128,7 +80,9 @@ export function profileBar(
     <div class="profile-head">
       ${
         doing === undefined
-          ? html`<strong>${profile === undefined ? text.title : text.step(profile.batch)}</strong>`
+          ? html`<strong
+              >${profile === undefined ? text.title : text.step(profile.batch, profile.engine)}</strong
+            >`
           : html`<vscode-progress-ring aria-hidden="true"></vscode-progress-ring
               ><span role="status">${doing}</span>`
       }
@@ -141,8 +95,7 @@ export function profileBar(
 }
 
 function outcome(profile: Profile): TemplateResult {
-  const { compiledMs, opByOpMs, update, layers, limitGflops, peakBytes, engine, fallbacks, choices } =
-    profile;
+  const { compiledMs, opByOpMs, update, layers, limitGflops, peakBytes, fallbacks, choices } = profile;
   const outside = layers.find(({ path }) => path === "");
   const share = (ms: number): string => `${formatMs(ms)} (${formatShare(ms / opByOpMs)})`;
   const figures: [name: string, value: string, hint?: string][] = [
@@ -167,7 +120,6 @@ function outcome(profile: Profile): TemplateResult {
         ]),
     [text.peak, formatBytes(peakBytes)],
     [text.limit, text.speed(limitGflops.toFixed(0)), text.limitHint],
-    [text.engine, engine],
   ];
   return html`<dl class="figures">
       ${figures.map(

@@ -10,7 +10,8 @@ export const profileStrings = {
   title: "Measured training step",
   failed: "The training step can't be measured",
   outdated: "The file has changed since.",
-  step: (batch: number) => `A step of ${formatCount(batch)} ${batch === 1 ? "sample" : "samples"}`,
+  step: (batch: number, engine: string) =>
+    `A step of ${formatCount(batch)} ${batch === 1 ? "sample" : "samples"} on ${engine}`,
   compiled: "As trained",
   opByOp: "Op by op",
   times: (factor: string) => `${factor} times as fast`,
@@ -20,7 +21,6 @@ export const profileStrings = {
   limit: "Matrix product",
   limitHint: "A large matrix product by itself, run like the ops of the layers",
   peak: "Values at one time",
-  engine: "Engine",
   explanation:
     "Times of layers are medians of a step that is computed op by op; compiled, as it is trained, ops are fused and run side by side, so that no layer has a time of its own.",
   fellBack: "Not compiled",

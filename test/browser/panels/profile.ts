@@ -97,7 +97,7 @@ test("profile: is started and cancelled, and colours the diagram by the time tha
   await panel.view.snapshot(profiledSnapshot({ profile }));
   await page.locator(".picture").waitFor();
   await page.locator(".heat").first().waitFor();
-  await page.getByText("A step of 64 samples").waitFor();
+  await page.getByText("A step of 64 samples on TensorFlow 2.21.0").waitFor();
   await page.getByText("Nothing fell back").waitFor();
   const heats = await page
     .locator(".heat")

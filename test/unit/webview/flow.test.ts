@@ -6,7 +6,9 @@ import type { ModelReport } from "../../../extension/protocol/preview.ts";
 import * as cameras from "../../../webview/architecture/camera.ts";
 import { allShown, around, type Choices, shownFlow } from "../../../webview/architecture/flow.ts";
 import { formulaOf, settingsOf } from "../../../webview/architecture/formulas.ts";
+import type { Profile } from "../../../extension/protocol/profile.ts";
 import { heatOf, measure } from "../../../webview/architecture/heat.ts";
+import { formatMs, MeasuredLayers } from "../../../webview/architecture/measured.ts";
 import { elkGraph, layoutOf } from "../../../webview/architecture/layout.ts";
 
 const model = (name: string): ModelReport => {
@@ -198,6 +200,24 @@ test("heat grows with the measure", () => {
   expect([heatOf(0, 10), heatOf(2.5, 10), heatOf(10, 10), heatOf(undefined, 10), heatOf(1, 0)]).toEqual([
     0, 0.5, 1, 0, 0,
   ]);
+});
+
+test("measured times are those of a module and all in it", () => {
+  const pass = { ms: 0.25, ops: 1, multiplyAdds: 10 };
+  const layer = { className: "", forward: pass, backward: { ...pass, ms: 1 }, gradientBytes: 8 };
+  const layers = ["blocks.0.conv1", "blocks.0.conv2", ""].map((path) => ({
+    path,
+    activationBytes: 4,
+    ...layer,
+  }));
+  const measured = new MeasuredLayers({ layers } as unknown as Profile);
+  const row = (path: string) => model("residual").rows.find((one) => one.path === path);
+  expect(measure(row("blocks.0"), "time", measured)).toBe(2.5);
+  expect(measure(row("blocks.0"), "forwardTime", measured)).toBe(0.5);
+  expect(measure(row("blocks.0.conv1"), "backwardTime", measured)).toBe(1);
+  expect(measure(row("blocks.1"), "time", measured)).toBeUndefined();
+  expect(measure(row("blocks.0"), "time")).toBeUndefined();
+  expect([0.0123, 0.25, 12.34, 1234.5].map(formatMs)).toEqual(["12 µs", "0.25 ms", "12 ms", "1235 ms"]);
 });
 
 test("settings have their names", () => {
