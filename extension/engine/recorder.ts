@@ -31,7 +31,7 @@ interface Unread extends TrainedBatch {
   epoch: number;
   time: number;
   /** Learning rates of the step, where they change within epochs. */
-  rates: Readonly<Values>;
+  rates: Readonly<Values> | undefined;
 }
 
 /** Means and measures so far, as plain data. */
@@ -106,9 +106,10 @@ export class Recorder {
 
   /** A batch was trained on: its values are read later, so that several steps can be computed at once. */
   trained(batch: TrainedBatch): void {
+    const { read, samples, step, steps } = batch;
     const { schedules } = this.#prepared;
-    const rates = batch.steps && schedules.withinEpochs ? schedules.rates() : {};
-    this.#unread.push({ ...batch, epoch: this.#state.epoch, time: this.time, rates });
+    const rates = steps && schedules.withinEpochs ? schedules.rates() : undefined;
+    this.#unread.push({ read, samples, step, steps, epoch: this.#state.epoch, time: this.time, rates });
   }
 
   /** Forgets batches that were not read: they are trained on again. */

@@ -3,7 +3,7 @@ import type { Optimizer } from "../nn/optim/optimizer.ts";
 import { clipGradNorm_, clipGradValue_ } from "../nn/utils.ts";
 import { TensorError } from "../tensor/errors.ts";
 import { div } from "../tensor/functions/arithmetic.ts";
-import { observe, stepsTogether } from "../tensor/runtime.ts";
+import { observe, parted, stepsTogether } from "../tensor/runtime.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import { GradientAccumulator } from "./accumulator.ts";
 import type { CallbackList } from "./callbacks.ts";
@@ -55,11 +55,13 @@ export class TrainingStep {
     const result = await stepsTogether(async () => {
       const given = await trainStep({ model, batch, loss, optimizer: optimizers, epoch, step });
       // Its values will be asked for: they are computed with the step, also where they only sum up what it computed.
-      for (const value of isValues(given) ? Object.values(given) : [given])
-        if (value instanceof Tensor) observe(value.value);
-      return given;
+      return mapTensors(given, (x) => {
+        if (x.value.producer.kind === "node") observe(x.value);
+        return x;
+      });
     });
-    return () => numbers(result);
+    const then = mapTensors(result, parted);
+    return () => numbers(then);
   }
 
   async #default(
@@ -75,6 +77,10 @@ export class TrainingStep {
     const { inputs, target } = inputsAndTarget(batch);
     if (accumulated === 1) optimizer.zeroGrad();
     const output = forward(model, inputs);
+    const measured = measurement?.empty === false;
+    // Nobody looks at outputs that aren't measured: they needn't leave the engine. Said before `backward()`, which is
+    // taken over from the step before where all was recorded as then.
+    if (!measured) output.value.visible = false;
     const value = loss(output, target);
     if (callbacks?.has("onBeforeBackward")) await callbacks.call("onBeforeBackward", value);
     if (accumulateGradBatches === 1) value.backward();
@@ -83,11 +89,16 @@ export class TrainingStep {
       div(value, accumulateGradBatches).backward();
     }
     if (callbacks?.has("onAfterBackward")) await callbacks.call("onAfterBackward");
-    // Nobody looks at outputs that aren't measured: they needn't leave the engine.
-    if (measurement?.empty !== false) output.value.visible = false;
     if (steps) await this.flush();
     else this.#accumulator?.hold();
-    return () => ({ loss: toNumber(value, "loss"), ...measurement?.add(output, target) });
+    // Many steps may wait to be read: none of them holds on to its graph.
+    const then = parted(value);
+    if (!measured) return () => ({ loss: toNumber(then, "loss") });
+    return this.#measured(then, parted(output), target, measurement);
+  }
+
+  #measured(loss: Tensor, output: Tensor, target: Tensor, measurement: Measurement): () => Values {
+    return () => ({ loss: toNumber(loss, "loss"), ...measurement.add(output, target) });
   }
 
   /** Steps the optimizer with the gradients that there are. */
@@ -122,15 +133,19 @@ function single(optimizers: Optimizers): Optimizer {
   );
 }
 
+function numbers(result: StepResult): Values {
+  if (!isValues(result)) return { loss: toNumber(result, "trainStep's result") };
+  const values: Values = {};
+  for (const [name, value] of Object.entries(result)) values[name] = toNumber(value, `trainStep's "${name}"`);
+  return values;
+}
+
+/** What a step gives, with each of its tensors replaced. */
+function mapTensors(result: StepResult, replace: (x: Tensor) => Tensor): StepResult {
+  const one = <T>(value: T | Tensor): T | Tensor => (value instanceof Tensor ? replace(value) : value);
+  if (!isValues(result)) return one(result);
+  return Object.fromEntries(Object.entries(result).map(([name, value]) => [name, one(value)]));
+}
+
 const isValues = (result: StepResult): result is Exclude<StepResult, number | Tensor | void> =>
   typeof result === "object" && result !== null && Object.getPrototypeOf(result) === Object.prototype;
-
-function numbers(result: StepResult): Values {
-  if (isValues(result)) {
-    const values: Values = {};
-    for (const [name, value] of Object.entries(result))
-      values[name] = toNumber(value, `trainStep's "${name}"`);
-    return values;
-  }
-  return { loss: toNumber(result, "trainStep's result") };
-}

@@ -36,6 +36,7 @@ export interface HookOptions {
 /** Hooks of one kind in the order in which they run. */
 export class Hooks<T> {
   private entries: readonly { readonly hook: T }[] = [];
+  private list: readonly T[] = [];
 
   get size(): number {
     return this.entries.length;
@@ -43,12 +44,18 @@ export class Hooks<T> {
 
   add(hook: T, { prepend = false }: HookOptions = {}): RemovableHandle {
     const entry = { hook };
-    this.entries = prepend ? [entry, ...this.entries] : [...this.entries, entry];
-    return { remove: () => void (this.entries = this.entries.filter((e) => e !== entry)) };
+    this.become(prepend ? [entry, ...this.entries] : [...this.entries, entry]);
+    return { remove: () => this.become(this.entries.filter((e) => e !== entry)) };
   }
 
-  *[Symbol.iterator](): IterableIterator<T> {
-    for (const { hook } of this.entries) yield hook;
+  private become(entries: readonly { readonly hook: T }[]): void {
+    this.entries = entries;
+    this.list = entries.map(({ hook }) => hook);
+  }
+
+  /** Every call of a module asks for it: an array's own is the cheapest. */
+  [Symbol.iterator](): IterableIterator<T> {
+    return this.list[Symbol.iterator]();
   }
 }
 

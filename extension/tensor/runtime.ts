@@ -1,8 +1,8 @@
 import { allocate, type HostArray } from "./dtype.ts";
 import { internal, TensorError } from "./errors.ts";
-import { Node, type Storage, type Value } from "./graph.ts";
+import { Node, Value, type Storage } from "./graph.ts";
 import { numel } from "./shape.ts";
-import { dirty, type Tensor } from "./tensor.ts";
+import { dirty, Tensor } from "./tensor.ts";
 import type { Plan, Request } from "./template.ts";
 import { endTrace, learn, recognize, released } from "./trace.ts";
 
@@ -89,6 +89,19 @@ export function valuesOf(value: Value): HostArray {
   return (value.data ??= computed(value));
 }
 
+/**
+ * A tensor of the same values for somebody who reads them later: as soon as they are computed, or wait with their step,
+ * it doesn't hold on to the graph that they come from.
+ */
+export function parted(x: Tensor): Tensor {
+  const { value } = x;
+  if (value.producer.kind !== "node" || (value.data === undefined && value.read === undefined)) return x;
+  const leaf = new Value({ kind: "data" }, 0, value.shape, value.dtype);
+  leaf.data = value.data;
+  leaf.read = value.read;
+  return new Tensor(leaf);
+}
+
 /** What a value of the graph comes to, now. */
 function computed(value: Value): HostArray {
   if (value.read === undefined) barrier([value]);
@@ -139,14 +152,7 @@ export function barrier(requested: readonly Value[]): void {
     lazy: gradients.filter((v) => v.read === undefined),
   });
   if (assigns.length > 0) {
-    // The executor forgets the last step's gradients now. Those that are used again, or still are a parameter's, stay.
-    const used = new Set([...plan.leaves, ...gradients]);
-    if (lastLazy.some((value) => value.data !== undefined || used.has(value))) gradientsRead++;
-    for (const value of lastLazy) {
-      if (value.data !== undefined) continue;
-      if (used.has(value)) value.data = value.read!();
-      else value.read = released;
-    }
+    if (lastLazy.length > 0) releaseLazy(new Set([...plan.leaves, ...gradients]));
     lastLazy = plan.lazy;
   }
   try {
@@ -163,6 +169,16 @@ export function barrier(requested: readonly Value[]): void {
     t.settled(storage);
   }
   dirty.clear();
+}
+
+/** The executor forgets the last step's gradients now. Those that are used again, or still are a parameter's, stay. */
+function releaseLazy(used: ReadonlySet<Value>): void {
+  if (lastLazy.some((value) => value.data !== undefined || used.has(value))) gradientsRead++;
+  for (const value of lastLazy) {
+    if (value.data !== undefined) continue;
+    if (used.has(value)) value.data = value.read!();
+    else value.read = released;
+  }
 }
 
 /** Forgets all that waits to be computed: for a preview, which computes nothing and looks at one program after another. */
@@ -218,7 +234,7 @@ export function leafData(value: Value): HostArray {
   if (leaf.kind === "node") return (value.data = computed(value));
   switch (leaf.kind) {
     case "data":
-      return internal("a data leaf without data");
+      return (value.data = value.read?.() ?? internal("a data leaf without data"));
     case "random":
       return (value.data = leaf.draw.values());
     case "scalar":

@@ -1,10 +1,13 @@
 // Steps that repeat each other are recognized, taken over and computed together. Whatever a program does meanwhile, the
 // numbers are those of wasm, which records and computes every step.
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { loadExecutor, type LoadedExecutor } from "../../extension/executors/index.ts";
 import { nn, optim, torch, type Tensor } from "../../extension/nn/index.ts";
 import { nativeStatus } from "../../extension/native/status.ts";
-import { keep, setExecutor } from "../../extension/tensor/runtime.ts";
+import type { Value } from "../../extension/tensor/graph.ts";
+import { keep, parted, setExecutor } from "../../extension/tensor/runtime.ts";
 
 const native = nativeStatus().state === "installed";
 
@@ -221,6 +224,25 @@ describe.skipIf(!native)("repeated steps", () => {
     expect(after["calls"]! - before["calls"]!).toBeLessThan(60);
     expect(after["interpreted"]).toBe(before["interpreted"]);
     expect(after["tensors"]).toBe(before["tensors"]);
+  });
+
+  it("steps that wait hold on to no graph", async () => {
+    Object.assign(keep, { gradients: false, waiting: true });
+    const { model, step } = session(sgd);
+    for (let i = 0; i < 20; i++) step().item();
+    const hidden: WeakRef<Value>[] = [];
+    model
+      .get(1)
+      .registerForwardHook((_, __, output) => void hidden.push(new WeakRef((output as Tensor).value)));
+    const losses = Array.from({ length: 40 }, () => parted(step()));
+    // What a weak reference was made for lives until the event loop turns.
+    await new Promise(setImmediate);
+    setFlagsFromString("--expose-gc");
+    (runInNewContext("gc") as () => void)();
+    expect(hidden.filter((ref) => ref.deref() !== undefined).length).toBeLessThan(5);
+    const values = losses.map((loss) => loss.item());
+    expect(values.every(Number.isFinite)).toBe(true);
+    expect(new Set(values).size).toBeGreaterThan(30);
   });
 
   it("a gradient that was not kept says so", () => {

@@ -13,6 +13,7 @@ import {
   type Tensor,
 } from "../../extension/nn/index.ts";
 import { setExecutor } from "../../extension/tensor/runtime.ts";
+import { scope } from "../../extension/tensor/scope.ts";
 import { train, weightsOf } from "../unit/engine/training.ts";
 
 let executor: LoadedExecutor;
@@ -61,7 +62,7 @@ const gan = (callbacks: ExperimentOptions["callbacks"], readsWithin = false): Ex
       const g = loss(model.discriminator(fake), ones);
       g.backward();
       optimizer.g.step();
-      return { d, g };
+      return { loss: d.add(g), d, g };
     },
   });
 
@@ -70,6 +71,30 @@ class Net extends nn.Module {
   forward(x: Tensor): Tensor {
     return this.fc(x);
   }
+}
+
+/** Nodes that each step of a training records. */
+async function recorded(metrics: ExperimentOptions["metrics"]): Promise<number[]> {
+  const counts: number[] = [];
+  let nodes = 0;
+  scope.onNode = () => void nodes++;
+  try {
+    await train(
+      experiment({
+        model: () => new Net(),
+        data: () => new data.TensorDataset(torch.randn(64, 6), torch.randint(0, 3, [64])),
+        loss: new nn.CrossEntropyLoss(),
+        optimizer: (parameters) => new optim.Adam(parameters, { lr: 0.01 }),
+        batchSize: 8,
+        epochs: 2,
+        metrics: metrics ?? [],
+        callbacks: { onBatchEnd: () => void (counts.push(nodes), (nodes = 0)) },
+      }),
+    );
+  } finally {
+    scope.onNode = undefined;
+  }
+  return counts;
 }
 
 const accumulating = (callbacks: ExperimentOptions["callbacks"]): Experiment =>
@@ -105,6 +130,16 @@ describe.skipIf(nativeStatus().state !== "installed")("training on the native en
     const expected = weightsOf(apart.prepared);
     weightsOf(together.prepared).forEach((weight, i) => expect(weight).toBeCloseTo(expected[i]!, 5));
   });
+
+  it.each([[[]], [["accuracy"] as const]])(
+    "a step like the last records no backward, metrics %j",
+    async (metrics) => {
+      const counts = await recorded(metrics);
+      const known = counts.slice(4, 8);
+      expect(new Set(known).size).toBe(1);
+      expect(known[0]).toBeLessThan(counts[0]! * 0.8);
+    },
+  );
 
   it("accumulated batches are computed one by one, by few graphs, and leave nothing behind", async () => {
     const after = (await counters(accumulating)).slice(-16);

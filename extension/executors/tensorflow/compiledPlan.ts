@@ -15,10 +15,17 @@ const MOST_STEPS = 100;
 /** Single steps before the time of one is believed. */
 const TRIALS = 4;
 
-/** A step that waits for its call. */
-interface Waiting {
+/** Steps that one call computes: equal ones but for what they are fed, so one plan stands for all. */
+interface Group {
   readonly plan: Plan;
-  readonly inputs: readonly (HostArray | null)[];
+  /** By step. */
+  readonly inputs: (readonly (HostArray | null)[])[];
+  readonly results: Results;
+}
+
+/** What becomes of the values that the steps of a call fetch: those of all steps one after the other. */
+interface Results {
+  fetched: readonly HostArray[] | undefined;
 }
 
 /**
@@ -39,7 +46,7 @@ export class CompiledPlan {
   /** Leaves that differ from step to step. */
   private readonly stacked = new Set<number>();
   private last: readonly (HostArray | null)[] | undefined;
-  private readonly waiting: Waiting[] = [];
+  private waiting: Group | undefined;
   private trials = 0;
   /** Whether the next call is the first of a program. */
   private fresh = true;
@@ -71,7 +78,7 @@ export class CompiledPlan {
   replacement(plan: Plan): CompiledPlan | undefined {
     const changed = this.step.mismatch(plan);
     if (changed === undefined) return undefined;
-    if (this.waiting.length > 0) internal("a plan is replaced while steps of it wait");
+    if (this.waiting !== undefined) internal("a plan is replaced while steps of it wait");
     this.close();
     const all = new Set([...this.promoted, ...changed]);
     return new CompiledPlan(this.binding, this.parted, all, this.blueprint);
@@ -112,7 +119,7 @@ export class CompiledPlan {
 
   /** Steps that wait to be computed. */
   get pending(): number {
-    return this.waiting.length;
+    return this.waiting?.inputs.length ?? 0;
   }
 
   /** One step, now. Answers the tensors of the plan's lazy values. */
@@ -124,10 +131,11 @@ export class CompiledPlan {
 
   /**
    * Lets a step wait for others, so that one call computes them all.
-   * @returns false when that isn't worth it: the step has to be run
+   * @returns where the values of its fetches will be, and the step's place among them; undefined when that isn't worth
+   * it: the step has to be run
    */
-  defer(plan: Plan, residences: Residences): boolean {
-    if (!this.loopable || this.trials < TRIALS || this.depth < 2) return false;
+  defer(plan: Plan, residences: Residences): { results: Results; step: number } | undefined {
+    if (!this.loopable || this.trials < TRIALS || this.depth < 2) return undefined;
     const inputs = this.step.inputs(plan);
     this.note(inputs);
     if (this.loop !== undefined && this.loopStacks < this.stacked.size) {
@@ -139,7 +147,7 @@ export class CompiledPlan {
       const graph = writeLoop(this.blueprint, this.promoted, this.stacked);
       if (graph === undefined) {
         this.loopable = false;
-        return false;
+        return undefined;
       }
       this.loop = new Program(this.binding, graph);
       this.loopStacks = this.stacked.size;
@@ -147,18 +155,18 @@ export class CompiledPlan {
     }
     // The storages have to be somewhere: from here on they are the program's.
     this.loop.enter(residences);
-    this.waiting.push({ plan, inputs });
-    if (this.waiting.length >= this.depth) this.flush(residences);
-    return true;
+    const { inputs: all, results } = (this.waiting ??= { plan, inputs: [], results: { fetched: undefined } });
+    const step = all.push(inputs) - 1;
+    if (all.length >= this.depth) this.flush(residences);
+    return { results, step };
   }
 
   /** Computes what waits. */
   flush(residences: Residences): void {
-    if (this.waiting.length === 0) return;
-    const steps = this.waiting.splice(0);
-    const plans = steps.map((s) => s.plan);
-    const inputs = steps.map((s) => s.inputs);
-    this.timed(steps.length, () => this.loop!.runMany(plans, inputs, residences));
+    if (this.waiting === undefined) return;
+    const { plan, inputs, results } = this.waiting;
+    this.waiting = undefined;
+    results.fetched = this.timed(inputs.length, () => this.loop!.runMany(plan, inputs, residences));
   }
 
   close(): void {

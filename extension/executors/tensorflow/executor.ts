@@ -2,9 +2,11 @@ import { availableParallelism } from "node:os";
 import type { NativeBinding } from "../../native/binding.ts";
 import { chosenThreads } from "../../native/load.ts";
 import type { HostArray } from "../../tensor/dtype.ts";
+import { internal } from "../../tensor/errors.ts";
 import type { Storage, Value } from "../../tensor/graph.ts";
 import type { TfRef } from "../../tensor/lowering.ts";
 import { keep, leafData, type Executor, type Inspector, type Plan } from "../../tensor/runtime.ts";
+import { numel } from "../../tensor/shape.ts";
 import { firstDifference, graphName, outlineOf, Fallbacks, type Choice, type Outline } from "../choices.ts";
 import { inParts } from "./batchParts.ts";
 import { EagerBuilder, EagerRef, upload } from "./eagerBuilder.ts";
@@ -87,15 +89,20 @@ export class TensorFlowExecutor implements Executor, Residences {
   /** Lets a training step wait for the next ones, when nobody looks at each. */
   private defer(compiled: CompiledPlan, plan: Plan): boolean {
     if (!keep.waiting || plan.assigns.length === 0 || plan.lazy.length > 0) return false;
-    if (!compiled.defer(plan, this)) return false;
+    const place = compiled.defer(plan, this);
+    if (place === undefined) return false;
     this.waiting = compiled.pending > 0 ? compiled : undefined;
     if (this.waiting === undefined) this.counters.calls++;
-    else
-      for (const value of plan.fetches)
-        value.read = () => {
-          this.flush();
-          return value.data!;
-        };
+    const { results, step } = place;
+    // What reads them holds on to no graph: a hundred steps may wait.
+    plan.fetches.forEach((value, i) => {
+      const size = numel(value.shape);
+      value.read = () => {
+        if (results.fetched === undefined) this.flush();
+        const all = results.fetched?.[i] ?? internal("steps that waited were not computed");
+        return all.slice(step * size, (step + 1) * size);
+      };
+    });
     return true;
   }
 

@@ -93,15 +93,14 @@ export class Program {
     return outputs.slice(plan.fetches.length);
   }
 
-  /** One call of as many steps as there are plans: equal ones but for what they feed. */
+  /** One call of many steps of a plan. Answers what it fetches, the values of all steps one after the other. */
   runMany(
-    plans: readonly Plan[],
+    plan: Plan,
     inputs: readonly (readonly (HostArray | null)[])[],
     residences: Residences,
-  ): void {
+  ): HostArray[] {
     this.enter(residences);
-    const [plan] = plans as [Plan];
-    const made = [this.binding.createTensor([], 3, Int32Array.of(plans.length))];
+    const made = [this.binding.createTensor([], 3, Int32Array.of(inputs.length))];
     const ids = [made[0]!];
     this.feeds.forEach((feed, i) => {
       const value = plan.leaves[feed.leaf]!;
@@ -113,17 +112,13 @@ export class Program {
         inputs.map((each) => each[i]!),
         value,
       );
-      const id = upload(this.binding, stack, [plans.length, ...value.shape], value.dtype);
+      const id = upload(this.binding, stack, [inputs.length, ...value.shape], value.dtype);
       made.push(id);
       ids.push(id);
     });
     const outputs = this.call(ids);
     for (const id of made) this.binding.deleteTensor(id);
-    plan.fetches.forEach((fetch, i) => {
-      const all = this.take(outputs[i]!);
-      const size = numel(fetch.shape);
-      plans.forEach((each, step) => (each.fetches[i]!.data = all.slice(step * size, (step + 1) * size)));
-    });
+    return plan.fetches.map((_, i) => this.take(outputs[i]!));
   }
 
   /** A tensor with a variable's value; the caller's to delete. */

@@ -52,8 +52,9 @@ export class Sequential<L extends readonly Module[] = readonly Layer[]> extends 
     return this;
   }
 
-  *[Symbol.iterator](): IterableIterator<Module> {
-    for (const [, module] of this.ownChildren()) if (module !== null) yield module;
+  [Symbol.iterator](): IterableIterator<Module> {
+    const layers = Object.values(this).filter((member) => member instanceof Module);
+    return layers[Symbol.iterator]();
   }
 
   forward(...input: Input<L>): Output<L> {

@@ -78,7 +78,7 @@ export abstract class Optimizer<O extends BaseOptions = BaseOptions> {
   /** Whether a step was made: schedules warn when they are stepped first. */
   stepped = false;
   /** Numbers that change from step to step, as inputs of the step under way; shared within a group. */
-  private readonly scalars = new Map<string, Tensor>();
+  private readonly scalars: { readonly name: string; readonly value: number; readonly input: Tensor }[] = [];
 
   constructor(params: Params<O>, defaults: O) {
     this.defaults = defaults;
@@ -135,7 +135,7 @@ export abstract class Optimizer<O extends BaseOptions = BaseOptions> {
     noGrad(() =>
       hidden(() => {
         for (const group of this.paramGroups) {
-          this.scalars.clear();
+          this.scalars.length = 0;
           for (const p of group.params) {
             if (p.grad === null) continue;
             let state = this.state.get(p);
@@ -145,7 +145,7 @@ export abstract class Optimizer<O extends BaseOptions = BaseOptions> {
         }
       }),
     );
-    this.scalars.clear();
+    this.scalars.length = 0;
     computeStep();
     return loss;
   }
@@ -158,10 +158,12 @@ export abstract class Optimizer<O extends BaseOptions = BaseOptions> {
    * that happen to be equal in some step, so that all steps are one graph.
    */
   protected varying(name: string, value: number): Tensor {
-    const key = `${name} ${value}`;
-    let scalar = this.scalars.get(key);
-    if (scalar === undefined) this.scalars.set(key, (scalar = scalarTensor(value, true)));
-    return scalar;
+    // There are a handful of them: a key for each would take longer than looking through them.
+    for (const known of this.scalars)
+      if (known.name === name && Object.is(known.value, value)) return known.input;
+    const input = scalarTensor(value, true);
+    this.scalars.push({ name, value, input });
+    return input;
   }
 
   /** What the update starts from: the parameter, shrunk by decoupled weight decay. */
