@@ -4,7 +4,8 @@ export class Means {
 
   /** @param weight Samples that the values stand for */
   add(values: Readonly<Record<string, number>>, weight: number): void {
-    for (const [name, value] of Object.entries(values)) {
+    for (const name in values) {
+      const value = values[name]!;
       const entry = this.#sums.get(name);
       if (entry === undefined) this.#sums.set(name, { sum: value * weight, weight });
       else {

@@ -203,11 +203,10 @@ export class Recorder {
   }
 
   #watchForNaN(values: Readonly<Values>, step: number, epoch: number): void {
-    const bad = Object.entries(values).find(([, value]) => !Number.isFinite(value));
-    if (bad === undefined) return;
+    const name = firstNonFinite(values);
+    if (name === undefined) return;
     const { terminateOnNan = true } = this.#prepared.experiment.options;
-    const [name, value] = bad;
-    const what = `The ${name} is ${described(value)} in step ${step} (epoch ${epoch})`;
+    const what = `The ${name} is ${described(values[name]!)} in step ${step} (epoch ${epoch})`;
     // Only the loss is known to be a number; what a `trainStep` gives beside it may be none on purpose.
     if (terminateOnNan && (name === "loss" || spoiltParameters(this.#prepared.model).length > 0))
       throw new NonFinite(what, step);
@@ -218,6 +217,11 @@ export class Recorder {
       `${what}. The training goes on; a smaller learning rate, or clipped gradients, often help.`,
     );
   }
+}
+
+function firstNonFinite(values: Readonly<Values>): string | undefined {
+  for (const name in values) if (!Number.isFinite(values[name])) return name;
+  return undefined;
 }
 
 /** Optimizer steps of the whole run, as far as its end is known; else 0. */

@@ -6,7 +6,7 @@ import { graphName, type Choice } from "../choices.ts";
 import type { Parted } from "./batchParts.ts";
 import { Blueprint } from "./blueprint.ts";
 import { writeLoop, writeStep } from "./graphWriter.ts";
-import { Program, type Residences } from "./program.ts";
+import { fedAlike, Program, type Residences } from "./program.ts";
 
 /** How long one call may take, in ms: between two calls a run can be paused or stopped. */
 const CALL = 25;
@@ -188,7 +188,7 @@ export class CompiledPlan {
     const { last } = this;
     if (last !== undefined)
       this.step.feeds.forEach(({ leaf }, i) => {
-        if (!same(last[i]!, inputs[i]!)) this.stacked.add(leaf);
+        if (!fedAlike(last[i], inputs[i])) this.stacked.add(leaf);
       });
     this.last = inputs;
   }
@@ -203,10 +203,4 @@ export class CompiledPlan {
     this.trials += steps;
     return result;
   }
-}
-
-/** Whether two steps are fed the same. Numbers come in an array of their own each time. */
-function same(a: HostArray | null, b: HostArray | null): boolean {
-  if (a === b) return true;
-  return a !== null && b !== null && a.length === 1 && b.length === 1 && Object.is(a[0], b[0]);
 }
