@@ -23,6 +23,7 @@ import { StatusBar } from "./editor/statusBar.ts";
 import { chooseExperiment, chooseFile, requireTrust, saveSources, sourceTarget } from "./editor/targets.ts";
 import { ModelTasks } from "./editor/tasks.ts";
 import { TrainingDebug } from "./editor/debugging.ts";
+import { WarmStart } from "./editor/warmStart.ts";
 import { showWalkthrough } from "./editor/walkthrough.ts";
 import { PreviewEngine } from "./supervisor/preview.ts";
 
@@ -74,6 +75,7 @@ export function activate(context: vscode.ExtensionContext): void {
     runsTree,
     checkpointsTree,
     native,
+    new WarmStart(previews, runs),
     new ModelLenses(previews),
     facts,
     new ModelHints(facts),

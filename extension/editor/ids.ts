@@ -123,6 +123,7 @@ export const SETTINGS = {
   "runs.maxActive": 1,
   "runs.outlive": false,
   "runs.tensorboard": false,
+  "runs.warmStart": true,
   "lenses.enabled": true,
   "diagnostics.enabled": true,
   "preview.timeLimit": 5,

@@ -10,6 +10,7 @@ import { resumedEvents, resumeRequest } from "../supervisor/resume.ts";
 import { spawnRun, type RunEvents, type RunHandle, type RunOutcome } from "../supervisor/run.ts";
 import { freeRunDirectory, readRecord } from "../supervisor/runDirectory.ts";
 import { RunSession } from "../supervisor/session.ts";
+import { SpareEngine } from "../supervisor/spare.ts";
 import { DisposableOwner } from "./disposable.ts";
 import { CONTEXT_KEYS } from "./ids.ts";
 import type { Messages } from "./messages.ts";
@@ -29,6 +30,8 @@ export interface StartOptions {
 
 /** The runs of this window: those it started and those of others that it follows. */
 export class Runs extends DisposableOwner {
+  /** What the next run is to begin in. */
+  readonly spare: SpareEngine;
   readonly #engine: () => EngineOptions;
   readonly #messages: Messages;
   readonly #queue: RunQueue;
@@ -43,8 +46,9 @@ export class Runs extends DisposableOwner {
     super();
     this.#engine = engine;
     this.#messages = messages;
+    this.spare = new SpareEngine(engine);
     this.#queue = new RunQueue(
-      (request, events) => spawnRun(request, events, this.#engine()),
+      (request, events) => spawnRun(request, events, this.#engine(), this.spare.take(request)),
       setting("runs.maxActive"),
     );
     // A host that died leaves its keys.
@@ -137,7 +141,7 @@ export class Runs extends DisposableOwner {
   /** Ends what must not outlive the window, with its weights saved. */
   async close(): Promise<void> {
     for (const attachment of this.#attachments) attachment.detach();
-    await this.#queue.dispose();
+    await Promise.all([this.#queue.dispose(), this.spare.dispose()]);
   }
 
   async #follow(attachment: Attachment): Promise<void> {

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import fs from "node:fs";
-import { loadExecutor, type LoadedExecutor } from "../executors/index.ts";
+import type { LoadedExecutor } from "../executors/index.ts";
 import { startingRecord, type RunEngineEvents, type RunRequest } from "../protocol/engine.ts";
 import type { UserError } from "../protocol/errors.ts";
 import type { RunRecord, RunState } from "../protocol/run.ts";
@@ -35,6 +35,7 @@ import { Generators, type TrainingState } from "./trainingState.ts";
 import { savePoint, type TrainerState } from "./trainerState.ts";
 import { describeError, EngineError } from "./userErrors.ts";
 import { bundleUserModule, evaluateUserModule, type Bundle, type UserModule } from "./userModule.ts";
+import { executorOf } from "./warmUp.ts";
 import { randomSeed, readWeights } from "./weights.ts";
 
 /** What a run needs of its process. */
@@ -160,7 +161,7 @@ export class Run {
     const bundle = await bundleUserModule(request.file, { library });
     if (request.kind === "train") this.#directory.keepSource(fs.readFileSync(request.file, "utf8"));
     const weights = request.checkpoint === undefined ? undefined : readWeights(request.checkpoint);
-    this.#executor = await loadExecutor(request.device);
+    this.#executor = await executorOf(request.device);
     const { info } = this.#executor;
     this.#update({ executor: info });
     this.#directory.appendLog(

@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import {
+  Device,
   ExportRequest,
   LearningRate,
   LrFindRequest,
@@ -25,6 +26,7 @@ import { profile } from "./profiler/profile.ts";
 import { Run } from "./run.ts";
 import { runScript, untilUncaught } from "./script.ts";
 import { EngineError } from "./userErrors.ts";
+import { warmUp } from "./warmUp.ts";
 import { Watchdog } from "./watchdog.ts";
 
 /** Milliseconds that a run has to save its weights and end when its parent is gone. */
@@ -46,6 +48,7 @@ function running(): Run {
 }
 
 const methods: RunEngineMethods & ToolMethods & SessionMethods = {
+  warmUp: (device) => warmUp(v.parse(Device, device)),
   async start(sent) {
     const request = v.parse(RunRequest, sent);
     if (run !== undefined)

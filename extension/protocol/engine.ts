@@ -99,6 +99,8 @@ export type EvaluationResult = v.InferOutput<typeof EvaluationResult>;
 
 /** Methods of a run engine, called by its supervisor. */
 export interface RunEngineMethods {
+  /** Loads what a run on `device` will compute with, ahead of its request. Fails silently: the run will say why. */
+  warmUp(device: Device): Promise<void>;
   start(request: RunRequest): Promise<void>;
   pause(): Promise<void>;
   resume(): Promise<void>;

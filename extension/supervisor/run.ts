@@ -1,51 +1,14 @@
 import { basename, join } from "node:path";
 import * as v from "valibot";
-import {
-  EvaluationResult,
-  Hello,
-  Progress,
-  type RunEngineEvents,
-  type RunEngineMethods,
-  type RunRequest,
-} from "../protocol/engine.ts";
+import type { EvaluationResult, Hello, Progress, RunEngineMethods, RunRequest } from "../protocol/engine.ts";
 import type { UserError } from "../protocol/errors.ts";
-import { MetricRow, RunRecord } from "../protocol/run.ts";
-import { handshake, openChannel, type EventSchemas, type Remote } from "./channel.ts";
+import type { MetricRow, RunRecord } from "../protocol/run.ts";
+import type { Remote } from "./channel.ts";
 import { deferred } from "./deferred.ts";
 import { EngineError, toUserError } from "./errors.ts";
-import {
-  describeExit,
-  forkEngine,
-  lastLines,
-  type EngineOptions,
-  type EngineProcess,
-  type ExitInfo,
-} from "./process.ts";
-import { thin } from "./metrics.ts";
+import { describeExit, lastLines, type EngineOptions, type EngineProcess, type ExitInfo } from "./process.ts";
 import { isLive, lastCheckpoint, markKilled, readRecord } from "./runDirectory.ts";
-
-/** Of metrics, only what is kept is looked into. */
-const schemas = (rowsPerMessage = Number.POSITIVE_INFINITY): EventSchemas<RunEngineEvents> => ({
-  hello: v.strictTuple([Hello]),
-  record: v.strictTuple([RunRecord]),
-  metrics: v.strictTuple([
-    v.pipe(
-      v.array(v.custom<Pick<MetricRow, "kind">>(hasKind)),
-      v.transform((rows): unknown[] => thin(rows, rowsPerMessage)),
-      v.array(MetricRow),
-    ),
-  ]),
-  progress: v.strictTuple([Progress]),
-  log: v.strictTuple([v.picklist(["info", "warning", "error"]), v.string()]),
-  evaluated: v.strictTuple([EvaluationResult]),
-  inspecting: v.strictTuple([v.string()]),
-  ended: v.strictTuple([RunRecord]),
-});
-
-/** Without a copy, as a schema of an object would make of each. */
-function hasKind(row: unknown): boolean {
-  return typeof row === "object" && row !== null && "kind" in row && v.is(MetricRow.entries.kind, row.kind);
-}
+import { forkRunProcess, type RunProcess } from "./runProcess.ts";
 
 /** What a run tells while it goes on. How it ended is {@link RunHandle.ended}. */
 export interface RunEvents {
@@ -96,9 +59,17 @@ export interface RunHandle {
   detach(): void;
 }
 
-/** Starts a run in a process of its own. Failures to start, too, are told by the handle's `ended`. */
-export function spawnRun(request: RunRequest, events: RunEvents, options: EngineOptions): RunHandle {
-  return new Run(request, events, options);
+/**
+ * Starts a run in a process of its own. Failures to start, too, are told by the handle's `ended`.
+ * @param spare A process that is there already
+ */
+export function spawnRun(
+  request: RunRequest,
+  events: RunEvents,
+  options: EngineOptions,
+  spare?: RunProcess,
+): RunHandle {
+  return new Run(request, events, options, spare);
 }
 
 class Run implements RunHandle {
@@ -114,12 +85,12 @@ class Run implements RunHandle {
   /** Set while the run is being ended on purpose; says how to describe its end. */
   #ending: "stop" | "force" | "kill" | undefined;
 
-  constructor(request: RunRequest, events: RunEvents, options: EngineOptions) {
+  constructor(request: RunRequest, events: RunEvents, options: EngineOptions, spare?: RunProcess) {
     this.id = basename(request.directory);
     this.request = request;
     this.#events = events;
     this.#options = options;
-    this.ended = this.#live();
+    this.ended = this.#live(spare);
   }
 
   get pid(): number | undefined {
@@ -187,23 +158,28 @@ class Run implements RunHandle {
     return this.#remote;
   }
 
-  async #live(): Promise<RunOutcome> {
+  async #live(spare: RunProcess | undefined): Promise<RunOutcome> {
     const { request } = this;
-    let engine: EngineProcess;
+    let process: RunProcess;
     try {
-      engine = await forkEngine({
-        ...this.#options,
-        entry: "runEngine.js",
-        ...(request.outlive ? { outliveTo: join(request.directory, "output.txt") } : {}),
-        onOutput: (stream, text) => this.#events.output?.(stream, text),
-      });
+      const outliveTo = request.outlive ? join(request.directory, "output.txt") : undefined;
+      process = spare ?? (await forkRunProcess(this.#options, outliveTo));
     } catch (error) {
       return { record: undefined, error: toUserError(error), exit: undefined };
     }
+    const { engine, remote } = process;
     this.#engine = engine;
+    process.events = {
+      ...this.#events,
+      record: (record) => this.#setRecord(record),
+      ended: (record) => {
+        this.#setRecord(record);
+        this.#lastWord.resolve(record);
+      },
+    };
     let refusal: UserError | undefined;
     try {
-      const remote = await this.#connect(engine);
+      this.#events.hello?.(await process.ready);
       if (this.#ending === undefined) {
         this.#remote = remote;
         const exitTimeout = this.#options.exitTimeout ?? 3000;
@@ -220,33 +196,6 @@ class Run implements RunHandle {
     }
     const exit = await engine.exited;
     return this.#outcome(exit, refusal?.code === "ended" ? undefined : refusal);
-  }
-
-  async #connect(engine: EngineProcess): Promise<Remote<RunEngineMethods>> {
-    const hello = deferred<Hello>();
-    const events = this.#events;
-    const remote = openChannel<RunEngineMethods, RunEngineEvents>(engine.child, {
-      schemas: schemas(this.#options.rowsPerMessage),
-      handlers: {
-        hello: (answer) => {
-          hello.resolve(answer);
-          events.hello?.(answer);
-        },
-        record: (record) => this.#setRecord(record),
-        metrics: (rows) => events.metrics?.(rows),
-        progress: (progress) => events.progress?.(progress),
-        log: (level, text) => events.log?.(level, text),
-        evaluated: (result) => events.evaluated?.(result),
-        inspecting: (url) => events.inspecting?.(url),
-        ended: (record) => {
-          this.#setRecord(record);
-          this.#lastWord.resolve(record);
-        },
-      },
-      onInvalid: (problem) => events.log?.("warning", `The run engine sent ${problem}`),
-    });
-    await handshake(engine, hello.promise, "run", this.#options.helloTimeout ?? 20_000);
-    return remote;
   }
 
   #setRecord(record: RunRecord): void {
