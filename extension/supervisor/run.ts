@@ -179,7 +179,8 @@ class Run implements RunHandle {
     };
     let refusal: UserError | undefined;
     try {
-      this.#events.hello?.(await process.ready);
+      const hello = await process.ready;
+      this.#events.hello?.(hello);
       if (this.#ending === undefined) {
         this.#remote = remote;
         const exitTimeout = this.#options.exitTimeout ?? 3000;

@@ -1,5 +1,11 @@
 import * as v from "valibot";
-import { EvaluationResult, Hello, Progress, type RunEngineEvents, type RunEngineMethods } from "../protocol/engine.ts";
+import {
+  EvaluationResult,
+  Hello,
+  Progress,
+  type RunEngineEvents,
+  type RunEngineMethods,
+} from "../protocol/engine.ts";
 import { MetricRow, RunRecord } from "../protocol/run.ts";
 import { handshake, openChannel, type EventSchemas, type Remote } from "./channel.ts";
 import { deferred } from "./deferred.ts";

@@ -45,12 +45,10 @@ export class SpareEngine {
   /** Has one ready for runs on `device` from soon on, and for a while. */
   async keep(device: Device): Promise<void> {
     if (this.#disposed) return;
-    clearTimeout(this.#idle);
-    this.#idle = setTimeout(() => void this.drop(), this.#options.idle ?? 300_000);
-    this.#idle.unref();
     const options = this.#engine();
     const key = keyOf(options, device);
-    if (this.#spare?.key === key || this.#starting === key) return;
+    if (this.#starting === key) return;
+    if (this.#spare?.key === key) return this.#wait();
     await this.drop();
     this.#starting = key;
     // Dropped or replaced meanwhile, it isn't wanted any more.
@@ -69,9 +67,17 @@ export class SpareEngine {
       });
       // One that doesn't start is gone; the run that would have had it tells why.
       await process.ready.then(() => process.remote.warmUp(device)).catch(() => undefined);
+      this.#wait();
     } finally {
       if (this.#starting === key) this.#starting = undefined;
     }
+  }
+
+  #wait(): void {
+    clearTimeout(this.#idle);
+    if (this.#spare === undefined) return;
+    this.#idle = setTimeout(() => void this.drop(), this.#options.idle ?? 300_000);
+    this.#idle.unref();
   }
 
   /** The process for a run, if there is one that fits. From then on it is the run's. */
@@ -80,13 +86,14 @@ export class SpareEngine {
     if (request.outlive || request.inspect === true) return undefined;
     const spare = this.#spare;
     if (spare === undefined || spare.key !== keyOf(this.#engine(), request.device)) return undefined;
-    this.#spare = undefined;
     clearTimeout(this.#idle);
+    this.#spare = undefined;
     return spare.process.engine.child.connected ? spare.process : undefined;
   }
 
   /** Ends it. */
   async drop(): Promise<void> {
+    clearTimeout(this.#idle);
     const spare = this.#spare;
     this.#spare = undefined;
     this.#starting = undefined;
@@ -95,7 +102,6 @@ export class SpareEngine {
 
   async dispose(): Promise<void> {
     this.#disposed = true;
-    clearTimeout(this.#idle);
     await this.drop();
   }
 }

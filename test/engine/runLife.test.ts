@@ -5,6 +5,8 @@ import { loadSafetensors } from "../../extension/formats/safetensors.ts";
 import type { RunRequest } from "../../extension/protocol/engine.ts";
 import type { RunRecord } from "../../extension/protocol/run.ts";
 import { spawnRun, type RunEvents, type RunHandle } from "../../extension/supervisor/run.ts";
+import type { RunProcess } from "../../extension/supervisor/runProcess.ts";
+import { SpareEngine } from "../../extension/supervisor/spare.ts";
 import { isAlive, lastCheckpoint } from "../../extension/supervisor/runDirectory.ts";
 import { dist, experimentFile, readRows, readRun, Workspace, type Command } from "./workspace.ts";
 
@@ -52,20 +54,17 @@ async function gone(pid: number | undefined, milliseconds = 5000): Promise<void>
   });
 }
 
-function spawn(request: Partial<RunRequest> = {}, events: RunEvents = {}): RunHandle {
-  const handle = spawnRun(
-    {
-      kind: "train",
-      file: workspace.file("net.nn.ts"),
-      exportName: "default",
-      directory: workspace.file("run"),
-      device: "cpu",
-      outlive: false,
-      ...request,
-    },
-    events,
-    { dist },
-  );
+const plainRequest = (): RunRequest => ({
+  kind: "train",
+  file: workspace.file("net.nn.ts"),
+  exportName: "default",
+  directory: workspace.file("run"),
+  device: "cpu",
+  outlive: false,
+});
+
+function spawn(request: Partial<RunRequest> = {}, events: RunEvents = {}, spare?: RunProcess): RunHandle {
+  const handle = spawnRun({ ...plainRequest(), ...request }, events, { dist }, spare);
   handles.push(handle);
   return handle;
 }
@@ -395,4 +394,32 @@ describe("a disk that fails", () => {
       expect(readRows(workspace.file("run")).filter(({ kind }) => kind === "epoch")).toHaveLength(60);
     },
   );
+});
+
+describe("a process that waited", () => {
+  test("trains bit for bit like a new one, and ends when its channel closes", async () => {
+    const spare = new SpareEngine(() => ({ dist }), { affordable: async () => true });
+    await spare.keep("cpu");
+    workspace.write(
+      "net.nn.ts",
+      experimentFile({ epochs: "2" }, "const noise = torch.randn(3); console.log(noise.tolist().join());"),
+    );
+    const directories = ["cold", "warm"].map((name) => workspace.file(name));
+    await spawn({ directory: directories[0]! }).ended;
+    const process = spare.take(plainRequest());
+    expect(process).toBeDefined();
+    const warm = spawn({ directory: directories[1]! }, {}, process);
+    expect((await warm.ended).record?.state).toBe("finished");
+    const logs = directories.map((directory) => fs.readFileSync(path.join(directory, "log.txt"), "utf8"));
+    expect(logs[1]).toBe(logs[0]);
+    const weights = directories.map((directory) =>
+      fs.readFileSync(path.join(directory, lastCheckpoint(readRun(directory))!.file)),
+    );
+    expect(weights[1]!.equals(weights[0]!)).toBe(true);
+    await spare.keep("cpu");
+    const { pid } = spare;
+    spare.take(plainRequest())!.engine.child.disconnect();
+    await gone(pid);
+    await spare.dispose();
+  });
 });
