@@ -62,15 +62,18 @@ export class SpareEngine {
       }
       this.#spare = { key, process };
       this.#starting = undefined;
-      void process.engine.exited.then(() => {
-        if (this.#spare?.process === process) this.#spare = undefined;
-      });
+      void this.#forgetDead(process);
       // One that doesn't start is gone; the run that would have had it tells why.
       await process.ready.then(() => process.remote.warmUp(device)).catch(() => undefined);
       this.#wait();
     } finally {
       if (this.#starting === key) this.#starting = undefined;
     }
+  }
+
+  async #forgetDead(process: RunProcess): Promise<void> {
+    await process.engine.exited;
+    if (this.#spare?.process === process) this.#spare = undefined;
   }
 
   #wait(): void {
