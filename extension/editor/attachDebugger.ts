@@ -16,7 +16,8 @@ export async function attachDebugger(file: string, name: string, url: string, di
     // The file is bundled when it is loaded: its breakpoints are placed when its script comes, before a line of it runs.
     sourceMaps: true,
     pauseForSourceMap: true,
-    resolveSourceMapLocations: null,
+    // Of the user's files: what the engine's own maps name is not there to be stepped into.
+    resolveSourceMapLocations: ["**", `!${dist}/**`],
     outFiles: [],
     smartStep: true,
     skipFiles: ["<node_internals>/**", `${dist}/**`],

@@ -11,11 +11,9 @@ interface Variable {
   variablesReference: number;
 }
 
-/** Asks the session that stands at a breakpoint. */
-const ask = async <T>(command: string, args: object): Promise<T> =>
-  (await vscode.debug.activeDebugSession?.customRequest(command, args)) as T;
+type Ask = <T>(command: string, args: object) => Promise<T>;
 
-async function children(variablesReference: number): Promise<Map<string, Variable>> {
+async function children(ask: Ask, variablesReference: number): Promise<Map<string, Variable>> {
   const { variables } = await ask<{ variables: Variable[] }>("variables", { variablesReference });
   return new Map(variables.map((variable) => [variable.name, variable]));
 }
@@ -29,21 +27,30 @@ test("Debug Training stops at a breakpoint in forward, where a tensor shows shap
   const breakpoint = new vscode.SourceBreakpoint(
     new vscode.Location(document.uri, new vscode.Position(line, 0)),
   );
-  const stopped: { threadId: number }[] = [];
-  const tracker = vscode.debug.registerDebugAdapterTrackerFactory("*", {
-    createDebugAdapterTracker: () => ({
-      onDidSendMessage(message: { type: string; event?: string; body: { threadId: number } }) {
-        if (message.event === "stopped") stopped.push(message.body);
-      },
+  const stops: { session: vscode.DebugSession; threadId: number }[] = [];
+  // Of a debugger and the sessions of its threads. `activeDebugSession` may be one that has ended: VS Code's extension
+  // host sets it late when several end at once.
+  const open = new Set<string>();
+  const watched = vscode.Disposable.from(
+    vscode.debug.registerDebugAdapterTrackerFactory("*", {
+      createDebugAdapterTracker: (session) => ({
+        onDidSendMessage(message: { type: string; event?: string; body: { threadId: number } }) {
+          if (message.event === "stopped") stops.push({ session, threadId: message.body.threadId });
+        },
+      }),
     }),
-  });
+    vscode.debug.onDidStartDebugSession(({ id }) => open.add(id)),
+    vscode.debug.onDidTerminateDebugSession(({ id }) => open.delete(id)),
+  );
   vscode.debug.addBreakpoints([breakpoint]);
   try {
     await vscode.commands.executeCommand("layerwise.debug", {
       file: document.uri.fsPath,
       exportName: "default",
     });
-    const { threadId } = await until("the breakpoint", () => stopped[0], 30_000);
+    const { session, threadId } = await until("the breakpoint", () => stops[0], 30_000);
+    const ask: Ask = async <T>(command: string, args: object) =>
+      (await session.customRequest(command, args)) as T;
     const { stackFrames } = await ask<{
       stackFrames: { id: number; line: number; source: { path: string } }[];
     }>("stackTrace", { threadId, startFrame: 0, levels: 1 });
@@ -55,20 +62,20 @@ test("Debug Training stops at a breakpoint in forward, where a tensor shows shap
     const { scopes } = await ask<{ scopes: { name: string; variablesReference: number }[] }>("scopes", {
       frameId: frame.id,
     });
-    const locals = await children(scopes[0]?.variablesReference ?? 0);
+    const locals = await children(ask, scopes[0]?.variablesReference ?? 0);
     const x = locals.get("x");
     assert.equal(x?.value, "Tensor float32 [100, 5]");
-    const properties = await children(x.variablesReference);
+    const properties = await children(ask, x.variablesReference);
     assert.match(properties.get("mean")?.value ?? "", /^-?0\.\d+$/);
     assert.equal(properties.get("gradFn")?.value, "'AddmmBackward0'");
-    const values = await children(properties.get("values")?.variablesReference ?? 0);
+    const values = await children(ask, properties.get("values")?.variablesReference ?? 0);
     assert.match(JSON.stringify([...values.values()]), /Float32Array\(5\)/);
     vscode.debug.removeBreakpoints([breakpoint]);
     await ask("continue", { threadId });
     await until("the end of the run", () => newestRun(workspaceFolder())?.state === "finished", 30_000);
-    await until("the end of the debugger", () => vscode.debug.activeDebugSession === undefined);
+    await until("the end of the debugger", () => open.size === 0);
   } finally {
-    tracker.dispose();
+    watched.dispose();
     vscode.debug.removeBreakpoints([breakpoint]);
     await vscode.debug.stopDebugging();
   }
