@@ -20,6 +20,9 @@ const runPackage = (file, ...args) => run(process.execPath, [inRoot("node_module
 /** Whether TensorFlow is there to be tested. */
 let native = false;
 
+/** What failed, also at a first try alone, with its messages: said again at the end, where a long log is looked at. */
+const failures = /** @type {string[]} */ ([]);
+
 /** Folders of cases made with PyTorch. */
 const PARITY_CASES = ["golden", "modules", "huggingface"].map((name) => `test/fixtures/${name}`);
 
@@ -86,6 +89,12 @@ async function vitest(project, args = [], env = {}) {
       file.status === "failed" && file.assertionResults.length === 0,
   ).length;
   const failed = result.numFailedTests + broken;
+  for (const { name, status, message, assertionResults } of result.testResults) {
+    if (status !== "failed") continue;
+    if (assertionResults.length === 0) failures.push(`FAILED ${name}\n${message}`);
+    for (const { status, fullName, failureMessages } of assertionResults)
+      if (status === "failed") failures.push(`FAILED ${fullName}\n${failureMessages.join("\n")}`);
+  }
   return {
     passed: result.numPassedTests,
     failed: failed === 0 && exit !== 0 ? 1 : failed,
@@ -101,6 +110,7 @@ async function vitest(project, args = [], env = {}) {
 async function program(...args) {
   let output = "";
   const exit = await run(process.execPath, args, { onOutput: (text) => (output += text) });
+  failures.push(...(output.match(/^FAILED.*(?:\n {4}.*)*/gm) ?? []));
   const last = /^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$/.exec(
     output.trimEnd().split("\n").at(-1) ?? "",
   );
@@ -135,6 +145,7 @@ await main(async () => {
     results.push([name, await tier()]);
   }
   const total = { passed: 0, failed: 0, skipped: 0 };
+  if (failures.length > 0) process.stdout.write(`\n── what failed ──\n${failures.join("\n")}\n`);
   process.stdout.write("\n");
   for (const [name, counts] of results) {
     process.stdout.write(`${name.padEnd(8)} ${describe(counts)}\n`);

@@ -11,12 +11,17 @@ async function follow(workbench: Workbench, step: string, button: string): Promi
   const { page } = workbench;
   await workbench.command("Layerwise: Get Started");
   const place = page.locator(".getting-started-step", { hasText: step });
-  await until(`the step ${step}`, async () => {
-    if (!((await place.getAttribute("class")) ?? "").includes("expanded"))
-      await place.click({ timeout: 2000 });
-    await place.locator(".button-container .monaco-button", { hasText: button }).click({ timeout: 2000 });
-    return true;
-  });
+  // VS Code draws the page anew some time after it is there, with a step open that it chooses.
+  await until(
+    `the step ${step}`,
+    async () => {
+      if (!((await place.getAttribute("class", { timeout: 1000 })) ?? "").includes("expanded"))
+        await place.locator(".step-title").click({ timeout: 1000 });
+      await place.locator(".button-container .monaco-button", { hasText: button }).click({ timeout: 1000 });
+      return true;
+    },
+    30_000,
+  );
 }
 
 test("from an empty folder to a trained, evaluated, saved digits network, by nothing but the walkthrough", async (note) => {

@@ -52,7 +52,7 @@ interface Manifest {
     problemMatchers: { name: string; pattern: { regexp: string } }[];
     walkthroughs: {
       id: string;
-      steps: { id: string; media: { svg: string }; completionEvents: string[] }[];
+      steps: { id: string; media: { svg: string }; completionEvents?: string[] }[];
     }[];
     debuggers: { type: string; when: string }[];
     typescriptServerPlugins: { name: string; enableForWorkspaceTypeScriptVersions: boolean }[];
@@ -211,7 +211,7 @@ describe("the manifest", () => {
   test("has the walkthrough that the command opens; a step is done when its command ran", () => {
     expect(contributes.walkthroughs.map(({ id }) => id)).toEqual([WALKTHROUGH]);
     for (const { completionEvents } of contributes.walkthroughs.flatMap(({ steps }) => steps))
-      for (const event of completionEvents) {
+      for (const event of completionEvents ?? []) {
         const command = /^onCommand:(.*)/.exec(event)?.[1];
         if (command !== undefined) expect(COMMANDS).toContain(command);
       }
