@@ -1,14 +1,14 @@
 // `npm run bench`: Layerwise and PyTorch eager on the same machine in one interleaved run, outputs checked.
 //   --quick          fewer, shorter windows
 //   --only NAME,…    these workloads; mlp-sgd, a small one, is measured only when it is named
-//   --json FILE      writes the figures
-import { spawn } from "node:child_process";
-import { createInterface } from "node:readline";
+//   --json FILE      writes the figures; those that FILE had are compared with
+//   --rivals         measures tfjs-node op by op, wasm, torch.compile and JAX beside it (JAX is installed for it)
 import { cpus } from "node:os";
 import fs from "node:fs";
 import { parseArgs } from "node:util";
 import { inRoot } from "./project.mjs";
 import { setup } from "./setup.mjs";
+import { busy, geomean, median, othersShare, QUIET, worker } from "./bench/processes.mjs";
 import { torchPython } from "./torch.mjs";
 
 const { values: options } = parseArgs({
@@ -16,6 +16,7 @@ const { values: options } = parseArgs({
     quick: { type: "boolean", default: false },
     only: { type: "string" },
     json: { type: "string" },
+    rivals: { type: "boolean", default: false },
   },
 });
 const NAMES = ["simple", "mlp", "cnn", "rnn", "lstm-5", "lstm-128", "transformer", "autoencoder", "gan"];
@@ -24,30 +25,21 @@ const SECONDS = options.quick ? 0.3 : 0.5;
 /** Steps whose losses have to agree, and how far: rounding grows from step to step. */
 const CHECKED = 20;
 const TOLERANCE = 1e-4;
-/** A window counts only while other processes use less than this share of a core. */
-const QUIET = 0.12;
 
 await setup();
-const { build } = await import("esbuild");
-const bundle = inRoot("out", "bench", "worker.js");
-await build({
-  entryPoints: [inRoot("test", "bench", "worker.ts")],
-  bundle: true,
-  platform: "node",
-  format: "esm",
-  target: "node20",
-  outfile: bundle,
-  packages: "external",
-  alias: { layerwise: inRoot("extension", "nn", "index.ts") },
-  logLevel: "warning",
-});
+const { bundleWorker } = await import("./bench/bundle.mjs");
+const bundle = await bundleWorker("worker");
 
 const python = await torchPython();
 const names = options.only?.split(",") ?? NAMES;
+const rivals = options.rivals
+  ? await (await import("./bench/rivals.mjs")).rivalsOf(python, bundle)
+  : undefined;
+const earlier = readEarlier(options.json);
 const rows = [];
 for (const name of names) rows.push(await measure(name));
 
-const geomean = (key) => Math.exp(rows.reduce((sum, r) => sum + Math.log(r[key]), 0) / rows.length);
+const mean = (key) => geomean(rows.map((r) => r[key]));
 const columns = [
   "workload",
   "layerwise",
@@ -66,15 +58,17 @@ for (const r of rows) {
   console.log(`${r.name.padEnd(13)}${cells.map((c) => c.padStart(11)).join("")}   ${note}`);
 }
 console.log(
-  `steps a second, medians; geometric means of the ratios ${geomean("ratio").toFixed(2)}, looking at each step ${geomean("everyStepRatio").toFixed(2)}`,
+  `steps a second, medians; geometric means of the ratios ${mean("ratio").toFixed(2)}, looking at each step ${mean("everyStepRatio").toFixed(2)}`,
 );
+if (rivals !== undefined) printRivals(Object.keys(rivals));
+if (earlier !== undefined) printChanges(earlier);
 if (options.json !== undefined) {
   const record = {
     machine: { cpu: cpus()[0]?.model, cores: cpus().length },
     versions: { node: process.version, layerwise: rows[0].ourVersion, torch: rows[0].torchVersion },
-    geomean: geomean("ratio"),
+    geomean: mean("ratio"),
     min: Math.min(...rows.map((r) => r.ratio)),
-    everyStepGeomean: geomean("everyStepRatio"),
+    everyStepGeomean: mean("everyStepRatio"),
     workloads: rows.map(({ figures }) => figures),
   };
   fs.writeFileSync(options.json, `${JSON.stringify(record, undefined, 2)}\n`);
@@ -140,48 +134,79 @@ async function measure(name) {
       windows: samples.length,
       lossError,
     };
+    if (rivals !== undefined) {
+      const { measureRivals } = await import("./bench/rivals.mjs");
+      figures.rivals = await measureRivals(rivals, name, { windows: Math.min(WINDOWS, 5), seconds: SECONDS });
+    }
     return { ...figures, figures, ourVersion, torchVersion, problem };
   } finally {
     for (const one of all) one.close();
   }
 }
 
-function median(values) {
-  const sorted = [...values].sort((p, q) => p - q);
-  const at = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[at] : (sorted[at - 1] + sorted[at]) / 2;
-}
-
-/** Processor time spent by everybody but the workers, in ticks of 10 ms; undefined where /proc is missing. */
-function busy(workers) {
-  if (!fs.existsSync("/proc/stat")) return undefined;
-  const all = fs.readFileSync("/proc/stat", "utf8").split("\n")[0].trim().split(/\s+/).slice(1).map(Number);
-  const own = [process.pid, ...workers.map((w) => w.pid)].reduce((sum, pid) => {
-    const fields = fs.readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1].split(" ");
-    return sum + Number(fields[11]) + Number(fields[12]);
-  }, 0);
-  return { at: performance.now(), others: all[0] + all[1] + all[2] + all[5] + all[6] + (all[7] ?? 0) - own };
-}
-
-function othersShare(before, after) {
-  if (before === undefined || after === undefined) return 0;
-  return ((after.others - before.others) * 10) / (after.at - before.at);
-}
-
-function worker(command, args) {
-  const child = spawn(command, args, { stdio: ["pipe", "pipe", "inherit"] });
-  const waiting = [];
-  createInterface(child.stdout).on("line", (line) => waiting.shift()?.resolve(JSON.parse(line)));
-  child.on("exit", (code) =>
-    waiting.forEach((w) => w.reject(new Error(`${command} ended with code ${code}`))),
+/** Steps a second of each rival, and how many times as fast Layerwise is. */
+function printRivals(names) {
+  console.log(`\nsteps a second of others (times as fast as these)`);
+  const cell = (text) => text.padStart(18);
+  console.log(`${"workload".padEnd(13)}${["layerwise", ...names].map(cell).join("")}`);
+  const notes = [];
+  for (const r of rows) {
+    const cells = names.map((rival) => {
+      const value = r.rivals[rival];
+      if (typeof value === "number")
+        return `${value.toFixed(value < 10 ? 1 : 0)} (${(r.layerwise / value).toFixed(1)})`;
+      notes.push(`${r.name}, ${rival}: ${value}`);
+      return "–";
+    });
+    console.log(`${r.name.padEnd(13)}${[r.layerwise.toFixed(0), ...cells].map(cell).join("")}`);
+  }
+  const means = names.map((rival) => {
+    const ratios = rows.flatMap((r) =>
+      typeof r.rivals[rival] === "number" ? [r.layerwise / r.rivals[rival]] : [],
+    );
+    return ratios.length === 0 ? "–" : `(${geomean(ratios).toFixed(2)})`;
+  });
+  console.log(`${"mean".padEnd(13)}${["", ...means].map(cell).join("")}`);
+  const compilers = ["torch.compile", "JAX", "JAX x10"].filter((rival) => names.includes(rival));
+  const best = rows.map((r) =>
+    Math.max(...compilers.map((c) => r.rivals[c]).filter((v) => typeof v === "number")),
   );
-  return {
-    pid: child.pid,
-    ask: (message) =>
-      new Promise((resolve, reject) => {
-        waiting.push({ resolve, reject });
-        child.stdin.write(`${JSON.stringify(message)}\n`);
-      }),
-    close: () => child.stdin.end(),
-  };
+  if (best.every(Number.isFinite) && best.length > 0)
+    console.log(
+      `against the best of ${compilers.join(", ")}: ${geomean(rows.map((r, i) => r.layerwise / best[i])).toFixed(2)}`,
+    );
+  for (const note of notes) console.log(note);
+}
+
+/** The figures of an earlier run; undefined when there are none. */
+function readEarlier(file) {
+  if (file === undefined || !fs.existsSync(file)) return undefined;
+  try {
+    return JSON.parse(fs.readFileSync(file, "utf8"));
+  } catch {
+    console.error(`${file} has no figures to compare with.`);
+    return undefined;
+  }
+}
+
+/** How each workload changed since an earlier run, in steps a second and against PyTorch of its time. */
+function printChanges({ workloads, machine }) {
+  const known = new Map((workloads ?? []).map((one) => [one.name, one]));
+  const compared = rows.filter(({ name }) => known.has(name));
+  if (compared.length === 0) return;
+  const change = (now, then) => `${now >= then ? "+" : ""}${(100 * (now / then - 1)).toFixed(1)} %`;
+  console.log(
+    `\nsince the last recorded run${machine?.cpu === cpus()[0]?.model ? "" : ` (on ${machine?.cpu})`}`,
+  );
+  for (const { name, layerwise, ratio } of compared) {
+    const then = known.get(name);
+    const cells = [
+      `${then.layerwise.toFixed(0)} -> ${layerwise.toFixed(0)}`,
+      change(layerwise, then.layerwise),
+    ];
+    cells.push(`${then.ratio.toFixed(2)} -> ${ratio.toFixed(2)} times PyTorch`);
+    console.log(`${name.padEnd(13)}${cells[0].padStart(20)}${cells[1].padStart(10)}   ${cells[2]}`);
+  }
+  const [now, then] = [compared.map((r) => r.ratio), compared.map(({ name }) => known.get(name).ratio)];
+  console.log(`geometric mean ${geomean(then).toFixed(2)} -> ${geomean(now).toFixed(2)} times PyTorch`);
 }

@@ -10,6 +10,11 @@ const TORCH = "2.15.0";
 /** Changes when the list of packages does. */
 const SET = `torch-${TORCH}-safetensors-tensorboard`;
 
+/** Where what is installed for comparisons goes. */
+export const cacheFolder = () =>
+  process.env.LAYERWISE_CACHE ??
+  path.join(process.env.XDG_CACHE_HOME ?? path.join(homedir(), ".cache"), "layerwise");
+
 /**
  * A Python with PyTorch, NumPy, safetensors and TensorBoard: the one that LAYERWISE_TORCH_PYTHON names, or that of a virtual
  * environment in the cache folder, made with pip at the first use (some hundred megabytes).
@@ -17,10 +22,7 @@ const SET = `torch-${TORCH}-safetensors-tensorboard`;
  */
 export async function torchPython() {
   if (process.env.LAYERWISE_TORCH_PYTHON) return process.env.LAYERWISE_TORCH_PYTHON;
-  const cache =
-    process.env.LAYERWISE_CACHE ??
-    path.join(process.env.XDG_CACHE_HOME ?? path.join(homedir(), ".cache"), "layerwise");
-  const venv = path.join(cache, SET);
+  const venv = path.join(cacheFolder(), SET);
   const python = path.join(venv, process.platform === "win32" ? "Scripts/python.exe" : "bin/python");
   const stamp = path.join(venv, ".ready");
   if (!fs.existsSync(stamp)) {

@@ -6,8 +6,16 @@ import sys
 import time
 
 import torch
+import torch._dynamo
 import torch.nn as nn
 import torch.nn.functional as F
+
+
+# `torchWorker.py compile`: steps that are compiled whole.
+COMPILE = "compile" in sys.argv[1:]
+if COMPILE:
+    # LSTMs are left as they are unless this asks for them.
+    torch._dynamo.config.allow_rnn = True
 
 
 class CNN(nn.Module):
@@ -83,8 +91,51 @@ def autoencoder():
     return supervised(model, torch.rand(64, 784), torch.rand(64, 784), nn.MSELoss())
 
 
+def compiled_adam(params, lr):
+    """Adam as one compiled function of the gradients."""
+    m, v = [torch.zeros_like(p) for p in params], [torch.zeros_like(p) for p in params]
+    count = torch.zeros(())
+
+    @torch.compile
+    @torch.no_grad()
+    def update(grads):
+        count.add_(1)
+        c1, c2 = 1 - 0.9**count, torch.sqrt(1 - 0.999**count)
+        for p, g, a, b in zip(params, grads, m, v):
+            a.lerp_(g, 0.1)
+            b.mul_(0.999).addcmul_(g, g, value=0.001)
+            p.sub_(lr / c1 * a / (torch.sqrt(b) / c2 + 1e-8))
+
+    return update
+
+
+def compiled_gradients(params, loss):
+    """Loss and gradients as one compiled function."""
+
+    def both(*args):
+        value = loss(*args)
+        return value, torch.autograd.grad(value, params)
+
+    return torch.compile(both)
+
+
+def compiled(model, x, y, criterion):
+    params = list(model.parameters())
+    gradients = compiled_gradients(params, lambda: criterion(model(x), y))
+    update = compiled_adam(params, 1e-3)
+
+    def step():
+        loss, grads = gradients()
+        update(grads)
+        return loss.item()
+
+    return step
+
+
 def supervised(model, x, y, criterion=None, optimizer=None):
     criterion = criterion or nn.CrossEntropyLoss()
+    if COMPILE:
+        return compiled(model, x, y, criterion)
     optimizer = optimizer or torch.optim.Adam(model.parameters(), lr=1e-3)
 
     def step():
@@ -103,6 +154,28 @@ def gan():
     g = torch.optim.Adam(generator.parameters(), lr=2e-4)
     d = torch.optim.Adam(discriminator.parameters(), lr=2e-4)
     real, criterion = torch.rand(64, 784), nn.BCEWithLogitsLoss()
+
+    if COMPILE:
+        ones, zeros = torch.ones(64, 1), torch.zeros(64, 1)
+        of_g, of_d = list(generator.parameters()), list(discriminator.parameters())
+
+        def loss_of_d(fake):
+            return criterion(discriminator(real), ones) + criterion(discriminator(fake), zeros)
+
+        gradients_d = compiled_gradients(of_d, loss_of_d)
+        gradients_g = compiled_gradients(of_g, lambda z: criterion(discriminator(generator(z)), ones))
+        update_g, update_d = compiled_adam(of_g, 2e-4), compiled_adam(of_d, 2e-4)
+        generate = torch.compile(lambda z: generator(z).detach())
+
+        def compiled_step():
+            z = torch.randn(64, 100)
+            loss_d, grads = gradients_d(generate(z))
+            update_d(grads)
+            loss_g, grads = gradients_g(z)
+            update_g(grads)
+            return (loss_d + loss_g).item()
+
+        return compiled_step
 
     def step():
         z = torch.randn(64, 100)

@@ -51,7 +51,7 @@ type Command =
 
 const folder = fs.mkdtempSync(path.join(tmpdir(), "layerwise-bench-"));
 process.on("exit", () => fs.rmSync(folder, { recursive: true, force: true }));
-const executor = await loadExecutor("native");
+const executor = await loadExecutor(process.env["LAYERWISE_BENCH_DEVICE"] === "wasm" ? "wasm" : "native");
 let training: Awaited<ReturnType<typeof open>> | undefined;
 
 /** A training of a workload, made as the run engine makes it. */
