@@ -2,6 +2,7 @@
 //   --quick          fewer, shorter windows
 //   --only NAME,…    these workloads; mlp-sgd, a small one, is measured only when it is named
 //   --json FILE      writes the figures; those that FILE had are compared with
+//   --scaling        measures what a step costs by its sizes instead, and writes docs/performance.md
 //   --rivals         measures tfjs-node op by op, wasm, torch.compile and JAX beside it (JAX is installed for it)
 import { cpus } from "node:os";
 import fs from "node:fs";
@@ -17,6 +18,7 @@ const { values: options } = parseArgs({
     only: { type: "string" },
     json: { type: "string" },
     rivals: { type: "boolean", default: false },
+    scaling: { type: "boolean", default: false },
   },
 });
 const NAMES = ["simple", "mlp", "cnn", "rnn", "lstm-5", "lstm-128", "transformer", "autoencoder", "gan"];
@@ -30,8 +32,13 @@ await setup();
 const { bundleWorker } = await import("./bench/bundle.mjs");
 const bundle = await bundleWorker("worker");
 
-const python = await torchPython();
 const names = options.only?.split(",") ?? NAMES;
+if (options.scaling) {
+  const { scaling } = await import("./bench/scaling.mjs");
+  await scaling(names);
+  process.exit();
+}
+const python = await torchPython();
 const rivals = options.rivals
   ? await (await import("./bench/rivals.mjs")).rivalsOf(python, bundle)
   : undefined;

@@ -29,7 +29,7 @@ export function register(program: Command): void {
     .command("profile")
     .description("measure a training step: time, GFLOP/s and memory of each layer, forward and backward")
     .argument("<file>", targetDescription)
-    .option("--seconds <number>", "time for each of the two measurements", positiveNumber, 3)
+    .option("--seconds <number>", "time for each of the two measurements", positiveNumber, 2)
     .addOption(new Option("--sort <order>", "of the layers").choices(ORDERS).default("model"))
     .option("--no-ops", "without the table of ops")
     .option("--explain", "say what the engine chose for this model and why")

@@ -9,7 +9,7 @@ export const ProfileRequest = v.object({
   seed: v.optional(v.number()),
   /** Weights to begin with: a `.safetensors` file. */
   checkpoint: v.optional(v.string()),
-  /** Seconds for each of the two measurements, once everything is warm; 3 by default. */
+  /** Seconds for each of the two measurements, once everything is warm; 2 by default. */
   seconds: v.optional(v.pipe(v.number(), v.minValue(0), v.maxValue(600))),
 });
 export type ProfileRequest = v.InferOutput<typeof ProfileRequest>;

@@ -18,29 +18,7 @@ import { Experiment } from "../../extension/nn/experiment.ts";
 import { listGenerators } from "../../extension/tensor/random/stream.ts";
 import { startingRecord } from "../../extension/protocol/engine.ts";
 import type { MetricRow } from "../../extension/protocol/run.ts";
-import autoencoder from "./workloads/autoencoder.nn.ts";
-import cnn from "./workloads/cnn.nn.ts";
-import gan from "./workloads/gan.nn.ts";
-import lstm128 from "./workloads/lstm-128.nn.ts";
-import lstm5 from "./workloads/lstm-5.nn.ts";
-import mlp from "./workloads/mlp.nn.ts";
-import mlpSgd from "./workloads/mlp-sgd.nn.ts";
-import rnn from "./workloads/rnn.nn.ts";
-import simple from "./workloads/simple.nn.ts";
-import transformer from "./workloads/transformer.nn.ts";
-
-const WORKLOADS: Record<string, Experiment> = {
-  simple,
-  mlp,
-  "mlp-sgd": mlpSgd,
-  cnn,
-  rnn,
-  "lstm-5": lstm5,
-  "lstm-128": lstm128,
-  transformer,
-  autoencoder,
-  gan,
-};
+import { WORKLOADS } from "./workloads/all.ts";
 
 type Command =
   | { do: "version" | "peak" }

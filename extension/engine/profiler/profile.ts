@@ -82,7 +82,7 @@ class RepeatedStep {
 /** How a step is measured, and what is told meanwhile. */
 export interface Measuring {
   executor: LoadedExecutor;
-  /** Seconds for each measurement; 3 by default. */
+  /** Seconds for each measurement; 2 by default. */
   seconds?: number | undefined;
   tell?: (text: string) => void;
 }
@@ -93,7 +93,7 @@ export interface Measuring {
  */
 export async function profileStep(
   prepared: Prepared,
-  { executor, seconds = 3, tell = () => {} }: Measuring,
+  { executor, seconds = 2, tell = () => {} }: Measuring,
 ): Promise<Omit<Profile, "file" | "exportName">> {
   const fallbacks: string[] = [];
   executor.fallbacks?.listen((fallback) => fallbacks.push(fallbackText(fallback)));
@@ -115,7 +115,7 @@ export async function profileStep(
       batch: step.samples,
       ...summary(prepared.model, steps),
       ...(compiles ? { compiledMs: whole } : {}),
-      limitGflops: limit(executor),
+      limitGflops: largestProduct(compiles ? 1024 : 256),
       choices,
       fallbacks: compiles ? fallbacks : [...fallbacks, ...choices.filter(isSlow).map(({ why }) => why)],
     };
@@ -213,9 +213,8 @@ function summary(
   };
 }
 
-/** Best GFLOP/s of a large matrix product by itself, op by op as the layers are. */
-function limit({ info }: LoadedExecutor): number {
-  const size = info.backend === "tensorflow" ? 1024 : 256;
+/** Best GFLOP/s of a matrix product of that size by itself, op by op as the layers are. */
+export function largestProduct(size: number): number {
   return noGrad(() =>
     hidden(() => {
       const a = rand(size, size);

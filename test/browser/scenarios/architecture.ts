@@ -72,7 +72,7 @@ function committed(folder: string): void {
 
 const shown = (frame: Frame): Promise<string> => frame.locator("main").innerText();
 
-test("the architecture: drawn, compared with git's HEAD, and kept through code that hangs or dies", async () => {
+test("the architecture: drawn, compared with git's HEAD, measured, and kept through code that hangs or dies", async () => {
   const folder = temporaryFolder("workspace");
   committed(folder);
   writeModel(folder, MODEL, GOOD);
@@ -94,6 +94,14 @@ test("the architecture: drawn, compared with git's HEAD, and kept through code t
   assert.deepEqual(await accessibilityProblems(frame), []);
   await frame.getByRole("button", { name: "End comparison" }).click();
   await frame.locator(".comparison").waitFor({ state: "detached" });
+
+  await frame.getByRole("button", { name: "Profile a training step" }).click();
+  await frame.locator(".heat").first().waitFor({ timeout: 60_000 });
+  const measured = (await frame.locator(".profile-bar").innerText()).replaceAll(/\s+/g, " ");
+  assert.match(measured, /A step of 64 samples on .* Op by op/);
+  await workbench.screenshot("architecture-profile");
+  await frame.getByRole("button", { name: "Close profile" }).click();
+  await frame.locator(".profile-bar").waitFor({ state: "detached" });
 
   for (const [part, fault, message] of [
     ["    super();\n", "    super();\n    for (;;);\n", /endless loop[^]*residual\.nn\.ts:11:/],
