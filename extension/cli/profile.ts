@@ -71,6 +71,9 @@ async function profile(argument: string, options: ProfileOptions): Promise<numbe
 /** Ops in the second table: more than these nobody reads. */
 const MAX_OPS = 12;
 
+/** Graphs of a training that is of one kind: a last batch may be smaller, gradients are kept at first. */
+const FEW_GRAPHS = 4;
+
 /** A profile in words and tables. */
 export function profileLines(
   profile: Profile,
@@ -159,25 +162,35 @@ function opLines({ ops }: Profile, share: (ms: number) => string): string[] {
   );
 }
 
-function stepLines({ opByOpMs, compiledMs, steps, limitGflops, peakBytes, layers }: Profile): string[] {
+function stepLines({
+  opByOpMs,
+  compiledMs,
+  steps,
+  limitGflops,
+  peakBytes,
+  layers,
+  choices,
+}: Profile): string[] {
   const adds = layers.reduce(
     (sum, { forward, backward }) => sum + forward.multiplyAdds + backward.multiplyAdds,
     0,
   );
   const reached = (of: number): string =>
     adds === 0 || of === 0 ? "" : `, ${speed({ ms: of, ops: 0, multiplyAdds: adds })} GFLOP/s`;
-  const lines = [
+  const graphs = choices.filter(({ about, graph }) => about === "graph" && graph.startsWith("training"));
+  const many = graphs.length > FEW_GRAPHS ? `, ${graphs.length} different graphs: its sizes change` : "";
+  const trained = (whole: number): string =>
+    `As trained      ${ms(whole)} ms a step${reached(whole)}: compiled${many}, ${comparison(opByOpMs / whole)}; its recording included`;
+  return [
     `Op by op        ${ms(opByOpMs)} ms a step${reached(opByOpMs)} (medians of ${steps} steps)`,
-    ...(compiledMs === undefined
-      ? []
-      : [
-          `As trained      ${ms(compiledMs)} ms a step${reached(compiledMs)}: compiled, ${(opByOpMs / compiledMs).toFixed(1)} times as fast, recording of the step included`,
-        ]),
+    ...(compiledMs === undefined ? [] : [trained(compiledMs)]),
     `Matrix product  ${limitGflops.toFixed(0)} GFLOP/s: a large one by itself, run like the ops of the table`,
     `Memory          ${bytes(peakBytes)} of values at one time at most, op by op, besides weights and optimizer state`,
   ];
-  return lines;
 }
+
+const comparison = (factor: number): string =>
+  factor < 1 ? "no faster than op by op" : `${factor.toFixed(1)} times as fast`;
 
 const timeOf = ({ forward, backward }: Profile["layers"][number]): number => forward.ms + backward.ms;
 const ms = (value: number): string =>

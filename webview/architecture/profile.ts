@@ -104,7 +104,9 @@ function outcome(profile: Profile): TemplateResult {
       : [
           [
             text.compiled,
-            `${formatMs(compiledMs)}, ${text.times((opByOpMs / compiledMs).toFixed(1))}`,
+            compiledMs < opByOpMs
+              ? `${formatMs(compiledMs)}, ${text.times((opByOpMs / compiledMs).toFixed(1))}`
+              : formatMs(compiledMs),
           ] satisfies [string, string],
         ]),
     [text.opByOp, formatMs(opByOpMs)],

@@ -3,7 +3,7 @@ import { apply } from "../apply.ts";
 import { TensorError } from "../errors.ts";
 import { attr, type TfAttribute } from "../lowering.ts";
 import { TRAINING_ONLY } from "../onnx.ts";
-import { defineOp, type Op, type Signature } from "../op.ts";
+import { defineOp, type Op } from "../op.ts";
 import { imagewise } from "../parts.ts";
 import { cropNode, outputSize, padImages, padNode, type ImagePadding } from "./images.ts";
 
@@ -80,50 +80,53 @@ export const maxPool2dGrad: Op<Pooling> = defineOp<Pooling>({
     });
     return cropNode(b, grad, a.padding, inputs[0]!.shape);
   },
-  tfjs: (k, [x, y, g], a, signature) =>
-    maxPoolGradient(k, x as tfjs.Tensor4D, y as tfjs.Tensor4D, g as tfjs.Tensor4D, a, signature),
+  tfjs: (k, [x, , g], a) => maxPoolGradient(k, x as tfjs.Tensor4D, g as tfjs.Tensor4D, a),
   parts: imagewise([0, 1, 2], "images"),
 });
 
 /**
- * No wasm kernel exists for this gradient: for each place of the window, compare and pass the gradient on where it is
- * the first maximum.
+ * tfjs's wasm backend has no kernel for this gradient, and made of those that it has it took most of a convolutional
+ * network's step: each window's gradient goes to its first maximum, or to its last NaN, as in PyTorch.
  */
 function maxPoolGradient(
   k: Parameters<Op<Pooling>["tfjs"]>[0],
   x: tfjs.Tensor4D,
-  y: tfjs.Tensor4D,
   g: tfjs.Tensor4D,
-  { kernel, stride, padding }: Pooling,
-  { inputs }: Signature,
+  { kernel, stride, padding: [top, , left] }: Pooling,
 ): tfjs.Tensor {
-  const padded = padImages(k, x, padding, LOWEST);
-  const [n, ph, pw, c] = padded.shape;
-  const [, oh, ow] = y.shape;
-  const spanH = (oh - 1) * stride[0] + 1;
-  const spanW = (ow - 1) * stride[1] + 1;
-  let free: tfjs.Tensor = k.onesLike(y);
-  let total: tfjs.Tensor | undefined;
-  for (let i = 0; i < kernel[0]; i++) {
-    for (let j = 0; j < kernel[1]; j++) {
-      const cell = k.stridedSlice(padded, [0, i, j, 0], [n, i + spanH, j + spanW, c], [1, ...stride, 1]);
-      const hit = k.mul(k.cast(k.equal(cell, y), "float32"), free);
-      free = k.sub(free, hit);
-      const spread = k.reshape<tfjs.Rank.R4>(
-        k.pad(k.reshape(k.mul(hit, g), [n, oh, 1, ow, 1, c]), [
-          [0, 0],
-          [0, 0],
-          [0, stride[0] - 1],
-          [0, 0],
-          [0, stride[1] - 1],
-          [0, 0],
-        ]),
-        [n, oh * stride[0], ow * stride[1], c],
-      );
-      const placed = padImages(k, spread, [i, ph - i - oh * stride[0], j, pw - j - ow * stride[1]], 0);
-      total = total === undefined ? placed : k.add(total, placed);
+  const [n, h, w, c] = x.shape;
+  const [, oh, ow] = g.shape;
+  const values = x.dataSync();
+  const gradients = g.dataSync();
+  const result = new Float32Array(values.length);
+  let at = 0;
+  for (let image = 0; image < n; image++)
+    for (let oy = 0; oy < oh; oy++) {
+      const [fromY, toY] = range(oy * stride[0] - top, kernel[0], h);
+      for (let ox = 0; ox < ow; ox++) {
+        const [fromX, toX] = range(ox * stride[1] - left, kernel[1], w);
+        for (let channel = 0; channel < c; channel++, at++) {
+          let largest = -Infinity;
+          let where = -1;
+          for (let y = fromY; y < toY; y++)
+            for (let px = fromX; px < toX; px++) {
+              const place = ((image * h + y) * w + px) * c + channel;
+              const value = values[place]!;
+              if (where >= 0 && value <= largest) continue;
+              if (where >= 0 && Number.isNaN(largest) && !Number.isNaN(value)) continue;
+              largest = value;
+              where = place;
+            }
+          // A window of padding alone has no maximum.
+          if (where >= 0) result[where]! += gradients[at]!;
+        }
+      }
     }
-  }
-  const [, , h, w] = inputs[0]!.shape as [number, number, number, number];
-  return k.slice(total as tfjs.Tensor4D, [0, padding[0], padding[2], 0], [n, h, w, c]);
+  return k.tensor(result, [n, h, w, c]);
 }
+
+/** The part of a window that lies inside. */
+const range = (from: number, size: number, length: number): [number, number] => [
+  Math.max(0, from),
+  Math.min(length, from + size),
+];
