@@ -152,8 +152,8 @@ export interface ArchitectureHostMethods {
   /** Shows one side's models as changes of another's: ids of {@link ModelSide}. */
   compare(base: string, of: string): Promise<void>;
   endComparison(): Promise<void>;
-  /** Measures a training step of one of the model's experiments. */
-  profile(): Promise<void>;
+  /** Measures a training step of one of a model's experiments. */
+  profile(model: string): Promise<void>;
   /** Stops measuring, or takes away what was measured. */
   endProfile(): Promise<void>;
   /** Shows the values in a checkpoint: the id of a {@link WeightFile}; none for "". */

@@ -58,7 +58,7 @@ export function profileTool(
     label: text.measure,
     icon: "pulse",
     description: text.measureHint,
-    onClick: () => actions.profile(),
+    onClick: () => actions.profile(model.name),
   });
 }
 

@@ -62,7 +62,7 @@ export interface Actions {
   exportImage(format: ImageFormat): void;
   compare(base: string, of: string): void;
   endComparison(): void;
-  profile(): void;
+  profile(model: string): void;
   endProfile(): void;
   /** "" shows none. */
   chooseWeights(id: string): void;

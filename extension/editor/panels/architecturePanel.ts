@@ -27,7 +27,7 @@ const schemas: MethodSchemas<ArchitectureHostMethods> = {
   train: v.tuple([v.string()]),
   compare: v.strictTuple([v.string(), v.string()]),
   endComparison: noArguments,
-  profile: noArguments,
+  profile: v.strictTuple([v.string()]),
   endProfile: noArguments,
   chooseWeights: v.strictTuple([v.string()]),
   saveImage: v.tuple([v.string(), v.picklist(["svg", "png"]), v.string()]),
@@ -96,11 +96,7 @@ export class ArchitecturePanel extends DisposableOwner {
           changed();
           return Promise.resolve();
         },
-        profile: () =>
-          runCommand("layerwise.profile", {
-            file,
-            ...(this.#model === undefined ? {} : { model: this.#model }),
-          }),
+        profile: (name) => runCommand("layerwise.profile", { file, model: name }),
         endProfile: () => {
           this.#profiles.end();
           return Promise.resolve();
