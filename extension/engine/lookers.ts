@@ -33,6 +33,7 @@ export class Lookers {
     keep.gradients = this.#state.gradients.kept;
     keep.waiting = !this.atEachBatch;
     keep.repeats = true;
+    keep.training = this.#state;
   }
 
   stepDone(): void {

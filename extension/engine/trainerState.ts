@@ -1,4 +1,5 @@
 import type { SavePoint } from "./checkpoints.ts";
+import type { SteadyGraph } from "../tensor/runtime.ts";
 import type { EarlyStoppingState } from "./earlyStopping.ts";
 
 /** A checkpoint that is kept for its metric. */
@@ -34,6 +35,8 @@ export interface TrainerState {
   earlyStopping: EarlyStoppingState | undefined;
   /** Whether gradients stay readable after their step, and the steps until that is decided. */
   gradients: { kept: boolean; probation: number };
+  /** The graph that most steps have, and how many: from some number on it is compiled otherwise, and rounds otherwise. */
+  steady: SteadyGraph;
   /** The checkpoints kept for their metric, the best first. */
   kept: readonly Kept[];
 }
@@ -58,6 +61,7 @@ export function startState(): TrainerState {
     validatedIn: 0,
     earlyStopping: undefined,
     gradients: { kept: false, probation: 0 },
+    steady: { graph: "", steps: 0 },
     kept: [],
   };
 }

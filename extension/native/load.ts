@@ -77,6 +77,8 @@ export function loadNative(host: Host = thisHost()): NativeBinding {
         ? `half of ${cores} cores: small products lose more by waiting for each other than they gain`
         : "the environment or a setting says so (TF_NUM_INTRAOP_THREADS)",
   };
+  // Without it XLA's ReLU makes a number of NaN.
+  process.env["XLA_FLAGS"] ??= "--xla_cpu_enable_fast_min_max=false";
   let binding: unknown;
   try {
     binding = createRequire(import.meta.url)(path.join(status.directory, BINDING_FILE));

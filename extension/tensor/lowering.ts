@@ -75,6 +75,8 @@ export interface TfBuilder {
   /** The same for an op of one output. */
   node(op: string, inputs: readonly TfRef[], attributes: Record<string, TfAttribute>): TfRef;
   constant(data: HostArray | readonly number[], shape: Shape, dtype: DType): TfRef;
+  /** Whether XLA compiles the graph: it has no fused kernels of recurrent layers, and loops of its own kind. */
+  readonly xla?: boolean;
   /** Writes a step once and has it repeated. A builder that executes at once has no need of it. */
   loop?(loop: Loop<TfRef>, step: TfStep): Stepped<TfRef>;
   /** Runs one step and lets go of what it computed on its way. A builder that writes a graph has no need of it. */

@@ -84,6 +84,11 @@ export interface Op<A extends object> {
   readonly layout?: "elementwise" | { readonly images: readonly number[]; readonly output: boolean };
   /** How it runs over parts of a batch, where it can: elementwise ops do anyway. */
   readonly parts?: PartRule<A>;
+  /**
+   * Whether its TensorFlow nodes can be compiled by XLA and gain by it, where steps are small and many. Elementwise ops can
+   * anyway. Not for what reads indices, which XLA doesn't check, or for convolutions, at which it is slow.
+   */
+  readonly xla?: boolean;
   /** What PyTorch says of indices that turn out to be out of range, where it doesn't say which and of what. */
   readonly outOfRange?: string;
   /**

@@ -32,6 +32,12 @@ export interface Inspector {
   done(read: (value: Value) => HostArray): void;
 }
 
+/** The graph that most of a training's steps have, and a count of them. */
+export interface SteadyGraph {
+  readonly graph: string;
+  readonly steps: number;
+}
+
 let current: Executor | undefined;
 /** Makes what looks at a plan: there is nothing that does unless anomalies are to be detected. */
 export const inspection = { of: undefined as ((plan: Plan) => Inspector) | undefined };
@@ -46,6 +52,8 @@ export const keep = {
    * interpreted could be rounded otherwise than the same step of a run that was gone on with.
    */
   repeats: false,
+  /** The state of the training under way: an executor that compiles a graph better when it comes often counts in it. */
+  training: undefined as { steady: SteadyGraph } | undefined,
 };
 /** Gradients of the last step. */
 let lastLazy: readonly Value[] = [];

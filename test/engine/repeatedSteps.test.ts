@@ -4,10 +4,11 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { loadExecutor, type LoadedExecutor } from "../../extension/executors/index.ts";
-import { nn, optim, torch, type Tensor } from "../../extension/nn/index.ts";
+import { F, nn, optim, torch, type Tensor } from "../../extension/nn/index.ts";
 import { nativeStatus } from "../../extension/native/status.ts";
+import { SETTLED } from "../../extension/executors/tensorflow/xla.ts";
 import type { Value } from "../../extension/tensor/graph.ts";
-import { keep, parted, setExecutor } from "../../extension/tensor/runtime.ts";
+import { keep, parted, setExecutor, type SteadyGraph } from "../../extension/tensor/runtime.ts";
 
 const native = nativeStatus().state === "installed";
 
@@ -170,6 +171,21 @@ const PROGRAMS: Record<string, () => number[]> = {
       return loss;
     }).map((loss) => loss.item());
   },
+  "recurrent layers": () =>
+    [nn.RNN, nn.LSTM, nn.GRU].flatMap((Layer) => {
+      torch.manualSeed(3);
+      const layer = new (Layer as typeof nn.RNN)(3, 4, { batchFirst: true });
+      const optimizer = adam(layer);
+      const [x, y] = [torch.randn(5, 6, 3), torch.randn(5, 4)];
+      return Array.from({ length: 10 }, () => {
+        optimizer.zeroGrad();
+        const [out] = layer(x);
+        const loss = F.mseLoss(out.select(1, -1), y);
+        loss.backward();
+        optimizer.step();
+        return loss.item();
+      });
+    }),
   "two models in turn": () => {
     const [a, b] = [session(), session(sgd)];
     return Array.from({ length: 12 }, () => [a.step(), b.step(), b.step()])
@@ -184,6 +200,35 @@ const PROGRAMS: Record<string, () => number[]> = {
   },
 };
 
+/** A training in which a graph that came twice in a row has come often enough for XLA. */
+const settled = (): { steady: SteadyGraph } => {
+  let steady: SteadyGraph = { graph: "", steps: 0 };
+  return {
+    get steady() {
+      return steady;
+    },
+    set steady({ graph, steps }) {
+      const again = graph === steady.graph && steps > steady.steps;
+      steady = { graph, steps: again ? SETTLED + 1 : graph === steady.graph ? 0 : steps };
+    },
+  };
+};
+
+/** Programs in which XLA's graph alternates with others, or is fed otherwise than before: each compiles anew. */
+const FOR_XLA = [
+  "the same step over and over",
+  "weights written between steps",
+  "batches of two sizes",
+  "a learning rate that changes every step",
+  "recurrent layers",
+];
+
+const WAYS = [
+  ["one by one", false, undefined, Object.keys(PROGRAMS)],
+  ["computed together", true, undefined, Object.keys(PROGRAMS)],
+  ["compiled by XLA", true, settled, FOR_XLA],
+] as const;
+
 describe.skipIf(!native)("repeated steps", () => {
   let executor: LoadedExecutor;
   const expected = new Map<string, number[]>();
@@ -194,17 +239,20 @@ describe.skipIf(!native)("repeated steps", () => {
     executor = await loadExecutor("native");
   }, 120_000);
   afterAll(() => {
-    Object.assign(keep, { gradients: true, waiting: false });
+    Object.assign(keep, { gradients: true, waiting: false, training: undefined });
     setExecutor(undefined);
   });
 
-  for (const waiting of [false, true]) {
-    describe(waiting ? "computed together" : "one by one", () => {
-      it.each(Object.keys(PROGRAMS))("%s", (name) => {
-        Object.assign(keep, { gradients: !waiting || name.startsWith("a gradient"), waiting });
+  for (const [how, waiting, training, programs] of WAYS) {
+    describe(how, () => {
+      it.each(programs)("%s", (name) => {
+        const gradients = !waiting || name.startsWith("a gradient");
+        Object.assign(keep, { gradients, waiting, training: training?.() });
+        const byXla = executor.counters()["byXla"]!;
         const numbers = PROGRAMS[name]!();
         const wanted = expected.get(name)!;
         expect(numbers).toHaveLength(wanted.length);
+        if (training !== undefined) expect(executor.counters()["byXla"]).toBeGreaterThan(byXla);
         numbers.forEach((value, i) => expect(Math.abs(value - wanted[i]!), `number ${i}`).toBeLessThan(2e-4));
       });
     });
@@ -243,6 +291,49 @@ describe.skipIf(!native)("repeated steps", () => {
     const values = losses.map((loss) => loss.item());
     expect(values.every(Number.isFinite)).toBe(true);
     expect(new Set(values).size).toBeGreaterThan(30);
+  });
+
+  it("XLA computes steps, one or many a call, with the same numbers", () => {
+    const run = (together: number): number[] => {
+      Object.assign(keep, { gradients: false, waiting: true, training: settled() });
+      const { step, model } = session();
+      const losses: number[] = [];
+      for (let at = 0; at < 60; at += together)
+        losses.push(...Array.from({ length: together }, () => step()).map((loss) => loss.item()));
+      return [...losses, ...part(model, 3).weight.data()];
+    };
+    const many = run(60);
+    const before = executor.counters();
+    for (const together of [1, 6]) expect(run(together)).toEqual(many);
+    const after = executor.counters();
+    // All but the first two, of which one makes the optimizer's state.
+    expect(after["byXla"]! - before["byXla"]!).toBe(2 * 58);
+  });
+
+  it("XLA's steps leave no tensors behind", () => {
+    Object.assign(keep, { gradients: false, waiting: true, training: settled() });
+    const { step } = session(sgd);
+    const run = (): number => {
+      for (const loss of Array.from({ length: 50 }, () => step())) loss.item();
+      return executor.counters()["tensors"]!;
+    };
+    expect(run()).toBe(run());
+  });
+
+  it("NaN stays NaN in XLA", () => {
+    Object.assign(keep, { gradients: false, waiting: true, training: settled() });
+    const layer = new nn.Linear(2, 4);
+    const optimizer = new optim.SGD(layer.parameters(), { lr: 0.1 });
+    const before = executor.counters()["byXla"]!;
+    const losses = [0.5, 0.5, 0.5, NaN, 0.5].map((value) => {
+      optimizer.zeroGrad();
+      const loss = F.relu(layer(torch.tensor([[value, 0.5]]))).sum();
+      loss.backward();
+      optimizer.step();
+      return loss.item();
+    });
+    expect(losses.map(Number.isNaN)).toEqual([false, false, false, true, true]);
+    expect(executor.counters()["byXla"]! - before).toBe(3);
   });
 
   it("a gradient that was not kept says so", () => {

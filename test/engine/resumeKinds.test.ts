@@ -15,6 +15,7 @@ import {
   type ExperimentOptions,
   type Tensor,
 } from "../../extension/nn/index.ts";
+import { SETTLED } from "../../extension/executors/tensorflow/xla.ts";
 import { nativeStatus } from "../../extension/native/status.ts";
 import { setExecutor } from "../../extension/tensor/runtime.ts";
 import { compareResumed, type Parameters } from "../unit/engine/training.ts";
@@ -163,6 +164,33 @@ const KINDS: Readonly<Record<string, Kind>> = {
     },
   },
 };
+
+const LENGTH = 1200;
+
+// Small steps that come often are compiled by XLA, from a step that does not depend on interruptions.
+test.skipIf(!native)("a long training of a small network", async () => {
+  const make = (): Experiment =>
+    experiment({
+      seed: 3,
+      model: () =>
+        new nn.Sequential(new nn.Linear(4, 5), new nn.ReLU(), new nn.Dropout(0.1), new nn.Linear(5, 3)),
+      data: () => new data.TensorDataset(torch.randn(LENGTH, 4), torch.randint(0, 3, [LENGTH])),
+      loss: new nn.CrossEntropyLoss(),
+      optimizer: adam,
+      batchSize: 1,
+      epochs: 4,
+    });
+  const executors: Awaited<ReturnType<typeof loadExecutor>>[] = [];
+  // Batches that were done before are counted once more as they are passed over.
+  const [first, second] = [SETTLED - 10, ((SETTLED - 10) % LENGTH) + 50];
+  await compareResumed(make, [first, second], folder, async () => {
+    executors.push(await loadExecutor("native"));
+  });
+  const [whole, before, within, after] = executors.map((executor) => executor.counters()["byXla"]!);
+  expect(before).toBe(0);
+  expect(within).toBeGreaterThan(0);
+  expect(within! + after!).toBe(whole);
+});
 
 describe.each([
   ["native", native],

@@ -29,6 +29,12 @@ export class Blueprint {
     this.inPlace = new Set(plan.nodes.filter((node) => updatesInPlace(node, plan)));
   }
 
+  /** The leaves that may differ from step to step: all that are fed but for states. */
+  inputs(promoted: ReadonlySet<number>): Set<number> {
+    const feeds = this.feeds(promoted, new Set());
+    return new Set(feeds.filter(({ kind }) => kind !== "state").map(({ leaf }) => leaf));
+  }
+
   /**
    * The leaves that are fed.
    * @param promoted leaves whose number changed from call to call: fed instead of constant

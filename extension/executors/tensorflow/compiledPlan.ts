@@ -5,8 +5,10 @@ import type { Plan } from "../../tensor/runtime.ts";
 import { graphName, type Choice } from "../choices.ts";
 import type { Parted } from "./batchParts.ts";
 import { Blueprint } from "./blueprint.ts";
-import { writeLoop, writeStep } from "./graphWriter.ts";
+import { writeStep } from "./graphWriter.ts";
 import { fedAlike, Program, type Residences } from "./program.ts";
+import { writeLoop } from "./stepLoop.ts";
+import { MOST_NODES, nameOf, SETTLED, whyNotXla } from "./xla.ts";
 
 /** How long one call may take, in ms: between two calls a run can be paused or stopped. */
 const CALL = 25;
@@ -30,9 +32,13 @@ interface Results {
 
 /**
  * A plan seen before, compiled: one program for a single step and, where steps may wait for each other, one that loops
- * over many.
+ * over many; by XLA, where that pays and the plan comes often.
  */
 export class CompiledPlan {
+  /** What its steps are counted by; empty for a plan that XLA isn't to compile. */
+  name = "";
+  /** Why XLA isn't to. */
+  private whyNot: string | undefined;
   private readonly binding: NativeBinding;
   /** Leaves whose number changed from call to call: fed instead of constant. */
   private readonly promoted: ReadonlySet<number>;
@@ -41,6 +47,8 @@ export class CompiledPlan {
   private readonly step: Program;
   private loop: Program | undefined;
   private loopable = true;
+  /** Whether the loop is XLA's. */
+  byXla = false;
   /** How many leaves the loop takes from step to step. */
   private loopStacks = 0;
   /** Leaves that differ from step to step. */
@@ -64,6 +72,8 @@ export class CompiledPlan {
     this.parted = parted;
     this.blueprint = blueprint;
     this.step = new Program(binding, writeStep(this.blueprint, promoted));
+    this.whyNot = whyNotXla(blueprint.plan);
+    if (this.whyNot === undefined) this.name = nameOf(blueprint.plan);
   }
 
   /** Whether the plan's constants are not the compiled ones. */
@@ -101,8 +111,17 @@ export class CompiledPlan {
         chosen: `in place: ${updates}`,
         why: "TensorFlow has it as one kernel a weight",
       });
+    if (plan.lazy.length === 0) made.push({ graph, about: "XLA", ...this.xlaChoice() });
     const calls = this.calls();
     return calls === undefined ? made : [...made, { graph, about: "steps a call", ...calls }];
+  }
+
+  private xlaChoice(): Pick<Choice, "chosen" | "why"> {
+    if (this.whyNot !== undefined) return { chosen: "no", why: this.whyNot };
+    return {
+      chosen: this.byXla ? "yes" : `after ${SETTLED} steps`,
+      why: "a small step costs TensorFlow more for its nodes than for what they compute; compiling takes a while",
+    };
   }
 
   /** How many steps a call has, and why; undefined while that isn't known. */
@@ -131,34 +150,48 @@ export class CompiledPlan {
 
   /**
    * Lets a step wait for others, so that one call computes them all.
+   * @param xla whether the step is to be computed by what XLA compiles: then it always waits
    * @returns where the values of its fetches will be, and the step's place among them; undefined when that isn't worth
    * it: the step has to be run
    */
-  defer(plan: Plan, residences: Residences): { results: Results; step: number } | undefined {
-    if (!this.loopable || this.trials < TRIALS || this.depth < 2) return undefined;
+  defer(plan: Plan, residences: Residences, xla: boolean): { results: Results; step: number } | undefined {
+    if (!xla && (!this.loopable || this.trials < TRIALS || this.depth < 2)) return undefined;
     const inputs = this.step.inputs(plan);
     this.note(inputs);
-    if (this.loop !== undefined && this.loopStacks < this.stacked.size) {
-      // An input that was the same in all steps is another now.
+    // An input that was the same in all steps may be another now.
+    const fits = this.byXla === xla && (xla || this.loopStacks === this.stacked.size);
+    if (this.loop !== undefined && !fits) {
       this.flush(residences);
       this.releaseLoop();
     }
-    if (this.loop === undefined) {
-      const graph = writeLoop(this.blueprint, this.promoted, this.stacked);
-      if (graph === undefined) {
-        this.loopable = false;
-        return undefined;
-      }
-      this.loop = new Program(this.binding, graph);
-      this.loopStacks = this.stacked.size;
-      this.fresh = true;
-    }
+    if (this.loop === undefined && !this.openLoop(xla))
+      return xla ? this.defer(plan, residences, false) : undefined;
     // The storages have to be somewhere: from here on they are the program's.
-    this.loop.enter(residences);
+    this.loop!.enter(residences);
     const { inputs: all, results } = (this.waiting ??= { plan, inputs: [], results: { fetched: undefined } });
     const step = all.push(inputs) - 1;
     if (all.length >= this.depth) this.flush(residences);
     return { results, step };
+  }
+
+  /** @returns false where there can be none */
+  private openLoop(xla: boolean): boolean {
+    const { blueprint, promoted, stacked } = this;
+    // What XLA computes may not depend on what has changed so far.
+    const graph = xla
+      ? writeLoop(blueprint, promoted, blueprint.inputs(promoted), MOST_STEPS)
+      : writeLoop(blueprint, promoted, stacked);
+    const step = graph?.functions.find(({ name }) => name === "step");
+    if (graph === undefined || (xla && step!.nodes.length > MOST_NODES)) {
+      if (!xla) this.loopable = false;
+      else [this.name, this.whyNot] = ["", `it has more than ${MOST_NODES} TensorFlow nodes`];
+      return false;
+    }
+    this.loop = new Program(this.binding, graph);
+    this.loopStacks = stacked.size;
+    this.byXla = xla;
+    this.fresh = true;
+    return true;
   }
 
   /** Computes what waits. */
@@ -166,7 +199,19 @@ export class CompiledPlan {
     if (this.waiting === undefined) return;
     const { plan, inputs, results } = this.waiting;
     this.waiting = undefined;
-    results.fetched = this.timed(inputs.length, () => this.loop!.runMany(plan, inputs, residences));
+    const run = (): HostArray[] => this.loop!.runMany(plan, inputs, residences);
+    const first = this.byXla && this.fresh;
+    try {
+      results.fetched = this.timed(inputs.length, run);
+    } catch (error) {
+      if (!first) throw error;
+      // XLA doesn't know one of the ops: nothing was computed yet.
+      this.releaseLoop();
+      this.name = "";
+      this.whyNot = "it can't compile one of the ops";
+      if (!this.openLoop(false)) internal("a graph that is a loop for XLA is none for TensorFlow");
+      results.fetched = run();
+    }
   }
 
   close(): void {

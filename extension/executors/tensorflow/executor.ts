@@ -15,6 +15,7 @@ import { Lowering } from "../layouts.ts";
 import { tensorflowBackend } from "./backend.ts";
 import { CompiledPlan } from "./compiledPlan.ts";
 import type { Residence, Residences } from "./program.ts";
+import { counted, settled } from "./xla.ts";
 
 /** Graphs smaller than this are not worth a session. */
 const SMALLEST = 4;
@@ -38,6 +39,8 @@ export class TensorFlowExecutor implements Executor, Residences {
     /** Of those compiled, how many have their batch in parts. */
     inParts: 0,
     compiledRuns: 0,
+    /** Of those, how many XLA has compiled. */
+    byXla: 0,
     calls: 0,
     /** Graphs of a training that were computed op by op because it has too many different ones. */
     fellBack: 0,
@@ -89,8 +92,12 @@ export class TensorFlowExecutor implements Executor, Residences {
   /** Lets a training step wait for the next ones, when nobody looks at each. */
   private defer(compiled: CompiledPlan, plan: Plan): boolean {
     if (!keep.waiting || plan.assigns.length === 0 || plan.lazy.length > 0) return false;
-    const place = compiled.defer(plan, this);
+    const { training } = keep;
+    if (training !== undefined) training.steady = counted(training.steady, compiled.name);
+    const xla = training !== undefined && compiled.name !== "" && settled(training.steady, compiled.name);
+    const place = compiled.defer(plan, this, xla);
     if (place === undefined) return false;
+    if (compiled.byXla) this.counters.byXla++;
     this.waiting = compiled.pending > 0 ? compiled : undefined;
     if (this.waiting === undefined) this.counters.calls++;
     const { results, step } = place;

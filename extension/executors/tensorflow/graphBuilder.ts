@@ -3,7 +3,8 @@ import type { Loop, Stepped, TfGraphBuilder, TfRef, TfStep } from "../../tensor/
 import type { Shape } from "../../tensor/shape.ts";
 import { writeLoop, type LoopHost } from "./graphLoop.ts";
 import { outputName } from "./opOutputs.ts";
-import type { GraphAttribute, GraphNode } from "./savedModel.ts";
+import type { GraphAttribute, GraphFunction, GraphNode } from "./savedModel.ts";
+import { writeXlaLoop } from "./xlaLoop.ts";
 
 class GraphRef implements TfRef {
   readonly __tensorflow = true;
@@ -22,6 +23,7 @@ class GraphRef implements TfRef {
 /** Writes TensorFlow nodes instead of running them. */
 export class GraphBuilder implements LoopHost, TfGraphBuilder {
   readonly graph: GraphNode[] = [];
+  readonly xla: boolean = false;
   private readonly used = new Map<string, number>();
   private readonly constants = new Map<string, GraphRef>();
   private controls: readonly string[] = [];
@@ -116,7 +118,7 @@ export class GraphBuilder implements LoopHost, TfGraphBuilder {
     return `${node}:${index}`;
   }
 
-  private name(wanted: string): string {
+  protected name(wanted: string): string {
     const count = this.used.get(wanted) ?? 0;
     this.used.set(wanted, count + 1);
     return count === 0 ? wanted : `${wanted}_${count}`;
@@ -127,9 +129,22 @@ export class GraphBuilder implements LoopHost, TfGraphBuilder {
 export class FunctionBuilder extends GraphBuilder {
   /** Ops whose outputs a function body can't name. */
   readonly unnamed = new Set<string>();
+  /** Functions that the body's nodes call. */
+  readonly functions: GraphFunction[] = [];
+  override readonly xla: boolean;
+
+  constructor(xla = false) {
+    super();
+    this.xla = xla;
+  }
 
   argument(name: string): TfRef {
     return new GraphRef(name, 0, undefined);
+  }
+
+  override loop(loop: Loop<TfRef>, step: TfStep): Stepped<TfRef> {
+    if (!this.xla) return super.loop(loop, step);
+    return writeXlaLoop(this, this.name("loop"), loop, step, () => new FunctionBuilder(true));
   }
 
   /** A value as the function's results spell it. */

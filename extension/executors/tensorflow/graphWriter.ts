@@ -5,15 +5,8 @@ import type { Op } from "../../tensor/op.ts";
 import { Lowering, signatureOf } from "../layouts.ts";
 import type { Blueprint, Feed } from "./blueprint.ts";
 import { tensorflowBackend } from "./backend.ts";
-import { FunctionBuilder, GraphBuilder } from "./graphBuilder.ts";
-import {
-  DATA_TYPE,
-  RESOURCE,
-  VARIANT,
-  type GraphAttribute,
-  type GraphFunction,
-  type GraphNode,
-} from "./savedModel.ts";
+import { GraphBuilder } from "./graphBuilder.ts";
+import type { GraphAttribute, GraphFunction, GraphNode } from "./savedModel.ts";
 
 /** A storage that the plan writes: a variable of the session. */
 export interface Variable {
@@ -35,10 +28,12 @@ export interface Graph {
   readonly variables: readonly Variable[];
   /** Numbers that were taken for constants, by leaf. */
   readonly constants: ReadonlyMap<number, number>;
+  /** Steps that what is stacked has room for, where that is fixed. */
+  readonly room?: number;
 }
 
 /** A variable, and its value before the step: read where something needs it. */
-class Resource {
+export class Resource {
   readonly handle: TfRef;
   private readonly write: () => TfRef;
   private ref: TfRef | undefined;
@@ -58,7 +53,7 @@ class Resource {
   }
 }
 
-const INDEX = attr.type("int64");
+export const INDEX = attr.type("int64");
 
 /**
  * One step a call.
@@ -86,148 +81,8 @@ export function writeStep(blueprint: Blueprint, promoted: ReadonlySet<number>): 
   };
 }
 
-/**
- * Any number of steps a call, as a loop inside the graph. What the plan fetches comes back with a dimension more.
- * @param stacked leaves that differ from step to step
- * @returns undefined when the plan has an op that can't be part of a function
- */
-export function writeLoop(
-  blueprint: Blueprint,
-  promoted: ReadonlySet<number>,
-  stacked: ReadonlySet<number>,
-): Graph | undefined {
-  const { plan } = blueprint;
-  const b = new GraphBuilder();
-  const resources = new Map<Storage, Resource>();
-  const variables = plan.assigns.map(({ storage }, i) => variable(b, storage, i, resources));
-  const feeds = blueprint.feeds(promoted, stacked);
-  const steps = placeholder(b, "steps", { shape: [], dtype: "int64" });
-  const inputs = feeds.map((feed, i) => {
-    const { shape, dtype } = plan.leaves[feed.leaf]!;
-    return placeholder(b, `input_${i}`, { shape: feed.stacked ? [-1, ...shape] : shape, dtype });
-  });
-  const lists = plan.fetches.map(({ shape, dtype }) =>
-    b.node("TensorListReserve", [vector(b, shape), steps], {
-      element_dtype: attr.type(dtype),
-      shape_type: INDEX,
-    }),
-  );
-
-  // The state of the loop; only the count and the lists change.
-  const state = [
-    { name: "i", type: DATA_TYPE.int64, ref: scalar(b, 0, "int64") },
-    { name: "steps", type: DATA_TYPE.int64, ref: steps },
-    ...[...resources.values()].map(({ handle }, i) => ({ name: `h${i}`, type: RESOURCE, ref: handle })),
-    ...lists.map((ref, i) => ({ name: `l${i}`, type: VARIANT, ref })),
-    ...inputs.map((ref, i) => {
-      const type = DATA_TYPE[plan.leaves[feeds[i]!.leaf]!.dtype];
-      return { name: `x${i}`, type, ref };
-    }),
-  ];
-  const cond = new FunctionBuilder();
-  const less = cond.node("Less", [cond.argument("i"), cond.argument("steps")], { T: INDEX });
-  const body = loopBody(blueprint, feeds);
-  if (body.unnamed.size > 0) return undefined;
-  const functions: GraphFunction[] = [
-    {
-      name: "more",
-      inputs: state,
-      outputs: [{ name: "more", type: DATA_TYPE.bool, input: cond.result(less) }],
-      nodes: cond.graph,
-    },
-    {
-      name: "step",
-      inputs: state,
-      outputs: state.map(({ name, type }) => ({
-        name: `${name}_next`,
-        type,
-        input: body.results.get(name) ?? name,
-      })),
-      nodes: body.nodes,
-    },
-  ];
-  const attributes: Record<string, GraphAttribute> = {
-    T: { kind: "dataTypes", value: state.map(({ type }) => type) },
-    cond: { kind: "function", value: "more" },
-    body: { kind: "function", value: "step" },
-    output_shapes: { kind: "shapes", value: state.map(() => undefined) },
-    parallel_iterations: attr.int(1),
-    _lower_using_switch_merge: attr.bool(true),
-  };
-  const loop = b.nodes(
-    "While",
-    state.map(({ ref }) => ref),
-    attributes,
-    state.length,
-    "loop",
-  );
-  const first = 2 + resources.size;
-  const fetchNames = plan.fetches.map(({ shape, dtype }, i) => {
-    const stack = b.node("TensorListStack", [loop[first + i]!, vector(b, shape)], {
-      element_dtype: attr.type(dtype),
-      num_elements: attr.int(-1),
-    });
-    return fetch(b, stack, attr.type(dtype));
-  });
-  fetchNames.push(doneAfter(b, [loop[0]!], "done"));
-  return {
-    nodes: b.graph,
-    functions,
-    feeds,
-    feedNames: [steps, ...inputs].map((ref) => GraphBuilder.address(ref)),
-    fetchNames,
-    variables,
-    constants: body.constants,
-  };
-}
-
-/** One turn of the loop: what it gives for the parts of the state that change. */
-function loopBody(
-  blueprint: Blueprint,
-  feeds: readonly Feed[],
-): Pick<Graph, "nodes" | "constants"> & {
-  results: ReadonlyMap<string, string>;
-  unnamed: ReadonlySet<string>;
-} {
-  const { plan } = blueprint;
-  const b = new FunctionBuilder();
-  const i = b.node("Identity", [b.argument("i")], { T: INDEX }, "turn");
-  const resources = new Map<Storage, Resource>();
-  plan.assigns.forEach(({ storage }, at) => {
-    const handle = b.argument(`h${at}`);
-    const dtype = attr.type(storage.dtype);
-    // A turn reads what the one before has written: its count is known only then.
-    const read = (): TfRef => b.after([i], () => b.node("ReadVariableOp", [handle], { dtype }));
-    resources.set(storage, new Resource(handle, read));
-  });
-  const axis = scalar(b, 0, "int64");
-  const inputs = feeds.map(({ stacked, leaf: at }, n) => {
-    const argument = b.argument(`x${n}`);
-    if (!stacked) return argument;
-    const { dtype } = plan.leaves[at]!;
-    return b.node("GatherV2", [argument, i, axis], {
-      Tparams: attr.type(dtype),
-      Tindices: INDEX,
-      Taxis: INDEX,
-      batch_dims: attr.int(0),
-    });
-  });
-  const body = new Body(b, blueprint, feeds, inputs, resources);
-  const results = new Map<string, string>();
-  plan.fetches.forEach((value, n) => {
-    const list = b.node("TensorListSetItem", [b.argument(`l${n}`), i, body.output(value)], {
-      element_dtype: attr.type(value.dtype),
-      resize_if_index_out_of_bounds: attr.bool(false),
-    });
-    results.set(`l${n}`, b.result(list));
-  });
-  const next = b.after(body.updates(), () => b.node("AddV2", [i, scalar(b, 1, "int64")], { T: INDEX }));
-  results.set("i", b.result(next));
-  return { nodes: b.graph, constants: body.constants, results, unnamed: b.unnamed };
-}
-
 /** Forward, backward and update of one step. */
-class Body {
+export class Body {
   /** Numbers taken for constants, by leaf. */
   readonly constants = new Map<number, number>();
   private readonly b: GraphBuilder;
@@ -300,8 +155,9 @@ class Body {
         }
         others.forEach(({ storage }, i) => {
           const T = attr.type(storage.dtype);
-          const copy = b.node("DeepCopy", [values[i]!], { T });
-          writes.push(b.node("AssignVariableOp", [resources.get(storage)!.handle, copy], { dtype: T }));
+          // XLA's variables share nothing.
+          const own = b.xla ? values[i]! : b.node("DeepCopy", [values[i]!], { T });
+          writes.push(b.node("AssignVariableOp", [resources.get(storage)!.handle, own], { dtype: T }));
         });
         return writes;
       },
@@ -309,7 +165,12 @@ class Body {
   }
 }
 
-function variable(b: GraphBuilder, storage: Storage, i: number, resources: Map<Storage, Resource>): Variable {
+export function variable(
+  b: GraphBuilder,
+  storage: Storage,
+  i: number,
+  resources: Map<Storage, Resource>,
+): Variable {
   const { shape, dtype } = storage;
   const type = attr.type(dtype);
   const handle = b.node(
@@ -338,17 +199,21 @@ function variable(b: GraphBuilder, storage: Storage, i: number, resources: Map<S
 }
 
 /** The address of a number that is there when `refs` have run. */
-function doneAfter(b: GraphBuilder, refs: readonly TfRef[], name: string): string {
+export function doneAfter(b: GraphBuilder, refs: readonly TfRef[], name: string): string {
   return GraphBuilder.address(
     b.after(refs, () => b.node("Identity", [scalar(b, 1, "int64")], { T: INDEX }, name)),
   );
 }
 
-function fetch(b: GraphBuilder, ref: TfRef, T: GraphAttribute): string {
+export function fetch(b: GraphBuilder, ref: TfRef, T: GraphAttribute): string {
   return GraphBuilder.address(b.node("Identity", [ref], { T }, "output"));
 }
 
-function placeholder(b: GraphBuilder, name: string, { shape, dtype }: Pick<Value, "shape" | "dtype">): TfRef {
+export function placeholder(
+  b: GraphBuilder,
+  name: string,
+  { shape, dtype }: Pick<Value, "shape" | "dtype">,
+): TfRef {
   return b.node("Placeholder", [], { dtype: attr.type(dtype), shape: attr.shape(shape) }, name);
 }
 

@@ -50,6 +50,9 @@ export class Program {
   private readonly feedNames: string;
   private readonly fetchNames: string;
   private readonly constants: ReadonlyMap<number, number>;
+  /** Steps that what is stacked has room for, where that is fixed; its arrays are filled again each time. */
+  private readonly room: number | undefined;
+  private readonly stacks: HostArray[] = [];
 
   constructor(binding: NativeBinding, graph: Graph) {
     this.binding = binding;
@@ -57,6 +60,7 @@ export class Program {
     this.fed = graph.feeds.map(() => ({ array: undefined, id: undefined }));
     this.variables = graph.variables;
     this.constants = graph.constants;
+    this.room = graph.room;
     this.feedNames = graph.feedNames.join();
     this.fetchNames = graph.fetchNames.join();
     this.size = graph.nodes.length + graph.functions.reduce((sum, f) => sum + f.nodes.length, 0);
@@ -108,11 +112,15 @@ export class Program {
         ids.push(this.feed(i, value, inputs[0]![i]!, residences));
         return;
       }
+      const room = this.room ?? inputs.length;
       const stack = stacked(
         inputs.map((each) => each[i]!),
         value,
+        room,
+        this.stacks[i],
       );
-      const id = upload(this.binding, stack, [inputs.length, ...value.shape], value.dtype);
+      if (this.room !== undefined) this.stacks[i] = stack;
+      const id = upload(this.binding, stack, [room, ...value.shape], value.dtype);
       made.push(id);
       ids.push(id);
     });
@@ -216,12 +224,18 @@ export function fedAlike(a: HostArray | null | undefined, b: HostArray | null | 
   return !!a && !!b && a.length === 1 && b.length === 1 && Object.is(a[0], b[0]);
 }
 
-/** The arrays of several steps, one after the other. */
-function stacked(arrays: readonly (HostArray | null)[], { shape, dtype }: Value): HostArray {
+/** The arrays of several steps, one after the other, in a given array if it is of the kind. */
+function stacked(
+  arrays: readonly (HostArray | null)[],
+  { shape, dtype }: Value,
+  room: number,
+  given: HostArray | undefined,
+): HostArray {
   const size = numel(shape);
   // Drawn integers may be wider than what is computed with: the upload says so if they are.
   const wide = arrays.some((a) => a instanceof Float64Array);
-  const all = wide ? new Float64Array(arrays.length * size) : allocate(dtype, arrays.length * size);
+  const fits = given !== undefined && given instanceof Float64Array === wide;
+  const all = fits ? given : wide ? new Float64Array(room * size) : allocate(dtype, room * size);
   arrays.forEach((array, i) => all.set(array!, i * size));
   return all;
 }

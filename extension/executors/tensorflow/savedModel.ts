@@ -33,6 +33,7 @@ export interface GraphFunction {
   readonly inputs: readonly { readonly name: string; readonly type: number }[];
   readonly outputs: readonly { readonly name: string; readonly type: number; readonly input: string }[];
   readonly nodes: readonly GraphNode[];
+  readonly attributes?: Readonly<Record<string, GraphAttribute>>;
 }
 
 /**
@@ -75,7 +76,10 @@ function field(w: BinaryWriter, number: number, write: (w: BinaryWriter) => void
   w.join();
 }
 
-function encodeFunction(w: BinaryWriter, { name, inputs, outputs, nodes }: GraphFunction): void {
+function encodeFunction(
+  w: BinaryWriter,
+  { name, inputs, outputs, nodes, attributes = {} }: GraphFunction,
+): void {
   field(w, 1, (signature) => {
     signature.tag(1, WireType.LengthDelimited).string(name);
     const encode = (number: number, argument: { name: string; type: number }): void =>
@@ -87,6 +91,7 @@ function encodeFunction(w: BinaryWriter, { name, inputs, outputs, nodes }: Graph
     for (const output of outputs) encode(3, output);
   });
   for (const node of nodes) field(w, 3, (n) => encodeNode(n, node));
+  encodeAttributes(w, attributes);
   for (const output of outputs) {
     field(w, 4, (entry) => {
       entry.tag(1, WireType.LengthDelimited).string(output.name);
@@ -99,7 +104,12 @@ function encodeNode(w: BinaryWriter, node: GraphNode): void {
   w.tag(1, WireType.LengthDelimited).string(node.name);
   w.tag(2, WireType.LengthDelimited).string(node.op);
   for (const input of node.inputs) w.tag(3, WireType.LengthDelimited).string(input);
-  for (const [name, value] of Object.entries(node.attributes)) {
+  encodeAttributes(w, node.attributes);
+}
+
+/** Nodes and functions have them under the same number. */
+function encodeAttributes(w: BinaryWriter, attributes: Readonly<Record<string, GraphAttribute>>): void {
+  for (const [name, value] of Object.entries(attributes)) {
     field(w, 5, (entry) => {
       entry.tag(1, WireType.LengthDelimited).string(name);
       field(entry, 2, (v) => encodeAttribute(v, value));

@@ -19,6 +19,7 @@ interface Transposes {
  */
 export const matmul: Op<Transposes> = defineOp<Transposes>({
   name: "matmul",
+  xla: true,
   infer([a, b], { transposeA, transposeB }) {
     const [m, k1] = matrix(a!, transposeA);
     const [k2, n] = matrix(b!, transposeB);
@@ -116,6 +117,7 @@ function matrix(m: Meta, transpose: boolean): [rows: number, columns: number] {
 /** Adds a vector to the last dimension. */
 export const addBias = defineOp({
   name: "addBias",
+  xla: true,
   infer: ([x]) => x!,
   gradient: ({ grad, needs }) => [grad, needs[1] ? apply(biasGrad, [grad], {}) : null],
   onnx: (b, inputs) => b.node("Add", inputs),
@@ -129,6 +131,7 @@ export const addBias = defineOp({
 /** Sum over all dimensions but the last. */
 export const biasGrad = defineOp({
   name: "biasGrad",
+  xla: true,
   infer: ([x]) => ({ shape: x!.shape.slice(-1), dtype: x!.dtype }),
   gradient: ({ grad, inputs }) => [apply(expand, [grad], { shape: inputs[0]!.shape })],
   onnx: TRAINING_ONLY,

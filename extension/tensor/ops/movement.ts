@@ -40,6 +40,7 @@ export const identities: Op<object> = defineOp({
 /** Same elements in the same order, another shape of equal size. */
 export const reshape: Op<{ shape: Shape }> = defineOp<{ shape: Shape }>({
   name: "reshape",
+  xla: true,
   gradName: "ViewBackward0",
   infer: ([x], { shape }) => ({ shape, dtype: x!.dtype }),
   gradient: ({ grad, inputs }) => [apply(reshape, [grad], { shape: inputs[0]!.shape })],
@@ -56,6 +57,7 @@ export const reshape: Op<{ shape: Shape }> = defineOp<{ shape: Shape }>({
 /** Dimensions in another order: `order[i]` is the input dimension that becomes dimension i. */
 export const permute: Op<{ order: readonly number[] }> = defineOp<{ order: readonly number[] }>({
   name: "permute",
+  xla: true,
   infer: ([x], { order }) => ({ shape: order.map((d) => x!.shape[d]!), dtype: x!.dtype }),
   gradient: ({ grad, attributes: { order } }) => [
     apply(permute, [grad], { order: order.map((_, i) => order.indexOf(i)) }),
@@ -73,6 +75,7 @@ export const permute: Op<{ order: readonly number[] }> = defineOp<{ order: reado
 /** Dimensions of length 1 (and new ones in front) repeated to a larger shape. */
 export const expand = defineOp<{ shape: Shape }>({
   name: "expand",
+  xla: true,
   infer([x], { shape }) {
     const lead = shape.length - x!.shape.length;
     x!.shape.forEach((d, i) => {
@@ -99,6 +102,7 @@ export const expand = defineOp<{ shape: Shape }>({
 /** Sum over `dims`. */
 export const sum = defineOp<{ dims: readonly number[]; keepdim: boolean }>({
   name: "sum",
+  xla: true,
   infer: ([x], { dims, keepdim }) => ({ shape: reducedShape(x!.shape, dims, keepdim), dtype: x!.dtype }),
   gradient: ({ grad, inputs, attributes: { dims } }) => {
     const { shape } = inputs[0]!;
@@ -148,6 +152,7 @@ export function sumTo(x: Tensor, shape: Shape): Tensor {
 /** `value` before and after every dimension. */
 export const pad = defineOp<{ before: readonly number[]; after: readonly number[]; value: number }>({
   name: "pad",
+  xla: true,
   infer: ([x], { before, after }) => ({
     shape: x!.shape.map((n, i) => n + before[i]! + after[i]!),
     dtype: x!.dtype,
@@ -178,6 +183,7 @@ export const pad = defineOp<{ before: readonly number[]; after: readonly number[
 /** Tensors joined along a dimension. */
 export const cat = defineOp<{ dim: number }>({
   name: "cat",
+  xla: true,
   infer(inputs, { dim }) {
     const first = inputs[0]!;
     inputs.forEach((m, i) => {
@@ -275,6 +281,7 @@ export const flip: Op<{ dims: readonly number[] }> = defineOp<{ dims: readonly n
 /** Another element type: integers are truncated towards zero, everything but 0 is true. */
 export const cast = defineOp<{ dtype: DType }>({
   name: "cast",
+  xla: true,
   layout: "elementwise",
   infer: ([x], { dtype }) => ({ shape: x!.shape, dtype }),
   gradient: { none: "float32 is the only type that has gradients" },

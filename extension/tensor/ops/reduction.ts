@@ -63,6 +63,7 @@ function extreme(name: "amax" | "amin", tensorflow: "Max" | "Min"): Op<Reduction
 /** Mean over `dims`. */
 export const mean: Op<Reduction> = defineOp<Reduction>({
   name: "mean",
+  xla: true,
   infer: ([x], { dims, keepdim }) => ({ shape: reducedShape(x!.shape, dims, keepdim), dtype: "float32" }),
   gradient({ grad, inputs: [x], attributes: { dims } }) {
     const { shape } = x!;
@@ -184,6 +185,7 @@ export const prod: Op<Reduction> = defineOp<Reduction>({
 /** exp(x) / Σ exp(x) over the last dimension. */
 export const softmax: Op<object> = defineOp({
   name: "softmax",
+  xla: true,
   infer: ([x]) => x!,
   gradient({ grad, outputs: [y] }) {
     const product = apply(mul, [grad, y!], {});
@@ -199,6 +201,7 @@ export const softmax: Op<object> = defineOp({
 /** log(softmax(x)) over the last dimension, without overflow. */
 export const logSoftmax: Op<object> = defineOp({
   name: "logSoftmax",
+  xla: true,
   infer: ([x]) => x!,
   gradient({ grad, outputs: [y] }) {
     const total = apply(sum, [grad], { dims: [y!.ndim - 1], keepdim: true });
@@ -216,6 +219,7 @@ export const logSoftmax: Op<object> = defineOp({
  */
 export const sparseCrossEntropy: Op<{ ignoreIndex: number }> = defineOp<{ ignoreIndex: number }>({
   name: "sparseCrossEntropy",
+  xla: true,
   infer: ([x, target]) => [
     { shape: target!.shape, dtype: "float32" },
     { shape: x!.shape, dtype: "float32" },

@@ -64,6 +64,7 @@ function onnxSlice(b: OnnxBuilder, x: OnnxRef, { begin, end, step }: SliceAttrib
 /** Every `step`-th element from `begin` to `end`, in every dimension. */
 export const slice: Op<SliceAttributes> = defineOp<SliceAttributes>({
   name: "slice",
+  xla: true,
   infer: ([x], attributes) => ({ shape: sliceShape(attributes), dtype: x!.dtype }),
   gradient: ({ grad, inputs, attributes }) => [
     apply(unslice, [grad], { ...attributes, shape: inputs[0]!.shape }),
@@ -106,6 +107,7 @@ function onnxSpread(
 /** Zeros of `shape` with the input where {@link slice} would have read: its adjoint. */
 export const unslice: Op<SliceAttributes & { shape: Shape }> = defineOp<SliceAttributes & { shape: Shape }>({
   name: "unslice",
+  xla: true,
   infer: ([x], { shape }) => ({ shape, dtype: x!.dtype }),
   gradient: ({ grad, attributes: { begin, end, step } }) => [apply(slice, [grad], { begin, end, step })],
   onnx: (b, [x], a, { inputs }) => onnxSpread(b, x!, a, inputs[0]!.shape),

@@ -15,6 +15,7 @@ import { backwards, before, checkRows, forwards, sequencewise, type Sequences } 
  */
 export const gruSequence: Op<Sequences> = defineOp<Sequences>({
   name: "gruSequence",
+  xla: true,
   infer([x, h0], attributes) {
     checkRows(x!, attributes);
     const row = { shape: [x!.shape[0]!, h0!.shape[1]!], dtype: x!.dtype };
@@ -43,6 +44,7 @@ export const gruSequence: Op<Sequences> = defineOp<Sequences>({
 /** Gradients of x, h0, W and b. Inputs: h0, W, h of every row, r, z, n, s, then the gradients of both outputs. */
 export const gruSequenceGrad: Op<Sequences> = defineOp<Sequences>({
   name: "gruSequenceGrad",
+  xla: true,
   infer([h0, w, y]) {
     const gates = w!.shape[0]!;
     const { dtype } = h0!;

@@ -21,6 +21,7 @@ const SAVED = ["row", "row", "row", "row", "row", "row"] as const;
  */
 export const lstmSequence: Op<Sequences> = defineOp<Sequences>({
   name: "lstmSequence",
+  xla: true,
   infer([x, h0, c0], attributes) {
     checkRows(x!, attributes);
     const rows = x!.shape[0]!;
@@ -47,7 +48,7 @@ export const lstmSequence: Op<Sequences> = defineOp<Sequences>({
   },
   onnx: onnxLstm,
   tensorflow(b, inputs, { sizes }, signature) {
-    if (fitsBlock(sizes, inputs.length > 6)) return blockForward(b, inputs, sizes, signature);
+    if (b.xla !== true && fitsBlock(sizes, inputs.length > 6)) return blockForward(b, inputs, sizes, signature);
     return forward(new TensorFlowKernels(b), inputs, sizes, signature);
   },
   tfjs: (k, inputs, { sizes }, signature) => forward(tfjsKernels(k), inputs, sizes, signature),
@@ -61,11 +62,12 @@ export const lstmSequence: Op<Sequences> = defineOp<Sequences>({
  */
 export const lstmSequenceGrad: Op<Sequences> = defineOp<Sequences>({
   name: "lstmSequenceGrad",
+  xla: true,
   infer: (inputs) => [...inputs.slice(0, 6), ...inputs.slice(16)],
   gradient: ONCE,
   onnx: TRAINING_ONLY,
   tensorflow(b, inputs, { sizes }, signature) {
-    if (fitsBlock(sizes, inputs.length > 16)) return blockBackward(b, inputs, sizes, signature);
+    if (b.xla !== true && fitsBlock(sizes, inputs.length > 16)) return blockBackward(b, inputs, sizes, signature);
     return backward(new TensorFlowKernels(b), inputs, sizes, signature);
   },
   tfjs: (k, inputs, { sizes }, signature) => backward(tfjsKernels(k), inputs, sizes, signature),

@@ -29,6 +29,7 @@ export function gradsOf({ grads, outputs }: GradientContext<never>, count: numbe
  */
 export const rnnSequence: Op<RnnAttributes> = defineOp<RnnAttributes>({
   name: "rnnSequence",
+  xla: true,
   infer([x, h0], attributes) {
     checkRows(x!, attributes);
     return [x!, h0!];
@@ -53,6 +54,7 @@ export const rnnSequence: Op<RnnAttributes> = defineOp<RnnAttributes>({
 /** Gradients of x, h0 and W, from those of both outputs. Inputs: h0, W, h of every row, its gradient, that of the end. */
 export const rnnSequenceGrad: Op<RnnAttributes> = defineOp<RnnAttributes>({
   name: "rnnSequenceGrad",
+  xla: true,
   infer: ([h0, w, y]) => [y!, h0!, w!],
   gradient: ONCE,
   onnx: TRAINING_ONLY,
