@@ -67,6 +67,11 @@ export class Lowering<Ref> {
     });
   }
 
+  /** Says what a node's output is, for one that wasn't lowered. */
+  define(value: Value, plain: Ref): void {
+    this.values.set(value, { plain, images: undefined });
+  }
+
   /** The value as its shape says: row-major. */
   plain(value: Value): Ref {
     const lowered = this.lowered(value);

@@ -8,7 +8,13 @@ import { F, nn, optim, torch, type Tensor } from "../../extension/nn/index.ts";
 import { nativeStatus } from "../../extension/native/status.ts";
 import { SETTLED } from "../../extension/executors/tensorflow/xla.ts";
 import type { Value } from "../../extension/tensor/graph.ts";
-import { keep, parted, setExecutor, type SteadyGraph } from "../../extension/tensor/runtime.ts";
+import {
+  keep,
+  parted,
+  setExecutor,
+  stepsTogether,
+  type SteadyGraph,
+} from "../../extension/tensor/runtime.ts";
 
 const native = nativeStatus().state === "installed";
 
@@ -334,6 +340,25 @@ describe.skipIf(!native)("repeated steps", () => {
     });
     expect(losses.map(Number.isNaN)).toEqual([false, false, false, true, true]);
     expect(executor.counters()["byXla"]! - before).toBe(3);
+  });
+
+  it("a weight is met as it was and as it is, around its update", async () => {
+    Object.assign(keep, { gradients: false, waiting: false, training: undefined });
+    const layer = new nn.Linear(2, 1, { bias: false });
+    const optimizer = new optim.SGD(layer.parameters(), { lr: 0.1 });
+    const x = torch.tensor([[0.5, -2]]);
+    for (let i = 0; i < 4; i++) {
+      const moved = await stepsTogether(() => {
+        optimizer.zeroGrad();
+        const before = layer.weight.detach().mul(1);
+        const loss = layer(x).mul(2).sum();
+        loss.backward();
+        optimizer.step();
+        return layer.weight.detach().sub(before).data();
+      });
+      expect(moved[0]).toBeCloseTo(-0.1, 6);
+      expect(moved[1]).toBeCloseTo(0.4, 6);
+    }
   });
 
   it("a gradient that was not kept says so", () => {

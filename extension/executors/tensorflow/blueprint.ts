@@ -21,12 +21,29 @@ export class Blueprint {
   readonly leaves: readonly LeafKind[];
   /** Nodes that are written as updates of variables. */
   readonly inPlace: ReadonlySet<Node>;
+  /** Of their outputs, those that the same step uses: a GAN's generator meets the updated discriminator. */
+  readonly usedAtOnce: ReadonlySet<Value>;
+  /** Storages whose value before the step is used by more than their update. */
+  readonly usedBefore: ReadonlySet<Storage>;
 
   constructor(plan: Plan) {
     this.plan = plan;
     const written = new Set(plan.assigns.map((a) => a.storage));
     this.leaves = plan.leaves.map((value) => leafKind(value, written));
     this.inPlace = new Set(plan.nodes.filter((node) => updatesInPlace(node, plan)));
+    const used = plan.nodes.flatMap((node) =>
+      this.inPlace.has(node) ? node.inputs.slice(node.outputs.length) : node.inputs,
+    );
+    used.push(...plan.fetches, ...plan.lazy);
+    this.usedAtOnce = new Set(
+      used.flatMap(({ producer, index }) =>
+        producer.kind === "node" && this.inPlace.has(producer) ? [producer.outputs[index]!] : [],
+      ),
+    );
+    const assigned = plan.assigns.map(({ value }) => value);
+    this.usedBefore = new Set(
+      [...used, ...assigned].flatMap(({ producer }) => (producer.kind === "state" ? [producer.storage] : [])),
+    );
   }
 
   /** The leaves that may differ from step to step: all that are fed but for states. */
@@ -59,7 +76,7 @@ function leafKind({ producer, data, read }: Value, written: ReadonlySet<Storage>
   return producer.kind === "state" ? "state" : "data";
 }
 
-/** Whether each output of a node is only the next value of the variable that is its input. */
+/** Whether each output of a node is the next value of the variable that is its input. */
 function updatesInPlace(node: Node, plan: Plan): boolean {
   if (node.op.inPlace === undefined) return false;
   return node.outputs.every((output, i) => {
@@ -69,10 +86,7 @@ function updatesInPlace(node: Node, plan: Plan): boolean {
       target.length === 1 &&
       input.kind === "state" &&
       input.storage === target[0]!.storage &&
-      input.version === input.storage.version &&
-      !plan.fetches.includes(output) &&
-      !plan.lazy.includes(output) &&
-      !plan.nodes.some((n) => n.inputs.includes(output))
+      input.version === input.storage.version
     );
   });
 }

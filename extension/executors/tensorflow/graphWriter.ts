@@ -1,5 +1,5 @@
 import { internal } from "../../tensor/errors.ts";
-import type { Storage, Value } from "../../tensor/graph.ts";
+import type { Node, Storage, Value } from "../../tensor/graph.ts";
 import { attr, scalar, vector, type TfRef } from "../../tensor/lowering.ts";
 import type { Op } from "../../tensor/op.ts";
 import { Lowering, signatureOf } from "../layouts.ts";
@@ -89,6 +89,8 @@ export class Body {
   private readonly blueprint: Blueprint;
   private readonly resources: ReadonlyMap<Storage, Resource>;
   private readonly lowering: Lowering<TfRef>;
+  /** Updates that were written in between, and what was read after them. */
+  private readonly done: TfRef[] = [];
 
   constructor(
     b: GraphBuilder,
@@ -111,7 +113,57 @@ export class Body {
       ...backend,
       lower: (node, refs) => b.within(node.op.name, () => backend.lower(node, refs)),
     });
-    for (const node of plan.nodes) if (!inPlace.has(node)) this.lowering.node(node);
+    for (const node of plan.nodes) {
+      if (!inPlace.has(node)) this.lowering.node(node);
+      else if (this.atOnce(node)) this.updateAtOnce(node);
+    }
+  }
+
+  private atOnce(node: Node): boolean {
+    return node.outputs.some((value) => this.blueprint.usedAtOnce.has(value));
+  }
+
+  /** Updates variables and reads them again. */
+  private updateAtOnce(node: Node): void {
+    const { b } = this;
+    const resources = this.updated(node);
+    // What still needs the old values gets them now.
+    for (const { storage, resource } of resources)
+      if (this.blueprint.usedBefore.has(storage)) resource.read();
+    const inputs = this.others(node);
+    const writes = b.after(
+      resources.flatMap(({ resource }) => resource.reads),
+      () => this.update(node, inputs),
+    );
+    this.done.push(...writes);
+    node.outputs.forEach((value, i) => {
+      if (!this.blueprint.usedAtOnce.has(value)) return;
+      const { handle } = resources[i]!.resource;
+      const read = b.after(writes, () =>
+        b.node("ReadVariableOp", [handle], { dtype: attr.type(value.dtype) }),
+      );
+      this.lowering.define(value, read);
+      this.done.push(read);
+    });
+  }
+
+  /** The variables that a node updates, in the order of its outputs. */
+  private updated({ outputs }: Node): { storage: Storage; resource: Resource }[] {
+    return outputs.map((value) => {
+      const { storage } = this.blueprint.plan.assigns.find((a) => a.value === value)!;
+      return { storage, resource: this.resources.get(storage)! };
+    });
+  }
+
+  /** What an update takes besides its variables. */
+  private others(node: Node): TfRef[] {
+    return node.inputs.slice(node.outputs.length).map((v) => this.lowering.plain(v));
+  }
+
+  private update(node: Node, inputs: readonly TfRef[]): readonly TfRef[] {
+    const op = node.op as unknown as Op<object>;
+    const handles = this.updated(node).map(({ resource }) => resource.handle);
+    return op.inPlace!(this.b, handles, inputs, node.attributes, signatureOf(node));
   }
 
   /** A leaf that isn't fed. */
@@ -133,10 +185,7 @@ export class Body {
     const { b, resources, lowering } = this;
     const { plan, inPlace } = this.blueprint;
     const inputs = new Map(
-      [...inPlace].map((node) => [
-        node,
-        node.inputs.slice(node.outputs.length).map((v) => lowering.plain(v)),
-      ]),
+      [...inPlace].filter((node) => !this.atOnce(node)).map((node) => [node, this.others(node)]),
     );
     const others = plan.assigns.filter(
       ({ value }) => value.producer.kind !== "node" || !inPlace.has(value.producer),
@@ -145,14 +194,8 @@ export class Body {
     return b.after(
       [...resources.values()].flatMap((r) => r.reads),
       () => {
-        const writes: TfRef[] = [];
-        for (const [node, refs] of inputs) {
-          const op = node.op as unknown as Op<object>;
-          const handles = node.outputs.map(
-            (v) => resources.get(plan.assigns.find((a) => a.value === v)!.storage)!.handle,
-          );
-          writes.push(...op.inPlace!(b, handles, refs, node.attributes, signatureOf(node)));
-        }
+        const writes = [...this.done];
+        for (const [node, refs] of inputs) writes.push(...this.update(node, refs));
         others.forEach(({ storage }, i) => {
           const T = attr.type(storage.dtype);
           // XLA's variables share nothing.

@@ -121,7 +121,8 @@ const NAMES: Readonly<Record<string, string>> = {
   "result_indices result_values result_shape": "DenseToDenseSetOperation",
   "rois roi_probabilities": "GenerateBoundingBoxProposals",
   "row_ids col_ids gains": "ConvertToCooTensor",
-  "row_pointers sorted_sample_ids sorted_token_ids sorted_gains row_pointers_unpadded_size ids_unpadded_size num_minibatches_per_physical_sparse_core": "GetMinibatchesInCsrWithPhysicalReplica",
+  "row_pointers sorted_sample_ids sorted_token_ids sorted_gains row_pointers_unpadded_size ids_unpadded_size num_minibatches_per_physical_sparse_core":
+    "GetMinibatchesInCsrWithPhysicalReplica",
   "s u v": "Svd",
   samples: "SobolSample",
   selected_indices: "NonMaxSuppression NonMaxSuppressionV2 NonMaxSuppressionV3 NonMaxSuppressionWithOverlaps",
@@ -132,7 +133,8 @@ const NAMES: Readonly<Record<string, string>> = {
   "sign log_abs_determinant": "LogMatrixDeterminant",
   size: "SetSize",
   softmax: "Softmax",
-  "sorted_row_ids sorted_col_ids sorted_gains splits id_counts max_ids max_uniques": "GetMinibatchSplitsWithPhysicalReplica",
+  "sorted_row_ids sorted_col_ids sorted_gains splits id_counts max_ids max_uniques":
+    "GetMinibatchSplitsWithPhysicalReplica",
   sum: "AccumulateNV2 AddN",
   tensor: "ImmutableConst TensorListStack",
   "tensor lengths": "TensorListConcat TensorListConcatV2",
@@ -143,7 +145,8 @@ const NAMES: Readonly<Record<string, string>> = {
   "values indices": "ApproxTopK TopK TopKV2",
   "values*": "Unstage",
   "vocab_word vocab_freq words_per_epoch current_epoch total_words_processed examples labels": "Skipgram",
-  "x_backprop scale_backprop offset_backprop reserve_space_3 reserve_space_4": "FusedBatchNormGrad FusedBatchNormGradV2",
+  "x_backprop scale_backprop offset_backprop reserve_space_3 reserve_space_4":
+    "FusedBatchNormGrad FusedBatchNormGradV2",
   "x_backprop scale_backprop offset_backprop reserve_space_4 reserve_space_5": "FusedBatchNormGradV3",
   "x_grad cs_prev_grad h_prev_grad w_grad wci_grad wcf_grad wco_grad b_grad": "BlockLSTMGrad BlockLSTMGradV2",
   y: `Abs Acos Acosh Asin Asinh Atan Atanh BesselI0 BesselI0e BesselI1 BesselI1e BesselJ0 BesselJ1

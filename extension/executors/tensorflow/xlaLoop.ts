@@ -1,4 +1,12 @@
-import { attr, scalar, vector, type Loop, type Stepped, type TfRef, type TfStep } from "../../tensor/lowering.ts";
+import {
+  attr,
+  scalar,
+  vector,
+  type Loop,
+  type Stepped,
+  type TfRef,
+  type TfStep,
+} from "../../tensor/lowering.ts";
 import type { FunctionBuilder } from "./graphBuilder.ts";
 import { DATA_TYPE, type GraphFunction } from "./savedModel.ts";
 
@@ -84,7 +92,11 @@ export function writeXlaLoop(
       inputs: carried,
       outputs: carried.map((c) => {
         const made = next.get(c.name);
-        return { name: `${c.name}_next`, type: c.type, input: made === undefined ? c.name : inner.result(made) };
+        return {
+          name: `${c.name}_next`,
+          type: c.type,
+          input: made === undefined ? c.name : inner.result(made),
+        };
       }),
       nodes: inner.graph,
     },

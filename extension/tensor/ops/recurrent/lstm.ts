@@ -48,7 +48,8 @@ export const lstmSequence: Op<Sequences> = defineOp<Sequences>({
   },
   onnx: onnxLstm,
   tensorflow(b, inputs, { sizes }, signature) {
-    if (b.xla !== true && fitsBlock(sizes, inputs.length > 6)) return blockForward(b, inputs, sizes, signature);
+    if (b.xla !== true && fitsBlock(sizes, inputs.length > 6))
+      return blockForward(b, inputs, sizes, signature);
     return forward(new TensorFlowKernels(b), inputs, sizes, signature);
   },
   tfjs: (k, inputs, { sizes }, signature) => forward(tfjsKernels(k), inputs, sizes, signature),
@@ -67,7 +68,8 @@ export const lstmSequenceGrad: Op<Sequences> = defineOp<Sequences>({
   gradient: ONCE,
   onnx: TRAINING_ONLY,
   tensorflow(b, inputs, { sizes }, signature) {
-    if (b.xla !== true && fitsBlock(sizes, inputs.length > 16)) return blockBackward(b, inputs, sizes, signature);
+    if (b.xla !== true && fitsBlock(sizes, inputs.length > 16))
+      return blockBackward(b, inputs, sizes, signature);
     return backward(new TensorFlowKernels(b), inputs, sizes, signature);
   },
   tfjs: (k, inputs, { sizes }, signature) => backward(tfjsKernels(k), inputs, sizes, signature),
