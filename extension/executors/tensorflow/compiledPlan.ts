@@ -6,7 +6,7 @@ import { graphName, type Choice } from "../choices.ts";
 import type { Parted } from "./batchParts.ts";
 import { Blueprint } from "./blueprint.ts";
 import { writeStep } from "./graphWriter.ts";
-import { fedAlike, Program, type Residences } from "./program.ts";
+import { fedAlike, Program, type Input, type Residences } from "./program.ts";
 import { writeLoop } from "./stepLoop.ts";
 import { MOST_NODES, nameOf, SETTLED, whyNotXla } from "./xla.ts";
 
@@ -21,7 +21,7 @@ const TRIALS = 4;
 interface Group {
   readonly plan: Plan;
   /** By step. */
-  readonly inputs: (readonly (HostArray | null)[])[];
+  readonly inputs: (readonly Input[])[];
   readonly results: Results;
 }
 
@@ -53,7 +53,7 @@ export class CompiledPlan {
   private loopStacks = 0;
   /** Leaves that differ from step to step. */
   private readonly stacked = new Set<number>();
-  private last: readonly (HostArray | null)[] | undefined;
+  private last: readonly Input[] | undefined;
   private waiting: Group | undefined;
   private trials = 0;
   /** Whether the next call is the first of a program. */
@@ -229,7 +229,7 @@ export class CompiledPlan {
   }
 
   /** Notes which leaves change between steps. */
-  private note(inputs: readonly (HostArray | null)[]): void {
+  private note(inputs: readonly Input[]): void {
     const { last } = this;
     if (last !== undefined)
       this.step.feeds.forEach(({ leaf }, i) => {

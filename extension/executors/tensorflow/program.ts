@@ -29,9 +29,12 @@ export interface Residences {
   handle(storage: Storage): number;
 }
 
-/** What a call was last fed for one leaf, used again while the same array is fed. */
+/** What a leaf is fed: a 0-d one by its number, which needs no array of its own; a state whose tensor is there by null. */
+export type Input = HostArray | number | null;
+
+/** What a call was last fed for one leaf, used again while the same is fed. */
 interface Fed {
-  array: HostArray | undefined;
+  data: Input;
   id: number | undefined;
 }
 
@@ -57,7 +60,7 @@ export class Program {
   constructor(binding: NativeBinding, graph: Graph) {
     this.binding = binding;
     this.feeds = graph.feeds;
-    this.fed = graph.feeds.map(() => ({ array: undefined, id: undefined }));
+    this.fed = graph.feeds.map(() => ({ data: null, id: undefined }));
     this.variables = graph.variables;
     this.constants = graph.constants;
     this.room = graph.room;
@@ -77,11 +80,13 @@ export class Program {
     return changed;
   }
 
-  /** What a call of this plan feeds: null for states that are fed by handle. */
-  inputs(plan: Plan): (HostArray | null)[] {
+  /** What a call of this plan feeds. */
+  inputs(plan: Plan): Input[] {
     return this.feeds.map(({ leaf, kind }) => {
       const value = plan.leaves[leaf]!;
       const { producer } = value;
+      if (producer.kind === "scalar")
+        return value.dtype === "float32" ? Math.fround(producer.value) : producer.value;
       const current =
         kind === "state" && producer.kind === "state" && producer.version === producer.storage.version;
       return current ? null : leafData(value);
@@ -89,7 +94,7 @@ export class Program {
   }
 
   /** One call of one step. Afterwards the plan's storages live here. Answers the tensors of the plan's lazy values. */
-  run(plan: Plan, inputs: readonly (HostArray | null)[], residences: Residences): number[] {
+  run(plan: Plan, inputs: readonly Input[], residences: Residences): number[] {
     this.enter(residences);
     const ids = this.feeds.map((feed, i) => this.feed(i, plan.leaves[feed.leaf]!, inputs[i]!, residences));
     const outputs = this.call(ids);
@@ -98,11 +103,7 @@ export class Program {
   }
 
   /** One call of many steps of a plan. Answers what it fetches, the values of all steps one after the other. */
-  runMany(
-    plan: Plan,
-    inputs: readonly (readonly (HostArray | null)[])[],
-    residences: Residences,
-  ): HostArray[] {
+  runMany(plan: Plan, inputs: readonly (readonly Input[])[], residences: Residences): HostArray[] {
     this.enter(residences);
     const made = [this.binding.createTensor([], 3, Int32Array.of(inputs.length))];
     const ids = [made[0]!];
@@ -206,37 +207,43 @@ export class Program {
     return data;
   }
 
-  private feed(i: number, value: Value, data: HostArray | null, residences: Residences): number {
+  private feed(i: number, value: Value, data: Input, residences: Residences): number {
     const { producer } = value;
     if (data === null && producer.kind === "state") return residences.handle(producer.storage);
     const fed = this.fed[i]!;
-    if (fed.id !== undefined && fedAlike(fed.array, data)) return fed.id;
+    if (fed.id !== undefined && fedAlike(fed.data, data)) return fed.id;
     if (fed.id !== undefined) this.binding.deleteTensor(fed.id);
-    fed.array = data!;
-    fed.id = upload(this.binding, data!, value.shape, value.dtype);
+    fed.data = data;
+    const array = typeof data === "number" ? allocate(value.dtype, 1).fill(data) : data!;
+    fed.id = upload(this.binding, array, value.shape, value.dtype);
     return fed.id;
   }
 }
 
-/** Whether two steps are fed the same. Numbers come in an array of their own each time. */
-export function fedAlike(a: HostArray | null | undefined, b: HostArray | null | undefined): boolean {
-  if (a === b) return true;
-  return !!a && !!b && a.length === 1 && b.length === 1 && Object.is(a[0], b[0]);
+/** Whether two steps are fed the same. */
+export function fedAlike(a: Input | undefined, b: Input | undefined): boolean {
+  if (Object.is(a, b)) return true;
+  return isOne(a) && isOne(b) && Object.is(a[0], b[0]);
 }
 
-/** The arrays of several steps, one after the other, in a given array if it is of the kind. */
+const isOne = (x: Input | undefined): x is HostArray => typeof x === "object" && x?.length === 1;
+
+/** What several steps are fed, one after the other, in a given array if it is of the kind. */
 function stacked(
-  arrays: readonly (HostArray | null)[],
+  inputs: readonly Input[],
   { shape, dtype }: Value,
   room: number,
   given: HostArray | undefined,
 ): HostArray {
   const size = numel(shape);
   // Drawn integers may be wider than what is computed with: the upload says so if they are.
-  const wide = arrays.some((a) => a instanceof Float64Array);
+  const wide = inputs.some((input) => input instanceof Float64Array);
   const fits = given !== undefined && given instanceof Float64Array === wide;
   const all = fits ? given : wide ? new Float64Array(room * size) : allocate(dtype, room * size);
-  arrays.forEach((array, i) => all.set(array!, i * size));
+  inputs.forEach((input, i) => {
+    if (typeof input === "number") all[i] = input;
+    else all.set(input!, i * size);
+  });
   return all;
 }
 
