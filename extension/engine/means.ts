@@ -1,6 +1,6 @@
 /** Weighted means of values by name, over the batches of an epoch or of a few steps. */
 export class Means {
-  readonly #sums = new Map<string, { sum: number; weight: number }>();
+  #sums = new Map<string, { sum: number; weight: number }>();
 
   /** @param weight Samples that the values stand for */
   add(values: Readonly<Record<string, number>>, weight: number): void {
@@ -37,7 +37,8 @@ export class Means {
   /** The means so far; starts anew. */
   take(): Record<string, number> {
     const means = this.get();
-    this.#sums.clear();
+    // Replaced, not cleared: see `allSettled`.
+    this.#sums = new Map();
     return means;
   }
 }

@@ -2,7 +2,7 @@ import { allocate, type HostArray } from "./dtype.ts";
 import { internal, TensorError } from "./errors.ts";
 import { Node, Value, type Storage } from "./graph.ts";
 import { numel } from "./shape.ts";
-import { dirty, Tensor } from "./tensor.ts";
+import { allSettled, dirty, Tensor } from "./tensor.ts";
 import type { Plan, Request } from "./template.ts";
 import { endTrace, learn, recognize, released } from "./trace.ts";
 
@@ -64,7 +64,7 @@ let gradientsRead = 0;
 export const gradientReads = (): number => gradientsRead;
 
 /** What `backward` started from: losses, which the user reads after the step. */
-const observed = new Set<Value>();
+let observed = new Set<Value>();
 
 /** Has a value computed with the next step, because it will be asked for when the step is over. */
 export function observe(value: Value): void {
@@ -152,7 +152,7 @@ export function barrier(requested: readonly Value[]): void {
   const written = [...dirty];
   const assigns = written.map((t) => ({ storage: t.storage!, value: t.value }));
   const roots = assigns.length > 0 ? [...requested, ...pendingOf(observed)] : requested;
-  if (assigns.length > 0) observed.clear();
+  if (assigns.length > 0) observed = new Set();
   const gradients = gradientsOf(written);
   const plan = planFor({
     requested: roots,
@@ -176,7 +176,7 @@ export function barrier(requested: readonly Value[]): void {
     storage.host = undefined;
     t.settled(storage);
   }
-  dirty.clear();
+  allSettled();
 }
 
 /** The executor forgets the last step's gradients now. Those that are used again, or still are a parameter's, stay. */
@@ -191,8 +191,8 @@ function releaseLazy(used: ReadonlySet<Value>): void {
 
 /** Forgets all that waits to be computed: for a preview, which computes nothing and looks at one program after another. */
 export function forgetPending(): void {
-  dirty.clear();
-  observed.clear();
+  allSettled();
+  observed = new Set();
   endTrace();
 }
 

@@ -267,7 +267,15 @@ export class Tensor {
 }
 
 /** Persistent tensors whose newest value is not computed yet: every barrier computes them. */
-export const dirty = new Set<Tensor>();
+export let dirty = new Set<Tensor>();
+
+/**
+ * Nothing is dirty any more. Sets that live from step to step are replaced and not cleared: a cleared set's old table
+ * keeps its elements and points to the new one, so that the first to grow old would keep the graphs of all steps since.
+ */
+export function allSettled(): void {
+  dirty = new Set();
+}
 
 /** A tensor of values that are already there. The array is not copied. */
 export function fromHost(data: HostArray, shape: Shape, dtype: DType): Tensor {
