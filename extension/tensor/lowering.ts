@@ -65,6 +65,8 @@ export type TfStep = (
  * once, so the two paths cannot drift apart. `int64` stands for TensorFlow's int32 on both.
  */
 export interface TfBuilder {
+  /** What is written is read by others than TensorFlow: kernels that only it has are spelled out. */
+  readonly portable?: boolean;
   /** Adds one TensorFlow op and answers its outputs, `outputs` of them (one by default). */
   nodes(
     op: string,

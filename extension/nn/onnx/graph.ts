@@ -6,7 +6,7 @@ import { Tensor } from "../../tensor/tensor.ts";
 import type { Module } from "../module.ts";
 import { Draft } from "./draft.ts";
 import { written, type Axis } from "./dynamic.ts";
-import { recordModel, withTensors, type ModelArguments, type Recording } from "./recording.ts";
+import { recordModel, withTensors, type ModelArguments, type Named, type Recording } from "./recording.ts";
 
 /** Options of {@link exportModel}; their names are PyTorch's. */
 export interface OnnxOptions {
@@ -84,22 +84,31 @@ function assemble(
   graph: Pick<OnnxGraph, "nodes" | "initializers">,
   axis: string | undefined,
 ): OnnxGraph {
-  const describe = (
-    { name, value }: Recording["inputs"][number],
-    twin: Recording["inputs"][number],
-  ): OnnxValue => ({
+  return {
+    name: model.constructor.name,
+    inputs: described(inputs, other.inputs, axis),
+    outputs: described(outputs, other.outputs, axis),
+    ...graph,
+  };
+}
+
+/**
+ * What a graph says of its inputs or outputs.
+ * @param twins the same for a size larger by 1 of the dimension that is free
+ * @param axis its name
+ */
+export function described(
+  values: readonly Named[],
+  twins: readonly Named[],
+  axis: string | undefined,
+): OnnxValue[] {
+  return values.map(({ name, value: { dtype, shape } }, i) => ({
     name,
-    dtype: value.dtype,
-    shape: value.shape.map((size, d): OnnxSize => {
-      const factor = twin.value.shape[d]! - size;
+    dtype,
+    shape: shape.map((size, d): OnnxSize => {
+      const factor = twins[i]!.value.shape[d]! - size;
       if (factor === 0 || axis === undefined) return size;
       return factor === 1 ? axis : `${factor}*${axis}`;
     }),
-  });
-  return {
-    name: model.constructor.name,
-    inputs: inputs.map((input, i) => describe(input, other.inputs[i]!)),
-    outputs: outputs.map((output, i) => describe(output, other.outputs[i]!)),
-    ...graph,
-  };
+  }));
 }

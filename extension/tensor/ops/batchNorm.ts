@@ -59,6 +59,24 @@ function asGiven(b: TfBuilder, y: TfRef, { shape: [n, c, ...spatial] }: Meta): T
 const reshaped = (b: TfBuilder, x: TfRef, shape: readonly number[]): TfRef =>
   b.node("Reshape", [x, vector(b, shape)], { T, Tshape: attr.type("int64") });
 
+/** The same without the kernel that takes the statistics itself. */
+function spelledOut(
+  b: TfBuilder,
+  [x, weight, bias]: readonly [TfRef, TfRef, TfRef],
+  { eps }: BatchNorm,
+  { shape }: Meta,
+): TfRef[] {
+  const dims = vector(b, range(shape.length - 1));
+  const two = (op: string, u: TfRef, v: TfRef): TfRef => b.node(op, [u, v], { T });
+  const average = (t: TfRef): TfRef =>
+    b.node("Mean", [t, dims], { T, Tidx: attr.type("int64"), keep_dims: attr.bool(false) });
+  const mean = average(x);
+  const distance = two("Sub", x, mean);
+  const variance = average(b.node("Square", [distance], { T }));
+  const root = b.node("Rsqrt", [two("AddV2", variance, b.constant([eps], [], "float32"))], { T });
+  return [two("AddV2", two("Mul", distance, two("Mul", weight, root)), bias), mean, variance];
+}
+
 /** One gradient kernel serves both ops; the last input is of the GPU alone. */
 const reserved = (b: TfBuilder): TfRef => b.constant([0], [1], "float32");
 
@@ -94,6 +112,7 @@ export const batchNorm: Op<BatchNorm> = defineOp<BatchNorm>({
     return [b.node("Add", [b.node("Mul", [unit, along(weight!)]), along(bias!)])];
   },
   tensorflow(b, [x, weight, bias], a, { inputs: [images] }) {
+    if (b.portable === true) return spelledOut(b, [x!, weight!, bias!], a, images!);
     const none = b.constant([], [0], "float32");
     const inputs = [asImages(b, x!, images!), weight!, bias!, none, none];
     const outputs = b.nodes("FusedBatchNormV3", inputs, forward(a, true), 6);

@@ -2,7 +2,7 @@
 import type * as tfjs from "@tensorflow/tfjs-core";
 import { apply } from "../apply.ts";
 import { fillValue } from "../graph.ts";
-import { attr, vector } from "../lowering.ts";
+import { attr, vector, type TfAttribute, type TfBuilder, type TfRef } from "../lowering.ts";
 import { ints, type OnnxBuilder, type OnnxRef } from "../onnx.ts";
 import { defineOp, type Op, type Tfjs } from "../op.ts";
 import { partOf, type Cut } from "../parts.ts";
@@ -104,6 +104,41 @@ function onnxSpread(
   return b.node("Pad", [y, ints(b, [...begin, ...after])]);
 }
 
+/** What {@link spread} does, in nodes that not only TensorFlow has. */
+function spreadNodes(
+  b: TfBuilder,
+  x: TfRef,
+  { begin, step, shape }: SliceAttributes & { shape: Shape },
+  from: Shape,
+  T: TfAttribute,
+): TfRef {
+  const now = [...from];
+  const reshaped = (t: TfRef, to: Shape): TfRef =>
+    b.node("Reshape", [t, vector(b, to)], { T, Tshape: INDEX });
+  const padded = (t: TfRef, widths: readonly (readonly [number, number])[]): TfRef =>
+    b.node("Pad", [t, b.constant(widths.flat(), [widths.length, 2], "int64")], { T, Tpaddings: INDEX });
+  let y = x;
+  step.forEach((s, d) => {
+    if (s === 1) return;
+    const apart = [...now.slice(0, d + 1), 1, ...now.slice(d + 1)];
+    const filled = padded(
+      reshaped(y, apart),
+      apart.map((_, i) => [0, i === d + 1 ? s - 1 : 0]),
+    );
+    const all = now.map((n, i) => (i === d ? n * s : n));
+    now[d] = Math.min(all[d]!, shape[d]! - begin[d]!);
+    const corner = vector(
+      b,
+      now.map(() => 0),
+    );
+    y = b.node("Slice", [reshaped(filled, all), corner, vector(b, now)], { T, Index: INDEX });
+  });
+  return padded(
+    y,
+    now.map((n, d) => [begin[d]!, shape[d]! - begin[d]! - n]),
+  );
+}
+
 /** Zeros of `shape` with the input where {@link slice} would have read: its adjoint. */
 export const unslice: Op<SliceAttributes & { shape: Shape }> = defineOp<SliceAttributes & { shape: Shape }>({
   name: "unslice",
@@ -111,11 +146,13 @@ export const unslice: Op<SliceAttributes & { shape: Shape }> = defineOp<SliceAtt
   infer: ([x], { shape }) => ({ shape, dtype: x!.dtype }),
   gradient: ({ grad, attributes: { begin, end, step } }) => [apply(slice, [grad], { begin, end, step })],
   onnx: (b, [x], a, { inputs }) => onnxSpread(b, x!, a, inputs[0]!.shape),
-  tensorflow: (b, [x], { begin, end, step, shape }, { outputs }) =>
-    b.node("StridedSliceGrad", [vector(b, shape), vector(b, begin), vector(b, end), vector(b, step), x!], {
-      T: attr.type(outputs[0]!.dtype),
-      ...SLICE_MASKS,
-    }),
+  tensorflow(b, [x], attributes, { inputs: [from], outputs }) {
+    const T = attr.type(outputs[0]!.dtype);
+    if (b.portable === true) return spreadNodes(b, x!, attributes, from!.shape, T);
+    const { begin, end, step, shape } = attributes;
+    const places = [shape, begin, end, step].map((list) => vector(b, list));
+    return b.node("StridedSliceGrad", [...places, x!], { T, ...SLICE_MASKS });
+  },
   tfjs: (k, [x], attributes) => spread(k, x!, attributes),
   parts([cut], _, attributes, parts) {
     const { shape } = attributes;

@@ -110,7 +110,8 @@ export class TensorFlowKernels implements Kernels<TfRef> {
 
   loop(loop: Loop<TfRef>, step: Step<TfRef, TensorFlowKernels>): Stepped<TfRef> {
     const { b } = this;
-    if (b.loop !== undefined && (b.xla === true || loop.steps > LONGEST_UNROLLED)) {
+    const long = b.xla === true || loop.steps > LONGEST_UNROLLED;
+    if (b.loop !== undefined && b.portable !== true && long) {
       return b.loop(loop, (inner, ...rest) => step(new TensorFlowKernels(inner), ...rest));
     }
     const split = (x: TfRef): TfRef[] =>

@@ -48,7 +48,7 @@ export const lstmSequence: Op<Sequences> = defineOp<Sequences>({
   },
   onnx: onnxLstm,
   tensorflow(b, inputs, { sizes }, signature) {
-    if (b.xla !== true && fitsBlock(sizes, inputs.length > 6))
+    if (b.xla !== true && b.portable !== true && fitsBlock(sizes, inputs.length > 6))
       return blockForward(b, inputs, sizes, signature);
     return forward(new TensorFlowKernels(b), inputs, sizes, signature);
   },
