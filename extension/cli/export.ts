@@ -35,20 +35,23 @@ export function register(program: Command): void {
       new Option("--format <name>", "what to write").choices(ExportFormat.options).makeOptionMandatory(),
     )
     .option("--checkpoint <file>", "weights, a .safetensors file (default: the best of the run)")
-    .option("--out <file>", "file to write (default: beside the .nn.ts file)")
-    .option("--batch <number>", "samples in a batch (default: any number)", positive);
+    .option("--out <file>", "file to write, a folder for tfjs (default: beside the .nn.ts file)")
+    .option("--batch <number>", "samples in a batch (default: any number; one in TypeScript)", positive);
   commonOptions(command, ["seed", "device", "json"]);
   examples(
     command,
     `
 Formats:
   onnx         a file for ONNX Runtime and others (opset 17), weights inside
+  tfjs         a folder for TensorFlow.js: a GraphModel (model.json) and its weights
+  typescript   a function without dependencies, weights inside: for networks of up to 100,000 numbers
 
 The model is recorded in evaluation mode, with a sample of its experiment's data.
 
 Examples:
   layerwise export digits.nn.ts --format onnx
-  layerwise export 20260131-142501-digits --format onnx --out digits.onnx`,
+  layerwise export digits.nn.ts --format typescript
+  layerwise export 20260131-142501-digits --format tfjs --out public/digits`,
   ).action(action(exportModel));
 }
 

@@ -1,8 +1,8 @@
 import { basename } from "node:path";
 import * as vscode from "vscode";
-import type { ExportRequest, ExportResult } from "../protocol/engine.ts";
+import type { ExportFormat, ExportRequest, ExportResult } from "../protocol/engine.ts";
 import { toUserError } from "../supervisor/errors.ts";
-import { EXPORT_ENDINGS, exportModel, exportPath } from "../supervisor/export.ts";
+import { exportModel, exportPath } from "../supervisor/export.ts";
 import type { EngineOptions } from "../supervisor/process.ts";
 import { checkpointPath, readRecord } from "../supervisor/runDirectory.ts";
 import type { CheckpointTarget } from "./ids.ts";
@@ -11,7 +11,7 @@ import { offerReveal } from "./reveal.ts";
 import { setting } from "./settings.ts";
 import { saveSources } from "./targets.ts";
 
-/** Writes the model of a run with the weights of a checkpoint to a file that the user chooses, for other programs. */
+/** Writes the model of a run with the weights of a checkpoint in a format and to a place that the user chooses. */
 export async function exportCheckpoint(
   { directory, checkpoint }: CheckpointTarget,
   engine: EngineOptions,
@@ -19,12 +19,14 @@ export async function exportCheckpoint(
 ): Promise<void> {
   const { file, exportName } = await readRecord(directory);
   if (!(await saveSources(await vscode.workspace.openTextDocument(file)))) return;
-  const format = "onnx";
+  const title = vscode.l10n.t("Export {0}", basename(checkpoint.file));
+  const format = await chooseFormat(title);
+  if (format === undefined) return;
   const chosen = await vscode.window.showSaveDialog({
-    title: vscode.l10n.t("Export {0}", basename(checkpoint.file)),
+    title,
     saveLabel: vscode.l10n.t("Export"),
     defaultUri: vscode.Uri.file(exportPath(file, format)),
-    filters: { ONNX: [EXPORT_ENDINGS[format].slice(1)] },
+    filters: FILTERS[format],
   });
   if (chosen === undefined) return;
   const result = await exportWithProgress(
@@ -42,6 +44,35 @@ export async function exportCheckpoint(
   // Not awaited: the file is written, whatever the user does with the message.
   if (result !== undefined)
     void offerReveal(result.out, vscode.l10n.t("Exported {0}.", basename(result.out)));
+}
+
+/** Endings of files, without their dots. */
+const FILTERS: Record<ExportFormat, Record<string, string[]>> = {
+  onnx: { ONNX: ["onnx"] },
+  tfjs: {},
+  typescript: { TypeScript: ["ts"] },
+};
+
+async function chooseFormat(title: string): Promise<ExportFormat | undefined> {
+  const items: (vscode.QuickPickItem & { format: ExportFormat })[] = [
+    {
+      format: "onnx",
+      label: "ONNX",
+      detail: vscode.l10n.t("A file for ONNX Runtime and others, weights inside"),
+    },
+    {
+      format: "tfjs",
+      label: "TensorFlow.js",
+      detail: vscode.l10n.t("A folder with a GraphModel and its weights"),
+    },
+    {
+      format: "typescript",
+      label: "TypeScript",
+      detail: vscode.l10n.t("A function without dependencies, weights inside: for small networks"),
+    },
+  ];
+  const placeHolder = vscode.l10n.t("For which program?");
+  return (await vscode.window.showQuickPick(items, { title, placeHolder }))?.format;
 }
 
 /** Undefined when the user cancelled it. */

@@ -15,7 +15,7 @@ import {
 } from "../protocol/engine.ts";
 import type { UserError } from "../protocol/errors.ts";
 import { ProfileRequest } from "../protocol/profile.ts";
-import { exportModel } from "./exportModel.ts";
+import { exportModel } from "./exporting/exportModel.ts";
 import { SampleQuery, SessionRequest, Subject, type SessionMethods } from "../protocol/evaluation.ts";
 import { waitForDebugger } from "./debugger.ts";
 import { ModelSession } from "./evaluation/session.ts";

@@ -182,7 +182,7 @@ export const LrFindResult = v.object({
 });
 export type LrFindResult = v.InferOutput<typeof LrFindResult>;
 
-export const ExportFormat = v.picklist(["onnx"]);
+export const ExportFormat = v.picklist(["onnx", "tfjs", "typescript"]);
 export type ExportFormat = v.InferOutput<typeof ExportFormat>;
 
 /** A trained model to be written for other programs. Paths are absolute. */
@@ -194,9 +194,9 @@ export const ExportRequest = v.object({
   /** Its weights: a `.safetensors` file. */
   checkpoint: v.string(),
   format: ExportFormat,
-  /** What is written. */
+  /** What is written: a file, for tfjs a folder. */
   out: v.string(),
-  /** Samples in a batch; any number when left out. */
+  /** Samples in a batch; any number when left out, one in TypeScript. */
   batch: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1))),
 });
 export type ExportRequest = v.InferOutput<typeof ExportRequest>;

@@ -5,9 +5,14 @@ import { ExportResult, type ExportFormat, type ExportRequest } from "../protocol
 import { isTemporaryOf } from "../protocol/temporaryFiles.ts";
 import { callTool, type ToolOptions } from "./tool.ts";
 
-export const EXPORT_ENDINGS: Record<ExportFormat, string> = { onnx: ".onnx" };
+/** What is put behind the name of a source: of a file, for tfjs of a folder. */
+export const EXPORT_ENDINGS: Record<ExportFormat, string> = {
+  onnx: ".onnx",
+  tfjs: "-tfjs",
+  typescript: ".model.ts",
+};
 
-/** The file that a model is written to unless the user says otherwise: beside its source, by its name. */
+/** The file or folder that a model is written to unless the user says otherwise: beside its source, by its name. */
 export function exportPath(file: string, format: ExportFormat): string {
   return file.replace(/(\.nn)?\.[cm]?[jt]s$/, EXPORT_ENDINGS[format]);
 }
@@ -16,9 +21,9 @@ export function exportPath(file: string, format: ExportFormat): string {
 export async function exportModel(options: ToolOptions, request: ExportRequest): Promise<ExportResult> {
   try {
     return v.parse(ExportResult, await callTool(options, (tool) => tool.exportModel(request)));
-  } catch (error) {
+  } finally {
+    // Of an earlier one too, whose processes were all killed.
     await removeUnfinished(request.out);
-    throw error;
   }
 }
 
@@ -27,5 +32,5 @@ export async function removeUnfinished(path: string): Promise<void> {
   const folder = dirname(path);
   const names = await readdir(folder).catch((): string[] => []);
   const left = names.filter((name) => isTemporaryOf(basename(path), name));
-  await Promise.all(left.map((name) => rm(join(folder, name), { force: true })));
+  await Promise.all(left.map((name) => rm(join(folder, name), { recursive: true, force: true })));
 }

@@ -1,30 +1,82 @@
-import fs from "node:fs";
-import { loadExecutor } from "../executors/index.ts";
-import { encodeOnnx } from "../formats/onnx.ts";
-import { writeAtomic } from "../formats/writeAtomic.ts";
-import { onnxGraph } from "../nn/onnx/graph.ts";
-import type { ExportFormat, ExportRequest, ExportResult } from "../protocol/engine.ts";
-import type { UserError } from "../protocol/errors.ts";
-import { expand, unsqueeze } from "../tensor/functions/shape.ts";
-import type { OnnxGraph, OnnxValue } from "../tensor/onnx.ts";
-import type { Tensor } from "../tensor/tensor.ts";
-import { inputsAndTarget } from "./evaluator.ts";
-import { findExperiment } from "./exports.ts";
-import { describeFileError } from "./files.ts";
-import { library } from "./library.ts";
-import { loadLimit } from "./loadLimit.ts";
-import { prepare } from "./prepare.ts";
-import { EngineError } from "./userErrors.ts";
-import { loadUserModule } from "./userModule.ts";
-import type { Watchdog } from "./watchdog.ts";
-import { randomSeed, readWeights } from "./weights.ts";
-
-const ENCODERS: Record<ExportFormat, (graph: OnnxGraph) => Uint8Array> = {
-  onnx: encodeOnnx,
-};
+import { existsSync, readFileSync } from "node:fs";
+import { basename } from "node:path";
+import { loadExecutor } from "../../executors/index.ts";
+import { encodeOnnx } from "../../formats/onnx.ts";
+import { writeAtomic } from "../../formats/writeAtomic.ts";
+import { writeModelFolder, type NamedFile } from "../../formats/writeModelFolder.ts";
+import type { Module } from "../../nn/module.ts";
+import { onnxGraph } from "../../nn/onnx/graph.ts";
+import type { ExportFormat, ExportRequest, ExportResult } from "../../protocol/engine.ts";
+import type { UserError } from "../../protocol/errors.ts";
+import { expand, unsqueeze } from "../../tensor/functions/shape.ts";
+import type { OnnxValue } from "../../tensor/onnx.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
+import { inputsAndTarget } from "../evaluator.ts";
+import { findExperiment } from "../exports.ts";
+import { describeFileError } from "../files.ts";
+import { library } from "../library.ts";
+import { loadLimit } from "../loadLimit.ts";
+import { prepare } from "../prepare.ts";
+import { EngineError } from "../userErrors.ts";
+import { loadUserModule } from "../userModule.ts";
+import type { Watchdog } from "../watchdog.ts";
+import { randomSeed, readWeights } from "../weights.ts";
+import { graphModel } from "./graphModel.ts";
+import { graphModelFiles } from "./graphModelFiles.ts";
+import { encodeTypeScript, TYPESCRIPT_HEADER } from "./typescript.ts";
 
 /** The size that is free unless the request says otherwise. */
 const BATCH = "batch";
+
+/** A model and what it is recorded with. */
+interface Subject {
+  readonly model: Module;
+  /** Arguments for a batch of a size. */
+  samples(size: number): readonly Tensor[];
+  readonly inputNames: readonly string[];
+  /** The size of its batch; any when undefined. */
+  readonly batch: number | undefined;
+  /** What it is made of, for people. */
+  readonly source: string;
+}
+
+/** A model in a format: one file's content, or a folder's files. */
+interface Exported {
+  readonly content: Uint8Array | readonly NamedFile[];
+  readonly inputs: readonly OnnxValue[];
+  readonly outputs: readonly OnnxValue[];
+}
+
+const OUTPUT_NAMES = ["output"];
+/** Recorded where any batch may come: not one, for which many layers do otherwise. */
+const SOME = 2;
+
+function onnx({ model, samples, inputNames, batch }: Subject): Exported {
+  const dynamicAxes = Object.fromEntries(inputNames.map((name) => [name, { 0: BATCH }]));
+  const graph = onnxGraph(model, samples(batch ?? SOME), {
+    inputNames,
+    outputNames: OUTPUT_NAMES,
+    ...(batch === undefined ? { dynamicAxes } : {}),
+  });
+  return { ...graph, content: encodeOnnx(graph) };
+}
+
+function tfjs({ model, samples, inputNames, batch }: Subject): Exported {
+  const names = { inputs: inputNames, outputs: OUTPUT_NAMES };
+  const graph = graphModel(model, samples, batch ?? SOME, names, batch === undefined ? BATCH : undefined);
+  return {
+    content: graphModelFiles(graph),
+    inputs: graph.inputs.map(({ value }) => value),
+    outputs: graph.outputs.map(({ value }) => value),
+  };
+}
+
+function typescript({ model, samples, inputNames, batch, source }: Subject): Exported {
+  const graph = onnxGraph(model, samples(batch ?? 1), { inputNames, outputNames: OUTPUT_NAMES });
+  return { ...graph, content: Buffer.from(encodeTypeScript(graph, source)) };
+}
+
+const FORMATS: Record<ExportFormat, (subject: Subject) => Exported> = { onnx, tfjs, typescript };
 
 /**
  * Writes an experiment's model with the weights of a checkpoint, for inputs like its data's.
@@ -49,26 +101,15 @@ export async function exportModel(
   model.loadStateDict(weights.tensors);
   tell("Recording the model …");
   const { inputs } = inputsAndTarget(train.sample());
-  // Two, as many layers do otherwise for one.
-  const samples = inputs.map((x): Tensor => expand(unsqueeze(x, 0), [batch ?? 2, ...x.shape]));
-  const names = samples.map((_, i) => (i === 0 ? "input" : `input_${i + 1}`));
-  const graph = onnxGraph(model, samples, {
-    inputNames: names,
-    outputNames: ["output"],
-    ...(batch === undefined
-      ? { dynamicAxes: Object.fromEntries(names.map((name) => [name, { 0: BATCH }])) }
-      : {}),
+  const { content, ...graph } = FORMATS[format]({
+    model,
+    samples: (size) => inputs.map((x) => expand(unsqueeze(x, 0), [size, ...x.shape])),
+    inputNames: inputs.map((_, i) => (i === 0 ? "input" : `input_${i + 1}`)),
+    batch,
+    source: `${basename(file)} and its weights in ${basename(checkpoint)}`,
   });
   tell("Writing the file …");
-  const bytes = ENCODERS[format](graph);
-  try {
-    writeAtomic(out, [bytes]);
-  } catch (error) {
-    throw new EngineError({
-      code: "export",
-      message: `${out} can't be written: ${describeFileError(error)}.`,
-    });
-  }
+  const bytes = write(out, content, format);
   const describe = ({ name, dtype, shape }: OnnxValue): ExportResult["inputs"][number] => ({
     name,
     dtype,
@@ -76,8 +117,33 @@ export async function exportModel(
   });
   return {
     out,
-    bytes: fs.statSync(out).size,
+    bytes,
     inputs: graph.inputs.map(describe),
     outputs: graph.outputs.map(describe),
   };
+}
+
+/** @returns bytes in all */
+function write(out: string, content: Exported["content"], format: ExportFormat): number {
+  if (format === "typescript") keepOthers(out);
+  try {
+    if (!(content instanceof Uint8Array)) return writeModelFolder(out, content);
+    writeAtomic(out, [content]);
+    return content.length;
+  } catch (error) {
+    throw new EngineError({
+      code: "export",
+      message: `${out} can't be written: ${describeFileError(error)}.`,
+    });
+  }
+}
+
+/** What ends in .ts may be somebody's own work. */
+function keepOthers(out: string): void {
+  if (!existsSync(out) || readFileSync(out, "utf8").startsWith(TYPESCRIPT_HEADER)) return;
+  throw new EngineError({
+    code: "export",
+    message: `${out} is there already and was not written by Layerwise.`,
+    hint: "Move it, or write to another file: --out FILE on the command line.",
+  });
 }

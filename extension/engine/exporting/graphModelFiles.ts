@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import type { GraphAttribute, GraphNode } from "../../executors/tensorflow/savedModel.ts";
+import type { NamedFile } from "../../formats/writeModelFolder.ts";
 import type { DType, HostArray } from "../../tensor/dtype.ts";
 import { internal } from "../../tensor/errors.ts";
 import type { OnnxValue } from "../../tensor/onnx.ts";
@@ -17,12 +18,6 @@ export interface NamedNode {
   readonly value: OnnxValue;
 }
 
-/** A file of the model's folder. */
-export interface ModelFile {
-  readonly name: string;
-  readonly chunks: readonly Uint8Array[];
-}
-
 /** What TensorFlow calls its data types, and what TensorFlow.js calls them beside weights. */
 const TYPES: Record<DType, { readonly proto: string; readonly weight: string }> = {
   float32: { proto: "DT_FLOAT", weight: "float32" },
@@ -37,7 +32,7 @@ const SHARD = 4 * 2 ** 20;
  * The files of a TensorFlow.js GraphModel: weights, then the `model.json` that names them. The names of weights say
  * what is in them, so that those of another model are never taken for its own.
  */
-export function graphModelFiles({ nodes, inputs, outputs }: GraphModel): ModelFile[] {
+export function graphModelFiles({ nodes, inputs, outputs }: GraphModel): NamedFile[] {
   const weights = nodes.flatMap(({ name, attributes: { value } }) =>
     value?.kind === "tensor" ? [{ name, ...value }] : [],
   );

@@ -15,7 +15,11 @@ export const TYPESCRIPT_HEADER = "// Written by Layerwise";
  * @throws TensorError naming a node that can't be exported and its module, and for a model that is too large
  */
 export function encodeTypeScript(graph: OnnxGraph, source: string): string {
-  const w = new TypeScriptWriter(Object.keys(HELPERS));
+  const needed = new Set([
+    ...graph.nodes.flatMap(({ inputs }) => inputs),
+    ...graph.outputs.map((o) => o.name),
+  ]);
+  const w = new TypeScriptWriter(Object.keys(HELPERS), needed);
   const name = w.unique(graph.name);
   const values = new Map<string, Numbers>();
   for (const { name: given, shape, data } of graph.initializers)
@@ -28,6 +32,7 @@ export function encodeTypeScript(graph: OnnxGraph, source: string): string {
     return parameter;
   });
   for (const node of graph.nodes) {
+    if (!node.outputs.some((output) => needed.has(output))) continue;
     const inputs = node.inputs.map((input) => values.get(input));
     const outputs = w.at(node, () => RULES[node.op]?.(w, inputs, node) ?? w.refuse("it has no counterpart"));
     outputs.forEach((value, i) => values.set(node.outputs[i]!, value));
@@ -52,6 +57,14 @@ export function encodeTypeScript(graph: OnnxGraph, source: string): string {
   ].join("\n");
 }
 
+/** Names of what the outputs come from. */
+function neededValues({ nodes, outputs }: OnnxGraph): Set<string> {
+  const needed = new Set(outputs.map(({ name }) => name));
+  for (const node of nodes.toReversed())
+    if (node.outputs.some((output) => needed.has(output))) for (const input of node.inputs) needed.add(input);
+  return needed;
+}
+
 /** Sizes are known: the graph is of one size of the batch. */
 function sizes({ name, shape }: OnnxValue): Shape {
   return shape.map((size) => {
@@ -71,10 +84,10 @@ function checked(name: string, parameter: string, code: string, input: OnnxValue
 
 function documentation({ name, inputs, outputs }: OnnxGraph, parameters: readonly string[]): string {
   const text = ({ shape }: OnnxValue): string => `[${shape.join(", ")}]`;
-  const order = "the last dimension's numbers side by side";
   return [
     "/**",
-    ` * What ${name} gives, as it computes in evaluation mode. Tensors are arrays of all their numbers, ${order}.`,
+    ` * What ${name} gives, as it computes in evaluation mode. Tensors are arrays of all their numbers:`,
+    " * those of the last dimension lie side by side.",
     ...inputs.map((input, i) => ` * @param ${parameters[i]!} ${text(input)}`),
     ` * @returns ${outputs.map(text).join(", ")}`,
     " */",

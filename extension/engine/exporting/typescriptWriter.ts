@@ -38,17 +38,26 @@ export class TypeScriptWriter {
   private module = "";
   private node: OnnxNode | undefined;
   private count = 0;
+  /** The module of the last line. */
+  private told = "";
+  /** The module that the last variable is called after. */
+  private named = "";
 
-  constructor(helperNames: readonly string[]) {
+  private readonly needed: ReadonlySet<string>;
+
+  /**
+   * @param helperNames names that no variable may have
+   * @param needed outputs of nodes that others take, or that are the model's
+   */
+  constructor(helperNames: readonly string[], needed: ReadonlySet<string>) {
+    this.needed = needed;
     for (const name of [...RESERVED, ...helperNames]) this.names.set(name, 1);
   }
 
   /** Writes what a node becomes. */
   at<T>(node: OnnxNode, body: () => T): T {
     this.node = node;
-    const module = moduleOf(node);
-    if (module !== this.module && module !== "") this.lines.push(`// ${module}`);
-    this.module = module;
+    this.module = moduleOf(node);
     return body();
   }
 
@@ -95,14 +104,16 @@ export class TypeScriptWriter {
 
   variable(shape: Shape, expression: string): Numbers {
     const name = this.unique(this.wanted());
-    this.lines.push(`const ${name} = ${expression};`);
+    this.line(`const ${name} = ${expression};`);
     return { shape, code: name };
   }
 
-  /** Variables with the parts of what a helper gives. */
+  /** Variables with the parts of what a helper gives, for those outputs of the node that something needs. */
   parts(shapes: readonly Shape[], expression: string): Numbers[] {
-    const names = shapes.map(() => this.unique(this.wanted()));
-    this.lines.push(`const [${names.join(", ")}] = ${expression};`);
+    const names = shapes.map((_, i) =>
+      this.needed.has(this.node!.outputs[i]!) ? this.unique(this.wanted()) : "",
+    );
+    this.line(`const [${names.join(", ").replace(/[, ]+$/, "")}] = ${expression};`);
     return shapes.map((shape, i) => ({ shape, code: names[i]! }));
   }
 
@@ -153,9 +164,19 @@ export class TypeScriptWriter {
     throw error;
   }
 
+  /** Under a comment that says of which module it is. */
+  private line(text: string): void {
+    if (this.module !== this.told && this.module !== "") this.lines.push(`// ${this.module}`);
+    this.told = this.module;
+    this.lines.push(text);
+  }
+
   private wanted(): string {
     const node = this.node ?? internal("a variable of no node");
-    return this.module === "" ? node.op : this.module;
+    if (this.module === "") return node.op;
+    const first = this.module !== this.named;
+    this.named = this.module;
+    return first ? this.module : `${this.module} ${node.op}`;
   }
 
   private constant({ data, name, shape }: Numbers): string {
@@ -190,7 +211,7 @@ const moduleOf = ({ name }: OnnxNode): string => name.split("/").slice(1, -1).jo
 
 /** The shortest text that is the same number in 32 bits. */
 export function literal(x: number): string {
-  for (let digits = 1; digits < 9; digits++) {
+  for (let digits = 1; digits <= 9; digits++) {
     const short = Number(x.toPrecision(digits));
     if (Object.is(Math.fround(short), Math.fround(x))) return Object.is(short, -0) ? "-0" : String(short);
   }

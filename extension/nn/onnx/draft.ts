@@ -115,10 +115,7 @@ export class Draft implements OnnxBuilder {
     const { op, attributes, inputs, outputs, module } = node;
     const rule = op.onnx as OnnxRule<object> | { none: string };
     if (typeof rule !== "function") {
-      const error = new TensorError(
-        "unsupported",
-        `torch.onnx.export(): ${op.name} can't be exported: ${rule.none}`,
-      );
+      const error = new TensorError("unsupported", `${op.name} can't be exported: ${rule.none}`);
       if (module !== "") error.module = module;
       throw error;
     }
@@ -168,7 +165,7 @@ export class Draft implements OnnxBuilder {
   }
 
   private refused(what: string): never {
-    throw new TensorError("unsupported", `torch.onnx.export(): ${what} can't be exported`);
+    throw new TensorError("unsupported", `${what} can't be exported`);
   }
 
   private rename(from: string, to: string): void {

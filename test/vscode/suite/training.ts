@@ -63,7 +63,12 @@ test("a checkpoint is exported where the user says, or not at all when it is can
         offered = options;
         return vscode.Uri.file(path.join(folder(), name));
       },
-      async () => vscode.commands.executeCommand("layerwise.exportCheckpoint", { directory, checkpoint }),
+      () =>
+        answering(
+          "showQuickPick",
+          async (formats: readonly vscode.QuickPickItem[]) => formats.find(({ label }) => label === "ONNX"),
+          async () => vscode.commands.executeCommand("layerwise.exportCheckpoint", { directory, checkpoint }),
+        ),
     );
   const told = deferred<string[]>();
   await answering(
