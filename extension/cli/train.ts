@@ -31,6 +31,7 @@ interface TrainOptions extends CommonOptions {
   progress: boolean;
   tensorboard?: true;
   explain?: true;
+  rollback?: true;
 }
 
 export function register(program: Command): void {
@@ -42,6 +43,7 @@ export function register(program: Command): void {
     .option("--out <folder>", "run directory to create (default: .layerwise/runs/<time>-<name>)")
     .option("--checkpoint <file>", "weights to start from, a .safetensors file")
     .option("--resume <run>", "go on with a run where its state was saved last: its directory, or its name")
+    .option("--rollback", "with --resume: go back to the last sound state with half the learning rate")
     .option("--tensorboard", "write the curves for TensorBoard too, into the run directory")
     .option("--explain", "say what the engine chose for this model (compiled graphs, threads, …) and why")
     .option("--no-progress", "print lines only, also on a terminal");
@@ -55,6 +57,7 @@ Examples:
   layerwise train digits.nn.ts --seed 1 --device wasm
   layerwise train --resume 20260131-142501-digits   go on after a stop or a crash, bit for bit
   layerwise train --resume .layerwise/runs/20260131-142501-digits --epochs 50
+  layerwise train --resume 20260131-142501-digits --rollback   after a loss that was NaN: half the learning rate
   layerwise train digits.nn.ts --json | jq 'select(.event == "epoch")'
 
 Ctrl-C ends the training after the current step and keeps the model; a second one ends it at once.
@@ -74,6 +77,7 @@ async function train(argument: string | undefined, options: TrainOptions): Promi
 }
 
 async function newRun(argument: string | undefined, options: TrainOptions): Promise<RunRequest> {
+  if (options.rollback !== undefined) throw new UsageError("--rollback needs a run to --resume.");
   if (argument === undefined) throw new UsageError("missing required argument 'file' (or --resume <run>)");
   const { file, exportName } = parseTarget(argument);
   return {
@@ -99,11 +103,12 @@ async function resumedRun(
   const excluded = (["seed", "out", "checkpoint"] as const).find((name) => options[name] !== undefined);
   if (argument !== undefined || excluded !== undefined)
     throw new UsageError(`--resume goes on with a run as it is: leave out ${argument ?? `--${excluded}`}.`);
-  const { device, epochs, tensorboard } = options;
+  const { device, epochs, tensorboard, rollback } = options;
   return resumeRequest(await findRun(run), {
     ...(device === "auto" ? {} : { device }),
     ...(epochs === undefined ? {} : { epochs }),
     ...(tensorboard === undefined ? {} : { tensorboard }),
+    ...(rollback === undefined ? {} : { rollback }),
   });
 }
 

@@ -26,6 +26,11 @@ export interface RunTarget {
   directory: string;
 }
 
+export interface ResumeTarget extends RunTarget {
+  /** With smaller learning rates, after values that were no finite numbers. */
+  rollback?: boolean;
+}
+
 export interface CheckpointTarget extends RunTarget {
   checkpoint: CheckpointRecord;
 }
@@ -53,7 +58,7 @@ export interface CommandArguments {
   "layerwise.addTypes": [];
   "layerwise.openRuns": [];
   "layerwise.openRun": [run?: RunTarget];
-  "layerwise.resumeRun": [run?: RunTarget];
+  "layerwise.resumeRun": [run?: ResumeTarget];
   "layerwise.compareRuns": [run?: RunTarget, selected?: RunTarget[]];
   "layerwise.renameRun": [run?: RunTarget];
   "layerwise.tagRun": [run?: RunTarget];

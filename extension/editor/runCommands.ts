@@ -10,7 +10,14 @@ import type { RunControl, RunSession } from "../supervisor/session.ts";
 import { deleteCheckpoint, deleteRun, type Deleted } from "../supervisor/trash.ts";
 import { runCommand } from "./commands.ts";
 import { formatAge, formatMetrics } from "./format.ts";
-import type { CheckpointTarget, EvaluationTarget, MenuTarget, RunTarget, SourceTarget } from "./ids.ts";
+import type {
+  CheckpointTarget,
+  EvaluationTarget,
+  MenuTarget,
+  ResumeTarget,
+  RunTarget,
+  SourceTarget,
+} from "./ids.ts";
 import type { Editors } from "./panels/editors.ts";
 import type { Panels } from "./panels/panels.ts";
 import type { Previews } from "./previews.ts";
@@ -162,14 +169,14 @@ export class RunCommands {
   }
 
   /** Goes on with a training that was interrupted. */
-  async resumeRun(target?: RunTarget): Promise<void> {
+  async resumeRun(target?: ResumeTarget): Promise<void> {
     requireTrust();
     const none = vscode.l10n.t("No training was interrupted.");
     const run = target ?? (await chooseRun(vscode.l10n.t("Go on with which training?"), none, isResumable));
     if (run === undefined) return;
     const { file } = await readRecord(run.directory);
     if (!(await saveSources(await vscode.workspace.openTextDocument(file)))) return;
-    await this.#panels.showRun(await this.#runs.resume(run.directory));
+    await this.#panels.showRun(await this.#runs.resume(run.directory, target?.rollback));
   }
 
   async openRuns(): Promise<void> {

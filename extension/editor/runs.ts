@@ -91,13 +91,14 @@ export class Runs extends DisposableOwner {
   }
 
   /** Goes on with a training that was interrupted, in its own directory. */
-  async resume(directory: string): Promise<RunSession> {
+  async resume(directory: string, rollback?: boolean): Promise<RunSession> {
     requireTrust();
     const known = this.#sessions.get(directory);
     if (known !== undefined) return known;
     const { endedAt: _, error: __, ...record } = await readRecord(directory);
     const request = await resumeRequest(directory, {
       outlive: setting("runs.outlive"),
+      ...(rollback === undefined ? {} : { rollback }),
       ...(setting("runs.tensorboard", vscode.Uri.file(record.file)) ? { tensorboard: true } : {}),
     });
     const session = new RunSession(directory, { ...record, state: "starting" }, true);

@@ -56,7 +56,7 @@ export class Recovery {
     this.#limits = limits;
     this.#hooks = hooks;
     this.#training = training;
-    const { rollback = false } = prepared.experiment.options;
+    const { rollback = hooks.resumption.rollback ?? false } = prepared.experiment.options;
     const given = typeof rollback === "boolean" ? {} : rollback;
     this.#rollback = { lrFactor: 0.5, attempts: rollback === false ? 0 : 3, ...given };
   }
@@ -72,6 +72,22 @@ export class Recovery {
       ([name, tensor]) => [name, fromHost(valuesOf(tensor.value), tensor.shape, tensor.dtype)] as const,
     );
     this.#start = { ...start, model_state_dict: new Map(values) };
+  }
+
+  /** A training that is gone on with, from a sound state: with smaller learning rates, if that is wanted. */
+  resumed(): void {
+    if (this.#hooks.resumption.rollback !== true) return;
+    const { step } = this.#training.state;
+    const factor = this.#rollback.lrFactor;
+    const rates = this.#slower(factor);
+    this.#training.recorder.event(`Back to step ${step}, with the learning rate × ${factor}.`, rates, step);
+  }
+
+  #slower(factor: number): Record<string, number> {
+    const { schedules } = this.#prepared;
+    for (const [name, rate] of Object.entries(schedules.rates()))
+      schedules.setRate(rate * factor, name === "lr" ? undefined : name.slice("lr_".length));
+    return schedules.rates();
   }
 
   /** @throws NonFinite when a weight is no finite number */
@@ -91,7 +107,6 @@ export class Recovery {
    */
   async goBack(error: unknown): Promise<TrainingState> {
     const { recorder, state, restore } = this.#training;
-    const { schedules } = this.#prepared;
     if (!(error instanceof NonFinite) && !(error instanceof AnomalyError)) throw error;
     recorder.forget();
     const { seconds, step: last, epoch } = state;
@@ -125,13 +140,8 @@ export class Recovery {
     const factor = this.#rollback.lrFactor ** (times + 1);
     restore(from);
     state.seconds = seconds;
-    for (const [name, rate] of Object.entries(schedules.rates()))
-      schedules.setRate(rate * factor, name === "lr" ? undefined : name.slice("lr_".length));
-    recorder.event(
-      `${why.message} Back to step ${step}, with the learning rate × ${factor}.`,
-      schedules.rates(),
-      step,
-    );
+    const rates = this.#slower(factor);
+    recorder.event(`${why.message} Back to step ${step}, with the learning rate × ${factor}.`, rates, step);
     return from;
   }
 

@@ -186,7 +186,8 @@ export class Run {
     if (request.kind !== "train") return this.#measure(prepared, coders.made);
     this.#writeEvents(experiment.options.tensorboard, from);
     const facts = this.#facts(seed, bundle);
-    return this.#train(prepared, { generators: new Generators(generators.made), facts, from });
+    const { rollback = false } = request;
+    return this.#train(prepared, { generators: new Generators(generators.made), facts, from, rollback });
   }
 
   #facts(seed: number, { code }: Bundle): Resumption["facts"] {

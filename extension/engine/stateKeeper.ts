@@ -17,6 +17,8 @@ export interface Resumption {
   facts: Omit<TrainingFacts, "savedAt">;
   /** The state to go on from. */
   from?: TrainingState | undefined;
+  /** It is gone on with more carefully than before. */
+  rollback?: boolean;
 }
 
 /** Saves a training's state, between two batches or two epochs, so that it can be gone on with as if nothing had been. */

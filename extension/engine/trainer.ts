@@ -103,7 +103,10 @@ export class Trainer {
       if (from === undefined) await this.#sanityCheck();
       await callbacks.call("onTrainStart");
       if (from === undefined) this.#recovery.begins(() => this.#keeper.start());
-      else this.#restore(from);
+      else {
+        this.#restore(from);
+        this.#recovery.resumed();
+      }
       for (let at = from; ;) {
         try {
           await this.#runEpochs(at);

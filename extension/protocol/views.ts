@@ -67,6 +67,8 @@ export interface TrainingHostMethods extends RunTableMethods {
   trainAgain(): Promise<void>;
   /** Goes on with a training that was interrupted. */
   resumeRun(): Promise<void>;
+  /** The same from its last sound state, with smaller learning rates. */
+  rollBack(): Promise<void>;
   showLog(): Promise<void>;
   openSource(file: string, line?: number, column?: number): Promise<void>;
   revealCheckpoint(checkpoint: CheckpointRecord): Promise<void>;

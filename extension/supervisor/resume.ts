@@ -17,6 +17,8 @@ export interface ResumeOptions {
   epochs?: number;
   outlive?: boolean;
   tensorboard?: boolean;
+  /** With smaller learning rates, and back again by itself where values are no finite numbers. */
+  rollback?: boolean;
 }
 
 /**
@@ -32,7 +34,7 @@ export async function resumeRequest(directory: string, options: ResumeOptions = 
   if (isLive(record) && !(await isDead(record)))
     refuse("busy", `is still running, as process ${record.pid}.`);
   const { file, exportName, seed, settings } = record;
-  const { device = deviceOf(record), epochs, outlive = false, tensorboard } = options;
+  const { device = deviceOf(record), epochs, outlive = false, tensorboard, rollback } = options;
   return {
     kind: "train",
     file,
@@ -43,6 +45,7 @@ export async function resumeRequest(directory: string, options: ResumeOptions = 
     resume: true,
     ...(epochs === undefined ? {} : { epochs }),
     ...(tensorboard === undefined ? {} : { tensorboard }),
+    ...(rollback === undefined ? {} : { rollback }),
     ...(seed === undefined ? {} : { seed }),
     // Where nothing was saved yet, it begins again, with the weights that it began with.
     ...(typeof settings["checkpoint"] === "string" ? { checkpoint: settings["checkpoint"] } : {}),

@@ -35,6 +35,7 @@ const english = {
       checkpoint: "Save Checkpoint",
       evaluate: "Evaluate",
       resumeRun: "Resume",
+      rollBack: "Roll Back",
       trainAgain: "Train Again",
       showLog: "Show Log",
     },

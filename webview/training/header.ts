@@ -45,6 +45,7 @@ const ICONS: Record<ActionName, string> = {
   checkpoint: "save",
   evaluate: "beaker",
   resumeRun: "debug-continue",
+  rollBack: "discard",
   trainAgain: "debug-rerun",
   showLog: "output",
 };
@@ -60,6 +61,9 @@ function available({ run, live, disconnected }: TrainingState): {
     return { names: ["resume", "step", "stop", "checkpoint", "showLog"], primary: "resume" };
   if (live && (run.state === "running" || run.state === "starting"))
     return { names: training ? ["pause", "stop", "checkpoint", "showLog"] : ["stop", "showLog"] };
+  // The same steps would come to the same values again.
+  if (resumable(run) && run.error?.code === "non-finite")
+    return { names: ["rollBack", "resumeRun", "trainAgain", "evaluate", "showLog"], primary: "rollBack" };
   if (resumable(run))
     return { names: ["resumeRun", "trainAgain", "evaluate", "showLog"], primary: "resumeRun" };
   if (training) return { names: ["trainAgain", "evaluate", "showLog"], primary: "trainAgain" };

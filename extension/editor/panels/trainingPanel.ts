@@ -33,6 +33,7 @@ const schemas: MethodSchemas<TrainingHostMethods> = {
   ),
   trainAgain: noArguments,
   resumeRun: noArguments,
+  rollBack: noArguments,
   showLog: noArguments,
   openSource: sourceArguments,
   revealCheckpoint: v.tuple([CheckpointRecord]),
@@ -147,6 +148,8 @@ export class TrainingPanel extends DisposableOwner {
         return runCommand("layerwise.train", { file, exportName });
       },
       resumeRun: () => runCommand("layerwise.resumeRun", { directory: this.#session.directory }),
+      rollBack: () =>
+        runCommand("layerwise.resumeRun", { directory: this.#session.directory, rollback: true }),
       showLog: () => runCommand("layerwise.showLog"),
       openSource: (file, line = 1, column = 1) => openPosition({ file, line, column }),
       revealCheckpoint: (checkpoint) =>

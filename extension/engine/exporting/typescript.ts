@@ -15,10 +15,7 @@ export const TYPESCRIPT_HEADER = "// Written by Layerwise";
  * @throws TensorError naming a node that can't be exported and its module, and for a model that is too large
  */
 export function encodeTypeScript(graph: OnnxGraph, source: string): string {
-  const needed = new Set([
-    ...graph.nodes.flatMap(({ inputs }) => inputs),
-    ...graph.outputs.map((o) => o.name),
-  ]);
+  const needed = neededValues(graph);
   const w = new TypeScriptWriter(Object.keys(HELPERS), needed);
   const name = w.unique(graph.name);
   const values = new Map<string, Numbers>();

@@ -12,14 +12,17 @@ type Rule = (
   node: OnnxNode,
 ) => readonly Numbers[];
 
-const attribute = <K extends OnnxAttribute["kind"]>(
+type Attribute<K extends OnnxAttribute["kind"]> = Extract<OnnxAttribute, { readonly kind: K }>;
+
+/** The value of an attribute, if the node has it. */
+function attribute<K extends OnnxAttribute["kind"]>(
   { attributes }: OnnxNode,
   name: string,
   kind: K,
-): Extract<OnnxAttribute, { kind: K }>["value"] | undefined => {
+): Attribute<K>["value"] | undefined {
   const given = attributes[name];
-  return given?.kind === kind ? (given as Extract<OnnxAttribute, { kind: K }>).value : undefined;
-};
+  return given?.kind === kind ? (given.value as Attribute<K>["value"]) : undefined;
+}
 const int = (node: OnnxNode, name: string, otherwise: number): number =>
   attribute(node, name, "int") ?? otherwise;
 const ints = (node: OnnxNode, name: string): readonly number[] | undefined => attribute(node, name, "ints");
@@ -265,7 +268,7 @@ const batchNorm: Rule = (w, [x, scale, bias, mean, variance], node) => {
   const epsilon = attribute(node, "epsilon", "float") ?? 1e-5;
   const [g, b, m, v] = [scale, bias, mean, variance].map(known);
   if (g === undefined || b === undefined || m === undefined || v === undefined)
-    w.refuse("its statistics are computed on the way");
+    return w.refuse("its statistics are computed on the way");
   const column = [g.length, ...x!.shape.slice(2).map(() => 1)];
   const factor = Float32Array.from(g, (value, i) => value / Math.sqrt(v[i]! + epsilon));
   const shift = Float32Array.from(b, (value, i) => value - (m[i]! * g[i]!) / Math.sqrt(v[i]! + epsilon));

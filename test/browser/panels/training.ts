@@ -62,6 +62,16 @@ const buttonNames: Record<string, [snapshot: () => TrainingSnapshot, buttons: Re
     () => ended("killed"),
     { Resume: "resumeRun", "Train Again": "trainAgain", Evaluate: "evaluate", "Show Log": "showLog" },
   ],
+  diverged: [
+    () => ended("failed", { error: { code: "non-finite", message: "The loss is NaN at step 3 (epoch 1)." } }),
+    {
+      "Roll Back": "rollBack",
+      Resume: "resumeRun",
+      "Train Again": "trainAgain",
+      Evaluate: "evaluate",
+      "Show Log": "showLog",
+    },
+  ],
 };
 for (const [state, [snapshot, buttons]] of Object.entries(buttonNames))
   test(`training: buttons of a ${state} run call the host`, async () => {
