@@ -252,6 +252,35 @@ describe("train", () => {
     expect(result.stdout).toContain("Epoch [5/5], Loss: nan");
     expect(readRun(workspace.runs()[1]!).metrics["loss"]).toBeNaN();
   });
+
+  test("what diverged goes on from its last sound state, more slowly, when it is rolled back", async () => {
+    const file = workspace.write(
+      "steep.nn.ts",
+      experimentFile({
+        epochs: "300",
+        batchSize: "32",
+        loss: "new nn.MSELoss()",
+        data: "() => new data.TensorDataset(torch.randn(32, 4), torch.randn(32, 3))",
+        optimizer: "(parameters) => new optim.SGD(parameters, { lr: 3 })",
+        checkpoints: "{ everyNTrainSteps: 10 }",
+      }),
+    );
+    expect((await workspace.run(["train", file])).code).toBe(1);
+    const [directory] = workspace.runs();
+    expect(readRun(directory!)).toMatchObject({ state: "failed", error: { code: "non-finite" } });
+    const result = await workspace.run(["train", "--resume", directory!, "--rollback"]);
+    expect([result.code, result.stderr]).toEqual([
+      0,
+      expect.stringContaining("Back to step 50, with the learning rate × 0.5."),
+    ]);
+    expect(readRun(directory!)).toMatchObject({ state: "finished", epoch: 300 });
+    const back = readRows(directory!).find(({ rollback }) => rollback !== undefined);
+    expect(back).toMatchObject({ kind: "event", values: { lr: 1.5 } });
+    expect(await workspace.run(["train", file, "--rollback"])).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("--rollback needs a run to --resume.") as string,
+    });
+  });
 });
 
 describe("evaluate and predict", () => {

@@ -114,7 +114,7 @@ test.skipIf(process.platform === "win32").each(["onnx", "tfjs"])(
       const { code, stderr } = await command.ended;
       if (code !== 0) {
         caught++;
-        expect(stderr).toContain("The process ended: killed (SIGKILL)");
+        expect(stderr).toContain("The process ended: signal SIGKILL");
       }
       expect(others().filter((name) => name !== "pid")).toEqual(["out"]);
       expect(contentOf(out)).toEqual(before);

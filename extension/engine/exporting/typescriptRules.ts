@@ -1,4 +1,4 @@
-import type { OnnxAttribute, OnnxNode } from "../../tensor/onnx.ts";
+import type { OnnxNode } from "../../tensor/onnx.ts";
 import { broadcastShapes, numel, range, sameShape, strides, type Shape } from "../../tensor/shape.ts";
 import type { Numbers, TypeScriptWriter } from "./typescriptWriter.ts";
 import { literal } from "./typescriptWriter.ts";
@@ -12,20 +12,19 @@ type Rule = (
   node: OnnxNode,
 ) => readonly Numbers[];
 
-type Attribute<K extends OnnxAttribute["kind"]> = Extract<OnnxAttribute, { readonly kind: K }>;
-
-/** The value of an attribute, if the node has it. */
-function attribute<K extends OnnxAttribute["kind"]>(
-  { attributes }: OnnxNode,
-  name: string,
-  kind: K,
-): Attribute<K>["value"] | undefined {
+function int({ attributes }: OnnxNode, name: string, otherwise: number): number {
   const given = attributes[name];
-  return given?.kind === kind ? (given.value as Attribute<K>["value"]) : undefined;
+  return given?.kind === "int" ? given.value : otherwise;
 }
-const int = (node: OnnxNode, name: string, otherwise: number): number =>
-  attribute(node, name, "int") ?? otherwise;
-const ints = (node: OnnxNode, name: string): readonly number[] | undefined => attribute(node, name, "ints");
+
+function ints({ attributes }: OnnxNode, name: string): readonly number[] | undefined {
+  const given = attributes[name];
+  return given?.kind === "ints" ? given.value : undefined;
+}
+
+function epsilonOf({ attributes: { epsilon } }: OnnxNode): number {
+  return epsilon?.kind === "float" ? epsilon.value : 1e-5;
+}
 
 /** Whole numbers that are known now: axes, sizes. */
 const known = (x: Numbers | undefined): number[] | undefined =>
@@ -252,7 +251,7 @@ const cumSum: Rule = (w, [x, axis], node) => {
 };
 
 const layerNorm: Rule = (w, [x, scale, bias], node) => {
-  const epsilon = literal(attribute(node, "epsilon", "float") ?? 1e-5);
+  const epsilon = literal(epsilonOf(node));
   const unit = w.call(
     "eachRow",
     x!.shape,
@@ -265,7 +264,7 @@ const layerNorm: Rule = (w, [x, scale, bias], node) => {
 };
 
 const batchNorm: Rule = (w, [x, scale, bias, mean, variance], node) => {
-  const epsilon = attribute(node, "epsilon", "float") ?? 1e-5;
+  const epsilon = epsilonOf(node);
   const [g, b, m, v] = [scale, bias, mean, variance].map(known);
   if (g === undefined || b === undefined || m === undefined || v === undefined)
     return w.refuse("its statistics are computed on the way");
@@ -285,9 +284,10 @@ const batchNorm: Rule = (w, [x, scale, bias, mean, variance], node) => {
 };
 
 const cast: Rule = (w, [x], node) => {
-  const to = attribute(node, "to", "type");
-  if (to === "bool") return elementwise((a) => `Number(${a} !== 0)`)(w, [x], node);
-  return to === "float32" ? [x!] : calls("Math.trunc")(w, [x], node);
+  const { to } = node.attributes;
+  const type = to?.kind === "type" ? to.value : "float32";
+  if (type === "bool") return elementwise((a) => `Number(${a} !== 0)`)(w, [x], node);
+  return type === "float32" ? [x!] : calls("Math.trunc")(w, [x], node);
 };
 
 const clip: Rule = (w, [x, least, most], node) =>
@@ -399,7 +399,8 @@ export const RULES: Readonly<Record<string, Rule>> = {
   CumSum: cumSum,
   LayerNormalization: layerNorm,
   BatchNormalization: batchNorm,
-  RNN: (w, inputs, node) => rnn(w, inputs, attribute(node, "activations", "strings")?.[0] ?? "Tanh"),
+  RNN: (w, inputs, { attributes: { activations } }) =>
+    rnn(w, inputs, activations?.kind === "strings" ? activations.value[0]! : "Tanh"),
   GRU: (w, inputs) => gru(w, inputs),
   LSTM: (w, inputs) => lstm(w, inputs),
 };

@@ -95,7 +95,68 @@ test.each(SMALL)("%s", async (name, _, inputs) => {
 test("a small network reads as a person would write it", () => {
   torch.manualSeed(0);
   const model = new nn.Sequential(new nn.Linear(3, 2), new nn.ReLU(), new nn.Linear(2, 1));
-  expect(encoded(model, (n) => [torch.rand(n, 3)], 1)).toMatchInlineSnapshot();
+  expect(encoded(model, (n) => [torch.rand(n, 3)], 1)).toMatchInlineSnapshot(`
+    "// Written by Layerwise from a test. It needs no library.
+
+    /**
+     * What Sequential gives, as it computes in evaluation mode. Tensors are arrays of all their numbers:
+     * those of the last dimension lie side by side.
+     * @param input [1, 3]
+     * @returns [1, 1]
+     */
+    export function sequential(input: ArrayLike<number>): Float32Array {
+      if (input.length !== 3) throw new RangeError(\`sequential() takes 3 numbers as input, but got \${input.length}\`);
+      const inputValues = Float32Array.from(input);
+      // 0
+      const layer0 = linear(inputValues, layer0Weight, 1, 3, 2);
+      const layer0Add = map2(layer0, layer0Bias, (x, y) => x + y);
+      // 1
+      const layer1 = map(layer0Add, (x) => Math.max(x, 0));
+      // 2
+      const layer2 = linear(layer1, layer2Weight, 1, 2, 1);
+      const layer2Add = map(layer2, (x) => x + (-0.21369691));
+      return layer2Add;
+    }
+
+    /** A function of every element. */
+    function map(x: Float32Array, f: (x: number) => number): Float32Array {
+      return x.map((value) => f(value));
+    }
+
+    /** A function of the elements at the same place. */
+    function map2(x: Float32Array, y: Float32Array, f: (x: number, y: number) => number): Float32Array {
+      return x.map((value, i) => f(value, y[i]!));
+    }
+
+    /** The products of each row of x [rows, inner] with each row of the weights [columns, inner]. */
+    function linear(x: Float32Array, weight: Float32Array, rows: number, inner: number, columns: number): Float32Array {
+      const y = new Float32Array(rows * columns);
+      for (let i = 0; i < rows; i++) {
+        for (let j = 0; j < columns; j++) {
+          let sum = 0;
+          for (let k = 0; k < inner; k++) sum += x[i * inner + k]! * weight[j * inner + k]!;
+          y[i * columns + j] = sum;
+        }
+      }
+      return y;
+    }
+
+    /** [2, 3] */
+    const layer0Weight = new Float32Array([
+      -0.0043225177, 0.30971584, -0.47518533, -0.4248946, -0.22236897, 0.15482073,
+    ]);
+
+    /** [1, 2] */
+    const layer0Bias = new Float32Array([
+      -0.011439145, 0.45777494,
+    ]);
+
+    /** [1, 2] */
+    const layer2Weight = new Float32Array([
+      -0.06275152, 0.18710934,
+    ]);
+    "
+  `);
 });
 
 describe("what can't be exported", () => {
@@ -117,7 +178,9 @@ describe("what can't be exported", () => {
 
   test("is named, with its reason and module", () => {
     const model = new nn.Sequential(new Lambda((x) => x.scatter(1, torch.zeros(1, 1).long(), x)) as never);
-    expect(refusal(model, (n) => [torch.rand(n, 3)])).toMatchInlineSnapshot();
+    expect(refusal(model, (n) => [torch.rand(n, 3)])).toMatchInlineSnapshot(
+      `"0: ScatterElements can't be exported to TypeScript: it has no counterpart"`,
+    );
   });
 });
 
