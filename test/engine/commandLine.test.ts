@@ -269,7 +269,7 @@ describe("train", () => {
     const [directory] = workspace.runs();
     expect(readRun(directory!)).toMatchObject({ state: "failed", error: { code: "non-finite" } });
     const result = await workspace.run(["train", "--resume", directory!, "--rollback"]);
-    expect([result.code, result.stderr]).toEqual([
+    expect([result.code, result.stdout]).toEqual([
       0,
       expect.stringMatching(/Back to step \d+, with the learning rate × 0\.5\./),
     ]);
