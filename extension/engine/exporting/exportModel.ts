@@ -32,7 +32,7 @@ const BATCH = "batch";
 interface Subject {
   readonly model: Module;
   /** Arguments for a batch of a size. */
-  samples(size: number): readonly Tensor[];
+  readonly samples: (size: number) => readonly Tensor[];
   readonly inputNames: readonly string[];
   /** The size of its batch; any when undefined. */
   readonly batch: number | undefined;

@@ -1,36 +1,9 @@
 import type { OnnxNode } from "../../tensor/onnx.ts";
 import { broadcastShapes, numel, range, sameShape, strides, type Shape } from "../../tensor/shape.ts";
-import type { Numbers, TypeScriptWriter } from "./typescriptWriter.ts";
-import { literal } from "./typescriptWriter.ts";
+import { axisOf, epsilonOf, int, ints, known, type Rule } from "./typescriptNodes.ts";
+import { literal, type Numbers, type TypeScriptWriter } from "./typescriptWriter.ts";
 import { convolution, maxPool, padded, transposedConvolution } from "./typescriptWindows.ts";
 import { gru, lstm, rnn } from "./typescriptSequences.ts";
-
-/** What a node of ONNX becomes. An input that is left out is undefined. */
-type Rule = (
-  w: TypeScriptWriter,
-  inputs: readonly (Numbers | undefined)[],
-  node: OnnxNode,
-) => readonly Numbers[];
-
-function int({ attributes }: OnnxNode, name: string, otherwise: number): number {
-  const given = attributes[name];
-  return given?.kind === "int" ? given.value : otherwise;
-}
-
-function ints({ attributes }: OnnxNode, name: string): readonly number[] | undefined {
-  const given = attributes[name];
-  return given?.kind === "ints" ? given.value : undefined;
-}
-
-function epsilonOf({ attributes: { epsilon } }: OnnxNode): number {
-  return epsilon?.kind === "float" ? epsilon.value : 1e-5;
-}
-
-/** Whole numbers that are known now: axes, sizes. */
-const known = (x: Numbers | undefined): number[] | undefined =>
-  x?.data === undefined ? undefined : Array.from(x.data);
-
-const axisOf = (axis: number, shape: Shape): number => (axis < 0 ? axis + shape.length : axis);
 
 /** Element by element; inputs broadcast, and single numbers are written where they are used. */
 const elementwise =

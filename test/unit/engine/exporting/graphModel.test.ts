@@ -45,11 +45,7 @@ async function loaded(model: ReturnType<typeof exported>) {
 }
 
 const plain = (tensor: Tensor): tf.Tensor =>
-  tf.tensor(
-    valuesOf(tensor.value) as Float32Array,
-    [...tensor.shape],
-    tensor.dtype === "int64" ? "int32" : tensor.dtype,
-  );
+  tf.tensor(valuesOf(tensor.value), [...tensor.shape], tensor.dtype === "int64" ? "int32" : tensor.dtype);
 
 test.each([...NETWORKS, LANGUAGE, ...LAYERS, ...ACTIVATIONS, FUNCTIONS])("%s", async (_, make, inputs) => {
   torch.manualSeed(0);

@@ -1,0 +1,31 @@
+// What rules for nodes of ONNX read of them.
+import type { OnnxNode } from "../../tensor/onnx.ts";
+import type { Shape } from "../../tensor/shape.ts";
+import type { Numbers, TypeScriptWriter } from "./typescriptWriter.ts";
+
+/** What a node of ONNX becomes. An input that is left out is undefined. */
+export type Rule = (
+  w: TypeScriptWriter,
+  inputs: readonly (Numbers | undefined)[],
+  node: OnnxNode,
+) => readonly Numbers[];
+
+export function int({ attributes }: OnnxNode, name: string, otherwise: number): number {
+  const given = attributes[name];
+  return given?.kind === "int" ? given.value : otherwise;
+}
+
+export function ints({ attributes }: OnnxNode, name: string): readonly number[] | undefined {
+  const given = attributes[name];
+  return given?.kind === "ints" ? given.value : undefined;
+}
+
+export function epsilonOf({ attributes: { epsilon } }: OnnxNode): number {
+  return epsilon?.kind === "float" ? epsilon.value : 1e-5;
+}
+
+/** Whole numbers that are known now: axes, sizes. */
+export const known = (x: Numbers | undefined): number[] | undefined =>
+  x?.data === undefined ? undefined : Array.from(x.data);
+
+export const axisOf = (axis: number, shape: Shape): number => (axis < 0 ? axis + shape.length : axis);
