@@ -1,6 +1,7 @@
 /** The diagram with its tools, details and table. */
 import { html, nothing, type TemplateResult } from "lit";
 import { guard } from "lit/directives/guard.js";
+import { keyed } from "lit/directives/keyed.js";
 import { ref } from "lit/directives/ref.js";
 import type { ModelReport } from "../../extension/protocol/preview.ts";
 import { button, dropdown, icon } from "../shared/kit.ts";
@@ -101,11 +102,15 @@ function tools(
       />
       <span class="secondary" role="status">${state.search.trim() === "" ? "" : text.found(found)}</span>
     </label>
-    ${dropdown(
-      text.heat,
-      heats.map((value) => ({ value, label: text.heats[value] })),
-      heat,
-      (value) => actions.setHeat(value),
+    ${keyed(
+      // Made anew when there are other choices: one that is new can't be chosen in the same turn.
+      heats.join(),
+      dropdown(
+        text.heat,
+        heats.map((value) => ({ value, label: text.heats[value] })),
+        heat,
+        (value) => actions.setHeat(value),
+      ),
     )}
     <div class="tool-group">
       ${tool(text.expandAll, "expand-all", () => actions.openAll(true))}

@@ -85,6 +85,8 @@ test("profile: is started and cancelled, and colours the diagram by the time tha
   });
   const { page } = panel;
   const button = (name: string) => page.getByRole("button", { name });
+  await page.getByRole("radio", { name: "Diagram" }).check({ force: true });
+  await page.locator(".picture").waitFor();
   await button("Profile a training step").click();
   assert.deepEqual(await called(panel, "profile"), ["ResNet"]);
   await panel.view.snapshot(profiledSnapshot({ doing: "Measuring it op by op …" }));
@@ -103,6 +105,10 @@ test("profile: is started and cancelled, and colours the diagram by the time tha
     .locator(".heat")
     .evaluateAll((all) => all.map((one) => Number(one.getAttribute("fill-opacity"))));
   assert.equal(Math.max(...heats), 0.65, "the dearest layer is the hottest");
+  await until("the choice says so", async () => {
+    const shown = await page.locator("vscode-dropdown .selected-value").first().textContent();
+    return shown?.trim() === "Heat: measured time";
+  });
 
   await page.locator('.outline tr[data-path="stem.0"] .layer-link').click();
   const details = page.locator(".details");
