@@ -10,7 +10,7 @@ import { worker } from "./processes.mjs";
 
 const PAGE = inRoot("docs", "performance.md");
 /** Seconds of each measurement, of which a step has two: compiled and op by op. */
-const SECONDS = 0.6;
+const SECONDS = 0.8;
 
 const SIZES = { kind: "mlp", batch: 64, width: 256, depth: 2, length: 32 };
 /** What is varied, of what. */
