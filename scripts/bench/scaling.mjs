@@ -38,48 +38,39 @@ const SWEEPS = {
 export async function scaling(names) {
   const bundle = await bundleWorker("scalingWorker");
   const cores = os.availableParallelism();
-  const one = worker(process.execPath, [bundle]);
+  /** Each in a process of its own, as a training is. */
+  const ask = async (command, env = {}) => {
+    const one = worker(process.execPath, [bundle], { env, quiet: true });
+    try {
+      return await one.ask({ ...command, seconds: SECONDS });
+    } finally {
+      one.close();
+    }
+  };
   // All cores inside one op: the most that one product can have.
-  const wide = worker(process.execPath, [bundle], { env: { TF_NUM_INTRAOP_THREADS: String(cores) } });
-  try {
-    const { gflops } = await wide.ask({ do: "limit" });
-    wide.close();
-    const { version } = await one.ask({ do: "version" });
-    const tables = {};
-    for (const [name, { base, varies = name, values, title, of }] of Object.entries(SWEEPS)) {
-      const rows = [];
-      for (const value of values) {
-        tell(`${title} ${value}`);
-        const sizes = { ...base, [varies]: value };
-        rows.push({ value, ...(await one.ask({ do: "sizes", sizes, seconds: SECONDS })) });
-      }
-      tables[name] = sweepTable(title, of, rows, gflops);
-    }
-    tell("overheads");
-    const short = await one.ask({
-      do: "sizes",
-      sizes: { ...SIZES, kind: "chain", depth: 50 },
-      seconds: SECONDS,
-    });
-    const long = await one.ask({
-      do: "sizes",
-      sizes: { ...SIZES, kind: "chain", depth: 450 },
-      seconds: SECONDS,
-    });
-    const { ms: call } = await one.ask({ do: "call", seconds: SECONDS });
+  const { gflops, version } = await ask({ do: "limit" }, { TF_NUM_INTRAOP_THREADS: String(cores) });
+  const tables = {};
+  for (const [name, { base, varies = name, values, title, of }] of Object.entries(SWEEPS)) {
     const rows = [];
-    for (const name of names) {
-      tell(name);
-      rows.push({ name, ...(await one.ask({ do: "workload", name, seconds: SECONDS })) });
+    for (const value of values) {
+      tell(`${title} ${value}`);
+      rows.push({ value, ...(await ask({ do: "sizes", sizes: { ...base, [varies]: value } })) });
     }
-    process.stderr.write("\r\x1b[K");
-    fs.writeFileSync(PAGE, page({ gflops, version, cores, tables, short, long, call, rows }));
-    await mustRun(process.execPath, [inRoot("node_modules", "oxfmt/bin/oxfmt"), PAGE]);
-    console.log(`wrote ${PAGE}`);
-  } finally {
-    one.close();
-    wide.close();
+    tables[name] = sweepTable(title, of, rows, gflops);
   }
+  tell("overheads");
+  const short = await ask({ do: "sizes", sizes: { ...SIZES, kind: "chain", depth: 50 } });
+  const long = await ask({ do: "sizes", sizes: { ...SIZES, kind: "chain", depth: 450 } });
+  const { ms: call } = await ask({ do: "call" });
+  const rows = [];
+  for (const name of names) {
+    tell(name);
+    rows.push({ name, ...(await ask({ do: "workload", name })) });
+  }
+  process.stderr.write("\r\x1b[K");
+  fs.writeFileSync(PAGE, page({ gflops, version, cores, tables, short, long, call, rows }));
+  await mustRun(process.execPath, [inRoot("node_modules", "oxfmt/bin/oxfmt"), PAGE]);
+  console.log(`wrote ${PAGE}`);
 }
 
 const tell = (text) => process.stderr.write(`\r\x1b[K${text}`);
@@ -94,7 +85,7 @@ const table = (header, rows) =>
     .join("\n");
 
 function sweepTable(title, of, rows, limit) {
-  const header = [title, "a step", "op by op", "GFLOP/s", "of the limit", "in parts", "steps a call"];
+  const header = [title, "a step", "op by op", "GFLOP/s", "of the limit", "in parts", "steps a call", "XLA"];
   const choice = ({ choices }, about) => choices.findLast((one) => one.about === about)?.chosen ?? "–";
   const cells = rows.map((row) => [
     row.value,
@@ -104,6 +95,7 @@ function sweepTable(title, of, rows, limit) {
     percent(speed(row) / limit),
     choice(row, "batch").replace("in ", "").replace(" parts", ""),
     choice(row, "steps a call").replace("up to ", ""),
+    choice(row, "XLA"),
   ]);
   return `${of}, forward, backward and SGD:\n\n${table(header, cells)}`;
 }
