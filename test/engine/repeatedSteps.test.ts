@@ -7,7 +7,10 @@ import { loadExecutor, type LoadedExecutor } from "../../extension/executors/ind
 import { F, nn, optim, torch, type Tensor } from "../../extension/nn/index.ts";
 import { nativeStatus } from "../../extension/native/status.ts";
 import { SETTLED } from "../../extension/executors/tensorflow/xla.ts";
+import { apply } from "../../extension/tensor/apply.ts";
 import type { Value } from "../../extension/tensor/graph.ts";
+import { attr } from "../../extension/tensor/lowering.ts";
+import { defineOp } from "../../extension/tensor/op.ts";
 import {
   keep,
   parted,
@@ -324,6 +327,38 @@ describe.skipIf(!native)("repeated steps", () => {
       return executor.counters()["tensors"]!;
     };
     expect(run()).toBe(run());
+  });
+
+  it("what XLA can't compile goes on as before", () => {
+    const copied = defineOp({
+      name: "copied",
+      layout: "elementwise",
+      infer: ([x]) => x!,
+      gradient: ({ grad }) => [grad],
+      onnx: { none: "a test's" },
+      tensorflow: (b, [x]) => b.node("DeepCopy", [x!], { T: attr.type("float32") }),
+      tfjs: (k, [x]) => k.clone(x!),
+    });
+    const run = (training: ReturnType<typeof settled> | undefined): number[] => {
+      Object.assign(keep, { gradients: false, waiting: true, training });
+      torch.manualSeed(2);
+      const layer = new nn.Linear(3, 2);
+      const optimizer = adam(layer);
+      const x = torch.randn(4, 3);
+      const losses = Array.from({ length: 30 }, () => {
+        optimizer.zeroGrad();
+        const loss = apply(copied, [layer(x)], {})
+          .square()
+          .mean();
+        loss.backward();
+        optimizer.step();
+        return loss;
+      });
+      return losses.map((loss) => loss.item());
+    };
+    expect(run(settled())).toEqual(run(undefined));
+    const said = executor.choices().filter(({ about }) => about === "XLA");
+    expect(said.map(({ why }) => why)).toContain("it can't compile one of the ops");
   });
 
   it("NaN stays NaN in XLA", () => {

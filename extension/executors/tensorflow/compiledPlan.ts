@@ -184,14 +184,25 @@ export class CompiledPlan {
     const step = graph?.functions.find(({ name }) => name === "step");
     if (graph === undefined || (xla && step!.nodes.length > MOST_NODES)) {
       if (!xla) this.loopable = false;
-      else [this.name, this.whyNot] = ["", `it has more than ${MOST_NODES} TensorFlow nodes`];
+      else this.refuseXla(`it has more than ${MOST_NODES} TensorFlow nodes`);
       return false;
     }
-    this.loop = new Program(this.binding, graph);
+    try {
+      this.loop = new Program(this.binding, graph);
+    } catch (error) {
+      if (!xla) throw error;
+      this.refuseXla("this TensorFlow comes without it");
+      return false;
+    }
     this.loopStacks = stacked.size;
     this.byXla = xla;
     this.fresh = true;
     return true;
+  }
+
+  private refuseXla(why: string): void {
+    this.name = "";
+    this.whyNot = why;
   }
 
   /** Computes what waits. */
@@ -207,8 +218,7 @@ export class CompiledPlan {
       if (!first) throw error;
       // XLA doesn't know one of the ops: nothing was computed yet.
       this.releaseLoop();
-      this.name = "";
-      this.whyNot = "it can't compile one of the ops";
+      this.refuseXla("it can't compile one of the ops");
       if (!this.openLoop(false)) internal("a graph that is a loop for XLA is none for TensorFlow");
       results.fetched = run();
     }
