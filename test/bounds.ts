@@ -2,14 +2,13 @@
 export const BOUNDS = {
   /** From a key to hints and diagnostics, of 95 in 100. */
   typing: 300,
-  /** From a request to the preview engine to its answer, in the middle of the examples. */
-  warmPreview: 150,
   /**
-   * From a file that is opened in an editor to its parameters above the class: TypeScript's server looks at the file at
-   * the same time. With a process to start, without, and of BERT-base.
+   * Until a file's parameters, hints and diagnostics are known: from its editor on, in the middle of the examples; and
+   * from the request to open it, with a process to start, and of BERT-base. Until its panel is drawn: from the page that
+   * VS Code has made for it on.
    */
+  warmPreview: 150,
   coldPreview: 1000,
-  openedFile: 400,
   largePreview: 500,
   /** From the click on Train to the first point of the curve. */
   firstPoint: 1500,

@@ -51,8 +51,8 @@ export function isModelFile(document: vscode.TextDocument): boolean {
 }
 
 /**
- * Reports of the open `.nn.ts` files, kept up to date while they are typed. A file is followed from the first view
- * that asks for it until it is closed. In an untrusted workspace nothing is asked, since a preview runs the file.
+ * Reports of the open `.nn.ts` files, kept up to date while they are typed. A file is followed from when it is seen, or
+ * a view asks for it, until it is closed. In an untrusted workspace nothing is asked, since a preview runs the file.
  */
 export class Previews extends DisposableOwner {
   readonly #engine: PreviewEngine;
@@ -81,6 +81,13 @@ export class Previews extends DisposableOwner {
           if (followed !== undefined && document !== saved && isModelFile(saved))
             this.#schedule(document, followed, delayOf(followed));
         }
+      }),
+    );
+    // VS Code waits for a moment before it asks for lenses and hints, and nobody asks for diagnostics.
+    this.own(
+      vscode.window.onDidChangeVisibleTextEditors((editors) => {
+        for (const { document } of editors)
+          if (setting("diagnostics.enabled", document.uri)) this.follow(document);
       }),
     );
     this.own(vscode.workspace.onDidCloseTextDocument((document) => this.#forget(document.uri)));
@@ -125,7 +132,7 @@ export class Previews extends DisposableOwner {
         timer: undefined,
       };
       this.#files.set(key, followed);
-      this.#schedule(document, followed, 0);
+      void this.#inspect(document, followed);
     }
     return view(followed);
   }
@@ -205,7 +212,8 @@ export class Previews extends DisposableOwner {
 const SHORTEST_DELAY = 40;
 
 /** A file that is built in a moment needs no pause in typing; the setting is for those that take longer. */
-const delayOf = ({ took }: Followed): number => Math.min(setting("preview.delay"), SHORTEST_DELAY + took);
+const delayOf = ({ took }: Followed): number =>
+  Math.min(setting("preview.delay"), SHORTEST_DELAY + took / 2);
 
 function hasTab(uri: vscode.Uri): boolean {
   const wanted = uri.toString();

@@ -27,6 +27,9 @@ import {
   shownModel,
 } from "./view.ts";
 
+/** When there is a diagram on the screen, for whoever measures that. */
+const DRAWN = "diagram drawn";
+
 const root = document.createElement("main");
 const announcer = new Announcer(300);
 document.body.append(root, announcer.element);
@@ -46,6 +49,7 @@ const redraw = everyFrame(() => {
   if (ui.view === "diagram" && drawn) state.diagram.update(diff?.model ?? drawn, ui, diff);
   render(panel(state, actions), root);
   document.body.dataset["ready"] = "1";
+  if (ui.view === "diagram" && diagram.drawn !== undefined) performance.mark(DRAWN);
 });
 
 const diagram = new DiagramState(redraw);

@@ -27,7 +27,7 @@ export interface ArchitectureUi extends DiagramUi {
 }
 
 export const defaultUi: ArchitectureUi = {
-  view: "summary",
+  view: "diagram",
   collapsed: [],
   opened: [],
   closed: [],

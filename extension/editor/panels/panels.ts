@@ -87,6 +87,8 @@ export class Panels extends DisposableOwner {
   ): Promise<ArchitecturePanel> {
     const { createPanel } = await import("./webviewHost.ts");
     const file = document.uri.fsPath;
+    // Built while VS Code makes the panel.
+    this.#services.previews.follow(document);
     const found = [...this.#architecture].find((panel) => panel.file === file);
     if (found === undefined) {
       const title = vscode.l10n.t("Architecture: {0}", basename(file));

@@ -13,11 +13,14 @@ import { FILE, models } from "./recordings.ts";
 
 type ArchitecturePanel = Panel<ArchitectureViewMethods>;
 
-const open = (snapshot: ArchitectureSnapshot): Promise<ArchitecturePanel> =>
-  openPanel<ArchitectureHostMethods, ArchitectureViewMethods>({
+async function open(snapshot: ArchitectureSnapshot, view = "Summary"): Promise<ArchitecturePanel> {
+  const panel = await openPanel<ArchitectureHostMethods, ArchitectureViewMethods>({
     view: "architecture",
     host: { ready: () => Promise.resolve(snapshot) },
   });
+  await panel.page.getByRole("radio", { name: view }).check({ force: true });
+  return panel;
+}
 
 /** The recorded models; their layers are created on lines 11, 12, … of the file. */
 function snapshotOf(model: string): ArchitectureSnapshot {
@@ -86,15 +89,13 @@ test("architecture: the numbers are those of the report", async () => {
 });
 
 test("architecture: the printed model is what print(model) prints", async () => {
-  const panel = await open(snapshotOf("ResidualNet"));
-  await panel.page.getByRole("radio", { name: "Printed" }).check({ force: true });
+  const panel = await open(snapshotOf("ResidualNet"), "Printed");
   await panel.page.locator(".printed").waitFor();
   assert.equal(await panel.page.locator(".printed").textContent(), models()[1]!.text);
 });
 
 test("architecture: the diagram shows the called layers from input to output", async () => {
-  const panel = await open(snapshotOf("DigitsCNN"));
-  await panel.page.getByRole("radio", { name: "Diagram" }).check({ force: true });
+  const panel = await open(snapshotOf("DigitsCNN"), "Diagram");
   await panel.page.locator(".diagram").waitFor();
   const names = await panel.page.locator(".node-name").allInnerTexts();
   assert.deepEqual(names, ["conv1", "relu", "pool", "conv2", "flatten", "fc1", "dropout", "fc2"]);

@@ -25,7 +25,6 @@ async function open(model: ModelReport): Promise<DiagramPanel> {
     view: "architecture",
     host: { ready: () => Promise.resolve(snapshotOf(model)) },
   });
-  await panel.page.getByRole("radio", { name: "Diagram" }).check({ force: true });
   await panel.page.locator(".picture").waitFor();
   return panel;
 }

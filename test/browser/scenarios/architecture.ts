@@ -1,10 +1,13 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import type { Frame } from "playwright-core";
+import { BOUNDS, quantile } from "../../bounds.ts";
 import { test, until } from "../../harness.ts";
-import { writeModel } from "../../models.ts";
+import { simpleNN, writeModel } from "../../models.ts";
 import { temporaryFolder } from "../library/browser.ts";
+import { familyOf } from "../library/processes.ts";
 import { closeWorkbench, openWorkbench } from "../library/tier.ts";
+import type { Workbench } from "../library/workbench.ts";
 import { accessibilityProblems } from "../library/trainingPanel.ts";
 
 const MODEL = "residual.nn.ts";
@@ -81,7 +84,6 @@ test("the architecture: drawn, compared with git's HEAD, measured, and kept thro
   await workbench.openFile(MODEL);
   await workbench.clickLens("Preview", () => workbench.webviewFrame.waitFor({ timeout: 10_000 }));
   const frame = await workbench.webview("architecture");
-  await frame.getByRole("radio", { name: "Diagram" }).check({ force: true });
   await frame.locator('.box[data-id="blocks/0"]').waitFor({ timeout: 20_000 });
   await workbench.screenshot("architecture");
 
@@ -120,4 +122,74 @@ test("the architecture: drawn, compared with git's HEAD, measured, and kept thro
   }
   assert.deepEqual(workbench.complaints, []);
   await closeWorkbench(workbench);
+}, 120_000);
+
+/** What passed between the keys of the command and the diagram, in milliseconds. */
+interface Preview {
+  /** All of it. */
+  took: number;
+  /** Until VS Code had a page for the panel. */
+  page: number;
+}
+
+const engines = ({ processGroup }: Workbench) =>
+  familyOf(processGroup).filter(({ command }) => command.includes("previewEngine"));
+
+/** Opens the preview of the file in the editor with its keys. */
+async function preview(workbench: Workbench): Promise<Preview> {
+  const { page } = workbench;
+  const before = new Set(page.frames());
+  const now = (): Promise<number> => page.evaluate(() => performance.timeOrigin + performance.now());
+  await page.keyboard.press("Control+K");
+  const began = await now();
+  await page.keyboard.press("v");
+  const [made, drawn] = await until(
+    "a diagram",
+    async () => {
+      for (const frame of page.frames().filter((one) => !before.has(one))) {
+        const times = await frame
+          .evaluate(() => {
+            const [mark] = performance.getEntriesByName("diagram drawn");
+            return mark && [performance.timeOrigin, performance.timeOrigin + mark.startTime];
+          })
+          .catch(() => undefined);
+        if (times !== undefined) return times as [number, number];
+      }
+      return undefined;
+    },
+    20_000,
+  );
+  return { took: drawn - began, page: made - began };
+}
+
+test("latency: the preview is drawn in a moment, with and without a process to start", async (note) => {
+  const folder = temporaryFolder("workspace");
+  writeModel(folder, MODEL, GOOD);
+  writeModel(folder, "simple.nn.ts", simpleNN(5));
+  // Nothing but the panel asks for a preview, so that a process that is gone is started by it.
+  const quiet = ["diagnostics.enabled", "lenses.enabled", "hovers.enabled", "hints.shapes", "hints.parameters"];
+  const settings = Object.fromEntries(quiet.map((name) => [`layerwise.${name}`, false]));
+  const workbench = await openWorkbench({ folder, settings });
+  const { page } = workbench;
+  const opened: Record<"cold" | "warm", Preview[]> = { cold: [], warm: [] };
+  await workbench.openFile(MODEL);
+  await workbench.activated();
+  for (let i = 0; i < 3; i++)
+    for (const state of ["cold", "warm"] as const) {
+      await workbench.openFile(state === "cold" ? MODEL : "simple.nn.ts");
+      if (state === "cold") {
+        for (const { pid } of engines(workbench)) process.kill(pid, "SIGKILL");
+        await until("no process", () => engines(workbench).length === 0);
+      }
+      opened[state].push(await preview(workbench));
+      await workbench.command("View: Close All Editors");
+      await page.locator("iframe.webview").first().waitFor({ state: "detached" });
+    }
+  await closeWorkbench(workbench);
+  const list = (previews: readonly Preview[]): string =>
+    previews.map((one) => `${(one.took - one.page).toFixed(0)} (+ ${one.page.toFixed(0)})`).join(", ");
+  note(`cold ${list(opened.cold)}, warm ${list(opened.warm)} ms (+ VS Code's for a page)`);
+  const ours = (previews: readonly Preview[]): number => quantile(previews.map((one) => one.took - one.page));
+  assert.ok(ours(opened.warm) < BOUNDS.warmPreview, "warm");
+  assert.ok(ours(opened.cold) < BOUNDS.coldPreview, "cold");
 }, 120_000);

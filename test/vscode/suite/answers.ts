@@ -29,6 +29,22 @@ window["createTreeView"] = (id: string, options: vscode.TreeViewOptions<object>)
   return createTreeView(id, options);
 };
 
+let lenses: vscode.CodeLensProvider | undefined;
+const registerCodeLensProvider = vscode.languages.registerCodeLensProvider.bind(vscode.languages);
+(vscode.languages as unknown as Window)["registerCodeLensProvider"] = (
+  selector: vscode.DocumentSelector,
+  provider: vscode.CodeLensProvider,
+) => {
+  lenses = provider;
+  return registerCodeLensProvider(selector, provider);
+};
+
+/** The extension's lenses, without those of others, for which VS Code waits when it is asked. */
+export function lensProvider(): vscode.CodeLensProvider {
+  if (lenses === undefined) throw new Error("There are no lenses.");
+  return lenses;
+}
+
 /** A view of the side bar, as VS Code was given it. This file is to be imported before the extension is activated. */
 export function tree(id: string): Tree {
   const found = trees.get(id);
