@@ -212,8 +212,7 @@ export class Previews extends DisposableOwner {
 const SHORTEST_DELAY = 40;
 
 /** A file that is built in a moment needs no pause in typing; the setting is for those that take longer. */
-const delayOf = ({ took }: Followed): number =>
-  Math.min(setting("preview.delay"), SHORTEST_DELAY + took / 2);
+const delayOf = ({ took }: Followed): number => Math.min(setting("preview.delay"), SHORTEST_DELAY + took / 2);
 
 function hasTab(uri: vscode.Uri): boolean {
   const wanted = uri.toString();

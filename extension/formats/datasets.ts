@@ -4,6 +4,42 @@ import { gunzipSync } from "node:zlib";
 import { parse } from "csv-parse/sync";
 import type { BundledData, BundledName } from "../nn/data/bundled.ts";
 
+const IRIS = ["sepal length (cm)", "sepal width (cm)", "petal length (cm)", "petal width (cm)"];
+const WINE = [
+  "alcohol",
+  "malic acid",
+  "ash",
+  "alcalinity of ash",
+  "magnesium",
+  "total phenols",
+  "flavanoids",
+  "nonflavanoid phenols",
+  "proanthocyanins",
+  "color intensity",
+  "hue",
+  "OD280/OD315 of diluted wines",
+  "proline",
+];
+/** Measured of each cell of a tumour: their mean, its standard error, and the mean of the three largest. */
+const CELL = [
+  "radius",
+  "texture",
+  "perimeter",
+  "area",
+  "smoothness",
+  "compactness",
+  "concavity",
+  "concave points",
+  "symmetry",
+  "fractal dimension",
+];
+const TUMOUR = [
+  ...CELL.map((name) => `mean ${name}`),
+  ...CELL.map((name) => `${name} error`),
+  ...CELL.map((name) => `worst ${name}`),
+];
+const PATIENT = ["age", "sex", "bmi", "bp", "s1", "s2", "s3", "s4", "s5", "s6"];
+
 /**
  * The bundled handwritten digits: 1,797 images as [1797, 1, 8, 8], pixels from 0 to 16, ten classes.
  *
@@ -26,21 +62,21 @@ export function loadDigits(folder: string): BundledData {
 export function loadIris(folder: string): BundledData {
   const file = join(folder, "iris", "iris.csv");
   const rows = records(file, { from_line: 2 });
-  return labelled(file, rows, [150, 4], ["setosa", "versicolor", "virginica"]);
+  return labelled(file, rows, [150, 4], ["setosa", "versicolor", "virginica"], IRIS);
 }
 
 /** The bundled wines: thirteen measures as [178, 13], three cultivators. @throws Error naming the file */
 export function loadWine(folder: string): BundledData {
   const file = join(folder, "wine", "wine.csv");
   const rows = records(file, { from_line: 2 });
-  return labelled(file, rows, [178, 13], ["class_0", "class_1", "class_2"]);
+  return labelled(file, rows, [178, 13], ["class_0", "class_1", "class_2"], WINE);
 }
 
 /** The bundled tumours: thirty measures as [569, 30], malignant or benign. @throws Error naming the file */
 export function loadBreastCancer(folder: string): BundledData {
   const file = join(folder, "breast-cancer", "breast-cancer.csv");
   const rows = records(file, { from_line: 2 });
-  return labelled(file, rows, [569, 30], ["malignant", "benign"]);
+  return labelled(file, rows, [569, 30], ["malignant", "benign"], TUMOUR);
 }
 
 /** The bundled patients: ten measures as [442, 10], and a number for each. @throws Error naming the file */
@@ -53,7 +89,8 @@ export function loadDiabetes(folder: string): BundledData {
       throw new Error(`${file}: expected ${length} numbers, got ${values.length}`);
     return values;
   };
-  return { features: read("features.csv.gz", 4420), shape, targets: read("target.csv.gz", 442), classes: [] };
+  const [features, targets] = [read("features.csv.gz", 4420), read("target.csv.gz", 442)];
+  return { features, shape, targets, classes: [], names: PATIENT };
 }
 
 /** Reads each bundled set. */
@@ -86,6 +123,7 @@ function labelled(
   rows: readonly (readonly string[])[],
   shape: readonly number[],
   classes: readonly string[],
+  names?: readonly string[],
 ): BundledData {
   const [samples = 0, ...extents] = shape;
   const width = extents.reduce((product, extent) => product * extent, 1);
@@ -104,5 +142,5 @@ function labelled(
     features.set(values, i * width);
     targets[i] = target;
   }
-  return { features, shape, targets, classes };
+  return { features, shape, targets, classes, ...(names === undefined ? {} : { names }) };
 }

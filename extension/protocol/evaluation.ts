@@ -192,6 +192,8 @@ export type FeatureMaps = v.InferOutput<typeof FeatureMaps>;
 export const Answer = v.object({
   /** As the model sees it, index 0 where it is no sample of the set. */
   sample: SampleView,
+  /** Of a sample of the set: the same as a person would make it, where that is possible. */
+  made: v.optional(Subject),
   /** Of all classes. */
   probabilities: v.optional(v.array(MetricValue)),
   /** Names for them where it isn't the classes that are predicted, such as characters. */

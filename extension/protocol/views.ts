@@ -167,6 +167,8 @@ export interface ArchitectureHostMethods {
 /** A file of tensors, and the one it is compared with. */
 export interface TensorsSnapshot {
   tensors: TensorFile;
+  /** It is a checkpoint of a run: its model can be evaluated, and trained on. */
+  checkpoint: boolean;
   /** Absolute path. */
   other?: string;
 }
@@ -187,6 +189,10 @@ export interface TensorsHostMethods {
   compare(): Promise<TensorComparison>;
   /** The comparison is over. */
   forget(): Promise<void>;
+  /** Evaluates the run's model with these weights. */
+  evaluate(): Promise<void>;
+  /** Trains on from them. */
+  trainOn(): Promise<void>;
   cancel(): Promise<void>;
 }
 

@@ -150,6 +150,7 @@ async function askNext(): Promise<void> {
       change(
         (now) => (now.asked = { subject, answer: answer ?? now.asked.answer, asking: next !== undefined }),
       );
+      if (answer?.made && next === undefined) fill(answer.made);
       if (answer?.probabilities && state) {
         const { predicted = 0, confidence = 0 } = answer.sample;
         const name = nameOf(answer.labels ?? classNames(state), predicted);
@@ -162,6 +163,15 @@ async function askNext(): Promise<void> {
     }
   }
   asking = false;
+}
+
+/** A sample that was chosen stands in the form, to be changed there. */
+function fill(made: Subject): void {
+  if (made.kind === "image") pad.fill(made.pixels);
+  change((now) => {
+    if (made.kind === "row") now.row = [...made.values];
+    if (made.kind === "text") now.text = made.text;
+  });
 }
 
 function fetchPicture(): void {

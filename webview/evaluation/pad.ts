@@ -70,6 +70,20 @@ export class Pad {
     return rasterized(ink, this.#target);
   }
 
+  /** Shows an image of the target's size as if it had been drawn: 0 is the ground, 1 is ink. */
+  fill(pixels: readonly number[]): void {
+    const { width, height } = this.#target;
+    const small = document.createElement("canvas");
+    [small.width, small.height] = [width, height];
+    const image = new ImageData(width, height);
+    pixels.forEach((share, i) => (image.data[4 * i + 3] = Math.round(255 * share)));
+    this.#context(small).putImageData(image, 0, 0);
+    this.clear();
+    this.#context(this.#ink).drawImage(small, 0, 0, SIDE, SIDE);
+    this.#isEmpty = false;
+    this.paint();
+  }
+
   clear(): void {
     this.#context(this.#ink).clearRect(0, 0, SIDE, SIDE);
     this.#isEmpty = true;

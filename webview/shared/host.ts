@@ -5,6 +5,7 @@ import type {
   TensorsViewState,
   TrainingViewState,
 } from "../../extension/protocol/views.ts";
+import { strings } from "./strings.ts";
 
 interface VSCodeApi {
   postMessage: (message: unknown) => void;
@@ -55,5 +56,5 @@ export function messageOf(error: unknown): string {
   if (typeof error === "string") return error;
   if (typeof error === "object" && error !== null && "message" in error && typeof error.message === "string")
     return error.message;
-  return "The extension could not do this. Its log says why.";
+  return strings.error.unknown;
 }

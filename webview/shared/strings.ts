@@ -9,6 +9,7 @@ const english = {
     calledFrom: "Called from",
     actionFailed: (action: string, reason: string) => `${action}: ${reason}`,
     dismiss: "Dismiss",
+    unknown: "The extension could not do this. Its log says why.",
   },
   training: {
     loading: "Loading the run…",
@@ -269,6 +270,8 @@ const english = {
   tensors: {
     loading: "Reading the file…",
     failed: "The file can't be shown",
+    evaluate: "Evaluate",
+    trainOn: "Load and Train On",
     retry: "Try Again",
     count: (count: number) => `${formatCount(count)} ${count === 1 ? "tensor" : "tensors"}`,
     elements: (count: number) => `${formatCount(count)} ${count === 1 ? "element" : "elements"}`,

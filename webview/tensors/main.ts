@@ -63,10 +63,11 @@ async function load(): Promise<void> {
   }
 }
 
-function show({ tensors, other }: TensorsSnapshot): void {
+function show({ tensors, checkpoint, other }: TensorsSnapshot): void {
   fatal = undefined;
   state = {
     tensors,
+    checkpoint,
     ui,
     statistics: new Map(),
     other,
@@ -157,6 +158,8 @@ const actions: Actions = {
     change((now) => (now.comparison = now.other = undefined));
     void host.forget();
   },
+  evaluate: () => tell(host.evaluate()),
+  trainOn: () => tell(host.trainOn()),
   cancel: () => void host.cancel(),
   dismiss: () => change((now) => (now.error = undefined)),
   retry: () => {
@@ -166,6 +169,10 @@ const actions: Actions = {
     void load();
   },
 };
+
+function tell(call: Promise<void>): void {
+  call.catch((error: unknown) => change((now) => (now.error = userError(error))));
+}
 
 const isCancelled = (error: unknown): boolean =>
   typeof error === "object" && error !== null && "code" in error && error.code === "cancelled";

@@ -37,6 +37,7 @@ export interface Work {
 
 export interface TensorsState {
   tensors: TensorFile;
+  checkpoint: boolean;
   ui: TensorsUi;
   /** By a tensor's place in the file; null for types that are no real numbers. */
   statistics: ReadonlyMap<number, TensorStatistics | null>;

@@ -18,6 +18,8 @@ export interface Actions {
   lookAtAll(): void;
   compare(): void;
   closeComparison(): void;
+  evaluate(): void;
+  trainOn(): void;
   cancel(): void;
   dismiss(): void;
   retry(): void;
@@ -28,12 +30,22 @@ export function editor(state: TensorsState, actions: Actions): TemplateResult {
   ${comparisonSection(state, actions)} ${tensorTable(state, actions)} ${metadata(state)}`;
 }
 
-function header({ tensors, work }: TensorsState, actions: Actions): TemplateResult {
+function header({ tensors, checkpoint, work }: TensorsState, actions: Actions): TemplateResult {
   const elements = tensors.tensors.reduce((sum, tensor) => sum + elementsOf(tensor), 0);
   return html`<header class="header">
     <div class="title-row">
       <h1>${baseName(tensors.file)}</h1>
       <div class="buttons" role="toolbar" aria-label=${baseName(tensors.file)}>
+        ${
+          checkpoint
+            ? html`${button({
+                label: text.evaluate,
+                icon: "beaker",
+                appearance: "primary",
+                onClick: () => actions.evaluate(),
+              })}${button({ label: text.trainOn, icon: "run-all", onClick: () => actions.trainOn() })}`
+            : nothing
+        }
         ${button({
           label: text.lookAtAll,
           icon: "graph",

@@ -3,9 +3,13 @@ import * as v from "valibot";
 import * as vscode from "vscode";
 import type { TensorsHostMethods, TensorsViewMethods } from "../../protocol/views.ts";
 import { EngineError } from "../../supervisor/errors.ts";
+import { runOfCheckpoint } from "../../supervisor/evaluationFiles.ts";
 import { TensorInspector } from "../../supervisor/inspection.ts";
 import type { EngineOptions } from "../../supervisor/process.ts";
+import { checkpointPath, readRecord } from "../../supervisor/runDirectory.ts";
+import { runCommand } from "../commands.ts";
 import { DisposableOwner } from "../disposable.ts";
+import type { CheckpointTarget } from "../ids.ts";
 import { connectPanel, noArguments } from "./webviewHost.ts";
 
 /** Milliseconds in which a file that is being written comes to rest. */
@@ -46,11 +50,14 @@ export class TensorEditor extends DisposableOwner {
         choose: noArguments,
         compare: noArguments,
         forget: noArguments,
+        evaluate: noArguments,
+        trainOn: noArguments,
         cancel: noArguments,
       },
       methods: {
         ready: async () => ({
           tensors: await this.#inspector.open(),
+          checkpoint: (await checkpointOf(file)) !== undefined,
           ...(this.#other === undefined ? {} : { other: this.#other }),
         }),
         // JSON has no undefined.
@@ -61,6 +68,8 @@ export class TensorEditor extends DisposableOwner {
           this.#other = undefined;
           return Promise.resolve();
         },
+        evaluate: async () => runCommand("layerwise.evaluateCheckpoint", await checkpointOf(file)),
+        trainOn: async () => runCommand("layerwise.loadCheckpoint", await checkpointOf(file)),
         cancel: () => this.#inspector.cancel(),
       },
     });
@@ -111,6 +120,15 @@ export class TensorEditor extends DisposableOwner {
     this.own(watcher.onDidCreate(changed));
     this.own({ dispose: () => clearTimeout(this.#timer) });
   }
+}
+
+/** What a file is as a checkpoint; undefined where no run says that it has written it. */
+async function checkpointOf(file: string): Promise<CheckpointTarget | undefined> {
+  const directory = runOfCheckpoint(file);
+  const record = directory === undefined ? undefined : await readRecord(directory).catch(() => undefined);
+  if (directory === undefined || record?.kind !== "train") return undefined;
+  const checkpoint = record.checkpoints.find((one) => checkpointPath(directory, one) === file);
+  return checkpoint && { directory, checkpoint };
 }
 
 function escapeGlob(uri: vscode.Uri): string {

@@ -4,7 +4,7 @@ import type { Codes, TextCoder } from "../../nn/data/tokenizers.ts";
 import type { Batch } from "../../nn/experiment.ts";
 import type { InputForm } from "../../protocol/evaluation.ts";
 import { valuesOf } from "../../tensor/runtime.ts";
-import type { HostArray } from "../../tensor/dtype.ts";
+import type { DType, HostArray } from "../../tensor/dtype.ts";
 import { numel, type Shape } from "../../tensor/shape.ts";
 
 /** Samples that are looked at to learn what inputs are like. */
@@ -26,7 +26,16 @@ export type Form =
       high: number[];
       ink: { extent: number; x: number; y: number } | undefined;
     }
-  | { kind: "row"; names: string[]; decode: (values: readonly number[]) => number[]; columns: Column[] }
+  | {
+      kind: "row";
+      names: string[];
+      /** All numbers of a sample, as the model has them and as a person reads them. */
+      decode: (values: readonly number[]) => number[];
+      encode: (values: readonly number[]) => readonly number[];
+      columns: Column[];
+      /** The inputs that the numbers are of, one after another. */
+      parts: Part[];
+    }
   | {
       kind: "text";
       coder: TextCoder;
@@ -38,6 +47,13 @@ export type Form =
       lead: number | undefined;
     }
   | { kind: "none"; reason: string };
+
+interface Part {
+  shape: Shape;
+  dtype: DType;
+  /** Numbers of a sample. */
+  size: number;
+}
 
 interface Column {
   name: string;
@@ -62,11 +78,10 @@ export function formOf(samples: Batch, sources: FormSources): Form {
   if (input === undefined) return { kind: "none", reason: "The data set's samples have no tensors." };
   const shape = input.shape.slice(1);
   const values = valuesOf(input.value);
-  const form =
-    input.dtype === "int64" ? textForm(values, shape, sources) : numberForm(values, shape, sources);
-  if (inputs.length > 1 && form.kind !== "none")
-    return { kind: "none", reason: `The model has ${inputs.length} inputs: choose a sample of the data.` };
-  return form;
+  if (inputs.length > 1) return rowForm(inputs, sources);
+  if (input.dtype === "int64") return textForm(values, shape, sources);
+  const image = imageShape(values, shape, sources.names);
+  return image === undefined ? rowForm(inputs, sources) : imageForm(values, image);
 }
 
 /** What a view is told of it. */
@@ -107,15 +122,6 @@ function mostFrequent(values: readonly number[]): { value: number; share: number
   for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1);
   const [value = 0, count = 0] = [...counts].sort(([, a], [, b]) => b - a)[0] ?? [];
   return { value, share: count / Math.max(values.length, 1) };
-}
-
-function numberForm(values: HostArray, shape: Shape, sources: FormSources): Form {
-  const image = imageShape(values, shape, sources.names);
-  if (image !== undefined) return imageForm(values, image);
-  const [width] = shape;
-  if (shape.length !== 1 || width === undefined || width > MAX_COLUMNS)
-    return { kind: "none", reason: "Inputs like this can't be made by hand: choose a sample of the data." };
-  return rowForm(values, width, sources);
 }
 
 /** [C, H, W] of grey or coloured images, and rows of pixels that make a square. */
@@ -190,21 +196,43 @@ function inkOf(
   return { extent: found.extent / samples, x: found.x / samples, y: found.y / samples };
 }
 
-function rowForm(values: HostArray, width: number, { names, encodeRow }: FormSources): Form {
-  const decode = decoderOf(width, encodeRow);
+/** A number for each of the inputs' columns. */
+function rowForm(inputs: Batch, { names, encodeRow }: FormSources): Form {
+  const parts = inputs.map(({ shape: [, ...shape], dtype }): Part => ({ shape, dtype, size: numel(shape) }));
+  const width = parts.reduce((sum, { size }) => sum + size, 0);
+  if (width > MAX_COLUMNS || width === 0)
+    return { kind: "none", reason: "Inputs like this can't be made by hand: choose a sample of the data." };
+  // Only of a table's rows is it known how they are scaled.
+  const table = parts.length === 1 && parts[0]!.shape.length === 1;
+  const encode = table ? encodeRow : (row: readonly number[]) => row;
+  const decode = decoderOf(width, encode);
   if (decode === undefined)
     return { kind: "none", reason: "The table has columns of categories: choose a sample of the data." };
-  const titles = Array.from({ length: width }, (_, i) => names?.[i] ?? `x${i + 1}`);
-  const samples = values.length / width;
+  const titles = parts.flatMap((part, at) =>
+    titlesOf(part, names).map((title) => (parts.length === 1 ? title : `input ${at + 1}: ${title}`)),
+  );
+  const values = inputs.map(({ value }) => valuesOf(value));
+  const samples = inputs[0]!.shape[0]!;
   const decoded = Array.from({ length: samples }, (_, n) =>
-    decode(Array.from(values.subarray(n * width, (n + 1) * width))),
+    decode(values.flatMap((all, at) => Array.from(rowOf(all, n, parts[at]!.size)))),
   );
   const columns = titles.map((name, i): Column => {
     const sorted = decoded.map((row) => row[i]!).sort((a, b) => a - b);
     const start = sorted[Math.floor(samples / 2)] ?? 0;
     return { name, minimum: sorted[0] ?? 0, maximum: sorted.at(-1) ?? 0, start };
   });
-  return { kind: "row", names: titles, decode, columns };
+  return { kind: "row", names: titles, decode, encode, columns, parts };
+}
+
+const rowOf = (all: HostArray, n: number, size: number): HostArray => all.subarray(n * size, (n + 1) * size);
+
+/** Of a series [steps, features], each feature at each step. */
+function titlesOf({ shape, size }: Part, names: readonly string[] | undefined): string[] {
+  const features = shape.at(-1) ?? 1;
+  return Array.from({ length: size }, (_, i) => {
+    const name = names?.[i % features] ?? (features === 1 ? "x" : `x${(i % features) + 1}`);
+    return shape.length < 2 ? name : `${name}, step ${Math.floor(i / features) + 1}`;
+  });
 }
 
 /** Undoes the scaling of a table, column by column: it is linear, so two rows say all of it. */

@@ -36,7 +36,7 @@ export function viewOf(values: HostArray, shape: Shape, dtype: Tensor["dtype"], 
     kind: "numbers",
     shape: [...shape],
     values: row === undefined ? shown : row.decode(Array.from(values)).slice(0, MAX_SHOWN),
-    ...(row === undefined ? {} : { names: row.names.slice(0, MAX_SHOWN) }),
+    ...(row === undefined || shape.length !== 1 ? {} : { names: row.names.slice(0, MAX_SHOWN) }),
   };
 }
 
@@ -82,18 +82,17 @@ export function indexOfLargest(values: readonly number[]): number {
 }
 
 /**
- * What a person drew, typed or edited, as a batch of one input like those of the data set.
- * @param sample An input of the data set, without a batch
+ * What a person drew, typed or edited, as a batch of one like those of the data set, without a target.
+ * @param sample The first input of the data set, without a batch
  * @throws EngineError when it doesn't fit
  */
-export function inputOf(
+export function inputsOf(
   subject: Exclude<Subject, { kind: "sample" }>,
   form: Form,
   sample: Tensor,
-  encodeRow: (row: readonly number[]) => readonly number[],
-): Tensor {
-  const batch = (values: readonly number[], shape: Shape = sample.shape): Tensor =>
-    fromHost(toHostArray([...values], sample.dtype), [1, ...shape], sample.dtype);
+): [Tensor, ...Tensor[]] {
+  const batch = (values: readonly number[], shape: Shape = sample.shape, dtype = sample.dtype): Tensor =>
+    fromHost(toHostArray([...values], dtype), [1, ...shape], dtype);
   if (subject.kind === "image" && form.kind === "image") {
     const { channels, height, width, low, high } = form;
     if (subject.pixels.length !== height * width)
@@ -101,15 +100,43 @@ export function inputOf(
     const all = Array.from({ length: channels }, (_, c) =>
       subject.pixels.map((share) => low[c]! + share * (high[c]! - low[c]!)),
     );
-    return batch(all.flat());
+    return [batch(all.flat())];
   }
   if (subject.kind === "row" && form.kind === "row") {
     if (subject.values.length !== form.names.length)
       throw mismatch(`${subject.values.length} numbers, expected ${form.names.length}`);
-    return batch(encodeRow(subject.values));
+    const values = form.encode(subject.values);
+    let at = 0;
+    const [first, ...rest] = form.parts.map(({ size, shape, dtype }) => {
+      const own = values.slice(at, (at += size));
+      return batch(dtype === "float32" ? own : own.map(Math.round), shape, dtype);
+    });
+    return [first!, ...rest];
   }
-  if (subject.kind === "text" && form.kind === "text") return batch(...tokensOf(subject.text, form));
+  if (subject.kind === "text" && form.kind === "text") return [batch(...tokensOf(subject.text, form))];
   throw mismatch(`a ${subject.kind}, which is no input of this model`);
+}
+
+/** A sample's inputs as a person would make them; undefined where no hand can. */
+export function madeOf(inputs: readonly Tensor[], form: Form): Subject | undefined {
+  const values = inputs.flatMap(({ value }) => Array.from(valuesOf(value)));
+  if (form.kind === "row") return { kind: "row", values: form.decode(values) };
+  if (form.kind === "image" && form.channels === 1) {
+    const [low = 0, high = 1] = [form.low[0], form.high[0]];
+    const share = (value: number): number => Math.min(1, Math.max(0, (value - low) / (high - low)));
+    return { kind: "image", pixels: values.map(share) };
+  }
+  if (form.kind !== "text") return undefined;
+  const length = textLength(inputs[0]!, form);
+  const own = values.slice(form.lead === undefined ? 0 : 1, length);
+  const tokens = own.map((id) => form.coder.token(id));
+  const text = { words: tokens.join(" "), characters: tokens.join(""), pieces: tokens.join(" ") };
+  const given = text[form.coder.unit].replaceAll(" ##", "");
+  // Where the vocabulary has lost something of the text, it can't be made up.
+  const again = form.coder.encode(given);
+  return again.length === own.length && again.every((id, i) => id === own[i])
+    ? { kind: "text", text: given }
+    : undefined;
 }
 
 const mismatch = (what: string): EngineError => new EngineError({ code: "shape", message: `Got ${what}.` });

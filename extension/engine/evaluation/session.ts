@@ -25,7 +25,7 @@ import { randomSeed, readWeights } from "../weights.ts";
 import { probabilities, taskOf } from "./decisions.ts";
 import { featureMaps, inputGradient, saliencyOf } from "./explain.ts";
 import { Outcomes, OUTCOMES_FILE } from "./outcomes.ts";
-import { indexOfLargest, inputOf, sampleViews, textLength } from "./samples.ts";
+import { indexOfLargest, inputsOf, madeOf, sampleViews, textLength } from "./samples.ts";
 import { evaluated, lookAt, type Evaluated } from "./subject.ts";
 
 /** A model with its data, at hand to be asked. */
@@ -76,17 +76,18 @@ export class ModelSession {
     if (subject.kind === "sample" && !(held.listed && subject.index < (held.samples ?? 0)))
       throw new EngineError({ code: "index", message: `There is no sample ${subject.index}.` });
     const known = subject.kind === "sample" ? held.pick([subject.index]) : undefined;
-    const made =
+    const inputs =
       subject.kind === "sample"
-        ? undefined
-        : inputOf(subject, form, prepared.train.sample()[0]!, (row) => held.encodeRow(row));
-    const inputs = known === undefined ? [made!] : inputsAndTarget(known).inputs;
+        ? inputsAndTarget(known!).inputs
+        : inputsOf(subject, form, prepared.train.sample()[0]!);
     const output = noGrad(() => forward(model, inputs));
     const context = { form, task: this.#task, loss };
     const answer: Answer =
       known !== undefined && subject.kind === "sample"
         ? { sample: sampleViews(known, output, [subject.index], context)[0]! }
-        : { sample: { ...unknownSample(inputs[0]!, output, context) } };
+        : { sample: { ...unknownSample(inputs, output, context) } };
+    const made = subject.kind === "sample" ? madeOf(inputs, form) : undefined;
+    if (made !== undefined) answer.made = made;
     const read = this.#read(output, inputs[0]!);
     if (read !== undefined) {
       const { chances, labels } = read;
@@ -143,7 +144,7 @@ interface Read {
 
 /** What a person made, whose right answer nobody knows. */
 function unknownSample(
-  input: Tensor,
+  inputs: readonly Tensor[],
   output: Tensor,
   context: Parameters<typeof sampleViews>[3],
 ): Answer["sample"] {
@@ -152,7 +153,7 @@ function unknownSample(
     target: _,
     loss: _none,
     ...view
-  } = sampleViews([input, output], output, [0], {
+  } = sampleViews([...inputs, output], output, [0], {
     ...context,
     task: context.task === "classification" ? "other" : context.task,
   })[0]!;

@@ -13,6 +13,8 @@ export interface BundledData {
   readonly targets: Int32Array | Float32Array;
   /** Name of each class; none where the targets are no classes. */
   readonly classes: readonly string[];
+  /** Name of each feature; none where they are pixels. */
+  readonly names?: readonly string[];
 }
 
 export type BundledName = "digits" | "iris" | "wine" | "breast-cancer" | "diabetes";
@@ -40,10 +42,13 @@ function bundled(callee: string): BundledSets {
 /** Samples `[input, class]` with names for the classes. */
 export class LabelledDataset extends TensorDataset<readonly [inputs: Tensor, targets: Tensor]> {
   readonly classes: readonly string[];
+  /** Names of the features, in their order; undefined where they have none. */
+  readonly featureNames: readonly string[] | undefined;
 
-  constructor(inputs: Tensor, targets: Tensor, classes: readonly string[]) {
+  constructor(inputs: Tensor, targets: Tensor, classes: readonly string[], featureNames?: readonly string[]) {
     super(inputs, targets);
     this.classes = classes;
+    this.featureNames = featureNames;
   }
 
   get inputs(): Tensor {
@@ -56,12 +61,13 @@ export class LabelledDataset extends TensorDataset<readonly [inputs: Tensor, tar
 }
 
 function labelled(callee: string, name: BundledName, scale = 1): LabelledDataset {
-  const { features, shape, targets, classes } = bundled(callee).samples(name);
+  const { features, shape, targets, classes, names } = bundled(callee).samples(name);
   const inputs = scale === 1 ? features : features.map((x) => x / scale);
   return new LabelledDataset(
     fromHost(inputs, shape, "float32"),
     fromHost(targets, [targets.length], "int64"),
     classes,
+    names,
   );
 }
 
@@ -98,13 +104,14 @@ export function breastCancer(): LabelledDataset {
  */
 export function diabetes(
   options: { scaled?: boolean } = {},
-): TensorDataset<readonly [inputs: Tensor, targets: Tensor]> {
-  const { features, shape, targets } = bundled("diabetes").samples("diabetes");
+): TensorDataset<readonly [inputs: Tensor, targets: Tensor]> & { featureNames: readonly string[] } {
+  const { features, shape, targets, names = [] } = bundled("diabetes").samples("diabetes");
   const inputs = (options.scaled ?? true) ? unitColumns(features, shape[1]!) : features;
-  return new TensorDataset(
+  const set = new TensorDataset(
     fromHost(inputs, shape, "float32"),
     fromHost(targets, [targets.length, 1], "float32"),
   );
+  return Object.assign(set, { featureNames: names });
 }
 
 /** Each column centred, with squares that add up to 1. */

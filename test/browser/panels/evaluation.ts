@@ -231,6 +231,34 @@ test("evaluation: a row is edited and a text typed, and the model is asked", asy
   await screenshotPage("evaluation-typed");
 });
 
+test("evaluation: a sample that is chosen stands in the form, to be changed from there", async () => {
+  const drawn = recorded("digits");
+  const pixels = Array.from({ length: 64 }, (_, i) => (i % 8 === 3 ? 1 : 0));
+  const image = await open(drawn, {
+    host: { ask: () => Promise.resolve({ ...drawn.answers[0]!, made: { kind: "image", pixels } }) },
+  });
+  await image.page.locator(".card").first().click();
+  const ink = (): Promise<number> =>
+    image.page.locator("canvas.pad").evaluate((pad) => {
+      const { data } = (pad as HTMLCanvasElement).getContext("2d")!.getImageData(0, 0, 200, 200);
+      return data.reduce((sum, one, i) => sum + (i % 4 === 3 ? one / 255 : 0), 0) / 40_000;
+    });
+  await until("an eighth of the pad's pixels", async () => Math.abs((await ink()) - 1 / 8) < 0.02);
+
+  const given = recorded("spirals");
+  const values = [0.25, -0.5];
+  const rows = await open(given, {
+    host: { ask: () => Promise.resolve({ ...given.answers[0]!, made: { kind: "row", values } }) },
+  });
+  await rows.page.locator(".card").first().click();
+  const input = rows.page.getByRole("spinbutton").nth(1);
+  await until("its second number", async () => (await input.inputValue()) === "-0.5");
+  rows.calls.length = 0;
+  await input.fill("-0.75");
+  await input.press("Tab");
+  assert.deepEqual(await called(rows, "ask"), [{ kind: "row", values: [0.25, -0.75] }, true]);
+});
+
 test("evaluation: what a model can't answer is said where it was asked, and the next question goes on", async () => {
   const given = recorded("digits");
   let fails = true;

@@ -64,7 +64,7 @@ function open(options: Partial<PanelOptions<TensorsHostMethods>> = {}): Promise<
     view: "tensors",
     ...options,
     host: {
-      ready: () => Promise.resolve({ tensors: FILE }),
+      ready: () => Promise.resolve({ tensors: FILE, checkpoint: true }),
       statistics: (index) => Promise.resolve(statisticsOf(index)),
       choose: () => Promise.resolve("/home/user/digits/best.safetensors"),
       compare: () => Promise.resolve(COMPARISON),
@@ -79,6 +79,16 @@ const press = (editor: Editor, name: string): Promise<void> =>
   editor.page.locator(`vscode-button[aria-label="${name}"]`).first().click();
 
 const inFile = FILE.tensors.map(({ name }) => name);
+
+test("tensors: a run's checkpoint is evaluated and trained on from its editor; another file isn't", async () => {
+  const panel = await open();
+  await panel.page.locator('vscode-button[aria-label="Evaluate"]').click();
+  await called(panel, "evaluate");
+  await panel.page.locator('vscode-button[aria-label="Load and Train On"]').click();
+  await called(panel, "trainOn");
+  const other = await open({ host: { ready: () => Promise.resolve({ tensors: FILE, checkpoint: false }) } });
+  assert.equal(await other.page.locator('vscode-button[aria-label="Evaluate"]').count(), 0);
+});
 
 test("tensors: the table is sorted both ways and back, and filtered by words", async () => {
   const editor = await open();
@@ -175,7 +185,7 @@ test("tensors: a file that can't be read says why, and is tried again", async ()
       ready: () =>
         damaged
           ? Promise.reject(new Error('model.pth: the file asks for "posix.system", which is not allowed'))
-          : Promise.resolve({ tensors: FILE }),
+          : Promise.resolve({ tensors: FILE, checkpoint: false }),
     },
   });
   assert.match(await editor.page.getByRole("alert").innerText(), /posix\.system/);
@@ -193,7 +203,7 @@ test("tensors: many thousands are drawn on request, and a file that changes is r
     bytes: 8192,
   }));
   let now = { ...FILE, tensors };
-  const editor = await open({ host: { ready: () => Promise.resolve({ tensors: now }) } });
+  const editor = await open({ host: { ready: () => Promise.resolve({ tensors: now, checkpoint: false }) } });
   assert.equal((await names(editor)).length, 500);
   await press(editor, "Show All");
   await until("all of them", async () => (await names(editor)).length === 3000);

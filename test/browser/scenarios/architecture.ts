@@ -167,7 +167,13 @@ test("latency: the preview is drawn in a moment, with and without a process to s
   writeModel(folder, MODEL, GOOD);
   writeModel(folder, "simple.nn.ts", simpleNN(5));
   // Nothing but the panel asks for a preview, so that a process that is gone is started by it.
-  const quiet = ["diagnostics.enabled", "lenses.enabled", "hovers.enabled", "hints.shapes", "hints.parameters"];
+  const quiet = [
+    "diagnostics.enabled",
+    "lenses.enabled",
+    "hovers.enabled",
+    "hints.shapes",
+    "hints.parameters",
+  ];
   const settings = Object.fromEntries(quiet.map((name) => [`layerwise.${name}`, false]));
   const workbench = await openWorkbench({ folder, settings });
   const { page } = workbench;

@@ -1,4 +1,4 @@
-import { beforeAll, expect, test } from "vitest";
+import { assert, beforeAll, expect, test } from "vitest";
 import {
   decisions,
   probabilities,
@@ -6,6 +6,7 @@ import {
   taskOf,
 } from "../../../extension/engine/evaluation/decisions.ts";
 import { describeForm, formOf } from "../../../extension/engine/evaluation/inputForm.ts";
+import { inputsOf, madeOf } from "../../../extension/engine/evaluation/samples.ts";
 import { evenly, histogram, regressionOf } from "../../../extension/engine/evaluation/report.ts";
 import { shrunk } from "../../../extension/engine/evaluation/pictures.ts";
 import { loadExecutor } from "../../../extension/executors/index.ts";
@@ -67,6 +68,52 @@ test("a scaled table's columns are shown in the units of the file", () => {
       { name: "age", minimum: 0, maximum: 2, start: 1 },
     ],
   });
+});
+
+test("a series is edited step by step, several inputs one after the other, and each goes where it belongs", () => {
+  const series = formOf([torch.arange(12).float().reshape([2, 3, 2]), torch.zeros(2)], {
+    ...sources,
+    names: ["rain", "wind"],
+  });
+  assert(series.kind === "row");
+  expect(series.names).toEqual([1, 2, 3].flatMap((step) => [`rain, step ${step}`, `wind, step ${step}`]));
+  const values = [6, 7, 8, 9, 10, 11];
+  const [window] = inputsOf({ kind: "row", values }, series, torch.zeros(3, 2));
+  expect(window.tolist()).toEqual([
+    [
+      [6, 7],
+      [8, 9],
+      [10, 11],
+    ],
+  ]);
+  expect(madeOf([window], series)).toEqual({ kind: "row", values });
+
+  const two = formOf([torch.randn(4, 2), torch.randint(0, 5, [4, 1]), torch.zeros(4)], sources);
+  assert(two.kind === "row");
+  expect(two.names).toEqual(["input 1: x1", "input 1: x2", "input 2: x"]);
+  const [numbers, category] = inputsOf({ kind: "row", values: [1, 2, 2.8] }, two, torch.zeros(2));
+  expect([numbers.tolist(), category!.tolist(), category!.dtype]).toEqual([[[1, 2]], [[3]], "int64"]);
+  expect(() => inputsOf({ kind: "row", values: [1] }, two, torch.zeros(2))).toThrow(
+    "Got 1 numbers, expected 3.",
+  );
+});
+
+test("a sample is told as a person would draw or type it; what can't be typed isn't", () => {
+  const image = torch.zeros(1, 1, 8, 8);
+  image.select(2, 3).fill_(1);
+  const drawn = formOf([image, torch.zeros(1)], sources);
+  const made = madeOf([image], drawn);
+  expect(made?.kind === "image" && made.pixels.filter((pixel) => pixel === 1).length).toBe(8);
+  const letters = ["a", "b", "c"];
+  const coder = {
+    unit: "characters" as const,
+    size: 3,
+    encode: (text: string) => [...text].map((letter) => letters.indexOf(letter)),
+    token: (id: number) => letters[id] ?? "?",
+  };
+  const form = { kind: "text" as const, coder, length: 4, pad: undefined, lead: undefined };
+  expect(madeOf([torch.tensor([[2, 0, 1, 0]])], form)).toEqual({ kind: "text", text: "caba" });
+  expect(madeOf([torch.tensor([[2, 0, 7, 0]])], form)).toBeUndefined();
 });
 
 test("images of ink say how large it is and where; photographs don't", () => {
