@@ -378,13 +378,15 @@ function freePort(preferred = 0) {
 }
 
 /**
- * The address of a window on a folder. `payload` are VS Code's own key-value pairs, such as `openFile`.
+ * The address of a window on a folder, or on the folders of a `.code-workspace` file. `payload` are VS Code's own key-value pairs, such as `openFile`.
  * @param {number} port
  * @param {string} folder
  * @param {[string, string][]} [payload]
  */
 export function windowUrl(port, folder, payload = []) {
-  const query = new URLSearchParams({ folder });
+  const query = new URLSearchParams({
+    [folder.endsWith(".code-workspace") ? "workspace" : "folder"]: folder,
+  });
   if (payload.length > 0) query.set("payload", JSON.stringify(payload));
   return `http://127.0.0.1:${port}/?${query}`;
 }

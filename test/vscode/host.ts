@@ -101,9 +101,22 @@ function chooseHost(age: Age): Host {
   throw new Error(`LAYERWISE_VSCODE is "${wanted}": expected "electron" or "server".`);
 }
 
-/** Runs a bundled suite, prints its tests, and answers what came of them. */
-export async function runSuite(suite: string, age: Age): Promise<Outcome[]> {
+/** A folder; of several folders, the file that names them. */
+function makeWorkspace(folders: readonly string[]): string {
   const workspace = temporaryFolder("workspace");
+  if (folders.length === 0) return workspace;
+  for (const name of folders) fs.mkdirSync(path.join(workspace, name));
+  const file = path.join(workspace, "tests.code-workspace");
+  fs.writeFileSync(file, JSON.stringify({ folders: folders.map((name) => ({ path: name })) }));
+  return file;
+}
+
+/** Runs a bundled suite, prints its tests, and answers what came of them. */
+export async function runSuite(
+  suite: string,
+  { age, folders = [] }: { age: Age; folders?: readonly string[] },
+): Promise<Outcome[]> {
+  const workspace = makeWorkspace(folders);
   const output = temporaryFolder("results");
   const results = path.join(output, "results.json");
   const log = path.join(output, "log.txt");

@@ -26,7 +26,8 @@ const isText = (text: string): boolean =>
 
 /** The texts that an expression may have as its value. */
 function textsOf(node: Node | null | undefined): string[] {
-  switch (node?.type) {
+  if (!node) return [];
+  switch (node.type) {
     case "Literal":
       return typeof node["value"] === "string" ? [node["value"]] : [];
     case "TemplateLiteral":
@@ -118,7 +119,7 @@ describe("no text bypasses translation", () => {
     look({ commands, viewsWelcome, views, configuration, walkthroughs, customEditors, taskDefinitions });
     look(
       debuggers.map(
-        ({ configurationSnippets: _, ...rest }: object & { configurationSnippets: unknown }) => rest,
+        ({ configurationSnippets: _snippets, ...rest }: object & { configurationSnippets: unknown }) => rest,
       ),
     );
     expect(words).toEqual([]);

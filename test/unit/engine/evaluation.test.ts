@@ -108,7 +108,7 @@ test("a sample is told as a person would draw or type it; what can't be typed is
   const coder = {
     unit: "characters" as const,
     size: 3,
-    encode: (text: string) => [...text].map((letter) => letters.indexOf(letter)),
+    encode: (text: string) => text.split("").map((letter) => letters.indexOf(letter)),
     token: (id: number) => letters[id] ?? "?",
   };
   const form = { kind: "text" as const, coder, length: 4, pad: undefined, lead: undefined };

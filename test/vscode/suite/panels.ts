@@ -3,8 +3,7 @@ import assert from "node:assert/strict";
 import fs from "node:fs";
 import path from "node:path";
 import * as vscode from "vscode";
-import { startingRecord } from "../../../extension/protocol/engine.ts";
-import { CHECKPOINTS_FOLDER, METRICS_FILE, type MetricRow } from "../../../extension/protocol/run.ts";
+import type { MetricRow } from "../../../extension/protocol/run.ts";
 import type {
   ArchitectureHostMethods,
   TrainingHostMethods,
@@ -19,7 +18,6 @@ import { Previews } from "../../../extension/editor/previews.ts";
 import { Runs } from "../../../extension/editor/runs.ts";
 import { engineOptions } from "../../../extension/editor/settings.ts";
 import { PreviewEngine } from "../../../extension/supervisor/preview.ts";
-import { runsRoot, writeRecord } from "../../../extension/supervisor/runDirectory.ts";
 import { readLabels } from "../../../extension/supervisor/runLabels.ts";
 import type { RunSession } from "../../../extension/supervisor/session.ts";
 import { test, until } from "../../harness.ts";
@@ -27,7 +25,8 @@ import { ENDLESS_EPOCHS, simpleNN, writeModel } from "../../models.ts";
 import { assertNoGap, rowsOf } from "../../runDirectories.ts";
 import { answering } from "./answers.ts";
 import { fakePanel } from "./fakePanel.ts";
-import { openModel, workspaceFolder } from "./workspace.ts";
+import { storeRun } from "./storedRuns.ts";
+import { fileUri, openModel, workspaceFolder } from "./workspace.ts";
 
 const folder = workspaceFolder;
 let channel: Messages | undefined;
@@ -142,33 +141,14 @@ test("the training panel pauses, steps, changes, saves, stops and resumes a real
   }
 }, 90_000);
 
-/** A run that is over, with a curve and a checkpoint. */
-async function store(id: string, loss: number): Promise<string> {
-  const directory = path.join(runsRoot(folder()), id);
-  fs.mkdirSync(path.join(directory, CHECKPOINTS_FOLDER), { recursive: true });
-  const file = path.join(folder(), "compared.nn.ts");
-  const record = startingRecord({
-    kind: "train",
-    file,
-    exportName: "default",
-    directory,
-    device: "auto",
-    outlive: false,
+const store = (id: string, loss: number): Promise<string> =>
+  storeRun({
+    id,
+    file: fileUri("compared.nn.ts").fsPath,
+    losses: [loss, loss / 2, loss / 3],
+    model: "Compared",
+    metrics: { loss },
   });
-  const rows = [1, 2, 3].map((step) => ({
-    kind: "step",
-    step,
-    epoch: 1,
-    time: step,
-    values: { loss: loss / step },
-  }));
-  fs.writeFileSync(
-    path.join(directory, METRICS_FILE),
-    rows.map((row) => `${JSON.stringify(row)}\n`).join(""),
-  );
-  await writeRecord(directory, { ...record, model: "Compared", state: "finished", metrics: { loss } });
-  return directory;
-}
 
 test("the table of runs renames, tags, archives, draws, opens, deletes and brings back", async () => {
   const messages = logged();

@@ -4,91 +4,26 @@ import fs from "node:fs";
 import path from "node:path";
 import * as vscode from "vscode";
 import { EDITORS, VIEWS } from "../../../extension/editor/ids.ts";
-import { writeSafetensors } from "../../../extension/formats/safetensors.ts";
-import { startingRecord } from "../../../extension/protocol/engine.ts";
 import {
   CHECKPOINTS_FOLDER,
   type CheckpointRecord,
   type RunRecord,
 } from "../../../extension/protocol/run.ts";
-import { runsRoot, writeRecord } from "../../../extension/supervisor/runDirectory.ts";
 import { readLabels } from "../../../extension/supervisor/runLabels.ts";
 import { test, until } from "../../harness.ts";
 import { ENDLESS_EPOCHS, simpleNN } from "../../models.ts";
 import { newestRun } from "../../runDirectories.ts";
 import { answering, tree } from "./answers.ts";
-import { openModel, workspaceFolder } from "./workspace.ts";
-
-interface Shown {
-  label: string;
-  description: string;
-  context: string;
-  id: string;
-  node: object;
-  children: Shown[];
-}
-
-/** What a view shows, whether it is on the screen or not. */
-async function shown(view: string): Promise<Shown[]> {
-  const { provider } = tree(view);
-  const items = async (parent?: object): Promise<Shown[]> =>
-    Promise.all(
-      ((await provider.getChildren(parent)) ?? []).map(async (node) => {
-        const item = await provider.getTreeItem(node);
-        const { label = "", description = "", contextValue = "", id = "" } = item;
-        return {
-          label: typeof label === "string" ? label : label.label,
-          description: String(description),
-          context: contextValue,
-          id,
-          node,
-          children: item.collapsibleState === vscode.TreeItemCollapsibleState.None ? [] : await items(node),
-        };
-      }),
-    );
-  return items();
-}
+import { storeRun } from "./storedRuns.ts";
+import { shown, type Shown } from "./views.ts";
+import { fileUri, openModel, workspaceFolder } from "./workspace.ts";
 
 const tabs = (): vscode.Tab[] => vscode.window.tabGroups.all.flatMap(({ tabs: all }) => [...all]);
 const run = (command: string, ...args: unknown[]): Thenable<unknown> =>
   vscode.commands.executeCommand(`layerwise.${command}`, ...args);
 
-/** A run that is over, with a checkpoint of each kind that is asked for. */
-async function store(
-  id: string,
-  kinds: CheckpointRecord["kind"][],
-  more: Partial<RunRecord>,
-): Promise<string> {
-  const directory = path.join(runsRoot(workspaceFolder()), id);
-  fs.mkdirSync(path.join(directory, CHECKPOINTS_FOLDER), { recursive: true });
-  const file = path.join(workspaceFolder(), "listed.nn.ts");
-  const base = startingRecord({
-    kind: "train",
-    file,
-    exportName: "default",
-    directory,
-    device: "auto",
-    outlive: false,
-  });
-  const checkpoints = kinds.map((kind, index): CheckpointRecord => {
-    const relative = `${CHECKPOINTS_FOLDER}/${kind}.safetensors`;
-    const data = new Uint8Array(new Float32Array([index, 1, 2, 3]).buffer);
-    writeSafetensors(path.join(directory, relative), [{ name: "w", dtype: "F32", shape: [4], data }]);
-    const savedAt = `2026-01-01T00:00:0${index}.000Z`;
-    const { size: bytes } = fs.statSync(path.join(directory, relative));
-    return {
-      file: relative,
-      kind,
-      epoch: index + 1,
-      step: index,
-      savedAt,
-      bytes,
-      metrics: { val_loss: 0.5 },
-    };
-  });
-  await writeRecord(directory, { ...base, model: "Listed", state: "finished", checkpoints, ...more });
-  return directory;
-}
+const store = (id: string, kinds: CheckpointRecord["kind"][], more: Partial<RunRecord>): Promise<string> =>
+  storeRun({ id, file: fileUri("listed.nn.ts").fsPath, kinds, model: "Listed", ...more });
 
 test("Models shows files, classes and experiments of the text as it is typed", async () => {
   const document = await openModel("listed.nn.ts", simpleNN(10));
