@@ -1,6 +1,7 @@
 /** Two versions of a model as one: what was added, removed and changed. */
 import type { FlowEdge, FlowGraph, FlowNode } from "../../extension/protocol/flow.ts";
 import type { ModelReport, SummaryRow } from "../../extension/protocol/preview.ts";
+import { renames, withNewNames } from "./renames.ts";
 
 /** "inside": a container that is as it was, around something that isn't. */
 export type Change = "added" | "removed" | "changed" | "inside";
@@ -33,7 +34,17 @@ export const edgeKey = ({ from, to }: Pick<FlowEdge, "from" | "to">): string => 
 
 /** @param sameFile Both are versions of one file: lines of the old one lead nowhere in the new one */
 export function diffOf(before: ModelReport, now: ModelReport, sameFile: boolean): ModelDiff {
-  const rows = rowChanges(before, now);
+  const renamed = renames(before.rows, now.rows);
+  return differences(withNewNames(before, renamed), now, { sameFile, renamed });
+}
+
+function differences(
+  before: ModelReport,
+  now: ModelReport,
+  { sameFile, renamed }: { sameFile: boolean; renamed: ReadonlyMap<string, string> },
+): ModelDiff {
+  const oldNames = new Map([...renamed].map(([was, is]) => [is, was]));
+  const rows = rowChanges(before, now, oldNames);
   const flow = mergedFlow(before.flow, now.flow);
   const counts = { added: 0, removed: 0, changed: 0 };
   const merged = mergedRows(before.rows, now.rows, sameFile);
@@ -55,13 +66,19 @@ export function diffOf(before: ModelReport, now: ModelReport, sameFile: boolean)
 export const parentOf = (path: string): string | undefined =>
   path === "" ? undefined : path.slice(0, Math.max(0, path.lastIndexOf(".")));
 
-function rowChanges(before: ModelReport, now: ModelReport): Map<string, RowChange> {
+function rowChanges(
+  before: ModelReport,
+  now: ModelReport,
+  oldNames: ReadonlyMap<string, string>,
+): Map<string, RowChange> {
   const old = new Map(before.rows.map((row) => [row.path, row]));
   const rows = new Map(now.rows.map((row) => [row.path, row]));
   const changes = new Map<string, RowChange>();
   for (const [path, row] of rows) {
     const was = old.get(path);
+    const oldName = oldNames.get(path);
     const notes = was === undefined ? [] : notesOf(was, row);
+    if (oldName !== undefined) notes.unshift(`${oldName} → ${path}`);
     const parameters = row.parameters - (was?.parameters ?? 0);
     if (was === undefined) changes.set(path, { change: "added", notes, parameters });
     else if (notes.length > 0) changes.set(path, { change: "changed", notes, parameters });

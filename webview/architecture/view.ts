@@ -6,6 +6,7 @@ import type { ArchitectureSnapshot, ImageFormat } from "../../extension/protocol
 import { errorBox, type OpenSource } from "../shared/errorBox.ts";
 import { baseName, formatBytes, formatCompact, formatCount } from "../shared/format.ts";
 import { button, dropdown, empty, icon, linkButton, loading, section, segmented } from "../shared/kit.ts";
+import { notice } from "../shared/parts.ts";
 import { strings } from "../shared/strings.ts";
 import { comparedModel, comparisonBar, compareTool } from "./comparison.ts";
 import { diagram } from "./diagram.ts";
@@ -103,7 +104,7 @@ export function drawnModel(snapshot: ArchitectureSnapshot): { model?: ModelRepor
 }
 
 export function panel(state: ArchitectureState, actions: Actions): TemplateResult {
-  const { snapshot, notice, round } = state;
+  const { snapshot, round } = state;
   const { model, stale } = shownModel(snapshot);
   const diff = comparedModel(snapshot, drawnModel(snapshot).model);
   // A failed forward is told with its model.
@@ -113,20 +114,7 @@ export function panel(state: ArchitectureState, actions: Actions): TemplateResul
   return html`<div class="busy" ?hidden=${!snapshot.busy} role="status">
       <span class="visually-hidden">${snapshot.busy ? text.updating : ""}</span>
     </div>
-    ${header(snapshot, model, stale, round, actions)}
-    ${
-      notice === undefined
-        ? nothing
-        : html`<div class="notice" role="alert">
-            ${icon("warning")}<span>${notice}</span>
-            ${button({
-              label: strings.error.dismiss,
-              icon: "close",
-              appearance: "icon",
-              onClick: () => actions.dismissNotice(),
-            })}
-          </div>`
-    }
+    ${header(snapshot, model, stale, round, actions)} ${notice(state.notice, () => actions.dismissNotice())}
     ${comparisonBar(snapshot, model, diff, round, actions)} ${profileBar(snapshot, model, actions)}
     ${errors.map((error) => errorBox({ error, title: text.syntax, open: actions.openSource }))}
     ${model ? modelView(state, model, stale, diff, actions) : nothing}`;

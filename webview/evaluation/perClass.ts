@@ -1,7 +1,8 @@
 /** Precision, recall, F1 and support of each class, sortable by any of them. */
-import { html, nothing, type TemplateResult } from "lit";
+import { html, type TemplateResult } from "lit";
 import { formatCount, formatMetric } from "../shared/format.ts";
-import { icon, scroller } from "../shared/kit.ts";
+import { scroller } from "../shared/kit.ts";
+import { sortHead } from "../shared/parts.ts";
 import { strings } from "../shared/strings.ts";
 import { classMeasures, sortedClasses, type Measures } from "./confusion.ts";
 import type { Actions, EvaluationUi, SortKey } from "./state.ts";
@@ -54,13 +55,10 @@ function heading(column: SortKey, { sort, descending }: EvaluationUi, actions: A
   // What one looks for first are the worst.
   const click = (): void =>
     actions.setUi(sorted ? { descending: !descending } : { sort: column, descending: false });
-  return html`<th
-    scope="col"
-    class=${column === "class" ? "" : "number"}
-    aria-sort=${sorted ? (descending ? "descending" : "ascending") : "none"}
-  >
-    <button class="sort" @click=${click}>
-      ${text[column]}${sorted ? icon(descending ? "arrow-down" : "arrow-up") : nothing}
-    </button>
-  </th>`;
+  return sortHead({
+    label: text[column],
+    className: column === "class" ? "" : "number",
+    descending: sorted ? descending : undefined,
+    onClick: click,
+  });
 }

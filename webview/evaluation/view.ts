@@ -4,8 +4,8 @@ import type { Task } from "../../extension/protocol/evaluation.ts";
 import { errorBox } from "../shared/errorBox.ts";
 import { baseName, formatCount, formatDuration, formatMetric, formatShare } from "../shared/format.ts";
 import { button, empty, icon, linkButton, section, slider } from "../shared/kit.ts";
+import { notice, progressBar } from "../shared/parts.ts";
 import { strings } from "../shared/strings.ts";
-import { styles } from "../shared/styles.ts";
 import { boundarySection } from "./boundary.ts";
 import { matrix } from "./matrix.ts";
 import type { Pad } from "./pad.ts";
@@ -21,8 +21,9 @@ export function panel(state: EvaluationState, pad: Pad, theme: number, actions: 
   const { report, result, ui } = state;
   const names = classNames(state);
   const confusion = result?.confusion;
-  return html`${header(state, actions)} ${notice(state, actions)} ${failure(state, actions)}
-  ${result ? figures(state) : nothing} ${result && !report ? empty(text.noReport) : nothing}
+  return html`${header(state, actions)} ${notice(state.notice, () => actions.dismissNotice())}
+  ${failure(state, actions)} ${result ? figures(state) : nothing}
+  ${result && !report ? empty(text.noReport) : nothing}
   ${
     confusion && names.length > 0
       ? html`<section class="section section-classes evaluation-grid" aria-label=${text.confusion.title}>
@@ -94,30 +95,8 @@ function header(state: EvaluationState, actions: Actions): TemplateResult {
 function progress({ progress }: EvaluationState): TemplateResult {
   const share = progress && progress.stepsPerEpoch > 0 ? progress.stepInEpoch / progress.stepsPerEpoch : 0;
   return html`<div class="progress">
-    <div
-      class="progress-bar ${progress ? "" : "progress-unknown"}"
-      role="progressbar"
-      aria-label=${text.progress}
-      aria-valuemin="0"
-      aria-valuemax="100"
-      aria-valuenow=${Math.round(share * 100)}
-    >
-      <div class="progress-done" ${styles({ width: `${share * 100}%` })}></div>
-    </div>
+    ${progressBar({ label: text.progress, share, moves: progress === undefined })}
     ${progress ? html`<p class="secondary">${formatShare(share)}, ${text.remaining(formatDuration(progress.eta))}</p>` : nothing}
-  </div>`;
-}
-
-function notice({ notice }: EvaluationState, actions: Actions): TemplateResult | typeof nothing {
-  if (notice === undefined) return nothing;
-  return html`<div class="notice" role="alert">
-    ${icon("warning")}<span>${notice}</span>
-    ${button({
-      label: strings.error.dismiss,
-      icon: "close",
-      appearance: "icon",
-      onClick: () => actions.dismissNotice(),
-    })}
   </div>`;
 }
 

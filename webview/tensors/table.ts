@@ -4,6 +4,7 @@ import { repeat } from "lit/directives/repeat.js";
 import type { TensorStatistics } from "../../extension/protocol/inspection.ts";
 import { formatBytes, formatCount, formatMetric } from "../shared/format.ts";
 import { button, empty, icon, scroller, section } from "../shared/kit.ts";
+import { sortHead } from "../shared/parts.ts";
 import { strings } from "../shared/strings.ts";
 import { styles } from "../shared/styles.ts";
 import { type Column, listed, type ListedTensor, shapeText, type TensorsState } from "./state.ts";
@@ -77,15 +78,7 @@ function heading(
     if (!sorted) actions.setUi({ sort: id, descending: false });
     else actions.setUi(ui.descending ? { sort: "place", descending: false } : { descending: true });
   };
-  const order = sorted ? (ui.descending ? "descending" : "ascending") : nothing;
-  return html`<th scope="col" class=${className} aria-sort=${order}>
-    <button class="sort" @click=${sort}>
-      ${label}<i
-        class="codicon ${sorted ? (ui.descending ? "codicon-arrow-down" : "codicon-arrow-up") : ""}"
-        aria-hidden="true"
-      ></i>
-    </button>
-  </th>`;
+  return sortHead({ label, className, descending: sorted ? ui.descending : undefined, onClick: sort });
 }
 
 function row(tensor: ListedTensor, state: TensorsState, actions: Actions): TemplateResult {

@@ -2,9 +2,9 @@
 import { html, nothing, type TemplateResult } from "lit";
 import { errorBox } from "../shared/errorBox.ts";
 import { baseName, formatBytes } from "../shared/format.ts";
-import { button, icon, section } from "../shared/kit.ts";
+import { button, section } from "../shared/kit.ts";
+import { notice, progressBar } from "../shared/parts.ts";
 import { strings } from "../shared/strings.ts";
-import { styles } from "../shared/styles.ts";
 import { comparisonSection } from "./comparison.ts";
 import { elementsOf, type TensorsState, type TensorsUi } from "./state.ts";
 import { tensorTable } from "./table.ts";
@@ -26,8 +26,9 @@ export interface Actions {
 }
 
 export function editor(state: TensorsState, actions: Actions): TemplateResult {
-  return html`${header(state, actions)} ${progress(state, actions)} ${failure(state, actions)}
-  ${comparisonSection(state, actions)} ${tensorTable(state, actions)} ${metadata(state)}`;
+  return html`${header(state, actions)} ${progress(state, actions)}
+  ${notice(state.error?.message, () => actions.dismiss())} ${comparisonSection(state, actions)}
+  ${tensorTable(state, actions)} ${metadata(state)}`;
 }
 
 function header({ tensors, checkpoint, work }: TensorsState, actions: Actions): TemplateResult {
@@ -74,30 +75,8 @@ function progress({ work }: TensorsState, actions: Actions): TemplateResult | ty
   const { share } = work;
   return html`<div class="work">
     <span class="work-text" role="status">${work.text}</span>
-    <div
-      class="progress-bar"
-      role="progressbar"
-      aria-label=${text.progress}
-      aria-valuemin="0"
-      aria-valuemax="100"
-      aria-valuenow=${share === undefined ? nothing : Math.round(share * 100)}
-    >
-      <div class="progress-done" ${styles({ width: `${100 * (share ?? 0)}%` })}></div>
-    </div>
+    ${progressBar({ label: text.progress, share })}
     ${button({ label: text.cancel, icon: "close", onClick: () => actions.cancel() })}
-  </div>`;
-}
-
-function failure({ error }: TensorsState, actions: Actions): TemplateResult | typeof nothing {
-  if (error === undefined) return nothing;
-  return html`<div class="notice" role="alert">
-    ${icon("warning")}<span>${error.message}</span>
-    ${button({
-      label: strings.error.dismiss,
-      icon: "close",
-      appearance: "icon",
-      onClick: () => actions.dismiss(),
-    })}
   </div>`;
 }
 

@@ -3,8 +3,8 @@ import { html, nothing, type TemplateResult } from "lit";
 
 import { baseName, formatBytes, formatCompact, formatDuration } from "../shared/format.ts";
 import { button, icon, linkButton } from "../shared/kit.ts";
+import { progressBar } from "../shared/parts.ts";
 import { strings } from "../shared/strings.ts";
-import { styles } from "../shared/styles.ts";
 import type { Actions } from "./actions.ts";
 import { type ActionName, doneShare, resumable, stateBadge, type TrainingState } from "./state.ts";
 
@@ -111,16 +111,12 @@ function progressView(state: TrainingState): TemplateResult {
     facts.push([text.progress.eta, formatDuration(progress.eta)]);
   if (live && progress?.memory) facts.push([text.progress.memory, formatBytes(progress.memory)]);
   return html`<div class="progress">
-    <div
-      class="progress-bar ${live && run.state === "starting" ? "progress-unknown" : ""}"
-      role="progressbar"
-      aria-label=${text.progress.label}
-      aria-valuemin="0"
-      aria-valuemax="100"
-      aria-valuenow=${Math.round(share * 100)}
-    >
-      <div class="progress-done progress-${run.state}" ${styles({ width: `${share * 100}%` })}></div>
-    </div>
+    ${progressBar({
+      label: text.progress.label,
+      share,
+      moves: live && run.state === "starting",
+      done: `progress-${run.state}`,
+    })}
     <dl class="progress-facts">
       ${facts.map(
         ([name, value]) =>

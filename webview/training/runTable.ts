@@ -5,6 +5,7 @@ import type { RunLabels } from "../../extension/protocol/run.ts";
 import type { ListedRun } from "../../extension/protocol/views.ts";
 import { formatMetric, formatMoment } from "../shared/format.ts";
 import { button, checkbox, empty, linkButton, scroller, section } from "../shared/kit.ts";
+import { sortHead } from "../shared/parts.ts";
 import { strings } from "../shared/strings.ts";
 import { styles } from "../shared/styles.ts";
 import type { Actions } from "./actions.ts";
@@ -71,15 +72,7 @@ function heading(
   const sorted = ui.sort === id;
   const sort = (): void =>
     actions.setUi({ sort: id, descending: sorted ? !ui.descending : id === "created" });
-  const order = sorted ? (ui.descending ? "descending" : "ascending") : nothing;
-  return html`<th scope="col" class=${className} aria-sort=${order}>
-    <button class="sort" @click=${sort}>
-      ${label}<i
-        class="codicon ${sorted ? (ui.descending ? "codicon-arrow-down" : "codicon-arrow-up") : ""}"
-        aria-hidden="true"
-      ></i>
-    </button>
-  </th>`;
+  return sortHead({ label, className, descending: sorted ? ui.descending : undefined, onClick: sort });
 }
 
 function row(one: ListedRun, metrics: string[], state: TrainingState, actions: Actions): TemplateResult {

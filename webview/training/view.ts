@@ -5,6 +5,7 @@ import type { CheckpointRecord } from "../../extension/protocol/run.ts";
 import { errorBox } from "../shared/errorBox.ts";
 import { baseName, formatMetric } from "../shared/format.ts";
 import { button, icon } from "../shared/kit.ts";
+import { notice } from "../shared/parts.ts";
 import { strings } from "../shared/strings.ts";
 import type { Actions } from "./actions.ts";
 import { header } from "./header.ts";
@@ -21,8 +22,9 @@ export function panel(
   actions: Actions,
 ): TemplateResult {
   const training = state.run.kind === "train";
-  return html`${header(state, actions)} ${steering(state, actions)} ${notice(state, actions)}
-    ${failure(state, actions)} ${charts} ${eventsList(state)} ${runsSection(state, actions)}
+  return html`${header(state, actions)} ${steering(state, actions)}
+    ${notice(state.notice, () => actions.dismissNotice())} ${failure(state, actions)} ${charts}
+    ${eventsList(state)} ${runsSection(state, actions)}
     <div class="columns">
       ${training ? metricsSection(state, actions) : nothing}
       ${training ? checkpointsSection(state, actions) : nothing}
@@ -41,20 +43,6 @@ function eventsList({ curves }: TrainingState): TemplateResult | typeof nothing 
           html`<li><span class="secondary">${text.charts.atStep(event.step)}</span> ${event.text}</li>`,
       )}
   </ul>`;
-}
-
-/** Why the last request failed. The run itself goes on. */
-function notice({ notice }: TrainingState, actions: Actions): TemplateResult | typeof nothing {
-  if (notice === undefined) return nothing;
-  return html`<div class="notice" role="alert">
-    ${icon("warning")}<span>${notice}</span>
-    ${button({
-      label: strings.error.dismiss,
-      icon: "close",
-      appearance: "icon",
-      onClick: () => actions.dismissNotice(),
-    })}
-  </div>`;
 }
 
 function failure(state: TrainingState, actions: Actions): TemplateResult | typeof nothing {

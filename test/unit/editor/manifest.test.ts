@@ -20,6 +20,7 @@ import {
   WALKTHROUGH,
 } from "../../../extension/editor/ids.ts";
 import { paintFor, renderError } from "../../../extension/cli/render.ts";
+import { sourcesOf } from "../../../scripts/l10n.mjs";
 import { OLDEST_VSCODE } from "../../../scripts/vscode-server.mjs";
 
 const root = (path: string): string => fileURLToPath(new URL(`../../../${path}`, import.meta.url));
@@ -38,6 +39,7 @@ interface Manifest {
   devDependencies: Record<string, string>;
   capabilities: {
     untrustedWorkspaces: { supported: unknown; restrictedConfigurations: string[] };
+    virtualWorkspaces: { supported: boolean };
   };
   contributes: {
     commands: { command: string; title: string; icon?: string }[];
@@ -169,6 +171,21 @@ describe("the manifest", () => {
     expect(manifest.capabilities.untrustedWorkspaces.restrictedConfigurations).toContain(
       "layerwise.nodePath",
     );
+  });
+
+  test("restricts what chooses an executable; runs beside the files, which are on a disk", () => {
+    const { untrustedWorkspaces, virtualWorkspaces } = manifest.capabilities;
+    const executables = Object.entries(contributes.configuration.properties)
+      .filter(([, { scope }]) => scope === "machine-overridable")
+      .map(([name]) => name);
+    expect(untrustedWorkspaces.restrictedConfigurations).toEqual(expect.arrayContaining(executables));
+    expect(virtualWorkspaces.supported).toBe(false);
+  });
+
+  test("a window may be on another machine: no view and no code of the editor knows this one's address", () => {
+    for (const folder of ["extension/editor", "webview"])
+      for (const file of sourcesOf(folder))
+        expect(readFileSync(root(file), "utf8"), file).not.toMatch(/localhost|127\.0\.0\.1|file:\/\//);
   });
 
   test("has the settings of the code, with their defaults, scopes and descriptions", () => {

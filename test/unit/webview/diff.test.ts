@@ -106,3 +106,41 @@ describe("diagram", () => {
     expect(all.map(({ id }) => id)).toEqual(expect.arrayContaining(["blocks/0", "blocks/1", "blocks/2"]));
   });
 });
+
+describe("names", () => {
+  const block = (path: string, size: number): SummaryRow[] => [
+    row(path, "", { className: "Block" }),
+    row(`${path}.fc`, `out=${size}`),
+    row(`${path}.relu`, "", { className: "ReLU", parameters: 0 }),
+  ];
+
+  test("a layer of another name between the same layers was renamed, with all that is in it", () => {
+    const before = model(row("stem", "out=4"), ...block("body", 8), row("head", "out=2"));
+    const now = model(row("stem", "out=4"), ...block("trunk", 8), row("head", "out=2"));
+    const diff = diffOf(before, now, true);
+    expect(diff.counts).toEqual({ added: 0, removed: 0, changed: 0 });
+    expect(diff.rows.get("trunk")).toEqual({ change: "changed", notes: ["body → trunk"], parameters: 0 });
+    expect(diff.model.rows.map(({ path }) => path)).toEqual(now.rows.map(({ path }) => path));
+    expect(diff.rows.has("trunk.fc")).toBe(false);
+  });
+
+  test("one that is different in more than its name, or stands elsewhere, is another", () => {
+    const before = model(row("stem", "out=4"), ...block("body", 8), row("head", "out=2"));
+    const other = model(row("stem", "out=4"), ...block("trunk", 9), row("head", "out=2"));
+    expect(diffOf(before, other, true).counts).toEqual({ added: 2, removed: 2, changed: 0 });
+    const elsewhere = model(row("stem", "out=4"), row("head", "out=2"), ...block("trunk", 8));
+    expect(diffOf(before, elsewhere, true).counts).toEqual({ added: 2, removed: 2, changed: 0 });
+  });
+
+  test("boxes and edges of the diagram keep their places under the new name", () => {
+    const was = recorded("residual");
+    const text = JSON.stringify(was).replaceAll('"stem', '"entry');
+    const diff = diffOf(was, JSON.parse(text) as ModelReport, true);
+    expect(diff.counts).toMatchObject({ added: 0, removed: 0 });
+    expect([...diff.edges]).toEqual([]);
+    expect(diff.boxes.get("entry")).toBe("changed");
+    expect([...diff.boxes.values()].filter((change) => change === "added" || change === "removed")).toEqual(
+      [],
+    );
+  });
+});

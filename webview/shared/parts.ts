@@ -1,0 +1,55 @@
+/** What several views are made of: notices, progress, heads of sorted tables. */
+import { html, nothing, type TemplateResult } from "lit";
+import { button, icon } from "./kit.ts";
+import { strings } from "./strings.ts";
+import { styles } from "./styles.ts";
+
+/** Why the last request failed; nothing when it didn't. */
+export function notice(message: string | undefined, dismiss: () => void): TemplateResult | typeof nothing {
+  if (message === undefined) return nothing;
+  return html`<div class="notice" role="alert">
+    ${icon("warning")}<span>${message}</span>
+    ${button({ label: strings.error.dismiss, icon: "close", appearance: "icon", onClick: dismiss })}
+  </div>`;
+}
+
+export interface ProgressOptions {
+  label: string;
+  /** 0 to 1; undefined while nobody can say. */
+  share: number | undefined;
+  /** Whether the bar moves by itself while that is so. */
+  moves?: boolean;
+  /** Class of what is done. */
+  done?: string;
+}
+
+export function progressBar({ label, share, moves = false, done = "" }: ProgressOptions): TemplateResult {
+  return html`<div
+    class="progress-bar ${moves ? "progress-unknown" : ""}"
+    role="progressbar"
+    aria-label=${label}
+    aria-valuemin="0"
+    aria-valuemax="100"
+    aria-valuenow=${share === undefined ? nothing : Math.round(share * 100)}
+  >
+    <div class="progress-done ${done}" ${styles({ width: `${100 * (share ?? 0)}%` })}></div>
+  </div>`;
+}
+
+/** The head of a column by which a table can be sorted. */
+export function sortHead(options: {
+  label: string;
+  className: string;
+  /** Undefined: it isn't sorted by this column. */
+  descending: boolean | undefined;
+  onClick: () => void;
+}): TemplateResult {
+  const { label, className, descending, onClick } = options;
+  const order = descending === undefined ? nothing : descending ? "descending" : "ascending";
+  const arrow = descending === undefined ? "" : descending ? "codicon-arrow-down" : "codicon-arrow-up";
+  return html`<th scope="col" class=${className} aria-sort=${order}>
+    <button class="sort" @click=${onClick}>
+      ${label}<i class="codicon ${arrow}" aria-hidden="true"></i>
+    </button>
+  </th>`;
+}
