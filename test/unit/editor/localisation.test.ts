@@ -17,8 +17,8 @@ const SHOWN =
   /^(title|label|placeHolder|placeholder|tooltip|prompt|detail|description|openLabel|saveLabel|text|textContent|innerText|ariaLabel|ariaDescription|alt)$/;
 const ATTRIBUTE = /\b(?:aria-label|aria-description|aria-roledescription|title|placeholder|alt)="([^"]*)"/g;
 
-/** The name of the product and marks of units and keys are the same in every language. */
-const SAME_EVERYWHERE = /\b(Layerwise|SVG|PNG|CSV|ONNX|TikZ|N|px)\b/g;
+/** Names of products and formats are the same in every language. */
+const SAME_EVERYWHERE = /\b(Layerwise|TensorFlow\.js|TypeScript|SVG|PNG|CSV|ONNX|TikZ|N|px)\b/g;
 
 /** Whether somebody would have to translate it. */
 const isText = (text: string): boolean =>
