@@ -9,6 +9,7 @@
  *   webview/codicons/, wasm/, native/ what is read from disk at run time
  *   node_modules/                     esbuild, with which the engine bundles users' files
  *   THIRD_PARTY_NOTICES.txt           licences of the packages inside
+ *   l10n/                             texts of the extension host, for translators
  *   types/                            declarations of the `layerwise` package that users import
  *
  * Options: --watch builds again on every change; --release minifies and leaves source maps out.
@@ -18,6 +19,7 @@ import fs from "node:fs";
 import path from "node:path";
 import { parseArgs } from "node:util";
 import * as esbuild from "esbuild";
+import { BUNDLE, messages } from "./l10n.mjs";
 import { thirdPartyNotices } from "./notices.mjs";
 import { inRoot, isMain, main, mustRun, root } from "./project.mjs";
 
@@ -241,6 +243,7 @@ export async function build({ watch = false, release = false } = {}) {
     inRoot("dist", "THIRD_PARTY_NOTICES.txt"),
     Buffer.from(thirdPartyNotices([...bundled, ...COPIED])),
   );
+  writeFile(inRoot(BUNDLE), Buffer.from(`${JSON.stringify(messages(), null, 2)}\n`));
   await emitTypes();
 }
 

@@ -1,14 +1,14 @@
 // @ts-check
 /**
- * The texts of the extension host, for translators: `node scripts/l10n.mjs` writes l10n/bundle.l10n.json, in which VS
- * Code looks them up. Those of the manifest are in package.nls.json, those of the views in webview/shared/strings.ts.
+ * The texts of the extension host, for translators: the build writes {@link BUNDLE}, in which VS Code looks them up. Those
+ * of the manifest are in package.nls.json, those of the views in webview/shared/strings.ts.
  */
 import fs from "node:fs";
 import path from "node:path";
 import { parseAst } from "rolldown/parseAst";
-import { inRoot, isMain, main } from "./project.mjs";
+import { inRoot } from "./project.mjs";
 
-export const BUNDLE = "l10n/bundle.l10n.json";
+export const BUNDLE = "dist/l10n/bundle.l10n.json";
 
 /** @typedef {{ type: string, start: number, end: number } & Record<string, any>} Node */
 
@@ -60,9 +60,3 @@ export function messages() {
     });
   return Object.fromEntries([...found].sort().map((text) => [text, text]));
 }
-
-if (isMain(import.meta.url))
-  await main(async () => {
-    fs.mkdirSync(inRoot(path.dirname(BUNDLE)), { recursive: true });
-    fs.writeFileSync(inRoot(BUNDLE), `${JSON.stringify(messages(), null, 2)}\n`);
-  });
