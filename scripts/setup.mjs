@@ -13,6 +13,7 @@ const SOURCES = [
   "extension",
   "webview",
   "scripts/build.mjs",
+  "scripts/l10n.mjs",
   "scripts/notices.mjs",
   "scripts/project.mjs",
   "package.json",
