@@ -10,6 +10,7 @@ import { nhwc, onnxConvolution, onnxTransposed, outputSize, padImages, padNode }
 import { formatShape, numel, range, type Shape } from "../shape.ts";
 import { imagewise, partOf } from "../parts.ts";
 import { reduced } from "./movement.ts";
+import { filterGradient } from "./wasmKernels.ts";
 
 type Pair = readonly [number, number];
 
@@ -167,17 +168,9 @@ export const conv2dWeightGrad: Op<Convolution & { shape: Shape }> = defineOp<Con
     return transposed(b, filter, OIHW);
   },
   tfjs(k, [g, x], { stride, padding, shape }) {
-    // The filter's gradient is itself a convolution: images as filters, batch and channels swapped.
     const [, , kh, kw] = shape as [number, number, number, number];
-    const padded = padImages(k, x as tfjs.Tensor4D, padding, 0);
-    const [, gh, gw] = (g as tfjs.Tensor4D).shape;
-    const rows = (gh - 1) * stride[0] + kh - 1 + 1;
-    const columns = (gw - 1) * stride[1] + kw - 1 + 1;
-    const used = k.slice(padded, [0, 0, 0, 0], [padded.shape[0], rows, columns, padded.shape[3]]);
-    const images = k.transpose<tfjs.Tensor4D>(used, [3, 1, 2, 0]);
-    const filters = k.transpose<tfjs.Tensor4D>(g as tfjs.Tensor4D, [1, 2, 0, 3]);
-    const result = k.conv2d(images, filters, 1, "valid", "NHWC", [...stride]);
-    return k.transpose(result, [3, 0, 1, 2]);
+    const images = [x, g] as tfjs.Tensor4D[];
+    return k.transpose(filterGradient(k, images[0]!, images[1]!, [kh, kw], stride, padding), OIHW);
   },
   cost: ({ inputs }, { shape }) => numel(inputs[0]!.shape) * numel(shape.slice(1)),
   parts: imagewise([0, 1], "sum"),

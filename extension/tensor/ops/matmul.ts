@@ -6,6 +6,7 @@ import { TRAINING_ONLY, type OnnxRef } from "../onnx.ts";
 import { defineOp, type Meta, type Op, type Tfjs } from "../op.ts";
 import { elementwise, rowwise } from "../parts.ts";
 import { expand, reduced } from "./movement.ts";
+import { matrixProduct } from "./wasmKernels.ts";
 import { broadcastShapes, formatDims, numel, range, sameShape, type Shape } from "../shape.ts";
 
 interface Transposes {
@@ -69,9 +70,14 @@ export const matmul: Op<Transposes> = defineOp<Transposes>({
   tfjs(k, [a, b], { transposeA, transposeB }, { outputs }) {
     if (a!.size === 0 || b!.size === 0) return k.zeros([...outputs[0]!.shape], a!.dtype);
     // The wasm kernel knows floats only: integers up to 2²⁴ come out exact.
+    if (a!.rank > 2 && b!.rank === 2 && !transposeA) {
+      const rows = k.reshape<tfjs.Rank.R2>(k.cast(a!, "float32"), [-1, a!.shape[a!.rank - 1]!]);
+      const product = matrixProduct(k, rows, k.cast(b!, "float32"), false, transposeB);
+      return k.reshape(a!.dtype === "float32" ? product : k.cast(product, "int32"), [...outputs[0]!.shape]);
+    }
     const batch = broadcastShapes(a!.shape.slice(0, -2), b!.shape.slice(0, -2));
     const [x, y] = [a!, b!].map((t) => batched(k, k.cast(t, "float32"), batch));
-    const result = k.matMul(x!, y!, transposeA, transposeB);
+    const result = matrixProduct(k, x!, y!, transposeA, transposeB);
     return a!.dtype === "float32" ? result : k.cast(result, "int32");
   },
   cost({ inputs, outputs }, { transposeA }) {

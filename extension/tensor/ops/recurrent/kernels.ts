@@ -1,6 +1,7 @@
 import type * as tfjs from "@tensorflow/tfjs-core";
 import { attr, scalar, vector, type Loop, type Stepped, type TfBuilder, type TfRef } from "../../lowering.ts";
 import type { Tfjs } from "../../op.ts";
+import { matrixProduct, split } from "../wasmKernels.ts";
 
 /** Steps beyond which a graph repeats one step instead of writing them all down: it compiles in no time. */
 const LONGEST_UNROLLED = 96;
@@ -149,7 +150,7 @@ export function tfjsKernels(k: Tfjs): Kernels<tfjs.Tensor> {
     tanhGrad: (y, grad) => k.mul(grad, k.sub(1, k.mul(y, y))),
     reluGrad: (y, grad) => k.mul(grad, k.step(y)),
     matmul: (x, y, transposeX = false, transposeY = false) => {
-      if (x.size > 0 && y.size > 0) return k.matMul(x, y, transposeX, transposeY);
+      if (x.size > 0 && y.size > 0) return matrixProduct(k, x, y, transposeX, transposeY);
       return k.zeros([x.shape[transposeX ? 1 : 0]!, y.shape[transposeY ? 0 : 1]!]);
     },
     transpose: (x) => k.transpose(x),
@@ -161,7 +162,7 @@ export function tfjsKernels(k: Tfjs): Kernels<tfjs.Tensor> {
     loop: (loop, step) =>
       unrolled(
         loop,
-        (x) => k.split(x, loop.steps, 0),
+        (x) => split(k, x, loop.steps),
         (parts) => concat(parts, 0),
         // What a step computes on its way is freed with it.
         (...args) => k.tidy(() => step(kernels, ...args) as never),
