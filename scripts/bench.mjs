@@ -3,6 +3,7 @@
 //   --only NAME,…    these workloads; mlp-sgd, a small one, is measured only when it is named
 //   --json FILE      writes the figures; those that FILE had are compared with
 //   --scaling        measures what a step costs by its sizes instead, and writes docs/performance.md
+//   --runs           measures a run from outside instead: cold and warm start, memory, how long anybody waits
 //   --rivals         measures tfjs-node op by op, wasm, torch.compile and JAX beside it (JAX is installed for it)
 import { cpus } from "node:os";
 import fs from "node:fs";
@@ -19,6 +20,7 @@ const { values: options } = parseArgs({
     json: { type: "string" },
     rivals: { type: "boolean", default: false },
     scaling: { type: "boolean", default: false },
+    runs: { type: "boolean", default: false },
   },
 });
 const NAMES = ["simple", "mlp", "cnn", "rnn", "lstm-5", "lstm-128", "transformer", "autoencoder", "gan"];
@@ -39,6 +41,10 @@ if (options.scaling) {
   const { scaling } = await import("./bench/scaling.mjs");
   await scaling(names);
   process.exit();
+}
+if (options.runs) {
+  const { runs } = await import("./bench/runs.mjs");
+  process.exit((await runs(names, options.quick)) > 0 ? 1 : 0);
 }
 const python = await torchPython();
 const rivals = options.rivals

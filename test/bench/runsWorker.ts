@@ -1,0 +1,103 @@
+// What a run is like to whoever starts it: the supervisor starts built engines on the bench's workloads. One JSON command
+// a line in, one JSON answer a line out.
+import fs from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { monitorEventLoopDelay } from "node:perf_hooks";
+import { createInterface } from "node:readline";
+import type { RunRequest } from "../../extension/protocol/engine.ts";
+import type { EngineOptions } from "../../extension/supervisor/process.ts";
+import { spawnRun, type RunHandle } from "../../extension/supervisor/run.ts";
+import type { RunProcess } from "../../extension/supervisor/runProcess.ts";
+import { SpareEngine } from "../../extension/supervisor/spare.ts";
+
+/** `seconds`: how long it is looked at after its first step, in which it does at least `steps`. */
+interface Command {
+  name: string;
+  warm: boolean;
+  seconds: number;
+  steps: number;
+}
+
+const [root = "."] = process.argv.slice(2);
+const options: EngineOptions = { dist: path.join(root, "dist"), rowsPerMessage: 100 };
+const folder = fs.mkdtempSync(path.join(tmpdir(), "layerwise-bench-"));
+process.on("exit", () => fs.rmSync(folder, { recursive: true, force: true }));
+let count = 0;
+
+async function measure({ name, warm, seconds, steps }: Command): Promise<object> {
+  const request: RunRequest = {
+    kind: "train",
+    file: path.join(root, "test", "bench", "workloads", `${name}.nn.ts`),
+    exportName: "default",
+    directory: path.join(folder, String(count++)),
+    device: "native",
+    outlive: false,
+  };
+  let spare: RunProcess | undefined;
+  if (warm) {
+    const keeper = new SpareEngine(() => options, { affordable: async () => true });
+    await keeper.keep("native");
+    spare = keeper.take(request);
+  }
+  const began = performance.now();
+  let step = 0;
+  let firstStepMs = 0;
+  const memory: { step: number; bytes: number }[] = [];
+  let handle: RunHandle | undefined;
+  const first = new Promise<void>((resolve, reject) => {
+    handle = spawnRun(
+      request,
+      {
+        metrics: (rows) => {
+          if (step === 0) firstStepMs = performance.now() - began;
+          step = rows.at(-1)!.step;
+          resolve();
+        },
+        progress: (progress) => {
+          if (progress.memory !== undefined) memory.push({ step, bytes: progress.memory });
+        },
+      },
+      options,
+      spare,
+    );
+    void handle.ended.then(({ error }) => reject(new Error(error?.message ?? "it ended")));
+  });
+  await first;
+  const loop = monitorEventLoopDelay({ resolution: 1 });
+  loop.enable();
+  const answers: number[] = [];
+  const end = performance.now() + 1000 * seconds;
+  while (performance.now() < end || step < steps) {
+    const asked = performance.now();
+    await handle!.counters();
+    answers.push(performance.now() - asked);
+    await new Promise((resolve) => {
+      setTimeout(resolve, 20);
+    });
+  }
+  loop.disable();
+  await handle!.kill();
+  const megabytes = (from: number): number =>
+    ((memory.find((one) => one.step >= from) ?? memory.at(-1))?.bytes ?? 0) / 2 ** 20;
+  return {
+    firstStepMs,
+    steps: step,
+    answerMs: Math.max(...answers),
+    hostBlockedMs: loop.max / 1e6 - 1,
+    // Of what grows, a tenth of the steps would show a tenth.
+    earlyMb: megabytes(step / 10),
+    lateMb: megabytes(step),
+  };
+}
+
+for await (const line of createInterface(process.stdin)) {
+  let answer: object;
+  try {
+    answer = await measure(JSON.parse(line) as Command);
+  } catch (error) {
+    answer = { error: error instanceof Error ? error.message : String(error) };
+  }
+  process.stdout.write(`${JSON.stringify(answer)}\n`);
+}
+process.exit();
