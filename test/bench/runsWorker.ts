@@ -41,7 +41,7 @@ async function measure({ name, warm, seconds, steps }: Command): Promise<object>
     spare = keeper.take(request);
   }
   const began = performance.now();
-  let step = 0;
+  const done = { steps: 0 };
   let firstStepMs = 0;
   const memory: { step: number; bytes: number }[] = [];
   let handle: RunHandle | undefined;
@@ -50,12 +50,12 @@ async function measure({ name, warm, seconds, steps }: Command): Promise<object>
       request,
       {
         metrics: (rows) => {
-          if (step === 0) firstStepMs = performance.now() - began;
-          step = rows.at(-1)!.step;
+          if (done.steps === 0) firstStepMs = performance.now() - began;
+          done.steps = rows.at(-1)!.step;
           resolve();
         },
         progress: (progress) => {
-          if (progress.memory !== undefined) memory.push({ step, bytes: progress.memory });
+          if (progress.memory !== undefined) memory.push({ step: done.steps, bytes: progress.memory });
         },
       },
       options,
@@ -68,7 +68,7 @@ async function measure({ name, warm, seconds, steps }: Command): Promise<object>
   loop.enable();
   const answers: number[] = [];
   const end = performance.now() + 1000 * seconds;
-  while (performance.now() < end || step < steps) {
+  while (performance.now() < end || done.steps < steps) {
     const asked = performance.now();
     await handle!.counters();
     answers.push(performance.now() - asked);
@@ -82,12 +82,12 @@ async function measure({ name, warm, seconds, steps }: Command): Promise<object>
     ((memory.find((one) => one.step >= from) ?? memory.at(-1))?.bytes ?? 0) / 2 ** 20;
   return {
     firstStepMs,
-    steps: step,
+    steps: done.steps,
     answerMs: Math.max(...answers),
     hostBlockedMs: loop.max / 1e6 - 1,
     // Of what grows, a tenth of the steps would show a tenth.
-    earlyMb: megabytes(step / 10),
-    lateMb: megabytes(step),
+    earlyMb: megabytes(done.steps / 10),
+    lateMb: megabytes(done.steps),
   };
 }
 

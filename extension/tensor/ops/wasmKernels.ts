@@ -91,7 +91,7 @@ function patchesOf(
 export function split(k: Tfjs, x: tfjs.Tensor, parts: number): tfjs.Tensor[] {
   if (parts === 1 || x.size === 0 || x.dtype !== "float32") return k.split(x, parts, 0);
   const values = x.dataSync<"float32">();
-  const shape = [x.shape[0]! / parts, ...x.shape.slice(1)];
+  const shape = [x.shape[0] / parts, ...x.shape.slice(1)];
   const size = x.size / parts;
   return Array.from({ length: parts }, (_, i) =>
     k.tensor(values.subarray(i * size, (i + 1) * size), shape, "float32"),
