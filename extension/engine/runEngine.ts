@@ -31,8 +31,11 @@ import { Watchdog } from "./watchdog.ts";
 
 /** Milliseconds that a run has to save its weights and end when its parent is gone. */
 const ORPHAN_GRACE = 3000;
+/** Milliseconds that the directory of a run which outlives its window may be missing, as a disk does for a while. */
+const LOST_GRACE = 60_000;
 
 const watchdog = new Watchdog();
+watchdog.followParent(ORPHAN_GRACE);
 let run: Run | undefined;
 let session: ModelSession | undefined;
 
@@ -53,8 +56,8 @@ const methods: RunEngineMethods & ToolMethods & SessionMethods = {
     const request = v.parse(RunRequest, sent);
     if (run !== undefined)
       throw new EngineError({ code: "internal", message: "internal: this process has a run already" });
-    // Another window, or nobody, may be the parent of a run that outlives its own.
-    if (!request.outlive) watchdog.followParent(ORPHAN_GRACE);
+    // Another window may take a run over that outlives its own; nobody can, and nobody sees it, when its directory is gone.
+    if (request.outlive) watchdog.followParent(LOST_GRACE, request.directory);
     if (request.inspect === true)
       await waitForDebugger((url) => {
         parent.send("inspecting", url);

@@ -7,6 +7,9 @@ import { REPORT, type StandingAt, type WatchdogMessage } from "./watchdogProtoco
 /** Later than the main thread's own timer, which tells user code that waits from user code that runs. */
 const HEAD_START = 200;
 
+/** Before it can have ended: then another takes its place. */
+const PARENT = process.ppid;
+
 export interface Limit {
   /** Milliseconds that the body may take. */
   milliseconds: number;
@@ -52,9 +55,12 @@ export class Watchdog {
     }
   }
 
-  /** Ends this process when its parent is gone, should the main thread not do it within `grace` milliseconds. */
-  followParent(grace: number): void {
-    this.#send({ kind: "parent", pid: process.ppid, grace });
+  /**
+   * Ends this process when its parent is gone, should the main thread not do it within `grace` milliseconds. One that
+   * keeps what it does in `folder` may go on as long as that is there to be found.
+   */
+  followParent(grace: number, folder?: string): void {
+    this.#send({ kind: "parent", pid: PARENT, grace, ...(folder === undefined ? {} : { folder }) });
   }
 
   #leave(): void {

@@ -13,8 +13,11 @@ export type WatchdogMessage =
       text: string;
     }
   | { kind: "leave" }
-  /** End the process when its parent is gone and it hasn't ended by itself after `grace` milliseconds. */
-  | { kind: "parent"; pid: number; grace: number };
+  /**
+   * End the process when its parent is gone, and `folder` too if one is given, and it hasn't ended by itself after
+   * `grace` milliseconds. The last such message counts.
+   */
+  | { kind: "parent"; pid: number; grace: number; folder?: string };
 
 /** A call frame of the paused main thread, 1-based. */
 export interface StandingAt {

@@ -17,6 +17,7 @@ const port = parentPort;
 if (port === null) throw new Error("internal: the watchdog is not a worker");
 
 let timer: NodeJS.Timeout | undefined;
+let following: NodeJS.Timeout | undefined;
 
 port.on("message", (message: WatchdogMessage) => {
   if (message.kind === "parent") return followParent(message);
@@ -24,11 +25,13 @@ port.on("message", (message: WatchdogMessage) => {
   if (message.kind === "watch") watch(message);
 });
 
-function followParent({ pid, grace }: WatchdogMessage & { kind: "parent" }): void {
-  const look = setInterval(() => {
-    if (isParent(pid)) return;
-    clearInterval(look);
-    setTimeout(() => process.kill(process.pid, "SIGKILL"), grace);
+function followParent({ pid, grace, folder }: WatchdogMessage & { kind: "parent" }): void {
+  clearInterval(following);
+  let alone: number | undefined;
+  following = setInterval(() => {
+    if (isParent(pid) || (folder !== undefined && fs.existsSync(folder))) alone = undefined;
+    else alone ??= performance.now();
+    if (alone !== undefined && performance.now() - alone >= grace) process.kill(process.pid, "SIGKILL");
   }, PARENT_INTERVAL);
 }
 
