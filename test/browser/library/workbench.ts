@@ -29,7 +29,7 @@ export interface WorkbenchOptions {
 export class Workbench {
   readonly page: Page;
   readonly folder: string;
-  readonly theme: Theme;
+  theme: Theme;
   readonly dataFolder: string;
   /** What the window's console says of errors in webviews and of their content security policy. */
   readonly complaints: string[] = [];
@@ -83,6 +83,17 @@ export class Workbench {
   async close(): Promise<void> {
     await this.page.context().close();
     await this.#running.stop();
+  }
+
+  /** Changes the colour theme by the folder's settings. */
+  async useTheme(theme: Theme): Promise<void> {
+    if (theme === this.theme) return;
+    const settings = path.join(this.folder, ".vscode/settings.json");
+    fs.mkdirSync(path.dirname(settings), { recursive: true });
+    fs.writeFileSync(settings, JSON.stringify({ "workbench.colorTheme": THEMES[theme] }));
+    this.theme = theme;
+    const base = { light: "vs", dark: "vs-dark", "high-contrast": "hc-black" }[theme];
+    await this.page.locator(`.monaco-workbench.${base}`).waitFor();
   }
 
   /** Loads the window anew, as its user does: VS Code saves its layout before. */

@@ -12,11 +12,12 @@ import { type Theme, THEMES, type Workbench } from "../library/workbench.ts";
 
 const EXAMPLE = "digits.nn.ts";
 
-for (const theme of Object.keys(THEMES) as Theme[])
-  test(`the Train lens, the curve, Stop and the checkpoint (${theme})`, async () => {
-    const workbench = await openWorkbench({ theme });
-    await workbench.activated();
-    manyEpochs(workbench);
+test("the Train lens, the curve, Stop and the checkpoint, in light, dark and high contrast", async () => {
+  const workbench = await openWorkbench();
+  await workbench.activated();
+  manyEpochs(workbench);
+  for (const theme of Object.keys(THEMES) as Theme[]) {
+    await workbench.useTheme(theme);
     await lensesShow(workbench);
     await previewShows(workbench);
     const panel = await train(workbench);
@@ -25,10 +26,12 @@ for (const theme of Object.keys(THEMES) as Theme[])
     await panel.press("Stop");
     await panel.reaches("stopped");
     await checkpointIsInTheTree(workbench);
-    assert.deepEqual(await accessibilityProblems(panel.frame), []);
-    assert.deepEqual(workbench.complaints, []);
-    await closeWorkbench(workbench);
-  }, 180_000);
+    assert.deepEqual(await accessibilityProblems(panel.frame), [], theme);
+    await closePanel(workbench, "Training");
+  }
+  assert.deepEqual(workbench.complaints, []);
+  await closeWorkbench(workbench);
+}, 180_000);
 
 /** The example as it is, except that no machine is done with it before Stop is pressed. */
 function manyEpochs(workbench: Workbench): void {
@@ -52,7 +55,11 @@ async function previewShows(workbench: Workbench): Promise<void> {
   await frame.getByText("13,706").first().waitFor();
   await workbench.screenshot("preview");
   assert.deepEqual(await accessibilityProblems(frame), []);
-  await workbench.page.locator(".tab", { hasText: "Architecture" }).getByRole("button").first().click();
+  await closePanel(workbench, "Architecture");
+}
+
+async function closePanel(workbench: Workbench, title: string): Promise<void> {
+  await workbench.page.locator(".tab", { hasText: title }).getByRole("button").first().click();
   await workbench.webviewFrame.waitFor({ state: "detached" });
 }
 
@@ -71,7 +78,7 @@ async function curveGrows(panel: TrainingPanel): Promise<void> {
 
 async function checkpointIsInTheTree(workbench: Workbench): Promise<void> {
   const runs = path.join(workbench.folder, ".layerwise/runs");
-  const [id = ""] = fs.readdirSync(runs);
+  const id = newestRun(workbench.folder)?.id ?? "";
   const files = fs.readdirSync(path.join(runs, id, "checkpoints"));
   assert.ok(files.length > 0, "no checkpoint on disk");
   await workbench.showSideBar();
