@@ -59,7 +59,7 @@ async function child(entry: string): Promise<{ parent: ChildProcess; pid: number
   child.once("message", () => console.log(child.pid));`;
   const parent = spawn(process.execPath, ["-e", program], { stdio: ["ignore", "pipe", "inherit"] });
   started.push(parent);
-  const [bytes] = (await once(parent.stdout!, "data")) as [Buffer];
+  const [bytes] = (await once(parent.stdout, "data")) as [Buffer];
   const pid = Number(bytes.toString());
   started.push(pid);
   return { parent, pid };
@@ -86,7 +86,7 @@ test("what may outlive its parent ends when the folder that it is found by is go
   const run = spawn(process.execPath, ["-e", program], { stdio: ["ignore", "pipe", "inherit"] });
   started.push(run);
   // It is still there after two looks.
-  await once(run.stdout!, "data");
+  await once(run.stdout, "data");
   expect(await isAlive(run.pid)).toBe(true);
   fs.rmdirSync(folder);
   await gone(run.pid!);
