@@ -5,7 +5,7 @@ import { BOUNDS, quantile } from "../../bounds.ts";
 import { test, until } from "../../harness.ts";
 import { simpleNN, writeModel } from "../../models.ts";
 import { temporaryFolder } from "../library/browser.ts";
-import { familyOf } from "../library/processes.ts";
+import { familyOf } from "../../processes.ts";
 import { closeWorkbench, openWorkbench } from "../library/tier.ts";
 import type { Workbench } from "../library/workbench.ts";
 import { accessibilityProblems } from "../library/trainingPanel.ts";

@@ -11,7 +11,7 @@ import {
   processExists,
 } from "../../runDirectories.ts";
 import { temporaryFolder } from "../library/browser.ts";
-import { familyOf } from "../library/processes.ts";
+import { familyOf } from "../../processes.ts";
 import { closeWorkbench, openWorkbench } from "../library/tier.ts";
 import { TrainingPanel } from "../library/trainingPanel.ts";
 import type { Workbench } from "../library/workbench.ts";
