@@ -134,6 +134,25 @@ export class MetricsReader {
   }
 }
 
+/** How far a run came: the last whole row of a step or an epoch that its engine wrote. */
+export async function readLastRow(directory: string): Promise<MetricRow | undefined> {
+  const handle = await open(join(directory, METRICS_FILE), "r").catch(() => undefined);
+  if (handle === undefined) return undefined;
+  try {
+    const { size } = await handle.stat();
+    const tail = Buffer.alloc(Math.min(CHUNK, size));
+    await handle.read(tail, 0, tail.length, size - tail.length);
+    // A line that begins before the tail, or was torn, is no row.
+    for (const line of tail.toString("utf8").split("\n").toReversed()) {
+      const row = parseRow(line);
+      if (row !== undefined && row.kind !== "event") return row;
+    }
+    return undefined;
+  } finally {
+    await handle.close();
+  }
+}
+
 /** A run's curves from disk: those of the rows to keep, as many as {@link Curves} does. */
 export async function readCurves(
   directory: string,

@@ -5,6 +5,7 @@ import * as v from "valibot";
 import type { UserError } from "../protocol/errors.ts";
 import { RUN_FILE, RUNS_FOLDER, RunRecord, type CheckpointRecord, type RunState } from "../protocol/run.ts";
 import { EngineError } from "./errors.ts";
+import { readLastRow } from "./metrics.ts";
 
 /** A run as found on disk. */
 export interface StoredRun {
@@ -151,9 +152,25 @@ export async function isDead(record: RunRecord, now = Date.now()): Promise<boole
 export async function markKilled(directory: string, error: UserError): Promise<RunRecord> {
   const record = await readRecord(directory);
   if (!isLive(record)) return record;
-  const killed: RunRecord = { ...record, state: "killed", endedAt: new Date().toISOString(), error };
+  const killed: RunRecord = {
+    ...record,
+    ...(await lastProgress(directory, record)),
+    state: "killed",
+    endedAt: new Date().toISOString(),
+    error,
+  };
   await writeRecord(directory, killed);
   return killed;
+}
+
+/** Engines write their record now and then, and a row for each step: how far a run came that can't say it any more. */
+async function lastProgress(
+  directory: string,
+  { step, epoch }: RunRecord,
+): Promise<Pick<RunRecord, "step" | "epoch">> {
+  const row = await readLastRow(directory).catch(() => undefined);
+  if (row === undefined || row.step <= step) return { step, epoch };
+  return { step: row.step, epoch: Math.max(epoch, row.kind === "epoch" ? row.epoch : row.epoch - 1) };
 }
 
 /** Finds runs of a folder whose process is gone, marks them as killed, and answers them. */

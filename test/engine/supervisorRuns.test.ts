@@ -133,6 +133,19 @@ describe("run directories", () => {
     expect(await buryDeadRuns(await listRuns(folder))).toEqual([]);
   });
 
+  test("that were killed have come as far as their last whole row", async () => {
+    const directory = await store("a", { state: "running", pid: await deadPid(), step: 1, epoch: 0 });
+    const row = (kind: string, step: number, epoch: number): string =>
+      `${JSON.stringify({ kind, step, epoch, time: step, values: { loss: 1 } })}\n`;
+    const rows = Array.from({ length: 2000 }, (_, step) => row("step", step + 1, Math.floor(step / 100) + 1));
+    await appendFile(
+      join(directory, "metrics.jsonl"),
+      `${rows.join("")}${row("epoch", 2000, 20)}${row("step", 2001, 21).slice(0, 30)}`,
+    );
+    await buryDeadRuns(await listRuns(folder));
+    expect(await readRecord(directory)).toMatchObject({ state: "killed", step: 2000, epoch: 20 });
+  });
+
   test.runIf(process.platform === "linux")("whose process id another program has now are dead", async () => {
     await store("a", { state: "running", pid: process.pid });
     expect(await buryDeadRuns(await listRuns(folder))).toHaveLength(1);
