@@ -211,7 +211,8 @@ export class Template {
     const value = (code: number): Value => {
       if (code < 0) return leaves[-code - 1]!;
       const { serial, index } = place(code);
-      return nodes[serial]!.outputs[index]!;
+      // What stands for an output that was not recorded is among what is asked for.
+      return nodes[serial]!.outputs[index] ?? requested[codes.requested.indexOf(code)]!;
     };
     return {
       key: this.key,

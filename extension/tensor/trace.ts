@@ -82,7 +82,7 @@ function completed(request: Request, compiled: (key: string) => boolean): Plan |
   const plan = template.plan(numbering, recorded, request);
   if (plan === undefined) return undefined;
   follow(template, plan);
-  const kept = new Set(request.lazy);
+  const kept = new Set([...request.lazy, ...request.requested]);
   for (const { results } of skipped)
     for (const [, value] of results)
       if (value.producer.kind === "node" && !kept.has(value)) value.read = released;

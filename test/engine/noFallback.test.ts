@@ -7,36 +7,14 @@ import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { loadExecutor } from "../../extension/executors/index.ts";
 import { nativeStatus } from "../../extension/native/status.ts";
 import { Experiment } from "../../extension/nn/experiment.ts";
-import { data, nn } from "../../extension/nn/index.ts";
 import { setExecutor } from "../../extension/tensor/runtime.ts";
 import { train } from "../unit/engine/training.ts";
+import { EXPERIMENTS, loadExperiment, writeBert } from "./experiments.ts";
 
-const root = path.resolve(import.meta.dirname, "..", "..");
-const experiments = (folder: string): string[] =>
-  fs
-    .readdirSync(path.join(root, folder))
-    .filter((name) => name.endsWith(".nn.ts"))
-    .map((name) => `${folder}/${name}`);
-
+const root = process.cwd();
 const STEPS = 12;
 /** Batches of the validation, before the training and after the last step. */
 const VALIDATED = 2;
-
-/** The tutorial is a program. */
-const files = [...experiments("test/bench/workloads"), ...experiments("media/examples")].filter(
-  (file) => !file.endsWith("tutorial.nn.ts"),
-);
-
-/** What the examples need beside them: a folder of Hugging Face with a tiny BERT. */
-function writeBert(folder: string): void {
-  const words = data.speeches().sentences.flatMap((sentence) => data.words(sentence));
-  const specials = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
-  const { tokens } = new data.Vocabulary(words, { minFreq: 3, specials });
-  const sizes = { hiddenSize: 8, numHiddenLayers: 1, numAttentionHeads: 2, intermediateSize: 16 };
-  const config = { ...sizes, vocabSize: tokens.length, maxPositionEmbeddings: 64 };
-  new nn.BertModel(config).savePretrained(path.join(folder, "bert"));
-  fs.writeFileSync(path.join(folder, "bert", "vocab.txt"), `${tokens.join("\n")}\n`);
-}
 
 describe.skipIf(nativeStatus().state !== "installed")("compiled, without a fallback:", () => {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), "layerwise-"));
@@ -51,10 +29,10 @@ describe.skipIf(nativeStatus().state !== "installed")("compiled, without a fallb
     fs.rmSync(folder, { recursive: true, force: true });
   });
 
-  it.for(files)("%s", async (file, { skip }) => {
+  it.for(EXPERIMENTS)("%s", async (file, { skip }) => {
     const executor = await loadExecutor("native");
-    const { default: experiment } = (await import(path.join(root, file))) as { default: Experiment };
-    skip(file.includes("fashion") && !fs.existsSync("/usr/share/datasets/fashion-mnist"), "no data");
+    const experiment = await loadExperiment(file);
+    if (experiment === undefined) return skip("no data");
     // The head of a BERT that is fine-tuned is new, which is said.
     if (file.includes("bert")) vi.spyOn(console, "warn").mockImplementation(() => {});
     let before: Record<string, number> = {};

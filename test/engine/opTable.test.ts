@@ -6,13 +6,15 @@ import { TensorFlowExecutor } from "../../extension/executors/tensorflow/executo
 import type { NativeBinding } from "../../extension/native/binding.ts";
 import { NativeError } from "../../extension/native/errors.ts";
 import { loadNative } from "../../extension/native/load.ts";
+import { optim } from "../../extension/nn/index.ts";
 import { applyAll } from "../../extension/tensor/apply.ts";
 import { grad } from "../../extension/tensor/autograd.ts";
 import { toHostArray, type DType } from "../../extension/tensor/dtype.ts";
 import type { Op, Signature } from "../../extension/tensor/op.ts";
 import { OPS } from "../../extension/tensor/ops/table.ts";
-import { barrier, setExecutor, valuesOf } from "../../extension/tensor/runtime.ts";
-import { fromHost, type Tensor } from "../../extension/tensor/tensor.ts";
+import { barrier, keep, observe, setExecutor, valuesOf } from "../../extension/tensor/runtime.ts";
+import { fromHost, Parameter, type Tensor } from "../../extension/tensor/tensor.ts";
+import { settled } from "./settled.ts";
 
 interface Recorded {
   dtype: DType;
@@ -98,12 +100,15 @@ const zeros = (x: Tensor): Recorded => ({
   data: Array(x.numel()).fill(0) as number[],
 });
 
-/** Everything of all samples in one barrier, so that the graph is large enough to be compiled. */
-function compute(runs: readonly Run[]): void {
-  const pending = runs
+/** What of samples is still to be computed. */
+const pending = (runs: readonly Run[]): Tensor[] =>
+  runs
     .flatMap(({ outputs, grads }) => [...outputs, ...grads])
     .filter((t): t is Tensor => t !== null && t.value.data === undefined && t.value.producer.kind === "node");
-  barrier(pending.map((t) => t.value));
+
+/** Everything of all samples in one barrier, so that the graph is large enough to be compiled. */
+function compute(runs: readonly Run[]): void {
+  barrier(pending(runs).map((t) => t.value));
 }
 
 const STEP = 0.01;
@@ -140,6 +145,31 @@ function finiteDifference(op: Op<object>, sample: Sample, i: number): void {
     close(measured, slope, 0.02, 0.01),
     `${op.name} sample ${i}: the gradient along a direction is ${slope}, finite differences say ${measured}`,
   ).toBe(true);
+}
+
+/** Samples of a graph that XLA compiles, each with its op and its place among the op's. */
+type Compiled = readonly (readonly [op: Op<object>, sample: Sample, i: number])[];
+/** Compiling takes a while for each graph and each node: several ops are one graph, but for those of many nodes. */
+const TOGETHER = 8;
+/** Graphs of an op of many nodes; LAYERWISE_XLA=all compiles all of its samples. */
+const OF_LARGE = process.env["LAYERWISE_XLA"] === "all" ? Infinity : 2;
+
+function forXla(): (readonly [names: string, Compiled])[] {
+  const fit = ops.filter((op) => op.xla === true || op.layout === "elementwise");
+  const of = (op: Op<object>): Compiled => (samples[op.name] ?? []).map((sample, i) => [op, sample, i]);
+  const isLarge = (op: Op<object>): boolean => JSON.stringify(samples[op.name]).length > 15_000;
+  const small = fit.filter((op) => !isLarge(op));
+  const groups = Array.from({ length: Math.ceil(small.length / TOGETHER) }, (_, i) =>
+    small.slice(i * TOGETHER, (i + 1) * TOGETHER),
+  );
+  return [
+    ...groups.map((group) => [group.map(({ name }) => name).join(", "), group.flatMap(of)] as const),
+    ...fit.filter(isLarge).flatMap((op) =>
+      of(op)
+        .slice(0, OF_LARGE)
+        .map((one) => [`${op.name} sample ${one[2]}`, [one]] as const),
+    ),
+  ];
 }
 
 /** Ops of which an output's shape and type were compared with the inferred ones, on the executor of the running suite. */
@@ -262,5 +292,28 @@ describe.skipIf(native === undefined)("TensorFlow", () => {
       several.forEach((sample, i) => check(op, sample, runs[i]!, i));
     }
     expect(executor.counters.compiledRuns - before, "compiled runs").toBeGreaterThanOrEqual(2);
+  });
+
+  // As in a training whose steps came often enough: everything is an output of its step.
+  test.each(forXla())("by XLA: %s", (_, compiled) => {
+    const before = { ...keep };
+    try {
+      Object.assign(keep, { gradients: false, waiting: true, repeats: true, training: settled() });
+      const weight = new Parameter(fromHost(Float32Array.of(1), [1], "float32"));
+      const optimizer = new optim.SGD([weight], { lr: 0.1 });
+      const { byXla } = executor.counters;
+      for (let round = 0; round < 2; round++) {
+        const runs = compiled.map(([op, sample]) => record(op, sample));
+        for (const { value } of pending(runs)) observe(value);
+        optimizer.zeroGrad();
+        weight.sum().backward();
+        optimizer.step();
+        compiled.forEach(([op, sample, i], n) => check(op, sample, runs[n]!, i));
+      }
+      const why = executor.choices().filter(({ about }) => about === "XLA");
+      expect(executor.counters.byXla - byXla, why.at(-1)?.why).toBe(1);
+    } finally {
+      Object.assign(keep, before);
+    }
   });
 });

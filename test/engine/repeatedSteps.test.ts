@@ -1,23 +1,16 @@
 // Steps that repeat each other are recognized, taken over and computed together. Whatever a program does meanwhile, the
 // numbers are those of wasm, which records and computes every step.
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { loadExecutor, type LoadedExecutor } from "../../extension/executors/index.ts";
 import { F, nn, optim, torch, type Tensor } from "../../extension/nn/index.ts";
 import { nativeStatus } from "../../extension/native/status.ts";
-import { SETTLED } from "../../extension/executors/tensorflow/xla.ts";
 import { apply } from "../../extension/tensor/apply.ts";
 import type { Value } from "../../extension/tensor/graph.ts";
 import { attr } from "../../extension/tensor/lowering.ts";
 import { defineOp } from "../../extension/tensor/op.ts";
-import {
-  keep,
-  parted,
-  setExecutor,
-  stepsTogether,
-  type SteadyGraph,
-} from "../../extension/tensor/runtime.ts";
+import { keep, observe, parted, setExecutor, stepsTogether } from "../../extension/tensor/runtime.ts";
+import { collectGarbage } from "./garbage.ts";
+import { settled } from "./settled.ts";
 
 const native = nativeStatus().state === "installed";
 
@@ -93,6 +86,18 @@ const PROGRAMS: Record<string, () => number[]> = {
   "a gradient read after the step": () => {
     const { model, step } = session(sgd);
     return Array.from({ length: 12 }, () => step().item() + part(model, 3).bias!.grad!.sum().item());
+  },
+  "a gradient that is computed with the step": () => {
+    const { model, optimizer, backward } = session(sgd);
+    const made = Array.from({ length: 12 }, () => {
+      optimizer.zeroGrad();
+      const loss = backward();
+      const gradient = part(model, 3).bias!.grad!;
+      observe(gradient.value);
+      optimizer.step();
+      return [loss, gradient];
+    });
+    return made.flatMap(([loss, gradient]) => [loss!.item(), ...gradient!.data()]);
   },
   "a loss read before the step": () => {
     const { model, optimizer, criterion, x, y } = session();
@@ -209,20 +214,6 @@ const PROGRAMS: Record<string, () => number[]> = {
   },
 };
 
-/** A training in which a graph that came twice in a row has come often enough for XLA. */
-const settled = (): { steady: SteadyGraph } => {
-  let steady: SteadyGraph = { graph: "", steps: 0 };
-  return {
-    get steady() {
-      return steady;
-    },
-    set steady({ graph, steps }) {
-      const again = graph === steady.graph && steps > steady.steps;
-      steady = { graph, steps: again ? SETTLED + 1 : graph === steady.graph ? 0 : steps };
-    },
-  };
-};
-
 /** Programs in which XLA's graph alternates with others, or is fed otherwise than before: each compiles anew. */
 const FOR_XLA = [
   "the same step over and over",
@@ -294,8 +285,7 @@ describe.skipIf(!native)("repeated steps", () => {
     const losses = Array.from({ length: 40 }, () => parted(step()));
     // What a weak reference was made for lives until the event loop turns.
     await new Promise(setImmediate);
-    setFlagsFromString("--expose-gc");
-    (runInNewContext("gc") as () => void)();
+    collectGarbage();
     expect(hidden.filter((ref) => ref.deref() !== undefined).length).toBeLessThan(5);
     const values = losses.map((loss) => loss.item());
     expect(values.every(Number.isFinite)).toBe(true);

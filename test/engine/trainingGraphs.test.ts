@@ -1,5 +1,5 @@
 // What a training costs on the native engine: how many graphs a step is, and that nothing is left behind.
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { loadExecutor, type LoadedExecutor } from "../../extension/executors/index.ts";
 import { nativeStatus } from "../../extension/native/status.ts";
 import {
@@ -15,6 +15,7 @@ import {
 import { setExecutor } from "../../extension/tensor/runtime.ts";
 import { scope } from "../../extension/tensor/scope.ts";
 import { train, weightsOf } from "../unit/engine/training.ts";
+import { collectGarbage } from "./garbage.ts";
 
 let executor: LoadedExecutor;
 
@@ -147,5 +148,51 @@ describe.skipIf(nativeStatus().state !== "installed")("training on the native en
     expect(growth(after, "compiled")).toEqual(Array.from({ length: 15 }, () => 0));
     const atSteps = after.filter((_, i) => i % 4 === 3).map(({ tensors }) => tensors);
     expect(new Set(atSteps).size).toBe(1);
+  });
+
+  const long = (changes: Partial<ExperimentOptions>): Experiment =>
+    experiment({
+      model: () => new Net(),
+      data: () => new data.TensorDataset(torch.randn(800, 6), torch.randint(0, 3, [800])),
+      loss: new nn.CrossEntropyLoss(),
+      optimizer: (parameters) => new optim.Adam(parameters, { lr: 0.01 }),
+      batchSize: 8,
+      shuffle: true,
+      checkpoints: false,
+      epochs: 1,
+      ...changes,
+    });
+
+  it.each(["waiting for each other", "one by one"])("memory is flat over 3,000 steps, %s", async (how) => {
+    const used: number[] = [];
+    const tensors: number[] = [];
+    const onEpochEnd = ({ epoch }: { epoch: number }): void => {
+      if (epoch % 10 !== 0) return;
+      collectGarbage();
+      used.push(process.memoryUsage().heapUsed / 2 ** 20);
+      tensors.push(executor.counters()["tensors"]!);
+    };
+    const callbacks = how === "one by one" ? { onEpochEnd, onStepEnd: () => {} } : { onEpochEnd };
+    const { rows } = await train(long({ epochs: 40, callbacks }));
+    expect(rows.at(-1)!.step).toBe(4000);
+    expect(new Set(tensors).size).toBe(1);
+    // What the curves of 3,000 steps are: the test keeps them.
+    const kept = 3000 * 400 * 2 ** -20;
+    expect(used[3]! - used[0]!).toBeLessThan(kept + 0.5);
+  });
+
+  it("no step clears a set: those that outlive it are replaced (see allSettled)", async () => {
+    const clears = [vi.spyOn(Set.prototype, "clear"), vi.spyOn(Map.prototype, "clear")];
+    try {
+      let before = 0;
+      const cleared = (): number => clears.reduce((sum, { mock }) => sum + mock.calls.length, 0);
+      const onStepEnd = ({ step }: { step: number }): void => {
+        if (step === 20) before = cleared();
+      };
+      await train(long({ maxSteps: 100, callbacks: { onStepEnd } }));
+      expect(cleared()).toBe(before);
+    } finally {
+      for (const clear of clears) clear.mockRestore();
+    }
   });
 });

@@ -1,0 +1,16 @@
+import { SETTLED } from "../../extension/executors/tensorflow/xla.ts";
+import type { SteadyGraph } from "../../extension/tensor/runtime.ts";
+
+/** A training in which a graph that came twice in a row has come often enough for XLA. */
+export function settled(): { steady: SteadyGraph } {
+  let steady: SteadyGraph = { graph: "", steps: 0 };
+  return {
+    get steady() {
+      return steady;
+    },
+    set steady({ graph, steps }) {
+      const again = graph === steady.graph && steps > steady.steps;
+      steady = { graph, steps: again ? SETTLED + 1 : graph === steady.graph ? 0 : steps };
+    },
+  };
+}
