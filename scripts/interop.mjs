@@ -32,6 +32,8 @@ await main(async () => {
     packages: "external",
     keepNames: true,
     logLevel: "warning",
+    // The examples are among the models that are exported.
+    alias: { layerwise: inRoot("extension", "nn", "index.ts") },
   });
   const fixtures = inRoot("test", "fixtures");
   return run(process.execPath, [

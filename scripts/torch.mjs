@@ -8,7 +8,8 @@ import { mustRun } from "./project.mjs";
 
 const TORCH = "2.15.0";
 /** Changes when the list of packages does. */
-const SET = `torch-${TORCH}-safetensors-tensorboard`;
+const SET = `torch-${TORCH}-transformers-onnxruntime`;
+const PACKAGES = ["numpy", "safetensors", "tensorboard", "transformers>=5", "onnxruntime"];
 
 /** Where what is installed for comparisons goes. */
 export const cacheFolder = () =>
@@ -16,7 +17,7 @@ export const cacheFolder = () =>
   path.join(process.env.XDG_CACHE_HOME ?? path.join(homedir(), ".cache"), "layerwise");
 
 /**
- * A Python with PyTorch, NumPy, safetensors and TensorBoard: the one that LAYERWISE_TORCH_PYTHON names, or that of a virtual
+ * A Python with PyTorch, and what else reads and writes files of its kind: the one that LAYERWISE_TORCH_PYTHON names, or that of a virtual
  * environment in the cache folder, made with pip at the first use (some hundred megabytes).
  * @returns {Promise<string>} Its path.
  */
@@ -28,16 +29,7 @@ export async function torchPython() {
   if (!fs.existsSync(stamp)) {
     console.log(`installing PyTorch ${TORCH} into ${venv}`);
     await mustRun("python3", ["-m", "venv", venv]);
-    await mustRun(python, [
-      "-m",
-      "pip",
-      "install",
-      "--quiet",
-      `torch==${TORCH}`,
-      "numpy",
-      "safetensors",
-      "tensorboard",
-    ]);
+    await mustRun(python, ["-m", "pip", "install", "--quiet", `torch==${TORCH}`, ...PACKAGES]);
     fs.writeFileSync(stamp, "");
   }
   return python;

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { comparisonSteps, type Change } from "../formats/comparison.ts";
+import { comparisonSteps, type Change, type Differing } from "../formats/comparison.ts";
 import { lastOf, statisticsOf, type Statistics } from "../formats/statistics.ts";
 import { openTensors, type SourceTensor, type TensorSource } from "../formats/tensorSource.ts";
 import { action, CommandFailure, commonOptions, examples, existingFile, printJson } from "./command.ts";
@@ -18,7 +18,7 @@ export function register(program: Command): void {
     .description("list the tensors of a .safetensors, .pth, .pt or .bin file, and what their values are like")
     .argument("<file>", "a file of tensors; its content says the format, and nothing in it is run")
     .option("--compare <other>", "what is added, removed and changed in another file")
-    .option("--no-values", "names, shapes and types only, without a look at the values");
+    .option("--no-values", "names, shapes and types only, without a look at the values and their checksums");
   commonOptions(command, ["json"]);
   examples(
     command,
@@ -33,33 +33,23 @@ Values are read part by part: a file may be larger than the memory.`,
   ).action(action(inspect));
 }
 
+/** @throws CommandFailure saying what is wrong with a file; some things show only when its values are read */
 async function inspect(file: string, { compare, values, json = false }: Options): Promise<number> {
-  const source = open(existingFile(file));
+  const paths = [file, ...(compare === undefined ? [] : [compare])].map(existingFile);
+  const sources: TensorSource[] = [];
   try {
-    if (compare === undefined) list(source, values, json);
-    else {
-      const other = open(existingFile(compare));
-      try {
-        compareFiles(source, other, json);
-      } finally {
-        other.close();
-      }
-    }
-  } finally {
-    source.close();
-  }
-  return 0;
-}
-
-/** @throws CommandFailure saying what is wrong with the file */
-function open(file: string): TensorSource {
-  try {
-    return openTensors(file);
+    for (const path of paths) sources.push(openTensors(path));
+    const [source, other] = sources;
+    if (other === undefined) list(source!, values, json);
+    else compareFiles(source!, other, json);
   } catch (error) {
     throw new CommandFailure([
       { code: "file", message: error instanceof Error ? error.message : String(error) },
     ]);
+  } finally {
+    for (const source of sources) source.close();
   }
+  return 0;
 }
 
 const shapeText = (shape: readonly number[]): string => `[${shape.join(", ")}]`;
@@ -130,7 +120,17 @@ function textOf(change: Change): string {
       return `${change.dtype} ${shapeText(change.shape)}`;
     case "shape":
       return `${shapeText(change.shape)} → ${shapeText(change.other)}`;
+    case "type":
+      return [
+        `${change.dtype} → ${change.other}`,
+        ...(change.changed === undefined ? [] : [valuesText(change)]),
+      ].join("; ");
     case "values":
-      return `${change.changed.toLocaleString("en-US")} of ${change.elements.toLocaleString("en-US")} values, by ${digits(change.largest)} at most`;
+      return valuesText(change);
   }
+}
+
+function valuesText({ changed = 0, elements = 0, largest }: Partial<Differing>): string {
+  const by = changed === 0 || largest === undefined ? "" : `, by ${digits(largest)} at most`;
+  return `${changed.toLocaleString("en-US")} of ${elements.toLocaleString("en-US")} values${by}`;
 }

@@ -1,13 +1,15 @@
 import path from "node:path";
+import { openTensors } from "../formats/tensorSource.ts";
 import { signal as sendSignal } from "../supervisor/process.ts";
 import { spawnRun, type RunHandle, type RunOutcome } from "../supervisor/run.ts";
 import type { EvaluationResult, RunRequest } from "../protocol/engine.ts";
+import type { UserError } from "../protocol/errors.ts";
 import { RUN_FILE, RUNS_FOLDER } from "../protocol/run.ts";
 import {
+  bestFirst,
   checkpointPath,
   exists,
   freeRunDirectory,
-  lastCheckpoint,
   listRuns,
   runsRoot,
 } from "../supervisor/runDirectory.ts";
@@ -88,16 +90,27 @@ export async function findRun(run: string, folder = process.cwd()): Promise<stri
 }
 
 /**
- * The weights to use when none are named: of the newest training of that experiment, the best, else the last.
- * @throws CommandFailure when it was never trained here
+ * The weights to use when none are named: of the newest training of that experiment, the best, else the last. What is
+ * damaged is told, and the next best taken.
+ * @throws CommandFailure when it was never trained here, or all is damaged
  */
 export async function findCheckpoint({ file, exportName }: Target): Promise<string> {
+  const problems: UserError[] = [];
   for (const { directory, record } of await listRuns(process.cwd())) {
     if (record.kind !== "train" || record.file !== file) continue;
     if (exportName !== undefined && record.exportName !== exportName) continue;
-    const best = record.checkpoints.find(({ kind }) => kind === "best") ?? lastCheckpoint(record);
-    if (best !== undefined) return checkpointPath(directory, best);
+    for (const checkpoint of bestFirst(record)) {
+      const path = checkpointPath(directory, checkpoint);
+      const message = problemOf(path);
+      if (message === undefined) {
+        for (const problem of problems)
+          process.stderr.write(`${problem.message}\nIn its place: ${shortPath(path)}\n`);
+        return path;
+      }
+      problems.push({ code: "checkpoint", message: `The weights can't be read: ${message}` });
+    }
   }
+  if (problems.length > 0) throw new CommandFailure(problems);
   const name = shortPath(file) + (exportName === undefined ? "" : `#${exportName}`);
   throw new CommandFailure([
     {
@@ -106,4 +119,14 @@ export async function findCheckpoint({ file, exportName }: Target): Promise<stri
       hint: `Train it first (layerwise train ${name}), or name its weights with --checkpoint.`,
     },
   ]);
+}
+
+/** What is wrong with a file of weights, as far as its structure tells. */
+function problemOf(file: string): string | undefined {
+  try {
+    openTensors(file).close();
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
 }

@@ -38,6 +38,8 @@ export class Checkpoints {
   readonly #events: CheckpointEvents;
   /** Why weights couldn't be saved the last time: told once, not for each file. */
   #problem: string | undefined;
+  /** Likewise for the training's state. */
+  #stateProblem: string | undefined;
   #lastSaved = -Infinity;
   #stateSaved = performance.now();
 
@@ -124,10 +126,14 @@ export class Checkpoints {
     const { path } = this.#directory;
     try {
       saveTraining(path, state());
+      this.#stateProblem = undefined;
     } catch (error) {
-      this.#events.onProblem(
-        `The training's state can't be saved in ${path}: ${describeFileError(error)}. The training goes on; resumed, it would begin where it was saved before.`,
-      );
+      const problem = describeFileError(error);
+      if (problem !== this.#stateProblem)
+        this.#events.onProblem(
+          `The training's state can't be saved in ${path}: ${problem}. The training goes on; resumed, it would begin where it was saved before.`,
+        );
+      this.#stateProblem = problem;
     }
   }
 

@@ -1,4 +1,4 @@
-import { differenceSteps } from "./statistics.ts";
+import { differenceSteps, type Difference } from "./statistics.ts";
 import { hasNumbers } from "./tensorData.ts";
 import type { SourceTensor, TensorSource } from "./tensorSource.ts";
 
@@ -6,7 +6,12 @@ import type { SourceTensor, TensorSource } from "./tensorSource.ts";
 export type Change =
   | { name: string; change: "added" | "removed"; shape: readonly number[]; dtype: string }
   | { name: string; change: "shape"; shape: readonly number[]; other: readonly number[] }
-  | { name: string; change: "values"; largest: number; changed: number; elements: number };
+  | ({ name: string; change: "type"; dtype: string; other: string } & Partial<Differing>)
+  | ({ name: string; change: "values" } & Differing);
+
+export interface Differing extends Difference {
+  elements: number;
+}
 
 export interface Comparison {
   /** The largest differences first. */
@@ -30,7 +35,8 @@ export function* comparisonSteps(a: TensorSource, b: TensorSource): Generator<nu
   const same = a.tensors.length - changes.length;
   for (const { name, shape, dtype } of b.tensors)
     if (!known.has(name)) changes.push({ name, change: "added", shape, dtype });
-  const size = (one: Change): number => (one.change === "values" ? one.largest : Infinity);
+  // What can't be told in numbers is no small change.
+  const size = (one: Change): number => (one.change === "values" ? (one.largest ?? Infinity) : Infinity);
   changes.sort((one, other) => (size(one) === size(other) ? 0 : size(other) - size(one)));
   return { changes, same };
 }
@@ -51,7 +57,14 @@ function* changeOf(
   const { name, shape, dtype } = tensor;
   if (other === undefined) return { name, change: "removed", shape, dtype };
   if (!sameShape(tensor, other)) return { name, change: "shape", shape, other: other.shape };
-  if (!hasNumbers(dtype) || !hasNumbers(other.dtype)) return undefined;
-  const { largest, changed } = yield* differenceSteps(tensor, other);
-  return changed === 0 ? undefined : { name, change: "values", largest, changed, elements: numelOf(tensor) };
+  if (dtype !== other.dtype) {
+    const change = { name, change: "type", dtype, other: other.dtype } as const;
+    if (!hasNumbers(dtype) || !hasNumbers(other.dtype)) return change;
+    const difference = yield* differenceSteps(tensor, other);
+    return { ...change, ...difference, elements: numelOf(tensor) };
+  }
+  const difference = yield* differenceSteps(tensor, other);
+  return difference.changed === 0
+    ? undefined
+    : { name, change: "values", ...difference, elements: numelOf(tensor) };
 }

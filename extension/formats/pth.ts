@@ -2,7 +2,7 @@ import { type ByteSource, openSource } from "./byteSource.ts";
 import { Budget, PthError, quote, type Fail } from "./pthError.ts";
 import { readLegacy } from "./pthLegacy.ts";
 import { AllowedGlobals, storageId } from "./pthObjects.ts";
-import { PthStorage, swapBytes } from "./pthTensor.ts";
+import { PthStorage, swapBytes, type StorageBytes } from "./pthTensor.ts";
 import { checkedValue, type PthValue } from "./pthValue.ts";
 import type { StoredDtype } from "./tensorData.ts";
 import { Unpickler } from "./unpickler.ts";
@@ -58,7 +58,8 @@ export function readPth(source: string | Uint8Array, options: PthOptions = {}, n
 
 /**
  * Opens a file of `torch.save` without reading the tensors' bytes, which may be more than the memory holds. Parts of
- * records that are not compressed are read as they are asked for, without a look at the checksum.
+ * records that are not compressed are read as they are asked for; their checksum is compared when the last one was, or by
+ * {@link PthStorage.finish}.
  * @throws PthError; the file system's error
  */
 export function openPth(source: string | Uint8Array, options: PthOptions = {}, name?: string): PthFile {
@@ -151,22 +152,17 @@ function readArchive(
 }
 
 /** Bytes of a record: all at once and kept, or, when there may be too many, those that are asked for. */
-function storageBytes(
-  zip: ZipReader,
-  record: ZipRecord,
-  swapped: StoredDtype,
-  whole: boolean,
-): { read(from: number, to: number): Uint8Array } {
+function storageBytes(zip: ZipReader, record: ZipRecord, swapped: StoredDtype, whole: boolean): StorageBytes {
+  // What is in memory is the caller's.
+  const turned = (bytes: Uint8Array): Uint8Array =>
+    swapped === "U8" ? bytes : swapBytes(bytes.slice(), swapped);
+  if (!whole && !record.compressed)
+    return {
+      read: (from, to) => turned(zip.readRange(record, from, to)),
+      finish: () => zip.finish(record),
+    };
   let all: Uint8Array | undefined;
-  return {
-    read(from, to) {
-      if (whole || record.compressed) {
-        all ??= swapBytes(zip.read(record), swapped);
-        return all.subarray(from, to);
-      }
-      return swapBytes(zip.readRange(record, from, to), swapped);
-    },
-  };
+  return { read: (from, to) => (all ??= turned(zip.read(record))).subarray(from, to) };
 }
 
 /** The one folder that all records are in. */

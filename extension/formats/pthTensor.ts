@@ -5,6 +5,8 @@ import { DTYPE_BYTES, isFloat, type StoredDtype, type TensorEntry } from "./tens
 export interface StorageBytes {
   /** The bytes from `from` to `to`, little-endian. */
   read(from: number, to: number): Uint8Array;
+  /** Reads what nobody has read yet, where a checksum goes over all: yields the bytes read since. */
+  finish?(): Generator<number, void>;
 }
 
 /** A block of memory that tensors of a `.pth` file are views of. */
@@ -26,6 +28,11 @@ export class PthStorage {
   /** Bytes of the storage; views of the same memory once the file is read as a whole. */
   read(from = 0, to = this.byteLength): Uint8Array {
     return this.#bytes.read(from, to);
+  }
+
+  /** Reads what was not read yet, if that is what it takes to know that nothing is damaged: yields the bytes read since. */
+  *finish(): Generator<number, void> {
+    if (this.#bytes.finish !== undefined) yield* this.#bytes.finish();
   }
 }
 

@@ -13,6 +13,11 @@ export interface SourceTensor {
   readonly byteLength: number;
   /** Row-major little-endian elements, part by part: what doesn't fit into the memory can be looked at. */
   readonly parts: () => Iterable<Uint8Array>;
+  /**
+   * To be run through after the parts: makes sure, once, that what holds the tensor is not damaged, where the format has
+   * checksums. Yields the bytes read since, none where the parts were all.
+   */
+  readonly finish: () => Generator<number, void>;
 }
 
 /** An open file of tensors, of any format. */
@@ -82,6 +87,8 @@ function openSafetensors(path: string): TensorSource {
     shape,
     byteLength: end - begin,
     parts: () => inParts(end - begin, (from, to) => file.readRange(name, begin + from, begin + to)),
+    // The format has no checksums.
+    finish: function* () {},
   }));
   const { fileBytes, metadata } = file;
   return { file: path, format: "safetensors", fileBytes, metadata, tensors, close: () => file.close() };
@@ -100,7 +107,7 @@ function* tensorsIn(value: PthValue, path: readonly string[]): Generator<SourceT
     const begin = offset * DTYPE_BYTES[dtype];
     const parts = (): Iterable<Uint8Array> =>
       contiguous ? inParts(byteLength, (from, to) => storage.read(begin + from, begin + to)) : [value.data()];
-    yield { name: path.join("."), dtype, shape, byteLength, parts };
+    yield { name: path.join("."), dtype, shape, byteLength, parts, finish: () => storage.finish() };
     return;
   }
   const items = value instanceof Map || Array.isArray(value) ? value.entries() : [];

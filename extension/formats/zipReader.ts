@@ -30,6 +30,8 @@ const MAX_COMMENT = 0xffff;
 const MAX_DIRECTORY = 2 ** 26;
 const ENCRYPTED = 0x0001 | 0x0040 | 0x2000;
 const SIZES_FOLLOW = 0x0008;
+/** What is read at once of a record that nobody has asked for. */
+const PART_BYTES = 2 ** 22;
 const STORED = 0;
 const DEFLATED = 8;
 
@@ -43,6 +45,8 @@ export class ZipReader {
   readonly #source: ByteSource;
   readonly #fail: Fail;
   readonly #budget: Budget;
+  /** Of records that are read in parts: how far, and the checksum up to there. */
+  readonly #sums = new Map<ZipRecord, { done: number; crc: number }>();
 
   /** @throws PthError "archive" */
   constructor(source: ByteSource, fail: Fail, budget: Budget) {
@@ -64,16 +68,41 @@ export class ZipReader {
     if (compressed) this.#budget.take(bytes, `record ${quote(name)}`);
     const stored = this.#bytes(begin, storedBytes);
     const content = compressed ? this.#inflate(record, stored) : stored;
-    if (crc32(content) !== record.crc)
-      this.#fail("archive", `record ${quote(name)} is damaged: its checksum differs`);
+    this.#compare(record, crc32(content));
     return content;
   }
 
-  /** A part of a record that is not compressed, without a look at the checksum. */
-  readRange({ name, begin, bytes, compressed }: ZipRecord, from: number, to: number): Uint8Array {
+  /**
+   * A part of a record that is not compressed. With the last of parts that follow each other from the beginning on, its
+   * checksum is compared.
+   */
+  readRange(record: ZipRecord, from: number, to: number): Uint8Array {
+    const { name, begin, bytes, compressed } = record;
     if (compressed || from < 0 || to > bytes)
       this.#fail("archive", `record ${quote(name)} has no bytes ${from} to ${to}`);
-    return this.#bytes(begin + from, to - from);
+    const part = this.#bytes(begin + from, to - from);
+    const { done, crc } = this.#sums.get(record) ?? { done: 0, crc: 0 };
+    if (from <= done && done < to) {
+      const sum = crc32(part.subarray(done - from), crc);
+      if (to === bytes) this.#compare(record, sum);
+      this.#sums.set(record, { done: to, crc: sum });
+    }
+    return part;
+  }
+
+  /** Reads what {@link readRange} hasn't of a record, so that its checksum is compared: yields the bytes read since. */
+  *finish(record: ZipRecord): Generator<number, void> {
+    for (;;) {
+      const done = this.#sums.get(record)?.done ?? 0;
+      if (done >= record.bytes) return;
+      const to = Math.min(record.bytes, done + PART_BYTES);
+      this.readRange(record, done, to);
+      yield to - done;
+    }
+  }
+
+  #compare({ name, crc }: ZipRecord, sum: number): void {
+    if (sum !== crc) this.#fail("archive", `record ${quote(name)} is damaged: its checksum differs`);
   }
 
   #inflate({ name, bytes }: ZipRecord, stored: Uint8Array): Uint8Array {

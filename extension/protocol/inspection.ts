@@ -53,9 +53,19 @@ export const TensorChange = v.variant("change", [
   }),
   v.object({
     name: v.string(),
+    change: v.literal("type"),
+    dtype: v.string(),
+    other: v.string(),
+    // As below; undefined where one type is no real number.
+    largest: v.optional(MetricValue),
+    changed: v.optional(v.number()),
+    elements: v.optional(v.number()),
+  }),
+  v.object({
+    name: v.string(),
     change: v.literal("values"),
-    /** Largest distance of two values. */
-    largest: MetricValue,
+    /** Largest distance of two values; undefined for types that are no real numbers. */
+    largest: v.optional(MetricValue),
     changed: v.number(),
     elements: v.number(),
   }),

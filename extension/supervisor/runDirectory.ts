@@ -193,6 +193,13 @@ export function lastCheckpoint(record: RunRecord): CheckpointRecord | undefined 
   return record.checkpoints.toSorted((a, b) => (a.savedAt < b.savedAt ? 1 : -1))[0];
 }
 
+/** A run's checkpoints: the best ones, then the others from the newest on. */
+export function bestFirst({ checkpoints }: RunRecord): CheckpointRecord[] {
+  const newest = checkpoints.toSorted((a, b) => (a.savedAt < b.savedAt ? 1 : -1));
+  const best = checkpoints.filter(({ kind }) => kind === "best");
+  return [...best, ...newest.filter((one) => !best.includes(one))];
+}
+
 /** Absolute path of a checkpoint. A record may come from elsewhere, so a path out of the run is refused. */
 export function checkpointPath(directory: string, checkpoint: CheckpointRecord): string {
   const path = resolve(directory, checkpoint.file);

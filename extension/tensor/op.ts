@@ -85,10 +85,19 @@ export interface Op<A extends object> {
   /** How it runs over parts of a batch, where it can: elementwise ops do anyway. */
   readonly parts?: PartRule<A>;
   /**
-   * Whether its TensorFlow nodes can be compiled by XLA and gain by it, where steps are small and many. Elementwise ops can
-   * anyway. Not for what reads indices, which XLA doesn't check, or for convolutions, at which it is slow.
+   * Whether its TensorFlow nodes can be compiled by XLA and gain by it, where steps are small and many. Elementwise ops can,
+   * unless it is said here that they can't. Not for convolutions, at which XLA is slow, or where TensorFlow's kernel
+   * refuses some values: XLA computes something of them.
    */
-  readonly xla?: boolean;
+  readonly xla?: boolean | ((signature: Signature) => boolean);
+  /** An input of whose values XLA doesn't say that they are wrong: it has to be one that is fed, and is checked then. */
+  readonly refuses?: {
+    readonly input: number;
+    /** @throws TensorError for a wrong value */
+    check(value: number, attributes: A, signature: Signature): void;
+  };
+  /** Whether the output has the elements of the first input and no others, if perhaps in another shape, order or type. */
+  readonly keepsElements?: boolean;
   /** What PyTorch says of indices that turn out to be out of range, where it doesn't say which and of what. */
   readonly outOfRange?: string;
   /**

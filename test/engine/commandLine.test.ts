@@ -346,6 +346,31 @@ describe("evaluate and predict", () => {
     expect(misfit.code).toBe(1);
     expect(misfit.stderr).toContain('Missing key(s) in state_dict: "layers.0.weight"');
   });
+
+  test("of weights that are damaged, the next best are taken, and that is told", async () => {
+    const file = workspace.write(
+      "net.nn.ts",
+      experimentFile({ epochs: "3", checkpoints: '{ monitor: "loss", everyNTrainSteps: 4 }' }),
+    );
+    expect((await workspace.run(["train", file, "--out", ".layerwise/runs/one"])).code).toBe(0);
+    const names = readRun(workspace.file(".layerwise/runs/one")).checkpoints.map((one) => one.file);
+    expect(names.length).toBeGreaterThan(2);
+    const damage = (name: string): void =>
+      fs.truncateSync(workspace.file(`.layerwise/runs/one/${name}`), 300);
+    const best = names.find((name) => name.includes("best"))!;
+    damage(best);
+    const { code, stderr } = await workspace.run(["evaluate", file]);
+    expect([code, stderr]).toEqual([
+      0,
+      expect.stringMatching(
+        /^The weights can't be read: .*best.*\.safetensors \(300 bytes\): .*\nIn its place: .*\nEvaluating .*final/,
+      ),
+    ]);
+    names.forEach(damage);
+    const none = await workspace.run(["evaluate", file]);
+    expect(none.code).toBe(1);
+    expect(none.stderr.match(/The weights can't be read/g)).toHaveLength(names.length);
+  });
 });
 
 describe("a table of one's own", () => {

@@ -45,8 +45,17 @@ describe("inspect", () => {
   });
 
   test("a hostile file is refused in words", async () => {
-    const { stderr, code } = await workspace.run(["inspect", fixture("evil_os_system.pth")]);
-    expect(code).toBe(1);
-    expect(stderr).toContain('the file asks for "posix.system", which is not allowed');
+    for (const [name, message, ...options] of [
+      ["evil_os_system.pth", 'the file asks for "posix.system", which is not allowed'],
+      ["bad_crc.pth", "is damaged: its checksum differs"],
+      ["bad_crc.pth", "is damaged: its checksum differs", "--json"],
+      ["bad_crc.pth", "is damaged: its checksum differs", "--compare", fixture("bad_crc.pth")],
+    ] as const) {
+      const { stdout, stderr, code } = await workspace.run(["inspect", fixture(name), ...options]);
+      const said = stdout + stderr;
+      expect([code, said]).toEqual([1, expect.stringContaining(message)]);
+      expect(said).toContain(name);
+      expect(said).not.toContain("    at ");
+    }
   });
 });

@@ -1,10 +1,24 @@
 // Files of tensors as the editor looks into them: in a process of its own, which is asked and cancelled.
-import { mkdtempSync, openSync, rmSync, closeSync, ftruncateSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  ftruncateSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import * as v from "valibot";
+import type { InspectionEngineEvents, InspectionEngineMethods } from "../../extension/protocol/inspection.ts";
+import { openChannel } from "../../extension/supervisor/channel.ts";
 import { toUserError } from "../../extension/supervisor/errors.ts";
+import { forkEngine } from "../../extension/supervisor/process.ts";
 import { TensorInspector } from "../../extension/supervisor/inspection.ts";
 
 const dist = fileURLToPath(new URL("../../dist", import.meta.url));
@@ -34,6 +48,24 @@ function inspect(file: string): TensorInspector {
 
 const errorOf = (promise: Promise<unknown>): Promise<{ code: string; message: string }> =>
   promise.then(() => expect.unreachable(), toUserError);
+
+/** The hostile files of a golden case. */
+function rejected(name: string): string[] {
+  const { spec, expect: expected } = JSON.parse(readFileSync(golden(`../${name}`), "utf8")) as {
+    spec: { items: { file: string }[] };
+    expect: { items: { outcome?: string }[] };
+  };
+  return spec.items.flatMap(({ file }, i) =>
+    expected.items[i]!.outcome === "rejected" ? [golden(`../${file}`)] : [],
+  );
+}
+
+/** Most memory that a process has had, in bytes; 0 where the system doesn't say. */
+function mostMemory(pid: number | undefined): number {
+  const status = `/proc/${pid}/status`;
+  const found = existsSync(status) ? /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(status, "utf8")) : null;
+  return 1024 * Number(found?.[1] ?? 0);
+}
 
 /** A file of one tensor whose values nobody has written: it takes no place on the disk. */
 function sparse(gigabytes: number): string {
@@ -80,6 +112,38 @@ describe("a file of tensors", () => {
     const error = await errorOf(inspect(golden(name)).open());
     expect(error.code).toBe("file");
     expect(error.message).toMatch(message);
+  });
+
+  test("no hostile file is read for long, or into the memory, or has anything run", async () => {
+    const files = readdirSync(golden("..")).flatMap((name) => (name.endsWith(".json") ? rejected(name) : []));
+    expect(files.length).toBeGreaterThan(70);
+    const marker = fileURLToPath(new URL("../../MARKER_unsafe_load.txt", import.meta.url));
+    const engine = await forkEngine({ dist, entry: "inspectionEngine.js" });
+    const remote = openChannel<InspectionEngineMethods, Pick<InspectionEngineEvents, "progress">>(
+      engine.child,
+      {
+        schemas: { progress: v.strictTuple([v.number()]) },
+        handlers: { progress: () => undefined },
+        onInvalid: () => undefined,
+      },
+    );
+    try {
+      await remote.open(golden("simple.safetensors"));
+      const before = mostMemory(engine.pid);
+      for (const file of files) {
+        const began = performance.now();
+        const look = async (): Promise<void> => {
+          const { tensors } = await remote.open(file);
+          for (const i of tensors.keys()) await remote.statistics(file, i);
+        };
+        expect((await errorOf(look())).message).toContain(path.basename(file));
+        expect(performance.now() - began).toBeLessThan(1000);
+      }
+      expect(mostMemory(engine.pid) - before).toBeLessThan(200 * 2 ** 20);
+    } finally {
+      await engine.kill();
+    }
+    expect(existsSync(marker)).toBe(false);
   });
 
   test("larger than the memory: it says how far it is, can be cancelled, and answers afterwards", async () => {

@@ -351,6 +351,36 @@ describe.skipIf(!native)("repeated steps", () => {
     expect(said.map(({ why }) => why)).toContain("it can't compile one of the ops");
   });
 
+  it.each([
+    ["fed as numbers of another type", (y: Tensor) => y.long(), true],
+    ["fed in another shape", (y: Tensor) => y.long().reshape(2, 3).reshape(-1), true],
+    ["computed in the step", (y: Tensor) => y.long().mul(1), false],
+    ["divided", (y: Tensor) => y.long().remainder(torch.tensor(8)), false],
+  ])("a wrong label is refused whatever computes: labels %s", (_, labels, suits) => {
+    const run = (training: ReturnType<typeof settled> | undefined): void => {
+      Object.assign(keep, { gradients: false, waiting: true, training });
+      torch.manualSeed(4);
+      const layer = new nn.Linear(3, 4);
+      const optimizer = adam(layer);
+      const x = torch.randn(6, 3);
+      const step = (last: number): Tensor => {
+        optimizer.zeroGrad();
+        const loss = F.crossEntropy(layer(x), labels(torch.tensor([0, 1, 2, 3, 0, last])));
+        loss.backward();
+        optimizer.step();
+        return loss;
+      };
+      const before = executor.counters()["byXla"]!;
+      const good = Array.from({ length: 12 }, (__, i) => step(i % 4));
+      expect(executor.counters()["byXla"]! - before > 0).toBe(training !== undefined && suits);
+      expect(() => step(7).item()).toThrow("Target 7 is out of bounds.");
+      if (suits && training !== undefined)
+        expect(good.every((loss) => Number.isFinite(loss.item()))).toBe(true);
+    };
+    run(undefined);
+    run(settled());
+  });
+
   it("NaN stays NaN in XLA", () => {
     Object.assign(keep, { gradients: false, waiting: true, training: settled() });
     const layer = new nn.Linear(2, 4);

@@ -1,4 +1,4 @@
-import { spawn, type ChildProcess } from "node:child_process";
+import { spawn, spawnSync, type ChildProcess } from "node:child_process";
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
@@ -25,6 +25,22 @@ export interface Command {
   printed(text: string): Promise<void>;
 }
 
+/** In a name space of its own, so that nothing stays mounted. @param then What the shell does after the command */
+function onDisk(size: string, then?: string): string[] {
+  const script = `mkdir -p disk && mount -t tmpfs -o size=${size} tmpfs disk || exit 99
+    "$@"; code=$?
+    ${then === undefined ? "" : `${then}; code=$?`}
+    cp -a disk kept; exit $code`;
+  return ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script, "sh"];
+}
+
+/** Whether a small disk can be had here: Linux, and name spaces allowed. */
+export const hasDisks = (): boolean =>
+  process.platform === "linux" &&
+  spawnSync("unshare", ["--user", "--map-root-user", "--mount", "sh", "-c", "mount -t tmpfs tmpfs /tmp"], {
+    stdio: "ignore",
+  }).status === 0;
+
 /** A folder with models, and the command line in it. */
 export class Workspace {
   readonly folder = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), "layerwise-workspace-")));
@@ -45,6 +61,9 @@ export class Workspace {
     // Blocks that a file may have, for a disk that is full.
     const limit = env["LAYERWISE_TEST_FILE_LIMIT"];
     if (limit !== undefined) command.unshift("sh", "-c", `ulimit -f ${limit}; exec "$@"`, "sh");
+    // A small disk of its own, in the folder "disk"; what is on it at the end is found in "kept".
+    const disk = env["LAYERWISE_TEST_DISK"];
+    if (disk !== undefined) command.unshift(...onDisk(disk, env["LAYERWISE_TEST_THEN"]));
     const child = spawn(command[0]!, command.slice(1), {
       cwd: this.folder,
       env: { ...process.env, LAYERWISE_DEVICE: "cpu", NO_COLOR: "1", ...env },

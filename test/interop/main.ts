@@ -1,100 +1,63 @@
 // Files and trainings from Layerwise to PyTorch and back: see scripts/interop.mjs.
-import { execFileSync } from "node:child_process";
-import { createHash } from "node:crypto";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import process from "node:process";
 import { EventFile } from "../../extension/engine/eventFile.ts";
 import "../../extension/engine/library.ts";
 import { loadExecutor } from "../../extension/executors/index.ts";
-import { PthTensor, readPth, writePth, type PthValue } from "../../extension/formats/pth.ts";
-import { TORCH_DTYPES } from "../../extension/formats/pthObjects.ts";
-import { loadSafetensors } from "../../extension/formats/safetensors.ts";
-import type { TensorEntry } from "../../extension/formats/tensorData.ts";
+import { readPth, writePth } from "../../extension/formats/pth.ts";
 import { F, nn, optim, torch, type Tensor } from "../../extension/nn/index.ts";
 import type { Optimizer, OptimizerStateDict } from "../../extension/nn/optim/optimizer.ts";
 import type { StateDict } from "../../extension/nn/stateDict.ts";
 import { writeFilesItem, type FilesExpectation, type FilesSpec } from "../parity/kinds/files.ts";
-
-const [python = "python3", here = ".", fixtures = "."] = process.argv.slice(2);
-const folder = mkdtempSync(path.join(tmpdir(), "layerwise-interop-"));
-let passed = 0;
-let failed = 0;
-
-function check(name: string, problem: string | undefined): void {
-  if (problem === undefined) passed++;
-  else failed++;
-  process.stdout.write(
-    `${problem === undefined ? "ok  " : "FAIL"} ${name}${problem === undefined ? "" : `: ${problem}`}\n`,
-  );
-}
-
-function inFolder(name: string): string {
-  const made = path.join(folder, name);
-  mkdirSync(made, { recursive: true });
-  return made;
-}
-
-function pytorch(command: string, where: string): void {
-  execFileSync(python, [path.join(here, "torch_side.py"), command, where], { stdio: "inherit" });
-}
-
-const json = (...names: string[]): unknown => JSON.parse(readFileSync(path.join(...names), "utf8"));
-
-/** What each tensor is, and its SHA-256. */
-type Digests = Record<string, [dtype: string, shape: number[], sha256: string]>;
-
-const TORCH_NAMES = new Map(Object.entries(TORCH_DTYPES).map(([name, dtype]) => [dtype, name]));
-
-function digestOf({ dtype, shape, data }: TensorEntry): Digests[string] {
-  return [TORCH_NAMES.get(dtype) ?? dtype, [...shape], createHash("sha256").update(data).digest("hex")];
-}
-
-function digests(value: PthValue, at = ""): Digests {
-  if (value instanceof PthTensor) return { [at]: digestOf(value.entry(at)) };
-  const items: [unknown, PthValue][] =
-    value instanceof Map ? [...value] : Array.isArray(value) ? [...(value as PthValue[]).entries()] : [];
-  return Object.assign({}, ...items.map(([key, one]) => digests(one, `${at}/${String(key)}`))) as Digests;
-}
-
-function digestsOfFile(file: string): Digests {
-  if (!file.endsWith(".safetensors")) return digests(readPth(file));
-  return Object.fromEntries(
-    loadSafetensors(file).entries.map((entry) => [`/${entry.name}`, digestOf(entry)]),
-  );
-}
-
-function difference(got: Digests, wanted: Digests | string): string | undefined {
-  if (typeof wanted === "string") return wanted;
-  const names = new Set([...Object.keys(got), ...Object.keys(wanted)]);
-  for (const name of names)
-    if (JSON.stringify(got[name]) !== JSON.stringify(wanted[name]))
-      return `${name}: Layerwise has ${JSON.stringify(got[name])}, PyTorch ${JSON.stringify(wanted[name])}`;
-  return names.size === 0 ? "there are no tensors" : undefined;
-}
+import {
+  check,
+  counts,
+  difference,
+  digestsOfFile,
+  fixtures,
+  folder,
+  inFolder,
+  json,
+  python,
+  writeJson,
+  type Digests,
+} from "./checks.ts";
+import { folders, hubCaches, onnx } from "./models.ts";
 
 /** Every valid golden file, and one with everything in it, written by us. */
-function ourFiles(): void {
+async function ourFiles(): Promise<void> {
   const out = inFolder("ours");
   const files = path.join(fixtures, "golden", "files");
+  const golden: { file: string; case: string; id: string }[] = [];
   for (const name of readdirSync(files).filter((file) => file.endsWith(".json"))) {
     const { spec, expect } = json(files, name) as {
       spec: { items: FilesSpec[] };
       expect: { items: FilesExpectation[] };
     };
-    spec.items.forEach((item, i) => writeFilesItem(item, expect.items[i]!, out));
+    spec.items.forEach((item, i) => {
+      const written = writeFilesItem(item, expect.items[i]!, out);
+      if (written !== null) golden.push({ file: path.basename(written), case: name, id: item.id });
+    });
   }
+  writeJson(golden, out, "golden.json");
   for (const name of ["everything", "legacy"])
     writePth(path.join(out, `${name}.pth`), readPth(path.join(fixtures, "formats", `${name}.pth`)));
-  pytorch("digest", out);
+  await python("digest", out);
   for (const [name, wanted] of Object.entries(json(out, "digests.json") as Record<string, Digests | string>))
     check(`PyTorch reads our ${name}`, difference(digestsOfFile(path.join(out, name)), wanted));
+  await python("golden", out);
+  const problems = json(out, "problems.json") as Record<string, string[]>;
+  for (const { file } of golden)
+    check(
+      `check_self.py --written ${file}`,
+      problems[file]!.length === 0 ? undefined : problems[file]!.join("; "),
+    );
 }
 
-function theirFiles(): void {
+async function theirFiles(): Promise<void> {
   const out = inFolder("theirs");
-  pytorch("write", out);
+  await python("write", out);
   for (const [name, wanted] of Object.entries(json(out, "digests.json") as Record<string, Digests>))
     check(`we read PyTorch's ${name}`, difference(digestsOfFile(path.join(out, name)), wanted));
 }
@@ -179,7 +142,7 @@ function steps({ model, optimizer, scheduler }: Parts, x: Tensor, y: Tensor, cou
   });
 }
 
-function trainings(): void {
+async function trainings(): Promise<void> {
   const out = inFolder("trainings");
   torch.manualSeed(3);
   const [x, y] = [torch.randn(16, 6), torch.randint(0, 3, [16])];
@@ -192,7 +155,7 @@ function trainings(): void {
     return steps(parts, x, y, STEPS);
   });
   writeFileSync(path.join(out, "plan.json"), JSON.stringify({ cases: CASES, steps: STEPS }));
-  pytorch("train", out);
+  await python("train", out);
   const theirs = json(out, "losses.json") as Record<string, { continued: number[]; own: number[] }>;
   CASES.forEach((one, i) => {
     const { continued, own } = theirs[one.name]!;
@@ -216,7 +179,7 @@ function farthest(got: readonly number[], wanted: readonly number[]): string | u
 }
 
 /** A run's curves, as TensorBoard's own reader sees them. */
-function eventFiles(): void {
+async function eventFiles(): Promise<void> {
   const out = inFolder("events");
   const losses = [1.5, 0.75, 0.25];
   const file = new EventFile(out, { began: 1000 });
@@ -224,7 +187,7 @@ function eventFiles(): void {
   file.append(losses.map((loss, step) => ({ ...row, step, values: { loss } })));
   file.flush();
   file.close();
-  pytorch("events", out);
+  await python("events", out);
   const { scalars } = json(out, "read.json") as { scalars: Record<string, [step: number, value: number][]> };
   const wanted = { "epoch/loss": losses.map((loss, step) => [step, loss]) };
   const same = JSON.stringify(scalars) === JSON.stringify(wanted);
@@ -233,12 +196,9 @@ function eventFiles(): void {
 
 try {
   await loadExecutor("auto");
-  ourFiles();
-  theirFiles();
-  trainings();
-  eventFiles();
+  for (const step of [ourFiles, theirFiles, trainings, eventFiles, folders, hubCaches, onnx]) await step();
 } finally {
   rmSync(folder, { recursive: true });
 }
-process.stdout.write(`${passed} passed, ${failed} failed, 0 skipped\n`);
-process.exitCode = failed > 0 ? 1 : 0;
+process.stdout.write(`${counts.passed} passed, ${counts.failed} failed, 0 skipped\n`);
+process.exitCode = counts.failed > 0 ? 1 : 0;

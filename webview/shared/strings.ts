@@ -323,9 +323,9 @@ const english = {
     identical: "All tensors are the same.",
     change: "Change",
     what: "What",
-    changes: { added: "added", removed: "removed", shape: "shape", values: "values" },
-    changed: (changed: number, elements: number, largest: string) =>
-      `${formatCount(changed)} of ${formatCount(elements)}, by ${largest} at most`,
+    changes: { added: "added", removed: "removed", shape: "shape", type: "type", values: "values" },
+    changed: (changed: number, elements: number, largest: string | undefined) =>
+      `${formatCount(changed)} of ${formatCount(elements)}${largest === undefined ? "" : `, by ${largest} at most`}`,
   },
 };
 

@@ -15,6 +15,7 @@ const ICONS: Record<TensorChange["change"], string> = {
   added: "diff-added",
   removed: "diff-removed",
   shape: "diff-modified",
+  type: "diff-modified",
   values: "diff-modified",
 };
 
@@ -66,7 +67,22 @@ function what(change: TensorChange): string {
       return `${change.dtype} ${shapeText(change.shape)}`;
     case "shape":
       return `${shapeText(change.shape)} → ${shapeText(change.other)}`;
+    case "type":
+      return [
+        `${change.dtype} → ${change.other}`,
+        ...(change.changed === undefined ? [] : [values(change)]),
+      ].join("; ");
     case "values":
-      return text.changed(change.changed, change.elements, formatMetric(change.largest ?? Infinity));
+      return values(change);
   }
+}
+
+function values({
+  changed = 0,
+  elements = 0,
+  largest,
+}: Omit<TensorChange & { change: "type" }, "change" | "name" | "dtype" | "other">): string {
+  // What is infinite may have come as null.
+  const by = Number.isNaN(largest) ? Infinity : largest;
+  return text.changed(changed, elements, changed === 0 || by === undefined ? undefined : formatMetric(by));
 }

@@ -8,7 +8,7 @@ import { Blueprint } from "./blueprint.ts";
 import { writeStep } from "./graphWriter.ts";
 import { fedAlike, Program, type Input, type Residences } from "./program.ts";
 import { writeLoop } from "./stepLoop.ts";
-import { MOST_NODES, nameOf, SETTLED, whyNotXla } from "./xla.ts";
+import { checkedFor, type Checked, MOST_NODES, nameOf, SETTLED, whyNotXla } from "./xla.ts";
 
 /** How long one call may take, in ms: between two calls a run can be paused or stopped. */
 const CALL = 25;
@@ -49,6 +49,7 @@ export class CompiledPlan {
   private loopable = true;
   /** Whether the loop is XLA's. */
   byXla = false;
+  private checked: readonly Checked[] | undefined;
   /** How many leaves the loop takes from step to step. */
   private loopStacks = 0;
   /** Leaves that differ from step to step. */
@@ -157,6 +158,7 @@ export class CompiledPlan {
   defer(plan: Plan, residences: Residences, xla: boolean): { results: Results; step: number } | undefined {
     if (!xla && (!this.loopable || this.trials < TRIALS || this.depth < 2)) return undefined;
     const inputs = this.step.inputs(plan);
+    if (xla) this.check(inputs);
     this.note(inputs);
     // An input that was the same in all steps may be another now.
     const fits = this.byXla === xla && (xla || this.loopStacks === this.stacked.size);
@@ -172,6 +174,16 @@ export class CompiledPlan {
     const step = all.push(inputs) - 1;
     if (all.length >= this.depth) this.flush(residences);
     return { results, step };
+  }
+
+  /** @throws TensorError for what TensorFlow's kernels would refuse: XLA computes something of it */
+  private check(inputs: readonly Input[]): void {
+    this.checked ??= checkedFor(this.blueprint.plan);
+    for (const { leaf, check } of this.checked) {
+      const input = inputs[this.step.feeds.findIndex((feed) => feed.leaf === leaf)];
+      if (typeof input === "number") check(input);
+      else input?.forEach(check);
+    }
   }
 
   /** @returns false where there can be none */

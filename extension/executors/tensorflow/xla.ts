@@ -2,9 +2,11 @@
 // step of a few thousand multiply-adds takes a fifth of the time. Compiling takes half a second, and large matrix products
 // gain nothing, so it is for steps that are small and come again and again.
 import { createHash } from "node:crypto";
-import { costOf } from "../../tensor/op.ts";
+import type { Node } from "../../tensor/graph.ts";
+import { costOf, type Op } from "../../tensor/op.ts";
 import type { Plan, SteadyGraph } from "../../tensor/runtime.ts";
 import { numel } from "../../tensor/shape.ts";
+import { signatureOf } from "../layouts.ts";
 
 /** Steps of one graph from which on it is compiled: about as many as it takes to win back what compiling takes. */
 export const SETTLED = 4096;
@@ -20,13 +22,49 @@ export const MOST_NODES = 600;
 /** Why XLA isn't to compute a training step, however often it comes; undefined for one that suits it. */
 export function whyNotXla(plan: Plan): string | undefined {
   if (plan.assigns.length === 0 || plan.lazy.length > 0) return "steps of it are computed one by one";
-  const strange = plan.nodes.find(({ op }) => op.xla !== true && op.layout !== "elementwise");
+  const strange = plan.nodes.find((node) => !suits(node));
   if (strange !== undefined) return `${strange.op.name} is not for XLA`;
+  const computed = plan.nodes.find((node) => refusing(node, plan)?.leaf === -1);
+  if (computed !== undefined) return `what ${computed.op.name} might refuse is computed in the step itself`;
   const cost = plan.nodes.reduce((sum, node) => sum + costOf(node), 0);
   if (cost > LARGEST) return `a step has more than ${LARGEST} multiply-adds`;
   const fed = plan.leaves.reduce((sum, v) => sum + (isFed(v.producer.kind) ? numel(v.shape) : 0), 0);
   const given = plan.fetches.reduce((sum, v) => sum + numel(v.shape), 0);
   return fed > FED || given > FED ? "a step takes or gives too many numbers" : undefined;
+}
+
+function suits(node: Node): boolean {
+  const { xla = node.op.layout === "elementwise" } = node.op;
+  return typeof xla === "function" ? xla(signatureOf(node)) : xla;
+}
+
+/** A leaf whose values have to be checked when it is fed. */
+export interface Checked {
+  /** Position among the plan's leaves; -1 for what is no leaf, or isn't fed each time. */
+  readonly leaf: number;
+  /** @throws TensorError for a value that TensorFlow's own kernel would refuse */
+  readonly check: (value: number) => void;
+}
+
+/** What is to be checked for XLA in each step. */
+export const checkedFor = (plan: Plan): Checked[] => plan.nodes.flatMap((node) => refusing(node, plan) ?? []);
+
+function refusing(node: Node, plan: Plan): Checked | undefined {
+  const { op, attributes } = node;
+  const { refuses } = op as Op<object>;
+  if (refuses === undefined) return undefined;
+  let value = node.inputs[refuses.input]!;
+  for (;;) {
+    const { producer, dtype } = value;
+    const leaf = plan.leaves.indexOf(value);
+    // True and false are no longer the numbers that they were.
+    if (leaf < 0 && producer.kind === "node" && producer.op.keepsElements === true && dtype !== "bool") {
+      value = producer.inputs[0]!;
+      continue;
+    }
+    const fed = isFed(producer.kind) || producer.kind === "node";
+    return { leaf: fed ? leaf : -1, check: (one) => refuses.check(one, attributes, signatureOf(node)) };
+  }
 }
 
 const isFed = (kind: string): boolean => kind === "data" || kind === "random";

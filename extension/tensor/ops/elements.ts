@@ -16,6 +16,9 @@ type Onnx = string | OnnxRule<object>;
 const onnxOf = (onnx: Onnx): OnnxRule<object> =>
   typeof onnx === "string" ? (b, inputs) => b.node(onnx, inputs) : onnx;
 
+/** Of whole numbers, what divides by zero is refused by TensorFlow's kernels alone. */
+export const DIVIDES: Pick<Op<object>, "xla"> = { xla: ({ inputs }) => inputs[0]!.dtype === "float32" };
+
 /** An op of two tensors of one type, broadcast against each other. `result` is the output's type if not theirs. */
 export function binary(
   name: string,
@@ -24,10 +27,12 @@ export function binary(
   kernel: Kernel2,
   gradient: GradientRule<object> | NoGradient,
   result?: DType,
+  more: Pick<Op<object>, "xla"> = {},
 ): Op<object> {
   return defineOp({
     name,
     layout: "elementwise",
+    ...more,
     infer: ([a, b]) => ({ shape: broadcastShapes(a!.shape, b!.shape), dtype: result ?? a!.dtype }),
     gradient,
     onnx: typeof onnx === "object" ? onnx : onnxOf(onnx),

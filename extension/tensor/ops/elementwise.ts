@@ -5,7 +5,7 @@ import { defineOp, type GradientRule, type Op } from "../op.ts";
 import { broadcastShapes } from "../shape.ts";
 import { fillValue } from "../graph.ts";
 import { Tensor } from "../tensor.ts";
-import { binary, onnxFloorDiv, STEP, unary } from "./elements.ts";
+import { binary, DIVIDES, onnxFloorDiv, STEP, unary } from "./elements.ts";
 
 const f = (op: Op<object>, ...inputs: Tensor[]): Tensor => apply(op, inputs, {});
 const constant = (value: number): Tensor => new Tensor(fillValue(value, [], "float32"));
@@ -126,6 +126,8 @@ export const floorDiv = binary(
   // tfjs's cpu kernel answers integers whatever it is given.
   (k, x, y) => (x.dtype === "float32" ? k.floor(k.div(x, y)) : k.floorDiv(x, y)),
   ({ grad }) => [scaled(grad, 0), scaled(grad, 0)],
+  undefined,
+  DIVIDES,
 );
 /** Remainder with the sign of the divisor, as Python's `%`. */
 export const remainder = binary(
@@ -137,6 +139,8 @@ export const remainder = binary(
     grad,
     needs[1] ? f(neg, f(mul, grad, f(floor, f(div, x!, y!)))) : null,
   ],
+  undefined,
+  DIVIDES,
 );
 
 export const neg: Op<object> = unary(

@@ -41,6 +41,7 @@ export const identities: Op<object> = defineOp({
 export const reshape: Op<{ shape: Shape }> = defineOp<{ shape: Shape }>({
   name: "reshape",
   xla: true,
+  keepsElements: true,
   gradName: "ViewBackward0",
   infer: ([x], { shape }) => ({ shape, dtype: x!.dtype }),
   gradient: ({ grad, inputs }) => [apply(reshape, [grad], { shape: inputs[0]!.shape })],
@@ -58,6 +59,7 @@ export const reshape: Op<{ shape: Shape }> = defineOp<{ shape: Shape }>({
 export const permute: Op<{ order: readonly number[] }> = defineOp<{ order: readonly number[] }>({
   name: "permute",
   xla: true,
+  keepsElements: true,
   infer: ([x], { order }) => ({ shape: order.map((d) => x!.shape[d]!), dtype: x!.dtype }),
   gradient: ({ grad, attributes: { order } }) => [
     apply(permute, [grad], { order: order.map((_, i) => order.indexOf(i)) }),
@@ -76,6 +78,7 @@ export const permute: Op<{ order: readonly number[] }> = defineOp<{ order: reado
 export const expand = defineOp<{ shape: Shape }>({
   name: "expand",
   xla: true,
+  keepsElements: true,
   infer([x], { shape }) {
     const lead = shape.length - x!.shape.length;
     x!.shape.forEach((d, i) => {
@@ -282,6 +285,7 @@ export const flip: Op<{ dims: readonly number[] }> = defineOp<{ dims: readonly n
 export const cast = defineOp<{ dtype: DType }>({
   name: "cast",
   xla: true,
+  keepsElements: true,
   layout: "elementwise",
   infer: ([x], { dtype }) => ({ shape: x!.shape, dtype }),
   gradient: { none: "float32 is the only type that has gradients" },

@@ -2,7 +2,7 @@ import { apply } from "../apply.ts";
 import { TensorError } from "../errors.ts";
 import { attr, scalar, vector } from "../lowering.ts";
 import { TRAINING_ONLY, type OnnxBuilder, type OnnxRef } from "../onnx.ts";
-import { defineOp, type Op } from "../op.ts";
+import { defineOp, type Op, type Signature } from "../op.ts";
 import { reducing, rowwise } from "../parts.ts";
 import { numel, reducedShape } from "../shape.ts";
 import { cast, expand, reduced, reshape, sum } from "./movement.ts";
@@ -213,6 +213,15 @@ export const logSoftmax: Op<object> = defineOp({
   parts: rowwise(1),
 });
 
+function checkTarget(
+  target: number,
+  { ignoreIndex }: { ignoreIndex: number },
+  { inputs }: Pick<Signature, "inputs">,
+): void {
+  if (target === ignoreIndex || (target >= 0 && target < inputs[0]!.shape[1]!)) return;
+  throw new TensorError("index", `Target ${target} is out of bounds.`);
+}
+
 /**
  * Negative log likelihood of class indices, row by row, straight from logits [N, C]; 0 for rows whose target is
  * `ignoreIndex`. The second output is the gradient of each row's loss.
@@ -220,6 +229,7 @@ export const logSoftmax: Op<object> = defineOp({
 export const sparseCrossEntropy: Op<{ ignoreIndex: number }> = defineOp<{ ignoreIndex: number }>({
   name: "sparseCrossEntropy",
   xla: true,
+  refuses: { input: 1, check: checkTarget },
   infer: ([x, target]) => [
     { shape: target!.shape, dtype: "float32" },
     { shape: x!.shape, dtype: "float32" },
@@ -252,10 +262,7 @@ export const sparseCrossEntropy: Op<{ ignoreIndex: number }> = defineOp<{ ignore
   tfjs(k, [x, target], { ignoreIndex }, { inputs }) {
     const classes = inputs[0]!.shape[1]!;
     // oneHot has no word for wrong classes.
-    for (const t of target!.dataSync()) {
-      if (t !== ignoreIndex && (t < 0 || t >= classes))
-        throw new TensorError("index", `Target ${t} is out of bounds.`);
-    }
+    for (const t of target!.dataSync()) checkTarget(t, { ignoreIndex }, { inputs });
     const used = k.notEqual(target!, k.scalar(ignoreIndex, "int32"));
     const mask = k.expandDims(k.cast(used, "float32"), 1);
     const hot = k.mul(k.oneHot(k.where(used, target!, k.zerosLike(target!)) as never, classes), mask);

@@ -1,8 +1,5 @@
 // Models of the Hugging Face Hub, from a small server that answers as the hub does.
-import { createHash } from "node:crypto";
 import fs from "node:fs";
-import http from "node:http";
-import type { AddressInfo } from "node:net";
 import os from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
@@ -13,77 +10,21 @@ import { FILES } from "../../../extension/engine/userFiles.ts";
 import { loadExecutor } from "../../../extension/executors/index.ts";
 import { setTensorFiles } from "../../../extension/nn/files.ts";
 import { nn } from "../../../extension/nn/index.ts";
+import { COMMIT, hash, HubServer, NAME } from "../../hubServer.ts";
 
 const source = fileURLToPath(new URL("../../fixtures/golden/files/data/bert_tiny", import.meta.url));
-const COMMIT = "0123456789abcdef0123456789abcdef01234567";
-const NAME = "someone/tiny";
-const content = new Map(
-  fs.readdirSync(source).map((name) => [name, fs.readFileSync(path.join(source, name))]),
-);
-const weights = content.get("model.safetensors")!;
-const hash = (kind: "sha1" | "sha256", ...parts: (string | Buffer)[]): string =>
-  parts.reduce((sum, part) => sum.update(part), createHash(kind)).digest("hex");
 
-interface Asked {
-  url: string;
-  range: string | undefined;
-  authorization: string | undefined;
-}
-
-let server: http.Server;
+let server: HubServer;
 let folder: string;
 let hub: Hub;
-let asked: Asked[];
-/** Bytes of the weights after which the connection breaks. */
-let breakAfter: number | undefined;
-let refuse: { status: number; error: string } | undefined;
-
-function answer(request: http.IncomingMessage, response: http.ServerResponse): void {
-  const { pathname } = new URL(request.url!, "http://hub");
-  const { range, authorization } = request.headers;
-  asked.push({ url: pathname, range, authorization });
-  const json = (value: unknown, status = 200, headers: http.OutgoingHttpHeaders = {}): void =>
-    void response
-      .writeHead(status, { "content-type": "application/json", ...headers })
-      .end(JSON.stringify(value));
-  if (refuse !== undefined) return json({ error: refuse.error }, refuse.status);
-  if (pathname.startsWith(`/api/models/${NAME}/revision/`)) return json({ id: NAME, _id: "1", sha: COMMIT });
-  if (pathname.startsWith(`/api/models/${NAME}/tree/${COMMIT}`))
-    return json(
-      [...content].map(([name, bytes]) => ({
-        type: "file",
-        path: name,
-        size: bytes.length,
-        oid: hash("sha1", `blob ${bytes.length}\0`, bytes),
-        ...(bytes === weights
-          ? { lfs: { oid: hash("sha256", bytes), size: bytes.length, pointerSize: 130 } }
-          : {}),
-      })),
-    );
-  const file = content.get(pathname.replace(`/${NAME}/resolve/${COMMIT}/`, ""));
-  if (file === undefined) return json({ error: "Repository not found" }, 404);
-  const [, first, last] = /^bytes=(\d+)-(\d*)$/.exec(range ?? "bytes=0-")!;
-  const [from, to] = [Number(first), last === "" ? file.length - 1 : Number(last)];
-  response.writeHead(range === undefined ? 200 : 206, {
-    "content-range": `bytes ${from}-${to}/${file.length}`,
-    "content-length": to - from + 1,
-    etag: '"tag"',
-  });
-  const broken = file === weights && to > from ? breakAfter : undefined;
-  if (broken === undefined) response.end(file.subarray(from, to + 1));
-  else response.write(file.subarray(from, from + broken), () => setTimeout(() => response.destroy(), 20));
-}
 
 beforeEach(async () => {
   folder = fs.mkdtempSync(path.join(os.tmpdir(), "layerwise-hub-"));
-  [asked, breakAfter, refuse] = [[], undefined, undefined];
-  server = http.createServer(answer);
-  await new Promise<void>((resolve) => void server.listen(0, "127.0.0.1", resolve));
-  const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  hub = hubOf({ HF_ENDPOINT: `${endpoint}/`, HF_HOME: folder });
+  server = new HubServer(source);
+  await server.listen();
+  hub = hubOf({ HF_ENDPOINT: `${server.endpoint}/`, HF_HOME: folder });
 });
 afterEach(() => {
-  server.closeAllConnections();
   server.close();
   setTensorFiles(undefined);
   vi.unstubAllEnvs();
@@ -99,13 +40,12 @@ test("a model is fetched into the layout of Hugging Face's cache, then read from
   expect(snapshot).toBe(inModel("snapshots", COMMIT));
   expect(fs.readFileSync(inModel("refs", "main"), "utf8")).toBe(COMMIT);
   expect(fs.readlinkSync(path.join(snapshot, "model.safetensors"))).toBe(
-    path.join("..", "..", "blobs", hash("sha256", weights)),
+    path.join("..", "..", "blobs", hash("sha256", server.weights)),
   );
-  for (const [name, bytes] of content)
+  for (const [name, bytes] of server.content)
     expect(fs.readFileSync(path.join(snapshot, name)).equals(bytes)).toBe(true);
-  expect(new Set(seen)).toEqual(new Set(content.keys()));
+  expect(new Set(seen)).toEqual(new Set(server.content.keys()));
   expect(seen.at(-1)).toBe("model.safetensors");
-  server.closeAllConnections();
   server.close();
   expect(cachedModel(hub, NAME)).toBe(snapshot);
   expect(cachedModel(hub, NAME, COMMIT)).toBe(snapshot);
@@ -121,23 +61,26 @@ test("a model is fetched into the layout of Hugging Face's cache, then read from
 });
 
 test("what an interruption left is gone on with, and what is there is not fetched again", async () => {
-  breakAfter = 1000;
+  server.breakAfter = 1000;
   await expect(downloadModel(hub, NAME)).rejects.toThrow("What has arrived is kept for the next time.");
   expect(cachedModel(hub, NAME)).toBeUndefined();
-  const part = inModel("blobs", `${hash("sha256", weights)}.incomplete`);
+  const part = inModel("blobs", `${hash("sha256", server.weights)}.incomplete`);
   expect(fs.statSync(part).size).toBe(1000);
-  [breakAfter, asked] = [undefined, []];
+  server.breakAfter = undefined;
+  server.asked.length = 0;
   await downloadModel(hub, NAME);
-  const files = asked.filter(({ url }) => url.includes("/resolve/"));
+  const files = server.asked.filter(({ url }) => url.includes("/resolve/"));
   expect(files.every(({ url }) => url.endsWith("model.safetensors"))).toBe(true);
-  expect(files.at(-1)!.range).toBe(`bytes=1000-${weights.length - 1}`);
-  expect(fs.readFileSync(inModel("snapshots", COMMIT, "model.safetensors")).equals(weights)).toBe(true);
+  expect(files.at(-1)!.range).toBe(`bytes=1000-${server.weights.length - 1}`);
+  expect(fs.readFileSync(inModel("snapshots", COMMIT, "model.safetensors")).equals(server.weights)).toBe(
+    true,
+  );
   expect(fs.existsSync(part)).toBe(false);
 });
 
 test("weights that don't have their hash are thrown away", async () => {
   fs.mkdirSync(inModel("blobs"), { recursive: true });
-  const part = inModel("blobs", `${hash("sha256", weights)}.incomplete`);
+  const part = inModel("blobs", `${hash("sha256", server.weights)}.incomplete`);
   fs.writeFileSync(part, Buffer.alloc(500));
   await expect(downloadModel(hub, NAME)).rejects.toThrow("model.safetensors arrived damaged");
   expect(fs.existsSync(part)).toBe(false);
@@ -153,7 +96,7 @@ test("a cancelled download keeps what has arrived", async () => {
 
 test("refusals are told in the words of users", async () => {
   const message = async (status: number, error: string, change: Partial<Hub> = {}): Promise<string> => {
-    refuse = { status, error };
+    server.refuse = { status, error };
     const failure: unknown = await downloadModel({ ...hub, ...change }, NAME).catch((one: unknown) => one);
     return (failure as Error).message.replaceAll(hub.endpoint, "HUB").replaceAll(hub.cache, "CACHE");
   };
@@ -163,7 +106,7 @@ test("refusals are told in the words of users", async () => {
   expect(await message(401, "Invalid username or password.", { token: "hf_secret" })).toMatchInlineSnapshot(
     `"someone/tiny is not a local folder and is not a valid model identifier listed on HUB. If it is a private model, the token must have access to it."`,
   );
-  expect(asked.at(-1)!.authorization).toBe("Bearer hf_secret");
+  expect(server.asked.at(-1)!.authorization).toBe("Bearer hf_secret");
   expect(await message(401, "Access to model someone/tiny is restricted.")).toMatchInlineSnapshot(
     `"You are trying to access the gated model someone/tiny: ask for access at HUB/someone/tiny. Log in with \`hf auth login\`, or set HF_TOKEN."`,
   );

@@ -4,7 +4,7 @@ import process from "node:process";
 import { fileURLToPath } from "node:url";
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
-import { PthError, PthTensor, readPth, type PthValue } from "../../../extension/formats/pth.ts";
+import { openPth, PthError, PthTensor, readPth, type PthValue } from "../../../extension/formats/pth.ts";
 import { loadSafetensors, SafetensorsError } from "../../../extension/formats/safetensors.ts";
 import { Budget } from "../../../extension/formats/pthError.ts";
 import { openSource } from "../../../extension/formats/byteSource.ts";
@@ -83,6 +83,7 @@ const mutated = (files: readonly Buffer[]): fc.Arbitrary<Buffer> =>
 function read(file: Buffer): void {
   for (const [load, known] of [
     [(): void => visit(readPth(file)), PthError],
+    [(): void => visitParts(openPth(file).value), PthError],
     [(): void => loadSafetensors(file).entries.forEach(({ data }) => data.length), SafetensorsError],
   ] as const) {
     const start = performance.now();
@@ -100,6 +101,15 @@ function visit(value: PthValue): void {
   if (value instanceof PthTensor) expect(value.data().length).toBe(value.byteLength);
   else if (value instanceof Map || Array.isArray(value))
     for (const one of value.values() as Iterable<PthValue>) visit(one);
+}
+
+/** As an inspection does, which reads parts. */
+function visitParts(value: PthValue): void {
+  if (value instanceof PthTensor) {
+    visit(value);
+    for (const bytes of value.storage.finish()) expect(bytes).toBeGreaterThan(0);
+  } else if (value instanceof Map || Array.isArray(value))
+    for (const one of value.values() as Iterable<PthValue>) visitParts(one);
 }
 
 interface Archive {

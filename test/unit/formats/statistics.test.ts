@@ -3,9 +3,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { encodePth, memoryStorage, wholeTensor } from "../../../extension/formats/pth.ts";
+import { encodePth, memoryStorage, PthTensor, wholeTensor } from "../../../extension/formats/pth.ts";
 import { encodeSafetensors } from "../../../extension/formats/safetensors.ts";
 import { differenceOf, statisticsOf } from "../../../extension/formats/statistics.ts";
+import type { StoredDtype } from "../../../extension/formats/tensorData.ts";
 import { openTensors, type SourceTensor } from "../../../extension/formats/tensorSource.ts";
 
 let folder: string;
@@ -70,18 +71,63 @@ test("a tensor of many parts is read part by part", () => {
 });
 
 test("differences", () => {
-  const tensor = (...values: number[]): SourceTensor => ({
+  const stored = (
+    dtype: StoredDtype,
+    parts: (ArrayLike<number> & { buffer: ArrayBufferLike })[],
+  ): SourceTensor => ({
     name: "x",
-    dtype: "F32",
-    shape: [values.length],
-    byteLength: 4 * values.length,
-    // In parts that are cut elsewhere than those of another.
-    parts: () => values.map((value) => new Uint8Array(Float32Array.of(value).buffer)),
+    dtype,
+    shape: [],
+    byteLength: 0,
+    parts: () => parts.map(({ buffer }) => new Uint8Array(buffer)),
+    finish: function* () {},
   });
+  // In parts that are cut elsewhere than those of another.
+  const tensor = (...values: number[]): SourceTensor =>
+    stored(
+      "F32",
+      values.map((value) => Float32Array.of(value)),
+    );
   const { NaN: nan } = Number;
   expect(differenceOf(tensor(1, nan, -0), tensor(1, nan, 0))).toEqual({ largest: 0, changed: 0 });
   expect(differenceOf(tensor(1, 2, 3), tensor(1, 2.5, 1))).toEqual({ largest: 2, changed: 2 });
   expect(differenceOf(tensor(1, nan), tensor(1, 0))).toEqual({ largest: Infinity, changed: 1 });
+  const whole = stored("F64", [Float64Array.of(1, 2.5), Float64Array.of(nan)]);
+  expect(differenceOf(tensor(1, 2, nan), whole)).toEqual({ largest: 0.5, changed: 1 });
+  // Beyond what a double tells apart, and what has no distance.
+  const big = (...values: bigint[]): SourceTensor =>
+    stored("I64", [BigInt64Array.from(values) as unknown as Float64Array<ArrayBuffer>]);
+  expect(differenceOf(big(1n, 2n ** 60n), big(1n, 2n ** 60n + 1n))).toMatchObject({ changed: 1 });
+  expect(differenceOf(big(1n, 2n), tensor(1, 2))).toEqual({ largest: 0, changed: 0 });
+  const complex = (...values: number[]): SourceTensor => stored("C64", [Float32Array.from(values)]);
+  expect(differenceOf(complex(1, 2, 3, 4), complex(1, 2, 4, 3))).toEqual({ changed: 1 });
+  const wide = (...values: number[]): SourceTensor => stored("C128", [Float64Array.from(values)]);
+  expect(differenceOf(wide(1, 2, 3, 4), wide(2, 1, 3, 4))).toEqual({ changed: 1 });
+});
+
+test("a damaged record is found while values are looked at, whichever tensors there are and in whatever order", () => {
+  const numbers = Float32Array.from({ length: 3_000_000 }, (_, i) => i);
+  const storage = memoryStorage("F32", new Uint8Array(numbers.buffer));
+  const view = (offset: number, length: number): PthTensor =>
+    new PthTensor({ dtype: "F32", shape: [length], strides: [1], offset, storage, requiresGrad: false });
+  const file = join(folder, "damaged.pth");
+  const open = (bytes: Uint8Array): readonly SourceTensor[] => {
+    writeFileSync(file, bytes);
+    return openTensors(file).tensors;
+  };
+  const good = encodePth(
+    new Map([
+      ["end", view(2_999_990, 10)],
+      ["begin", view(0, 10)],
+    ]),
+  );
+  for (const tensor of open(good)) expect(statisticsOf(tensor)).toMatchObject({ count: 10 });
+  const bad = Buffer.from(good);
+  // Where no tensor is.
+  bad[bad.length / 2] = bad[bad.length / 2]! ^ 1;
+  for (const tensor of open(bad)) expect(() => statisticsOf(tensor)).toThrow("checksum differs");
+  const [a] = open(good);
+  expect(() => differenceOf(a!, open(bad)[0]!)).toThrow("checksum differs");
 });
 
 test("types without real numbers are listed, not looked at", () => {

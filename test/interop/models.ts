@@ -1,0 +1,145 @@
+// Models of Hugging Face: folders, the hub's cache, and what is exported to ONNX.
+import path from "node:path";
+import process from "node:process";
+import { downloadModel } from "../../extension/engine/hub.ts";
+import { hubOf } from "../../extension/engine/hubCache.ts";
+import { FILES } from "../../extension/engine/userFiles.ts";
+import { encodeOnnx } from "../../extension/formats/onnx.ts";
+import { setTensorFiles } from "../../extension/nn/files.ts";
+import { nn, torch, type Tensor } from "../../extension/nn/index.ts";
+import type { Module } from "../../extension/nn/module.ts";
+import { onnxGraph } from "../../extension/nn/onnx/graph.ts";
+import { tensorsIn } from "../../extension/nn/onnx/recording.ts";
+import type { StateDict } from "../../extension/nn/stateDict.ts";
+import { writeAtomic } from "../../extension/formats/writeAtomic.ts";
+import { HubServer, NAME } from "../hubServer.ts";
+import { ACTIVATIONS, FUNCTIONS, LANGUAGE, LAYERS, NETWORKS } from "../unit/nn/exportCases.ts";
+import {
+  check,
+  difference,
+  digestsOfFile,
+  fixtures,
+  inFolder,
+  json,
+  python,
+  type Digests,
+} from "./checks.ts";
+
+const TINY = path.join(fixtures, "golden", "files", "data", "bert_tiny");
+const CONFIG = {
+  vocabSize: 50,
+  hiddenSize: 24,
+  numHiddenLayers: 2,
+  numAttentionHeads: 3,
+  intermediateSize: 40,
+  maxPositionEmbeddings: 32,
+  hiddenAct: "gelu",
+};
+const TOLERANCE = 1e-5;
+
+/** What a model's weights are: those of a file that they are written to. */
+function digestsOf(state: StateDict, out: string, name: string): Digests {
+  const file = path.join(out, `${name}.safetensors`);
+  torch.save(state, file);
+  return digestsOfFile(file);
+}
+
+/** Python's result, the largest difference of its outputs from ours. */
+interface Read {
+  digests: Digests;
+  apart: number;
+}
+
+const problemOf = (ours: Digests, { digests, apart }: Read): string | undefined =>
+  difference(ours, digests) ?? (apart <= TOLERANCE ? undefined : `its outputs are ${apart} apart`);
+
+/** Folders that we write are read by transformers, and its own by us: every bit of the weights, and the outputs. */
+export async function folders(): Promise<void> {
+  const out = inFolder("folders");
+  torch.manualSeed(11);
+  const ids = torch.randint(1, CONFIG.vocabSize, [2, 9]);
+  const mask = torch.tensor([Array<number>(9).fill(1), [...Array<number>(6).fill(1), 0, 0, 0]]);
+  const base = new nn.BertModel(CONFIG).eval();
+  const classifier = new nn.BertForSequenceClassification({ ...CONFIG, numLabels: 3 }).eval();
+  const call = { attentionMask: mask };
+  const outputs = torch.noGrad(() => ({
+    BertModel: base(ids, call).lastHiddenState,
+    BertForSequenceClassification: classifier(ids, call).logits,
+  }));
+  base.savePretrained(path.join(out, "BertModel"));
+  classifier.savePretrained(path.join(out, "BertForSequenceClassification"));
+  torch.save({ ids, mask, ...outputs }, path.join(out, "calls.safetensors"));
+  await python("transformers", out);
+  const read = json(out, "read.json") as Record<keyof typeof outputs, Read>;
+  const states = { BertModel: base, BertForSequenceClassification: classifier };
+  for (const [name, model] of Object.entries(states) as [keyof typeof outputs, Module][])
+    check(`transformers reads our ${name}`, problemOf(digestsOf(model.stateDict(), out, name), read[name]));
+
+  const theirs = json(out, "theirs.json") as Record<string, Digests>;
+  for (const [name, wanted] of Object.entries(theirs)) {
+    const model = nn.BertModel.fromPretrained(path.join(out, name));
+    const apart = torch.noGrad(() => {
+      const given = torch.load<Record<string, Tensor>>(path.join(out, `${name}-calls.pth`));
+      return model(given["ids"]!).lastHiddenState.sub(given["output"]!).abs().max().item();
+    });
+    check(
+      `we read transformers' ${name}`,
+      problemOf(digestsOf(model.stateDict(), out, name), { digests: wanted, apart }),
+    );
+  }
+}
+
+/** The hub's cache: what Python's library fetched is read by ours without asking the network, and the other way round. */
+export async function hubCaches(): Promise<void> {
+  const server = new HubServer(TINY);
+  await server.listen();
+  const [ours, theirs] = [inFolder("our-hub"), inFolder("their-hub")];
+  const wanted = digestsOfFile(path.join(TINY, "model.safetensors"));
+  try {
+    await downloadModel(hubOf({ HF_ENDPOINT: server.endpoint, HF_HOME: ours }), NAME);
+    await python("fetch", theirs, { HF_ENDPOINT: server.endpoint, HF_HOME: theirs });
+  } finally {
+    server.close();
+  }
+  // Nothing answers from here on.
+  const nowhere = { HF_ENDPOINT: server.nowhere, HF_HUB_OFFLINE: "1" };
+  await python("offline", ours, { ...nowhere, HF_HOME: ours });
+  const { name: found, digests } = json(ours, "offline.json") as { name: string; digests: Digests };
+  check("huggingface_hub reads our cache", found === NAME ? undefined : `it has ${found}`);
+  check("transformers loads from our cache", difference(wanted, digests));
+  Object.assign(process.env, nowhere, { HF_HOME: theirs });
+  const model = nn.BertModel.fromPretrained(NAME);
+  check(
+    "we load from the cache of huggingface_hub",
+    difference(digestsOf(model.stateDict(), theirs, "read"), wanted),
+  );
+}
+
+/** Exported models in Python's ONNX Runtime, for the recorded batch and another. */
+export async function onnx(): Promise<void> {
+  const out = inFolder("onnx");
+  const cases = [...NETWORKS, LANGUAGE, ...LAYERS, ...ACTIVATIONS, FUNCTIONS];
+  torch.manualSeed(0);
+  cases.forEach(([, make, inputs], at) => {
+    const model = make();
+    const names = inputs(2).map((_, i) => `x${i}`);
+    const dynamicAxes = Object.fromEntries(names.map((name) => [name, { 0: "batch" }]));
+    const graph = onnxGraph(model, inputs(2), { inputNames: names, dynamicAxes });
+    writeAtomic(path.join(out, `${at}.onnx`), [encodeOnnx(graph)]);
+    model.eval();
+    for (const batch of [2, 5]) {
+      const args = inputs(batch);
+      const results = torch.noGrad(() => (model as unknown as (...args: Tensor[]) => unknown)(...args));
+      const tensors = [
+        ...args.map((x, i) => [names[i]!, x] as const),
+        ...tensorsIn(results).map(({ tensor }, i) => [`y${i}`, tensor] as const),
+      ];
+      torch.save(new Map(tensors), path.join(out, `${at}-${batch}.safetensors`));
+    }
+  });
+  await python("onnx", out);
+  const problems = json(out, "problems.json") as Record<string, string | null>;
+  cases.forEach(([name], at) => check(`ONNX Runtime runs our ${name}`, problems[at] ?? undefined));
+}
+
+setTensorFiles(FILES);
