@@ -41,17 +41,19 @@ export function parseTarget(argument: string): Target {
   const whole = hash < 0 || isFile(argument);
   const file = whole ? argument : argument.slice(0, hash);
   const exportName = whole ? undefined : argument.slice(hash + 1);
-  if (!isFile(file))
-    throw new UsageError(fs.existsSync(file) ? `${file} is not a file.` : `There is no file ${file}.`);
+  if (!isFile(file)) throw new UsageError(noFile(file));
   if (exportName === "") throw new UsageError(`${argument}: the name of the export is missing after "#".`);
   return { file: path.resolve(file), exportName };
 }
 
 /** @throws {@link UsageError} when there is no such file */
 export function existingFile(file: string): string {
-  if (!isFile(file)) throw new UsageError(`There is no file ${file}.`);
+  if (!isFile(file)) throw new UsageError(noFile(file));
   return path.resolve(file);
 }
+
+const noFile = (file: string): string =>
+  fs.existsSync(file) ? `${file} is not a file.` : `There is no file ${file}.`;
 
 function isFile(file: string): boolean {
   return fs.statSync(file, { throwIfNoEntry: false })?.isFile() ?? false;

@@ -109,8 +109,9 @@ function compareFiles(a: TensorSource, b: TensorSource, json: boolean): void {
     return;
   }
   const rows = changes.map((one) => [one.name, one.change, textOf(one)]);
-  for (const line of table([["tensor", "change", "what"], ...rows])) process.stdout.write(`${line}\n`);
-  process.stdout.write(`\n${changes.length} of the tensors differ, ${same} are the same.\n`);
+  if (rows.length > 0)
+    process.stdout.write(`${table([["tensor", "change", "what"], ...rows]).join("\n")}\n\n`);
+  process.stdout.write(`${changes.length} of the tensors differ, ${same} are the same.\n`);
 }
 
 function textOf(change: Change): string {

@@ -1,5 +1,5 @@
 import { closeSync, openSync, readSync } from "node:fs";
-import { isPth, openPth, PthTensor, type PthValue } from "./pth.ts";
+import { isPth, openPth, PthTensor, type PthKey, type PthValue } from "./pth.ts";
 import { isShardIndex, shardsOf } from "./shards.ts";
 import { readSafetensors } from "./safetensors.ts";
 import { DTYPE_BYTES, type StoredDtype } from "./tensorData.ts";
@@ -25,6 +25,7 @@ export interface TensorSource {
   readonly file: string;
   readonly format: "safetensors" | "pth";
   readonly fileBytes: number;
+  /** Of a `.pth` file, the plain values beside the tensors. */
   readonly metadata: ReadonlyMap<string, string>;
   readonly tensors: readonly SourceTensor[];
   close(): void;
@@ -98,8 +99,29 @@ function openPthTensors(path: string): TensorSource {
   const file = openPth(path);
   const tensors = [...tensorsIn(file.value, [])];
   const { fileBytes } = file;
-  return { file: path, format: "pth", fileBytes, metadata: new Map(), tensors, close: () => file.close() };
+  const metadata = new Map<string, string>();
+  for (const [name, text] of plainIn(file.value, [])) if (metadata.set(name, text).size === MOST_PLAIN) break;
+  return { file: path, format: "pth", fileBytes, metadata, tensors, close: () => file.close() };
 }
+
+/** Plain values of a `.pth` file that are shown: a checkpoint's epoch, an optimizer's rates, not its vocabulary. */
+const MOST_PLAIN = 100;
+const LONGEST = 200;
+
+/** What stands beside the tensors, by the keys that lead to it. */
+function* plainIn(value: PthValue, path: readonly string[]): Generator<[string, string]> {
+  if (value instanceof Map)
+    for (const [key, one] of value) yield* plainIn(one as PthValue, [...path, String(key)]);
+  else if (Array.isArray(value) && !value.every(isPlain))
+    for (const [i, one] of (value as readonly PthValue[]).entries())
+      yield* plainIn(one, [...path, String(i)]);
+  else if (isPlain(value) || Array.isArray(value)) {
+    const text = Array.isArray(value) ? `[${value.map(String).join(", ")}]` : String(value as PthKey);
+    yield [path.join("."), text.length <= LONGEST ? text : `${text.slice(0, LONGEST)}…`];
+  }
+}
+
+const isPlain = (value: unknown): boolean => value === null || !["object", "function"].includes(typeof value);
 
 function* tensorsIn(value: PthValue, path: readonly string[]): Generator<SourceTensor> {
   if (value instanceof PthTensor) {
