@@ -88,6 +88,20 @@ export class PthTensor {
     return true;
   }
 
+  /** Whether its elements fill a block of the storage, in whatever order: those of a transposed matrix do. */
+  get dense(): boolean {
+    let expected = 1;
+    const steps = this.shape.map((extent, dim) => ({ extent, stride: this.strides[dim]! }));
+    return steps
+      .filter(({ extent }) => extent !== 1)
+      .sort((a, b) => a.stride - b.stride)
+      .every(({ extent, stride }) => {
+        const follows = stride === expected;
+        expected *= extent;
+        return follows;
+      });
+  }
+
   /** Row-major little-endian elements; shares the storage's memory where they already are that. */
   data(): Uint8Array {
     const size = DTYPE_BYTES[this.dtype];

@@ -1,5 +1,5 @@
 import { closeSync, openSync, readSync } from "node:fs";
-import { isPth, openPth, PthTensor, type PthKey, type PthValue } from "./pth.ts";
+import { isPth, openPth, PthTensor, type PthValue } from "./pth.ts";
 import { isShardIndex, shardsOf } from "./shards.ts";
 import { readSafetensors } from "./safetensors.ts";
 import { DTYPE_BYTES, type StoredDtype } from "./tensorData.ts";
@@ -11,8 +11,11 @@ export interface SourceTensor {
   readonly dtype: StoredDtype;
   readonly shape: readonly number[];
   readonly byteLength: number;
-  /** Row-major little-endian elements, part by part: what doesn't fit into the memory can be looked at. */
-  readonly parts: () => Iterable<Uint8Array>;
+  /**
+   * Row-major little-endian elements, part by part: what doesn't fit into the memory can be looked at.
+   * @param anyOrder whether the elements may come as they lie: a transposed matrix doesn't, otherwise, come in parts
+   */
+  readonly parts: (anyOrder?: boolean) => Iterable<Uint8Array>;
   /**
    * To be run through after the parts: makes sure, once, that what holds the tensor is not damaged, where the format has
    * checksums. Yields the bytes read since, none where the parts were all.
@@ -116,19 +119,22 @@ function* plainIn(value: PthValue, path: readonly string[]): Generator<[string, 
     for (const [i, one] of (value as readonly PthValue[]).entries())
       yield* plainIn(one, [...path, String(i)]);
   else if (isPlain(value) || Array.isArray(value)) {
-    const text = Array.isArray(value) ? `[${value.map(String).join(", ")}]` : String(value as PthKey);
+    const text = isPlain(value) ? String(value) : `[${value.slice(0, LONGEST).map(String).join(", ")}]`;
     yield [path.join("."), text.length <= LONGEST ? text : `${text.slice(0, LONGEST)}…`];
   }
 }
 
-const isPlain = (value: unknown): boolean => value === null || !["object", "function"].includes(typeof value);
+const isPlain = (value: unknown): value is null | boolean | number | bigint | string =>
+  value === null || !["object", "function"].includes(typeof value);
 
 function* tensorsIn(value: PthValue, path: readonly string[]): Generator<SourceTensor> {
   if (value instanceof PthTensor) {
-    const { dtype, shape, byteLength, contiguous, storage, offset } = value;
+    const { dtype, shape, byteLength, contiguous, dense, storage, offset } = value;
     const begin = offset * DTYPE_BYTES[dtype];
-    const parts = (): Iterable<Uint8Array> =>
-      contiguous ? inParts(byteLength, (from, to) => storage.read(begin + from, begin + to)) : [value.data()];
+    const parts = (anyOrder = false): Iterable<Uint8Array> =>
+      contiguous || (anyOrder && dense)
+        ? inParts(byteLength, (from, to) => storage.read(begin + from, begin + to))
+        : [value.data()];
     yield { name: path.join("."), dtype, shape, byteLength, parts, finish: () => storage.finish() };
     return;
   }

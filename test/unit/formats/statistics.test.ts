@@ -70,6 +70,32 @@ test("a tensor of many parts is read part by part", () => {
   }
 });
 
+test("a transposed tensor is looked at as it lies, part by part, and compared in its order", () => {
+  const [rows, columns] = [3, 700_000];
+  const storage = memoryStorage(
+    "F32",
+    new Uint8Array(Float32Array.from({ length: rows * columns }, (_, i) => i).buffer),
+  );
+  const view = (shape: number[], strides: number[]): PthTensor =>
+    new PthTensor({ dtype: "F32", shape, strides, offset: 0, storage, requiresGrad: false });
+  writeFileSync(
+    join(folder, "turned.pth"),
+    encodePth(
+      new Map([
+        ["plain", view([rows, columns], [columns, 1])],
+        ["turned", view([columns, rows], [1, columns])],
+        ["third", view([1, columns], [columns, rows])],
+      ]),
+    ),
+  );
+  const { tensors } = openTensors(join(folder, "turned.pth"));
+  const [plain, turned, third] = tensors as [SourceTensor, SourceTensor, SourceTensor];
+  expect(statisticsOf(turned)).toEqual(statisticsOf(plain));
+  expect([...turned.parts(true)].length).toBeGreaterThan(1);
+  expect(statisticsOf(third)).toMatchObject({ count: columns, min: 0, max: 3 * (columns - 1) });
+  expect(differenceOf(turned, plain)).toMatchObject({ changed: rows * columns - 2 });
+});
+
 test("differences", () => {
   const stored = (
     dtype: StoredDtype,
@@ -124,7 +150,8 @@ test("a damaged record is found while values are looked at, whichever tensors th
   for (const tensor of open(good)) expect(statisticsOf(tensor)).toMatchObject({ count: 10 });
   const bad = Buffer.from(good);
   // Where no tensor is.
-  bad[bad.length / 2] = bad[bad.length / 2]! ^ 1;
+  const middle = Math.floor(bad.length / 2);
+  bad[middle] = bad[middle]! ^ 1;
   for (const tensor of open(bad)) expect(() => statisticsOf(tensor)).toThrow("checksum differs");
   const [a] = open(good);
   expect(() => differenceOf(a!, open(bad)[0]!)).toThrow("checksum differs");
