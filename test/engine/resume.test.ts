@@ -81,7 +81,10 @@ describe("kill -9", () => {
         ) {
           const before = fs.existsSync(path.join(directory, "run.json")) ? savedStep(directory) : 0;
           const command = workspace.start([...args, "--no-progress"], env);
-          const moment = killed < KILLS ? sleep(300 + Math.random() * LIFE) : command.ended;
+          const aim = [directory, directory, path.join(directory, "checkpoints"), workspace.folder][
+            killed % 4
+          ]!;
+          const moment = killed < KILLS ? momentToKill(aim, command.ended) : command.ended;
           await Promise.race([moment, command.ended]);
           const told = kill(directory);
           const { code, stderr } = await command.ended;
@@ -116,11 +119,28 @@ describe("kill -9", () => {
   );
 });
 
+/** Some time, and then, half of the time, when a file is being written in a folder of checkpoints or exports. */
+async function momentToKill(folder: string, ended: Promise<unknown>): Promise<void> {
+  await sleep(300 + Math.random() * LIFE);
+  if (fs.existsSync(path.join(folder, "run.json")) || !fs.existsSync(folder)) return;
+  await new Promise<void>((resolve) => {
+    const watcher = fs.watch(folder, (_, name) => {
+      if (name?.endsWith(".tmp") === true) close();
+    });
+    const close = (): void => {
+      watcher.close();
+      resolve();
+    };
+    void ended.then(close);
+  });
+}
+
 /** Kills a run's engine by itself; answers the step that it had told of, or undefined when there was none to kill. */
 function kill(directory: string): number | undefined {
   try {
-    const { pid, step } = readRun(directory);
-    process.kill(pid!, "SIGKILL");
+    const record = fs.readFileSync(path.join(directory, "run.json"), "utf8");
+    const { pid, step } = JSON.parse(record) as { pid: number; step: number };
+    process.kill(pid, "SIGKILL");
     return step;
   } catch {
     return undefined;
