@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import fs from "node:fs";
 import path from "node:path";
 import { downloadFile, HubApiError, listFiles, modelInfo, type ListFileEntry } from "@huggingface/hub";
+import { writeAtomic } from "../formats/writeAtomic.ts";
 import { describeFileError } from "./files.ts";
 import { folderOf, WEIGHTS, type Hub } from "./hubCache.ts";
 
@@ -64,7 +65,7 @@ export async function downloadModel(
     }
     if (sha !== revision) {
       fs.mkdirSync(path.dirname(path.join(folder, "refs", revision)), { recursive: true });
-      fs.writeFileSync(path.join(folder, "refs", revision), sha);
+      writeAtomic(path.join(folder, "refs", revision), [Buffer.from(sha)]);
     }
     return snapshot;
   } catch (error) {
@@ -124,7 +125,8 @@ async function fetchBlob(
   try {
     if (have < file.size) {
       for await (const bytes of await open(have)) {
-        fs.writeSync(output, bytes);
+        // A disk that is nearly full takes a part.
+        for (let at = 0; at < bytes.length;) at += fs.writeSync(output, bytes, at);
         have += bytes.length;
         progress?.(file.path, have, file.size);
       }
@@ -156,7 +158,8 @@ function link(blob: string, file: string): void {
   try {
     fs.symlinkSync(path.relative(path.dirname(file), blob), file);
   } catch {
-    fs.copyFileSync(blob, file);
+    fs.copyFileSync(blob, `${file}.incomplete`);
+    fs.renameSync(`${file}.incomplete`, file);
   }
 }
 

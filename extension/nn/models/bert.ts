@@ -130,10 +130,11 @@ export class BertModel<Pooling extends boolean = true> extends BertPart {
     if (input === null || (o.inputsEmbeds !== null && o.inputIds !== null)) {
       throw new TensorError("value", "You must specify exactly one of input_ids or inputs_embeds");
     }
+    const masks = masksOf(o.attentionMask, input, this.config.isDecoder);
     const embedded = this.embeddings(input, o.tokenTypeIds, o.positionIds);
     const states = o.outputHiddenStates ? [embedded] : undefined;
     const attentions: Tensor[] | undefined = o.outputAttentions ? [] : undefined;
-    const lastHiddenState = this.encoder(embedded, { ...this.masks(o, input), attentions }, states);
+    const lastHiddenState = this.encoder(embedded, { ...masks, attentions }, states);
     const poolerOutput = this.pooler === null ? null : this.pooler(lastHiddenState);
     return {
       lastHiddenState,
@@ -142,18 +143,18 @@ export class BertModel<Pooling extends boolean = true> extends BertPart {
       ...(attentions && { attentions }),
     };
   }
+}
 
-  /** What is added to the scores: for the whole batch once. */
-  private masks(
-    { attentionMask: mask }: Pick<BertInput, "attentionMask">,
-    input: Tensor,
-  ): { bias: Tensor | null; causal: boolean } {
-    const { isDecoder } = this.config;
-    const [batch, length] = input.shape as [number, number];
-    if (!mask) return { bias: null, causal: isDecoder };
-    if (mask.ndim === 4)
-      return { bias: mask.dtype === "float32" ? mask : additive(ne(mask, 0), true), causal: false };
-    const padding = additive(ne(view(mask, batch, 1, 1, mask.size(-1)), 0), true);
-    return { bias: isDecoder ? add(padding, causalMask(length, length)) : padding, causal: false };
-  }
+/** What is added to the scores: for the whole batch once. @param input [N, L] or [N, L, width] */
+export function masksOf(
+  mask: Tensor | null | undefined,
+  input: Tensor,
+  isDecoder = false,
+): { bias: Tensor | null; causal: boolean } {
+  const [batch, length] = input.shape as [number, number];
+  if (!mask) return { bias: null, causal: isDecoder };
+  if (mask.ndim === 4)
+    return { bias: mask.dtype === "float32" ? mask : additive(ne(mask, 0), true), causal: false };
+  const padding = additive(ne(view(mask, batch, 1, 1, mask.size(-1)), 0), true);
+  return { bias: isDecoder ? add(padding, causalMask(length, length)) : padding, causal: false };
 }

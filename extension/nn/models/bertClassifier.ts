@@ -1,15 +1,12 @@
-import { squeeze, view } from "../../tensor/functions/shape.ts";
 import { defaultStream } from "../../tensor/random/stream.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { bind } from "../arguments.ts";
-import { binaryCrossEntropyWithLogits } from "../functional/binaryCrossEntropy.ts";
-import { crossEntropy } from "../functional/crossEntropy.ts";
-import { mseLoss } from "../functional/loss.ts";
 import { Dropout } from "../modules/dropout.ts";
 import { Linear } from "../modules/linear.ts";
 import { BertModel, INPUT, type BertInput, type Inner } from "./bert.ts";
-import { BertConfig, type BertFields, type ProblemType } from "./bertConfig.ts";
+import { BertConfig, type BertFields } from "./bertConfig.ts";
 import { BertPart } from "./bertLayers.ts";
+import { classificationLoss } from "./classificationLoss.ts";
 import { modelFolder, readConfig, writeFolder } from "./folder.ts";
 import { initializeWeights, loadPretrained } from "./pretrained.ts";
 
@@ -93,25 +90,6 @@ export class BertForSequenceClassification extends BertPart {
     });
     const { poolerOutput, lastHiddenState: _, ...inner } = this.bert(input);
     const logits = this.classifier(this.dropout(poolerOutput));
-    return { ...(labels && { loss: this.loss(logits, labels) }), logits, ...inner };
-  }
-
-  private loss(logits: Tensor, labels: Tensor): Tensor {
-    const { numLabels } = this.config;
-    switch (this.problem(labels)) {
-      case "regression":
-        return numLabels === 1 ? mseLoss(squeeze(logits), squeeze(labels)) : mseLoss(logits, labels);
-      case "single_label_classification":
-        return crossEntropy(view(logits, -1, numLabels), view(labels, -1));
-      case "multi_label_classification":
-        return binaryCrossEntropyWithLogits(logits, labels);
-    }
-  }
-
-  private problem(labels: Tensor): ProblemType {
-    const { problemType, numLabels } = this.config;
-    if (problemType !== null) return problemType;
-    if (numLabels === 1) return "regression";
-    return labels.dtype === "int64" ? "single_label_classification" : "multi_label_classification";
+    return { ...(labels && { loss: classificationLoss(logits, labels, this.config) }), logits, ...inner };
   }
 }

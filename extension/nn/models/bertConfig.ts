@@ -86,16 +86,8 @@ export class BertConfig implements Required<BertOptions> {
   declare readonly problemType: ProblemType | null;
 
   constructor(fields: BertFields = {}) {
+    Object.assign(this, configured(DEFAULTS, fields as Readonly<Record<string, unknown>>));
     const given = fields as Readonly<Record<string, unknown>>;
-    const own: Record<string, unknown> = {};
-    for (const [name, standard] of Object.entries(DEFAULTS)) {
-      own[name] = given[name] ?? given[snakeCase(name)] ?? standard;
-      // A null of its own: no padding token.
-      if (name === "padTokenId" && (given[name] === null || given["pad_token_id"] === null)) own[name] = null;
-    }
-    const labels = given["id2label"];
-    if (typeof labels === "object" && labels !== null) own["numLabels"] = Object.keys(labels).length;
-    Object.assign(this, own);
     if (given["add_cross_attention"] === true || given["addCrossAttention"] === true) {
       throw new TensorError("unsupported", "BertConfig: layers with cross attention are not available");
     }
@@ -109,15 +101,42 @@ export class BertConfig implements Required<BertOptions> {
 
   /** The fields as a `config.json` has them. */
   toJson(architecture: string): Readonly<Record<string, unknown>> {
-    const { numLabels, ...fields } = this;
-    const named = Object.fromEntries(Object.entries(fields).map(([name, value]) => [snakeCase(name), value]));
-    const labels = Array.from({ length: numLabels }, (_, i) => `LABEL_${i}`);
-    return {
-      architectures: [architecture],
-      model_type: "bert",
-      ...named,
-      id2label: Object.fromEntries(labels.map((label, i) => [i, label])),
-      label2id: Object.fromEntries(labels.map((label, i) => [label, i])),
-    };
+    return configJson("bert", architecture, this);
   }
+}
+
+/**
+ * The fields of a configuration: as given, in camelCase or as a `config.json` has them, else with their defaults; those of
+ * a `config.json` that say nothing about the computation are left out.
+ */
+export function configured<T extends { numLabels: number; padTokenId: number | null }>(
+  defaults: T,
+  given: Readonly<Record<string, unknown>>,
+): T {
+  const own: Record<string, unknown> = {};
+  for (const [name, standard] of Object.entries(defaults)) {
+    own[name] = given[name] ?? given[snakeCase(name)] ?? standard;
+    // A null of its own: no padding token.
+    if (name === "padTokenId" && (given[name] === null || given["pad_token_id"] === null)) own[name] = null;
+  }
+  const labels = given["id2label"];
+  if (typeof labels === "object" && labels !== null) own["numLabels"] = Object.keys(labels).length;
+  return own as T;
+}
+
+/** The fields as a `config.json` has them. */
+export function configJson(
+  modelType: string,
+  architecture: string,
+  { numLabels, ...fields }: { numLabels: number },
+): Readonly<Record<string, unknown>> {
+  const named = Object.fromEntries(Object.entries(fields).map(([name, value]) => [snakeCase(name), value]));
+  const labels = Array.from({ length: numLabels }, (_, i) => `LABEL_${i}`);
+  return {
+    architectures: [architecture],
+    model_type: modelType,
+    ...named,
+    id2label: Object.fromEntries(labels.map((label, i) => [i, label])),
+    label2id: Object.fromEntries(labels.map((label, i) => [label, i])),
+  };
 }

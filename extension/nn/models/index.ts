@@ -6,3 +6,10 @@ export {
 } from "./bertClassifier.ts";
 export { BertConfig, type BertFields, type BertOptions } from "./bertConfig.ts";
 export { BertTokenizer, type Encoded, type TokenizerOptions } from "./bertTokenizer.ts";
+export {
+  DistilBertConfig,
+  DistilBertForSequenceClassification,
+  DistilBertModel,
+  type DistilBertFields,
+  type DistilBertOptions,
+} from "./distilBert.ts";
