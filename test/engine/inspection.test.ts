@@ -16,9 +16,9 @@ import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import * as v from "valibot";
 import type { InspectionEngineEvents, InspectionEngineMethods } from "../../extension/protocol/inspection.ts";
-import { openChannel } from "../../extension/supervisor/channel.ts";
+import { openChannel, type Remote } from "../../extension/supervisor/channel.ts";
 import { toUserError } from "../../extension/supervisor/errors.ts";
-import { forkEngine } from "../../extension/supervisor/process.ts";
+import { forkEngine, type EngineProcess } from "../../extension/supervisor/process.ts";
 import { TensorInspector } from "../../extension/supervisor/inspection.ts";
 
 const dist = fileURLToPath(new URL("../../dist", import.meta.url));
@@ -58,6 +58,22 @@ function rejected(name: string): string[] {
   return spec.items.flatMap(({ file }, i) =>
     expected.items[i]!.outcome === "rejected" ? [golden(`../${file}`)] : [],
   );
+}
+
+/** The process that reads files, asked directly. */
+async function start(
+  onProgress: () => unknown = () => undefined,
+): Promise<{ engine: EngineProcess; remote: Remote<InspectionEngineMethods> }> {
+  const engine = await forkEngine({ dist, entry: "inspectionEngine.js" });
+  const remote = openChannel<InspectionEngineMethods, Pick<InspectionEngineEvents, "progress">>(
+    engine.child,
+    {
+      schemas: { progress: v.strictTuple([v.number()]) },
+      handlers: { progress: () => void onProgress() },
+      onInvalid: () => undefined,
+    },
+  );
+  return { engine, remote };
 }
 
 /** Most memory that a process has had, in bytes; 0 where the system doesn't say. */
@@ -118,15 +134,7 @@ describe("a file of tensors", () => {
     const files = readdirSync(golden("..")).flatMap((name) => (name.endsWith(".json") ? rejected(name) : []));
     expect(files.length).toBeGreaterThan(70);
     const marker = fileURLToPath(new URL("../../MARKER_unsafe_load.txt", import.meta.url));
-    const engine = await forkEngine({ dist, entry: "inspectionEngine.js" });
-    const remote = openChannel<InspectionEngineMethods, Pick<InspectionEngineEvents, "progress">>(
-      engine.child,
-      {
-        schemas: { progress: v.strictTuple([v.number()]) },
-        handlers: { progress: () => undefined },
-        onInvalid: () => undefined,
-      },
-    );
+    const { engine, remote } = await start();
     try {
       await remote.open(golden("simple.safetensors"));
       const before = mostMemory(engine.pid);
@@ -144,6 +152,22 @@ describe("a file of tensors", () => {
       await engine.kill();
     }
     expect(existsSync(marker)).toBe(false);
+  });
+
+  test("larger than the memory is never there as a whole", async () => {
+    const file = sparse(64);
+    let parts = 0;
+    const { engine, remote } = await start(() => parts++);
+    try {
+      await remote.open(file);
+      const looking = errorOf(remote.statistics(file, 0));
+      await expect.poll(() => parts, { timeout: 20_000 }).toBeGreaterThan(5);
+      await remote.cancel();
+      expect(await looking).toMatchObject({ code: "cancelled" });
+      expect(mostMemory(engine.pid)).toBeLessThan(250 * 2 ** 20);
+    } finally {
+      await engine.kill();
+    }
   });
 
   test("larger than the memory: it says how far it is, can be cancelled, and answers afterwards", async () => {
