@@ -43,6 +43,8 @@ setTensorFiles({
   writeImage: nothing,
   writeText: nothing,
   writeOnnx: nothing,
+  list: () => [],
+  remove: nothing,
   pretrained: cachedFolder,
 });
 captureConsole(() => undefined);

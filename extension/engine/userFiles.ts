@@ -1,5 +1,5 @@
 import { writeOnnx } from "../formats/onnx.ts";
-import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
 import { writePng } from "../formats/png.ts";
 import { writeAtomic } from "../formats/writeAtomic.ts";
@@ -15,6 +15,8 @@ export const FILES: TensorFiles = {
   exists: existsSync,
   readText: (file) => readFileSync(file, "utf8"),
   writeOnnx,
+  list: (folder) => readdirSync(folder),
+  remove: (file) => rmSync(file),
   pretrained: pretrainedFolder,
   writeText(file, text) {
     mkdirSync(dirname(file), { recursive: true });

@@ -18,6 +18,9 @@ export interface TensorFiles {
   readText(file: string): string;
   /** Makes the folder where there is none. */
   writeText(file: string, text: string): void;
+  /** Names of what is in a folder. */
+  list(folder: string): readonly string[];
+  remove(file: string): void;
   /** The folder of a model of the Hugging Face Hub: in the cache, or fetched. Undefined for what can't be a name. */
   pretrained(name: string): string | undefined;
   writeOnnx(file: string, graph: OnnxGraph): void;

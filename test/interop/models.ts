@@ -3,9 +3,7 @@ import path from "node:path";
 import process from "node:process";
 import { downloadModel } from "../../extension/engine/hub.ts";
 import { hubOf } from "../../extension/engine/hubCache.ts";
-import { FILES } from "../../extension/engine/userFiles.ts";
 import { encodeOnnx } from "../../extension/formats/onnx.ts";
-import { setTensorFiles } from "../../extension/nn/files.ts";
 import { nn, torch, type Tensor } from "../../extension/nn/index.ts";
 import type { Module } from "../../extension/nn/module.ts";
 import { onnxGraph } from "../../extension/nn/onnx/graph.ts";
@@ -61,17 +59,28 @@ export async function folders(): Promise<void> {
   const mask = torch.tensor([Array<number>(9).fill(1), [...Array<number>(6).fill(1), 0, 0, 0]]);
   const base = new nn.BertModel(CONFIG).eval();
   const classifier = new nn.BertForSequenceClassification({ ...CONFIG, numLabels: 3 }).eval();
+  const { vocabSize, maxPositionEmbeddings } = CONFIG;
+  const distil = new nn.DistilBertModel({
+    vocabSize,
+    maxPositionEmbeddings,
+    dim: 24,
+    hiddenDim: 40,
+    nLayers: 2,
+    nHeads: 3,
+  }).eval();
   const call = { attentionMask: mask };
   const outputs = torch.noGrad(() => ({
     BertModel: base(ids, call).lastHiddenState,
     BertForSequenceClassification: classifier(ids, call).logits,
+    DistilBertModel: distil(ids, call).lastHiddenState,
   }));
   base.savePretrained(path.join(out, "BertModel"));
-  classifier.savePretrained(path.join(out, "BertForSequenceClassification"));
+  classifier.savePretrained(path.join(out, "BertForSequenceClassification"), { maxShardSize: "10KB" });
+  distil.savePretrained(path.join(out, "DistilBertModel"));
   torch.save({ ids, mask, ...outputs }, path.join(out, "calls.safetensors"));
   await python("transformers", out);
   const read = json(out, "read.json") as Record<keyof typeof outputs, Read>;
-  const states = { BertModel: base, BertForSequenceClassification: classifier };
+  const states = { BertModel: base, BertForSequenceClassification: classifier, DistilBertModel: distil };
   for (const [name, model] of Object.entries(states) as [keyof typeof outputs, Module][])
     check(`transformers reads our ${name}`, problemOf(digestsOf(model.stateDict(), out, name), read[name]));
 
@@ -141,5 +150,3 @@ export async function onnx(): Promise<void> {
   const problems = json(out, "problems.json") as Record<string, string | null>;
   cases.forEach(([name], at) => check(`ONNX Runtime runs our ${name}`, problems[at] ?? undefined));
 }
-
-setTensorFiles(FILES);

@@ -145,7 +145,8 @@ def read_folders(folder):
     import transformers
     calls = safetensors.torch.load_file(os.path.join(folder, "calls.safetensors"))
     read = {}
-    for name, output in (("BertModel", "last_hidden_state"), ("BertForSequenceClassification", "logits")):
+    for name, output in (("BertModel", "last_hidden_state"), ("BertForSequenceClassification", "logits"),
+                         ("DistilBertModel", "last_hidden_state")):
         model, info = getattr(transformers, name).from_pretrained(os.path.join(folder, name), output_loading_info=True)
         assert not any(info.values()), info
         with torch.no_grad():

@@ -8,7 +8,7 @@ import { bind } from "../arguments.ts";
 import { additive, causalMask } from "../functional/attention.ts";
 import { BertConfig, type BertFields } from "./bertConfig.ts";
 import { BertEmbeddings, BertEncoder, BertPart, BertPooler } from "./bertLayers.ts";
-import { modelFolder, readConfig, writeFolder } from "./folder.ts";
+import { modelFolder, readConfig, type SaveOptions, writeFolder } from "./folder.ts";
 import { initializeWeights, loadPretrained } from "./pretrained.ts";
 
 export interface BertInput {
@@ -119,9 +119,9 @@ export class BertModel<Pooling extends boolean = true> extends BertPart {
     return model.eval();
   }
 
-  /** Writes config.json and model.safetensors into a folder, where Hugging Face's loaders find them too. */
-  savePretrained(folder: string): void {
-    writeFolder(folder, this.config.toJson("BertModel"), this.stateDict());
+  /** Writes config.json and model.safetensors, or its shards, into a folder, where Hugging Face's loaders find them too. */
+  savePretrained(folder: string, options?: SaveOptions): void {
+    writeFolder(folder, this.config.toJson("BertModel"), this.stateDict(), options);
   }
 
   forward(...call: BertCall): BertModelOutput<Pooling> {

@@ -7,7 +7,7 @@ import { BertModel, INPUT, type BertInput, type Inner } from "./bert.ts";
 import { BertConfig, type BertFields } from "./bertConfig.ts";
 import { BertPart } from "./bertLayers.ts";
 import { classificationLoss } from "./classificationLoss.ts";
-import { modelFolder, readConfig, writeFolder } from "./folder.ts";
+import { modelFolder, readConfig, type SaveOptions, writeFolder } from "./folder.ts";
 import { initializeWeights, loadPretrained } from "./pretrained.ts";
 
 export interface BertClassifierInput extends BertInput {
@@ -78,8 +78,8 @@ export class BertForSequenceClassification extends BertPart {
   }
 
   /** Writes config.json and model.safetensors into a folder, where Hugging Face's loaders find them too. */
-  savePretrained(folder: string): void {
-    writeFolder(folder, this.config.toJson("BertForSequenceClassification"), this.stateDict());
+  savePretrained(folder: string, options?: SaveOptions): void {
+    writeFolder(folder, this.config.toJson("BertForSequenceClassification"), this.stateDict(), options);
   }
 
   forward(...call: ClassifierCall): BertClassifierOutput {

@@ -22,7 +22,7 @@ import type { BertClassifierInput, BertClassifierOutput } from "./bertClassifier
 import { configJson, configured, type BertOptions, type ProblemType } from "./bertConfig.ts";
 import { BertPart, type BertContext } from "./bertLayers.ts";
 import { classificationLoss } from "./classificationLoss.ts";
-import { modelFolder, readConfig, writeFolder, type Json } from "./folder.ts";
+import { modelFolder, readConfig, writeFolder, type Json, type SaveOptions } from "./folder.ts";
 import { initializeWeights, loadPretrained } from "./pretrained.ts";
 
 /** Fields of a DistilBERT configuration; what is left out has the value of distilbert-base. */
@@ -261,8 +261,8 @@ export class DistilBertModel extends BertPart {
   }
 
   /** Writes config.json and model.safetensors into a folder, where Hugging Face's loaders find them too. */
-  savePretrained(folder: string): void {
-    writeFolder(folder, this.config.toJson("DistilBertModel"), this.stateDict());
+  savePretrained(folder: string, options?: SaveOptions): void {
+    writeFolder(folder, this.config.toJson("DistilBertModel"), this.stateDict(), options);
   }
 
   forward(...call: Call<Input>): Omit<BertModelOutput, "poolerOutput"> {
@@ -318,8 +318,8 @@ export class DistilBertForSequenceClassification extends BertPart {
   }
 
   /** Writes config.json and model.safetensors into a folder, where Hugging Face's loaders find them too. */
-  savePretrained(folder: string): void {
-    writeFolder(folder, this.config.toJson("DistilBertForSequenceClassification"), this.stateDict());
+  savePretrained(folder: string, options?: SaveOptions): void {
+    writeFolder(folder, this.config.toJson("DistilBertForSequenceClassification"), this.stateDict(), options);
   }
 
   forward(...call: Call<Omit<BertClassifierInput, "tokenTypeIds">>): BertClassifierOutput {

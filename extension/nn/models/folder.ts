@@ -1,5 +1,7 @@
 // Folders of Hugging Face: a configuration, the weights in one file or several, a vocabulary.
+import { BYTES } from "../../tensor/dtype.ts";
 import { TensorError } from "../../tensor/errors.ts";
+import { numel } from "../../tensor/shape.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { access, type TensorFiles } from "../files.ts";
 import { warnOnce } from "../warnings.ts";
@@ -99,8 +101,70 @@ function readShards(folder: string, index: string, map: unknown): Map<string, Te
   return all;
 }
 
-/** Writes a configuration and weights as Hugging Face's loaders expect them; makes the folder where there is none. */
-export function writeFolder(folder: string, config: Json, state: ReadonlyMap<string, Tensor>): void {
+export interface SaveOptions {
+  /** Weights of more bytes are spread over several files, each of no more: a number, or "5GB", "200MiB"; "50GB" by default. */
+  maxShardSize?: number | string;
+}
+
+/**
+ * Writes a configuration and weights as Hugging Face's loaders expect them; makes the folder where there is none. Files of
+ * weights that were there before, and are none of the model's, are removed.
+ */
+export function writeFolder(
+  folder: string,
+  config: Json,
+  state: ReadonlyMap<string, Tensor>,
+  { maxShardSize = "50GB" }: SaveOptions = {},
+): void {
   files().writeText(inFolder(folder, "config.json"), `${JSON.stringify(config, null, 2)}\n`);
-  files().save(inFolder(folder, "model.safetensors"), state);
+  const parts = shardsOf(state, bytesOf(maxShardSize));
+  const written = parts.map((part, i) => {
+    const number = (one: number): string => String(one).padStart(5, "0");
+    const name = parts.length === 1 ? WHOLE : `model-${number(i + 1)}-of-${number(parts.length)}.safetensors`;
+    files().save(inFolder(folder, name), part);
+    return name;
+  });
+  if (parts.length > 1) {
+    const map = parts.flatMap((part, i) => [...part.keys()].map((key) => [key, written[i]!] as const));
+    const size = [...state.values()].reduce((sum, tensor) => sum + byteLength(tensor), 0);
+    const index = { metadata: { total_size: size }, weight_map: Object.fromEntries(map) };
+    files().writeText(inFolder(folder, INDEX), `${JSON.stringify(index, null, 2)}\n`);
+    written.push(INDEX);
+  }
+  for (const name of files().list(folder))
+    if (/^model(-\d{5}-of-\d{5})?\.safetensors(\.index\.json)?$/.test(name) && !written.includes(name))
+      files().remove(inFolder(folder, name));
+}
+
+const WHOLE = "model.safetensors";
+const INDEX = "model.safetensors.index.json";
+
+const byteLength = ({ dtype, shape }: Tensor): number => numel(shape) * BYTES[dtype];
+
+/** Tensors in their order, as many in each part as fit. */
+function shardsOf(state: ReadonlyMap<string, Tensor>, limit: number): Map<string, Tensor>[] {
+  const parts = [new Map<string, Tensor>()];
+  let bytes = 0;
+  for (const [name, tensor] of state) {
+    const size = byteLength(tensor);
+    if (bytes + size > limit && parts.at(-1)!.size > 0) {
+      parts.push(new Map());
+      bytes = 0;
+    }
+    parts.at(-1)!.set(name, tensor);
+    bytes += size;
+  }
+  return parts;
+}
+
+/** @throws TensorError for a size that is none */
+function bytesOf(size: number | string): number {
+  const [, digits, unit = ""] = /^(\d+(?:\.\d+)?)([KMG]i?B)?$/i.exec(String(size)) ?? [];
+  if (digits === undefined)
+    throw new TensorError(
+      "value",
+      `maxShardSize: expected a number of bytes, or one like "5GB", got ${size}`,
+    );
+  const base = /i/i.test(unit) ? 1024 : 1000;
+  return Number(digits) * base ** (unit === "" ? 0 : "kmg".indexOf(unit[0]!.toLowerCase()) + 1);
 }

@@ -40,6 +40,8 @@ beforeEach(async () => {
     readText: refuse,
     writeText: refuse,
     writeOnnx: refuse,
+    list: refuse,
+    remove: refuse,
     pretrained: refuse,
   });
 });

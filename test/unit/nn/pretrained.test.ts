@@ -89,6 +89,28 @@ test("what is saved loads again", () => {
   });
 });
 
+test("weights are spread over files of a size, which replace what was there", () => {
+  const model = nn.BertForSequenceClassification.fromPretrained(classifier);
+  const out = path.join(folder, "out");
+  const names = (): string[] => fs.readdirSync(out).sort();
+  model.savePretrained(out);
+  expect(names()).toEqual(["config.json", "model.safetensors"]);
+  model.savePretrained(out, { maxShardSize: "2KB" });
+  const shards = names().filter((name) => /^model-0000\d-of-0000\d\.safetensors$/.test(name));
+  expect(names()).toEqual(["config.json", ...shards, "model.safetensors.index.json"]);
+  expect(shards.length).toBeGreaterThan(2);
+  for (const name of shards) expect(fs.statSync(path.join(out, name)).size).toBeLessThan(4000);
+  const again = nn.BertForSequenceClassification.fromPretrained(out);
+  expect(values(again.stateDict())).toEqual(values(model.stateDict()));
+  model.savePretrained(out, { maxShardSize: 4000 });
+  expect(names().length).toBeLessThan(shards.length + 2);
+  model.savePretrained(out);
+  expect(names()).toEqual(["config.json", "model.safetensors"]);
+  expect(() => model.savePretrained(out, { maxShardSize: "much" })).toThrow(
+    'maxShardSize: expected a number of bytes, or one like "5GB", got much',
+  );
+});
+
 test("a model of another type is a warning", () => {
   copyOf(base);
   const config = fs.readFileSync(path.join(base, "config.json"), "utf8");
