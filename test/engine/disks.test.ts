@@ -116,7 +116,7 @@ describe.skipIf(!hasDisks())("a disk", () => {
     );
     try {
       const env = { HF_ENDPOINT: server.endpoint, HF_HOME: workspace.file("disk/hf") };
-      const full = await workspace.run(["run", "hub.nn.ts"], { env: { ...env, LAYERWISE_TEST_DISK: "40k" } });
+      const full = await workspace.run(["run", "hub.nn.ts"], { env: { ...env, LAYERWISE_TEST_DISK: "20k" } });
       expect(full.stderr).toMatch(/someone\/tiny can't be written to .*hub: the disk is full \(ENOSPC\)\./);
       expect(full.stderr).toContain("hub.nn.ts:2:");
       const HF_HOME = workspace.file("kept/hf");

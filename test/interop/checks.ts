@@ -38,7 +38,7 @@ export async function python(
 ): Promise<void> {
   const child = spawn(interpreter, [path.join(here, "torch_side.py"), command, where, fixtures], {
     stdio: "inherit",
-    env: { ...process.env, PYTHONDONTWRITEBYTECODE: "1", ...env },
+    env: { ...process.env, PYTHONDONTWRITEBYTECODE: "1", TQDM_DISABLE: "1", ...env },
   });
   const [code] = (await once(child, "exit")) as [number | null];
   if (code !== 0) throw new Error(`torch_side.py ${command} ended with ${code}`);
