@@ -354,7 +354,7 @@ describe("evaluate and predict", () => {
     );
     expect((await workspace.run(["train", file, "--out", ".layerwise/runs/one"])).code).toBe(0);
     const names = readRun(workspace.file(".layerwise/runs/one")).checkpoints.map((one) => one.file);
-    expect(names.length).toBeGreaterThan(2);
+    expect(names.length).toBeGreaterThan(1);
     const damage = (name: string): void =>
       fs.truncateSync(workspace.file(`.layerwise/runs/one/${name}`), 300);
     const best = names.find((name) => name.includes("best"))!;

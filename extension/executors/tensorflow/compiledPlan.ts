@@ -2,6 +2,7 @@ import type { NativeBinding } from "../../native/binding.ts";
 import type { HostArray } from "../../tensor/dtype.ts";
 import { internal } from "../../tensor/errors.ts";
 import type { Plan } from "../../tensor/runtime.ts";
+import { translated } from "../errors.ts";
 import { graphName, type Choice } from "../choices.ts";
 import type { Parted } from "./batchParts.ts";
 import { Blueprint } from "./blueprint.ts";
@@ -28,6 +29,8 @@ interface Group {
 /** What becomes of the values that the steps of a call fetch: those of all steps one after the other. */
 interface Results {
   fetched: readonly HostArray[] | undefined;
+  /** Why there are none. */
+  refused?: Error;
 }
 
 /**
@@ -227,7 +230,10 @@ export class CompiledPlan {
     try {
       results.fetched = this.timed(inputs.length, run);
     } catch (error) {
-      if (!first) throw error;
+      if (!first) {
+        results.refused = translated(error) as Error;
+        throw results.refused;
+      }
       // XLA doesn't know one of the ops: nothing was computed yet.
       this.releaseLoop();
       this.refuseXla("it can't compile one of the ops");

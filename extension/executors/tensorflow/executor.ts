@@ -106,6 +106,8 @@ export class TensorFlowExecutor implements Executor, Residences {
       const size = numel(value.shape);
       value.read = () => {
         if (results.fetched === undefined) this.flush();
+        // One of the steps that were computed together was refused: so is reading any of them.
+        if (results.refused !== undefined) throw results.refused;
         const all = results.fetched?.[i] ?? internal("steps that waited were not computed");
         const [from, to] = [step * size, (step + 1) * size];
         // A single number shares the memory of its call: an array of its own would take longer than the rest of reading.
