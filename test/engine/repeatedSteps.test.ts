@@ -378,6 +378,7 @@ describe.skipIf(!native)("repeated steps", () => {
         wrong.push(step(7));
         wrong.at(-1)!.item();
       }).toThrow("Target 7 is out of bounds.");
+      const checkedWhenFed = suits && training !== undefined;
       // Of steps that were computed by the same call, reading any says the same; those before are there.
       for (const loss of wrong.slice(0, 3)) {
         const said = ((): string => {
@@ -387,10 +388,9 @@ describe.skipIf(!native)("repeated steps", () => {
             return String(error);
           }
         })();
-        expect(said).toMatch(wrong.length > 3 ? /^\d|Target 7 is out of bounds\./ : /^\d/);
+        expect(said).toMatch(checkedWhenFed ? /^\d/ : /^\d|Target 7 is out of bounds\./);
       }
-      if (suits && training !== undefined)
-        expect(good.every((loss) => Number.isFinite(loss.item()))).toBe(true);
+      if (checkedWhenFed) expect(good.every((loss) => Number.isFinite(loss.item()))).toBe(true);
     };
     run(undefined);
     run(settled());

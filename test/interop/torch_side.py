@@ -204,7 +204,8 @@ def onnx(folder):
                 if [list(x.shape) for x in got] != [list(x.shape) for x in wanted]:
                     problem = f"shapes {[x.shape for x in got]} instead of {[x.shape for x in wanted]}"
                     break
-                apart = [numpy.abs(a - b) / (1 + numpy.abs(b)) for a, b in zip(got, wanted) if a.size > 0]
+                pairs = [(a.astype("float64"), b.astype("float64")) for a, b in zip(got, wanted) if a.size > 0]
+                apart = [numpy.abs(a - b) / (1 + numpy.abs(b)) for a, b in pairs]
                 if not all((x < 2e-5).all() for x in apart):
                     problem = f"{max(float(x.max()) for x in apart)} apart for a batch of {batch}"
         except Exception as e:
