@@ -118,20 +118,20 @@ class Embeddings extends BertPart {
 }
 
 class DistilBertSelfAttention extends BertPart {
-  dropout: Dropout;
   qLin: Linear;
   kLin: Linear;
   vLin: Linear;
   outLin: Linear;
+  dropout: Dropout;
   readonly nHeads: number;
 
   constructor({ dim, nHeads, attentionDropout }: DistilBertConfig) {
     super();
-    this.dropout = new Dropout(attentionDropout);
     this.qLin = new Linear(dim, dim);
     this.kLin = new Linear(dim, dim);
     this.vLin = new Linear(dim, dim);
     this.outLin = new Linear(dim, dim);
+    this.dropout = new Dropout(attentionDropout);
     this.nHeads = nHeads;
   }
 
