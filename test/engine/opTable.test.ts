@@ -155,8 +155,11 @@ const TOGETHER = 8;
 const OF_LARGE = process.env["LAYERWISE_XLA"] === "all" ? Infinity : 2;
 
 function forXla(): (readonly [names: string, Compiled])[] {
-  const fit = ops.filter((op) => op.xla === true || op.layout === "elementwise");
-  const of = (op: Op<object>): Compiled => (samples[op.name] ?? []).map((sample, i) => [op, sample, i]);
+  const fit = ops.filter((op) => op.xla ?? op.layout === "elementwise");
+  const suits = ({ xla }: Op<object>, { inputs }: Sample): boolean =>
+    typeof xla !== "function" || xla({ inputs, outputs: [] });
+  const of = (op: Op<object>): Compiled =>
+    (samples[op.name] ?? []).map((sample, i) => [op, sample, i] as const).filter(([, one]) => suits(op, one));
   const isLarge = (op: Op<object>): boolean => JSON.stringify(samples[op.name]).length > 15_000;
   const small = fit.filter((op) => !isLarge(op));
   const groups = Array.from({ length: Math.ceil(small.length / TOGETHER) }, (_, i) =>
