@@ -1,6 +1,7 @@
+import { SingleBar } from "cli-progress";
 import type { Command } from "commander";
-import { comparisonSteps, type Change, type Differing } from "../formats/comparison.ts";
-import { lastOf, statisticsOf, type Statistics } from "../formats/statistics.ts";
+import { comparisonBytes, comparisonSteps, type Change, type Differing } from "../formats/comparison.ts";
+import { statisticsOf, statisticsSteps, type Statistics } from "../formats/statistics.ts";
 import { openTensors, type SourceTensor, type TensorSource } from "../formats/tensorSource.ts";
 import { action, CommandFailure, commonOptions, examples, existingFile, printJson } from "./command.ts";
 import { sparkline } from "./lrFind.ts";
@@ -52,6 +53,56 @@ async function inspect(file: string, { compare, values, json = false }: Options)
   return 0;
 }
 
+/** Milliseconds after which a reading shows how far it is, and between two looks at that. */
+const PATIENCE = 1000;
+const INTERVAL = 100;
+
+/** How far a reading of `total` bytes is: on a terminal, while it takes long. */
+class Progress {
+  readonly #bar = new SingleBar({
+    format: "{bar} {percentage}%",
+    clearOnComplete: true,
+    hideCursor: true,
+    stream: process.stderr,
+    noTTYOutput: false,
+  });
+  readonly #total: number;
+  #done = 0;
+  #told = performance.now() + PATIENCE - INTERVAL;
+  #shown = false;
+
+  constructor(total: number) {
+    this.#total = total;
+  }
+
+  run<T>(steps: Generator<number, T>): T {
+    for (;;) {
+      const step = steps.next();
+      if (step.done === true) return step.value;
+      this.#done += step.value;
+      if (performance.now() - this.#told < INTERVAL) continue;
+      this.#told = performance.now();
+      if (this.#shown) this.#bar.update(this.#done);
+      else this.#bar.start(this.#total, this.#done);
+      this.#shown = true;
+    }
+  }
+
+  end(): void {
+    if (this.#shown) this.#bar.stop();
+  }
+}
+
+/** Looks at values that are `total` bytes, and shows how far that is. */
+function shown<T>(total: number, look: (progress: Progress) => T): T {
+  const progress = new Progress(total);
+  try {
+    return look(progress);
+  } finally {
+    progress.end();
+  }
+}
+
 const shapeText = (shape: readonly number[]): string => `[${shape.join(", ")}]`;
 const numelOf = ({ shape }: SourceTensor): number => shape.reduce((product, extent) => product * extent, 1);
 const digits = (value: number): string => (Number.isNaN(value) ? "" : String(Number(value.toPrecision(4))));
@@ -76,11 +127,15 @@ function list(
     return;
   }
   const header = ["tensor", "type", "shape", "bytes"];
-  const rows = tensors.map((tensor) => {
-    const { name, dtype, shape, byteLength } = tensor;
-    const row = [name, dtype, shapeText(shape), byteLength.toLocaleString("en-US")];
-    return looks ? [...row, ...cells(statisticsOf(tensor))] : row;
-  });
+  // Read twice: for the range, then for the histogram.
+  const total = tensors.reduce((sum, { byteLength }) => sum + 2 * byteLength, 0);
+  const rows = shown(total, (progress) =>
+    tensors.map((tensor) => {
+      const { name, dtype, shape, byteLength } = tensor;
+      const row = [name, dtype, shapeText(shape), byteLength.toLocaleString("en-US")];
+      return looks ? [...row, ...cells(progress.run(statisticsSteps(tensor)))] : row;
+    }),
+  );
   const columns = looks ? [...header, "min", "max", "mean", "std", "zeros", "NaN, inf", "histogram"] : header;
   const right = [false, false, false, true, true, true, true, true, true, true, false];
   for (const line of table([columns, ...rows], right)) process.stdout.write(`${line}\n`);
@@ -103,7 +158,7 @@ function cells(statistics: Statistics | undefined): string[] {
 }
 
 function compareFiles(a: TensorSource, b: TensorSource, json: boolean): void {
-  const { changes, same } = lastOf(comparisonSteps(a, b));
+  const { changes, same } = shown(comparisonBytes(a, b), (progress) => progress.run(comparisonSteps(a, b)));
   if (json) {
     for (const change of changes) printJson(change);
     return;
@@ -111,7 +166,8 @@ function compareFiles(a: TensorSource, b: TensorSource, json: boolean): void {
   const rows = changes.map((one) => [one.name, one.change, textOf(one)]);
   if (rows.length > 0)
     process.stdout.write(`${table([["tensor", "change", "what"], ...rows]).join("\n")}\n\n`);
-  process.stdout.write(`${changes.length} of the tensors differ, ${same} are the same.\n`);
+  const [differ, are] = [changes.length === 1 ? "differs" : "differ", same === 1 ? "is" : "are"];
+  process.stdout.write(`${changes.length} of the tensors ${differ}, ${same} ${are} the same.\n`);
 }
 
 function textOf(change: Change): string {
