@@ -4,6 +4,7 @@
 //   --json FILE      writes the figures; those that FILE had are compared with
 //   --scaling        measures what a step costs by its sizes instead, and writes docs/performance.md
 //   --runs           measures a run from outside instead: cold and warm start, memory, how long anybody waits
+//   --memory         measures the peak memory of fine-tuning BERT-base instead (transformers are installed for it)
 //   --rivals         measures tfjs-node op by op, wasm, torch.compile and JAX beside it (JAX is installed for it)
 import { cpus } from "node:os";
 import fs from "node:fs";
@@ -21,6 +22,7 @@ const { values: options } = parseArgs({
     rivals: { type: "boolean", default: false },
     scaling: { type: "boolean", default: false },
     runs: { type: "boolean", default: false },
+    memory: { type: "boolean", default: false },
   },
 });
 const NAMES = ["simple", "mlp", "cnn", "rnn", "lstm-5", "lstm-128", "transformer", "autoencoder", "gan"];
@@ -45,6 +47,10 @@ if (options.scaling) {
 if (options.runs) {
   const { runs } = await import("./bench/runs.mjs");
   process.exit((await runs(names, options.quick)) > 0 ? 1 : 0);
+}
+if (options.memory) {
+  const { memory } = await import("./bench/memory.mjs");
+  process.exit((await memory(options.quick)) ? 0 : 1);
 }
 const python = await torchPython();
 const rivals = options.rivals

@@ -34,3 +34,22 @@ export async function torchPython() {
   }
   return python;
 }
+
+const TRANSFORMERS = "5.24.0";
+
+/**
+ * Hugging Face's transformers for {@link torchPython}, in a folder of its own, made with pip at the first use.
+ * @param {string} python
+ * @returns {Promise<string>} The folder, for PYTHONPATH.
+ */
+export async function transformersFolder(python) {
+  const folder = path.join(cacheFolder(), `transformers-${TRANSFORMERS}`);
+  const stamp = path.join(folder, ".ready");
+  if (!fs.existsSync(stamp)) {
+    console.log(`installing transformers ${TRANSFORMERS} into ${folder}`);
+    const wanted = `transformers==${TRANSFORMERS}`;
+    await mustRun(python, ["-m", "pip", "install", "--quiet", "--target", folder, wanted]);
+    fs.writeFileSync(stamp, "");
+  }
+  return folder;
+}

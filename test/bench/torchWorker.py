@@ -86,6 +86,16 @@ def transformer():
     return supervised(TextClassifier(), torch.randint(0, 1000, (16, 64)), torch.randint(0, 4, (16,)))
 
 
+def bert_base():
+    # Hugging Face's, which draws the same first weights.
+    from transformers import BertConfig, BertForSequenceClassification
+
+    model = BertForSequenceClassification(BertConfig(num_labels=2))
+    x, y = torch.randint(1, 30522, (8, 128)), torch.randint(0, 2, (8,))
+    optimizer = torch.optim.AdamW(model.parameters(), lr=2e-5)
+    return supervised(lambda ids: model(ids).logits, x, y, optimizer=optimizer)
+
+
 def autoencoder():
     model = nn.Sequential(nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 784), nn.Sigmoid())
     return supervised(model, torch.rand(64, 784), torch.rand(64, 784), nn.MSELoss())
@@ -206,6 +216,7 @@ WORKLOADS = {
     "transformer": transformer,
     "autoencoder": autoencoder,
     "gan": gan,
+    "bert-base": bert_base,
 }
 
 

@@ -1,5 +1,6 @@
 import type { Experiment } from "../../../extension/nn/experiment.ts";
 import autoencoder from "./autoencoder.nn.ts";
+import bertBase from "./bert-base.nn.ts";
 import cnn from "./cnn.nn.ts";
 import gan from "./gan.nn.ts";
 import lstm128 from "./lstm-128.nn.ts";
@@ -22,4 +23,5 @@ export const WORKLOADS: Record<string, Experiment> = {
   transformer,
   autoencoder,
   gan,
+  "bert-base": bertBase,
 };
