@@ -202,6 +202,13 @@ function printRivals(names) {
     console.log(
       `against the best of ${compilers.join(", ")}: ${geomean(rows.map((r, i) => r.layerwise / best[i])).toFixed(2)}`,
     );
+  const wasm = rows.flatMap(({ rivals: { "our wasm": own, "tfjs wasm": other } }) =>
+    typeof own === "number" && typeof other === "number" ? [own / other] : [],
+  );
+  if (wasm.length > 0)
+    console.log(
+      `our wasm against tfjs's: ${geomean(wasm).toFixed(2)}, at least ${Math.min(...wasm).toFixed(2)}`,
+    );
   for (const note of notes) console.log(note);
 }
 

@@ -3,6 +3,7 @@ import { loadExecutor, type LoadedExecutor } from "../executors/index.ts";
 import { nativeStatus } from "../native/status.ts";
 import type { Device } from "../protocol/engine.ts";
 import { getRngState, setRngState } from "../tensor/functions/random.ts";
+import { keep } from "../tensor/runtime.ts";
 import { library } from "./library.ts";
 import { loadUserModule } from "./userModule.ts";
 
@@ -20,20 +21,43 @@ function outdated({ info }: LoadedExecutor): boolean {
   return info.reason !== undefined && nativeStatus().state === "installed";
 }
 
-/** A few steps of a network: everything on the way from a file to updated weights runs once. */
+/**
+ * A few steps of small networks of all kinds: everything on the way from a file to updated weights runs once. They are
+ * compiled as those of a training are, and draw numbers until V8 has compiled that too.
+ */
 const PROGRAM = `import { nn, optim, torch } from "layerwise";
-const model = new nn.Sequential(new nn.Linear(4, 8), new nn.ReLU(), new nn.Linear(8, 2));
-const optimizer = new optim.Adam(model.parameters());
+class Words extends nn.Module {
+  embedding = new nn.Embedding(8, 8);
+  encoder = new nn.TransformerEncoderLayer(8, 2, { dimFeedforward: 8, batchFirst: true });
+  lstm = new nn.LSTM(8, 8, { batchFirst: true });
+  fc = new nn.Linear(8, 2);
+  forward(x) {
+    const [out] = this.lstm(this.encoder(this.embedding(x)));
+    return this.fc(out.mean(1));
+  }
+}
+class Images extends nn.Module {
+  layers = new nn.Sequential(
+    new nn.Conv2d(1, 2, 3), new nn.BatchNorm2d(2), new nn.ReLU(), new nn.MaxPool2d(2), new nn.Flatten(), new nn.Linear(18, 2),
+  );
+  forward(x) {
+    return this.layers(x);
+  }
+}
 const criterion = new nn.CrossEntropyLoss();
-const inputs = torch.ones([8, 4]);
-const targets = torch.zeros([8], { dtype: torch.int64 });
-for (let step = 0; step < 4; step++) {
-  optimizer.zeroGrad();
-  const loss = criterion(model(inputs), targets);
-  loss.backward();
-  optimizer.step();
-  loss.item();
-}`;
+const targets = torch.zeros([4], { dtype: torch.int64 });
+for (const [model, inputs] of [[new Words(), torch.randint(0, 8, [4, 4])], [new Images(), torch.randn(4, 1, 8, 8)]]) {
+  const optimizer = new optim.Adam(model.parameters());
+  for (let step = 0; step < 3; step++) {
+    optimizer.zeroGrad();
+    const loss = criterion(model(inputs), targets);
+    loss.backward();
+    optimizer.step();
+    loss.item();
+  }
+}
+torch.randn(100_000).data();
+torch.rand(100_000).data();`;
 
 /**
  * Does ahead of a run what every run begins with: starts esbuild, loads what computes, and has a small network trained,
@@ -43,6 +67,14 @@ export async function warmUp(device: Device): Promise<void> {
   await executorOf(device);
   const generator = getRngState();
   const file = path.resolve("warm-up.nn.ts");
-  (await loadUserModule(file, { text: PROGRAM, library })).dispose();
+  const { repeats } = keep;
+  keep.repeats = true;
+  try {
+    (await loadUserModule(file, { text: PROGRAM, library })).dispose();
+  } finally {
+    keep.repeats = repeats;
+  }
   setRngState(generator);
+  // Its counts are those of a new process: what is compiled depends on them.
+  loaded = { device, executor: await loadExecutor(device) };
 }

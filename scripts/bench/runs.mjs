@@ -3,17 +3,20 @@ import { root } from "../project.mjs";
 import { bundleWorker } from "./bundle.mjs";
 import { median, worker } from "./processes.mjs";
 
-/** Milliseconds from the click to the first step's loss: of a new process, and of one that waited. */
+/**
+ * Milliseconds from the click to the first step's loss: of a new process, and of one that waited; until a
+ * run answers, in 95 of 100 cases and once, when XLA compiles a step; and how long whoever asks is blocked.
+ */
 const COLD = { transformer: 1200 };
-const BOUNDS = { cold: 900, warm: 300, answer: 100, blocked: 10, growthMb: 16 };
-/** Of a workload whose steps are short, in which memory must not grow. */
-const STEPS = 10_000;
+const BOUNDS = { cold: 900, warm: 300, answer: 100, slowest: 1000, blocked: 10, growthMb: 16 };
+/** Of a workload whose steps are short: memory must not grow in the second half of them. */
+const STEPS = 20_000;
 
 /** @param {readonly string[]} names @param {boolean} quick Answers how many bounds are not kept. */
 export async function runs(names, quick) {
   const one = worker(process.execPath, [await bundleWorker("runsWorker"), root], { quiet: true });
   const cell = (/** @type {number} */ value, unit = "ms") => `${value.toFixed(0)} ${unit}`.padStart(11);
-  const columns = ["cold start", "warm start", "answers in", "host waits", "memory", "growth"];
+  const columns = ["cold start", "warm start", "answers in", "at most", "host waits", "memory", "growth"];
   console.log(`\n${"workload".padEnd(13)}${columns.map((column) => column.padStart(11)).join("")}`);
   let missed = 0;
   for (const name of names) {
@@ -29,11 +32,13 @@ export async function runs(names, quick) {
       [median(cold) > (COLD[name] ?? BOUNDS.cold), "cold start"],
       [median(warm) > BOUNDS.warm, "warm start"],
       [long.answerMs > BOUNDS.answer, "answers"],
+      [long.slowestAnswerMs > BOUNDS.slowest, "slowest answer"],
       [long.hostBlockedMs > BOUNDS.blocked, "host"],
       [growth > BOUNDS.growthMb, "growth"],
     ].flatMap(([over, what]) => (over ? [what] : []));
     missed += problems.length;
-    const cells = [cell(median(cold)), cell(median(warm)), cell(long.answerMs), cell(long.hostBlockedMs)];
+    const cells = [cell(median(cold)), cell(median(warm)), cell(long.answerMs)];
+    cells.push(cell(long.slowestAnswerMs), cell(long.hostBlockedMs));
     cells.push(cell(long.lateMb, "MB"), cell(growth, "MB"));
     const note = problems.length === 0 ? "" : `   over its bound: ${problems.join(", ")}`;
     console.log(`${name.padEnd(13)}${cells.join("")}   ${long.steps} steps${note}`);

@@ -20,12 +20,16 @@ class GraphRef implements TfRef {
   }
 }
 
+/** Equal nodes of these are one: what the updates of many parameters compute of the same numbers. */
+const SHARED: ReadonlySet<string> = new Set(["Mul", "Sub"]);
+
 /** Writes TensorFlow nodes instead of running them. */
 export class GraphBuilder implements LoopHost, TfGraphBuilder {
   readonly graph: GraphNode[] = [];
   readonly xla: boolean = false;
   private readonly used = new Map<string, number>();
   private readonly constants = new Map<string, GraphRef>();
+  private readonly shared = new Map<string, GraphRef[]>();
   private controls: readonly string[] = [];
   private scope = "";
 
@@ -41,14 +45,15 @@ export class GraphBuilder implements LoopHost, TfGraphBuilder {
     outputs: number,
     name = this.scope + op,
   ): GraphRef[] {
+    const all = [...inputs.map((r) => this.spell(r as GraphRef)), ...this.controls];
+    const key = SHARED.has(op) ? `${op}(${all.join()})${JSON.stringify(attributes)}` : undefined;
+    const known = key === undefined ? undefined : this.shared.get(key);
+    if (known !== undefined) return known;
     const unique = this.name(name);
-    this.graph.push({
-      name: unique,
-      op,
-      inputs: [...inputs.map((r) => this.spell(r as GraphRef)), ...this.controls],
-      attributes,
-    });
-    return Array.from({ length: Math.max(outputs, 1) }, (_, i) => new GraphRef(unique, i, op));
+    this.graph.push({ name: unique, op, inputs: all, attributes });
+    const refs = Array.from({ length: Math.max(outputs, 1) }, (_, i) => new GraphRef(unique, i, op));
+    if (key !== undefined) this.shared.set(key, refs);
+    return refs;
   }
 
   node(
@@ -94,7 +99,9 @@ export class GraphBuilder implements LoopHost, TfGraphBuilder {
 
   after<T>(refs: readonly TfRef[], body: () => T): T {
     const before = this.controls;
-    this.controls = [...before, ...refs.map((r) => `^${(r as GraphRef).node}`)];
+    this.controls = [...new Set([...before, ...refs.map((r) => `^${(r as GraphRef).node}`)])];
+    // Many nodes after many others: one in between, as TensorFlow's own work on a graph grows with its edges.
+    if (this.controls.length > 2) this.controls = [`^${this.node("NoOp", [], {}, "join").node}`];
     try {
       return body();
     } finally {

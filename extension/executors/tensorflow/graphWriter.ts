@@ -13,6 +13,8 @@ export interface Variable {
   readonly storage: Storage;
   readonly initFeed: string;
   readonly initFetch: string;
+  /** Writes what is fed. */
+  readonly init: TfRef;
   readonly read: string;
 }
 
@@ -26,6 +28,8 @@ export interface Graph {
   /** The plan's fetches, its lazy values, and, if it writes anything, what says that everything is written. */
   readonly fetchNames: readonly string[];
   readonly variables: readonly Variable[];
+  /** What says that all variables were written, when all are fed. */
+  readonly initFetch: string;
   /** Numbers that were taken for constants, by leaf. */
   readonly constants: ReadonlyMap<number, number>;
   /** Steps that what is stacked has room for, where that is fixed. */
@@ -77,6 +81,7 @@ export function writeStep(blueprint: Blueprint, promoted: ReadonlySet<number>): 
     feedNames: inputs.map((ref) => GraphBuilder.address(ref)),
     fetchNames,
     variables,
+    initFetch: initialised(b, variables),
     constants: body.constants,
   };
 }
@@ -237,9 +242,17 @@ export function variable(
     storage,
     initFeed: GraphBuilder.address(initial),
     initFetch: doneAfter(b, [assign], `ready_${i}`),
+    init: assign,
     read: GraphBuilder.address(read),
   };
 }
+
+export const initialised = (b: GraphBuilder, variables: readonly Variable[]): string =>
+  doneAfter(
+    b,
+    variables.map(({ init }) => init),
+    "ready",
+  );
 
 /** The address of a number that is there when `refs` have run. */
 export function doneAfter(b: GraphBuilder, refs: readonly TfRef[], name: string): string {

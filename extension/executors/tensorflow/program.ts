@@ -50,6 +50,7 @@ export class Program {
   private readonly session: number;
   private readonly fed: readonly Fed[];
   private readonly variables: readonly Variable[];
+  private readonly initFetch: string;
   private readonly feedNames: string;
   private readonly fetchNames: string;
   private readonly constants: ReadonlyMap<number, number>;
@@ -64,6 +65,7 @@ export class Program {
     this.variables = graph.variables;
     this.constants = graph.constants;
     this.room = graph.room;
+    this.initFetch = graph.initFetch;
     this.feedNames = graph.feedNames.join();
     this.fetchNames = graph.fetchNames.join();
     this.size = graph.nodes.length + graph.functions.reduce((sum, f) => sum + f.nodes.length, 0);
@@ -174,7 +176,8 @@ export class Program {
       this.session,
       ids,
       moved.map((v) => v.initFeed).join(),
-      moved.map((v) => v.initFetch).join(),
+      // At the beginning all of them are: one number says so, instead of one for each.
+      moved.length === this.variables.length ? this.initFetch : moved.map((v) => v.initFetch).join(),
     );
     for (const { id } of done) this.binding.deleteTensor(id);
     for (const variable of moved) {

@@ -3,7 +3,17 @@ import type { Storage } from "../../tensor/graph.ts";
 import { attr, scalar, vector, type TfRef } from "../../tensor/lowering.ts";
 import type { Blueprint, Feed } from "./blueprint.ts";
 import { FunctionBuilder, GraphBuilder } from "./graphBuilder.ts";
-import { Body, doneAfter, fetch, INDEX, placeholder, Resource, variable, type Graph } from "./graphWriter.ts";
+import {
+  Body,
+  doneAfter,
+  fetch,
+  INDEX,
+  initialised,
+  placeholder,
+  Resource,
+  variable,
+  type Graph,
+} from "./graphWriter.ts";
 import { DATA_TYPE, RESOURCE, VARIANT, type GraphAttribute, type GraphFunction } from "./savedModel.ts";
 
 /** What a function takes: a name, TensorFlow's number of its type, and what it is given. */
@@ -59,6 +69,7 @@ export function writeLoop(
     feedNames: [steps, ...inputs].map((ref) => GraphBuilder.address(ref)),
     fetchNames,
     variables,
+    initFetch: initialised(b, variables),
     constants: body.constants,
     ...(room === undefined ? {} : { room }),
   };
