@@ -154,14 +154,21 @@ const KINDS: Record<string, fc.Arbitrary<Buffer>> = {
 
 test.each(Object.entries(KINDS))(
   "mutated %s are read or refused, and nothing else",
-  (_, files) => {
+  (kind, files) => {
     const before = process.memoryUsage().rss;
-    let most = before;
+    let [most, longest] = [before, 0];
     const property = fc.property(files, (file) => {
+      const start = performance.now();
       read(file);
+      longest = Math.max(longest, performance.now() - start);
       most = Math.max(most, process.memoryUsage().rss);
     });
-    fc.assert(property, { numRuns: Math.ceil(RUNS / Object.keys(KINDS).length), seed: SEED });
+    const numRuns = Math.ceil(RUNS / Object.keys(KINDS).length);
+    fc.assert(property, { numRuns, seed: SEED });
+    if (process.env["LAYERWISE_FUZZ_RUNS"] !== undefined)
+      process.stdout.write(
+        `${numRuns} mutated ${kind}, seed ${SEED}: ${longest.toFixed(0)} ms at most, ${((most - before) / 2 ** 20).toFixed(0)} MB more\n`,
+      );
     expect(most - before).toBeLessThan(MAX_MEMORY);
   },
   30_000 + RUNS * 100,
