@@ -62,6 +62,12 @@ export class Batches {
     return this.#loader?.length ?? Math.ceil(samples / (this.#options.batchSize ?? samples));
   }
 
+  /** Whether batches may be read before it is their turn. */
+  get fixed(): boolean {
+    const dataset = this.#dataset;
+    return this.#loader?.fixed ?? (dataset instanceof Dataset && dataset.fixed);
+  }
+
   /** Tensors of the first sample. */
   sample(): Batch {
     return this.#loader === undefined && this.#dataset instanceof Dataset

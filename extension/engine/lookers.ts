@@ -1,5 +1,5 @@
 import { isDebugged } from "./debugger.ts";
-import { gradientReads, keep } from "../tensor/runtime.ts";
+import { gradientReads, keep, type Coming } from "../tensor/runtime.ts";
 import type { CallbackList } from "./callbacks.ts";
 import type { Prepared } from "./prepare.ts";
 import type { TrainerState } from "./trainerState.ts";
@@ -16,10 +16,13 @@ export class Lookers {
   /** Whether the values of each batch are asked for before the next. */
   readonly atEachBatch: boolean;
   readonly #state: TrainerState;
+  /** Whether a step's rates follow from what is done after the one before. */
+  readonly #ratesChange: boolean;
   readonly #reads = gradientReads();
 
   constructor({ experiment, schedules }: Prepared, callbacks: CallbackList, state: TrainerState) {
     this.#state = state;
+    this.#ratesChange = schedules.withinEpochs;
     this.atEachBatch =
       schedules.watchSteps || isDebugged() || SEE_BATCHES.some((name) => callbacks.has(name));
     const { trainStep } = experiment.options;
@@ -34,6 +37,17 @@ export class Lookers {
     keep.waiting = !this.atEachBatch;
     keep.repeats = true;
     keep.training = this.#state;
+    keep.coming = undefined;
+  }
+
+  /** Tells the engine of the batches to come, so that steps that are looked at one by one needn't be computed so. */
+  epoch(batches: Coming): void {
+    keep.coming = this.atEachBatch && !this.#ratesChange ? batches : undefined;
+  }
+
+  /** The training is over: its batches needn't be kept. */
+  end(): void {
+    keep.coming = undefined;
   }
 
   stepDone(): void {

@@ -6,6 +6,7 @@ import { stepsWait } from "../tensor/runtime.ts";
 import { take } from "./batches.ts";
 import { CallbackList } from "./callbacks.ts";
 import type { Checkpoints } from "./checkpoints.ts";
+import { ComingBatches } from "./comingBatches.ts";
 import type { RunControl, StopReason } from "./control.ts";
 import { EarlyStopping } from "./earlyStopping.ts";
 import { Ending } from "./ending.ts";
@@ -121,6 +122,7 @@ export class Trainer {
       throw error;
     } finally {
       setDetectAnomaly(false);
+      this.#lookers.end();
     }
     if (this.#ending.tell()) return "experiment";
     return state.completed >= limits.epochs ? undefined : this.#hooks.control.stopping;
@@ -169,7 +171,9 @@ export class Trainer {
     }
     this.#keeper.epochStarts();
     let passed = from === undefined ? 0 : state.batch;
-    for (const batch of train.epoch()) {
+    const batches = new ComingBatches(train, limits.train);
+    this.#lookers.epoch(batches);
+    for (const batch of batches) {
       if (passed > 1) {
         passed--;
         continue;

@@ -59,6 +59,6 @@ function infer<A extends object>(op: Op<A>, values: readonly Value[], attributes
 }
 
 /** A number as a 0-d tensor. Varying ones are inputs of a compiled graph: learning rates, step counts. */
-export function scalarTensor(value: number, varying = false): Tensor {
-  return new Tensor(scalarValue(value, "float32", varying));
+export function scalarTensor(value: number, varying = false, later?: (steps: number) => number): Tensor {
+  return new Tensor(scalarValue(value, "float32", varying, later));
 }

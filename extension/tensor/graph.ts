@@ -32,7 +32,13 @@ export class Storage {
 export type Leaf =
   | { readonly kind: "data" }
   /** A number; `varying` ones (learning rates) are inputs of a compiled graph, the others constants of it. */
-  | { readonly kind: "scalar"; readonly value: number; readonly varying: boolean }
+  | {
+      readonly kind: "scalar";
+      readonly value: number;
+      readonly varying: boolean;
+      /** What it will be so many steps later, as far as that is known now; the same without it. */
+      readonly later?: ((steps: number) => number) | undefined;
+    }
   /** One number everywhere: zeros, ones, full. Never allocated unless somebody reads it. */
   | { readonly kind: "fill"; readonly value: number }
   | { readonly kind: "random"; readonly draw: PendingDraw }
@@ -138,8 +144,13 @@ export function dataValue(data: HostArray, shape: Shape, dtype: DType): Value {
   return value;
 }
 
-export function scalarValue(value: number, dtype: DType, varying = false): Value {
-  return new Value({ kind: "scalar", value, varying }, 0, [], dtype);
+export function scalarValue(
+  value: number,
+  dtype: DType,
+  varying = false,
+  later?: (steps: number) => number,
+): Value {
+  return new Value({ kind: "scalar", value, varying, later }, 0, [], dtype);
 }
 
 export function fillValue(value: number, shape: Shape, dtype: DType): Value {

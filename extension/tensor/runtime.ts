@@ -38,6 +38,18 @@ export interface SteadyGraph {
   readonly steps: number;
 }
 
+/** The batch under way, and those that follow it. */
+export interface Coming {
+  readonly now: readonly Value[];
+  /**
+   * Whether batches follow each other so that steps can be computed before they are asked for. It follows from the training
+   * alone: one that was interrupted finds the same.
+   */
+  readonly foreseen: boolean;
+  /** Batches that follow, as far as they are known: `most` at most. */
+  next(most: number): readonly (readonly Value[])[];
+}
+
 let current: Executor | undefined;
 /** Makes what looks at a plan: there is nothing that does unless anomalies are to be detected. */
 export const inspection = { of: undefined as ((plan: Plan) => Inspector) | undefined };
@@ -54,6 +66,8 @@ export const keep = {
   repeats: false,
   /** The state of the training under way: an executor that compiles a graph better when it comes often counts in it. */
   training: undefined as { steady: SteadyGraph } | undefined,
+  /** What is known of the batches to come, in a loop that reads each step's values before the next. */
+  coming: undefined as Coming | undefined,
 };
 /** Gradients of the last step. */
 let lastLazy: readonly Value[] = [];

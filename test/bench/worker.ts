@@ -14,7 +14,7 @@ import { RunDirectory } from "../../extension/engine/runDirectory.ts";
 import { Trainer } from "../../extension/engine/trainer.ts";
 import { Generators } from "../../extension/engine/trainingState.ts";
 import { loadExecutor } from "../../extension/executors/index.ts";
-import { Experiment } from "../../extension/nn/experiment.ts";
+import { Experiment, type TrainContext } from "../../extension/nn/experiment.ts";
 import { listGenerators } from "../../extension/tensor/random/stream.ts";
 import { startingRecord } from "../../extension/protocol/engine.ts";
 import type { MetricRow } from "../../extension/protocol/run.ts";
@@ -32,6 +32,12 @@ process.on("exit", () => fs.rmSync(folder, { recursive: true, force: true }));
 const executor = await loadExecutor(process.env["LAYERWISE_BENCH_DEVICE"] === "wasm" ? "wasm" : "native");
 let training: Awaited<ReturnType<typeof open>> | undefined;
 
+/** The loss that was looked at last. */
+let seen = NaN;
+function look({ metrics }: TrainContext): void {
+  seen = metrics["loss"]!;
+}
+
 /** A training of a workload, made as the run engine makes it. */
 async function open(
   name: string,
@@ -41,7 +47,7 @@ async function open(
   const experiment = new Experiment({
     ...options,
     maxSteps: steps,
-    ...(everyStep ? { callbacks: { onStepEnd: () => {} } } : {}),
+    ...(everyStep ? { callbacks: { onStepEnd: look } } : {}),
   });
   const generators = listGenerators();
   const prepared = await prepare(experiment, 0);
@@ -79,7 +85,7 @@ async function open(
     },
     note: () => {},
   });
-  return { trainer, control, reporter, losses, done: () => trainer.run() };
+  return { trainer, control, reporter, losses, everyStep, done: () => trainer.run() };
 }
 
 /** Lets the training under way go on for so long. */
@@ -129,6 +135,7 @@ async function answer(command: Command): Promise<object> {
     }
     case "window": {
       const { steps, seconds } = await goOn(command.seconds);
+      if (training!.everyStep && !Number.isFinite(seen)) throw new Error("nobody looked at the losses");
       return { stepsPerSecond: steps / seconds };
     }
   }

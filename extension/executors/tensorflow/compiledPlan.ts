@@ -1,7 +1,7 @@
 import type { NativeBinding } from "../../native/binding.ts";
 import type { HostArray } from "../../tensor/dtype.ts";
 import { internal } from "../../tensor/errors.ts";
-import type { Plan } from "../../tensor/runtime.ts";
+import type { Coming, Plan } from "../../tensor/runtime.ts";
 import { translated } from "../errors.ts";
 import { graphName, type Choice } from "../choices.ts";
 import type { Parted } from "./batchParts.ts";
@@ -9,6 +9,7 @@ import { Blueprint } from "./blueprint.ts";
 import { writeStep } from "./graphWriter.ts";
 import { fedAlike, Program, type Input, type Residences } from "./program.ts";
 import { writeLoop } from "./stepLoop.ts";
+import { canBeUndone, foreseen, placesOf, sameInputs } from "./foresight.ts";
 import { checkedFor, type Checked, MOST_NODES, nameOf, SETTLED, whyNotXla } from "./xla.ts";
 
 /** How long one call may take, in ms: between two calls a run can be paused or stopped. */
@@ -17,6 +18,11 @@ const CALL = 25;
 const MOST_STEPS = 100;
 /** Single steps before the time of one is believed. */
 const TRIALS = 4;
+/** Steps that are computed one by one after some were computed ahead in vain: more each time. */
+const LEAST_REST = 8;
+const MOST_REST = 65_536;
+/** Why a graph that XLA has refused isn't XLA's. */
+const UNKNOWN_TO_XLA = "it can't compile one of the ops";
 
 /** Steps that one call computes: equal ones but for what they are fed, so one plan stands for all. */
 interface Group {
@@ -24,6 +30,21 @@ interface Group {
   /** By step. */
   readonly inputs: (readonly Input[])[];
   readonly results: Results;
+}
+
+/** Steps that were computed in one call before they were asked for, as the inputs to come were known. */
+interface Computed extends Group {
+  /** How many of them were asked for. */
+  asked: number;
+  /** The variables as they were before the first one. */
+  before: readonly number[];
+}
+
+/** Where the values of a step are. */
+interface Place {
+  readonly results: Results;
+  /** The step's place among those of its call. */
+  readonly step: number;
 }
 
 /** What becomes of the values that the steps of a call fetch: those of all steps one after the other. */
@@ -59,6 +80,14 @@ export class CompiledPlan {
   private readonly stacked = new Set<number>();
   private last: readonly Input[] | undefined;
   private waiting: Group | undefined;
+  /** The last steps that were computed ahead. */
+  private computed: Computed | undefined;
+  /** Steps that are computed ahead at most: as many as were wanted the last time, or twice as many if that were all. */
+  private window = MOST_STEPS;
+  /** Steps to be computed one by one, because those ahead were computed in vain; and how many the next time. */
+  private rest = 0;
+  private restNext = LEAST_REST;
+  private readonly canBeUndone: boolean;
   private trials = 0;
   /** Whether the next call is the first of a program. */
   private fresh = true;
@@ -77,6 +106,7 @@ export class CompiledPlan {
     this.blueprint = blueprint;
     this.step = new Program(binding, writeStep(this.blueprint, promoted));
     this.whyNot = whyNotXla(blueprint.plan);
+    this.canBeUndone = canBeUndone(blueprint.plan, this.step.feeds);
     if (this.whyNot === undefined) this.name = nameOf(blueprint.plan);
   }
 
@@ -130,8 +160,6 @@ export class CompiledPlan {
 
   /** How many steps a call has, and why; undefined while that isn't known. */
   private calls(): Pick<Choice, "chosen" | "why"> | undefined {
-    if (this.parted.plan.lazy.length > 0)
-      return { chosen: "1", why: "its gradients are kept for who may read them" };
     if (!this.loopable) return { chosen: "1", why: "an op of it can't be part of a loop in the graph" };
     if (this.trials < TRIALS || this.cost === Infinity) return undefined;
     const time = `a step takes ${Number(this.cost.toPrecision(2))} ms, and a call at most ${CALL}`;
@@ -147,6 +175,7 @@ export class CompiledPlan {
 
   /** One step, now. Answers the tensors of the plan's lazy values. */
   run(plan: Plan, residences: Residences): number[] {
+    this.forget();
     const inputs = this.step.inputs(plan);
     this.note(inputs);
     return this.timed(1, () => this.step.run(plan, inputs, residences));
@@ -158,25 +187,149 @@ export class CompiledPlan {
    * @returns where the values of its fetches will be, and the step's place among them; undefined when that isn't worth
    * it: the step has to be run
    */
-  defer(plan: Plan, residences: Residences, xla: boolean): { results: Results; step: number } | undefined {
-    if (!xla && (!this.loopable || this.trials < TRIALS || this.depth < 2)) return undefined;
+  defer(plan: Plan, residences: Residences, xla: boolean): Place | undefined {
+    this.settle(residences);
+    this.forget();
+    if (!xla && !this.loops) return undefined;
     const inputs = this.step.inputs(plan);
     if (xla) this.check(inputs);
     this.note(inputs);
+    if (!this.enterLoop(residences, xla)) return xla ? this.defer(plan, residences, false) : undefined;
+    const { inputs: all, results } = (this.waiting ??= { plan, inputs: [], results: { fetched: undefined } });
+    const step = all.push(inputs) - 1;
+    if (all.length >= this.depth) this.flush(residences);
+    return { results, step };
+  }
+
+  /** Which tensor of the batch each input of a step is; undefined where it can't be known what comes. */
+  places(plan: Plan, coming: Coming): readonly number[] | undefined {
+    return this.canBeUndone ? placesOf(plan, this.step.feeds, coming) : undefined;
+  }
+
+  /**
+   * A step whose values are asked for before the next one is made. When it is known what the next ones will be fed, the
+   * same call computes some of them: a step that turns out to be fed just that has its values already. As soon as anything
+   * else is asked for, the variables get the values they have after the steps that there really were.
+   * @param places of {@link places}
+   * @returns undefined when the step has to be run by itself
+   */
+  foresee(
+    plan: Plan,
+    residences: Residences,
+    xla: boolean,
+    coming: Coming,
+    places: readonly number[] | undefined,
+  ): Place | undefined {
+    if (this.waiting !== undefined) this.flush(residences);
+    const inputs = this.step.inputs(plan);
+    if (xla) this.check(inputs);
+    const known = this.computed;
+    if (known !== undefined && known.asked < known.inputs.length) {
+      // A weight that was replaced meanwhile lives nowhere yet; and from its step on, XLA rounds what it computes.
+      if (this.byXla === xla && this.loop!.home && sameInputs(known.inputs[known.asked]!, inputs)) {
+        if (known.asked + 1 === known.inputs.length) {
+          this.window = Math.min(2 * known.inputs.length, MOST_STEPS);
+          this.restNext = LEAST_REST;
+        }
+        return { results: known.results, step: known.asked++ };
+      }
+      this.settle(residences);
+    }
+    this.forget();
+    const rests = this.rest > 0 && this.rest-- > 0;
+    const alone = rests || places === undefined || !this.loops;
+    const steps = alone
+      ? [inputs]
+      : foreseen(plan, this.step.feeds, inputs, places, coming, Math.min(this.depth, this.window));
+    if (!xla && steps.length < 2) return undefined;
+    for (const each of steps) this.note(each);
+    if (!this.enterLoop(residences, xla))
+      return xla ? this.foresee(plan, residences, false, coming, places) : undefined;
+    const loop = this.loop!;
+    const first = this.byXla && this.fresh;
+    const before = steps.length > 1 || plan.lazy.length > 0 ? loop.values() : [];
+    const results: Results = { fetched: undefined };
+    this.computed = { plan, inputs: steps, results, asked: 0, before };
+    try {
+      results.fetched = this.timed(steps.length, () => loop.runMany(plan, steps, residences));
+    } catch (error) {
+      if (first) {
+        this.releaseLoop();
+        this.refuseXla(UNKNOWN_TO_XLA);
+        return undefined;
+      }
+      if (before.length > 0) loop.restore(before);
+      this.forget();
+      if (steps.length === 1) throw error;
+      // Perhaps one of the steps ahead can't be computed: that is to be said when it is its turn.
+      this.inVain();
+      return xla ? this.foresee(plan, residences, true, coming, places) : undefined;
+    }
+    this.computed.asked = 1;
+    return { results, step: 0 };
+  }
+
+  /** Tensors of the lazy values of the last step that was asked for; the caller's to delete. */
+  lazy(plan: Plan, residences: Residences): number[] {
+    this.settle(residences);
+    const { asked, inputs, before } = this.computed ?? internal("lazy values of a step that is over");
+    this.replay(before, inputs.slice(0, -1), residences);
+    const then = this.loop!.values();
+    this.step.restore(then);
+    for (const id of then) this.binding.deleteTensor(id);
+    const values = this.step.lazy(plan, inputs[asked - 1]!, residences);
+    this.replay(before, inputs, residences);
+    return values;
+  }
+
+  /** Whatever was computed ahead of the steps that were asked for is undone. */
+  private settle(residences: Residences): void {
+    const { computed } = this;
+    if (computed === undefined || computed.asked === computed.inputs.length) return;
+    const { inputs, asked } = computed;
+    this.window = Math.max(asked, 2);
+    if (asked < 2) this.inVain();
+    this.computed = { ...computed, inputs: inputs.slice(0, asked) };
+    this.replay(computed.before, this.computed.inputs, residences);
+  }
+
+  /**
+   * Has the variables go once more from what they were through steps. A weight that the user has replaced meanwhile is
+   * not among the storages that live here any more, and comes in with the next step.
+   */
+  private replay(before: readonly number[], inputs: Group["inputs"], residences: Residences): void {
+    this.loop!.restore(before);
+    if (inputs.length > 0) this.loop!.again(this.blueprint.plan, inputs, residences);
+  }
+
+  private inVain(): void {
+    this.rest = this.restNext;
+    this.restNext = Math.min(2 * this.restNext, MOST_REST);
+  }
+
+  /** Nothing of the last steps will be asked for any more. */
+  forget(): void {
+    for (const id of this.computed?.before ?? []) this.binding.deleteTensor(id);
+    this.computed = undefined;
+  }
+
+  /** Whether the time of a step is known, and makes it worth while to compute many in a call. */
+  private get loops(): boolean {
+    return this.loopable && this.trials >= TRIALS && this.depth >= 2;
+  }
+
+  /** Makes the loop the place of the storages that it writes. @returns false where there can be none */
+  private enterLoop(residences: Residences, xla: boolean): boolean {
     // An input that was the same in all steps may be another now.
     const fits = this.byXla === xla && (xla || this.loopStacks === this.stacked.size);
     if (this.loop !== undefined && !fits) {
       this.flush(residences);
       this.releaseLoop();
     }
-    if (this.loop === undefined && !this.openLoop(xla))
-      return xla ? this.defer(plan, residences, false) : undefined;
+    if (this.loop === undefined && !this.openLoop(xla)) return false;
     // The storages have to be somewhere: from here on they are the program's.
     this.loop!.enter(residences);
-    const { inputs: all, results } = (this.waiting ??= { plan, inputs: [], results: { fetched: undefined } });
-    const step = all.push(inputs) - 1;
-    if (all.length >= this.depth) this.flush(residences);
-    return { results, step };
+    return true;
   }
 
   /** @throws TensorError for what TensorFlow's kernels would refuse: XLA computes something of it */
@@ -220,8 +373,9 @@ export class CompiledPlan {
     this.whyNot = why;
   }
 
-  /** Computes what waits. */
+  /** Computes what waits, and undoes what was computed ahead. */
   flush(residences: Residences): void {
+    this.settle(residences);
     if (this.waiting === undefined) return;
     const { plan, inputs, results } = this.waiting;
     this.waiting = undefined;
@@ -236,18 +390,20 @@ export class CompiledPlan {
       }
       // XLA doesn't know one of the ops: nothing was computed yet.
       this.releaseLoop();
-      this.refuseXla("it can't compile one of the ops");
+      this.refuseXla(UNKNOWN_TO_XLA);
       if (!this.openLoop(false)) internal("a graph that is a loop for XLA is none for TensorFlow");
       results.fetched = run();
     }
   }
 
   close(): void {
+    this.forget();
     this.step.close();
     this.releaseLoop();
   }
 
   private releaseLoop(): void {
+    this.forget();
     this.loop?.close();
     this.loop = undefined;
   }

@@ -42,6 +42,8 @@ export class TensorFlowExecutor implements Executor, Residences {
     /** Of those, how many XLA has compiled. */
     byXla: 0,
     calls: 0,
+    /** Steps that were computed before they were asked for. */
+    foreseen: 0,
     /** Graphs of a training that were computed op by op because it has too many different ones. */
     fellBack: 0,
     recompiled: 0,
@@ -55,6 +57,8 @@ export class TensorFlowExecutor implements Executor, Residences {
   private readonly programs = new Map<string, CompiledPlan>();
   /** The plan some of whose steps wait. */
   private waiting: CompiledPlan | undefined;
+  /** The plan whose last steps were computed ahead: their gradients may be asked for. */
+  private ahead: CompiledPlan | undefined;
   private readonly seen = new Set<string>();
   private lazy: number[] = [];
   // Tensors of storages that nobody can reach any more, freed between calls.
@@ -75,12 +79,16 @@ export class TensorFlowExecutor implements Executor, Residences {
     try {
       const compiled = inspector === undefined ? this.compiledPlan(plan) : undefined;
       if (compiled !== this.waiting) this.flush();
+      if (compiled !== this.ahead && plan.assigns.length > 0) {
+        this.ahead?.forget();
+        this.ahead = undefined;
+      }
       if (compiled === undefined) {
         this.keepLazy(plan.lazy, this.interpret(plan, inspector));
         return;
       }
       this.counters.compiledRuns++;
-      if (this.defer(compiled, plan)) return;
+      if (this.defer(compiled, plan) || this.foresee(compiled, plan)) return;
       this.flush();
       this.counters.calls++;
       this.keepLazy(plan.lazy, compiled.run(plan, this));
@@ -117,8 +125,40 @@ export class TensorFlowExecutor implements Executor, Residences {
     return true;
   }
 
+  /** Takes a training step that is looked at from those computed ahead, or computes it with some that will follow. */
+  private foresee(compiled: CompiledPlan, plan: Plan): boolean {
+    const { training, coming } = keep;
+    if (keep.waiting || training === undefined || coming === undefined || plan.assigns.length === 0)
+      return false;
+    // Where it isn't known what comes, a call of XLA would compute a single step, and cost more than it saves.
+    const places = compiled.places(plan, coming);
+    training.steady = counted(training.steady, coming.foreseen && places !== undefined ? compiled.name : "");
+    const xla = compiled.name !== "" && settled(training.steady, compiled.name);
+    const place = compiled.foresee(plan, this, xla, coming, places);
+    if (place === undefined) return false;
+    if (compiled.byXla) this.counters.byXla++;
+    this.waiting = this.ahead = compiled;
+    const { results, step } = place;
+    if (step === 0) this.counters.calls++;
+    else this.counters.foreseen++;
+    plan.fetches.forEach((value, i) => {
+      const size = numel(value.shape);
+      value.data = results.fetched![i]!.slice(step * size, (step + 1) * size);
+    });
+    plan.lazy.forEach((value, i) => {
+      value.read = () => this.binding.tensorDataSync(this.lazyOf(compiled, plan)[i]!) as HostArray;
+    });
+    return true;
+  }
+
+  /** The gradients of the last step, which was computed with others. */
+  private lazyOf(compiled: CompiledPlan, plan: Plan): readonly number[] {
+    if (this.lazy.length === 0) this.lazy = compiled.lazy(plan, this);
+    return this.lazy;
+  }
+
   get waits(): boolean {
-    return this.waiting !== undefined;
+    return this.waiting !== undefined && this.waiting.pending > 0;
   }
 
   compiled(key: string): boolean {
@@ -129,7 +169,7 @@ export class TensorFlowExecutor implements Executor, Residences {
     const { waiting } = this;
     if (waiting === undefined) return;
     this.waiting = undefined;
-    this.counters.calls++;
+    if (waiting.pending > 0) this.counters.calls++;
     waiting.flush(this);
   }
 
@@ -162,6 +202,10 @@ export class TensorFlowExecutor implements Executor, Residences {
   /** Live tensors of the library, for tests of leaks. */
   get tensors(): number {
     return this.binding.getNumOfTensors();
+  }
+
+  left(storage: Storage): void {
+    this.registry.unregister(storage);
   }
 
   private place(storage: Storage, residence: Residence): void {

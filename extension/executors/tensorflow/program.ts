@@ -27,6 +27,8 @@ export type Residence =
 export interface Residences {
   /** A tensor with the storage's current value; stays the executor's. */
   handle(storage: Storage): number;
+  /** The tensor of a storage that has moved into a program is gone. */
+  left(storage: Storage): void;
 }
 
 /** What a leaf is fed: a 0-d one by its number, which needs no array of its own; a state whose tensor is there by null. */
@@ -107,6 +109,11 @@ export class Program {
   /** One call of many steps of a plan. Answers what it fetches, the values of all steps one after the other. */
   runMany(plan: Plan, inputs: readonly (readonly Input[])[], residences: Residences): HostArray[] {
     this.enter(residences);
+    return this.again(plan, inputs, residences);
+  }
+
+  /** {@link runMany} with the variables as they are, whatever became of the storages meanwhile. */
+  again(plan: Plan, inputs: readonly (readonly Input[])[], residences: Residences): HostArray[] {
     const made = [this.binding.createTensor([], 3, Int32Array.of(inputs.length))];
     const ids = [made[0]!];
     this.feeds.forEach((feed, i) => {
@@ -130,6 +137,33 @@ export class Program {
     const outputs = this.call(ids);
     for (const id of made) this.binding.deleteTensor(id);
     return plan.fetches.map((_, i) => this.take(outputs[i]!));
+  }
+
+  /** Tensors of a step's lazy values from the variables as they are: nothing else is wanted of it. */
+  lazy(plan: Plan, inputs: readonly Input[], residences: Residences): number[] {
+    const outputs = this.call(
+      this.feeds.map((feed, i) => this.feed(i, plan.leaves[feed.leaf]!, inputs[i]!, residences)),
+    );
+    for (const id of outputs.splice(0, plan.fetches.length)) this.binding.deleteTensor(id);
+    return outputs;
+  }
+
+  /** Tensors of all variables as they are; the caller's to delete. A variable that is written meanwhile moves away. */
+  values(): number[] {
+    const names = this.variables.map(({ read }) => read).join();
+    return this.binding.runSavedModel(this.session, [], "", names).map(({ id }) => id);
+  }
+
+  /** Gives all variables the values of {@link values}. */
+  restore(ids: readonly number[]): void {
+    const all = this.variables;
+    const done = this.binding.runSavedModel(
+      this.session,
+      ids,
+      all.map((v) => v.initFeed).join(),
+      all.map((v) => v.initFetch).join(),
+    );
+    for (const { id } of done) this.binding.deleteTensor(id);
   }
 
   /** A tensor with a variable's value; the caller's to delete. */
@@ -185,9 +219,15 @@ export class Program {
       const before = storage.device as Residence | undefined;
       const stale = before?.kind === "handle" ? before.id : before?.handle;
       if (stale !== undefined) this.binding.deleteTensor(stale);
+      residences.left(storage);
       const index = this.variables.indexOf(variable);
       storage.device = { kind: "variable", program: this, index, handle: undefined } satisfies Residence;
     }
+  }
+
+  /** Whether all storages it writes live here. */
+  get home(): boolean {
+    return this.variables.every(({ storage }, index) => this.holds(storage, index));
   }
 
   private holds(storage: Storage, index: number): boolean {

@@ -21,7 +21,7 @@ export const MOST_NODES = 600;
 
 /** Why XLA isn't to compute a training step, however often it comes; undefined for one that suits it. */
 export function whyNotXla(plan: Plan): string | undefined {
-  if (plan.assigns.length === 0 || plan.lazy.length > 0) return "steps of it are computed one by one";
+  if (plan.assigns.length === 0) return "it is no training step";
   const strange = plan.nodes.find((node) => !suits(node));
   if (strange !== undefined) return `${strange.op.name} is not for XLA`;
   const computed = plan.nodes.find((node) => refusing(node, plan)?.leaf === -1);

@@ -25,6 +25,14 @@ export abstract class Dataset<Sample = unknown> {
   /** Several samples as one batch, quicker than one by one; undefined when the data set has no such way. */
   getBatch?(indices: readonly number[]): unknown;
 
+  /**
+   * @internal Whether batches may be read before it is their turn: nothing is drawn, and no code of the user's is called,
+   * for them.
+   */
+  get fixed(): boolean {
+    return false;
+  }
+
   /** Takes what it needs to know of the data, such as the scaling of numbers, from these samples alone. */
   fit?(indices: readonly number[]): void;
 
@@ -97,6 +105,10 @@ export class TensorDataset<T extends readonly Tensor[] = readonly Tensor[]> exte
   override getBatch(indices: readonly number[]): Tensor[] {
     return this.tensors.map((t) => rows(t, indices));
   }
+
+  override get fixed(): boolean {
+    return this.getBatch === TensorDataset.prototype.getBatch;
+  }
 }
 
 /**
@@ -126,6 +138,10 @@ export class Subset<Sample = unknown> extends Dataset<Sample> {
 
   override getBatch(indices: readonly number[]): unknown {
     return this.dataset.getBatch?.(indices.map((i) => this.indices[i]!));
+  }
+
+  override get fixed(): boolean {
+    return this.getBatch === Subset.prototype.getBatch && this.dataset.fixed;
   }
 }
 

@@ -110,6 +110,13 @@ export class DataLoader<Sample, Batch = Collated<Sample>> implements Iterable<Ba
     return batchSampler === null ? this.unbatched(dataset) : this.read(dataset, batchSampler);
   }
 
+  /** @internal Whether batches may be read before it is their turn: nothing but the set is asked, and it is fixed. */
+  get fixed(): boolean {
+    const { dataset, collateFn, plain } = this;
+    if (plain === null || collateFn !== null || dataset instanceof IterableDataset) return false;
+    return dataset.fixed && this[Symbol.iterator] === DataLoader.prototype[Symbol.iterator];
+  }
+
   /** @internal The batches in the set's own order, which takes nothing from any other generator. */
   inOrder(generator: RandomStream): DataLoader<Sample, Batch> {
     const { dataset, collateFn } = this;

@@ -156,12 +156,14 @@ export abstract class Optimizer<O extends BaseOptions = BaseOptions> {
   /**
    * A number that changes between steps: an input of the compiled step, not a constant. The name keeps numbers apart
    * that happen to be equal in some step, so that all steps are one graph.
+   *
+   * @param later what it will be so many steps later if nobody changes an option; the same by default
    */
-  protected varying(name: string, value: number): Tensor {
+  protected varying(name: string, value: number, later?: (steps: number) => number): Tensor {
     // There are a handful of them: a key for each would take longer than looking through them.
     for (const known of this.scalars)
       if (known.name === name && Object.is(known.value, value)) return known.input;
-    const input = scalarTensor(value, true);
+    const input = scalarTensor(value, true, later);
     this.scalars.push({ name, value, input });
     return input;
   }
