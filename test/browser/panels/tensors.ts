@@ -54,9 +54,18 @@ const COMPARISON: TensorComparison = {
   changes: [
     { name: "fc.weight", change: "shape", shape: [10, 1568], other: [10, 784] },
     { name: "conv3.weight", change: "added", shape: [64, 32, 3, 3], dtype: "F32" },
+    {
+      name: "conv2.weight",
+      change: "type",
+      dtype: "F32",
+      other: "F16",
+      largest: 0.00012,
+      changed: 4390,
+      elements: 4608,
+    },
     { name: "conv1.bias", change: "values", largest: 0.0123, changed: 16, elements: 16 },
   ],
-  same: 4,
+  same: 3,
 };
 
 function open(options: Partial<PanelOptions<TensorsHostMethods>> = {}): Promise<Editor> {
@@ -169,7 +178,8 @@ test("tensors: compared with another file, and told that one is damaged", async 
   await editor.page.getByRole("heading", { name: "Compared with best.safetensors" }).waitFor();
   const rows = await editor.page.locator(".changes tbody tr").allInnerTexts();
   assert.match(rows[0]!, /fc\.weight\s+shape\s+\[10, 1568\] → \[10, 784\]/);
-  assert.match(rows[2]!, /16 of 16, by 0\.0123 at most/);
+  assert.match(rows[2]!, /type\s+F32 → F16; 4,390 of 4,608, by 0\.0001 at most/);
+  assert.match(rows[3]!, /16 of 16, by 0\.0123 at most/);
   await press(editor, "Close Comparison");
   await called(editor, "forget");
   damaged = true;
