@@ -3,8 +3,8 @@ import type { NativeBinding } from "../../native/binding.ts";
 import { chosenThreads } from "../../native/load.ts";
 import type { HostArray } from "../../tensor/dtype.ts";
 import { internal } from "../../tensor/errors.ts";
-import type { Storage, Value } from "../../tensor/graph.ts";
-import type { TfRef } from "../../tensor/lowering.ts";
+import type { Leaf, Storage, Value } from "../../tensor/graph.ts";
+import { attr, scalar, vector, type TfRef } from "../../tensor/lowering.ts";
 import { keep, leafData, type Executor, type Inspector, type Plan } from "../../tensor/runtime.ts";
 import { numel } from "../../tensor/shape.ts";
 import { firstDifference, graphName, outlineOf, Fallbacks, type Choice, type Outline } from "../choices.ts";
@@ -14,6 +14,7 @@ import { translated } from "../errors.ts";
 import { Lowering } from "../layouts.ts";
 import { tensorflowBackend } from "./backend.ts";
 import { CompiledPlan } from "./compiledPlan.ts";
+import { collectPassedOn, passedOn } from "./hostMemory.ts";
 import type { Residence, Residences } from "./program.ts";
 import { counted, settled } from "./xla.ts";
 
@@ -23,6 +24,8 @@ const SMALLEST = 4;
 const PROGRAMS = 32;
 /** Graphs compiled at first sight, where they are expected to come again: a model that makes more of them is dynamic. */
 const EXPECTED = 24;
+/** Numbers of an initial value from which on it isn't uploaded, where an op can make it. */
+const LARGE = 2 ** 16;
 /** Keys remembered as seen once. */
 const SEEN = 1024;
 
@@ -224,7 +227,7 @@ export class TensorFlowExecutor implements Executor, Residences {
 
   /** The compiled form of a plan seen before. */
   private compiledPlan(plan: Plan): CompiledPlan | undefined {
-    prepare(plan);
+    this.prepare(plan);
     const { key } = plan;
     const known = this.programs.get(key);
     if (known !== undefined) {
@@ -290,7 +293,7 @@ export class TensorFlowExecutor implements Executor, Residences {
 
   /** Op by op: the reference that the compiled path is checked against. */
   private interpret(plan: Plan, inspector: Inspector | undefined): number[] {
-    if (inspector !== undefined) prepare(plan);
+    if (inspector !== undefined) this.prepare(plan);
     const b = new EagerBuilder(this.binding);
     try {
       const lowering = new Lowering(tensorflowBackend(b, (value) => this.leaf(b, value)));
@@ -319,20 +322,43 @@ export class TensorFlowExecutor implements Executor, Residences {
     }
   }
 
+  /** Has initial values of storages and draws where they are used, in program order, before anything is computed. */
+  private prepare(plan: Plan): void {
+    collectPassedOn();
+    for (const value of plan.leaves) {
+      const leaf = value.producer;
+      if (leaf.kind === "random") {
+        if (value.data === undefined) passedOn(leafData(value));
+      } else if (leaf.kind === "state" && leaf.storage.device === undefined && !this.fill(leaf)) {
+        const known = leaf.storage.host !== undefined;
+        const data = leafData(value);
+        if (!known) passedOn(data);
+      }
+    }
+  }
+
+  /** Makes a large initial value of one number where it will be, without an array of the host. */
+  private fill({ storage, version, initial }: Extract<Leaf, { kind: "state" }>): boolean {
+    const { shape, dtype } = storage;
+    if (initial?.producer.kind !== "fill" || initial.data !== undefined || storage.host !== undefined)
+      return false;
+    if (storage.version !== version || numel(shape) < LARGE) return false;
+    const b = new EagerBuilder(this.binding);
+    try {
+      const inputs = [vector(b, shape), scalar(b, initial.producer.value, dtype)];
+      const attributes = { T: attr.type(dtype), index_type: attr.type("int64") };
+      this.place(storage, { kind: "handle", id: b.take(b.node("Fill", inputs, attributes)) });
+    } finally {
+      b.release();
+    }
+    return true;
+  }
+
   private leaf(b: EagerBuilder, value: Value): TfRef {
     const leaf = value.producer;
     if (leaf.kind === "state" && leaf.version === leaf.storage.version)
       return new EagerRef(this.handle(leaf.storage));
     return b.constant(leafData(value), value.shape, value.dtype);
-  }
-}
-
-/** Brings initial values of storages and draws to the host, in program order, before anything is computed from them. */
-function prepare(plan: Plan): void {
-  for (const value of plan.leaves) {
-    const leaf = value.producer;
-    if (leaf.kind === "random") leafData(value);
-    else if (leaf.kind === "state" && leaf.storage.device === undefined) leafData(value);
   }
 }
 
