@@ -1,15 +1,18 @@
+import os from "node:os";
+
 /** How quickly what a person waits for has to be there, in milliseconds: on two cores, with VS Code and its browser beside. */
 export const BOUNDS = {
   /** From a key to hints and diagnostics, of 95 in 100. */
   typing: 300,
   /**
    * Until a file's parameters, hints and diagnostics are known: from its editor on, in the middle of the examples; and
-   * from the request to open it, with a process to start, and of BERT-base. Until its panel is drawn: from the page that
-   * VS Code has made for it on.
+   * from the request to open it, with a process to start, and of BERT-base.
    */
   warmPreview: 150,
   coldPreview: 1000,
   largePreview: 500,
+  /** From the moment at which VS Code has given a panel its page and files until its diagram is drawn; `coldPreview` is a process more. */
+  drawing: 300,
   /** From the click on Train to the first point of the curve. */
   firstPoint: 1500,
   activation: 50,
@@ -23,4 +26,77 @@ export const BOUNDS = {
 export function quantile(times: readonly number[], share = 0.5): number {
   const sorted = times.toSorted((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
+}
+
+/** Share of the machine that others may use while something is measured; milliseconds between looks at it, and of waiting. */
+const BUSY = 0.3;
+const LOOK = 300;
+const PATIENCE = 6000;
+
+/** Waits until the machine has little else to do, as long as that makes sense. */
+export async function rest(): Promise<void> {
+  const end = performance.now() + PATIENCE;
+  const times = (): { busy: number; all: number } => {
+    const cores = os.cpus().map((core) => core.times);
+    const idle = cores.reduce((sum, core) => sum + core.idle, 0);
+    const all = cores.reduce((sum, core) => sum + Object.values(core).reduce((a, b) => a + b), 0);
+    return { busy: all - idle, all };
+  };
+  for (let before = times(); performance.now() < end;) {
+    await new Promise((resolve) => setTimeout(resolve, LOOK));
+    const now = times();
+    if (now.busy - before.busy < BUSY * (now.all - before.all)) return;
+    before = now;
+  }
+}
+
+/** Milliseconds of processor time that the load is measured with, and a load that is none. */
+const SPIN = 60;
+const NONE = 1.25;
+
+/** How many times as long as alone a thread takes here and now, since others want the processors too. */
+function load(): number {
+  const [began, used] = [performance.now(), process.cpuUsage()];
+  let spent = 0;
+  while (spent < SPIN) {
+    const { user, system } = process.cpuUsage(used);
+    spent = (user + system) / 1000;
+  }
+  const times = (performance.now() - began) / spent;
+  return times < NONE ? 1 : times;
+}
+
+export interface Measured<T> {
+  all: T[];
+  good: boolean;
+  /** For a test's line: empty when nobody else used the machine. */
+  remark: string;
+}
+
+/**
+ * Measures until the measurements are good, at most so many times, each when the machine has come to rest. Where it
+ * doesn't, since others use it all the time, what is measured takes as many times as long as anything there: `good` is
+ * told how many, so that a bound stays one.
+ */
+export async function measured<T>(
+  most: number,
+  measure: () => Promise<T>,
+  good: (all: readonly T[], load: number) => boolean,
+): Promise<Measured<T>> {
+  const all: T[] = [];
+  const loads: number[] = [];
+  let met = false;
+  while (all.length < most && !met) {
+    await rest();
+    const before = load();
+    all.push(await measure());
+    loads.push((before + load()) / 2);
+    met = good(all, quantile(loads));
+  }
+  const typical = quantile(loads);
+  return {
+    all,
+    good: met,
+    remark: typical === 1 ? "" : ` (others took ${typical.toFixed(1)} times the time)`,
+  };
 }

@@ -30,15 +30,23 @@ export interface RunOptions {
   onFailure?: (name: string) => Promise<void>;
   /** Only tests whose name contains it. */
   only?: string | undefined;
+  /** Of those, which: by name and place. */
+  which?: (name: string, index: number) => boolean;
 }
 
 /** A real VS Code on a shared machine misses a turn now and then: one more try, and the log says that it was needed. */
 const TRIES = 2;
 
 /** Runs what was registered, in order, and prints a line per try. */
-export async function runTests({ print, onFailure, only = "" }: RunOptions): Promise<Outcome[]> {
+export async function runTests({
+  print,
+  onFailure,
+  only = "",
+  which = () => true,
+}: RunOptions): Promise<Outcome[]> {
   const outcomes: Outcome[] = [];
-  for (const { name, body, limit } of tests.filter((test) => test.name.includes(only))) {
+  const wanted = tests.filter((test) => test.name.includes(only)).filter(({ name }, i) => which(name, i));
+  for (const { name, body, limit } of wanted) {
     for (let attempt = 1; ; attempt++) {
       const started = performance.now();
       const notes: string[] = [];

@@ -43,6 +43,54 @@ export const slowNN = (epochs: number): string =>
     "  callbacks: { onEpochEnd: () => new Promise((resolve) => setTimeout(resolve, 200)) },\n$&",
   );
 
+/** A residual network; its activation and its blocks are what is changed of it. */
+export const residual = (
+  activation: string,
+  blocks: string,
+): string => `import { data, experiment, F, nn, optim, torch, type Tensor } from "layerwise";
+
+class Block extends nn.Module {
+  conv1: nn.Conv2d;
+  bn1: nn.BatchNorm2d;
+  conv2: nn.Conv2d;
+  bn2: nn.BatchNorm2d;
+
+  constructor(channels: number) {
+    super();
+    this.conv1 = new nn.Conv2d(channels, channels, 3, { padding: 1 });
+    this.bn1 = new nn.BatchNorm2d(channels);
+    this.conv2 = new nn.Conv2d(channels, channels, 3, { padding: 1 });
+    this.bn2 = new nn.BatchNorm2d(channels);
+  }
+
+  forward(x: Tensor): Tensor {
+    const y = F.relu(this.bn1(this.conv1(x)));
+    return F.relu(this.bn2(this.conv2(y)).add(x));
+  }
+}
+
+class ResNet extends nn.Module {
+  stem = new nn.Sequential(new nn.Conv2d(1, 16, 3, { padding: 1 }), new nn.${activation}());
+  blocks = new nn.Sequential(${blocks});
+  pool = new nn.AdaptiveAvgPool2d(1);
+  head = new nn.Linear(16, 10);
+
+  forward(x: Tensor): Tensor {
+    x = this.blocks(this.stem(x));
+    return this.head(this.pool(x).flatten(1));
+  }
+}
+
+export default experiment({
+  seed: 0,
+  model: () => new ResNet(),
+  data: () => new data.TensorDataset(torch.randn(64, 1, 8, 8), torch.randint(0, 10, [64])),
+  loss: new nn.CrossEntropyLoss(),
+  optimizer: (parameters) => new optim.Adam(parameters, { lr: 0.001 }),
+  epochs: 5,
+});
+`;
+
 /** More epochs than any test waits for. */
 export const ENDLESS_EPOCHS = 10_000_000;
 

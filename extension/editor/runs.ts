@@ -38,6 +38,8 @@ export class Runs extends DisposableOwner {
   /** Runs that go on, by directory, in the order in which they came here. */
   readonly #sessions = new Map<string, RunSession>();
   readonly #attachments = new Set<Attachment>();
+  /** Runs that are being read: the panels of a new window and its look around ask for the same ones. */
+  readonly #opening = new Map<string, Promise<RunSession>>();
   readonly #changed = this.own(new vscode.EventEmitter<RunSession>());
   /** Fires at each change of a run that goes on, up to ten times a second each, and when it ends. */
   readonly onDidChange = this.#changed.event;
@@ -128,8 +130,14 @@ export class Runs extends DisposableOwner {
 
   /** A run by its directory: the one that goes on here, or what is on disk, followed while it goes on elsewhere. */
   async open(directory: string): Promise<RunSession> {
-    const known = this.#sessions.get(directory);
+    const known = this.#sessions.get(directory) ?? this.#opening.get(directory);
     if (known !== undefined) return known;
+    const opening = this.#read(directory).finally(() => this.#opening.delete(directory));
+    this.#opening.set(directory, opening);
+    return opening;
+  }
+
+  async #read(directory: string): Promise<RunSession> {
     const attachment = await openRun(directory);
     const { session } = attachment;
     if (session.live) {

@@ -58,11 +58,13 @@ const methods: RunEngineMethods & ToolMethods & SessionMethods = {
       throw new EngineError({ code: "internal", message: "internal: this process has a run already" });
     // Another window may take a run over that outlives its own; nobody can, and nobody sees it, when its directory is gone.
     if (request.outlive) watchdog.followParent(LOST_GRACE, request.directory);
-    if (request.inspect === true)
+    if (request.inspect === true) {
+      await watchdog.leaveThread();
       await waitForDebugger((url) => {
         parent.send("inspecting", url);
         return parent.drained();
       });
+    }
     const onEnd = (failed: boolean): void => void exit(failed ? 1 : 0);
     try {
       run = new Run(request, { send: parent.send, watchdog, onEnd });

@@ -1,3 +1,5 @@
+import { type ChildProcess, fork } from "node:child_process";
+import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
 import type { SourcePosition } from "../protocol/errors.ts";
 import { isDebugged } from "./debugger.ts";
@@ -6,6 +8,8 @@ import { REPORT, type StandingAt, type WatchdogMessage } from "./watchdogProtoco
 
 /** Later than the main thread's own timer, which tells user code that waits from user code that runs. */
 const HEAD_START = 200;
+
+const PROGRAM = new URL("./watchdogWorker.js", import.meta.url);
 
 /** Before it can have ended: then another takes its place. */
 const PARENT = process.ppid;
@@ -27,10 +31,13 @@ export interface Limit {
 /** Puts a time limit on user code, also on code that never returns to the event loop. */
 export class Watchdog {
   readonly #worker: Worker;
+  /** What does the worker's work instead. */
+  #process: ChildProcess | undefined;
+  #following: WatchdogMessage | undefined;
   #onOver: Limit["onOver"] | undefined;
 
   constructor() {
-    this.#worker = new Worker(new URL("./watchdogWorker.js", import.meta.url));
+    this.#worker = new Worker(PROGRAM);
     this.#worker.unref();
     Reflect.set(globalThis, Symbol.for(REPORT), (places: StandingAt[]) => this.#report(places));
   }
@@ -60,7 +67,23 @@ export class Watchdog {
    * keeps what it does in `folder` may go on as long as that is there to be found.
    */
   followParent(grace: number, folder?: string): void {
-    this.#send({ kind: "parent", pid: PARENT, grace, ...(folder === undefined ? {} : { folder }) });
+    this.#following = { kind: "parent", pid: PARENT, grace, ...(folder === undefined ? {} : { folder }) };
+    this.#send(this.#following);
+  }
+
+  /**
+   * Follows the parent from a process beside this one, and ends the thread: a debugger shows each thread to its user.
+   * Limits are none for who is debugged.
+   */
+  async leaveThread(): Promise<void> {
+    this.#process = fork(fileURLToPath(PROGRAM), {
+      stdio: ["ignore", "ignore", "ignore", "ipc"],
+      execArgv: [],
+    });
+    this.#process.unref();
+    this.#process.channel?.unref();
+    if (this.#following !== undefined) this.#send(this.#following);
+    await this.#worker.terminate();
   }
 
   #leave(): void {
@@ -69,7 +92,8 @@ export class Watchdog {
   }
 
   #send(message: WatchdogMessage): void {
-    this.#worker.postMessage(message, []);
+    if (this.#process === undefined) this.#worker.postMessage(message, []);
+    else if (this.#process.connected) this.#process.send(message);
   }
 
   #report(places: StandingAt[]): void {

@@ -1,6 +1,7 @@
 /**
  * The thread beside an engine's main thread that sees when user code doesn't come back. It pauses the main thread like
- * a debugger does, and calls a function there with the places at which it stands.
+ * a debugger does, and calls a function there with the places at which it stands. Beside an engine that is debugged it
+ * is a process, which only looks whether the engine's parent is there.
  */
 import fs from "node:fs";
 import { Session, type Debugger } from "node:inspector";
@@ -13,8 +14,10 @@ const PAUSE_LIMIT = 3000;
 /** Milliseconds between two looks at the parent. */
 const PARENT_INTERVAL = 500;
 
-const port = parentPort;
-if (port === null) throw new Error("internal: the watchdog is not a worker");
+/** What is watched. */
+const watched = parentPort === null ? process.ppid : process.pid;
+const port = parentPort ?? process;
+process.once("disconnect", () => process.exit());
 
 let timer: NodeJS.Timeout | undefined;
 let following: NodeJS.Timeout | undefined;
@@ -31,13 +34,13 @@ function followParent({ pid, grace, folder }: WatchdogMessage & { kind: "parent"
   following = setInterval(() => {
     if (isParent(pid) || (folder !== undefined && fs.existsSync(folder))) alone = undefined;
     else alone ??= performance.now();
-    if (alone !== undefined && performance.now() - alone >= grace) process.kill(process.pid, "SIGKILL");
+    if (alone !== undefined && performance.now() - alone >= grace) process.kill(watched, "SIGKILL");
   }, PARENT_INTERVAL);
 }
 
 /** A process whose parent ended is given another; Windows keeps the number, and the process of it is gone. */
 function isParent(pid: number): boolean {
-  if (process.ppid !== pid) return false;
+  if (watched === process.pid && process.ppid !== pid) return false;
   try {
     return process.kill(pid, 0);
   } catch (error) {

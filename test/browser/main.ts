@@ -1,14 +1,15 @@
 /** Runs the scenarios, one after another, in one browser. */
 import { runTests } from "../harness.ts";
 import { closeTier, closeWorkbench, openWorkbenches, prepareTier } from "./library/tier.ts";
+// Those that share a window stand together.
 import "./scenarios/activation.ts";
 import "./scenarios/walkthrough.ts";
 import "./scenarios/train.ts";
 import "./scenarios/evaluation.ts";
+import "./scenarios/architecture.ts";
 import "./scenarios/survival.ts";
 import "./scenarios/editing.ts";
 import "./scenarios/sidebar.ts";
-import "./scenarios/architecture.ts";
 
 export async function runScenarios(): Promise<{ passed: number; failed: number }> {
   await prepareTier();

@@ -91,3 +91,22 @@ test("what may outlive its parent ends when the folder that it is found by is go
   fs.rmdirSync(folder);
   await gone(run.pid!);
 });
+
+test("a process that is debugged ends with its parent too: its watchdog is a process", async () => {
+  const watchdog = JSON.stringify(path.join(dist, "watchdogWorker.js"));
+  workspace.write(
+    "debugged.cjs",
+    `const watchdog = require("node:child_process").fork(${watchdog}, { stdio: ["ignore", "ignore", "ignore", "ipc"] });
+    watchdog.send({ kind: "parent", pid: process.ppid, grace: 100 }, () => {
+      require("node:fs").writeFileSync("hung", String(process.pid));
+      for (;;);
+    });`,
+  );
+  const program = `require("node:child_process").spawn(process.execPath, ["debugged.cjs"], { stdio: "ignore" });`;
+  const parent = spawn(process.execPath, ["-e", program], { cwd: workspace.file(""), stdio: "ignore" });
+  started.push(parent);
+  const pid = await hung();
+  expect(await isAlive(pid)).toBe(true);
+  parent.kill("SIGKILL");
+  await gone(pid);
+});

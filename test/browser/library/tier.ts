@@ -13,6 +13,8 @@ interface Tier {
 
 let tier: Tier | undefined;
 const open = new Set<Workbench>();
+/** The window that scenarios share, and its name. */
+let shared: { name: string; workbench: Workbench } | undefined;
 
 export async function prepareTier(): Promise<void> {
   const server = await ensureVscode();
@@ -25,11 +27,28 @@ export async function prepareTier(): Promise<void> {
   tier = { browser: await launchBrowser(), server, extensionsFolder: folder };
 }
 
-/** A window of its own server, with the extension installed. */
-export async function openWorkbench(options: Omit<WorkbenchOptions, keyof Tier> = {}): Promise<Workbench> {
+type Options = Omit<WorkbenchOptions, keyof Tier>;
+
+/** A window of its own server, with the extension installed. The shared one is closed: each takes its memory. */
+export async function openWorkbench(options: Options = {}): Promise<Workbench> {
   if (tier === undefined) throw new Error("prepareTier() comes first.");
+  if (shared !== undefined && open.has(shared.workbench)) await closeWorkbench(shared.workbench);
   const workbench = await Workbench.open({ ...tier, ...options });
   open.add(workbench);
+  return workbench;
+}
+
+/**
+ * The window of that name, for scenarios in a row which can do with one that others have used: to open one takes longer
+ * than most of what they do. Its editors and notifications are closed; a test that failed leaves none.
+ */
+export async function sharedWorkbench(name: string, options: () => Options = () => ({})): Promise<Workbench> {
+  if (shared?.name === name && open.has(shared.workbench)) {
+    await shared.workbench.tidy();
+    return shared.workbench;
+  }
+  const workbench = await openWorkbench(options());
+  shared = { name, workbench };
   return workbench;
 }
 

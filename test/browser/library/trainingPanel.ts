@@ -87,6 +87,10 @@ const axeSource = fs.readFileSync(createRequire(import.meta.url).resolve("axe-co
 export async function accessibilityProblems(frame: Frame): Promise<string[]> {
   // Evaluated by the browser's debugger, which a content security policy doesn't bind.
   await frame.evaluate(axeSource);
+  // The toolkit's elements take over their names a frame after what is in them.
+  await frame.evaluate(
+    () => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))),
+  );
   return frame.evaluate(async () => {
     const { axe } = globalThis as unknown as { axe: typeof import("axe-core") };
     const { violations } = await axe.run(document, { resultTypes: ["violations"] });

@@ -12,7 +12,11 @@ export const THEMES = {
   dark: "Default Dark Modern",
   "high-contrast": "Default High Contrast",
 } as const;
-export type Theme = keyof typeof THEMES;
+const ALL_THEMES = { ...THEMES, "high-contrast-light": "Default High Contrast Light" } as const;
+export type Theme = keyof typeof ALL_THEMES;
+
+/** Whether the walkthrough's pictures are taken anew: in each theme, which takes its time. */
+const TAKES_PICTURES = process.env["LAYERWISE_PICTURES"] === "1";
 
 export interface WorkbenchOptions {
   browser: Browser;
@@ -33,6 +37,7 @@ export class Workbench {
   readonly dataFolder: string;
   /** What the window's console says of errors in webviews and of their content security policy. */
   readonly complaints: string[] = [];
+  #settings: Record<string, unknown> = {};
   readonly #running: Awaited<ReturnType<typeof startServer>>;
 
   private constructor(
@@ -70,7 +75,7 @@ export class Workbench {
     const running = await startServer(server, {
       dataFolder,
       extensionsFolder,
-      settings: { ...QUIET_SETTINGS, "workbench.colorTheme": THEMES[theme], ...settings },
+      settings: { ...QUIET_SETTINGS, "workbench.colorTheme": ALL_THEMES[theme], ...settings },
       workspaceTrust,
     });
     const page = await newWindow(browser, theme === "light" ? "light" : "dark");
@@ -85,14 +90,34 @@ export class Workbench {
     await this.#running.stop();
   }
 
+  /** Closes what a scenario has left open. */
+  async tidy(): Promise<void> {
+    await this.command("View: Close All Editors");
+    await this.webviewFrame.waitFor({ state: "detached" });
+    await this.command("Notifications: Clear All Notifications");
+    await this.useTheme("light");
+    this.complaints.length = 0;
+  }
+
+  /** Changes settings of the folder. */
+  useSettings(settings: Record<string, unknown>): void {
+    const file = path.join(this.folder, ".vscode/settings.json");
+    fs.mkdirSync(path.dirname(file), { recursive: true });
+    this.#settings = { ...this.#settings, ...settings };
+    fs.writeFileSync(file, JSON.stringify(this.#settings));
+  }
+
   /** Changes the colour theme by the folder's settings. */
   async useTheme(theme: Theme): Promise<void> {
     if (theme === this.theme) return;
-    const settings = path.join(this.folder, ".vscode/settings.json");
-    fs.mkdirSync(path.dirname(settings), { recursive: true });
-    fs.writeFileSync(settings, JSON.stringify({ "workbench.colorTheme": THEMES[theme] }));
+    this.useSettings({ "workbench.colorTheme": ALL_THEMES[theme] });
     this.theme = theme;
-    const base = { light: "vs", dark: "vs-dark", "high-contrast": "hc-black" }[theme];
+    const base = {
+      light: "vs",
+      dark: "vs-dark",
+      "high-contrast": "hc-black",
+      "high-contrast-light": "hc-light",
+    }[theme];
     await this.page.locator(`.monaco-workbench.${base}`).waitFor();
   }
 
@@ -128,6 +153,11 @@ export class Workbench {
     });
     await input.fill(`>${title}`);
     await widget.locator(".monaco-list-row", { hasText: title }).first().click();
+    // Another one may have come in its place.
+    await until(
+      `the palette to be gone, or to ask on, after "${title}"`,
+      async () => (await widget.isHidden()) || (await input.inputValue({ timeout: 500 })) !== `>${title}`,
+    );
   }
 
   /** Whether the palette offers a command of exactly this label, such as "Layerwise: Train". */
@@ -192,6 +222,11 @@ export class Workbench {
     return this.page.locator("iframe.webview").first();
   }
 
+  /** The panel that is seen: the walkthrough has webviews of its own. */
+  get panel(): Locator {
+    return this.page.locator('iframe.webview[src*="extensionId=layerwise"]').filter({ visible: true }).last();
+  }
+
   /** Shows Layerwise's view container in the side bar. */
   async showSideBar(): Promise<void> {
     const tab = this.page.locator(".activitybar").getByRole("tab", { name: "Layerwise" }).first();
@@ -223,11 +258,38 @@ export class Workbench {
     );
   }
 
+  /**
+   * Pictures of a part of the window, at most `height` pixels of it, for the walkthrough: scripts/pictures.mjs takes
+   * them from here.
+   */
+  async picture(name: string, part: Locator, height = 640): Promise<void> {
+    const folder = inRoot("test/results/pictures");
+    fs.mkdirSync(folder, { recursive: true });
+    const { theme } = this;
+    for (const one of TAKES_PICTURES ? (Object.keys(ALL_THEMES) as Theme[]) : [theme]) {
+      await this.useTheme(one);
+      const kind = `vscode-${one}`;
+      await until("the webviews' theme", async () => {
+        const views = this.page.frames().filter((frame) => frame.url().includes("/pre/fake.html"));
+        const kinds = views.map((frame) => frame.evaluate(() => document.body.dataset["vscodeThemeKind"]));
+        return (await Promise.all(kinds)).every((shown) => shown === undefined || shown === kind);
+      });
+      const box = await part.boundingBox();
+      if (box === null) throw new Error(`${name} is not to be seen`);
+      await this.page.screenshot({
+        path: path.join(folder, `${name}-${one}.png`),
+        animations: "disabled",
+        clip: { ...box, height: Math.min(height, box.height) },
+      });
+    }
+    await this.useTheme(theme);
+  }
+
   async screenshot(name: string): Promise<string> {
     const folder = inRoot("test/results/screenshots");
     fs.mkdirSync(folder, { recursive: true });
     const file = path.join(folder, `${name}-${this.theme}.png`);
-    await this.page.screenshot({ path: file });
+    await this.page.screenshot({ path: file, animations: "disabled" });
     return file;
   }
 }

@@ -8,7 +8,7 @@ import type {
 } from "../../../extension/protocol/views.ts";
 import type { WeightStatistics } from "../../../extension/protocol/weights.ts";
 import { test, until } from "../../harness.ts";
-import { inspect, NARROW } from "./looks.ts";
+import { inspect, NARROW, THEMES } from "./looks.ts";
 import { called, openPanel, type Panel, type ThemeName } from "./page.ts";
 import { FILE, flowModel } from "./recordings.ts";
 
@@ -182,8 +182,7 @@ test("values: a layer's tensors in a checkpoint, with what is wrong with them", 
 });
 
 for (const [look, theme, width] of [
-  ["dark", "dark", undefined],
-  ["hc", "hc", undefined],
+  ...THEMES.map((one) => [one, one, undefined] as const),
   ["narrow", "light", NARROW],
 ] as const) {
   test(`comparison looks right: ${look}`, async () => {

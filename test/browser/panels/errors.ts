@@ -19,3 +19,11 @@ export const syntaxError = (): UserError => ({
   message: 'Expected ")" but found ";"',
   position: { file: FILE, line: 14, column: 41 },
 });
+
+export const nanError = (): UserError => ({
+  code: "non-finite",
+  message: "The loss is NaN at step 243 (epoch 8). The output of Conv2d has 4,608 NaN.",
+  position: { file: FILE, line: 31, column: 18 },
+  module: "conv2",
+  hint: "try a smaller learning rate, gradientClipVal: 1, or normalised inputs; detectAnomaly: true looks at every step",
+});

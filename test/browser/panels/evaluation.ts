@@ -45,7 +45,13 @@ function open(
           total: 40,
           samples: page.samples.slice(0, count).map((one) => ({ ...one, index: one.index + offset })),
         }),
-      ask: (subject) => Promise.resolve(subject.kind === "sample" ? answers[0] : (answers[1] ?? answers[0])),
+      ask: (subject) => {
+        const [sample, other = sample] = answers;
+        if (subject.kind === "sample") return Promise.resolve(sample);
+        // What a person has made needs no form of it.
+        const { made: _, ...answer } = other!;
+        return Promise.resolve(answer);
+      },
       picture: (file) => Promise.resolve(pictures.find((one) => one.file === file)?.png ?? ""),
       ...options.host,
     },

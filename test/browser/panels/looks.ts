@@ -1,4 +1,7 @@
-/** Pictures of every state in every theme, each checked for accessibility, policy violations and sideways scrolling. */
+/**
+ * Pictures of every state in every theme, each checked for accessibility, policy violations, sideways scrolling and
+ * things that move; where the focus is hardest to show, in high contrast, for its use with the keyboard alone.
+ */
 import assert from "node:assert/strict";
 import { test } from "../../harness.ts";
 import type {
@@ -9,10 +12,11 @@ import type {
   TrainingSnapshot,
   TrainingViewMethods,
 } from "../../../extension/protocol/views.ts";
+import { keyboardProblems, motions } from "./access.ts";
 import { profiledSnapshot, profileOf } from "./profile.ts";
 import { accessibilityProblems, openPanel, type Panel, screenshotPage, type ThemeName } from "./page.ts";
 import { ended, FILE, flowModel, models, runningAt } from "./recordings.ts";
-import { shapeError, syntaxError } from "./errors.ts";
+import { nanError, shapeError, syntaxError } from "./errors.ts";
 
 export const THEMES: readonly ThemeName[] = ["light", "dark", "hc", "hc-light"];
 export const NARROW = 380;
@@ -29,6 +33,7 @@ const trainingStates: Record<string, () => TrainingSnapshot> = {
   finished: () => ended("finished"),
   failed: () => ended("failed", { error: shapeError() }, 250),
   killed: () => ended("killed", {}, 330),
+  diverged: () => ended("failed", { error: nanError() }, 250),
 };
 
 const architectureStates: Record<string, () => ArchitectureSnapshot> = {
@@ -59,7 +64,12 @@ function lastGood(): Pick<ArchitectureSnapshot, "lastGood"> {
 
 export async function inspect(panel: Panel<object>, name: string): Promise<void> {
   await screenshotPage(name);
-  const problems = [...(await panel.complaints()), ...(await accessibilityProblems(panel.page))];
+  const problems = [
+    ...(await panel.complaints()),
+    ...(await accessibilityProblems(panel.page)),
+    ...(await motions(panel.page)).map((name) => `${name} moves, though less motion is asked for`),
+    ...(name.endsWith("-hc") ? await keyboardProblems(panel.page) : []),
+  ];
   assert.ok(
     problems.length === 0,
     `${problems.length} problems, such as\n${problems.slice(0, 3).join("\n")}`,
@@ -99,7 +109,7 @@ async function openArchitecture(
 }
 
 for (const [state, snapshot] of Object.entries(trainingStates)) {
-  for (const theme of state === "running" || state === "finished" ? THEMES : (["dark"] as const))
+  for (const theme of ["running", "finished", "diverged"].includes(state) ? THEMES : (["dark"] as const))
     test(`training looks right: ${state}, ${theme}`, async () => {
       await inspect(await openTraining(snapshot(), theme), `training-${state}-${theme}`);
     });
@@ -107,6 +117,17 @@ for (const [state, snapshot] of Object.entries(trainingStates)) {
     await inspect(await openTraining(snapshot(), "light", NARROW), `training-${state}-narrow`);
   });
 }
+
+test("looks: what moves is still where VS Code or the system asks for less motion", async () => {
+  const panel = await openPanel<TrainingHostMethods, TrainingViewMethods>({
+    view: "training",
+    host: { ready: () => Promise.resolve(trainingStates["starting"]!()) },
+    reducedMotion: false,
+  });
+  assert.ok((await motions(panel.page)).includes("spin"), "nothing moves that could be still");
+  await panel.page.evaluate(() => document.body.classList.add("vscode-reduce-motion"));
+  assert.deepEqual(await motions(panel.page), []);
+});
 
 for (const [state, snapshot] of Object.entries(architectureStates)) {
   for (const theme of state === "model" || state === "nested" ? THEMES : (["dark"] as const))

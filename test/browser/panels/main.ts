@@ -10,14 +10,32 @@ import "./runs.ts";
 import "./tensors.ts";
 import "./training.ts";
 
-/** Runs the tests whose name contains `only`; the last line printed is "N passed, N failed". Answers the failures. */
-export async function run({ only, ...places }: Places & { only: string | undefined }): Promise<number> {
+/** What is measured, and so has the machine for itself. */
+const MEASURED = /in time|60 frames|fluid|a frame at a time/;
+/** Two browsers side by side, and then one. */
+const PARTS: Record<string, (name: string, index: number) => boolean> = {
+  even: (name, index) => index % 2 === 0 && !MEASURED.test(name),
+  odd: (name, index) => index % 2 === 1 && !MEASURED.test(name),
+  measured: (name) => MEASURED.test(name),
+};
+
+export interface Selection {
+  only?: string | undefined;
+  part?: string | undefined;
+}
+
+/**
+ * Runs the tests whose name contains `only`, or a part of all; the last line printed is "N passed, N failed". Answers
+ * the failures.
+ */
+export async function run({ only, part, ...places }: Places & Selection): Promise<number> {
   await openBrowser(places);
   try {
     const outcomes = await runTests({
       print: (line) => console.log(line),
       onFailure: (name) => screenshotPage(`failed-${name.replaceAll(/\W+/g, "-")}`),
       only,
+      ...(part === undefined ? {} : { which: PARTS[part]! }),
     });
     console.log(totals(outcomes));
     return outcomes.filter(({ error }) => error !== undefined).length;

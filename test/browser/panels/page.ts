@@ -1,6 +1,9 @@
 /** A webview as VS Code makes it, in a plain page: content security policy, theme, `acquireVsCodeApi`, JSON messages. */
+import { once } from "node:events";
 import fs from "node:fs";
+import http from "node:http";
 import { createRequire } from "node:module";
+import type { AddressInfo } from "node:net";
 import path from "node:path";
 import { createBirpc } from "birpc";
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
@@ -28,25 +31,53 @@ interface Theme {
 }
 
 const LOOK_UPS = new Set(["ready", "runs", "rowsOf"]);
-const ORIGIN = "http://panel.test";
 const NONCE = "b3BlbiBzZXNhbWU";
 const require = createRequire(import.meta.url);
 
 let places: Places;
 let browser: Browser;
-let current: BrowserContext | undefined;
+/** By what a page can't change of itself. They are kept: what one page has loaded and compiled, the next one has too. */
+const contexts = new Map<string, BrowserContext>();
 let currentPage: Page | undefined;
+let server: http.Server;
+let origin: string;
 
 export async function openBrowser(where: Places): Promise<void> {
   places = where;
   fs.mkdirSync(path.join(where.results, "screenshots"), { recursive: true });
+  server = http.createServer(serve).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   browser = await chromium.launch({
     executablePath: where.chromium,
     args: ["--disable-gpu", "--disable-dev-shm-usage", ...(isRoot() ? ["--no-sandbox"] : [])],
   });
 }
 
-export const closeBrowser = (): Promise<void> => browser.close();
+export async function closeBrowser(): Promise<void> {
+  await browser.close();
+  server.close();
+}
+
+/** The page of a view and what it loads. */
+function serve({ url = "" }: http.IncomingMessage, response: http.ServerResponse): void {
+  const { pathname, searchParams } = new URL(url, origin);
+  const [kind, named] = [searchParams.get("view"), searchParams.get("theme")];
+  if (pathname === "/" && kind !== null && named !== null)
+    return void response
+      .writeHead(200, { "content-type": "text/html" })
+      .end(document(kind as ViewKind, theme(named as ThemeName)));
+  try {
+    const data = fs.readFileSync(servedFile(pathname.slice(1)));
+    const type = TYPES[path.extname(pathname)] ?? "application/octet-stream";
+    response.writeHead(200, { "content-type": type, "cache-control": "max-age=3600" }).end(data);
+  } catch {
+    // Such as the icon that a browser asks for.
+    response.writeHead(204).end();
+  }
+}
+
+const TYPES: Record<string, string> = { ".css": "text/css", ".js": "text/javascript", ".ttf": "font/ttf" };
 
 export const fixture = (...segments: string[]): string =>
   path.join(places.root, "test", "fixtures", "panels", ...segments);
@@ -99,25 +130,23 @@ export interface PanelOptions<Host extends object> {
 export async function openPanel<Host extends object, View extends object>(
   options: PanelOptions<Host>,
 ): Promise<Panel<View>> {
-  await current?.close();
+  await currentPage?.close();
   const { view: kind, theme: themeName = "dark", width = 1100, height = 900, scale = 1 } = options;
-  const context = await browser.newContext({
-    viewport: { width, height },
-    deviceScaleFactor: scale,
-    reducedMotion: (options.reducedMotion ?? true) ? "reduce" : "no-preference",
-  });
-  current = context;
+  const { reducedMotion = true } = options;
+  const key = `${scale} ${reducedMotion}`;
+  const context =
+    contexts.get(key) ??
+    (await browser.newContext({
+      deviceScaleFactor: scale,
+      reducedMotion: reducedMotion ? "reduce" : "no-preference",
+    }));
+  contexts.set(key, context);
   const page = (currentPage = await context.newPage());
+  await page.setViewportSize({ width, height });
   const errors: string[] = [];
   page.on("pageerror", (error) => errors.push(String(error)));
   page.on("console", (message) => {
     if (["error", "warning"].includes(message.type())) errors.push(message.text());
-  });
-  await page.route(`${ORIGIN}/**`, (route) => {
-    const file = new URL(route.request().url()).pathname.slice(1);
-    if (file === "")
-      return route.fulfill({ contentType: "text/html", body: document(kind, theme(themeName)) });
-    return route.fulfill({ path: servedFile(file) });
   });
 
   const calls: Call[] = [];
@@ -145,7 +174,7 @@ export async function openPanel<Host extends object, View extends object>(
   );
 
   const open = async (): Promise<void> => {
-    await page.goto(`${ORIGIN}/`);
+    await page.goto(`${origin}/?view=${kind}&theme=${themeName}`);
     if (options.waitReady ?? true) await page.waitForSelector("body[data-ready='1']", { timeout: 10_000 });
   };
   await open();
@@ -184,7 +213,7 @@ function document(kind: ViewKind, theme: Theme): string {
     title: "Layerwise",
     language: "en",
     nonce: NONCE,
-    source: ORIGIN,
+    source: origin,
     script: `${kind}.js`,
     styles: ["codicon.css", `${kind}.css`],
   });

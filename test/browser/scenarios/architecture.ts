@@ -1,64 +1,14 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
+import fs from "node:fs";
+import path from "node:path";
 import type { Frame } from "playwright-core";
-import { BOUNDS, quantile } from "../../bounds.ts";
 import { test, until } from "../../harness.ts";
-import { simpleNN, writeModel } from "../../models.ts";
-import { temporaryFolder } from "../library/browser.ts";
-import { familyOf } from "../../processes.ts";
-import { closeWorkbench, openWorkbench } from "../library/tier.ts";
-import type { Workbench } from "../library/workbench.ts";
+import { residual, writeModel } from "../../models.ts";
+import { sharedWorkbench } from "../library/tier.ts";
 import { accessibilityProblems } from "../library/trainingPanel.ts";
 
 const MODEL = "residual.nn.ts";
-
-/** A residual network; `activation` and the number of blocks are what is changed of it. */
-const residual = (
-  activation: string,
-  blocks: string,
-): string => `import { data, experiment, F, nn, optim, torch, type Tensor } from "layerwise";
-
-class Block extends nn.Module {
-  conv1: nn.Conv2d;
-  bn1: nn.BatchNorm2d;
-  conv2: nn.Conv2d;
-  bn2: nn.BatchNorm2d;
-
-  constructor(channels: number) {
-    super();
-    this.conv1 = new nn.Conv2d(channels, channels, 3, { padding: 1 });
-    this.bn1 = new nn.BatchNorm2d(channels);
-    this.conv2 = new nn.Conv2d(channels, channels, 3, { padding: 1 });
-    this.bn2 = new nn.BatchNorm2d(channels);
-  }
-
-  forward(x: Tensor): Tensor {
-    const y = F.relu(this.bn1(this.conv1(x)));
-    return F.relu(this.bn2(this.conv2(y)).add(x));
-  }
-}
-
-class ResNet extends nn.Module {
-  stem = new nn.Sequential(new nn.Conv2d(1, 16, 3, { padding: 1 }), new nn.${activation}());
-  blocks = new nn.Sequential(${blocks});
-  pool = new nn.AdaptiveAvgPool2d(1);
-  head = new nn.Linear(16, 10);
-
-  forward(x: Tensor): Tensor {
-    x = this.blocks(this.stem(x));
-    return this.head(this.pool(x).flatten(1));
-  }
-}
-
-export default experiment({
-  seed: 0,
-  model: () => new ResNet(),
-  data: () => new data.TensorDataset(torch.randn(64, 1, 8, 8), torch.randint(0, 10, [64])),
-  loss: new nn.CrossEntropyLoss(),
-  optimizer: (parameters) => new optim.Adam(parameters, { lr: 0.001 }),
-  epochs: 5,
-});
-`;
 
 const BLOCKS = "new Block(16), new Block(16), new Block(16)";
 const GOOD = residual("ReLU", BLOCKS);
@@ -76,10 +26,11 @@ function committed(folder: string): void {
 const shown = (frame: Frame): Promise<string> => frame.locator("main").innerText();
 
 test("the architecture: drawn, compared with git's HEAD, measured, and kept through code that hangs or dies", async () => {
-  const folder = temporaryFolder("workspace");
+  const workbench = await sharedWorkbench("examples");
+  const folder = fs.mkdtempSync(path.join(workbench.folder, "committed-"));
   committed(folder);
   writeModel(folder, MODEL, GOOD);
-  const workbench = await openWorkbench({ folder, settings: { "layerwise.preview.timeLimit": 1 } });
+  workbench.useSettings({ "layerwise.preview.timeLimit": 1 });
   await workbench.activated();
   await workbench.openFile(MODEL);
   await workbench.clickLens("Preview", () => workbench.webviewFrame.waitFor({ timeout: 10_000 }));
@@ -121,81 +72,4 @@ test("the architecture: drawn, compared with git's HEAD, measured, and kept thro
     await until("the model again", async () => (await frame.locator(".stale").count()) === 0, 20_000);
   }
   assert.deepEqual(workbench.complaints, []);
-  await closeWorkbench(workbench);
-}, 120_000);
-
-/** What passed between the keys of the command and the diagram, in milliseconds. */
-interface Preview {
-  /** All of it. */
-  took: number;
-  /** Until VS Code had a page for the panel. */
-  page: number;
-}
-
-const engines = ({ processGroup }: Workbench) =>
-  familyOf(processGroup).filter(({ command }) => command.includes("previewEngine"));
-
-/** Opens the preview of the file in the editor with its keys. */
-async function preview(workbench: Workbench): Promise<Preview> {
-  const { page } = workbench;
-  const before = new Set(page.frames());
-  const now = (): Promise<number> => page.evaluate(() => performance.timeOrigin + performance.now());
-  await page.keyboard.press("Control+K");
-  const began = await now();
-  await page.keyboard.press("v");
-  const [made, drawn] = await until(
-    "a diagram",
-    async () => {
-      for (const frame of page.frames().filter((one) => !before.has(one))) {
-        const times = await frame
-          .evaluate(() => {
-            const [mark] = performance.getEntriesByName("diagram drawn");
-            return mark && [performance.timeOrigin, performance.timeOrigin + mark.startTime];
-          })
-          .catch(() => undefined);
-        if (times !== undefined) return times as [number, number];
-      }
-      return undefined;
-    },
-    20_000,
-  );
-  return { took: drawn - began, page: made - began };
-}
-
-test("latency: the preview is drawn in a moment, with and without a process to start", async (note) => {
-  const folder = temporaryFolder("workspace");
-  writeModel(folder, MODEL, GOOD);
-  writeModel(folder, "simple.nn.ts", simpleNN(5));
-  // Nothing but the panel asks for a preview, so that a process that is gone is started by it.
-  const quiet = [
-    "diagnostics.enabled",
-    "lenses.enabled",
-    "hovers.enabled",
-    "hints.shapes",
-    "hints.parameters",
-  ];
-  const settings = Object.fromEntries(quiet.map((name) => [`layerwise.${name}`, false]));
-  const workbench = await openWorkbench({ folder, settings });
-  const { page } = workbench;
-  const opened: Record<"cold" | "warm", Preview[]> = { cold: [], warm: [] };
-  await workbench.openFile(MODEL);
-  await workbench.activated();
-  for (let i = 0; i < 3; i++)
-    for (const state of ["cold", "warm"] as const) {
-      await workbench.openFile(state === "cold" ? MODEL : "simple.nn.ts");
-      if (state === "cold") {
-        for (const { pid } of engines(workbench)) process.kill(pid, "SIGKILL");
-        await until("no process", () => engines(workbench).length === 0);
-      }
-      opened[state].push(await preview(workbench));
-      await workbench.command("View: Close All Editors");
-      await page.locator("iframe.webview").first().waitFor({ state: "detached" });
-    }
-  await closeWorkbench(workbench);
-  const list = (previews: readonly Preview[]): string =>
-    previews.map((one) => `${(one.took - one.page).toFixed(0)} (+ ${one.page.toFixed(0)})`).join(", ");
-  note(`cold ${list(opened.cold)}, warm ${list(opened.warm)} ms (+ VS Code's for a page)`);
-  const ours = (previews: readonly Preview[]): number => quantile(previews.map((one) => one.took - one.page));
-  assert.ok(ours(opened.warm) < BOUNDS.warmPreview, "warm");
-  assert.ok(ours(opened.cold) < BOUNDS.coldPreview, "cold");
 }, 120_000);

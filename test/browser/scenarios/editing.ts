@@ -2,14 +2,38 @@ import assert from "node:assert/strict";
 import { test, until } from "../../harness.ts";
 import { simpleNN, writeModel } from "../../models.ts";
 import { temporaryFolder } from "../library/browser.ts";
-import { closeWorkbench, openWorkbench } from "../library/tier.ts";
+import { closeWorkbench, openWorkbench, sharedWorkbench } from "../library/tier.ts";
+import type { Workbench } from "../library/workbench.ts";
+
+/** Its squiggles are TypeScript's alone. */
+const openFolder = (): Promise<Workbench> =>
+  sharedWorkbench("empty folder", () => ({
+    folder: temporaryFolder("workspace"),
+    settings: { "layerwise.diagnostics.enabled": false },
+  }));
+
+test("from an empty folder: a file written by hand and one from a template have their lenses", async () => {
+  const workbench = await openFolder();
+  const { page } = workbench;
+  await workbench.command("File: New Untitled Text File");
+  await page.locator(".editor-instance .monaco-editor.focused").waitFor();
+  writeModel(workbench.folder, "mine.nn.ts", simpleNN(100));
+  await workbench.openFile("mine.nn.ts");
+  await workbench.lens("67 parameters").waitFor({ timeout: 30_000 });
+  await workbench.activated();
+  await workbench.command("Layerwise: New Model");
+  const input = page.locator(".quick-input-widget input.input");
+  await page.locator(".quick-input-widget .monaco-list-row", { hasText: "autoencoder" }).click();
+  await until("the proposed name", async () => (await input.inputValue()) === "autoencoder.nn.ts");
+  await page.keyboard.press("Enter");
+  await page.locator('.tab.active[data-resource-name="autoencoder.nn.ts"]').waitFor();
+  await workbench.lens(/^[\d,]+ parameters/).waitFor({ timeout: 30_000 });
+}, 120_000);
 
 test("types and completions of layerwise in a folder without node_modules", async () => {
-  const folder = temporaryFolder("workspace");
+  const workbench = await openFolder();
+  const { page, folder } = workbench;
   writeModel(folder, "simple.nn.ts", simpleNN(100));
-  const workbench = await openWorkbench({ folder, settings: { "layerwise.diagnostics.enabled": false } });
-  const { page } = workbench;
-  await workbench.activated();
   await workbench.openFile("simple.nn.ts");
   await page.keyboard.press("Control+End");
   await page.keyboard.type("new nn.Conv2");
@@ -36,7 +60,7 @@ test("types and completions of layerwise in a folder without node_modules", asyn
   await page.keyboard.type("\nconst wrong: string = new nn.Linear(1, 2);");
   await page.locator(".squiggly-error").first().waitFor({ timeout: 20_000 });
   assert.equal(await page.locator(".squiggly-error").count(), 1);
-  await closeWorkbench(workbench);
+  await workbench.command("File: Revert File");
 }, 120_000);
 
 test("an untrusted folder has static features only, until it is trusted", async () => {
@@ -74,24 +98,5 @@ test("an untrusted folder has static features only, until it is trusted", async 
   await workbench.openFile("simple.nn.ts");
   await workbench.lens("Train").waitFor();
   await workbench.lens("67 parameters").waitFor({ timeout: 30_000 });
-  await closeWorkbench(workbench);
-}, 120_000);
-
-test("from an empty folder: a file written by hand and one from a template have their lenses", async () => {
-  const workbench = await openWorkbench({ folder: temporaryFolder("workspace") });
-  const { page } = workbench;
-  await workbench.command("File: New Untitled Text File");
-  await page.locator(".editor-instance .monaco-editor.focused").waitFor();
-  writeModel(workbench.folder, "mine.nn.ts", simpleNN(100));
-  await workbench.openFile("mine.nn.ts");
-  await workbench.lens("67 parameters").waitFor({ timeout: 30_000 });
-  await workbench.activated();
-  await workbench.command("Layerwise: New Model");
-  const input = page.locator(".quick-input-widget input.input");
-  await page.locator(".quick-input-widget .monaco-list-row", { hasText: "autoencoder" }).click();
-  await until("the proposed name", async () => (await input.inputValue()) === "autoencoder.nn.ts");
-  await page.keyboard.press("Enter");
-  await page.locator('.tab.active[data-resource-name="autoencoder.nn.ts"]').waitFor();
-  await workbench.lens(/^[\d,]+ parameters/).waitFor({ timeout: 30_000 });
   await closeWorkbench(workbench);
 }, 120_000);

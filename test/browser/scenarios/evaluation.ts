@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { test, until } from "../../harness.ts";
 import { newestRun } from "../../runDirectories.ts";
-import { closeWorkbench, openWorkbench } from "../library/tier.ts";
+import { sharedWorkbench } from "../library/tier.ts";
 import { accessibilityProblems, TrainingPanel } from "../library/trainingPanel.ts";
 
 test("digits: Evaluate, down to a cell's samples, and a digit drawn by hand", async () => {
-  const workbench = await openWorkbench({ theme: "light" });
+  const workbench = await sharedWorkbench("examples");
   const { page } = workbench;
   await workbench.activated();
   await workbench.openFile("digits.nn.ts");
@@ -48,5 +48,4 @@ test("digits: Evaluate, down to a cell's samples, and a digit drawn by hand", as
   await workbench.screenshot("evaluation");
   assert.deepEqual(await accessibilityProblems(frame), []);
   assert.deepEqual(workbench.complaints, []);
-  await closeWorkbench(workbench);
 }, 120_000);

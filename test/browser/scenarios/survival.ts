@@ -12,7 +12,7 @@ import {
 } from "../../runDirectories.ts";
 import { temporaryFolder } from "../library/browser.ts";
 import { familyOf } from "../../processes.ts";
-import { closeWorkbench, openWorkbench } from "../library/tier.ts";
+import { closeWorkbench, sharedWorkbench } from "../library/tier.ts";
 import { TrainingPanel } from "../library/trainingPanel.ts";
 import type { Workbench } from "../library/workbench.ts";
 
@@ -22,13 +22,17 @@ const GONE = 5000;
 /** What lets a run outlive its window. */
 const OUTLIVE = { "layerwise.runs.outlive": true };
 
+/** A window on a model that trains for as long as one lets it, as slow as `text` makes it. */
 async function openEndless(
+  text: (epochs: number) => string,
   settings: Record<string, unknown> = {},
-  text = simpleNN(ENDLESS_EPOCHS),
 ): Promise<Workbench> {
-  const folder = temporaryFolder("workspace");
-  writeModel(folder, "endless.nn.ts", text);
-  const workbench = await openWorkbench({ folder, settings });
+  const workbench = await sharedWorkbench(JSON.stringify(settings), () => {
+    const folder = temporaryFolder("workspace");
+    writeModel(folder, "endless.nn.ts", text(ENDLESS_EPOCHS));
+    return { folder, settings };
+  });
+  writeModel(workbench.folder, "endless.nn.ts", text(ENDLESS_EPOCHS));
   await workbench.activated();
   await workbench.openFile("endless.nn.ts");
   return workbench;
@@ -80,7 +84,7 @@ const processGone = (pid: number): Promise<true> =>
   until(`end of the run's process ${pid}`, () => !processExists(pid), GONE);
 
 test("kill -9 of the run's process: the panel says so, and the last checkpoint opens", async () => {
-  const workbench = await openEndless();
+  const workbench = await openEndless(simpleNN);
   const { panel, pid } = await train(workbench);
   process.kill(pid, "SIGKILL");
   await panel.reaches("killed");
@@ -99,11 +103,10 @@ test("kill -9 of the run's process: the panel says so, and the last checkpoint o
   );
   await (await workbench.webview("evaluation")).locator('[data-state="finished"]').waitFor();
   await workbench.screenshot("evaluated");
-  await closeWorkbench(workbench);
 }, 180_000);
 
 test("a reloaded window: the run has ended with its weights, and the panel is back", async () => {
-  const workbench = await openEndless();
+  const workbench = await openEndless(simpleNN);
   const { pid } = await train(workbench);
   await workbench.reload();
   await processGone(pid);
@@ -112,71 +115,10 @@ test("a reloaded window: the run has ended with its weights, and the panel is ba
   await panel.reaches("stopped");
   assert.ok((await panel.points()) > 0, "the curve is gone");
   await workbench.screenshot("reloaded");
-  await closeWorkbench(workbench);
-}, 180_000);
-
-test("a run that outlives its window: reloaded, and its host killed, the panel shows it without a gap, and stops it", async () => {
-  const workbench = await openEndless(OUTLIVE, slowNN(ENDLESS_EPOCHS));
-  const { pid, panel: first } = await train(workbench);
-  const before = await showsNoGap(workbench, first);
-  const { id } = newestRun(workbench.folder)!;
-  await workbench.reload();
-  await workbench.activated();
-  const panel = await TrainingPanel.of(workbench, 60_000);
-  await panel.reaches("running");
-  assert.ok(processExists(pid), "the run ended with its window");
-  assert.equal(await panel.run(), id);
-  const told = workbench.notification(/went on while the window was closed/);
-  const showCurves = workbench.page.getByRole("button", { name: "Show Curves" }).first();
-  await told.waitFor({ timeout: 60_000 });
-  await showCurves.click();
-  await told.waitFor({ state: "detached" });
-  const reloaded = await showsNoGap(workbench, panel, before);
-
-  killHost(workbench);
-  await told.waitFor({ timeout: 60_000 });
-  assert.ok(processExists(pid), "the run ended with the extension host");
-  await until("word of the end in the old panel", async () => /has ended/i.test(await panel.text()), 30_000);
-  await workbench.page.getByRole("tab", { name: "Training: SimpleNN" }).click({ button: "middle" });
-  await until("that panel to be closed", () => panel.frame.isDetached());
-  await showCurves.click();
-  const last = await TrainingPanel.of(workbench);
-  await last.reaches("running");
-  assert.equal(await last.run(), id);
-  await showsNoGap(workbench, last, reloaded);
-  await last.press("Stop");
-  await last.reaches("stopped");
-  await processGone(pid);
-  await closeWorkbench(workbench);
-}, 180_000);
-
-test("VS Code closed and opened again: the run that outlived it is listed, shown without a gap, and stopped", async () => {
-  const workbench = await openEndless(OUTLIVE, slowNN(ENDLESS_EPOCHS));
-  const { folder } = workbench;
-  const { pid, panel: first } = await train(workbench);
-  const before = await showsNoGap(workbench, first);
-  await closeWorkbench(workbench);
-  assert.ok(processExists(pid), "the run ended with VS Code");
-  const again = await openWorkbench({ folder, settings: OUTLIVE });
-  await again.activated();
-  await again.showSideBar();
-  const item = again.treeItem(/Run of SimpleNN, running/);
-  await item.waitFor();
-  await item.click();
-  const panel = await TrainingPanel.of(again);
-  await panel.reaches("running");
-  await showsNoGap(again, panel, before);
-  await again.screenshot("reopened");
-  await item.hover();
-  await item.getByRole("button", { name: "Stop" }).click();
-  await panel.reaches("stopped");
-  await processGone(pid);
-  assert.equal(newestRun(folder)?.state, "stopped");
-  await closeWorkbench(again);
 }, 180_000);
 
 test("kill -9 of the extension host: no process is left, the next one says what happened, and the run is resumed", async () => {
-  const workbench = await openEndless({}, slowNN(ENDLESS_EPOCHS));
+  const workbench = await openEndless(slowNN);
   const { pid } = await train(workbench);
   const children = familyOf(workbench.processGroup).filter(({ command }) =>
     /(run|preview)Engine\.js/.test(command),
@@ -211,5 +153,62 @@ test("kill -9 of the extension host: no process is left, the next one says what 
   await workbench.screenshot("resumed");
   await panel.press("Stop");
   await panel.reaches("stopped");
+}, 180_000);
+
+test("VS Code closed and opened again: the run that outlived it is listed, shown without a gap, and stopped", async () => {
+  const workbench = await openEndless(slowNN, OUTLIVE);
+  const { folder } = workbench;
+  const { pid, panel: first } = await train(workbench);
+  const before = await showsNoGap(workbench, first);
   await closeWorkbench(workbench);
+  assert.ok(processExists(pid), "the run ended with VS Code");
+  const again = await sharedWorkbench(JSON.stringify(OUTLIVE), () => ({ folder, settings: OUTLIVE }));
+  await again.activated();
+  await again.showSideBar();
+  const item = again.treeItem(/Run of SimpleNN, running/);
+  await item.waitFor();
+  await item.click();
+  const panel = await TrainingPanel.of(again);
+  await panel.reaches("running");
+  await showsNoGap(again, panel, before);
+  await again.screenshot("reopened");
+  await item.hover();
+  await item.getByRole("button", { name: "Stop" }).click();
+  await panel.reaches("stopped");
+  await processGone(pid);
+  assert.equal(newestRun(folder)?.state, "stopped");
+}, 180_000);
+
+test("a run that outlives its window: reloaded, and its host killed, the panel shows it without a gap, and stops it", async () => {
+  const workbench = await openEndless(slowNN, OUTLIVE);
+  const { pid, panel: first } = await train(workbench);
+  const before = await showsNoGap(workbench, first);
+  const { id } = newestRun(workbench.folder)!;
+  await workbench.reload();
+  await workbench.activated();
+  const panel = await TrainingPanel.of(workbench, 60_000);
+  await panel.reaches("running");
+  assert.ok(processExists(pid), "the run ended with its window");
+  assert.equal(await panel.run(), id);
+  const told = workbench.notification(/went on while the window was closed/);
+  const showCurves = workbench.page.getByRole("button", { name: "Show Curves" }).first();
+  await told.waitFor({ timeout: 60_000 });
+  await showCurves.click();
+  await told.waitFor({ state: "detached" });
+  const reloaded = await showsNoGap(workbench, panel, before);
+
+  killHost(workbench);
+  await told.waitFor({ timeout: 60_000 });
+  assert.ok(processExists(pid), "the run ended with the extension host");
+  await until("word of the end in the old panel", async () => /has ended/i.test(await panel.text()), 30_000);
+  await workbench.page.getByRole("tab", { name: "Training: SimpleNN" }).click({ button: "middle" });
+  await until("that panel to be closed", () => panel.frame.isDetached());
+  await showCurves.click();
+  const last = await TrainingPanel.of(workbench);
+  await last.reaches("running");
+  assert.equal(await last.run(), id);
+  await showsNoGap(workbench, last, reloaded);
+  await last.press("Stop");
+  await last.reaches("stopped");
+  await processGone(pid);
 }, 180_000);

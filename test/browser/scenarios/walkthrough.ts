@@ -4,6 +4,7 @@ import { test, until } from "../../harness.ts";
 import { checkpointFiles, newestRun, runRecords } from "../../runDirectories.ts";
 import { temporaryFolder } from "../library/browser.ts";
 import { closeWorkbench, openWorkbench } from "../library/tier.ts";
+import { TrainingPanel } from "../library/trainingPanel.ts";
 import type { Workbench } from "../library/workbench.ts";
 
 /** Shows the walkthrough, unfolds a step and clicks its button. */
@@ -31,7 +32,10 @@ test("from an empty folder to a trained, evaluated, saved digits network, by not
   // The palette lists the commands of the extensions it knows when it opens.
   await page.locator(".activitybar").getByRole("tab", { name: "Layerwise" }).first().waitFor();
   await follow(workbench, "Make a model", "New Model…");
-  await page.locator(".quick-input-widget .monaco-list-row", { hasText: "Convolutional network" }).click();
+  const template = page.locator(".quick-input-widget .monaco-list-row", { hasText: "Convolutional network" });
+  await template.waitFor();
+  await workbench.picture("newModel", page.locator(".quick-input-widget"));
+  await template.click();
   const input = page.locator(".quick-input-widget input.input");
   await until("the proposed name", async () => (await input.inputValue()) === "digits.nn.ts");
   await page.keyboard.press("Enter");
@@ -40,9 +44,17 @@ test("from an empty folder to a trained, evaluated, saved digits network, by not
   await follow(workbench, "See its architecture", "Preview Architecture");
   const diagram = await workbench.webview("architecture");
   await diagram.getByText("13,706").first().waitFor();
+  await diagram.locator(".picture").waitFor();
+  await diagram
+    .locator(".section-layers, .viewport")
+    .first()
+    .evaluate((one) => one.scrollIntoView());
+  await workbench.picture("preview", workbench.panel);
 
   await follow(workbench, "Train it", "Train");
   await until("the trained network", () => newestRun(folder)?.state === "finished", 60_000);
+  await (await TrainingPanel.of(workbench)).reaches("finished");
+  await workbench.picture("train", workbench.panel);
 
   await follow(workbench, "Evaluate it", "Evaluate");
   const evaluation = await until(
@@ -56,11 +68,15 @@ test("from an empty folder to a trained, evaluated, saved digits network, by not
   const accuracy = evaluation.metrics["accuracy"] ?? 0;
   note(`accuracy ${accuracy.toFixed(3)}`);
   assert.ok(accuracy > 0.97, JSON.stringify(evaluation.metrics));
+  const matrix = (await workbench.webview("evaluation")).locator(".matrix").first();
+  await matrix.evaluate((one) => one.scrollIntoView({ block: "center" }));
+  await workbench.picture("evaluate", workbench.panel);
 
   await follow(workbench, "Find its weights", "Show Checkpoints");
   await workbench.treeItem(/^Checkpoint (best|final), epoch/).waitFor();
   const trained = runRecords(folder).find(({ kind }) => kind === "train");
   assert.ok(trained && checkpointFiles(folder, trained).length > 0, "no weights on disk");
+  await workbench.picture("save", page.locator(".part.sidebar .pane", { hasText: "Checkpoints" }).last());
   await workbench.screenshot("walkthrough-done");
   await closeWorkbench(workbench);
 }, 180_000);

@@ -19,6 +19,14 @@ import {
   VIEWS,
   WALKTHROUGH,
 } from "../../../extension/editor/ids.ts";
+import {
+  LABELS_FILE,
+  LAYERS_FILE,
+  LOG_FILE,
+  METRICS_FILE,
+  RUN_FILE,
+  RUNS_FOLDER,
+} from "../../../extension/protocol/run.ts";
 import { paintFor, renderError } from "../../../extension/cli/render.ts";
 import { sourcesOf } from "../../../scripts/l10n.mjs";
 import { OLDEST_VSCODE } from "../../../scripts/vscode-server.mjs";
@@ -48,13 +56,18 @@ interface Manifest {
     views: Record<string, { id: string }[]>;
     customEditors: { viewType: string; selector: { filenamePattern: string }[] }[];
     viewsWelcome: { view: string; contents: string; when?: string }[];
+    configurationDefaults: Record<string, Record<string, boolean>>;
     configuration: { properties: Record<string, Record<string, unknown>> };
     keybindings: { command: string; key: string; mac: string; when: string }[];
     taskDefinitions: { type: string; properties: { command: { enum: string[] } } }[];
     problemMatchers: { name: string; pattern: { regexp: string } }[];
     walkthroughs: {
       id: string;
-      steps: { id: string; media: { svg: string }; completionEvents?: string[] }[];
+      steps: {
+        id: string;
+        media: { svg?: string; image?: Record<string, string> };
+        completionEvents?: string[];
+      }[];
     }[];
     debuggers: { type: string; when: string }[];
     typescriptServerPlugins: { name: string; enableForWorkspaceTypeScriptVersions: boolean }[];
@@ -182,6 +195,23 @@ describe("the manifest", () => {
     expect(virtualWorkspaces.supported).toBe(false);
   });
 
+  test("what a run writes all the time is no news for VS Code's watcher; what the side bar shows is", () => {
+    const excluded = Object.keys(contributes.configurationDefaults["files.watcherExclude"]!);
+    const watched = (file: string): boolean =>
+      !excluded.some((glob) => path.matchesGlob(`folder/${RUNS_FOLDER}/20260101-digits/${file}`, glob));
+    for (const file of [
+      METRICS_FILE,
+      LAYERS_FILE,
+      LOG_FILE,
+      "output.txt",
+      "checkpoints/.last.safetensors.1.tmp",
+    ])
+      expect(watched(file), file).toBe(false);
+    for (const file of [RUN_FILE, LABELS_FILE, "checkpoints/last.safetensors"])
+      expect(watched(file), file).toBe(true);
+    expect(contributes.configurationDefaults["search.exclude"]).toEqual({ "**/.layerwise": true });
+  });
+
   test("a window may be on another machine: no view and no code of the editor knows this one's address", () => {
     for (const folder of ["extension/editor", "webview"])
       for (const file of sourcesOf(folder))
@@ -222,7 +252,8 @@ describe("the manifest", () => {
     expect(existsSync(root(manifest.icon))).toBe(true);
     for (const { icon } of contributes.viewsContainers.activitybar) expect(existsSync(root(icon))).toBe(true);
     for (const { media, id } of contributes.walkthroughs.flatMap(({ steps }) => steps))
-      expect(existsSync(root(media.svg)), id).toBe(true);
+      for (const file of [media.svg, ...Object.values(media.image ?? {})])
+        if (file !== undefined) expect(existsSync(root(file)), `${id}: ${file}`).toBe(true);
   });
 
   test("has the walkthrough that the command opens; a step is done when its command ran", () => {

@@ -31,6 +31,7 @@ test("Debug Training stops at a breakpoint in forward, where a tensor shows shap
   // Of a debugger and the sessions of its threads. `activeDebugSession` may be one that has ended: VS Code's extension
   // host sets it late when several end at once.
   const open = new Set<string>();
+  const sessions: string[] = [];
   const watched = vscode.Disposable.from(
     vscode.debug.registerDebugAdapterTrackerFactory("*", {
       createDebugAdapterTracker: (session) => ({
@@ -39,7 +40,10 @@ test("Debug Training stops at a breakpoint in forward, where a tensor shows shap
         },
       }),
     }),
-    vscode.debug.onDidStartDebugSession(({ id }) => open.add(id)),
+    vscode.debug.onDidStartDebugSession(({ id, name }) => {
+      open.add(id);
+      sessions.push(name);
+    }),
     vscode.debug.onDidTerminateDebugSession(({ id }) => open.delete(id)),
   );
   vscode.debug.addBreakpoints([breakpoint]);
@@ -74,6 +78,7 @@ test("Debug Training stops at a breakpoint in forward, where a tensor shows shap
     await ask("continue", { threadId });
     await until("the end of the run", () => newestRun(workspaceFolder())?.state === "finished", 30_000);
     await until("the end of the debugger", () => open.size === 0);
+    assert.equal(sessions.length, 2, `the debugger and the training, no threads: ${sessions.join(", ")}`);
   } finally {
     watched.dispose();
     vscode.debug.removeBreakpoints([breakpoint]);

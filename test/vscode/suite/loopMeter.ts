@@ -38,7 +38,7 @@ export function watchEventLoop(): () => Blocking {
 }
 
 /** Milliseconds of processor time of this process's main thread; the wall clock where that is unknown. */
-function processorTime(): number {
+export function processorTime(): number {
   try {
     const text = fs.readFileSync(`/proc/self/task/${process.pid}/schedstat`, "utf8");
     return Number(text.split(" ")[0]) / 1e6;

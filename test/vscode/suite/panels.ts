@@ -38,18 +38,29 @@ const extensionUri = (): vscode.Uri => vscode.extensions.getExtension("layerwise
 class Page {
   snapshot: TrainingSnapshot | undefined;
   readonly rows: MetricRow[] = [];
+  /** Messages so far. */
+  told = 0;
   readonly host;
+  readonly hide;
   readonly panel: TrainingPanel;
 
   constructor(session: RunSession, messages: Messages) {
-    const view: TrainingViewMethods = {
-      snapshot: (snapshot) => void (this.snapshot = snapshot),
-      rows: (rows) => void this.rows.push(...rows),
-      record: (run, live) => void (this.snapshot = { ...this.snapshot!, run, live }),
-      progress: (progress) => void (this.snapshot = { ...this.snapshot!, progress }),
+    const hear = (change: Partial<TrainingSnapshot>): void => {
+      this.told++;
+      this.snapshot = { ...this.snapshot!, ...change };
     };
-    const { panel, host } = fakePanel<TrainingHostMethods>(PANELS.training, view);
+    const view: TrainingViewMethods = {
+      snapshot: hear,
+      rows: (rows) => {
+        this.told++;
+        this.rows.push(...rows);
+      },
+      record: (run, live) => hear({ run, live }),
+      progress: (progress) => hear({ progress }),
+    };
+    const { panel, host, hide } = fakePanel<TrainingHostMethods>(PANELS.training, view);
     this.host = host;
+    this.hide = hide;
     this.panel = new TrainingPanel(panel, session, { extensionUri: extensionUri(), log: messages.log });
   }
 
@@ -81,6 +92,17 @@ test("the training panel pauses, steps, changes, saves, stops and resumes a real
     await page.ready();
     await page.state("running");
     await until("rows on the page", () => page.rows.some(({ kind }) => kind === "epoch"), 30_000);
+
+    // Nothing is sent to a page that isn't there; the one that comes has everything.
+    page.hide();
+    const { told } = page;
+    const hidden = lastEpoch(directory);
+    await until("more epochs", () => lastEpoch(directory) > hidden + 100);
+    assert.equal(page.told, told);
+    await page.ready();
+    const shown = page.snapshot!.rows.filter(({ kind }) => kind === "epoch");
+    assert.equal(shown[0]?.epoch, 1);
+    assert.ok(shown.at(-1)!.epoch > hidden + 50);
 
     await host.pause();
     await page.state("paused");
