@@ -164,3 +164,25 @@ describe.skipIf(!native)("optimizers on the native engine", () => {
     if (step !== undefined) expect((step as Tensor).item()).toBe(2);
   });
 });
+
+it.each(["wasm", "cpu"] as const)(
+  "on %s, a small parameter is stepped as a large one is, bit for bit",
+  async (device) => {
+    await loadExecutor(device);
+    torch.manualSeed(4);
+    const [small, more] = [1000, 3000];
+    const start = torch.randn(more);
+    const gradients = Array.from({ length: 4 }, () => torch.randn(more));
+    const stepped = (length: number): number[] => {
+      const p = new nn.Parameter(start.narrow(0, 0, length).clone());
+      const optimizer = new optim.AdamW([p], { lr: 0.01, weightDecay: 0.1 });
+      for (const gradient of gradients) {
+        p.grad = gradient.narrow(0, 0, length);
+        optimizer.step();
+      }
+      return [...p.data()];
+    };
+    expect(stepped(small)).toEqual(stepped(more).slice(0, small));
+    setExecutor(undefined);
+  },
+);

@@ -1,7 +1,7 @@
 import type * as tfjs from "@tensorflow/tfjs-core";
 import { attr, type TfRef } from "../lowering.ts";
 import { TRAINING_ONLY } from "../onnx.ts";
-import { defineOp, type Op } from "../op.ts";
+import { defineOp, type Op, type Tfjs } from "../op.ts";
 
 const T = attr.type("float32");
 const PLAIN = { none: "an optimizer's update is not differentiable" };
@@ -19,6 +19,31 @@ export const descend: Op<object> = defineOp({
     b.node("ResourceApplyGradientDescent", [p!, rate!, g!], { T, use_locking: attr.bool(false) }),
   ],
 });
+
+/** Numbers of a parameter up to which a loop takes less time than the calls of a dozen kernels. */
+const BY_HAND = 2048;
+
+/** Adam's update, each operation rounded to a float as the kernels do. */
+function stepByHand(
+  k: Tfjs,
+  tensors: readonly tfjs.Tensor[],
+  n: Readonly<Record<"step" | "correction" | "follow" | "shrink" | "beta2" | "eps", number>>,
+): tfjs.Tensor[] {
+  const { fround, sqrt } = Math;
+  const arrays = tensors.map((x) => x.dataSync<"float32">());
+  const [p, m, v, g] = arrays as [Float32Array, Float32Array, Float32Array, Float32Array];
+  const [beta2, rest, eps] = [fround(n.beta2), fround(1 - n.beta2), fround(n.eps)];
+  const next = [p, m, v].map(({ length }) => new Float32Array(length));
+  const [p2, m2, v2] = next as [Float32Array, Float32Array, Float32Array];
+  for (let i = 0; i < p.length; i++) {
+    const gradient = g[i]!;
+    m2[i] = m[i]! + fround(fround(gradient - m[i]!) * n.follow);
+    v2[i] = fround(v[i]! * beta2) + fround(fround(gradient * gradient) * rest);
+    const root = fround(fround(fround(sqrt(v2[i]!)) / n.correction) + eps);
+    p2[i] = fround(p[i]! * n.shrink) - fround(fround(m2[i]! / root) * n.step);
+  }
+  return next.map((values) => k.tensor(values, tensors[0]!.shape, "float32"));
+}
 
 export interface AdamAttributes {
   readonly beta2: number;
@@ -59,6 +84,12 @@ export const adamStep: Op<AdamAttributes> = defineOp<AdamAttributes>({
     return [p2, m2, v2];
   },
   tfjs(k, [p, m, v, g, step, correction, follow, , shrink], { beta2, eps }) {
+    if (p!.size <= BY_HAND) {
+      const number = (x: tfjs.Tensor): number => x.dataSync<"float32">()[0]!;
+      const numbers = { step: number(step!), correction: number(correction!), follow: number(follow!) };
+      const all = { ...numbers, shrink: shrink === undefined ? 1 : number(shrink), beta2, eps };
+      return stepByHand(k, [p!, m!, v!, g!], all);
+    }
     const m2: tfjs.Tensor = k.add(m!, k.mul(k.sub(g!, m!), follow!));
     const v2: tfjs.Tensor = k.add(k.mul(v!, beta2), k.mul(k.square(g!), 1 - beta2));
     const root = k.add(k.div(k.sqrt(v2), correction!), eps);
