@@ -3,6 +3,9 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { loadExecutor, type LoadedExecutor } from "../../extension/executors/index.ts";
 import { F, nn, optim, torch, type Tensor } from "../../extension/nn/index.ts";
+import { TensorFlowExecutor } from "../../extension/executors/tensorflow/executor.ts";
+import type { NativeBinding } from "../../extension/native/binding.ts";
+import { loadNative } from "../../extension/native/load.ts";
 import { nativeStatus } from "../../extension/native/status.ts";
 import { setExecutor } from "../../extension/tensor/runtime.ts";
 
@@ -411,6 +414,37 @@ describe.skipIf(!native)("the compiled step", () => {
     const compiled = make();
     expect(compiled.at(-1)!).toBeLessThan(compiled[3]!);
     expect(make()).toEqual(compiled);
+  });
+
+  it("a model is read in two calls, whatever it was before", async () => {
+    let calls = 0;
+    const binding = loadNative();
+    const runSavedModel: NativeBinding["runSavedModel"] = (...args) => {
+      calls++;
+      return binding.runSavedModel(...args);
+    };
+    // The binding is an instance of a native class: what isn't replaced is inherited, unbound from the copy.
+    setExecutor(
+      new TensorFlowExecutor(
+        Object.create(binding, { runSavedModel: { value: runSavedModel } }) as NativeBinding,
+      ),
+    );
+    try {
+      torch.manualSeed(4);
+      const model = new TransformerClassifier();
+      const optimizer = new optim.SGD(model.parameters(), { lr: 0.1 });
+      const loop = supervised(model, optimizer, torch.randint(1, 20, [6, 5]), torch.randint(0, 3, [6]));
+      for (let round = 0; round < 3; round++) {
+        const before = [...model.parameters()].map((p) => p.data().slice());
+        for (let i = 0; i < 3; i++) loop.step();
+        const from = calls;
+        const read = [...model.parameters()].map((p) => p.data());
+        expect(calls - from).toBe(2);
+        expect(read.every((values, i) => values.some((value, j) => value !== before[i]![j]))).toBe(true);
+      }
+    } finally {
+      executor = await loadExecutor("native");
+    }
   });
 
   it("a batch that can't be computed leaves the model as it was", () => {

@@ -179,13 +179,8 @@ export class TensorFlowExecutor implements Executor, Residences {
   read(storage: Storage): HostArray {
     this.flush();
     const at = storage.device as Residence;
-    if (at.kind === "handle" || at.handle !== undefined) {
-      return this.binding.tensorDataSync(at.kind === "handle" ? at.id : at.handle!) as HostArray;
-    }
-    const id = at.program.read(at.index);
-    const data = this.binding.tensorDataSync(id) as HostArray;
-    this.binding.deleteTensor(id);
-    return data;
+    const id = at.kind === "handle" ? at.id : (at.handle ?? at.program.handle(at.index));
+    return this.binding.tensorDataSync(id) as HostArray;
   }
 
   /** A tensor with the storage's current value; stays the executor's. */
@@ -199,7 +194,7 @@ export class TensorFlowExecutor implements Executor, Residences {
       this.place(storage, { kind: "handle", id });
       return id;
     }
-    return at.kind === "handle" ? at.id : (at.handle ??= at.program.read(at.index));
+    return at.kind === "handle" ? at.id : (at.handle ?? at.program.handle(at.index));
   }
 
   /** Live tensors of the library, for tests of leaks. */

@@ -59,6 +59,8 @@ export class Program {
   /** Steps that what is stacked has room for, where that is fixed; its arrays are filled again each time. */
   private readonly room: number | undefined;
   private readonly stacks: HostArray[] = [];
+  /** Whether a variable was read since the last step. */
+  private asked = false;
 
   constructor(binding: NativeBinding, graph: Graph) {
     this.binding = binding;
@@ -166,16 +168,49 @@ export class Program {
     for (const { id } of done) this.binding.deleteTensor(id);
   }
 
-  /** A tensor with a variable's value; the caller's to delete. */
-  read(index: number): number {
-    return this.binding.runSavedModel(this.session, [], "", this.variables[index]!.read)[0]!.id;
+  /**
+   * A tensor with a variable's value, for as long as nothing is written. Where one was asked for already, as when a model is
+   * saved, all are read in the same call: the first call for each takes TensorFlow some milliseconds.
+   */
+  handle(index: number): number {
+    const all = this.asked;
+    this.asked = true;
+    try {
+      this.bring(all ? this.variables.map((_, i) => i) : [index]);
+    } catch (error) {
+      // A step that failed may leave a variable without a value: it is no business of the others.
+      if (!all) throw error;
+      this.bring([index]);
+    }
+    return this.residence(index)!.handle!;
+  }
+
+  /** Notes tensors of variables, as far as their storages are here. */
+  private bring(indices: readonly number[]): void {
+    const all = indices.flatMap((index) => {
+      const at = this.residence(index);
+      return at === undefined || at.handle !== undefined ? [] : [{ at, name: this.variables[index]!.read }];
+    });
+    const names = all.map(({ name }) => name).join();
+    const made = this.binding.runSavedModel(this.session, [], "", names);
+    all.forEach(({ at }, i) => (at.handle = made[i]!.id));
+  }
+
+  /** Where a variable's storage is, as long as it is here. */
+  private residence(index: number): Extract<Residence, { kind: "variable" }> | undefined {
+    const { storage } = this.variables[index]!;
+    return this.holds(storage, index)
+      ? (storage.device as Extract<Residence, { kind: "variable" }>)
+      : undefined;
   }
 
   /** Moves every variable out and closes the session. */
   close(): void {
+    this.asked = true;
     for (const [index, { storage }] of this.variables.entries()) {
-      if (this.holds(storage, index)) {
-        const id = (storage.device as { handle?: number }).handle ?? this.read(index);
+      const at = this.residence(index);
+      if (at !== undefined) {
+        const id = at.handle ?? this.handle(index);
         storage.device = { kind: "handle", id } satisfies Residence;
       }
     }
@@ -185,14 +220,15 @@ export class Program {
 
   /** Brings the storages this program writes into its variables. */
   enter(residences: Residences): void {
+    this.asked = false;
     const moved: Variable[] = [];
     const ids: number[] = [];
     for (let index = 0; index < this.variables.length; index++) {
       const variable = this.variables[index]!;
       const { storage } = variable;
-      if (this.holds(storage, index)) {
+      const at = this.residence(index);
+      if (at !== undefined) {
         // A handle would share the variable's memory and force the update to copy it.
-        const at = storage.device as Extract<Residence, { kind: "variable" }>;
         if (at.handle !== undefined) this.binding.deleteTensor(at.handle);
         at.handle = undefined;
         continue;
