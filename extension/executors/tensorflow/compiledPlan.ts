@@ -7,7 +7,15 @@ import { graphName, type Choice } from "../choices.ts";
 import type { Parted } from "./batchParts.ts";
 import { Blueprint } from "./blueprint.ts";
 import { writeStep } from "./graphWriter.ts";
-import { fedAlike, Program, type Input, type Residences } from "./program.ts";
+import {
+  fedAlike,
+  isLarge,
+  Program,
+  remembered,
+  type Input,
+  type Remembered,
+  type Residences,
+} from "./program.ts";
 import { writeLoop } from "./stepLoop.ts";
 import { canBeUndone, foreseen, placesOf, sameInputs } from "./foresight.ts";
 import { checkedFor, type Checked, MOST_NODES, nameOf, SETTLED, whyNotXla } from "./xla.ts";
@@ -78,7 +86,9 @@ export class CompiledPlan {
   private loopStacks = 0;
   /** Leaves that differ from step to step. */
   private readonly stacked = new Set<number>();
-  private last: readonly Input[] | undefined;
+  private last: readonly Remembered[] | undefined;
+  /** Whether a step is fed large arrays. */
+  private readonly large: boolean;
   private waiting: Group | undefined;
   /** The last steps that were computed ahead. */
   private computed: Computed | undefined;
@@ -105,6 +115,7 @@ export class CompiledPlan {
     this.parted = parted;
     this.blueprint = blueprint;
     this.step = new Program(binding, writeStep(this.blueprint, promoted));
+    this.large = this.step.feeds.some(({ leaf }) => isLarge(blueprint.plan.leaves[leaf]!));
     this.whyNot = whyNotXla(blueprint.plan);
     this.canBeUndone = canBeUndone(blueprint.plan, this.step.feeds);
     if (this.whyNot === undefined) this.name = nameOf(blueprint.plan);
@@ -419,7 +430,7 @@ export class CompiledPlan {
       this.step.feeds.forEach(({ leaf }, i) => {
         if (!fedAlike(last[i], inputs[i])) this.stacked.add(leaf);
       });
-    this.last = inputs;
+    this.last = this.large ? inputs.map(remembered) : inputs;
   }
 
   private timed<T>(steps: number, body: () => T): T {

@@ -34,9 +34,18 @@ export interface Residences {
 /** What a leaf is fed: a 0-d one by its number, which needs no array of its own; a state whose tensor is there by null. */
 export type Input = HostArray | number | null;
 
+/** What was fed, to compare with what is fed next: a large array isn't kept for that. */
+export type Remembered = Input | WeakRef<HostArray>;
+
+/** Numbers of an array from which on it is large. */
+const LARGE = 2 ** 16;
+export const isLarge = ({ shape }: Value): boolean => numel(shape) >= LARGE;
+export const remembered = (input: Input): Remembered =>
+  typeof input === "object" && input !== null && input.length >= LARGE ? new WeakRef(input) : input;
+
 /** What a call was last fed for one leaf, used again while the same is fed. */
 interface Fed {
-  data: Input;
+  data: Remembered;
   id: number | undefined;
 }
 
@@ -292,7 +301,7 @@ export class Program {
     const fed = this.fed[i]!;
     if (fed.id !== undefined && fedAlike(fed.data, data)) return fed.id;
     if (fed.id !== undefined) this.binding.deleteTensor(fed.id);
-    fed.data = data;
+    fed.data = remembered(data);
     const array = typeof data === "number" ? allocate(value.dtype, 1).fill(data) : data!;
     fed.id = upload(this.binding, array, value.shape, value.dtype);
     return fed.id;
@@ -300,7 +309,8 @@ export class Program {
 }
 
 /** Whether two steps are fed the same. */
-export function fedAlike(a: Input | undefined, b: Input | undefined): boolean {
+export function fedAlike(a: Remembered | undefined, b: Input | undefined): boolean {
+  if (a instanceof WeakRef) return a.deref() === b;
   if (Object.is(a, b)) return true;
   return isOne(a) && isOne(b) && Object.is(a[0], b[0]);
 }
