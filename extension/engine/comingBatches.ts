@@ -1,11 +1,12 @@
 import type { Batch } from "../nn/experiment.ts";
-import type { Value } from "../tensor/graph.ts";
+import { Value } from "../tensor/graph.ts";
 import type { Coming } from "../tensor/runtime.ts";
 import type { Batches } from "./batches.ts";
 
 /** The batches of an epoch, of which some can be looked at before it is their turn. */
 export class ComingBatches implements Coming {
   now: readonly Value[] = [];
+  since = 0;
   foreseen = true;
   readonly #batches: Batches;
   readonly #most: number;
@@ -30,6 +31,7 @@ export class ComingBatches implements Coming {
         const before = this.now;
         this.now = batch.map(({ value }) => value);
         this.foreseen = this.#batches.fixed || this.#taken === 1 || same(this.now, before);
+        this.since = Value.made;
         yield batch;
       }
     } finally {

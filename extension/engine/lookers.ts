@@ -16,16 +16,16 @@ export class Lookers {
   /** Whether the values of each batch are asked for before the next. */
   readonly atEachBatch: boolean;
   readonly #state: TrainerState;
-  /** Whether a step's rates follow from what is done after the one before. */
-  readonly #ratesChange: boolean;
+  /** Whether steps may be computed ahead: each is of one batch, and its rates are those of the one before. */
+  readonly #foresees: boolean;
   readonly #reads = gradientReads();
 
   constructor({ experiment, schedules }: Prepared, callbacks: CallbackList, state: TrainerState) {
     this.#state = state;
-    this.#ratesChange = schedules.withinEpochs;
+    const { trainStep, accumulateGradBatches = 1 } = experiment.options;
+    this.#foresees = !schedules.withinEpochs && accumulateGradBatches === 1;
     this.atEachBatch =
       schedules.watchSteps || isDebugged() || SEE_BATCHES.some((name) => callbacks.has(name));
-    const { trainStep } = experiment.options;
     // Only the user's own code can ask for gradients after a step.
     if (SEE_GRADIENTS.some((name) => callbacks.has(name))) state.gradients = { kept: true, probation: 0 };
     else if (trainStep !== undefined) state.gradients = { kept: true, probation: PROBATION };
@@ -42,7 +42,7 @@ export class Lookers {
 
   /** Tells the engine of the batches to come, so that steps that are looked at one by one needn't be computed so. */
   epoch(batches: Coming): void {
-    keep.coming = this.atEachBatch && !this.#ratesChange ? batches : undefined;
+    keep.coming = this.atEachBatch && this.#foresees ? batches : undefined;
   }
 
   /** The training is over: its batches needn't be kept. */

@@ -107,6 +107,9 @@ export class Value {
   read: (() => HostArray) | undefined;
   /** Recorded by the user's own loop, outside any forward: computed with its step, since the user may read it later. */
   visible = scope.depth === 0;
+  /** How many values there have been, this one among them. */
+  static made = 0;
+  readonly made = ++Value.made;
   /** Where trace.ts met it last. */
   mark = 0;
   readonly shape: Shape;

@@ -41,6 +41,8 @@ export interface SteadyGraph {
 /** The batch under way, and those that follow it. */
 export interface Coming {
   readonly now: readonly Value[];
+  /** `Value.made` when it was taken: what was made later, such as a tensor of the step's own, isn't known in advance. */
+  readonly since: number;
   /**
    * Whether batches follow each other so that steps can be computed before they are asked for. It follows from the training
    * alone: one that was interrupted finds the same.

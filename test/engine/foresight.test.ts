@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { loadExecutor, type LoadedExecutor } from "../../extension/executors/index.ts";
 import { SETTLED } from "../../extension/executors/tensorflow/xla.ts";
 import { data, experiment, nn, optim, torch, type Tensor } from "../../extension/nn/index.ts";
+import { Value } from "../../extension/tensor/graph.ts";
 import { nativeStatus } from "../../extension/native/status.ts";
 import { keep, setExecutor, type Coming, type SteadyGraph } from "../../extension/tensor/runtime.ts";
 import { train, weightsOf } from "../unit/engine/training.ts";
@@ -29,7 +30,9 @@ class Known implements Coming {
   next(most: number) {
     return this.batches.slice(this.at, this.at + most).map((_, i) => this.values(this.at + i));
   }
+  since = 0;
   take(): Batch {
+    this.since = Value.made;
     return this.batches[this.at++]!;
   }
 }
@@ -192,6 +195,14 @@ describe.skipIf(!native)("steps computed ahead", () => {
       });
     }, true);
     expect(new Set(tensors).size).toBe(1);
+  });
+
+  it("are none where a step makes a tensor of its own", () => {
+    const program = ({ step, batches }: Loop): number[] =>
+      times(STEPS, (i) => step([batches[i]![0].mul(torch.tensor([1 + 0.01 * i])), batches[i]![1]]));
+    const before = executor.counters()["foreseen"]!;
+    expect(run(program, true)).toEqual(run(program, false));
+    expect(executor.counters()["foreseen"]).toBe(before);
   });
 
   it("of a batch that can't be computed, it is told when it is its turn", () => {

@@ -15,14 +15,14 @@ export function canBeUndone({ assigns }: Plan, feeds: readonly Feed[]): boolean 
 
 /**
  * Which tensor of the batch each input is, -1 for none: one that stays as it is, or a number.
- * @returns undefined where one is drawn for each step
+ * @returns undefined where one is drawn or made for each step
  */
-export function placesOf(plan: Plan, feeds: readonly Feed[], { now }: Coming): number[] | undefined {
+export function placesOf(plan: Plan, feeds: readonly Feed[], { now, since }: Coming): number[] | undefined {
   const places: number[] = [];
   for (const { leaf } of feeds) {
     const value = plan.leaves[leaf]!;
     const place = now.findIndex((v) => v === value || (v.data !== undefined && v.data === value.data));
-    if (place < 0 && value.producer.kind === "random") return undefined;
+    if (place < 0 && value.producer.kind !== "scalar" && value.made > since) return undefined;
     places.push(place);
   }
   return places;
