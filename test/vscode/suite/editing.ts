@@ -44,7 +44,7 @@ test("lenses follow what is typed, and stay while the text has an error", async 
     20_000,
   );
   assert.equal((await lenses(document))[3]?.[0], "652 parameters");
-  await vscode.commands.executeCommand("workbench.action.files.revert");
+  await vscode.commands.executeCommand("workbench.action.revertAndCloseActiveEditor");
 });
 
 for (const [name, { text, line, message }] of Object.entries(MISTAKES))
@@ -62,5 +62,5 @@ for (const [name, { text, line, message }] of Object.entries(MISTAKES))
     const editor = await vscode.window.showTextDocument(document);
     await editor.edit((edit) => edit.replace(whole, simpleNN(100)));
     await until("no diagnostic once it is right", () => own().length === 0, 20_000);
-    await vscode.commands.executeCommand("workbench.action.files.revert");
+    await vscode.commands.executeCommand("workbench.action.revertAndCloseActiveEditor");
   });

@@ -103,7 +103,7 @@ test("typing: shapes and counts are shown while a model is typed, and stay throu
   await set(simpleNN(100).replace("10, 5, 2", "10, 7, 2"));
   await until("the new shapes", async () => (await hints(document))[2] === "x = this.fc1(x) [N, 7]", 30_000);
   console.log(`hints of a changed text after ${Math.round(performance.now() - began)} ms`);
-  await vscode.commands.executeCommand("workbench.action.files.revert");
+  await vscode.commands.executeCommand("workbench.action.revertAndCloseActiveEditor");
 }, 120_000);
 
 test("typing: a layer of the wrong size is told at its call, and mended by a quick fix", async () => {
@@ -116,7 +116,7 @@ test("typing: a layer of the wrong size is told at its call, and mended by a qui
   await mend(document, error!, "Change in_features of Linear from 6 to 5");
   assert.match(document.getText(), /this\.fc2 = new nn\.Linear\(5, outputSize\)/);
   await until("no error once it is mended", () => own(document).length === 0, 30_000);
-  await vscode.commands.executeCommand("workbench.action.files.revert");
+  await vscode.commands.executeCommand("workbench.action.revertAndCloseActiveEditor");
 });
 
 test("typing: a tensor of the wrong dtype is converted by a quick fix", async () => {
@@ -128,7 +128,7 @@ test("typing: a tensor of the wrong dtype is converted by a quick fix", async ()
   await mend(document, error!, "Convert the argument to float32");
   assert.match(document.getText(), /this\.fc1\(x\.to\("float32"\)\)/);
   await until("no error once it is mended", () => own(document).length === 0, 30_000);
-  await vscode.commands.executeCommand("workbench.action.files.revert");
+  await vscode.commands.executeCommand("workbench.action.revertAndCloseActiveEditor");
 });
 
 test("typing: warnings link to documentation, and each has a setting", async () => {
