@@ -185,11 +185,11 @@ export class Workbench {
         await this.page.keyboard.press("Escape");
         await this.page.keyboard.press("Control+P");
         await widget.locator("input.input").fill(name, { timeout: 2000 });
-        await widget.locator(".monaco-list-row", { hasText: name }).first().click({ timeout: 3000 });
+        await widget.locator(".monaco-list-row", { hasText: name }).first().click({ timeout: 10_000 });
         const tab = this.page.locator(`.tab.active[data-resource-name="${name}"]`);
-        return tab.waitFor({ timeout: 3000 }).then(() => true);
+        return tab.waitFor({ timeout: 5000 }).then(() => true);
       },
-      20_000,
+      60_000,
     );
     await this.page.locator(".editor-instance .monaco-editor.focused").waitFor();
   }
