@@ -139,7 +139,7 @@ test("the training panel pauses, steps, changes, saves, stops and resumes a real
     await until("the training to go on", () => lastEpoch(directory) > before + 10, 30_000);
     await host.stop();
     await page.state("stopped");
-    assert.equal(page.snapshot?.live, false);
+    await until("the end of its process", () => page.snapshot?.live === false);
     await assert.rejects(host.pause(), { message: /is over/ });
     assertNoGap(directory);
 
