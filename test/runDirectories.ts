@@ -9,13 +9,16 @@ import { METRICS_FILE, type MetricRow, RUN_FILE, RUNS_FOLDER, RunRecord } from "
 export function runRecords(folder: string): RunRecord[] {
   const runs = path.join(folder, RUNS_FOLDER);
   if (!fs.existsSync(runs)) return [];
-  return fs
-    .readdirSync(runs)
-    .sort()
-    .flatMap((id) => {
-      const file = path.join(runs, id, RUN_FILE);
-      return fs.existsSync(file) ? [v.parse(RunRecord, JSON.parse(fs.readFileSync(file, "utf8")))] : [];
-    });
+  return (
+    fs
+      .readdirSync(runs)
+      .flatMap((id) => {
+        const file = path.join(runs, id, RUN_FILE);
+        return fs.existsSync(file) ? [v.parse(RunRecord, JSON.parse(fs.readFileSync(file, "utf8")))] : [];
+      })
+      // Several can begin in the second that their names tell.
+      .sort((a, b) => (a.createdAt < b.createdAt ? -1 : 1))
+  );
 }
 
 /** The newest run of a folder. */
