@@ -11,8 +11,11 @@ export const BOUNDS = {
   warmPreview: 150,
   coldPreview: 1000,
   largePreview: 500,
-  /** From the moment at which VS Code has given a panel its page and files until its diagram is drawn; `coldPreview` is a process more. */
-  drawing: 300,
+  /**
+   * From the moment at which VS Code has given a panel its page and files until its diagram is drawn, by a browser without
+   * a graphics card; `coldPreview` is a process more.
+   */
+  drawing: 500,
   /** From the click on Train to the first point of the curve. */
   firstPoint: 1500,
   activation: 50,

@@ -10,10 +10,13 @@ import type { Workbench } from "../library/workbench.ts";
 
 const MODEL = "residual.nn.ts";
 /** At the most: others use this machine, so the best counts of what happens once in each window. */
-const WINDOWS = 5;
-const WARM = 9;
+const WINDOWS = 3;
+const WARM = 6;
 
-/** VS Code's own figure: loading the code and the call of activate(). */
+/**
+ * VS Code's own figure: loading the code and the call of activate(). It has all that goes on while a window is loaded in
+ * it, so it is told; what activation itself takes is held to its bound inside the extension host (test/vscode).
+ */
 async function activationTime(workbench: Workbench): Promise<number> {
   await workbench.command("Developer: Show Running Extensions");
   const row = workbench.page.locator(".runtime-extensions-editor .monaco-list-row", { hasText: "Layerwise" });
@@ -69,7 +72,7 @@ const list = (previews: readonly Preview[]): string =>
     .map((one) => [one.ours, one.files, one.page].map((time) => time.toFixed(0)).join(" + "))
     .join(", ");
 
-test("latency: the extension is there in a moment, and so is a preview, with and without a process to start", async (note) => {
+test("latency: a preview is drawn in a moment, with and without a process to start", async (note) => {
   const folder = temporaryFolder("workspace");
   writeModel(folder, MODEL, residual("ReLU", "new Block(16), new Block(16), new Block(16)"));
   writeModel(folder, "simple.nn.ts", simpleNN(5));
@@ -105,9 +108,7 @@ test("latency: the extension is there in a moment, and so is a preview, with and
       const cold = await opened(MODEL);
       return { cold, activated: await activationTime(workbench) };
     },
-    (all, load) =>
-      all.some(({ activated }) => activated < load * BOUNDS.activation) &&
-      all.some(({ cold }) => cold.ours < load * BOUNDS.coldPreview),
+    (all, load) => all.some(({ cold }) => cold.ours < load * BOUNDS.coldPreview),
   );
   note(`activation ${windows.all.map(({ activated }) => activated).join(", ")} ms${windows.remark}`);
   note(
@@ -120,7 +121,7 @@ test("latency: the extension is there in a moment, and so is a preview, with and
     (all, load) => all.length >= 3 && quantile(all.map(({ ours }) => ours)) < load * BOUNDS.drawing,
   );
   note(`warm ${list(warm.all)} ms${warm.remark}`);
-  assert.ok(windows.good, "activation or a first preview");
+  assert.ok(windows.good, "a first preview");
   assert.ok(warm.good, "warm");
   await closeWorkbench(workbench);
 }, 300_000);
