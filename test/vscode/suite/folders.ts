@@ -10,6 +10,7 @@ import { simpleNN, writeModel } from "../../models.ts";
 import { newestRun, runRecords } from "../../runDirectories.ts";
 import { storeRun } from "./storedRuns.ts";
 import { shown } from "./views.ts";
+import { extension } from "./workspace.ts";
 
 export { run } from "./run.ts";
 
@@ -32,7 +33,7 @@ test("folders: lenses, models, runs, checkpoints and settings are each folder's 
     await open(SECOND, "same.nn.ts", simpleNN(4)),
   ];
   await vscode.window.showTextDocument(documents[0]!);
-  await vscode.extensions.getExtension("layerwise.layerwise")!.activate();
+  await extension().activate();
   const folder = vscode.ConfigurationTarget.WorkspaceFolder;
   await settings(SECOND).update("lenses.enabled", false, folder);
   await settings(SECOND).update("device", "cpu", folder);

@@ -13,7 +13,7 @@ import { BOUNDS, measured, quantile } from "../../bounds.ts";
 import { test, until } from "../../harness.ts";
 import { writeModel } from "../../models.ts";
 import { lensProvider } from "./answers.ts";
-import { openModel, workspaceFolder } from "./workspace.ts";
+import { extension, openModel, workspaceFolder } from "./workspace.ts";
 
 /** One of each of the tutorial's networks, as far as they need no files from elsewhere. */
 const EXAMPLES = ["simplenn", "digits", "autoencoder", "gan", "names", "transformer", "temperature"];
@@ -23,9 +23,7 @@ const LAYER = "  spare = new nn.Linear(3, 3);\n";
 const LIMIT = 10_000;
 
 function example(name: string): string {
-  const extension = vscode.extensions.getExtension("layerwise.layerwise");
-  assert.ok(extension);
-  return fs.readFileSync(path.join(extension.extensionPath, "media/examples", `${name}.nn.ts`), "utf8");
+  return fs.readFileSync(path.join(extension().extensionPath, "media/examples", `${name}.nn.ts`), "utf8");
 }
 
 /** A file that was opened, and the milliseconds until its models' parameters were known, counted from two moments. */

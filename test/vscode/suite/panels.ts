@@ -26,13 +26,12 @@ import { assertNoGap, rowsOf } from "../../runDirectories.ts";
 import { answering } from "./answers.ts";
 import { fakePanel } from "./fakePanel.ts";
 import { storeRun } from "./storedRuns.ts";
-import { fileUri, openModel, workspaceFolder } from "./workspace.ts";
+import { extension, fileUri, openModel, workspaceFolder } from "./workspace.ts";
 
 const folder = workspaceFolder;
 let channel: Messages | undefined;
 /** VS Code has one channel of a name: closing it would close the extension's own. */
 const logged = (): Messages => (channel ??= new Messages());
-const extensionUri = (): vscode.Uri => vscode.extensions.getExtension("layerwise.layerwise")!.extensionUri;
 
 /** A training panel with its page: what it was last told, and the host to ask. */
 class Page {
@@ -61,7 +60,10 @@ class Page {
     const { panel, host, hide } = fakePanel<TrainingHostMethods>(PANELS.training, view);
     this.host = host;
     this.hide = hide;
-    this.panel = new TrainingPanel(panel, session, { extensionUri: extensionUri(), log: messages.log });
+    this.panel = new TrainingPanel(panel, session, {
+      extensionUri: extension().extensionUri,
+      log: messages.log,
+    });
   }
 
   async ready(): Promise<void> {
@@ -82,7 +84,7 @@ const lastEpoch = (directory: string): number =>
 
 test("the training panel pauses, steps, changes, saves, stops and resumes a real run", async () => {
   const messages = logged();
-  const runs = new Runs(engineOptions(extensionUri()), messages);
+  const runs = new Runs(engineOptions(extension().extensionUri), messages);
   try {
     const file = writeModel(folder(), "steered.nn.ts", simpleNN(ENDLESS_EPOCHS));
     const session = await runs.start({ kind: "train", file, exportName: "default" });
@@ -174,7 +176,7 @@ const store = (id: string, loss: number): Promise<string> =>
 
 test("the table of runs renames, tags, archives, draws, opens, deletes and brings back", async () => {
   const messages = logged();
-  const runs = new Runs(engineOptions(extensionUri()), messages);
+  const runs = new Runs(engineOptions(extension().extensionUri), messages);
   writeModel(folder(), "compared.nn.ts", simpleNN(10));
   const [first, second] = [await store("20260101-000000-a", 1), await store("20260101-000001-b", 2)];
   const [one, two] = [path.basename(first), path.basename(second)];
@@ -258,7 +260,7 @@ test("the table of runs renames, tags, archives, draws, opens, deletes and bring
 
 test("the architecture panel shows a layer's line without taking the focus, and saves pictures", async () => {
   const messages = logged();
-  const engine = new PreviewEngine(engineOptions(extensionUri()), { onLog: () => undefined });
+  const engine = new PreviewEngine(engineOptions(extension().extensionUri), { onLog: () => undefined });
   const previews = new Previews(engine);
   try {
     const document = await openModel("drawn.nn.ts", simpleNN(10));
@@ -269,10 +271,10 @@ test("the architecture panel shows a layer's line without taking the focus, and 
       cursor: () => undefined,
     });
     const architecture = new ArchitecturePanel(panel, file, undefined, {
-      extensionUri: extensionUri(),
+      extensionUri: extension().extensionUri,
       log: messages.log,
       previews,
-      engine: engineOptions(extensionUri()),
+      engine: engineOptions(extension().extensionUri),
     });
     assert.equal((await host.ready()).file, file);
     await host.revealSource(file, 16, 5);

@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import path from "node:path";
 import * as vscode from "vscode";
 import { writeModel } from "../../models.ts";
@@ -18,3 +19,9 @@ export async function openModel(name: string, text: string): Promise<vscode.Text
 }
 
 export const fileUri = (name: string): vscode.Uri => vscode.Uri.file(path.join(workspaceFolder(), name));
+
+export function extension(): vscode.Extension<unknown> {
+  const found = vscode.extensions.getExtension("layerwise.layerwise");
+  assert.ok(found, "VS Code doesn't know the extension");
+  return found;
+}
