@@ -7,8 +7,8 @@ import { median, worker } from "./processes.mjs";
  * Milliseconds from the click to the first step's loss: of a new process, and of one that waited; until a
  * run answers, in 95 of 100 cases and once, when XLA compiles a step; and how long whoever asks is blocked.
  */
-const COLD = { simple: 900 };
-const BOUNDS = { cold: 1200, warm: 300, answer: 100, slowest: 1000, blocked: 10, growthMb: 16 };
+const COLD = { transformer: 1200 };
+const BOUNDS = { cold: 900, warm: 300, answer: 100, slowest: 1000, blocked: 10, growthMb: 16 };
 /** Of a workload whose steps are short: memory must not grow in the second half of them. */
 const STEPS = 20_000;
 

@@ -89,8 +89,7 @@ async function measure({ name, warm, seconds, steps }: Command): Promise<object>
     steps: done.steps,
     answerMs: answers[Math.floor(0.95 * answers.length)],
     slowestAnswerMs: answers.at(-1),
-    // All but a few of some thousand turns: with all cores busy, one may wait for its turn on a core.
-    hostBlockedMs: loop.percentile(99.9) / 1e6 - 1,
+    hostBlockedMs: loop.max / 1e6 - 1,
     // All that is compiled in the course of a training is there by the middle of a long one.
     earlyMb: megabytes(done.steps / 2),
     lateMb: megabytes(0.9 * done.steps),
