@@ -1,10 +1,7 @@
 // That every way to compute a training step gives the same: the compiled graph, many steps in one call, and XLA, against
 // the interpreter, in loss and gradients at equal weights.
 import "../../extension/engine/library.ts";
-import fs from "node:fs";
-import os from "node:os";
-import path from "node:path";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, describe, expect, it, vi } from "vitest";
 import type { HostArray } from "../../extension/tensor/dtype.ts";
 import { prepare } from "../../extension/engine/prepare.ts";
 import { isOptimizer } from "../../extension/engine/settings.ts";
@@ -13,11 +10,10 @@ import { loadExecutor } from "../../extension/executors/index.ts";
 import { nativeStatus } from "../../extension/native/status.ts";
 import type { Experiment } from "../../extension/nn/experiment.ts";
 import type { Value } from "../../extension/tensor/graph.ts";
-import { inspection, keep, observe, setExecutor, valuesOf } from "../../extension/tensor/runtime.ts";
-import { EXPERIMENTS, loadExperiment, writeBert } from "./experiments.ts";
+import { inspection, keep, observe, valuesOf } from "../../extension/tensor/runtime.ts";
+import { EXPERIMENTS, forExperiments, loadExperiment } from "./experiments.ts";
 import { settled } from "./settled.ts";
 
-const root = process.cwd();
 /** More than are computed one by one before several are computed in a call. */
 const STEPS = 7;
 /** Of the loss, and of the largest gradient. */
@@ -94,17 +90,9 @@ function expectAlike(seen: Seen, reference: Seen, how: string): void {
 const FOR_XLA = /(workloads\/(simple|rnn|lstm-5)|examples\/(iris|simplenn|temperature|autoencoder))\.nn\.ts$/;
 
 describe.skipIf(nativeStatus().state !== "installed")("loss and gradients, compiled and op by op:", () => {
-  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "layerwise-"));
-  beforeAll(async () => {
-    process.chdir(folder);
-    await loadExecutor("native");
-    writeBert(folder);
-  });
+  forExperiments();
   afterAll(() => {
     Object.assign(keep, { gradients: true, waiting: false, repeats: false, training: undefined });
-    setExecutor(undefined);
-    process.chdir(root);
-    fs.rmSync(folder, { recursive: true, force: true });
   });
 
   it.for(EXPERIMENTS)("%s", async (file, { skip }) => {

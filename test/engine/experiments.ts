@@ -1,6 +1,10 @@
 // The experiments that there are, for tests which walk all of them: the bench's workloads and the examples.
 import fs from "node:fs";
+import os from "node:os";
 import path from "node:path";
+import { afterAll, beforeAll } from "vitest";
+import { loadExecutor } from "../../extension/executors/index.ts";
+import { setExecutor } from "../../extension/tensor/runtime.ts";
 import type { Experiment } from "../../extension/nn/experiment.ts";
 import { data, nn } from "../../extension/nn/index.ts";
 
@@ -17,14 +21,29 @@ export const EXPERIMENTS = [...inFolder("test/bench/workloads"), ...inFolder("me
   (file) => !/(tutorial|bert-base)\.nn\.ts$/.test(file),
 );
 
-/** An experiment to train; undefined where its data is missing. {@link writeBert} comes first. */
+/** Has the tests of a block run on TensorFlow, in a folder of their own that has what the examples need. */
+export function forExperiments(): void {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "layerwise-"));
+  beforeAll(async () => {
+    process.chdir(folder);
+    await loadExecutor("native");
+    writeBert(folder);
+  });
+  afterAll(() => {
+    setExecutor(undefined);
+    process.chdir(root);
+    fs.rmSync(folder, { recursive: true, force: true });
+  });
+}
+
+/** An experiment to train; undefined where its data is missing. {@link forExperiments} comes first. */
 export async function loadExperiment(file: string): Promise<Experiment | undefined> {
   if (file.includes("fashion") && !fs.existsSync("/usr/share/datasets/fashion-mnist")) return undefined;
   return ((await import(path.join(root, file))) as { default: Experiment }).default;
 }
 
-/** What the examples need beside them: a folder of Hugging Face with a tiny BERT. */
-export function writeBert(folder: string): void {
+/** A folder of Hugging Face with a tiny BERT. */
+function writeBert(folder: string): void {
   const words = data.speeches().sentences.flatMap((sentence) => data.words(sentence));
   const specials = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
   const { tokens } = new data.Vocabulary(words, { minFreq: 3, specials });

@@ -1,33 +1,18 @@
 // That models of all kinds train compiled, validation included: nothing of them is computed op by op.
 import "../../extension/engine/library.ts";
-import fs from "node:fs";
-import os from "node:os";
-import path from "node:path";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { loadExecutor } from "../../extension/executors/index.ts";
 import { nativeStatus } from "../../extension/native/status.ts";
 import { Experiment } from "../../extension/nn/experiment.ts";
-import { setExecutor } from "../../extension/tensor/runtime.ts";
 import { train } from "../unit/engine/training.ts";
-import { EXPERIMENTS, loadExperiment, writeBert } from "./experiments.ts";
+import { EXPERIMENTS, forExperiments, loadExperiment } from "./experiments.ts";
 
-const root = process.cwd();
 const STEPS = 12;
 /** Batches of the validation, before the training and after the last step. */
 const VALIDATED = 2;
 
 describe.skipIf(nativeStatus().state !== "installed")("compiled, without a fallback:", () => {
-  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "layerwise-"));
-  beforeAll(async () => {
-    process.chdir(folder);
-    await loadExecutor("native");
-    writeBert(folder);
-  });
-  afterAll(() => {
-    setExecutor(undefined);
-    process.chdir(root);
-    fs.rmSync(folder, { recursive: true, force: true });
-  });
+  forExperiments();
 
   it.for(EXPERIMENTS)("%s", async (file, { skip }) => {
     const executor = await loadExecutor("native");

@@ -17,7 +17,8 @@ import {
   type Residences,
 } from "./program.ts";
 import { writeLoop } from "./stepLoop.ts";
-import { canBeUndone, foreseen, placesOf, sameInputs } from "./foresight.ts";
+import { canBeUndone, foreseen, placesOf } from "./foresight.ts";
+import { StepsAhead, type Place, type Results } from "./stepsAhead.ts";
 import { checkedFor, type Checked, MOST_NODES, nameOf, SETTLED, whyNotXla } from "./xla.ts";
 
 /** How long one call may take, in ms: between two calls a run can be paused or stopped. */
@@ -26,40 +27,15 @@ const CALL = 25;
 const MOST_STEPS = 100;
 /** Single steps before the time of one is believed. */
 const TRIALS = 4;
-/** Steps that are computed one by one after some were computed ahead in vain: more each time. */
-const LEAST_REST = 8;
-const MOST_REST = 65_536;
 /** Why a graph that XLA has refused isn't XLA's. */
 const UNKNOWN_TO_XLA = "it can't compile one of the ops";
 
-/** Steps that one call computes: equal ones but for what they are fed, so one plan stands for all. */
-interface Group {
+/** Steps that one call is to compute: equal ones but for what they are fed, so one plan stands for all. */
+interface Waiting {
   readonly plan: Plan;
   /** By step. */
   readonly inputs: (readonly Input[])[];
   readonly results: Results;
-}
-
-/** Steps that were computed in one call before they were asked for, as the inputs to come were known. */
-interface Computed extends Group {
-  /** How many of them were asked for. */
-  asked: number;
-  /** The variables as they were before the first one. */
-  before: readonly number[];
-}
-
-/** Where the values of a step are. */
-interface Place {
-  readonly results: Results;
-  /** The step's place among those of its call. */
-  readonly step: number;
-}
-
-/** What becomes of the values that the steps of a call fetch: those of all steps one after the other. */
-interface Results {
-  fetched: readonly HostArray[] | undefined;
-  /** Why there are none. */
-  refused?: Error;
 }
 
 /**
@@ -89,14 +65,8 @@ export class CompiledPlan {
   private last: readonly Remembered[] | undefined;
   /** Whether a step is fed large arrays. */
   private readonly large: boolean;
-  private waiting: Group | undefined;
-  /** The last steps that were computed ahead. */
-  private computed: Computed | undefined;
-  /** Steps that are computed ahead at most: as many as were wanted the last time, or twice as many if that were all. */
-  private window = MOST_STEPS;
-  /** Steps to be computed one by one, because those ahead were computed in vain; and how many the next time. */
-  private rest = 0;
-  private restNext = LEAST_REST;
+  private waiting: Waiting | undefined;
+  private readonly ahead: StepsAhead;
   private readonly canBeUndone: boolean;
   private trials = 0;
   /** Whether the next call is the first of a program. */
@@ -118,6 +88,7 @@ export class CompiledPlan {
     this.large = this.step.feeds.some(({ leaf }) => isLarge(blueprint.plan.leaves[leaf]!));
     this.whyNot = whyNotXla(blueprint.plan);
     this.canBeUndone = canBeUndone(blueprint.plan, this.step.feeds);
+    this.ahead = new StepsAhead(binding, blueprint.plan, MOST_STEPS);
     if (this.whyNot === undefined) this.name = nameOf(blueprint.plan);
   }
 
@@ -234,24 +205,16 @@ export class CompiledPlan {
     if (this.waiting !== undefined) this.flush(residences);
     const inputs = this.step.inputs(plan);
     if (xla) this.check(inputs);
-    const known = this.computed;
-    if (known !== undefined && known.asked < known.inputs.length) {
-      // A weight that was replaced meanwhile lives nowhere yet; and from its step on, XLA rounds what it computes.
-      if (this.byXla === xla && this.loop!.home && sameInputs(known.inputs[known.asked]!, inputs)) {
-        if (known.asked + 1 === known.inputs.length) {
-          this.window = Math.min(2 * known.inputs.length, MOST_STEPS);
-          this.restNext = LEAST_REST;
-        }
-        return { results: known.results, step: known.asked++ };
-      }
-      this.settle(residences);
-    }
+    // A weight that was replaced meanwhile lives nowhere yet; and from its step on, XLA rounds what it computes.
+    const known = this.byXla === xla && this.loop?.home === true ? this.ahead.take(inputs) : undefined;
+    if (known !== undefined) return known;
+    this.settle(residences);
     this.forget();
-    const rests = this.rest > 0 && this.rest-- > 0;
-    const alone = rests || places === undefined || !this.loops;
+    const many = this.ahead.many();
+    const alone = many < 2 || places === undefined || !this.loops;
     const steps = alone
       ? [inputs]
-      : foreseen(plan, this.step.feeds, inputs, places, coming, Math.min(this.depth, this.window));
+      : foreseen(plan, this.step.feeds, inputs, places, coming, Math.min(this.depth, many));
     if (!xla && steps.length < 2) return undefined;
     for (const each of steps) this.note(each);
     if (!this.enterLoop(residences, xla))
@@ -259,69 +222,42 @@ export class CompiledPlan {
     const loop = this.loop!;
     const first = this.byXla && this.fresh;
     const before = steps.length > 1 || plan.lazy.length > 0 ? loop.values() : [];
-    const results: Results = { fetched: undefined };
-    this.computed = { plan, inputs: steps, results, asked: 0, before };
     try {
-      results.fetched = this.timed(steps.length, () => loop.runMany(plan, steps, residences));
+      return this.ahead.put(
+        steps,
+        before,
+        this.timed(steps.length, () => loop.runMany(plan, steps, residences)),
+      );
     } catch (error) {
       if (first) {
+        this.ahead.drop(before);
         this.releaseLoop();
         this.refuseXla(UNKNOWN_TO_XLA);
         return undefined;
       }
       if (before.length > 0) loop.restore(before);
-      this.forget();
+      this.ahead.drop(before);
       if (steps.length === 1) throw error;
       // Perhaps one of the steps ahead can't be computed: that is to be said when it is its turn.
-      this.inVain();
+      this.ahead.inVain();
       return xla ? this.foresee(plan, residences, true, coming, places) : undefined;
     }
-    this.computed.asked = 1;
-    return { results, step: 0 };
   }
 
   /** Tensors of the lazy values of the last step that was asked for; the caller's to delete. */
   lazy(plan: Plan, residences: Residences): number[] {
     this.settle(residences);
-    const { asked, inputs, before } = this.computed ?? internal("lazy values of a step that is over");
-    this.replay(before, inputs.slice(0, -1), residences);
-    const then = this.loop!.values();
-    this.step.restore(then);
-    for (const id of then) this.binding.deleteTensor(id);
-    const values = this.step.lazy(plan, inputs[asked - 1]!, residences);
-    this.replay(before, inputs, residences);
-    return values;
+    return this.ahead.lazy(plan, this.loop!, this.step, residences);
   }
 
   /** Whatever was computed ahead of the steps that were asked for is undone. */
   private settle(residences: Residences): void {
-    const { computed } = this;
-    if (computed === undefined || computed.asked === computed.inputs.length) return;
-    const { inputs, asked } = computed;
-    this.window = Math.max(asked, 2);
-    if (asked < 2) this.inVain();
-    this.computed = { ...computed, inputs: inputs.slice(0, asked) };
-    this.replay(computed.before, this.computed.inputs, residences);
-  }
-
-  /**
-   * Has the variables go once more from what they were through steps. A weight that the user has replaced meanwhile is
-   * not among the storages that live here any more, and comes in with the next step.
-   */
-  private replay(before: readonly number[], inputs: Group["inputs"], residences: Residences): void {
-    this.loop!.restore(before);
-    if (inputs.length > 0) this.loop!.again(this.blueprint.plan, inputs, residences);
-  }
-
-  private inVain(): void {
-    this.rest = this.restNext;
-    this.restNext = Math.min(2 * this.restNext, MOST_REST);
+    if (this.loop !== undefined) this.ahead.settle(this.loop, residences);
   }
 
   /** Nothing of the last steps will be asked for any more. */
   forget(): void {
-    for (const id of this.computed?.before ?? []) this.binding.deleteTensor(id);
-    this.computed = undefined;
+    this.ahead.forget();
   }
 
   /** Whether the time of a step is known, and makes it worth while to compute many in a call. */
