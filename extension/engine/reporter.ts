@@ -1,5 +1,6 @@
 import type { Progress, RunEngineEvents } from "../protocol/engine.ts";
 import type { LayerRow, MetricRow, RunRecord } from "../protocol/run.ts";
+import { thin } from "../protocol/thin.ts";
 import type { LogLevel } from "./capturedConsole.ts";
 import type { Send } from "./ipc.ts";
 import type { RunDirectory } from "./runDirectory.ts";
@@ -18,6 +19,7 @@ const ORDER_LIMIT = 20;
 /** Collects what a run has to say, and tells it to the disk and the parent ten times a second at most. */
 export class Reporter {
   readonly #send: Send<RunEngineEvents>;
+  readonly #rowsPerMessage: number;
   #directory: RunDirectory | undefined;
   #queue: Entry[] = [];
   #recordDue = false;
@@ -26,8 +28,10 @@ export class Reporter {
   #flushed = 0;
   readonly #warned = new Set<string>();
 
-  constructor(send: Send<RunEngineEvents>) {
+  /** @param rowsPerMessage Metric rows of each kind that the parent is told in one message; the disk has all */
+  constructor(send: Send<RunEngineEvents>, rowsPerMessage = Infinity) {
     this.#send = send;
+    this.#rowsPerMessage = rowsPerMessage;
   }
 
   /** From now on, everything goes to the disk too. */
@@ -112,7 +116,7 @@ export class Reporter {
     for (const entry of this.#queue.splice(0)) {
       if ("rows" in entry) {
         this.#toDisk(entry);
-        this.#send("metrics", entry.rows);
+        this.#send("metrics", thin(entry.rows, this.#rowsPerMessage));
       } else {
         const { level, text } = entry;
         this.#directory?.appendLog(text);

@@ -67,7 +67,7 @@ export class Run {
     this.#send = send;
     this.#watchdog = watchdog;
     this.#onEnd = onEnd;
-    this.#reporter = new Reporter(send);
+    this.#reporter = new Reporter(send, request.rowsPerMessage);
     this.#directory = new RunDirectory(
       request.directory,
       { ...(request.resume === true ? recordToResume(request) : startingRecord(request)), pid: process.pid },

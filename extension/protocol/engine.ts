@@ -42,6 +42,8 @@ export const RunRequest = v.object({
   outlive: v.boolean(),
   /** Wait for a debugger before any of the user's code runs. */
   inspect: v.optional(v.boolean()),
+  /** Metric rows of each kind that one message tells at most, evenly taken; all are on disk. By default all are told. */
+  rowsPerMessage: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1))),
 });
 export type RunRequest = v.InferOutput<typeof RunRequest>;
 

@@ -13,10 +13,7 @@ export interface EngineOptions {
   execPath?: string;
   /** What engines write to stdout and stderr goes to this process's too. Default false. */
   inheritOutput?: boolean;
-  /**
-   * Metric rows of each kind taken of one message; the others are dropped unread, since they are on disk. By default
-   * all. A run of thousands of steps a second would keep an editor's process busy with points nobody can tell apart.
-   */
+  /** Metric rows of each kind that a run tells in one message, as its request says. By default all. */
   rowsPerMessage?: number;
   /** Milliseconds an engine has to say hello. Default 20,000. */
   helloTimeout?: number;

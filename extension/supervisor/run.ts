@@ -185,10 +185,13 @@ class Run implements RunHandle {
         this.#remote = remote;
         const exitTimeout = this.#options.exitTimeout ?? 3000;
         // Whether the engine answers at once or when the run ends is its business; a refusal ends the run.
-        remote.start(request).catch((error: unknown) => {
-          refusal = toUserError(error);
-          if (refusal.code !== "ended") void engine.exit(exitTimeout);
-        });
+        const { rowsPerMessage } = this.#options;
+        remote
+          .start(rowsPerMessage === undefined ? request : { ...request, rowsPerMessage })
+          .catch((error: unknown) => {
+            refusal = toUserError(error);
+            if (refusal.code !== "ended") void engine.exit(exitTimeout);
+          });
         void this.#lastWord.promise.then(() => engine.exit(exitTimeout));
         if (!request.outlive) engine.child.once("disconnect", () => void engine.exit(exitTimeout));
       } else await engine.kill();

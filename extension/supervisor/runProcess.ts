@@ -9,31 +9,18 @@ import {
 import { MetricRow, RunRecord } from "../protocol/run.ts";
 import { handshake, openChannel, type EventSchemas, type Remote } from "./channel.ts";
 import { deferred } from "./deferred.ts";
-import { thin } from "./metrics.ts";
 import { forkEngine, type EngineOptions, type EngineProcess } from "./process.ts";
 
-/** Of metrics, only what is kept is looked into. */
-const schemas = (rowsPerMessage = Number.POSITIVE_INFINITY): EventSchemas<RunEngineEvents> => ({
+const SCHEMAS: EventSchemas<RunEngineEvents> = {
   hello: v.strictTuple([Hello]),
   record: v.strictTuple([RunRecord]),
-  metrics: v.strictTuple([
-    v.pipe(
-      v.array(v.custom<Pick<MetricRow, "kind">>(hasKind)),
-      v.transform((rows): unknown[] => thin(rows, rowsPerMessage)),
-      v.array(MetricRow),
-    ),
-  ]),
+  metrics: v.strictTuple([v.array(MetricRow)]),
   progress: v.strictTuple([Progress]),
   log: v.strictTuple([v.picklist(["info", "warning", "error"]), v.string()]),
   evaluated: v.strictTuple([EvaluationResult]),
   inspecting: v.strictTuple([v.string()]),
   ended: v.strictTuple([RunRecord]),
-});
-
-/** Without a copy, as a schema of an object would make of each. */
-function hasKind(row: unknown): boolean {
-  return typeof row === "object" && row !== null && "kind" in row && v.is(MetricRow.entries.kind, row.kind);
-}
+};
 
 /** What a run engine's process tells. */
 export type ProcessEvents = Partial<Omit<RunEngineEvents, "hello">> & {
@@ -62,7 +49,7 @@ export async function forkRunProcess(options: EngineOptions, outliveTo?: string)
   });
   const hello = deferred<Hello>();
   const remote = openChannel<RunEngineMethods, RunEngineEvents>(engine.child, {
-    schemas: schemas(options.rowsPerMessage),
+    schemas: SCHEMAS,
     handlers: {
       hello: (answer) => hello.resolve(answer),
       record: (record) => listener.events.record?.(record),

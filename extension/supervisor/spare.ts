@@ -109,8 +109,8 @@ export class SpareEngine {
   }
 }
 
-function keyOf({ dist, env, execPath, rowsPerMessage }: EngineOptions, device: Device): string {
-  return JSON.stringify([dist, env, execPath, rowsPerMessage, device]);
+function keyOf({ dist, env, execPath }: EngineOptions, device: Device): string {
+  return JSON.stringify([dist, env, execPath, device]);
 }
 
 /** Bytes: what a process with TensorFlow takes, and as much again for what else goes on. */

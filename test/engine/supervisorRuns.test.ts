@@ -6,7 +6,8 @@ import { once } from "node:events";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { MetricRow, RunRecord } from "../../extension/protocol/run.ts";
 import { openRun } from "../../extension/supervisor/attach.ts";
-import { Curves, MetricsReader, thin } from "../../extension/supervisor/metrics.ts";
+import { thin } from "../../extension/protocol/thin.ts";
+import { Curves, MetricsReader } from "../../extension/supervisor/metrics.ts";
 import { startingRecord } from "../../extension/protocol/engine.ts";
 import {
   buryDeadRuns,

@@ -4,7 +4,7 @@ import { LearningRate, MoreEpochs } from "../../protocol/engine.ts";
 import { CheckpointRecord, type MetricRow } from "../../protocol/run.ts";
 import type { TrainingHostMethods, TrainingSnapshot, TrainingViewMethods } from "../../protocol/views.ts";
 import { EngineError } from "../../supervisor/errors.ts";
-import { thin } from "../../supervisor/metrics.ts";
+import { thin } from "../../protocol/thin.ts";
 import type { RunControl, RunSession, SessionChange } from "../../supervisor/session.ts";
 import { runCommand } from "../commands.ts";
 import { DisposableOwner } from "../disposable.ts";

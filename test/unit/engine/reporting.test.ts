@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { RunControl } from "../../../extension/engine/control.ts";
 import { Means } from "../../../extension/engine/means.ts";
 import { Reporter } from "../../../extension/engine/reporter.ts";
+import type { RunDirectory } from "../../../extension/engine/runDirectory.ts";
 import { Speed } from "../../../extension/engine/speed.ts";
 import type { MetricRow } from "../../../extension/protocol/run.ts";
 
@@ -39,6 +40,22 @@ describe("Reporter", () => {
     expect(batches.map((batch) => batch.length)).toEqual([20, 20, 20, 20, 20]);
     expect(batches.flat().map(({ step }) => step)).toEqual(Array.from({ length: 100 }, (_, i) => i + 1));
     expect(sent.filter(([event]) => event === "progress")).toHaveLength(5);
+  });
+
+  test("of many rows, a message tells some of each kind, the newest among them; the disk has all", () => {
+    const few = new Reporter((event, ...args) => sent.push([event, ...args]), 10);
+    const onDisk: MetricRow[] = [];
+    const directory = { appendMetrics: (rows: MetricRow[]) => onDisk.push(...rows), flush: () => undefined };
+    few.attach(directory as unknown as RunDirectory);
+    for (let step = 1; step <= 1000; step++) few.row(row(step));
+    few.row({ ...row(1000), kind: "epoch" });
+    few.flush();
+    const told = sent.flatMap(([event, rows]) => (event === "metrics" ? (rows as MetricRow[]) : []));
+    expect(told.filter(({ kind }) => kind === "step").map(({ step }) => step)).toEqual(
+      Array.from({ length: 10 }, (_, i) => 100 * (i + 1)),
+    );
+    expect(told.at(-1)).toMatchObject({ kind: "epoch", step: 1000 });
+    expect(onDisk).toHaveLength(1001);
   });
 
   test("printed text keeps its order, is joined by level, and doesn't flood", () => {
