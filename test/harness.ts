@@ -15,56 +15,80 @@ interface Test {
   name: string;
   body: Body;
   limit: number;
+  row: string;
 }
 
 const tests: Test[] = [];
 
+type Register = (name: string, body: Body, limit?: number) => void;
+
 /** Registers a test. Past `limit` milliseconds it has failed, and the next one runs. */
-export function test(name: string, body: Body, limit = 30_000): void {
-  tests.push({ name, body, limit });
-}
+export const test: Register = (name, body, limit = 30_000) => {
+  tests.push({ name, body, limit, row: name });
+};
+
+/** Registers tests that follow each other in one process, as those have to that share a window. */
+export const row =
+  (row: string): Register =>
+  (name, body, limit = 30_000) => {
+    tests.push({ name, body, limit, row });
+  };
 
 export interface RunOptions {
   print: (line: string) => void;
-  /** Called before the next test runs: the place for screenshots and logs. */
-  onFailure?: (name: string) => Promise<void>;
+  /** Called before the next test runs: the place for screenshots and logs. Answers what is to be said of them. */
+  onFailure?: ((name: string) => Promise<string | void>) | undefined;
   /** Only tests whose name contains it. */
   only?: string | undefined;
-  /** Of those, which: by name and place. */
-  which?: (name: string, index: number) => boolean;
+  /** Of those, which. */
+  which?: (name: string) => boolean;
+  /** The row to run next, counted from 0, where other processes run some too; past the last one it is the end. */
+  turn?: () => Promise<number>;
 }
 
 /** A real VS Code on a shared machine misses a turn now and then: one more try, and the log says that it was needed. */
 const TRIES = 2;
 
-/** Runs what was registered, in order, and prints a line per try. */
+/** Runs what was registered, in order, and prints a line per try, with what went wrong below it. */
 export async function runTests({
-  print,
-  onFailure,
   only = "",
   which = () => true,
+  turn,
+  ...told
 }: RunOptions): Promise<Outcome[]> {
-  const outcomes: Outcome[] = [];
-  const wanted = tests.filter((test) => test.name.includes(only)).filter(({ name }, i) => which(name, i));
-  for (const { name, body, limit } of wanted) {
-    for (let attempt = 1; ; attempt++) {
-      const started = performance.now();
-      const notes: string[] = [];
-      const error = await withLimit(() => body((text) => notes.push(text)), limit);
-      const milliseconds = Math.round(performance.now() - started);
-      const again = error !== undefined && attempt < TRIES;
-      const result = error === undefined ? "ok" : again ? "FAILED, will be tried again:" : "FAILED";
-      print(`${result} ${[`${name} (${milliseconds} ms)`, ...notes].join("; ")}`);
-      if (error !== undefined) {
-        print(error.replaceAll(/^/gm, "    "));
-        await onFailure?.(name);
-      }
-      if (again) continue;
-      outcomes.push({ name, milliseconds, ...(error === undefined ? {} : { error }) });
-      break;
-    }
+  const rows = new Map<string, Test[]>();
+  for (const test of tests) {
+    if (!test.name.includes(only) || !which(test.name)) continue;
+    rows.set(test.row, [...(rows.get(test.row) ?? []), test]);
   }
+  const all = [...rows.values()];
+  let own = 0;
+  const next = turn ?? (async () => own++);
+  const outcomes: Outcome[] = [];
+  for (let row = await next(); row < all.length; row = await next())
+    for (const test of all[row]!) outcomes.push(await runTest(test, told));
   return outcomes;
+}
+
+async function runTest(
+  { name, body, limit }: Test,
+  { print, onFailure }: Pick<RunOptions, "print" | "onFailure">,
+): Promise<Outcome> {
+  for (let attempt = 1; ; attempt++) {
+    const started = performance.now();
+    const notes: string[] = [];
+    const error = await withLimit(() => body((text) => notes.push(text)), limit);
+    const milliseconds = Math.round(performance.now() - started);
+    const again = error !== undefined && attempt < TRIES;
+    const result = error === undefined ? "ok" : again ? "FAILED, will be tried again:" : "FAILED";
+    const lines = [`${result} ${[`${name} (${milliseconds} ms)`, ...notes].join("; ")}`];
+    if (error !== undefined) {
+      const more = await onFailure?.(name);
+      lines.push(...[error, more ?? ""].filter(Boolean).map((text) => text.replaceAll(/^/gm, "    ")));
+    }
+    print(lines.join("\n"));
+    if (!again) return { name, milliseconds, ...(error === undefined ? {} : { error }) };
+  }
 }
 
 /** The closing line of a tier. */

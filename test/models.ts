@@ -36,12 +36,14 @@ export default experiment({
 });
 `;
 
-/** {@link simpleNN} as slow as a network that is worth waiting for: some five epochs a second. */
-export const slowNN = (epochs: number): string =>
-  simpleNN(epochs).replace(
+/** An experiment as slow as a network that is worth waiting for, at the most five epochs a second, and idle meanwhile. */
+export const slowly = (experiment: string): string =>
+  experiment.replace(
     /^ {2}epochs:/m,
     "  callbacks: { onEpochEnd: () => new Promise((resolve) => setTimeout(resolve, 200)) },\n$&",
   );
+
+export const slowNN = (epochs: number): string => slowly(simpleNN(epochs));
 
 /** A residual network; its activation and its blocks are what is changed of it. */
 export const residual = (

@@ -1,33 +1,26 @@
-/** Runs the scenarios, one after another, in one browser. */
-import { runTests } from "../harness.ts";
-import { closeTier, closeWorkbench, openWorkbenches, prepareTier } from "./library/tier.ts";
-// Those that share a window stand together.
-import "./scenarios/activation.ts";
-import "./scenarios/walkthrough.ts";
+/** The scenarios in VS Code. */
+import { runLane } from "../lane.ts";
+import { closeTier, closeWorkbench, openWorkbenches } from "./library/tier.ts";
+// Those that take longest stand first, so that no process is left alone with one in the end.
+import "./scenarios/outliving.ts";
+import "./scenarios/survival.ts";
 import "./scenarios/train.ts";
 import "./scenarios/evaluation.ts";
 import "./scenarios/architecture.ts";
-import "./scenarios/survival.ts";
-import "./scenarios/editing.ts";
 import "./scenarios/sidebar.ts";
+import "./scenarios/editing.ts";
+import "./scenarios/walkthrough.ts";
+import "./scenarios/activation.ts";
 
-export async function runScenarios(): Promise<{ passed: number; failed: number }> {
-  await prepareTier();
-  try {
-    const outcomes = await runTests({
-      print: console.log,
-      only: process.env["LAYERWISE_TEST_ONLY"],
-      async onFailure(name) {
-        for (const workbench of openWorkbenches()) {
-          const picture = await workbench.screenshot(`failed ${name}`.replaceAll(/\W+/g, "-"));
-          console.log(`    screenshot: ${picture}`);
-          await closeWorkbench(workbench);
-        }
-      },
-    });
-    const passed = outcomes.filter(({ error }) => error === undefined).length;
-    return { passed, failed: outcomes.length - passed };
-  } finally {
-    await closeTier();
-  }
-}
+await runLane({
+  alone: /^latency/,
+  async onFailure(name) {
+    const pictures: string[] = [];
+    for (const workbench of openWorkbenches()) {
+      pictures.push(`screenshot: ${await workbench.screenshot(`failed ${name}`.replaceAll(/\W+/g, "-"))}`);
+      await closeWorkbench(workbench);
+    }
+    return pictures.join("\n");
+  },
+  close: closeTier,
+});

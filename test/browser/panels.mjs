@@ -6,81 +6,40 @@
  *
  *   node test/browser/panels.mjs [part of a test's name]
  */
-import { fork } from "node:child_process";
-import fs from "node:fs";
-import path from "node:path";
-import { fileURLToPath, pathToFileURL } from "node:url";
 import * as esbuild from "esbuild";
 import { ensureChromium } from "../../scripts/chromium.mjs";
+import { inRoot, isMain, main, root } from "../../scripts/project.mjs";
+import { bundle } from "../bundle.mjs";
+import { runLanes } from "../lanes.mjs";
 
-const root = fileURLToPath(new URL("../..", import.meta.url));
-const results = path.join(root, "test", "results");
-const out = path.join(results, "panels");
-const tests = path.join(out, "tests.mjs");
-/** The part of the tests that this process runs, for the one that has built them. */
-const part = process.env["LAYERWISE_PANELS_PART"];
-const [only] = process.argv.slice(2);
+const VIEWS = ["training", "architecture", "evaluation", "tensors"];
 
-if (part !== undefined || only !== undefined) {
-  if (part === undefined) await build();
-  /** @type {typeof import("./panels/main.ts")} */
-  const { run } = await import(pathToFileURL(tests).href);
-  const failed = await run({ root, results, bundles: out, chromium: ensureChromium(), only, part });
-  process.exit(failed > 0 ? 1 : 0);
-}
-
-await build();
-ensureChromium();
-let [passed, failed] = [0, 0];
-await Promise.all([runPart("even"), runPart("odd")]);
-await runPart("measured");
-console.log(`${passed} passed, ${failed} failed`);
-process.exit(failed > 0 ? 1 : 0);
-
-/** @param {string} name */
-async function runPart(name) {
-  const child = fork(fileURLToPath(import.meta.url), [], {
-    env: { ...process.env, LAYERWISE_PANELS_PART: name },
-    silent: true,
+if (isMain(import.meta.url)) {
+  for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(130));
+  const [only = ""] = process.argv.slice(2);
+  await main(async () => {
+    const { passed, failed } = await runPanels({ LAYERWISE_TEST_ONLY: only });
+    console.log(`${passed} passed, ${failed} failed`);
+    return failed > 0 ? 1 : 0;
   });
-  let [output, rest] = ["", ""];
-  for (const stream of [child.stdout, child.stderr])
-    stream?.setEncoding("utf8").on("data", (/** @type {string} */ text) => {
-      output += text;
-      // A line at a time: two processes write.
-      const lines = (rest + text).split("\n");
-      rest = lines.pop() ?? "";
-      for (const line of lines) if (!/^\d+ passed/.test(line)) console.log(line);
-    });
-  const code = await new Promise((resolve) => child.once("close", resolve));
-  const counts = /(\d+) passed, (\d+) failed\s*$/.exec(output)?.slice(1).map(Number) ?? [];
-  passed += counts[0] ?? 0;
-  failed += counts[1] || (code === 0 ? 0 : 1);
+  process.exit();
 }
 
-async function build() {
-  fs.mkdirSync(out, { recursive: true });
-  const views = ["training", "architecture", "evaluation", "tensors"];
+/** @param {Record<string, string>} [env] */
+export async function runPanels(env = {}) {
+  ensureChromium();
+  const bundles = inRoot("out/test/panels");
   await esbuild.build({
     absWorkingDir: root,
     bundle: true,
     logLevel: "warning",
-    entryPoints: Object.fromEntries(views.map((view) => [view, `webview/${view}/main.ts`])),
-    outdir: out,
+    entryPoints: Object.fromEntries(VIEWS.map((view) => [view, `webview/${view}/main.ts`])),
+    outdir: bundles,
     minify: true,
     platform: "browser",
     target: "es2022",
     format: "iife",
   });
-  await esbuild.build({
-    absWorkingDir: root,
-    bundle: true,
-    logLevel: "warning",
-    entryPoints: ["test/browser/panels/main.ts"],
-    outfile: tests,
-    platform: "node",
-    target: "node20",
-    format: "esm",
-    packages: "external",
-  });
+  const tests = await bundle("test/browser/panels/main.ts", "out/test/panels.mjs");
+  return runLanes(tests, { ...env, LAYERWISE_PANELS: bundles });
 }

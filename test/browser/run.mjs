@@ -3,16 +3,19 @@
  * The browser tier: `node test/browser/run.mjs`. The panels by themselves, then the scenarios in VS Code. Ends with
  * "N passed, N failed" and exit code 1 on a failure. `LAYERWISE_TEST_ONLY` picks scenarios by a part of their names.
  */
-import { pathToFileURL } from "node:url";
-import { main, run } from "../../scripts/project.mjs";
+import fs from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { packageExtension } from "../../scripts/package.mjs";
+import { main } from "../../scripts/project.mjs";
+import { ensureVscode, installExtension } from "../../scripts/vscode-server.mjs";
 import { bundle } from "../bundle.mjs";
+import { runLanes } from "../lanes.mjs";
+import { runPanels } from "./panels.mjs";
 
 for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(130));
 await main(async () => {
   const panels = process.env["LAYERWISE_TEST_ONLY"] ? { passed: 0, failed: 0 } : await runPanels();
-  const program = await bundle("test/browser/main.ts", "out/test/browser.mjs");
-  /** @type {typeof import("./main.ts")} */
-  const { runScenarios } = await import(pathToFileURL(program).href);
   const scenarios = await runScenarios();
   const failed = panels.failed + scenarios.failed;
   console.log(`${panels.passed + scenarios.passed} passed, ${failed} failed`);
@@ -20,12 +23,17 @@ await main(async () => {
 });
 process.exit();
 
-/** @returns {Promise<{ passed: number, failed: number }>} */
-async function runPanels() {
-  let output = "";
-  const exit = await run(process.execPath, ["test/browser/panels.mjs"], {
-    onOutput: (text) => (output += text),
+/** The extension is installed once, as users get it. */
+async function runScenarios() {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "layerwise-extensions-"));
+  process.once("exit", () => fs.rmSync(folder, { recursive: true, force: true, maxRetries: 3 }));
+  const extensionsFolder = path.join(folder, "extensions");
+  const dataFolder = path.join(folder, "data");
+  await installExtension(await ensureVscode(), {
+    vsix: await packageExtension(),
+    dataFolder,
+    extensionsFolder,
   });
-  const [passed = 0, failed = 0] = /(\d+) passed, (\d+) failed\s*$/.exec(output)?.slice(1).map(Number) ?? [];
-  return { passed, failed: failed === 0 && exit !== 0 ? 1 : failed };
+  const program = await bundle("test/browser/main.ts", "out/test/browser.mjs");
+  return runLanes(program, { LAYERWISE_EXTENSIONS: extensionsFolder });
 }

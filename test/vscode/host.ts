@@ -111,10 +111,11 @@ function makeWorkspace(folders: readonly string[]): string {
   return file;
 }
 
-/** Runs a bundled suite, prints its tests, and answers what came of them. */
+/** Runs a bundled suite, prints its tests as they come, and answers what came of them. */
 export async function runSuite(
   suite: string,
   { age, folders = [] }: { age: Age; folders?: readonly string[] },
+  print: (text: string) => void,
 ): Promise<Outcome[]> {
   const workspace = makeWorkspace(folders);
   const output = temporaryFolder("results");
@@ -125,22 +126,22 @@ export async function runSuite(
     LAYERWISE_TEST_LOG: log,
     LAYERWISE_TEST_ONLY: process.env["LAYERWISE_TEST_ONLY"] ?? "",
   };
-  const printed = followLog(log);
+  const printed = followLog(log, print);
   await chooseHost(age)({ suite, workspace, env });
   printed.end();
   if (fs.existsSync(results)) return JSON.parse(fs.readFileSync(results, "utf8"));
   const error = "The extension host ended without results.";
-  console.log(error);
+  print(`FAILED ${error}\n`);
   return [{ name: suite, milliseconds: 0, error }];
 }
 
 /** Prints what the suite appends to its log, as it comes. */
-function followLog(file: string): { end(): void } {
+function followLog(file: string, print: (text: string) => void): { end(): void } {
   let shown = 0;
   const show = (): void => {
     if (!fs.existsSync(file)) return;
     const text = fs.readFileSync(file, "utf8");
-    process.stdout.write(text.slice(shown));
+    print(text.slice(shown));
     shown = text.length;
   };
   const timer = setInterval(show, 200);

@@ -1,19 +1,24 @@
 // @ts-check
 /**
- * The extension host tier: `node test/vscode/run.mjs`. What activation takes, the whole suite in the newest VS Code, what is
- * different with several folders in a window on two, and what matters most in the oldest VS Code that the manifest lets
- * in; `startup`, `newest`, `folders` or `oldest` after it runs only that. Ends with "N passed, N failed" and exit code 1 on a failure.
+ * The extension host tier: `node test/vscode/run.mjs`. Side by side, the whole suite in the newest VS Code, what is
+ * different with several folders in a window, and what matters most in the oldest VS Code that the manifest lets in; then, with
+ * the machine for itself, what activation takes and how long a person waits. Suites' names after it run only those.
+ * Ends with "N passed, N failed" and exit code 1 on a failure.
  */
 import { pathToFileURL } from "node:url";
 import { main } from "../../scripts/project.mjs";
 import { bundle } from "../bundle.mjs";
 
-const SUITES = /** @type {const} */ ({
-  startup: { age: "newest", windows: 3 },
+/** @typedef {{ age: "newest" | "oldest", folders?: string[], alone?: true, windows?: number }} Suite */
+/** @type {Record<string, Suite>} */
+const SUITES = {
   newest: { age: "newest" },
   folders: { age: "newest", folders: ["first", "second"] },
   oldest: { age: "oldest" },
-});
+  // What happens once in a window's life is tried in others, not again.
+  startup: { age: "newest", alone: true, windows: 3 },
+  timed: { age: "newest", alone: true },
+};
 
 /** @param {import("../harness.ts").Outcome} outcome */
 const failed = ({ error }) => error !== undefined;
@@ -23,18 +28,34 @@ await main(async () => {
   const host = await bundle("test/vscode/host.ts", "out/test/vscode-host.mjs");
   /** @type {typeof import("./host.ts")} */
   const { runSuite, totals } = await import(pathToFileURL(host).href);
+  /** @type {import("../harness.ts").Outcome[]} */
   const outcomes = [];
-  for (const [name, where] of Object.entries(SUITES)) {
-    if (process.argv.length > 2 && !process.argv.includes(name)) continue;
-    const folders = "folders" in where ? ", with two folders" : "";
-    console.log(`In the ${where.age} VS Code${folders}:`);
-    const suite = await bundle(`test/vscode/suite/${name}.ts`, `out/test/vscode-${name}.cjs`);
-    // What happens once in a window's life is tried in others, not again.
-    let windows = "windows" in where ? where.windows : 1;
-    let found = await runSuite(suite, where);
-    while (found.some(failed) && --windows > 0) found = await runSuite(suite, where);
+  const named = Object.entries(SUITES).filter(
+    ([name]) => process.argv.length === 2 || process.argv.includes(name),
+  );
+
+  /** @param {[string, Suite]} suite @param {(text: string) => void} print */
+  async function runOne([name, { windows = 1, ...where }], print) {
+    const folders = where.folders === undefined ? "" : ", with two folders";
+    print(`In the ${where.age} VS Code${folders}:\n`);
+    const file = await bundle(`test/vscode/suite/${name}.ts`, `out/test/vscode-${name}.cjs`);
+    let found = await runSuite(file, where, print);
+    for (let left = windows - 1; left > 0 && found.some(failed); left--)
+      found = await runSuite(file, where, print);
     outcomes.push(...found);
   }
+
+  const beside = named.filter(([, { alone }]) => !alone);
+  const lane = async () => {
+    for (let suite = beside.shift(); suite !== undefined; suite = beside.shift()) {
+      let output = "";
+      await runOne(suite, (text) => (output += text));
+      process.stdout.write(output);
+    }
+  };
+  await Promise.all([lane(), lane()]);
+  for (const suite of named.filter(([, { alone }]) => alone))
+    await runOne(suite, (text) => process.stdout.write(text));
   console.log(totals(outcomes));
   return outcomes.length > 0 && !outcomes.some(failed) ? 0 : 1;
 });

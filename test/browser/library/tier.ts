@@ -1,10 +1,9 @@
 import type { Browser } from "playwright-core";
-import { launchBrowser, temporaryFolder } from "./browser.ts";
+import { launchBrowser } from "./browser.ts";
 import { Workbench, type WorkbenchOptions } from "./workbench.ts";
-import { packageExtension } from "../../../scripts/package.mjs";
-import { ensureVscode, installExtension, type VscodeServer } from "../../../scripts/vscode-server.mjs";
+import { ensureVscode, type VscodeServer } from "../../../scripts/vscode-server.mjs";
 
-/** What all scenarios share: the installed extension, as users get it, and one browser. */
+/** What all scenarios of a process share: the installed extension and one browser. */
 interface Tier {
   browser: Browser;
   server: VscodeServer;
@@ -16,22 +15,17 @@ const open = new Set<Workbench>();
 /** The window that scenarios share, and its name. */
 let shared: { name: string; workbench: Workbench } | undefined;
 
-export async function prepareTier(): Promise<void> {
-  const server = await ensureVscode();
-  const folder = temporaryFolder("extensions");
-  await installExtension(server, {
-    vsix: await packageExtension(),
-    dataFolder: temporaryFolder("vscode-data"),
-    extensionsFolder: folder,
-  });
-  tier = { browser: await launchBrowser(), server, extensionsFolder: folder };
+async function openTier(): Promise<Tier> {
+  const extensionsFolder = process.env["LAYERWISE_EXTENSIONS"];
+  if (extensionsFolder === undefined) throw new Error("Start the scenarios with test/browser/run.mjs.");
+  return { browser: await launchBrowser(), server: await ensureVscode(), extensionsFolder };
 }
 
 type Options = Omit<WorkbenchOptions, keyof Tier>;
 
 /** A window of its own server, with the extension installed. The shared one is closed: each takes its memory. */
 export async function openWorkbench(options: Options = {}): Promise<Workbench> {
-  if (tier === undefined) throw new Error("prepareTier() comes first.");
+  tier ??= await openTier();
   if (shared !== undefined && open.has(shared.workbench)) await closeWorkbench(shared.workbench);
   const workbench = await Workbench.open({ ...tier, ...options });
   open.add(workbench);

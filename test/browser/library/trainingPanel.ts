@@ -2,6 +2,7 @@ import fs from "node:fs";
 import { createRequire } from "node:module";
 import type { Frame } from "playwright-core";
 import { until } from "../../harness.ts";
+import { assertUnbroken } from "../../runDirectories.ts";
 import type { Workbench } from "./workbench.ts";
 
 /** The training panel of a window, as a user reads it. */
@@ -70,6 +71,20 @@ export class TrainingPanel {
     await table.locator("tbody tr").first().waitFor();
     const cells = await table.locator("tbody tr > :first-child").allInnerTexts();
     return cells.map((text) => Number(text.replaceAll(",", ""))).reverse();
+  }
+
+  /** Once the table lists every epoch up to one after `later`, each once: answers the last one. */
+  async hasAllEpochs(later = 0): Promise<number> {
+    const epochs = await until(`all epochs, to one after ${later}`, async () => {
+      const shown = await this.epochs();
+      const [first = 0, last = 0] = [shown[0], shown.at(-1)];
+      // The table has the last two hundred.
+      const from = Math.max(1, last - 199);
+      if (first !== from) throw new Error(`it shows ${shown.join()}, ${await this.points()} points`);
+      return last > later && shown;
+    });
+    assertUnbroken(epochs, "epoch");
+    return epochs.at(-1)!;
   }
 
   async press(label: string): Promise<void> {

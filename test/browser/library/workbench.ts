@@ -1,19 +1,23 @@
 import fs from "node:fs";
 import path from "node:path";
 import type { Browser, Frame, Locator, Page } from "playwright-core";
+import type { RunRecord } from "../../../extension/protocol/run.ts";
 import { until } from "../../harness.ts";
+import { newestRun } from "../../runDirectories.ts";
 import { newWindow, QUIET_SETTINGS, temporaryFolder } from "./browser.ts";
 import { copyExamples } from "../../../scripts/example-workspace.mjs";
 import { inRoot } from "../../../scripts/project.mjs";
 import { startServer, windowUrl, type VscodeServer } from "../../../scripts/vscode-server.mjs";
 
-export const THEMES = {
+const ALL_THEMES = {
   light: "Default Light Modern",
   dark: "Default Dark Modern",
   "high-contrast": "Default High Contrast",
+  "high-contrast-light": "Default High Contrast Light",
 } as const;
-const ALL_THEMES = { ...THEMES, "high-contrast-light": "Default High Contrast Light" } as const;
 export type Theme = keyof typeof ALL_THEMES;
+/** Those in which a state is looked at. */
+export const THEMES: readonly Theme[] = ["light", "dark", "high-contrast"];
 
 /** Whether the walkthrough's pictures are taken anew: in each theme, which takes its time. */
 const TAKES_PICTURES = process.env["LAYERWISE_PICTURES"] === "1";
@@ -233,8 +237,48 @@ export class Workbench {
     if ((await tab.getAttribute("aria-selected")) !== "true") await tab.click();
   }
 
+  /** Closes a panel by its tab. */
+  async closePanel(title: string): Promise<void> {
+    await this.page.locator(".tab", { hasText: title }).getByRole("button").first().click();
+    await this.webviewFrame.waitFor({ state: "detached" });
+  }
+
+  /** The evaluation that was begun last, once it is done. */
+  evaluated(): Promise<RunRecord> {
+    return until(
+      "the evaluation",
+      () => {
+        const run = newestRun(this.folder);
+        return run?.kind === "evaluate" && run.state === "finished" && run;
+      },
+      30_000,
+    );
+  }
+
   notification(text: string | RegExp): Locator {
     return this.page.locator(".notification-list-item-message", { hasText: text }).first();
+  }
+
+  /** Has a notification on the screen: VS Code hides each after some seconds, and keeps it in a list. */
+  async notified(text: string | RegExp): Promise<Locator> {
+    const item = this.notification(text);
+    await until(
+      `the notification ${String(text)}`,
+      async () => {
+        const soon = { timeout: 4000 };
+        if (
+          await item.waitFor(soon).then(
+            () => true,
+            () => false,
+          )
+        )
+          return true;
+        await this.command("Notifications: Show Notifications");
+        return item.waitFor(soon).then(() => true);
+      },
+      60_000,
+    );
+    return item;
   }
 
   /** The extension's own document inside a webview, once its script says it is ready. */
@@ -258,15 +302,10 @@ export class Workbench {
     );
   }
 
-  /**
-   * Pictures of a part of the window, at most `height` pixels of it, for the walkthrough: scripts/pictures.mjs takes
-   * them from here.
-   */
-  async picture(name: string, part: Locator, height = 640): Promise<void> {
-    const folder = inRoot("test/results/pictures");
-    fs.mkdirSync(folder, { recursive: true });
+  /** Looks at the window in several themes, once its webviews have them too; afterwards it has its own again. */
+  async inThemes(themes: readonly Theme[], look: () => Promise<void>): Promise<void> {
     const { theme } = this;
-    for (const one of TAKES_PICTURES ? (Object.keys(ALL_THEMES) as Theme[]) : [theme]) {
+    for (const one of themes) {
       await this.useTheme(one);
       const kind = `vscode-${one}`;
       await until("the webviews' theme", async () => {
@@ -274,15 +313,27 @@ export class Workbench {
         const kinds = views.map((frame) => frame.evaluate(() => document.body.dataset["vscodeThemeKind"]));
         return (await Promise.all(kinds)).every((shown) => shown === undefined || shown === kind);
       });
+      await look();
+    }
+    await this.useTheme(theme);
+  }
+
+  /**
+   * Pictures of a part of the window, at most `height` pixels of it, for the walkthrough: scripts/pictures.mjs takes
+   * them from here.
+   */
+  async picture(name: string, part: Locator, height = 640): Promise<void> {
+    const folder = inRoot("test/results/pictures");
+    fs.mkdirSync(folder, { recursive: true });
+    await this.inThemes(TAKES_PICTURES ? (Object.keys(ALL_THEMES) as Theme[]) : [this.theme], async () => {
       const box = await part.boundingBox();
       if (box === null) throw new Error(`${name} is not to be seen`);
       await this.page.screenshot({
-        path: path.join(folder, `${name}-${one}.png`),
+        path: path.join(folder, `${name}-${this.theme}.png`),
         animations: "disabled",
         clip: { ...box, height: Math.min(height, box.height) },
       });
-    }
-    await this.useTheme(theme);
+    });
   }
 
   async screenshot(name: string): Promise<string> {

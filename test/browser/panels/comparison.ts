@@ -8,7 +8,7 @@ import type {
 } from "../../../extension/protocol/views.ts";
 import type { WeightStatistics } from "../../../extension/protocol/weights.ts";
 import { test, until } from "../../harness.ts";
-import { inspect, NARROW, THEMES } from "./looks.ts";
+import { inspect, looks } from "./looks.ts";
 import { called, openPanel, type Panel, type ThemeName } from "./page.ts";
 import { FILE, flowModel } from "./recordings.ts";
 
@@ -33,23 +33,17 @@ const compared = (before: ModelReport, now: ModelReport): ArchitectureSnapshot =
 
 type ArchitecturePanel = Panel<ArchitectureViewMethods>;
 
-async function open(
+function open(
   snapshot: ArchitectureSnapshot,
-  { ui = {}, theme = "dark", width }: { ui?: object; theme?: ThemeName; width?: number | undefined } = {},
+  { ui = {}, ...look }: { ui?: object; theme?: ThemeName; width?: number } = {},
 ): Promise<ArchitecturePanel> {
-  const panel = await openPanel<ArchitectureHostMethods, ArchitectureViewMethods>({
+  return openPanel<ArchitectureHostMethods, ArchitectureViewMethods>({
     view: "architecture",
     host: { ready: () => Promise.resolve(snapshot) },
-    theme,
+    state: { file: FILE, ui: { view: "diagram", ...ui } },
     scale: 1.5,
-    ...(width === undefined ? {} : { width }),
+    ...look,
   });
-  await panel.page.evaluate(
-    (state) => sessionStorage.setItem("state", state),
-    JSON.stringify({ file: FILE, ui: { view: "diagram", ...ui } }),
-  );
-  await panel.reopen();
-  return panel;
 }
 
 const OPENED = { opened: ["blocks"], closed: ["stem", "blocks/0", "blocks/3", "blocks/4"] };
@@ -181,17 +175,12 @@ test("values: a layer's tensors in a checkpoint, with what is wrong with them", 
   await panel.page.getByText("running_mean").waitFor();
 });
 
-for (const [look, theme, width] of [
-  ...THEMES.map((one) => [one, one, undefined] as const),
-  ["narrow", "light", NARROW],
-] as const) {
-  test(`comparison looks right: ${look}`, async () => {
-    const snapshot = compared(flowModel("residualBefore"), flowModel("residual"));
-    const panel = await open(snapshot, { ui: { ...OPENED, selected: "blocks/4" }, theme, width });
-    await panel.page.locator(".picture").waitFor();
-    await inspect(panel, `comparison-${look}`);
-  });
-}
+looks("comparison looks right", "comparison", async (look) => {
+  const snapshot = compared(flowModel("residualBefore"), flowModel("residual"));
+  const panel = await open(snapshot, { ui: { ...OPENED, selected: "blocks/4" }, ...look });
+  await panel.page.locator(".picture").waitFor();
+  return panel;
+});
 test("comparison looks right: table", async () => {
   const snapshot = compared(flowModel("residualBefore"), flowModel("residual"));
   await inspect(await open(snapshot, { ui: { view: "summary" } }), "comparison-table");

@@ -8,7 +8,7 @@ import type {
 } from "../../../extension/protocol/views.ts";
 import { test, until } from "../../harness.ts";
 import { shapeError } from "./errors.ts";
-import { inspect, NARROW, THEMES } from "./looks.ts";
+import { inspect, inThemes, type Look, looks } from "./looks.ts";
 import { called, openPanel, readFixture, screenshotPage, type Panel, type PanelOptions } from "./page.ts";
 
 type EvaluationPanel = Panel<EvaluationViewMethods>;
@@ -78,7 +78,7 @@ async function lookAtOne(panel: EvaluationPanel): Promise<void> {
   await panel.page.locator(".answer figure, .answer .bars").first().waitFor();
 }
 
-const looks: Record<string, () => Recorded> = {
+const recordings: Record<string, () => Recorded> = {
   digits: () => recorded("digits"),
   spirals: () => recorded("spirals"),
   temperature: () => recorded("temperature"),
@@ -87,25 +87,16 @@ const looks: Record<string, () => Recorded> = {
   transformer: () => recorded("transformer"),
   classes: () => large(50),
 };
-for (const [name, given] of Object.entries(looks)) {
-  const themes =
-    name === "digits"
-      ? THEMES
-      : name === "spirals" || name === "temperature"
-        ? (["light", "hc"] as const)
-        : (["dark"] as const);
-  for (const theme of themes)
-    test(`evaluation looks right: ${name}, ${theme}`, async () => {
-      const panel = await open(given(), { theme });
-      if (name !== "gan") await lookAtOne(panel);
-      await inspect(panel, `evaluation-${name}-${theme}`);
-    });
+for (const [name, given] of Object.entries(recordings)) {
+  const shown = async (look: Look): Promise<EvaluationPanel> => {
+    const panel = await open(given(), { ...look, scale: 1 });
+    if (name !== "gan") await lookAtOne(panel);
+    return panel;
+  };
+  const [what, file] = [`evaluation looks right: ${name}`, `evaluation-${name}`];
+  if (name === "digits") looks(what, file, shown);
+  else inThemes(what, file, shown, ["spirals", "temperature"].includes(name) ? ["light", "hc"] : ["dark"]);
 }
-test("evaluation looks right: digits, narrow", async () => {
-  const panel = await open(recorded("digits"), { theme: "light", width: NARROW });
-  await lookAtOne(panel);
-  await inspect(panel, "evaluation-digits-narrow");
-});
 
 test("evaluation: while it runs there is progress to be seen and cancelled; a failure has its place", async () => {
   const given = recorded("digits");

@@ -18,8 +18,9 @@ import { accessibilityProblems, openPanel, type Panel, screenshotPage, type Them
 import { ended, FILE, flowModel, models, runningAt } from "./recordings.ts";
 import { nanError, shapeError, syntaxError } from "./errors.ts";
 
-export const THEMES: readonly ThemeName[] = ["light", "dark", "hc", "hc-light"];
-export const NARROW = 380;
+/** High contrast last: it is looked at with the keyboard, which leaves the focus somewhere. */
+const THEMES: readonly ThemeName[] = ["light", "dark", "hc-light", "hc"];
+const NARROW = 380;
 
 const trainingStates: Record<string, () => TrainingSnapshot> = {
   running: () => runningAt(420),
@@ -62,11 +63,18 @@ function lastGood(): Pick<ArchitectureSnapshot, "lastGood"> {
   return model ? { lastGood: model } : {};
 }
 
-export async function inspect(panel: Panel<object>, name: string): Promise<void> {
+export interface Look {
+  theme: ThemeName;
+  width?: number;
+  scale: number;
+}
+
+/** `rules`: those of axe-core that count, if not all. */
+export async function inspect(panel: Panel<object>, name: string, rules?: "colours"): Promise<void> {
   await screenshotPage(name);
   const problems = [
     ...(await panel.complaints()),
-    ...(await accessibilityProblems(panel.page)),
+    ...(await accessibilityProblems(panel.page, rules)),
     ...(await motions(panel.page)).map((name) => `${name} moves, though less motion is asked for`),
     ...(name.endsWith("-hc") ? await keyboardProblems(panel.page) : []),
   ];
@@ -81,42 +89,58 @@ export async function inspect(panel: Panel<object>, name: string): Promise<void>
   assert.ok(content <= shown, `the page is ${content} px wide in a window of ${shown} px`);
 }
 
-const openTraining = (snapshot: TrainingSnapshot, theme: ThemeName, width?: number) =>
+type Open = (look: Look) => Promise<Panel<object>>;
+
+/**
+ * Registers how a state looks in one theme after another; what they don't change is looked at in the first. `file` begins
+ * the names of the pictures.
+ */
+export function inThemes(what: string, file: string, open: Open, themes: readonly ThemeName[]): void {
+  test(what, async () => {
+    const panel = await open({ theme: themes[0]!, scale: 1.5 });
+    for (const theme of themes) {
+      await panel.setTheme(theme);
+      await inspect(panel, `${file}-${theme}`, theme === themes[0] ? undefined : "colours");
+    }
+  });
+}
+
+/** {@link inThemes}, and as narrow as a panel gets. */
+export function looks(what: string, file: string, open: Open, themes = THEMES): void {
+  inThemes(what, file, open, themes);
+  test(`${what}, narrow`, async () =>
+    inspect(await open({ theme: "light", width: NARROW, scale: 1.5 }), `${file}-narrow`));
+}
+
+const openTraining = (snapshot: TrainingSnapshot, look: Look) =>
   openPanel<TrainingHostMethods, TrainingViewMethods>({
     view: "training",
     host: { ready: () => Promise.resolve(snapshot) },
-    theme,
-    scale: 1.5,
-    ...(width === undefined ? {} : { width }),
+    ...look,
   });
 
 async function openArchitecture(
   snapshot: ArchitectureSnapshot,
-  theme: ThemeName,
-  width?: number,
+  look: Look,
   view = "Summary",
 ): Promise<Panel<ArchitectureViewMethods>> {
   const panel = await openPanel<ArchitectureHostMethods, ArchitectureViewMethods>({
     view: "architecture",
     host: { ready: () => Promise.resolve(snapshot) },
-    theme,
-    scale: 1.5,
-    ...(width === undefined ? {} : { width }),
+    ...look,
   });
   const chosen = panel.page.getByRole("radio", { name: view });
   if ((await chosen.count()) > 0) await chosen.check({ force: true });
   return panel;
 }
 
-for (const [state, snapshot] of Object.entries(trainingStates)) {
-  for (const theme of ["running", "finished", "diverged"].includes(state) ? THEMES : (["dark"] as const))
-    test(`training looks right: ${state}, ${theme}`, async () => {
-      await inspect(await openTraining(snapshot(), theme), `training-${state}-${theme}`);
-    });
-  test(`training looks right: ${state}, narrow`, async () => {
-    await inspect(await openTraining(snapshot(), "light", NARROW), `training-${state}-narrow`);
-  });
-}
+for (const [state, snapshot] of Object.entries(trainingStates))
+  looks(
+    `training looks right: ${state}`,
+    `training-${state}`,
+    (look) => openTraining(snapshot(), look),
+    ["running", "finished", "diverged"].includes(state) ? THEMES : ["dark"],
+  );
 
 test("looks: what moves is still where VS Code or the system asks for less motion", async () => {
   const panel = await openPanel<TrainingHostMethods, TrainingViewMethods>({
@@ -129,22 +153,18 @@ test("looks: what moves is still where VS Code or the system asks for less motio
   assert.deepEqual(await motions(panel.page), []);
 });
 
-for (const [state, snapshot] of Object.entries(architectureStates)) {
-  for (const theme of state === "model" || state === "nested" ? THEMES : (["dark"] as const))
-    test(`architecture looks right: ${state}, ${theme}`, async () => {
-      await inspect(await openArchitecture(snapshot(), theme), `architecture-${state}-${theme}`);
-    });
-  test(`architecture looks right: ${state}, narrow`, async () => {
-    await inspect(await openArchitecture(snapshot(), "light", NARROW), `architecture-${state}-narrow`);
-  });
-}
+for (const [state, snapshot] of Object.entries(architectureStates))
+  looks(
+    `architecture looks right: ${state}`,
+    `architecture-${state}`,
+    (look) => openArchitecture(snapshot(), look),
+    ["model", "nested"].includes(state) ? THEMES : ["dark"],
+  );
 
-for (const theme of THEMES)
-  for (const view of ["Diagram", "Printed"] as const)
-    test(`architecture looks right: ${view}, ${theme}`, async () => {
-      const panel = await openArchitecture(architectureStates["nested"]!(), theme, undefined, view);
-      await inspect(panel, `architecture-${view.toLowerCase()}-${theme}`);
-    });
+for (const view of ["Diagram", "Printed"])
+  looks(`architecture looks right: ${view}`, `architecture-${view.toLowerCase()}`, (look) =>
+    openArchitecture(architectureStates["nested"]!(), look, view),
+  );
 
 const diagrams: Record<string, { model: string; ui: object }> = {
   residual: { model: "residual", ui: { selected: "blocks/0/conv1" } },
@@ -155,42 +175,34 @@ const diagrams: Record<string, { model: string; ui: object }> = {
   },
 };
 for (const [name, { model, ui }] of Object.entries(diagrams))
-  for (const [look, theme, width] of [
-    ...THEMES.map((one) => [one, one, undefined] as const),
-    ["narrow", "light", NARROW] as const,
-  ])
-    test(`diagram looks right: ${name}, ${look}`, async () => {
-      const shown = flowModel(model);
-      const panel = await openArchitecture(
-        { file: FILE, report: { ...report(), models: [shown] }, model: shown.name, busy: false },
-        theme,
-        width,
-      );
-      await panel.page.evaluate(
-        (state) => sessionStorage.setItem("state", state),
-        JSON.stringify({ file: FILE, ui: { view: "diagram", ...ui } }),
-      );
-      await panel.reopen();
-      await panel.page.locator(".picture").waitFor();
-      await inspect(panel, `diagram-${name}-${look}`);
+  looks(`diagram looks right: ${name}`, `diagram-${name}`, async (look) => {
+    const shown = flowModel(model);
+    const panel = await openPanel<ArchitectureHostMethods, ArchitectureViewMethods>({
+      view: "architecture",
+      host: {
+        ready: async () => ({
+          file: FILE,
+          report: { ...report(), models: [shown] },
+          model: shown.name,
+          busy: false,
+        }),
+      },
+      state: { file: FILE, ui: { view: "diagram", ...ui } },
+      ...look,
     });
-
-for (const [look, theme, width] of [
-  ...THEMES.map((one) => [one, one, undefined] as const),
-  ["narrow", "light", NARROW] as const,
-])
-  test(`profile looks right: ${look}`, async () => {
-    const snapshot = profiledSnapshot({ profile: profileOf(flowModel("residual")) });
-    const panel = await openArchitecture(snapshot, theme, width);
-    await panel.page.evaluate(
-      (state) => sessionStorage.setItem("state", state),
-      JSON.stringify({
-        file: FILE,
-        ui: { view: "diagram", heat: "time", selected: "stem/0", opened: ["stem"] },
-      }),
-    );
-    await panel.reopen();
-    await panel.page.locator(".heat").first().waitFor();
-    await panel.page.locator(".choices summary").click();
-    await inspect(panel, `profile-${look}`);
+    await panel.page.locator(".picture").waitFor();
+    return panel;
   });
+
+looks("profile looks right", "profile", async (look) => {
+  const snapshot = profiledSnapshot({ profile: profileOf(flowModel("residual")) });
+  const panel = await openPanel<ArchitectureHostMethods, ArchitectureViewMethods>({
+    view: "architecture",
+    host: { ready: () => Promise.resolve(snapshot) },
+    state: { file: FILE, ui: { view: "diagram", heat: "time", selected: "stem/0", opened: ["stem"] } },
+    ...look,
+  });
+  await panel.page.locator(".heat").first().waitFor();
+  await panel.page.locator(".choices summary").click();
+  return panel;
+});

@@ -6,20 +6,12 @@ import { createRequire } from "node:module";
 import type { AddressInfo } from "node:net";
 import path from "node:path";
 import { createBirpc } from "birpc";
-import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
+import type { Browser, Page } from "playwright-core";
 import { pageHtml } from "../../../extension/editor/panels/page.ts";
 import type { ViewKind } from "../../../extension/protocol/views.ts";
-import { isRoot } from "../../../scripts/chromium.mjs";
+import { inRoot } from "../../../scripts/project.mjs";
 import { until } from "../../harness.ts";
-
-export interface Places {
-  root: string;
-  results: string;
-  /** Folder of `<view>.js` and `<view>.css`. */
-  bundles: string;
-  /** The browser's executable. */
-  chromium: string;
-}
+import { launchBrowser } from "../library/browser.ts";
 
 export type ThemeName = "light" | "dark" | "hc" | "hc-light";
 
@@ -34,29 +26,32 @@ const LOOK_UPS = new Set(["ready", "runs", "rowsOf"]);
 const NONCE = "b3BlbiBzZXNhbWU";
 const require = createRequire(import.meta.url);
 
-let places: Places;
-let browser: Browser;
-/** By what a page can't change of itself. They are kept: what one page has loaded and compiled, the next one has too. */
-const contexts = new Map<string, BrowserContext>();
+/** Of `<view>.js` and `<view>.css`. */
+const BUNDLES = process.env["LAYERWISE_PANELS"] ?? "";
+
+let browser: Browser | undefined;
+/** By what a page can't change of itself. They are kept: what one panel has loaded and compiled, the next one has too. */
+const pages = new Map<string, Page>();
 let currentPage: Page | undefined;
-let server: http.Server;
+/** What the panel in the current page says. */
+let receive: (message: unknown) => void = () => undefined;
+let errors: string[] = [];
+/** What the view that is opened next has saved of itself before. */
+let saved: object | undefined;
+let server: http.Server | undefined;
 let origin: string;
 
-export async function openBrowser(where: Places): Promise<void> {
-  places = where;
-  fs.mkdirSync(path.join(where.results, "screenshots"), { recursive: true });
+async function openBrowser(): Promise<Browser> {
+  fs.mkdirSync(inRoot("test/results/screenshots"), { recursive: true });
   server = http.createServer(serve).listen(0, "127.0.0.1");
   await once(server, "listening");
   origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  browser = await chromium.launch({
-    executablePath: where.chromium,
-    args: ["--disable-gpu", "--disable-dev-shm-usage", ...(isRoot() ? ["--no-sandbox"] : [])],
-  });
+  return launchBrowser();
 }
 
 export async function closeBrowser(): Promise<void> {
-  await browser.close();
-  server.close();
+  await browser?.close();
+  server?.close();
 }
 
 /** The page of a view and what it loads. */
@@ -66,7 +61,7 @@ function serve({ url = "" }: http.IncomingMessage, response: http.ServerResponse
   if (pathname === "/" && kind !== null && named !== null)
     return void response
       .writeHead(200, { "content-type": "text/html" })
-      .end(document(kind as ViewKind, theme(named as ThemeName)));
+      .end(document(kind as ViewKind, theme(named as ThemeName), searchParams.has("again")));
   try {
     const data = fs.readFileSync(servedFile(pathname.slice(1)));
     const type = TYPES[path.extname(pathname)] ?? "application/octet-stream";
@@ -79,8 +74,7 @@ function serve({ url = "" }: http.IncomingMessage, response: http.ServerResponse
 
 const TYPES: Record<string, string> = { ".css": "text/css", ".js": "text/javascript", ".ttf": "font/ttf" };
 
-export const fixture = (...segments: string[]): string =>
-  path.join(places.root, "test", "fixtures", "panels", ...segments);
+export const fixture = (...segments: string[]): string => inRoot("test/fixtures/panels", ...segments);
 
 export const readFixture = (...segments: string[]): unknown =>
   JSON.parse(fs.readFileSync(fixture(...segments), "utf8"));
@@ -89,7 +83,7 @@ export const theme = (name: ThemeName): Theme => readFixture("themes", `${name}.
 
 /** A page-sized picture in test/results/screenshots/. */
 export async function screenshotPage(name: string): Promise<void> {
-  const file = path.join(places.results, "screenshots", `${name}.png`);
+  const file = inRoot("test/results/screenshots", `${name}.png`);
   await currentPage?.screenshot({ path: file, fullPage: true });
 }
 
@@ -122,36 +116,42 @@ export interface PanelOptions<Host extends object> {
   scale?: number;
   /** Default true: pictures and clicks don't wait for animations. */
   reducedMotion?: boolean;
+  /** What the view had saved of itself before. */
+  state?: object;
   /** Wait for the first snapshot to be drawn. Default true. */
   waitReady?: boolean;
 }
 
-/** Opens a panel and closes the one before it. */
-export async function openPanel<Host extends object, View extends object>(
-  options: PanelOptions<Host>,
-): Promise<Panel<View>> {
-  await currentPage?.close();
-  const { view: kind, theme: themeName = "dark", width = 1100, height = 900, scale = 1 } = options;
-  const { reducedMotion = true } = options;
+async function pageFor(scale: number, reducedMotion: boolean): Promise<Page> {
   const key = `${scale} ${reducedMotion}`;
-  const context =
-    contexts.get(key) ??
-    (await browser.newContext({
-      deviceScaleFactor: scale,
-      reducedMotion: reducedMotion ? "reduce" : "no-preference",
-    }));
-  contexts.set(key, context);
-  const page = (currentPage = await context.newPage());
-  await page.setViewportSize({ width, height });
-  const errors: string[] = [];
+  const known = pages.get(key);
+  if (known !== undefined) return known;
+  browser ??= await openBrowser();
+  const page = await browser.newPage({
+    deviceScaleFactor: scale,
+    reducedMotion: reducedMotion ? "reduce" : "no-preference",
+  });
   page.on("pageerror", (error) => errors.push(String(error)));
   page.on("console", (message) => {
     if (["error", "warning"].includes(message.type())) errors.push(message.text());
   });
-
-  const calls: Call[] = [];
-  let receive: (message: unknown) => void = () => undefined;
   await page.exposeFunction("toHost", (json: string) => receive(JSON.parse(json)));
+  pages.set(key, page);
+  return page;
+}
+
+/** Opens a panel in place of the one before it. */
+export async function openPanel<Host extends object, View extends object>(
+  options: PanelOptions<Host>,
+): Promise<Panel<View>> {
+  receive = () => undefined;
+  await currentPage?.goto("about:blank");
+  const { view: kind, theme: themeName = "dark", width = 1100, height = 900, scale = 1 } = options;
+  const page = (currentPage = await pageFor(scale, options.reducedMotion ?? true));
+  await page.setViewportSize({ width, height });
+  await page.mouse.move(0, 0);
+  errors = [];
+  const calls: Call[] = [];
   const post = (message: unknown): Promise<void> =>
     page.evaluate((json) => window.postMessage(JSON.parse(json), "*"), JSON.stringify(message));
   const methods = options.host as Record<string, (...args: unknown[]) => unknown>;
@@ -173,8 +173,9 @@ export async function openPanel<Host extends object, View extends object>(
     },
   );
 
-  const open = async (): Promise<void> => {
-    await page.goto(`${origin}/?view=${kind}&theme=${themeName}`);
+  saved = options.state;
+  const open = async (again = ""): Promise<void> => {
+    await page.goto(`${origin}/?view=${kind}&theme=${themeName}${again}`);
     if (options.waitReady ?? true) await page.waitForSelector("body[data-ready='1']", { timeout: 10_000 });
   };
   await open();
@@ -186,8 +187,14 @@ export async function openPanel<Host extends object, View extends object>(
       ...errors,
       ...(await page.evaluate(() => (globalThis as { violations?: string[] }).violations ?? [])),
     ],
-    reopen: open,
-    setTheme: (name) => page.evaluate(applyTheme, theme(name)),
+    reopen: () => open("&again"),
+    setTheme: async (name) => {
+      await page.evaluate(applyTheme, theme(name));
+      // What is on a canvas follows a frame later.
+      await page.evaluate(
+        () => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))),
+      );
+    },
   };
 }
 
@@ -207,7 +214,7 @@ function applyTheme({ name, kind, bodyClass, variables }: Theme): void {
 }
 
 /** The host's own page, with what VS Code adds to it: its style sheet, the theme and the API. */
-function document(kind: ViewKind, theme: Theme): string {
+function document(kind: ViewKind, theme: Theme, again: boolean): string {
   const page = pageHtml({
     kind,
     title: "Layerwise",
@@ -218,10 +225,14 @@ function document(kind: ViewKind, theme: Theme): string {
     styles: ["codicon.css", `${kind}.css`],
   });
   const script = (code: string): string => `<script nonce="${NONCE}">${code}</script>`;
+  const api = `(${provideApi.toString()})()`;
+  // As a panel that is new has it, or one that VS Code has kept.
+  const before =
+    saved === undefined ? "clear()" : `setItem("state", ${JSON.stringify(JSON.stringify(saved))})`;
   return page
     .replace(
       "<title>",
-      `<link rel="stylesheet" href="vscode-webview.css">${script(`(${provideApi.toString()})()`)}<title>`,
+      `<link rel="stylesheet" href="vscode-webview.css">${script(again ? api : `sessionStorage.${before};${api}`)}<title>`,
     )
     .replace(/<body[^>]*>/, `$&${script(`(${applyTheme.toString()})(${JSON.stringify(theme)})`)}`);
 }
@@ -251,16 +262,21 @@ function servedFile(name: string): string {
   if (name === "vscode-webview.css") return fixture(name);
   if (name.startsWith("codicon"))
     return path.join(path.dirname(require.resolve("@vscode/codicons/package.json")), "dist", name);
-  return path.join(places.bundles, name);
+  return path.join(BUNDLES, name);
 }
 
-/** Serious and critical findings of axe-core, one line each. */
-export async function accessibilityProblems(page: Page): Promise<string[]> {
-  await page.evaluate(fs.readFileSync(require.resolve("axe-core/axe.min.js"), "utf8"));
-  const results = await page.evaluate(async () => {
-    const { axe } = globalThis as unknown as { axe: typeof import("axe-core") };
-    return axe.run(globalThis.document, { resultTypes: ["violations"] });
-  });
+const AXE = fs.readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
+
+/** Serious and critical findings of axe-core, by all of its rules or by those for colours, one line each. */
+export async function accessibilityProblems(page: Page, rules?: "colours"): Promise<string[]> {
+  if (await page.evaluate(() => !("axe" in globalThis))) await page.evaluate(AXE);
+  const results = await page.evaluate(
+    async (named) => {
+      const { axe } = globalThis as unknown as { axe: typeof import("axe-core") };
+      return axe.run(globalThis.document, { resultTypes: ["violations"], ...(named && { runOnly: named }) });
+    },
+    rules === "colours" ? ["color-contrast", "link-in-text-block"] : undefined,
+  );
   return results.violations
     .filter(({ impact }) => impact === "serious" || impact === "critical")
     .flatMap(({ id, help, nodes }) =>

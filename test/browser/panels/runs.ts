@@ -9,7 +9,7 @@ import type {
 } from "../../../extension/protocol/views.ts";
 import { BOUNDS } from "../../bounds.ts";
 import { test, until } from "../../harness.ts";
-import { inspect, NARROW, THEMES } from "./looks.ts";
+import { looks } from "./looks.ts";
 import { frameTime } from "./frames.ts";
 import { called, openPanel, type Panel, type PanelOptions, screenshotPage } from "./page.ts";
 import { ended, recording, runningAt } from "./recordings.ts";
@@ -368,18 +368,13 @@ test("runs: ten of them with a hundred thousand points are drawn in time", async
   assert.ok(ten > 0 && ten < BOUNDS.frame, `a frame takes ${ten} ms`);
 }, 60_000);
 
-for (const theme of [...THEMES, "narrow"] as const)
-  test(`training looks right: compared, ${theme}`, async () => {
-    const snapshot = steered();
-    const folder = new Folder(snapshot, 4);
-    folder.label(folder.runs[1]!.run.id, { name: "wide", tags: ["dropout"], archived: false });
-    const panel = await open(
-      snapshot,
-      folder,
-      theme === "narrow" ? { theme: "light", width: NARROW, scale: 1.5 } : { theme, scale: 1.5 },
-    );
-    for (const name of ["wide", folder.runs[3]!.run.id])
-      await panel.page.getByRole("checkbox", { name: `Draw ${name}`, exact: true }).check();
-    await until("the curves", async () => (await legend(panel, "loss")).length === 7);
-    await inspect(panel, `training-compared-${theme}`);
-  });
+looks("training looks right: compared", "training-compared", async (look) => {
+  const snapshot = steered();
+  const folder = new Folder(snapshot, 4);
+  folder.label(folder.runs[1]!.run.id, { name: "wide", tags: ["dropout"], archived: false });
+  const panel = await open(snapshot, folder, look);
+  for (const name of ["wide", folder.runs[3]!.run.id])
+    await panel.page.getByRole("checkbox", { name: `Draw ${name}`, exact: true }).check();
+  await until("the curves", async () => (await legend(panel, "loss")).length === 7);
+  return panel;
+});

@@ -7,7 +7,7 @@ import type {
 } from "../../../extension/protocol/inspection.ts";
 import type { TensorsHostMethods, TensorsViewMethods } from "../../../extension/protocol/views.ts";
 import { test, until } from "../../harness.ts";
-import { inspect, NARROW, THEMES } from "./looks.ts";
+import { inspect, looks } from "./looks.ts";
 import { called, openPanel, type Panel, type PanelOptions } from "./page.ts";
 
 type Editor = Panel<TensorsViewMethods>;
@@ -222,20 +222,14 @@ test("tensors: many thousands are drawn on request, and a file that changes is r
   await until("the new file", async () => (await names(editor)).length === 7);
 });
 
-for (const theme of [...THEMES, "narrow"] as const)
-  test(`tensors look right: ${theme}`, async () => {
-    const editor = await open(
-      theme === "narrow" ? { theme: "light", width: NARROW, scale: 1.5 } : { theme, scale: 1.5 },
-    );
-    await press(editor, "Compare With…");
-    await editor.page.locator(".changes").waitFor();
-    await editor.page.getByRole("button", { name: "Look at the values of fc.weight" }).click();
-    await editor.page.locator(".looked").waitFor();
-    await press(editor, "Look at All Values");
-    await until(
-      "all values",
-      async () =>
-        (await editor.page.locator(".tensors .values > span:first-child").count()) === inFile.length,
-    );
-    await inspect(editor, `tensors-${theme}`);
-  });
+looks("tensors look right", "tensors", async (look) => {
+  const editor = await open(look);
+  await press(editor, "Compare With…");
+  await editor.page.locator(".changes").waitFor();
+  await editor.page.getByRole("button", { name: "Look at the values of fc.weight" }).click();
+  await editor.page.locator(".looked").waitFor();
+  await press(editor, "Look at All Values");
+  const values = editor.page.locator(".tensors .values > span:first-child");
+  await until("all values", async () => (await values.count()) === inFile.length);
+  return editor;
+});

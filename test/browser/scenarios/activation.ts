@@ -1,17 +1,38 @@
 /** What a window on a folder with a model waits for first. */
 import assert from "node:assert/strict";
 import { BOUNDS, measured, quantile, rest } from "../../bounds.ts";
-import { test, until } from "../../harness.ts";
+import { row, until } from "../../harness.ts";
 import { residual, simpleNN, writeModel } from "../../models.ts";
 import { temporaryFolder } from "../library/browser.ts";
+import { longDigits } from "../library/digits.ts";
 import { familyOf } from "../../processes.ts";
-import { closeWorkbench, openWorkbench } from "../library/tier.ts";
+import { sharedWorkbench } from "../library/tier.ts";
+import { TrainingPanel } from "../library/trainingPanel.ts";
 import type { Workbench } from "../library/workbench.ts";
 
+/** The window that these tests share. */
+const ROW = "latency";
+const test = row(ROW);
 const MODEL = "residual.nn.ts";
+const DIGITS = "digits.nn.ts";
+/** Milliseconds from a click on Train to a point that is drawn, with VS Code's page for the panel. */
+const DRAWN_POINT = 3000;
 /** At the most: others use this machine, so the best counts of what happens once in each window. */
 const WINDOWS = 3;
 const WARM = 6;
+
+/** Nothing but the panel asks for a preview, so that it is what starts the process. */
+const QUIET = ["diagnostics.enabled", "lenses.enabled", "hovers.enabled", "hints.shapes", "hints.parameters"];
+
+const openQuiet = (): Promise<Workbench> =>
+  sharedWorkbench(ROW, () => {
+    const folder = temporaryFolder("workspace");
+    writeModel(folder, MODEL, residual("ReLU", "new Block(16), new Block(16), new Block(16)"));
+    writeModel(folder, "simple.nn.ts", simpleNN(5));
+    writeModel(folder, DIGITS, longDigits());
+    const settings = Object.fromEntries(QUIET.map((name) => [`layerwise.${name}`, false]));
+    return { folder, settings };
+  });
 
 /**
  * VS Code's own figure: loading the code and the call of activate(). It has all that goes on while a window is loaded in
@@ -73,18 +94,6 @@ const list = (previews: readonly Preview[]): string =>
     .join(", ");
 
 test("latency: a preview is drawn in a moment, with and without a process to start", async (note) => {
-  const folder = temporaryFolder("workspace");
-  writeModel(folder, MODEL, residual("ReLU", "new Block(16), new Block(16), new Block(16)"));
-  writeModel(folder, "simple.nn.ts", simpleNN(5));
-  // Nothing but the panel asks for a preview, so that it is what starts the process.
-  const quiet = [
-    "diagnostics.enabled",
-    "lenses.enabled",
-    "hovers.enabled",
-    "hints.shapes",
-    "hints.parameters",
-  ];
-  const settings = Object.fromEntries(quiet.map((name) => [`layerwise.${name}`, false]));
   let workbench!: Workbench;
   const opened = async (name: string): Promise<Preview> => {
     await workbench.openFile(name);
@@ -98,7 +107,7 @@ test("latency: a preview is drawn in a moment, with and without a process to sta
   const windows = await measured<First>(
     WINDOWS,
     async () => {
-      if (loaded++ === 0) workbench = await openWorkbench({ folder, settings });
+      if (loaded++ === 0) workbench = await openQuiet();
       else await workbench.reload();
       await workbench.activated();
       await until("no process", () =>
@@ -123,5 +132,32 @@ test("latency: a preview is drawn in a moment, with and without a process to sta
   note(`warm ${list(warm.all)} ms${warm.remark}`);
   assert.ok(windows.good, "a first preview");
   assert.ok(warm.good, "warm");
-  await closeWorkbench(workbench);
 }, 300_000);
+
+/** Rounds, the first of which is slower. */
+const CLICKS = 5;
+
+test("latency: from a click on Train to a point that is drawn", async (note) => {
+  const workbench = await openQuiet();
+  await workbench.activated();
+  workbench.useSettings({ "layerwise.lenses.enabled": true });
+  await workbench.openFile(DIGITS);
+  await workbench.lens("parameters").waitFor({ timeout: 30_000 });
+  const times = await measured(
+    CLICKS,
+    async () => {
+      const clicked = performance.now();
+      await workbench.clickLens("Train", () => workbench.webviewFrame.waitFor({ timeout: 10_000 }));
+      const panel = await TrainingPanel.of(workbench);
+      await panel.hasPoints(1);
+      const took = performance.now() - clicked;
+      await panel.press("Stop");
+      await panel.reaches("stopped");
+      await workbench.closePanel("Training");
+      return took;
+    },
+    (all, load) => all.length > 1 && Math.min(...all.slice(1)) < load * DRAWN_POINT,
+  );
+  note(`${times.all.map((time) => time.toFixed(0)).join(", ")} ms${times.remark}`);
+  assert.ok(times.good);
+}, 120_000);

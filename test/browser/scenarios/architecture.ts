@@ -3,7 +3,7 @@ import { execFileSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
 import type { Frame } from "playwright-core";
-import { test, until } from "../../harness.ts";
+import { row, until } from "../../harness.ts";
 import { residual, writeModel } from "../../models.ts";
 import { sharedWorkbench } from "../library/tier.ts";
 import { accessibilityProblems } from "../library/trainingPanel.ts";
@@ -24,6 +24,8 @@ function committed(folder: string): void {
 }
 
 const shown = (frame: Frame): Promise<string> => frame.locator("main").innerText();
+
+const test = row("examples");
 
 test("the architecture: drawn, compared with git's HEAD, measured, and kept through code that hangs or dies", async () => {
   const workbench = await sharedWorkbench("examples");

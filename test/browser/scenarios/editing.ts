@@ -1,13 +1,17 @@
 import assert from "node:assert/strict";
-import { test, until } from "../../harness.ts";
+import { row, until } from "../../harness.ts";
 import { simpleNN, writeModel } from "../../models.ts";
 import { temporaryFolder } from "../library/browser.ts";
 import { closeWorkbench, openWorkbench, sharedWorkbench } from "../library/tier.ts";
 import type { Workbench } from "../library/workbench.ts";
 
+/** The window that these tests share, all but the last. */
+const ROW = "empty folder";
+const test = row(ROW);
+
 /** Its squiggles are TypeScript's alone. */
 const openFolder = (): Promise<Workbench> =>
-  sharedWorkbench("empty folder", () => ({
+  sharedWorkbench(ROW, () => ({
     folder: temporaryFolder("workspace"),
     settings: { "layerwise.diagnostics.enabled": false },
   }));

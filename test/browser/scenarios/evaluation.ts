@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
-import { test, until } from "../../harness.ts";
+import { row, until } from "../../harness.ts";
 import { newestRun } from "../../runDirectories.ts";
 import { sharedWorkbench } from "../library/tier.ts";
 import { accessibilityProblems, TrainingPanel } from "../library/trainingPanel.ts";
+
+const test = row("examples");
 
 test("digits: Evaluate, down to a cell's samples, and a digit drawn by hand", async () => {
   const workbench = await sharedWorkbench("examples");

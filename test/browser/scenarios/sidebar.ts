@@ -2,16 +2,20 @@ import assert from "node:assert/strict";
 import fs from "node:fs";
 import path from "node:path";
 import type { Locator } from "playwright-core";
-import { test, until } from "../../harness.ts";
+import { row, until } from "../../harness.ts";
 import { simpleNN, writeModel } from "../../models.ts";
-import { checkpointFiles, newestRun, runRecords } from "../../runDirectories.ts";
+import { checkpointFiles, runRecords } from "../../runDirectories.ts";
 import { temporaryFolder } from "../library/browser.ts";
 import { sharedWorkbench } from "../library/tier.ts";
 import { accessibilityProblems, TrainingPanel } from "../library/trainingPanel.ts";
 import type { Workbench } from "../library/workbench.ts";
 
+/** The window that these tests share. */
+const ROW = "side bar";
+const test = row(ROW);
+
 async function openFolder(): Promise<Workbench> {
-  const workbench = await sharedWorkbench("side bar", () => {
+  const workbench = await sharedWorkbench(ROW, () => {
     const folder = temporaryFolder("workspace");
     writeModel(folder, "net.nn.ts", simpleNN(150));
     return { folder };
@@ -109,14 +113,7 @@ test("a checkpoint of the tree is evaluated and deleted", async () => {
   await workbench.showSideBar();
   const item = workbench.treeItem(/^Checkpoint final, epoch 300/);
   await chooseFor(item, "Evaluate Checkpoint");
-  const evaluation = await until(
-    "the evaluation",
-    () => {
-      const run = newestRun(folder);
-      return run?.kind === "evaluate" && run.state === "finished" && run;
-    },
-    30_000,
-  );
+  const evaluation = await workbench.evaluated();
   assert.ok((evaluation.metrics["accuracy"] ?? 0) > 0.5, JSON.stringify(evaluation.metrics));
   await chooseFor(item, "Export…");
   await page.locator(".quick-input-widget .monaco-list-row", { hasText: "ONNX" }).waitFor();

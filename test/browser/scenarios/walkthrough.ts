@@ -57,14 +57,7 @@ test("from an empty folder to a trained, evaluated, saved digits network, by not
   await workbench.picture("train", workbench.panel);
 
   await follow(workbench, "Evaluate it", "Evaluate");
-  const evaluation = await until(
-    "the evaluation",
-    () => {
-      const run = newestRun(folder);
-      return run?.kind === "evaluate" && run.state === "finished" && run;
-    },
-    30_000,
-  );
+  const evaluation = await workbench.evaluated();
   const accuracy = evaluation.metrics["accuracy"] ?? 0;
   note(`accuracy ${accuracy.toFixed(3)}`);
   assert.ok(accuracy > 0.97, JSON.stringify(evaluation.metrics));

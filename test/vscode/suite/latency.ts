@@ -151,16 +151,20 @@ async function typed(note: (text: string) => void): Promise<number> {
     const lines = document.getText().split("\n");
     const line = 1 + lines.findIndex((text) => /class \w+ extends nn\.Module \{/.test(text));
     const times: number[] = [];
-    for (let key = 0; key < KEYS; key++) {
-      // Nothing uses the layer: the whole model is built, and that is to be said.
-      const start = new vscode.Position(line, 0);
-      times.push(await answer(document, (edit) => edit.insert(document.uri, start, LAYER)));
-      const typed = new vscode.Range(line, 0, line + 1, 0);
-      times.push(await answer(document, (edit) => edit.delete(document.uri, typed)));
+    try {
+      for (let key = 0; key < KEYS; key++) {
+        // Nothing uses the layer: the whole model is built, and that is to be said.
+        const start = new vscode.Position(line, 0);
+        times.push(await answer(document, (edit) => edit.insert(document.uri, start, LAYER)));
+        const typed = new vscode.Range(line, 0, line + 1, 0);
+        times.push(await answer(document, (edit) => edit.delete(document.uri, typed)));
+      }
+    } finally {
+      // Left open, it would be what the next try finds.
+      await close();
     }
     note(`${name} ${quantile(times).toFixed(0)}`);
     all.push(...times);
-    await close();
   }
   const p95 = quantile(all, 0.95);
   note(`median ${quantile(all).toFixed(0)} ms, p95 ${p95.toFixed(0)} ms of ${all.length}`);

@@ -3,7 +3,6 @@ import "./answers.ts";
 import "./activation.ts";
 import "./editing.ts";
 import "./typing.ts";
-import "./latency.ts";
 import "./debugging.ts";
 import "./training.ts";
 import "./panels.ts";

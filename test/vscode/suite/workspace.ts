@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import path from "node:path";
 import * as vscode from "vscode";
-import { writeModel } from "../../models.ts";
+import { simpleNN, writeModel } from "../../models.ts";
 
 /** The folder that VS Code was opened on; empty when the suite begins. */
 export function workspaceFolder(): string {
@@ -24,4 +24,13 @@ export function extension(): vscode.Extension<unknown> {
   const found = vscode.extensions.getExtension("layerwise.layerwise");
   assert.ok(found, "VS Code doesn't know the extension");
   return found;
+}
+
+/** Trains the tutorial's network, from a file of this name. */
+export async function train(name: string, epochs: number): Promise<void> {
+  const document = await openModel(name, simpleNN(epochs));
+  await vscode.commands.executeCommand("layerwise.train", {
+    file: document.uri.fsPath,
+    exportName: "default",
+  });
 }
