@@ -3,6 +3,7 @@ import type { DType } from "./dtype.ts";
 import type { TfBuilder, TfGraphBuilder, TfRef } from "./lowering.ts";
 import type { OnnxBuilder, OnnxRef } from "./onnx.ts";
 import type { PartRule } from "./parts.ts";
+import type { PlainRule } from "./plain.ts";
 import type { Shape } from "./shape.ts";
 import type { Tensor } from "./tensor.ts";
 
@@ -71,6 +72,10 @@ export interface Op<A extends object> {
     attributes: A,
     signature: Signature,
   ): tfjs.Tensor | readonly tfjs.Tensor[];
+  /** The op as a loop over plain arrays, which takes the place of `tfjs` for small tensors. */
+  readonly plain?: PlainRule<A>;
+  /** How many kernels `tfjs` calls, about; 1 by default. */
+  calls?(signature: Signature, attributes: A): number;
   /**
    * Multiply-adds of one call: a product that is added to a sum, or a weight or bias that an element meets, counts
    * one. None when left out: functions of single elements, sums and comparisons, and what only moves data.

@@ -1,8 +1,10 @@
 // Walks the op table: every op, on every backend that is there, against PyTorch's values and gradients.
 import { readdirSync, readFileSync } from "node:fs";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import * as k from "@tensorflow/tfjs-core";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { loadExecutor } from "../../extension/executors/index.ts";
 import { TensorFlowExecutor } from "../../extension/executors/tensorflow/executor.ts";
+import { TfjsExecutor } from "../../extension/executors/tfjs/executor.ts";
 import type { NativeBinding } from "../../extension/native/binding.ts";
 import { NativeError } from "../../extension/native/errors.ts";
 import { loadNative } from "../../extension/native/load.ts";
@@ -12,6 +14,7 @@ import { grad } from "../../extension/tensor/autograd.ts";
 import { toHostArray, type DType } from "../../extension/tensor/dtype.ts";
 import type { Op, Signature } from "../../extension/tensor/op.ts";
 import { OPS } from "../../extension/tensor/ops/table.ts";
+import type { PlainRule } from "../../extension/tensor/plain.ts";
 import { barrier, keep, observe, setExecutor, valuesOf } from "../../extension/tensor/runtime.ts";
 import { fromHost, Parameter, type Tensor } from "../../extension/tensor/tensor.ts";
 import { settled } from "./settled.ts";
@@ -241,6 +244,8 @@ describe.each(["wasm", "cpu"] as const)("tfjs on %s", (device) => {
   beforeAll(async () => {
     const { info } = await loadExecutor(device);
     expect(info.backend).toBe(device);
+    // All samples are so small that loops would compute them.
+    setExecutor(new TfjsExecutor(k, false));
     restore = verifyOutputs("tfjs", (t: { shape: number[]; dtype: string }) => t);
   });
   afterAll(() => {
@@ -248,6 +253,32 @@ describe.each(["wasm", "cpu"] as const)("tfjs on %s", (device) => {
     setExecutor(undefined);
   });
   suite();
+});
+
+describe.each(["wasm", "cpu"] as const)("loops beside tfjs on %s", (device) => {
+  let executor: Awaited<ReturnType<typeof loadExecutor>>;
+  beforeAll(async () => {
+    executor = await loadExecutor(device);
+  });
+  afterAll(() => setExecutor(undefined));
+
+  // Remembered at the second sight.
+  test.each(ops.filter((op) => op.plain !== undefined).map((op) => [op.name, op] as const))("%s", (name, op) => {
+    const all = samples[name] ?? [];
+    const rule = vi.spyOn(op as { plain: PlainRule<object> }, "plain");
+    const before = executor.counters()["repeated"]!;
+    for (let round = 0; round < 4; round++) {
+      const runs = all.map((sample) => record(op, sample));
+      compute(runs);
+      all.forEach((sample, i) => check(op, sample, runs[i]!, i));
+    }
+    expect(executor.counters()["repeated"]! - before, "repeated runs").toBe(2);
+    expect(
+      rule.mock.results.some(({ value }) => typeof value === "function"),
+      "a loop was made",
+    ).toBe(true);
+    rule.mockRestore();
+  });
 });
 
 const native = ((): ReturnType<typeof loadNative> | undefined => {

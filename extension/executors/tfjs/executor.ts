@@ -1,68 +1,145 @@
 import type * as tfjs from "@tensorflow/tfjs-core";
-import type { DType, HostArray } from "../../tensor/dtype.ts";
-import { TensorError } from "../../tensor/errors.ts";
+import { allocate, type HostArray } from "../../tensor/dtype.ts";
 import type { Storage, Value } from "../../tensor/graph.ts";
-import type { Op, Tfjs } from "../../tensor/op.ts";
-import { leafData, type Executor, type Inspector, type Plan } from "../../tensor/runtime.ts";
-import { formatShape } from "../../tensor/shape.ts";
+import type { Tfjs } from "../../tensor/op.ts";
+import { leafData, keep, type Executor, type Inspector, type Plan } from "../../tensor/runtime.ts";
 import type { Choice } from "../choices.ts";
-import { naming, translated } from "../errors.ts";
-import { Lowering, signatureOf, type Backend } from "../layouts.ts";
+import { translated } from "../errors.ts";
+import { Recording } from "./recording.ts";
+import { computable, copyOf, filled, LARGE, Slot, upload, type Residence } from "./slots.ts";
 
-const TYPE: Record<DType, "float32" | "int32" | "bool"> = {
-  float32: "float32",
-  int64: "int32",
-  bool: "bool",
-};
+/** Plans whose calls are remembered at most; the least recently used goes first. */
+const PROGRAMS = 32;
+/** Keys remembered as seen once. */
+const SEEN = 1024;
 
-/** Beyond this tfjs's kernels give wrong numbers without an error. */
-const MAX_RANK = 6;
+/** Where the values are that a plan is asked for. */
+interface Results {
+  readonly fetches: readonly Slot[];
+  readonly lazy: readonly Slot[];
+  readonly written: readonly Slot[];
+}
 
-/** Runs plans op by op on a tfjs backend (wasm, or cpu): the embedded default where TensorFlow is not installed. */
+/** All that is done for plans of one key, to be done again with other values. */
+interface Program extends Results {
+  /** By their place among the plan's leaves. */
+  readonly fed: readonly { readonly slot: Slot; readonly at: number }[];
+  readonly calls: readonly (() => void)[];
+}
+
+/**
+ * Runs plans on a tfjs backend (wasm, or cpu): the embedded default where TensorFlow is not installed. Small tensors stay
+ * on the host, where loops compute them. The calls of a plan that comes again are remembered, with the memory of their
+ * loops.
+ */
 export class TfjsExecutor implements Executor {
-  readonly counters = { interpreted: 0, interpretedNodes: 0 };
+  readonly counters = { interpreted: 0, interpretedNodes: 0, repeated: 0 };
   private readonly k: Tfjs;
+  private readonly loops: boolean;
+  private readonly programs = new Map<string, Program>();
+  private readonly seen = new Set<string>();
   private lazy: tfjs.Tensor[] = [];
-  private readonly abandoned: tfjs.Tensor[] = [];
-  private readonly registry = new FinalizationRegistry<tfjs.Tensor>((t) => this.abandoned.push(t));
+  private readonly abandoned: Residence[] = [];
+  private readonly registry = new FinalizationRegistry<Residence>((r) => this.abandoned.push(r));
 
-  constructor(k: Tfjs) {
+  /** @param loops whether small tensors are computed by loops: everything is left to the backend's kernels otherwise */
+  constructor(k: Tfjs, loops = true) {
     this.k = k;
+    this.loops = loops;
+  }
+
+  compiled(key: string): boolean {
+    return this.programs.has(key);
   }
 
   run(plan: Plan, inspector?: Inspector): void {
-    for (const t of this.abandoned.splice(0)) t.dispose();
+    for (const { tensor } of this.abandoned.splice(0)) tensor?.dispose();
     if (plan.assigns.length > 0) for (const t of this.lazy.splice(0)) t.dispose();
-    this.counters.interpreted++;
-    this.counters.interpretedNodes += plan.nodes.length;
     // Draws take their numbers in program order, before anything is computed from them.
     for (const value of plan.leaves) if (value.producer.kind === "random") leafData(value);
     try {
-      this.interpret(plan, inspector);
+      const program = inspector === undefined ? this.programs.get(plan.key) : undefined;
+      this.k.tidy(() => (program === undefined ? this.interpret(plan, inspector) : this.repeat(program, plan)));
     } catch (error) {
       throw translated(error);
     }
   }
 
   private interpret(plan: Plan, inspector: Inspector | undefined): void {
+    this.counters.interpreted++;
+    this.counters.interpretedNodes += plan.nodes.length;
+    const recording = new Recording(this.k, (slot, value) => this.feed(slot, value), this.loops);
+    const { lowering } = recording;
+    const look = (value: Value): HostArray => lowering.plain(value).copy(this.k);
+    inspector?.begin?.();
+    for (const node of plan.nodes) {
+      lowering.node(node);
+      inspector?.node(node, look);
+    }
+    inspector?.done(look);
+    const slots = (values: readonly Value[]): Slot[] => values.map((value) => lowering.plain(value));
+    const results = {
+      fetches: slots(plan.fetches),
+      lazy: slots(plan.lazy),
+      written: slots(plan.assigns.map(({ value }) => value)),
+    };
+    this.finish(results, plan);
+    if (inspector === undefined && this.comesAgain(plan)) this.remember(recording, results, plan);
+  }
+
+  private repeat(program: Program, plan: Plan): void {
+    this.counters.repeated++;
+    // The most recently used comes last.
+    this.programs.delete(plan.key);
+    this.programs.set(plan.key, program);
+    for (const { slot, at } of program.fed) this.feed(slot, plan.leaves[at]!);
+    for (const call of program.calls) call();
+    this.finish(program, plan);
+  }
+
+  /** Whether a plan is expected again: it was there before, or is a training's. */
+  private comesAgain({ key }: Plan): boolean {
+    if (keep.repeats || this.seen.has(key)) return true;
+    if (this.seen.size >= SEEN) this.seen.clear();
+    this.seen.add(key);
+    return false;
+  }
+
+  private remember({ calls, fed }: Recording, results: Results, plan: Plan): void {
+    const places = new Map(plan.leaves.map((value, at) => [value, at]));
+    const found = fed.map(({ slot, value }) => ({ slot, at: places.get(value)! }));
+    if (found.some(({ at }) => at === undefined)) return;
+    this.programs.set(plan.key, { calls, fed: found, ...results });
+    if (this.programs.size > PROGRAMS) this.programs.delete(this.programs.keys().next().value!);
+  }
+
+  /** Brings the results to whom they are for. */
+  private finish({ fetches, lazy, written }: Results, plan: Plan): void {
     const { k } = this;
-    k.tidy(() => {
-      const lowering = new Lowering(this.backend());
-      const look = (value: Value): HostArray => read(lowering.plain(value), value.dtype);
-      inspector?.begin?.();
-      for (const node of plan.nodes) {
-        lowering.node(node);
-        inspector?.node(node, look);
-      }
-      inspector?.done(look);
-      for (const value of plan.fetches) value.data = read(lowering.plain(value), value.dtype);
-      const written = plan.assigns.map(({ value }) => k.keep(k.clone(lowering.plain(value))));
-      plan.lazy.forEach((value) => {
-        const t = k.keep(k.clone(lowering.plain(value)));
+    plan.fetches.forEach((value, i) => (value.data = fetches[i]!.copy(k)));
+    plan.lazy.forEach((value, i) => {
+      const { array, tensor } = lazy[i]!;
+      if (array !== undefined) value.read = () => array.slice();
+      else {
+        const t = k.keep(k.clone(tensor!));
         this.lazy.push(t);
-        value.read = () => read(t, value.dtype);
-      });
-      plan.assigns.forEach(({ storage }, i) => this.place(storage, written[i]!));
+        value.read = () => copyOf(k, t, value.dtype);
+      }
+    });
+    // What is written may be read from what is overwritten: first all is there, then it is put in its place.
+    const next = written.map((slot, i): Residence => {
+      const { array, tensor } = slot;
+      if (array === undefined) return { array, tensor: k.keep(k.clone(tensor!)) };
+      const shared = !slot.own || written.indexOf(slot) !== i || lazy.includes(slot);
+      return { array: shared ? array.slice() : array, tensor: undefined };
+    });
+    plan.assigns.forEach(({ storage }, i) => {
+      const slot = written[i]!;
+      const old = this.place(storage, next[i]!);
+      if (slot.array === undefined || slot.array !== next[i]!.array) return;
+      // The storage has the loop's memory now, and the loop gets the storage's for the next time.
+      const fits = old?.length === slot.array.length && old.constructor === slot.array.constructor;
+      slot.array = fits ? old : allocate(slot.dtype, slot.array.length);
     });
   }
 
@@ -72,7 +149,8 @@ export class TfjsExecutor implements Executor {
   }
 
   read(storage: Storage): HostArray {
-    return read(storage.device as tfjs.Tensor, storage.dtype);
+    const { array, tensor } = storage.device as Residence;
+    return array === undefined ? copyOf(this.k, tensor!, storage.dtype) : array.slice();
   }
 
   /** Live tensors of the backend, for tests of leaks. */
@@ -80,58 +158,44 @@ export class TfjsExecutor implements Executor {
     return this.k.memory().numTensors;
   }
 
-  private place(storage: Storage, tensor: tfjs.Tensor): void {
-    (storage.device as tfjs.Tensor | undefined)?.dispose();
-    this.registry.unregister(storage);
-    this.registry.register(storage, tensor, storage);
-    storage.device = tensor;
+  /** Answers the array that was there before. */
+  private place(storage: Storage, { array, tensor }: Residence): HostArray | undefined {
+    const residence = storage.device as Residence | undefined;
+    if (residence === undefined) {
+      storage.device = { array, tensor };
+      this.registry.register(storage, storage.device as Residence);
+      return undefined;
+    }
+    const before = residence.array;
+    residence.tensor?.dispose();
+    residence.array = array;
+    residence.tensor = tensor;
+    return before;
   }
 
-  private backend(): Backend<tfjs.Tensor> {
-    const { k } = this;
-    return {
-      leaf: (value) => this.leaf(value),
-      lower(node, inputs) {
-        const deep = node.outputs.find((v) => v.shape.length > MAX_RANK);
-        if (deep !== undefined) {
-          throw new TensorError(
-            "unsupported",
-            `${node.op.name}: the ${k.getBackend()} backend has tensors of up to ${MAX_RANK} dimensions, got ${formatShape(deep.shape)}`,
-            "the native engine has no such limit: layerwise engine install",
-          );
-        }
-        const op = node.op as unknown as Op<object>;
-        const result = naming(op, () => op.tfjs(k, inputs, node.attributes, signatureOf(node)));
-        return Array.isArray(result) ? (result as readonly tfjs.Tensor[]) : [result as tfjs.Tensor];
-      },
-      empty: (shape, dtype) => k.zeros([...shape], TYPE[dtype]),
-      transpose: (x, order) => k.transpose(x, [...order]),
-      reshape: (x, shape) => k.reshape(x, [...shape]),
-    };
+  /** Where a storage is at first. */
+  private initial(value: Value): Residence {
+    const array = computable(leafData(value));
+    if (array.length <= LARGE) return { array: array.slice(), tensor: undefined };
+    return { array: undefined, tensor: this.k.keep(upload(this.k, array, value)) };
   }
 
-  private leaf(value: Value): tfjs.Tensor {
+  private feed(slot: Slot, value: Value): void {
     const leaf = value.producer;
-    if (leaf.kind === "state" && leaf.version === leaf.storage.version && value.data === undefined) {
-      const { storage } = leaf;
-      if (storage.device === undefined) this.place(storage, this.k.keep(this.upload(leafData(value), value)));
-      return storage.device as tfjs.Tensor;
+    if (value.data === undefined) {
+      if (leaf.kind === "fill") {
+        // The same each time, and no value of the program's that is there from now on.
+        slot.set(slot.array ?? filled(leaf.value, value), undefined);
+        return;
+      }
+      if (leaf.kind === "state" && leaf.version === leaf.storage.version) {
+        const { storage } = leaf;
+        if (storage.device === undefined) this.place(storage, this.initial(value));
+        const home = storage.device as Residence;
+        slot.set(home.array, home.tensor, home);
+        return;
+      }
     }
-    return this.upload(leafData(value), value);
+    slot.set(computable(leafData(value)), undefined);
   }
-
-  private upload(data: HostArray, { shape, dtype }: Value): tfjs.Tensor {
-    if (data instanceof Float64Array && data.some((x) => x < -(2 ** 31) || x >= 2 ** 31)) {
-      throw new TensorError("value", "integers beyond ±2³¹ can be read but not computed with");
-    }
-    const values = data instanceof Float64Array ? Int32Array.from(data) : data;
-    return this.k.tensor(values, [...shape], TYPE[dtype]);
-  }
-}
-
-/** A copy of a tensor's values: the backend's own memory moves when it grows. */
-function read(t: tfjs.Tensor, dtype: DType): HostArray {
-  const data = t.dataSync();
-  if (dtype === "float32") return Float32Array.from(data);
-  return dtype === "int64" ? Int32Array.from(data) : Uint8Array.from(data);
 }

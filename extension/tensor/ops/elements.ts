@@ -2,6 +2,7 @@
 import type * as tfjs from "@tensorflow/tfjs-core";
 import type { DType } from "../dtype.ts";
 import { attr } from "../lowering.ts";
+import { binaryLoop, unaryLoop } from "../plain.ts";
 import { defineOp, type GradientRule, type NoOnnx, type OnnxRule, type Op, type Tfjs } from "../op.ts";
 import { broadcastShapes } from "../shape.ts";
 
@@ -19,12 +20,16 @@ const onnxOf = (onnx: Onnx): OnnxRule<object> =>
 /** Of whole numbers, what divides by zero is refused by TensorFlow's kernels alone. */
 export const DIVIDES: Pick<Op<object>, "xla"> = { xla: ({ inputs }) => inputs[0]!.dtype === "float32" };
 
-/** An op of two tensors of one type, broadcast against each other. `result` is the output's type if not theirs. */
+/**
+ * An op of two tensors of one type, broadcast against each other. `f` is what it does to floats, where a loop may do it;
+ * `result` is the output's type if not theirs.
+ */
 export function binary(
   name: string,
   tensorflow: string,
   onnx: Onnx | NoOnnx,
   kernel: Kernel2,
+  f: ((x: number, y: number) => number) | undefined,
   gradient: GradientRule<object> | NoGradient,
   result?: DType,
   more: Pick<Op<object>, "xla"> = {},
@@ -49,6 +54,7 @@ export function binary(
       );
     },
     tfjs: (k, [x, y]) => kernel(k, x!, y!),
+    ...(f === undefined ? {} : { plain: binaryLoop(f) }),
   });
 }
 
@@ -60,12 +66,13 @@ export const onnxFloorDiv: OnnxRule<object> = (b, inputs, _, { outputs }) => {
   return whole ? b.node("Cast", [quotient], { to: attr.type("int64") }) : quotient;
 };
 
-/** An op of one tensor, element by element. `result` is the output's type if not the input's. */
+/** An op of one tensor, element by element. `f` and `result` as of {@link binary}. */
 export function unary(
   name: string,
   tensorflow: string,
   onnx: Onnx,
   kernel: Kernel1,
+  f: ((x: number) => number) | undefined,
   gradient: GradientRule<object> | NoGradient,
   result?: DType,
 ): Op<object> {
@@ -78,5 +85,6 @@ export function unary(
     tensorflow: (b, [x], _, { inputs }) =>
       b.node(tensorflow, [x!], tensorflow.startsWith("Logical") ? {} : { T: attr.type(inputs[0]!.dtype) }),
     tfjs: (k, [x]) => kernel(k, x!),
+    ...(f === undefined ? {} : { plain: unaryLoop(f) }),
   });
 }

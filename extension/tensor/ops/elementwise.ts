@@ -2,6 +2,7 @@ import { apply } from "../apply.ts";
 import { attr } from "../lowering.ts";
 import { number, TRAINING_ONLY, type OnnxRef } from "../onnx.ts";
 import { defineOp, type GradientRule, type Op } from "../op.ts";
+import { broadcastPlaces } from "../plain.ts";
 import { broadcastShapes } from "../shape.ts";
 import { fillValue } from "../graph.ts";
 import { Tensor } from "../tensor.ts";
@@ -16,6 +17,7 @@ export const add = binary(
   "AddV2",
   "Add",
   (k, x, y) => k.add(x, y),
+  (x, y) => x + y,
   ({ grad }) => [grad, grad],
 );
 export const sub = binary(
@@ -23,6 +25,7 @@ export const sub = binary(
   "Sub",
   "Sub",
   (k, x, y) => k.sub(x, y),
+  (x, y) => x - y,
   ({ grad, needs }) => [grad, needs[1] ? f(neg, grad) : null],
 );
 export const mul: Op<object> = binary(
@@ -30,6 +33,7 @@ export const mul: Op<object> = binary(
   "Mul",
   "Mul",
   (k, x, y) => k.mul(x, y),
+  (x, y) => x * y,
   ({ grad, inputs: [x, y], needs }) => [
     needs[0] ? f(mul, grad, y!) : null,
     needs[1] ? f(mul, grad, x!) : null,
@@ -41,6 +45,7 @@ export const div: Op<object> = binary(
   "RealDiv",
   "Div",
   (k, x, y) => k.div(x, y),
+  (x, y) => x / y,
   ({ grad, inputs: [, y], outputs: [z], needs }) => [
     needs[0] ? f(div, grad, y!) : null,
     needs[1] ? f(neg, f(mul, grad, f(div, z!, y!))) : null,
@@ -51,6 +56,7 @@ export const pow: Op<object> = binary(
   "Pow",
   "Pow",
   (k, x, y) => k.pow(x, y),
+  undefined,
   ({ grad, inputs: [x, y], outputs: [z], needs }) => {
     const zero = constant(0);
     const slope = (): Tensor => f(mul, grad, f(mul, y!, f(pow, x!, f(sub, y!, constant(1)))));
@@ -79,6 +85,7 @@ export const maximum = binary(
   "Maximum",
   "Max",
   (k, x, y) => k.maximum(x, y),
+  Math.max,
   picked(() => gt),
 );
 export const minimum = binary(
@@ -86,26 +93,29 @@ export const minimum = binary(
   "Minimum",
   "Min",
   (k, x, y) => k.minimum(x, y),
+  Math.min,
   picked(() => lt),
 );
 
-export const eq = binary("eq", "Equal", "Equal", (k, x, y) => k.equal(x, y), STEP, "bool");
+export const eq = binary("eq", "Equal", "Equal", (k, x, y) => k.equal(x, y), (x, y) => Number(x === y), STEP, "bool");
 export const ne = binary(
   "ne",
   "NotEqual",
   (b, inputs) => b.node("Not", [b.node("Equal", inputs)]),
   (k, x, y) => k.notEqual(x, y),
+  (x, y) => Number(x !== y),
   STEP,
   "bool",
 );
-export const lt = binary("lt", "Less", "Less", (k, x, y) => k.less(x, y), STEP, "bool");
-export const le = binary("le", "LessEqual", "LessOrEqual", (k, x, y) => k.lessEqual(x, y), STEP, "bool");
-export const gt = binary("gt", "Greater", "Greater", (k, x, y) => k.greater(x, y), STEP, "bool");
+export const lt = binary("lt", "Less", "Less", (k, x, y) => k.less(x, y), (x, y) => Number(x < y), STEP, "bool");
+export const le = binary("le", "LessEqual", "LessOrEqual", (k, x, y) => k.lessEqual(x, y), (x, y) => Number(x <= y), STEP, "bool");
+export const gt = binary("gt", "Greater", "Greater", (k, x, y) => k.greater(x, y), (x, y) => Number(x > y), STEP, "bool");
 export const ge = binary(
   "ge",
   "GreaterEqual",
   "GreaterOrEqual",
   (k, x, y) => k.greaterEqual(x, y),
+  (x, y) => Number(x >= y),
   STEP,
   "bool",
 );
@@ -114,17 +124,19 @@ export const logicalAnd = binary(
   "LogicalAnd",
   "And",
   (k, x, y) => k.logicalAnd(x, y),
+  undefined,
   STEP,
   "bool",
 );
-export const logicalOr = binary("logicalOr", "LogicalOr", "Or", (k, x, y) => k.logicalOr(x, y), STEP, "bool");
-export const logicalNot = unary("logicalNot", "LogicalNot", "Not", (k, x) => k.logicalNot(x), STEP, "bool");
+export const logicalOr = binary("logicalOr", "LogicalOr", "Or", (k, x, y) => k.logicalOr(x, y), undefined, STEP, "bool");
+export const logicalNot = unary("logicalNot", "LogicalNot", "Not", (k, x) => k.logicalNot(x), undefined, STEP, "bool");
 export const floorDiv = binary(
   "floorDiv",
   "FloorDiv",
   onnxFloorDiv,
   // tfjs's cpu kernel answers integers whatever it is given.
   (k, x, y) => (x.dtype === "float32" ? k.floor(k.div(x, y)) : k.floorDiv(x, y)),
+  (x, y) => Math.floor(x / y),
   ({ grad }) => [scaled(grad, 0), scaled(grad, 0)],
   undefined,
   DIVIDES,
@@ -135,6 +147,7 @@ export const remainder = binary(
   "FloorMod",
   (b, [x, y], a, s) => b.node("Sub", [x!, b.node("Mul", [onnxFloorDiv(b, [x!, y!], a, s) as OnnxRef, y!])]),
   (k, x, y) => k.mod(x, y),
+  undefined,
   ({ grad, inputs: [x, y], needs }) => [
     grad,
     needs[1] ? f(neg, f(mul, grad, f(floor, f(div, x!, y!)))) : null,
@@ -148,6 +161,7 @@ export const neg: Op<object> = unary(
   "Neg",
   "Neg",
   (k, x) => k.neg(x),
+  (x) => -x,
   ({ grad }) => [f(neg, grad)],
 );
 export const abs = unary(
@@ -155,6 +169,7 @@ export const abs = unary(
   "Abs",
   "Abs",
   (k, x) => k.abs(x),
+  Math.abs,
   ({ grad, inputs: [x] }) => [f(mul, grad, f(sign, x!))],
 );
 export const sign = unary(
@@ -162,6 +177,7 @@ export const sign = unary(
   "Sign",
   "Sign",
   (k, x) => k.sign(x),
+  Math.sign,
   ({ grad }) => [scaled(grad, 0)],
 );
 export const exp: Op<object> = unary(
@@ -169,6 +185,7 @@ export const exp: Op<object> = unary(
   "Exp",
   "Exp",
   (k, x) => k.exp(x),
+  Math.exp,
   ({ grad, outputs: [y] }) => [f(mul, grad, y!)],
 );
 export const log: Op<object> = unary(
@@ -176,6 +193,7 @@ export const log: Op<object> = unary(
   "Log",
   "Log",
   (k, x) => k.log(x),
+  Math.log,
   ({ grad, inputs: [x] }) => [f(div, grad, x!)],
 );
 export const log1p = unary(
@@ -183,6 +201,7 @@ export const log1p = unary(
   "Log1p",
   (b, [x]) => b.node("Log", [b.node("Add", [x!, number(b, 1)])]),
   (k, x) => k.log1p(x),
+  Math.log1p,
   ({ grad, inputs: [x] }) => [f(div, grad, f(add, x!, constant(1)))],
 );
 export const expm1: Op<object> = unary(
@@ -190,6 +209,7 @@ export const expm1: Op<object> = unary(
   "Expm1",
   (b, [x]) => b.node("Sub", [b.node("Exp", [x!]), number(b, 1)]),
   (k, x) => k.expm1(x),
+  Math.expm1,
   ({ grad, outputs: [y] }) => [f(mul, grad, f(add, y!, constant(1)))],
 );
 export const sqrt: Op<object> = unary(
@@ -197,6 +217,7 @@ export const sqrt: Op<object> = unary(
   "Sqrt",
   "Sqrt",
   (k, x) => k.sqrt(x),
+  Math.sqrt,
   ({ grad, outputs: [y] }) => [f(div, scaled(grad, 0.5), y!)],
 );
 export const rsqrt: Op<object> = unary(
@@ -204,6 +225,7 @@ export const rsqrt: Op<object> = unary(
   "Rsqrt",
   (b, [x]) => b.node("Reciprocal", [b.node("Sqrt", [x!])]),
   (k, x) => k.rsqrt(x),
+  (x) => 1 / Math.sqrt(x),
   ({ grad, outputs: [y] }) => [f(mul, scaled(grad, -0.5), f(mul, y!, f(mul, y!, y!)))],
 );
 export const square = unary(
@@ -211,6 +233,7 @@ export const square = unary(
   "Square",
   (b, [x]) => b.node("Mul", [x!, x!]),
   (k, x) => k.square(x),
+  (x) => x * x,
   ({ grad, inputs: [x] }) => [f(mul, grad, scaled(x!, 2))],
 );
 export const reciprocal: Op<object> = unary(
@@ -218,6 +241,7 @@ export const reciprocal: Op<object> = unary(
   "Reciprocal",
   "Reciprocal",
   (k, x) => k.reciprocal(x),
+  (x) => 1 / x,
   ({ grad, outputs: [y] }) => [f(neg, f(mul, grad, f(mul, y!, y!)))],
 );
 export const sin: Op<object> = unary(
@@ -225,6 +249,7 @@ export const sin: Op<object> = unary(
   "Sin",
   "Sin",
   (k, x) => k.sin(x),
+  Math.sin,
   ({ grad, inputs: [x] }) => [f(mul, grad, f(cos, x!))],
 );
 export const cos: Op<object> = unary(
@@ -232,6 +257,7 @@ export const cos: Op<object> = unary(
   "Cos",
   "Cos",
   (k, x) => k.cos(x),
+  Math.cos,
   ({ grad, inputs: [x] }) => [f(neg, f(mul, grad, f(sin, x!)))],
 );
 export const erf = unary(
@@ -239,6 +265,7 @@ export const erf = unary(
   "Erf",
   "Erf",
   (k, x) => k.erf(x),
+  undefined,
   ({ grad, inputs: [x] }) => [f(mul, grad, scaled(f(exp, f(neg, f(square, x!))), 2 / Math.sqrt(Math.PI)))],
 );
 export const floor = unary(
@@ -246,6 +273,7 @@ export const floor = unary(
   "Floor",
   "Floor",
   (k, x) => k.floor(x),
+  Math.floor,
   ({ grad }) => [scaled(grad, 0)],
 );
 export const ceil = unary(
@@ -253,6 +281,7 @@ export const ceil = unary(
   "Ceil",
   "Ceil",
   (k, x) => k.ceil(x),
+  Math.ceil,
   ({ grad }) => [scaled(grad, 0)],
 );
 /** To the nearest integer, halves to the even one. */
@@ -261,15 +290,17 @@ export const round = unary(
   "Rint",
   "Round",
   (k, x) => k.round(x),
+  undefined,
   ({ grad }) => [scaled(grad, 0)],
 );
-export const isnan = unary("isnan", "IsNan", "IsNaN", (k, x) => k.isNaN(x), STEP, "bool");
+export const isnan = unary("isnan", "IsNan", "IsNaN", (k, x) => k.isNaN(x), (x) => Number(Number.isNaN(x)), STEP, "bool");
 
 export const relu = unary(
   "relu",
   "Relu",
   "Relu",
   (k, x) => k.relu(x),
+  (x) => (x < 0 ? 0 : x),
   ({ grad, outputs: [y] }) => [f(reluGrad, grad, y!)],
 );
 /** grad where the output y of relu is positive, else 0. */
@@ -278,6 +309,7 @@ export const reluGrad: Op<object> = binary(
   "ReluGrad",
   TRAINING_ONLY,
   (k, g, y) => k.mul(g, k.step(y)),
+  (g, y) => (y <= 0 ? 0 : g),
   ({ grad, inputs: [, y] }) => [f(reluGrad, grad, y!), null],
 );
 export const sigmoid = unary(
@@ -285,6 +317,7 @@ export const sigmoid = unary(
   "Sigmoid",
   "Sigmoid",
   (k, x) => k.sigmoid(x),
+  (x) => 1 / (1 + Math.exp(-x)),
   ({ grad, outputs: [y] }) => [f(sigmoidGrad, y!, grad)],
 );
 /** grad · y · (1 − y). */
@@ -293,6 +326,7 @@ export const sigmoidGrad: Op<object> = binary(
   "SigmoidGrad",
   TRAINING_ONLY,
   (k, y, g) => k.mul(g, k.mul(y, k.sub(1, y))),
+  (y, g) => g * y * (1 - y),
   ({ grad, inputs: [y, g] }) => [
     f(mul, f(mul, grad, g!), f(sub, constant(1), scaled(y!, 2))),
     f(sigmoidGrad, y!, grad),
@@ -303,6 +337,7 @@ export const tanh = unary(
   "Tanh",
   "Tanh",
   (k, x) => k.tanh(x),
+  Math.tanh,
   ({ grad, outputs: [y] }) => [f(tanhGrad, y!, grad)],
 );
 /** grad · (1 − y²). */
@@ -311,6 +346,7 @@ export const tanhGrad: Op<object> = binary(
   "TanhGrad",
   TRAINING_ONLY,
   (k, y, g) => k.mul(g, k.sub(1, k.square(y))),
+  (y, g) => g * (1 - y * y),
   ({ grad, inputs: [y, g] }) => [f(mul, f(mul, grad, g!), scaled(y!, -2)), f(tanhGrad, y!, grad)],
 );
 export const softplus = unary(
@@ -318,6 +354,7 @@ export const softplus = unary(
   "Softplus",
   "Softplus",
   (k, x) => k.softplus(x),
+  (x) => (x > 20 ? x : Math.log1p(Math.exp(x))),
   ({ grad, inputs: [x] }) => [f(mul, grad, f(sigmoid, x!))],
 );
 
@@ -336,6 +373,18 @@ export const where: Op<object> = defineOp({
       needs[1] ? apply(where, [c!, grad, zero], {}) : null,
       needs[2] ? apply(where, [c!, zero, grad], {}) : null,
     ];
+  },
+  plain({ inputs, outputs: [output] }) {
+    if (output!.dtype !== "float32") return undefined;
+    const [c, x, y] = inputs.map((m) => broadcastPlaces(m.shape, output!.shape)) as [
+      Int32Array,
+      Int32Array,
+      Int32Array,
+    ];
+    return ([condition, left, right], [to]) => {
+      for (let i = 0; i < c.length; i++)
+        to![i] = condition![c[i]!] === 0 ? right![y[i]!]! : left![x[i]!]!;
+    };
   },
   onnx: (b, inputs) => b.node("Where", inputs),
   tensorflow: (b, inputs, _, { outputs }) => b.node("SelectV2", inputs, { T: attr.type(outputs[0]!.dtype) }),

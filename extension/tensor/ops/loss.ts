@@ -1,6 +1,7 @@
 import type * as tfjs from "@tensorflow/tfjs-core";
 import { apply } from "../apply.ts";
 import { fillValue } from "../graph.ts";
+import { binaryLoop } from "../plain.ts";
 import { attr, scalar, type TfRef } from "../lowering.ts";
 import { TRAINING_ONLY } from "../onnx.ts";
 import { defineOp, type Op } from "../op.ts";
@@ -48,4 +49,9 @@ export const binaryCrossEntropy: Op<object> = defineOp({
     const of0 = k.mul(k.sub(y!, 1), clamped(k.log1p(k.neg(p!))));
     return k.sub(of0, k.mul(y!, clamped(k.log(p!))));
   },
+  plain: binaryLoop(
+    (p, y) =>
+      (y - 1) * Math.max(Math.log1p(-p), LOWEST_LOG) - y * Math.max(Math.log(p), LOWEST_LOG),
+  ),
+  calls: () => 9,
 });

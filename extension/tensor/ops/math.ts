@@ -15,6 +15,7 @@ export const tan: Op<object> = unary(
   "Tan",
   "Tan",
   (k, x) => k.tan(x),
+  Math.tan,
   ({ grad, outputs: [y] }) => [f(mul, grad, f(add, f(square, y!), constant(1)))],
 );
 export const asin = unary(
@@ -22,6 +23,7 @@ export const asin = unary(
   "Asin",
   "Asin",
   (k, x) => k.asin(x),
+  Math.asin,
   ({ grad, inputs: [x] }) => [f(mul, grad, f(rsqrt, f(sub, constant(1), f(square, x!))))],
 );
 export const acos = unary(
@@ -29,6 +31,7 @@ export const acos = unary(
   "Acos",
   "Acos",
   (k, x) => k.acos(x),
+  Math.acos,
   ({ grad, inputs: [x] }) => [f(neg, f(mul, grad, f(rsqrt, f(sub, constant(1), f(square, x!)))))],
 );
 export const atan = unary(
@@ -36,6 +39,7 @@ export const atan = unary(
   "Atan",
   "Atan",
   (k, x) => k.atan(x),
+  Math.atan,
   ({ grad, inputs: [x] }) => [f(div, grad, f(add, f(square, x!), constant(1)))],
 );
 export const sinh: Op<object> = unary(
@@ -43,6 +47,7 @@ export const sinh: Op<object> = unary(
   "Sinh",
   "Sinh",
   (k, x) => k.sinh(x),
+  Math.sinh,
   ({ grad, inputs: [x] }) => [f(mul, grad, f(cosh, x!))],
 );
 export const cosh: Op<object> = unary(
@@ -50,6 +55,7 @@ export const cosh: Op<object> = unary(
   "Cosh",
   "Cosh",
   (k, x) => k.cosh(x),
+  Math.cosh,
   ({ grad, inputs: [x] }) => [f(mul, grad, f(sinh, x!))],
 );
 export const atanh = unary(
@@ -57,6 +63,7 @@ export const atanh = unary(
   "Atanh",
   "Atanh",
   (k, x) => k.atanh(x),
+  Math.atanh,
   ({ grad, inputs: [x] }) => [f(div, grad, f(sub, constant(1), f(square, x!)))],
 );
 export const asinh = unary(
@@ -64,6 +71,7 @@ export const asinh = unary(
   "Asinh",
   "Asinh",
   (k, x) => k.asinh(x),
+  Math.asinh,
   ({ grad, inputs: [x] }) => [f(div, grad, f(sqrt, f(add, f(square, x!), constant(1))))],
 );
 export const acosh = unary(
@@ -71,6 +79,7 @@ export const acosh = unary(
   "Acosh",
   "Acosh",
   (k, x) => k.acosh(x),
+  Math.acosh,
   ({ grad, inputs: [x] }) => [f(div, grad, f(sqrt, f(sub, f(square, x!), constant(1))))],
 );
 

@@ -6,6 +6,7 @@ import { TRAINING_ONLY, type OnnxRef } from "../onnx.ts";
 import { defineOp, type Meta, type Op, type Tfjs } from "../op.ts";
 import { elementwise, rowwise } from "../parts.ts";
 import { expand, reduced } from "./movement.ts";
+import { binaryLoop, broadcastPlaces, lie, multiply, sums } from "../plain.ts";
 import { matrixProduct } from "./wasmKernels.ts";
 import { broadcastShapes, formatDims, numel, range, sameShape, type Shape } from "../shape.ts";
 
@@ -80,6 +81,31 @@ export const matmul: Op<Transposes> = defineOp<Transposes>({
     const result = matrixProduct(k, x!, y!, transposeA, transposeB);
     return a!.dtype === "float32" ? result : k.cast(result, "int32");
   },
+  plain({ inputs, outputs: [y] }, { transposeA, transposeB }) {
+    if (inputs.some(({ dtype }) => dtype !== "float32")) return undefined;
+    const [a, b] = inputs as [Meta, Meta];
+    const [[m, k], [, n]] = [matrix(a, transposeA), matrix(b, transposeB)];
+    const batch = y!.shape.slice(0, -2);
+    // Where each matrix of a batch begins, in both.
+    const [starts, others] = [a, b].map(({ shape }) => broadcastPlaces([...shape.slice(0, -2)], batch)) as [
+      Int32Array,
+      Int32Array,
+    ];
+    const [columnsA, columnsB] = [transposeA ? m : k, transposeB ? k : n];
+    return ([x, w], [z]) => {
+      for (let i = 0; i < starts.length; i++)
+        multiply(
+          x as Float32Array,
+          lie(columnsA, transposeA, starts[i]! * m * k),
+          w as Float32Array,
+          lie(columnsB, transposeB, others[i]! * k * n),
+          z as Float32Array,
+          i * m * n,
+          [m, k, n],
+        );
+    };
+  },
+  calls: (_, { transposeA, transposeB }) => 1 + Number(transposeA) + Number(transposeB),
   cost({ inputs, outputs }, { transposeA }) {
     return numel(outputs[0]!.shape) * matrix(inputs[0]!, transposeA)[1];
   },
@@ -130,6 +156,7 @@ export const addBias = defineOp({
   tensorflow: (b, inputs) =>
     b.node("BiasAdd", inputs, { T: attr.type("float32"), data_format: attr.string("NHWC") }),
   tfjs: (k, [x, bias]) => k.add(x!, bias!),
+  plain: binaryLoop((x, bias) => x + bias),
   parts: rowwise(1),
   cost: ({ outputs }) => numel(outputs[0]!.shape),
 });
@@ -144,6 +171,7 @@ export const biasGrad = defineOp({
   tensorflow: (b, inputs) =>
     b.node("BiasAddGrad", inputs, { T: attr.type("float32"), data_format: attr.string("NHWC") }),
   tfjs: (k, [x], _, { outputs }) => reduced(k, x!, outputs[0]!, 0, () => k.sum(x!, range(x!.rank - 1))),
+  plain: (signature) => sums(signature, range(signature.inputs[0]!.shape.length - 1)),
   cost: ({ inputs }) => numel(inputs[0]!.shape),
   parts: rowwise(1, "sum"),
 });

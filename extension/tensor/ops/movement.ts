@@ -7,7 +7,8 @@ import { attr, scalar, vector } from "../lowering.ts";
 import { ints, number, type OnnxRef } from "../onnx.ts";
 import { defineOp, type Meta, type Op, type Tfjs } from "../op.ts";
 import { partOf, reducing, reshaped } from "../parts.ts";
-import { formatShape, range, reducedShape, sameShape, type Shape } from "../shape.ts";
+import { broadcastPlaces, copy, gather, places, sums } from "../plain.ts";
+import { formatShape, range, reducedShape, sameShape, strides, type Shape } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
 import { asNumbers, FAR, slice } from "./slicing.ts";
 
@@ -23,6 +24,7 @@ export const identity: Op<object> = defineOp({
   onnx: (b, inputs) => b.node("Identity", inputs),
   tensorflow: (b, inputs, _, { outputs }) => b.node("Identity", inputs, { T: attr.type(outputs[0]!.dtype) }),
   tfjs: (k, [x]) => k.clone(x!),
+  plain: () => copy,
 });
 
 /** Several tensors as they are, behind one node: where the gradients of all of them meet. */
@@ -49,6 +51,7 @@ export const reshape: Op<{ shape: Shape }> = defineOp<{ shape: Shape }>({
   tensorflow: (b, [x], { shape }, { outputs }) =>
     b.node("Reshape", [x!, vector(b, shape)], { T: attr.type(outputs[0]!.dtype), Tshape: INDEX }),
   tfjs: (k, [x], { shape }) => k.reshape(x!, [...shape]),
+  plain: () => copy,
   parts([cut], { inputs }, { shape }, parts) {
     const to = reshaped(inputs[0]!.shape, cut!, shape, parts);
     return to && { inputs: [cut], outputs: [to], attributes: { shape: partOf(shape, to, parts) } };
@@ -68,6 +71,15 @@ export const permute: Op<{ order: readonly number[] }> = defineOp<{ order: reado
   tensorflow: (b, [x], { order }, { outputs }) =>
     b.node("Transpose", [x!, vector(b, order)], { T: attr.type(outputs[0]!.dtype), Tperm: INDEX }),
   tfjs: (k, [x], { order }) => k.transpose(x!, [...order]),
+  plain({ inputs: [x], outputs: [y] }, { order }) {
+    const steps = strides(x!.shape);
+    return gather(
+      places(
+        y!.shape,
+        order.map((d) => steps[d]!),
+      ),
+    );
+  },
   parts: ([cut], _, { order }) => ({
     inputs: [cut],
     outputs: [{ ...cut!, dim: order.indexOf(cut!.dim) }],
@@ -96,6 +108,7 @@ export const expand = defineOp<{ shape: Shape }>({
   tensorflow: (b, [x], { shape }, { outputs }) =>
     b.node("BroadcastTo", [x!, vector(b, shape)], { T: attr.type(outputs[0]!.dtype), Tidx: INDEX }),
   tfjs: (k, [x], { shape }) => k.broadcastTo(x!, [...shape]),
+  plain: ({ inputs: [x] }, { shape }) => gather(broadcastPlaces(x!.shape, shape)),
   parts([cut], { inputs }, { shape }, parts) {
     const to = { ...cut!, dim: cut!.dim + shape.length - inputs[0]!.shape.length };
     return { inputs: [cut], outputs: [to], attributes: { shape: partOf(shape, to, parts) } };
@@ -125,6 +138,7 @@ export const sum = defineOp<{ dims: readonly number[]; keepdim: boolean }>({
     }),
   tfjs: (k, [x], { dims, keepdim }, { outputs }) =>
     reduced(k, x!, outputs[0]!, 0, () => k.sum(x!, [...dims], keepdim)),
+  plain: (signature, { dims }) => sums(signature, dims),
   parts: reducing("sum"),
 });
 
@@ -227,6 +241,20 @@ export const cat = defineOp<{ dim: number }>({
       Tidx: INDEX,
     });
   },
+  plain({ inputs, outputs: [y] }, { dim }) {
+    const steps = strides(y!.shape);
+    let at = 0;
+    const parts = inputs.map(({ shape }) => {
+      const to = places(shape, steps, at * steps[dim]!);
+      at += shape[dim]!;
+      return to;
+    });
+    return (given, [to]) =>
+      parts.forEach((part, p) => {
+        const from = given[p]!;
+        for (let i = 0; i < part.length; i++) to![part[i]!] = from[i]!;
+      });
+  },
   tfjs: (k, inputs, { dim }) => (inputs.length === 1 ? k.clone(inputs[0]!) : k.concat([...inputs], dim)),
   parts(cuts, { inputs }, { dim }) {
     const cut = cuts.find((c) => c !== undefined)!;
@@ -296,6 +324,7 @@ export const cast = defineOp<{ dtype: DType }>({
       DstT: attr.type(dtype),
       Truncate: attr.bool(false),
     }),
+  plain: (_, { dtype }) => (dtype === "float32" ? copy : undefined),
   tfjs: (k, [x], { dtype }) =>
     dtype === "bool" ? k.notEqual(x!, k.zerosLike(x!)) : k.cast(x!, dtype === "int64" ? "int32" : "float32"),
 });

@@ -1,4 +1,5 @@
 import { apply } from "../apply.ts";
+import type { HostArray } from "../dtype.ts";
 import { TensorError } from "../errors.ts";
 import { attr, scalar, vector } from "../lowering.ts";
 import { TRAINING_ONLY, type OnnxBuilder, type OnnxRef } from "../onnx.ts";
@@ -8,6 +9,7 @@ import { numel, reducedShape } from "../shape.ts";
 import { cast, expand, reduced, reshape, sum } from "./movement.ts";
 import { div, eq, exp, logicalAnd, mul, sub, where } from "./elementwise.ts";
 import { fillValue } from "../graph.ts";
+import { sums, type PlainKernel } from "../plain.ts";
 import { Tensor } from "../tensor.ts";
 
 const T = attr.type("float32");
@@ -76,6 +78,7 @@ export const mean: Op<Reduction> = defineOp<Reduction>({
     b.node("Mean", [x!, vector(b, dims)], { T, Tidx: attr.type("int64"), keep_dims: attr.bool(keepdim) }),
   tfjs: (k, [x], { dims, keepdim }, { outputs }) =>
     reduced(k, x!, outputs[0]!, NaN, () => k.mean(x!, [...dims], keepdim)),
+  plain: (signature, { dims }) => sums(signature, dims, (count) => 1 / count),
   parts: reducing("mean"),
 });
 
@@ -182,6 +185,30 @@ export const prod: Op<Reduction> = defineOp<Reduction>({
     reduced(k, x!, outputs[0]!, 1, () => k.prod(x!, [...dims], keepdim)),
 });
 
+/** softmax or its logarithm of one row after the other. */
+const softmaxLoop =
+  (logarithm: boolean) =>
+  ({ inputs: [x] }: Signature): PlainKernel => {
+    const width = x!.shape[x!.shape.length - 1] ?? 1;
+    return ([from], [to]) => {
+      const [logits, out] = [from!, to!];
+      for (let row = 0; row < logits.length; row += width) {
+        const { largest, sum } = exponentials(logits, row, width);
+        const shift = largest + Math.log(sum);
+        for (let i = row; i < row + width; i++)
+          out[i] = logarithm ? logits[i]! - shift : Math.exp(logits[i]! - largest) / sum;
+      }
+    };
+  };
+
+/** The largest of a row of logits, and the sum of e to the power of their differences from it. */
+function exponentials(x: HostArray, from: number, count: number): { largest: number; sum: number } {
+  let [largest, sum] = [-Infinity, 0];
+  for (let i = from; i < from + count; i++) largest = Math.max(largest, x[i]!);
+  for (let i = from; i < from + count; i++) sum += Math.exp(x[i]! - largest);
+  return { largest, sum };
+}
+
 /** exp(x) / Σ exp(x) over the last dimension. */
 export const softmax: Op<object> = defineOp({
   name: "softmax",
@@ -195,6 +222,8 @@ export const softmax: Op<object> = defineOp({
   onnx: (b, inputs) => b.node("Softmax", inputs, { axis: attr.int(-1) }),
   tensorflow: (b, inputs) => b.node("Softmax", inputs, { T }),
   tfjs: (k, [x]) => k.softmax(x!),
+  plain: softmaxLoop(false),
+  calls: () => 4,
   parts: rowwise(1),
 });
 
@@ -210,6 +239,8 @@ export const logSoftmax: Op<object> = defineOp({
   onnx: (b, inputs) => b.node("LogSoftmax", inputs, { axis: attr.int(-1) }),
   tensorflow: (b, inputs) => b.node("LogSoftmax", inputs, { T }),
   tfjs: (k, [x]) => k.logSoftmax(x!),
+  plain: softmaxLoop(true),
+  calls: () => 6,
   parts: rowwise(1),
 });
 
@@ -268,6 +299,26 @@ export const sparseCrossEntropy: Op<{ ignoreIndex: number }> = defineOp<{ ignore
     const hot = k.mul(k.oneHot(k.where(used, target!, k.zerosLike(target!)) as never, classes), mask);
     const logs = k.logSoftmax(x!);
     return [k.neg(k.sum(k.mul(logs, hot), 1)), k.sub(k.mul(k.exp(logs), mask), hot)];
+  },
+  calls: () => 16,
+  plain(signature, attributes) {
+    const classes = signature.inputs[0]!.shape[1]!;
+    return ([x, target], [loss, rows]) => {
+      const [logits, targets, gradient] = [x!, target!, rows!];
+      for (let n = 0, row = 0; n < targets.length; n++, row += classes) {
+        const label = targets[n]!;
+        checkTarget(label, attributes, signature);
+        if (label === attributes.ignoreIndex) {
+          loss![n] = 0;
+          gradient.fill(0, row, row + classes);
+          continue;
+        }
+        const { largest, sum } = exponentials(logits, row, classes);
+        loss![n] = largest + Math.log(sum) - logits[row + label]!;
+        for (let i = row; i < row + classes; i++) gradient[i] = Math.exp(logits[i]! - largest) / sum;
+        gradient[row + label]! -= 1;
+      }
+    };
   },
   parts(cuts) {
     const cut = cuts.find((c) => c !== undefined)!;

@@ -6,7 +6,8 @@ import { attr, vector, type TfAttribute, type TfBuilder, type TfRef } from "../l
 import { ints, type OnnxBuilder, type OnnxRef } from "../onnx.ts";
 import { defineOp, type Op, type Tfjs } from "../op.ts";
 import { partOf, type Cut } from "../parts.ts";
-import { range, type Shape } from "../shape.ts";
+import { gather, places } from "../plain.ts";
+import { range, strides, type Shape } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
 
 const INDEX = attr.type("int64");
@@ -20,6 +21,16 @@ interface SliceAttributes {
 
 const sliceShape = ({ begin, end, step }: SliceAttributes): number[] =>
   begin.map((b, i) => Math.max(0, Math.ceil((end[i]! - b) / step[i]!)));
+
+/** Where the elements of a slice of a tensor of `shape` lie. */
+function slicePlaces(attributes: SliceAttributes, shape: Shape): Int32Array {
+  const own = strides(shape);
+  return places(
+    sliceShape(attributes),
+    attributes.step.map((s, d) => s * own[d]!),
+    attributes.begin.reduce((at, b, d) => at + b * own[d]!, 0),
+  );
+}
 
 /** A slice that leaves the cut dimension as it is, over a part. */
 function partOfSlice(
@@ -76,6 +87,7 @@ export const slice: Op<SliceAttributes> = defineOp<SliceAttributes>({
       ...SLICE_MASKS,
     }),
   tfjs: (k, [x], { begin, end, step }) => stepped(k, x!, begin, end, step),
+  plain: ({ inputs: [x] }, attributes) => gather(slicePlaces(attributes, x!.shape)),
   parts([cut], { inputs }, attributes, parts) {
     const part = partOfSlice(attributes, inputs[0]!.shape, cut!, parts);
     return part && { inputs: [cut], outputs: [cut!], attributes: part };
@@ -154,6 +166,13 @@ export const unslice: Op<SliceAttributes & { shape: Shape }> = defineOp<SliceAtt
     return b.node("StridedSliceGrad", [...places, x!], { T, ...SLICE_MASKS });
   },
   tfjs: (k, [x], attributes) => spread(k, x!, attributes),
+  plain(_, attributes) {
+    const at = slicePlaces(attributes, attributes.shape);
+    return ([x], [y]) => {
+      y!.fill(0);
+      for (let i = 0; i < at.length; i++) y![at[i]!] = x![i]!;
+    };
+  },
   parts([cut], _, attributes, parts) {
     const { shape } = attributes;
     const part = partOfSlice(attributes, shape, cut!, parts);

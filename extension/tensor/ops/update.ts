@@ -1,7 +1,7 @@
 import type * as tfjs from "@tensorflow/tfjs-core";
 import { attr, type TfRef } from "../lowering.ts";
 import { TRAINING_ONLY } from "../onnx.ts";
-import { defineOp, type Op, type Tfjs } from "../op.ts";
+import { defineOp, type Op } from "../op.ts";
 
 const T = attr.type("float32");
 const PLAIN = { none: "an optimizer's update is not differentiable" };
@@ -15,35 +15,17 @@ export const descend: Op<object> = defineOp({
   onnx: TRAINING_ONLY,
   tensorflow: (b, [p, g, rate]) => b.node("Sub", [p!, b.node("Mul", [g!, rate!], { T })], { T }),
   tfjs: (k, [p, g, rate]) => k.sub(p!, k.mul(g!, rate!)),
+  calls: () => 2,
+  plain:
+    () =>
+    ([p, g, rate], [to]) => {
+      const [from, slope, next, step] = [p!, g!, to!, rate![0]!];
+      for (let i = 0; i < next.length; i++) next[i] = from[i]! - Math.fround(slope[i]! * step);
+    },
   inPlace: (b, [p], [g, rate]) => [
     b.node("ResourceApplyGradientDescent", [p!, rate!, g!], { T, use_locking: attr.bool(false) }),
   ],
 });
-
-/** Numbers of a parameter up to which a loop takes less time than the calls of a dozen kernels. */
-const BY_HAND = 2048;
-
-/** Adam's update, each operation rounded to a float as the kernels do. */
-function stepByHand(
-  k: Tfjs,
-  tensors: readonly tfjs.Tensor[],
-  n: Readonly<Record<"step" | "correction" | "follow" | "shrink" | "beta2" | "eps", number>>,
-): tfjs.Tensor[] {
-  const { fround, sqrt } = Math;
-  const arrays = tensors.map((x) => x.dataSync<"float32">());
-  const [p, m, v, g] = arrays as [Float32Array, Float32Array, Float32Array, Float32Array];
-  const [beta2, rest, eps] = [fround(n.beta2), fround(1 - n.beta2), fround(n.eps)];
-  const next = [p, m, v].map(({ length }) => new Float32Array(length));
-  const [p2, m2, v2] = next as [Float32Array, Float32Array, Float32Array];
-  for (let i = 0; i < p.length; i++) {
-    const gradient = g[i]!;
-    m2[i] = m[i]! + fround(fround(gradient - m[i]!) * n.follow);
-    v2[i] = fround(v[i]! * beta2) + fround(fround(gradient * gradient) * rest);
-    const root = fround(fround(fround(sqrt(v2[i]!)) / n.correction) + eps);
-    p2[i] = fround(p[i]! * n.shrink) - fround(fround(m2[i]! / root) * n.step);
-  }
-  return next.map((values) => k.tensor(values, tensors[0]!.shape, "float32"));
-}
 
 export interface AdamAttributes {
   readonly beta2: number;
@@ -84,17 +66,32 @@ export const adamStep: Op<AdamAttributes> = defineOp<AdamAttributes>({
     return [p2, m2, v2];
   },
   tfjs(k, [p, m, v, g, step, correction, follow, , shrink], { beta2, eps }) {
-    if (p!.size <= BY_HAND) {
-      const number = (x: tfjs.Tensor): number => x.dataSync<"float32">()[0]!;
-      const numbers = { step: number(step!), correction: number(correction!), follow: number(follow!) };
-      const all = { ...numbers, shrink: shrink === undefined ? 1 : number(shrink), beta2, eps };
-      return stepByHand(k, [p!, m!, v!, g!], all);
-    }
     const m2: tfjs.Tensor = k.add(m!, k.mul(k.sub(g!, m!), follow!));
     const v2: tfjs.Tensor = k.add(k.mul(v!, beta2), k.mul(k.square(g!), 1 - beta2));
     const root = k.add(k.div(k.sqrt(v2), correction!), eps);
     const from = shrink === undefined ? p! : k.mul(p!, shrink);
     return [k.sub(from, k.mul(k.div(m2, root), step!)), m2, v2];
+  },
+  calls: () => 13,
+  // Each operation is rounded to a float, as the kernels do.
+  plain(_, attributes) {
+    const { fround, sqrt } = Math;
+    const [beta2, rest] = [fround(attributes.beta2), fround(1 - attributes.beta2)];
+    const eps = fround(attributes.eps);
+    return ([p, m, v, g, step, correction, follow, , shrink], [p2, m2, v2]) => {
+      const [from, mean, squares, gradient] = [p!, m!, v!, g!];
+      const [to, mean2, squares2] = [p2!, m2!, v2!];
+      const [rate, scale, share, kept] = [step![0]!, correction![0]!, follow![0]!, shrink?.[0] ?? 1];
+      for (let i = 0; i < to.length; i++) {
+        const slope = gradient[i]!;
+        const first = fround(mean[i]! + fround(fround(slope - mean[i]!) * share));
+        const second = fround(fround(squares[i]! * beta2) + fround(fround(slope * slope) * rest));
+        const root = fround(fround(fround(sqrt(second)) / scale) + eps);
+        mean2[i] = first;
+        squares2[i] = second;
+        to[i] = fround(from[i]! * kept) - fround(fround(first / root) * rate);
+      }
+    };
   },
   inPlace(b, variables, inputs, attributes, signature) {
     const { beta2, eps } = attributes;

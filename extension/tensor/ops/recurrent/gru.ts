@@ -2,6 +2,7 @@ import { applyAll } from "../../apply.ts";
 import { TRAINING_ONLY } from "../../onnx.ts";
 import { defineOp, type GradientContext, type Op, type Signature } from "../../op.ts";
 import { TensorFlowKernels, tfjsKernels, type Kernels } from "./kernels.ts";
+import { plainSequence } from "./plainKernels.ts";
 import { onnxGru } from "./onnxSequences.ts";
 import { gradsOf, ONCE } from "./rnn.ts";
 import { backwards, before, checkRows, forwards, sequencewise, type Sequences } from "./sequences.ts";
@@ -34,9 +35,11 @@ export const gruSequence: Op<Sequences> = defineOp<Sequences>({
     );
   },
   onnx: onnxGru,
-  tensorflow: (b, inputs, { sizes }, signature) =>
-    forward(new TensorFlowKernels(b), inputs, sizes, signature),
-  tfjs: (k, inputs, { sizes }, signature) => forward(tfjsKernels(k), inputs, sizes, signature),
+  tensorflow: (b, inputs, attributes, signature) =>
+    forward(new TensorFlowKernels(b), inputs, attributes, signature),
+  tfjs: (k, inputs, attributes, signature) => forward(tfjsKernels(k), inputs, attributes, signature),
+  plain: plainSequence(forward),
+  calls: (_, { sizes }) => 14 * sizes.length,
   cost: ({ inputs: [x, , w] }, { bias }) => x!.shape[0]! * w!.shape[0]! * (w!.shape[1]! + Number(bias)),
   parts: sequencewise(["row", "state"], ["row", "state", "row", "row", "row", "row"]),
 });
@@ -52,9 +55,11 @@ export const gruSequenceGrad: Op<Sequences> = defineOp<Sequences>({
   },
   gradient: ONCE,
   onnx: TRAINING_ONLY,
-  tensorflow: (b, inputs, { sizes }, signature) =>
-    backward(new TensorFlowKernels(b), inputs, sizes, signature),
-  tfjs: (k, inputs, { sizes }, signature) => backward(tfjsKernels(k), inputs, sizes, signature),
+  tensorflow: (b, inputs, attributes, signature) =>
+    backward(new TensorFlowKernels(b), inputs, attributes, signature),
+  tfjs: (k, inputs, attributes, signature) => backward(tfjsKernels(k), inputs, attributes, signature),
+  plain: plainSequence(backward),
+  calls: (_, { sizes }) => 18 * sizes.length,
   cost: ({ inputs: [, w, y] }, { bias }) => y!.shape[0]! * w!.shape[0]! * (2 * w!.shape[1]! + Number(bias)),
   parts: sequencewise(
     ["state", "whole", "row", "row", "row", "row", "row", "row", "state"],
@@ -65,7 +70,7 @@ export const gruSequenceGrad: Op<Sequences> = defineOp<Sequences>({
 function forward<R>(
   k: Kernels<R>,
   [x, h0, w, b]: readonly R[],
-  sizes: readonly number[],
+  { sizes }: Sequences,
   { inputs }: Signature,
 ): R[] {
   const H = inputs[1]!.shape[1]!;
@@ -95,7 +100,7 @@ function forward<R>(
 function backward<R>(
   k: Kernels<R>,
   [h0, w, y, r, z, n, s, gradY, gradEnd]: readonly R[],
-  sizes: readonly number[],
+  { sizes }: Sequences,
   { inputs }: Signature,
 ): R[] {
   const H = inputs[0]!.shape[1]!;

@@ -171,7 +171,8 @@ export function tfjsKernels(k: Tfjs): Kernels<tfjs.Tensor> {
   return kernels;
 }
 
-function unrolled<R>(
+/** Takes one step after the other. */
+export function unrolled<R>(
   { steps, backwards, state, sequences, fixed, widths }: Loop<R>,
   split: (x: R) => R[],
   stack: (parts: readonly R[]) => R,

@@ -2,6 +2,7 @@ import { applyAll } from "../../apply.ts";
 import { TRAINING_ONLY } from "../../onnx.ts";
 import { defineOp, type GradientContext, type Op, type Signature } from "../../op.ts";
 import { TensorFlowKernels, tfjsKernels, type Kernels } from "./kernels.ts";
+import { plainSequence } from "./plainKernels.ts";
 import { onnxLstm } from "./onnxSequences.ts";
 import { blockBackward, blockForward, fitsBlock } from "./lstmBlock.ts";
 import { gradsOf, ONCE } from "./rnn.ts";
@@ -47,12 +48,15 @@ export const lstmSequence: Op<Sequences> = defineOp<Sequences>({
     return applyAll(lstmSequenceGrad, all, attributes);
   },
   onnx: onnxLstm,
-  tensorflow(b, inputs, { sizes }, signature) {
+  tensorflow(b, inputs, attributes, signature) {
+    const { sizes } = attributes;
     if (b.xla !== true && b.portable !== true && fitsBlock(sizes, inputs.length > 6))
       return blockForward(b, inputs, sizes, signature);
-    return forward(new TensorFlowKernels(b), inputs, sizes, signature);
+    return forward(new TensorFlowKernels(b), inputs, attributes, signature);
   },
-  tfjs: (k, inputs, { sizes }, signature) => forward(tfjsKernels(k), inputs, sizes, signature),
+  tfjs: (k, inputs, attributes, signature) => forward(tfjsKernels(k), inputs, attributes, signature),
+  plain: plainSequence(forward),
+  calls: (_, { sizes }) => 14 * sizes.length,
   cost: ({ inputs }, { bias }) => inputs[0]!.shape[0]! * (products(inputs) + biases(inputs, bias)),
   parts: sequencewise(["row", "state", "state"], ["row", "state", "state", ...SAVED]),
 });
@@ -67,12 +71,15 @@ export const lstmSequenceGrad: Op<Sequences> = defineOp<Sequences>({
   infer: (inputs) => [...inputs.slice(0, 6), ...inputs.slice(16)],
   gradient: ONCE,
   onnx: TRAINING_ONLY,
-  tensorflow(b, inputs, { sizes }, signature) {
+  tensorflow(b, inputs, attributes, signature) {
+    const { sizes } = attributes;
     if (b.xla !== true && fitsBlock(sizes, inputs.length > 16))
       return blockBackward(b, inputs, sizes, signature);
-    return backward(new TensorFlowKernels(b), inputs, sizes, signature);
+    return backward(new TensorFlowKernels(b), inputs, attributes, signature);
   },
-  tfjs: (k, inputs, { sizes }, signature) => backward(tfjsKernels(k), inputs, sizes, signature),
+  tfjs: (k, inputs, attributes, signature) => backward(tfjsKernels(k), inputs, attributes, signature),
+  plain: plainSequence(backward),
+  calls: (_, { sizes }) => 27 * sizes.length,
   cost: ({ inputs }, { bias }) => inputs[0]!.shape[0]! * (2 * products(inputs) + biases(inputs, bias)),
   parts: sequencewise(
     ["row", "state", "state", "whole", "whole", "whole", "row", ...SAVED, "row", "state", "state"],
@@ -92,7 +99,7 @@ const biases = ([, , c0]: Signature["inputs"], bias: boolean): number => (bias ?
 function forward<R>(
   k: Kernels<R>,
   [x, h0, c0, v, w, b, projection]: readonly R[],
-  sizes: readonly number[],
+  { sizes }: Sequences,
   { inputs }: Signature,
 ): R[] {
   const [P, H] = [inputs[1]!.shape[1]!, inputs[2]!.shape[1]!];
@@ -124,7 +131,7 @@ function forward<R>(
 function backward<R>(
   k: Kernels<R>,
   [x, h0, c0, v, w, , y, i, f, g, o, c, squashed, gradY, gradH, gradC, projection]: readonly R[],
-  sizes: readonly number[],
+  { sizes }: Sequences,
   { inputs }: Signature,
 ): R[] {
   const [P, H] = [inputs[1]!.shape[1]!, inputs[2]!.shape[1]!];

@@ -4,6 +4,7 @@ import { TRAINING_ONLY } from "../../onnx.ts";
 import { defineOp, type GradientContext, type Op, type Signature } from "../../op.ts";
 import { Tensor } from "../../tensor.ts";
 import { TensorFlowKernels, tfjsKernels, type Kernels } from "./kernels.ts";
+import { plainSequence } from "./plainKernels.ts";
 import { onnxRnn } from "./onnxSequences.ts";
 import { backwards, before, checkRows, forwards, sequencewise, type Sequences } from "./sequences.ts";
 
@@ -46,6 +47,8 @@ export const rnnSequence: Op<RnnAttributes> = defineOp<RnnAttributes>({
   tensorflow: (b, inputs, attributes, signature) =>
     forward(new TensorFlowKernels(b), inputs, attributes, signature),
   tfjs: (k, inputs, attributes, signature) => forward(tfjsKernels(k), inputs, attributes, signature),
+  plain: plainSequence(forward),
+  calls: (_, { sizes }) => 3 * sizes.length,
   // One of the biases is met where the input is projected.
   cost: ({ inputs: [x, , w] }, { bias }) => x!.shape[0]! * w!.shape[0]! * (w!.shape[1]! + Number(bias)),
   parts: sequencewise(["row", "state"], ["row", "state"]),
@@ -61,6 +64,8 @@ export const rnnSequenceGrad: Op<RnnAttributes> = defineOp<RnnAttributes>({
   tensorflow: (b, inputs, attributes, signature) =>
     backward(new TensorFlowKernels(b), inputs, attributes, signature),
   tfjs: (k, inputs, attributes, signature) => backward(tfjsKernels(k), inputs, attributes, signature),
+  plain: plainSequence(backward),
+  calls: (_, { sizes }) => 5 * sizes.length,
   cost: ({ inputs: [, w, y] }) => y!.shape[0]! * w!.shape[0]! * 2 * w!.shape[1]!,
   parts: sequencewise(["state", "whole", "row", "row", "state"], ["row", "state"]),
 });

@@ -1,0 +1,141 @@
+import { allocate, type DType } from "../../tensor/dtype.ts";
+import { TensorError } from "../../tensor/errors.ts";
+import type { Node, Value } from "../../tensor/graph.ts";
+import { costOf, type Op, type Signature, type Tfjs } from "../../tensor/op.ts";
+import { worthLoop, type PlainKernel } from "../../tensor/plain.ts";
+import { formatShape, numel, sameShape, type Shape } from "../../tensor/shape.ts";
+import { naming } from "../errors.ts";
+import { Lowering, signatureOf, type Backend } from "../layouts.ts";
+import { Slot } from "./slots.ts";
+
+/** Beyond this tfjs's kernels give wrong numbers without an error. */
+const MAX_RANK = 6;
+
+/** Values of a plan that no node of it makes. */
+export interface Fed {
+  readonly slot: Slot;
+  readonly value: Value;
+}
+
+/** What is done for a plan, one call after the other: done at once, and remembered so that it can be done again. */
+export class Recording implements Backend<Slot> {
+  readonly calls: (() => void)[] = [];
+  readonly fed: Fed[] = [];
+  readonly lowering = new Lowering<Slot>(this);
+  private readonly k: Tfjs;
+  private readonly feed: (slot: Slot, value: Value) => void;
+  private readonly loops: boolean;
+
+  /**
+   * @param feed brings a value to its slot
+   * @param loops whether small tensors are computed by loops
+   */
+  constructor(k: Tfjs, feed: (slot: Slot, value: Value) => void, loops: boolean) {
+    this.k = k;
+    this.feed = feed;
+    this.loops = loops;
+  }
+
+  leaf(value: Value): Slot {
+    const slot = new Slot(value.shape, value.dtype);
+    this.feed(slot, value);
+    this.fed.push({ slot, value });
+    return slot;
+  }
+
+  lower(node: Node, inputs: readonly Slot[]): readonly Slot[] {
+    const op = node.op as unknown as Op<object>;
+    const loop = this.loopOf(op, node, inputs);
+    return loop === undefined ? this.kernels(op, node, inputs) : this.looped(loop, node, inputs);
+  }
+
+  empty(shape: Shape, dtype: DType): Slot {
+    const slot = new Slot(shape, dtype);
+    slot.set(allocate(dtype, 0), undefined);
+    this.add(() => void (slot.tensor = undefined));
+    return slot;
+  }
+
+  transpose(x: Slot, order: readonly number[], dtype: DType): Slot {
+    const { k } = this;
+    const slot = new Slot(
+      order.map((d) => x.shape[d]!),
+      dtype,
+    );
+    this.add(() => slot.set(undefined, k.transpose(x.onBackend(k), [...order])));
+    return slot;
+  }
+
+  reshape(x: Slot, shape: Shape, dtype: DType): Slot {
+    const { k } = this;
+    const slot = new Slot(shape, dtype);
+    this.add(() => slot.set(undefined, k.reshape(x.onBackend(k), [...shape])));
+    return slot;
+  }
+
+  private add(call: () => void): void {
+    call();
+    this.calls.push(call);
+  }
+
+  /** The loop that computes a node, where that is known to take less time than kernels. */
+  private loopOf(op: Op<object>, node: Node, inputs: readonly Slot[]): PlainKernel | undefined {
+    if (!this.loops || op.plain === undefined) return undefined;
+    // Images that lie with their channels last are kernels' alone.
+    if (!inputs.every((slot, i) => sameShape(slot.shape, node.inputs[i]!.shape))) return undefined;
+    const signature: Signature = signatureOf(node);
+    const { attributes } = node;
+    const calls = op.calls?.(signature, attributes) ?? 1;
+    const worth = { cost: costOf(node), calls, moves: op.keepsElements === true };
+    return worthLoop(signature, worth) ? op.plain(signature, attributes) : undefined;
+  }
+
+  private looped(loop: PlainKernel, node: Node, inputs: readonly Slot[]): Slot[] {
+    const { k } = this;
+    const outputs = node.outputs.map(({ shape, dtype }) => {
+      const slot = new Slot(shape, dtype, true);
+      slot.array = allocate(dtype, numel(shape));
+      return slot;
+    });
+    const from = inputs.map((slot) => slot.array!);
+    const to = outputs.map((slot) => slot.array!);
+    this.add(() => {
+      for (let i = 0; i < inputs.length; i++) from[i] = inputs[i]!.onHost(k);
+      for (let i = 0; i < outputs.length; i++) {
+        to[i] = outputs[i]!.array!;
+        outputs[i]!.tensor = undefined;
+      }
+      loop(from, to);
+    });
+    return outputs;
+  }
+
+  private kernels(op: Op<object>, node: Node, inputs: readonly Slot[]): Slot[] {
+    const { k } = this;
+    const deep = node.outputs.find((v) => v.shape.length > MAX_RANK);
+    if (deep !== undefined) {
+      throw new TensorError(
+        "unsupported",
+        `${op.name}: the ${k.getBackend()} backend has tensors of up to ${MAX_RANK} dimensions, got ${formatShape(deep.shape)}`,
+        "the native engine has no such limit: layerwise engine install",
+      );
+    }
+    const { attributes } = node;
+    const signature = signatureOf(node);
+    const results = (): ReturnType<typeof op.tfjs> =>
+      op.tfjs(
+        k,
+        inputs.map((slot) => slot.onBackend(k)),
+        attributes,
+        signature,
+      );
+    let slots: Slot[] | undefined;
+    this.add(() => {
+      const made = naming(op, results);
+      const tensors = "shape" in made ? [made] : made;
+      slots ??= tensors.map(({ shape }, i) => new Slot(shape, node.outputs[i]!.dtype));
+      for (let i = 0; i < slots.length; i++) slots[i]!.set(undefined, tensors[i]);
+    });
+    return slots!;
+  }
+}

@@ -1,0 +1,99 @@
+import type * as tfjs from "@tensorflow/tfjs-core";
+import { allocate, type DType, type HostArray } from "../../tensor/dtype.ts";
+import { TensorError } from "../../tensor/errors.ts";
+import type { Meta, Tfjs } from "../../tensor/op.ts";
+import { numel, type Shape } from "../../tensor/shape.ts";
+
+const TYPE: Record<DType, "float32" | "int32" | "bool"> = {
+  float32: "float32",
+  int64: "int32",
+  bool: "bool",
+};
+
+/** Elements of a storage from which on it is on one side only, where it was asked for last. */
+export const LARGE = 2 ** 16;
+
+/** Where the value of a storage is: on the host, on the backend, or on both. Its array and tensor are nobody else's. */
+export interface Residence {
+  array: HostArray | undefined;
+  tensor: tfjs.Tensor | undefined;
+}
+
+/** A value of a plan under way, on the host, on the backend, or on both; it is brought where it is asked for. */
+export class Slot {
+  array: HostArray | undefined;
+  tensor: tfjs.Tensor | undefined;
+  /** What it was read from: tensors that are made of it stay there for the next step. */
+  home: Residence | undefined;
+  readonly shape: Shape;
+  readonly dtype: DType;
+  /** Whether a loop wrote the array, which nobody else has. */
+  readonly own: boolean;
+
+  constructor(shape: Shape, dtype: DType, own = false) {
+    this.shape = shape;
+    this.dtype = dtype;
+    this.own = own;
+  }
+
+  set(array: HostArray | undefined, tensor: tfjs.Tensor | undefined, home?: Residence): void {
+    this.array = array;
+    this.tensor = tensor;
+    this.home = home;
+  }
+
+  /** On the host: to be read only. */
+  onHost(k: Tfjs): HostArray {
+    if (this.array === undefined) {
+      this.array = copyOf(k, this.tensor!, this.dtype);
+      if (this.home !== undefined) this.home.array = this.array;
+    }
+    return this.array;
+  }
+
+  /** On the backend. */
+  onBackend(k: Tfjs): tfjs.Tensor {
+    if (this.tensor === undefined) {
+      this.tensor = upload(k, this.array!, this);
+      const { home } = this;
+      if (home !== undefined) {
+        home.tensor = k.keep(this.tensor);
+        if (this.tensor.size > LARGE) home.array = this.array = undefined;
+      }
+    }
+    return this.tensor;
+  }
+
+  /** A copy that stays what it is. */
+  copy(k: Tfjs): HostArray {
+    return this.array === undefined ? copyOf(k, this.tensor!, this.dtype) : this.array.slice();
+  }
+}
+
+/** Whether a tensor's values and the arrays it is made of or read into are one: the plain backend copies nothing. */
+const shares = (k: Tfjs): boolean => k.getBackend() === "cpu";
+
+/** A copy of a tensor's values: the backend's own memory moves when it grows. */
+export function copyOf(k: Tfjs, t: tfjs.Tensor, dtype: DType): HostArray {
+  const data = t.dataSync() as HostArray;
+  if (!shares(k)) return data;
+  if (dtype === "float32") return Float32Array.from(data);
+  return dtype === "int64" ? Int32Array.from(data) : Uint8Array.from(data);
+}
+
+/** @throws TensorError for integers of more than 32 bits */
+export function computable(data: HostArray): HostArray {
+  if (!(data instanceof Float64Array)) return data;
+  if (data.some((x) => x < -(2 ** 31) || x >= 2 ** 31))
+    throw new TensorError("value", "integers beyond ±2³¹ can be read but not computed with");
+  return Int32Array.from(data);
+}
+
+/** An array of one number. */
+export const filled = (value: number, { shape, dtype }: Meta): HostArray =>
+  allocate(dtype, numel(shape)).fill(value);
+
+export function upload(k: Tfjs, array: HostArray, { shape, dtype }: Meta): tfjs.Tensor {
+  if (array.length === 0) return k.zeros([...shape], TYPE[dtype]);
+  return k.tensor((shares(k) ? array.slice() : array) as Float32Array, [...shape], TYPE[dtype]);
+}
