@@ -64,7 +64,9 @@ export const binaryLoop =
   ({ inputs, outputs: [output] }) => {
     if (!floats(inputs)) return undefined;
     const { shape } = output!;
-    const [a, b] = inputs.map((m) => (sameShape(m.shape, shape) ? undefined : broadcastPlaces(m.shape, shape)));
+    const [a, b] = inputs.map((m) =>
+      sameShape(m.shape, shape) ? undefined : broadcastPlaces(m.shape, shape),
+    );
     if (a === undefined && b === undefined)
       return ([x, y], [z]) => {
         const [left, right, to] = [x!, y!, z!];

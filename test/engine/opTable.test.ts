@@ -263,22 +263,25 @@ describe.each(["wasm", "cpu"] as const)("loops beside tfjs on %s", (device) => {
   afterAll(() => setExecutor(undefined));
 
   // Remembered at the second sight.
-  test.each(ops.filter((op) => op.plain !== undefined).map((op) => [op.name, op] as const))("%s", (name, op) => {
-    const all = samples[name] ?? [];
-    const rule = vi.spyOn(op as { plain: PlainRule<object> }, "plain");
-    const before = executor.counters()["repeated"]!;
-    for (let round = 0; round < 4; round++) {
-      const runs = all.map((sample) => record(op, sample));
-      compute(runs);
-      all.forEach((sample, i) => check(op, sample, runs[i]!, i));
-    }
-    expect(executor.counters()["repeated"]! - before, "repeated runs").toBe(2);
-    expect(
-      rule.mock.results.some(({ value }) => typeof value === "function"),
-      "a loop was made",
-    ).toBe(true);
-    rule.mockRestore();
-  });
+  test.each(ops.filter((op) => op.plain !== undefined).map((op) => [op.name, op] as const))(
+    "%s",
+    (name, op) => {
+      const all = samples[name] ?? [];
+      const rule = vi.spyOn(op as { plain: PlainRule<object> }, "plain");
+      const before = executor.counters()["repeated"]!;
+      for (let round = 0; round < 4; round++) {
+        const runs = all.map((sample) => record(op, sample));
+        compute(runs);
+        all.forEach((sample, i) => check(op, sample, runs[i]!, i));
+      }
+      expect(executor.counters()["repeated"]! - before, "repeated runs").toBe(2);
+      expect(
+        rule.mock.results.some(({ value }) => typeof value === "function"),
+        "a loop was made",
+      ).toBe(true);
+      rule.mockRestore();
+    },
+  );
 });
 
 const native = ((): ReturnType<typeof loadNative> | undefined => {

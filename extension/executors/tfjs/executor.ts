@@ -53,13 +53,15 @@ export class TfjsExecutor implements Executor {
   }
 
   run(plan: Plan, inspector?: Inspector): void {
+    const program = inspector === undefined ? this.programs.get(plan.key) : undefined;
     for (const { tensor } of this.abandoned.splice(0)) tensor?.dispose();
     if (plan.assigns.length > 0) for (const t of this.lazy.splice(0)) t.dispose();
     // Draws take their numbers in program order, before anything is computed from them.
     for (const value of plan.leaves) if (value.producer.kind === "random") leafData(value);
     try {
-      const program = inspector === undefined ? this.programs.get(plan.key) : undefined;
-      this.k.tidy(() => (program === undefined ? this.interpret(plan, inspector) : this.repeat(program, plan)));
+      this.k.tidy(() =>
+        program === undefined ? this.interpret(plan, inspector) : this.repeat(program, plan),
+      );
     } catch (error) {
       throw translated(error);
     }
@@ -117,30 +119,42 @@ export class TfjsExecutor implements Executor {
   private finish({ fetches, lazy, written }: Results, plan: Plan): void {
     const { k } = this;
     plan.fetches.forEach((value, i) => (value.data = fetches[i]!.copy(k)));
+    const taken = new Set<object>();
     plan.lazy.forEach((value, i) => {
-      const { array, tensor } = lazy[i]!;
-      if (array !== undefined) value.read = () => array.slice();
-      else {
-        const t = k.keep(k.clone(tensor!));
-        this.lazy.push(t);
-        value.read = () => copyOf(k, t, value.dtype);
+      const { array } = lazy[i]!;
+      if (array !== undefined) {
+        taken.add(array);
+        value.read = () => array.slice();
+        return;
       }
+      const t = this.take(lazy[i]!, taken).tensor!;
+      this.lazy.push(t);
+      value.read = () => copyOf(k, t, value.dtype);
     });
     // What is written may be read from what is overwritten: first all is there, then it is put in its place.
-    const next = written.map((slot, i): Residence => {
-      const { array, tensor } = slot;
-      if (array === undefined) return { array, tensor: k.keep(k.clone(tensor!)) };
-      const shared = !slot.own || written.indexOf(slot) !== i || lazy.includes(slot);
-      return { array: shared ? array.slice() : array, tensor: undefined };
-    });
+    const next = written.map((slot) => this.take(slot, taken));
     plan.assigns.forEach(({ storage }, i) => {
       const slot = written[i]!;
+      const { array } = next[i]!;
       const old = this.place(storage, next[i]!);
-      if (slot.array === undefined || slot.array !== next[i]!.array) return;
+      if (!slot.looped || array === undefined || slot.array !== array) return;
       // The storage has the loop's memory now, and the loop gets the storage's for the next time.
-      const fits = old?.length === slot.array.length && old.constructor === slot.array.constructor;
-      slot.array = fits ? old : allocate(slot.dtype, slot.array.length);
+      const fits = old?.length === array.length && old.constructor === array.constructor;
+      slot.array = fits ? old : allocate(slot.dtype, array.length);
     });
+  }
+
+  /** A value beyond its plan: itself for the first who takes it, where it is nobody else's, and a copy of it otherwise. */
+  private take({ array, tensor, own }: Slot, taken: Set<object>): Residence {
+    const { k } = this;
+    const first = own && !(array && taken.has(array)) && !(tensor && taken.has(tensor));
+    if (array) taken.add(array);
+    if (tensor) taken.add(tensor);
+    if (tensor === undefined) return { array: first ? array : array!.slice(), tensor };
+    return {
+      array: first && tensor.size <= LARGE ? array : undefined,
+      tensor: k.keep(first ? tensor : k.clone(tensor)),
+    };
   }
 
   choices(): Choice[] {

@@ -134,7 +134,11 @@ export class Recording implements Backend<Slot> {
       const made = naming(op, results);
       const tensors = "shape" in made ? [made] : made;
       slots ??= tensors.map(({ shape }, i) => new Slot(shape, node.outputs[i]!.dtype));
-      for (let i = 0; i < slots.length; i++) slots[i]!.set(undefined, tensors[i]);
+      for (let i = 0; i < slots.length; i++) {
+        slots[i]!.set(undefined, tensors[i]);
+        // Some ops answer with what they were given.
+        slots[i]!.own = !inputs.some(({ tensor }) => tensor === tensors[i]);
+      }
     });
     return slots!;
   }

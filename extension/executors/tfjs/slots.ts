@@ -27,13 +27,16 @@ export class Slot {
   home: Residence | undefined;
   readonly shape: Shape;
   readonly dtype: DType;
-  /** Whether a loop wrote the array, which nobody else has. */
-  readonly own: boolean;
+  /** Whether a loop writes the array: the same each time, unless somebody takes it. */
+  readonly looped: boolean;
+  /** Whether the plan made it, and nobody else has it. */
+  own: boolean;
 
-  constructor(shape: Shape, dtype: DType, own = false) {
+  constructor(shape: Shape, dtype: DType, looped = false) {
     this.shape = shape;
     this.dtype = dtype;
-    this.own = own;
+    this.looped = looped;
+    this.own = looped;
   }
 
   set(array: HostArray | undefined, tensor: tfjs.Tensor | undefined, home?: Residence): void {

@@ -97,7 +97,15 @@ export const minimum = binary(
   picked(() => lt),
 );
 
-export const eq = binary("eq", "Equal", "Equal", (k, x, y) => k.equal(x, y), (x, y) => Number(x === y), STEP, "bool");
+export const eq = binary(
+  "eq",
+  "Equal",
+  "Equal",
+  (k, x, y) => k.equal(x, y),
+  (x, y) => Number(x === y),
+  STEP,
+  "bool",
+);
 export const ne = binary(
   "ne",
   "NotEqual",
@@ -107,9 +115,33 @@ export const ne = binary(
   STEP,
   "bool",
 );
-export const lt = binary("lt", "Less", "Less", (k, x, y) => k.less(x, y), (x, y) => Number(x < y), STEP, "bool");
-export const le = binary("le", "LessEqual", "LessOrEqual", (k, x, y) => k.lessEqual(x, y), (x, y) => Number(x <= y), STEP, "bool");
-export const gt = binary("gt", "Greater", "Greater", (k, x, y) => k.greater(x, y), (x, y) => Number(x > y), STEP, "bool");
+export const lt = binary(
+  "lt",
+  "Less",
+  "Less",
+  (k, x, y) => k.less(x, y),
+  (x, y) => Number(x < y),
+  STEP,
+  "bool",
+);
+export const le = binary(
+  "le",
+  "LessEqual",
+  "LessOrEqual",
+  (k, x, y) => k.lessEqual(x, y),
+  (x, y) => Number(x <= y),
+  STEP,
+  "bool",
+);
+export const gt = binary(
+  "gt",
+  "Greater",
+  "Greater",
+  (k, x, y) => k.greater(x, y),
+  (x, y) => Number(x > y),
+  STEP,
+  "bool",
+);
 export const ge = binary(
   "ge",
   "GreaterEqual",
@@ -128,8 +160,24 @@ export const logicalAnd = binary(
   STEP,
   "bool",
 );
-export const logicalOr = binary("logicalOr", "LogicalOr", "Or", (k, x, y) => k.logicalOr(x, y), undefined, STEP, "bool");
-export const logicalNot = unary("logicalNot", "LogicalNot", "Not", (k, x) => k.logicalNot(x), undefined, STEP, "bool");
+export const logicalOr = binary(
+  "logicalOr",
+  "LogicalOr",
+  "Or",
+  (k, x, y) => k.logicalOr(x, y),
+  undefined,
+  STEP,
+  "bool",
+);
+export const logicalNot = unary(
+  "logicalNot",
+  "LogicalNot",
+  "Not",
+  (k, x) => k.logicalNot(x),
+  undefined,
+  STEP,
+  "bool",
+);
 export const floorDiv = binary(
   "floorDiv",
   "FloorDiv",
@@ -293,7 +341,15 @@ export const round = unary(
   undefined,
   ({ grad }) => [scaled(grad, 0)],
 );
-export const isnan = unary("isnan", "IsNan", "IsNaN", (k, x) => k.isNaN(x), (x) => Number(Number.isNaN(x)), STEP, "bool");
+export const isnan = unary(
+  "isnan",
+  "IsNan",
+  "IsNaN",
+  (k, x) => k.isNaN(x),
+  (x) => Number(Number.isNaN(x)),
+  STEP,
+  "bool",
+);
 
 export const relu = unary(
   "relu",
@@ -382,8 +438,7 @@ export const where: Op<object> = defineOp({
       Int32Array,
     ];
     return ([condition, left, right], [to]) => {
-      for (let i = 0; i < c.length; i++)
-        to![i] = condition![c[i]!] === 0 ? right![y[i]!]! : left![x[i]!]!;
+      for (let i = 0; i < c.length; i++) to![i] = condition![c[i]!] === 0 ? right![y[i]!]! : left![x[i]!]!;
     };
   },
   onnx: (b, inputs) => b.node("Where", inputs),

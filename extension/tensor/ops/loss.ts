@@ -50,8 +50,7 @@ export const binaryCrossEntropy: Op<object> = defineOp({
     return k.sub(of0, k.mul(y!, clamped(k.log(p!))));
   },
   plain: binaryLoop(
-    (p, y) =>
-      (y - 1) * Math.max(Math.log1p(-p), LOWEST_LOG) - y * Math.max(Math.log(p), LOWEST_LOG),
+    (p, y) => (y - 1) * Math.max(Math.log1p(-p), LOWEST_LOG) - y * Math.max(Math.log(p), LOWEST_LOG),
   ),
   calls: () => 9,
 });

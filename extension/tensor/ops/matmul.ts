@@ -71,13 +71,15 @@ export const matmul: Op<Transposes> = defineOp<Transposes>({
   tfjs(k, [a, b], { transposeA, transposeB }, { outputs }) {
     if (a!.size === 0 || b!.size === 0) return k.zeros([...outputs[0]!.shape], a!.dtype);
     // The wasm kernel knows floats only: integers up to 2²⁴ come out exact.
+    // Of what is floats already, a cast would be a copy.
+    const floats = (t: tfjs.Tensor): tfjs.Tensor => (t.dtype === "float32" ? t : k.cast(t, "float32"));
     if (a!.rank > 2 && b!.rank === 2 && !transposeA) {
-      const rows = k.reshape<tfjs.Rank.R2>(k.cast(a!, "float32"), [-1, a!.shape[a!.rank - 1]!]);
-      const product = matrixProduct(k, rows, k.cast(b!, "float32"), false, transposeB);
+      const rows = k.reshape<tfjs.Rank.R2>(floats(a!), [-1, a!.shape[a!.rank - 1]!]);
+      const product = matrixProduct(k, rows, floats(b!), false, transposeB);
       return k.reshape(a!.dtype === "float32" ? product : k.cast(product, "int32"), [...outputs[0]!.shape]);
     }
     const batch = broadcastShapes(a!.shape.slice(0, -2), b!.shape.slice(0, -2));
-    const [x, y] = [a!, b!].map((t) => batched(k, k.cast(t, "float32"), batch));
+    const [x, y] = [a!, b!].map((t) => batched(k, floats(t), batch));
     const result = matrixProduct(k, x!, y!, transposeA, transposeB);
     return a!.dtype === "float32" ? result : k.cast(result, "int32");
   },

@@ -72,7 +72,8 @@ export const adamStep: Op<AdamAttributes> = defineOp<AdamAttributes>({
     const from = shrink === undefined ? p! : k.mul(p!, shrink);
     return [k.sub(from, k.mul(k.div(m2, root), step!)), m2, v2];
   },
-  calls: () => 13,
+  // More by far, but the divisions and the root take a loop as long as several elements.
+  calls: () => 3,
   // Each operation is rounded to a float, as the kernels do.
   plain(_, attributes) {
     const { fround, sqrt } = Math;
