@@ -98,5 +98,5 @@ export const filled = (value: number, { shape, dtype }: Meta): HostArray =>
 
 export function upload(k: Tfjs, array: HostArray, { shape, dtype }: Meta): tfjs.Tensor {
   if (array.length === 0) return k.zeros([...shape], TYPE[dtype]);
-  return k.tensor((shares(k) ? array.slice() : array) as Float32Array, [...shape], TYPE[dtype]);
+  return k.tensor(shares(k) ? array.slice() : array, [...shape], TYPE[dtype]);
 }

@@ -89,7 +89,7 @@ export const matmul: Op<Transposes> = defineOp<Transposes>({
     const [[m, k], [, n]] = [matrix(a, transposeA), matrix(b, transposeB)];
     const batch = y!.shape.slice(0, -2);
     // Where each matrix of a batch begins, in both.
-    const [starts, others] = [a, b].map(({ shape }) => broadcastPlaces([...shape.slice(0, -2)], batch)) as [
+    const [starts, others] = [a, b].map(({ shape }) => broadcastPlaces(shape.slice(0, -2), batch)) as [
       Int32Array,
       Int32Array,
     ];
