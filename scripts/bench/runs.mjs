@@ -18,6 +18,10 @@ export async function runs(names, quick) {
   const cell = (/** @type {number} */ value, unit = "ms") => `${value.toFixed(0)} ${unit}`.padStart(11);
   const columns = ["cold start", "warm start", "answers in", "at most", "host waits", "memory", "growth"];
   console.log(`\n${"workload".padEnd(13)}${columns.map((column) => column.padStart(11)).join("")}`);
+  const { cold: usual, warm: spare, answer, slowest, blocked, growthMb } = BOUNDS;
+  const bounds = [...[usual, spare, answer, slowest, blocked].map((ms) => cell(ms)), " ".repeat(11)];
+  const others = Object.entries(COLD).map(([name, ms]) => `cold start of ${name} ${ms} ms`);
+  console.log(`${"bound".padEnd(13)}${bounds.join("")}${cell(growthMb, "MB")}   ${others.join(", ")}`);
   let missed = 0;
   for (const name of names) {
     const cold = [];
@@ -44,5 +48,6 @@ export async function runs(names, quick) {
     console.log(`${name.padEnd(13)}${cells.join("")}   ${long.steps} steps${note}`);
   }
   one.close();
+  console.log(missed === 0 ? "all bounds are kept" : `${missed} bounds are not kept`);
   return missed;
 }
