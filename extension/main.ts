@@ -44,7 +44,7 @@ export function activate(context: vscode.ExtensionContext): void {
   const previews = new Previews(previewEngine);
   const facts = new LiveFacts(previews);
   const runs = new Runs(engine, messages);
-  const panels = new Panels({ extensionUri, messages, previews, runs, engine });
+  const panels = new Panels({ extensionUri, messages, previews, runs, engine, memory: context.globalState });
   const editors = new Editors({ extensionUri, messages, engine, runs, panels });
   const runsTree = new RunsTree(runs, messages);
   const checkpointsTree = new CheckpointsTree(runs, messages);

@@ -4,7 +4,7 @@
  *
  *   extension.cjs                     the extension host's part; vscode stays outside
  *   tsPlugin.cjs                      the TypeScript server's plugin
- *   cli.js, runEngine.js, previewEngine.js, inspectionEngine.js   Node programs, each in one file; watchdogWorker.js is a thread of theirs
+ *   cli.js, runEngine.js, previewEngine.js, inspectionEngine.js   Node programs, each in one file; watchdogWorker.js and layoutThread.js are threads of theirs
  *   webview/<view>.js, .css           one script for each folder of webview/ that has a main.ts
  *   webview/codicons/, wasm/, native/ what is read from disk at run time
  *   node_modules/                     esbuild, with which the engine bundles users' files
@@ -19,6 +19,7 @@ import fs from "node:fs";
 import path from "node:path";
 import { parseArgs } from "node:util";
 import * as esbuild from "esbuild";
+import { codiconFont, codiconStyles } from "./codicons.mjs";
 import { BUNDLE, messages } from "./l10n.mjs";
 import { thirdPartyNotices } from "./notices.mjs";
 import { inRoot, isMain, main, mustRun, root } from "./project.mjs";
@@ -32,7 +33,7 @@ const require = __createRequire(import.meta.url);
 const __filename = __fileURLToPath(import.meta.url);
 const __dirname = __fileURLToPath(new URL(".", import.meta.url));`;
 
-export const NODE_PROGRAMS = {
+const PROGRAMS = {
   cli: "extension/cli.ts",
   runEngine: "extension/engine/runEngine.ts",
   hubDownload: "extension/engine/hubDownload.ts",
@@ -40,6 +41,11 @@ export const NODE_PROGRAMS = {
   inspectionEngine: "extension/engine/inspectionEngine.ts",
   watchdogWorker: "extension/engine/watchdogWorker.ts",
 };
+
+/** Threads of theirs that have libraries alone. */
+const THREADS = { layoutThread: "extension/engine/layoutThread.ts" };
+
+export const NODE_PROGRAMS = { ...PROGRAMS, ...THREADS };
 
 /** @param {boolean} release @returns {esbuild.BuildOptions} */
 const common = (release) => ({
@@ -85,7 +91,7 @@ function bundles(release) {
     },
     {
       ...nodeOptions(release),
-      entryPoints: NODE_PROGRAMS,
+      entryPoints: PROGRAMS,
       outdir: "dist",
       format: "esm",
       // print(model) and errors show the names of classes, which esbuild would change where they name themselves.
@@ -97,6 +103,13 @@ function bundles(release) {
       banner: { js: ESM_BANNER },
     },
     {
+      ...nodeOptions(release),
+      entryPoints: THREADS,
+      outdir: "dist",
+      format: "esm",
+      banner: { js: ESM_BANNER },
+    },
+    {
       ...common(release),
       entryPoints: webviewEntries(),
       outdir: "dist/webview",
@@ -104,7 +117,8 @@ function bundles(release) {
       target: "es2022",
       format: "iife",
       loader: { ".ttf": "file", ".svg": "text" },
-      minify: release,
+      // What a browser reads while somebody waits: tests measure what users have.
+      minify: true,
     },
   ];
 }
@@ -159,9 +173,12 @@ function copyFiles() {
   const wasm = path.join(packageFolder("@tensorflow/tfjs-backend-wasm"), "dist");
   for (const name of fs.readdirSync(wasm).filter((file) => file.endsWith(".wasm")))
     copy(path.join(wasm, name), path.join(dist, "wasm", name));
-  const codicons = path.join(packageFolder("@vscode/codicons"), "dist");
-  for (const name of ["codicon.css", "codicon.ttf"])
-    copy(path.join(codicons, name), path.join(dist, "webview", "codicons", name));
+  copy(
+    path.join(packageFolder("elkjs"), "lib", "elk-worker.min.js"),
+    path.join(dist, "webview", "elk-worker.min.js"),
+  );
+  copy(codiconFont, path.join(dist, "webview", "codicons", "codicon.ttf"));
+  writeFile(path.join(dist, "webview", "codicons", "codicon.css"), Buffer.from(codiconStyles()));
   copy(path.join(packageFolder("@tensorflow/tfjs-node"), "binding"), path.join(dist, "native", "binding"));
   copy(path.join(packageFolder("node-api-headers"), "include"), path.join(dist, "native", "include"));
   // The engine bundles users' files with it. This platform's binary: scripts/package.mjs takes the others from npm.

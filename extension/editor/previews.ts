@@ -1,4 +1,5 @@
 import * as vscode from "vscode";
+import type { DiagramLook, FlowLayout } from "../protocol/flow.ts";
 import type { FileReport, ModelReport } from "../protocol/preview.ts";
 import type { PreviewEngine } from "../supervisor/preview.ts";
 import { DisposableOwner } from "./disposable.ts";
@@ -160,6 +161,18 @@ export class Previews extends DisposableOwner {
   /** Another version of a file, which is built among what it imports as that is on the disk. */
   inspectVersion(file: string, text: string, version: string): Promise<FileReport | undefined> {
     return this.#engine.inspect({ file, text }, setting("preview.timeLimit"), `${version} of ${file}`);
+  }
+
+  /** Places for what is first shown of a model; undefined when the view has to find them. */
+  layOut({ flow, rows }: ModelReport, look: DiagramLook): Promise<FlowLayout | undefined> {
+    if (flow === undefined) return Promise.resolve(undefined);
+    const named = rows.map(({ path, className, detail }) => ({ path, className, detail }));
+    return this.#engine.layOut({ flow, rows: named, look });
+  }
+
+  /** Tells that a layout will be asked for soon. */
+  prepareLayout(): void {
+    this.#engine.prepareLayout();
   }
 
   /** Asks again although the text is the same: what the file reads may have changed. */

@@ -1,11 +1,17 @@
 import * as v from "valibot";
 import { setTensorFiles } from "../nn/files.ts";
-import { InspectRequest, type PreviewEngineEvents, type PreviewEngineMethods } from "../protocol/preview.ts";
+import {
+  InspectRequest,
+  LayoutRequest,
+  type PreviewEngineEvents,
+  type PreviewEngineMethods,
+} from "../protocol/preview.ts";
 import { captureConsole } from "./capturedConsole.ts";
 import { cachedFolder } from "./pretrained.ts";
 import { FILES } from "./userFiles.ts";
 import { inspect } from "./inspect.ts";
 import { connectParent, hello } from "./ipc.ts";
+import { Layouts } from "./layouts.ts";
 import { Watchdog } from "./watchdog.ts";
 
 /** Milliseconds between two looks at user code that doesn't come back; the supervisor decides when to end it. */
@@ -15,6 +21,7 @@ const ORPHAN_GRACE = 1000;
 
 const watchdog = new Watchdog();
 watchdog.followParent(ORPHAN_GRACE);
+const layouts = new Layouts();
 
 const methods: PreviewEngineMethods = {
   inspect: async (sent) => {
@@ -31,6 +38,8 @@ const methods: PreviewEngineMethods = {
       () => inspect(request),
     );
   },
+  prepareLayout: async () => layouts.warmUp(),
+  layOut: (request) => layouts.layOut(v.parse(LayoutRequest, request)),
 };
 
 const parent = connectParent<PreviewEngineEvents>(methods);

@@ -23,3 +23,43 @@ export type FlowEdge = v.InferOutput<typeof FlowEdge>;
 /** Which box's result goes where in one forward pass, in the order in which it happens. */
 export const FlowGraph = v.object({ nodes: v.array(FlowNode), edges: v.array(FlowEdge) });
 export type FlowGraph = v.InferOutput<typeof FlowGraph>;
+
+/** How wide characters are in the fonts of a diagram, in pixels; "" stands for all others. */
+export const TextWidths = v.object({
+  title: v.record(v.string(), v.number()),
+  kind: v.record(v.string(), v.number()),
+  label: v.record(v.string(), v.number()),
+});
+export type TextWidths = v.InferOutput<typeof TextWidths>;
+
+/** All that a layout depends on beside the model: what of it is to be seen, and in which font. */
+export const DiagramLook = v.object({
+  /** Other widths have another one. */
+  font: v.string(),
+  widths: TextWidths,
+  /** What the user has opened, closed and unfolded, by ids of boxes. */
+  opened: v.array(v.string()),
+  closed: v.array(v.string()),
+  unfolded: v.array(v.string()),
+});
+export type DiagramLook = v.InferOutput<typeof DiagramLook>;
+
+const Point = v.object({ x: v.number(), y: v.number() });
+
+/** Places for what is shown of a flow. */
+export const FlowLayout = v.object({
+  width: v.number(),
+  height: v.number(),
+  boxes: v.array(v.object({ id: v.string(), ...Point.entries, width: v.number(), height: v.number() })),
+  edges: v.array(
+    v.object({
+      from: v.string(),
+      to: v.string(),
+      shape: v.string(),
+      points: v.array(Point),
+      /** Top left corner of the shape's text. */
+      label: v.optional(Point),
+    }),
+  ),
+});
+export type FlowLayout = v.InferOutput<typeof FlowLayout>;

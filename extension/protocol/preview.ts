@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { UserError, SourcePosition } from "./errors.ts";
 import type { Hello } from "./engine.ts";
-import { FlowGraph } from "./flow.ts";
+import { DiagramLook, FlowGraph, type FlowLayout } from "./flow.ts";
 import { TableOptions } from "./summary.ts";
 
 /** One row of a model's summary, in the order in which modules are called (uncalled ones follow). */
@@ -129,9 +129,21 @@ export const InspectRequest = v.object({
 });
 export type InspectRequest = v.InferOutput<typeof InspectRequest>;
 
+/** What is to be laid out of a model. */
+export const LayoutRequest = v.object({
+  flow: FlowGraph,
+  rows: v.array(v.pick(SummaryRow, ["path", "className", "detail"])),
+  look: DiagramLook,
+});
+export type LayoutRequest = v.InferOutput<typeof LayoutRequest>;
+
 /** Methods of the preview engine. A call that exceeds the supervisor's limit gets the process killed and restarted. */
 export interface PreviewEngineMethods {
   inspect(request: InspectRequest): Promise<FileReport>;
+  /** Starts what lays out. */
+  prepareLayout(): Promise<void>;
+  /** In a thread of its own, so that a file that is being inspected doesn't wait for it. */
+  layOut(request: LayoutRequest): Promise<FlowLayout>;
 }
 export interface PreviewEngineEvents {
   hello(hello: Hello): void;

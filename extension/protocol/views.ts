@@ -2,6 +2,7 @@ import type { UserError } from "./errors.ts";
 import type { EvaluationResult, Progress } from "./engine.ts";
 import type { Answer, EvaluationReport, SamplePage, SampleQuery, Subject } from "./evaluation.ts";
 import type { TensorComparison, TensorFile, TensorStatistics } from "./inspection.ts";
+import type { DiagramLook, FlowLayout } from "./flow.ts";
 import type { FileReport, ModelReport } from "./preview.ts";
 import type { Profile } from "./profile.ts";
 import type { CheckpointRecord, MetricRow, RunLabels, RunRecord } from "./run.ts";
@@ -134,6 +135,13 @@ export interface ArchitectureSnapshot {
   lastGood?: ModelReport;
   error?: UserError;
   busy: boolean;
+  /** Of the model that is drawn, when it is a page's first: it needs no layout engine for that. */
+  layout?: GivenLayout;
+}
+
+export interface GivenLayout {
+  look: DiagramLook;
+  places: FlowLayout;
 }
 
 export interface ArchitectureViewMethods {
@@ -145,7 +153,7 @@ export interface ArchitectureViewMethods {
 export type ImageFormat = "svg" | "png";
 
 export interface ArchitectureHostMethods {
-  ready(): Promise<ArchitectureSnapshot>;
+  ready(look: DiagramLook): Promise<ArchitectureSnapshot>;
   select(model: string): Promise<void>;
   openSource(file: string, line?: number, column?: number): Promise<void>;
   /** The same without taking the focus. */

@@ -1,9 +1,11 @@
 import * as v from "valibot";
 import { Hello } from "../protocol/engine.ts";
 import { SourcePosition, type UserError } from "../protocol/errors.ts";
+import { FlowLayout } from "../protocol/flow.ts";
 import {
   FileReport,
   type InspectRequest,
+  type LayoutRequest,
   type PreviewEngineEvents,
   type PreviewEngineMethods,
 } from "../protocol/preview.ts";
@@ -26,6 +28,8 @@ const schemas: EventSchemas<PreviewEngineEvents> = {
 
 /** Milliseconds after its time in which an engine that hangs may still tell where. */
 const LINE_LIMIT = 1000;
+/** Milliseconds after which a panel had better lay out for itself. */
+const LAYOUT_LIMIT = 600;
 
 export interface PreviewOptions {
   /** Everything the engine prints and everything odd about it, for a log. */
@@ -87,6 +91,33 @@ export class PreviewEngine {
       void this.#work();
       return undefined;
     });
+  }
+
+  /**
+   * Places for what a panel shows first, made while VS Code makes the panel: undefined when there is no process or it
+   * has other things to do; the panel can do it, too.
+   */
+  async layOut(request: LayoutRequest): Promise<FlowLayout | undefined> {
+    try {
+      const running = await this.#running;
+      const late = new Promise<undefined>((resolve) => {
+        setTimeout(() => resolve(undefined), LAYOUT_LIMIT).unref();
+      });
+      const answer = await Promise.race([running?.remote.layOut(request), late]);
+      const layout = v.safeParse(FlowLayout, answer);
+      return layout.success ? layout.output : undefined;
+    } catch (error) {
+      this.#options.onLog?.(`No layout: ${toUserError(error).message}`);
+      return undefined;
+    }
+  }
+
+  /** Has the process, which is there or being started, make itself ready for {@link layOut}. */
+  prepareLayout(): void {
+    void this.#running?.then(
+      ({ remote }) => remote.prepareLayout.asEvent(),
+      () => undefined,
+    );
   }
 
   /** Forgets a file: its request, if any, is answered with undefined. */

@@ -292,6 +292,24 @@ test("data that is computed with values, and a step of one's own", async () => {
   });
 });
 
+test("what a panel shows first is laid out beside the next preview", async () => {
+  const file = path.join(flows, "residual.nn.ts");
+  const [model] = (await inspect(file)).models;
+  const { flow, rows } = model!;
+  const characters = { "": 7 };
+  const widths = { title: characters, kind: characters, label: characters };
+  const look = { font: "any", widths, opened: [], closed: ["blocks"], unfolded: [] };
+  const [layout] = await Promise.all([engine.layOut({ flow: flow!, rows, look }), inspect(file)]);
+  const ids = layout!.boxes.map(({ id }) => id);
+  expect(ids).toContain("stem/0");
+  expect(ids).toContain("blocks");
+  expect(ids).not.toContain("blocks/0");
+  for (const { id, width } of layout!.boxes)
+    if (id === "head") expect(width).toBeGreaterThan(7 * "head".length);
+  await engine.dispose();
+  expect(await engine.layOut({ flow: flow!, rows, look })).toBeUndefined();
+});
+
 describe("code that doesn't come back", () => {
   const places: Record<string, string> = {
     "at top level": `let i = 0;\nfor (;;) i++;\n${experimentFile()}`,

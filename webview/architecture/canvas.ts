@@ -8,10 +8,10 @@ import { edgeKey } from "./diff.ts";
 import { strings } from "../shared/strings.ts";
 import type { Camera, Point, Rectangle } from "./camera.ts";
 import type { Drawn } from "./diagramState.ts";
-import type { ShownBox } from "./flow.ts";
+import type { ShownBox } from "../../extension/diagram/flow.ts";
 import { formatMeasure, type Heat, heatOf, measure } from "./heat.ts";
 import type { MeasuredLayers } from "./measured.ts";
-import { LABEL_HEIGHT, type PlacedEdge } from "./layout.ts";
+import { LABEL_HEIGHT, type PlacedEdge } from "../../extension/diagram/layout.ts";
 
 const text = strings.architecture;
 const CORNER = 6;
@@ -173,7 +173,7 @@ function leaf(
 }
 
 function head(box: ShownBox, drawn: Drawn, baseline: number, actions: CanvasActions): SVGTemplateResult {
-  const { title, kind, badge } = drawn.texts.get(box.id)!;
+  const { title, kind } = drawn.texts.get(box.id)!;
   const stop = (act: (id: string) => void) => (event: Event) => {
     event.stopPropagation();
     act(box.id);
@@ -193,12 +193,12 @@ function head(box: ShownBox, drawn: Drawn, baseline: number, actions: CanvasActi
       kind === "" ? nothing : svg`<tspan class="kind" dx="8">${kind}</tspan>`
     }</text>
     ${
-      badge === undefined
+      box.repeat === 1
         ? nothing
         : svg`<g class="badge" data-unfolds=${box.id} @click=${stop((id) => actions.unfoldBox(id))}>
           <title>${box.folded ? text.unfold : text.fold}</title>
           <rect x=${width - 46} y=${centre - 9} width="38" height="18" rx="9"></rect>
-          <text x=${width - 27} y=${centre + 4} text-anchor="middle">${badge}</text>
+          <text x=${width - 27} y=${centre + 4} text-anchor="middle">${text.times(box.repeat)}</text>
         </g>`
     }
     ${changeSign(box, drawn)}`;

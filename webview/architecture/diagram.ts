@@ -6,6 +6,7 @@ import { ref } from "lit/directives/ref.js";
 import type { ModelReport } from "../../extension/protocol/preview.ts";
 import { button, dropdown, icon } from "../shared/kit.ts";
 import { strings } from "../shared/strings.ts";
+import type { Camera } from "./camera.ts";
 import { canvas, minimap } from "./canvas.ts";
 import { details, outline } from "./details.ts";
 import type { DiagramState } from "./diagramState.ts";
@@ -16,6 +17,8 @@ import { measuredLayers } from "./profile.ts";
 import type { Actions, ArchitectureState, ArchitectureUi } from "./view.ts";
 
 const text = strings.architecture;
+/** Until it is known how large the place is. */
+const UNSEEN: Camera = { x: 0, y: 0, scale: 1 };
 const ZOOM = 1.25;
 const STEP = 60;
 
@@ -49,10 +52,10 @@ export function diagram(
         @pointerdown=${(event: PointerEvent) => drag(event, state)}
       >
         ${
-          drawn === undefined || camera === undefined
+          drawn === undefined
             ? html`<p class="secondary viewport-note">${state.error ?? text.layingOut}</p>`
-            : html`${canvas(drawn, camera, { selected: ui.selected, matches, searching, heat, measured }, actions)}
-              ${minimap(drawn, camera, state.window, (at) => state.centre(at))}`
+            : html`${canvas(drawn, camera ?? UNSEEN, { selected: ui.selected, matches, searching, heat, measured }, actions)}
+              ${minimap(drawn, camera ?? UNSEEN, state.window, (at) => state.centre(at))}`
         }
       </div>
       <aside class="diagram-side" aria-label=${text.details}>

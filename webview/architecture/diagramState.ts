@@ -2,31 +2,40 @@
 import type { ModelReport, SummaryRow } from "../../extension/protocol/preview.ts";
 import { type ModelDiff, shownEdgeChanges } from "./diff.ts";
 import * as cameras from "./camera.ts";
-import { allShown, around, type ShownBox, type ShownFlow, shownFlow } from "./flow.ts";
-import { type BoxText, elkGraph, type Layout, layoutOf } from "./layout.ts";
+import type { DiagramLook, FlowLayout } from "../../extension/protocol/flow.ts";
+import { around } from "../../extension/diagram/flow.ts";
+import { graphOf, type Layout, layoutOf, type Sketch, sketched } from "../../extension/diagram/layout.ts";
+import type { GivenLayout } from "../../extension/protocol/views.ts";
 import { LayoutEngine } from "./layoutWorker.ts";
-import { boxText, labelWidth } from "./boxText.ts";
+import { measuredWidths } from "./textWidths.ts";
 
 /** The user's part, kept with the panel's state. */
-export interface DiagramUi {
-  opened: string[];
-  closed: string[];
-  unfolded: string[];
+export interface DiagramUi extends Pick<DiagramLook, "opened" | "closed" | "unfolded"> {
   /** Id of a box; "" for none. */
   selected: string;
 }
 
 /** A laid out diagram with all that its drawing needs. */
-export interface Drawn {
+export interface Drawn extends Sketch {
   model: ModelReport;
-  shown: ShownFlow;
   layout: Layout;
-  boxes: ReadonlyMap<string, ShownBox>;
-  texts: ReadonlyMap<string, BoxText>;
   rows: ReadonlyMap<string, SummaryRow>;
   /** While two versions are compared. */
   diff: ModelDiff | undefined;
   edgeChanges: ModelDiff["edges"];
+}
+
+const rowsOf = ({ rows }: ModelReport): Drawn["rows"] => new Map(rows.map((row) => [row.path, row]));
+
+/** Whether a layout is of what is to be seen. */
+function fits({ look, places }: GivenLayout, own: DiagramLook, { boxes }: Sketch): boolean {
+  const all = ({ font, opened, closed, unfolded }: DiagramLook): string =>
+    JSON.stringify([font, opened, closed, unfolded]);
+  return (
+    all(look) === all(own) &&
+    places.boxes.length === boxes.size &&
+    places.boxes.every(({ id }) => boxes.has(id))
+  );
 }
 
 export class DiagramState {
@@ -35,7 +44,7 @@ export class DiagramState {
   search = "";
   /** Why there is no layout. */
   error: string | undefined;
-  #engine: LayoutEngine | undefined;
+  readonly #engine = new LayoutEngine();
   #window: cameras.Size = { width: 0, height: 0 };
   #asked = "";
   /** What {@link #asked} is of: each frame of a move asks for the same. */
@@ -52,13 +61,19 @@ export class DiagramState {
 
   /** Starts the layout engine before there is something to lay out. */
   warmUp(): void {
-    this.#engine ??= new LayoutEngine();
     // An engine that doesn't work says so when it is needed.
     this.#engine.warmUp().catch(() => undefined);
   }
 
-  /** Lays out anew when something has changed; the old drawing stays until the new one is there. */
-  update(model: ModelReport, ui: DiagramUi, diff?: ModelDiff): void {
+  look({ opened, closed, unfolded }: DiagramUi): DiagramLook {
+    return { ...measuredWidths(), opened, closed, unfolded };
+  }
+
+  /**
+   * Lays out anew when something has changed; the old drawing stays until the new one is there. The first one may be
+   * `given`: it is there at once.
+   */
+  update(model: ModelReport, ui: DiagramUi, diff?: ModelDiff, given?: GivenLayout): void {
     const { flow } = model;
     if (flow === undefined) return;
     const { opened, closed, unfolded } = ui;
@@ -69,6 +84,12 @@ export class DiagramState {
     const asked = JSON.stringify([model.name, flow, model.rows, opened, closed, unfolded, changes]);
     if (asked === this.#asked) return;
     this.#asked = asked;
+    if (this.drawn === undefined && !this.#running && diff === undefined && given !== undefined) {
+      const look = this.look(ui);
+      const rows = rowsOf(model);
+      const sketch = sketched(flow, rows, look);
+      if (fits(given, look, sketch)) return this.#draw(model, rows, sketch, given.places, ui, diff);
+    }
     this.#next = () => this.#place(model, ui, diff);
     if (!this.#running) void this.#run();
   }
@@ -89,22 +110,24 @@ export class DiagramState {
   }
 
   async #place(model: ModelReport, ui: DiagramUi, diff: ModelDiff | undefined): Promise<void> {
-    const rows = new Map(model.rows.map((row) => [row.path, row]));
-    const shown = shownFlow(
-      model.flow!,
-      { opened: new Set(ui.opened), closed: new Set(ui.closed), unfolded: new Set(ui.unfolded) },
-      (path) => rows.get(path)?.detail ?? "",
-      (id) => diff?.boxes.get(id) ?? "",
-    );
-    const all = allShown(shown.boxes);
-    const texts = new Map(all.map((box) => [box.id, boxText(box, rows.get(box.node.path))]));
-    this.#engine ??= new LayoutEngine();
-    const laid = await this.#engine.place(elkGraph(shown, (box) => texts.get(box.id)!, labelWidth));
-    const layout = layoutOf(laid);
+    const rows = rowsOf(model);
+    const look = this.look(ui);
+    const sketch = sketched(model.flow!, rows, look, (id) => diff?.boxes.get(id) ?? "");
+    this.#draw(model, rows, sketch, await this.#engine.place(graphOf(sketch, look)), ui, diff);
+  }
+
+  #draw(
+    model: ModelReport,
+    rows: Drawn["rows"],
+    sketch: Sketch,
+    places: FlowLayout,
+    ui: DiagramUi,
+    diff: ModelDiff | undefined,
+  ): void {
+    const layout = layoutOf(places);
     const before = this.drawn;
-    const boxes = new Map(all.map((box) => [box.id, box]));
-    const edgeChanges = diff === undefined ? new Map() : shownEdgeChanges(diff, shown.standsFor);
-    this.drawn = { model, shown, layout, boxes, texts, rows, diff, edgeChanges };
+    const edgeChanges = diff === undefined ? new Map() : shownEdgeChanges(diff, sketch.shown.standsFor);
+    this.drawn = { ...sketch, model, layout, rows, diff, edgeChanges };
     if (before === undefined || before.model.name !== model.name) this.camera = undefined;
     else this.#stay(before.layout, layout, ui.selected);
     this.#look();
@@ -133,8 +156,9 @@ export class DiagramState {
   }
 
   /** The place of the diagram on the screen has got this size. */
-  resize(size: cameras.Size): void {
-    this.#window = size;
+  resize({ width, height }: cameras.Size): void {
+    if (width === this.#window.width && height === this.#window.height) return;
+    this.#window = { width, height };
     this.#look();
     this.#redraw();
   }

@@ -16,7 +16,7 @@ import { strings } from "../shared/strings.ts";
 import { comparedModel } from "./comparison.ts";
 import { DiagramState } from "./diagramState.ts";
 import { pngOf, svgOf } from "./exportImage.ts";
-import { around } from "./flow.ts";
+import { around } from "../../extension/diagram/flow.ts";
 import {
   type Actions,
   type ArchitectureState,
@@ -29,6 +29,9 @@ import {
 
 /** When there is a diagram on the screen, for whoever measures that. */
 const DRAWN = "diagram drawn";
+let marked = false;
+/** Milliseconds in which a panel may be empty before it says that it waits. */
+const PATIENCE = 120;
 
 const root = document.createElement("main");
 const announcer = new Announcer(300);
@@ -36,21 +39,36 @@ document.body.append(root, announcer.element);
 
 let ui = restored(defaultUi, savedState<ArchitectureViewState>()?.ui);
 let state: ArchitectureState | undefined;
+/** The diagram's place. */
+let viewport: Element | undefined;
 
 const host = connect<ArchitectureHostMethods, ArchitectureViewMethods>({
   snapshot: show,
   cursor: (line) => selectLine(line),
 });
 
-const redraw = everyFrame(() => {
+function draw(): void {
   if (!state) return;
-  const drawn = drawnModel(state.snapshot).model;
-  const diff = comparedModel(state.snapshot, drawn);
-  if (ui.view === "diagram" && drawn) state.diagram.update(diff?.model ?? drawn, ui, diff);
+  const { snapshot } = state;
+  const drawn = drawnModel(snapshot).model;
+  const diff = comparedModel(snapshot, drawn);
+  if (ui.view === "diagram" && drawn) state.diagram.update(diff?.model ?? drawn, ui, diff, snapshot.layout);
   render(panel(state, actions), root);
   document.body.dataset["ready"] = "1";
-  if (ui.view === "diagram" && diagram.drawn !== undefined) performance.mark(DRAWN);
-});
+  if (marked || ui.view !== "diagram" || diagram.camera === undefined) return;
+  marked = true;
+  performance.mark(DRAWN);
+}
+
+const redraw = everyFrame(draw);
+
+/** The first picture is made as soon as it is there, so that the next frame shows it in its place. */
+function drawFirst(): void {
+  draw();
+  // What a ResizeObserver would say a frame later.
+  if (viewport !== undefined && diagram.drawn !== undefined)
+    diagram.resize({ width: viewport.clientWidth, height: viewport.clientHeight });
+}
 
 const diagram = new DiagramState(redraw);
 /** The diagram's place changes its size with the window's. */
@@ -64,8 +82,9 @@ function show(snapshot: ArchitectureSnapshot): void {
   if (fresh !== undefined && state?.snapshot.profile?.doing !== undefined)
     ui = { ...ui, view: "diagram", heat: "time" };
   state = { snapshot, ui, diagram, round: state?.round ?? 0, notice: undefined };
+  if (ui.view === "diagram" && diagram.drawn === undefined) drawFirst();
+  else redraw();
   save(snapshot);
-  redraw();
 }
 
 function save(snapshot: ArchitectureSnapshot): void {
@@ -215,6 +234,7 @@ const actions: Actions = {
   endProfile: () => tell(host.endProfile()),
   chooseWeights: (id) => choose(host.chooseWeights(id)),
   viewport: (element) => {
+    viewport = element;
     sizes.disconnect();
     if (element) sizes.observe(element);
   },
@@ -232,8 +252,13 @@ const actions: Actions = {
   dismissNotice: () => setNotice(undefined),
 };
 
-if (ui.view === "diagram") diagram.warmUp();
-else requestIdleCallback(() => diagram.warmUp());
-
-render(loading(strings.architecture.loading), root);
-host.ready().then(show, (error: unknown) => render(html`<p class="notice">${messageOf(error)}</p>`, root));
+// What comes in a moment needs no word before it.
+setTimeout(() => {
+  if (state === undefined && root.childElementCount === 0)
+    render(loading(strings.architecture.loading), root);
+}, PATIENCE);
+host
+  .ready(diagram.look(ui))
+  .then(show, (error: unknown) => render(html`<p class="notice">${messageOf(error)}</p>`, root))
+  // What is opened or typed next is to be laid out here.
+  .finally(() => requestIdleCallback(() => diagram.warmUp()));

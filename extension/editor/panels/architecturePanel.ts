@@ -1,9 +1,12 @@
 import * as v from "valibot";
 import * as vscode from "vscode";
+import { DiagramLook } from "../../protocol/flow.ts";
+import type { ModelReport } from "../../protocol/preview.ts";
 import type {
   ArchitectureHostMethods,
   ArchitectureSnapshot,
   ArchitectureViewMethods,
+  GivenLayout,
   ImageFormat,
 } from "../../protocol/views.ts";
 import { listRuns } from "../../supervisor/runDirectory.ts";
@@ -20,7 +23,7 @@ import { connectPanel, noArguments, sourceArguments, type MethodSchemas } from "
 import { Weights } from "./weights.ts";
 
 const schemas: MethodSchemas<ArchitectureHostMethods> = {
-  ready: noArguments,
+  ready: v.strictTuple([DiagramLook]),
   select: v.tuple([v.string()]),
   openSource: sourceArguments,
   revealSource: sourceArguments,
@@ -38,7 +41,12 @@ export interface ArchitecturePanelOptions {
   log: vscode.LogOutputChannel;
   previews: Previews;
   engine: () => EngineOptions;
+  memory: vscode.Memento;
 }
+
+/** Where the font of the last diagram is remembered: the next one is laid out before its page is there. */
+const FONT = "layerwise.diagramFont";
+const Font = v.pick(DiagramLook, ["font", "widths"]);
 
 /** The models of one file, drawn anew at each change of its text. */
 export class ArchitecturePanel extends DisposableOwner {
@@ -54,6 +62,12 @@ export class ArchitecturePanel extends DisposableOwner {
   #choices: Pick<ArchitectureSnapshot, "sides" | "weightFiles"> = {};
   #model: string | undefined;
   #ready = false;
+  readonly #memory: vscode.Memento;
+  /** How the page draws, or will draw. */
+  #look: DiagramLook | undefined;
+  #layout: { model: ModelReport; look: DiagramLook; given: Promise<GivenLayout | undefined> } | undefined;
+  /** The page has what it draws first. */
+  #drawn = false;
 
   constructor(
     panel: vscode.WebviewPanel,
@@ -66,8 +80,12 @@ export class ArchitecturePanel extends DisposableOwner {
     this.file = file;
     this.#model = model;
     this.#previews = options.previews;
+    this.#memory = options.memory;
+    const font = v.safeParse(Font, options.memory.get(FONT));
+    if (font.success) this.#look = { ...font.output, opened: [], closed: [], unfolded: [] };
     const changed = (): void => {
       if (this.#ready) this.#throttle.mark("snapshot");
+      else void this.#sendAhead();
     };
     this.#comparison = this.own(new Comparison(file, options.previews, changed));
     this.#weights = this.own(new Weights(options.engine, changed));
@@ -78,10 +96,11 @@ export class ArchitecturePanel extends DisposableOwner {
       log: options.log,
       schemas,
       methods: {
-        ready: async () => {
+        ready: (look) => {
           this.#ready = true;
+          this.#learn(look);
           void this.#lookForChoices();
-          return this.#snapshot();
+          return this.#first();
         },
         select: (name) => {
           this.#select(name);
@@ -121,8 +140,9 @@ export class ArchitecturePanel extends DisposableOwner {
     );
     this.own(
       panel.onDidChangeViewState(() => {
-        if (panel.visible) return;
+        if (panel.visible) return void this.#sendAhead();
         this.#ready = false;
+        this.#drawn = false;
         this.#throttle.clear();
       }),
     );
@@ -136,6 +156,7 @@ export class ArchitecturePanel extends DisposableOwner {
     );
     this.own({ dispose: () => this.#throttle.clear() });
     panel.onDidDispose(() => this.dispose());
+    void this.#sendAhead();
   }
 
   /** Shows another of the file's models. */
@@ -179,7 +200,40 @@ export class ArchitecturePanel extends DisposableOwner {
   }
 
   async #send(): Promise<void> {
-    void this.#view.snapshot.asEvent(await this.#snapshot());
+    void this.#view.snapshot.asEvent(await (this.#drawn ? this.#snapshot() : this.#first()));
+  }
+
+  /** Sends the first picture as soon as it is known: VS Code keeps it until the page can take it. */
+  async #sendAhead(): Promise<void> {
+    const wanted = (): boolean => !this.disposed && !this.#ready && this.panel.visible;
+    if (!wanted() || this.#look === undefined) return;
+    // What is wrong is told when the page asks.
+    const snapshot = await this.#first().catch(() => undefined);
+    if (snapshot?.layout !== undefined && wanted()) void this.#view.snapshot.asEvent(snapshot);
+  }
+
+  #learn(look: DiagramLook): void {
+    const { font, widths } = look;
+    if (font !== this.#look?.font) void this.#memory.update(FONT, { font, widths });
+    if (JSON.stringify(look) !== JSON.stringify(this.#look)) this.#look = look;
+  }
+
+  /** What a page draws first, with its layout: the page can do without an engine for that. */
+  async #first(): Promise<ArchitectureSnapshot> {
+    const snapshot = await this.#snapshot();
+    const { report, model: wanted, lastGood, comparison } = snapshot;
+    const shown = report?.models.find(({ name }) => name === wanted) ?? report?.models[0];
+    const model = shown === undefined || shown.error !== undefined ? (lastGood ?? shown) : shown;
+    const look = this.#look;
+    if (model?.flow === undefined || look === undefined || comparison !== undefined) return snapshot;
+    if (this.#layout?.model !== model || this.#layout.look !== look) {
+      const given = this.#previews.layOut(model, look).then((places) => places && { look, places });
+      this.#layout = { model, look, given };
+    }
+    const layout = await this.#layout.given;
+    if (layout === undefined) this.#layout = undefined;
+    this.#drawn = this.#ready;
+    return layout === undefined ? snapshot : { ...snapshot, layout };
   }
 
   async #snapshot(): Promise<ArchitectureSnapshot> {

@@ -11,11 +11,13 @@ export interface PageOptions {
   source: string;
   script: string;
   styles: readonly string[];
+  /** Asked for at once: icons that come later than their buttons are seen to come. */
+  font: string;
 }
 
 /**
- * The page of a view: nothing but its script and styles may load. `blob:` workers are the diagram's layout, and the
- * toolkit reads the nonce for its style elements from the meta element.
+ * The page of a view: nothing but its script and styles may load. `blob:` workers are the diagram's layout, whose
+ * program is fetched; the toolkit reads the nonce for its style elements from the meta element.
  */
 export function pageHtml(options: PageOptions): string {
   const { nonce, source } = options;
@@ -25,6 +27,7 @@ export function pageHtml(options: PageOptions): string {
     `style-src ${source} 'nonce-${nonce}'`,
     `font-src ${source}`,
     `img-src ${source} data:`,
+    `connect-src ${source}`,
     "worker-src blob:",
   ].join("; ");
   const styles = options.styles
@@ -38,6 +41,7 @@ export function pageHtml(options: PageOptions): string {
     <meta property="csp-nonce" content="${nonce}">
     <meta name="viewport" content="width=device-width, initial-scale=1">
     <title>${escape(options.title)}</title>
+    <link rel="preload" as="font" type="font/ttf" crossorigin href="${escape(options.font)}">
     ${styles}
   </head>
   <body data-view="${options.kind}">

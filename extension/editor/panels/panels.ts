@@ -27,6 +27,7 @@ export interface PanelServices {
   messages: Messages;
   previews: Previews;
   runs: Runs;
+  memory: vscode.Memento;
 }
 
 /** The open panels, and how they come back after a reload. Their code is loaded with the first of them. */
@@ -89,6 +90,7 @@ export class Panels extends DisposableOwner {
     const file = document.uri.fsPath;
     // Built while VS Code makes the panel.
     this.#services.previews.follow(document);
+    this.#services.previews.prepareLayout();
     const found = [...this.#architecture].find((panel) => panel.file === file);
     if (found === undefined) {
       const title = vscode.l10n.t("Architecture: {0}", basename(file));
@@ -136,10 +138,10 @@ export class Panels extends DisposableOwner {
     file: string,
     model: string | undefined,
   ): Promise<ArchitecturePanel> {
-    const { extensionUri, messages, previews, engine } = this.#services;
+    const { extensionUri, messages, previews, engine, memory } = this.#services;
     const { ArchitecturePanel } = await import("./architecturePanel.ts");
     const log = messages.log;
-    const added = new ArchitecturePanel(panel, file, model, { extensionUri, log, previews, engine });
+    const added = new ArchitecturePanel(panel, file, model, { extensionUri, log, previews, engine, memory });
     this.#architecture.add(added);
     panel.onDidDispose(() => this.#architecture.delete(added));
     return added;

@@ -92,6 +92,7 @@ export function connectPanel<View extends object, Methods extends object>(
     source: webview.cspSource,
     script: resource(`${options.kind}.js`),
     styles: [resource("codicons", "codicon.css"), resource(`${options.kind}.css`)],
+    font: resource("codicons", "codicon.ttf"),
   });
   return view;
 }

@@ -1,5 +1,8 @@
 /** What the diagram does: opening, folding, searching, following the source and the text, files of it. */
 import assert from "node:assert/strict";
+import ELK from "elkjs/lib/elk.bundled.js";
+import { graphOf, placesIn, sketched } from "../../../extension/diagram/layout.ts";
+import type { DiagramLook } from "../../../extension/protocol/flow.ts";
 import type { ModelReport } from "../../../extension/protocol/preview.ts";
 import type {
   ArchitectureHostMethods,
@@ -54,6 +57,46 @@ test("diagram: both ways around a block join in its sum, with their shapes", asy
   await panel.page.getByRole("button", { name: "Collapse all" }).click();
   await shows(panel, "blocks/0", false);
   assert.deepEqual((await ids(panel)).slice(0, 3), ["~input", "stem", "blocks"]);
+});
+
+/** As the preview's process does it. */
+async function placed(model: ModelReport, look: DiagramLook): Promise<ArchitectureSnapshot> {
+  const rows = new Map(model.rows.map((row) => [row.path, row]));
+  const graph = graphOf(sketched(model.flow!, rows, look), look);
+  return { ...snapshotOf(model), layout: { look, places: placesIn(await new ELK().layout(graph)) } };
+}
+
+const places = (panel: DiagramPanel): Promise<(string | null)[]> =>
+  panel.page.locator(".box").evaluateAll((all) => all.map((one) => one.getAttribute("transform")));
+
+test("diagram: the first one is drawn as it was laid out for it, without an engine; another font's is not", async () => {
+  const model = flowModel("residual");
+  let answer = (look: DiagramLook): Promise<ArchitectureSnapshot> => placed(model, look);
+  const panel = await openPanel<ArchitectureHostMethods, ArchitectureViewMethods>({
+    view: "architecture",
+    host: { ready: (look) => answer(look) },
+    waitReady: false,
+  });
+  const { page } = panel;
+  await page.locator(".picture").waitFor();
+  const given = await places(panel);
+
+  await page.route("**/elk-worker.min.js", (route) => route.abort());
+  await panel.reopen();
+  await page.locator(".picture").waitFor();
+  assert.deepEqual(await places(panel), given);
+  await page.unroute("**/elk-worker.min.js");
+
+  answer = (look) => {
+    const wider = (widths: Record<string, number>) =>
+      Object.fromEntries(Object.entries(widths).map(([text, width]) => [text, 3 * width]));
+    const { title, kind, label } = look.widths;
+    const widths = { title: wider(title), kind: wider(kind), label: wider(label) };
+    return placed(model, { ...look, font: "another", widths });
+  };
+  await panel.reopen();
+  await page.locator(".picture").waitFor();
+  assert.deepEqual(await places(panel), given);
 });
 
 test("diagram: the keyboard moves, opens and closes; what is closed stays so", async () => {

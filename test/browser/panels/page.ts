@@ -9,6 +9,7 @@ import { createBirpc } from "birpc";
 import type { Browser, Page } from "playwright-core";
 import { pageHtml } from "../../../extension/editor/panels/page.ts";
 import type { ViewKind } from "../../../extension/protocol/views.ts";
+import { codiconFont, codiconStyles } from "../../../scripts/codicons.mjs";
 import { inRoot } from "../../../scripts/project.mjs";
 import { until } from "../../harness.ts";
 import { launchBrowser } from "../library/browser.ts";
@@ -63,7 +64,7 @@ function serve({ url = "" }: http.IncomingMessage, response: http.ServerResponse
       .writeHead(200, { "content-type": "text/html" })
       .end(document(kind as ViewKind, theme(named as ThemeName), searchParams.has("again")));
   try {
-    const data = fs.readFileSync(servedFile(pathname.slice(1)));
+    const data = served(pathname.slice(1));
     const type = TYPES[path.extname(pathname)] ?? "application/octet-stream";
     response.writeHead(200, { "content-type": type, "cache-control": "max-age=3600" }).end(data);
   } catch {
@@ -223,6 +224,7 @@ function document(kind: ViewKind, theme: Theme, again: boolean): string {
     source: origin,
     script: `${kind}.js`,
     styles: ["codicon.css", `${kind}.css`],
+    font: "codicon.ttf",
   });
   const script = (code: string): string => `<script nonce="${NONCE}">${code}</script>`;
   const api = `(${provideApi.toString()})()`;
@@ -258,10 +260,15 @@ function provideApi(): void {
   };
 }
 
+function served(name: string): string | Uint8Array {
+  if (name === "codicon.css") return codiconStyles();
+  return fs.readFileSync(servedFile(name));
+}
+
 function servedFile(name: string): string {
   if (name === "vscode-webview.css") return fixture(name);
-  if (name.startsWith("codicon"))
-    return path.join(path.dirname(require.resolve("@vscode/codicons/package.json")), "dist", name);
+  if (name === "codicon.ttf") return codiconFont;
+  if (name === "elk-worker.min.js") return require.resolve(`elkjs/lib/${name}`);
   return path.join(BUNDLES, name);
 }
 

@@ -59,6 +59,7 @@ test("a page may load its own script and styles and nothing else", () => {
     source: "https://webview.test",
     script: "https://webview.test/training.js",
     styles: ["https://webview.test/training.css"],
+    font: "https://webview.test/codicon.ttf",
   });
   expect(html).toContain('<body data-view="training">');
   expect(html).toContain(

@@ -2,7 +2,7 @@ import fs from "node:fs";
 import { describe, expect, test } from "vitest";
 import type { ModelReport, SummaryRow } from "../../../extension/protocol/preview.ts";
 import { diffOf, shownEdgeChanges } from "../../../webview/architecture/diff.ts";
-import { allShown, shownFlow } from "../../../webview/architecture/flow.ts";
+import { allShown, shownFlow } from "../../../extension/diagram/flow.ts";
 
 const recorded = (name: string): ModelReport => {
   const file = new URL(`../../fixtures/panels/flows/${name}.json`, import.meta.url);

@@ -4,12 +4,12 @@ import { describe, expect, test } from "vitest";
 import type { FlowGraph } from "../../../extension/protocol/flow.ts";
 import type { ModelReport } from "../../../extension/protocol/preview.ts";
 import * as cameras from "../../../webview/architecture/camera.ts";
-import { allShown, around, type Choices, shownFlow } from "../../../webview/architecture/flow.ts";
+import { allShown, around, type Choices, shownFlow } from "../../../extension/diagram/flow.ts";
 import { formulaOf, settingsOf } from "../../../webview/architecture/formulas.ts";
 import type { Profile } from "../../../extension/protocol/profile.ts";
 import { heatOf, measure } from "../../../webview/architecture/heat.ts";
 import { formatMs, MeasuredLayers } from "../../../webview/architecture/measured.ts";
-import { elkGraph, layoutOf } from "../../../webview/architecture/layout.ts";
+import { elkGraph, layoutOf, placesIn } from "../../../extension/diagram/layout.ts";
 
 const model = (name: string): ModelReport => {
   const file = new URL(`../../fixtures/panels/flows/${name}.json`, import.meta.url);
@@ -139,13 +139,13 @@ test("BERT-base is laid out in a moment, each box inside its container", async (
   const graph = () =>
     elkGraph(
       flow,
-      () => ({ title: "", kind: "", badge: undefined, width: 120, height: 44 }),
+      () => ({ title: "", kind: "", width: 120, height: 44 }),
       () => 90,
     );
   await elk.layout(graph());
   // Processor time: the machine may be busy with other tests. A tenth of a second when it is idle.
   const before = process.cpuUsage();
-  const layout = layoutOf(await elk.layout(graph()));
+  const layout = layoutOf(placesIn(await elk.layout(graph())));
   const { user, system } = process.cpuUsage(before);
   expect((user + system) / 1000).toBeLessThan(400);
   expect([...layout.boxes.keys()].sort()).toEqual(ids(flow).sort());

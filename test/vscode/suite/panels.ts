@@ -6,6 +6,7 @@ import * as vscode from "vscode";
 import type { MetricRow } from "../../../extension/protocol/run.ts";
 import type {
   ArchitectureHostMethods,
+  ArchitectureSnapshot,
   TrainingHostMethods,
   TrainingSnapshot,
   TrainingViewMethods,
@@ -266,17 +267,37 @@ test("the architecture panel shows a layer's line without taking the focus, and 
     const document = await openModel("drawn.nn.ts", simpleNN(10));
     const other = await openModel("other.nn.ts", simpleNN(10));
     const file = document.uri.fsPath;
-    const { panel, host } = fakePanel<ArchitectureHostMethods>(PANELS.architecture, {
-      snapshot: () => undefined,
-      cursor: () => undefined,
-    });
-    const architecture = new ArchitecturePanel(panel, file, undefined, {
+    const kept = new Map<string, unknown>();
+    const memory = {
+      keys: () => [...kept.keys()],
+      get: (key: string): unknown => kept.get(key),
+      update: (key: string, value: unknown) => Promise.resolve(void kept.set(key, value)),
+    } as vscode.Memento;
+    const options = {
       extensionUri: extension().extensionUri,
       log: messages.log,
       previews,
       engine: engineOptions(extension().extensionUri),
+      memory,
+    };
+    const { panel, host } = fakePanel<ArchitectureHostMethods>(PANELS.architecture, {
+      snapshot: () => undefined,
+      cursor: () => undefined,
     });
-    assert.equal((await host.ready()).file, file);
+    const architecture = new ArchitecturePanel(panel, file, undefined, options);
+    const widths = { title: { "": 9 }, kind: { "": 8 }, label: { "": 7 } };
+    const look = { font: "serif", widths, opened: [], closed: [], unfolded: [] };
+    assert.equal((await host.ready(look)).file, file);
+    // The font is known by now: the next panel has its picture before it asks.
+    const ahead: ArchitectureSnapshot[] = [];
+    const next = fakePanel<ArchitectureHostMethods>(PANELS.architecture, {
+      snapshot: (snapshot: ArchitectureSnapshot) => void ahead.push(snapshot),
+    });
+    const unasked = new ArchitecturePanel(next.panel, file, undefined, options);
+    const [picture] = await until("a picture", () => (ahead.length > 0 ? ahead : undefined));
+    assert.deepEqual(picture?.layout?.look, look);
+    assert.ok(picture.layout.places.boxes.some(({ id }) => id === "fc1"));
+    unasked.dispose();
     await host.revealSource(file, 16, 5);
     const shown = await until("the source", () =>
       vscode.window.visibleTextEditors.find((editor) => editor.document.uri.fsPath === file),

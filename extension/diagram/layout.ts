@@ -1,33 +1,8 @@
 /** Places for the boxes and edges of a shown flow. */
 import type { ElkExtendedEdge, ElkNode } from "elkjs/lib/elk-api.js";
-import type { Rectangle, Point } from "./camera.ts";
-import type { ShownBox, ShownFlow } from "./flow.ts";
-
-export interface PlacedEdge {
-  from: string;
-  to: string;
-  shape: string;
-  points: Point[];
-  /** Top left corner of the shape's text. */
-  label: Point | undefined;
-}
-
-export interface Layout {
-  width: number;
-  height: number;
-  boxes: ReadonlyMap<string, Rectangle>;
-  edges: PlacedEdge[];
-}
-
-/** What is written in a box, and how large that makes it. */
-export interface BoxText {
-  title: string;
-  /** Class of a module; shape of what goes in or comes out. */
-  kind: string;
-  badge: string | undefined;
-  width: number;
-  height: number;
-}
+import type { DiagramLook, FlowGraph, FlowLayout } from "../protocol/flow.ts";
+import { boxText, type BoxText, labelWidth, type Row } from "./boxText.ts";
+import { allShown, type ShownBox, shownFlow, type ShownFlow } from "./flow.ts";
 
 export const LABEL_HEIGHT = 14;
 export const HEAD_HEIGHT = 28;
@@ -57,6 +32,17 @@ const OPTIONS = {
 
 const GROUP_OPTIONS = {
   "elk.padding": `[top=${HEAD_HEIGHT + 10},left=16,bottom=14,right=16]`,
+};
+
+/** A layout that nobody waits for, with all that others have: the engine's first one takes longest. */
+export const WARM_UP: ElkNode = {
+  id: "",
+  layoutOptions: { "elk.algorithm": "layered", "elk.hierarchyHandling": "INCLUDE_CHILDREN" },
+  children: [{ id: "a", children: [{ id: "b" }, { id: "c" }] }, { id: "d" }],
+  edges: [
+    { id: "bc", sources: ["b"], targets: ["c"], labels: [{ text: "x", width: 9, height: 9 }] },
+    { id: "cd", sources: ["c"], targets: ["d"] },
+  ],
 };
 
 /** A shown flow as the layout engine takes it. */
@@ -91,13 +77,25 @@ export function elkGraph(
   };
 }
 
-export function layoutOf(laid: ElkNode): Layout {
-  const boxes = new Map<string, Rectangle>();
+export type PlacedEdge = FlowLayout["edges"][number];
+
+export interface Layout extends Omit<FlowLayout, "boxes"> {
+  boxes: ReadonlyMap<string, FlowLayout["boxes"][number]>;
+}
+
+export const layoutOf = (places: FlowLayout): Layout => ({
+  ...places,
+  boxes: new Map(places.boxes.map((box) => [box.id, box])),
+});
+
+/** What the layout engine says, without what it was told. */
+export function placesIn(laid: ElkNode): FlowLayout {
+  const boxes: FlowLayout["boxes"] = [];
   const edges: PlacedEdge[] = [];
   const visit = (node: ElkNode): void => {
     for (const child of node.children ?? []) {
       const { id, x = 0, y = 0, width = 0, height = 0 } = child;
-      boxes.set(id, { x, y, width, height });
+      boxes.push({ id, x, y, width, height });
       visit(child);
     }
     for (const { sources, targets, sections = [], labels = [] } of node.edges ?? []) {
@@ -106,15 +104,46 @@ export function layoutOf(laid: ElkNode): Layout {
         from: sources[0]!,
         to: targets[0]!,
         shape: label?.text ?? "",
-        points: sections.flatMap(({ startPoint, bendPoints = [], endPoint }) => [
-          startPoint,
-          ...bendPoints,
-          endPoint,
-        ]),
-        label: label?.x === undefined || label.y === undefined ? undefined : { x: label.x, y: label.y },
+        points: sections.flatMap(({ startPoint, bendPoints = [], endPoint }) =>
+          [startPoint, ...bendPoints, endPoint].map(({ x, y }) => ({ x, y })),
+        ),
+        ...(label?.x === undefined || label.y === undefined ? {} : { label: { x: label.x, y: label.y } }),
       });
     }
   };
   visit(laid);
   return { width: laid.width ?? 0, height: laid.height ?? 0, boxes, edges };
 }
+
+/** What of a model is shown, and what is written in it, before it has its place. */
+export interface Sketch {
+  shown: ShownFlow;
+  /** By their ids, each before those in it. */
+  boxes: ReadonlyMap<string, ShownBox>;
+  texts: ReadonlyMap<string, BoxText>;
+}
+
+/** @param markOf What sets boxes apart that are alike, by id */
+export function sketched(
+  flow: FlowGraph,
+  rows: ReadonlyMap<string, Row>,
+  look: DiagramLook,
+  markOf?: (id: string) => string,
+): Sketch {
+  const { opened, closed, unfolded, widths } = look;
+  const choices = { opened: new Set(opened), closed: new Set(closed), unfolded: new Set(unfolded) };
+  const shown = shownFlow(flow, choices, (path) => rows.get(path)?.detail ?? "", markOf);
+  const all = allShown(shown.boxes);
+  return {
+    shown,
+    boxes: new Map(all.map((box) => [box.id, box])),
+    texts: new Map(all.map((box) => [box.id, boxText(box, rows.get(box.node.path), widths)])),
+  };
+}
+
+export const graphOf = ({ shown, texts }: Sketch, { widths }: DiagramLook): ElkNode =>
+  elkGraph(
+    shown,
+    (box) => texts.get(box.id)!,
+    (text) => labelWidth(text, widths),
+  );

@@ -1,5 +1,5 @@
 /** What of a model's flow is to be seen: containers open or closed, repeated blocks folded into one. */
-import type { FlowEdge, FlowGraph, FlowNode } from "../../extension/protocol/flow.ts";
+import type { FlowEdge, FlowGraph, FlowNode } from "../protocol/flow.ts";
 
 /** What the user has opened, closed and unfolded, by ids of boxes. */
 export interface Choices {

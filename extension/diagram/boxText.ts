@@ -1,0 +1,53 @@
+/** What is written in a box, and the room it takes. */
+import type { TextWidths } from "../protocol/flow.ts";
+import type { SummaryRow } from "../protocol/preview.ts";
+import type { ShownBox } from "./flow.ts";
+
+/** The fonts of the view's body in which a diagram is written. */
+export const FONTS = { title: "600 13px", kind: "13px", label: "11px" } as const;
+
+/** Stands in the widths for characters that weren't measured. */
+export const OTHERS = "";
+
+const PADDING = 12;
+const GAP = 8;
+/** Of the button that opens a container, and of the "12 ×" before a name. */
+const TWISTIE = 18;
+const BADGE = 40;
+const ONE_LINE = 28;
+const TWO_LINES = 44;
+
+/** What is written in a box, and how large that makes it. */
+export interface BoxText {
+  title: string;
+  /** Class of a module; nothing for others. */
+  kind: string;
+  width: number;
+  height: number;
+}
+
+export type Row = Pick<SummaryRow, "path" | "className" | "detail">;
+
+/** In pixels, without kerning: a sum of what a view has measured says the same wherever it is added up. */
+function width(text: string, widths: Readonly<Record<string, number>>): number {
+  let sum = 0;
+  for (const character of text) sum += widths[character] ?? widths[OTHERS] ?? 0;
+  return sum;
+}
+
+export const labelWidth = (text: string, { label }: TextWidths): number => Math.ceil(width(text, label)) + 6;
+
+export function boxText(box: ShownBox, row: Row | undefined, widths: TextWidths): BoxText {
+  const { node, folded, repeat } = box;
+  const title = folded ? `${node.name} … ${box.lastName ?? ""}` : node.name;
+  const kind = node.kind === "module" ? (row?.className ?? node.className ?? "") : "";
+  const line = width(title, widths.title) + (kind === "" ? 0 : GAP + width(kind, widths.kind));
+  const room = (box.expandable ? TWISTIE : 0) + (repeat > 1 ? BADGE : 0);
+  const measured = node.kind === "module" ? 96 : 0;
+  return {
+    title,
+    kind,
+    width: Math.ceil(Math.max(line + room, measured)) + 2 * PADDING,
+    height: node.kind === "module" ? TWO_LINES : ONE_LINE,
+  };
+}
