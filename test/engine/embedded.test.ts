@@ -35,8 +35,8 @@ const MODELS: Record<string, { model: () => nn.Module; input: readonly number[] 
   },
   "a wide network": {
     model: () =>
-      new nn.Sequential(new nn.Linear(300, 400), new nn.Tanh(), new nn.LayerNorm(400), new nn.Linear(400, 3)),
-    input: [300],
+      new nn.Sequential(new nn.Linear(150, 200), new nn.Tanh(), new nn.LayerNorm(200), new nn.Linear(200, 3)),
+    input: [150],
   },
   "a recurrent network": { model: () => new Recurrent(), input: [7, 4] },
   "a convolutional network": { model: () => new Images(), input: [2, 6, 6] },
