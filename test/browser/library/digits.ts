@@ -7,5 +7,5 @@ import { inRoot } from "../../../scripts/project.mjs";
 export function longDigits(): string {
   const text = fs.readFileSync(inRoot("media/examples/digits.nn.ts"), "utf8");
   assert.match(text, /epochs: \d+/);
-  return slowly(text.replace(/epochs: \d+/, "epochs: 5000"));
+  return slowly(text.replace(/epochs: \d+/, "epochs: 500"));
 }
