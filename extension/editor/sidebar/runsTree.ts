@@ -19,8 +19,11 @@ import {
 import { SidebarTree } from "./treeView.ts";
 
 const RUN_FILES = ".layerwise/runs/{*,*/{run,labels}.json}";
-/** Milliseconds between two looks at how a run that goes on stands: nobody reads faster. */
-const PROGRESS_INTERVAL = 500;
+/**
+ * Milliseconds between two looks at how a run that goes on stands: nobody reads faster, and VS Code may lose a click on a
+ * row that it draws anew.
+ */
+const PROGRESS_INTERVAL = 1000;
 
 /** Trainings of the workspace, read from the disk. */
 abstract class StoredRuns<Node extends RunNode | CheckpointNode> extends SidebarTree<RunNode & Node, Node> {

@@ -27,15 +27,31 @@ test("VS Code closed and opened again: the run that outlived it is listed, shown
   await again.activated();
   await again.showSideBar();
   const item = again.treeItem(/Run of SimpleNN, running/);
-  await item.waitFor();
-  await item.click();
+  // The row is drawn anew with each bit of progress, and a click in that moment is lost.
+  await until(
+    "the panel of the run",
+    async () => {
+      await item.click({ timeout: 10_000 });
+      return again.webviewFrame.waitFor({ timeout: 10_000 }).then(() => true);
+    },
+    60_000,
+  );
   const panel = await TrainingPanel.of(again);
   await panel.reaches("running");
   await showsNoGap(again, panel, before);
   await again.screenshot("reopened");
-  await item.hover();
-  await item.getByRole("button", { name: "Stop" }).click();
-  await panel.reaches("stopped");
+  await until(
+    "the end of the run",
+    async () => {
+      if (await item.isVisible()) {
+        await item.hover({ timeout: 10_000 });
+        // At once: a busy machine may not find the button at rest before it is drawn anew.
+        await item.getByRole("button", { name: "Stop" }).click({ force: true, timeout: 2000 });
+      }
+      return panel.reaches("stopped", 10_000).then(() => true);
+    },
+    60_000,
+  );
   await processGone(pid);
   assert.equal(newestRun(folder)?.state, "stopped");
 }, 180_000);
