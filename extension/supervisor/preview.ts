@@ -29,7 +29,7 @@ const schemas: EventSchemas<PreviewEngineEvents> = {
 /** Milliseconds after its time in which an engine that hangs may still tell where. */
 const LINE_LIMIT = 1000;
 /** Milliseconds after which a panel had better lay out for itself. */
-const LAYOUT_LIMIT = 600;
+const LAYOUT_LIMIT = 2000;
 
 export interface PreviewOptions {
   /** Everything the engine prints and everything odd about it, for a log. */
@@ -97,11 +97,11 @@ export class PreviewEngine {
    * Places for what a panel shows first, made while VS Code makes the panel: undefined when there is no process or it
    * has other things to do; the panel can do it, too.
    */
-  async layOut(request: LayoutRequest): Promise<FlowLayout | undefined> {
+  async layOut(request: LayoutRequest, limit = LAYOUT_LIMIT): Promise<FlowLayout | undefined> {
     try {
       const running = await this.#running;
       const late = new Promise<undefined>((resolve) => {
-        setTimeout(() => resolve(undefined), LAYOUT_LIMIT).unref();
+        setTimeout(() => resolve(undefined), limit).unref();
       });
       const answer = await Promise.race([running?.remote.layOut(request), late]);
       const layout = v.safeParse(FlowLayout, answer);

@@ -299,7 +299,7 @@ test("what a panel shows first is laid out beside the next preview", async () =>
   const characters = { "": 7 };
   const widths = { title: characters, kind: characters, label: characters };
   const look = { font: "any", widths, opened: [], closed: ["blocks"], unfolded: [] };
-  const [layout] = await Promise.all([engine.layOut({ flow: flow!, rows, look }), inspect(file)]);
+  const [layout] = await Promise.all([engine.layOut({ flow: flow!, rows, look }, 20_000), inspect(file)]);
   const ids = layout!.boxes.map(({ id }) => id);
   expect(ids).toContain("stem/0");
   expect(ids).toContain("blocks");
