@@ -126,63 +126,41 @@ export function multiply(
   [m, k, n]: readonly [number, number, number],
 ): void {
   const [second, third, fourth] = [yColumn, 2 * yColumn, 3 * yColumn];
-  let i = 0;
-  // Two rows by four columns at a time: sums that don't wait for each other, of numbers that are read once.
-  for (; i + 1 < m; i += 2) {
+  for (let i = 0; i < m; i++) {
     const start = xAt + i * xRow;
     const row = to + i * n;
     let j = 0;
+    // Four at a time: sums that don't wait for each other.
     for (; j + 3 < n; j += 4) {
-      let [a, b, c, d, e, f, g, h] = [0, 0, 0, 0, 0, 0, 0, 0];
+      let [a, b, c, d] = [0, 0, 0, 0];
       let p = start;
       let q = yAt + j * yColumn;
       for (let t = 0; t < k; t++) {
-        const [upper, lower] = [x[p]!, x[p + xRow]!];
-        const [y0, y1, y2, y3] = [y[q]!, y[q + second]!, y[q + third]!, y[q + fourth]!];
-        a += upper * y0;
-        b += upper * y1;
-        c += upper * y2;
-        d += upper * y3;
-        e += lower * y0;
-        f += lower * y1;
-        g += lower * y2;
-        h += lower * y3;
+        const value = x[p]!;
+        a += value * y[q]!;
+        b += value * y[q + second]!;
+        c += value * y[q + third]!;
+        d += value * y[q + fourth]!;
         p += xColumn;
         q += yRow;
       }
-      const at = row + j;
-      z[at] = a;
-      z[at + 1] = b;
-      z[at + 2] = c;
-      z[at + 3] = d;
-      z[at + n] = e;
-      z[at + n + 1] = f;
-      z[at + n + 2] = g;
-      z[at + n + 3] = h;
+      z[row + j] = a;
+      z[row + j + 1] = b;
+      z[row + j + 2] = c;
+      z[row + j + 3] = d;
     }
     for (; j < n; j++) {
-      z[row + j] = inner(x, start, xColumn, y, yAt + j * yColumn, yRow, k);
-      z[row + n + j] = inner(x, start + xRow, xColumn, y, yAt + j * yColumn, yRow, k);
+      let a = 0;
+      let p = start;
+      let q = yAt + j * yColumn;
+      for (let t = 0; t < k; t++) {
+        a += x[p]! * y[q]!;
+        p += xColumn;
+        q += yRow;
+      }
+      z[row + j] = a;
     }
   }
-  if (i < m)
-    for (let j = 0; j < n; j++)
-      z[to + i * n + j] = inner(x, xAt + i * xRow, xColumn, y, yAt + j * yColumn, yRow, k);
-}
-
-/** The product of two vectors of length k. */
-function inner(
-  x: Float32Array,
-  xAt: number,
-  xStep: number,
-  y: Float32Array,
-  yAt: number,
-  yStep: number,
-  k: number,
-): number {
-  let sum = 0;
-  for (let t = 0, p = xAt, q = yAt; t < k; t++, p += xStep, q += yStep) sum += x[p]! * y[q]!;
-  return sum;
 }
 
 /** How a row-major matrix with so many columns lies, transposed or not. */
