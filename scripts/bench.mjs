@@ -165,7 +165,11 @@ async function measure(name) {
     };
     if (rivals !== undefined) {
       const { measureRivals } = await import("./bench/rivals.mjs");
-      figures.rivals = await measureRivals(rivals, name, { windows: Math.min(WINDOWS, 5), seconds: SECONDS });
+      for (const one of [each, torch]) one.close();
+      figures.rivals = await measureRivals(rivals, name, ours, {
+        windows: Math.min(WINDOWS, 5),
+        seconds: SECONDS,
+      });
     }
     return { ...figures, figures, ourVersion, torchVersion, problem };
   } finally {
@@ -175,37 +179,36 @@ async function measure(name) {
 
 /** Steps a second of each rival, and how many times as fast Layerwise is. */
 function printRivals(names) {
-  console.log(`\nsteps a second of others (times as fast as these)`);
+  console.log(`\nsteps a second of others (Layerwise, in turns with each, is so many times as fast)`);
   const cell = (text) => text.padStart(18);
-  console.log(`${"workload".padEnd(13)}${["layerwise", ...names].map(cell).join("")}`);
+  console.log(`${"workload".padEnd(13)}${names.map(cell).join("")}`);
   const notes = [];
-  for (const r of rows) {
+  for (const { name, rivals: found } of rows) {
     const cells = names.map((rival) => {
-      const value = r.rivals[rival];
-      if (typeof value === "number")
-        return `${value.toFixed(value < 10 ? 1 : 0)} (${(r.layerwise / value).toFixed(1)})`;
-      notes.push(`${r.name}, ${rival}: ${value}`);
-      return "–";
+      const one = found[rival];
+      if (typeof one === "string") {
+        notes.push(`${name}, ${rival}: ${one}`);
+        return "–";
+      }
+      const { stepsPerSecond, ratio } = one;
+      return `${stepsPerSecond.toFixed(stepsPerSecond < 10 ? 1 : 0)} (${ratio.toFixed(ratio < 10 ? 2 : 1)})`;
     });
-    console.log(`${r.name.padEnd(13)}${[r.layerwise.toFixed(0), ...cells].map(cell).join("")}`);
+    console.log(`${name.padEnd(13)}${cells.map(cell).join("")}`);
   }
-  const means = names.map((rival) => {
-    const ratios = rows.flatMap((r) =>
-      typeof r.rivals[rival] === "number" ? [r.layerwise / r.rivals[rival]] : [],
-    );
-    return ratios.length === 0 ? "–" : `(${geomean(ratios).toFixed(2)})`;
-  });
-  console.log(`${"mean".padEnd(13)}${["", ...means].map(cell).join("")}`);
+  const ratios = (rival) =>
+    rows.flatMap(({ rivals: { [rival]: one } }) => (typeof one === "object" ? [one.ratio] : []));
+  const means = names.map((rival) => (ratios(rival).length === 0 ? "–" : geomean(ratios(rival)).toFixed(2)));
+  console.log(`${"mean".padEnd(13)}${means.map((mean) => cell(`(${mean})`)).join("")}`);
   const compilers = ["torch.compile", "JAX", "JAX x10"].filter((rival) => names.includes(rival));
-  const best = rows.map((r) =>
-    Math.max(...compilers.map((c) => r.rivals[c]).filter((v) => typeof v === "number")),
+  const best = rows.map(({ rivals: found }) =>
+    Math.min(
+      ...compilers.map((c) => found[c]).flatMap((one) => (typeof one === "object" ? [one.ratio] : [])),
+    ),
   );
-  if (best.every(Number.isFinite) && best.length > 0)
-    console.log(
-      `against the best of ${compilers.join(", ")}: ${geomean(rows.map((r, i) => r.layerwise / best[i])).toFixed(2)}`,
-    );
+  if (best.every(Number.isFinite))
+    console.log(`against the best of ${compilers.join(", ")}: ${geomean(best).toFixed(2)}`);
   const wasm = rows.flatMap(({ rivals: { "our wasm": own, "tfjs wasm": other } }) =>
-    typeof own === "number" && typeof other === "number" ? [own / other] : [],
+    typeof own === "object" && typeof other === "object" ? [other.ratio / own.ratio] : [],
   );
   if (wasm.length > 0)
     console.log(

@@ -50,12 +50,16 @@ async function jaxPython() {
 }
 
 /**
- * Steps a second of each rival on a workload, one after the other; a text says why there are none.
+ * Steps a second of each rival on a workload and how many times as fast Layerwise is, the two taking turns; a text says
+ * why there are none.
  * @param {Record<string, () => import("./processes.mjs").Worker>} rivals
  * @param {string} name
+ * @param {import("./processes.mjs").Worker} ours In a training of the workload, warm
  * @param {{ windows: number, seconds: number }} measuring
+ * @returns {Promise<Record<string, { stepsPerSecond: number, ratio: number } | string>>}
  */
-export async function measureRivals(rivals, name, { windows, seconds }) {
+export async function measureRivals(rivals, name, ours, { windows, seconds }) {
+  /** @type {Awaited<ReturnType<typeof measureRivals>>} */
   const found = {};
   for (const [rival, start] of Object.entries(rivals)) {
     process.stderr.write(`\r\x1b[K${name}: ${rival}`);
@@ -65,12 +69,18 @@ export async function measureRivals(rivals, name, { windows, seconds }) {
       await one.ask({ do: "window", seconds });
       const samples = [];
       for (let i = 0; i < windows; i++) {
-        const before = busy([one]);
+        const before = busy([one, ours]);
         const { stepsPerSecond } = await one.ask({ do: "window", seconds });
-        samples.push({ stepsPerSecond, quiet: othersShare(before, busy([one])) < QUIET });
+        const { stepsPerSecond: own } = await ours.ask({ do: "window", seconds });
+        const quiet = othersShare(before, busy([one, ours])) < QUIET;
+        samples.push({ stepsPerSecond, ratio: own / stepsPerSecond, quiet });
       }
       const quiet = samples.filter((sample) => sample.quiet);
-      found[rival] = median((quiet.length >= 3 ? quiet : samples).map((sample) => sample.stepsPerSecond));
+      const used = quiet.length >= 3 ? quiet : samples;
+      found[rival] = {
+        stepsPerSecond: median(used.map((sample) => sample.stepsPerSecond)),
+        ratio: median(used.map((sample) => sample.ratio)),
+      };
     } catch (error) {
       found[rival] = error instanceof Error ? error.message.split("\n")[0] : String(error);
     } finally {
