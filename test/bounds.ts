@@ -14,10 +14,9 @@ export const BOUNDS = {
   /**
    * From the moment at which VS Code has given a panel its page and files until its diagram is drawn, by a browser without
    * a graphics card: running the view's script, VS Code's handing over what was sent to it, drawing. Before that moment
-   * all is VS Code's, and the model is built and laid out meanwhile; `coldPreview` is a process more. 150 is wanted: not yet
-   * measured on a machine with nothing else to do.
+   * all is VS Code's, and the model is built and laid out meanwhile; `coldPreview` is a process more.
    */
-  drawing: 500,
+  drawing: 150,
   /** From the click on Train to the first point of the curve. */
   firstPoint: 1500,
   activation: 50,
