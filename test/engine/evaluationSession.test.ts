@@ -1,6 +1,7 @@
 import fs from "node:fs";
 import path from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import type { SampleView } from "../../extension/protocol/evaluation.ts";
 import { runsRoot } from "../../extension/supervisor/runDirectory.ts";
 import { listPictures, readEvaluation, runOfCheckpoint } from "../../extension/supervisor/evaluationFiles.ts";
 import { ModelSession, type ModelSessionOptions } from "../../extension/supervisor/modelSession.ts";
@@ -102,6 +103,18 @@ async function opacity(saliency: { kind: string; png?: string }): Promise<number
   return Array.from(data).filter((_, i) => i % 4 === 3);
 }
 
+/** The same samples, whose numbers may be rounded otherwise: that depends on how many are computed together. */
+function expectAlike(found: readonly SampleView[], wanted: readonly SampleView[]): void {
+  expect(found.map(({ index, actual, predicted }) => [index, actual, predicted])).toEqual(
+    wanted.map(({ index, actual, predicted }) => [index, actual, predicted]),
+  );
+  found.forEach(({ loss, confidence, inputs }, i) => {
+    expect(loss).toBeCloseTo(wanted[i]!.loss!, 5);
+    expect(confidence).toBeCloseTo(wanted[i]!.confidence!, 5);
+    expect(inputs).toEqual(wanted[i]!.inputs);
+  });
+}
+
 test("a cell's samples are those that the matrix counts, page by page", async () => {
   const { result, report } = await readEvaluation(evaluation);
   const confusion = result!.confusion!;
@@ -120,12 +133,12 @@ test("a cell's samples are those that the matrix counts, page by page", async ()
   expect(wrong!.total).toBe(359 - right);
   const losses = wrong!.samples.map(({ loss }) => loss!);
   expect(losses).toEqual(losses.toSorted((a, b) => b - a));
-  // What is kept of each sample is what the model says of it now.
-  expect(report!.hardest.slice(0, 12)).toEqual(
-    (await session.samples({ order: "hardest", offset: 0, count: 12 }))!.samples,
-  );
+  // What is kept of each sample is what the model says of it now, in batches of another size.
+  const now = (await session.samples({ order: "hardest", offset: 0, count: 12 }))!.samples;
+  expectAlike(report!.hardest.slice(0, 12), now);
   const { index } = wrong!.samples[0]!;
-  expect((await session.ask({ kind: "sample", index }, false))!.sample).toEqual(wrong!.samples[0]);
+  const { sample } = (await session.ask({ kind: "sample", index }, false))!;
+  expectAlike([sample], wrong!.samples.slice(0, 1));
 }, 60_000);
 
 test("only the newest question waits, a cancelled one has no answer, and the next starts again", async () => {
