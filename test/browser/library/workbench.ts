@@ -210,7 +210,8 @@ export class Workbench {
     await until(
       `effect of the lens ${String(text)}`,
       async () => {
-        await lens.click({ timeout: 2000 });
+        // One that reports a failure may have been a click all the same.
+        await lens.click({ timeout: 2000 }).catch(() => undefined);
         return effect().then(() => true);
       },
       limit,
@@ -279,6 +280,19 @@ export class Workbench {
       60_000,
     );
     return item;
+  }
+
+  /** Presses a button of a notification, which VS Code may hide in that moment. */
+  async answer(text: string | RegExp, button: string): Promise<void> {
+    await until(
+      `${button} of the notification ${String(text)}`,
+      async () => {
+        await this.notified(text);
+        await this.page.getByRole("button", { name: button }).first().click({ timeout: 4000 });
+        return true;
+      },
+      60_000,
+    );
   }
 
   /** The extension's own document inside a webview, once its script says it is ready. */

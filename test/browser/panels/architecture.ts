@@ -8,7 +8,7 @@ import type {
 } from "../../../extension/protocol/views.ts";
 import { test, until } from "../../harness.ts";
 import { syntaxError } from "./errors.ts";
-import { called, openPanel, type Panel } from "./page.ts";
+import { called, drawn, openPanel, type Panel } from "./page.ts";
 import { FILE, models } from "./recordings.ts";
 
 type ArchitecturePanel = Panel<ArchitectureViewMethods>;
@@ -19,6 +19,7 @@ async function open(snapshot: ArchitectureSnapshot, view = "Summary"): Promise<A
     host: { ready: () => Promise.resolve(snapshot) },
   });
   await panel.page.getByRole("radio", { name: view }).check({ force: true });
+  await drawn(panel.page);
   return panel;
 }
 

@@ -192,12 +192,14 @@ export async function openPanel<Host extends object, View extends object>(
     setTheme: async (name) => {
       await page.evaluate(applyTheme, theme(name));
       // What is on a canvas follows a frame later.
-      await page.evaluate(
-        () => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))),
-      );
+      await drawn(page);
     },
   };
 }
+
+/** Waits until what was asked for is drawn. */
+export const drawn = (page: Page): Promise<unknown> =>
+  page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
 
 /** Waits until the host was asked for `method`; answers the arguments. */
 export const called = async (panel: { calls: Call[] }, method: string): Promise<unknown[]> =>

@@ -68,10 +68,8 @@ test("a run that outlives its window: reloaded, and its host killed, the panel s
   assert.ok(processExists(pid), "the run ended with its window");
   assert.equal(await panel.run(), id);
   const wentOn = /went on while the window was closed/;
-  const showCurves = workbench.page.getByRole("button", { name: "Show Curves" }).first();
-  const told = await workbench.notified(wentOn);
-  await showCurves.click();
-  await told.waitFor({ state: "detached" });
+  await workbench.answer(wentOn, "Show Curves");
+  await workbench.notification(wentOn).waitFor({ state: "detached" });
   const reloaded = await showsNoGap(workbench, panel, before);
 
   killHost(workbench);
@@ -80,8 +78,7 @@ test("a run that outlives its window: reloaded, and its host killed, the panel s
   await until("word of the end in the old panel", async () => /has ended/i.test(await panel.text()), 30_000);
   await workbench.page.getByRole("tab", { name: "Training: SimpleNN" }).click({ button: "middle" });
   await until("that panel to be closed", () => panel.frame.isDetached());
-  await workbench.notified(wentOn);
-  await showCurves.click();
+  await workbench.answer(wentOn, "Show Curves");
   const last = await TrainingPanel.of(workbench);
   await last.reaches("running");
   assert.equal(await last.run(), id);

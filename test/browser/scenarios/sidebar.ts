@@ -90,17 +90,22 @@ async function drag(item: Locator, target: Locator): Promise<void> {
   await page.mouse.up();
 }
 
-/** Picks from an item's context menu. VS Code ignores a click that comes too soon after its menu has opened. */
-async function chooseFor(item: Locator, name: string): Promise<void> {
-  await item.click({ button: "right" });
+/**
+ * Picks from an item's context menu, until it has its effect: VS Code ignores a click that comes too soon after its menu
+ * has opened, and closes the menu when the tree is drawn anew.
+ */
+async function chooseFor(item: Locator, name: string, effect: () => Promise<unknown>): Promise<void> {
   const choice = item.page().getByRole("menuitem", { name });
-  await until(`the end of the menu with ${name}`, async () => {
-    await choice.click({ timeout: 1000 }).catch(() => undefined);
-    return choice.waitFor({ state: "detached", timeout: 1000 }).then(
-      () => true,
-      () => false,
-    );
-  });
+  await until(
+    `what ${name} does`,
+    async () => {
+      if (!(await choice.isVisible())) await item.click({ button: "right", timeout: 5000 });
+      await choice.click({ timeout: 1000 }).catch(() => undefined);
+      await choice.waitFor({ state: "detached", timeout: 1000 });
+      return effect().then(() => true);
+    },
+    60_000,
+  );
 }
 
 test("a checkpoint of the tree is evaluated and deleted", async () => {
@@ -112,19 +117,20 @@ test("a checkpoint of the tree is evaluated and deleted", async () => {
   await (await TrainingPanel.of(workbench)).reaches("finished");
   await workbench.showSideBar();
   const item = workbench.treeItem(/^Checkpoint final, epoch 300/);
-  await chooseFor(item, "Evaluate Checkpoint");
+  const soon = { timeout: 15_000 };
+  const panel = page.locator(".tab", { hasText: "Evaluation" }).first();
+  await chooseFor(item, "Evaluate Checkpoint", () => panel.waitFor(soon));
   const evaluation = await workbench.evaluated();
   assert.ok((evaluation.metrics["accuracy"] ?? 0) > 0.5, JSON.stringify(evaluation.metrics));
-  await chooseFor(item, "Export…");
-  await page.locator(".quick-input-widget .monaco-list-row", { hasText: "ONNX" }).waitFor();
+  const formats = page.locator(".quick-input-widget .monaco-list-row", { hasText: "ONNX" });
+  await chooseFor(item, "Export…", () => formats.waitFor(soon));
   await workbench.screenshot("export");
   await page.keyboard.press("Escape");
   const before = runRecords(folder).findLast(({ kind }) => kind === "train");
   assert.ok(before);
   const [file = ""] = checkpointFiles(folder, before);
   assert.ok(fs.existsSync(file));
-  await chooseFor(item, "Delete Checkpoint");
-  await item.waitFor({ state: "detached" });
+  await chooseFor(item, "Delete Checkpoint", () => item.waitFor({ ...soon, state: "detached" }));
   await until("the end of the file", () => !fs.existsSync(file));
   await workbench.command("Layerwise: Show Log");
   await page.locator(".panel .view-line", { hasText: "short" }).first().waitFor();

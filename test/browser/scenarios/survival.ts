@@ -57,8 +57,7 @@ test("kill -9 of the extension host: no process is left, the next one says what 
     30_000,
   );
   await workbench.screenshot("host-killed");
-  await workbench.notified(stoppedThere);
-  await workbench.page.getByRole("button", { name: "Show Curves" }).first().click();
+  await workbench.answer(stoppedThere, "Show Curves");
   const panel = await until(
     "the panel of the stopped run",
     async () => {
