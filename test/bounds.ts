@@ -70,7 +70,7 @@ const NONE = 1.25;
  * How many times as long as on the machine of the bounds things take here and now: it may be a slower one, or others may
  * want its processors and its memory too.
  */
-function load(): number {
+export function load(): number {
   const times = Array.from({ length: TURNS }, () => {
     const began = performance.now();
     for (let turn = 0; turn < 2; turn++) JSON.parse(JSON.stringify(ROWS));
