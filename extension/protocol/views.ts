@@ -120,6 +120,8 @@ export interface ShownProfile {
 
 export interface ArchitectureSnapshot {
   file: string;
+  /** The panel stays with the file; another's models get a panel of their own. */
+  locked?: boolean;
   /** What the models can be compared with; the file as it is typed comes first. */
   sides?: ModelSide[];
   /** While it is there, `report` is that of its `of`. */
@@ -135,7 +137,7 @@ export interface ArchitectureSnapshot {
   lastGood?: ModelReport;
   error?: UserError;
   busy: boolean;
-  /** Of the model that is drawn, when it is a page's first: it needs no layout engine for that. */
+  /** Of the model that is drawn, when it is the file's first here: the page needs no layout engine for that. */
   layout?: GivenLayout;
 }
 
@@ -166,6 +168,8 @@ export interface ArchitectureHostMethods {
   profile(model: string): Promise<void>;
   /** Stops measuring, or takes away what was measured. */
   endProfile(): Promise<void>;
+  /** Keeps the panel with its file, or lets the next file take it. */
+  lock(locked: boolean): Promise<void>;
   /** Shows the values in a checkpoint: the id of a {@link WeightFile}; none for "". */
   chooseWeights(id: string): Promise<void>;
   /** Saves a picture where the user says. @param content An SVG's text, a PNG's bytes as base64 */
@@ -259,6 +263,7 @@ export type EvaluationViewState = TrainingViewState;
 export interface ArchitectureViewState {
   file: string;
   model?: string;
+  locked?: boolean;
   ui?: unknown;
 }
 

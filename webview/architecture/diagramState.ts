@@ -49,6 +49,8 @@ export class DiagramState {
   #asked = "";
   /** What {@link #asked} is of: each frame of a move asks for the same. */
   #askedFor: readonly unknown[] = [];
+  /** Counts what makes a layout that is being worked at useless. */
+  #turn = 0;
   #running = false;
   #next: (() => Promise<void>) | undefined;
   /** To be brought into sight when its layout is there. */
@@ -70,8 +72,8 @@ export class DiagramState {
   }
 
   /**
-   * Lays out anew when something has changed; the old drawing stays until the new one is there. The first one may be
-   * `given`: it is there at once.
+   * Lays out anew when something has changed; the old drawing stays until the new one is there. A file's first one may
+   * be `given`: it is there at once.
    */
   update(model: ModelReport, ui: DiagramUi, diff?: ModelDiff, given?: GivenLayout): void {
     const { flow } = model;
@@ -84,14 +86,34 @@ export class DiagramState {
     const asked = JSON.stringify([model.name, flow, model.rows, opened, closed, unfolded, changes]);
     if (asked === this.#asked) return;
     this.#asked = asked;
-    if (this.drawn === undefined && !this.#running && diff === undefined && given !== undefined) {
+    if (diff === undefined && given !== undefined) {
       const look = this.look(ui);
       const rows = rowsOf(model);
       const sketch = sketched(flow, rows, look);
-      if (fits(given, look, sketch)) return this.#draw(model, rows, sketch, given.places, ui, diff);
+      if (fits(given, look, sketch)) {
+        this.#giveUp();
+        return this.#draw(model, rows, sketch, given.places, ui, diff);
+      }
     }
     this.#next = () => this.#place(model, ui, diff);
     if (!this.#running) void this.#run();
+  }
+
+  /** What comes next is of another file. */
+  forget(): void {
+    this.#giveUp();
+    this.drawn = undefined;
+    this.camera = undefined;
+    this.search = "";
+    this.error = undefined;
+    this.#asked = "";
+    this.#askedFor = [];
+    this.#revealing = undefined;
+  }
+
+  #giveUp(): void {
+    this.#turn++;
+    this.#next = undefined;
   }
 
   async #run(): Promise<void> {
@@ -113,7 +135,9 @@ export class DiagramState {
     const rows = rowsOf(model);
     const look = this.look(ui);
     const sketch = sketched(model.flow!, rows, look, (id) => diff?.boxes.get(id) ?? "");
-    this.#draw(model, rows, sketch, await this.#engine.place(graphOf(sketch, look)), ui, diff);
+    const turn = this.#turn;
+    const places = await this.#engine.place(graphOf(sketch, look));
+    if (turn === this.#turn) this.#draw(model, rows, sketch, places, ui, diff);
   }
 
   #draw(

@@ -12,6 +12,7 @@ import { Announcer } from "../shared/announcer.ts";
 import { everyFrame } from "../shared/frame.ts";
 import { connect, messageOf, restored, savedState, saveState } from "../shared/host.ts";
 import { loading } from "../shared/kit.ts";
+import { baseName } from "../shared/format.ts";
 import { strings } from "../shared/strings.ts";
 import { comparedModel } from "./comparison.ts";
 import { DiagramState } from "./diagramState.ts";
@@ -27,17 +28,20 @@ import {
   shownModel,
 } from "./view.ts";
 
-/** When there is a diagram on the screen, for whoever measures that. */
+/** When a file's first diagram is on the screen, for whoever measures that. */
 const DRAWN = "diagram drawn";
 let marked = false;
-/** Milliseconds in which a panel may be empty before it says that it waits. */
+/** Milliseconds in which a panel may be empty, or show the last file, before it says that it waits. */
 const PATIENCE = 120;
 
 const root = document.createElement("main");
 const announcer = new Announcer(300);
 document.body.append(root, announcer.element);
 
-let ui = restored(defaultUi, savedState<ArchitectureViewState>()?.ui);
+const saved = savedState<ArchitectureViewState>();
+let ui = restored(defaultUi, saved?.ui);
+/** What {@link ui} is of. */
+let file = saved?.file;
 let state: ArchitectureState | undefined;
 /** The diagram's place. */
 let viewport: Element | undefined;
@@ -76,20 +80,42 @@ const sizes = new ResizeObserver(([entry]) => {
   if (entry) diagram.resize(entry.contentRect);
 });
 
+/** Nothing of the last file is kept but how its models are looked at. */
+function take(other: string): void {
+  if (file !== undefined && file !== other) {
+    ui = { ...defaultUi, view: ui.view, heat: ui.heat };
+    diagram.forget();
+    marked = false;
+  }
+  file = other;
+  document.title = strings.architecture.title(baseName(other));
+}
+
+let waiting: ReturnType<typeof setTimeout> | undefined;
+
 function show(snapshot: ArchitectureSnapshot): void {
+  take(snapshot.file);
   // What was just measured is what one wants to see.
   const fresh = snapshot.profile?.profile;
   if (fresh !== undefined && state?.snapshot.profile?.doing !== undefined)
     ui = { ...ui, view: "diagram", heat: "time" };
   state = { snapshot, ui, diagram, round: state?.round ?? 0, notice: undefined };
+  save(snapshot);
+  // What is built in a moment needs no word before it.
+  if (snapshot.report === undefined && snapshot.busy) {
+    waiting ??= setTimeout(redraw, PATIENCE);
+    return;
+  }
+  clearTimeout(waiting);
+  waiting = undefined;
   if (ui.view === "diagram" && diagram.drawn === undefined) drawFirst();
   else redraw();
-  save(snapshot);
 }
 
 function save(snapshot: ArchitectureSnapshot): void {
   const model = shownModel(snapshot).model?.name ?? snapshot.model;
-  saveState({ file: snapshot.file, ...(model === undefined ? {} : { model }), ui });
+  const { locked = false } = snapshot;
+  saveState({ file: snapshot.file, ...(model === undefined ? {} : { model }), locked, ui });
 }
 
 function setUi(change: Partial<ArchitectureUi>): void {
@@ -232,6 +258,7 @@ const actions: Actions = {
   endComparison: () => tell(host.endComparison()),
   profile: (model) => tell(host.profile(model)),
   endProfile: () => tell(host.endProfile()),
+  lock: (locked) => tell(host.lock(locked)),
   chooseWeights: (id) => choose(host.chooseWeights(id)),
   viewport: (element) => {
     viewport = element;

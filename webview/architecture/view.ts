@@ -65,6 +65,8 @@ export interface Actions {
   endComparison(): void;
   profile(model: string): void;
   endProfile(): void;
+  /** Keeps the panel with its file, or lets the next one take it. */
+  lock(locked: boolean): void;
   /** "" shows none. */
   chooseWeights(id: string): void;
   /** Told the diagram's element. */
@@ -134,7 +136,7 @@ function header(
   round: number,
   actions: Actions,
 ): TemplateResult {
-  const { file, report } = snapshot;
+  const { file, report, locked = false } = snapshot;
   const names = report?.models.map(({ name }) => name) ?? [];
   const experiments = model?.experiments ?? [];
   return html`<header class="header">
@@ -161,6 +163,12 @@ function header(
             onClick: () => actions.train(name),
           }),
         )}
+        ${button({
+          label: locked ? text.unlock : text.lock(baseName(file)),
+          icon: locked ? "lock" : "unlock",
+          appearance: "icon",
+          onClick: () => actions.lock(!locked),
+        })}
       </div>
     </div>
     <ul class="facts">

@@ -157,6 +157,8 @@ const english = {
     model: "Model",
     train: "Train",
     trainExport: (exportName: string) => `Train ${exportName}`,
+    lock: (file: string) => `Keep ${file} in this panel`,
+    unlock: "Show the next file in this panel",
     empty: "This file defines no model. A model is a class that extends nn.Module.",
     syntax: "The file has an error",
     forward: "The model's forward failed",

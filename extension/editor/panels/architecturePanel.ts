@@ -1,3 +1,4 @@
+import { basename } from "node:path";
 import * as v from "valibot";
 import * as vscode from "vscode";
 import { DiagramLook } from "../../protocol/flow.ts";
@@ -9,18 +10,12 @@ import type {
   GivenLayout,
   ImageFormat,
 } from "../../protocol/views.ts";
-import { listRuns } from "../../supervisor/runDirectory.ts";
-import type { EngineOptions } from "../../supervisor/process.ts";
 import { runCommand } from "../commands.ts";
 import { DisposableOwner } from "../disposable.ts";
 import { openPosition } from "../messages.ts";
-import type { Previews } from "../previews.ts";
-import { folderOf } from "../targets.ts";
-import { Comparison } from "./comparison.ts";
-import { Profiles } from "./profiles.ts";
+import { ArchitectureSubject, type SubjectServices } from "./architectureSubject.ts";
 import { MESSAGE_INTERVAL, Throttle } from "./throttle.ts";
 import { connectPanel, noArguments, sourceArguments, type MethodSchemas } from "./webviewHost.ts";
-import { Weights } from "./weights.ts";
 
 const schemas: MethodSchemas<ArchitectureHostMethods> = {
   ready: v.strictTuple([DiagramLook]),
@@ -32,64 +27,56 @@ const schemas: MethodSchemas<ArchitectureHostMethods> = {
   endComparison: noArguments,
   profile: v.strictTuple([v.string()]),
   endProfile: noArguments,
+  lock: v.strictTuple([v.boolean()]),
   chooseWeights: v.strictTuple([v.string()]),
   saveImage: v.tuple([v.string(), v.picklist(["svg", "png"]), v.string()]),
 };
 
-export interface ArchitecturePanelOptions {
+export interface ArchitecturePanelOptions extends SubjectServices {
   extensionUri: vscode.Uri;
-  log: vscode.LogOutputChannel;
-  previews: Previews;
-  engine: () => EngineOptions;
   memory: vscode.Memento;
+}
+
+/** What a panel shows. */
+export interface ArchitectureTarget {
+  /** Absolute path. */
+  file: string;
+  model?: string | undefined;
 }
 
 /** Where the font of the last diagram is remembered: the next one is laid out before its page is there. */
 const FONT = "layerwise.diagramFont";
 const Font = v.pick(DiagramLook, ["font", "widths"]);
 
-/** The models of one file, drawn anew at each change of its text. */
+/** The models of a file, drawn anew at each change of its text. An unlocked panel is taken over by the next file. */
 export class ArchitecturePanel extends DisposableOwner {
   readonly panel: vscode.WebviewPanel;
-  /** Absolute path of the file. */
-  readonly file: string;
-  readonly #previews: Previews;
+  /** It stays with its file. */
+  locked: boolean;
+  readonly #options: ArchitecturePanelOptions;
   readonly #view;
-  readonly #comparison: Comparison;
-  readonly #weights: Weights;
-  readonly #profiles: Profiles;
   readonly #throttle = new Throttle<"snapshot">(MESSAGE_INTERVAL, () => void this.#send());
-  #choices: Pick<ArchitectureSnapshot, "sides" | "weightFiles"> = {};
-  #model: string | undefined;
+  #subject: ArchitectureSubject;
   #ready = false;
-  readonly #memory: vscode.Memento;
   /** How the page draws, or will draw. */
   #look: DiagramLook | undefined;
   #layout: { model: ModelReport; look: DiagramLook; given: Promise<GivenLayout | undefined> } | undefined;
-  /** The page has what it draws first. */
+  /** The page has what it draws first of the subject. */
   #drawn = false;
 
   constructor(
     panel: vscode.WebviewPanel,
-    file: string,
-    model: string | undefined,
+    target: ArchitectureTarget,
+    locked: boolean,
     options: ArchitecturePanelOptions,
   ) {
     super();
     this.panel = panel;
-    this.file = file;
-    this.#model = model;
-    this.#previews = options.previews;
-    this.#memory = options.memory;
+    this.locked = locked;
+    this.#options = options;
     const font = v.safeParse(Font, options.memory.get(FONT));
-    if (font.success) this.#look = { ...font.output, opened: [], closed: [], unfolded: [] };
-    const changed = (): void => {
-      if (this.#ready) this.#throttle.mark("snapshot");
-      else void this.#sendAhead();
-    };
-    this.#comparison = this.own(new Comparison(file, options.previews, changed));
-    this.#weights = this.own(new Weights(options.engine, changed));
-    this.#profiles = this.own(new Profiles(file, options, changed));
+    if (font.success) this.#look = lookOf(font.output);
+    this.#subject = this.#take(target);
     this.#view = connectPanel<ArchitectureViewMethods, ArchitectureHostMethods>(panel, {
       kind: "architecture",
       extensionUri: options.extensionUri,
@@ -99,7 +86,7 @@ export class ArchitecturePanel extends DisposableOwner {
         ready: (look) => {
           this.#ready = true;
           this.#learn(look);
-          void this.#lookForChoices();
+          void this.#subject.lookForChoices();
           return this.#first();
         },
         select: (name) => {
@@ -108,36 +95,31 @@ export class ArchitecturePanel extends DisposableOwner {
         },
         openSource: (path, line = 1, column = 1) => openPosition({ file: path, line, column }),
         revealSource: (path, line = 1, column = 1) => openPosition({ file: path, line, column }, true),
-        train: (exportName) => runCommand("layerwise.train", { file, exportName }),
+        train: (exportName) => runCommand("layerwise.train", { file: this.file, exportName }),
         compare: (base, of) => this.compare(base, of),
         endComparison: () => {
-          this.#comparison.end();
-          changed();
+          this.#subject.comparison.end();
+          this.#changed();
           return Promise.resolve();
         },
-        profile: (name) => runCommand("layerwise.profile", { file, model: name }),
+        profile: (name) => runCommand("layerwise.profile", { file: this.file, model: name }),
         endProfile: () => {
-          this.#profiles.end();
+          this.#subject.profiles.end();
           return Promise.resolve();
         },
         chooseWeights: async (id) => {
-          await this.#weights.choose(id);
-          await this.#lookForChoices();
+          const subject = this.#subject;
+          await subject.weights.choose(id);
+          await subject.lookForChoices();
+        },
+        lock: (locked) => {
+          this.locked = locked;
+          this.#changed();
+          return Promise.resolve();
         },
         saveImage: (name, format, content) => this.#saveImage(name, format, content),
       },
     });
-    this.own(options.previews.hold(vscode.Uri.file(file)));
-    this.own(
-      options.previews.onDidChange((uri) => {
-        if (uri.fsPath === file) changed();
-      }),
-    );
-    this.own(
-      vscode.workspace.onDidChangeTextDocument(({ document, contentChanges }) => {
-        if (document.uri.fsPath === file && contentChanges.length > 0) this.#profiles.outdate();
-      }),
-    );
     this.own(
       panel.onDidChangeViewState(() => {
         if (panel.visible) return void this.#sendAhead();
@@ -150,43 +132,65 @@ export class ArchitecturePanel extends DisposableOwner {
       vscode.window.onDidChangeTextEditorSelection(({ textEditor, selections: [selection], kind }) => {
         // What our own links select is selected in the view already.
         if (kind === undefined || kind === vscode.TextEditorSelectionChangeKind.Command) return;
-        if (textEditor.document.uri.fsPath === file && selection !== undefined && this.#ready)
+        if (textEditor.document.uri.fsPath === this.file && selection !== undefined && this.#ready)
           void this.#view.cursor.asEvent(selection.active.line + 1);
       }),
     );
-    this.own({ dispose: () => this.#throttle.clear() });
+    this.own({
+      dispose: () => {
+        this.#throttle.clear();
+        this.#subject.dispose();
+      },
+    });
     panel.onDidDispose(() => this.dispose());
     void this.#sendAhead();
   }
 
-  /** Shows another of the file's models. */
-  select(model: string | undefined): void {
-    if (model !== undefined) this.#select(model);
+  /** Absolute path of the file that is shown. */
+  get file(): string {
+    return this.#subject.file;
+  }
+
+  /** Shows a model, of this file or of another. */
+  show({ file, model }: ArchitectureTarget): void {
+    if (file === this.file) {
+      if (model !== undefined) this.#select(model);
+      return;
+    }
+    this.#subject.dispose();
+    this.#subject = this.#take({ file, model });
+    this.#drawn = false;
+    if (this.#look !== undefined) this.#look = lookOf(this.#look);
+    this.#throttle.clear();
+    if (!this.#ready) return void this.#sendAhead();
+    void this.#subject.lookForChoices();
+    void this.#send();
   }
 
   /** Shows the models of one side as changes of another's. */
   async compare(base: string, of: string): Promise<void> {
-    if (await this.#comparison.choose(base, of)) await this.#lookForChoices();
+    const subject = this.#subject;
+    if (await subject.comparison.choose(base, of)) await subject.lookForChoices();
   }
 
   /** Measures a training step of an experiment. */
   profile(exportName: string): Promise<void> {
-    return this.#profiles.measure(exportName);
+    return this.#subject.profiles.measure(exportName);
   }
 
-  /** Reads which runs there are: not at each letter that is typed. */
-  async #lookForChoices(): Promise<void> {
-    const runs = (await listRuns(folderOf(this.file))).filter(
-      ({ record }) => record.kind === "train" && record.file === this.file,
-    );
-    const [sides, weightFiles] = await Promise.all([this.#comparison.sides(runs), this.#weights.files(runs)]);
-    this.#choices = { sides, weightFiles };
+  #take({ file, model }: ArchitectureTarget): ArchitectureSubject {
+    this.panel.title = vscode.l10n.t("Architecture: {0}", basename(file));
+    return new ArchitectureSubject(file, model, this.#options, () => this.#changed());
+  }
+
+  #changed(): void {
     if (this.#ready) this.#throttle.mark("snapshot");
+    else void this.#sendAhead();
   }
 
   #select(model: string): void {
-    this.#model = model;
-    if (this.#ready) this.#throttle.mark("snapshot");
+    this.#subject.model = model;
+    this.#changed();
   }
 
   async #saveImage(name: string, format: ImageFormat, content: string): Promise<void> {
@@ -200,7 +204,8 @@ export class ArchitecturePanel extends DisposableOwner {
   }
 
   async #send(): Promise<void> {
-    void this.#view.snapshot.asEvent(await (this.#drawn ? this.#snapshot() : this.#first()));
+    const snapshot = await (this.#drawn ? this.#snapshot() : this.#first());
+    if (snapshot.file === this.file) void this.#view.snapshot.asEvent(snapshot);
   }
 
   /** Sends the first picture as soon as it is known: VS Code keeps it until the page can take it. */
@@ -214,11 +219,11 @@ export class ArchitecturePanel extends DisposableOwner {
 
   #learn(look: DiagramLook): void {
     const { font, widths } = look;
-    if (font !== this.#look?.font) void this.#memory.update(FONT, { font, widths });
+    if (font !== this.#look?.font) void this.#options.memory.update(FONT, { font, widths });
     if (JSON.stringify(look) !== JSON.stringify(this.#look)) this.#look = look;
   }
 
-  /** What a page draws first, with its layout: the page can do without an engine for that. */
+  /** What a page draws first of a file, with its layout: the page can do without an engine for that. */
   async #first(): Promise<ArchitectureSnapshot> {
     const snapshot = await this.#snapshot();
     const { report, model: wanted, lastGood, comparison } = snapshot;
@@ -227,41 +232,27 @@ export class ArchitecturePanel extends DisposableOwner {
     const look = this.#look;
     if (model?.flow === undefined || look === undefined || comparison !== undefined) return snapshot;
     if (this.#layout?.model !== model || this.#layout.look !== look) {
-      const given = this.#previews.layOut(model, look).then((places) => places && { look, places });
+      const given = this.#options.previews.layOut(model, look).then((places) => places && { look, places });
       this.#layout = { model, look, given };
     }
     const layout = await this.#layout.given;
+    // Another has taken its place meanwhile.
+    if (snapshot.file !== this.file) return this.#first();
     if (layout === undefined) this.#layout = undefined;
     this.#drawn = this.#ready;
     return layout === undefined ? snapshot : { ...snapshot, layout };
   }
 
   async #snapshot(): Promise<ArchitectureSnapshot> {
-    // VS Code closes documents that no editor shows, so the panel opens its own again when it needs it.
-    const document = await vscode.workspace.openTextDocument(this.file);
-    const preview = this.#previews.follow(document);
-    const compared = await this.#comparison.current();
-    const report = compared?.shown ?? preview.report;
-    const { lastGood, busy } = compared?.shown === undefined ? preview : { lastGood: new Map(), busy: false };
-    // A class that is a part of models has no report of its own.
-    const known = [...(report?.models.map(({ name }) => name) ?? []), ...lastGood.keys()];
-    const wanted = known.find((name) => name === this.#model) ?? known[0];
-    const shown = report?.models.find((model) => model.name === wanted);
-    const error = report?.errors[0] ?? shown?.error;
-    const good = wanted === undefined ? undefined : lastGood.get(wanted);
-    const weights = this.#weights.current;
-    const profile = this.#profiles.current;
-    return {
-      file: this.file,
-      busy,
-      ...this.#choices,
-      ...(compared === undefined ? {} : { comparison: compared.comparison }),
-      ...(weights === undefined ? {} : { weights }),
-      ...(profile === undefined ? {} : { profile }),
-      ...(wanted === undefined ? {} : { model: wanted }),
-      ...(report === undefined ? {} : { report }),
-      ...(good === undefined ? {} : { lastGood: good }),
-      ...(error === undefined ? {} : { error }),
-    };
+    return { ...(await this.#subject.snapshot()), locked: this.locked };
   }
 }
+
+/** Of a file that hasn't been looked at: nothing is opened or closed by hand. */
+const lookOf = ({ font, widths }: v.InferOutput<typeof Font>): DiagramLook => ({
+  font,
+  widths,
+  opened: [],
+  closed: [],
+  unfolded: [],
+});

@@ -1,4 +1,4 @@
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import * as v from "valibot";
 import * as vscode from "vscode";
 import type { EngineOptions } from "../../supervisor/process.ts";
@@ -10,13 +10,17 @@ import type { Messages } from "../messages.ts";
 import type { Previews } from "../previews.ts";
 import type { Runs } from "../runs.ts";
 import { folderOf } from "../targets.ts";
-import type { ArchitecturePanel } from "./architecturePanel.ts";
+import type { ArchitecturePanel, ArchitectureTarget } from "./architecturePanel.ts";
 import type { EvaluationPanel } from "./evaluationPanel.ts";
 import type { TrainingPanel } from "./trainingPanel.ts";
 
 /** What views keep of themselves (see protocol/views.ts); written by an older version, it may be anything. */
 const RunState = v.object({ runId: v.pipe(v.string(), v.regex(/^[\w.-]+$/)), file: v.string() });
-const ArchitectureState = v.object({ file: v.string(), model: v.optional(v.string()) });
+const ArchitectureState = v.object({
+  file: v.string(),
+  model: v.optional(v.string()),
+  locked: v.optional(v.boolean(), false),
+});
 
 /** The panel of a training, or of an evaluation. */
 export type RunPanel = TrainingPanel | EvaluationPanel;
@@ -82,6 +86,7 @@ export class Panels extends DisposableOwner {
     await this.#addRun(panel, session);
   }
 
+  /** Shows a file's models: in its panel, in one that isn't locked, or in a new one. */
   async showArchitecture(
     document: vscode.TextDocument,
     model: string | undefined,
@@ -91,13 +96,15 @@ export class Panels extends DisposableOwner {
     // Built while VS Code makes the panel.
     this.#services.previews.follow(document);
     this.#services.previews.prepareLayout();
-    const found = [...this.#architecture].find((panel) => panel.file === file);
+    const open = [...this.#architecture];
+    const free = open.filter(({ locked }) => !locked);
+    const found =
+      open.find((panel) => panel.file === file) ?? free.find(({ panel }) => panel.visible) ?? free[0];
     if (found === undefined) {
-      const title = vscode.l10n.t("Architecture: {0}", basename(file));
-      const panel = createPanel("architecture", title, this.#services.extensionUri);
-      return this.#addArchitecture(panel, file, model);
+      const panel = createPanel("architecture", "Layerwise", this.#services.extensionUri);
+      return this.#addArchitecture(panel, { file, model });
     }
-    found.select(model);
+    found.show({ file, model });
     found.panel.reveal(undefined, true);
     return found;
   }
@@ -118,9 +125,9 @@ export class Panels extends DisposableOwner {
   }
 
   async #restoreArchitecture(panel: vscode.WebviewPanel, state: unknown): Promise<void> {
-    const { file, model } = v.parse(ArchitectureState, state);
-    await vscode.workspace.fs.stat(vscode.Uri.file(file));
-    await this.#addArchitecture(panel, file, model);
+    const { locked, ...target } = v.parse(ArchitectureState, state);
+    await vscode.workspace.fs.stat(vscode.Uri.file(target.file));
+    await this.#addArchitecture(panel, target, locked);
   }
 
   async #addRun(panel: vscode.WebviewPanel, session: RunSession): Promise<RunPanel> {
@@ -135,13 +142,13 @@ export class Panels extends DisposableOwner {
 
   async #addArchitecture(
     panel: vscode.WebviewPanel,
-    file: string,
-    model: string | undefined,
+    target: ArchitectureTarget,
+    locked = false,
   ): Promise<ArchitecturePanel> {
     const { extensionUri, messages, previews, engine, memory } = this.#services;
     const { ArchitecturePanel } = await import("./architecturePanel.ts");
-    const log = messages.log;
-    const added = new ArchitecturePanel(panel, file, model, { extensionUri, log, previews, engine, memory });
+    const services = { extensionUri, log: messages.log, previews, engine, memory };
+    const added = new ArchitecturePanel(panel, target, locked, services);
     this.#architecture.add(added);
     panel.onDidDispose(() => this.#architecture.delete(added));
     return added;

@@ -110,6 +110,34 @@ test("architecture: Train trains the experiment that builds the model", async ()
   assert.deepEqual(await called(panel, "train"), ["residual"]);
 });
 
+test("architecture: the next file takes the panel, with nothing of the last one's; a locked panel says so", async () => {
+  const panel = await open(snapshotOf("ResidualNet"), "Summary");
+  await panel.page.getByRole("button", { name: "Collapse layers", exact: true }).click();
+  const other = FILE.replace("digits", "others");
+  const next = snapshotOf("ResidualNet");
+  await panel.view.snapshot({ file: other, busy: true });
+  // The last one stays for the moment in which the next is built.
+  assert.equal(await panel.page.getByText("Building the model").count(), 0);
+  await panel.view.snapshot({ ...next, file: other, report: { ...next.report!, file: other } });
+  await panel.page.getByRole("button", { name: "others.nn.ts", exact: true }).waitFor();
+  assert.equal((await layers(panel)).length, models()[1]!.rows.length - 1, "all unfolded");
+  assert.equal(await panel.page.title(), "Architecture of others.nn.ts");
+  await panel.page.getByRole("button", { name: "Keep others.nn.ts in this panel" }).click();
+  assert.deepEqual(await called(panel, "lock"), [true]);
+  await panel.view.snapshot({ ...next, file: other, locked: true });
+  await panel.page.getByRole("button", { name: "Show the next file in this panel" }).click();
+  await until("it is unlocked", () =>
+    panel.calls.some(({ method, args }) => method === "lock" && args[0] === false),
+  );
+});
+
+test("architecture: a file that takes long to build says so in the panel of the last one", async () => {
+  const panel = await open(snapshotOf("DigitsCNN"));
+  await panel.view.snapshot({ file: FILE.replace("digits", "others"), busy: true });
+  await panel.page.getByText("Building the model").waitFor();
+  assert.equal(await panel.page.locator(".layers").count(), 0);
+});
+
 test("architecture: an error stands above the last good model, and goes when it is mended", async () => {
   const good = snapshotOf("DigitsCNN");
   const panel = await open(good);

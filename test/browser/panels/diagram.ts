@@ -99,6 +99,31 @@ test("diagram: the first one is drawn as it was laid out for it, without an engi
   assert.deepEqual(await places(panel), given);
 });
 
+test("diagram: the next file's is drawn as it was laid out for it, as if it were the first", async () => {
+  const model = flowModel("residual");
+  let known: DiagramLook | undefined;
+  const panel = await openPanel<ArchitectureHostMethods, ArchitectureViewMethods>({
+    view: "architecture",
+    host: {
+      ready: (look) => {
+        known = look;
+        return placed(model, look);
+      },
+    },
+  });
+  const { page } = panel;
+  await page.locator(".picture").waitFor();
+  const given = await places(panel);
+  await page.getByRole("button", { name: "Expand all" }).click();
+  await shows(panel, "blocks/0/~add");
+  await page.route("**/elk-worker.min.js", (route) => route.abort());
+  const next = { ...(await placed(model, known!)), file: FILE.replace("digits", "others") };
+  await panel.view.snapshot(next);
+  await until("the next file's", async () => (await places(panel)).join() === given.join());
+  assert.deepEqual(await selected(panel), []);
+  await page.unroute("**/elk-worker.min.js");
+});
+
 test("diagram: the keyboard moves, opens and closes; what is closed stays so", async () => {
   const model = flowModel("residual");
   const panel = await open(model);

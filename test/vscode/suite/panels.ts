@@ -280,11 +280,12 @@ test("the architecture panel shows a layer's line without taking the focus, and 
       engine: engineOptions(extension().extensionUri),
       memory,
     };
+    const sent: ArchitectureSnapshot[] = [];
     const { panel, host } = fakePanel<ArchitectureHostMethods>(PANELS.architecture, {
-      snapshot: () => undefined,
+      snapshot: (snapshot: ArchitectureSnapshot) => void sent.push(snapshot),
       cursor: () => undefined,
     });
-    const architecture = new ArchitecturePanel(panel, file, undefined, options);
+    const architecture = new ArchitecturePanel(panel, { file }, false, options);
     const widths = { title: { "": 9 }, kind: { "": 8 }, label: { "": 7 } };
     const look = { font: "serif", widths, opened: [], closed: [], unfolded: [] };
     assert.equal((await host.ready(look)).file, file);
@@ -293,7 +294,7 @@ test("the architecture panel shows a layer's line without taking the focus, and 
     const next = fakePanel<ArchitectureHostMethods>(PANELS.architecture, {
       snapshot: (snapshot: ArchitectureSnapshot) => void ahead.push(snapshot),
     });
-    const unasked = new ArchitecturePanel(next.panel, file, undefined, options);
+    const unasked = new ArchitecturePanel(next.panel, { file }, false, options);
     const [picture] = await until("a picture", () => (ahead.length > 0 ? ahead : undefined));
     assert.deepEqual(picture?.layout?.look, look);
     assert.ok(picture.layout.places.boxes.some(({ id }) => id === "fc1"));
@@ -317,6 +318,23 @@ test("the architecture panel shows a layer's line without taking the focus, and 
       () => host.saveImage("net", "svg", "<svg/>"),
     );
     assert.equal(fs.readFileSync(target, "utf8"), "<svg/>");
+    await host.lock(true);
+    assert.ok(architecture.locked);
+    await until("word of the lock", () => sent.at(-1)?.locked === true);
+    // Another file takes the panel: its first picture comes with its layout, and nothing of the other follows.
+    architecture.show({ file: other.uri.fsPath });
+    assert.equal(panel.title, "Architecture: other.nn.ts");
+    const taken = await until("the other's picture", () =>
+      sent.find(({ layout, file: of }) => layout !== undefined && of === other.uri.fsPath),
+    );
+    assert.deepEqual(taken.layout?.look, look);
+    const known = sent.length;
+    const edit = new vscode.WorkspaceEdit();
+    edit.insert(document.uri, new vscode.Position(0, 0), "// of a file that no panel shows\n");
+    edit.insert(other.uri, new vscode.Position(0, 0), "// of one that is shown\n");
+    await vscode.workspace.applyEdit(edit);
+    await until("what follows", () => sent.slice(known).some(({ report, busy }) => report && !busy));
+    assert.ok(sent.slice(known).every((snapshot) => snapshot.file === other.uri.fsPath));
     architecture.dispose();
   } finally {
     previews.dispose();

@@ -1,0 +1,96 @@
+import * as vscode from "vscode";
+import type { ModelReport } from "../../protocol/preview.ts";
+import type { ArchitectureSnapshot } from "../../protocol/views.ts";
+import type { EngineOptions } from "../../supervisor/process.ts";
+import { listRuns } from "../../supervisor/runDirectory.ts";
+import { DisposableOwner } from "../disposable.ts";
+import type { Previews } from "../previews.ts";
+import { folderOf } from "../targets.ts";
+import { Comparison } from "./comparison.ts";
+import { Profiles } from "./profiles.ts";
+import { Weights } from "./weights.ts";
+
+export interface SubjectServices {
+  log: vscode.LogOutputChannel;
+  previews: Previews;
+  engine: () => EngineOptions;
+}
+
+/** The models of one file as an architecture panel shows them, with what was chosen to be shown beside them. */
+export class ArchitectureSubject extends DisposableOwner {
+  /** Absolute path. */
+  readonly file: string;
+  /** The model that is wanted; one that the file doesn't have is none. */
+  model: string | undefined;
+  readonly comparison: Comparison;
+  readonly weights: Weights;
+  readonly profiles: Profiles;
+  readonly #previews: Previews;
+  readonly #changed: () => void;
+  #choices: Pick<ArchitectureSnapshot, "sides" | "weightFiles"> = {};
+
+  /** @param changed Called when {@link snapshot} tells something else; not after this has been disposed */
+  constructor(file: string, model: string | undefined, services: SubjectServices, changed: () => void) {
+    super();
+    this.file = file;
+    this.model = model;
+    const { previews } = services;
+    this.#previews = previews;
+    this.#changed = () => {
+      if (!this.disposed) changed();
+    };
+    this.comparison = this.own(new Comparison(file, previews, this.#changed));
+    this.weights = this.own(new Weights(services.engine, this.#changed));
+    this.profiles = this.own(new Profiles(file, services, this.#changed));
+    this.own(previews.hold(vscode.Uri.file(file)));
+    this.own(
+      previews.onDidChange((uri) => {
+        if (uri.fsPath === file) this.#changed();
+      }),
+    );
+    this.own(
+      vscode.workspace.onDidChangeTextDocument(({ document, contentChanges }) => {
+        if (document.uri.fsPath === file && contentChanges.length > 0) this.profiles.outdate();
+      }),
+    );
+  }
+
+  /** Reads which runs there are: not at each letter that is typed. */
+  async lookForChoices(): Promise<void> {
+    const runs = (await listRuns(folderOf(this.file))).filter(
+      ({ record }) => record.kind === "train" && record.file === this.file,
+    );
+    const [sides, weightFiles] = await Promise.all([this.comparison.sides(runs), this.weights.files(runs)]);
+    this.#choices = { sides, weightFiles };
+    this.#changed();
+  }
+
+  async snapshot(): Promise<ArchitectureSnapshot> {
+    // VS Code closes documents that no editor shows, so the panel opens its own again when it needs it.
+    const document = await vscode.workspace.openTextDocument(this.file);
+    const preview = this.#previews.follow(document);
+    const compared = await this.comparison.current();
+    const report = compared?.shown ?? preview.report;
+    const { lastGood, busy } = compared?.shown === undefined ? preview : { lastGood: new Map(), busy: false };
+    // A class that is a part of models has no report of its own.
+    const known = [...(report?.models.map(({ name }) => name) ?? []), ...lastGood.keys()];
+    const wanted = known.find((name) => name === this.model) ?? known[0];
+    const shown = report?.models.find((model) => model.name === wanted);
+    const error = report?.errors[0] ?? shown?.error;
+    const good: ModelReport | undefined = wanted === undefined ? undefined : lastGood.get(wanted);
+    const weights = this.weights.current;
+    const profile = this.profiles.current;
+    return {
+      file: this.file,
+      busy,
+      ...this.#choices,
+      ...(compared === undefined ? {} : { comparison: compared.comparison }),
+      ...(weights === undefined ? {} : { weights }),
+      ...(profile === undefined ? {} : { profile }),
+      ...(wanted === undefined ? {} : { model: wanted }),
+      ...(report === undefined ? {} : { report }),
+      ...(good === undefined ? {} : { lastGood: good }),
+      ...(error === undefined ? {} : { error }),
+    };
+  }
+}
