@@ -15,12 +15,13 @@ import "./scenarios/activation.ts";
 await runLane({
   alone: /^latency/,
   async onFailure(name) {
-    const pictures: string[] = [];
+    const left: string[] = [];
+    const word = `failed ${name}`.replaceAll(/\W+/g, "-");
     for (const workbench of openWorkbenches()) {
-      pictures.push(`screenshot: ${await workbench.screenshot(`failed ${name}`.replaceAll(/\W+/g, "-"))}`);
+      left.push(`screenshot: ${await workbench.screenshot(word)}`, `logs: ${workbench.keepLogs(word)}`);
       await closeWorkbench(workbench);
     }
-    return pictures.join("\n");
+    return left.join("\n");
   },
   close: closeTier,
 });

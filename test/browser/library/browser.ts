@@ -25,7 +25,9 @@ export function launchBrowser(): Promise<Browser> {
 
 /**
  * A page for one VS Code window. VS Code waits for a service worker's `update()` before it fills a second webview, and
- * in a headless Chromium that may take for ever; there is never anything to update here.
+ * in a headless Chromium that may take for ever; there is never anything to update here. Its server has two seconds to
+ * say how an extension host ended: on a loaded machine it takes longer, and then VS Code neither starts another nor says
+ * why (`_onRemoteExtensionHostCrashed`). Here it has a minute.
  */
 export async function newWindow(browser: Browser, colorScheme: "light" | "dark" = "light"): Promise<Page> {
   const context = await browser.newContext({ viewport: { width: 1400, height: 900 }, colorScheme });
@@ -34,6 +36,14 @@ export async function newWindow(browser: Browser, colorScheme: "light" | "dark" 
       ServiceWorkerRegistration.prototype.update = async function update(this: ServiceWorkerRegistration) {
         return this;
       };
+    const { setTimeout } = globalThis;
+    const patient = (...[handler, delay, ...rest]: Parameters<typeof setTimeout>) =>
+      setTimeout(
+        handler,
+        delay === 2000 && String(handler).includes("getExtensionHostExitInfo") ? 60_000 : delay,
+        ...rest,
+      );
+    globalThis.setTimeout = Object.assign(patient, setTimeout);
   });
   return context.newPage();
 }

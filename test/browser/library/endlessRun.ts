@@ -4,7 +4,7 @@ import path from "node:path";
 import { RUNS_FOLDER } from "../../../extension/protocol/run.ts";
 import { until } from "../../harness.ts";
 import { ENDLESS_EPOCHS, slowNN, writeModel } from "../../models.ts";
-import { familyOf } from "../../processes.ts";
+import { familyOf, type Process } from "../../processes.ts";
 import { assertNoGap, checkpointFiles, newestRun, processExists } from "../../runDirectories.ts";
 import { temporaryFolder } from "./browser.ts";
 import { sharedWorkbench } from "./tier.ts";
@@ -60,13 +60,25 @@ export async function showsNoGap({ folder }: Workbench, panel: TrainingPanel, la
   return last;
 }
 
-/** Kills the extension host of a window. */
-export function killHost(workbench: Workbench): void {
-  const host = familyOf(workbench.processGroup).find(({ command }) =>
-    command.includes("--type=extensionHost"),
-  );
-  assert.ok(host, "no extension host among the server's processes");
-  process.kill(host.pid, "SIGKILL");
+const hostOf = (workbench: Workbench): Process | undefined =>
+  familyOf(workbench.processGroup).find(({ command }) => command.includes("--type=extensionHost"));
+
+/** Kills the extension host of a window. What is answered waits until VS Code has started the next one. */
+export function killHost(workbench: Workbench): () => Promise<void> {
+  const killed = hostOf(workbench);
+  assert.ok(killed, "no extension host among the server's processes");
+  const from = workbench.console.length;
+  const another = (): boolean => (hostOf(workbench)?.pid ?? killed.pid) !== killed.pid;
+  const says = (what: string): boolean => workbench.console.slice(from).some((line) => line.includes(what));
+  process.kill(killed.pid, "SIGKILL");
+  return async () => {
+    await until(
+      "VS Code's word that its extension host has ended",
+      () => another() || says("terminated unexpectedly"),
+      60_000,
+    );
+    await until("another extension host", another, 60_000);
+  };
 }
 
 export const processGone = (pid: number): Promise<true> =>

@@ -41,6 +41,8 @@ export class Workbench {
   readonly dataFolder: string;
   /** What the window's console says of errors in webviews and of their content security policy. */
   readonly complaints: string[] = [];
+  /** All that the window's console said: VS Code's own log of the window is nowhere else. */
+  readonly console: string[] = [];
   #settings: Record<string, unknown> = {};
   readonly #running: Awaited<ReturnType<typeof startServer>>;
 
@@ -58,6 +60,7 @@ export class Workbench {
     this.#running = running;
     page.on("dialog", (dialog) => void dialog.accept());
     page.on("console", (message) => {
+      this.console.push(`${new Date().toISOString()} ${message.type()} ${message.text()}`);
       const webview =
         message.location().url.includes("/webview/") || /Content Security Policy/.test(message.text());
       if (webview && message.type() === "error") this.complaints.push(message.text());
@@ -348,6 +351,23 @@ export class Workbench {
         clip: { ...box, height: Math.min(height, box.height) },
       });
     });
+  }
+
+  /**
+   * Keeps what VS Code and the extension have logged in a folder beside the screenshots: those of its extension hosts
+   * with their output channels, the server's, and the window's.
+   */
+  keepLogs(name: string): string {
+    const folder = inRoot("test/results/screenshots", name);
+    fs.rmSync(folder, { recursive: true, force: true });
+    fs.mkdirSync(folder, { recursive: true });
+    fs.writeFileSync(path.join(folder, "window.log"), this.console.join("\n"));
+    for (const logs of ["server.log", "data/logs"]) {
+      const source = path.join(this.dataFolder, logs);
+      if (fs.existsSync(source))
+        fs.cpSync(source, path.join(folder, path.basename(logs)), { recursive: true });
+    }
+    return folder;
   }
 
   async screenshot(name: string): Promise<string> {

@@ -72,7 +72,7 @@ test("a run that outlives its window: reloaded, and its host killed, the panel s
   await workbench.notification(wentOn).waitFor({ state: "detached" });
   const reloaded = await showsNoGap(workbench, panel, before);
 
-  killHost(workbench);
+  await killHost(workbench)();
   await workbench.notified(wentOn);
   assert.ok(processExists(pid), "the run ended with the extension host");
   await until("word of the end in the old panel", async () => /has ended/i.test(await panel.text()), 30_000);

@@ -43,12 +43,13 @@ test("kill -9 of the extension host: no process is left, the next one says what 
     /(run|preview)Engine\.js/.test(command),
   );
   assert.ok(children.some((child) => child.pid === pid));
-  killHost(workbench);
+  const nextHost = killHost(workbench);
   await processGone(pid);
   for (const child of children) await processGone(child.pid);
   const run = newestRun(workbench.folder);
   assert.ok(run && checkpointFiles(workbench.folder, run).length > 0, "no checkpoint is left");
-  // VS Code starts another extension host in this window, and leaves the panel of the first one as it was.
+  // The next extension host of this window leaves the panel of the first one as it was.
+  await nextHost();
   const stoppedThere = /stopped at epoch .* because the process/;
   await workbench.notified(stoppedThere);
   await until(
