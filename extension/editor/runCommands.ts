@@ -384,18 +384,27 @@ function controlOf(session: RunSession): RunControl {
   });
 }
 
-function runItem({ record }: { record: RunRecord }): vscode.QuickPickItem {
+function runItem({
+  record,
+  waitsFor = [],
+}: {
+  record: RunRecord;
+  waitsFor?: readonly string[];
+}): vscode.QuickPickItem {
   const what: Record<RunRequest["kind"], string> = { train: "graph-line", evaluate: "beaker" };
+  const waits = waitsFor.length > 0;
   return {
-    label: `$(${isLive(record) ? "sync~spin" : what[record.kind]}) ${record.model || record.exportName}`,
-    description: [record.state, formatMetrics(record.metrics)].filter((part) => part !== "").join(" · "),
+    label: `$(${waits ? "watch" : isLive(record) ? "sync~spin" : what[record.kind]}) ${record.model || record.exportName}`,
+    description: [waits ? vscode.l10n.t("waiting") : record.state, formatMetrics(record.metrics)]
+      .filter((part) => part !== "")
+      .join(" · "),
     detail: `${vscode.workspace.asRelativePath(record.file)} · ${record.id} · ${formatAge(record.createdAt)}`,
   };
 }
 
 /** Shows what the status bar stands for: the run that goes on, else the log. */
 export async function statusAction(runs: Runs): Promise<void> {
-  const session = runs.live[0];
+  const session = runs.foremost;
   if (session === undefined) await runCommand("layerwise.showLog");
   else await runCommand("layerwise.openRun", { directory: session.directory });
 }

@@ -1,4 +1,4 @@
-import { basename } from "node:path";
+import { basename, dirname } from "node:path";
 import * as vscode from "vscode";
 import { startingRecord, type RunRequest } from "../protocol/engine.ts";
 import { openRun, type Attachment } from "../supervisor/attach.ts";
@@ -8,7 +8,7 @@ import { readCurves } from "../supervisor/metrics.ts";
 import { RunQueue, type QueuedRun } from "../supervisor/queue.ts";
 import { resumedEvents, resumeRequest } from "../supervisor/resume.ts";
 import { spawnRun, type RunEvents, type RunHandle, type RunOutcome } from "../supervisor/run.ts";
-import { freeRunDirectory, readRecord } from "../supervisor/runDirectory.ts";
+import { freeRunDirectory, readRecord, runsRoot } from "../supervisor/runDirectory.ts";
 import { RunSession } from "../supervisor/session.ts";
 import { SpareEngine } from "../supervisor/spare.ts";
 import { DisposableOwner } from "./disposable.ts";
@@ -52,6 +52,7 @@ export class Runs extends DisposableOwner {
     this.#queue = new RunQueue(
       (request, events) => spawnRun(request, events, this.#engine(), this.spare.take(request)),
       setting("runs.maxActive"),
+      () => this.#tellTurns(),
     );
     // A host that died leaves its keys.
     this.#updateContext();
@@ -65,6 +66,24 @@ export class Runs extends DisposableOwner {
   /** Runs that go on, newest first. */
   get live(): readonly RunSession[] {
     return [...this.#sessions.values()].reverse();
+  }
+
+  /** The one that stands for all: at work rather than starting, and starting rather than waiting. */
+  get foremost(): RunSession | undefined {
+    const { live } = this;
+    return (
+      live.find(({ record }) => record.state !== "starting") ??
+      live.find(({ waitsFor }) => waitsFor.length === 0) ??
+      live[0]
+    );
+  }
+
+  /** Those of a folder that have no directory yet: it is made when they begin. */
+  notBegun(folder: string): RunSession[] {
+    const root = runsRoot(folder);
+    return this.live.filter(
+      ({ directory, record }) => record.state === "starting" && dirname(directory) === root,
+    );
   }
 
   /** Starts a run, or queues it when others are at work. */
@@ -124,6 +143,7 @@ export class Runs extends DisposableOwner {
     session.control = control(session, run);
     this.#add(session);
     log.info(`${request.resume === true ? "resume" : kind} ${file}#${exportName}`);
+    this.#tellTurns();
     if (run.state === "waiting") this.#tellWaiting(session);
     void run.ended.then((outcome) => this.#end(session, outcome));
   }
@@ -173,10 +193,19 @@ export class Runs extends DisposableOwner {
     this.#changed.fire(session);
   }
 
+  /** Who waits for whom, after each change of the queue. */
+  #tellTurns(): void {
+    for (const run of this.#queue.runs) {
+      const ids = this.#queue.before(run).map(({ request }) => basename(request.directory));
+      this.#sessions.get(run.request.directory)?.setWaitsFor(ids);
+    }
+  }
+
   #tellWaiting(session: RunSession): void {
     const text = vscode.l10n.t(
-      "Run {0} waits for its turn: at most {1} at a time.",
+      "Run {0} waits for the end of {1}: at most {2} at a time.",
       session.id,
+      session.waitsFor.join(", "),
       setting("runs.maxActive"),
     );
     void vscode.window.showInformationMessage(text);

@@ -57,10 +57,11 @@ export class StatusBar extends DisposableOwner {
   #render(): void {
     this.#timer = undefined;
     const runs = this.#runs.live;
-    const run = runs.find(({ record }) => record.state !== "starting") ?? runs[0];
+    const run = this.#runs.foremost;
     const executor = run?.record.executor ?? this.#native.remembered;
     const backend = executor === undefined ? "Layerwise" : BACKENDS[executor.backend];
-    this.#item.text = run === undefined ? `$(layers) ${backend}` : `$(sync~spin) ${describe(run)}`;
+    const symbol = run === undefined || run.waitsFor.length === 0 ? "sync~spin" : "watch";
+    this.#item.text = run === undefined ? `$(layers) ${backend}` : `$(${symbol}) ${describe(run)}`;
     this.#describe(tooltip(executor, runs));
     this.#item.accessibilityInformation = {
       label: run === undefined ? `Layerwise: ${backend}` : `Layerwise: ${describe(run)}`,
@@ -68,8 +69,9 @@ export class StatusBar extends DisposableOwner {
   }
 }
 
-function describe({ record, progress }: RunSession): string {
+function describe({ record, progress, waitsFor }: RunSession): string {
   const name = record.model === "" ? record.exportName : record.model;
+  if (waitsFor.length > 0) return vscode.l10n.t("{0}: waiting", name);
   if (record.state === "paused") return vscode.l10n.t("{0} paused", name);
   if (record.kind === "evaluate") return vscode.l10n.t("{0}: evaluating", name);
   if (progress === undefined)
@@ -97,9 +99,11 @@ function tooltip(executor: ExecutorInfo | undefined, runs: readonly RunSession[]
     }
   }
   for (const run of runs) {
-    const { record } = run;
-    text.appendMarkdown("\n\n$(sync) ");
+    const { record, waitsFor } = run;
+    const waits = waitsFor.length > 0;
+    text.appendMarkdown(`\n\n$(${waits ? "watch" : "sync"}) `);
     text.appendText(`${record.model || record.exportName} · ${record.id}`);
+    if (waits) text.appendText(` · ${vscode.l10n.t("waits for the end of {0}", waitsFor.join(", "))}`);
   }
   text.appendMarkdown(`\n\n[$(output) ${vscode.l10n.t("Show Log")}](command:layerwise.showLog)`);
   return text;

@@ -21,6 +21,8 @@ export interface TrainingSnapshot {
   progress?: Progress;
   /** False when the run ended or its process is gone. */
   live: boolean;
+  /** Ids of the runs whose end its turn depends on; empty unless it waits for its turn. */
+  waitsFor?: string[];
   /** Ids of runs that are to be drawn beside it from now on. */
   compare?: string[];
 }
@@ -28,7 +30,7 @@ export interface TrainingSnapshot {
 export interface TrainingViewMethods {
   snapshot(snapshot: TrainingSnapshot): void;
   rows(rows: MetricRow[]): void;
-  record(run: RunRecord, live: boolean): void;
+  record(run: RunRecord, live: boolean, waitsFor?: string[]): void;
   progress(progress: Progress): void;
 }
 
@@ -221,6 +223,8 @@ export type ModelState = "closed" | "starting" | "ready";
 export interface EvaluationSnapshot {
   run: RunRecord;
   live: boolean;
+  /** As a training's. */
+  waitsFor?: string[];
   progress?: Progress;
   result?: EvaluationResult;
   report?: EvaluationReport;

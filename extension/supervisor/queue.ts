@@ -49,6 +49,14 @@ export class RunQueue {
     this.#advance();
   }
 
+  /** Whose end a waiting run's turn depends on: of the one before it in the line, of the first in the line of any at work. */
+  before(run: QueuedRun): readonly QueuedRun[] {
+    if (run.state !== "waiting") return [];
+    const waiting = this.#entries.filter(({ state }) => state === "waiting");
+    const last = waiting[waiting.findIndex((entry) => entry === run) - 1];
+    return last === undefined ? this.#entries.filter(({ state }) => state === "running") : [last];
+  }
+
   enqueue(request: RunRequest, events: RunEvents): QueuedRun {
     const outcome = deferred<RunOutcome>();
     const entry: Entry = {

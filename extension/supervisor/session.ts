@@ -34,6 +34,7 @@ export class RunSession {
   #live: boolean;
   #progress: Progress | undefined;
   #evaluation: EvaluationResult | undefined;
+  #waitsFor: readonly string[] = [];
   /** There while the run goes on. */
   control: RunControl | undefined;
 
@@ -63,6 +64,11 @@ export class RunSession {
     return this.#evaluation;
   }
 
+  /** Ids of the runs whose end its turn depends on; empty unless it waits for its turn. */
+  get waitsFor(): readonly string[] {
+    return this.#waitsFor;
+  }
+
   /** Calls `listener` at each change until the answered function is called. */
   subscribe(listener: (change: SessionChange) => void): () => void {
     this.#listeners.add(listener);
@@ -72,7 +78,17 @@ export class RunSession {
   setRecord(record: RunRecord, live: boolean): void {
     this.#record = record;
     this.#live = live;
-    if (!live) this.control = undefined;
+    if (!live) {
+      this.control = undefined;
+      this.#waitsFor = [];
+    }
+    this.#tell({ kind: "record" });
+  }
+
+  /** Of a run that is live. */
+  setWaitsFor(ids: readonly string[]): void {
+    if (ids.join() === this.#waitsFor.join()) return;
+    this.#waitsFor = ids;
     this.#tell({ kind: "record" });
   }
 
@@ -104,6 +120,7 @@ export class RunSession {
       rows: this.#curves.rows,
       ...(this.#progress === undefined ? {} : { progress: this.#progress }),
       live: this.#live,
+      waitsFor: [...this.#waitsFor],
     };
   }
 

@@ -209,7 +209,11 @@ describe("the queue", () => {
     const third = queue.enqueue(request("linger"), {});
     const fourth = queue.enqueue(request("finish"), {});
     expect(queue.runs.map((entry) => entry.state)).toEqual(["running", "waiting", "waiting", "waiting"]);
+    const before = (): (string | undefined)[][] =>
+      queue.runs.map((entry) => queue.before(entry).map((one) => one.request.exportName));
+    expect(before()).toEqual([[], ["train"], ["exit"], ["linger"]]);
     expect((await third.stop()).error?.code).toBe("cancelled");
+    expect(before()).toEqual([[], ["train"], ["exit"]]);
     await vi.waitFor(() => readRecord(first.request.directory), { timeout: 10_000 });
     expect((await first.stop()).record?.state).toBe("stopped");
     expect((await second.ended).record?.state).toBe("killed");
@@ -227,6 +231,9 @@ describe("the queue", () => {
     for (let i = 0; i < 4; i++) queue.enqueue(request("train"), {});
     const running = (): number => queue.runs.filter((entry) => entry.state === "running").length;
     expect(running()).toBe(2);
+    const { runs } = queue;
+    expect(queue.before(runs[2]!)).toEqual([runs[0], runs[1]]);
+    expect(queue.before(runs[3]!)).toEqual([runs[2]]);
     queue.limit = 3;
     expect(running()).toBe(3);
     queue.limit = 1;

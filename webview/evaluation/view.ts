@@ -49,13 +49,15 @@ const BADGES: Record<EvaluationState["run"]["state"], [kind: string, icon: strin
 function header(state: EvaluationState, actions: Actions): TemplateResult {
   const { run, live, report, result, pending } = state;
   const gone = !live && ["starting", "running", "paused"].includes(run.state);
-  const [kind, symbol] = gone ? BADGES.killed : BADGES[run.state];
+  const { waitsFor = [] } = state;
+  const waits = live && waitsFor.length > 0;
+  const [kind, symbol] = waits ? ["paused", "watch"] : gone ? BADGES.killed : BADGES[run.state];
   const checkpoint = run.settings["checkpoint"];
   return html`<header class="header">
     <div class="title-row">
       <h1>${run.model || run.exportName}</h1>
-      <span class="badge badge-${kind}" data-state=${run.state}
-        >${icon(symbol)}${gone ? text.gone : text.states[run.state]}</span
+      <span class="badge badge-${kind}" data-state=${waits ? "waiting" : run.state}
+        >${icon(symbol)}${waits ? text.states.waiting : gone ? text.gone : text.states[run.state]}</span
       >
       <div class="buttons" role="toolbar" aria-label=${text.title(run.model || run.exportName)}>
         ${
@@ -83,7 +85,7 @@ function header(state: EvaluationState, actions: Actions): TemplateResult {
       ${result ? html`<li>${text.ofSamples(result.samples)}</li>` : nothing}
       ${run.executor ? html`<li title=${run.executor.reason ?? nothing}>${run.executor.version}</li>` : nothing}
     </ul>
-    ${live ? progress(state) : nothing}
+    ${waits ? html`<p class="secondary">${text.waitsFor(waitsFor)}</p>` : live ? progress(state) : nothing}
     ${
       report?.split === "train"
         ? html`<p class="notice">${icon("warning")}<span>${text.trainWarning}</span></p>`

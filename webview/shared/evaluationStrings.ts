@@ -5,6 +5,7 @@ export const evaluationStrings = {
   loading: "Loading the evaluation…",
   title: (model: string) => `Evaluation of ${model}`,
   states: {
+    waiting: "Waiting",
     starting: "Starting",
     running: "Evaluating",
     paused: "Paused",
@@ -13,6 +14,7 @@ export const evaluationStrings = {
     failed: "Failed",
     killed: "Process ended",
   },
+  waitsFor: (runs: readonly string[]) => `Its turn comes at the end of ${runs.join(", ")}.`,
   gone: "Process gone",
   failed: "Evaluation failed",
   killed: "The evaluation's process ended unexpectedly",

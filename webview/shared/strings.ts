@@ -15,6 +15,7 @@ const english = {
     loading: "Loading the run…",
     title: (model: string) => `Training of ${model}`,
     states: {
+      waiting: "Waiting",
       starting: "Starting",
       running: "Training",
       paused: "Paused",
@@ -23,6 +24,7 @@ const english = {
       failed: "Failed",
       killed: "Process ended",
     },
+    waitsFor: "Its turn comes at the end of",
     gone: "Process gone",
     disconnected: "Disconnected",
     parameters: (count: number) => `${formatCount(count)} ${count === 1 ? "parameter" : "parameters"}`,
@@ -40,6 +42,7 @@ const english = {
       trainAgain: "Train Again",
       showLog: "Show Log",
     },
+    cancel: "Cancel",
     working: { stop: "Stopping…", evaluate: "Evaluating…", checkpoint: "Saving…" },
     progress: {
       label: "Progress of the run",
@@ -142,7 +145,7 @@ const english = {
       disconnected: "The extension host has ended",
       disconnectedMessage:
         "This panel shows the run as it was then. The run stopped with it, unless it was told to outlive its window: " +
-        "the view of runs opens it as it is now.",
+        "the view of runs opens it as it is now. Where VS Code doesn't start another host, reload the window.",
       killedMessage: "It was killed or crashed without a last word. What it had written by then is kept.",
     },
     announce: {

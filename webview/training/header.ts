@@ -6,7 +6,7 @@ import { button, icon, linkButton } from "../shared/kit.ts";
 import { progressBar } from "../shared/parts.ts";
 import { strings } from "../shared/strings.ts";
 import type { Actions } from "./actions.ts";
-import { type ActionName, doneShare, resumable, stateBadge, type TrainingState } from "./state.ts";
+import { type ActionName, doneShare, resumable, stateBadge, type TrainingState, waits } from "./state.ts";
 
 const text = strings.training;
 
@@ -16,7 +16,9 @@ export function header(state: TrainingState, actions: Actions): TemplateResult {
   return html`<header class="header">
     <div class="title-row">
       <h1>${run.model || run.exportName}</h1>
-      <span class="badge badge-${badge.kind}" data-state=${run.state}>${icon(badge.icon)}${badge.text}</span>
+      <span class="badge badge-${badge.kind}" data-state=${waits(state) ? "waiting" : run.state}
+        >${icon(badge.icon)}${badge.text}</span
+      >
       ${buttons(state, actions)}
     </div>
     <ul class="facts">
@@ -33,8 +35,18 @@ export function header(state: TrainingState, actions: Actions): TemplateResult {
       }
       ${run.parameters ? html`<li>${text.parameters(run.parameters.total)}</li>` : nothing}
     </ul>
-    ${progressView(state)}
+    ${waits(state) ? turn(state, actions) : progressView(state)}
   </header>`;
+}
+
+/** Whose end a run waits for. */
+function turn({ waitsFor }: TrainingState, actions: Actions): TemplateResult {
+  return html`<ul class="facts">
+    ${waitsFor.map(
+      (id, index) =>
+        html`<li>${index === 0 ? text.waitsFor : nothing} ${linkButton(id, () => actions.openRun(id))}</li>`,
+    )}
+  </ul>`;
 }
 
 const ICONS: Record<ActionName, string> = {
@@ -51,11 +63,13 @@ const ICONS: Record<ActionName, string> = {
 };
 
 /** What can be done in this state, in the order of the buttons; the first of `primary` is the likely next step. */
-function available({ run, live, disconnected }: TrainingState): {
+function available(state: TrainingState): {
   names: ActionName[];
   primary?: ActionName;
 } {
+  const { run, live, disconnected } = state;
   if (disconnected) return { names: [] };
+  if (waits(state)) return { names: ["stop", "showLog"] };
   const training = run.kind === "train";
   if (live && run.state === "paused")
     return { names: ["resume", "step", "stop", "checkpoint", "showLog"], primary: "resume" };
@@ -80,8 +94,9 @@ function buttons(state: TrainingState, actions: Actions): TemplateResult {
   >
     ${names.map((name) => {
       const pending = state.pending.has(name);
+      const label = waits(state) && name === "stop" ? text.cancel : text.actions[name];
       return button({
-        label: (pending ? working[name] : undefined) ?? text.actions[name],
+        label: (pending ? working[name] : undefined) ?? label,
         icon: ICONS[name],
         appearance: name === primary ? "primary" : "secondary",
         disabled: pending || (state.run.state === "starting" && (name === "pause" || name === "checkpoint")),

@@ -51,7 +51,7 @@ const host = connect<TrainingHostMethods, TrainingViewMethods>({
     for (const { kind, text } of rows) if (kind === "event" && text) announcer.sayNow(text);
     hear((now) => now.curves.append(rows));
   },
-  record: (run, live) => hear((now) => setRecord(now, run, live)),
+  record: (run, live, waitsFor = []) => hear((now) => setRecord(now, run, live, waitsFor)),
   progress: (progress) => hear((now) => (now.progress = progress)),
 });
 
@@ -125,11 +125,12 @@ function show(snapshot: TrainingSnapshot): void {
   refresh();
 }
 
-function setRecord(now: TrainingState, run: RunRecord, live: boolean): void {
-  const changed = run.state !== now.run.state;
+function setRecord(now: TrainingState, run: RunRecord, live: boolean, waitsFor: readonly string[]): void {
+  const changed = run.state !== now.run.state || waitsFor.length > 0 !== now.waitsFor.length > 0;
   const epochDone = run.epoch !== now.run.epoch;
   now.run = run;
   now.live = live;
+  now.waitsFor = waitsFor;
   now.curves.stepsPerEpoch = run.stepsPerEpoch;
   if (changed) announcer.sayNow(summary(now));
   else if (epochDone) announcer.say(summary(now));

@@ -91,7 +91,7 @@ function row(one: ListedRun, metrics: string[], state: TrainingState, actions: A
             ${labels.tags.map((tag) => html`<span class="tag">${tag}</span>`)}`
       }
     </th>
-    <td class="optional">${stateBadge({ run, live, disconnected: false }).text}</td>
+    <td class="optional">${stateBadge({ run, live, waitsFor: [], disconnected: false }).text}</td>
     <td class="optional">${formatMoment(run.createdAt)}</td>
     <td class="number optional">${run.epoch} / ${run.epochs}</td>
     ${metrics.map((metric) => html`<td class="number">${formatMetric(run.metrics[metric])}</td>`)}

@@ -46,6 +46,8 @@ export interface Editing {
 export interface TrainingState {
   run: RunRecord;
   live: boolean;
+  /** Ids of the runs whose end its turn depends on; empty unless it waits for its turn. */
+  waitsFor: readonly string[];
   /** The extension host, which answered for this panel, is gone. */
   disconnected: boolean;
   curves: Curves;
@@ -64,10 +66,11 @@ export interface TrainingState {
 }
 
 export function fromSnapshot(snapshot: TrainingSnapshot, ui: TrainingUi): TrainingState {
-  const { run, live, rows, progress } = snapshot;
+  const { run, live, rows, progress, waitsFor = [] } = snapshot;
   return {
     run,
     live,
+    waitsFor,
     disconnected: false,
     curves: curvesOf(run, rows),
     progress,
@@ -94,13 +97,17 @@ export interface StateBadge {
   kind: StateKind;
 }
 
-export function stateBadge({
-  run,
-  live,
-  disconnected,
-}: Pick<TrainingState, "run" | "live" | "disconnected">): StateBadge {
+/** Whether others are to end before it begins. */
+export const waits = ({ live, waitsFor }: Pick<TrainingState, "live" | "waitsFor">): boolean =>
+  live && waitsFor.length > 0;
+
+export function stateBadge(
+  state: Pick<TrainingState, "run" | "live" | "waitsFor" | "disconnected">,
+): StateBadge {
+  const { run, live, disconnected } = state;
   const text = strings.training;
   if (disconnected) return { text: text.disconnected, icon: "debug-disconnect", kind: "bad" };
+  if (waits(state)) return { text: text.states.waiting, icon: "watch", kind: "paused" };
   switch (run.state) {
     case "starting":
     case "running":

@@ -185,7 +185,7 @@ export class EvaluationPanel extends DisposableOwner {
   }
 
   async #snapshot(): Promise<EvaluationSnapshot> {
-    const { record, live, progress, directory } = this.#session;
+    const { record, live, progress, directory, waitsFor } = this.#session;
     const training = this.#training();
     const [{ result, report }, pictures] = await Promise.all([
       live ? { result: undefined, report: undefined } : readEvaluation(directory),
@@ -194,6 +194,7 @@ export class EvaluationPanel extends DisposableOwner {
     return {
       run: record,
       live,
+      waitsFor: [...waitsFor],
       ...(progress === undefined ? {} : { progress }),
       ...(result === undefined ? {} : { result }),
       ...(report === undefined ? {} : { report }),

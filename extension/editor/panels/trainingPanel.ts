@@ -176,9 +176,9 @@ export class TrainingPanel extends DisposableOwner {
   }
 
   #send(kind: MessageKind): void {
-    const { record, live, progress } = this.#session;
+    const { record, live, progress, waitsFor } = this.#session;
     if (kind === "rows") void this.#view.rows.asEvent(thin(this.#rows.splice(0), ROWS_PER_MESSAGE));
-    else if (kind === "record") void this.#view.record.asEvent(record, live);
+    else if (kind === "record") void this.#view.record.asEvent(record, live, [...waitsFor]);
     else if (kind === "progress" && progress !== undefined) void this.#view.progress.asEvent(progress);
   }
 

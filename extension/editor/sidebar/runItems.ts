@@ -13,6 +13,8 @@ export interface RunNode extends RunTarget, StoredRun {
   labels: RunLabels;
   /** Of a run that goes on in this window. */
   progress?: Progress | undefined;
+  /** Ids of the runs whose end its turn depends on, if it waits for it. */
+  waitsFor?: readonly string[] | undefined;
 }
 export interface CheckpointNode extends CheckpointTarget {
   folder?: never;
@@ -51,6 +53,10 @@ const STATE_ICONS: Record<RunState, vscode.ThemeIcon> = {
   killed: new vscode.ThemeIcon("warning", new vscode.ThemeColor("list.warningForeground")),
 };
 
+const WAITING = new vscode.ThemeIcon("watch");
+
+const waits = ({ waitsFor }: RunNode): boolean => waitsFor !== undefined && waitsFor.length > 0;
+
 const STATE_NAMES: Record<RunState, string> = {
   starting: vscode.l10n.t("starting"),
   running: vscode.l10n.t("running"),
@@ -61,6 +67,9 @@ const STATE_NAMES: Record<RunState, string> = {
   killed: vscode.l10n.t("process ended"),
 };
 
+const stateName = (node: RunNode): string =>
+  waits(node) ? vscode.l10n.t("waiting") : STATE_NAMES[node.record.state];
+
 /** What menus ask of a run. */
 function contextOf(record: RunRecord, { archived }: RunLabels): string {
   if (isLive(record)) return TREE_ITEMS.liveRun;
@@ -69,7 +78,9 @@ function contextOf(record: RunRecord, { archived }: RunLabels): string {
 }
 
 /** How a run that goes on stands: "3/10 · 24 % · loss 0.31 · 1:20 left". */
-function standing({ record, progress }: RunNode): string {
+function standing(node: RunNode): string {
+  const { record, progress, waitsFor = [] } = node;
+  if (waits(node)) return vscode.l10n.t("waits for the end of {0}", waitsFor.join(", "));
   const { epoch, epochs, metrics } = progress ?? record;
   const share = progress === undefined ? "" : shareOf(progress);
   const left =
@@ -93,21 +104,26 @@ export function runItem(node: RunNode, expandable: boolean): vscode.TreeItem {
   const item = new vscode.TreeItem(runName(node), state);
   item.id = directory;
   item.contextValue = contextOf(record, labels);
-  item.iconPath = labels.archived ? new vscode.ThemeIcon("archive") : STATE_ICONS[record.state];
+  item.iconPath = labels.archived
+    ? new vscode.ThemeIcon("archive")
+    : waits(node)
+      ? WAITING
+      : STATE_ICONS[record.state];
   const tags = labels.tags.map((tag) => `#${tag}`).join(" ");
   const how = isLive(record)
     ? standing(node)
     : joined(formatMetrics(record.metrics, 1), formatAge(record.endedAt ?? record.createdAt));
   item.description = joined(how, tags);
   item.accessibilityInformation = {
-    label: vscode.l10n.t("Run of {0}, {1}, {2}", runName(node), STATE_NAMES[record.state], item.description),
+    label: vscode.l10n.t("Run of {0}, {1}, {2}", runName(node), stateName(node), item.description),
   };
   item.command = commandLink("layerwise.openRun", vscode.l10n.t("Show Curves"), { directory });
   item.tooltip = tooltip(node);
   return item;
 }
 
-function tooltip({ record, labels }: RunNode): vscode.MarkdownString {
+function tooltip(node: RunNode): vscode.MarkdownString {
+  const { record, labels } = node;
   const text = new vscode.MarkdownString();
   text.appendMarkdown("**");
   text.appendText(labels.name || record.model || record.exportName);
@@ -115,7 +131,7 @@ function tooltip({ record, labels }: RunNode): vscode.MarkdownString {
   const lines = [
     record.id,
     `${vscode.workspace.asRelativePath(record.file)} (${record.exportName})`,
-    vscode.l10n.t("{0}, epoch {1} of {2}", STATE_NAMES[record.state], record.epoch, record.epochs),
+    vscode.l10n.t("{0}, epoch {1} of {2}", stateName(node), record.epoch, record.epochs),
     formatMetrics(record.metrics, 10),
     record.executor?.version ?? "",
     record.error?.message ?? "",

@@ -45,6 +45,8 @@ abstract class StoredRuns<Node extends RunNode | CheckpointNode> extends Sidebar
 
   protected async trainingsOf(folder: string): Promise<RunNode[]> {
     const stored = await listRuns(folder, (error) => this.#problem(error));
+    const known = new Set(stored.map(({ directory }) => directory));
+    for (const session of this.runs.notBegun(folder)) if (!known.has(session.directory)) stored.push(session);
     if (stored.length > 0) void vscode.commands.executeCommand("setContext", CONTEXT_KEYS.hasRuns, true);
     const trainings = stored.filter(({ record }) => record.kind === "train").sort(byAge);
     return Promise.all(
@@ -55,7 +57,12 @@ abstract class StoredRuns<Node extends RunNode | CheckpointNode> extends Sidebar
   /** What this window knows of a run is newer than what is on the disk. */
   #now({ directory, record }: StoredRun): Omit<RunNode, "labels"> {
     const session = this.runs.live.find((one) => one.directory === directory);
-    return { directory, record: session?.record ?? record, progress: session?.progress };
+    return {
+      directory,
+      record: session?.record ?? record,
+      progress: session?.progress,
+      waitsFor: session?.waitsFor,
+    };
   }
 
   #problem(error: unknown): void {
@@ -116,6 +123,7 @@ export class RunsTree extends StoredRuns<RunNode> {
       else {
         node.record = session.record;
         node.progress = session.progress;
+        node.waitsFor = session.waitsFor;
         this.redraw(node);
       }
     }

@@ -31,6 +31,7 @@ const trainingStates: Record<string, () => TrainingSnapshot> = {
     const { executor: _executor, parameters: _parameters, stepsPerEpoch: _steps, ...record } = run;
     return { ...rest, run: record };
   },
+  waiting: () => ({ ...trainingStates["starting"]!(), waitsFor: ["20260131-142400-digits"] }),
   finished: () => ended("finished"),
   failed: () => ended("failed", { error: shapeError() }, 250),
   killed: () => ended("killed", {}, 330),

@@ -39,6 +39,11 @@ const picture = (panel: TrainingPanel, name: string): Promise<string> =>
 const text = async (panel: TrainingPanel, selector: string): Promise<string> =>
   (await panel.page.locator(selector).first().innerText()).replaceAll(/\s+/g, " ");
 
+function waiting(): TrainingSnapshot {
+  const { progress: _none, ...snapshot } = runningAt(0, { state: "starting" });
+  return { ...snapshot, waitsFor: ["20260131-142400-digits"] };
+}
+
 const buttonNames: Record<string, [snapshot: () => TrainingSnapshot, buttons: Record<string, string>]> = {
   running: [
     () => runningAt(200),
@@ -54,6 +59,7 @@ const buttonNames: Record<string, [snapshot: () => TrainingSnapshot, buttons: Re
       "Show Log": "showLog",
     },
   ],
+  waiting: [waiting, { Cancel: "stop", "Show Log": "showLog" }],
   finished: [
     () => ended("finished"),
     { "Train Again": "trainAgain", Evaluate: "evaluate", "Show Log": "showLog" },
@@ -103,6 +109,18 @@ test("training: a button waits for the host, and says why the host could not", a
   assert.equal(await stop.count(), 0);
   await press(panel, "Dismiss");
   await until("the notice goes", async () => (await panel.page.getByRole("alert").count()) === 0);
+});
+
+test("training: a run that waits for its turn says for which, and starts when that has ended", async () => {
+  const snapshot = waiting();
+  const panel = await open(snapshot);
+  const badge = panel.page.locator(".header .badge");
+  assert.match(await badge.innerText(), /Waiting/);
+  await panel.page.getByRole("button", { name: "20260131-142400-digits" }).click();
+  assert.deepEqual(await called(panel, "openRun"), ["20260131-142400-digits"]);
+  await panel.view.record(snapshot.run, true, []);
+  await until("its start", async () => /Starting/.test(await badge.innerText()));
+  assert.equal(await panel.page.getByText("20260131-142400-digits").count(), 0);
 });
 
 test("training: the curves and numbers follow the run", async () => {

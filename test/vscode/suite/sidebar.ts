@@ -75,6 +75,17 @@ test("Runs shows those that go on first with how they stand, and says what can b
       30_000,
     );
     assert.equal(first?.context, "run.live");
+    // Another one waits for its end, says so, and can be cancelled.
+    await openModel("queued.nn.ts", simpleNN(10));
+    await run("train", { file: path.join(workspaceFolder(), "queued.nn.ts"), exportName: "default" });
+    const waits = `waits for the end of ${path.basename(first.id)}`;
+    const queued = await until("the run that waits", async () =>
+      (await shown(VIEWS.runs)).find(({ description }) => description === waits),
+    );
+    assert.equal(queued.context, "run.live");
+    await run("stop", queued.node);
+    await until("its end", async () => (await of(queued.id)) === undefined);
+    assert.equal(newestRun(workspaceFolder())?.id, path.basename(first.id));
     assert.equal((await of(old))?.context, "run.ended");
     assert.match((await of(old))?.description ?? "", /^loss 0\.25/);
     assert.equal((await of(killed))?.context, "run.interrupted");
