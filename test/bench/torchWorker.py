@@ -7,15 +7,20 @@ import time
 
 import torch
 import torch._dynamo
+import torch._inductor.config
 import torch.nn as nn
 import torch.nn.functional as F
 
 
-# `torchWorker.py compile`: steps that are compiled whole.
+# `torchWorker.py compile`: what torch.compile makes fastest of a workload.
 COMPILE = "compile" in sys.argv[1:]
 if COMPILE:
-    # LSTMs are left as they are unless this asks for them.
+    # What takes gradients itself or holds an LSTM is compiled only where these are on.
+    torch._dynamo.config.trace_autograd_ops = True
     torch._dynamo.config.allow_rnn = True
+    # Kernels are called from C++ instead of from Python.
+    torch._inductor.config.cpp_wrapper = True
+    torch.set_flush_denormal(True)
 
 
 class CNN(nn.Module):
@@ -54,7 +59,7 @@ class TextClassifier(nn.Module):
 
 def simple():
     model = nn.Sequential(nn.Linear(10, 5), nn.ReLU(), nn.Linear(5, 2))
-    return supervised(model, torch.randn(100, 10), torch.randint(0, 2, (100,)))
+    return supervised(model, torch.randn(100, 10), torch.randint(0, 2, (100,)), threads=1)
 
 
 def mlp():
@@ -71,13 +76,17 @@ def mlp_sgd():
 
 
 def cnn():
-    return supervised(CNN(), torch.randn(64, 1, 28, 28), torch.randint(0, 10, (64,)))
+    return supervised(CNN(), torch.randn(64, 1, 28, 28), torch.randint(0, 10, (64,)), whole=False)
 
 
-def recurrent(kind, inputs, hidden, steps):
+def recurrent(kind, inputs, hidden, steps, whole=True, threads=None):
     def make():
+        if COMPILE and whole:
+            # Else the compiler takes oneDNN's LSTM, which has no gradients.
+            torch.backends.mkldnn.set_flags(False)
         model = Recurrent(kind, inputs, hidden)
-        return supervised(model, torch.randn(32, steps, inputs), torch.randint(0, 2, (32,)))
+        x, y = torch.randn(32, steps, inputs), torch.randint(0, 2, (32,))
+        return supervised(model, x, y, whole=whole, threads=threads)
 
     return make
 
@@ -101,12 +110,11 @@ def autoencoder():
     return supervised(model, torch.rand(64, 784), torch.rand(64, 784), nn.MSELoss())
 
 
-def compiled_adam(params, lr):
-    """Adam as one compiled function of the gradients."""
+def adam(params, lr):
+    """Adam as a function of the gradients, to be compiled."""
     m, v = [torch.zeros_like(p) for p in params], [torch.zeros_like(p) for p in params]
     count = torch.zeros(())
 
-    @torch.compile
     @torch.no_grad()
     def update(grads):
         count.add_(1)
@@ -119,33 +127,34 @@ def compiled_adam(params, lr):
     return update
 
 
-def compiled_gradients(params, loss):
-    """Loss and gradients as one compiled function."""
-
-    def both(*args):
-        value = loss(*args)
-        return value, torch.autograd.grad(value, params)
-
-    return torch.compile(both)
+def compiled(function):
+    # Not being compilable in one piece is an error: falling back costs much more than never compiling.
+    return torch.compile(function, fullgraph=True)
 
 
-def compiled(model, x, y, criterion):
+def compiled_step(model, x, y, criterion, whole):
     params = list(model.parameters())
-    gradients = compiled_gradients(params, lambda: criterion(model(x), y))
-    update = compiled_adam(params, 1e-3)
+    update = adam(params, 1e-3)
+    if not whole:
+        update = compiled(update)
 
     def step():
-        loss, grads = gradients()
-        update(grads)
-        return loss.item()
+        loss = criterion(model(x), y)
+        update(torch.autograd.grad(loss, params))
+        return loss.detach()
 
-    return step
+    if whole:
+        step = compiled(step)
+    return lambda: step().item()
 
 
-def supervised(model, x, y, criterion=None, optimizer=None):
+def supervised(model, x, y, criterion=None, optimizer=None, whole=True, threads=None):
+    """A step. Where it is compiled: as a whole or only its Adam, on so many threads, whichever is faster."""
     criterion = criterion or nn.CrossEntropyLoss()
     if COMPILE:
-        return compiled(model, x, y, criterion)
+        if threads is not None:
+            torch.set_num_threads(threads)
+        return compiled_step(model, x, y, criterion, whole)
     optimizer = optimizer or torch.optim.Adam(model.parameters(), lr=1e-3)
 
     def step():
@@ -168,24 +177,18 @@ def gan():
     if COMPILE:
         ones, zeros = torch.ones(64, 1), torch.zeros(64, 1)
         of_g, of_d = list(generator.parameters()), list(discriminator.parameters())
+        update_g, update_d = adam(of_g, 2e-4), adam(of_d, 2e-4)
 
-        def loss_of_d(fake):
-            return criterion(discriminator(real), ones) + criterion(discriminator(fake), zeros)
+        @compiled
+        def whole(z):
+            fake = generator(z)
+            loss_d = criterion(discriminator(real), ones) + criterion(discriminator(fake.detach()), zeros)
+            update_d(torch.autograd.grad(loss_d, of_d))
+            loss_g = criterion(discriminator(fake), ones)
+            update_g(torch.autograd.grad(loss_g, of_g))
+            return (loss_d + loss_g).detach()
 
-        gradients_d = compiled_gradients(of_d, loss_of_d)
-        gradients_g = compiled_gradients(of_g, lambda z: criterion(discriminator(generator(z)), ones))
-        update_g, update_d = compiled_adam(of_g, 2e-4), compiled_adam(of_d, 2e-4)
-        generate = torch.compile(lambda z: generator(z).detach())
-
-        def compiled_step():
-            z = torch.randn(64, 100)
-            loss_d, grads = gradients_d(generate(z))
-            update_d(grads)
-            loss_g, grads = gradients_g(z)
-            update_g(grads)
-            return (loss_d + loss_g).item()
-
-        return compiled_step
+        return lambda: whole(torch.randn(64, 100)).item()
 
     def step():
         z = torch.randn(64, 100)
@@ -210,9 +213,9 @@ WORKLOADS = {
     "mlp": mlp,
     "mlp-sgd": mlp_sgd,
     "cnn": cnn,
-    "rnn": recurrent(nn.RNN, 10, 5, 20),
-    "lstm-5": recurrent(nn.LSTM, 10, 5, 20),
-    "lstm-128": recurrent(nn.LSTM, 32, 128, 50),
+    "rnn": recurrent(nn.RNN, 10, 5, 20, threads=1),
+    "lstm-5": recurrent(nn.LSTM, 10, 5, 20, threads=1),
+    "lstm-128": recurrent(nn.LSTM, 32, 128, 50, whole=False),
     "transformer": transformer,
     "autoencoder": autoencoder,
     "gan": gan,
