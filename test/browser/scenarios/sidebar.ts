@@ -48,7 +48,12 @@ test("the side bar: empty views say what to do; a run trained from it is compare
   await trained(1);
   await trained(2);
   const runs = page.getByRole("treeitem", { name: /Run of SimpleNN, finished/ });
-  await until("both runs, in the views of runs and of checkpoints", async () => (await runs.count()) === 4);
+  // On a loaded machine the window has first to catch up with all else that it was told during the runs.
+  await until(
+    "both runs, in the views of runs and of checkpoints",
+    async () => (await runs.count()) === 4,
+    60_000,
+  );
 
   // Two selected runs become one picture.
   await runs.nth(0).click();
