@@ -2,6 +2,7 @@ import { apply } from "../../tensor/apply.ts";
 import { TensorError } from "../../tensor/errors.ts";
 import { relu as reluOf } from "../../tensor/functions/elementwise.ts";
 import { composed, constant, named, notImplemented } from "../../tensor/functions/operands.ts";
+import { leakyRelu as leakyReluOf } from "../../tensor/ops/activations.ts";
 import * as op from "../../tensor/ops/elementwise.ts";
 import { clamp } from "../../tensor/ops/math.ts";
 import { reshape } from "../../tensor/ops/movement.ts";
@@ -65,7 +66,7 @@ export function leakyRelu(input: Tensor, ...rest: unknown[]): Tensor {
     inplace: false,
   });
   return elementwise("leaky_relu_cpu", "LeakyReluBackward0", input, inplace, (x) =>
-    choose(f(op.gt, x, c(0)), x, times(x, negativeSlope)),
+    apply(leakyReluOf, [x], { slope: negativeSlope }),
   );
 }
 

@@ -2,6 +2,7 @@
 import "./movement.ts";
 import "./slicing.ts";
 import "./elementwise.ts";
+import "./activations.ts";
 import "./matmul.ts";
 import "./convolution.ts";
 import "./volumes.ts";
