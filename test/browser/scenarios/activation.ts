@@ -5,7 +5,7 @@ import type { Frame } from "playwright-core";
 import { inRoot } from "../../../scripts/project.mjs";
 import { BOUNDS, measured, quantile, rest } from "../../bounds.ts";
 import { row, until } from "../../harness.ts";
-import { residual, simpleNN, writeModel } from "../../models.ts";
+import { residual, writeModel } from "../../models.ts";
 import { temporaryFolder } from "../library/browser.ts";
 import { longDigits } from "../library/digits.ts";
 import { familyOf } from "../../processes.ts";
@@ -37,7 +37,6 @@ const openQuiet = (): Promise<Workbench> =>
   sharedWorkbench(ROW, () => {
     const folder = temporaryFolder("workspace");
     writeModel(folder, MODEL, residual("ReLU", "new Block(16), new Block(16), new Block(16)"));
-    writeModel(folder, "simple.nn.ts", simpleNN(5));
     writeModel(folder, DIGITS, longDigits());
     for (const name of EXAMPLES)
       if (name !== DIGITS) writeModel(folder, name, fs.readFileSync(inRoot("media/examples", name), "utf8"));
@@ -153,7 +152,7 @@ test("latency: a preview is drawn in a moment, with and without a process to sta
   let turn = 0;
   const warm = await measured(
     WARM,
-    () => opened(turn++ % 2 === 0 ? "simple.nn.ts" : MODEL),
+    () => opened(turn++ % 2 === 0 ? DIGITS : MODEL),
     (all, load) => all.length >= 3 && quantile(all.map(({ ours }) => ours)) < load * BOUNDS.drawing,
   );
   note(`warm ${listPreviews(warm.all)} ms${warm.remark}`);
