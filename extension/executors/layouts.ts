@@ -118,7 +118,7 @@ export class Lowering<Ref> {
 }
 
 /** The output itself, for a value that has become one. */
-const resolved = (value: Value): Value =>
+export const resolved = (value: Value): Value =>
   value.producer.kind === "node" ? (value.producer.outputs[value.index] ?? value) : value;
 
 export function signatureOf(node: Node): Signature {

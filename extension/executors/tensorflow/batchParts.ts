@@ -22,6 +22,8 @@ export interface Parted {
   /** What was given where the batch stays whole. */
   readonly plan: Plan;
   readonly parts: number;
+  /** Cores that are left for one op: as many as there are where the batch is whole. */
+  readonly cores: number;
   /** Ops of what was given. */
   readonly ops: number;
   /** What decided, in words. */
@@ -37,7 +39,7 @@ export interface Parted {
  */
 export function inParts(plan: Plan, most: number): Parted {
   const ops = plan.nodes.length;
-  const whole = (why: string): Parted => ({ plan, parts: 1, ops, why });
+  const whole = (why: string): Parted => ({ plan, parts: 1, cores: most, ops, why });
   if (plan.assigns.length === 0) return whole("only a training step is divided");
   const cost = plan.nodes.reduce((sum, node) => sum + costOf(node), 0);
   const all = millions(cost);
@@ -72,6 +74,7 @@ export function inParts(plan: Plan, most: number): Parted {
       nodes: division.nodes,
     },
     parts,
+    cores: 1,
     ops,
     why: `${percent(share)} of ${all} of multiply-adds a step run side by side`,
   };

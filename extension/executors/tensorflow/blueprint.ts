@@ -1,5 +1,6 @@
 import type { Node, Storage, Value } from "../../tensor/graph.ts";
 import type { Plan } from "../../tensor/runtime.ts";
+import { weightParts, type WeightParts } from "./weightParts.ts";
 
 /** A leaf of the plan that is an input of the graph. */
 export interface Feed {
@@ -25,8 +26,11 @@ export class Blueprint {
   readonly usedAtOnce: ReadonlySet<Value>;
   /** Storages whose value before the step is used by more than their update. */
   readonly usedBefore: ReadonlySet<Storage>;
+  /** Storages that are several variables each. */
+  readonly weightParts: WeightParts;
 
-  constructor(plan: Plan) {
+  /** @param cores for which large weights are kept in parts */
+  constructor(plan: Plan, cores = 1) {
     this.plan = plan;
     const written = new Set(plan.assigns.map((a) => a.storage));
     this.leaves = plan.leaves.map((value) => leafKind(value, written));
@@ -41,9 +45,16 @@ export class Blueprint {
       ),
     );
     const assigned = plan.assigns.map(({ value }) => value);
+    const kinds = new Map(plan.leaves.map((value, i) => [value, this.leaves[i]]));
+    this.weightParts = weightParts(plan, this.inPlace, (leaf) => kinds.get(leaf) === "variable", cores);
     this.usedBefore = new Set(
       [...used, ...assigned].flatMap(({ producer }) => (producer.kind === "state" ? [producer.storage] : [])),
     );
+  }
+
+  /** How many variables a storage is. */
+  partsOf(storage: Storage): number {
+    return this.weightParts.storages.get(storage) ?? 1;
   }
 
   /** The leaves that may differ from step to step: all that are fed but for states. */

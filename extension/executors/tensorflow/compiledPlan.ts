@@ -78,7 +78,7 @@ export class CompiledPlan {
     binding: NativeBinding,
     parted: Parted,
     promoted: ReadonlySet<number> = new Set(),
-    blueprint = new Blueprint(parted.plan),
+    blueprint = new Blueprint(parted.plan, parted.cores),
   ) {
     this.binding = binding;
     this.promoted = promoted;
@@ -118,7 +118,14 @@ export class CompiledPlan {
     const made = [{ graph, about: "graph", chosen: "compiled", why: compiled }];
     if (plan.assigns.length === 0) return made;
     made.push({ graph, about: "batch", chosen: parts > 1 ? `in ${parts} parts` : "whole", why });
-    const { inPlace } = this.blueprint;
+    const { inPlace, weightParts } = this.blueprint;
+    if (weightParts.weights > 0)
+      made.push({
+        graph,
+        about: "weights",
+        chosen: `${weightParts.weights} in parts`,
+        why: "cores share their products and updates",
+      });
     const updates = [...new Set([...inPlace].map(({ op }) => op.name))].join(", ");
     if (inPlace.size > 0)
       made.push({

@@ -3,18 +3,10 @@ import type { Storage } from "../../tensor/graph.ts";
 import { attr, scalar, vector, type TfRef } from "../../tensor/lowering.ts";
 import type { Blueprint, Feed } from "./blueprint.ts";
 import { FunctionBuilder, GraphBuilder } from "./graphBuilder.ts";
-import {
-  Body,
-  doneAfter,
-  fetch,
-  INDEX,
-  initialised,
-  placeholder,
-  Resource,
-  variable,
-  type Graph,
-} from "./graphWriter.ts";
+import { doneAfter, fetch, initialised, placeholder, variable, type Graph } from "./graphWriter.ts";
+import { INDEX } from "./pieces.ts";
 import { DATA_TYPE, RESOURCE, VARIANT, type GraphAttribute, type GraphFunction } from "./savedModel.ts";
+import { Body, Resource } from "./stepBody.ts";
 
 /** What a function takes: a name, TensorFlow's number of its type, and what it is given. */
 interface Argument {
@@ -38,7 +30,9 @@ export function writeLoop(
   const { plan } = blueprint;
   const b = new GraphBuilder();
   const resources = new Map<Storage, Resource>();
-  const variables = plan.assigns.map(({ storage }, i) => variable(b, storage, i, resources));
+  const variables = plan.assigns.map(({ storage }, i) =>
+    variable(b, storage, i, blueprint.partsOf(storage), resources),
+  );
   const feeds = blueprint.feeds(promoted, stacked);
   const steps = placeholder(b, "steps", { shape: [], dtype: "int64" });
   const inputs = feeds.map((feed, i) => {
@@ -47,7 +41,9 @@ export function writeLoop(
   });
   const given: Argument[] = [
     { name: "steps", type: DATA_TYPE.int64, ref: steps },
-    ...[...resources.values()].map(({ handle }, i) => ({ name: `h${i}`, type: RESOURCE, ref: handle })),
+    ...[...resources.values()].flatMap(({ handles }, i) =>
+      handles.map((ref, part) => ({ name: handleName(i, part), type: RESOURCE, ref })),
+    ),
     ...inputs.map((ref, i) => {
       const type = DATA_TYPE[plan.leaves[feeds[i]!.leaf]!.dtype];
       return { name: `x${i}`, type, ref };
@@ -74,6 +70,9 @@ export function writeLoop(
     ...(room === undefined ? {} : { room }),
   };
 }
+
+/** Of a variable of the loop, which may be one part of several of a storage. */
+const handleName = (storage: number, part: number): string => `h${storage}_${part}`;
 
 /** What a loop gives: the plan's fetches of all steps, and something that is there when all is done. */
 interface Looped {
@@ -203,11 +202,12 @@ function loopBody(blueprint: Blueprint, feeds: readonly Feed[], xla: boolean): L
   const i = b.node("Identity", [b.argument("i")], { T: INDEX }, "turn");
   const resources = new Map<Storage, Resource>();
   plan.assigns.forEach(({ storage }, at) => {
-    const handle = b.argument(`h${at}`);
+    const parts = Array.from({ length: blueprint.partsOf(storage) }, (_, part) => handleName(at, part));
     const dtype = attr.type(storage.dtype);
     // A turn reads what the one before has written: its count is known only then.
-    const read = (): TfRef => b.after([i], () => b.node("ReadVariableOp", [handle], { dtype }));
-    resources.set(storage, new Resource(handle, read));
+    const read = (handle: TfRef): TfRef => b.after([i], () => b.node("ReadVariableOp", [handle], { dtype }));
+    const handles = parts.map((name) => b.argument(name));
+    resources.set(storage, new Resource(handles, read));
   });
   const axis = scalar(b, 0, "int64");
   const inputs = feeds.map(({ stacked, leaf: at }, n) => {
