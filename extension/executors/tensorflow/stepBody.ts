@@ -42,7 +42,7 @@ export class Body {
   /** Values that come in parts, put together where something needs them whole. */
   private readonly pieces = new Map<Value, Pieces>();
   /** Columns of values that come whole. */
-  private readonly split = new Map<Value, Pieces>();
+  private readonly cut = new Map<Value, Pieces>();
   /** Updates that were written in between, and what was read after them. */
   private readonly done: TfRef[] = [];
 
@@ -185,12 +185,12 @@ export class Body {
   /** The columns of a matrix, as many in each part. */
   private columns(value: Value, parts: number): readonly TfRef[] {
     const key = resolved(value);
-    const known = [this.pieces.get(key), this.split.get(key)].find(
+    const known = [this.pieces.get(key), this.cut.get(key)].find(
       (pieces) => pieces?.axis === 1 && pieces.refs.length === parts,
     );
     if (known !== undefined) return known.refs;
     const refs = split(this.b, this.lowering.plain(value), 1, parts, value.dtype);
-    this.split.set(key, { refs, axis: 1 });
+    this.cut.set(key, { refs, axis: 1 });
     return refs;
   }
 

@@ -172,6 +172,11 @@ test("latency: a preview is drawn in a moment, with and without a process to sta
     },
     (all, load) => Math.min(...all) < load * BOUNDS.warmPreview,
   );
+  // A locked panel stays with its file: what is drawn next is in a frame that is new.
+  await frame.getByRole("button", { name: /^Keep .* in this panel$/ }).click();
+  await frame.getByRole("button", { name: "Show the next file in this panel" }).waitFor();
+  await workbench.openFile(MODEL);
+  await preview(workbench);
   assert.ok(windows.good, "a first preview");
   assert.ok(warm.good, "warm");
   assert.ok(others.good, `in the panel of another file ${list(others.all)}${others.remark}`);
