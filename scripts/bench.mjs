@@ -9,7 +9,8 @@
 import { cpus } from "node:os";
 import fs from "node:fs";
 import { parseArgs } from "node:util";
-import { inRoot } from "./project.mjs";
+import { ensureNativeEngine } from "./native-engine.mjs";
+import { inRoot, ScriptError } from "./project.mjs";
 import { setup } from "./setup.mjs";
 import { busy, geomean, median, othersShare, QUIET, worker } from "./bench/processes.mjs";
 import { torchPython } from "./torch.mjs";
@@ -35,6 +36,8 @@ const CHECKED = 20;
 const TOLERANCE = 1e-4;
 
 await setup();
+if (!(await ensureNativeEngine()))
+  throw new ScriptError("The bench measures the native engine, and it can't be installed here.");
 const { bundleWorker } = await import("./bench/bundle.mjs");
 const bundle = await bundleWorker("worker");
 

@@ -34,7 +34,7 @@ export function required(target) {
     ...Object.keys(webviewEntries()).map((name) => inDist(`webview/${name}.js`)),
     ...["", "-simd", "-threaded-simd"].map((kind) => inDist(`wasm/tfjs-backend-wasm${kind}.wasm`)),
     // Of the native engine its binding's source alone: it is installed on demand.
-    ...["native/binding/tfjs_binding.cc", "native/include/node_api.h"].map(inDist),
+    ...["native/binding.cc", "native/binding/tfjs_binding.cc", "native/include/node_api.h"].map(inDist),
     inDist("node_modules/esbuild/lib/main.js"),
     inDist(`node_modules/@esbuild/${target}/${esbuildProgram(target)}`),
     "node_modules/layerwise-ts-plugin/package.json",
@@ -48,7 +48,7 @@ const inDist = (name) => `dist/${name}`;
 const ALLOWED = [
   /^dist\/types\/.+\.d\.ts$/,
   /^dist\/webview\/.+\.(css|js|ttf)$/,
-  /^dist\/native\/(binding|include)\/[^/]+\.(cc|h|def)$/,
+  /^dist\/native\/(binding\.cc|(binding|include)\/[^/]+\.(cc|h|def))$/,
   /^dist\/node_modules\/esbuild\/(package\.json|LICENSE\.md)$/,
   /^media\/.+(\.(css|csv|gz|json|md|png|svg|ts|txt)|\/LICENSE)$/,
 ];

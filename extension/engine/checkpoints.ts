@@ -102,13 +102,13 @@ export class Checkpoints {
   }
 
   /** The newest weights, after an epoch or, with `within`, in the middle of a long one. */
-  saveLast(at: SavePoint, within = false): void {
+  saveLast(at: () => SavePoint, within = false): void {
     if (!this.policy.newest) return;
     const now = performance.now();
     if (now - this.#lastSaved < (within ? LONG_EPOCH : LAST_INTERVAL)) return;
     this.#lastSaved = now;
     this.#events.check?.();
-    this.trySave("last", at);
+    this.trySave("last", at());
   }
 
   /** Whether it is time to save the training's state: `between` two epochs, or in the middle of a long one. */

@@ -81,9 +81,13 @@ export class RunControl {
     return this.#paused && !this.#single && this.#stop === undefined;
   }
 
-  /** Serves the event loop, and stays as long as the run is paused. */
-  async yield(): Promise<void> {
+  /**
+   * Serves the event loop, and stays as long as the run is paused.
+   * @param settle called before somebody looks at the run: steps may be under way that are to be waited for
+   */
+  async yield(settle: () => void = () => {}): Promise<void> {
     await turn();
+    if (this.#tasks.length > 0 || this.#holds) settle();
     this.#runTasks();
     if (this.#holds) await this.#wait();
     this.#yielded = performance.now();

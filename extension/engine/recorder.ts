@@ -122,9 +122,12 @@ export class Recorder {
     return this.#unread.length >= MOST_UNREAD;
   }
 
-  /** Reads the values of the batches since, in order. */
-  read(): void {
-    for (const { read, samples, step, steps, epoch, time, rates } of this.#unread.splice(0)) {
+  /**
+   * Reads the values of the batches since, in order.
+   * @param waiting how many of the last steps are not to be waited for
+   */
+  read(waiting = 0): void {
+    for (const { read, samples, step, steps, epoch, time, rates } of this.#unread.splice(0, this.#ready(waiting))) {
       const values = read();
       this.#state.metrics = values;
       this.#epochMeans.add(values, samples);
@@ -136,6 +139,17 @@ export class Recorder {
       }
       this.#watchForNaN(values, step, epoch);
     }
+  }
+
+  /** How many of the batches were before the last steps. */
+  #ready(waiting: number): number {
+    const unread = this.#unread;
+    const newest = unread.at(-1);
+    if (waiting === 0 || newest === undefined) return unread.length;
+    const last = newest.step - waiting - (newest.steps ? 0 : 1);
+    let ready = 0;
+    while (unread[ready]!.step <= last) ready++;
+    return ready;
   }
 
   /** What an epoch comes to: means and metrics of training, its validation if it had one, and the rates it was trained at. */

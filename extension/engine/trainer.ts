@@ -2,10 +2,10 @@ import type { EvaluationResult } from "../protocol/engine.ts";
 import type { Batch, SavedCheckpoint, TrainContext } from "../nn/experiment.ts";
 import { setDetectAnomaly } from "../tensor/anomaly.ts";
 import { defaultStream } from "../tensor/random/stream.ts";
-import { stepsWait } from "../tensor/runtime.ts";
+import { stepsWaiting } from "../tensor/runtime.ts";
 import { take } from "./batches.ts";
 import { CallbackList } from "./callbacks.ts";
-import type { Checkpoints } from "./checkpoints.ts";
+import type { Checkpoints, SavePoint } from "./checkpoints.ts";
 import { ComingBatches } from "./comingBatches.ts";
 import type { RunControl, StopReason } from "./control.ts";
 import { EarlyStopping } from "./earlyStopping.ts";
@@ -221,8 +221,8 @@ export class Trainer {
     const samples = batchLength(batch);
     state.samples += samples;
     this.#recorder.trained({ read, samples, step: step + 1, steps });
-    if (watch !== undefined || this.#lookers.atEachBatch || this.#recorder.full || !stepsWait())
-      this.#recorder.read();
+    const all = watch !== undefined || this.#lookers.atEachBatch || this.#recorder.full;
+    this.#recorder.read(all ? 0 : stepsWaiting());
     if (steps) {
       this.#stepDone();
       if (watch !== undefined) this.#recorder.watched(watch.end(batch));
@@ -273,7 +273,7 @@ export class Trainer {
     if (this.#early !== undefined && !isValidation(this.#early.monitor)) this.#checkEarly(this.#early);
     if (checkpoints.policy.dueInEpoch(state.epoch, false)) this.#keep();
     note(state);
-    checkpoints.saveLast(savePoint(state));
+    checkpoints.saveLast(() => savePoint(state));
     reporter.flushIfDue();
     await this.tellOfCheckpoints();
     await this.callbacks.call("onEpochEnd");
@@ -370,14 +370,19 @@ export class Trainer {
 
   async #yield(): Promise<void> {
     const { reporter, control, checkpoints, note } = this.#hooks;
-    this.#recorder.read();
     if (!this.#sanityChecking) {
       this.#recorder.progress();
       note(this.state);
-      checkpoints.saveLast(savePoint(this.state), true);
+      checkpoints.saveLast(() => this.#now(), true);
     }
     reporter.flushIfDue();
-    await control.yield();
+    await control.yield(() => this.#recorder.read());
+  }
+
+  /** Where the training is, with the metrics of its last batch. */
+  #now(): SavePoint {
+    this.#recorder.read();
+    return savePoint(this.state);
   }
 
   #context(name: string): TrainContext {

@@ -1,6 +1,7 @@
 /**
  * The C++ binding of `@tensorflow/tfjs-node` as it behaves, read from its sources and tried on TensorFlow 2.21. Layerwise
- * calls it directly: tfjs-node's own JavaScript would cost 300 ms at start and is not needed.
+ * calls it directly: tfjs-node's own JavaScript would cost 300 ms at start and is not needed. What binding.cc adds to it is
+ * said below.
  *
  * All calls are synchronous and throw an `Error` whose message is TensorFlow's (at most 499 characters, prefixed with
  * `Invalid TF_Status: <code>\nMessage: ` by `executeOp`). Its properties are read-only
@@ -63,6 +64,16 @@ export interface NativeBinding {
    */
   runSavedModel(session: number, inputs: readonly number[], feeds: string, fetches: string): TensorInfo[];
 
+  /**
+   * Added by binding.cc: starts what {@link runSavedModel} does on a thread of its own, and answers at once. The inputs may be
+   * deleted meanwhile, but the session may not: nothing else is to be asked of it before {@link finishSavedModel}. A
+   * process that exits waits for it.
+   */
+  startSavedModel(session: number, inputs: readonly number[], feeds: string, fetches: string): number;
+
+  /** Waits for a call that was started, once. The outputs' ids belong to the caller. Throws what the call failed with. */
+  finishSavedModel(call: number): FinishedCall;
+
   /** Ids not yet deleted. */
   getNumOfTensors(): number;
   /** Sessions not yet deleted. */
@@ -80,6 +91,12 @@ export interface TensorInfo {
   readonly shape: number[];
   /** One of {@link TF}'s data types. */
   readonly dtype: number;
+}
+
+export interface FinishedCall {
+  readonly outputs: number[];
+  /** How long it ran. */
+  readonly milliseconds: number;
 }
 
 export interface OpAttribute {

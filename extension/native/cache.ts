@@ -4,9 +4,11 @@ import path from "node:path";
 import * as v from "valibot";
 import { systemErrorCode } from "./errors.ts";
 
-/** What is installed. Both are part of the folder's name, so a new version never meets an old file. */
+/** What is installed. All are part of the folder's name, so a new version never meets an old file. */
 export const TENSORFLOW_VERSION = "2.21.0";
 export const TFJS_NODE_VERSION = "4.22.0";
+/** Of binding.cc. */
+const BINDING_VERSION = 2;
 
 export const BINDING_FILE = "tfjs_binding.node";
 const MANIFEST_FILE = "manifest.json";
@@ -41,7 +43,8 @@ export const downloadsDirectory = (host: Host = thisHost()): string =>
 
 /** The native engine's folder for these versions, platform and processor; complete whenever it exists. */
 export function nativeDirectory(host: Host = thisHost()): string {
-  const key = `tensorflow-${TENSORFLOW_VERSION}-tfjs-${TFJS_NODE_VERSION}-${host.platform}-${host.arch}`;
+  const versions = `tensorflow-${TENSORFLOW_VERSION}-tfjs-${TFJS_NODE_VERSION}-binding-${BINDING_VERSION}`;
+  const key = `${versions}-${host.platform}-${host.arch}`;
   return path.join(cacheDirectory(host), "native", key);
 }
 

@@ -9,10 +9,15 @@ import { NativeError } from "./errors.ts";
 import type { Platform } from "./platforms.ts";
 import { findCompiler, toolsNotFound, type MissingTool } from "./tools.ts";
 
+/** Of tfjs-node's files the one that registers the module: ours includes it. */
+const REPLACED = "tfjs_binding.cc";
+
 /** What the binding is made of. */
 export interface BindingSources {
   /** Folder of tfjs-node's C++ files. */
   sources: string;
+  /** The file that takes the place of {@link REPLACED} among them. */
+  own: string;
   /** Folder with node_api.h: the binding needs no other header of Node. */
   headers: string;
   /** A binding that was compiled before and came with a platform's own package. */
@@ -26,6 +31,7 @@ export function findBindingSources(host: Host): BindingSources {
     const prebuilt = path.join(shipped, "prebuilt", `${host.platform}-${host.arch}`, BINDING_FILE);
     return {
       sources: path.join(shipped, "binding"),
+      own: path.join(shipped, "binding.cc"),
       headers: path.join(shipped, "include"),
       prebuilt: existsSync(prebuilt) ? prebuilt : undefined,
     };
@@ -34,6 +40,7 @@ export function findBindingSources(host: Host): BindingSources {
   const folder = (name: string): string => path.dirname(require.resolve(`${name}/package.json`));
   return {
     sources: path.join(folder("@tensorflow/tfjs-node"), "binding"),
+    own: fileURLToPath(new URL("./binding.cc", import.meta.url)),
     headers: path.join(folder("node-api-headers"), "include"),
     prebuilt: undefined,
   };
@@ -65,8 +72,13 @@ export async function makeBinding(options: CompileOptions): Promise<void> {
   const files = await fs.readdir(binding.sources);
   await fs.mkdir(scratch, { recursive: true });
   const calls = platform.compile({
-    sources: files.filter((name) => name.endsWith(".cc")).map((name) => path.join(binding.sources, name)),
-    includes: [binding.headers, options.headers],
+    sources: [
+      binding.own,
+      ...files
+        .filter((name) => name.endsWith(".cc") && name !== REPLACED)
+        .map((name) => path.join(binding.sources, name)),
+    ],
+    includes: [binding.sources, binding.headers, options.headers],
     libraries: options.libraries,
     scratch,
     output,

@@ -15,8 +15,8 @@ export interface Executor {
    * kept short by the caller.
    */
   run(plan: Plan, inspector?: Inspector): void;
-  /** Whether steps wait to be computed together: see {@link keep}. */
-  readonly waits?: boolean;
+  /** How many of the last steps aren't computed yet: they wait for each other, see {@link keep}. */
+  readonly waits?: number;
   /** Whether a plan of this key is run without looking at its nodes. */
   compiled?(key: string): boolean;
   /** The current value of a storage the executor has written, copied to the host. */
@@ -283,8 +283,8 @@ export function leafData(value: Value): HostArray {
   }
 }
 
-/** Whether steps that were made wait to be computed with those to come. */
-export const stepsWait = (): boolean => current?.waits ?? false;
+/** How many of the last steps wait to be computed with those to come, or are meanwhile. */
+export const stepsWaiting = (): number => current?.waits ?? 0;
 
 const isCompiled = (key: string): boolean => current?.compiled?.(key) ?? false;
 

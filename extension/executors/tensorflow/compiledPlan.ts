@@ -2,7 +2,6 @@ import type { NativeBinding } from "../../native/binding.ts";
 import type { HostArray } from "../../tensor/dtype.ts";
 import { internal } from "../../tensor/errors.ts";
 import type { Coming, Plan } from "../../tensor/runtime.ts";
-import { translated } from "../errors.ts";
 import { graphName, type Choice } from "../choices.ts";
 import type { Parted } from "./batchParts.ts";
 import { Blueprint } from "./blueprint.ts";
@@ -19,6 +18,7 @@ import {
 import { writeLoop } from "./stepLoop.ts";
 import { canBeUndone, foreseen, placesOf } from "./foresight.ts";
 import { StepsAhead, type Place, type Results } from "./stepsAhead.ts";
+import { StepsWaiting } from "./stepsWaiting.ts";
 import { checkedFor, type Checked, MOST_NODES, nameOf, SETTLED, whyNotXla } from "./xla.ts";
 
 /** How long one call may take, in ms: between two calls a run can be paused or stopped. */
@@ -29,14 +29,6 @@ const MOST_STEPS = 100;
 const TRIALS = 4;
 /** Why a graph that XLA has refused isn't XLA's. */
 const UNKNOWN_TO_XLA = "it can't compile one of the ops";
-
-/** Steps that one call is to compute: equal ones but for what they are fed, so one plan stands for all. */
-interface Waiting {
-  readonly plan: Plan;
-  /** By step. */
-  readonly inputs: (readonly Input[])[];
-  readonly results: Results;
-}
 
 /**
  * A plan seen before, compiled: one program for a single step and, where steps may wait for each other, one that loops
@@ -65,7 +57,7 @@ export class CompiledPlan {
   private last: readonly Remembered[] | undefined;
   /** Whether a step is fed large arrays. */
   private readonly large: boolean;
-  private waiting: Waiting | undefined;
+  private readonly waiting = new StepsWaiting((steps, ms) => this.took(steps, ms));
   private readonly ahead: StepsAhead;
   private readonly canBeUndone: boolean;
   private trials = 0;
@@ -104,7 +96,7 @@ export class CompiledPlan {
   replacement(plan: Plan): CompiledPlan | undefined {
     const changed = this.step.mismatch(plan);
     if (changed === undefined) return undefined;
-    if (this.waiting !== undefined) internal("a plan is replaced while steps of it wait");
+    if (this.pending > 0) internal("a plan is replaced while steps of it wait");
     this.close();
     const all = new Set([...this.promoted, ...changed]);
     return new CompiledPlan(this.binding, this.parted, all, this.blueprint);
@@ -157,9 +149,9 @@ export class CompiledPlan {
     return { chosen: "1", why: "each step is looked at before the next is made" };
   }
 
-  /** Steps that wait to be computed. */
+  /** Steps that are not computed yet: they wait to be, or are meanwhile. */
   get pending(): number {
-    return this.waiting?.inputs.length ?? 0;
+    return this.waiting.count;
   }
 
   /** One step, now. Answers the tensors of the plan's lazy values. */
@@ -184,10 +176,9 @@ export class CompiledPlan {
     if (xla) this.check(inputs);
     this.note(inputs);
     if (!this.enterLoop(residences, xla)) return xla ? this.defer(plan, residences, false) : undefined;
-    const { inputs: all, results } = (this.waiting ??= { plan, inputs: [], results: { fetched: undefined } });
-    const step = all.push(inputs) - 1;
-    if (all.length >= this.depth) this.flush(residences);
-    return { results, step };
+    const place = this.waiting.add(plan, inputs);
+    if (this.waiting.unstarted >= this.depth) this.start(residences);
+    return place;
   }
 
   /** Which tensor of the batch each input of a step is; undefined where it can't be known what comes. */
@@ -209,7 +200,7 @@ export class CompiledPlan {
     coming: Coming,
     places: readonly number[] | undefined,
   ): Place | undefined {
-    if (this.waiting !== undefined) this.flush(residences);
+    if (this.pending > 0) this.flush(residences);
     const inputs = this.step.inputs(plan);
     if (xla) this.check(inputs);
     // A weight that was replaced meanwhile lives nowhere yet; and from its step on, XLA rounds what it computes.
@@ -327,21 +318,34 @@ export class CompiledPlan {
     this.whyNot = why;
   }
 
-  /** Computes what waits, and undoes what was computed ahead. */
+  /** Computes all that waits, and undoes what was computed ahead. */
   flush(residences: Residences): void {
     this.settle(residences);
-    if (this.waiting === undefined) return;
-    const { plan, inputs, results } = this.waiting;
-    this.waiting = undefined;
+    this.start(residences);
+    this.waiting.finish();
+  }
+
+  /** Sees to it that results are there. */
+  obtain(results: Results, residences: Residences): void {
+    if (this.waiting.runs(results)) this.waiting.finish();
+    else this.flush(residences);
+  }
+
+  /** Has those that wait computed while JavaScript goes on. */
+  private start(residences: Residences): void {
+    if (this.byXla && this.fresh) this.firstOfXla(residences);
+    else this.waiting.start(this.loop!, residences);
+  }
+
+  /** Compiles, or finds that XLA can't. */
+  private firstOfXla(residences: Residences): void {
+    const waiting = this.waiting.remove();
+    if (waiting === undefined) return;
+    const { plan, inputs, results } = waiting;
     const run = (): HostArray[] => this.loop!.runMany(plan, inputs, residences);
-    const first = this.byXla && this.fresh;
     try {
       results.fetched = this.timed(inputs.length, run);
-    } catch (error) {
-      if (!first) {
-        results.refused = translated(error) as Error;
-        throw results.refused;
-      }
+    } catch {
       // XLA doesn't know one of the ops: nothing was computed yet.
       this.releaseLoop();
       this.refuseXla(UNKNOWN_TO_XLA);
@@ -379,11 +383,15 @@ export class CompiledPlan {
   private timed<T>(steps: number, body: () => T): T {
     const start = performance.now();
     const result = body();
-    const cost = (performance.now() - start) / steps;
+    this.took(steps, performance.now() - start);
+    return result;
+  }
+
+  private took(steps: number, milliseconds: number): void {
+    const cost = milliseconds / steps;
     // The first call of a program prepares it: what counts is how it goes on.
     if (this.fresh) this.fresh = false;
     else this.cost = this.cost === Infinity ? cost : 0.7 * this.cost + 0.3 * cost;
     this.trials += steps;
-    return result;
   }
 }

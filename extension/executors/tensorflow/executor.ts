@@ -109,14 +109,14 @@ export class TensorFlowExecutor implements Executor, Residences {
     const place = compiled.defer(plan, this, xla);
     if (place === undefined) return false;
     if (compiled.byXla) this.counters.byXla++;
-    this.waiting = compiled.pending > 0 ? compiled : undefined;
-    if (this.waiting === undefined) this.counters.calls++;
+    this.waiting = compiled;
     const { results, step } = place;
+    if (step === 0) this.counters.calls++;
     // What reads them holds on to no graph: a hundred steps may wait.
     plan.fetches.forEach((value, i) => {
       const size = numel(value.shape);
       value.read = () => {
-        if (results.fetched === undefined) this.flush();
+        if (results.fetched === undefined && results.refused === undefined) compiled.obtain(results, this);
         // One of the steps that were computed together was refused: so is reading any of them.
         if (results.refused !== undefined) throw results.refused;
         const all = results.fetched?.[i] ?? internal("steps that waited were not computed");
@@ -160,8 +160,8 @@ export class TensorFlowExecutor implements Executor, Residences {
     return this.lazy;
   }
 
-  get waits(): boolean {
-    return this.waiting !== undefined && this.waiting.pending > 0;
+  get waits(): number {
+    return this.waiting?.pending ?? 0;
   }
 
   compiled(key: string): boolean {
@@ -172,7 +172,6 @@ export class TensorFlowExecutor implements Executor, Residences {
     const { waiting } = this;
     if (waiting === undefined) return;
     this.waiting = undefined;
-    if (waiting.pending > 0) this.counters.calls++;
     waiting.flush(this);
   }
 

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import type { NativeBinding } from "../../native/binding.ts";
 import { allocate, type HostArray } from "../../tensor/dtype.ts";
+import { internal } from "../../tensor/errors.ts";
 import type { Storage, Value } from "../../tensor/graph.ts";
 import { leafData, type Plan } from "../../tensor/runtime.ts";
 import { numel } from "../../tensor/shape.ts";
@@ -33,6 +34,13 @@ export interface Residences {
 
 /** What a leaf is fed: a 0-d one by its number, which needs no array of its own; a state whose tensor is there by null. */
 export type Input = HostArray | number | null;
+
+/** What a call of many steps is fed. */
+export interface Stack {
+  readonly ids: readonly number[];
+  /** Those of them that were made for it. */
+  readonly made: readonly number[];
+}
 
 /** What was fed, to compare with what is fed next: a large array isn't kept for that. */
 export type Remembered = Input | WeakRef<HostArray>;
@@ -65,9 +73,13 @@ export class Program {
   private readonly feedNames: string;
   private readonly fetchNames: string;
   private readonly constants: ReadonlyMap<number, number>;
-  /** Steps that what is stacked has room for, where that is fixed; its arrays are filled again each time. */
+  /**
+   * Steps that what is stacked has room for, where that is fixed. Its arrays are filled again every other time: a call
+   * may be under way with the last ones.
+   */
   private readonly room: number | undefined;
-  private readonly stacks: HostArray[] = [];
+  private readonly stacks: [HostArray[], HostArray[]] = [[], []];
+  private running = false;
   /** Whether a variable was read since the last step. */
   private asked = false;
 
@@ -125,6 +137,16 @@ export class Program {
 
   /** {@link runMany} with the variables as they are, whatever became of the storages meanwhile. */
   again(plan: Plan, inputs: readonly (readonly Input[])[], residences: Residences): HostArray[] {
+    const stack = this.stack(plan, inputs, residences);
+    try {
+      return this.taken(plan, this.call(stack.ids));
+    } finally {
+      this.release(stack);
+    }
+  }
+
+  /** What a call of many steps is fed; to be released. */
+  stack(plan: Plan, inputs: readonly (readonly Input[])[], residences: Residences): Stack {
     const made = [this.binding.createTensor([], 3, Int32Array.of(inputs.length))];
     const ids = [made[0]!];
     this.feeds.forEach((feed, i) => {
@@ -134,20 +156,43 @@ export class Program {
         return;
       }
       const room = this.room ?? inputs.length;
+      const [free] = this.stacks;
       const stack = stacked(
         inputs.map((each) => each[i]!),
         value,
         room,
-        this.stacks[i],
+        free[i],
       );
-      if (this.room !== undefined) this.stacks[i] = stack;
+      if (this.room !== undefined) free[i] = stack;
       const id = upload(this.binding, stack, [room, ...value.shape], value.dtype);
       made.push(id);
       ids.push(id);
     });
-    const outputs = this.call(ids);
+    this.stacks.reverse();
+    return { ids, made };
+  }
+
+  release({ made }: Stack): void {
     for (const id of made) this.binding.deleteTensor(id);
-    return plan.fetches.map((_, i) => this.take(outputs[i]!));
+  }
+
+  /**
+   * Starts a call of many steps, which goes on while JavaScript does. Answers what waits for it, and then takes in what it
+   * fetches; nothing else may be asked of the program before.
+   */
+  start(plan: Plan, { ids }: Stack): () => { milliseconds: number; take: () => HostArray[] } {
+    this.idle();
+    const call = this.binding.startSavedModel(this.session, ids, this.feedNames, this.fetchNames);
+    this.running = true;
+    return () => {
+      this.running = false;
+      const { outputs, milliseconds } = this.binding.finishSavedModel(call);
+      return { milliseconds, take: () => this.taken(plan, this.fetched(outputs)) };
+    };
+  }
+
+  private idle(): void {
+    if (this.running) internal("something is asked of a program whose call is under way");
   }
 
   /** Tensors of a step's lazy values from the variables as they are: nothing else is wanted of it. */
@@ -161,12 +206,14 @@ export class Program {
 
   /** Tensors of all variables as they are; the caller's to delete. A variable that is written meanwhile moves away. */
   values(): number[] {
+    this.idle();
     const names = this.variables.map(({ read }) => read).join();
     return this.binding.runSavedModel(this.session, [], "", names).map(({ id }) => id);
   }
 
   /** Gives all variables the values of {@link values}. */
   restore(ids: readonly number[]): void {
+    this.idle();
     const all = this.variables;
     const done = this.binding.runSavedModel(
       this.session,
@@ -196,6 +243,7 @@ export class Program {
 
   /** Notes tensors of variables, as far as their storages are here. */
   private bring(indices: readonly number[]): void {
+    this.idle();
     const all = indices.flatMap((index) => {
       const at = this.residence(index);
       return at === undefined || at.handle !== undefined ? [] : [{ at, name: this.variables[index]!.read }];
@@ -215,6 +263,7 @@ export class Program {
 
   /** Moves every variable out and closes the session. */
   close(): void {
+    this.idle();
     this.asked = true;
     for (const [index, { storage }] of this.variables.entries()) {
       const at = this.residence(index);
@@ -251,6 +300,7 @@ export class Program {
       ids.push(residences.handle(storage));
     }
     if (moved.length === 0) return;
+    this.idle();
     const done = this.binding.runSavedModel(
       this.session,
       ids,
@@ -282,11 +332,18 @@ export class Program {
 
   /** Ids of the fetched values; what says that everything is written is waited for and let go. */
   private call(ids: readonly number[]): number[] {
-    const outputs = this.binding
-      .runSavedModel(this.session, ids, this.feedNames, this.fetchNames)
-      .map(({ id }) => id);
+    this.idle();
+    const outputs = this.binding.runSavedModel(this.session, ids, this.feedNames, this.fetchNames);
+    return this.fetched(outputs.map(({ id }) => id));
+  }
+
+  private fetched(outputs: number[]): number[] {
     if (this.variables.length > 0) this.binding.deleteTensor(outputs.pop()!);
     return outputs;
+  }
+
+  private taken({ fetches }: Plan, outputs: readonly number[]): HostArray[] {
+    return fetches.map((_, i) => this.take(outputs[i]!));
   }
 
   private take(id: number): HostArray {

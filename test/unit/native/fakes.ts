@@ -180,6 +180,7 @@ export class FakeMachine {
       host: this.host,
       binding: {
         sources: path.join(this.root, "sources"),
+        own: path.join(this.root, "own.cc"),
         headers: path.join(this.root, "headers"),
         prebuilt: undefined,
       },

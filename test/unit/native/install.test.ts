@@ -10,7 +10,7 @@ import { nativeStatus } from "../../../extension/native/status.ts";
 import type { InstallProgress } from "../../../extension/protocol/native.ts";
 import { FakeMachine, WHEEL_FILES } from "./fakes.ts";
 
-const KEY = "native/tensorflow-2.21.0-tfjs-4.22.0-linux-x64";
+const KEY = "native/tensorflow-2.21.0-tfjs-4.22.0-binding-2-linux-x64";
 const INSTALLED = [
   "libtensorflow_cc.so.2",
   "libtensorflow_framework.so.2",
@@ -115,7 +115,7 @@ describe.skipIf(process.platform === "win32")("installNative", () => {
     const options = machine.options();
     const { directory } = await installNative({
       ...options,
-      binding: { sources: "", headers: "", ...options.binding, prebuilt },
+      binding: { sources: "", own: "", headers: "", ...options.binding, prebuilt },
     });
     expect(fs.readFileSync(path.join(directory, BINDING_FILE), "utf8")).toBe("prebuilt");
   });

@@ -1,0 +1,237 @@
+// tfjs-node's binding, and one thing more: a call of a session that runs on a thread of its own while JavaScript goes
+// on. See binding.ts for what its functions do.
+#include <node_api.h>
+
+#include <chrono>
+#include <condition_variable>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+// The file registers the module: here that is done below, with what is added.
+#undef NAPI_MODULE
+#define NAPI_MODULE(name, init)
+#include "tfjs_binding.cc"
+
+namespace tfnodejs {
+namespace {
+
+// What a template is instantiated with may be private: the way into a class that offers no other.
+template <auto member, typename Name>
+struct Opened {
+  friend auto open(Name) { return member; }
+};
+#define OPEN(name)          \
+  struct name##_ {          \
+    friend auto open(name##_); \
+  };                        \
+  template struct Opened<&TFJSBackend::name, name##_>;
+OPEN(tfe_handle_map_)
+OPEN(tf_savedmodel_map_)
+OPEN(InsertHandle)
+#undef OPEN
+
+// Calls that run now, in the whole process: it doesn't end in the middle of one.
+struct {
+  std::mutex mutex;
+  std::condition_variable ended;
+  int count = 0;
+} running;
+
+void WaitForAll() {
+  std::unique_lock<std::mutex> lock(running.mutex);
+  running.ended.wait(lock, [] { return running.count == 0; });
+}
+
+// A call of a session, from its start until its outputs are taken.
+struct Call {
+  TF_Session *session = nullptr;
+  std::vector<TF_Output> feeds;
+  std::vector<TF_Output> fetches;
+  std::vector<TF_Tensor *> inputs;
+  std::vector<TF_Tensor *> outputs;
+  TF_AutoStatus status;
+  double milliseconds = 0;
+  std::thread thread;
+
+  void Run() {
+    const auto start = std::chrono::steady_clock::now();
+    TF_SessionRun(session, nullptr, feeds.data(), inputs.data(), static_cast<int>(inputs.size()), fetches.data(),
+                  outputs.data(), static_cast<int>(outputs.size()), nullptr, 0, nullptr, status.status);
+    milliseconds = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+  }
+
+  void Start() {
+    outputs.assign(fetches.size(), nullptr);
+    {
+      std::lock_guard<std::mutex> lock(running.mutex);
+      running.count++;
+    }
+    const auto run = [this] {
+      Run();
+      std::lock_guard<std::mutex> lock(running.mutex);
+      running.count--;
+      running.ended.notify_all();
+    };
+    try {
+      thread = std::thread(run);
+    } catch (const std::system_error &) {
+      // No thread is to be had: it runs now.
+      run();
+    }
+  }
+
+  void Wait() {
+    if (thread.joinable()) thread.join();
+  }
+
+  ~Call() {
+    Wait();
+    for (TF_Tensor *tensor : inputs) TF_DeleteTensor(tensor);
+    for (TF_Tensor *tensor : outputs)
+      if (tensor != nullptr) TF_DeleteTensor(tensor);
+  }
+};
+
+// What belongs to an environment (the main thread's, a worker's).
+struct State {
+  TFJSBackend *backend;
+  std::map<int32_t, std::unique_ptr<Call>> calls;
+  int32_t next = 0;
+};
+
+// Comma-separated "node:output" names as TensorFlow takes them. False, with an exception, where the graph has no such node.
+bool FindOutputs(napi_env env, TF_Graph *graph, const std::string &names, std::vector<TF_Output> &found) {
+  for (size_t from = 0; from < names.size();) {
+    const size_t to = std::min(names.find(',', from), names.size());
+    const size_t colon = std::min(names.find(':', from), to);
+    const std::string name = names.substr(from, colon - from);
+    TF_Operation *operation = TF_GraphOperationByName(graph, name.c_str());
+    if (operation == nullptr) {
+      NAPI_THROW_ERROR(env, "The graph has no node %s", name.c_str());
+      return false;
+    }
+    found.push_back({operation, colon < to ? atoi(names.c_str() + colon + 1) : 0});
+    from = to + 1;
+  }
+  return true;
+}
+
+napi_value StartSavedModel(napi_env env, napi_callback_info info) {
+  napi_value args[4];
+  size_t count = 4;
+  State *state;
+  ENSURE_NAPI_OK_RETVAL(env, napi_get_cb_info(env, info, &count, args, nullptr, reinterpret_cast<void **>(&state)),
+                        nullptr);
+  int32_t session;
+  ENSURE_NAPI_OK_RETVAL(env, napi_get_value_int32(env, args[0], &session), nullptr);
+  const auto &sessions = state->backend->*open(tf_savedmodel_map__());
+  const auto entry = sessions.find(session);
+  if (entry == sessions.end()) {
+    NAPI_THROW_ERROR(env, "SavedModel ID not found (savedmodel_id: %d)", session);
+    return nullptr;
+  }
+  auto call = std::make_unique<Call>();
+  call->session = entry->second.first;
+  std::string feeds;
+  std::string fetches;
+  ENSURE_NAPI_OK_RETVAL(env, GetStringParam(env, args[2], feeds), nullptr);
+  ENSURE_NAPI_OK_RETVAL(env, GetStringParam(env, args[3], fetches), nullptr);
+  TF_Graph *graph = entry->second.second;
+  if (!FindOutputs(env, graph, feeds, call->feeds) || !FindOutputs(env, graph, fetches, call->fetches))
+    return nullptr;
+  uint32_t inputs;
+  ENSURE_NAPI_OK_RETVAL(env, napi_get_array_length(env, args[1], &inputs), nullptr);
+  if (inputs != call->feeds.size()) {
+    NAPI_THROW_ERROR(env, "%zu names of feeds for %u tensors", call->feeds.size(), inputs);
+    return nullptr;
+  }
+  const auto &handles = state->backend->*open(tfe_handle_map__());
+  for (uint32_t i = 0; i < inputs; i++) {
+    napi_value element;
+    int32_t id;
+    ENSURE_NAPI_OK_RETVAL(env, napi_get_element(env, args[1], i, &element), nullptr);
+    ENSURE_NAPI_OK_RETVAL(env, napi_get_value_int32(env, element, &id), nullptr);
+    const auto handle = handles.find(id);
+    if (handle == handles.end()) {
+      NAPI_THROW_ERROR(env, "Input Tensor ID not found (tensor_id: %d)", id);
+      return nullptr;
+    }
+    TF_AutoStatus status;
+    TF_Tensor *tensor = TFE_TensorHandleResolve(handle->second, status.status);
+    ENSURE_TF_OK_RETVAL(env, status, nullptr);
+    call->inputs.push_back(tensor);
+  }
+  call->Start();
+  napi_value id;
+  ENSURE_NAPI_OK_RETVAL(env, napi_create_int32(env, state->next, &id), nullptr);
+  state->calls[state->next++] = std::move(call);
+  return id;
+}
+
+napi_value FinishSavedModel(napi_env env, napi_callback_info info) {
+  napi_value args[1];
+  size_t count = 1;
+  State *state;
+  ENSURE_NAPI_OK_RETVAL(env, napi_get_cb_info(env, info, &count, args, nullptr, reinterpret_cast<void **>(&state)),
+                        nullptr);
+  int32_t id;
+  ENSURE_NAPI_OK_RETVAL(env, napi_get_value_int32(env, args[0], &id), nullptr);
+  const auto entry = state->calls.find(id);
+  if (entry == state->calls.end()) {
+    NAPI_THROW_ERROR(env, "There is no call %d", id);
+    return nullptr;
+  }
+  const auto call = std::move(entry->second);
+  state->calls.erase(entry);
+  call->Wait();
+  if (TF_GetCode(call->status.status) != TF_OK) {
+    NAPI_THROW_ERROR(env, "Session fail to run with error: %s", TF_Message(call->status.status));
+    return nullptr;
+  }
+  napi_value outputs;
+  ENSURE_NAPI_OK_RETVAL(env, napi_create_array_with_length(env, call->outputs.size(), &outputs), nullptr);
+  for (uint32_t i = 0; i < call->outputs.size(); i++) {
+    TF_AutoStatus status;
+    TFE_TensorHandle *handle = TFE_NewTensorHandle(call->outputs[i], status.status);
+    ENSURE_TF_OK_RETVAL(env, status, nullptr);
+    napi_value output;
+    const int32_t inserted = (state->backend->*open(InsertHandle_()))(handle);
+    ENSURE_NAPI_OK_RETVAL(env, napi_create_int32(env, inserted, &output), nullptr);
+    ENSURE_NAPI_OK_RETVAL(env, napi_set_element(env, outputs, i, output), nullptr);
+  }
+  napi_value result;
+  napi_value milliseconds;
+  ENSURE_NAPI_OK_RETVAL(env, napi_create_object(env, &result), nullptr);
+  ENSURE_NAPI_OK_RETVAL(env, napi_create_double(env, call->milliseconds, &milliseconds), nullptr);
+  ENSURE_NAPI_OK_RETVAL(env, napi_set_named_property(env, result, "outputs", outputs), nullptr);
+  ENSURE_NAPI_OK_RETVAL(env, napi_set_named_property(env, result, "milliseconds", milliseconds), nullptr);
+  return result;
+}
+
+napi_value Init(napi_env env, napi_value exports) {
+  if (InitTFNodeJSBinding(env, exports) == nullptr) return nullptr;
+  void *backend;
+  ENSURE_NAPI_OK_RETVAL(env, napi_get_instance_data(env, &backend), nullptr);
+  auto *state = new State{static_cast<TFJSBackend *>(backend), {}, 0};
+  // Before the backend goes, and with it the sessions: what runs is waited for.
+  ENSURE_NAPI_OK_RETVAL(
+      env, napi_add_env_cleanup_hook(env, [](void *data) { delete static_cast<State *>(data); }, state), nullptr);
+  static const int registered = std::atexit(WaitForAll);
+  static_cast<void>(registered);
+  const napi_property_descriptor properties[] = {
+      {"startSavedModel", nullptr, StartSavedModel, nullptr, nullptr, nullptr, napi_default, state},
+      {"finishSavedModel", nullptr, FinishSavedModel, nullptr, nullptr, nullptr, napi_default, state},
+  };
+  ENSURE_NAPI_OK_RETVAL(env, napi_define_properties(env, exports, ARRAY_SIZE(properties), properties), nullptr);
+  return exports;
+}
+
+}  // namespace
+}  // namespace tfnodejs
+
+NAPI_MODULE_INIT() { return tfnodejs::Init(env, exports); }
