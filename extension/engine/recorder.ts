@@ -127,7 +127,10 @@ export class Recorder {
    * @param waiting how many of the last steps are not to be waited for
    */
   read(waiting = 0): void {
-    for (const { read, samples, step, steps, epoch, time, rates } of this.#unread.splice(0, this.#ready(waiting))) {
+    for (const { read, samples, step, steps, epoch, time, rates } of this.#unread.splice(
+      0,
+      this.#ready(waiting),
+    )) {
       const values = read();
       this.#state.metrics = values;
       this.#epochMeans.add(values, samples);

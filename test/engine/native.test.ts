@@ -1,8 +1,17 @@
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { GraphBuilder } from "../../extension/executors/tensorflow/graphBuilder.ts";
+import { placeholder } from "../../extension/executors/tensorflow/graphWriter.ts";
+import { encodeSavedModel } from "../../extension/executors/tensorflow/savedModel.ts";
 import { TF, type NativeBinding } from "../../extension/native/binding.ts";
+import { BINDING_FILE } from "../../extension/native/cache.ts";
 import { loadNative } from "../../extension/native/load.ts";
 import { nativeStatus } from "../../extension/native/status.ts";
+import { attr, scalar } from "../../extension/tensor/lowering.ts";
 
 /** What binding.ts says of the C++ binding, tried on the real one. */
 describe.skipIf(nativeStatus().state !== "installed")("the native binding", () => {
@@ -90,6 +99,89 @@ describe.skipIf(nativeStatus().state !== "installed")("the native binding", () =
     expect(() => binding.executeOp("NoSuchOp", [], [], 1)).toThrow("Invalid TF_Status: 5");
     for (const id of [a, product?.id ?? -1]) binding.deleteTensor(id);
     expect(binding.getNumOfTensors()).toBe(before);
+  });
+
+  describe("a session's call on a thread of its own", () => {
+    const SIZE = 1200;
+    const one = (value: number): number => binding.createTensor([], TF.TF_INT32, Int32Array.of(value));
+    function product(b: GraphBuilder, size: number): void {
+      const x = placeholder(b, "x", { shape: [size, size], dtype: "float32" });
+      const turned = { transpose_a: attr.bool(false), transpose_b: attr.bool(false) };
+      b.node("MatMul", [x, x], { T: attr.type("float32"), ...turned }, "product");
+    }
+    function saved(b: GraphBuilder): string {
+      const folder = mkdtempSync(path.join(tmpdir(), "layerwise-call-"));
+      onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+      writeFileSync(path.join(folder, "saved_model.pb"), encodeSavedModel(b.graph, [], "test"));
+      return folder;
+    }
+    /** (x · x, 7 / y). */
+    function open(): number {
+      const b = new GraphBuilder();
+      product(b, SIZE);
+      const y = placeholder(b, "y", { shape: [], dtype: "int64" });
+      b.node("FloorDiv", [scalar(b, 7, "int64"), y], { T: attr.type("int64") }, "quotient");
+      return binding.loadSavedModel(saved(b), "test");
+    }
+    const start = (session: number, ids: readonly number[]): number =>
+      binding.startSavedModel(session, ids, "x:0,y:0", "product:0,quotient:0");
+
+    test("gives what it gives otherwise, while JavaScript goes on", () => {
+      const before = binding.getNumOfTensors();
+      const session = open();
+      const x = binding.createTensor(
+        [SIZE, SIZE],
+        TF.TF_FLOAT,
+        Float32Array.from({ length: SIZE * SIZE }, (_, i) => Math.sin(i)),
+      );
+      const ids = [x, one(2)];
+      const known = binding.runSavedModel(session, ids, "x:0,y:0", "product:0,quotient:0");
+      const began = performance.now();
+      const call = start(session, ids);
+      const free = performance.now() - began;
+      for (const id of ids) binding.deleteTensor(id);
+      const { outputs, milliseconds } = binding.finishSavedModel(call);
+      expect(free).toBeLessThan(milliseconds);
+      const values = [...known.map(({ id }) => id), ...outputs].map((id) => binding.tensorDataSync(id));
+      expect(values[2]).toEqual(values[0]);
+      expect(values[3]).toEqual(Int32Array.of(3));
+      expect(() => binding.finishSavedModel(call)).toThrow(`There is no call ${call}`);
+      for (const id of [...known.map((info) => info.id), ...outputs]) binding.deleteTensor(id);
+      binding.deleteSavedModel(session);
+      expect(binding.getNumOfTensors()).toBe(before);
+    });
+
+    test("says what it fails with when it is waited for, and leaves nothing behind", () => {
+      const before = binding.getNumOfTensors();
+      const session = open();
+      const ids = [binding.createTensor([SIZE, SIZE], TF.TF_FLOAT, new Float32Array(SIZE * SIZE)), one(0)];
+      const call = start(session, ids);
+      expect(() => binding.finishSavedModel(call)).toThrow("Integer division by zero");
+      expect(() => start(session, ids.slice(1))).toThrow("2 names of feeds for 1 tensors");
+      expect(() => start(session, [ids[0]!, -5])).toThrow("Input Tensor ID not found (tensor_id: -5)");
+      expect(() => start(-1, ids)).toThrow("SavedModel ID not found");
+      expect(() => binding.startSavedModel(session, [], "", "other:0")).toThrow(
+        "The graph has no node other",
+      );
+      for (const id of ids) binding.deleteTensor(id);
+      binding.deleteSavedModel(session);
+      expect(binding.getNumOfTensors()).toBe(before);
+    });
+
+    test.each(["process.exit(0)", "0"])("is waited for by a process that ends with %s", (end) => {
+      const b = new GraphBuilder();
+      product(b, 2500);
+      const folder = saved(b);
+      const addon = path.join(nativeStatus().directory, BINDING_FILE);
+      const script = `
+        const binding = require(${JSON.stringify(addon)});
+        const session = binding.loadSavedModel(${JSON.stringify(folder)}, "test");
+        const x = binding.createTensor([2500, 2500], 1, new Float32Array(2500 * 2500));
+        binding.startSavedModel(session, [x], "x:0", "product:0");
+        ${end};`;
+      const { status, signal } = spawnSync(process.execPath, ["-e", script]);
+      expect({ status, signal }).toEqual({ status: 0, signal: null });
+    });
   });
 
   test("lets the memory of a deleted tensor go", async () => {

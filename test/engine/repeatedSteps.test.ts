@@ -8,7 +8,14 @@ import { apply } from "../../extension/tensor/apply.ts";
 import type { Value } from "../../extension/tensor/graph.ts";
 import { attr } from "../../extension/tensor/lowering.ts";
 import { defineOp } from "../../extension/tensor/op.ts";
-import { keep, observe, parted, setExecutor, stepsTogether } from "../../extension/tensor/runtime.ts";
+import {
+  keep,
+  observe,
+  parted,
+  setExecutor,
+  stepsTogether,
+  stepsWaiting,
+} from "../../extension/tensor/runtime.ts";
 import { collectGarbage } from "./garbage.ts";
 import { settled } from "./settled.ts";
 
@@ -72,6 +79,10 @@ const PROGRAMS: Record<string, () => number[]> = {
   "losses read long after their steps": () => {
     const { step } = session();
     return Array.from({ length: 40 }, () => step()).map((loss) => loss.item());
+  },
+  "more steps than a call has": () => {
+    const { step } = session(sgd);
+    return Array.from({ length: 350 }, () => step()).map((loss) => loss.item());
   },
   "a gradient read before the step, now and then": () => {
     const { model, optimizer, backward } = session();
@@ -272,6 +283,22 @@ describe.skipIf(!native)("repeated steps", () => {
     expect(after["calls"]! - before["calls"]!).toBeLessThan(60);
     expect(after["interpreted"]).toBe(before["interpreted"]);
     expect(after["tensors"]).toBe(before["tensors"]);
+  });
+
+  it("a call goes on while the next steps are recorded", () => {
+    Object.assign(keep, { gradients: false, waiting: true });
+    const { step } = session(sgd);
+    const before = executor.counters();
+    const losses = Array.from({ length: 500 }, () => step());
+    const after = executor.counters();
+    expect(after["meanwhile"]! - before["meanwhile"]!).toBeGreaterThan(1);
+    // Reading one of a call that is done waits for no other.
+    const waiting = stepsWaiting();
+    expect(waiting).toBeGreaterThan(0);
+    expect(losses[10]!.item()).toBeGreaterThan(0);
+    expect(stepsWaiting()).toBe(waiting);
+    expect(losses.at(-1)!.item()).toBeGreaterThan(0);
+    expect(stepsWaiting()).toBe(0);
   });
 
   it("steps that wait hold on to no graph", async () => {

@@ -325,6 +325,11 @@ export class CompiledPlan {
     this.waiting.finish();
   }
 
+  /** Whether the steps that wait, or were computed ahead, write the variables of a program. */
+  writes(program: Program): boolean {
+    return program === this.loop;
+  }
+
   /** Sees to it that results are there. */
   obtain(results: Results, residences: Residences): void {
     if (this.waiting.runs(results)) this.waiting.finish();

@@ -45,6 +45,8 @@ export class TensorFlowExecutor implements Executor, Residences {
     /** Of those, how many XLA has compiled. */
     byXla: 0,
     calls: 0,
+    /** Of those, how many went on while the next steps were recorded. */
+    meanwhile: 0,
     /** Steps that were computed before they were asked for. */
     foreseen: 0,
     /** Graphs of a training that were computed op by op because it has too many different ones. */
@@ -111,7 +113,10 @@ export class TensorFlowExecutor implements Executor, Residences {
     if (compiled.byXla) this.counters.byXla++;
     this.waiting = compiled;
     const { results, step } = place;
-    if (step === 0) this.counters.calls++;
+    if (step === 0) {
+      this.counters.calls++;
+      if (compiled.pending > 1) this.counters.meanwhile++;
+    }
     // What reads them holds on to no graph: a hundred steps may wait.
     plan.fetches.forEach((value, i) => {
       const size = numel(value.shape);
@@ -175,8 +180,14 @@ export class TensorFlowExecutor implements Executor, Residences {
     waiting.flush(this);
   }
 
+  /** Computes what waits, if that writes the storage. */
+  private settle({ device }: Storage): void {
+    const at = device as Residence | undefined;
+    if (at?.kind === "variable" && this.waiting?.writes(at.program) === true) this.flush();
+  }
+
   read(storage: Storage): HostArray {
-    this.flush();
+    this.settle(storage);
     const at = storage.device as Residence;
     const id = at.kind === "handle" ? at.id : (at.handle ?? at.program.handle(at.index));
     return this.binding.tensorDataSync(id) as HostArray;
@@ -184,7 +195,7 @@ export class TensorFlowExecutor implements Executor, Residences {
 
   /** A tensor with the storage's current value; stays the executor's. */
   handle(storage: Storage): number {
-    this.flush();
+    this.settle(storage);
     const at = storage.device as Residence | undefined;
     if (at === undefined) {
       const data = storage.host;

@@ -61,14 +61,14 @@ export class StepsWaiting {
    * @throws TensorError what that one was refused with
    */
   start(loop: Program, residences: Residences): void {
-    const { waiting, running } = this;
-    if (waiting === undefined) return;
-    const { plan, inputs, results } = waiting;
+    const next = this.remove();
+    if (next === undefined) return;
+    const { running } = this;
+    const { plan, inputs, results } = next;
     const stack = loop.stack(plan, inputs, residences);
     let done: ReturnType<Running["wait"]> | undefined;
     try {
-      done = this.wait();
-      this.waiting = undefined;
+      done = this.wait(next);
       this.running = { results, steps: inputs.length, wait: loop.start(plan, stack) };
     } finally {
       loop.release(stack);
@@ -91,7 +91,8 @@ export class StepsWaiting {
     return this.running?.results === results;
   }
 
-  private wait(): ReturnType<Running["wait"]> | undefined {
+  /** @param next what was recorded as if the call had been computed */
+  private wait(next = this.waiting): ReturnType<Running["wait"]> | undefined {
     const { running } = this;
     this.running = undefined;
     if (running === undefined) return undefined;
@@ -102,9 +103,8 @@ export class StepsWaiting {
     } catch (error) {
       const refused = translated(error) as Error;
       running.results.refused = refused;
-      // The next ones were recorded as if it had been computed.
-      const next = this.remove();
       if (next !== undefined) next.results.refused = refused;
+      this.waiting = undefined;
       throw refused;
     }
   }
