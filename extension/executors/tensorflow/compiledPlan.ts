@@ -243,9 +243,9 @@ export class CompiledPlan {
   }
 
   /** Tensors of the lazy values of the last step that was asked for; the caller's to delete. */
-  lazy(plan: Plan, residences: Residences): number[] {
+  lazy(residences: Residences): number[] {
     this.settle(residences);
-    return this.ahead.lazy(plan, this.loop!, this.step, residences);
+    return this.ahead.lazy(this.loop!, this.step, residences);
   }
 
   /** Whatever was computed ahead of the steps that were asked for is undone. */

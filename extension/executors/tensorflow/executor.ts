@@ -153,15 +153,16 @@ export class TensorFlowExecutor implements Executor, Residences {
       const size = numel(value.shape);
       value.data = results.fetched![i]!.slice(step * size, (step + 1) * size);
     });
+    // It mustn't hold on to the step's graph: V8 would keep all the steps since it last looked at old objects.
     plan.lazy.forEach((value, i) => {
-      value.read = () => this.binding.tensorDataSync(this.lazyOf(compiled, plan)[i]!) as HostArray;
+      value.read = () => this.binding.tensorDataSync(this.lazyOf(compiled)[i]!) as HostArray;
     });
     return true;
   }
 
   /** The gradients of the last step, which was computed with others. */
-  private lazyOf(compiled: CompiledPlan, plan: Plan): readonly number[] {
-    if (this.lazy.length === 0) this.lazy = compiled.lazy(plan, this);
+  private lazyOf(compiled: CompiledPlan): readonly number[] {
+    if (this.lazy.length === 0) this.lazy = compiled.lazy(this);
     return this.lazy;
   }
 

@@ -95,13 +95,13 @@ export class StepsAhead {
   }
 
   /** Tensors of the lazy values of the last step that was asked for, none being ahead; the caller's to delete. */
-  lazy(plan: Plan, loop: Program, step: Program, residences: Residences): number[] {
+  lazy(loop: Program, step: Program, residences: Residences): number[] {
     const { inputs, before } = this.computed ?? internal("lazy values of a step that is over");
     this.replay(loop, before, inputs.slice(0, -1), residences);
     const then = loop.values();
     step.restore(then);
     this.drop(then);
-    const values = step.lazy(plan, inputs.at(-1)!, residences);
+    const values = step.lazy(this.plan, inputs.at(-1)!, residences);
     this.replay(loop, before, inputs, residences);
     return values;
   }
