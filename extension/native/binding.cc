@@ -1,5 +1,5 @@
-// tfjs-node's binding, and one thing more: a call of a session that runs on a thread of its own while JavaScript goes
-// on. See binding.ts for what its functions do.
+// tfjs-node's binding, and what it lacks: a session of a graph in memory, with a configuration, and a call of a session
+// that runs on a thread of its own while JavaScript goes on. See binding.ts for what its functions do.
 #include <node_api.h>
 
 #include <chrono>
@@ -33,6 +33,7 @@ struct Opened {
 OPEN(tfe_handle_map_)
 OPEN(tf_savedmodel_map_)
 OPEN(InsertHandle)
+OPEN(InsertSavedModel)
 #undef OPEN
 
 // Calls that run now, in the whole process: it doesn't end in the middle of one.
@@ -119,6 +120,46 @@ bool FindOutputs(napi_env env, TF_Graph *graph, const std::string &names, std::v
     from = to + 1;
   }
   return true;
+}
+
+bool GetBytes(napi_env env, napi_value array, TF_Buffer &bytes) {
+  napi_typedarray_type type;
+  void *data;
+  size_t length;
+  ENSURE_NAPI_OK_RETVAL(env, napi_get_typedarray_info(env, array, &type, &length, &data, nullptr, nullptr), false);
+  if (type != napi_uint8_array) {
+    NAPI_THROW_ERROR(env, "A Uint8Array was expected");
+    return false;
+  }
+  bytes = {data, length, nullptr};
+  return true;
+}
+
+napi_value OpenGraph(napi_env env, napi_callback_info info) {
+  napi_value args[2];
+  size_t count = 2;
+  State *state;
+  ENSURE_NAPI_OK_RETVAL(env, napi_get_cb_info(env, info, &count, args, nullptr, reinterpret_cast<void **>(&state)),
+                        nullptr);
+  TF_Buffer definition;
+  TF_Buffer config;
+  if (!GetBytes(env, args[0], definition) || !GetBytes(env, args[1], config)) return nullptr;
+  TF_AutoStatus status;
+  std::unique_ptr<TF_SessionOptions, decltype(&TF_DeleteSessionOptions)> options(TF_NewSessionOptions(),
+                                                                                TF_DeleteSessionOptions);
+  TF_SetConfig(options.get(), config.data, config.length, status.status);
+  ENSURE_TF_OK_RETVAL(env, status, nullptr);
+  std::unique_ptr<TF_Graph, decltype(&TF_DeleteGraph)> graph(TF_NewGraph(), TF_DeleteGraph);
+  std::unique_ptr<TF_ImportGraphDefOptions, decltype(&TF_DeleteImportGraphDefOptions)> importing(
+      TF_NewImportGraphDefOptions(), TF_DeleteImportGraphDefOptions);
+  TF_GraphImportGraphDef(graph.get(), &definition, importing.get(), status.status);
+  ENSURE_TF_OK_RETVAL(env, status, nullptr);
+  TF_Session *session = TF_NewSession(graph.get(), options.get(), status.status);
+  ENSURE_TF_OK_RETVAL(env, status, nullptr);
+  napi_value id;
+  const int32_t inserted = (state->backend->*open(InsertSavedModel_()))(session, graph.release());
+  ENSURE_NAPI_OK_RETVAL(env, napi_create_int32(env, inserted, &id), nullptr);
+  return id;
 }
 
 napi_value StartSavedModel(napi_env env, napi_callback_info info) {
@@ -224,6 +265,7 @@ napi_value Init(napi_env env, napi_value exports) {
   static const int registered = std::atexit(WaitForAll);
   static_cast<void>(registered);
   const napi_property_descriptor properties[] = {
+      {"openGraph", nullptr, OpenGraph, nullptr, nullptr, nullptr, napi_default, state},
       {"startSavedModel", nullptr, StartSavedModel, nullptr, nullptr, nullptr, napi_default, state},
       {"finishSavedModel", nullptr, FinishSavedModel, nullptr, nullptr, nullptr, napi_default, state},
   };

@@ -65,6 +65,12 @@ export interface NativeBinding {
   runSavedModel(session: number, inputs: readonly number[], feeds: string, fetches: string): TensorInfo[];
 
   /**
+   * Added by binding.cc: a session as {@link loadSavedModel} opens one, of a GraphDef in memory.
+   * @param config a ConfigProto
+   */
+  openGraph(graph: Uint8Array, config: Uint8Array): number;
+
+  /**
    * Added by binding.cc: starts what {@link runSavedModel} does on a thread of its own, and answers at once. The inputs may be
    * deleted meanwhile, but the session may not: nothing else is to be asked of it before {@link finishSavedModel}. A
    * process that exits waits for it.

@@ -8,7 +8,7 @@ import { systemErrorCode } from "./errors.ts";
 export const TENSORFLOW_VERSION = "2.21.0";
 export const TFJS_NODE_VERSION = "4.22.0";
 /** Of binding.cc. */
-const BINDING_VERSION = 2;
+const BINDING_VERSION = 1;
 
 export const BINDING_FILE = "tfjs_binding.node";
 const MANIFEST_FILE = "manifest.json";

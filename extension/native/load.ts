@@ -101,4 +101,4 @@ export function loadNative(host: Host = thisHost()): NativeBinding {
 }
 
 const isBinding = (value: unknown): value is NativeBinding =>
-  typeof value === "object" && value !== null && "TF_Version" in value && "runSavedModel" in value;
+  typeof value === "object" && value !== null && "TF_Version" in value && "openGraph" in value;

@@ -1,12 +1,11 @@
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { GraphBuilder } from "../../extension/executors/tensorflow/graphBuilder.ts";
 import { placeholder } from "../../extension/executors/tensorflow/graphWriter.ts";
-import { encodeSavedModel } from "../../extension/executors/tensorflow/savedModel.ts";
+import { encodeGraphDef } from "../../extension/executors/tensorflow/graphDef.ts";
+import { SESSION_CONFIG } from "../../extension/executors/tensorflow/sessionConfig.ts";
 import { TF, type NativeBinding } from "../../extension/native/binding.ts";
 import { BINDING_FILE } from "../../extension/native/cache.ts";
 import { loadNative } from "../../extension/native/load.ts";
@@ -101,6 +100,17 @@ describe.skipIf(nativeStatus().state !== "installed")("the native binding", () =
     expect(binding.getNumOfTensors()).toBe(before);
   });
 
+  test("says what is wrong with a graph that it is to open", () => {
+    const before = binding.getNumOfSavedModels();
+    const open = (graph: Uint8Array, config: Uint8Array) => () => binding.openGraph(graph, config);
+    const node = { name: "odd", op: "NoSuchOp", inputs: [], attributes: {} };
+    expect(open(encodeGraphDef([node]), SESSION_CONFIG)).toThrow("NoSuchOp");
+    expect(open(Uint8Array.of(1, 2, 3), SESSION_CONFIG)).toThrow("Invalid GraphDef");
+    expect(open(encodeGraphDef([]), Uint8Array.of(1, 2, 3))).toThrow("Unparseable ConfigProto");
+    expect(open([] as unknown as Uint8Array, SESSION_CONFIG)).toThrow();
+    expect(binding.getNumOfSavedModels()).toBe(before);
+  });
+
   describe("a session's call on a thread of its own", () => {
     const SIZE = 1200;
     const one = (value: number): number => binding.createTensor([], TF.TF_INT32, Int32Array.of(value));
@@ -109,19 +119,14 @@ describe.skipIf(nativeStatus().state !== "installed")("the native binding", () =
       const turned = { transpose_a: attr.bool(false), transpose_b: attr.bool(false) };
       b.node("MatMul", [x, x], { T: attr.type("float32"), ...turned }, "product");
     }
-    function saved(b: GraphBuilder): string {
-      const folder = mkdtempSync(path.join(tmpdir(), "layerwise-call-"));
-      onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
-      writeFileSync(path.join(folder, "saved_model.pb"), encodeSavedModel(b.graph, [], "test"));
-      return folder;
-    }
+    const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
     /** (x · x, 7 / y). */
     function open(): number {
       const b = new GraphBuilder();
       product(b, SIZE);
       const y = placeholder(b, "y", { shape: [], dtype: "int64" });
       b.node("FloorDiv", [scalar(b, 7, "int64"), y], { T: attr.type("int64") }, "quotient");
-      return binding.loadSavedModel(saved(b), "test");
+      return binding.openGraph(encodeGraphDef(b.graph), SESSION_CONFIG);
     }
     const start = (session: number, ids: readonly number[]): number =>
       binding.startSavedModel(session, ids, "x:0,y:0", "product:0,quotient:0");
@@ -171,11 +176,11 @@ describe.skipIf(nativeStatus().state !== "installed")("the native binding", () =
     test.each(["process.exit(0)", "0"])("is waited for by a process that ends with %s", (end) => {
       const b = new GraphBuilder();
       product(b, 2500);
-      const folder = saved(b);
       const addon = path.join(nativeStatus().directory, BINDING_FILE);
       const script = `
         const binding = require(${JSON.stringify(addon)});
-        const session = binding.loadSavedModel(${JSON.stringify(folder)}, "test");
+        const bytes = (text) => Uint8Array.from(Buffer.from(text, "hex"));
+        const session = binding.openGraph(bytes("${hex(encodeGraphDef(b.graph))}"), new Uint8Array(0));
         const x = binding.createTensor([2500, 2500], 1, new Float32Array(2500 * 2500));
         binding.startSavedModel(session, [x], "x:0", "product:0");
         ${end};`;

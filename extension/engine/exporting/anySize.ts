@@ -1,4 +1,4 @@
-import type { GraphAttribute, GraphNode } from "../../executors/tensorflow/savedModel.ts";
+import type { GraphAttribute, GraphNode } from "../../executors/tensorflow/graphDef.ts";
 import { internal, TensorError } from "../../tensor/errors.ts";
 import { attr } from "../../tensor/lowering.ts";
 import { numel } from "../../tensor/shape.ts";

@@ -1,6 +1,6 @@
 import { GraphBuilder } from "../../executors/tensorflow/graphBuilder.ts";
 import { tensorflowBackend } from "../../executors/tensorflow/backend.ts";
-import type { GraphAttribute, GraphNode } from "../../executors/tensorflow/savedModel.ts";
+import type { GraphAttribute, GraphNode } from "../../executors/tensorflow/graphDef.ts";
 import { Lowering } from "../../executors/layouts.ts";
 import type { Module } from "../../nn/module.ts";
 import { described } from "../../nn/onnx/graph.ts";

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { GraphAttribute, GraphNode } from "../../executors/tensorflow/savedModel.ts";
+import type { GraphAttribute, GraphNode } from "../../executors/tensorflow/graphDef.ts";
 import type { NamedFile } from "../../formats/writeModelFolder.ts";
 import type { DType, HostArray } from "../../tensor/dtype.ts";
 import { internal } from "../../tensor/errors.ts";

@@ -3,7 +3,7 @@ import { toHostArray, type DType, type HostArray } from "../../tensor/dtype.ts";
 import { TensorError } from "../../tensor/errors.ts";
 import type { Stepped, TfAttribute, TfBuilder, TfRef } from "../../tensor/lowering.ts";
 import type { Shape } from "../../tensor/shape.ts";
-import { DATA_TYPE } from "./savedModel.ts";
+import { DATA_TYPE } from "./graphDef.ts";
 
 export class EagerRef implements TfRef {
   readonly __tensorflow = true;

@@ -3,7 +3,7 @@ import type { Loop, Stepped, TfGraphBuilder, TfRef, TfStep } from "../../tensor/
 import type { Shape } from "../../tensor/shape.ts";
 import { writeLoop, type LoopHost } from "./graphLoop.ts";
 import { outputName } from "./opOutputs.ts";
-import type { GraphAttribute, GraphFunction, GraphNode } from "./savedModel.ts";
+import type { GraphAttribute, GraphFunction, GraphNode } from "./graphDef.ts";
 import { writeXlaLoop } from "./xlaLoop.ts";
 
 class GraphRef implements TfRef {

@@ -3,7 +3,7 @@ import { attr, scalar, type TfRef } from "../../tensor/lowering.ts";
 import type { Blueprint, Feed } from "./blueprint.ts";
 import { GraphBuilder } from "./graphBuilder.ts";
 import { INDEX, joined, split } from "./pieces.ts";
-import type { GraphAttribute, GraphFunction, GraphNode } from "./savedModel.ts";
+import type { GraphAttribute, GraphFunction, GraphNode } from "./graphDef.ts";
 import { Body, Resource } from "./stepBody.ts";
 
 /** A storage that the plan writes: a variable of the session. */

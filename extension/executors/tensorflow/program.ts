@@ -1,6 +1,3 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import path from "node:path";
 import type { NativeBinding } from "../../native/binding.ts";
 import { allocate, type HostArray } from "../../tensor/dtype.ts";
 import { internal } from "../../tensor/errors.ts";
@@ -9,10 +6,9 @@ import { leafData, type Plan } from "../../tensor/runtime.ts";
 import { numel } from "../../tensor/shape.ts";
 import { upload } from "./eagerBuilder.ts";
 import type { Feed } from "./blueprint.ts";
+import { SESSION_CONFIG } from "./sessionConfig.ts";
 import type { Graph, Variable } from "./graphWriter.ts";
-import { encodeSavedModel } from "./savedModel.ts";
-
-const TAG = "layerwise";
+import { encodeGraphDef } from "./graphDef.ts";
 
 /** Where a storage's value is: a tensor of the library, or a variable of a program. */
 export type Residence =
@@ -94,7 +90,7 @@ export class Program {
     this.feedNames = graph.feedNames.join();
     this.fetchNames = graph.fetchNames.join();
     this.size = graph.nodes.length + graph.functions.reduce((sum, f) => sum + f.nodes.length, 0);
-    this.session = load(binding, encodeSavedModel(graph.nodes, graph.functions, TAG));
+    this.session = binding.openGraph(encodeGraphDef(graph.nodes, graph.functions), SESSION_CONFIG);
   }
 
   /** Leaves whose numbers are not the compiled ones; undefined when all are. */
@@ -391,14 +387,4 @@ function stacked(
     else all.set(input!, i * size);
   });
   return all;
-}
-
-function load(binding: NativeBinding, bytes: Uint8Array): number {
-  const folder = mkdtempSync(path.join(tmpdir(), "layerwise-graph-"));
-  try {
-    writeFileSync(path.join(folder, "saved_model.pb"), bytes);
-    return binding.loadSavedModel(folder, TAG);
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
 }

@@ -5,7 +5,7 @@ import type { Blueprint, Feed } from "./blueprint.ts";
 import { FunctionBuilder, GraphBuilder } from "./graphBuilder.ts";
 import { doneAfter, fetch, initialised, placeholder, variable, type Graph } from "./graphWriter.ts";
 import { INDEX } from "./pieces.ts";
-import { DATA_TYPE, RESOURCE, VARIANT, type GraphAttribute, type GraphFunction } from "./savedModel.ts";
+import { DATA_TYPE, RESOURCE, VARIANT, type GraphAttribute, type GraphFunction } from "./graphDef.ts";
 import { Body, Resource } from "./stepBody.ts";
 
 /** What a function takes: a name, TensorFlow's number of its type, and what it is given. */

@@ -8,7 +8,7 @@ import {
   type TfStep,
 } from "../../tensor/lowering.ts";
 import type { FunctionBuilder } from "./graphBuilder.ts";
-import { DATA_TYPE, type GraphFunction } from "./savedModel.ts";
+import { DATA_TYPE, type GraphFunction } from "./graphDef.ts";
 
 const T = attr.type("float32");
 const INDEX = attr.type("int64");

@@ -36,41 +36,24 @@ export interface GraphFunction {
   readonly attributes?: Readonly<Record<string, GraphAttribute>>;
 }
 
-/**
- * A SavedModel of one graph, as `tensorflow/core/protobuf/saved_model.proto` and its neighbours number the fields. No
- * variables folder and no signatures: sessions feed and fetch by name.
- */
-export function encodeSavedModel(
+/** A GraphDef, as `tensorflow/core/framework/graph.proto` and its neighbours number the fields. */
+export function encodeGraphDef(
   nodes: readonly GraphNode[],
-  functions: readonly GraphFunction[],
-  tag: string,
+  functions: readonly GraphFunction[] = [],
 ): Uint8Array {
-  const graph = message((w) => {
-    for (const node of nodes) field(w, 1, (n) => encodeNode(n, node));
-    if (functions.length > 0) {
-      field(w, 2, (library) => {
-        for (const f of functions) field(library, 1, (def) => encodeFunction(def, f));
-      });
-    }
-    // Producer version: below it TensorFlow would rewrite old ops' attributes.
-    field(w, 4, (v) => v.tag(1, WireType.Varint).int32(1395));
-  });
-  return message((w) => {
-    w.tag(1, WireType.Varint).int64(1);
-    field(w, 2, (meta) => {
-      field(meta, 1, (info) => info.tag(4, WireType.LengthDelimited).string(tag));
-      meta.tag(2, WireType.LengthDelimited).bytes(graph);
-    });
-  }).slice();
-}
-
-function message(write: (w: BinaryWriter) => void): Uint8Array {
   const w = new BinaryWriter();
-  write(w);
+  for (const node of nodes) field(w, 1, (n) => encodeNode(n, node));
+  if (functions.length > 0) {
+    field(w, 2, (library) => {
+      for (const f of functions) field(library, 1, (def) => encodeFunction(def, f));
+    });
+  }
+  // Producer version: below it TensorFlow would rewrite old ops' attributes.
+  field(w, 4, (v) => v.tag(1, WireType.Varint).int32(1395));
   return w.finish();
 }
 
-function field(w: BinaryWriter, number: number, write: (w: BinaryWriter) => void): void {
+export function field(w: BinaryWriter, number: number, write: (w: BinaryWriter) => void): void {
   w.tag(number, WireType.LengthDelimited).fork();
   write(w);
   w.join();
