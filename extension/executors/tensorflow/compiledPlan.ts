@@ -1,5 +1,4 @@
 import type { NativeBinding } from "../../native/binding.ts";
-import type { HostArray } from "../../tensor/dtype.ts";
 import { internal } from "../../tensor/errors.ts";
 import type { Coming, Plan } from "../../tensor/runtime.ts";
 import { graphName, type Choice } from "../choices.ts";
@@ -27,8 +26,6 @@ const CALL = 25;
 const MOST_STEPS = 100;
 /** Single steps before the time of one is believed. */
 const TRIALS = 4;
-/** Why a graph that XLA has refused isn't XLA's. */
-const UNKNOWN_TO_XLA = "it can't compile one of the ops";
 
 /**
  * A plan seen before, compiled: one program for a single step and, where steps may wait for each other, one that loops
@@ -46,6 +43,8 @@ export class CompiledPlan {
   private readonly blueprint: Blueprint;
   private readonly step: Program;
   private loop: Program | undefined;
+  /** XLA's loop while XLA is at work on it, and what waits for that. */
+  private coming: { readonly program: Program; readonly ready: () => void } | undefined;
   private loopable = true;
   /** Whether the loop is XLA's. */
   byXla = false;
@@ -218,7 +217,6 @@ export class CompiledPlan {
     if (!this.enterLoop(residences, xla))
       return xla ? this.foresee(plan, residences, false, coming, places) : undefined;
     const loop = this.loop!;
-    const first = this.byXla && this.fresh;
     const before = steps.length > 1 || plan.lazy.length > 0 ? loop.values() : [];
     try {
       return this.ahead.put(
@@ -227,12 +225,6 @@ export class CompiledPlan {
         this.timed(steps.length, () => loop.runMany(plan, steps, residences)),
       );
     } catch (error) {
-      if (first) {
-        this.ahead.drop(before);
-        this.releaseLoop();
-        this.refuseXla(UNKNOWN_TO_XLA);
-        return undefined;
-      }
       if (before.length > 0) loop.restore(before);
       this.ahead.drop(before);
       if (steps.length === 1) throw error;
@@ -289,28 +281,50 @@ export class CompiledPlan {
 
   /** @returns false where there can be none */
   private openLoop(xla: boolean): boolean {
-    const { blueprint, promoted, stacked } = this;
-    // What XLA computes may not depend on what has changed so far.
-    const graph = xla
-      ? writeLoop(blueprint, promoted, blueprint.inputs(promoted), MOST_STEPS)
-      : writeLoop(blueprint, promoted, stacked);
-    const step = graph?.functions.find(({ name }) => name === "step");
-    if (graph === undefined || (xla && step!.nodes.length > MOST_NODES)) {
-      if (!xla) this.loopable = false;
-      else this.refuseXla(`it has more than ${MOST_NODES} TensorFlow nodes`);
-      return false;
-    }
-    try {
-      this.loop = new Program(this.binding, graph);
-    } catch (error) {
-      if (!xla) throw error;
-      this.refuseXla("this TensorFlow comes without it");
-      return false;
-    }
-    this.loopStacks = stacked.size;
+    this.loop = xla ? this.compiledByXla() : this.writtenLoop();
+    if (this.loop === undefined) return false;
+    this.loopStacks = this.stacked.size;
     this.byXla = xla;
-    this.fresh = true;
+    this.fresh = !xla;
     return true;
+  }
+
+  private writtenLoop(): Program | undefined {
+    const graph = writeLoop(this.blueprint, this.promoted, this.stacked);
+    this.loopable = graph !== undefined;
+    return graph && new Program(this.binding, graph);
+  }
+
+  /** Has XLA compile many steps, while they go on as before. */
+  compileForXla(): void {
+    if (this.byXla || this.coming !== undefined) return;
+    const { blueprint, promoted, binding } = this;
+    // What XLA computes may not depend on what has changed so far.
+    const graph = writeLoop(blueprint, promoted, blueprint.inputs(promoted), MOST_STEPS);
+    if (graph === undefined) return this.refuseXla("an op of it can't be part of a loop in the graph");
+    if (graph.functions.find(({ name }) => name === "step")!.nodes.length > MOST_NODES)
+      return this.refuseXla(`it has more than ${MOST_NODES} TensorFlow nodes`);
+    try {
+      const program = new Program(binding, graph);
+      this.coming = { program, ready: program.prepare(blueprint.plan) };
+    } catch {
+      this.refuseXla("this TensorFlow comes without it");
+    }
+  }
+
+  /** What XLA has compiled; waits for it. */
+  private compiledByXla(): Program | undefined {
+    this.compileForXla();
+    const { coming } = this;
+    this.coming = undefined;
+    try {
+      coming?.ready();
+      return coming?.program;
+    } catch {
+      coming?.program.close();
+      this.refuseXla("it can't compile one of the ops");
+      return undefined;
+    }
   }
 
   private refuseXla(why: string): void {
@@ -338,31 +352,14 @@ export class CompiledPlan {
 
   /** Has those that wait computed while JavaScript goes on. */
   private start(residences: Residences): void {
-    if (this.byXla && this.fresh) this.firstOfXla(residences);
-    else this.waiting.start(this.loop!, residences);
-  }
-
-  /** Compiles, or finds that XLA can't. */
-  private firstOfXla(residences: Residences): void {
-    const waiting = this.waiting.remove();
-    if (waiting === undefined) return;
-    const { plan, inputs, results } = waiting;
-    const run = (): HostArray[] => this.loop!.runMany(plan, inputs, residences);
-    try {
-      results.fetched = this.timed(inputs.length, run);
-    } catch {
-      // XLA doesn't know one of the ops: nothing was computed yet.
-      this.releaseLoop();
-      this.refuseXla(UNKNOWN_TO_XLA);
-      if (!this.openLoop(false)) internal("a graph that is a loop for XLA is none for TensorFlow");
-      results.fetched = run();
-    }
+    this.waiting.start(this.loop!, residences);
   }
 
   close(): void {
     this.forget();
     this.step.close();
     this.releaseLoop();
+    if (this.coming !== undefined) this.compiledByXla()?.close();
   }
 
   private releaseLoop(): void {

@@ -5,7 +5,14 @@ import type { HostArray } from "../../tensor/dtype.ts";
 import { internal } from "../../tensor/errors.ts";
 import type { Leaf, Storage, Value } from "../../tensor/graph.ts";
 import { attr, scalar, vector, type TfRef } from "../../tensor/lowering.ts";
-import { keep, leafData, type Executor, type Inspector, type Plan } from "../../tensor/runtime.ts";
+import {
+  keep,
+  leafData,
+  type Executor,
+  type Inspector,
+  type Plan,
+  type SteadyGraph,
+} from "../../tensor/runtime.ts";
 import { numel } from "../../tensor/shape.ts";
 import { firstDifference, graphName, outlineOf, Fallbacks, type Choice, type Outline } from "../choices.ts";
 import { inParts } from "./batchParts.ts";
@@ -16,7 +23,7 @@ import { tensorflowBackend } from "./backend.ts";
 import { CompiledPlan } from "./compiledPlan.ts";
 import { collectPassedOn, passedOn } from "./hostMemory.ts";
 import type { Residence, Residences } from "./program.ts";
-import { counted, settled } from "./xla.ts";
+import { counted, nearing, settled } from "./xla.ts";
 
 /** Graphs smaller than this are not worth a session. */
 const SMALLEST = 4;
@@ -107,8 +114,7 @@ export class TensorFlowExecutor implements Executor, Residences {
     if (!keep.waiting || plan.assigns.length === 0 || plan.lazy.length > 0) return false;
     const { training } = keep;
     if (training !== undefined) training.steady = counted(training.steady, compiled.name);
-    const xla = training !== undefined && compiled.name !== "" && settled(training.steady, compiled.name);
-    const place = compiled.defer(plan, this, xla);
+    const place = compiled.defer(plan, this, training !== undefined && forXla(training.steady, compiled));
     if (place === undefined) return false;
     if (compiled.byXla) this.counters.byXla++;
     this.waiting = compiled;
@@ -141,8 +147,7 @@ export class TensorFlowExecutor implements Executor, Residences {
     // Where it isn't known what comes, a call of XLA would compute a single step, and cost more than it saves.
     const places = compiled.places(plan, coming);
     training.steady = counted(training.steady, coming.foreseen && places !== undefined ? compiled.name : "");
-    const xla = compiled.name !== "" && settled(training.steady, compiled.name);
-    const place = compiled.foresee(plan, this, xla, coming, places);
+    const place = compiled.foresee(plan, this, forXla(training.steady, compiled), coming, places);
     if (place === undefined) return false;
     if (compiled.byXla) this.counters.byXla++;
     this.waiting = this.ahead = compiled;
@@ -371,4 +376,12 @@ export class TensorFlowExecutor implements Executor, Residences {
 function first<T>(items: Iterable<T>): T | undefined {
   for (const item of items) return item;
   return undefined;
+}
+
+/** Whether a step is to be computed by XLA, which is told in time. */
+function forXla(steady: SteadyGraph, compiled: CompiledPlan): boolean {
+  const { name } = compiled;
+  if (name !== "" && nearing(steady, name)) compiled.compileForXla();
+  // It may turn out that XLA can't.
+  return compiled.name !== "" && settled(steady, name);
 }

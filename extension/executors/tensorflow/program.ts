@@ -8,7 +8,7 @@ import { upload } from "./eagerBuilder.ts";
 import type { Feed } from "./blueprint.ts";
 import { SESSION_CONFIG } from "./sessionConfig.ts";
 import type { Graph, Variable } from "./graphWriter.ts";
-import { encodeGraphDef } from "./graphDef.ts";
+import { DATA_TYPE, encodeGraphDef } from "./graphDef.ts";
 
 /** Where a storage's value is: a tensor of the library, or a variable of a program. */
 export type Residence =
@@ -185,6 +185,25 @@ export class Program {
       const { outputs, milliseconds } = this.binding.finishSavedModel(call);
       return { milliseconds, take: () => this.taken(plan, this.fetched(outputs)) };
     };
+  }
+
+  /**
+   * Starts a call of no steps, for which XLA compiles all that it takes for many. Answers what waits for it, and throws when
+   * XLA can't.
+   */
+  prepare(plan: Plan): () => void {
+    const zeros = ({ shape, dtype }: Pick<Value, "shape" | "dtype">): number =>
+      upload(this.binding, allocate(dtype, numel(shape)), shape, dtype);
+    const initial = this.variables.map(({ storage }) => zeros(storage));
+    this.restore(initial);
+    const ids = [this.binding.createTensor([], DATA_TYPE.int64, Int32Array.of(0))];
+    for (const { leaf, stacked } of this.feeds) {
+      const { shape, dtype } = plan.leaves[leaf]!;
+      ids.push(zeros({ shape: stacked ? [this.room!, ...shape] : shape, dtype }));
+    }
+    const wait = this.start(plan, { ids, made: [] });
+    this.release({ ids, made: [...initial, ...ids] });
+    return () => void wait().take();
   }
 
   private idle(): void {

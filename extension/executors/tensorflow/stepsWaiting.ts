@@ -49,20 +49,14 @@ export class StepsWaiting {
     return { results, step: all.push(inputs) - 1 };
   }
 
-  /** Those that wait, no longer waiting: for a call that somebody else makes. */
-  remove(): Waiting | undefined {
-    const { waiting } = this;
-    this.waiting = undefined;
-    return waiting;
-  }
-
   /**
    * Starts a call of those that wait, as soon as the one before has ended.
    * @throws TensorError what that one was refused with
    */
   start(loop: Program, residences: Residences): void {
-    const next = this.remove();
+    const next = this.waiting;
     if (next === undefined) return;
+    this.waiting = undefined;
     const { running } = this;
     const { plan, inputs, results } = next;
     const stack = loop.stack(plan, inputs, residences);

@@ -10,6 +10,8 @@ import { signatureOf } from "../layouts.ts";
 
 /** Steps of one graph from which on it is compiled: about as many as it takes to win back what compiling takes. */
 export const SETTLED = 4096;
+/** Steps of one graph from which on XLA is at work on it, while they go on as before. */
+const COMING = SETTLED / 2;
 /** What a step of another graph takes off the count: graphs that take turns cost more calls than XLA saves. */
 const INTERRUPTION = 32;
 /** Multiply-adds of a step at most. */
@@ -80,6 +82,10 @@ export function counted({ graph, steps }: SteadyGraph, name: string): SteadyGrap
 
 export const settled = ({ graph, steps }: SteadyGraph, name: string): boolean =>
   graph === name && steps > SETTLED;
+
+/** Whether it is time to compile a graph. */
+export const nearing = ({ graph, steps }: SteadyGraph, name: string): boolean =>
+  graph === name && steps > COMING;
 
 /** A plan's key without what differs between processes: numbers of storages. */
 export const nameOf = ({ key }: Plan): string =>
