@@ -3,6 +3,8 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { loadExecutor, type LoadedExecutor } from "../../extension/executors/index.ts";
 import { F, nn, optim, torch, type Tensor } from "../../extension/nn/index.ts";
+import { SETTLED } from "../../extension/executors/tensorflow/xla.ts";
+import { loadNative } from "../../extension/native/load.ts";
 import { nativeStatus } from "../../extension/native/status.ts";
 import { apply } from "../../extension/tensor/apply.ts";
 import type { Value } from "../../extension/tensor/graph.ts";
@@ -15,6 +17,7 @@ import {
   setExecutor,
   stepsTogether,
   stepsWaiting,
+  type SteadyGraph,
 } from "../../extension/tensor/runtime.ts";
 import { collectGarbage } from "./garbage.ts";
 import { settled } from "./settled.ts";
@@ -334,6 +337,27 @@ describe.skipIf(!native)("repeated steps", () => {
     const after = executor.counters();
     // All but the first two, of which one makes the optimizer's state.
     expect(after["byXla"]! - before["byXla"]!).toBe(2 * 58);
+  });
+
+  it("XLA is at work before its steps come, and its turn comes as it would", () => {
+    const binding = loadNative();
+    const training: { steady: SteadyGraph } = { steady: { graph: "", steps: 0 } };
+    Object.assign(keep, { gradients: false, waiting: true, training });
+    const { step } = session(sgd);
+    const make = (count: number): void => {
+      for (const loss of Array.from({ length: count }, () => step())) loss.item();
+    };
+    make(10);
+    const before = executor.counters();
+    training.steady = { ...training.steady, steps: SETTLED / 2 };
+    const sessions = binding.getNumOfSavedModels();
+    make(1);
+    expect(binding.getNumOfSavedModels()).toBe(sessions + 1);
+    make(20);
+    expect(executor.counters()["byXla"]).toBe(before["byXla"]);
+    training.steady = { ...training.steady, steps: SETTLED - 5 };
+    make(10);
+    expect(executor.counters()["byXla"]! - before["byXla"]!).toBe(5);
   });
 
   it("XLA's steps leave no tensors behind", () => {
