@@ -2,8 +2,10 @@
 // that runs on a thread of its own while JavaScript goes on. See binding.ts for what its functions do.
 #include <node_api.h>
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
+#include <cstdlib>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -21,19 +23,19 @@ namespace tfnodejs {
 namespace {
 
 // What a template is instantiated with may be private: the way into a class that offers no other.
-template <auto member, typename Name>
+template <auto Member, typename Name>
 struct Opened {
-  friend auto open(Name) { return member; }
+  friend auto MemberOf(Name) { return Member; }
 };
-#define OPEN(name)          \
-  struct name##_ {          \
-    friend auto open(name##_); \
-  };                        \
-  template struct Opened<&TFJSBackend::name, name##_>;
-OPEN(tfe_handle_map_)
-OPEN(tf_savedmodel_map_)
-OPEN(InsertHandle)
-OPEN(InsertSavedModel)
+#define OPEN(Name, member)      \
+  struct Name {                 \
+    friend auto MemberOf(Name); \
+  };                            \
+  template struct Opened<&TFJSBackend::member, Name>;
+OPEN(Handles, tfe_handle_map_)
+OPEN(Sessions, tf_savedmodel_map_)
+OPEN(NewHandle, InsertHandle)
+OPEN(NewSession, InsertSavedModel)
 #undef OPEN
 
 // Calls that run now, in the whole process: it doesn't end in the middle of one.
@@ -157,7 +159,7 @@ napi_value OpenGraph(napi_env env, napi_callback_info info) {
   TF_Session *session = TF_NewSession(graph.get(), options.get(), status.status);
   ENSURE_TF_OK_RETVAL(env, status, nullptr);
   napi_value id;
-  const int32_t inserted = (state->backend->*open(InsertSavedModel_()))(session, graph.release());
+  const int32_t inserted = (state->backend->*MemberOf(NewSession()))(session, graph.release());
   ENSURE_NAPI_OK_RETVAL(env, napi_create_int32(env, inserted, &id), nullptr);
   return id;
 }
@@ -170,7 +172,7 @@ napi_value StartSavedModel(napi_env env, napi_callback_info info) {
                         nullptr);
   int32_t session;
   ENSURE_NAPI_OK_RETVAL(env, napi_get_value_int32(env, args[0], &session), nullptr);
-  const auto &sessions = state->backend->*open(tf_savedmodel_map__());
+  const auto &sessions = state->backend->*MemberOf(Sessions());
   const auto entry = sessions.find(session);
   if (entry == sessions.end()) {
     NAPI_THROW_ERROR(env, "SavedModel ID not found (savedmodel_id: %d)", session);
@@ -191,7 +193,7 @@ napi_value StartSavedModel(napi_env env, napi_callback_info info) {
     NAPI_THROW_ERROR(env, "%zu names of feeds for %u tensors", call->feeds.size(), inputs);
     return nullptr;
   }
-  const auto &handles = state->backend->*open(tfe_handle_map__());
+  const auto &handles = state->backend->*MemberOf(Handles());
   for (uint32_t i = 0; i < inputs; i++) {
     napi_value element;
     int32_t id;
@@ -241,7 +243,7 @@ napi_value FinishSavedModel(napi_env env, napi_callback_info info) {
     TFE_TensorHandle *handle = TFE_NewTensorHandle(call->outputs[i], status.status);
     ENSURE_TF_OK_RETVAL(env, status, nullptr);
     napi_value output;
-    const int32_t inserted = (state->backend->*open(InsertHandle_()))(handle);
+    const int32_t inserted = (state->backend->*MemberOf(NewHandle()))(handle);
     ENSURE_NAPI_OK_RETVAL(env, napi_create_int32(env, inserted, &output), nullptr);
     ENSURE_NAPI_OK_RETVAL(env, napi_set_element(env, outputs, i, output), nullptr);
   }
