@@ -419,15 +419,13 @@ describe.skipIf(!native)("the compiled step", () => {
   it("a model is read in two calls, whatever it was before", async () => {
     let calls = 0;
     const binding = loadNative();
-    const runSavedModel: NativeBinding["runSavedModel"] = (...args) => {
+    const runGraph: NativeBinding["runGraph"] = (...args) => {
       calls++;
-      return binding.runSavedModel(...args);
+      return binding.runGraph(...args);
     };
     // The binding is an instance of a native class: what isn't replaced is inherited, unbound from the copy.
     setExecutor(
-      new TensorFlowExecutor(
-        Object.create(binding, { runSavedModel: { value: runSavedModel } }) as NativeBinding,
-      ),
+      new TensorFlowExecutor(Object.create(binding, { runGraph: { value: runGraph } }) as NativeBinding),
     );
     try {
       torch.manualSeed(4);

@@ -129,7 +129,7 @@ describe.skipIf(nativeStatus().state !== "installed")("the native binding", () =
       return binding.openGraph(encodeGraphDef(b.graph), SESSION_CONFIG);
     }
     const start = (session: number, ids: readonly number[]): number =>
-      binding.startSavedModel(session, ids, "x:0,y:0", "product:0,quotient:0");
+      binding.startGraph(session, ids, "x:0,y:0", "product:0,quotient:0", false);
 
     test("gives what it gives otherwise, while JavaScript goes on", () => {
       const before = binding.getNumOfTensors();
@@ -145,27 +145,44 @@ describe.skipIf(nativeStatus().state !== "installed")("the native binding", () =
       const call = start(session, ids);
       const free = performance.now() - began;
       for (const id of ids) binding.deleteTensor(id);
-      const { outputs, milliseconds } = binding.finishSavedModel(call);
+      const { outputs, milliseconds } = binding.finishGraph(call);
       expect(free).toBeLessThan(milliseconds);
       const values = [...known.map(({ id }) => id), ...outputs].map((id) => binding.tensorDataSync(id));
       expect(values[2]).toEqual(values[0]);
       expect(values[3]).toEqual(Int32Array.of(3));
-      expect(() => binding.finishSavedModel(call)).toThrow(`There is no call ${call}`);
+      expect(() => binding.finishGraph(call)).toThrow(`There is no call ${call}`);
       for (const id of [...known.map((info) => info.id), ...outputs]) binding.deleteTensor(id);
       binding.deleteSavedModel(session);
       expect(binding.getNumOfTensors()).toBe(before);
     });
+
+    test.each([true, false])(
+      "numbers next to 0 are 0 in the graph alone, on a thread of its own: %s",
+      (alone) => {
+        const b = new GraphBuilder();
+        const x = placeholder(b, "x", { shape: [2], dtype: "float32" });
+        b.node("Mul", [x, x], { T: attr.type("float32") }, "square");
+        const session = binding.openGraph(encodeGraphDef(b.graph), SESSION_CONFIG);
+        const id = binding.createTensor([2], TF.TF_FLOAT, Float32Array.of(1e-20, 3));
+        const [square] = binding.runGraph(session, [id], "x:0", "square:0", alone);
+        expect(binding.tensorDataSync(square!)).toEqual(Float32Array.of(0, 9));
+        const smallest = Float64Array.of(Number.MIN_VALUE, 1);
+        expect(smallest[0]! * smallest[1]!).toBe(Number.MIN_VALUE);
+        for (const one of [id, square!]) binding.deleteTensor(one);
+        binding.deleteSavedModel(session);
+      },
+    );
 
     test("says what it fails with when it is waited for, and leaves nothing behind", () => {
       const before = binding.getNumOfTensors();
       const session = open();
       const ids = [binding.createTensor([SIZE, SIZE], TF.TF_FLOAT, new Float32Array(SIZE * SIZE)), one(0)];
       const call = start(session, ids);
-      expect(() => binding.finishSavedModel(call)).toThrow("Integer division by zero");
+      expect(() => binding.finishGraph(call)).toThrow("Integer division by zero");
       expect(() => start(session, ids.slice(1))).toThrow("2 names of feeds for 1 tensors");
       expect(() => start(session, [ids[0]!, -5])).toThrow("Input Tensor ID not found (tensor_id: -5)");
       expect(() => start(-1, ids)).toThrow("SavedModel ID not found");
-      expect(() => binding.startSavedModel(session, [], "", "other:0")).toThrow(
+      expect(() => binding.startGraph(session, [], "", "other:0", false)).toThrow(
         "The graph has no node other",
       );
       for (const id of ids) binding.deleteTensor(id);
@@ -182,7 +199,7 @@ describe.skipIf(nativeStatus().state !== "installed")("the native binding", () =
         const bytes = (text) => Uint8Array.from(Buffer.from(text, "hex"));
         const session = binding.openGraph(bytes("${hex(encodeGraphDef(b.graph))}"), new Uint8Array(0));
         const x = binding.createTensor([2500, 2500], 1, new Float32Array(2500 * 2500));
-        binding.startSavedModel(session, [x], "x:0", "product:0");
+        binding.startGraph(session, [x], "x:0", "product:0", true);
         ${end};`;
       const { status, signal } = spawnSync(process.execPath, ["-e", script]);
       expect({ status, signal }).toEqual({ status: 0, signal: null });

@@ -1,4 +1,5 @@
 import type { Node, Storage, Value } from "../../tensor/graph.ts";
+import { costOf } from "../../tensor/op.ts";
 import type { Plan } from "../../tensor/runtime.ts";
 import { weightParts, type WeightParts } from "./weightParts.ts";
 
@@ -29,9 +30,13 @@ export class Blueprint {
   /** Storages that are several variables each. */
   readonly weightParts: WeightParts;
 
+  /** Multiply-adds of a step. */
+  readonly cost: number;
+
   /** @param cores for which large weights are kept in parts */
   constructor(plan: Plan, cores = 1) {
     this.plan = plan;
+    this.cost = plan.nodes.reduce((sum, node) => sum + costOf(node), 0);
     const written = new Set(plan.assigns.map((a) => a.storage));
     this.leaves = plan.leaves.map((value) => leafKind(value, written));
     this.inPlace = new Set(plan.nodes.filter((node) => updatesInPlace(node, plan)));

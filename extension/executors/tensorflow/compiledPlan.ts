@@ -4,7 +4,7 @@ import type { Coming, Plan } from "../../tensor/runtime.ts";
 import { graphName, type Choice } from "../choices.ts";
 import type { Parted } from "./batchParts.ts";
 import { Blueprint } from "./blueprint.ts";
-import { writeStep } from "./graphWriter.ts";
+import { writeStep, type Graph } from "./graphWriter.ts";
 import {
   fedAlike,
   isLarge,
@@ -24,6 +24,8 @@ import { checkedFor, type Checked, MOST_NODES, nameOf, SETTLED, whyNotXla } from
 const CALL = 25;
 /** Steps in one call at most. */
 const MOST_STEPS = 100;
+/** Multiply-adds of a step that is computed on the thread that asks for it: waking others would take longer. */
+const SMALL = 2e7;
 /** Single steps before the time of one is believed. */
 const TRIALS = 4;
 
@@ -75,12 +77,18 @@ export class CompiledPlan {
     this.promoted = promoted;
     this.parted = parted;
     this.blueprint = blueprint;
-    this.step = new Program(binding, writeStep(this.blueprint, promoted));
+    this.step = this.program(writeStep(blueprint, promoted));
     this.large = this.step.feeds.some(({ leaf }) => isLarge(blueprint.plan.leaves[leaf]!));
     this.whyNot = whyNotXla(blueprint.plan);
     this.canBeUndone = canBeUndone(blueprint.plan, this.step.feeds);
     this.ahead = new StepsAhead(binding, blueprint.plan, MOST_STEPS);
     if (this.whyNot === undefined) this.name = nameOf(blueprint.plan);
+  }
+
+  private program(graph: Graph): Program {
+    const { parted, blueprint } = this;
+    const divided = parted.parts > 1 || blueprint.weightParts.weights > 0;
+    return new Program(this.binding, graph, !divided && blueprint.cost <= SMALL);
   }
 
   /** Whether the plan's constants are not the compiled ones. */
@@ -292,20 +300,20 @@ export class CompiledPlan {
   private writtenLoop(): Program | undefined {
     const graph = writeLoop(this.blueprint, this.promoted, this.stacked);
     this.loopable = graph !== undefined;
-    return graph && new Program(this.binding, graph);
+    return graph && this.program(graph);
   }
 
   /** Has XLA compile many steps, while they go on as before. */
   compileForXla(): void {
     if (this.byXla || this.coming !== undefined) return;
-    const { blueprint, promoted, binding } = this;
+    const { blueprint, promoted } = this;
     // What XLA computes may not depend on what has changed so far.
     const graph = writeLoop(blueprint, promoted, blueprint.inputs(promoted), MOST_STEPS);
     if (graph === undefined) return this.refuseXla("an op of it can't be part of a loop in the graph");
     if (graph.functions.find(({ name }) => name === "step")!.nodes.length > MOST_NODES)
       return this.refuseXla(`it has more than ${MOST_NODES} TensorFlow nodes`);
     try {
-      const program = new Program(binding, graph);
+      const program = this.program(graph);
       this.coming = { program, ready: program.prepare(blueprint.plan) };
     } catch {
       this.refuseXla("this TensorFlow comes without it");

@@ -62,6 +62,7 @@ export class Program {
   readonly size: number;
   readonly feeds: readonly Feed[];
   private readonly binding: NativeBinding;
+  private readonly alone: boolean;
   private readonly session: number;
   private readonly fed: readonly Fed[];
   private readonly variables: readonly Variable[];
@@ -79,8 +80,10 @@ export class Program {
   /** Whether a variable was read since the last step. */
   private asked = false;
 
-  constructor(binding: NativeBinding, graph: Graph) {
+  /** @param alone whether its ops run one after the other, on the thread that calls: where others would not help much */
+  constructor(binding: NativeBinding, graph: Graph, alone: boolean) {
     this.binding = binding;
+    this.alone = alone;
     this.feeds = graph.feeds;
     this.fed = graph.feeds.map(() => ({ data: null, id: undefined }));
     this.variables = graph.variables;
@@ -178,11 +181,11 @@ export class Program {
    */
   start(plan: Plan, { ids }: Stack): () => { milliseconds: number; take: () => HostArray[] } {
     this.idle();
-    const call = this.binding.startSavedModel(this.session, ids, this.feedNames, this.fetchNames);
+    const call = this.binding.startGraph(this.session, ids, this.feedNames, this.fetchNames, this.alone);
     this.running = true;
     return () => {
       this.running = false;
-      const { outputs, milliseconds } = this.binding.finishSavedModel(call);
+      const { outputs, milliseconds } = this.binding.finishGraph(call);
       return { milliseconds, take: () => this.taken(plan, this.fetched(outputs)) };
     };
   }
@@ -223,20 +226,21 @@ export class Program {
   values(): number[] {
     this.idle();
     const names = this.variables.map(({ read }) => read).join();
-    return this.binding.runSavedModel(this.session, [], "", names).map(({ id }) => id);
+    return this.binding.runGraph(this.session, [], "", names, true);
   }
 
   /** Gives all variables the values of {@link values}. */
   restore(ids: readonly number[]): void {
     this.idle();
     const all = this.variables;
-    const done = this.binding.runSavedModel(
+    const done = this.binding.runGraph(
       this.session,
       ids,
       all.map((v) => v.initFeed).join(),
       all.map((v) => v.initFetch).join(),
+      true,
     );
-    for (const { id } of done) this.binding.deleteTensor(id);
+    for (const id of done) this.binding.deleteTensor(id);
   }
 
   /**
@@ -264,8 +268,8 @@ export class Program {
       return at === undefined || at.handle !== undefined ? [] : [{ at, name: this.variables[index]!.read }];
     });
     const names = all.map(({ name }) => name).join();
-    const made = this.binding.runSavedModel(this.session, [], "", names);
-    all.forEach(({ at }, i) => (at.handle = made[i]!.id));
+    const made = this.binding.runGraph(this.session, [], "", names, true);
+    all.forEach(({ at }, i) => (at.handle = made[i]!));
   }
 
   /** Where a variable's storage is, as long as it is here. */
@@ -316,14 +320,15 @@ export class Program {
     }
     if (moved.length === 0) return;
     this.idle();
-    const done = this.binding.runSavedModel(
+    const done = this.binding.runGraph(
       this.session,
       ids,
       moved.map((v) => v.initFeed).join(),
       // At the beginning all of them are: one number says so, instead of one for each.
       moved.length === this.variables.length ? this.initFetch : moved.map((v) => v.initFetch).join(),
+      this.alone,
     );
-    for (const { id } of done) this.binding.deleteTensor(id);
+    for (const id of done) this.binding.deleteTensor(id);
     for (const variable of moved) {
       const { storage } = variable;
       const before = storage.device as Residence | undefined;
@@ -348,8 +353,9 @@ export class Program {
   /** Ids of the fetched values; what says that everything is written is waited for and let go. */
   private call(ids: readonly number[]): number[] {
     this.idle();
-    const outputs = this.binding.runSavedModel(this.session, ids, this.feedNames, this.fetchNames);
-    return this.fetched(outputs.map(({ id }) => id));
+    return this.fetched(
+      this.binding.runGraph(this.session, ids, this.feedNames, this.fetchNames, this.alone),
+    );
   }
 
   private fetched(outputs: number[]): number[] {
