@@ -304,6 +304,27 @@ describe.skipIf(!native)("repeated steps", () => {
     expect(stepsWaiting()).toBe(0);
   });
 
+  it("what can't be fed refuses the steps of its call, not those before", () => {
+    Object.assign(keep, { gradients: false, waiting: true });
+    const { model, optimizer, x } = session(sgd);
+    const losses: Tensor[] = [];
+    const wrong = "integers beyond ±2³¹ can be read but not computed with";
+    expect(() => {
+      for (let i = 0; i < 500; i++) {
+        optimizer.zeroGrad();
+        const loss = model(x)
+          .sub(torch.tensor([i === 250 ? 2 ** 40 : i % 7]))
+          .square()
+          .mean();
+        losses.push(loss);
+        loss.backward();
+        optimizer.step();
+      }
+    }).toThrow(wrong);
+    expect(losses[10]!.item()).toBeGreaterThan(0);
+    expect(() => losses[250]!.item()).toThrow(wrong);
+  });
+
   it("steps that wait hold on to no graph", async () => {
     Object.assign(keep, { gradients: false, waiting: true });
     const { model, step } = session(sgd);

@@ -4,16 +4,9 @@ import type { Coming, Plan } from "../../tensor/runtime.ts";
 import { graphName, type Choice } from "../choices.ts";
 import type { Parted } from "./batchParts.ts";
 import { Blueprint } from "./blueprint.ts";
+import { fedAlike, isLarge, remembered, type Input, type Remembered } from "./feeding.ts";
 import { writeStep, type Graph } from "./graphWriter.ts";
-import {
-  fedAlike,
-  isLarge,
-  Program,
-  remembered,
-  type Input,
-  type Remembered,
-  type Residences,
-} from "./program.ts";
+import { Program, type Residences } from "./program.ts";
 import { writeLoop } from "./stepLoop.ts";
 import { canBeUndone, foreseen, placesOf } from "./foresight.ts";
 import { StepsAhead, type Place, type Results } from "./stepsAhead.ts";

@@ -2,7 +2,7 @@
 import type { Coming, Plan } from "../../tensor/runtime.ts";
 import { numel, sameShape } from "../../tensor/shape.ts";
 import type { Feed } from "./blueprint.ts";
-import { fedAlike, type Input } from "./program.ts";
+import { fedAlike, type Input } from "./feeding.ts";
 
 /** Numbers that a step writes at most: they are kept twice while steps are computed ahead. */
 const WRITTEN = 4e6;

@@ -4,11 +4,12 @@ import { internal } from "../../tensor/errors.ts";
 import type { Storage, Value } from "../../tensor/graph.ts";
 import { leafData, type Plan } from "../../tensor/runtime.ts";
 import { numel } from "../../tensor/shape.ts";
-import { upload } from "./eagerBuilder.ts";
 import type { Feed } from "./blueprint.ts";
-import { SESSION_CONFIG } from "./sessionConfig.ts";
-import type { Graph, Variable } from "./graphWriter.ts";
+import { upload } from "./eagerBuilder.ts";
+import { fedAlike, remembered, stacked, type Input, type Remembered } from "./feeding.ts";
 import { DATA_TYPE, encodeGraphDef } from "./graphDef.ts";
+import type { Graph, Variable } from "./graphWriter.ts";
+import { SESSION_CONFIG } from "./sessionConfig.ts";
 
 /** Where a storage's value is: a tensor of the library, or a variable of a program. */
 export type Residence =
@@ -28,9 +29,6 @@ export interface Residences {
   left(storage: Storage): void;
 }
 
-/** What a leaf is fed: a 0-d one by its number, which needs no array of its own; a state whose tensor is there by null. */
-export type Input = HostArray | number | null;
-
 /** What a call of many steps is fed. */
 export interface Stack {
   readonly ids: readonly number[];
@@ -38,14 +36,13 @@ export interface Stack {
   readonly made: readonly number[];
 }
 
-/** What was fed, to compare with what is fed next: a large array isn't kept for that. */
-export type Remembered = Input | WeakRef<HostArray>;
-
-/** Numbers of an array from which on it is large. */
-const LARGE = 2 ** 16;
-export const isLarge = ({ shape }: Value): boolean => numel(shape) >= LARGE;
-export const remembered = (input: Input): Remembered =>
-  typeof input === "object" && input !== null && input.length >= LARGE ? new WeakRef(input) : input;
+/** A call that has ended. */
+export interface Ended {
+  /** How long it ran. */
+  readonly milliseconds: number;
+  /** Takes in what it fetches, the values of all steps one after the other. */
+  readonly take: () => HostArray[];
+}
 
 /** What a call was last fed for one leaf, used again while the same is fed. */
 interface Fed {
@@ -146,7 +143,7 @@ export class Program {
 
   /** What a call of many steps is fed; to be released. */
   stack(plan: Plan, inputs: readonly (readonly Input[])[], residences: Residences): Stack {
-    const made = [this.binding.createTensor([], 3, Int32Array.of(inputs.length))];
+    const made = [this.binding.createTensor([], DATA_TYPE.int64, Int32Array.of(inputs.length))];
     const ids = [made[0]!];
     this.feeds.forEach((feed, i) => {
       const value = plan.leaves[feed.leaf]!;
@@ -176,10 +173,10 @@ export class Program {
   }
 
   /**
-   * Starts a call of many steps, which goes on while JavaScript does. Answers what waits for it, and then takes in what it
-   * fetches; nothing else may be asked of the program before.
+   * Starts a call of many steps, which goes on while JavaScript does. Answers what waits for it; nothing else may be asked of
+   * the program before.
    */
-  start(plan: Plan, { ids }: Stack): () => { milliseconds: number; take: () => HostArray[] } {
+  start(plan: Plan, { ids }: Stack): () => Ended {
     this.idle();
     const call = this.binding.startGraph(this.session, ids, this.feedNames, this.fetchNames, this.alone);
     this.running = true;
@@ -384,32 +381,4 @@ export class Program {
     fed.id = upload(this.binding, array, value.shape, value.dtype);
     return fed.id;
   }
-}
-
-/** Whether two steps are fed the same. */
-export function fedAlike(a: Remembered | undefined, b: Input | undefined): boolean {
-  if (a instanceof WeakRef) return a.deref() === b;
-  if (Object.is(a, b)) return true;
-  return isOne(a) && isOne(b) && Object.is(a[0], b[0]);
-}
-
-const isOne = (x: Input | undefined): x is HostArray => typeof x === "object" && x?.length === 1;
-
-/** What several steps are fed, one after the other, in a given array if it is of the kind. */
-function stacked(
-  inputs: readonly Input[],
-  { shape, dtype }: Value,
-  room: number,
-  given: HostArray | undefined,
-): HostArray {
-  const size = numel(shape);
-  // Drawn integers may be wider than what is computed with: the upload says so if they are.
-  const wide = inputs.some((input) => input instanceof Float64Array);
-  const fits = given !== undefined && given instanceof Float64Array === wide;
-  const all = fits ? given : wide ? new Float64Array(room * size) : allocate(dtype, room * size);
-  inputs.forEach((input, i) => {
-    if (typeof input === "number") all[i] = input;
-    else all.set(input!, i * size);
-  });
-  return all;
 }

@@ -3,7 +3,8 @@ import type { HostArray } from "../../tensor/dtype.ts";
 import { internal } from "../../tensor/errors.ts";
 import type { Plan } from "../../tensor/runtime.ts";
 import { sameInputs } from "./foresight.ts";
-import type { Input, Program, Residences } from "./program.ts";
+import type { Input } from "./feeding.ts";
+import type { Program, Residences } from "./program.ts";
 
 /** Steps that are computed one by one after some were computed ahead in vain: more each time. */
 const LEAST_REST = 8;

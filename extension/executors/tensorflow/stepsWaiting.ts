@@ -1,7 +1,7 @@
-import type { HostArray } from "../../tensor/dtype.ts";
 import type { Plan } from "../../tensor/runtime.ts";
 import { translated } from "../errors.ts";
-import type { Input, Program, Residences } from "./program.ts";
+import type { Input } from "./feeding.ts";
+import type { Ended, Program, Residences } from "./program.ts";
 import type { Place, Results } from "./stepsAhead.ts";
 
 /** Steps that one call is to compute: equal ones but for what they are fed, so one plan stands for all. */
@@ -16,8 +16,7 @@ interface Waiting {
 interface Running {
   readonly results: Results;
   readonly steps: number;
-  /** Waits for it, and answers what takes its values in. */
-  readonly wait: () => { readonly milliseconds: number; readonly take: () => HostArray[] };
+  readonly wait: () => Ended;
 }
 
 /**
@@ -59,16 +58,21 @@ export class StepsWaiting {
     this.waiting = undefined;
     const { running } = this;
     const { plan, inputs, results } = next;
-    const stack = loop.stack(plan, inputs, residences);
-    let done: ReturnType<Running["wait"]> | undefined;
+    let done: Ended | undefined;
     try {
-      done = this.wait(next);
-      this.running = { results, steps: inputs.length, wait: loop.start(plan, stack) };
+      const stack = loop.stack(plan, inputs, residences);
+      try {
+        done = this.wait();
+        this.running = { results, steps: inputs.length, wait: loop.start(plan, stack) };
+      } finally {
+        loop.release(stack);
+      }
+    } catch (error) {
+      throw (results.refused = translated(error) as Error);
     } finally {
-      loop.release(stack);
+      // The next call doesn't wait for this.
+      if (running !== undefined) running.results.fetched = done?.take();
     }
-    // The next call doesn't wait for this.
-    if (running !== undefined) running.results.fetched = done?.take();
   }
 
   /**
@@ -85,8 +89,7 @@ export class StepsWaiting {
     return this.running?.results === results;
   }
 
-  /** @param next what was recorded as if the call had been computed */
-  private wait(next = this.waiting): ReturnType<Running["wait"]> | undefined {
+  private wait(): Ended | undefined {
     const { running } = this;
     this.running = undefined;
     if (running === undefined) return undefined;
@@ -97,7 +100,8 @@ export class StepsWaiting {
     } catch (error) {
       const refused = translated(error) as Error;
       running.results.refused = refused;
-      if (next !== undefined) next.results.refused = refused;
+      // The next ones were recorded as if it had been computed.
+      if (this.waiting !== undefined) this.waiting.results.refused = refused;
       this.waiting = undefined;
       throw refused;
     }

@@ -1,0 +1,44 @@
+// What steps are fed: its form, and whether it is what was fed before.
+import { allocate, type HostArray } from "../../tensor/dtype.ts";
+import type { Value } from "../../tensor/graph.ts";
+import { numel } from "../../tensor/shape.ts";
+
+/** What a leaf is fed: a 0-d one by its number, which needs no array of its own; a state whose tensor is there by null. */
+export type Input = HostArray | number | null;
+
+/** What was fed, to compare with what is fed next: a large array isn't kept for that. */
+export type Remembered = Input | WeakRef<HostArray>;
+
+/** Numbers of an array from which on it is large. */
+const LARGE = 2 ** 16;
+export const isLarge = ({ shape }: Value): boolean => numel(shape) >= LARGE;
+export const remembered = (input: Input): Remembered =>
+  typeof input === "object" && input !== null && input.length >= LARGE ? new WeakRef(input) : input;
+
+/** Whether two steps are fed the same. */
+export function fedAlike(a: Remembered | undefined, b: Input | undefined): boolean {
+  if (a instanceof WeakRef) return a.deref() === b;
+  if (Object.is(a, b)) return true;
+  return isOne(a) && isOne(b) && Object.is(a[0], b[0]);
+}
+
+const isOne = (x: Input | undefined): x is HostArray => typeof x === "object" && x?.length === 1;
+
+/** What several steps are fed, one after the other, in a given array if it is of the kind. */
+export function stacked(
+  inputs: readonly Input[],
+  { shape, dtype }: Value,
+  room: number,
+  given: HostArray | undefined,
+): HostArray {
+  const size = numel(shape);
+  // Drawn integers may be wider than what is computed with: the upload says so if they are.
+  const wide = inputs.some((input) => input instanceof Float64Array);
+  const fits = given !== undefined && given instanceof Float64Array === wide;
+  const all = fits ? given : wide ? new Float64Array(room * size) : allocate(dtype, room * size);
+  inputs.forEach((input, i) => {
+    if (typeof input === "number") all[i] = input;
+    else all.set(input!, i * size);
+  });
+  return all;
+}
