@@ -13,7 +13,7 @@ import type { TrainerState } from "./trainerState.ts";
 import type { Values } from "./trainingStep.ts";
 
 /** Batches at most whose values wait to be read. */
-const MOST_UNREAD = 256;
+const MOST_UNREAD = 512;
 /** Most step rows that a run writes; longer runs write means of several steps. */
 const MAX_STEP_ROWS = 20_000;
 

@@ -16,7 +16,7 @@ import { checkedFor, type Checked, MOST_NODES, nameOf, SETTLED, whyNotXla } from
 /** How long one call may take, in ms: between two calls a run can be paused or stopped. */
 const CALL = 25;
 /** Steps in one call at most. */
-const MOST_STEPS = 100;
+const MOST_STEPS = 200;
 /** Multiply-adds of a step that is computed on the thread that asks for it: waking others would take longer. */
 const SMALL = 2e7;
 /** Single steps before the time of one is believed. */
