@@ -30,7 +30,7 @@ type Command =
 const folder = fs.mkdtempSync(path.join(tmpdir(), "layerwise-bench-"));
 process.on("exit", () => fs.rmSync(folder, { recursive: true, force: true }));
 const executor = await loadExecutor(process.env["LAYERWISE_BENCH_DEVICE"] === "wasm" ? "wasm" : "native");
-let training: Awaited<ReturnType<typeof open>> | undefined;
+let training: (Awaited<ReturnType<typeof open>> & { ended: Promise<never> }) | undefined;
 
 /** The loss that was looked at last. */
 let seen = NaN;
@@ -90,7 +90,7 @@ async function open(
 
 /** Lets the training under way go on for so long. */
 async function goOn(seconds: number): Promise<{ steps: number; seconds: number }> {
-  const { trainer, control } = training!;
+  const { trainer, control, ended } = training!;
   const from = trainer.state.step;
   const start = performance.now();
   const pause = new Promise<void>((resolve) => {
@@ -100,7 +100,7 @@ async function goOn(seconds: number): Promise<{ steps: number; seconds: number }
   });
   setTimeout(() => control.pause(), seconds * 1000);
   control.resume();
-  await pause;
+  await Promise.race([pause, ended]);
   return { steps: trainer.state.step - from, seconds: (performance.now() - start) / 1000 };
 }
 
@@ -121,16 +121,21 @@ async function answer(command: Command): Promise<object> {
     case "start": {
       training?.control.stop("request");
       const start = performance.now();
-      training = await open(command.name, command);
-      const { control, trainer, done } = training;
+      const opened = await open(command.name, command);
+      const { control, trainer, done } = opened;
       const pause = new Promise<void>((resolve) => {
         control.onPause = (on) => {
           if (on) resolve();
         };
       });
       control.pause();
-      void done();
-      await pause;
+      // Nobody waits for the pause of a training that is over.
+      const ended = done().then((): never => {
+        throw new Error("the training has ended");
+      });
+      ended.catch(() => undefined);
+      training = { ...opened, ended };
+      await Promise.race([pause, ended]);
       return { startMs: performance.now() - start, steps: trainer.state.step };
     }
     case "window": {

@@ -10,7 +10,7 @@ export class Repeated extends data.IterableDataset {
   }
 
   override *[Symbol.iterator](): Iterator<readonly Tensor[]> {
-    for (let i = 0; i < 1_000_000; i++) yield this.batch;
+    for (;;) yield this.batch;
   }
 }
 
