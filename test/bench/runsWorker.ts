@@ -78,9 +78,9 @@ async function measure({ name, warm, seconds, steps }: Command): Promise<object>
   }
   loop.disable();
   await handle!.kill();
-  // The lowest of a tenth of the steps: what waits for the garbage collector is no growth.
+  // The lowest of a fifth of the steps: what waits for the garbage collector is no growth.
   const megabytes = (from: number): number => {
-    const seen = memory.filter(({ step }) => step >= from && step <= from + done.steps / 10);
+    const seen = memory.filter(({ step }) => step >= from && step <= from + done.steps / 5);
     return Math.min(...seen.map(({ bytes }) => bytes)) / 2 ** 20;
   };
   answers.sort((a, b) => a - b);
@@ -91,8 +91,8 @@ async function measure({ name, warm, seconds, steps }: Command): Promise<object>
     slowestAnswerMs: answers.at(-1),
     hostBlockedMs: loop.max / 1e6 - 1,
     // All that is compiled in the course of a training is there by the middle of a long one.
-    earlyMb: megabytes(done.steps / 2),
-    lateMb: megabytes(0.9 * done.steps),
+    earlyMb: megabytes(0.4 * done.steps),
+    lateMb: megabytes(0.8 * done.steps),
   };
 }
 
