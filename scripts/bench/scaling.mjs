@@ -10,7 +10,7 @@ import { worker } from "./processes.mjs";
 
 const PAGE = inRoot("docs", "performance.md");
 /** Seconds of each measurement, of which a step has two: compiled and op by op. */
-const SECONDS = 0.8;
+const SECONDS = 2;
 
 const SIZES = { kind: "mlp", batch: 64, width: 256, depth: 2, length: 32 };
 /** What is varied, of what. */
@@ -127,7 +127,7 @@ npm run bench -- --scaling
 
 They are of ${cores} cores of ${cpu}, ${version} and Node ${process.versions.node}. A step is forward, loss, backward and
 update of one batch, without loading data; times are medians. "A step" is the step as a training runs it: compiled, many in
-one call where nobody looks in between, with the recording in JavaScript that goes with it. "Op by op" is the time of the
+one call where nobody looks in between, while JavaScript records the next ones. "Op by op" is the time of the
 same ops when the interpreter computes one after the other, as \`layerwise profile\` measures them: what is compiled is
 faster because ops are fused, run side by side, and need no call each. Your own models: \`layerwise profile FILE\`, and
 \`layerwise train FILE --explain\` for what is chosen and why.

@@ -181,6 +181,32 @@ describe.skipIf(nativeStatus().state !== "installed")("training on the native en
     expect(used[3]! - used[0]!).toBeLessThan(kept + 0.5);
   });
 
+  it.each([1, 3])(
+    "steps that wait are told as those that are looked at: %i batches a step",
+    async (batches) => {
+      const told = async (callbacks: ExperimentOptions["callbacks"]) => {
+        const before = executor.counters();
+        const changes = {
+          data: () => new data.TensorDataset(torch.randn(8000, 6), torch.randint(0, 3, [8000])),
+        };
+        const options = { ...changes, accumulateGradBatches: batches, metrics: ["accuracy"] as const };
+        const { rows } = await train(long({ ...options, callbacks: callbacks ?? {} }));
+        const meanwhile = executor.counters()["meanwhile"]! - before["meanwhile"]!;
+        return { meanwhile, rows: rows.map(({ time: _, ...row }) => row) };
+      };
+      const [waiting, looked] = [await told(undefined), await told({ onStepEnd: () => {} })];
+      if (batches === 1) expect(waiting.meanwhile).toBeGreaterThan(1);
+      expect(looked.meanwhile).toBe(0);
+      expect(waiting.rows).toHaveLength(looked.rows.length);
+      waiting.rows.forEach(({ values, ...row }, i) => {
+        const { values: others, ...other } = looked.rows[i]!;
+        expect(row).toEqual(other);
+        expect(Object.keys(values)).toEqual(Object.keys(others));
+        for (const name in values) expect(values[name], `${name} of row ${i}`).toBeCloseTo(others[name]!, 3);
+      });
+    },
+  );
+
   it("no step clears a set: those that outlive it are replaced (see allSettled)", async () => {
     const clears = [vi.spyOn(Set.prototype, "clear"), vi.spyOn(Map.prototype, "clear")];
     try {
