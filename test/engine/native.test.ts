@@ -157,7 +157,7 @@ describe.skipIf(nativeStatus().state !== "installed")("the native binding", () =
     });
 
     test.each([true, false])(
-      "numbers next to 0 are 0 in the graph alone, on a thread of its own: %s",
+      "numbers next to 0 are 0 in the graph, and nowhere else: on the calling thread %s",
       (alone) => {
         const b = new GraphBuilder();
         const x = placeholder(b, "x", { shape: [2], dtype: "float32" });

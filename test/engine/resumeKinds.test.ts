@@ -186,7 +186,7 @@ test.skipIf(!native).each([
       epochs: 4,
     });
   const executors: Awaited<ReturnType<typeof loadExecutor>>[] = [];
-  // Batches are counted as they are read: up to a hundred ahead, and once more where those done before are passed over.
+  // Batches are counted as they are read: up to two hundred ahead, and once more where those done before are passed over.
   const [first, second] = [SETTLED - 10, ((SETTLED - 10) % LENGTH) + 300];
   await compareResumed(make, [first, second], folder, async () => {
     executors.push(await loadExecutor("native"));

@@ -72,7 +72,7 @@ export class CompiledPlan {
     this.blueprint = blueprint;
     this.step = this.program(writeStep(blueprint, promoted));
     this.large = this.step.feeds.some(({ leaf }) => isLarge(blueprint.plan.leaves[leaf]!));
-    this.whyNot = whyNotXla(blueprint.plan);
+    this.whyNot = whyNotXla(blueprint);
     this.canBeUndone = canBeUndone(blueprint.plan, this.step.feeds);
     this.ahead = new StepsAhead(binding, blueprint.plan, MOST_STEPS);
     if (this.whyNot === undefined) this.name = nameOf(blueprint.plan);

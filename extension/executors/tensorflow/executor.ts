@@ -123,7 +123,7 @@ export class TensorFlowExecutor implements Executor, Residences {
       this.counters.calls++;
       if (compiled.pending > 1) this.counters.meanwhile++;
     }
-    // What reads them holds on to no graph: a hundred steps may wait.
+    // What reads them holds on to no graph: hundreds of steps may wait.
     plan.fetches.forEach((value, i) => {
       const size = numel(value.shape);
       value.read = () => {

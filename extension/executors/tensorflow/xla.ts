@@ -3,10 +3,11 @@
 // gain nothing, so it is for steps that are small and come again and again.
 import { createHash } from "node:crypto";
 import type { Node } from "../../tensor/graph.ts";
-import { costOf, type Op } from "../../tensor/op.ts";
+import type { Op } from "../../tensor/op.ts";
 import type { Plan, SteadyGraph } from "../../tensor/runtime.ts";
 import { numel } from "../../tensor/shape.ts";
 import { signatureOf } from "../layouts.ts";
+import type { Blueprint } from "./blueprint.ts";
 
 /** Steps of one graph from which on it is compiled: about as many as it takes to win back what compiling takes. */
 export const SETTLED = 4096;
@@ -22,13 +23,12 @@ const FED = 32_768;
 export const MOST_NODES = 600;
 
 /** Why XLA isn't to compute a training step, however often it comes; undefined for one that suits it. */
-export function whyNotXla(plan: Plan): string | undefined {
+export function whyNotXla({ plan, cost }: Blueprint): string | undefined {
   if (plan.assigns.length === 0) return "it is no training step";
   const strange = plan.nodes.find((node) => !suits(node));
   if (strange !== undefined) return `${strange.op.name} is not for XLA`;
   const computed = plan.nodes.find((node) => refusing(node, plan)?.leaf === -1);
   if (computed !== undefined) return `what ${computed.op.name} might refuse is computed in the step itself`;
-  const cost = plan.nodes.reduce((sum, node) => sum + costOf(node), 0);
   if (cost > LARGEST) return `a step has more than ${LARGEST} multiply-adds`;
   const fed = plan.leaves.reduce((sum, v) => sum + (isFed(v.producer.kind) ? numel(v.shape) : 0), 0);
   const given = plan.fetches.reduce((sum, v) => sum + numel(v.shape), 0);
