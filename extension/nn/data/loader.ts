@@ -24,6 +24,8 @@ export interface DataLoaderOptions<Sample, Batch> {
   generator?: RandomStream | null;
 }
 
+type Samples<Sample> = Dataset<Sample> | IterableDataset<Sample>;
+
 /**
  * Batches of a data set. Each loop over it is one epoch, in the order PyTorch gives for the same seed:
  *
@@ -33,8 +35,12 @@ export interface DataLoaderOptions<Sample, Batch> {
  *
  * @throws TensorError for options that exclude each other
  */
-export class DataLoader<Sample, Batch = Collated<Sample>> implements Iterable<Batch> {
-  readonly dataset: Dataset<Sample> | IterableDataset<Sample>;
+export class DataLoader<
+  Sample,
+  Batch = Collated<Sample>,
+  Source extends Samples<Sample> = Samples<Sample>,
+> implements Iterable<Batch> {
+  readonly dataset: Source;
   readonly batchSize: number | null;
   readonly dropLast: boolean;
   /** Gives the sample numbers; null for a stream. */
@@ -46,13 +52,13 @@ export class DataLoader<Sample, Batch = Collated<Sample>> implements Iterable<Ba
   private readonly plain: sampling.LoaderOptions | null = null;
   private readonly collateFn: ((samples: Sample[]) => Batch) | null;
 
-  constructor(dataset: Dataset<Sample> | IterableDataset<Sample>, options?: DataLoaderOptions<Sample, Batch>);
+  constructor(dataset: Source & Samples<Sample>, options?: DataLoaderOptions<Sample, Batch>);
   constructor(
-    dataset: Dataset<Sample> | IterableDataset<Sample>,
+    dataset: Source & Samples<Sample>,
     batchSize: number | null,
     options?: Omit<DataLoaderOptions<Sample, Batch>, "batchSize">,
   );
-  constructor(dataset: Dataset<Sample> | IterableDataset<Sample>, ...rest: unknown[]) {
+  constructor(dataset: Source & Samples<Sample>, ...rest: unknown[]) {
     const options = bind<DataLoaderOptions<Sample, Batch>>("DataLoader", rest, {
       batchSize: 1,
       shuffle: false,
@@ -119,7 +125,8 @@ export class DataLoader<Sample, Batch = Collated<Sample>> implements Iterable<Ba
 
   /** @internal The batches in the set's own order, which takes nothing from any other generator. */
   inOrder(generator: RandomStream): DataLoader<Sample, Batch> {
-    const { dataset, collateFn } = this;
+    const { collateFn } = this;
+    const dataset: Samples<Sample> = this.dataset;
     const batchSize = this.batchSize ?? (this.batchSampler === null ? null : 1);
     return new DataLoader(dataset, { batchSize, collateFn, generator });
   }
