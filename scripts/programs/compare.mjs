@@ -1,0 +1,125 @@
+// @ts-check
+/** How a program's results are compared with PyTorch's. */
+
+/**
+ * What a run of a program gave.
+ * @typedef {object} Program
+ * @property {number[]} losses
+ * @property {Record<string, number[]>} checks
+ * @property {string[]} text Lines of standard output.
+ * @property {number} seconds Of the program alone.
+ */
+
+/**
+ * What PyTorch gave.
+ * @typedef {object} Recorded
+ * @property {string} torch Its version.
+ * @property {{ words: string, losses: number[], checks?: { [name: string]: number } }} noise
+ *   How far PyTorch is from itself: up to each loss, and in each of the checks.
+ * @property {number[]} losses
+ * @property {{ [name: string]: number[] }} checks
+ * @property {string[]} text
+ */
+
+/**
+ * @typedef {object} Comparison
+ * @property {number} steps
+ * @property {number} difference Of the losses, the largest.
+ * @property {number} tolerance Where the difference is largest in terms of it.
+ * @property {string[]} problems
+ */
+
+/** Absolute and relative. */
+const TOLERANCE = 1e-5;
+/** Of PyTorch's own noise. */
+const NOISE_FACTOR = 4;
+/** Noise beyond this part of a value says that a program has no fixed result. */
+const MAX_NOISE = 0.01;
+
+/** @param {number} expected @param {number} noise */
+const allowed = (expected, noise) => Math.max(TOLERANCE * (1 + Math.abs(expected)), NOISE_FACTOR * noise);
+
+/**
+ * @param {Program} actual
+ * @param {Recorded} expected
+ * @returns {Comparison}
+ */
+export function compare(actual, expected) {
+  /** @type {string[]} */
+  const problems = [];
+  let [difference, tolerance, share] = [0, 0, -1];
+  /** @param {string} what @param {unknown} values @param {number[]} wanted @param {(i: number) => number} noise */
+  const numbers = (what, values, wanted, noise) => {
+    if (!Array.isArray(values))
+      return void problems.push(`${what}: there are none; PyTorch has ${wanted.length}`);
+    if (values.length !== wanted.length)
+      problems.push(`${what}: ${values.length} numbers, ${wanted.length} in PyTorch`);
+    let first = true;
+    for (let i = 0; i < Math.min(values.length, wanted.length); i++) {
+      const [value, target] = [values[i], wanted[i] ?? Number.NaN];
+      const limit = allowed(target, noise(i));
+      const distance = typeof value === "number" ? Math.abs(value - target) : Number.NaN;
+      if (what === "losses" && !(distance / limit <= share))
+        [difference, tolerance, share] = [distance, limit, distance / limit];
+      if (distance <= limit || !first) continue;
+      first = false;
+      problems.push(
+        `${what}: number ${i} is ${value}, ${target} in PyTorch (tolerance ${limit.toExponential(1)})`,
+      );
+    }
+  };
+  numbers("losses", actual.losses, expected.losses, (i) => expected.noise.losses[i] ?? 0);
+  const names = new Set([...Object.keys(expected.checks), ...Object.keys(actual.checks)]);
+  for (const name of names)
+    numbers(
+      `checks.${name}`,
+      actual.checks[name],
+      expected.checks[name] ?? [],
+      () => expected.noise.checks?.[name] ?? 0,
+    );
+  if (actual.text.length !== expected.text.length)
+    problems.push(`text: ${actual.text.length} lines, ${expected.text.length} in PyTorch`);
+  const lines = Math.max(actual.text.length, expected.text.length);
+  for (let i = 0; i < lines; i++) {
+    if (actual.text[i] === expected.text[i]) continue;
+    problems.push(`text: line ${i + 1} is ${JSON.stringify(actual.text[i]) ?? "missing"}`);
+    problems.push(`    in PyTorch ${JSON.stringify(expected.text[i]) ?? "missing"}`);
+    break;
+  }
+  return { steps: expected.losses.length, difference, tolerance, problems };
+}
+
+/**
+ * Says what makes a record unfit to compare with, if anything does.
+ * @param {Recorded} record
+ * @returns {string | undefined}
+ */
+export function inspectRecord({ noise, losses, checks, text }) {
+  if (losses.length === 0) return "it has no losses";
+  /** @type {[string, number, number][]} */
+  const values = losses.map((value, i) => [`loss ${i}`, value, noise.losses[i] ?? 0]);
+  for (const [name, numbers] of Object.entries(checks))
+    values.push(
+      ...numbers.map(
+        (value, i) =>
+          /** @type {[string, number, number]} */ ([
+            `checks.${name}[${i}]`,
+            value,
+            noise.checks?.[name] ?? 0,
+          ]),
+      ),
+    );
+  for (const [what, value, own] of values) {
+    if (!Number.isFinite(value)) return `${what} is ${value}`;
+    if (own > MAX_NOISE * (1 + Math.abs(value))) return `${what} differs by ${own} from run to run`;
+  }
+  for (const [i, line] of text.entries())
+    for (const [token = "", digits = ""] of line.matchAll(/-?\d+\.(\d+)(?!\d|e)/g)) {
+      const shown = values.filter(([, value]) => value.toFixed(digits.length) === token);
+      const atBoundary = ([, value, own] = shown[0] ?? ["", 0, 0]) =>
+        [-1, 1].some((sign) => (value + sign * allowed(value, own)).toFixed(digits.length) !== token);
+      if (shown.length > 0 && shown.every((entry) => atBoundary(entry)))
+        return `line ${i + 1} prints ${token}, which is near a rounding boundary: ${shown[0]?.[1]}`;
+    }
+  return undefined;
+}
