@@ -162,7 +162,7 @@ const MODULES: unique symbol = Symbol("layerwise.modules");
  * ```
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.ModuleDict.html
  */
-export class ModuleDict<M extends Module = Layer> extends Module {
+class ModuleDict<M extends Module = Layer> extends Module {
   // Not as properties: those with whole numbers as names would come first.
   readonly [MODULES] = new Map<string, M>();
 
@@ -191,6 +191,7 @@ export class ModuleDict<M extends Module = Layer> extends Module {
       throw new TensorError("value", `module name can't be empty or contain ".", got: "${name}"`);
     }
     this[MODULES].set(name, module);
+    if (!(name in this)) Object.defineProperty(this, name, attribute(name));
     return this;
   }
 
@@ -199,7 +200,9 @@ export class ModuleDict<M extends Module = Layer> extends Module {
   }
 
   delete(name: string): boolean {
-    return this[MODULES].delete(name);
+    if (!this[MODULES].delete(name)) return false;
+    Reflect.deleteProperty(this, name);
+    return true;
   }
 
   keys(): string[] {
@@ -237,3 +240,27 @@ export class ModuleDict<M extends Module = Layer> extends Module {
     );
   }
 }
+
+/** A module of a {@link ModuleDict} as a property: not enumerable, since the map holds the modules. */
+const attribute = (name: string): PropertyDescriptor & ThisType<ModuleDict<Module>> => ({
+  get() {
+    return this.get(name);
+  },
+  set(module: Module) {
+    this.set(name, module);
+  },
+  configurable: true,
+});
+
+/** The class with the names of its modules in the type: `layers.conv` is the module that was given under that name. */
+interface NamingModules {
+  readonly prototype: ModuleDict<Module>;
+  new <T extends Readonly<Record<string, Module>>>(modules: T): ModuleDict<T[keyof T]> & T;
+  new <M extends Module = Layer>(
+    modules?: Readonly<Record<string, M>> | ReadonlyMap<string, M>,
+  ): ModuleDict<M>;
+}
+
+const NamedModuleDict = ModuleDict as NamingModules;
+type NamedModuleDict<M extends Module = Layer> = ModuleDict<M>;
+export { NamedModuleDict as ModuleDict };

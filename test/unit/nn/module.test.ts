@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, expectTypeOf, test } from "vitest";
 import { loadExecutor } from "../../../extension/executors/index.ts";
-import { F, nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
+import { copy, data, F, nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
 import { TensorError } from "../../../extension/tensor/errors.ts";
 import { Node } from "../../../extension/tensor/graph.ts";
 
@@ -278,6 +278,27 @@ describe("containers", () => {
     expect([...dict.stateDict().keys()]).toEqual(["10.weight", "10.bias", "2.weight", "2.bias"]);
     expect(() => dict.get("3")).toThrow("no module is named '3'");
     expect(dict.delete("10") && dict.size).toBe(1);
+  });
+
+  test("a ModuleDict's modules are properties, to read and to replace", () => {
+    const dict = new nn.ModuleDict({ fc: new nn.Linear(2, 3), act: new nn.ReLU(), keys: new nn.Tanh() });
+    expectTypeOf(dict.fc).toEqualTypeOf<nn.Linear>();
+    expect(dict.fc).toBe(dict.get("fc"));
+    const other = new nn.Linear(2, 3);
+    dict.fc = other;
+    expect([dict.get("fc"), dict.items()[0]![1]]).toEqual([other, other]);
+    const twin = copy.deepcopy(dict);
+    expect(twin.fc).toBe(twin.get("fc"));
+    expect(twin.fc).not.toBe(other);
+    // A name that the class itself has stays the class's.
+    expect([...(dict as unknown as nn.ModuleDict).keys()]).toEqual(["fc", "act", "keys"]);
+    dict.delete("fc");
+    expect(dict.fc).toBeUndefined();
+    expect([...dict.stateDict().keys()]).toEqual([]);
+  });
+
+  test("torch holds its submodules", () => {
+    expect([torch.nn, torch.optim, torch.utils.data]).toEqual([nn, optim, data]);
   });
 });
 
