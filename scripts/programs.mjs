@@ -68,10 +68,19 @@ function programs(named) {
 async function record(names) {
   const python = await torchPython();
   for (const name of names) {
-    const { torch, losses, checks, text, noise, weight } = await runPython(python, name, { noise: true });
+    const { torch, losses, checks, text, warnings, noise, weight } = await runPython(python, name, {
+      noise: true,
+    });
     const words = weight === null ? NOISE.replace(/,[^,]*$/, "") : `${NOISE} (${weight})`;
     /** @type {import("./programs/compare.mjs").Recorded} */
-    const result = { torch, noise: { words, ...noise }, losses, checks, text };
+    const result = {
+      torch,
+      noise: { words, ...noise },
+      losses,
+      checks,
+      text,
+      ...(warnings.length > 0 ? { warnings } : {}),
+    };
     const problem = inspectRecord(result);
     if (problem !== undefined) throw new ScriptError(`${name}.py can't be recorded: ${problem}`);
     fs.writeFileSync(recordOf(name), `${format(result)}\n`);
@@ -84,20 +93,22 @@ async function record(names) {
  * JSON with a line for each property, and for each of the checks.
  * @param {import("./programs/compare.mjs").Recorded} result
  */
-function format({ torch, noise, losses, checks, text }) {
+function format({ torch, noise, losses, checks, text, warnings = [] }) {
   const lines = (/** @type {object} */ value, /** @type {string} */ indent) =>
     Object.entries(value).map(([key, item]) => `${indent}${JSON.stringify(key)}: ${JSON.stringify(item)}`);
   const block = (/** @type {object} */ value) => {
     const inner = lines(value, "    ");
     return inner.length === 0 ? "{}" : `{\n${inner.join(",\n")}\n  }`;
   };
-  const quoted = text.map((line) => `    ${JSON.stringify(line)}`);
+  const list = (/** @type {string[]} */ texts) =>
+    texts.length === 0 ? "[]" : `[\n${texts.map((line) => `    ${JSON.stringify(line)}`).join(",\n")}\n  ]`;
   const parts = [
     `"torch": ${JSON.stringify(torch)}`,
     `"noise": ${block({ words: noise.words, losses: noise.losses, ...(noise.checks && { checks: noise.checks }) })}`,
     `"losses": ${JSON.stringify(losses)}`,
     `"checks": ${block(checks)}`,
-    `"text": ${quoted.length === 0 ? "[]" : `[\n${quoted.join(",\n")}\n  ]`}`,
+    `"text": ${list(text)}`,
+    ...(warnings.length === 0 ? [] : [`"warnings": ${list(warnings)}`]),
   ];
   return `{\n${parts.map((part) => `  ${part}`).join(",\n")}\n}`;
 }

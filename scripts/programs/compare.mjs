@@ -7,6 +7,7 @@
  * @property {number[]} losses
  * @property {Record<string, number[]>} checks
  * @property {string[]} text Lines of standard output.
+ * @property {string[]} warnings
  * @property {number} seconds Of the program alone.
  */
 
@@ -19,6 +20,7 @@
  * @property {number[]} losses
  * @property {{ [name: string]: number[] }} checks
  * @property {string[]} text
+ * @property {string[]} [warnings] What it warned of; the port may warn of that and of nothing else.
  */
 
 /**
@@ -86,6 +88,8 @@ export function compare(actual, expected) {
     problems.push(`    in PyTorch ${JSON.stringify(expected.text[i]) ?? "missing"}`);
     break;
   }
+  for (const warning of actual.warnings)
+    if (!(expected.warnings ?? []).includes(warning)) problems.push(`PyTorch doesn't warn: ${warning}`);
   return { steps: expected.losses.length, difference, tolerance, problems };
 }
 

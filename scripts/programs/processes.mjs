@@ -8,6 +8,8 @@ import { inRoot, ScriptError } from "../project.mjs";
 /** @typedef {import("./compare.mjs").Program} Program */
 
 const LIMIT_SECONDS = 120;
+/** A warning on standard error, worded as Python words it. */
+const WARNING = /^[A-Z][A-Za-z]*Warning: /;
 /** PyTorch runs a program several times when it records. */
 const RECORD_LIMIT_SECONDS = 480;
 
@@ -34,9 +36,13 @@ fs.writeFileSync(${JSON.stringify(output)}, JSON.stringify({ losses, checks, sec
 `,
   );
   const args = [inRoot("dist", "cli.js"), "run", file, "--device", engine];
-  const text = await outputOf(process.execPath, args, folder, env, LIMIT_SECONDS, true);
+  const { stdout, stderr } = await outputOf(process.execPath, args, folder, env, LIMIT_SECONDS);
+  const errors = linesOf(stderr).filter((line) => line.trim() !== "");
+  const warnings = errors.filter((line) => WARNING.test(line));
+  if (warnings.length < errors.length)
+    throw new ScriptError(`The program printed an error.\n${stderr.trim()}`);
   if (!fs.existsSync(output)) throw new ScriptError("The program ended before its last line.");
-  return { ...JSON.parse(fs.readFileSync(output, "utf8")), text: linesOf(text) };
+  return { ...JSON.parse(fs.readFileSync(output, "utf8")), text: linesOf(stdout), warnings };
 }
 
 /**
@@ -51,7 +57,7 @@ export async function runPython(python, name, { noise }) {
   const output = `${folder}/output.json`;
   const program = inRoot("test", "programs", name, `${name}.py`);
   const args = [inRoot("test", "programs", "record.py"), program, output, ...(noise ? ["--noise"] : [])];
-  await outputOf(python, args, folder, {}, noise ? RECORD_LIMIT_SECONDS : LIMIT_SECONDS, false);
+  await outputOf(python, args, folder, {}, noise ? RECORD_LIMIT_SECONDS : LIMIT_SECONDS);
   return JSON.parse(fs.readFileSync(output, "utf8"));
 }
 
@@ -79,10 +85,9 @@ function linesOf(text) {
  * @param {string} cwd
  * @param {NodeJS.ProcessEnv} env
  * @param {number} limit Seconds.
- * @param {boolean} quiet Whether text on standard error is a failure.
- * @returns {Promise<string>} Standard output.
+ * @returns {Promise<{ stdout: string, stderr: string }>}
  */
-async function outputOf(command, args, cwd, env, limit, quiet) {
+async function outputOf(command, args, cwd, env, limit) {
   const child = spawn(command, args, {
     cwd,
     env: { ...process.env, ...env },
@@ -103,6 +108,5 @@ async function outputOf(command, args, cwd, env, limit, quiet) {
   clearTimeout(timer);
   if (late) throw new ScriptError(`The program took longer than ${limit} seconds.\n${stderr.trim()}`);
   if (code !== 0) throw new ScriptError(`Exit code ${code}.\n${stderr.trim()}`);
-  if (quiet && stderr.trim() !== "") throw new ScriptError(`The program printed an error.\n${stderr.trim()}`);
-  return stdout;
+  return { stdout, stderr };
 }

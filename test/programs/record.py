@@ -15,6 +15,7 @@ import os
 import runpy
 import sys
 import time
+import warnings
 
 import torch
 
@@ -89,7 +90,8 @@ def run(program, threads=None, place=None):
         torch.set_num_threads(threads)
     ulp = OneUlp(place)
     text = io.StringIO()
-    with ulp.installed(), contextlib.redirect_stdout(text):
+    with ulp.installed(), contextlib.redirect_stdout(text), warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("default")
         started = time.perf_counter()
         names = runpy.run_path(program, run_name="__main__")
         seconds = time.perf_counter() - started
@@ -97,6 +99,7 @@ def run(program, threads=None, place=None):
         "losses": [float(x) for x in names["losses"]],
         "checks": {name: [float(x) for x in values] for name, values in names.get("checks", {}).items()},
         "text": text.getvalue().splitlines(),
+        "warnings": sorted({f"{w.category.__name__}: {w.message}" for w in warned}),
         "seconds": seconds,
         "weight": ulp.done,
     }
@@ -142,6 +145,7 @@ def main(program, output, noise):
         "losses": [rounded(x) for x in result["losses"]],
         "checks": {name: [rounded(x) for x in values] for name, values in result["checks"].items()},
         "text": result["text"],
+        "warnings": result["warnings"],
         "seconds": result["seconds"],
         "noise": {"losses": steps, "checks": {name: float(f"{x:.2g}") for name, x in checks.items() if x > 0}},
         "weight": weight,

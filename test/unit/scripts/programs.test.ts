@@ -12,6 +12,7 @@ const actual: Program = {
   losses: [1, 0.5, 0.25],
   checks: { accuracy: [0.75] },
   text: expected.text,
+  warnings: [],
   seconds: 1,
 };
 const problems = (changes: Partial<Program>): string[] =>
@@ -57,6 +58,12 @@ describe("a program's results", () => {
       "text: line 2 is missing",
       '    in PyTorch "loss 0.25"',
     ]);
+  });
+
+  test("may warn of what PyTorch warns of", () => {
+    const warnings = ["UserWarning: so"];
+    expect(compare({ ...actual, warnings }, { ...expected, warnings }).problems).toEqual([]);
+    expect(problems({ warnings })).toEqual(["PyTorch doesn't warn: UserWarning: so"]);
   });
 
   test("name the difference that is largest in terms of its tolerance", () => {
