@@ -1,5 +1,6 @@
 import type { EvaluationResult } from "../protocol/engine.ts";
 import type { Batch, Loss } from "../nn/experiment.ts";
+import { withMode } from "../nn/modes.ts";
 import type { Module } from "../nn/module.ts";
 import { TensorError } from "../tensor/errors.ts";
 import { noGrad } from "../tensor/scope.ts";
@@ -45,34 +46,37 @@ export function forward(model: Module, inputs: readonly Tensor[]): Tensor {
  * @param observe Sees every batch with its output
  */
 export async function evaluate(
-  { model, loss, measures, classes }: Measured,
+  measured: Measured,
   batches: Iterable<Batch>,
   tick: () => Promise<boolean>,
   observe: (batch: Batch, output: Tensor, target: Tensor) => void = () => undefined,
 ): Promise<EvaluationResult | undefined> {
-  const before = model.training;
-  model.eval();
+  return withMode(measured.model, "eval", () => measure(measured, batches, tick, observe));
+}
+
+async function measure(
+  { model, loss, measures, classes }: Measured,
+  batches: Iterable<Batch>,
+  tick: () => Promise<boolean>,
+  observe: (batch: Batch, output: Tensor, target: Tensor) => void,
+): Promise<EvaluationResult | undefined> {
   const losses = new Means();
   const measurement = new Measurement(measures);
   const confusion = new Confusion(loss);
   let samples = 0;
-  try {
-    for (const batch of batches) {
-      const { inputs, target } = inputsAndTarget(batch);
-      const output = noGrad(() => forward(model, inputs));
-      const length = batchLength(batch);
-      samples += length;
-      if (loss !== undefined) {
-        const value = noGrad(() => loss(output, target));
-        losses.add({ loss: toNumber(value, "loss") }, length);
-      }
-      measurement.add(output, target);
-      confusion.add(output, target);
-      observe(batch, output, target);
-      if (!(await tick())) return undefined;
+  for (const batch of batches) {
+    const { inputs, target } = inputsAndTarget(batch);
+    const output = noGrad(() => forward(model, inputs));
+    const length = batchLength(batch);
+    samples += length;
+    if (loss !== undefined) {
+      const value = noGrad(() => loss(output, target));
+      losses.add({ loss: toNumber(value, "loss") }, length);
     }
-  } finally {
-    model.train(before);
+    measurement.add(output, target);
+    confusion.add(output, target);
+    observe(batch, output, target);
+    if (!(await tick())) return undefined;
   }
   const matrix = confusion.get(classes?.length);
   return {

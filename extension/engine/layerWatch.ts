@@ -1,4 +1,5 @@
 import type { Batch } from "../nn/experiment.ts";
+import { keepModes } from "../nn/modes.ts";
 import type { LayerRow } from "../protocol/run.ts";
 import type { HostArray } from "../tensor/dtype.ts";
 import { amax } from "../tensor/functions/reduction.ts";
@@ -102,7 +103,7 @@ export class LayerWatch {
     const nodes: Node[] = [];
     const { onNode } = scope;
     const generator = defaultStream.getState();
-    const { training } = model;
+    const restoreModes = keepModes(model);
     // Without dropout, and without a trace in running statistics.
     model.eval();
     scope.onNode = (node) => void (node.op.name === "relu" && nodes.push(node));
@@ -139,7 +140,7 @@ export class LayerWatch {
       return found;
     } finally {
       scope.onNode = onNode;
-      model.train(training);
+      restoreModes();
       defaultStream.setState(generator);
     }
   }

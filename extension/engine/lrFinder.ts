@@ -1,4 +1,5 @@
 import { loadExecutor } from "../executors/index.ts";
+import { beginTraining, keepModes } from "../nn/modes.ts";
 import type { Optimizer, OptimizerStateDict } from "../nn/optim/optimizer.ts";
 import type { LrFindRequest, LrFindResult } from "../protocol/engine.ts";
 import type { UserError } from "../protocol/errors.ts";
@@ -56,7 +57,7 @@ export async function sweepRates(prepared: Prepared, options: SweepOptions = {})
   let best = Infinity;
   let diverged = false;
   try {
-    model.train();
+    beginTraining(model);
     for await (const { step, loss } of trainedSteps(prepared, optimizer, rate, steps)) {
       average = BETA * average + (1 - BETA) * loss;
       const smoothed = average / (1 - BETA ** (step + 1));
@@ -119,12 +120,12 @@ function snapshot({ model }: Prepared, optimizer: Optimizer): () => void {
   const weights = new Map(Array.from(model.stateDict(), ([name, tensor]) => [name, copied(tensor)]));
   const state = copied<OptimizerStateDict>(optimizer.stateDict());
   const generator = defaultStream.getState();
-  const { training } = model;
+  const restoreModes = keepModes(model);
   return () => {
     model.loadStateDict(weights);
     optimizer.zeroGrad();
     optimizer.loadStateDict(state);
-    model.train(training);
+    restoreModes();
     defaultStream.setState(generator);
   };
 }

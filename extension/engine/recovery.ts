@@ -229,7 +229,8 @@ const HINT =
 
 const upper = (text: string): string => `${text.charAt(0).toUpperCase()}${text.slice(1)}`;
 
-function some(names: readonly string[]): string {
+/** The first few of some names, and how many more there are. */
+export function some(names: readonly string[]): string {
   const shown = names.slice(0, 4).join(", ");
   return names.length > 4 ? `${shown} and ${names.length - 4} more` : shown;
 }

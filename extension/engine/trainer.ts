@@ -1,5 +1,6 @@
 import type { EvaluationResult } from "../protocol/engine.ts";
 import type { Batch, SavedCheckpoint, TrainContext } from "../nn/experiment.ts";
+import { beginTraining } from "../nn/modes.ts";
 import { setDetectAnomaly } from "../tensor/anomaly.ts";
 import { defaultStream } from "../tensor/random/stream.ts";
 import { stepsWaiting } from "../tensor/runtime.ts";
@@ -17,7 +18,7 @@ import { Lookers } from "./lookers.ts";
 import { isValidation } from "./monitor.ts";
 import type { Prepared } from "./prepare.ts";
 import { Recorder } from "./recorder.ts";
-import { Recovery } from "./recovery.ts";
+import { Recovery, some } from "./recovery.ts";
 import type { Reporter } from "./reporter.ts";
 import { Steering } from "./steering.ts";
 import { StateKeeper, type Resumption } from "./stateKeeper.ts";
@@ -92,7 +93,9 @@ export class Trainer {
   async run(): Promise<StopReason | undefined> {
     const { state, limits, callbacks } = this;
     const { experiment, model } = this.#prepared;
-    model.train();
+    const frozen = beginTraining(model);
+    if (frozen.length > 0)
+      this.#hooks.reporter.log("info", `Kept in evaluation mode while the model trains: ${some(frozen)}.`);
     const dev = fastDevRun(experiment.options);
     if (dev !== undefined)
       this.#hooks.reporter.log(

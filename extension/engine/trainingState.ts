@@ -37,6 +37,8 @@ export interface TrainingState extends TrainerProgress {
   model_state_dict: StateDict;
   /** Names of the parameters that are not trained. */
   frozen: readonly string[];
+  /** Paths of the modules in evaluation mode; older states lack them. */
+  evaluating?: readonly string[];
   /** By name; one alone has the name "". */
   optimizers: Readonly<Record<string, SavedOptimizer>>;
   schedulers: readonly Record<string, unknown>[];
@@ -109,6 +111,7 @@ export function collectTraining(
     version: VERSION,
     model_state_dict: model.stateDict(),
     frozen: named.filter(([, parameter]) => !parameter.requiresGrad).map(([name]) => name),
+    evaluating: model.namedModules().flatMap(([path, { training }]) => (training ? [] : [path])),
     optimizers: Object.fromEntries(
       namedOptimizers(optimizers).map(([name, one]) => [
         name,
@@ -130,6 +133,8 @@ export function collectTraining(
 export function restoreTraining(prepared: Prepared, saved: TrainingState): void {
   const { model, optimizers, schedules } = prepared;
   model.loadStateDict(saved.model_state_dict);
+  const evaluating = saved.evaluating && new Set(saved.evaluating);
+  if (evaluating) for (const [path, module] of model.namedModules()) module.training = !evaluating.has(path);
   const named = new Map(model.namedParameters());
   const frozen = new Set(saved.frozen);
   for (const [name, parameter] of named) parameter.requiresGrad_(!frozen.has(name));

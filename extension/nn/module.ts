@@ -72,7 +72,9 @@ export abstract class Module {
 
   /** Puts this module and all inside it into training mode, or out of it. */
   train(mode = true): this {
-    for (const module of this.modules()) module.training = mode;
+    this.training = mode;
+    // Each by its own `train`, which may keep a part frozen.
+    for (const child of this.children()) child.train(mode);
     return this;
   }
 

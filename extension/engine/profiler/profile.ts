@@ -2,6 +2,7 @@ import { cpus } from "node:os";
 import path from "node:path";
 import { loadExecutor, type LoadedExecutor } from "../../executors/index.ts";
 import type { Batch } from "../../nn/experiment.ts";
+import { beginTraining } from "../../nn/modes.ts";
 import type { Module } from "../../nn/module.ts";
 import type { LayerProfile, Pass, Profile, ProfileRequest } from "../../protocol/profile.ts";
 import type { UserError } from "../../protocol/errors.ts";
@@ -54,7 +55,7 @@ class RepeatedStep {
       throw new Error("internal: a profile has no callbacks");
     });
     this.#lookers = new Lookers(prepared, nobody, startState());
-    prepared.model.train();
+    beginTraining(prepared.model);
   }
 
   get samples(): number {

@@ -2,6 +2,7 @@ import { TensorError } from "../../tensor/errors.ts";
 import type { Node, Storage, Value } from "../../tensor/graph.ts";
 import { noGrad } from "../../tensor/scope.ts";
 import { Tensor } from "../../tensor/tensor.ts";
+import { withMode } from "../modes.ts";
 import type { Module } from "../module.ts";
 
 /** A call of a model: what went in and came out, by name, and the nodes between in an order of computing. */
@@ -28,33 +29,29 @@ export function recordModel(
   inputNames: readonly string[] | undefined,
   outputNames: readonly string[] | undefined,
 ): Recording {
-  const modes = [...model.modules()].map((module) => [module, module.training] as const);
-  model.eval();
-  try {
-    const output = noGrad(() => (model as unknown as (...inputs: readonly unknown[]) => unknown)(...args));
-    const inputs = named(tensorsIn(args), "input", inputNames);
-    const outputs = named(tensorsIn([output]), "output", outputNames);
-    if (outputs.length === 0)
-      throw new TensorError(
-        "value",
-        `${model.constructor.name}.forward() gave no tensor, so there is nothing to export`,
-      );
-    const given = new Set(inputs.map(({ value }) => value));
-    const states = new Map<Storage, string>();
-    for (const [name, tensor] of [...model.namedParameters(), ...model.namedBuffers()])
-      if (tensor.storage !== undefined && !states.has(tensor.storage)) states.set(tensor.storage, name);
-    return {
-      inputs,
-      outputs,
-      nodes: nodesOf(
-        outputs.map(({ value }) => value),
-        given,
-      ),
-      states,
-    };
-  } finally {
-    for (const [module, training] of modes) module.training = training;
-  }
+  const output = withMode(model, "eval", () =>
+    noGrad(() => (model as unknown as (...inputs: readonly unknown[]) => unknown)(...args)),
+  );
+  const inputs = named(tensorsIn(args), "input", inputNames);
+  const outputs = named(tensorsIn([output]), "output", outputNames);
+  if (outputs.length === 0)
+    throw new TensorError(
+      "value",
+      `${model.constructor.name}.forward() gave no tensor, so there is nothing to export`,
+    );
+  const given = new Set(inputs.map(({ value }) => value));
+  const states = new Map<Storage, string>();
+  for (const [name, tensor] of [...model.namedParameters(), ...model.namedBuffers()])
+    if (tensor.storage !== undefined && !states.has(tensor.storage)) states.set(tensor.storage, name);
+  return {
+    inputs,
+    outputs,
+    nodes: nodesOf(
+      outputs.map(({ value }) => value),
+      given,
+    ),
+    states,
+  };
 }
 
 interface Found {

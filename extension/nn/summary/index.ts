@@ -6,6 +6,7 @@ import { noGrad } from "../../tensor/scope.ts";
 import type { Shape } from "../../tensor/shape.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { bind, type Signature } from "../arguments.ts";
+import { withMode } from "../modes.ts";
 import type { Module } from "../module.ts";
 import { print } from "../print.ts";
 import { snakeCase } from "../repr.ts";
@@ -147,12 +148,6 @@ const isShape = (x: InputSize): x is Shape => typeof x[0] === "number";
 /** Calls the model as `mode` says, and leaves every module in the mode in which it was. */
 function call(recorder: CallRecorder, input: readonly unknown[], mode: "train" | "eval"): void {
   const { model } = recorder;
-  const before = model.modules().map((module) => [module, module.training] as const);
   const forward = model as unknown as (...input: readonly unknown[]) => unknown;
-  model.train(mode === "train");
-  try {
-    recorder.recordSync(() => noGrad(() => forward(...input)));
-  } finally {
-    for (const [module, training] of before) module.training = training;
-  }
+  withMode(model, mode, () => recorder.recordSync(() => noGrad(() => forward(...input))));
 }
