@@ -1,3 +1,4 @@
+import { modelsOf, modelTitle } from "../protocol/modelForms.ts";
 import type { FileReport, ModelReport } from "../protocol/preview.ts";
 import type { TableOptions } from "../protocol/summary.ts";
 import { PreviewEngine } from "../supervisor/preview.ts";
@@ -36,9 +37,7 @@ export async function inspectFile(file: string, summary?: TableOptions): Promise
  */
 export function selectModels(report: FileReport, { exportName }: Target): ModelReport[] {
   if (exportName === undefined) return report.models;
-  const chosen = report.models.filter(
-    (model) => model.name === exportName || model.experiments.includes(exportName),
-  );
+  const chosen = modelsOf(report.models, exportName);
   if (chosen.length > 0) return chosen;
   const known = report.models.flatMap(({ name, experiments }) => [name, ...experiments]);
   throw new UsageError(
@@ -58,3 +57,7 @@ export function requireModels(models: readonly ModelReport[], file: string): voi
     },
   ]);
 }
+
+/** The line above a model whose class the file builds in several forms: which one it is. */
+export const formLine = (model: ModelReport): string =>
+  model.form === undefined ? "" : `${modelTitle(model)}\n`;

@@ -9,7 +9,7 @@ import {
   targetDescription,
 } from "./command.ts";
 import { EXIT } from "./exit.ts";
-import { inspectFile, requireModels, selectModels } from "./inspect.ts";
+import { inspectFile, requireModels, selectModels, formLine } from "./inspect.ts";
 
 export function register(program: Command): void {
   const command = program
@@ -31,13 +31,14 @@ async function print(argument: string, { json }: { json?: boolean }): Promise<nu
   const models = selectModels(await inspectFile(target.file), target);
   requireModels(models, target.file);
   let failed = false;
-  for (const { name, experiments, text, error } of models) {
+  for (const model of models) {
+    const { name, experiments, text, error } = model;
     // A class that can't be built by itself has no text, and says why.
     if (text === "" && error !== undefined) {
       failed = true;
       printErrors([error], json === true);
     } else if (json === true) printJson({ model: name, experiments, text });
-    else process.stdout.write(`${text}\n`);
+    else process.stdout.write(`${formLine(model)}${text}\n`);
   }
   return failed ? EXIT.failure : 0;
 }

@@ -13,7 +13,7 @@ import {
   targetDescription,
 } from "./command.ts";
 import { EXIT } from "./exit.ts";
-import { inspectFile, requireModels, selectModels } from "./inspect.ts";
+import { inspectFile, requireModels, selectModels, formLine } from "./inspect.ts";
 
 interface Options extends Omit<TableOptions, "colNames" | "colWidth" | "rowSettings" | "verbose"> {
   columns: TableOptions["colNames"];
@@ -76,7 +76,7 @@ async function summary(argument: string, options: Options): Promise<number> {
   requireModels(models, target.file);
   models.forEach((model, i) => {
     if (json === true) return printJson(model);
-    return process.stdout.write(`${i === 0 ? "" : "\n"}${model.summary}\n`);
+    return process.stdout.write(`${i === 0 ? "" : "\n"}${formLine(model)}${model.summary}\n`);
   });
   const errors = models.flatMap(({ error }) => (error === undefined ? [] : [error]));
   if (json !== true) printErrors(errors, false);

@@ -51,7 +51,7 @@ export class ModelLenses extends DisposableOwner implements vscode.CodeLensProvi
 function link(document: vscode.TextDocument, action: LensAction): vscode.Command {
   const target: SourceTarget = { file: document.uri.fsPath };
   if (action.model !== undefined) target.model = action.model;
-  if (action.kind === "parameters") return commandLink("layerwise.preview", countTitle(action.count), target);
+  if (action.kind === "parameters") return commandLink("layerwise.preview", countTitle(action), target);
   if (action.kind === "preview")
     return commandLink("layerwise.preview", vscode.l10n.t("$(type-hierarchy) Preview"), target);
   if (action.kind === "run") return commandLink("layerwise.run", vscode.l10n.t("$(play) Run"), target);
@@ -61,9 +61,12 @@ function link(document: vscode.TextDocument, action: LensAction): vscode.Command
     : commandLink("layerwise.evaluate", vscode.l10n.t("$(beaker) Evaluate"), target);
 }
 
-function countTitle(count: { total: number; trainable: number } | undefined): string {
+function countTitle({ count, most }: LensAction & { kind: "parameters" }): string {
   // A placeholder of about the same width, so that the lenses beside it stay where they are.
   if (count === undefined) return vscode.l10n.t("… parameters");
+  // Of a class with several forms, each experiment has the lens of its own.
+  if (most !== undefined)
+    return vscode.l10n.t("{0} to {1} parameters", formatCount(count.total), formatCount(most));
   const total = vscode.l10n.t("{0} parameters", formatCount(count.total));
   const frozen = count.total - count.trainable;
   return frozen === 0 ? total : vscode.l10n.t("{0}, {1} frozen", total, formatCount(frozen));

@@ -1,4 +1,5 @@
 import * as vscode from "vscode";
+import { modelTitle } from "../protocol/modelForms.ts";
 import type { ModelReport } from "../protocol/preview.ts";
 import { DisposableOwner } from "./disposable.ts";
 import { isModelFile, type Previews, type SourceVersion } from "./previews.ts";
@@ -77,10 +78,10 @@ export class LiveFacts extends DisposableOwner {
     const edits = (this.#edits.get(key) ?? []).filter(({ version }) => version > source.version);
     this.#edits.set(key, edits);
     const failed = report.errors.length > 0;
-    const built = new Set(report.models.map(({ name }) => name));
+    const built = new Set(report.models.map(modelTitle));
     const kept = failed ? (before?.facts ?? []).filter(({ model }) => !built.has(model)) : [];
     const models = new Map(failed ? before?.models : []);
-    for (const model of report.models) models.set(model.name, model);
+    for (const model of report.models) models.set(modelTitle(model), model);
     this.#known.set(key, {
       facts: [...kept, ...moved(factsOf(report, source.text), edits)],
       models,

@@ -1,5 +1,6 @@
 import * as vscode from "vscode";
 import type { DiagramLook, FlowLayout } from "../protocol/flow.ts";
+import { modelTitle } from "../protocol/modelForms.ts";
 import type { FileReport, ModelReport } from "../protocol/preview.ts";
 import type { PreviewEngine } from "../supervisor/preview.ts";
 import { DisposableOwner } from "./disposable.ts";
@@ -20,9 +21,9 @@ export interface Preview {
   readonly report: FileReport | undefined;
   /** The text that the report is of. */
   readonly source: SourceVersion | undefined;
-  /** Parameter counts of the last version in which each class could be built. */
+  /** Parameter counts of the last version in which each class could be built, by {@link modelTitle}. */
   readonly lastCounts: ReadonlyMap<string, Counts>;
-  /** Of each class, the last report in which its forward could be built. */
+  /** Of each model, by {@link modelTitle}, the last report in which its forward could be built. */
   readonly lastGood: ReadonlyMap<string, ModelReport>;
   /** A request is waiting or being worked at. */
   readonly busy: boolean;
@@ -204,8 +205,8 @@ export class Previews extends DisposableOwner {
       followed.report = report;
       followed.source = source;
       for (const model of report.models) {
-        followed.lastCounts.set(model.name, model.parameters);
-        if (model.error === undefined) followed.lastGood.set(model.name, model);
+        followed.lastCounts.set(modelTitle(model), model.parameters);
+        if (model.error === undefined) followed.lastGood.set(modelTitle(model), model);
       }
     }
     this.#changed.fire(document.uri);

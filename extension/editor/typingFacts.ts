@@ -1,11 +1,12 @@
 import type { CallReport, FileReport, ModelReport, SummaryRow, TensorType } from "../protocol/preview.ts";
+import { modelTitle } from "../protocol/modelForms.ts";
 import { formatCount } from "./format.ts";
 import { maskSource } from "./sourceMask.ts";
 import { callSpan, offsetFinder, type CallSpan } from "./textSpans.ts";
 
 /** What a preview says of one place of the text. */
 export interface Fact extends CallSpan {
-  /** Class name of the model whose preview said it: the next one of that model replaces it. */
+  /** Title of the model whose preview said it: the next one of that model replaces it. */
   readonly model: string;
   /** Calls that happen here. */
   readonly calls: readonly CallReport[];
@@ -37,7 +38,7 @@ function callFacts(model: ModelReport, file: string, masked: string, offsetOf: O
   return [...places].map(([start, calls]) => ({
     ...callSpan(masked, start),
     kind: "call",
-    model: model.name,
+    model: modelTitle(model),
     calls,
     rows: [...new Set(calls.map(({ path }) => path))].flatMap((path) =>
       path === undefined ? [] : (rows.get(path) ?? []),
@@ -59,7 +60,7 @@ function layerFacts(model: ModelReport, file: string, masked: string, offsetOf: 
     return {
       ...callSpan(masked, start),
       kind: "layer",
-      model: model.name,
+      model: modelTitle(model),
       calls: (model.calls ?? []).filter(({ path }) => path !== undefined && paths.has(path)),
       rows,
     };
@@ -90,15 +91,21 @@ function mergedLabel(types: readonly TensorType[]): string {
 
 /** How many parameters the layers made at one place have: `650 parameters`, `12 × 650 parameters`. */
 export function parameterLabel(rows: readonly SummaryRow[]): string | undefined {
-  const counts = rows.map(({ parameters }) => parameters).filter((count) => count > 0);
-  const [first] = counts;
+  const counted = rows.filter(({ parameters }) => parameters > 0);
+  const [first] = counted;
   if (first === undefined) return undefined;
-  const frozen = rows.every(({ trainable }) => trainable === 0) ? ", frozen" : "";
-  const each = (count: number): string =>
-    `${formatCount(count)} ${count === 1 ? "parameter" : "parameters"}${frozen}`;
-  if (counts.length === 1) return each(first);
-  if (counts.every((count) => count === first)) return `${counts.length} × ${each(first)}`;
-  return `${each(counts.reduce((sum, count) => sum + count, 0))} in ${counts.length} layers`;
+  const label = (all: readonly SummaryRow[], text = ""): string => {
+    const sum = all.reduce((count, { parameters }) => count + parameters, 0);
+    const frozen = sum - all.reduce((count, { trainable }) => count + trainable, 0);
+    const words = `${formatCount(sum)} ${sum === 1 ? "parameter" : "parameters"}${text}`;
+    if (frozen === 0) return words;
+    return frozen === sum ? `${words}, frozen` : `${words}, ${formatCount(frozen)} frozen`;
+  };
+  if (counted.length === 1) return label(counted);
+  const alike = counted.every(
+    ({ parameters, trainable }) => parameters === first.parameters && trainable === first.trainable,
+  );
+  return alike ? `${counted.length} × ${label([first])}` : label(counted, ` in ${counted.length} layers`);
 }
 
 /** A hover's Markdown for a call or a layer. */

@@ -1,4 +1,5 @@
 import fs from "node:fs";
+import { isDeepStrictEqual } from "node:util";
 import type { Batch, Experiment, Optimizers } from "../nn/experiment.ts";
 import { Module } from "../nn/module.ts";
 import { setWarningSink } from "../nn/warnings.ts";
@@ -11,6 +12,7 @@ import type {
   InspectRequest,
   ModelReport,
 } from "../protocol/preview.ts";
+import { withForms } from "../protocol/modelForms.ts";
 import type { TableOptions } from "../protocol/summary.ts";
 import { TensorError } from "../tensor/errors.ts";
 import { manualSeed } from "../tensor/functions/random.ts";
@@ -84,6 +86,9 @@ function step(
   return loss?.(forward(model, inputs), target);
 }
 
+/** Parts of a report that say nothing of the form, or follow from it. */
+const LABELS = { name: "", experiments: [], calls: [] };
+
 async function thrownBy(body: () => unknown): Promise<unknown> {
   try {
     await body();
@@ -97,7 +102,8 @@ class Inspection {
   readonly #module: UserModule;
   readonly #text: string;
   readonly #table: TableOptions | undefined;
-  readonly #models = new Map<unknown, ModelReport>();
+  /** The forms of each class: experiments that build the same one share a report. */
+  readonly #models = new Map<unknown, ModelReport[]>();
   readonly #experiments: ExperimentReport[] = [];
   readonly #errors: UserError[] = [];
   /** Whether calls and warnings are asked for. */
@@ -120,7 +126,7 @@ class Inspection {
     }
     return {
       file: this.#module.file,
-      models: [...this.#models.values()],
+      models: withForms([...this.#models.values()].flat()),
       experiments: this.#experiments,
       errors: this.#errors,
       ...(this.#typing ? { warnings: this.#warnings } : {}),
@@ -158,11 +164,12 @@ class Inspection {
         settings: describeSettings(experiment, optimizers, data?.samples),
       });
       const observer = new ModelObserver(model);
-      if (data === undefined) return this.#add(model, observer, exportName);
+      if (data === undefined) return void this.#add(model, observer, exportName);
       const { samples, batch } = data;
       const lints = new StepLints(this.#text, fallback);
       const sites = new CallSites();
       const run = (): unknown => observer.watch(() => step(experiment, model, optimizers, batch));
+      let report: ModelReport;
       const error = await thrownBy(() =>
         this.#typing ? lints.watch(optimizers, () => sites.watch(run)) : run(),
       );
@@ -170,17 +177,16 @@ class Inspection {
         const { failed } = sites;
         const described = fail(error);
         const layer = failed === undefined ? {} : { layer: describeFailedLayer(failed, described.code) };
-        this.#add(model, observer, exportName, { ...described, ...layer });
+        report = this.#add(model, observer, exportName, { ...described, ...layer });
       } else {
         if (this.#typing) lints.lookForUnused(model);
-        this.#add(model, observer, exportName);
+        report = this.#add(model, observer, exportName);
       }
       if (!this.#typing) return;
       this.#warnings.push(...lints.found);
       if (samples.validation === undefined && fallback !== undefined)
         this.#warnings.push({ code: "noValidation", message: NO_VALIDATION, position: fallback });
-      const known = this.#models.get(model.constructor)!;
-      known.calls ??= await this.#calls(experiment, model, optimizers, batch, sites);
+      report.calls ??= await this.#calls(experiment, model, optimizers, batch, sites);
     } catch (error) {
       this.#errors.push(fail(error));
     }
@@ -216,21 +222,26 @@ class Inspection {
     }
   }
 
-  #add(model: Module, observer: ModelObserver, exportName: string | undefined, error?: UserError): void {
-    const known = this.#models.get(model.constructor);
-    if (known !== undefined) {
-      if (exportName !== undefined) known.experiments.push(exportName);
-      if (error !== undefined) known.error ??= error;
-      return;
-    }
+  /** @returns the report of the model's form, which may be that of an experiment before */
+  #add(
+    model: Module,
+    observer: ModelObserver,
+    exportName: string | undefined,
+    error?: UserError,
+  ): ModelReport {
     const { name } = model.constructor;
-    this.#models.set(model.constructor, {
-      name,
-      experiments: exportName === undefined ? [] : [exportName],
+    const seen = {
       text: model.toString(),
       ...observer.summary(this.#classPosition(name), this.#table),
       ...(error === undefined ? {} : { error }),
-    });
+    };
+    const forms = this.#models.get(model.constructor) ?? [];
+    this.#models.set(model.constructor, forms);
+    const same = forms.find((form) => isDeepStrictEqual({ ...form, ...LABELS }, { ...seen, ...LABELS }));
+    const report = same ?? { name, experiments: [], ...seen };
+    if (same === undefined) forms.push(report);
+    if (exportName !== undefined) report.experiments.push(exportName);
+    return report;
   }
 
   #classPosition(name: string): SourcePosition | undefined {

@@ -41,10 +41,16 @@ export class ModelObserver {
       .map(([path, module], i) => ({ path, module, order: order.get(module) ?? order.size + i }))
       .sort((a, b) => a.order - b.order);
     const rows = inTreeOrder(ordered).map(({ path, module }): SummaryRow => {
-      const { numParams, trainableParams, paramBytes, kernelSize } = this.#recorder.factsOf(module);
-      const weights = module
-        .namedParameters("", false)
-        .map(([name, { shape }]) => ({ name, shape: formatShape(shape) }));
+      const facts = this.#recorder.factsOf(module);
+      const { numParams, trainableParams, paramBytes, kernelSize } = facts;
+      const own = new Set(module.namedParameters("", false).map(([name]) => name));
+      const weights = facts.weights
+        .filter(({ name }) => own.has(name))
+        .map(({ name, shape, trainable }) => ({
+          name,
+          shape: formatShape(shape),
+          ...(trainable ? {} : { frozen: true }),
+        }));
       const called = calls.get(module) ?? [];
       const position = (path === "" ? classPosition : undefined) ?? positionOf(module);
       return {

@@ -26,6 +26,7 @@ import { Reporter } from "./reporter.ts";
 import { RunDirectory } from "./runDirectory.ts";
 import { describeSettings } from "./settings.ts";
 import type { Watchdog } from "./watchdog.ts";
+import type { Module } from "../nn/module.ts";
 import { listCoders, type Codes } from "../nn/data/tokenizers.ts";
 import { listGenerators } from "../tensor/random/stream.ts";
 import type { Resumption } from "./stateKeeper.ts";
@@ -245,8 +246,6 @@ export class Run {
     const epochs = this.#request.epochs ?? (known > 0 ? known : experiment.options.epochs);
     const limits = limitsOf(experiment.options, epochs, prepared);
     const steps = stepsPerEpoch(limits);
-    const parameters = model.parameters();
-    const count = (list: typeof parameters): number => list.reduce((sum, one) => sum + one.numel(), 0);
     this.#update({
       state: "running",
       exportName,
@@ -254,10 +253,7 @@ export class Run {
       seed,
       epochs: this.#request.kind === "train" ? limits.epochs : 0,
       ...(Number.isFinite(steps) ? { stepsPerEpoch: steps } : {}),
-      parameters: {
-        total: count(parameters),
-        trainable: count(parameters.filter((one) => one.requiresGrad)),
-      },
+      parameters: countParameters(model),
       settings: {
         ...describeSettings(experiment, prepared.optimizers, {
           train: train.samples,
@@ -268,6 +264,12 @@ export class Run {
         ...(this.#request.checkpoint === undefined ? {} : { checkpoint: this.#request.checkpoint }),
       },
     });
+  }
+
+  /** Callbacks may freeze parameters, or train those that were frozen. */
+  #recount(model: Module): void {
+    const parameters = countParameters(model);
+    if (parameters.trainable !== this.#directory.record.parameters?.trainable) this.#update({ parameters });
   }
 
   async #train(prepared: Prepared, resumption: Resumption): Promise<StopReason | undefined> {
@@ -291,6 +293,7 @@ export class Run {
       checkpoints,
       resumption,
       note,
+      frozen: () => this.#recount(prepared.model),
     });
     this.#trainer = trainer;
     const epoch = (): number => trainer.state.epoch;
@@ -365,6 +368,17 @@ export class Run {
     this.#send("ended", record);
     setImmediate(() => this.#onEnd(state === "failed"));
   }
+}
+
+function countParameters(model: Module): NonNullable<RunRecord["parameters"]> {
+  let total = 0;
+  let trainable = 0;
+  for (const parameter of model.parameters()) {
+    const count = parameter.numel();
+    total += count;
+    if (parameter.requiresGrad) trainable += count;
+  }
+  return { total, trainable };
 }
 
 function errorText({ message, position, hint }: UserError): string {

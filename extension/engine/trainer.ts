@@ -33,6 +33,8 @@ export interface TrainerHooks {
   resumption: Resumption;
   /** Told where the training is, as often as the event loop is served. */
   note: (state: TrainerState) => void;
+  /** Called when callbacks may have frozen parameters: before the first epoch, and after each. */
+  frozen?: (() => void) | undefined;
 }
 
 /** Trains a prepared experiment: the loop of a PyTorch script, interruptible between any two steps. */
@@ -106,6 +108,7 @@ export class Trainer {
     try {
       if (from === undefined) await this.#sanityCheck();
       await callbacks.call("onTrainStart");
+      this.#hooks.frozen?.();
       if (from === undefined) this.#recovery.begins(() => this.#keeper.start());
       else {
         this.#restore(from);
@@ -280,6 +283,7 @@ export class Trainer {
     reporter.flushIfDue();
     await this.tellOfCheckpoints();
     await this.callbacks.call("onEpochEnd");
+    this.#hooks.frozen?.();
   }
 
   #validatesNow(due: boolean): boolean {

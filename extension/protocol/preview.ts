@@ -25,7 +25,16 @@ export const SummaryRow = v.object({
   /** Bytes of its parameters and of what the layers in it give in one forward pass. */
   memoryBytes: v.optional(v.number()),
   /** Its own parameters, without those of modules inside. */
-  weights: v.optional(v.array(v.object({ name: v.string(), shape: v.string() }))),
+  weights: v.optional(
+    v.array(
+      v.object({
+        name: v.string(),
+        shape: v.string(),
+        /** Whether no gradient is computed of it. */
+        frozen: v.optional(v.boolean()),
+      }),
+    ),
+  ),
   /** Where the user's code created the module; for the model itself, its class. */
   position: v.optional(SourcePosition),
 });
@@ -75,6 +84,8 @@ export type CodeWarning = v.InferOutput<typeof CodeWarning>;
 export const ModelReport = v.object({
   /** Class name. */
   name: v.string(),
+  /** Of a class that experiments build in several forms, such as other sizes: the exports that build this one. */
+  form: v.optional(v.string()),
   /** Export names of the experiments that build it. */
   experiments: v.array(v.string()),
   /** print(model). */

@@ -1,6 +1,7 @@
 /** Two versions side by side: what is compared, what differs, in words and as marks. */
 import { html, nothing, type TemplateResult } from "lit";
 import { keyed } from "lit/directives/keyed.js";
+import { findModel, modelTitle } from "../../extension/protocol/modelForms.ts";
 import type { ModelReport } from "../../extension/protocol/preview.ts";
 import type { ArchitectureSnapshot, ModelSide } from "../../extension/protocol/views.ts";
 import { errorBox } from "../shared/errorBox.ts";
@@ -33,10 +34,17 @@ export const mark = (change: Change | undefined): TemplateResult | typeof nothin
 export const signed = (count: number, format: (count: number) => string = formatCount): string =>
   count === 0 ? "" : `${count > 0 ? "+" : "−"}${format(Math.abs(count))}`;
 
-/** The other version of a model: the class of its name, else the first one of the file. */
+const overlap = (a: readonly string[], b: readonly string[]): boolean => a.some((one) => b.includes(one));
+
+/** The other version of a model: of its class and its experiments, else of its class, else the first one of the file. */
 function baseOf({ comparison }: ArchitectureSnapshot, now: ModelReport): ModelReport | undefined {
   const models = comparison?.report?.models ?? [];
-  return models.find(({ name }) => name === now.name) ?? models[0];
+  const built = models.find(
+    ({ experiments }) => now.form !== undefined && overlap(experiments, now.experiments),
+  );
+  return (
+    findModel(models, modelTitle(now)) ?? built ?? models.find(({ name }) => name === now.name) ?? models[0]
+  );
 }
 
 let known: { before: ModelReport; now: ModelReport; diff: ModelDiff } | undefined;
@@ -108,6 +116,8 @@ export function comparisonBar(
   </section>`;
 }
 
+const isFrozen = ({ parameters }: ModelReport): boolean => parameters.trainable !== parameters.total;
+
 function outcome(diff: ModelDiff, actions: Actions): TemplateResult {
   const { before, model, counts, rows } = diff;
   // What is new or gone as a whole is told once.
@@ -120,6 +130,9 @@ function outcome(diff: ModelDiff, actions: Actions): TemplateResult {
       formatCount(model.parameters.total),
       signed(diff.parameters),
     ),
+    ...(isFrozen(before) || isFrozen(model)
+      ? [text.trainable(formatCount(before.parameters.trainable), formatCount(model.parameters.trainable))]
+      : []),
     ...(before.multiplyAdds === undefined || model.multiplyAdds === undefined
       ? []
       : [text.multiplyAdds(formatCompact(before.multiplyAdds), formatCompact(model.multiplyAdds))]),

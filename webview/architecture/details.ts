@@ -55,7 +55,7 @@ export function details(
     ${
       row?.weights === undefined
         ? nothing
-        : html`${titled(text.weights, pairs(row.weights.map(({ name, shape }) => [name, shape])))}
+        : html`${titled(text.weights, pairs(row.weights.map(({ name, shape, frozen }) => [name, frozen ? `${shape}, ${text.frozen}` : shape])))}
           ${values(row, snapshot, round, actions)}`
     }`;
 }

@@ -1,4 +1,5 @@
 /** The diagram between snapshots: what is laid out, where it is looked at, what is selected. */
+import { modelTitle } from "../../extension/protocol/modelForms.ts";
 import type { ModelReport, SummaryRow } from "../../extension/protocol/preview.ts";
 import { type ModelDiff, shownEdgeChanges } from "./diff.ts";
 import * as cameras from "./camera.ts";
@@ -83,7 +84,7 @@ export class DiagramState {
     if (askedFor.every((one, i) => one === this.#askedFor[i])) return;
     this.#askedFor = askedFor;
     const changes = diff && [...diff.rows, ...diff.boxes];
-    const asked = JSON.stringify([model.name, flow, model.rows, opened, closed, unfolded, changes]);
+    const asked = JSON.stringify([modelTitle(model), flow, model.rows, opened, closed, unfolded, changes]);
     if (asked === this.#asked) return;
     this.#asked = asked;
     if (diff === undefined && given !== undefined) {
@@ -152,7 +153,7 @@ export class DiagramState {
     const before = this.drawn;
     const edgeChanges = diff === undefined ? new Map() : shownEdgeChanges(diff, sketch.shown.standsFor);
     this.drawn = { ...sketch, model, layout, rows, diff, edgeChanges };
-    if (before === undefined || before.model.name !== model.name) this.camera = undefined;
+    if (before === undefined || modelTitle(before.model) !== modelTitle(model)) this.camera = undefined;
     else this.#stay(before.layout, layout, ui.selected);
     this.#look();
     if (this.#revealing !== undefined) this.reveal(this.#revealing);

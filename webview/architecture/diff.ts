@@ -104,10 +104,15 @@ function notesOf(was: SummaryRow, is: SummaryRow): string[] {
   const notes = [...arrow(was.className, is.className), ...settings];
   // The settings say why the weights have other shapes.
   if (notes.length === 0) notes.push(...arrow(weights(was), weights(is)));
+  const state = (frozen: boolean | undefined): string => (frozen === true ? "frozen" : "trainable");
   if (was.trainable > 0 !== is.trainable > 0 && was.parameters > 0 && is.parameters > 0)
-    notes.push(
-      ...arrow(...([was, is].map((one) => (one.trainable > 0 ? "trainable" : "frozen")) as [string, string])),
-    );
+    notes.push(...arrow(state(was.trainable === 0), state(is.trainable === 0)));
+  else
+    for (const { name, frozen } of is.weights ?? []) {
+      const before = was.weights?.find((weight) => weight.name === name);
+      if (before !== undefined && state(before.frozen) !== state(frozen))
+        notes.push(`${name}: ${state(before.frozen)} → ${state(frozen)}`);
+    }
   return notes;
 }
 

@@ -4,6 +4,7 @@ import type { ModelReport } from "../../extension/protocol/preview.ts";
 import { icon } from "../shared/kit.ts";
 import { strings } from "../shared/strings.ts";
 import { calledLayers, type Layer, layerTree, rootRow } from "./layers.ts";
+import { frozenTag } from "./summary.ts";
 import type { Actions } from "./view.ts";
 
 const text = strings.architecture;
@@ -54,6 +55,7 @@ function node(layer: Layer, actions: Actions): TemplateResult {
       <div class="node-numbers">
         ${row.outputShape ? html`<span class="shape">${row.outputShape}</span>` : nothing}
         ${row.parameters > 0 ? html`<span class="node-detail">${text.count(row.parameters)}</span>` : nothing}
+        ${frozenTag(row)}
       </div>
     </div>
   </li>`;

@@ -1,6 +1,7 @@
 /** The architecture panel: what the models of a file are made of. */
 import { html, render } from "lit";
-import type { SummaryRow } from "../../extension/protocol/preview.ts";
+import { modelTitle } from "../../extension/protocol/modelForms.ts";
+import type { ModelReport, SummaryRow } from "../../extension/protocol/preview.ts";
 import type {
   ArchitectureHostMethods,
   ArchitectureSnapshot,
@@ -112,8 +113,10 @@ function show(snapshot: ArchitectureSnapshot): void {
   else redraw();
 }
 
+const titleOf = (model: ModelReport | undefined): string | undefined => model && modelTitle(model);
+
 function save(snapshot: ArchitectureSnapshot): void {
-  const model = shownModel(snapshot).model?.name ?? snapshot.model;
+  const model = titleOf(shownModel(snapshot).model) ?? snapshot.model;
   const { locked = false } = snapshot;
   saveState({ file: snapshot.file, ...(model === undefined ? {} : { model }), locked, ui });
 }
@@ -217,7 +220,7 @@ async function exportImage(format: "svg" | "png"): Promise<void> {
   const picture = root.querySelector(".picture");
   if (picture === null || diagram.drawn === undefined) return;
   const svg = svgOf(picture, diagram.drawn);
-  await host.saveImage(diagram.drawn.model.name, format, format === "svg" ? svg : await pngOf(svg));
+  await host.saveImage(modelTitle(diagram.drawn.model), format, format === "svg" ? svg : await pngOf(svg));
 }
 
 const actions: Actions = {

@@ -1,5 +1,6 @@
 /** A measured training step: what it says of each layer, and of the whole. */
 import { html, nothing, type TemplateResult } from "lit";
+import { modelTitle } from "../../extension/protocol/modelForms.ts";
 import { gflops, type Pass, type Profile } from "../../extension/protocol/profile.ts";
 import type { ModelReport } from "../../extension/protocol/preview.ts";
 import type { ArchitectureSnapshot } from "../../extension/protocol/views.ts";
@@ -58,7 +59,7 @@ export function profileTool(
     label: text.measure,
     icon: "pulse",
     description: text.measureHint,
-    onClick: () => actions.profile(model.name),
+    onClick: () => actions.profile(modelTitle(model)),
   });
 }
 

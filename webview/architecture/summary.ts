@@ -58,7 +58,7 @@ export function summaryTable(
             </td>
             ${hasShapes ? html`<td class="shape" title=${shapes(row)}>${row.outputShape ?? "–"}</td>` : nothing}
             <td class="number">
-              ${row.parameters > 0 && row.trainable === 0 ? html`<span class="tag">${text.frozen}</span>` : nothing}
+              ${frozenTag(row)}
               ${row.parameters > 0 ? formatCount(row.parameters) : html`<span class="secondary">–</span>`}
               ${
                 change?.change === "changed" || change?.change === "inside"
@@ -80,6 +80,13 @@ export function summaryTable(
     </tbody>
   </table>`;
   return scroller(text.views.summary, table);
+}
+
+/** Whether all or some of a layer's parameters are frozen. */
+export function frozenTag({ parameters, trainable }: SummaryRow): TemplateResult | typeof nothing {
+  const frozen = parameters - trainable;
+  if (frozen === 0) return nothing;
+  return html`<span class="tag">${frozen === parameters ? text.frozen : text.partlyFrozen(frozen)}</span>`;
 }
 
 const shapes = ({ inputShape, outputShape }: SummaryRow): string =>

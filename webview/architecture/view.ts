@@ -1,5 +1,6 @@
 /** The panel as a function of what the host has sent and what the user has set. */
 import { html, nothing, type TemplateResult } from "lit";
+import { findModel, modelTitle } from "../../extension/protocol/modelForms.ts";
 import type { UserError } from "../../extension/protocol/errors.ts";
 import type { ModelReport, SummaryRow } from "../../extension/protocol/preview.ts";
 import type { ArchitectureSnapshot, ImageFormat } from "../../extension/protocol/views.ts";
@@ -91,7 +92,7 @@ export function shownModel({ report, model, lastGood }: ArchitectureSnapshot): {
   model?: ModelReport;
   stale: boolean;
 } {
-  const current = report?.models.find(({ name }) => name === model) ?? report?.models[0];
+  const current = findModel(report?.models ?? [], model) ?? report?.models[0];
   if (current) return { model: current, stale: false };
   return lastGood ? { model: lastGood, stale: true } : { stale: false };
 }
@@ -100,7 +101,7 @@ export function shownModel({ report, model, lastGood }: ArchitectureSnapshot): {
 export function drawnModel(snapshot: ArchitectureSnapshot): { model?: ModelReport; stale: boolean } {
   const shown = shownModel(snapshot);
   const { lastGood } = snapshot;
-  return shown.model?.error !== undefined && lastGood?.name === shown.model.name
+  return shown.model?.error !== undefined && lastGood && modelTitle(lastGood) === modelTitle(shown.model)
     ? { model: lastGood, stale: true }
     : shown;
 }
@@ -137,7 +138,7 @@ function header(
   actions: Actions,
 ): TemplateResult {
   const { file, report, locked = false } = snapshot;
-  const names = report?.models.map(({ name }) => name) ?? [];
+  const names = report?.models.map(modelTitle) ?? [];
   const experiments = model?.experiments ?? [];
   return html`<header class="header">
     <div class="title-row">
@@ -148,7 +149,7 @@ function header(
             ? dropdown(
                 text.model,
                 names.map((value) => ({ value, label: value })),
-                model.name,
+                modelTitle(model),
                 (name) => actions.select(name),
               )
             : nothing

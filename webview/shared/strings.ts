@@ -189,6 +189,7 @@ const english = {
     collapse: (name: string) => `Collapse ${name}`,
     openSource: (name: string) => `Go to ${name} in the source`,
     frozen: "frozen",
+    partlyFrozen: (count: number) => `${formatCount(count)} frozen`,
     count: (parameters: number) =>
       `${formatCount(parameters)} ${parameters === 1 ? "parameter" : "parameters"}`,
     callOrder: "Layers in the order in which forward calls them.",
@@ -246,6 +247,7 @@ const english = {
       added: (count: number) => `${formatCount(count)} added`,
       removed: (count: number) => `${formatCount(count)} removed`,
       changed: (count: number) => `${formatCount(count)} changed`,
+      trainable: (before: string, now: string) => `Trainable ${before} → ${now}`,
       parameters: (before: string, now: string, change: string) =>
         `Parameters ${before} → ${now}${change === "" ? "" : ` (${change})`}`,
       multiplyAdds: (before: string, now: string) => `Multiply-adds ${before} → ${now}`,

@@ -1,4 +1,5 @@
 import * as vscode from "vscode";
+import { findModel, modelTitle } from "../../protocol/modelForms.ts";
 import type { ModelReport } from "../../protocol/preview.ts";
 import type { ArchitectureSnapshot } from "../../protocol/views.ts";
 import type { EngineOptions } from "../../supervisor/process.ts";
@@ -73,9 +74,10 @@ export class ArchitectureSubject extends DisposableOwner {
     const report = compared?.shown ?? preview.report;
     const { lastGood, busy } = compared?.shown === undefined ? preview : { lastGood: new Map(), busy: false };
     // A class that is a part of models has no report of its own.
-    const known = [...(report?.models.map(({ name }) => name) ?? []), ...lastGood.keys()];
-    const wanted = known.find((name) => name === this.model) ?? known[0];
-    const shown = report?.models.find((model) => model.name === wanted);
+    const built = findModel(report?.models ?? [], this.model);
+    const known = [...(report?.models.map(modelTitle) ?? []), ...lastGood.keys()];
+    const wanted = built ? modelTitle(built) : (known.find((title) => title === this.model) ?? known[0]);
+    const shown = report?.models.find((model) => modelTitle(model) === wanted);
     const error = report?.errors[0] ?? shown?.error;
     const good: ModelReport | undefined = wanted === undefined ? undefined : lastGood.get(wanted);
     const weights = this.weights.current;

@@ -1,7 +1,7 @@
 import { BYTES, type DType } from "../../tensor/dtype.ts";
 import type { Meta } from "../../tensor/op.ts";
 import { numel, type Shape } from "../../tensor/shape.ts";
-import { Tensor } from "../../tensor/tensor.ts";
+import { Tensor, type Parameter } from "../../tensor/tensor.ts";
 import type { Module } from "../module.ts";
 import { PackedSequence } from "../packedSequence.ts";
 
@@ -19,6 +19,7 @@ export interface Weight {
   readonly name: string;
   readonly shape: Shape;
   readonly numel: number;
+  readonly trainable: boolean;
 }
 
 /** What a module holds, however often it is called. */
@@ -32,11 +33,16 @@ export class ModuleFacts {
   readonly ownsParams: boolean;
   readonly kernelSize: number | readonly number[] | undefined;
 
-  constructor(module: Module) {
+  constructor(module: Module, isTrainable: (parameter: Parameter) => boolean) {
     const parameters = module.namedParameters();
-    this.weights = parameters.map(([name, { shape }]) => ({ name, shape, numel: numel(shape) }));
+    this.weights = parameters.map(([name, one]) => ({
+      name,
+      shape: one.shape,
+      numel: one.numel(),
+      trainable: isTrainable(one),
+    }));
     this.numParams = sum(parameters, ([, one]) => one.numel());
-    this.trainableParams = sum(parameters, ([, one]) => (one.requiresGrad ? one.numel() : 0));
+    this.trainableParams = sum(this.weights, ({ trainable, numel: count }) => (trainable ? count : 0));
     this.paramBytes = sum(parameters, ([, one]) => one.numel() * BYTES[one.dtype]);
     this.isLeaf = module.children().length === 0;
     this.ownsParams = module.parameters(false).length > 0;
@@ -49,7 +55,7 @@ export class ModuleFacts {
 /** One call of a module, a row of the summary; also a container that was not called, but whose children were. */
 export class LayerInfo {
   readonly place: Place;
-  readonly facts: ModuleFacts;
+  readonly #factsOf: (module: Module) => ModuleFacts;
   /** Whether this is not the module's first call. */
   readonly isRecursive: boolean;
   /** Whether `forward` came to its end. */
@@ -68,10 +74,15 @@ export class LayerInfo {
   /** All rows below this one. */
   children: readonly LayerInfo[] = [];
 
-  constructor(place: Place, facts: ModuleFacts, isRecursive: boolean) {
+  /** @param factsOf What a module holds, asked when all calls are over: a step may freeze and thaw parameters */
+  constructor(place: Place, factsOf: (module: Module) => ModuleFacts, isRecursive: boolean) {
     this.place = place;
-    this.facts = facts;
+    this.#factsOf = factsOf;
     this.isRecursive = isRecursive;
+  }
+
+  get facts(): ModuleFacts {
+    return this.#factsOf(this.module);
   }
 
   get module(): Module {

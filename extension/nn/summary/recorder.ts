@@ -1,5 +1,6 @@
 import { costOf } from "../../tensor/op.ts";
 import { scope } from "../../tensor/scope.ts";
+import type { Parameter } from "../../tensor/tensor.ts";
 import type { Module } from "../module.ts";
 import { LayerInfo, ModuleFacts, type Place } from "./layerInfo.ts";
 
@@ -10,6 +11,8 @@ export class CallRecorder {
   readonly #places: readonly Place[];
   readonly #facts = new Map<Module, ModuleFacts>();
   readonly #met = new Set<Module>();
+  /** Parameters of called modules, and whether any of the calls could have trained them. */
+  readonly #trainable = new Map<Parameter, boolean>();
   /** For each call from outside the model, all calls that it led to, in their order. */
   readonly #passes: LayerInfo[][] = [];
   /** Calls that have not come back. */
@@ -48,6 +51,8 @@ export class CallRecorder {
     const handles = [...places].flatMap(([module, place]) => [
       module.registerForwardPreHook((_, input) => {
         const call = this.#meet(place);
+        for (const parameter of module.parameters(false))
+          this.#trainable.set(parameter, parameter.requiresGrad || this.#trainable.get(parameter) === true);
         call.begins(input, this.#batchDim);
         if (this.#running.length === 0) this.#passes.push([]);
         this.#passes.at(-1)!.push(call);
@@ -78,14 +83,20 @@ export class CallRecorder {
     const { module } = place;
     const recursive = this.#met.has(module);
     this.#met.add(module);
-    return new LayerInfo(place, this.factsOf(module), recursive);
+    return new LayerInfo(place, this.factsOf, recursive);
   }
 
-  factsOf(module: Module): ModuleFacts {
-    const known = this.#facts.get(module) ?? new ModuleFacts(module);
+  /**
+   * What a module holds, to be asked after its calls. A parameter that a training step freezes for a while, as that of a
+   * GAN's discriminator while the generator trains, is trainable if it was in any call.
+   */
+  readonly factsOf = (module: Module): ModuleFacts => {
+    const known =
+      this.#facts.get(module) ??
+      new ModuleFacts(module, (parameter) => this.#trainable.get(parameter) ?? parameter.requiresGrad);
     this.#facts.set(module, known);
     return known;
-  }
+  };
 
   /** Whether anything was called. */
   get called(): boolean {

@@ -116,13 +116,14 @@ class Layout {
 
   #weights({ depth, facts: { weights } }: LayerInfo): string[] {
     const shown = depth > 0 ? weights : weights.filter(({ name }) => !name.includes("."));
-    return shown.map(({ name, shape, numel }, i) => {
+    return shown.map(({ name, shape, numel, trainable }, i) => {
+      const frozen = !trainable && !this.#options.torchinfo;
       const [out, into, ...rest] = shape;
       // Of a layer's own weight, what comes in is named first.
       const kernel = name === "weight" && into !== undefined ? [into, out!, ...rest] : shape;
       return this.#line(`${this.#branch(depth + 1)}${name}`, {
         kernel_size: formatShape(kernel),
-        num_params: `${i === shown.length - 1 ? "└─" : "├─"}${count(numel)}`,
+        num_params: `${i === shown.length - 1 ? "└─" : "├─"}${countText(numel, frozen)}`,
       });
     });
   }
@@ -159,8 +160,13 @@ class Layout {
     if (row.facts.numParams === 0) return "--";
     if (row.isRecursive) return "(recursive)";
     const params = this.#params(row);
-    if (!this.#isLast(row)) return params > 0 ? count(params) : "--";
-    return row.facts.trainableParams > 0 ? count(params) : `(${count(params)})`;
+    if (!this.#isLast(row)) {
+      if (params <= 0) return "--";
+      // torchinfo shows a container's own parameters as if they were always trained.
+      const frozen = !this.#options.torchinfo && row.leftoverTrainableParams() <= 0;
+      return countText(params, frozen);
+    }
+    return countText(params, row.facts.trainableParams === 0);
   }
 
   #percentText(row: LayerInfo): string {
@@ -198,6 +204,8 @@ function trainableText({ facts: { numParams, trainableParams } }: LayerInfo): st
 }
 
 const count = (value: number): string => value.toLocaleString("en-US");
+/** In brackets when frozen. */
+const countText = (value: number, frozen: boolean): string => (frozen ? `(${count(value)})` : count(value));
 
 const TWO_DECIMALS = new Intl.NumberFormat("en-US", {
   minimumFractionDigits: 2,

@@ -130,7 +130,9 @@ test("labels of what several calls and layers say", () => {
   expect(parameterLabel([row({})])).toBe("15 parameters");
   expect(parameterLabel([row({ trainable: 0 })])).toBe("15 parameters, frozen");
   expect(parameterLabel([row({}), row({})])).toBe("2 × 15 parameters");
-  expect(parameterLabel([row({}), row({ parameters: 5 })])).toBe("20 parameters in 2 layers");
+  expect(parameterLabel([row({}), row({ parameters: 5, trainable: 5 })])).toBe("20 parameters in 2 layers");
+  expect(parameterLabel([row({ trainable: 12 })])).toBe("15 parameters, 3 frozen");
+  expect(parameterLabel([row({}), row({ trainable: 0 })])).toBe("30 parameters in 2 layers, 15 frozen");
   expect(parameterLabel([row({ parameters: 0 })])).toBeUndefined();
 });
 

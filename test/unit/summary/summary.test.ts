@@ -1,6 +1,8 @@
 import fs from "node:fs";
 import { describe, expect, test, vi } from "vitest";
 import { nn, summary, torch, type SummaryOptions, type Tensor } from "layerwise";
+import { CallRecorder } from "../../../extension/nn/summary/recorder.ts";
+import { ModelStatistics } from "../../../extension/nn/summary/statistics.ts";
 import { MODELS } from "./models.ts";
 
 interface Case {
@@ -42,6 +44,42 @@ const quiet = (model: InstanceType<typeof nn.Module>, inputSize: number[], optio
   summary(model, { inputSize, verbose: 0, ...options });
 
 describe("where torchinfo is wrong", () => {
+  test("frozen parameters of a container's own, and of a layer's, are in brackets", () => {
+    class Frozen extends nn.Module {
+      scale = new nn.Parameter(torch.ones(7), false);
+      head = new nn.Linear(7, 3);
+      forward(x: Tensor): Tensor {
+        return this.head(x.mul(this.scale));
+      }
+    }
+    const model = new Frozen();
+    model.head.bias!.requiresGrad_(false);
+    const rows = (torchinfo: boolean): string[] =>
+      summary(model, { inputSize: [2, 7], verbose: 0, torchinfo })
+        .toString()
+        .split("\n")
+        .filter((line) => /Frozen|Linear/.test(line))
+        .map((line) => line.replaceAll(/ +/g, " "));
+    expect(rows(false)).toEqual(["Frozen [2, 3] (7)", "├─Linear: 1-1 [2, 3] 24"]);
+    expect(rows(true)).toEqual(["Frozen [2, 3] 7", "├─Linear: 1-1 [2, 3] 24"]);
+  });
+
+  test("a parameter that a step freezes for a while is trainable", async () => {
+    const model = new nn.Sequential(new nn.Linear(3, 2), new nn.Linear(2, 2));
+    const recorder = new CallRecorder(model);
+    await recorder.record(() => {
+      const [first, second] = [model.getSubmodule("0") as nn.Linear, model.getSubmodule("1")];
+      first.requiresGrad_(false);
+      model(torch.zeros(1, 3));
+      first.requiresGrad_();
+      second.requiresGrad_(false);
+      first(torch.zeros(1, 3));
+    });
+    expect(new ModelStatistics(recorder).trainableParams).toBe(14);
+    model.requiresGrad_(false);
+    expect(summary(model, { inputSize: [1, 3], verbose: 0 }).trainableParams).toBe(0);
+  });
+
   test("a layer of a sequence counts at all steps", () => {
     const decoder = () => new nn.Linear(20, 1) satisfies object;
     expect(quiet(decoder(), [1, 100, 20]).totalMultAdds).toBe(100 * 21);

@@ -29,6 +29,22 @@ const model = (...rows: SummaryRow[]): ModelReport => ({
   parameterBytes: 0,
 });
 
+test("one frozen parameter of a layer is a change, and is named", () => {
+  const weights = [
+    { name: "weight", shape: "[2, 2]" },
+    { name: "bias", shape: "[2]" },
+  ];
+  const was = model(row("a", "", { parameters: 6, trainable: 6, weights }));
+  const is = model(
+    row("a", "", { parameters: 6, trainable: 4, weights: [weights[0]!, { ...weights[1]!, frozen: true }] }),
+  );
+  expect(diffOf(was, is, true).rows.get("a")).toEqual({
+    change: "changed",
+    notes: ["bias: trainable → frozen"],
+    parameters: 0,
+  });
+});
+
 describe("rows", () => {
   const before = model(row("a", "in=1, out=(2, 3)"), row("b"), row("c"), row("c.x"));
   const now = model(row("a", "in=1, out=(2, 4)"), row("c"), row("c.x"), row("c.y"), row("d"));
