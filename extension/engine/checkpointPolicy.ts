@@ -1,7 +1,7 @@
 import { secondsOf, type ExperimentOptions } from "../nn/experiment.ts";
 import { TensorError } from "../tensor/errors.ts";
-import { checkMonitor, isBetter, isValidation, type Mode } from "./monitor.ts";
-import { fastDevRun } from "./limits.ts";
+import { checkMonitor, isBetter, isValidation, monitored, type Mode } from "./monitor.ts";
+import { fastDevRun, type Limits } from "./limits.ts";
 import type { Kept } from "./trainerState.ts";
 
 /** Which weights a run keeps, and when it looks. */
@@ -12,28 +12,32 @@ export class CheckpointPolicy {
   readonly any: boolean;
   /** What decides which are the best; undefined: how new they are. */
   readonly monitor: string | undefined;
+  /** Whether the experiment names the monitor. */
+  readonly #named: boolean;
   readonly #mode: Mode;
   readonly #count: number;
   readonly #epochs: number;
-  readonly #steps: number | undefined;
+  readonly #steps: number;
   /** Milliseconds between two looks. */
   readonly #interval: number | undefined;
   #looked = performance.now();
 
-  /** @throws TensorError when it watches a validation that there is none of */
+  /** @throws TensorError when it watches a validation that there is none of, or has two intervals */
   constructor(options: ExperimentOptions, validated: boolean) {
     const { checkpoints = true } = options;
     const given = typeof checkpoints === "boolean" ? {} : checkpoints;
     this.any = fastDevRun(options) === undefined;
     this.newest = this.any && checkpoints !== false && (given.saveLast ?? true);
     this.monitor = given.monitor ?? (validated ? "val_loss" : undefined);
+    this.#named = given.monitor !== undefined;
     if (this.monitor !== undefined) checkMonitor("checkpoints", this.monitor, validated);
     this.#mode = this.monitor === undefined ? "max" : (given.mode ?? "min");
-    this.#epochs = given.everyNEpochs ?? 1;
-    this.#steps = given.everyNTrainSteps;
     const { trainTimeInterval } = given;
     this.#interval = trainTimeInterval === undefined ? undefined : 1000 * secondsOf(trainTimeInterval);
-    if (this.#interval !== undefined && (given.everyNTrainSteps ?? given.everyNEpochs) !== undefined)
+    this.#steps = given.everyNTrainSteps ?? 0;
+    const elsewhere = this.#interval !== undefined || given.everyNTrainSteps !== undefined;
+    this.#epochs = given.everyNEpochs ?? (elsewhere ? 0 : 1);
+    if (Number(this.#steps > 0) + Number(this.#epochs > 0) + Number(this.#interval !== undefined) > 1)
       throw new TensorError(
         "value",
         "experiment(): checkpoints takes one of everyNEpochs, everyNTrainSteps and trainTimeInterval",
@@ -56,20 +60,80 @@ export class CheckpointPolicy {
     return this.#count === 1;
   }
 
-  /** Whether to look after a validation, if `validation`, else at the end of an epoch. */
-  dueInEpoch(epoch: number, validation: boolean): boolean {
-    const elsewhere = this.#steps !== undefined || this.#interval !== undefined;
-    if (!this.ranks || elsewhere || epoch % this.#epochs !== 0) return false;
-    return validation === (this.monitor !== undefined && isValidation(this.monitor));
+  /** Whether a metric of the validation set decides: then only a validation says which weights are the best. */
+  get afterValidation(): boolean {
+    return this.monitor !== undefined && isValidation(this.monitor);
   }
 
+  /** Whether to look after a validation, if `validation`, else at the end of an epoch. */
+  dueInEpoch(epoch: number, validation: boolean): boolean {
+    if (!this.ranks || this.#epochs === 0 || epoch % this.#epochs !== 0) return false;
+    return validation === this.afterValidation;
+  }
+
+  /** Whether to look now or, where {@link afterValidation}, as soon as there is one. */
   dueAfterStep(step: number, now = performance.now()): boolean {
     if (this.#interval !== undefined && this.ranks) {
       const due = now - this.#looked >= this.#interval;
       if (due) this.#looked = now;
       return due;
     }
-    return this.ranks && this.#steps !== undefined && step % this.#steps === 0;
+    return this.ranks && this.#steps > 0 && step % this.#steps === 0;
+  }
+
+  /** What is kept and when, in a sentence for the log. */
+  describe(): string {
+    if (!this.any) return "No weights are kept: this is a fastDevRun.";
+    const kept: string[] = [];
+    if (this.ranks) {
+      const which = this.monitor === undefined ? "newest" : "best";
+      const many =
+        this.#count < 0 ? "all weights" : this.single ? `the ${which}` : `the ${this.#count} ${which}`;
+      const by = this.monitor === undefined ? "" : ` by ${this.monitor} (${this.#mode})`;
+      kept.push(`${many}${by}${this.#when()}`);
+    }
+    if (this.newest) kept.push("the last while it trains");
+    return `Checkpoints: ${[...kept, "the final ones"].join("; ")}.`;
+  }
+
+  #when(): string {
+    const due =
+      this.#interval !== undefined
+        ? `every ${this.#interval / 1000} s of training`
+        : this.#steps > 0
+          ? `every ${this.#steps} steps`
+          : `every ${this.#epochs === 1 ? "epoch" : `${this.#epochs} epochs`}`;
+    if (!this.afterValidation) return `, looked for ${due}`;
+    return this.#epochs > 0
+      ? `, looked for at the validation of ${due}`
+      : `, looked for at the first validation after ${due}`;
+  }
+
+  /** Why nothing will be kept for its metric, although that is asked for; undefined when something may be. */
+  problem({ epochs, steps, train, accumulate, validationEpochs }: Limits): string | undefined {
+    if (!this.ranks) return undefined;
+    const all = Math.min(steps, epochs * Math.ceil(train / accumulate));
+    if (this.#steps > all) return `no weights are kept every ${this.#steps} steps: the training has ${all}`;
+    if (this.#steps > 0 || this.#interval !== undefined) return undefined;
+    if (this.#epochs === 0)
+      return "no weights are kept at intervals: everyNEpochs and everyNTrainSteps are 0";
+    const every = this.afterValidation ? leastCommonMultiple(this.#epochs, validationEpochs) : this.#epochs;
+    if (every <= epochs) return undefined;
+    return this.afterValidation && this.#epochs <= epochs
+      ? `no weights are kept: of ${epochs} epochs none has a validation (every ${validationEpochs}) and is one of every ${this.#epochs}`
+      : `no weights are kept every ${this.#epochs} epochs: the training has ${epochs}`;
+  }
+
+  /**
+   * Why there is no value to rank by; undefined where there is one.
+   * @throws TensorError when the experiment names a metric that it doesn't have
+   */
+  missing(metrics: Readonly<Record<string, number>>): string | undefined {
+    const { monitor } = this;
+    if (monitor === undefined || Number.isFinite(metrics[monitor])) return undefined;
+    if (monitor in metrics) return `${monitor} is ${metrics[monitor]}: such weights are not ranked`;
+    if (this.#named) monitored("checkpoints", metrics, monitor);
+    return `no best weights are kept: there is no ${monitor}. Name another metric as checkpoints: { monitor }, of ${Object.keys(metrics).join(", ")}`;
   }
 
   /** What decides at this point; undefined where it isn't known, or is no number to compare. */
@@ -91,4 +155,10 @@ export class CheckpointPolicy {
     const ranked = [...others.slice(0, place), one, ...others.slice(place)];
     return { kept: ranked.slice(0, count), gone: ranked.slice(count) };
   }
+}
+
+function leastCommonMultiple(a: number, b: number): number {
+  let [x, y] = [a, b];
+  while (y > 0) [x, y] = [y, x % y];
+  return (a / x) * b;
 }

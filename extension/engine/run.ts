@@ -279,12 +279,15 @@ export class Run {
     const checkpoints = new Checkpoints(this.#directory, prepared.model, policy, {
       onProblem: (text) => this.#reporter.warnOnce(text),
       check: () => this.#trainer?.check(),
-      onSave: ({ kind, epoch, step }, file) => {
+      onSave: ({ kind, epoch, step, metrics, file: relative }, file) => {
+        // The newest weights are saved every few seconds.
+        if (kind !== "last") this.#directory.appendLog(savedText(relative, step, metrics, policy.monitor));
         this.#reporter.recordChanged();
         this.#trainer?.saved({ kind, file, epoch, step });
       },
     });
     this.#checkpoints = checkpoints;
+    this.#directory.appendLog(`${policy.describe()}\n`);
     const note = ({ completed: epoch, step, metrics }: TrainerState): void =>
       void this.#directory.update({ epoch, step, metrics: { ...metrics } });
     const trainer = new Trainer(prepared, limits, {
@@ -368,6 +371,16 @@ export class Run {
     this.#send("ended", record);
     setImmediate(() => this.#onEnd(state === "failed"));
   }
+}
+
+function savedText(
+  file: string,
+  step: number,
+  metrics: Readonly<Record<string, number>>,
+  monitor: string | undefined,
+): string {
+  const value = monitor === undefined ? undefined : metrics[monitor];
+  return `Saved ${file} at step ${step}${value === undefined ? "" : ` (${monitor}: ${value.toPrecision(6)})`}.\n`;
 }
 
 function countParameters(model: Module): NonNullable<RunRecord["parameters"]> {

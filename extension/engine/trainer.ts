@@ -104,6 +104,8 @@ export class Trainer {
         "info",
         `fastDevRun: one epoch of ${dev} batches at most; no weights are kept.`,
       );
+    const problem = this.#hooks.checkpoints.policy.problem(limits);
+    if (problem !== undefined) this.#hooks.reporter.log("warning", `Checkpoints: ${problem}.`);
     const { from } = this.#hooks.resumption;
     try {
       if (from === undefined) await this.#sanityCheck();
@@ -255,7 +257,8 @@ export class Trainer {
     state.accumulated = 0;
     this.#hooks.control.stepDone();
     if (checkpoints.policy.dueAfterStep(state.step)) {
-      this.#keep();
+      if (checkpoints.policy.afterValidation) state.checkpointDue = true;
+      else this.#keep();
       this.#keeper.ask();
     }
     if (state.step >= limits.steps) this.#ending.end("its limit", `maxSteps = ${limits.steps}`);
@@ -329,7 +332,9 @@ export class Trainer {
 
   #afterValidation(): void {
     if (this.#early !== undefined && isValidation(this.#early.monitor)) this.#checkEarly(this.#early);
-    if (this.#hooks.checkpoints.policy.dueInEpoch(this.state.epoch, true)) this.#keep();
+    const { state } = this;
+    if (state.checkpointDue || this.#hooks.checkpoints.policy.dueInEpoch(state.epoch, true)) this.#keep();
+    state.checkpointDue = false;
   }
 
   /** A few batches of the validation before anything is trained: mistakes there show at once, and leave no trace. */
@@ -357,6 +362,8 @@ export class Trainer {
   #keep(): void {
     const { state } = this;
     this.#recorder.read();
+    const problem = this.#hooks.checkpoints.policy.missing(state.metrics);
+    if (problem !== undefined) this.#hooks.reporter.warnOnce(`Checkpoints: ${problem}.`);
     state.kept = this.#hooks.checkpoints.saveRanked(state.kept, savePoint(state));
   }
 

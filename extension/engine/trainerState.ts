@@ -37,6 +37,8 @@ export interface TrainerState {
   gradients: { kept: boolean; probation: number };
   /** The graph that most steps have, and how many: from some number on it is compiled otherwise, and rounds otherwise. */
   steady: SteadyGraph;
+  /** A checkpoint is due as soon as a validation says how good the weights are. */
+  checkpointDue: boolean;
   /** The checkpoints kept for their metric, the best first. */
   kept: readonly Kept[];
 }
@@ -62,6 +64,7 @@ export function startState(): TrainerState {
     earlyStopping: undefined,
     gradients: { kept: false, probation: 0 },
     steady: { graph: "", steps: 0 },
+    checkpointDue: false,
     kept: [],
   };
 }

@@ -161,7 +161,10 @@ export interface CheckpointOptions {
   saveLast?: boolean;
   /** Looks after every that many epochs; 1 by default. */
   everyNEpochs?: number;
-  /** Looks after every that many optimizer steps, and no more after epochs. */
+  /**
+   * Looks after every that many optimizer steps, and no more after epochs; by a metric of the validation, at the first
+   * validation after them.
+   */
   everyNTrainSteps?: number;
   /** Looks each time so much training time has passed, and no more after epochs: `{ minutes: 10 }`, as `maxTime`. */
   trainTimeInterval?: MaxTime;

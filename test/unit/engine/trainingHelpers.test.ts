@@ -5,8 +5,16 @@ import { sweepRates, suggested } from "../../../extension/engine/lrFinder.ts";
 import { prepare } from "../../../extension/engine/prepare.ts";
 import { loadExecutor } from "../../../extension/executors/index.ts";
 import type { EarlyStoppingOptions } from "../../../extension/nn/experiment.ts";
-import { data, experiment, nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
-import { held, options, trained, weightsOf, type Parameters } from "./training.ts";
+import {
+  data,
+  experiment,
+  nn,
+  optim,
+  torch,
+  type ExperimentOptions,
+  type Tensor,
+} from "../../../extension/nn/index.ts";
+import { held, Net, options, train, trained, weightsOf, type Parameters } from "./training.ts";
 
 beforeAll(async () => {
   await loadExecutor("cpu");
@@ -158,6 +166,93 @@ describe("checkpoints", () => {
     expect(each.files).toEqual(["final.safetensors", "step-000008.safetensors", "step-000009.safetensors"]);
     await expect(trained({ checkpoints: { trainTimeInterval: 1, everyNEpochs: 1 } })).rejects.toThrow(
       "checkpoints takes one of everyNEpochs, everyNTrainSteps and trainTimeInterval",
+    );
+  });
+
+  test("after steps, with a validation: the best at the first validation after each", async () => {
+    const { rows, record, state } = await trained({
+      ...falling,
+      checkpoints: { everyNTrainSteps: 3, saveTopK: -1 },
+    });
+    // Two steps an epoch: 3 and 6 are due in epochs 2 and 3, which are validated at steps 4 and 6.
+    const best = record.checkpoints.filter(({ kind }) => kind === "best");
+    expect(best.map(({ step }) => step).toSorted((a, b) => a - b)).toEqual([4, 6]);
+    const measured = rows.flatMap(({ kind, step, values }) =>
+      kind === "epoch" ? [[step, values["val_loss"]]] : [],
+    );
+    expect(measured).toEqual(expect.arrayContaining(state.kept.map(({ step, value }) => [step, value])));
+    const within = await trained({
+      ...falling,
+      checkpoints: { everyNTrainSteps: 2, saveTopK: -1 },
+      valCheckInterval: 1,
+      epochs: 1,
+    });
+    expect(within.record.best).toMatchObject({ metric: "val_loss" });
+    const timed = await trained({ ...falling, checkpoints: { trainTimeInterval: 0 } });
+    expect(timed.files).toContain("best.safetensors");
+  });
+
+  test("what can keep nothing says so", async () => {
+    const told = async (changes: Partial<ExperimentOptions>): Promise<string[]> =>
+      (await trained({ ...falling, ...changes })).log.filter((line) => line.startsWith("Checkpoints: "));
+    expect(await told({ checkpoints: { everyNTrainSteps: 50 } })).toEqual([
+      "Checkpoints: no weights are kept every 50 steps: the training has 8.",
+    ]);
+    expect(await told({ checkpoints: { everyNEpochs: 5 } })).toEqual([
+      "Checkpoints: no weights are kept every 5 epochs: the training has 4.",
+    ]);
+    expect(await told({ checkpoints: { everyNEpochs: 2 }, checkValEveryNEpoch: 3 })).toEqual([
+      "Checkpoints: no weights are kept: of 4 epochs none has a validation (every 3) and is one of every 2.",
+    ]);
+    const own: Partial<ExperimentOptions> = {
+      trainStep: ({ model, batch, optimizer }) => {
+        const [x] = batch as [Tensor];
+        const one = optimizer as optim.Optimizer;
+        one.zeroGrad();
+        const value = (model as Net).forward(x).square().mean();
+        value.backward();
+        one.step();
+        return value;
+      },
+      metrics: ["accuracy"],
+    };
+    const { loss: _, ...rest } = falling;
+    const lossless = await train(experiment({ ...rest, ...own } as ExperimentOptions));
+    expect(lossless.log.join("\n")).toContain("Checkpoints: no best weights are kept: there is no val_loss.");
+    expect(await told({})).toEqual([]);
+    await expect(trained({ ...falling, checkpoints: { monitor: "val_f1" } })).rejects.toThrow(
+      "experiment(): checkpoints watches `val_f1`, which is not available",
+    );
+    await expect(trained({ checkpoints: { everyNTrainSteps: 3, everyNEpochs: 1 } })).rejects.toThrow(
+      "checkpoints takes one of everyNEpochs, everyNTrainSteps and trainTimeInterval",
+    );
+  });
+
+  test.each<[ExperimentOptions["checkpoints"], boolean, string]>([
+    [
+      true,
+      true,
+      "the best by val_loss (min), looked for at the validation of every epoch; the last while it trains; the final ones",
+    ],
+    [
+      { everyNTrainSteps: 100, saveTopK: 3 },
+      true,
+      "the 3 best by val_loss (min), looked for at the first validation after every 100 steps; the last while it trains; the final ones",
+    ],
+    [
+      { monitor: "accuracy", mode: "max", everyNEpochs: 2, saveLast: false },
+      true,
+      "the best by accuracy (max), looked for every 2 epochs; the final ones",
+    ],
+    [
+      { trainTimeInterval: { minutes: 1 }, saveTopK: -1 },
+      false,
+      "all weights, looked for every 60 s of training; the last while it trains; the final ones",
+    ],
+    [false, true, "the final ones"],
+  ])("%j says what is kept when", (checkpoints, validated, text) => {
+    expect(new CheckpointPolicy({ ...options, checkpoints: checkpoints! }, validated).describe()).toBe(
+      `Checkpoints: ${text}.`,
     );
   });
 
