@@ -95,7 +95,8 @@ export function activate(context: vscode.ExtensionContext): void {
           requireTrust();
           const wanted = sourceTarget(target);
           const document = await chooseFile(wanted);
-          if (document !== undefined) await panels.showArchitecture(document, wanted.exportName ?? wanted.model);
+          if (document !== undefined)
+            await panels.showArchitecture(document, wanted.exportName ?? wanted.model);
         },
         "layerwise.compareArchitecture": async (target) => {
           requireTrust();

@@ -1,7 +1,7 @@
 import * as vscode from "vscode";
 import type { DiagramLook, FlowLayout } from "../protocol/flow.ts";
 import { modelTitle } from "../protocol/modelForms.ts";
-import type { FileReport, ModelReport } from "../protocol/preview.ts";
+import type { FileReport, ModelReport, VersionSource } from "../protocol/preview.ts";
 import type { PreviewEngine } from "../supervisor/preview.ts";
 import { DisposableOwner } from "./disposable.ts";
 import { MODEL_FILE_SUFFIX } from "./ids.ts";
@@ -159,9 +159,15 @@ export class Previews extends DisposableOwner {
     return followed === undefined ? NOTHING : view(followed);
   }
 
-  /** Another version of a file, which is built among what it imports as that is on the disk. */
-  inspectVersion(file: string, text: string, version: string): Promise<FileReport | undefined> {
-    return this.#engine.inspect({ file, text }, setting("preview.timeLimit"), `${version} of ${file}`);
+  /** Another version of a file, which is built with what it imported then, as far as that is known. */
+  inspectVersion(
+    file: string,
+    text: string,
+    version: VersionSource,
+    name: string,
+  ): Promise<FileReport | undefined> {
+    const request = { file, text, version };
+    return this.#engine.inspect(request, setting("preview.timeLimit"), `${name} of ${file}`);
   }
 
   /** Places for what is first shown of a model; undefined when the view has to find them. */

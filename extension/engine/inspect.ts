@@ -32,17 +32,19 @@ import { StepLints } from "./stepLints.ts";
 import { missingLoss } from "./trainingStep.ts";
 import { userFrames } from "./stackTraces.ts";
 import { describeError } from "./userErrors.ts";
+import { openVersion } from "./versions.ts";
 import { loadUserModule, SyntaxErrors, type UserModule } from "./userModule.ts";
 
 /**
  * What a file defines, found by building it: its graphs are recorded and nothing is computed. Errors of the file are
  * part of the answer.
  */
-export async function inspect({ file, text, summary, calls }: InspectRequest): Promise<FileReport> {
+export async function inspect({ file, text, version, summary, calls }: InspectRequest): Promise<FileReport> {
   scope.sites = true;
   manualSeed(0);
   try {
-    const module = await loadUserModule(file, { library, text });
+    const imports = version === undefined ? undefined : await openVersion(file, version);
+    const module = await loadUserModule(file, { library, text, imports });
     try {
       return await new Inspection(
         module,

@@ -160,7 +160,8 @@ export class Run {
     const request = this.#request;
     // Mistakes of the file and a missing checkpoint are told before anything is loaded that takes time.
     const bundle = await bundleUserModule(request.file, { library });
-    if (request.kind === "train") this.#directory.keepSource(fs.readFileSync(request.file, "utf8"));
+    if (request.kind === "train")
+      this.#directory.keepSource(request.file, fs.readFileSync(request.file, "utf8"), bundle.imported);
     const weights = request.checkpoint === undefined ? undefined : readWeights(request.checkpoint);
     this.#executor = await executorOf(request.device);
     const { info } = this.#executor;

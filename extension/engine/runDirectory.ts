@@ -10,7 +10,9 @@ import {
   METRICS_FILE,
   REPORT_FILE,
   RUN_FILE,
+  RUNS_FOLDER,
   SOURCE_FILE,
+  SOURCES_FILE,
   type CheckpointRecord,
   type LayerRow,
   type MetricRow,
@@ -18,6 +20,7 @@ import {
 } from "../protocol/run.ts";
 import { writeAtomic } from "../formats/writeAtomic.ts";
 import type { EventFile } from "./eventFile.ts";
+import { keepImports } from "./versions.ts";
 import { AppendFile, describeFileError } from "./files.ts";
 import { EngineError } from "./userErrors.ts";
 
@@ -80,10 +83,19 @@ export class RunDirectory {
     return this.#record;
   }
 
-  /** Keeps the text that is trained; a run that goes on keeps the one it began with. */
-  keepSource(text: string): void {
-    const file = this.file(SOURCE_FILE);
-    if (!fs.existsSync(file)) this.#attempt(SOURCE_FILE, () => writeAtomic(file, [Buffer.from(text)]));
+  /** Keeps the text that is trained, and what it imports; a run that is resumed keeps those it began with. */
+  keepSource(file: string, text: string, imported: readonly string[]): void {
+    const kept = this.file(SOURCE_FILE);
+    if (fs.existsSync(kept)) return;
+    this.#attempt(SOURCES_FILE, () => keepImports(this.path, file, imported, this.#workspace(file)));
+    this.#attempt(SOURCE_FILE, () => writeAtomic(kept, [Buffer.from(text)]));
+  }
+
+  /** The folder whose runs these are; of a directory elsewhere, the file's own. */
+  #workspace(file: string): string {
+    const runs = path.join(path.sep, ...RUNS_FOLDER.split("/"));
+    const above = path.dirname(path.resolve(this.path));
+    return above.endsWith(runs) ? above.slice(0, -runs.length) || path.sep : path.dirname(file);
   }
 
   /** A path in the directory. */

@@ -9,6 +9,7 @@ import { isDebugged } from "./debugger.ts";
 import { SourceMap } from "./sourceMap.ts";
 import { forgetScript, registerScript } from "./stackTraces.ts";
 import { EngineError } from "./userErrors.ts";
+import { versionPlugin, type Version } from "./versions.ts";
 
 /** Several files' errors would bury the first, which is usually the cause of the others. */
 const MAX_ERRORS = 20;
@@ -20,6 +21,8 @@ const ENTRY = "__layerwise:file";
 export interface LoadOptions {
   /** The editor's unsaved text, instead of the file's. */
   text?: string | undefined;
+  /** What stands in place of the files that it imports. */
+  imports?: Version | undefined;
   /** The library of this process: what `import … from "layerwise"` gives. */
   library: Readonly<Record<string, unknown>>;
 }
@@ -46,6 +49,8 @@ export class SyntaxErrors extends EngineError {
 export interface Bundle {
   file: string;
   code: string;
+  /** The files that it imports, packages included: absolute paths. */
+  imported: readonly string[];
   /** Of the code with one line above it. */
   map: string;
 }
@@ -62,9 +67,12 @@ export async function loadUserModule(file: string, options: LoadOptions): Promis
  * Bundles a file with what it imports: packages from the workspace, `layerwise` from this process.
  * @throws {@link SyntaxErrors} when that is not possible
  */
-export async function bundleUserModule(file: string, { text, library }: LoadOptions): Promise<Bundle> {
+export async function bundleUserModule(
+  file: string,
+  { text, imports, library }: LoadOptions,
+): Promise<Bundle> {
   const folder = path.dirname(file);
-  let result: esbuild.BuildResult<{ write: false }>;
+  let result: esbuild.BuildResult<{ write: false; metafile: true }>;
   try {
     result = await esbuild.build({
       // Not the file itself as entry: its exports would be export statements, which a script can't have.
@@ -77,6 +85,7 @@ export async function bundleUserModule(file: string, { text, library }: LoadOpti
       outfile: path.join(folder, `${HOST}.js`),
       bundle: true,
       write: false,
+      metafile: true,
       format: "esm",
       platform: "node",
       target: "node20",
@@ -91,7 +100,11 @@ export async function bundleUserModule(file: string, { text, library }: LoadOpti
         "import.meta.filename": JSON.stringify(file),
         "import.meta.dirname": JSON.stringify(folder),
       },
-      plugins: [provided(library), entry(file, text)],
+      plugins: [
+        provided(library),
+        entry(file, text),
+        ...(imports === undefined ? [] : [versionPlugin(imports)]),
+      ],
     });
   } catch (error) {
     if (isBuildFailure(error)) throw new SyntaxErrors(error.errors.map((one) => syntaxError(one, file)));
@@ -101,7 +114,12 @@ export async function bundleUserModule(file: string, { text, library }: LoadOpti
     result.outputFiles.find((one) => one.path.endsWith(ending))?.text ?? "";
   // The code is evaluated below a line of its own.
   const map = output(".js.map").replace('"mappings": "', '"mappings": ";');
-  return { file, code: output(".js"), map };
+  const imported = Object.keys(result.metafile.inputs)
+    // Those of the provided modules have a namespace before their names.
+    .filter((name) => name !== HOST && !/^(?:provided|builtin|disabled|dataurl):/.test(name))
+    .map((name) => path.resolve(folder, name))
+    .filter((one) => one !== file);
+  return { file, code: output(".js"), imported, map };
 }
 
 /** Modules that this process provides: the library, and Node's own. They leave no import statement in the bundle. */

@@ -129,10 +129,19 @@ export const FileReport = v.object({
 });
 export type FileReport = v.InferOutput<typeof FileReport>;
 
+/** Where a version of a file finds what it imports: a commit's files, or what a run has kept. */
+export const VersionSource = v.variant("kind", [
+  v.object({ kind: v.literal("git"), git: v.string(), revision: v.picklist(["HEAD"]) }),
+  v.object({ kind: v.literal("run"), directory: v.string() }),
+]);
+export type VersionSource = v.InferOutput<typeof VersionSource>;
+
 export const InspectRequest = v.object({
   file: v.string(),
   /** The editor's unsaved text, when it differs from the disk. */
   text: v.optional(v.string()),
+  /** Asks for another version, whose own text is `text`. */
+  version: v.optional(VersionSource),
   /** Asks for each model's table. */
   summary: v.optional(TableOptions),
   /** Asks for each model's calls and for warnings: what an editor shows while the file is typed. */

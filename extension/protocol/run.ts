@@ -9,6 +9,7 @@ import { UserError } from "./errors.ts";
  * - `layers.jsonl`: one {@link LayerRow} a line, append-only, of a training whose layers are watched;
  * - `log.txt`: what the user's code printed and what the engine has to say;
  * - `source.ts`: the `.nn.ts` file as it was trained;
+ * - `sources.json`: what that file imports from its workspace, texts by path, relative to the file;
  * - `labels.json`: what the user calls it, {@link RunLabels};
  * - `evaluation.json`: of an evaluation, its EvaluationResult (protocol/engine.ts);
  * - `report.json`: of an evaluation, what views show besides, an EvaluationReport (protocol/evaluation.ts);
@@ -27,6 +28,7 @@ export const LOG_FILE = "log.txt";
 export const EVALUATION_FILE = "evaluation.json";
 /** Not named as models are: searches for those would find it. */
 export const SOURCE_FILE = "source.ts";
+export const SOURCES_FILE = "sources.json";
 export const REPORT_FILE = "report.json";
 export const PICTURES_FOLDER = "pictures";
 export const LABELS_FILE = "labels.json";

@@ -10,9 +10,11 @@ const LARGEST = 16 * 1024 * 1024;
  * @throws EngineError "git" saying why there is none: no git, no repository, a file that was never committed
  */
 export function committedText(file: string, git = "git"): Promise<string> {
-  const args = ["-C", dirname(file), "show", `HEAD:./${basename(file)}`];
+  // Reads an object alone: no hook, no filter, and no file from a remote.
+  const args = ["--no-pager", "-C", dirname(file), "cat-file", "blob", `HEAD:./${basename(file)}`];
+  const env = { ...process.env, GIT_NO_LAZY_FETCH: "1" };
   return new Promise((resolve, reject) => {
-    execFile(git, args, { maxBuffer: LARGEST, windowsHide: true }, (error, stdout, stderr) => {
+    execFile(git, args, { env, maxBuffer: LARGEST, windowsHide: true }, (error, stdout, stderr) => {
       if (error === null) return resolve(stdout);
       const [said = ""] = stderr.trim().split("\n");
       const reason =

@@ -51,6 +51,7 @@ export class Workspace {
   }
 
   write(name: string, text: string): string {
+    fs.mkdirSync(path.dirname(this.file(name)), { recursive: true });
     fs.writeFileSync(this.file(name), text);
     return this.file(name);
   }

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import * as vscode from "vscode";
-import type { FileReport } from "../../protocol/preview.ts";
+import type { FileReport, VersionSource } from "../../protocol/preview.ts";
 import { SOURCE_FILE } from "../../protocol/run.ts";
 import type { ArchitectureComparison, ModelSide } from "../../protocol/views.ts";
 import { EngineError, toUserError } from "../../supervisor/errors.ts";
@@ -52,7 +52,7 @@ export class Comparison extends DisposableOwner {
     // A commit is usually made of what was saved just before.
     this.own(
       vscode.workspace.onDidSaveTextDocument(({ uri }) => {
-        if (uri.fsPath === file && this.#reports.has(HEAD)) void this.#load(HEAD);
+        if (uri.path.endsWith(".ts") && this.#reports.has(HEAD)) void this.#load(HEAD);
       }),
     );
     this.own({ dispose: () => this.end() });
@@ -126,7 +126,8 @@ export class Comparison extends DisposableOwner {
     const file = this.#file;
     let report: FileReport | undefined;
     try {
-      report = await this.#previews.inspectVersion(file, await this.#text(side), side);
+      const { text, version } = await this.#version(side);
+      report = await this.#previews.inspectVersion(file, text, version, side);
     } catch (error) {
       report = { file, models: [], experiments: [], errors: [toUserError(error)] };
     }
@@ -135,13 +136,23 @@ export class Comparison extends DisposableOwner {
     this.#changed();
   }
 
-  #text(side: string): Promise<string> {
-    if (side === HEAD) return committedText(this.#file, gitPath());
+  async #version(side: string): Promise<{ text: string; version: VersionSource }> {
+    if (side === HEAD) {
+      const git = gitPath() ?? "git";
+      return {
+        text: await committedText(this.#file, git),
+        version: { kind: "git", git, revision: "HEAD" },
+      };
+    }
     const id = side.slice(RUN.length);
     // A folder's name: never a path.
     if (!side.startsWith(RUN) || !/^\w[\w.-]*$/.test(id))
       throw new EngineError({ code: "internal", message: `internal: "${side}" is no version of a file` });
-    return readFile(join(runsRoot(folderOf(this.#file)), id, SOURCE_FILE), "utf8");
+    const directory = join(runsRoot(folderOf(this.#file)), id);
+    return {
+      text: await readFile(join(directory, SOURCE_FILE), "utf8"),
+      version: { kind: "run", directory },
+    };
   }
 }
 
