@@ -1,11 +1,15 @@
 import * as vscode from "vscode";
+import { dataCalls } from "./deprecatedCalls.ts";
 import { LayerDiagnostic } from "./diagnostics.ts";
 import { DisposableOwner } from "./disposable.ts";
 import { MODEL_FILES } from "./ids.ts";
 import { maskSource } from "./sourceMask.ts";
 import { argumentsOf, callSpan, isLiteral, type Span } from "./textSpans.ts";
 
-/** Mends what an error tells how to: a layer's size, where it is a number in its constructor; a tensor's dtype. */
+/**
+ * Mends what an error tells how to: a layer's size, where it is a number in its constructor; a tensor's dtype. Replaces
+ * deprecated calls.
+ */
 export class QuickFixes extends DisposableOwner implements vscode.CodeActionProvider {
   constructor() {
     super();
@@ -17,14 +21,47 @@ export class QuickFixes extends DisposableOwner implements vscode.CodeActionProv
   }
 
   provideCodeActions(document: vscode.TextDocument, range: vscode.Range): vscode.CodeAction[] {
-    return vscode.languages
-      .getDiagnostics(document.uri)
+    const diagnostics = vscode.languages.getDiagnostics(document.uri);
+    const fixes = diagnostics
       .filter((one) => one instanceof LayerDiagnostic && one.range.intersection(range) !== undefined)
       .flatMap((one) => {
         const diagnostic = one as LayerDiagnostic;
         return sizeFix(diagnostic) ?? castFix(document, diagnostic) ?? [];
       });
+    return [...fixes, ...dataFixes(document, range, diagnostics)];
   }
+}
+
+/** `x.data()` at the cursor, and all of them in the file, become `x.toTypedArray()`. */
+function dataFixes(
+  document: vscode.TextDocument,
+  range: vscode.Range,
+  diagnostics: readonly vscode.Diagnostic[],
+): vscode.CodeAction[] {
+  const places = diagnostics.map(({ code, range }) => ({
+    code: typeof code === "object" ? code.value : code,
+    start: document.offsetAt(range.start),
+    end: document.offsetAt(range.end),
+  }));
+  const calls = dataCalls(maskSource(document.getText()), places);
+  const rangeOf = ({ start, end }: Span): vscode.Range =>
+    new vscode.Range(document.positionAt(start), document.positionAt(end));
+  const here = calls.filter((call) => rangeOf(call).intersection(range) !== undefined);
+  if (here.length === 0) return [];
+  const action = (title: string, spans: readonly Span[]): vscode.CodeAction => {
+    const one = new vscode.CodeAction(title, vscode.CodeActionKind.QuickFix);
+    one.edit = new vscode.WorkspaceEdit();
+    for (const span of spans) one.edit.replace(document.uri, rangeOf(span), "toTypedArray");
+    return one;
+  };
+  const single = action(vscode.l10n.t("Replace .data() by .toTypedArray()"), here);
+  single.isPreferred = true;
+  if (calls.length === here.length) return [single];
+  const title = vscode.l10n.t(
+    "Replace .data() by .toTypedArray() in the whole file ({0} calls)",
+    calls.length,
+  );
+  return [single, action(title, calls)];
 }
 
 function sizeFix(diagnostic: LayerDiagnostic): vscode.CodeAction | undefined {

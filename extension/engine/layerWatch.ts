@@ -126,7 +126,7 @@ export class LayerWatch {
         ),
       );
       if (largest.length === 0) return found;
-      const values = noGrad(() => hidden(() => cat(largest))).data();
+      const values = noGrad(() => hidden(() => cat(largest))).toTypedArray();
       let at = 0;
       for (const [i, { module }] of nodes.entries()) {
         const units = largest[i]!.numel();

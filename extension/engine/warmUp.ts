@@ -56,8 +56,8 @@ for (const [model, inputs] of [[new Words(), torch.randint(0, 8, [4, 4])], [new 
     loss.item();
   }
 }
-torch.randn(100_000).data();
-torch.rand(100_000).data();`;
+torch.randn(100_000).toTypedArray();
+torch.rand(100_000).toTypedArray();`;
 
 /**
  * Does ahead of a run what every run begins with: starts esbuild, loads what computes, and has a small network trained,

@@ -2,9 +2,9 @@ import { allocate, type HostArray } from "./dtype.ts";
 import { internal, TensorError } from "./errors.ts";
 import { Node, Value, type Storage } from "./graph.ts";
 import { numel } from "./shape.ts";
-import { allSettled, dirty, Tensor } from "./tensor.ts";
+import { allSettled, dirty, replacing, Tensor } from "./tensor.ts";
 import type { Plan, Request } from "./template.ts";
-import { endTrace, learn, recognize, released } from "./trace.ts";
+import { endTrace, isRead, learn, recognize, released } from "./trace.ts";
 
 export type { Plan } from "./template.ts";
 
@@ -101,7 +101,7 @@ function executor(): Executor {
   if (current === undefined) {
     throw new TensorError(
       "preview",
-      "a value was asked for (item, data, print, if), but the preview only looks at shapes",
+      "a value was asked for (item, toTypedArray, print, if), but the preview only looks at shapes",
     );
   }
   return current;
@@ -273,7 +273,7 @@ export function leafData(value: Value): HostArray {
         throw new TensorError(
           "released",
           "this value depends on parameters as they were before an update, and was not kept",
-          "read it (item(), data()) before optimizer.step(), or compute it outside forward",
+          "read it (item(), toTypedArray()) before optimizer.step(), or compute it outside forward",
         );
       }
       const data = valuesOf(leaf.initial);
@@ -282,6 +282,11 @@ export function leafData(value: Value): HostArray {
     }
   }
 }
+
+// In a preview, which reads no values, nothing has to be kept.
+replacing.keep = (value) => {
+  if (value.data === undefined && current !== undefined && isRead(value)) value.data = leafData(value);
+};
 
 /** How many of the last steps wait to be computed with those to come, or are meanwhile. */
 export const stepsWaiting = (): number => current?.waits ?? 0;

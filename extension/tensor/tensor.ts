@@ -11,11 +11,23 @@ export interface View {
   readonly gradients: boolean;
   /** A view through `detach()`: writes to it are no business of autograd's. */
   readonly detached: boolean;
+  /** Whether the view is all of its base, in the base's shape. */
+  readonly whole?: boolean;
   forward(base: Tensor): Tensor;
   /** The base's new value when the view's becomes `view`. */
   scatter(base: Tensor, view: Tensor): Tensor;
   /** Steps in PyTorch's memory, given those of the base: they decide what can be a view of this view. */
   strides(base: readonly number[]): readonly number[];
+}
+
+/**
+ * The memory that the views of a tensor share. Assigning `data` gives the tensor other memory: its views keep the old
+ * one, which `owner` holds from then on.
+ */
+interface Memory {
+  owner?: Tensor;
+  /** `writes` of the tensor when its memory was taken. */
+  writes?: number;
 }
 
 /**
@@ -33,7 +45,11 @@ export class Tensor {
   writes = 0;
   private current: Value;
   private shared: View | undefined;
-  private memory: readonly number[] | undefined;
+  private steps: readonly number[] | undefined;
+  /** Made with the first view of this tensor. */
+  private memory: Memory | undefined;
+  /** Memory of the base that this view is of. */
+  private viewed: Memory | undefined;
   private seen = 0;
   private wantsGrad = false;
 
@@ -116,7 +132,7 @@ export class Tensor {
 
   /** @internal The value now: follows the base when this is a view of something that was written to. */
   get value(): Value {
-    const view = this.shared;
+    const view = this.shared && this.currentView();
     if (view !== undefined && view.base.currentWrites() !== this.seen) {
       const again = withGradients(view.gradients, () => view.forward(view.base));
       this.current = again.current;
@@ -129,7 +145,7 @@ export class Tensor {
 
   /** @internal The value as it is, without following a base: undefined when that was written to since. */
   get still(): Value | undefined {
-    const view = this.shared;
+    const view = this.shared && this.currentView();
     const stale = view !== undefined && (view.base.still === undefined || view.base.writes !== this.seen);
     return stale ? undefined : this.current;
   }
@@ -137,8 +153,61 @@ export class Tensor {
   /** @internal Makes this tensor share memory with `view.base`. */
   share(view: View): this {
     this.shared = view;
+    this.viewed = view.base.memory ??= {};
     this.seen = view.base.currentWrites();
     return this;
+  }
+
+  /**
+   * @internal Takes over the memory of another tensor: what assigning `data` does. Views of this tensor keep the old
+   * memory; edge and gradient stay.
+   * @param former makes a tensor of the value that this one has now
+   * @param alias describes a view of all of a tensor, without gradient
+   * @throws TensorError "data set to a tensor that requires gradients must be floating point or complex dtype"
+   */
+  takeData(other: Tensor, former: (current: Value) => Tensor, alias: (base: Tensor) => View): void {
+    let source = other;
+    while (source.shared?.whole === true) source = source.currentView().base;
+    if (source === this) return;
+    if (this.requiresGrad && other.dtype !== "float32") {
+      throw new TensorError(
+        "dtype",
+        "data set to a tensor that requires gradients must be floating point or complex dtype",
+      );
+    }
+    const { value } = source;
+    if (this.memory !== undefined) {
+      this.memory.owner = former(this.value);
+      this.memory.owner.edge = this.edge;
+      this.memory.writes = this.writes;
+      this.memory = undefined;
+    }
+    this.shared = this.viewed = this.steps = undefined;
+    const { storage } = this;
+    if (storage !== undefined && storage.dtype === value.dtype && sameShape(storage.shape, value.shape)) {
+      this.replace(value, this.edge);
+    } else {
+      dirty.delete(this);
+      this.storage = undefined;
+      this.current = value;
+      this.writes++;
+      if (storage !== undefined) this.persist();
+    }
+    // The one that lives from step to step holds the memory, the other is a view of it.
+    if (storage === undefined || source.storage !== undefined || source.shared !== undefined)
+      this.share(alias(source));
+    else if (source.edge === undefined || source.edge.leaf === this) source.share(alias(this));
+  }
+
+  /** The view that this tensor is; its base is the tensor that has the memory now. */
+  private currentView(): View {
+    const view = this.shared!;
+    const { owner: base, writes } = this.viewed!;
+    if (base === undefined) return view;
+    this.seen = this.seen === writes ? base.writes : -1;
+    this.viewed = base.memory ??= {};
+    const moved = Object.create(Object.getPrototypeOf(view) as object) as View;
+    return (this.shared = Object.assign(moved, view, { base }));
   }
 
   /**
@@ -158,7 +227,7 @@ export class Tensor {
         `result type ${SCALAR_TYPE[next.dtype]} can't be cast to the desired output type ${SCALAR_TYPE[this.dtype]}`,
       );
     }
-    const view = this.shared;
+    const view = this.shared && this.currentView();
     // Follow the base now: what is written must not be taken for stale later.
     void this.value;
     if (scope.gradients && this.sharesLeaf()) {
@@ -190,8 +259,10 @@ export class Tensor {
     } else {
       // A leaf replaces the stored value as a whole: nothing to compute, and a random initial value that nobody
       // will see now is skipped instead of drawn.
+      if (storage.settled !== undefined) replacing.keep(storage.settled);
       const before = this.current.producer;
       if (
+        this.current.data === undefined &&
         before.kind === "state" &&
         before.initial?.producer.kind === "random" &&
         storage.version === before.version
@@ -238,14 +309,14 @@ export class Tensor {
 
   /** @internal Says how PyTorch lays out a result that it leaves transposed. */
   laidOut(steps: readonly number[]): this {
-    this.memory = steps;
+    this.steps = steps;
     return this;
   }
 
   /** @internal Steps of each dimension in PyTorch's memory, in elements; undefined when row-major and not a view. */
   viewStrides(): readonly number[] | undefined {
     return (
-      this.memory ?? this.shared?.strides(this.shared.base.viewStrides() ?? strides(this.shared.base.shape))
+      this.steps ?? this.shared?.strides(this.shared.base.viewStrides() ?? strides(this.shared.base.shape))
     );
   }
 
@@ -265,6 +336,9 @@ export class Tensor {
     return this.writes;
   }
 }
+
+/** Keeps a stored value that recorded nodes still read, before a leaf takes its place: see runtime.ts. */
+export const replacing = { keep: (_: Value): void => undefined };
 
 /** Persistent tensors whose newest value is not computed yet: every barrier computes them. */
 export let dirty = new Set<Tensor>();

@@ -94,7 +94,7 @@ export function released(): never {
   throw new TensorError(
     "released",
     "this gradient belongs to a step that is over",
-    "read it (grad.data(), grad.item()) before the next optimizer.step(), or keep a copy: grad.clone()",
+    "read it (grad.toTypedArray(), grad.item()) before the next optimizer.step(), or keep a copy: grad.clone()",
   );
 }
 
@@ -171,6 +171,9 @@ export function noteBackward(
 
 /** Nodes recorded so far. */
 export const traced = (): number => recorded.length;
+
+/** Whether a node recorded since the last barrier has this value as an input. */
+export const isRead = (value: Value): boolean => recorded.some((node) => node.inputs.includes(value));
 
 /** Records what was taken over: somebody wants to see more of it than its results. */
 function record(): void {

@@ -183,7 +183,7 @@ describe("large steps", () => {
         optimizer.step();
         return loss.item();
       });
-      const weights = [...network.parameters()].flatMap((p) => [...(p.data() as Float32Array)]);
+      const weights = [...network.parameters()].flatMap((p) => [...(p.toTypedArray() as Float32Array)]);
       return { losses, weights, inParts: executor.counters.inParts };
     };
     const [one, two] = [run(1), run(2)];

@@ -242,8 +242,8 @@ function trajectory(
 ): { losses: number[]; gradients: number[][]; buffers: number[][] } {
   const loop = make();
   const losses = Array.from({ length: steps }, () => loop.step().item());
-  const gradients = loop.model.parameters().map((p) => [...p.grad!.data()]);
-  const buffers = loop.model.buffers().map((b) => [...b.data()]);
+  const gradients = loop.model.parameters().map((p) => [...p.grad!.toTypedArray()]);
+  const buffers = loop.model.buffers().map((b) => [...b.toTypedArray()]);
   return { losses, gradients, buffers };
 }
 
@@ -309,7 +309,7 @@ describe.skipIf(!native)("the compiled step", () => {
     expect(counts.map(([, count]) => count.item())).toEqual([12, 0, 12]);
     const x = torch.randn(1, 2, 6, 6);
     const model = loop.model.eval() as nn.Sequential;
-    const evaluated = (): number[] => torch.noGrad(() => [...model(x).data()]);
+    const evaluated = (): number[] => torch.noGrad(() => [...model(x).toTypedArray()]);
     const first = evaluated();
     // Compiled from the second time on: equal up to rounding.
     for (let i = 0; i < 3; i++) evaluated().forEach((y, j) => expect(y).toBeCloseTo(first[j]!, 5));
@@ -322,19 +322,19 @@ describe.skipIf(!native)("the compiled step", () => {
     const optimizer = new optim.SGD(model.parameters(), { lr: 0.5 });
     const x = torch.randn(4, 3);
     for (let i = 0; i < 4; i++) {
-      const before = torch.noGrad(() => model(x)).data();
+      const before = torch.noGrad(() => model(x)).toTypedArray();
       optimizer.zeroGrad();
       const output = model(x);
       const best = output.argmax(1);
       output.pow(2).mean().backward();
       optimizer.step();
-      expect([...output.data()]).toEqual([...before]);
-      expect([...best.data()]).toEqual([
+      expect([...output.toTypedArray()]).toEqual([...before]);
+      expect([...best.toTypedArray()]).toEqual([
         ...torch
           .tensor([...before])
           .view(4, 2)
           .argmax(1)
-          .data(),
+          .toTypedArray(),
       ]);
     }
   });
@@ -346,11 +346,11 @@ describe.skipIf(!native)("the compiled step", () => {
       if (kept !== undefined) {
         const old = kept;
         loop.step();
-        expect(() => old.data()).toThrow("this gradient belongs to a step that is over");
+        expect(() => old.toTypedArray()).toThrow("this gradient belongs to a step that is over");
       }
       loop.step();
       kept = loop.model.parameters()[0]!.grad!;
-      if (i === 3) expect(kept.data()).toHaveLength(320);
+      if (i === 3) expect(kept.toTypedArray()).toHaveLength(320);
     }
   });
 
@@ -379,7 +379,7 @@ describe.skipIf(!native)("the compiled step", () => {
     expect(one).toBe(1);
     const { delta } = counted(() => {
       for (let i = 0; i < 8; i++) {
-        const expected = torch.noGrad(() => model(x)).data();
+        const expected = torch.noGrad(() => model(x)).toTypedArray();
         const mean = [...expected].reduce((s, v) => s + Math.max(0, v * i + 1), 0) / 4;
         expect(measure(i)).toBeCloseTo(mean, 5);
       }
@@ -433,10 +433,10 @@ describe.skipIf(!native)("the compiled step", () => {
       const optimizer = new optim.SGD(model.parameters(), { lr: 0.1 });
       const loop = supervised(model, optimizer, torch.randint(1, 20, [6, 5]), torch.randint(0, 3, [6]));
       for (let round = 0; round < 3; round++) {
-        const before = [...model.parameters()].map((p) => p.data().slice());
+        const before = [...model.parameters()].map((p) => p.toTypedArray().slice());
         for (let i = 0; i < 3; i++) loop.step();
         const from = calls;
-        const read = [...model.parameters()].map((p) => p.data());
+        const read = [...model.parameters()].map((p) => p.toTypedArray());
         expect(calls - from).toBe(2);
         expect(read.every((values, i) => values.some((value, j) => value !== before[i]![j]))).toBe(true);
       }
@@ -459,9 +459,9 @@ describe.skipIf(!native)("the compiled step", () => {
       return loss.item();
     };
     for (let i = 0; i < 3; i++) step([0, 2]);
-    const before = [...model.weight.data()];
+    const before = [...model.weight.toTypedArray()];
     expect(() => step([0, 3])).toThrow("Target 3 is out of bounds.");
-    expect([...model.weight.data()]).toEqual(before);
+    expect([...model.weight.toTypedArray()]).toEqual(before);
     expect(step([0, 2])).toBeGreaterThan(0);
   });
 });

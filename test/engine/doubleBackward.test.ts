@@ -50,7 +50,7 @@ function suite(): void {
     const x = start.clone().requiresGrad_();
     const { value, first } = penalty(layer, x, w);
     const [fused] = torch.autograd.grad(layer(x).sin().mul(w).sum(), x);
-    fused!.data().forEach((g, i) => expect(g).toBeCloseTo(first.data()[i]!, 4));
+    fused!.toTypedArray().forEach((g, i) => expect(g).toBeCloseTo(first.toTypedArray()[i]!, 4));
 
     // Its own gradient along a direction, of x and the parameters, against a difference.
     value.backward();

@@ -72,7 +72,7 @@ function train(
     }
     between(step);
   }
-  const numbers = (tensors: readonly Tensor[]): number[] => tensors.flatMap((t) => [...t.data()]);
+  const numbers = (tensors: readonly Tensor[]): number[] => tensors.flatMap((t) => [...t.toTypedArray()]);
   const parameters = [...net.parameters()];
   return { losses, gradients: numbers(parameters.map((p) => p.grad!)), weights: numbers(parameters) };
 }
@@ -119,7 +119,7 @@ describe.each(["wasm", "cpu"] as const)("%s", (device) => {
       a.grad = b.grad = torch.zeros([size]);
       optimizer.step();
       const [first, second] = round % 2 === 0 ? [2.5, 1.5] : [1.5, 2.5];
-      expect([a.data()[size - 1], b.data()[size - 1]]).toEqual([first, second]);
+      expect([a.toTypedArray()[size - 1], b.toTypedArray()[size - 1]]).toEqual([first, second]);
     }
   });
 
@@ -132,7 +132,7 @@ describe.each(["wasm", "cpu"] as const)("%s", (device) => {
       optimizer.zeroGrad();
       p.mul(step).square().sum().backward();
       optimizer.step();
-      seen.push(p.grad!.data() as Float32Array, p.data() as Float32Array);
+      seen.push(p.grad!.toTypedArray() as Float32Array, p.toTypedArray() as Float32Array);
     }
     let now = [1.5, 2.5];
     for (let step = 1; step <= 5; step++) {

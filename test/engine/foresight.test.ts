@@ -56,7 +56,7 @@ function loop(foresight: boolean): Loop {
     torch.randn(i === STEPS - 9 ? 4 : 10, 6),
     torch.randint(0, 3, [i === STEPS - 9 ? 4 : 10]),
   ]);
-  for (const batch of batches) for (const tensor of batch) tensor.data();
+  for (const batch of batches) for (const tensor of batch) tensor.toTypedArray();
   const known = new Known(batches);
   keep.coming = foresight ? known : undefined;
   return {
@@ -170,7 +170,7 @@ describe.skipIf(!native)("steps computed ahead", () => {
   const run = (program: (loop: Loop) => number[], foresight: boolean): number[] => {
     Object.assign(keep, { gradients: true, waiting: false, repeats: true, training: far() });
     const own = loop(foresight);
-    return [...program(own), ...[...own.model.stateDict().values()].flatMap((tensor) => [...tensor.data()])];
+    return [...program(own), ...[...own.model.stateDict().values()].flatMap((tensor) => [...tensor.toTypedArray()])];
   };
 
   it.each(Object.entries(PROGRAMS))("%s", (name, program) => {
@@ -213,7 +213,7 @@ describe.skipIf(!native)("steps computed ahead", () => {
       if (broken) bad.value.data!.fill(7);
       const losses = times(60, () => step());
       if (broken) expect(() => step()).toThrow(/[Tt]arget|label|out of/);
-      return [...losses, ...part(model, 2).weight.data()];
+      return [...losses, ...part(model, 2).weight.toTypedArray()];
     };
     expect(trained(true)).toEqual(trained(false));
   });
@@ -227,7 +227,7 @@ describe.skipIf(!native)("steps computed ahead", () => {
         // The graph's name is counted as soon as it is known; the rest of the way is taken at once.
         if (i === 20) keep.training!.steady = { ...keep.training!.steady, steps: 2 * SETTLED };
         const loss = step();
-        if (i % 9 === 4) look(model)?.data();
+        if (i % 9 === 4) look(model)?.toTypedArray();
         return loss;
       });
     };

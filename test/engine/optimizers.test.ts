@@ -78,7 +78,7 @@ function loopOf(make: (parameters: Tensor[]) => optim.Optimizer): Loop {
 const losses = (loop: Loop, steps: number): number[] => Array.from({ length: steps }, () => loop.step());
 
 function weights({ model }: Loop): number[] {
-  return model.parameters().flatMap((p) => [...p.data()].map(Number));
+  return model.parameters().flatMap((p) => [...p.toTypedArray()].map(Number));
 }
 
 function expectClose(got: readonly number[], expected: readonly number[], digits: number): void {
@@ -180,7 +180,7 @@ it.each(["wasm", "cpu"] as const)(
         p.grad = gradient.narrow(0, 0, length);
         optimizer.step();
       }
-      return [...p.data()];
+      return [...p.toTypedArray()];
     };
     expect(stepped(small)).toEqual(stepped(more).slice(0, small));
     setExecutor(undefined);

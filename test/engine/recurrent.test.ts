@@ -80,7 +80,7 @@ function expectSame(what: string, got: Tensor | null, expected: JsonTensor | nul
 }
 
 function expectDigest(what: string, got: Tensor, expected: Digest): void {
-  const values = [...got.data()];
+  const values = [...got.toTypedArray()];
   const digest = [
     values.reduce((sum, v) => sum + v, 0),
     values.reduce((sum, v) => sum + v * v, 0),
@@ -209,7 +209,7 @@ describe.each(devices)("on %s", (device) => {
     const [y] = layer(x) as [Tensor, unknown];
     expect(y.shape).toEqual([5, 0, 8]);
     y.sum().backward();
-    for (const p of layer.parameters()) expect([...p.grad!.data()]).toEqual(Array(p.numel()).fill(0));
+    for (const p of layer.parameters()) expect([...p.grad!.toTypedArray()]).toEqual(Array(p.numel()).fill(0));
     expect(x.grad!.shape).toEqual([5, 0, 3]);
   });
 
@@ -241,7 +241,7 @@ describe.each(devices)("on %s", (device) => {
     const nodes = (steps: number): number => {
       const layer = new nn.LSTM(3, 4);
       const before = executor.counters()["interpretedNodes"]!;
-      layer(torch.randn(steps, 2, 3))[0].data();
+      layer(torch.randn(steps, 2, 3))[0].toTypedArray();
       return executor.counters()["interpretedNodes"]! - before;
     };
     expect(nodes(200)).toBe(nodes(10));

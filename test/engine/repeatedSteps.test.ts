@@ -111,7 +111,7 @@ const PROGRAMS: Record<string, () => number[]> = {
       optimizer.step();
       return [loss, gradient];
     });
-    return made.flatMap(([loss, gradient]) => [loss!.item(), ...gradient!.data()]);
+    return made.flatMap(([loss, gradient]) => [loss!.item(), ...gradient!.toTypedArray()]);
   },
   "a loss read before the step": () => {
     const { model, optimizer, criterion, x, y } = session();
@@ -350,7 +350,7 @@ describe.skipIf(!native)("repeated steps", () => {
       const losses: number[] = [];
       for (let at = 0; at < 60; at += together)
         losses.push(...Array.from({ length: together }, () => step()).map((loss) => loss.item()));
-      return [...losses, ...part(model, 3).weight.data()];
+      return [...losses, ...part(model, 3).weight.toTypedArray()];
     };
     const many = run(60);
     const before = executor.counters();
@@ -496,7 +496,7 @@ describe.skipIf(!native)("repeated steps", () => {
         const loss = layer(x).mul(2).sum();
         loss.backward();
         optimizer.step();
-        return layer.weight.detach().sub(before).data();
+        return layer.weight.detach().sub(before).toTypedArray();
       });
       expect(moved[0]).toBeCloseTo(-0.1, 6);
       expect(moved[1]).toBeCloseTo(0.4, 6);
@@ -507,6 +507,6 @@ describe.skipIf(!native)("repeated steps", () => {
     Object.assign(keep, { gradients: false, waiting: false });
     const { model, step } = session(sgd);
     for (let i = 0; i < 6; i++) step();
-    expect(() => part(model, 0).weight.grad!.data()).toThrow(/step that is over|was not kept/);
+    expect(() => part(model, 0).weight.grad!.toTypedArray()).toThrow(/step that is over|was not kept/);
   });
 });

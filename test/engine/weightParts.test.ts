@@ -50,8 +50,8 @@ function trained(
   });
   return {
     losses: losses.map((loss) => loss.item()),
-    gradient: first(model).grad!.data() as Float32Array,
-    weights: first(model).data() as Float32Array,
+    gradient: first(model).grad!.toTypedArray() as Float32Array,
+    weights: first(model).toTypedArray() as Float32Array,
     said: executor.choices().flatMap(({ about, chosen }) => (about === "weights" ? [chosen] : [])),
   };
 }
@@ -81,7 +81,7 @@ describe.skipIf(nativeStatus().state !== "installed")("weights in parts", () => 
     ],
     ["SGD", (model) => new optim.SGD(model.parameters(), { lr: 0.05 })],
     ["each loss is read", adam, (model) => void model.forward(torch.ones(64, 512)).sum().item()],
-    ["weights are read now and then", adam, (model, step) => step % 7 === 3 && void first(model).data()],
+    ["weights are read now and then", adam, (model, step) => step % 7 === 3 && void first(model).toTypedArray()],
     [
       "weights are replaced on the way",
       adam,
@@ -92,7 +92,7 @@ describe.skipIf(nativeStatus().state !== "installed")("weights in parts", () => 
     [
       "gradients are read now and then",
       adam,
-      (model, step) => step % 9 === 4 && void first(model).grad!.data(),
+      (model, step) => step % 9 === 4 && void first(model).grad!.toTypedArray(),
     ],
   ])("%s", (_, optimizer, each) => {
     const [one, two] = [trained(1, optimizer, each), trained(2, optimizer, each)];

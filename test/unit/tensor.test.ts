@@ -9,7 +9,7 @@ import { fromHost, Parameter, type Tensor } from "../../extension/tensor/tensor.
 import * as torch from "../../extension/tensor/torch.ts";
 
 const list = (x: Tensor): unknown => x.tolist();
-const rounded = (x: Tensor): number[] => Array.from(x.data(), (v) => Number(v.toFixed(6)));
+const rounded = (x: Tensor): number[] => Array.from(x.toTypedArray(), (v) => Number(v.toFixed(6)));
 
 // PyTorch 2.15: torch.manual_seed(42), then the calls of the test in their order.
 const RAND = [0.882269, 0.915004, 0.382864];
@@ -37,7 +37,7 @@ describe("without an executor, as in the preview", () => {
     const y = x.matmul(torch.zeros(3, 4)).relu().sum(1, { keepdim: true });
     expect([y.shape, y.dtype]).toEqual([[2, 1], "float32"]);
     expect(() => y.item()).toThrow("a Tensor with 2 elements cannot be converted to Scalar");
-    expect(() => y.data()).toThrow("the preview only looks at shapes");
+    expect(() => y.toTypedArray()).toThrow("the preview only looks at shapes");
     expect(torch.bernoulli(torch.rand(3)).shape).toEqual([3]);
     expect(torch.multinomial(torch.rand(2, 3).softmax(1), 2).shape).toEqual([2, 2]);
   });
@@ -74,7 +74,7 @@ describe("without an executor, as in the preview", () => {
     setExecutor(fake);
     const y = x.var(1);
     const z = y.add(1);
-    z.data();
+    z.toTypedArray();
     setExecutor(undefined);
     expect(plan!.nodes.length).toBeGreaterThan(4);
     expect(plan!.fetches).toEqual([y.value, z.value]);
@@ -117,12 +117,12 @@ describe("with values", () => {
     const x = torch.tensor([2 ** 40, 1]);
     expect(list(x)).toEqual([2 ** 40, 1]);
     expect(String(x)).toBe("tensor([1099511627776,             1])");
-    expect(() => x.add(1).data()).toThrow("integers beyond ±2³¹ can be read but not computed with");
+    expect(() => x.add(1).toTypedArray()).toThrow("integers beyond ±2³¹ can be read but not computed with");
   });
 
   test("data() is a copy, item() a number", () => {
     const x = torch.tensor([1.5, 2]);
-    x.data()[0] = 9;
+    x.toTypedArray()[0] = 9;
     expect(list(x)).toEqual([1.5, 2]);
     expect(torch.tensor(true).item()).toBe(1);
     expect(torch.tensor([[3]]).item()).toBe(3);

@@ -7,7 +7,7 @@ import { composed, type Operand } from "../../tensor/functions/operands.ts";
 import { sum } from "../../tensor/functions/reduction.ts";
 import { reshape } from "../../tensor/functions/shape.ts";
 import { sameShape } from "../../tensor/shape.ts";
-import type { Tensor } from "../../tensor/tensor.ts";
+import { Tensor } from "../../tensor/tensor.ts";
 import { bind } from "../arguments.ts";
 import { warnOnce } from "../warnings.ts";
 import {
@@ -116,7 +116,7 @@ export function gaussianNllLoss(
   }
   return composed(() => {
     // The bound itself is a number: no gradient stops at it, as in PyTorch.
-    const floor = typeof spread === "object" ? floored(spread, eps) : Math.max(spread, eps);
+    const floor = spread instanceof Tensor ? floored(spread, eps) : Math.max(spread, eps);
     const logs = typeof floor === "number" ? Math.log(floor) : log(floor);
     const losses = mul(add(div(square(sub(input, target)), floor), logs), 0.5);
     return reduce(full ? add(losses, 0.5 * Math.log(2 * Math.PI)) : losses, reduction);
@@ -125,9 +125,9 @@ export function gaussianNllLoss(
 
 /** The variance in a shape that broadcasts to the input's. Values that are at hand are checked. */
 function spreadOf(input: Tensor, variance: Operand): Tensor | number {
-  const values = typeof variance === "object" ? (variance.value.data ?? []) : [Number(variance)];
+  const values = variance instanceof Tensor ? (variance.value.data ?? []) : [Number(variance)];
   for (const v of values) if (v < 0) throw new TensorError("value", "var has negative entry/entries");
-  if (typeof variance !== "object") return Number(variance);
+  if (!(variance instanceof Tensor)) return Number(variance);
   const [wanted, given] = [input.shape, variance.shape];
   if (sameShape(wanted, given)) return variance;
   if (sameShape(wanted.slice(0, -1), given)) return reshape(variance, [...given, 1]);

@@ -121,7 +121,7 @@ class WordPiece {
 
   /** The text of numbers. */
   decode(ids: Tensor | readonly number[], options: { skipSpecialTokens?: boolean } = {}): string {
-    const list = ids instanceof Tensor ? [...ids.data()] : [...ids];
+    const list = ids instanceof Tensor ? [...ids.toTypedArray()] : [...ids];
     const { padTokenId, unkTokenId, clsTokenId, sepTokenId, maskTokenId } = this;
     const special = [padTokenId, unkTokenId, clsTokenId, sepTokenId, maskTokenId];
     const kept = options.skipSpecialTokens === true ? list.filter((id) => !special.includes(id)) : list;

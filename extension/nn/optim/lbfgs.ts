@@ -2,7 +2,7 @@ import { TensorError } from "../../tensor/errors.ts";
 import { cat } from "../../tensor/functions/shape.ts";
 import { barrier, step as computeStep, valuesOf } from "../../tensor/runtime.ts";
 import { hidden, noGrad, withGradients } from "../../tensor/scope.ts";
-import { fromHost, type Tensor } from "../../tensor/tensor.ts";
+import { fromHost, Tensor } from "../../tensor/tensor.ts";
 import { bind } from "../arguments.ts";
 import {
   camelCase,
@@ -167,7 +167,7 @@ export class LBFGS extends Optimizer<LBFGSOptions> {
       hidden(() => {
         const parts = params.map((p) => p.grad?.reshape(-1) ?? zeros(p.numel()));
         const flat = cat(parts);
-        const tensor = typeof result === "object" ? (result as unknown as Tensor) : undefined;
+        const tensor = (result as unknown) instanceof Tensor ? (result as unknown as Tensor) : undefined;
         const wanted = [flat.value, ...(tensor === undefined ? [] : [tensor.value])];
         barrier(wanted.filter((v) => v.producer.kind === "node" && v.data === undefined));
         const value = tensor === undefined ? Number(result) : Number(valuesOf(tensor.value)[0]);
@@ -247,10 +247,9 @@ export class LBFGS extends Optimizer<LBFGSOptions> {
     const memory: Memory = { funcEvals: 0, nIter: 0, oldDirs: [], oldStps: [], ro: [], hDiag: 1 };
     const host = (value: unknown): unknown => {
       if (Array.isArray(value)) return value.map(host);
-      if (!(typeof value === "object" && value !== null)) return value;
-      const tensor = value as Tensor;
-      const values = valuesOf(tensor.value);
-      return tensor.ndim === 0 ? Number(values[0]) : Float32Array.from(values as Float32Array);
+      if (!(value instanceof Tensor)) return value;
+      const values = valuesOf(value.value);
+      return value.ndim === 0 ? Number(values[0]) : Float32Array.from(values as Float32Array);
     };
     for (const [name, value] of Object.entries(saved)) {
       const field = name === "H_diag" ? "hDiag" : camelCase(name);

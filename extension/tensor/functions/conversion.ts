@@ -1,6 +1,6 @@
 // From tensors to values, to other types, and out of the gradient graph.
 import { backward as propagate, type BackwardOptions } from "../autograd.ts";
-import type { DType, HostArray } from "../dtype.ts";
+import type { DType } from "../dtype.ts";
 import { TensorError } from "../errors.ts";
 import { valuesOf } from "../runtime.ts";
 import { strides } from "../shape.ts";
@@ -19,11 +19,6 @@ export function item(input: Tensor): number {
     throw new TensorError("value", `a Tensor with ${input.numel()} elements cannot be converted to Scalar`);
   }
   return valuesOf(input.value)[0]!;
-}
-
-/** A copy of the values, row-major: float32 as Float32Array, int64 as Int32Array, bool as Uint8Array of 0 and 1. */
-export function data(input: Tensor): HostArray {
-  return valuesOf(input.value).slice();
 }
 
 /** The values as nested arrays; a number or boolean for a tensor without dimensions. */

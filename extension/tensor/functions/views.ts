@@ -183,6 +183,7 @@ export class GatheredView extends BasicView {
 /** All of a tensor, without its gradient. */
 export class DetachedView extends BasicView {
   override readonly detached = true;
+  readonly whole = true;
 
   forward(base: Tensor): Tensor {
     return new Tensor(base.value);

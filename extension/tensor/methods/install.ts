@@ -29,3 +29,20 @@ export function installGetter(name: string, get: (input: Tensor) => unknown): vo
     configurable: true,
   });
 }
+
+/** Makes a pair of functions a property that can be assigned. */
+export function installAccessor(
+  name: string,
+  get: (input: Tensor) => unknown,
+  set: (input: Tensor, value: Tensor) => void,
+): void {
+  Object.defineProperty(Tensor.prototype, name, {
+    get(this: Tensor): unknown {
+      return get(this);
+    },
+    set(this: Tensor, value: Tensor): void {
+      set(this, value);
+    },
+    configurable: true,
+  });
+}

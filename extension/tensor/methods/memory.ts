@@ -1,7 +1,8 @@
 // Methods that read, convert and write.
-import { install, type Method } from "./install.ts";
+import { install, installAccessor, installAs, type Method } from "./install.ts";
 import * as gradientHooks from "../gradientHooks.ts";
 import * as conversion from "../functions/conversion.ts";
+import * as data from "../functions/data.ts";
 import * as inplace from "../functions/inplace.ts";
 import * as random from "../functions/random.ts";
 
@@ -10,7 +11,15 @@ declare module "../tensor.ts" {
     /** The value of a tensor of one element; 1 or 0 for a bool. Computes what is pending. */
     item: Method<typeof conversion.item>;
     /** A copy of the values, row-major, in a typed array. */
-    data: Method<typeof conversion.data>;
+    toTypedArray: Method<typeof data.toTypedArray>;
+    /** The same as `toTypedArray()`. */
+    numpy: Method<typeof data.toTypedArray>;
+    /**
+     * The tensor's memory as a tensor without gradient: what is written to it is not differentiated. Assigning a tensor
+     * gives this one that tensor's memory.
+     */
+    get data(): data.DataTensor;
+    set data(value: Tensor);
     /** The values as nested arrays. */
     tolist: Method<typeof conversion.tolist>;
     /** As another type, or as that of another tensor. */
@@ -146,7 +155,6 @@ declare module "../tensor.ts" {
 
 install(conversion, [
   "item",
-  "data",
   "tolist",
   "to",
   "float",
@@ -159,6 +167,9 @@ install(conversion, [
   "equal",
   "allclose",
 ]);
+install(data, ["toTypedArray"]);
+installAs("numpy", data.toTypedArray);
+installAccessor("data", data.dataOf, data.setData);
 install(gradientHooks, ["retainGrad", "registerHook", "registerPostAccumulateGradHook"]);
 install(inplace, [
   "add_",

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { dataCalls } from "../../../extension/editor/deprecatedCalls.ts";
 import { maskSource } from "../../../extension/editor/sourceMask.ts";
 import {
   argumentsOf,
@@ -42,6 +43,26 @@ describe("spans of a text", () => {
     expect(["size", "2 * n", "f(2)", "", "-1"].some(isLiteral)).toBe(false);
     expect(offsetFinder("ab\ncd")({ line: 2, column: 2 })).toBe(4);
   });
+});
+
+test("calls of a tensor's data() are those that TypeScript calls deprecated", () => {
+  const text =
+    'const a = x.data(), b = x.data.add(1), c = set.data(), d = "x.data()", e = old();\ny.grad! . data ( );';
+  const span = (code: unknown, word: string, from: number) => {
+    const start = text.indexOf(word, from);
+    return { code, start, end: start + word.length };
+  };
+  const [first, view, other] = [text.indexOf("data"), text.indexOf("data.add"), text.indexOf("set.data") + 4];
+  const last = text.lastIndexOf("data");
+  const diagnostics = [
+    span(6387, "data", first),
+    span(6387, "data", view),
+    span(2551, "data", other),
+    span(6387, "old", 0),
+    span(6385, "data", last),
+    span(6385, "data", text.indexOf('"x.data') + 3),
+  ];
+  expect(dataCalls(maskSource(text), diagnostics).map(({ start }) => start)).toEqual([first, last]);
 });
 
 const file = "/net.nn.ts";

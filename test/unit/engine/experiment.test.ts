@@ -143,11 +143,11 @@ describe("prepare", () => {
     const model = new Net();
     const set = options.data();
     const [train, held] = data.randomSplit(set, [0.8, 0.2]);
-    expect([...prepared.model.parameters()[0]!.data()]).toEqual([...model.fc.weight.data()]);
+    expect([...prepared.model.parameters()[0]!.toTypedArray()]).toEqual([...model.fc.weight.toTypedArray()]);
     const samples = (batches: typeof prepared.train) =>
-      [...batches.inOrder()].flatMap((batch) => [...batch[0]!.data()]);
+      [...batches.inOrder()].flatMap((batch) => [...batch[0]!.toTypedArray()]);
     const expected = (part: data.Dataset | undefined) =>
-      Array.from(part as data.Subset<readonly Tensor[]>).flatMap((sample) => [...sample[0]!.data()]);
+      Array.from(part as data.Subset<readonly Tensor[]>).flatMap((sample) => [...sample[0]!.toTypedArray()]);
     expect(samples(prepared.train)).toEqual(expected(train));
     expect(samples(prepared.validation!)).toEqual(expected(held));
   });
@@ -163,7 +163,7 @@ describe("prepare", () => {
 
   test("with a batch size each epoch has another order", async () => {
     const prepared = await prepare(experiment({ ...options, batchSize: 4 }), 0);
-    const epoch = () => [...prepared.train.epoch()].map((batch) => [...batch[0]!.data()]);
+    const epoch = () => [...prepared.train.epoch()].map((batch) => [...batch[0]!.toTypedArray()]);
     const [first, second] = [epoch(), epoch()];
     expect(first.map((batch) => batch.length / 2)).toEqual([4, 4, 2]);
     expect(second).not.toEqual(first);

@@ -301,7 +301,7 @@ describe("how much is done", () => {
     const seen: string[] = [];
     await trained({
       overfitBatches: 1,
-      callbacks: { onBatchStart: (_, [x]) => void seen.push([...x!.data()].join()) },
+      callbacks: { onBatchStart: (_, [x]) => void seen.push([...x!.toTypedArray()].join()) },
     });
     expect(seen).toHaveLength(3);
     expect(new Set(seen).size).toBe(1);
@@ -343,7 +343,7 @@ describe("how much is done", () => {
     const drawing = await trained({
       ...dropout,
       metrics: { noise: () => torch.rand(1) },
-      callbacks: { onSanityCheckEnd: () => void torch.rand(5).data() },
+      callbacks: { onSanityCheckEnd: () => void torch.rand(5).toTypedArray() },
     });
     expect(drawing.state.step).toBe(without.state.step);
     const plain = await trained(dropout);

@@ -121,7 +121,7 @@ export async function train(
 
 /** Values of all of a model's weights. */
 export function weightsOf({ model }: Pick<Prepared, "model">): number[] {
-  return [...model.stateDict().values()].flatMap((tensor) => [...tensor.data()]);
+  return [...model.stateDict().values()].flatMap((tensor) => [...tensor.toTypedArray()]);
 }
 
 /**

@@ -10,7 +10,7 @@ beforeAll(async () => {
   expect(Object.keys(library)).toContain("data");
 });
 
-const values = (tensor: Tensor): number[] => [...tensor.data()];
+const values = (tensor: Tensor): number[] => [...tensor.toTypedArray()];
 
 describe("bundled sets", () => {
   test("tables with classes", () => {

@@ -46,7 +46,7 @@ describe("csv", () => {
       [2.5, 0, 1],
       [-30, 1, 0],
     ]);
-    expect([table.targets.dtype, ...table.targets.data()]).toEqual(["int64", 0, 1, 0]);
+    expect([table.targets.dtype, ...table.targets.toTypedArray()]).toEqual(["int64", 0, 1, 0]);
     const [x, y] = table.get(1);
     expect([x.shape, y.shape, y.item()]).toEqual([[3], [], 1]);
     expect(table.getBatch([2, 0]).map((tensor) => tensor.shape)).toEqual([[2, 3], [2]]);

@@ -11,7 +11,7 @@ beforeAll(async () => {
 const numbers = (n: number): data.TensorDataset<[Tensor, Tensor]> =>
   new data.TensorDataset(torch.arange(n), torch.arange(n).float().reshape(n, 1).mul(10));
 
-const rows = (t: Tensor): number[] => [...t.data()];
+const rows = (t: Tensor): number[] => [...t.toTypedArray()];
 
 describe("data sets", () => {
   test("TensorDataset: samples, batches, sizes", () => {

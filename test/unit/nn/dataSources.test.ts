@@ -11,7 +11,7 @@ import { setDataFiles } from "../../../extension/nn/data/access.ts";
 import { data, torch, transforms, type Tensor } from "../../../extension/nn/index.ts";
 
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "layerwise-sources-"));
-const values = (tensor: Tensor): number[] => [...tensor.data()];
+const values = (tensor: Tensor): number[] => [...tensor.toTypedArray()];
 
 beforeAll(async () => {
   await loadExecutor("cpu");

@@ -56,7 +56,7 @@ describe("grids and their files are torchvision's", () => {
     (_, { shape, options, gridShape, grid, pixels }) => {
       const result = data.makeGrid(imagesOf(shape), options);
       expect(result.shape).toEqual(gridShape);
-      [...result.data()].forEach((value, i) => expect(value).toBeCloseTo(grid[i]!, 6));
+      [...result.toTypedArray()].forEach((value, i) => expect(value).toBeCloseTo(grid[i]!, 6));
 
       const file = path.join(folder, "made", "grid.png");
       data.saveImage(imagesOf(shape), file, options);
@@ -71,7 +71,7 @@ describe("grids and their files are torchvision's", () => {
 test("a list of images is a batch; what can't be laid out is refused", () => {
   const batch = imagesOf([3, 3, 2, 2]);
   const list = [0, 1, 2].map((i) => batch.select(0, i));
-  expect([...data.makeGrid(list).data()]).toEqual([...data.makeGrid(batch).data()]);
+  expect([...data.makeGrid(list).toTypedArray()]).toEqual([...data.makeGrid(batch).toTypedArray()]);
   expect(() => data.makeGrid([])).toThrow("expected a non-empty list of images");
   expect(() => data.makeGrid([torch.zeros(1, 2, 2), torch.zeros(1, 2, 3)])).toThrow(
     "stack expects each tensor to be equal size, but got [1, 2, 2] at entry 0 and [1, 2, 3] at entry 1",

@@ -175,14 +175,14 @@ describe("state dicts", () => {
   test("loading copies: the source may change afterwards", () => {
     const [a, b] = [new Net(), new Net()];
     expect(String(b.loadStateDict(a.stateDict()))).toBe("<All keys matched successfully>");
-    const before = [...a.fc1.weight.data()];
+    const before = [...a.fc1.weight.toTypedArray()];
     nn.init.zeros_(a.fc1.weight);
-    expect([...b.fc1.weight.data()]).toEqual(before);
+    expect([...b.fc1.weight.toTypedArray()]).toEqual(before);
   });
 
   test("every mistake is reported at once, in PyTorch's words, and nothing is changed", () => {
     const net = new nn.Sequential(new nn.Linear(2, 3));
-    const bias = [...(net[0] as nn.Linear).bias!.data()];
+    const bias = [...(net[0] as nn.Linear).bias!.toTypedArray()];
     const state = {
       "0.bias": torch.ones(4),
       weight: torch.ones(1),
@@ -195,14 +195,14 @@ describe("state dicts", () => {
         'Error(s) in loading state_dict for Sequential:\n\tMissing key(s) in state_dict: "0.weight". \n\tUnexpected key(s) in state_dict: "weight", "1.weight", "0.extra". \n\tsize mismatch for 0.bias: copying a param with shape torch.Size([4]) from checkpoint, the shape in current model is torch.Size([3]).',
       ),
     );
-    expect([...(net[0] as nn.Linear).bias!.data()]).toEqual(bias);
+    expect([...(net[0] as nn.Linear).bias!.toTypedArray()]).toEqual(bias);
   });
 
   test("without strict, keys may differ but shapes may not", () => {
     const net = new nn.Linear(2, 3);
     const report = net.loadStateDict({ bias: torch.ones(3), other: torch.ones(1) }, { strict: false });
     expect(String(report)).toBe("_IncompatibleKeys(missing_keys=['weight'], unexpected_keys=['other'])");
-    expect([...net.bias!.data()]).toEqual([1, 1, 1]);
+    expect([...net.bias!.toTypedArray()]).toEqual([1, 1, 1]);
     expect(() => net.loadStateDict({ bias: torch.ones(2) }, { strict: false })).toThrow(
       "size mismatch for bias",
     );
@@ -221,13 +221,13 @@ describe("state dicts", () => {
     // Targets that are computed can't be checked before they are used.
     expect(() => step(torch.tensor([1]).mul(9))).toThrow("Target 9 is out of bounds.");
     step(torch.tensor([1]));
-    expect([...net.weight.data()]).toEqual([2, 2, 2, 2, 2, 2]);
+    expect([...net.weight.toTypedArray()]).toEqual([2, 2, 2, 2, 2, 2]);
   });
 
   test("integers are converted to the parameter's type", () => {
     const net = new nn.Linear(2, 1, { bias: false });
     net.loadStateDict({ weight: torch.tensor([[1, 2]]) });
-    expect([net.weight.dtype, ...net.weight.data()]).toEqual(["float32", 1, 2]);
+    expect([net.weight.dtype, ...net.weight.toTypedArray()]).toEqual(["float32", 1, 2]);
   });
 
   test("loading before the first use skips drawing, and leaves the generator where PyTorch has it", () => {
@@ -313,8 +313,8 @@ describe("PyTorch's calling convention", () => {
     expect(new Set(texts)).toEqual(
       new Set(["Conv2d(1, 4, kernel_size=(3, 3), stride=(2, 2), padding=(1, 1))"]),
     );
-    expect([...F.leakyRelu(torch.tensor([-1.5]), 0.5).data()]).toEqual([-0.75]);
-    expect([...F.leakyRelu(torch.tensor([-1.5]), { negativeSlope: 0.5 }).data()]).toEqual([-0.75]);
+    expect([...F.leakyRelu(torch.tensor([-1.5]), 0.5).toTypedArray()]).toEqual([-0.75]);
+    expect([...F.leakyRelu(torch.tensor([-1.5]), { negativeSlope: 0.5 }).toTypedArray()]).toEqual([-0.75]);
   });
 
   test("mistakes are named", () => {

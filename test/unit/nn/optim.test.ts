@@ -25,7 +25,7 @@ function descend(p: Tensor, optimizer: Optimizer, steps: number): number[] {
     p.mul(p).sum().backward();
     optimizer.step();
   }
-  return [...p.data()];
+  return [...p.toTypedArray()];
 }
 
 describe.each(Object.entries(OPTIMIZERS))("%s", (_, make) => {
@@ -57,7 +57,7 @@ describe.each(Object.entries(OPTIMIZERS))("%s", (_, make) => {
     const [p, q] = [parameter(), parameter()];
     const optimizer = make([p, q]);
     descend(p, optimizer, 1);
-    expect([...q.data()]).toEqual([1, -2, 3]);
+    expect([...q.toTypedArray()]).toEqual([1, -2, 3]);
     expect(Object.keys(optimizer.stateDict().state)).not.toContain("1");
   });
 
@@ -72,7 +72,7 @@ describe.each(Object.entries(OPTIMIZERS))("%s", (_, make) => {
 /** A state dict with numbers for tensors. */
 function plain(optimizer: Optimizer): unknown {
   return Object.values(optimizer.stateDict().state).map((s) =>
-    Object.entries(s).map(([name, v]) => [name, v instanceof Object && "data" in v ? [...v.data()] : v]),
+    Object.entries(s).map(([name, v]) => [name, v instanceof Object && "data" in v ? [...v.toTypedArray()] : v]),
   );
 }
 
@@ -96,7 +96,7 @@ test("groups have their own options", () => {
   const sgd = new optim.SGD([{ params: [p] }, { params: q, lr: 0 }], { lr: 0.5 });
   p.mul(1).sum().add(q.sum()).backward();
   sgd.step();
-  expect([...p.data(), ...q.data()]).toEqual([0.5, -2.5, 2.5, 1, -2, 3]);
+  expect([...p.toTypedArray(), ...q.toTypedArray()]).toEqual([0.5, -2.5, 2.5, 1, -2, 3]);
 });
 
 test("step with a closure answers its loss, and computes gradients in it", () => {
@@ -109,7 +109,7 @@ test("step with a closure answers its loss, and computes gradients in it", () =>
       return l;
     }),
   );
-  expect([loss.item(), ...p.data()]).toEqual([2, 0.5, -2.5, 2.5]);
+  expect([loss.item(), ...p.toTypedArray()]).toEqual([2, 0.5, -2.5, 2.5]);
 });
 
 test("any leaf can be optimized, not only parameters of modules", () => {

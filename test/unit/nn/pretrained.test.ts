@@ -36,7 +36,7 @@ afterEach(() => {
 const write = (name: string, text: string): void => fs.writeFileSync(path.join(folder, name), text);
 const copyOf = (source: string): void => fs.cpSync(source, folder, { recursive: true });
 const values = (state: ReadonlyMap<string, Tensor>): Record<string, number[]> =>
-  Object.fromEntries([...state].map(([name, t]) => [name, [...t.data()]]));
+  Object.fromEntries([...state].map(([name, t]) => [name, [...t.toTypedArray()]]));
 
 test("loading draws no random numbers and answers a model in evaluation mode", () => {
   torch.manualSeed(3);

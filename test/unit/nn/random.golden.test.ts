@@ -112,7 +112,7 @@ function epochs(op: RngOp & { op: "loader" }, generator: Generator | undefined):
   return Array.from({ length: op.epochs }, () => {
     const epoch: number[][] = [];
     for (const [x] of loader) {
-      epoch.push([...x.data()]);
+      epoch.push([...x.toTypedArray()]);
       if (op.rand_per_batch !== undefined) torch.rand(op.rand_per_batch);
     }
     return epoch;
@@ -125,7 +125,7 @@ function check(op: RngOp, result: ReturnType<typeof run>, expected: RngExpectati
     return;
   }
   const wanted = tensor(expected as GoldenTensor);
-  const [got, numbers] = [[...result.data()], [...wanted.data()]];
+  const [got, numbers] = [[...result.toTypedArray()], [...wanted.toTypedArray()]];
   const normal = ["randn", "normal_", "alpha_dropout"].includes(op.op);
   if (normal) got.forEach((x, i) => expect(Math.abs(x - numbers[i]!)).toBeLessThan(1e-6));
   else expect(got).toEqual(numbers);

@@ -251,8 +251,8 @@ describe.each(fixture.lbfgs)("L-BFGS with $options", (recording) => {
     expect(run.optimizer.toString()).toBe(recording.text);
     recording.losses.forEach((loss, i) => {
       expect(Math.abs(run.step() - loss)).toBeLessThan(1e-3 * loss);
-      [...run.p.data()].forEach((x, j) => expect(x).toBeCloseTo(recording.params[i]![j]!, 3));
-      const again = descent([...run.p.data()]);
+      [...run.p.toTypedArray()].forEach((x, j) => expect(x).toBeCloseTo(recording.params[i]![j]!, 3));
+      const again = descent([...run.p.toTypedArray()]);
       again.optimizer.loadStateDict(run.optimizer.stateDict());
       run = again;
     });

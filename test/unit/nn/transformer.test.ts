@@ -17,7 +17,7 @@ beforeEach(() => {
 });
 afterEach(() => void setWarningSink(sink));
 
-const numbers = (t: Tensor): number[] => [...t.data()];
+const numbers = (t: Tensor): number[] => [...t.toTypedArray()];
 
 test("an activation may be a name, a function or a module, which is printed last", () => {
   const made = (activation: nn.Activation): nn.TransformerEncoderLayer => {

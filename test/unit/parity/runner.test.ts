@@ -79,7 +79,7 @@ test("repr: text, counts, state dict and rows", () => {
 test("init: values and the amount of random numbers", () => {
   const spec = { id: "x", seed: 0, init_fn: "constant_", shape: [2], kwargs: { val: 0.25 } };
   torch.manualSeed(0);
-  const next_rand = [...torch.rand(4).data()];
+  const next_rand = [...torch.rand(4).toTypedArray()];
   const right = { id: "x", exact: true, state: { tensor: float([0.25, 0.25]) }, next_rand };
   expect(runInitItem(spec, right, tolerance)).toBeNull();
   expect(runInitItem(spec, { ...right, next_rand: next_rand.toReversed() }, tolerance)).toMatch(/^next_rand/);

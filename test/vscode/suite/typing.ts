@@ -131,6 +131,21 @@ test("typing: a tensor of the wrong dtype is converted by a quick fix", async ()
   await vscode.commands.executeCommand("workbench.action.revertAndCloseActiveEditor");
 });
 
+test("typing: calls of a tensor's data() are replaced by a quick fix, one or all", async () => {
+  const calls =
+    "\nconst w = torch.randn(3);\nexport const before = [w.data(), w.grad!.data(), w.data.add(1)];\n";
+  const document = await openModel("deprecated.nn.ts", simpleNN(100) + calls);
+  const deprecated = (): vscode.Diagnostic[] =>
+    vscode.languages
+      .getDiagnostics(document.uri)
+      .filter(({ tags }) => tags?.includes(vscode.DiagnosticTag.Deprecated));
+  await until("TypeScript's hints", () => deprecated().length === 2, 60_000);
+  await mend(document, deprecated()[0]!, "Replace .data() by .toTypedArray() in the whole file (2 calls)");
+  const expected = "[w.toTypedArray(), w.grad!.toTypedArray(), w.data.add(1)]";
+  assert.ok(document.getText().includes(expected), document.getText());
+  await vscode.commands.executeCommand("workbench.action.revertAndCloseActiveEditor");
+});
+
 test("typing: warnings link to documentation, and each has a setting", async () => {
   const text = simpleNN(100)
     .replace("return this.fc2(x);", "return nn.functional.softmax(this.fc2(x), 1);")
