@@ -7,7 +7,8 @@ export function register(program: Command): void {
   const command = program
     .command("run")
     .description("run a file as a program, such as a training loop written out")
-    .argument("<file>", "a .nn.ts file; its top-level code is run");
+    .argument("<file>", "a .nn.ts file; its top-level code is run")
+    .argument("[args...]", "arguments of the program, after --: its process.argv.slice(2)");
   commonOptions(command, ["seed", "device"]);
   examples(
     command,
@@ -15,17 +16,24 @@ export function register(program: Command): void {
 Examples:
   layerwise run tutorial.nn.ts
   layerwise run tutorial.nn.ts --device wasm
+  layerwise run tutorial.nn.ts -- --epochs 3 --lr 0.01
+
+What follows -- reaches the program: process.argv.slice(2) is ["--epochs", "3", "--lr", "0.01"].
 
 The exit code is the program's own (process.exit, process.exitCode). Ctrl-C ends it.`,
   ).action(action(run));
 }
 
-async function run(argument: string, { device, seed }: CommonOptions): Promise<number> {
+async function run(
+  argument: string,
+  args: readonly string[],
+  { device, seed }: CommonOptions,
+): Promise<number> {
   const { file, exportName } = parseTarget(argument);
   if (exportName !== undefined)
     throw new UsageError("A file is run as a whole: leave out the # and what follows.");
   const code = await withTool((tool) =>
-    tool.script({ file, device, ...(seed === undefined ? {} : { seed }) }),
+    tool.script({ file, device, args: [...args], ...(seed === undefined ? {} : { seed }) }),
   );
   return v.parse(v.number(), code);
 }

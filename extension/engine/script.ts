@@ -5,10 +5,11 @@ import { library } from "./library.ts";
 import { bundleUserModule, evaluateUserModule } from "./userModule.ts";
 
 /** Runs a file as a program. Resolves with its exit code when nothing of it is left to do. */
-export async function runScript({ file, device, seed }: ScriptRequest): Promise<number> {
+export async function runScript({ file, device, seed, args }: ScriptRequest): Promise<number> {
   const bundle = await bundleUserModule(file, { library });
   await loadExecutor(device);
   if (seed !== undefined) manualSeed(seed);
+  process.argv = [process.argv[0]!, file, ...args];
   await untilUncaught(async () => {
     await evaluateUserModule(bundle, library);
     // The channel must not keep alive what waits for nothing else.

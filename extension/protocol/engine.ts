@@ -131,6 +131,8 @@ export const ScriptRequest = v.object({
   device: Device,
   /** For `torch.manualSeed` before the first line. */
   seed: v.optional(v.number()),
+  /** The program's own arguments: `process.argv.slice(2)`. */
+  args: v.array(v.string()),
 });
 export type ScriptRequest = v.InferOutput<typeof ScriptRequest>;
 

@@ -259,7 +259,7 @@ export class Tensor {
     } else {
       // A leaf replaces the stored value as a whole: nothing to compute, and a random initial value that nobody
       // will see now is skipped instead of drawn.
-      if (storage.settled !== undefined) replacing.keep(storage.settled);
+      if (storage.settled !== undefined) replacing.keep?.(storage.settled);
       const before = this.current.producer;
       if (
         this.current.data === undefined &&
@@ -338,7 +338,7 @@ export class Tensor {
 }
 
 /** Keeps a stored value that recorded nodes still read, before a leaf takes its place: see runtime.ts. */
-export const replacing = { keep: (_: Value): void => undefined };
+export const replacing = { keep: undefined as ((value: Value) => void) | undefined };
 
 /** Persistent tensors whose newest value is not computed yet: every barrier computes them. */
 export let dirty = new Set<Tensor>();

@@ -68,6 +68,19 @@ print("first");`,
     expect(await workspace.run(["run", exits])).toMatchObject({ stdout: "here\n", code: 3 });
   });
 
+  test("what follows -- are the program's arguments", async () => {
+    const file = workspace.write(
+      "arguments.nn.ts",
+      "console.log(JSON.stringify(process.argv.slice(2)), process.argv[1]?.endsWith('arguments.nn.ts'));",
+    );
+    const own = ["--epochs", "3", "--lr=0.01", "--device", "tpu"];
+    const result = await workspace.run(["run", file, "--seed", "1", "--", ...own]);
+    expect(result).toMatchObject({ stdout: `${JSON.stringify(own)} true\n`, code: 0 });
+    expect((await workspace.run(["run", file])).stdout).toBe("[] true\n");
+    expect((await workspace.run(["run", file, "--epochs", "3"])).stderr).toContain("unknown option '--epochs'");
+    expect((await workspace.run(["run", "--help"])).stdout).toContain("-- --epochs 3");
+  });
+
   test("Ctrl-C ends it", async () => {
     const file = workspace.write("endless.nn.ts", 'console.log("pid", process.pid); for (;;);');
     const command = workspace.start(["run", file]);
