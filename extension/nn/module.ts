@@ -1,5 +1,6 @@
 import { detach } from "../tensor/functions/conversion.ts";
 import { zerosLike } from "../tensor/functions/creation.ts";
+import { TensorError } from "../tensor/errors.ts";
 import { Parameter, Tensor } from "../tensor/tensor.ts";
 import type {
   BackwardHook,
@@ -22,9 +23,13 @@ import {
   submodule,
   type MemberOptions,
 } from "./moduleMembers.ts";
+import { snakeCase } from "./repr.ts";
 import { loadInto, type LoadReport, type StateDict } from "./stateDict.ts";
 
 const INSPECT: unique symbol = Symbol.for("nodejs.util.inspect.custom");
+
+/** Names of fields in state dicts: see `Module.stateDictNames`. */
+export type StateDictNames = "snake_case" | Readonly<Record<string, string>>;
 
 /** A module is called like a function: `model(x)` runs `model.forward(x)` with its hooks. */
 export interface Module {
@@ -45,6 +50,19 @@ export interface Module {
  * ```
  */
 export abstract class Module {
+  /**
+   * Names of fields in paths and state dicts, where they differ: `"snake_case"` for PyTorch's spelling of all (`tokEmb` is
+   * `tok_emb`), or the names of some. Subclasses inherit them. Everything that names a field uses them: `stateDict()`,
+   * `namedParameters()`, `print(model)`, checkpoints.
+   *
+   * ```ts
+   * class Model extends nn.Module {
+   *   static override stateDictNames = { tokEmb: "wte", lmHead: "lm_head" };
+   * }
+   * ```
+   */
+  static stateDictNames: StateDictNames | undefined;
+
   /** @internal */
   declare readonly [STATE]: ModuleState;
 
@@ -111,9 +129,11 @@ export abstract class Module {
     setProperty(this, name, tensor?.persist() ?? null);
   }
 
-  /** @internal The name of a property in paths and state dicts: PyTorch's, for modules of PyTorch. */
+  /** @internal The name of a property in paths and state dicts. */
   keyOf(property: string): string {
-    return property;
+    const names = (this.constructor as typeof Module).stateDictNames;
+    if (names === undefined) return property;
+    return names === "snake_case" ? snakeCase(property) : (names[property] ?? property);
   }
 
   /** @internal Own members that are modules; null for names registered without one. */
@@ -301,10 +321,14 @@ export abstract class Module {
   /**
    * All parameters and persistent buffers by PyTorch's names: own parameters, own buffers, then children. The tensors
    * follow the model; copy them (`t.clone()`) to keep what they are now.
+   * @throws TensorError when two fields have one name: see {@link stateDictNames}
    */
   stateDict(prefix = ""): Map<string, Tensor> {
     const out = new Map<string, Tensor>();
-    for (const [key, tensor] of this.stateEntries(prefix)) out.set(key, detach(tensor));
+    for (const [key, tensor] of this.stateEntries(prefix)) {
+      if (out.has(key)) throw new TensorError("value", `two fields have the name "${key}" in the state dict`);
+      out.set(key, detach(tensor));
+    }
     return out;
   }
 
@@ -394,8 +418,5 @@ export interface Layer extends Module {
 
 /** Base class of PyTorch's own modules, whose names in state dicts are PyTorch's: `weightIhL0` is `weight_ih_l0`. */
 export abstract class BuiltIn extends Module {
-  /** @internal */
-  override keyOf(property: string): string {
-    return property.replaceAll(/[A-Z]/g, (c) => `_${c.toLowerCase()}`);
-  }
+  static override readonly stateDictNames: StateDictNames = "snake_case";
 }

@@ -1,6 +1,6 @@
 // PyTorch's torch.nn: the `nn` that users import.
 export { Module } from "./module.ts";
-export type { Layer } from "./module.ts";
+export type { Layer, StateDictNames } from "./module.ts";
 export type {
   BackwardHook,
   BackwardPreHook,

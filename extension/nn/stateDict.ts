@@ -5,6 +5,8 @@ import { noGrad } from "../tensor/scope.ts";
 import { formatSize, sameShape } from "../tensor/shape.ts";
 import { Parameter, Tensor } from "../tensor/tensor.ts";
 
+import { snakeCase } from "./repr.ts";
+
 /** Tensors by name, as `stateDict()` gives them and checkpoint readers make them. */
 export type StateDict = ReadonlyMap<string, Tensor> | Readonly<Record<string, Tensor>>;
 
@@ -87,6 +89,9 @@ export function loadInto(
     throw new TensorError(
       "value",
       `Error(s) in loading state_dict for ${model.constructor.name}:\n\t${errors.join("\n\t")}`,
+      missing.some((name) => snakeCase(name) !== name && unexpected.includes(snakeCase(name)))
+        ? 'the names differ in their spelling: declare `static stateDictNames = "snake_case"` in the class of the model'
+        : undefined,
     );
   }
   noGrad(() => {

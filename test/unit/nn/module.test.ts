@@ -19,6 +19,93 @@ class Net extends nn.Module {
   }
 }
 
+class Block extends nn.Module {
+  static override stateDictNames: nn.StateDictNames = "snake_case";
+  lnOne = new nn.LayerNorm(2);
+  cAttn = new nn.Linear(2, 2, { bias: false });
+
+  constructor() {
+    super();
+    this.registerBuffer("causalMask", torch.ones(2));
+  }
+
+  forward(x: Tensor): Tensor {
+    return this.cAttn(this.lnOne(x));
+  }
+}
+
+class Gpt extends nn.Module {
+  static override stateDictNames = { tokEmb: "wte", lmHead: "lm_head" };
+  tokEmb = new nn.Embedding(3, 2);
+  blocks = new nn.ModuleList([new Block()]);
+  lmHead = new nn.Linear(2, 3, { bias: false });
+  scale = new nn.Parameter(torch.ones(1));
+
+  forward(x: Tensor): Tensor {
+    return this.lmHead(this.blocks.get(0)(this.tokEmb(x)) as Tensor).mul(this.scale);
+  }
+}
+
+describe("fields under other names in state dicts", () => {
+  const NAMES = [
+    "scale",
+    "wte.weight",
+    "blocks.0.causal_mask",
+    "blocks.0.ln_one.weight",
+    "blocks.0.ln_one.bias",
+    "blocks.0.c_attn.weight",
+    "lm_head.weight",
+  ];
+
+  test("state dict, parameters, printed text and paths agree", () => {
+    const net = new Gpt();
+    expect([...net.stateDict().keys()]).toEqual(NAMES);
+    const parameters = net.namedParameters().map(([name]) => name);
+    expect(parameters).toEqual(NAMES.filter((name) => !name.includes("mask")));
+    expect(net.toString()).toContain("(wte): Embedding(3, 2)");
+    expect(net.toString()).toContain("(c_attn): Linear(");
+    expect(net.getSubmodule("blocks.0.c_attn")).toBe(net.blocks.get(0).cAttn);
+    expect(net.getParameter("lm_head.weight")).toBe(net.lmHead.weight);
+    expect(modulesOf(net(torch.tensor([1])))).toContain("blocks.0.c_attn");
+  });
+
+  test("weights of PyTorch's names are loaded and assigned, and a subclass inherits the names", () => {
+    class Twin extends Gpt {}
+    const [net, twin] = [new Gpt(), new Twin()];
+    expect(String(twin.loadStateDict(net.stateDict()))).toBe("<All keys matched successfully>");
+    expect(twin.lmHead.weight.tolist()).toEqual(net.lmHead.weight.tolist());
+    const weight = torch.ones(3, 2);
+    twin.loadStateDict(new Map([["wte.weight", weight]]), { strict: false, assign: true });
+    expect(twin.tokEmb.weight.tolist()).toEqual(weight.tolist());
+    twin.setSubmodule("lm_head", new nn.Linear(2, 3, { bias: false }));
+    expect(twin.lmHead.weight.tolist()).not.toEqual(net.lmHead.weight.tolist());
+  });
+
+  test("an error over another spelling says what to declare; two fields of one name are refused", () => {
+    class Camel extends nn.Module {
+      lnOne = new nn.LayerNorm(2);
+      forward(x: Tensor): Tensor {
+        return this.lnOne(x);
+      }
+    }
+    const state = { "ln_one.weight": torch.ones(2), "ln_one.bias": torch.ones(2) };
+    let error: unknown;
+    try {
+      new Camel().loadStateDict(state);
+    } catch (caught) {
+      error = caught;
+    }
+    expect((error as TensorError).hint).toContain('static stateDictNames = "snake_case"');
+    class Twice extends nn.Module {
+      static override stateDictNames = { one: "same", two: "same" };
+      one = new nn.Parameter(torch.ones(1));
+      two = new nn.Parameter(torch.ones(1));
+      forward(): void {}
+    }
+    expect(() => new Twice().stateDict()).toThrow('two fields have the name "same" in the state dict');
+  });
+});
+
 /** Names of the modules that recorded the nodes of a graph. */
 function modulesOf(t: Tensor): string[] {
   const seen = new Set<Node>();

@@ -72,7 +72,10 @@ describe.each(Object.entries(OPTIMIZERS))("%s", (_, make) => {
 /** A state dict with numbers for tensors. */
 function plain(optimizer: Optimizer): unknown {
   return Object.values(optimizer.stateDict().state).map((s) =>
-    Object.entries(s).map(([name, v]) => [name, v instanceof Object && "data" in v ? [...v.toTypedArray()] : v]),
+    Object.entries(s).map(([name, v]) => [
+      name,
+      v instanceof Object && "data" in v ? [...v.toTypedArray()] : v,
+    ]),
   );
 }
 

@@ -46,7 +46,9 @@ describe.each(cases)("$name($args, $options) of $image", (one) => {
       torch.manualSeed(seed);
       const result = transform(image);
       expect(result.shape).toEqual(shape);
-      [...result.toTypedArray()].forEach((value, i) => expect(Math.abs(value - data[i]!)).toBeLessThanOrEqual(1e-6));
+      [...result.toTypedArray()].forEach((value, i) =>
+        expect(Math.abs(value - data[i]!)).toBeLessThanOrEqual(1e-6),
+      );
       expect(torch.rand(1).item()).toBeCloseTo(next, 7);
     }
   });
