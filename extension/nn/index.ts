@@ -17,6 +17,7 @@ export {
   type TrainContext,
   type TrainStep,
 } from "./experiment.ts";
+export { slice, type Slice } from "../tensor/functions/slice.ts";
 export { print } from "./print.ts";
 export { summary, type SummaryOptions } from "./summary/index.ts";
 export type { Parameter, Tensor } from "../tensor/tensor.ts";

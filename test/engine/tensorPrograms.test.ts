@@ -10,6 +10,7 @@ import { TensorError } from "../../extension/tensor/errors.ts";
 import { gradientName } from "../../extension/tensor/print.ts";
 import { setExecutor, valuesOf } from "../../extension/tensor/runtime.ts";
 import { fromHost, Tensor } from "../../extension/tensor/tensor.ts";
+import { Slice } from "../../extension/tensor/functions/slice.ts";
 import * as torch from "../../extension/tensor/torch.ts";
 
 interface Recorded {
@@ -52,7 +53,7 @@ function decode(argument: unknown, names: Names): unknown {
   if (Array.isArray(argument)) return argument.map((a) => decode(a, names));
   if (typeof argument !== "object" || argument === null) return argument;
   if ("$" in argument) return names[argument.$ as string];
-  return "slice" in argument ? argument.slice : argument;
+  return "slice" in argument ? new Slice(...(argument.slice as (number | null)[])) : argument;
 }
 
 function run(step: Step, names: Names): unknown {

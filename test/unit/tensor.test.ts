@@ -120,11 +120,11 @@ describe("with values", () => {
     expect(() => x.add(1).toTypedArray()).toThrow("integers beyond ±2³¹ can be read but not computed with");
   });
 
-  test("data() is a copy, item() a number", () => {
+  test("data() is a copy, item() a number or boolean", () => {
     const x = torch.tensor([1.5, 2]);
     x.toTypedArray()[0] = 9;
     expect(list(x)).toEqual([1.5, 2]);
-    expect(torch.tensor(true).item()).toBe(1);
+    expect([torch.tensor(true).item(), torch.tensor([2, 0]).any().item()]).toEqual([true, true]);
     expect(torch.tensor([[3]]).item()).toBe(3);
     expect(Math.max(torch.tensor(2.5) as never, 1)).toBe(2.5);
   });

@@ -11,14 +11,17 @@ import { castTo } from "./operands.ts";
 import { copied, DetachedView } from "./views.ts";
 
 /**
- * The value of a tensor of one element; 1 or 0 for a bool. Computes what is pending.
+ * The value of a tensor of one element: a number, or a boolean of a bool tensor. Computes what is pending.
+ *
+ * A type can't know a tensor's dtype: the result is a number unless a boolean is expected (`const b: boolean = …`).
  * @throws TensorError "a Tensor with 6 elements cannot be converted to Scalar"
  */
-export function item(input: Tensor): number {
+export function item<T extends number | boolean = number>(input: Tensor): T {
   if (input.numel() !== 1) {
     throw new TensorError("value", `a Tensor with ${input.numel()} elements cannot be converted to Scalar`);
   }
-  return valuesOf(input.value)[0]!;
+  const value = valuesOf(input.value)[0]!;
+  return (input.dtype === "bool" ? value !== 0 : value) as T;
 }
 
 /** The values as nested arrays; a number or boolean for a tensor without dimensions. */

@@ -1,4 +1,4 @@
-// Indexing: `x.index(0, [1, 3], "...", null, mask)` is PyTorch's `x[0, 1:3, ..., None, mask]`.
+// Indexing: `x.index(0, "1:3", "...", null, mask)` is PyTorch's `x[0, 1:3, ..., None, mask]`.
 import { apply } from "../apply.ts";
 import { TensorError } from "../errors.ts";
 import * as elementwise from "../ops/elementwise.ts";
@@ -7,18 +7,23 @@ import { permute } from "../ops/movement.ts";
 import { hasExecutor, valuesOf } from "../runtime.ts";
 import { broadcastShapes, formatShape, numel, range, strides, type Shape } from "../shape.ts";
 import { fromHost, Tensor } from "../tensor.ts";
+import { tensor, type Nested } from "./creation.ts";
 import { asTensor, castTo, composed, constant, named, type Operand } from "./operands.ts";
-import { expand } from "./shape.ts";
+import { expand, stack } from "./shape.ts";
+import { Slice } from "./slice.ts";
 import { overwrite, reshaped, SliceView } from "./views.ts";
 
-/** `start:stop:step` as a list; missing or null bounds are open. */
-export type Slice = readonly [start?: number | null, stop?: number | null, step?: number | null];
+/** Indices as nested lists: numbers gather, booleans mask. */
+export type IndexList = number | boolean | Tensor | readonly IndexList[];
 
 /**
- * One place of an index: a number, a slice (`[1, 3]` or `"1:3"`, `":"` for all), `"..."`, `null` (a new dimension),
- * an int64 tensor of indices or a bool mask.
+ * One place of an index: a number, a slice (`"1:3"`, `":"` for all, or {@link slice}), `"..."`, `null` (a new dimension),
+ * a list of numbers or int64 tensor (gathers), or booleans (a mask).
  */
-export type IndexSpec = number | Slice | string | null | Tensor;
+export type IndexSpec = number | boolean | Slice | string | null | Tensor | readonly IndexList[];
+
+/** What an {@link IndexSpec} stands for. */
+type Place = number | boolean | Slice | null | "..." | Tensor;
 
 interface Basic {
   readonly begin: number[];
@@ -35,7 +40,7 @@ interface Parsed {
   readonly tensors: Map<number, Tensor>;
 }
 
-/** The part of a tensor at an index. A view when only numbers, slices, "..." and null are used, else a copy. */
+/** The part of a tensor at an index, as PyTorch's `x[…]`. A view when only numbers, slices, "..." and null are used, else a copy. */
 export function index(input: Tensor, ...specs: IndexSpec[]): Tensor {
   const { basic, tensors } = parse(input, specs);
   if (tensors.size === 0) return named(viewOf(input, basic), gradientOf(specs));
@@ -53,7 +58,14 @@ export function indexPut_(
   options: boolean | { accumulate?: boolean } = false,
 ): Tensor {
   const accumulate = typeof options === "boolean" ? options : (options.accumulate ?? false);
-  const mask = specs.length === 1 ? specs[0] : undefined;
+  if (!Array.isArray(specs)) {
+    throw new TensorError(
+      "value",
+      "index_put_(): argument 'indices' (position 1) must be a list",
+      "write x.indexPut_([index], values)",
+    );
+  }
+  const mask = specs.length === 1 ? normalized(specs[0]!) : undefined;
   const value = castTo(asTensor(values), input.dtype);
   if (mask instanceof Tensor && mask.dtype === "bool" && value.ndim === 0) {
     // One value under a mask needs no count of the places: it stays lazy.
@@ -97,10 +109,7 @@ function viewOf(input: Tensor, { begin, end, step, origin, shape }: Basic): Tens
 
 function parse(input: Tensor, given: readonly IndexSpec[]): Parsed {
   const specs = given.map(normalized);
-  const used = specs.reduce<number>(
-    (n, s) => n + (s instanceof Tensor && s.dtype === "bool" ? s.ndim : s === null || s === "..." ? 0 : 1),
-    0,
-  );
+  const used = specs.reduce<number>((n, s) => n + dimensionsOf(s), 0);
   if (used > input.ndim) {
     throw new TensorError("index", `too many indices for tensor of dimension ${input.ndim}`);
   }
@@ -108,12 +117,18 @@ function parse(input: Tensor, given: readonly IndexSpec[]): Parsed {
     throw new TensorError("index", "an index can only have a single ellipsis ('...')");
   }
   const at = specs.indexOf("...");
-  const fill = range(input.ndim - used).map((): Slice => []);
+  const fill = range(input.ndim - used).map(() => new Slice());
   const full = at < 0 ? [...specs, ...fill] : [...specs.slice(0, at), ...fill, ...specs.slice(at + 1)];
-  return place(input.shape, full as (number | Slice | null | Tensor)[]);
+  return place(input.shape, full as Exclude<Place, "...">[]);
 }
 
-function place(size: Shape, specs: readonly (number | Slice | null | Tensor)[]): Parsed {
+/** How many of the input's dimensions a place indexes. */
+function dimensionsOf(place: Place): number {
+  if (place instanceof Tensor) return place.dtype === "bool" ? place.ndim : 1;
+  return typeof place === "number" || place instanceof Slice ? 1 : 0;
+}
+
+function place(size: Shape, specs: readonly Exclude<Place, "...">[]): Parsed {
   const basic: Basic = { begin: [], end: [], step: [], origin: [], shape: [] };
   const tensors = new Map<number, Tensor>();
   let dim = 0;
@@ -128,13 +143,16 @@ function place(size: Shape, specs: readonly (number | Slice | null | Tensor)[]):
     basic.shape.push(length);
   };
   for (const spec of specs) {
-    if (spec === null) {
+    const flag = condition(spec);
+    if (spec === null || flag !== undefined) {
+      if (flag !== undefined) tensors.set(basic.shape.length, flag);
       basic.origin.push(-1);
       basic.shape.push(1);
     } else if (typeof spec === "number") {
       const i = position(spec, size[dim]!, dim);
       take(i, i + 1, 1);
     } else if (spec instanceof Tensor) {
+      // The mask's own dimensions, or one for indices.
       for (const part of spec.dtype === "bool" ? maskIndices(spec, size, dim) : [spec]) {
         tensors.set(basic.shape.length, part);
         const n = size[dim]!;
@@ -142,7 +160,7 @@ function place(size: Shape, specs: readonly (number | Slice | null | Tensor)[]):
         take(0, n, 1);
       }
     } else {
-      const [begin, end, step] = bounds(spec, size[dim]!);
+      const [begin, end, step] = (spec as Slice).bounds(size[dim]!);
       keep(Math.ceil((end - begin) / step));
       take(begin, end, step);
     }
@@ -163,26 +181,57 @@ function position(i: number, size: number, dim: number): number {
   return i < 0 ? i + size : i;
 }
 
-function bounds([start, stop, step]: Slice, size: number): [begin: number, end: number, step: number] {
-  const by = step ?? 1;
-  if (!(by > 0)) throw new TensorError("value", "step must be greater than zero");
-  const clip = (i: number): number => Math.min(size, Math.max(0, i < 0 ? i + size : i));
-  const begin = clip(start ?? 0);
-  return [begin, Math.max(begin, clip(stop ?? size)), by];
+/** For a condition without dimensions, the places that it selects of a new dimension of length 1. */
+function condition(spec: Place): Tensor | undefined {
+  if (spec instanceof Tensor) {
+    if (spec.dtype !== "bool" || spec.ndim > 0) return undefined;
+    return nonzeroIndices(reshaped(spec, [1]), "indexing with a mask")[0]!;
+  }
+  if (typeof spec !== "boolean") return undefined;
+  return fromHost(new Int32Array(spec ? 1 : 0), [spec ? 1 : 0], "int64");
 }
 
-function normalized(spec: IndexSpec): number | Slice | null | "..." | Tensor {
+function normalized(spec: IndexSpec): Place {
   if (spec instanceof Tensor) {
-    if (spec.dtype !== "float32") return spec;
-    throw new TensorError("index", "tensors used as indices must be long, int, byte or bool tensors");
+    if (spec.dtype === "float32") {
+      throw new TensorError("index", "tensors used as indices must be long, int, byte or bool tensors");
+    }
+    const { data } = spec.value;
+    // As in PyTorch, an integer without dimensions selects.
+    const selects = spec.ndim === 0 && spec.dtype === "int64" && data !== undefined;
+    return selects && spec.storage === undefined ? data[0]! : spec;
   }
-  if (typeof spec !== "string") return spec;
+  if (Array.isArray(spec) || ArrayBuffer.isView(spec)) return indicesOf(spec as readonly IndexList[]);
+  if (typeof spec !== "string") return spec as number | boolean | Slice | null;
   if (spec === "...") return spec;
   const parts = spec.split(":").map((s) => s.trim());
   if (parts.length < 2 || parts.length > 3 || parts.some((s) => !/^([+-]?\d+)?$/.test(s))) {
     throw new TensorError("index", `'${spec}' is no slice: expected 'start:stop:step', ':' or '...'`);
   }
-  return parts.map((s) => (s === "" ? null : Number(s))) as unknown as Slice;
+  const [start, stop, step] = parts.map((s) => (s === "" ? null : Number(s)));
+  return new Slice(start, stop, step);
+}
+
+/** A list as the tensor of indices or the mask that it stands for. */
+function indicesOf(list: readonly IndexList[]): Tensor {
+  const flat = (Array.from(list) as unknown[][]).flat(Infinity as 1) as unknown[];
+  if (flat.some((x) => x === null || x === undefined)) {
+    throw new TensorError(
+      "index",
+      "a list as an index gathers its elements, and null is none",
+      'write a slice as "1:" or slice(1, null)',
+    );
+  }
+  if (flat.length === 0)
+    return fromHost(new Int32Array(0), tensor(Array.from(list) as Nested).shape, "int64");
+  if (flat.some((x) => x instanceof Tensor)) {
+    const values = list.map((x) => (x instanceof Tensor ? x : tensor(x as Nested)));
+    const made = stack(values);
+    if (made.dtype !== "float32") return made;
+    throw new TensorError("index", "tensors used as indices must be long, int, byte or bool tensors");
+  }
+  const mask = flat.every((x) => typeof x === "boolean");
+  return tensor(Array.from(list) as Nested, { dtype: mask ? "bool" : "int64" });
 }
 
 function checkMask(mask: Tensor, size: Shape, dim: number): void {
@@ -204,7 +253,7 @@ function maskIndices(mask: Tensor, size: Shape, dim: number): Tensor[] {
 
 /** Per dimension, the positions of the elements that are not 0, in row-major order. */
 export function nonzeroIndices(x: Tensor, what: string): Tensor[] {
-  if (!hasExecutor()) {
+  if (!hasExecutor() && x.value.data === undefined) {
     throw new TensorError(
       "preview",
       `${what} has a shape that depends on values, but the preview only looks at shapes`,
@@ -257,7 +306,7 @@ class Gathering {
     const steps = strides(this.sizes);
     let flat: Tensor | undefined;
     indices.forEach((t, i) => {
-      const positive = wrapped(t, this.sizes[i]!, dims[i]!);
+      const positive = wrapped(t, this.sizes[i]!, i);
       const scaled =
         steps[i] === 1 ? positive : apply(elementwise.mul, [positive, constant(steps[i]!, "int64")], {});
       flat = flat === undefined ? scaled : apply(elementwise.add, [flat, scaled], {});
@@ -304,7 +353,7 @@ function common(indices: readonly Tensor[]): Shape {
   }
 }
 
-/** An index with negative positions counted from the end. Values that are there are checked now, others when computed. */
+/** An index with negative positions counted from the end; `dim` counts indices, as PyTorch does. Values that are there are checked now, others when computed. */
 function wrapped(t: Tensor, size: number, dim: number): Tensor {
   const { data } = t.value;
   if (data === undefined || t.storage !== undefined) {

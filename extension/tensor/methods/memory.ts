@@ -8,8 +8,11 @@ import * as random from "../functions/random.ts";
 
 declare module "../tensor.ts" {
   interface Tensor {
-    /** The value of a tensor of one element; 1 or 0 for a bool. Computes what is pending. */
-    item: Method<typeof conversion.item>;
+    /**
+     * The value of a tensor of one element: a number, or a boolean of a bool tensor. Computes what is pending.
+     * It is typed as a number unless a boolean is expected: `const found: boolean = mask.any().item()`.
+     */
+    item<T extends number | boolean = number>(): T;
     /** A copy of the values, row-major, in a typed array. */
     toTypedArray: Method<typeof data.toTypedArray>;
     /** The same as `toTypedArray()`. */

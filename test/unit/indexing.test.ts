@@ -1,0 +1,73 @@
+// What stands between PyTorch's brackets, against PyTorch.
+import { readFileSync } from "node:fs";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { slice, torch } from "layerwise";
+import { loadExecutor } from "../../extension/executors/index.ts";
+import type { IndexSpec } from "../../extension/tensor/functions/indexing.ts";
+import { setExecutor } from "../../extension/tensor/runtime.ts";
+
+interface Case {
+  places: unknown[];
+  shape?: number[];
+  values?: number[];
+  written?: number[];
+  error?: string;
+}
+
+const { cases } = JSON.parse(
+  readFileSync(new URL("../fixtures/indexing/indexing.json", import.meta.url), "utf8"),
+) as { cases: Case[] };
+
+const decoded = (place: unknown): IndexSpec =>
+  typeof place === "object" && place !== null && "tensor" in place
+    ? torch.tensor(place.tensor as number)
+    : (place as IndexSpec);
+
+beforeAll(async () => void (await loadExecutor("cpu")));
+afterAll(() => setExecutor(undefined));
+
+const numbers = (): ReturnType<typeof torch.arange> => torch.arange(24).reshape(4, 3, 2);
+
+test.each(cases.map((c) => [JSON.stringify(c.places).slice(1, -1), c] as const))("x[%s]", (_, c) => {
+  const places = c.places.map(decoded);
+  if (c.error !== undefined) {
+    expect(() => numbers().index(...places)).toThrow(c.error);
+    return;
+  }
+  const part = numbers().index(...places);
+  expect([part.shape, part.flatten().tolist()]).toEqual([c.shape, c.values]);
+  if (c.written === undefined) return;
+  const x = numbers();
+  x.indexPut_(places, torch.arange(part.numel()).neg().reshape(part.shape));
+  expect(x.flatten().tolist()).toEqual(c.written);
+});
+
+describe("slices", () => {
+  test("slice(start, stop, step) is the slice of the same text", () => {
+    const x = torch.arange(10);
+    expect(x.index(slice(3)).tolist()).toEqual(x.index(":3").tolist());
+    expect(x.index(slice(1, 8, 3)).tolist()).toEqual(x.index("1:8:3").tolist());
+    expect(x.index(slice(-2, null)).tolist()).toEqual([8, 9]);
+    expect(x.index(slice(null, null)).shape).toEqual([10]);
+  });
+
+  test("a list with null, once a slice, is an error that says how to write one", () => {
+    for (const places of [[[1, null]], [[null, 3]], [[undefined, 2]]]) {
+      expect(() => numbers().index(...(places as never[]))).toThrow(
+        "a list as an index gathers its elements",
+      );
+    }
+  });
+
+  test("indexPut_ takes its places as one list", () => {
+    const x = torch.arange(6);
+    expect(x.indexPut_([[3, 5]], 0).tolist()).toEqual([0, 1, 2, 0, 4, 0]);
+    expect(() => x.indexPut_(torch.tensor([1]) as never, 0)).toThrow("must be a list");
+  });
+});
+
+test("the preview knows the shape under a list of booleans", () => {
+  setExecutor(undefined);
+  expect(numbers().index([true, false, true, true]).shape).toEqual([3, 3, 2]);
+  expect(numbers().index(":", [2, 0, 0]).shape).toEqual([4, 3, 2]);
+});
