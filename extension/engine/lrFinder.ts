@@ -37,7 +37,8 @@ const SKIP_END = 1;
 
 /**
  * Trains for a moment with rates that grow exponentially, and suggests the one where the loss falls fastest. Rates,
- * smoothing and suggestion are Lightning's (`Tuner.lr_find`). Weights, optimizer and random numbers are afterwards what
+ * smoothing and suggestion are Lightning's (`Tuner.lr_find`), but the first smoothed loss is the first loss: Lightning
+ * corrects the bias for a step more than there were, which halves it. Weights, optimizer and random numbers are afterwards what
  * they were.
  * @throws TensorError for several optimizers
  */
@@ -60,7 +61,7 @@ export async function sweepRates(prepared: Prepared, options: SweepOptions = {})
     beginTraining(model);
     for await (const { step, loss } of trainedSteps(prepared, optimizer, rate, steps)) {
       average = BETA * average + (1 - BETA) * loss;
-      const smoothed = average / (1 - BETA ** (step + 1));
+      const smoothed = average / (1 - BETA ** step);
       diverged = step > 1 && earlyStopThreshold > 0 && !(smoothed <= earlyStopThreshold * best);
       if (smoothed < best || step === 1) best = smoothed;
       points.push({ lr: rate(step), loss: smoothed });

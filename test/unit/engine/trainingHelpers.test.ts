@@ -335,6 +335,18 @@ describe("the learning rate finder", () => {
     expect((prepared.optimizers as optim.SGD).paramGroups[0]!.lr).toBe(0.1);
   });
 
+  test("the first smoothed loss is the first loss, and steady losses stay as they are", async () => {
+    const steady = experiment({
+      ...options,
+      trainStep: ({ optimizer }) => {
+        (optimizer as optim.SGD).step();
+        return { loss: torch.tensor(3) };
+      },
+    });
+    const { points } = await sweepRates(await prepare(steady, 0), { steps: 5 });
+    for (const { loss } of points) expect(loss).toBeCloseTo(3, 6);
+  });
+
   test("ends when the loss runs away", async () => {
     const prepared = await prepare(
       experiment({
