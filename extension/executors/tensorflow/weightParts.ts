@@ -59,7 +59,10 @@ export function weightParts(
     }
   const fetched = new Set(plan.fetches.map(resolved));
   let weights = 0;
-  const usedOnce = (value: Value): boolean => users.get(value)!.length === 1 && !fetched.has(value);
+  // A gradient that others are added to is a leaf here, whatever made it.
+  const own = new Set(plan.nodes.flatMap((node) => node.outputs));
+  const usedOnce = (value: Value): boolean =>
+    own.has(value) && users.get(value)?.length === 1 && !fetched.has(value);
   for (const update of inPlace) {
     const states = update.inputs.slice(0, update.outputs.length);
     const gradient = gradientOf(resolved(update.inputs[states.length]!), usedOnce);
