@@ -1,3 +1,4 @@
+import { runTitle } from "../protocol/run.ts";
 import type { Command } from "commander";
 import { openRun } from "../supervisor/attach.ts";
 import { buryDeadRuns, listRuns, runsRoot, type StoredRun } from "../supervisor/runDirectory.ts";
@@ -71,7 +72,7 @@ function rows(list: readonly StoredRun[]): string[][] {
       record.id,
       record.kind,
       record.state,
-      record.model,
+      runTitle(record),
       record.kind === "train" ? `${record.epoch}/${record.epochs}` : "",
       metricsText(shownMetrics(record.metrics, record)),
       record.checkpoints.map(({ kind }) => kind).join(" "),

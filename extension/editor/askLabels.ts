@@ -1,3 +1,4 @@
+import { runTitle } from "../protocol/run.ts";
 import * as vscode from "vscode";
 import { readRecord } from "../supervisor/runDirectory.ts";
 import { readLabels, writeLabels } from "../supervisor/runLabels.ts";
@@ -7,11 +8,11 @@ const MOST_CHARACTERS = { name: 200, tag: 100 };
 /** Asks for a run's name. An empty one gives it its model's back. */
 export async function askName(directory: string): Promise<void> {
   const labels = await readLabels(directory);
-  const { model, exportName } = await readRecord(directory);
+  const record = await readRecord(directory);
   const name = await vscode.window.showInputBox({
     title: vscode.l10n.t("Name of the run"),
     value: labels.name,
-    placeHolder: model || exportName,
+    placeHolder: runTitle(record),
     validateInput: (text) => tooLong(text.length > MOST_CHARACTERS.name),
   });
   if (name !== undefined) await writeLabels(directory, { ...labels, name: name.trim() });

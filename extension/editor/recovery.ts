@@ -1,3 +1,4 @@
+import { runTitle } from "../protocol/run.ts";
 import * as vscode from "vscode";
 import { isResumable } from "../supervisor/resume.ts";
 import {
@@ -42,8 +43,7 @@ export async function recoverRuns(
       if (!isLive(record) || buried.has(directory)) continue;
       const session = await runs.open(directory);
       // A run that a command line or another window has in its hands is none of the user's surprises.
-      if (session.live && record.outlive)
-        void tellAlive(session.directory, record.model || record.exportName, commands);
+      if (session.live && record.outlive) void tellAlive(session.directory, runTitle(record), commands);
     }
   }
 }

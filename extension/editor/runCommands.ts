@@ -1,7 +1,7 @@
 import { basename, dirname, join } from "node:path";
 import * as vscode from "vscode";
 import type { RunRequest } from "../protocol/engine.ts";
-import { RUN_FILE, type CheckpointRecord, type RunRecord } from "../protocol/run.ts";
+import { RUN_FILE, runTitle, type CheckpointRecord, type RunRecord } from "../protocol/run.ts";
 import { EngineError } from "../supervisor/errors.ts";
 import { isResumable } from "../supervisor/resume.ts";
 import { checkpointPath, isLive, lastCheckpoint, listRuns, readRecord } from "../supervisor/runDirectory.ts";
@@ -150,7 +150,7 @@ export class RunCommands {
   async stop(target?: RunTarget): Promise<void> {
     const session = await this.#chooseLive(target, vscode.l10n.t("Stop which run?"));
     if (session === undefined) return;
-    const title = vscode.l10n.t("Stopping {0}…", session.record.model || session.record.exportName);
+    const title = vscode.l10n.t("Stopping {0}…", runTitle(session.record));
     await vscode.window.withProgress({ location: vscode.ProgressLocation.Window, title }, async () => {
       await session.control?.stop();
     });
@@ -394,7 +394,7 @@ function runItem({
   const what: Record<RunRequest["kind"], string> = { train: "graph-line", evaluate: "beaker" };
   const waits = waitsFor.length > 0;
   return {
-    label: `$(${waits ? "watch" : isLive(record) ? "sync~spin" : what[record.kind]}) ${record.model || record.exportName}`,
+    label: `$(${waits ? "watch" : isLive(record) ? "sync~spin" : what[record.kind]}) ${runTitle(record)}`,
     description: [waits ? vscode.l10n.t("waiting") : record.state, formatMetrics(record.metrics)]
       .filter((part) => part !== "")
       .join(" · "),

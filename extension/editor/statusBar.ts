@@ -1,3 +1,4 @@
+import { runTitle } from "../protocol/run.ts";
 import * as vscode from "vscode";
 import type { ExecutorInfo } from "../protocol/run.ts";
 import type { RunSession } from "../supervisor/session.ts";
@@ -70,7 +71,7 @@ export class StatusBar extends DisposableOwner {
 }
 
 function describe({ record, progress, waitsFor }: RunSession): string {
-  const name = record.model === "" ? record.exportName : record.model;
+  const name = runTitle(record);
   if (waitsFor.length > 0) return vscode.l10n.t("{0}: waiting", name);
   if (record.state === "paused") return vscode.l10n.t("{0} paused", name);
   if (record.kind === "evaluate") return vscode.l10n.t("{0}: evaluating", name);
@@ -102,7 +103,7 @@ function tooltip(executor: ExecutorInfo | undefined, runs: readonly RunSession[]
     const { record, waitsFor } = run;
     const waits = waitsFor.length > 0;
     text.appendMarkdown(`\n\n$(${waits ? "watch" : "sync"}) `);
-    text.appendText(`${record.model || record.exportName} · ${record.id}`);
+    text.appendText(`${runTitle(record)} · ${record.id}`);
     if (waits) text.appendText(` · ${vscode.l10n.t("waits for the end of {0}", waitsFor.join(", "))}`);
   }
   text.appendMarkdown(`\n\n[$(output) ${vscode.l10n.t("Show Log")}](command:layerwise.showLog)`);

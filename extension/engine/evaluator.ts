@@ -5,6 +5,7 @@ import type { Module } from "../nn/module.ts";
 import { TensorError } from "../tensor/errors.ts";
 import { noGrad } from "../tensor/scope.ts";
 import { Tensor } from "../tensor/tensor.ts";
+import { located, type NamedData } from "./dataErrors.ts";
 import { decisions } from "./evaluation/decisions.ts";
 import { Means } from "./means.ts";
 import { Measurement, toNumber, type Measure } from "./metrics.ts";
@@ -40,42 +41,47 @@ export function forward(model: Module, inputs: readonly Tensor[]): Tensor {
   );
 }
 
-/**
- * Runs the model over batches in evaluation mode, and measures it.
- * @param tick Called after every batch; false ends the evaluation without a result
- * @param observe Sees every batch with its output
- */
+/** What an evaluation is of, and who follows it. */
+export interface Evaluation {
+  batches: Iterable<Batch>;
+  /** Names them in errors. */
+  data: NamedData;
+  /** Called after every batch; false ends the evaluation without a result. */
+  tick: () => Promise<boolean>;
+  /** Sees every batch with its output. */
+  observe?: (batch: Batch, output: Tensor, target: Tensor) => void;
+}
+
+/** Runs the model over batches in evaluation mode, and measures it. */
 export async function evaluate(
   measured: Measured,
-  batches: Iterable<Batch>,
-  tick: () => Promise<boolean>,
-  observe: (batch: Batch, output: Tensor, target: Tensor) => void = () => undefined,
+  evaluation: Evaluation,
 ): Promise<EvaluationResult | undefined> {
-  return withMode(measured.model, "eval", () => measure(measured, batches, tick, observe));
+  return withMode(measured.model, "eval", () => measure(measured, evaluation));
 }
 
 async function measure(
   { model, loss, measures, classes }: Measured,
-  batches: Iterable<Batch>,
-  tick: () => Promise<boolean>,
-  observe: (batch: Batch, output: Tensor, target: Tensor) => void,
+  { batches, data, tick, observe }: Evaluation,
 ): Promise<EvaluationResult | undefined> {
   const losses = new Means();
   const measurement = new Measurement(measures);
   const confusion = new Confusion(loss);
   let samples = 0;
-  for (const batch of batches) {
-    const { inputs, target } = inputsAndTarget(batch);
-    const output = noGrad(() => forward(model, inputs));
+  for (const [batch, place] of located(batches, data)) {
     const length = batchLength(batch);
     samples += length;
-    if (loss !== undefined) {
-      const value = noGrad(() => loss(output, target));
-      losses.add({ loss: toNumber(value, "loss") }, length);
-    }
-    measurement.add(output, target);
-    confusion.add(output, target);
-    observe(batch, output, target);
+    place.run(() => {
+      const { inputs, target } = inputsAndTarget(batch);
+      const output = noGrad(() => forward(model, inputs));
+      if (loss !== undefined) {
+        const value = noGrad(() => loss(output, target));
+        losses.add({ loss: toNumber(value, "loss") }, length);
+      }
+      measurement.add(output, target);
+      confusion.add(output, target);
+      observe?.(batch, output, target);
+    });
     if (!(await tick())) return undefined;
   }
   const matrix = confusion.get(classes?.length);

@@ -8,6 +8,8 @@ import { valuesOf } from "../tensor/runtime.ts";
 import { noGrad } from "../tensor/scope.ts";
 import { formatShape, numel } from "../tensor/shape.ts";
 import { fromHost, type Tensor } from "../tensor/tensor.ts";
+import { located } from "./dataErrors.ts";
+import { heldOut } from "./evaluation/subject.ts";
 import { batchLength, forward, inputsAndTarget } from "./evaluator.ts";
 import { findExperiment } from "./exports.ts";
 import { library } from "./library.ts";
@@ -37,21 +39,22 @@ export async function predict(
   const prepared = await prepare(experiment, seed);
   prepared.model.loadStateDict(weights.tensors);
   prepared.model.eval();
-  const batches = rows === undefined ? heldOut(prepared, request.count ?? 10) : [ofRows(prepared, rows)];
-  return batches.flatMap((batch) => predictBatch(prepared, batch, rows === undefined));
+  return rows === undefined
+    ? predictHeldOut(prepared, request.count ?? 10)
+    : predictBatch(prepared, ofRows(prepared, rows), false);
 }
 
-/** The first samples of the data that the model was not trained on. */
-function heldOut({ test, validation, train }: Prepared, count: number): Batch[] {
-  const batches: Batch[] = [];
-  let left = count;
-  for (const batch of (test ?? validation ?? train).inOrder()) {
-    const length = batchLength(batch);
-    batches.push(length > left ? batch.map((tensor) => firstRows(tensor, left)) : batch);
-    left -= length;
-    if (left <= 0) break;
+/** Predicts the first samples of the data that the model was not trained on. */
+function predictHeldOut(prepared: Prepared, count: number): Prediction[] {
+  const { held, split } = heldOut(prepared);
+  const predictions: Prediction[] = [];
+  for (const [batch, place] of located(held.inOrder(), { set: split, train: prepared.train })) {
+    const left = count - predictions.length;
+    const wanted = batchLength(batch) > left ? batch.map((tensor) => firstRows(tensor, left)) : batch;
+    predictions.push(...place.run(() => predictBatch(prepared, wanted, true)));
+    if (predictions.length >= count) break;
   }
-  return batches;
+  return predictions;
 }
 
 function firstRows(tensor: Tensor, count: number): Tensor {

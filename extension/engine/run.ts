@@ -319,10 +319,10 @@ export class Run {
       );
     const outcomes = new Outcomes(prepared.loss);
     const progress = new EvaluationProgress(held);
-    const result = await evaluate(
-      prepared,
-      held.inOrder(),
-      async () => {
+    const result = await evaluate(prepared, {
+      batches: held.inOrder(),
+      data: { set: split, train: prepared.train },
+      tick: async () => {
         progress.done++;
         if (this.control.due) {
           this.#reporter.progress(progress.now());
@@ -331,8 +331,8 @@ export class Run {
         }
         return this.control.stopping === undefined;
       },
-      (batch, output, target) => outcomes.add(batch, output, target),
-    );
+      observe: (batch, output, target) => outcomes.add(batch, output, target),
+    });
     if (result === undefined) return this.control.stopping;
     this.#directory.writeEvaluation(result);
     this.#report(evaluated(prepared, codes), outcomes);

@@ -316,7 +316,11 @@ export class Trainer {
     const batches = this.#sanityChecking
       ? take(validation.inOrder(), limits.sanity)
       : take(validation.epoch(), limits.validation);
-    const result = await evaluate(this.#prepared, batches, () => this.#tick());
+    const result = await evaluate(this.#prepared, {
+      batches,
+      data: { set: "validation", train: this.#prepared.train },
+      tick: () => this.#tick(),
+    });
     if (result === undefined) {
       if (!this.#sanityChecking) this.#keeper.validationStopped(before, this.#validatingWithin);
       return false;

@@ -167,3 +167,9 @@ export const LayerRow = v.object({
   ),
 });
 export type LayerRow = v.InferOutput<typeof LayerRow>;
+
+/** What a run is of: the model, and the export that built it unless that is the file's default. */
+export function runTitle({ model, exportName }: Pick<RunRecord, "model" | "exportName">): string {
+  if (model === "") return exportName;
+  return exportName === "default" ? model : `${model} (${exportName})`;
+}

@@ -517,6 +517,21 @@ describe("print, summary, runs and usage", () => {
     ]);
   });
 
+  test("runs tells the exports of one file apart", async () => {
+    const text = experimentFile({ epochs: "1" });
+    const start = text.indexOf("export default ");
+    const file = workspace.write(
+      "net.nn.ts",
+      `${text.replace("export default ", "export const small = ")}\n${text.slice(start).replace("export default ", "export const large = ")}`,
+    );
+    await workspace.run(["train", `${file}#small`]);
+    await workspace.run(["train", `${file}#large`]);
+    const models = (await workspace.run(["runs"])).stdout
+      .split("\n")
+      .map((line) => /Net \(\w+\)/.exec(line)?.[0]);
+    expect(models.filter(Boolean).toSorted()).toEqual(["Net (large)", "Net (small)"]);
+  });
+
   test("a wrong command line is exit code 2", async () => {
     const file = example("simplenn.nn.ts");
     for (const args of [

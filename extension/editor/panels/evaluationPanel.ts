@@ -1,3 +1,4 @@
+import { runTitle } from "../../protocol/run.ts";
 import { basename } from "node:path";
 import * as v from "valibot";
 import * as vscode from "vscode";
@@ -204,8 +205,7 @@ export class EvaluationPanel extends DisposableOwner {
   }
 
   #title(): void {
-    const { model, exportName } = this.#session.record;
-    const title = vscode.l10n.t("Evaluation: {0}", model === "" ? exportName : model);
+    const title = vscode.l10n.t("Evaluation: {0}", runTitle(this.#session.record));
     if (this.panel.title !== title) this.panel.title = title;
   }
 }

@@ -1,3 +1,4 @@
+import { runTitle } from "../../protocol/run.ts";
 import * as v from "valibot";
 import * as vscode from "vscode";
 import { LearningRate, MoreEpochs } from "../../protocol/engine.ts";
@@ -193,9 +194,7 @@ export class TrainingPanel extends DisposableOwner {
   }
 
   #title(): void {
-    const { model, exportName } = this.#session.record;
-    const name = model === "" ? exportName : model;
-    const title = vscode.l10n.t("Training: {0}", name);
+    const title = vscode.l10n.t("Training: {0}", runTitle(this.#session.record));
     // The title of an editor of a file is the file's, and VS Code's to set.
     if (this.panel.viewType !== PANELS.training) return;
     if (this.panel.title !== title) this.panel.title = title;

@@ -1,3 +1,4 @@
+import { runTitle } from "../../protocol/run.ts";
 import * as vscode from "vscode";
 import type { Progress } from "../../protocol/engine.ts";
 import type { CheckpointRecord, RunLabels, RunRecord, RunState } from "../../protocol/run.ts";
@@ -25,7 +26,7 @@ export const isCheckpoint = (node: RunNode | CheckpointNode): node is Checkpoint
 
 /** What a person calls it. */
 export function runName({ labels, record }: Pick<RunNode, "labels" | "record">): string {
-  return labels.name || record.model || record.exportName;
+  return labels.name || runTitle(record);
 }
 
 /** Those that go on first, then the newest. */
@@ -126,7 +127,7 @@ function tooltip(node: RunNode): vscode.MarkdownString {
   const { record, labels } = node;
   const text = new vscode.MarkdownString();
   text.appendMarkdown("**");
-  text.appendText(labels.name || record.model || record.exportName);
+  text.appendText(labels.name || runTitle(record));
   text.appendMarkdown("**\n\n");
   const lines = [
     record.id,

@@ -1,4 +1,7 @@
 import { beforeAll, describe, expect, test } from "vitest";
+import type { Batches } from "../../../extension/engine/batches.ts";
+import { evaluate } from "../../../extension/engine/evaluator.ts";
+import { prepare, type Prepared } from "../../../extension/engine/prepare.ts";
 import { previewBatch } from "../../../extension/engine/previewData.ts";
 import { loadExecutor } from "../../../extension/executors/index.ts";
 import {
@@ -410,4 +413,62 @@ test("onException sees what ends the training", async () => {
     }),
   ).rejects.toThrow("enough");
   expect(seen).toEqual([2, "enough"]);
+});
+
+describe("an error names the data that it is of", () => {
+  const set = (features: number, classes = 2, count = 6) =>
+    new data.TensorDataset(torch.randn(count, features), torch.randint(0, classes, [count]));
+
+  test("a validation set of another shape, before anything is trained", async () => {
+    await expect(trained({ data: () => ({ train: set(3), validation: set(4) }) })).rejects.toMatchObject({
+      code: "shape",
+      message:
+        "validation data, batch 1, samples 0 to 3: addmm: mat1 and mat2 shapes cannot be multiplied (4x4 and 3x2)",
+      hint: "A sample of the validation data is [4] float32, [] int64, one of the training data [3] float32, [] int64.",
+    });
+  });
+
+  test("a class that the model doesn't have, in the middle of the validation", async () => {
+    const labels = torch.tensor([0, 1, 0, 1, 0, 5]);
+    const validation = new data.TensorDataset(torch.randn(6, 3), labels);
+    await expect(trained({ data: () => ({ train: set(3), validation }) })).rejects.toThrow(
+      "validation data, batch 2, samples 4 to 5: Target 5 is out of bounds.",
+    );
+  });
+
+  test("samples that don't make a batch", async () => {
+    class Ragged extends data.Dataset {
+      get length(): number {
+        return 6;
+      }
+      get(i: number) {
+        return [torch.zeros(i === 5 ? 2 : 3), torch.tensor(0)];
+      }
+    }
+    await expect(
+      trained({ data: () => ({ train: set(3), validation: new Ragged() }), numSanityValSteps: 0 }),
+    ).rejects.toThrow(
+      "validation data, batch 2, from sample 4 on: stack expects each tensor to be equal size, but got [3] at entry 0 and [2] at entry 1",
+    );
+  });
+
+  test("test data, and the training data that are evaluated without any", async () => {
+    const run = (prepared: Prepared, held: Batches, name: "test" | "train") =>
+      evaluate(prepared, {
+        batches: held.inOrder(),
+        data: { set: name, train: prepared.train },
+        tick: () => Promise.resolve(true),
+      });
+    const prepared = await prepare(
+      experiment({ ...options, data: () => ({ train: set(3), test: set(5) }) }),
+      0,
+    );
+    await expect(run(prepared, prepared.test!, "test")).rejects.toThrow(
+      "test data, batch 1, samples 0 to 3: addmm: mat1 and mat2 shapes cannot be multiplied (4x5 and 3x2)",
+    );
+    const wrong = await prepare(experiment({ ...options, data: () => set(7) }), 0);
+    await expect(run(wrong, wrong.train, "train")).rejects.toThrow(
+      "training data, batch 1, samples 0 to 3: addmm: mat1",
+    );
+  });
 });
