@@ -275,3 +275,42 @@ describe("the manifest", () => {
     expect(JSON.parse(text).dependencies[plugin.name]).toBe("file:extension/tsPlugin");
   });
 });
+
+/**
+ * Whether VS Code's palette keeps a label for what is typed: its words' beginnings follow each other, or it has the text
+ * as a whole. What is kept and was never run is sorted by label.
+ */
+function paletteKeeps(typed: string, label: string): boolean {
+  const [wanted, target] = [typed.toLowerCase(), label.toLowerCase()];
+  const separates = (char: string | undefined): boolean =>
+    char !== undefined && /[\s()[\]{}<>`'"\-/;:,.?!]/.test(char);
+  const starts = [...target].flatMap((char, i) =>
+    i === 0 || separates(char) || separates(target[i - 1]) ? [i] : [],
+  );
+  const follows = (w: number, t: number): boolean => {
+    if (w === wanted.length) return true;
+    if (target[t] !== wanted[w] && !(separates(target[t]) && separates(wanted[w]))) return false;
+    return follows(w + 1, t + 1) || starts.some((start) => start > t && follows(w + 1, start));
+  };
+  return target.includes(wanted) || starts.some((start) => follows(0, start));
+}
+
+test("the palette's first answer to a command's label is that command", () => {
+  const texts = JSON.parse(readFileSync(root("package.nls.json"), "utf8")) as Record<string, string>;
+  const { commands, menus } = (JSON.parse(readFileSync(root("package.json"), "utf8")) as Manifest)
+    .contributes;
+  const hidden = new Set(
+    menus["commandPalette"]!.filter(({ when }) => when === "false").map(({ command }) => command),
+  );
+  const labels = commands
+    .filter(({ command }) => !hidden.has(command))
+    .map(({ title }) => `Layerwise: ${texts[title.replaceAll("%", "")] ?? title}`);
+  expect(labels).toContain("Layerwise: Train");
+  const first = (typed: string): string | undefined =>
+    labels.filter((label) => paletteKeeps(typed, label)).toSorted((a, b) => a.localeCompare(b))[0];
+  for (const label of labels) expect(first(label)).toBe(label);
+  for (const typed of ["train", "layerwise train", "lay: train"])
+    expect(first(typed)).toBe("Layerwise: Train");
+  // The titles that stood before Train.
+  expect(paletteKeeps("Layerwise: Train", "Layerwise: Debug Training")).toBe(true);
+});

@@ -18,7 +18,7 @@ async function children(ask: Ask, variablesReference: number): Promise<Map<strin
   return new Map(variables.map((variable) => [variable.name, variable]));
 }
 
-test("Debug Training stops at a breakpoint in forward, where a tensor shows shape, numbers and values", async () => {
+test("Debug stops at a breakpoint in forward, where a tensor shows shape, numbers and values", async () => {
   const document = await openModel("debugged.nn.ts", simpleNN(3));
   const line = document
     .getText()
