@@ -27,7 +27,7 @@ function position(index: number, length: number): number {
  * ```
  */
 export class Sequential<L extends readonly Module[] = readonly Layer[]> extends Module {
-  readonly [index: number]: Module;
+  readonly [index: number]: L[number];
 
   constructor(...layers: L);
   constructor(named: Readonly<Record<string, Module>> | ReadonlyMap<string, Module>);
@@ -41,7 +41,7 @@ export class Sequential<L extends readonly Module[] = readonly Layer[]> extends 
   }
 
   /** The layer at a position; negative ones count from the end. */
-  get(index: number): Module {
+  get(index: number): L[number] {
     const layers = [...this];
     return layers[position(index, layers.length)]!;
   }
@@ -52,9 +52,9 @@ export class Sequential<L extends readonly Module[] = readonly Layer[]> extends 
     return this;
   }
 
-  [Symbol.iterator](): IterableIterator<Module> {
+  [Symbol.iterator](): IterableIterator<L[number]> {
     const layers = Object.values(this).filter((member) => member instanceof Module);
-    return layers[Symbol.iterator]();
+    return (layers as L[number][])[Symbol.iterator]();
   }
 
   forward(...input: Input<L>): Output<L> {
