@@ -1,0 +1,129 @@
+// A graph convolutional network that finds the communities of a graph from a few labelled nodes
+import { torch, nn, F, optim, print, type Parameter, type Tensor } from "layerwise";
+
+torch.manualSeed(42);
+export const losses: number[] = [];
+
+// A graph of three communities: edges are likely inside of one, and rare between two.
+const [nNodes, nClasses, nFeatures] = [60, 3, 16];
+const labels = torch.arange(nNodes).floorDivide(20);
+const same = labels.unsqueeze(0).eq(labels.unsqueeze(1));
+const probability = torch.where(same, 0.2, 0.02);
+let adjacency = torch.rand(nNodes, nNodes).lt(probability).float().triu({ diagonal: 1 });
+adjacency = adjacency.add(adjacency.T);
+const features = torch.randn(nNodes, nFeatures);
+features.indexPut_([torch.arange(nNodes), labels], features.index(torch.arange(nNodes), labels).add(1.0));
+
+/** Row-normalizes a matrix. */
+function normalize(mx: Tensor): Tensor {
+  const rowsum = mx.sum(1);
+  const rInv = rowsum.pow(-1);
+  rInv.indexPut_([torch.isinf(rInv)], 0.0);
+  return torch.diag(rInv).matmul(mx);
+}
+
+const adj = normalize(adjacency.add(torch.eye(nNodes))).toSparse();
+const classes = Array.from({ length: nClasses }, (_, c) => c);
+const idxTrain = torch.cat(classes.map((c) => torch.arange(c * 20, c * 20 + 4)));
+const idxVal = torch.cat(classes.map((c) => torch.arange(c * 20 + 4, c * 20 + 10)));
+const idxTest = torch.cat(classes.map((c) => torch.arange(c * 20 + 10, c * 20 + 20)));
+
+class GraphConvolution extends nn.Module {
+  inFeatures: number;
+  outFeatures: number;
+  weight: Parameter;
+  declare bias: Parameter | null;
+
+  constructor(inFeatures: number, outFeatures: number, { bias = true } = {}) {
+    super();
+    this.inFeatures = inFeatures;
+    this.outFeatures = outFeatures;
+    this.weight = new nn.Parameter(torch.empty(inFeatures, outFeatures));
+    if (bias) this.bias = new nn.Parameter(torch.empty(outFeatures));
+    else this.registerParameter("bias", null);
+    this.resetParameters();
+  }
+
+  resetParameters(): void {
+    const stdv = 1.0 / Math.sqrt(this.weight.size(1));
+    this.weight.data.uniform_(-stdv, stdv);
+    if (this.bias !== null) this.bias.data.uniform_(-stdv, stdv);
+  }
+
+  forward(input: Tensor, adj: Tensor): Tensor {
+    const support = torch.mm(input, this.weight);
+    const output = torch.spmm(adj, support);
+    if (this.bias !== null) return output.add(this.bias);
+    return output;
+  }
+
+  override toString(): string {
+    return `${this.constructor.name} (${this.inFeatures} -> ${this.outFeatures})`;
+  }
+}
+
+class GCN extends nn.Module {
+  gc1: GraphConvolution;
+  gc2: GraphConvolution;
+  dropout: number;
+
+  constructor({ nfeat, nhid, nclass, dropout }: Record<"nfeat" | "nhid" | "nclass" | "dropout", number>) {
+    super();
+    this.gc1 = new GraphConvolution(nfeat, nhid);
+    this.gc2 = new GraphConvolution(nhid, nclass);
+    this.dropout = dropout;
+  }
+
+  forward(x: Tensor, adj: Tensor): Tensor {
+    x = F.relu(this.gc1(x, adj));
+    x = F.dropout(x, this.dropout, { training: this.training });
+    x = this.gc2(x, adj);
+    return F.logSoftmax(x, { dim: 1 });
+  }
+}
+
+function accuracy(output: Tensor, labels: Tensor): Tensor {
+  const preds = output.max(1).indices.typeAs(labels);
+  let correct = preds.eq(labels).float();
+  correct = correct.sum();
+  return correct.div(labels.size(0));
+}
+
+const model = new GCN({ nfeat: nFeatures, nhid: 16, nclass: nClasses, dropout: 0.5 });
+print(model);
+const optimizer = new optim.Adam(model.parameters(), { lr: 0.01, weightDecay: 5e-4 });
+
+function train(epoch: number): void {
+  model.train();
+  optimizer.zeroGrad();
+  let output = model(features, adj);
+  const lossTrain = F.nllLoss(output.index(idxTrain), labels.index(idxTrain));
+  const accTrain = accuracy(output.index(idxTrain), labels.index(idxTrain));
+  lossTrain.backward();
+  optimizer.step();
+
+  // Evaluates the validation set's performance separately: no dropout.
+  model.eval();
+  output = model(features, adj);
+  const lossVal = F.nllLoss(output.index(idxVal), labels.index(idxVal));
+  const accVal = accuracy(output.index(idxVal), labels.index(idxVal));
+  losses.push(lossTrain.item());
+  losses.push(lossVal.item());
+  if ((epoch + 1) % 10 === 0)
+    print(
+      `Epoch: ${String(epoch + 1).padStart(4, "0")} acc_train: ${accTrain.item().toFixed(4)} ` +
+        `acc_val: ${accVal.item().toFixed(4)}`,
+    );
+}
+
+function test(): number {
+  model.eval();
+  const output = model(features, adj);
+  const lossTest = F.nllLoss(output.index(idxTest), labels.index(idxTest));
+  const accTest = accuracy(output.index(idxTest), labels.index(idxTest));
+  print(`Test set results: accuracy = ${accTest.item().toFixed(4)}`);
+  return lossTest.item();
+}
+
+for (let epoch = 0; epoch < 50; epoch++) train(epoch);
+export const checks = { test: [test()], edges: [adj.toDense().countNonzero().item()] };
