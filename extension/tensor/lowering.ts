@@ -67,6 +67,8 @@ export type TfStep = (
 export interface TfBuilder {
   /** What is written is read by others than TensorFlow: kernels that only it has are spelled out. */
   readonly portable?: boolean;
+  /** Grappler rewrites what is written: see {@link addNode} in ops/elements.ts. */
+  readonly optimized?: boolean;
   /** Adds one TensorFlow op and answers its outputs, `outputs` of them (one by default). */
   nodes(
     op: string,

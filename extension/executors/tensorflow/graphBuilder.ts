@@ -27,6 +27,7 @@ const SHARED: ReadonlySet<string> = new Set(["Mul", "Sub"]);
 export class GraphBuilder implements LoopHost, TfGraphBuilder {
   readonly graph: GraphNode[] = [];
   readonly xla: boolean = false;
+  readonly optimized = true;
   private readonly used = new Map<string, number>();
   private readonly constants = new Map<string, GraphRef>();
   private readonly shared = new Map<string, GraphRef[]>();

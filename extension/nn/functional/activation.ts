@@ -86,6 +86,12 @@ export function prelu(input: Tensor, weight: Tensor): Tensor {
       );
     }
   }
+  if (weight.ndim > 1) {
+    throw new TensorError(
+      "shape",
+      `prelu: Expected \`weight\` to be a scalar or 1D tensor, but got: ndim = ${weight.ndim}`,
+    );
+  }
   return elementwise("prelu_cpu", "PreluKernelBackward0", input, false, (x) => {
     const shape = x.shape.map((_, d) => (d === 1 || (d === 0 && x.ndim === 1) ? count : 1));
     return choose(f(op.gt, x, c(0)), x, f(op.mul, apply(reshape, [weight], { shape }), x));

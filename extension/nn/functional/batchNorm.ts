@@ -84,6 +84,10 @@ export function batchNorm(
   checkStatistics(channels, runningMean, runningVar, training);
   checkLength("weight", weight, channels);
   checkLength("bias", bias, channels);
+  for (const statistic of [runningMean, runningVar]) {
+    if (statistic === null || statistic.ndim === 1) continue;
+    throw new TensorError("shape", `TensorAccessor expected 1 dims but tensor has ${statistic.ndim}`);
+  }
   if (training && (runningMean === null) !== (runningVar === null)) {
     throw new TensorError(
       "value",
@@ -94,8 +98,10 @@ export function batchNorm(
   return composed(() => {
     const asIs = input.ndim === 4 || input.ndim === 5;
     const images = asIs ? input : reshaped(input, [shape[0]!, channels, numel(shape.slice(2)), 1]);
-    const factor = weight ?? new Tensor(fillValue(1, [channels], "float32"));
-    const offset = bias ?? new Tensor(fillValue(0, [channels], "float32"));
+    // PyTorch's kernel reads weights of any shape with one element for each channel.
+    const vector = (t: Tensor): Tensor => (t.ndim === 1 ? t : reshaped(t, [channels]));
+    const factor = weight === null ? new Tensor(fillValue(1, [channels], "float32")) : vector(weight);
+    const offset = bias === null ? new Tensor(fillValue(0, [channels], "float32")) : vector(bias);
     const normal = training
       ? byBatch(images, factor, offset, eps, runningMean, runningVar, momentum)
       : apply(ops.fixedBatchNorm, [images, factor, offset, runningMean!, runningVar!], { eps });
@@ -236,6 +242,13 @@ export function instanceNorm(input: Tensor, ...rest: unknown[]): Tensor {
   }
   if (input.numel() === 0) return empty(input, weight, bias);
   // PyTorch repeats all of these for every sample.
+  for (const tensor of [runningMean, runningVar, weight, bias]) {
+    if (tensor === null || tensor.ndim <= 1) continue;
+    throw new TensorError(
+      "shape",
+      "Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor",
+    );
+  }
   checkLength("running_mean", runningMean, channels, samples);
   checkLength("running_var", runningVar, channels, samples);
   checkLength("weight", weight, channels, samples);

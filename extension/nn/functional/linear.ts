@@ -2,16 +2,17 @@ import { apply } from "../../tensor/apply.ts";
 import { SCALAR_TYPE } from "../../tensor/dtype.ts";
 import { TensorError } from "../../tensor/errors.ts";
 import { composed, named } from "../../tensor/functions/operands.ts";
+import { shift } from "../../tensor/ops/affine.ts";
 import { addBias, matmul } from "../../tensor/ops/matmul.ts";
-import { permute, reshape } from "../../tensor/ops/movement.ts";
-import { formatDims, numel } from "../../tensor/shape.ts";
+import { expand, permute, reshape } from "../../tensor/ops/movement.ts";
+import { broadcastShapes, formatDims, formatShape, numel, sameShape } from "../../tensor/shape.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 
 /**
  * x Wᵀ + b over the last dimension.
  * @param input [*, in]
  * @param weight [out, in]
- * @param bias [out]
+ * @param bias [out], or what expands to the output
  * @returns [*, out]
  * @throws TensorError "addmm: mat1 and mat2 shapes cannot be multiplied (32x100 and 784x128)"
  */
@@ -20,6 +21,8 @@ export function linear(input: Tensor, weight: Tensor, bias: Tensor | null = null
   const { shape } = input;
   const [out, width] = weight.shape as [number, number];
   if (shape.length === 2) return product(input, weight, bias);
+  if (bias !== null && bias.shape.filter((n) => n !== 1).length > 1)
+    return broadcastBias(input, weight, bias);
   return composed(() => {
     const rows = apply(reshape, [input], { shape: [numel(shape) / Math.max(width, 1), width] });
     const y = product(rows, weight, bias);
@@ -33,9 +36,34 @@ export function linear(input: Tensor, weight: Tensor, bias: Tensor | null = null
 function product(x: Tensor, weight: Tensor, bias: Tensor | null): Tensor {
   const transposes = { transposeA: false, transposeB: true };
   if (bias === null) return named(apply(matmul, [x, weight], transposes), "MmBackward0");
-  return composed(() =>
-    named(apply(addBias, [apply(matmul, [x, weight], transposes), bias], {}), "AddmmBackward0"),
-  );
+  return composed(() => named(withBias(apply(matmul, [x, weight], transposes), bias), "AddmmBackward0"));
+}
+
+/** Adds a bias to a matrix: any shape that expands to the matrix's, as in PyTorch's addmm. */
+function withBias(x: Tensor, bias: Tensor): Tensor {
+  if (bias.ndim === 1 && bias.shape[0] === x.shape[1]) return apply(addBias, [x, bias], {});
+  if (bias.ndim > 2) {
+    throw new TensorError(
+      "shape",
+      `expand(torch.FloatTensor{${formatShape(bias.shape)}}, size=${formatShape(x.shape)}): the number of sizes provided (2) must be greater or equal to the number of dimensions in the tensor (${bias.ndim})`,
+    );
+  }
+  return apply(shift, [x, apply(expand, [bias], { shape: x.shape })], {});
+}
+
+/** A bias that differs from row to row: PyTorch adds it in place to the product. */
+function broadcastBias(input: Tensor, weight: Tensor, bias: Tensor): Tensor {
+  return composed(() => {
+    const y = linear(input, weight);
+    const shape = broadcastShapes(y.shape, bias.shape);
+    if (!sameShape(shape, y.shape)) {
+      throw new TensorError(
+        "shape",
+        `output with shape ${formatShape(y.shape)} doesn't match the broadcast shape ${formatShape(shape)}`,
+      );
+    }
+    return named(apply(shift, [y, bias], {}), "AddBackward0");
+  });
 }
 
 /** @throws TensorError unless the input can be multiplied by the weight */

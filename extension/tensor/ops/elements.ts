@@ -1,10 +1,18 @@
 // Ops that work element by element: what their records have in common.
 import type * as tfjs from "@tensorflow/tfjs-core";
 import type { DType } from "../dtype.ts";
-import { attr } from "../lowering.ts";
+import { attr, type TfBuilder, type TfRef } from "../lowering.ts";
 import { binaryLoop, unaryLoop } from "../plain.ts";
-import { defineOp, type GradientRule, type NoOnnx, type OnnxRule, type Op, type Tfjs } from "../op.ts";
-import { broadcastShapes } from "../shape.ts";
+import {
+  defineOp,
+  type GradientRule,
+  type Meta,
+  type NoOnnx,
+  type OnnxRule,
+  type Op,
+  type Tfjs,
+} from "../op.ts";
+import { broadcastShapes, numel } from "../shape.ts";
 
 export type NoGradient = { readonly none: string };
 export const STEP: NoGradient = { none: "it is constant almost everywhere" };
@@ -32,12 +40,11 @@ export function binary(
   f: ((x: number, y: number) => number) | undefined,
   gradient: GradientRule<object> | NoGradient,
   result?: DType,
-  more: Pick<Op<object>, "xla"> = {},
+  more: Pick<Op<object>, "xla"> & Partial<Pick<Op<object>, "tensorflow">> = {},
 ): Op<object> {
   return defineOp({
     name,
     layout: "elementwise",
-    ...more,
     infer: ([a, b]) => ({ shape: broadcastShapes(a!.shape, b!.shape), dtype: result ?? a!.dtype }),
     gradient,
     onnx: typeof onnx === "object" ? onnx : onnxOf(onnx),
@@ -55,7 +62,24 @@ export function binary(
     },
     tfjs: (k, [x, y]) => kernel(k, x!, y!),
     ...(f === undefined ? {} : { plain: binaryLoop(f) }),
+    ...more,
   });
+}
+
+/** All elements lie along one dimension of several. */
+const isRow = ({ shape }: Meta): boolean => shape.length > 1 && numel(shape) === Math.max(...shape);
+
+/**
+ * A sum. Grappler fuses a matrix product (or convolution) and a row into a kernel with a bias, and the kernel then refuses
+ * rows of two dimensions ("bias must be 1-dimensional[1,40]"). It fuses no difference, and x − (−y) is x + y exactly.
+ */
+export function addNode(b: TfBuilder, [x, y]: readonly TfRef[], inputs: readonly Meta[]): TfRef {
+  const T = { T: attr.type(inputs[0]!.dtype) };
+  if (b.optimized !== true || b.xla === true || b.portable === true || !inputs.some(isRow)) {
+    return b.node("AddV2", [x!, y!], T);
+  }
+  const [other, row] = isRow(inputs[1]!) ? [x!, y!] : [y!, x!];
+  return b.node("Sub", [other, b.node("Neg", [row], T)], T);
 }
 
 /** Division rounded down: ONNX divides whole numbers towards zero. */

@@ -6,7 +6,7 @@ import { broadcastPlaces } from "../plain.ts";
 import { broadcastShapes } from "../shape.ts";
 import { fillValue } from "../graph.ts";
 import { Tensor } from "../tensor.ts";
-import { binary, DIVIDES, onnxFloorDiv, STEP, unary } from "./elements.ts";
+import { addNode, binary, DIVIDES, onnxFloorDiv, STEP, unary } from "./elements.ts";
 
 const f = (op: Op<object>, ...inputs: Tensor[]): Tensor => apply(op, inputs, {});
 const constant = (value: number): Tensor => new Tensor(fillValue(value, [], "float32"));
@@ -19,6 +19,8 @@ export const add = binary(
   (k, x, y) => k.add(x, y),
   (x, y) => x + y,
   ({ grad }) => [grad, grad],
+  undefined,
+  { tensorflow: (b, refs, _, { inputs }) => addNode(b, refs, inputs) },
 );
 export const sub = binary(
   "sub",

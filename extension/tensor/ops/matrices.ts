@@ -288,14 +288,43 @@ export const svd: Op<object> = defineOp({
       { shape: [...batch, n, k], dtype: "float32" },
     ];
   },
-  gradient({ grads: [gs, gu, gv], outputs: [, u, v] }) {
+  gradient({ grads: [gs, gu, gv], outputs: [s, u, v] }) {
+    const k = s!.shape[s!.ndim - 1]!;
+    let inner = gs
+      ? two(
+          mul,
+          lined(gs, false),
+          pattern(k, (r, c) => Number(r === c)),
+        )
+      : undefined;
+    const plus = (x: Tensor | undefined, y: Tensor): Tensor => (x === undefined ? y : two(add, x, y));
     if (gu || gv) {
-      throw new TensorError(
-        "autograd",
-        "svd: gradients pass through singular values only, not through their vectors",
+      const squares = two(mul, s!, s!);
+      const gaps = two(sub, lined(squares, false), lined(squares, true));
+      const own = fromHost(
+        Uint8Array.from({ length: k * k }, (_, i) => Number(i % (k + 1) === 0)),
+        [k, k],
+        "bool",
       );
+      const inverse = apply(
+        where,
+        [own, constant(0), two(div, constant(1), apply(where, [own, constant(1), gaps], {}))],
+        {},
+      );
+      const skew = (x: Tensor): Tensor => two(mul, two(sub, x, flipped(x)), inverse);
+      if (gu) inner = plus(inner, two(mul, skew(product(u!, gu, true)), lined(s!, false)));
+      if (gv) inner = plus(inner, two(mul, lined(s!, true), skew(product(v!, gv, true))));
     }
-    return [gs ? product(two(mul, u!, lined(gs, false)), v!, false, true) : null];
+    if (inner === undefined) return [null];
+    // What of the vectors' gradients lies outside the space that the vectors span, for matrices that aren't square.
+    const outside = (g: Tensor, q: Tensor): Tensor =>
+      two(div, two(sub, g, product(q, product(q, g, true))), lined(s!, false));
+    let result = product(product(u!, inner), v!, false, true);
+    if (gu && u!.shape[u!.ndim - 2]! > k)
+      result = two(add, result, product(outside(gu, u!), v!, false, true));
+    if (gv && v!.shape[v!.ndim - 2]! > k)
+      result = two(add, result, product(u!, outside(gv, v!), false, true));
+    return [result];
   },
   onnx: NO_ONNX,
   tensorflow(b, inputs, _, { outputs }) {

@@ -3,9 +3,15 @@ import { apply } from "../apply.ts";
 import { TensorError } from "../errors.ts";
 import { attr, type TfAttribute } from "../lowering.ts";
 import { TRAINING_ONLY } from "../onnx.ts";
+import { fillValue } from "../graph.ts";
 import { defineOp, type Op } from "../op.ts";
 import { imagewise } from "../parts.ts";
+import { Tensor } from "../tensor.ts";
 import { cropNode, outputSize, padImages, padNode, type ImagePadding } from "./images.ts";
+import { gatherLast } from "./indexing.ts";
+import { cat, pad, reshape } from "./movement.ts";
+import { argmax } from "./reduction.ts";
+import { slice } from "./slicing.ts";
 
 type Pair = readonly [number, number];
 
@@ -70,7 +76,12 @@ export const maxPool2dGrad: Op<Pooling> = defineOp<Pooling>({
   name: "maxPool2dGrad",
   layout: { images: [0, 1, 2], output: true },
   infer: ([x]) => x!,
-  gradient: { none: "the second derivative of max pooling is not implemented" },
+  // Constant in x and linear in g, whose gradient is what comes back at each window's maximum.
+  gradient: ({ grad, inputs: [x], attributes, needs }) => [
+    needs[0] ? new Tensor(fillValue(0, x!.shape, "float32")) : null,
+    null,
+    needs[2] ? atMaxima(x!, grad, attributes) : null,
+  ],
   onnx: TRAINING_ONLY,
   tensorflow(b, [x, y, g], a, { inputs }) {
     const padded = padNode(b, x!, a.padding, LOWEST);
@@ -83,6 +94,33 @@ export const maxPool2dGrad: Op<Pooling> = defineOp<Pooling>({
   tfjs: (k, [x, , g], a) => maxPoolGradient(k, x as tfjs.Tensor4D, g as tfjs.Tensor4D, a),
   parts: imagewise([0, 1, 2], "images"),
 });
+
+/** What `values` has at the place of each window's first maximum of x. */
+function atMaxima(x: Tensor, values: Tensor, attributes: Pooling): Tensor {
+  const candidates = windowsOf(x, LOWEST, attributes);
+  const { shape } = candidates;
+  const first = apply(argmax, [candidates], { dim: 4 });
+  const at = apply(reshape, [first], { shape: [...first.shape, 1] });
+  const picked = apply(gatherLast, [windowsOf(values, 0, attributes), at], {});
+  return apply(reshape, [picked], { shape: shape.slice(0, 4) });
+}
+
+/** The cells of every window in a dimension of their own, with `value` in the padding. */
+function windowsOf(x: Tensor, value: number, { kernel, stride, padding }: Pooling): Tensor {
+  const [top, bottom, left, right] = padding;
+  const image = apply(pad, [x], { before: [0, 0, top, left], after: [0, 0, bottom, right], value });
+  const [n, c, h, w] = image.shape as [number, number, number, number];
+  const oh = outputSize(h, kernel[0], 0, 0, 1, stride[0]);
+  const ow = outputSize(w, kernel[1], 0, 0, 1, stride[1]);
+  const cells: Tensor[] = [];
+  for (let i = 0; i < kernel[0]; i++)
+    for (let j = 0; j < kernel[1]; j++) {
+      const end = [n, c, i + (oh - 1) * stride[0] + 1, j + (ow - 1) * stride[1] + 1];
+      const cell = apply(slice, [image], { begin: [0, 0, i, j], end, step: [1, 1, ...stride] });
+      cells.push(apply(reshape, [cell], { shape: [n, c, oh, ow, 1] }));
+    }
+  return cells.length === 1 ? cells[0]! : apply(cat, cells, { dim: 4 });
+}
 
 /**
  * tfjs's wasm backend has no kernel for this gradient, and made of those that it has it took most of a convolutional

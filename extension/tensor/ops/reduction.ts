@@ -5,12 +5,13 @@ import { attr, scalar, vector } from "../lowering.ts";
 import { TRAINING_ONLY, type OnnxBuilder, type OnnxRef } from "../onnx.ts";
 import { defineOp, type Op, type Signature } from "../op.ts";
 import { reducing, rowwise } from "../parts.ts";
-import { numel, reducedShape } from "../shape.ts";
-import { cast, expand, reduced, reshape, sum } from "./movement.ts";
-import { div, eq, exp, logicalAnd, mul, sub, where } from "./elementwise.ts";
+import { scope } from "../scope.ts";
+import { numel, range, reducedShape } from "../shape.ts";
+import { cast, expand, permute, reduced, reshape, sum } from "./movement.ts";
+import { add, div, eq, exp, logicalAnd, mul, ne, sub, where } from "./elementwise.ts";
 import { fillValue } from "../graph.ts";
 import { sums, type PlainKernel } from "../plain.ts";
-import { Tensor } from "../tensor.ts";
+import { fromHost, Tensor } from "../tensor.ts";
 
 const T = attr.type("float32");
 
@@ -157,11 +158,35 @@ function argument(name: "argmax" | "argmin", tensorflow: "ArgMax" | "ArgMin"): O
 export const argmax = argument("argmax", "ArgMax");
 export const argmin = argument("argmin", "ArgMin");
 
+/**
+ * The gradient of a product, differentiable where elements are 0, too: for each element the product of the others, from
+ * a matrix of n² elements for n that are multiplied.
+ */
+function othersOf(x: Tensor, grad: Tensor, dims: readonly number[]): Tensor {
+  const kept = range(x.ndim).filter((d) => !dims.includes(d));
+  const order = [...kept, ...dims];
+  const lead = kept.map((d) => x.shape[d]!);
+  const n = numel(dims.map((d) => x.shape[d]!));
+  const moved = apply(permute, [x], { order });
+  const row = apply(reshape, [moved], { shape: [...lead, 1, n] });
+  const own = fromHost(
+    Uint8Array.from({ length: n * n }, (_, i) => Number(i % (n + 1) === 0)),
+    [n, n],
+    "bool",
+  );
+  const others = apply(where, [own, new Tensor(fillValue(1, [], "float32")), row], {});
+  const products = apply(prod, [others], { dims: [lead.length + 1], keepdim: false });
+  const slope = apply(mul, [products, apply(reshape, [grad], { shape: [...lead, 1] })], {});
+  const back = order.map((_, d) => order.indexOf(d));
+  return apply(permute, [apply(reshape, [slope], { shape: moved.shape })], { order: back });
+}
+
 /** Product over `dims`. */
 export const prod: Op<Reduction> = defineOp<Reduction>({
   name: "prod",
   infer: ([x], { dims, keepdim }) => ({ shape: reducedShape(x!.shape, dims, keepdim), dtype: x!.dtype }),
   gradient({ grad, inputs: [x], attributes: { dims } }) {
+    if (scope.gradients) return [othersOf(x!, grad, dims)];
     // Each element's gradient is the product of the others: of all that are not 0, unless another one is.
     const constant = (value: number): Tensor => new Tensor(fillValue(value, [], "float32"));
     const zero = apply(eq, [x!, constant(0)], {});
@@ -265,16 +290,21 @@ export const sparseCrossEntropy: Op<{ ignoreIndex: number }> = defineOp<{ ignore
     { shape: target!.shape, dtype: "float32" },
     { shape: x!.shape, dtype: "float32" },
   ],
-  gradient({ grads: [loss, second], inputs: [x], outputs: [, rows] }) {
-    if (second) {
-      throw new TensorError(
-        "autograd",
-        "cross entropy can be differentiated once only: use logSoftmax and nllLoss",
-      );
-    }
-    if (!loss) return [null, null];
-    const g = apply(expand, [apply(reshape, [loss], { shape: [x!.shape[0]!, 1] })], { shape: x!.shape });
-    return [apply(mul, [rows!, g], {}), null];
+  gradient({ grads: [loss, second], inputs: [x, target], outputs: [, rows], attributes: { ignoreIndex } }) {
+    const { shape } = x!;
+    const column = (t: Tensor): Tensor =>
+      apply(expand, [apply(reshape, [t], { shape: [shape[0]!, 1] })], { shape });
+    const first = loss ? apply(mul, [rows!, column(loss)], {}) : undefined;
+    if (!second) return [first ?? null, null];
+    // The rows are softmax minus the target: their gradient is the softmax's.
+    const ignored = new Tensor(fillValue(ignoreIndex, [], "int64"));
+    const used = apply(cast, [apply(ne, [target!, ignored], {})], { dtype: "float32" });
+    const given = apply(mul, [second, column(used)], {});
+    const share = apply(exp, [apply(logSoftmax, [x!], {})], {});
+    const along = apply(mul, [share, given], {});
+    const total = apply(sum, [along], { dims: [1], keepdim: true });
+    const next = apply(sub, [along, apply(mul, [share, total], {})], {});
+    return [first === undefined ? next : apply(add, [first, next], {}), null];
   },
   onnx: TRAINING_ONLY,
   tensorflow(b, [x, target], { ignoreIndex }, { inputs }) {

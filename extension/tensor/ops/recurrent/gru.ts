@@ -1,11 +1,13 @@
 import { applyAll } from "../../apply.ts";
 import { TRAINING_ONLY } from "../../onnx.ts";
 import { defineOp, type GradientContext, type Op, type Signature } from "../../op.ts";
+import { scope } from "../../scope.ts";
 import { TensorFlowKernels, tfjsKernels, type Kernels } from "./kernels.ts";
 import { plainSequence } from "./plainKernels.ts";
 import { onnxGru } from "./onnxSequences.ts";
 import { gradsOf, ONCE } from "./rnn.ts";
 import { backwards, before, checkRows, forwards, sequencewise, type Sequences } from "./sequences.ts";
+import { spelledOut } from "./tensorKernels.ts";
 
 /**
  * The gated recurrent unit for all steps of sequences, one layer, one direction:
@@ -28,11 +30,11 @@ export const gruSequence: Op<Sequences> = defineOp<Sequences>({
       outputs: [y, , ...saved],
       attributes,
     } = c;
-    return applyAll(
-      gruSequenceGrad,
-      [h0!, w!, y!, ...saved, ...gradsOf(c as GradientContext<never>, 2)],
-      attributes,
-    );
+    const grads = gradsOf(c as GradientContext<never>, 2);
+    if (scope.gradients) {
+      return spelledOut(c, forward, backward, ([again, , ...gates]) => [h0!, w!, again!, ...gates, ...grads]);
+    }
+    return applyAll(gruSequenceGrad, [h0!, w!, y!, ...saved, ...grads], attributes);
   },
   onnx: onnxGru,
   tensorflow: (b, inputs, attributes, signature) =>

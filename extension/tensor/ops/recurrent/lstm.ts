@@ -1,12 +1,15 @@
 import { applyAll } from "../../apply.ts";
 import { TRAINING_ONLY } from "../../onnx.ts";
 import { defineOp, type GradientContext, type Op, type Signature } from "../../op.ts";
+import { scope } from "../../scope.ts";
+import type { Tensor } from "../../tensor.ts";
 import { TensorFlowKernels, tfjsKernels, type Kernels } from "./kernels.ts";
 import { plainSequence } from "./plainKernels.ts";
 import { onnxLstm } from "./onnxSequences.ts";
 import { blockBackward, blockForward, fitsBlock } from "./lstmBlock.ts";
 import { gradsOf, ONCE } from "./rnn.ts";
 import { backwards, before, checkRows, forwards, sequencewise, type Sequences } from "./sequences.ts";
+import { spelledOut } from "./tensorKernels.ts";
 
 /** i, f, g, o, c and tanh(c) are of every row. */
 const SAVED = ["row", "row", "row", "row", "row", "row"] as const;
@@ -36,16 +39,18 @@ export const lstmSequence: Op<Sequences> = defineOp<Sequences>({
       outputs: [y, , , ...saved],
       attributes,
     } = c;
-    const [, , , , , b, ...projection] = inputs;
-    const all = [
-      ...inputs.slice(0, 5),
-      b!,
-      y!,
-      ...saved,
-      ...gradsOf(c as GradientContext<never>, 3),
-      ...projection,
+    const grads = gradsOf(c as GradientContext<never>, 3);
+    const all = (h: Tensor, gates: readonly Tensor[]): Tensor[] => [
+      ...inputs.slice(0, 6),
+      h,
+      ...gates,
+      ...grads,
+      ...inputs.slice(6),
     ];
-    return applyAll(lstmSequenceGrad, all, attributes);
+    if (scope.gradients) {
+      return spelledOut(c, forward, backward, ([again, , , ...gates]) => all(again!, gates));
+    }
+    return applyAll(lstmSequenceGrad, all(y!, saved), attributes);
   },
   onnx: onnxLstm,
   tensorflow(b, inputs, attributes, signature) {

@@ -2,20 +2,20 @@ import { applyAll } from "../../apply.ts";
 import { fillValue } from "../../graph.ts";
 import { TRAINING_ONLY } from "../../onnx.ts";
 import { defineOp, type GradientContext, type Op, type Signature } from "../../op.ts";
+import { scope } from "../../scope.ts";
 import { Tensor } from "../../tensor.ts";
 import { TensorFlowKernels, tfjsKernels, type Kernels } from "./kernels.ts";
 import { plainSequence } from "./plainKernels.ts";
 import { onnxRnn } from "./onnxSequences.ts";
 import { backwards, before, checkRows, forwards, sequencewise, type Sequences } from "./sequences.ts";
+import { spelledOut } from "./tensorKernels.ts";
 
 export interface RnnAttributes extends Sequences {
   readonly nonlinearity: "tanh" | "relu";
 }
 
-/** Why there is no second derivative of the recurrent layers. */
-export const ONCE = {
-  none: "a recurrent layer can be differentiated once; make the sequence of Linear layers to go further",
-};
+/** Why the gradients have none: gradients that are recorded are made by {@link spelledOut}. */
+export const ONCE = { none: "gradients that are to be differentiated again are made of simpler ops" };
 
 /** The gradients of the outputs, zeros where there is none. */
 export function gradsOf({ grads, outputs }: GradientContext<never>, count: number): Tensor[] {
@@ -41,7 +41,9 @@ export const rnnSequence: Op<RnnAttributes> = defineOp<RnnAttributes>({
       outputs: [y],
       attributes,
     } = c;
-    return applyAll(rnnSequenceGrad, [h0!, w!, y!, ...gradsOf(c as GradientContext<never>, 2)], attributes);
+    const grads = gradsOf(c as GradientContext<never>, 2);
+    if (scope.gradients) return spelledOut(c, forward, backward, ([again]) => [h0!, w!, again!, ...grads]);
+    return applyAll(rnnSequenceGrad, [h0!, w!, y!, ...grads], attributes);
   },
   onnx: onnxRnn,
   tensorflow: (b, inputs, attributes, signature) =>
