@@ -1,7 +1,7 @@
 import type { Optimizer } from "../nn/optim/optimizer.ts";
 import { step as computeStep } from "../tensor/runtime.ts";
 import { hidden, noGrad } from "../tensor/scope.ts";
-import type { Tensor } from "../tensor/tensor.ts";
+import { Tensor } from "../tensor/tensor.ts";
 
 /**
  * Gradients that are added up over several batches. Between two of them they are stored like parameters, so that each
@@ -17,15 +17,16 @@ export class GradientAccumulator {
 
   /** Computes the gradients so far, and leaves them to be added to. */
   hold(): void {
-    for (const { params } of this.#optimizer.paramGroups) for (const p of params) this.#store(p);
+    const params = this.#optimizer.paramGroups.flatMap((group) => group.params);
+    for (const p of params) if (p.grad !== null) this.#store(p, p.grad);
     computeStep();
+    // What the next batch adds is stored again only if another one follows.
+    for (const p of params) if (p.grad !== null) p.grad.replace(this.#stored.get(p)!.value, undefined);
   }
 
-  #store(p: Tensor): void {
-    const { grad } = p;
-    if (grad === null) return;
+  #store(p: Tensor, grad: Tensor): void {
     const stored = this.#stored.get(p);
-    if (stored === undefined) this.#stored.set(p, grad.persist());
-    else if (stored !== grad) p.grad = noGrad(() => hidden(() => stored.write(grad)));
+    if (stored === undefined) this.#stored.set(p, new Tensor(grad.value).persist());
+    else noGrad(() => hidden(() => stored.write(grad)));
   }
 }

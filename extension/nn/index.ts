@@ -1,5 +1,9 @@
 // What `import … from "layerwise"` gives.
 import "../tensor/methods.ts";
+import { libraryClasses } from "./moduleCall.ts";
+import * as modules from "./modules/index.ts";
+
+for (const { prototype } of Object.values(modules)) libraryClasses.add(prototype);
 
 export * as torch from "./torch.ts";
 export * as nn from "./nn.ts";

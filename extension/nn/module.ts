@@ -1,6 +1,6 @@
 import { detach } from "../tensor/functions/conversion.ts";
-import { zerosLike } from "../tensor/functions/creation.ts";
 import { TensorError } from "../tensor/errors.ts";
+import { zeroGradients } from "../tensor/gradientHooks.ts";
 import { Parameter, Tensor } from "../tensor/tensor.ts";
 import type {
   BackwardHook,
@@ -274,13 +274,9 @@ export abstract class Module {
     return this;
   }
 
-  /** Forgets all gradients; with `setToNone` false those that are there become zeros. */
+  /** Forgets all gradients; with `setToNone` false those that are there become zeros, in place. */
   zeroGrad(setToNone: boolean | { setToNone?: boolean } = true): void {
-    const forget = typeof setToNone === "object" ? (setToNone.setToNone ?? true) : setToNone;
-    for (const parameter of this.parameters()) {
-      if (parameter.grad === null) continue;
-      parameter.grad = forget ? null : zerosLike(parameter.grad);
-    }
+    zeroGradients(this.parameters(), setToNone);
   }
 
   /**

@@ -1,6 +1,7 @@
 import { TensorError } from "../tensor/errors.ts";
 import { SITE, scope } from "../tensor/scope.ts";
 import { Tensor } from "../tensor/tensor.ts";
+import { interrupted } from "../tensor/trace.ts";
 import {
   BackwardPass,
   Hooks,
@@ -31,6 +32,8 @@ export class ModuleState {
   /** Dotted path from `root`, the model whose call was the last to reach this module. */
   path = "";
   root: Module | undefined;
+  /** Whether its class may keep values of a call in properties: those of the library don't. */
+  stashes: boolean | undefined;
 
   /** Becomes the state of a copy: the same mode, names and hooks. */
   take(other: ModuleState): void {
@@ -46,6 +49,9 @@ export class ModuleState {
 
 /** The model whose call is running. */
 let root: Module | undefined;
+
+/** Prototypes of the library's own modules. */
+export const libraryClasses = new WeakSet<object>();
 
 /** Runs a module: its hooks and its `forward`, whose nodes carry the module's path. */
 export function call(self: Module, args: unknown[]): unknown {
@@ -69,13 +75,19 @@ export function call(self: Module, args: unknown[]): unknown {
   } catch (error) {
     // The innermost module is the one whose forward went wrong.
     if (error instanceof TensorError && state.path !== "") error.module ??= state.path;
+    if (outermost && scope.depth === 1) interrupted();
     throw error;
   } finally {
     scope.depth--;
     scope.path = before;
     if (outermost) root = undefined;
   }
-  if (scope.depth === 0) show(output);
+  if ((state.stashes ??= !libraryClasses.has(Object.getPrototypeOf(self) as object))) stash(self);
+  if (scope.depth === 0) {
+    show(output);
+    // Lists that the caller gave to be filled.
+    for (const arg of args) if (!(arg instanceof Tensor)) show(arg);
+  }
   return output;
 }
 
@@ -84,6 +96,7 @@ function run(self: Module, state: ModuleState, args: readonly unknown[]): unknow
   for (const hook of state.beforeForward) {
     const replaced = hook(self, input);
     if (replaced !== undefined) input = Array.isArray(replaced) ? replaced : [replaced];
+    show(input);
   }
   const backward =
     state.beforeBackward.size + state.afterBackward.size > 0
@@ -98,6 +111,8 @@ function run(self: Module, state: ModuleState, args: readonly unknown[]): unknow
     );
   }
   let output = callable.forward(...input);
+  // What a hook sees it may keep.
+  if (state.afterForward.size > 0) show([input, output]);
   for (const hook of state.afterForward) {
     const replaced = hook(self, input, output);
     if (replaced !== undefined) output = replaced;
@@ -119,12 +134,34 @@ function locate(self: Module, model: Module): void {
   state.path = join(scope.path, self.constructor.name);
 }
 
-/** Results of an outermost call are the user's: computed with their step, since they may be read after it. */
-function show(output: unknown): void {
-  if (output instanceof Tensor) output.value.visible = true;
-  else if (Array.isArray(output)) output.forEach(show);
+/** Elements of a list or object at most that are looked through for tensors: the last ones. */
+const MOST_SHOWN = 64;
+
+/** How deep lists and objects are looked through. */
+const DEEPEST = 4;
+
+/** What the user may hold is computed with its step, since it may be read after it: results of an outermost call. */
+function show(output: unknown, depth = 0): void {
+  if (output instanceof Tensor) {
+    // What lives from step to step stays where it is.
+    if (output.storage === undefined) output.value.visible = true;
+  } else if (typeof output !== "object" || output === null || depth > DEEPEST) return;
+  else if (Array.isArray(output))
+    for (let i = Math.max(0, output.length - MOST_SHOWN); i < output.length; i++) show(output[i], depth + 1);
   else if (output instanceof PackedSequence) show(output.data);
-  else if (isRecord(output)) Object.values(output).forEach(show);
+  else if (output instanceof Map) {
+    if (output.size <= MOST_SHOWN) for (const one of output.values()) show(one, depth + 1);
+  } else if (isRecord(output)) for (const name in output) show(output[name], depth + 1);
+}
+
+/** Shows what a module's `forward` has left in its own properties. */
+function stash(self: Module): void {
+  const own = self as unknown as Readonly<Record<string, unknown>>;
+  for (const name in own) {
+    const value = own[name];
+    // A view of something that was written to isn't followed for this.
+    if (value instanceof Tensor ? value.still !== undefined : typeof value === "object") show(value, 1);
+  }
 }
 
 /** A plain object: others may refer to anything, themselves included. */

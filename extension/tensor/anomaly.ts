@@ -2,7 +2,7 @@ import type { HostArray } from "./dtype.ts";
 import { TensorError } from "./errors.ts";
 import type { Node, Storage, Value } from "./graph.ts";
 import { gradientFunction } from "./op.ts";
-import { inspection, leafData, type Inspector, type Plan } from "./runtime.ts";
+import { inspect, inspection, leafData, type Inspector, type Plan } from "./runtime.ts";
 import { scope } from "./scope.ts";
 import { formatShape } from "./shape.ts";
 
@@ -41,21 +41,23 @@ export function isAnomalyEnabled(): boolean {
 
 /**
  * PyTorch's `torch.autograd.set_detect_anomaly`: from here on every step is computed op by op, and one that writes a NaN
- * or an infinity into a parameter, or has one as its loss, throws instead: with the function that made the first, its
- * module and the line that called it. Unlike PyTorch's it looks at forward functions too. Slow: for looking for a mistake.
+ * or an infinity into a parameter, or has one as its loss, throws instead; so does a `backward()` that computes a NaN. The
+ * error names the function that made the first one, its module and the line that called it. Unlike PyTorch's it looks at forward functions too. Slow: for looking for a mistake.
  */
 export function setDetectAnomaly(on: boolean): void {
   inspection.of = on ? (plan) => new PlanInspector(plan) : undefined;
+  inspection.backward = on ? inspectGradients : undefined;
   scope.sites = on;
 }
 
 /** PyTorch's `torch.autograd.detect_anomaly`: {@link setDetectAnomaly} while `body` runs. */
 export function detectAnomaly<T>(body: () => T): T {
-  const before = { of: inspection.of, sites: scope.sites };
+  const before = { ...inspection };
+  const { sites } = scope;
   setDetectAnomaly(true);
   const restore = (): void => {
-    inspection.of = before.of;
-    scope.sites = before.sites;
+    Object.assign(inspection, before);
+    scope.sites = sites;
   };
   let result: T;
   try {
@@ -109,6 +111,26 @@ export class PlanInspector implements Inspector {
       if (flaw !== undefined) throw explained(origin(value), read);
     }
   }
+}
+
+/** Looks at gradients that `backward()` has made: as in PyTorch, for NaN. */
+class GradientInspector extends PlanInspector {
+  readonly #gradients: readonly Value[];
+
+  constructor(plan: Plan) {
+    super(plan);
+    this.#gradients = plan.requested;
+  }
+
+  /** @throws AnomalyError */
+  override done(read: (value: Value) => HostArray): void {
+    for (const value of this.#gradients) if (flawed(value) === "nan") throw explained(origin(value), read);
+  }
+}
+
+/** @throws AnomalyError when one of them has a NaN */
+function inspectGradients(gradients: readonly Value[]): void {
+  inspect(gradients, (plan) => new GradientInspector(plan));
 }
 
 /** The flaw of a value: of a leaf, whatever its data says. */

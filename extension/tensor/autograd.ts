@@ -33,11 +33,12 @@ export function backward(root: Tensor, gradient?: Tensor, options: BackwardOptio
   const run = (): Map<Tensor, Tensor> => propagate([root], [gradient], createGraph);
   if (plain && repeatBackward(root.value, run)) return;
   const leaves = run();
+  inspection.backward?.(Array.from(leaves.values(), ({ value }) => value));
   const first = [...leaves.keys()].every((leaf) => leaf.grad === null);
   hidden(() =>
     withGradients(createGraph, () => {
       for (const [leaf, grad] of leaves) {
-        leaf.grad = leaf.grad === null ? grad : apply(add, [leaf.grad, grad], {});
+        accumulate(leaf, grad, createGraph);
         visitAccumulated(leaf);
       }
     }),
@@ -48,6 +49,17 @@ export function backward(root: Tensor, gradient?: Tensor, options: BackwardOptio
       root.value,
       [...leaves].map(([leaf, grad]) => [leaf, grad.value] as const),
     );
+}
+
+/**
+ * PyTorch's AccumulateGrad: a leaf has a gradient of its own, which later ones are added to in place. One that can be
+ * differentiated again is a new tensor.
+ */
+function accumulate(leaf: Tensor, grad: Tensor, createGraph: boolean): void {
+  const before = leaf.grad;
+  if (before === null) leaf.grad = new Tensor(grad.value, createGraph ? grad.edge : undefined);
+  else if (createGraph) leaf.grad = apply(add, [before, grad], {});
+  else before.write(apply(add, [before, grad], {}));
 }
 
 /**
@@ -68,6 +80,7 @@ export function grad(
     options.createGraph ?? false,
     wanted,
   );
+  inspection.backward?.(Array.from(found.values(), ({ value }) => value));
   return wanted.map((t) => {
     const g = found.get(t);
     if (g === undefined && options.allowUnused !== true) {
@@ -76,6 +89,8 @@ export function grad(
         "One of the differentiated Tensors appears to not have been used in the graph. Set allow_unused=True if this is the desired behavior.",
       );
     }
+    // The user's to hold, unlike what lies between.
+    if (g !== undefined && scope.depth === 0) g.value.visible = true;
     return g ?? null;
   });
 }

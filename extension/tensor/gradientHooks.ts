@@ -1,11 +1,11 @@
 // Functions of the user's that see gradients on their way back.
 import { apply } from "./apply.ts";
 import { TensorError } from "./errors.ts";
-import type { Node } from "./graph.ts";
+import { fillValue, type Node } from "./graph.ts";
 import { add } from "./ops/elementwise.ts";
 import { observe } from "./runtime.ts";
-import { scope } from "./scope.ts";
-import type { Tensor } from "./tensor.ts";
+import { scope, withGradients } from "./scope.ts";
+import { Tensor } from "./tensor.ts";
 
 /** Sees the gradient of a tensor; anything but undefined that it returns replaces it. */
 export type TensorHook = (grad: Tensor) => Tensor | void;
@@ -20,7 +20,7 @@ interface Handle {
 
 /** What waits for gradients. Beside the graph, since hardly any node or leaf has some of it. */
 const nodes = new WeakMap<Node, readonly NodeHook[]>();
-const retained = new WeakMap<Node, readonly { readonly tensor: Tensor; readonly index: number }[]>();
+const retained = new WeakMap<Node, readonly Tensor[]>();
 const leaves = new WeakMap<Tensor, readonly TensorHook[]>();
 const accumulated = new WeakMap<Tensor, readonly ((leaf: Tensor) => void)[]>();
 
@@ -56,11 +56,16 @@ export function hookGradients(node: Node, hook: NodeHook): Handle {
 /** @internal The gradients of a node's outputs are complete: runs what waits for them. */
 export function visitNode(node: Node, grads: (Tensor | null)[]): void {
   for (const hook of nodes.get(node) ?? []) hook(grads);
-  for (const { tensor, index } of retained.get(node) ?? []) {
-    const grad = grads[index];
+  for (const tensor of retained.get(node) ?? []) {
+    // A view follows its base now.
+    const edge = tensor.requiresGrad ? tensor.edge : undefined;
+    const grad = edge?.node === node ? grads[edge.index] : undefined;
     if (!grad) continue;
     observe(grad.value);
-    tensor.grad = tensor.grad === null ? grad : apply(add, [tensor.grad, grad], {});
+    tensor.grad =
+      tensor.grad === null
+        ? new Tensor(grad.value, scope.gradients ? grad.edge : undefined)
+        : apply(add, [tensor.grad, grad], {});
   }
 }
 
@@ -86,12 +91,12 @@ function visited(hook: TensorHook, grad: Tensor): Tensor {
 
 /** Runs the user's own code in the middle of the library's. */
 export function shown<T>(body: () => T): T {
-  const { depth } = scope;
-  scope.depth = 0;
+  const { depth, hidden } = scope;
+  Object.assign(scope, { depth: 0, hidden: 0 });
   try {
     return body();
   } finally {
-    scope.depth = depth;
+    Object.assign(scope, { depth, hidden });
   }
 }
 
@@ -112,6 +117,19 @@ export function registerHook(input: Tensor, hook: TensorHook): Handle {
   });
 }
 
+/** PyTorch's `zero_grad`: forgets the gradients of tensors, or makes those that are there zeros, in place. */
+export function zeroGradients(tensors: Iterable<Tensor>, setToNone: boolean | { setToNone?: boolean }): void {
+  const forget = typeof setToNone === "object" ? (setToNone.setToNone ?? true) : setToNone;
+  for (const tensor of tensors) {
+    const { grad } = tensor;
+    if (forget) tensor.grad = null;
+    else if (grad !== null) {
+      grad.edge = undefined;
+      withGradients(false, () => grad.write(new Tensor(fillValue(0, grad.shape, grad.dtype))));
+    }
+  }
+}
+
 /**
  * Runs `hook` with this leaf each time that `backward()` has added to its `.grad`.
  * @throws TensorError "post accumulate grad hooks cannot be registered on non-leaf tensors"
@@ -127,14 +145,18 @@ export function registerPostAccumulateGradHook(input: Tensor, hook: (parameter: 
 }
 
 /**
- * Has `backward()` keep the gradient of a tensor that is no leaf in its `.grad`.
+ * Has `backward()` keep the gradient of a tensor that is no leaf in its `.grad`: of the value it has then, when in-place
+ * functions have changed it.
  * @throws TensorError "can't retain_grad on Tensor that has requires_grad=False"
  */
 export function retainGrad(input: Tensor): void {
   if (!input.requiresGrad) {
     throw new TensorError("autograd", "can't retain_grad on Tensor that has requires_grad=False");
   }
-  const { edge } = input;
-  if (edge?.node === undefined) return;
-  listed(retained, edge.node, { tensor: input, index: edge.index });
+  if (input.isLeaf || input.retainsGrad) return;
+  input.moved = () => {
+    const node = input.edge?.node;
+    if (node !== undefined && retained.get(node)?.includes(input) !== true) listed(retained, node, input);
+  };
+  input.moved();
 }

@@ -107,6 +107,8 @@ export class Value {
   read: (() => HostArray) | undefined;
   /** Recorded by the user's own loop, outside any forward: computed with its step, since the user may read it later. */
   visible = scope.depth === 0;
+  /** The same values without their graph, for what uses them later: null until then, undefined before they are computed. */
+  leaf: Value | null | undefined;
   /** How many values there have been, this one among them. */
   static made = 0;
   readonly made = ++Value.made;
@@ -130,6 +132,19 @@ export class Value {
 
   get index(): number {
     return this.output;
+  }
+
+  /** Whether a barrier has computed it, or leaves it to be read. */
+  get ready(): boolean {
+    return this.data !== undefined || this.read !== undefined;
+  }
+
+  /** The same values without the graph that they come from. */
+  parted(): Value {
+    const leaf = new Value({ kind: "data" }, 0, this.shape, this.dtype);
+    leaf.data = this.data;
+    leaf.read = this.read;
+    return leaf;
   }
 
   /** What stood for another value is that value now. */

@@ -4,7 +4,19 @@ import { Node, Value, type Storage } from "./graph.ts";
 import { numel } from "./shape.ts";
 import { allSettled, dirty, replacing, Tensor } from "./tensor.ts";
 import type { Plan, Request } from "./template.ts";
-import { endTrace, isRead, learn, recognize, released } from "./trace.ts";
+import { scope } from "./scope.ts";
+import {
+  carry,
+  graphComputed,
+  endTrace,
+  heldValues,
+  isRead,
+  learn,
+  recognize,
+  graphRefused,
+  released,
+  takeAbandoned,
+} from "./trace.ts";
 
 export type { Plan } from "./template.ts";
 
@@ -54,7 +66,11 @@ export interface Coming {
 
 let current: Executor | undefined;
 /** Makes what looks at a plan: there is nothing that does unless anomalies are to be detected. */
-export const inspection = { of: undefined as ((plan: Plan) => Inspector) | undefined };
+export const inspection = {
+  of: undefined as ((plan: Plan) => Inspector) | undefined,
+  /** Looks at the gradients that a `backward()` gives, at once. */
+  backward: undefined as ((gradients: readonly Value[]) => void) | undefined,
+};
 
 export const keep = {
   /** Gradients stay readable until the next step: off for the trainer's loop, which doesn't show them to anybody. */
@@ -119,11 +135,7 @@ export function valuesOf(value: Value): HostArray {
  */
 export function parted(x: Tensor): Tensor {
   const { value } = x;
-  if (value.producer.kind !== "node" || (value.data === undefined && value.read === undefined)) return x;
-  const leaf = new Value({ kind: "data" }, 0, value.shape, value.dtype);
-  leaf.data = value.data;
-  leaf.read = value.read;
-  return new Tensor(leaf);
+  return value.producer.kind === "node" && value.ready ? new Tensor(value.parted()) : x;
 }
 
 /** What a value of the graph comes to, now. */
@@ -143,47 +155,68 @@ let peeks = 0;
  */
 export function peek(value: Value): HostArray | undefined {
   if (value.data !== undefined) return value.data;
-  const plan = buildPlan({ requested: [value], assigns: [], lazy: [] });
-  const touched = [...new Set([value, ...plan.leaves])];
-  const before = touched.map(({ data }) => data);
-  const [{ repeats }, inspected] = [keep, inspection.of];
-  keep.repeats = false;
-  inspection.of = undefined;
   try {
-    if (value.read !== undefined) return value.read();
-    if (value.producer.kind !== "node") return leafData(value);
-    executor().run({ ...plan, key: `peek ${++peeks}`, fetches: [value] });
-    return value.data;
+    return beside([value], (plan) => {
+      if (value.read !== undefined) return value.read();
+      if (value.producer.kind !== "node") return leafData(value);
+      executor().run({ ...plan, fetches: [value] });
+      return value.data;
+    });
   } catch {
     return undefined;
+  }
+}
+
+/** Shows values to an inspector before they are asked for: computed beside the program, see {@link peek}. */
+export function inspect(values: readonly Value[], inspector: (plan: Plan) => Inspector): void {
+  const pending = pendingOf(values).filter(({ producer }) => producer.kind === "node");
+  if (current === undefined || pending.length === 0) return;
+  try {
+    beside(pending, (plan) => executor().run({ ...plan, fetches: [] }, inspector(plan)));
+  } catch (error) {
+    refuse();
+    throw error;
+  }
+}
+
+/** Runs `body` with a plan of its own for some values, and forgets all that it computes. */
+function beside<T>(values: readonly Value[], body: (plan: Plan) => T): T {
+  const plan = buildPlan({ requested: values, assigns: [], lazy: [], held: [] });
+  const touched = [...new Set([...values, ...plan.leaves])];
+  const before = touched.map(({ data }) => data);
+  const [{ repeats }, inspected] = [keep, { ...inspection }];
+  keep.repeats = false;
+  Object.assign(inspection, { of: undefined, backward: undefined });
+  try {
+    return body({ ...plan, key: `peek ${++peeks}` });
   } finally {
     touched.forEach((one, i) => (one.data = before[i]));
     keep.repeats = repeats;
-    inspection.of = inspected;
+    Object.assign(inspection, inspected);
   }
 }
 
 /** Computes `requested`, every pending write to persistent tensors, and what the user may still ask for. */
 export function barrier(requested: readonly Value[]): void {
   const written = [...dirty];
+  const writes = written.length > 0;
+  if (writes) computeAbandoned();
   const assigns = written.map((t) => ({ storage: t.storage!, value: t.value }));
-  const roots = assigns.length > 0 ? [...requested, ...pendingOf(observed)] : requested;
-  if (assigns.length > 0) observed = new Set();
+  const held = heldValues(writes);
+  const roots = writes ? [...requested, ...pendingOf(observed)] : requested;
+  if (writes) observed = new Set();
   const gradients = gradientsOf(written);
-  const plan = planFor({
-    requested: roots,
-    assigns,
-    lazy: gradients.filter((v) => v.read === undefined),
-  });
-  if (assigns.length > 0) {
-    if (lastLazy.length > 0) releaseLazy(new Set([...plan.leaves, ...gradients]));
-    lastLazy = plan.lazy;
-  }
+  let plan: Plan;
   try {
+    const lazy = gradients.filter((v) => v.read === undefined);
+    plan = planFor({ requested: roots, assigns, lazy, held });
+    if (writes) {
+      if (lastLazy.length > 0) releaseLazy(new Set([...plan.leaves, ...gradients]));
+      lastLazy = plan.lazy;
+    }
     executor().run(plan, inspection.of?.(plan));
   } catch (error) {
-    // A batch that can't be computed leaves the model as it was, and the next one can go on.
-    for (const t of written) t.revert();
+    refuse();
     throw error;
   }
   for (const t of written) {
@@ -193,6 +226,41 @@ export function barrier(requested: readonly Value[]): void {
     t.settled(storage);
   }
   allSettled();
+  undoing = [];
+  graphComputed();
+  carry(writes ? [] : pendingOf(held), !writes);
+  // Inside a forward, what is read there may still be exported as it was recorded.
+  if (writes || scope.depth === 0) for (const value of plan.fetches) value.leaf ??= null;
+}
+
+/** Computes what the user may hold of steps that errors have ended, before the storages it is made of are written. */
+function computeAbandoned(): void {
+  const requested = takeAbandoned();
+  if (requested.length === 0) return;
+  try {
+    executor().run(buildPlan({ requested, assigns: [], lazy: [], held: [] }));
+  } catch {
+    // It may be what the error was about: reading it says so.
+  }
+}
+
+/** What takes back the numbers of the host that pending writes come with, such as counts of steps. */
+let undoing: (() => void)[] = [];
+
+/** Has `undo` run when what is pending now can't be computed. */
+export function onRefusal(undo: () => void): void {
+  undoing.push(undo);
+}
+
+/** Gives up all pending writes: the model is as it was before them, and the next step can be made. */
+export function refuse(): void {
+  for (const t of dirty) t.revert();
+  const undo = undoing;
+  undoing = [];
+  observed = new Set();
+  for (let i = undo.length - 1; i >= 0; i--) undo[i]!();
+  carry([]);
+  graphRefused();
 }
 
 /** The executor forgets the last step's gradients now. Those that are used again, or still are a parameter's, stay. */
@@ -208,6 +276,8 @@ function releaseLazy(used: ReadonlySet<Value>): void {
 /** Forgets all that waits to be computed: for a preview, which computes nothing and looks at one program after another. */
 export function forgetPending(): void {
   allSettled();
+  undoing = [];
+  carry([]);
   observed = new Set();
   endTrace();
 }
@@ -220,6 +290,7 @@ export function step(): void {
   if (together.active && ++together.steps < together.limit) return;
   together.steps = 0;
   if (dirty.size > 0 && current !== undefined) barrier([]);
+  else undoing = [];
 }
 
 /**
@@ -237,7 +308,7 @@ export async function stepsTogether<T>(body: () => T | Promise<T>): Promise<T> {
 }
 
 function pendingOf(values: Iterable<Value>): Value[] {
-  return [...values].filter((v) => v.data === undefined && v.read === undefined);
+  return [...values].filter((v) => !v.ready);
 }
 
 function gradientsOf(tensors: readonly Tensor[]): Value[] {
@@ -273,7 +344,7 @@ export function leafData(value: Value): HostArray {
         throw new TensorError(
           "released",
           "this value depends on parameters as they were before an update, and was not kept",
-          "read it (item(), toTypedArray()) before optimizer.step(), or compute it outside forward",
+          "return it from forward, keep it as a property of the module (this.h = h), or take h.detach() there",
         );
       }
       const data = valuesOf(leaf.initial);
@@ -303,7 +374,7 @@ function planFor(request: Request): Plan {
 }
 
 /** Orders the pending nodes and names the graph. */
-function buildPlan({ requested, assigns, lazy }: Request): Plan {
+function buildPlan({ requested, assigns, lazy, held }: Request): Plan {
   const nodes: Node[] = [];
   const leaves: Value[] = [];
   const names = new Map<Value | Node, string>();
@@ -320,7 +391,7 @@ function buildPlan({ requested, assigns, lazy }: Request): Plan {
   const stack: { node: Node; next: number }[] = [];
   const enter = (value: Value): void => {
     const producer = value.producer;
-    if (producer.kind !== "node" || value.data !== undefined || value.read !== undefined) nameLeaf(value);
+    if (producer.kind !== "node" || value.ready) nameLeaf(value);
     else if (!names.has(producer)) stack.push({ node: producer, next: 0 });
   };
   const visit = (root: Value): void => {
@@ -345,12 +416,22 @@ function buildPlan({ requested, assigns, lazy }: Request): Plan {
   for (const v of requested) visit(v);
   for (const a of assigns) visit(a.value);
   for (const v of lazy) visit(v);
+  // A write is their last chance; before that, one output of a model is computed with the others.
+  for (const v of held) if (assigns.length > 0 || shares(v, names)) visit(v);
   for (const v of requested) fetches.add(v);
   const ref = (v: Value): string => names.get(v) ?? `${names.get(v.producer as Node)}:${v.index}`;
   for (const v of fetches) key.push(`f${ref(v)}`);
   for (const v of lazy) key.push(`g${ref(v)}`);
   for (const a of assigns) key.push(`s${a.storage.id}=${ref(a.value)}`);
-  return { key: key.join(";"), nodes, leaves, fetches: [...fetches], requested, lazy, assigns };
+  return { key: key.join(";"), nodes, leaves, fetches: [...fetches], requested, lazy, assigns, held };
+}
+
+/** Whether a value is made of what is computed anyway. */
+function shares({ producer }: Value, computed: ReadonlyMap<Value | Node, string>): boolean {
+  return (
+    producer.kind === "node" &&
+    producer.inputs.some((input) => !input.ready && computed.has(input.producer as Node))
+  );
 }
 
 function leafKey(value: Value): string {

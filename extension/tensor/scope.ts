@@ -9,6 +9,8 @@ export const scope = {
   path: "",
   /** 0 in the user's own loop; more inside a module, a loss, backward or an optimizer. */
   depth: 0,
+  /** How many of those levels are the library's own work: 0 in the user's loop, and in a forward. */
+  hidden: 0,
   /** False under `noGrad`. */
   gradients: true,
   /** Whether nodes keep the stack of the call that made them: on in the preview and until a run's first steps are through. */
@@ -24,10 +26,12 @@ export const scope = {
 /** Runs `body` as the library's own work, whose intermediate values the user cannot hold. */
 export function hidden<T>(body: () => T): T {
   scope.depth++;
+  scope.hidden++;
   try {
     return body();
   } finally {
     scope.depth--;
+    scope.hidden--;
   }
 }
 

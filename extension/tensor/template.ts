@@ -11,6 +11,8 @@ export interface Request {
   readonly assigns: readonly { readonly storage: Storage; readonly value: Value }[];
   /** Values that may be asked for until the next step: gradients. */
   readonly lazy: readonly Value[];
+  /** Values that the user may hold: computed with a write, or where what is requested makes most of them. */
+  readonly held: readonly Value[];
 }
 
 /** A pending graph, ready to run: what has to be computed, from what, and where the results go. */
@@ -53,7 +55,7 @@ export class Numbering {
   /** Above 0 for an output of a recorded node, below for a leaf. */
   code(value: Value): number {
     const { producer } = value;
-    if (producer.kind === "node" && value.data === undefined && value.read === undefined) {
+    if (producer.kind === "node" && !value.ready) {
       if (this.nodes[producer.serial] !== producer) return FOREIGN;
       return producer.serial * OUTPUTS + value.index + 1;
     }
@@ -104,7 +106,7 @@ interface ResultPattern {
   readonly dtype: Value["dtype"];
 }
 
-type Codes = Record<"requested" | "assigned" | "lazy" | "used" | "fetched", readonly number[]>;
+type Codes = Record<"requested" | "assigned" | "lazy" | "held" | "used" | "fetched", readonly number[]>;
 
 /** A graph that was named before, in the order in which it was recorded. */
 export class Template {
@@ -159,6 +161,7 @@ export class Template {
       requested: plan.requested.map(code),
       assigned: plan.assigns.map((a) => code(a.value)),
       lazy: plan.lazy.map(code),
+      held: plan.held.map(code),
       used: plan.leaves.map(code),
       fetched: plan.fetches.map(code),
     };
@@ -205,6 +208,7 @@ export class Template {
     }
     if (!sameCodes(numbering, requested, codes.requested)) return undefined;
     if (!sameCodes(numbering, lazy, codes.lazy)) return undefined;
+    if (!sameCodes(numbering, request.held, codes.held)) return undefined;
     const { leaves } = numbering;
     if (leaves.length !== this.leaves.length) return undefined;
     for (let i = 0; i < leaves.length; i++) if (!fits(leaves[i]!, this.leaves[i]!)) return undefined;
@@ -276,7 +280,7 @@ function pattern(value: Value): LeafPattern {
     kind: producer.kind,
     shape,
     dtype,
-    materialized: isMaterialized(value),
+    materialized: value.ready,
     fill: producer.kind === "fill" ? producer.value : undefined,
     varying: producer.kind === "scalar" && producer.varying,
     storage: producer.kind === "state" ? new WeakRef(producer.storage) : undefined,
@@ -288,14 +292,14 @@ function fits(value: Value, p: LeafPattern): boolean {
   if (producer.kind !== p.kind || value.dtype !== p.dtype || !sameShape(value.shape, p.shape)) return false;
   switch (producer.kind) {
     case "fill":
-      return Object.is(producer.value, p.fill) && isMaterialized(value) === p.materialized;
+      return Object.is(producer.value, p.fill) && value.ready === p.materialized;
     case "scalar":
       return producer.varying === p.varying;
     case "state":
       return (
         p.storage!.deref() === producer.storage &&
         producer.version === producer.storage.version &&
-        isMaterialized(value) === p.materialized
+        value.ready === p.materialized
       );
     case "data":
     case "random":
@@ -303,8 +307,6 @@ function fits(value: Value, p: LeafPattern): boolean {
       return true;
   }
 }
-
-const isMaterialized = (value: Value): boolean => value.data !== undefined || value.read !== undefined;
 
 function sameAttributes(a: object, b: object): boolean {
   const x = a as Readonly<Record<string, unknown>>;

@@ -43,6 +43,8 @@ export class Tensor {
   storage: Storage | undefined;
   /** @internal Counts writes, so that views know when to follow. */
   writes = 0;
+  /** @internal Follows this tensor to another place in the graph: set for one that retains its gradient. */
+  moved: (() => void) | undefined;
   private current: Value;
   private shared: View | undefined;
   private steps: readonly number[] | undefined;
@@ -110,6 +112,11 @@ export class Tensor {
     this.requiresGrad_(on);
   }
 
+  /** Whether `backward()` keeps the gradient of this tensor though it is no leaf: see `retainGrad`. */
+  get retainsGrad(): boolean {
+    return this.moved !== undefined;
+  }
+
   /**
    * Asks for `.grad` to be filled by `backward()`, or no longer. Only leaves can be changed.
    * @throws TensorError "only Tensors of floating point dtype can require gradients"
@@ -139,8 +146,20 @@ export class Tensor {
       this.edge = this.wantsGrad ? { leaf: this } : again.edge;
       this.seen = view.base.writes;
       this.writes++;
+      this.moved?.();
     }
     return this.current;
+  }
+
+  /** @internal Whether this tensor shares the memory of another one, through which gradients pass. */
+  get isView(): boolean {
+    return this.shared?.detached === false;
+  }
+
+  /** @internal The tensor whose memory this one shares through `detach()`, or itself: a state is detached at each step. */
+  get undetached(): Tensor {
+    const view = this.shared;
+    return view?.detached === true && this.edge === undefined ? view.base : this;
   }
 
   /** @internal The value as it is, without following a base: undefined when that was written to since. */
@@ -241,7 +260,8 @@ export class Tensor {
       const { base } = view;
       if (view.detached) withGradients(false, () => base.write(view.scatter(base, this)));
       else base.write(view.scatter(base, this));
-      this.seen = base.writes;
+      // As in PyTorch, the gradient that a view retains is that of what it reads from its base from here on.
+      if (this.moved === undefined) this.seen = base.writes;
     }
     return this;
   }
@@ -251,6 +271,7 @@ export class Tensor {
     const storage = this.storage;
     this.writes++;
     this.edge = this.wantsGrad ? { leaf: this } : edge;
+    this.moved?.();
     if (storage === undefined) {
       this.current = value;
     } else if (value.producer.kind === "node") {

@@ -18,15 +18,26 @@ const MOST_SIZES = 64;
 
 /** Nodes since the last barrier; those of a `backward()` taken over are missing, but for its results. */
 let recorded: Node[] = [];
+/** Values that the user may hold, of nodes recorded before `recorded`. */
+let carried: readonly Value[] = [];
+/** Those of a step that an error has ended: computed beside the next one, whose graph is what it always is. */
+let abandoned: readonly Value[] = [];
+/** Most of these after a barrier: what is never asked for must not hold on to its graph for long. */
+const MOST_CARRIED = 32;
 let overflow = false;
 let backwards: Backward[] = [];
 /** The last training step. */
 let latest: Template | undefined;
 /** How far the step under way was found to repeat it. */
 let progress: { readonly template: Template; readonly numbering: Numbering; matched: number } | undefined;
-/** Calls of `backward()` that were taken over. */
-let skipped: { readonly results: readonly (readonly [Tensor, Value])[]; run: () => Map<Tensor, Tensor> }[] =
-  [];
+/** A call of `backward()` that was taken over. */
+interface Skipped {
+  readonly results: readonly (readonly [Tensor, Value])[];
+  readonly run: () => Map<Tensor, Tensor>;
+}
+let skipped: Skipped[] = [];
+/** Those of the plan that is computed now. */
+let computing: Skipped[] = [];
 /** Vain attempts after which a graph's backward() is always recorded. */
 const MOST_FAILURES = 3;
 const known = new Map<number, Template[]>();
@@ -35,16 +46,58 @@ const known = new Map<number, Template[]>();
 export function trace(node: Node): void {
   if (recorded.length >= MOST_NODES && skipped.length === 0) {
     overflow = true;
+    carried = heldValues(true).slice(-MOST_NODES);
     recorded = [];
   }
   node.serial = recorded.length;
   recorded.push(node);
 }
 
+/**
+ * Values that the user may hold, and that can't be computed once parameters have changed: they depend on a parameter, or
+ * on what lies inside a forward.
+ * @param all those of before the last barrier too
+ */
+export function heldValues(all: boolean): Value[] {
+  const held = all ? carried.filter((value) => !value.ready) : [];
+  for (const node of recorded) {
+    // Nodes of a backward() that was taken over are missing.
+    if (node === undefined) continue;
+    for (const output of node.outputs)
+      if (output.visible && !output.ready && node.inputs.some(isInside)) held.push(output);
+  }
+  return held;
+}
+
+const isInside = ({ producer, visible, ready }: Value): boolean =>
+  !ready && (producer.kind === "state" || (producer.kind === "node" && !visible));
+
+/** An error has ended the step under way: the next one begins with nothing recorded. */
+export function interrupted(): void {
+  if (skipped.length > 0) return;
+  abandoned = [...abandoned, ...heldValues(true)].slice(-MOST_CARRIED);
+  carried = [];
+  endTrace();
+}
+
+/** Answers values of steps that errors have ended, once. */
+export function takeAbandoned(): Value[] {
+  const values = abandoned.filter((value) => !value.ready);
+  abandoned = [];
+  return values;
+}
+
+/** Notes values of before a barrier that the next step is to compute, besides those noted before or in their place. */
+export function carry(values: readonly Value[], besides = false): void {
+  const before = besides ? carried.filter((value) => !value.ready) : [];
+  carried = [...before, ...values].slice(-MOST_CARRIED);
+}
+
 /** The graph is computed, or given up: what is recorded from here on is another. */
 export function endTrace(): void {
   recorded = [];
   backwards = [];
+  computing = skipped;
   skipped = [];
   overflow = false;
   progress = undefined;
@@ -182,6 +235,12 @@ function record(): void {
   skipped = [];
   progress!.template.failures++;
   progress = undefined;
+  recordAll(taken);
+  // The nodes are not where they were recorded before.
+  overflow = true;
+}
+
+function recordAll(taken: readonly Skipped[]): void {
   for (const { results, run } of taken) {
     const gradients = run();
     for (const [leaf, value] of results) {
@@ -189,8 +248,20 @@ function record(): void {
       if (real !== value && value.producer.kind === "node") value.become(real);
     }
   }
-  // The nodes are not where they were recorded before.
-  overflow = true;
+}
+
+/** The plan was computed: nothing of its graph is needed any more. */
+export function graphComputed(): void {
+  computing = [];
+}
+
+/** The plan was refused: its gradients are what they would be without it. */
+export function graphRefused(): void {
+  const taken = [...computing, ...skipped];
+  endTrace();
+  recordAll(taken);
+  endTrace();
+  computing = [];
 }
 
 /** Stops following the predicted step, unless a part of it was taken over: then the barrier decides. */
@@ -220,5 +291,8 @@ function standIn(
     node.serial = serial;
     recorded[serial] = node;
   }
-  return new Value(node, index, shape, dtype);
+  const value = new Value(node, index, shape, dtype);
+  // As where it is recorded: a gradient is kept for its tensor, and not fetched.
+  value.visible = false;
+  return value;
 }

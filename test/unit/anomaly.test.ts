@@ -73,6 +73,24 @@ describe("torch.autograd.detectAnomaly", () => {
     expect(torch.tensor([-1]).log().item()).toBeNaN();
   });
 
+  test("a NaN gradient is an error of backward() itself, whoever reads or writes the gradient", () => {
+    torch.autograd.setDetectAnomaly(true);
+    const x = torch.tensor([0, 4], { dtype: torch.float32 }).requiresGrad_();
+    const loss = x
+      .sqrt()
+      .mul(torch.tensor([0, 1]))
+      .sum();
+    expect(() => loss.backward()).toThrow("Function 'SqrtBackward0' returned nan values");
+    expect(x.grad).toBeNull();
+    expect(() => torch.autograd.grad(loss, x)).toThrow("Function 'SqrtBackward0' returned nan values");
+    // As in PyTorch, an infinite gradient is none of its business.
+    const y = torch.tensor([0, 1], { dtype: torch.float32 }).requiresGrad_();
+    y.log().sum().backward();
+    expect(y.grad!.tolist()).toEqual([Infinity, 1]);
+    x.mul(2).sum().backward();
+    expect(x.grad!.tolist()).toEqual([2, 2]);
+  });
+
   test("is on while its function runs, a promise included", async () => {
     expect(torch.autograd.isAnomalyEnabled()).toBe(false);
     await torch.autograd.detectAnomaly(async () => {

@@ -1,7 +1,7 @@
 // Losses that are negative logarithms of likelihoods, and divergences.
 import { TensorError } from "../../tensor/errors.ts";
 import { add, div, maximum, mul, sub } from "../../tensor/functions/arithmetic.ts";
-import { detach } from "../../tensor/functions/conversion.ts";
+import { detached } from "../../tensor/functions/conversion.ts";
 import { eq, exp, log, lt, square, where } from "../../tensor/functions/elementwise.ts";
 import { composed, type Operand } from "../../tensor/functions/operands.ts";
 import { sum } from "../../tensor/functions/reduction.ts";
@@ -138,5 +138,5 @@ function spreadOf(input: Tensor, variance: Operand): Tensor | number {
 }
 
 function floored(x: Tensor, eps: number): Tensor {
-  return add(x, detach(maximum(sub(eps, x), 0)));
+  return add(x, detached(maximum(sub(eps, x), 0)));
 }

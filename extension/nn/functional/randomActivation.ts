@@ -2,7 +2,7 @@
 import { apply } from "../../tensor/apply.ts";
 import { TensorError } from "../../tensor/errors.ts";
 import { add, div, mul, sub } from "../../tensor/functions/arithmetic.ts";
-import { detach } from "../../tensor/functions/conversion.ts";
+import { detached } from "../../tensor/functions/conversion.ts";
 import { log, neg } from "../../tensor/functions/elementwise.ts";
 import { scatter } from "../../tensor/functions/gathering.ts";
 import { composed, constant, named, notImplemented } from "../../tensor/functions/operands.ts";
@@ -100,6 +100,6 @@ export function gumbelSoftmax(logits: Tensor, ...rest: unknown[]): Tensor {
       largest,
       mul(constant(1), new Tensor(fillValue(1, largest.shape, "float32"))),
     );
-    return add(sub(hot, detach(soft)), soft);
+    return add(sub(hot, detached(soft)), soft);
   });
 }

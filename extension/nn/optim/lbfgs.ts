@@ -1,6 +1,6 @@
 import { TensorError } from "../../tensor/errors.ts";
 import { cat } from "../../tensor/functions/shape.ts";
-import { barrier, step as computeStep, valuesOf } from "../../tensor/runtime.ts";
+import { barrier, refuse, step as computeStep, valuesOf } from "../../tensor/runtime.ts";
 import { hidden, noGrad, withGradients } from "../../tensor/scope.ts";
 import { fromHost, Tensor } from "../../tensor/tensor.ts";
 import { bind } from "../arguments.ts";
@@ -71,6 +71,8 @@ interface Memory {
  * @see https://docs.pytorch.org/docs/stable/generated/torch.optim.LBFGS.html
  */
 export class LBFGS extends Optimizer<LBFGSOptions> {
+  /** Where the parameters were before the step under way moved them. */
+  private from: Float32Array[] | undefined;
   private memory: Memory = { funcEvals: 0, nIter: 0, oldDirs: [], oldStps: [], ro: [], hDiag: 1 };
 
   constructor(params: Params<LBFGSOptions>, options?: Partial<LBFGSOptions>);
@@ -105,6 +107,30 @@ export class LBFGS extends Optimizer<LBFGSOptions> {
     if (closure === undefined) {
       throw new TensorError("value", "LBFGS.step() missing 1 required positional argument: 'closure'");
     }
+    const forget = this.remembered();
+    try {
+      return this.iterate(closure);
+    } catch (error) {
+      refuse();
+      forget();
+      throw error;
+    }
+  }
+
+  /** A step that is refused leaves the memory and the parameters as they were. */
+  protected override remembered(): () => void {
+    const { stepped, memory } = this;
+    const { oldDirs, oldStps, ro } = memory;
+    this.memory = { ...memory, oldDirs: [...oldDirs], oldStps: [...oldStps], ro: [...ro] };
+    this.from = undefined;
+    return () => {
+      Object.assign(this, { stepped, memory });
+      const { from } = this;
+      if (from !== undefined) this.put(from);
+    };
+  }
+
+  private iterate<T>(closure: () => T): T {
     this.stepped = true;
     const group = this.paramGroups[0]!;
     const { lr, maxIter, toleranceGrad, toleranceChange, lineSearchFn } = group;
@@ -127,6 +153,7 @@ export class LBFGS extends Optimizer<LBFGSOptions> {
       const slope = dot(gradient, d);
       if (slope > -toleranceChange) break;
       const from = this.parameters();
+      this.from ??= from;
       let calls = 0;
       if (lineSearchFn === null) {
         this.move(from, t, d);
@@ -216,14 +243,17 @@ export class LBFGS extends Optimizer<LBFGSOptions> {
   /** Parameters to `from + t · d`. */
   private move(from: readonly Float32Array[], t: number, d: Float32Array): void {
     let offset = 0;
-    noGrad(() =>
-      this.paramGroups[0]!.params.forEach((p, i) => {
-        const at = offset;
-        const next = from[i]!.map((x, j) => x + t * d[at + j]!);
-        p.write(fromHost(next, p.shape, "float32"));
-        offset += next.length;
-      }),
-    );
+    const next = from.map((values) => {
+      const at = offset;
+      offset += values.length;
+      return values.map((x, j) => x + t * d[at + j]!);
+    });
+    this.put(next);
+  }
+
+  private put(values: readonly Float32Array[]): void {
+    const { params } = this.paramGroups[0]!;
+    noGrad(() => params.forEach((p, i) => p.write(fromHost(values[i]!, p.shape, "float32"))));
   }
 
   /** PyTorch's structure: all of it is the first parameter's. */

@@ -2,8 +2,9 @@ import { scalarTensor } from "../../tensor/apply.ts";
 import { TensorError } from "../../tensor/errors.ts";
 import { add, lerp, mul } from "../../tensor/functions/arithmetic.ts";
 import { neg, square } from "../../tensor/functions/elementwise.ts";
+import { zeroGradients } from "../../tensor/gradientHooks.ts";
 import { fillValue } from "../../tensor/graph.ts";
-import { step as computeStep, valuesOf } from "../../tensor/runtime.ts";
+import { onRefusal, refuse, step as computeStep, valuesOf } from "../../tensor/runtime.ts";
 import { hidden, noGrad, withGradients } from "../../tensor/scope.ts";
 import { Tensor } from "../../tensor/tensor.ts";
 import { py, pyFloat, snakeCase, type PyValue } from "../repr.ts";
@@ -117,9 +118,9 @@ export abstract class Optimizer<O extends BaseOptions = BaseOptions> {
     this.paramGroups.push({ ...this.defaults, ...group, params });
   }
 
-  /** Forgets all gradients. */
-  zeroGrad(): void {
-    for (const { params } of this.paramGroups) for (const p of params) p.grad = null;
+  /** Forgets all gradients; with `setToNone` false those that are there become zeros, in place. */
+  zeroGrad(setToNone: boolean | { setToNone?: boolean } = true): void {
+    for (const { params } of this.paramGroups) zeroGradients(params, setToNone);
   }
 
   /**
@@ -130,24 +131,47 @@ export abstract class Optimizer<O extends BaseOptions = BaseOptions> {
   step(): undefined;
   step<T>(closure: () => T): T;
   step<T>(closure?: () => T): T | undefined {
-    this.stepped = true;
     const loss = closure === undefined ? undefined : withGradients(true, closure);
-    noGrad(() =>
-      hidden(() => {
-        for (const group of this.paramGroups) {
-          this.scalars.length = 0;
-          for (const p of group.params) {
-            if (p.grad === null) continue;
-            let state = this.state.get(p);
-            if (state === undefined) this.state.set(p, (state = {}));
-            this.update(p, p.grad, group, state);
+    onRefusal(this.remembered());
+    this.stepped = true;
+    try {
+      noGrad(() =>
+        hidden(() => {
+          for (const group of this.paramGroups) {
+            this.scalars.length = 0;
+            for (const p of group.params) {
+              if (p.grad === null) continue;
+              let state = this.state.get(p);
+              if (state === undefined) this.state.set(p, (state = {}));
+              this.update(p, p.grad, group, state);
+            }
           }
-        }
-      }),
-    );
-    this.scalars.length = 0;
+        }),
+      );
+    } catch (error) {
+      refuse();
+      throw error;
+    } finally {
+      this.scalars.length = 0;
+    }
     computeStep();
     return loss;
+  }
+
+  /** What gives the host's side of the state back: numbers, and which tensors there are. */
+  protected remembered(): () => void {
+    const { stepped } = this;
+    const before: [state: ParamState, entries: ParamState][] = [];
+    for (const state of this.state.values()) before.push([state, { ...state }]);
+    return () => {
+      this.stepped = stepped;
+      const known = new Set(before.map(([state]) => state));
+      for (const [p, state] of this.state) if (!known.has(state)) this.state.delete(p);
+      for (const [state, entries] of before) {
+        for (const name of Object.keys(state)) if (!(name in entries)) delete state[name];
+        Object.assign(state, entries);
+      }
+    };
   }
 
   /** Updates one parameter `p` by its gradient `g`. */

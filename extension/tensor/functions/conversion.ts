@@ -3,6 +3,7 @@ import { backward as propagate, type BackwardOptions } from "../autograd.ts";
 import type { DType } from "../dtype.ts";
 import { TensorError } from "../errors.ts";
 import { valuesOf } from "../runtime.ts";
+import { scope } from "../scope.ts";
 import { strides } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
 import type { Nested } from "./creation.ts";
@@ -57,9 +58,31 @@ export const bool = (input: Tensor): Tensor => castTo(input, "bool");
 /** As the type of another tensor. */
 export const typeAs = (input: Tensor, other: Tensor): Tensor => castTo(input, other.dtype);
 
-/** The same values in the same memory, without gradient. */
+/** The same values in the same memory, without gradient. What a forward detaches stays readable after the step. */
 export function detach(input: Tensor): Tensor {
-  return new DetachedView(input).make();
+  const result = detached(input);
+  if (scope.hidden === 0 && result.storage === undefined) result.value.visible = true;
+  return result;
+}
+
+/** {@link detach} for the library's own functions, whose intermediate values are not kept. */
+export function detached(input: Tensor): Tensor {
+  return new DetachedView(input.undetached).make();
+}
+
+/**
+ * Makes this tensor a leaf that wants no gradient.
+ * @throws TensorError "Can't detach views in-place. Use detach() instead. …"
+ */
+export function detach_(input: Tensor): Tensor {
+  if (input.isView) {
+    throw new TensorError(
+      "autograd",
+      "Can't detach views in-place. Use detach() instead. If you are using DistributedDataParallel (DDP) for training, and gradient_as_bucket_view is set as True, gradients are views of DDP buckets, and hence detach_() cannot be called on these gradients. To fix this error, please refer to the Optimizer.zero_grad() function in torch/optim/optimizer.py as the solution.",
+    );
+  }
+  input.edge = undefined;
+  return input.requiresGrad_(false);
 }
 
 /** A copy, through which gradients pass. */

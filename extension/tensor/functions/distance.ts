@@ -9,7 +9,7 @@ import { permute } from "../ops/movement.ts";
 import { broadcastShapes, range } from "../shape.ts";
 import { fromHost, type Tensor } from "../tensor.ts";
 import { add, maximum, mul, sub } from "./arithmetic.ts";
-import { detach } from "./conversion.ts";
+import { detached } from "./conversion.ts";
 import { div } from "./arithmetic.ts";
 import { composed, constant, named, toFloat } from "./operands.ts";
 import { resultType } from "./promotion.ts";
@@ -47,7 +47,7 @@ export function cosineSimilarity(
 
 /** max(x, bound), through which the gradient passes as if there were no bound: as PyTorch clamps in place. */
 function atLeast(x: Tensor, bound: number): Tensor {
-  return add(x, detach(maximum(sub(bound, x), 0)));
+  return add(x, detached(maximum(sub(bound, x), 0)));
 }
 
 /** ‖x₁ − x₂ + eps‖ₚ over the last dimension. Shapes broadcast. */

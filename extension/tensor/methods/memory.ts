@@ -37,6 +37,8 @@ declare module "../tensor.ts" {
     typeAs: Method<typeof conversion.typeAs>;
     /** The same values in the same memory, without gradient. */
     detach: Method<typeof conversion.detach>;
+    /** Makes this tensor a leaf that wants no gradient. */
+    detach_: Method<typeof conversion.detach_>;
     /** A copy, through which gradients pass. */
     clone: Method<typeof conversion.clone>;
     /** Has `backward()` keep this tensor's gradient in `.grad`, though it is no leaf. */
@@ -165,6 +167,7 @@ install(conversion, [
   "bool",
   "typeAs",
   "detach",
+  "detach_",
   "clone",
   "backward",
   "equal",
