@@ -339,7 +339,7 @@ describe("the learning rate finder", () => {
     const steady = experiment({
       ...options,
       trainStep: ({ optimizer }) => {
-        (optimizer as optim.SGD).step();
+        optimizer.step();
         return { loss: torch.tensor(3) };
       },
     });
