@@ -11,6 +11,7 @@ export * as F from "./functional/index.ts";
 export * as optim from "./optim/index.ts";
 export * as copy from "./copy.ts";
 export * as data from "./data/index.ts";
+export * as distributions from "./distributions/index.ts";
 export * as transforms from "./transforms/index.ts";
 export * as metrics from "./metrics/index.ts";
 export {

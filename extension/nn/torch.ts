@@ -5,3 +5,4 @@ export * as nn from "./nn.ts";
 export * as onnx from "./onnx/index.ts";
 export * as optim from "./optim/index.ts";
 export * as utils from "./torchUtils.ts";
+export * as distributions from "./distributions/index.ts";

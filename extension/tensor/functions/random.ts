@@ -2,12 +2,13 @@
 import { TensorError } from "../errors.ts";
 import * as draws from "../random/draws.ts";
 import { defaultStream, RandomStream, type ReadyDraw } from "../random/stream.ts";
-import { hasExecutor, valuesOf } from "../runtime.ts";
-import { numel, type Shape } from "../shape.ts";
+import { broadcastShapes, numel, type Shape } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
 import { add, mul } from "./arithmetic.ts";
+import { detach } from "./conversion.ts";
 import { composed, notImplemented } from "./operands.ts";
 import { checkedSizes, sizesAndOptions, type SizesAndOptions, type TensorOptions } from "./options.ts";
+import { drawnBy, reading } from "./sampling.ts";
 
 export interface RandomOptions extends TensorOptions {
   /** Draws from this generator instead of the global one. */
@@ -103,7 +104,8 @@ export function randperm(n: number, options?: RandomOptions): Tensor {
 }
 
 /**
- * Normal numbers: of one mean and deviation in a size, or of a mean and deviation for each place.
+ * Normal numbers: of one mean and deviation in a size, or of a mean and deviation for each place, which broadcast. No
+ * gradient goes through them.
  * @throws TensorError "normal expects std >= 0.0, but found std -1"
  */
 export function normal(
@@ -118,9 +120,12 @@ export function normal(
     const sizes = checkedSizes(shape ?? [], "normal");
     return floats("normal_kernel_cpu", (n) => draws.normal(n, mean, std), sizes, named);
   }
-  const target = mean instanceof Tensor ? mean.shape : (std as Tensor).shape;
-  return composed(() => add(mul(randn(target, named ?? {}), std), mean));
+  const [means, stds] = [mean, std].map((x) => (x instanceof Tensor ? detach(x) : x));
+  const target = broadcastShapes(shapeOf(mean), shapeOf(std));
+  return composed(() => add(mul(randn(target, named ?? {}), stds!), means!));
 }
+
+const shapeOf = (x: number | Tensor): Shape => (x instanceof Tensor ? x.shape : []);
 
 /**
  * 1 with the probability given at each place, else 0. Reads the probabilities at once.
@@ -160,17 +165,9 @@ export function multinomial(
 }
 
 /**
- * A draw that depends on a tensor's values. They are computed now, since a draw may run in the middle of a barrier;
- * the preview, which computes nothing, never runs it.
+ * A count of the Poisson distribution for each rate. Reads the rates at once.
+ * @throws TensorError "invalid Poisson rate, expected rate to be non-negative"
  */
-function reading<Out extends draws.NumberArray>(
-  draw: draws.Draw<Out, Float32Array>,
-  input: Tensor,
-): ReadyDraw {
-  const { value } = input;
-  const values = hasExecutor() ? (valuesOf(value) as Float32Array) : undefined;
-  return {
-    fill: (generator, out) => draw.fill(generator, out as Out, values ?? (valuesOf(value) as Float32Array)),
-    skip: (generator) => draw.skip(generator),
-  };
+export function poisson(input: Tensor, options: { generator?: RandomStream } = {}): Tensor {
+  return drawnBy("poisson_cpu", draws.poisson, input, options.generator);
 }

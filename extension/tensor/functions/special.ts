@@ -11,6 +11,7 @@ import {
   exp,
   gt,
   isnan,
+  le,
   log,
   log1p,
   logicalAnd,
@@ -56,11 +57,12 @@ export function logit(input: Tensor, eps?: number | null | { eps?: number | null
   });
 }
 
-/** x ln y, 0 where x is 0 (unless y is not a number). */
+/** x ln y, 0 where x is 0 (unless y is not a number). The derivative by x is ln y there too, where that is finite. */
 export function xlogy(input: Operand, other: Operand): Tensor {
   return composed(() => {
     const [x, y] = [operand(input, "float32"), operand(other, "float32")];
-    const zero = logicalAnd(eq(x, 0), logicalNot(isnan(y)));
+    const endless = logicalOr(le(y, 0), eq(y, Infinity));
+    const zero = logicalAnd(eq(x, 0), endless);
     return named(where(zero, 0, mul(x, log(where(zero, 1, y)))), "XlogyBackward0");
   });
 }

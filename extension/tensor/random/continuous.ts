@@ -141,6 +141,19 @@ export function exponential(size: number, lambda = 1): Draw<Float32Array | Float
   };
 }
 
+/** `tensor.cauchy_()` of median 0 and scale 1: tan(π (u - 1/2)) with 53 random bits u. */
+export function cauchy(size: number): Draw {
+  return {
+    kind: "cauchy",
+    size,
+    fill: (generator, out) =>
+      forEachChunk(generator, size, 2, (start, count) => {
+        for (let i = 0; i < count; i++) out[start + i] = Math.tan(Math.PI * (double(i) - 0.5));
+      }),
+    skip: (generator) => generator.skip(2 * size),
+  };
+}
+
 /**
  * `nn.init.trunc_normal_`: normal values of [a, b] by rejection. Where [a, b] holds more than 0.3 of the distribution
  * the whole tensor is drawn again until no value is outside; elsewhere candidates are uniform and accepted with the

@@ -10,7 +10,11 @@ export type DrawKind =
   | "dropout"
   | "randint"
   | "randperm"
-  | "multinomial";
+  | "multinomial"
+  | "cauchy"
+  | "gamma"
+  | "dirichlet"
+  | "poisson";
 
 /**
  * One random operation of PyTorch, ready to run on a generator: either its values are computed (`fill`) or only its
@@ -24,7 +28,8 @@ export interface Draw<Out extends NumberArray = Float32Array, Input = void> {
   readonly size: number;
   /** Computes the values into the first `size` places of `out`. */
   fill(generator: Generator, out: Out, input: Input): void;
-  skip(generator: Generator): void;
+  /** `input` is for draws whose values say how many words they take. */
+  skip(generator: Generator, input: Input): void;
 }
 
 export type NumberArray = Float32Array | Float64Array | Int32Array;

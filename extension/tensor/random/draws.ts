@@ -1,6 +1,6 @@
 // PyTorch's random operations as draws: see `Draw` for what one is.
 export type { Draw, DrawKind, NumberArray } from "./draw.ts";
-export { exponential, leaks, normal, truncNormal, uniform } from "./continuous.ts";
+export { cauchy, exponential, leaks, normal, truncNormal, uniform } from "./continuous.ts";
 export {
   alphaDropoutConstants,
   bernoulli,
@@ -12,3 +12,5 @@ export {
   randperm,
   type Weights,
 } from "./discrete.ts";
+export { dirichlet, poisson, standardGamma } from "./gamma.ts";
+export { dirichletGrad, standardGammaGrad } from "./gammaGradient.ts";

@@ -68,7 +68,7 @@ interface Job {
 const job = <Out extends NumberArray, Input>(draw: Draw<Out, Input>, out: Out, input: Input): Job => ({
   kind: draw.kind,
   fill: (generator) => draw.fill(generator, out, input),
-  skip: (generator) => draw.skip(generator),
+  skip: (generator) => draw.skip(generator, input),
 });
 const floats = (draw: Draw): Job => job(draw, new Float32Array(draw.size), undefined);
 const integers = (draw: Draw<NumberArray>): Job => job(draw, new Float64Array(draw.size), undefined);

@@ -1,0 +1,34 @@
+// PyTorch's torch.distributions.
+export { Bernoulli, Geometric } from "./bernoulli.ts";
+export {
+  Categorical,
+  Multinomial,
+  OneHotCategorical,
+  OneHotCategoricalStraightThrough,
+} from "./categorical.ts";
+export * as constraints from "./constraints.ts";
+export { Cauchy, Gumbel, Laplace, StudentT, Uniform } from "./continuous.ts";
+export { Distribution } from "./distribution.ts";
+export { Beta, Chi2, Dirichlet, Exponential, Gamma, Poisson } from "./gamma.ts";
+export { Independent } from "./independent.ts";
+export { klDivergence, registerKl } from "./kl.ts";
+export { MixtureSameFamily } from "./mixtureSameFamily.ts";
+export { MultivariateNormal } from "./multivariateNormal.ts";
+export { Normal } from "./normal.ts";
+export { RelaxedBernoulli, RelaxedOneHotCategorical } from "./relaxed.ts";
+export { HalfNormal, LogNormal, TransformedDistribution } from "./transformedDistribution.ts";
+export * as transforms from "./transforms.ts";
+// PyTorch exports the transforms here as well.
+export {
+  AbsTransform,
+  AffineTransform,
+  ComposeTransform,
+  ExpTransform,
+  IndependentTransform,
+  PowerTransform,
+  ReshapeTransform,
+  SigmoidTransform,
+  SoftplusTransform,
+  TanhTransform,
+  Transform,
+} from "./transforms.ts";
