@@ -138,11 +138,29 @@ export function parted(x: Tensor): Tensor {
   return value.producer.kind === "node" && value.ready ? new Tensor(value.parted()) : x;
 }
 
+/** Values that are refused when they are read, if what they were computed from is invalid. */
+const guards = new WeakMap<Value, Guard>();
+
+interface Guard {
+  /** Computed with the value. */
+  readonly inputs: readonly Value[];
+  /** @throws TensorError for invalid inputs; those without `data` are not known */
+  check(): void;
+}
+
+/** Has `inputs` checked when `value` is read: for values that need not be there before. */
+export function guard(value: Value, by: Guard): void {
+  guards.set(value, by);
+}
+
 /** What a value of the graph comes to, now. */
 function computed(value: Value): HostArray {
-  if (value.read === undefined) barrier([value]);
+  const by = guards.get(value);
+  if (value.read === undefined) barrier(by === undefined ? [value] : [value, ...by.inputs]);
   // A barrier may leave it to be read: with the steps that wait.
-  return value.data ?? value.read?.() ?? internal("a barrier left a value uncomputed");
+  const data = value.data ?? value.read?.() ?? internal("a barrier left a value uncomputed");
+  by?.check();
+  return data;
 }
 
 let peeks = 0;

@@ -52,7 +52,7 @@ const programs: Record<string, (steps?: number) => Course> = {
       let state = torch.randn(4);
       const terms: Tensor[] = [];
       for (let i = 0; i < 5; i++) {
-        const m = new Categorical({ logits: policy(state) as Tensor });
+        const m = new Categorical({ logits: policy(state) });
         const action = m.sample();
         actions.push(action.item());
         const reward = action.item() === 1 ? 1 : -0.5;
@@ -145,7 +145,7 @@ const programs: Record<string, (steps?: number) => Course> = {
     const x = torch.linspace(-1, 1, 20).unsqueeze(1);
     const y = torch.sin(x.mul(3)).squeeze(1);
     const mixture = (): InstanceType<typeof MixtureSameFamily> => {
-      const [logits, mu, logSigma] = (net(x) as Tensor).chunk(3, -1) as [Tensor, Tensor, Tensor];
+      const [logits, mu, logSigma] = net(x).chunk(3, -1) as [Tensor, Tensor, Tensor];
       return new MixtureSameFamily(new Categorical({ logits }), new Normal(mu, logSigma.exp()));
     };
     const losses = times(steps, () => train(optimizer, mixture().logProb(y).mean().neg()));

@@ -51,12 +51,13 @@ interface Case {
   expanded: { to: number[]; sample: Recorded };
 }
 
-const { cases, pairs, errors } = JSON.parse(
+const { cases, pairs, errors, draws } = JSON.parse(
   readFileSync(new URL("../fixtures/distributions/distributions.json", import.meta.url), "utf8"),
 ) as {
   cases: Case[];
   pairs: { p: Make; q: Make; result: Recorded; grads: Grads }[];
   errors: { make: Make; call: string | null; value: Value; error: string }[];
+  draws: { name: "normal" | "poisson"; args: Value[]; result?: Recorded; after?: Recorded; error?: string }[];
 };
 
 type AnyDistribution = distributions.Distribution;
@@ -83,6 +84,8 @@ function build(x: Value, leaves?: Tensor[]): unknown {
   leaves.push(tensor.requiresGrad_());
   return tensor;
 }
+
+const DRAWS = { normal: torch.normal, poisson: torch.poisson };
 
 const made = (make: Make, leaves?: Tensor[]): AnyDistribution => build(make, leaves) as AnyDistribution;
 
@@ -203,4 +206,59 @@ describe.each(hasNative ? (["native", "wasm"] as const) : (["wasm"] as const))("
       expect(attempt).toThrow(error);
     },
   );
+
+  test.each(draws.map((draw) => [title([draw.name, draw.args]), draw] as const))(
+    "torch: %s",
+    (_, { name, args, result, after, error }) => {
+      torch.manualSeed(21);
+      const drawn = (): Tensor =>
+        (DRAWS[name] as (...given: unknown[]) => Tensor)(...args.map((x) => build(x)));
+      if (error !== undefined) {
+        expect(() => drawn().tolist()).toThrow(error);
+        return;
+      }
+      const sample = drawn();
+      const next = torch.randn(3);
+      expectEqual(sample, result!);
+      expectEqual(next, after!, 0, 1e-7);
+    },
+  );
+
+  describe("parameters that are computed", () => {
+    const { Bernoulli, Categorical, Gamma, Independent, Normal } = distributions;
+    const negative = (): Tensor => torch.tensor([1, -1], { dtype: torch.float32 }).mul(2);
+    const text = /^Expected parameter (\w+) \(Tensor of shape \(2,\)\) of distribution \w+\(/;
+
+    test("cost no computation until something is read", () => {
+      const d = new Normal(0, negative());
+      expect(d.scale.value.data).toBeUndefined();
+      const sample = d.sample();
+      expect(sample.value.data).toBeUndefined();
+    });
+
+    test.each([
+      ["a sample", () => new Normal(0, negative()).sample()],
+      ["a sample with gradients", () => new Normal(0, negative()).rsample()],
+      ["a score", () => new Normal(0, negative()).logProb(torch.zeros(2))],
+      ["a score of independent parts", () => new Independent(new Normal(0, negative()), 1).sample()],
+    ] as const)("are refused when %s is read", (_, result) => {
+      const x = result();
+      expect(() => x.tolist()).toThrow(text);
+    });
+
+    test.each([
+      ["Bernoulli", () => new Bernoulli(negative())],
+      ["Gamma", () => new Gamma(negative(), 1)],
+      ["Categorical", () => new Categorical(negative())],
+    ] as const)("are refused where %s reads them in order to sample", (_, make) => {
+      const d = make();
+      expect(() => d.sample()).toThrow(/^Expected parameter \w+ \(Tensor of shape/);
+    });
+
+    test("are as they are without checks", () => {
+      const d = new Normal(0, negative(), { validateArgs: false });
+      expect(d.sample([3]).shape).toEqual([3, 2]);
+      expect(Number.isNaN((d.logProb(torch.zeros(2)).tolist() as number[])[1])).toBe(true);
+    });
+  });
 });

@@ -78,7 +78,7 @@ export class Bernoulli extends OfOneProbability {
   override sample(sampleShape: SampleShape = []): Tensor {
     const shape = this.extended(sampleShape);
     return noGrad(() =>
-      composed(() => {
+      this.guarded(() => {
         const probs = spread(this.probs, shape);
         const sample = bernoulli(probs);
         this.validateParameters({ probs });
@@ -128,7 +128,7 @@ export class Geometric extends OfOneProbability {
 
   override sample(sampleShape: SampleShape = []): Tensor {
     const u = drawn((size) => draws.uniform(size, TINY, 1), this.extended(sampleShape));
-    return noGrad(() => composed(() => u.log().div(this.probs.neg().log1p()).floor()));
+    return noGrad(() => this.guarded(() => u.log().div(this.probs.neg().log1p()).floor()));
   }
 
   override logProb(value: Tensor): Tensor {

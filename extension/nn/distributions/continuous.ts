@@ -82,7 +82,7 @@ export class Uniform extends Distribution {
 
   override rsample(sampleShape: SampleShape = []): Tensor {
     const noise = rand(this.extended(sampleShape));
-    return composed(() => this.low.add(noise.mul(this.high.sub(this.low))));
+    return this.guarded(() => this.low.add(noise.mul(this.high.sub(this.low))));
   }
 
   override logProb(value: Tensor): Tensor {
@@ -124,7 +124,7 @@ export class Laplace extends LocationScale {
 
   override rsample(sampleShape: SampleShape = []): Tensor {
     const u = drawn((size) => draws.uniform(size, EPS - 1, 1), this.extended(sampleShape));
-    return composed(() => this.loc.sub(this.scale.mul(u.sign()).mul(u.abs().neg().log1p())));
+    return this.guarded(() => this.loc.sub(this.scale.mul(u.sign()).mul(u.abs().neg().log1p())));
   }
 
   override logProb(value: Tensor): Tensor {
@@ -172,7 +172,7 @@ export class Cauchy extends LocationScale {
 
   override rsample(sampleShape: SampleShape = []): Tensor {
     const noise = drawn(draws.cauchy, this.extended(sampleShape));
-    return composed(() => this.loc.add(noise.mul(this.scale)));
+    return this.guarded(() => this.loc.add(noise.mul(this.scale)));
   }
 
   override logProb(value: Tensor): Tensor {
@@ -217,7 +217,7 @@ export class Gumbel extends LocationScale {
 
   override rsample(sampleShape: SampleShape = []): Tensor {
     const noise = rand(this.extended(sampleShape));
-    return composed(() => {
+    return this.guarded(() => {
       const u = noise.mul(Math.fround(1 - EPS - TINY)).add(TINY);
       return this.loc.sub(this.scale.mul(u.log().neg().log()));
     });
@@ -312,7 +312,7 @@ export class StudentT extends Distribution {
 
   override rsample(sampleShape: SampleShape = []): Tensor {
     const noise = randn(this.extended(sampleShape));
-    return composed(() => {
+    return this.guarded(() => {
       const z = new Chi2(this.df, { validateArgs: this.validates }).rsample(sampleShape);
       return this.loc.add(this.scale.mul(noise.mul(z.div(this.df).rsqrt())));
     });

@@ -2,6 +2,8 @@ import "../../tensor/methods.ts";
 import type { HostArray } from "../../tensor/dtype.ts";
 import { TensorError } from "../../tensor/errors.ts";
 import { composed, type Operand } from "../../tensor/functions/operands.ts";
+import type { Value } from "../../tensor/graph.ts";
+import { guard, hasExecutor } from "../../tensor/runtime.ts";
 import { noGrad, withGradients } from "../../tensor/scope.ts";
 import { formatSize, sameShape, type Shape } from "../../tensor/shape.ts";
 import { Parameter, Tensor } from "../../tensor/tensor.ts";
@@ -12,9 +14,10 @@ import { formatted, knownValues, spread, type SampleShape } from "./helpers.ts";
 /**
  * A probability distribution: PyTorch's `torch.distributions.Distribution`, the base of all others.
  *
- * Arguments are checked unless `validateArgs` is false. Shapes are always checked; values are checked where they are
- * there (data, numbers, what was read before) or are read anyway (by `sample()` of Categorical, Bernoulli, Beta and other
- * distributions whose draws depend on their parameters). Nothing is computed in order to be checked.
+ * Arguments are checked unless `validateArgs` is false: shapes at once, values as soon as they are known. Numbers and data
+ * are known at once. What is computed is checked when `sample()` reads it (Categorical, Bernoulli, Beta and others whose
+ * draws depend on their parameters), or when a sample or score is read: nothing is computed for a check alone. A loss that
+ * is made of scores is not checked: it is NaN.
  *
  * @see https://docs.pytorch.org/docs/stable/distributions.html
  */
@@ -175,10 +178,26 @@ export abstract class Distribution {
 
   /** Scores a value, once it was checked. */
   protected scored(value: Tensor, score: (value: Tensor) => Tensor): Tensor {
-    return composed(() => {
+    return this.guarded(() => {
       if (this.validates) this.validateSample(value);
       return score(value);
     });
+  }
+
+  /** A result that is refused when it is read, if a parameter that was computed for it turns out to be invalid. */
+  protected guarded(body: () => Tensor): Tensor {
+    const result = composed(body);
+    if (!this.validates || !hasExecutor()) return result;
+    const own = this as unknown as Record<string, unknown>;
+    const inputs: Value[] = [];
+    for (const name of Object.keys(this.argConstraints)) {
+      const x = Object.hasOwn(this, name) ? own[name] : undefined;
+      if (x instanceof Tensor && x.value.data === undefined && x.value.producer.kind === "node") {
+        inputs.push(x.value);
+      }
+    }
+    if (inputs.length > 0) guard(result.value, { inputs, check: () => this.validateParameters() });
+    return result;
   }
 
   protected missing(what: string): never {

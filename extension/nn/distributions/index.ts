@@ -9,7 +9,8 @@ export {
 export * as constraints from "./constraints.ts";
 export { Cauchy, Gumbel, Laplace, StudentT, Uniform } from "./continuous.ts";
 export { Distribution } from "./distribution.ts";
-export { Beta, Chi2, Dirichlet, Exponential, Gamma, Poisson } from "./gamma.ts";
+export { Beta, Dirichlet } from "./dirichlet.ts";
+export { Chi2, Exponential, Gamma, Poisson } from "./gamma.ts";
 export { Independent } from "./independent.ts";
 export { klDivergence, registerKl } from "./kl.ts";
 export { MixtureSameFamily } from "./mixtureSameFamily.ts";

@@ -113,7 +113,7 @@ export class MultivariateNormal extends Distribution {
 
   override rsample(sampleShape: SampleShape = []): Tensor {
     const noise = randn(this.extended(sampleShape));
-    return composed(() => this.loc.add(this.factor.matmul(noise.unsqueeze(-1)).squeeze(-1)));
+    return this.guarded(() => this.loc.add(this.factor.matmul(noise.unsqueeze(-1)).squeeze(-1)));
   }
 
   override logProb(value: Tensor): Tensor {

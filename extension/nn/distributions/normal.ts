@@ -79,12 +79,12 @@ export class Normal extends LocationScale {
 
   override sample(sampleShape: SampleShape = []): Tensor {
     const shape = this.extended(sampleShape);
-    return noGrad(() => composed(() => normal(spread(this.loc, shape), spread(this.scale, shape))));
+    return noGrad(() => this.guarded(() => normal(spread(this.loc, shape), spread(this.scale, shape))));
   }
 
   override rsample(sampleShape: SampleShape = []): Tensor {
     const noise = randn(this.extended(sampleShape));
-    return composed(() => this.loc.add(noise.mul(this.scale)));
+    return this.guarded(() => this.loc.add(noise.mul(this.scale)));
   }
 
   override logProb(value: Tensor): Tensor {

@@ -1,4 +1,3 @@
-import { composed } from "../../tensor/functions/operands.ts";
 import { rand } from "../../tensor/functions/random.ts";
 import { lgamma } from "../../tensor/ops/specialValues.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
@@ -15,7 +14,7 @@ import {
 } from "./helpers.ts";
 import { OfProbabilities, oneOf, type ProbabilityArguments } from "./ofProbabilities.ts";
 import { TransformedDistribution } from "./transformedDistribution.ts";
-import { ExpTransform, SigmoidTransform } from "./transforms.ts";
+import { ExpTransform, SigmoidTransform } from "./elementwiseTransforms.ts";
 
 interface Tempered {
   temperature: Tensor;
@@ -40,7 +39,7 @@ export class ExpRelaxedCategorical extends OfCategories {
 
   override rsample(sampleShape: SampleShape = []): Tensor {
     const noise = rand(this.extended(sampleShape));
-    return composed(() => {
+    return this.guarded(() => {
       const gumbels = clampProbs(noise).log().neg().log().neg();
       const scores = this.logits.add(gumbels).div(this.temperature);
       return scores.sub(scores.logsumexp(-1, true));
@@ -131,7 +130,7 @@ export class LogitRelaxedBernoulli extends OfProbabilities {
   override rsample(sampleShape: SampleShape = []): Tensor {
     const shape = this.extended(sampleShape);
     const noise = rand(shape);
-    return composed(() => {
+    return this.guarded(() => {
       const [p, u] = [clampProbs(spread(this.probs, shape)), clampProbs(noise)];
       const odds = u.log().sub(u.neg().log1p()).add(p.log()).sub(p.neg().log1p());
       return odds.div(this.temperature);

@@ -10,7 +10,9 @@ import { Distribution } from "./distribution.ts";
 import { sumRightmost, type SampleShape, type Validate } from "./helpers.ts";
 import { Independent } from "./independent.ts";
 import { Normal, type LocationScaleArguments } from "./normal.ts";
-import { AbsTransform, ComposeTransform, ExpTransform, multiplied, Transform } from "./transforms.ts";
+import { ComposeTransform, multiplied } from "./composedTransforms.ts";
+import { AbsTransform, ExpTransform } from "./elementwiseTransforms.ts";
+import { Transform } from "./transform.ts";
 
 interface TransformedArguments {
   baseDistribution: Distribution;

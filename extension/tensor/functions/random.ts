@@ -120,6 +120,11 @@ export function normal(
     const sizes = checkedSizes(shape ?? [], "normal");
     return floats("normal_kernel_cpu", (n) => draws.normal(n, mean, std), sizes, named);
   }
+  if (typeof std === "number") {
+    if (!(std >= 0)) throw new TensorError("value", `normal expects std >= 0.0, but found std ${std}`);
+  } else if (std.value.data?.some((x: number) => !(x >= 0)) === true) {
+    throw new TensorError("value", "normal expects all elements of std >= 0.0");
+  }
   const [means, stds] = [mean, std].map((x) => (x instanceof Tensor ? detach(x) : x));
   const target = broadcastShapes(shapeOf(mean), shapeOf(std));
   return composed(() => add(mul(randn(target, named ?? {}), stds!), means!));
