@@ -9,7 +9,8 @@ import { STATE } from "./moduleCall.ts";
 
 /**
  * A copy of a module with everything in it: parameters, buffers, other modules, arrays, maps and plain objects. What
- * occurs twice occurs twice in the copy. Functions and other objects are taken over as they are, gradients are not.
+ * occurs twice occurs twice in the copy. Functions and other objects are taken over as they are. A tensor's gradient is
+ * copied with it, a parameter's is not.
  *
  * Initial weights that nobody has looked at yet are not computed for this: the copies share them.
  *
@@ -74,6 +75,7 @@ function tensorCopy(source: Tensor): Tensor {
   const wantsGrad = source.isLeaf && source.requiresGrad;
   if (source instanceof Parameter) return new Parameter(value, wantsGrad);
   if (source.storage !== undefined) value.persist();
+  if (source.grad !== null) value.grad = tensorCopy(source.grad);
   return wantsGrad ? value.requiresGrad_() : value;
 }
 

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import * as fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
 import { loadExecutor } from "../../extension/executors/index.ts";
-import { F, nn, optim, torch, type Tensor } from "../../extension/nn/index.ts";
+import { copy, data, F, nn, optim, torch, type Tensor } from "../../extension/nn/index.ts";
 
 beforeAll(async () => {
   await loadExecutor("cpu");
@@ -189,6 +189,49 @@ describe("as PyTorch", () => {
   test("a view can't be detached in place", () => {
     expect(() => leaf(1, 2).mul(2).narrow(0, 0, 1).detach_()).toThrow("Can't detach views in-place.");
   });
+});
+
+test("functions that change nothing give a tensor of their own", () => {
+  const [i, b, s, x] = [
+    torch.tensor([1, 2]),
+    torch.tensor([true, false]),
+    torch.tensor(3).float(),
+    floats(1, 2),
+  ];
+  const results: [Tensor, Tensor][] = [
+    [i, i.ceil()],
+    [i, i.round()],
+    [i, torch.trunc(i)],
+    [i, torch.nanToNum(i)],
+    [b, torch.sign(b)],
+    [s, s.cumsum(0)],
+    [s, s.cumprod(0)],
+    [s, torch.logcumsumexp(s, 0)],
+    [s, s.sum()],
+    [s, s.amax()],
+    [s, s.median()],
+    [x, torch.roll(x, 0, 0)],
+    [x, torch.roll(x, 2)],
+    [x, torch.diff(x, { n: 0 })],
+    [x, torch.cat([x])],
+    [x, x.repeat(1)],
+    [x, copy.deepcopy(x)],
+  ];
+  results.forEach(([input, result], at) => {
+    const before = input.tolist();
+    result.zero_();
+    expect(input.tolist(), `result ${at}`).toEqual(before);
+  });
+  for (const [batch] of new data.DataLoader(new data.TensorDataset(x), { batchSize: 2 })) batch.zero_();
+  expect(x.tolist()).toEqual([1, 2]);
+});
+
+test("a copied tensor has a gradient of its own, a copied parameter none", () => {
+  const [w, p] = [leaf(1, 2), new nn.Parameter(floats(1, 2))];
+  w.mul(p).sum().backward();
+  const [v, q] = copy.deepcopy([w, p] as const);
+  v.grad!.zero_();
+  expect([w.grad!.tolist(), v.grad!.tolist(), q.grad]).toEqual([[1, 2], [0, 0], null]);
 });
 
 /** One function of a random program: what it does with two earlier values, and what it passes back to them. */

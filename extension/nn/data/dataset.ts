@@ -3,7 +3,7 @@ import { randomSplit as splitAtRandom } from "../../tensor/random/sampling.ts";
 import { defaultStream, type RandomStream } from "../../tensor/random/stream.ts";
 import { valuesOf } from "../../tensor/runtime.ts";
 import { numel } from "../../tensor/shape.ts";
-import { fromHost, type Tensor } from "../../tensor/tensor.ts";
+import { fromHost, Tensor } from "../../tensor/tensor.ts";
 import { warnOnce } from "../warnings.ts";
 
 /**
@@ -49,7 +49,8 @@ export function rows(tensor: Tensor, indices: readonly number[]): Tensor {
   const { shape, dtype } = tensor;
   const first = indices[0] ?? 0;
   const neighbours = indices.every((index, i) => index === first + i);
-  if (neighbours && indices.length === shape[0]) return tensor;
+  // What is done to a batch in place is not done to the data.
+  if (neighbours && indices.length === shape[0]) return new Tensor(tensor.value);
   const values = valuesOf(tensor.value);
   const size = numel(shape.slice(1));
   const outShape = [indices.length, ...shape.slice(1)];

@@ -8,6 +8,7 @@ import * as math from "../ops/math.ts";
 import { Tensor } from "../tensor.ts";
 import { castTo, composed, constant, named, toFloat, type Operand } from "./operands.ts";
 import { binary, operand, resultType } from "./promotion.ts";
+import { copied } from "./views.ts";
 
 /** The type of a true division, root or exponential of two operands: never an integer. */
 function floatBinary(op: Op<object>, a: Operand, b: Operand): Tensor {
@@ -256,7 +257,7 @@ function bounded(beyond: Op<object>, x: Tensor, bound: Tensor): Tensor {
 
 /** The integer part: towards zero. */
 export function trunc(input: Tensor): Tensor {
-  if (input.dtype !== "float32") return input;
+  if (input.dtype !== "float32") return copied(input);
   return composed(() => {
     const negative = apply(ops.lt, [input, constant(0)], {});
     const parts = [negative, apply(ops.ceil, [input], {}), apply(ops.floor, [input], {})];

@@ -18,12 +18,14 @@ import {
   type Operand,
 } from "./operands.ts";
 import { binary, operand, promoted, resultType } from "./promotion.ts";
+import { copied } from "./views.ts";
 
 /** Of integers and booleans: computed in float32. */
 const inFloat = (op: Op<object>, x: Tensor): Tensor => apply(op, [toFloat(x)], {});
 
 /** Integers are whole already. */
-const ofFloats = (op: Op<object>, x: Tensor): Tensor => (x.dtype === "float32" ? apply(op, [x], {}) : x);
+const ofFloats = (op: Op<object>, x: Tensor): Tensor =>
+  x.dtype === "float32" ? apply(op, [x], {}) : copied(x);
 
 /**
  * −input.
@@ -47,7 +49,7 @@ export function abs(input: Tensor): Tensor {
 
 /** −1, 0 or 1. */
 export const sign = (input: Tensor): Tensor =>
-  input.dtype === "bool" ? input : apply(ops.sign, [input], {});
+  input.dtype === "bool" ? copied(input) : apply(ops.sign, [input], {});
 /** eˣ. */
 export const exp = (input: Tensor): Tensor => inFloat(ops.exp, input);
 /** eˣ − 1, exact near 0. */
@@ -134,7 +136,7 @@ export function nanToNum(
   input: Tensor,
   options: { nan?: number; posinf?: number; neginf?: number } = {},
 ): Tensor {
-  if (input.dtype !== "float32") return input;
+  if (input.dtype !== "float32") return copied(input);
   const largest = 2 ** 128 - 2 ** 104;
   const { nan = 0, posinf = largest, neginf = -largest } = options;
   return composed(() => {

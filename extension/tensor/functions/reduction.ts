@@ -22,7 +22,7 @@ import {
   type Dims,
   type Operand,
 } from "./operands.ts";
-import { reshaped } from "./views.ts";
+import { copied, reshaped } from "./views.ts";
 
 export interface ReduceOptions {
   /** Dimensions to reduce; all of them by default. */
@@ -385,12 +385,12 @@ function alongDim(
 export function cumsum(input: Tensor, dim: number | { dim: number }): Tensor {
   const at = normalizeDim(typeof dim === "number" ? dim : dim.dim, input.ndim);
   const x = castTo(input, input.dtype === "bool" ? "int64" : input.dtype);
-  return x.ndim === 0 ? x : apply(scan.cumsum, [x], { dim: at, reverse: false });
+  return x.ndim === 0 ? copied(x) : apply(scan.cumsum, [x], { dim: at, reverse: false });
 }
 
 /** Running product along a dimension; booleans multiply to int64. */
 export function cumprod(input: Tensor, dim: number | { dim: number }): Tensor {
   const at = normalizeDim(typeof dim === "number" ? dim : dim.dim, input.ndim);
   const x = castTo(input, input.dtype === "bool" ? "int64" : input.dtype);
-  return x.ndim === 0 ? x : apply(scan.cumprod, [x], { dim: at });
+  return x.ndim === 0 ? copied(x) : apply(scan.cumprod, [x], { dim: at });
 }

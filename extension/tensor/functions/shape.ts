@@ -343,7 +343,10 @@ export function roll(input: Tensor, shifts: Dims, dims?: Dims | { dims: Dims }):
       `shifts and dimensions must align. shifts: ${by.length}, dims:${along.length}`,
     );
   }
-  return composed(() => along.reduce((x, d, i) => rollOne(x, by[i]!, normalizeDim(d, x.ndim)), input));
+  const rolled = composed(() =>
+    along.reduce((x, d, i) => rollOne(x, by[i]!, normalizeDim(d, x.ndim)), input),
+  );
+  return rolled === input ? copied(input) : rolled;
 }
 
 function rollOne(x: Tensor, shift: number, dim: number): Tensor {

@@ -13,6 +13,7 @@ import { castTo, composed, constant, named, notImplemented, type Operand } from 
 import { narrow } from "./parts.ts";
 import { amax, amin, logsumexp, sum, type DimArgument, type KeepdimArgument } from "./reduction.ts";
 import { cat, reshape, unsqueeze } from "./shape.ts";
+import { copied } from "./views.ts";
 
 interface DimOptions {
   dim?: number;
@@ -150,7 +151,7 @@ export const cummin = (input: Tensor, dim: number | { dim: number }): ValuesAndI
 /** log Σ eˣ of all elements so far along a dimension. */
 export function logcumsumexp(input: Tensor, dim: number | { dim: number }): Tensor {
   const at = normalizeDim(typeof dim === "number" ? dim : dim.dim, input.ndim);
-  if (input.ndim === 0) return input;
+  if (input.ndim === 0) return copied(input);
   return composed(() => {
     const rows = unsqueeze(turned(input, at), -2);
     const sums = logsumexp(where(upTo(input.shape[at]!), rows, -Infinity), -1);
