@@ -12,6 +12,7 @@ import { bind, REQUIRED } from "./arguments.ts";
 import { pyFloat } from "./repr.ts";
 
 export * as rnn from "./utilsRnn.ts";
+export { removeSpectralNorm, removeWeightNorm, spectralNorm, weightNorm } from "./weightHooks.ts";
 
 type Parameters = Tensor | Iterable<Tensor>;
 
