@@ -98,7 +98,7 @@ export function prelu(input: Tensor, weight: Tensor): Tensor {
   });
 }
 
-interface AlphaOptions extends InPlace {
+export interface AlphaOptions extends InPlace {
   alpha?: number;
 }
 
@@ -209,7 +209,7 @@ export function softsign(input: Tensor): Tensor {
   return elementwise("abs_cpu", "DivBackward0", input, false, (x) => f(op.div, x, plus(f(op.abs, x), 1)));
 }
 
-interface HardtanhOptions extends InPlace {
+export interface HardtanhOptions extends InPlace {
   minVal?: number;
   maxVal?: number;
 }
@@ -298,7 +298,7 @@ export function softshrink(input: Tensor, ...rest: unknown[]): Tensor {
   );
 }
 
-interface ThresholdOptions extends InPlace {
+export interface ThresholdOptions extends InPlace {
   threshold: number;
   value: number;
 }

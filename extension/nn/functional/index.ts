@@ -17,6 +17,8 @@ export { alphaDropout, dropout, dropout1d, dropout2d, dropout3d, featureAlphaDro
 export { embedding, oneHot } from "./embedding.ts";
 export { embeddingBag } from "./embeddingBag.ts";
 export { fold, unfold } from "./fold.ts";
+export { affineGrid, gridSample } from "./gridSample.ts";
+export { celu_, elu_, hardtanh_, leakyRelu_, relu_, rrelu_, selu_, threshold_ } from "./inPlace.ts";
 export { interpolate } from "./interpolate.ts";
 export { bilinear, linear } from "./linear.ts";
 export { binaryCrossEntropy, binaryCrossEntropyWithLogits } from "./binaryCrossEntropy.ts";

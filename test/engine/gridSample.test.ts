@@ -1,0 +1,103 @@
+// F.gridSample and F.affineGrid against PyTorch: values, gradients and errors.
+import { readFileSync } from "node:fs";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { loadExecutor } from "../../extension/executors/index.ts";
+import { NativeError } from "../../extension/native/errors.ts";
+import { loadNative } from "../../extension/native/load.ts";
+import { F, torch, type Tensor } from "../../extension/nn/index.ts";
+import { setWarningSink } from "../../extension/nn/warnings.ts";
+import { setExecutor, valuesOf } from "../../extension/tensor/runtime.ts";
+import { fromHost } from "../../extension/tensor/tensor.ts";
+
+interface Recorded {
+  shape: number[];
+  data: number[];
+}
+type Options = NonNullable<Parameters<typeof F.gridSample>[2]> & object;
+
+const { samples, affine, errors, gridErrors } = JSON.parse(
+  readFileSync(new URL("../fixtures/gridSample/cases.json", import.meta.url), "utf8"),
+) as {
+  samples: {
+    input: Recorded;
+    grid: Recorded;
+    options: Options;
+    result: Recorded;
+    grads: [Recorded, Recorded];
+  }[];
+  affine: { theta: Recorded; size: number[]; alignCorners: boolean; result: Recorded; grad: Recorded }[];
+  errors: { input: number[]; grid: number[]; options: Options; error: string }[];
+  gridErrors: { theta: number[]; size: number[]; error: string }[];
+};
+
+const leaf = ({ data, shape }: Recorded): Tensor =>
+  fromHost(Float32Array.from(data), shape, "float32").requiresGrad_();
+
+function expectEqual(actual: Tensor | null, { shape, data }: Recorded): void {
+  expect(actual!.shape).toEqual(shape);
+  const values = valuesOf(actual!.value);
+  const wrong = data.findIndex((x, i) => !(Math.abs(values[i]! - x) <= 1e-5 + 1e-5 * Math.abs(x)));
+  expect(wrong, `${[...values].join()} is not ${data.join()}`).toBe(-1);
+}
+
+function weighted(x: Tensor): Tensor {
+  const weights = Float32Array.from({ length: x.numel() }, (_, k) => (((7 * k) % 11) - 5) / 5);
+  return x.mul(fromHost(weights, x.shape, "float32")).sum();
+}
+
+const hasNative = ((): boolean => {
+  try {
+    loadNative();
+    return true;
+  } catch (error) {
+    if (error instanceof NativeError) return false;
+    throw error;
+  }
+})();
+
+describe.each(hasNative ? (["native", "wasm"] as const) : (["wasm"] as const))("on %s", (device) => {
+  beforeAll(async () => void (await loadExecutor(device)));
+  afterAll(() => setExecutor(undefined));
+
+  test.each(samples.map((c) => [`${c.input.shape.join("x")} ${JSON.stringify(c.options)}`, c] as const))(
+    "gridSample of %s",
+    (_, { input, grid, options, result, grads }) => {
+      const [x, places] = [leaf(input), leaf(grid)];
+      const y = F.gridSample(x, places, options);
+      expectEqual(y, result);
+      weighted(y).backward();
+      expectEqual(x.grad, grads[0]);
+      expectEqual(places.grad ?? torch.zerosLike(places), grads[1]);
+    },
+  );
+
+  test.each(affine.map((c) => [`${c.size.join("x")}, alignCorners ${c.alignCorners}`, c] as const))(
+    "affineGrid of %s",
+    (_, { theta, size, alignCorners, result, grad }) => {
+      const map = leaf(theta);
+      const grid = F.affineGrid(map, size, { alignCorners });
+      expectEqual(grid, result);
+      weighted(grid).backward();
+      expectEqual(map.grad, grad);
+    },
+  );
+
+  test.each(errors.map((c) => [c.error, c] as const))("%s", (error, { input, grid, options }) => {
+    const sample = (): Tensor => F.gridSample(torch.zeros(input), torch.zeros(grid), options);
+    expect(sample).toThrow(error);
+  });
+
+  test.each(gridErrors.map((c) => [c.error, c] as const))("%s", (error, { theta, size }) => {
+    expect(() => F.affineGrid(torch.zeros(theta), size)).toThrow(error);
+  });
+
+  test("leaving out alignCorners warns, as in PyTorch", () => {
+    const warnings: string[] = [];
+    const before = setWarningSink((message) => void warnings.push(message));
+    F.gridSample(torch.zeros(1, 1, 2, 2), torch.zeros(1, 2, 2, 2));
+    F.affineGrid(torch.zeros(1, 2, 3), [1, 1, 2, 2]);
+    setWarningSink(before);
+    expect(warnings.length).toBe(1);
+    expect(warnings[0]).toContain("Default grid_sample and affine_grid behavior has changed");
+  });
+});
