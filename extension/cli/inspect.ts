@@ -53,7 +53,7 @@ export function requireModels(models: readonly ModelReport[], file: string): voi
       code: "no-model",
       message: "The file exports no model.",
       position: { file, line: 1, column: 1 },
-      hint: "Export a class that extends nn.Module, or an experiment: export default experiment({ … })",
+      hint: "Export a class that extends nn.Module, or an experiment: export default experiment({ … }). A program prints its own: print(model), or summary(model), and layerwise run.",
     },
   ]);
 }

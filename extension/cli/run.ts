@@ -20,7 +20,8 @@ Examples:
 
 What follows -- reaches the program: process.argv.slice(2) is ["--epochs", "3", "--lr", "0.01"].
 
-The exit code is the program's own (process.exit, process.exitCode). Ctrl-C ends it.`,
+What is piped into the command is the program's standard input. The exit code is the program's own (process.exit,
+process.exitCode). Ctrl-C is its SIGINT: it ends the program, unless that handles it; a second one ends it at once.`,
   ).action(action(run));
 }
 
@@ -32,8 +33,9 @@ async function run(
   const { file, exportName } = parseTarget(argument);
   if (exportName !== undefined)
     throw new UsageError("A file is run as a whole: leave out the # and what follows.");
-  const code = await withTool((tool) =>
-    tool.script({ file, device, args: [...args], ...(seed === undefined ? {} : { seed }) }),
+  const code = await withTool(
+    (tool) => tool.script({ file, device, args: [...args], ...(seed === undefined ? {} : { seed }) }),
+    { interrupts: true, inheritInput: true },
   );
   return v.parse(v.number(), code);
 }

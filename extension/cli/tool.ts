@@ -5,23 +5,30 @@ import { engineOptions } from "./command.ts";
 import { CliError, EXIT, interruptSignal } from "./exit.ts";
 
 /** Has a tool's process print to this process's streams. Ctrl-C ends it, and an exit of its own is this one's. */
-export async function asCommand<T>(call: (options: ToolOptions) => Promise<T>): Promise<T> {
+export async function asCommand<T>(
+  call: (options: ToolOptions) => Promise<T>,
+  options: Pick<ToolOptions, "interrupts" | "inheritInput"> = {},
+): Promise<T> {
   const signal = interruptSignal();
   try {
     return await call({
       ...engineOptions(),
       signal,
       inheritOutput: true,
+      ...options,
       onLog: (level, text) => void (level === "info" ? process.stdout : process.stderr).write(`${text}\n`),
       describeEnd: ({ code }) => (code === null ? undefined : new CliError("", code)),
     });
   } catch (error) {
-    if (signal.aborted) throw new CliError("", EXIT.interrupted);
+    if (signal.aborted && !(error instanceof CliError)) throw new CliError("", EXIT.interrupted);
     throw error;
   }
 }
 
 /** Calls a run engine's process for one thing, without a run directory. */
-export function withTool<T>(call: (tool: Remote<ToolMethods>) => Promise<T>): Promise<T> {
-  return asCommand((options) => callTool(options, call));
+export function withTool<T>(
+  call: (tool: Remote<ToolMethods>) => Promise<T>,
+  options: Parameters<typeof asCommand>[1] = {},
+): Promise<T> {
+  return asCommand((all) => callTool(all, call), options);
 }

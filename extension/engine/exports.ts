@@ -62,6 +62,7 @@ function problem(exportName: string, exists: boolean, value: unknown): string {
 function describe(value: unknown): string {
   if (value instanceof Module) return `a model (${value.constructor.name})`;
   if (typeof value === "function") return "a function";
+  if (value instanceof Promise) return "a promise";
   if (typeof value !== "object" || value === null) return JSON.stringify(value) ?? "undefined";
   return "an object";
 }
@@ -69,6 +70,11 @@ function describe(value: unknown): string {
 function advice(experiments: readonly string[], exports: Readonly<Record<string, unknown>>): string {
   if (experiments.length > 0) return `Its experiments: ${experiments.map((name) => `#${name}`).join(", ")}.`;
   const names = Object.keys(exports);
-  const has = names.length === 0 ? "It exports nothing." : `It exports ${names.join(", ")}.`;
-  return `${has} Add: export default experiment({ model: …, data: …, loss: …, optimizer: …, epochs: … })`;
+  if (names.length === 0) return `It exports nothing: run it as a program (layerwise run), or add ${EXAMPLE}`;
+  const has = `It exports ${names.join(", ")}.`;
+  if (Object.values(exports).some((value) => value instanceof Promise))
+    return `${has} Await the promise: export default await …`;
+  return `${has} Add: ${EXAMPLE}`;
 }
+
+const EXAMPLE = "export default experiment({ model: …, data: …, loss: …, optimizer: …, epochs: … })";

@@ -2,6 +2,7 @@ import { loadExecutor } from "../executors/index.ts";
 import type { ScriptRequest } from "../protocol/engine.ts";
 import { manualSeed } from "../tensor/functions/random.ts";
 import { library } from "./library.ts";
+import { EngineError } from "./userErrors.ts";
 import { bundleUserModule, evaluateUserModule } from "./userModule.ts";
 
 /** Runs a file as a program. Resolves with its exit code when nothing of it is left to do. */
@@ -11,15 +12,24 @@ export async function runScript({ file, device, seed, args }: ScriptRequest): Pr
   if (seed !== undefined) manualSeed(seed);
   process.argv = [process.argv[0]!, file, ...args];
   await untilUncaught(async () => {
-    await evaluateUserModule(bundle, library);
     // The channel must not keep alive what waits for nothing else.
     process.channel?.unref();
-    await new Promise((resolve) => {
-      process.once("beforeExit", resolve);
+    const idle = new Promise<"idle">((resolve) => {
+      process.once("beforeExit", () => resolve("idle"));
     });
+    if ((await Promise.race([evaluateUserModule(bundle, library), idle])) === "idle") throw unsettled(file);
+    await idle;
   });
   return Number(process.exitCode ?? 0);
 }
+
+/** Node's own end of such a program has the exit code 13. */
+const unsettled = (file: string): EngineError =>
+  new EngineError({
+    code: "unsettled",
+    message: "The program waits for ever: nothing is left that could settle its top-level await.",
+    position: { file, line: 1, column: 1 },
+  });
 
 /** Awaits `body`, or the first error that user code lets through elsewhere: in a timer, in a forgotten promise. */
 export function untilUncaught<T>(body: () => Promise<T>): Promise<T> {

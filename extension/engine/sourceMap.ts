@@ -2,6 +2,9 @@ import path from "node:path";
 import { originalPositionFor, TraceMap } from "@jridgewell/trace-mapping";
 import type { SourcePosition } from "../protocol/errors.ts";
 
+/** What the bundler names the few lines that it imports the user's file from. */
+export const GENERATED = "__layerwise";
+
 /** A place in code as V8 reports it: both 1-based. */
 export interface GeneratedPosition {
   line: number;
@@ -29,7 +32,7 @@ export class SourceMap {
     if (found.source === null) return undefined;
     const file = path.resolve(this.#folder, found.source);
     // Packages are bundled with the user's code, and are no more the user's than the library is.
-    if (file.split(path.sep).includes("node_modules")) return undefined;
+    if (file.split(path.sep).includes("node_modules") || path.basename(file) === GENERATED) return undefined;
     const line = this.#sourceLines(found.source)[found.line - 1] ?? "";
     const word = wordEnd(line, found.column);
     return {

@@ -1,3 +1,4 @@
+import { inspect } from "node:util";
 import type { UserError } from "../protocol/errors.ts";
 import { AnomalyError } from "../tensor/anomaly.ts";
 import { userFrames } from "./stackTraces.ts";
@@ -13,6 +14,8 @@ export class EngineError extends Error {
   }
 }
 
+/** Errors may cause each other in a ring. */
+const MOST_CAUSES = 3;
 const INTERNAL = /^internal: /;
 
 /**
@@ -28,6 +31,7 @@ export function describeError(thrown: unknown): UserError {
   const stack = sites.map(userFrames).find((frames) => frames.length > 0) ?? [];
   const { code, module, hint } = details(thrown);
   const fault = INTERNAL.test(thrown.message) || (code === undefined && stack.length === 0);
+  const advice = [hint, ...causesOf(thrown)].filter((one) => one !== undefined).join("\n");
   const named = code === undefined && thrown.name !== "Error" && thrown.name !== "";
   const message = named ? `${thrown.name}: ${thrown.message}` : thrown.message || thrown.name;
   return {
@@ -35,7 +39,7 @@ export function describeError(thrown: unknown): UserError {
     message: fault && !INTERNAL.test(message) ? `internal: ${message}` : message,
     ...(stack[0] === undefined ? {} : { position: stack[0], stack }),
     ...(module === undefined ? {} : { module }),
-    ...(hint === undefined ? {} : { hint }),
+    ...(advice === "" ? {} : { hint: advice }),
   };
 }
 
@@ -50,5 +54,17 @@ function details(error: Error): { code?: string; module?: string; hint?: string 
 }
 
 function inspectValue(value: unknown): string {
-  return typeof value === "string" ? JSON.stringify(value) : String(value);
+  return typeof value === "string"
+    ? JSON.stringify(value)
+    : inspect(value, { depth: 2, breakLength: Infinity });
+}
+
+/** What an error was caused by, innermost last. */
+function causesOf(error: Error): string[] {
+  const causes: string[] = [];
+  for (let cause = error.cause; cause !== undefined && causes.length < MOST_CAUSES;) {
+    causes.push(`Caused by ${cause instanceof Error ? String(cause) : inspectValue(cause)}`);
+    cause = cause instanceof Error ? cause.cause : undefined;
+  }
+  return causes;
 }

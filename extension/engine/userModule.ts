@@ -6,7 +6,7 @@ import * as esbuild from "esbuild";
 import type { UserError } from "../protocol/errors.ts";
 import { userFolder } from "./dataFiles.ts";
 import { isDebugged } from "./debugger.ts";
-import { SourceMap } from "./sourceMap.ts";
+import { GENERATED, SourceMap } from "./sourceMap.ts";
 import { forgetScript, registerScript } from "./stackTraces.ts";
 import { EngineError } from "./userErrors.ts";
 import { versionPlugin, type Version } from "./versions.ts";
@@ -14,7 +14,7 @@ import { versionPlugin, type Version } from "./versions.ts";
 /** Several files' errors would bury the first, which is usually the cause of the others. */
 const MAX_ERRORS = 20;
 /** What evaluated code finds its surroundings under. */
-const HOST = "__layerwise";
+const HOST = GENERATED;
 /** What the bundle imports the user's file as: with unsaved text, it needs not be on the disk. */
 const ENTRY = "__layerwise:file";
 
@@ -51,6 +51,8 @@ export interface Bundle {
   code: string;
   /** The files that it imports, packages included: absolute paths. */
   imported: readonly string[];
+  /** Whether it exports what it assigns to `module.exports`, if anything: it has no import and no export. */
+  commonJs: boolean;
   /** Of the code with one line above it. */
   map: string;
 }
@@ -114,12 +116,15 @@ export async function bundleUserModule(
     result.outputFiles.find((one) => one.path.endsWith(ending))?.text ?? "";
   // The code is evaluated below a line of its own.
   const map = output(".js.map").replace('"mappings": "', '"mappings": ";');
+  const commonJs = Object.entries(result.metafile.inputs).some(
+    ([name, { format }]) => format !== "esm" && path.resolve(folder, name) === file,
+  );
   const imported = Object.keys(result.metafile.inputs)
     // Those of the provided modules have a namespace before their names.
     .filter((name) => name !== HOST && !/^(?:provided|builtin|disabled|dataurl):/.test(name))
     .map((name) => path.resolve(folder, name))
     .filter((one) => one !== file);
-  return { file, code: output(".js"), imported, map };
+  return { file, code: output(".js"), imported, commonJs, map };
 }
 
 /** Modules that this process provides: the library, and Node's own. They leave no import statement in the bundle. */
@@ -168,7 +173,7 @@ let evaluated = 0;
 
 /** Runs a bundle's top-level code, in which `await` is allowed. */
 export async function evaluateUserModule(
-  { file, code, map }: Bundle,
+  { file, code, commonJs, map }: Bundle,
   library: LoadOptions["library"],
 ): Promise<UserModule> {
   const debugged = isDebugged();
@@ -189,7 +194,8 @@ export async function evaluateUserModule(
       library,
       require,
       exports(all: Readonly<Record<string, unknown>>): void {
-        exports = all;
+        // Nothing was assigned to it.
+        exports = commonJs && isEmpty(all["default"]) ? {} : all;
       },
     };
     await body(host, require, file, path.dirname(file));
@@ -205,6 +211,9 @@ export async function evaluateUserModule(
 /** The source map as a debugger finds it: at the end of its script. */
 const inlineMap = (map: string): string =>
   `\n//# sourceMappingURL=data:application/json;base64,${Buffer.from(map).toString("base64")}`;
+
+const isEmpty = (value: unknown): boolean =>
+  typeof value === "object" && value !== null && Object.keys(value).length === 0;
 
 function isBuildFailure(error: unknown): error is esbuild.BuildFailure {
   return error instanceof Error && Array.isArray((error as Partial<esbuild.BuildFailure>).errors);

@@ -33,6 +33,8 @@ export interface ExitInfo {
 export interface ForkOptions extends EngineOptions {
   /** File in `dist`. */
   entry: string;
+  /** Reads this process's standard input, unless that is a terminal: a process group of its own can't read there. */
+  inheritInput?: boolean;
   /** Goes on when this process ends: its output goes to this file, since a pipe would break. */
   outliveTo?: string;
   /** Text as it comes, cut at arbitrary places. */
@@ -61,7 +63,8 @@ export async function forkEngine(options: ForkOptions): Promise<EngineProcess> {
   const log = options.outliveTo === undefined ? undefined : await openLog(options.outliveTo);
   try {
     const output = log?.fd ?? "pipe";
-    const stdio: StdioOptions = ["ignore", output, output, "ipc"];
+    const input = options.inheritInput === true && !process.stdin.isTTY ? "inherit" : "ignore";
+    const stdio: StdioOptions = [input, output, output, "ipc"];
     const child = fork(`${options.dist}/${options.entry}`, [], {
       stdio,
       env: engineEnvironment(options.env),

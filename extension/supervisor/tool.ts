@@ -9,6 +9,8 @@ import { describeExit, forkEngine, lastLines, type ExitInfo, type ForkOptions } 
 export interface ToolOptions extends Omit<ForkOptions, "entry" | "outliveTo"> {
   /** Ends the process with what it is at; the call fails with the code "cancelled". */
   signal: AbortSignal;
+  /** Sends it SIGINT instead, which its own code may handle: its end is then as it says. */
+  interrupts?: boolean;
   onLog: (level: "info" | "warning" | "error", text: string) => void;
   /** What to throw when the process ends by itself, in place of a {@link UserError} that says how. */
   describeEnd?(exit: ExitInfo): Error | undefined;
@@ -21,7 +23,7 @@ export async function callTool<T>(
 ): Promise<T> {
   const { signal, onLog } = options;
   const engine = await forkEngine({ ...options, entry: "runEngine.js" });
-  const kill = (): void => void engine.kill();
+  const kill = (): void => void (options.interrupts === true ? engine.child.kill("SIGINT") : engine.kill());
   signal.addEventListener("abort", kill, { once: true });
   if (signal.aborted) kill();
   try {
@@ -56,7 +58,8 @@ export async function callTool<T>(
     });
     return await Promise.race([answer, hung, ended]);
   } catch (error) {
-    if (signal.aborted) throw new EngineError({ code: "cancelled", message: "It was cancelled." });
+    if (signal.aborted && !(options.interrupts === true && engine.child.exitCode !== null))
+      throw new EngineError({ code: "cancelled", message: "It was cancelled." });
     throw error;
   } finally {
     signal.removeEventListener("abort", kill);
