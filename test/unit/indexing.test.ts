@@ -64,6 +64,22 @@ describe("slices", () => {
     expect(x.indexPut_([[3, 5]], 0).tolist()).toEqual([0, 1, 2, 0, 4, 0]);
     expect(() => x.indexPut_(torch.tensor([1]) as never, 0)).toThrow("must be a list");
   });
+
+  test("indexPut_ drops leading dimensions of size 1, as PyTorch's x[0] = values does", () => {
+    const x = torch.zeros(2, 3);
+    x.indexPut_([0], torch.tensor([[1, 2, 3]]));
+    x.indexPut_([1, 2], torch.tensor([[7]]));
+    expect(x.tolist()).toEqual([
+      [1, 2, 3],
+      [0, 0, 7],
+    ]);
+    x.indexPut_([[0, 1]], torch.tensor([[[4, 5, 6]]]));
+    expect(x.tolist()).toEqual([
+      [4, 5, 6],
+      [4, 5, 6],
+    ]);
+    expect(() => x.indexPut_([0], torch.zeros(2, 3))).toThrow("size=[3]): the number of sizes provided (1)");
+  });
 });
 
 test("the preview knows the shape under a list of booleans", () => {

@@ -78,13 +78,21 @@ export function indexPut_(
   const part = viewOf(input, basic);
   const next = composed(() => {
     if (tensors.size === 0) {
-      const spread = expand(value, part.shape);
+      const spread = expand(withoutLeadingOnes(value, part.ndim), part.shape);
       return accumulate ? apply(elementwise.add, [part, spread], {}) : spread;
     }
-    return put(new Gathering(part, tensors), value, accumulate);
+    const gathering = new Gathering(part, tensors);
+    return put(gathering, withoutLeadingOnes(value, gathering.shape.length), accumulate);
   });
   overwrite(part, next);
   return input;
+}
+
+/** Values for a part of fewer dimensions: PyTorch's `x[0] = values` drops leading dimensions of size 1. */
+function withoutLeadingOnes(values: Tensor, ndim: number): Tensor {
+  let drop = 0;
+  while (values.ndim - drop > ndim && values.shape[drop] === 1) drop++;
+  return drop === 0 ? values : reshaped(values, values.shape.slice(drop));
 }
 
 /** A copy with values written at an index: {@link indexPut_} on a copy. */
