@@ -77,7 +77,9 @@ print("first");`,
     const result = await workspace.run(["run", file, "--seed", "1", "--", ...own]);
     expect(result).toMatchObject({ stdout: `${JSON.stringify(own)} true\n`, code: 0 });
     expect((await workspace.run(["run", file])).stdout).toBe("[] true\n");
-    expect((await workspace.run(["run", file, "--epochs", "3"])).stderr).toContain("unknown option '--epochs'");
+    expect((await workspace.run(["run", file, "--epochs", "3"])).stderr).toContain(
+      "unknown option '--epochs'",
+    );
     expect((await workspace.run(["run", "--help"])).stdout).toContain("-- --epochs 3");
   });
 

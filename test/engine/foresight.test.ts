@@ -170,7 +170,10 @@ describe.skipIf(!native)("steps computed ahead", () => {
   const run = (program: (loop: Loop) => number[], foresight: boolean): number[] => {
     Object.assign(keep, { gradients: true, waiting: false, repeats: true, training: far() });
     const own = loop(foresight);
-    return [...program(own), ...[...own.model.stateDict().values()].flatMap((tensor) => [...tensor.toTypedArray()])];
+    return [
+      ...program(own),
+      ...[...own.model.stateDict().values()].flatMap((tensor) => [...tensor.toTypedArray()]),
+    ];
   };
 
   it.each(Object.entries(PROGRAMS))("%s", (name, program) => {

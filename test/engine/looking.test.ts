@@ -50,7 +50,11 @@ function train(look: (x: Tensor) => void): number[][] {
     look(model.norm.runningMean!);
     losses.push(loss.item());
   }
-  return [losses, ...model.parameters().map((parameter) => [...parameter.toTypedArray()]), [torch.rand(1).item()]];
+  return [
+    losses,
+    ...model.parameters().map((parameter) => [...parameter.toTypedArray()]),
+    [torch.rand(1).item()],
+  ];
 }
 
 const devices = nativeStatus().state === "installed" ? (["cpu", "native"] as const) : (["cpu"] as const);

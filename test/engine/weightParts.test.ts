@@ -81,7 +81,11 @@ describe.skipIf(nativeStatus().state !== "installed")("weights in parts", () => 
     ],
     ["SGD", (model) => new optim.SGD(model.parameters(), { lr: 0.05 })],
     ["each loss is read", adam, (model) => void model.forward(torch.ones(64, 512)).sum().item()],
-    ["weights are read now and then", adam, (model, step) => step % 7 === 3 && void first(model).toTypedArray()],
+    [
+      "weights are read now and then",
+      adam,
+      (model, step) => step % 7 === 3 && void first(model).toTypedArray(),
+    ],
     [
       "weights are replaced on the way",
       adam,
