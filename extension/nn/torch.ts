@@ -6,3 +6,5 @@ export * as onnx from "./onnx/index.ts";
 export * as optim from "./optim/index.ts";
 export * as utils from "./torchUtils.ts";
 export * as distributions from "./distributions/index.ts";
+export * as func from "./func.ts";
+export { vmap } from "../tensor/differentiation/vmap.ts";

@@ -1,6 +1,7 @@
 import { apply } from "./apply.ts";
+import { anyCustomGradients, customGradient } from "./differentiation/customGradients.ts";
 import { internal, TensorError } from "./errors.ts";
-import { fillValue, type Node } from "./graph.ts";
+import { fillValue, type GradientEdge, type Node } from "./graph.ts";
 import { anyHooks, visitAccumulated, visitLeaf, visitNode } from "./gradientHooks.ts";
 import type { GradientRule } from "./op.ts";
 import { add } from "./ops/elementwise.ts";
@@ -29,7 +30,12 @@ export function backward(root: Tensor, gradient?: Tensor, options: BackwardOptio
   const createGraph = options.createGraph ?? false;
   const start = traced();
   // What hooks see and do is the user's: such a backward is recorded each time.
-  const plain = gradient === undefined && !createGraph && !anyHooks() && inspection.of === undefined;
+  const plain =
+    gradient === undefined &&
+    !createGraph &&
+    !anyHooks() &&
+    !anyCustomGradients() &&
+    inspection.of === undefined;
   const run = (): Map<Tensor, Tensor> => propagate([root], [gradient], createGraph);
   if (plain && repeatBackward(root.value, run)) return;
   const leaves = run();
@@ -95,14 +101,34 @@ export function grad(
   });
 }
 
+/** Nodes at which a walk ends, with the gradients that have arrived there; none at first. */
+type Border = Map<Node, (Tensor | null)[]>;
+
+/**
+ * @internal Gradients of `roots` that arrive at edges, beyond which nothing is visited: those of a part of the graph. No
+ * hook of a leaf sees them.
+ */
+export function gradientsAt(
+  edges: readonly GradientEdge[],
+  roots: readonly Tensor[],
+  seeds: readonly Tensor[],
+  createGraph: boolean,
+): (Tensor | null)[] {
+  const border: Border = new Map(edges.flatMap(({ node }) => (node === undefined ? [] : [[node, []]])));
+  const leaves = propagate(roots, seeds, createGraph, [], border);
+  return edges.map((e) => (e.node === undefined ? leaves.get(e.leaf) : border.get(e.node)![e.index]) ?? null);
+}
+
 /** Walks the graph from the roots back and answers the gradient of every leaf (and of every tensor in `wanted`). */
 function propagate(
   roots: readonly Tensor[],
   seeds: readonly (Tensor | undefined)[],
   createGraph: boolean,
   wanted: readonly Tensor[] = [],
+  border?: Border,
 ): Map<Tensor, Tensor> {
-  const pending = new Map<Node, (Tensor | null)[]>();
+  const pending = border ?? new Map<Node, (Tensor | null)[]>();
+  const ends = border === undefined ? undefined : [...border.keys()];
   const result = new Map<Tensor, Tensor>();
   const plus = (a: Tensor | null | undefined, b: Tensor): Tensor => (a ? apply(add, [a, b], {}) : b);
   const deliver = (edge: NonNullable<Tensor["edge"]>, g: Tensor): void => {
@@ -111,7 +137,7 @@ function propagate(
       return;
     }
     let slots = pending.get(edge.node);
-    if (slots === undefined) pending.set(edge.node, (slots = edge.node.outputs.map(() => null)));
+    if (!slots?.length) pending.set(edge.node, (slots = edge.node.outputs.map(() => null)));
     slots[edge.index] = plus(slots[edge.index], g);
   };
   return hidden(() =>
@@ -125,7 +151,7 @@ function propagate(
         }
         deliver(root.edge, seedFor(root, seeds[i]));
       });
-      for (const node of topological(roots)) {
+      for (const node of topological(roots, ends)) {
         const grads = pending.get(node);
         if (grads === undefined) continue;
         visitNode(node, grads);
@@ -143,6 +169,7 @@ function propagate(
         }
         pending.delete(node);
       }
+      if (border !== undefined) return result;
       for (const [leaf, grad] of result)
         if (leaf.edge?.leaf === leaf) result.set(leaf, visitLeaf(leaf, grad));
       return result;
@@ -167,7 +194,7 @@ function seedFor(root: Tensor, seed: Tensor | undefined): Tensor {
 }
 
 function gradients(node: Node, grads: readonly (Tensor | null)[]): readonly (Tensor | null)[] {
-  const rule = node.op.gradient as GradientRule<object> | { none: string };
+  const rule = (customGradient(node) ?? node.op.gradient) as GradientRule<object> | { none: string };
   if (typeof rule !== "function") {
     throw new TensorError("autograd", `derivative for ${node.op.name} is not implemented: ${rule.none}`);
   }
@@ -210,11 +237,12 @@ function checked(node: Node, index: number, g: Tensor): Tensor {
 }
 
 /** Nodes between the roots and the leaves that require gradients, each after all that use it. */
-function topological(roots: readonly Tensor[]): Node[] {
+function topological(roots: readonly Tensor[], ends: readonly Node[] = []): Node[] {
   const order: Node[] = [];
   const state = new Map<Node, number>();
+  for (const node of ends) state.set(node, -1);
   const stack: Node[] = [];
-  for (const root of roots) if (root.edge?.node) stack.push(root.edge.node);
+  for (const root of roots) if (root.edge?.node && !state.has(root.edge.node)) stack.push(root.edge.node);
   while (stack.length > 0) {
     const node = stack[stack.length - 1]!;
     const next = state.get(node) ?? 0;

@@ -83,6 +83,8 @@ export interface TfBuilder {
   readonly xla?: boolean;
   /** Writes a step once and has it repeated. A builder that executes at once has no need of it. */
   loop?(loop: Loop<TfRef>, step: TfStep): Stepped<TfRef>;
+  /** The same tensors, none of which is there before all are. A builder that executes at once has no need of it. */
+  together?(refs: readonly TfRef[], types: readonly DType[]): TfRef[];
   /** Runs one step and lets go of what it computed on its way. A builder that writes a graph has no need of it. */
   step?(step: () => Stepped<TfRef>): Stepped<TfRef>;
 }

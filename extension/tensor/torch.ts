@@ -2,8 +2,10 @@
 import { detectAnomaly, isAnomalyEnabled, setDetectAnomaly } from "./anomaly.ts";
 import { grad } from "./autograd.ts";
 import { gradcheck, hessian, jacobian, vjp } from "./autogradFunctional.ts";
+import { Function } from "./differentiation/function.ts";
 import type { DType } from "./dtype.ts";
 
+export type { FunctionCtx } from "./differentiation/function.ts";
 export { noGrad } from "./scope.ts";
 export * from "./functions/grad.ts";
 export { getPrintOptions, setPrintOptions } from "./print.ts";
@@ -77,6 +79,7 @@ export { allclose, clone, detach, equal } from "./functions/conversion.ts";
 
 /** Gradients without `.grad`, derivatives of functions, a check of them, and where a NaN comes from. */
 export const autograd = {
+  Function,
   grad,
   gradcheck,
   functional: { hessian, jacobian, vjp },

@@ -3,7 +3,7 @@ import type { Loop, Stepped, TfGraphBuilder, TfRef, TfStep } from "../../tensor/
 import type { Shape } from "../../tensor/shape.ts";
 import { writeLoop, type LoopHost } from "./graphLoop.ts";
 import { outputName } from "./opOutputs.ts";
-import type { GraphAttribute, GraphFunction, GraphNode } from "./graphDef.ts";
+import { DATA_TYPE, type GraphAttribute, type GraphFunction, type GraphNode } from "./graphDef.ts";
 import { writeXlaLoop } from "./xlaLoop.ts";
 
 class GraphRef implements TfRef {
@@ -89,6 +89,11 @@ export class GraphBuilder implements LoopHost, TfGraphBuilder {
 
   loop(loop: Loop<TfRef>, step: TfStep): Stepped<TfRef> {
     return writeLoop(this, this.name("loop"), loop, step);
+  }
+
+  together(refs: readonly TfRef[], types: readonly DType[]): TfRef[] {
+    const value = types.map((type) => DATA_TYPE[type]);
+    return this.nodes("IdentityN", refs, { T: { kind: "dataTypes", value } }, refs.length);
   }
 
   addInput(node: TfRef, input: TfRef): void {

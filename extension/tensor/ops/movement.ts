@@ -34,8 +34,12 @@ export const identities: Op<object> = defineOp({
   infer: (inputs) => inputs,
   gradient: ({ grads }) => grads,
   onnx: (b, inputs) => inputs.map((x) => b.node("Identity", [x])),
-  tensorflow: (b, inputs, _, { outputs }) =>
-    inputs.map((x, i) => b.node("Identity", [x], { T: attr.type(outputs[i]!.dtype) })),
+  tensorflow(b, inputs, _, { outputs }) {
+    const types = outputs.map((m) => m.dtype);
+    if (b.together !== undefined && b.portable !== true && inputs.length > 1)
+      return b.together(inputs, types);
+    return inputs.map((x, i) => b.node("Identity", [x], { T: attr.type(types[i]!) }));
+  },
   tfjs: (k, inputs) => inputs.map((x) => k.clone(x)),
 });
 

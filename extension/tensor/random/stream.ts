@@ -1,4 +1,5 @@
 import { allocate, type DType, type HostArray } from "../dtype.ts";
+import { TensorError } from "../errors.ts";
 import { Value } from "../graph.ts";
 import type { Shape } from "../shape.ts";
 import { numel } from "../shape.ts";
@@ -65,6 +66,60 @@ export class PendingDraw {
   }
 }
 
+/** Draws of a piece of program, for a second run of it that is to have the same numbers. */
+interface Tape {
+  readonly draws: Value[];
+  /** The generator's states before draws that were needed at once. */
+  readonly states: Uint8Array[];
+  /** What to say of a draw, where none is allowed. */
+  readonly refusal?: string | undefined;
+  /** How many of each a second run has taken; undefined for the first run. */
+  taken?: { draws: number; states: number };
+}
+
+/** Tapes of the runs under way, the innermost last. */
+const tapes: Tape[] = [];
+
+/** Takes one from the innermost tape that replays, else makes one; tapes inside of it that record keep it. */
+function taped<T>(list: "draws" | "states", make: () => T): T {
+  let found: T | undefined;
+  let from = 0;
+  for (let i = tapes.length - 1; i >= 0 && found === undefined; i--) {
+    const { refusal, taken, [list]: all } = tapes[i]!;
+    if (refusal !== undefined) throw new TensorError("value", refusal);
+    if (taken === undefined) continue;
+    found = all[taken[list]++] as T | undefined;
+    from = i;
+  }
+  found ??= make();
+  for (const tape of tapes.slice(from)) if (tape.taken === undefined) (tape[list] as T[]).push(found);
+  return found;
+}
+
+/** Runs `body` with a tape that is closed afterwards. */
+function within<T>(tape: Tape, body: () => T): T {
+  tapes.push(tape);
+  try {
+    return body();
+  } finally {
+    tapes.splice(tapes.indexOf(tape), 1);
+  }
+}
+
+/** Runs `body` and answers a function that runs another body with the same random numbers, which draws none. */
+export function recordDraws<T>(body: () => T): { result: T; replay: <R>(again: () => R) => R } {
+  const tape: Tape = { draws: [], states: [] };
+  const result = within(tape, body);
+  return {
+    result,
+    replay: (again) => within({ ...tape, taken: { draws: 0, states: 0 } }, again),
+  };
+}
+
+/** Runs `body`, in which every draw is an error. */
+export const refuseDraws = <T>(refusal: string, body: () => T): T =>
+  within({ draws: [], states: [], refusal }, body);
+
 /** Generators made since somebody asked for them. */
 let listed: RandomStream[] | undefined;
 
@@ -88,7 +143,14 @@ export class RandomStream {
   /** @internal The generator with every pending draw done: for draws that are needed at once. */
   get generator(): Generator {
     this.sequence.settle();
-    return this.sequence.generator;
+    const { generator } = this.sequence;
+    if (tapes.length === 0) return generator;
+    const now = generator.getState();
+    const state = taped("states", () => now);
+    if (state === now) return generator;
+    const again = new Generator();
+    again.setState(state);
+    return again;
   }
 
   /**
@@ -146,13 +208,18 @@ export class RandomStream {
    * @param wide holds integers that don't fit into 32 bits
    */
   tensor(draw: ReadyDraw, shape: Shape, dtype: DType, wide = false): Tensor {
+    if (tapes.length > 0) return new Tensor(taped("draws", () => this.value(draw, shape, dtype, wide)));
+    return new Tensor(this.value(draw, shape, dtype, wide));
+  }
+
+  private value(draw: ReadyDraw, shape: Shape, dtype: DType, wide: boolean): Value {
     const length = numel(shape);
     const { sequence } = this;
     const pending = new PendingDraw(sequence, draw, () =>
       wide ? new Float64Array(length) : allocate(dtype, length),
     );
     sequence.queue.push(pending);
-    return new Tensor(new Value({ kind: "random", draw: pending }, 0, shape, dtype));
+    return new Value({ kind: "random", draw: pending }, 0, shape, dtype);
   }
 }
 

@@ -1,0 +1,18 @@
+// PyTorch's torch.func.
+export {
+  functionalCall,
+  stackModuleState,
+  type FunctionalCallOptions,
+  type TensorsByName,
+} from "./functionalCall.ts";
+export {
+  grad,
+  gradAndValue,
+  hessian,
+  jacfwd,
+  jacrev,
+  jvp,
+  vjp,
+  type GradOptions,
+} from "../tensor/differentiation/transforms.ts";
+export { vmap, type InDims, type VmapOptions } from "../tensor/differentiation/vmap.ts";
