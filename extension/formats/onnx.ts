@@ -19,6 +19,7 @@ const IR_VERSION = 8;
 const LARGEST = 2 ** 31 - 1;
 
 const DATA_TYPE: Record<DType, number> = { float32: 1, int64: 7, bool: 9 };
+const DOUBLE = 11;
 const STORED = { float32: "F32", int64: "I64", bool: "BOOL" } as const;
 
 /** @throws an error for weights of 2 GB and more; the file system's error */
@@ -86,7 +87,9 @@ function encodeAttribute(w: BinaryWriter, { kind, value }: OnnxAttribute): void 
       w.tag(3, WireType.Varint).int64(Number(value));
       return type(INT);
     case "type":
-      w.tag(3, WireType.Varint).int64(DATA_TYPE[value === "long" ? "int64" : value]);
+      w.tag(3, WireType.Varint).int64(
+        value === "double" ? DOUBLE : DATA_TYPE[value === "long" ? "int64" : value],
+      );
       return type(INT);
     case "string":
       text(w, 4, value);

@@ -1,8 +1,8 @@
 import type { DType, HostArray } from "./dtype.ts";
 import type { Shape } from "./shape.ts";
 
-/** Types of TensorFlow's tensors: the library's own, and TensorFlow's 64-bit integers for the few inputs that insist on them. */
-export type TfType = DType | "long";
+/** Types of TensorFlow's tensors: the library's own, 64-bit integers for the inputs that insist on them, and doubles. */
+export type TfType = DType | "long" | "double";
 
 /** An attribute of a TensorFlow node, tagged with its type in the op's definition. */
 export type TfAttribute =

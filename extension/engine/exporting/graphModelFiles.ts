@@ -3,6 +3,7 @@ import type { GraphAttribute, GraphNode } from "../../executors/tensorflow/graph
 import type { NamedFile } from "../../formats/writeModelFolder.ts";
 import type { DType, HostArray } from "../../tensor/dtype.ts";
 import { internal } from "../../tensor/errors.ts";
+import type { TfType } from "../../tensor/lowering.ts";
 import type { OnnxValue } from "../../tensor/onnx.ts";
 
 /** A graph for TensorFlow.js, and what its inputs and outputs are called. */
@@ -108,11 +109,16 @@ const nodeJson = ({ name, op, inputs, attributes }: GraphNode): object => ({
   ),
 });
 
+function typeJson(type: TfType): string {
+  if (type === "long") return "DT_INT64";
+  return type === "double" ? "DT_DOUBLE" : TYPES[type].proto;
+}
+
 /** An AttrValue in protobuf's JSON: 64-bit integers as texts, texts as base64. */
 function attributeJson(a: Exclude<GraphAttribute, { kind: "tensor" }>): object {
   switch (a.kind) {
     case "type":
-      return { type: a.value === "long" ? "DT_INT64" : TYPES[a.value].proto };
+      return { type: typeJson(a.value) };
     case "int":
       return { i: String(a.value) };
     case "float":

@@ -5,7 +5,7 @@ import type { TfAttribute, TfType } from "../../tensor/lowering.ts";
 import type { Shape } from "../../tensor/shape.ts";
 
 /** TensorFlow's DataType numbers. Our int64 is computed as its int32. */
-export const DATA_TYPE: Record<TfType, number> = { float32: 1, int64: 3, long: 9, bool: 10 };
+export const DATA_TYPE: Record<TfType, number> = { float32: 1, double: 2, int64: 3, long: 9, bool: 10 };
 export const RESOURCE = 20;
 export const VARIANT = 21;
 

@@ -1,4 +1,3 @@
-import type * as tfjs from "@tensorflow/tfjs-core";
 import { apply, applyAll } from "../apply.ts";
 import { fillValue } from "../graph.ts";
 import { attr, vector, type TfAttribute, type TfBuilder, type TfRef } from "../lowering.ts";
@@ -10,16 +9,17 @@ import { Tensor } from "../tensor.ts";
 import { channelBiasGrad } from "./convolution.ts";
 import { add, mul, rsqrt, sub } from "./elementwise.ts";
 import { reshape } from "./movement.ts";
+import { batchNormGradOnHost, batchNormOnHost } from "./hostNorms.ts";
 import { centered, normalizedGradient } from "./standardized.ts";
+import { columnSum, meanOver } from "./sums.ts";
 
 export interface BatchNorm {
   readonly eps: number;
 }
 
 const T = attr.type("float32");
-/** Everything but channels: of a shape, and of what lies in memory with channels last. */
+/** Everything but channels. */
 const others = (rank: number): number[] => range(rank).filter((d) => d !== 1);
-const othersInMemory = (x: tfjs.Tensor): number[] => range(x.rank - 1);
 
 const channelsOf = (x: Meta): Meta => ({ shape: [x.shape[1]!], dtype: "float32" });
 /** A value per channel, so that it broadcasts against images (or volumes) `x` and lies as they lie. */
@@ -43,6 +43,9 @@ const forward = (a: BatchNorm, training: boolean): Record<string, TfAttribute> =
   ...attributes(a, training),
   exponential_avg_factor: attr.float(1),
 });
+
+/** The shape of what lies in memory, channels last. */
+const lyingAs = ({ shape: [n, c, ...spatial] }: Meta): number[] => [n!, ...spatial, c!];
 
 /** What lies in memory as the kernels want it, which know images only: volumes are higher images. */
 function asImages(b: TfBuilder, x: TfRef, { shape: [n, c, ...spatial] }: Meta): TfRef {
@@ -113,17 +116,16 @@ export const batchNorm: Op<BatchNorm> = defineOp<BatchNorm>({
   },
   tensorflow(b, [x, weight, bias], a, { inputs: [images] }) {
     if (b.portable === true) return spelledOut(b, [x!, weight!, bias!], a, images!);
-    const none = b.constant([], [0], "float32");
-    const inputs = [asImages(b, x!, images!), weight!, bias!, none, none];
-    const outputs = b.nodes("FusedBatchNormV3", inputs, forward(a, true), 6);
-    // The third output has the unbiased variance, the first reserve the mean and the second the biased one.
-    return [asGiven(b, outputs[0]!, images!), outputs[3]!, outputs[4]!];
+    // The kernel's own statistics are sums in float32, one value after the other.
+    const lying = lyingAs(images!);
+    const average = (t: TfRef): TfRef => meanOver(b, t, lying, range(lying.length - 1));
+    const mean = average(x!);
+    const variance = average(b.node("SquaredDifference", [x!, mean], { T }));
+    const inputs = [asImages(b, x!, images!), weight!, bias!, mean, variance];
+    const y = b.nodes("FusedBatchNormV3", inputs, forward(a, false), 6)[0]!;
+    return [asGiven(b, y, images!), mean, variance];
   },
-  tfjs(k, [x, weight, bias], { eps }) {
-    const { mean, variance } = k.moments(x!, othersInMemory(x!));
-    const scale = k.mul(weight!, k.rsqrt(k.add(variance, eps)));
-    return [k.add(k.mul(k.sub(x!, mean), scale), bias!), mean, variance];
-  },
+  tfjs: (k, [x, weight, bias], { eps }) => batchNormOnHost(k, [x!, weight!, bias!], eps),
   cost: ({ inputs }) => 2 * numel(inputs[0]!.shape),
 });
 
@@ -140,18 +142,10 @@ export const batchNormGrad: Op<BatchNorm> = defineOp<BatchNorm>({
   tensorflow(b, [g, x, weight, mean, variance], a, { inputs: [images] }) {
     const [onto, from] = [asImages(b, g!, images!), asImages(b, x!, images!)];
     const inputs = [onto, from, weight!, mean!, variance!, reserved(b)];
-    const [xGrad, ...rest] = b.nodes("FusedBatchNormGradV3", inputs, attributes(a, true), 5).slice(0, 3);
-    return [asGiven(b, xGrad!, images!), ...rest];
+    const [xGrad, weightGrad] = b.nodes("FusedBatchNormGradV3", inputs, attributes(a, true), 5);
+    return [asGiven(b, xGrad!, images!), weightGrad!, columnSum(b, g!, lyingAs(images!))];
   },
-  tfjs(k, [g, x, weight, mean, variance], { eps }) {
-    const root = k.rsqrt(k.add(variance!, eps));
-    const unit = k.mul(k.sub(x!, mean!), root);
-    const count = x!.size / mean!.size;
-    const weightGrad: tfjs.Tensor = k.sum(k.mul(g!, unit), othersInMemory(x!));
-    const biasGrad: tfjs.Tensor = k.sum(g!, othersInMemory(x!));
-    const passed = k.sub(k.sub(g!, k.div(biasGrad, count)), k.mul(unit, k.div(weightGrad, count)));
-    return [k.mul(passed, k.mul(weight!, root)), weightGrad, biasGrad];
-  },
+  tfjs: (k, inputs, { eps }) => batchNormGradOnHost(k, inputs, eps),
   cost: ({ inputs }) => 2 * numel(inputs[0]!.shape),
 });
 

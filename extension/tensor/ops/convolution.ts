@@ -9,8 +9,8 @@ import { defineOp, type Op } from "../op.ts";
 import { nhwc, onnxConvolution, onnxTransposed, outputSize, padImages, padNode } from "./images.ts";
 import { formatShape, numel, range, type Shape } from "../shape.ts";
 import { imagewise, partOf } from "../parts.ts";
-import { reduced } from "./movement.ts";
 import { filterGradient } from "./wasmKernels.ts";
+import { columnSum, hostSum } from "./sums.ts";
 
 type Pair = readonly [number, number];
 
@@ -199,8 +199,11 @@ export const channelBiasGrad: Op<object> = defineOp({
     apply(addChannelBias, [new Tensor(fillValue(0, inputs[0]!.shape, "float32")), grad], {}),
   ],
   onnx: TRAINING_ONLY,
-  tensorflow: (b, inputs) => b.node("BiasAddGrad", inputs, { T, data_format: attr.string("NHWC") }),
-  tfjs: (k, [x], _, { outputs }) => reduced(k, x!, outputs[0]!, 0, () => k.sum(x!, range(x!.rank - 1))),
+  tensorflow(b, [x], _, { inputs: [images] }) {
+    const [n, c, ...spatial] = images!.shape as [number, number, ...number[]];
+    return columnSum(b, x!, [n, ...spatial, c]);
+  },
+  tfjs: (k, [x], _, { outputs }) => hostSum(k, x!, range(x!.rank - 1), outputs[0]!),
   cost: ({ inputs }) => numel(inputs[0]!.shape),
   parts: imagewise([0], "sum"),
 });

@@ -7,6 +7,8 @@ import { numel, type Shape } from "../shape.ts";
 import { scope } from "../scope.ts";
 import { biasGrad } from "./matmul.ts";
 import { mul } from "./elementwise.ts";
+import { layerNormGradOnHost, layerNormOnHost } from "./hostNorms.ts";
+import { columnSum } from "./sums.ts";
 import { centered, normalizedGradient } from "./standardized.ts";
 
 const T = attr.type("float32");
@@ -62,13 +64,7 @@ export const layerNorm: Op<{ eps: number }> = defineOp<{ eps: number }>({
         : b.node("BiasAdd", [scaled, bias], { T, data_format: attr.string("NHWC") });
     return [y, unit, root];
   },
-  tfjs(k, [x, weight, bias], { eps }) {
-    const { mean, variance } = k.moments(x!, -1, true);
-    const root = k.rsqrt(k.add(variance, eps));
-    const unit = k.mul(k.sub(x!, mean), root);
-    const scaled = weight === undefined ? unit : k.mul(unit, weight);
-    return [bias === undefined ? scaled : k.add(scaled, bias), unit, root];
-  },
+  tfjs: (k, [x, weight, bias], { eps }) => layerNormOnHost(k, x!, weight, bias, eps),
   cost: ({ inputs }) => (inputs.length - 1) * numel(inputs[0]!.shape),
   parts: rowwise(1),
 });
@@ -107,17 +103,9 @@ export const layerNormGrad: Op<object> = defineOp<object>({
     const xGrad = two(b, "Mul", rest, root);
     const whole = flat ? xGrad : reshaped(b, xGrad, shape);
     if (weight === undefined) return [whole];
-    return [whole, b.node("BiasAddGrad", [product], { T, data_format: attr.string("NHWC") })];
+    return [whole, columnSum(b, product, [rows, width])];
   },
-  tfjs(k, [g, unit, root, weight]) {
-    const scaled = weight === undefined ? g! : k.mul(g!, weight);
-    const along = k.mul(unit!, k.mean(k.mul(scaled, unit!), -1, true));
-    const rest = k.sub(k.sub(scaled, k.mean(scaled, -1, true)), along);
-    const xGrad = k.mul(rest, root!);
-    if (weight === undefined) return [xGrad];
-    const { size } = weight;
-    return [xGrad, k.sum(k.reshape(k.mul(g!, unit!), [-1, size]), 0)];
-  },
+  tfjs: (k, inputs) => layerNormGradOnHost(k, inputs),
   cost: ({ inputs }) => (inputs.length - 2) * numel(inputs[0]!.shape),
   parts: rowwise(3, "rows", "sum"),
 });

@@ -5,10 +5,11 @@ import { attr } from "../lowering.ts";
 import { TRAINING_ONLY, type OnnxRef } from "../onnx.ts";
 import { defineOp, type Meta, type Op, type Tfjs } from "../op.ts";
 import { elementwise, rowwise } from "../parts.ts";
-import { expand, reduced } from "./movement.ts";
+import { expand } from "./movement.ts";
 import { binaryLoop, broadcastPlaces, lie, multiply, sums } from "../plain.ts";
 import { matrixProduct } from "./wasmKernels.ts";
 import { broadcastShapes, formatDims, numel, range, sameShape, type Shape } from "../shape.ts";
+import { columnSum, hostSum } from "./sums.ts";
 
 interface Transposes {
   readonly transposeA: boolean;
@@ -170,9 +171,8 @@ export const biasGrad = defineOp({
   infer: ([x]) => ({ shape: x!.shape.slice(-1), dtype: x!.dtype }),
   gradient: ({ grad, inputs }) => [apply(expand, [grad], { shape: inputs[0]!.shape })],
   onnx: TRAINING_ONLY,
-  tensorflow: (b, inputs) =>
-    b.node("BiasAddGrad", inputs, { T: attr.type("float32"), data_format: attr.string("NHWC") }),
-  tfjs: (k, [x], _, { outputs }) => reduced(k, x!, outputs[0]!, 0, () => k.sum(x!, range(x!.rank - 1))),
+  tensorflow: (b, [x], _, { inputs: [rows] }) => columnSum(b, x!, rows!.shape),
+  tfjs: (k, [x], _, { outputs }) => hostSum(k, x!, range(x!.rank - 1), outputs[0]!),
   plain: (signature) => sums(signature, range(signature.inputs[0]!.shape.length - 1)),
   cost: ({ inputs }) => numel(inputs[0]!.shape),
   parts: rowwise(1, "sum"),

@@ -11,6 +11,7 @@ import { broadcastPlaces, copy, gather, places, sums } from "../plain.ts";
 import { formatShape, range, reducedShape, sameShape, strides, type Shape } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
 import { asNumbers, FAR, slice } from "./slicing.ts";
+import { hostSum, sumOver } from "./sums.ts";
 
 const INDEX = attr.type("int64");
 
@@ -134,14 +135,18 @@ export const sum = defineOp<{ dims: readonly number[]; keepdim: boolean }>({
       keepdims: attr.int(Number(keepdim)),
       noop_with_empty_axes: attr.int(1),
     }),
-  tensorflow: (b, [x], { dims, keepdim }, { outputs }) =>
-    b.node("Sum", [x!, vector(b, dims)], {
-      T: attr.type(outputs[0]!.dtype),
-      Tidx: INDEX,
-      keep_dims: attr.bool(keepdim),
-    }),
-  tfjs: (k, [x], { dims, keepdim }, { outputs }) =>
-    reduced(k, x!, outputs[0]!, 0, () => k.sum(x!, [...dims], keepdim)),
+  tensorflow: (b, [x], { dims, keepdim }, { inputs: [input] }) =>
+    input!.dtype === "float32"
+      ? sumOver(b, x!, input!.shape, dims, keepdim)
+      : b.node("Sum", [x!, vector(b, dims)], {
+          T: attr.type(input!.dtype),
+          Tidx: INDEX,
+          keep_dims: attr.bool(keepdim),
+        }),
+  tfjs: (k, [x], { dims, keepdim }, { outputs: [y] }) =>
+    y!.dtype === "float32"
+      ? hostSum(k, x!, dims, y!)
+      : reduced(k, x!, y!, 0, () => k.sum(x!, [...dims], keepdim)),
   plain: (signature, { dims }) => sums(signature, dims),
   parts: reducing("sum"),
 });

@@ -11,6 +11,7 @@ import { cast, expand, permute, reduced, reshape, sum } from "./movement.ts";
 import { add, div, eq, exp, logicalAnd, mul, ne, sub, where } from "./elementwise.ts";
 import { fillValue } from "../graph.ts";
 import { sums, type PlainKernel } from "../plain.ts";
+import { hostSum, meanOver, sumOver } from "./sums.ts";
 import { fromHost, Tensor } from "../tensor.ts";
 
 const T = attr.type("float32");
@@ -75,10 +76,10 @@ export const mean: Op<Reduction> = defineOp<Reduction>({
     return [apply(expand, [kept], { shape })];
   },
   onnx: (b, [x], { dims, keepdim }) => onnxReduce(b, "ReduceMean", x!, dims, keepdim),
-  tensorflow: (b, [x], { dims, keepdim }) =>
-    b.node("Mean", [x!, vector(b, dims)], { T, Tidx: attr.type("int64"), keep_dims: attr.bool(keepdim) }),
-  tfjs: (k, [x], { dims, keepdim }, { outputs }) =>
-    reduced(k, x!, outputs[0]!, NaN, () => k.mean(x!, [...dims], keepdim)),
+  tensorflow: (b, [x], { dims, keepdim }, { inputs: [input] }) =>
+    meanOver(b, x!, input!.shape, dims, keepdim),
+  tfjs: (k, [x], { dims }, { inputs: [input], outputs: [y] }) =>
+    hostSum(k, x!, dims, y!, 1 / numel(dims.map((d) => input!.shape[d]!))),
   plain: (signature, { dims }) => sums(signature, dims, (count) => 1 / count),
   parts: reducing("mean"),
 });
@@ -96,17 +97,9 @@ export const norm: Op<Reduction> = defineOp<Reduction>({
     return [apply(mul, [unit, apply(reshape, [grad], { shape })], {})];
   },
   onnx: (b, [x], { dims, keepdim }) => onnxReduce(b, "ReduceL2", x!, dims, keepdim),
-  tensorflow: (b, [x], { dims, keepdim }) => {
-    const squares = b.node("Square", [x!], { T });
-    const sums = b.node("Sum", [squares, vector(b, dims)], {
-      T,
-      Tidx: attr.type("int64"),
-      keep_dims: attr.bool(keepdim),
-    });
-    return b.node("Sqrt", [sums], { T });
-  },
-  tfjs: (k, [x], { dims, keepdim }, { outputs }) =>
-    reduced(k, x!, outputs[0]!, 0, () => k.sqrt(k.sum(k.square(x!), [...dims], keepdim))),
+  tensorflow: (b, [x], { dims, keepdim }, { inputs: [input] }) =>
+    b.node("Sqrt", [sumOver(b, b.node("Square", [x!], { T }), input!.shape, dims, keepdim)], { T }),
+  tfjs: (k, [x], { dims }, { outputs }) => k.sqrt(hostSum(k, k.square(x!), dims, outputs[0]!)),
 });
 
 /** Whether any or every element over `dims` is true. */

@@ -1,10 +1,11 @@
+import type * as tfjs from "@tensorflow/tfjs-core";
 import { apply } from "../apply.ts";
 import { TensorError } from "../errors.ts";
-import { attr, scalar } from "../lowering.ts";
+import { attr, scalar, type TfBuilder, type TfRef, type TfType } from "../lowering.ts";
 import { ints, number } from "../onnx.ts";
-import { defineOp, type Op } from "../op.ts";
+import { defineOp, type Meta, type Op, type Tfjs } from "../op.ts";
 import { mul, where } from "./elementwise.ts";
-import { range } from "../shape.ts";
+import { numel, range } from "../shape.ts";
 import { scatterLast } from "./indexing.ts";
 import { permute, reshape, sum } from "./movement.ts";
 import { fillValue } from "../graph.ts";
@@ -16,6 +17,55 @@ interface Scan {
   readonly reverse: boolean;
 }
 
+/** The kernel of that name along a dimension: floats in double precision, as PyTorch does it. */
+function scanned(
+  b: TfBuilder,
+  kernel: "Cumsum" | "Cumprod",
+  x: TfRef,
+  dim: number,
+  reverse: boolean,
+  { dtype }: Meta,
+): TfRef {
+  const exact = dtype === "float32" && b.portable !== true;
+  const to = (from: TfType, into: TfType, value: TfRef): TfRef =>
+    b.node("Cast", [value], {
+      SrcT: attr.type(from),
+      DstT: attr.type(into),
+      Truncate: attr.bool(false),
+    });
+  const result = b.node(kernel, [exact ? to("float32", "double", x) : x, scalar(b, dim, "int64")], {
+    T: attr.type(exact ? "double" : dtype),
+    Tidx: attr.type("int64"),
+    exclusive: attr.bool(false),
+    reverse: attr.bool(reverse),
+  });
+  return exact ? to("double", "float32", result) : result;
+}
+
+/** The same on the host: `next` of what there is so far and an element. */
+function scannedOnHost(
+  k: Tfjs,
+  x: tfjs.Tensor,
+  dim: number,
+  reverse: boolean,
+  first: number,
+  next: (total: number, value: number) => number,
+): tfjs.Tensor {
+  const values = x.dataSync<"float32">();
+  const count = x.shape[dim]!;
+  const step = numel(x.shape.slice(dim + 1));
+  const results = new Float32Array(values.length);
+  for (let block = 0; block < values.length; block += count * step)
+    for (let column = 0; column < step; column++) {
+      let total = first;
+      for (let i = 0; i < count; i++) {
+        const at = block + column + (reverse ? count - 1 - i : i) * step;
+        results[at] = total = next(total, values[at]!);
+      }
+    }
+  return k.tensor(results, x.shape, "float32");
+}
+
 /** Running sum along a dimension. */
 export const cumsum: Op<Scan> = defineOp<Scan>({
   name: "cumsum",
@@ -23,14 +73,11 @@ export const cumsum: Op<Scan> = defineOp<Scan>({
   gradient: ({ grad, attributes: { dim, reverse } }) => [apply(cumsum, [grad], { dim, reverse: !reverse })],
   onnx: (b, [x], { dim, reverse }) =>
     b.node("CumSum", [x!, number(b, dim, "int64")], { reverse: attr.int(Number(reverse)) }),
-  tensorflow: (b, [x], { dim, reverse }, { outputs }) =>
-    b.node("Cumsum", [x!, scalar(b, dim, "int64")], {
-      T: attr.type(outputs[0]!.dtype),
-      Tidx: attr.type("int64"),
-      exclusive: attr.bool(false),
-      reverse: attr.bool(reverse),
-    }),
-  tfjs: (k, [x], { dim, reverse }) => k.cumsum(x!, dim, false, reverse),
+  tensorflow: (b, [x], { dim, reverse }, { outputs }) => scanned(b, "Cumsum", x!, dim, reverse, outputs[0]!),
+  tfjs: (k, [x], { dim, reverse }) =>
+    x!.dtype === "float32"
+      ? scannedOnHost(k, x!, dim, reverse, 0, (sum, value) => sum + value)
+      : k.cumsum(x!, dim, false, reverse),
 });
 
 /** Running product along a dimension. */
@@ -61,14 +108,11 @@ export const cumprod: Op<{ dim: number }> = defineOp<{ dim: number }>({
     return [apply(permute, [total], { order: back })];
   },
   onnx: { none: "ONNX has no running product" },
-  tensorflow: (b, [x], { dim }, { outputs }) =>
-    b.node("Cumprod", [x!, scalar(b, dim, "int64")], {
-      T: attr.type(outputs[0]!.dtype),
-      Tidx: attr.type("int64"),
-      exclusive: attr.bool(false),
-      reverse: attr.bool(false),
-    }),
-  tfjs: (k, [x], { dim }) => k.cumprod(x!, dim),
+  tensorflow: (b, [x], { dim }, { outputs }) => scanned(b, "Cumprod", x!, dim, false, outputs[0]!),
+  tfjs: (k, [x], { dim }) =>
+    x!.dtype === "float32"
+      ? scannedOnHost(k, x!, dim, false, 1, (product, value) => product * value)
+      : k.cumprod(x!, dim),
 });
 
 /**

@@ -1,0 +1,156 @@
+// Sums of many floats. Kernels of both libraries add up one after the other in float32: the error grows with the count.
+import type * as tfjs from "@tensorflow/tfjs-core";
+import { attr, scalar, vector, type TfBuilder, type TfRef } from "../lowering.ts";
+import type { Meta, Tfjs } from "../op.ts";
+import { runsOf, type Run } from "../runs.ts";
+import { numel, reducedShape, type Shape } from "../shape.ts";
+
+const T = attr.type("float32");
+const INDEX = attr.type("int64");
+
+/** Up to so many floats are added one after the other: rounding costs about a unit in the last place of their sum. */
+const FEW = 64;
+/** More are added up in blocks of so many, and the sums of these likewise. Longer blocks take more time, not less. */
+const BLOCK = 32;
+
+const product = (runs: readonly Run[]): number => runs.reduce((n, { size }) => n * size, 1);
+
+const reshaped = (b: TfBuilder, x: TfRef, shape: Shape): TfRef =>
+  b.node("Reshape", [x, vector(b, shape)], { T, Tshape: INDEX });
+
+export const sumNode = (b: TfBuilder, x: TfRef, dims: readonly number[], keepdim = false): TfRef =>
+  b.node("Sum", [x, vector(b, dims)], { T, Tidx: INDEX, keep_dims: attr.bool(keepdim) });
+
+/** The sum of floats over `dims`: TensorFlow's own along memory, which is a tree, and blocks of blocks across it. */
+export function sumOver(
+  b: TfBuilder,
+  x: TfRef,
+  shape: Shape,
+  dims: readonly number[],
+  keepdim = false,
+): TfRef {
+  const runs = runsOf(shape, dims);
+  const across = runs.some(({ reduced }, i) => reduced && i < runs.length - 1);
+  // Sizes of a graph that is exported may differ when it runs.
+  if (b.portable === true || !across || product(runs.filter(({ reduced }) => reduced)) <= FEW) {
+    return sumNode(b, x, dims, keepdim);
+  }
+  let total = x;
+  for (let i = runs.length - 1; i >= 0; i--) {
+    if (!runs[i]!.reduced) continue;
+    const [before, after] = [product(runs.slice(0, i)), product(runs.slice(i + 1).filter((r) => !r.reduced))];
+    total = sumMiddle(b, total, [before, runs[i]!.size, after]);
+  }
+  return reshaped(b, total, reducedShape(shape, dims, keepdim));
+}
+
+/** The sum over the middle one of three dimensions, or over the last where that has length 1. */
+function sumMiddle(b: TfBuilder, x: TfRef, [outer, count, inner]: [number, number, number]): TfRef {
+  if (inner === 1) return sumNode(b, reshaped(b, x, [outer, count]), [1]);
+  let [total, rest] = [x, count];
+  while (rest > BLOCK) {
+    const block = blockOf(rest);
+    if (block === undefined) {
+      const whole = rest - (rest % BLOCK);
+      const cube = reshaped(b, total, [outer, rest, inner]);
+      const part = (from: number, size: number): TfRef => {
+        const bounds = [vector(b, [0, from, 0]), vector(b, [outer, size, inner])];
+        return sumMiddle(b, b.node("Slice", [cube, ...bounds], { T, Index: INDEX }), [outer, size, inner]);
+      };
+      return b.node("AddV2", [part(0, whole), part(whole, rest - whole)], { T });
+    }
+    rest /= block;
+    total = sumNode(b, reshaped(b, total, [outer * rest, block, inner]), [1]);
+  }
+  return sumNode(b, reshaped(b, total, [outer, rest, inner]), [1]);
+}
+
+/** The longest block of which `count` has a whole number. */
+function blockOf(count: number): number | undefined {
+  for (let block = BLOCK; block >= BLOCK / 4; block--) if (count % block === 0) return block;
+  return undefined;
+}
+
+/** The sum over everything but the last dimension. */
+export function columnSum(b: TfBuilder, x: TfRef, shape: Shape): TfRef {
+  const columns = shape[shape.length - 1]!;
+  const rows = numel(shape.slice(0, -1));
+  if (rows > FEW) return reshaped(b, sumMiddle(b, x, [1, rows, columns]), [columns]);
+  return b.node("BiasAddGrad", [x], { T, data_format: attr.string("NHWC") });
+}
+
+/** The mean of floats over `dims`. */
+export function meanOver(
+  b: TfBuilder,
+  x: TfRef,
+  shape: Shape,
+  dims: readonly number[],
+  keepdim = false,
+): TfRef {
+  const count = numel(dims.map((d) => shape[d]!));
+  if (b.portable === true || count <= FEW) {
+    return b.node("Mean", [x, vector(b, dims)], { T, Tidx: INDEX, keep_dims: attr.bool(keepdim) });
+  }
+  return b.node("RealDiv", [sumOver(b, x, shape, dims, keepdim), scalar(b, count, "float32")], { T });
+}
+
+/** The same in tfjs: in double precision, by a loop over what lies in memory. `factor` is what each sum is multiplied by. */
+export function hostSum(
+  k: Tfjs,
+  x: tfjs.Tensor,
+  dims: readonly number[],
+  { shape }: Meta,
+  factor = 1,
+): tfjs.Tensor {
+  const totals = sumsOf(x.dataSync<"float32">(), x.shape, dims);
+  return k.tensor(
+    Float32Array.from(totals, (total) => total * factor),
+    [...shape],
+    "float32",
+  );
+}
+
+/** Sums over `dims` in double precision. */
+export function sumsOf(
+  values: Float32Array | Float64Array,
+  shape: Shape,
+  dims: readonly number[],
+): Float32Array | Float64Array {
+  const runs = runsOf(shape, dims);
+  if (values.length === 0) return new Float64Array(numel(reducedShape(shape, dims, false)));
+  let sums = values;
+  for (let i = runs.length - 1; i >= 0; i--) {
+    if (!runs[i]!.reduced) continue;
+    const inner = product(runs.slice(i + 1).filter(({ reduced }) => !reduced));
+    sums = sumOfBlocks(sums, runs[i]!.size, inner);
+  }
+  return sums;
+}
+
+/** Of each block of `count` rows of `inner` values, their sum. */
+function sumOfBlocks(values: Float32Array | Float64Array, count: number, inner: number): Float64Array {
+  const outer = values.length / (count * inner);
+  const sums = new Float64Array(outer * inner);
+  let at = 0;
+  if (inner === 1) {
+    for (let block = 0; block < outer; block++) {
+      // Four sums that don't wait for each other.
+      let [p, q, r, s] = [0, 0, 0, 0];
+      const end = at + count;
+      for (; at + 3 < end; at += 4) {
+        p += values[at]!;
+        q += values[at + 1]!;
+        r += values[at + 2]!;
+        s += values[at + 3]!;
+      }
+      for (; at < end; at++) p += values[at]!;
+      sums[block] = p + q + (r + s);
+    }
+    return sums;
+  }
+  for (let block = 0; block < outer; block++) {
+    const start = block * inner;
+    for (let row = 0; row < count; row++) for (let i = 0; i < inner; i++) sums[start + i]! += values[at++]!;
+  }
+  return sums;
+}
