@@ -80,6 +80,6 @@ export const expands = (expand: boolean | { expand?: boolean }): boolean =>
 /** Python's format of a tensor: one number of a 0-d tensor, else the text that print shows. */
 export function formatted(x: Tensor): string {
   if (x.ndim > 0) return x.toString();
-  const value = x.item() as number | boolean;
+  const value = x.item<number | boolean>();
   return typeof value === "number" && x.dtype === "float32" ? pyFloat(value) : py(value);
 }
