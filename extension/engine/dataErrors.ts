@@ -53,7 +53,7 @@ export class Place {
     try {
       return body();
     } catch (error) {
-      if (error instanceof Error && !/^internal: /.test(error.message)) this.#name(error);
+      if (error instanceof Error && !error.message.startsWith("internal: ")) this.#name(error);
       throw error;
     }
   }

@@ -1,5 +1,5 @@
 import type { EvaluationResult } from "../protocol/engine.ts";
-import type { Batch, Loss } from "../nn/experiment.ts";
+import type { Batch, ExperimentOptions, Loss } from "../nn/experiment.ts";
 import { withMode } from "../nn/modes.ts";
 import type { Module } from "../nn/module.ts";
 import { TensorError } from "../tensor/errors.ts";
@@ -8,6 +8,7 @@ import { Tensor } from "../tensor/tensor.ts";
 import { located, type NamedData } from "./dataErrors.ts";
 import { decisions } from "./evaluation/decisions.ts";
 import { Means } from "./means.ts";
+import { missingLoss, numbers } from "./stepResult.ts";
 import { Measurement, toNumber, type Measure } from "./metrics.ts";
 
 /** A model and what is measured of it. */
@@ -16,6 +17,8 @@ export interface Measured {
   loss: Loss | undefined;
   measures: ReadonlyMap<string, Measure>;
   classes: readonly string[] | undefined;
+  /** Measures a batch in place of forward, loss and measures. */
+  validationStep?: ExperimentOptions["validationStep"] | undefined;
 }
 
 /** What a batch is to the model: all but the last of its tensors are inputs; a single one is its own target. */
@@ -37,7 +40,7 @@ export function forward(model: Module, inputs: readonly Tensor[]): Tensor {
   throw new TensorError(
     "value",
     `${model.constructor.name}.forward(): expected a tensor, got ${Array.isArray(output) ? "several values" : typeof output}`,
-    "an experiment whose model gives something else needs a trainStep of its own",
+    "a model that gives something else needs a trainStep and, for its validation and evaluation, a validationStep",
   );
 }
 
@@ -61,7 +64,7 @@ export async function evaluate(
 }
 
 async function measure(
-  { model, loss, measures, classes }: Measured,
+  { model, loss, measures, classes, validationStep }: Measured,
   { batches, data, tick, observe }: Evaluation,
 ): Promise<EvaluationResult | undefined> {
   const losses = new Means();
@@ -72,6 +75,11 @@ async function measure(
     const length = batchLength(batch);
     samples += length;
     place.run(() => {
+      if (validationStep !== undefined) {
+        const given = noGrad(() => validationStep({ model, batch, loss: loss ?? missingLoss }));
+        losses.add(numbers(given, "validationStep"), length);
+        return;
+      }
       const { inputs, target } = inputsAndTarget(batch);
       const output = noGrad(() => forward(model, inputs));
       if (loss !== undefined) {

@@ -29,7 +29,7 @@ import { ModelObserver } from "./modelSummary.ts";
 import { previewBatch, type PreviewData } from "./previewData.ts";
 import { describeSettings } from "./settings.ts";
 import { StepLints } from "./stepLints.ts";
-import { missingLoss } from "./trainingStep.ts";
+import { missingLoss } from "./stepResult.ts";
 import { userFrames } from "./stackTraces.ts";
 import { describeError } from "./userErrors.ts";
 import { openVersion } from "./versions.ts";

@@ -3,14 +3,17 @@ import { predictedClasses } from "../nn/metrics/index.ts";
 import type { Batch } from "../nn/experiment.ts";
 import type { PredictRequest, Prediction } from "../protocol/engine.ts";
 import type { UserError } from "../protocol/errors.ts";
+import type { Module } from "../nn/module.ts";
+import { tensorsIn } from "../nn/onnx/recording.ts";
+import { TensorError } from "../tensor/errors.ts";
 import { toHostArray } from "../tensor/dtype.ts";
 import { valuesOf } from "../tensor/runtime.ts";
 import { noGrad } from "../tensor/scope.ts";
 import { formatShape, numel } from "../tensor/shape.ts";
-import { fromHost, type Tensor } from "../tensor/tensor.ts";
+import { fromHost, Tensor } from "../tensor/tensor.ts";
 import { located } from "./dataErrors.ts";
 import { heldOut } from "./evaluation/subject.ts";
-import { batchLength, forward, inputsAndTarget } from "./evaluator.ts";
+import { batchLength, inputsAndTarget } from "./evaluator.ts";
 import { findExperiment } from "./exports.ts";
 import { library } from "./library.ts";
 import { loadLimit } from "./loadLimit.ts";
@@ -65,23 +68,38 @@ function firstRows(tensor: Tensor, count: number): Tensor {
 
 /** Rows as one batch of samples like those of the training data. */
 function ofRows({ train }: Prepared, rows: readonly number[][]): Batch {
-  const sample = train.sample()[0];
-  if (sample === undefined)
-    throw new EngineError({ code: "shape", message: "The data set's samples have no tensors." });
-  const length = numel(sample.shape);
+  const { inputs } = inputsAndTarget(train.sample());
+  const sizes = inputs.map(({ shape }) => numel(shape));
+  const length = sizes.reduce((sum, size) => sum + size, 0);
   const bad = rows.findIndex((row) => row.length !== length);
   if (bad >= 0)
     throw new EngineError({
       code: "shape",
-      message: `Row ${bad + 1} has ${rows[bad]!.length} values, expected ${length}: a sample's shape is ${formatShape(sample.shape)}.`,
+      message: `Row ${bad + 1} has ${rows[bad]!.length} values, expected ${length}: ${shapesText(inputs)}.`,
     });
-  const encoded = rows.map((row) => train.encodeRow(row));
-  return [fromHost(toHostArray(encoded.flat(), sample.dtype), [rows.length, ...sample.shape], sample.dtype)];
+  // Only a set of one input can have scaled it.
+  const encoded = inputs.length === 1 ? rows.map((row) => train.encodeRow(row)) : rows;
+  let start = 0;
+  return inputs.map(({ shape, dtype }, i) => {
+    const [from, to] = [start, (start += sizes[i]!)];
+    const values = encoded.flatMap((row) => row.slice(from, to));
+    return fromHost(toHostArray(values, dtype), [rows.length, ...shape], dtype);
+  });
 }
 
+function shapesText(inputs: readonly Tensor[]): string {
+  const shapes = inputs.map(({ shape }) => formatShape(shape)).join(", ");
+  return inputs.length === 1
+    ? `a sample's shape is ${shapes}`
+    : `a sample's inputs are ${shapes}, one after the other`;
+}
+
+/** @param known Whether the last tensor of the batch is the target */
 function predictBatch({ model, classes }: Prepared, batch: Batch, known: boolean): Prediction[] {
-  const { inputs, target } = inputsAndTarget(batch);
-  const output = noGrad(() => forward(model, inputs));
+  const { inputs, target } = known ? inputsAndTarget(batch) : { inputs: batch, target: batch.at(-1)! };
+  const given: unknown = noGrad(() => (model as unknown as (...inputs: Batch) => unknown)(...inputs));
+  if (!(given instanceof Tensor)) return several(model, given, batchLength(batch));
+  const output = given;
   const values = valuesOf(output.value);
   // Rows have no target to tell by; then it is a classification when the classes have names.
   const labels =
@@ -104,4 +122,21 @@ function predictBatch({ model, classes }: Prepared, batch: Batch, known: boolean
         : { target: Array.from(targets.slice(n * targetWidth, (n + 1) * targetWidth)) }),
     };
   });
+}
+
+/** Of a model with several outputs: all numbers of a sample, output after output. */
+function several(model: Module, given: unknown, samples: number): Prediction[] {
+  const outputs = tensorsIn(given).map(({ tensor }) => tensor);
+  if (outputs.length === 0 || outputs.some(({ shape }) => shape[0] !== samples))
+    throw new TensorError(
+      "value",
+      `${model.constructor.name}.forward(): expected outputs with a row for each of the ${samples} samples`,
+    );
+  return Array.from({ length: samples }, (_, n) => ({
+    output: outputs.flatMap(({ value, shape }) => {
+      const width = numel(shape.slice(1));
+      const values = valuesOf(value).slice(n * width, (n + 1) * width);
+      return Array.from(values, (x) => (Number.isFinite(x) ? x : null));
+    }),
+  }));
 }

@@ -50,6 +50,7 @@ export async function prepare(experiment: Experiment, seed: number): Promise<Pre
     optimizers,
     schedules: new Schedules(options, optimizers, validation !== undefined && options.limitValBatches !== 0),
     loss: options.loss,
+    validationStep: options.validationStep,
     measures: measuresOf(experiment, options.loss instanceof CrossEntropyLoss),
     classes: options.classes ?? classesOf(train),
     // The same few batches in every epoch, as in Lightning.

@@ -10,7 +10,7 @@ import type { Prepared } from "./prepare.ts";
 import type { Reporter } from "./reporter.ts";
 import { Speed } from "./speed.ts";
 import type { TrainerState } from "./trainerState.ts";
-import type { Values } from "./trainingStep.ts";
+import type { Values } from "./stepResult.ts";
 
 /** Batches at most whose values wait to be read. */
 const MOST_UNREAD = 512;

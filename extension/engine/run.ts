@@ -335,7 +335,8 @@ export class Run {
     });
     if (result === undefined) return this.control.stopping;
     this.#directory.writeEvaluation(result);
-    this.#report(evaluated(prepared, codes), outcomes);
+    // What a step of the user's own measures belongs to no sample.
+    if (prepared.validationStep === undefined) this.#report(evaluated(prepared, codes), outcomes);
     this.#update({ metrics: result.metrics });
     this.#reporter.flush();
     this.#send("evaluated", result);

@@ -9,6 +9,7 @@ import { GradientAccumulator } from "./accumulator.ts";
 import type { CallbackList } from "./callbacks.ts";
 import { forward, inputsAndTarget } from "./evaluator.ts";
 import { toNumber, type Measurement } from "./metrics.ts";
+import { isValues, missingLoss, numbers, type Values } from "./stepResult.ts";
 import type { Prepared } from "./prepare.ts";
 import { isOptimizer } from "./settings.ts";
 
@@ -22,9 +23,6 @@ export interface BatchPlace {
   /** Whether the step follows it. */
   steps: boolean;
 }
-
-/** Values of a batch by name. */
-export type Values = Record<string, number>;
 
 /** Trains on one batch: the step of a PyTorch script, or the experiment's own. */
 export class TrainingStep {
@@ -61,7 +59,7 @@ export class TrainingStep {
       });
     });
     const then = mapTensors(result, parted);
-    return () => numbers(then);
+    return () => numbers(then, "trainStep");
   }
 
   async #default(
@@ -120,10 +118,6 @@ export class TrainingStep {
   }
 }
 
-export function missingLoss(): Tensor {
-  throw new TensorError("value", "experiment(): the trainStep calls loss, but the experiment has none");
-}
-
 /** The one optimizer of an experiment without a step of its own. */
 function single(optimizers: Optimizers): Optimizer {
   if (isOptimizer(optimizers)) return optimizers;
@@ -133,19 +127,9 @@ function single(optimizers: Optimizers): Optimizer {
   );
 }
 
-function numbers(result: StepResult): Values {
-  if (!isValues(result)) return { loss: toNumber(result, "trainStep's result") };
-  const values: Values = {};
-  for (const [name, value] of Object.entries(result)) values[name] = toNumber(value, `trainStep's "${name}"`);
-  return values;
-}
-
 /** What a step gives, with each of its tensors replaced. */
 function mapTensors(result: StepResult, replace: (x: Tensor) => Tensor): StepResult {
   const one = <T>(value: T | Tensor): T | Tensor => (value instanceof Tensor ? replace(value) : value);
   if (!isValues(result)) return one(result);
   return Object.fromEntries(Object.entries(result).map(([name, value]) => [name, one(value)]));
 }
-
-const isValues = (result: StepResult): result is Exclude<StepResult, number | Tensor | void> =>
-  typeof result === "object" && result !== null && Object.getPrototypeOf(result) === Object.prototype;

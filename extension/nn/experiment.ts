@@ -93,6 +93,7 @@ const CHECKS: Record<keyof ExperimentOptions, Check> = {
   ),
   metrics: matches("a list of names, or metrics by name", isObject),
   trainStep: func,
+  validationStep: func,
   callbacks: matches("an object of functions, or a list of such", isObject),
   classes: matches("a list of names", Array.isArray),
   logEvery: whole(1),

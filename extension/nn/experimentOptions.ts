@@ -48,6 +48,14 @@ export type BuiltInMetric =
 /** The tensors of one batch, in the order of the data set: `[input, target]`, or several inputs and the target. */
 export type Batch = readonly Tensor[];
 
+/** What a validation step of the user's own is given. */
+export interface ValidationStep<M extends Module> {
+  model: M;
+  batch: Batch;
+  /** The experiment's loss; a call throws when it has none. */
+  loss: Loss;
+}
+
 /** What a training step of the user's own is given. */
 export interface TrainStep<M extends Module, O extends Optimizers> {
   model: M;
@@ -242,6 +250,12 @@ export interface ExperimentOptions<M extends Module = Module, O extends Optimize
    * clipping, accumulation. All of its optimizers' steps are computed together, as one graph.
    */
   trainStep?: (step: TrainStep<M, O>) => MaybePromise<StepResult>;
+  /**
+   * What a validation or an evaluation measures of a batch, in place of forward, loss and metrics: for models with several
+   * outputs or targets. It gives a loss, or values by name; their means over the samples are the results. No gradients
+   * are recorded, and the model is in evaluation mode.
+   */
+  validationStep?: (step: ValidationStep<M>) => StepResult;
   /** Functions called while training, or several sets of them, called in their order. */
   callbacks?: Callbacks<M, O> | readonly Callbacks<M, O>[];
   /** Ends the training when what it watches has stopped improving; `true` for the defaults. */

@@ -284,7 +284,7 @@ function paletteKeeps(typed: string, label: string): boolean {
   const [wanted, target] = [typed.toLowerCase(), label.toLowerCase()];
   const separates = (char: string | undefined): boolean =>
     char !== undefined && /[\s()[\]{}<>`'"\-/;:,.?!]/.test(char);
-  const starts = [...target].flatMap((char, i) =>
+  const starts = Array.from(target, (char, i) => [char, i] as const).flatMap(([char, i]) =>
     i === 0 || separates(char) || separates(target[i - 1]) ? [i] : [],
   );
   const follows = (w: number, t: number): boolean => {

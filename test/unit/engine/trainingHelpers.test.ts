@@ -217,7 +217,7 @@ describe("checkpoints", () => {
       metrics: ["accuracy"],
     };
     const { loss: _, ...rest } = falling;
-    const lossless = await train(experiment({ ...rest, ...own } as ExperimentOptions));
+    const lossless = await train(experiment({ ...rest, ...own }));
     expect(lossless.log.join("\n")).toContain("Checkpoints: no best weights are kept: there is no val_loss.");
     expect(await told({})).toEqual([]);
     await expect(trained({ ...falling, checkpoints: { monitor: "val_f1" } })).rejects.toThrow(
