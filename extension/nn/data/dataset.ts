@@ -44,6 +44,28 @@ export abstract class Dataset<Sample = unknown> {
   }
 }
 
+/** A plain list as a data set. */
+class ListDataset<Sample> extends Dataset<Sample> {
+  private readonly list: readonly Sample[];
+
+  constructor(list: readonly Sample[]) {
+    super();
+    this.list = list;
+  }
+
+  get length(): number {
+    return this.list.length;
+  }
+
+  get(index: number): Sample {
+    return this.list[checkIndex(index, this.length)]!;
+  }
+}
+
+/** @internal What takes a data set takes a list of samples too, as in PyTorch. */
+export const asDataset = <Sample>(source: Dataset<Sample> | readonly Sample[]): Dataset<Sample> =>
+  Array.isArray(source) ? new ListDataset(source as readonly Sample[]) : (source as Dataset<Sample>);
+
 /** Rows of a tensor by number, copied on the host. Neighbouring rows share the tensor's memory. */
 export function rows(tensor: Tensor, indices: readonly number[]): Tensor {
   const { shape, dtype } = tensor;
@@ -123,9 +145,9 @@ export class Subset<Sample = unknown> extends Dataset<Sample> {
   readonly dataset: Dataset<Sample>;
   readonly indices: readonly number[];
 
-  constructor(dataset: Dataset<Sample>, indices: readonly number[]) {
+  constructor(dataset: Dataset<Sample> | readonly Sample[], indices: readonly number[]) {
     super();
-    this.dataset = dataset;
+    this.dataset = asDataset(dataset);
     this.indices = indices;
   }
 
@@ -235,7 +257,7 @@ export class StackDataset<P extends Parts = Parts> extends Dataset<Stacked<P>> {
  * @throws TensorError "Sum of input lengths does not equal the length of the input dataset!"
  */
 export function randomSplit<Sample>(
-  dataset: Dataset<Sample>,
+  dataset: Dataset<Sample> | readonly Sample[],
   lengths: readonly number[],
   options: { generator?: RandomStream } = {},
 ): Subset<Sample>[] {

@@ -3,7 +3,7 @@ import * as sampling from "../../tensor/random/sampling.ts";
 import { defaultStream, type RandomStream } from "../../tensor/random/stream.ts";
 import { bind } from "../arguments.ts";
 import { defaultCollate, type Collated } from "./collate.ts";
-import type { Dataset } from "./dataset.ts";
+import { asDataset, type Dataset } from "./dataset.ts";
 import { IterableDataset } from "./iterable.ts";
 import { BatchSampler, RandomSampler, SequentialSampler, type Sampler } from "./sampler.ts";
 
@@ -27,7 +27,7 @@ export interface DataLoaderOptions<Sample, Batch> {
 type Samples<Sample> = Dataset<Sample> | IterableDataset<Sample>;
 
 /**
- * Batches of a data set. Each loop over it is one epoch, in the order PyTorch gives for the same seed:
+ * Batches of a data set, or of a list of samples. Each loop over it is one epoch, in the order PyTorch gives for the same seed:
  *
  * ```ts
  * for (const [x, y] of new data.DataLoader(set, { batchSize: 32, shuffle: true })) …
@@ -52,13 +52,16 @@ export class DataLoader<
   private readonly plain: sampling.LoaderOptions | null = null;
   private readonly collateFn: ((samples: Sample[]) => Batch) | null;
 
-  constructor(dataset: Source & Samples<Sample>, options?: DataLoaderOptions<Sample, Batch>);
   constructor(
-    dataset: Source & Samples<Sample>,
+    dataset: (Source & Samples<Sample>) | readonly Sample[],
+    options?: DataLoaderOptions<Sample, Batch>,
+  );
+  constructor(
+    dataset: (Source & Samples<Sample>) | readonly Sample[],
     batchSize: number | null,
     options?: Omit<DataLoaderOptions<Sample, Batch>, "batchSize">,
   );
-  constructor(dataset: Source & Samples<Sample>, ...rest: unknown[]) {
+  constructor(given: (Source & Samples<Sample>) | readonly Sample[], ...rest: unknown[]) {
     const options = bind<DataLoaderOptions<Sample, Batch>>("DataLoader", rest, {
       batchSize: 1,
       shuffle: false,
@@ -69,6 +72,8 @@ export class DataLoader<
       generator: null,
     });
     const { batchSize, dropLast, generator, shuffle } = options;
+    const dataset = (Array.isArray(given) ? asDataset(given as readonly Sample[]) : given) as Source &
+      Samples<Sample>;
     checkOptions(dataset, options);
     this.dataset = dataset;
     this.generator = generator;

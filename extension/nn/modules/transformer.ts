@@ -278,8 +278,9 @@ type TransformerRest =
  * @throws TensorError "the feature number of src and tgt must be equal to d_model"
  */
 export class Transformer extends BuiltIn {
-  encoder: Module;
-  decoder: Module;
+  /** A {@link TransformerEncoder}, or the module that was given in its place. */
+  encoder: TransformerEncoder;
+  decoder: TransformerDecoder;
   readonly dModel: number;
   readonly nhead: number;
   readonly batchFirst: boolean;
@@ -303,10 +304,18 @@ export class Transformer extends BuiltIn {
     });
     const { numEncoderLayers, numDecoderLayers, ...layer } = o;
     const norm = (): LayerNorm => new LayerNorm(o.dModel, { eps: o.layerNormEps, bias: o.bias });
-    this.encoder =
-      customEncoder ?? new TransformerEncoder(new TransformerEncoderLayer(layer), numEncoderLayers, norm());
-    this.decoder =
-      customDecoder ?? new TransformerDecoder(new TransformerDecoderLayer(layer), numDecoderLayers, norm());
+    this.encoder = (customEncoder ??
+      new TransformerEncoder(
+        new TransformerEncoderLayer(layer),
+        numEncoderLayers,
+        norm(),
+      )) as TransformerEncoder;
+    this.decoder = (customDecoder ??
+      new TransformerDecoder(
+        new TransformerDecoderLayer(layer),
+        numDecoderLayers,
+        norm(),
+      )) as TransformerDecoder;
     for (const p of this.parameters()) if (p.ndim > 1) xavierUniform_(p);
     this.dModel = o.dModel;
     this.nhead = o.nhead;

@@ -216,3 +216,19 @@ describe("DataLoader", () => {
     expect(body).toThrow(message);
   });
 });
+
+test("a list of samples is a data set, for a loader and a random split", () => {
+  const words = ["a", "b", "c", "d", "e"];
+  const loader = new data.DataLoader(words, { batchSize: 2 });
+  expectTypeOf(loader).toExtend<Iterable<string[]>>();
+  expect([...loader]).toEqual([["a", "b"], ["c", "d"], ["e"]]);
+  expect([loader.length, loader.dataset.length]).toEqual([3, 5]);
+  const pairs: [string, number][] = [
+    ["x", 1],
+    ["y", 2],
+  ];
+  const collateFn = (batch: [string, number][]): string => batch.map(([word, n]) => word.repeat(n)).join();
+  expect([...new data.DataLoader(pairs, { batchSize: 2, collateFn })]).toEqual(["x,yy"]);
+  const parts = data.randomSplit(words, [3, 2]);
+  expect(parts.flatMap((part) => [...part]).sort()).toEqual(words);
+});
