@@ -35,8 +35,6 @@ interface Memory {
  * of `torch.Tensor` in camelCase (see methods.ts); this class holds what a tensor is.
  */
 export class Tensor {
-  /** The accumulated gradient of a leaf that requires one; null before the first `backward()`. */
-  grad: Tensor | null = null;
   /** @internal Where this tensor's gradient goes; undefined when nothing before it requires one. */
   edge: GradientEdge | undefined;
   /** @internal Set for parameters, buffers and optimizer state: values that live from step to step. */
@@ -45,6 +43,7 @@ export class Tensor {
   writes = 0;
   /** @internal Follows this tensor to another place in the graph: set for one that retains its gradient. */
   moved: (() => void) | undefined;
+  private gradient: Tensor | null = null;
   private current: Value;
   private shared: View | undefined;
   private steps: readonly number[] | undefined;
@@ -59,6 +58,17 @@ export class Tensor {
   constructor(value: Value, edge?: GradientEdge) {
     this.current = value;
     this.edge = edge;
+  }
+
+  /** The accumulated gradient of a leaf that requires one; null before the first `backward()`. */
+  get grad(): Tensor | null {
+    return this.gradient;
+  }
+
+  /** @throws TensorError "attempting to assign a gradient of size '[3]' to a tensor of size '[2]'. …" */
+  set grad(next: Tensor | null) {
+    if (next !== null) this.checkGradient(next);
+    this.gradient = next;
   }
 
   get shape(): Shape {
@@ -339,6 +349,22 @@ export class Tensor {
     return (
       this.steps ?? this.shared?.strides(this.shared.base.viewStrides() ?? strides(this.shared.base.shape))
     );
+  }
+
+  private checkGradient(next: Tensor): void {
+    if (!(next instanceof Tensor)) {
+      throw new TensorError(
+        "value",
+        `assigned grad expected to be a Tensor or None but got grad of type ${typeof next}`,
+      );
+    }
+    if (next === this) throw new TensorError("autograd", "can't assign Variable as its own grad");
+    if (!sameShape(next.shape, this.shape)) {
+      throw new TensorError(
+        "shape",
+        `attempting to assign a gradient of size '${formatShape(next.shape)}' to a tensor of size '${formatShape(this.shape)}'. Please ensure that the gradient and the tensor are the same size`,
+      );
+    }
   }
 
   /** Whether a write would change a leaf that wants a gradient. */

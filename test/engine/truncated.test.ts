@@ -3,9 +3,10 @@
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { loadExecutor, type LoadedExecutor } from "../../extension/executors/index.ts";
-import { F, nn, optim, torch, type Tensor } from "../../extension/nn/index.ts";
+import { data, experiment, F, nn, optim, torch, type Tensor } from "../../extension/nn/index.ts";
 import { nativeStatus } from "../../extension/native/status.ts";
 import { keep, setExecutor } from "../../extension/tensor/runtime.ts";
+import { train, weightsOf } from "../unit/engine/training.ts";
 import { collectGarbage } from "./garbage.ts";
 
 const EXPECTED = JSON.parse(
@@ -228,6 +229,9 @@ const PROGRAMS: Record<string, (steps?: number) => Tensor[]> = {
   },
 };
 
+/** What a training has come to on the first engine. */
+const stateful: Record<string, number[]> = {};
+
 const numbers = (tensors: readonly Tensor[]): number[] => tensors.flatMap((x) => [...x.data()]);
 
 const devices = (["native", "wasm"] as const).filter(
@@ -239,9 +243,11 @@ describe.each(devices)("on %s", (device) => {
   beforeAll(async () => {
     executor = await loadExecutor(device);
   });
-  beforeEach(() => void Object.assign(keep, { repeats: false }));
+  // A training leaves its own choices.
+  const plain = { gradients: true, waiting: false, repeats: false, training: undefined, coming: undefined };
+  beforeEach(() => void Object.assign(keep, plain));
   afterAll(() => {
-    keep.repeats = false;
+    Object.assign(keep, plain);
     setExecutor(undefined);
   });
 
@@ -281,6 +287,54 @@ describe.each(devices)("on %s", (device) => {
     },
   );
 
+  it.each([
+    ["the trainer's step", false],
+    ["a trainStep", true],
+  ])("a state is carried through a training: %s", async (_, own) => {
+    class Stateful extends nn.Module {
+      cell = new nn.GRUCell(3, 4);
+      fc = new nn.Linear(4, 2);
+      h: Tensor | undefined;
+      forward(x: Tensor): Tensor {
+        this.h = this.cell(x, this.h?.detach());
+        return this.fc(this.h);
+      }
+    }
+    const seen: Tensor[] = [];
+    const make = (): Stateful => new Stateful();
+    const options = {
+      model: make,
+      data: () => new data.TensorDataset(torch.randn(40, 3), torch.randn(40, 2)),
+      loss: new nn.MSELoss(),
+      optimizer: (parameters: Tensor[]) => new optim.SGD(parameters, { lr: 0.1 }),
+      epochs: 3,
+      batchSize: 4,
+    };
+    const trained = await train(
+      experiment(
+        own
+          ? {
+              ...options,
+              trainStep: ({ model, batch, loss, optimizer }) => {
+                const [x, y] = batch as [Tensor, Tensor];
+                const value = loss((model as Stateful)(x), y);
+                optimizer.zeroGrad();
+                value.backward();
+                optimizer.step();
+                seen.push((model as Stateful).h!);
+                return { loss: value };
+              },
+            }
+          : options,
+      ),
+    );
+    const { model } = trained.prepared;
+    const got = [...weightsOf(trained.prepared), ...(model as Stateful).h!.data(), ...numbers(seen)];
+    const all = (stateful[String(own)] ??= got);
+    expect(got.length).toBeGreaterThan(own ? 400 : 50);
+    got.forEach((x, i) => expect(x).toBeCloseTo(all[i]!, 4));
+  });
+
   it("what only forward knows says how to keep it", () => {
     const kept: Tensor[] = [];
     class Hidden extends nn.Module {
@@ -300,6 +354,13 @@ describe.each(devices)("on %s", (device) => {
     expect(() => kept[2]!.data()).toThrow(
       "this value depends on parameters as they were before an update, and was not kept",
     );
+    try {
+      kept[2]!.data();
+    } catch (error) {
+      expect((error as { hint?: string }).hint).toBe(
+        "return it from forward, keep it as a property of the module (this.h = h), or take h.detach() there",
+      );
+    }
   });
 
   it("leaves nothing behind", () => {

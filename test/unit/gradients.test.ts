@@ -191,6 +191,19 @@ describe("as PyTorch", () => {
   });
 });
 
+test("a gradient has the size of its tensor", () => {
+  const w = leaf(1, 2);
+  expect(() => (w.grad = floats(1, 2, 3))).toThrow(
+    "attempting to assign a gradient of size '[3]' to a tensor of size '[2]'. Please ensure that the gradient and the tensor are the same size",
+  );
+  expect(() => (w.grad = 1 as unknown as Tensor)).toThrow(
+    "assigned grad expected to be a Tensor or None but got grad of type number",
+  );
+  expect(() => (w.grad = w)).toThrow("can't assign Variable as its own grad");
+  w.grad = null;
+  expect(w.grad).toBeNull();
+});
+
 test("functions that change nothing give a tensor of their own", () => {
   const [i, b, s, x] = [
     torch.tensor([1, 2]),

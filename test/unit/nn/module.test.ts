@@ -139,15 +139,16 @@ describe("calls", () => {
     expect(Object.getOwnPropertyNames(new Named())).toEqual(["title"]);
   });
 
-  test("nodes know the path of their module; only results of the outermost call are kept", () => {
+  test("nodes know the path of their module; results of the outermost call and what hooks see are kept", () => {
     const net = new Net();
     const y = net(torch.zeros(5, 4));
     expect(modulesOf(y)).toEqual(["", "act", "fc1", "fc2"]);
     expect(y.value.visible).toBe(true);
+    expect((y.value.producer as Node).inputs.map(({ visible }) => visible)).toContain(false);
     let inner: Tensor | undefined;
     net.fc1.registerForwardHook((_, __, output) => void (inner = output as Tensor));
     net(torch.zeros(5, 4));
-    expect(inner!.value.visible).toBe(false);
+    expect(inner!.value.visible).toBe(true);
   });
 
   test("paths follow the model that is called", () => {
