@@ -317,11 +317,11 @@ describe.each(devices)("on %s", (device) => {
               ...options,
               trainStep: ({ model, batch, loss, optimizer }) => {
                 const [x, y] = batch as [Tensor, Tensor];
-                const value = loss((model as Stateful)(x), y);
+                const value = loss(model(x), y);
                 optimizer.zeroGrad();
                 value.backward();
                 optimizer.step();
-                seen.push((model as Stateful).h!);
+                seen.push(model.h!);
                 return { loss: value };
               },
             }
