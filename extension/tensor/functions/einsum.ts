@@ -3,9 +3,10 @@ import { apply } from "../apply.ts";
 import { TensorError } from "../errors.ts";
 import { matmul as product } from "../ops/matmul.ts";
 import { permute, sum } from "../ops/movement.ts";
-import { formatShape, numel } from "../shape.ts";
+import { numel } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { composed } from "./operands.ts";
+import { diagonal } from "./orientation.ts";
 import { expand } from "./shape.ts";
 import { reshaped } from "./views.ts";
 
@@ -13,7 +14,8 @@ const PLAIN = { transposeA: false, transposeB: false };
 
 /**
  * Sums of products written with subscripts: `einsum("bij,bjk->bik", a, b)`. Every letter is a dimension; those that
- * the result doesn't name are summed over. `...` stands for leading dimensions that broadcast.
+ * the result doesn't name are summed over, and one that an operand repeats is its diagonal. `...` stands for dimensions
+ * that broadcast. Without an arrow the result has those and, in alphabetical order, the letters that occur once.
  * @throws TensorError "einsum(): subscript j has size 4 for operand 1 which does not broadcast with previously seen size 3"
  */
 export function einsum(equation: string, ...operands: Tensor[] | [readonly Tensor[]]): Tensor {
@@ -22,12 +24,15 @@ export function einsum(equation: string, ...operands: Tensor[] | [readonly Tenso
 }
 
 function contract(equation: string, tensors: readonly Tensor[]): Tensor {
+  if (tensors.length === 0) {
+    throw new TensorError("value", "einsum(): must specify the equation string and at least one operand");
+  }
   const { terms, output, sizes } = subscripts(equation, tensors);
-  const aligned = tensors.map((x, i) => diagonalFree(x, terms[i]!));
-  let left: Labelled = { x: aligned[0]!, term: terms[0]! };
+  const aligned = tensors.map((x, i) => diagonals({ x, term: terms[i]! }));
+  let left = aligned[0]!;
   for (let i = 1; i < aligned.length; i++) {
     const later = new Set([...output, ...terms.slice(i + 1).flat()]);
-    left = pairwise(left, { x: aligned[i]!, term: terms[i]! }, later, sizes);
+    left = pairwise(left, aligned[i]!, later, sizes);
   }
   const summed = left.term.flatMap((s, d) => (output.includes(s) ? [] : [d]));
   const x = summed.length > 0 ? apply(sum, [left.x], { dims: summed, keepdim: false }) : left.x;
@@ -79,66 +84,122 @@ function pairwise(
   return { x: reshaped(result, term.map(size)), term };
 }
 
+const refuse = (message: string, code: "value" | "shape" = "value"): never => {
+  throw new TensorError(code, `einsum(): ${message}`);
+};
+
+const ELLIPSIS = "...";
+
+/** Subscripts of the operands and of the result if there is an arrow: letters, and one of them "...". */
+function parsed(equation: string, operands: number): { terms: string[][]; result: string[] | undefined } {
+  const terms: string[][] = [[]];
+  let result: string[] | undefined;
+  for (let at = 0; at < equation.length; at++) {
+    const c = equation[at]!;
+    const term = result ?? terms[terms.length - 1]!;
+    if (c === " ") continue;
+    if (c === ".") {
+      const where = result === undefined ? `operand ${terms.length - 1}` : "output";
+      const whole = equation.startsWith(ELLIPSIS, at);
+      if (term.includes(ELLIPSIS)) {
+        refuse(
+          result === undefined
+            ? `found '.' for ${where} for which an ellipsis was already found`
+            : "found '.' for output but an ellipsis (...) was already found",
+        );
+      }
+      if (!whole) {
+        refuse(
+          `found '.' for ${where} that is not part of any ellipsis${result === undefined ? "" : " (...)"}`,
+        );
+      }
+      term.push(ELLIPSIS);
+      at += 2;
+    } else if (c === "," && result === undefined) {
+      if (terms.length === operands) fewer();
+      terms.push([]);
+    } else if (equation.startsWith("->", at) && result === undefined) {
+      result = [];
+      at++;
+    } else if (/[a-zA-Z]/.test(c)) {
+      if (result?.includes(c)) refuse(`output subscript ${c} appears more than once in the output`);
+      term.push(c);
+    } else {
+      refuse(`invalid subscript given at index ${at} in the equation string, subscripts must be in [a-zA-Z]`);
+    }
+  }
+  if (terms.length < operands) refuse("more operands were provided than specified in the equation");
+  return { terms, result };
+}
+
+const fewer = (): never => refuse("fewer operands were provided than specified in the equation");
+
 /** Labels of each operand's dimensions and of the result's, and the size of every label. */
 function subscripts(
   equation: string,
   tensors: readonly Tensor[],
 ): { terms: string[][]; output: string[]; sizes: Map<string, number> } {
-  const [inputs, result] = equation.replaceAll(" ", "").split("->") as [string, string | undefined];
-  const written = inputs.split(",");
-  if (written.length !== tensors.length) {
-    const much = written.length > tensors.length ? "fewer" : "more";
-    throw new TensorError("value", `einsum(): ${much} operands were provided than specified in the equation`);
-  }
-  const sizes = new Map<string, number>();
+  const { terms: written, result } = parsed(equation, tensors.length);
   let ellipsis = 0;
-  const terms = written.map((text, i) => {
+  const terms = written.map((term, i) => {
     const { shape } = tensors[i]!;
-    const letters = text.replace("...", "");
-    const extra = text.includes("...") ? shape.length - letters.length : 0;
-    if (letters.length + extra !== shape.length || extra < 0) {
-      throw new TensorError(
-        "shape",
-        `einsum(): the number of subscripts in the equation (${letters.length}) does not match the number of dimensions (${shape.length}) for operand ${i}${text.includes("...") ? "" : " and no ellipsis was given"}`,
-      );
-    }
-    ellipsis = Math.max(ellipsis, extra);
-    return expandEllipsis(text, extra);
+    const dots = term.includes(ELLIPSIS);
+    const letters = term.length - Number(dots);
+    const count = `the number of subscripts in the equation (${letters})`;
+    const dims = `the number of dimensions (${shape.length}) for operand ${i}`;
+    if (dots && letters > shape.length) refuse(`${count} is more than ${dims}`, "shape");
+    if (!dots && letters !== shape.length)
+      refuse(`${count} does not match ${dims} and no ellipsis was given`, "shape");
+    ellipsis = Math.max(ellipsis, shape.length - letters);
+    return labelled(term, shape.length - letters);
   });
-  terms.forEach((term, i) =>
-    term.forEach((label, d) => {
-      const size = tensors[i]!.shape[d]!;
-      const seen = sizes.get(label);
-      if (seen !== undefined && seen !== size && seen !== 1 && size !== 1) {
-        throw new TensorError(
-          "shape",
-          `einsum(): subscript ${label} has size ${size} for operand ${i} which does not broadcast with previously seen size ${seen}`,
-        );
-      }
-      sizes.set(label, seen === undefined || seen === 1 ? size : seen);
-    }),
-  );
-  const dots = Array.from({ length: ellipsis }, (_, d) => `.${ellipsis - 1 - d}`);
+  const sizes = sizesOf(terms, tensors, ellipsis);
   const output =
     result === undefined
-      ? [...dots, ...implied(terms.flat().filter((s) => !s.startsWith(".")))]
-      : expandEllipsis(result, ellipsis);
-  for (const s of output) {
-    if (sizes.has(s)) continue;
-    throw new TensorError(
-      "value",
-      `einsum(): output subscript ${s} does not appear in the equation for any input operand`,
-    );
-  }
+      ? [...labelled([ELLIPSIS], ellipsis), ...implied(terms.flat().filter((s) => !s.startsWith(".")))]
+      : labelled(result, ellipsis);
+  for (const s of output)
+    if (!sizes.has(s)) refuse(`output subscript ${s} does not appear in the equation for any input operand`);
   return { terms, output, sizes };
 }
 
+function sizesOf(
+  terms: readonly (readonly string[])[],
+  tensors: readonly Tensor[],
+  ellipsis: number,
+): Map<string, number> {
+  const sizes = new Map<string, number>();
+  terms.forEach((term, i) => {
+    const { shape } = tensors[i]!;
+    term.forEach((label, d) => {
+      const size = shape[d]!;
+      const own = shape[term.indexOf(label)]!;
+      if (own !== size) {
+        refuse(
+          `subscript ${label} is repeated for operand ${i} but the sizes don't match, ${size} != ${own}`,
+          "shape",
+        );
+      }
+      const seen = sizes.get(label);
+      if (seen !== undefined && seen !== size && seen !== 1 && size !== 1) {
+        // A space is missing in PyTorch's message, too.
+        refuse(
+          label.startsWith(".")
+            ? `dimension ${ellipsis - 1 - Number(label.slice(1))} covered by ellipsis in operand ${i}has size ${size} which does not broadcast with previously seen ellipsis with size ${seen} for the respective dimension`
+            : `subscript ${label} has size ${size} for operand ${i} which does not broadcast with previously seen size ${seen}`,
+          "shape",
+        );
+      }
+      sizes.set(label, seen === undefined || seen === 1 ? size : seen);
+    });
+  });
+  return sizes;
+}
+
 /** Labels of a term: letters, and `.2 .1 .0` for the dimensions that an ellipsis stands for. */
-function expandEllipsis(text: string, count: number): string[] {
-  const [before, after] = text.split("...") as [string, string | undefined];
-  if (after === undefined) return before.split("");
+function labelled(term: readonly string[], count: number): string[] {
   const dots = Array.from({ length: count }, (_, d) => `.${count - 1 - d}`);
-  return [...before.split(""), ...dots, ...after.split("")];
+  return term.flatMap((s) => (s === ELLIPSIS ? dots : [s]));
 }
 
 /** Without an arrow the result has the letters that occur once, in alphabetical order. */
@@ -146,10 +207,11 @@ function implied(letters: readonly string[]): string[] {
   return letters.filter((s) => letters.indexOf(s) === letters.lastIndexOf(s)).toSorted();
 }
 
-function diagonalFree(x: Tensor, term: readonly string[]): Tensor {
-  if (new Set(term).size === term.length) return x;
-  throw new TensorError(
-    "unsupported",
-    `einsum(): a subscript that is repeated in one operand is not supported, operand of size ${formatShape(x.shape)}`,
-  );
+/** The diagonal over each label that occurs more than once. */
+function diagonals({ x, term }: Labelled): Labelled {
+  const second = term.findIndex((s, d) => term.indexOf(s) !== d);
+  if (second < 0) return { x, term };
+  const first = term.indexOf(term[second]!);
+  const rest = term.filter((_, d) => d !== first && d !== second);
+  return diagonals({ x: diagonal(x, 0, first, second), term: [...rest, term[second]!] });
 }
