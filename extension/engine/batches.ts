@@ -22,7 +22,7 @@ export function isDataSource(value: unknown): value is DataSource {
 
 /** The set behind a source: its own, when it is a loader. */
 export function datasetOf(source: DataSource): Dataset | IterableDataset {
-  return source instanceof DataLoader ? source.dataset : source;
+  return source instanceof DataLoader ? source.samples : source;
 }
 
 /** A data set as batches. */

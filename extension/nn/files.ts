@@ -1,5 +1,6 @@
 import { TensorError } from "../tensor/errors.ts";
 import type { OnnxGraph } from "../tensor/onnx.ts";
+import { Device, device, requireCpu, type DeviceLike } from "../tensor/platform/device.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
 /** An image of 8 bits a channel: red, green and blue of each pixel, row by row. */
@@ -61,6 +62,29 @@ export function save(value: unknown, file: string): void {
   access("torch.save").save(file, value);
 }
 
+/** What `load` takes by name. */
+export interface LoadOptions {
+  /** Where tensors go: the CPU. Functions and dicts of PyTorch's are accepted, since tensors are on the CPU anyway. */
+  mapLocation?: DeviceLike | ((...args: never[]) => unknown) | Readonly<Record<string, DeviceLike>> | null;
+  /** Accepted, without effect: nothing in a file is run. */
+  weightsOnly?: boolean;
+  /** Accepted, without effect. */
+  mmap?: boolean;
+}
+
+/** @throws TensorError in PyTorch's words where tensors are wanted on a GPU */
+function checkLocation({ mapLocation }: LoadOptions): void {
+  if (typeof mapLocation !== "string" && typeof mapLocation !== "number" && !(mapLocation instanceof Device))
+    return;
+  if (device(mapLocation).type === "cuda") {
+    throw new TensorError(
+      "unsupported",
+      "Attempting to deserialize object on a CUDA device but torch.cuda.is_available() is False. If you are running on a CPU-only machine, please use torch.load with map_location=torch.device('cpu') to map your storages to the CPU.",
+    );
+  }
+  requireCpu(mapLocation);
+}
+
 /**
  * Loads a file of tensors: safetensors, or a `.pth`, `.pt` or `.bin` file of PyTorch's `torch.save`, told apart by
  * their content. A dict of tensors is a `Map` by name: `model.loadStateDict(torch.load("model.pth"))`. Within other
@@ -74,9 +98,11 @@ export function save(value: unknown, file: string): void {
  *
  * Numbers of other element types become float32 or int64. Nothing in a file is run: what names a class or function
  * that is not one of a short list is refused.
+ * @param options.mapLocation "cpu", where tensors are anyway
  * @throws an error naming the defect of a damaged or hostile file; the file system's error
  */
-export function load<T = Map<string, Tensor>>(file: string): T {
+export function load<T = Map<string, Tensor>>(file: string, options: LoadOptions = {}): T {
+  checkLocation(options);
   return access("torch.load").load(file) as T;
 }
 

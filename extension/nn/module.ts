@@ -1,4 +1,4 @@
-import { detach } from "../tensor/functions/conversion.ts";
+import { detach, target, type ToArguments } from "../tensor/functions/conversion.ts";
 import { TensorError } from "../tensor/errors.ts";
 import { zeroGradients } from "../tensor/gradientHooks.ts";
 import { Parameter, Tensor } from "../tensor/tensor.ts";
@@ -14,7 +14,6 @@ import { call, join, ModuleState, STATE } from "./moduleCall.ts";
 import {
   bufferAt,
   checkName,
-  checkPlace,
   members,
   parameterAt,
   properties,
@@ -280,14 +279,16 @@ export abstract class Module {
   }
 
   /**
-   * Accepted for PyTorch's sake: there is one device, and one floating point type.
-   * @throws TensorError for a device or type that doesn't exist
+   * The module itself: there is one device, the CPU, and one floating point type. Takes what `tensor.to` takes.
+   * @throws TensorError for a device or type that doesn't exist here: "Torch not compiled with CUDA enabled"
    */
-  to(target: string | Tensor | { device?: string; dtype?: string }, dtype?: string): this {
-    const named = typeof target === "object" && !(target instanceof Tensor);
-    const wanted = named ? [target.device, target.dtype] : [target, dtype];
-    for (const name of wanted) if (name !== undefined) checkPlace(name instanceof Tensor ? name.dtype : name);
-    return this;
+  to(...args: ToArguments): this {
+    const { dtype } = target(args);
+    if (dtype === undefined || dtype === "float32") return this;
+    throw new TensorError(
+      "dtype",
+      `nn.Module.to only accepts floating point or complex dtypes, but got desired dtype=torch.${dtype}`,
+    );
   }
 
   /** As it is: parameters are float32. */
@@ -303,6 +304,11 @@ export abstract class Module {
   /** @throws TensorError: there is no float16 */
   half(): this {
     return this.to("float16");
+  }
+
+  /** @throws TensorError: there is no bfloat16 */
+  bfloat16(): this {
+    return this.to("bfloat16");
   }
 
   cpu(): this {

@@ -88,27 +88,6 @@ export function bufferAt(module: Module, target: string): Tensor {
   throw new TensorError("value", `\`${name}\` is not a buffer`);
 }
 
-const FLOATS: readonly string[] = ["float64", "float16", "bfloat16", "double", "half"];
-
-/** @throws TensorError for a device or type that modules cannot have */
-export function checkPlace(name: string): void {
-  if (name === "cpu" || name === "float32") return;
-  if (name.startsWith("cuda")) throw new TensorError("unsupported", "Torch not compiled with CUDA enabled");
-  if (name === "int64" || name === "bool") {
-    throw new TensorError(
-      "dtype",
-      `nn.Module.to only accepts floating point or complex dtypes, but got desired dtype=torch.${name}`,
-    );
-  }
-  throw new TensorError(
-    "unsupported",
-    FLOATS.includes(name)
-      ? `Module.to(): modules compute in float32, ${name} is not there`
-      : `Module.to(): expected "cpu" or "float32", got "${name}"`,
-    "the engine decides where a model runs; see the setting layerwise.device",
-  );
-}
-
 /** Own properties in the order of their declaration. */
 export const properties = (module: Module): [string, unknown][] => Object.entries(module);
 

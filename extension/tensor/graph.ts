@@ -114,7 +114,8 @@ export class Value {
   readonly made = ++Value.made;
   /** Where trace.ts met it last. */
   mark = 0;
-  readonly shape: Shape;
+  /** Replaced by an equal {@link Size} when a user may see it. */
+  shape: Shape;
   readonly dtype: DType;
   private origin: Node | Leaf;
   private output: number;

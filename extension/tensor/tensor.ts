@@ -3,6 +3,7 @@ import { TensorError } from "./errors.ts";
 import { dataValue, stateValue, Storage, type GradientEdge, type Value } from "./graph.ts";
 import { scope, withGradients } from "./scope.ts";
 import { formatShape, numel, sameShape, strides, type Shape } from "./shape.ts";
+import { isSize, sizeOf } from "./size.ts";
 
 /** How a view is made from its base and written back to it, so that in-place writes reach all who share memory. */
 export interface View {
@@ -72,7 +73,8 @@ export class Tensor {
   }
 
   get shape(): Shape {
-    return this.current.shape;
+    const { current } = this;
+    return isSize(current.shape) ? current.shape : (current.shape = sizeOf(current.shape));
   }
 
   get dtype(): DType {

@@ -3,7 +3,6 @@ import { detectAnomaly, isAnomalyEnabled, setDetectAnomaly } from "./anomaly.ts"
 import { grad } from "./autograd.ts";
 import { gradcheck, hessian, jacobian, vjp } from "./autogradFunctional.ts";
 import { Function } from "./differentiation/function.ts";
-import type { DType } from "./dtype.ts";
 
 export type { FunctionCtx } from "./differentiation/function.ts";
 export { noGrad } from "./scope.ts";
@@ -49,11 +48,23 @@ export * as linalg from "./linalg.ts";
 export * from "./functions/random.ts";
 export type { ValuesAndIndices } from "./functions/along.ts";
 export type { TensorOptions } from "./functions/options.ts";
+export { Size } from "./size.ts";
 export { resultType } from "./functions/promotion.ts";
 export * from "./functions/reduction.ts";
 export { variance as var } from "./functions/reduction.ts";
 export * from "./functions/shape.ts";
 export * from "./functions/special.ts";
+export * from "./platform/types.ts";
+export {
+  device,
+  getDefaultDevice,
+  setDefaultDevice,
+  type Device,
+  type DeviceLike,
+} from "./platform/device.ts";
+export * as accelerator from "./platform/accelerator.ts";
+export * as backends from "./platform/backends.ts";
+export * as cuda from "./platform/cuda.ts";
 export * from "./functions/statistics.ts";
 export * from "./functions/unique.ts";
 // PyTorch's other names of the same functions.
@@ -75,7 +86,7 @@ export { nonzero as argwhere } from "./functions/gathering.ts";
 export { outer as ger } from "./functions/linalg.ts";
 export { trapezoid as trapz } from "./functions/differences.ts";
 export { index, indexPut } from "./functions/indexing.ts";
-export { allclose, clone, detach, equal } from "./functions/conversion.ts";
+export { allclose, clone, detach, equal, isFloatingPoint, numel } from "./functions/conversion.ts";
 
 /** Gradients without `.grad`, derivatives of functions, a check of them, and where a NaN comes from. */
 export const autograd = {
@@ -87,9 +98,3 @@ export const autograd = {
   setDetectAnomaly,
   isAnomalyEnabled,
 } as const;
-
-export const float32 = "float32" satisfies DType;
-export const float = float32;
-export const int64 = "int64" satisfies DType;
-export const long = int64;
-export const bool = "bool" satisfies DType;

@@ -5,13 +5,15 @@ import { formatShape, numel, sameShape } from "../../tensor/shape.ts";
 import { fromHost, Tensor } from "../../tensor/tensor.ts";
 
 /** What samples become as a batch: numbers become tensors, tensors get a batch dimension. */
-export type Collated<S> = S extends Tensor | number | boolean
+export type Collated<S> = S extends Tensor | number | boolean | ArrayBufferView
   ? Tensor
   : S extends string
     ? string[]
-    : S extends object
-      ? { -readonly [K in keyof S]: Collated<S[K]> }
-      : unknown;
+    : S extends ReadonlyMap<infer K, infer V>
+      ? Map<K, Collated<V>>
+      : S extends object
+        ? { -readonly [K in keyof S]: Collated<S[K]> }
+        : unknown;
 
 /**
  * Samples as one batch: tensors stacked, numbers as a tensor, strings as a list; arrays and objects member by member.
@@ -33,16 +35,33 @@ function collate(samples: readonly unknown[]): unknown {
     }
     return first.map((_, i) => collate(lists.map((list) => list[i])));
   }
+  if (ArrayBuffer.isView(first)) return stacked(samples.map((one) => tensor(one as Float32Array)));
+  if (first instanceof Map) {
+    const maps = samples as readonly ReadonlyMap<unknown, unknown>[];
+    const keys = [...(first as ReadonlyMap<unknown, unknown>).keys()];
+    return new Map(
+      keys.map((key) => [key, collate(maps.map((map, i) => member(map.has(key), map.get(key), key, i)))]),
+    );
+  }
   if (typeof first === "object" && first !== null) {
     const records = samples as readonly Readonly<Record<string, unknown>>[];
     return Object.fromEntries(
-      Object.keys(first).map((key) => [key, collate(records.map((record) => record[key]))]),
+      Object.keys(first).map((key) => [
+        key,
+        collate(records.map((record, i) => member(key in record, record[key], key, i))),
+      ]),
     );
   }
   throw new TensorError(
     "value",
-    `default_collate: batch must contain tensors, numbers, strings, arrays or objects; found ${typeof first}`,
+    `default_collate: batch must contain tensors, numbers, strings, arrays or objects; found ${first === null ? "null" : typeof first}`,
   );
+}
+
+/** A value of sample `i`, which must have what the first one has. */
+function member(present: boolean, value: unknown, key: unknown, i: number): unknown {
+  if (present) return value;
+  throw new TensorError("value", `default_collate: sample ${i} of the batch has no '${String(key)}'`);
 }
 
 /** Values that are at hand are copied together; others are computed with the batch. */

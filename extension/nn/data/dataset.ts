@@ -4,6 +4,7 @@ import { defaultStream, type RandomStream } from "../../tensor/random/stream.ts"
 import { valuesOf } from "../../tensor/runtime.ts";
 import { numel } from "../../tensor/shape.ts";
 import { fromHost, Tensor } from "../../tensor/tensor.ts";
+import { IterableDataset } from "./iterable.ts";
 import { warnOnce } from "../warnings.ts";
 
 /**
@@ -44,6 +45,15 @@ export abstract class Dataset<Sample = unknown> {
   }
 }
 
+/** Samples by number, in any object. */
+export interface Indexable<Sample> {
+  readonly length: number;
+  get(index: number): Sample;
+}
+
+/** What stands for a data set: one, another object with `length` and `get`, an array of samples. */
+export type SampleSource<Sample> = Dataset<Sample> | Indexable<Sample> | readonly Sample[];
+
 /** A plain list as a data set. */
 class ListDataset<Sample> extends Dataset<Sample> {
   private readonly list: readonly Sample[];
@@ -62,9 +72,45 @@ class ListDataset<Sample> extends Dataset<Sample> {
   }
 }
 
-/** @internal What takes a data set takes a list of samples too, as in PyTorch. */
-export const asDataset = <Sample>(source: Dataset<Sample> | readonly Sample[]): Dataset<Sample> =>
-  Array.isArray(source) ? new ListDataset(source as readonly Sample[]) : (source as Dataset<Sample>);
+class RowDataset extends Dataset<Tensor> {
+  private readonly tensor: Tensor;
+
+  constructor(tensor: Tensor) {
+    super();
+    this.tensor = tensor;
+  }
+
+  get length(): number {
+    return this.tensor.shape[0] ?? 0;
+  }
+
+  get(index: number): Tensor {
+    return new TensorDataset(this.tensor).get(index)[0];
+  }
+
+  override getBatch(indices: readonly number[]): Tensor {
+    return rows(this.tensor, indices);
+  }
+}
+
+/**
+ * The data set that something stands for: itself, an array of samples, the rows of a tensor.
+ * @throws TensorError for what has no samples by number
+ */
+export function asDataset<Sample>(source: SampleSource<Sample> | Tensor): Dataset<Sample> {
+  if (source instanceof Dataset) return source;
+  if (source instanceof Tensor) return new RowDataset(source) as Dataset<unknown> as Dataset<Sample>;
+  if (Array.isArray(source)) return new ListDataset(source as readonly Sample[]);
+  const { length, get } = source as Partial<Indexable<Sample>>;
+  if (typeof length === "number" && typeof get === "function") return source as Dataset<Sample>;
+  const type =
+    typeof source === "object" && source !== null ? (source as object).constructor.name : typeof source;
+  throw new TensorError(
+    "value",
+    `object of type '${type}' has no samples by number`,
+    "a data set is an array, or an object with length and get(index)",
+  );
+}
 
 /** Rows of a tensor by number, copied on the host. Neighbouring rows share the tensor's memory. */
 export function rows(tensor: Tensor, indices: readonly number[]): Tensor {
@@ -145,7 +191,7 @@ export class Subset<Sample = unknown> extends Dataset<Sample> {
   readonly dataset: Dataset<Sample>;
   readonly indices: readonly number[];
 
-  constructor(dataset: Dataset<Sample> | readonly Sample[], indices: readonly number[]) {
+  constructor(dataset: SampleSource<Sample>, indices: readonly number[]) {
     super();
     this.dataset = asDataset(dataset);
     this.indices = indices;
@@ -179,15 +225,16 @@ export class Subset<Sample = unknown> extends Dataset<Sample> {
 export class ConcatDataset<Sample = unknown> extends Dataset<Sample> {
   readonly datasets: readonly Dataset<Sample>[];
 
-  constructor(datasets: Iterable<Dataset<Sample>>) {
+  constructor(datasets: Iterable<SampleSource<Sample>>) {
     super();
-    this.datasets = [...datasets];
-    if (this.datasets.length === 0) {
+    const list = [...datasets];
+    if (list.length === 0) {
       throw new TensorError("value", "datasets should not be an empty iterable");
     }
-    if (!this.datasets.every((one) => one instanceof Dataset)) {
+    if (list.some((one) => one instanceof IterableDataset)) {
       throw new TensorError("value", "ConcatDataset does not support IterableDataset");
     }
+    this.datasets = list.map((one) => asDataset(one));
   }
 
   get length(): number {
@@ -257,7 +304,7 @@ export class StackDataset<P extends Parts = Parts> extends Dataset<Stacked<P>> {
  * @throws TensorError "Sum of input lengths does not equal the length of the input dataset!"
  */
 export function randomSplit<Sample>(
-  dataset: Dataset<Sample> | readonly Sample[],
+  dataset: SampleSource<Sample>,
   lengths: readonly number[],
   options: { generator?: RandomStream } = {},
 ): Subset<Sample>[] {

@@ -21,13 +21,15 @@ export {
   StackDataset,
   Subset,
   TensorDataset,
+  type Indexable,
+  type SampleSource,
   type Stacked,
 } from "./dataset.ts";
 export { fashionMnist, type FashionMnistOptions } from "./idx.ts";
 export { ImageFolder, type ImageFolderOptions } from "./imageFolder.ts";
 export { ChainDataset, IterableDataset } from "./iterable.ts";
 export { makeGrid, saveImage, type GridOptions } from "./images.ts";
-export { DataLoader, type DataLoaderOptions } from "./loader.ts";
+export { DataLoader, type DataLoaderOptions, type LoaderSource } from "./loader.ts";
 export {
   BatchSampler,
   RandomSampler,

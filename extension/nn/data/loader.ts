@@ -3,7 +3,7 @@ import * as sampling from "../../tensor/random/sampling.ts";
 import { defaultStream, type RandomStream } from "../../tensor/random/stream.ts";
 import { bind } from "../arguments.ts";
 import { defaultCollate, type Collated } from "./collate.ts";
-import { asDataset, type Dataset } from "./dataset.ts";
+import { asDataset, type Dataset, type SampleSource } from "./dataset.ts";
 import { IterableDataset } from "./iterable.ts";
 import { BatchSampler, RandomSampler, SequentialSampler, type Sampler } from "./sampler.ts";
 
@@ -22,25 +22,43 @@ export interface DataLoaderOptions<Sample, Batch> {
   dropLast?: boolean;
   /** Where the order is drawn from; the global generator by default. */
   generator?: RandomStream | null;
+  /** Accepted, without effect: this process reads all samples. */
+  numWorkers?: number;
+  /** Accepted, without effect: memory is pinned for GPUs. */
+  pinMemory?: boolean;
+  /** Accepted, without effect. */
+  pinMemoryDevice?: string;
+  /** Accepted, without effect. */
+  timeout?: number;
+  /** Accepted, never called: there are no workers. */
+  workerInitFn?: ((worker: number) => void) | null;
+  /** Accepted, without effect. */
+  prefetchFactor?: number | null;
+  /** Accepted, without effect. */
+  persistentWorkers?: boolean;
 }
 
-type Samples<Sample> = Dataset<Sample> | IterableDataset<Sample>;
+/** What a loader reads: a data set, an object with `length` and `get`, an array of samples, or a stream. */
+export type LoaderSource<Sample> = SampleSource<Sample> | IterableDataset<Sample>;
 
 /**
  * Batches of a data set, or of a list of samples. Each loop over it is one epoch, in the order PyTorch gives for the same seed:
  *
  * ```ts
  * for (const [x, y] of new data.DataLoader(set, { batchSize: 32, shuffle: true })) …
+ * for (const batch of new data.DataLoader([1, 2, 3], { batchSize: 2 })) …
  * ```
  *
  * @throws TensorError for options that exclude each other
  */
 export class DataLoader<
-  Sample,
+  const Sample,
   Batch = Collated<Sample>,
-  Source extends Samples<Sample> = Samples<Sample>,
+  Source extends LoaderSource<Sample> = LoaderSource<Sample>,
 > implements Iterable<Batch> {
   readonly dataset: Source;
+  /** @internal The data set that `dataset` is or stands for. */
+  readonly samples: Dataset<Sample> | IterableDataset<Sample>;
   readonly batchSize: number | null;
   readonly dropLast: boolean;
   /** Gives the sample numbers; null for a stream. */
@@ -52,30 +70,35 @@ export class DataLoader<
   private readonly plain: sampling.LoaderOptions | null = null;
   private readonly collateFn: ((samples: Sample[]) => Batch) | null;
 
+  constructor(dataset: Source & LoaderSource<Sample>, options?: DataLoaderOptions<Sample, Batch>);
   constructor(
-    dataset: (Source & Samples<Sample>) | readonly Sample[],
-    options?: DataLoaderOptions<Sample, Batch>,
-  );
-  constructor(
-    dataset: (Source & Samples<Sample>) | readonly Sample[],
+    dataset: Source & LoaderSource<Sample>,
     batchSize: number | null,
     options?: Omit<DataLoaderOptions<Sample, Batch>, "batchSize">,
   );
-  constructor(given: (Source & Samples<Sample>) | readonly Sample[], ...rest: unknown[]) {
+  constructor(source: Source & LoaderSource<Sample>, ...rest: unknown[]) {
     const options = bind<DataLoaderOptions<Sample, Batch>>("DataLoader", rest, {
       batchSize: 1,
       shuffle: false,
       sampler: null,
       batchSampler: null,
+      numWorkers: 0,
       collateFn: null,
+      pinMemory: false,
       dropLast: false,
+      timeout: 0,
+      workerInitFn: null,
       generator: null,
+      prefetchFactor: null,
+      persistentWorkers: false,
+      pinMemoryDevice: "",
     });
     const { batchSize, dropLast, generator, shuffle } = options;
-    const dataset = (Array.isArray(given) ? asDataset(given as readonly Sample[]) : given) as Source &
-      Samples<Sample>;
+    checkWorkers(options);
+    const dataset = source instanceof IterableDataset ? source : asDataset(source);
     checkOptions(dataset, options);
-    this.dataset = dataset;
+    this.dataset = source;
+    this.samples = dataset;
     this.generator = generator;
     this.collateFn = options.collateFn;
     this.dropLast = dropLast;
@@ -103,16 +126,16 @@ export class DataLoader<
     const { batchSampler, sampler, batchSize, dropLast } = this;
     if (batchSampler !== null) return batchSampler.length;
     if (sampler !== null) return sampler.length;
-    const { length } = this.dataset;
+    const { length } = this.samples;
     if (length === undefined) {
-      throw new TensorError("value", `object of type '${this.dataset.constructor.name}' has no length`);
+      throw new TensorError("value", `object of type '${this.samples.constructor.name}' has no length`);
     }
     return batchSize === null ? length : sampling.batchCount({ length, batchSize, dropLast });
   }
 
   /** Starts an epoch. */
   [Symbol.iterator](): IterableIterator<Batch> {
-    const { dataset, plain, batchSampler } = this;
+    const { samples: dataset, plain, batchSampler } = this;
     if (plain !== null && !(dataset instanceof IterableDataset))
       return this.read(dataset, sampling.loaderBatches(plain, defaultStream));
     // The base seed that PyTorch's iterators draw for their workers.
@@ -123,7 +146,7 @@ export class DataLoader<
 
   /** @internal Whether batches may be read before it is their turn: nothing but the set is asked, and it is fixed. */
   get fixed(): boolean {
-    const { dataset, collateFn, plain } = this;
+    const { samples: dataset, collateFn, plain } = this;
     if (plain === null || collateFn !== null || dataset instanceof IterableDataset) return false;
     return dataset.fixed && this[Symbol.iterator] === DataLoader.prototype[Symbol.iterator];
   }
@@ -131,14 +154,14 @@ export class DataLoader<
   /** @internal The batches in the set's own order, which takes nothing from any other generator. */
   inOrder(generator: RandomStream): DataLoader<Sample, Batch> {
     const { collateFn } = this;
-    const dataset: Samples<Sample> = this.dataset;
+    const { samples: dataset } = this;
     const batchSize = this.batchSize ?? (this.batchSampler === null ? null : 1);
     return new DataLoader(dataset, { batchSize, collateFn, generator });
   }
 
   /** @internal Samples by number, as one batch. */
   pick(indices: readonly number[]): Batch {
-    const { dataset } = this;
+    const { samples: dataset } = this;
     if (dataset instanceof IterableDataset)
       throw new TensorError("value", "a stream has no samples by number");
     return this.read(dataset, [[...indices]]).next().value as Batch;
@@ -186,6 +209,28 @@ export class DataLoader<
 function defaultSampler(dataset: Dataset, shuffle: boolean, generator: RandomStream | null): Sampler {
   if (!shuffle) return new SequentialSampler(dataset);
   return new RandomSampler(dataset, generator === null ? {} : { generator });
+}
+
+/** What PyTorch asks of options for workers. */
+function checkWorkers({
+  numWorkers,
+  timeout,
+  prefetchFactor,
+  persistentWorkers,
+}: Required<
+  Pick<DataLoaderOptions<unknown, unknown>, "numWorkers" | "timeout" | "prefetchFactor" | "persistentWorkers">
+>): void {
+  const fail = (message: string): never => {
+    throw new TensorError("value", message);
+  };
+  if (numWorkers < 0)
+    fail("num_workers option should be non-negative; use num_workers=0 to disable multiprocessing.");
+  if (timeout < 0) fail("timeout option should be non-negative");
+  if (numWorkers === 0 && prefetchFactor !== null)
+    fail(
+      "prefetch_factor option could only be specified in multiprocessing.let num_workers > 0 to enable multiprocessing, otherwise set prefetch_factor to None.",
+    );
+  if (numWorkers === 0 && persistentWorkers) fail("persistent_workers option needs num_workers > 0");
 }
 
 /** What excludes each other, in PyTorch's order and words. */

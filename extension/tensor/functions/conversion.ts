@@ -3,12 +3,15 @@ import { backward as propagate, type BackwardOptions } from "../autograd.ts";
 import type { DType } from "../dtype.ts";
 import { TensorError } from "../errors.ts";
 import { valuesOf } from "../runtime.ts";
+import { Device, requireCpu, type DeviceLike } from "../platform/device.ts";
+import { checkedDType, isDTypeName, type OtherDType } from "../platform/types.ts";
 import { scope } from "../scope.ts";
 import { strides } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
 import type { Nested } from "./creation.ts";
 import { isclose } from "./elementwise.ts";
 import { castTo } from "./operands.ts";
+import { checkOptions, type TensorOptions } from "./options.ts";
 import { copied, DetachedView } from "./views.ts";
 
 /**
@@ -38,16 +41,81 @@ export function tolist(input: Tensor): Nested {
   return build(0, 0);
 }
 
-/** The tensor as another type, or as that of another tensor; itself when it has that type already. */
-export function to(input: Tensor, type: DType | Tensor | { dtype?: DType }): Tensor {
-  if (typeof type === "string") return castTo(input, dtypeOf(type));
-  return type.dtype === undefined ? input : castTo(input, type.dtype);
+/** What `to` takes by name. */
+export interface ToOptions {
+  dtype?: DType | OtherDType;
+  device?: DeviceLike | null;
+  /** Accepted, without effect. */
+  nonBlocking?: boolean;
+  /** A copy even when nothing changes. Default false. */
+  copy?: boolean;
 }
 
-function dtypeOf(name: string): DType {
-  if (name === "float32" || name === "int64" || name === "bool") return name;
-  throw new TensorError("dtype", `unknown dtype '${name}': expected float32, int64 or bool`);
+/** A device, a type, or a tensor that has both; a type after a device; then `nonBlocking` and `copy`. */
+export type ToArguments = (
+  | DType
+  | OtherDType
+  | DeviceLike
+  | Tensor
+  | ToOptions
+  | boolean
+  | null
+  | undefined
+)[];
+
+/**
+ * @internal What the arguments of `to` ask for.
+ * @throws TensorError for a type or device that tensors don't have here
+ */
+export function target(args: ToArguments): { dtype: DType | undefined; copy: boolean } {
+  let dtype: DType | undefined;
+  const flags: boolean[] = [];
+  let copy = false;
+  for (const arg of args) {
+    if (arg === undefined || arg === null) continue;
+    if (typeof arg === "boolean") flags.push(arg);
+    else if (arg instanceof Tensor) dtype = arg.dtype;
+    else if (typeof arg === "string" && isDTypeName(arg)) dtype = checkedDType(arg);
+    else if (arg instanceof Device || typeof arg !== "object") requireCpu(arg);
+    else {
+      checkOptions(arg as TensorOptions);
+      dtype = (arg.dtype as DType | undefined) ?? dtype;
+      copy ||= arg.copy ?? false;
+    }
+  }
+  return { dtype, copy: copy || flags[1] === true };
 }
+
+/**
+ * The tensor as another type, or as that of another tensor; itself when nothing changes. A device must be the CPU.
+ * @throws TensorError "Torch not compiled with CUDA enabled"; for a type that tensors don't have here
+ */
+export function to(input: Tensor, ...args: ToArguments): Tensor {
+  const { dtype, copy } = target(args);
+  const result = dtype === undefined ? input : castTo(input, dtype);
+  return copy && result === input ? copied(input) : result;
+}
+
+/** The tensor itself, which is on the CPU. */
+export const cpu = (input: Tensor): Tensor => input;
+/** @throws TensorError "Torch not compiled with CUDA enabled" */
+export const cuda = (_input: Tensor): never => requireCpu("cuda") as never;
+/** The tensor itself: memory is pinned for GPUs. */
+export const pinMemory = (input: Tensor): Tensor => input;
+/** @throws TensorError: there is no float64 */
+export const double = (_input: Tensor): never => checkedDType("float64") as never;
+/** @throws TensorError: there is no float16 */
+export const half = (_input: Tensor): never => checkedDType("float16") as never;
+/** @throws TensorError: there is no bfloat16 */
+export const bfloat16 = (_input: Tensor): never => checkedDType("bfloat16") as never;
+/** @throws TensorError: there is no int32 */
+export const int = (_input: Tensor): never => checkedDType("int32") as never;
+/** @throws TensorError: there is no int16 */
+export const short = (_input: Tensor): never => checkedDType("int16") as never;
+/** @throws TensorError: there is no int8 */
+export const char = (_input: Tensor): never => checkedDType("int8") as never;
+/** @throws TensorError: there is no uint8 */
+export const byte = (_input: Tensor): never => checkedDType("uint8") as never;
 
 /** As float32. */
 export const float = (input: Tensor): Tensor => castTo(input, "float32");
@@ -119,3 +187,8 @@ export function allclose(
 ): boolean {
   return valuesOf(isclose(input, other, options).value).every((x) => x !== 0);
 }
+
+/** Number of elements. */
+export const numel = (input: Tensor): number => input.numel();
+/** Whether a tensor has floating-point numbers. */
+export const isFloatingPoint = (input: Tensor): boolean => input.dtype === "float32";

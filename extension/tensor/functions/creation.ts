@@ -7,7 +7,13 @@ import { where } from "../ops/elementwise.ts";
 import type { Shape } from "../shape.ts";
 import { fromHost, Tensor } from "../tensor.ts";
 import { castTo, composed, constant, named } from "./operands.ts";
-import { checkedSizes, sizesAndOptions, type SizesAndOptions, type TensorOptions } from "./options.ts";
+import {
+  checkedSizes,
+  checkOptions,
+  sizesAndOptions,
+  type SizesAndOptions,
+  type TensorOptions,
+} from "./options.ts";
 import { copied } from "./views.ts";
 
 /** A number, a boolean, or nested arrays of them, all of one length at each depth. */
@@ -29,6 +35,7 @@ type Typed =
 export type TensorData = Nested | Typed | Tensor;
 
 function finished(x: Tensor, options: TensorOptions | undefined): Tensor {
+  checkOptions(options);
   return options?.requiresGrad === true ? x.requiresGrad_() : x;
 }
 
@@ -60,7 +67,8 @@ export function tensor(data: TensorData, options: TensorOptions = {}): Tensor {
 }
 
 /** As {@link tensor}, but answers a tensor of the right type itself. */
-export function asTensor(data: TensorData, options: { dtype?: DType } = {}): Tensor {
+export function asTensor(data: TensorData, options: Omit<TensorOptions, "requiresGrad"> = {}): Tensor {
+  checkOptions(options);
   return data instanceof Tensor ? castTo(data, options.dtype ?? data.dtype) : tensor(data, options);
 }
 
@@ -241,7 +249,8 @@ export function logspace(
   const powers = Float32Array.from({ length: steps }, (_, i) =>
     Math.pow(base, steps === 1 ? start : start + ((end - start) * i) / (steps - 1)),
   );
-  return finished(fromHost(powers, [steps], "float32"), options);
+  const dtype = options.dtype ?? "float32";
+  return finished(fromHost(host(powers, dtype), [steps], dtype), options);
 }
 
 /** The lower triangle (up to `diagonal` places above the main one), zeros elsewhere. */

@@ -3,6 +3,7 @@ import { promoteScalar, SCALAR_TYPE, type DType } from "../dtype.ts";
 import { TensorError } from "../errors.ts";
 import { fillValue, scalarValue } from "../graph.ts";
 import { cast } from "../ops/movement.ts";
+import { checkedDType } from "../platform/types.ts";
 import { hidden, scope } from "../scope.ts";
 import { normalizeDim } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
@@ -22,7 +23,7 @@ export function sizesOf(args: Sizes): readonly number[] {
 
 /** x itself, or converted to another type. */
 export function castTo(x: Tensor, dtype: DType): Tensor {
-  return x.dtype === dtype ? x : apply(cast, [x], { dtype });
+  return x.dtype === dtype ? x : apply(cast, [x], { dtype: checkedDType(dtype) });
 }
 
 /** The number as a 0-d tensor that a compiled graph takes as input. */

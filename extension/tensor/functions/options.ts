@@ -1,7 +1,10 @@
 // What functions that make tensors take.
 import type { DType } from "../dtype.ts";
 import { TensorError } from "../errors.ts";
+import { requireCpu, type DeviceLike } from "../platform/device.ts";
+import { checkedDType } from "../platform/types.ts";
 import type { Shape } from "../shape.ts";
+import { sizeOf } from "../size.ts";
 
 /** What every function that makes a tensor takes. */
 export interface TensorOptions {
@@ -9,6 +12,18 @@ export interface TensorOptions {
   dtype?: DType;
   /** Whether `backward()` fills `.grad`. Default false. */
   requiresGrad?: boolean;
+  /** Where the tensor is: "cpu". */
+  device?: DeviceLike | null;
+  /** Accepted, without effect: memory is pinned for GPUs. */
+  pinMemory?: boolean;
+}
+
+/** @throws TensorError for a type or device that tensors don't have here */
+export function checkOptions(options: Pick<TensorOptions, "dtype" | "device"> | undefined): void {
+  if (options === undefined) return;
+  const { dtype, device } = options;
+  if (dtype !== undefined) checkedDType(dtype);
+  if (device !== undefined && device !== null) requireCpu(device);
 }
 
 /** Sizes, one by one or as a list, and then options. */
@@ -38,5 +53,6 @@ export function checkedSizes(shape: readonly number[], name: string): readonly n
     }
     if (n < 0) throw new TensorError("value", `${name}: Dimension size must be non-negative.`);
   }
-  return shape;
+  // The user's own array may change later.
+  return sizeOf(shape);
 }

@@ -1,6 +1,5 @@
 // Diagonals, triangles, turns and windows.
 import { apply } from "../apply.ts";
-import type { DType } from "../dtype.ts";
 import { TensorError } from "../errors.ts";
 import { indexSelect, rowsUpdate } from "../ops/indexing.ts";
 import { normalizeDim, numel, range, strides, type Shape } from "../shape.ts";
@@ -8,6 +7,7 @@ import { fromHost, type Tensor } from "../tensor.ts";
 import { pow } from "./arithmetic.ts";
 import { zeros } from "./creation.ts";
 import { composed, named } from "./operands.ts";
+import { checkOptions, type TensorOptions } from "./options.ts";
 import { sum } from "./reduction.ts";
 import { flip, permute, reshape, stack, transpose } from "./shape.ts";
 import { GatheredView, reshaped } from "./views.ts";
@@ -144,12 +144,13 @@ export function diagflat(input: Tensor, offset = 0): Tensor {
 function triangle(
   row: number,
   column: number,
-  options: { dtype?: DType },
+  options: Pick<TensorOptions, "dtype" | "device">,
   keep: (r: number, c: number) => boolean,
 ): Tensor {
   const places = range(row).flatMap((r) =>
     range(column).flatMap((c) => (keep(r, c) ? [[r, c] as const] : [])),
   );
+  checkOptions(options);
   const data = Int32Array.from([...places.map(([r]) => r), ...places.map(([, c]) => c)]);
   return fromHost(data, [2, places.length], options.dtype ?? "int64");
 }
@@ -158,7 +159,7 @@ function triangle(
 export function trilIndices(
   row: number,
   column: number,
-  offset: number | { offset?: number; dtype?: DType } = 0,
+  offset: number | (Pick<TensorOptions, "dtype" | "device"> & { offset?: number }) = 0,
 ): Tensor {
   const options = typeof offset === "object" ? offset : { offset };
   return triangle(row, column, options, (r, c) => c - r <= (options.offset ?? 0));
@@ -168,7 +169,7 @@ export function trilIndices(
 export function triuIndices(
   row: number,
   column: number,
-  offset: number | { offset?: number; dtype?: DType } = 0,
+  offset: number | (Pick<TensorOptions, "dtype" | "device"> & { offset?: number }) = 0,
 ): Tensor {
   const options = typeof offset === "object" ? offset : { offset };
   return triangle(row, column, options, (r, c) => c - r >= (options.offset ?? 0));

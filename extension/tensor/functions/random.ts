@@ -7,7 +7,13 @@ import { Tensor } from "../tensor.ts";
 import { add, mul } from "./arithmetic.ts";
 import { detach } from "./conversion.ts";
 import { composed, notImplemented } from "./operands.ts";
-import { checkedSizes, sizesAndOptions, type SizesAndOptions, type TensorOptions } from "./options.ts";
+import {
+  checkedSizes,
+  checkOptions,
+  sizesAndOptions,
+  type SizesAndOptions,
+  type TensorOptions,
+} from "./options.ts";
 import { drawnBy, reading } from "./sampling.ts";
 
 export interface RandomOptions extends TensorOptions {
@@ -46,6 +52,7 @@ function floats(
   shape: Shape,
   options: RandomOptions | undefined,
 ): Tensor {
+  checkOptions(options);
   const dtype = options?.dtype ?? "float32";
   if (dtype !== "float32") notImplemented(name, dtype);
   const x = (options?.generator ?? defaultStream).tensor(draw(numel(shape)), shape, dtype);
@@ -84,6 +91,7 @@ export function randint(...args: (number | readonly number[] | RandomOptions | u
   const numbers = args.filter((x) => typeof x === "number");
   const shape = checkedSizes(args.find((x) => Array.isArray(x)) as readonly number[], "randint");
   const options = args.find((x) => typeof x === "object" && !Array.isArray(x)) as RandomOptions | undefined;
+  checkOptions(options);
   const [low, high] = numbers.length === 1 ? [0, numbers[0]!] : [numbers[0]!, numbers[1]!];
   const dtype = options?.dtype ?? "int64";
   const wide = dtype === "int64" && (low < -(2 ** 31) || high > 2 ** 31);
@@ -99,6 +107,7 @@ export function randintLike(input: Tensor, low: number, high: number, options?: 
 
 /** The numbers 0 to n − 1 in random order. */
 export function randperm(n: number, options?: RandomOptions): Tensor {
+  checkOptions(options);
   const dtype = options?.dtype ?? "int64";
   return (options?.generator ?? defaultStream).tensor(draws.randperm(n), [n], dtype);
 }

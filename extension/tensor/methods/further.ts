@@ -1,5 +1,5 @@
 // Methods that few programs use.
-import { install, installAs, installGetter, type Method } from "./install.ts";
+import { install, installAs, type Method } from "./install.ts";
 import { BYTES } from "../dtype.ts";
 import * as decompositions from "../functions/decompositions.ts";
 import * as differences from "../functions/differences.ts";
@@ -219,9 +219,6 @@ declare module "../tensor.ts" {
     elementSize(): number;
     /** Whether elements are floats. */
     isFloatingPoint(): boolean;
-    /** The tensor itself: there is one device. */
-    cpu(): Tensor;
-    readonly device: string;
   }
 }
 
@@ -328,5 +325,3 @@ installAs("stride", (x: Tensor, dim?: number) => {
 installAs("nelement", (x: Tensor) => x.numel());
 installAs("elementSize", (x: Tensor) => BYTES[x.dtype]);
 installAs("isFloatingPoint", (x: Tensor) => x.dtype === "float32");
-installAs("cpu", (x: Tensor) => x);
-installGetter("device", () => "cpu");

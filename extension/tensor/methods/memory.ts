@@ -1,5 +1,6 @@
 // Methods that read, convert and write.
-import { install, installAccessor, installAs, type Method } from "./install.ts";
+import { install, installAccessor, installAs, installGetter, type Method } from "./install.ts";
+import { CPU, type Device } from "../platform/device.ts";
 import * as gradientHooks from "../gradientHooks.ts";
 import * as conversion from "../functions/conversion.ts";
 import * as data from "../functions/data.ts";
@@ -25,8 +26,34 @@ declare module "../tensor.ts" {
     set data(value: Tensor);
     /** The values as nested arrays. */
     tolist: Method<typeof conversion.tolist>;
-    /** As another type, or as that of another tensor. */
+    /** As another type, or as that of another tensor; on a device, which must be the CPU. */
     to: Method<typeof conversion.to>;
+    /** The tensor itself, which is on the CPU. */
+    cpu: Method<typeof conversion.cpu>;
+    /** @throws TensorError "Torch not compiled with CUDA enabled" */
+    cuda: Method<typeof conversion.cuda>;
+    /** The tensor itself: memory is pinned for GPUs. */
+    pinMemory: Method<typeof conversion.pinMemory>;
+    /** @throws TensorError: there is no float64 */
+    double: Method<typeof conversion.double>;
+    /** @throws TensorError: there is no float16 */
+    half: Method<typeof conversion.half>;
+    /** @throws TensorError: there is no bfloat16 */
+    bfloat16: Method<typeof conversion.bfloat16>;
+    /** @throws TensorError: there is no int32 */
+    int: Method<typeof conversion.int>;
+    /** @throws TensorError: there is no int16 */
+    short: Method<typeof conversion.short>;
+    /** @throws TensorError: there is no int8 */
+    char: Method<typeof conversion.char>;
+    /** @throws TensorError: there is no uint8 */
+    byte: Method<typeof conversion.byte>;
+    /** Where the tensor is: the CPU. */
+    readonly device: Device;
+    /** Whether the tensor is on a GPU: never. */
+    readonly isCuda: boolean;
+    /** The number of the tensor's GPU: -1 on the CPU. */
+    getDevice(): number;
     /** As float32. */
     float: Method<typeof conversion.float>;
     /** As int64, fractions cut off. */
@@ -162,6 +189,16 @@ install(conversion, [
   "item",
   "tolist",
   "to",
+  "cpu",
+  "cuda",
+  "pinMemory",
+  "double",
+  "half",
+  "bfloat16",
+  "int",
+  "short",
+  "char",
+  "byte",
   "float",
   "long",
   "bool",
@@ -176,6 +213,9 @@ install(conversion, [
 install(data, ["toTypedArray"]);
 installAs("numpy", data.toTypedArray);
 installAccessor("data", data.dataOf, data.setData);
+installGetter("device", () => CPU);
+installGetter("isCuda", () => false);
+installAs("getDevice", () => -1);
 install(gradientHooks, ["retainGrad", "registerHook", "registerPostAccumulateGradHook"]);
 install(inplace, [
   "add_",

@@ -117,7 +117,7 @@ describe("types and gradients", () => {
   test("modules compute in float32", () => {
     const net = new Net();
     expect(net.float().cpu().to({ device: "cpu", dtype: "float32" }).to(torch.ones(1))).toBe(net);
-    expect(() => net.double()).toThrow("modules compute in float32, float64 is not there");
+    expect(() => net.double()).toThrow("float64 is not available");
     expect(() => net.to("int64")).toThrow(
       "nn.Module.to only accepts floating point or complex dtypes, but got desired dtype=torch.int64",
     );

@@ -1,0 +1,222 @@
+// Element types by PyTorch's names, those included that tensors can't have, and what is known of them.
+import { TensorError } from "../errors.ts";
+import type { DType } from "../dtype.ts";
+
+export const float32 = "float32" satisfies DType;
+export const float = float32;
+export const int64 = "int64" satisfies DType;
+export const long = int64;
+export const bool = "bool" satisfies DType;
+
+/** Types of PyTorch that tensors don't have here: using one is an error that says so. */
+export type OtherDType =
+  | "float64"
+  | "float16"
+  | "bfloat16"
+  | "int32"
+  | "int16"
+  | "int8"
+  | "uint8"
+  | "complex64"
+  | "complex128";
+
+/** Not available: tensors are float32, int64 or bool. */
+export const float64 = "float64" satisfies OtherDType;
+/** Not available: tensors are float32, int64 or bool. */
+export const double = float64;
+/** Not available: tensors are float32, int64 or bool. */
+export const float16 = "float16" satisfies OtherDType;
+/** Not available: tensors are float32, int64 or bool. */
+export const half = float16;
+/** Not available: tensors are float32, int64 or bool. */
+export const bfloat16 = "bfloat16" satisfies OtherDType;
+/** Not available: tensors are float32, int64 or bool. */
+export const int32 = "int32" satisfies OtherDType;
+/** Not available: tensors are float32, int64 or bool. */
+export const int = int32;
+/** Not available: tensors are float32, int64 or bool. */
+export const int16 = "int16" satisfies OtherDType;
+/** Not available: tensors are float32, int64 or bool. */
+export const short = int16;
+/** Not available: tensors are float32, int64 or bool. */
+export const int8 = "int8" satisfies OtherDType;
+/** Not available: tensors are float32, int64 or bool. */
+export const uint8 = "uint8" satisfies OtherDType;
+/** Not available: tensors are float32, int64 or bool. */
+export const complex64 = "complex64" satisfies OtherDType;
+/** Not available: tensors are float32, int64 or bool. */
+export const cfloat = complex64;
+/** Not available: tensors are float32, int64 or bool. */
+export const complex128 = "complex128" satisfies OtherDType;
+/** Not available: tensors are float32, int64 or bool. */
+export const cdouble = complex128;
+
+const OTHERS: Readonly<Record<OtherDType, string>> = {
+  float64: "use torch.float32",
+  float16: "use torch.float32",
+  bfloat16: "use torch.float32",
+  int32: "use torch.int64",
+  int16: "use torch.int64",
+  int8: "use torch.int64",
+  uint8: "use torch.int64, or torch.float32 for pixels",
+  complex64: "compute with the real and the imaginary part as two float32 tensors",
+  complex128: "compute with the real and the imaginary part as two float32 tensors",
+};
+
+/** Whether a text names a type of PyTorch, one that tensors can't have included. */
+export const isDTypeName = (name: string): boolean => isDType(name) || name in OTHERS;
+
+const isDType = (name: unknown): name is DType => name === "float32" || name === "int64" || name === "bool";
+
+/**
+ * A type that tensors have.
+ * @throws TensorError "float64 is not available: tensors are float32, int64 or bool"
+ */
+export function checkedDType(name: unknown): DType {
+  if (isDType(name)) return name;
+  const text = String(name);
+  if (!(text in OTHERS)) {
+    throw new TensorError("dtype", `unknown dtype '${text}': expected float32, int64 or bool`);
+  }
+  throw new TensorError(
+    "dtype",
+    `${text} is not available: tensors are float32, int64 or bool`,
+    OTHERS[text as OtherDType],
+  );
+}
+
+/** The type of new tensors of fractions: float32. */
+export const getDefaultDtype = (): DType => float32;
+
+/**
+ * Sets the type of new tensors of fractions, which is float32 anyway.
+ * @throws TensorError "only floating-point types are supported as the default type"; for another floating-point type
+ */
+export function setDefaultDtype(dtype: DType | OtherDType): void {
+  if (!dtype.includes("float")) {
+    throw new TensorError("dtype", "only floating-point types are supported as the default type");
+  }
+  checkedDType(dtype);
+}
+
+/** Limits of a floating-point type. */
+export interface FloatInfo {
+  readonly bits: number;
+  /** The difference between 1 and the next larger number. */
+  readonly eps: number;
+  readonly max: number;
+  readonly min: number;
+  /** The smallest positive number of full precision. */
+  readonly smallestNormal: number;
+  /** The same as smallestNormal. */
+  readonly tiny: number;
+  /** About the last decimal digit. */
+  readonly resolution: number;
+  readonly dtype: string;
+}
+
+const floatInfo = (
+  dtype: string,
+  bits: number,
+  fraction: number,
+  exponent: number,
+  digits: number,
+): FloatInfo => {
+  const max = (2 - 2 ** -fraction) * 2 ** (2 ** (exponent - 1) - 1);
+  const tiny = 2 ** (2 - 2 ** (exponent - 1));
+  const eps = 2 ** -fraction;
+  return named("finfo", ["resolution", "min", "max", "eps", "smallestNormal", "tiny"], {
+    bits,
+    eps,
+    max,
+    min: -max,
+    smallestNormal: tiny,
+    tiny,
+    resolution: Number(`1e-${digits}`),
+    dtype,
+  });
+};
+
+/** Limits of an integer type. Those of int64 are rounded to a double. */
+export interface IntegerInfo {
+  readonly bits: number;
+  readonly max: number;
+  readonly min: number;
+  readonly dtype: string;
+}
+
+const integerInfo = (dtype: string, bits: number, signed: boolean): IntegerInfo => {
+  const max = 2 ** (signed ? bits - 1 : bits) - 1;
+  return named("iinfo", ["min", "max"], { bits, max, min: signed ? -(2 ** (bits - 1)) : 0, dtype });
+};
+
+/** Gives limits the text that PyTorch prints: numbers of six digits. */
+function named<T extends { dtype: string }>(name: string, shown: readonly (keyof T & string)[], info: T): T {
+  const text = (): string => {
+    const fields = shown.map(
+      (key) => `${key === "smallestNormal" ? "smallest_normal" : key}=${six(Number(info[key]))}`,
+    );
+    return `${name}(${fields.join(", ")}, dtype=${info.dtype})`;
+  };
+  const hidden = { value: text, enumerable: false };
+  return Object.defineProperties(info, {
+    toString: hidden,
+    [Symbol.for("nodejs.util.inspect.custom")]: hidden,
+  });
+}
+
+/** C's `%g`. */
+function six(value: number): string {
+  const [digits = "", power = "0"] = value.toExponential(5).split("e");
+  const exponent = Number(power);
+  if (exponent >= -4 && exponent < 6) return String(Number(value.toPrecision(6)));
+  const sign = exponent < 0 ? "-" : "+";
+  return `${String(Number(digits))}e${sign}${String(Math.abs(exponent)).padStart(2, "0")}`;
+}
+
+const FLOATS: Readonly<Record<string, FloatInfo>> = {
+  float32: floatInfo("float32", 32, 23, 8, 6),
+  float64: floatInfo("float64", 64, 52, 11, 15),
+  float16: floatInfo("float16", 16, 10, 5, 3),
+  bfloat16: floatInfo("bfloat16", 16, 7, 8, 2),
+};
+
+const INTEGERS: Readonly<Record<string, IntegerInfo>> = {
+  int64: integerInfo("int64", 64, true),
+  int32: integerInfo("int32", 32, true),
+  int16: integerInfo("int16", 16, true),
+  int8: integerInfo("int8", 8, true),
+  uint8: integerInfo("uint8", 8, false),
+};
+
+/**
+ * Limits of a floating-point type: `torch.finfo(torch.float32).eps`.
+ * @throws TensorError "torch.finfo() requires a floating point input type. Use torch.iinfo to handle 'torch.finfo'"
+ */
+export function finfo(dtype: DType | OtherDType = float32): FloatInfo {
+  const info = FLOATS[dtype];
+  if (info !== undefined) return info;
+  throw new TensorError(
+    "dtype",
+    "torch.finfo() requires a floating point input type. Use torch.iinfo to handle 'torch.finfo'",
+  );
+}
+
+/**
+ * Limits of an integer type: `torch.iinfo(torch.int64).max`.
+ * @throws TensorError "torch.iinfo() requires an integer input type. Use torch.finfo to handle 'torch.iinfo'"
+ */
+export function iinfo(dtype: DType | OtherDType): IntegerInfo {
+  const info = INTEGERS[dtype];
+  if (info !== undefined) return info;
+  if (dtype === "bool") throw new TensorError("dtype", "torch.bool is not supported by torch.iinfo");
+  throw new TensorError(
+    "dtype",
+    "torch.iinfo() requires an integer input type. Use torch.finfo to handle 'torch.iinfo'",
+  );
+}
+
+export const inf = Infinity;
+export const nan = NaN;
+export const pi = Math.PI;
+export const e = Math.E;
