@@ -165,11 +165,14 @@ function named<T extends { dtype: string }>(name: string, shown: readonly (keyof
   });
 }
 
-/** C's `%g`. */
+/** C's `%g`: six digits, halves to the even one. */
 function six(value: number): string {
-  const [digits = "", power = "0"] = value.toExponential(5).split("e");
+  const exact = value.toExponential(30);
+  const half = /^(-?\d\.\d{4}[02468])50+e/.exec(exact)?.[1];
+  const [digits = "", power = "0"] =
+    half === undefined ? value.toExponential(5).split("e") : [half, exact.split("e")[1]];
   const exponent = Number(power);
-  if (exponent >= -4 && exponent < 6) return String(Number(value.toPrecision(6)));
+  if (exponent >= -4 && exponent < 6) return String(Number(`${digits}e${exponent}`));
   const sign = exponent < 0 ? "-" : "+";
   return `${String(Number(digits))}e${sign}${String(Math.abs(exponent)).padStart(2, "0")}`;
 }
