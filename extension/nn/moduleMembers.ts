@@ -88,6 +88,36 @@ export function bufferAt(module: Module, target: string): Tensor {
   throw new TensorError("value", `\`${name}\` is not a buffer`);
 }
 
+/**
+ * Makes an entry of a dictionary a property, which walks of the module's own don't meet. A name that is taken, such as a
+ * method's, stays what it is.
+ */
+export function exposeEntry<S extends symbol>(
+  dict: Module & { readonly [K in S]: ReadonlyMap<string, unknown> } & {
+    set(name: string, value: never): unknown;
+  },
+  name: string,
+  entries: S,
+): void {
+  if (name in dict) return;
+  type Dict = typeof dict;
+  Object.defineProperty(dict, name, {
+    get(this: Dict): unknown {
+      return this[entries].get(name);
+    },
+    set(this: Dict, value: never): void {
+      this.set(name, value);
+    },
+    enumerable: false,
+    configurable: true,
+  });
+}
+
+/** Removes the property of an entry. */
+export function hideEntry(dict: Module, name: string): void {
+  if (Object.getOwnPropertyDescriptor(dict, name)?.get !== undefined) Reflect.deleteProperty(dict, name);
+}
+
 /** Own properties in the order of their declaration. */
 export const properties = (module: Module): [string, unknown][] => Object.entries(module);
 

@@ -78,7 +78,8 @@ function namedModules(args: readonly unknown[]): [string, Module][] {
   });
 }
 
-const describe = (value: unknown): string => (value === null ? "null" : typeof value);
+/** What a value is, for messages. */
+export const describe = (value: unknown): string => (value === null ? "null" : typeof value);
 
 /**
  * A list of modules, which a `forward` calls itself. An ordinary array would hide them from `parameters()`.
@@ -150,117 +151,3 @@ export class ModuleList<M extends Module = Layer> extends Module {
     );
   }
 }
-
-const MODULES: unique symbol = Symbol("layerwise.modules");
-
-/**
- * Modules by name, which a `forward` calls itself.
- *
- * ```ts
- * const heads = new nn.ModuleDict({ label: new nn.Linear(4, 3), value: new nn.Linear(4, 1) });
- * [...heads.keys()]; // ["label", "value"]
- * ```
- * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.ModuleDict.html
- */
-class ModuleDict<M extends Module = Layer> extends Module {
-  // Not as properties: those with whole numbers as names would come first.
-  readonly [MODULES] = new Map<string, M>();
-
-  constructor(modules: Readonly<Record<string, M>> | ReadonlyMap<string, M> = {}) {
-    super();
-    const entries = modules instanceof Map ? (modules as ReadonlyMap<string, M>) : Object.entries(modules);
-    for (const [name, module] of entries) this.set(name, module);
-  }
-
-  get size(): number {
-    return this[MODULES].size;
-  }
-
-  /** @throws TensorError when there is no module of that name */
-  get(name: string): M {
-    const module = this[MODULES].get(name);
-    if (module === undefined) throw new TensorError("index", `no module is named '${name}'`);
-    return module;
-  }
-
-  set(name: string, module: M): this {
-    if (!(module instanceof Module)) {
-      throw new TensorError("value", `${describe(module)} is not a Module subclass`);
-    }
-    if (name === "" || name.includes(".")) {
-      throw new TensorError("value", `module name can't be empty or contain ".", got: "${name}"`);
-    }
-    this[MODULES].set(name, module);
-    if (!(name in this)) Object.defineProperty(this, name, attribute(name));
-    return this;
-  }
-
-  has(name: string): boolean {
-    return this[MODULES].has(name);
-  }
-
-  delete(name: string): boolean {
-    if (!this[MODULES].delete(name)) return false;
-    Reflect.deleteProperty(this, name);
-    return true;
-  }
-
-  keys(): string[] {
-    return [...this[MODULES].keys()];
-  }
-
-  values(): M[] {
-    return [...this[MODULES].values()];
-  }
-
-  items(): [name: string, module: M][] {
-    return [...this[MODULES]];
-  }
-
-  /** @internal */
-  override ownChildren(): [key: string, module: Module | null][] {
-    return this.items();
-  }
-
-  /** @internal */
-  override member(key: string): unknown {
-    return this[MODULES].get(key);
-  }
-
-  /** @internal */
-  override replaceMember(key: string, value: unknown): void {
-    this.set(key, value as M);
-  }
-
-  /** @throws TensorError: a dictionary has no order of computation */
-  forward(): never {
-    throw new TensorError(
-      "value",
-      `Module [${this.constructor.name}] is missing the required "forward" function`,
-    );
-  }
-}
-
-/** A module of a {@link ModuleDict} as a property: not enumerable, since the map holds the modules. */
-const attribute = (name: string): PropertyDescriptor & ThisType<ModuleDict<Module>> => ({
-  get() {
-    return this.get(name);
-  },
-  set(module: Module) {
-    this.set(name, module);
-  },
-  configurable: true,
-});
-
-/** The class with the names of its modules in the type: `layers.conv` is the module that was given under that name. */
-interface NamingModules {
-  readonly prototype: ModuleDict<Module>;
-  new <T extends Readonly<Record<string, Module>>>(modules: T): ModuleDict<T[keyof T]> & T;
-  new <M extends Module = Layer>(
-    modules?: Readonly<Record<string, M>> | ReadonlyMap<string, M>,
-  ): ModuleDict<M>;
-}
-
-const NamedModuleDict = ModuleDict as NamingModules;
-type NamedModuleDict<M extends Module = Layer> = ModuleDict<M>;
-export { NamedModuleDict as ModuleDict };

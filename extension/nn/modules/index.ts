@@ -9,7 +9,7 @@ export {
   InstanceNorm2d,
   InstanceNorm3d,
 } from "./batchNorm.ts";
-export * from "./containers.ts";
+export { ModuleList, Sequential } from "./containers.ts";
 export { Conv1d, Conv2d, Conv3d } from "./convolution.ts";
 export { CTCLoss } from "./ctcLoss.ts";
 export { CosineSimilarity, PairwiseDistance } from "./distance.ts";
@@ -32,7 +32,8 @@ export {
 export * from "./marginLoss.ts";
 export * from "./normalization.ts";
 export * from "./padding.ts";
-export { ParameterDict, ParameterList } from "./parameterContainers.ts";
+export { ParameterDict, ModuleDict } from "./dictionaries.ts";
+export { ParameterList } from "./parameterContainers.ts";
 export * from "./piecewise.ts";
 export * from "./pooling.ts";
 export { RReLU } from "./randomActivation.ts";

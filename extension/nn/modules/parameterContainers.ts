@@ -3,6 +3,7 @@ import { TensorError } from "../../tensor/errors.ts";
 import { formatDims } from "../../tensor/shape.ts";
 import { Parameter, Tensor } from "../../tensor/tensor.ts";
 import { Module } from "../module.ts";
+import { exposeEntry, hideEntry } from "../moduleMembers.ts";
 
 const asParameter = (x: Tensor): Parameter => (x instanceof Parameter ? x : new Parameter(x));
 
@@ -93,12 +94,12 @@ export class ParameterList extends Module {
 const PARAMETERS: unique symbol = Symbol("layerwise.parameters");
 
 /**
- * Parameters by name; other tensors become parameters. A plain object is ordered by name, a Map and a list of pairs as
+ * Parameters by name; other tensors become parameters. Each is a property too, unless a method has its name. A plain object is ordered by name, a Map and a list of pairs as
  * they are, as PyTorch has it.
  *
  * ```ts
  * const parts = new nn.ParameterDict({ left: torch.randn(5, 10), right: torch.randn(5, 10) });
- * parts.get("left").shape; // [5, 10]
+ * parts.left.shape; // [5, 10], also parts["left"], parts.get("left")
  * ```
  *
  * Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.ParameterDict.html
@@ -128,6 +129,7 @@ export class ParameterDict extends Module {
       throw new TensorError("value", `parameter name can't be empty or contain ".", got: "${name}"`);
     }
     this[PARAMETERS].set(name, asParameter(value));
+    exposeEntry(this, name, PARAMETERS);
     return this;
   }
 
@@ -136,11 +138,12 @@ export class ParameterDict extends Module {
   }
 
   delete(name: string): boolean {
+    hideEntry(this, name);
     return this[PARAMETERS].delete(name);
   }
 
   clear(): void {
-    this[PARAMETERS].clear();
+    for (const name of this.keys()) this.delete(name);
   }
 
   /** The parameter of a name, which the dictionary doesn't have any more. */

@@ -1,6 +1,6 @@
-import { beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, expectTypeOf, test } from "vitest";
 import { loadExecutor } from "../../../extension/executors/index.ts";
-import { nn, torch, type Tensor } from "../../../extension/nn/index.ts";
+import { copy, nn, torch, type Tensor } from "../../../extension/nn/index.ts";
 
 beforeAll(async () => {
   await loadExecutor("cpu");
@@ -111,6 +111,76 @@ test("lists and dictionaries of parameters print as PyTorch prints them", () => 
   expect(() => parts.get(2)).toThrow("index 2 is out of range");
   parts.set(0, torch.zeros(1));
   expect([...parts].map((p) => p.shape)).toEqual([[1], [4]]);
+});
+
+describe("entries of dictionaries", () => {
+  const made = () =>
+    new nn.ModuleDict({
+      conv: new nn.Conv2d(1, 2, 3),
+      pool: new nn.MaxPool2d(2),
+      lstm: new nn.LSTM(2, 3),
+      keys: new nn.Linear(2, 2),
+      forward: new nn.Linear(3, 3),
+    });
+
+  test("are typed properties, which walks find once", () => {
+    const dict = made();
+    expectTypeOf(dict.conv).toEqualTypeOf<nn.Conv2d>();
+    expectTypeOf(dict["lstm"]).toEqualTypeOf<nn.LSTM>();
+    expectTypeOf(dict.get("pool")).toEqualTypeOf<nn.MaxPool2d>();
+    expect(dict.conv).toBe(dict.get("conv"));
+    expect(dict.conv(torch.ones(1, 1, 3, 3)).shape).toEqual([1, 2, 1, 1]);
+    expect(Object.keys(dict)).toEqual([]);
+    expect(
+      dict
+        .namedParameters()
+        .slice(0, 2)
+        .map(([name]) => name),
+    ).toEqual(["conv.weight", "conv.bias"]);
+    expect(dict.toString()).toContain("ModuleDict(\n  (conv): Conv2d(1, 2, ");
+  });
+
+  test("never hide a method that has their name", () => {
+    const dict = made();
+    expect(dict.keys()).toEqual(["conv", "pool", "lstm", "keys", "forward"]);
+    expectTypeOf(dict.keys).toEqualTypeOf<() => string[]>();
+    expect(dict.get("keys")).toBeInstanceOf(nn.Linear);
+    expect(dict.get("forward").toString()).toContain("in_features=3");
+    expect(() => dict()).toThrow('is missing the required "forward" function');
+  });
+
+  test("follow set, delete and deepcopy; assigned ones replace", () => {
+    const dict = new nn.ModuleDict({ a: new nn.Linear(1, 1), b: new nn.Linear(1, 1) });
+    const next = new nn.Linear(1, 2);
+    dict.a = next;
+    expect([dict.get("a"), dict.a]).toEqual([next, next]);
+    const twin = copy.deepcopy(dict);
+    expect(twin.a).not.toBe(dict.a);
+    expect(twin.a).toBe(twin.get("a"));
+    dict.delete("a");
+    expect([dict.a, dict.keys()]).toEqual([undefined, ["b"]]);
+    const named = new nn.ModuleDict<nn.Linear>();
+    named.set("c", next);
+    expectTypeOf(named.get("c")).toEqualTypeOf<nn.Linear>();
+    class Heads extends nn.ModuleDict {
+      extra = new nn.Linear(1, 1);
+    }
+    const heads = new Heads({ one: new nn.Linear(1, 1) });
+    expect([...heads.stateDict().keys()]).toEqual(["one.weight", "one.bias", "extra.weight", "extra.bias"]);
+  });
+
+  test("of parameters are parameters", () => {
+    const parts = new nn.ParameterDict({ left: torch.ones(2), get: torch.ones(3) });
+    expectTypeOf(parts.left).toEqualTypeOf<nn.Parameter>();
+    expect(parts.left).toBe(parts.get("left"));
+    expect(parts.get("get").shape).toEqual([3]);
+    parts.left = torch.zeros(1) as nn.Parameter;
+    expect(parts.get("left")).toBeInstanceOf(nn.Parameter);
+    expect(parts.get("left").shape).toEqual([1]);
+    expect(parts.namedParameters().map(([name]) => name)).toEqual(["get", "left"]);
+    parts.clear();
+    expect([parts.left, parts.size]).toEqual([undefined, 0]);
+  });
 });
 
 describe("types and gradients", () => {
