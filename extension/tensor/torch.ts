@@ -54,7 +54,37 @@ export * from "./functions/reduction.ts";
 export { variance as var } from "./functions/reduction.ts";
 export * from "./functions/shape.ts";
 export * from "./functions/special.ts";
-export * from "./platform/types.ts";
+export {
+  bfloat16,
+  bool,
+  cdouble,
+  cfloat,
+  complex128,
+  complex64,
+  double,
+  e,
+  finfo,
+  float,
+  float16,
+  float32,
+  float64,
+  getDefaultDtype,
+  half,
+  iinfo,
+  inf,
+  int,
+  int16,
+  int32,
+  int64,
+  int8,
+  long,
+  nan,
+  pi,
+  setDefaultDtype,
+  short,
+  uint8,
+} from "./platform/types.ts";
+export type { FloatInfo, IntegerInfo, OtherDType } from "./platform/types.ts";
 export {
   device,
   getDefaultDevice,

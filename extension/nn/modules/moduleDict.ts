@@ -15,7 +15,7 @@ const MODULES: unique symbol = Symbol("layerwise.modules");
  *
  * ```ts
  * const heads = new nn.ModuleDict({ label: new nn.Linear(4, 3), value: new nn.Linear(4, 1) });
- * heads.label(x); // also heads["label"], heads.get("label")
+ * heads.label(torch.randn(2, 4)).shape; // [2, 3]; also heads["label"], heads.get("label")
  * [...heads.keys()]; // ["label", "value"]
  * ```
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.ModuleDict.html
