@@ -23,10 +23,13 @@ import {
 } from "../formats/tensorData.ts";
 import { isShardIndex, shardsOf } from "../formats/shards.ts";
 import { startsAsPth } from "../formats/tensorSource.ts";
+import { Module } from "../nn/module.ts";
 import type { DType, HostArray } from "../tensor/dtype.ts";
 import { TensorError } from "../tensor/errors.ts";
 import { valuesOf } from "../tensor/runtime.ts";
 import { fromHost, Parameter, Tensor } from "../tensor/tensor.ts";
+
+import { EntryMap, entryObject } from "./loadedDict.ts";
 
 const STORED: Record<DType, EncodableDtype> = { float32: "F32", int64: "I64", bool: "BOOL" };
 
@@ -50,6 +53,7 @@ export function saveTensors(
  * @throws TensorError for another ending, or a value that the format can't hold; the file system's error
  */
 export function saveFile(file: string, value: unknown): void {
+  refuseModule(value);
   if (/\.safetensors$/i.test(file)) saveTensors(file, tensorsByName(value));
   else if (/\.(pth|pt|bin)$/i.test(file)) savePth(file, value);
   else
@@ -58,6 +62,17 @@ export function saveFile(file: string, value: unknown): void {
       `torch.save(): expected the name of a .safetensors, .pth or .pt file, got "${file}"`,
       "the ending says the format: safetensors holds tensors by name, .pth any plain data with tensors in it",
     );
+}
+
+/** @throws TensorError for a module: its class is code, which a file of data doesn't hold */
+function refuseModule(value: unknown): void {
+  if (!(value instanceof Module)) return;
+  throw new TensorError(
+    "unsupported",
+    `torch.save(): ${value.constructor.name} is a module, of which a file can hold the state alone`,
+    'save its state: torch.save(model.stateDict(), "model.pth"). To load it, make the model and call ' +
+      'model.loadStateDict(torch.load("model.pth"))',
+  );
 }
 
 function savePth(file: string, value: unknown): void {
@@ -85,6 +100,7 @@ class PthMaker {
   value(value: unknown, depth = 0): PthValue {
     if (depth > MAX_DEPTH) throw new UnwritableError("", `nested deeper than ${MAX_DEPTH} levels`);
     const inside = (one: unknown): PthValue => this.value(one, depth + 1);
+    refuseModule(value);
     if (value instanceof Tensor) return this.#tensor(value);
     if (Array.isArray(value)) {
       const items = value.map(inside);
@@ -195,7 +211,7 @@ function loadSafetensorsFile(file: string): LoadedTensors {
   const source = readSafetensors(file);
   try {
     // One after the other: of a large file, no more than a tensor is there twice.
-    const tensors = new Map<string, Tensor>();
+    const tensors = new EntryMap() as Map<unknown, unknown> as Map<string, Tensor>;
     for (const entry of source.entries()) tensors.set(entry.name, toTensor(entry));
     return { tensors, metadata: source.metadata };
   } finally {
@@ -232,7 +248,9 @@ class Converter {
   }
 
   stateDict(state: State): Map<string, Tensor> {
-    return new Map([...state].map(([name, tensor]) => [name, this.#tensor(tensor, name)]));
+    return new EntryMap(
+      [...state].map(([name, tensor]): [string, Tensor] => [name, this.#tensor(tensor, name)]),
+    ) as Map<unknown, unknown> as Map<string, Tensor>;
   }
 
   #value(value: PthValue): unknown {
@@ -247,8 +265,8 @@ class Converter {
 
   #dict(dict: ReadonlyMap<unknown, PthValue>): unknown {
     const entries = [...dict].map(([key, one]): [unknown, unknown] => [key, this.#value(one)]);
-    if (dict instanceof OrderedDict) return new Map(entries);
-    return isObject([...dict.keys()]) ? Object.fromEntries(entries as [string, unknown][]) : new Map(entries);
+    if (dict instanceof OrderedDict || !isObject([...dict.keys()])) return new EntryMap(entries);
+    return entryObject(entries as [string, unknown][]);
   }
 
   #tensor(stored: PthTensor, name: string): Tensor {

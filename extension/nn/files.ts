@@ -1,7 +1,6 @@
 import { TensorError } from "../tensor/errors.ts";
 import type { OnnxGraph } from "../tensor/onnx.ts";
 import { Device, device, requireCpu, type DeviceLike } from "../tensor/platform/device.ts";
-import type { Tensor } from "../tensor/tensor.ts";
 
 /** An image of 8 bits a channel: red, green and blue of each pixel, row by row. */
 export interface RgbImage {
@@ -62,6 +61,13 @@ export function save(value: unknown, file: string): void {
   access("torch.save").save(file, value);
 }
 
+/**
+ * A file's values by name, as properties and by a Map's methods. What they are only the file says, as in Python; give
+ * `load` a type to have them checked.
+ */
+// oxlint-disable-next-line typescript/no-explicit-any
+export type Loaded = Map<string, any> & { readonly [name: string]: any };
+
 /** What `load` takes by name. */
 export interface LoadOptions {
   /** Where tensors go: the CPU. Functions and dicts of PyTorch's are accepted, since tensors are on the CPU anyway. */
@@ -89,7 +95,8 @@ function checkLocation({ mapLocation }: LoadOptions): void {
  * Loads a file of tensors: safetensors, or a `.pth`, `.pt` or `.bin` file of PyTorch's `torch.save`, told apart by
  * their content. A dict of tensors is a `Map` by name: `model.loadStateDict(torch.load("model.pth"))`. Within other
  * values, Python's `OrderedDict` is a `Map`, a dict an object (a `Map` too where an object would lose the order or the
- * type of its keys), a list an array and a tuple a frozen array, so that the state of a training is what it was:
+ * type of its keys), a list an array and a tuple a frozen array. Entries of Maps are properties too, and objects have a
+ * Map's methods: `saved.epoch` and `saved.get("epoch")` are the same. So the state of a training is what it was:
  *
  * ```ts
  * const saved = torch.load<{ model: StateDict; optimizer: OptimizerStateDict; epoch: number }>("training.pth");
@@ -101,7 +108,7 @@ function checkLocation({ mapLocation }: LoadOptions): void {
  * @param options.mapLocation "cpu", where tensors are anyway
  * @throws an error naming the defect of a damaged or hostile file; the file system's error
  */
-export function load<T = Map<string, Tensor>>(file: string, options: LoadOptions = {}): T {
+export function load<T = Loaded>(file: string, options: LoadOptions = {}): T {
   checkLocation(options);
   return access("torch.load").load(file) as T;
 }

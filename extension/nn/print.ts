@@ -22,7 +22,7 @@ function text(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(text).join(", ")}]`;
   if (value instanceof Device) return value.repr();
   if (value instanceof Map) return braces(value as ReadonlyMap<unknown, unknown>);
-  const own = Object.hasOwn(value, "toString");
+  const own = Object.hasOwn(value, "toString") && typeof value.toString === "function";
   if (!own && Object.getPrototypeOf(value) === Object.prototype) return braces(Object.entries(value));
   return (value as { toString(): string }).toString();
 }

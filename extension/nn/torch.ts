@@ -1,7 +1,7 @@
 // PyTorch's torch: the `torch` that users import.
 export * from "../tensor/torch.ts";
-export { load, save } from "./files.ts";
 export * as nn from "./nn.ts";
+export { load, save, type Loaded, type LoadOptions } from "./files.ts";
 export * as onnx from "./onnx/index.ts";
 export * as optim from "./optim/index.ts";
 export * as utils from "./torchUtils.ts";

@@ -159,11 +159,72 @@ test("what can't be saved is told, and the file before stays", () => {
     (value: unknown, file = at("kept.pth")) =>
     (): void =>
       torch.save(value, file);
-  expect(save({ a: [model] })).toThrow(
+  expect(save({ a: [() => model] })).toThrow(
     /\["a"\]\[0\] is .*, which can't be saved; tensors and plain data can/,
   );
+  for (const [value, file] of [
+    [model, "kept.pth"],
+    [{ epoch: 1, model }, "kept.pth"],
+    [model, "m.safetensors"],
+  ] as const)
+    expect(save(value, at(file))).toThrow(
+      expect.objectContaining({
+        message: "torch.save(): Linear is a module, of which a file can hold the state alone",
+        hint: expect.stringContaining('model.loadStateDict(torch.load("model.pth"))'),
+      }),
+    );
   expect(save(endless)).toThrow("nested deeper than");
   expect(save([1], at("list.safetensors"))).toThrow("a safetensors file holds tensors by name, nothing else");
   expect(save([1], at("list.npz"))).toThrow("expected the name of a .safetensors, .pth or .pt file");
   expect(readFileSync(at("kept.pth")).equals(before)).toBe(true);
+});
+
+test("what was saved is read as properties and by a Map's methods", () => {
+  const model = new nn.Linear(2, 1);
+  torch.save({ epoch: 3, model: model.stateDict(), best: { get: 1, loss: 0.5 } }, at("checkpoint.pth"));
+  const c = torch.load(at("checkpoint.pth"));
+  expect([c.epoch, c.get("epoch"), c.has("epoch"), c.has("get"), c.get("left"), c.size]).toEqual([
+    3,
+    3,
+    true,
+    false,
+    undefined,
+    3,
+  ]);
+  expect([[...c.keys()], [...c].map(([key]) => key), Object.keys(c)]).toEqual(
+    Array(3).fill(["epoch", "model", "best"]),
+  );
+  expect(new Map(c).get("epoch")).toBe(3);
+  // A name that the file gives is the file's.
+  expect([c.best.get, c.best.loss, c.best.has("loss")]).toEqual([1, 0.5, true]);
+  expect(c.best).toEqual({ get: 1, loss: 0.5 });
+  expect(c["model"].get("weight").tolist()).toEqual(model.weight.tolist());
+  expect(c["model"].weight.tolist()).toEqual(model.weight.tolist());
+  expect(String(new nn.Linear(2, 1).loadStateDict(c["model"]))).toBe("<All keys matched successfully>");
+  torch.save(c, at("again.pth"));
+  expect(readFileSync(at("again.pth")).equals(readFileSync(at("checkpoint.pth")))).toBe(true);
+
+  torch.save({ "fc.weight": torch.ones(2), size: torch.zeros(1) }, at("tensors.pth"));
+  torch.save({ "fc.weight": torch.ones(2), size: torch.zeros(1) }, at("tensors.safetensors"));
+  for (const file of ["tensors.pth", "tensors.safetensors"]) {
+    const tensors = torch.load(at(file));
+    expect(tensors).toBeInstanceOf(Map);
+    expect([tensors.size, tensors["fc.weight"].tolist(), tensors.get("size").tolist()]).toEqual([
+      2,
+      [1, 1],
+      [0],
+    ]);
+    tensors.delete("fc.weight");
+    expect(tensors["fc.weight"]).toBeUndefined();
+  }
+});
+
+test("a location is accepted, and must be the CPU", () => {
+  torch.save(new nn.Linear(2, 1).stateDict(), at("located.pth"));
+  const locations = ["cpu", torch.device("cpu"), null, (storage: unknown) => storage, { "cuda:0": "cpu" }];
+  for (const mapLocation of locations)
+    expect(torch.load(at("located.pth"), { mapLocation, weightsOnly: true }).size).toBe(2);
+  expect(() => torch.load(at("located.pth"), { mapLocation: "cuda" })).toThrow(
+    "Attempting to deserialize object on a CUDA device but torch.cuda.is_available() is False.",
+  );
 });
