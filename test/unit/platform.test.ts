@@ -220,7 +220,8 @@ describe("sizes", () => {
       "torch.Size([2, 1]) torch.Size([]) [2, 3]",
     );
     expect(printed([shape, { shape }])).toBe("[torch.Size([2, 3]), {'shape': torch.Size([2, 3])}]");
-    expect(`${shape}`).toBe("torch.Size([2, 3])");
+    expect(String(shape)).toBe("torch.Size([2, 3])");
+    // oxlint-disable-next-line typescript/restrict-template-expressions
     expect(`${torch.ones(2, 3).add(1).reshape(3, 2).t().shape}`).toBe("torch.Size([2, 3])");
     expect(shape).toEqual([2, 3]);
     expect(JSON.stringify({ shape })).toBe('{"shape":[2,3]}');

@@ -113,6 +113,7 @@ export interface FloatInfo {
   /** About the last decimal digit. */
   readonly resolution: number;
   readonly dtype: string;
+  toString(): string;
 }
 
 const floatInfo = (
@@ -143,6 +144,7 @@ export interface IntegerInfo {
   readonly max: number;
   readonly min: number;
   readonly dtype: string;
+  toString(): string;
 }
 
 const integerInfo = (dtype: string, bits: number, signed: boolean): IntegerInfo => {

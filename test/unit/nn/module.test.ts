@@ -42,7 +42,7 @@ class Gpt extends nn.Module {
   scale = new nn.Parameter(torch.ones(1));
 
   forward(x: Tensor): Tensor {
-    return this.lmHead(this.blocks.get(0)(this.tokEmb(x)) as Tensor).mul(this.scale);
+    return this.lmHead(this.blocks.get(0)(this.tokEmb(x))).mul(this.scale);
   }
 }
 
