@@ -7,7 +7,9 @@ export class EntryMap extends Map<unknown, unknown> {
     if (typeof key === "string" && !(key in this)) {
       Object.defineProperty(this, key, {
         get: () => this.get(key),
-        set: (next: unknown) => this.set(key, next),
+        set: (next: unknown) => {
+          this.set(key, next);
+        },
         configurable: true,
       });
     }

@@ -169,7 +169,7 @@ function named<T extends { dtype: string }>(name: string, shown: readonly (keyof
 
 /** C's `%g`: six digits, halves to the even one. */
 function six(value: number): string {
-  const exact = value.toExponential(30);
+  const exact = value.toExponential(20);
   const half = /^(-?\d\.\d{4}[02468])50+e/.exec(exact)?.[1];
   const [digits = "", power = "0"] =
     half === undefined ? value.toExponential(5).split("e") : [half, exact.split("e")[1]];

@@ -191,9 +191,8 @@ test("what was saved is read as properties and by a Map's methods", () => {
     undefined,
     3,
   ]);
-  expect([[...c.keys()], [...c].map(([key]) => key), Object.keys(c)]).toEqual(
-    Array(3).fill(["epoch", "model", "best"]),
-  );
+  const names = ["epoch", "model", "best"];
+  expect([[...c.keys()], [...c].map(([key]) => key), Object.keys(c)]).toEqual([names, names, names]);
   expect(new Map(c).get("epoch")).toBe(3);
   // A name that the file gives is the file's.
   expect([c.best.get, c.best.loss, c.best.has("loss")]).toEqual([1, 0.5, true]);
