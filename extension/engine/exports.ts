@@ -70,7 +70,8 @@ function describe(value: unknown): string {
 function advice(experiments: readonly string[], exports: Readonly<Record<string, unknown>>): string {
   if (experiments.length > 0) return `Its experiments: ${experiments.map((name) => `#${name}`).join(", ")}.`;
   const names = Object.keys(exports);
-  if (names.length === 0) return `It exports nothing: run it as a program (layerwise run), or add ${EXAMPLE}`;
+  if (names.length === 0)
+    return `It exports nothing. Run it as a program (layerwise run), or add: ${EXAMPLE}`;
   const has = `It exports ${names.join(", ")}.`;
   if (Object.values(exports).some((value) => value instanceof Promise))
     return `${has} Await the promise: export default await …`;

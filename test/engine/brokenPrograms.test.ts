@@ -134,7 +134,7 @@ test("a file that can't be trained says what it is, and what to do", async () =>
   const train = async (text: string): Promise<string> =>
     (await workspace.run(["train", workspace.write("net.nn.ts", text)])).stderr;
   expect(await train('console.log("x");\n')).toContain(
-    "It exports nothing: run it as a program (layerwise run)",
+    "It exports nothing. Run it as a program (layerwise run)",
   );
   expect(await train("export default Promise.resolve(1);\n")).toMatch(
     /The default export is a promise, not an experiment\.[^]*Await the promise: export default await …/,
