@@ -7,6 +7,16 @@ export const REQUIRED: unique symbol = Symbol("required");
 export type Signature<P> = { readonly [K in keyof P]-?: P[K] | typeof REQUIRED };
 
 /**
+ * The calls that {@link bind} takes, as a type: parameters by position in the order of `Names`, the rest by name in one
+ * last object. It stands beside overloads for the usual calls, whose parameters an editor shows by name.
+ */
+export type Arguments<P extends object, Names extends readonly string[]> =
+  | (object extends P ? [options?: P] : [options: P])
+  | (Names extends readonly [infer First extends keyof P, ...infer Rest extends readonly string[]]
+      ? [P[First], ...Arguments<Omit<P, First>, Rest>]
+      : never);
+
+/**
  * PyTorch's calling convention: parameters by position, the rest by name in one last object.
  * `new nn.Conv2d(1, 16, 3, { padding: 1 })` and `new nn.Conv2d(1, 16, 3, 1, 1)` are the same call.
  *

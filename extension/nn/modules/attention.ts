@@ -1,6 +1,6 @@
 import { TensorError } from "../../tensor/errors.ts";
 import type { Parameter, Tensor } from "../../tensor/tensor.ts";
-import { bind, REQUIRED } from "../arguments.ts";
+import { bind, REQUIRED, type Arguments } from "../arguments.ts";
 import { multiHead, type Attended } from "../functional/multiHeadAttention.ts";
 import { constant_, xavierNormal_, xavierUniform_ } from "../init.ts";
 import { BuiltIn } from "../module.ts";
@@ -106,7 +106,7 @@ export class MultiheadAttention extends BuiltIn {
     dropout: number,
     options?: Omit<MultiheadAttentionArguments, "embedDim" | "numHeads" | "dropout">,
   );
-  constructor(options: MultiheadAttentionArguments);
+  constructor(...args: Arguments<MultiheadAttentionArguments, ["embedDim", "numHeads", "dropout", "bias"]>);
   constructor(...args: unknown[]) {
     super();
     const o = bind<MultiheadAttentionArguments>("MultiheadAttention", args, {

@@ -1,6 +1,6 @@
 import { TensorError } from "../../tensor/errors.ts";
 import type { Parameter, Tensor } from "../../tensor/tensor.ts";
-import { bind, REQUIRED } from "../arguments.ts";
+import { bind, REQUIRED, type Arguments } from "../arguments.ts";
 import * as F from "../functional/convolution.ts";
 import { paddings, type Padding, type Size } from "../functional/convolving.ts";
 import { pad } from "../functional/pad.ts";
@@ -24,6 +24,18 @@ export interface ConvOptions {
   paddingMode?: ConvPaddingMode;
 }
 
+/** The order of the parameters. */
+type ConvNames = [
+  "inChannels",
+  "outChannels",
+  "kernelSize",
+  "stride",
+  "padding",
+  "dilation",
+  "groups",
+  "bias",
+  "paddingMode",
+];
 type ConvArguments = ConvOptions & { inChannels: number; outChannels: number; kernelSize: Size };
 
 export function checkGroups(inChannels: number, outChannels: number, groups: number): void {
@@ -147,7 +159,7 @@ export class Conv1d extends Convolution {
     padding: Padding,
     options?: Omit<ConvOptions, "stride" | "padding">,
   );
-  constructor(options: ConvArguments);
+  constructor(...args: Arguments<ConvArguments, ConvNames>);
   constructor(...args: unknown[]) {
     super(1, args);
   }
@@ -189,7 +201,7 @@ export class Conv2d extends Convolution {
     padding: Padding,
     options?: Omit<ConvOptions, "stride" | "padding">,
   );
-  constructor(options: ConvArguments);
+  constructor(...args: Arguments<ConvArguments, ConvNames>);
   constructor(...args: unknown[]) {
     super(2, args);
   }
@@ -231,7 +243,7 @@ export class Conv3d extends Convolution {
     padding: Padding,
     options?: Omit<ConvOptions, "stride" | "padding">,
   );
-  constructor(options: ConvArguments);
+  constructor(...args: Arguments<ConvArguments, ConvNames>);
   constructor(...args: unknown[]) {
     super(3, args);
   }

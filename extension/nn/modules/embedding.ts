@@ -4,7 +4,7 @@ import { defaultStream, type ReadyDraw } from "../../tensor/random/stream.ts";
 import { noGrad } from "../../tensor/scope.ts";
 import { sameShape } from "../../tensor/shape.ts";
 import { Parameter, type Tensor } from "../../tensor/tensor.ts";
-import { bind, REQUIRED } from "../arguments.ts";
+import { bind, REQUIRED, type Arguments } from "../arguments.ts";
 import { embedding, paddingRow, type EmbeddingOptions } from "../functional/embedding.ts";
 import { embeddingBag, type EmbeddingBagOptions } from "../functional/embeddingBag.ts";
 import { BuiltIn } from "../module.ts";
@@ -106,7 +106,12 @@ export class Embedding extends Table {
     scaleGradByFreq?: boolean,
     sparse?: boolean,
   );
-  constructor(options: EmbeddingArguments);
+  constructor(
+    ...args: Arguments<
+      EmbeddingArguments,
+      ["numEmbeddings", "embeddingDim", "paddingIdx", "maxNorm", "normType"]
+    >
+  );
   constructor(...args: unknown[]) {
     const bound = bind<EmbeddingArguments>("Embedding", args, {
       numEmbeddings: REQUIRED,

@@ -2,7 +2,7 @@ import { fillValue } from "../../tensor/graph.ts";
 import type { Shape } from "../../tensor/shape.ts";
 import { TensorError } from "../../tensor/errors.ts";
 import { Parameter, Tensor } from "../../tensor/tensor.ts";
-import { bind, REQUIRED } from "../arguments.ts";
+import { bind, REQUIRED, type Arguments } from "../arguments.ts";
 import { bilinear, linear } from "../functional/linear.ts";
 import { fans, kaimingUniform_, uniform_ } from "../init.ts";
 import { BuiltIn } from "../module.ts";
@@ -51,7 +51,7 @@ export class Linear extends BuiltIn {
   /** @param options `bias: false` leaves the bias out */
   constructor(inFeatures: number, outFeatures: number, options?: { bias?: boolean });
   constructor(inFeatures: number, outFeatures: number, bias: boolean);
-  constructor(options: LinearArguments);
+  constructor(...args: Arguments<LinearArguments, ["inFeatures", "outFeatures", "bias"]>);
   constructor(...args: unknown[]) {
     super();
     const { inFeatures, outFeatures, bias } = bind<LinearArguments>("Linear", args, {
@@ -132,7 +132,7 @@ export class Bilinear extends BuiltIn {
     outFeatures: number,
     bias?: boolean | { bias?: boolean },
   );
-  constructor(options: BilinearArguments);
+  constructor(...args: Arguments<BilinearArguments, ["in1Features", "in2Features", "outFeatures", "bias"]>);
   constructor(...args: unknown[]) {
     super();
     const { in1Features, in2Features, outFeatures, bias } = bind<BilinearArguments>("Bilinear", args, {

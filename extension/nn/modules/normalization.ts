@@ -1,7 +1,7 @@
 import { TensorError } from "../../tensor/errors.ts";
 import type { Shape } from "../../tensor/shape.ts";
 import type { Parameter, Tensor } from "../../tensor/tensor.ts";
-import { bind, REQUIRED } from "../arguments.ts";
+import { bind, REQUIRED, type Arguments } from "../arguments.ts";
 import { groupNorm, layerNorm, localResponseNorm, rmsNorm } from "../functional/normalization.ts";
 import { ones_, zeros_ } from "../init.ts";
 import { BuiltIn } from "../module.ts";
@@ -51,7 +51,9 @@ export class LayerNorm extends BuiltIn {
     elementwiseAffine?: boolean,
     bias?: boolean,
   );
-  constructor(options: LayerNormArguments);
+  constructor(
+    ...args: Arguments<LayerNormArguments, ["normalizedShape", "eps", "elementwiseAffine", "bias"]>
+  );
   constructor(...args: unknown[]) {
     super();
     const bound = bind<LayerNormArguments>("LayerNorm", args, {
@@ -183,7 +185,7 @@ export class GroupNorm extends BuiltIn {
     options?: Omit<GroupNormArguments, "numGroups" | "numChannels">,
   );
   constructor(numGroups: number, numChannels: number, eps?: number, affine?: boolean, bias?: boolean);
-  constructor(options: GroupNormArguments);
+  constructor(...args: Arguments<GroupNormArguments, ["numGroups", "numChannels", "eps", "affine"]>);
   constructor(...args: unknown[]) {
     super();
     const bound = bind<GroupNormArguments>("GroupNorm", args, {

@@ -1,5 +1,5 @@
 import type { Tensor } from "../../tensor/tensor.ts";
-import { bind, REQUIRED } from "../arguments.ts";
+import { bind, REQUIRED, type Arguments } from "../arguments.ts";
 import * as average from "../functional/averagePooling.ts";
 import type { Size } from "../functional/convolving.ts";
 import * as F from "../functional/pooling.ts";
@@ -64,6 +64,12 @@ abstract class MaxPool extends BuiltIn {
 export class MaxPool1d<Indices extends boolean = false> extends MaxPool {
   constructor(kernelSize: Size, options?: F.MaxPoolOptions & IndicesOption<Indices>);
   constructor(kernelSize: Size, stride: Size | null, padding?: Size, dilation?: Size);
+  constructor(
+    ...args: Arguments<
+      F.MaxPoolOptions & IndicesOption<Indices> & { kernelSize: Size },
+      ["kernelSize", "stride", "padding", "dilation"]
+    >
+  );
   constructor(...args: unknown[]) {
     super(args);
   }
@@ -90,6 +96,12 @@ export class MaxPool1d<Indices extends boolean = false> extends MaxPool {
 export class MaxPool2d<Indices extends boolean = false> extends MaxPool {
   constructor(kernelSize: Size, options?: F.MaxPoolOptions & IndicesOption<Indices>);
   constructor(kernelSize: Size, stride: Size | null, padding?: Size, dilation?: Size);
+  constructor(
+    ...args: Arguments<
+      F.MaxPoolOptions & IndicesOption<Indices> & { kernelSize: Size },
+      ["kernelSize", "stride", "padding", "dilation"]
+    >
+  );
   constructor(...args: unknown[]) {
     super(args);
   }
@@ -113,6 +125,12 @@ export class MaxPool2d<Indices extends boolean = false> extends MaxPool {
 export class MaxPool3d<Indices extends boolean = false> extends MaxPool {
   constructor(kernelSize: Size, options?: F.MaxPoolOptions & IndicesOption<Indices>);
   constructor(kernelSize: Size, stride: Size | null, padding?: Size, dilation?: Size);
+  constructor(
+    ...args: Arguments<
+      F.MaxPoolOptions & IndicesOption<Indices> & { kernelSize: Size },
+      ["kernelSize", "stride", "padding", "dilation"]
+    >
+  );
   constructor(...args: unknown[]) {
     super(args);
   }
@@ -173,6 +191,12 @@ export class AvgPool1d extends BuiltIn {
     ceilMode?: boolean,
     countIncludePad?: boolean,
   );
+  constructor(
+    ...args: Arguments<
+      Avg1dOptions & { kernelSize: Size },
+      ["kernelSize", "stride", "padding", "ceilMode", "countIncludePad"]
+    >
+  );
   constructor(...args: unknown[]) {
     super();
     const { kernelSize, stride, padding, ...options } = bind<Avg1dOptions & { kernelSize: Size }>(
@@ -213,6 +237,12 @@ export class AvgPool2d extends AvgPool {
     countIncludePad?: boolean,
     divisorOverride?: number | null,
   );
+  constructor(
+    ...args: Arguments<
+      average.AvgPoolOptions & { kernelSize: Size },
+      ["kernelSize", "stride", "padding", "ceilMode", "countIncludePad"]
+    >
+  );
   constructor(...args: unknown[]) {
     super(args);
   }
@@ -239,6 +269,12 @@ export class AvgPool3d extends AvgPool {
     ceilMode?: boolean,
     countIncludePad?: boolean,
     divisorOverride?: number | null,
+  );
+  constructor(
+    ...args: Arguments<
+      average.AvgPoolOptions & { kernelSize: Size },
+      ["kernelSize", "stride", "padding", "ceilMode", "countIncludePad"]
+    >
   );
   constructor(...args: unknown[]) {
     super(args);

@@ -1,12 +1,14 @@
 import { TensorError } from "../../tensor/errors.ts";
 import { select } from "../../tensor/functions/parts.ts";
 import { Tensor } from "../../tensor/tensor.ts";
-import { bind, REQUIRED } from "../arguments.ts";
+import { bind, REQUIRED, type Arguments } from "../arguments.ts";
 import { checkLinear } from "../functional/linear.ts";
 import { elman, gru, lstm, type Recurrence } from "../functional/recurrent.ts";
 import { PackedSequence } from "../packedSequence.ts";
 import { RecurrentBase, refuseProjection, type RecurrentOptions } from "./recurrentBase.ts";
 
+/** The order of the parameters of LSTM and GRU. */
+type Names = ["inputSize", "hiddenSize", "numLayers", "bias", "batchFirst", "dropout", "bidirectional"];
 type Sizes = RecurrentOptions & { inputSize: number; hiddenSize: number };
 
 const DEFAULTS = {
@@ -62,7 +64,21 @@ export class RNN extends RecurrentBase {
     nonlinearity: "tanh" | "relu",
     options?: Omit<RecurrentOptions, "numLayers">,
   );
-  constructor(options: Sizes & { nonlinearity?: "tanh" | "relu" });
+  constructor(
+    ...args: Arguments<
+      Sizes & { nonlinearity?: "tanh" | "relu" },
+      [
+        "inputSize",
+        "hiddenSize",
+        "numLayers",
+        "nonlinearity",
+        "bias",
+        "batchFirst",
+        "dropout",
+        "bidirectional",
+      ]
+    >
+  );
   constructor(...args: unknown[]) {
     refuseProjection(args);
     const { nonlinearity, ...sizes } = bind<Sizes & { nonlinearity?: "tanh" | "relu" }>("RNN", args, {
@@ -140,7 +156,7 @@ export class LSTM extends RecurrentBase {
     numLayers: number,
     options?: Omit<RecurrentOptions, "numLayers"> & { projSize?: number },
   );
-  constructor(options: Sizes & { projSize?: number });
+  constructor(...args: Arguments<Sizes & { projSize?: number }, Names>);
   constructor(...args: unknown[]) {
     super(
       4,
@@ -237,7 +253,7 @@ export class GRU extends RecurrentBase {
     numLayers: number,
     options?: Omit<RecurrentOptions, "numLayers">,
   );
-  constructor(options: Sizes);
+  constructor(...args: Arguments<Sizes, Names>);
   constructor(...args: unknown[]) {
     refuseProjection(args);
     const sizes = bind<Sizes>("GRU", args, {

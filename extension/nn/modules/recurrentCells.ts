@@ -4,7 +4,7 @@ import { named } from "../../tensor/functions/operands.ts";
 import { squeeze, unsqueeze } from "../../tensor/functions/shape.ts";
 import { fillValue } from "../../tensor/graph.ts";
 import { Tensor, type Parameter } from "../../tensor/tensor.ts";
-import { bind, REQUIRED } from "../arguments.ts";
+import { bind, REQUIRED, type Arguments } from "../arguments.ts";
 import { elman, gru, lstm, type Recurrence } from "../functional/recurrent.ts";
 import { BuiltIn } from "../module.ts";
 import { emptyParameter } from "./linear.ts";
@@ -139,7 +139,12 @@ export class RNNCell extends Cell {
     options?: { nonlinearity?: "tanh" | "relu" },
   );
   constructor(inputSize: number, hiddenSize: number, bias: boolean, nonlinearity: "tanh" | "relu");
-  constructor(options: CellArguments & { nonlinearity?: "tanh" | "relu" });
+  constructor(
+    ...args: Arguments<
+      CellArguments & { nonlinearity?: "tanh" | "relu" },
+      ["inputSize", "hiddenSize", "bias"]
+    >
+  );
   constructor(...args: unknown[]) {
     const bound = bind<CellArguments & { nonlinearity?: "tanh" | "relu" }>("RNNCell", args, {
       ...SIGNATURE,
@@ -184,7 +189,7 @@ export class RNNCell extends Cell {
 export class LSTMCell extends Cell {
   constructor(inputSize: number, hiddenSize: number, options?: CellOptions);
   constructor(inputSize: number, hiddenSize: number, bias: boolean);
-  constructor(options: CellArguments);
+  constructor(...args: Arguments<CellArguments, ["inputSize", "hiddenSize", "bias"]>);
   constructor(...args: unknown[]) {
     super(4, bind<CellArguments>("LSTMCell", args, SIGNATURE));
   }
@@ -216,7 +221,7 @@ export class LSTMCell extends Cell {
 export class GRUCell extends Cell {
   constructor(inputSize: number, hiddenSize: number, options?: CellOptions);
   constructor(inputSize: number, hiddenSize: number, bias: boolean);
-  constructor(options: CellArguments);
+  constructor(...args: Arguments<CellArguments, ["inputSize", "hiddenSize", "bias"]>);
   constructor(...args: unknown[]) {
     super(3, bind<CellArguments>("GRUCell", args, SIGNATURE));
   }

@@ -5,7 +5,7 @@ import { any } from "../../tensor/functions/reduction.ts";
 import { unsqueeze } from "../../tensor/functions/shape.ts";
 import { scope } from "../../tensor/scope.ts";
 import { Tensor } from "../../tensor/tensor.ts";
-import { bind, REQUIRED } from "../arguments.ts";
+import { bind, REQUIRED, type Arguments } from "../arguments.ts";
 import { deepcopy } from "../copy.ts";
 import { causalMask } from "../functional/attention.ts";
 import { canonicalMask } from "../functional/attentionChecks.ts";
@@ -77,7 +77,10 @@ export class TransformerEncoder extends BuiltIn {
   constructor(encoderLayer: TransformerEncoderLayer, numLayers: number, options?: TransformerEncoderOptions);
   constructor(encoderLayer: TransformerEncoderLayer, numLayers: number, norm: Normalisation | null);
   constructor(
-    options: TransformerEncoderOptions & { encoderLayer: TransformerEncoderLayer; numLayers: number },
+    ...args: Arguments<
+      TransformerEncoderOptions & { encoderLayer: TransformerEncoderLayer; numLayers: number },
+      ["encoderLayer", "numLayers", "norm"]
+    >
   );
   constructor(...args: unknown[]) {
     super();
@@ -163,11 +166,12 @@ export class TransformerDecoder extends BuiltIn {
     options?: { norm?: Normalisation | null },
   );
   constructor(decoderLayer: TransformerDecoderLayer, numLayers: number, norm: Normalisation | null);
-  constructor(options: {
-    decoderLayer: TransformerDecoderLayer;
-    numLayers: number;
-    norm?: Normalisation | null;
-  });
+  constructor(
+    ...args: Arguments<
+      { decoderLayer: TransformerDecoderLayer; numLayers: number; norm?: Normalisation | null },
+      ["decoderLayer", "numLayers", "norm"]
+    >
+  );
   constructor(...args: unknown[]) {
     super();
     const { decoderLayer, numLayers, norm } = bind<{

@@ -1,7 +1,7 @@
 import { TensorError } from "../../tensor/errors.ts";
 import { formatShape } from "../../tensor/shape.ts";
 import type { Parameter, Tensor } from "../../tensor/tensor.ts";
-import { bind, REQUIRED } from "../arguments.ts";
+import { bind, REQUIRED, type Arguments } from "../arguments.ts";
 import type { Size } from "../functional/convolving.ts";
 import * as F from "../functional/transposedConvolution.ts";
 import { BuiltIn } from "../module.ts";
@@ -20,6 +20,18 @@ export interface ConvTransposeOptions {
   dilation?: Size;
 }
 
+/** The order of the parameters. */
+type ConvTransposeNames = [
+  "inChannels",
+  "outChannels",
+  "kernelSize",
+  "stride",
+  "padding",
+  "outputPadding",
+  "groups",
+  "bias",
+  "dilation",
+];
 type ConvTransposeArguments = ConvTransposeOptions & {
   inChannels: number;
   outChannels: number;
@@ -160,7 +172,7 @@ export class ConvTranspose1d extends TransposedConvolution {
     bias?: boolean,
     dilation?: Size,
   );
-  constructor(options: ConvTransposeArguments);
+  constructor(...args: Arguments<ConvTransposeArguments, ConvTransposeNames>);
   constructor(...args: unknown[]) {
     super(1, args);
   }
@@ -198,7 +210,7 @@ export class ConvTranspose2d extends TransposedConvolution {
     bias?: boolean,
     dilation?: Size,
   );
-  constructor(options: ConvTransposeArguments);
+  constructor(...args: Arguments<ConvTransposeArguments, ConvTransposeNames>);
   constructor(...args: unknown[]) {
     super(2, args);
   }
@@ -236,7 +248,7 @@ export class ConvTranspose3d extends TransposedConvolution {
     bias?: boolean,
     dilation?: Size,
   );
-  constructor(options: ConvTransposeArguments);
+  constructor(...args: Arguments<ConvTransposeArguments, ConvTransposeNames>);
   constructor(...args: unknown[]) {
     super(3, args);
   }

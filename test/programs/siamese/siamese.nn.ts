@@ -27,7 +27,7 @@ class SiameseDataset extends data.Dataset<[Tensor, Tensor, Tensor]> {
     let other: number;
     while (true) {
       other = torch.randint(this.drawings.size(0), [1]).item();
-      if (this.writers.index(other).eq(this.writers.index(index)).item() === same) break;
+      if (Boolean(this.writers.index(other).eq(this.writers.index(index)).item()) === same) break;
     }
     return [this.drawings.index(index), this.drawings.index(other), torch.tensor([same ? 0.0 : 1.0])];
   }

@@ -391,6 +391,41 @@ describe("containers", () => {
 });
 
 describe("PyTorch's calling convention", () => {
+  test("any parameter after the first ones by position may be given by name, in the types too", () => {
+    const shapes = [
+      new nn.Conv2d(1, 2, { kernelSize: 3, padding: 1 }),
+      new nn.Conv2d(1, 2, 3, 1, 1, { bias: false }),
+      new nn.Conv1d(1, { outChannels: 2, kernelSize: 3 }),
+      new nn.ConvTranspose2d(1, 2, 4, 1, 0, { bias: false }),
+      new nn.Linear(1, { outFeatures: 2 }),
+      new nn.GroupNorm(1, { numChannels: 2 }),
+      new nn.LSTM(1, { hiddenSize: 2 }),
+      new nn.GRUCell(1, { hiddenSize: 2 }),
+      new nn.Embedding(1, { embeddingDim: 2 }),
+      new nn.MultiheadAttention(2, { numHeads: 1 }),
+      new nn.TransformerEncoder(new nn.TransformerEncoderLayer(4, 2, { batchFirst: true }), { numLayers: 1 }),
+    ].map((module) => module.parameters()[0]!.shape);
+    expect(shapes.map(String)).toEqual([
+      "2,1,3,3",
+      "2,1,3,3",
+      "2,1,3",
+      "1,2,4,4",
+      "2,1",
+      "2",
+      "8,1",
+      "6,1",
+      "1,2",
+      "6,2",
+      "12,4",
+    ]);
+    expect(new nn.MaxPool2d({ kernelSize: 2 })(torch.zeros(1, 4, 4)).shape).toEqual([1, 2, 2]);
+    expect(new nn.AvgPool2d({ kernelSize: 2 })(torch.zeros(1, 4, 4)).shape).toEqual([1, 2, 2]);
+    // @ts-expect-error -- no parameter has this name
+    expect(() => new nn.Conv2d(1, 2, { kernel: 3 })).toThrow("unexpected option 'kernel'");
+    // @ts-expect-error -- a kernel's size has no default
+    expect(() => new nn.Conv2d(1, 2, { padding: 1 })).toThrow("missing argument 'kernelSize'");
+  });
+
   test("by position, by name, or both", () => {
     const texts = [
       new nn.Conv2d(1, 4, 3, { stride: 2, padding: 1 }),
