@@ -68,27 +68,56 @@ function accumulate(leaf: Tensor, grad: Tensor, createGraph: boolean): void {
   else before.write(apply(add, [before, grad], {}));
 }
 
+type Several = Tensor | readonly Tensor[];
+
+/** What {@link grad} takes by name. */
+export interface GradOptions extends BackwardOptions {
+  /** The gradients of the outputs; may be left out for outputs of one element. */
+  gradOutputs?: Tensor | readonly (Tensor | null)[] | null;
+  /** Answer null for an input that the outputs don't depend on. */
+  allowUnused?: boolean;
+  /** Answer zeros for such an input. */
+  materializeGrads?: boolean;
+  /** @deprecated PyTorch ignores it too. */
+  onlyInputs?: boolean;
+}
+
 /**
- * PyTorch's `torch.autograd.grad`: the gradients of `outputs` with respect to `inputs`, without touching `.grad`.
+ * Returns the gradients of `outputs` with respect to `inputs`, without touching `.grad`.
  * @throws TensorError "One of the differentiated Tensors appears to not have been used in the graph." unless allowUnused
  */
 export function grad(
-  outputs: Tensor | readonly Tensor[],
-  inputs: Tensor | readonly Tensor[],
-  options: BackwardOptions & { gradOutputs?: Tensor | readonly Tensor[]; allowUnused?: boolean } = {},
-): (Tensor | null)[] {
+  outputs: Several,
+  inputs: Several,
+  options: GradOptions & { allowUnused: true; materializeGrads?: false },
+): (Tensor | null)[];
+export function grad(
+  named: GradOptions & { allowUnused: true; materializeGrads?: false; outputs: Several; inputs: Several },
+): (Tensor | null)[];
+export function grad(outputs: Several, inputs: Several, options?: GradOptions): Tensor[];
+export function grad(
+  outputs: Several,
+  inputs: Several,
+  gradOutputs: GradOptions["gradOutputs"],
+  options?: Omit<GradOptions, "gradOutputs">,
+): Tensor[];
+export function grad(named: GradOptions & { outputs: Several; inputs: Several }): Tensor[];
+export function grad(...args: unknown[]): (Tensor | null)[] {
+  const { outputs, inputs, ...options } = namedArguments(args);
   const roots = outputs instanceof Tensor ? [outputs] : [...outputs];
   const wanted = inputs instanceof Tensor ? [inputs] : [...inputs];
   const seeds = options.gradOutputs instanceof Tensor ? [options.gradOutputs] : (options.gradOutputs ?? []);
+  const zeros = options.materializeGrads === true;
   const found = propagate(
     roots,
-    roots.map((_, i) => seeds[i]),
+    roots.map((_, i) => seeds[i] ?? undefined),
     options.createGraph ?? false,
     wanted,
   );
   inspection.backward?.(Array.from(found.values(), ({ value }) => value));
   return wanted.map((t) => {
     const g = found.get(t);
+    if (g === undefined && zeros) return new Tensor(fillValue(0, t.shape, t.dtype));
     if (g === undefined && options.allowUnused !== true) {
       throw new TensorError(
         "autograd",
@@ -99,6 +128,17 @@ export function grad(
     if (g !== undefined && scope.depth === 0) g.value.visible = true;
     return g ?? null;
   });
+}
+
+/** The arguments of {@link grad} by name. */
+function namedArguments(args: readonly unknown[]): GradOptions & { outputs: Several; inputs: Several } {
+  const isOptions = (x: unknown): x is object =>
+    typeof x === "object" && x !== null && !Array.isArray(x) && !(x instanceof Tensor);
+  const named: object = Object.assign({}, ...args.filter(isOptions));
+  const [outputs, inputs, gradOutputs] = args.filter((x) => !isOptions(x));
+  return { ...(outputs === undefined ? {} : { outputs, inputs, gradOutputs }), ...named } as ReturnType<
+    typeof namedArguments
+  >;
 }
 
 /** Nodes at which a walk ends, with the gradients that have arrived there; none at first. */

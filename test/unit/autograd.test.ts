@@ -63,6 +63,29 @@ describe("derivatives of functions", () => {
     const [s, c] = [Math.sin(0.5), Math.cos(0.5)];
     expect(h!.item()).toBeCloseTo(Math.exp(s) * (c * c - s), 5);
   });
+
+  test("grad takes its arguments by position and by name", () => {
+    const [x, unused] = [floats(1, 2).requiresGrad_(), floats(3).requiresGrad_()];
+    const y = x.square();
+    const gradOutputs = floats(1, 10);
+    const expected = [[2, 40]];
+    const values = (gradients: Tensor[]): unknown[] => gradients.map((g) => g.tolist());
+    expect(values(torch.autograd.grad(y, x, gradOutputs))).toEqual(expected);
+    expect(values(torch.autograd.grad(y, x, { gradOutputs }))).toEqual(expected);
+    const named = {
+      outputs: y,
+      inputs: x,
+      gradOutputs,
+      createGraph: true,
+      retainGraph: true,
+      onlyInputs: true,
+    };
+    expect(values(torch.autograd.grad(named))).toEqual(expected);
+    expect(values(torch.autograd.grad(y, x, [gradOutputs], { createGraph: true }))).toEqual(expected);
+    expect(torch.autograd.grad(y.sum(), unused, { allowUnused: true })).toEqual([null]);
+    expect(values(torch.autograd.grad(y.sum(), [unused], { materializeGrads: true }))).toEqual([[0]]);
+    expect(() => torch.autograd.grad({ outputs: y.sum(), inputs: unused })).toThrow("to not have been used");
+  });
 });
 
 test("gradcheck agrees with right gradients and finds wrong ones", () => {

@@ -82,6 +82,18 @@ describe("slices", () => {
   });
 });
 
+test("fillDiagonal_ fills the main diagonal, again below itself with wrap", () => {
+  const filled = (size: number[], wrap = false): unknown =>
+    torch.zeros(size).fillDiagonal_(1, { wrap }).flatten().nonzero().flatten().tolist();
+  expect(filled([3, 3])).toEqual([0, 4, 8]);
+  expect(filled([2, 4])).toEqual([0, 5]);
+  expect(filled([7, 2])).toEqual([0, 3]);
+  expect(filled([7, 2], true)).toEqual([0, 3, 6, 9, 12]);
+  expect(filled([2, 2, 2])).toEqual([0, 7]);
+  expect(() => filled([3])).toThrow("dimensions must larger than 1");
+  expect(() => filled([2, 3, 2])).toThrow("all dimensions of input must be of equal length");
+});
+
 test("the preview knows the shape under a list of booleans", () => {
   setExecutor(undefined);
   expect(numbers().index([true, false, true, true]).shape).toEqual([3, 3, 2]);

@@ -6,8 +6,8 @@ import { fillValue } from "../graph.ts";
 import { expand as expandOp } from "../ops/movement.ts";
 import * as draws from "../random/draws.ts";
 import { defaultStream, type RandomStream, type ReadyDraw } from "../random/stream.ts";
-import { broadcastShapes, sameShape } from "../shape.ts";
-import { Tensor } from "../tensor.ts";
+import { broadcastShapes, numel, sameShape, strides } from "../shape.ts";
+import { fromHost, Tensor } from "../tensor.ts";
 import * as arithmetic from "./arithmetic.ts";
 import * as elementwise from "./elementwise.ts";
 import { tril, triu } from "./creation.ts";
@@ -123,6 +123,30 @@ export const scatterReduce_ = (
 export const tril_ = (input: Tensor, diagonal?: number): Tensor => input.write(tril(input, diagonal));
 /** The upper triangle, zeros elsewhere. */
 export const triu_ = (input: Tensor, diagonal?: number): Tensor => input.write(triu(input, diagonal));
+
+/**
+ * Writes a number on the main diagonal, in place; with `wrap` the diagonal of a tall matrix begins again below itself.
+ * @throws TensorError "dimensions must larger than 1", "all dimensions of input must be of equal length"
+ */
+export function fillDiagonal_(
+  input: Tensor,
+  fillValue: number,
+  wrap: boolean | { wrap?: boolean } = false,
+): Tensor {
+  const { shape } = input;
+  if (shape.length < 2) throw new TensorError("shape", "dimensions must larger than 1");
+  if (shape.length > 2 && shape.some((size) => size !== shape[0])) {
+    throw new TensorError("shape", "all dimensions of input must be of equal length");
+  }
+  const length = numel(shape);
+  const columns = shape.at(-1)!;
+  const around = (typeof wrap === "boolean" ? wrap : wrap.wrap === true) && shape.length === 2;
+  const end = around || shape.length > 2 ? length : Math.min(length, columns * columns);
+  const step = strides(shape).reduce((sum, stride) => sum + stride, 0);
+  const mask = new Uint8Array(length);
+  for (let i = 0; i < end; i += step) mask[i] = 1;
+  return maskedFill_(input, fromHost(mask, shape, "bool"), fillValue);
+}
 export const trunc_ = (input: Tensor): Tensor => assign(input, arithmetic.trunc(input));
 export const sign_ = (input: Tensor): Tensor => assign(input, elementwise.sign(input));
 export const rsqrt_ = (input: Tensor): Tensor => assign(input, elementwise.rsqrt(input));

@@ -127,6 +127,7 @@ declare module "../tensor.ts" {
     /** To the nearest whole numbers. */
     round_: Method<typeof inplace.round_>;
     /** `value` where the mask holds. */
+    fillDiagonal_: Method<typeof inplace.fillDiagonal_>;
     maskedFill_: Method<typeof inplace.maskedFill_>;
     /** `source` at the places of an index along a dimension. */
     scatter_: Method<typeof inplace.scatter_>;
@@ -241,6 +242,7 @@ install(inplace, [
   "floor_",
   "ceil_",
   "round_",
+  "fillDiagonal_",
   "maskedFill_",
   "scatter_",
   "scatterAdd_",
