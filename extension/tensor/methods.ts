@@ -4,6 +4,7 @@ import "./methods/elementwise.ts";
 import "./methods/further.ts";
 import "./methods/memory.ts";
 import "./methods/reduction.ts";
+import "./methods/sparse.ts";
 import { describeTensor, propertiesOf } from "./debug.ts";
 import { TensorError } from "./errors.ts";
 import { item } from "./functions/conversion.ts";

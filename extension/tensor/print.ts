@@ -3,6 +3,7 @@ import type { HostArray } from "./dtype.ts";
 import { gradientFunction } from "./op.ts";
 import { hasExecutor, valuesOf } from "./runtime.ts";
 import { numel, strides, type Shape } from "./shape.ts";
+import { SparseTensor } from "./sparse/sparseTensor.ts";
 import { Parameter, type Tensor } from "./tensor.ts";
 
 /** How tensors are printed. */
@@ -48,6 +49,7 @@ export function getPrintOptions(): PrintOptions {
 
 /** A tensor as PyTorch prints it. Computes its values; in the preview, which doesn't, they show as `...`. */
 export function formatTensor(x: Tensor): string {
+  if (x instanceof SparseTensor) return formatSparse(x);
   const prefix = "tensor(";
   const { shape } = x;
   const suffixes: string[] = [];
@@ -71,6 +73,19 @@ export function formatTensor(x: Tensor): string {
   return x instanceof Parameter ? `Parameter containing:\n${result}` : result;
 }
 
+function formatSparse(x: SparseTensor): string {
+  const part = (name: string, t: Tensor): string => {
+    const prefix = `${name}=tensor(`;
+    if (t.numel() === 0) return `${prefix}[], size=${tuple(t.shape)})`;
+    return `${prefix}${hasExecutor() ? new Printer(t).print("tensor(".length + prefix.length) : "..."})`;
+  };
+  const indent = "tensor(".length;
+  const text = `tensor(${part("indices", x.places)},\n${" ".repeat(indent)}${part("values", x.stored)}`;
+  const suffixes = [`size=${tuple(x.shape)}`, `nnz=${x.nnz}`, "layout=torch.sparse_coo"];
+  if (x.requiresGrad) suffixes.push(`grad_fn=<${x.gradName}>`);
+  return withSuffixes(text, suffixes, indent, true);
+}
+
 /** PyTorch's name of the function whose gradient a tensor carries. */
 export function gradientName(x: Tensor): string | undefined {
   if (!x.requiresGrad || x.edge?.node === undefined) return undefined;
@@ -82,9 +97,9 @@ function tuple(shape: Shape): string {
   return shape.length === 1 ? `(${shape[0]},)` : `(${shape.join(", ")})`;
 }
 
-function withSuffixes(text: string, suffixes: readonly string[], indent: number): string {
+function withSuffixes(text: string, suffixes: readonly string[], indent: number, ownLine = false): string {
   let out = text;
-  let length = text.length - text.lastIndexOf("\n") + 1;
+  let length = ownLine ? Infinity : text.length - text.lastIndexOf("\n") + 1;
   for (const suffix of suffixes) {
     if (length + suffix.length + 2 > current.linewidth) {
       out += `,\n${" ".repeat(indent)}${suffix}`;

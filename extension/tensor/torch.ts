@@ -95,6 +95,8 @@ export {
 export * as accelerator from "./platform/accelerator.ts";
 export * as backends from "./platform/backends.ts";
 export * as cuda from "./platform/cuda.ts";
+export { sparse, sparseCooTensor, spmm, type SparseOptions } from "./sparse/index.ts";
+export type { SparseTensor } from "./sparse/sparseTensor.ts";
 export * from "./functions/statistics.ts";
 export * from "./functions/unique.ts";
 // PyTorch's other names of the same functions.

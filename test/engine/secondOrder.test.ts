@@ -24,7 +24,7 @@ function wave(shape: readonly number[], seed: number, scale = 1): Tensor {
 
 function expectCase(name: string, tensors: readonly Tensor[], tolerance = 1e-4): void {
   const expected = cases[name]!;
-  const found = tensors.flatMap((t) => [...t.data()]);
+  const found = tensors.flatMap((t) => [...t.toTypedArray()]);
   expect(found.length, `${name}: how many numbers`).toBe(expected.length);
   const scale = Math.max(1, ...expected.map(Math.abs));
   const wrong = found.findIndex((v, i) => !(Math.abs(v - expected[i]!) <= tolerance * scale));

@@ -22,7 +22,7 @@ function wave(shape: readonly number[], seed: number, scale = 1): Tensor {
 
 function expectCase(name: string, tensors: readonly Tensor[], tolerance = 2e-5): void {
   const expected = cases[name]!;
-  const found = tensors.flatMap((t) => [...t.data()]);
+  const found = tensors.flatMap((t) => [...t.toTypedArray()]);
   expect(found.length, `${name}: how many numbers`).toBe(expected.length);
   const scale = Math.max(1, ...expected.map(Math.abs));
   const wrong = found.findIndex((v, i) => !(Math.abs(v - expected[i]!) <= tolerance * scale));
@@ -244,7 +244,7 @@ function checkpoints(): void {
       const loss = y.square().sum().add(z);
       const first = torch.autograd.grad(loss, [x, scale], { createGraph: true }) as Tensor[];
       const second = torch.autograd.grad(first[0]!.square().sum().add(first[1]!.square().sum()), [x, scale]);
-      return [...first, ...(second as Tensor[])].flatMap((t) => [...t.data()]);
+      return [...first, ...(second as Tensor[])].flatMap((t) => [...t.toTypedArray()]);
     });
     found[1]!.forEach((v, i) => expect(v).toBeCloseTo(found[0]![i]!, 3));
   });
@@ -266,7 +266,7 @@ function checkpoints(): void {
         .square()
         .sum()
         .backward();
-      return [x.grad!, ...net.parameters().map((p) => p.grad!)].flatMap((t) => [...t.data()]);
+      return [x.grad!, ...net.parameters().map((p) => p.grad!)].flatMap((t) => [...t.toTypedArray()]);
     });
     for (const other of found.slice(1)) other.forEach((v, i) => expect(v).toBeCloseTo(found[0]![i]!, 5));
   });
@@ -401,7 +401,7 @@ function transforms(): void {
       func.functionalCall(models[0]!, [p, b], v);
     const y = func.vmap(run, [0, 0, null])(parameters, buffers, x);
     models.forEach((m, i) => {
-      const [own, expected] = [y.select(0, i).data(), m(x).data()];
+      const [own, expected] = [y.select(0, i).toTypedArray(), m(x).toTypedArray()];
       own.forEach((v, k) => expect(v).toBeCloseTo(expected[k]!, 5));
     });
   });

@@ -5,6 +5,7 @@ import * as elementwise from "../ops/elementwise.ts";
 import { matmul as product } from "../ops/matmul.ts";
 import { sum } from "../ops/movement.ts";
 import { broadcastShapes, formatDims, numel } from "../shape.ts";
+import { sparseProduct } from "../sparse/functions.ts";
 import type { Tensor } from "../tensor.ts";
 import { add, mul } from "./arithmetic.ts";
 import { C_TYPE, composed, named } from "./operands.ts";
@@ -38,6 +39,8 @@ function matrices(name: string, a: Tensor, b: Tensor): void {
  * @throws TensorError "mm: mat1 and mat2 shapes cannot be multiplied (2x3 and 4x5)"
  */
 export function mm(input: Tensor, mat2: Tensor): Tensor {
+  const sparse = sparseProduct(input, mat2);
+  if (sparse !== undefined) return sparse;
   if (input.ndim !== 2) {
     throw new TensorError("shape", `mm: self must be a matrix, got ${input.ndim}-D tensor`);
   }
@@ -74,6 +77,8 @@ function batches(a: Tensor, b: Tensor): void {
  * @throws TensorError "size mismatch, got input (2), mat (2x3), vec (4)"
  */
 export function mv(input: Tensor, vec: Tensor): Tensor {
+  const sparse = sparseProduct(input, vec);
+  if (sparse !== undefined) return sparse;
   if (input.ndim !== 2 || vec.ndim !== 1) {
     throw new TensorError("shape", `vector + matrix @ vector expected, got 1, ${input.ndim}, ${vec.ndim}`);
   }
@@ -130,6 +135,8 @@ export function dot(input: Tensor, other: Tensor): Tensor {
 export function matmul(input: Tensor, other: Tensor): Tensor {
   const [n, m] = [input.ndim, other.ndim];
   if (n === 2 && m === 2) return mm(input, other);
+  const sparse = sparseProduct(input, other);
+  if (sparse !== undefined) return sparse;
   if (n === 0 || m === 0) {
     throw new TensorError(
       "shape",
