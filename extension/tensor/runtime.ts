@@ -104,6 +104,13 @@ export function observe(value: Value): void {
   observed.add(value);
 }
 
+/** Has a value computed with its step that the user takes out of the graph, inside a forward or of a gradient. */
+export function keepReadable(value: Value): void {
+  if (scope.hidden > 0 || value.visible || value.ready || value.producer.kind !== "node") return;
+  if (scope.depth === 0) observe(value);
+  else value.visible = true;
+}
+
 /** Installs what computes. Without one, graphs can be built and checked but not run: the preview. */
 export function setExecutor(executor: Executor | undefined): void {
   current = executor;

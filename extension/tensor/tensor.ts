@@ -170,7 +170,7 @@ export class Tensor {
 
   /** @internal The tensor whose memory this one shares through `detach()`, or itself: a state is detached at each step. */
   get undetached(): Tensor {
-    const view = this.shared;
+    const view = this.shared && this.currentView();
     return view?.detached === true && this.edge === undefined ? view.base : this;
   }
 

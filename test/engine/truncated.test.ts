@@ -232,7 +232,7 @@ const PROGRAMS: Record<string, (steps?: number) => Tensor[]> = {
 /** What a training has come to on the first engine. */
 const stateful: Record<string, number[]> = {};
 
-const numbers = (tensors: readonly Tensor[]): number[] => tensors.flatMap((x) => [...x.data()]);
+const numbers = (tensors: readonly Tensor[]): number[] => tensors.flatMap((x) => [...x.toTypedArray()]);
 
 const devices = (["native", "wasm"] as const).filter(
   (device) => device === "wasm" || nativeStatus().state === "installed",
@@ -329,10 +329,27 @@ describe.each(devices)("on %s", (device) => {
       ),
     );
     const { model } = trained.prepared;
-    const got = [...weightsOf(trained.prepared), ...(model as Stateful).h!.data(), ...numbers(seen)];
+    const got = [...weightsOf(trained.prepared), ...(model as Stateful).h!.toTypedArray(), ...numbers(seen)];
     const all = (stateful[String(own)] ??= got);
     expect(got.length).toBeGreaterThan(own ? 400 : 50);
     got.forEach((x, i) => expect(x).toBeCloseTo(all[i]!, 4));
+  });
+
+  it.each(["detach", "data", "clone"] as const)("gradients of all steps are kept by %s", (how) => {
+    torch.manualSeed(1);
+    const layer = new nn.Linear(3, 2);
+    const optimizer = new optim.SGD(layer.parameters(), { lr: 0.1 });
+    const kept: Tensor[] = [];
+    const now: Tensor[] = [];
+    for (let i = 0; i < 10; i++) {
+      optimizer.zeroGrad();
+      layer(torch.ones(2, 3)).square().sum().backward();
+      const { grad } = layer.weight;
+      kept.push(how === "data" ? grad!.data : grad![how]());
+      optimizer.step();
+      now.push(torch.tensor(grad!.tolist()));
+    }
+    expect(kept.map((g) => g.tolist())).toEqual(now.map((g) => g.tolist()));
   });
 
   it("what only forward knows says how to keep it", () => {
@@ -351,11 +368,11 @@ describe.each(devices)("on %s", (device) => {
       model(torch.ones(2, 3)).backward();
       optimizer.step();
     }
-    expect(() => kept[2]!.data()).toThrow(
+    expect(() => kept[2]!.toTypedArray()).toThrow(
       "this value depends on parameters as they were before an update, and was not kept",
     );
     try {
-      kept[2]!.data();
+      kept[2]!.toTypedArray();
     } catch (error) {
       expect((error as { hint?: string }).hint).toBe(
         "return it from forward, keep it as a property of the module (this.h = h), or take h.detach() there",

@@ -2,10 +2,9 @@
 import { backward as propagate, type BackwardOptions } from "../autograd.ts";
 import type { DType } from "../dtype.ts";
 import { TensorError } from "../errors.ts";
-import { valuesOf } from "../runtime.ts";
+import { keepReadable, valuesOf } from "../runtime.ts";
 import { Device, requireCpu, type DeviceLike } from "../platform/device.ts";
 import { checkedDType, isDTypeName, type OtherDType } from "../platform/types.ts";
-import { scope } from "../scope.ts";
 import { strides } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
 import type { Nested } from "./creation.ts";
@@ -129,7 +128,7 @@ export const typeAs = (input: Tensor, other: Tensor): Tensor => castTo(input, ot
 /** The same values in the same memory, without gradient. What a forward detaches stays readable after the step. */
 export function detach(input: Tensor): Tensor {
   const result = detached(input);
-  if (scope.hidden === 0 && result.storage === undefined) result.value.visible = true;
+  if (input.storage === undefined) keepReadable(result.value);
   return result;
 }
 

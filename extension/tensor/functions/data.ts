@@ -2,7 +2,7 @@
 import type { HostArray } from "../dtype.ts";
 import { TensorError } from "../errors.ts";
 import type { Value } from "../graph.ts";
-import { hasExecutor, valuesOf } from "../runtime.ts";
+import { hasExecutor, keepReadable, valuesOf } from "../runtime.ts";
 import { noGrad } from "../scope.ts";
 import { Tensor } from "../tensor.ts";
 import { warnOnce } from "../warnings.ts";
@@ -32,6 +32,7 @@ export function dataOf(input: Tensor): DataTensor {
   Reflect.deleteProperty(self, "length");
   Object.setPrototypeOf(self, Tensor.prototype);
   Object.assign(self, new Tensor(input.value));
+  if (input.storage === undefined) keepReadable(input.value);
   return self.share(new DetachedView(input));
 }
 
