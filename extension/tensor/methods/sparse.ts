@@ -17,7 +17,7 @@ declare module "../sparse/sparseTensor.ts" {
     /** The same tensor with equal places added up and all in order. */
     coalesce(): SparseTensor;
     /** The transpose of a sparse matrix. */
-    t(): SparseTensor;
+    t: () => SparseTensor;
   }
 }
 
