@@ -22,6 +22,8 @@ let recorded: Node[] = [];
 let carried: readonly Value[] = [];
 /** Those of a step that an error has ended: computed beside the next one, whose graph is what it always is. */
 let abandoned: readonly Value[] = [];
+/** Most values of a graph that is longer than {@link MOST_NODES}. */
+const MOST_HELD = 1024;
 /** Most of these after a barrier: what is never asked for must not hold on to its graph for long. */
 const MOST_CARRIED = 32;
 let overflow = false;
@@ -46,7 +48,7 @@ const known = new Map<number, Template[]>();
 export function trace(node: Node): void {
   if (recorded.length >= MOST_NODES && skipped.length === 0) {
     overflow = true;
-    carried = heldValues(true).slice(-MOST_NODES);
+    carried = heldValues(true).slice(-MOST_HELD);
     recorded = [];
   }
   node.serial = recorded.length;
