@@ -1,7 +1,14 @@
 import { TensorError } from "../tensor/errors.ts";
+import { isNamed, lacking, tooMany } from "../tensor/signatures/bind.ts";
 
 /** Stands for the default of a parameter that has none. */
 export const REQUIRED: unique symbol = Symbol("required");
+
+const GIVEN: unique symbol = Symbol("given");
+
+/** Which of the parameters in a result of {@link bind} the call gave; the others have their defaults. */
+export const givenIn = (bound: object): ReadonlySet<string> =>
+  (bound as { [GIVEN]?: ReadonlySet<string> })[GIVEN] ?? new Set();
 
 /** Defaults of all parameters, in PyTorch's order. */
 export type Signature<P> = { readonly [K in keyof P]-?: P[K] | typeof REQUIRED };
@@ -31,23 +38,26 @@ export function bind<P extends object>(
   const bound: Record<string, unknown> = { ...signature };
   const names = Object.keys(signature);
   const last = args[args.length - 1];
-  const named = isOptions(last) ? last : undefined;
+  const named = isNamed(last) ? last : undefined;
   const positional = named === undefined ? args.length : args.length - 1;
   if (positional > names.length) {
+    const required = names.filter((name) => signature[name as keyof P] === REQUIRED).length;
     throw new TensorError(
       "value",
-      `${callee}() takes at most ${names.length} arguments (${names.join(", ")}), but ${positional} were given`,
+      tooMany(callee, required, names.length, positional),
+      `its arguments are ${names.join(", ")}`,
     );
   }
   for (let i = 0; i < positional; i++) if (args[i] !== undefined) bound[names[i]!] = args[i];
   if (named !== undefined) {
     for (const key of Object.keys(named)) {
       const at = names.indexOf(key);
+      if (at < 0 && placed(callee, key, named[key])) continue;
       if (at < 0) {
         throw new TensorError(
           "value",
-          `${callee}() got an unexpected option '${key}'`,
-          `options are ${names.join(", ")}`,
+          `${callee}() got an unexpected keyword argument '${key}'`,
+          `its arguments are ${names.join(", ")}`,
         );
       }
       if (at < positional)
@@ -55,14 +65,19 @@ export function bind<P extends object>(
       if (named[key] !== undefined) bound[key] = named[key];
     }
   }
-  for (const name of names) {
-    if (bound[name] === REQUIRED) throw new TensorError("value", `${callee}() is missing argument '${name}'`);
-  }
+  const missing = names.filter((name) => bound[name] === REQUIRED);
+  if (missing.length > 0) throw new TensorError("value", lacking(callee, missing));
+  // A class may hand on what its subclass has bound.
+  const known = named === undefined ? undefined : (named as { [GIVEN]?: ReadonlySet<string> })[GIVEN];
+  const given = known ?? new Set(names.filter((name, i) => i < positional || named?.[name] !== undefined));
+  Object.defineProperty(bound, GIVEN, { value: given });
   return bound as { [K in keyof P]-?: Exclude<P[K], undefined> };
 }
 
-function isOptions(x: unknown): x is Record<string, unknown> {
-  if (typeof x !== "object" || x === null) return false;
-  const prototype: unknown = Object.getPrototypeOf(x);
-  return prototype === Object.prototype || prototype === null;
+/** Whether an argument says where a module of PyTorch lies and of which type it is: here that is always the same. */
+function placed(callee: string, key: string, value: unknown): boolean {
+  if (!/^[A-Z]/.test(callee)) return false;
+  return (
+    key === "device" || (key === "dtype" && (value === null || value === undefined || value === "float32"))
+  );
 }

@@ -5,9 +5,9 @@ import * as modules from "./modules/index.ts";
 
 for (const { prototype } of Object.values(modules)) libraryClasses.add(prototype);
 
-export * as torch from "./torch.ts";
+export { torch } from "./torch.ts";
 export * as nn from "./nn.ts";
-export * as F from "./functional/index.ts";
+export { F } from "./functional/callable.ts";
 export * as optim from "./optim/index.ts";
 export * as copy from "./copy.ts";
 export * as data from "./data/index.ts";
@@ -23,6 +23,7 @@ export {
   type TrainStep,
 } from "./experiment.ts";
 export { slice, type Slice } from "../tensor/functions/slice.ts";
+export { format } from "./format.ts";
 export { print } from "./print.ts";
 export { summary, type SummaryOptions } from "./summary/index.ts";
 export type { Parameter, Tensor } from "../tensor/tensor.ts";

@@ -20,6 +20,9 @@ export function pyFloat(x: number): string {
   return String(x);
 }
 
+/** A parameter that PyTorch declares a float, whole or not; None where it may be that. */
+export const floatOrNone = (x: number | null): string => (x === null ? "None" : pyFloat(x));
+
 /** What Python prints: None, booleans, numbers, strings and tuples of them. */
 export type PyValue = null | undefined | boolean | number | string | readonly PyValue[];
 

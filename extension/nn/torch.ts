@@ -8,3 +8,4 @@ export * as utils from "./torchUtils.ts";
 export * as distributions from "./distributions/index.ts";
 export * as func from "./func.ts";
 export { vmap } from "../tensor/differentiation/vmap.ts";
+export * from "./torchFunctions.ts";

@@ -34,6 +34,6 @@ installAs(Symbol.iterator, (x: Tensor): IterableIterator<Tensor> => {
   if (x.ndim === 0) throw new TensorError("value", "iteration over a 0-d tensor");
   return unbind(x)[Symbol.iterator]();
 });
-installAs(Symbol.toPrimitive, (x: Tensor, hint: string): string | number =>
+installAs(Symbol.toPrimitive, (x: Tensor, hint: string): string | number | boolean =>
   hint === "number" ? item(x) : formatTensor(x),
 );

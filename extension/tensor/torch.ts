@@ -40,7 +40,7 @@ export {
   inv as inverse,
   logdet,
   matrixPower,
-  pinv as pinverse,
+  pinverse,
   qr,
   slogdet,
 } from "./functions/decompositions.ts";

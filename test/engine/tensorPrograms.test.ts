@@ -1,86 +1,14 @@
 // Programs over tensors against PyTorch: functions, types, gradients, views, writes, and what is refused.
-import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { loadExecutor } from "../../extension/executors/index.ts";
 import { NativeError } from "../../extension/native/errors.ts";
 import { loadNative } from "../../extension/native/load.ts";
 import "../../extension/tensor/methods.ts";
-import { toHostArray, type DType } from "../../extension/tensor/dtype.ts";
 import { TensorError } from "../../extension/tensor/errors.ts";
 import { gradientName } from "../../extension/tensor/print.ts";
 import { setExecutor, valuesOf } from "../../extension/tensor/runtime.ts";
 import { fromHost, Tensor } from "../../extension/tensor/tensor.ts";
-import { Slice } from "../../extension/tensor/functions/slice.ts";
-import * as torch from "../../extension/tensor/torch.ts";
-
-interface Recorded {
-  dtype: DType;
-  shape: number[];
-  data: (number | string)[];
-}
-
-type Result = Recorded | Result[] | number | boolean;
-
-interface Step {
-  let?: string;
-  on: string;
-  call: string;
-  args?: unknown[];
-  kwargs?: Record<string, unknown>;
-}
-
-interface Case {
-  inputs: string[];
-  steps: Step[];
-  expect?: Record<string, Result>;
-  /** null where PyTorch answers no gradient instead of zeros. */
-  grads?: Record<string, Recorded | null>;
-  gradFn?: string;
-  error?: string;
-}
-
-const { inputs, cases } = JSON.parse(
-  readFileSync(new URL("../fixtures/functions/programs.json", import.meta.url), "utf8"),
-) as { inputs: Record<string, Recorded>; cases: Case[] };
-
-const host = ({ data, dtype }: Recorded): ReturnType<typeof toHostArray> =>
-  toHostArray(data.map(Number), dtype);
-
-/** Names of a program and what they stand for. */
-type Names = Record<string, unknown>;
-
-function decode(argument: unknown, names: Names): unknown {
-  if (Array.isArray(argument)) return argument.map((a) => decode(a, names));
-  if (typeof argument !== "object" || argument === null) return argument;
-  if ("$" in argument) return names[argument.$ as string];
-  return "slice" in argument ? new Slice(...(argument.slice as (number | null)[])) : argument;
-}
-
-function run(step: Step, names: Names): unknown {
-  const target = (step.on === "torch" ? torch : names[step.on]) as Record<string, unknown>;
-  const args = (step.args ?? []).map((a) => decode(a, names));
-  if (step.kwargs) {
-    args.push(Object.fromEntries(Object.entries(step.kwargs).map(([k, v]) => [k, decode(v, names)])));
-  }
-  const member = target[step.call];
-  if (typeof member !== "function") return member;
-  return (member as (...a: unknown[]) => unknown).apply(target, args);
-}
-
-/** Runs all steps; floats named by `differentiate` are leaves that require gradients. */
-function execute({ inputs: used, steps }: Case, differentiate: readonly string[]): Names {
-  const names: Names = {};
-  for (const name of used) {
-    const x = inputs[name]!;
-    names[name] = fromHost(host(x), x.shape, x.dtype);
-    if (differentiate.includes(name)) (names[name] as Tensor).requiresGrad_();
-  }
-  for (const step of steps) {
-    const result = run(step, names);
-    if (step.let !== undefined) names[step.let] = result;
-  }
-  return names;
-}
+import { cases, execute, host, type Case, type Names, type Result } from "../functionPrograms.ts";
 
 const flat = (x: unknown): unknown[] => (Array.isArray(x) ? x.flatMap(flat) : [x]);
 

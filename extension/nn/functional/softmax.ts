@@ -1,5 +1,6 @@
 import { apply } from "../../tensor/apply.ts";
-import { composed, named, notImplemented } from "../../tensor/functions/operands.ts";
+import type { DType } from "../../tensor/dtype.ts";
+import { castTo, composed, named, notImplemented } from "../../tensor/functions/operands.ts";
 import { neg } from "../../tensor/ops/elementwise.ts";
 import { permute, reshape } from "../../tensor/ops/movement.ts";
 import * as reduction from "../../tensor/ops/reduction.ts";
@@ -10,6 +11,8 @@ import { warnOnce } from "../warnings.ts";
 
 interface DimOptions {
   dim?: number | null;
+  /** Converts the input first. */
+  dtype?: DType | null;
 }
 
 /** PyTorch's choice where a call leaves the dimension out. */
@@ -45,12 +48,12 @@ function along(
 export function softmax(input: Tensor, options?: DimOptions): Tensor;
 export function softmax(input: Tensor, dim?: number | null): Tensor;
 export function softmax(input: Tensor, ...rest: unknown[]): Tensor {
-  const { dim } = bind<DimOptions>("softmax", rest, { dim: null });
+  const { dim, dtype } = bind<DimOptions>("softmax", rest, { dim: null, dtype: null });
   return along(
     reduction.softmax,
     "softmax_lastdim_kernel_impl",
     "SoftmaxBackward0",
-    input,
+    castTo(input, dtype ?? input.dtype),
     dim ?? implicitDim("softmax", input),
   );
 }
@@ -59,12 +62,12 @@ export function softmax(input: Tensor, ...rest: unknown[]): Tensor {
 export function logSoftmax(input: Tensor, options?: DimOptions): Tensor;
 export function logSoftmax(input: Tensor, dim?: number | null): Tensor;
 export function logSoftmax(input: Tensor, ...rest: unknown[]): Tensor {
-  const { dim } = bind<DimOptions>("log_softmax", rest, { dim: null });
+  const { dim, dtype } = bind<DimOptions>("log_softmax", rest, { dim: null, dtype: null });
   return along(
     reduction.logSoftmax,
     "log_softmax_lastdim_kernel_impl",
     "LogSoftmaxBackward0",
-    input,
+    castTo(input, dtype ?? input.dtype),
     dim ?? implicitDim("log_softmax", input),
   );
 }
@@ -73,6 +76,8 @@ export function logSoftmax(input: Tensor, ...rest: unknown[]): Tensor {
 export function softmin(input: Tensor, options?: DimOptions): Tensor;
 export function softmin(input: Tensor, dim?: number | null): Tensor;
 export function softmin(input: Tensor, ...rest: unknown[]): Tensor {
-  const { dim } = bind<DimOptions>("softmin", rest, { dim: null });
-  return composed(() => softmax(apply(neg, [input], {}), dim ?? implicitDim("softmin", input)));
+  const { dim, dtype } = bind<DimOptions>("softmin", rest, { dim: null, dtype: null });
+  return composed(() =>
+    softmax(apply(neg, [castTo(input, dtype ?? input.dtype)], {}), dim ?? implicitDim("softmin", input)),
+  );
 }

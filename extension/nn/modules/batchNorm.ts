@@ -11,7 +11,7 @@ import { bind, REQUIRED } from "../arguments.ts";
 import { batchNorm, instanceNorm } from "../functional/batchNorm.ts";
 import { ones_, zeros_ } from "../init.ts";
 import { BuiltIn } from "../module.ts";
-import { py } from "../repr.ts";
+import { floatOrNone, py, pyFloat } from "../repr.ts";
 import { warnOnce } from "../warnings.ts";
 import { emptyParameter } from "./linear.ts";
 
@@ -90,7 +90,7 @@ abstract class NormBase extends BuiltIn {
   }
 
   override extraRepr(): string {
-    return `${this.numFeatures}, eps=${py(this.eps)}, momentum=${py(this.momentum)}, affine=${py(this.affine)}, bias=${py(this.bias !== null)}, track_running_stats=${py(this.trackRunningStats)}`;
+    return `${this.numFeatures}, eps=${pyFloat(this.eps)}, momentum=${floatOrNone(this.momentum)}, affine=${py(this.affine)}, bias=${py(this.bias !== null)}, track_running_stats=${py(this.trackRunningStats)}`;
   }
 }
 

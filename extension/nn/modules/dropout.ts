@@ -2,7 +2,7 @@ import type { Tensor } from "../../tensor/tensor.ts";
 import { bind } from "../arguments.ts";
 import * as F from "../functional/dropout.ts";
 import { BuiltIn } from "../module.ts";
-import { py } from "../repr.ts";
+import { py, pyFloat } from "../repr.ts";
 
 interface DropoutArguments {
   p?: number;
@@ -27,7 +27,7 @@ abstract class DropoutBase extends BuiltIn {
   }
 
   override extraRepr(): string {
-    return `p=${py(this.p)}, inplace=${py(this.inplace)}`;
+    return `p=${pyFloat(this.p)}, inplace=${py(this.inplace)}`;
   }
 }
 

@@ -8,7 +8,7 @@ import { bind, REQUIRED, type Arguments } from "../arguments.ts";
 import { embedding, paddingRow, type EmbeddingOptions } from "../functional/embedding.ts";
 import { embeddingBag, type EmbeddingBagOptions } from "../functional/embeddingBag.ts";
 import { BuiltIn } from "../module.ts";
-import { py } from "../repr.ts";
+import { py, pyFloat } from "../repr.ts";
 import { emptyParameter } from "./linear.ts";
 
 interface Sizes {
@@ -177,7 +177,7 @@ export class Embedding extends Table {
     const parts = [`${this.numEmbeddings}, ${this.embeddingDim}`];
     if (this.paddingIdx !== null) parts.push(`padding_idx=${this.paddingIdx}`);
     if (this.maxNorm !== null) parts.push(`max_norm=${py(this.maxNorm)}`);
-    if (this.normType !== 2) parts.push(`norm_type=${py(this.normType)}`);
+    if (this.normType !== 2) parts.push(`norm_type=${pyFloat(this.normType)}`);
     if (this.scaleGradByFreq) parts.push("scale_grad_by_freq=True");
     if (this.sparse) parts.push("sparse=True");
     return parts.join(", ");
@@ -300,7 +300,7 @@ export class EmbeddingBag extends Table {
   override extraRepr(): string {
     const parts = [`${this.numEmbeddings}, ${this.embeddingDim}`];
     if (this.maxNorm !== null) parts.push(`max_norm=${py(this.maxNorm)}`);
-    if (this.normType !== 2) parts.push(`norm_type=${py(this.normType)}`);
+    if (this.normType !== 2) parts.push(`norm_type=${pyFloat(this.normType)}`);
     if (this.scaleGradByFreq) parts.push("scale_grad_by_freq=True");
     parts.push(`mode=${py(this.mode)}`);
     if (this.paddingIdx !== null) parts.push(`padding_idx=${this.paddingIdx}`);

@@ -5,7 +5,7 @@ import { bind, REQUIRED, type Arguments } from "../arguments.ts";
 import { groupNorm, layerNorm, localResponseNorm, rmsNorm } from "../functional/normalization.ts";
 import { ones_, zeros_ } from "../init.ts";
 import { BuiltIn } from "../module.ts";
-import { py } from "../repr.ts";
+import { py, pyFloat } from "../repr.ts";
 import { emptyParameter } from "./linear.ts";
 
 interface LayerNormArguments {
@@ -81,7 +81,7 @@ export class LayerNorm extends BuiltIn {
   }
 
   override extraRepr(): string {
-    return `${py(this.normalizedShape)}, eps=${py(this.eps)}, elementwise_affine=${py(this.elementwiseAffine)}, bias=${py(this.bias !== null)}`;
+    return `${py(this.normalizedShape)}, eps=${pyFloat(this.eps)}, elementwise_affine=${py(this.elementwiseAffine)}, bias=${py(this.bias !== null)}`;
   }
 }
 
@@ -223,7 +223,7 @@ export class GroupNorm extends BuiltIn {
   }
 
   override extraRepr(): string {
-    return `${this.numGroups}, ${this.numChannels}, eps=${py(this.eps)}, affine=${py(this.affine)}, bias=${py(this.bias !== null)}`;
+    return `${this.numGroups}, ${this.numChannels}, eps=${pyFloat(this.eps)}, affine=${py(this.affine)}, bias=${py(this.bias !== null)}`;
   }
 }
 
@@ -277,7 +277,7 @@ export class LocalResponseNorm extends BuiltIn {
 
   override extraRepr(): string {
     // Python's default is 1.0.
-    const k = this.k === 1 ? "1.0" : py(this.k);
-    return `${this.size}, alpha=${py(this.alpha)}, beta=${py(this.beta)}, k=${k}`;
+    const { size, alpha, beta, k } = this;
+    return `${size}, alpha=${pyFloat(alpha)}, beta=${pyFloat(beta)}, k=${pyFloat(k)}`;
   }
 }

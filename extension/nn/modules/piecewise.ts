@@ -4,7 +4,8 @@ import { Parameter, Tensor } from "../../tensor/tensor.ts";
 import { bind, REQUIRED } from "../arguments.ts";
 import * as F from "../functional/activation.ts";
 import { BuiltIn } from "../module.ts";
-import { py, pyFloat } from "../repr.ts";
+import { py, pyFloat, snakeCase } from "../repr.ts";
+import { warnOnce } from "../warnings.ts";
 import { andInplace, InPlaceActivation } from "./inPlace.ts";
 
 /**
@@ -105,6 +106,10 @@ export class LeakyReLU extends BuiltIn {
 interface HardtanhArguments extends F.InPlace {
   minVal?: number;
   maxVal?: number;
+  /** PyTorch's older name of minVal. */
+  minValue?: number | null;
+  /** PyTorch's older name of maxVal. */
+  maxValue?: number | null;
 }
 
 /**
@@ -124,7 +129,22 @@ export class Hardtanh extends BuiltIn {
   constructor(minVal?: number, maxVal?: number, inplace?: boolean);
   constructor(...args: unknown[]) {
     super();
-    const bound = bind<HardtanhArguments>("Hardtanh", args, { minVal: -1, maxVal: 1, inplace: false });
+    const bound = bind<HardtanhArguments>("Hardtanh", args, {
+      minVal: -1,
+      maxVal: 1,
+      inplace: false,
+      minValue: null,
+      maxValue: null,
+    });
+    for (const [old, name] of [
+      ["minValue", "minVal"],
+      ["maxValue", "maxVal"],
+    ] as const) {
+      const value = bound[old];
+      if (value === null) continue;
+      warnOnce(`keyword argument \`${snakeCase(old)}\` is deprecated and rename to \`${snakeCase(name)}\``);
+      bound[name] = value;
+    }
     if (bound.maxVal <= bound.minVal) {
       throw new TensorError(
         "value",
@@ -161,7 +181,7 @@ abstract class Shrink extends BuiltIn {
   }
 
   override extraRepr(): string {
-    return py(this.lambd);
+    return pyFloat(this.lambd);
   }
 }
 

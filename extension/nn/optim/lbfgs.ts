@@ -71,6 +71,7 @@ interface Memory {
  * @see https://docs.pytorch.org/docs/stable/generated/torch.optim.LBFGS.html
  */
 export class LBFGS extends Optimizer<LBFGSOptions> {
+  protected override readonly integers = ["maxIter", "maxEval", "historySize"];
   /** Where the parameters were before the step under way moved them. */
   private from: Float32Array[] | undefined;
   private memory: Memory = { funcEvals: 0, nIter: 0, oldDirs: [], oldStps: [], ro: [], hDiag: 1 };
@@ -89,7 +90,8 @@ export class LBFGS extends Optimizer<LBFGSOptions> {
       maximize: false,
     });
     checkAtLeast0("learning rate", options.lr);
-    super(params, { ...options, maxEval: options.maxEval ?? Math.floor((options.maxIter * 5) / 4) });
+    options.maxEval ??= Math.floor((options.maxIter * 5) / 4);
+    super(params, options);
     require(this.paramGroups.length === 1, "LBFGS doesn't support per-parameter options (parameter groups)");
   }
 

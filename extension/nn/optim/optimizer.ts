@@ -7,6 +7,7 @@ import { fillValue } from "../../tensor/graph.ts";
 import { onRefusal, refuse, step as computeStep, valuesOf } from "../../tensor/runtime.ts";
 import { hidden, noGrad, withGradients } from "../../tensor/scope.ts";
 import { Tensor } from "../../tensor/tensor.ts";
+import { givenIn } from "../arguments.ts";
 import { py, pyFloat, snakeCase, type PyValue } from "../repr.ts";
 import { snapshot } from "../stateDict.ts";
 
@@ -72,8 +73,12 @@ export abstract class Optimizer<O extends BaseOptions = BaseOptions> {
   /** By parameter; empty before the first step. */
   readonly state = new Map<Tensor, ParamState>();
   readonly defaults: Readonly<O>;
-  /** Options and state that are floats in PyTorch even when they are whole. */
+  /** Options that are ints in PyTorch; other numbers are floats even when they are whole. */
+  protected readonly integers: readonly string[] = [];
+  /** Floats whose default PyTorch writes as a float, though it is whole. */
   protected readonly floats: readonly string[] = [];
+  /** The options that were given for each group: a default is printed as PyTorch writes it. */
+  private readonly given = new WeakMap<object, ReadonlySet<string>>();
   /** State that is one number for each parameter. */
   protected readonly numbers: readonly string[] = ["step"];
   /** Whether a step was made: schedules warn when they are stepped first. */
@@ -115,7 +120,9 @@ export abstract class Optimizer<O extends BaseOptions = BaseOptions> {
     }
     require(new Set(params).size ===
       params.length, "optimizer contains a parameter group with duplicate parameters");
-    this.paramGroups.push({ ...this.defaults, ...group, params });
+    const options = { ...this.defaults, ...group, params };
+    this.given.set(options, new Set([...givenIn(this.defaults), ...Object.keys(group)]));
+    this.paramGroups.push(options);
   }
 
   /** Forgets all gradients; with `setToNone` false those that are there become zeros, in place. */
@@ -270,11 +277,12 @@ export abstract class Optimizer<O extends BaseOptions = BaseOptions> {
     return `${this.constructor.name} (${groups.join("")})`;
   }
 
-  private text({ lr, initialLr }: ParamGroup<O>, name: string, value: PyValue): string {
+  private text(group: ParamGroup<O>, name: string, value: PyValue): string {
     if (typeof value === "string") return value;
-    // A rate that a schedule computed is a float.
-    const computed = name === "lr" && initialLr !== undefined && lr !== initialLr;
-    const float = computed || this.floats.includes(name);
+    const initial = (this.defaults as unknown as Record<string, unknown>)[name];
+    // What a schedule or the program has changed is a float, too.
+    const given = this.given.get(group)?.has(name) === true || value !== initial;
+    const float = this.floats.includes(name) || (given && !this.integers.includes(name));
     return typeof value === "number" && float ? pyFloat(value) : py(value);
   }
 

@@ -232,7 +232,7 @@ abstract class RandomFlip extends BuiltIn {
   protected abstract source(y: number, x: number, height: number, width: number): number;
 
   override extraRepr(): string {
-    return `p=${py(this.p)}`;
+    return `p=${pyFloat(this.p)}`;
   }
 }
 

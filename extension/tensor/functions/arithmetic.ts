@@ -59,8 +59,8 @@ export function sub(input: Operand, other: Operand, options?: { alpha?: number }
 const isBool = (x: Operand): boolean => (x instanceof Tensor ? x.dtype === "bool" : typeof x === "boolean");
 
 /** other − input. */
-export function rsub(input: Operand, other: Operand): Tensor {
-  return named(sub(other, input), "RsubBackward1");
+export function rsub(input: Operand, other: Operand, options?: { alpha?: number }): Tensor {
+  return named(sub(other, input, options), "RsubBackward1");
 }
 
 /** input · other; true where both are, for booleans. */

@@ -15,16 +15,14 @@ import { copied, DetachedView } from "./views.ts";
 
 /**
  * The value of a tensor of one element: a number, or a boolean of a bool tensor. Computes what is pending.
- *
- * A type can't know a tensor's dtype: the result is a number unless a boolean is expected (`const b: boolean = …`).
  * @throws TensorError "a Tensor with 6 elements cannot be converted to Scalar"
  */
-export function item<T extends number | boolean = number>(input: Tensor): T {
+export function item(input: Tensor): number | boolean {
   if (input.numel() !== 1) {
     throw new TensorError("value", `a Tensor with ${input.numel()} elements cannot be converted to Scalar`);
   }
   const value = valuesOf(input.value)[0]!;
-  return (input.dtype === "bool" ? value !== 0 : value) as T;
+  return input.dtype === "bool" ? value !== 0 : value;
 }
 
 /** The values as nested arrays; a number or boolean for a tensor without dimensions. */

@@ -6,7 +6,8 @@ import type { Op } from "../op.ts";
 import * as ops from "../ops/elementwise.ts";
 import * as math from "../ops/math.ts";
 import { Tensor } from "../tensor.ts";
-import { mul, sub } from "./arithmetic.ts";
+import { div, mul, sub } from "./arithmetic.ts";
+import { nonzeroIndices } from "./indexing.ts";
 import {
   asTensor,
   castTo,
@@ -82,8 +83,20 @@ export const erf = (input: Tensor): Tensor => inFloat(ops.erf, input);
 export const sigmoid = (input: Tensor): Tensor => inFloat(ops.sigmoid, input);
 export const floor = (input: Tensor): Tensor => ofFloats(ops.floor, input);
 export const ceil = (input: Tensor): Tensor => ofFloats(ops.ceil, input);
-/** To the nearest integer, halves to the even one. */
-export const round = (input: Tensor): Tensor => ofFloats(ops.round, input);
+/** To the nearest number of `decimals` (0) digits after the point, halves to the even one. */
+export function round(input: Tensor, options: { decimals?: number } = {}): Tensor {
+  const { decimals = 0 } = options;
+  if (decimals === 0 || input.dtype !== "float32") return ofFloats(ops.round, input);
+  const scale = 10 ** Math.abs(decimals);
+  return composed(() =>
+    named(
+      decimals > 0
+        ? div(ofFloats(ops.round, mul(input, scale)), scale)
+        : mul(ofFloats(ops.round, div(input, scale)), scale),
+      "RoundBackward1",
+    ),
+  );
+}
 
 /** Logarithm to base 2. */
 export function log2(input: Tensor): Tensor {
@@ -200,10 +213,14 @@ export const logicalXor = (input: Operand, other: Operand): Tensor =>
 export const logicalNot = (input: Tensor): Tensor => apply(ops.logicalNot, [truth(input)], {});
 
 /**
- * `input` where the condition holds, else `other`; all three broadcast.
+ * `input` where the condition holds, else `other`; all three broadcast. Of a condition alone, the indices of its true
+ * elements, one tensor for each dimension: reads it now.
  * @throws TensorError "where expected condition to be a boolean tensor, but got a tensor with dtype Float"
  */
-export function where(condition: Tensor, input: Operand, other: Operand): Tensor {
+export function where(condition: Tensor): Tensor[];
+export function where(condition: Tensor, input: Operand, other: Operand): Tensor;
+export function where(condition: Tensor, input?: Operand, other?: Operand): Tensor | Tensor[] {
+  if (input === undefined || other === undefined) return nonzeroIndices(condition, "where() of a condition");
   if (condition.dtype !== "bool") {
     throw new TensorError(
       "dtype",

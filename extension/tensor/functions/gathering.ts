@@ -155,9 +155,18 @@ export function maskedSelect(input: Tensor, mask: Tensor): Tensor {
   return composed(() => named(index(expand(input, shape), expand(mask, shape)), "MaskedSelectBackward0"));
 }
 
-/** Positions of the elements that are not 0, one per row of an [n, rank] tensor: reads the input now. */
-export function nonzero(input: Tensor): Tensor {
-  const dims = nonzeroIndices(input, "nonzero()");
+/**
+ * Positions of the elements that are not 0, one per row of an [n, rank] tensor, or with `asTuple` a tensor for each
+ * dimension: reads the input now.
+ */
+export function nonzero(input: Tensor, options?: { asTuple?: false }): Tensor;
+export function nonzero(input: Tensor, options: { asTuple: true }): Tensor[];
+export function nonzero(input: Tensor, options: { asTuple?: boolean } = {}): Tensor | Tensor[] {
+  const dims = nonzeroIndices(
+    input.ndim === 0 && options.asTuple === true ? reshaped(input, [1]) : input,
+    "nonzero()",
+  );
+  if (options.asTuple === true) return dims;
   if (dims.length === 0) {
     const count = nonzeroIndices(reshaped(input, [1]), "nonzero()")[0]!.numel();
     return fromHost(new Int32Array(0), [count, 0], "int64");

@@ -65,7 +65,7 @@ export function indexPut_(
       "write x.indexPut_([index], values)",
     );
   }
-  const mask = specs.length === 1 ? normalized(specs[0]!) : undefined;
+  const mask = specs.length === 1 ? normalized(specs[0] as IndexSpec) : undefined;
   const value = castTo(asTensor(values), input.dtype);
   if (mask instanceof Tensor && mask.dtype === "bool" && value.ndim === 0) {
     // One value under a mask needs no count of the places: it stays lazy.
@@ -220,9 +220,12 @@ function normalized(spec: IndexSpec): Place {
   return new Slice(start, stop, step);
 }
 
+const flattened = (x: unknown): unknown[] =>
+  Array.isArray(x) || ArrayBuffer.isView(x) ? Array.from(x as Iterable<unknown>).flatMap(flattened) : [x];
+
 /** A list as the tensor of indices or the mask that it stands for. */
 function indicesOf(list: readonly IndexList[]): Tensor {
-  const flat = (Array.from(list) as unknown[][]).flat(Infinity as 1) as unknown[];
+  const flat = flattened(list);
   if (flat.some((x) => x === null || x === undefined)) {
     throw new TensorError(
       "index",

@@ -77,7 +77,8 @@ export const sigmoid_ = (input: Tensor): Tensor => assign(input, elementwise.sig
 export const tanh_ = (input: Tensor): Tensor => assign(input, elementwise.tanh(input));
 export const floor_ = (input: Tensor): Tensor => assign(input, elementwise.floor(input));
 export const ceil_ = (input: Tensor): Tensor => assign(input, elementwise.ceil(input));
-export const round_ = (input: Tensor): Tensor => assign(input, elementwise.round(input));
+export const round_ = (input: Tensor, options?: { decimals?: number }): Tensor =>
+  assign(input, elementwise.round(input, options));
 /** `value` where the mask holds. */
 export const maskedFill_ = (input: Tensor, mask: Tensor, value: Operand): Tensor =>
   input.write(elementwise.maskedFill(input, mask, value));

@@ -3,34 +3,41 @@ import { TensorError } from "../errors.ts";
 import { broadcastShapes, formatShape, normalizeDim, numel, range, type Shape } from "../shape.ts";
 import { fromHost, Tensor } from "../tensor.ts";
 import { indexSelect } from "./gathering.ts";
-import { composed, named } from "./operands.ts";
+import { composed, named, listOf, type TensorList } from "./operands.ts";
 import { narrow } from "./parts.ts";
 import { cat, expand, reshape, stack, unsqueeze } from "./shape.ts";
 import { zeros } from "./creation.ts";
 
 type OneOrMany<T> = T extends readonly Tensor[] ? Tensor[] : Tensor;
 
-function each<T extends Tensor | readonly Tensor[]>(input: T, change: (x: Tensor) => Tensor): OneOrMany<T> {
-  return (input instanceof Tensor ? change(input) : input.map(change)) as OneOrMany<T>;
+/** One tensor, or several as a list or one by one. */
+export interface AtLeast {
+  <T extends Tensor | readonly Tensor[]>(input: T): OneOrMany<T>;
+  (...tensors: [Tensor, Tensor, ...Tensor[]]): Tensor[];
+}
+
+function each(change: (x: Tensor) => Tensor): AtLeast {
+  const all = (...given: (Tensor | readonly Tensor[])[]): Tensor | Tensor[] => {
+    const [input] = given;
+    if (given.length === 1 && input instanceof Tensor) return change(input);
+    return listOf(given as TensorList).map(change);
+  };
+  return all as AtLeast;
 }
 
 /** At least one dimension; of several tensors, each. */
-export function atleast1d<T extends Tensor | readonly Tensor[]>(input: T): OneOrMany<T> {
-  return each(input, (x) => (x.ndim === 0 ? reshape(x, [1]) : x));
-}
+export const atleast1d = each((x) => (x.ndim === 0 ? reshape(x, [1]) : x));
 
 /** At least two dimensions: a vector becomes a row. */
-export function atleast2d<T extends Tensor | readonly Tensor[]>(input: T): OneOrMany<T> {
-  return each(input, (x) => (x.ndim === 0 ? reshape(x, [1, 1]) : x.ndim === 1 ? unsqueeze(x, 0) : x));
-}
+export const atleast2d = each((x) =>
+  x.ndim === 0 ? reshape(x, [1, 1]) : x.ndim === 1 ? unsqueeze(x, 0) : x,
+);
 
 /** At least three dimensions: a vector becomes [1, n, 1], a matrix [n, m, 1]. */
-export function atleast3d<T extends Tensor | readonly Tensor[]>(input: T): OneOrMany<T> {
-  return each(input, (x) => {
-    if (x.ndim === 0) return reshape(x, [1, 1, 1]);
-    return x.ndim === 1 ? reshape(x, [1, x.shape[0]!, 1]) : x.ndim === 2 ? unsqueeze(x, 2) : x;
-  });
-}
+export const atleast3d = each((x) => {
+  if (x.ndim === 0) return reshape(x, [1, 1, 1]);
+  return x.ndim === 1 ? reshape(x, [1, x.shape[0]!, 1]) : x.ndim === 2 ? unsqueeze(x, 2) : x;
+});
 
 /** Joined along columns: vectors end to end, others along dimension 1. */
 export function hstack(tensors: readonly Tensor[]): Tensor {
@@ -124,7 +131,8 @@ export const vsplit = (input: Tensor, sections: number | readonly number[]): Ten
   splitAlong("vsplit", input, sections, 0, 2);
 
 /** All tuples of an element of each vector, as rows; a single vector stays as it is. */
-export function cartesianProd(...tensors: Tensor[]): Tensor {
+export function cartesianProd(...given: TensorList): Tensor {
+  const tensors = listOf(given);
   for (const x of tensors) {
     if (x.ndim !== 1)
       throw new TensorError("shape", `Expect a 1D vector, but got shape ${formatShape(x.shape)}`);
@@ -165,7 +173,8 @@ export function combinations(
 }
 
 /** A matrix with the given ones along its diagonal, zeros elsewhere. */
-export function blockDiag(...tensors: Tensor[]): Tensor {
+export function blockDiag(...given: TensorList): Tensor {
+  const tensors = listOf(given);
   for (const x of tensors) {
     if (x.ndim > 2) {
       throw new TensorError(

@@ -21,6 +21,13 @@ export function sizesOf(args: Sizes): readonly number[] {
   return typeof args[0] === "object" ? args[0] : (args as number[]);
 }
 
+/** Tensors one by one or as one list. */
+export type TensorList = readonly Tensor[] | readonly [readonly Tensor[]];
+
+export function listOf(args: TensorList): readonly Tensor[] {
+  return Array.isArray(args[0]) ? (args[0] as readonly Tensor[]) : (args as readonly Tensor[]);
+}
+
 /** x itself, or converted to another type. */
 export function castTo(x: Tensor, dtype: DType): Tensor {
   return x.dtype === dtype ? x : apply(cast, [x], { dtype: checkedDType(dtype) });

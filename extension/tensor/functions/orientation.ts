@@ -218,9 +218,10 @@ export function trace(input: Tensor): Tensor {
 /** Powers of the elements of a vector as columns: the largest first, unless `increasing`. */
 export function vander(
   x: Tensor,
-  n: number | { N?: number; increasing?: boolean } = x.numel(),
+  n: number | null | { N?: number; increasing?: boolean } = x.numel(),
   increasing = false,
 ): Tensor {
+  if (n === null) return vander(x, x.numel(), increasing);
   if (typeof n === "object") return vander(x, n.N ?? x.numel(), n.increasing ?? false);
   return composed(() => {
     const powers = range(n).map((k) => pow(x, increasing ? k : n - 1 - k));

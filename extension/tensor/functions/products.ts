@@ -5,7 +5,7 @@ import type { Tensor } from "../tensor.ts";
 import { add, mul, sub } from "./arithmetic.ts";
 import { multiDot } from "./decompositions.ts";
 import { bmm, dot, mm, mv, outer, type Scales } from "./linalg.ts";
-import { composed, named } from "./operands.ts";
+import { composed, named, listOf, type TensorList } from "./operands.ts";
 import { narrow } from "./parts.ts";
 import { norm, sum } from "./reduction.ts";
 import { cat, permute, reshape } from "./shape.ts";
@@ -92,7 +92,7 @@ export const addbmm = (input: Tensor, batch1: Tensor, batch2: Tensor, options: S
   composed(() => scaled(input, sum(bmm(batch1, batch2), 0), options, "AddbmmBackward0"));
 
 /** The product of several matrices, in the cheapest order of two. */
-export const chainMatmul = (...matrices: Tensor[]): Tensor => multiDot(matrices);
+export const chainMatmul = (...matrices: TensorList): Tensor => multiDot(listOf(matrices));
 
 /**
  * The cross product of vectors of three elements along a dimension (the first of size 3).

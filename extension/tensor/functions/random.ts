@@ -142,10 +142,19 @@ export function normal(
 const shapeOf = (x: number | Tensor): Shape => (x instanceof Tensor ? x.shape : []);
 
 /**
- * 1 with the probability given at each place, else 0. Reads the probabilities at once.
+ * 1 with the probability given at each place, or with `p` everywhere, else 0. Reads the probabilities at once.
  * @throws TensorError "bernoulli expects all probabilities to be in [0, 1], but got p=2"
  */
-export function bernoulli(input: Tensor, options: { generator?: RandomStream } = {}): Tensor {
+export function bernoulli(
+  input: Tensor,
+  p?: number | { generator?: RandomStream },
+  options: { generator?: RandomStream } = {},
+): Tensor {
+  if (typeof p === "object") return bernoulli(input, undefined, p);
+  if (p !== undefined) {
+    const drawn = draws.bernoulli(input.numel(), p);
+    return (options.generator ?? defaultStream).tensor(drawn, input.shape, input.dtype);
+  }
   if (input.dtype !== "float32") notImplemented("bernoulli_tensor_cpu_p_", input.dtype);
   const draw = draws.bernoulliTensor(input.numel());
   return (options.generator ?? defaultStream).tensor(reading(draw, input), input.shape, "float32");

@@ -354,24 +354,41 @@ export function logsumexp(input: Tensor, dim: DimArgument, keepdim?: KeepdimArgu
   });
 }
 
+/** A dimension by name, and the type that the input is converted to first. */
+interface AlongOptions {
+  dim: number;
+  dtype?: DType;
+}
+
+function along(
+  input: Tensor,
+  dim: number | AlongOptions,
+  options: { dtype?: DType } | undefined,
+): { at: number; dtype: DType | undefined } {
+  if (typeof dim === "object") return along(input, dim.dim, dim);
+  return { at: normalizeDim(dim, input.ndim), dtype: options?.dtype };
+}
+
 /** exp(x) / Σ exp(x) along a dimension. */
-export function softmax(input: Tensor, dim: number | { dim: number }): Tensor {
-  return alongDim(ops.softmax, "softmax", "SoftmaxBackward0", input, dim);
+export function softmax(input: Tensor, dim: number | AlongOptions, options?: { dtype?: DType }): Tensor {
+  return alongDim(ops.softmax, "softmax", "SoftmaxBackward0", input, dim, options);
 }
 
 /** log(softmax(x)) along a dimension, without overflow. */
-export function logSoftmax(input: Tensor, dim: number | { dim: number }): Tensor {
-  return alongDim(ops.logSoftmax, "log_softmax", "LogSoftmaxBackward0", input, dim);
+export function logSoftmax(input: Tensor, dim: number | AlongOptions, options?: { dtype?: DType }): Tensor {
+  return alongDim(ops.logSoftmax, "log_softmax", "LogSoftmaxBackward0", input, dim, options);
 }
 
 function alongDim(
   op: Op<object>,
   kernel: string,
   gradient: string,
-  input: Tensor,
-  dim: number | { dim: number },
+  given: Tensor,
+  dim: number | AlongOptions,
+  options: { dtype?: DType } | undefined,
 ): Tensor {
-  const at = normalizeDim(typeof dim === "number" ? dim : dim.dim, input.ndim);
+  const { at, dtype } = along(given, dim, options);
+  const input = castTo(given, dtype ?? given.dtype);
   if (input.dtype !== "float32") {
     notImplemented(`${kernel}_${at === input.ndim - 1 ? "lastdim_" : ""}kernel_impl`, input.dtype);
   }
@@ -382,15 +399,15 @@ function alongDim(
 }
 
 /** Running sum along a dimension; booleans sum to int64. */
-export function cumsum(input: Tensor, dim: number | { dim: number }): Tensor {
-  const at = normalizeDim(typeof dim === "number" ? dim : dim.dim, input.ndim);
-  const x = castTo(input, input.dtype === "bool" ? "int64" : input.dtype);
+export function cumsum(input: Tensor, dim: number | AlongOptions, options?: { dtype?: DType }): Tensor {
+  const { at, dtype } = along(input, dim, options);
+  const x = castTo(input, dtype ?? (input.dtype === "bool" ? "int64" : input.dtype));
   return x.ndim === 0 ? copied(x) : apply(scan.cumsum, [x], { dim: at, reverse: false });
 }
 
 /** Running product along a dimension; booleans multiply to int64. */
-export function cumprod(input: Tensor, dim: number | { dim: number }): Tensor {
-  const at = normalizeDim(typeof dim === "number" ? dim : dim.dim, input.ndim);
-  const x = castTo(input, input.dtype === "bool" ? "int64" : input.dtype);
+export function cumprod(input: Tensor, dim: number | AlongOptions, options?: { dtype?: DType }): Tensor {
+  const { at, dtype } = along(input, dim, options);
+  const x = castTo(input, dtype ?? (input.dtype === "bool" ? "int64" : input.dtype));
   return x.ndim === 0 ? copied(x) : apply(scan.cumprod, [x], { dim: at });
 }

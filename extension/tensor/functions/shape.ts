@@ -5,8 +5,18 @@ import { TensorError } from "../errors.ts";
 import * as ops from "../ops/movement.ts";
 import { slice } from "../ops/slicing.ts";
 import { formatShape, inferReshape, normalizeDim, numel, range, sameShape, strides } from "../shape.ts";
-import type { Tensor } from "../tensor.ts";
-import { castTo, composed, named, orderedDims, sizesOf, type Dims, type Sizes } from "./operands.ts";
+import { Tensor } from "../tensor.ts";
+import {
+  castTo,
+  composed,
+  named,
+  orderedDims,
+  sizesOf,
+  type Dims,
+  type Sizes,
+  listOf,
+  type TensorList,
+} from "./operands.ts";
 import { copied, ExpandView, PermuteView, reshaped, ReshapeView, SliceView, viewStrides } from "./views.ts";
 
 /**
@@ -328,7 +338,7 @@ export function flip(input: Tensor, ...dims: Sizes | [{ dims: readonly number[] 
 export function roll(input: Tensor, shifts: Dims, dims?: Dims | { dims: Dims }): Tensor {
   if (typeof dims === "object" && "dims" in dims) return roll(input, shifts, dims.dims);
   const by = typeof shifts === "number" ? [shifts] : shifts;
-  if (dims === undefined) {
+  if (dims === undefined || (Array.isArray(dims) && dims.length === 0)) {
     if (by.length !== 1) {
       throw new TensorError("value", `shifts and dimensions must align. shifts: ${by.length}, dims:0`);
     }
@@ -362,8 +372,16 @@ function rollOne(x: Tensor, shift: number, dim: number): Tensor {
   return named(apply(ops.cat, [part(cut, length), part(0, cut)], { dim }), "RollBackward0");
 }
 
+interface MeshOptions {
+  indexing?: "ij" | "xy";
+}
+
 /** Coordinates of a grid: for vectors of lengths n, m, …, as many tensors of shape [n, m, …] (`indexing` "ij"). */
-export function meshgrid(tensors: readonly Tensor[], options: { indexing?: "ij" | "xy" } = {}): Tensor[] {
+export function meshgrid(...given: readonly [...TensorList, options?: MeshOptions]): Tensor[] {
+  const last = given[given.length - 1];
+  const named = last === undefined || last instanceof Tensor || Array.isArray(last) ? undefined : last;
+  const tensors = listOf((named === undefined ? given : given.slice(0, -1)) as TensorList);
+  const options = (named ?? {}) as MeshOptions;
   const swap = options.indexing === "xy" && tensors.length >= 2;
   const order = tensors.map((_, i) => (swap && i < 2 ? 1 - i : i));
   const shape = order.map((i) => tensors[i]!.numel());

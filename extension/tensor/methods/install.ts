@@ -1,7 +1,13 @@
+import { callableMethod } from "../signatures/callable.ts";
+import type { MethodForms } from "../signatures/types.ts";
 import { Tensor } from "../tensor.ts";
 
-/** A function whose first parameter is the tensor, as a method. */
-export type Method<F> = F extends (input: Tensor, ...rest: infer R) => infer T ? (...rest: R) => T : never;
+/** A function whose first parameter is the tensor, as a method; by its name it is also called as table.ts says. */
+export type Method<F, N = unknown> = F extends (input: Tensor, ...rest: infer R) => infer T
+  ? [MethodForms<N, R>] extends [never]
+    ? (...rest: R) => T
+    : ((...rest: R) => T) & ((...args: MethodForms<N, R>) => T)
+  : never;
 
 /** Makes functions methods of every tensor. */
 export function install<M extends object>(functions: M, names: readonly (keyof M & string)[]): void {
@@ -10,7 +16,8 @@ export function install<M extends object>(functions: M, names: readonly (keyof M
 
 /** Makes a function a method under a name of its own. */
 export function installAs(name: string | symbol, f: unknown): void {
-  const call = f as (input: Tensor, ...rest: unknown[]) => unknown;
+  const implementation = f as (input: unknown, ...rest: readonly unknown[]) => unknown;
+  const call = typeof name === "string" ? callableMethod(name, implementation) : implementation;
   Object.defineProperty(Tensor.prototype, name, {
     value(this: Tensor, ...rest: unknown[]): unknown {
       return call(this, ...rest);

@@ -442,9 +442,13 @@ describe("PyTorch's calling convention", () => {
 
   test("mistakes are named", () => {
     const Linear = nn.Linear as unknown as new (...args: unknown[]) => unknown;
-    expect(() => new Linear(1)).toThrow("Linear() is missing argument 'outFeatures'");
-    expect(() => new Linear(1, 2, { biass: false })).toThrow("Linear() got an unexpected option 'biass'");
-    expect(() => new Linear(1, 2, true, 4)).toThrow("Linear() takes at most 3 arguments");
+    expect(() => new Linear(1)).toThrow("Linear() missing 1 required positional argument: 'outFeatures'");
+    expect(() => new Linear(1, 2, { biass: false })).toThrow(
+      "Linear() got an unexpected keyword argument 'biass'",
+    );
+    expect(() => new Linear(1, 2, true, 4)).toThrow(
+      "Linear() takes from 2 to 3 positional arguments but 4 were given",
+    );
     expect(() => new Linear(1, 2, { inFeatures: 3 })).toThrow(
       "Linear() got multiple values for argument 'inFeatures'",
     );

@@ -138,7 +138,7 @@ describe("PyTorch's refusals", () => {
     ],
     ["Invalid beta parameter at index 1: 1", () => new optim.Adam([p], { betas: [0.9, 1] })],
     ["Invalid epsilon value: -1", () => new optim.Adam([p], { eps: -1 })],
-    ["SGD() got an unexpected option 'rate'", () => new optim.SGD([p], { rate: 1 } as object)],
+    ["SGD() got an unexpected keyword argument 'rate'", () => new optim.SGD([p], { rate: 1 } as object)],
     [
       "loaded state dict has a different number of parameter groups",
       () => new optim.SGD([p]).loadStateDict({ state: {}, param_groups: [] }),

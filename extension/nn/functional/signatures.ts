@@ -1,0 +1,95 @@
+// How PyTorch's functions of torch.nn.functional are called, in the notation of tensor/signatures/table.ts.
+import { each } from "../../tensor/signatures/table.ts";
+
+/** Functions that sort out themselves, by position or by name, what stands after `|`. */
+export const BINDING = {
+  ...each("input outputSize", "adaptiveAvgPool1d adaptiveAvgPool2d adaptiveAvgPool3d"),
+  ...each("input outputSize | returnIndices?", "adaptiveMaxPool1d adaptiveMaxPool2d adaptiveMaxPool3d"),
+  ...each(
+    "input | p? training? inplace?",
+    "alphaDropout dropout dropout1d dropout2d dropout3d featureAlphaDropout",
+  ),
+  avgPool1d: "input kernelSize | stride? padding? ceilMode? countIncludePad?",
+  ...each(
+    "input kernelSize | stride? padding? ceilMode? countIncludePad? divisorOverride?",
+    "avgPool2d avgPool3d",
+  ),
+  batchNorm: "input runningMean runningVar | weight? bias? training? momentum? eps?",
+  bilinear: "input1 input2 weight bias?",
+  ...each(
+    "input target | weight? sizeAverage? reduce? reduction?",
+    "binaryCrossEntropy multilabelSoftMarginLoss",
+  ),
+  binaryCrossEntropyWithLogits: "input target | weight? sizeAverage? reduce? reduction? posWeight?",
+  ...each("input | alpha? inplace?", "celu elu"),
+  channelShuffle: "input groups",
+  ...each("input weight | bias? stride? padding? dilation? groups?", "conv1d conv2d conv3d"),
+  ...each(
+    "input weight | bias? stride? padding? outputPadding? groups? dilation?",
+    "convTranspose1d convTranspose2d convTranspose3d",
+  ),
+  ...each(
+    "input1 input2 target | margin? sizeAverage? reduce? reduction?",
+    "cosineEmbeddingLoss marginRankingLoss",
+  ),
+  crossEntropy: "input target | weight? sizeAverage? ignoreIndex? reduce? reduction? labelSmoothing?",
+  ctcLoss: "logProbs targets inputLengths targetLengths | blank? reduction? zeroInfinity?",
+  embedding: "input weight | paddingIdx? maxNorm? normType? scaleGradByFreq? sparse?",
+  embeddingBag:
+    "input weight | offsets? maxNorm? normType? scaleGradByFreq? mode? sparse? perSampleWeights? includeLastOffset? paddingIdx?",
+  fold: "input outputSize kernelSize | dilation? padding? stride?",
+  gelu: "input | * approximate?",
+  glu: "input | dim?",
+  groupNorm: "input numGroups | weight? bias? eps?",
+  gumbelSoftmax: "logits | tau? hard? eps? dim?",
+  ...each("input | lambd?", "hardshrink softshrink"),
+  ...each("input | inplace?", "hardsigmoid hardswish mish relu relu6 selu silu"),
+  hardtanh: "input | minVal? maxVal? inplace?",
+  hingeEmbeddingLoss: "input target | margin? sizeAverage? reduce? reduction?",
+  instanceNorm: "input | runningMean? runningVar? weight? bias? useInputStats? momentum? eps?",
+  interpolate: "input | size? scaleFactor? mode? alignCorners? recomputeScaleFactor? antialias?",
+  layerNorm: "input normalizedShape | weight? bias? eps?",
+  leakyRelu: "input | negativeSlope? inplace?",
+  linear: "input weight bias?",
+  localResponseNorm: "input size | alpha? beta? k?",
+  ...each("input | dim? * dtype?", "logSoftmax softmax softmin"),
+  ...each("input", "logsigmoid sigmoid softsign tanh tanhshrink"),
+  ...each("input normType kernelSize | stride? ceilMode?", "lpPool1d lpPool2d lpPool3d"),
+  ...each(
+    "input kernelSize | stride? padding? dilation? ceilMode? returnIndices?",
+    "maxPool1d maxPool2d maxPool3d",
+  ),
+  ...each("input indices kernelSize | stride? padding? outputSize?", "maxUnpool1d maxUnpool2d maxUnpool3d"),
+  multiHeadAttentionForward:
+    "query key value embedDimToCheck numHeads inProjWeight inProjBias biasK biasV addZeroAttn dropoutP outProjWeight outProjBias | training? keyPaddingMask? needWeights? attnMask? useSeparateProjWeight? qProjWeight? kProjWeight? vProjWeight? staticK? staticV? averageAttnWeights? isCausal?",
+  multiMarginLoss: "input target | p? margin? weight? sizeAverage? reduce? reduction?",
+  nllLoss: "input target | weight? sizeAverage? ignoreIndex? reduce? reduction?",
+  normalize: "input | p? dim? eps?",
+  pad: "input pad | mode? value?",
+  pixelShuffle: "input upscaleFactor",
+  pixelUnshuffle: "input downscaleFactor",
+  prelu: "input weight",
+  rmsNorm: "input normalizedShape | weight? eps?",
+  rrelu: "input | lower? upper? training? inplace?",
+  scaledDotProductAttention: "query key value | attnMask? dropoutP? isCausal? * scale? enableGqa?",
+  softplus: "input | beta? threshold?",
+  threshold: "input threshold value | inplace?",
+  tripletMarginLoss: "anchor positive negative | margin? p? eps? swap? sizeAverage? reduce? reduction?",
+  unfold: "input kernelSize | dilation? padding? stride?",
+} as const;
+
+/** Functions that take an object of options after `|`. */
+export const WITH_OPTIONS = {
+  oneHot: "input numClasses?",
+  cosineSimilarity: "x1 x2 dim? eps?",
+  gaussianNllLoss: "input target var | full? eps? reduction?",
+  huberLoss: "input target | reduction? delta? weight?",
+  klDiv: "input target | sizeAverage? reduce? reduction? logTarget?",
+  ...each("input target | sizeAverage? reduce? reduction? weight?", "l1Loss mseLoss"),
+  ...each("input target | sizeAverage? reduce? reduction?", "multilabelMarginLoss softMarginLoss"),
+  pairwiseDistance: "x1 x2 p? eps? keepdim?",
+  pdist: "input p?",
+  poissonNllLoss: "input target | logInput? full? sizeAverage? eps? reduce? reduction?",
+  smoothL1Loss: "input target | sizeAverage? reduce? reduction? beta?",
+  tripletMarginWithDistanceLoss: "anchor positive negative | * distanceFunction? margin? swap? reduction?",
+} as const;

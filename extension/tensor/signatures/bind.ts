@@ -1,0 +1,207 @@
+import { TensorError } from "../errors.ts";
+
+interface Parameter {
+  readonly name: string;
+  readonly optional: boolean;
+  /** What `typeof` an argument must be for its overload to be chosen. */
+  readonly type: string | undefined;
+  /** Accepted, but without effect. */
+  readonly ignored: boolean;
+  /** PyTorch has it, we don't: only its default may be given. */
+  readonly missing: boolean;
+}
+
+/** One way to call a function: see table.ts for the notation. */
+export interface Overload {
+  readonly parameters: readonly Parameter[];
+  /** How many parameters may be given by position. */
+  readonly positional: number;
+  /** How many of them the implementation takes by position: the rest goes into one object. */
+  readonly taken: number;
+  readonly required: number;
+  /** The parameter that takes any number of arguments, or -1. */
+  readonly variadic: number;
+}
+
+const parsed = new Map<string, readonly Overload[]>();
+
+/** The overloads that a line of the table stands for; of a method, whose first parameter is the tensor before the dot. */
+export function overloadsOf(signature: string, method = false): readonly Overload[] {
+  const key = method ? `.${signature}` : signature;
+  let overloads = parsed.get(key);
+  if (overloads === undefined) {
+    const texts = signature.split(" / ").map((text) => (method ? text.replace(/^\S+ ?/, "") : text));
+    parsed.set(key, (overloads = texts.map(overloadOf)));
+  }
+  return overloads;
+}
+
+function overloadOf(text: string): Overload {
+  const parameters: Parameter[] = [];
+  let [positional, taken, variadic] = [Infinity, Infinity, -1];
+  for (const word of text.match(/\S+/g) ?? []) {
+    if (word === "*") positional = parameters.length;
+    else if (word === "|") taken = parameters.length;
+    else {
+      if (word.startsWith("...")) variadic = parameters.length;
+      const [, name, type, optional] = /^(?:\.\.\.|-|!)?(\w+)(?::(\w+))?(\??)$/.exec(word)!;
+      parameters.push({
+        name: name!,
+        type,
+        optional: optional === "?",
+        ignored: word.startsWith("-"),
+        missing: word.startsWith("!"),
+      });
+    }
+  }
+  const count = parameters.length;
+  return {
+    parameters,
+    positional: Math.min(positional, count),
+    taken: Math.min(taken, count),
+    required: parameters.filter((p, i) => !p.optional && i < Math.min(positional, count)).length,
+    variadic,
+  };
+}
+
+/** The plain object of arguments by name at the end of a call, if there is one. */
+export function isNamed(x: unknown): x is Readonly<Record<string, unknown>> {
+  if (typeof x !== "object" || x === null) return false;
+  const prototype: unknown = Object.getPrototypeOf(x);
+  return prototype === Object.prototype || prototype === null;
+}
+
+/** PyTorch's words for each mistake in a call; the first is told where no overload fits. */
+const RANKS = ["missing", "multiple", "unknown", "type", "count"] as const;
+
+interface Mistake {
+  readonly kind: (typeof RANKS)[number];
+  readonly text: string;
+  readonly hint?: string;
+}
+
+/** Values of an overload's parameters, of which a variadic one has a list, or why the call doesn't fit. */
+function matched(
+  callee: string,
+  { parameters, positional, required, variadic }: Overload,
+  args: readonly unknown[],
+  named: Readonly<Record<string, unknown>> | undefined,
+): unknown[] | Mistake {
+  const values: unknown[] = Array.from({ length: parameters.length });
+  let given = args.length;
+  if (variadic >= 0 && given > variadic) {
+    const list = args.slice(variadic);
+    values[variadic] = list.length === 1 && Array.isArray(list[0]) ? list[0] : list;
+    given = variadic;
+  }
+  if (given > positional) return { kind: "count", text: tooMany(callee, required, positional, args.length) };
+  for (let i = 0; i < given; i++) values[i] = args[i];
+  for (const key in named) {
+    const at = parameters.findIndex((p) => p.name === key);
+    if (at < 0) {
+      return unknown(
+        callee,
+        key,
+        parameters.map((p) => p.name),
+      );
+    }
+    if (values[at] !== undefined) {
+      return { kind: "multiple", text: `${callee}() got multiple values for argument '${key}'` };
+    }
+    const value = named[key];
+    values[at] = at === variadic && !Array.isArray(value) ? [value] : value;
+  }
+  // None stands for what a parameter is by default.
+  for (let i = 0; i < parameters.length; i++) {
+    if (values[i] === null && parameters[i]!.optional) values[i] = undefined;
+  }
+  for (let i = 0; i < parameters.length; i++) {
+    const { type, missing: unsupported, name } = parameters[i]!;
+    if (unsupported && values[i] !== undefined) {
+      return { kind: "missing", text: `${callee}(): argument '${name}' isn't supported` };
+    }
+    if (type !== undefined && values[i] !== undefined && typeof values[i] !== type) {
+      return { kind: "type", text: `${callee}(): argument '${name}' must be ${type}` };
+    }
+  }
+  const missing = parameters.filter((p, i) => !p.optional && values[i] === undefined && i !== variadic);
+  return missing.length === 0
+    ? values
+    : {
+        kind: "missing",
+        text: lacking(
+          callee,
+          missing.map((p) => p.name),
+        ),
+      };
+}
+
+function unknown(callee: string, key: string, known: readonly string[]): Mistake {
+  const text = `${callee}() got an unexpected keyword argument '${key}'`;
+  return {
+    kind: "unknown",
+    text,
+    ...(known.length === 0 ? {} : { hint: `its arguments are ${known.join(", ")}` }),
+  };
+}
+
+/** PyTorch's words for arguments that no parameter takes. */
+export function tooMany(callee: string, required: number, positional: number, given: number): string {
+  const takes = required === positional ? `${positional}` : `from ${required} to ${positional}`;
+  const plural = positional === 1 && required === 1 ? "" : "s";
+  return `${callee}() takes ${takes} positional argument${plural} but ${given} ${given === 1 ? "was" : "were"} given`;
+}
+
+/** PyTorch's words for required arguments that weren't given. */
+export function lacking(callee: string, names: readonly string[]): string {
+  const plural = names.length === 1 ? "" : "s";
+  const list = names.map((name) => `'${name}'`);
+  const last = list.pop()!;
+  const text = list.length === 0 ? last : `${list.join(", ")} and ${last}`;
+  return `${callee}() missing ${names.length} required positional argument${plural}: ${text}`;
+}
+
+/**
+ * The arguments of a call as the implementation takes them: what PyTorch allows by position or by name, in one form.
+ * @throws TensorError in PyTorch's words for a missing, repeated or unknown argument, or one too many
+ */
+export function bound(
+  callee: string,
+  overloads: readonly Overload[],
+  args: readonly unknown[],
+): readonly unknown[] {
+  let count = args.length;
+  const last = args[count - 1];
+  const named = isNamed(last) ? last : undefined;
+  if (named !== undefined) count--;
+  while (count > 0 && args[count - 1] === undefined) count--;
+  const positional = args.slice(0, count);
+  let mistake: Mistake | undefined;
+  for (const overload of overloads) {
+    const values = matched(callee, overload, positional, named);
+    if (Array.isArray(values)) return arranged(overload, values);
+    const found = values;
+    if (mistake === undefined || RANKS.indexOf(found.kind) < RANKS.indexOf(mistake.kind)) mistake = found;
+  }
+  const all = new Set(overloads.flatMap((o) => o.parameters.map((p) => p.name)));
+  const strange = Object.keys(named ?? {}).find((key) => !all.has(key));
+  if (strange !== undefined) mistake = unknown(callee, strange, [...all]);
+  throw new TensorError("value", mistake!.text, mistake!.hint);
+}
+
+/** By position what the implementation takes so, then an object of the rest, if there is any. */
+function arranged({ parameters, taken, variadic }: Overload, values: readonly unknown[]): unknown[] {
+  const out: unknown[] = [];
+  for (let i = 0; i < taken; i++) {
+    if (i === variadic) out.push(...((values[i] ?? []) as unknown[]));
+    else out.push(values[i]);
+  }
+  let options: Record<string, unknown> | undefined;
+  for (let i = taken; i < parameters.length; i++) {
+    const { name, ignored } = parameters[i]!;
+    if (values[i] !== undefined && !ignored) (options ??= {})[name] = values[i];
+  }
+  if (options !== undefined) out.push(options);
+  else if (variadic < 0) while (out.length > 0 && out[out.length - 1] === undefined) out.pop();
+  return out;
+}

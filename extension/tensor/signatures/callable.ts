@@ -1,0 +1,98 @@
+import { TensorError } from "../errors.ts";
+import { withGradients } from "../scope.ts";
+import { Tensor } from "../tensor.ts";
+import { bound, isNamed, overloadsOf, type Overload } from "./bind.ts";
+import type { Callables } from "./types.ts";
+import { METHODS, SIGNATURES } from "./table.ts";
+
+type Callee = (...args: readonly unknown[]) => unknown;
+
+const signatureOf = (name: string, table: object): string | undefined =>
+  Object.hasOwn(table, name) ? (table as Record<string, string>)[name] : undefined;
+
+/** How many arguments by position may pass as they are: what every overload's implementation takes. */
+function direct(overloads: readonly Overload[]): [least: number, most: number] {
+  if (overloads.some((o) => o.parameters.some((p) => p.type !== undefined))) return [1, 0];
+  if (overloads[0]!.variadic >= 0) return [overloads[0]!.variadic, Infinity];
+  return [
+    Math.max(...overloads.map((o) => o.required)),
+    Math.min(...overloads.map((o) => Math.min(o.taken, o.positional))),
+  ];
+}
+
+/** A function that takes its arguments as PyTorch's does: by position, by name, and with `out`. */
+function callable(name: string, f: Callee, overloads: readonly Overload[]): Callee {
+  const [least, most] = direct(overloads);
+  return (...args) => {
+    const { length } = args;
+    const last = args[length - 1];
+    if (length >= least && length <= most && last !== null && !isNamed(last)) return f(...args);
+    if (isNamed(last) && last["out"] !== undefined) {
+      const { out, ...rest } = last;
+      return written(out, f(...bound(name, overloads, [...args.slice(0, -1), rest])));
+    }
+    return f(...bound(name, overloads, args));
+  };
+}
+
+/** A function that sorts out itself what follows its required arguments: these may be named too. */
+function completed(name: string, f: Callee, overloads: readonly Overload[]): Callee {
+  const { taken } = overloads[0]!;
+  return (...args) => {
+    const { length } = args;
+    if (length > taken || (length === taken && !isNamed(args[length - 1]))) return f(...args);
+    return f(...bound(name, overloads, args));
+  };
+}
+
+/** A method of tensors that takes its arguments as PyTorch's does. */
+export function callableMethod(name: string, f: Callee): Callee {
+  const signature = signatureOf(name, METHODS) ?? signatureOf(name, SIGNATURES);
+  if (signature === undefined) return f;
+  const overloads = overloadsOf(signature, true);
+  const [least, most] = direct(overloads);
+  return (input, ...args) => {
+    const { length } = args;
+    if (length >= least && length <= most) {
+      const last = args[length - 1];
+      if (last !== null && !isNamed(last)) return f(input, ...args);
+    }
+    return f(input, ...bound(name, overloads, args));
+  };
+}
+
+/** Results written into the tensors given as `out`. */
+function written(out: unknown, result: unknown): unknown {
+  if (result instanceof Tensor) {
+    if (!(out instanceof Tensor)) throw new TensorError("value", "argument 'out' must be Tensor");
+    return withGradients(false, () => out.write(result));
+  }
+  const targets = out as readonly unknown[];
+  (result as readonly unknown[]).forEach((part, i) => void written(targets[i], part));
+  return out;
+}
+
+/** The functions of a namespace, called as PyTorch's are. */
+export function callables<M extends object, S extends object>(functions: M, signatures: S): Callables<M, S> {
+  return wrapped(functions, signatures, callable) as Callables<M, S>;
+}
+
+/** The same of functions that sort out their optional arguments themselves: see {@link completed}. */
+export function completable<M extends object, S extends object>(
+  functions: M,
+  signatures: S,
+): Callables<M, S> {
+  return wrapped(functions, signatures, (name, f, overloads) =>
+    (overloads[0]!.taken < overloads[0]!.parameters.length ? completed : callable)(name, f, overloads),
+  ) as Callables<M, S>;
+}
+
+function wrapped(functions: object, signatures: object, wrap: typeof callable): object {
+  return Object.fromEntries(
+    Object.entries(functions).map(([name, f]: [string, unknown]) => {
+      const signature = signatureOf(name, signatures);
+      if (signature === undefined || typeof f !== "function") return [name, f];
+      return [name, wrap(name, f as Callee, overloadsOf(signature))];
+    }),
+  );
+}

@@ -1,0 +1,239 @@
+// How PyTorch's functions are called. A test holds every line against PyTorch's own signatures.
+//
+// A line has PyTorch's parameters in order, in camelCase: `dim?` is optional, `...size` takes any number of arguments or
+// one list, what follows `*` goes by name only, `-layout?` changes no numbers here
+// and `!sorter?` isn't supported. Our implementation takes what stands before `|` by position and all the
+// rest in one object. ` / ` separates overloads; `unbiased:boolean` chooses one by the type of its argument.
+
+type Names<S extends string, Found = never> = S extends `${infer A} ${infer B}`
+  ? Names<B, Found | A>
+  : Found | S;
+
+/** One signature of many functions. */
+export function each<const S extends string, const N extends string>(
+  signature: S,
+  names: N,
+): Record<Names<N>, S> {
+  return Object.fromEntries(names.split(" ").map((name) => [name, signature])) as Record<Names<N>, S>;
+}
+
+const NEW = "* dtype? requiresGrad? device? -layout? -pinMemory?";
+const LIKE = `${NEW} -memoryFormat?` as const;
+const DRAWN = `${NEW} generator?` as const;
+const REDUCED = "input dim? | keepdim? * dtype?";
+
+const ELEMENTWISE = {
+  ...each(
+    "input",
+    "abs absolute acos acosh arccos arccosh arcsin arcsinh arctan arctanh asin asinh atan atanh bitwiseNot ceil cos cosh deg2rad digamma erf erfc erfinv exp exp2 expm1 fix floor frac isfinite isinf isnan isneginf isposinf lgamma log log10 log1p log2 logicalNot neg negative positive rad2deg reciprocal relu rsqrt sgn sigmoid sign signbit sin sinc sinh sqrt square tan tanh trunc",
+  ),
+  ...each(
+    "input",
+    "abs_ ceil_ cos_ exp_ floor_ log_ neg_ reciprocal_ relu_ rsqrt_ sigmoid_ sign_ sin_ sqrt_ square_ tanh_ trunc_ zero_",
+  ),
+  ...each("input | * decimals?", "round round_"),
+  ...each(
+    "input other",
+    "arctan2 atan2 bitwiseAnd bitwiseLeftShift bitwiseOr bitwiseRightShift bitwiseXor copysign eq floorDivide fmax fmin fmod ge greater greaterEqual gt hypot ldexp le less lessEqual logaddexp logaddexp2 logicalAnd logicalOr logicalXor lt maximum minimum mul multiply ne notEqual remainder xlogy",
+  ),
+  ...each("input other", "floorDivide_ fmod_ mul_ remainder_ typeAs"),
+  ...each("input other | * alpha?", "add add_ sub sub_"),
+  ...each("input other | alpha?", "rsub subtract"),
+  ...each("input other | * roundingMode?", "div div_ divide trueDivide"),
+  ...each("input exponent", "floatPower pow pow_"),
+  ...each("input tensor1 tensor2 | * value?", "addcdiv addcdiv_ addcmul addcmul_"),
+  ...each("input end weight", "lerp lerp_"),
+  ...each("input min? max?", "clamp clamp_ clip"),
+  ...each("input min", "clampMin clampMin_"),
+  ...each("input max", "clampMax clampMax_"),
+  ...each("input mask value", "maskedFill maskedFill_"),
+  ...each("input other | rtol? atol? equalNan?", "allclose isclose"),
+  equal: "input other",
+  heaviside: "input values",
+  isin: "elements testElements | * assumeUnique? invert?",
+  logit: "input eps?",
+  nanToNum: "input | nan? posinf? neginf?",
+  polygamma: "n input",
+  where: "condition input? other?",
+} as const;
+
+const CREATION = {
+  ...each(`...size | ${LIKE}`, "empty ones zeros"),
+  ...each(`...size | ${DRAWN}`, "rand randn"),
+  ...each(`input | ${LIKE}`, "emptyLike onesLike zerosLike"),
+  ...each(`input | ${LIKE} generator?`, "randLike randnLike"),
+  arange: `end | ${NEW} / start end step? | ${NEW}`,
+  asTensor: "data | dtype? device?",
+  eye: `n m? | ${NEW}`,
+  full: `size fillValue | ${NEW}`,
+  fullLike: `input fillValue | ${LIKE}`,
+  linspace: `start end steps | ${NEW}`,
+  logspace: `start end steps | base? ${NEW}`,
+  normal: `mean std? | * generator? / mean std size | ${DRAWN}`,
+  randint: `high size | ${DRAWN} / low high size | ${DRAWN}`,
+  randintLike: `input high | ${LIKE} generator? / input low high | ${LIKE} generator?`,
+  randperm: `n | ${DRAWN}`,
+  tensor: "data | * dtype? device? requiresGrad? pinMemory?",
+  ...each("row col | offset? * dtype? -device? -layout? -requiresGrad?", "trilIndices triuIndices"),
+  bernoulli: "input p? | * generator?",
+  multinomial: "input numSamples | replacement? * generator?",
+} as const;
+
+const SHAPES = {
+  ...each("...tensors", "atleast1d atleast2d atleast3d blockDiag broadcastTensors cartesianProd"),
+  ...each("input", "adjoint contiguous fliplr flipud ravel t"),
+  ...each("input dim0 dim1", "swapdims transpose"),
+  ...each("input other", "expandAs reshapeAs viewAs"),
+  ...each("input source destination", "moveaxis movedim"),
+  ...each("tensors", "columnStack dstack hstack vstack"),
+  ...each("tensors dim?", "cat concat concatenate stack"),
+  ...each("input ...dims", "flip permute tile"),
+  broadcastTo: "input ...size",
+  chunk: "input chunks dim?",
+  combinations: "input r? withReplacement?",
+  diag: "input diagonal?",
+  ...each("input offset? dim1? dim2?", "diagEmbed diagonal"),
+  diagflat: "input offset?",
+  diff: "input n? dim? | prepend? append?",
+  einsum: "equation ...operands",
+  expand: "input ...size | * -implicit?",
+  flatten: "input startDim? endDim?",
+  hsplit: "input sections / input indices",
+  vsplit: "input sections / input indices",
+  meshgrid: "...tensors | * indexing?",
+  narrow: "input dim start length",
+  repeat: "input ...repeats",
+  repeatInterleave: "input repeats dim? | * -outputSize?",
+  reshape: "input ...shape",
+  roll: "input shifts dims?",
+  rot90: "input k? dims?",
+  select: "input dim index",
+  split: "tensor splitSizeOrSections dim?",
+  squeeze: "input dim?",
+  swapaxes: "input axis0 axis1",
+  tensorSplit: "input sections dim? / input indices dim? / input tensorIndicesOrSections dim?",
+  trace: "input",
+  ...each("input diagonal?", "tril tril_ triu triu_"),
+  unbind: "input dim?",
+  unflatten: "input dim sizes",
+  unfold: "input dimension size step",
+  unsqueeze: "input dim",
+  vander: "x N? increasing?",
+  view: "input ...size",
+} as const;
+
+const GATHERING = {
+  argwhere: "input",
+  ...each("input dim? | descending? * stable?", "argsort sort"),
+  bucketize: "input boundaries | * -outInt32? right?",
+  diagonalScatter: "input src offset? dim1? dim2?",
+  gather: "input dim index | * -sparseGrad?",
+  ...each("input dim index source | * alpha?", "indexAdd indexAdd_"),
+  ...each("input dim index source", "indexCopy indexCopy_"),
+  ...each("input dim index value", "indexFill indexFill_"),
+  ...each("input indices values accumulate?", "indexPut indexPut_"),
+  indexSelect: "input dim index",
+  isContiguous: "input | * -memoryFormat?",
+  kthvalue: "input k dim? keepdim?",
+  ...each("input mask source", "maskedScatter maskedScatter_"),
+  maskedSelect: "input mask",
+  msort: "input",
+  nonzero: "input | * asTuple?",
+  ...each("input dim index src | * reduce? / input dim index value | * reduce?", "scatter scatter_"),
+  ...each("input dim index src", "scatterAdd scatterAdd_"),
+  ...each("input dim index src reduce | * includeSelf?", "scatterReduce scatterReduce_"),
+  searchsorted: "sortedSequence input | * -outInt32? right? side? !sorter?",
+  selectScatter: "input src dim index",
+  take: "input index",
+  takeAlongDim: "input indices dim?",
+  topk: "input k dim? | largest? sorted?",
+  unique: "input | sorted? returnInverse? returnCounts? dim?",
+  uniqueConsecutive: "input | returnInverse? returnCounts? dim?",
+} as const;
+
+const REDUCTION = {
+  ...each(REDUCED, "mean nanmean nansum prod sum"),
+  ...each("input dim? | keepdim?", "all amax amin any argmax argmin"),
+  ...each("input | * dim? keepdim?", "aminmax"),
+  ...each("input / input other / input dim keepdim?", "max min"),
+  ...each("input dim? keepdim?", "median mode"),
+  ...each(
+    "input | unbiased:boolean / input dim? | unbiased? keepdim? / input dim? | * correction? keepdim?",
+    "std stdMean var varMean",
+  ),
+  bincount: "input weights? minlength?",
+  corrcoef: "input",
+  countNonzero: "input dim?",
+  cov: "input | * correction? !fweights? !aweights?",
+  ...each("input dim", "cummax cummin logcumsumexp"),
+  ...each("input dim | * dtype?", "cumprod cumsum"),
+  histc: "input bins? min? max?",
+  ...each("input dim | dtype?", "logSoftmax softmax"),
+  logsumexp: "input dim | keepdim?",
+  norm: "input p? dim? | keepdim? dtype?",
+  quantile: "input q dim? keepdim? | * interpolation?",
+  ...each("y x * dim? / y | * dx? dim?", "trapezoid trapz"),
+} as const;
+
+const PRODUCTS = {
+  addbmm: "input batch1 batch2 | * beta? alpha?",
+  addmm: "input mat1 mat2 | * beta? alpha?",
+  addmv: "input mat vec | * beta? alpha?",
+  addr: "input vec1 vec2 | * beta? alpha?",
+  baddbmm: "input batch1 batch2 | * beta? alpha?",
+  ...each("input mat2", "bmm mm"),
+  cdist: "x1 x2 p? | computeMode?",
+  chainMatmul: "...matrices",
+  cholesky: "input upper?",
+  cosineSimilarity: "x1 x2 dim? eps?",
+  cross: "input other dim?",
+  ...each("input", "det inverse logdet slogdet"),
+  dist: "input other p?",
+  dot: "input tensor",
+  ...each("input vec2", "ger outer"),
+  ...each("input other", "inner kron matmul vdot"),
+  matrixPower: "input n",
+  mv: "input vec",
+  pairwiseDistance: "x1 x2 p? eps? keepdim?",
+  pdist: "input p?",
+  pinverse: "input rcond?",
+  qr: "input | !some?",
+  tensordot: "a b dims?",
+} as const;
+
+const VALUES = {
+  backward: "input gradient? | retainGraph? createGraph? inputs?",
+  ...each("input", "bool detach float item long retainGrad tolist"),
+  bernoulli_: "input p? | * generator?",
+  clone: "input | * -memoryFormat?",
+  copy_: "input src | -nonBlocking? / input other | -nonBlocking?",
+  exponential_: "input lambd? | * generator?",
+  fill_: "input value",
+  normal_: "input mean? std? | * generator?",
+  registerHook: "input hook",
+  registerPostAccumulateGradHook: "input hook",
+  uniform_: "input from? to? | * generator?",
+  newEmpty: `input ...size | ${NEW}`,
+  newFull: `input size fillValue | ${NEW}`,
+  newOnes: `input ...size | ${NEW}`,
+  newTensor: "input data | * dtype? device? requiresGrad?",
+  newZeros: `input ...size | ${NEW}`,
+} as const;
+
+/** By the name of a function of `torch`, or of a method, whose tensor is then the first parameter. */
+export const SIGNATURES = {
+  ...ELEMENTWISE,
+  ...CREATION,
+  ...SHAPES,
+  ...GATHERING,
+  ...REDUCTION,
+  ...PRODUCTS,
+  ...VALUES,
+} as const;
+
+/** Methods that are called otherwise than the function of their name. */
+export const METHODS = {
+  split: "input splitSize dim?",
+  squeeze: "input ...dim",
+  where: "input condition other",
+} as const;

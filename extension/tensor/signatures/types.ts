@@ -1,0 +1,138 @@
+// The types of functions called as table.ts says. An implementation's own type stays: what it lacks is added.
+import type { Tensor } from "../tensor.ts";
+import type { METHODS, SIGNATURES } from "./table.ts";
+
+type Split<S extends string> = S extends `${infer A} ${infer B}` ? [A, ...Split<B>] : S extends "" ? [] : [S];
+
+/** Words up to a mark. */
+type Before<
+  W extends readonly string[],
+  Mark extends string,
+  Found extends string[] = [],
+> = W extends readonly [infer A extends string, ...infer B extends string[]]
+  ? A extends Mark
+    ? Found
+    : Before<B, Mark, [...Found, A]>
+  : Found;
+
+type Unmarked<W extends readonly string[], Found extends string[] = []> = W extends readonly [
+  infer A extends string,
+  ...infer B extends string[],
+]
+  ? Unmarked<B, A extends "*" | "|" ? Found : [...Found, A]>
+  : Found;
+
+/** The name that a word of a signature gives a parameter. */
+type Name<W extends string> = W extends `...${infer R}`
+  ? R
+  : W extends `${"-" | "!"}${infer R}?`
+    ? R
+    : W extends `${infer R}?`
+      ? R
+      : W;
+
+/** The type of an option in the objects that an implementation takes. */
+type Option<P, N extends string> = P extends Tensor | readonly unknown[]
+  ? never
+  : P extends object
+    ? N extends keyof P
+      ? P[N]
+      : never
+    : never;
+
+/** A parameter that isn't an object of options. */
+type Positional<T> = T extends Tensor | readonly unknown[] ? T : T extends object ? never : T;
+
+type Known<T> = [T] extends [never] ? unknown : T;
+
+/** The type of the parameter at `I`: the implementation's own, or that of an option. */
+type TypeOf<
+  P extends readonly unknown[],
+  Taken extends readonly string[],
+  I extends number,
+  W extends string,
+> = `${I}` extends keyof Taken
+  ? W extends `...${string}`
+    ? readonly number[]
+    : Exclude<P[I], undefined>
+  : Known<Exclude<Option<P[number], Name<W>> | Positional<P[I]>, undefined>>;
+
+type Typed<
+  W extends readonly string[],
+  P extends readonly unknown[],
+  Taken extends readonly string[],
+  Found extends [string, unknown][] = [],
+> = W extends readonly [infer A extends string, ...infer B extends string[]]
+  ? Typed<B, P, Taken, [...Found, [A, TypeOf<P, Taken, Found["length"], A>]]>
+  : Found;
+
+/** Parameters by name, required or not. */
+type Named<T extends readonly [string, unknown][]> = {
+  [E in T[number] as E[0] extends `${string}?` ? never : Name<E[0]>]: E[1];
+} & { [E in T[number] as E[0] extends `${string}?` ? Name<E[0]> : never]?: E[1] | undefined };
+
+/** All ways to divide parameters into some by position and the rest by name, with what else may be named. */
+type Divided<
+  T extends readonly [string, unknown][],
+  Positional extends readonly unknown[],
+  Extra,
+  Front extends unknown[] = [],
+> = T extends readonly [infer E extends [string, unknown], ...infer R extends [string, unknown][]]
+  ? | [...front: Front, named: Named<T> & Extra]
+    | (AllOptional<T> extends true ? Front : never)
+    | (Positional extends readonly [unknown, ...infer Q]
+        ? E[0] extends `...${string}`
+          ? never
+          : Divided<R, Q, Extra, [...Front, E[0] extends `${string}?` ? E[1] | undefined : E[1]]>
+        : never)
+  : Front | (unknown extends Extra ? never : [...front: Front, named: Extra]);
+
+type AllOptional<T extends readonly [string, unknown][]> = T extends readonly [
+  infer E extends [string, unknown],
+  ...infer R extends [string, unknown][],
+]
+  ? E[0] extends `${string}?`
+    ? AllOptional<R>
+    : false
+  : true;
+
+/** What a signature adds to a function of parameters P. */
+type Forms<S extends string, P extends readonly unknown[], Extra> = S extends `${string} / ${string}`
+  ? never
+  : Divided<Typed<Unmarked<Split<S>>, P, Before<Split<S>, "|">>, Unmarked<Before<Split<S>, "*">>, Extra>;
+
+/** Where results are written. */
+interface Out {
+  readonly out?: Tensor | readonly Tensor[] | undefined;
+}
+
+/** A function called as its line of a table says. */
+type Callable<F, S> = S extends string
+  ? F extends (...args: infer P) => infer R
+    ? [Forms<S, P, Out>] extends [never]
+      ? F
+      : F & ((...args: Forms<S, P, Out>) => R)
+    : F
+  : F;
+
+/** The functions of a namespace, called as the table says. */
+export type Callables<M, Table> = {
+  readonly [N in keyof M]: N extends keyof Table ? Callable<M[N], Table[N]> : M[N];
+};
+
+type SignatureOf<N> = N extends keyof typeof METHODS
+  ? (typeof METHODS)[N]
+  : N extends keyof typeof SIGNATURES
+    ? (typeof SIGNATURES)[N]
+    : never;
+
+type OfMethod<S extends string> = S extends `${string} / ${string}`
+  ? never
+  : S extends `${string} ${infer R}`
+    ? R
+    : "";
+
+/** What a method takes besides what its implementation says. */
+export type MethodForms<N, P extends readonly unknown[]> = [SignatureOf<N>] extends [never]
+  ? never
+  : Forms<OfMethod<SignatureOf<N>>, P, unknown>;

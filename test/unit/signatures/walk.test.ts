@@ -1,0 +1,196 @@
+// Every function, method and constructor is called in all the ways in which PyTorch's may be.
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { F, nn, torch } from "layerwise";
+import { loadExecutor } from "../../../extension/executors/index.ts";
+import { BINDING, WITH_OPTIONS } from "../../../extension/nn/functional/signatures.ts";
+import { setExecutor } from "../../../extension/tensor/runtime.ts";
+import { SIGNATURES } from "../../../extension/tensor/signatures/table.ts";
+import { Tensor } from "../../../extension/tensor/tensor.ts";
+import { forms, limited, overloads, type Parameter } from "./forms.ts";
+import { samples, type Sample } from "./samples.ts";
+
+type Callee = (...args: readonly unknown[]) => unknown;
+
+/** A result as plain data; two calls do the same if theirs are equal. */
+function plain(x: unknown): unknown {
+  if (x instanceof Tensor)
+    return [x.dtype, x.shape, Array.from(x.data(), (v) => (Number.isNaN(v) ? "NaN" : v + 0))];
+  if (x instanceof nn.Module) return [x.toString(), [...x.stateDict()].map(([name, t]) => [name, t.shape])];
+  if (Array.isArray(x)) return x.map(plain);
+  if (typeof x === "object" && x !== null) return Object.entries(x).map(([k, v]) => [k, plain(v)]);
+  return x;
+}
+
+const shown = (args: readonly unknown[]): string =>
+  JSON.stringify(args, (_, x: unknown) => (x instanceof Tensor ? `tensor${JSON.stringify(x.shape)}` : x));
+
+/** What differs between a call as the fixtures write it and as PyTorch's signatures allow it to be written. */
+function differences(
+  call: (args: readonly unknown[]) => unknown,
+  given: readonly (readonly Parameter[])[],
+  sample: Sample,
+): string[] {
+  const run = (args: readonly unknown[]): string => {
+    torch.manualSeed(7);
+    return JSON.stringify(plain(call(args)));
+  };
+  const { args, kwargs } = sample;
+  let expected: string;
+  try {
+    expected = run(Object.keys(kwargs).length === 0 ? args : [...args, kwargs]);
+  } catch {
+    // A case of a mistake: its text has a test of its own.
+    return [];
+  }
+  return given.flatMap((overload) =>
+    forms(overload, sample).flatMap((form) => {
+      try {
+        const result = run(form);
+        return result === expected
+          ? []
+          : [`${shown(form)} gives ${result.slice(0, 60)} and not ${expected.slice(0, 60)}`];
+      } catch (error) {
+        return [`${shown(form)}: ${(error as Error).message.split("\n")[0]}`];
+      }
+    }),
+  );
+}
+
+/** A tensor of the same values that a call may write to. */
+const fresh = (x: unknown): unknown =>
+  x instanceof Tensor ? x.detach().clone() : Array.isArray(x) ? x.map(fresh) : x;
+const freshAll = (args: readonly unknown[]): unknown[] =>
+  args.map((x) =>
+    typeof x === "object" && x !== null && Object.getPrototypeOf(x) === Object.prototype
+      ? Object.fromEntries(Object.entries(x).map(([k, v]) => [k, fresh(v)]))
+      : fresh(x),
+  );
+
+beforeAll(async () => void (await loadExecutor("cpu")));
+afterAll(() => setExecutor(undefined));
+
+/** Indexing isn't a function of PyTorch's; `to` has tests of its own. */
+const APART: ReadonlySet<string> = new Set(["index", "to"]);
+
+const NAMESPACES: readonly (readonly [key: string, ours: object, pytorch: string])[] = [
+  ["torch", torch, "torch"],
+  ["F", F, "torch.nn.functional"],
+];
+
+function walk(
+  key: string,
+  name: string,
+  given: readonly (readonly Parameter[])[],
+  call: (s: Sample) => (args: readonly unknown[]) => unknown,
+): void {
+  const found = samples().get(`${key}.${name}`) ?? [];
+  const wrong = [...new Set(found.flatMap((sample) => differences(call(sample), given, sample)))];
+  expect(wrong).toEqual([]);
+}
+
+describe.each(NAMESPACES)("%s", (key, ours, pytorch) => {
+  const known = overloads(pytorch);
+  const names = Object.keys(ours).filter((name) => known.has(name));
+  test.each(names)("%s", (name) => {
+    vi.spyOn(console, "warn").mockImplementation(() => undefined);
+    const f = (ours as Record<string, unknown>)[name] as Callee;
+    walk(key, name, known.get(name)!, () => (args) => f(...freshAll(args)));
+  });
+});
+
+describe("Tensor", () => {
+  const known = overloads("torch.Tensor");
+  const prototype = Tensor.prototype as unknown as Record<string, unknown>;
+  const names = Object.getOwnPropertyNames(prototype).filter((name) => {
+    const { value } = Object.getOwnPropertyDescriptor(prototype, name)!;
+    return typeof value === "function" && known.has(name) && !APART.has(name);
+  });
+  test.each(names)("%s", (name) => {
+    walk("Tensor", name, known.get(name)!, ({ self }) => (args) => {
+      const x = self!.detach().clone() as unknown as Record<string, Callee>;
+      const result = x[name]!(...freshAll(args));
+      return name.endsWith("_") ? [result, x] : result;
+    });
+  });
+});
+
+/** The error of a call, or undefined. */
+function mistake(call: () => unknown): string | undefined {
+  try {
+    call();
+    return undefined;
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+/** Calls of a function with a name that it doesn't have, and with an argument too many. */
+function mistakes(f: Callee, sample: Sample, given: readonly (readonly Parameter[])[]): string[] {
+  const { args, kwargs } = sample;
+  const out: string[] = [];
+  const unknown = mistake(() => f(...freshAll([...args, { ...kwargs, nonsense: 1 }])));
+  if (unknown === undefined || !unknown.includes("got an unexpected keyword argument 'nonsense'")) {
+    out.push(`${shown([...args, { nonsense: 1 }])}: ${unknown}`);
+  }
+  if (!given.every(limited)) return out;
+  const most = Math.max(...given.map((overload) => overload.filter((p) => !p.byNameOnly).length));
+  const filled = [...args, ...Array.from({ length: most + 1 - args.length }, () => 1)];
+  const many = mistake(() => f(...freshAll(filled)));
+  if (many === undefined || !/takes .*positional arguments? but \d+ w(as|ere) given/.test(many)) {
+    out.push(`${shown(filled)}: ${many}`);
+  }
+  return out;
+}
+
+test.each([...NAMESPACES, ["Tensor", Tensor.prototype, "torch.Tensor"] as const])(
+  "%s: unknown names and arguments too many are refused",
+  (key, ours, pytorch) => {
+    vi.spyOn(console, "warn").mockImplementation(() => undefined);
+    const known = overloads(pytorch);
+    const wrong = [...samples()].flatMap(([path, [sample]]) => {
+      const name = path.slice(key.length + 1);
+      if (!path.startsWith(`${key}.`) || APART.has(name) || !known.has(name) || sample === undefined)
+        return [];
+      if (typeof (ours as Record<string, unknown>)[name] !== "function") return [];
+      const f = (...args: readonly unknown[]): unknown => {
+        const owner = (key === "Tensor" ? sample.self!.detach().clone() : ours) as Record<string, Callee>;
+        return owner[name]!(...args);
+      };
+      return mistakes(f, sample, known.get(name)!).map((text) => `${name}${text}`);
+    });
+    expect(wrong).toEqual([]);
+  },
+);
+
+describe("nn", () => {
+  const known = overloads("torch.nn");
+  const names = Object.keys(nn).filter((name) => known.has(name));
+  test.each(names)("%s", (name) => {
+    vi.spyOn(console, "warn").mockImplementation(() => undefined);
+    const type = (nn as unknown as Record<string, new (...args: readonly unknown[]) => unknown>)[name]!;
+    walk("nn", name, known.get(name)!, () => (args) => new type(...args));
+  });
+});
+
+/** What takes nothing that could be named, or a function. */
+const UNLISTED =
+  "manualSeed seed initialSeed getRngState setRngState isTensor isGradEnabled resultType save load index to setRequiresGrad size numel dim ndim stride nelement elementSize isFloatingPoint cpu requiresGrad_ multiHeadAttentionForward";
+
+test("every function that PyTorch has is in a table", () => {
+  const listed = new Set([
+    ...Object.keys(SIGNATURES),
+    ...Object.keys(BINDING),
+    ...Object.keys(WITH_OPTIONS),
+    ...UNLISTED.split(" "),
+  ]);
+  const prototype = Tensor.prototype as unknown as Record<string, unknown>;
+  const names = [
+    ...NAMESPACES.map(([, ours, pytorch]) => [ours, pytorch] as const),
+    [prototype, "torch.Tensor"] as const,
+  ].flatMap(([ours, pytorch]) =>
+    Object.entries(Object.getOwnPropertyDescriptors(ours))
+      .filter(([name, { value }]) => typeof value === "function" && overloads(pytorch).has(name))
+      .map(([name]) => name),
+  );
+  expect(names.filter((name) => !listed.has(name))).toEqual([]);
+});
