@@ -188,10 +188,10 @@ function fixed(x: number, digits: number): string {
 
 /** With one digit before the point and that many after it. */
 function exponential(x: number, digits: number): string {
-  let power = x === 0 ? 0 : Number(x.toExponential().split("e")[1]);
+  let power = Number(x.toExponential().split("e")[1]);
   let text = scaled(x, digits - power).toString();
   // The shortest text of x may lie in the next power of ten, and so may its rounded value.
-  while (x !== 0 && text.length !== digits + 1) {
+  for (let tries = 0; x !== 0 && tries < 2 && text.length !== digits + 1; tries++) {
     power += text.length > digits + 1 ? 1 : -1;
     text = scaled(x, digits - power).toString();
   }
