@@ -1,6 +1,32 @@
 import { TensorError } from "../tensor/errors.ts";
 import { isNamed, lacking, tooMany } from "../tensor/signatures/bind.ts";
 
+type Split<S extends string> = S extends `${infer A} ${infer B}` ? [A, ...Split<B>] : [S];
+
+/** Where a module of PyTorch lies and of which type it is: here always the same. */
+interface Placement {
+  device?: unknown;
+  dtype?: "float32" | null | undefined;
+}
+
+type Divided<O, Names extends readonly string[], Front extends unknown[] = []> =
+  | (object extends O ? Front : never)
+  | [...front: Front, named: O & Placement]
+  | (Names extends readonly [infer A extends string, ...infer B extends string[]]
+      ? A extends keyof O
+        ? Divided<Omit<O, A>, B, [...Front, object extends Pick<O, A> ? O[A] | undefined : O[A]]>
+        : Divided<O, B, [...Front, unknown]>
+      : never);
+
+/**
+ * The calls that {@link bind} takes, as a type: parameters by position in the order of `Names`, a list or a text with
+ * spaces, and the rest by name in one last object. Overloads for the usual calls stand beside it.
+ */
+export type Arguments<O, Names extends string | readonly string[]> = Divided<
+  O,
+  Names extends string ? Split<Names> : Names extends readonly string[] ? Names : never
+>;
+
 /** Stands for the default of a parameter that has none. */
 export const REQUIRED: unique symbol = Symbol("required");
 
@@ -12,16 +38,6 @@ export const givenIn = (bound: object): ReadonlySet<string> =>
 
 /** Defaults of all parameters, in PyTorch's order. */
 export type Signature<P> = { readonly [K in keyof P]-?: P[K] | typeof REQUIRED };
-
-/**
- * The calls that {@link bind} takes, as a type: parameters by position in the order of `Names`, the rest by name in one
- * last object. It stands beside overloads for the usual calls, whose parameters an editor shows by name.
- */
-export type Arguments<P extends object, Names extends readonly string[]> =
-  | (object extends P ? [options?: P] : [options: P])
-  | (Names extends readonly [infer First extends keyof P, ...infer Rest extends readonly string[]]
-      ? [P[First], ...Arguments<Omit<P, First>, Rest>]
-      : never);
 
 /**
  * PyTorch's calling convention: parameters by position, the rest by name in one last object.

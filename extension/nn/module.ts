@@ -30,9 +30,15 @@ const INSPECT: unique symbol = Symbol.for("nodejs.util.inspect.custom");
 /** Names of fields in state dicts: see `Module.stateDictNames`. */
 export type StateDictNames = "snake_case" | Readonly<Record<string, string>>;
 
+/** What a module's `forward` takes; one that only holds others has none. */
+export type Given<M> = M extends { forward: (...input: infer A) => unknown } ? A : never[];
+/** What a module's `forward` gives. */
+// oxlint-disable-next-line typescript/no-explicit-any -- whatever it takes
+export type Result<M> = M extends { forward: (...input: any) => infer R } ? R : unknown;
+
 /** A module is called like a function: `model(x)` runs `model.forward(x)` with its hooks. */
 export interface Module {
-  (...args: Parameters<this["forward"]>): ReturnType<this["forward"]>;
+  (...args: Given<this>): Result<this>;
 }
 
 /**
@@ -74,9 +80,6 @@ export abstract class Module {
     Object.defineProperty(self, STATE, { value: new ModuleState() });
     return self;
   }
-
-  /** What the module computes. */
-  abstract forward(...input: never[]): unknown;
 
   /** Whether layers such as Dropout behave as in training. Set by `train()` and `eval()`. */
   get training(): boolean {

@@ -52,7 +52,8 @@ export type LoaderSource<Sample> = SampleSource<Sample> | IterableDataset<Sample
  * @throws TensorError for options that exclude each other
  */
 export class DataLoader<
-  const Sample,
+  // oxlint-disable-next-line typescript/no-explicit-any -- a field may be declared without saying what is loaded
+  const Sample = any,
   Batch = Collated<Sample>,
   Source extends LoaderSource<Sample> = LoaderSource<Sample>,
 > implements Iterable<Batch> {

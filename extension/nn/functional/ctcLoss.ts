@@ -7,7 +7,7 @@ import { reshape, unsqueeze } from "../../tensor/functions/shape.ts";
 import { ctcLoss as op } from "../../tensor/ops/ctc.ts";
 import { valuesOf } from "../../tensor/runtime.ts";
 import { fromHost, type Tensor } from "../../tensor/tensor.ts";
-import { bind } from "../arguments.ts";
+import { bind, type Arguments } from "../arguments.ts";
 import { checkReduction, reduce, type Reduction } from "./reduction.ts";
 
 /** Lengths of the rows of a batch: a tensor of integers or a list. */
@@ -23,10 +23,7 @@ export interface CtcOptions {
 }
 
 /** Options all by name, or the first of them by position. */
-export type CtcArguments =
-  | [options?: CtcOptions]
-  | [blank?: number, options?: Omit<CtcOptions, "blank">]
-  | [blank?: number, reduction?: Reduction, zeroInfinity?: boolean];
+export type CtcArguments = Arguments<CtcOptions, "blank reduction zeroInfinity">;
 
 /**
  * Connectionist temporal classification (Graves et al. 2006): −ln of the probability of a sequence of labels that is

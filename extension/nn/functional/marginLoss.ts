@@ -21,7 +21,7 @@ import { expand, reshape, unsqueeze } from "../../tensor/functions/shape.ts";
 import { softplus } from "../../tensor/ops/elementwise.ts";
 import { formatShape, formatSize, numel, sameShape } from "../../tensor/shape.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
-import { bind } from "../arguments.ts";
+import { bind, type Arguments } from "../arguments.ts";
 import { checkReduction, LEGACY, reduce, reductionOf, type ReductionOptions } from "./reduction.ts";
 
 export interface MarginOptions extends ReductionOptions {
@@ -30,7 +30,7 @@ export interface MarginOptions extends ReductionOptions {
 }
 
 /** Options all by name, or the margin by position. */
-export type MarginArguments = [options?: MarginOptions] | [margin?: number, options?: ReductionOptions];
+export type MarginArguments = Arguments<MarginOptions, "margin sizeAverage reduce reduction">;
 
 function marginOf(
   name: string,
@@ -142,10 +142,10 @@ export interface MultiMarginOptions extends MarginOptions {
   weight?: Tensor | null;
 }
 
-export type MultiMarginArguments =
-  | [options?: MultiMarginOptions]
-  | [p?: number, options?: Omit<MultiMarginOptions, "p">]
-  | [p?: number, margin?: number, options?: Omit<MultiMarginOptions, "p" | "margin">];
+export type MultiMarginArguments = Arguments<
+  MultiMarginOptions,
+  "p margin weight sizeAverage reduce reduction"
+>;
 
 /**
  * Hinge loss of several classes, C of them: Σ_{i ≠ y} w_y · max(0, margin − x_y + x_i)ᵖ / C, with margin 1.
@@ -242,9 +242,10 @@ export interface MultiLabelWeightOptions extends ReductionOptions {
   weight?: Tensor | null;
 }
 
-export type MultiLabelWeightArguments =
-  | [options?: MultiLabelWeightOptions]
-  | [weight?: Tensor | null, options?: ReductionOptions];
+export type MultiLabelWeightArguments = Arguments<
+  MultiLabelWeightOptions,
+  "weight sizeAverage reduce reduction"
+>;
 
 /**
  * Binary cross entropy of each class's logit, averaged over the classes, the last dimension.

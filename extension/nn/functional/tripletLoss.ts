@@ -4,7 +4,7 @@ import { add, clamp, minimum, sub } from "../../tensor/functions/arithmetic.ts";
 import { pairwiseDistance } from "../../tensor/functions/distance.ts";
 import { composed } from "../../tensor/functions/operands.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
-import { bind } from "../arguments.ts";
+import { bind, type Arguments } from "../arguments.ts";
 import {
   checkReduction,
   LEGACY,
@@ -55,10 +55,7 @@ export interface TripletOptions extends ReductionOptions {
   swap?: boolean;
 }
 
-export type TripletArguments =
-  | [options?: TripletOptions]
-  | [margin?: number, options?: Omit<TripletOptions, "margin">]
-  | [margin?: number, p?: number, options?: Omit<TripletOptions, "margin" | "p">];
+export type TripletArguments = Arguments<TripletOptions, "margin p eps swap sizeAverage reduce reduction">;
 
 /**
  * max(0, d(anchor, positive) − d(anchor, negative) + margin) with p-norm distances over the last dimension.

@@ -1,5 +1,5 @@
 import type { Tensor } from "../../tensor/tensor.ts";
-import { bind } from "../arguments.ts";
+import { bind, type Arguments } from "../arguments.ts";
 import * as F from "../functional/activation.ts";
 import { BuiltIn } from "../module.ts";
 import { py, pyFloat } from "../repr.ts";
@@ -128,6 +128,7 @@ abstract class AlphaActivation extends BuiltIn {
 
   constructor(options?: AlphaArguments);
   constructor(alpha?: number, inplace?: boolean);
+  constructor(...args: Arguments<AlphaArguments, "alpha inplace">);
   constructor(...args: unknown[]) {
     super();
     const { alpha, inplace } = bind<AlphaArguments>(this.constructor.name, args, {
@@ -188,6 +189,7 @@ export class GELU extends BuiltIn {
 
   constructor(options?: GeluArguments);
   constructor(approximate?: "none" | "tanh");
+  constructor(...args: Arguments<GeluArguments, "approximate">);
   constructor(...args: unknown[]) {
     super();
     this.approximate = bind<GeluArguments>("GELU", args, { approximate: "none" }).approximate;
@@ -221,6 +223,7 @@ export class Softplus extends BuiltIn {
 
   constructor(options?: SoftplusArguments);
   constructor(beta?: number, threshold?: number);
+  constructor(...args: Arguments<SoftplusArguments, "beta threshold">);
   constructor(...args: unknown[]) {
     super();
     const { beta, threshold } = bind<SoftplusArguments>("Softplus", args, { beta: 1, threshold: 20 });

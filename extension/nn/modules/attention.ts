@@ -96,17 +96,11 @@ export class MultiheadAttention extends BuiltIn {
   readonly addZeroAttn: boolean;
 
   constructor(
-    embedDim: number,
-    numHeads: number,
-    options?: Omit<MultiheadAttentionArguments, "embedDim" | "numHeads">,
+    ...args: Arguments<
+      MultiheadAttentionArguments,
+      "embedDim numHeads dropout bias addBiasKv addZeroAttn kdim vdim batchFirst"
+    >
   );
-  constructor(
-    embedDim: number,
-    numHeads: number,
-    dropout: number,
-    options?: Omit<MultiheadAttentionArguments, "embedDim" | "numHeads" | "dropout">,
-  );
-  constructor(...args: Arguments<MultiheadAttentionArguments, ["embedDim", "numHeads", "dropout", "bias"]>);
   constructor(...args: unknown[]) {
     super();
     const o = bind<MultiheadAttentionArguments>("MultiheadAttention", args, {

@@ -7,7 +7,7 @@ import { fillValue } from "../../tensor/graph.ts";
 import { div } from "../../tensor/ops/elementwise.ts";
 import { hidden, noGrad } from "../../tensor/scope.ts";
 import { Tensor, type Parameter } from "../../tensor/tensor.ts";
-import { bind, REQUIRED } from "../arguments.ts";
+import { bind, REQUIRED, type Arguments } from "../arguments.ts";
 import { batchNorm, instanceNorm } from "../functional/batchNorm.ts";
 import { ones_, zeros_ } from "../init.ts";
 import { BuiltIn } from "../module.ts";
@@ -116,6 +116,7 @@ export abstract class BatchNormBase extends NormBase {
     options?: Pick<NormOptions, "bias">,
   );
   constructor(options: NormArguments);
+  constructor(...args: Arguments<NormArguments, "numFeatures eps momentum affine trackRunningStats bias">);
   constructor(...args: unknown[]) {
     super(args, true);
   }
@@ -214,6 +215,7 @@ abstract class InstanceNormBase extends NormBase {
     options?: Pick<NormOptions, "bias">,
   );
   constructor(options: NormArguments);
+  constructor(...args: Arguments<NormArguments, "numFeatures eps momentum affine trackRunningStats bias">);
   constructor(...args: unknown[]) {
     super(args, false);
   }

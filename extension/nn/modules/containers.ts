@@ -1,12 +1,12 @@
 import { TensorError } from "../../tensor/errors.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
-import { Module, type Layer } from "../module.ts";
+import { Module, type Given, type Layer, type Result } from "../module.ts";
 
 type Input<L extends readonly Module[]> = L extends readonly [infer F extends Module, ...Module[]]
-  ? Parameters<F["forward"]>
+  ? Given<F>
   : [input: Tensor];
 type Output<L extends readonly Module[]> = L extends readonly [...Module[], infer E extends Module]
-  ? ReturnType<E["forward"]>
+  ? Result<E>
   : Tensor;
 
 /** Position counted from the front. */

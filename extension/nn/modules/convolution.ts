@@ -159,7 +159,13 @@ export class Conv1d extends Convolution {
     padding: Padding,
     options?: Omit<ConvOptions, "stride" | "padding">,
   );
-  constructor(...args: Arguments<ConvArguments, ConvNames>);
+  constructor(options: ConvArguments);
+  constructor(
+    ...args: Arguments<
+      ConvArguments,
+      "inChannels outChannels kernelSize stride padding dilation groups bias paddingMode"
+    >
+  );
   constructor(...args: unknown[]) {
     super(1, args);
   }
@@ -201,7 +207,13 @@ export class Conv2d extends Convolution {
     padding: Padding,
     options?: Omit<ConvOptions, "stride" | "padding">,
   );
-  constructor(...args: Arguments<ConvArguments, ConvNames>);
+  constructor(options: ConvArguments);
+  constructor(
+    ...args: Arguments<
+      ConvArguments,
+      "inChannels outChannels kernelSize stride padding dilation groups bias paddingMode"
+    >
+  );
   constructor(...args: unknown[]) {
     super(2, args);
   }
@@ -243,7 +255,13 @@ export class Conv3d extends Convolution {
     padding: Padding,
     options?: Omit<ConvOptions, "stride" | "padding">,
   );
-  constructor(...args: Arguments<ConvArguments, ConvNames>);
+  constructor(options: ConvArguments);
+  constructor(
+    ...args: Arguments<
+      ConvArguments,
+      "inChannels outChannels kernelSize stride padding dilation groups bias paddingMode"
+    >
+  );
   constructor(...args: unknown[]) {
     super(3, args);
   }

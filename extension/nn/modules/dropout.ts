@@ -1,5 +1,5 @@
 import type { Tensor } from "../../tensor/tensor.ts";
-import { bind } from "../arguments.ts";
+import { bind, type Arguments } from "../arguments.ts";
 import * as F from "../functional/dropout.ts";
 import { BuiltIn } from "../module.ts";
 import { py, pyFloat } from "../repr.ts";
@@ -18,6 +18,7 @@ abstract class DropoutBase extends BuiltIn {
   constructor(options?: DropoutArguments);
   constructor(p?: number, inplace?: boolean);
   constructor(p: number, options?: Omit<DropoutArguments, "p">);
+  constructor(...args: Arguments<DropoutArguments, "p inplace">);
   constructor(...args: unknown[]) {
     super();
     const { p, inplace } = bind<DropoutArguments>(this.constructor.name, args, { p: 0.5, inplace: false });

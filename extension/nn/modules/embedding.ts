@@ -106,10 +106,11 @@ export class Embedding extends Table {
     scaleGradByFreq?: boolean,
     sparse?: boolean,
   );
+  constructor(options: EmbeddingArguments);
   constructor(
     ...args: Arguments<
       EmbeddingArguments,
-      ["numEmbeddings", "embeddingDim", "paddingIdx", "maxNorm", "normType"]
+      "numEmbeddings embeddingDim paddingIdx maxNorm normType scaleGradByFreq sparse"
     >
   );
   constructor(...args: unknown[]) {
@@ -232,6 +233,12 @@ export class EmbeddingBag extends Table {
 
   constructor(numEmbeddings: number, embeddingDim: number, options?: BagOptions);
   constructor(options: BagArguments);
+  constructor(
+    ...args: Arguments<
+      BagArguments,
+      "numEmbeddings embeddingDim maxNorm normType scaleGradByFreq mode sparse includeLastOffset paddingIdx"
+    >
+  );
   constructor(...args: unknown[]) {
     const bound = bind<BagArguments>("EmbeddingBag", args, {
       numEmbeddings: REQUIRED,

@@ -51,7 +51,8 @@ export class Linear extends BuiltIn {
   /** @param options `bias: false` leaves the bias out */
   constructor(inFeatures: number, outFeatures: number, options?: { bias?: boolean });
   constructor(inFeatures: number, outFeatures: number, bias: boolean);
-  constructor(...args: Arguments<LinearArguments, ["inFeatures", "outFeatures", "bias"]>);
+  constructor(options: LinearArguments);
+  constructor(...args: Arguments<LinearArguments, "inFeatures outFeatures bias">);
   constructor(...args: unknown[]) {
     super();
     const { inFeatures, outFeatures, bias } = bind<LinearArguments>("Linear", args, {
@@ -132,7 +133,8 @@ export class Bilinear extends BuiltIn {
     outFeatures: number,
     bias?: boolean | { bias?: boolean },
   );
-  constructor(...args: Arguments<BilinearArguments, ["in1Features", "in2Features", "outFeatures", "bias"]>);
+  constructor(options: BilinearArguments);
+  constructor(...args: Arguments<BilinearArguments, "in1Features in2Features outFeatures bias">);
   constructor(...args: unknown[]) {
     super();
     const { in1Features, in2Features, outFeatures, bias } = bind<BilinearArguments>("Bilinear", args, {

@@ -1,5 +1,5 @@
 import type { Tensor } from "../../tensor/tensor.ts";
-import { bind } from "../arguments.ts";
+import { bind, type Arguments } from "../arguments.ts";
 import * as F from "../functional/index.ts";
 import type { LogitsOptions, WeightOptions } from "../functional/binaryCrossEntropy.ts";
 import type { CrossEntropyOptions, NllOptions } from "../functional/crossEntropy.ts";
@@ -26,8 +26,8 @@ export abstract class Loss extends BuiltIn {
 
 /** What losses with no other option than `reduction` share. */
 export abstract class PlainLoss extends Loss {
-  constructor(options: ReductionOptions = {}) {
-    super(reductionOf(bind<ReductionOptions>(new.target.name, [options], { ...LEGACY, reduction: "mean" })));
+  constructor(...args: Arguments<ReductionOptions, "sizeAverage reduce reduction">) {
+    super(reductionOf(bind<ReductionOptions>(new.target.name, args, { ...LEGACY, reduction: "mean" })));
   }
 }
 
@@ -55,9 +55,7 @@ export class CrossEntropyLoss extends Loss {
   readonly labelSmoothing: number;
 
   constructor(
-    ...args:
-      | [options?: CrossEntropyOptions]
-      | [weight?: Tensor | null, options?: Omit<CrossEntropyOptions, "weight">]
+    ...args: Arguments<CrossEntropyOptions, "weight sizeAverage ignoreIndex reduce reduction labelSmoothing">
   ) {
     const bound = bind<CrossEntropyOptions>("CrossEntropyLoss", args, {
       weight: null,
@@ -96,9 +94,7 @@ export class NLLLoss extends Loss {
   weight: Tensor | null = null;
   readonly ignoreIndex: number;
 
-  constructor(
-    ...args: [options?: NllOptions] | [weight?: Tensor | null, options?: Omit<NllOptions, "weight">]
-  ) {
+  constructor(...args: Arguments<NllOptions, "weight sizeAverage ignoreIndex reduce reduction">) {
     const bound = bind<NllOptions>("NLLLoss", args, {
       weight: null,
       sizeAverage: null,
@@ -163,8 +159,8 @@ interface SmoothL1Arguments extends ReductionOptions {
 export class SmoothL1Loss extends Loss {
   readonly beta: number;
 
-  constructor(options: SmoothL1Arguments = {}) {
-    const bound = bind<SmoothL1Arguments>("SmoothL1Loss", [options], {
+  constructor(...args: Arguments<SmoothL1Arguments, "sizeAverage reduce reduction beta">) {
+    const bound = bind<SmoothL1Arguments>("SmoothL1Loss", args, {
       ...LEGACY,
       reduction: "mean",
       beta: 1,
@@ -195,9 +191,7 @@ interface HuberArguments {
 export class HuberLoss extends Loss {
   readonly delta: number;
 
-  constructor(
-    ...args: [options?: HuberArguments] | [reduction?: Reduction, delta?: number | { delta?: number }]
-  ) {
+  constructor(...args: Arguments<HuberArguments, "reduction delta">) {
     const bound = bind<HuberArguments>("HuberLoss", args, { reduction: "mean", delta: 1 });
     super(bound.reduction);
     this.delta = bound.delta;
@@ -222,7 +216,7 @@ export class HuberLoss extends Loss {
 export class BCELoss extends Loss {
   weight: Tensor | null = null;
 
-  constructor(...args: [options?: WeightOptions] | [weight?: Tensor | null, options?: ReductionOptions]) {
+  constructor(...args: Arguments<WeightOptions, "weight sizeAverage reduce reduction">) {
     const bound = bind<WeightOptions>("BCELoss", args, { weight: null, ...LEGACY, reduction: "mean" });
     super(reductionOf(bound));
     this.registerBuffer("weight", bound.weight);
@@ -250,9 +244,7 @@ export class BCEWithLogitsLoss extends Loss {
   weight: Tensor | null = null;
   posWeight: Tensor | null = null;
 
-  constructor(
-    ...args: [options?: LogitsOptions] | [weight?: Tensor | null, options?: Omit<LogitsOptions, "weight">]
-  ) {
+  constructor(...args: Arguments<LogitsOptions, "weight sizeAverage reduce reduction posWeight">) {
     const bound = bind<LogitsOptions>("BCEWithLogitsLoss", args, {
       weight: null,
       ...LEGACY,
@@ -286,9 +278,9 @@ export class KLDivLoss extends BuiltIn {
   readonly reduction: Reduction | "batchmean";
   readonly logTarget: boolean;
 
-  constructor(options: KlDivOptions = {}) {
+  constructor(...args: Arguments<KlDivOptions, "sizeAverage reduce reduction logTarget">) {
     super();
-    const bound = bind<KlDivOptions>("KLDivLoss", [options], {
+    const bound = bind<KlDivOptions>("KLDivLoss", args, {
       ...LEGACY,
       reduction: "mean",
       logTarget: false,
@@ -318,9 +310,7 @@ export class PoissonNLLLoss extends Loss {
   readonly full: boolean;
   readonly eps: number;
 
-  constructor(
-    ...args: [options?: PoissonOptions] | [logInput?: boolean, options?: Omit<PoissonOptions, "logInput">]
-  ) {
+  constructor(...args: Arguments<PoissonOptions, "logInput full sizeAverage eps reduce reduction">) {
     const bound = bind<PoissonOptions>("PoissonNLLLoss", args, {
       logInput: true,
       full: false,

@@ -51,9 +51,8 @@ export class LayerNorm extends BuiltIn {
     elementwiseAffine?: boolean,
     bias?: boolean,
   );
-  constructor(
-    ...args: Arguments<LayerNormArguments, ["normalizedShape", "eps", "elementwiseAffine", "bias"]>
-  );
+  constructor(options: LayerNormArguments);
+  constructor(...args: Arguments<LayerNormArguments, "normalizedShape eps elementwiseAffine bias">);
   constructor(...args: unknown[]) {
     super();
     const bound = bind<LayerNormArguments>("LayerNorm", args, {
@@ -118,6 +117,7 @@ export class RMSNorm extends BuiltIn {
   );
   constructor(normalizedShape: number | readonly number[], eps?: number | null, elementwiseAffine?: boolean);
   constructor(options: RMSNormArguments);
+  constructor(...args: Arguments<RMSNormArguments, "normalizedShape eps elementwiseAffine">);
   constructor(...args: unknown[]) {
     super();
     const bound = bind<RMSNormArguments>("RMSNorm", args, {
@@ -185,7 +185,8 @@ export class GroupNorm extends BuiltIn {
     options?: Omit<GroupNormArguments, "numGroups" | "numChannels">,
   );
   constructor(numGroups: number, numChannels: number, eps?: number, affine?: boolean, bias?: boolean);
-  constructor(...args: Arguments<GroupNormArguments, ["numGroups", "numChannels", "eps", "affine"]>);
+  constructor(options: GroupNormArguments);
+  constructor(...args: Arguments<GroupNormArguments, "numGroups numChannels eps affine bias">);
   constructor(...args: unknown[]) {
     super();
     const bound = bind<GroupNormArguments>("GroupNorm", args, {
@@ -257,6 +258,7 @@ export class LocalResponseNorm extends BuiltIn {
   constructor(size: number, options?: Omit<LocalResponseNormArguments, "size">);
   constructor(size: number, alpha?: number, beta?: number, k?: number);
   constructor(options: LocalResponseNormArguments);
+  constructor(...args: Arguments<LocalResponseNormArguments, "size alpha beta k">);
   constructor(...args: unknown[]) {
     super();
     const bound = bind<LocalResponseNormArguments>("LocalResponseNorm", args, {

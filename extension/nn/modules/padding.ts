@@ -1,6 +1,6 @@
 import { TensorError } from "../../tensor/errors.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
-import { bind, REQUIRED } from "../arguments.ts";
+import { bind, REQUIRED, type Arguments } from "../arguments.ts";
 import type { Size } from "../functional/convolving.ts";
 import { pad } from "../functional/pad.ts";
 import { BuiltIn } from "../module.ts";
@@ -251,6 +251,7 @@ export class CircularPad3d extends CircularPad {
 export class ConstantPad1d extends ConstantPad {
   constructor(padding: Size, value: number);
   constructor(options: ConstantArguments);
+  constructor(...args: Arguments<ConstantArguments, "padding value">);
   constructor(...args: unknown[]) {
     super(1, args);
   }
@@ -267,6 +268,7 @@ export class ConstantPad1d extends ConstantPad {
 export class ConstantPad2d extends ConstantPad {
   constructor(padding: Size, value: number);
   constructor(options: ConstantArguments);
+  constructor(...args: Arguments<ConstantArguments, "padding value">);
   constructor(...args: unknown[]) {
     super(2, args);
   }
@@ -283,6 +285,7 @@ export class ConstantPad2d extends ConstantPad {
 export class ConstantPad3d extends ConstantPad {
   constructor(padding: Size, value: number);
   constructor(options: ConstantArguments);
+  constructor(...args: Arguments<ConstantArguments, "padding value">);
   constructor(...args: unknown[]) {
     super(3, args);
   }

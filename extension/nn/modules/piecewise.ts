@@ -1,7 +1,7 @@
 import { TensorError } from "../../tensor/errors.ts";
 import { fillValue } from "../../tensor/graph.ts";
 import { Parameter, Tensor } from "../../tensor/tensor.ts";
-import { bind, REQUIRED } from "../arguments.ts";
+import { bind, REQUIRED, type Arguments } from "../arguments.ts";
 import * as F from "../functional/activation.ts";
 import { BuiltIn } from "../module.ts";
 import { py, pyFloat, snakeCase } from "../repr.ts";
@@ -87,6 +87,7 @@ export class LeakyReLU extends BuiltIn {
   constructor(options?: F.LeakyReluOptions);
   constructor(negativeSlope?: number, inplace?: boolean);
   constructor(negativeSlope: number, options?: F.InPlace);
+  constructor(...args: Arguments<F.LeakyReluOptions, "negativeSlope inplace">);
   constructor(...args: unknown[]) {
     super();
     const bound = bind<F.LeakyReluOptions>("LeakyReLU", args, { negativeSlope: 0.01, inplace: false });
@@ -127,6 +128,7 @@ export class Hardtanh extends BuiltIn {
 
   constructor(options?: HardtanhArguments);
   constructor(minVal?: number, maxVal?: number, inplace?: boolean);
+  constructor(...args: Arguments<HardtanhArguments, "minVal maxVal inplace minValue maxValue">);
   constructor(...args: unknown[]) {
     super();
     const bound = bind<HardtanhArguments>("Hardtanh", args, {
@@ -175,6 +177,7 @@ abstract class Shrink extends BuiltIn {
 
   constructor(options?: LambdArguments);
   constructor(lambd?: number);
+  constructor(...args: Arguments<LambdArguments, "lambd">);
   constructor(...args: unknown[]) {
     super();
     this.lambd = bind<LambdArguments>(this.constructor.name, args, { lambd: 0.5 }).lambd;
@@ -233,6 +236,7 @@ export class Threshold extends BuiltIn {
 
   constructor(options: ThresholdArguments);
   constructor(threshold: number, value: number, inplace?: boolean);
+  constructor(...args: Arguments<ThresholdArguments, "threshold value inplace">);
   constructor(...args: unknown[]) {
     super();
     const bound = bind<ThresholdArguments>("Threshold", args, {
@@ -274,6 +278,7 @@ export class PReLU extends BuiltIn {
 
   constructor(options?: PreluArguments);
   constructor(numParameters?: number, init?: number);
+  constructor(...args: Arguments<PreluArguments, "numParameters init">);
   constructor(...args: unknown[]) {
     super();
     const { numParameters, init } = bind<PreluArguments>("PReLU", args, { numParameters: 1, init: 0.25 });

@@ -1,5 +1,5 @@
 import type { Tensor } from "../../tensor/tensor.ts";
-import { bind } from "../arguments.ts";
+import { bind, type Arguments } from "../arguments.ts";
 import { rrelu, type RReluOptions } from "../functional/randomActivation.ts";
 import { BuiltIn } from "../module.ts";
 import { pyFloat } from "../repr.ts";
@@ -24,6 +24,7 @@ export class RReLU extends BuiltIn {
   constructor(lower?: number, upper?: number, inplace?: boolean);
   constructor(options: RReLUArguments);
   constructor(lower: number, upper: number, options: { inplace?: boolean });
+  constructor(...args: Arguments<RReLUArguments, "lower upper inplace">);
   constructor(...args: unknown[]) {
     super();
     const bound = bind<RReLUArguments>("RReLU", args, { lower: 1 / 8, upper: 1 / 3, inplace: false });

@@ -1,5 +1,5 @@
 import type { Tensor } from "../../tensor/tensor.ts";
-import { bind, REQUIRED } from "../arguments.ts";
+import { bind, REQUIRED, type Arguments } from "../arguments.ts";
 import type { Size } from "../functional/convolving.ts";
 import { fold, unfold, type UnfoldOptions } from "../functional/fold.ts";
 import { channelShuffle, pixelShuffle, pixelUnshuffle } from "../functional/rearranging.ts";
@@ -114,6 +114,7 @@ export class Unfold extends BuiltIn {
   constructor(kernelSize: Size, options?: UnfoldOptions);
   constructor(kernelSize: Size, dilation: Size, padding?: Size, stride?: Size);
   constructor(options: UnfoldArguments);
+  constructor(...args: Arguments<UnfoldArguments, "kernelSize dilation padding stride">);
   constructor(...args: unknown[]) {
     super();
     const bound = bind<UnfoldArguments>("Unfold", args, {
@@ -158,6 +159,7 @@ export class Fold extends BuiltIn {
   constructor(outputSize: Size, kernelSize: Size, options?: UnfoldOptions);
   constructor(outputSize: Size, kernelSize: Size, dilation: Size, padding?: Size, stride?: Size);
   constructor(options: FoldArguments);
+  constructor(...args: Arguments<FoldArguments, "outputSize kernelSize dilation padding stride">);
   constructor(...args: unknown[]) {
     super();
     const bound = bind<FoldArguments>("Fold", args, {

@@ -20,7 +20,7 @@ const DEFAULTS = {
 
 /** Takes padded sequences too: `const [packedOutput, h] = rnn(packed)`. */
 export interface RNN {
-  (input: PackedSequence, hx?: Tensor | null): [output: PackedSequence, h: Tensor];
+  (input: PackedSequence, hx?: HiddenState | null): [output: PackedSequence, h: Tensor];
 }
 
 /**
@@ -64,19 +64,11 @@ export class RNN extends RecurrentBase {
     nonlinearity: "tanh" | "relu",
     options?: Omit<RecurrentOptions, "numLayers">,
   );
+  constructor(options: Sizes & { nonlinearity?: "tanh" | "relu" });
   constructor(
     ...args: Arguments<
       Sizes & { nonlinearity?: "tanh" | "relu" },
-      [
-        "inputSize",
-        "hiddenSize",
-        "numLayers",
-        "nonlinearity",
-        "bias",
-        "batchFirst",
-        "dropout",
-        "bidirectional",
-      ]
+      "inputSize hiddenSize numLayers nonlinearity bias batchFirst dropout bidirectional"
     >
   );
   constructor(...args: unknown[]) {
@@ -98,13 +90,13 @@ export class RNN extends RecurrentBase {
     this.nonlinearity = nonlinearity;
   }
 
-  forward(input: PackedSequence, hx?: Tensor | null): [output: PackedSequence, h: Tensor];
-  forward(input: Tensor, hx?: Tensor | null): [output: Tensor, h: Tensor];
+  forward(input: PackedSequence, hx?: HiddenState | null): [output: PackedSequence, h: Tensor];
+  forward(input: Tensor, hx?: HiddenState | null): [output: Tensor, h: Tensor];
   forward(
     input: Tensor | PackedSequence,
-    hx: Tensor | null = null,
+    hx: HiddenState | null = null,
   ): [output: Tensor | PackedSequence, h: Tensor] {
-    const { y, states } = this.evaluate(input, hx === null ? null : [hx]);
+    const { y, states } = this.evaluate(input, hx === null ? null : [stateOf(hx)]);
     return [y, states[0]!];
   }
 
@@ -119,11 +111,14 @@ export class RNN extends RecurrentBase {
 
 /** Takes padded sequences too: `const [packedOutput, [h, c]] = lstm(packed)`. */
 export interface LSTM {
-  (input: PackedSequence, hx?: LstmState | null): [output: PackedSequence, hx: LstmState];
+  (input: PackedSequence, hx?: HiddenState | null): [output: PackedSequence, hx: LstmState];
 }
 
 /** Hidden state and cell. */
 export type LstmState = [h: Tensor, c: Tensor];
+
+/** What a recurrent layer begins with: an LSTM takes both of its states, so that a layer of either kind is callable. */
+export type HiddenState = Tensor | LstmState;
 
 /**
  * Long short-term memory. In every step of each layer (i, f, g, o) = V x + b + W h + d, and
@@ -156,7 +151,13 @@ export class LSTM extends RecurrentBase {
     numLayers: number,
     options?: Omit<RecurrentOptions, "numLayers"> & { projSize?: number },
   );
-  constructor(...args: Arguments<Sizes & { projSize?: number }, Names>);
+  constructor(options: Sizes & { projSize?: number });
+  constructor(
+    ...args: Arguments<
+      Sizes & { projSize?: number },
+      "inputSize hiddenSize numLayers bias batchFirst dropout bidirectional projSize"
+    >
+  );
   constructor(...args: unknown[]) {
     super(
       4,
@@ -170,11 +171,11 @@ export class LSTM extends RecurrentBase {
     );
   }
 
-  forward(input: PackedSequence, hx?: LstmState | null): [output: PackedSequence, hx: LstmState];
-  forward(input: Tensor, hx?: LstmState | null): [output: Tensor, hx: LstmState];
+  forward(input: PackedSequence, hx?: HiddenState | null): [output: PackedSequence, hx: LstmState];
+  forward(input: Tensor, hx?: HiddenState | null): [output: Tensor, hx: LstmState];
   forward(
     input: Tensor | PackedSequence,
-    hx: LstmState | null = null,
+    hx: HiddenState | null = null,
   ): [output: Tensor | PackedSequence, hx: LstmState] {
     // One tensor of both states is read as Python reads it.
     const given: readonly Tensor[] | null = hx instanceof Tensor ? [select(hx, 0, 0), select(hx, 0, 1)] : hx;
@@ -221,7 +222,7 @@ export class LSTM extends RecurrentBase {
 
 /** Takes padded sequences too: `const [packedOutput, h] = gru(packed)`. */
 export interface GRU {
-  (input: PackedSequence, hx?: Tensor | null): [output: PackedSequence, h: Tensor];
+  (input: PackedSequence, hx?: HiddenState | null): [output: PackedSequence, h: Tensor];
 }
 
 /**
@@ -253,7 +254,10 @@ export class GRU extends RecurrentBase {
     numLayers: number,
     options?: Omit<RecurrentOptions, "numLayers">,
   );
-  constructor(...args: Arguments<Sizes, Names>);
+  constructor(options: Sizes);
+  constructor(
+    ...args: Arguments<Sizes, "inputSize hiddenSize numLayers bias batchFirst dropout bidirectional">
+  );
   constructor(...args: unknown[]) {
     refuseProjection(args);
     const sizes = bind<Sizes>("GRU", args, {
@@ -265,17 +269,23 @@ export class GRU extends RecurrentBase {
     super(3, { ...sizes, projSize: 0 });
   }
 
-  forward(input: PackedSequence, hx?: Tensor | null): [output: PackedSequence, h: Tensor];
-  forward(input: Tensor, hx?: Tensor | null): [output: Tensor, h: Tensor];
+  forward(input: PackedSequence, hx?: HiddenState | null): [output: PackedSequence, h: Tensor];
+  forward(input: Tensor, hx?: HiddenState | null): [output: Tensor, h: Tensor];
   forward(
     input: Tensor | PackedSequence,
-    hx: Tensor | null = null,
+    hx: HiddenState | null = null,
   ): [output: Tensor | PackedSequence, h: Tensor] {
-    const { y, states } = this.evaluate(input, hx === null ? null : [hx]);
+    const { y, states } = this.evaluate(input, hx === null ? null : [stateOf(hx)]);
     return [y, states[0]!];
   }
 
   protected recurrence(): Recurrence {
     return gru;
   }
+}
+
+/** The one state of a layer that is no LSTM. */
+function stateOf(hx: HiddenState): Tensor {
+  if (hx instanceof Tensor) return hx;
+  throw new TensorError("value", "this layer has one hidden state, but got a pair: an LSTM's");
 }

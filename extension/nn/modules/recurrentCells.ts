@@ -139,10 +139,11 @@ export class RNNCell extends Cell {
     options?: { nonlinearity?: "tanh" | "relu" },
   );
   constructor(inputSize: number, hiddenSize: number, bias: boolean, nonlinearity: "tanh" | "relu");
+  constructor(options: CellArguments & { nonlinearity?: "tanh" | "relu" });
   constructor(
     ...args: Arguments<
       CellArguments & { nonlinearity?: "tanh" | "relu" },
-      ["inputSize", "hiddenSize", "bias"]
+      "inputSize hiddenSize bias nonlinearity"
     >
   );
   constructor(...args: unknown[]) {
@@ -189,7 +190,8 @@ export class RNNCell extends Cell {
 export class LSTMCell extends Cell {
   constructor(inputSize: number, hiddenSize: number, options?: CellOptions);
   constructor(inputSize: number, hiddenSize: number, bias: boolean);
-  constructor(...args: Arguments<CellArguments, ["inputSize", "hiddenSize", "bias"]>);
+  constructor(options: CellArguments);
+  constructor(...args: Arguments<CellArguments, "inputSize hiddenSize bias">);
   constructor(...args: unknown[]) {
     super(4, bind<CellArguments>("LSTMCell", args, SIGNATURE));
   }
@@ -221,7 +223,8 @@ export class LSTMCell extends Cell {
 export class GRUCell extends Cell {
   constructor(inputSize: number, hiddenSize: number, options?: CellOptions);
   constructor(inputSize: number, hiddenSize: number, bias: boolean);
-  constructor(...args: Arguments<CellArguments, ["inputSize", "hiddenSize", "bias"]>);
+  constructor(options: CellArguments);
+  constructor(...args: Arguments<CellArguments, "inputSize hiddenSize bias">);
   constructor(...args: unknown[]) {
     super(3, bind<CellArguments>("GRUCell", args, SIGNATURE));
   }

@@ -1,7 +1,7 @@
 import { flatten, unflatten } from "../../tensor/functions/shape.ts";
 import { TensorError } from "../../tensor/errors.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
-import { bind, REQUIRED } from "../arguments.ts";
+import { bind, REQUIRED, type Arguments } from "../arguments.ts";
 import { BuiltIn } from "../module.ts";
 import { py } from "../repr.ts";
 
@@ -24,6 +24,7 @@ export class Flatten extends BuiltIn {
 
   constructor(options?: FlattenArguments);
   constructor(startDim?: number, endDim?: number);
+  constructor(...args: Arguments<FlattenArguments, "startDim endDim">);
   constructor(...args: unknown[]) {
     super();
     const { startDim, endDim } = bind<FlattenArguments>("Flatten", args, { startDim: 1, endDim: -1 });
@@ -59,6 +60,7 @@ export class Unflatten extends BuiltIn {
 
   constructor(options: UnflattenArguments);
   constructor(dim: number, unflattenedSize: readonly number[]);
+  constructor(...args: Arguments<UnflattenArguments, "dim unflattenedSize">);
   constructor(...args: unknown[]) {
     super();
     const { dim, unflattenedSize } = bind<UnflattenArguments>("Unflatten", args, {

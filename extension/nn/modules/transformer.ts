@@ -19,7 +19,6 @@ import {
   LAYER_DEFAULTS,
   TransformerDecoderLayer,
   TransformerEncoderLayer,
-  type Activation,
   type DecoderRest,
   type TransformerLayerOptions,
 } from "./transformerLayers.ts";
@@ -203,40 +202,10 @@ export interface TransformerOptions extends TransformerLayerOptions {
   customDecoder?: Module | null;
 }
 
-type TransformerConstruction =
-  | [options?: TransformerOptions]
-  | [dModel: number, options?: TransformerOptions]
-  | [dModel: number, nhead: number, options?: TransformerOptions]
-  | [
-      dModel: number,
-      nhead: number,
-      numEncoderLayers: number,
-      numDecoderLayers?: number,
-      dimFeedforward?: number,
-      dropout?: number,
-      activation?: Activation,
-      customEncoder?: Module | null,
-      customDecoder?: Module | null,
-      layerNormEps?: number,
-      batchFirst?: boolean,
-      normFirst?: boolean,
-      bias?: boolean,
-    ]
-  | [
-      dModel: number,
-      nhead: number,
-      numEncoderLayers: number,
-      numDecoderLayers: number,
-      options: TransformerOptions,
-    ]
-  | [
-      dModel: number,
-      nhead: number,
-      numEncoderLayers: number,
-      numDecoderLayers: number,
-      dimFeedforward: number,
-      options: TransformerOptions,
-    ];
+type TransformerConstruction = Arguments<
+  TransformerOptions,
+  "dModel nhead numEncoderLayers numDecoderLayers dimFeedforward dropout activation customEncoder customDecoder layerNormEps batchFirst normFirst bias"
+>;
 
 export interface TransformerCall {
   srcMask?: Tensor | null;

@@ -1,7 +1,7 @@
 import { TensorError } from "../../tensor/errors.ts";
 import { add } from "../../tensor/functions/arithmetic.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
-import { bind, REQUIRED } from "../arguments.ts";
+import { bind, REQUIRED, type Arguments } from "../arguments.ts";
 import { gelu, relu } from "../functional/activation.ts";
 import { canonicalMask } from "../functional/attentionChecks.ts";
 import { BuiltIn } from "../module.ts";
@@ -37,25 +37,11 @@ export interface TransformerLayerArguments extends TransformerLayerOptions {
   nhead: number;
 }
 
-type Positional = [
-  dModel: number,
-  nhead: number,
-  dimFeedforward?: number,
-  dropout?: number,
-  activation?: Activation,
-  layerNormEps?: number,
-  batchFirst?: boolean,
-  normFirst?: boolean,
-  bias?: boolean,
-];
-
 /** The ways to call a layer's constructor. */
-export type LayerConstruction =
-  | [options: TransformerLayerArguments]
-  | [dModel: number, nhead: number, options?: TransformerLayerOptions]
-  | [dModel: number, nhead: number, dimFeedforward: number, options: TransformerLayerOptions]
-  | [dModel: number, nhead: number, dimFeedforward: number, dropout: number, options: TransformerLayerOptions]
-  | Positional;
+export type LayerConstruction = Arguments<
+  TransformerLayerArguments,
+  "dModel nhead dimFeedforward dropout activation layerNormEps batchFirst normFirst bias"
+>;
 
 export const LAYER_DEFAULTS = {
   dimFeedforward: 2048,

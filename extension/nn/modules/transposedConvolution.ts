@@ -172,7 +172,13 @@ export class ConvTranspose1d extends TransposedConvolution {
     bias?: boolean,
     dilation?: Size,
   );
-  constructor(...args: Arguments<ConvTransposeArguments, ConvTransposeNames>);
+  constructor(options: ConvTransposeArguments);
+  constructor(
+    ...args: Arguments<
+      ConvTransposeArguments,
+      "inChannels outChannels kernelSize stride padding outputPadding groups bias dilation paddingMode"
+    >
+  );
   constructor(...args: unknown[]) {
     super(1, args);
   }
@@ -210,7 +216,13 @@ export class ConvTranspose2d extends TransposedConvolution {
     bias?: boolean,
     dilation?: Size,
   );
-  constructor(...args: Arguments<ConvTransposeArguments, ConvTransposeNames>);
+  constructor(options: ConvTransposeArguments);
+  constructor(
+    ...args: Arguments<
+      ConvTransposeArguments,
+      "inChannels outChannels kernelSize stride padding outputPadding groups bias dilation paddingMode"
+    >
+  );
   constructor(...args: unknown[]) {
     super(2, args);
   }
@@ -248,7 +260,13 @@ export class ConvTranspose3d extends TransposedConvolution {
     bias?: boolean,
     dilation?: Size,
   );
-  constructor(...args: Arguments<ConvTransposeArguments, ConvTransposeNames>);
+  constructor(options: ConvTransposeArguments);
+  constructor(
+    ...args: Arguments<
+      ConvTransposeArguments,
+      "inChannels outChannels kernelSize stride padding outputPadding groups bias dilation paddingMode"
+    >
+  );
   constructor(...args: unknown[]) {
     super(3, args);
   }

@@ -1,5 +1,5 @@
 import type { Tensor } from "../../tensor/tensor.ts";
-import { bind, REQUIRED } from "../arguments.ts";
+import { bind, REQUIRED, type Arguments } from "../arguments.ts";
 import type { Size } from "../functional/convolving.ts";
 import { checkNorm, lpPool1d, lpPool2d, lpPool3d, type LPPoolOptions } from "../functional/powerPooling.ts";
 import { maxUnpool1d, maxUnpool2d, maxUnpool3d, type UnpoolOptions } from "../functional/unpooling.ts";
@@ -55,6 +55,7 @@ export class MaxUnpool1d extends MaxUnpool {
   constructor(kernelSize: Size, options?: Omit<UnpoolArguments, "kernelSize">);
   constructor(kernelSize: Size, stride: Size | null, padding?: Size);
   constructor(options: UnpoolArguments);
+  constructor(...args: Arguments<UnpoolArguments, "kernelSize stride padding">);
   constructor(...args: unknown[]) {
     super(1, args);
   }
@@ -79,6 +80,7 @@ export class MaxUnpool2d extends MaxUnpool {
   constructor(kernelSize: Size, options?: Omit<UnpoolArguments, "kernelSize">);
   constructor(kernelSize: Size, stride: Size | null, padding?: Size);
   constructor(options: UnpoolArguments);
+  constructor(...args: Arguments<UnpoolArguments, "kernelSize stride padding">);
   constructor(...args: unknown[]) {
     super(2, args);
   }
@@ -103,6 +105,7 @@ export class MaxUnpool3d extends MaxUnpool {
   constructor(kernelSize: Size, options?: Omit<UnpoolArguments, "kernelSize">);
   constructor(kernelSize: Size, stride: Size | null, padding?: Size);
   constructor(options: UnpoolArguments);
+  constructor(...args: Arguments<UnpoolArguments, "kernelSize stride padding">);
   constructor(...args: unknown[]) {
     super(3, args);
   }
@@ -124,6 +127,7 @@ abstract class LPPool extends BuiltIn {
   constructor(options: LPArguments);
   constructor(normType: number, kernelSize: Size, options?: LPPoolOptions);
   constructor(normType: number, kernelSize: Size, stride: Size | null, ceilMode?: boolean);
+  constructor(...args: Arguments<LPArguments, "normType kernelSize stride ceilMode">);
   constructor(...args: unknown[]) {
     super();
     const bound = bind<LPArguments>(this.constructor.name, args, {

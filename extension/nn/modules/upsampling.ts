@@ -1,5 +1,5 @@
 import type { Tensor } from "../../tensor/tensor.ts";
-import { bind } from "../arguments.ts";
+import { bind, type Arguments } from "../arguments.ts";
 import type { Size } from "../functional/convolving.ts";
 import { interpolate, type InterpolateOptions, type InterpolationMode } from "../functional/interpolate.ts";
 import { BuiltIn } from "../module.ts";
@@ -36,7 +36,7 @@ export class Upsample extends BuiltIn {
     alignCorners?: boolean | null,
     recomputeScaleFactor?: boolean | null,
   );
-  constructor(size: Size | null, options: UpsampleOptions);
+  constructor(...args: Arguments<UpsampleOptions, "size scaleFactor mode alignCorners recomputeScaleFactor">);
   constructor(...args: unknown[]) {
     super();
     const bound = bind<UpsampleOptions>(this.constructor.name, args, {
@@ -83,6 +83,7 @@ const bound2d = (callee: string, args: readonly unknown[]): Required<Upsampling2
 export class UpsamplingNearest2d extends Upsample {
   constructor(options: Upsampling2dOptions);
   constructor(size?: Size | null, scaleFactor?: Size | null);
+  constructor(...args: Arguments<Upsampling2dOptions, "size scaleFactor">);
   constructor(...args: unknown[]) {
     super({ ...bound2d("UpsamplingNearest2d", args), mode: "nearest" });
   }
@@ -99,6 +100,7 @@ export class UpsamplingNearest2d extends Upsample {
 export class UpsamplingBilinear2d extends Upsample {
   constructor(options: Upsampling2dOptions);
   constructor(size?: Size | null, scaleFactor?: Size | null);
+  constructor(...args: Arguments<Upsampling2dOptions, "size scaleFactor">);
   constructor(...args: unknown[]) {
     super({ ...bound2d("UpsamplingBilinear2d", args), mode: "bilinear", alignCorners: true });
   }

@@ -7,7 +7,7 @@ import { constant } from "../../tensor/functions/operands.ts";
 import { hidden, noGrad } from "../../tensor/scope.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { deepcopy } from "../copy.ts";
-import { BuiltIn, type Module } from "../module.ts";
+import { BuiltIn, type Given, type Module, type Result } from "../module.ts";
 import { BatchNormBase } from "../modules/batchNorm.ts";
 
 /** The next average of one parameter, from the average, the parameter and how many were averaged so far. */
@@ -99,8 +99,8 @@ export class AveragedModel<M extends Module = Module> extends BuiltIn {
     this.useBuffers = useBuffers;
   }
 
-  forward(...input: Parameters<M["forward"]>): ReturnType<M["forward"]> {
-    return (this.module as unknown as (...input: unknown[]) => ReturnType<M["forward"]>)(...input);
+  forward(...input: Given<M>): Result<M> {
+    return (this.module as unknown as (...input: unknown[]) => Result<M>)(...input);
   }
 
   /** Takes the parameters that the model has now into the average. */

@@ -1,4 +1,6 @@
 // The types of functions called as table.ts says. An implementation's own type stays: what it lacks is added.
+import type { DType } from "../dtype.ts";
+import type { RandomStream } from "../random/stream.ts";
 import type { Tensor } from "../tensor.ts";
 import type { METHODS, SIGNATURES } from "./table.ts";
 
@@ -67,9 +69,14 @@ type Typed<
   : Found;
 
 /** Parameters by name, required or not. */
-type Named<T extends readonly [string, unknown][]> = {
+type Named<T extends readonly [string, unknown][]> = Flat<
+  {
   [E in T[number] as E[0] extends `${string}?` ? never : Name<E[0]>]: E[1];
-} & { [E in T[number] as E[0] extends `${string}?` ? Name<E[0]> : never]?: E[1] | undefined };
+} & { [E in T[number] as E[0] extends `${string}?` ? Name<E[0]> : never]?: E[1] | null | undefined }
+>;
+
+/** One object: a part without properties would let anything pass. */
+type Flat<T> = { [K in keyof T]: T[K] };
 
 /** All ways to divide parameters into some by position and the rest by name, with what else may be named. */
 type Divided<
@@ -83,7 +90,7 @@ type Divided<
     | (Positional extends readonly [unknown, ...infer Q]
         ? E[0] extends `...${string}`
           ? never
-          : Divided<R, Q, Extra, [...Front, E[0] extends `${string}?` ? E[1] | undefined : E[1]]>
+          : Divided<R, Q, Extra, [...Front, E[0] extends `${string}?` ? E[1] | null | undefined : E[1]]>
         : never)
   : Front | (unknown extends Extra ? never : [...front: Front, named: Extra]);
 
@@ -96,9 +103,63 @@ type AllOptional<T extends readonly [string, unknown][]> = T extends readonly [
     : false
   : true;
 
+/** Types of parameters of functions with overloads, whose implementation has one for all of them. */
+interface ByName {
+  input: Tensor;
+  y: Tensor;
+  x: Tensor;
+  other: Tensor | number | boolean;
+  index: Tensor;
+  src: Tensor | number;
+  value: number;
+  dim: number | readonly number[] | null;
+  keepdim: boolean;
+  unbiased: boolean;
+  correction: number;
+  reduce: string;
+  sections: number | readonly number[];
+  indices: readonly number[];
+  tensorIndicesOrSections: number | readonly number[];
+  start: number;
+  end: number;
+  step: number;
+  low: number;
+  high: number;
+  size: readonly number[];
+  mean: Tensor | number;
+  std: Tensor | number;
+  dx: number;
+  dtype: DType;
+  requiresGrad: boolean;
+  generator: RandomStream;
+}
+
+type TypesByName<W extends readonly string[], Found extends [string, unknown][] = []> = W extends readonly [
+  infer A extends string,
+  ...infer B extends string[],
+]
+  ? TypesByName<B, [...Found, [A, Bare<A> extends keyof ByName ? ByName[Bare<A>] : unknown]]>
+  : Found;
+
+/** `unbiased:boolean` is the parameter `unbiased`. */
+type Bare<W extends string> = Name<W> extends `${infer A}:${string}` ? A : Name<W>;
+
+type Untyped<W extends readonly string[], Found extends string[] = []> = W extends readonly [
+  infer A extends string,
+  ...infer B extends string[],
+]
+  ? Untyped<B, [...Found, A extends `${infer N}:${string}` ? N : A]>
+  : Found;
+
+type OfOverload<S extends string, Extra> = Divided<
+  TypesByName<Untyped<Unmarked<Split<S>>>>,
+  Untyped<Unmarked<Before<Split<S>, "*">>>,
+  Extra
+>;
+
 /** What a signature adds to a function of parameters P. */
-type Forms<S extends string, P extends readonly unknown[], Extra> = S extends `${string} / ${string}`
-  ? never
+type Forms<S extends string, P extends readonly unknown[], Extra> = S extends `${infer A} / ${infer B}`
+  ? OfOverload<A, Extra> | (B extends `${string} / ${string}` ? Forms<B, P, Extra> : OfOverload<B, Extra>)
   : Divided<Typed<Unmarked<Split<S>>, P, Before<Split<S>, "|">>, Unmarked<Before<Split<S>, "*">>, Extra>;
 
 /** Where results are written. */

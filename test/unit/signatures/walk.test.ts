@@ -15,7 +15,8 @@ type Callee = (...args: readonly unknown[]) => unknown;
 function plain(x: unknown): unknown {
   if (x instanceof Tensor)
     return [x.dtype, x.shape, Array.from(x.data(), (v) => (Number.isNaN(v) ? "NaN" : v + 0))];
-  if (x instanceof nn.Module) return [x.toString(), [...x.stateDict()].map(([name, t]) => [name, t.shape])];
+  if (x instanceof nn.Module)
+    return [x.toString(), Object.entries(x).map(([name, value]) => [name, plain(value)])];
   if (Array.isArray(x)) return x.map(plain);
   if (typeof x === "object" && x !== null) return Object.entries(x).map(([k, v]) => [k, plain(v)]);
   return x;

@@ -1,0 +1,88 @@
+// What a port of a PyTorch program writes compiles; the check compiles this folder, nothing runs it.
+import { torch, nn, F, optim, data, format, slice, type Tensor } from "layerwise";
+
+declare const x: Tensor;
+declare const useLstm: boolean;
+
+export class Conv extends nn.Module {
+  conv = new nn.Conv2d(3, 8, { kernelSize: 3 });
+  again = new nn.Conv2d({ inChannels: 3, outChannels: 8, kernelSize: 3, device: "cpu" });
+  fc = new nn.Linear({ inFeatures: 4, outFeatures: 2 });
+  rnn: nn.LSTM | nn.GRU = useLstm ? new nn.LSTM(4, 8) : new nn.GRU(4, 8);
+  norm = new nn.BatchNorm2d(8, { eps: 1e-3 });
+
+  override train(mode = true): this {
+    super.train(mode);
+    this.norm.eval();
+    return this;
+  }
+
+  forward(input: Tensor): Tensor {
+    const y = F.dropout(F.relu(this.conv(input)), 0.5, { training: this.training });
+    const [out] = this.rnn(F.dropout(y, 0.5, this.training));
+    return this.fc(out);
+  }
+}
+
+/** A subclass whose forward takes other arguments. */
+export class Masked extends Conv {
+  // @ts-expect-error -- a class can't be told apart from its parent by its arguments alone
+  override forward(input: Tensor, mask: Tensor): Tensor {
+    return super.forward(input).mul(mask);
+  }
+}
+
+/** A module that only holds others. */
+export class Holder extends nn.Module {
+  parts = new nn.ModuleList([new nn.Linear(2, 2)]);
+}
+
+const loss: Tensor = x.sum();
+export const text: string = loss.item().toFixed(4) + format(loss.item(), ".4f");
+export const chosen: string = x.gt(0).any().item() ? "some" : "none";
+export const found: boolean = x.gt(0).any().item();
+
+export const steps: Tensor = torch.arange(0, x.shape[0]!, { device: x.device });
+export const best = x.topk(2, 1, true).values;
+export const parts: Tensor[] = x.chunk({ chunks: 2, dim: 0 });
+export const rows: Tensor = x.index([3, 5]).index("1:", slice(0, 2), [true, false]);
+export const grid: Tensor[] = torch.meshgrid(x, x, { indexing: "ij" });
+export const sizes: Tensor[] = [
+  torch.zeros(2, 3),
+  torch.zeros([2, 3], { dtype: torch.int64 }),
+  torch.empty({ size: [2, 3] }),
+  x.newZeros(2, 3),
+  x.newFull([2, 3], 1),
+  torch.randint(5, { size: [2] }),
+  torch.randint(0, 5, [2]),
+  x.view({ size: [2, 3] }),
+  torch.multinomial(x, { numSamples: 1 }),
+  torch.add(2, x),
+  torch.sub(1, x).mul(2),
+];
+
+export function epochs(set: data.Dataset<[Tensor, Tensor]>, model: Conv): void {
+  const loader: data.DataLoader = new data.DataLoader(set, { batchSize: 4, shuffle: true });
+  const optimizer = new optim.SGD(model.parameters(), { lr: 0.1 });
+  for (const [inputs, targets] of new data.DataLoader(set, { batchSize: 4 })) {
+    optimizer.zeroGrad();
+    F.crossEntropy(model(inputs), targets).backward();
+    optimizer.step();
+  }
+  void loader;
+}
+
+// @ts-expect-error -- no such keyword
+x.topk({ k: 2, largestt: true });
+// @ts-expect-error -- no such keyword
+torch.sum(x, { dims: 1 });
+// @ts-expect-error -- takes the input alone
+torch.relu(x, 2);
+// @ts-expect-error -- k is required
+torch.topk({ input: x });
+// @ts-expect-error -- outFeatures is required
+new nn.Linear({ inFeatures: 4 });
+// @ts-expect-error -- no such option
+new nn.Conv2d(3, 8, { kernelSize: 3, pading: 1 });
+// @ts-expect-error -- p is a number
+F.dropout(x, "0.5");
