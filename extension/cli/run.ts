@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import * as v from "valibot";
 import { action, commonOptions, examples, parseTarget, UsageError, type CommonOptions } from "./command.ts";
 import { withTool } from "./tool.ts";
+import { checkOption, checkTypes, type CheckOptions } from "./typeCheck.ts";
 
 export function register(program: Command): void {
   const command = program
@@ -10,6 +11,7 @@ export function register(program: Command): void {
     .argument("<file>", "a .nn.ts file; its top-level code is run")
     .argument("[args...]", "arguments of the program, after --: its process.argv.slice(2)");
   commonOptions(command, ["seed", "device"]);
+  checkOption(command);
   examples(
     command,
     `
@@ -28,14 +30,19 @@ process.exitCode). Ctrl-C is its SIGINT: it ends the program, unless that handle
 async function run(
   argument: string,
   args: readonly string[],
-  { device, seed }: CommonOptions,
+  { device, seed, check }: CommonOptions & CheckOptions,
 ): Promise<number> {
   const { file, exportName } = parseTarget(argument);
   if (exportName !== undefined)
     throw new UsageError("A file is run as a whole: leave out the # and what follows.");
-  const code = await withTool(
-    (tool) => tool.script({ file, device, args: [...args], ...(seed === undefined ? {} : { seed }) }),
-    { interrupts: true, inheritInput: true },
-  );
-  return v.parse(v.number(), code);
+  const endCheck = check ? checkTypes(file) : undefined;
+  try {
+    const code = await withTool(
+      (tool) => tool.script({ file, device, args: [...args], ...(seed === undefined ? {} : { seed }) }),
+      { interrupts: true, inheritInput: true },
+    );
+    return v.parse(v.number(), code);
+  } finally {
+    endCheck?.();
+  }
 }

@@ -22,8 +22,9 @@ import { createDisplay } from "./display.ts";
 import { EXIT } from "./exit.ts";
 import { duration, shortPath } from "./render.ts";
 import { findRun, follow, newDirectory } from "./runCommand.ts";
+import { checkOption, checkTypes, type CheckOptions } from "./typeCheck.ts";
 
-interface TrainOptions extends CommonOptions {
+interface TrainOptions extends CommonOptions, CheckOptions {
   epochs?: number;
   out?: string;
   checkpoint?: string;
@@ -48,6 +49,7 @@ export function register(program: Command): void {
     .option("--explain", "say what the engine chose for this model (compiled graphs, threads, …) and why")
     .option("--no-progress", "print lines only, also on a terminal");
   commonOptions(command, ["seed", "device", "json"]);
+  checkOption(command);
   examples(
     command,
     `
@@ -73,7 +75,12 @@ async function train(argument: string | undefined, options: TrainOptions): Promi
       : await resumedRun(argument, options.resume, options);
   if (options.explain === true) request.explain = true;
   const display = createDisplay({ json, bar: options.progress && !json && process.stderr.isTTY });
-  return conclude(await follow(request, display), request.directory, json);
+  const endCheck = options.check ? checkTypes(request.file) : undefined;
+  try {
+    return conclude(await follow(request, display), request.directory, json);
+  } finally {
+    endCheck?.();
+  }
 }
 
 async function newRun(argument: string | undefined, options: TrainOptions): Promise<RunRequest> {

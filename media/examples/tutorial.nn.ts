@@ -1,5 +1,5 @@
 // The first network of a PyTorch tutorial, line for line: a loop written out, then saving and loading
-import { print, torch, nn, optim, type Tensor } from "layerwise";
+import { torch, nn, optim, format, print, type Tensor } from "layerwise";
 
 class SimpleNN extends nn.Module {
   fc1: nn.Linear;
@@ -44,7 +44,7 @@ for (let epoch = 0; epoch < epochs; epoch++) {
   optimizer.step();
 
   if ((epoch + 1) % 10 === 0) {
-    print(`Epoch [${epoch + 1}/${epochs}], Loss: ${loss.item().toFixed(4)}`);
+    print(`Epoch [${epoch + 1}/${epochs}], Loss: ${format(loss, ".4f")}`);
   }
 }
 

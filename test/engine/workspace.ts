@@ -67,7 +67,7 @@ export class Workspace {
     if (disk !== undefined) command.unshift(...onDisk(disk, env["LAYERWISE_TEST_THEN"]));
     const child = spawn(command[0]!, command.slice(1), {
       cwd: this.folder,
-      env: { ...process.env, LAYERWISE_DEVICE: "cpu", NO_COLOR: "1", ...env },
+      env: { ...process.env, LAYERWISE_DEVICE: "cpu", LAYERWISE_NO_CHECK: "1", NO_COLOR: "1", ...env },
       stdio: ["pipe", "pipe", "pipe"],
     });
     this.#commands.push(child);

@@ -71,8 +71,8 @@ type Typed<
 /** Parameters by name, required or not. */
 type Named<T extends readonly [string, unknown][]> = Flat<
   {
-  [E in T[number] as E[0] extends `${string}?` ? never : Name<E[0]>]: E[1];
-} & { [E in T[number] as E[0] extends `${string}?` ? Name<E[0]> : never]?: E[1] | null | undefined }
+    [E in T[number] as E[0] extends `${string}?` ? never : Name<E[0]>]: E[1];
+  } & { [E in T[number] as E[0] extends `${string}?` ? Name<E[0]> : never]?: E[1] | null | undefined }
 >;
 
 /** One object: a part without properties would let anything pass. */

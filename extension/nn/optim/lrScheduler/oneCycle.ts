@@ -56,7 +56,7 @@ export interface OneCycleLROptions {
  * ```ts
  * const optimizer = new optim.SGD(new nn.Linear(3, 1).parameters(), { lr: 0.1, momentum: 0.9 });
  * const scheduler = new optim.lrScheduler.OneCycleLR(optimizer, 0.5, { totalSteps: 100 });
- * scheduler.getLastLr()[0]!.toFixed(2); // "0.02"
+ * format(scheduler.getLastLr()[0]!, ".2f"); // "0.02"
  * ```
  * @throws TensorError when stepped more often than `totalSteps`
  * @see https://docs.pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.OneCycleLR.html

@@ -1,0 +1,117 @@
+// Type errors of a file that is being run, told beside the run: they never delay it or fail it.
+import { spawn, type ChildProcess } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import os from "node:os";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import type { Command } from "commander";
+import { shortPath } from "./render.ts";
+
+/** How many errors are shown. */
+const SHOWN = 10;
+
+export interface CheckOptions {
+  /** False for `--no-check`. */
+  check: boolean;
+}
+
+export function checkOption(command: Command): void {
+  command.option("--no-check", "don't look for type errors while the file runs (or set LAYERWISE_NO_CHECK)");
+}
+
+/** TypeScript's compiler as the file's folder has it, else as this package has it. */
+function compiler(file: string): string | undefined {
+  for (const from of [file, fileURLToPath(import.meta.url)]) {
+    try {
+      const manifest = createRequire(from).resolve("typescript/package.json");
+      return path.join(path.dirname(manifest), "bin", "tsc");
+    } catch {
+      // Not there.
+    }
+  }
+  return undefined;
+}
+
+/** What an editor would check the file with: strict, and the types of `layerwise` that come with this program. */
+const configuration = (file: string): object => ({
+  compilerOptions: {
+    target: "es2022",
+    module: "preserve",
+    moduleResolution: "bundler",
+    lib: ["es2023", "dom"],
+    types: [],
+    strict: true,
+    noEmit: true,
+    skipLibCheck: true,
+    allowImportingTsExtensions: true,
+    paths: { layerwise: [fileURLToPath(new URL("./types/index.d.ts", import.meta.url))] },
+  },
+  files: [file],
+});
+
+/** The errors in TypeScript's output that are in the user's own files, as lines for a person. */
+export function readErrors(output: string, folder: string): string[] {
+  return output.split(/\r?\n/).flatMap((line) => {
+    const match = /^(.+?)\((\d+),\d+\): error TS\d+: (.*)$/.exec(line);
+    if (match === null) return [];
+    const [, name, row, text] = match as unknown as [string, string, string, string];
+    const file = path.resolve(folder, name);
+    const foreign = file.endsWith(".d.ts") || file.includes(`${path.sep}node_modules${path.sep}`);
+    return foreign ? [] : [`${shortPath(file)}:${row}: ${text}`];
+  });
+}
+
+/**
+ * Looks for type errors of a file in a process of its own, and prints them as a warning as soon as they are known.
+ * @returns what ends the search; a run that is over doesn't wait for it
+ */
+export function checkTypes(file: string): () => void {
+  const tsc = process.env["LAYERWISE_NO_CHECK"] === undefined ? compiler(file) : undefined;
+  if (tsc === undefined) return () => undefined;
+  const folder = path.dirname(path.resolve(file));
+  const scratch = mkdtempSync(path.join(os.tmpdir(), "layerwise-check-"));
+  const config = path.join(scratch, "tsconfig.json");
+  writeFileSync(config, JSON.stringify(configuration(path.resolve(file))));
+  const child = spawn(process.execPath, [tsc, "-p", config, "--pretty", "false"], {
+    cwd: folder,
+    stdio: ["ignore", "pipe", "ignore"],
+  });
+  yieldTo(child);
+  let output = "";
+  let over = false;
+  child.stdout.setEncoding("utf8").on("data", (text: string) => (output += text));
+  const end = (): void => {
+    if (over) return;
+    over = true;
+    child.kill();
+    rmSync(scratch, { recursive: true, force: true });
+  };
+  child.on("error", end);
+  child.on("close", () => {
+    if (!over) warn(file, readErrors(output, folder));
+    end();
+  });
+  process.once("exit", end);
+  return end;
+}
+
+/** The run comes first, and this process doesn't stay for the check. */
+function yieldTo(child: ChildProcess): void {
+  child.unref();
+  (child.stdout as unknown as { unref(): void }).unref();
+  try {
+    if (child.pid !== undefined) os.setPriority(child.pid, os.constants.priority.PRIORITY_LOW);
+  } catch {
+    // A platform without priorities.
+  }
+}
+
+function warn(file: string, errors: readonly string[]): void {
+  if (errors.length === 0) return;
+  const lines = errors.slice(0, SHOWN).map((error) => `  ${error}`);
+  const more = errors.length > SHOWN ? [`  and ${errors.length - SHOWN} more`] : [];
+  const found = errors.length === 1 ? "1 type error" : `${errors.length} type errors`;
+  const head = `Warning: ${found} in ${shortPath(file)} (--no-check hides this)`;
+  process.stderr.write(`${[head, ...lines, ...more].join("\n")}\n`);
+}
