@@ -1,7 +1,7 @@
 // Programs over tensors that PyTorch has run: see fixtures/functions/programs.py.
 import { readFileSync } from "node:fs";
 import "../extension/tensor/methods.ts";
-import { torch } from "../extension/nn/torch.ts";
+import * as torch from "../extension/nn/torch.ts";
 import { toHostArray, type DType } from "../extension/tensor/dtype.ts";
 import { Slice } from "../extension/tensor/functions/slice.ts";
 import { fromHost, Tensor } from "../extension/tensor/tensor.ts";

@@ -2,7 +2,7 @@
 import { TensorError } from "../tensor/errors.ts";
 import { stack } from "../tensor/functions/shape.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import type { Module } from "./module.ts";
+import type { Module, Result } from "./module.ts";
 import { submodule } from "./moduleMembers.ts";
 
 /** Parameters and buffers by their paths. */
@@ -44,7 +44,7 @@ export function functionalCall<M extends Module>(
   args: unknown = [],
   kwargs: object | null = null,
   options: FunctionalCallOptions = {},
-): ReturnType<M["forward"]> {
+): Result<M> {
   const { tieWeights = true, strict = false } = options;
   const given = new Map(entriesOf(tensors));
   const all: [string, Tensor][] = [
@@ -66,7 +66,7 @@ export function functionalCall<M extends Module>(
       owner.replaceMember(key, tensor);
     }
     const list: unknown[] = Array.isArray(args) ? args : [args];
-    const call = module as unknown as (...args: unknown[]) => ReturnType<M["forward"]>;
+    const call = module as unknown as (...args: unknown[]) => Result<M>;
     return call(...list, ...(kwargs === null ? [] : [kwargs]));
   } finally {
     for (const [owner, key, value] of before.toReversed()) owner.replaceMember(key, value);

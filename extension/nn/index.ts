@@ -5,9 +5,9 @@ import * as modules from "./modules/index.ts";
 
 for (const { prototype } of Object.values(modules)) libraryClasses.add(prototype);
 
-export { torch } from "./torch.ts";
+export * as torch from "./torch.ts";
 export * as nn from "./nn.ts";
-export { F } from "./functional/callable.ts";
+export * as F from "./functional/callable.ts";
 export * as optim from "./optim/index.ts";
 export * as copy from "./copy.ts";
 export * as data from "./data/index.ts";

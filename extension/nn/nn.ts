@@ -13,6 +13,6 @@ export type { LoadReport, StateDict } from "./stateDict.ts";
 export { Parameter } from "../tensor/tensor.ts";
 export * from "./modules/index.ts";
 export * from "./models/index.ts";
-export { F as functional } from "./functional/callable.ts";
+export * as functional from "./functional/callable.ts";
 export * as init from "./init.ts";
 export * as utils from "./utils.ts";

@@ -24,18 +24,6 @@ export interface ConvOptions {
   paddingMode?: ConvPaddingMode;
 }
 
-/** The order of the parameters. */
-type ConvNames = [
-  "inChannels",
-  "outChannels",
-  "kernelSize",
-  "stride",
-  "padding",
-  "dilation",
-  "groups",
-  "bias",
-  "paddingMode",
-];
 type ConvArguments = ConvOptions & { inChannels: number; outChannels: number; kernelSize: Size };
 
 export function checkGroups(inChannels: number, outChannels: number, groups: number): void {

@@ -7,8 +7,6 @@ import { elman, gru, lstm, type Recurrence } from "../functional/recurrent.ts";
 import { PackedSequence } from "../packedSequence.ts";
 import { RecurrentBase, refuseProjection, type RecurrentOptions } from "./recurrentBase.ts";
 
-/** The order of the parameters of LSTM and GRU. */
-type Names = ["inputSize", "hiddenSize", "numLayers", "bias", "batchFirst", "dropout", "bidirectional"];
 type Sizes = RecurrentOptions & { inputSize: number; hiddenSize: number };
 
 const DEFAULTS = {

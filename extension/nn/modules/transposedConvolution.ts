@@ -20,18 +20,6 @@ export interface ConvTransposeOptions {
   dilation?: Size;
 }
 
-/** The order of the parameters. */
-type ConvTransposeNames = [
-  "inChannels",
-  "outChannels",
-  "kernelSize",
-  "stride",
-  "padding",
-  "outputPadding",
-  "groups",
-  "bias",
-  "dilation",
-];
 type ConvTransposeArguments = ConvTransposeOptions & {
   inChannels: number;
   outChannels: number;

@@ -90,7 +90,8 @@ declare module "../tensor.ts" {
     /** The elements where a mask holds: reads the mask now. */
     maskedSelect: Method<typeof gathering.maskedSelect, "maskedSelect">;
     /** Positions of the elements that are not 0, one per row: reads the tensor now. */
-    nonzero: Method<typeof gathering.nonzero, "nonzero">;
+    nonzero(options?: { asTuple?: false }): Tensor;
+    nonzero(options: { asTuple: true }): Tensor[];
     /** The k largest (or smallest) of a dimension and their indices. */
     topk: Method<typeof gathering.topk, "topk">;
     /** A dimension in ascending (or descending) order, and the indices. */

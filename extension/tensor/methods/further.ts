@@ -200,7 +200,7 @@ declare module "../tensor.ts" {
     /** PyTorch's other name of movedim. */
     moveaxis: Method<typeof movedim, "moveaxis">;
     /** PyTorch's other name of nonzero. */
-    argwhere: Method<typeof nonzero, "argwhere">;
+    argwhere(): Tensor;
     /** This tensor where the condition holds, else `other`. */
     where(condition: Tensor, other: Operand): Tensor;
     /** A tensor of this type from values. */
