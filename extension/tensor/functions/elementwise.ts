@@ -110,7 +110,7 @@ export function log10(input: Tensor): Tensor {
 
 /** 2ˣ. */
 export function exp2(input: Tensor): Tensor {
-  return composed(() => named(exp(mul(toFloat(input), Math.LN2)), "Exp2Backward0"));
+  return composed(() => named(apply(ops.pow, [constant(2), toFloat(input)], {}), "Exp2Backward0"));
 }
 
 /** x². */

@@ -18,6 +18,8 @@ export interface BatchNorm {
 }
 
 const T = attr.type("float32");
+/** Gradients of a channel from which on their mean is taken off first. */
+const MANY = 2 ** 14;
 /** Everything but channels. */
 const others = (rank: number): number[] => range(rank).filter((d) => d !== 1);
 
@@ -140,10 +142,15 @@ export const batchNormGrad: Op<BatchNorm> = defineOp<BatchNorm>({
   gradient: { none: "gradients that are to be differentiated again are made of simpler ops" },
   onnx: TRAINING_ONLY,
   tensorflow(b, [g, x, weight, mean, variance], a, { inputs: [images] }) {
-    const [onto, from] = [asImages(b, g!, images!), asImages(b, x!, images!)];
+    const total = columnSum(b, g!, lyingAs(images!));
+    const count = numel(images!.shape) / images!.shape[1]!;
+    // The kernel adds gradients one after the other. Only their distances from the mean matter to it, and add up to little.
+    const centre = (): TfRef => b.node("RealDiv", [total, b.constant([count], [], "float32")], { T });
+    const grad = count > MANY ? b.node("Sub", [g!, centre()], { T }) : g!;
+    const [onto, from] = [asImages(b, grad, images!), asImages(b, x!, images!)];
     const inputs = [onto, from, weight!, mean!, variance!, reserved(b)];
     const [xGrad, weightGrad] = b.nodes("FusedBatchNormGradV3", inputs, attributes(a, true), 5);
-    return [asGiven(b, xGrad!, images!), weightGrad!, columnSum(b, g!, lyingAs(images!))];
+    return [asGiven(b, xGrad!, images!), weightGrad!, total];
   },
   tfjs: (k, inputs, { eps }) => batchNormGradOnHost(k, inputs, eps),
   cost: ({ inputs }) => 2 * numel(inputs[0]!.shape),

@@ -6,7 +6,7 @@ import { broadcastPlaces } from "../plain.ts";
 import { broadcastShapes } from "../shape.ts";
 import { fillValue } from "../graph.ts";
 import { Tensor } from "../tensor.ts";
-import { addNode, binary, DIVIDES, onnxFloorDiv, STEP, unary } from "./elements.ts";
+import { addNode, binary, DIVIDES, mapped, onnxFloorDiv, STEP, unary } from "./elements.ts";
 
 const f = (op: Op<object>, ...inputs: Tensor[]): Tensor => apply(op, inputs, {});
 const constant = (value: number): Tensor => new Tensor(fillValue(value, [], "float32"));
@@ -250,7 +250,7 @@ export const log1p = unary(
   "log1p",
   "Log1p",
   (b, [x]) => b.node("Log", [b.node("Add", [x!, number(b, 1)])]),
-  (k, x) => k.log1p(x),
+  (k, x) => mapped(k, x, Math.log1p),
   Math.log1p,
   ({ grad, inputs: [x] }) => [f(div, grad, f(add, x!, constant(1)))],
 );
@@ -260,7 +260,8 @@ export const expm1: Op<object> = unary(
   (b, [x]) => b.node("Sub", [b.node("Exp", [x!]), number(b, 1)]),
   (k, x) => k.expm1(x),
   Math.expm1,
-  ({ grad, outputs: [y] }) => [f(mul, grad, f(add, y!, constant(1)))],
+  // Not y + 1, which is rounded to nothing where y is near -1.
+  ({ grad, inputs: [x] }) => [f(mul, grad, f(exp, x!))],
 );
 export const sqrt: Op<object> = unary(
   "sqrt",
@@ -298,7 +299,7 @@ export const sin: Op<object> = unary(
   "sin",
   "Sin",
   "Sin",
-  (k, x) => k.sin(x),
+  (k, x) => mapped(k, x, Math.sin),
   Math.sin,
   ({ grad, inputs: [x] }) => [f(mul, grad, f(cos, x!))],
 );
@@ -306,7 +307,7 @@ export const cos: Op<object> = unary(
   "cos",
   "Cos",
   "Cos",
-  (k, x) => k.cos(x),
+  (k, x) => mapped(k, x, Math.cos),
   Math.cos,
   ({ grad, inputs: [x] }) => [f(neg, f(mul, grad, f(sin, x!)))],
 );

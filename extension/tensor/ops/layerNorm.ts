@@ -8,7 +8,7 @@ import { scope } from "../scope.ts";
 import { biasGrad } from "./matmul.ts";
 import { mul } from "./elementwise.ts";
 import { layerNormGradOnHost, layerNormOnHost } from "./hostNorms.ts";
-import { columnSum } from "./sums.ts";
+import { columnSum, meanOver } from "./sums.ts";
 import { centered, normalizedGradient } from "./standardized.ts";
 
 const T = attr.type("float32");
@@ -16,8 +16,8 @@ const INDEX = attr.type("int64");
 
 const two = (b: TfBuilder, op: string, x: TfRef, y: TfRef): TfRef => b.node(op, [x, y], { T });
 /** Mean over the last dimension, which stays as 1. */
-const rowMean = (b: TfBuilder, x: TfRef): TfRef =>
-  b.node("Mean", [x, vector(b, [-1])], { T, Tidx: INDEX, keep_dims: attr.bool(true) });
+const rowMean = (b: TfBuilder, x: TfRef, shape: Shape): TfRef =>
+  meanOver(b, x, shape, [shape.length - 1], true);
 const reshaped = (b: TfBuilder, x: TfRef, shape: Shape): TfRef =>
   b.node("Reshape", [x, vector(b, shape)], { T, Tshape: INDEX });
 
@@ -52,9 +52,10 @@ export const layerNorm: Op<{ eps: number }> = defineOp<{ eps: number }>({
     const attributes = { axis: attr.int(-1), epsilon: attr.float(eps) };
     return [b.node("LayerNormalization", [x!, scale, bias ?? null], attributes)];
   },
-  tensorflow(b, [x, weight, bias], { eps }) {
-    const distance = two(b, "Sub", x!, rowMean(b, x!));
-    const variance = rowMean(b, b.node("Square", [distance], { T }));
+  tensorflow(b, [x, weight, bias], { eps }, { inputs: [input] }) {
+    const { shape } = input!;
+    const distance = two(b, "Sub", x!, rowMean(b, x!, shape));
+    const variance = rowMean(b, b.node("Square", [distance], { T }), shape);
     const root = b.node("Rsqrt", [two(b, "AddV2", variance, scalar(b, eps, "float32"))], { T });
     const unit = two(b, "Mul", distance, root);
     const scaled = weight === undefined ? unit : two(b, "Mul", unit, weight);
@@ -89,7 +90,7 @@ export const layerNormGrad: Op<object> = defineOp<object>({
     const product = two(b, "Mul", g, unit);
     // Means of rows times the weight are products with the weight: no row is written for them.
     const average = (x: TfRef): TfRef => {
-      if (weight === undefined) return rowMean(b, x);
+      if (weight === undefined) return rowMean(b, x, [rows, width]);
       const share = two(b, "Mul", weight, scalar(b, 1 / width, "float32"));
       return b.node("MatMul", [x, reshaped(b, share, [width, 1])], {
         T,

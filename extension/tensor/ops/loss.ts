@@ -6,6 +6,7 @@ import { attr, scalar, type TfRef } from "../lowering.ts";
 import { TRAINING_ONLY } from "../onnx.ts";
 import { defineOp, type Op } from "../op.ts";
 import { Tensor } from "../tensor.ts";
+import { mapped } from "./elements.ts";
 import { div, log, log1p, maximum, mul, neg, sub } from "./elementwise.ts";
 
 const T = { T: attr.type("float32") };
@@ -46,7 +47,7 @@ export const binaryCrossEntropy: Op<object> = defineOp({
   },
   tfjs(k, [p, y]) {
     const clamped = (x: tfjs.Tensor): tfjs.Tensor => k.maximum(x, LOWEST_LOG);
-    const of0 = k.mul(k.sub(y!, 1), clamped(k.log1p(k.neg(p!))));
+    const of0 = k.mul(k.sub(y!, 1), clamped(mapped(k, k.neg(p!), Math.log1p)));
     return k.sub(of0, k.mul(y!, clamped(k.log(p!))));
   },
   plain: binaryLoop(

@@ -1,22 +1,18 @@
 // Special functions, and bits of integers. tfjs has no kernels of these: there they are computed on the host.
-import type * as tfjs from "@tensorflow/tfjs-core";
 import { apply } from "../apply.ts";
 import { fillValue } from "../graph.ts";
 import { attr, scalar, type TfBuilder, type TfRef } from "../lowering.ts";
 import { number } from "../onnx.ts";
-import { defineOp, type GradientRule, type NoOnnx, type OnnxRule, type Op, type Tfjs } from "../op.ts";
+import { defineOp, type GradientRule, type NoOnnx, type OnnxRule, type Op } from "../op.ts";
 import { broadcastShapes, numel } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
+import { mapped } from "./elements.ts";
 import { exp, mul, neg, square } from "./elementwise.ts";
 import { digamma, erfc as erfcOf, erfinv as erfinvOf, lgamma as lgammaOf, zeta } from "./specialValues.ts";
 
 const T = attr.type("float32");
 const constant = (value: number): Tensor => new Tensor(fillValue(value, [], "float32"));
 const f = (op: Op<object>, ...inputs: Tensor[]): Tensor => apply(op, inputs, {});
-
-function mapped(k: Tfjs, x: tfjs.Tensor, value: (x: number) => number): tfjs.Tensor {
-  return k.tensor(Float32Array.from(x.dataSync<"float32">(), value), x.shape, "float32");
-}
 
 const UNKNOWN: NoOnnx = { none: "ONNX has no such function" };
 const ONE_MINUS_ERF: OnnxRule<object> = (b, inputs) => b.node("Sub", [number(b, 1), b.node("Erf", inputs)]);
@@ -27,13 +23,17 @@ function special(
   onnx: OnnxRule<object> | NoOnnx,
   value: (x: number) => number,
   gradient: GradientRule<object>,
+  refined?: (b: TfBuilder, x: TfRef, y: TfRef) => TfRef,
 ): Op<object> {
   return defineOp({
     name,
     infer: ([x]) => x!,
     gradient,
     onnx,
-    tensorflow: (b, inputs) => b.node(tensorflow, inputs, { T }),
+    tensorflow(b, [x]) {
+      const y = b.node(tensorflow, [x!], { T });
+      return refined === undefined ? y : refined(b, x!, y);
+    },
     tfjs: (k, [x]) => mapped(k, x!, value),
     cost: ({ outputs }) => 8 * numel(outputs[0]!.shape),
   });
@@ -44,10 +44,34 @@ export const erfc = special("erfc", "Erfc", ONE_MINUS_ERF, erfcOf, ({ grad, inpu
   f(mul, f(mul, grad, f(exp, f(neg, f(square, x!)))), constant(-2 / Math.sqrt(Math.PI))),
 ]);
 
+/** One of Newton's steps from a root y of erf(y) = x: TensorFlow's is off by up to a thousand units in the last place. */
+function closerRoot(b: TfBuilder, x: TfRef, y: TfRef): TfRef {
+  const one = (op: string, u: TfRef): TfRef => b.node(op, [u], { T });
+  const two = (op: string, u: TfRef, v: TfRef): TfRef => b.node(op, [u, v], { T });
+  const number = (v: number): TfRef => scalar(b, v, "float32");
+  const choose = (c: TfRef, u: TfRef, v: TfRef): TfRef => b.node("SelectV2", [c, u, v], { T });
+  const size = one("Abs", x);
+  // Near 1, what is left to 1 is exact.
+  const rest = two("Sub", two("Sub", number(1), size), one("Erfc", one("Abs", y)));
+  const excess = choose(
+    two("Less", size, number(0.5)),
+    two("Sub", one("Erf", y), x),
+    two("Mul", one("Sign", x), rest),
+  );
+  const slope = two("Mul", one("Exp", one("Square", y)), number(Math.sqrt(Math.PI) / 2));
+  const inside = two("Less", size, number(1));
+  return choose(inside, two("Sub", y, two("Mul", excess, slope)), y);
+}
+
 /** The inverse of erf. */
-export const erfinv: Op<object> = special("erfinv", "Erfinv", UNKNOWN, erfinvOf, ({ grad, outputs: [y] }) => [
-  f(mul, f(mul, grad, f(exp, f(square, y!))), constant(Math.sqrt(Math.PI) / 2)),
-]);
+export const erfinv: Op<object> = special(
+  "erfinv",
+  "Erfinv",
+  UNKNOWN,
+  erfinvOf,
+  ({ grad, outputs: [y] }) => [f(mul, f(mul, grad, f(exp, f(square, y!))), constant(Math.sqrt(Math.PI) / 2))],
+  closerRoot,
+);
 
 /** ln |Γ(x)|. */
 export const lgamma: Op<object> = special("lgamma", "Lgamma", UNKNOWN, lgammaOf, ({ grad, inputs: [x] }) => [

@@ -11,7 +11,9 @@ const INDEX = attr.type("int64");
 /** Up to so many floats are added one after the other: rounding costs about a unit in the last place of their sum. */
 const FEW = 64;
 /** More are added up in blocks of so many, and the sums of these likewise. Longer blocks take more time, not less. */
-const BLOCK = 32;
+const BLOCK = 16;
+/** Up to so many that lie side by side, TensorFlow's kernel is exact: it keeps several sums. */
+const ROW = 1024;
 
 const product = (runs: readonly Run[]): number => runs.reduce((n, { size }) => n * size, 1);
 
@@ -21,6 +23,13 @@ const reshaped = (b: TfBuilder, x: TfRef, shape: Shape): TfRef =>
 export const sumNode = (b: TfBuilder, x: TfRef, dims: readonly number[], keepdim = false): TfRef =>
   b.node("Sum", [x, vector(b, dims)], { T, Tidx: INDEX, keep_dims: attr.bool(keepdim) });
 
+/** Whether a kernel's own sum would be inexact. Sizes of a graph that is exported may differ when it runs. */
+function inBlocks(b: TfBuilder, shape: Shape, dims: readonly number[]): boolean {
+  if (b.portable === true || numel(dims.map((d) => shape[d]!)) <= FEW) return false;
+  const runs = runsOf(shape, dims);
+  return runs.some(({ reduced, size }, i) => reduced && (i < runs.length - 1 || size > ROW));
+}
+
 /** The sum of floats over `dims`: TensorFlow's own along memory, which is a tree, and blocks of blocks across it. */
 export function sumOver(
   b: TfBuilder,
@@ -29,12 +38,8 @@ export function sumOver(
   dims: readonly number[],
   keepdim = false,
 ): TfRef {
+  if (!inBlocks(b, shape, dims)) return sumNode(b, x, dims, keepdim);
   const runs = runsOf(shape, dims);
-  const across = runs.some(({ reduced }, i) => reduced && i < runs.length - 1);
-  // Sizes of a graph that is exported may differ when it runs.
-  if (b.portable === true || !across || product(runs.filter(({ reduced }) => reduced)) <= FEW) {
-    return sumNode(b, x, dims, keepdim);
-  }
   let total = x;
   for (let i = runs.length - 1; i >= 0; i--) {
     if (!runs[i]!.reduced) continue;
@@ -46,23 +51,34 @@ export function sumOver(
 
 /** The sum over the middle one of three dimensions, or over the last where that has length 1. */
 function sumMiddle(b: TfBuilder, x: TfRef, [outer, count, inner]: [number, number, number]): TfRef {
-  if (inner === 1) return sumNode(b, reshaped(b, x, [outer, count]), [1]);
+  if (inner === 1) {
+    if (count <= ROW) return sumNode(b, reshaped(b, x, [outer, count]), [1]);
+    const block = blockOf(count);
+    if (block !== undefined) {
+      const part = count / block;
+      return sumMiddle(b, sumNode(b, reshaped(b, x, [outer, block, part]), [1]), [outer, part, 1]);
+    }
+    return sumOfTwo(b, x, [outer, count, 1]);
+  }
   let [total, rest] = [x, count];
   while (rest > BLOCK) {
     const block = blockOf(rest);
-    if (block === undefined) {
-      const whole = rest - (rest % BLOCK);
-      const cube = reshaped(b, total, [outer, rest, inner]);
-      const part = (from: number, size: number): TfRef => {
-        const bounds = [vector(b, [0, from, 0]), vector(b, [outer, size, inner])];
-        return sumMiddle(b, b.node("Slice", [cube, ...bounds], { T, Index: INDEX }), [outer, size, inner]);
-      };
-      return b.node("AddV2", [part(0, whole), part(whole, rest - whole)], { T });
-    }
+    if (block === undefined) return sumOfTwo(b, total, [outer, rest, inner]);
     rest /= block;
     total = sumNode(b, reshaped(b, total, [outer * rest, block, inner]), [1]);
   }
   return sumNode(b, reshaped(b, total, [outer, rest, inner]), [1]);
+}
+
+/** The same where no block fits: of all that fit into blocks, and of the rest. */
+function sumOfTwo(b: TfBuilder, x: TfRef, [outer, count, inner]: [number, number, number]): TfRef {
+  const whole = count - (count % BLOCK);
+  const cube = reshaped(b, x, [outer, count, inner]);
+  const part = (from: number, size: number): TfRef => {
+    const bounds = [vector(b, [0, from, 0]), vector(b, [outer, size, inner])];
+    return sumMiddle(b, b.node("Slice", [cube, ...bounds], { T, Index: INDEX }), [outer, size, inner]);
+  };
+  return b.node("AddV2", [part(0, whole), part(whole, count - whole)], { T });
 }
 
 /** The longest block of which `count` has a whole number. */
@@ -87,10 +103,10 @@ export function meanOver(
   dims: readonly number[],
   keepdim = false,
 ): TfRef {
-  const count = numel(dims.map((d) => shape[d]!));
-  if (b.portable === true || count <= FEW) {
+  if (!inBlocks(b, shape, dims)) {
     return b.node("Mean", [x, vector(b, dims)], { T, Tidx: INDEX, keep_dims: attr.bool(keepdim) });
   }
+  const count = numel(dims.map((d) => shape[d]!));
   return b.node("RealDiv", [sumOver(b, x, shape, dims, keepdim), scalar(b, count, "float32")], { T });
 }
 

@@ -5,6 +5,9 @@ import type { Tfjs } from "../op.ts";
 type Pair = readonly [number, number];
 type Padding = readonly [top: number, bottom: number, left: number, right: number];
 
+/** Products that one call adds up, one after the other in float32: of more, the error shows. */
+const TOGETHER = 512;
+
 /**
  * A product of matrices, either transposed first. By hand: the wasm backend gives only products of what lies as it is to
  * XNNPACK, and takes ten times as long for the others.
@@ -17,7 +20,17 @@ export function matrixProduct(
   transposeY: boolean,
 ): tfjs.Tensor {
   if (x.rank > 2) return k.matMul(x, y, transposeX, transposeY);
-  return k.matMul(transposeX ? k.transpose(x) : x, transposeY ? k.transpose(y) : y);
+  const [left, right] = [transposeX ? k.transpose(x) : x, transposeY ? k.transpose(y) : y];
+  const [rows, length] = left.shape as [number, number];
+  if (length <= TOGETHER) return k.matMul(left, right);
+  let total: tfjs.Tensor | undefined;
+  for (let from = 0; from < length; from += TOGETHER) {
+    const count = Math.min(TOGETHER, length - from);
+    const parts = [k.slice(left, [0, from], [rows, count]), k.slice(right, [from, 0], [count, -1])] as const;
+    const product: tfjs.Tensor = k.matMul(...parts);
+    total = total === undefined ? product : k.add(total, product);
+  }
+  return total!;
 }
 
 /** Floats of a matrix of patches, at most: it has each pixel as often as the filter has cells. */
