@@ -20,7 +20,7 @@ const product = (runs: readonly Run[]): number => runs.reduce((n, { size }) => n
 const reshaped = (b: TfBuilder, x: TfRef, shape: Shape): TfRef =>
   b.node("Reshape", [x, vector(b, shape)], { T, Tshape: INDEX });
 
-export const sumNode = (b: TfBuilder, x: TfRef, dims: readonly number[], keepdim = false): TfRef =>
+const sumNode = (b: TfBuilder, x: TfRef, dims: readonly number[], keepdim = false): TfRef =>
   b.node("Sum", [x, vector(b, dims)], { T, Tidx: INDEX, keep_dims: attr.bool(keepdim) });
 
 /** Whether a kernel's own sum would be inexact. Sizes of a graph that is exported may differ when it runs. */
