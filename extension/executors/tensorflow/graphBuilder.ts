@@ -3,7 +3,7 @@ import type { Loop, Stepped, TfGraphBuilder, TfRef, TfStep } from "../../tensor/
 import type { Shape } from "../../tensor/shape.ts";
 import { writeLoop, type LoopHost } from "./graphLoop.ts";
 import { outputName } from "./opOutputs.ts";
-import { DATA_TYPE, type GraphAttribute, type GraphFunction, type GraphNode } from "./graphDef.ts";
+import type { GraphAttribute, GraphFunction, GraphNode } from "./graphDef.ts";
 import { writeXlaLoop } from "./xlaLoop.ts";
 
 class GraphRef implements TfRef {
@@ -92,8 +92,11 @@ export class GraphBuilder implements LoopHost, TfGraphBuilder {
   }
 
   together(refs: readonly TfRef[], types: readonly DType[]): TfRef[] {
-    const value = types.map((type) => DATA_TYPE[type]);
-    return this.nodes("IdentityN", refs, { T: { kind: "dataTypes", value } }, refs.length);
+    // Control edges, since Grappler removes an IdentityN. A function's arguments are there from the start.
+    const awaited = refs.filter((ref) => (ref as GraphRef).op !== undefined);
+    return this.after(awaited, () =>
+      refs.map((ref, i) => this.node("Identity", [ref], { T: { kind: "type", value: types[i]! } })),
+    );
   }
 
   addInput(node: TfRef, input: TfRef): void {
