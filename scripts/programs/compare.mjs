@@ -119,12 +119,11 @@ export function inspectRecord({ noise, losses, checks, text }) {
   }
   for (const [i, line] of text.entries())
     for (const [token = "", digits = ""] of line.matchAll(/-?\d+\.(\d+)(?!\d|e)/g)) {
-      // Zero has one text here: its sign is no rounding.
-      const print = (/** @type {number} */ value) => value.toFixed(digits.length).replace(/^-(?=[0.]*$)/, "");
-      const shown = values.filter(([, value]) => print(value) === token);
-      const atBoundary = ([, value, own] = shown[0] ?? ["", 0, 0]) =>
-        [-1, 1].some((sign) => print(value + sign * allowed(value, own)) !== token);
-      if (shown.length > 0 && shown.every((entry) => atBoundary(entry)))
+      const half = 0.5 * 10 ** -digits.length;
+      const off = (/** @type {number} */ value) => Math.abs(value - Number(token));
+      const shown = values.filter(([, value, own]) => off(value) <= half + allowed(value, own));
+      const nearBoundary = shown.every(([, value, own]) => off(value) >= half - allowed(value, own));
+      if (shown.length > 0 && nearBoundary)
         return `line ${i + 1} prints ${token}, which is near a rounding boundary: ${shown[0]?.[1]}`;
     }
   return undefined;

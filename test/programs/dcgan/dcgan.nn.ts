@@ -18,7 +18,7 @@ const distance = ys
   .pow(2)
   .add(xs.sub(centres.index(":", 1)).pow(2))
   .sqrt();
-const images = torch.where(distance.lt(radii), 1.0, -1.0).unsqueeze(1);
+const images = torch.where(distance.lt(radii), 1.0, -1.0).float().unsqueeze(1);
 const dataloader = new data.DataLoader(new data.TensorDataset(images), { batchSize, shuffle: true });
 
 function weightsInit(m: nn.Module): void {

@@ -74,9 +74,11 @@ class GraphAttentionLayer extends nn.Module {
 }
 
 class GAT extends nn.Module {
+  static override stateDictNames = "snake_case" as const;
   dropout: number;
   attentions: GraphAttentionLayer[];
-  outAtt: GraphAttentionLayer;
+  // Not a field at once: it comes after the modules that are added by name.
+  declare outAtt: GraphAttentionLayer;
 
   constructor(
     nfeat: number,
@@ -137,5 +139,5 @@ for (let epoch = 0; epoch < 40; epoch++) {
   if (badCounter === patience) break;
 }
 
-print(`best epoch ${bestEpoch}, accuracy ${accuracies[bestEpoch].toFixed(3)}`);
+print(`best epoch ${bestEpoch}, accuracy ${accuracies[bestEpoch].toFixed(4)}`);
 export const checks = { accuracy: accuracies, best: [best] };

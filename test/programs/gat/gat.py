@@ -102,5 +102,5 @@ for epoch in range(40):
     if bad_counter == patience:
         break
 
-print(f"best epoch {best_epoch}, accuracy {accuracies[best_epoch]:.3f}")
+print(f"best epoch {best_epoch}, accuracy {accuracies[best_epoch]:.4f}")
 checks = {"accuracy": accuracies, "best": [best]}

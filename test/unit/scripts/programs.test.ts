@@ -93,5 +93,10 @@ describe("a record", () => {
       "line 1",
     );
     expect(refused({ losses: [1, 0.126, 0.25], text: ["loss 0.13"] })).toBeUndefined();
+    // Python rounds 0.8125 to even, JavaScript up.
+    expect(refused({ losses: [1, 0.5, 0.8125], text: ["accuracy 0.812"] })).toContain(
+      "rounding boundary: 0.8125",
+    );
+    expect(refused({ losses: [0, 0.5, 0.25], text: ["0.0000"] })).toBeUndefined();
   });
 });
