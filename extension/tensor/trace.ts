@@ -134,10 +134,18 @@ function completed(request: Request, compiled: (key: string) => boolean): Plan |
   const { template, numbering, matched } = progress;
   if (recorded.length !== template.length || !compiled(template.key)) return undefined;
   if (!template.matches(numbering, recorded, matched, recorded.length)) return undefined;
+  const kept = new Set([...request.lazy, ...request.requested]);
+  const written = new Set(request.assigns.map(({ storage }) => storage));
+  // Without an update of these parameters, their gradients are still to be used: they must be recorded.
+  const needed = skipped.some(
+    ({ results }) =>
+      !results.some(([leaf]) => leaf.storage !== undefined && written.has(leaf.storage)) &&
+      results.some(([leaf, value]) => leaf.grad?.value === value && !kept.has(value)),
+  );
+  if (needed) return undefined;
   const plan = template.plan(numbering, recorded, request);
   if (plan === undefined) return undefined;
   follow(template, plan);
-  const kept = new Set([...request.lazy, ...request.requested]);
   for (const { results } of skipped)
     for (const [, value] of results)
       if (value.producer.kind === "node" && !kept.has(value)) value.read = released;
