@@ -118,7 +118,7 @@ export function inspectRecord({ noise, losses, checks, text }) {
     if (own > MAX_NOISE * (1 + Math.abs(value))) return `${what} differs by ${own} from run to run`;
   }
   for (const [i, line] of text.entries())
-    for (const [token = "", digits = ""] of line.matchAll(/-?\d+\.(\d+)(?!\d|e)/g)) {
+    for (const [token = "", digits = ""] of line.matchAll(/(?<![=\d.])-?\d+\.(\d+)(?!\d|e)/g)) {
       const half = 0.5 * 10 ** -digits.length;
       const off = (/** @type {number} */ value) => Math.abs(value - Number(token));
       const shown = values.filter(([, value, own]) => off(value) <= half + allowed(value, own));
