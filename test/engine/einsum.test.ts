@@ -29,7 +29,7 @@ const LETTERS = "ijkAbZ";
 function randomCase(seed: number): Case {
   const pick = numbers(seed);
   const sizes = new Map<string, number>();
-  for (const s of [...LETTERS, "0", "1"]) sizes.set(s, 1 + pick(3));
+  for (const s of [...LETTERS.split(""), "0", "1"]) sizes.set(s, 1 + pick(3));
   const count = 1 + pick(3);
   const terms: string[][] = [];
   const texts: string[] = [];

@@ -177,7 +177,7 @@ function functions(): void {
       static forward(x: Tensor): Tensor {
         return x.square();
       }
-      static setupContext(ctx: torch.FunctionCtx, [x]: [Tensor], _: Tensor): void {
+      static setupContext(ctx: torch.FunctionCtx, [x]: [Tensor]): void {
         ctx.saveForBackward(x);
       }
       static backward(ctx: torch.FunctionCtx, grad: Tensor): Tensor {
@@ -215,7 +215,7 @@ function checkpoints(): void {
     torch.manualSeed(7);
     const losses: Tensor[] = [];
     for (let step = 0; step < 5; step++) {
-      const y = torch.utils.checkpoint.checkpoint(net, wave([4, 3], step), { useReentrant: false }) as Tensor;
+      const y = torch.utils.checkpoint.checkpoint(net, wave([4, 3], step), { useReentrant: false });
       const h = Exp.apply(y, 0.3 + 0.1 * step);
       const loss = h
         .sub(wave([4, 2], 3))
@@ -242,9 +242,9 @@ function checkpoints(): void {
       const again = torch.utils.checkpoint.checkpoint<[Tensor, Tensor], [Tensor, Tensor]>;
       const [y, z] = recompute ? again(block, x, x.mul(3)) : block(x, x.mul(3));
       const loss = y.square().sum().add(z);
-      const first = torch.autograd.grad(loss, [x, scale], { createGraph: true }) as Tensor[];
+      const first = torch.autograd.grad(loss, [x, scale], { createGraph: true });
       const second = torch.autograd.grad(first[0]!.square().sum().add(first[1]!.square().sum()), [x, scale]);
-      return [...first, ...(second as Tensor[])].flatMap((t) => [...t.toTypedArray()]);
+      return [...first, ...second].flatMap((t) => [...t.toTypedArray()]);
     });
     found[1]!.forEach((v, i) => expect(v).toBeCloseTo(found[0]![i]!, 3));
   });
@@ -287,7 +287,7 @@ function transforms(): void {
     const net = filled(new nn.Sequential(new nn.Linear(3, 4), new nn.Tanh(), new nn.Linear(4, 2)));
     const parameters = Object.fromEntries(net.namedParameters().map(([name, p]) => [name, p.detach()]));
     const lossOf = (p: Record<string, Tensor>, x: Tensor, y: Tensor): Tensor =>
-      F.crossEntropy(func.functionalCall(net, p, [x.unsqueeze(0)]) as Tensor, y.unsqueeze(0));
+      F.crossEntropy(func.functionalCall(net, p, [x.unsqueeze(0)]), y.unsqueeze(0));
     const y = torch.tensor([0, 1, 1, 0, 1]);
     const each = func.vmap(func.grad(lossOf), [null, 0, 0])(parameters, wave([5, 3], 1), y);
     expectCase("gradients of single samples", Object.values(each));
@@ -296,7 +296,7 @@ function transforms(): void {
 
   it("jacrev and jacfwd of several arguments and results", () => {
     for (const name of ["jacrev", "jacfwd"] as const)
-      expectCase(name, func[name](f, [0, 1] as const)(...inputs()).flat() as Tensor[]);
+      expectCase(name, func[name](f, [0, 1] as const)(...inputs()).flat());
   });
 
   it("hessian", () => {

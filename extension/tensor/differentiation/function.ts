@@ -101,6 +101,8 @@ interface Statics {
  * `forward` may leave out `ctx` when there is a static `setupContext(ctx, inputs, output)`.
  * @throws TensorError "function ExpBackward returned an incorrect number of gradients (expected 1, got 2)"
  */
+// PyTorch's way: a program derives a class and never makes an object of it.
+// oxlint-disable-next-line typescript/no-extraneous-class
 export class Function {
   /** Calls `forward`; gradients of its result go through `backward`. */
   static apply<A extends readonly unknown[], R>(this: SplitDefinition<A, R>, ...args: A): R;

@@ -224,7 +224,7 @@ const inner = (xs: readonly Tensor[], ys: readonly Tensor[]): Tensor =>
 interface Pushforward {
   readonly tracked: Tracked;
   readonly outputs: readonly Tensor[];
-  push(tangents: readonly Tensor[]): Tensor[];
+  readonly push: (tangents: readonly Tensor[]) => Tensor[];
 }
 
 function pushforward(
@@ -360,6 +360,6 @@ export function hessian<A extends unknown[], const N extends number = 0>(
   argnums?: N,
 ): (...args: A) => A[N] {
   const at = (argnums ?? 0) as N;
-  const first = jacrev(func as (...args: A) => Tensor, at) as unknown as (...args: A) => Tensor;
-  return jacfwd(first, at) as unknown as (...args: A) => A[N];
+  const first = jacrev(func, at) as unknown as (...args: A) => Tensor;
+  return jacfwd(first, at);
 }

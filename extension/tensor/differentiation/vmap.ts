@@ -43,11 +43,11 @@ export function vmap<A extends unknown[], R>(
   if (!["error", "different", "same"].includes(randomness)) {
     throw new TensorError(
       "value",
-      `Only allowed values for randomness are 'error', 'different', or 'same'. Got ${String(randomness)}`,
+      `Only allowed values for randomness are 'error', 'different', or 'same'. Got ${randomness as string}`,
     );
   }
   return (...args) => {
-    const dims = aligned(options.inDims === undefined ? 0 : options.inDims, args) as (number | null)[];
+    const dims = aligned(options.inDims === undefined ? 0 : options.inDims, args);
     const leaves = leavesOf(args);
     const count = batchOf(leaves, dims);
     const samples = leaves.map((x, i) => (dims[i] === null ? undefined : unbind(x as Tensor, dims[i])));
