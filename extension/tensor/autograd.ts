@@ -82,26 +82,31 @@ export interface GradOptions extends BackwardOptions {
   onlyInputs?: boolean;
 }
 
+/** Options with which every input has a gradient. */
+type Complete = (GradOptions & { allowUnused?: false }) | (GradOptions & { materializeGrads: true });
+
+/** All arguments of {@link grad} by name. */
+type Named<Options> = Options & { outputs: Several; inputs: Several };
+
 /**
  * Returns the gradients of `outputs` with respect to `inputs`, without touching `.grad`.
  * @throws TensorError "One of the differentiated Tensors appears to not have been used in the graph." unless allowUnused
  */
-export function grad(
-  outputs: Several,
-  inputs: Several,
-  options: GradOptions & { allowUnused: true; materializeGrads?: false },
-): (Tensor | null)[];
-export function grad(
-  named: GradOptions & { allowUnused: true; materializeGrads?: false; outputs: Several; inputs: Several },
-): (Tensor | null)[];
-export function grad(outputs: Several, inputs: Several, options?: GradOptions): Tensor[];
+export function grad(outputs: Several, inputs: Several, options?: Complete): Tensor[];
 export function grad(
   outputs: Several,
   inputs: Several,
   gradOutputs: GradOptions["gradOutputs"],
-  options?: Omit<GradOptions, "gradOutputs">,
+  options?: Complete,
 ): Tensor[];
-export function grad(named: GradOptions & { outputs: Several; inputs: Several }): Tensor[];
+export function grad(named: Named<Complete>): Tensor[];
+export function grad(
+  outputs: Several,
+  inputs: Several,
+  options: GradOptions | GradOptions["gradOutputs"],
+  more?: GradOptions,
+): (Tensor | null)[];
+export function grad(named: Named<GradOptions>): (Tensor | null)[];
 export function grad(...args: unknown[]): (Tensor | null)[] {
   const { outputs, inputs, ...options } = namedArguments(args);
   const roots = outputs instanceof Tensor ? [outputs] : [...outputs];
@@ -131,14 +136,15 @@ export function grad(...args: unknown[]): (Tensor | null)[] {
 }
 
 /** The arguments of {@link grad} by name. */
-function namedArguments(args: readonly unknown[]): GradOptions & { outputs: Several; inputs: Several } {
+function namedArguments(args: readonly unknown[]): Named<GradOptions> {
   const isOptions = (x: unknown): x is object =>
     typeof x === "object" && x !== null && !Array.isArray(x) && !(x instanceof Tensor);
   const named: object = Object.assign({}, ...args.filter(isOptions));
   const [outputs, inputs, gradOutputs] = args.filter((x) => !isOptions(x));
-  return { ...(outputs === undefined ? {} : { outputs, inputs, gradOutputs }), ...named } as ReturnType<
-    typeof namedArguments
-  >;
+  return {
+    ...(outputs === undefined ? {} : { outputs, inputs, gradOutputs }),
+    ...named,
+  } as Named<GradOptions>;
 }
 
 /** Nodes at which a walk ends, with the gradients that have arrived there; none at first. */

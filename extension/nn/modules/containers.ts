@@ -54,7 +54,7 @@ export class Sequential<L extends readonly Module[] = readonly Layer[]> extends 
 
   [Symbol.iterator](): IterableIterator<L[number]> {
     const layers = Object.values(this).filter((member) => member instanceof Module);
-    return (layers as L[number][])[Symbol.iterator]();
+    return layers[Symbol.iterator]();
   }
 
   forward(...input: Input<L>): Output<L> {

@@ -32,7 +32,7 @@ const chars = [...new Set(text)].sort();
 const vocabSize = chars.length;
 const stoi = Object.fromEntries(chars.map((ch, i) => [ch, i]));
 const itos = Object.fromEntries(chars.map((ch, i) => [i, ch]));
-const encode = (s: string): number[] => [...s].map((c) => stoi[c]!);
+const encode = (s: string): number[] => [...s].map((c) => stoi[c]);
 const decode = (l: number[]): string => l.map((i) => itos[i]).join("");
 
 const data = torch.tensor(encode(text), { dtype: torch.long });
@@ -234,7 +234,7 @@ for (let it = 0; it < maxIters; it++) {
 
   if (it % evalInterval === 0) {
     const out = estimateLoss();
-    print(`step ${it}: train loss ${out.train!.item().toFixed(2)}, val loss ${out.val!.item().toFixed(2)}`);
+    print(`step ${it}: train loss ${out.train.item().toFixed(2)}, val loss ${out.val.item().toFixed(2)}`);
   }
 
   const [X, Y] = getBatch("train");
