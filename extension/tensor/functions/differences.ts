@@ -11,7 +11,7 @@ import { narrow } from "./parts.ts";
 import { mean, sum } from "./reduction.ts";
 import { cat, reshape, unsqueeze } from "./shape.ts";
 
-interface DiffOptions {
+export interface DiffOptions {
   n?: number;
   dim?: number;
   prepend?: Tensor;

@@ -98,7 +98,7 @@ export type CdistMode =
   | "use_mm_for_euclid_dist"
   | "donot_use_mm_for_euclid_dist";
 
-interface CdistOptions {
+export interface CdistOptions {
   p?: number;
   /** By default the product is used where either side has more than 25 rows. */
   computeMode?: CdistMode;

@@ -45,7 +45,7 @@ export function rot90(input: Tensor, k = 1, dims: readonly [number, number] = [0
   return turns === 3 ? composed(() => transpose(flip(input, a), a, b)) : reshaped(input, input.shape);
 }
 
-interface DiagonalOptions {
+export interface DiagonalOptions {
   offset?: number;
   dim1?: number;
   dim2?: number;

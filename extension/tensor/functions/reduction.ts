@@ -355,7 +355,7 @@ export function logsumexp(input: Tensor, dim: DimArgument, keepdim?: KeepdimArgu
 }
 
 /** A dimension by name, and the type that the input is converted to first. */
-interface AlongOptions {
+export interface AlongOptions {
   dim: number;
   dtype?: DType;
 }

@@ -15,7 +15,7 @@ import { amax, amin, logsumexp, sum, type DimArgument, type KeepdimArgument } fr
 import { cat, reshape, unsqueeze } from "./shape.ts";
 import { copied } from "./views.ts";
 
-interface DimOptions {
+export interface DimOptions {
   dim?: number;
   keepdim?: boolean;
 }
@@ -161,7 +161,7 @@ export function logcumsumexp(input: Tensor, dim: number | { dim: number }): Tens
 
 export type Interpolation = "linear" | "lower" | "higher" | "midpoint" | "nearest";
 
-interface QuantileOptions extends DimOptions {
+export interface QuantileOptions extends DimOptions {
   interpolation?: Interpolation;
 }
 
@@ -288,7 +288,7 @@ export function bincount(
   return composed(() => apply(indexAdd, [each, castTo(input, "int64")], { dim: 0, length }));
 }
 
-interface HistogramOptions {
+export interface HistogramOptions {
   bins?: number;
   min?: number;
   max?: number;

@@ -104,7 +104,7 @@ type AllOptional<T extends readonly [string, unknown][]> = T extends readonly [
   : true;
 
 /** Types of parameters of functions with overloads, whose implementation has one for all of them. */
-interface ByName {
+export interface ByName {
   input: Tensor;
   y: Tensor;
   x: Tensor;
@@ -163,7 +163,7 @@ type Forms<S extends string, P extends readonly unknown[], Extra> = S extends `$
   : Divided<Typed<Unmarked<Split<S>>, P, Before<Split<S>, "|">>, Unmarked<Before<Split<S>, "*">>, Extra>;
 
 /** Where results are written. */
-interface Out {
+export interface Out {
   readonly out?: Tensor | readonly Tensor[] | undefined;
 }
 
