@@ -191,7 +191,7 @@ function exponential(x: number, digits: number): string {
   let power = Number(x.toExponential().split("e")[1]);
   let text = scaled(x, digits - power).toString();
   // The shortest text of x may lie in the next power of ten, and so may its rounded value.
-  for (let tries = 0; x !== 0 && tries < 2 && text.length !== digits + 1; tries++) {
+  for (let tries = x === 0 ? 2 : 0; tries < 2 && text.length !== digits + 1; tries++) {
     power += text.length > digits + 1 ? 1 : -1;
     text = scaled(x, digits - power).toString();
   }

@@ -81,8 +81,8 @@ torch.relu(x, 2);
 // @ts-expect-error -- k is required
 torch.topk({ input: x });
 // @ts-expect-error -- outFeatures is required
-new nn.Linear({ inFeatures: 4 });
+void new nn.Linear({ inFeatures: 4 });
 // @ts-expect-error -- no such option
-new nn.Conv2d(3, 8, { kernelSize: 3, pading: 1 });
+void new nn.Conv2d(3, 8, { kernelSize: 3, pading: 1 });
 // @ts-expect-error -- p is a number
 F.dropout(x, "0.5");

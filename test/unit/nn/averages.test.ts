@@ -79,7 +79,7 @@ describe("averaged models", () => {
 
   test("updateBn computes running statistics anew, as means over the batches", () => {
     const model = new nn.Sequential(new nn.BatchNorm1d(1)).eval();
-    const norm = model.get(0) as nn.BatchNorm1d;
+    const norm = model.get(0);
     model.train()(torch.ones(2, 1).mul(100));
     model.eval();
     updateBn([[torch.tensor([[0], [2]]).float()], torch.tensor([[4], [8]]).float()], model);
