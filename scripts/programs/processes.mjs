@@ -35,7 +35,8 @@ const { losses, checks = {} } = program;
 fs.writeFileSync(${JSON.stringify(output)}, JSON.stringify({ losses, checks, seconds }));
 `,
   );
-  const args = [inRoot("dist", "cli.js"), "run", file, "--device", engine];
+  // `npm run check` has checked the types.
+  const args = [inRoot("dist", "cli.js"), "run", file, "--device", engine, "--no-check"];
   const { stdout, stderr } = await outputOf(process.execPath, args, folder, env, LIMIT_SECONDS);
   const errors = linesOf(stderr).filter((line) => line.trim() !== "");
   const warnings = errors.filter((line) => WARNING.test(line));
