@@ -90,7 +90,7 @@ for (let step = 0; step < 40; step++) {
     [...ema.parameters()].forEach((p, i) => p.mul_(0.9).add_(trained[i]!, { alpha: 0.1 }));
   });
   losses.push(loss.item());
-  if ((step + 1) % 10 === 0) print(`step ${step + 1}: loss ${format(loss.item(), ".4f")}`);
+  if ((step + 1) % 10 === 0) print(`step ${step + 1}: loss ${format(loss.item(), ".2f")}`);
 }
 
 const sample = (n: number): Tensor =>

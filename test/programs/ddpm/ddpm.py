@@ -75,7 +75,7 @@ for step in range(40):
             p.mul_(0.9).add_(q, alpha=0.1)
     losses.append(loss.item())
     if (step + 1) % 10 == 0:
-        print(f"step {step + 1}: loss {loss.item():.4f}")
+        print(f"step {step + 1}: loss {loss.item():.2f}")
 
 
 @torch.no_grad()
