@@ -72,6 +72,24 @@ export function epochs(set: data.Dataset<[Tensor, Tensor]>, model: Conv): void {
   void loader;
 }
 
+/** Layers gathered in a list, as many constructors do, and what their Sequential is good for. */
+export class Gathered extends nn.Module {
+  layers: nn.Sequential;
+  typed = new nn.Sequential(new nn.Linear(4, 4), new nn.LSTM(4, 2));
+
+  constructor() {
+    super();
+    const layers: nn.Module[] = [];
+    for (let i = 0; i < 2; i++) layers.push(new nn.Linear(4, 4), new nn.ReLU());
+    this.layers = new nn.Sequential(...layers);
+  }
+
+  forward(x: Tensor): Tensor {
+    const [y, [h]] = this.typed(this.layers(x));
+    return y.add(h.sum()).add(this.layers.get(0)(x));
+  }
+}
+
 // @ts-expect-error -- no such keyword
 x.topk({ k: 2, largestt: true });
 // @ts-expect-error -- no such keyword

@@ -9,6 +9,11 @@ type Output<L extends readonly Module[]> = L extends readonly [...Module[], infe
   ? Result<E>
   : Tensor;
 
+/** Layers of a list whose length and classes are known; others are taken for functions of one tensor. */
+type Known<L extends readonly Module[]> = number extends L["length"]
+  ? readonly L[number][] & readonly Layer[]
+  : L;
+
 /** Position counted from the front. */
 function position(index: number, length: number): number {
   const at = index < 0 ? index + length : index;
@@ -29,7 +34,8 @@ function position(index: number, length: number): number {
 export class Sequential<L extends readonly Module[] = readonly Layer[]> extends Module {
   readonly [index: number]: L[number];
 
-  constructor(...layers: L);
+  constructor(...layers: Known<L>);
+  constructor(...layers: readonly Module[]);
   constructor(named: Readonly<Record<string, Module>> | ReadonlyMap<string, Module>);
   constructor(...args: readonly unknown[]) {
     super();

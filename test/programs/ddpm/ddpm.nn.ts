@@ -56,12 +56,10 @@ const betas = torch.linspace(1e-4, 0.2, T);
 const alphas = torch.sub(1.0, betas);
 const alphasCumprod = torch.cumprod(alphas, { dim: 0 });
 const alphasCumprodPrev = F.pad(alphasCumprod.index(":-1"), [1, 0], { value: 1.0 });
-const posteriorVariance = betas
-  .mul(torch.sub(1.0, alphasCumprodPrev))
-  .div(torch.sub(1.0, alphasCumprod));
+const posteriorVariance = betas.mul(torch.sub(1.0, alphasCumprodPrev)).div(torch.sub(1.0, alphasCumprod));
 
 const extract = (a: Tensor, t: Tensor, x: Tensor): Tensor =>
-  a.gather(-1, t).reshape(t.shape[0]!, ...Array<number>(x.shape.length - 1).fill(1));
+  a.gather(-1, t).reshape(t.shape[0], ...Array<number>(x.shape.length - 1).fill(1));
 
 const qSample = (x0: Tensor, t: Tensor, noise: Tensor): Tensor =>
   extract(alphasCumprod.sqrt(), t, x0)
@@ -69,9 +67,7 @@ const qSample = (x0: Tensor, t: Tensor, noise: Tensor): Tensor =>
     .add(extract(torch.sub(1, alphasCumprod).sqrt(), t, x0).mul(noise));
 
 const angle = torch.rand(256).mul(3).mul(Math.PI);
-let points = torch
-  .stack([angle.mul(torch.cos(angle)), angle.mul(torch.sin(angle))], { dim: 1 })
-  .div(6);
+let points = torch.stack([angle.mul(torch.cos(angle)), angle.mul(torch.sin(angle))], { dim: 1 }).div(6);
 points = points.add(torch.randnLike(points).mul(0.02));
 const model = new Denoiser();
 const ema = new Denoiser();
@@ -87,7 +83,7 @@ for (let step = 0; step < 40; step++) {
   optimizer.step();
   torch.noGrad(() => {
     const trained = [...model.parameters()];
-    [...ema.parameters()].forEach((p, i) => p.mul_(0.9).add_(trained[i]!, { alpha: 0.1 }));
+    [...ema.parameters()].forEach((p, i) => p.mul_(0.9).add_(trained[i], { alpha: 0.1 }));
   });
   losses.push(loss.item());
   if ((step + 1) % 10 === 0) print(`step ${step + 1}: loss ${format(loss.item(), ".2f")}`);
@@ -100,7 +96,12 @@ const sample = (n: number): Tensor =>
       const t = torch.full([n], i, { dtype: torch.long });
       const predicted = ema(x, t);
       const mean = x
-        .sub(betas.index(i).div(torch.sub(1, alphasCumprod.index(i)).sqrt()).mul(predicted))
+        .sub(
+          betas
+            .index(i)
+            .div(torch.sub(1, alphasCumprod.index(i)).sqrt())
+            .mul(predicted),
+        )
         .div(alphas.index(i).sqrt());
       x = mean.add(i > 0 ? posteriorVariance.index(i).sqrt().mul(torch.randnLike(x)) : 0);
     }

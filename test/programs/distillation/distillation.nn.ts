@@ -135,5 +135,8 @@ const student = new LightNN();
 trainKnowledgeDistillation(teacher, student, { epochs: 4, T: 2, softWeight: 0.25, ceWeight: 0.75 });
 print(`Teacher accuracy: ${format(test(teacher), ".2f")}%`);
 print(`Student accuracy: ${format(test(student), ".2f")}%`);
-const totalParams = format([...student.parameters()].reduce((sum, p) => sum + p.numel(), 0), ",");
+const totalParams = format(
+  [...student.parameters()].reduce((sum, p) => sum + p.numel(), 0),
+  ",",
+);
 print(`Student parameters: ${totalParams}`);

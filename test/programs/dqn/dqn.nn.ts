@@ -18,7 +18,9 @@ class Grid {
   }
 
   observe(): Tensor {
-    return torch.tensor([this.row / (SIZE - 1), this.column / (SIZE - 1), 1.0], { dtype: torch.float32 }).unsqueeze(0);
+    return torch
+      .tensor([this.row / (SIZE - 1), this.column / (SIZE - 1), 1.0], { dtype: torch.float32 })
+      .unsqueeze(0);
   }
 
   step(action: number): [observation: Tensor, reward: number, terminated: boolean] {
@@ -28,8 +30,8 @@ class Grid {
       [0, -1],
       [0, 1],
     ];
-    this.row = Math.min(SIZE - 1, Math.max(0, this.row + moves[action]![0]!));
-    this.column = Math.min(SIZE - 1, Math.max(0, this.column + moves[action]![1]!));
+    this.row = Math.min(SIZE - 1, Math.max(0, this.row + moves[action][0]));
+    this.column = Math.min(SIZE - 1, Math.max(0, this.column + moves[action][1]));
     if (this.row === 1 && this.column === 1) return [this.observe(), -1.0, true];
     const won = this.row === SIZE - 1 && this.column === SIZE - 1;
     return [this.observe(), won ? 1.0 : -0.02, won];
@@ -79,9 +81,12 @@ function selectAction(state: Tensor): Tensor {
 
 function optimizeModel(): void {
   if (memory.length < BATCH) return;
-  const picked = (torch.randint(0, memory.length, [BATCH]).tolist() as number[]).map((i) => memory[i]!);
+  const picked = (torch.randint(0, memory.length, [BATCH]).tolist() as number[]).map((i) => memory[i]);
   const nextStates = picked.map((t) => t.nextState);
-  const nonFinalMask = torch.tensor(nextStates.map((s) => s !== null), { dtype: torch.bool });
+  const nonFinalMask = torch.tensor(
+    nextStates.map((s) => s !== null),
+    { dtype: torch.bool },
+  );
   const nonFinalNextStates = torch.cat(nextStates.filter((s) => s !== null));
   const stateBatch = torch.cat(picked.map((t) => t.state));
   const actionBatch = torch.cat(picked.map((t) => t.action));

@@ -8,7 +8,7 @@ export const checks: Record<string, number[]> = {};
 function overlayYOnX(x: Tensor, y: Tensor | number, classes = 3): Tensor {
   const x_ = x.clone();
   x_.index(":", `:${classes}`).mul_(0.0);
-  x_.indexPut_([torch.arange(x.shape[0]!), y], x.max());
+  x_.indexPut_([torch.arange(x.shape[0]), y], x.max());
   return x_;
 }
 
@@ -50,7 +50,7 @@ class Net extends nn.Module {
 
   constructor(dims: number[]) {
     super();
-    for (let d = 0; d < dims.length - 1; d++) this.layers.push(new Layer(dims[d]!, dims[d + 1]!));
+    for (let d = 0; d < dims.length - 1; d++) this.layers.push(new Layer(dims[d], dims[d + 1]));
   }
 
   predict(x: Tensor): Tensor {
@@ -79,10 +79,7 @@ class Net extends nn.Module {
 
 const centres = torch.rand(3, 24);
 const y = torch.arange(60).remainder(3);
-const x = centres
-  .index(y)
-  .add(torch.randn(60, 24).mul(0.1))
-  .clamp(0, 1);
+const x = centres.index(y).add(torch.randn(60, 24).mul(0.1)).clamp(0, 1);
 const net = new Net([24, 40, 40]);
 const xPos = overlayYOnX(x, y);
 const yNeg = y.add(torch.randint(1, 3, [60])).remainder(3);

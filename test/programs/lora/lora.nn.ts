@@ -24,9 +24,7 @@ class LoRALinear extends nn.Module {
   }
 
   forward(x: Tensor): Tensor {
-    return this.base(x).add(
-      this.dropout(x).matmul(this.lora_A.T).matmul(this.lora_B.T).mul(this.scaling),
-    );
+    return this.base(x).add(this.dropout(x).matmul(this.lora_A.T).matmul(this.lora_B.T).mul(this.scaling));
   }
 
   merge(): nn.Linear {
@@ -55,14 +53,7 @@ class MLP extends nn.Module {
 
 function task(shift: number, n = 64): [Tensor, Tensor] {
   const x = torch.randn(n, 12);
-  return [
-    x,
-    x
-      .index(":", ":3")
-      .roll(shift, { dims: 1 })
-      .add(torch.randn(n, 3).mul(0.1))
-      .argmax(1),
-  ];
+  return [x, x.index(":", ":3").roll(shift, { dims: 1 }).add(torch.randn(n, 3).mul(0.1)).argmax(1)];
 }
 
 function fit(model: MLP, x: Tensor, y: Tensor, { steps, lr }: { steps: number; lr: number }): void {
@@ -89,11 +80,11 @@ print(trainable);
 const [x, y] = task(1);
 fit(model, x, y, { steps: 20, lr: 1e-2 });
 const [fc1, fc2, last] = [model.fc1, model.fc2, model.head.get(1)] as LoRALinear[];
-print("frozen", torch.equal(before, fc1!.base.weight));
+print("frozen", torch.equal(before, fc1.base.weight));
 const adapted = model(x);
 const merged = new MLP();
-[merged.fc1, merged.fc2] = [fc1!.merge(), fc2!.merge()];
-Object.assign(merged.head, { 1: last!.merge() });
+[merged.fc1, merged.fc2] = [fc1.merge(), fc2.merge()];
+Object.assign(merged.head, { 1: last.merge() });
 print("merged", torch.allclose(adapted, merged(x), { atol: 1e-5 }));
 const loraState = [...model.stateDict()].filter(([k]) => k.includes("lora_"));
 for (const [k, v] of loraState) {

@@ -11,9 +11,9 @@ class Net extends nn.Module {
   fc3 = new nn.Linear(40, 1);
 
   forward(x: Tensor, params: Tensor[] = [...this.parameters()]): Tensor {
-    x = F.relu(F.linear(x, params[0]!, params[1]));
-    x = F.relu(F.linear(x, params[2]!, params[3]));
-    return F.linear(x, params[4]!, params[5]);
+    x = F.relu(F.linear(x, params[0], params[1]));
+    x = F.relu(F.linear(x, params[2], params[3]));
+    return F.linear(x, params[4], params[5]);
   }
 }
 
@@ -40,7 +40,7 @@ for (let iteration = 0; iteration < 12; iteration++) {
       const [x, y] = task(10);
       const loss = F.mseLoss(net(x, fast), y);
       const grads = torch.autograd.grad(loss, fast, { createGraph: true });
-      fast = fast.map((p, k) => p.sub(grads[k]!.mul(innerLr)));
+      fast = fast.map((p, k) => p.sub(grads[k].mul(innerLr)));
     }
     const [x, y] = task(10);
     metaLoss = metaLoss.add(F.mseLoss(net(x, fast), y));

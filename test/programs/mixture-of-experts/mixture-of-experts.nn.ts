@@ -10,7 +10,11 @@ class Expert extends nn.Module {
 
   constructor(dModel: number, dHidden: number) {
     super();
-    this.net = new nn.Sequential(new nn.Linear(dModel, dHidden), new nn.SiLU(), new nn.Linear(dHidden, dModel));
+    this.net = new nn.Sequential(
+      new nn.Linear(dModel, dHidden),
+      new nn.SiLU(),
+      new nn.Linear(dHidden, dModel),
+    );
   }
 
   forward(x: Tensor): Tensor {
@@ -88,7 +92,7 @@ for (let step = 0; step < 25; step++) {
   losses.push(loss.item());
   if (step % 8 === 0)
     print(
-      `step ${format(step, "3d")} loss ${format(loss.item(), ".2f")} lr ${format(scheduler.getLastLr()[0]!, ".2e")}`,
+      `step ${format(step, "3d")} loss ${format(loss.item(), ".2f")} lr ${format(scheduler.getLastLr()[0], ".2e")}`,
     );
 }
 model.eval();

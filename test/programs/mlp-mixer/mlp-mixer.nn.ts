@@ -18,7 +18,7 @@ class DropPath extends nn.Module {
   forward(x: Tensor): Tensor {
     if (!this.training || this.p === 0) return x;
     const keep = 1 - this.p;
-    const mask = x.newEmpty([x.shape[0]!, ...Array<number>(x.ndim - 1).fill(1)]).bernoulli_(keep);
+    const mask = x.newEmpty([x.shape[0], ...Array<number>(x.ndim - 1).fill(1)]).bernoulli_(keep);
     return x.mul(mask.div_(keep));
   }
 
@@ -102,11 +102,18 @@ for (let step = 0; step < 20; step++) {
   const index = torch.randperm(30).index(":16");
   const lam = torch.rand(1).item();
   const shuffled = index.index(torch.randperm(16));
-  const mixed = x.index(index).mul(lam).add(x.index(shuffled).mul(1 - lam));
+  const mixed = x
+    .index(index)
+    .mul(lam)
+    .add(x.index(shuffled).mul(1 - lam));
   const target = F.oneHot(y.index(index), 3)
     .float()
     .mul(lam)
-    .add(F.oneHot(y.index(shuffled), 3).float().mul(1 - lam));
+    .add(
+      F.oneHot(y.index(shuffled), 3)
+        .float()
+        .mul(1 - lam),
+    );
   const loss = F.crossEntropy(model(mixed), target);
   optimizer.zeroGrad();
   loss.backward();

@@ -28,7 +28,7 @@ class Words extends data.Dataset<Item> {
   }
 
   get(index: number): Item {
-    return this.items[index]!;
+    return this.items[index];
   }
 }
 

@@ -27,24 +27,24 @@ const params: Params = Object.fromEntries([...model.namedParameters()].map(([k, 
 function computeLoss(params: Params, sample: Tensor, target: Tensor): Tensor {
   const batch = sample.unsqueeze(0);
   const targets = target.unsqueeze(0);
-  const predictions = functionalCall(model, params, [batch]) as Tensor;
+  const predictions = functionalCall(model, params, [batch]);
   return F.crossEntropy(predictions, targets);
 }
 
 const ftComputeSampleGrad = vmap(gradAndValue(computeLoss), { inDims: [null, 0, 0] });
 let norms = x;
 for (let step = 0; step < 15; step++) {
-  const [perSample, value] = ftComputeSampleGrad(params, x, y) as [Params, Tensor];
+  const [perSample, value] = ftComputeSampleGrad(params, x, y);
   norms = torch.stack(Object.values(perSample).map((g) => g.flatten(1).norm({ dim: 1 }))).norm({ dim: 0 });
   const factor = torch.div(1.0, norms.add(1e-6)).clamp({ max: 1.0 });
   for (const [k, g] of Object.entries(perSample)) {
     const clipped = torch.einsum("b,b...->...", factor, g);
     const noise = torch.randnLike(clipped).mul(0.1);
-    params[k] = params[k]!.sub(clipped.add(noise).mul(0.5).div(x.size(0)));
+    params[k] = params[k].sub(clipped.add(noise).mul(0.5).div(x.size(0)));
   }
   losses.push(value.mean().item());
 }
 checks["norms"] = norms.index(":6").tolist() as number[];
-const one = grad(computeLoss)(params, x.index(0), y.index(0)) as Params;
-const all = vmap(grad(computeLoss), [null, 0, 0])(params, x, y) as Params;
-print("equal", torch.allclose(all["fc1.weight"]!.index(0), one["fc1.weight"]!, { atol: 1e-6 }));
+const one = grad(computeLoss)(params, x.index(0), y.index(0));
+const all = vmap(grad(computeLoss), [null, 0, 0])(params, x, y);
+print("equal", torch.allclose(all["fc1.weight"].index(0), one["fc1.weight"], { atol: 1e-6 }));

@@ -28,7 +28,7 @@ class CartPole {
     this.state = [x + 0.02 * xDot, xDot + 0.02 * xAcc, theta + 0.02 * thetaDot, thetaDot + 0.02 * thetaAcc];
     this.steps += 1;
     const done =
-      Math.abs(this.state[0]!) > 2.4 || Math.abs(this.state[2]!) > (12 * Math.PI) / 180 || this.steps >= 60;
+      Math.abs(this.state[0]) > 2.4 || Math.abs(this.state[2]) > (12 * Math.PI) / 180 || this.steps >= 60;
     return { state: this.state, reward: 1.0, done };
   }
 }

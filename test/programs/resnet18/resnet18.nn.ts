@@ -47,7 +47,12 @@ class ResNet extends nn.Module {
   layer4: nn.Sequential;
   linear: nn.Linear;
 
-  constructor(block: typeof BasicBlock, numBlocks: readonly [number, number, number, number], width = 4, numClasses = 4) {
+  constructor(
+    block: typeof BasicBlock,
+    numBlocks: readonly [number, number, number, number],
+    width = 4,
+    numClasses = 4,
+  ) {
     super();
     this.inPlanes = width;
     this.conv1 = new nn.Conv2d(3, width, { kernelSize: 3, stride: 1, padding: 1, bias: false });
@@ -59,7 +64,12 @@ class ResNet extends nn.Module {
     this.linear = new nn.Linear(width * 8 * block.expansion, numClasses);
   }
 
-  private makeLayer(block: typeof BasicBlock, planes: number, numBlocks: number, stride: number): nn.Sequential {
+  private makeLayer(
+    block: typeof BasicBlock,
+    planes: number,
+    numBlocks: number,
+    stride: number,
+  ): nn.Sequential {
     const strides = [stride, ...Array<number>(numBlocks - 1).fill(1)];
     const layers: nn.Module[] = [];
     for (const stride of strides) {
@@ -97,8 +107,13 @@ const images = shade
 const net = ResNet18();
 print(net);
 const criterion = new nn.CrossEntropyLoss({ labelSmoothing: 0.1 });
-const optimizer = new optim.SGD(net.parameters(), { lr: 0.02, momentum: 0.9, weightDecay: 5e-4, nesterov: true });
-const scheduler = new optim.lrScheduler.CosineAnnealingLR(optimizer, { TMax: 3 });
+const optimizer = new optim.SGD(net.parameters(), {
+  lr: 0.02,
+  momentum: 0.9,
+  weightDecay: 5e-4,
+  nesterov: true,
+});
+const scheduler = new optim.lrScheduler.CosineAnnealingLR(optimizer, { tMax: 3 });
 for (let epoch = 0; epoch < 3; epoch++) {
   net.train();
   let [correct, total] = [0, 0];
@@ -115,7 +130,7 @@ for (let epoch = 0; epoch < 3; epoch++) {
     correct += predicted.eq(targets).sum().item();
   }
   scheduler.step();
-  print(`epoch ${epoch} lr ${format(scheduler.getLastLr()[0]!, ".5f")} total ${total}`);
+  print(`epoch ${epoch} lr ${format(scheduler.getLastLr()[0], ".5f")} total ${total}`);
 }
 net.eval();
 torch.noGrad(() => {

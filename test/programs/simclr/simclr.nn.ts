@@ -44,7 +44,7 @@ function augment(x: Tensor): Tensor {
 }
 
 function infoNceLoss(features: Tensor, temperature = 0.2, nViews = 2): [Tensor, Tensor] {
-  const batch = features.shape[0]! / nViews;
+  const batch = features.shape[0] / nViews;
   let labels = torch.cat(
     Array.from({ length: nViews }, () => torch.arange(batch)),
     { dim: 0 },
@@ -52,13 +52,13 @@ function infoNceLoss(features: Tensor, temperature = 0.2, nViews = 2): [Tensor, 
   labels = labels.unsqueeze(0).eq(labels.unsqueeze(1)).float();
   features = F.normalize(features, { dim: 1 });
   let similarityMatrix = torch.matmul(features, features.T);
-  const mask = torch.eye(labels.shape[0]!, { dtype: torch.bool });
-  labels = labels.index(mask.logicalNot()).view(labels.shape[0]!, -1);
-  similarityMatrix = similarityMatrix.index(mask.logicalNot()).view(similarityMatrix.shape[0]!, -1);
-  const positives = similarityMatrix.index(labels.bool()).view(labels.shape[0]!, -1);
-  const negatives = similarityMatrix.index(labels.bool().logicalNot()).view(similarityMatrix.shape[0]!, -1);
+  const mask = torch.eye(labels.shape[0], { dtype: torch.bool });
+  labels = labels.index(mask.logicalNot()).view(labels.shape[0], -1);
+  similarityMatrix = similarityMatrix.index(mask.logicalNot()).view(similarityMatrix.shape[0], -1);
+  const positives = similarityMatrix.index(labels.bool()).view(labels.shape[0], -1);
+  const negatives = similarityMatrix.index(labels.bool().logicalNot()).view(similarityMatrix.shape[0], -1);
   const logits = torch.cat([positives, negatives], { dim: 1 });
-  labels = torch.zeros(logits.shape[0]!, { dtype: torch.long });
+  labels = torch.zeros(logits.shape[0], { dtype: torch.long });
   return [logits.div(temperature), labels];
 }
 
@@ -72,11 +72,15 @@ paint(0, ":", "3:9", "3:9");
 paint(1, ":", "::2");
 paint(2, ":", ":", "::3");
 const model = new Encoder();
-let optimizer: optim.Optimizer = new optim.SGD(model.parameters(), { lr: 0.05, momentum: 0.9, weightDecay: 1e-4 });
+let optimizer: optim.Optimizer = new optim.SGD(model.parameters(), {
+  lr: 0.05,
+  momentum: 0.9,
+  weightDecay: 1e-4,
+});
 const scheduler = new optim.lrScheduler.SequentialLR(optimizer, {
   schedulers: [
     new optim.lrScheduler.LinearLR(optimizer, { startFactor: 0.1, totalIters: 3 }),
-    new optim.lrScheduler.CosineAnnealingLR(optimizer, { TMax: 9 }),
+    new optim.lrScheduler.CosineAnnealingLR(optimizer, { tMax: 9 }),
   ],
   milestones: [3],
 });
@@ -108,4 +112,4 @@ for (let i = 0; i < 15; i++) {
   losses.push(loss.item());
 }
 const accuracy = 100 * probe(frozen).argmax(1).eq(y).float().mean().item();
-print(`lr ${format(scheduler.getLastLr()[0]!, ".1e")}, probe ${format(accuracy, ".1f")} %`);
+print(`lr ${format(scheduler.getLastLr()[0], ".1e")}, probe ${format(accuracy, ".1f")} %`);

@@ -9,7 +9,11 @@ class ConvLayer extends nn.Module {
   reflection_pad: nn.ReflectionPad2d;
   conv2d: nn.Conv2d;
 
-  constructor(inChannels: number, outChannels: number, { kernelSize, stride }: { kernelSize: number; stride: number }) {
+  constructor(
+    inChannels: number,
+    outChannels: number,
+    { kernelSize, stride }: { kernelSize: number; stride: number },
+  ) {
     super();
     this.reflection_pad = new nn.ReflectionPad2d(Math.floor(kernelSize / 2));
     this.conv2d = new nn.Conv2d(inChannels, outChannels, kernelSize, stride);
@@ -131,11 +135,11 @@ for (let e = 0; e < 4; e++) {
     const y = transformer(x);
     const featuresY = vgg(y);
     const featuresX = vgg(x);
-    const contentLoss = mseLoss(featuresY[1]!, featuresX[1]!).mul(10);
+    const contentLoss = mseLoss(featuresY[1], featuresX[1]).mul(10);
     let styleLoss = torch.tensor(0.0);
     featuresY.forEach((ftY, i) => {
       const gmY = gramMatrix(ftY);
-      styleLoss = styleLoss.add(mseLoss(gmY, gramStyle[i]!.index(`:${nBatch}`, ":", ":")));
+      styleLoss = styleLoss.add(mseLoss(gmY, gramStyle[i].index(`:${nBatch}`, ":", ":")));
     });
     styleLoss = styleLoss.mul(1e3);
     const totalLoss = contentLoss.add(styleLoss);

@@ -77,10 +77,13 @@ class TabularModel extends nn.Module {
 
 const dataset = new Houses(120);
 const [trainSet, valSet] = data.randomSplit(dataset, [96, 24]);
-const trainLoader = new data.DataLoader(trainSet!, { batchSize: 32, shuffle: true });
-const valLoader = new data.DataLoader(valSet!, { batchSize: 24 });
+const trainLoader = new data.DataLoader(trainSet, { batchSize: 32, shuffle: true });
+const valLoader = new data.DataLoader(valSet, { batchSize: 24 });
 const embSzs: Sizes = Object.fromEntries(
-  Object.entries(CARDINALITIES).map(([name, size]) => [name, [size, Math.min(50, Math.floor((size + 1) / 2))]]),
+  Object.entries(CARDINALITIES).map(([name, size]) => [
+    name,
+    [size, Math.min(50, Math.floor((size + 1) / 2))],
+  ]),
 );
 const model = new TabularModel(embSzs, 3, 1, [24, 12]);
 print(model);

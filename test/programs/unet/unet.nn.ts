@@ -94,7 +94,10 @@ class UNet extends nn.Module {
 function discs(n: number, size = 17): [Tensor, Tensor] {
   const axis = torch.arange(size).float();
   const [ys, xs] = torch.meshgrid(axis, axis, { indexing: "ij" });
-  const centre = torch.rand(n, 2, 1, 1).mul(size - 6).add(3);
+  const centre = torch
+    .rand(n, 2, 1, 1)
+    .mul(size - 6)
+    .add(3);
   const radius = torch.rand(n, 1, 1).mul(3).add(2);
   const mask = ys
     .sub(centre.index(":", 0))
@@ -107,7 +110,10 @@ function discs(n: number, size = 17): [Tensor, Tensor] {
 }
 
 function diceCoeff(input: Tensor, target: Tensor, epsilon = 1e-6): Tensor {
-  const inter = input.mul(target).sum({ dim: [-1, -2, -3] }).mul(2);
+  const inter = input
+    .mul(target)
+    .sum({ dim: [-1, -2, -3] })
+    .mul(2);
   let setsSum = input.sum({ dim: [-1, -2, -3] }).add(target.sum({ dim: [-1, -2, -3] }));
   setsSum = torch.where(setsSum.eq(0), inter, setsSum);
   return inter.add(epsilon).div(setsSum.add(epsilon)).mean();
@@ -125,10 +131,7 @@ for (let epoch = 0; epoch < 3; epoch++) {
     const [x, y] = [images.index(`${i}:${i + 4}`), masks.index(`${i}:${i + 4}`)];
     const pred = model(x);
     let loss = criterion(pred, y);
-    const dice = diceCoeff(
-      F.softmax(pred, { dim: 1 }).float(),
-      F.oneHot(y, 2).permute(0, 3, 1, 2).float(),
-    );
+    const dice = diceCoeff(F.softmax(pred, { dim: 1 }).float(), F.oneHot(y, 2).permute(0, 3, 1, 2).float());
     loss = loss.add(torch.sub(1, dice));
     optimizer.zeroGrad({ setToNone: true });
     loss.backward();
@@ -142,7 +145,7 @@ for (let epoch = 0; epoch < 3; epoch++) {
     score = diceCoeff(guess.eq(1).float(), masks.index("20:").eq(1).float());
   });
   scheduler.step(score);
-  print(`epoch ${epoch + 1}, lr ${optimizer.paramGroups[0]!.lr}`);
+  print(`epoch ${epoch + 1}, lr ${optimizer.paramGroups[0].lr}`);
 }
-checks["dice"]!.push(score.item());
+checks["dice"].push(score.item());
 checks["norm"] = [[...model.parameters()].reduce((sum, p) => sum + p.norm().item(), 0)];

@@ -1,18 +1,21 @@
 /** A vector-quantised autoencoder (van den Oord et al., 2017); the quantiser is a function with its own gradient. */
 import { F, nn, optim, print, torch, type Tensor } from "layerwise";
 
-type Context = torch.autograd.FunctionContext;
+type Context = torch.FunctionCtx;
 
 torch.manualSeed(19);
 export const losses: number[] = [];
 export const checks: Record<string, number[]> = {};
 
 class VectorQuantization extends torch.autograd.Function {
-  static override forward(ctx: Context, inputs: Tensor, codebook: Tensor): Tensor {
+  static forward(ctx: Context, inputs: Tensor, codebook: Tensor): Tensor {
     return torch.noGrad(() => {
       const flat = inputs.view(-1, codebook.size(1));
       const distances = torch.addmm(
-        codebook.pow(2).sum({ dim: 1 }).add(flat.pow(2).sum({ dim: 1, keepdim: true })),
+        codebook
+          .pow(2)
+          .sum({ dim: 1 })
+          .add(flat.pow(2).sum({ dim: 1, keepdim: true })),
         flat,
         codebook.t(),
         { alpha: -2.0, beta: 1.0 },
@@ -23,14 +26,14 @@ class VectorQuantization extends torch.autograd.Function {
     });
   }
 
-  static override backward(): never {
+  static backward(): never {
     throw new Error("the quantiser is not differentiable");
   }
 }
 
 class StraightThrough extends torch.autograd.Function {
-  static override forward(ctx: Context, inputs: Tensor, codebook: Tensor): [Tensor, Tensor] {
-    const indices = VectorQuantization.apply(inputs, codebook) as Tensor;
+  static forward(ctx: Context, inputs: Tensor, codebook: Tensor): [Tensor, Tensor] {
+    const indices = VectorQuantization.apply(inputs, codebook);
     const flat = indices.view(-1);
     ctx.saveForBackward(flat, codebook);
     const codes = torch.indexSelect(codebook, { dim: 0, index: flat }).viewAs(inputs);
@@ -38,7 +41,7 @@ class StraightThrough extends torch.autograd.Function {
     return [codes, flat];
   }
 
-  static override backward(ctx: Context, gradOutput: Tensor): (Tensor | null)[] {
+  static backward(ctx: Context, gradOutput: Tensor): (Tensor | null)[] {
     let gradInputs: Tensor | null = null;
     let gradCodebook: Tensor | null = null;
     if (ctx.needsInputGrad[0]) gradInputs = gradOutput.clone();
@@ -76,7 +79,7 @@ class VQVAE extends nn.Module {
 
   forward(x: Tensor): [Tensor, Tensor, Tensor, Tensor] {
     const zE = this.encoder(x).permute(0, 2, 3, 1).contiguous();
-    const [zSt, indices] = StraightThrough.apply(zE, this.codebook.weight.detach()) as [Tensor, Tensor];
+    const [zSt, indices] = StraightThrough.apply(zE, this.codebook.weight.detach());
     const zQ = torch.indexSelect(this.codebook.weight, { dim: 0, index: indices }).viewAs(zE);
     const xTilde = this.decoder(zSt.permute(0, 3, 1, 2));
     return [xTilde, zE, zQ, indices];
