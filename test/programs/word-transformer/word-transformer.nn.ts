@@ -1,7 +1,7 @@
 // A word-level Transformer language model: encoder layers with a causal mask and positions of sines and cosines
 import { torch, nn, optim, print, type Tensor } from "layerwise";
 
-torch.manualSeed(0);
+torch.manualSeed(1);
 export const losses: number[] = [];
 
 const TEXT = `
