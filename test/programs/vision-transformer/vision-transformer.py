@@ -201,4 +201,4 @@ for epoch in range(epochs):
 # What the class token attends to, in the last block.
 attention = model.blocks[-1].attn.last_attention[:, :, 0, 1:].mean(dim=(0, 1))
 checks["attention"] = attention.tolist()
-print(attention.argmax().item(), list(attention.reshape(3, 3).shape))
+print(attention.argmax().item(), attention.reshape(3, 3).shape)
