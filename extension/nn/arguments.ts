@@ -81,18 +81,34 @@ export function bind<P extends object>(
       if (named[key] !== undefined) bound[key] = named[key];
     }
   }
-  const missing = names.filter((name) => bound[name] === REQUIRED);
-  if (missing.length > 0) throw new TensorError("value", lacking(callee, missing));
-  // A class may hand on what its subclass has bound.
-  const known = named === undefined ? undefined : (named as { [GIVEN]?: ReadonlySet<string> })[GIVEN];
-  const given = known ?? new Set(names.filter((name, i) => i < positional || named?.[name] !== undefined));
-  Object.defineProperty(bound, GIVEN, { value: given });
+  for (const name of names) {
+    if (bound[name] !== REQUIRED) continue;
+    throw new TensorError(
+      "value",
+      lacking(
+        callee,
+        names.filter((one) => bound[one] === REQUIRED),
+      ),
+    );
+  }
+  if (isClass(callee)) {
+    // A class may hand on what its subclass has bound.
+    const known = named === undefined ? undefined : (named as { [GIVEN]?: ReadonlySet<string> })[GIVEN];
+    const given = known ?? new Set(names.filter((name, i) => i < positional || named?.[name] !== undefined));
+    Object.defineProperty(bound, GIVEN, { value: given });
+  }
   return bound as { [K in keyof P]-?: Exclude<P[K], undefined> };
+}
+
+/** Classes print their arguments, and must know which were given; functions are called in every step. */
+function isClass(callee: string): boolean {
+  const first = callee.charCodeAt(0);
+  return first >= 65 && first <= 90;
 }
 
 /** Whether an argument says where a module of PyTorch lies and of which type it is: here that is always the same. */
 function placed(callee: string, key: string, value: unknown): boolean {
-  if (!/^[A-Z]/.test(callee)) return false;
+  if (!isClass(callee)) return false;
   return (
     key === "device" || (key === "dtype" && (value === null || value === undefined || value === "float32"))
   );
