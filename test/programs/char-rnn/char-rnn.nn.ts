@@ -1,5 +1,5 @@
 // Classifies names with a recurrent network written out by hand: one name at a time, of any length
-import { torch, nn, print, type Tensor } from "layerwise";
+import { torch, nn, format, print, type Tensor } from "layerwise";
 
 torch.manualSeed(5);
 export const losses: number[] = [];
@@ -102,7 +102,7 @@ for (let iter = 1; iter < nIters + 1; iter++) {
   if (iter % printEvery === 0) {
     const [guess] = categoryFromOutput(output);
     const correct = guess === category ? "✓" : `✗ (${category})`;
-    print(`${iter} ${loss.toFixed(2)} ${line} / ${guess} ${correct}`);
+    print(`${iter} ${format(loss, ".2f")} ${line} / ${guess} ${correct}`);
   }
 }
 
@@ -131,7 +131,7 @@ function predict(inputLine: string, nPredictions = 3): void {
     for (let i = 0; i < nPredictions; i++) {
       const value = topv.index(0).index(i).item();
       const categoryIndex = topi.index(0).index(i).item();
-      print(`(${value.toFixed(2)}) ${allCategories[categoryIndex]}`);
+      print(`(${format(value, ".2f")}) ${allCategories[categoryIndex]}`);
     }
   });
 }

@@ -1,5 +1,5 @@
 // A DCGAN: transposed convolutions draw, convolutions judge, both from weights drawn anew
-import { torch, nn, optim, data, print, type Tensor } from "layerwise";
+import { torch, nn, optim, data, format, print, type Tensor } from "layerwise";
 
 torch.manualSeed(999);
 export const losses: number[] = [];
@@ -129,7 +129,7 @@ for (let epoch = 0; epoch < numEpochs; epoch++) {
   }
   print(
     `[${epoch + 1}/${numEpochs}][${i + 1}/${dataloader.length}] ` +
-      `Loss_D: ${errD.item().toFixed(2)} Loss_G: ${errG.item().toFixed(2)}`,
+      `Loss_D: ${format(errD.item(), ".2f")} Loss_G: ${format(errG.item(), ".2f")}`,
   );
 }
 

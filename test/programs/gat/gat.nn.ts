@@ -1,5 +1,5 @@
 // A graph attention network: every node weighs its neighbours, with several heads
-import { torch, nn, F, optim, print, type Parameter, type Tensor } from "layerwise";
+import { torch, nn, F, optim, format, print, type Parameter, type Tensor } from "layerwise";
 
 torch.manualSeed(72);
 export const losses: number[] = [];
@@ -139,5 +139,5 @@ for (let epoch = 0; epoch < 40; epoch++) {
   if (badCounter === patience) break;
 }
 
-print(`best epoch ${bestEpoch}, accuracy ${accuracies[bestEpoch].toFixed(4)}`);
+print(`best epoch ${bestEpoch}, accuracy ${format(accuracies[bestEpoch], ".4f")}`);
 export const checks = { accuracy: accuracies, best: [best] };

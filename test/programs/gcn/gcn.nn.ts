@@ -1,5 +1,5 @@
 // A graph convolutional network that finds the communities of a graph from a few labelled nodes
-import { torch, nn, F, optim, print, type Parameter, type Tensor } from "layerwise";
+import { torch, nn, F, optim, format, print, type Parameter, type Tensor } from "layerwise";
 
 torch.manualSeed(42);
 export const losses: number[] = [];
@@ -111,8 +111,8 @@ function train(epoch: number): void {
   losses.push(lossVal.item());
   if ((epoch + 1) % 10 === 0)
     print(
-      `Epoch: ${String(epoch + 1).padStart(4, "0")} acc_train: ${accTrain.item().toFixed(4)} ` +
-        `acc_val: ${accVal.item().toFixed(4)}`,
+      `Epoch: ${format(epoch + 1, "04d")} acc_train: ${format(accTrain.item(), ".4f")} ` +
+        `acc_val: ${format(accVal.item(), ".4f")}`,
     );
 }
 
@@ -121,7 +121,7 @@ function test(): number {
   const output = model(features, adj);
   const lossTest = F.nllLoss(output.index(idxTest), labels.index(idxTest));
   const accTest = accuracy(output.index(idxTest), labels.index(idxTest));
-  print(`Test set results: accuracy = ${accTest.item().toFixed(4)}`);
+  print(`Test set results: accuracy = ${format(accTest.item(), ".4f")}`);
   return lossTest.item();
 }
 

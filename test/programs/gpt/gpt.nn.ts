@@ -1,5 +1,5 @@
 // A small GPT on characters: tied weights, a learning rate with warm-up and cosine decay, then sampling
-import { torch, nn, F, optim, print, type Parameter, type Tensor } from "layerwise";
+import { torch, nn, F, optim, format, print, type Parameter, type Tensor } from "layerwise";
 
 torch.manualSeed(1337);
 export const losses: number[] = [];
@@ -169,7 +169,10 @@ class GPT extends nn.Module {
       { params: nodecayParams, weightDecay: 0.0 },
     ];
     const count = (params: Parameter[]): string =>
-      params.reduce((sum, p) => sum + p.numel(), 0).toLocaleString("en");
+      format(
+        params.reduce((sum, p) => sum + p.numel(), 0),
+        ",",
+      );
     print(`num decayed parameter tensors: ${decayParams.length}, with ${count(decayParams)} parameters`);
     print(
       `num non-decayed parameter tensors: ${nodecayParams.length}, with ${count(nodecayParams)} parameters`,
@@ -234,7 +237,7 @@ for (let it = 0; it < maxIters; it++) {
 
   if (it % evalInterval === 0) {
     const out = estimateLoss();
-    print(`step ${it}: train loss ${out.train.item().toFixed(2)}, val loss ${out.val.item().toFixed(2)}`);
+    print(`step ${it}: train loss ${format(out.train, ".2f")}, val loss ${format(out.val, ".2f")}`);
   }
 
   const [X, Y] = getBatch("train");

@@ -1,5 +1,5 @@
 // Translation with a sequence to sequence network and attention: one pair a step, teacher forcing now and then
-import { torch, nn, F, optim, print, type Tensor } from "layerwise";
+import { torch, nn, F, optim, format, print, type Tensor } from "layerwise";
 
 torch.manualSeed(3);
 export const losses: number[] = [];
@@ -236,7 +236,9 @@ function trainIters(
     if (iter % printEvery === 0) {
       const printLossAvg = printLossTotal / printEvery;
       printLossTotal = 0;
-      print(`(${iter} ${Math.floor(iter / (Math.floor(nIters / 100) || 1))}%) ${printLossAvg.toFixed(3)}`);
+      print(
+        `(${iter} ${Math.floor(iter / (Math.floor(nIters / 100) || 1))}%) ${format(printLossAvg, ".3f")}`,
+      );
     }
   }
 }

@@ -1,5 +1,5 @@
 // A siamese network: pairs with a contrastive loss, then triplets, and the nearest neighbour as the answer
-import { torch, nn, F, optim, data, print, type Tensor } from "layerwise";
+import { torch, nn, F, optim, data, format, print, type Tensor } from "layerwise";
 
 torch.manualSeed(17);
 export const losses: number[] = [];
@@ -100,7 +100,7 @@ for (let epoch = 0; epoch < 6; epoch++) {
     optimizer.step();
     losses.push(lossContrastive.item());
   }
-  print(`Epoch number ${epoch}\n Current loss ${lossContrastive.item().toFixed(2)}`);
+  print(`Epoch number ${epoch}\n Current loss ${format(lossContrastive.item(), ".2f")}`);
 }
 
 // The same network, with triplets: an anchor, another of its writer, one of the next writer.

@@ -1,5 +1,5 @@
 // A variational autoencoder of small pictures: reconstruction error plus KL divergence, both summed
-import { torch, nn, F, optim, data, print, type Tensor } from "layerwise";
+import { torch, nn, F, optim, data, format, print, type Tensor } from "layerwise";
 
 torch.manualSeed(1);
 export const losses: number[] = [];
@@ -74,7 +74,7 @@ function train(epoch: number): void {
     if (batchIdx % 2 === 0)
       print(`Train Epoch: ${epoch} [${batchIdx * batch.size(0)}/${trainLoader.dataset.length}]`);
   }
-  print(`====> Epoch: ${epoch} Average loss: ${(trainLoss / trainLoader.dataset.length).toFixed(2)}`);
+  print(`====> Epoch: ${epoch} Average loss: ${format(trainLoss / trainLoader.dataset.length, ".2f")}`);
 }
 
 function test(): void {
@@ -87,7 +87,7 @@ function test(): void {
     }
   });
   losses.push(testLoss / testLoader.dataset.length);
-  print(`====> Test set loss: ${losses.at(-1)!.toFixed(1)}`);
+  print(`====> Test set loss: ${format(losses.at(-1)!, ".1f")}`);
 }
 
 for (let epoch = 1; epoch < 9; epoch++) {

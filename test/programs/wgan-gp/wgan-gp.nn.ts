@@ -1,5 +1,5 @@
 // A Wasserstein GAN with gradient penalty: the critic's gradients are differentiated again
-import { torch, nn, optim, print, type Tensor } from "layerwise";
+import { torch, nn, optim, format, print, type Tensor } from "layerwise";
 
 torch.manualSeed(1);
 export const losses: number[] = [];
@@ -146,6 +146,6 @@ for (let iteration = 0; iteration < ITERS; iteration++) {
   losses.push(GCost.item());
   if (iteration % 4 === 3)
     print(
-      `iteration ${iteration + 1}: critic ${DCost.item().toFixed(2)}, generator ${GCost.item().toFixed(2)}`,
+      `iteration ${iteration + 1}: critic ${format(DCost.item(), ".2f")}, generator ${format(GCost.item(), ".2f")}`,
     );
 }

@@ -1,5 +1,5 @@
 // A word-level LSTM language model with truncated backpropagation and an update written out by hand
-import { torch, nn, F, print, type Tensor } from "layerwise";
+import { torch, nn, F, format, print, type Tensor } from "layerwise";
 
 torch.manualSeed(1111);
 export const losses: number[] = [];
@@ -192,8 +192,8 @@ for (let epoch = 1; epoch < 11; epoch++) {
   losses.push(valLoss);
   if (epoch % 2 === 0)
     print(
-      `| end of epoch ${String(epoch).padStart(3)} | lr ${lr.toFixed(2).padStart(5, "0")} | ` +
-        `loss ${curLoss.toFixed(2).padStart(5)} | valid ppl ${Math.exp(valLoss).toFixed(1).padStart(6)}`,
+      `| end of epoch ${format(epoch, "3d")} | lr ${format(lr, "05.2f")} | ` +
+        `loss ${format(curLoss, "5.2f")} | valid ppl ${format(Math.exp(valLoss), "6.1f")}`,
     );
   // Anneal the learning rate if no improvement has been seen in the validation dataset.
   if (bestValLoss === null || valLoss < bestValLoss) bestValLoss = valLoss;

@@ -1,5 +1,5 @@
 // A word-level Transformer language model: encoder layers with a causal mask and positions of sines and cosines
-import { torch, nn, optim, print, type Tensor } from "layerwise";
+import { torch, nn, optim, format, print, type Tensor } from "layerwise";
 
 torch.manualSeed(1);
 export const losses: number[] = [];
@@ -160,8 +160,8 @@ for (let epoch = 1; epoch < 13; epoch++) {
   losses.push(valLoss);
   print("-".repeat(60));
   print(
-    `| end of epoch ${String(epoch).padStart(3)} | valid loss ${valLoss.toFixed(2).padStart(5)} | ` +
-      `valid ppl ${Math.exp(valLoss).toFixed(1).padStart(8)}`,
+    `| end of epoch ${format(epoch, "3d")} | valid loss ${format(valLoss, "5.2f")} | ` +
+      `valid ppl ${format(Math.exp(valLoss), "8.1f")}`,
   );
   if (valLoss < bestValLoss) {
     bestValLoss = valLoss;
