@@ -8,13 +8,22 @@ const read = (path: string): string =>
 /** Code without what a formatter adds or takes away. */
 const plain = (code: string): string => code.replaceAll(/\s+/g, "").replaceAll(/,(?=[)\]}])/g, "");
 
-const sections = read("examples.md")
+const page = read("examples.md");
+const sections = page
   .split(/^## /m)
-  .slice(1)
+  .slice(1, -1)
   .map((text) => ({ title: text.slice(0, text.indexOf("\n")), text }));
 
 test("there are ten programs", () => {
   expect(sections).toHaveLength(10);
+});
+
+test("the page links every program", () => {
+  const folder = new URL("../../programs/", import.meta.url);
+  const programs = fs.readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+  for (const { name } of programs)
+    for (const ending of ["py", "nn.ts"])
+      expect(page).toContain(`(../test/programs/${name}/${name}.${ending})`);
 });
 
 test.each(sections)("$title", ({ text }) => {
