@@ -74,7 +74,7 @@ const CREATION = {
   randintLike: `input high | ${LIKE} generator? / input low high | ${LIKE} generator?`,
   randperm: `n | ${DRAWN}`,
   tensor: "data | * dtype? device? requiresGrad? pinMemory?",
-  ...each("row col | offset? * dtype? -device? -layout? -requiresGrad?", "trilIndices triuIndices"),
+  ...each("row col | offset? * dtype? device? -layout? -requiresGrad?", "trilIndices triuIndices"),
   bernoulli: "input p? | * generator?",
   multinomial: "input numSamples | replacement? * generator?",
 } as const;
