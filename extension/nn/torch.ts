@@ -309,6 +309,7 @@ export {
   vander,
   var,
   varMean,
+  variance,
   vdot,
   view,
   viewAs,

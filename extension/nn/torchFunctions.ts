@@ -316,4 +316,4 @@ export const {
 } = functions;
 
 const variance = functions.var;
-export { variance as var };
+export { variance, variance as var };

@@ -4,7 +4,7 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { compileFunction } from "node:vm";
 import { transformSync } from "esbuild";
-import { data, experiment, F, nn, optim, print, torch } from "../../extension/nn/index.ts";
+import * as library from "../../extension/nn/index.ts";
 
 const source = fileURLToPath(new URL("../../extension/nn/", import.meta.url));
 
@@ -43,7 +43,7 @@ export function runExample(example: string, differs: (line: string, got: string)
   const check = (line: string, got: unknown, expected: unknown): void => {
     if (JSON.stringify(got) !== JSON.stringify(expected)) differs(line, JSON.stringify(got));
   };
-  const scope = { data, experiment, F, nn, optim, print, torch, check };
+  const scope = { ...library, check };
   const run = compileFunction(code, Object.keys(scope)) as (...args: unknown[]) => unknown;
   run(...Object.values(scope));
 }

@@ -36,6 +36,8 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
     "test/unit/platform.test.ts",
     "device getDefaultDevice setDefaultDevice isFloatingPoint numel getDefaultDtype setDefaultDtype finfo iinfo",
   ),
+  ...from("test/engine/transforms.test.ts", "vmap"),
+  ...from("test/engine/sparse.test.ts", "sparseCooTensor spmm"),
   ...from("test/unit/print.test.ts", "getPrintOptions setPrintOptions"),
   ...from("test/unit/formats", "save load"),
 };
