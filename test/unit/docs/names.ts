@@ -39,6 +39,15 @@ const OURS: Readonly<Record<string, { name: string; has: ReadonlySet<string>; hi
   "torch.optim": { name: "optim", has: new Set(Object.keys(optim)) },
   "torch.optim.lr_scheduler": { name: "optim.lrScheduler", has: new Set(Object.keys(optim.lrScheduler)) },
   "torch.optim.swa_utils": { name: "optim.swaUtils", has: new Set(Object.keys(optim.swaUtils)) },
+  "torch.autograd": { name: "torch.autograd", has: new Set(Object.keys(torch.autograd)) },
+  "torch.autograd.functional": {
+    name: "torch.autograd.functional",
+    has: new Set(Object.keys(torch.autograd.functional)),
+  },
+  "torch.distributions": { name: "torch.distributions", has: new Set(Object.keys(torch.distributions)) },
+  "torch.func": { name: "torch.func", has: new Set(Object.keys(torch.func)) },
+  "torch.linalg": { name: "torch.linalg", has: new Set(Object.keys(torch.linalg)) },
+  "torch.sparse": { name: "torch.sparse", has: new Set(Object.keys(torch.sparse)) },
   "torch.utils.data": { name: "data", has: new Set(Object.keys(data)) },
 };
 
