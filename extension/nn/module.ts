@@ -1,4 +1,4 @@
-import { detach, target, type ToArguments } from "../tensor/functions/conversion.ts";
+import { target, type ToArguments } from "../tensor/functions/conversion.ts";
 import { TensorError } from "../tensor/errors.ts";
 import { zeroGradients } from "../tensor/gradientHooks.ts";
 import { Parameter, Tensor } from "../tensor/tensor.ts";
@@ -22,8 +22,8 @@ import {
   submodule,
   type MemberOptions,
 } from "./moduleMembers.ts";
-import { snakeCase } from "./repr.ts";
-import { loadInto, type LoadReport, type StateDict } from "./stateDict.ts";
+import { snakeCase, treeText } from "./repr.ts";
+import { loadInto, stateOf, type LoadReport, type StateDict } from "./stateDict.ts";
 
 const INSPECT: unique symbol = Symbol.for("nodejs.util.inspect.custom");
 
@@ -329,12 +329,7 @@ export abstract class Module {
    * @throws TensorError when two fields have one name: see {@link stateDictNames}
    */
   stateDict(prefix = ""): Map<string, Tensor> {
-    const out = new Map<string, Tensor>();
-    for (const [key, tensor] of this.stateEntries(prefix)) {
-      if (out.has(key)) throw new TensorError("value", `two fields have the name "${key}" in the state dict`);
-      out.set(key, detach(tensor));
-    }
-    return out;
+    return stateOf(this, prefix);
   }
 
   /**
@@ -355,12 +350,6 @@ export abstract class Module {
   /** @internal Whether a state dict that lacks this entry is complete all the same. */
   mayLack(_key: string): boolean {
     return false;
-  }
-
-  private *stateEntries(prefix: string): Generator<[key: string, tensor: Tensor]> {
-    for (const [key, tensor] of this.ownState()) yield [prefix + key, tensor];
-    for (const [key, child] of this.ownChildren())
-      if (child !== null) yield* child.stateEntries(`${prefix}${key}.`);
   }
 
   /** Runs `hook` before every call of this module. */
@@ -398,12 +387,7 @@ export abstract class Module {
 
   /** The text of PyTorch's `print(model)`. */
   toString(): string {
-    const extra = this.extraRepr();
-    const lines = this.childTexts().map(([name, text]) => `(${name}): ${text.replaceAll("\n", "\n  ")}`);
-    const { name } = this.constructor;
-    if (lines.length === 0 && !extra.includes("\n")) return `${name}(${extra})`;
-    if (extra !== "") lines.unshift(...extra.split("\n"));
-    return `${name}(\n  ${lines.join("\n  ")}\n)`;
+    return treeText(this.constructor.name, this.extraRepr(), this.childTexts());
   }
 
   [INSPECT](): string {

@@ -37,3 +37,15 @@ export function py(value: PyValue): string {
   if (typeof value === "string") return `'${value}'`;
   return value.length === 1 ? `(${py(value[0])},)` : `(${value.map(py).join(", ")})`;
 }
+
+/** A module and what it holds, as `print(model)` shows them. */
+export function treeText(
+  name: string,
+  extra: string,
+  children: readonly [name: string, text: string][],
+): string {
+  const lines = children.map(([child, text]) => `(${child}): ${text.replaceAll("\n", "\n  ")}`);
+  if (lines.length === 0 && !extra.includes("\n")) return `${name}(${extra})`;
+  if (extra !== "") lines.unshift(...extra.split("\n"));
+  return `${name}(\n  ${lines.join("\n  ")}\n)`;
+}

@@ -1,5 +1,6 @@
 import { apply } from "../tensor/apply.ts";
 import { TensorError } from "../tensor/errors.ts";
+import { detach } from "../tensor/functions/conversion.ts";
 import { cast, identity, reshape } from "../tensor/ops/movement.ts";
 import { noGrad } from "../tensor/scope.ts";
 import { formatSize, sameShape } from "../tensor/shape.ts";
@@ -98,6 +99,25 @@ export function loadInto(
     for (const load of loads) load();
   });
   return new LoadReport(missing, unexpected);
+}
+
+/**
+ * The state dict of a module: its own tensors, then those of its children, each detached.
+ * @throws TensorError when two fields have one name
+ */
+export function stateOf(owner: StateOwner, prefix: string): Map<string, Tensor> {
+  const out = new Map<string, Tensor>();
+  for (const [key, tensor] of entries(owner, prefix)) {
+    if (out.has(key)) throw new TensorError("value", `two fields have the name "${key}" in the state dict`);
+    out.set(key, detach(tensor));
+  }
+  return out;
+}
+
+function* entries(owner: StateOwner, prefix: string): Generator<[key: string, tensor: Tensor]> {
+  for (const [key, tensor] of owner.ownState()) yield [prefix + key, tensor];
+  for (const [key, child] of owner.ownChildren())
+    if (child !== null) yield* entries(child, `${prefix}${key}.`);
 }
 
 /** Shapes are equal, or one of them is a number saved by an old version as a list of one. */

@@ -1,7 +1,7 @@
 // PyTorch's `torch` namespace: `export * as torch from "./torch.ts"`.
 import { detectAnomaly, isAnomalyEnabled, setDetectAnomaly } from "./anomaly.ts";
 import { grad } from "./autograd.ts";
-import { gradcheck, hessian, jacobian, vjp } from "./autogradFunctional.ts";
+import { gradcheck, hessian, jacobian, vjp } from "./differentiation/functional.ts";
 import { Function } from "./differentiation/function.ts";
 
 export type { FunctionCtx } from "./differentiation/function.ts";

@@ -1,12 +1,12 @@
 // PyTorch's torch.autograd.functional: derivatives of functions of tensors.
-import { grad } from "./autograd.ts";
-import { TensorError } from "./errors.ts";
-import { zerosLike } from "./functions/creation.ts";
-import { reshape, stack } from "./functions/shape.ts";
-import { copied } from "./functions/views.ts";
-import { valuesOf } from "./runtime.ts";
-import { withGradients } from "./scope.ts";
-import { fromHost, Tensor } from "./tensor.ts";
+import { grad } from "../autograd.ts";
+import { TensorError } from "../errors.ts";
+import { zerosLike } from "../functions/creation.ts";
+import { reshape, stack } from "../functions/shape.ts";
+import { copied } from "../functions/views.ts";
+import { valuesOf } from "../runtime.ts";
+import { withGradients } from "../scope.ts";
+import { fromHost, Tensor } from "../tensor.ts";
 
 /** A function of one tensor or several. */
 type Differentiable<I extends Tensor | readonly Tensor[], O> = (
