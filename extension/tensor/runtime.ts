@@ -13,6 +13,7 @@ import {
   heldValues,
   isRead,
   learn,
+  overwritten,
   recognize,
   graphRefused,
   released,
@@ -232,6 +233,8 @@ export function barrier(requested: readonly Value[]): void {
   const roots = writes ? [...requested, ...pendingOf(observed)] : requested;
   if (writes) observed = new Set();
   const gradients = gradientsOf(written);
+  // A loss that is read before its `backward()` still needs what its forward has written over, such as a masked weight.
+  const old = writes && requested.length > 0 ? overwritten(new Set(assigns.map((a) => a.storage))) : [];
   let plan: Plan;
   try {
     const lazy = gradients.filter((v) => v.read === undefined);
@@ -240,7 +243,9 @@ export function barrier(requested: readonly Value[]): void {
       if (lastLazy.length > 0) releaseLazy(new Set([...plan.leaves, ...gradients]));
       lastLazy = plan.lazy;
     }
+    const before = old.map(leafData);
     executor().run(plan, inspection.of?.(plan));
+    old.forEach((value, i) => (value.data = before[i]));
   } catch (error) {
     refuse();
     throw error;

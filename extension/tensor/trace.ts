@@ -1,4 +1,4 @@
-import { Node, Value } from "./graph.ts";
+import { Node, Value, type Storage } from "./graph.ts";
 import { internal, TensorError } from "./errors.ts";
 import type { AnyOp, Op } from "./op.ts";
 import { Numbering, place, Template, type Backward, type Plan, type Request } from "./template.ts";
@@ -237,6 +237,26 @@ export const traced = (): number => recorded.length;
 
 /** Whether a node recorded since the last barrier has this value as an input. */
 export const isRead = (value: Value): boolean => recorded.some((node) => node.inputs.includes(value));
+
+/** What storages hold now, of which a gradient may still be computed: inputs of recorded nodes that have gradients. */
+export function overwritten(storages: ReadonlySet<Storage>): Value[] {
+  const found: Value[] = [];
+  // Nodes without a gradient whose values one with a gradient reads.
+  const read = new Set<Node>();
+  for (let i = recorded.length - 1; i >= 0; i--) {
+    const node = recorded[i];
+    if (node === undefined || (node.edges === undefined && !read.has(node))) continue;
+    for (const input of node.inputs) {
+      const { producer } = input;
+      if (input.ready) continue;
+      if (producer.kind === "state") {
+        const { storage, version } = producer;
+        if (storages.has(storage) && storage.version === version) found.push(input);
+      } else if (producer.kind === "node" && producer.edges === undefined) read.add(producer);
+    }
+  }
+  return found;
+}
 
 /** Records what was taken over: somebody wants to see more of it than its results. */
 function record(): void {

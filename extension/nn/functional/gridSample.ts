@@ -1,7 +1,8 @@
 import { TensorError } from "../../tensor/errors.ts";
 import { add, clamp, div, fmod, mul, remainder, sub } from "../../tensor/functions/arithmetic.ts";
+import { detach } from "../../tensor/functions/conversion.ts";
 import { arange, linspace, ones } from "../../tensor/functions/creation.ts";
-import { abs, eq, floor, ge, le, logicalAnd, round, where } from "../../tensor/functions/elementwise.ts";
+import { abs, eq, floor, ge, gt, le, logicalAnd, lt, round, where } from "../../tensor/functions/elementwise.ts";
 import { indexSelect } from "../../tensor/functions/gathering.ts";
 import { bmm } from "../../tensor/functions/linalg.ts";
 import { castTo, composed, named } from "../../tensor/functions/operands.ts";
@@ -109,13 +110,19 @@ function pixelOf(x: Tensor, size: number, alignCorners: boolean): Tensor {
 /** Pixels outside moved inside, unless what lies there is zero. */
 function padded(x: Tensor, size: number, padding: GridPadding, alignCorners: boolean): Tensor {
   if (padding === "zeros") return x;
-  if (padding === "border") return clamp(x, 0, size - 1);
+  if (padding === "border") return clipped(x, size - 1);
   const [low, span] = alignCorners ? [0, size - 1] : [-0.5, size];
   if (span === 0) return mul(x, 0);
   const distance = abs(sub(x, low));
   const extra = fmod(distance, span);
   const even = eq(remainder(floor(div(distance, span)), 2), 0);
-  return clamp(add(where(even, extra, sub(span, extra)), low), 0, size - 1);
+  return clipped(add(where(even, extra, sub(span, extra)), low), size - 1);
+}
+
+/** Clamps to 0 and `last`. As in PyTorch, whose `clamp` differs there, a place on the border itself has no gradient. */
+function clipped(x: Tensor, last: number): Tensor {
+  const between = logicalAnd(gt(x, 0), lt(x, last));
+  return clamp(where(between, x, detach(x)), 0, last);
 }
 
 /** Pixels along one dimension and their weights. */

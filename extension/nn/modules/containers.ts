@@ -14,6 +14,10 @@ type Known<L extends readonly Module[]> = number extends L["length"]
   ? readonly L[number][] & readonly Layer[]
   : L;
 
+/** Positions at which a layer is of the class that was given there. */
+type Position = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10 | 11 | 12 | 13 | 14 | 15 | 16 | 17 | 18 | 19;
+type Positions<L extends readonly Module[]> = { readonly [I in Position]: L[I] };
+
 /** Position counted from the front. */
 function position(index: number, length: number): number {
   const at = index < 0 ? index + length : index;
@@ -31,6 +35,9 @@ function position(index: number, length: number): number {
  * new nn.Sequential({ hidden: new nn.Linear(4, 8), out: new nn.Linear(8, 3) });
  * ```
  */
+// The layers at their positions, which only a type of its own can say.
+// eslint-disable-next-line typescript/no-unsafe-declaration-merging
+export interface Sequential<L extends readonly Module[] = readonly Layer[]> extends Positions<L> {}
 export class Sequential<L extends readonly Module[] = readonly Layer[]> extends Module {
   readonly [index: number]: L[number];
 
@@ -50,6 +57,12 @@ export class Sequential<L extends readonly Module[] = readonly Layer[]> extends 
   get(index: number): L[number] {
     const layers = [...this];
     return layers[position(index, layers.length)]!;
+  }
+
+  /** The layers from a position up to, not including, another: PyTorch's `layers[start:end]`. They are shared, not copied. */
+  slice(start?: number, end?: number): Sequential {
+    const named = this.namedChildren().slice(start, end);
+    return new Sequential<readonly Layer[]>(new Map(named));
   }
 
   /** Adds a layer at the end. */
@@ -116,6 +129,11 @@ export class ModuleList<M extends Module = Layer> extends Module {
   /** The module at a position; negative ones count from the end. */
   get(index: number): M {
     return this[position(index, this.length)]!;
+  }
+
+  /** The modules from a position up to, not including, another: PyTorch's `modules[start:end]`. They are shared, not copied. */
+  slice(start?: number, end?: number): ModuleList<M> {
+    return new ModuleList([...this].slice(start, end));
   }
 
   append(module: M): this {
