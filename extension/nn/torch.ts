@@ -225,6 +225,7 @@ export {
   pdist,
   permute,
   pinverse,
+  poisson,
   polygamma,
   positive,
   pow,

@@ -221,6 +221,7 @@ export const {
   pdist,
   permute,
   pinverse,
+  poisson,
   polygamma,
   positive,
   pow,

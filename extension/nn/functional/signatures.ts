@@ -21,6 +21,7 @@ export const BINDING = {
     "binaryCrossEntropy multilabelSoftMarginLoss",
   ),
   binaryCrossEntropyWithLogits: "input target | weight? sizeAverage? reduce? reduction? posWeight?",
+  affineGrid: "theta size | alignCorners?",
   ...each("input | alpha? inplace?", "celu elu"),
   channelShuffle: "input groups",
   ...each("input weight | bias? stride? padding? dilation? groups?", "conv1d conv2d conv3d"),
@@ -40,6 +41,7 @@ export const BINDING = {
   fold: "input outputSize kernelSize | dilation? padding? stride?",
   gelu: "input | * approximate?",
   glu: "input | dim?",
+  gridSample: "input grid | mode? paddingMode? alignCorners?",
   groupNorm: "input numGroups | weight? bias? eps?",
   gumbelSoftmax: "logits | tau? hard? eps? dim?",
   ...each("input | lambd?", "hardshrink softshrink"),
@@ -80,6 +82,13 @@ export const BINDING = {
 
 /** Functions that take an object of options after `|`. */
 export const WITH_OPTIONS = {
+  celu_: "input | alpha?",
+  elu_: "input | alpha? !scale? !inputScale?",
+  hardtanh_: "input | minVal? maxVal?",
+  leakyRelu_: "input | negativeSlope?",
+  ...each("input", "relu_ selu_"),
+  rrelu_: "input | lower? upper? training? !generator?",
+  threshold_: "input threshold value",
   oneHot: "input numClasses?",
   cosineSimilarity: "x1 x2 dim? eps?",
   gaussianNllLoss: "input target var | full? eps? reduction?",

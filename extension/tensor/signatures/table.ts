@@ -76,6 +76,7 @@ const CREATION = {
   tensor: "data | * dtype? device? requiresGrad? pinMemory?",
   ...each("row col | offset? * dtype? device? -layout? -requiresGrad?", "trilIndices triuIndices"),
   bernoulli: "input p? | * generator?",
+  poisson: "input | generator?",
   multinomial: "input numSamples | replacement? * generator?",
 } as const;
 
