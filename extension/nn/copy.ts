@@ -23,16 +23,27 @@ export function deepcopy<T>(value: T): T {
   return noGrad(() => hidden(() => copyOf(value, copies) as T));
 }
 
-function copyOf(source: unknown, copies: Map<unknown, unknown>): unknown {
+/**
+ * A copy of a module, array, map, set or plain object that shares what is in it. A tensor's copy shares its memory.
+ *
+ * ```ts
+ * const state = copy.copy(settings);
+ * ```
+ */
+export function copy<T>(value: T): T {
+  return noGrad(() => copyOf(value, new Map(), false) as T);
+}
+
+function copyOf(source: unknown, copies: Map<unknown, unknown>, deep = true): unknown {
   if ((typeof source !== "object" && typeof source !== "function") || source === null) return source;
   const known = copies.get(source);
   if (known !== undefined) return known;
-  const copy = (x: unknown): unknown => copyOf(x, copies);
+  const copy = (x: unknown): unknown => (deep ? copyOf(x, copies) : x);
   const made = <U>(twin: U): U => {
     copies.set(source, twin);
     return twin;
   };
-  if (source instanceof Tensor) return made(tensorCopy(source));
+  if (source instanceof Tensor) return made(deep ? tensorCopy(source) : aliasOf(source));
   if (source instanceof Module) {
     const twin = made(Reflect.construct(Module, [], source.constructor) as Module);
     twin[STATE].take(source[STATE]);
@@ -74,9 +85,17 @@ function tensorCopy(source: Tensor): Tensor {
   const value = new Tensor(initialOf(source) ?? apply(identity, [source], {}).value);
   const wantsGrad = source.isLeaf && source.requiresGrad;
   if (source instanceof Parameter) return new Parameter(value, wantsGrad);
-  if (source.storage !== undefined) value.persist();
+  // An entry of a state dict shares a parameter's storage, which the next step writes over.
+  if (source.undetached.storage !== undefined) value.persist();
+  else value.value.visible = true;
   if (source.grad !== null) value.grad = tensorCopy(source.grad);
   return wantsGrad ? value.requiresGrad_() : value;
+}
+
+function aliasOf(source: Tensor): Tensor {
+  if (source instanceof Parameter) return new Parameter(source.detach(), source.requiresGrad);
+  const alias = source.detach();
+  return source.isLeaf && source.requiresGrad ? alias.requiresGrad_() : alias;
 }
 
 /** The value that a parameter or buffer began with, while it still has it; shared with whoever has it too. */

@@ -91,3 +91,43 @@ test("a trained model's copy has the trained weights, its gradients stay with it
   expect(weight(twin)).toEqual(before);
   expect(weight(model)).not.toEqual(before);
 });
+
+test("the copy of a state dict keeps its values over steps", () => {
+  torch.manualSeed(0);
+  const model = new nn.Linear(2, 1);
+  const optimizer = new optim.SGD(model.parameters(), { lr: 0.1 });
+  const step = (): void => {
+    optimizer.zeroGrad();
+    model(torch.ones(3, 2)).sum().backward();
+    optimizer.step();
+  };
+  step();
+  const before = weight(model);
+  const best = copy.deepcopy(model.stateDict());
+  step();
+  step();
+  expect([...best.get("weight")!.toTypedArray()]).toEqual(before);
+  expect(weight(model)).not.toEqual(before);
+  model.loadStateDict(best);
+  expect(weight(model)).toEqual(before);
+});
+
+test("the copy of a value within the graph can be read after the step", () => {
+  const p = new nn.Parameter(torch.ones(2));
+  const optimizer = new optim.SGD([p], { lr: 1 });
+  const kept = copy.deepcopy([p.detach().mul(3)]);
+  p.sum().backward();
+  optimizer.step();
+  expect(kept[0]!.tolist()).toEqual([3, 3]);
+});
+
+test("a shallow copy shares what is in it", () => {
+  const model = new nn.Linear(2, 1);
+  const list = [model, torch.zeros(2)] as const;
+  expect(copy.copy(list)[0]).toBe(model);
+  expect(copy.copy(new Map([["a", model]])).get("a")).toBe(model);
+  expect(copy.copy(model).weight).toBe(model.weight);
+  const twin = copy.copy(list[1]);
+  twin.add_(1);
+  expect(list[1].tolist()).toEqual([1, 1]);
+});
