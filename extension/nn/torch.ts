@@ -68,6 +68,8 @@ export {
   ceil,
   chainMatmul,
   cholesky,
+  choleskyInverse,
+  choleskySolve,
   chunk,
   clamp,
   clampMax,

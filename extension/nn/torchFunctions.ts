@@ -64,6 +64,8 @@ export const {
   ceil,
   chainMatmul,
   cholesky,
+  choleskyInverse,
+  choleskySolve,
   chunk,
   clamp,
   clampMax,

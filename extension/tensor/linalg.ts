@@ -19,6 +19,7 @@ export {
   svd,
   svdvals,
 } from "./functions/decompositions.ts";
+export { solveTriangular } from "./functions/triangular.ts";
 export { matmul } from "./functions/linalg.ts";
 export { diagonal } from "./functions/orientation.ts";
 export { cross, vecdot } from "./functions/products.ts";

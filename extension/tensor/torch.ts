@@ -44,6 +44,7 @@ export {
   qr,
   slogdet,
 } from "./functions/decompositions.ts";
+export { choleskyInverse, choleskySolve } from "./functions/triangular.ts";
 export * as linalg from "./linalg.ts";
 export * from "./functions/random.ts";
 export type { ValuesAndIndices } from "./functions/along.ts";

@@ -130,9 +130,18 @@ export const eigvalsh = (a: Tensor): Tensor => eigh(a).eigenvalues;
 /**
  * U, S (descending) and Vᴴ with A = U diag(S) Vᴴ, of A's smaller side; vectors are known up to their signs. Gradients pass
  * through S only. PyTorch's `full_matrices` is false here.
+ * @throws TensorError for `fullMatrices`
  */
-export function svd(a: Tensor): Named<{ U: Tensor; S: Tensor; Vh: Tensor }> {
+export function svd(
+  a: Tensor,
+  fullMatrices: boolean | { fullMatrices?: boolean } = false,
+): Named<{ U: Tensor; S: Tensor; Vh: Tensor }> {
   checkMatrix("linalg.svd", a);
+  if (typeof fullMatrices === "boolean" ? fullMatrices : fullMatrices.fullMatrices === true)
+    throw new TensorError(
+      "value",
+      "linalg.svd: full_matrices=True is not supported: pass { fullMatrices: false }",
+    );
   const [S, U, v] = ops.outputsOf(ops.svd, a) as [Tensor, Tensor, Tensor];
   return tuple({ U, S, Vh: transpose(v, -2, -1) });
 }

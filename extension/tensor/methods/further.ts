@@ -1,6 +1,7 @@
 // Methods that few programs use.
 import { install, installAs, type Method } from "./install.ts";
 import { BYTES } from "../dtype.ts";
+import * as triangular from "../functions/triangular.ts";
 import * as decompositions from "../functions/decompositions.ts";
 import * as differences from "../functions/differences.ts";
 import * as joining from "../functions/joining.ts";
@@ -174,6 +175,10 @@ declare module "../tensor.ts" {
     pinverse: Method<typeof decompositions.pinverse, "pinverse">;
     /** L of A = L Lᵀ. */
     cholesky: Method<typeof decompositions.cholesky, "cholesky">;
+    /** The inverse of the matrix whose triangle this is. */
+    choleskyInverse: Method<typeof triangular.choleskyInverse, "choleskyInverse">;
+    /** X of A X = B, given A's triangle. */
+    choleskySolve: Method<typeof triangular.choleskySolve, "choleskySolve">;
     /** Q and R of A = Q R. */
     qr: Method<typeof decompositions.qr, "qr">;
     /** A power of a matrix. */
@@ -297,6 +302,7 @@ install(statistics, [
 ]);
 install(distinct, ["unique", "uniqueConsecutive"]);
 install(decompositions, ["det", "slogdet", "logdet", "cholesky", "qr", "matrixPower"]);
+install(triangular, ["choleskyInverse", "choleskySolve"]);
 installAs("inverse", decompositions.inv);
 installAs("pinverse", decompositions.pinverse);
 install(products, ["kron", "inner", "cross", "dist", "addmv", "addr", "addbmm"]);

@@ -186,6 +186,8 @@ const PRODUCTS = {
   cdist: "x1 x2 p? | computeMode?",
   chainMatmul: "...matrices",
   cholesky: "input upper?",
+  choleskyInverse: "L upper?",
+  choleskySolve: "B L upper?",
   cosineSimilarity: "x1 x2 dim? eps?",
   cross: "input other dim?",
   ...each("input", "det inverse logdet slogdet"),
