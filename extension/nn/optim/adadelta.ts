@@ -68,7 +68,12 @@ export class Adadelta extends Optimizer<Options> {
     super(params, options);
   }
 
-  protected update(p: Tensor, grad: Tensor, group: ParamGroup<Options>, state: ParamState): void {
+  protected override updateParameter(
+    p: Tensor,
+    grad: Tensor,
+    group: ParamGroup<Options>,
+    state: ParamState,
+  ): void {
     const { lr, rho, eps } = group;
     state["step"] = count(state, "step") + 1;
     const g = effective(grad, p, group);

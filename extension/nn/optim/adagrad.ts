@@ -84,7 +84,12 @@ export class Adagrad extends Optimizer<Options> {
     return slot(state, "sum", p, this.defaults.initialAccumulatorValue);
   }
 
-  protected update(p: Tensor, grad: Tensor, group: ParamGroup<Options>, state: ParamState): void {
+  protected override updateParameter(
+    p: Tensor,
+    grad: Tensor,
+    group: ParamGroup<Options>,
+    state: ParamState,
+  ): void {
     const { lr, lrDecay, eps } = group;
     const t = count(state, "step") + 1;
     state["step"] = t;

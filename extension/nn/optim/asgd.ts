@@ -71,7 +71,12 @@ export class ASGD extends Optimizer<Options> {
     super(params, options);
   }
 
-  protected update(p: Tensor, grad: Tensor, group: ParamGroup<Options>, state: ParamState): void {
+  protected override updateParameter(
+    p: Tensor,
+    grad: Tensor,
+    group: ParamGroup<Options>,
+    state: ParamState,
+  ): void {
     const { lr, lambd, alpha, t0 } = group;
     const t = count(state, "step") + 1;
     // PyTorch keeps η and μ as float32.

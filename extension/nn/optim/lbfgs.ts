@@ -5,6 +5,7 @@ import { hidden, noGrad, withGradients } from "../../tensor/scope.ts";
 import { fromHost, Tensor } from "../../tensor/tensor.ts";
 import { bind } from "../arguments.ts";
 import {
+  beginSchedules,
   camelCase,
   checkAtLeast0,
   Optimizer,
@@ -96,7 +97,7 @@ export class LBFGS extends Optimizer<LBFGSOptions> {
   }
 
   /** Not used: all parameters are updated together. */
-  protected update(): void {}
+  protected override updateParameter(): void {}
 
   /**
    * Makes up to `maxIter` iterations.
@@ -109,6 +110,7 @@ export class LBFGS extends Optimizer<LBFGSOptions> {
     if (closure === undefined) {
       throw new TensorError("value", "LBFGS.step() missing 1 required positional argument: 'closure'");
     }
+    beginSchedules();
     const forget = this.remembered();
     try {
       return this.iterate(closure);

@@ -76,7 +76,12 @@ export class NAdam extends Optimizer<Options> {
     super(params, options);
   }
 
-  protected update(p: Tensor, grad: Tensor, group: ParamGroup<Options>, state: ParamState): void {
+  protected override updateParameter(
+    p: Tensor,
+    grad: Tensor,
+    group: ParamGroup<Options>,
+    state: ParamState,
+  ): void {
     const { lr, betas, eps, weightDecay, momentumDecay, decoupledWeightDecay, maximize } = group;
     const [beta1, beta2] = betas;
     const t = count(state, "step") + 1;

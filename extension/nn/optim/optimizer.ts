@@ -9,6 +9,7 @@ import { hidden, noGrad, withGradients } from "../../tensor/scope.ts";
 import { Tensor } from "../../tensor/tensor.ts";
 import { givenIn } from "../arguments.ts";
 import { py, pyFloat, snakeCase, type PyValue } from "../repr.ts";
+import { deepcopy } from "../copy.ts";
 import { snapshot } from "../stateDict.ts";
 
 /** What all optimizers know of a group of parameters. */
@@ -16,8 +17,14 @@ export interface BaseOptions {
   lr: number;
 }
 
+/** Options by any name: those of an optimizer whose class isn't known, as of one that a program defines. */
+export interface AnyOptions extends BaseOptions {
+  // oxlint-disable-next-line typescript/no-explicit-any -- PyTorch's groups are dicts
+  [name: string]: any;
+}
+
 /** A group of parameters with its own options. */
-export type ParamGroup<O extends BaseOptions = BaseOptions> = O & {
+export type ParamGroup<O extends BaseOptions = AnyOptions> = O & {
   params: Tensor[];
   /** The rate a schedule started from. */
   initialLr?: number;
@@ -39,6 +46,17 @@ export type Params<O extends BaseOptions> = Iterable<Tensor> | Iterable<ParamGro
 /** What an optimizer remembers of one parameter. */
 export type ParamState = Record<string, Tensor | number>;
 
+/** What is remembered of each parameter. `get` makes an empty record for a new one, as PyTorch's `defaultdict` does. */
+// oxlint-disable-next-line typescript/no-explicit-any -- a program's own optimizer remembers what it likes
+export class ParamStates extends Map<Tensor, Record<string, any>> {
+  // oxlint-disable-next-line typescript/no-explicit-any
+  override get(p: Tensor): Record<string, any> {
+    let state = super.get(p);
+    if (state === undefined) this.set(p, (state = {}));
+    return state;
+  }
+}
+
 /** A value of a saved state; lists only of L-BFGS. */
 export type SavedState = Tensor | number | null | readonly (Tensor | number)[];
 
@@ -51,6 +69,18 @@ export interface OptimizerStateDict {
 /** Options that choose among PyTorch's implementations: printed and saved, without effect here. */
 export const IMPLEMENTATION = { foreach: null, differentiable: false } as const;
 export const CAPTURABLE = { ...IMPLEMENTATION, capturable: false } as const;
+
+/** Schedules that are still to make their initial step. */
+const waiting: (() => void)[] = [];
+
+/** Calls `start` before the next step of any optimizer: one may be made of others. */
+export function beforeStep(start: () => void): void {
+  waiting.push(start);
+}
+
+export function beginSchedules(): void {
+  if (waiting.length > 0) for (const start of waiting.splice(0)) start();
+}
 
 /** Throws a TensorError unless the condition holds. */
 export function require(condition: boolean, message: string): void {
@@ -67,11 +97,29 @@ export function checkAtLeast0(name: string, value: number): void {
   require(value >= 0, `Invalid ${name}: ${py(value)}`);
 }
 
-/** Base class of all optimizers: groups of parameters, and what is remembered of each parameter. */
-export abstract class Optimizer<O extends BaseOptions = BaseOptions> {
-  readonly paramGroups: ParamGroup<O>[] = [];
+/**
+ * Base class of all optimizers: groups of parameters, and what is remembered of each parameter. A subclass of your own
+ * overrides `step`; names of its state and options are saved as they are.
+ *
+ * ```ts
+ * class Descent extends torch.optim.Optimizer {
+ *   constructor(params: Iterable<Tensor>, { lr = 0.1 } = {}) {
+ *     super(params, { lr });
+ *   }
+ *   override step(): any {
+ *     torch.noGrad(() => {
+ *       for (const group of this.paramGroups)
+ *         for (const p of group.params) p.sub_(p.grad!, { alpha: group.lr });
+ *     });
+ *   }
+ * }
+ * ```
+ * @see https://docs.pytorch.org/docs/stable/optim.html
+ */
+export class Optimizer<O extends BaseOptions = AnyOptions> {
+  paramGroups: ParamGroup<O>[] = [];
   /** By parameter; empty before the first step. */
-  readonly state = new Map<Tensor, ParamState>();
+  state = new ParamStates();
   readonly defaults: Readonly<O>;
   /** Options that are ints in PyTorch; other numbers are floats even when they are whole. */
   protected readonly integers: readonly string[] = [];
@@ -86,8 +134,10 @@ export abstract class Optimizer<O extends BaseOptions = BaseOptions> {
   /** Numbers that change from step to step, as inputs of the step under way; shared within a group. */
   private readonly scalars: { readonly name: string; readonly value: number; readonly input: Tensor }[] = [];
 
-  constructor(params: Params<O>, defaults: O) {
-    this.defaults = defaults;
+  /** @param defaults options of the groups that don't have their own */
+  constructor(params: Params<O>, defaults: Partial<O>) {
+    this.defaults = defaults as O;
+    if (this.isCustom) this.step = this.around();
     if (params instanceof Tensor || !isIterable(params)) {
       throw new TensorError(
         "value",
@@ -98,6 +148,23 @@ export abstract class Optimizer<O extends BaseOptions = BaseOptions> {
     require(list.length > 0, "optimizer got an empty parameter list");
     const groups = list[0] instanceof Tensor || !isGroup(list[0]) ? [{ params: list as Tensor[] }] : list;
     for (const group of groups) this.addParamGroup(group as ParamGroupInput<O>);
+  }
+
+  /** Whether a program defines the step: then it names what is remembered. */
+  private get isCustom(): boolean {
+    return this.updateParameter === Optimizer.prototype.updateParameter;
+  }
+
+  /** What every step does before and after a `step` of a subclass. */
+  private around(): Optimizer["step"] {
+    const step: (closure?: () => unknown) => unknown = this.step.bind(this);
+    return <T>(closure?: () => T) => {
+      beginSchedules();
+      const loss = (closure === undefined ? step() : step(closure)) as T;
+      this.stepped = true;
+      computeStep();
+      return loss;
+    };
   }
 
   /**
@@ -120,7 +187,7 @@ export abstract class Optimizer<O extends BaseOptions = BaseOptions> {
     }
     require(new Set(params).size ===
       params.length, "optimizer contains a parameter group with duplicate parameters");
-    const options = { ...this.defaults, ...group, params };
+    const options: ParamGroup<O> = { ...this.defaults, ...group, params };
     this.given.set(options, new Set([...givenIn(this.defaults), ...Object.keys(group)]));
     this.paramGroups.push(options);
   }
@@ -138,6 +205,7 @@ export abstract class Optimizer<O extends BaseOptions = BaseOptions> {
   step(): undefined;
   step<T>(closure: () => T): T;
   step<T>(closure?: () => T): T | undefined {
+    beginSchedules();
     const loss = closure === undefined ? undefined : withGradients(true, closure);
     onRefusal(this.remembered());
     this.stepped = true;
@@ -148,9 +216,7 @@ export abstract class Optimizer<O extends BaseOptions = BaseOptions> {
             this.scalars.length = 0;
             for (const p of group.params) {
               if (p.grad === null) continue;
-              let state = this.state.get(p);
-              if (state === undefined) this.state.set(p, (state = {}));
-              this.update(p, p.grad, group, state);
+              this.updateParameter(p, p.grad, group, this.state.get(p));
             }
           }
         }),
@@ -182,7 +248,12 @@ export abstract class Optimizer<O extends BaseOptions = BaseOptions> {
   }
 
   /** Updates one parameter `p` by its gradient `g`. */
-  protected abstract update(p: Tensor, g: Tensor, group: ParamGroup<O>, state: ParamState): void;
+  protected updateParameter(_p: Tensor, _g: Tensor, _group: ParamGroup<O>, _state: ParamState): void {
+    throw new TensorError(
+      "value",
+      `Optimizer [${this.constructor.name}] is missing the required "step" function`,
+    );
+  }
 
   /**
    * A number that changes between steps: an input of the compiled step, not a constant. The name keeps numbers apart
@@ -216,12 +287,14 @@ export abstract class Optimizer<O extends BaseOptions = BaseOptions> {
     for (const [p, remembered] of this.state) {
       const entries = Object.entries(remembered);
       if (entries.length === 0) continue;
-      state[numbers.get(p)!] = Object.fromEntries(
-        entries.map(([name, value]) => [
-          snakeCase(name),
-          typeof value === "number" ? new Tensor(fillValue(value, [], "float32")) : value.detach(),
-        ]),
-      );
+      state[numbers.get(p)!] = this.isCustom
+        ? { ...remembered }
+        : Object.fromEntries(
+            entries.map(([name, value]) => [
+              snakeCase(name),
+              typeof value === "number" ? new Tensor(fillValue(value, [], "float32")) : value.detach(),
+            ]),
+          );
     }
     const param_groups = this.paramGroups.map(({ params, ...options }) => ({
       ...Object.fromEntries(
@@ -254,6 +327,7 @@ export abstract class Optimizer<O extends BaseOptions = BaseOptions> {
     params.forEach((p, i) => {
       const remembered = state[String(saved[i])];
       if (remembered === undefined) return;
+      if (this.isCustom) return void this.state.set(p, deepcopy({ ...remembered }));
       const own: ParamState = {};
       for (const [name, value] of Object.entries(remembered))
         if (typeof value === "number" || value instanceof Tensor) {

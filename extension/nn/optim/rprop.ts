@@ -59,7 +59,12 @@ export class Rprop extends Optimizer<Options> {
     super(params, options);
   }
 
-  protected update(p: Tensor, grad: Tensor, group: ParamGroup<Options>, state: ParamState): void {
+  protected override updateParameter(
+    p: Tensor,
+    grad: Tensor,
+    group: ParamGroup<Options>,
+    state: ParamState,
+  ): void {
     const { lr, etas, stepSizes, maximize } = group;
     state["step"] = count(state, "step") + 1;
     const previous = slot(state, "prev", p);

@@ -68,7 +68,12 @@ export class SGD extends Optimizer<Options> {
     super(params, options);
   }
 
-  protected update(p: Tensor, grad: Tensor, group: ParamGroup<Options>, state: ParamState): void {
+  protected override updateParameter(
+    p: Tensor,
+    grad: Tensor,
+    group: ParamGroup<Options>,
+    state: ParamState,
+  ): void {
     const { lr, momentum, dampening, nesterov } = group;
     let g = effective(grad, p, group);
     if (momentum !== 0) {

@@ -44,7 +44,7 @@ export class SWALR extends LRScheduler {
   constructor(optimizer: Optimizer, options: SWALROptions);
   constructor(optimizer: Optimizer, swaLr: PerGroup, options?: Omit<SWALROptions, "swaLr">);
   constructor(optimizer: Optimizer, ...rest: unknown[]) {
-    super(optimizer);
+    super(optimizer, null);
     const { swaLr, annealEpochs, annealStrategy, lastEpoch } = bind<SWALROptions>("SWALR", rest, {
       swaLr: REQUIRED,
       annealEpochs: 10,
@@ -69,7 +69,7 @@ export class SWALR extends LRScheduler {
     return this.strategy === "linear" ? part : (1 - Math.cos(Math.PI * part)) / 2;
   }
 
-  protected getLr(): number[] {
+  getLr(): number[] {
     const step = this.annealEpochs === 0 ? Math.max(1, this.stepCount - 1) : this.stepCount - 1;
     const before = this.done(step - 1);
     const now = this.done(step);

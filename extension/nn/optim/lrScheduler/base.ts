@@ -1,7 +1,7 @@
 import { TensorError } from "../../../tensor/errors.ts";
 import { py, snakeCase } from "../../repr.ts";
 import { warnOnce } from "../../warnings.ts";
-import { Optimizer, require, type ParamGroup } from "../optimizer.ts";
+import { beforeStep, Optimizer, require, type ParamGroup } from "../optimizer.ts";
 
 /** A schedule's state as PyTorch saves it: names in snake_case, everything but the optimizer and functions. */
 export type SchedulerStateDict = Record<string, unknown>;
@@ -36,8 +36,22 @@ export function warnEpoch(): void {
 }
 
 /**
- * Base class of all schedules: sets the learning rate of every group of an optimizer. A subclass sets its own fields
- * and then calls {@link start}, which makes the initial step.
+ * Base class of all schedules: sets the learning rate of every group of an optimizer. A subclass defines {@link getLr}.
+ * JavaScript sets its fields after `super(optimizer, lastEpoch)`, so the initial step comes with the first use of the
+ * schedule or step of the optimizer; {@link start} makes it at once.
+ *
+ * ```ts
+ * class WarmUp extends torch.optim.lrScheduler.LRScheduler {
+ *   steps: number;
+ *   constructor(optimizer: torch.optim.Optimizer, steps: number, lastEpoch = -1) {
+ *     super(optimizer, lastEpoch);
+ *     this.steps = steps;
+ *   }
+ *   override getLr(): number[] {
+ *     return this.baseLrs.map((lr) => lr * Math.min(1, (this.lastEpoch + 1) / this.steps));
+ *   }
+ * }
+ * ```
  */
 export abstract class LRScheduler {
   readonly optimizer: Optimizer;
@@ -50,11 +64,24 @@ export abstract class LRScheduler {
   protected isInitial = false;
   protected lastLr: number[] = [];
 
-  constructor(optimizer: Optimizer) {
+  /** Whether the initial step is still to come. */
+  private isWaiting = false;
+
+  /** @param lastEpoch the epoch to go on from; −1 begins; null where the subclass makes the initial step */
+  constructor(optimizer: Optimizer, lastEpoch: number | null = -1) {
     if (!(optimizer instanceof Optimizer)) {
       throw new TensorError("value", `${typeName(optimizer)} is not an Optimizer`);
     }
     this.optimizer = optimizer;
+    if (lastEpoch === null) return;
+    this.lastEpoch = lastEpoch;
+    this.isWaiting = true;
+    beforeStep(() => this.begin());
+  }
+
+  /** Makes the initial step unless that was made. */
+  private begin(): void {
+    if (this.isWaiting) this.start(this.lastEpoch);
   }
 
   /**
@@ -62,6 +89,7 @@ export abstract class LRScheduler {
    * @throws TensorError when going on with an optimizer that had no schedule
    */
   protected start(lastEpoch: number): void {
+    this.isWaiting = false;
     const groups = this.optimizer.paramGroups;
     if (lastEpoch === -1) for (const group of groups) group.initialLr ??= group.lr;
     this.baseLrs = groups.map((group, i) => {
@@ -82,7 +110,7 @@ export abstract class LRScheduler {
   }
 
   /** The rates of the epoch {@link lastEpoch}, from those of the epoch before. */
-  protected abstract getLr(): number[];
+  abstract getLr(): number[];
 
   /** The rates of the epoch {@link lastEpoch}, from the base rates alone. */
   protected closedFormLr(): number[] {
@@ -101,6 +129,7 @@ export abstract class LRScheduler {
 
   /** The rates set last, by group. */
   getLastLr(): number[] {
+    this.begin();
     return [...this.lastLr];
   }
 
@@ -109,6 +138,7 @@ export abstract class LRScheduler {
    * @param epoch goes to this epoch instead (deprecated by PyTorch)
    */
   step(epoch?: number): void {
+    this.begin();
     if (this.stepCount === 1 && !this.optimizer.stepped) warnOnce(ORDER_WARNING);
     this.stepCount++;
     if (epoch !== undefined) warnEpoch();
@@ -131,6 +161,7 @@ export abstract class LRScheduler {
 
   /** Everything needed to continue, in PyTorch's structure. */
   stateDict(): SchedulerStateDict {
+    this.begin();
     return { ...this.ownState(), _get_lr_called_within_step: false };
   }
 
@@ -143,6 +174,7 @@ export abstract class LRScheduler {
 
   /** Continues from a state of {@link stateDict}, copied. */
   loadStateDict(state: SchedulerStateDict): void {
+    this.begin();
     for (const [field] of this.savedFields()) {
       const value = state[savedName(field)];
       if (value !== undefined) Object.assign(this, { [field]: structuredClone(value) });
@@ -153,6 +185,7 @@ export abstract class LRScheduler {
     return Object.entries(this).filter(
       ([field, value]) =>
         field !== "optimizer" &&
+        field !== "isWaiting" &&
         value !== undefined &&
         !holds(value, (x) => typeof x === "function" || x instanceof LRScheduler),
     );

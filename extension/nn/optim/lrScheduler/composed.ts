@@ -24,11 +24,11 @@ abstract class Composed extends LRScheduler {
   readonly schedulers: readonly LRScheduler[];
 
   constructor(optimizer: Optimizer, schedulers: readonly LRScheduler[]) {
-    super(optimizer);
+    super(optimizer, null);
     this.schedulers = [...schedulers];
   }
 
-  protected getLr(): number[] {
+  getLr(): number[] {
     throw new TensorError(
       "value",
       `${this.constructor.name} can't begin at a milestone: it is made of schedules, and has no rates of its own`,

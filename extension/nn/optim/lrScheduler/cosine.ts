@@ -32,7 +32,7 @@ export class CosineAnnealingLR extends LRScheduler {
   constructor(optimizer: Optimizer, tMax: number, options?: Omit<CosineAnnealingLROptions, "tMax">);
   constructor(optimizer: Optimizer, tMax: number, etaMin: number);
   constructor(optimizer: Optimizer, ...rest: unknown[]) {
-    super(optimizer);
+    super(optimizer, null);
     const { tMax, etaMin, lastEpoch } = bind<CosineAnnealingLROptions>("CosineAnnealingLR", rest, {
       tMax: REQUIRED,
       etaMin: 0,
@@ -43,7 +43,7 @@ export class CosineAnnealingLR extends LRScheduler {
     this.start(lastEpoch);
   }
 
-  protected getLr(): number[] {
+  getLr(): number[] {
     const { lastEpoch, tMax, etaMin, baseLrs } = this;
     if (this.isInitial) return this.rates();
     if (this.stepCount === 1 && lastEpoch > 0) return this.closedFormLr();
@@ -97,7 +97,7 @@ export class CosineAnnealingWarmRestarts extends LRScheduler {
   constructor(optimizer: Optimizer, t0: number, options?: Omit<CosineAnnealingWarmRestartsOptions, "t0">);
   constructor(optimizer: Optimizer, t0: number, tMult: number, etaMin?: number);
   constructor(optimizer: Optimizer, ...rest: unknown[]) {
-    super(optimizer);
+    super(optimizer, null);
     const options = bind<CosineAnnealingWarmRestartsOptions>("CosineAnnealingWarmRestarts", rest, {
       t0: REQUIRED,
       tMult: 1,
@@ -114,7 +114,7 @@ export class CosineAnnealingWarmRestarts extends LRScheduler {
     this.start(options.lastEpoch);
   }
 
-  protected getLr(): number[] {
+  getLr(): number[] {
     const { etaMin, tCur, tI } = this;
     return this.baseLrs.map((lr) => etaMin + ((lr - etaMin) * (1 + Math.cos((Math.PI * tCur) / tI))) / 2);
   }

@@ -72,7 +72,7 @@ export class CyclicLR extends LRScheduler {
     options?: Omit<CyclicLROptions, "baseLr" | "maxLr">,
   );
   constructor(optimizer: Optimizer, ...rest: unknown[]) {
-    super(optimizer);
+    super(optimizer, null);
     const options = bind<CyclicLROptions>("CyclicLR", rest, {
       baseLr: REQUIRED,
       maxLr: REQUIRED,
@@ -118,7 +118,7 @@ export class CyclicLR extends LRScheduler {
     return this.mode === "triangular2" ? 1 / 2 ** (x - 1) : this.gamma ** x;
   }
 
-  protected getLr(): number[] {
+  getLr(): number[] {
     const { lastEpoch, totalSize, stepRatio, maxLrs } = this;
     const cycle = Math.floor(1 + lastEpoch / totalSize);
     const x = 1 + lastEpoch / totalSize - cycle;

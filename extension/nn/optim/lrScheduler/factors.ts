@@ -30,7 +30,7 @@ export class ConstantLR extends LRScheduler {
   constructor(optimizer: Optimizer, options?: ConstantLROptions);
   constructor(optimizer: Optimizer, factor: number, totalIters?: number);
   constructor(optimizer: Optimizer, ...rest: unknown[]) {
-    super(optimizer);
+    super(optimizer, null);
     const { factor, totalIters, lastEpoch } = bind<ConstantLROptions>("ConstantLR", rest, {
       factor: 1 / 3,
       totalIters: 5,
@@ -42,7 +42,7 @@ export class ConstantLR extends LRScheduler {
     this.start(lastEpoch);
   }
 
-  protected getLr(): number[] {
+  getLr(): number[] {
     if (this.lastEpoch === 0) return this.scaled(this.factor);
     return this.lastEpoch === this.totalIters ? this.scaled(1 / this.factor) : this.rates();
   }
@@ -83,7 +83,7 @@ export class LinearLR extends LRScheduler {
   constructor(optimizer: Optimizer, options?: LinearLROptions);
   constructor(optimizer: Optimizer, startFactor: number, endFactor?: number, totalIters?: number);
   constructor(optimizer: Optimizer, ...rest: unknown[]) {
-    super(optimizer);
+    super(optimizer, null);
     const { startFactor, endFactor, totalIters, lastEpoch } = bind<LinearLROptions>("LinearLR", rest, {
       startFactor: 1 / 3,
       endFactor: 1,
@@ -100,7 +100,7 @@ export class LinearLR extends LRScheduler {
     this.start(lastEpoch);
   }
 
-  protected getLr(): number[] {
+  getLr(): number[] {
     const { lastEpoch, startFactor, totalIters } = this;
     if (lastEpoch === 0) return this.scaled(startFactor);
     if (this.isInitial || lastEpoch > totalIters) return this.rates();
@@ -142,7 +142,7 @@ export class PolynomialLR extends LRScheduler {
   constructor(optimizer: Optimizer, options?: PolynomialLROptions);
   constructor(optimizer: Optimizer, totalIters: number, power?: number);
   constructor(optimizer: Optimizer, ...rest: unknown[]) {
-    super(optimizer);
+    super(optimizer, null);
     const { totalIters, power, lastEpoch } = bind<PolynomialLROptions>("PolynomialLR", rest, {
       totalIters: 5,
       power: 1,
@@ -153,7 +153,7 @@ export class PolynomialLR extends LRScheduler {
     this.start(lastEpoch);
   }
 
-  protected getLr(): number[] {
+  getLr(): number[] {
     const { lastEpoch, totalIters, power } = this;
     if (this.isInitial || lastEpoch > totalIters) return this.rates();
     return this.scaled(((1 - lastEpoch / totalIters) / (1 - (lastEpoch - 1) / totalIters)) ** power);

@@ -71,7 +71,7 @@ export class OneCycleLR extends LRScheduler {
   constructor(optimizer: Optimizer, options: OneCycleLROptions);
   constructor(optimizer: Optimizer, maxLr: PerGroup, options?: Omit<OneCycleLROptions, "maxLr">);
   constructor(optimizer: Optimizer, ...rest: unknown[]) {
-    super(optimizer);
+    super(optimizer, null);
     const options = bind<OneCycleLROptions>("OneCycleLR", rest, {
       maxLr: REQUIRED,
       totalSteps: null,
@@ -119,7 +119,7 @@ export class OneCycleLR extends LRScheduler {
     return end + ((start - end) / 2) * (Math.cos(Math.PI * part) + 1);
   }
 
-  protected getLr(): number[] {
+  getLr(): number[] {
     const { lastEpoch: step, totalSteps, phases } = this;
     require(step <=
       totalSteps, `Tried to step ${step} times. The specified number of total steps is ${totalSteps}`);

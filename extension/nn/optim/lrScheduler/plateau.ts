@@ -55,7 +55,7 @@ export class ReduceLROnPlateau extends LRScheduler {
   constructor(optimizer: Optimizer, options?: ReduceLROnPlateauOptions);
   constructor(optimizer: Optimizer, mode: "min" | "max", options?: Omit<ReduceLROnPlateauOptions, "mode">);
   constructor(optimizer: Optimizer, ...rest: unknown[]) {
-    super(optimizer);
+    super(optimizer, null);
     const options = bind<ReduceLROnPlateauOptions>("ReduceLROnPlateau", rest, {
       mode: "min",
       factor: 0.1,
@@ -98,7 +98,7 @@ export class ReduceLROnPlateau extends LRScheduler {
     return this.cooldownCounter > 0;
   }
 
-  protected getLr(): number[] {
+  getLr(): number[] {
     return internal("ReduceLROnPlateau has no rates by epoch");
   }
 

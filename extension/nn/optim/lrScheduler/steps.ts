@@ -33,7 +33,7 @@ export class StepLR extends LRScheduler {
   constructor(optimizer: Optimizer, stepSize: number, options?: Omit<StepLROptions, "stepSize">);
   constructor(optimizer: Optimizer, stepSize: number, gamma: number);
   constructor(optimizer: Optimizer, ...rest: unknown[]) {
-    super(optimizer);
+    super(optimizer, null);
     const { stepSize, gamma, lastEpoch } = bind<StepLROptions>("StepLR", rest, {
       stepSize: REQUIRED,
       gamma: 0.1,
@@ -44,7 +44,7 @@ export class StepLR extends LRScheduler {
     this.start(lastEpoch);
   }
 
-  protected getLr(): number[] {
+  getLr(): number[] {
     if (this.lastEpoch === 0 || this.lastEpoch % this.stepSize !== 0) return this.rates();
     return this.scaled(this.gamma);
   }
@@ -87,7 +87,7 @@ export class MultiStepLR extends LRScheduler {
   );
   constructor(optimizer: Optimizer, milestones: readonly number[], gamma: number);
   constructor(optimizer: Optimizer, ...rest: unknown[]) {
-    super(optimizer);
+    super(optimizer, null);
     const { milestones, gamma, lastEpoch } = bind<MultiStepLROptions>("MultiStepLR", rest, {
       milestones: REQUIRED,
       gamma: 0.1,
@@ -98,7 +98,7 @@ export class MultiStepLR extends LRScheduler {
     this.start(lastEpoch);
   }
 
-  protected getLr(): number[] {
+  getLr(): number[] {
     const times = this.milestones[this.lastEpoch];
     return times === undefined ? this.rates() : this.scaled(this.gamma ** times);
   }
@@ -134,7 +134,7 @@ export class ExponentialLR extends LRScheduler {
   constructor(optimizer: Optimizer, options: ExponentialLROptions);
   constructor(optimizer: Optimizer, gamma: number, options?: Omit<ExponentialLROptions, "gamma">);
   constructor(optimizer: Optimizer, ...rest: unknown[]) {
-    super(optimizer);
+    super(optimizer, null);
     const { gamma, lastEpoch } = bind<ExponentialLROptions>("ExponentialLR", rest, {
       gamma: REQUIRED,
       lastEpoch: -1,
@@ -143,7 +143,7 @@ export class ExponentialLR extends LRScheduler {
     this.start(lastEpoch);
   }
 
-  protected getLr(): number[] {
+  getLr(): number[] {
     return this.isInitial ? this.rates() : this.scaled(this.gamma);
   }
 
@@ -172,7 +172,7 @@ abstract class ByFunction extends LRScheduler {
     options?: Omit<LambdaLROptions, "lrLambda">,
   );
   constructor(optimizer: Optimizer, ...rest: unknown[]) {
-    super(optimizer);
+    super(optimizer, null);
     const { lrLambda, lastEpoch } = bind<LambdaLROptions>(new.target.name, rest, {
       lrLambda: REQUIRED,
       lastEpoch: -1,
@@ -208,7 +208,7 @@ abstract class ByFunction extends LRScheduler {
  * @see https://docs.pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.LambdaLR.html
  */
 export class LambdaLR extends ByFunction {
-  protected getLr(): number[] {
+  getLr(): number[] {
     return this.baseLrs.map((lr, i) => lr * this.lrLambdas[i]!(this.lastEpoch));
   }
 }
@@ -226,7 +226,7 @@ export class LambdaLR extends ByFunction {
  * @see https://docs.pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.MultiplicativeLR.html
  */
 export class MultiplicativeLR extends ByFunction {
-  protected getLr(): number[] {
+  getLr(): number[] {
     if (this.isInitial) return this.rates();
     return this.rates().map((lr, i) => lr * this.lrLambdas[i]!(this.lastEpoch));
   }
