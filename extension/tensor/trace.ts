@@ -235,8 +235,20 @@ export function noteBackward(
 /** Nodes recorded so far. */
 export const traced = (): number => recorded.length;
 
-/** Whether a node recorded since the last barrier has this value as an input. */
-export const isRead = (value: Value): boolean => recorded.some((node) => node.inputs.includes(value));
+/** Whether something that is still to be computed has this value as an input: of this step, or of before a barrier. */
+export const isRead = (value: Value): boolean =>
+  recorded.some((node) => node.inputs.includes(value)) || isAmongInputs(value, [...carried, ...abandoned]);
+
+function isAmongInputs(value: Value, of: Value[]): boolean {
+  const met = new Set<Value>();
+  for (let one = of.pop(); one !== undefined; one = of.pop()) {
+    if (one === value) return true;
+    if (one.ready || one.producer.kind !== "node" || met.has(one)) continue;
+    met.add(one);
+    of.push(...one.producer.inputs);
+  }
+  return false;
+}
 
 /** What storages hold now, of which a gradient may still be computed: inputs of recorded nodes that have gradients. */
 export function overwritten(storages: ReadonlySet<Storage>): Value[] {
