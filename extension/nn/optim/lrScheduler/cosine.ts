@@ -30,7 +30,7 @@ export class CosineAnnealingLR extends LRScheduler {
 
   constructor(optimizer: Optimizer, options: CosineAnnealingLROptions);
   constructor(optimizer: Optimizer, tMax: number, options?: Omit<CosineAnnealingLROptions, "tMax">);
-  constructor(optimizer: Optimizer, tMax: number, etaMin: number);
+  constructor(optimizer: Optimizer, tMax: number, etaMin: number, lastEpoch?: number);
   constructor(optimizer: Optimizer, ...rest: unknown[]) {
     super(optimizer, null);
     const { tMax, etaMin, lastEpoch } = bind<CosineAnnealingLROptions>("CosineAnnealingLR", rest, {
@@ -95,7 +95,13 @@ export class CosineAnnealingWarmRestarts extends LRScheduler {
 
   constructor(optimizer: Optimizer, options: CosineAnnealingWarmRestartsOptions);
   constructor(optimizer: Optimizer, t0: number, options?: Omit<CosineAnnealingWarmRestartsOptions, "t0">);
-  constructor(optimizer: Optimizer, t0: number, tMult: number, etaMin?: number);
+  constructor(
+    optimizer: Optimizer,
+    t0: number,
+    tMult: number,
+    options?: Omit<CosineAnnealingWarmRestartsOptions, "t0" | "tMult">,
+  );
+  constructor(optimizer: Optimizer, t0: number, tMult: number, etaMin: number, lastEpoch?: number);
   constructor(optimizer: Optimizer, ...rest: unknown[]) {
     super(optimizer, null);
     const options = bind<CosineAnnealingWarmRestartsOptions>("CosineAnnealingWarmRestarts", rest, {

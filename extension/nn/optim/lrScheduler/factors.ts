@@ -28,7 +28,8 @@ export class ConstantLR extends LRScheduler {
   totalIters: number;
 
   constructor(optimizer: Optimizer, options?: ConstantLROptions);
-  constructor(optimizer: Optimizer, factor: number, totalIters?: number);
+  constructor(optimizer: Optimizer, factor: number, options?: Omit<ConstantLROptions, "factor">);
+  constructor(optimizer: Optimizer, factor: number, totalIters: number, lastEpoch?: number);
   constructor(optimizer: Optimizer, ...rest: unknown[]) {
     super(optimizer, null);
     const { factor, totalIters, lastEpoch } = bind<ConstantLROptions>("ConstantLR", rest, {
@@ -81,7 +82,20 @@ export class LinearLR extends LRScheduler {
   totalIters: number;
 
   constructor(optimizer: Optimizer, options?: LinearLROptions);
-  constructor(optimizer: Optimizer, startFactor: number, endFactor?: number, totalIters?: number);
+  constructor(optimizer: Optimizer, startFactor: number, options?: Omit<LinearLROptions, "startFactor">);
+  constructor(
+    optimizer: Optimizer,
+    startFactor: number,
+    endFactor: number,
+    options?: Omit<LinearLROptions, "startFactor" | "endFactor">,
+  );
+  constructor(
+    optimizer: Optimizer,
+    startFactor: number,
+    endFactor: number,
+    totalIters: number,
+    lastEpoch?: number,
+  );
   constructor(optimizer: Optimizer, ...rest: unknown[]) {
     super(optimizer, null);
     const { startFactor, endFactor, totalIters, lastEpoch } = bind<LinearLROptions>("LinearLR", rest, {
@@ -140,7 +154,8 @@ export class PolynomialLR extends LRScheduler {
   power: number;
 
   constructor(optimizer: Optimizer, options?: PolynomialLROptions);
-  constructor(optimizer: Optimizer, totalIters: number, power?: number);
+  constructor(optimizer: Optimizer, totalIters: number, options?: Omit<PolynomialLROptions, "totalIters">);
+  constructor(optimizer: Optimizer, totalIters: number, power: number, lastEpoch?: number);
   constructor(optimizer: Optimizer, ...rest: unknown[]) {
     super(optimizer, null);
     const { totalIters, power, lastEpoch } = bind<PolynomialLROptions>("PolynomialLR", rest, {
