@@ -104,7 +104,7 @@ export function scatter(
   input: Tensor,
   dim: number,
   indices: Tensor,
-  source: Tensor | number,
+  source: Tensor | number | boolean,
   options: { reduce?: "add" } = {},
 ): Tensor {
   return scattered("scatter", input, dim, indices, source, options.reduce ?? "update");
@@ -120,7 +120,7 @@ function scattered(
   input: Tensor,
   dim: number,
   indices: Tensor,
-  source: Tensor | number,
+  source: Tensor | number | boolean,
   mode: "add" | "update",
 ): Tensor {
   const at = normalizeDim(dim, input.ndim);
@@ -129,7 +129,8 @@ function scattered(
     throw new TensorError("dtype", `${name}(): Expected self.dtype to be equal to src.dtype`);
   }
   return composed(() => {
-    const values = source instanceof Tensor ? source : expand(scalarOf(source, input.dtype), indices.shape);
+    const values =
+      source instanceof Tensor ? source : expand(scalarOf(Number(source), input.dtype), indices.shape);
     const region = reach(input, at, indices);
     const rows = turned(corner(input, region), at);
     const added = turned(corner(values, indices.shape), at);
