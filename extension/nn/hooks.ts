@@ -2,26 +2,33 @@
 import { applyAll } from "../tensor/apply.ts";
 import { TensorError } from "../tensor/errors.ts";
 import { fillValue } from "../tensor/graph.ts";
-import { hookGradients } from "../tensor/gradientHooks.ts";
+import { hookGradients, shown } from "../tensor/gradientHooks.ts";
 import { identities } from "../tensor/ops/movement.ts";
+import { observe } from "../tensor/runtime.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import type { Module } from "./module.ts";
 import { warnOnce } from "./warnings.ts";
 
+/** The user's function, whose parameters may have narrower types than what it is called with. */
+type Narrowing<A extends unknown[], R> = { hook(...args: A): R }["hook"];
+
+/** What a module takes and gives is up to its `forward`. */
+// oxlint-disable-next-line typescript/no-explicit-any -- the hook knows its module
+type Any = any;
+
 /** Called before `forward`; anything but undefined that it returns replaces the arguments (an array), or the only one. */
-export type ForwardPreHook = (module: Module, input: readonly unknown[]) => unknown;
+export type ForwardPreHook = Narrowing<[module: Module, input: Any[]], unknown>;
 /** Called after `forward`; anything but undefined that it returns replaces the result. */
-export type ForwardHook = (module: Module, input: readonly unknown[], output: unknown) => unknown;
+export type ForwardHook = Narrowing<[module: Module, input: Any[], output: Any], unknown>;
 /** Gradients in the order of arguments or results; null for what has none. */
 export type Gradients = readonly (Tensor | null)[];
 /** Called when the gradients of a module's results are there; what it returns replaces them. */
-export type BackwardPreHook = (module: Module, gradOutput: Gradients) => Gradients | Tensor | void;
+export type BackwardPreHook = Narrowing<[module: Module, gradOutput: Gradients], Gradients | Tensor | void>;
 /** Called when the gradients of a module's arguments are there; what it returns replaces them. */
-export type BackwardHook = (
-  module: Module,
-  gradInput: Gradients,
-  gradOutput: Gradients,
-) => Gradients | Tensor | void;
+export type BackwardHook = Narrowing<
+  [module: Module, gradInput: Gradients, gradOutput: Gradients],
+  Gradients | Tensor | void
+>;
 
 /** Takes back what made it. */
 export interface RemovableHandle {
@@ -76,7 +83,7 @@ export class BackwardPass {
   }
 
   /** Arguments that tell when their gradients are there. */
-  enter(input: readonly unknown[]): readonly unknown[] {
+  enter(input: unknown[]): unknown[] {
     this.input = input;
     const wanted = input.flatMap((x, i) => (x instanceof Tensor && x.requiresGrad ? [i] : []));
     if (wanted.length === 0 || this.after.size === 0) return input;
@@ -149,7 +156,11 @@ function watched(
       const { shape } = tensors[k]!;
       all[i] = grads[k] ?? new Tensor(fillValue(0, shape, "float32"));
     });
-    const next = visit(all);
+    // What a hook sees and makes it may keep.
+    const next = shown(() => {
+      for (const grad of all) if (grad !== null) observe(grad.value);
+      return visit(all);
+    });
     wanted.forEach((i, k) => (grads[k] = next[i] ?? null));
   });
   return out;

@@ -1,4 +1,5 @@
 import { TensorError } from "../tensor/errors.ts";
+import { shown } from "../tensor/gradientHooks.ts";
 import { SITE, scope } from "../tensor/scope.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import { interrupted } from "../tensor/trace.ts";
@@ -91,10 +92,10 @@ export function call(self: Module, args: unknown[]): unknown {
   return output;
 }
 
-function run(self: Module, state: ModuleState, args: readonly unknown[]): unknown {
+function run(self: Module, state: ModuleState, args: unknown[]): unknown {
   let input = args;
   for (const hook of state.beforeForward) {
-    const replaced = hook(self, input);
+    const replaced = shown(() => hook(self, input));
     if (replaced !== undefined) input = Array.isArray(replaced) ? replaced : [replaced];
     show(input);
   }
@@ -111,10 +112,10 @@ function run(self: Module, state: ModuleState, args: readonly unknown[]): unknow
     );
   }
   let output = callable.forward(...input);
-  // What a hook sees it may keep.
+  // What a hook sees and makes it may keep.
   if (state.afterForward.size > 0) show([input, output]);
   for (const hook of state.afterForward) {
-    const replaced = hook(self, input, output);
+    const replaced = shown(() => hook(self, input, output));
     if (replaced !== undefined) output = replaced;
   }
   return backward === undefined ? output : backward.leave(output);

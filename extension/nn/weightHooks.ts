@@ -7,7 +7,7 @@ import { composed, constant } from "../tensor/functions/operands.ts";
 import { randn } from "../tensor/functions/random.ts";
 import { norm } from "../tensor/functions/reduction.ts";
 import { movedim, reshape, t } from "../tensor/functions/shape.ts";
-import { noGrad } from "../tensor/scope.ts";
+import { hidden, noGrad } from "../tensor/scope.ts";
 import { numel } from "../tensor/shape.ts";
 import { Parameter, type Tensor } from "../tensor/tensor.ts";
 import { bind } from "./arguments.ts";
@@ -39,7 +39,9 @@ function weightOf(module: Module, name: string): Parameter {
 /** Puts a computed weight in the place of a parameter: the modules' walks no longer find it. */
 function compute(module: Module, name: string, by: Omit<Computed, "handle">): void {
   const known = computed.get(module) ?? new Map<string, Computed>();
-  const handle = module.registerForwardPreHook((self) => setProperty(self, name, by.weight(self, true)));
+  const handle = module.registerForwardPreHook((self) =>
+    hidden(() => setProperty(self, name, by.weight(self, true))),
+  );
   computed.set(module, known.set(name, { ...by, handle }));
 }
 

@@ -94,6 +94,31 @@ describe("backward hooks of modules", () => {
   });
 });
 
+describe("what hooks of modules make", () => {
+  test("can be read after the step: of arguments, results, weights and gradients", () => {
+    const model = new nn.Linear(2, 1, { bias: false });
+    torch.noGrad(() => model.weight.fill_(2));
+    const net = new nn.Sequential(new nn.Identity(), model);
+    const made: Tensor[] = [];
+    model.registerForwardPreHook((m: nn.Linear, [x]: [Tensor]) => void made.push(x.sum(), m.weight.sum()));
+    model.registerForwardHook((m: nn.Linear, _, y: Tensor) => void made.push(m.weight.norm(1), y.mul(3)));
+    model.registerFullBackwardPreHook((_, [g]) => void made.push(g!, g!.mul(2)));
+    model.registerFullBackwardHook((_, [gx], [gy]) => void made.push(gx!, gx!.mul(5), gy!.mul(7)));
+    const optimizer = new optim.SGD(net.parameters(), { lr: 0.5 });
+    const wanted = [
+      [2, 4, 4, [[12]], [[1]], [[2]], [[2, 2]], [[10, 10]], [[7]]],
+      [2, 3, 3, [[9]], [[1]], [[2]], [[1.5, 1.5]], [[7.5, 7.5]], [[7]]],
+    ];
+    for (const values of wanted) {
+      made.length = 0;
+      optimizer.zeroGrad();
+      net(torch.ones(1, 2).requiresGrad_()).sum().backward();
+      optimizer.step();
+      expect(made.map((x) => x.tolist())).toEqual(values);
+    }
+  });
+});
+
 describe("hooks of tensors", () => {
   test("a tensor on the way: hooks in order, each may replace the gradient", () => {
     const x = floats(1, 2).requiresGrad_();
