@@ -159,7 +159,7 @@ const optimizer = new optim.SGD(model.parameters(), { lr: 0.01, weightDecay: 1e-
 print(model);
 
 const precheckSent = prepareSequence(trainingData[0][0], wordToIx);
-const tuple = ([score, path]: [Tensor, number[]]) => `(${score}, [${path.join(", ")}])`;
+const tuple = ([score, path]: [Tensor, number[]]) => `(${score.toString()}, [${path.join(", ")}])`;
 torch.noGrad(() => {
   print(tuple(model(precheckSent)));
 });

@@ -258,7 +258,10 @@ for (let step = 0; step < 20; step++) {
 }
 torch.noGrad(() => {
   const [, order] = ptr(torch.tensor([[0.9, 0.1, 0.5, 0.3, 0.7]]));
-  print("pointer", (order.index(0).tolist() as number[]).sort());
+  print(
+    "pointer",
+    (order.index(0).tolist() as number[]).toSorted((a, b) => a - b),
+  );
 });
 
 class MemN2N extends nn.Module {
