@@ -59,6 +59,35 @@ describe.each(hasNative ? (["native", "wasm"] as const) : (["wasm"] as const))("
   beforeAll(async () => void (await loadExecutor(device)));
   afterAll(() => setExecutor(undefined));
 
+  // PyTorch's: a place exactly on the border has no gradient there, though `clamp` has one.
+  test.each(["border", "reflection"] as const)("places on the border have no gradient: %s", (paddingMode) => {
+    const grid = torch
+      .tensor(
+        [
+          [
+            [
+              [-1.0, 0],
+              [0.5, 0],
+              [1, 1],
+            ],
+          ],
+        ],
+        { dtype: torch.float32 },
+      )
+      .requiresGrad_();
+    const image = torch.arange(9).float().square().view(1, 1, 3, 3);
+    F.gridSample(image, grid, { paddingMode, alignCorners: true }).sum().backward();
+    expect(grid.grad!.tolist()).toEqual([
+      [
+        [
+          [0, 27],
+          [9, 36],
+          [0, 0],
+        ],
+      ],
+    ]);
+  });
+
   test.each(samples.map((c) => [`${c.input.shape.join("x")} ${JSON.stringify(c.options)}`, c] as const))(
     "gridSample of %s",
     (_, { input, grid, options, result, grads }) => {

@@ -2,7 +2,18 @@ import { TensorError } from "../../tensor/errors.ts";
 import { add, clamp, div, fmod, mul, remainder, sub } from "../../tensor/functions/arithmetic.ts";
 import { detach } from "../../tensor/functions/conversion.ts";
 import { arange, linspace, ones } from "../../tensor/functions/creation.ts";
-import { abs, eq, floor, ge, gt, le, logicalAnd, lt, round, where } from "../../tensor/functions/elementwise.ts";
+import {
+  abs,
+  eq,
+  floor,
+  ge,
+  gt,
+  le,
+  logicalAnd,
+  lt,
+  round,
+  where,
+} from "../../tensor/functions/elementwise.ts";
 import { indexSelect } from "../../tensor/functions/gathering.ts";
 import { bmm } from "../../tensor/functions/linalg.ts";
 import { castTo, composed, named } from "../../tensor/functions/operands.ts";
