@@ -27,6 +27,10 @@ function position(index: number, length: number): number {
   return at;
 }
 
+// The layers at their positions, which only a type of its own can say.
+// eslint-disable-next-line typescript/no-unsafe-declaration-merging
+export interface Sequential<L extends readonly Module[] = readonly Layer[]> extends Positions<L> {}
+
 /**
  * Modules called one after the other.
  *

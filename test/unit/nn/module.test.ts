@@ -270,7 +270,7 @@ describe("state dicts", () => {
 
   test("every mistake is reported at once, in PyTorch's words, and nothing is changed", () => {
     const net = new nn.Sequential(new nn.Linear(2, 3));
-    const bias = [...(net[0] as nn.Linear).bias!.toTypedArray()];
+    const bias = [...net[0].bias!.toTypedArray()];
     const state = {
       "0.bias": torch.ones(4),
       weight: torch.ones(1),
@@ -283,7 +283,7 @@ describe("state dicts", () => {
         'Error(s) in loading state_dict for Sequential:\n\tMissing key(s) in state_dict: "0.weight". \n\tUnexpected key(s) in state_dict: "weight", "1.weight", "0.extra". \n\tsize mismatch for 0.bias: copying a param with shape torch.Size([4]) from checkpoint, the shape in current model is torch.Size([3]).',
       ),
     );
-    expect([...(net[0] as nn.Linear).bias!.toTypedArray()]).toEqual(bias);
+    expect([...net[0].bias!.toTypedArray()]).toEqual(bias);
   });
 
   test("without strict, keys may differ but shapes may not", () => {
@@ -332,6 +332,21 @@ describe("state dicts", () => {
 });
 
 describe("containers", () => {
+  test("a part of a Sequential or a ModuleList shares its layers", () => {
+    const net = new nn.Sequential(new nn.Linear(4, 3), new nn.ReLU(), new nn.Linear(3, 2));
+    const part = net.slice(1);
+    expect([...part]).toEqual([net[1], net[2]]);
+    expect(part.toString()).toContain("(1): ReLU()");
+    expect(net.slice(0, -1).children()).toEqual([net[0], net[1]]);
+    expect(new nn.ModuleList([net[0], net[2]]).slice(-1).children()).toEqual([net[2]]);
+  });
+
+  test("a layer of a Sequential has the class that was given at its position", () => {
+    const net = new nn.Sequential(new nn.Linear(4, 3), new nn.ReLU(), new nn.Conv2d(1, 2, 3));
+    expectTypeOf(net[0]).toEqualTypeOf<nn.Linear>();
+    expectTypeOf(net[2]).toEqualTypeOf<nn.Conv2d>();
+  });
+
   test("Sequential is typed by its first and last layer, and goes where any Sequential goes", () => {
     const net = new nn.Sequential(new nn.Linear(2, 3), new nn.ReLU());
     expectTypeOf(net).returns.toEqualTypeOf<Tensor>();
