@@ -1,6 +1,8 @@
 // PyTorch's torch.nn.init: each function overwrites a tensor and answers it. Values are drawn when somebody needs them.
 import { TensorError } from "../tensor/errors.ts";
 import { fillValue } from "../tensor/graph.ts";
+import { drawInto } from "../tensor/functions/inplace.ts";
+import { isContiguous } from "../tensor/functions/parts.ts";
 import { normal, randperm, truncNormal, uniform } from "../tensor/random/draws.ts";
 import { defaultStream, type RandomStream, type ReadyDraw } from "../tensor/random/stream.ts";
 import { noGrad } from "../tensor/scope.ts";
@@ -77,6 +79,11 @@ function overwrite(tensor: Tensor, next: Tensor): Tensor {
 }
 
 function draw(tensor: Tensor, values: ReadyDraw, generator: RandomStream | null): Tensor {
+  return noGrad(() => drawInto(tensor, values, generator ?? undefined));
+}
+
+/** As {@link draw}, of what PyTorch draws into a tensor of its own. */
+function drawRowMajor(tensor: Tensor, values: ReadyDraw, generator: RandomStream | null): Tensor {
   return overwrite(tensor, (generator ?? defaultStream).tensor(values, tensor.shape, "float32"));
 }
 
@@ -103,7 +110,7 @@ export function normal_(tensor: Tensor, options?: Normal): Tensor;
 export function normal_(tensor: Tensor, mean?: number, std?: number, options?: Drawn): Tensor;
 export function normal_(tensor: Tensor, ...rest: unknown[]): Tensor {
   const { mean, std, generator } = bind<Normal>("normal_", rest, { mean: 0, std: 1, generator: null });
-  return draw(tensor, normal(tensor.numel(), mean, std), generator);
+  return draw(tensor, normal(tensor.numel(), mean, std, isContiguous(tensor)), generator);
 }
 
 /** Normal, drawn again until it lies in [a, b]; −2 and 2 by default. */
@@ -124,7 +131,7 @@ export function truncNormal_(tensor: Tensor, ...rest: unknown[]): Tensor {
     b: 2,
     generator: null,
   });
-  return draw(tensor, truncNormal(tensor.numel(), mean, std, a, b), generator);
+  return draw(tensor, truncNormal(tensor.numel(), mean, std, a, b, isContiguous(tensor)), generator);
 }
 
 /** One number everywhere. */
@@ -163,7 +170,8 @@ export function xavierNormal_(tensor: Tensor, gain?: number, options?: Drawn): T
 export function xavierNormal_(tensor: Tensor, ...rest: unknown[]): Tensor {
   const { gain, generator } = bind<Gain>("xavier_normal_", rest, { gain: 1, generator: null });
   const { fanIn, fanOut } = fans(tensor.shape);
-  return draw(tensor, normal(tensor.numel(), 0, gain * Math.sqrt(2 / (fanIn + fanOut))), generator);
+  const std = gain * Math.sqrt(2 / (fanIn + fanOut));
+  return draw(tensor, normal(tensor.numel(), 0, std, isContiguous(tensor)), generator);
 }
 
 interface Kaiming extends Drawn {
@@ -217,7 +225,7 @@ export function kaimingNormal_(
 ): Tensor;
 export function kaimingNormal_(tensor: Tensor, ...rest: unknown[]): Tensor {
   const [std, generator] = kaiming("kaiming_normal_", tensor, rest);
-  return draw(tensor, normal(tensor.numel(), 0, std), generator);
+  return draw(tensor, normal(tensor.numel(), 0, std, isContiguous(tensor)), generator);
 }
 
 /**
@@ -274,7 +282,7 @@ export function orthogonal_(tensor: Tensor, ...rest: unknown[]): Tensor {
     : (v: number, c: number): number => c * columns + v;
   const vectors = Math.min(rows, columns);
   const length = Math.max(rows, columns);
-  return draw(
+  return drawRowMajor(
     tensor,
     {
       fill: (stream, out) => {
@@ -327,7 +335,7 @@ export function sparse_(tensor: Tensor, ...rest: unknown[]): Tensor {
   const zeros = Math.ceil(sparsity * rows);
   const values = normal(tensor.numel(), 0, std);
   const order = randperm(rows);
-  return draw(
+  return drawRowMajor(
     tensor,
     {
       fill: (stream, out) => {

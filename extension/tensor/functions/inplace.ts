@@ -14,6 +14,8 @@ import { tril, triu } from "./creation.ts";
 import * as gathering from "./gathering.ts";
 import * as placing from "./placing.ts";
 import { castTo, notImplemented, type Operand } from "./operands.ts";
+import { isContiguous } from "./parts.ts";
+import { permute } from "./shape.ts";
 import { copied, overwrite } from "./views.ts";
 
 /**
@@ -201,8 +203,20 @@ export function copy_(input: Tensor, source: Tensor): Tensor {
 
 function redraw(input: Tensor, name: string, draw: ReadyDraw, generator: RandomStream | undefined): Tensor {
   if (input.dtype !== "float32") notImplemented(name, input.dtype);
-  return overwrite(input, (generator ?? defaultStream).tensor(draw, input.shape, input.dtype));
+  return drawInto(input, draw, generator);
 }
+
+/** Writes what is drawn into a tensor in the order in which its elements lie in PyTorch's memory. */
+export function drawInto(input: Tensor, draw: ReadyDraw, generator: RandomStream = defaultStream): Tensor {
+  const steps = input.viewStrides();
+  const order = [...input.shape.keys()];
+  if (steps !== undefined) order.sort((a, b) => steps[b]! - steps[a]!);
+  const sizes = order.map((d) => input.shape[d]!);
+  const drawn = castTo(generator.tensor(draw, sizes, "float32"), input.dtype);
+  return overwrite(input, order.every((d, i) => d === i) ? drawn : permute(drawn, invert(order)));
+}
+
+const invert = (order: readonly number[]): number[] => order.map((_, d) => order.indexOf(d));
 
 /** What the functions that draw take. */
 export interface DrawOptions {
@@ -218,17 +232,13 @@ export function uniform_(input: Tensor, from = 0, to = 1, options: DrawOptions =
 
 /** Normal numbers of a mean and standard deviation. */
 export function normal_(input: Tensor, mean = 0, std = 1, options: DrawOptions = {}): Tensor {
-  return redraw(input, "normal_kernel_cpu", draws.normal(input.numel(), mean, std), options.generator);
+  const draw = draws.normal(input.numel(), mean, std, isContiguous(input));
+  return redraw(input, "normal_kernel_cpu", draw, options.generator);
 }
 
 /** 1 with probability p, else 0. */
 export function bernoulli_(input: Tensor, p = 0.5, options: DrawOptions = {}): Tensor {
-  const drawn = (options.generator ?? defaultStream).tensor(
-    draws.bernoulli(input.numel(), p),
-    input.shape,
-    "float32",
-  );
-  return overwrite(input, castTo(drawn, input.dtype));
+  return drawInto(input, draws.bernoulli(input.numel(), p), options.generator);
 }
 
 /** Exponential numbers of a rate. */

@@ -81,15 +81,15 @@ export function leaks(values: Float32Array, lower: number, upper: number): Draw 
 }
 
 /**
- * `tensor.normal_(mean, std)` of float32. Fewer than 16 values are Box-Muller pairs in double precision, whose unused
+ * `tensor.normal_(mean, std)` of float32. Fewer than 16 values, and those of a tensor that isn't contiguous, are Box-Muller pairs in double precision, whose unused
  * half waits in the generator; 16 and more are blocks of 16 in float32, where a rest is filled by drawing the last 16
  * values anew.
  *
  * @throws TensorError when std is negative or either parameter is not a number.
  */
-export function normal(size: number, mean = 0, std = 1): Draw {
+export function normal(size: number, mean = 0, std = 1, contiguous = true): Draw {
   if (!(std >= 0)) throw new TensorError("value", `normal expects std >= 0.0, but found std ${std}`);
-  if (size < BLOCK) {
+  if (size < BLOCK || !contiguous) {
     return {
       kind: "normal",
       size,
@@ -161,10 +161,10 @@ export function cauchy(size: number): Draw {
  *
  * @throws TensorError when a > b or std is not above 0.
  */
-export function truncNormal(size: number, mean = 0, std = 1, a = -2, b = 2): Draw {
+export function truncNormal(size: number, mean = 0, std = 1, a = -2, b = 2, contiguous = true): Draw {
   if (!(std > 0)) throw new TensorError("value", `trunc_normal_ expects std > 0.0, but found std ${std}`);
   const accepted = normalCdf((b - mean) / std) - normalCdf((a - mean) / std);
-  const candidates = accepted > 0.3 ? normal(size, mean, std) : uniform(size, a, b);
+  const candidates = accepted > 0.3 ? normal(size, mean, std, contiguous) : uniform(size, a, b);
   const fill = (generator: Generator, out: Float32Array): void => {
     if (accepted > 0.3) redrawOutside(candidates, generator, out, fround(a), fround(b));
     else acceptByDensity(candidates, generator, out, mean, std, Math.max(a, Math.min(mean, b)));
