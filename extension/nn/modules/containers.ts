@@ -39,9 +39,6 @@ export interface Sequential<L extends readonly Module[] = readonly Layer[]> exte
  * new nn.Sequential({ hidden: new nn.Linear(4, 8), out: new nn.Linear(8, 3) });
  * ```
  */
-// The layers at their positions, which only a type of its own can say.
-// eslint-disable-next-line typescript/no-unsafe-declaration-merging
-export interface Sequential<L extends readonly Module[] = readonly Layer[]> extends Positions<L> {}
 export class Sequential<L extends readonly Module[] = readonly Layer[]> extends Module {
   readonly [index: number]: L[number];
 
