@@ -95,10 +95,10 @@ export const onnxFloorDiv: OnnxRule<object> = (b, inputs, _, { outputs }) => {
   return whole ? b.node("Cast", [quotient], { to: attr.type("int64") }) : quotient;
 };
 
-/** An op of one tensor, element by element. `f` and `result` as of {@link binary}. */
+/** An op of one tensor, element by element: a node of TensorFlow or several. `f` and `result` as of {@link binary}. */
 export function unary(
   name: string,
-  tensorflow: string,
+  tensorflow: string | ((b: TfBuilder, x: TfRef) => TfRef),
   onnx: Onnx,
   kernel: Kernel1,
   f: ((x: number) => number) | undefined,
@@ -111,8 +111,11 @@ export function unary(
     infer: ([x]) => ({ shape: x!.shape, dtype: result ?? x!.dtype }),
     gradient,
     onnx: onnxOf(onnx),
-    tensorflow: (b, [x], _, { inputs }) =>
-      b.node(tensorflow, [x!], tensorflow.startsWith("Logical") ? {} : { T: attr.type(inputs[0]!.dtype) }),
+    tensorflow(b, [x], _, { inputs }) {
+      if (typeof tensorflow === "function") return tensorflow(b, x!);
+      const typed = tensorflow.startsWith("Logical") ? {} : { T: attr.type(inputs[0]!.dtype) };
+      return b.node(tensorflow, [x!], typed);
+    },
     tfjs: (k, [x]) => kernel(k, x!),
     ...(f === undefined ? {} : { plain: unaryLoop(f) }),
   });

@@ -1,5 +1,5 @@
 import { apply } from "../apply.ts";
-import { attr } from "../lowering.ts";
+import { attr, scalar, type TfBuilder, type TfRef } from "../lowering.ts";
 import { number, TRAINING_ONLY, type OnnxRef } from "../onnx.ts";
 import { defineOp, type GradientRule, type Op } from "../op.ts";
 import { broadcastPlaces } from "../plain.ts";
@@ -391,9 +391,24 @@ export const sigmoidGrad: Op<object> = binary(
     f(sigmoidGrad, y!, grad),
   ],
 );
+/**
+ * sign(x) · (1 − 2 / (exp(2|x|) + 1)) where that is large. TensorFlow's own kernel is a rational function, off by 5 units
+ * in the last place and exactly 1 from 7.91 on: log(1 − tanh²) of a squashed policy needs better.
+ */
+function tanhNode(b: TfBuilder, x: TfRef): TfRef {
+  const T = { T: attr.type("float32") };
+  const small = b.node("Tanh", [x], T);
+  if (b.portable === true) return small;
+  const number = (value: number): TfRef => scalar(b, value, "float32");
+  const size = b.node("Abs", [x], T);
+  const grown = b.node("Exp", [b.node("Mul", [size, number(2)], T)], T);
+  const rest = b.node("Div", [number(2), b.node("AddV2", [grown, number(1)], T)], T);
+  const large = b.node("Mul", [b.node("Sign", [x], T), b.node("Sub", [number(1), rest], T)], T);
+  return b.node("SelectV2", [b.node("Less", [size, number(0.6)], T), small, large], T);
+}
 export const tanh = unary(
   "tanh",
-  "Tanh",
+  tanhNode,
   "Tanh",
   (k, x) => k.tanh(x),
   Math.tanh,
