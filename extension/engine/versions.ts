@@ -15,7 +15,7 @@ export interface Version {
   text(file: string): Promise<string>;
 }
 
-/** Limits of what a run keeps of its imports: they are there to be looked at, not as a backup. */
+/** Limits of what a run keeps of its imports: they are for reading, not a backup. */
 const MOST_FILES = 200;
 const LARGEST_FILE = 256 * 1024;
 const LARGEST_ALL = 2 * 1024 * 1024;

@@ -66,7 +66,7 @@ describe.each(devices)("on %s", (device) => {
     };
   }
 
-  it.each(Object.entries(OPTIMIZERS))("%s goes on as if it had not been tried", (_, make) => {
+  it.each(Object.entries(OPTIMIZERS))("%s is as before the refused step", (_, make) => {
     const good = [0, 2];
     const bad = [0, 7];
     expect(trained(make, [bad])).toEqual(trained(make, []));

@@ -1,4 +1,4 @@
-// A DCGAN: transposed convolutions draw, convolutions judge, both from weights drawn anew
+// A DCGAN: transposed convolutions draw, convolutions judge, both with weights drawn again
 import { torch, nn, optim, data, format, print, type Tensor } from "layerwise";
 
 torch.manualSeed(999);

@@ -45,7 +45,7 @@ class WarmUp extends torch.optim.lrScheduler.LRScheduler {
   }
 }
 
-test("an optimizer with its own step updates, and goes on from its state dict", () => {
+test("an optimizer with its own step updates, and continues from its state dict", () => {
   const p = new nn.Parameter(torch.zeros(2));
   const optimizer = new Momentum([p]);
   const step = (own: Momentum, parameter: Tensor): void => {
