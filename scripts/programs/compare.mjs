@@ -31,7 +31,7 @@
  * @property {string[]} problems
  */
 
-/** Absolute and relative. */
+/** Of a value, or of 1 where the value is smaller. */
 const TOLERANCE = 1e-5;
 /** Of PyTorch's own noise. */
 const NOISE_FACTOR = 4;
@@ -39,7 +39,8 @@ const NOISE_FACTOR = 4;
 const MAX_NOISE = 0.01;
 
 /** @param {number} expected @param {number} noise */
-const allowed = (expected, noise) => Math.max(TOLERANCE * (1 + Math.abs(expected)), NOISE_FACTOR * noise);
+const allowed = (expected, noise) =>
+  Math.max(TOLERANCE * Math.max(1, Math.abs(expected)), NOISE_FACTOR * noise);
 
 /**
  * @param {Program} actual
