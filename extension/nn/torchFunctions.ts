@@ -1,7 +1,9 @@
-// Functions of torch as programs call them: by position or by name. Their types and other exports are those of tensor/torch.ts.
+// Functions of torch as programs call them: by position or by name. What isn't exported here by name is tensor/torch.ts's.
 import { callables } from "../tensor/signatures/callable.ts";
 import { SIGNATURES } from "../tensor/signatures/table.ts";
 import * as tensors from "../tensor/torch.ts";
+
+export * from "../tensor/torch.ts";
 
 const functions = callables(tensors, SIGNATURES);
 
