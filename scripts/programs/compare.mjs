@@ -31,16 +31,18 @@
  * @property {string[]} problems
  */
 
-/** Of a value, or of 1 where the value is smaller. */
-const TOLERANCE = 1e-5;
+/** Of a value, or of 1 where the value is smaller. Checks are mostly outputs of a trained model, as in the golden cases. */
+const TOLERANCES = { losses: 1e-5, checks: 5e-5 };
 /** Of PyTorch's own noise. */
 const NOISE_FACTOR = 4;
 /** Noise beyond this part of a value says that a program has no fixed result. */
 const MAX_NOISE = 0.01;
 
-/** @param {number} expected @param {number} noise */
-const allowed = (expected, noise) =>
-  Math.max(TOLERANCE * Math.max(1, Math.abs(expected)), NOISE_FACTOR * noise);
+/** @param {string} what "loss 3", "losses" or a check @param {number} expected @param {number} noise */
+function allowed(what, expected, noise) {
+  const tolerance = what.startsWith("checks") ? TOLERANCES.checks : TOLERANCES.losses;
+  return Math.max(tolerance * Math.max(1, Math.abs(expected)), NOISE_FACTOR * noise);
+}
 
 /**
  * @param {Program} actual
@@ -60,7 +62,7 @@ export function compare(actual, expected) {
     let first = true;
     for (let i = 0; i < Math.min(values.length, wanted.length); i++) {
       const [value, target] = [values[i], wanted[i] ?? Number.NaN];
-      const limit = allowed(target, noise(i));
+      const limit = allowed(what, target, noise(i));
       const distance = typeof value === "number" ? Math.abs(value - target) : Number.NaN;
       if (what === "losses" && !(distance / limit <= share))
         [difference, tolerance, share] = [distance, limit, distance / limit];
@@ -122,8 +124,10 @@ export function inspectRecord({ noise, losses, checks, text }) {
     for (const [token = "", digits = ""] of line.matchAll(/(?<![=\d.])-?\d+\.(\d+)(?!\d|e)/g)) {
       const half = 0.5 * 10 ** -digits.length;
       const off = (/** @type {number} */ value) => Math.abs(value - Number(token));
-      const shown = values.filter(([, value, own]) => off(value) <= half + allowed(value, own));
-      const nearBoundary = shown.every(([, value, own]) => off(value) >= half - allowed(value, own));
+      const shown = values.filter(([what, value, own]) => off(value) <= half + allowed(what, value, own));
+      const nearBoundary = shown.every(
+        ([what, value, own]) => off(value) >= half - allowed(what, value, own),
+      );
       if (shown.length > 0 && nearBoundary)
         return `line ${i + 1} prints ${token}, which is near a rounding boundary: ${shown[0]?.[1]}`;
     }
