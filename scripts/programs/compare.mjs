@@ -31,8 +31,8 @@
  * @property {string[]} problems
  */
 
-/** Of a value, or of 1 where the value is smaller. Checks are mostly outputs of a trained model, as in the golden cases. */
-const TOLERANCES = { losses: 1e-5, checks: 5e-5 };
+/** Of a loss, or of 1 where it is smaller. For checks absolute and relative. */
+const TOLERANCE = 1e-5;
 /** Of PyTorch's own noise. */
 const NOISE_FACTOR = 4;
 /** Noise beyond this part of a value says that a program has no fixed result. */
@@ -40,8 +40,11 @@ const MAX_NOISE = 0.01;
 
 /** @param {string} what "loss 3", "losses" or a check @param {number} expected @param {number} noise */
 function allowed(what, expected, noise) {
-  const tolerance = what.startsWith("checks") ? TOLERANCES.checks : TOLERANCES.losses;
-  return Math.max(tolerance * Math.max(1, Math.abs(expected)), NOISE_FACTOR * noise);
+  const size = Math.abs(expected);
+  return Math.max(
+    TOLERANCE * (what.startsWith("checks") ? 1 + size : Math.max(1, size)),
+    NOISE_FACTOR * noise,
+  );
 }
 
 /**
