@@ -3,7 +3,7 @@ import { defineConfig } from "vitest/config";
 
 const root = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
-/** What both projects share; `npx vitest run --project unit` runs one of them. */
+/** What all projects share; `npx vitest run --project unit` runs one of them. */
 const shared = {
   root: root("."),
   setupFiles: ["test/setup.ts"],
@@ -30,6 +30,17 @@ export default defineConfig({
           // Processes race with a loaded machine; vitest reports every test that needed its second try.
           retry: 1,
           // Real child processes: files run one after another, so that they don't starve each other.
+          fileParallelism: false,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          ...shared,
+          name: "attacks",
+          include: ["test/attacks/**/*.test.ts"],
+          testTimeout: 20_000,
+          hookTimeout: 120_000,
           fileParallelism: false,
         },
       },

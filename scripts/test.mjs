@@ -65,6 +65,7 @@ const TIERS = {
     add(total, await vitest("engine", paths(racing.filter((name) => !computing.includes(name)))));
     return total;
   },
+  attacks: () => vitest("attacks"),
   programs: () => program("scripts/programs.mjs", ...(native ? [] : ["--engine", "wasm"])),
   vscode: () => program("test/vscode/run.mjs"),
   browser: () => program("test/browser/run.mjs"),

@@ -2,7 +2,7 @@ import fs from "node:fs";
 import { CHECKPOINTS_FOLDER, type CheckpointRecord } from "../protocol/run.ts";
 import type { Module } from "../nn/module.ts";
 import type { CheckpointPolicy } from "./checkpointPolicy.ts";
-import { describeFileError } from "./files.ts";
+import { describeFileError } from "../files/fileError.ts";
 import type { RunDirectory } from "./runDirectory.ts";
 import type { Kept } from "./trainerState.ts";
 import { EngineError } from "./userErrors.ts";

@@ -5,7 +5,7 @@ import { parseCsv } from "../formats/csv.ts";
 import { readPng } from "../formats/png.ts";
 import type { CsvFormat, CsvRow, DataFiles } from "../nn/data/access.ts";
 import { TensorError } from "../tensor/errors.ts";
-import { describeFileError } from "./files.ts";
+import { describeFileError } from "../files/fileError.ts";
 
 /** The folder of the user's file that runs: where the names of its data files begin. */
 export const userFolder: { path: string | undefined } = { path: undefined };

@@ -3,7 +3,7 @@ import { hostname } from "node:os";
 import path from "node:path";
 import { eventRecord, fileVersion } from "../formats/tensorboard.ts";
 import type { MetricRow, RunRecord } from "../protocol/run.ts";
-import { AppendFile } from "./files.ts";
+import { AppendFile } from "../files/append.ts";
 
 const PREFIX = "events.out.tfevents.";
 

@@ -3,8 +3,8 @@ import { createHash } from "node:crypto";
 import fs from "node:fs";
 import path from "node:path";
 import { downloadFile, HubApiError, listFiles, modelInfo, type ListFileEntry } from "@huggingface/hub";
-import { writeAtomic } from "../formats/writeAtomic.ts";
-import { describeFileError } from "./files.ts";
+import { writeAtomic } from "../files/writeAtomic.ts";
+import { describeFileError } from "../files/fileError.ts";
 import { folderOf, WEIGHTS, type Hub } from "./hubCache.ts";
 
 /** A model that can't be had, in words for users. */

@@ -18,10 +18,11 @@ import {
   type MetricRow,
   type RunRecord,
 } from "../protocol/run.ts";
-import { writeAtomic } from "../formats/writeAtomic.ts";
+import { writeAtomic } from "../files/writeAtomic.ts";
 import type { EventFile } from "./eventFile.ts";
 import { keepImports } from "./versions.ts";
-import { AppendFile, describeFileError } from "./files.ts";
+import { AppendFile } from "../files/append.ts";
+import { describeFileError } from "../files/fileError.ts";
 import { EngineError } from "./userErrors.ts";
 
 /** Milliseconds between two writes of a record whose state has not changed. */

@@ -1,10 +1,10 @@
 import fs from "node:fs";
 import path from "node:path";
 import * as v from "valibot";
-import { writeAtomic } from "../formats/writeAtomic.ts";
+import { writeAtomic } from "../files/writeAtomic.ts";
 import type { RunRequest } from "../protocol/engine.ts";
 import { CHECKPOINTS_FOLDER, METRICS_FILE, MetricRow, RUN_FILE, RunRecord } from "../protocol/run.ts";
-import { describeFileError } from "./files.ts";
+import { describeFileError } from "../files/fileError.ts";
 import { loadFile, saveFile } from "./tensorFiles.ts";
 import type { TrainerState } from "./trainerState.ts";
 import { FORMAT, VERSION, type TrainingState } from "./trainingState.ts";

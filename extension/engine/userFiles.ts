@@ -2,7 +2,7 @@ import { writeOnnx } from "../formats/onnx.ts";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
 import { writePng } from "../formats/png.ts";
-import { writeAtomic } from "../formats/writeAtomic.ts";
+import { writeAtomic } from "../files/writeAtomic.ts";
 import type { TensorFiles } from "../nn/files.ts";
 import { pretrainedFolder } from "./pretrained.ts";
 import { loadFile, saveFile } from "./tensorFiles.ts";

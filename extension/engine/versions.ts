@@ -4,7 +4,7 @@ import fs from "node:fs";
 import path from "node:path";
 import type * as esbuild from "esbuild";
 import * as v from "valibot";
-import { writeAtomic } from "../formats/writeAtomic.ts";
+import { writeAtomic } from "../files/writeAtomic.ts";
 import type { VersionSource } from "../protocol/preview.ts";
 import { SOURCES_FILE } from "../protocol/run.ts";
 import { EngineError } from "./userErrors.ts";

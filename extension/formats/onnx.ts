@@ -11,7 +11,7 @@ import {
 } from "../tensor/onnx.ts";
 import { BYTES } from "../tensor/dtype.ts";
 import { encodeElements } from "./tensorData.ts";
-import { writeAtomic } from "./writeAtomic.ts";
+import { writeAtomic } from "../files/writeAtomic.ts";
 
 /** The version of the file format that goes with the opset. */
 const IR_VERSION = 8;

@@ -3,7 +3,7 @@ import { dirname } from "node:path";
 import { PNG } from "pngjs";
 import type { RgbaImage } from "../nn/data/access.ts";
 import type { RgbImage } from "../nn/files.ts";
-import { writeAtomic } from "./writeAtomic.ts";
+import { writeAtomic } from "../files/writeAtomic.ts";
 import { TensorError } from "../tensor/errors.ts";
 
 /**

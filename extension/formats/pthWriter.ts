@@ -3,7 +3,7 @@ import { STORAGE_TYPES, TORCH_DTYPES } from "./pthObjects.ts";
 import { PthStorage, PthTensor } from "./pthTensor.ts";
 import type { PthValue } from "./pthValue.ts";
 import { DTYPE_BYTES, type StoredDtype } from "./tensorData.ts";
-import { writeAtomic } from "./writeAtomic.ts";
+import { writeAtomic } from "../files/writeAtomic.ts";
 import { zipArchive, type ZipContent } from "./zipWriter.ts";
 
 /** PyTorch's default: contents begin at multiples of it. */

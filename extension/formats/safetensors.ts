@@ -9,7 +9,7 @@ import {
   type TensorInfo,
 } from "./safetensorsHeader.ts";
 import type { TensorEntry } from "./tensorData.ts";
-import { writeAtomic } from "./writeAtomic.ts";
+import { writeAtomic } from "../files/writeAtomic.ts";
 
 export { SafetensorsError, type SafetensorsDefect } from "./safetensorsError.ts";
 export type { TensorInfo } from "./safetensorsHeader.ts";

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { temporaryName } from "../protocol/temporaryFiles.ts";
-import { writeAtomic } from "./writeAtomic.ts";
+import { writeAtomic } from "../files/writeAtomic.ts";
 
 /** A file of a folder. */
 export interface NamedFile {

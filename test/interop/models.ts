@@ -9,7 +9,7 @@ import type { Module } from "../../extension/nn/module.ts";
 import { onnxGraph } from "../../extension/nn/onnx/graph.ts";
 import { tensorsIn } from "../../extension/nn/onnx/recording.ts";
 import type { StateDict } from "../../extension/nn/stateDict.ts";
-import { writeAtomic } from "../../extension/formats/writeAtomic.ts";
+import { writeAtomic } from "../../extension/files/writeAtomic.ts";
 import { HubServer, NAME } from "../hubServer.ts";
 import { ACTIVATIONS, FUNCTIONS, LANGUAGE, LAYERS, NETWORKS } from "../unit/nn/exportCases.ts";
 import {

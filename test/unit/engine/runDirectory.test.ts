@@ -2,7 +2,7 @@ import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { AppendFile } from "../../../extension/engine/files.ts";
+import { AppendFile } from "../../../extension/files/append.ts";
 import { RunDirectory } from "../../../extension/engine/runDirectory.ts";
 import type { MetricRow, RunRecord } from "../../../extension/protocol/run.ts";
 

@@ -2,7 +2,7 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { writeAtomic } from "../../../extension/formats/writeAtomic.ts";
+import { writeAtomic } from "../../../extension/files/writeAtomic.ts";
 import { removeUnfinished } from "../../../extension/supervisor/export.ts";
 
 test("what a killed writer left is removed, and nothing else", async () => {

@@ -1,4 +1,10 @@
 import fs from "node:fs";
+import { FileError } from "./fileError.ts";
+import { readRegularSync } from "./regular.ts";
+import { writeAtomic } from "./writeAtomic.ts";
+
+const { O_WRONLY, O_APPEND, O_CREAT } = fs.constants;
+const FLAGS = O_WRONLY | O_APPEND | O_CREAT | (fs.constants.O_NOFOLLOW ?? 0) | (fs.constants.O_NONBLOCK ?? 0);
 
 /** A file that grows. What can't be written is kept and tried again with the next flush. */
 export class AppendFile {
@@ -24,11 +30,11 @@ export class AppendFile {
 
   /**
    * Writes what is pending.
-   * @throws the file system's error; nothing is lost by it
+   * @throws FileError when something else than a file stands there; the file system's error; nothing is lost by it
    */
   flush(): void {
     if (this.#pending.length === 0) return;
-    this.#descriptor ??= fs.openSync(this.path, "a");
+    this.#descriptor ??= openAppend(this.path);
     while (this.#pending.length > 0) {
       const bytes = this.#pending[0]!;
       const written = fs.writeSync(this.#descriptor, bytes);
@@ -45,22 +51,13 @@ export class AppendFile {
   }
 }
 
-const REASONS: Readonly<Record<string, string>> = {
-  ENOSPC: "the disk is full",
-  EDQUOT: "the disk quota is used up",
-  EFBIG: "the file is larger than is allowed",
-  EACCES: "permission denied",
-  EPERM: "permission denied",
-  EROFS: "the file system is read-only",
-  ENOENT: "the folder is gone",
-  ENOTDIR: "a part of the path is a file, not a folder",
-  EMFILE: "too many open files",
-};
-
-/** A file system error for people: what is wrong, and the system's name for it. */
-export function describeFileError(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  const { code } = error as NodeJS.ErrnoException;
-  const reason = code === undefined ? undefined : REASONS[code];
-  return reason === undefined ? error.message : `${reason} (${code})`;
+/** Opens a regular file at its end, or creates it; a link, a device or a pipe is refused. */
+function openAppend(path: string): number {
+  const before = fs.lstatSync(path, { throwIfNoEntry: false });
+  if (before !== undefined && !before.isFile())
+    throw new FileError(path, before.isSymbolicLink() ? "link" : "not-regular", "expected a regular file");
+  // A second name of the same file may lie outside of the folder: this name gets a copy of its own.
+  if (before !== undefined && before.nlink > 1)
+    writeAtomic(path, [readRegularSync(path, { limit: before.size })]);
+  return fs.openSync(path, FLAGS, 0o666);
 }

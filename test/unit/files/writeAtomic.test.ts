@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { writeAtomic } from "../../../extension/formats/writeAtomic.ts";
+import { writeAtomic } from "../../../extension/files/writeAtomic.ts";
 
 let folder: string;
 beforeEach(() => {

@@ -1,19 +1,24 @@
 import { randomBytes } from "node:crypto";
 import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
+import { open, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { temporaryName } from "../protocol/temporaryFiles.ts";
 
+/** A name that can't be guessed: what stands under it already would be refused, not written through. */
+function temporaryFor(path: string): string {
+  return join(dirname(path), temporaryName(basename(path), randomBytes(6).toString("hex")));
+}
+
 /**
  * Writes a file so that a reader, a crash or a full disk sees either the old content or the whole new one: into a
- * temporary file beside it, flushed to the disk, then renamed over it.
+ * temporary file beside it, flushed to the disk, then renamed over it. A link at `path` is replaced, not followed.
  *
  * @param path Where the file goes; its folder must exist.
  * @param chunks The content, piece by piece.
  * @throws The error of the file system; the temporary file is gone then and the old content untouched.
  */
 export function writeAtomic(path: string, chunks: Iterable<Uint8Array>): void {
-  const folder = dirname(path);
-  const temporary = join(folder, temporaryName(basename(path), randomBytes(6).toString("hex")));
+  const temporary = temporaryFor(path);
   try {
     const file = openSync(temporary, "wx");
     try {
@@ -27,7 +32,25 @@ export function writeAtomic(path: string, chunks: Iterable<Uint8Array>): void {
     rmSync(temporary, { force: true });
     throw error;
   }
-  flushFolder(folder);
+  flushFolder(dirname(path));
+}
+
+/** Like {@link writeAtomic}, for code that must not block. */
+export async function writeAtomicAsync(path: string, chunks: Iterable<Uint8Array>): Promise<void> {
+  const temporary = temporaryFor(path);
+  try {
+    const file = await open(temporary, "wx");
+    try {
+      for (const chunk of chunks) await file.writeFile(chunk);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
 }
 
 function writeAll(file: number, bytes: Uint8Array): void {
