@@ -1,5 +1,5 @@
-import fs from "node:fs";
 import path from "node:path";
+import { readRegularSync } from "../files/regular.ts";
 import type { SourcePosition, UserError } from "../protocol/errors.ts";
 
 /** Paints text for a terminal, or leaves it as it is. */
@@ -71,9 +71,12 @@ function codeFrame({ file, line, column, endColumn }: SourcePosition, paint: Pai
   return frame;
 }
 
+/** Most bytes of a source file whose lines are shown. */
+const MOST_SOURCE = 16 * 2 ** 20;
+
 function readLines(file: string): string[] | undefined {
   try {
-    return fs.readFileSync(file, "utf8").split(/\r?\n/);
+    return readRegularSync(file, { limit: MOST_SOURCE, follow: true }).toString("utf8").split(/\r?\n/);
   } catch {
     return undefined;
   }

@@ -1,5 +1,5 @@
-import fs from "node:fs";
 import path from "node:path";
+import { runPathSync } from "../files/runFiles.ts";
 import { writePng } from "../formats/png.ts";
 import { setTensorFiles } from "../nn/files.ts";
 import { PICTURES_FOLDER } from "../protocol/run.ts";
@@ -27,10 +27,9 @@ export function keepPictures(directory: string, epoch: () => number, warn: (text
       }
       kept.add(name);
       try {
-        writePng(path.join(directory, PICTURES_FOLDER, name), image);
+        writePng(runPathSync(directory, PICTURES_FOLDER, name), image);
       } catch (error) {
         // The user's own file is written, which is what was asked for.
-        fs.rmSync(path.join(directory, PICTURES_FOLDER, name), { force: true });
         warn(`A picture can't be kept: ${String(error)}`);
       }
     },

@@ -10,7 +10,6 @@ import {
   METRICS_FILE,
   REPORT_FILE,
   RUN_FILE,
-  RUNS_FOLDER,
   SOURCE_FILE,
   SOURCES_FILE,
   type CheckpointRecord,
@@ -18,7 +17,8 @@ import {
   type MetricRow,
   type RunRecord,
 } from "../protocol/run.ts";
-import { writeAtomic } from "../files/writeAtomic.ts";
+import { isRefused, rootOfRun, runPathSync, writeRunFileSync } from "../files/runFiles.ts";
+import { isTemporary } from "../protocol/temporaryFiles.ts";
 import type { EventFile } from "./eventFile.ts";
 import { keepImports } from "./versions.ts";
 import { AppendFile } from "../files/append.ts";
@@ -56,11 +56,11 @@ export class RunDirectory {
     this.#layers = new AppendFile(path.join(directory, LAYERS_FILE));
     this.#log = new AppendFile(path.join(directory, LOG_FILE));
     try {
-      const checkpoints = path.join(directory, CHECKPOINTS_FOLDER);
+      const checkpoints = runPathSync(directory, CHECKPOINTS_FOLDER);
       makeFolders(checkpoints);
       // What a process has left that was killed while it saved.
       for (const name of fs.readdirSync(checkpoints))
-        if (name.startsWith(".") && name.endsWith(".tmp")) fs.rmSync(path.join(checkpoints, name));
+        if (isTemporary(name)) fs.rmSync(path.join(checkpoints, name), { force: true });
       this.#writeRecord();
     } catch (error) {
       throw new EngineError({
@@ -86,22 +86,22 @@ export class RunDirectory {
 
   /** Keeps the text that is trained, and what it imports; a run that is resumed keeps those it began with. */
   keepSource(file: string, text: string, imported: readonly string[]): void {
-    const kept = this.file(SOURCE_FILE);
-    if (fs.existsSync(kept)) return;
+    let kept = false;
+    this.#attempt(SOURCE_FILE, () => (kept = fs.existsSync(this.file(SOURCE_FILE))));
+    if (kept) return;
     this.#attempt(SOURCES_FILE, () => keepImports(this.path, file, imported, this.#workspace(file)));
-    this.#attempt(SOURCE_FILE, () => writeAtomic(kept, [Buffer.from(text)]));
+    this.#attempt(SOURCE_FILE, () => writeRunFileSync(this.path, SOURCE_FILE, text));
   }
 
   /** The folder whose runs these are; of a directory elsewhere, the file's own. */
   #workspace(file: string): string {
-    const runs = path.join(path.sep, ...RUNS_FOLDER.split("/"));
-    const above = path.dirname(path.resolve(this.path));
-    return above.endsWith(runs) ? above.slice(0, -runs.length) || path.sep : path.dirname(file);
+    const root = rootOfRun(this.path);
+    return root === path.resolve(this.path) ? path.dirname(file) : root;
   }
 
-  /** A path in the directory. */
+  /** A path in the directory. @throws FileError for a name that leaves it, or a link that would be followed */
   file(relative: string): string {
-    return path.join(this.path, ...relative.split("/"));
+    return runPathSync(this.path, relative);
   }
 
   /** Notes a checkpoint, in the place of the one whose file it replaces. Of several best ones, the best comes first. */
@@ -127,13 +127,23 @@ export class RunDirectory {
     this.update({ checkpoints: this.#record.checkpoints.filter((one) => !goes(one)) });
     this.#attempt(RUN_FILE, () => {
       this.#writeRecord();
-      for (const { file } of gone) fs.rmSync(this.file(file), { force: true });
+      for (const { file } of gone) this.#delete(file);
     });
+  }
+
+  /** Deletes a file of the directory; a link that stands there stays. */
+  #delete(relative: string): void {
+    try {
+      fs.rmSync(this.file(relative), { force: true });
+    } catch (error) {
+      if (!isRefused(error)) throw error;
+      this.#onProblem(`${error.message}. It was not deleted.`);
+    }
   }
 
   /** Keeps what an evaluation found. */
   writeEvaluation(result: EvaluationResult): void {
-    this.#attempt(EVALUATION_FILE, () => writeAtomic(this.file(EVALUATION_FILE), [json(result)]));
+    this.#attempt(EVALUATION_FILE, () => writeRunFileSync(this.path, EVALUATION_FILE, json(result)));
   }
 
   /** From now on, curves are also written for TensorBoard. */
@@ -144,7 +154,7 @@ export class RunDirectory {
 
   /** Keeps what else views show of an evaluation. */
   writeReport(report: EvaluationReport): void {
-    this.#attempt(REPORT_FILE, () => writeAtomic(this.file(REPORT_FILE), [json(report)]));
+    this.#attempt(REPORT_FILE, () => writeRunFileSync(this.path, REPORT_FILE, json(report)));
   }
 
   appendMetrics(rows: readonly MetricRow[]): void {
@@ -183,7 +193,7 @@ export class RunDirectory {
   #writeRecord(): void {
     // Also after a failure: a full disk is not tried at every step.
     this.#written = Date.now();
-    writeAtomic(this.file(RUN_FILE), [json(this.#record)]);
+    writeRunFileSync(this.path, RUN_FILE, json(this.#record));
     this.#dirty = false;
   }
 
@@ -195,7 +205,7 @@ export class RunDirectory {
       if (this.#told.has(file)) return;
       this.#told.add(file);
       this.#onProblem(
-        `${this.file(file)} can't be written: ${describeFileError(error)}. The run goes on; what is missing is written when that is possible again.`,
+        `${path.join(this.path, file)} can't be written: ${describeFileError(error)}. The run goes on; what is missing is written when that is possible again.`,
       );
     }
   }

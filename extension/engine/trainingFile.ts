@@ -1,7 +1,8 @@
 import fs from "node:fs";
 import path from "node:path";
 import * as v from "valibot";
-import { writeAtomic } from "../files/writeAtomic.ts";
+import { readRegularSync } from "../files/regular.ts";
+import { readRunFileSync, runPathSync, writeRunFileSync } from "../files/runFiles.ts";
 import type { RunRequest } from "../protocol/engine.ts";
 import { CHECKPOINTS_FOLDER, METRICS_FILE, MetricRow, RUN_FILE, RunRecord } from "../protocol/run.ts";
 import { describeFileError } from "../files/fileError.ts";
@@ -12,6 +13,8 @@ import { EngineError } from "./userErrors.ts";
 
 const NEWEST = "training.pth";
 const NEXT = "training.next.pth";
+/** Most bytes of curves that can be cut: a text in memory can't be longer. */
+const MOST_METRICS = 500 * 2 ** 20;
 const PREVIOUS = "training.previous.pth";
 
 /**
@@ -20,7 +23,7 @@ const PREVIOUS = "training.previous.pth";
  * @throws the file system's error; what was there is there still
  */
 export function saveTraining(directory: string, state: TrainingState): void {
-  const file = (name: string): string => path.join(directory, CHECKPOINTS_FOLDER, name);
+  const file = (name: string): string => runPathSync(directory, CHECKPOINTS_FOLDER, name);
   saveFile(file(NEXT), state);
   if (fs.existsSync(file(NEWEST))) fs.renameSync(file(NEWEST), file(PREVIOUS));
   fs.renameSync(file(NEXT), file(NEWEST));
@@ -29,9 +32,9 @@ export function saveTraining(directory: string, state: TrainingState): void {
 /** The states of a training that are there, the newest first; for one that can't be read, why. */
 export function* readStates(directory: string): Generator<TrainingState | Error, void, undefined> {
   for (const name of [NEWEST, NEXT, PREVIOUS]) {
-    const file = path.join(directory, CHECKPOINTS_FOLDER, name);
-    if (!fs.existsSync(file)) continue;
     try {
+      const file = runPathSync(directory, CHECKPOINTS_FOLDER, name);
+      if (!fs.existsSync(file)) continue;
       const state = loadFile(file) as Partial<TrainingState>;
       if (state.format !== FORMAT || state.version !== VERSION)
         throw new Error(`${file} is no state of a training that this version knows`);
@@ -75,7 +78,7 @@ export function loadTraining(
 export function recordToResume({ directory, epochs, outlive }: RunRequest): RunRecord {
   const file = path.join(directory, RUN_FILE);
   try {
-    const record = v.parse(RunRecord, JSON.parse(fs.readFileSync(file, "utf8")));
+    const record = v.parse(RunRecord, JSON.parse(readRunFileSync(directory, RUN_FILE).toString("utf8")));
     const { endedAt: _, error: __, orphaned: ___, ...rest } = record;
     return { ...rest, state: "starting", outlive, ...(epochs === undefined ? {} : { epochs }) };
   } catch (error) {
@@ -91,9 +94,9 @@ export function cutMetrics(
   directory: string,
   { step, completed }: Pick<TrainerState, "step" | "completed">,
 ): void {
-  const file = path.join(directory, METRICS_FILE);
+  const file = runPathSync(directory, METRICS_FILE);
   if (!fs.existsSync(file)) return;
-  const lines = fs.readFileSync(file, "utf8").split("\n");
+  const lines = readRegularSync(file, { limit: MOST_METRICS }).toString("utf8").split("\n");
   let counting: { line: string; row: MetricRow }[] = [];
   for (const line of lines) {
     const { success, output: row } = v.safeParse(MetricRow, jsonOf(line));
@@ -106,7 +109,7 @@ export function cutMetrics(
   const kept = counting.flatMap(({ line, row }) =>
     (row.kind === "epoch" ? row.epoch <= completed : row.step <= step) ? [line] : [],
   );
-  writeAtomic(file, [Buffer.from(kept.map((line) => `${line}\n`).join(""))]);
+  writeRunFileSync(directory, METRICS_FILE, kept.map((line) => `${line}\n`).join(""));
 }
 
 function jsonOf(line: string): unknown {

@@ -4,7 +4,7 @@ import fs from "node:fs";
 import path from "node:path";
 import type * as esbuild from "esbuild";
 import * as v from "valibot";
-import { writeAtomic } from "../files/writeAtomic.ts";
+import { readRunFileSync, runPathSync, writeRunFileSync } from "../files/runFiles.ts";
 import type { VersionSource } from "../protocol/preview.ts";
 import { SOURCES_FILE } from "../protocol/run.ts";
 import { EngineError } from "./userErrors.ts";
@@ -127,13 +127,9 @@ const KeptSources = v.record(v.string(), v.string());
 function keptVersion(file: string, directory: string): Version {
   const texts = new Map<string, string>();
   try {
-    const kept = path.join(directory, SOURCES_FILE);
-    const stat = fs.lstatSync(kept);
-    if (stat.isFile() && stat.size <= 4 * LARGEST_ALL)
-      for (const [name, text] of Object.entries(
-        v.parse(KeptSources, JSON.parse(fs.readFileSync(kept, "utf8"))),
-      ))
-        texts.set(path.resolve(path.dirname(file), name), text);
+    const kept = readRunFileSync(directory, SOURCES_FILE, 4 * LARGEST_ALL).toString("utf8");
+    for (const [name, text] of Object.entries(v.parse(KeptSources, JSON.parse(kept))))
+      texts.set(path.resolve(path.dirname(file), name), text);
   } catch {
     // Not there, or damaged: the imports are those on the disk.
   }
@@ -150,7 +146,7 @@ export function keepImports(
   sources: readonly string[],
   workspace: string,
 ): void {
-  const kept = path.join(directory, SOURCES_FILE);
+  const kept = runPathSync(directory, SOURCES_FILE);
   const texts: Record<string, string> = {};
   let size = 0;
   for (const source of sources.slice(0, MOST_FILES)) {
@@ -161,5 +157,5 @@ export function keepImports(
     texts[path.relative(path.dirname(file), source).replaceAll(path.sep, "/")] = text;
   }
   if (size === 0 || fs.existsSync(kept)) return;
-  writeAtomic(kept, [Buffer.from(`${JSON.stringify(texts, null, 1)}\n`)]);
+  writeRunFileSync(directory, SOURCES_FILE, `${JSON.stringify(texts, null, 1)}\n`);
 }

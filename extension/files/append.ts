@@ -1,7 +1,8 @@
 import fs from "node:fs";
+import { lstat, open, type FileHandle } from "node:fs/promises";
 import { FileError } from "./fileError.ts";
-import { readRegularSync } from "./regular.ts";
-import { writeAtomic } from "./writeAtomic.ts";
+import { readRegular, readRegularSync } from "./regular.ts";
+import { writeAtomic, writeAtomicAsync } from "./writeAtomic.ts";
 
 const { O_WRONLY, O_APPEND, O_CREAT } = fs.constants;
 const FLAGS = O_WRONLY | O_APPEND | O_CREAT | (fs.constants.O_NOFOLLOW ?? 0) | (fs.constants.O_NONBLOCK ?? 0);
@@ -34,7 +35,7 @@ export class AppendFile {
    */
   flush(): void {
     if (this.#pending.length === 0) return;
-    this.#descriptor ??= openAppend(this.path);
+    this.#descriptor ??= openAppendSync(this.path);
     while (this.#pending.length > 0) {
       const bytes = this.#pending[0]!;
       const written = fs.writeSync(this.#descriptor, bytes);
@@ -51,13 +52,27 @@ export class AppendFile {
   }
 }
 
-/** Opens a regular file at its end, or creates it; a link, a device or a pipe is refused. */
-function openAppend(path: string): number {
+/** @throws FileError for a link, a device or a pipe */
+function demandFile(path: string, stats: fs.Stats | undefined): void {
+  if (stats !== undefined && !stats.isFile())
+    throw new FileError(path, stats.isSymbolicLink() ? "link" : "not-regular", "expected a regular file");
+}
+
+/** Opens a regular file at its end, or creates it. */
+function openAppendSync(path: string): number {
   const before = fs.lstatSync(path, { throwIfNoEntry: false });
-  if (before !== undefined && !before.isFile())
-    throw new FileError(path, before.isSymbolicLink() ? "link" : "not-regular", "expected a regular file");
+  demandFile(path, before);
   // A second name of the same file may lie outside of the folder: this name gets a copy of its own.
   if (before !== undefined && before.nlink > 1)
     writeAtomic(path, [readRegularSync(path, { limit: before.size })]);
   return fs.openSync(path, FLAGS, 0o666);
+}
+
+/** Opens a regular file at its end, or creates it. @throws FileError for anything else; the file system's error */
+export async function openAppend(path: string): Promise<FileHandle> {
+  const before = await lstat(path).catch(() => undefined);
+  demandFile(path, before);
+  if (before !== undefined && before.nlink > 1)
+    await writeAtomicAsync(path, [await readRegular(path, { limit: before.size })]);
+  return open(path, FLAGS, 0o666);
 }

@@ -58,9 +58,15 @@ export const MetricValue = v.union([
 export const Metrics = v.record(v.string(), MetricValue);
 export type Metrics = v.InferOutput<typeof Metrics>;
 
+/** A name of one file or folder. A record may come from a stranger, so its names are never paths elsewhere. */
+const NAME = String.raw`(?!\.)[^/\\:*?"<>|\x00-\x1f\x7f]{1,255}`;
+
 export const CheckpointRecord = v.object({
   /** Path relative to the run directory, such as "checkpoints/last.safetensors". */
-  file: v.string(),
+  file: v.pipe(
+    v.string(),
+    v.regex(new RegExp(`^${CHECKPOINTS_FOLDER}/${NAME}$`), "expected a file of the run's checkpoints folder"),
+  ),
   kind: v.picklist(["last", "best", "manual", "final"]),
   epoch: v.number(),
   step: v.number(),
@@ -86,7 +92,7 @@ export type RunState = v.InferOutput<typeof RunState>;
 export const RunRecord = v.object({
   version: v.literal(1),
   /** Folder name: sortable time and a word, such as "20260131-142501-digits". */
-  id: v.string(),
+  id: v.pipe(v.string(), v.regex(new RegExp(`^${NAME}$`), "expected the name of a folder")),
   kind: v.picklist(["train", "evaluate"]),
   state: RunState,
   /** Absolute path of the `.nn.ts` file. */

@@ -1,5 +1,5 @@
-import { stat } from "node:fs/promises";
-import { join } from "node:path";
+import { lstat } from "node:fs/promises";
+import { runPath } from "../files/runFiles.ts";
 import { RUN_FILE } from "../protocol/run.ts";
 import { EngineError } from "./errors.ts";
 import { MetricsReader } from "./metrics.ts";
@@ -47,7 +47,9 @@ function follow(session: RunSession, reader: MetricsReader, interval: number): A
     while (!stopped.signal.aborted && session.live) {
       await pause(interval, stopped.signal);
       await readAll(reader, session);
-      const written = await stat(join(directory, RUN_FILE)).catch(() => undefined);
+      const written = await runPath(directory, RUN_FILE)
+        .then((path) => lstat(path))
+        .catch(() => undefined);
       if (written !== undefined && written.mtimeMs !== seen) {
         seen = written.mtimeMs;
         const record = await readRecord(directory).catch(() => session.record);

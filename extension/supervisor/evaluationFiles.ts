@@ -1,6 +1,7 @@
-import { readdir, readFile } from "node:fs/promises";
-import { dirname, join, sep } from "node:path";
+import { readdir } from "node:fs/promises";
+import { dirname, sep } from "node:path";
 import * as v from "valibot";
+import { readRunFile, runPath } from "../files/runFiles.ts";
 import { EvaluationResult } from "../protocol/engine.ts";
 import { EvaluationReport } from "../protocol/evaluation.ts";
 import { EVALUATION_FILE, PICTURES_FOLDER, REPORT_FILE, RUNS_FOLDER } from "../protocol/run.ts";
@@ -11,15 +12,26 @@ export async function readEvaluation(
   directory: string,
 ): Promise<{ result: EvaluationResult | undefined; report: EvaluationReport | undefined }> {
   const [result, report] = await Promise.all([
-    read(join(directory, EVALUATION_FILE), EvaluationResult),
-    read(join(directory, REPORT_FILE), EvaluationReport),
+    read(directory, EVALUATION_FILE, EvaluationResult),
+    read(directory, REPORT_FILE, EvaluationReport),
   ]);
   return { result, report };
 }
 
-async function read<T>(file: string, schema: v.GenericSchema<unknown, T>): Promise<T | undefined> {
+/** Most bytes of a report: one of thousands of classes, with pictures of samples. */
+const REPORT_LIMIT = 256 * 2 ** 20;
+/** Most bytes of a picture, and most pictures that are listed. */
+const PICTURE_LIMIT = 32 * 2 ** 20;
+const MOST_PICTURES = 1000;
+
+async function read<T>(
+  directory: string,
+  name: string,
+  schema: v.GenericSchema<unknown, T>,
+): Promise<T | undefined> {
   try {
-    const parsed = v.safeParse(schema, JSON.parse(await readFile(file, "utf8")));
+    const bytes = await readRunFile(directory, name, REPORT_LIMIT);
+    const parsed = v.safeParse(schema, JSON.parse(bytes.toString("utf8")));
     return parsed.success ? parsed.output : undefined;
   } catch {
     return undefined;
@@ -36,17 +48,21 @@ export function runOfCheckpoint(checkpoint: string): string | undefined {
 
 /** What a training drew, in the order of its epochs. */
 export async function listPictures(directory: string): Promise<Picture[]> {
-  const names = await readdir(join(directory, PICTURES_FOLDER)).catch((): string[] => []);
+  const names = await runPath(directory, PICTURES_FOLDER)
+    .then((folder) => readdir(folder))
+    .catch((): string[] => []);
   return names
     .flatMap((file): Picture[] => {
       const [, epoch, name] = PICTURE.exec(file) ?? [];
       return epoch === undefined || name === undefined ? [] : [{ file, name, epoch: Number(epoch) }];
     })
-    .sort((a, b) => a.epoch - b.epoch || (a.name < b.name ? -1 : 1));
+    .sort((a, b) => a.epoch - b.epoch || (a.name < b.name ? -1 : 1))
+    .slice(-MOST_PICTURES);
 }
 
 /** One of them, in base64. */
 export async function readPicture(directory: string, file: string): Promise<string> {
   if (!PICTURE.test(file) || /[/\\]/.test(file)) throw new Error(`There is no picture ${file}.`);
-  return readFile(join(directory, PICTURES_FOLDER, file), "base64");
+  const bytes = await readRunFile(directory, `${PICTURES_FOLDER}/${file}`, PICTURE_LIMIT);
+  return bytes.toString("base64");
 }

@@ -1,6 +1,7 @@
-import { open } from "node:fs/promises";
-import { join } from "node:path";
+import type { FileHandle } from "node:fs/promises";
 import * as v from "valibot";
+import { openRegular } from "../files/regular.ts";
+import { runPath } from "../files/runFiles.ts";
 import { METRICS_FILE, MetricRow } from "../protocol/run.ts";
 
 /**
@@ -68,46 +69,85 @@ class Thinned {
 
 /** Few enough rows that reading a long run never holds up what else its process does. */
 const CHUNK = 1 << 15;
+/** Most bytes of a row; what is longer is no row. */
+const LINE_LIMIT = 1 << 16;
+/** Bytes without the end of a line after which a file is no run's metrics. */
+const JUNK_LIMIT = 1 << 26;
 
 /** Reads a run's metrics as its engine appends them: each call gives the rows that came since the last one. */
 export class MetricsReader {
-  readonly #file: string;
+  readonly #directory: string;
+  /** Where the file is, once no link was found on the way. */
+  #path: string | undefined;
   #offset = 0;
   /** A line whose end isn't written yet. */
   #rest = Buffer.alloc(0);
+  /** Bytes of a line that is too long, up to here. */
+  #junk = 0;
   /** Lines that are no rows: a torn write, or another version's. */
   invalid = 0;
 
   constructor(directory: string) {
-    this.#file = join(directory, METRICS_FILE);
+    this.#directory = directory;
   }
 
   /** New rows, some hundred at a time: an empty answer means there are no more now. */
   async read(): Promise<MetricRow[]> {
-    const bytes = await this.#next();
-    if (bytes.length === 0) return [];
-    const data = Buffer.concat([this.#rest, bytes]);
-    const end = data.lastIndexOf(0x0a) + 1;
-    this.#rest = data.subarray(end);
+    // A chunk without a whole row is not the end.
+    for (;;) {
+      const bytes = await this.#next();
+      if (bytes.length === 0) return [];
+      const rows = this.#rows(bytes);
+      if (rows.length > 0) return rows;
+    }
+  }
+
+  #rows(bytes: Buffer): MetricRow[] {
+    const end = bytes.lastIndexOf(0x0a) + 1;
+    const whole = end === 0 ? "" : Buffer.concat([this.#rest, bytes.subarray(0, end)]).toString("utf8");
+    const begun = end === 0 ? [this.#rest, bytes] : [bytes.subarray(end)];
+    const lines = whole.split("\n");
+    if (end > 0 && this.#junk > 0) {
+      // The end of the line that was too long.
+      lines.shift();
+      this.#junk = 0;
+    }
+    const length = begun.reduce((sum, part) => sum + part.length, 0);
+    if (this.#junk > 0 || length > LINE_LIMIT) {
+      if (this.#junk === 0) this.invalid++;
+      this.#junk += length;
+      this.#rest = Buffer.alloc(0);
+    } else this.#rest = Buffer.concat(begun);
     const rows: MetricRow[] = [];
-    for (const line of data.subarray(0, end).toString("utf8").split("\n")) {
+    for (const line of lines) {
       if (line.trim() === "") continue;
       const row = parseRow(line);
       if (row === undefined) this.invalid++;
       else rows.push(row);
     }
-    // A chunk without a whole row is not the end.
-    return rows.length > 0 ? rows : this.read();
+    return rows;
+  }
+
+  /** The file; undefined while there is none that can be read. */
+  async #open(): Promise<FileHandle | undefined> {
+    try {
+      this.#path ??= await runPath(this.#directory, METRICS_FILE);
+      return await openRegular(this.#path);
+    } catch {
+      return undefined;
+    }
   }
 
   async #next(): Promise<Buffer> {
-    const handle = await open(this.#file, "r").catch(() => undefined);
+    if (this.#junk > JUNK_LIMIT) return Buffer.alloc(0);
+    const handle = await this.#open();
     if (handle === undefined) return Buffer.alloc(0);
     try {
       const { size } = await handle.stat();
       // Written anew: a run that began again in the same directory.
       if (size < this.#offset) {
         this.#offset = 0;
+        this.#junk = 0;
         this.#rest = Buffer.alloc(0);
       }
       const buffer = Buffer.alloc(Math.min(CHUNK, size - this.#offset));
@@ -122,7 +162,9 @@ export class MetricsReader {
 
 /** How far a run came: the last whole row of a step or an epoch that its engine wrote. */
 export async function readLastRow(directory: string): Promise<MetricRow | undefined> {
-  const handle = await open(join(directory, METRICS_FILE), "r").catch(() => undefined);
+  const handle = await runPath(directory, METRICS_FILE)
+    .then((path) => openRegular(path))
+    .catch(() => undefined);
   if (handle === undefined) return undefined;
   try {
     const { size } = await handle.stat();
@@ -157,6 +199,7 @@ export async function readRows(directory: string, limit: number): Promise<Metric
 }
 
 function parseRow(line: string): MetricRow | undefined {
+  if (line.length > LINE_LIMIT) return undefined;
   try {
     const row = v.safeParse(MetricRow, JSON.parse(line));
     return row.success ? row.output : undefined;

@@ -1,7 +1,9 @@
 import { execFile, fork, type ChildProcess, type StdioOptions } from "node:child_process";
-import { mkdir, open } from "node:fs/promises";
-import { dirname } from "node:path";
+import { mkdir } from "node:fs/promises";
+import { basename, dirname } from "node:path";
 import { StringDecoder } from "node:string_decoder";
+import { openAppend } from "../files/append.ts";
+import { runPath } from "../files/runFiles.ts";
 
 /** How engines are started; the same for all of a window or a command line. */
 export interface EngineOptions {
@@ -82,8 +84,9 @@ export async function forkEngine(options: ForkOptions): Promise<EngineProcess> {
 }
 
 async function openLog(file: string): Promise<{ fd: number; close(): Promise<void> }> {
-  await mkdir(dirname(file), { recursive: true });
-  return open(file, "a");
+  const path = await runPath(dirname(file), basename(file));
+  await mkdir(dirname(path), { recursive: true });
+  return openAppend(path);
 }
 
 /** The environment of every process started from here. */

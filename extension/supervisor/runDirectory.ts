@@ -1,7 +1,11 @@
 import { constants } from "node:fs";
-import { access, open, readFile, readdir, rename } from "node:fs/promises";
-import { join, resolve, sep } from "node:path";
+import { access, readFile, readdir } from "node:fs/promises";
+import { join } from "node:path";
 import * as v from "valibot";
+import { isMissing } from "../files/fileError.ts";
+import { inside, isPlainName } from "../files/inside.ts";
+import { readRegular } from "../files/regular.ts";
+import { RECORD_LIMIT, runPath, writeRunFile } from "../files/runFiles.ts";
 import type { UserError } from "../protocol/errors.ts";
 import { RUN_FILE, RUNS_FOLDER, RunRecord, type CheckpointRecord, type RunState } from "../protocol/run.ts";
 import { EngineError } from "./errors.ts";
@@ -54,12 +58,16 @@ export async function readRecord(directory: string): Promise<RunRecord> {
   const fail = (problem: string): never => {
     throw new EngineError({ code: "run-record", message: `${file}: ${problem}` });
   };
-  const text = await readFile(file, "utf8").catch((error: NodeJS.ErrnoException) =>
-    fail(error.code === "ENOENT" ? "there is no such run" : error.message),
-  );
+  const bytes = await runPath(directory, RUN_FILE)
+    .then((path) => readRegular(path, { limit: RECORD_LIMIT }))
+    .catch((error: unknown) => {
+      if (isMissing(error)) return fail("there is no such run");
+      const message = error instanceof Error ? error.message : String(error);
+      return fail(message.startsWith(`${file}: `) ? message.slice(file.length + 2) : message);
+    });
   let json: unknown;
   try {
-    json = JSON.parse(text);
+    json = JSON.parse(bytes.toString("utf8"));
   } catch (error) {
     return fail(error instanceof Error ? error.message : String(error));
   }
@@ -69,16 +77,7 @@ export async function readRecord(directory: string): Promise<RunRecord> {
 
 /** Replaces a run's record at once: a reader sees the old one or the new one. */
 export async function writeRecord(directory: string, record: RunRecord): Promise<void> {
-  const file = join(directory, RUN_FILE);
-  const temporary = `${file}.${process.pid}.tmp`;
-  const handle = await open(temporary, "w");
-  try {
-    await handle.writeFile(`${JSON.stringify(record, null, 2)}\n`);
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-  await rename(temporary, file);
+  await writeRunFile(directory, RUN_FILE, `${JSON.stringify(record, null, 2)}\n`);
 }
 
 /**
@@ -87,10 +86,12 @@ export async function writeRecord(directory: string, record: RunRecord): Promise
  */
 export async function listRuns(folder: string, onProblem?: (error: unknown) => void): Promise<StoredRun[]> {
   const root = runsRoot(folder);
-  const entries = await readdir(root, { withFileTypes: true }).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== "ENOENT" && error.code !== "ENOTDIR") onProblem?.(error);
-    return [];
-  });
+  const entries = await inside(folder, ...RUNS_FOLDER.split("/"))
+    .then((path) => readdir(path, { withFileTypes: true }))
+    .catch((error: unknown) => {
+      if (!isMissing(error)) onProblem?.(error);
+      return [];
+    });
   const names = entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
   const runs: StoredRun[] = [];
   // A few at a time: hundreds of runs must not open hundreds of files.
@@ -202,13 +203,13 @@ export function bestFirst({ checkpoints }: RunRecord): CheckpointRecord[] {
 
 /** Absolute path of a checkpoint. A record may come from elsewhere, so a path out of the run is refused. */
 export function checkpointPath(directory: string, checkpoint: CheckpointRecord): string {
-  const path = resolve(directory, checkpoint.file);
-  if (!path.startsWith(resolve(directory) + sep))
+  const names = checkpoint.file.split("/");
+  if (!names.every(isPlainName))
     throw new EngineError({
       code: "run-record",
       message: `${join(directory, RUN_FILE)}: checkpoint "${checkpoint.file}" is outside of its run.`,
     });
-  return path;
+  return join(directory, ...names);
 }
 
 export async function exists(path: string): Promise<boolean> {

@@ -1,13 +1,15 @@
-import { readFile, rename, writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import * as v from "valibot";
+import { readRunFile, writeRunFile } from "../files/runFiles.ts";
 import { LABELS_FILE, RunLabels } from "../protocol/run.ts";
+
+/** Most bytes of a name and tags. */
+const LIMIT = 2 ** 20;
 
 /** What the user has called a run. One without, or with a file that is none, has no name and no tags. */
 export async function readLabels(directory: string): Promise<RunLabels> {
-  const text = await readFile(join(directory, LABELS_FILE), "utf8").catch(() => "{}");
   try {
-    return v.parse(RunLabels, JSON.parse(text));
+    const bytes = await readRunFile(directory, LABELS_FILE, LIMIT);
+    return v.parse(RunLabels, JSON.parse(bytes.toString("utf8")));
   } catch {
     return { name: "", tags: [], archived: false };
   }
@@ -15,8 +17,5 @@ export async function readLabels(directory: string): Promise<RunLabels> {
 
 /** Beside the record, which is its engine's alone to write. */
 export async function writeLabels(directory: string, labels: RunLabels): Promise<void> {
-  const file = join(directory, LABELS_FILE);
-  const temporary = `${file}.${process.pid}.tmp`;
-  await writeFile(temporary, `${JSON.stringify(labels, null, 2)}\n`);
-  await rename(temporary, file);
+  await writeRunFile(directory, LABELS_FILE, `${JSON.stringify(labels, null, 2)}\n`);
 }

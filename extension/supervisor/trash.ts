@@ -1,6 +1,8 @@
-import { mkdir, readdir, rename, rm, stat } from "node:fs/promises";
+import { lstat, mkdir, readdir, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import type { CheckpointRecord } from "../protocol/run.ts";
+import { inside } from "../files/inside.ts";
+import { rootOfRun, runPath } from "../files/runFiles.ts";
+import { RUNS_FOLDER, type CheckpointRecord } from "../protocol/run.ts";
 import { EngineError } from "./errors.ts";
 import { checkpointPath, exists, isLive, readRecord, writeRecord } from "./runDirectory.ts";
 
@@ -13,11 +15,12 @@ export interface Deleted {
 
 const DAY = 24 * 60 * 60 * 1000;
 
-/** Takes a checkpoint out of a run that is over. */
+/** Takes a checkpoint out of a run that is over. @throws FileError when a link leads out of the run */
 export async function deleteCheckpoint(directory: string, checkpoint: CheckpointRecord): Promise<Deleted> {
   const record = await readRecord(directory);
   if (isLive(record)) throw busy(record.id);
-  const path = checkpointPath(directory, checkpoint);
+  checkpointPath(directory, checkpoint);
+  const path = await runPath(directory, checkpoint.file);
   const moved = await moveToTrash(directory, path);
   await writeRecord(directory, {
     ...record,
@@ -33,20 +36,30 @@ export async function deleteCheckpoint(directory: string, checkpoint: Checkpoint
   };
 }
 
-/** Deletes a run that is over, with its curves and checkpoints. */
+/** Deletes a run that is over, with its curves and checkpoints. @throws FileError when a link leads elsewhere */
 export async function deleteRun(directory: string): Promise<Deleted> {
+  const path = await runPath(directory);
   const record = await readRecord(directory).catch(() => undefined);
   if (record !== undefined && isLive(record)) throw busy(record.id);
-  return moveToTrash(directory, directory);
+  return moveToTrash(directory, path);
 }
 
 function busy(id: string): EngineError {
   return new EngineError({ code: "busy", message: `Run ${id} is going on. Stop it first.` });
 }
 
-/** `.layerwise/trash`, beside the runs: moving within a file system takes no time, whatever the size. */
+/** Where deleted things wait, beside the runs: moving within a file system takes no time, whatever the size. */
+function trashOf(directory: string): Promise<string> {
+  const root = rootOfRun(directory);
+  if (root === directory) return inside(dirname(directory), ".layerwise-trash");
+  return inside(root, ...RUNS_FOLDER.split("/").slice(0, -1), "trash");
+}
+
+/** The names that {@link moveToTrash} gives: only such are ever purged. */
+const TRASHED = /^(\d{13})-.+$/;
+
 async function moveToTrash(directory: string, path: string): Promise<Deleted> {
-  const trash = join(dirname(dirname(directory)), "trash");
+  const trash = await trashOf(directory);
   await mkdir(trash, { recursive: true });
   await purgeOld(trash);
   const moved = join(trash, `${Date.now()}-${basename(directory)}-${basename(path)}`);
@@ -66,7 +79,10 @@ async function moveToTrash(directory: string, path: string): Promise<Deleted> {
 async function purgeOld(trash: string): Promise<void> {
   for (const name of await readdir(trash)) {
     const path = join(trash, name);
-    const info = await stat(path).catch(() => undefined);
+    const time = TRASHED.exec(name)?.[1];
+    if (time === undefined || Date.now() - Number(time) <= DAY) continue;
+    // Not stat, which would follow a link; removing doesn't either.
+    const info = await lstat(path).catch(() => undefined);
     if (info !== undefined && Date.now() - info.ctimeMs > DAY)
       await rm(path, { recursive: true, force: true });
   }

@@ -1,6 +1,6 @@
-import { readFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import * as vscode from "vscode";
+import { readRunFile } from "../../files/runFiles.ts";
 import type { FileReport, VersionSource } from "../../protocol/preview.ts";
 import { SOURCE_FILE } from "../../protocol/run.ts";
 import type { ArchitectureComparison, ModelSide } from "../../protocol/views.ts";
@@ -150,7 +150,7 @@ export class Comparison extends DisposableOwner {
       throw new EngineError({ code: "internal", message: `internal: "${side}" is no version of a file` });
     const directory = join(runsRoot(folderOf(this.#file)), id);
     return {
-      text: await readFile(join(directory, SOURCE_FILE), "utf8"),
+      text: (await readRunFile(directory, SOURCE_FILE)).toString("utf8"),
       version: { kind: "run", directory },
     };
   }
