@@ -1,4 +1,5 @@
-import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { closeSync, fstatSync, readSync } from "node:fs";
+import { openRegularSync } from "../files/regular.ts";
 
 /** A file that is being read: its name for messages and its length. */
 export interface FileFacts {
@@ -13,18 +14,19 @@ export interface ByteSource extends FileFacts {
   close(): void;
 }
 
-/** Opens a file, or bytes in memory. @throws the file system's error */
+/** Opens a regular file, or bytes in memory. @throws FileError for a device or pipe; the file system's error */
 export function openSource(source: string | Uint8Array, name: string): ByteSource {
   return typeof source === "string" ? openFile(source) : inMemory(source, name);
 }
 
 function openFile(path: string): ByteSource {
-  const handle = openSync(path, "r");
+  // Links are followed: Hugging Face's cache keeps its files behind them.
+  const handle = openRegularSync(path, { follow: true });
   try {
     return {
       file: path,
       fileBytes: fstatSync(handle).size,
-      read: (position, length) => readRange(handle, position, length),
+      read: (position, length) => readRange(handle, path, position, length),
       close: () => closeSync(handle),
     };
   } catch (error) {
@@ -36,8 +38,8 @@ function openFile(path: string): ByteSource {
 /** Longest single read: the system takes no more than 2^31 - 1 bytes at a time. */
 const MAX_READ = 2 ** 30;
 
-function readRange(handle: number, position: number, length: number): Uint8Array {
-  const bytes = new Uint8Array(length);
+function readRange(handle: number, path: string, position: number, length: number): Uint8Array {
+  const bytes = allocate(path, length);
   let done = 0;
   while (done < length) {
     const count = readSync(handle, bytes, done, Math.min(MAX_READ, length - done), position + done);
@@ -45,6 +47,16 @@ function readRange(handle: number, position: number, length: number): Uint8Array
     done += count;
   }
   return bytes;
+}
+
+/** @throws RangeError naming the file, where the memory has no room */
+function allocate(path: string, length: number): Uint8Array<ArrayBuffer> {
+  try {
+    return new Uint8Array(length);
+  } catch (error) {
+    const count = length.toLocaleString("en-US");
+    throw new RangeError(`${path}: ${count} bytes of it do not fit into the memory`, { cause: error });
+  }
 }
 
 function inMemory(source: Uint8Array, file: string): ByteSource {

@@ -9,6 +9,16 @@ export type SafetensorsDefect =
   | { readonly code: "header-depth"; readonly at: number; readonly limit: number }
   | { readonly code: "duplicate-key"; readonly key: string }
   | { readonly code: "metadata"; readonly key?: string }
+  | { readonly code: "metadata-count"; readonly count: number; readonly limit: number }
+  | { readonly code: "tensors"; readonly count: number; readonly limit: number }
+  | { readonly code: "rank"; readonly tensor: string; readonly count: number; readonly limit: number }
+  | {
+      readonly code: "field-count";
+      readonly tensor: string;
+      readonly field: string;
+      readonly count: number;
+      readonly limit: number;
+    }
   | { readonly code: "tensor-info"; readonly tensor: string }
   | { readonly code: "missing-field"; readonly tensor: string; readonly field: string }
   | { readonly code: "unknown-dtype"; readonly tensor: string; readonly dtype: string }
@@ -77,6 +87,14 @@ function describe(defect: SafetensorsDefect): string {
       return defect.key === undefined
         ? "__metadata__ must be an object of strings"
         : `__metadata__ must be an object of strings, but ${quote(defect.key)} is none`;
+    case "metadata-count":
+      return `__metadata__ has ${number(defect.count)} texts; the limit is ${number(defect.limit)}`;
+    case "tensors":
+      return `the header has ${number(defect.count)} tensors; the limit is ${number(defect.limit)}`;
+    case "rank":
+      return `tensor ${quote(defect.tensor)} has ${number(defect.count)} dimensions; the limit is ${number(defect.limit)}`;
+    case "field-count":
+      return `tensor ${quote(defect.tensor)}: ${defect.field === "" ? "its description" : quote(defect.field)} has ${number(defect.count)} values; the limit is ${number(defect.limit)}`;
     case "tensor-info":
       return `tensor ${quote(defect.tensor)} must be described by an object`;
     case "missing-field":
@@ -114,6 +132,10 @@ function describe(defect: SafetensorsDefect): string {
 
 function bytes(count: number | bigint): string {
   return `${count.toLocaleString("en-US")} bytes`;
+}
+
+function number(count: number): string {
+  return count.toLocaleString("en-US");
 }
 
 /** Names come from the file: shown whole up to a length, and on one line. */

@@ -1,6 +1,13 @@
 import type { FileFacts } from "./byteSource.ts";
 import { SafetensorsError, type SafetensorsDefect } from "./safetensorsError.ts";
-import { JsonError, type JsonValue, LONE_SURROGATE, parseStrictJson } from "./strictJson.ts";
+import {
+  JsonError,
+  type JsonDefect,
+  type JsonLimits,
+  type JsonValue,
+  LONE_SURROGATE,
+  parseStrictJson,
+} from "./strictJson.ts";
 import { DTYPE_BYTES, isStoredDtype, type StoredDtype, type TensorEntry } from "./tensorData.ts";
 
 /** Longest header that is read or written, as in the reference implementation. */
@@ -12,7 +19,25 @@ export const LENGTH_BYTES = 8;
 /** Levels that any real header stays far below: unknown fields of a tensor may hold a little structure. */
 const MAX_DEPTH = 16;
 
+/** Five times the tensors of the largest mixtures of experts in one file. */
+export const MAX_TENSORS = 500_000;
+/** The most that PyTorch allows, eight times what anything uses. */
+export const MAX_RANK = 64;
+/** Training tools write some hundreds of texts. */
+const MAX_METADATA = 65_536;
+/** A tensor has three fields. */
+const MAX_FIELDS = 64;
+
 const METADATA = "__metadata__";
+
+const LIMITS: JsonLimits = {
+  depth: MAX_DEPTH,
+  items: MAX_RANK,
+  members: ([name]) => {
+    if (name === undefined) return MAX_TENSORS + 1;
+    return name === METADATA ? MAX_METADATA : MAX_FIELDS;
+  },
+};
 
 /** A tensor as the header describes it; `begin` and `end` count from the end of the header. */
 export interface TensorInfo {
@@ -57,13 +82,16 @@ export function parseHeader(header: Uint8Array, { file, fileBytes }: FileFacts):
   const fail: Fail = (defect) => {
     throw new SafetensorsError(defect, file, fileBytes);
   };
-  const root = parseJson(header, fail);
   let metadata = new Map<string, string>();
-  const infos: [name: string, info: TensorInfo][] = [];
-  for (const [name, value] of root) {
-    if (name === METADATA) metadata = readMetadata(value, fail);
-    else infos.push([name, readInfo(name, value, fail)]);
-  }
+  // Each tensor's description is checked and given up at once: half a million would fill the memory.
+  const root = parseJson(header, fail, (name, value) => {
+    if (name !== METADATA) return readInfo(name, value, fail);
+    metadata = readMetadata(value, fail);
+    return undefined;
+  });
+  root.delete(METADATA);
+  if (root.size > MAX_TENSORS) fail({ code: "tensors", count: root.size, limit: MAX_TENSORS });
+  const infos = [...root] as [name: string, info: TensorInfo][];
   infos.sort(([, a], [, b]) => a.begin - b.begin || a.end - b.end);
   let end = 0;
   for (const [tensor, info] of infos) {
@@ -79,7 +107,11 @@ export function parseHeader(header: Uint8Array, { file, fileBytes }: FileFacts):
 
 type Fail = (defect: SafetensorsDefect) => never;
 
-function parseJson(header: Uint8Array, fail: Fail): Map<string, JsonValue> {
+function parseJson<T>(
+  header: Uint8Array,
+  fail: Fail,
+  reduce: (name: string, value: JsonValue) => T,
+): Map<string, T> {
   if (header[0] !== "{".charCodeAt(0)) return fail({ code: "header-start" });
   let text: string;
   try {
@@ -88,7 +120,7 @@ function parseJson(header: Uint8Array, fail: Fail): Map<string, JsonValue> {
     return fail({ code: "header-utf8" });
   }
   try {
-    return parseStrictJson(text, MAX_DEPTH) as Map<string, JsonValue>;
+    return parseStrictJson(text, LIMITS, reduce) as Map<string, T>;
   } catch (error) {
     if (!(error instanceof JsonError)) throw error;
     const { defect } = error;
@@ -99,8 +131,20 @@ function parseJson(header: Uint8Array, fail: Fail): Map<string, JsonValue> {
         return fail({ code: "header-depth", at: defect.at, limit: defect.limit });
       case "duplicate":
         return fail({ code: "duplicate-key", key: defect.key });
+      case "count":
+        return fail(tooMany(defect));
     }
   }
+}
+
+/** Which list or object of the header has too many members. */
+function tooMany({ path, count, limit }: JsonDefect & { kind: "count" }): SafetensorsDefect {
+  const [tensor, field] = path;
+  if (tensor === undefined) return { code: "tensors", count, limit: MAX_TENSORS };
+  if (tensor === METADATA) return { code: "metadata-count", count, limit };
+  return field === "shape"
+    ? { code: "rank", tensor, count, limit }
+    : { code: "field-count", tensor, field: field ?? "", count, limit };
 }
 
 function readMetadata(value: JsonValue, fail: Fail): Map<string, string> {

@@ -4,7 +4,25 @@ export type JsonValue = string | bigint | number | boolean | null | JsonValue[] 
 export type JsonDefect =
   | { readonly kind: "syntax"; readonly at: number; readonly expected: string }
   | { readonly kind: "duplicate"; readonly at: number; readonly key: string }
-  | { readonly kind: "depth"; readonly at: number; readonly limit: number };
+  | { readonly kind: "depth"; readonly at: number; readonly limit: number }
+  | {
+      /** Too many items of an array, or members of an object, which `path` leads to. */
+      readonly kind: "count";
+      readonly at: number;
+      readonly path: readonly string[];
+      readonly count: number;
+      readonly limit: number;
+    };
+
+/** What a text may hold, so that a small one can't fill the memory. */
+export interface JsonLimits {
+  /** Levels of nesting. */
+  readonly depth: number;
+  /** Items of an array. Default: no limit. */
+  readonly items?: number;
+  /** Members of an object, by the keys that lead to it. Default: no limit. */
+  readonly members?: (path: readonly string[]) => number;
+}
 
 /** Why a text is refused; `at` is the position of the offending character. */
 export class JsonError extends Error {
@@ -12,8 +30,23 @@ export class JsonError extends Error {
   readonly defect: JsonDefect;
 
   constructor(defect: JsonDefect) {
-    super(`${defect.kind} at position ${defect.at}`);
+    super(describeDefect(defect));
     this.defect = defect;
+  }
+}
+
+function describeDefect(defect: JsonDefect): string {
+  switch (defect.kind) {
+    case "syntax":
+      return `expected ${defect.expected} at position ${defect.at}`;
+    case "duplicate":
+      return `the key ${JSON.stringify(defect.key.slice(0, 100))} is there twice, at position ${defect.at}`;
+    case "depth":
+      return `nested deeper than ${defect.limit} levels at position ${defect.at}`;
+    case "count": {
+      const [count, limit] = [defect.count, defect.limit].map((one) => one.toLocaleString("en-US"));
+      return `${count} values at position ${defect.at}; the limit is ${limit}`;
+    }
   }
 }
 
@@ -30,13 +63,19 @@ const CONSTANTS = new Map<string, boolean | null>([
 
 /**
  * Parses JSON from a source that is not trusted. Unlike `JSON.parse` it refuses a key that occurs twice in an object
- * (of which `JSON.parse` keeps the last), nesting beyond `maxDepth` and unpaired surrogates, keeps whole numbers
+ * (of which `JSON.parse` keeps the last), what is beyond the limits and unpaired surrogates, keeps whole numbers
  * apart from `1.0` and `1e3`, and gives no key, not even `__proto__`, a meaning.
  *
+ * @param reduce what a member of the outermost object becomes, as soon as it is read; by default it stays
  * @throws JsonError
  */
-export function parseStrictJson(text: string, maxDepth: number): JsonValue {
+export function parseStrictJson<T = JsonValue>(
+  text: string,
+  { depth: maxDepth, items: maxItems = Infinity, members: maxMembers }: JsonLimits,
+  reduce?: (key: string, value: JsonValue) => T,
+): JsonValue | Map<string, T> {
   let at = 0;
+  const path: string[] = [];
 
   const fail = (expected: string): never => {
     throw new JsonError({ kind: "syntax", at, expected });
@@ -80,27 +119,46 @@ export function parseStrictJson(text: string, maxDepth: number): JsonValue {
     return fail("a string with valid escapes");
   };
 
+  // What is beyond a limit is counted and not kept: the message says how many there are.
+  const count = (start: number, found: number, limit: number): void => {
+    if (found > limit)
+      throw new JsonError({ kind: "count", at: start, path: [...path], count: found, limit });
+  };
+
   const object = (depth: number): Map<string, JsonValue> => {
+    const start = at;
     const members = new Map<string, JsonValue>();
     if (take("}")) return members;
+    const limit = maxMembers?.(path) ?? Infinity;
+    let found = 0;
     do {
       space();
       const position = at;
       const key = string();
       if (members.has(key)) throw new JsonError({ kind: "duplicate", at: position, key });
       if (!take(":")) fail("':'");
-      members.set(key, value(depth));
+      path.push(key);
+      const one = value(depth);
+      path.pop();
+      if (++found > limit) continue;
+      members.set(key, depth === 1 && reduce !== undefined ? (reduce(key, one) as JsonValue) : one);
     } while (take(","));
     if (!take("}")) fail("',' or '}'");
+    count(start, found, limit);
     return members;
   };
 
   const array = (depth: number): JsonValue[] => {
+    const start = at;
     const items: JsonValue[] = [];
     if (take("]")) return items;
-    do items.push(value(depth));
-    while (take(","));
+    let found = 0;
+    do {
+      const one = value(depth);
+      if (++found <= maxItems) items.push(one);
+    } while (take(","));
     if (!take("]")) fail("',' or ']'");
+    count(start, found, maxItems);
     return items;
   };
 

@@ -1,4 +1,4 @@
-import { closeSync, openSync, readSync } from "node:fs";
+import { openSource } from "./byteSource.ts";
 import { isPth, openPth, PthTensor, type PthValue } from "./pth.ts";
 import { isShardIndex, shardsOf } from "./shards.ts";
 import { readSafetensors } from "./safetensors.ts";
@@ -72,14 +72,13 @@ function openShards(index: string): TensorSource {
   }
 }
 
-/** Whether a file begins as one of `torch.save` does. @throws the file system's error */
+/** Whether a file begins as one of `torch.save` does. @throws FileError for a device or pipe; the file system's error */
 export function startsAsPth(path: string): boolean {
-  const start = Buffer.alloc(16);
-  const handle = openSync(path, "r");
+  const source = openSource(path, path);
   try {
-    return isPth(start.subarray(0, readSync(handle, start)));
+    return isPth(source.read(0, 16));
   } finally {
-    closeSync(handle);
+    source.close();
   }
 }
 

@@ -11,7 +11,7 @@ const plain = (value: JsonValue): unknown => {
 
 const defect = (text: string, depth = 8): unknown => {
   try {
-    parseStrictJson(text, depth);
+    parseStrictJson(text, { depth });
   } catch (error) {
     if (error instanceof JsonError) return error.defect;
     throw error;
@@ -23,7 +23,7 @@ test("agrees with JSON.parse on everything that JSON.stringify writes", () => {
   fc.assert(
     fc.property(fc.json({ maxDepth: 5, depthSize: "small" }), fc.constantFrom(0, 1), (text, indent) => {
       const spaced = JSON.stringify(JSON.parse(text), null, indent);
-      expect(plain(parseStrictJson(spaced, 8))).toEqual(JSON.parse(spaced));
+      expect(plain(parseStrictJson(spaced, { depth: 8 }))).toEqual(JSON.parse(spaced));
     }),
     { numRuns: 200 },
   );
@@ -52,7 +52,7 @@ test("refuses what JSON.parse refuses, and ends in an ordinary error whatever th
 });
 
 test("whole numbers keep apart from others and are exact", () => {
-  expect(parseStrictJson("[1, 1.0, 1e3, -0, 18446744073709551615, -7]", 1)).toEqual([
+  expect(parseStrictJson("[1, 1.0, 1e3, -0, 18446744073709551615, -7]", { depth: 1 })).toEqual([
     1n,
     1,
     1000,
@@ -60,11 +60,14 @@ test("whole numbers keep apart from others and are exact", () => {
     18446744073709551615n,
     -7n,
   ]);
-  expect(parseStrictJson("9".repeat(100_000), 0)).toBe(Infinity);
+  expect(parseStrictJson("9".repeat(100_000), { depth: 0 })).toBe(Infinity);
 });
 
 test("keys have no meaning", () => {
-  const value = parseStrictJson('{"__proto__": {"a": 1}, "constructor": 2}', 2) as Map<string, JsonValue>;
+  const value = parseStrictJson('{"__proto__": {"a": 1}, "constructor": 2}', { depth: 2 }) as Map<
+    string,
+    JsonValue
+  >;
   expect([...value.keys()]).toEqual(["__proto__", "constructor"]);
   expect(({} as Record<string, unknown>)["a"]).toBeUndefined();
 });
