@@ -1,3 +1,4 @@
+import { constants } from "node:buffer";
 import fs from "node:fs";
 import path from "node:path";
 import { gunzipSync } from "node:zlib";
@@ -5,7 +6,8 @@ import { parseCsv } from "../formats/csv.ts";
 import { readPng } from "../formats/png.ts";
 import type { CsvFormat, CsvRow, DataFiles } from "../nn/data/access.ts";
 import { TensorError } from "../tensor/errors.ts";
-import { describeFileError } from "../files/fileError.ts";
+import { describeFileError, FileError } from "../files/fileError.ts";
+import { readRegularSync } from "../files/regular.ts";
 
 /** The folder of the user's file that runs: where the names of its data files begin. */
 export const userFolder: { path: string | undefined } = { path: undefined };
@@ -14,7 +16,7 @@ export const userFolder: { path: string | undefined } = { path: undefined };
 export const diskFiles: DataFiles = {
   resolve,
   csv: table,
-  text: (file) => decode(read(file)),
+  text: (file) => decode(file, read(file)),
   bytes: read,
   image: (file) => readPng(file, read(file)),
   folder: (name) => {
@@ -26,7 +28,14 @@ export const diskFiles: DataFiles = {
       folder: fs.statSync(path.join(folder, one), { throwIfNoEntry: false })?.isDirectory() ?? false,
     }));
   },
+  real: (name) => fs.realpathSync.native(resolve(name)),
 };
+
+/** Most bytes of a file, which is read as a whole. */
+const MAX_BYTES = 2 ** 32;
+/** What a compressed file may expand to: real data sets seldom to ten times their length, zeros to a thousand. */
+const FREE_EXPANDED = 2 ** 28;
+const EXPANSION = 32;
 
 /** Tables read last, with what says that a file is still the same: a preview reads its data at every key. */
 const tables = new Map<string, { stamp: string; rows: readonly CsvRow[] }>();
@@ -37,7 +46,7 @@ function table(name: string, format: CsvFormat): CsvRow[] {
   const stats = fs.statSync(file, { throwIfNoEntry: false });
   const stamp = JSON.stringify([stats?.mtimeMs, stats?.size, format]);
   const known = tables.get(file);
-  const rows = known?.stamp === stamp ? known.rows : parseCsv(file, decode(read(name)), format);
+  const rows = known?.stamp === stamp ? known.rows : parseCsv(file, decode(name, read(name)), format);
   tables.delete(file);
   tables.set(file, { stamp, rows });
   for (const [oldest] of tables) if (tables.size > MAX_TABLES) tables.delete(oldest);
@@ -52,9 +61,10 @@ function resolve(name: string): string {
 function read(name: string): Uint8Array {
   const file = resolve(name);
   try {
-    const bytes = fs.readFileSync(file);
-    return file.endsWith(".gz") ? gunzipSync(bytes) : bytes;
+    const bytes = readRegularSync(file, { limit: MAX_BYTES, follow: true });
+    return file.endsWith(".gz") ? expand(file, bytes) : bytes;
   } catch (error) {
+    if (error instanceof FileError || error instanceof TensorError) throw error;
     const missing = (error as NodeJS.ErrnoException).code === "ENOENT";
     const places = [userFolder.path, process.cwd()].filter((one) => one !== undefined);
     throw new TensorError(
@@ -65,6 +75,29 @@ function read(name: string): Uint8Array {
   }
 }
 
-function decode(bytes: Uint8Array): string {
+/** @throws TensorError for what expands to far more than data does */
+function expand(file: string, bytes: Uint8Array): Uint8Array {
+  const maxOutputLength = FREE_EXPANDED + EXPANSION * bytes.length;
+  try {
+    return gunzipSync(bytes, { maxOutputLength });
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    const [length, limit] = [bytes.length, maxOutputLength].map((one) => one.toLocaleString("en-US"));
+    throw new TensorError(
+      "file",
+      `${file}: its ${length} bytes expand to more than ${limit}, the limit for a file of this size`,
+    );
+  }
+}
+
+/** Longest text that the language has. */
+const MAX_TEXT = constants.MAX_STRING_LENGTH;
+
+function decode(file: string, bytes: Uint8Array): string {
+  if (bytes.length > MAX_TEXT)
+    throw new TensorError(
+      "file",
+      `${file}: a text of ${bytes.length.toLocaleString("en-US")} bytes; the limit is ${MAX_TEXT.toLocaleString("en-US")}`,
+    );
   return new TextDecoder().decode(bytes);
 }

@@ -162,7 +162,7 @@ function tensorsByName(value: unknown): ReadonlyMap<string, Tensor> {
  */
 export function loadFile(file: string): unknown {
   if (isShardIndex(file)) return loadShards(file).tensors;
-  return startsAsPth(file) ? new Converter().root(readPth(file)) : loadSafetensorsFile(file).tensors;
+  return startsAsPth(file) ? new Converter(file).root(readPth(file)) : loadSafetensorsFile(file).tensors;
 }
 
 /** Tensors by name, and the texts that a safetensors file has with them. */
@@ -189,7 +189,7 @@ export function loadTensors(file: string): LoadedTensors {
       "value",
       `${file}: expected a dict of tensors, or one under ${STATE_DICTS.map((name) => `"${name}"`).join(", ")}`,
     );
-  return { tensors: new Converter().stateDict(state), metadata: new Map() };
+  return { tensors: new Converter(file).stateDict(state), metadata: new Map() };
 }
 
 /** The tensors of several files, which an index lists. */
@@ -212,15 +212,27 @@ function loadSafetensorsFile(file: string): LoadedTensors {
   try {
     // One after the other: of a large file, no more than a tensor is there twice.
     const tensors = new EntryMap() as Map<unknown, unknown> as Map<string, Tensor>;
-    for (const entry of source.entries()) tensors.set(entry.name, toTensor(entry));
+    for (const entry of source.entries()) tensors.set(entry.name, toTensor(entry, file));
     return { tensors, metadata: source.metadata };
   } finally {
     source.close();
   }
 }
 
-/** A stored tensor as one to compute with: floats become float32, integers int64. */
-export function toTensor(entry: TensorEntry): Tensor {
+/**
+ * A stored tensor as one to compute with: floats become float32, integers int64.
+ * @throws TensorError naming the file for elements that are neither, or too large to be exact
+ */
+export function toTensor(entry: TensorEntry, file: string): Tensor {
+  try {
+    return converted(entry);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new TensorError("value", `${file}: ${error.message}`);
+  }
+}
+
+function converted(entry: TensorEntry): Tensor {
   const { dtype, shape } = entry;
   if (dtype === "BOOL") return fromHost(toBool(entry), shape, "bool");
   if (isFloat(dtype)) return fromHost(toFloat32(entry), shape, "float32");
@@ -241,7 +253,12 @@ function isStateDict(value: unknown): value is State {
 
 /** Makes values of the library of a file's: tensors that are one in the file are one here. */
 class Converter {
+  readonly #file: string;
   readonly #tensors = new Map<PthTensor, Tensor>();
+
+  constructor(file: string) {
+    this.#file = file;
+  }
 
   root(value: PthValue): unknown {
     return isStateDict(value) ? this.stateDict(value) : this.#value(value);
@@ -272,7 +289,7 @@ class Converter {
   #tensor(stored: PthTensor, name: string): Tensor {
     let tensor = this.#tensors.get(stored);
     if (tensor === undefined) {
-      const plain = toTensor(stored.entry(name));
+      const plain = toTensor(stored.entry(name), this.#file);
       if (stored.parameter) tensor = new Parameter(plain, stored.requiresGrad);
       else tensor = stored.requiresGrad ? plain.requiresGrad_() : plain;
       this.#tensors.set(stored, tensor);

@@ -1,11 +1,15 @@
 import { writeOnnx } from "../formats/onnx.ts";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
+import { readRegularSync } from "../files/regular.ts";
 import { writePng } from "../formats/png.ts";
 import { writeAtomic } from "../files/writeAtomic.ts";
 import type { TensorFiles } from "../nn/files.ts";
 import { pretrainedFolder } from "./pretrained.ts";
 import { loadFile, saveFile } from "./tensorFiles.ts";
+
+/** Above the largest vocabularies and their merges. */
+const MAX_TEXT = 2 ** 28;
 
 /** Files as they are: what user code reads and writes in a run. */
 export const FILES: TensorFiles = {
@@ -13,7 +17,7 @@ export const FILES: TensorFiles = {
   load: loadFile,
   writeImage: writePng,
   exists: existsSync,
-  readText: (file) => readFileSync(file, "utf8"),
+  readText: (file) => readRegularSync(file, { limit: MAX_TEXT, follow: true }).toString(),
   writeOnnx,
   list: (folder) => readdirSync(folder),
   remove: (file) => rmSync(file),

@@ -87,6 +87,16 @@ function startsWith(bytes: Uint8Array, start: readonly number[]): boolean {
   return start.every((byte, i) => bytes[i] === byte);
 }
 
+/** Gives errors of the language, such as that a Map is full, the file's name. */
+function named<T>(fail: Fail, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof RangeError) return fail("limit", `the file can't be read: ${error.message}`);
+    throw error;
+  }
+}
+
 interface Content {
   value: PthValue;
   storages: Iterable<PthStorage>;
@@ -99,8 +109,16 @@ function read(source: ByteSource, { maxBytes }: PthOptions, whole: boolean): Con
   const budget = new Budget(maxBytes ?? 2 ** 26 + 4 * source.fileBytes, fail);
   const globals = new AllowedGlobals(fail, budget);
   const start = source.read(0, 512);
-  if (startsWith(start, ZIP_START)) return readArchive(source, fail, budget, globals, whole);
-  if (startsWith(start, LEGACY_START)) return readLegacy(source, fail, budget, globals, whole);
+  const reader = startsWith(start, ZIP_START)
+    ? readArchive
+    : startsWith(start, LEGACY_START)
+      ? readLegacy
+      : undefined;
+  if (reader !== undefined) {
+    const content = named(fail, () => reader(source, fail, budget, globals, whole));
+    budget.checkViews();
+    return content;
+  }
   if (Buffer.from(start.subarray(257, 262)).toString("latin1") === "ustar")
     return fail(
       "format",
@@ -129,6 +147,8 @@ function readArchive(
   const pickle = required("data.pkl");
 
   const storages = new Map<string, PthStorage>();
+  /** By key: storages of several types have the same bytes. */
+  const contents = new Map<string, StorageBytes>();
   const persistent = (persistentId: unknown): PthStorage => {
     const { type, key, bytes } = storageId(persistentId, fail);
     // PyTorch keeps an empty storage that has tensors of several types once.
@@ -140,13 +160,19 @@ function readArchive(
     if (known !== undefined) return known;
     // Plain bytes are in no order: PyTorch leaves them as they are.
     const swapped = bigEndian ? (type.dtype ?? "U8") : "U8";
-    const storage = new PthStorage(key, type.dtype, bytes, storageBytes(zip, stored, swapped, whole));
+    let content = contents.get(`${key} ${swapped}`);
+    if (content === undefined) {
+      if (swapped !== "U8") budget.take(bytes, `storage ${quote(key)}`);
+      contents.set(`${key} ${swapped}`, (content = storageBytes(zip, stored, swapped, whole)));
+    }
+    const storage = new PthStorage(key, type.dtype, bytes, content);
+    budget.addStorage(bytes);
     storages.set(id, storage);
     return storage;
   };
   const world = { global: globals.get.bind(globals), persistent };
   const unpickler = new Unpickler(pickle, 0, world, fail, budget);
-  const value = checkedValue(unpickler.load(), fail);
+  const value = checkedValue(unpickler.load(), fail, pickle.length);
   if (unpickler.end !== pickle.length) fail("pickle", "the pickle is followed by other bytes");
   return { value, storages: storages.values() };
 }

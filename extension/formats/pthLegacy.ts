@@ -7,7 +7,7 @@ import { DTYPE_BYTES } from "./tensorData.ts";
 import { describe, isTuple, Unpickler } from "./unpickler.ts";
 
 /** Above all pickles of any model; what follows them are storages. */
-const MAX_PICKLES = 2 ** 25;
+const MAX_PICKLES = 2 ** 27;
 const PROTOCOL = 1001;
 const COUNT_BYTES = 8;
 
@@ -43,12 +43,15 @@ export function readLegacy(
     const { type, key, bytes, rest } = storageId(id, fail);
     const elementBytes = type.dtype === undefined ? 1 : DTYPE_BYTES[type.dtype];
     let known = storages.get(key);
-    if (known === undefined)
+    if (known === undefined) {
       storages.set(key, (known = new LegacyStorage(key, type.dtype, bytes, elementBytes)));
-    else if (known.storage.dtype !== type.dtype || known.storage.byteLength !== bytes)
+      budget.addStorage(bytes);
+    }
+    if (known.storage.dtype !== type.dtype || known.storage.byteLength !== bytes)
       fail("pickle", `storage ${quote(key)} is described in two ways`);
     return viewOf(known, rest[0], elementBytes, fail);
   });
+  const pickled = at;
   const keys = next(none);
   if (!Array.isArray(keys) || keys.length !== storages.size)
     return fail("pickle", `the file lists ${describe(keys)} of storages, expected ${storages.size}`);
@@ -59,7 +62,10 @@ export function readLegacy(
     at = known.locate(source, at, fail, whole);
   }
   if (at !== source.fileBytes) fail("format", "the last storage is followed by other bytes");
-  return { value: checkedValue(value, fail), storages: [...storages.values()].map(({ storage }) => storage) };
+  return {
+    value: checkedValue(value, fail, pickled),
+    storages: [...storages.values()].map(({ storage }) => storage),
+  };
 }
 
 /** A storage whose place is known only after the pickles were read. */

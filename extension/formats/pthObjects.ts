@@ -1,4 +1,4 @@
-import { quote, type Budget, type Fail } from "./pthError.ts";
+import { PICKLE, quote, type Budget, type Fail } from "./pthError.ts";
 import { checkedTensor, PthStorage, PthTensor } from "./pthTensor.ts";
 import { DTYPE_BYTES, type StoredDtype } from "./tensorData.ts";
 import { describe, isTuple, OrderedDict, PickleGlobal } from "./unpickler.ts";
@@ -64,6 +64,9 @@ export class StorageType extends PickleGlobal {
   }
 }
 
+/** Arguments that a message lists: a call may have millions. */
+const MAX_SHOWN = 8;
+
 const OFTEN_ASKED: Readonly<Record<string, string>> = {
   "numpy.core.multiarray.scalar": "it is a number of NumPy; save float(x) instead",
   "numpy._core.multiarray.scalar": "it is a number of NumPy; save float(x) instead",
@@ -121,35 +124,40 @@ export class AllowedGlobals {
   }
 
   #bad(name: string, args: readonly unknown[]): never {
-    return this.#fail("pickle", `${name} is called with (${args.map(describe).join(", ")})`);
+    const shown = args.slice(0, MAX_SHOWN).map(describe);
+    return this.#fail(
+      "pickle",
+      `${name} is called with (${shown.join(", ")}${args.length > MAX_SHOWN ? ", …" : ""})`,
+    );
   }
 
   #dict(name: string, dict: Map<unknown, unknown>, args: readonly unknown[]): Map<unknown, unknown> {
     const [items = []] = args;
     if (args.length > 1) return this.#bad(name, args);
     if (!Array.isArray(items) && !(items instanceof Map)) return this.#bad(name, args);
+    // First: the same list can be given to as many calls as there are bytes.
+    this.#budget.take(64 * (Array.isArray(items) ? items.length : items.size), PICKLE);
     for (const item of items as Iterable<unknown>) {
       if (!Array.isArray(item) || item.length !== 2) return this.#bad(name, args);
       const [key, value] = item as [unknown, unknown];
       if (typeof key === "object" && key !== null) return this.#bad(name, args);
       dict.set(key, value);
     }
-    this.#budget.take(64 * dict.size, "the pickle");
     return dict;
   }
 
   #set(args: readonly unknown[]): ReadonlySet<unknown> {
     const [items = []] = args;
     if (args.length > 1 || !Array.isArray(items)) return this.#bad("set", args);
-    this.#budget.take(64 * items.length, "the pickle");
+    this.#budget.take(64 * items.length, PICKLE);
     return new Set(items);
   }
 
   #encode(args: readonly unknown[]): Uint8Array {
     const [text, encoding] = args;
+    if (typeof text === "string") this.#budget.take(text.length, PICKLE);
     if (args.length !== 2 || typeof text !== "string" || encoding !== "latin1" || /[^\0-\xff]/.test(text))
       return this.#bad("encode", args);
-    this.#budget.take(text.length, "the pickle");
     return Uint8Array.from(Buffer.from(text, "latin1"));
   }
 
@@ -161,6 +169,7 @@ export class AllowedGlobals {
 
   #size(args: readonly unknown[]): readonly unknown[] {
     const [size] = args;
+    if (isTuple(size)) this.#budget.take(16 * size.length, PICKLE);
     if (args.length !== 1 || !isTuple(size) || !size.every(Number.isSafeInteger))
       return this.#bad("Size", args);
     return size;
@@ -227,6 +236,9 @@ function isEmpty(value: unknown): boolean {
   return value === undefined || value === null || (value instanceof Map && value.size === 0);
 }
 
+/** PyTorch's keys are numbers. */
+const MAX_KEY = 128;
+
 /**
  * The persistent id of a storage: "storage", its class, its key, the device it was on (all are read to the host), its
  * number of elements.
@@ -239,7 +251,7 @@ export function storageId(
     return fail("pickle", `the persistent id ${describe(id)} is no storage`);
   const [, type, key, device, count, ...rest] = id;
   if (!(type instanceof StorageType)) return fail("pickle", `${describe(type)} is no type of a storage`);
-  if (typeof key !== "string" || !/^[\w-]+$/.test(key))
+  if (typeof key !== "string" || key.length > MAX_KEY || !/^[\w-]+$/.test(key))
     return fail("pickle", `a storage has the key ${describe(key)}`);
   if (typeof device !== "string" || device === "meta")
     return fail("pickle", `storage ${quote(key)} is on the device ${describe(device)}`);

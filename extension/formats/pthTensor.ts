@@ -137,22 +137,31 @@ export function checkedTensor(
   budget: Budget,
 ): PthTensor {
   const { dtype, storage, offset, requiresGrad } = view;
+  for (const list of [view.shape, view.strides])
+    // Before each number is looked at: many tensors can share one list of a million.
+    if (Array.isArray(list) && list.length > MAX_RANK)
+      fail(
+        "tensor",
+        `a tensor has ${list.length.toLocaleString("en-US")} dimensions; the limit is ${MAX_RANK}`,
+      );
   const shape = naturals(view.shape) ?? fail("tensor", `a tensor's size is no tuple of whole numbers`);
   const strides =
     naturals(view.strides) ?? fail("tensor", `a tensor's strides are no tuple of whole numbers from 0 on`);
   const what = `a tensor of shape [${shape.slice(0, 16).join(", ")}] in storage ${quote(storage.key)}`;
-  if (shape.length !== strides.length || shape.length > MAX_RANK)
-    fail("tensor", `${what} has ${strides.length} strides`);
+  if (shape.length !== strides.length) fail("tensor", `${what} has ${strides.length} strides`);
   if (!isNatural(offset)) return fail("tensor", `${what} has no valid offset`);
   const size = DTYPE_BYTES[dtype];
   const tensor = new PthTensor({ dtype, shape, strides, offset, storage, requiresGrad });
   const { numel } = tensor;
-  const end = numel === 0 ? 0 : (offset + span(shape, strides)) * size;
+  const spanned = numel === 0 ? 0 : span(shape, strides);
+  const end = numel === 0 ? 0 : (offset + spanned) * size;
   if (!Number.isSafeInteger(tensor.byteLength) || !(end <= storage.byteLength))
     fail("tensor", `${what} goes beyond its ${storage.byteLength.toLocaleString("en-US")} bytes`);
   if (requiresGrad && !isFloat(dtype) && !dtype.startsWith("C"))
     fail("tensor", `${what} requires a gradient but is ${dtype}`);
-  if (!tensor.contiguous) budget.take(tensor.byteLength, what);
+  const { contiguous } = tensor;
+  if (!contiguous) budget.take(tensor.byteLength, what);
+  budget.addTensor(tensor.byteLength, contiguous ? 0 : spanned * size);
   return tensor;
 }
 

@@ -25,15 +25,21 @@ export type PthValue =
 
 /** Levels of nesting; real checkpoints have about ten. */
 const MAX_DEPTH = 128;
-/** Values, each counted as often as it is reached: a small file can refer to one list from everywhere. */
-const MAX_VALUES = 4_000_000;
+/**
+ * Values, each counted as often as it is reached: a small file can refer to one list from everywhere. Without that, a
+ * value takes a byte of the pickle at least.
+ */
+const FREE_VALUES = 2 ** 16;
+const VALUES_PER_BYTE = 4;
 
 /**
  * Whether something is plain data and tensors, nested not too deep, without a value that contains itself: then whoever
  * walks it needs no precautions.
+ * @param bytes of the pickle that it comes from
  * @throws PthError "pickle"; "limit" where it would be walked too long
  */
-export function checkedValue(root: unknown, fail: Fail): PthValue {
+export function checkedValue(root: unknown, fail: Fail, bytes: number): PthValue {
+  const most = FREE_VALUES + VALUES_PER_BYTE * bytes;
   /** Number of values that are reached through an object; 0 while it is being counted. */
   const counts = new Map<object, number>();
   const stack: { value: object; parts: Iterator<unknown>; count: number }[] = [];
@@ -60,7 +66,11 @@ export function checkedValue(root: unknown, fail: Fail): PthValue {
     } else {
       top.count += enter(value);
     }
-    if (top.count > MAX_VALUES) fail("limit", `there are more than ${MAX_VALUES} values`);
+    if (top.count > most)
+      fail(
+        "limit",
+        `there are more than ${most.toLocaleString("en-US")} values, the limit for a pickle of ${bytes.toLocaleString("en-US")} bytes`,
+      );
   }
   return root as PthValue;
 }

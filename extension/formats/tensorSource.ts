@@ -1,7 +1,9 @@
 import { openSource } from "./byteSource.ts";
-import { isPth, openPth, PthTensor, type PthValue } from "./pth.ts";
+import { isPth, openPth, PthError, PthTensor, type PthValue } from "./pth.ts";
+import type { Fail } from "./pthError.ts";
 import { isShardIndex, shardsOf } from "./shards.ts";
 import { readSafetensors } from "./safetensors.ts";
+import { MAX_HEADER_BYTES, MAX_TENSORS } from "./safetensorsHeader.ts";
 import { DTYPE_BYTES, type StoredDtype } from "./tensorData.ts";
 
 /** A tensor of a file, whose bytes are read in parts. */
@@ -52,10 +54,14 @@ function openShards(index: string): TensorSource {
   try {
     const tensors: SourceTensor[] = [];
     let fileBytes = 0;
+    let found = 0;
     for (const [path, names] of shardsOf(index)) {
       const source = openTensors(path);
       open.push(source);
       fileBytes += source.fileBytes;
+      found += source.tensors.length;
+      if (found > 2 * MAX_TENSORS)
+        throw new Error(`${index}: its files have more than ${count(2 * MAX_TENSORS)} tensors, the limit`);
       const byName = new Map(source.tensors.map((tensor) => [tensor.name, tensor]));
       for (const name of names) {
         const tensor = byName.get(name);
@@ -99,10 +105,19 @@ function openSafetensors(path: string): TensorSource {
 
 function openPthTensors(path: string): TensorSource {
   const file = openPth(path);
-  const tensors = [...tensorsIn(file.value, [])];
-  const { fileBytes } = file;
+  const { fileBytes, value } = file;
   const metadata = new Map<string, string>();
-  for (const [name, text] of plainIn(file.value, [])) if (metadata.set(name, text).size === MOST_PLAIN) break;
+  let tensors: SourceTensor[];
+  try {
+    const fail: Fail = (defect, detail) => {
+      throw new PthError(defect, detail, file);
+    };
+    tensors = new NamedTensors(value, fail).list;
+  } catch (error) {
+    file.close();
+    throw error;
+  }
+  for (const [name, text] of plainIn(value, [])) if (metadata.set(name, text).size === MOST_PLAIN) break;
   return { file: path, format: "pth", fileBytes, metadata, tensors, close: () => file.close() };
 }
 
@@ -119,28 +134,72 @@ function* plainIn(value: PthValue, path: readonly string[]): Generator<[string, 
       yield* plainIn(one, [...path, String(i)]);
   else if (isPlain(value) || Array.isArray(value)) {
     const text = isPlain(value) ? String(value) : `[${value.slice(0, LONGEST).map(String).join(", ")}]`;
-    yield [path.join("."), text.length <= LONGEST ? text : `${text.slice(0, LONGEST)}…`];
+    yield [cut(path.map(cut).join(".")), cut(text)];
   }
 }
+
+const cut = (text: string): string => (text.length <= LONGEST ? text : `${text.slice(0, LONGEST)}…`);
 
 const isPlain = (value: unknown): value is null | boolean | number | bigint | string =>
   value === null || !["object", "function"].includes(typeof value);
 
-function* tensorsIn(value: PthValue, path: readonly string[]): Generator<SourceTensor> {
-  if (value instanceof PthTensor) {
-    const { dtype, shape, byteLength, contiguous, dense, storage, offset } = value;
+/** Characters of all names together, as many as a safetensors header has. */
+const MAX_NAMES = MAX_HEADER_BYTES;
+/** How often the same tensor may be reached, on average: tied weights, a model under two names. */
+const MOST_ALIASES = 4;
+const FREE_BYTES = 2 ** 26;
+
+/** The tensors of a `.pth` file with the keys that lead to each. A small file may have one at a million places. */
+class NamedTensors {
+  readonly list: SourceTensor[] = [];
+  readonly #fail: Fail;
+  readonly #known = new Set<PthTensor>();
+  #characters = 0;
+  #bytes = 0;
+  #ownBytes = 0;
+
+  /** @throws PthError "limit" */
+  constructor(value: PthValue, fail: Fail) {
+    this.#fail = fail;
+    this.#walk(value, []);
+    if (this.#bytes > FREE_BYTES + MOST_ALIASES * this.#ownBytes)
+      fail(
+        "limit",
+        `${count(this.list.length)} names stand for ${count(this.#known.size)} tensors: ${count(this.#bytes)} bytes instead of ${count(this.#ownBytes)}`,
+      );
+  }
+
+  #walk(value: PthValue, path: readonly string[]): void {
+    if (value instanceof PthTensor) return this.#add(value, path);
+    if (!(value instanceof Map) && !Array.isArray(value)) return;
+    for (const [key, one] of value.entries() as Iterable<[unknown, PthValue]>)
+      if (typeof one === "object" && one !== null) this.#walk(one, [...path, String(key)]);
+  }
+
+  #add(tensor: PthTensor, path: readonly string[]): void {
+    const { dtype, shape, byteLength, contiguous, dense, storage, offset } = tensor;
+    for (const key of path) this.#characters += key.length + 1;
+    if (this.#characters > MAX_NAMES)
+      this.#fail(
+        "limit",
+        `the names of the tensors have more than ${count(MAX_NAMES)} characters, the limit`,
+      );
+    if (this.list.length === MAX_TENSORS)
+      this.#fail("limit", `there are more than ${count(MAX_TENSORS)} tensors, the limit`);
+    this.#bytes += byteLength;
+    if (!this.#known.has(tensor)) this.#ownBytes += byteLength;
+    this.#known.add(tensor);
     const begin = offset * DTYPE_BYTES[dtype];
     const parts = (anyOrder = false): Iterable<Uint8Array> =>
       contiguous || (anyOrder && dense)
         ? inParts(byteLength, (from, to) => storage.read(begin + from, begin + to))
-        : [value.data()];
-    yield { name: path.join("."), dtype, shape, byteLength, parts, finish: () => storage.finish() };
-    return;
+        : [tensor.data()];
+    const name = path.join(".");
+    this.list.push({ name, dtype, shape, byteLength, parts, finish: () => storage.finish() });
   }
-  const items = value instanceof Map || Array.isArray(value) ? value.entries() : [];
-  for (const [key, one] of items as Iterable<[unknown, PthValue]>)
-    yield* tensorsIn(one, [...path, String(key)]);
 }
+
+const count = (value: number): string => value.toLocaleString("en-US");
 
 function* inParts(length: number, read: (from: number, to: number) => Uint8Array): Generator<Uint8Array> {
   for (let from = 0; from < length; from += PART_BYTES) yield read(from, Math.min(length, from + PART_BYTES));

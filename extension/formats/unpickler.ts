@@ -1,4 +1,7 @@
-import { quote, type Budget, type Fail } from "./pthError.ts";
+import { isTuple, PickleKeys } from "./pickleKeys.ts";
+import { PICKLE, quote, type Budget, type Fail } from "./pthError.ts";
+
+export { isTuple } from "./pickleKeys.ts";
 
 /** A Python dict with the order of insertion in its type. */
 export class OrderedDict<K = unknown, V = unknown> extends Map<K, V> {
@@ -31,6 +34,9 @@ export interface PickleWorld {
 const DICT_BYTES = 200;
 const LIST_BYTES = 64;
 const ITEM_BYTES = 16;
+const MEMO_BYTES = 40;
+/** Values on the stack, and marks, that are paid for at once. */
+const STACK_STEP = 4096;
 
 const MAX_NAME = 512;
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
@@ -52,6 +58,9 @@ export class Unpickler {
   /** Where each open MARK is on the stack. */
   readonly #marks: number[] = [];
   readonly #memo = new Map<number, unknown>();
+  /** How far the stack and the marks have grown, as the budget knows. */
+  #paid = 0;
+  readonly #keys = new PickleKeys();
 
   constructor(bytes: Uint8Array, at: number, world: PickleWorld, fail: Fail, budget: Budget) {
     this.#bytes = bytes;
@@ -130,6 +139,7 @@ export class Unpickler {
     switch (opcode) {
       case 0x28 /* MARK */:
         this.#marks.push(this.#stack.length);
+        this.#pay();
         return true;
       case 0x29 /* EMPTY_TUPLE */:
         this.#tuple([]);
@@ -143,7 +153,7 @@ export class Unpickler {
         this.#tuple(this.#popMark());
         return true;
       case 0x5d /* EMPTY_LIST */:
-        this.#budget.take(LIST_BYTES, "the pickle");
+        this.#budget.take(LIST_BYTES, PICKLE);
         this.#push([]);
         return true;
       case 0x61 /* APPEND */:
@@ -153,11 +163,11 @@ export class Unpickler {
         this.#append(this.#popMark());
         return true;
       case 0x7d /* EMPTY_DICT */:
-        this.#budget.take(DICT_BYTES, "the pickle");
+        this.#budget.take(DICT_BYTES, PICKLE);
         this.#push(new Map());
         return true;
       case 0x8f /* EMPTY_SET */:
-        this.#budget.take(DICT_BYTES, "the pickle");
+        this.#budget.take(DICT_BYTES, PICKLE);
         this.#push(new Set());
         return true;
       case 0x73 /* SETITEM */:
@@ -167,10 +177,10 @@ export class Unpickler {
         this.#setItems(this.#popMark());
         return true;
       case 0x71 /* BINPUT */:
-        this.#memo.set(this.#byte(), this.#top());
+        this.#keep(this.#byte());
         return true;
       case 0x72 /* LONG_BINPUT */:
-        this.#memo.set(this.#view.getUint32(this.#skip(4), true), this.#top());
+        this.#keep(this.#view.getUint32(this.#skip(4), true));
         return true;
       case 0x68 /* BINGET */:
         this.#recall(this.#byte());
@@ -195,7 +205,7 @@ export class Unpickler {
         if (!(called instanceof PickleGlobal) || called.call === undefined)
           this.#fail("global", `${describe(called)} must not be called`);
         if (!isTuple(args)) this.#bad(`${called.path} is called with ${describe(args)}, expected a tuple`);
-        this.#budget.take(DICT_BYTES, "the pickle");
+        this.#budget.take(DICT_BYTES, PICKLE);
         this.#push(called.call(args));
         return true;
       }
@@ -212,6 +222,7 @@ export class Unpickler {
         return true;
       }
       case 0x51 /* BINPERSID */:
+        this.#budget.take(DICT_BYTES, PICKLE);
         this.#push(this.#world.persistent(this.#pop()));
         return true;
       default:
@@ -221,6 +232,21 @@ export class Unpickler {
 
   #push(value: unknown): void {
     this.#stack.push(value);
+    if (this.#stack.length > this.#paid) this.#pay();
+  }
+
+  /** The stack and the marks grow by an entry with a byte. */
+  #pay(): void {
+    const wanted = this.#stack.length + this.#marks.length;
+    if (wanted <= this.#paid) return;
+    this.#budget.take(STACK_STEP * ITEM_BYTES, PICKLE);
+    this.#paid += STACK_STEP;
+  }
+
+  #keep(index: number): void {
+    const value = this.#top();
+    if (!this.#memo.has(index)) this.#budget.take(MEMO_BYTES, PICKLE);
+    this.#memo.set(index, value);
   }
 
   /** Number of values above the last MARK. */
@@ -251,15 +277,17 @@ export class Unpickler {
   }
 
   #tuple(items: unknown[]): void {
-    this.#budget.take(LIST_BYTES + ITEM_BYTES * items.length, "the pickle");
-    this.#push(Object.freeze(items));
+    this.#budget.take(LIST_BYTES + ITEM_BYTES * items.length, PICKLE);
+    Object.freeze(items);
+    this.#keys.add(items);
+    this.#push(items);
   }
 
   #append(items: readonly unknown[]): void {
     const list = this.#top();
     if (!Array.isArray(list) || Object.isFrozen(list))
       this.#bad(`${describe(list)} is appended to, expected a list`);
-    this.#budget.take(ITEM_BYTES * items.length, "the pickle");
+    this.#budget.take(ITEM_BYTES * items.length, PICKLE);
     for (const item of items) list.push(item);
   }
 
@@ -267,12 +295,22 @@ export class Unpickler {
     const dict = this.#top();
     if (!(dict instanceof Map)) this.#bad(`an item of ${describe(dict)} is set, expected a dict`);
     if (items.length % 2 !== 0) this.#bad("a key without a value");
-    this.#budget.take(2 * ITEM_BYTES * items.length, "the pickle");
+    this.#budget.take(2 * ITEM_BYTES * items.length, PICKLE);
     for (let i = 0; i < items.length; i += 2) {
       const key = items[i];
-      if (!isKey(key)) this.#bad(`${describe(key)} is the key of a dict`);
+      this.#checkKey(key);
       dict.set(key, items[i + 1]);
     }
+  }
+
+  /** @throws PthError "pickle" for what can't be a key; "limit" for one that is large */
+  #checkKey(key: unknown): void {
+    const size = this.#keys.sizeOf(key);
+    if (typeof size === "number") return this.#budget.take(ITEM_BYTES * size, PICKLE);
+    const [defect, problem] = size;
+    return defect === "limit"
+      ? this.#fail("limit", `the key of a dict is ${problem}`)
+      : this.#bad(`${describe(key)} is the key of a dict: ${problem}`);
   }
 
   #recall(index: number): void {
@@ -281,17 +319,18 @@ export class Unpickler {
   }
 
   #long(length: number): number | bigint {
-    let value = 0n;
     const at = this.#skip(length);
-    for (let i = length - 1; i >= 0; i--) value = (value << 8n) | BigInt(this.#bytes[at + i]!);
-    value = BigInt.asIntN(8 * length, value);
+    const hex = Buffer.from(this.#bytes.subarray(at, at + length))
+      .reverse()
+      .toString("hex");
+    const value = BigInt.asIntN(8 * length, BigInt(`0x${hex === "" ? "0" : hex}`));
     const small = Number(value);
     return Number.isSafeInteger(small) ? small : value;
   }
 
   #text(length: number): string {
     const at = this.#skip(length);
-    this.#budget.take(2 * length, "the pickle");
+    this.#budget.take(2 * length, PICKLE);
     try {
       return utf8.decode(this.#bytes.subarray(at, at + length));
     } catch {
@@ -327,16 +366,6 @@ export class Unpickler {
   #bad(detail: string): never {
     return this.#fail("pickle", `the pickle is invalid: ${detail}`);
   }
-}
-
-/** Tuples are frozen arrays: what cannot change in Python cannot change here. */
-export function isTuple(value: unknown): value is readonly unknown[] {
-  return Array.isArray(value) && Object.isFrozen(value);
-}
-
-function isKey(value: unknown): boolean {
-  if (isTuple(value)) return value.every(isKey);
-  return value === null || ["string", "number", "bigint", "boolean"].includes(typeof value);
 }
 
 /** What a value is, for messages. */

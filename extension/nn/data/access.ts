@@ -35,6 +35,8 @@ export interface DataFiles {
   image(file: string): RgbaImage;
   /** Names in a folder; undefined when there is no such folder. */
   folder(path: string): { name: string; folder: boolean }[] | undefined;
+  /** The path without links, which is the same for all names of a folder. */
+  real(path: string): string;
 }
 
 let files: DataFiles | undefined;

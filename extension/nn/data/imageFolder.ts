@@ -59,7 +59,7 @@ export class ImageFolder extends VisionDataset {
       throw new TensorError("file", `Couldn't find any class folder in ${this.root}.`);
     this.classToIdx = Object.fromEntries(this.classes.map((name, i) => [name, i]));
     const isValid = options.isValidFile ?? ((path: string) => /\.png$/i.test(path));
-    const found = this.classes.map((name) => this.#images(`${this.root}/${name}`).filter(isValid));
+    const found = this.classes.map((name) => this.#images(`${this.root}/${name}`, new Set()).filter(isValid));
     const empty = this.classes.filter((_, i) => found[i]!.length === 0);
     if (empty.length > 0)
       throw new TensorError(
@@ -78,14 +78,17 @@ export class ImageFolder extends VisionDataset {
     return this.samples.length;
   }
 
-  /** Files of a folder, then those of its folders. */
-  #images(folder: string): string[] {
+  /** Files of a folder, then those of its folders. A folder is visited once: links may lead in circles. */
+  #images(folder: string, visited: Set<string>): string[] {
+    const real = this.#files.real(folder);
+    if (visited.has(real)) return [];
+    visited.add(real);
     const entries = this.#files.folder(folder) ?? [];
     const names = (folders: boolean): string[] =>
       entries.flatMap((one) => (one.folder === folders ? [one.name] : [])).sort(byCharacters);
     return [
       ...names(false).map((name) => `${folder}/${name}`),
-      ...names(true).flatMap((name) => this.#images(`${folder}/${name}`)),
+      ...names(true).flatMap((name) => this.#images(`${folder}/${name}`, visited)),
     ];
   }
 

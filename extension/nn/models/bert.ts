@@ -6,7 +6,7 @@ import { defaultStream } from "../../tensor/random/stream.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { bind } from "../arguments.ts";
 import { additive, causalMask } from "../functional/attention.ts";
-import { BertConfig, type BertFields } from "./bertConfig.ts";
+import { checkBert, BertConfig, type BertFields } from "./bertConfig.ts";
 import { BertEmbeddings, BertEncoder, BertPart, BertPooler } from "./bertLayers.ts";
 import { modelFolder, readConfig, type SaveOptions, writeFolder } from "./folder.ts";
 import { initializeWeights, loadPretrained } from "./pretrained.ts";
@@ -113,7 +113,7 @@ export class BertModel<Pooling extends boolean = true> extends BertPart {
   ): BertModel<Pooling> {
     const folder = modelFolder(name);
     const { addPoolingLayer, ...fields } = options as Pooled<Pooling>;
-    const config = new BertConfig({ ...readConfig(folder, "bert"), ...fields });
+    const config = new BertConfig({ ...readConfig(folder, "bert", checkBert), ...fields });
     const model = defaultStream.apart(() => new BertModel<Pooling>(config, { addPoolingLayer }));
     loadPretrained(model, folder, "bert", config.initializerRange);
     return model.eval();

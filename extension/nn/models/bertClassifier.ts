@@ -4,7 +4,7 @@ import { bind } from "../arguments.ts";
 import { Dropout } from "../modules/dropout.ts";
 import { Linear } from "../modules/linear.ts";
 import { BertModel, INPUT, type BertInput, type Inner } from "./bert.ts";
-import { BertConfig, type BertFields } from "./bertConfig.ts";
+import { checkBert, BertConfig, type BertFields } from "./bertConfig.ts";
 import { BertPart } from "./bertLayers.ts";
 import { classificationLoss } from "./classificationLoss.ts";
 import { modelFolder, readConfig, type SaveOptions, writeFolder } from "./folder.ts";
@@ -71,7 +71,7 @@ export class BertForSequenceClassification extends BertPart {
    */
   static fromPretrained(name: string, options: BertFields = {}): BertForSequenceClassification {
     const folder = modelFolder(name);
-    const config = new BertConfig({ ...readConfig(folder, "bert"), ...options });
+    const config = new BertConfig({ ...readConfig(folder, "bert", checkBert), ...options });
     const model = defaultStream.apart(() => new BertForSequenceClassification(config));
     loadPretrained(model, folder, "bert", config.initializerRange);
     return model.eval();

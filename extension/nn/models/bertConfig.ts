@@ -1,5 +1,6 @@
 import { TensorError } from "../../tensor/errors.ts";
 import { snakeCase } from "../repr.ts";
+import { configured, type Fields } from "./configFields.ts";
 
 /** Fields of a BERT configuration; what is left out has the value of BERT-base. */
 export interface BertOptions {
@@ -105,23 +106,9 @@ export class BertConfig implements Required<BertOptions> {
   }
 }
 
-/**
- * The fields of a configuration: as given, in camelCase or as a `config.json` has them, else with their defaults; those of
- * a `config.json` that say nothing about the computation are left out.
- */
-export function configured<T extends { numLabels: number; padTokenId: number | null }>(
-  defaults: T,
-  given: Readonly<Record<string, unknown>>,
-): T {
-  const own: Record<string, unknown> = {};
-  for (const [name, standard] of Object.entries(defaults)) {
-    own[name] = given[name] ?? given[snakeCase(name)] ?? standard;
-    // A null of its own: no padding token.
-    if (name === "padTokenId" && (given[name] === null || given["pad_token_id"] === null)) own[name] = null;
-  }
-  const labels = given["id2label"];
-  if (typeof labels === "object" && labels !== null) own["numLabels"] = Object.keys(labels).length;
-  return own as T;
+/** @throws TensorError for a field of a `config.json` that no model can have */
+export function checkBert(fields: Fields): void {
+  configured(DEFAULTS, fields);
 }
 
 /** The fields as a `config.json` has them. */

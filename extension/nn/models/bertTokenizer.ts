@@ -3,7 +3,8 @@ import { coderMade, type TextCoder } from "../data/tokenizers.ts";
 import { TensorError } from "../../tensor/errors.ts";
 import { fromHost, Tensor } from "../../tensor/tensor.ts";
 import { snakeCase } from "../repr.ts";
-import { jsonIn, modelFolder, textIn, type Json } from "./folder.ts";
+import { described } from "./configFields.ts";
+import { inFolder, jsonIn, modelFolder, naming, textIn, type Json } from "./folder.ts";
 
 export interface TokenizerOptions {
   /** Whether texts become lower case (and lose accents): for uncased vocabularies, true by default. */
@@ -70,6 +71,9 @@ const ENCODE_DEFAULTS: Required<EncodeOptions> = {
 /** Chinese characters beyond the first plane, which the library takes for letters. */
 const RARE_CHINESE =
   /[\u{20000}-\u{2a6df}\u{2a700}-\u{2b73f}\u{2b740}-\u{2b81f}\u{2b920}-\u{2ceaf}\u{2f800}-\u{2fa1f}]/gu;
+
+/** Of a padded batch: a tokenizer's longest sequence may be any number. */
+const MAX_ELEMENTS = 2 ** 28;
 
 /** What a tokenizer does besides being called. */
 class WordPiece {
@@ -152,6 +156,11 @@ class WordPiece {
         "Unable to create tensor, you should probably activate truncation and/or padding with 'padding=True' 'truncation=True' to have batched tensors with the same length.",
       );
     }
+    if (rows.length * length > MAX_ELEMENTS)
+      throw new TensorError(
+        "value",
+        `padding ${rows.length} texts to ${length} tokens takes more than ${MAX_ELEMENTS} numbers, the limit`,
+      );
     const filled = (get: (row: Row) => readonly number[], rest: number): Tensor => {
       const data = new Int32Array(rows.length * length).fill(rest);
       rows.forEach((row, i) => data.set(get(row), i * length));
@@ -297,11 +306,15 @@ export const BertTokenizer: BertTokenizerType = Object.assign(WordPiece as unkno
     const folder = modelFolder(name);
     const text = textIn(folder, "vocab.txt");
     const whole = text === undefined ? jsonIn(folder, "tokenizer.json") : undefined;
-    const vocab = text === undefined ? whole && vocabularyOf(whole) : lines(text);
+    const vocab =
+      text === undefined
+        ? whole && naming(inFolder(folder, "tokenizer.json"), () => vocabularyOf(whole))
+        : lines(text);
     if (vocab === undefined)
       throw new TensorError("value", `${folder} does not appear to have a file named vocab.txt.`);
     const config = jsonIn(folder, "tokenizer_config.json") ?? {};
-    return new BertTokenizer(vocab, { ...normalizerOf(whole), ...optionsOf(config), ...options });
+    const given = naming(inFolder(folder, "tokenizer_config.json"), () => optionsOf(config));
+    return new BertTokenizer(vocab, { ...normalizerOf(whole), ...given, ...options });
   },
 });
 
@@ -311,6 +324,9 @@ function lines(text: string): string[] {
   return all;
 }
 
+/** From here on, a length is none. */
+const LARGE = 1e20;
+
 const record = (value: unknown): Json | undefined =>
   typeof value === "object" && value !== null ? (value as Json) : undefined;
 
@@ -318,6 +334,8 @@ const record = (value: unknown): Json | undefined =>
 function vocabularyOf(whole: Json): string[] | undefined {
   const vocab = record(record(whole["model"])?.["vocab"]);
   if (vocab === undefined) return undefined;
+  if (!Object.values(vocab).every(Number.isSafeInteger))
+    throw new TensorError("value", "model.vocab: expected a whole number for each token");
   return Object.entries(vocab as Readonly<Record<string, number>>)
     .sort(([, a], [, b]) => a - b)
     .map(([token]) => token);
@@ -339,10 +357,15 @@ function normalizerOf(whole: Json | undefined): TokenizerOptions {
 /** The options that a tokenizer_config.json gives; a token may be an object with its text. */
 function optionsOf(config: Json): TokenizerOptions {
   const found: Record<string, unknown> = {};
-  for (const name of Object.keys(DEFAULTS)) {
+  for (const [name, standard] of Object.entries(DEFAULTS)) {
     const value = config[snakeCase(name)];
     const given = record(value)?.["content"] ?? value;
-    if (given !== undefined && given !== null) found[name] = given;
+    if (given === undefined || given === null) continue;
+    const expected = standard === null ? "boolean" : typeof standard;
+    if (typeof given !== expected)
+      throw new TensorError("value", `${snakeCase(name)}: expected a ${expected}, got ${described(given)}`);
+    // Hugging Face's writers say 1e30 for no limit.
+    found[name] = typeof given === "number" && given > LARGE ? Infinity : given;
   }
   return found;
 }

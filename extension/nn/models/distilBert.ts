@@ -19,7 +19,8 @@ import { LayerNorm } from "../modules/normalization.ts";
 import { activationNamed } from "./activations.ts";
 import { masksOf, type BertInput, type BertModelOutput } from "./bert.ts";
 import type { BertClassifierInput, BertClassifierOutput } from "./bertClassifier.ts";
-import { configJson, configured, type BertOptions, type ProblemType } from "./bertConfig.ts";
+import { configJson, type BertOptions, type ProblemType } from "./bertConfig.ts";
+import { configured } from "./configFields.ts";
 import { BertPart, type BertContext } from "./bertLayers.ts";
 import { classificationLoss } from "./classificationLoss.ts";
 import { modelFolder, readConfig, writeFolder, type Json, type SaveOptions } from "./folder.ts";
@@ -342,7 +343,7 @@ function pretrained<M extends DistilBertModel | DistilBertForSequenceClassificat
   make: (config: DistilBertFields) => M,
 ): M {
   const folder = modelFolder(name);
-  const fields = { ...readConfig(folder, "distilbert"), ...options };
+  const fields = { ...readConfig(folder, "distilbert", (given) => configured(DEFAULTS, given)), ...options };
   const model = defaultStream.apart(() => make(fields));
   loadPretrained(model, folder, "distilbert", model.config.initializerRange);
   return model.eval() as M;

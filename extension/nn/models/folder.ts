@@ -2,7 +2,7 @@
 import { BYTES } from "../../tensor/dtype.ts";
 import { TensorError } from "../../tensor/errors.ts";
 import { numel } from "../../tensor/shape.ts";
-import type { Tensor } from "../../tensor/tensor.ts";
+import { Tensor } from "../../tensor/tensor.ts";
 import { access, type TensorFiles } from "../files.ts";
 import { warnOnce } from "../warnings.ts";
 
@@ -10,7 +10,7 @@ export type Json = Readonly<Record<string, unknown>>;
 
 const files = (): TensorFiles => access("fromPretrained");
 
-const inFolder = (folder: string, name: string): string => `${folder.replace(/[/\\]+$/, "")}/${name}`;
+export const inFolder = (folder: string, name: string): string => `${folder.replace(/[/\\]+$/, "")}/${name}`;
 
 /**
  * A local folder as it is; of a name, the folder where the Hugging Face Hub's model of that name is cached, which is
@@ -45,18 +45,30 @@ export function jsonIn(folder: string, name: string): Json | undefined {
   throw new TensorError("value", `${inFolder(folder, name)}: expected a JSON object`);
 }
 
+/** Gives the errors of what reads a file's content the file's name. */
+export function naming<T>(file: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof TensorError)) throw error;
+    throw new TensorError(error.code, `${file}: ${error.message}`);
+  }
+}
+
 /**
  * The folder's configuration, of a model of this type.
+ * @param check throws for a field that no model can have
  * @throws TensorError "… does not appear to have a file named config.json."
  */
-export function readConfig(folder: string, modelType: string): Json {
+export function readConfig(folder: string, modelType: string, check: (config: Json) => void): Json {
   const config = jsonIn(folder, "config.json");
   if (config === undefined)
     throw new TensorError("value", `${folder} does not appear to have a file named config.json.`);
+  naming(inFolder(folder, "config.json"), () => check(config));
   const found = config["model_type"];
   if (typeof found === "string" && found !== modelType) {
     warnOnce(
-      `You are using a model of type ${found} to instantiate a model of type ${modelType}. This is not supported for all configurations of models and can yield errors.`,
+      `You are using a model of type ${found.slice(0, 100)} to instantiate a model of type ${modelType}. This is not supported for all configurations of models and can yield errors.`,
     );
   }
   return config;
@@ -69,8 +81,8 @@ export function readConfig(folder: string, modelType: string): Json {
 export function readWeights(folder: string): Map<string, Tensor> {
   for (const name of ["model.safetensors", "pytorch_model.bin"]) {
     if (files().exists(inFolder(folder, name))) return tensorsIn(folder, name);
-    const index = jsonIn(folder, `${name}.index.json`);
-    if (index !== undefined) return readShards(folder, `${name}.index.json`, index["weight_map"]);
+    const index = `${name}.index.json`;
+    if (files().exists(inFolder(folder, index))) return tensorsIn(folder, index);
   }
   throw new TensorError(
     "value",
@@ -79,26 +91,13 @@ export function readWeights(folder: string): Map<string, Tensor> {
 }
 
 function tensorsIn(folder: string, name: string): Map<string, Tensor> {
-  return files().load(inFolder(folder, name)) as Map<string, Tensor>;
-}
-
-/** Tensors of several files, which an index lists: file by name of tensor. */
-function readShards(folder: string, index: string, map: unknown): Map<string, Tensor> {
-  const shards = new Set<unknown>(typeof map === "object" && map !== null ? Object.values(map) : []);
-  if (shards.size === 0)
-    throw new TensorError("value", `${inFolder(folder, index)}: expected files in "weight_map"`);
-  const all = new Map<string, Tensor>();
-  for (const shard of shards) {
-    // Only files of this very folder are read.
-    if (typeof shard !== "string" || !/^\w[\w.-]*$/.test(shard)) {
-      throw new TensorError(
-        "value",
-        `${inFolder(folder, index)}: expected names of files in "weight_map", got ${String(shard)}`,
-      );
-    }
-    for (const [key, tensor] of tensorsIn(folder, shard)) all.set(key, tensor);
-  }
-  return all;
+  const file = inFolder(folder, name);
+  const weights = files().load(file);
+  const named = (entry: readonly unknown[]): boolean =>
+    typeof entry[0] === "string" && entry[1] instanceof Tensor;
+  if (!(weights instanceof Map) || ![...weights].every(named))
+    throw new TensorError("value", `${file}: expected tensors by name`);
+  return weights as Map<string, Tensor>;
 }
 
 export interface SaveOptions {

@@ -1,4 +1,6 @@
 // First weights of Hugging Face's models, and loading them from a folder.
+import { TensorError } from "../../tensor/errors.ts";
+import { numel } from "../../tensor/shape.ts";
 import type { Parameter, Tensor } from "../../tensor/tensor.ts";
 import { normal_, ones_, zeros_ } from "../init.ts";
 import type { Module } from "../module.ts";
@@ -31,6 +33,9 @@ export function initializeWeights(
     if (bias) zeros_(bias);
   });
 }
+
+/** Weights that a folder may lack beside as many as it has: those of a large vocabulary, not of a made-up size. */
+const MAX_FRESH = 2 ** 28;
 
 /** Tensors that files of older versions have besides the weights. */
 const CONSTANTS = /(^|\.)(position_ids|token_type_ids)$/;
@@ -72,6 +77,15 @@ export function loadPretrained(model: Module, folder: string, prefix: string, st
   }
   const missing = [...own].filter(([name]) => !state.has(name));
   if (missing.length === 0) return;
+  const count = (tensors: readonly Tensor[]): number =>
+    tensors.reduce((sum, { shape }) => sum + numel(shape), 0);
+  const absent = count(missing.map(([, parameter]) => parameter));
+  const most = MAX_FRESH + count(given.map(([, tensor]) => tensor));
+  if (absent > most)
+    throw new TensorError(
+      "value",
+      `${folder}: config.json describes ${absent.toLocaleString("en-US")} weights that the folder lacks; the limit is ${most.toLocaleString("en-US")}`,
+    );
   const fresh = new Set(missing.map(([, parameter]) => parameter));
   initializeWeights(model, std, (parameter) => fresh.has(parameter));
   warnOnce(

@@ -36,7 +36,12 @@ describe("what a pickle must not do", () => {
     ["contain itself", "pickle", "]q\0h\0a.", "a list contains itself"],
     ["contain itself from afar", "pickle", "]q\0}K\x01h\0sa.", "contains itself"],
     ["nest without end", "limit", `${"]".repeat(2000)}${"a".repeat(1999)}.`, "deeper than 128 levels"],
-    ["repeat itself without end", "limit", `(]q\0${doubled}t.`, "more than 4000000 values"],
+    [
+      "repeat itself without end",
+      "limit",
+      `(]q\0${doubled}t.`,
+      /more than [\d,]+ values, the limit for a pickle/,
+    ],
     ["end with values left over", "pickle", "K\x01K\x02.", "values left over"],
     ["be followed by bytes", "pickle", "N.N", "followed by other bytes"],
     ["take from an empty stack", "pickle", "(a.", "too few values on the stack"],
@@ -94,7 +99,7 @@ describe("what a pickle must not do", () => {
       "have too many dimensions",
       "tensor",
       tensor("(" + "K\x01".repeat(65) + "t", "(" + "K\x01".repeat(65) + "t") + ".",
-      "has 65 strides",
+      "a tensor has 65 dimensions; the limit is 64",
     ],
     [
       "have hooks",

@@ -132,10 +132,10 @@ test("folders that are no models are refused, and only files of the folder are r
   );
   for (const shard of ["../model.safetensors", "/etc/passwd", "", ".hidden", 7]) {
     write("model.safetensors.index.json", JSON.stringify({ weight_map: { a: shard } }));
-    expect(load).toThrow("expected names of files");
+    expect(load).toThrow('model.safetensors.index.json: expected the name of a file beside it for "a"');
   }
   write("model.safetensors.index.json", "{}");
-  expect(load).toThrow('expected files in "weight_map"');
+  expect(load).toThrow('expected files by tensor in "weight_map"');
   fs.copyFileSync(path.join(base, "model.safetensors"), path.join(folder, "model.safetensors"));
   expect(() => nn.BertModel.fromPretrained(folder, { intermediateSize: 30 })).toThrow(
     "size mismatch for encoder.layer.0.intermediate.dense.weight",
