@@ -4,6 +4,7 @@ import { PNG } from "pngjs";
 import type { RgbaImage } from "../nn/data/access.ts";
 import type { RgbImage } from "../nn/files.ts";
 import { writeAtomic } from "../files/writeAtomic.ts";
+import { checkPng, PngLimit } from "./pngChunks.ts";
 import { TensorError } from "../tensor/errors.ts";
 
 /**
@@ -34,10 +35,13 @@ export function encodePng({ width, height, data }: RgbaImage): Buffer {
  */
 export function readPng(file: string, bytes: Uint8Array): RgbaImage {
   try {
-    const { width, height, data } = PNG.sync.read(Buffer.from(bytes));
+    checkPng(bytes);
+    const { width, height, data } = PNG.sync.read(
+      Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength),
+    );
     return { width, height, data };
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    throw new TensorError("file", `${file}: no PNG image: ${reason}`);
+    throw new TensorError("file", `${file}: ${error instanceof PngLimit ? "" : "no PNG image: "}${reason}`);
   }
 }
