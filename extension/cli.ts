@@ -5,6 +5,7 @@ import { Command, CommanderError } from "commander";
 import * as engineCommand from "./cli/engineCommand.ts";
 import * as evaluateCommand from "./cli/evaluate.ts";
 import { CliError, EXIT } from "./cli/exit.ts";
+import { onOutputError, printWhole, tell, tellWhole } from "./cli/output.ts";
 import * as exportCommand from "./cli/export.ts";
 import * as inspectCommand from "./cli/inspectTensors.ts";
 import * as lrFindCommand from "./cli/lrFind.ts";
@@ -52,7 +53,8 @@ Environment:
 
 Exit codes: 0 done, ${EXIT.failure} failed, ${EXIT.usage} wrong command line, ${EXIT.interrupted} interrupted.`,
     )
-    .exitOverride();
+    .exitOverride()
+    .configureOutput({ writeOut: printWhole, writeErr: tellWhole });
   for (const { register } of COMMANDS) register(program);
   try {
     await program.parseAsync();
@@ -60,16 +62,16 @@ Exit codes: 0 done, ${EXIT.failure} failed, ${EXIT.usage} wrong command line, ${
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT.usage;
     if (error instanceof CliError) {
-      if (error.message !== "") process.stderr.write(`${error.message}\n`);
+      if (error.message !== "") tell(error.message);
       return error.exitCode;
     }
-    process.stderr.write(`internal: ${inspect(error)}\n`);
+    tell(`internal: ${inspect(error)}`);
     return EXIT.failure;
   }
 }
 
 // A reader that has seen enough, such as head, is no failure.
-process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+onOutputError((error) => {
   if (error.code !== "EPIPE") throw error;
   process.exit(0);
 });

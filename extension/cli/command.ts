@@ -7,7 +7,8 @@ import type { UserError } from "../protocol/errors.ts";
 import { toUserError } from "../supervisor/errors.ts";
 import type { EngineOptions } from "../supervisor/process.ts";
 import { CliError, EXIT } from "./exit.ts";
-import { paintFor, renderError } from "./render.ts";
+import { printJson, stderrPaint, tellPainted } from "./output.ts";
+import { renderError } from "./render.ts";
 
 /** A wrong command line. */
 export class UsageError extends CliError {
@@ -148,15 +149,11 @@ function jsonWanted(args: readonly unknown[]): boolean {
 
 /** Errors for people to stderr; for programs to stdout, where they read all else. */
 export function printErrors(errors: readonly UserError[], json: boolean): void {
-  const paint = paintFor(process.stderr);
+  const paint = stderrPaint();
   for (const error of errors) {
     if (json) printJson({ event: "error", error });
-    else process.stderr.write(`${renderError(error, paint)}\n`);
+    else tellPainted(renderError(error, paint));
   }
-}
-
-export function printJson(value: object): void {
-  process.stdout.write(`${JSON.stringify(value)}\n`);
 }
 
 /** Engines are beside this program. */

@@ -1,7 +1,8 @@
-import { MultiBar, type SingleBar } from "cli-progress";
+import type { SingleBar } from "cli-progress";
 import type { EvaluationResult, Progress } from "../protocol/engine.ts";
 import type { MetricRow, Metrics, RunRecord } from "../protocol/run.ts";
-import { printJson } from "./command.ts";
+import { plainLine, plainText } from "../protocol/text/plain.ts";
+import { isTerminal, newBars, passOn, print, printJson, type Stream } from "./output.ts";
 import { duration, table } from "./render.ts";
 
 /** Shows a run while it goes on: as lines, as lines above a bar, or as JSON. */
@@ -31,7 +32,7 @@ function title(metric: string): string {
 /** `Loss: 0.7435, Val Loss: 0.7012`, the loss first and otherwise in the order in which they come. */
 export function metricsText(metrics: Metrics): string {
   return Object.entries(metrics)
-    .map(([name, value]) => `${title(name)}: ${metricText(value)}`)
+    .map(([name, value]) => `${title(plainLine(name))}: ${metricText(value)}`)
     .join(", ");
 }
 
@@ -80,7 +81,7 @@ class TextDisplay implements Display {
     const { executor } = record;
     if (executor !== undefined && this.#record?.executor === undefined) {
       const why = executor.reason === undefined ? "" : ` (${executor.reason})`;
-      this.#print(process.stderr, `Running on ${executor.version}${why}`);
+      this.#print("stderr", plainLine(`Running on ${executor.version}${why}`));
     }
     this.#record = record;
   }
@@ -91,7 +92,7 @@ class TextDisplay implements Display {
     const every = logEvery(record);
     for (const row of rows)
       if (row.kind === "epoch" && (row.epoch % every === 0 || row.epoch === record.epochs))
-        this.#print(process.stdout, epochLine(row, record));
+        this.#print("stdout", epochLine(row, record));
   }
 
   progress(progress: Progress): void {
@@ -99,29 +100,33 @@ class TextDisplay implements Display {
   }
 
   log(level: "info" | "warning" | "error", text: string): void {
-    this.#print(level === "info" ? process.stdout : process.stderr, text);
+    this.#pass(level === "info" ? "stdout" : "stderr", text);
   }
 
   evaluated(result: EvaluationResult): void {
     this.end();
-    for (const line of evaluationLines(result)) process.stdout.write(`${line}\n`);
+    for (const line of evaluationLines(result)) print(line);
   }
 
   end(): void {
     this.#bar?.stop();
   }
 
-  #print(stream: NodeJS.WriteStream, line: string): void {
-    if (this.#bar?.active === true && stream.isTTY) this.#bar.above(line);
-    else stream.write(`${line}\n`);
+  #print(stream: Stream, line: string): void {
+    this.#pass(stream, plainText(line));
+  }
+
+  /** What the user's program prints has its colours; the engine escapes what it says itself. */
+  #pass(stream: Stream, text: string): void {
+    if (this.#bar?.active === true && isTerminal(stream)) this.#bar.above(text);
+    else passOn(stream, `${text}\n`);
   }
 }
 
 /** A bar at the bottom of the terminal: the whole run in steps. */
 class ProgressBar {
-  readonly #bars = new MultiBar({
+  readonly #bars = newBars({
     format: "Epoch {epoch}/{epochs} {bar} {percentage}% | {metrics}{speed} samples/s | ETA {left}",
-    stream: process.stderr,
     barsize: 24,
     barCompleteChar: "█",
     barIncompleteChar: "░",

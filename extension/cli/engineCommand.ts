@@ -1,10 +1,10 @@
-import { SingleBar } from "cli-progress";
 import type { Command } from "commander";
 import { NativeError } from "../native/errors.ts";
 import { installNative, removeNative } from "../native/install.ts";
 import { deviceOfEnvironment, nativeStatus, type NativeStatus } from "../native/status.ts";
 import type { InstallLine, InstallProgress } from "../protocol/native.ts";
 import { CliError, EXIT, interruptSignal } from "./exit.ts";
+import { isTerminal, newBar, print, printJson, printWhole } from "./output.ts";
 
 export function register(program: Command): void {
   const engine = program
@@ -27,7 +27,8 @@ export function register(program: Command): void {
     .action(({ json }: { json?: true }) => {
       checkDevice();
       const { manifest: _, ...report } = nativeStatus();
-      process.stdout.write(json ? `${JSON.stringify(report)}\n` : describeStatus(report));
+      if (json) printJson(report);
+      else printWhole(describeStatus(report));
     });
   engine
     .command("remove")
@@ -38,20 +39,19 @@ export function register(program: Command): void {
 
 async function install({ json, verbose }: { json?: true; verbose?: true }): Promise<void> {
   const signal = interruptSignal();
-  const print = (line: InstallLine): void => void process.stdout.write(`${JSON.stringify(line)}\n`);
+  const printLine = (line: InstallLine): void => printJson(line);
   const progress = json
-    ? { show: (step: InstallProgress) => print({ type: "progress", ...step }), end: () => undefined }
+    ? { show: (step: InstallProgress) => printLine({ type: "progress", ...step }), end: () => undefined }
     : progressDisplay();
   try {
     const { directory, installed } = await installNative({ signal, onProgress: progress.show });
     progress.end();
-    if (json) print({ type: "installed", directory, installed });
-    else
-      process.stdout.write(`The native engine is ${installed ? "" : "already "}installed in ${directory}.\n`);
+    if (json) printLine({ type: "installed", directory, installed });
+    else print(`The native engine is ${installed ? "" : "already "}installed in ${directory}.`);
   } catch (error) {
     progress.end();
     if (signal.aborted) {
-      if (json) print({ type: "cancelled" });
+      if (json) printLine({ type: "cancelled" });
       throw new CliError(
         json ? "" : "Cancelled. What was downloaded is kept for the next time.",
         EXIT.interrupted,
@@ -63,7 +63,7 @@ async function install({ json, verbose }: { json?: true; verbose?: true }): Prom
       const more = detail === undefined ? "" : verbose ? `\n\n${detail.trimEnd()}` : " (--verbose says more)";
       throw new CliError(message + more, EXIT.failure, { cause: error });
     }
-    print({ type: "failed", code, message, ...(detail === undefined ? {} : { detail }) });
+    printLine({ type: "failed", code, message, ...(detail === undefined ? {} : { detail }) });
     throw new CliError("", EXIT.failure, { cause: error });
   }
 }
@@ -76,11 +76,8 @@ async function remove(json: boolean): Promise<void> {
     if (interruptSignal().aborted) throw new CliError("Cancelled.", EXIT.interrupted);
     throw error instanceof NativeError ? new CliError(error.message, EXIT.failure, { cause: error }) : error;
   }
-  if (json) process.stdout.write(`${JSON.stringify({ removed })}\n`);
-  else
-    process.stdout.write(
-      removed ? "The native engine is removed.\n" : "There is no native engine to remove.\n",
-    );
+  if (json) printJson({ removed });
+  else print(removed ? "The native engine is removed." : "There is no native engine to remove.");
 }
 
 function checkDevice(): void {
@@ -106,8 +103,8 @@ export function describeStatus(status: Omit<NativeStatus, "manifest">): string {
 
 /** A bar on a terminal; elsewhere a line for each phase and each tenth. */
 function progressDisplay(): { show: (step: InstallProgress) => void; end: () => void } {
-  if (process.stderr.isTTY) {
-    const bar = new SingleBar({
+  if (isTerminal("stderr")) {
+    const bar = newBar({
       format: "{bar} {percentage}% {text}",
       hideCursor: true,
       clearOnComplete: true,
@@ -128,7 +125,7 @@ function progressDisplay(): { show: (step: InstallProgress) => void; end: () => 
       const tenth = Math.floor(fraction * 10);
       if (shown?.phase === phase && shown.tenth === tenth) return;
       shown = { phase, tenth };
-      process.stdout.write(`${String(Math.floor(fraction * 100)).padStart(3)} % ${text}\n`);
+      print(`${String(Math.floor(fraction * 100)).padStart(3)} % ${text}`);
     },
     end: () => undefined,
   };

@@ -6,12 +6,12 @@ import {
   examples,
   existingFile,
   parseTarget,
-  printJson,
   targetDescription,
   type CommonOptions,
 } from "./command.ts";
 import { createDisplay } from "./display.ts";
 import { EXIT } from "./exit.ts";
+import { printJson, tell } from "./output.ts";
 import { shortPath } from "./render.ts";
 import { findCheckpoint, follow, newDirectory } from "./runCommand.ts";
 
@@ -46,7 +46,7 @@ async function evaluate(argument: string, options: EvaluateOptions): Promise<num
   const json = options.json === true;
   const checkpoint =
     options.checkpoint === undefined ? await findCheckpoint(target) : existingFile(options.checkpoint);
-  if (!json) process.stderr.write(`Evaluating ${shortPath(checkpoint)}\n`);
+  if (!json) tell(`Evaluating ${shortPath(checkpoint)}`);
   const directory = await newDirectory(target.file, options.out);
   const { record, error, evaluation } = await follow(
     {

@@ -2,6 +2,7 @@ import path from "node:path";
 import { Option, type Command } from "commander";
 import { ExportFormat, type ExportRequest, type ExportResult } from "../protocol/engine.ts";
 import { exportModel as writeModel, exportPath } from "../supervisor/export.ts";
+import { plainLine } from "../protocol/text/plain.ts";
 import { checkpointPath, lastCheckpoint, readRecord } from "../supervisor/runDirectory.ts";
 import {
   action,
@@ -11,10 +12,10 @@ import {
   existingFile,
   parseTarget,
   positive,
-  printJson,
   UsageError,
   type CommonOptions,
 } from "./command.ts";
+import { print, printJson, tell } from "./output.ts";
 import { shortPath } from "./render.ts";
 import { findCheckpoint, findRun } from "./runCommand.ts";
 import { asCommand } from "./tool.ts";
@@ -59,7 +60,7 @@ async function exportModel(argument: string, options: ExportOptions): Promise<nu
   const { format, device, seed, batch } = options;
   const source = await sourceOf(argument, options.checkpoint);
   const out = path.resolve(options.out ?? exportPath(source.file, format));
-  if (options.json !== true) process.stderr.write(`Exporting ${shortPath(source.checkpoint)}\n`);
+  if (options.json !== true) tell(`Exporting ${shortPath(source.checkpoint)}`);
   const result = await asCommand((tool) =>
     writeModel(tool, {
       ...source,
@@ -71,7 +72,7 @@ async function exportModel(argument: string, options: ExportOptions): Promise<nu
     }),
   );
   if (options.json === true) printJson({ event: "exported", ...result });
-  else process.stdout.write(describe(result));
+  else print(describe(result));
   return 0;
 }
 
@@ -104,12 +105,11 @@ async function sourceOf(
 
 function describe({ out, bytes, inputs, outputs }: ExportResult): string {
   const line = ({ name, dtype, shape }: ExportResult["inputs"][number]): string =>
-    `  ${name} [${shape.join(", ")}] ${dtype}`;
+    `  ${plainLine(name)} [${shape.join(", ")}] ${dtype}`;
   return [
     `Wrote ${shortPath(out)} (${bytes.toLocaleString("en")} bytes)`,
     ...inputs.map(line),
     " to",
     ...outputs.map(line),
-    "",
   ].join("\n");
 }

@@ -4,6 +4,7 @@ import type { TableOptions } from "../protocol/summary.ts";
 import { PreviewEngine } from "../supervisor/preview.ts";
 import { CommandFailure, engineOptions, UsageError, type Target } from "./command.ts";
 import { interruptSignal, CliError, EXIT } from "./exit.ts";
+import { tell } from "./output.ts";
 
 /** Seconds that the file's own code may take; more than in an editor, where somebody waits for each key. */
 const LIMIT = 30;
@@ -15,7 +16,7 @@ const LIMIT = 30;
  */
 export async function inspectFile(file: string, summary?: TableOptions): Promise<FileReport> {
   const engine = new PreviewEngine(engineOptions, {
-    onLog: (text) => void process.stderr.write(`${text}\n`),
+    onLog: tell,
   });
   const interrupted = interruptSignal();
   const cancel = (): void => void engine.dispose();

@@ -1,10 +1,11 @@
-import { SingleBar } from "cli-progress";
 import type { Command } from "commander";
 import { comparisonBytes, comparisonSteps, type Change, type Differing } from "../formats/comparison.ts";
 import { statisticsOf, statisticsSteps, type Statistics } from "../formats/statistics.ts";
+import { plainLine } from "../protocol/text/plain.ts";
 import { openTensors, type SourceTensor, type TensorSource } from "../formats/tensorSource.ts";
-import { action, CommandFailure, commonOptions, examples, existingFile, printJson } from "./command.ts";
+import { action, CommandFailure, commonOptions, examples, existingFile } from "./command.ts";
 import { sparkline } from "./lrFind.ts";
+import { newBar, print, printJson } from "./output.ts";
 import { shortPath, table } from "./render.ts";
 
 interface Options {
@@ -59,11 +60,10 @@ const INTERVAL = 100;
 
 /** How far a reading of `total` bytes is: on a terminal, while it takes long. */
 class Progress {
-  readonly #bar = new SingleBar({
+  readonly #bar = newBar({
     format: "{bar} {percentage}%",
     clearOnComplete: true,
     hideCursor: true,
-    stream: process.stderr,
     noTTYOutput: false,
   });
   readonly #total: number;
@@ -138,12 +138,12 @@ function list(
   );
   const columns = looks ? [...header, "min", "max", "mean", "std", "zeros", "NaN, inf", "histogram"] : header;
   const right = [false, false, false, true, true, true, true, true, true, true, false];
-  for (const line of table([columns, ...rows], right)) process.stdout.write(`${line}\n`);
+  for (const line of table([columns, ...rows], right)) print(line);
   const elements = tensors.reduce((sum, tensor) => sum + numelOf(tensor), 0);
-  process.stdout.write(
-    `\n${shortPath(file)}: ${tensors.length} tensors, ${elements.toLocaleString("en-US")} elements, ${fileBytes.toLocaleString("en-US")} bytes (${format})\n`,
+  print(
+    `\n${shortPath(file)}: ${tensors.length} tensors, ${elements.toLocaleString("en-US")} elements, ${fileBytes.toLocaleString("en-US")} bytes (${format})`,
   );
-  for (const [key, text] of metadata) process.stdout.write(`${key}: ${text}\n`);
+  for (const [key, text] of metadata) print(plainLine(`${key}: ${text}`));
 }
 
 function cells(statistics: Statistics | undefined): string[] {
@@ -164,10 +164,9 @@ function compareFiles(a: TensorSource, b: TensorSource, json: boolean): void {
     return;
   }
   const rows = changes.map((one) => [one.name, one.change, textOf(one)]);
-  if (rows.length > 0)
-    process.stdout.write(`${table([["tensor", "change", "what"], ...rows]).join("\n")}\n\n`);
+  if (rows.length > 0) print(`${table([["tensor", "change", "what"], ...rows]).join("\n")}\n`);
   const [differ, are] = [changes.length === 1 ? "differs" : "differ", same === 1 ? "is" : "are"];
-  process.stdout.write(`${changes.length} of the tensors ${differ}, ${same} ${are} the same.\n`);
+  print(`${changes.length} of the tensors ${differ}, ${same} ${are} the same.`);
 }
 
 function textOf(change: Change): string {

@@ -8,12 +8,12 @@ import {
   existingFile,
   parseTarget,
   positive,
-  printJson,
   targetDescription,
   UsageError,
   type CommonOptions,
 } from "./command.ts";
 import { CliError } from "./exit.ts";
+import { print, printJson } from "./output.ts";
 import { table } from "./render.ts";
 import { withTool } from "./tool.ts";
 
@@ -67,7 +67,7 @@ async function lrFind(argument: string, options: LrFindOptions): Promise<number>
   );
   const result = v.parse(LrFindResult, answer);
   if (options.json === true) printJson(result);
-  else process.stdout.write(`${lrFindLines(result).join("\n")}\n`);
+  else print(lrFindLines(result).join("\n"));
   if (result.suggestion === undefined)
     throw new CliError("There are too few points to suggest a rate: take more --steps.");
   return 0;

@@ -2,6 +2,7 @@ import fs from "node:fs";
 import type { Command } from "commander";
 import * as v from "valibot";
 import { Prediction } from "../protocol/engine.ts";
+import { jsonText, plainLine } from "../protocol/text/plain.ts";
 import {
   action,
   commonOptions,
@@ -15,6 +16,7 @@ import {
 } from "./command.ts";
 import { CliError } from "./exit.ts";
 import { parseRows } from "./inputRows.ts";
+import { printWhole, tell } from "./output.ts";
 import { shortPath } from "./render.ts";
 import { findCheckpoint } from "./runCommand.ts";
 import { withTool } from "./tool.ts";
@@ -59,7 +61,7 @@ async function predict(argument: string, options: PredictOptions): Promise<numbe
   const rows = input === undefined ? undefined : parseRows(readInput(input), input);
   const checkpoint =
     options.checkpoint === undefined ? await findCheckpoint(target) : existingFile(options.checkpoint);
-  process.stderr.write(`Predicting with ${shortPath(checkpoint)}\n`);
+  tell(`Predicting with ${shortPath(checkpoint)}`);
   const answer = await withTool((tool) =>
     tool.predict({
       file: target.file,
@@ -71,9 +73,9 @@ async function predict(argument: string, options: PredictOptions): Promise<numbe
     }),
   );
   const predictions = v.parse(v.array(Prediction), answer);
-  const line = options.json === true ? (one: Prediction) => JSON.stringify(one) : describePrediction;
+  const line = options.json === true ? (one: Prediction) => jsonText(one) : describePrediction;
   const text = predictions.map((one, i) => `${line(one, i)}\n`).join("");
-  if (options.out === undefined) process.stdout.write(text);
+  if (options.out === undefined) printWhole(text);
   else writeOutput(options.out, text);
   return 0;
 }
@@ -95,7 +97,7 @@ function describePrediction({ output, label, className, target }: Prediction, in
   const numbers = output.map((value) => value?.toFixed(4) ?? "nan").join(" ");
   if (label === undefined)
     return `${index}: ${numbers}${target === undefined ? "" : `  (target ${target.map((x) => x.toFixed(4)).join(" ")})`}`;
-  const name = className === undefined ? String(label) : `${className} (${label})`;
+  const name = className === undefined ? String(label) : `${plainLine(className)} (${label})`;
   const actual = target?.[0];
   const verdict = actual === undefined ? "" : actual === label ? "  right" : `  wrong, it is ${actual}`;
   return `${index}: ${name}${verdict}  ${numbers}`;

@@ -1,14 +1,7 @@
 import type { Command } from "commander";
-import {
-  action,
-  commonOptions,
-  examples,
-  parseTarget,
-  printErrors,
-  printJson,
-  targetDescription,
-} from "./command.ts";
+import { action, commonOptions, examples, parseTarget, printErrors, targetDescription } from "./command.ts";
 import { EXIT } from "./exit.ts";
+import { print as show, printJson } from "./output.ts";
 import { inspectFile, requireModels, selectModels, formLine } from "./inspect.ts";
 
 export function register(program: Command): void {
@@ -38,7 +31,7 @@ async function print(argument: string, { json }: { json?: boolean }): Promise<nu
       failed = true;
       printErrors([error], json === true);
     } else if (json === true) printJson({ model: name, experiments, text });
-    else process.stdout.write(`${formLine(model)}${text}\n`);
+    else show(`${formLine(model)}${text}`);
   }
   return failed ? EXIT.failure : 0;
 }

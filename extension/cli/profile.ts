@@ -1,5 +1,6 @@
 import { InvalidArgumentError, Option, type Command } from "commander";
 import * as v from "valibot";
+import { plainLine } from "../protocol/text/plain.ts";
 import { gflops, Profile, type Pass } from "../protocol/profile.ts";
 import {
   action,
@@ -7,10 +8,10 @@ import {
   examples,
   existingFile,
   parseTarget,
-  printJson,
   targetDescription,
   type CommonOptions,
 } from "./command.ts";
+import { print, printJson } from "./output.ts";
 import { shortPath, table } from "./render.ts";
 import { withTool } from "./tool.ts";
 
@@ -64,7 +65,7 @@ async function profile(argument: string, options: ProfileOptions): Promise<numbe
   );
   const result = v.parse(Profile, answer);
   if (options.json === true) printJson(result);
-  else process.stdout.write(`${profileLines(result, options).join("\n")}\n`);
+  else print(profileLines(result, options).join("\n"));
   return 0;
 }
 
@@ -101,7 +102,7 @@ export function profileLines(
   const header = ["layer", "type", "forward ms", "backward ms", "both", "share", "GFLOP/s", "backward"];
   const right = [false, false, ...Array<boolean>(8).fill(true)];
   const lines = [
-    `${model} (${shortPath(file)}), a batch of ${batch}, on ${engine}${cpu === "" ? "" : `, ${cpu}`}`,
+    `${plainLine(`${model} (${shortPath(file)})`)}, a batch of ${batch}, on ${engine}${cpu === "" ? "" : `, ${cpu}`}`,
     "",
     ...table(
       [

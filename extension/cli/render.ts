@@ -1,8 +1,9 @@
 import path from "node:path";
 import { readRegularSync } from "../files/regular.ts";
 import type { SourcePosition, UserError } from "../protocol/errors.ts";
+import { plainLine, plainText } from "../protocol/text/plain.ts";
 
-/** Paints text for a terminal, or leaves it as it is. */
+/** Paints text for a terminal, or leaves it without colour; hidden characters are escaped. */
 export interface Paint {
   red(text: string): string;
   bold(text: string): string;
@@ -18,7 +19,7 @@ export function paintFor(stream: { isTTY?: boolean }, env: NodeJS.ProcessEnv = p
   const wrap =
     (start: number, end: number) =>
     (text: string): string =>
-      on ? `${ESCAPE}${start}m${text}${ESCAPE}${end}m` : text;
+      on ? `${ESCAPE}${start}m${plainText(text)}${ESCAPE}${end}m` : plainText(text);
   return { red: wrap(31, 39), bold: wrap(1, 22), dim: wrap(2, 22), cyan: wrap(36, 39) };
 }
 
@@ -28,7 +29,8 @@ export function shortPath(file: string, folder = process.cwd()): string {
   return relative === "" || relative.startsWith("..") || path.isAbsolute(relative) ? file : relative;
 }
 
-const at = ({ file, line, column }: SourcePosition): string => `${shortPath(file)}:${line}:${column}`;
+const at = ({ file, line, column }: SourcePosition): string =>
+  plainLine(`${shortPath(file)}:${line}:${column}`);
 
 /** Lines of source shown before and after the one at fault. */
 const CONTEXT = 1;
@@ -36,11 +38,11 @@ const CONTEXT = 1;
 /** An error as a compiler prints it: place, message, the line with a caret below, the calls that led there, a hint. */
 export function renderError(error: UserError, paint: Paint): string {
   const { position, stack = [], module, hint } = error;
-  const [first, ...rest] = error.message.split("\n");
+  const [first, ...rest] = plainText(error.message).split("\n");
   const head = `${paint.red("error:")} ${paint.bold(first ?? "")}`;
   const lines = [position === undefined ? head : `${paint.bold(at(position))} ${head}`, ...rest];
   if (position !== undefined) lines.push(...codeFrame(position, paint));
-  if (module !== undefined) lines.push(`  in module ${module}`);
+  if (module !== undefined) lines.push(`  in module ${plainLine(module)}`);
   for (const frame of stack.slice(1, 6)) lines.push(paint.dim(`  called at ${at(frame)}`));
   if (hint !== undefined) lines.push(...hint.split("\n").map((line) => `  ${paint.cyan("hint:")} ${line}`));
   return lines.join("\n");
@@ -56,14 +58,14 @@ function codeFrame({ file, line, column, endColumn }: SourcePosition, paint: Pai
   const frame: string[] = [];
   for (let number = first; number <= last; number++) {
     const gutter = String(number).padStart(width);
-    const code = `${gutter} | ${source[number - 1] ?? ""}`.trimEnd();
+    const code = plainText(`${gutter} | ${source[number - 1] ?? ""}`.trimEnd());
     if (number !== line) {
       frame.push(paint.dim(`  ${code}`));
       continue;
     }
     const end = Math.min(endColumn ?? column + 1, text.length + 1);
     // Tabs are kept, so that the carets stand below what they point at, however wide a tab is.
-    const indent = text.slice(0, column - 1).replaceAll(/[^\t]/g, " ");
+    const indent = plainText(text.slice(0, column - 1)).replaceAll(/[^\t]/g, " ");
     frame.push(`${paint.red(">")} ${code}`);
     const carets = paint.red("^".repeat(Math.max(1, end - column)));
     frame.push(`  ${" ".repeat(width)} | ${indent}${carets}`);
@@ -82,8 +84,9 @@ function readLines(file: string): string[] | undefined {
   }
 }
 
-/** Columns side by side, numbers to the right. The first row is the header. */
-export function table(rows: readonly (readonly string[])[], alignRight: readonly boolean[] = []): string[] {
+/** Columns side by side, numbers to the right. The first row is the header. No cell breaks its line. */
+export function table(texts: readonly (readonly string[])[], alignRight: readonly boolean[] = []): string[] {
+  const rows = texts.map((row) => row.map(plainLine));
   const widths: number[] = [];
   for (const row of rows)
     row.forEach((cell, i) => {

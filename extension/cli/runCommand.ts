@@ -16,6 +16,7 @@ import {
 import { CommandFailure, engineOptions, type Target, UsageError } from "./command.ts";
 import type { Display } from "./display.ts";
 import { interruptSignal } from "./exit.ts";
+import { passOn, tell } from "./output.ts";
 import { shortPath } from "./render.ts";
 
 /**
@@ -38,7 +39,7 @@ export async function follow(
         evaluation = result;
         display.evaluated(result);
       },
-      output: (stream, text) => void process[stream].write(text),
+      output: passOn,
     },
     engineOptions(),
   );
@@ -103,8 +104,7 @@ export async function findCheckpoint({ file, exportName }: Target): Promise<stri
       const path = checkpointPath(directory, checkpoint);
       const message = problemOf(path);
       if (message === undefined) {
-        for (const problem of problems)
-          process.stderr.write(`${problem.message}\nIn its place: ${shortPath(path)}\n`);
+        for (const problem of problems) tell(`${problem.message}\nIn its place: ${shortPath(path)}`);
         return path;
       }
       problems.push({ code: "checkpoint", message: `The weights can't be read: ${message}` });

@@ -2,8 +2,10 @@ import { runTitle } from "../protocol/run.ts";
 import type { Command } from "commander";
 import { openRun } from "../supervisor/attach.ts";
 import { buryDeadRuns, listRuns, runsRoot, type StoredRun } from "../supervisor/runDirectory.ts";
-import { action, commonOptions, examples, printJson } from "./command.ts";
+import { plainLine } from "../protocol/text/plain.ts";
+import { action, commonOptions, examples } from "./command.ts";
 import { metricsText, shownMetrics } from "./display.ts";
+import { print, printJson, tell } from "./output.ts";
 import { shortPath, table } from "./render.ts";
 import { findRun } from "./runCommand.ts";
 
@@ -39,12 +41,9 @@ async function runs(folder: string, { json, stop }: RunsOptions): Promise<number
   const dead = new Map((await buryDeadRuns(found)).map((run) => [run.directory, run]));
   const list = found.map((run) => dead.get(run.directory) ?? run);
   if (json === true) for (const { directory, record } of list) printJson({ directory, ...record });
-  else if (list.length === 0) process.stdout.write(`There are no runs in ${shortPath(runsRoot(folder))}.\n`);
-  else
-    for (const line of table(rows(list), [false, false, false, false, true]))
-      process.stdout.write(`${line}\n`);
-  for (const problem of problems)
-    process.stderr.write(`${problem instanceof Error ? problem.message : String(problem)}\n`);
+  else if (list.length === 0) print(`There are no runs in ${shortPath(runsRoot(folder))}.`);
+  else for (const line of table(rows(list), [false, false, false, false, true])) print(line);
+  for (const problem of problems) tell(problem instanceof Error ? problem.message : String(problem));
   return 0;
 }
 
@@ -56,10 +55,10 @@ async function stopRun(directory: string, json: boolean): Promise<number> {
   await done;
   const { record } = session;
   if (json) printJson({ directory, ...record });
-  else if (!live) process.stdout.write(`${record.id} is not running: ${record.state}.\n`);
+  else if (!live) print(`${plainLine(record.id)} is not running: ${record.state}.`);
   else
-    process.stdout.write(
-      `${record.id}: ${record.state} after step ${record.step} (${record.epoch} of ${record.epochs} epochs).\n`,
+    print(
+      `${plainLine(record.id)}: ${record.state} after step ${record.step} (${record.epoch} of ${record.epochs} epochs).`,
     );
   return 0;
 }

@@ -9,11 +9,11 @@ import {
   parseTarget,
   positive,
   printErrors,
-  printJson,
   targetDescription,
 } from "./command.ts";
 import { EXIT } from "./exit.ts";
 import { inspectFile, requireModels, selectModels, formLine } from "./inspect.ts";
+import { print, printJson } from "./output.ts";
 
 interface Options extends Omit<TableOptions, "colNames" | "colWidth" | "rowSettings" | "verbose"> {
   columns: TableOptions["colNames"];
@@ -76,7 +76,7 @@ async function summary(argument: string, options: Options): Promise<number> {
   requireModels(models, target.file);
   models.forEach((model, i) => {
     if (json === true) return printJson(model);
-    return process.stdout.write(`${i === 0 ? "" : "\n"}${formLine(model)}${model.summary}\n`);
+    return print(`${i === 0 ? "" : "\n"}${formLine(model)}${model.summary}`);
   });
   const errors = models.flatMap(({ error }) => (error === undefined ? [] : [error]));
   if (json !== true) printErrors(errors, false);

@@ -3,6 +3,7 @@ import type { Remote } from "../supervisor/channel.ts";
 import { callTool, type ToolOptions } from "../supervisor/tool.ts";
 import { engineOptions } from "./command.ts";
 import { CliError, EXIT, interruptSignal } from "./exit.ts";
+import { print, tell } from "./output.ts";
 
 /** Has a tool's process print to this process's streams. Ctrl-C ends it, and an exit of its own is this one's. */
 export async function asCommand<T>(
@@ -16,7 +17,7 @@ export async function asCommand<T>(
       signal,
       inheritOutput: true,
       ...options,
-      onLog: (level, text) => void (level === "info" ? process.stdout : process.stderr).write(`${text}\n`),
+      onLog: (level, text) => (level === "info" ? print : tell)(text),
       describeEnd: ({ code }) => (code === null ? undefined : new CliError("", code)),
     });
   } catch (error) {

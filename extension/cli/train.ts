@@ -13,13 +13,13 @@ import {
   parseTarget,
   positive,
   printErrors,
-  printJson,
   targetDescription,
   UsageError,
   type CommonOptions,
 } from "./command.ts";
 import { createDisplay } from "./display.ts";
 import { EXIT } from "./exit.ts";
+import { isTerminal, printJson, tell } from "./output.ts";
 import { duration, shortPath } from "./render.ts";
 import { findRun, follow, newDirectory } from "./runCommand.ts";
 import { checkOption, checkTypes, type CheckOptions } from "./typeCheck.ts";
@@ -74,7 +74,7 @@ async function train(argument: string | undefined, options: TrainOptions): Promi
       ? await newRun(argument, options)
       : await resumedRun(argument, options.resume, options);
   if (options.explain === true) request.explain = true;
-  const display = createDisplay({ json, bar: options.progress && !json && process.stderr.isTTY });
+  const display = createDisplay({ json, bar: options.progress && !json && isTerminal("stderr") });
   const endCheck = options.check ? checkTypes(request.file) : undefined;
   try {
     return conclude(await follow(request, display), request.directory, json);
@@ -129,8 +129,8 @@ function conclude({ record, error }: RunOutcome, directory: string, json: boolea
     printJson({ event: "end", state, epoch, step, metrics, best, directory, checkpoint, error });
   } else {
     if (error !== undefined) printErrors([error], false);
-    else process.stderr.write(`${outcomeLine(record)}\n`);
-    if (checkpoint !== undefined) process.stderr.write(`Saved ${shortPath(checkpoint)}\n`);
+    else tell(outcomeLine(record));
+    if (checkpoint !== undefined) tell(`Saved ${shortPath(checkpoint)}`);
   }
   if (record.state === "finished") return 0;
   return record.state === "stopped" ? EXIT.interrupted : EXIT.failure;

@@ -6,6 +6,7 @@ import os from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Command } from "commander";
+import { tell } from "./output.ts";
 import { shortPath } from "./render.ts";
 
 /** How many errors are shown. */
@@ -113,5 +114,5 @@ function warn(file: string, errors: readonly string[]): void {
   const more = errors.length > SHOWN ? [`  and ${errors.length - SHOWN} more`] : [];
   const found = errors.length === 1 ? "1 type error" : `${errors.length} type errors`;
   const head = `Warning: ${found} in ${shortPath(file)} (--no-check hides this)`;
-  process.stderr.write(`${[head, ...lines, ...more].join("\n")}\n`);
+  tell([head, ...lines, ...more].join("\n"));
 }

@@ -1,4 +1,5 @@
 import * as vscode from "vscode";
+import { showInformation } from "./show.ts";
 
 /**
  * Copies the types of `layerwise` into a workspace folder's `node_modules`, for tools that don't load the plugin of
@@ -15,7 +16,7 @@ export async function addTypes(extension: vscode.Extension<unknown>): Promise<vo
   await vscode.workspace.fs.copy(types, vscode.Uri.joinPath(target, "types"), { overwrite: true });
   const text = `${JSON.stringify({ name: "layerwise", version, private: true, types: "./types/index.d.ts" }, null, 2)}\n`;
   await vscode.workspace.fs.writeFile(manifest, new TextEncoder().encode(text));
-  void vscode.window.showInformationMessage(
+  void showInformation(
     vscode.l10n.t(
       "The types of layerwise {0} are in {1}.",
       version,

@@ -2,6 +2,7 @@ import { runTitle } from "../protocol/run.ts";
 import * as vscode from "vscode";
 import { readRecord } from "../supervisor/runDirectory.ts";
 import { readLabels, writeLabels } from "../supervisor/runLabels.ts";
+import { ask } from "./show.ts";
 
 const MOST_CHARACTERS = { name: 200, tag: 100 };
 
@@ -9,7 +10,7 @@ const MOST_CHARACTERS = { name: 200, tag: 100 };
 export async function askName(directory: string): Promise<void> {
   const labels = await readLabels(directory);
   const record = await readRecord(directory);
-  const name = await vscode.window.showInputBox({
+  const name = await ask({
     title: vscode.l10n.t("Name of the run"),
     value: labels.name,
     placeHolder: runTitle(record),
@@ -20,7 +21,7 @@ export async function askName(directory: string): Promise<void> {
 
 export async function askTags(directory: string): Promise<void> {
   const labels = await readLabels(directory);
-  const text = await vscode.window.showInputBox({
+  const text = await ask({
     title: vscode.l10n.t("Tags of the run, separated by commas"),
     value: labels.tags.join(", "),
     validateInput: (typed) => tooLong(tagsIn(typed).some((tag) => tag.length > MOST_CHARACTERS.tag)),

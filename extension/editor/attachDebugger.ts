@@ -1,4 +1,5 @@
 import * as vscode from "vscode";
+import { labelText } from "../protocol/text/label.ts";
 import { EngineError } from "../supervisor/errors.ts";
 
 /**
@@ -10,7 +11,8 @@ export async function attachDebugger(file: string, name: string, url: string, di
   const started = await vscode.debug.startDebugging(folder, {
     type: "node",
     request: "attach",
-    name,
+    // VS Code puts values in for `${…}`, and runs the command of `${command:…}`.
+    name: labelText(name),
     websocketAddress: url,
     continueOnAttach: true,
     // The file is bundled when it is loaded: its breakpoints are placed when its script comes, before a line of it runs.

@@ -22,9 +22,12 @@ export class TrainingDebug implements vscode.DebugConfigurationProvider {
     _folder: vscode.WorkspaceFolder | undefined,
     configuration: vscode.DebugConfiguration,
   ): vscode.DebugConfiguration {
-    // F5 without a launch.json passes an empty one.
+    // F5 without a launch.json passes an empty one. The file is then the active editor's: named as "${file}", a file
+    // "${command:x}.nn.ts" would have VS Code run the command.
     const [given] = this.provideDebugConfigurations();
-    return (configuration.type ?? "") === "" ? { ...given!, ...configuration, ...given } : configuration;
+    if ((configuration.type ?? "") !== "") return configuration;
+    const { file: _, ...rest } = given!;
+    return { ...rest, ...configuration, type: DEBUG_TYPE, request: rest.request, name: rest.name };
   }
 
   /** The run is started here, and its debugger is another's: for VS Code there is nothing left to start. */

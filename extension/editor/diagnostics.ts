@@ -1,6 +1,7 @@
 import * as vscode from "vscode";
 import type { FailedLayer, SourcePosition, UserError } from "../protocol/errors.ts";
 import type { CodeWarning, FileReport } from "../protocol/preview.ts";
+import { plainText } from "../protocol/text/plain.ts";
 import { DisposableOwner } from "./disposable.ts";
 import type { Messages } from "./messages.ts";
 import type { Previews } from "./previews.ts";
@@ -117,7 +118,7 @@ function diagnostic(error: UserError, position: SourcePosition): vscode.Diagnost
       : `\n${vscode.l10n.t("{0}({1}) was given {2}.", layer.className, layer.detail, layer.inputs.join(", "))}`;
   const hint = error.hint === undefined ? "" : `\n${error.hint}`;
   const range = layer === undefined ? rangeOf(position) : (callRange(position) ?? rangeOf(position));
-  const result = new LayerDiagnostic(range, `${error.message}${where}${what}${hint}`);
+  const result = new LayerDiagnostic(range, plainText(`${error.message}${where}${what}${hint}`));
   result.source = SOURCE;
   result.code = error.code;
   result.layer = layer;
@@ -144,7 +145,11 @@ function diagnostic(error: UserError, position: SourcePosition): vscode.Diagnost
 function warning({ code, message, position, unused }: CodeWarning): vscode.Diagnostic {
   const severity =
     code === "noValidation" ? vscode.DiagnosticSeverity.Information : vscode.DiagnosticSeverity.Warning;
-  const result = new vscode.Diagnostic(callRange(position) ?? rangeOf(position), message, severity);
+  const result = new vscode.Diagnostic(
+    callRange(position) ?? rangeOf(position),
+    plainText(message),
+    severity,
+  );
   result.source = SOURCE;
   const page = PAGES[code];
   result.code = page === undefined ? code : { value: code, target: vscode.Uri.parse(page) };

@@ -1,6 +1,7 @@
 import { basename } from "node:path";
 import * as vscode from "vscode";
 import type { ExportFormat, ExportRequest, ExportResult } from "../protocol/engine.ts";
+import { labelText } from "../protocol/text/label.ts";
 import { toUserError } from "../supervisor/errors.ts";
 import { exportModel, exportPath } from "../supervisor/export.ts";
 import type { EngineOptions } from "../supervisor/process.ts";
@@ -9,6 +10,7 @@ import type { CheckpointTarget } from "./ids.ts";
 import type { Messages } from "./messages.ts";
 import { offerReveal } from "./reveal.ts";
 import { setting } from "./settings.ts";
+import { pick, showProgress, type PickItem } from "./show.ts";
 import { saveSources } from "./targets.ts";
 
 /** Writes the model of a run with the weights of a checkpoint in a format and to a place that the user chooses. */
@@ -19,7 +21,7 @@ export async function exportCheckpoint(
 ): Promise<void> {
   const { file, exportName } = await readRecord(directory);
   if (!(await saveSources(await vscode.workspace.openTextDocument(file)))) return;
-  const title = vscode.l10n.t("Export {0}", basename(checkpoint.file));
+  const title = labelText(vscode.l10n.t("Export {0}", basename(checkpoint.file)));
   const format = await chooseFormat(title);
   if (format === undefined) return;
   const chosen = await vscode.window.showSaveDialog({
@@ -54,7 +56,7 @@ const FILTERS: Record<ExportFormat, Record<string, string[]>> = {
 };
 
 async function chooseFormat(title: string): Promise<ExportFormat | undefined> {
-  const items: (vscode.QuickPickItem & { format: ExportFormat })[] = [
+  const items: (PickItem & { format: ExportFormat })[] = [
     {
       format: "onnx",
       label: "ONNX",
@@ -72,7 +74,7 @@ async function chooseFormat(title: string): Promise<ExportFormat | undefined> {
     },
   ];
   const placeHolder = vscode.l10n.t("For which program?");
-  return (await vscode.window.showQuickPick(items, { title, placeHolder }))?.format;
+  return (await pick(items, { title, placeHolder }))?.format;
 }
 
 /** Undefined when the user cancelled it. */
@@ -82,7 +84,7 @@ async function exportWithProgress(
   { log }: Messages,
 ): Promise<ExportResult | undefined> {
   const title = vscode.l10n.t("Exporting {0}", basename(request.out));
-  return vscode.window.withProgress(
+  return showProgress(
     { location: vscode.ProgressLocation.Notification, title, cancellable: true },
     async (progress, token) => {
       const abort = new AbortController();

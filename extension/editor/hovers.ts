@@ -1,9 +1,11 @@
 import * as vscode from "vscode";
+import { Markdown } from "../protocol/text/markdown.ts";
 import { DisposableOwner } from "./disposable.ts";
 import { MODEL_FILES } from "./ids.ts";
 import { merged } from "./inlayHints.ts";
 import type { LiveFacts } from "./liveFacts.ts";
 import { setting } from "./settings.ts";
+import { markdownString } from "./show.ts";
 import { describeFact, typesLabel, type Fact } from "./typingFacts.ts";
 import { variableTypes } from "./variableTypes.ts";
 
@@ -23,7 +25,7 @@ export class ModelHovers extends DisposableOwner implements vscode.HoverProvider
     const text = document.getText();
     const offset = document.offsetAt(position);
     const here = facts.filter((fact) => isOn(fact, text, offset));
-    if (here.length > 0) return hover(describeFact(merged(here), text));
+    if (here.length > 0) return hover(new Markdown(describeFact(merged(here), text)));
     const types = variableTypes(text, offset, facts, models);
     return types === undefined ? undefined : hover(typesLabel(types));
   }
@@ -38,4 +40,4 @@ function isOn({ kind, start, nameEnd }: Fact, text: string, offset: number): boo
   return property !== undefined && offset >= start - property.length;
 }
 
-const hover = (markdown: string): vscode.Hover => new vscode.Hover(new vscode.MarkdownString(markdown));
+const hover = (markdown: Markdown): vscode.Hover => new vscode.Hover(markdownString(markdown));

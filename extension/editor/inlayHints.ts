@@ -1,8 +1,11 @@
 import * as vscode from "vscode";
+import { labelText } from "../protocol/text/label.ts";
+import { Markdown } from "../protocol/text/markdown.ts";
 import { DisposableOwner } from "./disposable.ts";
 import { MODEL_FILES } from "./ids.ts";
 import type { LiveFacts } from "./liveFacts.ts";
 import { onSettingChange, setting } from "./settings.ts";
+import { markdownString } from "./show.ts";
 import { describeFact, outputLabel, parameterLabel, type Fact } from "./typingFacts.ts";
 
 /** Shapes after the calls of a model, and parameter counts after the lines that make its layers. */
@@ -49,8 +52,12 @@ export function merged(facts: readonly Fact[]): Fact {
 function hint(document: vscode.TextDocument, text: string, fact: Fact): vscode.InlayHint | undefined {
   const label = fact.kind === "call" ? outputLabel(fact.calls) : parameterLabel(fact.rows);
   if (label === undefined) return undefined;
-  const result = new vscode.InlayHint(document.positionAt(fact.end), label, vscode.InlayHintKind.Type);
+  const result = new vscode.InlayHint(
+    document.positionAt(fact.end),
+    labelText(label),
+    vscode.InlayHintKind.Type,
+  );
   result.paddingLeft = true;
-  result.tooltip = new vscode.MarkdownString(describeFact(fact, text));
+  result.tooltip = markdownString(new Markdown(describeFact(fact, text)));
   return result;
 }

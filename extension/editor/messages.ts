@@ -1,10 +1,11 @@
 import * as vscode from "vscode";
 import type { SourcePosition, UserError } from "../protocol/errors.ts";
 import { errorLine, toUserError } from "../supervisor/errors.ts";
+import { createLog, showError } from "./show.ts";
 
 /** The log channel and what is told the user: each error once, with a way to the log and to its line. */
 export class Messages implements vscode.Disposable {
-  readonly log = vscode.window.createOutputChannel("Layerwise", { log: true });
+  readonly log = createLog("Layerwise");
   /** Messages on the screen now: the same again would only cover it. */
   readonly #shown = new Set<string>();
 
@@ -36,7 +37,7 @@ export class Messages implements vscode.Disposable {
       const toLine = vscode.l10n.t("Go to Line");
       const toTrust = vscode.l10n.t("Manage Workspace Trust");
       const actions = code === "untrusted" ? [toTrust] : position === undefined ? [toLog] : [toLine, toLog];
-      const action = await vscode.window.showErrorMessage(firstLines(text), ...actions);
+      const action = await showError(text, ...actions);
       if (action === toLog) this.showLog();
       else if (action === toTrust) await vscode.commands.executeCommand("workbench.trust.manage");
       else if (action === toLine && position !== undefined) await openPosition(position);
@@ -44,12 +45,6 @@ export class Messages implements vscode.Disposable {
       this.#shown.delete(text);
     }
   }
-}
-
-/** Notifications show one paragraph; the rest is in the log. */
-function firstLines(text: string): string {
-  const line = text.split("\n", 1)[0] ?? text;
-  return line.length > 400 ? `${line.slice(0, 400)}…` : line;
 }
 
 /** Shows a line of the user's source; the focus goes there unless told otherwise. */

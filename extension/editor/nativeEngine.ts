@@ -5,6 +5,7 @@ import { executorOf, installNative, nativeReport, type InstallResult } from "../
 import type { EngineOptions } from "../supervisor/process.ts";
 import { DisposableOwner } from "./disposable.ts";
 import type { Messages } from "./messages.ts";
+import { showInformation, showProgress } from "./show.ts";
 
 const KEPT = "executor";
 
@@ -55,7 +56,7 @@ export class NativeEngine extends DisposableOwner {
   /** Installs it with progress and a way to cancel, and says how that ended. */
   async install(): Promise<void> {
     const { log } = this.#messages;
-    const result = await vscode.window.withProgress(
+    const result = await showProgress(
       { location: vscode.ProgressLocation.Notification, title: "Layerwise", cancellable: true },
       async (progress, token): Promise<InstallResult> => {
         const abort = new AbortController();
@@ -85,6 +86,6 @@ export class NativeEngine extends DisposableOwner {
     const text = result.installed
       ? vscode.l10n.t("The native engine is installed. The next run uses it.")
       : vscode.l10n.t("The native engine was installed already.");
-    void vscode.window.showInformationMessage(text);
+    void showInformation(text);
   }
 }

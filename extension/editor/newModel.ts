@@ -1,5 +1,6 @@
 import * as vscode from "vscode";
 import { MODEL_FILE_SUFFIX } from "./ids.ts";
+import { ask, pick, type PickItem } from "./show.ts";
 import {
   checkFileName,
   describeTemplate,
@@ -33,25 +34,23 @@ async function pickTemplate(examples: vscode.Uri): Promise<TemplateName | undefi
       ...(await Promise.all(TEMPLATES[group as TemplateGroup].map((name) => templateItem(examples, name)))),
     ]),
   );
-  const picked = await vscode.window.showQuickPick<vscode.QuickPickItem & { template?: TemplateName }>(
-    groups.flat(),
-    {
-      title: vscode.l10n.t("New Model"),
-      placeHolder: vscode.l10n.t("Which network?"),
-      matchOnDescription: true,
-      matchOnDetail: true,
-    },
-  );
+  const picked = await pick<PickItem & { template?: TemplateName }>(groups.flat(), {
+    title: vscode.l10n.t("New Model"),
+    placeHolder: vscode.l10n.t("Which network?"),
+    matchOnDescription: true,
+    matchOnDetail: true,
+  });
   return picked?.template;
 }
 
 async function templateItem(
   examples: vscode.Uri,
   template: TemplateName,
-): Promise<vscode.QuickPickItem & { template: TemplateName }> {
+): Promise<PickItem & { template: TemplateName }> {
   const bytes = await vscode.workspace.fs.readFile(fileOf(examples, template));
   return {
-    label: `$(${template === "tutorial" ? "mortar-board" : "layers"}) ${networkNames()[template]}`,
+    icon: template === "tutorial" ? "mortar-board" : "layers",
+    label: networkNames()[template],
     description: modelFileName(template),
     detail: describeTemplate(new TextDecoder().decode(bytes)),
     template,
@@ -97,7 +96,7 @@ async function askName(template: TemplateName, taken: readonly string[]): Promis
     characters: vscode.l10n.t("A file's name can't contain any of \\ / : * ? \" < > | nor begin with a dot."),
     taken: vscode.l10n.t("There is a file of that name."),
   };
-  return vscode.window.showInputBox({
+  return ask({
     title: vscode.l10n.t("Name of the new file"),
     value,
     valueSelection: [0, value.length - MODEL_FILE_SUFFIX.length],

@@ -1,4 +1,5 @@
 import * as vscode from "vscode";
+import { labelText } from "../protocol/text/label.ts";
 import { dataCalls } from "./deprecatedCalls.ts";
 import { LayerDiagnostic } from "./diagnostics.ts";
 import { DisposableOwner } from "./disposable.ts";
@@ -49,7 +50,7 @@ function dataFixes(
   const here = calls.filter((call) => rangeOf(call).intersection(range) !== undefined);
   if (here.length === 0) return [];
   const action = (title: string, spans: readonly Span[]): vscode.CodeAction => {
-    const one = new vscode.CodeAction(title, vscode.CodeActionKind.QuickFix);
+    const one = new vscode.CodeAction(labelText(title), vscode.CodeActionKind.QuickFix);
     one.edit = new vscode.WorkspaceEdit();
     for (const span of spans) one.edit.replace(document.uri, rangeOf(span), "toTypedArray");
     return one;
@@ -110,7 +111,7 @@ function replacement(
   { start, end }: Span,
   text: string,
 ): vscode.CodeAction {
-  const action = new vscode.CodeAction(title, vscode.CodeActionKind.QuickFix);
+  const action = new vscode.CodeAction(labelText(title), vscode.CodeActionKind.QuickFix);
   action.diagnostics = [diagnostic];
   action.isPreferred = true;
   action.edit = new vscode.WorkspaceEdit();

@@ -12,6 +12,7 @@ import { CONTEXT_KEYS } from "./ids.ts";
 import type { Messages } from "./messages.ts";
 import type { RunCommands } from "./runCommands.ts";
 import type { Runs } from "./runs.ts";
+import { showInformation, showWarning } from "./show.ts";
 import { runFolders } from "./targets.ts";
 
 /** When this workspace was last looked at, as ISO 8601: what ended before was told of then. */
@@ -69,7 +70,7 @@ async function tellEnded(
   const show = vscode.l10n.t("Show Curves");
   const resume = vscode.l10n.t("Resume");
   const actions = isResumable(record) && vscode.workspace.isTrusted ? [resume, show] : [show];
-  const action = await vscode.window.showWarningMessage(`${what} ${saved}`, ...actions);
+  const action = await showWarning(`${what} ${saved}`, ...actions);
   try {
     if (action === show) await commands.openRun({ directory });
     else if (action === resume) await commands.resumeRun({ directory });
@@ -85,6 +86,5 @@ async function tellAlive(
 ): Promise<void> {
   const action = vscode.l10n.t("Show Curves");
   const text = vscode.l10n.t("The run of {0} went on while the window was closed.", name);
-  if ((await vscode.window.showInformationMessage(text, action)) === action)
-    await commands.openRun({ directory });
+  if ((await showInformation(text, action)) === action) await commands.openRun({ directory });
 }

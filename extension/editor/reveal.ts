@@ -1,4 +1,5 @@
 import * as vscode from "vscode";
+import { showInformation } from "./show.ts";
 
 /** In the system's file manager where there is one, else in VS Code's explorer. */
 export async function revealFile(path: string): Promise<void> {
@@ -8,5 +9,5 @@ export async function revealFile(path: string): Promise<void> {
 
 export async function offerReveal(path: string, text: string): Promise<void> {
   const reveal = vscode.l10n.t("Reveal");
-  if ((await vscode.window.showInformationMessage(text, reveal)) === reveal) await revealFile(path);
+  if ((await showInformation(text, reveal)) === reveal) await revealFile(path);
 }

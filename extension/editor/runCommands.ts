@@ -23,6 +23,7 @@ import type { Panels } from "./panels/panels.ts";
 import type { Previews } from "./previews.ts";
 import { offerReveal, revealFile } from "./reveal.ts";
 import type { Runs, StartOptions } from "./runs.ts";
+import { pick, pickSeveral, showInformation, showProgress, type PickItem } from "./show.ts";
 import {
   chooseExperiment,
   folderOf,
@@ -114,8 +115,7 @@ export class RunCommands {
     if (trained !== undefined) return this.evaluateCheckpoint({ directory: trained.directory });
     const train = vscode.l10n.t("Train");
     const text = vscode.l10n.t("There is nothing to evaluate yet: {0} has no checkpoint.", basename(file));
-    if ((await vscode.window.showInformationMessage(text, train)) === train)
-      await this.train({ file, exportName });
+    if ((await showInformation(text, train)) === train) await this.train({ file, exportName });
   }
 
   async evaluateCheckpoint(target?: EvaluationTarget): Promise<void> {
@@ -151,7 +151,7 @@ export class RunCommands {
     const session = await this.#chooseLive(target, vscode.l10n.t("Stop which run?"));
     if (session === undefined) return;
     const title = vscode.l10n.t("Stopping {0}…", runTitle(session.record));
-    await vscode.window.withProgress({ location: vscode.ProgressLocation.Window, title }, async () => {
+    await showProgress({ location: vscode.ProgressLocation.Window, title }, async () => {
       await session.control?.stop();
     });
   }
@@ -286,7 +286,7 @@ export class RunCommands {
   async #offerUndo(deleted: readonly Deleted[], text: string): Promise<void> {
     this.#stored();
     const undo = vscode.l10n.t("Undo");
-    const undone = (await vscode.window.showInformationMessage(text, undo)) === undo;
+    const undone = (await showInformation(text, undo)) === undo;
     // The last first: each has a record as it was before the next.
     for (const one of deleted.toReversed()) await (undone ? one.undo() : one.purge());
     if (undone) this.#stored();
@@ -306,10 +306,10 @@ export class RunCommands {
     const live = this.#runs.live;
     // An editor's title menu passes its file.
     if (target?.directory !== undefined) return live.find(({ directory }) => directory === target.directory);
-    if (live.length === 0) void vscode.window.showInformationMessage(vscode.l10n.t("Nothing is running."));
+    if (live.length === 0) void showInformation(vscode.l10n.t("Nothing is running."));
     if (live.length <= 1) return live[0];
     const items = live.map((session) => ({ ...runItem(session), session }));
-    return (await vscode.window.showQuickPick(items, { title }))?.session;
+    return (await pick(items, { title }))?.session;
   }
 }
 
@@ -325,10 +325,10 @@ async function chooseOthers({ directory }: RunTarget): Promise<RunTarget[] | und
   const items = stored
     .filter((run) => run.record.kind === "train" && run.directory !== directory)
     .map((run) => ({ ...runItem(run), directory: run.directory }));
-  if (items.length === 0) void vscode.window.showInformationMessage(vscode.l10n.t("There is no other run."));
+  if (items.length === 0) void showInformation(vscode.l10n.t("There is no other run."));
   if (items.length === 0) return undefined;
   const title = vscode.l10n.t("Compare with which runs?");
-  return vscode.window.showQuickPick(items, { title, canPickMany: true, matchOnDetail: true });
+  return pickSeveral(items, { title, matchOnDetail: true });
 }
 
 /** Asks for the checkpoint to compare one with, of all runs of its folder. */
@@ -346,7 +346,7 @@ async function chooseSecond(first: CheckpointTarget): Promise<CheckpointTarget[]
       })),
   );
   const title = vscode.l10n.t("Compare with which checkpoint?");
-  const second = await vscode.window.showQuickPick(items, { title, matchOnDetail: true });
+  const second = await pick(items, { title, matchOnDetail: true });
   return second && [first, second];
 }
 
@@ -361,9 +361,8 @@ async function chooseRun(
     .flat()
     .filter(({ record }) => wanted(record))
     .map((run) => ({ ...runItem(run), directory: run.directory }));
-  if (items.length > 0)
-    return vscode.window.showQuickPick(items, { title, matchOnDescription: true, matchOnDetail: true });
-  void vscode.window.showInformationMessage(none);
+  if (items.length > 0) return pick(items, { title, matchOnDescription: true, matchOnDetail: true });
+  void showInformation(none);
   return undefined;
 }
 
@@ -384,17 +383,12 @@ function controlOf(session: RunSession): RunControl {
   });
 }
 
-function runItem({
-  record,
-  waitsFor = [],
-}: {
-  record: RunRecord;
-  waitsFor?: readonly string[];
-}): vscode.QuickPickItem {
+function runItem({ record, waitsFor = [] }: { record: RunRecord; waitsFor?: readonly string[] }): PickItem {
   const what: Record<RunRequest["kind"], string> = { train: "graph-line", evaluate: "beaker" };
   const waits = waitsFor.length > 0;
   return {
-    label: `$(${waits ? "watch" : isLive(record) ? "sync~spin" : what[record.kind]}) ${runTitle(record)}`,
+    icon: waits ? "watch" : isLive(record) ? "sync~spin" : what[record.kind],
+    label: runTitle(record),
     description: [waits ? vscode.l10n.t("waiting") : record.state, formatMetrics(record.metrics)]
       .filter((part) => part !== "")
       .join(" · "),

@@ -15,6 +15,7 @@ import { DisposableOwner } from "./disposable.ts";
 import { CONTEXT_KEYS } from "./ids.ts";
 import type { Messages } from "./messages.ts";
 import { onSettingChange, setting } from "./settings.ts";
+import { showInformation, type Log } from "./show.ts";
 import { folderOf, requireTrust } from "./targets.ts";
 
 export interface StartOptions {
@@ -208,7 +209,7 @@ export class Runs extends DisposableOwner {
       session.waitsFor.join(", "),
       setting("runs.maxActive"),
     );
-    void vscode.window.showInformationMessage(text);
+    void showInformation(text);
   }
 
   #updateContext(): void {
@@ -226,13 +227,13 @@ export class Runs extends DisposableOwner {
     if (error !== undefined && error.code !== "cancelled" && !this.disposed) this.#messages.error(error);
   }
 
-  #logOf(session: RunSession): Pick<vscode.LogOutputChannel, "info" | "warn" | "error"> {
+  #logOf(session: RunSession): Pick<Log, "info" | "warn" | "error"> {
     const { log } = this.#messages;
     const prefix = (text: string): string => `[${session.id}] ${text}`;
     return {
       info: (text) => log.info(prefix(text)),
       warn: (text) => log.warn(prefix(text)),
-      error: (text) => log.error(prefix(String(text))),
+      error: (text) => log.error(prefix(text)),
     };
   }
 }

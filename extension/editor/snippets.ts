@@ -1,7 +1,9 @@
 import { readFile } from "node:fs/promises";
 import * as v from "valibot";
 import * as vscode from "vscode";
+import { markdownBlock } from "../protocol/text/markdown.ts";
 import { MODEL_FILES } from "./ids.ts";
+import { markdownString } from "./show.ts";
 
 /** A file of snippets as VS Code has them. */
 const Snippets = v.record(
@@ -49,7 +51,7 @@ export class ModelSnippets implements vscode.CompletionItemProvider {
       );
       const text = body.join("\n");
       item.insertText = new vscode.SnippetString(text);
-      item.documentation = new vscode.MarkdownString().appendCodeblock(plain(text), "typescript");
+      item.documentation = markdownString(markdownBlock(plain(text), "typescript"));
       item.sortText = `z${prefix}`;
       return item;
     });

@@ -1,6 +1,8 @@
 import { runTitle } from "../protocol/run.ts";
 import * as vscode from "vscode";
 import type { ExecutorInfo } from "../protocol/run.ts";
+import { labelText } from "../protocol/text/label.ts";
+import { joinMarkdown, md } from "../protocol/text/markdown.ts";
 import type { RunSession } from "../supervisor/session.ts";
 import { commandLink } from "./commands.ts";
 import { DisposableOwner } from "./disposable.ts";
@@ -8,6 +10,7 @@ import { formatDuration, formatMetric } from "./format.ts";
 import { STATUS_ITEM } from "./ids.ts";
 import type { NativeEngine } from "./nativeEngine.ts";
 import type { Runs } from "./runs.ts";
+import { markdownString } from "./show.ts";
 
 /** Milliseconds between two texts: nobody reads faster. */
 const REFRESH_INTERVAL = 500;
@@ -62,10 +65,10 @@ export class StatusBar extends DisposableOwner {
     const executor = run?.record.executor ?? this.#native.remembered;
     const backend = executor === undefined ? "Layerwise" : BACKENDS[executor.backend];
     const symbol = run === undefined || run.waitsFor.length === 0 ? "sync~spin" : "watch";
-    this.#item.text = run === undefined ? `$(layers) ${backend}` : `$(${symbol}) ${describe(run)}`;
+    this.#item.text = run === undefined ? `$(layers) ${backend}` : `$(${symbol}) ${labelText(describe(run))}`;
     this.#describe(tooltip(executor, runs));
     this.#item.accessibilityInformation = {
-      label: run === undefined ? `Layerwise: ${backend}` : `Layerwise: ${describe(run)}`,
+      label: run === undefined ? `Layerwise: ${backend}` : `Layerwise: ${labelText(describe(run))}`,
     };
   }
 }
@@ -87,25 +90,32 @@ function describe({ record, progress, waitsFor }: RunSession): string {
 }
 
 function tooltip(executor: ExecutorInfo | undefined, runs: readonly RunSession[]): vscode.MarkdownString {
-  const text = new vscode.MarkdownString(undefined, true);
-  text.isTrusted = { enabledCommands: ["layerwise.installNativeEngine", "layerwise.showLog"] };
-  text.appendMarkdown("**Layerwise**\n\n");
-  if (executor !== undefined) {
-    text.appendText(vscode.l10n.t("Engine: {0}", executor.version));
-    if (executor.reason !== undefined) {
-      text.appendMarkdown("\n\n");
-      text.appendText(vscode.l10n.t("Not the native engine: {0}", executor.reason));
-      const install = vscode.l10n.t("Install Native Engine");
-      text.appendMarkdown(`\n\n[$(cloud-download) ${install}](command:layerwise.installNativeEngine)`);
-    }
-  }
-  for (const run of runs) {
-    const { record, waitsFor } = run;
+  const parts = [
+    md`
+**Layerwise**
+    `,
+  ];
+  if (executor !== undefined) parts.push(md`${vscode.l10n.t("Engine: {0}", executor.version)}`);
+  if (executor?.reason !== undefined)
+    parts.push(
+      md`${vscode.l10n.t("Not the native engine: {0}", executor.reason)}`,
+      md`[$(cloud-download) ${vscode.l10n.t("Install Native Engine")}](command:layerwise.installNativeEngine)`,
+    );
+  for (const { record, waitsFor } of runs) {
     const waits = waitsFor.length > 0;
-    text.appendMarkdown(`\n\n$(${waits ? "watch" : "sync"}) `);
-    text.appendText(`${runTitle(record)} · ${record.id}`);
-    if (waits) text.appendText(` · ${vscode.l10n.t("waits for the end of {0}", waitsFor.join(", "))}`);
+    const turn = waits ? ` · ${vscode.l10n.t("waits for the end of {0}", waitsFor.join(", "))}` : "";
+    parts.push(md`${waits ? WATCH : SYNC} ${`${runTitle(record)} · ${record.id}${turn}`}`);
   }
-  text.appendMarkdown(`\n\n[$(output) ${vscode.l10n.t("Show Log")}](command:layerwise.showLog)`);
-  return text;
+  parts.push(md`[$(output) ${vscode.l10n.t("Show Log")}](command:layerwise.showLog)`);
+  return markdownString(joinMarkdown(parts, "\n\n"), {
+    icons: true,
+    commands: ["layerwise.installNativeEngine", "layerwise.showLog"],
+  });
 }
+
+const WATCH = md`
+$(watch)
+`;
+const SYNC = md`
+$(sync)
+`;

@@ -4,6 +4,7 @@ import { EngineError } from "../supervisor/errors.ts";
 import { MODEL_FILES, MODEL_FILE_SUFFIX, type MenuTarget, type SourceTarget } from "./ids.ts";
 import { experimentsOf } from "./lensModel.ts";
 import type { Previews } from "./previews.ts";
+import { pick } from "./show.ts";
 import { scanSource } from "./sourceScan.ts";
 
 /** An experiment of a file: what a run is of. */
@@ -76,7 +77,7 @@ async function pickFile(found: readonly vscode.Uri[], title: string): Promise<vs
   const items = found
     .map((uri) => ({ label: basename(uri.path), description: vscode.workspace.asRelativePath(uri), uri }))
     .sort((a, b) => a.description.localeCompare(b.description));
-  return (await vscode.window.showQuickPick(items, { title }))?.uri;
+  return (await pick(items, { title }))?.uri;
 }
 
 /** The experiment meant by a command. Undefined when the user cancelled. */
@@ -102,12 +103,14 @@ async function pickExperiment(
   names: readonly string[],
   model: string | undefined,
 ): Promise<string | undefined> {
-  const items = names.toSorted((a, b) => Number(b === "default") - Number(a === "default"));
+  const items = names
+    .toSorted((a, b) => Number(b === "default") - Number(a === "default"))
+    .map((name) => ({ label: name, name }));
   const title =
     model === undefined
       ? vscode.l10n.t("Which experiment?")
       : vscode.l10n.t("Which experiment of {0}?", model);
-  return vscode.window.showQuickPick(items, { title });
+  return (await pick(items, { title }))?.name;
 }
 
 /** A run reads its files from the disk. False when the file itself could not be saved. */

@@ -1,6 +1,8 @@
 import { basename, isAbsolute, join } from "node:path";
 import * as v from "valibot";
 import * as vscode from "vscode";
+import { labelText } from "../protocol/text/label.ts";
+import { EngineError } from "../supervisor/errors.ts";
 import { addedEnvironment, type EngineOptions } from "../supervisor/process.ts";
 import { MODEL_FILES, MODEL_FILE_SUFFIX, PROBLEM_MATCHER, TASK_COMMANDS, TASK_TYPE } from "./ids.ts";
 import { scanSource } from "./sourceScan.ts";
@@ -44,6 +46,7 @@ export class ModelTasks implements vscode.TaskProvider {
   }
 
   async #tasksOf(uri: vscode.Uri): Promise<vscode.Task[]> {
+    if (hasVariable(uri.fsPath)) return [];
     const folder = vscode.workspace.getWorkspaceFolder(uri);
     const text = new TextDecoder().decode(await vscode.workspace.fs.readFile(uri));
     const file = vscode.workspace.asRelativePath(uri, false);
@@ -63,7 +66,13 @@ export class ModelTasks implements vscode.TaskProvider {
   }
 }
 
-/** A command of the command line on a file, in a terminal that stays to be read. */
+/** VS Code runs the command of `${command:…}` wherever a task has it, and knows no way to escape it. */
+export const hasVariable = (path: string): boolean => path.includes("${");
+
+/**
+ * A command of the command line on a file, in a terminal that stays to be read. No shell reads its words.
+ * @throws EngineError when the folder's path has a variable of VS Code's
+ */
 export function modelTask(
   definition: TaskDefinition,
   folder: vscode.WorkspaceFolder | undefined,
@@ -71,6 +80,7 @@ export function modelTask(
   asked: vscode.TaskDefinition = definition,
 ): vscode.Task {
   const { command, experiment, args = [] } = definition;
+  if (folder !== undefined && hasVariable(folder.uri.fsPath)) throw variableInPath(folder.uri.fsPath);
   const file =
     isAbsolute(definition.file) || folder === undefined
       ? definition.file
@@ -81,9 +91,16 @@ export function modelTask(
     [`${engine.dist}/cli.js`, command, target, ...args],
     { cwd: folder?.uri.fsPath ?? folderOf(file), env: addedEnvironment(engine.env) },
   );
-  const name = [command, basename(file, MODEL_FILE_SUFFIX), experiment].filter(Boolean).join(" ");
+  const name = labelText([command, basename(file, MODEL_FILE_SUFFIX), experiment].filter(Boolean).join(" "));
   const scope = folder ?? vscode.TaskScope.Workspace;
   const task = new vscode.Task(asked, scope, name, TASK_TYPE, execution, `$${PROBLEM_MATCHER}`);
   task.presentationOptions = { clear: true, focus: false };
   return task;
 }
+
+export const variableInPath = (path: string): EngineError =>
+  new EngineError({
+    code: "usage",
+    message: vscode.l10n.t("VS Code would take a part of this path for a variable: {0}", path),
+    hint: vscode.l10n.t("Rename the file or the folder whose name has ${"),
+  });

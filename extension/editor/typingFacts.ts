@@ -1,5 +1,6 @@
 import type { CallReport, FileReport, ModelReport, SummaryRow, TensorType } from "../protocol/preview.ts";
 import { modelTitle } from "../protocol/modelForms.ts";
+import { joinMarkdown, markdownBlock, markdownCode, md, type Markdown } from "../protocol/text/markdown.ts";
 import { formatCount } from "./format.ts";
 import { maskSource } from "./sourceMask.ts";
 import { callSpan, offsetFinder, type CallSpan } from "./textSpans.ts";
@@ -112,40 +113,53 @@ export function parameterLabel(rows: readonly SummaryRow[]): string | undefined 
 export function describeFact({ calls, rows, kind, start, nameEnd }: Fact, text: string): string {
   const parts = rows.slice(0, MAX_LINES).map((row) => {
     const own = calls.filter(({ path }) => path === row.path);
-    return [
-      code(`(${row.path === "" ? "model" : row.path}): ${row.className}(${row.detail})`),
+    return paragraphs([
+      markdownBlock(`(${row.path === "" ? "model" : row.path}): ${row.className}(${row.detail})`),
       ...flows(own, row),
-      sizes(row),
-    ]
-      .filter((line) => line !== "")
-      .join("\n\n");
+      md`${sizes(row)}`,
+    ]);
   });
   const functions = calls.filter(({ path }) => path === undefined || !rows.some((row) => row.path === path));
   if (kind === "call" && functions.length > 0)
-    parts.push([code(`${text.slice(start, nameEnd)}(…)`), ...flows(functions)].join("\n\n"));
-  if (rows.length > MAX_LINES) parts.push(`… ${rows.length - MAX_LINES} more`);
-  return parts.join("\n\n---\n\n");
+    parts.push(paragraphs([markdownBlock(`${text.slice(start, nameEnd)}(…)`), ...flows(functions)]));
+  if (rows.length > MAX_LINES) parts.push(md`… ${rows.length - MAX_LINES} more`);
+  return joinMarkdown(parts, "\n\n---\n\n").value;
 }
 
 const MAX_LINES = 6;
-const code = (text: string): string => `\`\`\`text\n${text.replaceAll("`", "'")}\n\`\`\``;
+const paragraphs = (parts: readonly Markdown[]): Markdown => joinMarkdown(parts, "\n\n");
 
 /** Input → output, a line for each kind of call. */
-function flows(calls: readonly CallReport[], row?: SummaryRow): string[] {
+function flows(calls: readonly CallReport[], row?: SummaryRow): Markdown[] {
   if (calls.length === 0)
-    return row?.outputShape === undefined ? [] : [`\`${row.inputShape ?? ""}\` → \`${row.outputShape}\``];
+    return row?.outputShape === undefined
+      ? []
+      : [md`${markdownCode(row.inputShape ?? "")} → ${markdownCode(row.outputShape)}`];
   const lines = calls.map(({ inputs, outputs, times }) => {
-    const count = times > 1 ? ` (${times} ×)` : "";
-    return `${typesLabel(inputs)} → ${typesLabel(outputs)}${count}`;
+    const count = times > 1 ? md` (${times} ×)` : md``;
+    return md`${typesLabel(inputs)} → ${typesLabel(outputs)}${count}`;
   });
-  const distinct = [...new Set(lines)];
-  return distinct.length > MAX_LINES ? [...distinct.slice(0, MAX_LINES), "…"] : distinct;
+  const distinct = [...new Map(lines.map((line) => [line.value, line])).values()];
+  return distinct.length > MAX_LINES
+    ? [
+        ...distinct.slice(0, MAX_LINES),
+        md`
+…
+        `,
+      ]
+    : distinct;
 }
 
 /** Shapes with dtypes, for a hover. */
-export function typesLabel(types: readonly TensorType[]): string {
-  if (types.length === 0) return "–";
-  return types.map((type) => `\`${formatType(type)}\` ${type.dtype}`).join(", ");
+export function typesLabel(types: readonly TensorType[]): Markdown {
+  if (types.length === 0)
+    return md`
+–
+    `;
+  return joinMarkdown(
+    types.map((type) => md`${markdownCode(formatType(type))} ${type.dtype}`),
+    ", ",
+  );
 }
 
 function sizes({ parameters, trainable, multiplyAdds }: SummaryRow): string {

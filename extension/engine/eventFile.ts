@@ -3,9 +3,13 @@ import { hostname } from "node:os";
 import path from "node:path";
 import { eventRecord, fileVersion } from "../formats/tensorboard.ts";
 import type { MetricRow, RunRecord } from "../protocol/run.ts";
+import { markdownText } from "../protocol/text/markdown.ts";
+import { plainLine } from "../protocol/text/plain.ts";
 import { AppendFile } from "../files/append.ts";
 
 const PREFIX = "events.out.tfevents.";
+
+const cell = (text: string): string => markdownText(plainLine(text));
 
 /** Whether a run directory has files for TensorBoard. */
 export function hasEventFiles(directory: string): boolean {
@@ -37,7 +41,7 @@ export class EventFile {
   /** The run's settings, as a table. */
   describe({ model, exportName, settings, seed }: RunRecord): void {
     const rows = Object.entries({ model, experiment: exportName, ...settings, seed: seed ?? "" });
-    const table = rows.map(([name, value]) => `| ${name} | ${String(value).replaceAll("|", "\\|")} |`);
+    const table = rows.map(([name, value]) => `| ${cell(name)} | ${cell(String(value))} |`);
     const texts = { settings: ["| setting | value |", "| --- | --- |", ...table].join("\n") };
     this.#file.push(eventRecord({ wallTime: Date.now() / 1000, step: 0, texts }));
   }
@@ -46,7 +50,8 @@ export class EventFile {
     for (const { kind, step, time, values, text } of rows) {
       const wallTime = this.#began + time;
       if (kind === "event") {
-        if (text !== undefined) this.#file.push(eventRecord({ wallTime, step, texts: { events: text } }));
+        if (text !== undefined)
+          this.#file.push(eventRecord({ wallTime, step, texts: { events: markdownText(text) } }));
         continue;
       }
       const scalars = Object.entries(values).map(([name, value]) => [`${kind}/${name}`, value]);

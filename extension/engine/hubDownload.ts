@@ -2,6 +2,7 @@
 // loads a model waits for it, as `fromPretrained` answers a model and not a promise.
 import process from "node:process";
 import { downloadModel } from "./hub.ts";
+import { plainLine } from "../protocol/text/plain.ts";
 import { hubOf } from "./hubCache.ts";
 
 /** Milliseconds between two lines. */
@@ -17,7 +18,7 @@ try {
       if (bytes < total && performance.now() - told < INTERVAL) return;
       told = performance.now();
       process.stderr.write(
-        `Fetching ${name}: ${file} ${Math.floor((100 * bytes) / total)} % (${megabytes(bytes)} of ${megabytes(total)} MB)\n`,
+        `${plainLine(`Fetching ${name}: ${file}`)} ${Math.floor((100 * bytes) / total)} % (${megabytes(bytes)} of ${megabytes(total)} MB)\n`,
       );
     },
   });

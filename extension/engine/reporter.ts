@@ -1,5 +1,6 @@
 import type { Progress, RunEngineEvents } from "../protocol/engine.ts";
 import type { LayerRow, MetricRow, RunRecord } from "../protocol/run.ts";
+import { plainText } from "../protocol/text/plain.ts";
 import { thin } from "../protocol/thin.ts";
 import type { LogLevel } from "./capturedConsole.ts";
 import type { Send } from "./ipc.ts";
@@ -64,9 +65,9 @@ export class Reporter {
       this.#log("warning", "… (output left out: too much at once)\n");
   }
 
-  /** What the engine itself says, in one line. */
+  /** What the engine itself says, in one line. It may quote files, so hidden characters are escaped. */
   log(level: LogLevel, text: string): void {
-    this.#log(level, `${text}\n`);
+    this.#log(level, `${plainText(text)}\n`);
   }
 
   #log(level: LogLevel, text: string): void {

@@ -4,6 +4,7 @@ import vm from "node:vm";
 import { pathToFileURL } from "node:url";
 import * as esbuild from "esbuild";
 import type { UserError } from "../protocol/errors.ts";
+import { codeString } from "../protocol/text/code.ts";
 import { userFolder } from "./dataFiles.ts";
 import { isDebugged } from "./debugger.ts";
 import { GENERATED, SourceMap } from "./sourceMap.ts";
@@ -99,7 +100,7 @@ export async function bundleUserModule(
       logLimit: MAX_ERRORS,
       define: {
         "import.meta.url": JSON.stringify(pathToFileURL(file).href),
-        "import.meta.filename": JSON.stringify(file),
+        "import.meta.filename": codeString(file),
         "import.meta.dirname": JSON.stringify(folder),
       },
       plugins: [
@@ -147,7 +148,7 @@ function provided(library: Readonly<Record<string, unknown>>): esbuild.Plugin {
           .join("\n"),
       }));
       build.onLoad({ filter: /.*/, namespace: "builtin" }, ({ path: name }) => ({
-        contents: `module.exports = ${HOST}.require(${JSON.stringify(name)});`,
+        contents: `module.exports = ${HOST}.require(${codeString(name)});`,
       }));
     },
   };

@@ -2,6 +2,7 @@ import fs from "node:fs/promises";
 import { existsSync, statSync } from "node:fs";
 import path from "node:path";
 import type { InstallProgress } from "../protocol/native.ts";
+import { codeString } from "../protocol/text/code.ts";
 import {
   BINDING_FILE,
   cacheDirectory,
@@ -217,7 +218,7 @@ function placeOf(name: string, platform: Platform): string | undefined {
 }
 
 async function tryBinding(file: string, host: Host, signal?: AbortSignal): Promise<string> {
-  const script = `process.stdout.write(require(${JSON.stringify(file)}).TF_Version)`;
+  const script = `process.stdout.write(require(${codeString(file)}).TF_Version)`;
   const { code, stdout, output } = await runCommand(process.execPath, ["--eval", script], {
     // The executable is VS Code's own when the extension host installs.
     env: { ...host.env, TF_CPP_MIN_LOG_LEVEL: "3", ELECTRON_RUN_AS_NODE: "1" },

@@ -1,8 +1,10 @@
+import { plainText } from "../protocol/text/plain.ts";
+
 /** Takes warnings about a user's program: stderr, unless the engine has a log of its own. */
 export type WarningSink = (message: string) => void;
 
 const shown = new Set<string>();
-let sink: WarningSink = (message) => console.warn(`UserWarning: ${message}`);
+let sink: WarningSink = (message) => console.warn(plainText(`UserWarning: ${message}`));
 
 /** Sends warnings elsewhere; answers where they went before. */
 export function setWarningSink(next: WarningSink): WarningSink {

@@ -1,4 +1,6 @@
 /** The curves as text that other programs read: CSV, SVG, and pgfplots for LaTeX. */
+import { csvCell } from "../../extension/protocol/text/csv.ts";
+import { texText, xmlText } from "../../extension/protocol/text/markup.ts";
 import { formatTick } from "../shared/format.ts";
 import type { ChartLine, ChartModel } from "./chartModel.ts";
 import type { Curve, MetricCurves } from "./curves.ts";
@@ -14,7 +16,7 @@ export function csvText(runs: readonly NamedRun[]): string {
   for (const { name: run, metrics } of runs)
     for (const { name, steps, epochs, validation } of metrics)
       for (const [kind, curve] of Object.entries({ step: steps, epoch: epochs, validation }))
-        if (curve) lines.push(...csvLines(`${csvField(run)},${csvField(name)},${kind}`, curve));
+        if (curve) lines.push(...csvLines(`${csvCell(run)},${csvCell(name)},${kind}`, curve));
   return `${lines.join("\n")}\n`;
 }
 
@@ -23,9 +25,6 @@ function csvLines(start: string, { step, epoch, time, value }: Curve): string[] 
     (one, i) => `${start},${step[i]},${epoch[i]},${time[i]},${Number.isNaN(one) ? "nan" : one}`,
   );
 }
-
-/** Quoted where it must be. */
-const csvField = (text: string): string => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
 
 export interface DrawnStyle {
   background: string;
@@ -69,7 +68,7 @@ function chartSvg(chart: ChartModel, axisTitle: string, style: DrawnStyle): stri
   const top = (value: number): number =>
     MARGIN.top + (1 - (scale(value) - y.minimum) / (y.maximum - y.minimum)) * height;
   const text = (at: number, down: number, anchor: string, content: string, more = ""): string =>
-    `<text x="${at.toFixed(1)}" y="${down.toFixed(1)}" text-anchor="${anchor}" fill="${style.text}"${more}>${escapeXml(content)}</text>`;
+    `<text x="${at.toFixed(1)}" y="${down.toFixed(1)}" text-anchor="${anchor}" fill="${style.text}"${more}>${xmlText(content)}</text>`;
   const parts = [text(MARGIN.left, 16, "start", chart.name, ' font-weight="bold" font-size="13"')];
   for (const tick of ticks(y)) {
     const value = chart.logarithmic ? 10 ** tick : tick;
@@ -147,11 +146,6 @@ export function ticks({ minimum, maximum }: Extent): number[] {
   return found;
 }
 
-function escapeXml(text: string): string {
-  const names: Record<string, string> = { "<": "&lt;", ">": "&gt;", "&": "&amp;", '"': "&quot;" };
-  return text.replaceAll(/[<>&"]/g, (character) => names[character] ?? character);
-}
-
 /** A document of its own; each `tikzpicture` can be taken out of it. */
 export function pgfplotsText(charts: readonly ChartModel[], axisTitle: string): string {
   return `\\documentclass[border=4pt,varwidth]{standalone}
@@ -166,7 +160,7 @@ ${charts.map((chart) => chartPgf(chart, axisTitle)).join("\n\n")}
 function chartPgf(chart: ChartModel, axisTitle: string): string {
   const options = [
     "width=12cm, height=7cm, grid=major",
-    `xlabel={${escapeTex(axisTitle)}}, ylabel={${escapeTex(chart.name)}}`,
+    `xlabel={${texText(axisTitle)}}, ylabel={${texText(chart.name)}}`,
     "legend pos=outer north east, legend cell align=left, unbounded coords=jump",
     ...(chart.logarithmic ? ["ymode=log"] : []),
   ];
@@ -178,7 +172,7 @@ function chartPgf(chart: ChartModel, axisTitle: string): string {
       ...(line.style === "raw" ? ["opacity=0.3, forget plot"] : ["thick"]),
     ].join(", ");
     const points = visiblePoints(line, chart.logarithmic).map(([x, y]) => `(${x},${y})`);
-    const legend = line.style === "raw" ? "" : `\n\\addlegendentry{${escapeTex(line.label)}}`;
+    const legend = line.style === "raw" ? "" : `\n\\addlegendentry{${texText(line.label)}}`;
     return `\\addplot+[${look}] coordinates {${points.join(" ")}};${legend}`;
   });
   return `\\begin{tikzpicture}
@@ -187,12 +181,3 @@ ${plots.join("\n")}
 \\end{axis}
 \\end{tikzpicture}`;
 }
-
-const TEX: Record<string, string> = {
-  "\\": "\\textbackslash{}",
-  "~": "\\textasciitilde{}",
-  "^": "\\textasciicircum{}",
-};
-
-const escapeTex = (text: string): string =>
-  text.replaceAll(/[\\~^#$%&_{}]/g, (character) => TEX[character] ?? `\\${character}`);

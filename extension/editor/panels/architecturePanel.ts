@@ -14,6 +14,7 @@ import type {
 import { runCommand } from "../commands.ts";
 import { DisposableOwner } from "../disposable.ts";
 import { openPosition } from "../messages.ts";
+import { setTitle } from "../show.ts";
 import { ArchitectureSubject, type SubjectServices } from "./architectureSubject.ts";
 import { MESSAGE_INTERVAL, Throttle } from "./throttle.ts";
 import { connectPanel, noArguments, sourceArguments, type MethodSchemas } from "./webviewHost.ts";
@@ -180,7 +181,7 @@ export class ArchitecturePanel extends DisposableOwner {
   }
 
   #take({ file, model }: ArchitectureTarget): ArchitectureSubject {
-    this.panel.title = vscode.l10n.t("Architecture: {0}", basename(file));
+    setTitle(this.panel, vscode.l10n.t("Architecture: {0}", basename(file)));
     return new ArchitectureSubject(file, model, this.#options, () => this.#changed());
   }
 

@@ -6,13 +6,14 @@ import type { EngineOptions } from "../../supervisor/process.ts";
 import { listRuns } from "../../supervisor/runDirectory.ts";
 import { DisposableOwner } from "../disposable.ts";
 import type { Previews } from "../previews.ts";
+import type { Log } from "../show.ts";
 import { folderOf } from "../targets.ts";
 import { Comparison } from "./comparison.ts";
 import { Profiles } from "./profiles.ts";
 import { Weights } from "./weights.ts";
 
 export interface SubjectServices {
-  log: vscode.LogOutputChannel;
+  log: Log;
   previews: Previews;
   engine: () => EngineOptions;
 }

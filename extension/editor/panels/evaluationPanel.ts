@@ -24,6 +24,7 @@ import { DisposableOwner } from "../disposable.ts";
 import { openPosition, type Messages } from "../messages.ts";
 import type { Runs } from "../runs.ts";
 import { setting } from "../settings.ts";
+import { setTitle } from "../show.ts";
 import { requireTrust } from "../targets.ts";
 import { MESSAGE_INTERVAL, Throttle } from "./throttle.ts";
 import { connectPanel, noArguments, sourceArguments, type MethodSchemas } from "./webviewHost.ts";
@@ -206,7 +207,7 @@ export class EvaluationPanel extends DisposableOwner {
 
   #title(): void {
     const title = vscode.l10n.t("Evaluation: {0}", runTitle(this.#session.record));
-    if (this.panel.title !== title) this.panel.title = title;
+    setTitle(this.panel, title);
   }
 }
 

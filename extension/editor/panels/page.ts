@@ -1,3 +1,4 @@
+import { xmlText } from "../../protocol/text/markup.ts";
 import type { ViewKind } from "../../protocol/views.ts";
 
 export interface PageOptions {
@@ -31,26 +32,22 @@ export function pageHtml(options: PageOptions): string {
     "worker-src blob:",
   ].join("; ");
   const styles = options.styles
-    .map((href) => `<link rel="stylesheet" href="${escape(href)}">`)
+    .map((href) => `<link rel="stylesheet" href="${xmlText(href)}">`)
     .join("\n    ");
   return `<!DOCTYPE html>
-<html lang="${escape(options.language)}">
+<html lang="${xmlText(options.language)}">
   <head>
     <meta charset="utf-8">
-    <meta http-equiv="Content-Security-Policy" content="${escape(policy)}">
+    <meta http-equiv="Content-Security-Policy" content="${xmlText(policy)}">
     <meta property="csp-nonce" content="${nonce}">
     <meta name="viewport" content="width=device-width, initial-scale=1">
-    <title>${escape(options.title)}</title>
-    <link rel="preload" as="font" type="font/ttf" crossorigin href="${escape(options.font)}">
+    <title>${xmlText(options.title)}</title>
+    <link rel="preload" as="font" type="font/ttf" crossorigin href="${xmlText(options.font)}">
     ${styles}
   </head>
   <body data-view="${options.kind}">
-    <script nonce="${nonce}" src="${escape(options.script)}"></script>
+    <script nonce="${nonce}" src="${xmlText(options.script)}"></script>
   </body>
 </html>
 `;
-}
-
-function escape(text: string): string {
-  return text.replace(/&/g, "&amp;").replace(/"/g, "&quot;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
 }

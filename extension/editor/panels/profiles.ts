@@ -5,22 +5,19 @@ import type { EngineOptions } from "../../supervisor/process.ts";
 import { profileExperiment } from "../../supervisor/profile.ts";
 import { DisposableOwner } from "../disposable.ts";
 import { setting } from "../settings.ts";
+import type { Log } from "../show.ts";
 
 /** The measured training step that is shown beside a file's models. */
 export class Profiles extends DisposableOwner {
   readonly #file: string;
   readonly #engine: () => EngineOptions;
-  readonly #log: vscode.LogOutputChannel;
+  readonly #log: Log;
   readonly #changed: () => void;
   #shown: ShownProfile | undefined;
   #measuring: AbortController | undefined;
 
   /** @param changed Called when {@link current} has */
-  constructor(
-    file: string,
-    services: { engine: () => EngineOptions; log: vscode.LogOutputChannel },
-    changed: () => void,
-  ) {
+  constructor(file: string, services: { engine: () => EngineOptions; log: Log }, changed: () => void) {
     super();
     this.#file = file;
     this.#engine = services.engine;

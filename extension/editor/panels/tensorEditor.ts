@@ -10,6 +10,7 @@ import { checkpointPath, readRecord } from "../../supervisor/runDirectory.ts";
 import { runCommand } from "../commands.ts";
 import { DisposableOwner } from "../disposable.ts";
 import type { CheckpointTarget } from "../ids.ts";
+import type { Log } from "../show.ts";
 import { connectPanel, noArguments } from "./webviewHost.ts";
 
 /** Milliseconds in which a file that is being written comes to rest. */
@@ -17,7 +18,7 @@ const CHANGE_DELAY = 500;
 
 export interface TensorEditorOptions {
   extensionUri: vscode.Uri;
-  log: vscode.LogOutputChannel;
+  log: Log;
   engine: () => EngineOptions;
 }
 

@@ -11,6 +11,7 @@ import { runCommand } from "../commands.ts";
 import { DisposableOwner } from "../disposable.ts";
 import { PANELS } from "../ids.ts";
 import { openPosition } from "../messages.ts";
+import { setTitle, type Log } from "../show.ts";
 import { runTable, runTableSchemas } from "./runTable.ts";
 import { MESSAGE_INTERVAL, Throttle } from "./throttle.ts";
 import { connectPanel, noArguments, sourceArguments, type MethodSchemas } from "./webviewHost.ts";
@@ -42,7 +43,7 @@ const schemas: MethodSchemas<TrainingHostMethods> = {
 
 export interface TrainingPanelOptions {
   extensionUri: vscode.Uri;
-  log: vscode.LogOutputChannel;
+  log: Log;
 }
 
 /** Of each kind. */
@@ -197,6 +198,6 @@ export class TrainingPanel extends DisposableOwner {
     const title = vscode.l10n.t("Training: {0}", runTitle(this.#session.record));
     // The title of an editor of a file is the file's, and VS Code's to set.
     if (this.panel.viewType !== PANELS.training) return;
-    if (this.panel.title !== title) this.panel.title = title;
+    setTitle(this.panel, title);
   }
 }

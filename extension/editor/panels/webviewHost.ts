@@ -2,10 +2,12 @@ import { randomBytes } from "node:crypto";
 import { createBirpc, type BirpcReturn } from "birpc";
 import * as v from "valibot";
 import * as vscode from "vscode";
+import { labelText } from "../../protocol/text/label.ts";
 import type { ViewKind } from "../../protocol/views.ts";
 import { isEnvelope } from "../../supervisor/channel.ts";
 import { errorLine, toUserError } from "../../supervisor/errors.ts";
 import { PANELS } from "../ids.ts";
+import type { Log } from "../show.ts";
 import { pageHtml } from "./page.ts";
 
 /** Schema of the arguments of each method that a view may call. */
@@ -28,7 +30,7 @@ export const sourceArguments = v.pipe(
 export interface HostOptions<Methods> {
   kind: ViewKind;
   extensionUri: vscode.Uri;
-  log: vscode.LogOutputChannel;
+  log: Log;
   methods: Methods;
   schemas: MethodSchemas<Methods>;
 }
@@ -50,7 +52,12 @@ export function createPanel(
     viewColumn: own ? vscode.ViewColumn.Active : vscode.ViewColumn.Beside,
     preserveFocus: true,
   };
-  return vscode.window.createWebviewPanel(PANELS[kind], title, column, webviewOptions(extensionUri));
+  return vscode.window.createWebviewPanel(
+    PANELS[kind],
+    labelText(title),
+    column,
+    webviewOptions(extensionUri),
+  );
 }
 
 /**

@@ -2,11 +2,14 @@ import { runTitle } from "../../protocol/run.ts";
 import * as vscode from "vscode";
 import type { Progress } from "../../protocol/engine.ts";
 import type { CheckpointRecord, RunLabels, RunRecord, RunState } from "../../protocol/run.ts";
+import { md } from "../../protocol/text/markdown.ts";
+import { plainLine } from "../../protocol/text/plain.ts";
 import { isResumable } from "../../supervisor/resume.ts";
 import { isLive, type StoredRun } from "../../supervisor/runDirectory.ts";
 import { commandLink } from "../commands.ts";
 import { formatAge, formatBytes, formatDuration, formatMetrics } from "../format.ts";
 import { TREE_ITEMS, type CheckpointTarget, type RunTarget } from "../ids.ts";
+import { markdownString } from "../show.ts";
 import { joined } from "./treeView.ts";
 
 export interface RunNode extends RunTarget, StoredRun {
@@ -125,10 +128,6 @@ export function runItem(node: RunNode, expandable: boolean): vscode.TreeItem {
 
 function tooltip(node: RunNode): vscode.MarkdownString {
   const { record, labels } = node;
-  const text = new vscode.MarkdownString();
-  text.appendMarkdown("**");
-  text.appendText(labels.name || runTitle(record));
-  text.appendMarkdown("**\n\n");
   const lines = [
     record.id,
     `${vscode.workspace.asRelativePath(record.file)} (${record.exportName})`,
@@ -137,8 +136,8 @@ function tooltip(node: RunNode): vscode.MarkdownString {
     record.executor?.version ?? "",
     record.error?.message ?? "",
   ];
-  text.appendText(lines.filter((line) => line !== "").join("\n"));
-  return text;
+  const text = lines.filter((line) => line !== "").join("\n");
+  return markdownString(md`**${plainLine(labels.name || runTitle(record))}**\n\n${text}`);
 }
 
 const KINDS: Record<CheckpointRecord["kind"], { icon: string; name: string }> = {

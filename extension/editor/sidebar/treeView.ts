@@ -2,6 +2,7 @@ import { basename } from "node:path";
 import * as vscode from "vscode";
 import { DisposableOwner } from "../disposable.ts";
 import { TREE_ITEMS } from "../ids.ts";
+import { plainItem } from "../show.ts";
 
 /** What the events of a moment become: one look at the disk. */
 const REFRESH_DELAY = 300;
@@ -81,7 +82,7 @@ export abstract class SidebarTree<Top extends Node, Node extends object>
   }
 
   getTreeItem(node: Node | FolderNode<Top>): vscode.TreeItem {
-    return isFolder<Top>(node) ? folderItem(node.folder) : this.itemFor(node);
+    return plainItem(isFolder<Top>(node) ? folderItem(node.folder) : this.itemFor(node));
   }
 
   #refreshNow(): void {

@@ -1,4 +1,5 @@
 import { TensorError } from "../../tensor/errors.ts";
+import { codeComment, codeKey } from "../../protocol/text/code.ts";
 import type { OnnxGraph, OnnxValue } from "../../tensor/onnx.ts";
 import { numel, type Shape } from "../../tensor/shape.ts";
 import { HELPERS } from "./typescriptHelpers.ts";
@@ -38,13 +39,13 @@ export function encodeTypeScript(graph: OnnxGraph, source: string): string {
   const one = graph.outputs.length === 1;
   const type = one
     ? "Float32Array"
-    : `{ ${graph.outputs.map((output) => `${output.name}: Float32Array`).join("; ")} }`;
+    : `{ ${graph.outputs.map((output) => `${codeKey(output.name)}: Float32Array`).join("; ")} }`;
   const result = one
     ? results[0]!
-    : `{ ${graph.outputs.map((output, i) => `${output.name}: ${results[i]!}`).join(", ")} }`;
+    : `{ ${graph.outputs.map((output, i) => `${codeKey(output.name)}: ${results[i]!}`).join(", ")} }`;
   const signature = parameters.map((parameter) => `${parameter}: ArrayLike<number>`).join(", ");
   return [
-    `${TYPESCRIPT_HEADER} from ${source}. It needs no library.\n`,
+    `${TYPESCRIPT_HEADER} from ${codeComment(source)}. It needs no library.\n`,
     documentation(graph, parameters),
     `export function ${name}(${signature}): ${type} {`,
     ...w.lines.map((line) => `  ${line}`),
@@ -83,7 +84,7 @@ function documentation({ name, inputs, outputs }: OnnxGraph, parameters: readonl
   const text = ({ shape }: OnnxValue): string => `[${shape.join(", ")}]`;
   return [
     "/**",
-    ` * What ${name} gives, as it computes in evaluation mode. Tensors are arrays of all their numbers:`,
+    ` * What ${codeComment(name)} gives, as it computes in evaluation mode. Tensors are arrays of all their numbers:`,
     " * those of the last dimension lie side by side.",
     ...inputs.map((input, i) => ` * @param ${parameters[i]!} ${text(input)}`),
     ` * @returns ${outputs.map(text).join(", ")}`,

@@ -1,3 +1,4 @@
+import { codeComment } from "../../protocol/text/code.ts";
 import type { HostArray } from "../../tensor/dtype.ts";
 import { toHostArray } from "../../tensor/dtype.ts";
 import { internal, TensorError } from "../../tensor/errors.ts";
@@ -166,7 +167,7 @@ export class TypeScriptWriter {
 
   /** Under a comment that says of which module it is. */
   private line(text: string): void {
-    if (this.module !== this.told && this.module !== "") this.lines.push(`// ${this.module}`);
+    if (this.module !== this.told && this.module !== "") this.lines.push(`// ${codeComment(this.module)}`);
     this.told = this.module;
     this.lines.push(text);
   }

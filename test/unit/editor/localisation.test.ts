@@ -12,7 +12,7 @@ import {
 } from "../../../scripts/l10n.mjs";
 
 /** What shows its arguments, or what it is assigned, to the user. */
-const SHOWING = /^(show(Information|Warning|Error)Message|setStatusBarMessage|createStatusBarItem)$/;
+const SHOWING = /^(show(Information|Warning|Error)(Message)?|setStatusBarMessage|createStatusBarItem)$/;
 const SHOWN =
   /^(title|label|placeHolder|placeholder|tooltip|prompt|detail|description|openLabel|saveLabel|text|textContent|innerText|ariaLabel|ariaDescription|alt)$/;
 const ATTRIBUTE = /\b(?:aria-label|aria-description|aria-roledescription|title|placeholder|alt)="([^"]*)"/g;

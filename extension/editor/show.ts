@@ -1,0 +1,159 @@
+// The only way to VS Code's notifications, lists, inputs, hovers and log. Text in them may come from a stranger's files:
+// it never becomes a link, an icon, HTML or a hidden character.
+import * as vscode from "vscode";
+import { labelText } from "../protocol/text/label.ts";
+import type { Markdown } from "../protocol/text/markdown.ts";
+import { plainText } from "../protocol/text/plain.ts";
+import type { CommandId } from "./ids.ts";
+
+/** Longest text of a notification; the log has all of it. */
+const LONGEST = 400;
+
+/** Notifications show one paragraph. */
+function firstLine(text: string): string {
+  const line = labelText(text.split("\n", 1)[0] ?? text);
+  return line.length > LONGEST ? `${line.slice(0, LONGEST)}…` : line;
+}
+
+/** Answers the action that the user chose, undefined for none. */
+export async function showInformation(text: string, ...actions: string[]): Promise<string | undefined> {
+  return vscode.window.showInformationMessage(firstLine(text), ...actions);
+}
+
+export async function showWarning(text: string, ...actions: string[]): Promise<string | undefined> {
+  return vscode.window.showWarningMessage(firstLine(text), ...actions);
+}
+
+export async function showError(text: string, ...actions: string[]): Promise<string | undefined> {
+  return vscode.window.showErrorMessage(firstLine(text), ...actions);
+}
+
+/** An item to choose, with a codicon before its label. */
+export interface PickItem extends vscode.QuickPickItem {
+  icon?: string;
+}
+
+export type PickOptions = Omit<vscode.QuickPickOptions, "canPickMany" | "onDidSelectItem">;
+
+function shownItem({ icon, ...item }: PickItem): vscode.QuickPickItem {
+  const label = labelText(item.label);
+  return {
+    ...item,
+    label: icon === undefined ? label : `$(${icon}) ${label}`,
+    ...(item.description === undefined ? {} : { description: labelText(item.description) }),
+    ...(item.detail === undefined ? {} : { detail: labelText(item.detail) }),
+  };
+}
+
+function shownOptions<Options extends vscode.QuickPickOptions | vscode.InputBoxOptions>(
+  options: Options,
+): Options {
+  const shown = { ...options };
+  for (const name of ["title", "placeHolder", "prompt"] as const) {
+    const text: unknown = Reflect.get(options, name);
+    if (typeof text === "string") Reflect.set(shown, name, labelText(text));
+  }
+  return shown;
+}
+
+/** Asks for one of several items. Undefined when the user chose none. */
+export async function pick<Item extends PickItem>(
+  items: readonly Item[],
+  options: PickOptions = {},
+): Promise<Item | undefined> {
+  const shown = items.map(shownItem);
+  const chosen = await vscode.window.showQuickPick(shown, shownOptions(options));
+  return chosen && items[shown.indexOf(chosen)];
+}
+
+/** Asks for any number of items. Undefined when the user cancelled. */
+export async function pickSeveral<Item extends PickItem>(
+  items: readonly Item[],
+  options: PickOptions = {},
+): Promise<Item[] | undefined> {
+  const shown = items.map(shownItem);
+  const chosen = await vscode.window.showQuickPick(shown, { ...shownOptions(options), canPickMany: true });
+  return chosen && items.filter((_, i) => chosen.includes(shown[i]!));
+}
+
+/** Asks for a text. What the user edits (`value`) is as it is. */
+export async function ask(options: vscode.InputBoxOptions): Promise<string | undefined> {
+  return vscode.window.showInputBox(shownOptions(options));
+}
+
+export type ProgressSteps = vscode.Progress<{ message?: string; increment?: number }>;
+
+/** Shows that something takes time, as long as `task` does. */
+export async function showProgress<T>(
+  options: vscode.ProgressOptions,
+  task: (progress: ProgressSteps, token: vscode.CancellationToken) => Promise<T>,
+): Promise<T> {
+  const { title } = options;
+  return vscode.window.withProgress(
+    { ...options, ...(title === undefined ? {} : { title: labelText(title) }) },
+    (progress, token) =>
+      task(
+        {
+          report: ({ message, ...step }) =>
+            progress.report(message === undefined ? step : { ...step, message: labelText(message) }),
+        },
+        token,
+      ),
+  );
+}
+
+/** The log, to which everybody writes. */
+export interface Log extends vscode.Disposable {
+  debug(text: string): void;
+  info(text: string): void;
+  warn(text: string): void;
+  error(text: string): void;
+  show(preserveFocus?: boolean): void;
+}
+
+/** Colours of a program's output, which a log doesn't show. */
+// eslint-disable-next-line no-control-regex
+const COLOURS = /\u001b\[[\d;]*m/g;
+
+export function createLog(name: string): Log {
+  const channel = vscode.window.createOutputChannel(name, { log: true });
+  const plain = (text: string): string => plainText(text.replaceAll(COLOURS, ""));
+  return {
+    debug: (text) => channel.debug(plain(text)),
+    info: (text) => channel.info(plain(text)),
+    warn: (text) => channel.warn(plain(text)),
+    error: (text) => channel.error(plain(text)),
+    show: (preserveFocus) => channel.show(preserveFocus),
+    dispose: () => channel.dispose(),
+  };
+}
+
+/** Markdown for hovers and tooltips. Only commands that are named here may be its links'. */
+export function markdownString(
+  { value }: Markdown,
+  { icons = false, commands = [] }: { icons?: boolean; commands?: readonly CommandId[] } = {},
+): vscode.MarkdownString {
+  const result = new vscode.MarkdownString(value, icons);
+  if (commands.length > 0) result.isTrusted = { enabledCommands: commands };
+  return result;
+}
+
+/** Makes an item of a tree plain, in place. */
+export function plainItem(item: vscode.TreeItem): vscode.TreeItem {
+  const { label, description, tooltip, accessibilityInformation } = item;
+  if (typeof label === "string") item.label = labelText(label);
+  if (typeof description === "string") item.description = labelText(description);
+  if (typeof tooltip === "string") item.tooltip = plainText(tooltip);
+  if (accessibilityInformation !== undefined)
+    item.accessibilityInformation = {
+      ...accessibilityInformation,
+      label: labelText(accessibilityInformation.label),
+    };
+  return item;
+}
+
+/** Sets a panel's title, if it is another. */
+export function setTitle(panel: vscode.WebviewPanel, text: string): void {
+  const title = labelText(text);
+  if (panel.title !== title) panel.title = title;
+}
