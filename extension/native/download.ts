@@ -11,11 +11,17 @@ type Pip = readonly [command: string, ...args: string[]];
 /** The newest Python that {@link TENSORFLOW_VERSION} has wheels for; the library inside does not depend on it. */
 const WHEEL_PYTHON = "3.12";
 
+/** Above any wheel of {@link TENSORFLOW_VERSION} (274 MB at most): an index that sends without end is cut off. */
+export const MOST_WHEEL_BYTES = 1e9;
+
 const NETWORK =
   /ConnectionError|NewConnectionError|connection broken|Connection refused|ConnectTimeout|ReadTimeout|timed out|ProxyError|SSLError|Temporary failure in name resolution|Network is unreachable|Max retries exceeded|HTTP error \d+/i;
 
-/** pip through the first Python that has it, or a NativeError "no-python" or "no-pip". */
-export async function findWorkingPip(host: Host, signal?: AbortSignal): Promise<Pip> {
+/**
+ * pip through the first Python that has it, or a NativeError "no-python" or "no-pip". Python looks for modules in the
+ * current folder first, so `cwd` is one that nobody else writes to.
+ */
+export async function findWorkingPip(host: Host, cwd: string, signal?: AbortSignal): Promise<Pip> {
   const python = findPython(host);
   const pip = findPip(host);
   const candidates: Pip[] = [];
@@ -25,6 +31,7 @@ export async function findWorkingPip(host: Host, signal?: AbortSignal): Promise<
     const [command, ...args] = candidate;
     const { code } = await runCommand(command, [...args, "--version"], {
       env: host.env,
+      cwd,
       signal,
       limit: 30_000,
     });
@@ -55,11 +62,11 @@ export interface DownloadOptions {
  */
 export async function downloadWheel(options: DownloadOptions): Promise<void> {
   const { target, host, signal } = options;
-  const pip = await findWorkingPip(host, signal);
   const scratch = `${target}.partial`;
   await fs.rm(scratch, { recursive: true, force: true });
   await fs.mkdir(scratch, { recursive: true });
   try {
+    const pip = await findWorkingPip(host, scratch, signal);
     let result = await pipDownload(pip, [], scratch, options);
     // This Python may be newer or older than those with wheels; any will do for its library.
     if (result.code !== 0 && !NETWORK.test(result.output))
@@ -81,9 +88,13 @@ async function pipDownload(
   let total: number | undefined;
   const temporary = path.join(scratch, "tmp");
   await fs.mkdir(temporary, { recursive: true });
+  const limit = new AbortController();
   const watch = setInterval(() => {
     sizeOf(temporary).then(
-      (bytes) => onProgress?.(bytes, total),
+      (bytes) => {
+        onProgress?.(bytes, total);
+        if (bytes > MOST_WHEEL_BYTES) limit.abort(tooLarge(requirement));
+      },
       () => undefined,
     );
   }, 200);
@@ -107,7 +118,7 @@ async function pipDownload(
       {
         env: { ...host.env, TMPDIR: temporary, TEMP: temporary, TMP: temporary, PYTHONUNBUFFERED: "1" },
         cwd: scratch,
-        signal,
+        signal: signal === undefined ? limit.signal : AbortSignal.any([signal, limit.signal]),
         onOutput: (text) => (total = announcedSize(text) ?? total),
       },
     );
@@ -115,6 +126,12 @@ async function pipDownload(
     clearInterval(watch);
   }
 }
+
+const tooLarge = (requirement: string): NativeError =>
+  new NativeError(
+    "download-failed",
+    `pip's index sent more than ${MOST_WHEEL_BYTES / 1e9} GB for ${requirement}; the download was stopped.`,
+  );
 
 /** pip writes "Downloading <file> (273.8 MB)". */
 export function announcedSize(text: string): number | undefined {

@@ -10,6 +10,7 @@ export type NativeErrorCode =
   | "no-permission"
   | "download-failed"
   | "corrupt-download"
+  | "unknown-wheel"
   | "compile-failed"
   | "load-failed"
   | "not-installed"

@@ -20,6 +20,7 @@ import { downloadWheel } from "./download.ts";
 import { NativeError, systemErrorCode } from "./errors.ts";
 import { findDamage, hashFile, writeManifest } from "./integrity.ts";
 import { withLock } from "./lock.ts";
+import { allowedWheels, unknownWheel } from "./pins.ts";
 import { findPlatform, type Platform } from "./platforms.ts";
 import { nativeStatus } from "./status.ts";
 import { extractWheel } from "./wheel.ts";
@@ -148,7 +149,10 @@ async function install(job: Job): Promise<void> {
   }
 }
 
-/** Downloads (unless an earlier attempt did) and unpacks. An old download that turns out damaged is fetched again. */
+/**
+ * Downloads (unless an earlier attempt did) and unpacks what is allowed. An old download that is damaged or not allowed is
+ * fetched again.
+ */
 async function fetchLibraries(
   job: Job,
   staging: string,
@@ -158,10 +162,14 @@ async function fetchLibraries(
     downloadsDirectory(host),
     `${platform.requirement.replace("==", "-")}-${host.platform}-${host.arch}.whl`,
   );
+  const allowed = allowedWheels(host);
   const reused = existsSync(wheel);
   if (!reused) await download(job, wheel);
   try {
     const hashes = await extractWheel(wheel, {
+      admit: (sha256) => {
+        if (!allowed.has(sha256)) throw unknownWheel(platform.requirement, sha256);
+      },
       place: (name) => placeOf(name, platform),
       directory: staging,
       signal,
@@ -172,7 +180,8 @@ async function fetchLibraries(
       throw new NativeError("corrupt-download", `${path.basename(wheel)} holds no ${absent.join(", ")}.`);
     return { wheel, hashes };
   } catch (error) {
-    if (!(error instanceof NativeError && error.code === "corrupt-download")) throw error;
+    if (!(error instanceof NativeError && ["corrupt-download", "unknown-wheel"].includes(error.code)))
+      throw error;
     await fs.rm(wheel, { force: true });
     if (reused) return fetchLibraries(job, staging);
     throw error;
@@ -207,13 +216,16 @@ async function download({ host, platform, signal, report }: Job, wheel: string):
   });
 }
 
-/** Of 15,000 files in the wheel: the libraries, and the C API's headers with the few they include. */
+/** The licences of what is in the libraries; kept beside them. */
+const NOTICES = "THIRD_PARTY_NOTICES.txt";
+
+/** Of 15,000 files in the wheel: the libraries, their notices, and the C API's headers with the few they include. */
 const HEADERS =
   /^tensorflow\/(include\/(?:tensorflow\/c\/(?:eager\/)?|tensorflow\/core\/platform\/|tsl\/platform\/|xla\/tsl\/c\/)[^/]+\.h)$/;
 
 function placeOf(name: string, platform: Platform): string | undefined {
   const inside = name.slice("tensorflow/".length);
-  if (name.startsWith("tensorflow/") && platform.libraries.includes(inside)) return inside;
+  if (name.startsWith("tensorflow/") && [...platform.libraries, NOTICES].includes(inside)) return inside;
   return HEADERS.exec(name)?.[1];
 }
 

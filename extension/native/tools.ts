@@ -2,10 +2,15 @@ import { accessSync, constants, statSync } from "node:fs";
 import path from "node:path";
 import type { Host } from "./cache.ts";
 
-/** The first of `names` that is an executable on PATH (or an absolute path to one). */
+/**
+ * The first of `names` that is an executable on PATH (or an absolute path to one). Relative entries of PATH are skipped:
+ * the folder that is open would choose the program.
+ */
 export function findExecutable(names: readonly string[], host: Host): string | undefined {
   const windows = host.platform === "win32";
-  const directories = (host.env["PATH"] ?? host.env["Path"] ?? "").split(path.delimiter).filter(Boolean);
+  const directories = (host.env["PATH"] ?? host.env["Path"] ?? "")
+    .split(path.delimiter)
+    .filter((folder) => path.isAbsolute(folder));
   for (const name of names) {
     const candidates = path.isAbsolute(name) ? [name] : directories.map((folder) => path.join(folder, name));
     for (const candidate of candidates) {

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { createWriteStream } from "node:fs";
+import { closeSync, constants, createReadStream, createWriteStream, openSync } from "node:fs";
 import fs from "node:fs/promises";
 import path from "node:path";
 import { Transform } from "node:stream";
@@ -8,10 +8,17 @@ import { text } from "node:stream/consumers";
 import { createInflateRaw } from "node:zlib";
 import { parse } from "csv-parse/sync";
 import * as v from "valibot";
-import { openPromise, type Entry, type ZipFile } from "yauzl";
+import { fromFdPromise, type Entry, type ZipFile } from "yauzl";
 import { NativeError, systemErrorCode } from "./errors.ts";
 
+/** Above what TensorFlow's wheels hold: 15,700 files, 1.3 GB, a RECORD of 1.7 MB. */
+const MOST_FILES = 100_000;
+const MOST_BYTES = 4e9;
+const MOST_RECORD_BYTES = 32e6;
+
 export interface ExtractOptions {
+  /** Throws for a wheel that may not be unpacked, by its SHA-256 in hex. Called before anything in it is read. */
+  admit: (sha256: string) => void;
   /** Where a file of the wheel goes, relative to `directory`; undefined for files that stay behind. */
   place: (name: string) => string | undefined;
   directory: string;
@@ -27,34 +34,36 @@ interface RecordRow {
 }
 
 /**
- * Unpacks chosen files of a Python wheel, each checked against the size and SHA-256 in the wheel's own RECORD. Answers
- * the hex hashes by place. Anything wrong with the archive is a NativeError "corrupt-download".
+ * Unpacks chosen files of an admitted Python wheel, each checked against the size and SHA-256 in the wheel's own RECORD.
+ * Answers the hex hashes by place. Anything wrong with the archive is a NativeError "corrupt-download".
  */
 export async function extractWheel(
   wheel: string,
-  { place, directory, signal, onProgress }: ExtractOptions,
+  { admit, place, directory, signal, onProgress }: ExtractOptions,
 ): Promise<Record<string, string>> {
-  let zip: ZipFile;
+  // One descriptor for both: the bytes that are unpacked are those that were hashed.
+  const descriptor = openSync(wheel, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0));
+  let zip: ZipFile | undefined;
   try {
-    zip = await openPromise(wheel, { autoClose: false, lazyEntries: true });
-  } catch (error) {
-    throw corrupt(wheel, error);
-  }
-  try {
+    admit(await hashOf(descriptor, signal));
+    zip = await fromFdPromise(descriptor, { autoClose: false, lazyEntries: true });
     const entries: Entry[] = [];
-    for await (const entry of zip.eachEntry()) entries.push(entry);
+    for await (const entry of zip.eachEntry())
+      if (entries.push(entry) > MOST_FILES) throw new Error(`it holds more than ${MOST_FILES} files`);
     const record = await readRecord(zip, entries);
     const selected = entries.flatMap((entry) => {
       const target = entry.fileName.endsWith("/") ? undefined : place(entry.fileName);
       return target === undefined ? [] : [{ entry, target }];
     });
     const total = selected.reduce((sum, { entry }) => sum + entry.uncompressedSize, 0);
+    if (total > MOST_BYTES) throw new Error(`its libraries have more than ${MOST_BYTES / 1e9} GB`);
     let done = 0;
     const hashes: Record<string, string> = {};
     for (const { entry, target } of selected) {
       const expected = record.get(entry.fileName);
       if (expected === undefined) throw new Error(`${entry.fileName} is not in RECORD`);
-      const file = path.join(directory, target);
+      if (hashes[target] !== undefined) throw new Error(`it holds ${entry.fileName} twice`);
+      const file = placeIn(directory, target);
       await fs.mkdir(path.dirname(file), { recursive: true });
       const digest = await writeEntry(zip, entry, file, signal, (bytes) => {
         done += bytes;
@@ -66,11 +75,27 @@ export async function extractWheel(
     }
     return hashes;
   } catch (error) {
-    if (signal?.aborted || systemErrorCode(error) !== undefined) throw error;
+    if (signal?.aborted || error instanceof NativeError || systemErrorCode(error) !== undefined) throw error;
     throw corrupt(wheel, error);
   } finally {
-    zip.close();
+    if (zip === undefined) closeSync(descriptor);
+    else zip.close();
   }
+}
+
+async function hashOf(descriptor: number, signal: AbortSignal | undefined): Promise<string> {
+  const hash = createHash("sha256");
+  const source = createReadStream("", { fd: descriptor, autoClose: false, start: 0, highWaterMark: 1 << 20 });
+  await pipeline([source, hash], signal === undefined ? {} : { signal });
+  return hash.digest("hex");
+}
+
+/** A file inside a folder: the names in an archive can't choose any other. */
+function placeIn(directory: string, target: string): string {
+  const file = path.resolve(directory, target);
+  if (path.isAbsolute(target) || !file.startsWith(path.resolve(directory) + path.sep))
+    throw new Error(`${target} is outside the engine's folder`);
+  return file;
 }
 
 const corrupt = (wheel: string, error: unknown): NativeError => {
@@ -91,6 +116,8 @@ const Row = v.tuple([
 async function readRecord(zip: ZipFile, entries: readonly Entry[]): Promise<Map<string, RecordRow>> {
   const entry = entries.find(({ fileName }) => /^[^/]+\.dist-info\/RECORD$/.test(fileName));
   if (entry === undefined) throw new Error("it has no RECORD");
+  if (entry.uncompressedSize > MOST_RECORD_BYTES)
+    throw new Error(`its RECORD has more than ${MOST_RECORD_BYTES / 1e6} MB`);
   const rows: unknown[] = parse(await text(await zip.openReadStreamPromise(entry)), {
     relax_column_count: true,
   });
@@ -110,8 +137,12 @@ async function writeEntry(
   onBytes: (bytes: number) => void,
 ): Promise<Buffer> {
   const hash = createHash("sha256");
+  let written = 0;
   const meter = new Transform({
     transform(chunk: Buffer, _encoding, next) {
+      written += chunk.length;
+      if (written > entry.uncompressedSize)
+        return next(new Error(`${entry.fileName} is longer than the archive says`));
       hash.update(chunk);
       onBytes(chunk.length);
       next(null, chunk);

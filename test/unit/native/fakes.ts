@@ -21,10 +21,14 @@ export interface WheelOptions {
   /** Names left out of RECORD. */
   unrecorded?: readonly string[];
   compress?: boolean;
+  /** Bytes that the archive's directory says of each file, in place of the true numbers. */
+  claimed?: number;
+  /** The name of one more entry, which RECORD doesn't list. */
+  more?: string;
 }
 
-/** A Python wheel: a zip with its RECORD. */
-export function makeWheel(file: string, files: Record<string, string>, options: WheelOptions = {}): void {
+/** Writes a Python wheel, a zip with its RECORD; answers its SHA-256. */
+export function makeWheel(file: string, files: Record<string, string>, options: WheelOptions = {}): string {
   const record = "fake-1.0.dist-info/RECORD";
   const rows = Object.entries(files)
     .filter(([name]) => !options.unrecorded?.includes(name))
@@ -34,14 +38,18 @@ export function makeWheel(file: string, files: Record<string, string>, options: 
       return `${name},sha256=${sha256},${Buffer.byteLength(text)}`;
     });
   const all = { ...files, [record]: [...rows, `${record},,`].join("\n") };
-  fs.writeFileSync(file, zip(all, options.compress ?? true));
+  const entries = Object.entries(all);
+  if (options.more !== undefined) entries.push([options.more, "more"]);
+  const bytes = zip(entries, options.compress ?? true, options.claimed);
+  fs.writeFileSync(file, bytes);
+  return createHash("sha256").update(bytes).digest("hex");
 }
 
-function zip(files: Record<string, string>, compress: boolean): Buffer {
+function zip(files: readonly [name: string, text: string][], compress: boolean, claimed?: number): Buffer {
   const bodies: Buffer[] = [];
   const directory: Buffer[] = [];
   let offset = 0;
-  for (const [name, text] of Object.entries(files)) {
+  for (const [name, text] of files) {
     const raw = Buffer.from(text);
     const data = compress ? deflateRawSync(raw) : raw;
     const common = Buffer.alloc(26);
@@ -49,7 +57,7 @@ function zip(files: Record<string, string>, compress: boolean): Buffer {
     common.writeUInt16LE(compress ? 8 : 0, 4);
     common.writeUInt32LE(crc32(raw), 10);
     common.writeUInt32LE(data.length, 14);
-    common.writeUInt32LE(raw.length, 18);
+    common.writeUInt32LE(name.startsWith("fake") ? raw.length : (claimed ?? raw.length), 18);
     common.writeUInt16LE(Buffer.byteLength(name), 22);
     const body = Buffer.concat([Buffer.from("PK\x03\x04"), common, Buffer.from(name), data]);
     const tail = Buffer.alloc(14);
@@ -73,6 +81,7 @@ export const WHEEL_FILES = {
   "tensorflow/__init__.py": "not wanted",
   "tensorflow/libtensorflow_cc.so.2": "the big library ".repeat(5000),
   "tensorflow/libtensorflow_framework.so.2": "the small library",
+  "tensorflow/THIRD_PARTY_NOTICES.txt": "licences",
   "tensorflow/include/tensorflow/c/c_api.h": "// the C API",
   "tensorflow/include/tensorflow/compiler/other.h": "// not wanted",
 };
@@ -115,7 +124,12 @@ export class FakeMachine {
   python(behaviour: PipBehaviour): void {
     if (behaviour.kind === "no-pip") return this.program("python3", 'echo "No module named pip" >&2; exit 1');
     const wheel = path.join(this.root, "fake-1.0.whl");
-    makeWheel(wheel, WHEEL_FILES, behaviour.kind === "serves" ? behaviour.wheel : {});
+    // The user allows it: it isn't one of the pinned ones.
+    this.host.env["LAYERWISE_WHEEL_SHA256"] = makeWheel(
+      wheel,
+      WHEEL_FILES,
+      behaviour.kind === "serves" ? behaviour.wheel : {},
+    );
     const serve = `for dest; do :; done; echo "Downloading fake-1.0.whl (2.5 kB)"; cp "${wheel}" "$dest"`;
     const missing = 'echo "ERROR: No matching distribution found for tensorflow-cpu" >&2; exit 1';
     const download = {

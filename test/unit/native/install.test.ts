@@ -12,6 +12,7 @@ import { FakeMachine, WHEEL_FILES } from "./fakes.ts";
 
 const KEY = "native/tensorflow-2.21.0-tfjs-4.22.0-binding-1-linux-x64";
 const INSTALLED = [
+  "THIRD_PARTY_NOTICES.txt",
   "libtensorflow_cc.so.2",
   "libtensorflow_framework.so.2",
   "manifest.json",

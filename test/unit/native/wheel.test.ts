@@ -16,6 +16,7 @@ async function extract(options: WheelOptions, damage?: (wheel: string) => void) 
   damage?.(wheel);
   const fractions: number[] = [];
   const hashes = await extractWheel(wheel, {
+    admit: () => undefined,
     place: (name) => (name.startsWith("pkg/") ? name.slice("pkg/".length) : undefined),
     directory,
     onProgress: (fraction) => fractions.push(fraction),
