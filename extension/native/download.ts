@@ -12,7 +12,7 @@ type Pip = readonly [command: string, ...args: string[]];
 const WHEEL_PYTHON = "3.12";
 
 /** Above any wheel of {@link TENSORFLOW_VERSION} (274 MB at most): an index that sends without end is cut off. */
-export const MOST_WHEEL_BYTES = 1e9;
+const MOST_WHEEL_BYTES = 1e9;
 
 const NETWORK =
   /ConnectionError|NewConnectionError|connection broken|Connection refused|ConnectTimeout|ReadTimeout|timed out|ProxyError|SSLError|Temporary failure in name resolution|Network is unreachable|Max retries exceeded|HTTP error \d+/i;
@@ -89,14 +89,12 @@ async function pipDownload(
   const temporary = path.join(scratch, "tmp");
   await fs.mkdir(temporary, { recursive: true });
   const limit = new AbortController();
+  const note = (bytes: number): void => {
+    onProgress?.(bytes, total);
+    if (bytes > MOST_WHEEL_BYTES) limit.abort(tooLarge(requirement));
+  };
   const watch = setInterval(() => {
-    sizeOf(temporary).then(
-      (bytes) => {
-        onProgress?.(bytes, total);
-        if (bytes > MOST_WHEEL_BYTES) limit.abort(tooLarge(requirement));
-      },
-      () => undefined,
-    );
+    sizeOf(temporary).then(note, () => undefined);
   }, 200);
   try {
     return await runCommand(

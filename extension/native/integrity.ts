@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
-import { closeSync, openSync, readSync, renameSync, statSync, writeFileSync } from "node:fs";
+import { closeSync, openSync, readSync, statSync } from "node:fs";
 import path from "node:path";
+import { writeAtomic } from "../files/writeAtomic.ts";
 import { manifestPath, type Manifest } from "./cache.ts";
 
 /**
@@ -29,9 +30,7 @@ export function findDamage(directory: string, manifest: Manifest): string | unde
 
 /** Replaces the manifest atomically. */
 export function writeManifest(directory: string, manifest: Manifest): void {
-  const temporary = `${manifestPath(directory)}.${process.pid}`;
-  writeFileSync(temporary, `${JSON.stringify(manifest, undefined, 2)}\n`);
-  renameSync(temporary, manifestPath(directory));
+  writeAtomic(manifestPath(directory), [Buffer.from(`${JSON.stringify(manifest, undefined, 2)}\n`)]);
 }
 
 /** SHA-256 in hex. Synchronous, like the loading it belongs to: 850 MB take about half a second. */

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { closeSync, constants, createReadStream, createWriteStream, openSync } from "node:fs";
+import { closeSync, createReadStream, createWriteStream } from "node:fs";
 import fs from "node:fs/promises";
 import path from "node:path";
 import { Transform } from "node:stream";
@@ -9,6 +9,7 @@ import { createInflateRaw } from "node:zlib";
 import { parse } from "csv-parse/sync";
 import * as v from "valibot";
 import { fromFdPromise, type Entry, type ZipFile } from "yauzl";
+import { openRegularSync } from "../files/regular.ts";
 import { NativeError, systemErrorCode } from "./errors.ts";
 
 /** Above what TensorFlow's wheels hold: 15,700 files, 1.3 GB, a RECORD of 1.7 MB. */
@@ -41,10 +42,11 @@ export async function extractWheel(
   wheel: string,
   { admit, place, directory, signal, onProgress }: ExtractOptions,
 ): Promise<Record<string, string>> {
-  // One descriptor for both: the bytes that are unpacked are those that were hashed.
-  const descriptor = openSync(wheel, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0));
+  let descriptor: number | undefined;
   let zip: ZipFile | undefined;
   try {
+    // One descriptor for both: the bytes that are unpacked are those that were hashed.
+    descriptor = openRegularSync(wheel);
     admit(await hashOf(descriptor, signal));
     zip = await fromFdPromise(descriptor, { autoClose: false, lazyEntries: true });
     const entries: Entry[] = [];
@@ -78,8 +80,8 @@ export async function extractWheel(
     if (signal?.aborted || error instanceof NativeError || systemErrorCode(error) !== undefined) throw error;
     throw corrupt(wheel, error);
   } finally {
-    if (zip === undefined) closeSync(descriptor);
-    else zip.close();
+    if (zip !== undefined) zip.close();
+    else if (descriptor !== undefined) closeSync(descriptor);
   }
 }
 
