@@ -21,7 +21,7 @@ import { parseArgs } from "node:util";
 import * as esbuild from "esbuild";
 import { codiconFont, codiconStyles } from "./codicons.mjs";
 import { BUNDLE, messages } from "./l10n.mjs";
-import { thirdPartyNotices } from "./notices.mjs";
+import { shippedPackages, thirdPartyNotices } from "./notices.mjs";
 import { inRoot, isMain, main, mustRun, root } from "./project.mjs";
 
 const require = createRequire(import.meta.url);
@@ -164,7 +164,7 @@ function copy(from, to) {
 const packageFolder = (name) => path.dirname(require.resolve(`${name}/package.json`));
 
 /** Packages of which {@link copyFiles} copies files, for the notices. */
-const COPIED = ["@tensorflow/tfjs-node", "@vscode/codicons", "node-api-headers"].map(
+const COPIED = ["@tensorflow/tfjs-node", "@vscode/codicons", "elkjs", "esbuild", "node-api-headers"].map(
   (name) => `node_modules/${name}`,
 );
 
@@ -242,7 +242,10 @@ const writeOutputs = {
   },
 };
 
-/** @param {{ watch?: boolean, release?: boolean }} [options] */
+/**
+ * @param {{ watch?: boolean, release?: boolean }} [options]
+ * @returns {Promise<import("./notices.mjs").ShippedPackage[]>} The packages inside; none while it watches.
+ */
 export async function build({ watch = false, release = false } = {}) {
   copyFiles();
   /** @type {string[]} */
@@ -256,13 +259,12 @@ export async function build({ watch = false, release = false } = {}) {
     if (watch) await (await esbuild.context(final)).watch();
     else bundled.push(...Object.keys((await esbuild.build(final)).metafile?.inputs ?? {}));
   }
-  if (watch) return;
-  writeFile(
-    inRoot("dist", "THIRD_PARTY_NOTICES.txt"),
-    Buffer.from(thirdPartyNotices([...bundled, ...COPIED])),
-  );
+  if (watch) return [];
+  const packages = shippedPackages([...bundled, ...COPIED]);
+  writeFile(inRoot("dist", "THIRD_PARTY_NOTICES.txt"), Buffer.from(thirdPartyNotices(packages)));
   writeFile(inRoot(BUNDLE), Buffer.from(`${JSON.stringify(messages(), null, 2)}\n`));
   await emitTypes();
+  return packages;
 }
 
 if (isMain(import.meta.url))

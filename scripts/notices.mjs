@@ -1,27 +1,85 @@
 // @ts-check
-/** The licences of the packages inside the bundles: their authors ask for them to go along. */
+/** The packages inside the bundles, and their licences: their authors ask for them to go along. */
 import fs from "node:fs";
-import { inRoot } from "./project.mjs";
+import path from "node:path";
+import { inRoot, ScriptError } from "./project.mjs";
+
+/**
+ * @typedef {{ name: string, version: string, license: string, texts: string[] }} ShippedPackage
+ *   `license` is an SPDX expression; `texts` are the licence files of the package, or the licence's own text.
+ */
+
+/** Whose the packages are that have no licence file: stated in their sources, else the package's authors. */
+const COPYRIGHTS = /** @type {Readonly<Record<string, string>>} */ ({
+  "@bufbuild/protobuf":
+    "Copyright 2021-2026 Buf Technologies, Inc.\nCopyright 2008 Google Inc. All rights reserved.",
+  "@microsoft/fast-element": "Copyright (c) Microsoft Corporation. All rights reserved.",
+  "@microsoft/fast-foundation": "Copyright (c) Microsoft Corporation. All rights reserved.",
+  "@microsoft/fast-web-utilities": "Copyright (c) Microsoft Corporation. All rights reserved.",
+  "@tensorflow/tfjs-backend-cpu": "Copyright 2017-2023 Google LLC. All rights reserved.",
+  "@tensorflow/tfjs-backend-wasm": "Copyright 2017-2023 Google LLC. All rights reserved.",
+  "@tensorflow/tfjs-core": "Copyright 2017-2023 Google LLC. All rights reserved.",
+  "@tensorflow/tfjs-node": "Copyright 2017-2023 Google LLC. All rights reserved.",
+  "gearhash-jit": "Copyright (c) the authors of gearhash-jit",
+  seedrandom: "Copyright 2019 David Bau.",
+});
+
+/**
+ * The packages that files belong to, by name and version, each once.
+ * @param {Iterable<string>} files Files that are bundled or copied, relative to the repository.
+ * @returns {ShippedPackage[]}
+ */
+export function shippedPackages(files) {
+  /** @type {Map<string, ShippedPackage>} */
+  const packages = new Map();
+  for (const file of files) {
+    const folder = /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+/.exec(file)?.[0];
+    if (folder === undefined) continue;
+    const found = readPackage(inRoot(folder));
+    packages.set(`${found.name}@${found.version}`, found);
+  }
+  return [...packages.values()].sort((a, b) =>
+    `${a.name} ${a.version}` < `${b.name} ${b.version}` ? -1 : 1,
+  );
+}
+
+/** @param {string} folder @returns {ShippedPackage} */
+function readPackage(folder) {
+  const { name, version, license } = JSON.parse(fs.readFileSync(path.join(folder, "package.json"), "utf8"));
+  const texts = fs
+    .readdirSync(folder)
+    .filter((file) => /^(licen[cs]e|copying|notice)/i.test(file))
+    .map((file) => fs.readFileSync(path.join(folder, file), "utf8").trim());
+  return { name, version, license, texts: texts.length > 0 ? texts : standardTexts(name, license) };
+}
+
+/**
+ * The texts of the licences that an SPDX expression names, under the package's copyright.
+ * @param {string} name
+ * @param {string} license
+ */
+export function standardTexts(name, license) {
+  const copyright = COPYRIGHTS[name];
+  const ids = (license ?? "").match(/[\w.-]+/g)?.filter((word) => !/^(AND|OR|WITH)$/.test(word)) ?? [];
+  const unknown = ids.find((id) => !fs.existsSync(textFile(id)));
+  if (copyright === undefined || ids.length === 0 || unknown !== undefined)
+    throw new ScriptError(
+      `${name} (${license}) has no licence file: ${unknown === undefined ? "say whose it is in scripts/notices.mjs" : `put the text of ${unknown} into scripts/licences`}.`,
+    );
+  return [copyright, ...ids.map((id) => fs.readFileSync(textFile(id), "utf8").replace(/^\n+|\s+$/g, ""))];
+}
+
+/** @param {string} id Of SPDX. */
+const textFile = (id) => inRoot("scripts", "licences", `${id}.txt`);
 
 /**
  * One text with each package's name, version, licence and copyright.
- * @param {Iterable<string>} files Files that are bundled or copied, relative to the repository.
+ * @param {readonly ShippedPackage[]} packages
  */
-export function thirdPartyNotices(files) {
-  /** @type {Set<string>} */
-  const folders = new Set();
-  for (const file of files) {
-    const folder = /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+/.exec(file)?.[0];
-    if (folder !== undefined) folders.add(folder);
-  }
-  const notices = [...folders].map((folder) => {
-    const { name, version, license } = JSON.parse(fs.readFileSync(inRoot(folder, "package.json"), "utf8"));
-    const texts = fs
-      .readdirSync(inRoot(folder))
-      .filter((file) => /^(licen[cs]e|copying|notice)/i.test(file))
-      .map((file) => fs.readFileSync(inRoot(folder, file), "utf8").trim());
-    return [`${name} ${version} (${license})`, ...texts].join("\n\n");
-  });
+export function thirdPartyNotices(packages) {
   const rule = `\n\n${"-".repeat(80)}\n\n`;
-  return `Layerwise contains these packages.${rule}${[...new Set(notices)].sort().join(rule)}\n`;
+  const notices = packages.map(({ name, version, license, texts }) =>
+    [`${name} ${version} (${license})`, ...texts].join("\n\n"),
+  );
+  return `Layerwise contains these packages.${rule}${notices.join(rule)}\n`;
 }

@@ -2,7 +2,7 @@
 /**
  * Packs the extension as users install it, a VSIX for each platform: `npm run package [-- --target PLATFORM …|all]`,
  * by default for this one. A release build, with the platform's esbuild from npm and no native engine, which is
- * installed on demand.
+ * installed on demand. Beside each VSIX lies its software bill of materials, in CycloneDX.
  */
 import { createHash } from "node:crypto";
 import fs from "node:fs";
@@ -12,6 +12,7 @@ import { parseArgs } from "node:util";
 import { listFiles, PackageManager } from "@vscode/vsce";
 import { build } from "./build.mjs";
 import { inRoot, isMain, main, mustRun, root, ScriptError } from "./project.mjs";
+import { billOfMaterials } from "./sbom.mjs";
 import { checkContents, megabytes, readContents } from "./vsix-contents.mjs";
 
 const PLUGIN = "layerwise-ts-plugin";
@@ -84,13 +85,15 @@ async function fetchEsbuild(target, folder) {
 async function packageRelease(targets) {
   const { name, version } = JSON.parse(fs.readFileSync(inRoot("package.json"), "utf8"));
   fs.rmSync(inRoot("dist"), { recursive: true, force: true });
-  await build({ release: true });
+  const packages = await build({ release: true });
   for (const target of targets) {
     const folder = fs.mkdtempSync(path.join(os.tmpdir(), "layerwise-esbuild-"));
     try {
       const esbuild = await fetchEsbuild(target, folder);
       const out = inRoot("out", `${name}-${target}-${version}.vsix`);
       await packageExtension({ target, esbuild, out });
+      const bill = await billOfMaterials({ target, packages, vsix: out });
+      fs.writeFileSync(out.replace(/vsix$/, "cdx.json"), `${JSON.stringify(bill, null, 2)}\n`);
       process.stdout.write(`${path.relative(root, out)}  ${megabytes(fs.statSync(out).size)}\n`);
     } finally {
       fs.rmSync(folder, { recursive: true, force: true });

