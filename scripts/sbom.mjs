@@ -1,6 +1,6 @@
 // @ts-check
 /** The software bill of materials of a VSIX, in CycloneDX: npm writes what is installed, of which this keeps what ships. */
-import { createHash } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import fs from "node:fs";
 import path from "node:path";
 import { inRoot, mustRun, ScriptError } from "./project.mjs";
@@ -82,6 +82,7 @@ export async function billOfMaterials({ target, packages, vsix }) {
   const refs = new Set(all.map((component) => component["bom-ref"]));
   return {
     ...installed,
+    serialNumber: `urn:uuid:${randomUUID()}`,
     metadata: {
       ...installed.metadata,
       component: {
