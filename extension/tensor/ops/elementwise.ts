@@ -1,5 +1,5 @@
 import { apply } from "../apply.ts";
-import { attr, scalar, type TfBuilder, type TfRef } from "../lowering.ts";
+import { attr } from "../lowering.ts";
 import { number, TRAINING_ONLY, type OnnxRef } from "../onnx.ts";
 import { defineOp, type GradientRule, type Op } from "../op.ts";
 import { broadcastPlaces } from "../plain.ts";
@@ -7,9 +7,11 @@ import { broadcastShapes } from "../shape.ts";
 import { fillValue } from "../graph.ts";
 import { Tensor } from "../tensor.ts";
 import { addNode, binary, DIVIDES, mapped, onnxFloorDiv, STEP, unary } from "./elements.ts";
+import { erfNode, inDouble, sigmoidNode, softplusNode, tanhNode } from "./exactNodes.ts";
 
 const f = (op: Op<object>, ...inputs: Tensor[]): Tensor => apply(op, inputs, {});
 const constant = (value: number): Tensor => new Tensor(fillValue(value, [], "float32"));
+const softplusOf = (x: number): number => (x > 20 ? x : Math.log1p(Math.exp(x)));
 const scaled = (x: Tensor, by: number): Tensor => f(mul, x, constant(by));
 
 export const add = binary(
@@ -248,7 +250,7 @@ export const log: Op<object> = unary(
 );
 export const log1p = unary(
   "log1p",
-  "Log1p",
+  (b, x) => inDouble(b, "Log1p", x),
   (b, [x]) => b.node("Log", [b.node("Add", [x!, number(b, 1)])]),
   (k, x) => mapped(k, x, Math.log1p),
   Math.log1p,
@@ -313,7 +315,7 @@ export const cos: Op<object> = unary(
 );
 export const erf = unary(
   "erf",
-  "Erf",
+  erfNode,
   "Erf",
   (k, x) => k.erf(x),
   undefined,
@@ -373,7 +375,7 @@ export const reluGrad: Op<object> = binary(
 );
 export const sigmoid = unary(
   "sigmoid",
-  "Sigmoid",
+  sigmoidNode,
   "Sigmoid",
   (k, x) => k.sigmoid(x),
   (x) => 1 / (1 + Math.exp(-x)),
@@ -391,21 +393,6 @@ export const sigmoidGrad: Op<object> = binary(
     f(sigmoidGrad, y!, grad),
   ],
 );
-/**
- * sign(x) · (1 − 2 / (exp(2|x|) + 1)) where that is large. TensorFlow's own kernel is a rational function, off by 5 units
- * in the last place and exactly 1 from 7.91 on: log(1 − tanh²) of a squashed policy needs better.
- */
-function tanhNode(b: TfBuilder, x: TfRef): TfRef {
-  const T = { T: attr.type("float32") };
-  const small = b.node("Tanh", [x], T);
-  if (b.portable === true) return small;
-  const number = (value: number): TfRef => scalar(b, value, "float32");
-  const size = b.node("Abs", [x], T);
-  const grown = b.node("Exp", [b.node("Mul", [size, number(2)], T)], T);
-  const rest = b.node("Div", [number(2), b.node("AddV2", [grown, number(1)], T)], T);
-  const large = b.node("Mul", [b.node("Sign", [x], T), b.node("Sub", [number(1), rest], T)], T);
-  return b.node("SelectV2", [b.node("Less", [size, number(0.6)], T), small, large], T);
-}
 export const tanh = unary(
   "tanh",
   tanhNode,
@@ -425,10 +412,10 @@ export const tanhGrad: Op<object> = binary(
 );
 export const softplus = unary(
   "softplus",
+  softplusNode,
   "Softplus",
-  "Softplus",
-  (k, x) => k.softplus(x),
-  (x) => (x > 20 ? x : Math.log1p(Math.exp(x))),
+  (k, x) => mapped(k, x, softplusOf),
+  softplusOf,
   ({ grad, inputs: [x] }) => [f(mul, grad, f(sigmoid, x!))],
 );
 

@@ -7,6 +7,7 @@ import { defineOp, type GradientRule, type NoOnnx, type OnnxRule, type Op } from
 import { broadcastShapes, numel } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
 import { mapped } from "./elements.ts";
+import { inDouble } from "./exactNodes.ts";
 import { exp, mul, neg, square } from "./elementwise.ts";
 import { digamma, erfc as erfcOf, erfinv as erfinvOf, lgamma as lgammaOf, zeta } from "./specialValues.ts";
 
@@ -19,33 +20,37 @@ const ONE_MINUS_ERF: OnnxRule<object> = (b, inputs) => b.node("Sub", [number(b, 
 
 function special(
   name: string,
-  tensorflow: string,
+  tensorflow: string | ((b: TfBuilder, x: TfRef) => TfRef),
   onnx: OnnxRule<object> | NoOnnx,
   value: (x: number) => number,
   gradient: GradientRule<object>,
-  refined?: (b: TfBuilder, x: TfRef, y: TfRef) => TfRef,
 ): Op<object> {
   return defineOp({
     name,
     infer: ([x]) => x!,
     gradient,
     onnx,
-    tensorflow(b, [x]) {
-      const y = b.node(tensorflow, [x!], { T });
-      return refined === undefined ? y : refined(b, x!, y);
-    },
+    tensorflow: (b, [x]) =>
+      typeof tensorflow === "string" ? b.node(tensorflow, [x!], { T }) : tensorflow(b, x!),
     tfjs: (k, [x]) => mapped(k, x!, value),
     cost: ({ outputs }) => 8 * numel(outputs[0]!.shape),
   });
 }
 
 /** 1 − erf(x), exact where that is small. */
-export const erfc = special("erfc", "Erfc", ONE_MINUS_ERF, erfcOf, ({ grad, inputs: [x] }) => [
-  f(mul, f(mul, grad, f(exp, f(neg, f(square, x!)))), constant(-2 / Math.sqrt(Math.PI))),
-]);
+export const erfc = special(
+  "erfc",
+  (b, x) => inDouble(b, "Erfc", x),
+  ONE_MINUS_ERF,
+  erfcOf,
+  ({ grad, inputs: [x] }) => [
+    f(mul, f(mul, grad, f(exp, f(neg, f(square, x!)))), constant(-2 / Math.sqrt(Math.PI))),
+  ],
+);
 
 /** One of Newton's steps from a root y of erf(y) = x: TensorFlow's is off by up to a thousand units in the last place. */
-function closerRoot(b: TfBuilder, x: TfRef, y: TfRef): TfRef {
+function closerRoot(b: TfBuilder, x: TfRef): TfRef {
+  const y = b.node("Erfinv", [x], { T });
   const one = (op: string, u: TfRef): TfRef => b.node(op, [u], { T });
   const two = (op: string, u: TfRef, v: TfRef): TfRef => b.node(op, [u, v], { T });
   const number = (v: number): TfRef => scalar(b, v, "float32");
@@ -66,11 +71,10 @@ function closerRoot(b: TfBuilder, x: TfRef, y: TfRef): TfRef {
 /** The inverse of erf. */
 export const erfinv: Op<object> = special(
   "erfinv",
-  "Erfinv",
+  closerRoot,
   UNKNOWN,
   erfinvOf,
   ({ grad, outputs: [y] }) => [f(mul, f(mul, grad, f(exp, f(square, y!))), constant(Math.sqrt(Math.PI) / 2))],
-  closerRoot,
 );
 
 /** ln |Γ(x)|. */
