@@ -34,7 +34,7 @@ const GROUP_OPTIONS = {
   "elk.padding": `[top=${HEAD_HEIGHT + 10},left=16,bottom=14,right=16]`,
 };
 
-/** A layout that nobody waits for, with all that others have: the engine's first one takes longest. */
+/** A warm-up layout that uses every feature: the engine's first one takes longest. */
 export const WARM_UP: ElkNode = {
   id: "",
   layoutOptions: { "elk.algorithm": "layered", "elk.hierarchyHandling": "INCLUDE_CHILDREN" },

@@ -29,7 +29,7 @@ export interface Fallback {
  * line, which isn't kept while all goes well, can be looked for in the next.
  */
 export class Fallbacks {
-  /** What is told once. Before anybody listens it is kept. */
+  /** The report of the first fallback, kept until a listener is set. */
   private told: Fallback | undefined;
   private pending: Fallback | undefined;
   private listener: ((fallback: Fallback) => void) | undefined;
@@ -96,7 +96,7 @@ export function firstDifference(
   const differs = own.findIndex(
     ({ shown, attributes }, i) => shown !== before[i]?.shown || attributes !== before[i]?.attributes,
   );
-  // All of it is the same: the other one goes on, or what is read or written is other.
+  // One graph is longer, or reads or writes other values.
   const at = differs < 0 ? nodes.length - 1 : differs;
   const [now, then] = [own[at]!, before[at]];
   // Where the shapes are the same, a setting of the op differs, such as where a slice ends.

@@ -24,7 +24,7 @@ const MESSAGES: readonly [RegExp, (m: RegExpMatchArray, op: AnyOp | undefined) =
 ];
 
 /**
- * The error as PyTorch words it, if it is about the user's values; else as it is.
+ * The error as PyTorch words it, if it is about the user's values; else unchanged.
  * @param op the op that was running; a compiled graph's errors name it themselves
  */
 export function translated(error: unknown, op?: AnyOp): unknown {

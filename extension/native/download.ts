@@ -19,7 +19,7 @@ const NETWORK =
 
 /**
  * pip through the first Python that has it, or a NativeError "no-python" or "no-pip". Python looks for modules in the
- * current folder first, so `cwd` is one that nobody else writes to.
+ * current folder first, so `cwd` must be writable by us alone.
  */
 export async function findWorkingPip(host: Host, cwd: string, signal?: AbortSignal): Promise<Pip> {
   const python = findPython(host);

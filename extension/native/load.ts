@@ -43,7 +43,7 @@ export const chosenThreads = (): ChosenThreads | undefined => threads;
 /**
  * Loads TensorFlow into this process, once; takes about 0.3 s. Throws a {@link NativeError} ("not-installed", "broken",
  * "load-failed") whose message says in one line why the engine can't be used. A device set in LAYERWISE_DEVICE is not
- * its business: whoever calls has chosen.
+ * its business: the caller has chosen.
  */
 export function loadNative(host: Host = thisHost()): NativeBinding {
   if (loaded !== undefined) return loaded;
@@ -60,7 +60,7 @@ export function loadNative(host: Host = thisHost()): NativeBinding {
       "broken",
       `The native engine is damaged (${damaged} was changed). Install it again with "layerwise engine install".`,
     );
-  // TensorFlow's errors reach JavaScript as exceptions; what it would print besides is noise in a run's log.
+  // TensorFlow's errors reach JavaScript as exceptions; its own output is noise in a run's log.
   process.env["TF_CPP_MIN_LOG_LEVEL"] ??= "3";
   // TensorFlow leaves oneDNN off on processors without AVX-512; its convolutions are over twice as fast on those too.
   process.env["TF_ENABLE_ONEDNN_OPTS"] ??= "1";

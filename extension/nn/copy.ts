@@ -12,7 +12,7 @@ import { STATE } from "./moduleCall.ts";
  * occurs twice occurs twice in the copy. Functions and other objects are taken over as they are. A tensor's gradient is
  * copied with it, a parameter's is not.
  *
- * Initial weights that nobody has looked at yet are not computed for this: the copies share them.
+ * Initial weights that were never read are not computed for this: the copies share them.
  *
  * ```ts
  * const teacher = copy.deepcopy(student);
@@ -98,7 +98,7 @@ function aliasOf(source: Tensor): Tensor {
   return source.isLeaf && source.requiresGrad ? alias.requiresGrad_() : alias;
 }
 
-/** The value that a parameter or buffer began with, while it still has it; shared with whoever has it too. */
+/** The value that a parameter or buffer began with, while it still has it; copies share it. */
 function initialOf(source: Tensor): Value | undefined {
   const { producer } = source.value;
   if (producer.kind !== "state" || producer.storage.version !== producer.version) return undefined;

@@ -41,7 +41,7 @@ export function experiment<M extends Module, O extends Optimizers>(
 ): Experiment {
   for (const [name, check] of Object.entries(CHECKS)) {
     const value: unknown = Reflect.get(options, name);
-    // What must be there is looked at also when it is not.
+    // Required options are checked when they are missing too.
     if (value !== undefined || REQUIRED.has(name)) check(name, value);
   }
   if (options.trainStep === undefined && options.loss === undefined)
@@ -74,7 +74,7 @@ type Check = (name: string, value: unknown) => void;
 
 const REQUIRED: ReadonlySet<string> = new Set(["model", "data", "optimizer", "epochs"]);
 
-/** Every option, in the order in which they are looked at and named. */
+/** Every option, in the order in which they are checked and listed. */
 const CHECKS: Record<keyof ExperimentOptions, Check> = {
   seed: matches("a whole number", Number.isInteger),
   model: func,

@@ -294,7 +294,7 @@ export abstract class Module {
     );
   }
 
-  /** As it is: parameters are float32. */
+  /** Returns the module unchanged: parameters are float32. */
   float(): this {
     return this.to("float32");
   }

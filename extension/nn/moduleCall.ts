@@ -17,7 +17,7 @@ import { PackedSequence } from "./packedSequence.ts";
 /** Where a module keeps its state: a symbol, so that a walk of its properties doesn't meet it. */
 export const STATE: unique symbol = Symbol("layerwise.module");
 
-/** What a module knows of itself besides its own properties. */
+/** A module's internal state, beside its own properties. */
 export class ModuleState {
   training = true;
   /** Where the user's code made the module, kept while sites are: the preview shows it. */

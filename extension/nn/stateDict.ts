@@ -136,7 +136,7 @@ function inPlaceOf(tensor: Tensor, source: Tensor): Tensor {
   return new Parameter(value, tensor.requiresGrad);
 }
 
-/** The value of `from` as it is now, in the type of `to`: what holds it may change later. */
+/** The current value of `from`, in the type of `to`: its holder may change later. */
 export function snapshot(from: Tensor, to: Tensor): Tensor {
   if (from.dtype !== to.dtype) return apply(cast, [from], { dtype: to.dtype });
   return from.value.producer.kind === "state" ? apply(identity, [from], {}) : from;

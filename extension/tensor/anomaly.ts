@@ -10,7 +10,7 @@ import { formatShape } from "./shape.ts";
 export type Flaw = "nan" | "inf";
 
 /**
- * A value that is no finite number came up in a step that anomaly detection looked at. Nothing of the step was written.
+ * Anomaly detection found a value that is not finite. Nothing of the step was written.
  */
 export class AnomalyError extends TensorError {
   /** Stacks of the calls that led to it: of the function that made it, and before those of what it was given. */
@@ -34,7 +34,7 @@ export class AnomalyError extends TensorError {
   }
 }
 
-/** Whether every value is looked at when it is computed. */
+/** Whether every value is checked when it is computed. */
 export function isAnomalyEnabled(): boolean {
   return inspection.of !== undefined;
 }
@@ -139,7 +139,7 @@ function flawed(value: Value): Flaw | undefined {
   const leaf = value.producer;
   if (leaf.kind === "node") return flaws.get(value);
   if (leaf.kind === "random") return undefined;
-  // A parameter's value from before an update is gone; what was made of it was looked at then.
+  // A parameter's value from before an update is gone; what was computed from it was checked then.
   if (leaf.kind === "state" && leaf.version !== leaf.storage.version) return undefined;
   return flawOf(leafData(value));
 }

@@ -44,7 +44,7 @@ export function gather(at: Int32Array): PlainKernel {
   };
 }
 
-/** Copies everything as it is. */
+/** Copies everything unchanged. */
 export const copy: PlainKernel = ([x], [y]) => y!.set(x!);
 
 /** An op of one tensor of floats, element by element. */

@@ -81,7 +81,7 @@ export const keep = {
   waiting: false,
   /**
    * What is computed will be computed again: graphs are compiled at once. On for a training, where a step that was
-   * interpreted could be rounded otherwise than the same step of a run that was gone on with.
+   * interpreted could round differently from the same step of a resumed run.
    */
   repeats: false,
   /** The state of the training under way: an executor that compiles a graph better when it comes often counts in it. */
@@ -162,7 +162,7 @@ export function guard(value: Value, by: Guard): void {
   guards.set(value, by);
 }
 
-/** What a value of the graph comes to, now. */
+/** Computes a value of the graph now. */
 function computed(value: Value): HostArray {
   const by = guards.get(value);
   if (value.read === undefined) barrier(by === undefined ? [value] : [value, ...by.inputs]);
@@ -397,7 +397,7 @@ const isCompiled = (key: string): boolean => current?.compiled?.(key) ?? false;
 
 /** The plan of everything pending: known from an earlier step, or named now. */
 function planFor(request: Request): Plan {
-  // What is looked at has to be there: no node of it is taken over from an earlier step.
+  // Inspected values must be computed: no node is taken from an earlier step.
   let plan = inspection.of === undefined ? recognize(request, isCompiled) : undefined;
   if (plan === undefined) learn((plan = buildPlan(request)));
   endTrace();

@@ -1,6 +1,6 @@
 import type { Node } from "./graph.ts";
 
-/** Message of an error that is made for its frames alone: nobody reads its text. */
+/** Message of an error that is created only for its stack frames. */
 export const SITE = "site";
 
 /** What is being recorded right now: set by module calls, backward and optimizers, read when a node is made. */

@@ -3,7 +3,7 @@ import type { AnyOp } from "./op.ts";
 import { sameShape } from "./shape.ts";
 import type { Tensor } from "./tensor.ts";
 
-/** What a barrier is asked for. */
+/** What a barrier must compute. */
 export interface Request {
   /** Values that somebody waits for. */
   readonly requested: readonly Value[];
@@ -196,7 +196,7 @@ export class Template {
     return true;
   }
 
-  /** The plan, when all nodes were found to match and what is asked for is the same too. */
+  /** The plan, when all nodes were found to match and the same values are requested. */
   plan(numbering: Numbering, nodes: readonly Node[], request: Request): Plan | undefined {
     const { codes } = this;
     const { requested, assigns, lazy } = request;
@@ -215,7 +215,7 @@ export class Template {
     const value = (code: number): Value => {
       if (code < 0) return leaves[-code - 1]!;
       const { serial, index } = place(code);
-      // What stands for an output that was not recorded is among what is asked for.
+      // A placeholder of an unrecorded output is among the requested values.
       return nodes[serial]!.outputs[index] ?? requested[codes.requested.indexOf(code)]!;
     };
     return {

@@ -174,7 +174,7 @@ export class Tensor {
     return view?.detached === true && this.edge === undefined ? view.base : this;
   }
 
-  /** @internal The value as it is, without following a base: undefined when that was written to since. */
+  /** @internal The stored value, without following a base: undefined when that was written to since. */
   get still(): Value | undefined {
     const view = this.shared && this.currentView();
     const stale = view !== undefined && (view.base.still === undefined || view.base.writes !== this.seen);
@@ -290,7 +290,7 @@ export class Tensor {
       this.current = value;
       dirty.add(this);
     } else {
-      // A leaf replaces the stored value as a whole: nothing to compute, and a random initial value that nobody
+      // A leaf replaces the stored value as a whole: nothing to compute, and a random initial value that no code
       // will see now is skipped instead of drawn.
       if (storage.settled !== undefined) replacing.keep?.(storage.settled);
       const before = this.current.producer;
@@ -332,7 +332,7 @@ export class Tensor {
     this.current = storage.settled = stateValue(storage);
   }
 
-  /** @internal Forgets a write that could not be computed; an initial value goes on waiting. */
+  /** @internal Forgets a write that could not be computed; an initial value stays pending. */
   revert(): void {
     const before = this.storage?.settled;
     if (before !== undefined) this.current = before;

@@ -4,7 +4,7 @@ import type { AnyOp, Op } from "./op.ts";
 import { Numbering, place, Template, type Backward, type Plan, type Request } from "./template.ts";
 import { Tensor } from "./tensor.ts";
 
-// A training loop records the same graph step after step. Naming it anew each time (walking it, writing its key) would
+// A training loop records the same graph step after step. Naming it each time (walking it, writing its key) would
 // cost more than small models take to compute, so the nodes are compared, in the order in which they were recorded,
 // with those of graphs named before. As soon as the forward part has been found to be that of the step before, its
 // `backward()` is not recorded at all.
@@ -89,9 +89,9 @@ export function takeAbandoned(): Value[] {
   return values;
 }
 
-/** Notes values of before a barrier that the next step is to compute, besides those noted before or in their place. */
-export function carry(values: readonly Value[], besides = false): void {
-  const before = besides ? carried.filter((value) => !value.ready) : [];
+/** Notes values of before a barrier that the next step must compute, in addition to those noted before or instead of them. */
+export function carry(values: readonly Value[], add = false): void {
+  const before = add ? carried.filter((value) => !value.ready) : [];
   carried = [...before, ...values].slice(-MOST_CARRIED);
 }
 
@@ -152,7 +152,7 @@ function completed(request: Request, compiled: (key: string) => boolean): Plan |
   return plan;
 }
 
-/** What reading a gradient comes to that nobody kept. */
+/** Throws: the gradient was discarded. */
 export function released(): never {
   throw new TensorError(
     "released",

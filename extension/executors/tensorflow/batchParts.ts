@@ -17,7 +17,7 @@ const LEAST = 10e6;
 /** Share of the multiply-adds that has to be in parts. */
 const COVERED = 0.9;
 
-/** A plan as it is to be compiled. */
+/** A plan to be compiled. */
 export interface Parted {
   /** What was given where the batch stays whole. */
   readonly plan: Plan;
@@ -199,7 +199,7 @@ class Division {
     return divided;
   }
 
-  /** The parts of a value, cut anew where it comes whole or in others. */
+  /** The shards of a value, split again where it is whole or split otherwise. */
   private cut(value: Value, cut: Cut): readonly Value[] {
     const { parts } = this.of(value);
     let found = parts.get(keyOf(cut));

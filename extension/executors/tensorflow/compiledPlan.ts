@@ -146,7 +146,7 @@ export class CompiledPlan {
     const time = `a step takes ${Number(this.cost.toPrecision(2))} ms, and a call at most ${CALL}`;
     if (this.depth < 2) return { chosen: "1", why: time };
     if (this.loop !== undefined) return { chosen: `up to ${this.depth}`, why: time };
-    return { chosen: "1", why: "each step is looked at before the next is made" };
+    return { chosen: "1", why: "each step is read before the next is recorded" };
   }
 
   /** Steps that are not computed yet: they wait to be, or are meanwhile. */
@@ -189,7 +189,7 @@ export class CompiledPlan {
   /**
    * A step whose values are asked for before the next one is made. When it is known what the next ones will be fed, the
    * same call computes some of them: a step that turns out to be fed just that has its values already. As soon as anything
-   * else is asked for, the variables get the values they have after the steps that there really were.
+   * else is needed, the variables are rolled back and the committed steps replayed.
    * @param places of {@link places}
    * @returns undefined when the step has to be run by itself
    */
@@ -351,7 +351,7 @@ export class CompiledPlan {
     else this.flush(residences);
   }
 
-  /** Has those that wait computed while JavaScript goes on. */
+  /** Starts computing the queued steps while JavaScript continues. */
   private start(residences: Residences): void {
     this.waiting.start(this.loop!, residences);
   }
@@ -392,7 +392,7 @@ export class CompiledPlan {
 
   private took(steps: number, milliseconds: number): void {
     const cost = milliseconds / steps;
-    // The first call of a program prepares it: what counts is how it goes on.
+    // The first call of a program prepares it: the later ones count.
     if (this.fresh) this.fresh = false;
     else this.cost = this.cost === Infinity ? cost : 0.7 * this.cost + 0.3 * cost;
     this.trials += steps;

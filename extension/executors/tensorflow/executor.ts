@@ -73,7 +73,7 @@ export class TensorFlowExecutor implements Executor, Residences {
   private ahead: CompiledPlan | undefined;
   private readonly seen = new Set<string>();
   private lazy: number[] = [];
-  // Tensors of storages that nobody can reach any more, freed between calls.
+  // Tensors of unreachable storages, freed between calls.
   private readonly abandoned: number[] = [];
   private readonly registry = new FinalizationRegistry<Residence>((r) => {
     if (r.kind === "handle") this.abandoned.push(r.id);
@@ -109,7 +109,7 @@ export class TensorFlowExecutor implements Executor, Residences {
     }
   }
 
-  /** Lets a training step wait for the next ones, when nobody looks at each. */
+  /** Queues a training step with the next ones, when its values are not read at once. */
   private defer(compiled: CompiledPlan, plan: Plan): boolean {
     if (!keep.waiting || plan.assigns.length === 0 || plan.lazy.length > 0) return false;
     const { training } = keep;
@@ -139,7 +139,7 @@ export class TensorFlowExecutor implements Executor, Residences {
     return true;
   }
 
-  /** Takes a training step that is looked at from those computed ahead, or computes it with some that will follow. */
+  /** Takes a step from the speculative ones, or computes it together with some that will follow. */
   private foresee(compiled: CompiledPlan, plan: Plan): boolean {
     const { training, coming } = keep;
     if (keep.waiting || training === undefined || coming === undefined || plan.assigns.length === 0)
@@ -158,7 +158,7 @@ export class TensorFlowExecutor implements Executor, Residences {
       const size = numel(value.shape);
       value.data = results.fetched![i]!.slice(step * size, (step + 1) * size);
     });
-    // It mustn't hold on to the step's graph: V8 would keep all the steps since it last looked at old objects.
+    // It mustn't hold on to the step's graph: V8 would keep all steps since its last major collection.
     plan.lazy.forEach((value, i) => {
       value.read = () => this.binding.tensorDataSync(this.lazyOf(compiled)[i]!) as HostArray;
     });

@@ -14,7 +14,7 @@ export function canBeUndone({ assigns }: Plan, feeds: readonly Feed[]): boolean 
 }
 
 /**
- * Which tensor of the batch each input is, -1 for none: one that stays as it is, or a number.
+ * Which tensor of the batch each input is, -1 for none: one that doesn't change, or a number.
  * @returns undefined where one is drawn or made for each step
  */
 export function placesOf(plan: Plan, feeds: readonly Feed[], { now, since }: Coming): number[] | undefined {
@@ -28,7 +28,7 @@ export function placesOf(plan: Plan, feeds: readonly Feed[], { now, since }: Com
   return places;
 }
 
-/** What a step is fed, and what those after it will be if all goes on as it does: `most` steps at most. */
+/** Inputs of a step and of those that will follow it, `most` at most. */
 export function foreseen(
   plan: Plan,
   feeds: readonly Feed[],

@@ -1,4 +1,4 @@
-// Initial values and drawn masks are arrays of the host that nobody needs once TensorFlow has them. V8 sees small objects
+// Initial values and drawn masks are host arrays that are garbage once TensorFlow has them. V8 sees small objects
 // and waits long before it collects any: a large model's step makes a hundred megabytes of such arrays, and little else.
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";

@@ -173,8 +173,8 @@ export class Program {
   }
 
   /**
-   * Starts a call of many steps, which goes on while JavaScript does. Answers what waits for it; nothing else may be asked of
-   * the program before.
+   * Starts a call of many steps that runs while JavaScript continues.
+   * @returns a function that waits for it; call it before anything else of the program
    */
   start(plan: Plan, { ids }: Stack): () => Ended {
     this.idle();
@@ -269,7 +269,7 @@ export class Program {
     all.forEach(({ at }, i) => (at.handle = made[i]!));
   }
 
-  /** Where a variable's storage is, as long as it is here. */
+  /** Where a variable's storage is, while it is here. */
   private residence(index: number): Extract<Residence, { kind: "variable" }> | undefined {
     const { storage } = this.variables[index]!;
     return this.holds(storage, index)

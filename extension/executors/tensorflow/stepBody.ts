@@ -113,7 +113,7 @@ export class Body {
     });
   }
 
-  /** What an update takes besides its variables, for each of their parts. */
+  /** Other inputs of an update, for each shard of its variables. */
   private others(node: Node): TfRef[][] {
     const { resource } = this.updated(node)[0]!;
     const values = node.inputs.slice(node.outputs.length);

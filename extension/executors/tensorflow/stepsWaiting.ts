@@ -20,7 +20,7 @@ interface Running {
 }
 
 /**
- * The steps of a plan whose values nobody has asked for: they wait for each other, to be computed in one call, and while
+ * Steps of a plan whose values were not read yet: they are queued to be computed in one call, and while
  * that is under way the next ones are recorded and wait.
  */
 export class StepsWaiting {

@@ -73,7 +73,7 @@ const isFed = (kind: string): boolean => kind === "data" || kind === "random";
 
 /**
  * Counts a step of a graph. Whether it is compiled follows from the steps of the training alone, so that one that was
- * interrupted goes on with the very same numbers.
+ * interrupted continues with the same numbers.
  */
 export function counted({ graph, steps }: SteadyGraph, name: string): SteadyGraph {
   if (graph === name) return { graph, steps: Math.min(steps + 1, 2 * SETTLED) };

@@ -13,7 +13,7 @@ const PROGRAMS = 32;
 /** Keys remembered as seen once. */
 const SEEN = 1024;
 
-/** Where the values are that a plan is asked for. */
+/** Where a plan's fetched values are. */
 interface Results {
   readonly fetches: readonly Slot[];
   readonly lazy: readonly Slot[];
@@ -29,7 +29,7 @@ interface Program extends Results {
 
 /**
  * Runs plans on a tfjs backend (wasm, or cpu): the embedded default where TensorFlow is not installed. Small tensors stay
- * on the host, where loops compute them. The calls of a plan that comes again are remembered, with the memory of their
+ * on the host, where loops compute them. The calls of a repeated plan are recorded, with the memory of their
  * loops.
  */
 export class TfjsExecutor implements Executor {
@@ -144,7 +144,7 @@ export class TfjsExecutor implements Executor {
     });
   }
 
-  /** A value beyond its plan: itself for the first who takes it, where it is nobody else's, and a copy of it otherwise. */
+  /** A value beyond its plan: itself for the first who takes it, if the plan owns it alone, and a copy otherwise. */
   private take({ array, tensor, own }: Slot, taken: Set<object>): Residence {
     const { k } = this;
     const first = own && !(array && taken.has(array)) && !(tensor && taken.has(tensor));

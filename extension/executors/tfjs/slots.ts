@@ -13,13 +13,13 @@ const TYPE: Record<DType, "float32" | "int32" | "bool"> = {
 /** Elements of a storage from which on it is on one side only, where it was asked for last. */
 export const LARGE = 2 ** 16;
 
-/** Where the value of a storage is: on the host, on the backend, or on both. Its array and tensor are nobody else's. */
+/** Where the value of a storage is: on the host, on the backend, or on both. It owns its array and tensor. */
 export interface Residence {
   array: HostArray | undefined;
   tensor: tfjs.Tensor | undefined;
 }
 
-/** A value of a plan under way, on the host, on the backend, or on both; it is brought where it is asked for. */
+/** A value of a plan under way, on the host, on the backend, or on both; it is moved where it is needed. */
 export class Slot {
   array: HostArray | undefined;
   tensor: tfjs.Tensor | undefined;
@@ -29,7 +29,7 @@ export class Slot {
   readonly dtype: DType;
   /** Whether a loop writes the array: the same each time, unless somebody takes it. */
   readonly looped: boolean;
-  /** Whether the plan made it, and nobody else has it. */
+  /** Whether the plan made it and owns it alone. */
   own: boolean;
 
   constructor(shape: Shape, dtype: DType, looped = false) {

@@ -16,7 +16,7 @@ export interface CsvFormat {
   comment?: string;
 }
 
-/** An image as it is decoded: red, green, blue and opacity of each pixel, row by row, from 0 to 255. */
+/** A decoded image: red, green, blue and opacity of each pixel, row by row, from 0 to 255. */
 export interface RgbaImage {
   readonly width: number;
   readonly height: number;

@@ -3,7 +3,7 @@ import { fromHost, type Tensor } from "../../tensor/tensor.ts";
 import { TensorDataset } from "./dataset.ts";
 import { Series } from "./series.ts";
 
-/** A bundled set as it is on disk. */
+/** A bundled set on disk. */
 export interface BundledData {
   /** All samples, row-major. */
   readonly features: Float32Array;

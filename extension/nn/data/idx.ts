@@ -33,7 +33,7 @@ export function parseIdx(file: string, bytes: Uint8Array): IdxArray {
 export interface FashionMnistOptions extends VisionOptions {
   /** The 60,000 images to train on (default), or the 10,000 to test with. */
   train?: boolean;
-  /** Where the four files are, each as it is or as `.gz`; by default where Debian's package puts them. */
+  /** Where the four files are, each plain or as `.gz`; by default where Debian's package puts them. */
   folder?: string;
   /** The first images only. */
   limit?: number;

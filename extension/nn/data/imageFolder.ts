@@ -11,7 +11,7 @@ export interface ImageFolderOptions extends VisionOptions {
 }
 
 const CHANNELS = { L: 1, RGB: 3, RGBA: 4 } as const;
-/** Most bytes of decoded images that are kept: more are decoded anew in each epoch. */
+/** Most bytes of decoded images that are kept: more are decoded in each epoch. */
 const MAX_CACHED = 512 * 2 ** 20;
 
 interface Decoded {

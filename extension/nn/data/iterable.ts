@@ -1,7 +1,7 @@
 import { TensorError } from "../../tensor/errors.ts";
 
 /**
- * Samples one after the other, of which none can be asked for by its number: a stream. Each loop begins anew.
+ * Samples one after the other, without access by number: a stream. Each loop starts over.
  *
  * ```ts
  * class Lines extends data.IterableDataset<Tensor> {
@@ -12,7 +12,7 @@ import { TensorError } from "../../tensor/errors.ts";
 export abstract class IterableDataset<Sample = unknown> implements Iterable<Sample> {
   abstract [Symbol.iterator](): Iterator<Sample>;
 
-  /** Number of samples; undefined when nobody knows. */
+  /** Number of samples; undefined when unknown. */
   get length(): number | undefined {
     return undefined;
   }

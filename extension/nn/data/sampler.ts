@@ -2,7 +2,7 @@ import { TensorError } from "../../tensor/errors.ts";
 import * as sampling from "../../tensor/random/sampling.ts";
 import { defaultStream, type RandomStream } from "../../tensor/random/stream.ts";
 
-/** Gives sample numbers; anew for every epoch. */
+/** Gives sample numbers for each epoch. */
 export interface Sampler extends Iterable<number> {
   readonly length: number;
 }

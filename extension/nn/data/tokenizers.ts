@@ -15,7 +15,7 @@ export interface Codes {
 
 let listed: Codes[] | undefined;
 
-/** From now on, lists what codes texts as it is made; `end` ends that. */
+/** Lists each tokenizer created from now on, until `end`. */
 export function listCoders(): { made: readonly Codes[]; end: () => void } {
   const made: Codes[] = (listed = []);
   return { made, end: () => void (listed = undefined) };

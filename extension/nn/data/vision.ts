@@ -1,7 +1,7 @@
 import { fromHost, Tensor } from "../../tensor/tensor.ts";
 import { checkIndex, Dataset } from "./dataset.ts";
 
-/** What is done to the image and the class of each sample, anew whenever the sample is asked for. */
+/** Transforms of the image and the class of each sample, applied whenever the sample is read. */
 export interface VisionOptions {
   /** Of the image: a transform of `transforms.*`, or any function. */
   transform?: ((image: Tensor) => Tensor) | null;

@@ -22,7 +22,7 @@ export function oneOf<T extends Operand>(probs: Optional<T>, logits: Optional<T>
   throw new TensorError("value", "Either `probs` or `logits` must be specified, but not both.");
 }
 
-/** A distribution of probabilities or logits: the one that wasn't given is computed when it is asked for. */
+/** A distribution of probabilities or logits: the other one is computed when it is read. */
 export abstract class OfProbabilities extends Distribution {
   /** The one that was given. */
   protected readonly given: Given;

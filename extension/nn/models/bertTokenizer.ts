@@ -75,7 +75,7 @@ const RARE_CHINESE =
 /** Of a padded batch: a tokenizer's longest sequence may be any number. */
 const MAX_ELEMENTS = 2 ** 28;
 
-/** What a tokenizer does besides being called. */
+/** Methods of a tokenizer, which is itself callable. */
 class WordPiece {
   declare readonly options: Required<TokenizerOptions>;
   declare readonly padTokenId: number;

@@ -13,7 +13,7 @@ const files = (): TensorFiles => access("fromPretrained");
 export const inFolder = (folder: string, name: string): string => `${folder.replace(/[/\\]+$/, "")}/${name}`;
 
 /**
- * A local folder as it is; of a name, the folder where the Hugging Face Hub's model of that name is cached, which is
+ * The path of a local folder; for a name, the folder where the Hugging Face Hub's model of that name is cached, which is
  * fetched when it isn't.
  * @throws TensorError when it can't be had
  */

@@ -37,7 +37,7 @@ export function initializeWeights(
 /** Weights that a folder may lack beside as many as it has: those of a large vocabulary, not of a made-up size. */
 const MAX_FRESH = 2 ** 28;
 
-/** Tensors that files of older versions have besides the weights. */
+/** Tensors that files of older versions have beside the weights. */
 const CONSTANTS = /(^|\.)(position_ids|token_type_ids)$/;
 
 /**

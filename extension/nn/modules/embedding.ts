@@ -200,7 +200,7 @@ export interface PretrainedBagOptions extends BagOptions {
   freeze?: boolean;
 }
 
-/** What {@link EmbeddingBag} takes besides its indices. */
+/** Arguments of {@link EmbeddingBag} after its indices. */
 export interface BagInputs {
   /** Where each bag starts in a vector of indices. */
   offsets?: Tensor | null;

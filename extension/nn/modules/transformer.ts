@@ -132,7 +132,7 @@ export class TransformerEncoder extends BuiltIn {
     return !scope.gradients || ![src, ...first.parameters()].some((t) => t.requiresGrad);
   }
 
-  /** Padded places 0; all stay when padding stands before other places, if that is to be looked at. */
+  /** Padded places 0; all stay when padding stands before other places, if padding is checked. */
   private withoutPadding(x: Tensor, padding: Tensor): Tensor {
     const padded = ne(padding, 0);
     if (!this.maskCheck) return maskedFill(x, unsqueeze(padded, -1), 0);

@@ -141,7 +141,7 @@ export class AveragedModel<M extends Module = Module> extends BuiltIn {
 }
 
 /**
- * Computes the running statistics of a model's BatchNorm layers anew, as means over all batches: after averaging weights.
+ * Recomputes the running statistics of a model's BatchNorm layers, as means over all batches: after averaging weights.
  * @param loader batches; of lists the first member is the model's input
  */
 export function updateBn(loader: Iterable<unknown>, model: Module): void {

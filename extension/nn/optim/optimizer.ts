@@ -37,7 +37,7 @@ export type ParamGroup<O extends BaseOptions = AnyOptions> = O & {
   swaLr?: number;
 };
 
-/** A group as it is given: what it leaves out are the optimizer's own options. */
+/** A group as the caller passes it: missing options are the optimizer's own. */
 export type ParamGroupInput<O extends BaseOptions> = Partial<O> & { params: Tensor | Iterable<Tensor> };
 
 /** What an optimizer takes: parameters, or groups of them with their own options. */
@@ -199,7 +199,7 @@ export class Optimizer<O extends BaseOptions = AnyOptions> {
 
   /**
    * Updates every parameter that has a gradient, and computes it all: forward, backward and update.
-   * @param closure computes the loss anew, before the update
+   * @param closure recomputes the loss before the update
    * @returns the closure's result
    */
   step(): undefined;
@@ -259,7 +259,7 @@ export class Optimizer<O extends BaseOptions = AnyOptions> {
    * A number that changes between steps: an input of the compiled step, not a constant. The name keeps numbers apart
    * that happen to be equal in some step, so that all steps are one graph.
    *
-   * @param later what it will be so many steps later if nobody changes an option; the same by default
+   * @param later its value that many steps later if no option changes; the same by default
    */
   protected varying(name: string, value: number, later?: (steps: number) => number): Tensor {
     // There are a handful of them: a key for each would take longer than looking through them.

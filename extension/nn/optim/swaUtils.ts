@@ -27,7 +27,7 @@ export interface SWALROptions {
 }
 
 /**
- * Goes from the rate as it is to `swaLr`, and stays there.
+ * Anneals the current rate to `swaLr`, and stays there.
  *
  * ```ts
  * const optimizer = new optim.SGD(new nn.Linear(3, 1).parameters(), { lr: 1 });

@@ -27,7 +27,7 @@ export type InputSize = Shape | readonly Shape[];
 export interface SummaryOptions {
   /** Shape of the input with its batch, `[32, 10]`; several for several arguments. */
   inputSize?: InputSize | null;
-  /** The input itself: a tensor, or a list of `forward`'s arguments. Only shapes and types are looked at. */
+  /** The input itself: a tensor, or a list of `forward`'s arguments. Only shapes and types matter. */
   inputData?: Tensor | readonly unknown[] | null;
   /** Where the batch goes in shapes that have none: a batch of one. Default: shapes have their batch. */
   batchDim?: number | null;

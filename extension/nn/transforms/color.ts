@@ -45,7 +45,7 @@ function describe(transform: Transform<never>): string {
 }
 
 /**
- * An image of 8 bits a channel as a tensor float32 [C, H, W] from 0 to 1. What is a tensor already stays as it is: the
+ * An image of 8 bits a channel as a tensor float32 [C, H, W] from 0 to 1. A tensor is returned unchanged: the
  * images of {@link ImageFolder} and of the bundled sets are tensors from 0 to 1.
  *
  * ```ts

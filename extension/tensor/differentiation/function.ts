@@ -211,7 +211,7 @@ function backward(
   return list;
 }
 
-/** A gradient as it is to be: of the input's shape. */
+/** A gradient of the input's shape. */
 function fitted(definition: Statics, grad: unknown, shape: Shape, i: number): Tensor | null {
   if (grad === null || grad === undefined) return null;
   const name = `${definition.name}Backward`;

@@ -130,7 +130,7 @@ export const hsplit = (input: Tensor, sections: number | readonly number[]): Ten
 export const vsplit = (input: Tensor, sections: number | readonly number[]): Tensor[] =>
   splitAlong("vsplit", input, sections, 0, 2);
 
-/** All tuples of an element of each vector, as rows; a single vector stays as it is. */
+/** All tuples of an element of each vector, as rows; a single vector is returned unchanged. */
 export function cartesianProd(...given: TensorList): Tensor {
   const tensors = listOf(given);
   for (const x of tensors) {

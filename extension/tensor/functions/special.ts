@@ -152,7 +152,7 @@ export function floatPower(input: Tensor, exponent: Operand): Tensor {
   return pow(toFloat(input), exponent instanceof Tensor ? toFloat(exponent) : exponent);
 }
 
-/** `input` as it is. */
+/** Returns `input`. */
 export const positive = (input: Tensor): Tensor => input;
 
 /** input · 2ᵉ. */

@@ -56,7 +56,7 @@ function asImages(b: TfBuilder, x: TfRef, { shape: [n, c, ...spatial] }: Meta): 
   return reshaped(b, x, [n!, depth * height, width, c!]);
 }
 
-/** The kernel's result as it is to lie in memory. */
+/** The kernel's result in its memory layout. */
 function asGiven(b: TfBuilder, y: TfRef, { shape: [n, c, ...spatial] }: Meta): TfRef {
   return spatial.length === 2 ? y : reshaped(b, y, [n!, ...spatial, c!]);
 }

@@ -32,7 +32,7 @@ function slicePlaces(attributes: SliceAttributes, shape: Shape): Int32Array {
   );
 }
 
-/** A slice that leaves the cut dimension as it is, over a part. */
+/** A slice that leaves the split dimension unchanged, on a shard. */
 function partOfSlice(
   attributes: SliceAttributes,
   shape: Shape,

@@ -108,7 +108,7 @@ export const adamStep: Op<AdamAttributes> = defineOp<AdamAttributes>({
     const two = (op: string, x: TfRef, y: TfRef): TfRef => b.node(op, [x, y], { T });
     const [p] = variables as [TfRef];
     const before = shrink === undefined ? [] : [write(p, two("Mul", read(p), shrink))];
-    // It corrects by powers of the betas, of which 0 leaves the step as it is.
+    // It corrects by powers of the betas, of which 0 leaves the step unchanged.
     const powers = [c(0), c(0)];
     const rates = [two("Mul", step!, correction!), two("Sub", c(1), follow!), c(beta2)];
     const epsilon = two("Mul", correction!, c(eps));

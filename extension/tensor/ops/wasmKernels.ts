@@ -9,7 +9,7 @@ type Padding = readonly [top: number, bottom: number, left: number, right: numbe
 const TOGETHER = 512;
 
 /**
- * A product of matrices, either transposed first. By hand: the wasm backend gives only products of what lies as it is to
+ * A product of matrices, either transposed first. By hand: the wasm backend multiplies only matrices as they lie in memory to
  * XNNPACK, and takes ten times as long for the others.
  */
 export function matrixProduct(

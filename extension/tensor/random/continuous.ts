@@ -83,7 +83,7 @@ export function leaks(values: Float32Array, lower: number, upper: number): Draw 
 /**
  * `tensor.normal_(mean, std)` of float32. Fewer than 16 values, and those of a tensor that isn't contiguous, are Box-Muller pairs in double precision, whose unused
  * half waits in the generator; 16 and more are blocks of 16 in float32, where a rest is filled by drawing the last 16
- * values anew.
+ * values again.
  *
  * @throws TensorError when std is negative or either parameter is not a number.
  */

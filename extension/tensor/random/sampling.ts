@@ -2,7 +2,7 @@ import { TensorError } from "../errors.ts";
 import { multinomial, randint, randperm } from "./discrete.ts";
 import { Generator } from "./generator.ts";
 
-/** Where samplers draw from. Read anew for every draw, so that a lazy stream can do the draws that come before. */
+/** Where samplers draw from. Read for every draw, so that a lazy stream can do the draws that come before. */
 export interface RandomSource {
   readonly generator: Generator;
 }
@@ -40,7 +40,7 @@ export function checkBatchSize(batchSize: number): void {
 
 /**
  * One epoch of a `DataLoader`: the sample numbers of each batch. Takes the loader's base seed from the source at once,
- * the order when the first batch is asked for.
+ * the order when the first batch is read.
  */
 export function loaderBatches(options: LoaderOptions, global: RandomSource): IterableIterator<number[]> {
   checkLoader(options);
@@ -62,7 +62,7 @@ export function* sequentialSampler(length: number): IterableIterator<number> {
 
 export interface RandomSamplerOptions {
   readonly length: number;
-  /** Draw every number anew instead of dealing out a permutation. */
+  /** Draw with replacement instead of dealing out a permutation. */
   readonly replacement?: boolean | undefined;
   /** How many numbers to give, `length` by default. */
   readonly samples?: number | undefined;
@@ -102,7 +102,7 @@ export function* subsetRandomSampler(
   for (const i of permutation(indices.length, source)) yield indices[i]!;
 }
 
-/** `WeightedRandomSampler`: `samples` numbers, each as likely as its weight; drawn when the first is asked for. */
+/** `WeightedRandomSampler`: `samples` numbers, each as likely as its weight; drawn when the first is read. */
 export function* weightedRandomSampler(
   weights: readonly number[],
   samples: number,

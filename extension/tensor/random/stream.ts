@@ -154,7 +154,7 @@ export class RandomStream {
   }
 
   /**
-   * Starts anew: equal seeds give equal numbers, here and in PyTorch. Draws that still wait keep what they would have.
+   * Restarts the generator: equal seeds give equal numbers, here and in PyTorch. Draws that still wait keep what they would have.
    * @param seed an integer from -2^63 to 2^64-1
    */
   manualSeed(seed: number | bigint): this {
@@ -170,7 +170,7 @@ export class RandomStream {
 
   /**
    * @internal Runs `body`, whose draws are of no matter: they take their numbers elsewhere, and none are computed that
-   * nobody asks for.
+   * no code reads.
    */
   apart<T>(body: () => T): T {
     const before = this.sequence;

@@ -193,7 +193,7 @@ type OfMethod<S extends string> = S extends `${string} / ${string}`
     ? R
     : "";
 
-/** What a method takes besides what its implementation says. */
+/** Arguments of a method beyond those of its implementation. */
 export type MethodForms<N, P extends readonly unknown[]> = [SignatureOf<N>] extends [never]
   ? never
   : Forms<OfMethod<SignatureOf<N>>, P, unknown>;

@@ -85,8 +85,8 @@ export abstract class LRScheduler {
   }
 
   /**
-   * Begins the schedule, or with a `lastEpoch` goes on with one.
-   * @throws TensorError when going on with an optimizer that had no schedule
+   * Starts the schedule, or with a `lastEpoch` continues one.
+   * @throws TensorError when it continues with an optimizer that had no schedule
    */
   protected start(lastEpoch: number): void {
     this.isWaiting = false;

@@ -9,7 +9,7 @@ export interface StepLROptions {
   stepSize: number;
   /** 0.1 by default. */
   gamma?: number;
-  /** Goes on after this epoch; −1, a new schedule, by default. */
+  /** Continues after this epoch; −1, a new schedule, by default. */
   lastEpoch?: number;
 }
 

@@ -19,7 +19,7 @@ const SAVED = ["row", "row", "row", "row", "row", "row"] as const;
  * (i, f, g, o) = (σ, σ, tanh, σ)(V x + W h + b), c' = f c + i g, h' = o tanh(c') or, with a projection R, R (o tanh(c')).
  *
  * Inputs: x [rows, I], h0 [batch, P], c0 [batch, H], V [4H, I], W [4H, P], b [4H], and R [P, H] where P ≠ H. It takes x
- * as it is because TensorFlow's fused kernel does.
+ * unchanged because TensorFlow's fused kernel does.
  * Outputs: h of every row [rows, P], h and c at the end of each sequence; for the gradient i, f, g, o, c and tanh(c) of
  * every row [rows, H].
  */

@@ -45,7 +45,7 @@ function blocks(b: OnnxBuilder, x: OnnxRef, width: number, order: readonly numbe
   return b.node("Concat", parts, { axis: attr.int(0) });
 }
 
-/** Our op gets its input projected, ONNX's projects it itself: by this matrix, as it is. */
+/** Our op gets its input projected, ONNX's projects it itself: by this matrix, the identity. */
 function unit(b: OnnxBuilder, size: number): OnnxRef {
   const data = new Float32Array(size * size);
   for (let i = 0; i < size; i++) data[i * (size + 1)] = 1;
