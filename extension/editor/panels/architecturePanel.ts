@@ -13,9 +13,9 @@ import type {
 } from "../../protocol/views.ts";
 import { runCommand } from "../commands.ts";
 import { DisposableOwner } from "../disposable.ts";
-import { openPosition } from "../messages.ts";
 import { setTitle } from "../show.ts";
 import { ArchitectureSubject, type SubjectServices } from "./architectureSubject.ts";
+import { OfferedSources } from "./offered.ts";
 import { MESSAGE_INTERVAL, Throttle } from "./throttle.ts";
 import { connectPanel, noArguments, sourceArguments, type MethodSchemas } from "./webviewHost.ts";
 
@@ -57,6 +57,7 @@ export class ArchitecturePanel extends DisposableOwner {
   locked: boolean;
   readonly #options: ArchitecturePanelOptions;
   readonly #view;
+  readonly #sources = new OfferedSources(() => this.#snapshot());
   readonly #throttle = new Throttle<"snapshot">(MESSAGE_INTERVAL, () => void this.#send());
   #subject: ArchitectureSubject;
   #ready = false;
@@ -84,6 +85,7 @@ export class ArchitecturePanel extends DisposableOwner {
       extensionUri: options.extensionUri,
       log: options.log,
       schemas,
+      onError: (error) => this.#sources.note(error),
       methods: {
         ready: (look) => {
           this.#ready = true;
@@ -95,10 +97,13 @@ export class ArchitecturePanel extends DisposableOwner {
           this.#select(name);
           return Promise.resolve();
         },
-        openSource: (path, line = 1, column = 1) => openPosition({ file: path, line, column }),
-        revealSource: (path, line = 1, column = 1) => openPosition({ file: path, line, column }, true),
+        openSource: (path, line = 1, column = 1) => this.#sources.open({ file: path, line, column }),
+        revealSource: (path, line = 1, column = 1) => this.#sources.open({ file: path, line, column }, true),
         train: (exportName) => runCommand("layerwise.train", { file: this.file, exportName }),
-        compare: (base, of) => this.compare(base, of),
+        compare: (base, of) => {
+          for (const side of [base, of]) this.#subject.demandOffered("sides", side);
+          return this.compare(base, of);
+        },
         endComparison: () => {
           this.#subject.comparison.end();
           this.#changed();
@@ -111,6 +116,8 @@ export class ArchitecturePanel extends DisposableOwner {
         },
         chooseWeights: async (id) => {
           const subject = this.#subject;
+          // The empty id: none any more.
+          if (id !== "") subject.demandOffered("weightFiles", id);
           await subject.weights.choose(id);
           await subject.lookForChoices();
         },

@@ -9,6 +9,7 @@ import type { Previews } from "../previews.ts";
 import type { Log } from "../show.ts";
 import { folderOf } from "../targets.ts";
 import { Comparison } from "./comparison.ts";
+import { offered } from "./offered.ts";
 import { Profiles } from "./profiles.ts";
 import { Weights } from "./weights.ts";
 
@@ -65,6 +66,11 @@ export class ArchitectureSubject extends DisposableOwner {
     const [sides, weightFiles] = await Promise.all([this.comparison.sides(runs), this.weights.files(runs)]);
     this.#choices = { sides, weightFiles };
     this.#changed();
+  }
+
+  /** Throws unless a choice is among those that the page was sent: others would be files of its own choosing. */
+  demandOffered(list: "sides" | "weightFiles", id: string): void {
+    offered<{ id: string }>(this.#choices[list] ?? [], (one) => one.id === id, id);
   }
 
   async snapshot(): Promise<ArchitectureSnapshot> {

@@ -21,11 +21,12 @@ import type { EngineOptions } from "../../supervisor/process.ts";
 import type { RunSession, SessionChange } from "../../supervisor/session.ts";
 import { runCommand } from "../commands.ts";
 import { DisposableOwner } from "../disposable.ts";
-import { openPosition, type Messages } from "../messages.ts";
+import type { Messages } from "../messages.ts";
 import type { Runs } from "../runs.ts";
 import { setting } from "../settings.ts";
 import { setTitle } from "../show.ts";
 import { requireTrust } from "../targets.ts";
+import { OfferedSources } from "./offered.ts";
 import { MESSAGE_INTERVAL, Throttle } from "./throttle.ts";
 import { connectPanel, noArguments, sourceArguments, type MethodSchemas } from "./webviewHost.ts";
 
@@ -56,6 +57,7 @@ export class EvaluationPanel extends DisposableOwner {
   readonly panel: vscode.WebviewPanel;
   readonly #options: EvaluationPanelOptions;
   readonly #view;
+  readonly #sources = new OfferedSources(() => this.#snapshot());
   readonly #throttle = new Throttle<"snapshot" | "progress">(MESSAGE_INTERVAL, (kind) => {
     void this.#send(kind);
   });
@@ -76,6 +78,7 @@ export class EvaluationPanel extends DisposableOwner {
       log: options.messages.log,
       methods: this.#methods(),
       schemas,
+      onError: (error) => this.#sources.note(error),
     });
     this.#title();
     this.own(
@@ -126,7 +129,7 @@ export class EvaluationPanel extends DisposableOwner {
         if (directory !== undefined) await runCommand("layerwise.openRun", { directory });
       },
       showLog: () => runCommand("layerwise.showLog"),
-      openSource: (file, line = 1, column = 1) => openPosition({ file, line, column }),
+      openSource: (file, line = 1, column = 1) => this.#sources.open({ file, line, column }),
     };
   }
 

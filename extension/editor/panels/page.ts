@@ -17,7 +17,7 @@ export interface PageOptions {
 }
 
 /**
- * The page of a view: nothing but its script and styles may load. `blob:` workers are the diagram's layout, whose
+ * The page of a view: nothing but its script and styles may load, and no form leaves it. `blob:` workers are the diagram's layout, whose
  * program is fetched; the toolkit reads the nonce for its style elements from the meta element.
  */
 export function pageHtml(options: PageOptions): string {
@@ -30,6 +30,8 @@ export function pageHtml(options: PageOptions): string {
     `img-src ${source} data:`,
     `connect-src ${source}`,
     "worker-src blob:",
+    "base-uri 'none'",
+    "form-action 'none'",
   ].join("; ");
   const styles = options.styles
     .map((href) => `<link rel="stylesheet" href="${xmlText(href)}">`)

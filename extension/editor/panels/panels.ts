@@ -121,11 +121,13 @@ export class Panels extends DisposableOwner {
 
   async #restoreRun(panel: vscode.WebviewPanel, state: unknown): Promise<void> {
     const { runId, file } = v.parse(RunState, state);
+    demandKnown(file);
     await this.#addRun(panel, await this.#services.runs.open(join(runsRoot(folderOf(file)), runId)));
   }
 
   async #restoreArchitecture(panel: vscode.WebviewPanel, state: unknown): Promise<void> {
     const { locked, ...target } = v.parse(ArchitectureState, state);
+    demandKnown(target.file);
     await vscode.workspace.fs.stat(vscode.Uri.file(target.file));
     await this.#addArchitecture(panel, target, locked);
   }
@@ -153,6 +155,16 @@ export class Panels extends DisposableOwner {
     panel.onDidDispose(() => this.#architecture.delete(added));
     return added;
   }
+}
+
+/** A page writes what it is restored from: it can't choose a file that the user hasn't opened. */
+function demandKnown(file: string): void {
+  const opened = (input: unknown): boolean =>
+    input instanceof vscode.TabInputText && input.uri.scheme === "file" && input.uri.fsPath === file;
+  const known =
+    vscode.workspace.getWorkspaceFolder(vscode.Uri.file(file)) !== undefined ||
+    vscode.window.tabGroups.all.some(({ tabs }) => tabs.some((tab) => opened(tab.input)));
+  if (!known) throw new Error(`${JSON.stringify(file)} is neither in the workspace nor open.`);
 }
 
 function keep<Panel extends { panel: vscode.WebviewPanel }>(panels: Set<Panel>, added: Panel): Panel {

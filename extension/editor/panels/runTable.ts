@@ -7,7 +7,7 @@ import { readRows } from "../../supervisor/metrics.ts";
 import { isDead, isLive, listRuns } from "../../supervisor/runDirectory.ts";
 import { readLabels, writeLabels } from "../../supervisor/runLabels.ts";
 import { runCommand } from "../commands.ts";
-import { folderOf } from "../targets.ts";
+import { folderOf, requireTrust } from "../targets.ts";
 import { noArguments, type MethodSchemas } from "./webviewHost.ts";
 
 /** Of each other run, what a screen can show. */
@@ -22,7 +22,10 @@ export const runTableSchemas: MethodSchemas<RunTableMethods> = {
   label: v.strictTuple([RunId, RunLabels]),
   openRun: v.strictTuple([RunId]),
   deleteRun: v.strictTuple([RunId]),
-  saveFile: v.strictTuple([v.pipe(v.string(), v.regex(/^[\w.-]+$/)), v.pipe(v.string(), v.base64())]),
+  saveFile: v.strictTuple([
+    v.pipe(v.string(), v.regex(/^\w[\w.-]*\.(?:csv|png|svg|tex)$/)),
+    v.pipe(v.string(), v.base64()),
+  ]),
 };
 
 /** The runs beside one: `current` answers its directory and its file. */
@@ -42,7 +45,11 @@ export function runTable(current: () => { directory: string; file: string }): Ru
       );
     },
     rowsOf: (id): Promise<MetricRow[]> => readRows(directoryOf(id), ROWS_PER_RUN),
-    label: (id, labels) => writeLabels(directoryOf(id), labels),
+    async label(id, labels) {
+      // Nothing is written into a folder that isn't trusted.
+      requireTrust();
+      await writeLabels(directoryOf(id), labels);
+    },
     openRun: (id) => runCommand("layerwise.openRun", { directory: directoryOf(id) }),
     deleteRun: (id) => runCommand("layerwise.deleteRun", { directory: directoryOf(id) }),
     async saveFile(name, base64) {

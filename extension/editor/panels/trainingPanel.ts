@@ -10,8 +10,8 @@ import type { RunControl, RunSession, SessionChange } from "../../supervisor/ses
 import { runCommand } from "../commands.ts";
 import { DisposableOwner } from "../disposable.ts";
 import { PANELS } from "../ids.ts";
-import { openPosition } from "../messages.ts";
 import { setTitle, type Log } from "../show.ts";
+import { offered, OfferedSources } from "./offered.ts";
 import { runTable, runTableSchemas } from "./runTable.ts";
 import { MESSAGE_INTERVAL, Throttle } from "./throttle.ts";
 import { connectPanel, noArguments, sourceArguments, type MethodSchemas } from "./webviewHost.ts";
@@ -55,6 +55,7 @@ type MessageKind = "rows" | "record" | "progress";
 export class TrainingPanel extends DisposableOwner {
   readonly panel: vscode.WebviewPanel;
   readonly #view;
+  readonly #sources = new OfferedSources(() => this.#session.snapshot());
   readonly #throttle = new Throttle<MessageKind>(MESSAGE_INTERVAL, (kind) => this.#send(kind));
   #session: RunSession;
   #unsubscribe: () => void;
@@ -76,6 +77,7 @@ export class TrainingPanel extends DisposableOwner {
       log: options.log,
       methods: this.#methods(),
       schemas,
+      onError: (error) => this.#sources.note(error),
     });
     this.#title();
     this.own(
@@ -142,7 +144,7 @@ export class TrainingPanel extends DisposableOwner {
         const { directory } = this.#session;
         return runCommand(
           "layerwise.evaluateCheckpoint",
-          checkpoint === undefined ? { directory } : { directory, checkpoint },
+          checkpoint === undefined ? { directory } : { directory, checkpoint: this.#listed(checkpoint) },
         );
       },
       trainAgain: () => {
@@ -153,10 +155,18 @@ export class TrainingPanel extends DisposableOwner {
       rollBack: () =>
         runCommand("layerwise.resumeRun", { directory: this.#session.directory, rollback: true }),
       showLog: () => runCommand("layerwise.showLog"),
-      openSource: (file, line = 1, column = 1) => openPosition({ file, line, column }),
+      openSource: (file, line = 1, column = 1) => this.#sources.open({ file, line, column }),
       revealCheckpoint: (checkpoint) =>
-        runCommand("layerwise.revealCheckpoint", { directory: this.#session.directory, checkpoint }),
+        runCommand("layerwise.revealCheckpoint", {
+          directory: this.#session.directory,
+          checkpoint: this.#listed(checkpoint),
+        }),
     };
+  }
+
+  /** The run's own record of a checkpoint that the page has named. */
+  #listed({ file }: CheckpointRecord): CheckpointRecord {
+    return offered(this.#session.record.checkpoints, (one) => one.file === file, file);
   }
 
   #control(): RunControl {

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { createBirpc, type BirpcReturn } from "birpc";
 import * as v from "valibot";
 import * as vscode from "vscode";
+import type { UserError } from "../../protocol/errors.ts";
 import { labelText } from "../../protocol/text/label.ts";
 import type { ViewKind } from "../../protocol/views.ts";
 import { isEnvelope } from "../../supervisor/channel.ts";
@@ -33,6 +34,8 @@ export interface HostOptions<Methods> {
   log: Log;
   methods: Methods;
   schemas: MethodSchemas<Methods>;
+  /** Called with each error that the page is sent. */
+  onError?: (error: UserError) => void;
 }
 
 /** What a view may load: its own bundle. */
@@ -120,7 +123,9 @@ function guarded<Methods extends object>(options: HostOptions<Methods>): Record<
         const given = args.map((arg) => arg ?? undefined);
         return await method(...v.parse(schema, given));
       } catch (error) {
-        options.log.error(`${name}: ${errorLine(toUserError(error))}`);
+        const told = toUserError(error);
+        options.log.error(`${name}: ${errorLine(told)}`);
+        options.onError?.(told);
         throw error;
       }
     };

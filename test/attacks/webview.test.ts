@@ -1,0 +1,469 @@
+import fs from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { pageHtml } from "../../extension/editor/panels/page.ts";
+import { startingRecord } from "../../extension/protocol/engine.ts";
+import { RUNS_FOLDER, type CheckpointRecord, type RunRecord } from "../../extension/protocol/run.ts";
+import { RunSession } from "../../extension/supervisor/session.ts";
+
+/** What the extension host did for a page. */
+const done = vi.hoisted(() => ({
+  opened: [] as string[],
+  commands: [] as unknown[][],
+  trusted: true,
+  /** What makes panels again after a reload, by their kinds. */
+  serializers: new Map<string, { deserializeWebviewPanel(panel: unknown, state: unknown): Promise<void> }>(),
+}));
+
+vi.mock("vscode", () => {
+  class Uri {
+    static file = (fsPath: string): Uri => new Uri(fsPath);
+    static joinPath = (base: unknown, ...parts: string[]): string => [String(base), ...parts].join("/");
+    readonly scheme = "file";
+    readonly fsPath: string;
+    constructor(fsPath: string) {
+      this.fsPath = fsPath;
+    }
+    get path(): string {
+      return this.fsPath;
+    }
+    toString(): string {
+      return this.fsPath;
+    }
+  }
+  class Position {
+    readonly line: number;
+    constructor(line: number) {
+      this.line = line;
+    }
+  }
+  const subscription = () => ({ dispose: () => undefined });
+  return {
+    Uri,
+    Position,
+    Range: vi.fn(),
+    TabInputText: vi.fn(),
+    ViewColumn: { One: 1 },
+    Disposable: vi.fn(),
+    env: { language: "en" },
+    l10n: { t: (text: string) => text },
+    window: {
+      showTextDocument: (uri: Uri) => Promise.resolve(done.opened.push(uri.fsPath)),
+      showSaveDialog: (options: unknown) => Promise.resolve(void done.commands.push(["save", options])),
+      onDidChangeTextEditorSelection: subscription,
+      registerWebviewPanelSerializer: (kind: string, serializer: never) => {
+        done.serializers.set(kind, serializer);
+        return subscription();
+      },
+      tabGroups: { all: [] },
+    },
+    workspace: {
+      get isTrusted() {
+        return done.trusted;
+      },
+      getWorkspaceFolder: (uri: Uri) =>
+        uri.fsPath.startsWith(workspace) ? { uri: Uri.file(workspace) } : undefined,
+      openTextDocument: (file: string) => Promise.resolve({ uri: Uri.file(file), getText: () => "" }),
+      onDidChangeTextDocument: subscription,
+      onDidSaveTextDocument: subscription,
+      fs: { stat: () => Promise.resolve({}) },
+    },
+    commands: { executeCommand: (...args: unknown[]) => Promise.resolve(done.commands.push(args)) },
+    extensions: { getExtension: () => undefined },
+  };
+});
+
+let root = "";
+let workspace = "";
+/** A file of the user's that no page shows. */
+let secret = "";
+beforeEach(() => {
+  root = fs.realpathSync(fs.mkdtempSync(path.join(tmpdir(), "layerwise-attack-")));
+  workspace = path.join(root, "workspace");
+  secret = path.join(root, "secret.nn.ts");
+  fs.mkdirSync(workspace);
+  fs.writeFileSync(secret, "secret");
+  fs.writeFileSync(path.join(workspace, "net.nn.ts"), "export {};");
+  Object.assign(done, { opened: [], commands: [], trusted: true });
+});
+afterEach(() => fs.rmSync(root, { recursive: true, force: true }));
+
+/** A panel of VS Code's whose page is the attacker's. */
+class HostilePage {
+  readonly visible = true;
+  readonly viewType = "layerwise.training";
+  title = "";
+  readonly sent: { i?: string; r?: unknown; e?: { message: string } }[] = [];
+  #receive = (_message: unknown): void => undefined;
+  #calls = 0;
+  readonly webview = {
+    options: {} as { localResourceRoots?: unknown[]; enableCommandUris?: unknown },
+    html: "",
+    cspSource: "",
+    asWebviewUri: (uri: unknown) => uri,
+    postMessage: (message: never) => Promise.resolve(this.sent.push(message) > 0),
+    onDidReceiveMessage: (receive: (message: unknown) => void) => (this.#receive = receive),
+  };
+  onDidChangeViewState = () => ({ dispose: () => undefined });
+  onDidDispose = () => ({ dispose: () => undefined });
+  dispose = vi.fn<() => void>();
+
+  /** Sends a message of any form. */
+  send(message: unknown): void {
+    this.#receive(message);
+  }
+
+  /** Calls a method of the host; answers what came back, an error as its message. */
+  async call(method: string, ...args: unknown[]): Promise<unknown> {
+    const id = String(++this.#calls);
+    this.send({ t: "q", m: method, a: args, i: id });
+    return vi.waitFor(() => {
+      const answer = this.sent.find(({ i }) => i === id);
+      expect(answer).toBeDefined();
+      return answer?.e === undefined ? answer?.r : `refused: ${answer.e.message}`;
+    }, FAST);
+  }
+}
+
+/** Of the waits for an answer. */
+const FAST = { timeout: 5000, interval: 1 };
+
+const log = { warn: vi.fn(), error: vi.fn(), info: vi.fn() };
+const CHECKPOINT: CheckpointRecord = {
+  file: "checkpoints/last.safetensors",
+  kind: "last",
+  epoch: 1,
+  step: 1,
+  savedAt: "2026-01-01T00:00:00.000Z",
+  bytes: 1,
+  metrics: {},
+};
+
+function session(kind: "train" | "evaluate" = "train"): RunSession {
+  const directory = path.join(workspace, RUNS_FOLDER, "20260101-000000-net");
+  fs.mkdirSync(directory, { recursive: true });
+  const request = {
+    kind: "train",
+    file: path.join(workspace, "net.nn.ts"),
+    exportName: "default",
+    directory,
+  } as const;
+  const record: RunRecord = {
+    ...startingRecord({ ...request, device: "cpu", outlive: false }),
+    kind,
+    state: "finished",
+    checkpoints: [CHECKPOINT],
+  };
+  return new RunSession(directory, record, false);
+}
+
+async function trainingPage(): Promise<HostilePage> {
+  const { TrainingPanel } = await import("../../extension/editor/panels/trainingPanel.ts");
+  const page = new HostilePage();
+  const panel = new TrainingPanel(page as never, session(), { extensionUri: "" as never, log: log as never });
+  expect(panel.session.id).toBeDefined();
+  return page;
+}
+
+async function evaluationPage(): Promise<HostilePage> {
+  const { EvaluationPanel } = await import("../../extension/editor/panels/evaluationPanel.ts");
+  const page = new HostilePage();
+  const options = { extensionUri: "", engine: () => ({}), messages: { log }, runs: {} };
+  const panel = new EvaluationPanel(page as never, session("evaluate"), options as never);
+  expect(panel.session.id).toBeDefined();
+  return page;
+}
+
+/** `followed` gets the files whose code a preview would run. */
+async function architecturePage(followed: string[] = []): Promise<HostilePage> {
+  const { ArchitecturePanel } = await import("../../extension/editor/panels/architecturePanel.ts");
+  const page = new HostilePage();
+  const file = path.join(workspace, "net.nn.ts");
+  const subscription = () => ({ dispose: () => undefined });
+  const previews = {
+    hold: subscription,
+    onDidChange: subscription,
+    follow: ({ uri }: { uri: { fsPath: string } }) => {
+      followed.push(uri.fsPath);
+      return { report: { file, models: [], experiments: [], errors: [] }, lastGood: new Map(), busy: false };
+    },
+    layOut: () => Promise.resolve(undefined),
+    inspectVersion: () => Promise.resolve(undefined),
+  };
+  const memory = { get: () => undefined, update: () => Promise.resolve() };
+  const options = { extensionUri: "", log, previews, engine: () => ({}), memory };
+  const panel = new ArchitecturePanel(page as never, { file }, false, options as never);
+  expect(panel.file).toBe(file);
+  const widths = { title: {}, kind: {}, label: {} };
+  const snapshot = await page.call("ready", { font: "12px x", widths, opened: [], closed: [], unfolded: [] });
+  expect(snapshot).toMatchObject({ file });
+  return page;
+}
+
+const PAGES = [
+  ["training", trainingPage],
+  ["evaluation", evaluationPage],
+  ["architecture", architecturePage],
+] as const;
+
+describe.each(PAGES)("the page of a %s panel", (kind, make) => {
+  it("opens a file that the panel doesn't show", async () => {
+    const page = await make();
+    const methods = kind === "architecture" ? ["openSource", "revealSource"] : ["openSource"];
+    for (const method of methods)
+      for (const file of [
+        secret,
+        "/etc/passwd",
+        "/dev/zero",
+        `${workspace}/../secret.nn.ts`,
+        "net.nn.ts",
+        "",
+      ])
+        expect(await page.call(method, file, 1, 1)).toContain("refused: internal: the view asked for");
+    expect(done.opened).toEqual([]);
+  });
+
+  it("opens the panel's own file once it is a pipe or a folder", async () => {
+    const page = await make();
+    const file = path.join(workspace, "net.nn.ts");
+    await page.call("openSource", file);
+    expect(done.opened).toEqual([file]);
+    fs.rmSync(file);
+    fs.mkdirSync(file);
+    expect(await page.call("openSource", file)).toContain("is not a regular file");
+    expect(done.opened).toHaveLength(1);
+  });
+
+  it("calls what is no method of the panel", async () => {
+    const page = await make();
+    for (const name of [
+      "constructor",
+      "__proto__",
+      "toString",
+      "hasOwnProperty",
+      "dispose",
+      "executeCommand",
+    ])
+      expect(await page.call(name, "workbench.action.terminal.sendSequence")).toContain("refused");
+    expect(done.commands).toEqual([]);
+  });
+
+  it("sends what is no message", async () => {
+    const page = await make();
+    const before = page.sent.length;
+    for (const message of [
+      undefined,
+      null,
+      1,
+      "x",
+      [],
+      {},
+      { t: "q" },
+      { t: "q", m: {}, a: 1, i: {} },
+      { t: "s", i: "0" },
+    ])
+      expect(() => page.send(message)).not.toThrow();
+    expect(page.sent.slice(before).every(({ r }) => r === undefined)).toBe(true);
+    expect(done.commands).toEqual([]);
+  });
+});
+
+describe("the page of a training panel", () => {
+  it("names a checkpoint that the run doesn't have", async () => {
+    const page = await trainingPage();
+    for (const method of ["evaluate", "revealCheckpoint"])
+      for (const file of [
+        "checkpoints/other.safetensors",
+        "../../../../secret.nn.ts",
+        secret,
+        "checkpoints/../run.json",
+      ])
+        expect(await page.call(method, { ...CHECKPOINT, file })).toContain("refused");
+    expect(done.commands).toEqual([]);
+    await page.call("revealCheckpoint", { ...CHECKPOINT, bytes: 99, metrics: { loss: 0 } });
+    // What is passed on is the record's, not the page's.
+    expect(done.commands).toEqual([
+      ["layerwise.revealCheckpoint", expect.objectContaining({ checkpoint: CHECKPOINT })],
+    ]);
+  });
+
+  it("names runs by paths", async () => {
+    const page = await trainingPage();
+    for (const method of ["openRun", "deleteRun", "rowsOf"])
+      for (const id of ["..", "../../..", "/etc", "a/b", "a\\b", ".", "", "x:y", "\0", 7, null, ["a"]])
+        expect(await page.call(method, id), `${method} ${String(id)}`).toContain("refused");
+    expect(await page.call("label", "../x", { name: "", tags: [], archived: false })).toContain("refused");
+    expect(done.commands).toEqual([]);
+  });
+
+  it("writes a run's labels into a folder that isn't trusted", async () => {
+    const page = await trainingPage();
+    done.trusted = false;
+    const labels = { name: "mine", tags: [], archived: false };
+    expect(await page.call("label", "20260101-000000-net", labels)).toContain("not trusted");
+    const written = path.join(workspace, RUNS_FOLDER, "20260101-000000-net", "labels.json");
+    expect(fs.existsSync(written)).toBe(false);
+    done.trusted = true;
+    await page.call("label", "20260101-000000-net", labels);
+    expect(fs.existsSync(written)).toBe(true);
+  });
+
+  it("saves a file under a name that programs run", async () => {
+    const page = await trainingPage();
+    for (const name of [
+      "../x.csv",
+      "a/b.csv",
+      ".bashrc",
+      "run.sh",
+      "tasks.json",
+      "x.csv.exe",
+      ".csv",
+      "a.nn.ts",
+    ])
+      expect(await page.call("saveFile", name, "AAAA")).toContain("refused");
+    expect(done.commands).toEqual([]);
+    // The user is asked where.
+    await page.call("saveFile", "20260101-000000-net.csv", "AAAA");
+    const defaultUri = { fsPath: path.join(workspace, "20260101-000000-net.csv") };
+    expect(done.commands).toEqual([["save", { defaultUri: expect.objectContaining(defaultUri) }]]);
+  });
+
+  it("sends numbers that are none", async () => {
+    const page = await trainingPage();
+    for (const [method, value] of [
+      ["addEpochs", 1e9],
+      ["addEpochs", -1],
+      ["addEpochs", "1"],
+      ["setLearningRate", -1],
+      ["setLearningRate", null],
+      ["setLearningRate", { valueOf: 1 }],
+    ] as const)
+      expect(await page.call(method, value)).toMatch(/refused: Invalid/);
+  });
+});
+
+describe("the page of an evaluation panel", () => {
+  it("asks for a picture that is another file", async () => {
+    const page = await evaluationPage();
+    for (const file of [
+      "../run.json",
+      secret,
+      "epoch-1-../../../run.png",
+      "epoch-1-a\\..\\b.png",
+      "run.json",
+    ])
+      expect(await page.call("picture", file)).toContain("refused");
+  });
+
+  it("asks the model in a folder that isn't trusted", async () => {
+    const page = await evaluationPage();
+    done.trusted = false;
+    expect(await page.call("ask", { kind: "sample", index: 0 }, false)).toContain("not trusted");
+    expect(await page.call("evaluateAgain")).toContain("not trusted");
+  });
+});
+
+describe("the page of an architecture panel", () => {
+  it("has a file that the user didn't choose built, and so run", async () => {
+    const followed: string[] = [];
+    const page = await architecturePage(followed);
+    for (const side of [`file:${secret}`, `run:${secret}`, "run:..", "file:", "run:"])
+      for (const pair of [
+        [side, "working"],
+        ["working", side],
+      ])
+        expect(await page.call("compare", ...pair)).toContain("refused: internal: the view asked for");
+    expect(new Set(followed)).toEqual(new Set([path.join(workspace, "net.nn.ts")]));
+    // What the page was sent can be chosen.
+    await vi.waitFor(async () => expect(await page.call("compare", "head", "working")).toBeUndefined(), FAST);
+  });
+
+  it("has a file read as weights that the user didn't choose", async () => {
+    const page = await architecturePage();
+    for (const id of [secret, "/etc/passwd", "/dev/zero"])
+      expect(await page.call("chooseWeights", id)).toContain("refused: internal: the view asked for");
+  });
+
+  it("keeps a state that names another file, which is built when the window is opened again", async () => {
+    const { Panels } = await import("../../extension/editor/panels/panels.ts");
+    const follow = vi.fn();
+    const services = {
+      extensionUri: "",
+      engine: () => ({}),
+      messages: { log },
+      previews: { follow },
+      runs: {},
+      memory: {},
+    };
+    const panels = new Panels(services as never);
+    expect(panels).toBeDefined();
+    const page = new HostilePage();
+    await done.serializers.get("layerwise.architecture")?.deserializeWebviewPanel(page, { file: secret });
+    expect(page.dispose).toHaveBeenCalled();
+    expect(follow).not.toHaveBeenCalled();
+    expect(log.warn).toHaveBeenLastCalledWith(expect.stringContaining("neither in the workspace nor open"));
+  });
+});
+
+describe("a text in a page", () => {
+  const html = pageHtml({
+    kind: "training",
+    title: '"><script>steal()</script><img src=x onerror=steal()>',
+    language: '"><base href="https://attacker.test/">',
+    nonce: "0a1b",
+    source: "https://webview.test",
+    script: "https://webview.test/training.js",
+    styles: ["https://webview.test/training.css"],
+    font: "https://webview.test/codicon.ttf",
+  });
+
+  it("ends its element and brings a script", () => {
+    expect(html.match(/<script/g)).toHaveLength(1);
+    expect(html).not.toMatch(/<(?:img|base)/);
+  });
+
+  it("would run, load or send something in spite of that", () => {
+    const policy = /Content-Security-Policy" content="([^"]*)"/.exec(html)?.[1] ?? "";
+    const directives = new Map(
+      policy.split("; ").map((text) => {
+        const [name = "", ...sources] = text.split(" ");
+        return [name, sources] as const;
+      }),
+    );
+    expect(directives.get("default-src")).toEqual(["'none'"]);
+    expect(directives.get("script-src")).toEqual(["'nonce-0a1b'"]);
+    expect(directives.get("base-uri")).toEqual(["'none'"]);
+    expect(directives.get("form-action")).toEqual(["'none'"]);
+    for (const [name, sources] of directives)
+      for (const source of sources)
+        expect(
+          ["'none'", "'nonce-0a1b'", "https://webview.test"].includes(source) ||
+            `${name} ${source}` === "img-src data:" ||
+            `${name} ${source}` === "worker-src blob:",
+          `${name} ${source}`,
+        ).toBe(true);
+  });
+
+  it("links to a command", async () => {
+    const page = await trainingPage();
+    expect(page.webview.options).toEqual({
+      enableScripts: true,
+      localResourceRoots: [expect.stringMatching(/\/dist\/webview$/)],
+    });
+    expect(page.webview.options.enableCommandUris).toBeUndefined();
+    // Nor does any text of VS Code's own: only a list of ours may run.
+    const editor = fileURLToPath(new URL("../../extension/editor", import.meta.url));
+    const trusting: string[] = [];
+    for (const name of fs.readdirSync(editor, { recursive: true, encoding: "utf8" })) {
+      if (!name.endsWith(".ts")) continue;
+      const text = fs.readFileSync(path.join(editor, name), "utf8");
+      expect(text, name).not.toMatch(/isTrusted\s*[:=]\s*true|enableCommandUris|supportHtml/);
+      trusting.push(...(text.match(/isTrusted\s*[:=]\s*\{[^}]*\}/g) ?? []));
+    }
+    expect(trusting).toEqual([
+      'isTrusted = { enabledCommands: ["layerwise.installNativeEngine", "layerwise.showLog"] }',
+    ]);
+  });
+});
