@@ -1,0 +1,55 @@
+// @ts-check
+/**
+ * `node scripts/pin-wheels.mjs`: writes extension/native/wheels.json anew, after a change of TensorFlow's version. pip says
+ * which wheels its index has for each platform and Python, and their SHA-256; nothing is downloaded.
+ */
+import { spawnSync } from "node:child_process";
+import fs from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { inRoot, main, ScriptError } from "./project.mjs";
+
+/** @type {Record<string, [distribution: string, tag: string]>} */
+const PLATFORMS = {
+  "linux-x64": ["tensorflow-cpu", "manylinux_2_27_x86_64"],
+  "linux-arm64": ["tensorflow", "manylinux_2_27_aarch64"],
+  "darwin-arm64": ["tensorflow", "macosx_12_0_arm64"],
+};
+const PYTHONS = ["3.9", "3.10", "3.11", "3.12", "3.13", "3.14"];
+
+/**
+ * What pip would install; undefined where its index has nothing.
+ * @param {string} requirement @param {string} platform @param {string} python @param {string} folder
+ * @returns {[name: string, sha256: string] | undefined}
+ */
+function wheel(requirement, platform, python, folder) {
+  const report = path.join(folder, "report.json");
+  fs.rmSync(report, { force: true });
+  const what = [requirement, "--platform", platform, "--python-version", python];
+  const how = ["--no-deps", "--only-binary=:all:", "--dry-run", "--ignore-installed", "--target", folder];
+  const args = ["-m", "pip", "install", "--quiet", ...what, ...how, "--report", report];
+  const { status, stderr } = spawnSync("python3", args, { cwd: folder, encoding: "utf8" });
+  if (status !== 0) {
+    if (/No matching distribution found/.test(stderr)) return undefined;
+    throw new ScriptError(`pip can't look up ${requirement} for ${platform}:\n${stderr}`);
+  }
+  const { download_info: info } = JSON.parse(fs.readFileSync(report, "utf8")).install[0];
+  return [path.posix.basename(new URL(info.url).pathname), info.archive_info.hashes.sha256];
+}
+
+await main(async () => {
+  const source = fs.readFileSync(inRoot("extension/native/cache.ts"), "utf8");
+  const version = /TENSORFLOW_VERSION = "([^"]+)"/.exec(source)?.[1];
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "layerwise-wheels-"));
+  /** @type {Record<string, Record<string, string>>} */
+  const pins = {};
+  try {
+    for (const [key, [distribution, tag]] of Object.entries(PLATFORMS)) {
+      const found = PYTHONS.map((python) => wheel(`${distribution}==${version}`, tag, python, folder));
+      pins[key] = Object.fromEntries(found.filter((one) => one !== undefined));
+    }
+  } finally {
+    fs.rmSync(folder, { recursive: true, force: true });
+  }
+  fs.writeFileSync(inRoot("extension/native/wheels.json"), `${JSON.stringify(pins, null, 2)}\n`);
+});
