@@ -318,15 +318,17 @@ function killGroup(pid) {
  *   defaultSettings?: Record<string, unknown>,
  *   env?: Record<string, string>,
  *   port?: number,
+ *   token?: string,
  *   workspaceTrust?: boolean,
  *   smokeTestDriver?: boolean,
  * }} options `settings` become the user's settings, `defaultSettings` only when there are none yet. `port` is taken
- *   unless it is in use. `workspaceTrust` leaves VS Code's own questions about trust on. `smokeTestDriver` makes the payload's development and test paths count, and silences
+ *   unless it is in use. `token` has to be in the window's address: without one, any page in a browser of this machine may
+ *   connect. `workspaceTrust` leaves VS Code's own questions about trust on. `smokeTestDriver` makes the payload's development and test paths count, and silences
  *   notifications.
  */
 export async function startServer(server, options) {
-  const { dataFolder, extensionsFolder, settings, defaultSettings, env, workspaceTrust, smokeTestDriver } =
-    options;
+  const { dataFolder, extensionsFolder, settings, defaultSettings, env, token } = options;
+  const { workspaceTrust, smokeTestDriver } = options;
   const port = await freePort(options.port);
   const logFile = path.join(dataFolder, "server.log");
   const settingsFile = path.join(dataFolder, "data/User/settings.json");
@@ -341,7 +343,7 @@ export async function startServer(server, options) {
     "127.0.0.1",
     "--port",
     String(port),
-    "--without-connection-token",
+    ...(token === undefined ? ["--without-connection-token"] : ["--connection-token", token]),
   ];
   args.push("--accept-server-license-terms", "--telemetry-level", "off");
   args.push("--server-data-dir", dataFolder, "--extensions-dir", extensionsFolder);
@@ -406,11 +408,13 @@ function freePort(preferred = 0) {
  * @param {number} port
  * @param {string} folder
  * @param {[string, string][]} [payload]
+ * @param {string} [token] The server's.
  */
-export function windowUrl(port, folder, payload = []) {
+export function windowUrl(port, folder, payload = [], token) {
   const query = new URLSearchParams({
     [folder.endsWith(".code-workspace") ? "workspace" : "folder"]: folder,
   });
+  if (token !== undefined) query.set("tkn", token);
   if (payload.length > 0) query.set("payload", JSON.stringify(payload));
   return `http://127.0.0.1:${port}/?${query}`;
 }

@@ -4,6 +4,7 @@
  * if there is one, else (or with `--server`) VS Code in the browser at 127.0.0.1.
  */
 import { spawn, spawnSync } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import path from "node:path";
 import { copyExamples, exampleWorkspace as workspace } from "./example-workspace.mjs";
 import { packageExtension } from "./package.mjs";
@@ -52,13 +53,15 @@ async function serve() {
   const dataFolder = inRoot("out/vscode-user");
   const extensionsFolder = path.join(dataFolder, "extensions");
   await installExtension(server, { vsix: await packageExtension(), dataFolder, extensionsFolder });
+  const token = randomBytes(16).toString("hex");
   const running = await startServer(server, {
     dataFolder,
     extensionsFolder,
     defaultSettings: SETTINGS,
     port: PORT,
+    token,
   });
-  console.log(`VS Code runs at ${windowUrl(running.port, workspace)}`);
+  console.log(`VS Code runs at ${windowUrl(running.port, workspace, [], token)}`);
   console.log("Open the address in a browser, then a .nn.ts file, and click Train. Ctrl-C here ends it.");
   await running.exited;
   throw new ScriptError("VS Code's server ended by itself.");

@@ -24,23 +24,27 @@ export type FlowEdge = v.InferOutput<typeof FlowEdge>;
 export const FlowGraph = v.object({ nodes: v.array(FlowNode), edges: v.array(FlowEdge) });
 export type FlowGraph = v.InferOutput<typeof FlowGraph>;
 
+/** By character. Bounded: a page sends them, and VS Code keeps them. */
+const Widths = v.pipe(
+  v.record(v.pipe(v.string(), v.maxLength(8)), v.number()),
+  v.check((widths) => Object.keys(widths).length <= 2000, "expected at most 2,000 characters"),
+);
+
 /** How wide characters are in the fonts of a diagram, in pixels; "" stands for all others. */
-export const TextWidths = v.object({
-  title: v.record(v.string(), v.number()),
-  kind: v.record(v.string(), v.number()),
-  label: v.record(v.string(), v.number()),
-});
+export const TextWidths = v.object({ title: Widths, kind: Widths, label: Widths });
 export type TextWidths = v.InferOutput<typeof TextWidths>;
+
+const BoxIds = v.pipe(v.array(v.string()), v.maxLength(100_000));
 
 /** All that a layout depends on beside the model: what of it is to be seen, and in which font. */
 export const DiagramLook = v.object({
   /** Other widths have another one. */
-  font: v.string(),
+  font: v.pipe(v.string(), v.maxLength(1000)),
   widths: TextWidths,
   /** What the user has opened, closed and unfolded, by ids of boxes. */
-  opened: v.array(v.string()),
-  closed: v.array(v.string()),
-  unfolded: v.array(v.string()),
+  opened: BoxIds,
+  closed: BoxIds,
+  unfolded: BoxIds,
 });
 export type DiagramLook = v.InferOutput<typeof DiagramLook>;
 

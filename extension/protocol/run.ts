@@ -130,7 +130,7 @@ export type RunRecord = v.InferOutput<typeof RunRecord>;
 export const RunLabels = v.object({
   /** Shown for the run's id; empty where it has no name. */
   name: v.optional(v.pipe(v.string(), v.maxLength(200)), ""),
-  tags: v.optional(v.array(v.pipe(v.string(), v.maxLength(100))), []),
+  tags: v.optional(v.pipe(v.array(v.pipe(v.string(), v.maxLength(100))), v.maxLength(1000)), []),
   /** Left out of tables unless asked for. */
   archived: v.optional(v.boolean(), false),
 });

@@ -44,7 +44,7 @@ export function offered<T>(shown: readonly T[], isChosen: (one: T) => boolean, n
 const notOffered = (name: string): EngineError =>
   new EngineError({
     code: "internal",
-    message: `internal: the view asked for ${JSON.stringify(name)}, which it doesn't show`,
+    message: `internal: the view asked for ${JSON.stringify(name.slice(0, 200))}, which it doesn't show`,
   });
 
 /** Whether an object in some data has a file under the name `file`. */
