@@ -393,7 +393,9 @@ describe("the page of an architecture panel", () => {
       { widths: { ...widths, label: { ["x".repeat(1e6)]: 1 } } },
       { opened: Array.from({ length: 1e6 }, () => "") },
     ])
-      expect(await page.call("ready", { ...look, ...more })).toMatch(/^refused: (?:Invalid|expected at most)/);
+      expect(await page.call("ready", { ...look, ...more })).toMatch(
+        /^refused: (?:Invalid|expected at most)/,
+      );
     expect(update).not.toHaveBeenCalled();
   });
 
