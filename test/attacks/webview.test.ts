@@ -380,6 +380,14 @@ describe("the page of an architecture panel", () => {
     await vi.waitFor(async () => expect(await page.call("compare", "head", "working")).toBeUndefined(), FAST);
   });
 
+  it("has a committed version built in a folder that isn't trusted", async () => {
+    const page = await architecturePage();
+    const compare = (): Promise<unknown> => page.call("compare", "head", "working");
+    await vi.waitFor(async () => expect(await compare()).toBeUndefined(), FAST);
+    done.trusted = false;
+    expect(await compare()).toContain("not trusted");
+  });
+
   it("fills the memory that VS Code keeps for extensions", async () => {
     const update = vi.fn();
     const page = await architecturePage([], update);

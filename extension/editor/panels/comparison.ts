@@ -10,7 +10,7 @@ import { exists, runsRoot, type StoredRun } from "../../supervisor/runDirectory.
 import { readLabels } from "../../supervisor/runLabels.ts";
 import { DisposableOwner } from "../disposable.ts";
 import type { Previews } from "../previews.ts";
-import { chooseOtherFile, folderOf } from "../targets.ts";
+import { chooseOtherFile, folderOf, requireTrust } from "../targets.ts";
 
 /** So many runs are offered, the newest. */
 const MOST_RUNS = 20;
@@ -78,6 +78,8 @@ export class Comparison extends DisposableOwner {
 
   /** Shows one side against another; false when the user gave up choosing. */
   async choose(base: string, of: string): Promise<boolean> {
+    // Each version is built, and so run.
+    requireTrust();
     const [left, right] = [await this.#asked(base), await this.#asked(of)];
     if (left === undefined || right === undefined) return false;
     this.#chosen = { base: left, of: right };
