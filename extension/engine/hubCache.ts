@@ -3,6 +3,8 @@
 import fs from "node:fs";
 import { homedir } from "node:os";
 import path from "node:path";
+import { readRegularSync } from "../files/regular.ts";
+import type { Pace } from "./hubRequests.ts";
 
 /** Where models come from and go to, by the environment variables of Hugging Face's libraries. */
 export interface Hub {
@@ -10,6 +12,8 @@ export interface Hub {
   cache: string;
   token: string | undefined;
   offline: boolean;
+  /** The least speed of the server; by default 60 KB a minute. */
+  pace?: Pace;
 }
 
 export function hubOf(env: Readonly<Record<string, string | undefined>>): Hub {
@@ -25,10 +29,12 @@ export function hubOf(env: Readonly<Record<string, string | undefined>>): Hub {
   };
 }
 
+const MAX_TOKEN = 4096;
+
 /** What `hf auth login` has saved. */
 function savedToken(file: string): string | undefined {
   try {
-    return fs.readFileSync(file, "utf8").trim() || undefined;
+    return readRegularSync(file, { limit: MAX_TOKEN, follow: true }).toString().trim() || undefined;
   } catch {
     return undefined;
   }
@@ -45,11 +51,25 @@ export const folderOf = ({ cache }: Hub, name: string): string =>
 /** Files of weights that can be read, the better one first. */
 export const WEIGHTS = ["model.safetensors", "pytorch_model.bin"];
 
+/** Whether something is the name of a commit, and so of a folder. */
+export const isCommit = (name: unknown): name is string =>
+  typeof name === "string" && /^[0-9a-f]{40}$/.test(name);
+
+/** The commit that a branch was at when it was fetched. */
+function savedCommit(ref: string): string | undefined {
+  try {
+    const commit = readRegularSync(ref, { limit: MAX_TOKEN }).toString().trim();
+    return isCommit(commit) ? commit : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /** The folder of a model in the cache, as far as it is there with its weights; no network is asked. */
 export function cachedModel(hub: Hub, name: string, revision = "main"): string | undefined {
   const folder = folderOf(hub, name);
-  const ref = path.join(folder, "refs", revision);
-  const commit = fs.existsSync(ref) ? fs.readFileSync(ref, "utf8").trim() : revision;
+  const commit = isCommit(revision) ? revision : savedCommit(path.join(folder, "refs", revision));
+  if (commit === undefined) return undefined;
   const snapshot = path.join(folder, "snapshots", commit);
   const has = (file: string): boolean => fs.existsSync(path.join(snapshot, file));
   // The shards that an index names come before it.

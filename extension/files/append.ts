@@ -59,7 +59,7 @@ function demandFile(path: string, stats: fs.Stats | undefined): void {
 }
 
 /** Opens a regular file at its end, or creates it. */
-function openAppendSync(path: string): number {
+export function openAppendSync(path: string): number {
   const before = fs.lstatSync(path, { throwIfNoEntry: false });
   demandFile(path, before);
   // A second name of the same file may lie outside of the folder: this name gets a copy of its own.
