@@ -8,7 +8,7 @@ import { Embedding } from "../modules/embedding.ts";
 import { Linear } from "../modules/linear.ts";
 import { LayerNorm } from "../modules/normalization.ts";
 import { warnOnce } from "../warnings.ts";
-import { readWeights } from "./folder.ts";
+import { naming, readWeights } from "./folder.ts";
 
 /**
  * First weights as Hugging Face's models have them, children first: of linear layers N(0, std) and biases 0; of embeddings
@@ -67,7 +67,7 @@ export function loadPretrained(model: Module, folder: string, prefix: string, st
     if (own.has(fit)) state.set(fit, tensor);
     else if (!CONSTANTS.test(name)) unused.push(name);
   }
-  model.loadStateDict(state, { strict: false });
+  naming(folder, () => model.loadStateDict(state, { strict: false }));
   const list = (names: readonly string[]): string => `[${names.map((name) => `'${name}'`).join(", ")}]`;
   const type = model.constructor.name;
   if (unused.length > 0) {

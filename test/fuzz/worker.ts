@@ -1,0 +1,102 @@
+// Reads files in a process of its own, which whoever started it may kill. It reports how each reading ended.
+import path from "node:path";
+import process from "node:process";
+import { diskFiles, userFolder } from "../../extension/engine/dataFiles.ts";
+import { cachedModel, hubOf } from "../../extension/engine/hubCache.ts";
+import { loadFile, loadTensors } from "../../extension/engine/tensorFiles.ts";
+import { FILES } from "../../extension/engine/userFiles.ts";
+import { loadExecutor } from "../../extension/executors/index.ts";
+import { openPth, PthTensor, readPth, type PthValue } from "../../extension/formats/pth.ts";
+import { comparisonSteps } from "../../extension/formats/comparison.ts";
+import { lastOf, statisticsOf } from "../../extension/formats/statistics.ts";
+import { openTensors } from "../../extension/formats/tensorSource.ts";
+import { setDataFiles } from "../../extension/nn/data/access.ts";
+import { parseIdx } from "../../extension/nn/data/idx.ts";
+import { data, nn } from "../../extension/nn/index.ts";
+import { setTensorFiles } from "../../extension/nn/files.ts";
+import { setWarningSink } from "../../extension/nn/warnings.ts";
+
+function visit(value: PthValue): void {
+  if (value instanceof PthTensor) value.data();
+  else if (value instanceof Map || Array.isArray(value))
+    for (const one of value.values() as Iterable<PthValue>) visit(one);
+}
+
+/** Each reads all that a file has. */
+const READERS = {
+  /** As an inspection does. */
+  tensors(file: string) {
+    const source = openTensors(file);
+    try {
+      for (const tensor of source.tensors) statisticsOf(tensor);
+      lastOf(comparisonSteps(source, source));
+    } finally {
+      source.close();
+    }
+  },
+  /** As `torch.load` does. */
+  load: (file: string) => void loadFile(file),
+  /** As an evaluation does. */
+  weights: (file: string) => void loadTensors(file),
+  pth(file: string) {
+    visit(readPth(file));
+    const open = openPth(file);
+    try {
+      visit(open.value);
+    } finally {
+      open.close();
+    }
+  },
+  png: (file: string) => void diskFiles.image(file),
+  csv: (file: string) => void diskFiles.csv(file, {}),
+  text: (file: string) => void diskFiles.text(file),
+  idx: (file: string) => void parseIdx(file, diskFiles.bytes(file)),
+  images: (file: string) => {
+    const set = new data.ImageFolder(path.dirname(file));
+    for (let i = 0; i < Math.min(10, set.length); i++) set.get(i);
+  },
+  /** Of a folder of Hugging Face, in which the file is. */
+  bert: (file: string) => void nn.BertModel.fromPretrained(path.dirname(file)),
+  distilbert: (file: string) => void nn.DistilBertModel.fromPretrained(path.dirname(file)),
+  tokenizer: (file: string) => void nn.BertTokenizer.fromPretrained(path.dirname(file))("some text"),
+  /** The file is in refs/main's place. */
+  cache: (file: string) =>
+    void cachedModel(hubOf({ HF_HUB_CACHE: path.resolve(file, "../../..") }), "someone/tiny"),
+} satisfies Record<string, (file: string) => void>;
+
+export type Reader = keyof typeof READERS;
+
+export interface Request {
+  reader: Reader;
+  file: string;
+}
+
+/** How a reading ended, unless the process did. */
+export interface Report {
+  /** Undefined when all was read. */
+  error?: { name: string; message: string };
+  milliseconds: number;
+  /** The largest size that the process ever had. */
+  peak: number;
+}
+
+await loadExecutor("cpu");
+setTensorFiles(FILES);
+setDataFiles(diskFiles);
+setWarningSink(() => undefined);
+process.on("message", ({ reader, file }: Request) => {
+  userFolder.path = path.dirname(file);
+  const start = performance.now();
+  let error: Report["error"];
+  try {
+    READERS[reader](file);
+  } catch (thrown) {
+    const { name, message } = thrown instanceof Error ? thrown : { name: "", message: String(thrown) };
+    error = { name, message };
+  }
+  const milliseconds = performance.now() - start;
+  const peak = process.resourceUsage().maxRSS / 1024;
+  process.send!({ ...(error === undefined ? {} : { error }), milliseconds, peak } satisfies Report);
+});
+process.on("disconnect", () => process.exit(0));
+process.send!("ready");
