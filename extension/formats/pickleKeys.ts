@@ -16,7 +16,7 @@ export type KeyProblem = readonly [defect: "pickle" | "limit", problem: string];
  * measured once, when it is made.
  */
 export class PickleKeys {
-  readonly #sizes = new WeakMap<object, KeySize>();
+  readonly #sizes = new Map<object, KeySize>();
 
   /** Measures a tuple. Those in it were measured before. */
   add(tuple: readonly unknown[]): void {
@@ -38,7 +38,8 @@ export class PickleKeys {
   /** Undefined for what can't be a key. */
   #measure(tuple: readonly unknown[]): KeySize | undefined {
     if (tuple.length > MAX_VALUES) return { depth: 1, values: tuple.length };
-    let [depth, values] = [0, 0];
+    // An empty tuple is something too: a million of them are a long key.
+    let [depth, values] = [0, 1];
     for (const item of tuple) {
       const size = isTuple(item) ? this.#sizes.get(item) : sizeOfPlain(item);
       if (size === undefined) return undefined;

@@ -105,7 +105,7 @@ export function mutatedJson(draws: Draws, text: string): string {
         continue;
       }
       if (draws.below(6) === 0) Reflect.deleteProperty(at, key);
-      else Reflect.set(at, draws.below(8) === 0 ? "new" : key, draws.pick(HOSTILE));
+      else Reflect.set(at, draws.below(8) === 0 ? "new" : key, structuredClone(draws.pick(HOSTILE)));
       break;
     }
   }

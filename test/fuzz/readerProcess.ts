@@ -9,6 +9,7 @@ import type { Reader, Report } from "./worker.ts";
 export type { Reader } from "./worker.ts";
 
 export interface Limits {
+  /** Of the processor. */
   milliseconds?: number;
   /** Above what the process takes by itself. */
   megabytes?: number;
@@ -27,33 +28,47 @@ const INTERNAL = /^(TypeError|ReferenceError|SyntaxError|AssertionError|Internal
 /** PyTorch lists all parameters that don't fit. */
 const LONGEST = 20_000;
 const HEAP = 1024;
+/** Seconds that may pass for one of the processor, on a machine that does other things too. */
+const PATIENCE = 6;
 
 /** Reads files one after the other; starts the process again when one has ended it. */
 export class ReaderProcess {
   #program: string | undefined;
   #child: ChildProcess | undefined;
   #base = 0;
+  #turn: Promise<unknown> = Promise.resolve();
 
-  async read(
+  /** Waits for readings that were begun before. */
+  read(reader: Reader, file: string, limits: Limits = {}): Promise<Outcome> {
+    const turn = this.#turn.then(() => this.#read(reader, file, limits));
+    this.#turn = turn.catch(() => undefined);
+    return turn;
+  }
+
+  async #read(
     reader: Reader,
     file: string,
-    { milliseconds = 5000, megabytes = 512 }: Limits = {},
+    { milliseconds = 5000, megabytes = 512 }: Limits,
   ): Promise<Outcome> {
     const child = await this.#running();
-    const report = once(child, "message").then(([one]) => one as Report);
-    const ended = once(child, "exit").then(([code, signal]) => `it ended with ${code ?? signal}`);
+    const done = new AbortController();
+    const { signal } = done;
+    const report = once(child, "message", { signal }).then(([one]) => one as Report);
+    const ended = once(child, "exit", { signal }).then(([code, sent]) => `it ended with ${code ?? sent}`);
+    for (const one of [report, ended]) one.catch(() => undefined);
     let killed: "hang" | "memory" | undefined;
     const kill = (why: "hang" | "memory"): void => {
       killed ??= why;
       child.kill("SIGKILL");
     };
     const start = performance.now();
-    const clock = setTimeout(() => kill("hang"), milliseconds);
+    const clock = setTimeout(() => kill("hang"), PATIENCE * milliseconds);
     const memory = setInterval(() => {
       if (megabytesOf(child.pid) > this.#base + megabytes) kill("memory");
     }, 50);
     child.send({ reader, file });
-    const end = await Promise.race([report, ended.catch(String)]);
+    const end = await Promise.race([report, ended]);
+    done.abort();
     clearTimeout(clock);
     clearInterval(memory);
     const spent = performance.now() - start;
@@ -66,7 +81,14 @@ export class ReaderProcess {
     // The peak is that of the whole process: what is counted is what it grows by.
     this.#base = Math.max(this.#base, peak);
     return {
-      kind: used > megabytes ? "memory" : error === undefined ? "read" : kindOf(error, file),
+      kind:
+        used > megabytes
+          ? "memory"
+          : end.milliseconds > milliseconds
+            ? "hang"
+            : error === undefined
+              ? "read"
+              : kindOf(error, file),
       message: error === undefined ? "" : `${error.name}: ${error.message}`,
       milliseconds: end.milliseconds,
       megabytes: used,

@@ -8,7 +8,7 @@ import { bind } from "../arguments.ts";
 import { additive, causalMask } from "../functional/attention.ts";
 import { checkBert, BertConfig, type BertFields } from "./bertConfig.ts";
 import { BertEmbeddings, BertEncoder, BertPart, BertPooler } from "./bertLayers.ts";
-import { modelFolder, readConfig, type SaveOptions, writeFolder } from "./folder.ts";
+import { modelFolder, naming, readConfig, type SaveOptions, writeFolder } from "./folder.ts";
 import { initializeWeights, loadPretrained } from "./pretrained.ts";
 
 export interface BertInput {
@@ -113,8 +113,11 @@ export class BertModel<Pooling extends boolean = true> extends BertPart {
   ): BertModel<Pooling> {
     const folder = modelFolder(name);
     const { addPoolingLayer, ...fields } = options as Pooled<Pooling>;
-    const config = new BertConfig({ ...readConfig(folder, "bert", checkBert), ...fields });
-    const model = defaultStream.apart(() => new BertModel<Pooling>(config, { addPoolingLayer }));
+    const given = { ...readConfig(folder, "bert", checkBert), ...fields };
+    const model = naming(folder, () =>
+      defaultStream.apart(() => new BertModel<Pooling>(given, { addPoolingLayer })),
+    );
+    const { config } = model;
     loadPretrained(model, folder, "bert", config.initializerRange);
     return model.eval();
   }

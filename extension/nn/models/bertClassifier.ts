@@ -7,7 +7,7 @@ import { BertModel, INPUT, type BertInput, type Inner } from "./bert.ts";
 import { checkBert, BertConfig, type BertFields } from "./bertConfig.ts";
 import { BertPart } from "./bertLayers.ts";
 import { classificationLoss } from "./classificationLoss.ts";
-import { modelFolder, readConfig, type SaveOptions, writeFolder } from "./folder.ts";
+import { modelFolder, naming, readConfig, type SaveOptions, writeFolder } from "./folder.ts";
 import { initializeWeights, loadPretrained } from "./pretrained.ts";
 
 export interface BertClassifierInput extends BertInput {
@@ -71,8 +71,9 @@ export class BertForSequenceClassification extends BertPart {
    */
   static fromPretrained(name: string, options: BertFields = {}): BertForSequenceClassification {
     const folder = modelFolder(name);
-    const config = new BertConfig({ ...readConfig(folder, "bert", checkBert), ...options });
-    const model = defaultStream.apart(() => new BertForSequenceClassification(config));
+    const given = { ...readConfig(folder, "bert", checkBert), ...options };
+    const model = naming(folder, () => defaultStream.apart(() => new BertForSequenceClassification(given)));
+    const { config } = model;
     loadPretrained(model, folder, "bert", config.initializerRange);
     return model.eval();
   }

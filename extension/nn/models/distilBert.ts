@@ -23,7 +23,7 @@ import { configJson, type BertOptions, type ProblemType } from "./bertConfig.ts"
 import { configured } from "./configFields.ts";
 import { BertPart, type BertContext } from "./bertLayers.ts";
 import { classificationLoss } from "./classificationLoss.ts";
-import { modelFolder, readConfig, writeFolder, type Json, type SaveOptions } from "./folder.ts";
+import { modelFolder, naming, readConfig, writeFolder, type Json, type SaveOptions } from "./folder.ts";
 import { initializeWeights, loadPretrained } from "./pretrained.ts";
 
 /** Fields of a DistilBERT configuration; what is left out has the value of distilbert-base. */
@@ -344,7 +344,7 @@ function pretrained<M extends DistilBertModel | DistilBertForSequenceClassificat
 ): M {
   const folder = modelFolder(name);
   const fields = { ...readConfig(folder, "distilbert", (given) => configured(DEFAULTS, given)), ...options };
-  const model = defaultStream.apart(() => make(fields));
+  const model = naming(folder, () => defaultStream.apart(() => make(fields)));
   loadPretrained(model, folder, "distilbert", model.config.initializerRange);
   return model.eval() as M;
 }
