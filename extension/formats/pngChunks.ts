@@ -47,7 +47,8 @@ export function checkPng(bytes: Uint8Array): void {
       if (type !== IHDR || length !== HEADER_BYTES) throw new Error("it has no header");
       header = headerAt(view, at + 8);
     } else if (type === IHDR) throw new Error("it has two headers");
-    if (type === PLTE && length > PALETTE_BYTES) throw new Error(`its palette has ${length} bytes`);
+    if (type === PLTE && length > PALETTE_BYTES)
+      throw new Error(`its palette has ${count(length)} bytes; the limit is ${PALETTE_BYTES}`);
     if (type === IDAT) {
       dataBytes += length;
       if (header.interlaced) data.push(bytes.subarray(at + 8, at + 8 + length));

@@ -55,11 +55,11 @@ const NUMBER = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
 const WHOLE = /^(?:0|-?[1-9][0-9]{0,19})$/;
 /** Matches a text that is no valid Unicode, which UTF-8 cannot hold. */
 export const LONE_SURROGATE = /\p{Surrogate}/u;
-const CONSTANTS = new Map<string, boolean | null>([
-  ["true", true],
-  ["false", false],
-  ["null", null],
-]);
+const CONSTANTS: Readonly<Record<string, readonly [word: string, value: boolean | null]>> = {
+  t: ["true", true],
+  f: ["false", false],
+  n: ["null", null],
+};
 
 /**
  * Parses JSON from a source that is not trusted. Unlike `JSON.parse` it refuses a key that occurs twice in an object
@@ -88,13 +88,13 @@ export function parseStrictJson<T = JsonValue>(
     }
   };
   const take = (character: string): boolean => {
-    space();
+    if (text[at] !== character) space();
     if (text[at] !== character) return false;
     at++;
     return true;
   };
 
-  const string = (): string => {
+  const string = (keep: boolean): string => {
     space();
     if (text[at] !== '"') fail("a string");
     const start = at++;
@@ -108,7 +108,7 @@ export function parseStrictJson<T = JsonValue>(
       at++;
     }
     at++;
-    if (!escaped) return text.slice(start + 1, at - 1);
+    if (!escaped) return keep ? text.slice(start + 1, at - 1) : "";
     try {
       const value = JSON.parse(text.slice(start, at)) as string;
       if (!LONE_SURROGATE.test(value)) return value;
@@ -119,13 +119,13 @@ export function parseStrictJson<T = JsonValue>(
     return fail("a string with valid escapes");
   };
 
-  // What is beyond a limit is counted and not kept: the message says how many there are.
+  // What is beyond a limit is passed over and counted: the message says how many there are.
   const count = (start: number, found: number, limit: number): void => {
     if (found > limit)
       throw new JsonError({ kind: "count", at: start, path: [...path], count: found, limit });
   };
 
-  const object = (depth: number): Map<string, JsonValue> => {
+  const object = (depth: number, keep: boolean): Map<string, JsonValue> => {
     const start = at;
     const members = new Map<string, JsonValue>();
     if (take("}")) return members;
@@ -134,52 +134,74 @@ export function parseStrictJson<T = JsonValue>(
     do {
       space();
       const position = at;
-      const key = string();
-      if (members.has(key)) throw new JsonError({ kind: "duplicate", at: position, key });
+      const kept = keep && found < limit;
+      const key = string(kept);
+      if (kept && members.has(key)) throw new JsonError({ kind: "duplicate", at: position, key });
       if (!take(":")) fail("':'");
       path.push(key);
-      const one = value(depth);
+      const one = value(depth, kept);
       path.pop();
-      if (++found > limit) continue;
-      members.set(key, depth === 1 && reduce !== undefined ? (reduce(key, one) as JsonValue) : one);
+      found++;
+      if (kept) members.set(key, depth === 1 && reduce !== undefined ? (reduce(key, one) as JsonValue) : one);
     } while (take(","));
     if (!take("}")) fail("',' or '}'");
     count(start, found, limit);
     return members;
   };
 
-  const array = (depth: number): JsonValue[] => {
+  const array = (depth: number, keep: boolean): JsonValue[] => {
     const start = at;
     const items: JsonValue[] = [];
     if (take("]")) return items;
     let found = 0;
     do {
-      const one = value(depth);
-      if (++found <= maxItems) items.push(one);
+      const kept = keep && found < maxItems;
+      const one = value(depth, kept);
+      found++;
+      if (kept) items.push(one);
     } while (take(","));
     if (!take("]")) fail("',' or ']'");
     count(start, found, maxItems);
     return items;
   };
 
-  const value = (depth: number): JsonValue => {
-    space();
+  /** Passes over a whole number of at most 15 digits, the usual kind; false when it is something else. */
+  const digits = (): boolean => {
+    const start = at;
+    let end = at;
+    for (; end - start < 16; end++) {
+      const c = text.charCodeAt(end);
+      if (!(c >= 0x30 && c <= 0x39)) break;
+    }
+    const next = text[end];
+    const zero = text[start] === "0" && end > start + 1;
+    if (end === start || end - start > 15 || zero || (next !== "," && next !== "]" && next !== "}"))
+      return false;
+    at = end;
+    return true;
+  };
+
+  const value = (depth: number, keep = true): JsonValue => {
+    if (text.charCodeAt(at) <= 0x20) space();
+    const begin = at;
+    if (digits()) return keep ? BigInt(Number(text.slice(begin, at))) : 0n;
     const first = text[at];
-    if (first === '"') return string();
+    if (first === '"') return string(keep);
     if (first === "{" || first === "[") {
       if (depth === maxDepth) throw new JsonError({ kind: "depth", at, limit: maxDepth });
       at++;
-      return first === "{" ? object(depth + 1) : array(depth + 1);
+      return first === "{" ? object(depth + 1, keep) : array(depth + 1, keep);
     }
-    for (const [word, constant] of CONSTANTS) {
-      if (!text.startsWith(word, at)) continue;
-      at += word.length;
-      return constant;
+    const constant = first === undefined ? undefined : CONSTANTS[first];
+    if (constant !== undefined && text.startsWith(constant[0], at)) {
+      at += constant[0].length;
+      return constant[1];
     }
     NUMBER.lastIndex = at;
     const literal = NUMBER.exec(text)?.[0];
     if (literal === undefined) return fail("a value");
     at += literal.length;
+    if (!keep) return 0n;
     return WHOLE.test(literal) ? BigInt(literal) : Number(literal);
   };
 

@@ -26,10 +26,7 @@ const orNull = ({ expected, allows }: Rule): Rule => ({
 });
 
 const share: Rule = { expected: "a number from 0 to 1", allows: (value) => isNumber(value, 1) };
-const size: Rule = {
-  expected: "a number from 0 on",
-  allows: (value) => isNumber(value, Number.MAX_VALUE),
-};
+const size: Rule = { expected: "a number from 0 to 1,000", allows: (value) => isNumber(value, 1000) };
 const text: Rule = { expected: "a text", allows: (value) => typeof value === "string" };
 const flag: Rule = { expected: "true or false", allows: (value) => typeof value === "boolean" };
 
