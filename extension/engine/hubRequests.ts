@@ -15,7 +15,7 @@ const PACE: Pace = { milliseconds: 60_000, bytes: 60 * 1024 };
 
 /** Of all answers that describe a model together: lists of files come in pages, and a server may never end them. */
 const MAX_DESCRIPTION = 2 ** 26;
-const MAX_PAGES = 1000;
+const MAX_PAGES = 200;
 /** Of the text of an error. */
 const MAX_ERROR = 2 ** 16;
 

@@ -48,7 +48,7 @@ function safetensors(header: string, data = 0): Buffer {
 const F32 = (begin: number, end: number): string =>
   `{"dtype":"F32","shape":[${(end - begin) / 4}],"data_offsets":[${begin},${end}]}`;
 
-describe("a safetensors file", () => {
+describe("a safetensors file", { timeout: 60_000 }, () => {
   it("has a tensor of twenty million dimensions", async () => {
     const header = `{"x":{"dtype":"U8","shape":[${"1,".repeat(19_999_999)}1],"data_offsets":[0,1]}}`;
     expect(await refusal("tensors", write("model.safetensors", safetensors(header, 1)))).toMatch(
