@@ -1,6 +1,7 @@
 /** What is written in a box, and the room it takes. */
 import type { TextWidths } from "../protocol/flow.ts";
 import type { SummaryRow } from "../protocol/preview.ts";
+import { plainLine } from "../protocol/text/plain.ts";
 import type { ShownBox } from "./flow.ts";
 
 /** The fonts of the view's body in which a diagram is written. */
@@ -39,8 +40,8 @@ export const labelWidth = (text: string, { label }: TextWidths): number => Math.
 
 export function boxText(box: ShownBox, row: Row | undefined, widths: TextWidths): BoxText {
   const { node, folded, repeat } = box;
-  const title = folded ? `${node.name} … ${box.lastName ?? ""}` : node.name;
-  const kind = node.kind === "module" ? (row?.className ?? node.className ?? "") : "";
+  const title = plainLine(folded ? `${node.name} … ${box.lastName ?? ""}` : node.name);
+  const kind = node.kind === "module" ? plainLine(row?.className ?? node.className ?? "") : "";
   const line = width(title, widths.title) + (kind === "" ? 0 : GAP + width(kind, widths.kind));
   const room = (box.expandable ? TWISTIE : 0) + (repeat > 1 ? BADGE : 0);
   const measured = node.kind === "module" ? 96 : 0;

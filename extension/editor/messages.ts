@@ -1,6 +1,7 @@
+import { stat } from "node:fs/promises";
 import * as vscode from "vscode";
 import type { SourcePosition, UserError } from "../protocol/errors.ts";
-import { errorLine, toUserError } from "../supervisor/errors.ts";
+import { EngineError, errorLine, toUserError } from "../supervisor/errors.ts";
 import { createLog, showError } from "./show.ts";
 
 /** The log channel and what is told the user: each error once, with a way to the log and to its line. */
@@ -41,14 +42,26 @@ export class Messages implements vscode.Disposable {
       if (action === toLog) this.showLog();
       else if (action === toTrust) await vscode.commands.executeCommand("workbench.trust.manage");
       else if (action === toLine && position !== undefined) await openPosition(position);
+    } catch (error) {
+      this.error(error);
     } finally {
       this.#shown.delete(text);
     }
   }
 }
 
-/** Shows a line of the user's source; the focus goes there unless told otherwise. */
+/**
+ * Shows a line of the user's source; the focus goes there unless told otherwise.
+ * @throws EngineError for a pipe, a device or a folder, which a record may name
+ */
 export async function openPosition(position: SourcePosition, preserveFocus = false): Promise<void> {
+  // VS Code says what is wrong with a file that is gone.
+  const stats = await stat(position.file).catch(() => undefined);
+  if (stats?.isFile() === false)
+    throw new EngineError({
+      code: "file",
+      message: vscode.l10n.t("{0} is not a regular file.", position.file),
+    });
   const start = new vscode.Position(Math.max(0, position.line - 1), Math.max(0, position.column - 1));
   await vscode.window.showTextDocument(vscode.Uri.file(position.file), {
     selection: new vscode.Range(start, start),

@@ -1,4 +1,5 @@
 /** The whole diagram as a file, in the colours of the theme. */
+import { plainText } from "../../extension/protocol/text/plain.ts";
 import type { Drawn } from "./diagramState.ts";
 
 const MARGIN = 16;
@@ -44,7 +45,8 @@ export function svgOf(picture: Element, { layout }: Drawn): string {
   };
   for (const [name, value] of Object.entries(place)) ground.setAttribute(name, String(value));
   copy.prepend(ground);
-  return new XMLSerializer().serializeToString(copy).replaceAll(/<!--.*?-->/gs, "");
+  // XML can't have controls, not even escaped ones.
+  return plainText(new XMLSerializer().serializeToString(copy).replaceAll(/<!--.*?-->/gs, ""));
 }
 
 /** The same in pixels, as base64. */
