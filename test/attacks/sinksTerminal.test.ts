@@ -199,7 +199,7 @@ describe("a terminal", () => {
     }
   });
 
-  it("takes the colours of the user's own program for an attack (it may print them)", () => {
+  it("prints colours from the user's own program, which may do that while it runs", () => {
     fs.writeFileSync(
       path.join(folder, "prints.nn.ts"),
       `console.log("\\u001b[32mgreen\\u001b[39m 名前 é 👩‍💻");`,
