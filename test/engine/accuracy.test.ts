@@ -5,6 +5,7 @@ import { loadExecutor } from "../../extension/executors/index.ts";
 import { nativeStatus } from "../../extension/native/status.ts";
 import { grad } from "../../extension/tensor/autograd.ts";
 import { barrier, setExecutor, valuesOf } from "../../extension/tensor/runtime.ts";
+import { erfc } from "../../extension/tensor/ops/specialValues.ts";
 import { numel } from "../../extension/tensor/shape.ts";
 import { fromHost, type Tensor } from "../../extension/tensor/tensor.ts";
 import { callArguments, lookUp } from "../parity/names.ts";
@@ -170,6 +171,38 @@ function tooFar(c: Case): string[] {
   return far;
 }
 
+/** Functions as doubles; how many units in the last place each engine's floats may be off: PyTorch's are off by 1 to 3. */
+const FUNCTIONS: Record<string, [value: (x: number) => number, units: number]> = {
+  sigmoid: [(x) => 1 / (1 + Math.exp(-x)), 4],
+  tanh: [Math.tanh, 3],
+  softplus: [(x) => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x))), 3],
+  logsigmoid: [(x) => Math.min(x, 0) - Math.log1p(Math.exp(-Math.abs(x))), 3],
+  log1p: [Math.log1p, 2],
+  erf: [erf, 2],
+  erfc: [erfc, 2],
+};
+/** A double: its series near 0, where 1 − erfc(x) is rounded to nothing. */
+function erf(x: number): number {
+  if (Math.abs(x) > 0.5) return Math.sign(x) * (1 - erfc(Math.abs(x)));
+  let [sum, power] = [x, x];
+  for (let n = 1; n < 20; n++) {
+    power *= -(x * x) / n;
+    sum += power / (2 * n + 1);
+  }
+  return (2 / Math.sqrt(Math.PI)) * sum;
+}
+
+/** Smallest float that isn't denormal: TensorFlow's kernels take what is smaller for 0. */
+const TINY = 2 ** -126;
+
+/** Numbers from -20 to 20, some of any size, and what isn't finite. */
+function anywhere(): Float32Array {
+  const near = Array.from(bits(20_000, 1), (h) => (h / 2 ** 32) * 40 - 20);
+  const between = Array.from(bits(5000, 2), (h) => (h / 2 ** 32) * 2 - 1);
+  const wide = Array.from(bits(2000, 3), (h) => (h % 2 === 0 ? 1 : -1) * 2 ** ((h / 2 ** 32) * 250 - 125));
+  return Float32Array.from([...near, ...between, ...wide, 0, -0, Infinity, -Infinity, NaN]);
+}
+
 const names = [...new Set(cases.map(({ name }) => name))];
 
 describe.each(["native", "wasm"] as const)("errors on %s are at most four times PyTorch's:", (device) => {
@@ -181,5 +214,26 @@ describe.each(["native", "wasm"] as const)("errors on %s are at most four times 
 
   test.skipIf(missing).each(names)("%s", (name) => {
     expect(cases.filter((c) => c.name === name).flatMap(tooFar)).toEqual([]);
+  });
+
+  test.skipIf(missing).each(Object.keys(FUNCTIONS))("%s anywhere, in units in the last place", (name) => {
+    const [value, units] = FUNCTIONS[name]!;
+    const x = anywhere();
+    const namespace = ["softplus", "logsigmoid"].includes(name) ? "F" : "torch";
+    const y = lookUp(namespace, name)(fromHost(x, [x.length], "float32")) as Tensor;
+    barrier([y.value]);
+    const found = valuesOf(y.value);
+    const far = Array.from(x).flatMap((at, i) => {
+      const [exact, got] = [value(at), found[i]!];
+      if (Math.abs(exact) < TINY || !Number.isFinite(exact)) {
+        // Functions that end at 0 may reach it earlier: exp overflows at 89.
+        const same = Object.is(got + 0, Math.fround(exact) + 0) || Math.abs(got - exact) < TINY;
+        return same ? [] : [`${name}(${at}) = ${got}, not ${exact}`];
+      }
+      const unit = 2 ** (Math.floor(Math.log2(Math.abs(exact))) - 23);
+      const off = Math.abs(got - exact) / unit;
+      return off <= units ? [] : [`${name}(${at}) = ${got}, not ${exact}: ${off.toFixed(1)} units`];
+    });
+    expect(far.slice(0, 5)).toEqual([]);
   });
 });

@@ -1,27 +1,31 @@
 // Sums of many floats. Kernels of both libraries add up one after the other in float32: the error grows with the count.
 import type * as tfjs from "@tensorflow/tfjs-core";
-import { attr, scalar, vector, type TfBuilder, type TfRef } from "../lowering.ts";
+import { attr, scalar, vector, type TfAttribute, type TfBuilder, type TfRef } from "../lowering.ts";
 import type { Meta, Tfjs } from "../op.ts";
 import { runsOf, type Run } from "../runs.ts";
 import { numel, reducedShape, type Shape } from "../shape.ts";
 
 const T = attr.type("float32");
+const DOUBLE = attr.type("double");
 const INDEX = attr.type("int64");
 
 /** Up to so many floats are added one after the other: rounding costs about a unit in the last place of their sum. */
 const FEW = 64;
-/** More are added up in blocks of so many, and the sums of these likewise. Longer blocks take more time, not less. */
+/** More are added up in blocks of so many, and the sums of these as doubles. */
 const BLOCK = 16;
 /** Up to so many that lie side by side, TensorFlow's kernel is exact: it keeps several sums. */
 const ROW = 1024;
 
 const product = (runs: readonly Run[]): number => runs.reduce((n, { size }) => n * size, 1);
 
-const reshaped = (b: TfBuilder, x: TfRef, shape: Shape): TfRef =>
-  b.node("Reshape", [x, vector(b, shape)], { T, Tshape: INDEX });
+const reshaped = (b: TfBuilder, x: TfRef, shape: Shape, type = T): TfRef =>
+  b.node("Reshape", [x, vector(b, shape)], { T: type, Tshape: INDEX });
 
-const sumNode = (b: TfBuilder, x: TfRef, dims: readonly number[], keepdim = false): TfRef =>
-  b.node("Sum", [x, vector(b, dims)], { T, Tidx: INDEX, keep_dims: attr.bool(keepdim) });
+const sumNode = (b: TfBuilder, x: TfRef, dims: readonly number[], keepdim = false, type = T): TfRef =>
+  b.node("Sum", [x, vector(b, dims)], { T: type, Tidx: INDEX, keep_dims: attr.bool(keepdim) });
+
+const cast = (b: TfBuilder, x: TfRef, SrcT: TfAttribute, DstT: TfAttribute): TfRef =>
+  b.node("Cast", [x], { SrcT, DstT, Truncate: attr.bool(false) });
 
 /** Whether a kernel's own sum would be inexact. Sizes of a graph that is exported may differ when it runs. */
 function inBlocks(b: TfBuilder, shape: Shape, dims: readonly number[]): boolean {
@@ -30,7 +34,7 @@ function inBlocks(b: TfBuilder, shape: Shape, dims: readonly number[]): boolean 
   return runs.some(({ reduced, size }, i) => reduced && (i < runs.length - 1 || size > ROW));
 }
 
-/** The sum of floats over `dims`: TensorFlow's own along memory, which is a tree, and blocks of blocks across it. */
+/** The sum of floats over `dims`: of short blocks as floats, and of these as doubles, rounded once. */
 export function sumOver(
   b: TfBuilder,
   x: TfRef,
@@ -40,50 +44,42 @@ export function sumOver(
 ): TfRef {
   if (!inBlocks(b, shape, dims)) return sumNode(b, x, dims, keepdim);
   const runs = runsOf(shape, dims);
-  let total = x;
-  for (let i = runs.length - 1; i >= 0; i--) {
-    if (!runs[i]!.reduced) continue;
-    const [before, after] = [product(runs.slice(0, i)), product(runs.slice(i + 1).filter((r) => !r.reduced))];
-    total = sumMiddle(b, total, [before, runs[i]!.size, after]);
+  const last = runs.findLastIndex(({ reduced }) => reduced);
+  const [before, after] = [product(runs.slice(0, last)), product(runs.slice(last + 1))];
+  let total = sumMiddle(b, x, [before, runs[last]!.size, after]);
+  const rest = runs.slice(0, last).flatMap(({ reduced }, i) => (reduced ? [i] : []));
+  if (rest.length > 0) {
+    const sizes = [...runs.slice(0, last).map(({ size }) => size), after];
+    total = sumNode(b, reshaped(b, total, sizes, DOUBLE), rest, false, DOUBLE);
   }
-  return reshaped(b, total, reducedShape(shape, dims, keepdim));
+  return reshaped(b, cast(b, total, DOUBLE, T), reducedShape(shape, dims, keepdim));
 }
 
-/** The sum over the middle one of three dimensions, or over the last where that has length 1. */
+/** Doubles: the sum over the middle one of three dimensions, or over the last where that has length 1. */
 function sumMiddle(b: TfBuilder, x: TfRef, [outer, count, inner]: [number, number, number]): TfRef {
-  if (inner === 1) {
-    if (count <= ROW) return sumNode(b, reshaped(b, x, [outer, count]), [1]);
-    const block = blockOf(count);
-    if (block !== undefined) {
-      const part = count / block;
-      return sumMiddle(b, sumNode(b, reshaped(b, x, [outer, block, part]), [1]), [outer, part, 1]);
-    }
-    return sumOfTwo(b, x, [outer, count, 1]);
+  const longest = inner === 1 ? ROW : BLOCK;
+  const block = blockOf(count, longest);
+  if (block === undefined) {
+    // All that fit into blocks, and the rest.
+    const whole = count - (count % longest);
+    const cube = reshaped(b, x, [outer, count, inner]);
+    const part = (from: number, size: number): TfRef => {
+      const bounds = [vector(b, [0, from, 0]), vector(b, [outer, size, inner])];
+      return sumMiddle(b, b.node("Slice", [cube, ...bounds], { T, Index: INDEX }), [outer, size, inner]);
+    };
+    return b.node("AddV2", [part(0, whole), part(whole, count - whole)], { T: DOUBLE });
   }
-  let [total, rest] = [x, count];
-  while (rest > BLOCK) {
-    const block = blockOf(rest);
-    if (block === undefined) return sumOfTwo(b, total, [outer, rest, inner]);
-    rest /= block;
-    total = sumNode(b, reshaped(b, total, [outer * rest, block, inner]), [1]);
-  }
-  return sumNode(b, reshaped(b, total, [outer, rest, inner]), [1]);
+  const blocks = count / block;
+  const shape = inner === 1 ? [outer * blocks, block] : [outer * blocks, block, inner];
+  const sums = cast(b, sumNode(b, reshaped(b, x, shape), [1]), T, DOUBLE);
+  if (blocks === 1) return reshaped(b, sums, [outer, inner], DOUBLE);
+  return sumNode(b, reshaped(b, sums, [outer, blocks, inner], DOUBLE), [1], false, DOUBLE);
 }
 
-/** The same where no block fits: of all that fit into blocks, and of the rest. */
-function sumOfTwo(b: TfBuilder, x: TfRef, [outer, count, inner]: [number, number, number]): TfRef {
-  const whole = count - (count % BLOCK);
-  const cube = reshaped(b, x, [outer, count, inner]);
-  const part = (from: number, size: number): TfRef => {
-    const bounds = [vector(b, [0, from, 0]), vector(b, [outer, size, inner])];
-    return sumMiddle(b, b.node("Slice", [cube, ...bounds], { T, Index: INDEX }), [outer, size, inner]);
-  };
-  return b.node("AddV2", [part(0, whole), part(whole, count - whole)], { T });
-}
-
-/** The longest block of which `count` has a whole number. */
-function blockOf(count: number): number | undefined {
-  for (let block = BLOCK; block >= BLOCK / 4; block--) if (count % block === 0) return block;
+/** The longest block, of at least a quarter of `longest`, of which `count` has a whole number. */
+function blockOf(count: number, longest: number): number | undefined {
+  if (count <= longest) return count;
+  for (let block = longest; block >= longest / 4; block--) if (count % block === 0) return block;
   return undefined;
 }
 
@@ -91,7 +87,7 @@ function blockOf(count: number): number | undefined {
 export function columnSum(b: TfBuilder, x: TfRef, shape: Shape): TfRef {
   const columns = shape[shape.length - 1]!;
   const rows = numel(shape.slice(0, -1));
-  if (rows > FEW) return reshaped(b, sumMiddle(b, x, [1, rows, columns]), [columns]);
+  if (rows > FEW) return reshaped(b, cast(b, sumMiddle(b, x, [1, rows, columns]), DOUBLE, T), [columns]);
   return b.node("BiasAddGrad", [x], { T, data_format: attr.string("NHWC") });
 }
 
