@@ -20,12 +20,20 @@ import { engineOptions } from "./editor/settings.ts";
 import { ModelsTree } from "./editor/sidebar/modelsTree.ts";
 import { CheckpointsTree, RunsTree } from "./editor/sidebar/runsTree.ts";
 import { StatusBar } from "./editor/statusBar.ts";
-import { chooseExperiment, chooseFile, requireTrust, saveSources, sourceTarget } from "./editor/targets.ts";
+import {
+  chooseExperiment,
+  chooseFile,
+  requireTrust,
+  saveSources,
+  sourceTarget,
+  untrustedText,
+} from "./editor/targets.ts";
 import { ModelTasks } from "./editor/tasks.ts";
 import { TrainingDebug } from "./editor/debugging.ts";
 import { WarmStart } from "./editor/warmStart.ts";
 import { showWalkthrough } from "./editor/walkthrough.ts";
 import { PreviewEngine } from "./supervisor/preview.ts";
+import { trustWhen } from "./supervisor/trust.ts";
 
 /** Milliseconds after activation, when VS Code has other things to do, in which nothing is read or started. */
 const FIRST_LOOK = 500;
@@ -36,6 +44,7 @@ let closing: (() => Promise<void>) | undefined;
 export function activate(context: vscode.ExtensionContext): void {
   const began = performance.now();
   const { extensionUri, extension } = context;
+  trustWhen(() => vscode.workspace.isTrusted, untrustedText);
   const messages = new Messages();
   const engine = engineOptions(extensionUri);
   const previewEngine = new PreviewEngine(engine, {

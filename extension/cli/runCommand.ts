@@ -1,18 +1,11 @@
 import path from "node:path";
 import { openTensors } from "../formats/tensorSource.ts";
-import { signal as sendSignal } from "../supervisor/process.ts";
 import { spawnRun, type RunHandle, type RunOutcome } from "../supervisor/run.ts";
+import { dropRunDirectory, makeNamedDirectory, makeRunDirectory } from "../supervisor/newRun.ts";
 import type { EvaluationResult, RunRequest } from "../protocol/engine.ts";
 import type { UserError } from "../protocol/errors.ts";
 import { RUN_FILE, RUNS_FOLDER } from "../protocol/run.ts";
-import {
-  bestFirst,
-  checkpointPath,
-  exists,
-  freeRunDirectory,
-  listRuns,
-  runsRoot,
-} from "../supervisor/runDirectory.ts";
+import { bestFirst, checkpointPath, exists, listRuns, runsRoot } from "../supervisor/runDirectory.ts";
 import { CommandFailure, engineOptions, type Target, UsageError } from "./command.ts";
 import type { Display } from "./display.ts";
 import { interruptSignal } from "./exit.ts";
@@ -46,6 +39,7 @@ export async function follow(
   const release = endOnInterrupt(handle, display);
   try {
     const outcome = await handle.ended;
+    if (outcome.record === undefined && request.resume !== true) await dropRunDirectory(request.directory);
     return { ...outcome, ...(evaluation === undefined ? {} : { evaluation }) };
   } finally {
     release();
@@ -60,11 +54,7 @@ function endOnInterrupt(handle: RunHandle, display: Display): () => void {
     display.log("warning", "Stopping after this step; the model is kept. Ctrl-C again ends it at once.");
     void handle.stop();
   };
-  const kill = (): void => {
-    const { pid } = handle;
-    // Engines lead a process group, where there are such.
-    if (pid !== undefined) sendSignal(process.platform === "win32" ? pid : -pid, "SIGKILL");
-  };
+  const kill = (): void => handle.killNow();
   if (interrupted.aborted) stop();
   interrupted.addEventListener("abort", stop, { once: true });
   process.once("exit", kill);
@@ -74,10 +64,10 @@ function endOnInterrupt(handle: RunHandle, display: Display): () => void {
   };
 }
 
-/** The run directory that a run is to create. */
+/** Makes the directory of a new run. @throws EngineError when it can't be made, or the one named has a run already */
 export async function newDirectory(file: string, out: string | undefined): Promise<string> {
-  if (out !== undefined) return path.resolve(out);
-  return freeRunDirectory(process.cwd(), path.basename(file).replace(/(\.nn)?\.[cm]?[jt]s$/, ""));
+  if (out !== undefined) return makeNamedDirectory(path.resolve(out));
+  return makeRunDirectory(process.cwd(), path.basename(file).replace(/(\.nn)?\.[cm]?[jt]s$/, ""));
 }
 
 /**

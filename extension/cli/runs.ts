@@ -1,7 +1,8 @@
 import { runTitle } from "../protocol/run.ts";
 import type { Command } from "commander";
 import { openRun } from "../supervisor/attach.ts";
-import { buryDeadRuns, listRuns, runsRoot, type StoredRun } from "../supervisor/runDirectory.ts";
+import { lifeText } from "../supervisor/liveness.ts";
+import { listRuns, runsRoot, type StoredRun } from "../supervisor/runDirectory.ts";
 import { plainLine } from "../protocol/text/plain.ts";
 import { action, commonOptions, examples } from "./command.ts";
 import { metricsText, shownMetrics } from "./display.ts";
@@ -24,7 +25,7 @@ Examples:
   layerwise runs --stop 20260131-142501-digits      its name, or its directory
   layerwise runs --json | jq -r 'select(.state == "finished") | .directory'
 
-With --json every line is a run: what its run.json says, and its directory.`,
+With --json every line is a run: what its run.json says, its directory, and the owner of one that runs elsewhere.`,
   ).action(action(runs));
 }
 
@@ -36,11 +37,9 @@ interface RunsOptions {
 async function runs(folder: string, { json, stop }: RunsOptions): Promise<number> {
   if (stop !== undefined) return stopRun(await findRun(stop, folder), json === true);
   const problems: unknown[] = [];
-  const found = await listRuns(folder, (problem) => problems.push(problem));
-  // A run whose process is gone says so from now on.
-  const dead = new Map((await buryDeadRuns(found)).map((run) => [run.directory, run]));
-  const list = found.map((run) => dead.get(run.directory) ?? run);
-  if (json === true) for (const { directory, record } of list) printJson({ directory, ...record });
+  const list = await listRuns(folder, (problem) => problems.push(problem));
+  if (json === true)
+    for (const { directory, record, life } of list) printJson({ directory, ...record, ...ownerOf(life) });
   else if (list.length === 0) print(`There are no runs in ${shortPath(runsRoot(folder))}.`);
   else for (const line of table(rows(list), [false, false, false, false, true])) print(line);
   for (const problem of problems) tell(problem instanceof Error ? problem.message : String(problem));
@@ -49,13 +48,20 @@ async function runs(folder: string, { json, stop }: RunsOptions): Promise<number
 
 /** Ends a run; answers when it is over. */
 async function stopRun(directory: string, json: boolean): Promise<number> {
-  const { session, done } = await openRun(directory);
+  const attached = await openRun(directory);
+  const { session } = attached;
   const { live } = session;
-  if (live) await session.control?.stop();
-  await done;
+  const silent = live ? undefined : lifeText(session.life);
+  try {
+    if (live) await session.control?.stop();
+  } catch (error) {
+    attached.detach();
+    throw error;
+  }
+  await attached.done;
   const { record } = session;
   if (json) printJson({ directory, ...record });
-  else if (!live) print(`${plainLine(record.id)} is not running: ${record.state}.`);
+  else if (!live) print(`${plainLine(record.id)} is not running: ${silent ?? record.state}.`);
   else
     print(
       `${plainLine(record.id)}: ${record.state} after step ${record.step} (${record.epoch} of ${record.epochs} epochs).`,
@@ -63,14 +69,21 @@ async function stopRun(directory: string, json: boolean): Promise<number> {
   return 0;
 }
 
+/** Where the process of a run is that can't be seen from here. */
+function ownerOf(life: StoredRun["life"]): object {
+  if (life?.kind !== "elsewhere" && life?.kind !== "silent") return {};
+  const { host, pid, since } = life.lock;
+  return { owner: { host, pid, since, seen: life.kind === "elsewhere" } };
+}
+
 function rows(list: readonly StoredRun[]): string[][] {
   const header = ["run", "kind", "state", "model", "epochs", "metrics", "weights"];
   return [
     header,
-    ...list.map(({ record }) => [
+    ...list.map(({ record, life }) => [
       record.id,
       record.kind,
-      record.state,
+      lifeText(life) ?? record.state,
       runTitle(record),
       record.kind === "train" ? `${record.epoch}/${record.epochs}` : "",
       metricsText(shownMetrics(record.metrics, record)),

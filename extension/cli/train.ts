@@ -33,6 +33,7 @@ interface TrainOptions extends CommonOptions, CheckOptions {
   tensorboard?: true;
   explain?: true;
   rollback?: true;
+  forceUnlock?: true;
 }
 
 export function register(program: Command): void {
@@ -45,6 +46,7 @@ export function register(program: Command): void {
     .option("--checkpoint <file>", "weights to start from, a .safetensors file")
     .option("--resume <run>", "go on with a run where its state was saved last: its directory, or its name")
     .option("--rollback", "with --resume: go back to the last sound state with half the learning rate")
+    .option("--force-unlock", "with --resume: also from a process on another host or in a container")
     .option("--tensorboard", "write the curves for TensorBoard too, into the run directory")
     .option("--explain", "say what the engine chose for this model (compiled graphs, threads, …) and why")
     .option("--no-progress", "print lines only, also on a terminal");
@@ -85,6 +87,7 @@ async function train(argument: string | undefined, options: TrainOptions): Promi
 
 async function newRun(argument: string | undefined, options: TrainOptions): Promise<RunRequest> {
   if (options.rollback !== undefined) throw new UsageError("--rollback needs a run to --resume.");
+  if (options.forceUnlock !== undefined) throw new UsageError("--force-unlock needs a run to --resume.");
   if (argument === undefined) throw new UsageError("missing required argument 'file' (or --resume <run>)");
   const { file, exportName } = parseTarget(argument);
   return {
@@ -110,12 +113,13 @@ async function resumedRun(
   const excluded = (["seed", "out", "checkpoint"] as const).find((name) => options[name] !== undefined);
   if (argument !== undefined || excluded !== undefined)
     throw new UsageError(`--resume goes on with a run as it is: leave out ${argument ?? `--${excluded}`}.`);
-  const { device, epochs, tensorboard, rollback } = options;
+  const { device, epochs, tensorboard, rollback, forceUnlock } = options;
   return resumeRequest(await findRun(run), {
     ...(device === "auto" ? {} : { device }),
     ...(epochs === undefined ? {} : { epochs }),
     ...(tensorboard === undefined ? {} : { tensorboard }),
     ...(rollback === undefined ? {} : { rollback }),
+    ...(forceUnlock === undefined ? {} : { forceUnlock }),
   });
 }
 

@@ -6,6 +6,7 @@ import os from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Command } from "commander";
+import { signalChild } from "../processes/signals.ts";
 import { tell } from "./output.ts";
 import { shortPath } from "./render.ts";
 
@@ -85,7 +86,7 @@ export function checkTypes(file: string): () => void {
   const end = (): void => {
     if (over) return;
     over = true;
-    child.kill();
+    signalChild(child, "SIGTERM");
     rmSync(scratch, { recursive: true, force: true });
   };
   child.on("error", end);

@@ -1,11 +1,13 @@
 import * as vscode from "vscode";
 import { showInformation } from "./show.ts";
+import { demandTrust } from "../supervisor/trust.ts";
 
 /**
  * Copies the types of `layerwise` into a workspace folder's `node_modules`, for tools that don't load the plugin of
  * VS Code's TypeScript: `tsc` on a command line, other editors. Running needs no copy.
  */
 export async function addTypes(extension: vscode.Extension<unknown>): Promise<void> {
+  demandTrust();
   const folder = await pickFolder();
   if (folder === undefined) return;
   const target = vscode.Uri.joinPath(folder, "node_modules", "layerwise");

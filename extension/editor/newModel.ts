@@ -1,4 +1,5 @@
 import * as vscode from "vscode";
+import { demandTrust } from "../supervisor/trust.ts";
 import { MODEL_FILE_SUFFIX } from "./ids.ts";
 import { ask, pick, type PickItem } from "./show.ts";
 import {
@@ -13,6 +14,7 @@ import {
 
 /** Asks for a template, a folder and a name, writes the file and opens it. */
 export async function newModel(extensionUri: vscode.Uri): Promise<void> {
+  demandTrust();
   const examples = vscode.Uri.joinPath(extensionUri, "media", "examples");
   const template = await pickTemplate(examples);
   if (template === undefined) return;

@@ -1,13 +1,7 @@
 import { runTitle } from "../protocol/run.ts";
 import * as vscode from "vscode";
 import { isResumable } from "../supervisor/resume.ts";
-import {
-  buryDeadRuns,
-  isLive,
-  lastCheckpoint,
-  listRuns,
-  type StoredRun,
-} from "../supervisor/runDirectory.ts";
+import { isLive, lastCheckpoint, listRuns, type StoredRun } from "../supervisor/runDirectory.ts";
 import { CONTEXT_KEYS } from "./ids.ts";
 import type { Messages } from "./messages.ts";
 import type { RunCommands } from "./runCommands.ts";
@@ -29,19 +23,20 @@ export async function recoverRuns(
   commands: Pick<RunCommands, "openRun" | "resumeRun">,
 ): Promise<void> {
   const lastLook = memory.get(LAST_LOOK, "");
-  void memory.update(LAST_LOOK, new Date().toISOString());
+  const now = new Date().toISOString();
+  void memory.update(LAST_LOOK, now);
   for (const folder of runFolders()) {
     const stored = await listRuns(folder, (error) => messages.log.warn(String(error)));
     if (stored.length > 0) void vscode.commands.executeCommand("setContext", CONTEXT_KEYS.hasRuns, true);
-    const dead = await buryDeadRuns(stored);
-    const buried = new Set(dead.map(({ directory }) => directory));
-    const orphaned = stored.filter(
-      ({ record: { orphaned = false, endedAt = "" } }) => orphaned && endedAt > lastLook,
-    );
+    // A time in the future would be reported in each window.
+    const sinceThen = stored.filter(({ record: { endedAt = "" } }) => endedAt > lastLook && endedAt <= now);
+    // The window that saw a run end has reported it.
+    const dead = sinceThen.filter(({ life }) => life?.kind === "killed");
+    const orphaned = sinceThen.filter(({ record }) => record.orphaned === true);
     // The newest; all of them are in the tree.
     for (const run of [...dead, ...orphaned].slice(0, 3)) void tellEnded(run, messages, commands);
-    for (const { directory, record } of stored) {
-      if (!isLive(record) || buried.has(directory)) continue;
+    for (const { directory, record, life } of stored) {
+      if (!isLive(record) || life?.kind === "silent") continue;
       const session = await runs.open(directory);
       // A run that a command line or another window has in its hands is none of the user's surprises.
       if (session.live && record.outlive) void tellAlive(session.directory, runTitle(record), commands);

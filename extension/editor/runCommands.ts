@@ -2,7 +2,7 @@ import { basename, dirname, join } from "node:path";
 import * as vscode from "vscode";
 import type { RunRequest } from "../protocol/engine.ts";
 import { RUN_FILE, runTitle, type CheckpointRecord, type RunRecord } from "../protocol/run.ts";
-import { EngineError } from "../supervisor/errors.ts";
+import { EngineError, toUserError } from "../supervisor/errors.ts";
 import { isResumable } from "../supervisor/resume.ts";
 import { checkpointPath, isLive, lastCheckpoint, listRuns, readRecord } from "../supervisor/runDirectory.ts";
 import { readLabels, writeLabels } from "../supervisor/runLabels.ts";
@@ -23,7 +23,7 @@ import type { Panels } from "./panels/panels.ts";
 import type { Previews } from "./previews.ts";
 import { offerReveal, revealFile } from "./reveal.ts";
 import type { Runs, StartOptions } from "./runs.ts";
-import { pick, pickSeveral, showInformation, showProgress, type PickItem } from "./show.ts";
+import { pick, pickSeveral, showInformation, showWarning, showProgress, type PickItem } from "./show.ts";
 import {
   chooseExperiment,
   folderOf,
@@ -176,7 +176,22 @@ export class RunCommands {
     if (run === undefined) return;
     const { file } = await readRecord(run.directory);
     if (!(await saveSources(await vscode.workspace.openTextDocument(file)))) return;
-    await this.#panels.showRun(await this.#runs.resume(run.directory, target?.rollback));
+    await this.#panels.showRun(await this.#resume(run.directory, target?.rollback));
+  }
+
+  /** Asks before a run is taken from an owner that can't be seen from here. */
+  async #resume(directory: string, rollback: boolean | undefined): Promise<RunSession> {
+    const options = rollback === undefined ? {} : { rollback };
+    try {
+      return await this.#runs.resume(directory, options);
+    } catch (error) {
+      const { code, message } = toUserError(error);
+      if (code !== "locked") throw error;
+      const take = vscode.l10n.t("Take Over");
+      const risk = vscode.l10n.t("Two processes at work at once damage a run: has the other one ended?");
+      if ((await showWarning(`${message} ${risk}`, take)) !== take) return this.#runs.open(directory);
+      return this.#runs.resume(directory, { ...options, forceUnlock: true });
+    }
   }
 
   async openRuns(): Promise<void> {

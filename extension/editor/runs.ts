@@ -6,9 +6,10 @@ import { errorLine } from "../supervisor/errors.ts";
 import type { EngineOptions } from "../supervisor/process.ts";
 import { readCurves } from "../supervisor/metrics.ts";
 import { RunQueue, type QueuedRun } from "../supervisor/queue.ts";
-import { resumedEvents, resumeRequest } from "../supervisor/resume.ts";
+import { resumedEvents, resumeRequest, type ResumeOptions } from "../supervisor/resume.ts";
 import { spawnRun, type RunEvents, type RunHandle, type RunOutcome } from "../supervisor/run.ts";
-import { freeRunDirectory, readRecord, runsRoot } from "../supervisor/runDirectory.ts";
+import { dropRunDirectory, makeRunDirectory } from "../supervisor/newRun.ts";
+import { readRecord, runsRoot } from "../supervisor/runDirectory.ts";
 import { RunSession } from "../supervisor/session.ts";
 import { SpareEngine } from "../supervisor/spare.ts";
 import { DisposableOwner } from "./disposable.ts";
@@ -97,7 +98,7 @@ export class Runs extends DisposableOwner {
       kind,
       file,
       exportName,
-      directory: await freeRunDirectory(folderOf(file), kind === "train" ? word : `${word}-evaluation`),
+      directory: await makeRunDirectory(folderOf(file), kind === "train" ? word : `${word}-evaluation`),
       device: setting("device", scope),
       outlive: kind === "train" && inspecting === undefined && setting("runs.outlive"),
       ...(inspecting === undefined ? {} : { inspect: true }),
@@ -113,7 +114,10 @@ export class Runs extends DisposableOwner {
   }
 
   /** Goes on with a training that was interrupted, in its own directory. */
-  async resume(directory: string, rollback?: boolean): Promise<RunSession> {
+  async resume(
+    directory: string,
+    { rollback, forceUnlock }: Pick<ResumeOptions, "rollback" | "forceUnlock"> = {},
+  ): Promise<RunSession> {
     requireTrust();
     const known = this.#sessions.get(directory);
     if (known !== undefined) return known;
@@ -121,6 +125,7 @@ export class Runs extends DisposableOwner {
     const request = await resumeRequest(directory, {
       outlive: setting("runs.outlive"),
       ...(rollback === undefined ? {} : { rollback }),
+      ...(forceUnlock === undefined ? {} : { forceUnlock }),
       ...(setting("runs.tensorboard", vscode.Uri.file(record.file)) ? { tensorboard: true } : {}),
     });
     const session = new RunSession(directory, { ...record, state: "starting" }, true);
@@ -146,7 +151,7 @@ export class Runs extends DisposableOwner {
     log.info(`${request.resume === true ? "resume" : kind} ${file}#${exportName}`);
     this.#tellTurns();
     if (run.state === "waiting") this.#tellWaiting(session);
-    void run.ended.then((outcome) => this.#end(session, outcome));
+    void run.ended.then((outcome) => this.#end(session, outcome, request));
   }
 
   /** A run by its directory: the one that goes on here, or what is on disk, followed while it goes on elsewhere. */
@@ -216,8 +221,9 @@ export class Runs extends DisposableOwner {
     void vscode.commands.executeCommand("setContext", CONTEXT_KEYS.running, this.#sessions.size > 0);
   }
 
-  #end(session: RunSession, outcome: RunOutcome): void {
+  #end(session: RunSession, outcome: RunOutcome, request: RunRequest): void {
     const { record, error } = outcome;
+    if (record === undefined && request.resume !== true) void dropRunDirectory(request.directory);
     session.setRecord(record ?? neverStarted(session, outcome), false);
     this.#remove(session);
     const log = this.#logOf(session);

@@ -34,6 +34,11 @@ export function runFolders(): string[] {
   return [...new Set([...folders, ...open])];
 }
 
+/** What a command says that would change something of a workspace which is not trusted. */
+export function untrustedText(): string {
+  return vscode.l10n.t("This changes something in the workspace, which is not trusted. Trust it first.");
+}
+
 /** Running a workspace's code needs its trust. */
 export function requireTrust(): void {
   if (vscode.workspace.isTrusted) return;

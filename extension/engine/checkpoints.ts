@@ -1,4 +1,5 @@
 import fs from "node:fs";
+import path from "node:path";
 import { CHECKPOINTS_FOLDER, type CheckpointRecord } from "../protocol/run.ts";
 import type { Module } from "../nn/module.ts";
 import type { CheckpointPolicy } from "./checkpointPolicy.ts";
@@ -62,9 +63,10 @@ export class Checkpoints {
   ): string {
     const { record } = this.#directory;
     const relative = relativePath(name);
-    const file = this.#directory.file(relative);
+    let file = path.join(this.#directory.path, relative);
     let checkpoint: CheckpointRecord;
     try {
+      file = this.#directory.file(relative);
       saveTensors(file, this.#model.stateDict(), {
         model: record.model,
         experiment: record.exportName,

@@ -3,6 +3,7 @@ import fs from "node:fs";
 import type { LoadedExecutor } from "../executors/index.ts";
 import { startingRecord, type RunEngineEvents, type RunRequest } from "../protocol/engine.ts";
 import type { UserError } from "../protocol/errors.ts";
+import type { HeldLock } from "../processes/lock.ts";
 import type { RunRecord, RunState } from "../protocol/run.ts";
 import { captureConsole } from "./capturedConsole.ts";
 import { CheckpointPolicy } from "./checkpointPolicy.ts";
@@ -20,6 +21,7 @@ import type { Send } from "./ipc.ts";
 import { library } from "./library.ts";
 import { limitsOf, stepsPerEpoch } from "./limits.ts";
 import { loadLimit } from "./loadLimit.ts";
+import { LOST_RUN } from "./ownership.ts";
 import { keepPictures } from "./pictures.ts";
 import { prepare, type Prepared } from "./prepare.ts";
 import { Reporter } from "./reporter.ts";
@@ -43,6 +45,8 @@ import { randomSeed, readWeights } from "./weights.ts";
 export interface RunSurroundings {
   send: Send<RunEngineEvents>;
   watchdog: Watchdog;
+  /** Of the run's directory. */
+  lock: HeldLock;
   /** Called after the last word, in a turn of its own. */
   onEnd: (failed: boolean) => void;
 }
@@ -53,6 +57,7 @@ export class Run {
   readonly #request: RunRequest;
   readonly #send: Send<RunEngineEvents>;
   readonly #watchdog: Watchdog;
+  readonly #lock: HeldLock;
   readonly #onEnd: (failed: boolean) => void;
   readonly #reporter: Reporter;
   readonly #directory: RunDirectory;
@@ -63,10 +68,11 @@ export class Run {
   #ended = false;
 
   /** @throws EngineError when the run directory can't be made */
-  constructor(request: RunRequest, { send, watchdog, onEnd }: RunSurroundings) {
+  constructor(request: RunRequest, { send, watchdog, lock, onEnd }: RunSurroundings) {
     this.#request = request;
     this.#send = send;
     this.#watchdog = watchdog;
+    this.#lock = lock;
     this.#onEnd = onEnd;
     this.#reporter = new Reporter(send, request.rowsPerMessage);
     this.#directory = new RunDirectory(
@@ -104,6 +110,12 @@ export class Run {
   /** Ends the run with an error, at once. */
   fail(error: UserError): void {
     this.#end("failed", error);
+  }
+
+  /** Ends the run at once, without another byte in its directory: another process has taken it over. */
+  lose(): void {
+    this.#directory.leave();
+    this.fail(LOST_RUN);
   }
 
   /** Ends the run with what user code threw where nobody catches it. */
@@ -370,6 +382,8 @@ export class Run {
     this.#reporter.flush();
     if (error !== undefined) this.#directory.appendLog(errorText(error));
     this.#directory.close();
+    // After the last word: a run without an owner is over, or was killed.
+    this.#lock.release();
     this.#send("ended", record);
     setImmediate(() => this.#onEnd(state === "failed"));
   }

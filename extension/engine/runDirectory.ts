@@ -23,7 +23,7 @@ import type { EventFile } from "./eventFile.ts";
 import { keepImports } from "./versions.ts";
 import { AppendFile } from "../files/append.ts";
 import { describeFileError } from "../files/fileError.ts";
-import { EngineError } from "./userErrors.ts";
+import { unwritable } from "./ownership.ts";
 
 /** Milliseconds between two writes of a record whose state has not changed. */
 const RECORD_INTERVAL = 1000;
@@ -43,6 +43,7 @@ export class RunDirectory {
   #record: RunRecord;
   #dirty = true;
   #written = 0;
+  #left = false;
 
   /**
    * Creates the directory with the run's first record.
@@ -63,12 +64,13 @@ export class RunDirectory {
         if (isTemporary(name)) fs.rmSync(path.join(checkpoints, name), { force: true });
       this.#writeRecord();
     } catch (error) {
-      throw new EngineError({
-        code: "run-directory",
-        message: `The run directory ${directory} can't be written: ${describeFileError(error)}.`,
-        hint: "A run keeps its record and its weights there, so it was not started.",
-      });
+      throw unwritable(directory, error);
     }
+  }
+
+  /** Writes nothing more: the run is another process's. */
+  leave(): void {
+    this.#left = true;
   }
 
   get record(): RunRecord {
@@ -101,6 +103,7 @@ export class RunDirectory {
 
   /** A path in the directory. @throws FileError for a name that leaves it, or a link that would be followed */
   file(relative: string): string {
+    if (this.#left) throw new Error(`${this.path} is another process's run by now`);
     return runPathSync(this.path, relative);
   }
 
@@ -198,6 +201,7 @@ export class RunDirectory {
   }
 
   #attempt(file: string, write: () => void): void {
+    if (this.#left) return;
     try {
       write();
       this.#told.delete(file);

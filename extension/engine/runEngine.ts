@@ -13,6 +13,7 @@ import {
   type ToolEvents,
   type ToolMethods,
 } from "../protocol/engine.ts";
+import { takeToken } from "../processes/token.ts";
 import type { UserError } from "../protocol/errors.ts";
 import { ProfileRequest } from "../protocol/profile.ts";
 import { exportModel } from "./exporting/exportModel.ts";
@@ -21,6 +22,7 @@ import { waitForDebugger } from "./debugger.ts";
 import { ModelSession } from "./evaluation/session.ts";
 import { connectParent, hello } from "./ipc.ts";
 import { findLearningRate } from "./lrFinder.ts";
+import { LOST_RUN, own } from "./ownership.ts";
 import { predict } from "./predict.ts";
 import { profile } from "./profiler/profile.ts";
 import { Run } from "./run.ts";
@@ -36,7 +38,9 @@ const LOST_GRACE = 60_000;
 
 const watchdog = new Watchdog();
 watchdog.followParent(ORPHAN_GRACE);
+const token = takeToken();
 let run: Run | undefined;
+let starting = false;
 let session: ModelSession | undefined;
 
 function opened(): ModelSession {
@@ -54,8 +58,23 @@ const methods: RunEngineMethods & ToolMethods & SessionMethods = {
   warmUp: (device) => warmUp(v.parse(Device, device)),
   async start(sent) {
     const request = v.parse(RunRequest, sent);
-    if (run !== undefined)
+    if (starting)
       throw new EngineError({ code: "internal", message: "internal: this process has a run already" });
+    starting = true;
+    const onEnd = (failed: boolean): void => void exit(failed ? 1 : 0);
+    // Refused: the answer is all that there is to say.
+    const refuse = (error: unknown): never => {
+      setImmediate(() => onEnd(true));
+      throw error;
+    };
+    const lock = await own(request, token).catch(refuse);
+    // However the process ends by itself, the run is free then.
+    process.once("exit", () => lock.release());
+    let lost = false;
+    watchdog.hold(lock, () => {
+      lost = true;
+      run?.lose();
+    });
     // Another window may take a run over that outlives its own; nobody can, and nobody sees it, when its directory is gone.
     if (request.outlive) watchdog.followParent(LOST_GRACE, request.directory);
     if (request.inspect === true) {
@@ -65,13 +84,12 @@ const methods: RunEngineMethods & ToolMethods & SessionMethods = {
         return parent.drained();
       });
     }
-    const onEnd = (failed: boolean): void => void exit(failed ? 1 : 0);
+    if (lost) return refuse(new EngineError(LOST_RUN));
     try {
-      run = new Run(request, { send: parent.send, watchdog, onEnd });
+      run = new Run(request, { send: parent.send, watchdog, lock, onEnd });
     } catch (error) {
-      // Refused: the answer is all that there is to say.
-      setImmediate(() => onEnd(true));
-      throw error;
+      lock.release();
+      return refuse(error);
     }
     process.on("SIGTERM", () => run?.control.stop("signal"));
     // A terminal's Ctrl-C reaches the whole foreground; the parent decides what it means.

@@ -2,9 +2,10 @@ import { type ChildProcess, fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
 import type { SourcePosition } from "../protocol/errors.ts";
+import type { HeldLock } from "../processes/lock.ts";
 import { isDebugged } from "./debugger.ts";
 import { findPosition } from "./stackTraces.ts";
-import { REPORT, type StandingAt, type WatchdogMessage } from "./watchdogProtocol.ts";
+import { LOST, REPORT, type StandingAt, type WatchdogMessage } from "./watchdogProtocol.ts";
 
 /** Later than the main thread's own timer, which tells user code that waits from user code that runs. */
 const HEAD_START = 200;
@@ -34,10 +35,13 @@ export class Watchdog {
   /** What does the worker's work instead. */
   #process: ChildProcess | undefined;
   #following: WatchdogMessage | undefined;
+  #holding: WatchdogMessage | undefined;
+  #onLost: (() => void) | undefined;
   #onOver: Limit["onOver"] | undefined;
 
   constructor() {
     this.#worker = new Worker(PROGRAM);
+    this.#worker.on("message", (message) => this.#receive(message));
     this.#worker.unref();
     Reflect.set(globalThis, Symbol.for(REPORT), (places: StandingAt[]) => this.#report(places));
   }
@@ -71,6 +75,13 @@ export class Watchdog {
     this.#send(this.#following);
   }
 
+  /** Gives signs of life for a lock, until this process ends. `onLost` is called when another process has taken it. */
+  hold({ file, inode }: Pick<HeldLock, "file" | "inode">, onLost: () => void): void {
+    this.#onLost = onLost;
+    this.#holding = { kind: "hold", file, inode };
+    this.#send(this.#holding);
+  }
+
   /**
    * Follows the parent from a process beside this one, and ends the thread: a debugger shows each thread to its user.
    * Limits are none for who is debugged.
@@ -82,13 +93,18 @@ export class Watchdog {
     });
     this.#process.unref();
     this.#process.channel?.unref();
-    if (this.#following !== undefined) this.#send(this.#following);
+    this.#process.on("message", (message) => this.#receive(message));
+    for (const message of [this.#following, this.#holding]) if (message !== undefined) this.#send(message);
     await this.#worker.terminate();
   }
 
   #leave(): void {
     this.#onOver = undefined;
     this.#send({ kind: "leave" });
+  }
+
+  #receive(message: unknown): void {
+    if (message === LOST) this.#onLost?.();
   }
 
   #send(message: WatchdogMessage): void {

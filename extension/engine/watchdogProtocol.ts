@@ -13,11 +13,16 @@ export type WatchdogMessage =
       text: string;
     }
   | { kind: "leave" }
+  /** Renew the time of a lock's file every two seconds, while that file has the inode it was created with. */
+  | { kind: "hold"; file: string; inode: string }
   /**
    * End the process when its parent is gone, and `folder` too if one is given, and it hasn't ended by itself after
    * `grace` milliseconds. The last such message counts.
    */
   | { kind: "parent"; pid: number; grace: number; folder?: string };
+
+/** From the watchdog: the lock is another process's now. */
+export const LOST = "lost";
 
 /** A call frame of the paused main thread, 1-based. */
 export interface StandingAt {

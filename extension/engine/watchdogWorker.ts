@@ -6,7 +6,9 @@
 import fs from "node:fs";
 import { Session, type Debugger } from "node:inspector";
 import { parentPort } from "node:worker_threads";
-import { REPORT, type StandingAt, type WatchdogMessage } from "./watchdogProtocol.ts";
+import { BEAT, beat } from "../processes/heartbeat.ts";
+import { isRunning, killParent, killThisProcess } from "../processes/signals.ts";
+import { LOST, REPORT, type StandingAt, type WatchdogMessage } from "./watchdogProtocol.ts";
 
 /** Milliseconds that a main thread which runs JavaScript needs, at the very most, to be paused. */
 const PAUSE_LIMIT = 3000;
@@ -21,9 +23,11 @@ process.once("disconnect", () => process.exit());
 
 let timer: NodeJS.Timeout | undefined;
 let following: NodeJS.Timeout | undefined;
+let holding: NodeJS.Timeout | undefined;
 
 port.on("message", (message: WatchdogMessage) => {
   if (message.kind === "parent") return followParent(message);
+  if (message.kind === "hold") return hold(message);
   clearTimeout(timer);
   if (message.kind === "watch") watch(message);
 });
@@ -34,18 +38,41 @@ function followParent({ pid, grace, folder }: WatchdogMessage & { kind: "parent"
   following = setInterval(() => {
     if (isParent(pid) || (folder !== undefined && fs.existsSync(folder))) alone = undefined;
     else alone ??= performance.now();
-    if (alone !== undefined && performance.now() - alone >= grace) process.kill(watched, "SIGKILL");
+    if (alone !== undefined && performance.now() - alone >= grace) end();
   }, PARENT_INTERVAL);
+}
+
+/** Gives signs of life from here, so that a main thread that is busy doesn't look dead. */
+function hold({ file, inode }: WatchdogMessage & { kind: "hold" }): void {
+  clearInterval(holding);
+  let busy = false;
+  holding = setInterval(() => {
+    // One that a network keeps waiting is enough.
+    if (busy) return;
+    busy = true;
+    beat(file, inode)
+      .then((state) => state === "lost" && tellLost())
+      // What a disk has for the moment is no news of the lock.
+      .catch(() => undefined)
+      .finally(() => (busy = false));
+  }, BEAT);
+}
+
+function tellLost(): void {
+  clearInterval(holding);
+  if (parentPort === null) process.send?.(LOST);
+  else parentPort.postMessage(LOST, []);
+}
+
+/** Ends the engine. */
+function end(): void {
+  if (parentPort === null) killParent(watched);
+  else killThisProcess();
 }
 
 /** A process whose parent ended is given another; Windows keeps the number, and the process of it is gone. */
 function isParent(pid: number): boolean {
-  if (watched === process.pid && process.ppid !== pid) return false;
-  try {
-    return process.kill(pid, 0);
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
-  }
+  return (watched !== process.pid || process.ppid === pid) && isRunning(pid);
 }
 
 function watch(message: WatchdogMessage & { kind: "watch" }): void {
@@ -64,14 +91,14 @@ function report({ text, repeat }: WatchdogMessage & { kind: "watch" }): void {
     session.disconnect();
     if (repeat) return;
     fs.writeSync(2, `${text}, inside a call that can't be interrupted\n`);
-    process.kill(process.pid, "SIGKILL");
+    killThisProcess();
   }, PAUSE_LIMIT);
   session.on("Debugger.scriptParsed", ({ params }) => scripts.set(params.scriptId, params.url));
   session.on("Debugger.paused", ({ params }) => {
     clearTimeout(blocked);
     const done = (): void => {
       session.disconnect();
-      if (!repeat) process.kill(process.pid, "SIGKILL");
+      if (!repeat) killThisProcess();
     };
     const top = params.callFrames[0];
     if (top === undefined) return done();

@@ -57,9 +57,12 @@ export function insideSync(root: string, ...names: string[]): string {
   for (const part of partsOf(root, names)) {
     path = join(path, part);
     if (!there) continue;
-    const stats = fs.lstatSync(path, { throwIfNoEntry: false });
-    if (stats === undefined) there = false;
-    else demandNoLink(path, stats);
+    try {
+      demandNoLink(path, fs.lstatSync(path));
+    } catch (error) {
+      if (!isMissing(error)) throw error;
+      there = false;
+    }
   }
   return path;
 }

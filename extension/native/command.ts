@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { signalChild, signalGroup } from "../processes/signals.ts";
 
 export interface CommandOptions {
   env: NodeJS.ProcessEnv;
@@ -35,13 +36,8 @@ export async function runCommand(
     let stdout = "";
     let output = "";
     const end = (name: NodeJS.Signals): void => {
-      if (child.pid === undefined) return;
-      try {
-        if (group) process.kill(-child.pid, name);
-        else child.kill(name);
-      } catch {
-        // It ended by itself.
-      }
+      if (group) signalGroup(child, name);
+      else signalChild(child, name);
     };
     let killTimer: NodeJS.Timeout | undefined;
     const stop = (): void => {

@@ -4,6 +4,7 @@ import { hostname } from "node:os";
 import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import * as v from "valibot";
+import { isRunning } from "../processes/signals.ts";
 import { systemErrorCode } from "./errors.ts";
 
 const HEARTBEAT = 2_000;
@@ -11,7 +12,7 @@ const HEARTBEAT = 2_000;
 const SILENCE = 30_000;
 const POLL = 300;
 
-const Owner = v.object({ token: v.string(), pid: v.number(), host: v.string() });
+const Owner = v.object({ token: v.string(), pid: v.pipe(v.number(), v.integer()), host: v.string() });
 
 export interface LockOptions {
   signal?: AbortSignal | undefined;
@@ -74,7 +75,7 @@ async function staleContent(file: string): Promise<string | undefined> {
     // Just being written, or cut short: its age decides.
     return undefined;
   }
-  return owner.host === hostname() && !isAlive(owner.pid) ? content : undefined;
+  return owner.host === hostname() && !isRunning(owner.pid) ? content : undefined;
 }
 
 /** Two processes may find the same lock stale; the slower one must not take the faster one's new lock away. */
@@ -87,15 +88,6 @@ async function takeAway(file: string, stale: string): Promise<void> {
   }
   if ((await readText(aside)) !== stale) await fs.link(aside, file).catch(() => undefined);
   await fs.rm(aside, { force: true });
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return systemErrorCode(error) === "EPERM";
-  }
 }
 
 const readText = (file: string): Promise<string | undefined> =>

@@ -32,6 +32,8 @@ export const RunRequest = v.object({
   checkpoint: v.optional(v.string()),
   /** Go on with the training of that directory, where its state was saved last. */
   resume: v.optional(v.boolean()),
+  /** Resumed, also from an owner on another machine or in a container. */
+  forceUnlock: v.optional(v.boolean()),
   /** Resumed, with smaller learning rates from there on, and back again by itself when values are no finite numbers. */
   rollback: v.optional(v.boolean()),
   /** Write the curves for TensorBoard too, also where the experiment doesn't say so. */

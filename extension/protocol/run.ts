@@ -11,6 +11,7 @@ import { UserError } from "./errors.ts";
  * - `source.ts`: the `.nn.ts` file as it was trained;
  * - `sources.json`: what that file imports from its workspace, texts by path, relative to the file;
  * - `labels.json`: what the user calls it, {@link RunLabels};
+ * - `lock.json`: while a process owns the run, who that is, {@link RunLock}; its time says when that last gave a sign of life;
  * - `evaluation.json`: of an evaluation, its EvaluationResult (protocol/engine.ts);
  * - `report.json`: of an evaluation, what views show besides, an EvaluationReport (protocol/evaluation.ts);
  * - `outcomes.safetensors`: of an evaluation, loss, actual and predicted class of each sample;
@@ -32,6 +33,7 @@ export const SOURCES_FILE = "sources.json";
 export const REPORT_FILE = "report.json";
 export const PICTURES_FOLDER = "pictures";
 export const LABELS_FILE = "labels.json";
+export const LOCK_FILE = "lock.json";
 export const CHECKPOINTS_FOLDER = "checkpoints";
 
 export const ExecutorInfo = v.object({
@@ -77,7 +79,10 @@ export const CheckpointRecord = v.object({
 });
 export type CheckpointRecord = v.InferOutput<typeof CheckpointRecord>;
 
-/** "killed": the process ended without a last word; set by whoever finds it. */
+/** Id of a process that may be signalled: 0 and negative ones are groups, 1 is the system's first process. */
+export const ProcessId = v.pipe(v.number(), v.integer(), v.minValue(2), v.maxValue(2 ** 31 - 1));
+
+/** "killed": the process ended without a last word. Readers derive that; the process that started the run writes it. */
 export const RunState = v.picklist([
   "starting",
   "running",
@@ -103,7 +108,8 @@ export const RunRecord = v.object({
   model: v.string(),
   createdAt: v.string(),
   endedAt: v.optional(v.string()),
-  pid: v.optional(v.number()),
+  /** For people; who owns the run is in its lock. */
+  pid: v.optional(ProcessId),
   seed: v.optional(v.number()),
   /** Epochs asked for, epochs completed, optimizer steps done, steps of one epoch. */
   epochs: v.number(),
@@ -125,6 +131,24 @@ export const RunRecord = v.object({
   orphaned: v.optional(v.boolean()),
 });
 export type RunRecord = v.InferOutput<typeof RunRecord>;
+
+/** Who owns a run: the one process that writes into its directory. Created exclusively, removed at the end. */
+export const RunLock = v.object({
+  version: v.literal(1),
+  /** Name of the machine or container, and what tells apart those of one name: see processes/place.ts. */
+  host: v.pipe(v.string(), v.regex(/^[\w.-]{1,255}$/)),
+  machine: v.pipe(v.string(), v.maxLength(100)),
+  boot: v.pipe(v.string(), v.maxLength(100)),
+  namespace: v.pipe(v.string(), v.maxLength(100)),
+  pid: ProcessId,
+  /** When the process began, as its system counts. */
+  start: v.pipe(v.number(), v.integer(), v.minValue(0)),
+  /** When the run was taken: ISO 8601. */
+  since: v.pipe(v.string(), v.isoTimestamp()),
+  /** Made of all this, the file's inode and a token that only the process's command line has. */
+  proof: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)),
+});
+export type RunLock = v.InferOutput<typeof RunLock>;
 
 /** What the user has noted of a run. */
 export const RunLabels = v.object({

@@ -1,11 +1,13 @@
 import { lstat } from "node:fs/promises";
 import { runPath } from "../files/runFiles.ts";
 import { RUN_FILE } from "../protocol/run.ts";
+import { isRunning } from "../processes/signals.ts";
 import { EngineError } from "./errors.ts";
 import { MetricsReader } from "./metrics.ts";
-import { killTree, signal } from "./process.ts";
-import { buryDeadRuns, isDead, isLive, readRecord } from "./runDirectory.ts";
+import { processOf } from "./liveness.ts";
+import { isLive, readRecord, readRun, type StoredRun } from "./runDirectory.ts";
 import { RunSession, type RunControl } from "./session.ts";
+import { demandTrust } from "./trust.ts";
 
 export interface AttachOptions {
   /** Milliseconds between two looks at the run directory. Default 500. */
@@ -23,14 +25,14 @@ export interface Attachment {
   detach(): void;
 }
 
-/** Opens a run from disk; one that goes on is followed until it ends or the attachment is given up. */
+/**
+ * Opens a run from disk. A running one is followed until it ends or the attachment is given up; one that gives no sign
+ * of life isn't followed.
+ */
 export async function openRun(directory: string, options: AttachOptions = {}): Promise<Attachment> {
-  let record = await readRecord(directory);
-  if (await isDead(record)) {
-    await buryDeadRuns([{ directory, record }]);
-    record = await readRecord(directory);
-  }
-  const session = new RunSession(directory, record, isLive(record));
+  const run = await readRun(directory);
+  const session = new RunSession(directory, run.record, goesOn(run));
+  session.life = run.life;
   const reader = new MetricsReader(directory);
   await readAll(reader, session);
   if (!session.live) return { session, done: Promise.resolve(), detach: () => undefined };
@@ -38,34 +40,57 @@ export async function openRun(directory: string, options: AttachOptions = {}): P
   return follow(session, reader, options.interval ?? 500);
 }
 
+/** Whether a run is worth being followed. */
+function goesOn({ record, life }: StoredRun): boolean {
+  return isLive(record) && life?.kind !== "silent";
+}
+
+/**
+ * Milliseconds between two questions to the system whether a process is the run's own: programs answer them elsewhere.
+ * That a process is gone is seen at once.
+ */
+const PROOF_INTERVAL = process.platform === "linux" ? 0 : 20_000;
+
 function follow(session: RunSession, reader: MetricsReader, interval: number): Attachment {
   const stopped = new AbortController();
   const { directory } = session;
   // Polled, because not every file system tells of changes, and a run of an hour is not missed by half a second.
   const done = (async () => {
     let seen = 0;
+    let asked = performance.now();
     while (!stopped.signal.aborted && session.live) {
       await pause(interval, stopped.signal);
       await readAll(reader, session);
       const written = await runPath(directory, RUN_FILE)
         .then((path) => lstat(path))
         .catch(() => undefined);
-      if (written !== undefined && written.mtimeMs !== seen) {
-        seen = written.mtimeMs;
-        const record = await readRecord(directory).catch(() => session.record);
-        session.setRecord(record, isLive(record));
-      }
       if (written === undefined) {
         // Deleted under us.
         session.setRecord(session.record, false);
-      } else if (session.live && (await isDead(session.record))) {
-        await buryDeadRuns([{ directory, record: session.record }]);
-        seen = 0;
+        continue;
       }
+      const due = performance.now() - asked >= PROOF_INTERVAL || isGone(session.life);
+      if (due) asked = performance.now();
+      if (!due && written.mtimeMs === seen) continue;
+      const run = await look(session, due).catch(() => undefined);
+      if (run === undefined || stopped.signal.aborted) continue;
+      const same = written.mtimeMs === seen && run.life?.kind === session.life?.kind;
+      seen = written.mtimeMs;
+      session.life = run.life;
+      if (!same) session.setRecord(run.record, goesOn(run));
     }
     await readAll(reader, session);
   })();
   return { session, done, detach: () => stopped.abort() };
+}
+
+/** @param whole Whether its process is asked for too */
+async function look({ directory, life }: RunSession, whole: boolean): Promise<StoredRun> {
+  return whole ? readRun(directory) : { directory, record: await readRecord(directory), life };
+}
+
+function isGone(life: StoredRun["life"]): boolean {
+  return life?.kind === "here" && life.process !== undefined && !isRunning(life.process.pid);
 }
 
 async function readAll(reader: MetricsReader, session: RunSession): Promise<void> {
@@ -101,14 +126,15 @@ function signals(session: RunSession, stopTimeout: number): RunControl {
     setLearningRate: () => refuse("given another rate"),
     checkpoint: () => refuse("told to save"),
     async stop() {
-      const { pid } = session.record;
-      if (pid === undefined || !signal(pid, "SIGTERM")) return;
+      demandTrust();
+      const engine = await processOf(session.directory, session.id);
+      if (!(await engine.signal("SIGTERM"))) return;
       const until = Date.now() + stopTimeout;
       while (session.live && Date.now() < until)
         await new Promise((resolve) => {
           setTimeout(resolve, 100);
         });
-      if (session.live) await killTree(pid);
+      if (session.live) await engine.kill();
     },
   };
 }

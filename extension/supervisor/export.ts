@@ -4,6 +4,7 @@ import * as v from "valibot";
 import { ExportResult, type ExportFormat, type ExportRequest } from "../protocol/engine.ts";
 import { isTemporaryOf } from "../protocol/temporaryFiles.ts";
 import { callTool, type ToolOptions } from "./tool.ts";
+import { demandTrust } from "./trust.ts";
 
 /** What is put behind the name of a source: of a file, for tfjs of a folder. */
 export const EXPORT_ENDINGS: Record<ExportFormat, string> = {
@@ -19,6 +20,7 @@ export function exportPath(file: string, format: ExportFormat): string {
 
 /** Writes a trained model for other programs, in a process of its own. Its end, however it comes, leaves no half file. */
 export async function exportModel(options: ToolOptions, request: ExportRequest): Promise<ExportResult> {
+  demandTrust();
   try {
     return v.parse(ExportResult, await callTool(options, (tool) => tool.exportModel(request)));
   } finally {

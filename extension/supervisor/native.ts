@@ -4,7 +4,8 @@ import { InstallLine, NativeReport, type InstallProgress } from "../protocol/nat
 import type { ExecutorInfo } from "../protocol/run.ts";
 import { commandLine, ended } from "./commandLine.ts";
 import { EngineError } from "./errors.ts";
-import { killTree, signal as sendSignal, type EngineOptions } from "./process.ts";
+import { killTree, signalChild } from "../processes/signals.ts";
+import type { EngineOptions } from "./process.ts";
 
 /** Milliseconds an installation has to end after it was cancelled, before it is killed. */
 const CANCEL_LIMIT = 5000;
@@ -16,7 +17,7 @@ export async function nativeReport(options: EngineOptions): Promise<NativeReport
   let errors = "";
   child.stdout?.on("data", (bytes: Buffer) => (output += bytes.toString()));
   child.stderr?.on("data", (bytes: Buffer) => (errors += bytes.toString()));
-  const timer = setTimeout(() => void killTree(child.pid), 30_000);
+  const timer = setTimeout(() => void killTree(child), 30_000);
   await ended(child).finally(() => clearTimeout(timer));
   try {
     return v.parse(NativeReport, JSON.parse(output));
@@ -65,8 +66,8 @@ export async function installNative(
     });
   let timer: NodeJS.Timeout | undefined;
   const cancel = (): void => {
-    if (child.pid !== undefined) sendSignal(child.pid, "SIGINT");
-    timer = setTimeout(() => void killTree(child.pid), CANCEL_LIMIT);
+    signalChild(child, "SIGINT");
+    timer = setTimeout(() => void killTree(child), CANCEL_LIMIT);
   };
   signal.addEventListener("abort", cancel);
   if (signal.aborted) cancel();

@@ -1,9 +1,12 @@
-import { execFile, fork, type ChildProcess, type StdioOptions } from "node:child_process";
+import { fork, type ChildProcess, type StdioOptions } from "node:child_process";
 import { mkdir } from "node:fs/promises";
 import { basename, dirname } from "node:path";
 import { StringDecoder } from "node:string_decoder";
 import { openAppend } from "../files/append.ts";
 import { runPath } from "../files/runFiles.ts";
+import { killTree, signalGroup } from "../processes/signals.ts";
+import { newToken, tokenArgument } from "../processes/token.ts";
+import { demandTrust } from "./trust.ts";
 
 /** How engines are started; the same for all of a window or a command line. */
 export interface EngineOptions {
@@ -46,6 +49,8 @@ export interface ForkOptions extends EngineOptions {
 export interface EngineProcess {
   readonly child: ChildProcess;
   readonly pid: number | undefined;
+  /** What its command line alone has: the lock of its run is made with it. */
+  readonly token: string;
   /** Settles when the process is gone and its output is read; never rejects. */
   readonly exited: Promise<ExitInfo>;
   /** Ends the process and all that it started, at once. */
@@ -67,7 +72,8 @@ export async function forkEngine(options: ForkOptions): Promise<EngineProcess> {
     const output = log?.fd ?? "pipe";
     const input = options.inheritInput === true && !process.stdin.isTTY ? "inherit" : "ignore";
     const stdio: StdioOptions = [input, output, output, "ipc"];
-    const child = fork(`${options.dist}/${options.entry}`, [], {
+    const token = newToken();
+    const child = fork(`${options.dist}/${options.entry}`, [tokenArgument(token)], {
       stdio,
       env: engineEnvironment(options.env),
       // Not the host's: two processes can't share an inspector's port.
@@ -77,13 +83,14 @@ export async function forkEngine(options: ForkOptions): Promise<EngineProcess> {
       detached: process.platform !== "win32",
       ...(options.execPath === undefined ? {} : { execPath: options.execPath }),
     });
-    return watch(child, options);
+    return watch(child, token, options);
   } finally {
     await log?.close();
   }
 }
 
 async function openLog(file: string): Promise<{ fd: number; close(): Promise<void> }> {
+  demandTrust();
   const path = await runPath(dirname(file), basename(file));
   await mkdir(dirname(path), { recursive: true });
   return openAppend(path);
@@ -105,7 +112,7 @@ export function addedEnvironment(added: EngineOptions["env"]): Record<string, st
 /** What TensorFlow prints while it loads, whatever its log level: no news of the user's run. */
 const BANNER = /^(WARNING: All log messages before absl::|I0000 .*oneDNN custom operations are on).*\n?/gm;
 
-function watch(child: ChildProcess, options: ForkOptions): EngineProcess {
+function watch(child: ChildProcess, token: string, options: ForkOptions): EngineProcess {
   let stderr = "";
   const listen = (stream: "stdout" | "stderr"): void => {
     const decoder = new StringDecoder("utf8");
@@ -131,7 +138,7 @@ function watch(child: ChildProcess, options: ForkOptions): EngineProcess {
     });
     child.once("exit", (code, signal) => {
       // Children of the engine that it left behind, and that may hold its pipes open.
-      killGroup(child.pid);
+      signalGroup(child, "SIGKILL");
       // "close" is when the pipes are read to the end; something may keep them open for ever.
       const timer = setTimeout(() => done(code, signal), 500);
       child.once("close", () => {
@@ -142,38 +149,14 @@ function watch(child: ChildProcess, options: ForkOptions): EngineProcess {
   });
 
   const kill = async (): Promise<ExitInfo> => {
-    if (child.exitCode === null && child.signalCode === null) await killTree(child.pid);
+    await killTree(child);
     return exited;
   };
   const exit = (grace: number): Promise<ExitInfo> => {
     const timer = setTimeout(() => void kill(), grace);
     return exited.finally(() => clearTimeout(timer));
   };
-  return { child, pid: child.pid, exited, kill, exit };
-}
-
-/** Ends a process and its descendants. One that is gone already is no error. */
-export async function killTree(pid: number | undefined): Promise<void> {
-  if (pid === undefined) return;
-  if (process.platform === "win32") {
-    await new Promise<void>((resolve) => {
-      execFile("taskkill.exe", ["/pid", String(pid), "/T", "/F"], { windowsHide: true }, () => resolve());
-    });
-  } else if (!killGroup(pid)) signal(pid, "SIGKILL");
-}
-
-/** True when the process leads a group and the group was killed. */
-function killGroup(pid: number | undefined): boolean {
-  return pid !== undefined && process.platform !== "win32" && signal(-pid, "SIGKILL");
-}
-
-/** Sends a signal; false when there is no such process, or it is not ours. */
-export function signal(pid: number, name: NodeJS.Signals): boolean {
-  try {
-    return process.kill(pid, name);
-  } catch {
-    return false;
-  }
+  return { child, pid: child.pid, token, exited, kill, exit };
 }
 
 /** What V8 says before it aborts. */

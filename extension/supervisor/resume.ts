@@ -1,8 +1,10 @@
 import type { Device, RunRequest } from "../protocol/engine.ts";
 import type { MetricRow, RunRecord } from "../protocol/run.ts";
+import { readLock } from "../processes/lockFile.ts";
 import { EngineError } from "./errors.ts";
 import { Curves, readCurves } from "./metrics.ts";
-import { isDead, isLive, readRecord } from "./runDirectory.ts";
+import { lifeOf, obstacle } from "./liveness.ts";
+import { isLive, readRecord } from "./runDirectory.ts";
 import type { RunSession } from "./session.ts";
 
 /** Whether a training was interrupted, so that there is something left to go on with. */
@@ -19,6 +21,8 @@ export interface ResumeOptions {
   tensorboard?: boolean;
   /** With smaller learning rates, and back again by itself where values are no finite numbers. */
   rollback?: boolean;
+  /** Also from an owner on another machine or in a container, whether that gives signs of life or not. */
+  forceUnlock?: boolean;
 }
 
 /**
@@ -31,8 +35,8 @@ export async function resumeRequest(directory: string, options: ResumeOptions = 
     throw new EngineError({ code, message: `Run ${record.id} ${problem}` });
   };
   if (record.kind !== "train") refuse("run-record", "is no training.");
-  if (isLive(record) && !(await isDead(record)))
-    refuse("busy", `is still running, as process ${record.pid}.`);
+  const { forceUnlock = false } = options;
+  await demandFree(directory, record, forceUnlock);
   const { file, exportName, seed, settings } = record;
   const { device = deviceOf(record), epochs, outlive = false, tensorboard, rollback } = options;
   return {
@@ -43,6 +47,7 @@ export async function resumeRequest(directory: string, options: ResumeOptions = 
     device,
     outlive,
     resume: true,
+    ...(forceUnlock ? { forceUnlock } : {}),
     ...(epochs === undefined ? {} : { epochs }),
     ...(tensorboard === undefined ? {} : { tensorboard }),
     ...(rollback === undefined ? {} : { rollback }),
@@ -51,6 +56,28 @@ export async function resumeRequest(directory: string, options: ResumeOptions = 
     ...(typeof settings["checkpoint"] === "string" ? { checkpoint: settings["checkpoint"] } : {}),
   };
 }
+
+/**
+ * Refuses a run that has an owner. The last word has the engine, which takes the lock.
+ * @throws EngineError "busy" saying who that is; "locked" when the user may know better
+ */
+async function demandFree(directory: string, record: RunRecord, force: boolean): Promise<void> {
+  // What is over may have been gone on with a moment ago, and its record not yet written.
+  if (!isLive(record) && (await readLock(directory)) === undefined) return;
+  const life = await lifeOf(directory, record);
+  const problem = obstacle(life);
+  const known = life.kind === "here";
+  if (problem === undefined || (force && !known)) return;
+  throw new EngineError({
+    code: known ? "busy" : "locked",
+    message: `Run ${record.id} ${problem}`,
+    ...(known ? {} : { hint: FORCE_HINT }),
+  });
+}
+
+/** For one that can't be seen from here. */
+export const FORCE_HINT =
+  "If you know that it has ended there, take the run over: --force-unlock. Two processes at work at once damage a run.";
 
 function deviceOf({ executor }: RunRecord): Device {
   if (executor === undefined) return "auto";

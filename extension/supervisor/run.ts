@@ -3,6 +3,7 @@ import * as v from "valibot";
 import type { EvaluationResult, Hello, Progress, RunEngineMethods, RunRequest } from "../protocol/engine.ts";
 import type { UserError } from "../protocol/errors.ts";
 import type { MetricRow, RunRecord } from "../protocol/run.ts";
+import { signalGroup } from "../processes/signals.ts";
 import type { Remote } from "./channel.ts";
 import { deferred } from "./deferred.ts";
 import { EngineError, toUserError } from "./errors.ts";
@@ -55,6 +56,8 @@ export interface RunHandle {
   stop(): Promise<RunOutcome>;
   /** Ends the process and all it started, at once. */
   kill(): Promise<RunOutcome>;
+  /** Like {@link kill}, for a process that exits and waits for nothing. */
+  killNow(): void;
   /** Closes the channel, so that this process may end. A run that wasn't told to outlive it ends then. */
   detach(): void;
 }
@@ -146,6 +149,10 @@ class Run implements RunHandle {
     return this.ended;
   }
 
+  killNow(): void {
+    if (this.#engine !== undefined) signalGroup(this.#engine.child, "SIGKILL");
+  }
+
   detach(): void {
     const child = this.#engine?.child;
     if (child?.connected === true) child.disconnect();
@@ -215,19 +222,30 @@ class Run implements RunHandle {
     const error = (this.#ending === undefined ? refusal : undefined) ?? this.#causeOfDeath(exit);
     const { directory } = this.request;
     const stored = await readRecord(directory).catch(() => undefined);
+    // Refused because another process has the run: whose it is, its own window tells.
+    if (refusal !== undefined && heard === undefined && this.#ending === undefined)
+      return this.#refused(refusal, stored, exit);
     if (stored === undefined) {
       const record = heard === undefined ? undefined : killedRecord(heard, error);
       if (record !== undefined) this.#setRecord(record);
       return { record, error, exit };
     }
     const hint = this.#hint(stored, error);
-    const record = await markKilled(directory, hint === undefined ? error : { ...error, hint }).catch(() =>
-      killedRecord(stored, error),
+    const child = this.#engine ?? { pid: undefined, token: "" };
+    const record = await markKilled(directory, child, hint === undefined ? error : { ...error, hint }).catch(
+      () => killedRecord(stored, error),
     );
     this.#setRecord(record);
     // Of a run that was to go on and didn't get so far, the disk tells how it ended before.
     const unheard = heard === undefined && this.request.resume === true;
     return { record, error: unheard ? error : record.error, exit };
+  }
+
+  /** A run that never began leaves the record on disk unchanged. */
+  #refused(error: UserError, stored: RunRecord | undefined, exit: ExitInfo): RunOutcome {
+    const record = stored === undefined || isLive(stored) ? undefined : stored;
+    if (record !== undefined) this.#setRecord(record);
+    return { record, error, exit };
   }
 
   #causeOfDeath(exit: ExitInfo): UserError {

@@ -1,5 +1,5 @@
 import { constants } from "node:fs";
-import { access, readFile, readdir } from "node:fs/promises";
+import { access, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import * as v from "valibot";
 import { isMissing } from "../files/fileError.ts";
@@ -8,14 +8,21 @@ import { readRegular } from "../files/regular.ts";
 import { RECORD_LIMIT, runPath, writeRunFile } from "../files/runFiles.ts";
 import type { UserError } from "../protocol/errors.ts";
 import { RUN_FILE, RUNS_FOLDER, RunRecord, type CheckpointRecord, type RunState } from "../protocol/run.ts";
+import { dropLockOf } from "../processes/lock.ts";
+import { isLockOf, readLock } from "../processes/lockFile.ts";
 import { EngineError } from "./errors.ts";
+import { lifeOf, type Life } from "./liveness.ts";
 import { readLastRow } from "./metrics.ts";
+import { demandTrust } from "./trust.ts";
 
 /** A run as found on disk. */
 export interface StoredRun {
   /** Absolute path of its directory. */
   directory: string;
+  /** The one on disk, but "killed" when it says that a process is at work and there is none. */
   record: RunRecord;
+  /** How its owner is, when the record on disk says that a process is at work. */
+  life?: Life | undefined;
 }
 
 const LIVE_STATES: readonly RunState[] = ["starting", "running", "paused"];
@@ -30,8 +37,8 @@ export function runsRoot(folder: string): string {
   return join(folder, ...RUNS_FOLDER.split("/"));
 }
 
-/** A new run's directory: named by local time and a word, so that names sort by age. Creates nothing. */
-export function newRunDirectory(folder: string, word: string, now = new Date()): string {
+/** A new run's name: local time and a word, so that names sort by age. */
+export function newRunName(word: string, now = new Date()): string {
   const pad = (value: number): string => String(value).padStart(2, "0");
   const date = `${now.getFullYear()}${pad(now.getMonth() + 1)}${pad(now.getDate())}`;
   const time = `${pad(now.getHours())}${pad(now.getMinutes())}${pad(now.getSeconds())}`;
@@ -40,16 +47,7 @@ export function newRunDirectory(folder: string, word: string, now = new Date()):
       .toLowerCase()
       .replace(/[^a-z0-9]+/g, "-")
       .replace(/^-|-$/g, "") || "run";
-  return join(runsRoot(folder), `${date}-${time}-${slug}`);
-}
-
-/** Like {@link newRunDirectory}, with a number appended when the name is taken. */
-export async function freeRunDirectory(folder: string, word: string): Promise<string> {
-  const wanted = newRunDirectory(folder, word);
-  for (let n = 1; ; n++) {
-    const directory = n === 1 ? wanted : `${wanted}-${n}`;
-    if (!(await exists(directory))) return directory;
-  }
+  return `${date}-${time}-${slug}`;
 }
 
 /** Reads a run's record. Throws {@link EngineError} saying what is wrong with the file. */
@@ -77,6 +75,7 @@ export async function readRecord(directory: string): Promise<RunRecord> {
 
 /** Replaces a run's record at once: a reader sees the old one or the new one. */
 export async function writeRecord(directory: string, record: RunRecord): Promise<void> {
+  demandTrust();
   await writeRunFile(directory, RUN_FILE, `${JSON.stringify(record, null, 2)}\n`);
 }
 
@@ -100,7 +99,7 @@ export async function listRuns(folder: string, onProblem?: (error: unknown) => v
     for (const name of next) {
       const directory = join(root, name);
       try {
-        runs.push({ directory, record: await readRecord(directory) });
+        runs.push(await readRun(directory));
       } catch (error) {
         // A run that is starting or was deleted half has no record yet, or no longer.
         if (await exists(join(directory, RUN_FILE))) onProblem?.(error);
@@ -111,48 +110,34 @@ export async function listRuns(folder: string, onProblem?: (error: unknown) => v
   return runs.sort((a, b) => (a.record.createdAt < b.record.createdAt ? 1 : -1));
 }
 
-/** Whether a process of that id runs. */
-export async function isAlive(pid: number | undefined): Promise<boolean> {
-  if (pid === undefined) return false;
-  try {
-    process.kill(pid, 0);
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
-  }
-  // A zombie has ended; its parent hasn't asked yet.
-  return !/\)\s+[ZX]/.test(await processFile(pid, "stat"));
-}
-
-/** Ids of processes are given again, after a restart to whatever starts. Where the system tells, we look. */
-async function isEngine(pid: number): Promise<boolean> {
-  if (!(await isAlive(pid))) return false;
-  const commandLine = await processFile(pid, "cmdline");
-  return commandLine === "" || commandLine.includes("runEngine");
-}
-
-/** What Linux tells of a process; empty elsewhere. */
-function processFile(pid: number, name: "cmdline" | "stat"): Promise<string> {
-  if (process.platform !== "linux") return Promise.resolve("");
-  return readFile(`/proc/${pid}/${name}`, "utf8").catch(() => "");
-}
-
-/** Milliseconds after which a run that has no process id yet will not get one. */
-const START_LIMIT = 60_000;
-
-/** True when the record claims a process and there is none. */
-export async function isDead(record: RunRecord, now = Date.now()): Promise<boolean> {
-  if (!isLive(record)) return false;
-  if (record.pid === undefined) return now - Date.parse(record.createdAt) > START_LIMIT;
-  return !(await isEngine(record.pid));
+/** Reads a run: its record, and of one that isn't over, how its owner is. Writes nothing. */
+export async function readRun(directory: string): Promise<StoredRun> {
+  const record = await readRecord(directory);
+  if (!isLive(record)) return { directory, record };
+  const life = await lifeOf(directory, record);
+  if (life.kind !== "killed") return { directory, record, life };
+  // Its last word may have come between the two looks.
+  const last = await readRecord(directory);
+  if (!isLive(last)) return { directory, record: last };
+  const progress = await lastProgress(directory, last);
+  const { since: endedAt, error } = life;
+  return { directory, record: { ...last, ...progress, state: "killed", endedAt, error }, life };
 }
 
 /**
- * Writes "killed" into the record of a run whose process is gone without a last word, and answers the record as it
- * then is: an engine that did write its end keeps it.
+ * Writes "killed" into the record of a run whose process was started here and ended without a last word. A record that
+ * its engine completed stays, and so does one whose lock another process holds.
+ * @returns the record as it then is on disk
  */
-export async function markKilled(directory: string, error: UserError): Promise<RunRecord> {
+export async function markKilled(
+  directory: string,
+  { pid, token }: { pid: number | undefined; token: string },
+  error: UserError,
+): Promise<RunRecord> {
+  const found = await readLock(directory);
   const record = await readRecord(directory);
-  if (!isLive(record)) return record;
+  const own = isLockOf(token, found) || (found === undefined && record.pid === pid);
+  if (!own) return record;
   const killed: RunRecord = {
     ...record,
     ...(await lastProgress(directory, record)),
@@ -160,8 +145,9 @@ export async function markKilled(directory: string, error: UserError): Promise<R
     endedAt: new Date().toISOString(),
     error,
   };
-  await writeRecord(directory, killed);
-  return killed;
+  if (isLive(record)) await writeRecord(directory, killed);
+  await dropLockOf(token, directory);
+  return isLive(record) ? killed : record;
 }
 
 /** Engines write their record now and then, and a row for each step: how far a run came that can't say it any more. */
@@ -172,21 +158,6 @@ async function lastProgress(
   const row = await readLastRow(directory).catch(() => undefined);
   if (row === undefined || row.step <= step) return { step, epoch };
   return { step: row.step, epoch: Math.max(epoch, row.kind === "epoch" ? row.epoch : row.epoch - 1) };
-}
-
-/** Finds runs of a folder whose process is gone, marks them as killed, and answers them. */
-export async function buryDeadRuns(runs: readonly StoredRun[]): Promise<StoredRun[]> {
-  const buried: StoredRun[] = [];
-  for (const { directory, record } of runs) {
-    if (!(await isDead(record))) continue;
-    const error: UserError = {
-      code: "killed",
-      message: "The run's process ended without a last word: it, the window or the machine was shut down.",
-    };
-    const after = await markKilled(directory, error).catch(() => undefined);
-    if (after?.state === "killed") buried.push({ directory, record: after });
-  }
-  return buried;
 }
 
 /** The newest of a run's checkpoints. */

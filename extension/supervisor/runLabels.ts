@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { readRunFile, writeRunFile } from "../files/runFiles.ts";
 import { LABELS_FILE, RunLabels } from "../protocol/run.ts";
+import { demandTrust } from "./trust.ts";
 
 /** Most bytes of a name and tags. */
 const LIMIT = 2 ** 20;
@@ -17,5 +18,6 @@ export async function readLabels(directory: string): Promise<RunLabels> {
 
 /** Beside the record, which is its engine's alone to write. */
 export async function writeLabels(directory: string, labels: RunLabels): Promise<void> {
+  demandTrust();
   await writeRunFile(directory, LABELS_FILE, `${JSON.stringify(labels, null, 2)}\n`);
 }

@@ -4,6 +4,7 @@ import type { MetricRow, RunRecord } from "../protocol/run.ts";
 import type { TrainingSnapshot } from "../protocol/views.ts";
 import { Curves } from "./metrics.ts";
 import type { RunEvents } from "./run.ts";
+import type { StoredRun } from "./runDirectory.ts";
 
 export type SessionChange =
   | { kind: "record" }
@@ -35,6 +36,8 @@ export class RunSession {
   #progress: Progress | undefined;
   #evaluation: EvaluationResult | undefined;
   #waitsFor: readonly string[] = [];
+  /** How its owner is, of a run that was read from the disk and isn't over. */
+  life: StoredRun["life"];
   /** There while the run goes on. */
   control: RunControl | undefined;
 

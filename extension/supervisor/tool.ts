@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { Hello, type ToolEvents, type ToolMethods } from "../protocol/engine.ts";
 import { UserError } from "../protocol/errors.ts";
+import { signalChild } from "../processes/signals.ts";
 import { handshake, openChannel, type Remote } from "./channel.ts";
 import { deferred } from "./deferred.ts";
 import { EngineError, toUserError } from "./errors.ts";
@@ -23,7 +24,8 @@ export async function callTool<T>(
 ): Promise<T> {
   const { signal, onLog } = options;
   const engine = await forkEngine({ ...options, entry: "runEngine.js" });
-  const kill = (): void => void (options.interrupts === true ? engine.child.kill("SIGINT") : engine.kill());
+  const kill = (): void =>
+    void (options.interrupts === true ? signalChild(engine.child, "SIGINT") : engine.kill());
   signal.addEventListener("abort", kill, { once: true });
   if (signal.aborted) kill();
   try {

@@ -2,9 +2,12 @@ import { lstat, mkdir, readdir, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { inside } from "../files/inside.ts";
 import { rootOfRun, runPath } from "../files/runFiles.ts";
-import { RUNS_FOLDER, type CheckpointRecord } from "../protocol/run.ts";
+import { readLock } from "../processes/lockFile.ts";
+import { RUNS_FOLDER, type CheckpointRecord, type RunRecord } from "../protocol/run.ts";
 import { EngineError } from "./errors.ts";
+import { lifeOf } from "./liveness.ts";
 import { checkpointPath, exists, isLive, readRecord, writeRecord } from "./runDirectory.ts";
+import { demandTrust } from "./trust.ts";
 
 /** Something that was deleted and can be had back until it is purged. */
 export interface Deleted {
@@ -17,8 +20,9 @@ const DAY = 24 * 60 * 60 * 1000;
 
 /** Takes a checkpoint out of a run that is over. @throws FileError when a link leads out of the run */
 export async function deleteCheckpoint(directory: string, checkpoint: CheckpointRecord): Promise<Deleted> {
+  demandTrust();
   const record = await readRecord(directory);
-  if (isLive(record)) throw busy(record.id);
+  await demandOwnerless(directory, record);
   checkpointPath(directory, checkpoint);
   const path = await runPath(directory, checkpoint.file);
   const moved = await moveToTrash(directory, path);
@@ -38,14 +42,20 @@ export async function deleteCheckpoint(directory: string, checkpoint: Checkpoint
 
 /** Deletes a run that is over, with its curves and checkpoints. @throws FileError when a link leads elsewhere */
 export async function deleteRun(directory: string): Promise<Deleted> {
+  demandTrust();
   const path = await runPath(directory);
   const record = await readRecord(directory).catch(() => undefined);
-  if (record !== undefined && isLive(record)) throw busy(record.id);
+  if (record !== undefined) await demandOwnerless(directory, record);
   return moveToTrash(directory, path);
 }
 
-function busy(id: string): EngineError {
-  return new EngineError({ code: "busy", message: `Run ${id} is going on. Stop it first.` });
+/** @throws EngineError "busy" for a run that a process works at, here or elsewhere */
+async function demandOwnerless(directory: string, record: RunRecord): Promise<void> {
+  if (!isLive(record) && (await readLock(directory)) === undefined) return;
+  const { kind } = await lifeOf(directory, record);
+  // One that gives no sign of life may be deleted: that can be undone.
+  if (kind === "killed" || kind === "silent") return;
+  throw new EngineError({ code: "busy", message: `Run ${record.id} is going on. Stop it first.` });
 }
 
 /** Where deleted things wait, beside the runs: moving within a file system takes no time, whatever the size. */

@@ -3,7 +3,8 @@ import * as v from "valibot";
 import { WeightStatistics } from "../protocol/weights.ts";
 import { commandLine, ended } from "./commandLine.ts";
 import { EngineError } from "./errors.ts";
-import { killTree, type EngineOptions } from "./process.ts";
+import { killTree } from "../processes/signals.ts";
+import type { EngineOptions } from "./process.ts";
 
 /**
  * What the values of a file's tensors are like, read by the command line. Aborting `signal` ends that.
@@ -15,7 +16,7 @@ export async function weightStatistics(
   signal: AbortSignal,
 ): Promise<WeightStatistics[]> {
   const child = commandLine(options, ["inspect", file, "--json"]);
-  const kill = (): void => void killTree(child.pid);
+  const kill = (): void => void killTree(child);
   signal.addEventListener("abort", kill, { once: true });
   if (signal.aborted) kill();
   const tensors: WeightStatistics[] = [];

@@ -2,7 +2,7 @@ import fs from "node:fs";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { loadSafetensors } from "../../extension/formats/safetensors.ts";
-import { isAlive } from "../../extension/supervisor/runDirectory.ts";
+import { isAlive } from "../../extension/processes/identity.ts";
 import { examples, experimentFile, jsonLines, readRows, readRun, Workspace } from "./workspace.ts";
 
 let workspace: Workspace;

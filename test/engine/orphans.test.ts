@@ -4,7 +4,7 @@ import { once } from "node:events";
 import fs from "node:fs";
 import path from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { isAlive } from "../../extension/supervisor/runDirectory.ts";
+import { isAlive } from "../../extension/processes/identity.ts";
 import { dist, experimentFile, Workspace } from "./workspace.ts";
 
 let workspace: Workspace;

@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { BOUNDS, quantile } from "../bounds.ts";
 import type { FileReport } from "../../extension/protocol/preview.ts";
 import { PreviewEngine } from "../../extension/supervisor/preview.ts";
-import { isAlive } from "../../extension/supervisor/runDirectory.ts";
+import { isAlive } from "../../extension/processes/identity.ts";
 import { dist, examples, experimentFile, Workspace } from "./workspace.ts";
 
 let workspace: Workspace;

@@ -7,7 +7,8 @@ import type { RunRecord } from "../../extension/protocol/run.ts";
 import { spawnRun, type RunEvents, type RunHandle } from "../../extension/supervisor/run.ts";
 import type { RunProcess } from "../../extension/supervisor/runProcess.ts";
 import { SpareEngine } from "../../extension/supervisor/spare.ts";
-import { isAlive, lastCheckpoint } from "../../extension/supervisor/runDirectory.ts";
+import { isAlive } from "../../extension/processes/identity.ts";
+import { lastCheckpoint } from "../../extension/supervisor/runDirectory.ts";
 import { dist, experimentFile, readRows, readRun, Workspace, type Command } from "./workspace.ts";
 
 let workspace: Workspace;

@@ -2,7 +2,7 @@ import { fileURLToPath } from "node:url";
 import { afterEach, expect, test, vi } from "vitest";
 import { describeExit, lastLines } from "../../extension/supervisor/process.ts";
 import { PreviewEngine } from "../../extension/supervisor/preview.ts";
-import { isAlive } from "../../extension/supervisor/runDirectory.ts";
+import { isAlive } from "../../extension/processes/identity.ts";
 
 const dist = fileURLToPath(new URL("../fixtures/engines", import.meta.url));
 const engines: PreviewEngine[] = [];

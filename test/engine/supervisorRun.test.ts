@@ -12,7 +12,8 @@ import { openRun } from "../../extension/supervisor/attach.ts";
 import { RunQueue } from "../../extension/supervisor/queue.ts";
 import { spawnRun, type RunEvents, type RunHandle } from "../../extension/supervisor/run.ts";
 import type { EngineOptions } from "../../extension/supervisor/process.ts";
-import { isAlive, readRecord } from "../../extension/supervisor/runDirectory.ts";
+import { isAlive } from "../../extension/processes/identity.ts";
+import { readRecord } from "../../extension/supervisor/runDirectory.ts";
 
 const dist = fileURLToPath(new URL("../fixtures/engines", import.meta.url));
 let folder: string;
@@ -252,6 +253,7 @@ const idle = {
   counters: () => Promise.resolve({}),
   stop: () => new Promise<never>(() => undefined),
   kill: () => new Promise<never>(() => undefined),
+  killNow: () => undefined,
   detach: () => undefined,
 };
 

@@ -1,7 +1,6 @@
 import { appendFile, mkdir, mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { MetricRow, RunRecord } from "../../extension/protocol/run.ts";
@@ -10,15 +9,16 @@ import { thin } from "../../extension/protocol/thin.ts";
 import { Curves, MetricsReader } from "../../extension/supervisor/metrics.ts";
 import { startingRecord } from "../../extension/protocol/engine.ts";
 import {
-  buryDeadRuns,
   checkpointPath,
-  freeRunDirectory,
   listRuns,
-  newRunDirectory,
+  newRunName,
   readRecord,
+  readRun,
   runsRoot,
   writeRecord,
 } from "../../extension/supervisor/runDirectory.ts";
+import { makeRunDirectory } from "../../extension/supervisor/newRun.ts";
+import { age, sleeper, writeLock, type Sleeper } from "../locks.ts";
 import { deleteCheckpoint, deleteRun } from "../../extension/supervisor/trash.ts";
 
 let folder: string;
@@ -52,23 +52,24 @@ async function store(id: string, more: Partial<RunRecord> = {}): Promise<string>
   return directory;
 }
 
-const children: ChildProcess[] = [];
+const sleepers: Sleeper[] = [];
 afterEach(() => {
-  for (const child of children.splice(0)) child.kill("SIGKILL");
+  for (const one of sleepers.splice(0)) one.kill();
 });
 
-/** A process that looks like a run's, and does nothing. */
-function engineProcess(): ChildProcess {
-  const child = spawn(process.execPath, ["-e", "setInterval(() => {}, 1000)", "runEngine.js"]);
-  children.push(child);
-  return child;
+/** A process that carries a token as a run's does, and does nothing. */
+async function engineProcess(): Promise<Sleeper> {
+  const one = await sleeper();
+  sleepers.push(one);
+  return one;
 }
 
-/** Id of a process that has ended. */
-async function deadPid(): Promise<number> {
-  const child = spawn(process.execPath, ["-e", ""]);
-  await once(child, "exit");
-  return child.pid ?? 0;
+/** A process that has ended. */
+async function deadProcess(): Promise<Sleeper> {
+  const one = await engineProcess();
+  one.kill();
+  await once(one.child, "exit");
+  return one;
 }
 
 function step(n: number, kind: "step" | "epoch" = "step"): MetricRow {
@@ -78,18 +79,13 @@ function step(n: number, kind: "step" | "epoch" = "step"): MetricRow {
 describe("run directories", () => {
   test("are named by local time and a word, and never twice", async () => {
     const now = new Date(2026, 0, 31, 14, 25, 1);
-    expect(newRunDirectory("/w", "Digits CNN!", now)).toBe(
-      join("/w", ".layerwise", "runs", "20260131-142501-digits-cnn"),
-    );
-    expect(newRunDirectory("/w", "…", now)).toMatch(/-run$/);
-    vi.useFakeTimers({ toFake: ["Date"], now });
-    try {
-      const first = await freeRunDirectory(folder, "a");
-      await mkdir(first, { recursive: true });
-      expect(await freeRunDirectory(folder, "a")).toBe(`${first}-2`);
-    } finally {
-      vi.useRealTimers();
-    }
+    expect(newRunName("Digits CNN!", now)).toBe("20260131-142501-digits-cnn");
+    expect(newRunName("…", now)).toMatch(/-run$/);
+    const made = await Promise.all(Array.from({ length: 20 }, () => makeRunDirectory(folder, "a", now)));
+    expect(new Set(made).size).toBe(20);
+    const first = join(runsRoot(folder), "20260131-142501-a");
+    expect(made.toSorted().slice(0, 2)).toEqual([first, `${first}-10`]);
+    expect(await readdir(runsRoot(folder))).toHaveLength(20);
   });
 
   test("are listed newest first; a broken record is reported and hides no other", async () => {
@@ -121,21 +117,38 @@ describe("run directories", () => {
     expect(await readdir(directory)).toEqual(["checkpoints", "run.json"]);
   });
 
-  test("without their process are marked as killed, once; living ones and ended ones stay", async () => {
-    const pid = await deadPid();
-    const dead = await store("dead", { state: "running", pid });
-    await store("alive", { state: "running", pid: engineProcess().pid });
-    await store("ended", { state: "finished", pid });
+  test("without their process are killed for who reads them, and nothing is written", async () => {
+    const ended = await deadProcess();
+    const dead = await store("dead", { state: "running" });
+    await writeLock(dead, ended);
+    age(dead, 5000);
+    const alive = await store("alive", { state: "running" });
+    await writeLock(alive, await engineProcess());
+    await store("ended", { state: "finished", pid: ended.pid });
     await store("never-started", { state: "starting", createdAt: "2026-01-01T00:00:00.000Z" });
     await store("about-to-start", { state: "starting" });
-    const buried = await buryDeadRuns(await listRuns(folder));
-    expect(buried.map((run) => run.record.id).sort()).toEqual(["dead", "never-started"]);
-    expect(await readRecord(dead)).toMatchObject({ state: "killed", error: { code: "killed" } });
-    expect(await buryDeadRuns(await listRuns(folder))).toEqual([]);
+    const before = await readFile(join(dead, "run.json"), "utf8");
+    const states = Object.fromEntries(
+      (await listRuns(folder)).map(({ record, life }) => [record.id, [record.state, life?.kind]]),
+    );
+    expect(states).toEqual({
+      dead: ["killed", "killed"],
+      alive: ["running", "here"],
+      ended: ["finished", undefined],
+      "never-started": ["killed", "killed"],
+      "about-to-start": ["starting", "here"],
+    });
+    const { record } = await readRun(dead);
+    expect(record.error?.code).toBe("killed");
+    // Its last sign of life.
+    expect(Date.now() - Date.parse(record.endedAt!)).toBeLessThan(20_000);
+    expect(await readFile(join(dead, "run.json"), "utf8")).toBe(before);
+    expect(await readdir(dead)).toEqual(["checkpoints", "lock.json", "run.json"]);
   });
 
   test("that were killed have come as far as their last whole row", async () => {
-    const directory = await store("a", { state: "running", pid: await deadPid(), step: 1, epoch: 0 });
+    const directory = await store("a", { state: "running", step: 1, epoch: 0 });
+    await writeLock(directory, await deadProcess());
     const row = (kind: string, step: number, epoch: number): string =>
       `${JSON.stringify({ kind, step, epoch, time: step, values: { loss: 1 } })}\n`;
     const rows = Array.from({ length: 2000 }, (_, step) => row("step", step + 1, Math.floor(step / 100) + 1));
@@ -143,13 +156,7 @@ describe("run directories", () => {
       join(directory, "metrics.jsonl"),
       `${rows.join("")}${row("epoch", 2000, 20)}${row("step", 2001, 21).slice(0, 30)}`,
     );
-    await buryDeadRuns(await listRuns(folder));
-    expect(await readRecord(directory)).toMatchObject({ state: "killed", step: 2000, epoch: 20 });
-  });
-
-  test.runIf(process.platform === "linux")("whose process id another program has now are dead", async () => {
-    await store("a", { state: "running", pid: process.pid });
-    expect(await buryDeadRuns(await listRuns(folder))).toHaveLength(1);
+    expect((await readRun(directory)).record).toMatchObject({ state: "killed", step: 2000, epoch: 20 });
   });
 
   test("a checkpoint outside of its run is refused", () => {
@@ -192,6 +199,16 @@ describe("deleting", () => {
     const directory = await store("a", { state: "running", checkpoints: [checkpoint] });
     await expect(deleteRun(directory)).rejects.toThrow("Run a is going on. Stop it first.");
     await expect(deleteCheckpoint(directory, checkpoint)).rejects.toThrow("Stop it first");
+  });
+
+  test("a run is refused that is over for its record, and has just been taken up", async () => {
+    const directory = await store("a", { state: "stopped" });
+    const owner = await engineProcess();
+    await writeLock(directory, owner);
+    await expect(deleteRun(directory)).rejects.toThrow("Stop it first");
+    owner.kill();
+    await once(owner.child, "exit");
+    await (await deleteRun(directory)).purge();
   });
 });
 
@@ -250,17 +267,19 @@ describe("metrics", () => {
 
 describe("a run that is followed", () => {
   test("whose process dies ends as killed", async () => {
-    const child = engineProcess();
-    const directory = await store("a", { state: "running", pid: child.pid });
+    const owner = await engineProcess();
+    const directory = await store("a", { state: "running" });
+    await writeLock(directory, owner);
     const { session, done } = await openRun(directory, { interval: 20 });
     expect(session.live).toBe(true);
-    child.kill("SIGKILL");
+    owner.kill();
     await done;
     expect(session.record.state).toBe("killed");
   });
 
   test("can be left alone", async () => {
-    const directory = await store("a", { state: "running", pid: engineProcess().pid });
+    const directory = await store("a", { state: "running" });
+    await writeLock(directory, await engineProcess());
     const attachment = await openRun(directory, { interval: 20 });
     attachment.detach();
     await attachment.done;
@@ -268,7 +287,8 @@ describe("a run that is followed", () => {
   });
 
   test("and deleted is over", async () => {
-    const directory = await store("a", { state: "running", pid: engineProcess().pid });
+    const directory = await store("a", { state: "running" });
+    await writeLock(directory, await engineProcess());
     const { session, done } = await openRun(directory, { interval: 20 });
     await rm(directory, { recursive: true });
     await done;

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { RunRequest } from "../../extension/protocol/engine.ts";
 import type { EngineOptions } from "../../extension/supervisor/process.ts";
 import { spawnRun } from "../../extension/supervisor/run.ts";
-import { isAlive } from "../../extension/supervisor/runDirectory.ts";
+import { isAlive } from "../../extension/processes/identity.ts";
 import { SpareEngine, type SpareOptions } from "../../extension/supervisor/spare.ts";
 
 const dist = fileURLToPath(new URL("../fixtures/engines", import.meta.url));

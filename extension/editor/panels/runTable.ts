@@ -4,7 +4,7 @@ import * as vscode from "vscode";
 import { RunLabels, type MetricRow } from "../../protocol/run.ts";
 import type { ListedRun, RunTableMethods } from "../../protocol/views.ts";
 import { readRows } from "../../supervisor/metrics.ts";
-import { isDead, isLive, listRuns } from "../../supervisor/runDirectory.ts";
+import { isLive, listRuns } from "../../supervisor/runDirectory.ts";
 import { readLabels, writeLabels } from "../../supervisor/runLabels.ts";
 import { runCommand } from "../commands.ts";
 import { folderOf, requireTrust } from "../targets.ts";
@@ -37,10 +37,10 @@ export function runTable(current: () => { directory: string; file: string }): Ru
       return Promise.all(
         stored
           .filter(({ record }) => record.kind === "train")
-          .map(async ({ directory, record }): Promise<ListedRun> => ({
+          .map(async ({ directory, record, life }): Promise<ListedRun> => ({
             run: record,
             labels: await readLabels(directory),
-            live: isLive(record) && !(await isDead(record)),
+            live: isLive(record) && life?.kind !== "silent",
           })),
       );
     },

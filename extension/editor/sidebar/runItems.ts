@@ -1,7 +1,7 @@
 import { runTitle } from "../../protocol/run.ts";
 import * as vscode from "vscode";
 import type { Progress } from "../../protocol/engine.ts";
-import type { CheckpointRecord, RunLabels, RunRecord, RunState } from "../../protocol/run.ts";
+import type { CheckpointRecord, RunLabels, RunState } from "../../protocol/run.ts";
 import { md } from "../../protocol/text/markdown.ts";
 import { plainLine } from "../../protocol/text/plain.ts";
 import { isResumable } from "../../supervisor/resume.ts";
@@ -72,10 +72,24 @@ const STATE_NAMES: Record<RunState, string> = {
 };
 
 const stateName = (node: RunNode): string =>
-  waits(node) ? vscode.l10n.t("waiting") : STATE_NAMES[node.record.state];
+  waits(node) ? vscode.l10n.t("waiting") : (awayText(node) ?? STATE_NAMES[node.record.state]);
+
+const AWAY = new vscode.ThemeIcon("remote");
+
+/** Where a run is whose process can't be seen from here. */
+function awayText({ life }: RunNode): string | undefined {
+  if (life?.kind === "elsewhere") return vscode.l10n.t("running elsewhere (host {0})", life.lock.host);
+  if (life?.kind !== "silent") return undefined;
+  return vscode.l10n.t(
+    "no sign of life since {0} (host {1})",
+    new Date(life.since).toLocaleString(),
+    life.lock.host,
+  );
+}
 
 /** What menus ask of a run. */
-function contextOf(record: RunRecord, { archived }: RunLabels): string {
+function contextOf({ record, labels: { archived }, life }: RunNode): string {
+  if (life?.kind === "silent") return TREE_ITEMS.interruptedRun;
   if (isLive(record)) return TREE_ITEMS.liveRun;
   if (archived) return TREE_ITEMS.archivedRun;
   return isResumable(record) ? TREE_ITEMS.interruptedRun : TREE_ITEMS.endedRun;
@@ -107,17 +121,19 @@ export function runItem(node: RunNode, expandable: boolean): vscode.TreeItem {
   const state = !expandable ? None : record.checkpoints.length > 0 ? Expanded : Collapsed;
   const item = new vscode.TreeItem(runName(node), state);
   item.id = directory;
-  item.contextValue = contextOf(record, labels);
+  item.contextValue = contextOf(node);
   item.iconPath = labels.archived
     ? new vscode.ThemeIcon("archive")
     : waits(node)
       ? WAITING
-      : STATE_ICONS[record.state];
+      : awayText(node) !== undefined
+        ? AWAY
+        : STATE_ICONS[record.state];
   const tags = labels.tags.map((tag) => `#${tag}`).join(" ");
   const how = isLive(record)
     ? standing(node)
     : joined(formatMetrics(record.metrics, 1), formatAge(record.endedAt ?? record.createdAt));
-  item.description = joined(how, tags);
+  item.description = joined(awayText(node) ?? "", how, tags);
   item.accessibilityInformation = {
     label: vscode.l10n.t("Run of {0}, {1}, {2}", runName(node), stateName(node), item.description),
   };

@@ -55,11 +55,12 @@ abstract class StoredRuns<Node extends RunNode | CheckpointNode> extends Sidebar
   }
 
   /** What this window knows of a run is newer than what is on the disk. */
-  #now({ directory, record }: StoredRun): Omit<RunNode, "labels"> {
+  #now({ directory, record, life }: StoredRun): Omit<RunNode, "labels"> {
     const session = this.runs.live.find((one) => one.directory === directory);
     return {
       directory,
       record: session?.record ?? record,
+      life: session === undefined ? life : session.life,
       progress: session?.progress,
       waitsFor: session?.waitsFor,
     };
