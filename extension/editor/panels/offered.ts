@@ -1,4 +1,3 @@
-import { stat } from "node:fs/promises";
 import { isAbsolute } from "node:path";
 import type { SourcePosition, UserError } from "../../protocol/errors.ts";
 import { EngineError } from "../../supervisor/errors.ts";
@@ -28,8 +27,6 @@ export class OfferedSources {
     const { file } = position;
     if (!isAbsolute(file) || !(namesFile(this.#errors, file) || namesFile(await this.#shown(), file)))
       throw notOffered(file);
-    if (!(await stat(file)).isFile())
-      throw new EngineError({ code: "file", message: `${file} is not a regular file.` });
     await openPosition(position, preserveFocus);
   }
 }
