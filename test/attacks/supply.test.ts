@@ -61,9 +61,17 @@ describe.skipIf(process.platform === "win32")("the package index", () => {
 
   it("sends a wheel that doesn't end", async () => {
     const attacked = machine();
+    const file = path.join(attacked.root, "endless.cjs");
+    fs.writeFileSync(
+      file,
+      `const fs = require("node:fs"), file = process.env.TMPDIR + "/endless";
+fs.writeFileSync(file, "");
+fs.truncateSync(file, 2e9);
+setTimeout(() => {}, 60_000);`,
+    );
     attacked.program(
       "python3",
-      'case "$*" in *--version) exit 0;; esac\ntruncate -s 2G "$TMPDIR/endless"; sleep 60',
+      `case "$*" in *--version) exit 0;; esac\nexec "${process.execPath}" "${file}"`,
     );
     expect((await refusal(attacked)).message).toContain("sent more than 1 GB");
     expect(attacked.files()).toEqual([]);
