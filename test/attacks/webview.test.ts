@@ -45,6 +45,7 @@ vi.mock("vscode", () => {
     Position,
     Range: vi.fn(),
     TabInputText: vi.fn(),
+    RelativePattern: vi.fn(),
     ViewColumn: { One: 1 },
     Disposable: vi.fn(),
     env: { language: "en" },
@@ -68,6 +69,11 @@ vi.mock("vscode", () => {
       openTextDocument: (file: string) => Promise.resolve({ uri: Uri.file(file), getText: () => "" }),
       onDidChangeTextDocument: subscription,
       onDidSaveTextDocument: subscription,
+      createFileSystemWatcher: () => ({
+        onDidChange: subscription,
+        onDidCreate: subscription,
+        dispose: () => undefined,
+      }),
       fs: { stat: () => Promise.resolve({}) },
     },
     commands: { executeCommand: (...args: unknown[]) => Promise.resolve(done.commands.push(args)) },
@@ -341,6 +347,28 @@ describe("the page of a training panel", () => {
       ["setLearningRate", { valueOf: 1 }],
     ] as const)
       expect(await page.call(method, value)).toMatch(/refused: Invalid/);
+  });
+});
+
+describe("the page of a tensor file's editor", () => {
+  it("names a tensor by what is no place, and a file to compare with", async () => {
+    const { TensorEditor } = await import("../../extension/editor/panels/tensorEditor.ts");
+    const page = new HostilePage();
+    const file = path.join(workspace, "net.safetensors");
+    const engine = vi.fn();
+    const options = { extensionUri: "", log, engine };
+    const editor = new TensorEditor(page as never, file, options as never);
+    expect(editor.file).toBe(file);
+    for (const index of [-1, 0.5, "0", null, Number.MAX_VALUE * 2, [0], secret])
+      expect(await page.call("statistics", index)).toContain("refused");
+    // The user alone chooses it, in a dialog.
+    expect(await page.call("compare", secret)).toContain("refused");
+    expect(await page.call("choose", secret)).toContain("refused");
+    expect(await page.call("compare")).toContain("refused: There is no file to compare with");
+    expect(engine).not.toHaveBeenCalled();
+    // No run says that it has written the file: there is nothing to evaluate.
+    await page.call("evaluate");
+    expect(done.commands).toEqual([["layerwise.evaluateCheckpoint", undefined]]);
   });
 });
 
