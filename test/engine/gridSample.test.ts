@@ -88,6 +88,60 @@ describe.each(hasNative ? (["native", "wasm"] as const) : (["wasm"] as const))("
     ]);
   });
 
+  // The gradient of a place is the difference of the pixels beside it: rounding says which these are.
+  test.each([11, 18, 19, 25, 29, 31])(
+    "places of an identity transform lie as in PyTorch: %i pixels",
+    (size) => {
+      const pixels = Array.from({ length: size }, (_, i) => i * i);
+      const at = (i: number): number => pixels[i] ?? 0;
+      const map = torch
+        .tensor([
+          [
+            [1, 0, 0],
+            [0, 1, 0],
+          ],
+        ])
+        .float();
+      const grid = F.affineGrid(map, [1, 1, 1, size], { alignCorners: false });
+      const slopes = (round: (x: number) => number): number[] =>
+        Array.from(
+          valuesOf(grid.value).filter((_, i) => i % 2 === 0),
+          (x) => {
+            const before = Math.floor(round(Math.fround(x + 1)));
+            return ((at(before + 1) - at(before)) * size) / 2;
+          },
+        );
+      const row = torch.tensor(pixels).float();
+      // One multiply-add for images; for volumes the product is rounded first.
+      const image = grid.detach().requiresGrad_();
+      F.gridSample(row.view(1, 1, 1, size), image, { alignCorners: false })
+        .sum()
+        .backward();
+      const once = slopes((x) => Math.fround((x * size) / 2 - 0.5));
+      expect(
+        image
+          .grad!.flatten()
+          .tolist()
+          .filter((_, i) => i % 2 === 0),
+      ).toEqual(once);
+      const volume = torch
+        .cat([image.detach(), torch.zeros([1, 1, size, 1])], -1)
+        .unsqueeze(1)
+        .requiresGrad_();
+      F.gridSample(row.view(1, 1, 1, 1, size), volume, { alignCorners: false })
+        .sum()
+        .backward();
+      const twice = slopes((x) => Math.fround(Math.fround((x * size) / 2) - 0.5));
+      expect(
+        volume
+          .grad!.flatten()
+          .tolist()
+          .filter((_, i) => i % 3 === 0),
+      ).toEqual(twice);
+      expect(once).not.toEqual(twice);
+    },
+  );
+
   test.each(samples.map((c) => [`${c.input.shape.join("x")} ${JSON.stringify(c.options)}`, c] as const))(
     "gridSample of %s",
     (_, { input, grid, options, result, grads }) => {

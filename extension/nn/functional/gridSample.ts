@@ -66,7 +66,7 @@ export function gridSample(input: Tensor, grid: Tensor, ...rest: unknown[]): Ten
   return composed(() => {
     // The grid has x first, the input's dimensions end with it.
     const places = sizes.map((size, d) =>
-      pixelOf(select(grid, -1, sizes.length - 1 - d), size, alignCorners),
+      pixelOf(select(grid, -1, sizes.length - 1 - d), size, alignCorners, sizes.length === 3),
     );
     const inside = (x: Tensor, size: number): Tensor => padded(x, size, paddingMode, alignCorners);
     const axes =
@@ -113,9 +113,22 @@ function check(input: Tensor, grid: Tensor, mode: string, padding: string): void
   }
 }
 
-/** A place from −1 to 1 as a pixel's number. */
-function pixelOf(x: Tensor, size: number, alignCorners: boolean): Tensor {
-  return alignCorners ? mul(add(x, 1), (size - 1) / 2) : div(sub(mul(add(x, 1), size), 1), 2);
+/**
+ * A place from −1 to 1 as a pixel's number, rounded as in PyTorch: one unit less, and a place on a pixel falls short of it,
+ * and has another gradient. PyTorch's kernel of images multiplies and adds in one go, that of volumes doesn't.
+ */
+function pixelOf(x: Tensor, size: number, alignCorners: boolean, volume: boolean): Tensor {
+  const from = add(x, 1);
+  if (alignCorners) return mul(from, (size - 1) / 2);
+  const pixel = sub(mul(from, size / 2), 0.5);
+  return volume ? pixel : add(pixel, lostProduct(detach(from), size / 2));
+}
+
+/** What rounding takes from x · factor, for a factor of up to 13 bits: Dekker's product of halves of x. */
+function lostProduct(x: Tensor, factor: number): Tensor {
+  const shifted = mul(x, 2 ** 13 + 1);
+  const high = sub(shifted, sub(shifted, x));
+  return add(sub(mul(high, factor), mul(x, factor)), mul(sub(x, high), factor));
 }
 
 /** Pixels outside moved inside, unless what lies there is zero. */
