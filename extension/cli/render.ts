@@ -84,13 +84,16 @@ function readLines(file: string): string[] | undefined {
   }
 }
 
+/** Columns are as wide as their widest cell, up to this: one long name must not widen thousands of rows. */
+const WIDEST = 200;
+
 /** Columns side by side, numbers to the right. The first row is the header. No cell breaks its line. */
 export function table(texts: readonly (readonly string[])[], alignRight: readonly boolean[] = []): string[] {
   const rows = texts.map((row) => row.map(plainLine));
   const widths: number[] = [];
   for (const row of rows)
     row.forEach((cell, i) => {
-      widths[i] = Math.max(widths[i] ?? 0, cell.length);
+      widths[i] = Math.min(WIDEST, Math.max(widths[i] ?? 0, cell.length));
     });
   return rows.map((row) =>
     row

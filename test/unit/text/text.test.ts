@@ -12,6 +12,7 @@ import { markdownBlock, markdownCode, markdownText, md } from "../../../extensio
 import { texText, xmlText } from "../../../extension/protocol/text/markup.ts";
 import { jsonText, plainLine, plainText } from "../../../extension/protocol/text/plain.ts";
 import { parse as parseCode, walk } from "../../../scripts/l10n.mjs";
+import { table } from "../../../extension/cli/render.ts";
 import { CONTROLS, CONTROLS_IN_LINES, hostile, RUNS } from "./hostile.ts";
 
 interface Token {
@@ -223,4 +224,16 @@ describe("markup", () => {
       expect(rest).not.toMatch(/[\\#$%&_{}^~\n]/);
     });
   });
+});
+
+test("a long name is cut in a label, and widens no other row of a table", () => {
+  const long = "👍".repeat(1_000);
+  expect(labelText(long).length).toBeLessThanOrEqual(1001);
+  expect(labelText(`a${long}`)).toMatch(/👍…$/u);
+  const lines = table([
+    ["name", "size"],
+    ["x".repeat(1_000_000), "1"],
+    ["b", "2"],
+  ]);
+  expect(lines[2]!.length).toBeLessThan(300);
 });
