@@ -76,7 +76,11 @@ export const vscode = {
   StatusBarAlignment: { Left: 1 },
   ProgressLocation: { Window: 10, Notification: 15 },
   UIKind: { Desktop: 1 },
-  Uri: { file: (fsPath: string) => ({ fsPath, path: fsPath, toString: () => fsPath }), joinPath: () => ({}) },
+  Uri: {
+    file: (fsPath: string) => ({ fsPath, path: fsPath, toString: () => fsPath }),
+    joinPath: () => ({}),
+    parse: (text: string) => text,
+  },
   env: { language: "en", uiKind: 1 },
   l10n: {
     t: (text: string, ...values: unknown[]) =>
@@ -87,7 +91,27 @@ export const vscode = {
       show("debug", () => [given.name])().then(() => true),
   },
   tasks: {},
-  languages: {},
+  languages: {
+    createDiagnosticCollection: () => ({
+      set: (_: unknown, all: { message: string }[]) =>
+        void shown.push({ where: "problem", texts: all.map(({ message }) => message) }),
+      dispose: () => undefined,
+    }),
+  },
+  DiagnosticSeverity: { Information: 2, Warning: 1 },
+  Location: Plain,
+  DiagnosticRelatedInformation: class {
+    message: unknown;
+    constructor(_: unknown, message: unknown) {
+      this.message = message;
+    }
+  },
+  Diagnostic: class {
+    message: unknown;
+    constructor(_: unknown, message: unknown) {
+      this.message = message;
+    }
+  },
   commands: { executeCommand: () => Promise.resolve(), registerCommand: disposable },
   workspace: {
     isTrusted: true,

@@ -186,6 +186,53 @@ describe("the editor", () => {
     expect(shown[0]?.texts[0]).toMatch(/^\$\(beaker\) /);
   });
 
+  it("puts hidden characters into an error and a warning, which become problems", async () => {
+    const { ModelDiagnostics } = await import("../../extension/editor/diagnostics.ts");
+    const position = { file: "/w/net.nn.ts", line: 1, column: 1, endColumn: 2 };
+    const layer = { className: HOSTILE, detail: HOSTILE, inputs: [HOSTILE] };
+    const report = {
+      file: "/w/net.nn.ts",
+      errors: [
+        { code: HOSTILE, message: `error ${HOSTILE}`, position, module: HOSTILE, hint: HOSTILE, layer },
+      ],
+      models: [],
+      warnings: [{ code: "zeroGrad", message: `warning ${HOSTILE}`, position }],
+    };
+    const uri = { fsPath: "/w/net.nn.ts", toString: () => "/w/net.nn.ts" };
+    let change: (uri: object) => void = () => undefined;
+    const { vscode } = await import("./fakeVscode.ts");
+    vi.spyOn(vscode.workspace, "getConfiguration").mockReturnValue({ get: () => true } as never);
+    const previews = {
+      get: () => ({ report }),
+      onDidChange: (listener: (uri: object) => void) => {
+        change = listener;
+        return { dispose: () => undefined };
+      },
+    };
+    const diagnostics = new ModelDiagnostics(previews as never, never);
+    change(uri);
+    const texts = shown.flatMap(({ where, texts: some }) => (where === "problem" ? some : []));
+    expect(texts.map((text) => text.split(" ", 1)[0])).toEqual(["error", "warning"]);
+    for (const text of texts) expect(text.match(STEERS)?.[0]).toBeUndefined();
+    diagnostics.dispose();
+  });
+
+  it("puts a command link into a run that a new window tells of", async () => {
+    const { recoverRuns } = await import("../../extension/editor/recovery.ts");
+    const { Messages } = await import("../../extension/editor/messages.ts");
+    const { vscode } = await import("./fakeVscode.ts");
+    const record = { ...hostileRecord("/w/net.nn.ts"), orphaned: true, state: "stopped" };
+    const where = path.join(folder, "window [x](command:y)");
+    writeRun(where, record.id, record);
+    vscode.workspace.workspaceFolders = [{ uri: { fsPath: where }, name: HOSTILE }];
+    const memory = { get: () => "", update: () => Promise.resolve() };
+    await recoverRuns(runs(), new Messages(), memory as never, never);
+    vscode.workspace.workspaceFolders = [];
+    const texts = shown.flatMap(({ where: place, texts: some }) => (place === "message" ? some : []));
+    expect(texts.join()).toContain("20260101-000000-net");
+    for (const text of texts) expectLabel(text);
+  });
+
   it("puts links into the progress of a download or an export", async () => {
     const { showProgress } = await import("../../extension/editor/show.ts");
     const location = 15 as never;
