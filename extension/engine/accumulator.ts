@@ -18,10 +18,18 @@ export class GradientAccumulator {
   /** Computes the gradients so far, and leaves them to be added to. */
   hold(): void {
     const params = this.#optimizer.paramGroups.flatMap((group) => group.params);
-    for (const p of params) if (p.grad !== null) this.#store(p, p.grad);
+    const gradients: [p: Tensor, grad: Tensor][] = [];
+    for (const p of params) if (p.ownGrad !== null) gradients.push([p, p.ownGrad]);
+    for (const [p, grad] of gradients) {
+      this.#store(p, grad);
+      p.grad = null;
+    }
     computeStep();
     // What the next batch adds is stored again only if another one follows.
-    for (const p of params) if (p.grad !== null) p.grad.replace(this.#stored.get(p)!.value, undefined);
+    for (const [p, grad] of gradients) {
+      grad.replace(this.#stored.get(p)!.value, undefined);
+      p.grad = grad;
+    }
   }
 
   #store(p: Tensor, grad: Tensor): void {

@@ -88,7 +88,7 @@ function tensorCopy(source: Tensor): Tensor {
   // An entry of a state dict shares a parameter's storage, which the next step writes over.
   if (source.undetached.storage !== undefined) value.persist();
   else value.value.visible = true;
-  if (source.grad !== null) value.grad = tensorCopy(source.grad);
+  if (source.ownGrad !== null) value.grad = tensorCopy(source.ownGrad);
   return wantsGrad ? value.requiresGrad_() : value;
 }
 

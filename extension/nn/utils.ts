@@ -18,7 +18,7 @@ type Parameters = Tensor | Iterable<Tensor>;
 
 function gradients(parameters: Parameters): Tensor[] {
   const list = parameters instanceof Tensor ? [parameters] : [...parameters];
-  return list.flatMap((p) => (p.grad === null ? [] : [p.grad]));
+  return list.flatMap((p) => (p.ownGrad === null ? [] : [p.ownGrad]));
 }
 
 interface ClipOptions {

@@ -1,6 +1,7 @@
 import { apply } from "./apply.ts";
 import { anyCustomGradients, customGradient } from "./differentiation/customGradients.ts";
 import { internal, TensorError } from "./errors.ts";
+import { noteGradient } from "./gradients.ts";
 import { fillValue, type GradientEdge, type Node } from "./graph.ts";
 import { anyHooks, visitAccumulated, visitLeaf, visitNode } from "./gradientHooks.ts";
 import type { GradientRule } from "./op.ts";
@@ -40,7 +41,7 @@ export function backward(root: Tensor, gradient?: Tensor, options: BackwardOptio
   if (plain && repeatBackward(root.value, run)) return;
   const leaves = run();
   inspection.backward?.(Array.from(leaves.values(), ({ value }) => value));
-  const first = [...leaves.keys()].every((leaf) => leaf.grad === null);
+  const first = [...leaves.keys()].every((leaf) => leaf.ownGrad === null);
   hidden(() =>
     withGradients(createGraph, () => {
       for (const [leaf, grad] of leaves) {
@@ -62,10 +63,13 @@ export function backward(root: Tensor, gradient?: Tensor, options: BackwardOptio
  * differentiated again is a new tensor.
  */
 function accumulate(leaf: Tensor, grad: Tensor, createGraph: boolean): void {
-  const before = leaf.grad;
+  const before = leaf.ownGrad;
   if (before === null) leaf.grad = new Tensor(grad.value, createGraph ? grad.edge : undefined);
   else if (createGraph) leaf.grad = apply(add, [before, grad], {});
   else before.write(apply(add, [before, grad], {}));
+  // No step makes use of the gradient of an input: it is the program's to read.
+  if (leaf.storage === undefined) leaf.ownGrad!.value.visible = true;
+  else noteGradient(leaf);
 }
 
 type Several = Tensor | readonly Tensor[];

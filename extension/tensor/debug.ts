@@ -45,7 +45,7 @@ export function propertiesOf(x: Tensor): TensorProperties {
     dtype: x.dtype,
     requiresGrad: x.edge !== undefined,
     ...(gradFn === undefined ? {} : { gradFn }),
-    ...(x.grad === null ? {} : { grad: x.grad }),
+    ...(x.ownGrad === null ? {} : { grad: x.ownGrad }),
     ...(values === undefined ? {} : statistics(values)),
     values: values === undefined ? "not computed here" : nested(values, x.shape),
   };

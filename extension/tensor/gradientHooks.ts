@@ -61,11 +61,10 @@ export function visitNode(node: Node, grads: (Tensor | null)[]): void {
     const edge = tensor.requiresGrad ? tensor.edge : undefined;
     const grad = edge?.node === node ? grads[edge.index] : undefined;
     if (!grad) continue;
-    observe(grad.value);
-    tensor.grad =
-      tensor.grad === null
-        ? new Tensor(grad.value, scope.gradients ? grad.edge : undefined)
-        : apply(add, [tensor.grad, grad], {});
+    const before = tensor.ownGrad;
+    const sum = before === null ? grad : apply(add, [before, grad], {});
+    observe(sum.value);
+    tensor.grad = before === null ? new Tensor(grad.value, scope.gradients ? grad.edge : undefined) : sum;
   }
 }
 
@@ -121,7 +120,7 @@ export function registerHook(input: Tensor, hook: TensorHook): Handle {
 export function zeroGradients(tensors: Iterable<Tensor>, setToNone: boolean | { setToNone?: boolean }): void {
   const forget = typeof setToNone === "object" ? (setToNone.setToNone ?? true) : setToNone;
   for (const tensor of tensors) {
-    const { grad } = tensor;
+    const grad = tensor.ownGrad;
     if (forget) tensor.grad = null;
     else if (grad !== null) {
       grad.edge = undefined;

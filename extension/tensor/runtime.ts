@@ -3,6 +3,7 @@ import { internal, TensorError } from "./errors.ts";
 import { Node, Value, type Storage } from "./graph.ts";
 import { numel } from "./shape.ts";
 import { allSettled, dirty, replacing, Tensor } from "./tensor.ts";
+import { forgetGradients, Reached } from "./gradients.ts";
 import { buildPlan } from "./plan.ts";
 import type { Plan, Request } from "./template.ts";
 import { scope } from "./scope.ts";
@@ -15,8 +16,10 @@ import {
   learn,
   overwritten,
   recognize,
+  recordReached,
   graphRefused,
   released,
+  surplus,
   takeAbandoned,
 } from "./trace.ts";
 
@@ -35,6 +38,10 @@ export interface Executor {
   compiled?(key: string): boolean;
   /** The current value of a storage the executor has written, copied to the host. */
   read(storage: Storage): HostArray;
+  /** Whether a lazy value stays readable until it is released. The others are there until the next step. */
+  holds?(value: Value): boolean;
+  /** Forgets a lazy value, if it is held. */
+  release?(value: Value): void;
 }
 
 /** Looks at every value of a plan that is computed op by op, before anything is written. */
@@ -89,8 +96,6 @@ export const keep = {
   /** What is known of the batches to come, in a loop that reads each step's values before the next. */
   coming: undefined as Coming | undefined,
 };
-/** Gradients of the last step. */
-let lastLazy: readonly Value[] = [];
 /** Steps whose gradients somebody asked for after they were made. */
 let gradientsRead = 0;
 
@@ -227,24 +232,22 @@ function beside<T>(values: readonly Value[], body: (plan: Plan) => T): T {
 export function barrier(requested: readonly Value[]): void {
   const written = [...dirty];
   const writes = written.length > 0;
-  if (writes) computeAbandoned();
+  if (writes) computeHeld(takeAbandoned());
   const assigns = written.map((t) => ({ storage: t.storage!, value: t.value }));
+  recordReached(requested, dirty);
   const held = heldValues(writes);
   const roots = writes ? [...requested, ...pendingOf(observed)] : requested;
   if (writes) observed = new Set();
-  const gradients = gradientsOf(written);
+  const gradients = writes ? new Reached(dirty, keep.gradients, () => [...roots, ...held]) : undefined;
   // A loss that is read before its `backward()` still needs what its forward has written over, such as a masked weight.
   const old = writes && requested.length > 0 ? overwritten(new Set(assigns.map((a) => a.storage))) : [];
   let plan: Plan;
   try {
-    const lazy = gradients.filter((v) => v.read === undefined);
-    plan = planFor({ requested: roots, assigns, lazy, held });
-    if (writes) {
-      if (lastLazy.length > 0) releaseLazy(new Set([...plan.leaves, ...gradients]));
-      lastLazy = plan.lazy;
-    }
+    plan = planFor({ requested: roots, assigns, lazy: gradients?.values ?? [], held });
+    if (gradients?.releaseOthers(new Set(plan.leaves), executor(), released) === true) gradientsRead++;
     const before = old.map(leafData);
     executor().run(plan, inspection.of?.(plan));
+    gradients?.done();
     old.forEach((value, i) => (value.data = before[i]));
   } catch (error) {
     refuse();
@@ -264,16 +267,19 @@ export function barrier(requested: readonly Value[]): void {
   if (writes || scope.depth === 0) for (const value of plan.fetches) value.leaf ??= null;
 }
 
-/** Computes what the user may hold of steps that errors have ended, before the storages it is made of are written. */
-function computeAbandoned(): void {
-  const requested = takeAbandoned();
-  if (requested.length === 0) return;
+/** Computes what the user may hold, before the storages it is made of are written. */
+function computeHeld(values: readonly Value[]): void {
+  const requested = pendingOf(values);
+  if (requested.length === 0 || current === undefined) return;
   try {
-    executor().run(buildPlan({ requested, assigns: [], lazy: [], held: [] }));
+    current.run(buildPlan({ requested, assigns: [], lazy: [], held: [] }));
   } catch {
-    // It may be what the error was about: reading it says so.
+    // One of them may be what an error was about: reading it says so. The others are there.
+    if (requested.length > 1) for (const value of requested) computeHeld([value]);
   }
 }
+
+surplus.compute = computeHeld;
 
 /** What takes back the numbers of the host that pending writes come with, such as counts of steps. */
 let undoing: (() => void)[] = [];
@@ -294,22 +300,13 @@ export function refuse(): void {
   graphRefused();
 }
 
-/** The executor forgets the last step's gradients now. Those that are used again, or still are a parameter's, stay. */
-function releaseLazy(used: ReadonlySet<Value>): void {
-  if (lastLazy.some((value) => value.data !== undefined || used.has(value))) gradientsRead++;
-  for (const value of lastLazy) {
-    if (value.data !== undefined) continue;
-    if (used.has(value)) value.data = value.read!();
-    else value.read = released;
-  }
-}
-
 /** Forgets all that waits to be computed: for a preview, which computes nothing and looks at one program after another. */
 export function forgetPending(): void {
   allSettled();
   undoing = [];
   carry([]);
   observed = new Set();
+  forgetGradients();
   endTrace();
 }
 
@@ -340,14 +337,6 @@ export async function stepsTogether<T>(body: () => T | Promise<T>): Promise<T> {
 
 function pendingOf(values: Iterable<Value>): Value[] {
   return [...values].filter((v) => !v.ready);
-}
-
-function gradientsOf(tensors: readonly Tensor[]): Value[] {
-  if (!keep.gradients) return [];
-  const out: Value[] = [];
-  for (const t of tensors)
-    if (t.grad !== null && t.grad.value.producer.kind === "node") out.push(t.grad.value);
-  return out.filter((v) => v.data === undefined);
 }
 
 /**

@@ -1,6 +1,7 @@
 import { SCALAR_TYPE, type DType, type HostArray } from "./dtype.ts";
 import { TensorError } from "./errors.ts";
 import { dataValue, stateValue, Storage, type GradientEdge, type Value } from "./graph.ts";
+import { take } from "./gradients.ts";
 import { scope, withGradients } from "./scope.ts";
 import { formatShape, numel, sameShape, strides, type Shape } from "./shape.ts";
 import { isSize, sizeOf } from "./size.ts";
@@ -63,13 +64,20 @@ export class Tensor {
 
   /** The accumulated gradient of a leaf that requires one; null before the first `backward()`. */
   get grad(): Tensor | null {
-    return this.gradient;
+    const { gradient } = this;
+    if (gradient !== null && scope.hidden === 0) take(gradient);
+    return gradient;
   }
 
   /** @throws TensorError "attempting to assign a gradient of size '[3]' to a tensor of size '[2]'. …" */
   set grad(next: Tensor | null) {
     if (next !== null) this.checkGradient(next);
     this.gradient = next;
+  }
+
+  /** @internal `grad` for the library, which doesn't hold it beyond the step. */
+  get ownGrad(): Tensor | null {
+    return this.gradient;
   }
 
   get shape(): Shape {
@@ -181,6 +189,11 @@ export class Tensor {
     return stale ? undefined : this.current;
   }
 
+  /** @internal Lets go of the graph that its value comes from. */
+  part(): void {
+    this.current = this.current.parted();
+  }
+
   /** @internal Makes this tensor share memory with `view.base`. */
   share(view: View): this {
     this.shared = view;
@@ -285,6 +298,8 @@ export class Tensor {
     this.edge = this.wantsGrad ? { leaf: this } : edge;
     this.moved?.();
     if (storage === undefined) {
+      // What the program could read before the write, it can read after it.
+      if (this.current.visible && value.producer.kind === "node") value.visible = true;
       this.current = value;
     } else if (value.producer.kind === "node") {
       this.current = value;

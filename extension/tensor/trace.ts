@@ -1,5 +1,6 @@
 import { Node, Value, type Storage } from "./graph.ts";
 import { internal, TensorError } from "./errors.ts";
+import { noteGradient, isTransient } from "./gradients.ts";
 import type { AnyOp, Op } from "./op.ts";
 import { Numbering, place, Template, type Backward, type Plan, type Request } from "./template.ts";
 import { Tensor } from "./tensor.ts";
@@ -26,6 +27,8 @@ let abandoned: readonly Value[] = [];
 const MOST_HELD = 1024;
 /** Most of these after a barrier: what is never asked for must not hold on to its graph for long. */
 const MOST_CARRIED = 32;
+/** Computes values that would otherwise hold on to too many graphs: see runtime.ts. */
+export const surplus = { compute: undefined as ((values: readonly Value[]) => void) | undefined };
 let overflow = false;
 let backwards: Backward[] = [];
 /** The last training step. */
@@ -48,7 +51,7 @@ const known = new Map<number, Template[]>();
 export function trace(node: Node): void {
   if (recorded.length >= MOST_NODES && skipped.length === 0) {
     overflow = true;
-    carried = heldValues(true).slice(-MOST_HELD);
+    carry(heldValues(true), false, MOST_HELD);
     recorded = [];
   }
   node.serial = recorded.length;
@@ -71,13 +74,17 @@ export function heldValues(all: boolean): Value[] {
   return held;
 }
 
-const isInside = ({ producer, visible, ready }: Value): boolean =>
-  !ready && (producer.kind === "state" || (producer.kind === "node" && !visible));
+function isInside(value: Value): boolean {
+  if (value.ready) return isTransient(value);
+  const { producer, visible } = value;
+  return producer.kind === "state" || (producer.kind === "node" && !visible);
+}
 
 /** An error has ended the step under way: the next one begins with nothing recorded. */
 export function interrupted(): void {
   if (skipped.length > 0) return;
-  abandoned = [...abandoned, ...heldValues(true)].slice(-MOST_CARRIED);
+  abandoned = [...abandoned, ...heldValues(true)];
+  if (abandoned.length > MOST_CARRIED) surplus.compute?.(takeAbandoned());
   carried = [];
   endTrace();
 }
@@ -89,10 +96,17 @@ export function takeAbandoned(): Value[] {
   return values;
 }
 
-/** Notes values of before a barrier that the next step must compute, in addition to those noted before or instead of them. */
-export function carry(values: readonly Value[], add = false): void {
+/**
+ * Notes values of before a barrier that the next step must compute, in addition to those noted before or instead of them.
+ * Where there are too many of them, they are computed now.
+ */
+export function carry(values: readonly Value[], add = false, most = MOST_CARRIED): void {
   const before = add ? carried.filter((value) => !value.ready) : [];
-  carried = [...before, ...values].slice(-MOST_CARRIED);
+  carried = [...before, ...values];
+  if (carried.length <= most) return;
+  const all = carried;
+  carried = [];
+  surplus.compute?.(all);
 }
 
 /** The graph is computed, or given up: what is recorded from here on is another. */
@@ -135,14 +149,6 @@ function completed(request: Request, compiled: (key: string) => boolean): Plan |
   if (recorded.length !== template.length || !compiled(template.key)) return undefined;
   if (!template.matches(numbering, recorded, matched, recorded.length)) return undefined;
   const kept = new Set([...request.lazy, ...request.requested]);
-  const written = new Set(request.assigns.map(({ storage }) => storage));
-  // Without an update of these parameters, their gradients are still to be used: they must be recorded.
-  const needed = skipped.some(
-    ({ results }) =>
-      !results.some(([leaf]) => leaf.storage !== undefined && written.has(leaf.storage)) &&
-      results.some(([leaf, value]) => leaf.grad?.value === value && !kept.has(value)),
-  );
-  if (needed) return undefined;
   const plan = template.plan(numbering, recorded, request);
   if (plan === undefined) return undefined;
   follow(template, plan);
@@ -207,7 +213,7 @@ export function repeatBackward(root: Value, run: () => Map<Tensor, Tensor>): boo
   const leaves: Tensor[] = [];
   for (const { leaf, serial, input } of pattern.results) {
     const tensor = leaf.deref();
-    if (tensor === undefined || tensor.grad !== null) return giveUp();
+    if (tensor === undefined || tensor.ownGrad !== null) return giveUp();
     if (recorded[serial]?.edges?.[input]?.leaf !== tensor) return giveUp();
     leaves.push(tensor);
   }
@@ -216,6 +222,7 @@ export function repeatBackward(root: Value, run: () => Map<Tensor, Tensor>): boo
   const results = pattern.results.map(({ gradient, shape, dtype }, i): readonly [Tensor, Value] => {
     const value = gradient < 0 ? numbering.leaves[-gradient - 1]! : standIn(place(gradient), shape, dtype);
     leaves[i]!.grad = new Tensor(value);
+    noteGradient(leaves[i]!);
     return [leaves[i]!, value];
   });
   progress.matched = pattern.end;
@@ -268,6 +275,15 @@ export function overwritten(storages: ReadonlySet<Storage>): Value[] {
     }
   }
   return found;
+}
+
+/** Records what was taken over if a leaf that isn't updated now has its gradient from it: it may be used later. */
+export function recordReached(requested: readonly Value[], written: ReadonlySet<Tensor>): void {
+  for (const { results } of skipped)
+    for (const [leaf, value] of results) {
+      if (written.has(leaf) || requested.includes(value)) continue;
+      if (leaf.ownGrad?.value === value) return record();
+    }
 }
 
 /** Records what was taken over: somebody wants to see more of it than its results. */

@@ -290,7 +290,8 @@ describe.skipIf(!native)("the compiled step", () => {
     for (let i = 0; i < 5; i++) loop.step().item();
     const { tensors } = executor.counters();
     for (let i = 0; i < (LONG.test(name) ? 200 : 1000); i++) loop.step().item();
-    expect(executor.counters()["tensors"]).toBe(tensors);
+    // The models of earlier tests may be collected meanwhile.
+    expect(executor.counters()["tensors"]).toBeLessThanOrEqual(tensors!);
   });
 
   it("a loss read after later steps is the loss of its own step", () => {
@@ -339,19 +340,18 @@ describe.skipIf(!native)("the compiled step", () => {
     }
   });
 
-  it("gradients can be read after the step, until the next one, and then say so", () => {
-    const loop = LOOPS["MLP, SGD"]!();
-    let kept: Tensor | undefined;
-    for (let i = 0; i < 4; i++) {
-      if (kept !== undefined) {
-        const old = kept;
+  it("a gradient that was read from its parameter after the step is there for good", () => {
+    const read = (now: boolean): number[][] => {
+      const loop = LOOPS["MLP, SGD"]!();
+      const kept: Tensor[] = [];
+      for (let i = 0; i < 8; i++) {
         loop.step();
-        expect(() => old.toTypedArray()).toThrow("this gradient belongs to a step that is over");
+        kept.push(loop.model.parameters()[0]!.grad!);
+        if (now) kept.at(-1)!.toTypedArray();
       }
-      loop.step();
-      kept = loop.model.parameters()[0]!.grad!;
-      if (i === 3) expect(kept.toTypedArray()).toHaveLength(320);
-    }
+      return kept.map((g) => [...g.toTypedArray()]);
+    };
+    expect(read(false)).toEqual(read(true));
   });
 
   it("a learning rate that changes every step does not compile again", () => {

@@ -1,11 +1,10 @@
 // Programs that train with distributions, beside PyTorch: test/fixtures/distributions/programs.py has the same lines.
 import { readFileSync } from "node:fs";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { loadExecutor } from "../../extension/executors/index.ts";
-import { NativeError } from "../../extension/native/errors.ts";
-import { loadNative } from "../../extension/native/load.ts";
 import { F, nn, optim, torch, type Tensor } from "../../extension/nn/index.ts";
 import { setExecutor } from "../../extension/tensor/runtime.ts";
+import { hasNative, onEachEngine } from "./engines.ts";
 
 const {
   Beta,
@@ -172,20 +171,7 @@ function near(actual: readonly number[], wanted: readonly number[], digits = 5):
   actual.forEach((x, i) => expect(x, `place ${i}`).toBeCloseTo(wanted[i]!, digits));
 }
 
-const hasNative = ((): boolean => {
-  try {
-    loadNative();
-    return true;
-  } catch (error) {
-    if (error instanceof NativeError) return false;
-    throw error;
-  }
-})();
-
-describe.each(hasNative ? (["native", "wasm"] as const) : (["wasm"] as const))("on %s", (device) => {
-  beforeAll(async () => void (await loadExecutor(device)));
-  afterAll(() => setExecutor(undefined));
-
+onEachEngine(() => {
   test.each(Object.keys(expected))("%s trains as in PyTorch", (name) => {
     const { losses, weights, actions, sample } = programs[name]!();
     near(losses, expected[name]!.losses, 4);

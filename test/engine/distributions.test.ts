@@ -1,13 +1,11 @@
 // torch.distributions against PyTorch: samples of a seed, scores, moments, gradients, divergences, texts and errors.
 import { readFileSync } from "node:fs";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { loadExecutor } from "../../extension/executors/index.ts";
-import { NativeError } from "../../extension/native/errors.ts";
-import { loadNative } from "../../extension/native/load.ts";
+import { describe, expect, test } from "vitest";
 import { distributions, torch, type Tensor } from "../../extension/nn/index.ts";
 import { toHostArray, type DType } from "../../extension/tensor/dtype.ts";
-import { setExecutor, valuesOf } from "../../extension/tensor/runtime.ts";
+import { valuesOf } from "../../extension/tensor/runtime.ts";
 import { fromHost } from "../../extension/tensor/tensor.ts";
+import { onEachEngine } from "./engines.ts";
 
 interface Recorded {
   dtype: DType;
@@ -127,20 +125,7 @@ const SPECIAL = /Gamma|Beta|Dirichlet|StudentT|Chi2/;
 
 const title = (x: unknown): string => JSON.stringify(x).slice(0, 110);
 
-const hasNative = ((): boolean => {
-  try {
-    loadNative();
-    return true;
-  } catch (error) {
-    if (error instanceof NativeError) return false;
-    throw error;
-  }
-})();
-
-describe.each(hasNative ? (["native", "wasm"] as const) : (["wasm"] as const))("on %s", (device) => {
-  beforeAll(async () => void (await loadExecutor(device)));
-  afterAll(() => setExecutor(undefined));
-
+onEachEngine(() => {
   test.each(cases.map((c) => [title(c.make), c] as const))("%s", (_, c) => {
     const d = made(c.make);
     expect(d.batchShape).toEqual(c.batchShape);

@@ -1,13 +1,11 @@
 // F.gridSample and F.affineGrid against PyTorch: values, gradients and errors.
 import { readFileSync } from "node:fs";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { loadExecutor } from "../../extension/executors/index.ts";
-import { NativeError } from "../../extension/native/errors.ts";
-import { loadNative } from "../../extension/native/load.ts";
+import { expect, test } from "vitest";
 import { F, torch, type Tensor } from "../../extension/nn/index.ts";
 import { setWarningSink } from "../../extension/nn/warnings.ts";
-import { setExecutor, valuesOf } from "../../extension/tensor/runtime.ts";
+import { valuesOf } from "../../extension/tensor/runtime.ts";
 import { fromHost } from "../../extension/tensor/tensor.ts";
+import { onEachEngine } from "./engines.ts";
 
 interface Recorded {
   shape: number[];
@@ -45,20 +43,7 @@ function weighted(x: Tensor): Tensor {
   return x.mul(fromHost(weights, x.shape, "float32")).sum();
 }
 
-const hasNative = ((): boolean => {
-  try {
-    loadNative();
-    return true;
-  } catch (error) {
-    if (error instanceof NativeError) return false;
-    throw error;
-  }
-})();
-
-describe.each(hasNative ? (["native", "wasm"] as const) : (["wasm"] as const))("on %s", (device) => {
-  beforeAll(async () => void (await loadExecutor(device)));
-  afterAll(() => setExecutor(undefined));
-
+onEachEngine(() => {
   // PyTorch's: a place exactly on the border has no gradient there, though `clamp` has one.
   test.each(["border", "reflection"] as const)("places on the border have no gradient: %s", (paddingMode) => {
     const grid = torch

@@ -1,10 +1,7 @@
 // A loss that is read between its forward, which has written to parameters or buffers, and its backward().
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { loadExecutor } from "../../extension/executors/index.ts";
-import { NativeError } from "../../extension/native/errors.ts";
-import { loadNative } from "../../extension/native/load.ts";
+import { expect, test } from "vitest";
 import { F, nn, optim, torch, type Tensor } from "../../extension/nn/index.ts";
-import { setExecutor } from "../../extension/tensor/runtime.ts";
+import { onEachEngine } from "./engines.ts";
 
 /** Masks its weight in place at every call. */
 class Masked extends nn.Conv2d {
@@ -61,20 +58,7 @@ function train(make: (typeof models)[string], read: boolean): { losses: number[]
   return { losses, state: [...model.stateDict().values()].map((v) => v.flatten().tolist() as number[]) };
 }
 
-const hasNative = ((): boolean => {
-  try {
-    loadNative();
-    return true;
-  } catch (error) {
-    if (error instanceof NativeError) return false;
-    throw error;
-  }
-})();
-
-describe.each(hasNative ? (["native", "wasm"] as const) : (["wasm"] as const))("on %s", (device) => {
-  beforeAll(async () => void (await loadExecutor(device)));
-  afterAll(() => setExecutor(undefined));
-
+onEachEngine(() => {
   test.each(Object.keys(models))("reading the loss early changes nothing: %s", (name) => {
     const [plain, early] = [train(models[name]!, false), train(models[name]!, true)];
     early.losses.forEach((loss, i) => expect(loss).toBeCloseTo(plain.losses[i]!, 5));

@@ -1,13 +1,11 @@
 // Programs that differentiate gradients, with PyTorch's numbers: test/fixtures/gradients/make.py.
 import { readFileSync } from "node:fs";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { loadExecutor } from "../../extension/executors/index.ts";
-import { nativeStatus } from "../../extension/native/status.ts";
+import { expect, it } from "vitest";
 import { F, nn, optim, torch, type Tensor } from "../../extension/nn/index.ts";
 import { packPaddedSequence } from "../../extension/nn/utilsRnn.ts";
-import { forgetPending, setExecutor } from "../../extension/tensor/runtime.ts";
 import { numel } from "../../extension/tensor/shape.ts";
 import { fromHost } from "../../extension/tensor/tensor.ts";
+import { onEachEngine } from "./engines.ts";
 
 const { cases } = JSON.parse(
   readFileSync(new URL("../fixtures/gradients/second.json", import.meta.url), "utf8"),
@@ -192,19 +190,4 @@ function suite(): void {
   });
 }
 
-function leave(): void {
-  forgetPending();
-  setExecutor(undefined);
-}
-
-describe.skipIf(nativeStatus().state !== "installed")("second order, native", () => {
-  beforeAll(async () => void (await loadExecutor("native")));
-  afterAll(leave);
-  suite();
-});
-
-describe("second order, wasm", () => {
-  beforeAll(async () => void (await loadExecutor("wasm")));
-  afterAll(leave);
-  suite();
-});
+onEachEngine(suite);

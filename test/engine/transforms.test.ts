@@ -1,12 +1,10 @@
 // torch.autograd.Function, checkpoints and torch.func, with PyTorch's numbers: test/fixtures/gradients/make.py.
 import { readFileSync } from "node:fs";
-import { afterAll, beforeAll, describe, expect, expectTypeOf, it } from "vitest";
-import { loadExecutor } from "../../extension/executors/index.ts";
-import { nativeStatus } from "../../extension/native/status.ts";
+import { describe, expect, expectTypeOf, it } from "vitest";
 import { F, nn, optim, torch, type Tensor } from "../../extension/nn/index.ts";
-import { forgetPending, setExecutor } from "../../extension/tensor/runtime.ts";
 import { numel } from "../../extension/tensor/shape.ts";
 import { fromHost } from "../../extension/tensor/tensor.ts";
+import { onEachEngine } from "./engines.ts";
 
 const { cases } = JSON.parse(
   readFileSync(new URL("../fixtures/gradients/second.json", import.meta.url), "utf8"),
@@ -413,21 +411,13 @@ function suite(): void {
   describe("torch.func", transforms);
 }
 
-function leave(): void {
-  forgetPending();
-  setExecutor(undefined);
-}
-
-describe.skipIf(nativeStatus().state !== "installed")("native", () => {
-  beforeAll(async () => void (await loadExecutor("native")));
-  afterAll(leave);
+onEachEngine((name, executor) => {
   suite();
 
-  it("compiles a training with a Function once", async () => {
-    const executor = await loadExecutor("native");
+  it.skipIf(name !== "native")("compiles a training with a Function once", () => {
     const weight = new nn.Parameter(torch.ones(3));
     const sgd = new optim.SGD([weight], { lr: 0.1 });
-    const before = executor.counters();
+    const before = executor().counters();
     for (let step = 0; step < 8; step++) {
       sgd.zeroGrad();
       Exp.apply(weight.mul(wave([3], step)), 1)
@@ -435,14 +425,8 @@ describe.skipIf(nativeStatus().state !== "installed")("native", () => {
         .backward();
       sgd.step();
     }
-    const { compiled, compiledRuns } = executor.counters();
+    const { compiled, compiledRuns } = executor().counters();
     expect(compiled! - before["compiled"]!).toBe(1);
     expect(compiledRuns! - before["compiledRuns"]!).toBeGreaterThanOrEqual(6);
   });
-});
-
-describe("wasm", () => {
-  beforeAll(async () => void (await loadExecutor("wasm")));
-  afterAll(leave);
-  suite();
 });

@@ -1,11 +1,8 @@
 // weightNorm and spectralNorm beside PyTorch: test/fixtures/weightHooks/make.py has the same programs.
 import { readFileSync } from "node:fs";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { loadExecutor } from "../../extension/executors/index.ts";
-import { NativeError } from "../../extension/native/errors.ts";
-import { loadNative } from "../../extension/native/load.ts";
+import { expect, test } from "vitest";
 import { copy, F, nn, optim, torch, type Tensor } from "../../extension/nn/index.ts";
-import { setExecutor } from "../../extension/tensor/runtime.ts";
+import { onEachEngine } from "./engines.ts";
 
 const { removeSpectralNorm, removeWeightNorm, spectralNorm, weightNorm } = nn.utils;
 
@@ -41,20 +38,7 @@ function train(optimizer: optim.Optimizer, loss: Tensor): void {
   optimizer.step();
 }
 
-const hasNative = ((): boolean => {
-  try {
-    loadNative();
-    return true;
-  } catch (error) {
-    if (error instanceof NativeError) return false;
-    throw error;
-  }
-})();
-
-describe.each(hasNative ? (["native", "wasm"] as const) : (["wasm"] as const))("on %s", (device) => {
-  beforeAll(async () => void (await loadExecutor(device)));
-  afterAll(() => setExecutor(undefined));
-
+onEachEngine(() => {
   test("a GAN with spectralNorm trains as in PyTorch", () => {
     torch.manualSeed(1);
     const generator = new nn.Sequential(

@@ -17,7 +17,7 @@ import { numel } from "../../tensor/shape.ts";
 import { firstDifference, graphName, outlineOf, Fallbacks, type Choice, type Outline } from "../choices.ts";
 import { inParts } from "./batchParts.ts";
 import { EagerBuilder, EagerRef, upload } from "./eagerBuilder.ts";
-import { translated } from "../errors.ts";
+import { isVague, translated } from "../errors.ts";
 import { Lowering } from "../layouts.ts";
 import { tensorflowBackend } from "./backend.ts";
 import { CompiledPlan } from "./compiledPlan.ts";
@@ -72,7 +72,10 @@ export class TensorFlowExecutor implements Executor, Residences {
   /** The plan whose last steps were computed ahead: their gradients may be asked for. */
   private ahead: CompiledPlan | undefined;
   private readonly seen = new Set<string>();
-  private lazy: number[] = [];
+  /** Tensors of lazy values, by what reads them. */
+  private readonly lazy = new Map<() => HostArray, number>();
+  /** Those of the last step, where it was computed with others: until the next one. */
+  private lastLazy: readonly number[] = [];
   // Tensors of unreachable storages, freed between calls.
   private readonly abandoned: number[] = [];
   private readonly registry = new FinalizationRegistry<Residence>((r) => {
@@ -87,9 +90,13 @@ export class TensorFlowExecutor implements Executor, Residences {
 
   run(plan: Plan, inspector?: Inspector): void {
     for (const id of this.abandoned.splice(0)) this.binding.deleteTensor(id);
-    if (plan.assigns.length > 0) for (const id of this.lazy.splice(0)) this.binding.deleteTensor(id);
+    if (plan.assigns.length > 0) {
+      for (const id of this.lastLazy) this.binding.deleteTensor(id);
+      this.lastLazy = [];
+    }
+    let compiled: CompiledPlan | undefined;
     try {
-      const compiled = inspector === undefined ? this.compiledPlan(plan) : undefined;
+      compiled = inspector === undefined ? this.compiledPlan(plan) : undefined;
       if (compiled !== this.waiting) this.flush();
       if (compiled !== this.ahead && plan.assigns.length > 0) {
         this.ahead?.forget();
@@ -105,8 +112,18 @@ export class TensorFlowExecutor implements Executor, Residences {
       this.counters.calls++;
       this.keepLazy(plan.lazy, compiled.run(plan, this));
     } catch (error) {
-      throw translated(error);
+      const known = translated(error);
+      if (compiled !== undefined && isVague(known)) this.explain(plan, known);
+      throw known;
     }
+  }
+
+  /** Computes a plan that was refused op by op, and writes nothing: the error there says more. */
+  private explain(plan: Plan, error: unknown): void {
+    const done = (): never => {
+      throw error;
+    };
+    this.interpret(plan, { node() {}, done });
   }
 
   /** Queues a training step with the next ones, when its values are not read at once. */
@@ -167,8 +184,8 @@ export class TensorFlowExecutor implements Executor, Residences {
 
   /** The gradients of the last step, which was computed with others. */
   private lazyOf(compiled: CompiledPlan): readonly number[] {
-    if (this.lazy.length === 0) this.lazy = compiled.lazy(this);
-    return this.lazy;
+    if (this.lastLazy.length === 0) this.lastLazy = compiled.lazy(this);
+    return this.lastLazy;
   }
 
   get waits(): number {
@@ -229,11 +246,24 @@ export class TensorFlowExecutor implements Executor, Residences {
   }
 
   private keepLazy(values: readonly Value[], ids: readonly number[]): void {
-    this.lazy.push(...ids);
     values.forEach((value, i) => {
       const id = ids[i]!;
+      // A value may be the gradient of several leaves.
+      this.release(value);
       value.read = () => this.binding.tensorDataSync(id) as HostArray;
+      this.lazy.set(value.read, id);
     });
+  }
+
+  holds({ read }: Value): boolean {
+    return read !== undefined && this.lazy.has(read);
+  }
+
+  release({ read }: Value): void {
+    const id = read && this.lazy.get(read);
+    if (read === undefined || id === undefined) return;
+    this.lazy.delete(read);
+    this.binding.deleteTensor(id);
   }
 
   /** The compiled form of a plan seen before. */

@@ -38,7 +38,8 @@ export class TfjsExecutor implements Executor {
   private readonly loops: boolean;
   private readonly programs = new Map<string, Program>();
   private readonly seen = new Set<string>();
-  private lazy: tfjs.Tensor[] = [];
+  /** Tensors of lazy values, by what reads them. A loop's array is there until its plan comes again. */
+  private readonly lazy = new Map<() => HostArray, tfjs.Tensor>();
   private readonly abandoned: Residence[] = [];
   private readonly registry = new FinalizationRegistry<Residence>((r) => this.abandoned.push(r));
 
@@ -55,7 +56,6 @@ export class TfjsExecutor implements Executor {
   run(plan: Plan, inspector?: Inspector): void {
     const program = inspector === undefined ? this.programs.get(plan.key) : undefined;
     for (const { tensor } of this.abandoned.splice(0)) tensor?.dispose();
-    if (plan.assigns.length > 0) for (const t of this.lazy.splice(0)) t.dispose();
     // Draws take their numbers in program order, before anything is computed from them.
     for (const value of plan.leaves) if (value.producer.kind === "random") leafData(value);
     try {
@@ -127,9 +127,12 @@ export class TfjsExecutor implements Executor {
         value.read = () => array.slice();
         return;
       }
+      // A value may be the gradient of several leaves.
+      this.release(value);
       const t = this.take(lazy[i]!, taken).tensor!;
-      this.lazy.push(t);
-      value.read = () => copyOf(k, t, value.dtype);
+      const { dtype } = value;
+      value.read = () => copyOf(k, t, dtype);
+      this.lazy.set(value.read, t);
     });
     // What is written may be read from what is overwritten: first all is there, then it is put in its place.
     const next = written.map((slot) => this.take(slot, taken));
@@ -142,6 +145,16 @@ export class TfjsExecutor implements Executor {
       const fits = old?.length === array.length && old.constructor === array.constructor;
       slot.array = fits ? old : allocate(slot.dtype, array.length);
     });
+  }
+
+  holds({ read }: Value): boolean {
+    return read !== undefined && this.lazy.has(read);
+  }
+
+  release({ read }: Value): void {
+    if (read === undefined) return;
+    this.lazy.get(read)?.dispose();
+    this.lazy.delete(read);
   }
 
   /** A value beyond its plan: itself for the first who takes it, if the plan owns it alone, and a copy otherwise. */

@@ -32,8 +32,15 @@ function factor(a: Matrix, n: number): Lu {
   return { lu, rows, sign };
 }
 
-/** X of AX = B for A [n, n] and B [n, m]; undefined when A is singular. */
-export function solve(a: Matrix, b: Matrix, n: number, m: number): Matrix | undefined {
+/** Where the diagonal of U in PA = LU is zero or not a number, from 1: undefined for matrices that have an inverse. */
+export function zeroPivot(a: Matrix, n: number): number | undefined {
+  const { lu } = factor(a, n);
+  for (let i = 0; i < n; i++) if (!(Math.abs(lu[i * n + i]!) > 0)) return i + 1;
+  return undefined;
+}
+
+/** X of AX = B for A [n, n], which has an inverse, and B [n, m]. */
+export function solve(a: Matrix, b: Matrix, n: number, m: number): Matrix {
   const { lu, rows } = factor(a, n);
   const x = new Float64Array(n * m);
   for (let c = 0; c < m; c++) {
@@ -45,9 +52,7 @@ export function solve(a: Matrix, b: Matrix, n: number, m: number): Matrix | unde
     for (let r = n - 1; r >= 0; r--) {
       let sum = x[r * m + c]!;
       for (let k = r + 1; k < n; k++) sum -= lu[r * n + k]! * x[k * m + c]!;
-      const pivot = lu[r * n + r]!;
-      if (pivot === 0) return undefined;
-      x[r * m + c] = sum / pivot;
+      x[r * m + c] = sum / lu[r * n + r]!;
     }
   }
   return x;
@@ -65,17 +70,17 @@ export function logDeterminant(a: Matrix, n: number): [log: number, sign: number
   return [log, s];
 }
 
-/** L of A = LLᵀ; undefined when A is not positive definite. */
-export function cholesky(a: Matrix, n: number): Matrix | undefined {
+/** L of A = LLᵀ. Where A is not positive definite, `failed` is the order of its first minor that isn't. */
+export function cholesky(a: Matrix, n: number): { readonly l: Matrix; readonly failed: number | undefined } {
   const l = new Float64Array(n * n);
   for (let r = 0; r < n; r++)
     for (let c = 0; c <= r; c++) {
       let sum = a[r * n + c]!;
       for (let k = 0; k < c; k++) sum -= l[r * n + k]! * l[c * n + k]!;
-      if (r === c && !(sum > 0)) return undefined;
+      if (r === c && !(sum > 0)) return { l, failed: r + 1 };
       l[r * n + c] = r === c ? Math.sqrt(sum) : sum / l[c * n + c]!;
     }
-  return l;
+  return { l, failed: undefined };
 }
 
 /** Q [m, k] and R [k, n], k = min(m, n), by Householder's reflections with LAPACK's signs. */
