@@ -8,6 +8,12 @@ function outOfRange(op: AnyOp | undefined, index: string, size: number): TensorE
   );
 }
 
+function refusedBy(op: AnyOp | undefined, text: string): TensorError {
+  const error = op?.refusal?.() ?? new TensorError("value", text);
+  if (op !== undefined) error.op = op.name;
+  return error;
+}
+
 /** The backends' messages about the user's values, in PyTorch's words. */
 const MESSAGES: readonly [RegExp, (m: RegExpMatchArray, op: AnyOp | undefined) => TensorError][] = [
   [
@@ -16,6 +22,7 @@ const MESSAGES: readonly [RegExp, (m: RegExpMatchArray, op: AnyOp | undefined) =
   ],
   [/indices\[[\d,]*\] = (-?\d+) is not in \[0, (\d+)\)/, (m, op) => outOfRange(op, m[1]!, Number(m[2]))],
   [/the index value (-?\d+) is not in \[0, (\d+)\]/, (m, op) => outOfRange(op, m[1]!, Number(m[2]) + 1)],
+  [/is not invertible|cholesky : Tensor had/, (m, op) => refusedBy(op, m[0])],
   [/Integer division by zero/, () => new TensorError("value", "ZeroDivisionError")],
   [
     /OOM when allocating tensor with shape\s*(\[[\d,]*\])/,
@@ -39,11 +46,19 @@ export function translated(error: unknown, op?: AnyOp): unknown {
 /** The op whose node a message quotes: "[[{{node embedding/GatherV2}}]]". */
 const named = (message: string): AnyOp | undefined => OPS.get(message.match(/\{\{node (\w+)\//)?.[1] ?? "");
 
-/** Runs an op's kernels; an error about the user's values is worded as that op's. */
-export function naming<T>(op: AnyOp | Op<object>, body: () => T): T {
+/**
+ * Runs an op's kernels; an error about the user's values is worded as that op's.
+ * @param explain says more of it, where the values can be seen
+ */
+export function naming<T>(op: AnyOp | Op<object>, body: () => T, explain?: () => TensorError | undefined): T {
   try {
     return body();
   } catch (error) {
-    throw translated(error, op);
+    const known = translated(error, op);
+    throw (known instanceof TensorError ? explain?.() : undefined) ?? known;
   }
 }
+
+/** Whether an error can say more where each op's inputs can be seen: of a compiled graph they can't. */
+export const isVague = (error: unknown): boolean =>
+  error instanceof TensorError && OPS.get(error.op ?? "")?.refusal !== undefined;

@@ -69,6 +69,8 @@ export interface TfBuilder {
   readonly portable?: boolean;
   /** Grappler rewrites what is written: see {@link addNode} in ops/elements.ts. */
   readonly optimized?: boolean;
+  /** The values of a tensor, where each node is run at once. */
+  readonly read?: (ref: TfRef) => HostArray;
   /** Adds one TensorFlow op and answers its outputs, `outputs` of them (one by default). */
   nodes(
     op: string,

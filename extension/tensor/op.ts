@@ -1,5 +1,6 @@
 import type * as tfjs from "@tensorflow/tfjs-core";
-import type { DType } from "./dtype.ts";
+import type { DType, HostArray } from "./dtype.ts";
+import type { TensorError } from "./errors.ts";
 import type { TfBuilder, TfGraphBuilder, TfRef } from "./lowering.ts";
 import type { OnnxBuilder, OnnxRef } from "./onnx.ts";
 import type { PartRule } from "./parts.ts";
@@ -103,6 +104,11 @@ export interface Op<A extends object> {
   };
   /** Whether the output has the elements of the first input and no others, if perhaps in another shape, order or type. */
   readonly keepsElements?: boolean;
+  /**
+   * PyTorch's error for inputs that the op's kernel refused; undefined where they are none of its business. Without their
+   * values, which a compiled graph doesn't show, it says less.
+   */
+  refusal?(inputs?: readonly HostArray[], signature?: Signature): TensorError | undefined;
   /** What PyTorch says of indices that turn out to be out of range, where it doesn't say which and of what. */
   readonly outOfRange?: string;
   /**

@@ -11,7 +11,12 @@ export function tensorflowBackend(b: TfBuilder, leaf: (value: Value) => TfRef): 
     leaf,
     lower(node, inputs) {
       const op = node.op as unknown as Op<object>;
-      const result = naming(op, () => op.tensorflow(b, inputs, node.attributes, signatureOf(node)));
+      const signature = signatureOf(node);
+      const result = naming(
+        op,
+        () => op.tensorflow(b, inputs, node.attributes, signature),
+        () => b.read && op.refusal?.(inputs.map(b.read), signature),
+      );
       return Array.isArray(result) ? (result as readonly TfRef[]) : [result as TfRef];
     },
     empty: (shape, dtype) => b.constant([], shape, dtype),

@@ -36,6 +36,8 @@ export class EagerBuilder implements TfBuilder {
     this.binding = binding;
   }
 
+  readonly read = (ref: TfRef): HostArray => this.binding.tensorDataSync((ref as EagerRef).id) as HostArray;
+
   nodes(
     op: string,
     inputs: readonly TfRef[],

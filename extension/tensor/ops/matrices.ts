@@ -58,8 +58,38 @@ function perMatrix(
   return results.map((data_, o) => k.tensor(data_, [...outputs[o]!.shape], "float32"));
 }
 
-function singular(): never {
-  throw new TensorError("value", "The input matrix is singular.");
+/**
+ * PyTorch's error of the first matrix of a batch that `find` finds something wrong with, and says where.
+ * @param text says it, given the place
+ */
+function refusing(
+  name: string,
+  find: (matrix: Float64Array, n: number) => number | undefined,
+  text: (place?: number) => string,
+): NonNullable<Op<object>["refusal"]> {
+  return (inputs, signature) => {
+    if (inputs === undefined || signature === undefined)
+      return new TensorError("value", `${name}: ${text()}`);
+    const { shape } = signature.inputs[0]!;
+    const n = matrixOf(shape)[0];
+    const data = inputs[0]!;
+    for (let i = 0; i < data.length / (n * n); i++) {
+      const place = find(Float64Array.from(data.subarray(i * n * n, (i + 1) * n * n)), n);
+      if (place === undefined) continue;
+      const which = shape.length > 2 ? `(Batch element ${i}): ` : "";
+      return new TensorError("value", `${name}: ${which}${text(place)}`);
+    }
+    return undefined;
+  };
+}
+
+/** Has an op without a kernel say what is wrong with its inputs. */
+function refused(refusal: Op<object>["refusal"], inputs: readonly tfjs.Tensor[], signature: Signature): void {
+  const error = refusal!(
+    inputs.map((x) => x.dataSync<"float32">()),
+    signature,
+  );
+  if (error !== undefined) throw error;
 }
 
 /** ONNX knows products and determinants. */
@@ -73,10 +103,17 @@ export const inverse: Op<object> = defineOp({
   gradient: ({ grad, outputs: [y] }) => [apply(neg, [product(product(y!, grad, true), y!, false, true)], {})],
   onnx: NO_ONNX,
   tensorflow: (b, inputs) => b.node("MatrixInverse", inputs, { T, adjoint: attr.bool(false) }),
+  refusal: refusing(
+    "linalg.inv",
+    values.zeroPivot,
+    (place) =>
+      `${place === undefined ? "The" : `The diagonal element ${place} is zero, the`} inversion could not be completed because the input matrix is singular.`,
+  ),
   tfjs(k, inputs, _, signature) {
     const n = matrixOf(signature.outputs[0]!.shape)[0];
     const unit = Float64Array.from({ length: n * n }, (_x, i) => Number(i % (n + 1) === 0));
-    return perMatrix(k, inputs, signature, ([a]) => [values.solve(a!, unit, n, n) ?? singular()]);
+    refused(inverse.refusal, inputs, signature);
+    return perMatrix(k, inputs, signature, ([a]) => [values.solve(a!, unit, n, n)]);
   },
   cost: ({ inputs: [a] }) => numel(a!.shape) * matrixOf(a!.shape)[0],
 });
@@ -92,9 +129,15 @@ export const solve: Op<object> = defineOp({
   },
   onnx: NO_ONNX,
   tensorflow: (b, inputs) => b.node("MatrixSolve", inputs, { T, adjoint: attr.bool(false) }),
+  refusal: refusing(
+    "torch.linalg.solve",
+    values.zeroPivot,
+    () => "The solver failed because the input matrix is singular.",
+  ),
   tfjs(k, inputs, _, signature) {
     const [n, m] = matrixOf(signature.outputs[0]!.shape);
-    return perMatrix(k, inputs, signature, ([a, b]) => [values.solve(a!, b!, n, m) ?? singular()]);
+    refused(solve.refusal, inputs, signature);
+    return perMatrix(k, inputs, signature, ([a, b]) => [values.solve(a!, b!, n, m)]);
   },
   cost: ({ inputs: [a, b] }) => numel(b!.shape) * matrixOf(a!.shape)[0],
 });
@@ -140,17 +183,21 @@ export const cholesky: Op<object> = defineOp({
     return [two(mul, two(add, g, flipped(g)), constant(0.5))];
   },
   onnx: NO_ONNX,
-  tensorflow: (b, inputs) => b.node("Cholesky", inputs, { T }),
+  // TensorFlow's kernel answers NaN for a matrix that has no factor.
+  tensorflow: (b, inputs) =>
+    b.node("CheckNumerics", [b.node("Cholesky", inputs, { T })], { T, message: attr.string("cholesky") }),
+  refusal: refusing(
+    "linalg.cholesky",
+    (a, n) => values.cholesky(a, n).failed,
+    (order) =>
+      `The factorization could not be completed because the input is not positive-definite${
+        order === undefined ? "" : ` (the leading minor of order ${order} is not positive-definite)`
+      }.`,
+  ),
   tfjs(k, inputs, _, signature) {
     const n = matrixOf(signature.outputs[0]!.shape)[0];
-    return perMatrix(k, inputs, signature, ([a]) => {
-      const l = values.cholesky(a!, n);
-      if (l !== undefined) return [l];
-      throw new TensorError(
-        "value",
-        "The factorization could not be completed because the input is not positive-definite.",
-      );
-    });
+    refused(cholesky.refusal, inputs, signature);
+    return perMatrix(k, inputs, signature, ([a]) => [values.cholesky(a!, n).l]);
   },
   cost: ({ inputs: [a] }) => numel(a!.shape) * matrixOf(a!.shape)[0],
 });
