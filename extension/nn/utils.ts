@@ -11,6 +11,8 @@ import { Tensor } from "../tensor/tensor.ts";
 import { bind, REQUIRED } from "./arguments.ts";
 import { pyFloat } from "./repr.ts";
 
+export * as parametrizations from "./parametrizations.ts";
+export * as parametrize from "./parametrize.ts";
 export * as rnn from "./utilsRnn.ts";
 export { removeSpectralNorm, removeWeightNorm, spectralNorm, weightNorm } from "./weightHooks.ts";
 

@@ -72,7 +72,7 @@ interface WeightNormOptions {
 }
 
 /** The norm over all dimensions but one, of a shape that broadcasts. */
-function normExcept(v: Tensor, dim: number | null): Tensor {
+export function normExcept(v: Tensor, dim: number | null): Tensor {
   if (dim === null || dim === -1) return norm(v);
   const at = dim < 0 ? dim + v.ndim : dim;
   const shape = v.shape.map((n, d) => (d === at ? n : 1));

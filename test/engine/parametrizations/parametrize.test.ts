@@ -1,0 +1,118 @@
+// Parameters that other modules compute: PyTorch's text, names and numbers.
+import { readFileSync } from "node:fs";
+import { expect, it } from "vitest";
+import { copy, nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
+import { onEachEngine } from "../engines.ts";
+
+const { parametrizations, parametrize } = nn.utils;
+
+interface Recorded {
+  text: string;
+  losses: number[];
+  keys: string[];
+  weight: number[];
+  removed: { keys: string[]; text: string; weight: number[] };
+}
+
+const recorded = JSON.parse(
+  readFileSync(new URL("../../fixtures/parametrize/parametrize.json", import.meta.url), "utf8"),
+) as Record<string, Recorded>;
+
+class Symmetric extends nn.Module {
+  forward(x: Tensor): Tensor {
+    return x.triu().add(x.triu(1).transpose(-1, -2));
+  }
+  rightInverse(x: Tensor): Tensor {
+    return x.triu();
+  }
+}
+
+class Scaled extends nn.Module {
+  forward(x: Tensor): Tensor {
+    return x.mul(2);
+  }
+  rightInverse(x: Tensor): Tensor {
+    return x.div(2);
+  }
+}
+
+/** As in test/fixtures/parametrize/make.py. */
+const CASES: Record<string, [(layer: nn.Linear) => nn.Linear, number, number]> = {
+  "symmetric, scaled": [
+    (layer) => {
+      parametrize.registerParametrization(layer, "weight", new Symmetric());
+      return parametrize.registerParametrization(layer, "weight", new Scaled());
+    },
+    3,
+    3,
+  ],
+  weightNorm: [(layer) => parametrizations.weightNorm(layer), 3, 4],
+  "weightNorm of all": [(layer) => parametrizations.weightNorm(layer, { dim: null }), 3, 4],
+  spectralNorm: [(layer) => parametrizations.spectralNorm(layer), 3, 4],
+  orthogonal: [(layer) => parametrizations.orthogonal(layer), 3, 3],
+  "orthogonal, wide": [(layer) => parametrizations.orthogonal(layer), 4, 3],
+  "orthogonal, high": [(layer) => parametrizations.orthogonal(layer), 3, 4],
+  "orthogonal, cayley": [(layer) => parametrizations.orthogonal(layer, { orthogonalMap: "cayley" }), 3, 4],
+  "orthogonal, householder": [(layer) => parametrizations.orthogonal(layer, "weight", "householder"), 3, 3],
+};
+
+const close = (got: readonly number[], expected: readonly number[]): void => {
+  expect(got).toHaveLength(expected.length);
+  got.forEach((x, i) => expect(x).toBeCloseTo(expected[i]!, 4));
+};
+const numbers = (x: Tensor): number[] => [...x.toTypedArray()];
+
+onEachEngine(() => {
+  it.each(Object.keys(recorded))("%s trains as in PyTorch, and is removed", (name) => {
+    const expected = recorded[name]!;
+    const [make, inputs, outputs] = CASES[name]!;
+    torch.manualSeed(0);
+    const model = make(new nn.Linear(inputs, outputs));
+    expect(model.toString()).toBe(expected.text);
+    const [x, y] = [torch.randn(5, inputs), torch.randn(5, outputs)];
+    const optimizer = new optim.SGD(model.parameters(), { lr: 0.1 });
+    const losses: Tensor[] = [];
+    for (let i = 0; i < 6; i++) {
+      const loss = model(x).sub(y).square().mean();
+      optimizer.zeroGrad();
+      loss.backward();
+      optimizer.step();
+      losses.push(loss);
+    }
+    close(
+      losses.map((loss) => loss.item()),
+      expected.losses,
+    );
+    expect([...model.stateDict().keys()]).toEqual(expected.keys);
+    close(numbers(model.weight), expected.weight);
+    expect(parametrize.isParametrized(model, "weight")).toBe(true);
+    parametrize.removeParametrizations(model, "weight");
+    expect(parametrize.isParametrized(model)).toBe(false);
+    expect([...model.stateDict().keys()].sort()).toEqual(expected.removed.keys.sort());
+    expect(model.toString()).toBe(expected.removed.text);
+    close(numbers(model.weight), expected.removed.weight);
+  });
+
+  it("assigns through the right inverse, and copies keep their own weights", () => {
+    const layer = parametrize.registerParametrization(new nn.Linear(2, 2), "weight", new Scaled());
+    const twin = copy.deepcopy(layer);
+    layer.weight = torch.tensor([
+      [1, 2.5],
+      [3, 4],
+    ]);
+    expect(numbers(layer.weight)).toEqual([1, 2.5, 3, 4]);
+    expect(numbers(layer.getParameter("parametrizations.weight.original"))).toEqual([0.5, 1.25, 1.5, 2]);
+    expect(numbers(twin.weight)).not.toEqual(numbers(layer.weight));
+  });
+
+  it("refuses a parametrization that changes the shape", () => {
+    class Cut extends nn.Module {
+      forward(x: Tensor): Tensor {
+        return x.narrow(0, 0, 1);
+      }
+    }
+    expect(() => parametrize.registerParametrization(new nn.Linear(2, 2), "weight", new Cut())).toThrow(
+      "Registering a parametrization may not change the shape of the tensor, unless `unsafe` flag is enabled.",
+    );
+  });
+});
