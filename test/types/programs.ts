@@ -64,6 +64,8 @@ export const sizes: Tensor[] = [
 export function epochs(set: data.Dataset<[Tensor, Tensor]>, model: Conv): void {
   const loader: data.DataLoader = new data.DataLoader(set, { batchSize: 4, shuffle: true });
   const optimizer = new optim.SGD(model.parameters(), { lr: 0.1 });
+  void new optim.Adam(model.parameters(), 2e-3, [0, 0.9]);
+  void new optim.RMSprop(model.parameters(), 1e-2, 0.9, { momentum: 0.5 });
   for (const [inputs, targets] of new data.DataLoader(set, { batchSize: 4 })) {
     optimizer.zeroGrad();
     F.crossEntropy(model(inputs), targets).backward();
@@ -94,6 +96,8 @@ export class Gathered extends nn.Module {
 x.topk({ k: 2, largestt: true });
 // @ts-expect-error -- no such keyword
 torch.sum(x, { dims: 1 });
+// @ts-expect-error -- two betas
+void new optim.Adam([], 2e-3, [0, 0.9, 1]);
 // @ts-expect-error -- takes the input alone
 torch.relu(x, 2);
 // @ts-expect-error -- k is required

@@ -60,6 +60,11 @@ export class Sequential<L extends readonly Module[] = readonly Layer[]> extends 
     return layers[position(index, layers.length)]!;
   }
 
+  /** {@link get} under the name that arrays have for it. */
+  at(index: number): L[number] {
+    return this.get(index);
+  }
+
   /** The layers from a position up to, not including, another: PyTorch's `layers[start:end]`. They are shared, not copied. */
   slice(start?: number, end?: number): Sequential {
     const named = this.namedChildren().slice(start, end);
@@ -130,6 +135,11 @@ export class ModuleList<M extends Module = Layer> extends Module {
   /** The module at a position; negative ones count from the end. */
   get(index: number): M {
     return this[position(index, this.length)]!;
+  }
+
+  /** {@link get} under the name that arrays have for it. */
+  at(index: number): M {
+    return this.get(index);
   }
 
   /** The modules from a position up to, not including, another: PyTorch's `modules[start:end]`. They are shared, not copied. */

@@ -48,6 +48,11 @@ export class ParameterList extends Module {
     return this[this.position(index)]!;
   }
 
+  /** {@link get} under the name that arrays have for it. */
+  at(index: number): Parameter {
+    return this.get(index);
+  }
+
   set(index: number, value: Tensor): this {
     this.replaceMember(String(this.position(index)), asParameter(value));
     return this;

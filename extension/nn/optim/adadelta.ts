@@ -3,7 +3,7 @@ import { add, div, mul } from "../../tensor/functions/arithmetic.ts";
 import { sqrt } from "../../tensor/functions/elementwise.ts";
 import { descend } from "../../tensor/ops/update.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
-import { bind } from "../arguments.ts";
+import { bind, type Arguments } from "../arguments.ts";
 import { py } from "../repr.ts";
 import {
   CAPTURABLE,
@@ -52,6 +52,10 @@ export class Adadelta extends Optimizer<Options> {
 
   constructor(params: Params<Options>, options?: Partial<AdadeltaOptions>);
   constructor(params: Params<Options>, lr: number, options?: Partial<Omit<AdadeltaOptions, "lr">>);
+  constructor(
+    params: Params<Options>,
+    ...rest: Arguments<Partial<AdadeltaOptions>, "lr rho eps weightDecay">
+  );
   constructor(params: Params<Options>, ...rest: unknown[]) {
     const options: Options = bind<Options>("Adadelta", rest, {
       lr: 1,

@@ -3,7 +3,7 @@ import { add, div } from "../../tensor/functions/arithmetic.ts";
 import { sqrt, square } from "../../tensor/functions/elementwise.ts";
 import { descend } from "../../tensor/ops/update.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
-import { bind } from "../arguments.ts";
+import { bind, type Arguments } from "../arguments.ts";
 import { py } from "../repr.ts";
 import {
   checkAtLeast0,
@@ -51,6 +51,10 @@ type Options = AdagradOptions & typeof IMPLEMENTATION & { fused: null };
 export class Adagrad extends Optimizer<Options> {
   constructor(params: Params<Options>, options?: Partial<AdagradOptions>);
   constructor(params: Params<Options>, lr: number, options?: Partial<Omit<AdagradOptions, "lr">>);
+  constructor(
+    params: Params<Options>,
+    ...rest: Arguments<Partial<AdagradOptions>, "lr lrDecay weightDecay initialAccumulatorValue eps">
+  );
   constructor(params: Params<Options>, ...rest: unknown[]) {
     const options: Options = bind<Options>("Adagrad", rest, {
       lr: 1e-2,

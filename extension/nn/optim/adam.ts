@@ -3,7 +3,7 @@ import { add, div, maximum, mul, sub } from "../../tensor/functions/arithmetic.t
 import { sqrt } from "../../tensor/functions/elementwise.ts";
 import { adamStep } from "../../tensor/ops/update.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
-import { bind, type Signature } from "../arguments.ts";
+import { bind, type Signature, type Arguments } from "../arguments.ts";
 import { py } from "../repr.ts";
 import {
   CAPTURABLE,
@@ -74,6 +74,10 @@ function check({ lr, betas, eps, weightDecay }: Options): void {
 export class Adam extends Optimizer<Options> {
   constructor(params: Params<Options>, options?: Partial<AdamOptions>);
   constructor(params: Params<Options>, lr: number, options?: Partial<Omit<AdamOptions, "lr">>);
+  constructor(
+    params: Params<Options>,
+    ...rest: Arguments<Partial<AdamOptions>, "lr betas eps weightDecay amsgrad">
+  );
   constructor(params: Params<Options>, ...rest: unknown[]) {
     const options: Options = bind<Options>("Adam", rest, SIGNATURE);
     check(options);
@@ -134,6 +138,10 @@ export class Adam extends Optimizer<Options> {
 export class AdamW extends Adam {
   constructor(params: Params<Options>, options?: Partial<AdamOptions>);
   constructor(params: Params<Options>, lr: number, options?: Partial<Omit<AdamOptions, "lr">>);
+  constructor(
+    params: Params<Options>,
+    ...rest: Arguments<Partial<AdamOptions>, "lr betas eps weightDecay amsgrad">
+  );
   constructor(params: Params<Options>, ...rest: unknown[]) {
     super(
       params,

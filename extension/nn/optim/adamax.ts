@@ -1,7 +1,7 @@
 import { add, div, maximum, mul, sub } from "../../tensor/functions/arithmetic.ts";
 import { abs } from "../../tensor/functions/elementwise.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
-import { bind } from "../arguments.ts";
+import { bind, type Arguments } from "../arguments.ts";
 import { py } from "../repr.ts";
 import {
   CAPTURABLE,
@@ -48,6 +48,10 @@ type Options = AdamaxOptions & typeof CAPTURABLE;
 export class Adamax extends Optimizer<Options> {
   constructor(params: Params<Options>, options?: Partial<AdamaxOptions>);
   constructor(params: Params<Options>, lr: number, options?: Partial<Omit<AdamaxOptions, "lr">>);
+  constructor(
+    params: Params<Options>,
+    ...rest: Arguments<Partial<AdamaxOptions>, "lr betas eps weightDecay">
+  );
   constructor(params: Params<Options>, ...rest: unknown[]) {
     const options: Options = bind<Options>("Adamax", rest, {
       lr: 2e-3,

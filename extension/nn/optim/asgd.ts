@@ -2,7 +2,7 @@ import { apply } from "../../tensor/apply.ts";
 import { add, mul, sub } from "../../tensor/functions/arithmetic.ts";
 import { descend } from "../../tensor/ops/update.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
-import { bind } from "../arguments.ts";
+import { bind, type Arguments } from "../arguments.ts";
 import { py } from "../repr.ts";
 import {
   CAPTURABLE,
@@ -54,6 +54,10 @@ export class ASGD extends Optimizer<Options> {
 
   constructor(params: Params<Options>, options?: Partial<ASGDOptions>);
   constructor(params: Params<Options>, lr: number, options?: Partial<Omit<ASGDOptions, "lr">>);
+  constructor(
+    params: Params<Options>,
+    ...rest: Arguments<Partial<ASGDOptions>, "lr lambd alpha t0 weightDecay">
+  );
   constructor(params: Params<Options>, ...rest: unknown[]) {
     const options: Options = bind<Options>("ASGD", rest, {
       lr: 1e-2,

@@ -3,7 +3,7 @@ import { cat } from "../../tensor/functions/shape.ts";
 import { barrier, refuse, step as computeStep, valuesOf } from "../../tensor/runtime.ts";
 import { hidden, noGrad, withGradients } from "../../tensor/scope.ts";
 import { fromHost, Tensor } from "../../tensor/tensor.ts";
-import { bind } from "../arguments.ts";
+import { bind, type Arguments } from "../arguments.ts";
 import {
   beginSchedules,
   camelCase,
@@ -79,6 +79,13 @@ export class LBFGS extends Optimizer<LBFGSOptions> {
 
   constructor(params: Params<LBFGSOptions>, options?: Partial<LBFGSOptions>);
   constructor(params: Params<LBFGSOptions>, lr: number, options?: Partial<Omit<LBFGSOptions, "lr">>);
+  constructor(
+    params: Params<LBFGSOptions>,
+    ...rest: Arguments<
+      Partial<LBFGSOptions>,
+      "lr maxIter maxEval toleranceGrad toleranceChange historySize lineSearchFn"
+    >
+  );
   constructor(params: Params<LBFGSOptions>, ...rest: unknown[]) {
     const options: LBFGSOptions = bind<LBFGSOptions>("LBFGS", rest, {
       lr: 1,

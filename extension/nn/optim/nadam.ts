@@ -1,7 +1,7 @@
 import { add, div, mul, sub } from "../../tensor/functions/arithmetic.ts";
 import { sqrt } from "../../tensor/functions/elementwise.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
-import { bind } from "../arguments.ts";
+import { bind, type Arguments } from "../arguments.ts";
 import { py } from "../repr.ts";
 import {
   CAPTURABLE,
@@ -57,6 +57,10 @@ export class NAdam extends Optimizer<Options> {
 
   constructor(params: Params<Options>, options?: Partial<NAdamOptions>);
   constructor(params: Params<Options>, lr: number, options?: Partial<Omit<NAdamOptions, "lr">>);
+  constructor(
+    params: Params<Options>,
+    ...rest: Arguments<Partial<NAdamOptions>, "lr betas eps weightDecay momentumDecay decoupledWeightDecay">
+  );
   constructor(params: Params<Options>, ...rest: unknown[]) {
     const options: Options = bind<Options>("NAdam", rest, {
       lr: 2e-3,

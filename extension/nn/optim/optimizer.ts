@@ -10,7 +10,9 @@ import { Tensor } from "../../tensor/tensor.ts";
 import { givenIn } from "../arguments.ts";
 import { py, pyFloat, snakeCase, type PyValue } from "../repr.ts";
 import { deepcopy } from "../copy.ts";
+import type { RemovableHandle } from "../hooks.ts";
 import { snapshot } from "../stateDict.ts";
+import { stepHooks, type StepPostHook, type StepPreHook } from "./stepHooks.ts";
 
 /** What all optimizers know of a group of parameters. */
 export interface BaseOptions {
@@ -153,6 +155,22 @@ export class Optimizer<O extends BaseOptions = AnyOptions> {
   /** Whether a program defines the step: then it names what is remembered. */
   private get isCustom(): boolean {
     return this.updateParameter === Optimizer.prototype.updateParameter;
+  }
+
+  /**
+   * Runs `hook` before each step, with the optimizer and the arguments of `step`. A pair that it returns replaces them.
+   * @returns what removes it
+   */
+  registerStepPreHook(hook: StepPreHook): RemovableHandle {
+    return stepHooks(this).before.add(hook);
+  }
+
+  /**
+   * Runs `hook` after each step, with the optimizer and the arguments of `step`.
+   * @returns what removes it
+   */
+  registerStepPostHook(hook: StepPostHook): RemovableHandle {
+    return stepHooks(this).after.add(hook);
   }
 
   /** What every step does before and after a `step` of a subclass. */

@@ -1,7 +1,7 @@
 import { add, div, mul, sub } from "../../tensor/functions/arithmetic.ts";
 import { sqrt } from "../../tensor/functions/elementwise.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
-import { bind } from "../arguments.ts";
+import { bind, type Arguments } from "../arguments.ts";
 import { py } from "../repr.ts";
 import {
   CAPTURABLE,
@@ -54,6 +54,10 @@ type Options = RAdamOptions & typeof CAPTURABLE;
 export class RAdam extends Optimizer<Options> {
   constructor(params: Params<Options>, options?: Partial<RAdamOptions>);
   constructor(params: Params<Options>, lr: number, options?: Partial<Omit<RAdamOptions, "lr">>);
+  constructor(
+    params: Params<Options>,
+    ...rest: Arguments<Partial<RAdamOptions>, "lr betas eps weightDecay decoupledWeightDecay">
+  );
   constructor(params: Params<Options>, ...rest: unknown[]) {
     const options: Options = bind<Options>("RAdam", rest, {
       lr: 1e-3,

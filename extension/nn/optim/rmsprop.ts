@@ -3,7 +3,7 @@ import { add, div, mul, sub } from "../../tensor/functions/arithmetic.ts";
 import { sqrt, square } from "../../tensor/functions/elementwise.ts";
 import { descend } from "../../tensor/ops/update.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
-import { bind } from "../arguments.ts";
+import { bind, type Arguments } from "../arguments.ts";
 import { py } from "../repr.ts";
 import {
   CAPTURABLE,
@@ -54,6 +54,10 @@ type Options = RMSpropOptions & typeof CAPTURABLE;
 export class RMSprop extends Optimizer<Options> {
   constructor(params: Params<Options>, options?: Partial<RMSpropOptions>);
   constructor(params: Params<Options>, lr: number, options?: Partial<Omit<RMSpropOptions, "lr">>);
+  constructor(
+    params: Params<Options>,
+    ...rest: Arguments<Partial<RMSpropOptions>, "lr alpha eps weightDecay momentum centered">
+  );
   constructor(params: Params<Options>, ...rest: unknown[]) {
     const options: Options = bind<Options>("RMSprop", rest, {
       lr: 1e-2,

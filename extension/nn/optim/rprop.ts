@@ -1,7 +1,7 @@
 import { clamp, mul, sub } from "../../tensor/functions/arithmetic.ts";
 import { gt, lt, neg, sign, where } from "../../tensor/functions/elementwise.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
-import { bind } from "../arguments.ts";
+import { bind, type Arguments } from "../arguments.ts";
 import { py } from "../repr.ts";
 import {
   CAPTURABLE,
@@ -45,6 +45,7 @@ type Options = RpropOptions & typeof CAPTURABLE;
 export class Rprop extends Optimizer<Options> {
   constructor(params: Params<Options>, options?: Partial<RpropOptions>);
   constructor(params: Params<Options>, lr: number, options?: Partial<Omit<RpropOptions, "lr">>);
+  constructor(params: Params<Options>, ...rest: Arguments<Partial<RpropOptions>, "lr etas stepSizes">);
   constructor(params: Params<Options>, ...rest: unknown[]) {
     const options: Options = bind<Options>("Rprop", rest, {
       lr: 1e-2,

@@ -2,7 +2,7 @@ import { apply } from "../../tensor/apply.ts";
 import { add, mul } from "../../tensor/functions/arithmetic.ts";
 import { descend } from "../../tensor/ops/update.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
-import { bind } from "../arguments.ts";
+import { bind, type Arguments } from "../arguments.ts";
 import { py } from "../repr.ts";
 import {
   checkAtLeast0,
@@ -48,6 +48,10 @@ type Options = SGDOptions & typeof IMPLEMENTATION & { fused: null };
 export class SGD extends Optimizer<Options> {
   constructor(params: Params<Options>, options?: Partial<SGDOptions>);
   constructor(params: Params<Options>, lr: number, options?: Partial<Omit<SGDOptions, "lr">>);
+  constructor(
+    params: Params<Options>,
+    ...rest: Arguments<Partial<SGDOptions>, "lr momentum dampening weightDecay nesterov">
+  );
   constructor(params: Params<Options>, ...rest: unknown[]) {
     const options: Options = bind<Options>("SGD", rest, {
       lr: 1e-3,
