@@ -1,18 +1,55 @@
 import { Device } from "../tensor/platform/device.ts";
+import { isDTypeName } from "../tensor/platform/types.ts";
 import { isSize } from "../tensor/size.ts";
+import { isNamed } from "../tensor/signatures/bind.ts";
 import { py } from "./repr.ts";
 
+/** What `print` takes by name. */
+export interface PrintArguments {
+  /** Stands between the values. Default " ". */
+  sep?: string | null;
+  /** Stands after the last one. Default a line's end; what is printed without one waits for it. */
+  end?: string | null;
+  /** Without effect: lines are written at once. */
+  flush?: boolean;
+}
+
+const NAMES: readonly string[] = ["sep", "end", "flush"] satisfies (keyof PrintArguments)[];
+
+/** The line that was begun. */
+let begun = "";
+
 /**
- * Prints values separated by spaces, as Python does: models, optimizers and tensors in PyTorch's words, lists and
- * numbers in Python's.
+ * Prints values separated by spaces, as Python does: models, optimizers and tensors in PyTorch's words, types as
+ * `torch.float32`, lists and numbers in Python's. The last argument may be an object of `sep`, `end` and `flush`.
  */
 export function print(...values: unknown[]): void {
-  console.log(values.map(str).join(" "));
+  const last = values.at(-1);
+  const named = isNamed(last) && isArguments(last) ? last : undefined;
+  const { sep, end } = named ?? {};
+  const shown = named === undefined ? values : values.slice(0, -1);
+  const lines = (begun + shown.map(str).join(sep ?? " ") + (end ?? "\n")).split("\n");
+  if (begun === "" && lines.length === 1) globalThis.process?.once("exit", finish);
+  begun = lines.pop()!;
+  if (lines.length > 0) console.log(lines.join("\n"));
+}
+
+/** Writes a line that was begun, at the end of the program. */
+function finish(): void {
+  if (begun !== "") console.log(begun);
+  begun = "";
+}
+
+function isArguments(x: Readonly<Record<string, unknown>>): x is PrintArguments & Record<string, unknown> {
+  const names = Object.keys(x);
+  return names.length > 0 && names.every((name) => NAMES.includes(name));
 }
 
 /** Python's `str` of a value. */
-const str = (value: unknown): string =>
-  typeof value === "string" || value instanceof Device ? String(value) : text(value);
+function str(value: unknown): string {
+  if (typeof value === "string") return isDTypeName(value) ? `torch.${value}` : value;
+  return value instanceof Device ? String(value) : text(value);
+}
 
 /** `repr` of a value. */
 function text(value: unknown): string {
