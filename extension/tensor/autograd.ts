@@ -10,6 +10,7 @@ import { sumTo } from "./ops/movement.ts";
 import { inspection, observe } from "./runtime.ts";
 import { hidden, scope, withGradients } from "./scope.ts";
 import { formatSize, sameShape } from "./shape.ts";
+import { isNamed } from "./signatures/bind.ts";
 import { Tensor } from "./tensor.ts";
 import { noteBackward, repeatBackward, traced } from "./trace.ts";
 
@@ -18,7 +19,13 @@ export interface BackwardOptions {
   createGraph?: boolean;
   /** Accepted for PyTorch's sake: graphs are never freed early here. */
   retainGraph?: boolean;
+  /** Adds to the `.grad` of these tensors only; by default to that of every leaf. */
+  inputs?: Several | null;
 }
+
+type Several = Tensor | readonly Tensor[];
+
+const several = (x: Several): readonly Tensor[] => (x instanceof Tensor ? [x] : x);
 
 /**
  * Adds the gradient of `root` with respect to every leaf that requires one to that leaf's `.grad`.
@@ -27,6 +34,7 @@ export interface BackwardOptions {
  * @throws TensorError "grad can be implicitly created only for scalar outputs"
  */
 export function backward(root: Tensor, gradient?: Tensor, options: BackwardOptions = {}): void {
+  if (options.inputs != null) return backwardAll([root], { ...options, gradTensors: [gradient ?? null] });
   observe(root.value);
   const createGraph = options.createGraph ?? false;
   const start = traced();
@@ -42,14 +50,7 @@ export function backward(root: Tensor, gradient?: Tensor, options: BackwardOptio
   const leaves = run();
   inspection.backward?.(Array.from(leaves.values(), ({ value }) => value));
   const first = [...leaves.keys()].every((leaf) => leaf.ownGrad === null);
-  hidden(() =>
-    withGradients(createGraph, () => {
-      for (const [leaf, grad] of leaves) {
-        accumulate(leaf, grad, createGraph);
-        visitAccumulated(leaf);
-      }
-    }),
-  );
+  accumulateAll(leaves, createGraph);
   if (plain && first)
     noteBackward(
       start,
@@ -72,10 +73,67 @@ function accumulate(leaf: Tensor, grad: Tensor, createGraph: boolean): void {
   else noteGradient(leaf);
 }
 
-type Several = Tensor | readonly Tensor[];
+function accumulateAll(gradients: Iterable<readonly [Tensor, Tensor]>, createGraph: boolean): void {
+  hidden(() =>
+    withGradients(createGraph, () => {
+      for (const [leaf, grad] of gradients) {
+        accumulate(leaf, grad, createGraph);
+        visitAccumulated(leaf);
+      }
+    }),
+  );
+}
+
+/** What {@link backwardAll} takes by name. */
+export interface BackwardAllOptions extends BackwardOptions {
+  /** The gradients of the tensors; may be left out for tensors of one element. */
+  gradTensors?: Tensor | readonly (Tensor | null)[] | null;
+}
+
+/**
+ * Adds the gradients of several tensors with respect to every leaf that requires one, or to `inputs`, to their `.grad`:
+ * PyTorch's `torch.autograd.backward`.
+ * @throws TensorError "grad can be implicitly created only for scalar outputs"
+ */
+export function backwardAll(
+  tensors: Several,
+  gradTensors?: BackwardAllOptions["gradTensors"],
+  retainGraph?: boolean | null,
+  createGraph?: boolean,
+): void;
+export function backwardAll(tensors: Several, options?: BackwardAllOptions): void;
+export function backwardAll(
+  tensors: Several,
+  gradTensors: BackwardAllOptions["gradTensors"],
+  options: BackwardAllOptions,
+): void;
+export function backwardAll(tensors: Several, ...rest: readonly unknown[]): void {
+  const last = rest.at(-1);
+  const named = isNamed(last) ? (last as BackwardAllOptions) : {};
+  const [seeds = named.gradTensors, , byPlace] = (isNamed(last) ? rest.slice(0, -1) : rest) as [
+    BackwardAllOptions["gradTensors"],
+    unknown,
+    boolean | undefined,
+  ];
+  const { createGraph = byPlace ?? false, inputs } = named;
+  const roots = several(tensors);
+  const given = seeds instanceof Tensor ? [seeds] : (seeds ?? []);
+  if (inputs != null && several(inputs).length === 0)
+    throw new TensorError("autograd", "`inputs` argument to `backward()` cannot be empty.");
+  for (const root of roots) observe(root.value);
+  const wanted = inputs == null ? undefined : new Set(several(inputs));
+  const found = propagate(
+    roots,
+    roots.map((_, i) => given[i] ?? undefined),
+    createGraph,
+    wanted && [...wanted],
+  );
+  inspection.backward?.(Array.from(found.values(), ({ value }) => value));
+  accumulateAll(wanted === undefined ? found : [...found].filter(([x]) => wanted.has(x)), createGraph);
+}
 
 /** What {@link grad} takes by name. */
-export interface GradOptions extends BackwardOptions {
+export interface GradOptions extends Omit<BackwardOptions, "inputs"> {
   /** The gradients of the outputs; may be left out for outputs of one element. */
   gradOutputs?: Tensor | readonly (Tensor | null)[] | null;
   /** Answer null for an input that the outputs don't depend on. */
@@ -113,8 +171,8 @@ export function grad(
 export function grad(named: Named<GradOptions>): (Tensor | null)[];
 export function grad(...args: unknown[]): (Tensor | null)[] {
   const { outputs, inputs, ...options } = namedArguments(args);
-  const roots = outputs instanceof Tensor ? [outputs] : [...outputs];
-  const wanted = inputs instanceof Tensor ? [inputs] : [...inputs];
+  const roots = several(outputs);
+  const wanted = several(inputs);
   const seeds = options.gradOutputs instanceof Tensor ? [options.gradOutputs] : (options.gradOutputs ?? []);
   const zeros = options.materializeGrads === true;
   const found = propagate(

@@ -122,8 +122,8 @@ export class Reached {
       } else if (reached && leaf !== undefined) {
         read ||= this.written.has(leaf);
         if (keeper.holds?.(value) === true) {
-          current!.part();
-          stay.push({ value: current!.value, leaf: new WeakRef(leaf), gradient: undefined });
+          current.part();
+          stay.push({ value: current.value, leaf: new WeakRef(leaf), gradient: undefined });
           continue;
         }
         value.data = value.read!();

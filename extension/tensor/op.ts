@@ -108,7 +108,7 @@ export interface Op<A extends object> {
    * PyTorch's error for inputs that the op's kernel refused; undefined where they are none of its business. Without their
    * values, which a compiled graph doesn't show, it says less.
    */
-  refusal?(inputs?: readonly HostArray[], signature?: Signature): TensorError | undefined;
+  readonly refusal?: (inputs?: readonly HostArray[], signature?: Signature) => TensorError | undefined;
   /** What PyTorch says of indices that turn out to be out of range, where it doesn't say which and of what. */
   readonly outOfRange?: string;
   /**

@@ -1,7 +1,7 @@
 // PyTorch's `torch` namespace: `export * as torch from "./torch.ts"`.
 import { detectAnomaly, isAnomalyEnabled, setDetectAnomaly } from "./anomaly.ts";
-import { grad } from "./autograd.ts";
-import { gradcheck, hessian, jacobian, vjp } from "./differentiation/functional.ts";
+import { backwardAll, grad } from "./autograd.ts";
+import { gradcheck, hessian, hvp, jacobian, jvp, vhp, vjp } from "./differentiation/functional.ts";
 import { Function } from "./differentiation/function.ts";
 
 export type { FunctionCtx } from "./differentiation/function.ts";
@@ -124,9 +124,10 @@ export { allclose, clone, detach, equal, isFloatingPoint, numel } from "./functi
 /** Gradients without `.grad`, derivatives of functions, a check of them, and where a NaN comes from. */
 export const autograd = {
   Function,
+  backward: backwardAll,
   grad,
   gradcheck,
-  functional: { hessian, jacobian, vjp },
+  functional: { hessian, hvp, jacobian, jvp, vhp, vjp },
   detectAnomaly,
   setDetectAnomaly,
   isAnomalyEnabled,

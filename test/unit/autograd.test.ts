@@ -56,6 +56,85 @@ describe("derivatives of functions", () => {
     expect(x.grad!.tolist()).toEqual([6, 12]);
   });
 
+  const pair = (a: Tensor, b: Tensor): Tensor[] => [a.mul(b), a.square().sum()];
+  const cube = (a: Tensor, b: Tensor): Tensor => a.pow(3).mul(b).sum();
+  const [x0, y0] = [floats(1, 2), floats(3, 4)];
+  const lists = (xs: readonly Tensor[]): unknown[] => xs.map((x) => x.tolist());
+
+  test("products with the jacobian from both sides, of several tensors", () => {
+    const [values, forward] = functional.jvp(pair, [x0, y0], [floats(1, 1), floats(1, 0.5)]);
+    expect(lists(values)).toEqual([[3, 8], 5]);
+    expect(lists(forward)).toEqual([[4, 5], 6]);
+    const [, backward] = functional.vjp(pair, [x0, y0], [floats(1, 1), torch.tensor(2.5).sub(0.5)]);
+    expect(lists(backward)).toEqual([
+      [7, 12],
+      [1, 2],
+    ]);
+    expect(functional.jvp((x: Tensor) => x.square(), floats(3))[1].tolist()).toEqual([6]);
+  });
+
+  test.each(["hvp", "vhp"] as const)("%s: products with second derivatives", (name) => {
+    const v = [floats(1, 1), floats(1, 0.5)];
+    const [value, product] = functional[name](cube, [x0, y0], v);
+    expect(value.item()).toBe(35);
+    expect(lists(product)).toEqual([
+      [21, 54],
+      [3, 12],
+    ]);
+    const x = floats(1, 2).requiresGrad_();
+    functional[name]((y: Tensor) => y.pow(3).sum(), x, floats(1, 1), true)[1]
+      .sum()
+      .backward();
+    expect(x.grad!.tolist()).toEqual([6, 6]);
+    expect(() => functional[name]((y: Tensor) => y.mul(2), x0, x0)).toThrow(
+      `The Tensor returned by the function given to ${name} should contain a single element`,
+    );
+  });
+
+  test("refuses vectors that don't fit, and in strict mode what doesn't depend on an input", () => {
+    const double = (x: Tensor): Tensor => x.mul(2);
+    expect(() => functional.jvp(double, x0)).toThrow(
+      "The vector v can only be None if the input to the user-provided function is a single Tensor with a single element.",
+    );
+    expect(() => functional.vjp(double, x0)).toThrow(
+      "The vector v can only be None if the user-provided function returns a single Tensor with a single element.",
+    );
+    expect(() => functional.jvp(double, x0, { v: floats(1, 1, 1) })).toThrow(
+      "v has invalid size: should be torch.Size([2]) but got torch.Size([3]).",
+    );
+    expect(() => functional.jvp(pair, [x0, y0], [x0])).toThrow(
+      "v is a tuple of invalid length: should be 2 but got 1.",
+    );
+    expect(() => functional.jvp(pair, [x0, y0], [x0, floats(1, 1, 1)])).toThrow(
+      "Entry 1 in v has invalid size: should be torch.Size([2]) but got torch.Size([3]).",
+    );
+    expect(() => functional.vjp(() => floats(1, 1), x0, x0, { strict: true })).toThrow(
+      "Output 0 of the user-provided function does not require gradients.",
+    );
+    expect(() =>
+      functional.jacobian((a: Tensor, _b: Tensor) => a.mul(2), [x0, y0] as const, false, true),
+    ).toThrow(
+      "Output 0 of the user-provided function is independent of input 1. This is not allowed in strict mode.",
+    );
+  });
+
+  test("torch.autograd.backward: several tensors, their gradients, and into which inputs", () => {
+    const [a, b] = [floats(2).requiresGrad_(), floats(3).requiresGrad_()];
+    torch.autograd.backward([a.mul(b).sum(), a.square()]);
+    expect([a.grad!.tolist(), b.grad!.tolist()]).toEqual([[7], [2]]);
+    torch.autograd.backward(a.mul(b), floats(10));
+    expect([a.grad!.tolist(), b.grad!.tolist()]).toEqual([[37], [22]]);
+    torch.autograd.backward(a.mul(b), { gradTensors: floats(1), inputs: [b] });
+    a.mul(b).sum().backward({ inputs: b });
+    expect([a.grad!.tolist(), b.grad!.tolist()]).toEqual([[37], [26]]);
+    const middle = a.mul(2);
+    torch.autograd.backward(middle.square(), { inputs: middle });
+    expect([middle.grad!.tolist(), a.grad!.tolist()]).toEqual([[8], [37]]);
+    expect(() => torch.autograd.backward(a.mul(b), { inputs: [] })).toThrow(
+      "`inputs` argument to `backward()` cannot be empty.",
+    );
+  });
+
   test("grad twice through a network", () => {
     const x = floats(0.5).requiresGrad_();
     const [g] = torch.autograd.grad(x.sin().exp(), x, { createGraph: true });

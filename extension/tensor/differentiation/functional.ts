@@ -6,6 +6,7 @@ import { reshape, stack } from "../functions/shape.ts";
 import { copied } from "../functions/views.ts";
 import { valuesOf } from "../runtime.ts";
 import { withGradients } from "../scope.ts";
+import { formatSize, sameShape } from "../shape.ts";
 import { fromHost, Tensor } from "../tensor.ts";
 
 /** A function of one tensor or several. */
@@ -19,9 +20,37 @@ type Like<T extends Tensor | readonly Tensor[], R> = T extends readonly Tensor[]
 export interface FunctionalOptions {
   /** Makes the result differentiable itself. Default false. */
   createGraph?: boolean;
+  /** Refuses results that don't depend on an input, whose derivatives are zeros otherwise. Default false. */
+  strict?: boolean;
+}
+
+interface VectorOptions<I> extends FunctionalOptions {
+  /** What the derivatives are multiplied with; may be left out for a single number. */
+  v?: I;
+}
+
+/** The options of a call: `createGraph` and `strict` by position, or all by name. */
+function optionsOf(rest: readonly unknown[]): Required<FunctionalOptions> {
+  const [first, second] = rest;
+  const named: FunctionalOptions =
+    typeof first === "object" && first !== null
+      ? first
+      : { createGraph: first === true, strict: second === true };
+  return { createGraph: named.createGraph ?? false, strict: named.strict ?? false };
+}
+
+/** The vector of a call, and its options. */
+function vectorOf(rest: readonly unknown[]): { v: unknown; options: Required<FunctionalOptions> } {
+  const [v, ...others] = rest;
+  const isNamed = typeof v === "object" && v !== null && !Array.isArray(v) && !(v instanceof Tensor);
+  if (!isNamed) return { v: v ?? undefined, options: optionsOf(others) };
+  return { v: (v as VectorOptions<unknown>).v, options: optionsOf([v]) };
 }
 
 const listOf = (x: Tensor | readonly Tensor[]): readonly Tensor[] => (x instanceof Tensor ? [x] : x);
+
+/** What a call of {@link jacobian} takes after the inputs. */
+type Derivatives = [createGraph?: boolean, strict?: boolean] | [options: FunctionalOptions];
 
 /** Runs a function on inputs that want gradients, whatever the given ones do. */
 function evaluated<I extends Tensor | readonly Tensor[], O extends Tensor | readonly Tensor[]>(
@@ -36,12 +65,74 @@ function evaluated<I extends Tensor | readonly Tensor[], O extends Tensor | read
   return { leaves, output: withGradients(true, () => call(...leaves)) };
 }
 
-/** Gradients of an output, zeros where it does not depend on an input. */
-function gradients(output: Tensor, leaves: readonly Tensor[], seed: Tensor, createGraph: boolean): Tensor[] {
-  if (!output.requiresGrad) return leaves.map((x) => zerosLike(x));
-  const found = grad(output, leaves, { gradOutputs: seed, allowUnused: true, createGraph });
+/**
+ * Gradients of outputs, zeros where they don't depend on an input.
+ * @param subject what an error says doesn't depend on one, where that is refused
+ */
+function gradients(
+  output: Tensor | readonly Tensor[],
+  leaves: readonly Tensor[],
+  seed: Tensor | readonly Tensor[],
+  createGraph: boolean,
+  strict = false,
+  subject = "The output",
+): Tensor[] {
+  const outputs = listOf(output);
+  const seeds = listOf(seed);
+  const used = outputs.flatMap((y, i) => (y.requiresGrad ? [i] : []));
+  const free = outputs.findIndex((y) => !y.requiresGrad);
+  if (strict && free >= 0) {
+    throw new TensorError(
+      "autograd",
+      `Output ${free} of the user-provided function does not require gradients. The outputs must be computed in a differentiable manner from the input when running in strict mode.`,
+    );
+  }
+  if (used.length === 0) return leaves.map((x) => zerosLike(x));
+  const found = grad(
+    used.map((i) => outputs[i]!),
+    leaves,
+    { gradOutputs: used.map((i) => seeds[i]!), allowUnused: true, createGraph },
+  );
+  const missing = found.indexOf(null);
+  if (strict && missing >= 0) {
+    throw new TensorError(
+      "autograd",
+      `${subject} of the user-provided function is independent of input ${missing}. This is not allowed in strict mode.`,
+    );
+  }
   return found.map((g, i) => g ?? zerosLike(leaves[i]!));
 }
+
+/** A vector of the shapes of `like`: as given, or a one where that is a single number. */
+function directions(v: unknown, like: readonly Tensor[], lacking: string): readonly Tensor[] {
+  if (v === undefined) {
+    if (like.length !== 1 || like[0]!.numel() !== 1) throw new TensorError("shape", lacking);
+    return [fromHost(new Float32Array([1]), like[0]!.shape, "float32")];
+  }
+  const given = listOf(v as Tensor | readonly Tensor[]);
+  if (given.length !== like.length) {
+    throw new TensorError(
+      "shape",
+      `v is a tuple of invalid length: should be ${like.length} but got ${given.length}.`,
+    );
+  }
+  given.forEach((x, i) => {
+    if (sameShape(x.shape, like[i]!.shape)) return;
+    const which = given.length > 1 ? `Entry ${i} in ` : "";
+    throw new TensorError(
+      "shape",
+      `${which}v has invalid size: should be ${formatSize(like[i]!.shape)} but got ${formatSize(x.shape)}.`,
+    );
+  });
+  return given;
+}
+
+const OF_INPUT =
+  "The vector v can only be None if the input to the user-provided function is a single Tensor with a single element.";
+const OF_OUTPUT =
+  "The vector v can only be None if the user-provided function returns a single Tensor with a single element.";
+
+const valueOf = (x: Tensor, createGraph: boolean): Tensor => (createGraph ? x : new Tensor(x.value));
 
 /**
  * All derivatives of a function: for an output [o…] and an input [i…] a tensor [o…, i…]. One backward pass for every
@@ -54,21 +145,22 @@ function gradients(output: Tensor, leaves: readonly Tensor[], seed: Tensor, crea
 export function jacobian<I extends Tensor | readonly Tensor[], O extends Tensor | readonly Tensor[]>(
   func: Differentiable<I, O>,
   inputs: I,
-  options: FunctionalOptions = {},
+  ...rest: Derivatives
 ): Like<O, Like<I, Tensor>> {
-  const createGraph = options.createGraph ?? false;
+  const { createGraph, strict } = optionsOf(rest);
   const { leaves, output } = evaluated(func, inputs, createGraph);
-  const results = listOf(output).map((y) => {
+  const results = listOf(output).map((y, k) => {
     const rows = Array.from({ length: y.numel() }, (_, i) => {
       const seed = new Float32Array(y.numel());
       seed[i] = 1;
-      return gradients(y, leaves, fromHost(seed, y.shape, "float32"), createGraph);
+      const from = fromHost(seed, y.shape, "float32");
+      return gradients(y, leaves, from, createGraph, strict, `Output ${k}`);
     });
-    const parts = leaves.map((x, k) => {
+    const parts = leaves.map((x, i) => {
       const shape = [...y.shape, ...x.shape];
       return rows.length === 0
         ? reshape(zerosLike(y), shape)
-        : reshape(stack(rows.map((row) => row[k]!)), shape);
+        : reshape(stack(rows.map((row) => row[i]!)), shape);
     });
     return inputs instanceof Tensor ? parts[0]! : parts;
   });
@@ -82,7 +174,7 @@ export function jacobian<I extends Tensor | readonly Tensor[], O extends Tensor 
 export function hessian<I extends Tensor | readonly Tensor[]>(
   func: Differentiable<I, Tensor>,
   inputs: I,
-  options: FunctionalOptions = {},
+  ...rest: Derivatives
 ): Like<I, Like<I, Tensor>> {
   const call = func as unknown as (...inputs: readonly Tensor[]) => Tensor;
   const slopes = (...leaves: Tensor[]): Tensor | Tensor[] => {
@@ -97,31 +189,104 @@ export function hessian<I extends Tensor | readonly Tensor[]>(
     const found = gradients(value, leaves, one, true);
     return inputs instanceof Tensor ? found[0]! : found;
   };
-  return jacobian(slopes as unknown as Differentiable<I, Tensor>, inputs, options) as unknown as Like<
+  return jacobian(slopes as unknown as Differentiable<I, Tensor>, inputs, ...rest) as unknown as Like<
     I,
     Like<I, Tensor>
   >;
 }
 
-/** The value of a function, and its derivative from the left: vᵀ · jacobian. `v` may be left out for a single number. */
-export function vjp<I extends Tensor | readonly Tensor[]>(
-  func: Differentiable<I, Tensor>,
+/** What a call of {@link vjp} and its kind takes after the inputs. */
+type Vector<V> =
+  | [v?: V | null, createGraph?: boolean, strict?: boolean]
+  | [v: V | null | undefined, options: FunctionalOptions]
+  | [named: VectorOptions<V>];
+
+/** The result of a function and a product with its derivatives, as the function was called. */
+function pair(
+  value: Tensor | readonly Tensor[],
+  products: readonly Tensor[],
+  alone: boolean,
+  createGraph: boolean,
+): unknown[] {
+  const values = listOf(value).map((y) => valueOf(y, createGraph));
+  return [value instanceof Tensor ? values[0] : values, alone ? products[0] : products];
+}
+
+/**
+ * The value of a function, and its derivative from the left: vᵀ · jacobian. `v` has the shape of the output, and may be
+ * left out for a single number.
+ * @throws TensorError "v has invalid size: should be torch.Size([2]) but got torch.Size([3])."
+ */
+export function vjp<I extends Tensor | readonly Tensor[], O extends Tensor | readonly Tensor[]>(
+  func: Differentiable<I, O>,
   inputs: I,
-  v?: Tensor,
-  options: FunctionalOptions = {},
-): [value: Tensor, product: Like<I, Tensor>] {
-  const createGraph = options.createGraph ?? false;
-  const { leaves, output } = evaluated(func, inputs, createGraph);
-  if (v === undefined && output.numel() !== 1) {
+  ...rest: Vector<O>
+): [value: O, product: Like<I, Tensor>] {
+  const { v, options } = vectorOf(rest);
+  const { leaves, output } = evaluated(func, inputs, options.createGraph);
+  const seeds = directions(v, listOf(output), OF_OUTPUT);
+  const found = gradients(output, leaves, seeds, options.createGraph, options.strict);
+  return pair(output, found, inputs instanceof Tensor, options.createGraph) as never;
+}
+
+/**
+ * The value of a function, and its derivative from the right: jacobian · v. `v` has the shape of the inputs, and may be
+ * left out for a single number. Two backward passes: the gradient's gradient with respect to what it is multiplied with.
+ *
+ * ```ts
+ * torch.autograd.functional.jvp((x) => x.square(), torch.ones(2), torch.tensor([1, 0.5]))[1]; // [2, 1]
+ * ```
+ */
+export function jvp<I extends Tensor | readonly Tensor[], O extends Tensor | readonly Tensor[]>(
+  func: Differentiable<I, O>,
+  inputs: I,
+  ...rest: Vector<I>
+): [value: O, product: Like<O, Tensor>] {
+  const { v, options } = vectorOf(rest);
+  const { leaves, output } = evaluated(func, inputs, options.createGraph);
+  const seeds = directions(v, leaves, OF_INPUT);
+  const weights = listOf(output).map((y) => new Tensor(zerosLike(y).value).requiresGrad_());
+  const slopes = withGradients(true, () => gradients(output, leaves, weights, true, options.strict));
+  const found = gradients(slopes, weights, seeds, options.createGraph);
+  return pair(output, found, output instanceof Tensor, options.createGraph) as never;
+}
+
+/** The gradient of a function of one number, and its derivative times a vector. */
+function secondProduct(
+  name: string,
+  func: (...inputs: never[]) => Tensor,
+  inputs: Tensor | readonly Tensor[],
+  rest: readonly unknown[],
+): never {
+  const { v, options } = vectorOf(rest);
+  const { leaves, output } = evaluated(func as never, inputs, options.createGraph);
+  const value = output as Tensor;
+  if (value.numel() !== 1) {
     throw new TensorError(
       "shape",
-      "The vector v can only be None if the user-provided function returns a single Tensor with a single element.",
+      `The Tensor returned by the function given to ${name} should contain a single element`,
     );
   }
-  const seed = v ?? fromHost(new Float32Array([1]), output.shape, "float32");
-  const found = gradients(output, leaves, seed, createGraph);
-  return [output, (inputs instanceof Tensor ? found[0]! : found) as Like<I, Tensor>];
+  const seeds = directions(v, leaves, OF_INPUT);
+  const one = fromHost(new Float32Array([1]), value.shape, "float32");
+  const slopes = withGradients(true, () => gradients(value, leaves, one, true, options.strict));
+  const found = gradients(slopes, leaves, seeds, options.createGraph);
+  return pair(value, found, inputs instanceof Tensor, options.createGraph) as never;
 }
+
+/** The value of a function with one number as its value, and its second derivatives times a vector: hessian · v. */
+export const hvp = <I extends Tensor | readonly Tensor[]>(
+  func: Differentiable<I, Tensor>,
+  inputs: I,
+  ...rest: Vector<I>
+): [value: Tensor, product: Like<I, Tensor>] => secondProduct("hvp", func as never, inputs, rest);
+
+/** {@link hvp} from the left, which is the same but for rounding: vᵀ · hessian, by one more backward pass alone. */
+export const vhp = <I extends Tensor | readonly Tensor[]>(
+  func: Differentiable<I, Tensor>,
+  inputs: I,
+  ...rest: Vector<I>
+): [value: Tensor, product: Like<I, Tensor>] => secondProduct("vhp", func as never, inputs, rest);
 
 export interface GradcheckOptions {
   /** Step of the differences. Default 1e-2, since values are float32. */
