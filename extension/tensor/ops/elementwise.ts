@@ -7,7 +7,7 @@ import { broadcastShapes } from "../shape.ts";
 import { fillValue } from "../graph.ts";
 import { Tensor } from "../tensor.ts";
 import { addNode, binary, DIVIDES, mapped, onnxFloorDiv, STEP, unary } from "./elements.ts";
-import { erfNode, inDouble, sigmoidNode, softplusNode, tanhNode } from "./exactNodes.ts";
+import { erfNode, inDouble, reciprocalNode, sigmoidNode, softplusNode, tanhNode } from "./exactNodes.ts";
 
 const f = (op: Op<object>, ...inputs: Tensor[]): Tensor => apply(op, inputs, {});
 const constant = (value: number): Tensor => new Tensor(fillValue(value, [], "float32"));
@@ -291,7 +291,7 @@ export const square = unary(
 );
 export const reciprocal: Op<object> = unary(
   "reciprocal",
-  "Reciprocal",
+  reciprocalNode,
   "Reciprocal",
   (k, x) => k.reciprocal(x),
   (x) => 1 / x,

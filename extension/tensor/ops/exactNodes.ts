@@ -28,11 +28,15 @@ export function erfNode(b: TfBuilder, x: TfRef): TfRef {
   return inDouble(b, "Erf", b.node("ClipByValue", [x, bound(-8), bound(8)], T));
 }
 
-/** 1 / (1 + exp(−x)), as PyTorch computes it: off by 3 units at most, the kernel by 6. Reciprocal is inexact. */
+/** 1 / x: the kernel of that name is off by 2 units, a division by half a one. */
+export const reciprocalNode = (b: TfBuilder, x: TfRef): TfRef =>
+  b.portable === true ? b.node("Reciprocal", [x], T) : b.node("RealDiv", [one(b), x], T);
+
+/** 1 / (1 + exp(−x)), as PyTorch computes it: off by 3 units at most, the kernel by 6. */
 export function sigmoidNode(b: TfBuilder, x: TfRef): TfRef {
   if (b.portable === true) return b.node("Sigmoid", [x], T);
   const grown = b.node("Exp", [b.node("Neg", [x], T)], T);
-  return b.node("RealDiv", [one(b), b.node("AddV2", [grown, one(b)], T)], T);
+  return reciprocalNode(b, b.node("AddV2", [grown, one(b)], T));
 }
 
 /** max(x, 0) + log1p(exp(−|x|)): off by 2 units at most, the kernel by 7. */
