@@ -38,6 +38,10 @@ function expectEqual(actual: Tensor | null, { shape, data }: Recorded): void {
   expect(wrong, `${[...values].join()} is not ${data.join()}`).toBe(-1);
 }
 
+/** The first of each place's coordinates. */
+const along = (places: Tensor, dims: number): number[] =>
+  Array.from(valuesOf(places.value)).filter((_, i) => i % dims === 0);
+
 function weighted(x: Tensor): Tensor {
   const weights = Float32Array.from({ length: x.numel() }, (_, k) => (((7 * k) % 11) - 5) / 5);
   return x.mul(fromHost(weights, x.shape, "float32")).sum();
@@ -89,13 +93,10 @@ onEachEngine(() => {
         .float();
       const grid = F.affineGrid(map, [1, 1, 1, size], { alignCorners: false });
       const slopes = (round: (x: number) => number): number[] =>
-        Array.from(
-          valuesOf(grid.value).filter((_, i) => i % 2 === 0),
-          (x) => {
-            const before = Math.floor(round(Math.fround(x + 1)));
-            return ((at(before + 1) - at(before)) * size) / 2;
-          },
-        );
+        along(grid, 2).map((x) => {
+          const before = Math.floor(round(Math.fround(x + 1)));
+          return ((at(before + 1) - at(before)) * size) / 2;
+        });
       const row = torch.tensor(pixels).float();
       // One multiply-add for images; for volumes the product is rounded first.
       const image = grid.detach().requiresGrad_();
@@ -103,12 +104,7 @@ onEachEngine(() => {
         .sum()
         .backward();
       const once = slopes((x) => Math.fround((x * size) / 2 - 0.5));
-      expect(
-        image
-          .grad!.flatten()
-          .tolist()
-          .filter((_, i) => i % 2 === 0),
-      ).toEqual(once);
+      expect(along(image.grad!, 2)).toEqual(once);
       const volume = torch
         .cat([image.detach(), torch.zeros([1, 1, size, 1])], -1)
         .unsqueeze(1)
@@ -117,12 +113,7 @@ onEachEngine(() => {
         .sum()
         .backward();
       const twice = slopes((x) => Math.fround(Math.fround((x * size) / 2) - 0.5));
-      expect(
-        volume
-          .grad!.flatten()
-          .tolist()
-          .filter((_, i) => i % 3 === 0),
-      ).toEqual(twice);
+      expect(along(volume.grad!, 3)).toEqual(twice);
       expect(once).not.toEqual(twice);
     },
   );
