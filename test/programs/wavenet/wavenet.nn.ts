@@ -161,7 +161,7 @@ handles.push(
 net.inp.registerForwardPreHook((_, args) => [args[0].mul(1.0)]);
 
 let opt: optim.Optimizer = new optim.RMSprop(net.parameters(), { lr: 3e-3, momentum: 0.5 });
-const sched = new optim.lrScheduler.OneCycleLR(opt, { maxLr: 0.001, totalSteps: 30 });
+const sched = new optim.lrScheduler.OneCycleLR(opt, { maxLr: 0.003, totalSteps: 30 });
 const path = join(mkdtempSync(join(tmpdir(), "ckpt-")), "ckpt.pt");
 let step = 0;
 let batch!: { x: Tensor; y: Tensor; i: Tensor };
@@ -198,7 +198,7 @@ const ckpt = torch.load(path);
 const net2 = new WaveNet();
 print(net2.loadStateDict(ckpt.model));
 const opt2 = new optim.RMSprop(net2.parameters(), { lr: 1.0, momentum: 0.5 });
-const sched2 = new optim.lrScheduler.OneCycleLR(opt2, { maxLr: 0.001, totalSteps: 30 });
+const sched2 = new optim.lrScheduler.OneCycleLR(opt2, { maxLr: 0.003, totalSteps: 30 });
 opt2.loadStateDict(ckpt.optim);
 sched2.loadStateDict(ckpt.sched);
 torch.setRngState(ckpt.rng);

@@ -109,7 +109,7 @@ handles.append(net.head[1].register_full_backward_hook(lambda m, gi, go: grads.u
 net.inp.register_forward_pre_hook(lambda m, args: (args[0] * 1.0,))
 
 opt = torch.optim.RMSprop(net.parameters(), lr=3e-3, momentum=0.5)
-sched = torch.optim.lr_scheduler.OneCycleLR(opt, max_lr=0.001, total_steps=30)
+sched = torch.optim.lr_scheduler.OneCycleLR(opt, max_lr=0.003, total_steps=30)
 path = os.path.join(tempfile.mkdtemp(), "ckpt.pt")
 step = 0
 for epoch in range(6):
@@ -136,7 +136,7 @@ ckpt = torch.load(path)
 net2 = WaveNet()
 print(net2.load_state_dict(ckpt["model"]))
 opt2 = torch.optim.RMSprop(net2.parameters(), lr=1.0, momentum=0.5)
-sched2 = torch.optim.lr_scheduler.OneCycleLR(opt2, max_lr=0.001, total_steps=30)
+sched2 = torch.optim.lr_scheduler.OneCycleLR(opt2, max_lr=0.003, total_steps=30)
 opt2.load_state_dict(ckpt["optim"])
 sched2.load_state_dict(ckpt["sched"])
 torch.set_rng_state(ckpt["rng"])
