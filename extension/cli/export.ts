@@ -36,7 +36,10 @@ export function register(program: Command): void {
       new Option("--format <name>", "what to write").choices(ExportFormat.options).makeOptionMandatory(),
     )
     .option("--checkpoint <file>", "weights, a .safetensors file (default: the best of the run)")
-    .option("--out <file>", "file to write, a folder for tfjs (default: beside the .nn.ts file)")
+    .option(
+      "--out <file>",
+      "file to write, a folder for tfjs (default: beside the .nn.ts file, named like that and the export)",
+    )
     .option("--batch <number>", "samples in a batch (default: any number; one in TypeScript)", positive);
   commonOptions(command, ["seed", "device", "json"]);
   examples(
@@ -59,7 +62,7 @@ Examples:
 async function exportModel(argument: string, options: ExportOptions): Promise<number> {
   const { format, device, seed, batch } = options;
   const source = await sourceOf(argument, options.checkpoint);
-  const out = path.resolve(options.out ?? exportPath(source.file, format));
+  const out = path.resolve(options.out ?? exportPath(source.file, source.exportName, format));
   if (options.json !== true) tell(`Exporting ${shortPath(source.checkpoint)}`);
   const result = await asCommand((tool) =>
     writeModel(tool, {

@@ -90,6 +90,7 @@ async function newRun(argument: string | undefined, options: TrainOptions): Prom
   if (options.forceUnlock !== undefined) throw new UsageError("--force-unlock needs a run to --resume.");
   if (argument === undefined) throw new UsageError("missing required argument 'file' (or --resume <run>)");
   const { file, exportName } = parseTarget(argument);
+  const checkpoint = options.checkpoint === undefined ? undefined : existingFile(options.checkpoint);
   return {
     kind: "train",
     file,
@@ -100,7 +101,7 @@ async function newRun(argument: string | undefined, options: TrainOptions): Prom
     ...(options.tensorboard === undefined ? {} : { tensorboard: true }),
     ...(options.epochs === undefined ? {} : { epochs: options.epochs }),
     ...(options.seed === undefined ? {} : { seed: options.seed }),
-    ...(options.checkpoint === undefined ? {} : { checkpoint: existingFile(options.checkpoint) }),
+    ...(checkpoint === undefined ? {} : { checkpoint }),
   };
 }
 

@@ -27,7 +27,7 @@ export async function exportCheckpoint(
   const chosen = await vscode.window.showSaveDialog({
     title,
     saveLabel: vscode.l10n.t("Export"),
-    defaultUri: vscode.Uri.file(exportPath(file, format)),
+    defaultUri: vscode.Uri.file(exportPath(file, exportName, format)),
     filters: FILTERS[format],
   });
   if (chosen === undefined) return;

@@ -13,9 +13,14 @@ export const EXPORT_ENDINGS: Record<ExportFormat, string> = {
   typescript: ".model.ts",
 };
 
-/** The file or folder that a model is written to unless the user says otherwise: beside its source, by its name. */
-export function exportPath(file: string, format: ExportFormat): string {
-  return file.replace(/(\.nn)?\.[cm]?[jt]s$/, EXPORT_ENDINGS[format]);
+/**
+ * The file or folder that a model is written to by default: beside its source and named like that, for another export
+ * than the file's default with the name of that export.
+ */
+export function exportPath(file: string, exportName: string, format: ExportFormat): string {
+  // A name from a record may be any text.
+  const name = exportName === "default" ? "" : `-${exportName.replace(/[^\w$-]/g, "-")}`;
+  return file.replace(/(\.nn)?\.[cm]?[jt]s$/, "") + name + EXPORT_ENDINGS[format];
 }
 
 /** Writes a trained model for other programs, in a process of its own. Its end, however it comes, leaves no half file. */

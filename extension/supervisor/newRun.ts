@@ -1,9 +1,10 @@
 // Where a new run goes. A directory is taken by making it, which only one process can: runs that begin in the same
 // second have directories of their own.
 import { mkdir, readdir, rmdir } from "node:fs/promises";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { describeFileError } from "../files/fileError.ts";
 import { inside } from "../files/inside.ts";
+import { rootOfRun } from "../files/runFiles.ts";
 import { RUNS_FOLDER } from "../protocol/run.ts";
 import { EngineError } from "./errors.ts";
 import { newRunName } from "./runDirectory.ts";
@@ -57,8 +58,9 @@ export async function makeNamedDirectory(directory: string): Promise<string> {
   });
 }
 
-/** Removes the directory of a run that never began. One that has something in it stays. */
+/** Removes the directory of a run that never began, unless the user named it or something is in it. */
 export async function dropRunDirectory(directory: string): Promise<void> {
+  if (rootOfRun(directory) === resolve(directory)) return;
   await rmdir(directory).catch(() => undefined);
 }
 

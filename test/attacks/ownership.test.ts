@@ -9,6 +9,7 @@ import { newToken } from "../../extension/processes/token.ts";
 import { startingRecord } from "../../extension/protocol/engine.ts";
 import { LOCK_FILE, type RunRecord } from "../../extension/protocol/run.ts";
 import { openRun } from "../../extension/supervisor/attach.ts";
+import { exportPath } from "../../extension/supervisor/export.ts";
 import { lifeText } from "../../extension/supervisor/liveness.ts";
 import { resumeRequest } from "../../extension/supervisor/resume.ts";
 import { listRuns, readRun } from "../../extension/supervisor/runDirectory.ts";
@@ -94,6 +95,13 @@ describe("one directory", () => {
     expect(result.code).toBe(1);
     expect(result.stderr).toContain("is not empty");
     expect(contents(workspace.file("mine"))).toEqual({ "thesis.txt": "precious" });
+  });
+
+  it("exports two experiments of one file", () => {
+    const path = (exportName: string): string => exportPath("/w/net.nn.ts", exportName, "onnx");
+    expect([path("default"), path("small")]).toEqual(["/w/net.onnx", "/w/net-small.onnx"]);
+    expect(path("../../x")).toBe("/w/net-------x.onnx");
+    expect(exportPath("/w/.bashrc", "default", "typescript")).toBe("/w/.bashrc.model.ts");
   });
 
   it("starts two trainings with the same --out at once", async () => {
