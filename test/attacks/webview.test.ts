@@ -7,6 +7,7 @@ import { pageHtml } from "../../extension/editor/panels/page.ts";
 import { startingRecord } from "../../extension/protocol/engine.ts";
 import { RUNS_FOLDER, type CheckpointRecord, type RunRecord } from "../../extension/protocol/run.ts";
 import { RunSession } from "../../extension/supervisor/session.ts";
+import { trustWhen } from "../../extension/supervisor/trust.ts";
 
 /** What the extension host did for a page. */
 const done = vi.hoisted(() => ({
@@ -93,6 +94,7 @@ beforeEach(() => {
   fs.writeFileSync(secret, "secret");
   fs.writeFileSync(path.join(workspace, "net.nn.ts"), "export {};");
   Object.assign(done, { opened: [], commands: [], trusted: true });
+  trustWhen(() => done.trusted);
 });
 afterEach(() => fs.rmSync(root, { recursive: true, force: true }));
 

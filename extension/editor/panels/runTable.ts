@@ -7,7 +7,7 @@ import { readRows } from "../../supervisor/metrics.ts";
 import { isLive, listRuns } from "../../supervisor/runDirectory.ts";
 import { readLabels, writeLabels } from "../../supervisor/runLabels.ts";
 import { runCommand } from "../commands.ts";
-import { folderOf, requireTrust } from "../targets.ts";
+import { folderOf } from "../targets.ts";
 import { noArguments, type MethodSchemas } from "./webviewHost.ts";
 
 /** Of each other run, what a screen can show. */
@@ -45,11 +45,7 @@ export function runTable(current: () => { directory: string; file: string }): Ru
       );
     },
     rowsOf: (id): Promise<MetricRow[]> => readRows(directoryOf(id), ROWS_PER_RUN),
-    async label(id, labels) {
-      // Nothing is written into a folder that isn't trusted.
-      requireTrust();
-      await writeLabels(directoryOf(id), labels);
-    },
+    label: (id, labels) => writeLabels(directoryOf(id), labels),
     openRun: (id) => runCommand("layerwise.openRun", { directory: directoryOf(id) }),
     deleteRun: (id) => runCommand("layerwise.deleteRun", { directory: directoryOf(id) }),
     async saveFile(name, base64) {
