@@ -71,6 +71,23 @@ export function isNamed(x: unknown): x is Readonly<Record<string, unknown>> {
   return prototype === Object.prototype || prototype === null;
 }
 
+/** NumPy's names of parameters, which PyTorch takes too: of those that have no parameter of their own. */
+const NUMPY: Readonly<Record<string, string>> = {
+  axis: "dim",
+  keepdims: "keepdim",
+  x: "input",
+  a: "input",
+  x1: "input",
+  x2: "other",
+};
+
+/** Where a parameter stands that a call names, or -1. */
+function placeOf(parameters: readonly Parameter[], key: string): number {
+  const at = parameters.findIndex((p) => p.name === key);
+  if (at >= 0 || !Object.hasOwn(NUMPY, key)) return at;
+  return parameters.findIndex((p) => p.name === NUMPY[key]);
+}
+
 /** PyTorch's words for each mistake in a call; the first is told where no overload fits. */
 const RANKS = ["missing", "multiple", "unknown", "type", "count"] as const;
 
@@ -97,7 +114,7 @@ function matched(
   if (given > positional) return { kind: "count", text: tooMany(callee, required, positional, args.length) };
   for (let i = 0; i < given; i++) values[i] = args[i];
   for (const key in named) {
-    const at = parameters.findIndex((p) => p.name === key);
+    const at = placeOf(parameters, key);
     if (at < 0) {
       return unknown(
         callee,
@@ -183,9 +200,9 @@ export function bound(
     const found = values;
     if (mistake === undefined || RANKS.indexOf(found.kind) < RANKS.indexOf(mistake.kind)) mistake = found;
   }
-  const all = new Set(overloads.flatMap((o) => o.parameters.map((p) => p.name)));
-  const strange = Object.keys(named ?? {}).find((key) => !all.has(key));
-  if (strange !== undefined) mistake = unknown(callee, strange, [...all]);
+  const all = overloads.flatMap((o) => o.parameters);
+  const strange = Object.keys(named ?? {}).find((key) => placeOf(all, key) < 0);
+  if (strange !== undefined) mistake = unknown(callee, strange, [...new Set(all.map((p) => p.name))]);
   throw new TensorError("value", mistake!.text, mistake!.hint);
 }
 

@@ -71,9 +71,23 @@ type Typed<
 /** Parameters by name, required or not. */
 type Named<T extends readonly [string, unknown][]> = Flat<
   {
-    [E in T[number] as E[0] extends `${string}?` ? never : Name<E[0]>]: E[1];
-  } & { [E in T[number] as E[0] extends `${string}?` ? Name<E[0]> : never]?: E[1] | null | undefined }
+    [E in T[number] as E[0] extends `${string}?` | "dim" ? never : Name<E[0]>]: E[1];
+  } & { [E in T[number] as E[0] extends `${string}?` ? Name<E[0]> : never]?: E[1] | null | undefined } & {
+    [E in T[number] as E[0] extends keyof NumPy ? NumPy[E[0]] : never]?: E[1] | null | undefined;
+  } & Dimension<T>
 >;
+
+/** NumPy's names of parameters that may be left out. */
+interface NumPy {
+  "dim?": "axis";
+  keepdim: "keepdims";
+  "keepdim?": "keepdims";
+}
+
+/** A required dimension, by either of its names. */
+type Dimension<T extends readonly [string, unknown][]> = "dim" extends T[number][0]
+  ? { [N in "dim" | "axis"]: { [K in N]: Extract<T[number], ["dim", unknown]>[1] } }["dim" | "axis"]
+  : unknown;
 
 /** One object: a part without properties would let anything pass. */
 type Flat<T> = { [K in keyof T]: T[K] };

@@ -115,6 +115,49 @@ describe("Tensor", () => {
   });
 });
 
+/** A call whose `dim` and `keepdim` have NumPy's names, or undefined. */
+function numpy(form: readonly unknown[]): unknown[] | undefined {
+  const last = form.at(-1);
+  if (typeof last !== "object" || last === null || Object.getPrototypeOf(last) !== Object.prototype)
+    return undefined;
+  if (!("dim" in last || "keepdim" in last)) return undefined;
+  const names: Readonly<Record<string, string>> = { dim: "axis", keepdim: "keepdims" };
+  return [
+    ...form.slice(0, -1),
+    Object.fromEntries(Object.entries(last).map(([name, value]) => [names[name] ?? name, value])),
+  ];
+}
+
+test.each([
+  ["torch", torch, "torch"],
+  ["Tensor", Tensor.prototype, "torch.Tensor"],
+] as const)("%s: dim and keepdim are axis and keepdims, too", (key, ours, pytorch) => {
+  let count = 0;
+  const wrong: string[] = [];
+  for (const [name, given] of overloads(pytorch)) {
+    if (!(name in SIGNATURES) || name.endsWith("_")) continue;
+    for (const sample of samples().get(`${key}.${name}`) ?? []) {
+      const f = (key === "torch" ? ours : sample.self) as unknown as Record<string, Callee>;
+      const run = (args: readonly unknown[]): string => {
+        torch.manualSeed(7);
+        return JSON.stringify(plain(f[name]!(...freshAll(args))));
+      };
+      const whole = Object.keys(sample.kwargs).length === 0 ? sample.args : [...sample.args, sample.kwargs];
+      if (mistake(() => run(whole)) !== undefined) continue;
+      const expected = run(whole);
+      for (const form of given.flatMap((overload) => forms(overload, sample))) {
+        const renamed = numpy(form);
+        if (renamed === undefined) continue;
+        count++;
+        const problem = mistake(() => expect(run(renamed)).toBe(expected));
+        if (problem !== undefined) wrong.push(`${name} ${shown(renamed)}: ${problem}`);
+      }
+    }
+  }
+  expect(wrong).toEqual([]);
+  expect(count).toBeGreaterThan(100);
+});
+
 /** The error of a call, or undefined. */
 function mistake(call: () => unknown): string | undefined {
   try {
