@@ -99,3 +99,39 @@ test("the preview knows the shape under a list of booleans", () => {
   expect(numbers().index([true, false, true, true]).shape).toEqual([3, 3, 2]);
   expect(numbers().index(":", [2, 0, 0]).shape).toEqual([4, 3, 2]);
 });
+
+describe("an integer tensor without dimensions that is still to be computed", () => {
+  const at = (): ReturnType<typeof torch.tensor> => torch.tensor([0.1, 0.9]).argmax();
+
+  test("selects as a number does, beside lists and slices", () => {
+    const x = numbers();
+    expect(x.index(at()).tolist()).toEqual(x.index(1).tolist());
+    expect(x.index(at(), ":", [0, 1, 0]).tolist()).toEqual(x.index(1, ":", [0, 1, 0]).tolist());
+    expect(x.index(":", at(), [0, 1, 0]).tolist()).toEqual(x.index(":", 1, [0, 1, 0]).tolist());
+    expect(x.index("...", at().neg()).tolist()).toEqual(x.index("...", -1).tolist());
+    expect(x.index([3, 0], at(), at()).tolist()).toEqual(x.index([3, 0], 1, 1).tolist());
+  });
+
+  test("gives a view", () => {
+    const [x, y] = [numbers(), numbers()];
+    x.index(at(), "1:", at()).mul_(10);
+    y.index(1, "1:", 1).mul_(10);
+    x.index(":", at()).index(2).zero_();
+    y.index(":", 1).index(2).zero_();
+    x.indexPut_([0, at()], torch.tensor([7, 8]));
+    y.indexPut_([0, 1], torch.tensor([7, 8]));
+    expect(x.tolist()).toEqual(y.tolist());
+  });
+
+  test("passes gradients", () => {
+    const w = torch.ones(2, 3).requiresGrad_();
+    const v = w.mul(2);
+    v.index(at(), 0).mul_(5);
+    v.sum().backward();
+    expect(w.grad?.tolist()).toEqual([
+      [2, 2, 2],
+      [10, 2, 2],
+    ]);
+    expect(String(w.index(at()))).toBe("tensor([1., 1., 1.], grad_fn=<SelectBackward0>)");
+  });
+});

@@ -11,7 +11,7 @@ import { tensor, type Nested } from "./creation.ts";
 import { asTensor, castTo, composed, constant, named, type Operand } from "./operands.ts";
 import { expand, stack } from "./shape.ts";
 import { Slice } from "./slice.ts";
-import { overwrite, reshaped, SliceView } from "./views.ts";
+import { overwrite, reshaped, SelectView, SliceView } from "./views.ts";
 
 /** Indices as nested lists: numbers gather, booleans mask. */
 export type IndexList = number | boolean | Tensor | readonly IndexList[];
@@ -36,15 +36,18 @@ interface Basic {
 
 interface Parsed {
   readonly basic: Basic;
-  /** Index tensors by the dimension of the basic result that they index. */
-  readonly tensors: Map<number, Tensor>;
+  /** Integers without dimensions that are still to be computed, by the dimension of the basic result where they select. */
+  readonly selects: readonly (readonly [dim: number, at: Tensor])[];
+  /** Index tensors by the dimension that they index of what is selected. */
+  readonly tensors: ReadonlyMap<number, Tensor>;
 }
 
 /** The part of a tensor at an index, as PyTorch's `x[…]`. A view when only numbers, slices, "..." and null are used, else a copy. */
 export function index(input: Tensor, ...specs: IndexSpec[]): Tensor {
-  const { basic, tensors } = parse(input, specs);
-  if (tensors.size === 0) return named(viewOf(input, basic), gradientOf(specs));
-  return composed(() => named(gathered(new Gathering(viewOf(input, basic), tensors)), "IndexBackward0"));
+  const parsed = parse(input, specs);
+  const { tensors } = parsed;
+  if (tensors.size === 0) return named(viewOf(input, parsed), gradientOf(specs));
+  return composed(() => named(gathered(new Gathering(viewOf(input, parsed), tensors)), "IndexBackward0"));
 }
 
 /**
@@ -74,8 +77,9 @@ export function indexPut_(
     const next = accumulate ? composed(() => apply(elementwise.add, [input, value], {})) : value;
     return input.write(composed(() => apply(elementwise.where, [column, next, input], {})));
   }
-  const { basic, tensors } = parse(input, specs);
-  const part = viewOf(input, basic);
+  const parsed = parse(input, specs);
+  const { tensors } = parsed;
+  const part = viewOf(input, parsed);
   const next = composed(() => {
     if (tensors.size === 0) {
       const spread = expand(withoutLeadingOnes(value, part.ndim), part.shape);
@@ -107,12 +111,20 @@ export function indexPut(
 
 function gradientOf(specs: readonly IndexSpec[]): string {
   const last = specs.findLast((s) => s !== "...");
-  if (typeof last === "number") return "SelectBackward0";
+  if (typeof last === "number" || last instanceof Tensor) return "SelectBackward0";
   return last === null ? "UnsqueezeBackward0" : "SliceBackward0";
 }
 
-function viewOf(input: Tensor, { begin, end, step, origin, shape }: Basic): Tensor {
-  return new SliceView(input, { begin, end, step }, origin, shape).make();
+function viewOf(input: Tensor, { basic, selects }: Parsed): Tensor {
+  const { begin, end, step, origin, shape } = basic;
+  const sliced = new SliceView(input, { begin, end, step }, origin, shape).make();
+  if (selects.length === 0) return sliced;
+  return composed(() =>
+    selects.reduceRight((x, [dim, at], i) => {
+      const place = reshaped(wrapped(new Tensor(at.value), x.shape[dim]!, i), [1]);
+      return new SelectView(x, dim, place).make();
+    }, sliced),
+  );
 }
 
 function parse(input: Tensor, given: readonly IndexSpec[]): Parsed {
@@ -138,7 +150,8 @@ function dimensionsOf(place: Place): number {
 
 function place(size: Shape, specs: readonly Exclude<Place, "...">[]): Parsed {
   const basic: Basic = { begin: [], end: [], step: [], origin: [], shape: [] };
-  const tensors = new Map<number, Tensor>();
+  const selects: [number, Tensor][] = [];
+  const indexed: [number, Tensor][] = [];
   let dim = 0;
   const take = (begin: number, end: number, step: number): void => {
     basic.begin.push(begin);
@@ -153,7 +166,7 @@ function place(size: Shape, specs: readonly Exclude<Place, "...">[]): Parsed {
   for (const spec of specs) {
     const flag = condition(spec);
     if (spec === null || flag !== undefined) {
-      if (flag !== undefined) tensors.set(basic.shape.length, flag);
+      if (flag !== undefined) indexed.push([basic.shape.length, flag]);
       basic.origin.push(-1);
       basic.shape.push(1);
     } else if (typeof spec === "number") {
@@ -162,7 +175,8 @@ function place(size: Shape, specs: readonly Exclude<Place, "...">[]): Parsed {
     } else if (spec instanceof Tensor) {
       // The mask's own dimensions, or one for indices.
       for (const part of spec.dtype === "bool" ? maskIndices(spec, size, dim) : [spec]) {
-        tensors.set(basic.shape.length, part);
+        const selecting = part === spec && spec.ndim === 0;
+        (selecting ? selects : indexed).push([basic.shape.length, part]);
         const n = size[dim]!;
         keep(n);
         take(0, n, 1);
@@ -173,7 +187,10 @@ function place(size: Shape, specs: readonly Exclude<Place, "...">[]): Parsed {
       take(begin, end, step);
     }
   }
-  return { basic, tensors };
+  const tensors = new Map(
+    indexed.map(([at, part]) => [at - selects.filter(([dropped]) => dropped < at).length, part]),
+  );
+  return { basic, selects, tensors };
 }
 
 function position(i: number, size: number, dim: number): number {

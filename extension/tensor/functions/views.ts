@@ -149,6 +149,37 @@ export class SliceView extends BasicView {
   }
 }
 
+/** What a dimension has at a place that is still to be computed. */
+export class SelectView extends BasicView {
+  private readonly dim: number;
+  /** The place, counted from the front, as a vector. */
+  private readonly at: Tensor;
+
+  constructor(base: Tensor, dim: number, at: Tensor) {
+    super(base);
+    this.dim = dim;
+    this.at = at;
+  }
+
+  forward(base: Tensor): Tensor {
+    const { dim } = this;
+    const shape = base.shape.toSpliced(dim, 1);
+    return apply(reshape, [apply(indexSelect, [base, this.at], { dim })], { shape });
+  }
+
+  scatter(base: Tensor, view: Tensor): Tensor {
+    const order = base.shape.map((_, d) => (d === 0 ? this.dim : d <= this.dim ? d - 1 : d));
+    const back = order.map((_, d) => order.indexOf(d));
+    const rows = this.dim === 0 ? base : apply(permute, [base], { order });
+    const next = apply(rowsUpdate, [rows, this.at, reshaped(view, [1, ...view.shape])], {});
+    return this.dim === 0 ? next : apply(permute, [next], { order: back });
+  }
+
+  strides(base: readonly number[]): readonly number[] {
+    return base.toSpliced(this.dim, 1);
+  }
+}
+
 /** Elements at fixed places of the base's memory, each at most once. */
 export class GatheredView extends BasicView {
   private readonly places: Int32Array;
