@@ -16,7 +16,7 @@ import { QuickFixes } from "./editor/quickFixes.ts";
 import { RunCommands, statusAction, type Attach } from "./editor/runCommands.ts";
 import { ModelSnippets } from "./editor/snippets.ts";
 import { Runs } from "./editor/runs.ts";
-import { engineOptions } from "./editor/settings.ts";
+import { engineOptions, setting } from "./editor/settings.ts";
 import { ModelsTree } from "./editor/sidebar/modelsTree.ts";
 import { CheckpointsTree, RunsTree } from "./editor/sidebar/runsTree.ts";
 import { StatusBar } from "./editor/statusBar.ts";
@@ -49,6 +49,7 @@ export function activate(context: vscode.ExtensionContext): void {
   const engine = engineOptions(extensionUri);
   const previewEngine = new PreviewEngine(engine, {
     onLog: (text) => messages.log.info(`[preview] ${text}`),
+    memoryLimit: () => setting("preview.memoryLimit"),
   });
   const previews = new Previews(previewEngine);
   const facts = new LiveFacts(previews);

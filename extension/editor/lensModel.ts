@@ -27,6 +27,8 @@ export interface LensOptions {
   report: FileReport | undefined;
   /** Parameter counts that earlier reports gave, by the model's title. */
   lastCounts: ReadonlyMap<string, { total: number; trainable: number }>;
+  /** Counts come by themselves; else a lens shows only those that are known. Default true. */
+  counted?: boolean;
 }
 
 /** What a file's lenses are. Those of one line come in the order in which they are shown. */
@@ -41,7 +43,7 @@ export function lensesOf(scan: SourceScan, options: LensOptions): Lens[] {
       const count = counts[0] ?? options.lastCounts.get(name);
       const most = counts.at(-1)?.total;
       // A placeholder only where a count will come: a part of the experiments' models is counted with them.
-      if (count !== undefined || experiments.length > 0)
+      if (count !== undefined || (experiments.length > 0 && options.counted !== false))
         add({
           kind: "parameters",
           model: name,

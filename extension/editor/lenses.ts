@@ -41,6 +41,7 @@ export class ModelLenses extends DisposableOwner implements vscode.CodeLensProvi
       trusted: vscode.workspace.isTrusted,
       report: preview.report,
       lastCounts: preview.lastCounts,
+      counted: preview.withheld === undefined,
     });
     return lenses.map(
       ({ line, action }) => new vscode.CodeLens(new vscode.Range(line, 0, line, 0), link(document, action)),

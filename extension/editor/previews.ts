@@ -3,9 +3,10 @@ import type { DiagramLook, FlowLayout } from "../protocol/flow.ts";
 import { modelTitle } from "../protocol/modelForms.ts";
 import type { FileReport, ModelReport, VersionSource } from "../protocol/preview.ts";
 import type { PreviewEngine } from "../supervisor/preview.ts";
+import { withheld, type Withheld } from "./consent.ts";
 import { DisposableOwner } from "./disposable.ts";
 import { MODEL_FILE_SUFFIX } from "./ids.ts";
-import { setting } from "./settings.ts";
+import { onSettingChange, setting } from "./settings.ts";
 
 type Counts = { total: number; trainable: number };
 
@@ -27,6 +28,10 @@ export interface Preview {
   readonly lastGood: ReadonlyMap<string, ModelReport>;
   /** A request is waiting or being worked at. */
   readonly busy: boolean;
+  /** The text, or that of a file that it may import, has changed since, and nothing is built by itself. */
+  readonly outdated: boolean;
+  /** Why nothing is built by itself. */
+  readonly withheld: Withheld | undefined;
 }
 
 interface Followed {
@@ -35,18 +40,21 @@ interface Followed {
   lastCounts: Map<string, Counts>;
   lastGood: Map<string, ModelReport>;
   pending: number;
+  outdated: boolean;
   /** Milliseconds that the last answer took; unknown before the first. */
   took: number;
   timer: NodeJS.Timeout | undefined;
 }
 
-const NOTHING: Preview = {
+const nothing = (): Preview => ({
   report: undefined,
   source: undefined,
   lastCounts: new Map(),
   lastGood: new Map(),
   busy: false,
-};
+  outdated: false,
+  withheld: withheld(false),
+});
 
 export function isModelFile(document: vscode.TextDocument): boolean {
   return document.uri.scheme === "file" && document.uri.path.endsWith(MODEL_FILE_SUFFIX);
@@ -54,7 +62,8 @@ export function isModelFile(document: vscode.TextDocument): boolean {
 
 /**
  * Reports of the open `.nn.ts` files, kept up to date while they are typed. A file is followed from when it is seen, or
- * a view asks for it, until it is closed. In an untrusted workspace nothing is asked, since a preview runs the file.
+ * a view asks for it, until it is closed. A preview runs the file, so in an untrusted workspace there is none; and where
+ * the user has switched off `preview.automatic`, only what is requested is built.
  */
 export class Previews extends DisposableOwner {
   readonly #engine: PreviewEngine;
@@ -105,10 +114,11 @@ export class Previews extends DisposableOwner {
             this.#forget(input.uri);
       }),
     );
+    this.own(vscode.workspace.onDidGrantWorkspaceTrust(() => this.#followOpen()));
     this.own(
-      vscode.workspace.onDidGrantWorkspaceTrust(() => {
-        for (const document of vscode.workspace.textDocuments)
-          if (isModelFile(document)) this.follow(document);
+      onSettingChange("preview.automatic", () => {
+        if (withheld(false) === undefined) this.#followOpen();
+        else this.#stop();
       }),
     );
     this.own({
@@ -118,25 +128,60 @@ export class Previews extends DisposableOwner {
     });
   }
 
-  /** The file's preview as far as it is known; from now on it is kept up to date. */
+  /** The file's preview as far as it is known; from now on it is kept up to date, where that is done by itself. */
   follow(document: vscode.TextDocument): Preview {
-    if (!vscode.workspace.isTrusted || !isModelFile(document)) return NOTHING;
-    const key = document.uri.toString();
-    let followed = this.#files.get(key);
-    if (followed === undefined) {
-      followed = {
-        report: undefined,
-        source: undefined,
-        lastCounts: new Map(),
-        lastGood: new Map(),
-        pending: 0,
-        took: Number.POSITIVE_INFINITY,
-        timer: undefined,
-      };
-      this.#files.set(key, followed);
-      void this.#inspect(document, followed);
+    const known = this.#files.get(document.uri.toString());
+    if (known !== undefined) return view(known);
+    if (!isModelFile(document) || withheld(false) !== undefined) return nothing();
+    return view(this.#add(document, false));
+  }
+
+  /** Builds a file because the user asks for it: once, where that isn't done by itself. */
+  request(document: vscode.TextDocument): void {
+    if (!isModelFile(document)) return;
+    const known = this.#files.get(document.uri.toString());
+    if (known === undefined) this.#add(document, true);
+    else if (withheld(false) !== undefined) void this.#inspect(document, known, true);
+  }
+
+  #add(document: vscode.TextDocument, asked: boolean): Followed {
+    const followed: Followed = {
+      report: undefined,
+      source: undefined,
+      lastCounts: new Map(),
+      lastGood: new Map(),
+      pending: 0,
+      outdated: false,
+      took: Number.POSITIVE_INFINITY,
+      timer: undefined,
+    };
+    this.#files.set(document.uri.toString(), followed);
+    void this.#inspect(document, followed, asked);
+    return followed;
+  }
+
+  /** Brings the open files up to date. */
+  #followOpen(): void {
+    for (const document of vscode.workspace.textDocuments) {
+      const followed = this.#files.get(document.uri.toString());
+      if (followed === undefined) this.follow(document);
+      else if (followed.outdated) this.#schedule(document, followed, 0);
+      this.#changed.fire(document.uri);
     }
-    return view(followed);
+  }
+
+  /** What is known stays; nothing more is built. */
+  #stop(): void {
+    for (const document of vscode.workspace.textDocuments) {
+      const followed = this.#files.get(document.uri.toString());
+      if (followed !== undefined) {
+        followed.outdated ||= followed.timer !== undefined || followed.pending > 0;
+        clearTimeout(followed.timer);
+        followed.timer = undefined;
+        this.#engine.drop(document.uri.fsPath);
+      }
+      this.#changed.fire(document.uri);
+    }
   }
 
   /** Goes on following a file without a tab until the answer is disposed. */
@@ -156,16 +201,19 @@ export class Previews extends DisposableOwner {
   /** What is known of a file that may not be followed. */
   get(uri: vscode.Uri): Preview {
     const followed = this.#files.get(uri.toString());
-    return followed === undefined ? NOTHING : view(followed);
+    return followed === undefined ? nothing() : view(followed);
   }
 
-  /** Another version of a file, which is built with what it imported then, as far as that is known. */
+  /**
+   * Another version of a file, which is built with what it imported then, as far as that is known.
+   * @param asked The user has asked for it just now
+   */
   inspectVersion(
     file: string,
-    text: string,
-    version: VersionSource,
-    name: string,
+    { text, version, name }: { text: string; version: VersionSource; name: string },
+    asked: boolean,
   ): Promise<FileReport | undefined> {
+    if (withheld(asked) !== undefined) return Promise.resolve(undefined);
     const request = { file, text, version };
     return this.#engine.inspect(request, setting("preview.timeLimit"), `${name} of ${file}`);
   }
@@ -182,22 +230,22 @@ export class Previews extends DisposableOwner {
     this.#engine.prepareLayout();
   }
 
-  /** Asks again although the text is the same: what the file reads may have changed. */
-  refresh(document: vscode.TextDocument): void {
-    const followed = this.#files.get(document.uri.toString());
-    if (followed === undefined) this.follow(document);
-    else this.#schedule(document, followed, 0);
-  }
-
   #schedule(document: vscode.TextDocument, followed: Followed, delay: number): void {
     clearTimeout(followed.timer);
-    followed.timer = setTimeout(() => void this.#inspect(document, followed), delay);
+    followed.timer = undefined;
+    if (withheld(false) === undefined) {
+      followed.timer = setTimeout(() => void this.#inspect(document, followed, false), delay);
+    } else if (!followed.outdated) {
+      followed.outdated = true;
+      this.#changed.fire(document.uri);
+    }
   }
 
-  async #inspect(document: vscode.TextDocument, followed: Followed): Promise<void> {
+  async #inspect(document: vscode.TextDocument, followed: Followed, asked: boolean): Promise<void> {
     followed.timer = undefined;
-    if (this.disposed || document.isClosed) return;
+    if (this.disposed || document.isClosed || withheld(asked) !== undefined) return;
     followed.pending++;
+    followed.outdated = false;
     const file = document.uri.fsPath;
     // Not from the disk, even when there is nothing to save: while a save is under way, that is said too early.
     const source = { text: document.getText(), version: document.version };
@@ -248,5 +296,7 @@ function view(followed: Followed): Preview {
     lastCounts: followed.lastCounts,
     lastGood: followed.lastGood,
     busy: followed.pending > 0 || followed.timer !== undefined,
+    outdated: followed.outdated,
+    withheld: withheld(false),
   };
 }

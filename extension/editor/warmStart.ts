@@ -1,4 +1,5 @@
 import * as vscode from "vscode";
+import { withheld } from "./consent.ts";
 import { DisposableOwner } from "./disposable.ts";
 import type { Previews } from "./previews.ts";
 import type { Runs } from "./runs.ts";
@@ -9,7 +10,7 @@ const REST = 300;
 
 /**
  * Has a process ready for the next run while somebody works at a file that can be trained. Not while a run goes on,
- * which wants the machine for itself; and not in an untrusted workspace, where nothing is previewed.
+ * which wants the machine for itself; and not where files are not previewed by themselves.
  */
 export class WarmStart extends DisposableOwner {
   readonly #runs: Runs;
@@ -32,7 +33,7 @@ export class WarmStart extends DisposableOwner {
         if (runs.live.length === 0 && this.#file !== undefined) this.#soon();
       }),
     );
-    for (const name of ["runs.warmStart", "device", "threads", "nodePath"] as const)
+    for (const name of ["runs.warmStart", "preview.automatic", "device", "threads", "nodePath"] as const)
       this.own(onSettingChange(name, () => void runs.spare.drop()));
     this.own({ dispose: () => clearTimeout(this.#timer) });
   }
@@ -41,6 +42,7 @@ export class WarmStart extends DisposableOwner {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
       if (this.disposed || this.#runs.live.length > 0 || !setting("runs.warmStart")) return;
+      if (withheld(false) !== undefined) return;
       void this.#runs.spare.keep(setting("device", this.#file));
     }, REST);
   }

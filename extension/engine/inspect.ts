@@ -1,4 +1,5 @@
 import fs from "node:fs";
+import { setImmediate } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
 import type { Batch, Experiment, Optimizers } from "../nn/experiment.ts";
 import { Module } from "../nn/module.ts";
@@ -18,6 +19,7 @@ import { TensorError } from "../tensor/errors.ts";
 import { manualSeed } from "../tensor/functions/random.ts";
 import { fillValue } from "../tensor/graph.ts";
 import { forgetPending } from "../tensor/runtime.ts";
+import { setPrintOptions } from "../tensor/print.ts";
 import { scope } from "../tensor/scope.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import { CallSites } from "./callSites.ts";
@@ -41,17 +43,17 @@ import { loadUserModule, SyntaxErrors, type UserModule } from "./userModule.ts";
  */
 export async function inspect({ file, text, version, summary, calls }: InspectRequest): Promise<FileReport> {
   scope.sites = true;
+  forgetModes();
   manualSeed(0);
   try {
     const imports = version === undefined ? undefined : await openVersion(file, version);
     const module = await loadUserModule(file, { library, text, imports });
     try {
-      return await new Inspection(
-        module,
-        text ?? fs.readFileSync(file, "utf8"),
-        summary,
-        calls ?? false,
-      ).report();
+      const source = text ?? fs.readFileSync(file, "utf8");
+      const report = await new Inspection(module, source, summary, calls ?? false).report();
+      // Promises without end hang the process: in this file's time, where their line is known.
+      await setImmediate();
+      return report;
     } finally {
       module.dispose();
     }
@@ -60,6 +62,12 @@ export async function inspect({ file, text, version, summary, calls }: InspectRe
   } finally {
     forgetPending();
   }
+}
+
+/** A file begins with the modes of a new process, whatever the one before has set. */
+function forgetModes(): void {
+  scope.gradients = true;
+  setPrintOptions({ profile: "default" });
 }
 
 function errorsOf(error: unknown): UserError[] {

@@ -1,6 +1,7 @@
 import { Worker } from "node:worker_threads";
 import type { FlowLayout } from "../protocol/flow.ts";
 import type { LayoutRequest } from "../protocol/preview.ts";
+import { ours } from "./isolation/leftovers.ts";
 
 export type LayoutAnswer = { places: FlowLayout } | { error: string };
 
@@ -37,7 +38,7 @@ export class Layouts {
   }
 
   #start(): Worker {
-    const thread = new Worker(new URL("./layoutThread.js", import.meta.url));
+    const thread = ours(() => new Worker(new URL("./layoutThread.js", import.meta.url)));
     thread.unref();
     thread.on("message", ({ id, answer }: { id: number; answer: LayoutAnswer }) => {
       this.#waiting.get(id)?.(answer);

@@ -14,6 +14,7 @@ import {
   type ToolMethods,
 } from "../protocol/engine.ts";
 import { takeToken } from "../processes/token.ts";
+import { endOwnFamily } from "../processes/family.ts";
 import type { UserError } from "../protocol/errors.ts";
 import { ProfileRequest } from "../protocol/profile.ts";
 import { exportModel } from "./exporting/exportModel.ts";
@@ -163,6 +164,6 @@ async function exit(code: number): Promise<void> {
 
 // Without a run there is nothing to save.
 process.on("disconnect", () => {
-  if (run === undefined) process.exit(0);
+  if (run === undefined) void endOwnFamily();
 });
 parent.send("hello", hello("run"));

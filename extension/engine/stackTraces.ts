@@ -55,7 +55,8 @@ function framesOf(error: Error): Frame[] {
 
 let installed = false;
 
-function installOnce(): void {
+/** Has errors note the user's frames. */
+export function installOnce(): void {
   if (installed) return;
   installed = true;
   // The default of ten frames ends inside the library when modules are nested.

@@ -20,6 +20,8 @@ export interface Limit {
   milliseconds: number;
   /** For a body that should be killed by somebody else: report again and again, and let it go on. */
   repeat?: boolean;
+  /** Bytes that the process may have from now on, also when the body is over. */
+  memory?: number;
   /** What has been running, for stderr, should nothing else be possible. */
   text: string;
   /**
@@ -50,9 +52,10 @@ export class Watchdog {
   async guard<T>(limit: Limit, body: () => Promise<T>): Promise<T> {
     // Who stands at a breakpoint doesn't hang.
     if (isDebugged()) return body();
-    const { milliseconds, repeat = false, text } = limit;
+    const { milliseconds, repeat = false, memory, text } = limit;
     this.#onOver = limit.onOver;
-    this.#send({ kind: "watch", limit: milliseconds + HEAD_START, repeat, text });
+    const bytes = memory === undefined ? {} : { memory };
+    this.#send({ kind: "watch", limit: milliseconds + HEAD_START, repeat, text, ...bytes });
     // Fires only when the event loop turns: the body waits for something, at no line of its own.
     const timer = setTimeout(() => {
       this.#leave();
@@ -64,6 +67,11 @@ export class Watchdog {
       clearTimeout(timer);
       this.#leave();
     }
+  }
+
+  /** Ends this process when it has computed for `milliseconds` while nothing is guarded: what a file left behind. */
+  endWhenBusy(milliseconds: number): void {
+    this.#send({ kind: "idle", limit: milliseconds });
   }
 
   /**

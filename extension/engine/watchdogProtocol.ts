@@ -9,12 +9,16 @@ export type WatchdogMessage =
       limit: number;
       /** Look again every `limit` milliseconds and let it go on; else the process is killed after the report. */
       repeat: boolean;
+      /** Bytes that the process may have, now and afterwards; else it is killed after a report. */
+      memory?: number;
       /** What to write to stderr when the main thread can't be paused before it is killed. */
       text: string;
     }
   | { kind: "leave" }
   /** Renew the time of a lock's file every two seconds, while that file has the inode it was created with. */
   | { kind: "hold"; file: string; inode: string }
+  /** End the process when it has computed for so many milliseconds although nothing is watched. */
+  | { kind: "idle"; limit: number }
   /**
    * End the process when its parent is gone, and `folder` too if one is given, and it hasn't ended by itself after
    * `grace` milliseconds. The last such message counts.

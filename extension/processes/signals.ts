@@ -36,6 +36,11 @@ function idOf(child: ChildProcess): number | undefined {
   return child.exitCode === null && child.signalCode === null ? child.pid : undefined;
 }
 
+/** Whether a child has not ended. */
+export function isThere(child: ChildProcess): boolean {
+  return idOf(child) !== undefined;
+}
+
 /** Signals a child, unless it has ended. */
 export function signalChild(child: ChildProcess, name: NodeJS.Signals): boolean {
   const pid = idOf(child);
@@ -95,12 +100,14 @@ export class ProvenProcess {
   }
 }
 
-/** Ends this process at once. */
-export function killThisProcess(): void {
-  process.kill(process.pid, "SIGKILL");
+/** Ends an engine with its process group at once, from inside: this process, or the parent while it has that id. */
+export function killEngine(pid: number): void {
+  if (pid !== process.pid && process.ppid !== pid) return;
+  if (process.platform !== "win32") send(pid, "SIGKILL", "group");
+  send(pid, "SIGKILL");
 }
 
-/** Ends the process that started this one, while it is still the one of that id. */
-export function killParent(pid: number): void {
-  if (process.ppid === pid) send(pid, "SIGKILL");
+/** Ends a process that family.ts has just found to be an engine's. @returns false when it has ended */
+export function killMember(pid: number): boolean {
+  return send(pid, "SIGKILL");
 }

@@ -146,6 +146,8 @@ export const InspectRequest = v.object({
   summary: v.optional(TableOptions),
   /** Asks for each model's calls and for warnings: what an editor shows while the file is typed. */
   calls: v.optional(v.boolean()),
+  /** Bytes of memory that the process may have. */
+  memory: v.optional(v.number()),
 });
 export type InspectRequest = v.InferOutput<typeof InspectRequest>;
 
@@ -157,6 +159,24 @@ export const LayoutRequest = v.object({
 });
 export type LayoutRequest = v.InferOutput<typeof LayoutRequest>;
 
+/** What the engine says of user code before it answers, or in place of an answer. */
+export const Trouble = v.object({
+  /** Where it is while it doesn't come back. Undefined while it waits, or runs code that isn't the file's. */
+  position: v.optional(SourcePosition),
+  /** Names of the shared objects that it has changed: "Array.prototype.map". */
+  changed: v.array(v.string()),
+});
+export type Trouble = v.InferOutput<typeof Trouble>;
+
+/** What a preview leaves in its process; with nothing in both lists, the process can preview another file. */
+export const Remains = v.object({
+  /** As {@link Trouble} has it. */
+  changed: v.array(v.string()),
+  /** Kinds of what still runs: "Timeout", "a child process". */
+  running: v.array(v.string()),
+});
+export type Remains = v.InferOutput<typeof Remains>;
+
 /** Methods of the preview engine. A call that exceeds the supervisor's limit gets the process killed and restarted. */
 export interface PreviewEngineMethods {
   inspect(request: InspectRequest): Promise<FileReport>;
@@ -167,6 +187,11 @@ export interface PreviewEngineMethods {
 }
 export interface PreviewEngineEvents {
   hello(hello: Hello): void;
-  /** Sent from a watchdog while user code hangs, so that the supervisor knows the line before it kills the process. */
-  stuck(position: SourcePosition): void;
+  /**
+   * Sent from a watchdog while user code hangs, so that the supervisor knows where before it kills the process; and
+   * before the answer of a file that has changed shared objects.
+   */
+  trouble(trouble: Trouble): void;
+  /** What a preview has left behind, a moment after its answer. */
+  remains(remains: Remains): void;
 }

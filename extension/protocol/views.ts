@@ -139,6 +139,10 @@ export interface ArchitectureSnapshot {
   lastGood?: ModelReport;
   error?: UserError;
   busy: boolean;
+  /** The file has changed since it was built, and is built again on request only. */
+  outdated?: boolean;
+  /** Why nothing was built: the workspace is not trusted, or files are built on request only. */
+  unbuilt?: "trust" | "request";
   /** Of the model that is drawn, when it is the file's first here: the page needs no layout engine for that. */
   layout?: GivenLayout;
 }
@@ -162,6 +166,9 @@ export interface ArchitectureHostMethods {
   openSource(file: string, line?: number, column?: number): Promise<void>;
   /** The same without taking the focus. */
   revealSource(file: string, line?: number, column?: number): Promise<void>;
+  /** Runs the file's code to build its models, which the user asks for. */
+  build(): Promise<void>;
+  manageTrust(): Promise<void>;
   train(exportName: string): Promise<void>;
   /** Shows one side's models as changes of another's: ids of {@link ModelSide}. */
   compare(base: string, of: string): Promise<void>;
@@ -230,6 +237,8 @@ export interface EvaluationSnapshot {
   report?: EvaluationReport;
   pictures: Picture[];
   model: ModelState;
+  /** Only what the user does now may start the model: it runs the file's code. */
+  manual?: boolean;
 }
 
 export interface EvaluationViewMethods {

@@ -4,7 +4,8 @@ import { basename, dirname } from "node:path";
 import { StringDecoder } from "node:string_decoder";
 import { openAppend } from "../files/append.ts";
 import { runPath } from "../files/runFiles.ts";
-import { killTree, signalGroup } from "../processes/signals.ts";
+import { endDescendants, endFamily, newFamily } from "../processes/family.ts";
+import { isThere, killTree, signalGroup } from "../processes/signals.ts";
 import { newToken, tokenArgument } from "../processes/token.ts";
 import { demandTrust } from "./trust.ts";
 
@@ -38,6 +39,8 @@ export interface ExitInfo {
 export interface ForkOptions extends EngineOptions {
   /** File in `dist`. */
   entry: string;
+  /** Options of Node. */
+  nodeOptions?: readonly string[];
   /** Reads this process's standard input, unless that is a terminal: a process group of its own can't read there. */
   inheritInput?: boolean;
   /** Goes on when this process ends: its output goes to this file, since a pipe would break. */
@@ -68,6 +71,7 @@ const TAIL_CHARACTERS = 8192;
  */
 export async function forkEngine(options: ForkOptions): Promise<EngineProcess> {
   const log = options.outliveTo === undefined ? undefined : await openLog(options.outliveTo);
+  const family = newFamily();
   try {
     const output = log?.fd ?? "pipe";
     const input = options.inheritInput === true && !process.stdin.isTTY ? "inherit" : "ignore";
@@ -75,15 +79,15 @@ export async function forkEngine(options: ForkOptions): Promise<EngineProcess> {
     const token = newToken();
     const child = fork(`${options.dist}/${options.entry}`, [tokenArgument(token)], {
       stdio,
-      env: engineEnvironment(options.env),
+      env: { ...engineEnvironment(options.env), ...family.env },
       // Not the host's: two processes can't share an inspector's port.
-      execArgv: [],
+      execArgv: [...(options.nodeOptions ?? [])],
       serialization: "advanced",
       // On Windows a detached child gets a console window, and groups don't exist there anyway.
       detached: process.platform !== "win32",
       ...(options.execPath === undefined ? {} : { execPath: options.execPath }),
     });
-    return watch(child, token, options);
+    return watch(child, { token, family: family.token }, options);
   } finally {
     await log?.close();
   }
@@ -112,7 +116,11 @@ export function addedEnvironment(added: EngineOptions["env"]): Record<string, st
 /** What TensorFlow prints while it loads, whatever its log level: no news of the user's run. */
 const BANNER = /^(WARNING: All log messages before absl::|I0000 .*oneDNN custom operations are on).*\n?/gm;
 
-function watch(child: ChildProcess, token: string, options: ForkOptions): EngineProcess {
+function watch(
+  child: ChildProcess,
+  { token, family }: { token: string; family: string },
+  options: ForkOptions,
+): EngineProcess {
   let stderr = "";
   const listen = (stream: "stdout" | "stderr"): void => {
     const decoder = new StringDecoder("utf8");
@@ -139,16 +147,20 @@ function watch(child: ChildProcess, token: string, options: ForkOptions): Engine
     child.once("exit", (code, signal) => {
       // Children of the engine that it left behind, and that may hold its pipes open.
       signalGroup(child, "SIGKILL");
+      const strays = endFamily(family).catch(() => undefined);
       // "close" is when the pipes are read to the end; something may keep them open for ever.
-      const timer = setTimeout(() => done(code, signal), 500);
+      const finish = (): void => void strays.finally(() => done(code, signal));
+      const timer = setTimeout(finish, 500);
       child.once("close", () => {
         clearTimeout(timer);
-        done(code, signal);
+        finish();
       });
     });
   });
 
   const kill = async (): Promise<ExitInfo> => {
+    // Afterwards, those that left the group would have no parent to be found by.
+    if (child.pid !== undefined && isThere(child)) await endDescendants(child.pid).catch(() => undefined);
     await killTree(child);
     return exited;
   };
@@ -160,7 +172,7 @@ function watch(child: ChildProcess, token: string, options: ForkOptions): Engine
 }
 
 /** What V8 says before it aborts. */
-const OUT_OF_MEMORY = /JavaScript heap out of memory|Array buffer allocation failed/;
+export const OUT_OF_MEMORY = /JavaScript heap out of memory|Array buffer allocation failed/;
 
 /** How a process ended that should not have, for people. */
 export function describeExit(exit: ExitInfo): string {

@@ -418,3 +418,11 @@ test("an engine whose parent is gone ends", async () => {
   child.disconnect();
   await vi.waitFor(async () => expect(await isAlive(child.pid)).toBe(false), { timeout: 5000 });
 });
+
+test("ordinary files leave nothing behind: one process previews them all", async () => {
+  const files = fs.readdirSync(examples).filter((name) => name.endsWith(".nn.ts"));
+  expect(files.length).toBeGreaterThan(5);
+  for (const name of [...files, ...files]) await inspect(path.join(examples, name));
+  await inspect(path.join(flows, "residual.nn.ts"));
+  expect(logged.filter((text) => text.includes("new process"))).toEqual([]);
+});

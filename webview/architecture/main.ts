@@ -278,6 +278,8 @@ const actions: Actions = {
   },
   setView: (view) => setUi({ view }),
   select: (model) => tell(host.select(model)),
+  build: () => tell(host.build()),
+  manageTrust: () => tell(host.manageTrust()),
   train: (exportName) => tell(host.train(exportName)),
   dismissNotice: () => setNotice(undefined),
 };

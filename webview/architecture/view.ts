@@ -45,6 +45,8 @@ export interface Actions {
   toggleLayer(path: string): void;
   setView(view: ViewName): void;
   select(model: string): void;
+  build(): void;
+  manageTrust(): void;
   train(exportName: string): void;
   dismissNotice(): void;
   /** "" selects nothing. */
@@ -112,16 +114,47 @@ export function panel(state: ArchitectureState, actions: Actions): TemplateResul
   const diff = comparedModel(snapshot, drawnModel(snapshot).model);
   // A failed forward is told with its model.
   const errors = snapshot.report?.errors ?? (snapshot.error ? [snapshot.error] : []);
-  if (!model && errors.length === 0)
+  if (!model && errors.length === 0) {
+    if (snapshot.unbuilt !== undefined) return unbuilt(state, snapshot.unbuilt, actions);
     return snapshot.busy || !snapshot.report ? loading(text.loading) : nothingHere(snapshot, actions);
+  }
   return html`<div class="busy" ?hidden=${!snapshot.busy} role="status">
       <span class="visually-hidden">${snapshot.busy ? text.updating : ""}</span>
     </div>
     ${header(snapshot, model, stale, round, actions)} ${notice(state.notice, () => actions.dismissNotice())}
+    ${snapshot.outdated === true && !snapshot.busy ? outdatedBar(actions) : nothing}
     ${comparisonBar(snapshot, model, diff, round, actions)} ${profileBar(snapshot, model, actions)}
     ${errors.map((error) => errorBox({ error, title: text.syntax, open: actions.openSource }))}
     ${model ? modelView(state, model, stale, diff, actions) : nothing}`;
 }
+
+/** Building a file runs it, so the panel says so before it does. */
+function unbuilt(
+  { snapshot: { file }, notice: problem }: ArchitectureState,
+  why: "trust" | "request",
+  actions: Actions,
+): TemplateResult {
+  const action =
+    why === "trust"
+      ? button({
+          label: text.unbuilt.manageTrust,
+          icon: "workspace-trusted",
+          onClick: () => actions.manageTrust(),
+        })
+      : button({ label: text.unbuilt.build, icon: "type-hierarchy", onClick: () => actions.build() });
+  return html`<div class="empty">
+    ${notice(problem, () => actions.dismissNotice())}
+    <p>${text.unbuilt[why](baseName(file))}</p>
+    <p class="buttons">${action}</p>
+    <p>${linkButton(baseName(file), () => actions.openSource(file), file)}</p>
+  </div>`;
+}
+
+const outdatedBar = (actions: Actions): TemplateResult =>
+  html`<div class="outdated-bar" role="status">
+    <span class="secondary">${icon("history")}${text.outdated}</span>
+    ${button({ label: text.refresh, icon: "refresh", onClick: () => actions.build() })}
+  </div>`;
 
 function nothingHere({ file }: ArchitectureSnapshot, actions: Actions): TemplateResult {
   return html`<div class="empty">

@@ -71,6 +71,8 @@ function show(snapshot: EvaluationSnapshot): void {
   const same = before?.run.id === snapshot.run.id;
   // A cell of another evaluation's matrix says nothing here.
   if (before && !same) ui = { ...ui, actual: -1, predicted: -1 };
+  // Samples beyond those of the report need the model, which nobody has asked for yet.
+  if (!same && snapshot.manual === true) ui = { ...ui, order: "hardest", actual: -1, predicted: -1 };
   state = fromSnapshot(snapshot, ui);
   if (before && same && before.report) {
     const { listing, asked, row, text, picture, fetched } = before;

@@ -166,6 +166,15 @@ const english = {
     syntax: "The file has an error",
     forward: "The model's forward failed",
     stale: "Below is the model as it was before the error.",
+    unbuilt: {
+      request: (file: string): string => `Drawing the models of ${file} runs its code. Nothing was run yet.`,
+      trust: (file: string): string =>
+        `Drawing the models of ${file} runs its code, and this workspace is not trusted. Nothing is run.`,
+      build: "Run and Preview",
+      manageTrust: "Manage Workspace Trust",
+    },
+    outdated: "The file has changed since.",
+    refresh: "Refresh",
     views: { summary: "Summary", diagram: "Diagram", printed: "Printed" },
     view: "View",
     total: "Parameters",

@@ -24,6 +24,8 @@ const schemas: MethodSchemas<ArchitectureHostMethods> = {
   select: v.tuple([v.string()]),
   openSource: sourceArguments,
   revealSource: sourceArguments,
+  build: noArguments,
+  manageTrust: noArguments,
   train: v.tuple([v.string()]),
   compare: v.strictTuple([v.string(), v.string()]),
   endComparison: noArguments,
@@ -99,6 +101,10 @@ export class ArchitecturePanel extends DisposableOwner {
         },
         openSource: (path, line = 1, column = 1) => this.#sources.open({ file: path, line, column }),
         revealSource: (path, line = 1, column = 1) => this.#sources.open({ file: path, line, column }, true),
+        build: () => runCommand("layerwise.preview", { file: this.file }),
+        manageTrust: async () => {
+          await vscode.commands.executeCommand("workbench.trust.manage");
+        },
         train: (exportName) => runCommand("layerwise.train", { file: this.file, exportName }),
         compare: (base, of) => {
           for (const side of [base, of]) this.#subject.demandOffered("sides", side);

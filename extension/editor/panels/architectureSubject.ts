@@ -79,7 +79,9 @@ export class ArchitectureSubject extends DisposableOwner {
     const preview = this.#previews.follow(document);
     const compared = await this.comparison.current();
     const report = compared?.shown ?? preview.report;
-    const { lastGood, busy } = compared?.shown === undefined ? preview : { lastGood: new Map(), busy: false };
+    const { lastGood, busy, outdated } =
+      compared?.shown === undefined ? preview : { lastGood: new Map(), busy: false, outdated: false };
+    const unbuilt = report === undefined && !busy ? preview.withheld : undefined;
     // A class that is a part of models has no report of its own.
     const built = findModel(report?.models ?? [], this.model);
     const known = [...(report?.models.map(modelTitle) ?? []), ...lastGood.keys()];
@@ -92,6 +94,8 @@ export class ArchitectureSubject extends DisposableOwner {
     return {
       file: this.file,
       busy,
+      ...(outdated ? { outdated } : {}),
+      ...(unbuilt === undefined ? {} : { unbuilt }),
       ...this.#choices,
       ...(compared === undefined ? {} : { comparison: compared.comparison }),
       ...(weights === undefined ? {} : { weights }),

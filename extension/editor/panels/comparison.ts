@@ -8,6 +8,7 @@ import { EngineError, toUserError } from "../../supervisor/errors.ts";
 import { committedText } from "../../supervisor/git.ts";
 import { exists, runsRoot, type StoredRun } from "../../supervisor/runDirectory.ts";
 import { readLabels } from "../../supervisor/runLabels.ts";
+import { withheld } from "../consent.ts";
 import { DisposableOwner } from "../disposable.ts";
 import type { Previews } from "../previews.ts";
 import { chooseOtherFile, folderOf, requireTrust } from "../targets.ts";
@@ -52,7 +53,7 @@ export class Comparison extends DisposableOwner {
     // A commit is usually made of what was saved just before.
     this.own(
       vscode.workspace.onDidSaveTextDocument(({ uri }) => {
-        if (uri.path.endsWith(".ts") && this.#reports.has(HEAD)) void this.#load(HEAD);
+        if (uri.path.endsWith(".ts") && this.#reports.has(HEAD)) void this.#load(HEAD, false);
       }),
     );
     this.own({ dispose: () => this.end() });
@@ -83,7 +84,7 @@ export class Comparison extends DisposableOwner {
     const [left, right] = [await this.#asked(base), await this.#asked(of)];
     if (left === undefined || right === undefined) return false;
     this.#chosen = { base: left, of: right };
-    await Promise.all([this.#load(left), this.#load(right)]);
+    await Promise.all([this.#load(left, true), this.#load(right, true)]);
     return true;
   }
 
@@ -117,19 +118,22 @@ export class Comparison extends DisposableOwner {
     return this.#previews.follow(await vscode.workspace.openTextDocument(path)).report;
   }
 
-  /** Builds a version that nobody types at. */
-  async #load(side: string): Promise<void> {
-    if (side === WORKING) return;
-    if (side.startsWith(FILE)) {
-      const path = side.slice(FILE.length);
+  /** Builds a side. @param asked The user has chosen it just now */
+  async #load(side: string, asked: boolean): Promise<void> {
+    if (side === WORKING || side.startsWith(FILE)) {
+      const path = side === WORKING ? this.#file : side.slice(FILE.length);
+      const document = await vscode.workspace.openTextDocument(path);
+      if (asked) this.#previews.request(document);
+      if (side === WORKING) return;
       if (!this.#held.has(path)) this.#held.set(path, this.#previews.hold(vscode.Uri.file(path)));
       return;
     }
     const file = this.#file;
+    if (withheld(asked) !== undefined) return;
     let report: FileReport | undefined;
     try {
-      const { text, version } = await this.#version(side);
-      report = await this.#previews.inspectVersion(file, text, version, side);
+      const version = await this.#version(side);
+      report = await this.#previews.inspectVersion(file, { ...version, name: side }, asked);
     } catch (error) {
       report = { file, models: [], experiments: [], errors: [toUserError(error)] };
     }

@@ -20,6 +20,7 @@ import { ModelSession } from "../../supervisor/modelSession.ts";
 import type { EngineOptions } from "../../supervisor/process.ts";
 import type { RunSession, SessionChange } from "../../supervisor/session.ts";
 import { runCommand } from "../commands.ts";
+import { withheld } from "../consent.ts";
 import { DisposableOwner } from "../disposable.ts";
 import type { Messages } from "../messages.ts";
 import type { Runs } from "../runs.ts";
@@ -205,6 +206,7 @@ export class EvaluationPanel extends DisposableOwner {
       ...(report === undefined ? {} : { report }),
       pictures,
       model: this.#model?.state ?? "closed",
+      manual: withheld(false) !== undefined,
     };
   }
 

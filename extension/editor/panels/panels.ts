@@ -94,7 +94,7 @@ export class Panels extends DisposableOwner {
     const { createPanel } = await import("./webviewHost.ts");
     const file = document.uri.fsPath;
     // Built while VS Code makes the panel.
-    this.#services.previews.follow(document);
+    this.#services.previews.request(document);
     this.#services.previews.prepareLayout();
     const open = [...this.#architecture];
     const free = open.filter(({ locked }) => !locked);

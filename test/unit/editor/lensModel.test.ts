@@ -68,6 +68,19 @@ test("a model of a file without experiments is run with its file", () => {
   expect(text(lenses)).toEqual(["0 run", "0 preview Net"]);
 });
 
+test("where nothing is built by itself, no lens waits for a count; Train and the rest are there", () => {
+  const lenses = lensesOf(scanSource(SOURCE), {
+    trusted: true,
+    report: undefined,
+    lastCounts: none,
+    counted: false,
+  });
+  expect(text(lenses)).not.toContain("2 parameters … Net");
+  expect(text(lenses)).toEqual(
+    expect.arrayContaining(["2 train Net", "3 train default", "4 evaluate large"]),
+  );
+});
+
 test("an untrusted workspace has previews alone", () => {
   const lenses = lensesOf(scanSource(SOURCE), { trusted: false, report: undefined, lastCounts: none });
   expect(text(lenses)).toEqual(["1 preview Block", "2 preview Net", "3 preview Net", "4 preview Net"]);

@@ -46,7 +46,7 @@ interface Manifest {
   engines: { vscode: string };
   devDependencies: Record<string, string>;
   capabilities: {
-    untrustedWorkspaces: { supported: unknown; restrictedConfigurations: string[] };
+    untrustedWorkspaces: { supported: unknown; description: string; restrictedConfigurations: string[] };
     virtualWorkspaces: { supported: boolean };
   };
   contributes: {
@@ -186,6 +186,23 @@ describe("the manifest", () => {
     );
   });
 
+  test("without trust, a workspace chooses no executable, limit or process, and nothing that is written", () => {
+    const shown = /^layerwise\.(?:lenses|diagnostics|hints|hovers|warnings)\.|^layerwise\.preview\.delay$/;
+    const others = Object.keys(contributes.configuration.properties).filter((name) => !shown.test(name));
+    const { restrictedConfigurations } = manifest.capabilities.untrustedWorkspaces;
+    expect(restrictedConfigurations.toSorted()).toEqual(others.toSorted());
+  });
+
+  test("says before trust is given that opening a file runs it, and how to switch that off", () => {
+    const { description } = manifest.capabilities.untrustedWorkspaces;
+    const trust = texts[description.replaceAll("%", "")];
+    const readme = readFileSync(root("README.md"), "utf8");
+    for (const text of [trust, readme, texts["walkthrough.preview.description"]])
+      expect(text).toContain("layerwise.preview.automatic");
+    expect(trust).toMatch(/opening a `\.nn\.ts` file runs its code/);
+    expect(readme).toContain("Opening a file runs it.");
+  });
+
   test("restricts what chooses an executable; runs beside the files, which are on a disk", () => {
     const { untrustedWorkspaces, virtualWorkspaces } = manifest.capabilities;
     const executables = Object.entries(contributes.configuration.properties)
@@ -228,10 +245,12 @@ describe("the manifest", () => {
     );
     expect(defaults).toEqual(SETTINGS);
     for (const [name, property] of Object.entries(properties)) {
-      expect(["window", "resource", "machine-overridable"], name).toContain(property["scope"]);
+      expect(["window", "resource", "machine", "machine-overridable"], name).toContain(property["scope"]);
       expect(property["markdownDescription"], name).toMatch(/^%.*%$/);
     }
-    expect(properties["layerwise.nodePath"]?.["scope"]).toBe("machine-overridable");
+    // A workspace's own settings choose no executable, and switch nothing on that the user has switched off.
+    for (const name of ["nodePath", "preview.automatic"])
+      expect(properties[`layerwise.${name}`]?.["scope"], name).toBe("machine");
   });
 
   test("has a text for each of its keys, and no text without a use", () => {

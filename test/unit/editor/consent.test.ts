@@ -1,0 +1,203 @@
+/** What sends a file to the process that runs it, by trust and by the setting `preview.automatic`. */
+import { readFileSync } from "node:fs";
+import { beforeEach, expect, test, vi } from "vitest";
+import type { FileReport, InspectRequest } from "../../../extension/protocol/preview.ts";
+import { sourcesOf } from "../../../scripts/l10n.mjs";
+
+type Listener = (event: never) => void;
+
+/** The parts of VS Code that previews listen to. */
+const host = vi.hoisted(() => {
+  const listeners = new Map<string, Listener[]>();
+  const settings: Record<string, unknown> = {};
+  return {
+    trusted: true,
+    settings,
+    documents: [] as unknown[],
+    listeners,
+    on:
+      (name: string) =>
+      (listener: Listener): { dispose(): void } => {
+        listeners.set(name, [...(listeners.get(name) ?? []), listener]);
+        return { dispose: () => undefined };
+      },
+    fire(name: string, event: unknown): void {
+      for (const listener of listeners.get(name) ?? []) listener(event as never);
+    },
+  };
+});
+
+vi.mock("vscode", () => ({
+  Disposable: vi.fn(),
+  TabInputText: vi.fn(),
+  EventEmitter: class {
+    readonly #told: ((value: unknown) => void)[] = [];
+    event = (listener: (value: unknown) => void): { dispose(): void } => {
+      this.#told.push(listener);
+      return { dispose: () => undefined };
+    };
+    fire(value: unknown): void {
+      for (const listener of this.#told) listener(value);
+    }
+    dispose(): void {}
+  },
+  workspace: {
+    get isTrusted() {
+      return host.trusted;
+    },
+    get textDocuments() {
+      return host.documents;
+    },
+    getConfiguration: () => ({
+      get: (name: string, fallback: unknown): unknown => host.settings[name] ?? fallback,
+    }),
+    onDidChangeConfiguration: host.on("configuration"),
+    onDidChangeTextDocument: host.on("change"),
+    onDidSaveTextDocument: host.on("save"),
+    onDidCloseTextDocument: host.on("close"),
+    onDidGrantWorkspaceTrust: host.on("trust"),
+  },
+  window: {
+    onDidChangeVisibleTextEditors: host.on("editors"),
+    tabGroups: { all: [], onDidChangeTabs: host.on("tabs") },
+  },
+}));
+
+class Document {
+  readonly uri;
+  isClosed = false;
+  version = 1;
+  readonly #text: string;
+
+  constructor(file: string, text: string) {
+    this.uri = { scheme: "file", path: file, fsPath: file, toString: () => `file://${file}` };
+    this.#text = text;
+  }
+  getText(): string {
+    return this.#text;
+  }
+}
+
+const asked: string[] = [];
+const engine = {
+  inspect: ({ file }: InspectRequest): Promise<FileReport> => {
+    asked.push(file);
+    return Promise.resolve({ file, models: [], experiments: [], errors: [] });
+  },
+  drop: () => undefined,
+};
+
+async function open(): Promise<{
+  previews: import("../../../extension/editor/previews.ts").Previews;
+  document: Document & import("vscode").TextDocument;
+}> {
+  const { Previews } = await import("../../../extension/editor/previews.ts");
+  const document = new Document("/w/net.nn.ts", "export {};");
+  host.documents = [document];
+  return { previews: new Previews(engine as never), document: document as never };
+}
+
+/** Everything that happens to a file while somebody works at it. */
+async function work({ previews, document }: Awaited<ReturnType<typeof open>>): Promise<void> {
+  host.fire("editors", [{ document }]);
+  previews.follow(document);
+  host.fire("change", { document, contentChanges: [{}] });
+  host.fire("save", new Document("/w/other.nn.ts", ""));
+  previews.follow(document);
+  await previews.inspectVersion(
+    "/w/net.nn.ts",
+    { text: "", version: { kind: "run", directory: "/w" }, name: "head" },
+    false,
+  );
+  await new Promise((resolve) => setTimeout(resolve, 250));
+}
+
+const set = (on: boolean): void => {
+  host.settings["preview.automatic"] = on;
+  host.fire("configuration", {
+    affectsConfiguration: (name: string) => name === "layerwise.preview.automatic",
+  });
+};
+
+beforeEach(() => {
+  asked.length = 0;
+  host.listeners.clear();
+  host.settings = {};
+  host.trusted = true;
+});
+
+test("a trusted file is run while it is open and typed", async () => {
+  const opened = await open();
+  await work(opened);
+  expect(asked.length).toBeGreaterThanOrEqual(2);
+});
+
+test("an untrusted file is never run, not on request either", async () => {
+  host.trusted = false;
+  const opened = await open();
+  await work(opened);
+  opened.previews.request(opened.document);
+  await opened.previews.inspectVersion(
+    "/w/net.nn.ts",
+    { text: "", version: { kind: "run", directory: "/w" }, name: "head" },
+    true,
+  );
+  expect(asked).toEqual([]);
+  expect(opened.previews.follow(opened.document)).toMatchObject({ withheld: "trust", busy: false });
+});
+
+test("with automatic previews off, a file is run once for each request", async () => {
+  host.settings["preview.automatic"] = false;
+  const opened = await open();
+  const { previews, document } = opened;
+  await work(opened);
+  expect(asked).toEqual([]);
+  expect(previews.follow(document)).toMatchObject({ withheld: "request", report: undefined, busy: false });
+
+  previews.request(document);
+  await vi.waitFor(() => expect(previews.follow(document).report).toBeDefined());
+  expect(previews.follow(document).outdated).toBe(false);
+  await work(opened);
+  expect(asked).toEqual(["/w/net.nn.ts"]);
+  expect(previews.follow(document)).toMatchObject({ outdated: true, busy: false });
+
+  previews.request(document);
+  await vi.waitFor(() => expect(previews.follow(document).outdated).toBe(false));
+  expect(asked).toHaveLength(2);
+});
+
+test("trust alone doesn't run files where automatic previews are off", async () => {
+  host.trusted = false;
+  host.settings["preview.automatic"] = false;
+  const opened = await open();
+  host.trusted = true;
+  host.fire("trust", undefined);
+  await work(opened);
+  expect(asked).toEqual([]);
+});
+
+test("the setting takes effect at once, in both directions", async () => {
+  const opened = await open();
+  const { previews, document } = opened;
+  previews.follow(document);
+  await vi.waitFor(() => expect(previews.follow(document).report).toBeDefined());
+  host.fire("change", { document, contentChanges: [{}] });
+  set(false);
+  await work(opened);
+  expect(asked).toHaveLength(1);
+  expect(previews.follow(document)).toMatchObject({ withheld: "request", outdated: true, busy: false });
+  set(true);
+  await vi.waitFor(() => expect(asked).toHaveLength(2));
+});
+
+test("only previews ask the engine, after the one place that decides", () => {
+  const sources = sourcesOf("extension/editor").filter((file: string) => file.endsWith(".ts"));
+  expect(sources.length).toBeGreaterThan(20);
+  const asking = sources.filter((file: string) =>
+    /(?:engine|Engine)\.inspect\(/.test(readFileSync(file, "utf8")),
+  );
+  expect(asking).toEqual(["extension/editor/previews.ts"]);
+  const previews = readFileSync("extension/editor/previews.ts", "utf8");
+  expect(previews.match(/this\.#engine\.inspect\(/g)).toHaveLength(2);
+  expect(previews.match(/withheld\(asked\) !== undefined\)/g)).toHaveLength(2);
+});
