@@ -1,11 +1,10 @@
 // The chunks of a PNG file, before it is decoded: https://www.w3.org/TR/png-3/
 import { inflateSync } from "node:zlib";
+import { MAX_PICTURE_PIXELS } from "../protocol/pictures.ts";
 
 /** An image that is too large. */
 export class PngLimit extends Error {}
 
-/** An image of 8,192 by 8,192; decoding takes about ten bytes for each. */
-const MAX_PIXELS = 2 ** 26;
 /** What a byte can expand to at most, by the way deflate works. */
 const MAX_EXPANSION = 1032;
 const SIGNATURE = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
@@ -79,9 +78,9 @@ function headerAt(view: DataView, at: number): Header {
   const samples = SAMPLES[view.getUint8(at + 9)];
   if (samples === undefined) throw new Error("its type of colour is unknown");
   if (width === 0 || height === 0) throw new Error("it has no pixels");
-  if (width * height > MAX_PIXELS)
+  if (width * height > MAX_PICTURE_PIXELS)
     throw new PngLimit(
-      `the image has ${count(width)} × ${count(height)} pixels; the limit is ${count(MAX_PIXELS)} in all`,
+      `the image has ${count(width)} × ${count(height)} pixels; the limit is ${count(MAX_PICTURE_PIXELS)} in all`,
     );
   return { width, height, bits: samples * view.getUint8(at + 8), interlaced: view.getUint8(at + 12) !== 0 };
 }

@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { PngText } from "./pictures.ts";
 import { MetricValue } from "./run.ts";
 
 /**
@@ -15,7 +16,7 @@ export const TensorView = v.variant("kind", [
   v.object({
     kind: v.literal("image"),
     /** A PNG file in base64, perhaps smaller than the image. */
-    png: v.string(),
+    png: PngText,
     width: v.number(),
     height: v.number(),
   }),
@@ -173,7 +174,7 @@ export type Subject = v.InferOutput<typeof Subject>;
 /** How much each part of an input matters: the gradient of the predicted class's score, or of the output's sum. */
 export const Saliency = v.variant("kind", [
   /** Its size at each pixel, as the opacity of a PNG in base64. */
-  v.object({ kind: v.literal("image"), png: v.string() }),
+  v.object({ kind: v.literal("image"), png: PngText }),
   /** Of each number with its sign; of each token its length. */
   v.object({ kind: v.literal("values"), values: v.array(MetricValue) }),
 ]);
@@ -185,7 +186,7 @@ export const FeatureMaps = v.object({
   channels: v.number(),
   width: v.number(),
   height: v.number(),
-  maps: v.array(v.string()),
+  maps: v.array(PngText),
 });
 export type FeatureMaps = v.InferOutput<typeof FeatureMaps>;
 

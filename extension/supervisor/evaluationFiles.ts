@@ -5,6 +5,7 @@ import { readRunFile, runPath } from "../files/runFiles.ts";
 import { EvaluationResult } from "../protocol/engine.ts";
 import { EvaluationReport } from "../protocol/evaluation.ts";
 import { EVALUATION_FILE, PICTURES_FOLDER, REPORT_FILE, RUNS_FOLDER } from "../protocol/run.ts";
+import { MAX_PICTURE_PIXELS, pixelsOf } from "../protocol/pictures.ts";
 import type { Picture } from "../protocol/views.ts";
 
 /** What an evaluation has left in its run directory; undefined where there is nothing that can be read. */
@@ -64,5 +65,11 @@ export async function listPictures(directory: string): Promise<Picture[]> {
 export async function readPicture(directory: string, file: string): Promise<string> {
   if (!PICTURE.test(file) || /[/\\]/.test(file)) throw new Error(`There is no picture ${file}.`);
   const bytes = await readRunFile(directory, `${PICTURES_FOLDER}/${file}`, PICTURE_LIMIT);
+  const pixels = pixelsOf(bytes);
+  if (pixels === undefined) throw new Error(`${file} is no PNG image.`);
+  if (pixels > MAX_PICTURE_PIXELS)
+    throw new Error(
+      `${file} has ${pixels.toLocaleString("en-US")} pixels; the limit is ${MAX_PICTURE_PIXELS.toLocaleString("en-US")}.`,
+    );
   return bytes.toString("base64");
 }

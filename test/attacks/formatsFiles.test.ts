@@ -5,6 +5,9 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { crc32, deflateSync, gzipSync } from "node:zlib";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import * as v from "valibot";
+import { TensorView } from "../../extension/protocol/evaluation.ts";
+import { readPicture } from "../../extension/supervisor/evaluationFiles.ts";
 import { inRoot } from "../../scripts/project.mjs";
 import { type Reader, ReaderProcess } from "../fuzz/readerProcess.ts";
 
@@ -268,6 +271,48 @@ describe("a picture", () => {
     const empty = Array.from({ length: 300_000 }, () => chunk("IDAT", Buffer.alloc(0)));
     const many = write("b.png", Buffer.concat([start, ...empty, end]));
     expect(await refusal("png", many)).toMatch(/no PNG image/);
+  });
+});
+
+describe("a picture of a run", () => {
+  const start = (width: number, height: number): Buffer => {
+    const bytes = Buffer.from([
+      0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 0, 0, 0, 13, 0x49, 0x48, 0x44, 0x52,
+    ]);
+    const size = Buffer.alloc(30);
+    size.writeUInt32BE(width);
+    size.writeUInt32BE(height, 4);
+    return Buffer.concat([bytes, size]);
+  };
+
+  it("has more pixels than a page can decode, or is no picture", async () => {
+    const run = join(folder, ".layerwise", "runs", "a");
+    fs.mkdirSync(join(run, "pictures"), { recursive: true });
+    const write = (content: Uint8Array): void =>
+      fs.writeFileSync(join(run, "pictures", "epoch-00001-a.png"), content);
+    write(start(30_000, 30_000));
+    await expect(readPicture(run, "epoch-00001-a.png")).rejects.toThrow(
+      /epoch-00001-a\.png has 900,000,000 pixels; the limit is 67,108,864/,
+    );
+    write(Buffer.from("<svg onload='alert(1)'/>"));
+    await expect(readPicture(run, "epoch-00001-a.png")).rejects.toThrow(/is no PNG image/);
+    write(start(100, 100));
+    expect(await readPicture(run, "epoch-00001-a.png")).toMatch(/^iVBORw0KGgo/);
+  });
+
+  it("is in a report, and large", () => {
+    const view = (png: string): object => ({ kind: "image", png, width: 8, height: 8 });
+    const takes = (png: string): boolean => v.safeParse(TensorView, view(png)).success;
+    expect(takes(start(30, 30).toString("base64"))).toBe(true);
+    for (const png of [
+      start(30_000, 30_000).toString("base64"),
+      "",
+      "%%%%",
+      "AAAA",
+      "x".repeat(100),
+      '"/><script>',
+    ])
+      expect(takes(png)).toBe(false);
   });
 });
 
