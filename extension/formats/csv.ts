@@ -33,7 +33,10 @@ export function parseCsv(file: string, text: string, { delimiter = ",", comment 
       ...(comment === undefined ? {} : { comment }),
       bom: true,
       // Takes each record at once: kept until the end, their circumstances take more memory than they do.
-      on_record: (record, context) => add(record, context.lines),
+      on_record(record, context) {
+        add(record, context.lines);
+        return null;
+      },
       relax_column_count: true,
       skip_empty_lines: true,
       trim: true,

@@ -12,21 +12,15 @@ interface KeySize {
 export type KeyProblem = readonly [defect: "pickle" | "limit", problem: string];
 
 /**
- * The tuples of a pickle that can be keys of dicts. One can be in another as often as the pickle likes, so each is
- * measured once, when it is made.
+ * The keys of dicts of a pickle. A tuple can be in another as often as the pickle likes, so each is measured once, when
+ * it is first part of a key.
  */
 export class PickleKeys {
   readonly #sizes = new Map<object, KeySize>();
 
-  /** Measures a tuple. Those in it were measured before. */
-  add(tuple: readonly unknown[]): void {
-    const size = this.#measure(tuple);
-    if (size !== undefined) this.#sizes.set(tuple, size);
-  }
-
   /** The number of values in a key, or why it can't be one. */
   sizeOf(key: unknown): number | KeyProblem {
-    const size = isTuple(key) ? this.#sizes.get(key) : sizeOfPlain(key);
+    const size = isTuple(key) ? this.#measure(key, MAX_DEPTH) : sizeOfPlain(key);
     if (size === undefined)
       return ["pickle", isTuple(key) ? "a tuple with more than plain values" : "no plain value"];
     if (size.depth > MAX_DEPTH) return ["limit", `a tuple nested deeper than ${MAX_DEPTH} levels`];
@@ -35,21 +29,30 @@ export class PickleKeys {
     return size.values;
   }
 
-  /** Undefined for what can't be a key. */
-  #measure(tuple: readonly unknown[]): KeySize | undefined {
-    if (tuple.length > MAX_VALUES) return { depth: 1, values: tuple.length };
-    // An empty tuple is something too: a million of them are a long key.
-    let [depth, values] = [0, 1];
-    for (const item of tuple) {
-      const size = isTuple(item) ? this.#sizes.get(item) : sizeOfPlain(item);
-      if (size === undefined) return undefined;
-      depth = Math.max(depth, size.depth);
-      values += size.values;
+  /** Undefined for what can't be a key. @param levels that may be in it, its own among them */
+  #measure(tuple: readonly unknown[], levels: number): KeySize | undefined {
+    const known = this.#sizes.get(tuple);
+    if (known !== undefined) return known;
+    if (levels === 0) return TOO_DEEP;
+    let size: KeySize = { depth: 1, values: 1 + tuple.length };
+    if (tuple.length <= MAX_VALUES) {
+      // An empty tuple is something too: a million of them are a long key.
+      let [depth, values] = [0, 1];
+      for (const item of tuple) {
+        const inner = isTuple(item) ? this.#measure(item, levels - 1) : sizeOfPlain(item);
+        // The whole file is refused for either.
+        if (inner === undefined || inner === TOO_DEEP) return inner;
+        depth = Math.max(depth, inner.depth);
+        values += inner.values;
+      }
+      size = { depth: depth + 1, values };
     }
-    return { depth: depth + 1, values };
+    this.#sizes.set(tuple, size);
+    return size;
   }
 }
 
+const TOO_DEEP: KeySize = { depth: MAX_DEPTH + 1, values: 0 };
 const PLAIN: KeySize = { depth: 0, values: 1 };
 
 /** A long text counts as several values. */

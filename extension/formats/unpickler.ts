@@ -244,9 +244,9 @@ export class Unpickler {
   }
 
   #keep(index: number): void {
-    const value = this.#top();
-    if (!this.#memo.has(index)) this.#budget.take(MEMO_BYTES, PICKLE);
-    this.#memo.set(index, value);
+    const known = this.#memo.size;
+    this.#memo.set(index, this.#top());
+    if (this.#memo.size > known) this.#budget.take(MEMO_BYTES, PICKLE);
   }
 
   /** Number of values above the last MARK. */
@@ -279,7 +279,6 @@ export class Unpickler {
   #tuple(items: unknown[]): void {
     this.#budget.take(LIST_BYTES + ITEM_BYTES * items.length, PICKLE);
     Object.freeze(items);
-    this.#keys.add(items);
     this.#push(items);
   }
 
