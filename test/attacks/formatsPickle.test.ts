@@ -20,7 +20,7 @@ afterAll(() => {
 const LIMITS = { milliseconds: 4000, megabytes: 400 };
 /** Where readers differ in what they make of a pickle, and where they don't. */
 const ONE: readonly Reader[] = ["tensors"];
-const READERS: readonly Reader[] = ["tensors", "load", "pth"];
+const READERS: readonly Reader[] = ["tensors", "load"];
 
 /** How the readers refuse a file, each in little time and memory and with the file's name. */
 async function refusals(file: Uint8Array, readers = READERS): Promise<string> {
