@@ -11,7 +11,8 @@ const LONGEST = 400;
 
 /** Notifications show one paragraph. */
 function firstLine(text: string): string {
-  const line = labelText(text.split("\n", 1)[0] ?? text);
+  const [first = ""] = text.trimStart().split("\n", 1);
+  const line = labelText(first);
   return line.length > LONGEST ? `${line.slice(0, LONGEST)}…` : line;
 }
 

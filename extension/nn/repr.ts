@@ -34,8 +34,25 @@ export function py(value: PyValue): string {
   if (value === null || value === undefined) return "None";
   if (typeof value === "boolean") return value ? "True" : "False";
   if (typeof value === "number") return Number.isInteger(value) ? String(value) : pyFloat(value);
-  if (typeof value === "string") return `'${value}'`;
+  if (typeof value === "string") return pyString(value);
   return value.length === 1 ? `(${py(value[0])},)` : `(${value.map(py).join(", ")})`;
+}
+
+const ESCAPES: Readonly<Record<string, string>> = { "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t" };
+
+/** `repr` of a Python string: in single quotes unless it has some and no double ones, unprintable characters escaped. */
+function pyString(text: string): string {
+  const quote = text.includes("'") && !text.includes('"') ? '"' : "'";
+  const escaped = text.replaceAll(/[\\'\p{C}\p{Z}]/gu, (character) => {
+    if (character === " " || (character === "'" && quote === '"')) return character;
+    const short = character === "'" ? "\\'" : ESCAPES[character];
+    if (short !== undefined) return short;
+    const code = character.codePointAt(0)!;
+    const digits = code.toString(16);
+    if (code <= 0xff) return `\\x${digits.padStart(2, "0")}`;
+    return code <= 0xffff ? `\\u${digits.padStart(4, "0")}` : `\\U${digits.padStart(8, "0")}`;
+  });
+  return `${quote}${escaped}${quote}`;
 }
 
 /** A module and what it holds, as `print(model)` shows them. */

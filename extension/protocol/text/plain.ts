@@ -8,9 +8,13 @@ const JOINED =
 /** An emoji of several parts: "👩‍💻". */
 const PICTURE = String.raw`[\p{Extended_Pictographic}\p{Emoji_Modifier}\ufe0f]`;
 
+/** Chooses a glyph of the character before it. */
+const VARIANT = String.raw`[\ufe00-\ufe0f\u{e0100}-\u{e01ef}]`;
+
 /**
  * Characters without a shape of their own: controls (escape sequences begin with one), line separators, those that
- * reorder text or hide in it, halves of surrogate pairs. Zero-width joiners count where nothing is joined.
+ * reorder text or hide in it, halves of surrogate pairs. Zero-width joiners count where nothing is joined, variation
+ * selectors after another, and marks that pile up beyond what any script has.
  */
 const HIDDEN = new RegExp(
   [
@@ -19,6 +23,8 @@ const HIDDEN = new RegExp(
     String.raw`[\u{1bca0}-\u{1bca3}\u{1d173}-\u{1d17a}\u{e0000}-\u{e00ff}\u{e01f0}-\u{e0fff}]`,
     String.raw`(?<!${JOINED}|${PICTURE})[\u200c\u200d]`,
     String.raw`[\u200c\u200d](?!${JOINED}|${PICTURE})`,
+    String.raw`(?<=${VARIANT})${VARIANT}`,
+    String.raw`(?<=\p{M}{8})\p{M}`,
   ].join("|"),
   "gu",
 );

@@ -66,6 +66,11 @@ describe("plain text", () => {
     expect(plainLine("a\nb\tc\u200d")).toBe("a\\nb\\tc\\u200d");
   });
 
+  test("hides no text in variation selectors, and piles up no marks", () => {
+    expect(plainText("a\ufe0f\ufe01\u{e0102}")).toBe("a\ufe0f\\ufe01\\u{e0102}");
+    expect(plainText(`a${"\u0301".repeat(100)}`).match(/\u0301/g)).toHaveLength(8);
+  });
+
   test("JSON means the same, and hides nothing either", () => {
     check((text) => {
       const written = jsonText({ [text]: [text] });
