@@ -1,6 +1,5 @@
 import { Device } from "../tensor/platform/device.ts";
 import { isDTypeName } from "../tensor/platform/types.ts";
-import { isSize } from "../tensor/size.ts";
 import { isNamed } from "../tensor/signatures/bind.ts";
 import { py } from "./repr.ts";
 
@@ -55,7 +54,8 @@ function str(value: unknown): string {
 function text(value: unknown): string {
   if (value === null || value === undefined) return "None";
   if (typeof value === "number" || typeof value === "boolean" || typeof value === "string") return py(value);
-  if (Array.isArray(value) && isSize(value)) return String(value);
+  // Sizes, and results by name.
+  if (Array.isArray(value) && Object.hasOwn(value, "toString")) return String(value);
   if (Array.isArray(value)) return `[${value.map(text).join(", ")}]`;
   if (value instanceof Device) return value.repr();
   if (value instanceof Map) return braces(value as ReadonlyMap<unknown, unknown>);

@@ -9,7 +9,7 @@ export { noGrad } from "./scope.ts";
 export * from "./functions/grad.ts";
 export { getPrintOptions, setPrintOptions } from "./print.ts";
 export { defaultStream as defaultGenerator, RandomStream as Generator } from "./random/stream.ts";
-export { Tensor } from "./tensor.ts";
+export { BoolTensor, FloatTensor, LongTensor, Tensor } from "./functions/legacy.ts";
 export * from "./functions/arithmetic.ts";
 export * from "./functions/creation.ts";
 export * from "./functions/differences.ts";
@@ -47,7 +47,7 @@ export {
 export { choleskyInverse, choleskySolve } from "./functions/triangular.ts";
 export * as linalg from "./linalg.ts";
 export * from "./functions/random.ts";
-export type { ValuesAndIndices } from "./functions/along.ts";
+export type { ValuesAndIndices } from "./functions/results.ts";
 export type { TensorOptions } from "./functions/options.ts";
 export { Size } from "./size.ts";
 export { resultType } from "./functions/promotion.ts";

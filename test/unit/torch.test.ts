@@ -75,3 +75,58 @@ test("gradients are switched off for a body, or until they are switched on", () 
   torch.setGradEnabled(true);
   expect([torch.isGradEnabled(), wants()]).toEqual([true, true]);
 });
+
+test("torch.Tensor, FloatTensor, LongTensor and BoolTensor take sizes or data, with new or without", () => {
+  expect([new torch.Tensor(2, 3).shape, torch.Tensor(3).shape, torch.Tensor().shape]).toEqual([
+    [2, 3],
+    [3],
+    [0],
+  ]);
+  expect(String(torch.Tensor([1, 2]))).toBe("tensor([1., 2.])");
+  expect(String(new torch.FloatTensor([[1, 2]]))).toBe("tensor([[1., 2.]])");
+  expect(String(torch.LongTensor([1.7, 2]))).toBe("tensor([1, 2])");
+  expect(String(torch.BoolTensor([1, 0]))).toBe("tensor([ True, False])");
+  const x = torch.ones(2, 2);
+  expect(torch.Tensor(x.size()).shape).toEqual([2, 2]);
+  torch.Tensor(x).fill_(7);
+  expect(x.tolist()).toEqual([
+    [7, 7],
+    [7, 7],
+  ]);
+  expect(x).toBeInstanceOf(torch.Tensor);
+  expect(() => torch.Tensor(1.5)).toThrow("new(): data must be a sequence (got float)");
+  expect(() => torch.LongTensor(x)).toThrow("expected TensorOptions(dtype=long");
+});
+
+test("results of several values have PyTorch's text", () => {
+  const x = torch
+    .tensor([
+      [1, 3],
+      [4, 2],
+    ])
+    .float();
+  const text = (name: string, values: string, indices: string): string =>
+    `torch.return_types.${name}(\nvalues=tensor(${values}),\nindices=tensor(${indices}))`;
+  expect(String(x.max(1))).toBe(text("max", "[3., 4.]", "[1, 0]"));
+  expect(String(x.min(0))).toBe(text("min", "[1., 2.]", "[0, 1]"));
+  expect(String(x.median(0))).toBe(text("median", "[1., 2.]", "[0, 1]"));
+  expect(String(x.mode())).toBe(text("mode", "[1., 2.]", "[0, 1]"));
+  expect(String(x.kthvalue(1))).toBe(text("kthvalue", "[1., 2.]", "[0, 1]"));
+  expect(String(x.index(0).sort())).toBe(text("sort", "[1., 3.]", "[0, 1]"));
+  expect(String(x.index(0).topk(1))).toBe(text("topk", "[3.]", "[1]"));
+  expect(String(x.index(0).cummax(0))).toBe(text("cummax", "[1., 3.]", "[0, 1]"));
+  expect(String(x.aminmax())).toBe("torch.return_types.aminmax(\nmin=tensor(1.),\nmax=tensor(4.))");
+  expect(String(torch.linalg.slogdet(torch.eye(2)))).toBe(
+    "torch.return_types.linalg_slogdet(\nsign=tensor(1.),\nlogabsdet=tensor(0.))",
+  );
+  expect(Object.keys(x.max(1))).toEqual(["0", "1", "values", "indices"]);
+});
+
+test("x.new makes a tensor of x's type, of sizes or data", () => {
+  const x = torch.ones(2);
+  expect([x.new(2, 3).shape, x.new([1, 2]).dtype, x.long().new(1).dtype]).toEqual([
+    [2, 3],
+    "float32",
+    "int64",
+  ]);
+});

@@ -17,10 +17,3 @@ export function turned(x: Tensor, dim: number, back = false): Tensor {
   const order = toLast(x.ndim, dim);
   return apply(permute, [x], { order: back ? order.map((_, d) => order.indexOf(d)) : order });
 }
-
-/** What `max` and `min` along a dimension answer: also `const [values, indices] = x.max(1)`. */
-export type ValuesAndIndices = [values: Tensor, indices: Tensor] & { values: Tensor; indices: Tensor };
-
-export function valuesAndIndices(values: Tensor, indices: Tensor): ValuesAndIndices {
-  return Object.assign([values, indices] as [Tensor, Tensor], { values, indices });
-}

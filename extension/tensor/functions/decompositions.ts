@@ -11,14 +11,8 @@ import { abs, exp, gt, where } from "./elementwise.ts";
 import { matmul, mm } from "./linalg.ts";
 import { composed, named } from "./operands.ts";
 import { amax, amin, norm as vectorNorm, sum } from "./reduction.ts";
+import { results, type Results } from "./results.ts";
 import { expand, reshape, transpose, unsqueeze } from "./shape.ts";
-
-/** Results by position and by name, as PyTorch's named tuples. */
-type Named<T extends Record<string, Tensor>> = Tensor[] & T;
-
-function tuple<T extends Record<string, Tensor>>(parts: T): Named<T> {
-  return Object.assign(Object.values(parts), parts);
-}
 
 function checkMatrix(name: string, a: Tensor): void {
   if (a.ndim < 2) {
@@ -53,10 +47,10 @@ export function inv(a: Tensor): Tensor {
 }
 
 /** Sign and logarithm of the size of the determinant. */
-export function slogdet(a: Tensor): Named<{ sign: Tensor; logabsdet: Tensor }> {
+export function slogdet(a: Tensor): Results<{ sign: Tensor; logabsdet: Tensor }> {
   checkSquare("linalg.slogdet", a);
   const [logabsdet, sign] = ops.outputsOf(ops.logDeterminant, a) as [Tensor, Tensor];
-  return tuple({ sign, logabsdet });
+  return results("linalg_slogdet", { sign, logabsdet });
 }
 
 /** The determinant. */
@@ -111,17 +105,17 @@ export function cholesky(a: Tensor, upper: boolean | { upper?: boolean } = false
 }
 
 /** Orthonormal Q and upper triangular R with A = Q R, with as many columns of Q as A's smaller side. */
-export function qr(a: Tensor): Named<{ Q: Tensor; R: Tensor }> {
+export function qr(a: Tensor): Results<{ Q: Tensor; R: Tensor }> {
   checkMatrix("linalg.qr", a);
   const [Q, R] = ops.outputsOf(ops.qr, a) as [Tensor, Tensor];
-  return tuple({ Q, R });
+  return results("linalg_qr", { Q, R });
 }
 
 /** Eigenvalues (ascending) and eigenvectors, as columns and up to their signs, of symmetric matrices. */
-export function eigh(a: Tensor): Named<{ eigenvalues: Tensor; eigenvectors: Tensor }> {
+export function eigh(a: Tensor): Results<{ eigenvalues: Tensor; eigenvectors: Tensor }> {
   checkSquare("linalg.eigh", a);
   const [eigenvalues, eigenvectors] = ops.outputsOf(ops.eigh, a) as [Tensor, Tensor];
-  return tuple({ eigenvalues, eigenvectors });
+  return results("linalg_eigh", { eigenvalues, eigenvectors });
 }
 
 /** Eigenvalues of symmetric matrices, ascending. */
@@ -135,7 +129,7 @@ export const eigvalsh = (a: Tensor): Tensor => eigh(a).eigenvalues;
 export function svd(
   a: Tensor,
   fullMatrices: boolean | { fullMatrices?: boolean } = false,
-): Named<{ U: Tensor; S: Tensor; Vh: Tensor }> {
+): Results<{ U: Tensor; S: Tensor; Vh: Tensor }> {
   checkMatrix("linalg.svd", a);
   if (typeof fullMatrices === "boolean" ? fullMatrices : fullMatrices.fullMatrices === true)
     throw new TensorError(
@@ -143,7 +137,7 @@ export function svd(
       "linalg.svd: full_matrices=True is not supported: pass { fullMatrices: false }",
     );
   const [S, U, v] = ops.outputsOf(ops.svd, a) as [Tensor, Tensor, Tensor];
-  return tuple({ U, S, Vh: transpose(v, -2, -1) });
+  return results("linalg_svd", { U, S, Vh: transpose(v, -2, -1) });
 }
 
 /** Singular values, descending. */

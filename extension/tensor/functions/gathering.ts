@@ -16,9 +16,10 @@ import {
   type Shape,
 } from "../shape.ts";
 import { fromHost, Tensor } from "../tensor.ts";
-import { turned, valuesAndIndices, type ValuesAndIndices } from "./along.ts";
+import { turned } from "./along.ts";
 import { index, nonzeroIndices } from "./indexing.ts";
 import { castTo, composed, inRange, named, requireType, scalarOf } from "./operands.ts";
+import { valuesAndIndices, type ValuesAndIndices } from "./results.ts";
 import { expand } from "./shape.ts";
 import { reshaped } from "./views.ts";
 
@@ -192,7 +193,7 @@ export function topk(
   options: { largest?: boolean; sorted?: boolean } = {},
 ): ValuesAndIndices {
   if (typeof dim === "object") return topk(input, k, dim.dim ?? -1, dim);
-  return ranked(input, k, dim, options.largest ?? true, "TopkBackward0");
+  return ranked(input, k, dim, options.largest ?? true, "topk");
 }
 
 /** Elements of a dimension in ascending order, or descending, and their indices; equal ones keep their order. */
@@ -204,7 +205,7 @@ export function sort(
   if (typeof dim === "object") return sort(input, dim.dim ?? -1, dim);
   const descending = typeof options === "boolean" ? options : (options.descending ?? false);
   const at = normalizeDim(dim, input.ndim);
-  return ranked(input, input.shape[at] ?? 1, at, descending, "SortBackward0");
+  return ranked(input, input.shape[at] ?? 1, at, descending, "sort");
 }
 
 function ranked(
@@ -212,19 +213,20 @@ function ranked(
   k: number,
   dim: number,
   descending: boolean,
-  gradient: string,
+  name: "topk" | "sort",
 ): ValuesAndIndices {
   const at = normalizeDim(dim, input.ndim);
   if (input.ndim === 0) {
-    const [values, indices] = ranked(reshaped(input, [1]), k, 0, descending, gradient);
-    return valuesAndIndices(reshaped(values, []), reshaped(indices, []));
+    const [values, indices] = ranked(reshaped(input, [1]), k, 0, descending, name);
+    return valuesAndIndices(name, reshaped(values, []), reshaped(indices, []));
   }
   return hidden(() => {
     const numbers = turned(castTo(input, input.dtype === "bool" ? "int64" : input.dtype), at);
     const turnedOver = descending ? numbers : apply(elementwise.neg, [numbers], {});
     const [top, order] = applyAll(largest, [turnedOver], { k }) as [Tensor, Tensor];
     const values = castTo(descending ? top : apply(elementwise.neg, [top], {}), input.dtype);
-    const result = valuesAndIndices(named(turned(values, at, true), gradient), turned(order, at, true));
+    const gradient = name === "topk" ? "TopkBackward0" : "SortBackward0";
+    const result = valuesAndIndices(name, named(turned(values, at, true), gradient), turned(order, at, true));
     for (const t of result) t.value.visible ||= scope.depth === 1;
     return result;
   });
@@ -269,6 +271,7 @@ export function median(
     return reshaped(part, reducedShape(x.shape, [at], keepdim));
   };
   return valuesAndIndices(
+    "median",
     composed(() => named(pick(values), "MedianBackward1")),
     composed(() => pick(indices)),
   );

@@ -10,7 +10,7 @@ import * as ops from "../ops/reduction.ts";
 import * as scan from "../ops/scan.ts";
 import { normalizeDim, normalizeDims, numel, reducedShape } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
-import { turned, valuesAndIndices, type ValuesAndIndices } from "./along.ts";
+import { turned } from "./along.ts";
 import { maximum, minimum } from "./arithmetic.ts";
 import {
   castTo,
@@ -22,6 +22,7 @@ import {
   type Dims,
   type Operand,
 } from "./operands.ts";
+import { valuesAndIndices, type ValuesAndIndices } from "./results.ts";
 import { copied, reshaped } from "./views.ts";
 
 export interface ReduceOptions {
@@ -155,7 +156,7 @@ function extremeAlong(
     );
   }
   const dim = normalizeDim(options.dim, input.ndim);
-  if (input.ndim === 0) return valuesAndIndices(input, new Tensor(constant(0, "int64").value));
+  if (input.ndim === 0) return valuesAndIndices(name, input, new Tensor(constant(0, "int64").value));
   const chosen = index(name, op, input, dim);
   const shape = reducedShape(input.shape, [dim], options.keepdim ?? false);
   const values = composed(() => {
@@ -163,7 +164,7 @@ function extremeAlong(
     const picked = apply(gatherLast, [turned(input, dim), reshaped(chosen, rows)], {});
     return named(reshaped(picked, shape), name === "max" ? "MaxBackward0" : "MinBackward0");
   });
-  return valuesAndIndices(values, reshaped(chosen, shape));
+  return valuesAndIndices(name, values, reshaped(chosen, shape));
 }
 
 function index(name: string, op: Op<{ dim: number }>, input: Tensor, dim: number): Tensor {

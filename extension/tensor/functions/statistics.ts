@@ -5,13 +5,14 @@ import { gatherLast, indexAdd } from "../ops/indexing.ts";
 import { valuesOf } from "../runtime.ts";
 import { normalizeDim, range, reducedShape } from "../shape.ts";
 import { fromHost, Tensor } from "../tensor.ts";
-import { turned, valuesAndIndices, type ValuesAndIndices } from "./along.ts";
+import { turned } from "./along.ts";
 import { add, div, lerp, mul, sub } from "./arithmetic.ts";
 import { eq, floor, ge, isnan, le, logicalAnd, lt, where } from "./elementwise.ts";
 import { sort } from "./gathering.ts";
 import { castTo, composed, constant, named, notImplemented, type Operand } from "./operands.ts";
 import { narrow } from "./parts.ts";
 import { amax, amin, logsumexp, sum, type DimArgument, type KeepdimArgument } from "./reduction.ts";
+import { results, valuesAndIndices, type ValuesAndIndices } from "./results.ts";
 import { cat, reshape, unsqueeze } from "./shape.ts";
 import { copied } from "./views.ts";
 
@@ -20,14 +21,13 @@ export interface DimOptions {
   keepdim?: boolean;
 }
 
+type MinAndMax = [min: Tensor, max: Tensor] & { min: Tensor; max: Tensor };
+
 /** Smallest and largest element, of all or along a dimension. */
-export function aminmax(
-  input: Tensor,
-  options: DimOptions = {},
-): [min: Tensor, max: Tensor] & { min: Tensor; max: Tensor } {
+export function aminmax(input: Tensor, options: DimOptions = {}): MinAndMax {
   const min = amin(input, options.dim, options.keepdim);
   const max = amax(input, options.dim, options.keepdim);
-  return Object.assign([min, max] as [Tensor, Tensor], { min, max });
+  return results("aminmax", { min, max }) as unknown as MinAndMax;
 }
 
 /** Sum over dimensions, NaN counting as 0. */
@@ -48,25 +48,28 @@ export function nanmean(input: Tensor, dim?: DimArgument, keepdim?: KeepdimArgum
   });
 }
 
+/** PyTorch's name for what differentiates a function: `mode` is "ModeBackward0". */
+const gradientOf = (name: string): string => `${name[0]!.toUpperCase()}${name.slice(1)}Backward0`;
+
 /** Values and where they are found, along a dimension that may be kept. */
 function picked(
   input: Tensor,
   at: number,
   keepdim: boolean,
-  gradient: string,
+  name: string,
   find: (rows: Tensor) => Tensor,
 ): ValuesAndIndices {
-  if (input.ndim === 0) return valuesAndIndices(input, constant(0, "int64"));
+  if (input.ndim === 0) return valuesAndIndices(name, input, constant(0, "int64"));
   const shape = reducedShape(input.shape, [at], keepdim);
   let places!: Tensor;
   const values = composed(() => {
     const rows = turned(input, at);
     places = find(new Tensor(rows.value));
     const index = reshape(places, [...rows.shape.slice(0, -1), 1]);
-    return named(reshape(apply(gatherLast, [rows, index], {}), shape), gradient);
+    return named(reshape(apply(gatherLast, [rows, index], {}), shape), gradientOf(name));
   });
   const indices = composed(() => reshape(places, shape));
-  return valuesAndIndices(values, indices);
+  return valuesAndIndices(name, values, indices);
 }
 
 const positionsOf = (n: number): Tensor => fromHost(Int32Array.from(range(n)), [n], "int64");
@@ -75,7 +78,7 @@ const positionsOf = (n: number): Tensor => fromHost(Int32Array.from(range(n)), [
 export function mode(input: Tensor, dim: number | DimOptions = -1, keepdim = false): ValuesAndIndices {
   if (typeof dim === "object") return mode(input, dim.dim ?? -1, dim.keepdim ?? false);
   const at = normalizeDim(dim, input.ndim);
-  return picked(input, at, keepdim, "ModeBackward0", (rows) => {
+  return picked(input, at, keepdim, "mode", (rows) => {
     const same = eq(unsqueeze(rows, -1), unsqueeze(rows, -2));
     const counts = sum(castTo(same, "int64"), -1);
     const most = eq(counts, amax(counts, -1, true));
@@ -100,7 +103,7 @@ export function kthvalue(
   if (!(k >= 1 && k <= (input.shape[at] ?? 1))) {
     throw new TensorError("value", `kthvalue(): selected number k out of range for dimension ${at}`);
   }
-  return picked(input, at, keepdim, "KthvalueBackward0", (rows) => narrow(sort(rows).indices, -1, k - 1, 1));
+  return picked(input, at, keepdim, "kthvalue", (rows) => narrow(sort(rows).indices, -1, k - 1, 1));
 }
 
 /** Rows in ascending order along dimension 0. */
@@ -118,12 +121,12 @@ function upTo(n: number): Tensor {
 function running(
   input: Tensor,
   dim: number | { dim: number },
-  gradient: string,
+  name: string,
   least: number,
   reduce: (x: Tensor, dim: number) => Tensor,
 ): ValuesAndIndices {
   const at = normalizeDim(typeof dim === "number" ? dim : dim.dim, input.ndim);
-  if (input.ndim === 0) return valuesAndIndices(input, constant(0, "int64"));
+  if (input.ndim === 0) return valuesAndIndices(name, input, constant(0, "int64"));
   const n = input.shape[at]!;
   let places!: Tensor;
   const values = composed(() => {
@@ -136,17 +139,17 @@ function running(
     const hit = logicalAnd(seen, eq(each, unsqueeze(extremes, -1)));
     const index = amax(where(hit, positionsOf(n), -1), -1);
     places = turned(index, at, true);
-    return named(turned(apply(gatherLast, [rows, index], {}), at, true), gradient);
+    return named(turned(apply(gatherLast, [rows, index], {}), at, true), gradientOf(name));
   });
-  return valuesAndIndices(values, places);
+  return valuesAndIndices(name, values, places);
 }
 
 /** Largest element so far along a dimension, and where it is. */
 export const cummax = (input: Tensor, dim: number | { dim: number }): ValuesAndIndices =>
-  running(input, dim, "CummaxBackward0", -Infinity, amax);
+  running(input, dim, "cummax", -Infinity, amax);
 /** Smallest element so far along a dimension, and where it is. */
 export const cummin = (input: Tensor, dim: number | { dim: number }): ValuesAndIndices =>
-  running(input, dim, "CumminBackward0", Infinity, amin);
+  running(input, dim, "cummin", Infinity, amin);
 
 /** log Σ eˣ of all elements so far along a dimension. */
 export function logcumsumexp(input: Tensor, dim: number | { dim: number }): Tensor {

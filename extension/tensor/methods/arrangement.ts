@@ -5,7 +5,7 @@ import * as indexing from "../functions/indexing.ts";
 import * as parts from "../functions/parts.ts";
 import * as shape from "../functions/shape.ts";
 import { TensorError } from "../errors.ts";
-import type { ValuesAndIndices } from "../functions/along.ts";
+import type { ValuesAndIndices } from "../functions/results.ts";
 import type { Dims } from "../functions/operands.ts";
 import { Tensor } from "../tensor.ts";
 import { install, installAs, installGetter, type Method } from "./install.ts";

@@ -16,6 +16,7 @@ import { clamp } from "../functions/arithmetic.ts";
 import { full, tensor, type TensorData } from "../functions/creation.ts";
 import { sizesAndOptions, type SizesAndOptions, type TensorOptions } from "../functions/options.ts";
 import { where } from "../functions/elementwise.ts";
+import { made } from "../functions/legacy.ts";
 import type { Operand } from "../functions/operands.ts";
 import { movedim, transpose } from "../functions/shape.ts";
 import { nonzero } from "../functions/gathering.ts";
@@ -210,6 +211,8 @@ declare module "../tensor.ts" {
     where(condition: Tensor, other: Operand): Tensor;
     /** A tensor of this type from values. */
     newTensor(data: TensorData, options?: TensorOptions): Tensor;
+    /** As the older constructors do, in this tensor's type: of sizes, or of data. */
+    new: ((...sizes: number[]) => Tensor) & ((data: TensorData) => Tensor);
     /** Zeros of this type. */
     newZeros: NewTensor;
     /** Ones of this type. */
@@ -312,6 +315,7 @@ installAs("swapdims", transpose);
 installAs("moveaxis", movedim);
 installAs("argwhere", nonzero);
 installAs("where", (x: Tensor, condition: Tensor, other: Operand) => where(condition, x, other));
+installAs("new", (x: Tensor, ...args: unknown[]) => made(x.dtype, args));
 installAs("newTensor", (x: Tensor, data: TensorData, options?: TensorOptions) =>
   tensor(data, { dtype: x.dtype, ...options }),
 );

@@ -1,6 +1,6 @@
 // Methods that combine elements.
 import { install, installAs, type Method } from "./install.ts";
-import type { ValuesAndIndices } from "../functions/along.ts";
+import type { ValuesAndIndices } from "../functions/results.ts";
 import * as linalg from "../functions/linalg.ts";
 import * as reduction from "../functions/reduction.ts";
 

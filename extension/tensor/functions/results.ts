@@ -1,0 +1,31 @@
+// Results of several values: by position, by name, and in text as PyTorch's `torch.return_types`.
+import type { Tensor } from "../tensor.ts";
+
+/** Results by position and by name, as PyTorch's named tuples. */
+export type Results<T extends Record<string, Tensor>> = Tensor[] & T;
+
+/** What `max` and `min` along a dimension answer: also `const [values, indices] = x.max(1)`. */
+export type ValuesAndIndices = [values: Tensor, indices: Tensor] & { values: Tensor; indices: Tensor };
+
+/** By the name of the function: made once, since functions are called in every step. */
+const texts = new Map<string, PropertyDescriptor>();
+
+function textOf(name: string): PropertyDescriptor {
+  let text = texts.get(name);
+  if (text === undefined) {
+    const value = function (this: object): string {
+      const parts = Object.entries(this).filter(([key]) => !/^\d/.test(key));
+      return `torch.return_types.${name}(\n${parts.map(([key, part]) => `${key}=${part}`).join(",\n")})`;
+    };
+    texts.set(name, (text = { value, writable: true, configurable: true }));
+  }
+  return text;
+}
+
+/** The results `parts` of the function `name`, which PyTorch writes in front of them. */
+export function results<T extends Record<string, Tensor>>(name: string, parts: T): Results<T> {
+  return Object.defineProperty(Object.assign(Object.values(parts), parts), "toString", textOf(name));
+}
+
+export const valuesAndIndices = (name: string, values: Tensor, indices: Tensor): ValuesAndIndices =>
+  results(name, { values, indices }) as unknown as ValuesAndIndices;
