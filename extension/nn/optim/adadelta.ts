@@ -3,9 +3,10 @@ import { add, div, mul } from "../../tensor/functions/arithmetic.ts";
 import { sqrt } from "../../tensor/functions/elementwise.ts";
 import { descend } from "../../tensor/ops/update.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
-import { bind, type Arguments } from "../arguments.ts";
+import type { Arguments } from "../arguments.ts";
 import { py } from "../repr.ts";
 import {
+  bindParams,
   CAPTURABLE,
   checkAtLeast0,
   count,
@@ -51,13 +52,14 @@ export class Adadelta extends Optimizer<Options> {
   protected override readonly floats = ["lr"];
 
   constructor(params: Params<Options>, options?: Partial<AdadeltaOptions>);
+  constructor(named: Partial<AdadeltaOptions> & { params: Params<Options> });
   constructor(params: Params<Options>, lr: number, options?: Partial<Omit<AdadeltaOptions, "lr">>);
   constructor(
     params: Params<Options>,
     ...rest: Arguments<Partial<AdadeltaOptions>, "lr rho eps weightDecay">
   );
-  constructor(params: Params<Options>, ...rest: unknown[]) {
-    const options: Options = bind<Options>("Adadelta", rest, {
+  constructor(...args: unknown[]) {
+    const [params, options] = bindParams<Options>("Adadelta", args, {
       lr: 1,
       rho: 0.9,
       eps: 1e-6,

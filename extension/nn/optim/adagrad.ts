@@ -3,9 +3,10 @@ import { add, div } from "../../tensor/functions/arithmetic.ts";
 import { sqrt, square } from "../../tensor/functions/elementwise.ts";
 import { descend } from "../../tensor/ops/update.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
-import { bind, type Arguments } from "../arguments.ts";
+import type { Arguments } from "../arguments.ts";
 import { py } from "../repr.ts";
 import {
+  bindParams,
   checkAtLeast0,
   count,
   effective,
@@ -50,13 +51,14 @@ type Options = AdagradOptions & typeof IMPLEMENTATION & { fused: null };
  */
 export class Adagrad extends Optimizer<Options> {
   constructor(params: Params<Options>, options?: Partial<AdagradOptions>);
+  constructor(named: Partial<AdagradOptions> & { params: Params<Options> });
   constructor(params: Params<Options>, lr: number, options?: Partial<Omit<AdagradOptions, "lr">>);
   constructor(
     params: Params<Options>,
     ...rest: Arguments<Partial<AdagradOptions>, "lr lrDecay weightDecay initialAccumulatorValue eps">
   );
-  constructor(params: Params<Options>, ...rest: unknown[]) {
-    const options: Options = bind<Options>("Adagrad", rest, {
+  constructor(...args: unknown[]) {
+    const [params, options] = bindParams<Options>("Adagrad", args, {
       lr: 1e-2,
       lrDecay: 0,
       weightDecay: 0,

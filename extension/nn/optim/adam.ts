@@ -4,8 +4,10 @@ import { sqrt } from "../../tensor/functions/elementwise.ts";
 import { adamStep } from "../../tensor/ops/update.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { bind, type Signature, type Arguments } from "../arguments.ts";
+import type { Signature } from "../arguments.ts";
 import { py } from "../repr.ts";
 import {
+  bindParams,
   CAPTURABLE,
   checkAtLeast0,
   checkBetas,
@@ -73,13 +75,14 @@ function check({ lr, betas, eps, weightDecay }: Options): void {
  */
 export class Adam extends Optimizer<Options> {
   constructor(params: Params<Options>, options?: Partial<AdamOptions>);
+  constructor(named: Partial<AdamOptions> & { params: Params<Options> });
   constructor(params: Params<Options>, lr: number, options?: Partial<Omit<AdamOptions, "lr">>);
   constructor(
     params: Params<Options>,
     ...rest: Arguments<Partial<AdamOptions>, "lr betas eps weightDecay amsgrad">
   );
-  constructor(params: Params<Options>, ...rest: unknown[]) {
-    const options: Options = bind<Options>("Adam", rest, SIGNATURE);
+  constructor(...args: unknown[]) {
+    const [params, options] = bindParams<Options>("Adam", args, SIGNATURE);
     check(options);
     super(params, options);
   }
@@ -137,15 +140,15 @@ export class Adam extends Optimizer<Options> {
  */
 export class AdamW extends Adam {
   constructor(params: Params<Options>, options?: Partial<AdamOptions>);
+  constructor(named: Partial<AdamOptions> & { params: Params<Options> });
   constructor(params: Params<Options>, lr: number, options?: Partial<Omit<AdamOptions, "lr">>);
   constructor(
     params: Params<Options>,
     ...rest: Arguments<Partial<AdamOptions>, "lr betas eps weightDecay amsgrad">
   );
-  constructor(params: Params<Options>, ...rest: unknown[]) {
+  constructor(...args: unknown[]) {
     super(
-      params,
-      bind<Options>("AdamW", rest, { ...SIGNATURE, weightDecay: 0.01, decoupledWeightDecay: true }),
+      ...bindParams<Options>("AdamW", args, { ...SIGNATURE, weightDecay: 0.01, decoupledWeightDecay: true }),
     );
   }
 }

@@ -1,9 +1,10 @@
 import { add, div, maximum, mul, sub } from "../../tensor/functions/arithmetic.ts";
 import { abs } from "../../tensor/functions/elementwise.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
-import { bind, type Arguments } from "../arguments.ts";
+import type { Arguments } from "../arguments.ts";
 import { py } from "../repr.ts";
 import {
+  bindParams,
   CAPTURABLE,
   checkAtLeast0,
   checkBetas,
@@ -47,13 +48,14 @@ type Options = AdamaxOptions & typeof CAPTURABLE;
  */
 export class Adamax extends Optimizer<Options> {
   constructor(params: Params<Options>, options?: Partial<AdamaxOptions>);
+  constructor(named: Partial<AdamaxOptions> & { params: Params<Options> });
   constructor(params: Params<Options>, lr: number, options?: Partial<Omit<AdamaxOptions, "lr">>);
   constructor(
     params: Params<Options>,
     ...rest: Arguments<Partial<AdamaxOptions>, "lr betas eps weightDecay">
   );
-  constructor(params: Params<Options>, ...rest: unknown[]) {
-    const options: Options = bind<Options>("Adamax", rest, {
+  constructor(...args: unknown[]) {
+    const [params, options] = bindParams<Options>("Adamax", args, {
       lr: 2e-3,
       betas: [0.9, 0.999],
       eps: 1e-8,

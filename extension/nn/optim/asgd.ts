@@ -2,9 +2,10 @@ import { apply } from "../../tensor/apply.ts";
 import { add, mul, sub } from "../../tensor/functions/arithmetic.ts";
 import { descend } from "../../tensor/ops/update.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
-import { bind, type Arguments } from "../arguments.ts";
+import type { Arguments } from "../arguments.ts";
 import { py } from "../repr.ts";
 import {
+  bindParams,
   CAPTURABLE,
   checkAtLeast0,
   count,
@@ -53,13 +54,14 @@ export class ASGD extends Optimizer<Options> {
   protected override readonly numbers = ["step", "eta", "mu"];
 
   constructor(params: Params<Options>, options?: Partial<ASGDOptions>);
+  constructor(named: Partial<ASGDOptions> & { params: Params<Options> });
   constructor(params: Params<Options>, lr: number, options?: Partial<Omit<ASGDOptions, "lr">>);
   constructor(
     params: Params<Options>,
     ...rest: Arguments<Partial<ASGDOptions>, "lr lambd alpha t0 weightDecay">
   );
-  constructor(params: Params<Options>, ...rest: unknown[]) {
-    const options: Options = bind<Options>("ASGD", rest, {
+  constructor(...args: unknown[]) {
+    const [params, options] = bindParams<Options>("ASGD", args, {
       lr: 1e-2,
       lambd: 1e-4,
       alpha: 0.75,

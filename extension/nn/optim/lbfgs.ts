@@ -3,8 +3,9 @@ import { cat } from "../../tensor/functions/shape.ts";
 import { barrier, refuse, step as computeStep, valuesOf } from "../../tensor/runtime.ts";
 import { hidden, noGrad, withGradients } from "../../tensor/scope.ts";
 import { fromHost, Tensor } from "../../tensor/tensor.ts";
-import { bind, type Arguments } from "../arguments.ts";
+import type { Arguments } from "../arguments.ts";
 import {
+  bindParams,
   beginSchedules,
   camelCase,
   checkAtLeast0,
@@ -78,6 +79,7 @@ export class LBFGS extends Optimizer<LBFGSOptions> {
   private memory: Memory = { funcEvals: 0, nIter: 0, oldDirs: [], oldStps: [], ro: [], hDiag: 1 };
 
   constructor(params: Params<LBFGSOptions>, options?: Partial<LBFGSOptions>);
+  constructor(named: Partial<LBFGSOptions> & { params: Params<LBFGSOptions> });
   constructor(params: Params<LBFGSOptions>, lr: number, options?: Partial<Omit<LBFGSOptions, "lr">>);
   constructor(
     params: Params<LBFGSOptions>,
@@ -86,8 +88,8 @@ export class LBFGS extends Optimizer<LBFGSOptions> {
       "lr maxIter maxEval toleranceGrad toleranceChange historySize lineSearchFn"
     >
   );
-  constructor(params: Params<LBFGSOptions>, ...rest: unknown[]) {
-    const options: LBFGSOptions = bind<LBFGSOptions>("LBFGS", rest, {
+  constructor(...args: unknown[]) {
+    const [params, options] = bindParams<LBFGSOptions>("LBFGS", args, {
       lr: 1,
       maxIter: 20,
       maxEval: null,

@@ -1,9 +1,10 @@
 import { add, div, mul, sub } from "../../tensor/functions/arithmetic.ts";
 import { sqrt } from "../../tensor/functions/elementwise.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
-import { bind, type Arguments } from "../arguments.ts";
+import type { Arguments } from "../arguments.ts";
 import { py } from "../repr.ts";
 import {
+  bindParams,
   CAPTURABLE,
   checkAtLeast0,
   checkBetas,
@@ -56,13 +57,14 @@ export class NAdam extends Optimizer<Options> {
   protected override readonly numbers = ["step", "muProduct"];
 
   constructor(params: Params<Options>, options?: Partial<NAdamOptions>);
+  constructor(named: Partial<NAdamOptions> & { params: Params<Options> });
   constructor(params: Params<Options>, lr: number, options?: Partial<Omit<NAdamOptions, "lr">>);
   constructor(
     params: Params<Options>,
     ...rest: Arguments<Partial<NAdamOptions>, "lr betas eps weightDecay momentumDecay decoupledWeightDecay">
   );
-  constructor(params: Params<Options>, ...rest: unknown[]) {
-    const options: Options = bind<Options>("NAdam", rest, {
+  constructor(...args: unknown[]) {
+    const [params, options] = bindParams<Options>("NAdam", args, {
       lr: 2e-3,
       betas: [0.9, 0.999],
       eps: 1e-8,

@@ -7,7 +7,7 @@ import { fillValue } from "../../tensor/graph.ts";
 import { onRefusal, refuse, step as computeStep, valuesOf } from "../../tensor/runtime.ts";
 import { hidden, noGrad, withGradients } from "../../tensor/scope.ts";
 import { Tensor } from "../../tensor/tensor.ts";
-import { givenIn } from "../arguments.ts";
+import { bind, givenIn, REQUIRED, type Signature } from "../arguments.ts";
 import { py, pyFloat, snakeCase, type PyValue } from "../repr.ts";
 import { deepcopy } from "../copy.ts";
 import type { RemovableHandle } from "../hooks.ts";
@@ -350,7 +350,7 @@ export class Optimizer<O extends BaseOptions = AnyOptions> {
       for (const [name, value] of Object.entries(remembered))
         if (typeof value === "number" || value instanceof Tensor) {
           const key = camelCase(name);
-          own[key] = this.numbers.includes(key) ? numberOf(value) : restored(value);
+          remember(own, key, this.numbers.includes(key) ? numberOf(value) : restored(value));
         }
       this.state.set(p, own);
     });
@@ -398,9 +398,40 @@ export function zerosOf(p: Tensor, value = 0): Tensor {
   return new Tensor(fillValue(value, p.shape, "float32")).persist();
 }
 
+/** The arguments of an optimizer: what to optimize, by position or as `params`, and its options. */
+export function bindParams<O extends BaseOptions>(
+  callee: string,
+  args: readonly unknown[],
+  signature: Signature<O>,
+): [params: Params<O>, options: O] {
+  const bound: Record<string, unknown> = bind<O & { params: Params<O> }>(callee, args, {
+    params: REQUIRED,
+    ...signature,
+  } as unknown as Signature<O & { params: Params<O> }>);
+  const { params } = bound;
+  delete bound["params"];
+  return [params as Params<O>, bound as unknown as O];
+}
+
 /** The tensor `name` of a state, made at the first use: zeros unless `value` says otherwise. */
 export function slot(state: ParamState, name: string, p: Tensor, value = 0): Tensor {
-  return (state[name] ??= zerosOf(p, value)) as Tensor;
+  return (state[name] ?? remember(state, name, zerosOf(p, value))) as Tensor;
+}
+
+/** Puts a value into a state, where PyTorch's name of it (`exp_avg` of `expAvg`) finds it too. */
+function remember<V extends Tensor | number>(state: ParamState, name: string, value: V): V {
+  state[name] = value;
+  const theirs = snakeCase(name);
+  if (theirs !== name && !Object.hasOwn(state, theirs)) {
+    Object.defineProperty(state, theirs, {
+      get: () => state[name],
+      set: (next: Tensor | number) => {
+        state[name] = next;
+      },
+      configurable: true,
+    });
+  }
+  return value;
 }
 
 /** Mean of squares: β v + (1 − β) g². */

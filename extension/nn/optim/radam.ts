@@ -1,9 +1,10 @@
 import { add, div, mul, sub } from "../../tensor/functions/arithmetic.ts";
 import { sqrt } from "../../tensor/functions/elementwise.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
-import { bind, type Arguments } from "../arguments.ts";
+import type { Arguments } from "../arguments.ts";
 import { py } from "../repr.ts";
 import {
+  bindParams,
   CAPTURABLE,
   checkAtLeast0,
   checkBetas,
@@ -53,13 +54,14 @@ type Options = RAdamOptions & typeof CAPTURABLE;
  */
 export class RAdam extends Optimizer<Options> {
   constructor(params: Params<Options>, options?: Partial<RAdamOptions>);
+  constructor(named: Partial<RAdamOptions> & { params: Params<Options> });
   constructor(params: Params<Options>, lr: number, options?: Partial<Omit<RAdamOptions, "lr">>);
   constructor(
     params: Params<Options>,
     ...rest: Arguments<Partial<RAdamOptions>, "lr betas eps weightDecay decoupledWeightDecay">
   );
-  constructor(params: Params<Options>, ...rest: unknown[]) {
-    const options: Options = bind<Options>("RAdam", rest, {
+  constructor(...args: unknown[]) {
+    const [params, options] = bindParams<Options>("RAdam", args, {
       lr: 1e-3,
       betas: [0.9, 0.999],
       eps: 1e-8,

@@ -3,9 +3,10 @@ import { add, div, mul, sub } from "../../tensor/functions/arithmetic.ts";
 import { sqrt, square } from "../../tensor/functions/elementwise.ts";
 import { descend } from "../../tensor/ops/update.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
-import { bind, type Arguments } from "../arguments.ts";
+import type { Arguments } from "../arguments.ts";
 import { py } from "../repr.ts";
 import {
+  bindParams,
   CAPTURABLE,
   checkAtLeast0,
   count,
@@ -53,13 +54,14 @@ type Options = RMSpropOptions & typeof CAPTURABLE;
  */
 export class RMSprop extends Optimizer<Options> {
   constructor(params: Params<Options>, options?: Partial<RMSpropOptions>);
+  constructor(named: Partial<RMSpropOptions> & { params: Params<Options> });
   constructor(params: Params<Options>, lr: number, options?: Partial<Omit<RMSpropOptions, "lr">>);
   constructor(
     params: Params<Options>,
     ...rest: Arguments<Partial<RMSpropOptions>, "lr alpha eps weightDecay momentum centered">
   );
-  constructor(params: Params<Options>, ...rest: unknown[]) {
-    const options: Options = bind<Options>("RMSprop", rest, {
+  constructor(...args: unknown[]) {
+    const [params, options] = bindParams<Options>("RMSprop", args, {
       lr: 1e-2,
       alpha: 0.99,
       eps: 1e-8,

@@ -1,9 +1,10 @@
 import { clamp, mul, sub } from "../../tensor/functions/arithmetic.ts";
 import { gt, lt, neg, sign, where } from "../../tensor/functions/elementwise.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
-import { bind, type Arguments } from "../arguments.ts";
+import type { Arguments } from "../arguments.ts";
 import { py } from "../repr.ts";
 import {
+  bindParams,
   CAPTURABLE,
   checkAtLeast0,
   count,
@@ -44,10 +45,11 @@ type Options = RpropOptions & typeof CAPTURABLE;
  */
 export class Rprop extends Optimizer<Options> {
   constructor(params: Params<Options>, options?: Partial<RpropOptions>);
+  constructor(named: Partial<RpropOptions> & { params: Params<Options> });
   constructor(params: Params<Options>, lr: number, options?: Partial<Omit<RpropOptions, "lr">>);
   constructor(params: Params<Options>, ...rest: Arguments<Partial<RpropOptions>, "lr etas stepSizes">);
-  constructor(params: Params<Options>, ...rest: unknown[]) {
-    const options: Options = bind<Options>("Rprop", rest, {
+  constructor(...args: unknown[]) {
+    const [params, options] = bindParams<Options>("Rprop", args, {
       lr: 1e-2,
       etas: [0.5, 1.2],
       stepSizes: [1e-6, 50],

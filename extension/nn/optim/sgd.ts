@@ -2,9 +2,10 @@ import { apply } from "../../tensor/apply.ts";
 import { add, mul } from "../../tensor/functions/arithmetic.ts";
 import { descend } from "../../tensor/ops/update.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
-import { bind, type Arguments } from "../arguments.ts";
+import type { Arguments } from "../arguments.ts";
 import { py } from "../repr.ts";
 import {
+  bindParams,
   checkAtLeast0,
   effective,
   IMPLEMENTATION,
@@ -47,13 +48,14 @@ type Options = SGDOptions & typeof IMPLEMENTATION & { fused: null };
  */
 export class SGD extends Optimizer<Options> {
   constructor(params: Params<Options>, options?: Partial<SGDOptions>);
+  constructor(named: Partial<SGDOptions> & { params: Params<Options> });
   constructor(params: Params<Options>, lr: number, options?: Partial<Omit<SGDOptions, "lr">>);
   constructor(
     params: Params<Options>,
     ...rest: Arguments<Partial<SGDOptions>, "lr momentum dampening weightDecay nesterov">
   );
-  constructor(params: Params<Options>, ...rest: unknown[]) {
-    const options: Options = bind<Options>("SGD", rest, {
+  constructor(...args: unknown[]) {
+    const [params, options] = bindParams<Options>("SGD", args, {
       lr: 1e-3,
       momentum: 0,
       dampening: 0,

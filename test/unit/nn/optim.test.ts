@@ -152,3 +152,30 @@ describe("PyTorch's refusals", () => {
     expect(call).toThrow(message);
   });
 });
+
+test("parameters go by name, too", () => {
+  const p = parameter();
+  const optimizer = new optim.SGD({ params: [p], lr: 0.5, momentum: 0.9 });
+  expect(optimizer.paramGroups[0]?.params[0]).toBe(p);
+  expect(String(optimizer)).toBe(String(new optim.SGD([parameter()], { lr: 0.5, momentum: 0.9 })));
+  expect(String(new optim.AdamW({ params: [p] }))).toBe(String(new optim.AdamW([p])));
+  const classes = { ...optim } as unknown as Record<string, new (options: object) => Optimizer>;
+  for (const name of "Adadelta Adagrad Adam Adamax ASGD LBFGS NAdam RAdam RMSprop Rprop".split(" "))
+    expect(new classes[name]!({ params: [parameter()], lr: 0.25 }).paramGroups[0]?.lr, name).toBe(0.25);
+  expect(() => new classes["Adam"]!({ lr: 1 })).toThrow("missing 1 required positional argument: 'params'");
+  expect(() => new classes["Adam"]!({ params: 3 })).toThrow("params argument given to the optimizer");
+});
+
+test("what is remembered has PyTorch's names, too", () => {
+  const p = parameter();
+  const optimizer = new optim.Adam([p], { lr: 0.1 });
+  descend(p, optimizer, 1);
+  const state = optimizer.state.get(p);
+  expect(state["exp_avg"]).toBe(state["expAvg"]);
+  state["exp_avg_sq"] = torch.zeros(3);
+  expect(state["expAvgSq"].tolist()).toEqual([0, 0, 0]);
+  expect(Object.keys(state)).toEqual(["step", "expAvg", "expAvgSq"]);
+  const after = new optim.Adam([p]);
+  after.loadStateDict(optimizer.stateDict());
+  expect(after.state.get(p)["exp_avg"].tolist()).toEqual(state["exp_avg"].tolist());
+});

@@ -31,7 +31,7 @@ export class StepLR extends LRScheduler {
 
   constructor(optimizer: Optimizer, options: StepLROptions);
   constructor(optimizer: Optimizer, stepSize: number, options?: Omit<StepLROptions, "stepSize">);
-  constructor(optimizer: Optimizer, stepSize: number, gamma: number);
+  constructor(optimizer: Optimizer, stepSize: number, gamma: number, lastEpoch?: number);
   constructor(optimizer: Optimizer, ...rest: unknown[]) {
     super(optimizer, null);
     const { stepSize, gamma, lastEpoch } = bind<StepLROptions>("StepLR", rest, {
@@ -85,7 +85,7 @@ export class MultiStepLR extends LRScheduler {
     milestones: readonly number[],
     options?: Omit<MultiStepLROptions, "milestones">,
   );
-  constructor(optimizer: Optimizer, milestones: readonly number[], gamma: number);
+  constructor(optimizer: Optimizer, milestones: readonly number[], gamma: number, lastEpoch?: number);
   constructor(optimizer: Optimizer, ...rest: unknown[]) {
     super(optimizer, null);
     const { milestones, gamma, lastEpoch } = bind<MultiStepLROptions>("MultiStepLR", rest, {
@@ -133,6 +133,7 @@ export class ExponentialLR extends LRScheduler {
 
   constructor(optimizer: Optimizer, options: ExponentialLROptions);
   constructor(optimizer: Optimizer, gamma: number, options?: Omit<ExponentialLROptions, "gamma">);
+  constructor(optimizer: Optimizer, gamma: number, lastEpoch: number);
   constructor(optimizer: Optimizer, ...rest: unknown[]) {
     super(optimizer, null);
     const { gamma, lastEpoch } = bind<ExponentialLROptions>("ExponentialLR", rest, {
@@ -171,6 +172,7 @@ abstract class ByFunction extends LRScheduler {
     lrLambda: LambdaLROptions["lrLambda"],
     options?: Omit<LambdaLROptions, "lrLambda">,
   );
+  constructor(optimizer: Optimizer, lrLambda: LambdaLROptions["lrLambda"], lastEpoch: number);
   constructor(optimizer: Optimizer, ...rest: unknown[]) {
     super(optimizer, null);
     const { lrLambda, lastEpoch } = bind<LambdaLROptions>(new.target.name, rest, {
