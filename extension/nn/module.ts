@@ -17,6 +17,7 @@ import {
   members,
   parameterAt,
   properties,
+  register,
   replaceSubmodule,
   setProperty,
   submodule,
@@ -27,14 +28,17 @@ import { loadInto, stateOf, type LoadReport, type StateDict } from "./stateDict.
 
 const INSPECT: unique symbol = Symbol.for("nodejs.util.inspect.custom");
 
-/** Names of fields in state dicts: see `Module.stateDictNames`. */
-export type StateDictNames = "snake_case" | Readonly<Record<string, string>>;
+/**
+ * Names of fields in state dicts: see `Module.stateDictNames`. Any text passes: TypeScript widens that of a static field.
+ */
+export type StateDictNames = string | Readonly<Record<string, string>>;
 
-/** What a module's `forward` takes; one that only holds others has none. */
-export type Given<M> = M extends { forward: (...input: infer A) => unknown } ? A : never[];
+/** What a module's `forward` takes: anything, where the class isn't known. */
+// oxlint-disable-next-line typescript/no-explicit-any -- as PyTorch's modules do
+export type Given<M> = M extends { forward: (...input: infer A) => unknown } ? A : any[];
 /** What a module's `forward` gives. */
 // oxlint-disable-next-line typescript/no-explicit-any -- whatever it takes
-export type Result<M> = M extends { forward: (...input: any) => infer R } ? R : unknown;
+export type Result<M> = M extends { forward: (...input: any) => infer R } ? R : any;
 
 /** A module is called like a function: `model(x)` runs `model.forward(x)` with its hooks. */
 export interface Module {
@@ -91,10 +95,11 @@ export abstract class Module {
   }
 
   /** Puts this module and all inside it into training mode, or out of it. */
-  train(mode = true): this {
-    this.training = mode;
+  train(mode: boolean | { mode?: boolean } = true): this {
+    const on = typeof mode === "object" ? (mode.mode ?? true) : mode;
+    this.training = on;
     // Each by its own `train`, which may keep a part frozen.
-    for (const child of this.children()) child.train(mode);
+    for (const child of this.children()) child.train(on);
     return this;
   }
 
@@ -107,7 +112,7 @@ export abstract class Module {
   registerModule(name: string, module: Module | null): void {
     checkName(this, name, "module");
     if (module === null) this[STATE].vacant.add(name);
-    setProperty(this, name, module);
+    register(this, name, module);
   }
 
   /** The same as {@link registerModule}. */
@@ -118,7 +123,7 @@ export abstract class Module {
   /** Registers a parameter under a name that is not known before. */
   registerParameter(name: string, parameter: Parameter | null): void {
     checkName(this, name, "parameter");
-    setProperty(this, name, parameter);
+    register(this, name, parameter);
   }
 
   /**
@@ -128,14 +133,19 @@ export abstract class Module {
   registerBuffer(name: string, tensor: Tensor | null, options: { persistent?: boolean } = {}): void {
     checkName(this, name, "buffer");
     this[STATE].buffers.set(name, { persistent: options.persistent ?? true });
-    setProperty(this, name, tensor?.persist() ?? null);
+    register(this, name, tensor?.persist() ?? null);
   }
 
   /** @internal The name of a property in paths and state dicts. */
   keyOf(property: string): string {
     const names = (this.constructor as typeof Module).stateDictNames;
     if (names === undefined) return property;
-    return names === "snake_case" ? snakeCase(property) : (names[property] ?? property);
+    if (typeof names !== "string") return names[property] ?? property;
+    if (names === "snake_case") return snakeCase(property);
+    throw new TensorError(
+      "value",
+      `stateDictNames is '${names}': it must be 'snake_case' or an object of names`,
+    );
   }
 
   /** @internal Own members that are modules; null for names registered without one. */
@@ -271,8 +281,8 @@ export abstract class Module {
   }
 
   /** Whether `backward()` computes gradients of this module's parameters. */
-  requiresGrad_(on = true): this {
-    for (const parameter of this.parameters()) parameter.requiresGrad_(on);
+  requiresGrad_(requiresGrad: boolean | { requiresGrad?: boolean } = true): this {
+    for (const parameter of this.parameters()) parameter.requiresGrad_(requiresGrad);
     return this;
   }
 

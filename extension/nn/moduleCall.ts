@@ -26,6 +26,8 @@ export class ModuleState {
   readonly buffers = new Map<string, { readonly persistent: boolean }>();
   /** Names registered as modules without one: printed as None. */
   readonly vacant = new Set<string>();
+  /** Names in the order of registration, where JavaScript's differs: it has whole numbers first. */
+  order: readonly string[] | undefined;
   readonly beforeForward = new Hooks<ForwardPreHook>();
   readonly afterForward = new Hooks<ForwardHook>();
   readonly beforeBackward = new Hooks<BackwardPreHook>();
@@ -41,6 +43,7 @@ export class ModuleState {
     this.training = other.training;
     for (const [name, buffer] of other.buffers) this.buffers.set(name, buffer);
     for (const name of other.vacant) this.vacant.add(name);
+    this.order = other.order;
     for (const hook of other.beforeForward) this.beforeForward.add(hook);
     for (const hook of other.afterForward) this.afterForward.add(hook);
     for (const hook of other.beforeBackward) this.beforeBackward.add(hook);

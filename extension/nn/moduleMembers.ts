@@ -2,7 +2,7 @@
 import { TensorError } from "../tensor/errors.ts";
 import { Parameter, type Tensor } from "../tensor/tensor.ts";
 import type { Module } from "./module.ts";
-import { join } from "./moduleCall.ts";
+import { join, STATE } from "./moduleCall.ts";
 
 export interface MemberOptions {
   /** What paths begin with. Default "". */
@@ -113,13 +113,60 @@ export function exposeEntry<S extends symbol>(
   });
 }
 
+/** How far from either end a position is a property. */
+const REACH = 256;
+
+/**
+ * Makes positions properties of a class of containers, as PyTorch's index has them: `layers[-1]`, and `layers[0]` where
+ * the names are others. Members whose names are their positions are found without it.
+ */
+export function exposePositions(
+  prototype: Module,
+  ordered: (module: Module) => [key: string, member: unknown][],
+): void {
+  for (let i = -REACH; i < REACH; i++) {
+    const found = (module: Module): [string, unknown] | undefined => ordered(module).at(i);
+    Object.defineProperty(prototype, String(i), {
+      get(this: Module): unknown {
+        return found(this)?.[1];
+      },
+      set(this: Module, value: unknown): void {
+        const key = found(this)?.[0];
+        if (key === undefined) throw new TensorError("index", `index ${i} is out of range`);
+        this.replaceMember(key, value);
+      },
+      enumerable: false,
+      configurable: true,
+    });
+  }
+}
+
 /** Removes the property of an entry. */
 export function hideEntry(dict: Module, name: string): void {
   if (Object.getOwnPropertyDescriptor(dict, name)?.get !== undefined) Reflect.deleteProperty(dict, name);
 }
 
-/** Own properties in the order of their declaration. */
-export const properties = (module: Module): [string, unknown][] => Object.entries(module);
+/** Own properties in the order of their declaration or registration. */
+export function properties(module: Module): [string, unknown][] {
+  const entries = Object.entries(module);
+  const { order } = module[STATE];
+  if (order === undefined) return entries;
+  const known = order.filter((name) => Object.hasOwn(module, name));
+  const first = new Set(known);
+  const values = module as unknown as Record<string, unknown>;
+  return [
+    ...known.map((name): [string, unknown] => [name, values[name]]),
+    ...entries.filter(([name]) => !first.has(name)),
+  ];
+}
+
+/** Makes a member a property, after those that are there. */
+export function register(module: Module, name: string, value: unknown): void {
+  const before = /^\d+$/.test(name) ? properties(module) : undefined;
+  setProperty(module, name, value);
+  if (before === undefined || Object.keys(module).pop() === name) return;
+  module[STATE].order = [...before.map(([key]) => key).filter((key) => key !== name), name];
+}
 
 export function setProperty(module: Module, name: string, value: unknown): void {
   Object.defineProperty(module, name, { value, writable: true, enumerable: true, configurable: true });

@@ -141,7 +141,8 @@ export class Tensor {
    * Asks for `.grad` to be filled by `backward()`, or no longer. Only leaves can be changed.
    * @throws TensorError "only Tensors of floating point dtype can require gradients"
    */
-  requiresGrad_(on = true): this {
+  requiresGrad_(requiresGrad: boolean | { requiresGrad?: boolean } = true): this {
+    const on = typeof requiresGrad === "object" ? (requiresGrad.requiresGrad ?? true) : requiresGrad;
     if (!this.isLeaf) {
       if (on) return this;
       throw new TensorError(
@@ -420,11 +421,24 @@ export function fromHost(data: HostArray, shape: Shape, dtype: DType): Tensor {
   return new Tensor(dataValue(data, shape, dtype));
 }
 
+/** What a parameter is made of, by name. */
+export interface ParameterOptions {
+  data: Tensor;
+  /** Default true. */
+  requiresGrad?: boolean;
+}
+
 /** A learnable tensor: what modules register and optimizers update. */
 export class Parameter extends Tensor {
-  constructor(data: Tensor, requiresGrad = true) {
-    super(data.value);
+  constructor(data: Tensor, requiresGrad?: boolean | Omit<ParameterOptions, "data">);
+  constructor(named: ParameterOptions);
+  constructor(
+    data: Tensor | ParameterOptions,
+    requiresGrad: boolean | Omit<ParameterOptions, "data"> = true,
+  ) {
+    super((data instanceof Tensor ? data : data.data).value);
+    const options = data instanceof Tensor ? requiresGrad : data;
     this.persist();
-    this.requiresGrad_(requiresGrad);
+    this.requiresGrad_(options);
   }
 }

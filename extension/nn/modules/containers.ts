@@ -1,6 +1,7 @@
 import { TensorError } from "../../tensor/errors.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { Module, type Given, type Layer, type Result } from "../module.ts";
+import { exposePositions, properties } from "../moduleMembers.ts";
 
 type Input<L extends readonly Module[]> = L extends readonly [infer F extends Module, ...Module[]]
   ? Given<F>
@@ -16,7 +17,7 @@ type Known<L extends readonly Module[]> = number extends L["length"]
 
 /** Positions at which a layer is of the class that was given there. */
 type Position = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10 | 11 | 12 | 13 | 14 | 15 | 16 | 17 | 18 | 19;
-type Positions<L extends readonly Module[]> = { readonly [I in Position]: L[I] };
+type Positions<L extends readonly Module[]> = { [I in Position]: L[I] };
 
 /** Position counted from the front. */
 function position(index: number, length: number): number {
@@ -40,8 +41,9 @@ export interface Sequential<L extends readonly Module[] = readonly Layer[]> exte
  * ```
  */
 export class Sequential<L extends readonly Module[] = readonly Layer[]> extends Module {
-  readonly [index: number]: L[number];
+  [index: number]: L[number];
 
+  constructor();
   constructor(...layers: Known<L>);
   constructor(...layers: readonly Module[]);
   constructor(named: Readonly<Record<string, Module>> | ReadonlyMap<string, Module>);
@@ -78,7 +80,7 @@ export class Sequential<L extends readonly Module[] = readonly Layer[]> extends 
   }
 
   [Symbol.iterator](): IterableIterator<L[number]> {
-    const layers = Object.values(this).filter((member) => member instanceof Module);
+    const layers = properties(this).flatMap(([, member]) => (member instanceof Module ? [member] : []));
     return layers[Symbol.iterator]();
   }
 
@@ -88,6 +90,8 @@ export class Sequential<L extends readonly Module[] = readonly Layer[]> extends 
     return args[0] as Output<L>;
   }
 }
+
+exposePositions(Sequential.prototype, (module) => module.ownChildren());
 
 /** The layers of a Sequential by name: their positions, unless names are given. */
 function namedModules(args: readonly unknown[]): [string, Module][] {
@@ -121,7 +125,7 @@ export const describe = (value: unknown): string => (value === null ? "null" : t
  * ```
  */
 export class ModuleList<M extends Module = Layer> extends Module {
-  readonly [index: number]: M;
+  [index: number]: M;
 
   constructor(modules: Iterable<M> = []) {
     super();
@@ -165,7 +169,7 @@ export class ModuleList<M extends Module = Layer> extends Module {
   }
 
   /** @throws TensorError: a list has no order of computation */
-  forward(): never {
+  forward(..._input: never[]): unknown {
     throw new TensorError(
       "value",
       `Module [${this.constructor.name}] is missing the required "forward" function`,
@@ -186,3 +190,5 @@ export class ModuleList<M extends Module = Layer> extends Module {
     );
   }
 }
+
+exposePositions(ModuleList.prototype, (module) => module.ownChildren());

@@ -1,6 +1,6 @@
 import { TensorError } from "../../tensor/errors.ts";
 import { Module, type Layer } from "../module.ts";
-import { exposeEntry, hideEntry } from "../moduleMembers.ts";
+import { checkName, exposeEntry, hideEntry } from "../moduleMembers.ts";
 import { describe } from "./containers.ts";
 
 /** Modules by name. */
@@ -76,6 +76,13 @@ export class ModuleDict<X extends Module | NamedModules = Layer> extends Module 
     return [...this[MODULES]];
   }
 
+  /** Adds a module under a name that is not known before, as `set` does. */
+  override registerModule(name: string, module: Module | null): void {
+    if (module === null) return super.registerModule(name, module);
+    checkName(this, name, "module");
+    this.set(name, module as Member<X>);
+  }
+
   /** @internal */
   override ownChildren(): [key: string, module: Module | null][] {
     return [...this.items(), ...super.ownChildren()];
@@ -93,7 +100,7 @@ export class ModuleDict<X extends Module | NamedModules = Layer> extends Module 
   }
 
   /** @throws TensorError: a dictionary has no order of computation */
-  forward(): never {
+  forward(..._input: never[]): unknown {
     throw new TensorError(
       "value",
       `Module [${this.constructor.name}] is missing the required "forward" function`,

@@ -3,7 +3,7 @@ import { TensorError } from "../../tensor/errors.ts";
 import { formatDims } from "../../tensor/shape.ts";
 import { Parameter, Tensor } from "../../tensor/tensor.ts";
 import { Module } from "../module.ts";
-import { exposeEntry, hideEntry } from "../moduleMembers.ts";
+import { exposeEntry, exposePositions, hideEntry } from "../moduleMembers.ts";
 
 const asParameter = (x: Tensor): Parameter => (x instanceof Parameter ? x : new Parameter(x));
 
@@ -29,7 +29,7 @@ function lines(
  * Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.ParameterList.html
  */
 export class ParameterList extends Module {
-  readonly [index: number]: Parameter;
+  [index: number]: Parameter;
 
   constructor(values: Iterable<Tensor> = []) {
     super();
@@ -91,10 +91,12 @@ export class ParameterList extends Module {
   }
 
   /** @throws TensorError: a list computes nothing */
-  forward(): never {
+  forward(..._input: never[]): unknown {
     throw new TensorError("value", "ParameterList should not be called.");
   }
 }
+
+exposePositions(ParameterList.prototype, (module) => module.ownParameters());
 
 const PARAMETERS: unique symbol = Symbol("layerwise.parameters");
 
@@ -199,7 +201,7 @@ export class ParameterDict extends Module {
   }
 
   /** @throws TensorError: a dictionary computes nothing */
-  forward(): never {
+  forward(..._input: never[]): unknown {
     throw new TensorError("value", "ParameterDict should not be called.");
   }
 }

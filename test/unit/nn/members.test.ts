@@ -237,3 +237,68 @@ test("names are checked as PyTorch checks them", () => {
   expect(() => net.registerBuffer("", null)).toThrow('buffer name can\'t be empty string ""');
   expect(() => net.registerBuffer("body", null)).toThrow("attribute 'body' already exists");
 });
+
+describe("containers", () => {
+  test("whole numbers as names keep their place among others", () => {
+    const net = new nn.Sequential();
+    net.addModule("hidden", new nn.Linear(2, 3));
+    net.append(new nn.ReLU()).append(new nn.Linear(3, 1));
+    expect(net.namedChildren().map(([name]) => name)).toEqual(["hidden", "1", "2"]);
+    expect([...net.stateDict().keys()]).toEqual(["hidden.weight", "hidden.bias", "2.weight", "2.bias"]);
+    expect(net(torch.ones(4, 2)).shape).toEqual([4, 1]);
+    expect(copy.deepcopy(net)(torch.ones(4, 2)).shape).toEqual([4, 1]);
+    class Steps extends nn.Module {
+      constructor() {
+        super();
+        this.registerBuffer("9", torch.zeros(1));
+        this.registerBuffer("2", torch.zeros(1));
+        this.registerParameter("w", new nn.Parameter(torch.zeros(1)));
+        this.registerParameter("1", new nn.Parameter(torch.zeros(1)));
+      }
+    }
+    expect([...new Steps().stateDict().keys()]).toEqual(["w", "1", "9", "2"]);
+  });
+
+  test("addModule of a ModuleDict adds an entry, and a subclass may have a forward", () => {
+    class Block extends nn.ModuleDict<nn.Linear> {
+      constructor() {
+        super();
+        this.addModule("10", new nn.Linear(2, 2));
+        this.registerModule("2", new nn.Linear(2, 2));
+      }
+      override forward(x: Tensor): Tensor {
+        for (const [, layer] of this.items()) x = layer(x);
+        return x;
+      }
+    }
+    const block = new Block();
+    expect(block.keys()).toEqual(["10", "2"]);
+    expect(block(torch.ones(1, 2)).shape).toEqual([1, 2]);
+    expect(block.namedParameters().map(([name]) => name)).toHaveLength(4);
+  });
+
+  test("positions find what has another name, also from the end", () => {
+    const net = new nn.Sequential({ a: new nn.Linear(2, 3), b: new nn.ReLU() });
+    expect(net[0]).toBe(net.get(0));
+    expect(net[-1]).toBe(net.get(1));
+    expect(net[2]).toBeUndefined();
+    const last = new nn.Tanh();
+    net[-1] = last;
+    expect(net.namedChildren().map(([name]) => name)).toEqual(["a", "b"]);
+    expect(net.get(1)).toBe(last);
+    const list = new nn.ModuleList([new nn.ReLU(), new nn.Tanh()]);
+    expect(list[-2]).toBe(list[0]);
+    expect(Object.keys(list)).toEqual(["0", "1"]);
+    const parts = new nn.ParameterList([torch.ones(2), torch.zeros(3)]);
+    expect(parts[-1]).toBe(parts.get(1));
+    expect(() => void (list[-3] = last)).toThrow("index -3 is out of range");
+  });
+});
+
+test("stateDictNames of another text is an error", () => {
+  class Odd extends nn.Module {
+    static override stateDictNames = "kebab-case";
+    fc = new nn.Linear(1, 1);
+  }
+  expect(() => new Odd().stateDict()).toThrow("stateDictNames is 'kebab-case'");
+});

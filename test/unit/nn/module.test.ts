@@ -469,3 +469,17 @@ describe("PyTorch's calling convention", () => {
     );
   });
 });
+
+test("flags go by name, too: a parameter's requiresGrad, a module's mode", () => {
+  const x = torch.ones(2);
+  expect(new nn.Parameter(x, { requiresGrad: false }).requiresGrad).toBe(false);
+  expect(new nn.Parameter(x, {}).requiresGrad).toBe(true);
+  expect(new nn.Parameter({ data: x, requiresGrad: false }).tolist()).toEqual([1, 1]);
+  expect(new nn.Parameter({ data: x }).requiresGrad).toBe(true);
+  expect(torch.ones(2).requiresGrad_({ requiresGrad: false }).requiresGrad).toBe(false);
+  const net = new nn.Sequential(new nn.Linear(1, 1), new nn.Dropout());
+  net.train({ mode: false });
+  expect([net.training, net[1].training]).toEqual([false, false]);
+  net.requiresGrad_({ requiresGrad: false });
+  expect([...net.parameters()].map((p) => p.requiresGrad)).toEqual([false, false]);
+});
