@@ -1,5 +1,8 @@
 // PyTorch's torch: the `torch` that users import.
 export * from "./torchFunctions.ts";
+export * as amp from "./amp.ts";
+export { autocast } from "./amp.ts";
+export * as cuda from "./cuda.ts";
 export * as nn from "./nn.ts";
 export { load, save, type Loaded, type LoadOptions } from "./files.ts";
 export * as onnx from "./onnx/index.ts";
