@@ -70,6 +70,7 @@ vi.mock("vscode", () => {
       openTextDocument: (file: string) => Promise.resolve({ uri: Uri.file(file), getText: () => "" }),
       onDidChangeTextDocument: subscription,
       onDidSaveTextDocument: subscription,
+      getConfiguration: () => ({ get: (_name: string, byDefault: unknown) => byDefault ?? true }),
       createFileSystemWatcher: () => ({
         onDidChange: subscription,
         onDidCreate: subscription,
@@ -199,6 +200,7 @@ async function architecturePage(followed: string[] = [], update = vi.fn()): Prom
     },
     layOut: () => Promise.resolve(undefined),
     inspectVersion: () => Promise.resolve(undefined),
+    request: () => undefined,
   };
   const memory = { get: () => undefined, update };
   const options = { extensionUri: "", log, previews, engine: () => ({}), memory };
