@@ -3,8 +3,7 @@ import { add, div, maximum, mul, sub } from "../../tensor/functions/arithmetic.t
 import { sqrt } from "../../tensor/functions/elementwise.ts";
 import { adamStep } from "../../tensor/ops/update.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
-import { bind, type Signature, type Arguments } from "../arguments.ts";
-import type { Signature } from "../arguments.ts";
+import type { Arguments, Signature } from "../arguments.ts";
 import { py } from "../repr.ts";
 import {
   bindParams,

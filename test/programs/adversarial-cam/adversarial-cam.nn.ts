@@ -249,7 +249,7 @@ print(maps.shape, maps.requiresGrad, cam.gradients.shape);
 checks["cam"] = maps.mean([1, 2, 3]).tolist() as number[];
 cam.remove();
 const feats: Record<string, number> = {};
-const hook = model.features[0].registerForwardPreHook((_m: any, inp: any) => [inp[0].mul(2.0)]);
+const hook = model.features[0].registerForwardPreHook((_m, inp) => [(inp[0] as Tensor).mul(2.0)]);
 for (const [name, module] of model.namedChildren())
   module.registerForwardHook((_m, _i, o) => {
     feats[name] = (o as Tensor).detach().mean().item();

@@ -95,7 +95,7 @@ for (let step = 0; step < 16; step++) {
   sched.step();
   losses.push(loss.item());
 }
-const [q0, q2] = [model[0] as QLinear, model[2] as QLinear];
+const [q0, q2] = [model[0], model[2]];
 checks["observer"] = [q0.actObserver.minVal.item(), q2.actObserver.maxVal.item(), sched.getLastLr()[0]];
 model.eval();
 losses.push(F.binaryCrossEntropyWithLogits(model(x), y).item());

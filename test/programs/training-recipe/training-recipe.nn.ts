@@ -147,7 +147,7 @@ for (epoch = 0; epoch < 6; epoch++) {
   }
 }
 updateBn(trainLoader, ema);
-checks["bn"] = (ema.module.backbone[1] as nn.BatchNorm1d).runningMean!.index(":4").tolist() as number[];
+checks["bn"] = ema.module.backbone[1].runningMean!.index(":4").tolist() as number[];
 print(ema.nAveraged, scaler.isEnabled(), scaler.getScale());
 const path = path_.join(fs.mkdtempSync(path_.join(os.tmpdir(), "x")), "checkpoint.pth");
 torch.save(
