@@ -67,12 +67,20 @@ export function demandSize(path: string, size: number, limit: number): void {
  * @throws FileError for anything else than a regular file; the file system's error
  */
 export async function openRegular(path: string, options: OpenOptions = {}): Promise<FileHandle> {
+  return (await openWithStats(path, options)).handle;
+}
+
+async function openWithStats(
+  path: string,
+  options: OpenOptions,
+): Promise<{ handle: FileHandle; stats: fs.Stats }> {
   const before = await (options.follow === true ? stat(path) : lstat(path));
   demandRegular(path, before);
   const handle = await open(path, flags(options));
   try {
-    demandSame(path, before, await handle.stat());
-    return handle;
+    const stats = await handle.stat();
+    demandSame(path, before, stats);
+    return { handle, stats };
   } catch (error) {
     await handle.close();
     throw error;
@@ -99,9 +107,9 @@ export function openRegularSync(path: string, options: OpenOptions = {}): number
  */
 export function readRegular(path: string, options: ReadOptions): Promise<Buffer> {
   return withTimeout(path, options.timeout ?? TIMEOUT, async () => {
-    const handle = await openRegular(path, options);
+    const { handle, stats } = await openWithStats(path, options);
     try {
-      const { size } = await handle.stat();
+      const { size } = stats;
       demandSize(path, size, options.limit);
       const bytes = Buffer.allocUnsafe(size);
       let done = 0;

@@ -52,12 +52,17 @@ export function newRunName(word: string, now = new Date()): string {
 
 /** Reads a run's record. Throws {@link EngineError} saying what is wrong with the file. */
 export async function readRecord(directory: string): Promise<RunRecord> {
+  return readRecordAt(directory, () => runPath(directory, RUN_FILE));
+}
+
+/** @param path gives the path of the file, after checking that no link leads to it */
+async function readRecordAt(directory: string, path: () => Promise<string>): Promise<RunRecord> {
   const file = join(directory, RUN_FILE);
   const fail = (problem: string): never => {
     throw new EngineError({ code: "run-record", message: `${file}: ${problem}` });
   };
-  const bytes = await runPath(directory, RUN_FILE)
-    .then((path) => readRegular(path, { limit: RECORD_LIMIT }))
+  const bytes = await path()
+    .then((checked) => readRegular(checked, { limit: RECORD_LIMIT }))
     .catch((error: unknown) => {
       if (isMissing(error)) return fail("there is no such run");
       const message = error instanceof Error ? error.message : String(error);
@@ -99,7 +104,9 @@ export async function listRuns(folder: string, onProblem?: (error: unknown) => v
     for (const name of next) {
       const directory = join(root, name);
       try {
-        runs.push(await readRun(directory));
+        // Neither the folder nor its entry is a link.
+        const record = await readRecordAt(directory, () => Promise.resolve(join(directory, RUN_FILE)));
+        runs.push(await withLife(directory, record));
       } catch (error) {
         // A run that is starting or was deleted half has no record yet, or no longer.
         if (await exists(join(directory, RUN_FILE))) onProblem?.(error);
@@ -112,7 +119,10 @@ export async function listRuns(folder: string, onProblem?: (error: unknown) => v
 
 /** Reads a run: its record, and of one that isn't over, how its owner is. Writes nothing. */
 export async function readRun(directory: string): Promise<StoredRun> {
-  const record = await readRecord(directory);
+  return withLife(directory, await readRecord(directory));
+}
+
+async function withLife(directory: string, record: RunRecord): Promise<StoredRun> {
   if (!isLive(record)) return { directory, record };
   const life = await lifeOf(directory, record);
   if (life.kind !== "killed") return { directory, record, life };
