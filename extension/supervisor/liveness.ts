@@ -58,7 +58,7 @@ export function obstacle(life: Life): string | undefined {
   switch (life.kind) {
     case "here":
       return life.lock === undefined
-        ? "has just been started."
+        ? "is still running: it has just been started."
         : `is still running here: ${describeOwner(life.lock)}.`;
     case "elsewhere":
       return `is running elsewhere: ${describeOwner(life.lock)}.`;
