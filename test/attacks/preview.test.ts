@@ -222,16 +222,21 @@ describe.skipIf(process.platform === "win32")("leaves a process behind:", () => 
     const marker = `sleeper-${process.pid}-${++number}`;
     return { marker, code: JSON.stringify(`setTimeout(() => {}, 60_000, "${marker}")`) };
   };
-  const SPAWN = 'import { spawn, spawnSync } from "node:child_process";\n';
+  const SPAWN = 'import { spawn, spawnSync } from "node:child_process";\nimport fs from "node:fs";\n';
+  /** Notes that the program was started, which the test wants to know. */
+  const noted = (marker: string, child: string): string =>
+    `fs.writeFileSync(${JSON.stringify(workspace.file(marker))}, String(${child}.pid));`;
 
-  const gone = (marker: string): Promise<void> =>
-    vi.waitFor(() => expect(running(marker)).toEqual([]), { timeout: 8000, interval: 100 });
+  const gone = async (marker: string): Promise<void> => {
+    expect(Number(fs.readFileSync(workspace.file(marker), "utf8"))).toBeGreaterThan(1);
+    await vi.waitFor(() => expect(running(marker)).toEqual([]), { timeout: 8000, interval: 100 });
+  };
 
   it("a child", async () => {
     const { code, marker } = sleeper();
     await preview(
       "hostile",
-      `${SPAWN}spawn(process.execPath, ["-e", ${code}], { stdio: "ignore" });\n${HONEST}`,
+      `${SPAWN}const child = spawn(process.execPath, ["-e", ${code}], { stdio: "ignore" });\n${noted(marker, "child")}\n${HONEST}`,
     );
     await gone(marker);
     await serves();
@@ -242,14 +247,17 @@ describe.skipIf(process.platform === "win32")("leaves a process behind:", () => 
     const options = `{ stdio: "ignore", detached: true }`;
     await preview(
       "hostile",
-      `${SPAWN}spawn(process.execPath, ["-e", ${code}], ${options}).unref();\n${HONEST}`,
+      `${SPAWN}const child = spawn(process.execPath, ["-e", ${code}], ${options});\nchild.unref();\n${noted(marker, "child")}\n${HONEST}`,
     );
     await gone(marker);
   });
 
   it.skipIf(process.platform !== "linux")("a child whose parent has ended, in another session", async () => {
     const { code, marker } = sleeper();
-    const middle = `require("node:child_process").spawn(process.execPath, ["-e", ${code}], { stdio: "ignore", detached: true }).unref()`;
+    const middle = `const fs = require("node:fs");
+const child = require("node:child_process").spawn(process.execPath, ["-e", ${code}], { stdio: "ignore", detached: true });
+child.unref();
+${noted(marker, "child")}`;
     await preview(
       "hostile",
       `${SPAWN}spawnSync(process.execPath, ["-e", ${JSON.stringify(middle)}]);\nfor (;;);`,
@@ -265,7 +273,7 @@ describe.skipIf(process.platform === "win32")("leaves a process behind:", () => 
       const options = `{ stdio: "ignore", detached: true, env: {} }`;
       await preview(
         "hostile",
-        `${SPAWN}spawn(process.execPath, ["-e", ${code}], ${options}).unref();\n${HONEST}`,
+        `${SPAWN}const child = spawn(process.execPath, ["-e", ${code}], ${options});\nchild.unref();\n${noted(marker, "child")}\n${HONEST}`,
       );
       await gone(marker);
     },
@@ -277,7 +285,7 @@ describe.skipIf(process.platform === "win32")("leaves a process behind:", () => 
       process.platform === "linux" ? `{ stdio: "ignore", detached: true }` : `{ stdio: "ignore" }`;
     await preview(
       "hostile",
-      `${SPAWN}spawn(process.execPath, ["-e", ${code}], ${options}).unref();\nprocess.exit(0);`,
+      `${SPAWN}const child = spawn(process.execPath, ["-e", ${code}], ${options});\nchild.unref();\n${noted(marker, "child")}\nprocess.exit(0);`,
     );
     await gone(marker);
   });
@@ -287,7 +295,7 @@ describe.skipIf(process.platform === "win32")("leaves a process behind:", () => 
     const options = `{ stdio: "ignore", detached: true }`;
     workspace.write(
       "leaves.nn.ts",
-      `${SPAWN}spawn(process.execPath, ["-e", ${code}], ${options}).unref();\nexport {};`,
+      `${SPAWN}const child = spawn(process.execPath, ["-e", ${code}], ${options});\nchild.unref();\n${noted(marker, "child")}\nexport {};`,
     );
     expect((await workspace.run(["run", "leaves.nn.ts"])).code).toBe(0);
     await gone(marker);
@@ -298,7 +306,7 @@ describe.skipIf(process.platform === "win32")("leaves a process behind:", () => 
     async () => {
       const { code, marker } = sleeper();
       const options = `{ stdio: "ignore", detached: true }`;
-      const text = `${SPAWN}spawn(process.execPath, ["-e", ${code}], ${options}).unref();\nfor (;;);`;
+      const text = `${SPAWN}const child = spawn(process.execPath, ["-e", ${code}], ${options});\nchild.unref();\n${noted(marker, "child")}\nfor (;;);`;
       workspace.write("leaves.nn.ts", text);
       const { child } = workspace.start(["run", "leaves.nn.ts"]);
       await vi.waitFor(() => expect(running(marker)).toHaveLength(1), { timeout: 10_000, interval: 100 });
@@ -310,7 +318,7 @@ describe.skipIf(process.platform === "win32")("leaves a process behind:", () => 
   it("when the window is closed", async () => {
     const { code, marker } = sleeper();
     const own = new PreviewEngine(() => ({ dist }));
-    const text = `${SPAWN}spawn(process.execPath, ["-e", ${code}], { stdio: "ignore" });\nfor (;;);`;
+    const text = `${SPAWN}const child = spawn(process.execPath, ["-e", ${code}], { stdio: "ignore" });\n${noted(marker, "child")}\nfor (;;);`;
     const file = workspace.file("hostile.nn.ts");
     void own.inspect({ file, text }, 60);
     await vi.waitFor(() => expect(running(marker)).toHaveLength(1), { timeout: 10_000, interval: 100 });
