@@ -114,8 +114,9 @@ class LegacyStorage {
 function viewOf({ storage }: LegacyStorage, view: unknown, elementBytes: number, fail: Fail): PthStorage {
   if (view === undefined || view === null) return storage;
   const [key, offset, count] = isTuple(view) ? view : [];
-  const begin = (offset as number) * elementBytes;
-  const length = (count as number) * elementBytes;
+  const inBytes = (elements: unknown): number =>
+    Number.isSafeInteger(elements) ? (elements as number) * elementBytes : Number.NaN;
+  const [begin, length] = [inBytes(offset), inBytes(count)];
   if (
     typeof key !== "string" ||
     !Number.isSafeInteger(begin) ||

@@ -255,8 +255,10 @@ export function storageId(
     return fail("pickle", `a storage has the key ${describe(key)}`);
   if (typeof device !== "string" || device === "meta")
     return fail("pickle", `storage ${quote(key)} is on the device ${describe(device)}`);
-  const bytes = (count as number) * (type.dtype === undefined ? 1 : DTYPE_BYTES[type.dtype]);
-  if (!Number.isSafeInteger(count) || !Number.isSafeInteger(bytes) || bytes < 0)
+  // A count may be a bigint, which can't be multiplied with a number.
+  const elements = Number.isSafeInteger(count) ? (count as number) : Number.NaN;
+  const bytes = elements * (type.dtype === undefined ? 1 : DTYPE_BYTES[type.dtype]);
+  if (!Number.isSafeInteger(bytes) || bytes < 0)
     return fail("pickle", `storage ${quote(key)} has no valid number of elements`);
   return { type, key, bytes, rest };
 }

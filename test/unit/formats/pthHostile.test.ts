@@ -63,6 +63,12 @@ describe("what a pickle must not do", () => {
       `(${text("storage")}ctorch\nFloatStorage\n${text("0")}${text("meta")}K\x04tQ.`,
       'on the device "meta"',
     ],
+    [
+      "have a storage of more elements than a double counts",
+      "pickle",
+      `${storage("FloatStorage", "\x8a\x09\0\0\0\0\0\0\0\x80\0")}.`,
+      'storage "0" has no valid number of elements',
+    ],
     ["use an unknown type", "global", `${storage("QInt8Storage")}.`, "torch.QInt8Storage"],
     [
       "ask for other bytes",
