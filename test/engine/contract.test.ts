@@ -32,6 +32,7 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
     "randLike randnLike randintLike empty emptyLike asTensor isTensor resultType floatPower viewAs reshapeAs",
   ),
   ...from("test/unit/torch.test.ts", "noGrad enableGrad inferenceMode isGradEnabled setGradEnabled"),
+  ...from("test/unit/nn/amp.test.ts", "autocast"),
   ...from(
     "test/unit/platform.test.ts",
     "device getDefaultDevice setDefaultDevice isFloatingPoint numel getDefaultDtype setDefaultDtype finfo iinfo",

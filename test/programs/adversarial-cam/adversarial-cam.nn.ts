@@ -110,7 +110,7 @@ class DenseNet extends nn.Module {
   } = {}) {
     super();
     this.features = new nn.Sequential(
-      new Map<string, any>([
+      new Map<string, nn.Module>([
         ["conv0", new nn.Conv2d(3, numInitFeatures, { kernelSize: 3, stride: 1, padding: 1, bias: false })],
         ["norm0", new nn.BatchNorm2d(numInitFeatures)],
         ["relu0", new nn.ReLU({ inplace: true })],
@@ -223,8 +223,8 @@ class GradCAM {
   saveActivation(_module: nn.Module, _input: unknown, output: Tensor) {
     this.activations = output;
   }
-  saveGradient(gradOutput: any) {
-    this.gradients = gradOutput[0];
+  saveGradient(gradOutput: readonly (Tensor | null)[]) {
+    this.gradients = gradOutput[0]!;
   }
   call(x: Tensor, classIdx: Tensor | null = null): [Tensor, Tensor] {
     const logits = this.model(x);
@@ -243,7 +243,7 @@ class GradCAM {
   }
 }
 
-const cam = new GradCAM(model, (model.features as any).se);
+const cam = new GradCAM(model, model.features.getSubmodule("se"));
 const [maps] = cam.call(x.index(":4"));
 print(maps.shape, maps.requiresGrad, cam.gradients.shape);
 checks["cam"] = maps.mean([1, 2, 3]).tolist() as number[];

@@ -70,7 +70,7 @@ const masks = torch.tensor(
 );
 const prior = new distributions.MultivariateNormal(torch.zeros(2), torch.eye(2));
 const flow = new RealNVP(nets, nett, masks, prior);
-let opt: any = new torch.optim.Adam(
+let opt: torch.optim.Optimizer = new torch.optim.Adam(
   [...flow.parameters()].filter((p) => p.requiresGrad),
   { lr: 5e-3 },
 );

@@ -2,13 +2,18 @@
 import { copy, F, format, nn, optim, print, slice, torch, type Tensor } from "layerwise";
 const { Function } = torch.autograd;
 
+interface Context {
+  saveForBackward(...tensors: Tensor[]): void;
+  savedTensors: Tensor[];
+}
+
 torch.manualSeed(14);
 export const losses: number[] = [];
 export const checks: Record<string, number[]> = {};
 
 class FakeQuantOp extends Function {
   static forward(
-    ctx: any,
+    ctx: Context,
     x: Tensor,
     numBits = 8,
     minVal: Tensor | null = null,
@@ -23,7 +28,7 @@ class FakeQuantOp extends Function {
     const qX = torch.clamp(zeroPoint.add(x.div(scale)), qmin, qmax).round();
     return scale.mul(qX.sub(zeroPoint));
   }
-  static backward(ctx: any, gradOutput: Tensor) {
+  static backward(ctx: Context, gradOutput: Tensor) {
     const [x, lo, hi] = ctx.savedTensors;
     const grad = gradOutput.clone();
     grad.indexPut_([x.lt(lo).logicalOr(x.gt(hi))], 0);
@@ -54,7 +59,7 @@ class Observer extends nn.Module {
       }
       this.count.add_(1);
     }
-    return FakeQuantOp.apply(x, 4, this.minVal, this.maxVal) as Tensor;
+    return FakeQuantOp.apply<unknown[], Tensor>(x, 4, this.minVal, this.maxVal);
   }
 }
 
@@ -66,7 +71,7 @@ class QLinear extends nn.Linear {
     this.actObserver = new Observer();
   }
   override forward(x: Tensor): Tensor {
-    const w = FakeQuantOp.apply(this.weight, 4) as Tensor;
+    const w = FakeQuantOp.apply<unknown[], Tensor>(this.weight, 4);
     const wSte = this.weight.add(w.sub(this.weight).detach());
     return F.linear(this.actObserver(x), wSte, this.bias);
   }
@@ -77,7 +82,7 @@ const y = x.index(":", ":3").sum(1).gt(x.index(":", "3:").prod(1)).float();
 const model = new nn.Sequential(new QLinear(6, 16), new nn.Hardtanh(), new QLinear(16, 1), new nn.Flatten(0));
 print(model);
 print([...model.stateDict()].filter(([k]) => k.includes("obs"))[0][0]);
-let opt: optim.Optimizer<any> = new optim.Adamax(model.parameters(), { lr: 0.01 });
+let opt: optim.Optimizer = new optim.Adamax(model.parameters(), { lr: 0.01 });
 const sched = new optim.lrScheduler.OneCycleLR(opt, {
   maxLr: 0.03,
   totalSteps: 16,
@@ -99,7 +104,7 @@ const [q0, q2] = [model[0], model[2]];
 checks["observer"] = [q0.actObserver.minVal.item(), q2.actObserver.maxVal.item(), sched.getLastLr()[0]];
 model.eval();
 losses.push(F.binaryCrossEntropyWithLogits(model(x), y).item());
-const levels = (FakeQuantOp.apply(q0.weight, 4) as Tensor).unique();
+const levels = FakeQuantOp.apply<unknown[], Tensor>(q0.weight, 4).unique();
 print("levels", levels.numel() <= 16, q0.actObserver.count);
 
 // pruning
@@ -155,11 +160,11 @@ print([...net.parameters()].map((p) => torch.countNonzero(p)).reduce((a, b) => a
 
 // binarised network
 class BinarySign extends Function {
-  static forward(ctx: any, input: Tensor) {
+  static forward(ctx: Context, input: Tensor) {
     ctx.saveForBackward(input);
     return input.sign().add(0.01).sign();
   }
-  static backward(ctx: any, g: Tensor) {
+  static backward(ctx: Context, g: Tensor) {
     const [input] = ctx.savedTensors;
     return g.maskedFill(input.abs().gt(1), 0);
   }
@@ -171,8 +176,8 @@ opt = new torch.optim.Rprop([...lin1.parameters(), ...lin2.parameters()], { lr: 
 const grads: number[] = [];
 lin1.weight.registerHook((g) => void grads.push(g.norm().item()));
 for (let i = 0; i < 8; i++) {
-  let h = F.linear(x, BinarySign.apply(lin1.weight) as Tensor, lin1.bias);
-  h = BinarySign.apply(h.div(2)) as Tensor;
+  let h = F.linear(x, BinarySign.apply<unknown[], Tensor>(lin1.weight), lin1.bias);
+  h = BinarySign.apply<unknown[], Tensor>(h.div(2));
   const loss = F.mseLoss(torch.sigmoid(lin2(h)).index(":", 0), y);
   opt.zeroGrad();
   loss.backward();
