@@ -1,21 +1,21 @@
 import * as vscode from "vscode";
 import { registerCommands } from "./editor/commands.ts";
-import { ModelDiagnostics } from "./editor/diagnostics.ts";
-import { ModelLenses } from "./editor/lenses.ts";
-import { ModelHovers } from "./editor/hovers.ts";
-import { ModelHints } from "./editor/inlayHints.ts";
+import { ModelDiagnostics } from "./editor/language/diagnostics.ts";
+import { ModelLenses } from "./editor/language/lenses.ts";
+import { ModelHovers } from "./editor/language/hovers.ts";
+import { ModelHints } from "./editor/language/inlayHints.ts";
 import { TASK_TYPE } from "./editor/ids.ts";
-import { LiveFacts } from "./editor/liveFacts.ts";
+import { LiveFacts } from "./editor/language/liveFacts.ts";
 import { Messages } from "./editor/messages.ts";
 import { ModelFiles } from "./editor/modelFiles.ts";
-import { NativeEngine } from "./editor/nativeEngine.ts";
+import { NativeEngine } from "./editor/runs/nativeEngine.ts";
 import { Editors } from "./editor/panels/editors.ts";
 import { Panels } from "./editor/panels/panels.ts";
 import { Previews } from "./editor/previews.ts";
-import { QuickFixes } from "./editor/quickFixes.ts";
-import { RunCommands, statusAction, type Attach } from "./editor/runCommands.ts";
-import { ModelSnippets } from "./editor/snippets.ts";
-import { Runs } from "./editor/runs.ts";
+import { QuickFixes } from "./editor/language/quickFixes.ts";
+import { RunCommands, statusAction, type Attach } from "./editor/runs/runCommands.ts";
+import { ModelSnippets } from "./editor/language/snippets.ts";
+import { Runs } from "./editor/runs/runs.ts";
 import { engineOptions, setting } from "./editor/settings.ts";
 import { ModelsTree } from "./editor/sidebar/modelsTree.ts";
 import { CheckpointsTree, RunsTree } from "./editor/sidebar/runsTree.ts";
@@ -28,11 +28,11 @@ import {
   sourceTarget,
   untrustedText,
 } from "./editor/targets.ts";
-import { ModelTasks } from "./editor/tasks.ts";
-import { TrainingDebug } from "./editor/debugging.ts";
-import { WarmStart } from "./editor/warmStart.ts";
+import { ModelTasks } from "./editor/runs/tasks.ts";
+import { TrainingDebug } from "./editor/runs/debugging.ts";
+import { WarmStart } from "./editor/runs/warmStart.ts";
 import { showWalkthrough } from "./editor/walkthrough.ts";
-import { PreviewEngine } from "./supervisor/preview.ts";
+import { PreviewEngine } from "./supervisor/engines/preview.ts";
 import { trustWhen } from "./supervisor/trust.ts";
 
 /** Milliseconds after activation, when VS Code has other things to do, in which nothing is read or started. */
@@ -63,7 +63,7 @@ export function activate(context: vscode.ExtensionContext): void {
   const models = new ModelFiles();
   const attach: Attach = async (...run) => {
     try {
-      await (await import("./editor/attachDebugger.ts")).attachDebugger(...run, engine().dist);
+      await (await import("./editor/runs/attachDebugger.ts")).attachDebugger(...run, engine().dist);
       return true;
     } catch (error) {
       messages.error(error);
@@ -127,7 +127,7 @@ export function activate(context: vscode.ExtensionContext): void {
           requireTrust();
           const document = await chooseFile(sourceTarget(target));
           if (document !== undefined)
-            await (await import("./editor/runProgram.ts")).runProgram(document, engine());
+            await (await import("./editor/runs/runProgram.ts")).runProgram(document, engine());
         },
         "layerwise.stop": (run) => commands.stop(run),
         "layerwise.save": (run) => commands.save(run),
@@ -135,7 +135,7 @@ export function activate(context: vscode.ExtensionContext): void {
         "layerwise.getStarted": () => showWalkthrough(),
         "layerwise.showLog": () => messages.showLog(),
         "layerwise.installNativeEngine": () => native.install(),
-        "layerwise.addTypes": async () => (await import("./editor/addTypes.ts")).addTypes(extension),
+        "layerwise.addTypes": async () => (await import("./editor/language/addTypes.ts")).addTypes(extension),
         "layerwise.openRuns": () => commands.openRuns(),
         "layerwise.openRun": (run) => commands.openRun(run),
         "layerwise.resumeRun": (run) => commands.resumeRun(run),
@@ -157,7 +157,7 @@ export function activate(context: vscode.ExtensionContext): void {
         "layerwise.exportCheckpoint": async (checkpoint) => {
           if (checkpoint === undefined) return;
           requireTrust();
-          const { exportCheckpoint } = await import("./editor/exportCheckpoint.ts");
+          const { exportCheckpoint } = await import("./editor/runs/exportCheckpoint.ts");
           await exportCheckpoint(checkpoint, engine(), messages);
         },
         "layerwise.deleteCheckpoint": (checkpoint, selected) =>
@@ -168,7 +168,7 @@ export function activate(context: vscode.ExtensionContext): void {
     ),
     models,
     soon(async () => {
-      const { recoverRuns } = await import("./editor/recovery.ts");
+      const { recoverRuns } = await import("./editor/runs/recovery.ts");
       await Promise.all([recoverRuns(runs, messages, context.workspaceState, commands), models.search()]);
       await models.found;
       await native.ask();

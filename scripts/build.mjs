@@ -35,15 +35,15 @@ const __dirname = __fileURLToPath(new URL(".", import.meta.url));`;
 
 const PROGRAMS = {
   cli: "extension/cli.ts",
-  runEngine: "extension/engine/runEngine.ts",
-  hubDownload: "extension/engine/hubDownload.ts",
-  previewEngine: "extension/engine/previewEngine.ts",
-  inspectionEngine: "extension/engine/inspectionEngine.ts",
-  watchdogWorker: "extension/engine/watchdogWorker.ts",
+  runEngine: "extension/engine/entry/runEngine.ts",
+  hubDownload: "extension/engine/files/hubDownload.ts",
+  previewEngine: "extension/engine/entry/previewEngine.ts",
+  inspectionEngine: "extension/engine/entry/inspectionEngine.ts",
+  watchdogWorker: "extension/engine/entry/watchdogWorker.ts",
 };
 
 /** Threads of theirs that have libraries alone. */
-const THREADS = { layoutThread: "extension/engine/layoutThread.ts" };
+const THREADS = { layoutThread: "extension/engine/entry/layoutThread.ts" };
 
 export const NODE_PROGRAMS = { ...PROGRAMS, ...THREADS };
 

@@ -1,4 +1,4 @@
-"""Writes extension/executors/tensorflow/opOutputs.ts: how TensorFlow's ops name their outputs.
+"""Writes extension/executors/tensorflow/graph/opOutputs.ts: how TensorFlow's ops name their outputs.
 
     python3 scripts/opOutputs.py FOLDER
 
@@ -102,7 +102,7 @@ def main(folder):
         op, names = outputs(definition)
         if names and not OTHERS.search(op):
             by_outputs.setdefault(names, []).append(op)
-    target = os.path.join(os.path.dirname(__file__), "../extension/executors/tensorflow/opOutputs.ts")
+    target = os.path.join(os.path.dirname(__file__), "../extension/executors/tensorflow/graph/opOutputs.ts")
     with open(target, "w") as file:
         file.write(HEADER)
         for names in sorted(by_outputs):

@@ -4,6 +4,7 @@
  * ", N skipped"). Exit code 1 on a failure. Installs what the tests need.
  */
 import fs from "node:fs";
+import path from "node:path";
 import { ensureNativeEngine } from "./native-engine.mjs";
 import { inRoot, main, run, ScriptError } from "./project.mjs";
 import { setup } from "./setup.mjs";
@@ -27,7 +28,10 @@ const failures = /** @type {string[]} */ ([]);
 const PARITY_CASES = ["golden", "modules", "huggingface"].map((name) => `test/fixtures/${name}`);
 
 /** Tests that start processes and look at what they do in time. */
-const RACES = /"\.\/workspace\.ts"|child_process|\/supervisor\//;
+const RACES = /\/workspace\.ts"|child_process|\/supervisor\//;
+
+/** @param {string} name */
+const isTest = (name) => name.endsWith(".test.ts");
 
 /** In the order in which they run: the quick ones first. @type {Record<string, () => Promise<Counts>>} */
 const TIERS = {
@@ -53,11 +57,13 @@ const TIERS = {
   },
   engine: async () => {
     const folder = inRoot("test", "engine");
-    const files = fs.readdirSync(folder).filter((name) => name.endsWith(".test.ts"));
+    const files = fs.readdirSync(folder, { recursive: true, encoding: "utf8" }).filter(isTest);
     // What starts processes races with what loads the machine; what only computes may share it. One thread of TensorFlow
     // in each is enough for small tensors.
     const racing = files.filter((name) => RACES.test(fs.readFileSync(`${folder}/${name}`, "utf8")));
-    const computing = files.filter((name) => !racing.includes(name)).concat("examples.test.ts");
+    const computing = files
+      .filter((name) => !racing.includes(name))
+      .concat(path.join("docs", "examples.test.ts"));
     const paths = (/** @type {string[]} */ names) => names.map((name) => `test/engine/${name}`);
     const together = ["--fileParallelism=true", "--maxWorkers=2", ...paths(computing)];
     const threads = { TF_NUM_INTRAOP_THREADS: "1", TF_NUM_INTEROP_THREADS: "1" };

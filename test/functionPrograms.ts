@@ -2,9 +2,9 @@
 import { readFileSync } from "node:fs";
 import "../extension/tensor/methods.ts";
 import * as torch from "../extension/nn/torch.ts";
-import { toHostArray, type DType } from "../extension/tensor/dtype.ts";
-import { Slice } from "../extension/tensor/functions/slice.ts";
-import { fromHost, Tensor } from "../extension/tensor/tensor.ts";
+import { toHostArray, type DType } from "../extension/tensor/core/dtype.ts";
+import { Slice } from "../extension/tensor/functions/shape/slice.ts";
+import { fromHost, Tensor } from "../extension/tensor/core/tensor.ts";
 
 export interface Recorded {
   dtype: DType;

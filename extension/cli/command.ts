@@ -5,7 +5,7 @@ import { InvalidArgumentError, Option, type Command } from "commander";
 import type { Device } from "../protocol/engine.ts";
 import type { UserError } from "../protocol/errors.ts";
 import { toUserError } from "../supervisor/errors.ts";
-import type { EngineOptions } from "../supervisor/process.ts";
+import type { EngineOptions } from "../supervisor/engines/process.ts";
 import { CliError, EXIT } from "./exit.ts";
 import { printJson, stderrPaint, tellPainted } from "./output.ts";
 import { renderError } from "./render.ts";

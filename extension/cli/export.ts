@@ -1,9 +1,9 @@
 import path from "node:path";
 import { Option, type Command } from "commander";
 import { ExportFormat, type ExportRequest, type ExportResult } from "../protocol/engine.ts";
-import { exportModel as writeModel, exportPath } from "../supervisor/export.ts";
+import { exportModel as writeModel, exportPath } from "../supervisor/engines/export.ts";
 import { plainLine } from "../protocol/text/plain.ts";
-import { checkpointPath, lastCheckpoint, readRecord } from "../supervisor/runDirectory.ts";
+import { checkpointPath, lastCheckpoint, readRecord } from "../supervisor/runs/runDirectory.ts";
 import {
   action,
   commonOptions,

@@ -1,7 +1,7 @@
 import { modelsOf, modelTitle } from "../protocol/modelForms.ts";
 import type { FileReport, ModelReport } from "../protocol/preview.ts";
 import type { TableOptions } from "../protocol/summary.ts";
-import { PreviewEngine } from "../supervisor/preview.ts";
+import { PreviewEngine } from "../supervisor/engines/preview.ts";
 import { CommandFailure, engineOptions, UsageError, type Target } from "./command.ts";
 import { interruptSignal, CliError, EXIT } from "./exit.ts";
 import { tell } from "./output.ts";

@@ -1,11 +1,11 @@
 import path from "node:path";
 import { openTensors } from "../formats/tensorSource.ts";
-import { spawnRun, type RunHandle, type RunOutcome } from "../supervisor/run.ts";
-import { dropRunDirectory, makeNamedDirectory, makeRunDirectory } from "../supervisor/newRun.ts";
+import { spawnRun, type RunHandle, type RunOutcome } from "../supervisor/runs/run.ts";
+import { dropRunDirectory, makeNamedDirectory, makeRunDirectory } from "../supervisor/runs/newRun.ts";
 import type { EvaluationResult, RunRequest } from "../protocol/engine.ts";
 import type { UserError } from "../protocol/errors.ts";
 import { RUN_FILE, RUNS_FOLDER } from "../protocol/run.ts";
-import { bestFirst, checkpointPath, exists, listRuns, runsRoot } from "../supervisor/runDirectory.ts";
+import { bestFirst, checkpointPath, exists, listRuns, runsRoot } from "../supervisor/runs/runDirectory.ts";
 import { CommandFailure, engineOptions, type Target, UsageError } from "./command.ts";
 import type { Display } from "./display.ts";
 import { interruptSignal } from "./exit.ts";

@@ -1,8 +1,8 @@
 import { runTitle } from "../protocol/run.ts";
 import type { Command } from "commander";
-import { openRun } from "../supervisor/attach.ts";
-import { lifeText } from "../supervisor/liveness.ts";
-import { listRuns, runsRoot, type StoredRun } from "../supervisor/runDirectory.ts";
+import { openRun } from "../supervisor/runs/attach.ts";
+import { lifeText } from "../supervisor/runs/liveness.ts";
+import { listRuns, runsRoot, type StoredRun } from "../supervisor/runs/runDirectory.ts";
 import { plainLine } from "../protocol/text/plain.ts";
 import { action, commonOptions, examples } from "./command.ts";
 import { metricsText, shownMetrics } from "./display.ts";

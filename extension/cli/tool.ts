@@ -1,6 +1,6 @@
 import type { ToolMethods } from "../protocol/engine.ts";
-import type { Remote } from "../supervisor/channel.ts";
-import { callTool, type ToolOptions } from "../supervisor/tool.ts";
+import type { Remote } from "../supervisor/engines/channel.ts";
+import { callTool, type ToolOptions } from "../supervisor/engines/tool.ts";
 import { engineOptions } from "./command.ts";
 import { CliError, EXIT, interruptSignal } from "./exit.ts";
 import { print, tell } from "./output.ts";

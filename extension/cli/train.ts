@@ -1,9 +1,9 @@
 import type { Command } from "commander";
 import type { RunRequest } from "../protocol/engine.ts";
 import type { RunRecord } from "../protocol/run.ts";
-import { resumeRequest } from "../supervisor/resume.ts";
-import { checkpointPath, lastCheckpoint } from "../supervisor/runDirectory.ts";
-import type { RunOutcome } from "../supervisor/run.ts";
+import { resumeRequest } from "../supervisor/runs/resume.ts";
+import { checkpointPath, lastCheckpoint } from "../supervisor/runs/runDirectory.ts";
+import type { RunOutcome } from "../supervisor/runs/run.ts";
 import {
   action,
   commonOptions,

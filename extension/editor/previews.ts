@@ -2,7 +2,7 @@ import * as vscode from "vscode";
 import type { DiagramLook, FlowLayout } from "../protocol/flow.ts";
 import { modelTitle } from "../protocol/modelForms.ts";
 import type { FileReport, ModelReport, VersionSource } from "../protocol/preview.ts";
-import type { PreviewEngine } from "../supervisor/preview.ts";
+import type { PreviewEngine } from "../supervisor/engines/preview.ts";
 import { withheld, type Withheld } from "./consent.ts";
 import { DisposableOwner } from "./disposable.ts";
 import { MODEL_FILE_SUFFIX } from "./ids.ts";

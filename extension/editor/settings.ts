@@ -1,5 +1,5 @@
 import * as vscode from "vscode";
-import type { EngineOptions } from "../supervisor/process.ts";
+import type { EngineOptions } from "../supervisor/engines/process.ts";
 import { SETTINGS, type SettingName } from "./ids.ts";
 
 /** A setting's value; for `resource` settings, where `scope` is. */

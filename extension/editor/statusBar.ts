@@ -3,13 +3,13 @@ import * as vscode from "vscode";
 import type { ExecutorInfo } from "../protocol/run.ts";
 import { labelText } from "../protocol/text/label.ts";
 import { joinMarkdown, md } from "../protocol/text/markdown.ts";
-import type { RunSession } from "../supervisor/session.ts";
+import type { RunSession } from "../supervisor/runs/session.ts";
 import { commandLink } from "./commands.ts";
 import { DisposableOwner } from "./disposable.ts";
 import { formatDuration, formatMetric } from "./format.ts";
 import { STATUS_ITEM } from "./ids.ts";
-import type { NativeEngine } from "./nativeEngine.ts";
-import type { Runs } from "./runs.ts";
+import type { NativeEngine } from "./runs/nativeEngine.ts";
+import type { Runs } from "./runs/runs.ts";
 import { markdownString } from "./show.ts";
 
 /** Milliseconds between two texts: nobody reads faster. */

@@ -2,10 +2,10 @@ import { basename, dirname } from "node:path";
 import * as vscode from "vscode";
 import { EngineError } from "../supervisor/errors.ts";
 import { MODEL_FILES, MODEL_FILE_SUFFIX, type MenuTarget, type SourceTarget } from "./ids.ts";
-import { experimentsOf } from "./lensModel.ts";
+import { experimentsOf } from "./language/lensModel.ts";
 import type { Previews } from "./previews.ts";
 import { pick } from "./show.ts";
-import { scanSource } from "./sourceScan.ts";
+import { scanSource } from "./language/sourceScan.ts";
 
 /** An experiment of a file: what a run is of. */
 export interface Experiment {

@@ -1,7 +1,7 @@
-import type { RunControl } from "./control.ts";
-import type { Limits } from "./limits.ts";
-import type { Reporter } from "./reporter.ts";
-import type { Stop, TrainerState } from "./trainerState.ts";
+import type { RunControl } from "./training/control.ts";
+import type { Limits } from "./training/limits.ts";
+import type { Reporter } from "./reporting/reporter.ts";
+import type { Stop, TrainerState } from "./training/trainerState.ts";
 
 /** What ends a training before its last epoch: limits, early stopping, callbacks, and whoever asks for it. */
 export class Ending {

@@ -2,10 +2,10 @@ import path from "node:path";
 import { loadExecutor, type LoadedExecutor } from "../executors/index.ts";
 import { nativeStatus } from "../native/status.ts";
 import type { Device } from "../protocol/engine.ts";
-import { getRngState, setRngState } from "../tensor/functions/random.ts";
-import { keep } from "../tensor/runtime.ts";
-import { library } from "./library.ts";
-import { loadUserModule } from "./userModule.ts";
+import { getRngState, setRngState } from "../tensor/functions/creation/random.ts";
+import { keep } from "../tensor/planning/runtime.ts";
+import { library } from "./host/library.ts";
+import { loadUserModule } from "./host/userModule.ts";
 
 let loaded: { device: Device; executor: LoadedExecutor } | undefined;
 

@@ -1,7 +1,7 @@
-import type { Node } from "../tensor/graph.ts";
-import type { Plan } from "../tensor/runtime.ts";
-import { scope } from "../tensor/scope.ts";
-import { formatShape } from "../tensor/shape.ts";
+import type { Node } from "../tensor/recording/graph.ts";
+import type { Plan } from "../tensor/planning/runtime.ts";
+import { scope } from "../tensor/recording/scope.ts";
+import { formatShape } from "../tensor/core/shape.ts";
 
 /** Something that the engine chose by itself, said by what chose it. */
 export interface Choice {

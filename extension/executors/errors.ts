@@ -1,5 +1,5 @@
-import { TensorError } from "../tensor/errors.ts";
-import { OPS, type AnyOp, type Op } from "../tensor/op.ts";
+import { TensorError } from "../tensor/core/errors.ts";
+import { OPS, type AnyOp, type Op } from "../tensor/recording/op.ts";
 
 function outOfRange(op: AnyOp | undefined, index: string, size: number): TensorError {
   return new TensorError(

@@ -1,7 +1,7 @@
-import type { DType } from "../tensor/dtype.ts";
-import type { Node, Value } from "../tensor/graph.ts";
-import type { Signature } from "../tensor/op.ts";
-import { numel, type Shape } from "../tensor/shape.ts";
+import type { DType } from "../tensor/core/dtype.ts";
+import type { Node, Value } from "../tensor/recording/graph.ts";
+import type { Signature } from "../tensor/recording/op.ts";
+import { numel, type Shape } from "../tensor/core/shape.ts";
 
 /** A value on the backend's side, in one or both memory layouts. */
 interface Lowered<Ref> {

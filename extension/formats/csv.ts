@@ -1,6 +1,6 @@
 import { CsvError, parse } from "csv-parse/sync";
 import type { CsvFormat, CsvRow } from "../nn/data/access.ts";
-import { TensorError } from "../tensor/errors.ts";
+import { TensorError } from "../tensor/core/errors.ts";
 
 /** Most rows and cells of a table: a row takes some hundred bytes of memory, whatever is in it. */
 const MAX_ROWS = 2 ** 23;

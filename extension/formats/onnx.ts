@@ -1,6 +1,6 @@
 // ONNX files: protobuf messages as https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3 numbers their fields.
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
-import type { DType, HostArray } from "../tensor/dtype.ts";
+import type { DType, HostArray } from "../tensor/core/dtype.ts";
 import {
   ONNX_OPSET,
   type OnnxAttribute,
@@ -8,8 +8,8 @@ import {
   type OnnxNode,
   type OnnxTensor,
   type OnnxValue,
-} from "../tensor/onnx.ts";
-import { BYTES } from "../tensor/dtype.ts";
+} from "../tensor/lowering/onnx.ts";
+import { BYTES } from "../tensor/core/dtype.ts";
 import { encodeElements } from "./tensorData.ts";
 import { writeAtomic } from "../files/writeAtomic.ts";
 

@@ -1,9 +1,9 @@
 import { openSource } from "./byteSource.ts";
-import { isPth, openPth, PthError, PthTensor, type PthValue } from "./pth.ts";
-import type { Fail } from "./pthError.ts";
-import { isShardIndex, shardsOf } from "./shards.ts";
-import { readSafetensors } from "./safetensors.ts";
-import { MAX_HEADER_BYTES, MAX_TENSORS } from "./safetensorsHeader.ts";
+import { isPth, openPth, PthError, PthTensor, type PthValue } from "./pth/pth.ts";
+import type { Fail } from "./pth/pthError.ts";
+import { isShardIndex, shardsOf } from "./safetensors/shards.ts";
+import { readSafetensors } from "./safetensors/safetensors.ts";
+import { MAX_HEADER_BYTES, MAX_TENSORS } from "./safetensors/safetensorsHeader.ts";
 import { DTYPE_BYTES, type StoredDtype } from "./tensorData.ts";
 
 /** A tensor of a file, whose bytes are read in parts. */

@@ -1,9 +1,9 @@
 // PyTorch's torch.amp: there is no half precision here, but its lines run where they are switched off, as on a CPU.
-import { TensorError } from "../tensor/errors.ts";
-import { mul } from "../tensor/functions/arithmetic.ts";
-import { valuesOf } from "../tensor/runtime.ts";
-import { noGrad } from "../tensor/scope.ts";
-import { Tensor } from "../tensor/tensor.ts";
+import { TensorError } from "../tensor/core/errors.ts";
+import { mul } from "../tensor/functions/pointwise/arithmetic.ts";
+import { valuesOf } from "../tensor/planning/runtime.ts";
+import { noGrad } from "../tensor/recording/scope.ts";
+import { Tensor } from "../tensor/core/tensor.ts";
 import { bind } from "./arguments.ts";
 import type { Optimizer } from "./optim/optimizer.ts";
 import { warnOnce } from "./warnings.ts";

@@ -1,4 +1,4 @@
-import { TensorError } from "../tensor/errors.ts";
+import { TensorError } from "../tensor/core/errors.ts";
 import { isNamed, lacking, tooMany } from "../tensor/signatures/bind.ts";
 
 type Split<S extends string> = S extends `${infer A} ${infer B}` ? [A, ...Split<B>] : [S];

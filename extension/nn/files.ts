@@ -1,5 +1,5 @@
-import { TensorError } from "../tensor/errors.ts";
-import type { OnnxGraph } from "../tensor/onnx.ts";
+import { TensorError } from "../tensor/core/errors.ts";
+import type { OnnxGraph } from "../tensor/lowering/onnx.ts";
 import { Device, device, requireCpu, type DeviceLike } from "../tensor/platform/device.ts";
 
 /** An image of 8 bits a channel: red, green and blue of each pixel, row by row. */

@@ -1,8 +1,8 @@
 // Python's format(): what stands after the colon in f"{loss:.4f}".
-import { TensorError } from "../tensor/errors.ts";
-import { item } from "../tensor/functions/conversion.ts";
-import { Tensor } from "../tensor/tensor.ts";
-import { py, pyFloat } from "./repr.ts";
+import { TensorError } from "../tensor/core/errors.ts";
+import { item } from "../tensor/functions/creation/conversion.ts";
+import { Tensor } from "../tensor/core/tensor.ts";
+import { py, pyFloat } from "./module/repr.ts";
 
 interface Spec {
   readonly fill: string;

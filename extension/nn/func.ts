@@ -4,7 +4,7 @@ export {
   stackModuleState,
   type FunctionalCallOptions,
   type TensorsByName,
-} from "./functionalCall.ts";
+} from "./module/functionalCall.ts";
 export {
   grad,
   gradAndValue,

@@ -1,6 +1,6 @@
 // What `import … from "layerwise"` gives.
 import "../tensor/methods.ts";
-import { libraryClasses } from "./moduleCall.ts";
+import { libraryClasses } from "./module/moduleCall.ts";
 import * as modules from "./modules/index.ts";
 
 for (const { prototype } of Object.values(modules)) libraryClasses.add(prototype);
@@ -9,7 +9,7 @@ export * as torch from "./torch.ts";
 export * as nn from "./nn.ts";
 export * as F from "./functional/callable.ts";
 export * as optim from "./optim/index.ts";
-export * as copy from "./copy.ts";
+export * as copy from "./module/copy.ts";
 export * as data from "./data/index.ts";
 export * as distributions from "./distributions/index.ts";
 export * as transforms from "./transforms/index.ts";
@@ -21,11 +21,11 @@ export {
   type ExperimentOptions,
   type TrainContext,
   type TrainStep,
-} from "./experiment.ts";
-export { slice, type Slice } from "../tensor/functions/slice.ts";
+} from "./experiment/experiment.ts";
+export { slice, type Slice } from "../tensor/functions/shape/slice.ts";
 export { format } from "./format.ts";
 export { print } from "./print.ts";
 export { summary, type SummaryOptions } from "./summary/index.ts";
-export type { Parameter, Tensor } from "../tensor/tensor.ts";
-export type { DType } from "../tensor/dtype.ts";
-export type { Shape } from "../tensor/shape.ts";
+export type { Parameter, Tensor } from "../tensor/core/tensor.ts";
+export type { DType } from "../tensor/core/dtype.ts";
+export type { Shape } from "../tensor/core/shape.ts";

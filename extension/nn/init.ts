@@ -1,13 +1,13 @@
 // PyTorch's torch.nn.init: each function overwrites a tensor and answers it. Values are drawn when somebody needs them.
-import { TensorError } from "../tensor/errors.ts";
-import { fillValue } from "../tensor/graph.ts";
-import { drawInto } from "../tensor/functions/inplace.ts";
-import { isContiguous } from "../tensor/functions/parts.ts";
+import { TensorError } from "../tensor/core/errors.ts";
+import { fillValue } from "../tensor/recording/graph.ts";
+import { drawInto } from "../tensor/functions/pointwise/inplace.ts";
+import { isContiguous } from "../tensor/functions/shape/parts.ts";
 import { normal, randperm, truncNormal, uniform } from "../tensor/random/draws.ts";
 import { defaultStream, type RandomStream, type ReadyDraw } from "../tensor/random/stream.ts";
-import { noGrad } from "../tensor/scope.ts";
-import { numel, type Shape } from "../tensor/shape.ts";
-import { fromHost, Tensor } from "../tensor/tensor.ts";
+import { noGrad } from "../tensor/recording/scope.ts";
+import { numel, type Shape } from "../tensor/core/shape.ts";
+import { fromHost, Tensor } from "../tensor/core/tensor.ts";
 import { bind, REQUIRED } from "./arguments.ts";
 
 export type FanMode = "fan_in" | "fan_out";

@@ -1,6 +1,6 @@
 // PyTorch's torch.nn: the `nn` that users import.
-export { Module } from "./module.ts";
-export type { Layer, StateDictNames } from "./module.ts";
+export { Module } from "./module/module.ts";
+export type { Layer, StateDictNames } from "./module/module.ts";
 export type {
   BackwardHook,
   BackwardPreHook,
@@ -8,11 +8,11 @@ export type {
   ForwardPreHook,
   HookOptions,
   RemovableHandle,
-} from "./hooks.ts";
-export type { LoadReport, StateDict } from "./stateDict.ts";
-export { Parameter } from "../tensor/tensor.ts";
+} from "./module/hooks.ts";
+export type { LoadReport, StateDict } from "./module/stateDict.ts";
+export { Parameter } from "../tensor/core/tensor.ts";
 export * from "./modules/index.ts";
 export * from "./models/index.ts";
 export * as functional from "./functional/callable.ts";
 export * as init from "./init.ts";
-export * as utils from "./utils.ts";
+export * as utils from "./utils/utils.ts";

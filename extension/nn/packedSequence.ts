@@ -1,8 +1,8 @@
-import type { DType } from "../tensor/dtype.ts";
-import { TensorError } from "../tensor/errors.ts";
-import { castTo } from "../tensor/functions/operands.ts";
-import { valuesOf } from "../tensor/runtime.ts";
-import { fromHost, type Tensor } from "../tensor/tensor.ts";
+import type { DType } from "../tensor/core/dtype.ts";
+import { TensorError } from "../tensor/core/errors.ts";
+import { castTo } from "../tensor/functions/pointwise/operands.ts";
+import { valuesOf } from "../tensor/planning/runtime.ts";
+import { fromHost, type Tensor } from "../tensor/core/tensor.ts";
 
 const INSPECT: unique symbol = Symbol.for("nodejs.util.inspect.custom");
 

@@ -1,7 +1,7 @@
 import { Device } from "../tensor/platform/device.ts";
 import { isDTypeName } from "../tensor/platform/types.ts";
 import { isNamed } from "../tensor/signatures/bind.ts";
-import { py } from "./repr.ts";
+import { py } from "./module/repr.ts";
 
 /** What `print` takes by name. */
 export interface PrintArguments {

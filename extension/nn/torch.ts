@@ -7,7 +7,7 @@ export * as nn from "./nn.ts";
 export { load, save, type Loaded, type LoadOptions } from "./files.ts";
 export * as onnx from "./onnx/index.ts";
 export * as optim from "./optim/index.ts";
-export * as utils from "./torchUtils.ts";
+export * as utils from "./utils/torchUtils.ts";
 export * as distributions from "./distributions/index.ts";
 export * as func from "./func.ts";
 export { vmap } from "../tensor/differentiation/vmap.ts";

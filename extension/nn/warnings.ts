@@ -1,1 +1,1 @@
-export { setWarningSink, warnOnce, type WarningSink } from "../tensor/warnings.ts";
+export { setWarningSink, warnOnce, type WarningSink } from "../tensor/core/warnings.ts";

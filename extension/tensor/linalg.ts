@@ -18,10 +18,10 @@ export {
   solve,
   svd,
   svdvals,
-} from "./functions/decompositions.ts";
-export { solveTriangular } from "./functions/triangular.ts";
-export { matmul } from "./functions/linalg.ts";
-export { diagonal } from "./functions/orientation.ts";
-export { cross, vecdot } from "./functions/products.ts";
-export { norm as vectorNorm } from "./functions/reduction.ts";
-export { vander } from "./functions/orientation.ts";
+} from "./functions/linalg/decompositions.ts";
+export { solveTriangular } from "./functions/shape/triangular.ts";
+export { matmul } from "./functions/linalg/linalg.ts";
+export { diagonal } from "./functions/shape/orientation.ts";
+export { cross, vecdot } from "./functions/linalg/products.ts";
+export { norm as vectorNorm } from "./functions/reduction/reduction.ts";
+export { vander } from "./functions/shape/orientation.ts";

@@ -5,15 +5,15 @@ import "./methods/further.ts";
 import "./methods/memory.ts";
 import "./methods/reduction.ts";
 import "./methods/sparse.ts";
-import { describeTensor, propertiesOf } from "./debug.ts";
-import { TensorError } from "./errors.ts";
-import { item } from "./functions/conversion.ts";
-import { unbind } from "./functions/parts.ts";
+import { describeTensor, propertiesOf } from "./core/debug.ts";
+import { TensorError } from "./core/errors.ts";
+import { item } from "./functions/creation/conversion.ts";
+import { unbind } from "./functions/shape/parts.ts";
 import { installAs } from "./methods/install.ts";
-import { formatTensor } from "./print.ts";
-import { Tensor } from "./tensor.ts";
+import { formatTensor } from "./core/print.ts";
+import { Tensor } from "./core/tensor.ts";
 
-declare module "./tensor.ts" {
+declare module "./core/tensor.ts" {
   interface Tensor {
     /** The tensor as PyTorch prints it. Computes its values. */
     toString(): string;

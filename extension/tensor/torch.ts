@@ -1,27 +1,27 @@
 // PyTorch's `torch` namespace: `export * as torch from "./torch.ts"`.
-import { detectAnomaly, isAnomalyEnabled, setDetectAnomaly } from "./anomaly.ts";
-import { backwardAll, grad } from "./autograd.ts";
+import { detectAnomaly, isAnomalyEnabled, setDetectAnomaly } from "./recording/anomaly.ts";
+import { backwardAll, grad } from "./recording/autograd.ts";
 import { gradcheck, hessian, hvp, jacobian, jvp, vhp, vjp } from "./differentiation/functional.ts";
 import { Function } from "./differentiation/function.ts";
 
 export type { FunctionCtx } from "./differentiation/function.ts";
-export { noGrad } from "./scope.ts";
+export { noGrad } from "./recording/scope.ts";
 export * from "./functions/grad.ts";
-export { getPrintOptions, setPrintOptions } from "./print.ts";
+export { getPrintOptions, setPrintOptions } from "./core/print.ts";
 export { defaultStream as defaultGenerator, RandomStream as Generator } from "./random/stream.ts";
-export { BoolTensor, FloatTensor, LongTensor, Tensor } from "./functions/legacy.ts";
-export * from "./functions/arithmetic.ts";
-export * from "./functions/creation.ts";
-export * from "./functions/differences.ts";
-export * from "./functions/distance.ts";
-export * from "./functions/einsum.ts";
-export * from "./functions/elementwise.ts";
-export * from "./functions/gathering.ts";
-export * from "./functions/joining.ts";
-export * from "./functions/linalg.ts";
-export * from "./functions/orientation.ts";
-export * from "./functions/parts.ts";
-export * from "./functions/placing.ts";
+export { BoolTensor, FloatTensor, LongTensor, Tensor } from "./functions/creation/legacy.ts";
+export * from "./functions/pointwise/arithmetic.ts";
+export * from "./functions/creation/creation.ts";
+export * from "./functions/reduction/differences.ts";
+export * from "./functions/reduction/distance.ts";
+export * from "./functions/linalg/einsum.ts";
+export * from "./functions/pointwise/elementwise.ts";
+export * from "./functions/indexing/gathering.ts";
+export * from "./functions/shape/joining.ts";
+export * from "./functions/linalg/linalg.ts";
+export * from "./functions/shape/orientation.ts";
+export * from "./functions/shape/parts.ts";
+export * from "./functions/shape/placing.ts";
 export {
   addbmm,
   addmv,
@@ -33,7 +33,7 @@ export {
   kron,
   tensordot,
   vdot,
-} from "./functions/products.ts";
+} from "./functions/linalg/products.ts";
 export {
   cholesky,
   det,
@@ -43,18 +43,18 @@ export {
   pinverse,
   qr,
   slogdet,
-} from "./functions/decompositions.ts";
-export { choleskyInverse, choleskySolve } from "./functions/triangular.ts";
+} from "./functions/linalg/decompositions.ts";
+export { choleskyInverse, choleskySolve } from "./functions/shape/triangular.ts";
 export * as linalg from "./linalg.ts";
-export * from "./functions/random.ts";
+export * from "./functions/creation/random.ts";
 export type { ValuesAndIndices } from "./functions/results.ts";
-export type { TensorOptions } from "./functions/options.ts";
-export { Size } from "./size.ts";
-export { resultType } from "./functions/promotion.ts";
-export * from "./functions/reduction.ts";
-export { variance as var } from "./functions/reduction.ts";
-export * from "./functions/shape.ts";
-export * from "./functions/special.ts";
+export type { TensorOptions } from "./functions/creation/options.ts";
+export { Size } from "./core/size.ts";
+export { resultType } from "./functions/pointwise/promotion.ts";
+export * from "./functions/reduction/reduction.ts";
+export { variance as var } from "./functions/reduction/reduction.ts";
+export * from "./functions/shape/shape.ts";
+export * from "./functions/pointwise/special.ts";
 export {
   bfloat16,
   bool,
@@ -98,28 +98,28 @@ export * as backends from "./platform/backends.ts";
 export * as cuda from "./platform/cuda.ts";
 export { sparse, sparseCooTensor, spmm, type SparseOptions } from "./sparse/index.ts";
 export type { SparseTensor } from "./sparse/sparseTensor.ts";
-export * from "./functions/statistics.ts";
-export * from "./functions/unique.ts";
+export * from "./functions/reduction/statistics.ts";
+export * from "./functions/indexing/unique.ts";
 // PyTorch's other names of the same functions.
-export { abs as absolute, neg as negative } from "./functions/elementwise.ts";
-export { acos as arccos, asin as arcsin, atan as arctan } from "./functions/elementwise.ts";
-export { acosh as arccosh, asinh as arcsinh, atanh as arctanh } from "./functions/elementwise.ts";
-export { ge as greaterEqual, gt as greater } from "./functions/elementwise.ts";
-export { le as lessEqual, lt as less, ne as notEqual } from "./functions/elementwise.ts";
-export { atan2 as arctan2, clamp as clip, trunc as fix } from "./functions/arithmetic.ts";
+export { abs as absolute, neg as negative } from "./functions/pointwise/elementwise.ts";
+export { acos as arccos, asin as arcsin, atan as arctan } from "./functions/pointwise/elementwise.ts";
+export { acosh as arccosh, asinh as arcsinh, atanh as arctanh } from "./functions/pointwise/elementwise.ts";
+export { ge as greaterEqual, gt as greater } from "./functions/pointwise/elementwise.ts";
+export { le as lessEqual, lt as less, ne as notEqual } from "./functions/pointwise/elementwise.ts";
+export { atan2 as arctan2, clamp as clip, trunc as fix } from "./functions/pointwise/arithmetic.ts";
 export {
   div as divide,
   div as trueDivide,
   mul as multiply,
   sub as subtract,
-} from "./functions/arithmetic.ts";
-export { cat as concat, cat as concatenate, movedim as moveaxis } from "./functions/shape.ts";
-export { transpose as swapaxes, transpose as swapdims } from "./functions/shape.ts";
-export { nonzero as argwhere } from "./functions/gathering.ts";
-export { outer as ger } from "./functions/linalg.ts";
-export { trapezoid as trapz } from "./functions/differences.ts";
-export { index, indexPut } from "./functions/indexing.ts";
-export { allclose, clone, detach, equal, isFloatingPoint, numel } from "./functions/conversion.ts";
+} from "./functions/pointwise/arithmetic.ts";
+export { cat as concat, cat as concatenate, movedim as moveaxis } from "./functions/shape/shape.ts";
+export { transpose as swapaxes, transpose as swapdims } from "./functions/shape/shape.ts";
+export { nonzero as argwhere } from "./functions/indexing/gathering.ts";
+export { outer as ger } from "./functions/linalg/linalg.ts";
+export { trapezoid as trapz } from "./functions/reduction/differences.ts";
+export { index, indexPut } from "./functions/indexing/indexing.ts";
+export { allclose, clone, detach, equal, isFloatingPoint, numel } from "./functions/creation/conversion.ts";
 
 /** Gradients without `.grad`, derivatives of functions, a check of them, and where a NaN comes from. */
 export const autograd = {

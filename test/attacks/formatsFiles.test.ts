@@ -7,7 +7,7 @@ import { crc32, deflateSync, gzipSync } from "node:zlib";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import * as v from "valibot";
 import { TensorView } from "../../extension/protocol/evaluation.ts";
-import { readPicture } from "../../extension/supervisor/evaluationFiles.ts";
+import { readPicture } from "../../extension/supervisor/runs/evaluationFiles.ts";
 import { inRoot } from "../../scripts/project.mjs";
 import { type Reader, ReaderProcess } from "../fuzz/readerProcess.ts";
 

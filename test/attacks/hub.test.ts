@@ -8,8 +8,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { downloadModel } from "../../extension/engine/hub.ts";
-import { cachedModel, hubOf, type Hub } from "../../extension/engine/hubCache.ts";
+import { downloadModel } from "../../extension/engine/files/hub.ts";
+import { cachedModel, hubOf, type Hub } from "../../extension/engine/files/hubCache.ts";
 
 const NAME = "someone/tiny";
 const COMMIT = "0123456789abcdef0123456789abcdef01234567";

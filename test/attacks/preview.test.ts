@@ -4,7 +4,7 @@ import fs from "node:fs";
 import path from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import type { FileReport } from "../../extension/protocol/preview.ts";
-import { PreviewEngine } from "../../extension/supervisor/preview.ts";
+import { PreviewEngine } from "../../extension/supervisor/engines/preview.ts";
 import { dist, experimentFile, Workspace } from "../engine/workspace.ts";
 
 const HONEST = experimentFile();

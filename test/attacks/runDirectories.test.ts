@@ -3,23 +3,27 @@ import fs from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { RunDirectory } from "../../extension/engine/runDirectory.ts";
-import { cutMetrics, recordToResume, readStates } from "../../extension/engine/trainingFile.ts";
+import { RunDirectory } from "../../extension/engine/reporting/runDirectory.ts";
+import { cutMetrics, recordToResume, readStates } from "../../extension/engine/resume/trainingFile.ts";
 import { startingRecord } from "../../extension/protocol/engine.ts";
 import type { CheckpointRecord, RunRecord } from "../../extension/protocol/run.ts";
-import { listPictures, readEvaluation, readPicture } from "../../extension/supervisor/evaluationFiles.ts";
-import { MetricsReader, readLastRow, readRows } from "../../extension/supervisor/metrics.ts";
-import { openRun } from "../../extension/supervisor/attach.ts";
-import { forkEngine } from "../../extension/supervisor/process.ts";
+import {
+  listPictures,
+  readEvaluation,
+  readPicture,
+} from "../../extension/supervisor/runs/evaluationFiles.ts";
+import { MetricsReader, readLastRow, readRows } from "../../extension/supervisor/runs/metrics.ts";
+import { openRun } from "../../extension/supervisor/runs/attach.ts";
+import { forkEngine } from "../../extension/supervisor/engines/process.ts";
 import {
   checkpointPath,
   listRuns,
   readRecord,
   runsRoot,
   writeRecord,
-} from "../../extension/supervisor/runDirectory.ts";
-import { readLabels, writeLabels } from "../../extension/supervisor/runLabels.ts";
-import { deleteCheckpoint, deleteRun } from "../../extension/supervisor/trash.ts";
+} from "../../extension/supervisor/runs/runDirectory.ts";
+import { readLabels, writeLabels } from "../../extension/supervisor/runs/runLabels.ts";
+import { deleteCheckpoint, deleteRun } from "../../extension/supervisor/runs/trash.ts";
 
 /** Holds the workspace, and beside it what belongs to the user. */
 let folder: string;

@@ -10,8 +10,8 @@ import { isSignallable } from "../../extension/processes/signals.ts";
 import { newToken, tokenArgument } from "../../extension/processes/token.ts";
 import { startingRecord } from "../../extension/protocol/engine.ts";
 import { LOCK_FILE, ProcessId, type RunLock } from "../../extension/protocol/run.ts";
-import { openRun } from "../../extension/supervisor/attach.ts";
-import { listRuns, runsRoot } from "../../extension/supervisor/runDirectory.ts";
+import { openRun } from "../../extension/supervisor/runs/attach.ts";
+import { listRuns, runsRoot } from "../../extension/supervisor/runs/runDirectory.ts";
 import { Workspace } from "../engine/workspace.ts";
 import { sleeper, writeLock, type Sleeper } from "../locks.ts";
 

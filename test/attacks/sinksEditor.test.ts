@@ -4,8 +4,8 @@ import { createRequire } from "node:module";
 import os from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
-import type { EngineOptions } from "../../extension/supervisor/process.ts";
-import type { RunSession } from "../../extension/supervisor/session.ts";
+import type { EngineOptions } from "../../extension/supervisor/engines/process.ts";
+import type { RunSession } from "../../extension/supervisor/runs/session.ts";
 import { answers, shown } from "./fakeVscode.ts";
 import { HOSTILE, hostileRecord, STEERS, writeRun } from "./hostileRun.ts";
 
@@ -147,7 +147,7 @@ describe("the editor", () => {
   });
 
   it("puts a link into a layer's name, which a hover shows", async () => {
-    const { describeFact } = await import("../../extension/editor/typingFacts.ts");
+    const { describeFact } = await import("../../extension/editor/language/typingFacts.ts");
     const type = { shape: [HOSTILE, "`x`"], dtype: HOSTILE };
     const call = { path: "", inputs: [type], outputs: [type], times: 2, name: HOSTILE };
     const row = {
@@ -187,7 +187,7 @@ describe("the editor", () => {
   });
 
   it("puts hidden characters into an error and a warning, which become problems", async () => {
-    const { ModelDiagnostics } = await import("../../extension/editor/diagnostics.ts");
+    const { ModelDiagnostics } = await import("../../extension/editor/language/diagnostics.ts");
     const position = { file: "/w/net.nn.ts", line: 1, column: 1, endColumn: 2 };
     const layer = { className: HOSTILE, detail: HOSTILE, inputs: [HOSTILE] };
     const report = {
@@ -218,7 +218,7 @@ describe("the editor", () => {
   });
 
   it("puts a command link into a run that a new window tells of", async () => {
-    const { recoverRuns } = await import("../../extension/editor/recovery.ts");
+    const { recoverRuns } = await import("../../extension/editor/runs/recovery.ts");
     const { Messages } = await import("../../extension/editor/messages.ts");
     const { vscode } = await import("./fakeVscode.ts");
     const record = { ...hostileRecord("/w/net.nn.ts"), orphaned: true, state: "stopped" };
@@ -244,9 +244,9 @@ describe("the editor", () => {
   });
 
   it("names a file ${command:…}, which VS Code runs in tasks and debug sessions", async () => {
-    const { ModelTasks, modelTask } = await import("../../extension/editor/tasks.ts");
-    const { runProgram } = await import("../../extension/editor/runProgram.ts");
-    const { attachDebugger } = await import("../../extension/editor/attachDebugger.ts");
+    const { ModelTasks, modelTask } = await import("../../extension/editor/runs/tasks.ts");
+    const { runProgram } = await import("../../extension/editor/runs/runProgram.ts");
+    const { attachDebugger } = await import("../../extension/editor/runs/attachDebugger.ts");
     const { vscode } = await import("./fakeVscode.ts");
     const engine: EngineOptions = { dist: "/dist" };
     const uri = { fsPath: "/w/${command:workbench.action.quit}.nn.ts", path: "/w/x.nn.ts" };

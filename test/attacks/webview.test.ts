@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { pageHtml } from "../../extension/editor/panels/page.ts";
 import { startingRecord } from "../../extension/protocol/engine.ts";
 import { RUNS_FOLDER, type CheckpointRecord, type RunRecord } from "../../extension/protocol/run.ts";
-import { RunSession } from "../../extension/supervisor/session.ts";
+import { RunSession } from "../../extension/supervisor/runs/session.ts";
 import { trustWhen } from "../../extension/supervisor/trust.ts";
 
 /** What the extension host did for a page. */

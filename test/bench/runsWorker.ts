@@ -6,10 +6,10 @@ import path from "node:path";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { createInterface } from "node:readline";
 import type { RunRequest } from "../../extension/protocol/engine.ts";
-import type { EngineOptions } from "../../extension/supervisor/process.ts";
-import { spawnRun, type RunHandle } from "../../extension/supervisor/run.ts";
-import type { RunProcess } from "../../extension/supervisor/runProcess.ts";
-import { SpareEngine } from "../../extension/supervisor/spare.ts";
+import type { EngineOptions } from "../../extension/supervisor/engines/process.ts";
+import { spawnRun, type RunHandle } from "../../extension/supervisor/runs/run.ts";
+import type { RunProcess } from "../../extension/supervisor/engines/runProcess.ts";
+import { SpareEngine } from "../../extension/supervisor/engines/spare.ts";
 
 /** `seconds`: how long it is looked at after its first step, in which it does at least `steps`. */
 interface Command {

@@ -1,9 +1,9 @@
 // What a training step costs by its sizes, for docs/performance.md. One JSON command a line in, one JSON answer a line out.
 import { createInterface } from "node:readline";
-import { prepare } from "../../extension/engine/prepare.ts";
+import { prepare } from "../../extension/engine/training/prepare.ts";
 import { largestProduct, profileStep } from "../../extension/engine/profiler/profile.ts";
 import { loadExecutor } from "../../extension/executors/index.ts";
-import type { Experiment } from "../../extension/nn/experiment.ts";
+import type { Experiment } from "../../extension/nn/experiment/experiment.ts";
 import { experiment, nn, optim, torch, type Tensor } from "../../extension/nn/index.ts";
 import type { Profile } from "../../extension/protocol/profile.ts";
 import { repeated, SETTINGS } from "./workloads/repeated.ts";

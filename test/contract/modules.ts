@@ -1,6 +1,6 @@
 // How each exported module is made and called: by its first case made with PyTorch, or by a line here.
 import { nn, optim, torch, type Tensor } from "../../extension/nn/index.ts";
-import { Tensor as TensorClass } from "../../extension/tensor/tensor.ts";
+import { Tensor as TensorClass } from "../../extension/tensor/core/tensor.ts";
 import { build } from "../parity/models.ts";
 import { argument, callArguments, keywords } from "../parity/names.ts";
 import { decode } from "../parity/format.ts";

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe } from "vitest";
 import { loadExecutor, type LoadedExecutor } from "../../extension/executors/index.ts";
 import { nativeStatus } from "../../extension/native/status.ts";
-import { forgetPending, setExecutor } from "../../extension/tensor/runtime.ts";
+import { forgetPending, setExecutor } from "../../extension/tensor/planning/runtime.ts";
 
 export type EngineName = "native" | "wasm";
 

@@ -4,8 +4,8 @@ import os from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll } from "vitest";
 import { loadExecutor } from "../../extension/executors/index.ts";
-import { setExecutor } from "../../extension/tensor/runtime.ts";
-import type { Experiment } from "../../extension/nn/experiment.ts";
+import { setExecutor } from "../../extension/tensor/planning/runtime.ts";
+import type { Experiment } from "../../extension/nn/experiment/experiment.ts";
 import { data, nn } from "../../extension/nn/index.ts";
 
 const root = path.resolve(import.meta.dirname, "..", "..");

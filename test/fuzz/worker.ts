@@ -1,12 +1,12 @@
 // Reads files in a process of its own, which whoever started it may kill. It reports how each reading ended.
 import path from "node:path";
 import process from "node:process";
-import { diskFiles, userFolder } from "../../extension/engine/dataFiles.ts";
-import { cachedModel, hubOf } from "../../extension/engine/hubCache.ts";
-import { loadFile, loadTensors } from "../../extension/engine/tensorFiles.ts";
-import { FILES } from "../../extension/engine/userFiles.ts";
+import { diskFiles, userFolder } from "../../extension/engine/files/dataFiles.ts";
+import { cachedModel, hubOf } from "../../extension/engine/files/hubCache.ts";
+import { loadFile, loadTensors } from "../../extension/engine/files/tensorFiles.ts";
+import { FILES } from "../../extension/engine/host/userFiles.ts";
 import { loadExecutor } from "../../extension/executors/index.ts";
-import { openPth, PthTensor, readPth, type PthValue } from "../../extension/formats/pth.ts";
+import { openPth, PthTensor, readPth, type PthValue } from "../../extension/formats/pth/pth.ts";
 import { comparisonSteps } from "../../extension/formats/comparison.ts";
 import { lastOf, statisticsOf } from "../../extension/formats/statistics.ts";
 import { openTensors } from "../../extension/formats/tensorSource.ts";

@@ -6,9 +6,9 @@ import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import process from "node:process";
-import { PthTensor, readPth, type PthValue } from "../../extension/formats/pth.ts";
-import { TORCH_DTYPES } from "../../extension/formats/pthObjects.ts";
-import { loadSafetensors } from "../../extension/formats/safetensors.ts";
+import { PthTensor, readPth, type PthValue } from "../../extension/formats/pth/pth.ts";
+import { TORCH_DTYPES } from "../../extension/formats/pth/pthObjects.ts";
+import { loadSafetensors } from "../../extension/formats/safetensors/safetensors.ts";
 import type { TensorEntry } from "../../extension/formats/tensorData.ts";
 
 const [interpreter = "python3", here = ".", fixtures = "."] = process.argv.slice(2);

@@ -2,13 +2,13 @@
 import { readdirSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import process from "node:process";
-import { EventFile } from "../../extension/engine/eventFile.ts";
-import "../../extension/engine/library.ts";
+import { EventFile } from "../../extension/engine/reporting/eventFile.ts";
+import "../../extension/engine/host/library.ts";
 import { loadExecutor } from "../../extension/executors/index.ts";
-import { readPth, writePth } from "../../extension/formats/pth.ts";
+import { readPth, writePth } from "../../extension/formats/pth/pth.ts";
 import { F, nn, optim, torch, type Tensor } from "../../extension/nn/index.ts";
 import type { Optimizer, OptimizerStateDict } from "../../extension/nn/optim/optimizer.ts";
-import type { StateDict } from "../../extension/nn/stateDict.ts";
+import type { StateDict } from "../../extension/nn/module/stateDict.ts";
 import { writeFilesItem, type FilesExpectation, type FilesSpec } from "../parity/kinds/files.ts";
 import {
   check,

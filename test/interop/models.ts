@@ -1,14 +1,14 @@
 // Models of Hugging Face: folders, the hub's cache, and what is exported to ONNX.
 import path from "node:path";
 import process from "node:process";
-import { downloadModel } from "../../extension/engine/hub.ts";
-import { hubOf } from "../../extension/engine/hubCache.ts";
+import { downloadModel } from "../../extension/engine/files/hub.ts";
+import { hubOf } from "../../extension/engine/files/hubCache.ts";
 import { encodeOnnx } from "../../extension/formats/onnx.ts";
 import { nn, torch, type Tensor } from "../../extension/nn/index.ts";
-import type { Module } from "../../extension/nn/module.ts";
+import type { Module } from "../../extension/nn/module/module.ts";
 import { onnxGraph } from "../../extension/nn/onnx/graph.ts";
 import { tensorsIn } from "../../extension/nn/onnx/recording.ts";
-import type { StateDict } from "../../extension/nn/stateDict.ts";
+import type { StateDict } from "../../extension/nn/module/stateDict.ts";
 import { writeAtomic } from "../../extension/files/writeAtomic.ts";
 import { HubServer, NAME } from "../hubServer.ts";
 import { ACTIVATIONS, FUNCTIONS, LANGUAGE, LAYERS, NETWORKS } from "../unit/nn/exportCases.ts";

@@ -1,9 +1,9 @@
 // The encodings of the golden cases (test/fixtures/golden/README.md), and how values are compared with them.
 import { createHash } from "node:crypto";
-import type { DType } from "../../extension/tensor/dtype.ts";
-import { valuesOf } from "../../extension/tensor/runtime.ts";
-import { formatShape, numel, sameShape } from "../../extension/tensor/shape.ts";
-import { fromHost, type Tensor } from "../../extension/tensor/tensor.ts";
+import type { DType } from "../../extension/tensor/core/dtype.ts";
+import { valuesOf } from "../../extension/tensor/planning/runtime.ts";
+import { formatShape, numel, sameShape } from "../../extension/tensor/core/shape.ts";
+import { fromHost, type Tensor } from "../../extension/tensor/core/tensor.ts";
 
 /** A case of a format or a feature that the library does not have. */
 export class Unsupported extends Error {

@@ -4,7 +4,7 @@ import path from "node:path";
 import { parseArgs } from "node:util";
 import { loadExecutor } from "../../extension/executors/index.ts";
 import { setWarningSink } from "../../extension/nn/warnings.ts";
-import { TensorError } from "../../extension/tensor/errors.ts";
+import { TensorError } from "../../extension/tensor/core/errors.ts";
 import { Unsupported } from "./format.ts";
 import { runErrorsItem, type ErrorsExpectation, type ErrorsSpec } from "./kinds/errors.ts";
 import { runFilesItem, writeFilesItem, type FilesExpectation, type FilesSpec } from "./kinds/files.ts";

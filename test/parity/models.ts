@@ -1,6 +1,6 @@
 // Models of the cases: from their specifications to modules of the library.
 import { nn, torch, type Tensor } from "../../extension/nn/index.ts";
-import type { Module } from "../../extension/nn/module.ts";
+import type { Module } from "../../extension/nn/module/module.ts";
 import { Unsupported, type Json } from "./format.ts";
 import { argument, construct, keywords } from "./names.ts";
 

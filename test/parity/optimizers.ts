@@ -1,6 +1,6 @@
 // Optimizers and schedules of the cases.
 import type { Optimizer } from "../../extension/nn/optim/optimizer.ts";
-import type { Tensor } from "../../extension/tensor/tensor.ts";
+import type { Tensor } from "../../extension/tensor/core/tensor.ts";
 import type { Json } from "./format.ts";
 import { camelCase, construct, keywords } from "./names.ts";
 

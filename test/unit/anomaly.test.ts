@@ -1,7 +1,7 @@
 import { afterEach, beforeAll, describe, expect, test } from "vitest";
 import { loadExecutor } from "../../extension/executors/index.ts";
 import { nn, optim, torch, type Tensor } from "../../extension/nn/index.ts";
-import { AnomalyError } from "../../extension/tensor/anomaly.ts";
+import { AnomalyError } from "../../extension/tensor/recording/anomaly.ts";
 
 beforeAll(async () => {
   await loadExecutor("cpu");

@@ -3,8 +3,8 @@ import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { slice, torch } from "layerwise";
 import { loadExecutor } from "../../extension/executors/index.ts";
-import type { IndexSpec } from "../../extension/tensor/functions/indexing.ts";
-import { setExecutor } from "../../extension/tensor/runtime.ts";
+import type { IndexSpec } from "../../extension/tensor/functions/indexing/indexing.ts";
+import { setExecutor } from "../../extension/tensor/planning/runtime.ts";
 
 interface Case {
   places: unknown[];
@@ -94,12 +94,6 @@ test("fillDiagonal_ fills the main diagonal, again below itself with wrap", () =
   expect(() => filled([2, 3, 2])).toThrow("all dimensions of input must be of equal length");
 });
 
-test("the preview knows the shape under a list of booleans", () => {
-  setExecutor(undefined);
-  expect(numbers().index([true, false, true, true]).shape).toEqual([3, 3, 2]);
-  expect(numbers().index(":", [2, 0, 0]).shape).toEqual([4, 3, 2]);
-});
-
 describe("an integer tensor without dimensions that is still to be computed", () => {
   const at = (): ReturnType<typeof torch.tensor> => torch.tensor([0.1, 0.9]).argmax();
 
@@ -134,4 +128,10 @@ describe("an integer tensor without dimensions that is still to be computed", ()
     ]);
     expect(String(w.index(at()))).toBe("tensor([1., 1., 1.], grad_fn=<SelectBackward0>)");
   });
+});
+
+test("the preview knows the shape under a list of booleans", () => {
+  setExecutor(undefined);
+  expect(numbers().index([true, false, true, true]).shape).toEqual([3, 3, 2]);
+  expect(numbers().index(":", [2, 0, 0]).shape).toEqual([4, 3, 2]);
 });

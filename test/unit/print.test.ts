@@ -2,15 +2,15 @@ import { readFileSync } from "node:fs";
 import { inspect } from "node:util";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import "../../extension/tensor/methods.ts";
-import { toHostArray, type DType, type HostArray } from "../../extension/tensor/dtype.ts";
+import { toHostArray, type DType, type HostArray } from "../../extension/tensor/core/dtype.ts";
 import {
   formatTensor,
   getPrintOptions,
   setPrintOptions,
   type PrintOptions,
-} from "../../extension/tensor/print.ts";
-import { setExecutor } from "../../extension/tensor/runtime.ts";
-import { fromHost, Parameter, type Tensor } from "../../extension/tensor/tensor.ts";
+} from "../../extension/tensor/core/print.ts";
+import { setExecutor } from "../../extension/tensor/planning/runtime.ts";
+import { fromHost, Parameter, type Tensor } from "../../extension/tensor/core/tensor.ts";
 import * as torch from "../../extension/tensor/torch.ts";
 
 interface Case {

@@ -93,7 +93,9 @@ const RULES: Record<string, readonly Rule[]> = {
     {
       what: "a status bar item, task or debug session",
       finds: named(/^(createStatusBarItem|Task|startDebugging)$/),
-      allowed: ["statusBar", "tasks", "attachDebugger"].map((name) => `extension/editor/${name}.ts`),
+      allowed: ["statusBar", "runs/tasks", "runs/attachDebugger"].map(
+        (name) => `extension/editor/${name}.ts`,
+      ),
     },
   ],
   extension: [
@@ -101,13 +103,13 @@ const RULES: Record<string, readonly Rule[]> = {
       what: "a stream of the process",
       finds: processStream,
       // The last two pass on a running program's own output, and write to the process that reads it.
-      allowed: [OUTPUT, "extension/supervisor/process.ts", "extension/engine/hubDownload.ts"],
+      allowed: [OUTPUT, "extension/supervisor/engines/process.ts", "extension/engine/files/hubDownload.ts"],
     },
     {
       what: "the console",
       finds: consoleCall,
       // The user's own prints and warnings.
-      allowed: ["extension/nn/print.ts", "extension/tensor/warnings.ts"],
+      allowed: ["extension/nn/print.ts", "extension/tensor/core/warnings.ts"],
     },
     {
       what: "text with escape sequences",
@@ -130,7 +132,7 @@ const RULES: Record<string, readonly Rule[]> = {
     {
       what: "Markdown by hand",
       finds: calls("Markdown"),
-      allowed: ["protocol/text/markdown", "editor/hovers", "editor/inlayHints"].map(
+      allowed: ["protocol/text/markdown", "editor/language/hovers", "editor/language/inlayHints"].map(
         (name) => `extension/${name}.ts`,
       ),
     },

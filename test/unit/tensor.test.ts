@@ -2,10 +2,10 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { loadExecutor } from "../../extension/executors/index.ts";
 import "../../extension/tensor/methods.ts";
-import { TensorError } from "../../extension/tensor/errors.ts";
-import { setExecutor, step, type Executor, type Plan } from "../../extension/tensor/runtime.ts";
-import { hidden } from "../../extension/tensor/scope.ts";
-import { fromHost, Parameter, type Tensor } from "../../extension/tensor/tensor.ts";
+import { TensorError } from "../../extension/tensor/core/errors.ts";
+import { setExecutor, step, type Executor, type Plan } from "../../extension/tensor/planning/runtime.ts";
+import { hidden } from "../../extension/tensor/recording/scope.ts";
+import { fromHost, Parameter, type Tensor } from "../../extension/tensor/core/tensor.ts";
 import * as torch from "../../extension/tensor/torch.ts";
 
 const list = (x: Tensor): unknown => x.tolist();

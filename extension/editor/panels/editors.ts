@@ -1,10 +1,10 @@
 import { dirname } from "node:path";
 import * as vscode from "vscode";
-import type { EngineOptions } from "../../supervisor/process.ts";
+import type { EngineOptions } from "../../supervisor/engines/process.ts";
 import { DisposableOwner } from "../disposable.ts";
 import { EDITORS } from "../ids.ts";
 import type { Messages } from "../messages.ts";
-import type { Runs } from "../runs.ts";
+import type { Runs } from "../runs/runs.ts";
 import type { Panels } from "./panels.ts";
 import type { TensorEditor } from "./tensorEditor.ts";
 

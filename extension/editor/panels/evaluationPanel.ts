@@ -15,15 +15,15 @@ import {
   readEvaluation,
   readPicture,
   runOfCheckpoint,
-} from "../../supervisor/evaluationFiles.ts";
-import { ModelSession } from "../../supervisor/modelSession.ts";
-import type { EngineOptions } from "../../supervisor/process.ts";
-import type { RunSession, SessionChange } from "../../supervisor/session.ts";
+} from "../../supervisor/runs/evaluationFiles.ts";
+import { ModelSession } from "../../supervisor/engines/modelSession.ts";
+import type { EngineOptions } from "../../supervisor/engines/process.ts";
+import type { RunSession, SessionChange } from "../../supervisor/runs/session.ts";
 import { runCommand } from "../commands.ts";
 import { withheld } from "../consent.ts";
 import { DisposableOwner } from "../disposable.ts";
 import type { Messages } from "../messages.ts";
-import type { Runs } from "../runs.ts";
+import type { Runs } from "../runs/runs.ts";
 import { setting } from "../settings.ts";
 import { setTitle } from "../show.ts";
 import { requireTrust } from "../targets.ts";

@@ -1,14 +1,14 @@
 import { join } from "node:path";
 import * as v from "valibot";
 import * as vscode from "vscode";
-import type { EngineOptions } from "../../supervisor/process.ts";
-import { runsRoot } from "../../supervisor/runDirectory.ts";
-import type { RunSession } from "../../supervisor/session.ts";
+import type { EngineOptions } from "../../supervisor/engines/process.ts";
+import { runsRoot } from "../../supervisor/runs/runDirectory.ts";
+import type { RunSession } from "../../supervisor/runs/session.ts";
 import { DisposableOwner } from "../disposable.ts";
 import { PANELS } from "../ids.ts";
 import type { Messages } from "../messages.ts";
 import type { Previews } from "../previews.ts";
-import type { Runs } from "../runs.ts";
+import type { Runs } from "../runs/runs.ts";
 import { folderOf } from "../targets.ts";
 import type { ArchitecturePanel, ArchitectureTarget } from "./architecturePanel.ts";
 import type { EvaluationPanel } from "./evaluationPanel.ts";

@@ -1,8 +1,8 @@
 import * as vscode from "vscode";
 import type { ShownProfile } from "../../protocol/views.ts";
 import { toUserError } from "../../supervisor/errors.ts";
-import type { EngineOptions } from "../../supervisor/process.ts";
-import { profileExperiment } from "../../supervisor/profile.ts";
+import type { EngineOptions } from "../../supervisor/engines/process.ts";
+import { profileExperiment } from "../../supervisor/engines/profile.ts";
 import { DisposableOwner } from "../disposable.ts";
 import { setting } from "../settings.ts";
 import type { Log } from "../show.ts";

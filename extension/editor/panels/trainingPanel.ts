@@ -6,7 +6,7 @@ import { CheckpointRecord, type MetricRow } from "../../protocol/run.ts";
 import { thin } from "../../protocol/thin.ts";
 import type { TrainingHostMethods, TrainingSnapshot, TrainingViewMethods } from "../../protocol/views.ts";
 import { EngineError } from "../../supervisor/errors.ts";
-import type { RunControl, RunSession, SessionChange } from "../../supervisor/session.ts";
+import type { RunControl, RunSession, SessionChange } from "../../supervisor/runs/session.ts";
 import { runCommand } from "../commands.ts";
 import { DisposableOwner } from "../disposable.ts";
 import { PANELS } from "../ids.ts";

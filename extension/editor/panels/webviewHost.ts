@@ -5,7 +5,7 @@ import * as vscode from "vscode";
 import type { UserError } from "../../protocol/errors.ts";
 import { labelText } from "../../protocol/text/label.ts";
 import type { ViewKind } from "../../protocol/views.ts";
-import { isEnvelope } from "../../supervisor/channel.ts";
+import { isEnvelope } from "../../supervisor/engines/channel.ts";
 import { errorLine, toUserError } from "../../supervisor/errors.ts";
 import { PANELS } from "../ids.ts";
 import type { Log } from "../show.ts";

@@ -2,10 +2,10 @@ import { basename } from "node:path";
 import * as vscode from "vscode";
 import type { ChosenWeights, WeightFile } from "../../protocol/views.ts";
 import { toUserError } from "../../supervisor/errors.ts";
-import type { EngineOptions } from "../../supervisor/process.ts";
-import { checkpointPath, type StoredRun } from "../../supervisor/runDirectory.ts";
-import { readLabels } from "../../supervisor/runLabels.ts";
-import { weightStatistics } from "../../supervisor/weights.ts";
+import type { EngineOptions } from "../../supervisor/engines/process.ts";
+import { checkpointPath, type StoredRun } from "../../supervisor/runs/runDirectory.ts";
+import { readLabels } from "../../supervisor/runs/runLabels.ts";
+import { weightStatistics } from "../../supervisor/engines/weights.ts";
 import { DisposableOwner } from "../disposable.ts";
 
 /** So many checkpoints are offered, the newest. */

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import * as vscode from "vscode";
 import { RUN_FILE } from "../../protocol/run.ts";
-import { checkpointPath } from "../../supervisor/runDirectory.ts";
+import { checkpointPath } from "../../supervisor/runs/runDirectory.ts";
 import type { CheckpointTarget, RunTarget } from "../ids.ts";
 
 type Dragged = RunTarget | CheckpointTarget | object;

@@ -1,10 +1,10 @@
 import * as vscode from "vscode";
-import { readLabels } from "../../supervisor/runLabels.ts";
-import { isLive, listRuns, type StoredRun } from "../../supervisor/runDirectory.ts";
-import type { RunSession } from "../../supervisor/session.ts";
+import { readLabels } from "../../supervisor/runs/runLabels.ts";
+import { isLive, listRuns, type StoredRun } from "../../supervisor/runs/runDirectory.ts";
+import type { RunSession } from "../../supervisor/runs/session.ts";
 import { CONTEXT_KEYS, VIEWS } from "../ids.ts";
 import type { Messages } from "../messages.ts";
-import type { Runs } from "../runs.ts";
+import type { Runs } from "../runs/runs.ts";
 import { runFolders } from "../targets.ts";
 import { dragRuns } from "./dragAndDrop.ts";
 import {

@@ -1,13 +1,13 @@
-import type { Loss } from "../../nn/experiment.ts";
+import type { Loss } from "../../nn/experiment/experiment.ts";
 import { predictedClasses } from "../../nn/metrics/index.ts";
-import { BCELoss, BCEWithLogitsLoss, NLLLoss } from "../../nn/modules/loss.ts";
-import { Module } from "../../nn/module.ts";
+import { BCELoss, BCEWithLogitsLoss, NLLLoss } from "../../nn/modules/loss/loss.ts";
+import { Module } from "../../nn/module/module.ts";
 import type { Task } from "../../protocol/evaluation.ts";
-import { valuesOf } from "../../tensor/runtime.ts";
-import { noGrad } from "../../tensor/scope.ts";
-import { numel, sameShape } from "../../tensor/shape.ts";
-import { Tensor } from "../../tensor/tensor.ts";
-import { isClassification } from "../metrics.ts";
+import { valuesOf } from "../../tensor/planning/runtime.ts";
+import { noGrad } from "../../tensor/recording/scope.ts";
+import { numel, sameShape } from "../../tensor/core/shape.ts";
+import { Tensor } from "../../tensor/core/tensor.ts";
+import { isClassification } from "../training/metrics.ts";
 
 /** What a model decides of each sample of a batch, and what is so. */
 export interface Decisions {

@@ -1,11 +1,11 @@
 import { Embedding } from "../../nn/modules/embedding.ts";
-import type { Module } from "../../nn/module.ts";
+import type { Module } from "../../nn/module/module.ts";
 import type { Codes, TextCoder } from "../../nn/data/tokenizers.ts";
-import type { Batch } from "../../nn/experiment.ts";
+import type { Batch } from "../../nn/experiment/experiment.ts";
 import type { InputForm } from "../../protocol/evaluation.ts";
-import { valuesOf } from "../../tensor/runtime.ts";
-import type { DType, HostArray } from "../../tensor/dtype.ts";
-import { numel, type Shape } from "../../tensor/shape.ts";
+import { valuesOf } from "../../tensor/planning/runtime.ts";
+import type { DType, HostArray } from "../../tensor/core/dtype.ts";
+import { numel, type Shape } from "../../tensor/core/shape.ts";
 
 /** Samples that are looked at to learn what inputs are like. */
 export const LOOKED_AT = 64;

@@ -1,8 +1,8 @@
-import type { Batch, Loss } from "../../nn/experiment.ts";
+import type { Batch, Loss } from "../../nn/experiment/experiment.ts";
 import type { SampleQuery, Task } from "../../protocol/evaluation.ts";
-import { valuesOf } from "../../tensor/runtime.ts";
-import { fromHost, type Tensor } from "../../tensor/tensor.ts";
-import { loadTensors, saveTensors } from "../tensorFiles.ts";
+import { valuesOf } from "../../tensor/planning/runtime.ts";
+import { fromHost, type Tensor } from "../../tensor/core/tensor.ts";
+import { loadTensors, saveTensors } from "../files/tensorFiles.ts";
 import { decisions, MAX_NUMBERS, sampleLosses, taskOf, widthOf } from "./decisions.ts";
 
 /** Beside the report: loss, actual and predicted class of each sample, for whoever wants them. */

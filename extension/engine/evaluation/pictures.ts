@@ -1,4 +1,4 @@
-import { encodePng } from "../../formats/png.ts";
+import { encodePng } from "../../formats/images/png.ts";
 import type { TensorView } from "../../protocol/evaluation.ts";
 
 /** Pixels along a picture's longer side: of larger images, means are shown. */

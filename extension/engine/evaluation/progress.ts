@@ -1,5 +1,5 @@
 import type { Progress } from "../../protocol/engine.ts";
-import type { Batches } from "../batches.ts";
+import type { Batches } from "../training/batches.ts";
 
 /** How far an evaluation has come, as a training of one epoch would say it. */
 export class EvaluationProgress {

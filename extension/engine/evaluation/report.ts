@@ -1,8 +1,8 @@
 import type { BoundaryReport, EvaluationReport, RegressionReport } from "../../protocol/evaluation.ts";
-import { valuesOf } from "../../tensor/runtime.ts";
-import { noGrad } from "../../tensor/scope.ts";
-import { fromHost } from "../../tensor/tensor.ts";
-import { forward } from "../evaluator.ts";
+import { valuesOf } from "../../tensor/planning/runtime.ts";
+import { noGrad } from "../../tensor/recording/scope.ts";
+import { fromHost } from "../../tensor/core/tensor.ts";
+import { forward } from "./evaluator.ts";
 import { indexOfLargest } from "./samples.ts";
 import { probabilities, widthOf } from "./decisions.ts";
 import { describeForm } from "./inputForm.ts";

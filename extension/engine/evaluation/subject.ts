@@ -1,11 +1,11 @@
 import type { Codes } from "../../nn/data/tokenizers.ts";
-import type { Batch } from "../../nn/experiment.ts";
+import type { Batch } from "../../nn/experiment/experiment.ts";
 import { Vocabulary } from "../../nn/data/text.ts";
 import type { SampleView, Task } from "../../protocol/evaluation.ts";
-import { noGrad } from "../../tensor/scope.ts";
-import type { Batches } from "../batches.ts";
-import { forward, inputsAndTarget } from "../evaluator.ts";
-import type { Prepared } from "../prepare.ts";
+import { noGrad } from "../../tensor/recording/scope.ts";
+import type { Batches } from "../training/batches.ts";
+import { forward, inputsAndTarget } from "./evaluator.ts";
+import type { Prepared } from "../training/prepare.ts";
 import { formOf, LOOKED_AT, type Form } from "./inputForm.ts";
 import { sampleViews } from "./samples.ts";
 

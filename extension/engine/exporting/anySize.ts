@@ -1,7 +1,7 @@
-import type { GraphAttribute, GraphNode } from "../../executors/tensorflow/graphDef.ts";
-import { internal, TensorError } from "../../tensor/errors.ts";
-import { attr } from "../../tensor/lowering.ts";
-import { numel } from "../../tensor/shape.ts";
+import type { GraphAttribute, GraphNode } from "../../executors/tensorflow/graph/graphDef.ts";
+import { internal, TensorError } from "../../tensor/core/errors.ts";
+import { attr } from "../../tensor/lowering/lowering.ts";
+import { numel } from "../../tensor/core/shape.ts";
 
 type Constant = Extract<GraphAttribute, { kind: "tensor" }>;
 

@@ -1,10 +1,10 @@
 import { createHash } from "node:crypto";
-import type { GraphAttribute, GraphNode } from "../../executors/tensorflow/graphDef.ts";
+import type { GraphAttribute, GraphNode } from "../../executors/tensorflow/graph/graphDef.ts";
 import type { NamedFile } from "../../formats/writeModelFolder.ts";
-import type { DType, HostArray } from "../../tensor/dtype.ts";
-import { internal } from "../../tensor/errors.ts";
-import type { TfType } from "../../tensor/lowering.ts";
-import type { OnnxValue } from "../../tensor/onnx.ts";
+import type { DType, HostArray } from "../../tensor/core/dtype.ts";
+import { internal } from "../../tensor/core/errors.ts";
+import type { TfType } from "../../tensor/lowering/lowering.ts";
+import type { OnnxValue } from "../../tensor/lowering/onnx.ts";
 
 /** A graph for TensorFlow.js, and what its inputs and outputs are called. */
 export interface GraphModel {

@@ -1,7 +1,7 @@
-import { TensorError } from "../../tensor/errors.ts";
+import { TensorError } from "../../tensor/core/errors.ts";
 import { codeComment, codeKey } from "../../protocol/text/code.ts";
-import type { OnnxGraph, OnnxValue } from "../../tensor/onnx.ts";
-import { numel, type Shape } from "../../tensor/shape.ts";
+import type { OnnxGraph, OnnxValue } from "../../tensor/lowering/onnx.ts";
+import { numel, type Shape } from "../../tensor/core/shape.ts";
 import { HELPERS } from "./typescriptHelpers.ts";
 import { RULES } from "./typescriptRules.ts";
 import { TypeScriptWriter, type Numbers } from "./typescriptWriter.ts";

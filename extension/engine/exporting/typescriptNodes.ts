@@ -1,6 +1,6 @@
 // What rules for nodes of ONNX read of them.
-import type { OnnxNode } from "../../tensor/onnx.ts";
-import type { Shape } from "../../tensor/shape.ts";
+import type { OnnxNode } from "../../tensor/lowering/onnx.ts";
+import type { Shape } from "../../tensor/core/shape.ts";
 import type { Numbers, TypeScriptWriter } from "./typescriptWriter.ts";
 
 /** What a node of ONNX becomes. An input that is left out is undefined. */

@@ -1,5 +1,5 @@
-import type { OnnxNode } from "../../tensor/onnx.ts";
-import { broadcastShapes, numel, range, sameShape, strides, type Shape } from "../../tensor/shape.ts";
+import type { OnnxNode } from "../../tensor/lowering/onnx.ts";
+import { broadcastShapes, numel, range, sameShape, strides, type Shape } from "../../tensor/core/shape.ts";
 import { axisOf, epsilonOf, int, ints, known, type Rule } from "./typescriptNodes.ts";
 import { literal, type Numbers, type TypeScriptWriter } from "./typescriptWriter.ts";
 import { convolution, maxPool, padded, transposedConvolution } from "./typescriptWindows.ts";

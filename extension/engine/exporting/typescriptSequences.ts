@@ -1,5 +1,5 @@
 // Recurrent layers in TypeScript, one direction each: https://onnx.ai/onnx/operators/onnx__LSTM.html
-import { internal } from "../../tensor/errors.ts";
+import { internal } from "../../tensor/core/errors.ts";
 import type { Numbers, TypeScriptWriter } from "./typescriptWriter.ts";
 
 type Inputs = readonly (Numbers | undefined)[];

@@ -1,5 +1,5 @@
 // Convolution and pooling in TypeScript: the windows of an image side by side, then products or maxima.
-import { numel, range, strides } from "../../tensor/shape.ts";
+import { numel, range, strides } from "../../tensor/core/shape.ts";
 import type { Numbers, TypeScriptWriter } from "./typescriptWriter.ts";
 
 /** Values around, or less where a width is negative. */

@@ -1,9 +1,9 @@
 import { codeComment } from "../../protocol/text/code.ts";
-import type { HostArray } from "../../tensor/dtype.ts";
-import { toHostArray } from "../../tensor/dtype.ts";
-import { internal, TensorError } from "../../tensor/errors.ts";
-import type { OnnxNode } from "../../tensor/onnx.ts";
-import { numel, sameShape, strides, type Shape } from "../../tensor/shape.ts";
+import type { HostArray } from "../../tensor/core/dtype.ts";
+import { toHostArray } from "../../tensor/core/dtype.ts";
+import { internal, TensorError } from "../../tensor/core/errors.ts";
+import type { OnnxNode } from "../../tensor/lowering/onnx.ts";
+import { numel, sameShape, strides, type Shape } from "../../tensor/core/shape.ts";
 import { withUses } from "./typescriptHelpers.ts";
 import { walk } from "./walk.ts";
 

@@ -1,4 +1,4 @@
-import { numel, type Shape } from "../../tensor/shape.ts";
+import { numel, type Shape } from "../../tensor/core/shape.ts";
 
 /** Visits elements of a shape in their order: which it is, and its place in an array with these strides. */
 export function walk(

@@ -1,7 +1,7 @@
-import type { Module } from "../../nn/module.ts";
+import type { Module } from "../../nn/module/module.ts";
 import type { Optimizer } from "../../nn/optim/optimizer.ts";
-import type { Node } from "../../tensor/graph.ts";
-import { scope } from "../../tensor/scope.ts";
+import type { Node } from "../../tensor/recording/graph.ts";
+import { scope } from "../../tensor/recording/scope.ts";
 
 export type Phase = "forward" | "backward" | "update";
 

@@ -1,9 +1,9 @@
-import { BYTES } from "../../tensor/dtype.ts";
-import type { Node, Value } from "../../tensor/graph.ts";
-import { costOf } from "../../tensor/op.ts";
-import { reshape } from "../../tensor/ops/movement.ts";
-import type { Inspector, Plan } from "../../tensor/runtime.ts";
-import { numel } from "../../tensor/shape.ts";
+import { BYTES } from "../../tensor/core/dtype.ts";
+import type { Node, Value } from "../../tensor/recording/graph.ts";
+import { costOf } from "../../tensor/recording/op.ts";
+import { reshape } from "../../tensor/ops/movement/movement.ts";
+import type { Inspector, Plan } from "../../tensor/planning/runtime.ts";
+import { numel } from "../../tensor/core/shape.ts";
 import type { Attribution, Phase } from "./attribution.ts";
 
 export const bytesOf = ({ shape, dtype }: Value): number => numel(shape) * BYTES[dtype];

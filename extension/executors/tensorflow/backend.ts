@@ -1,6 +1,6 @@
-import type { Value } from "../../tensor/graph.ts";
-import { attr, vector, type TfBuilder, type TfRef } from "../../tensor/lowering.ts";
-import type { Op } from "../../tensor/op.ts";
+import type { Value } from "../../tensor/recording/graph.ts";
+import { attr, vector, type TfBuilder, type TfRef } from "../../tensor/lowering/lowering.ts";
+import type { Op } from "../../tensor/recording/op.ts";
 import { naming } from "../errors.ts";
 import { signatureOf, type Backend } from "../layouts.ts";
 

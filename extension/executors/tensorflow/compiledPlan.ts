@@ -1,17 +1,17 @@
 import type { NativeBinding } from "../../native/binding.ts";
-import { internal } from "../../tensor/errors.ts";
-import type { Coming, Plan } from "../../tensor/runtime.ts";
+import { internal } from "../../tensor/core/errors.ts";
+import type { Coming, Plan } from "../../tensor/planning/runtime.ts";
 import { graphName, type Choice } from "../choices.ts";
-import type { Parted } from "./batchParts.ts";
-import { Blueprint } from "./blueprint.ts";
+import type { Parted } from "./sharding/batchParts.ts";
+import { Blueprint } from "./graph/blueprint.ts";
 import { fedAlike, isLarge, remembered, type Input, type Remembered } from "./feeding.ts";
-import { writeStep, type Graph } from "./graphWriter.ts";
+import { writeStep, type Graph } from "./graph/graphWriter.ts";
 import { Program, type Residences } from "./program.ts";
-import { writeLoop } from "./stepLoop.ts";
-import { canBeUndone, foreseen, placesOf } from "./foresight.ts";
-import { StepsAhead, type Place, type Results } from "./stepsAhead.ts";
-import { StepsWaiting } from "./stepsWaiting.ts";
-import { checkedFor, type Checked, MOST_NODES, nameOf, SETTLED, whyNotXla } from "./xla.ts";
+import { writeLoop } from "./steps/stepLoop.ts";
+import { canBeUndone, foreseen, placesOf } from "./steps/foresight.ts";
+import { StepsAhead, type Place, type Results } from "./steps/stepsAhead.ts";
+import { StepsWaiting } from "./steps/stepsWaiting.ts";
+import { checkedFor, type Checked, MOST_NODES, nameOf, SETTLED, whyNotXla } from "./graph/xla.ts";
 
 /** How long one call may take, in ms: between two calls a run can be paused or stopped. */
 const CALL = 25;

@@ -1,9 +1,9 @@
 import { TF, type NativeBinding, type OpAttribute } from "../../native/binding.ts";
-import { toHostArray, type DType, type HostArray } from "../../tensor/dtype.ts";
-import { TensorError } from "../../tensor/errors.ts";
-import type { Stepped, TfAttribute, TfBuilder, TfRef } from "../../tensor/lowering.ts";
-import type { Shape } from "../../tensor/shape.ts";
-import { DATA_TYPE } from "./graphDef.ts";
+import { toHostArray, type DType, type HostArray } from "../../tensor/core/dtype.ts";
+import { TensorError } from "../../tensor/core/errors.ts";
+import type { Stepped, TfAttribute, TfBuilder, TfRef } from "../../tensor/lowering/lowering.ts";
+import type { Shape } from "../../tensor/core/shape.ts";
+import { DATA_TYPE } from "./graph/graphDef.ts";
 
 export class EagerRef implements TfRef {
   readonly __tensorflow = true;

@@ -1,10 +1,10 @@
 import { availableParallelism } from "node:os";
 import type { NativeBinding } from "../../native/binding.ts";
 import { chosenThreads } from "../../native/load.ts";
-import type { HostArray } from "../../tensor/dtype.ts";
-import { internal } from "../../tensor/errors.ts";
-import type { Leaf, Storage, Value } from "../../tensor/graph.ts";
-import { attr, scalar, vector, type TfRef } from "../../tensor/lowering.ts";
+import type { HostArray } from "../../tensor/core/dtype.ts";
+import { internal } from "../../tensor/core/errors.ts";
+import type { Leaf, Storage, Value } from "../../tensor/recording/graph.ts";
+import { attr, scalar, vector, type TfRef } from "../../tensor/lowering/lowering.ts";
 import {
   keep,
   leafData,
@@ -12,10 +12,10 @@ import {
   type Inspector,
   type Plan,
   type SteadyGraph,
-} from "../../tensor/runtime.ts";
-import { numel } from "../../tensor/shape.ts";
+} from "../../tensor/planning/runtime.ts";
+import { numel } from "../../tensor/core/shape.ts";
 import { firstDifference, graphName, outlineOf, Fallbacks, type Choice, type Outline } from "../choices.ts";
-import { inParts } from "./batchParts.ts";
+import { inParts } from "./sharding/batchParts.ts";
 import { EagerBuilder, EagerRef, upload } from "./eagerBuilder.ts";
 import { isVague, translated } from "../errors.ts";
 import { Lowering } from "../layouts.ts";
@@ -23,7 +23,7 @@ import { tensorflowBackend } from "./backend.ts";
 import { CompiledPlan } from "./compiledPlan.ts";
 import { collectPassedOn, passedOn } from "./hostMemory.ts";
 import type { Residence, Residences } from "./program.ts";
-import { counted, nearing, settled } from "./xla.ts";
+import { counted, nearing, settled } from "./graph/xla.ts";
 
 /** Graphs smaller than this are not worth a session. */
 const SMALLEST = 4;

@@ -1,7 +1,7 @@
 // What steps are fed: its form, and whether it is what was fed before.
-import { allocate, type HostArray } from "../../tensor/dtype.ts";
-import type { Value } from "../../tensor/graph.ts";
-import { numel } from "../../tensor/shape.ts";
+import { allocate, type HostArray } from "../../tensor/core/dtype.ts";
+import type { Value } from "../../tensor/recording/graph.ts";
+import { numel } from "../../tensor/core/shape.ts";
 
 /** What a leaf is fed: a 0-d one by its number, which needs no array of its own; a state whose tensor is there by null. */
 export type Input = HostArray | number | null;

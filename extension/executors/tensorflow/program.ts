@@ -1,15 +1,15 @@
 import type { NativeBinding } from "../../native/binding.ts";
-import { allocate, type HostArray } from "../../tensor/dtype.ts";
-import { internal } from "../../tensor/errors.ts";
-import type { Storage, Value } from "../../tensor/graph.ts";
-import { leafData, type Plan } from "../../tensor/runtime.ts";
-import { numel } from "../../tensor/shape.ts";
-import type { Feed } from "./blueprint.ts";
+import { allocate, type HostArray } from "../../tensor/core/dtype.ts";
+import { internal } from "../../tensor/core/errors.ts";
+import type { Storage, Value } from "../../tensor/recording/graph.ts";
+import { leafData, type Plan } from "../../tensor/planning/runtime.ts";
+import { numel } from "../../tensor/core/shape.ts";
+import type { Feed } from "./graph/blueprint.ts";
 import { upload } from "./eagerBuilder.ts";
 import { fedAlike, remembered, stacked, type Input, type Remembered } from "./feeding.ts";
-import { DATA_TYPE, encodeGraphDef } from "./graphDef.ts";
-import type { Graph, Variable } from "./graphWriter.ts";
-import { SESSION_CONFIG } from "./sessionConfig.ts";
+import { DATA_TYPE, encodeGraphDef } from "./graph/graphDef.ts";
+import type { Graph, Variable } from "./graph/graphWriter.ts";
+import { SESSION_CONFIG } from "./graph/sessionConfig.ts";
 
 /** Where a storage's value is: a tensor of the library, or a variable of a program. */
 export type Residence =

@@ -1,8 +1,8 @@
 import type * as tfjs from "@tensorflow/tfjs-core";
-import { allocate, type HostArray } from "../../tensor/dtype.ts";
-import type { Storage, Value } from "../../tensor/graph.ts";
-import type { Tfjs } from "../../tensor/op.ts";
-import { leafData, keep, type Executor, type Inspector, type Plan } from "../../tensor/runtime.ts";
+import { allocate, type HostArray } from "../../tensor/core/dtype.ts";
+import type { Storage, Value } from "../../tensor/recording/graph.ts";
+import type { Tfjs } from "../../tensor/recording/op.ts";
+import { leafData, keep, type Executor, type Inspector, type Plan } from "../../tensor/planning/runtime.ts";
 import type { Choice } from "../choices.ts";
 import { translated } from "../errors.ts";
 import { Recording } from "./recording.ts";

@@ -1,9 +1,9 @@
-import { allocate, type DType } from "../../tensor/dtype.ts";
-import { TensorError } from "../../tensor/errors.ts";
-import type { Node, Value } from "../../tensor/graph.ts";
-import { costOf, type Op, type Signature, type Tfjs } from "../../tensor/op.ts";
-import { worthLoop, type PlainKernel } from "../../tensor/plain.ts";
-import { formatShape, numel, sameShape, type Shape } from "../../tensor/shape.ts";
+import { allocate, type DType } from "../../tensor/core/dtype.ts";
+import { TensorError } from "../../tensor/core/errors.ts";
+import type { Node, Value } from "../../tensor/recording/graph.ts";
+import { costOf, type Op, type Signature, type Tfjs } from "../../tensor/recording/op.ts";
+import { worthLoop, type PlainKernel } from "../../tensor/planning/plain.ts";
+import { formatShape, numel, sameShape, type Shape } from "../../tensor/core/shape.ts";
 import { naming } from "../errors.ts";
 import { Lowering, signatureOf, type Backend } from "../layouts.ts";
 import { Slot } from "./slots.ts";

@@ -1,8 +1,8 @@
 import type * as tfjs from "@tensorflow/tfjs-core";
-import { allocate, type DType, type HostArray } from "../../tensor/dtype.ts";
-import { TensorError } from "../../tensor/errors.ts";
-import type { Meta, Tfjs } from "../../tensor/op.ts";
-import { numel, type Shape } from "../../tensor/shape.ts";
+import { allocate, type DType, type HostArray } from "../../tensor/core/dtype.ts";
+import { TensorError } from "../../tensor/core/errors.ts";
+import type { Meta, Tfjs } from "../../tensor/recording/op.ts";
+import { numel, type Shape } from "../../tensor/core/shape.ts";
 
 const TYPE: Record<DType, "float32" | "int32" | "bool"> = {
   float32: "float32",

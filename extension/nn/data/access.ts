@@ -1,4 +1,4 @@
-import { TensorError } from "../../tensor/errors.ts";
+import { TensorError } from "../../tensor/core/errors.ts";
 
 /** A row of a table in a file: its cells, and where each of them begins. */
 export interface CsvRow {

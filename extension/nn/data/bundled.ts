@@ -1,5 +1,5 @@
-import { TensorError } from "../../tensor/errors.ts";
-import { fromHost, type Tensor } from "../../tensor/tensor.ts";
+import { TensorError } from "../../tensor/core/errors.ts";
+import { fromHost, type Tensor } from "../../tensor/core/tensor.ts";
 import { TensorDataset } from "./dataset.ts";
 import { Series } from "./series.ts";
 

@@ -1,8 +1,8 @@
-import { TensorError } from "../../tensor/errors.ts";
-import { tensor } from "../../tensor/functions/creation.ts";
-import { stack } from "../../tensor/functions/shape.ts";
-import { formatShape, numel, sameShape } from "../../tensor/shape.ts";
-import { fromHost, Tensor } from "../../tensor/tensor.ts";
+import { TensorError } from "../../tensor/core/errors.ts";
+import { tensor } from "../../tensor/functions/creation/creation.ts";
+import { stack } from "../../tensor/functions/shape/shape.ts";
+import { formatShape, numel, sameShape } from "../../tensor/core/shape.ts";
+import { fromHost, Tensor } from "../../tensor/core/tensor.ts";
 
 /** What samples become as a batch: numbers become tensors, tensors get a batch dimension. */
 export type Collated<S> = S extends Tensor | number | boolean | ArrayBufferView

@@ -1,4 +1,4 @@
-import { TensorError } from "../../tensor/errors.ts";
+import { TensorError } from "../../tensor/core/errors.ts";
 
 /** What the cells of a column are. */
 export type ColumnType = "number" | "category" | "text" | "skip";

@@ -1,9 +1,9 @@
-import { TensorError } from "../../tensor/errors.ts";
+import { TensorError } from "../../tensor/core/errors.ts";
 import { randomSplit as splitAtRandom } from "../../tensor/random/sampling.ts";
 import { defaultStream, type RandomStream } from "../../tensor/random/stream.ts";
-import { valuesOf } from "../../tensor/runtime.ts";
-import { numel } from "../../tensor/shape.ts";
-import { fromHost, Tensor } from "../../tensor/tensor.ts";
+import { valuesOf } from "../../tensor/planning/runtime.ts";
+import { numel } from "../../tensor/core/shape.ts";
+import { fromHost, Tensor } from "../../tensor/core/tensor.ts";
 import { IterableDataset } from "./iterable.ts";
 import { warnOnce } from "../warnings.ts";
 

@@ -1,4 +1,4 @@
-import { TensorError } from "../../tensor/errors.ts";
+import { TensorError } from "../../tensor/core/errors.ts";
 import { dataFiles, type DataFiles } from "./access.ts";
 import { ByteImageDataset, type VisionOptions } from "./vision.ts";
 

@@ -1,5 +1,5 @@
-import { TensorError } from "../../tensor/errors.ts";
-import type { Tensor } from "../../tensor/tensor.ts";
+import { TensorError } from "../../tensor/core/errors.ts";
+import type { Tensor } from "../../tensor/core/tensor.ts";
 import { dataFiles, type DataFiles } from "./access.ts";
 import { toPlanes, unitTensor, VisionDataset, type VisionOptions } from "./vision.ts";
 

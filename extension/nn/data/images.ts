@@ -1,7 +1,7 @@
-import { TensorError } from "../../tensor/errors.ts";
-import { valuesOf } from "../../tensor/runtime.ts";
-import { numel, sameShape, type Shape } from "../../tensor/shape.ts";
-import { fromHost, type Tensor } from "../../tensor/tensor.ts";
+import { TensorError } from "../../tensor/core/errors.ts";
+import { valuesOf } from "../../tensor/planning/runtime.ts";
+import { numel, sameShape, type Shape } from "../../tensor/core/shape.ts";
+import { fromHost, type Tensor } from "../../tensor/core/tensor.ts";
 import { writeImage } from "../files.ts";
 
 /** How {@link makeGrid} lays out images. */

@@ -1,4 +1,4 @@
-import { TensorError } from "../../tensor/errors.ts";
+import { TensorError } from "../../tensor/core/errors.ts";
 
 /**
  * Samples one after the other, without access by number: a stream. Each loop starts over.

@@ -1,4 +1,4 @@
-import { TensorError } from "../../tensor/errors.ts";
+import { TensorError } from "../../tensor/core/errors.ts";
 import * as sampling from "../../tensor/random/sampling.ts";
 import { defaultStream, type RandomStream } from "../../tensor/random/stream.ts";
 

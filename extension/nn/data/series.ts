@@ -1,8 +1,8 @@
-import { TensorError } from "../../tensor/errors.ts";
+import { TensorError } from "../../tensor/core/errors.ts";
 import { splitLengths } from "../../tensor/random/sampling.ts";
-import { valuesOf } from "../../tensor/runtime.ts";
-import { formatShape } from "../../tensor/shape.ts";
-import { fromHost, Tensor } from "../../tensor/tensor.ts";
+import { valuesOf } from "../../tensor/planning/runtime.ts";
+import { formatShape } from "../../tensor/core/shape.ts";
+import { fromHost, Tensor } from "../../tensor/core/tensor.ts";
 import { scaling, type Normalization } from "./columns.ts";
 import { checkIndex, Dataset, Subset } from "./dataset.ts";
 

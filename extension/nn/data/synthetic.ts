@@ -1,8 +1,8 @@
-import { TensorError } from "../../tensor/errors.ts";
-import { randn, randperm } from "../../tensor/functions/random.ts";
+import { TensorError } from "../../tensor/core/errors.ts";
+import { randn, randperm } from "../../tensor/functions/creation/random.ts";
 import { RandomStream, defaultStream } from "../../tensor/random/stream.ts";
-import { valuesOf } from "../../tensor/runtime.ts";
-import { fromHost, type Tensor } from "../../tensor/tensor.ts";
+import { valuesOf } from "../../tensor/planning/runtime.ts";
+import { fromHost, type Tensor } from "../../tensor/core/tensor.ts";
 import { LabelledDataset } from "./bundled.ts";
 import { TensorDataset } from "./dataset.ts";
 

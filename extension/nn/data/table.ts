@@ -1,7 +1,7 @@
-import { TensorError } from "../../tensor/errors.ts";
+import { TensorError } from "../../tensor/core/errors.ts";
 import { splitLengths } from "../../tensor/random/sampling.ts";
 import type { RandomStream } from "../../tensor/random/stream.ts";
-import { fromHost, type Tensor } from "../../tensor/tensor.ts";
+import { fromHost, type Tensor } from "../../tensor/core/tensor.ts";
 import { dataFiles, type CsvRow } from "./access.ts";
 import {
   categoriesOf,

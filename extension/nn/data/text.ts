@@ -1,6 +1,6 @@
-import { TensorError } from "../../tensor/errors.ts";
-import { valuesOf } from "../../tensor/runtime.ts";
-import { fromHost, Tensor } from "../../tensor/tensor.ts";
+import { TensorError } from "../../tensor/core/errors.ts";
+import { valuesOf } from "../../tensor/planning/runtime.ts";
+import { fromHost, Tensor } from "../../tensor/core/tensor.ts";
 import { dataFiles } from "./access.ts";
 import { checkIndex, Dataset } from "./dataset.ts";
 import { coderMade, type TextCoder } from "./tokenizers.ts";

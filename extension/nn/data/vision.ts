@@ -1,4 +1,4 @@
-import { fromHost, Tensor } from "../../tensor/tensor.ts";
+import { fromHost, Tensor } from "../../tensor/core/tensor.ts";
 import { checkIndex, Dataset } from "./dataset.ts";
 
 /** Transforms of the image and the class of each sample, applied whenever the sample is read. */

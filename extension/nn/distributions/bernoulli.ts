@@ -1,13 +1,13 @@
-import { composed } from "../../tensor/functions/operands.ts";
-import { bernoulli } from "../../tensor/functions/random.ts";
-import { drawn } from "../../tensor/functions/sampling.ts";
-import { arange } from "../../tensor/functions/creation.ts";
-import { where } from "../../tensor/functions/elementwise.ts";
+import { composed } from "../../tensor/functions/pointwise/operands.ts";
+import { bernoulli } from "../../tensor/functions/creation/random.ts";
+import { drawn } from "../../tensor/functions/creation/sampling.ts";
+import { arange } from "../../tensor/functions/creation/creation.ts";
+import { where } from "../../tensor/functions/pointwise/elementwise.ts";
 import * as draws from "../../tensor/random/draws.ts";
-import { noGrad } from "../../tensor/scope.ts";
-import type { Tensor } from "../../tensor/tensor.ts";
+import { noGrad } from "../../tensor/recording/scope.ts";
+import type { Tensor } from "../../tensor/core/tensor.ts";
 import { bind } from "../arguments.ts";
-import { binaryCrossEntropyWithLogits } from "../functional/binaryCrossEntropy.ts";
+import { binaryCrossEntropyWithLogits } from "../functional/loss/binaryCrossEntropy.ts";
 import * as constraints from "./constraints.ts";
 import {
   broadcastAll,

@@ -1,13 +1,13 @@
-import type { HostArray } from "../../tensor/dtype.ts";
-import { TensorError } from "../../tensor/errors.ts";
-import { arange, eye, full } from "../../tensor/functions/creation.ts";
-import { composed } from "../../tensor/functions/operands.ts";
-import { multinomial } from "../../tensor/functions/random.ts";
-import { noGrad } from "../../tensor/scope.ts";
-import { broadcastShapes, numel, type Shape } from "../../tensor/shape.ts";
-import type { Tensor } from "../../tensor/tensor.ts";
+import type { HostArray } from "../../tensor/core/dtype.ts";
+import { TensorError } from "../../tensor/core/errors.ts";
+import { arange, eye, full } from "../../tensor/functions/creation/creation.ts";
+import { composed } from "../../tensor/functions/pointwise/operands.ts";
+import { multinomial } from "../../tensor/functions/creation/random.ts";
+import { noGrad } from "../../tensor/recording/scope.ts";
+import { broadcastShapes, numel, type Shape } from "../../tensor/core/shape.ts";
+import type { Tensor } from "../../tensor/core/tensor.ts";
 import { bind } from "../arguments.ts";
-import { oneHot } from "../functional/embedding.ts";
+import { oneHot } from "../functional/embedding/embedding.ts";
 import * as constraints from "./constraints.ts";
 import { Distribution, sampleSizes } from "./distribution.ts";
 import {

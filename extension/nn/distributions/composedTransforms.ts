@@ -1,8 +1,8 @@
 // Transforms of shapes, and transforms made of others.
-import { TensorError } from "../../tensor/errors.ts";
-import { zerosLike } from "../../tensor/functions/creation.ts";
-import { formatSize, numel, sameShape, type Shape } from "../../tensor/shape.ts";
-import { Tensor } from "../../tensor/tensor.ts";
+import { TensorError } from "../../tensor/core/errors.ts";
+import { zerosLike } from "../../tensor/functions/creation/creation.ts";
+import { formatSize, numel, sameShape, type Shape } from "../../tensor/core/shape.ts";
+import { Tensor } from "../../tensor/core/tensor.ts";
 import * as constraints from "./constraints.ts";
 import { sumRightmost } from "./helpers.ts";
 import { Transform, type TransformOptions } from "./transform.ts";

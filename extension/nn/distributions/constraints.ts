@@ -1,10 +1,10 @@
 // PyTorch's torch.distributions.constraints: regions in which parameters and values lie.
 import "../../tensor/methods.ts";
-import type { HostArray } from "../../tensor/dtype.ts";
-import { eigvalsh } from "../../tensor/functions/decompositions.ts";
-import { composed } from "../../tensor/functions/operands.ts";
-import { sameShape, type Shape } from "../../tensor/shape.ts";
-import { Tensor } from "../../tensor/tensor.ts";
+import type { HostArray } from "../../tensor/core/dtype.ts";
+import { eigvalsh } from "../../tensor/functions/linalg/decompositions.ts";
+import { composed } from "../../tensor/functions/pointwise/operands.ts";
+import { sameShape, type Shape } from "../../tensor/core/shape.ts";
+import { Tensor } from "../../tensor/core/tensor.ts";
 import { formatted, knownValues } from "./helpers.ts";
 
 /** A region; `check` says of each event whether it lies in it. */

@@ -1,10 +1,10 @@
-import { composed } from "../../tensor/functions/operands.ts";
-import { fullLike } from "../../tensor/functions/creation.ts";
-import { rand, randn } from "../../tensor/functions/random.ts";
-import { drawn } from "../../tensor/functions/sampling.ts";
+import { composed } from "../../tensor/functions/pointwise/operands.ts";
+import { fullLike } from "../../tensor/functions/creation/creation.ts";
+import { rand, randn } from "../../tensor/functions/creation/random.ts";
+import { drawn } from "../../tensor/functions/creation/sampling.ts";
 import * as draws from "../../tensor/random/draws.ts";
-import { where } from "../../tensor/functions/elementwise.ts";
-import type { Tensor } from "../../tensor/tensor.ts";
+import { where } from "../../tensor/functions/pointwise/elementwise.ts";
+import type { Tensor } from "../../tensor/core/tensor.ts";
 import { bind, REQUIRED } from "../arguments.ts";
 import * as constraints from "./constraints.ts";
 import { Distribution } from "./distribution.ts";

@@ -1,13 +1,13 @@
 import "../../tensor/methods.ts";
-import type { HostArray } from "../../tensor/dtype.ts";
-import { TensorError } from "../../tensor/errors.ts";
-import { composed, type Operand } from "../../tensor/functions/operands.ts";
-import type { Value } from "../../tensor/graph.ts";
-import { guard, hasExecutor } from "../../tensor/runtime.ts";
-import { noGrad, withGradients } from "../../tensor/scope.ts";
-import { formatSize, sameShape, type Shape } from "../../tensor/shape.ts";
-import { Parameter, Tensor } from "../../tensor/tensor.ts";
-import { py, snakeCase } from "../repr.ts";
+import type { HostArray } from "../../tensor/core/dtype.ts";
+import { TensorError } from "../../tensor/core/errors.ts";
+import { composed, type Operand } from "../../tensor/functions/pointwise/operands.ts";
+import type { Value } from "../../tensor/recording/graph.ts";
+import { guard, hasExecutor } from "../../tensor/planning/runtime.ts";
+import { noGrad, withGradients } from "../../tensor/recording/scope.ts";
+import { formatSize, sameShape, type Shape } from "../../tensor/core/shape.ts";
+import { Parameter, Tensor } from "../../tensor/core/tensor.ts";
+import { py, snakeCase } from "../module/repr.ts";
 import type { Constraint } from "./constraints.ts";
 import { formatted, knownValues, spread, type SampleShape } from "./helpers.ts";
 

@@ -1,10 +1,10 @@
 // Functions of single numbers.
-import { TensorError } from "../../tensor/errors.ts";
-import { fullLike } from "../../tensor/functions/creation.ts";
-import { broadcastShapes, sameShape, type Shape } from "../../tensor/shape.ts";
-import { Tensor } from "../../tensor/tensor.ts";
+import { TensorError } from "../../tensor/core/errors.ts";
+import { fullLike } from "../../tensor/functions/creation/creation.ts";
+import { broadcastShapes, sameShape, type Shape } from "../../tensor/core/shape.ts";
+import { Tensor } from "../../tensor/core/tensor.ts";
 import { bind, REQUIRED } from "../arguments.ts";
-import { softplus } from "../functional/activation.ts";
+import { softplus } from "../functional/activation/activation.ts";
 import * as constraints from "./constraints.ts";
 import { EPS, spread, sumRightmost, TINY } from "./helpers.ts";
 import { Transform, type TransformOptions } from "./transform.ts";

@@ -1,11 +1,11 @@
-import { asTensor, castTo, composed } from "../../tensor/functions/operands.ts";
-import { poisson } from "../../tensor/functions/random.ts";
-import { drawn, standardGamma } from "../../tensor/functions/sampling.ts";
-import { xlogy } from "../../tensor/functions/special.ts";
+import { asTensor, castTo, composed } from "../../tensor/functions/pointwise/operands.ts";
+import { poisson } from "../../tensor/functions/creation/random.ts";
+import { drawn, standardGamma } from "../../tensor/functions/creation/sampling.ts";
+import { xlogy } from "../../tensor/functions/pointwise/special.ts";
 import * as draws from "../../tensor/random/draws.ts";
 import type { RandomStream } from "../../tensor/random/stream.ts";
-import { noGrad } from "../../tensor/scope.ts";
-import { Tensor } from "../../tensor/tensor.ts";
+import { noGrad } from "../../tensor/recording/scope.ts";
+import { Tensor } from "../../tensor/core/tensor.ts";
 import { bind, REQUIRED } from "../arguments.ts";
 import * as constraints from "./constraints.ts";
 import { Distribution } from "./distribution.ts";

@@ -1,12 +1,12 @@
 // What distributions share: broadcasting, logits and probabilities, shapes.
 import "../../tensor/methods.ts";
-import type { HostArray } from "../../tensor/dtype.ts";
-import { TensorError } from "../../tensor/errors.ts";
-import { scalarOf, type Operand } from "../../tensor/functions/operands.ts";
-import { expand } from "../../tensor/functions/shape.ts";
-import { broadcastShapes, sameShape, type Shape } from "../../tensor/shape.ts";
-import { Tensor } from "../../tensor/tensor.ts";
-import { py, pyFloat } from "../repr.ts";
+import type { HostArray } from "../../tensor/core/dtype.ts";
+import { TensorError } from "../../tensor/core/errors.ts";
+import { scalarOf, type Operand } from "../../tensor/functions/pointwise/operands.ts";
+import { expand } from "../../tensor/functions/shape/shape.ts";
+import { broadcastShapes, sameShape, type Shape } from "../../tensor/core/shape.ts";
+import { Tensor } from "../../tensor/core/tensor.ts";
+import { py, pyFloat } from "../module/repr.ts";
 
 /** The distance of 1 to the next float32. */
 export const EPS = 2 ** -23;

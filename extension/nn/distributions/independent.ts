@@ -1,7 +1,7 @@
-import { TensorError } from "../../tensor/errors.ts";
-import { composed } from "../../tensor/functions/operands.ts";
-import type { Shape } from "../../tensor/shape.ts";
-import type { Tensor } from "../../tensor/tensor.ts";
+import { TensorError } from "../../tensor/core/errors.ts";
+import { composed } from "../../tensor/functions/pointwise/operands.ts";
+import type { Shape } from "../../tensor/core/shape.ts";
+import type { Tensor } from "../../tensor/core/tensor.ts";
 import { bind, REQUIRED } from "../arguments.ts";
 import * as constraints from "./constraints.ts";
 import { Distribution } from "./distribution.ts";

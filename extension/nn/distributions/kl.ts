@@ -1,13 +1,13 @@
 // KL divergences of pairs of distributions, by their classes.
-import { TensorError } from "../../tensor/errors.ts";
-import { fullLike } from "../../tensor/functions/creation.ts";
-import { solve } from "../../tensor/functions/decompositions.ts";
-import { where } from "../../tensor/functions/elementwise.ts";
-import { composed } from "../../tensor/functions/operands.ts";
-import { xlogy } from "../../tensor/functions/special.ts";
-import { broadcastShapes, sameShape } from "../../tensor/shape.ts";
-import type { Tensor } from "../../tensor/tensor.ts";
-import { softplus } from "../functional/activation.ts";
+import { TensorError } from "../../tensor/core/errors.ts";
+import { fullLike } from "../../tensor/functions/creation/creation.ts";
+import { solve } from "../../tensor/functions/linalg/decompositions.ts";
+import { where } from "../../tensor/functions/pointwise/elementwise.ts";
+import { composed } from "../../tensor/functions/pointwise/operands.ts";
+import { xlogy } from "../../tensor/functions/pointwise/special.ts";
+import { broadcastShapes, sameShape } from "../../tensor/core/shape.ts";
+import type { Tensor } from "../../tensor/core/tensor.ts";
+import { softplus } from "../functional/activation/activation.ts";
 import { Bernoulli, Geometric } from "./bernoulli.ts";
 import { Categorical, OneHotCategorical } from "./categorical.ts";
 import { Cauchy, Gumbel, Laplace, Uniform } from "./continuous.ts";

@@ -1,8 +1,8 @@
-import { TensorError } from "../../tensor/errors.ts";
-import { composed } from "../../tensor/functions/operands.ts";
-import { noGrad } from "../../tensor/scope.ts";
-import { formatSize, type Shape } from "../../tensor/shape.ts";
-import type { Tensor } from "../../tensor/tensor.ts";
+import { TensorError } from "../../tensor/core/errors.ts";
+import { composed } from "../../tensor/functions/pointwise/operands.ts";
+import { noGrad } from "../../tensor/recording/scope.ts";
+import { formatSize, type Shape } from "../../tensor/core/shape.ts";
+import type { Tensor } from "../../tensor/core/tensor.ts";
 import { bind, REQUIRED } from "../arguments.ts";
 import { Categorical } from "./categorical.ts";
 import * as constraints from "./constraints.ts";

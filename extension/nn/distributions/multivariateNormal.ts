@@ -1,15 +1,15 @@
-import { TensorError } from "../../tensor/errors.ts";
-import { eye } from "../../tensor/functions/creation.ts";
-import { cholesky, solve } from "../../tensor/functions/decompositions.ts";
-import { composed } from "../../tensor/functions/operands.ts";
-import { randn } from "../../tensor/functions/random.ts";
-import { broadcastShapes } from "../../tensor/shape.ts";
-import type { Tensor } from "../../tensor/tensor.ts";
+import { TensorError } from "../../tensor/core/errors.ts";
+import { eye } from "../../tensor/functions/creation/creation.ts";
+import { cholesky, solve } from "../../tensor/functions/linalg/decompositions.ts";
+import { composed } from "../../tensor/functions/pointwise/operands.ts";
+import { randn } from "../../tensor/functions/creation/random.ts";
+import { broadcastShapes } from "../../tensor/core/shape.ts";
+import type { Tensor } from "../../tensor/core/tensor.ts";
 import { bind, REQUIRED } from "../arguments.ts";
 import * as constraints from "./constraints.ts";
 import { Distribution } from "./distribution.ts";
 import { spread, type Optional, type SampleShape, type Validate } from "./helpers.ts";
-import { snakeCase } from "../repr.ts";
+import { snakeCase } from "../module/repr.ts";
 
 interface MultivariateNormalArguments {
   loc: Tensor;

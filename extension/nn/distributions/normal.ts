@@ -1,7 +1,7 @@
-import { composed } from "../../tensor/functions/operands.ts";
-import { normal, randn } from "../../tensor/functions/random.ts";
-import { noGrad } from "../../tensor/scope.ts";
-import type { Tensor } from "../../tensor/tensor.ts";
+import { composed } from "../../tensor/functions/pointwise/operands.ts";
+import { normal, randn } from "../../tensor/functions/creation/random.ts";
+import { noGrad } from "../../tensor/recording/scope.ts";
+import type { Tensor } from "../../tensor/core/tensor.ts";
 import { bind, REQUIRED } from "../arguments.ts";
 import * as constraints from "./constraints.ts";
 import { Distribution } from "./distribution.ts";

@@ -1,7 +1,7 @@
-import type { Operand } from "../../tensor/functions/operands.ts";
-import { TensorError } from "../../tensor/errors.ts";
-import type { Shape } from "../../tensor/shape.ts";
-import type { Tensor } from "../../tensor/tensor.ts";
+import type { Operand } from "../../tensor/functions/pointwise/operands.ts";
+import { TensorError } from "../../tensor/core/errors.ts";
+import type { Shape } from "../../tensor/core/shape.ts";
+import type { Tensor } from "../../tensor/core/tensor.ts";
 import { Distribution } from "./distribution.ts";
 import { binaryLogits, type Optional } from "./helpers.ts";
 

@@ -1,6 +1,6 @@
-import { rand } from "../../tensor/functions/random.ts";
-import { lgamma } from "../../tensor/ops/specialValues.ts";
-import type { Tensor } from "../../tensor/tensor.ts";
+import { rand } from "../../tensor/functions/creation/random.ts";
+import { lgamma } from "../../tensor/ops/elementwise/specialValues.ts";
+import type { Tensor } from "../../tensor/core/tensor.ts";
 import { bind, REQUIRED } from "../arguments.ts";
 import { Categorical, OfCategories, type CategoricalArguments } from "./categorical.ts";
 import * as constraints from "./constraints.ts";

@@ -1,9 +1,9 @@
 // Invertible functions and what they do to densities.
 import "../../tensor/methods.ts";
-import { TensorError } from "../../tensor/errors.ts";
-import { composed } from "../../tensor/functions/operands.ts";
-import type { Shape } from "../../tensor/shape.ts";
-import type { Tensor } from "../../tensor/tensor.ts";
+import { TensorError } from "../../tensor/core/errors.ts";
+import { composed } from "../../tensor/functions/pointwise/operands.ts";
+import type { Shape } from "../../tensor/core/shape.ts";
+import type { Tensor } from "../../tensor/core/tensor.ts";
 import type { Constraint } from "./constraints.ts";
 
 /** What every transform takes. */

@@ -1,9 +1,9 @@
-import { TensorError } from "../../tensor/errors.ts";
-import { where } from "../../tensor/functions/elementwise.ts";
-import { composed } from "../../tensor/functions/operands.ts";
-import { noGrad } from "../../tensor/scope.ts";
-import { formatSize, sameShape, type Shape } from "../../tensor/shape.ts";
-import { Tensor } from "../../tensor/tensor.ts";
+import { TensorError } from "../../tensor/core/errors.ts";
+import { where } from "../../tensor/functions/pointwise/elementwise.ts";
+import { composed } from "../../tensor/functions/pointwise/operands.ts";
+import { noGrad } from "../../tensor/recording/scope.ts";
+import { formatSize, sameShape, type Shape } from "../../tensor/core/shape.ts";
+import { Tensor } from "../../tensor/core/tensor.ts";
 import { bind, REQUIRED } from "../arguments.ts";
 import * as constraints from "./constraints.ts";
 import { Distribution } from "./distribution.ts";

@@ -1,12 +1,12 @@
-import { apply } from "../../tensor/apply.ts";
-import { SCALAR_TYPE } from "../../tensor/dtype.ts";
-import { TensorError } from "../../tensor/errors.ts";
-import { composed, named } from "../../tensor/functions/operands.ts";
-import { shift } from "../../tensor/ops/affine.ts";
-import { addBias, matmul } from "../../tensor/ops/matmul.ts";
-import { expand, permute, reshape } from "../../tensor/ops/movement.ts";
-import { broadcastShapes, formatDims, formatShape, numel, sameShape } from "../../tensor/shape.ts";
-import type { Tensor } from "../../tensor/tensor.ts";
+import { apply } from "../../tensor/recording/apply.ts";
+import { SCALAR_TYPE } from "../../tensor/core/dtype.ts";
+import { TensorError } from "../../tensor/core/errors.ts";
+import { composed, named } from "../../tensor/functions/pointwise/operands.ts";
+import { shift } from "../../tensor/ops/matrix/affine.ts";
+import { addBias, matmul } from "../../tensor/ops/matrix/matmul.ts";
+import { expand, permute, reshape } from "../../tensor/ops/movement/movement.ts";
+import { broadcastShapes, formatDims, formatShape, numel, sameShape } from "../../tensor/core/shape.ts";
+import type { Tensor } from "../../tensor/core/tensor.ts";
 
 /**
  * x Wᵀ + b over the last dimension.

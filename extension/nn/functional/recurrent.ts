@@ -1,17 +1,17 @@
-import { apply, applyAll } from "../../tensor/apply.ts";
-import { named } from "../../tensor/functions/operands.ts";
-import { stack } from "../../tensor/functions/shape.ts";
-import { fillValue } from "../../tensor/graph.ts";
-import { add } from "../../tensor/ops/elementwise.ts";
-import { indexSelect } from "../../tensor/ops/indexing.ts";
-import { cat, flip, reshape } from "../../tensor/ops/movement.ts";
-import { slice } from "../../tensor/ops/slicing.ts";
+import { apply, applyAll } from "../../tensor/recording/apply.ts";
+import { named } from "../../tensor/functions/pointwise/operands.ts";
+import { stack } from "../../tensor/functions/shape/shape.ts";
+import { fillValue } from "../../tensor/recording/graph.ts";
+import { add } from "../../tensor/ops/elementwise/elementwise.ts";
+import { indexSelect } from "../../tensor/ops/movement/indexing.ts";
+import { cat, flip, reshape } from "../../tensor/ops/movement/movement.ts";
+import { slice } from "../../tensor/ops/movement/slicing.ts";
 import { gruSequence } from "../../tensor/ops/recurrent/gru.ts";
 import { lstmSequence } from "../../tensor/ops/recurrent/lstm.ts";
 import { rnnSequence } from "../../tensor/ops/recurrent/rnn.ts";
-import { Tensor } from "../../tensor/tensor.ts";
+import { Tensor } from "../../tensor/core/tensor.ts";
 import { indices, lengthsOfSizes, rowStarts } from "../packedSequence.ts";
-import { dropout } from "./dropout.ts";
+import { dropout } from "./activation/dropout.ts";
 import { checkLinear, linear } from "./linear.ts";
 
 /** Weights of one layer in one direction, or of a cell. */

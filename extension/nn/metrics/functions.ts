@@ -1,4 +1,4 @@
-import type { Tensor } from "../../tensor/tensor.ts";
+import type { Tensor } from "../../tensor/core/tensor.ts";
 import type { ClassOptions } from "./classes.ts";
 import {
   Accuracy,

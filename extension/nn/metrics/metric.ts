@@ -1,4 +1,4 @@
-import type { Tensor } from "../../tensor/tensor.ts";
+import type { Tensor } from "../../tensor/core/tensor.ts";
 
 /**
  * A measure of a whole data set, gathered batch by batch: what `compute()` says doesn't depend on how the set was cut

@@ -1,7 +1,7 @@
-import { TensorError } from "../../tensor/errors.ts";
-import { valuesOf } from "../../tensor/runtime.ts";
-import { formatShape, numel, sameShape } from "../../tensor/shape.ts";
-import type { Tensor } from "../../tensor/tensor.ts";
+import { TensorError } from "../../tensor/core/errors.ts";
+import { valuesOf } from "../../tensor/planning/runtime.ts";
+import { formatShape, numel, sameShape } from "../../tensor/core/shape.ts";
+import type { Tensor } from "../../tensor/core/tensor.ts";
 import { Metric } from "./metric.ts";
 
 /** @throws TensorError when outputs and targets are not of one shape */

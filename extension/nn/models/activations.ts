@@ -1,12 +1,12 @@
 // The activations that Hugging Face's configurations name.
-import { TensorError } from "../../tensor/errors.ts";
-import { mul } from "../../tensor/functions/arithmetic.ts";
-import { sigmoid } from "../../tensor/functions/elementwise.ts";
-import type { Tensor } from "../../tensor/tensor.ts";
-import { gelu, mish, silu } from "../functional/activation.ts";
-import { BuiltIn, type Layer } from "../module.ts";
-import { Sigmoid, SiLU, Tanh } from "../modules/activation.ts";
-import { Hardswish, LeakyReLU, ReLU, ReLU6 } from "../modules/piecewise.ts";
+import { TensorError } from "../../tensor/core/errors.ts";
+import { mul } from "../../tensor/functions/pointwise/arithmetic.ts";
+import { sigmoid } from "../../tensor/functions/pointwise/elementwise.ts";
+import type { Tensor } from "../../tensor/core/tensor.ts";
+import { gelu, mish, silu } from "../functional/activation/activation.ts";
+import { BuiltIn, type Layer } from "../module/module.ts";
+import { Sigmoid, SiLU, Tanh } from "../modules/activation/activation.ts";
+import { Hardswish, LeakyReLU, ReLU, ReLU6 } from "../modules/activation/piecewise.ts";
 
 /** x · Φ(x) with the normal distribution function Φ. */
 export class GELUActivation extends BuiltIn {

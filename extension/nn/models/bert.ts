@@ -1,11 +1,11 @@
-import { add } from "../../tensor/functions/arithmetic.ts";
-import { ne } from "../../tensor/functions/elementwise.ts";
-import { TensorError } from "../../tensor/errors.ts";
-import { view } from "../../tensor/functions/shape.ts";
+import { add } from "../../tensor/functions/pointwise/arithmetic.ts";
+import { ne } from "../../tensor/functions/pointwise/elementwise.ts";
+import { TensorError } from "../../tensor/core/errors.ts";
+import { view } from "../../tensor/functions/shape/shape.ts";
 import { defaultStream } from "../../tensor/random/stream.ts";
-import type { Tensor } from "../../tensor/tensor.ts";
+import type { Tensor } from "../../tensor/core/tensor.ts";
 import { bind } from "../arguments.ts";
-import { additive, causalMask } from "../functional/attention.ts";
+import { additive, causalMask } from "../functional/attention/attention.ts";
 import { checkBert, BertConfig, type BertFields } from "./bertConfig.ts";
 import { BertEmbeddings, BertEncoder, BertPart, BertPooler } from "./bertLayers.ts";
 import { modelFolder, naming, readConfig, type SaveOptions, writeFolder } from "./folder.ts";

@@ -1,5 +1,5 @@
 import { defaultStream } from "../../tensor/random/stream.ts";
-import type { Tensor } from "../../tensor/tensor.ts";
+import type { Tensor } from "../../tensor/core/tensor.ts";
 import { bind } from "../arguments.ts";
 import { Dropout } from "../modules/dropout.ts";
 import { Linear } from "../modules/linear.ts";

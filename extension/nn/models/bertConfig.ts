@@ -1,5 +1,5 @@
-import { TensorError } from "../../tensor/errors.ts";
-import { snakeCase } from "../repr.ts";
+import { TensorError } from "../../tensor/core/errors.ts";
+import { snakeCase } from "../module/repr.ts";
 import { configured, type Fields } from "./configFields.ts";
 
 /** Fields of a BERT configuration; what is left out has the value of BERT-base. */

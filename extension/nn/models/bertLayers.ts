@@ -1,19 +1,19 @@
 // The parts of BERT (Devlin et al. 2018, https://arxiv.org/abs/1810.04805), under Hugging Face's names.
-import { apply } from "../../tensor/apply.ts";
-import { add } from "../../tensor/functions/arithmetic.ts";
-import { narrow, select } from "../../tensor/functions/parts.ts";
-import { fillValue } from "../../tensor/graph.ts";
-import { permute, reshape } from "../../tensor/ops/movement.ts";
-import { range } from "../../tensor/shape.ts";
-import { fromHost, Tensor } from "../../tensor/tensor.ts";
-import { attend } from "../functional/attention.ts";
-import { BuiltIn, type Layer } from "../module.ts";
-import { Tanh } from "../modules/activation.ts";
-import { ModuleList } from "../modules/containers.ts";
+import { apply } from "../../tensor/recording/apply.ts";
+import { add } from "../../tensor/functions/pointwise/arithmetic.ts";
+import { narrow, select } from "../../tensor/functions/shape/parts.ts";
+import { fillValue } from "../../tensor/recording/graph.ts";
+import { permute, reshape } from "../../tensor/ops/movement/movement.ts";
+import { range } from "../../tensor/core/shape.ts";
+import { fromHost, Tensor } from "../../tensor/core/tensor.ts";
+import { attend } from "../functional/attention/attention.ts";
+import { BuiltIn, type Layer } from "../module/module.ts";
+import { Tanh } from "../modules/activation/activation.ts";
+import { ModuleList } from "../modules/containers/containers.ts";
 import { Dropout } from "../modules/dropout.ts";
 import { Embedding } from "../modules/embedding.ts";
 import { Linear } from "../modules/linear.ts";
-import { LayerNorm } from "../modules/normalization.ts";
+import { LayerNorm } from "../modules/norm/normalization.ts";
 import { activationNamed } from "./activations.ts";
 import type { BertConfig } from "./bertConfig.ts";
 

@@ -1,8 +1,8 @@
 import { Tokenizer } from "@huggingface/tokenizers";
 import { coderMade, type TextCoder } from "../data/tokenizers.ts";
-import { TensorError } from "../../tensor/errors.ts";
-import { fromHost, Tensor } from "../../tensor/tensor.ts";
-import { snakeCase } from "../repr.ts";
+import { TensorError } from "../../tensor/core/errors.ts";
+import { fromHost, Tensor } from "../../tensor/core/tensor.ts";
+import { snakeCase } from "../module/repr.ts";
 import { described } from "./configFields.ts";
 import { inFolder, jsonIn, modelFolder, naming, textIn, type Json } from "./folder.ts";
 

@@ -1,8 +1,8 @@
-import { squeeze, view } from "../../tensor/functions/shape.ts";
-import type { Tensor } from "../../tensor/tensor.ts";
-import { binaryCrossEntropyWithLogits } from "../functional/binaryCrossEntropy.ts";
-import { crossEntropy } from "../functional/crossEntropy.ts";
-import { mseLoss } from "../functional/loss.ts";
+import { squeeze, view } from "../../tensor/functions/shape/shape.ts";
+import type { Tensor } from "../../tensor/core/tensor.ts";
+import { binaryCrossEntropyWithLogits } from "../functional/loss/binaryCrossEntropy.ts";
+import { crossEntropy } from "../functional/loss/crossEntropy.ts";
+import { mseLoss } from "../functional/loss/loss.ts";
 import type { ProblemType } from "./bertConfig.ts";
 
 /** What of a configuration says what a classifier's loss is. */

@@ -1,6 +1,6 @@
 // What the fields of a configuration may be: a config.json comes from elsewhere.
-import { TensorError } from "../../tensor/errors.ts";
-import { snakeCase } from "../repr.ts";
+import { TensorError } from "../../tensor/core/errors.ts";
+import { snakeCase } from "../module/repr.ts";
 
 export type Fields = Readonly<Record<string, unknown>>;
 

@@ -1,8 +1,8 @@
 // Folders of Hugging Face: a configuration, the weights in one file or several, a vocabulary.
-import { BYTES } from "../../tensor/dtype.ts";
-import { TensorError } from "../../tensor/errors.ts";
-import { numel } from "../../tensor/shape.ts";
-import { Tensor } from "../../tensor/tensor.ts";
+import { BYTES } from "../../tensor/core/dtype.ts";
+import { TensorError } from "../../tensor/core/errors.ts";
+import { numel } from "../../tensor/core/shape.ts";
+import { Tensor } from "../../tensor/core/tensor.ts";
 import { access, type TensorFiles } from "../files.ts";
 import { warnOnce } from "../warnings.ts";
 

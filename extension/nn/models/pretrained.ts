@@ -1,12 +1,12 @@
 // First weights of Hugging Face's models, and loading them from a folder.
-import { TensorError } from "../../tensor/errors.ts";
-import { numel } from "../../tensor/shape.ts";
-import type { Parameter, Tensor } from "../../tensor/tensor.ts";
+import { TensorError } from "../../tensor/core/errors.ts";
+import { numel } from "../../tensor/core/shape.ts";
+import type { Parameter, Tensor } from "../../tensor/core/tensor.ts";
 import { normal_, ones_, zeros_ } from "../init.ts";
-import type { Module } from "../module.ts";
+import type { Module } from "../module/module.ts";
 import { Embedding } from "../modules/embedding.ts";
 import { Linear } from "../modules/linear.ts";
-import { LayerNorm } from "../modules/normalization.ts";
+import { LayerNorm } from "../modules/norm/normalization.ts";
 import { warnOnce } from "../warnings.ts";
 import { naming, readWeights } from "./folder.ts";
 

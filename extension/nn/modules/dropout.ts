@@ -1,8 +1,8 @@
-import type { Tensor } from "../../tensor/tensor.ts";
+import type { Tensor } from "../../tensor/core/tensor.ts";
 import { bind, type Arguments } from "../arguments.ts";
-import * as F from "../functional/dropout.ts";
-import { BuiltIn } from "../module.ts";
-import { py, pyFloat } from "../repr.ts";
+import * as F from "../functional/activation/dropout.ts";
+import { BuiltIn } from "../module/module.ts";
+import { py, pyFloat } from "../module/repr.ts";
 
 interface DropoutArguments {
   p?: number;

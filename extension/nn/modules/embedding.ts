@@ -1,14 +1,14 @@
-import { TensorError } from "../../tensor/errors.ts";
+import { TensorError } from "../../tensor/core/errors.ts";
 import { normal } from "../../tensor/random/draws.ts";
 import { defaultStream, type ReadyDraw } from "../../tensor/random/stream.ts";
-import { noGrad } from "../../tensor/scope.ts";
-import { sameShape } from "../../tensor/shape.ts";
-import { Parameter, type Tensor } from "../../tensor/tensor.ts";
+import { noGrad } from "../../tensor/recording/scope.ts";
+import { sameShape } from "../../tensor/core/shape.ts";
+import { Parameter, type Tensor } from "../../tensor/core/tensor.ts";
 import { bind, REQUIRED, type Arguments } from "../arguments.ts";
-import { embedding, paddingRow, type EmbeddingOptions } from "../functional/embedding.ts";
-import { embeddingBag, type EmbeddingBagOptions } from "../functional/embeddingBag.ts";
-import { BuiltIn } from "../module.ts";
-import { py, pyFloat } from "../repr.ts";
+import { embedding, paddingRow, type EmbeddingOptions } from "../functional/embedding/embedding.ts";
+import { embeddingBag, type EmbeddingBagOptions } from "../functional/embedding/embeddingBag.ts";
+import { BuiltIn } from "../module/module.ts";
+import { py, pyFloat } from "../module/repr.ts";
 import { emptyParameter } from "./linear.ts";
 
 interface Sizes {

@@ -1,6 +1,6 @@
-export * from "./activation.ts";
-export * from "./adaptivePooling.ts";
-export { MultiheadAttention, NonDynamicallyQuantizableLinear } from "./attention.ts";
+export * from "./activation/activation.ts";
+export * from "./pooling/adaptivePooling.ts";
+export { MultiheadAttention, NonDynamicallyQuantizableLinear } from "./attention/attention.ts";
 export {
   BatchNorm1d,
   BatchNorm2d,
@@ -8,11 +8,11 @@ export {
   InstanceNorm1d,
   InstanceNorm2d,
   InstanceNorm3d,
-} from "./batchNorm.ts";
-export { ModuleList, Sequential } from "./containers.ts";
-export { Conv1d, Conv2d, Conv3d } from "./convolution.ts";
-export { CTCLoss } from "./ctcLoss.ts";
-export { CosineSimilarity, PairwiseDistance } from "./distance.ts";
+} from "./norm/batchNorm.ts";
+export { ModuleList, Sequential } from "./containers/containers.ts";
+export { Conv1d, Conv2d, Conv3d } from "./conv/convolution.ts";
+export { CTCLoss } from "./loss/ctcLoss.ts";
+export { CosineSimilarity, PairwiseDistance } from "./loss/distance.ts";
 export * from "./dropout.ts";
 export * from "./embedding.ts";
 export { Bilinear, Identity, Linear } from "./linear.ts";
@@ -28,27 +28,27 @@ export {
   NLLLoss,
   PoissonNLLLoss,
   SmoothL1Loss,
-} from "./loss.ts";
-export * from "./marginLoss.ts";
-export * from "./normalization.ts";
-export * from "./padding.ts";
-export { ParameterDict, ModuleDict } from "./dictionaries.ts";
-export { ParameterList } from "./parameterContainers.ts";
-export * from "./piecewise.ts";
-export * from "./pooling.ts";
-export { RReLU } from "./randomActivation.ts";
-export * from "./rearranging.ts";
-export { GRU, LSTM, RNN, type LstmState } from "./recurrent.ts";
-export * from "./recurrentCells.ts";
-export * from "./shape.ts";
-export * from "./softmax.ts";
-export { ConvTranspose1d, ConvTranspose2d, ConvTranspose3d } from "./transposedConvolution.ts";
-export * from "./unpooling.ts";
-export { Upsample, UpsamplingBilinear2d, UpsamplingNearest2d } from "./upsampling.ts";
-export { Transformer, TransformerDecoder, TransformerEncoder } from "./transformer.ts";
+} from "./loss/loss.ts";
+export * from "./loss/marginLoss.ts";
+export * from "./norm/normalization.ts";
+export * from "./vision/padding.ts";
+export { ParameterDict, ModuleDict } from "./containers/dictionaries.ts";
+export { ParameterList } from "./containers/parameterContainers.ts";
+export * from "./activation/piecewise.ts";
+export * from "./pooling/pooling.ts";
+export { RReLU } from "./activation/randomActivation.ts";
+export * from "./vision/rearranging.ts";
+export { GRU, LSTM, RNN, type LstmState } from "./recurrent/recurrent.ts";
+export * from "./recurrent/recurrentCells.ts";
+export * from "./vision/shape.ts";
+export * from "./activation/softmax.ts";
+export { ConvTranspose1d, ConvTranspose2d, ConvTranspose3d } from "./conv/transposedConvolution.ts";
+export * from "./pooling/unpooling.ts";
+export { Upsample, UpsamplingBilinear2d, UpsamplingNearest2d } from "./vision/upsampling.ts";
+export { Transformer, TransformerDecoder, TransformerEncoder } from "./attention/transformer.ts";
 export {
   TransformerDecoderLayer,
   TransformerEncoderLayer,
   type Activation,
   type TransformerLayerOptions,
-} from "./transformerLayers.ts";
+} from "./attention/transformerLayers.ts";

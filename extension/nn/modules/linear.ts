@@ -1,12 +1,12 @@
-import { fillValue } from "../../tensor/graph.ts";
-import type { Shape } from "../../tensor/shape.ts";
-import { TensorError } from "../../tensor/errors.ts";
-import { Parameter, Tensor } from "../../tensor/tensor.ts";
+import { fillValue } from "../../tensor/recording/graph.ts";
+import type { Shape } from "../../tensor/core/shape.ts";
+import { TensorError } from "../../tensor/core/errors.ts";
+import { Parameter, Tensor } from "../../tensor/core/tensor.ts";
 import { bind, REQUIRED, type Arguments } from "../arguments.ts";
 import { bilinear, linear } from "../functional/linear.ts";
 import { fans, kaimingUniform_, uniform_ } from "../init.ts";
-import { BuiltIn } from "../module.ts";
-import { py } from "../repr.ts";
+import { BuiltIn } from "../module/module.ts";
+import { py } from "../module/repr.ts";
 
 /** A parameter that waits for its initial values. */
 export function emptyParameter(shape: Shape, requiresGrad = true): Parameter {

@@ -1,10 +1,10 @@
-import { toHostArray, type DType, type HostArray } from "../../tensor/dtype.ts";
-import { internal, TensorError } from "../../tensor/errors.ts";
-import type { Node, Value } from "../../tensor/graph.ts";
-import type { OnnxAttribute, OnnxBuilder, OnnxRef } from "../../tensor/onnx.ts";
-import type { OnnxRule } from "../../tensor/op.ts";
-import { valuesOf } from "../../tensor/runtime.ts";
-import type { Shape } from "../../tensor/shape.ts";
+import { toHostArray, type DType, type HostArray } from "../../tensor/core/dtype.ts";
+import { internal, TensorError } from "../../tensor/core/errors.ts";
+import type { Node, Value } from "../../tensor/recording/graph.ts";
+import type { OnnxAttribute, OnnxBuilder, OnnxRef } from "../../tensor/lowering/onnx.ts";
+import type { OnnxRule } from "../../tensor/recording/op.ts";
+import { valuesOf } from "../../tensor/planning/runtime.ts";
+import type { Shape } from "../../tensor/core/shape.ts";
 import type { Recording } from "./recording.ts";
 
 class Ref implements OnnxRef {

@@ -1,7 +1,7 @@
-import { internal, TensorError } from "../../tensor/errors.ts";
-import { attr } from "../../tensor/lowering.ts";
-import type { OnnxNode, OnnxTensor } from "../../tensor/onnx.ts";
-import { numel, sameShape } from "../../tensor/shape.ts";
+import { internal, TensorError } from "../../tensor/core/errors.ts";
+import { attr } from "../../tensor/lowering/lowering.ts";
+import type { OnnxNode, OnnxTensor } from "../../tensor/lowering/onnx.ts";
+import { numel, sameShape } from "../../tensor/core/shape.ts";
 import type { Draft, Entry } from "./draft.ts";
 
 /** Where a graph reads the size that may be another each time. */

@@ -1,9 +1,9 @@
-import { TensorError } from "../../tensor/errors.ts";
-import { cat } from "../../tensor/functions/shape.ts";
-import { narrow } from "../../tensor/functions/parts.ts";
-import type { OnnxGraph, OnnxSize, OnnxValue } from "../../tensor/onnx.ts";
-import { Tensor } from "../../tensor/tensor.ts";
-import type { Module } from "../module.ts";
+import { TensorError } from "../../tensor/core/errors.ts";
+import { cat } from "../../tensor/functions/shape/shape.ts";
+import { narrow } from "../../tensor/functions/shape/parts.ts";
+import type { OnnxGraph, OnnxSize, OnnxValue } from "../../tensor/lowering/onnx.ts";
+import { Tensor } from "../../tensor/core/tensor.ts";
+import type { Module } from "../module/module.ts";
 import { Draft } from "./draft.ts";
 import { written, type Axis } from "./dynamic.ts";
 import { recordModel, withTensors, type ModelArguments, type Named, type Recording } from "./recording.ts";

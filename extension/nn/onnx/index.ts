@@ -1,6 +1,6 @@
 // PyTorch's torch.onnx: `export * as onnx from "./onnx/index.ts"`.
 import { access } from "../files.ts";
-import type { Module } from "../module.ts";
+import type { Module } from "../module/module.ts";
 import { onnxGraph, type OnnxOptions } from "./graph.ts";
 import type { ModelArguments } from "./recording.ts";
 

@@ -1,9 +1,9 @@
-import { TensorError } from "../../tensor/errors.ts";
-import type { Node, Storage, Value } from "../../tensor/graph.ts";
-import { noGrad } from "../../tensor/scope.ts";
-import { Tensor } from "../../tensor/tensor.ts";
-import { withMode } from "../modes.ts";
-import type { Module } from "../module.ts";
+import { TensorError } from "../../tensor/core/errors.ts";
+import type { Node, Storage, Value } from "../../tensor/recording/graph.ts";
+import { noGrad } from "../../tensor/recording/scope.ts";
+import { Tensor } from "../../tensor/core/tensor.ts";
+import { withMode } from "../module/modes.ts";
+import type { Module } from "../module/module.ts";
 
 /** A call of a model: what went in and came out, by name, and the nodes between in an order of computing. */
 export interface Recording {

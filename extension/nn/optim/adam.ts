@@ -1,10 +1,10 @@
-import { applyAll } from "../../tensor/apply.ts";
-import { add, div, maximum, mul, sub } from "../../tensor/functions/arithmetic.ts";
-import { sqrt } from "../../tensor/functions/elementwise.ts";
+import { applyAll } from "../../tensor/recording/apply.ts";
+import { add, div, maximum, mul, sub } from "../../tensor/functions/pointwise/arithmetic.ts";
+import { sqrt } from "../../tensor/functions/pointwise/elementwise.ts";
 import { adamStep } from "../../tensor/ops/update.ts";
-import type { Tensor } from "../../tensor/tensor.ts";
+import type { Tensor } from "../../tensor/core/tensor.ts";
 import type { Arguments, Signature } from "../arguments.ts";
-import { py } from "../repr.ts";
+import { py } from "../module/repr.ts";
 import {
   bindParams,
   CAPTURABLE,

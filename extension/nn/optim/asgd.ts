@@ -1,9 +1,9 @@
-import { apply } from "../../tensor/apply.ts";
-import { add, mul, sub } from "../../tensor/functions/arithmetic.ts";
+import { apply } from "../../tensor/recording/apply.ts";
+import { add, mul, sub } from "../../tensor/functions/pointwise/arithmetic.ts";
 import { descend } from "../../tensor/ops/update.ts";
-import type { Tensor } from "../../tensor/tensor.ts";
+import type { Tensor } from "../../tensor/core/tensor.ts";
 import type { Arguments } from "../arguments.ts";
-import { py } from "../repr.ts";
+import { py } from "../module/repr.ts";
 import {
   bindParams,
   CAPTURABLE,

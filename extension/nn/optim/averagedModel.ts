@@ -1,14 +1,14 @@
 // Averages of a model's weights over its training: SWA and EMA.
-import { TensorError } from "../../tensor/errors.ts";
-import { add, div, lerp, mul, sub } from "../../tensor/functions/arithmetic.ts";
-import { item } from "../../tensor/functions/conversion.ts";
-import { add_, copy_ } from "../../tensor/functions/inplace.ts";
-import { constant } from "../../tensor/functions/operands.ts";
-import { hidden, noGrad } from "../../tensor/scope.ts";
-import type { Tensor } from "../../tensor/tensor.ts";
-import { deepcopy } from "../copy.ts";
-import { BuiltIn, type Given, type Module, type Result } from "../module.ts";
-import { BatchNormBase } from "../modules/batchNorm.ts";
+import { TensorError } from "../../tensor/core/errors.ts";
+import { add, div, lerp, mul, sub } from "../../tensor/functions/pointwise/arithmetic.ts";
+import { item } from "../../tensor/functions/creation/conversion.ts";
+import { add_, copy_ } from "../../tensor/functions/pointwise/inplace.ts";
+import { constant } from "../../tensor/functions/pointwise/operands.ts";
+import { hidden, noGrad } from "../../tensor/recording/scope.ts";
+import type { Tensor } from "../../tensor/core/tensor.ts";
+import { deepcopy } from "../module/copy.ts";
+import { BuiltIn, type Given, type Module, type Result } from "../module/module.ts";
+import { BatchNormBase } from "../modules/norm/batchNorm.ts";
 
 /** The next average of one parameter, from the average, the parameter and how many were averaged so far. */
 export type AverageFunction = (averaged: Tensor, current: Tensor, numAveraged: Tensor) => Tensor;

@@ -1,8 +1,8 @@
-import { TensorError } from "../../tensor/errors.ts";
-import { cat } from "../../tensor/functions/shape.ts";
-import { barrier, refuse, step as computeStep, valuesOf } from "../../tensor/runtime.ts";
-import { hidden, noGrad, withGradients } from "../../tensor/scope.ts";
-import { fromHost, Tensor } from "../../tensor/tensor.ts";
+import { TensorError } from "../../tensor/core/errors.ts";
+import { cat } from "../../tensor/functions/shape/shape.ts";
+import { barrier, refuse, step as computeStep, valuesOf } from "../../tensor/planning/runtime.ts";
+import { hidden, noGrad, withGradients } from "../../tensor/recording/scope.ts";
+import { fromHost, Tensor } from "../../tensor/core/tensor.ts";
 import type { Arguments } from "../arguments.ts";
 import {
   bindParams,
@@ -14,7 +14,7 @@ import {
   type OptimizerStateDict,
   type Params,
 } from "./optimizer.ts";
-import { snakeCase } from "../repr.ts";
+import { snakeCase } from "../module/repr.ts";
 import { strongWolfe, type Point } from "./strongWolfe.ts";
 
 export interface LBFGSOptions {

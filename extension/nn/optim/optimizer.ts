@@ -1,17 +1,17 @@
-import { scalarTensor } from "../../tensor/apply.ts";
-import { TensorError } from "../../tensor/errors.ts";
-import { add, lerp, mul } from "../../tensor/functions/arithmetic.ts";
-import { neg, square } from "../../tensor/functions/elementwise.ts";
-import { zeroGradients } from "../../tensor/gradientHooks.ts";
-import { fillValue } from "../../tensor/graph.ts";
-import { onRefusal, refuse, step as computeStep, valuesOf } from "../../tensor/runtime.ts";
-import { hidden, noGrad, withGradients } from "../../tensor/scope.ts";
-import { Tensor } from "../../tensor/tensor.ts";
+import { scalarTensor } from "../../tensor/recording/apply.ts";
+import { TensorError } from "../../tensor/core/errors.ts";
+import { add, lerp, mul } from "../../tensor/functions/pointwise/arithmetic.ts";
+import { neg, square } from "../../tensor/functions/pointwise/elementwise.ts";
+import { zeroGradients } from "../../tensor/recording/gradientHooks.ts";
+import { fillValue } from "../../tensor/recording/graph.ts";
+import { onRefusal, refuse, step as computeStep, valuesOf } from "../../tensor/planning/runtime.ts";
+import { hidden, noGrad, withGradients } from "../../tensor/recording/scope.ts";
+import { Tensor } from "../../tensor/core/tensor.ts";
 import { bind, givenIn, REQUIRED, type Signature } from "../arguments.ts";
-import { py, pyFloat, snakeCase, type PyValue } from "../repr.ts";
-import { deepcopy } from "../copy.ts";
-import type { RemovableHandle } from "../hooks.ts";
-import { snapshot } from "../stateDict.ts";
+import { py, pyFloat, snakeCase, type PyValue } from "../module/repr.ts";
+import { deepcopy } from "../module/copy.ts";
+import type { RemovableHandle } from "../module/hooks.ts";
+import { snapshot } from "../module/stateDict.ts";
 import { stepHooks, type StepPostHook, type StepPreHook } from "./stepHooks.ts";
 
 /** What all optimizers know of a group of parameters. */

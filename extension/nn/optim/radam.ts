@@ -1,8 +1,8 @@
-import { add, div, mul, sub } from "../../tensor/functions/arithmetic.ts";
-import { sqrt } from "../../tensor/functions/elementwise.ts";
-import type { Tensor } from "../../tensor/tensor.ts";
+import { add, div, mul, sub } from "../../tensor/functions/pointwise/arithmetic.ts";
+import { sqrt } from "../../tensor/functions/pointwise/elementwise.ts";
+import type { Tensor } from "../../tensor/core/tensor.ts";
 import type { Arguments } from "../arguments.ts";
-import { py } from "../repr.ts";
+import { py } from "../module/repr.ts";
 import {
   bindParams,
   CAPTURABLE,

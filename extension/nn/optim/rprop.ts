@@ -1,8 +1,8 @@
-import { clamp, mul, sub } from "../../tensor/functions/arithmetic.ts";
-import { gt, lt, neg, sign, where } from "../../tensor/functions/elementwise.ts";
-import type { Tensor } from "../../tensor/tensor.ts";
+import { clamp, mul, sub } from "../../tensor/functions/pointwise/arithmetic.ts";
+import { gt, lt, neg, sign, where } from "../../tensor/functions/pointwise/elementwise.ts";
+import type { Tensor } from "../../tensor/core/tensor.ts";
 import type { Arguments } from "../arguments.ts";
-import { py } from "../repr.ts";
+import { py } from "../module/repr.ts";
 import {
   bindParams,
   CAPTURABLE,

@@ -1,6 +1,6 @@
 // PyTorch's torch.optim.swa_utils: stochastic weight averaging (Izmailov et al. 2018, https://arxiv.org/abs/1803.05407).
 import { bind, REQUIRED } from "../arguments.ts";
-import { py } from "../repr.ts";
+import { py } from "../module/repr.ts";
 import { LRScheduler, perGroup, type PerGroup } from "./lrScheduler/base.ts";
 import { require, type Optimizer } from "./optimizer.ts";
 

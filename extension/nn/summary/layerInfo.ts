@@ -1,8 +1,8 @@
-import { BYTES, type DType } from "../../tensor/dtype.ts";
-import type { Meta } from "../../tensor/op.ts";
-import { numel, type Shape } from "../../tensor/shape.ts";
-import { Tensor, type Parameter } from "../../tensor/tensor.ts";
-import type { Module } from "../module.ts";
+import { BYTES, type DType } from "../../tensor/core/dtype.ts";
+import type { Meta } from "../../tensor/recording/op.ts";
+import { numel, type Shape } from "../../tensor/core/shape.ts";
+import { Tensor, type Parameter } from "../../tensor/core/tensor.ts";
+import type { Module } from "../module/module.ts";
 import { PackedSequence } from "../packedSequence.ts";
 
 /** Where a module stands in the tree of modules. */

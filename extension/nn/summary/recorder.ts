@@ -1,7 +1,7 @@
-import { costOf } from "../../tensor/op.ts";
-import { scope } from "../../tensor/scope.ts";
-import type { Parameter } from "../../tensor/tensor.ts";
-import type { Module } from "../module.ts";
+import { costOf } from "../../tensor/recording/op.ts";
+import { scope } from "../../tensor/recording/scope.ts";
+import type { Parameter } from "../../tensor/core/tensor.ts";
+import type { Module } from "../module/module.ts";
 import { LayerInfo, ModuleFacts, type Place } from "./layerInfo.ts";
 
 /** Watches a model's modules being called, and counts the multiply-adds that each records. Nothing is computed for it. */

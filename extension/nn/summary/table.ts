@@ -1,5 +1,5 @@
 import type { TableOptions } from "../../protocol/summary.ts";
-import { formatShape } from "../../tensor/shape.ts";
+import { formatShape } from "../../tensor/core/shape.ts";
 import { type LayerInfo, sum } from "./layerInfo.ts";
 
 const TITLES: Readonly<Record<ColumnName, string>> = {

@@ -1,9 +1,9 @@
-import { TensorError } from "../../tensor/errors.ts";
-import { valuesOf } from "../../tensor/runtime.ts";
-import { formatShape, numel } from "../../tensor/shape.ts";
-import { fromHost, Tensor } from "../../tensor/tensor.ts";
-import { BuiltIn } from "../module.ts";
-import { py } from "../repr.ts";
+import { TensorError } from "../../tensor/core/errors.ts";
+import { valuesOf } from "../../tensor/planning/runtime.ts";
+import { formatShape, numel } from "../../tensor/core/shape.ts";
+import { fromHost, Tensor } from "../../tensor/core/tensor.ts";
+import { BuiltIn } from "../module/module.ts";
+import { py } from "../module/repr.ts";
 
 /** An image of 8 bits a channel, row by row, as other libraries have it. */
 export interface RawImage {

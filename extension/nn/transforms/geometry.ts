@@ -1,9 +1,9 @@
-import { TensorError } from "../../tensor/errors.ts";
-import { rand } from "../../tensor/functions/random.ts";
-import { valuesOf } from "../../tensor/runtime.ts";
-import type { Tensor } from "../../tensor/tensor.ts";
-import { BuiltIn } from "../module.ts";
-import { py, pyFloat } from "../repr.ts";
+import { TensorError } from "../../tensor/core/errors.ts";
+import { rand } from "../../tensor/functions/creation/random.ts";
+import { valuesOf } from "../../tensor/planning/runtime.ts";
+import type { Tensor } from "../../tensor/core/tensor.ts";
+import { BuiltIn } from "../module/module.ts";
+import { py, pyFloat } from "../module/repr.ts";
 import {
   bothSides,
   crop,

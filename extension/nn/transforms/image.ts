@@ -1,10 +1,10 @@
-import { TensorError } from "../../tensor/errors.ts";
-import { uniform_ } from "../../tensor/functions/inplace.ts";
-import { randint } from "../../tensor/functions/random.ts";
-import type { HostArray } from "../../tensor/dtype.ts";
-import { valuesOf } from "../../tensor/runtime.ts";
-import { formatShape, numel } from "../../tensor/shape.ts";
-import { fromHost, type Tensor } from "../../tensor/tensor.ts";
+import { TensorError } from "../../tensor/core/errors.ts";
+import { uniform_ } from "../../tensor/functions/pointwise/inplace.ts";
+import { randint } from "../../tensor/functions/creation/random.ts";
+import type { HostArray } from "../../tensor/core/dtype.ts";
+import { valuesOf } from "../../tensor/planning/runtime.ts";
+import { formatShape, numel } from "../../tensor/core/shape.ts";
+import { fromHost, type Tensor } from "../../tensor/core/tensor.ts";
 
 /** Height and width of an image; one number stands for both. */
 export type Size = number | readonly [height: number, width: number];

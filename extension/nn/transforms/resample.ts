@@ -1,4 +1,4 @@
-import { fromHost, type Tensor } from "../../tensor/tensor.ts";
+import { fromHost, type Tensor } from "../../tensor/core/tensor.ts";
 import { planesOf } from "./image.ts";
 
 /** Which pixels a new pixel is made of, and with which weights. */

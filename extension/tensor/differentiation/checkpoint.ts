@@ -1,12 +1,12 @@
 // PyTorch's torch.utils.checkpoint: parts of a model whose values are computed again for their gradients.
-import { applyAll } from "../apply.ts";
-import { gradientsAt } from "../autograd.ts";
-import { TensorError } from "../errors.ts";
-import { fillValue, Value, type GradientEdge, type Node } from "../graph.ts";
-import { identities } from "../ops/movement.ts";
+import { applyAll } from "../recording/apply.ts";
+import { gradientsAt } from "../recording/autograd.ts";
+import { TensorError } from "../core/errors.ts";
+import { fillValue, Value, type GradientEdge, type Node } from "../recording/graph.ts";
+import { identities } from "../ops/movement/movement.ts";
 import { recordDraws } from "../random/stream.ts";
-import { hidden, scope, withGradients } from "../scope.ts";
-import { Tensor } from "../tensor.ts";
+import { hidden, scope, withGradients } from "../recording/scope.ts";
+import { Tensor } from "../core/tensor.ts";
 import { setCustomGradient } from "./customGradients.ts";
 
 export interface CheckpointOptions {

@@ -1,5 +1,5 @@
-import type { Node } from "../graph.ts";
-import type { GradientRule } from "../op.ts";
+import type { Node } from "../recording/graph.ts";
+import type { GradientRule } from "../recording/op.ts";
 
 /** Gradient rules that take the place of the op's own. Beside the graph, since hardly any node has one. */
 const rules = new WeakMap<Node, GradientRule<object>>();

@@ -1,13 +1,13 @@
 // PyTorch's torch.autograd.Function: functions whose gradient the user writes.
-import { applyAll } from "../apply.ts";
-import { TensorError } from "../errors.ts";
-import { fillValue } from "../graph.ts";
-import { castTo } from "../functions/operands.ts";
-import type { GradientContext } from "../op.ts";
-import { identities, sumTo } from "../ops/movement.ts";
-import { hidden, scope, withGradients } from "../scope.ts";
-import { formatShape, sameShape, type Shape } from "../shape.ts";
-import { Tensor } from "../tensor.ts";
+import { applyAll } from "../recording/apply.ts";
+import { TensorError } from "../core/errors.ts";
+import { fillValue } from "../recording/graph.ts";
+import { castTo } from "../functions/pointwise/operands.ts";
+import type { GradientContext } from "../recording/op.ts";
+import { identities, sumTo } from "../ops/movement/movement.ts";
+import { hidden, scope, withGradients } from "../recording/scope.ts";
+import { formatShape, sameShape, type Shape } from "../core/shape.ts";
+import { Tensor } from "../core/tensor.ts";
 import { setCustomGradient } from "./customGradients.ts";
 
 const STATE = Symbol("state");

@@ -1,13 +1,13 @@
 // PyTorch's torch.autograd.functional: derivatives of functions of tensors.
-import { grad } from "../autograd.ts";
-import { TensorError } from "../errors.ts";
-import { zerosLike } from "../functions/creation.ts";
-import { reshape, stack } from "../functions/shape.ts";
-import { copied } from "../functions/views.ts";
-import { valuesOf } from "../runtime.ts";
-import { withGradients } from "../scope.ts";
-import { formatSize, sameShape } from "../shape.ts";
-import { fromHost, Tensor } from "../tensor.ts";
+import { grad } from "../recording/autograd.ts";
+import { TensorError } from "../core/errors.ts";
+import { zerosLike } from "../functions/creation/creation.ts";
+import { reshape, stack } from "../functions/shape/shape.ts";
+import { copied } from "../functions/shape/views.ts";
+import { valuesOf } from "../planning/runtime.ts";
+import { withGradients } from "../recording/scope.ts";
+import { formatSize, sameShape } from "../core/shape.ts";
+import { fromHost, Tensor } from "../core/tensor.ts";
 
 /** A function of one tensor or several. */
 type Differentiable<I extends Tensor | readonly Tensor[], O> = (

@@ -1,15 +1,15 @@
 // PyTorch's torch.func: functions that make functions of derivatives.
-import { apply } from "../apply.ts";
-import { grad as gradientsOf } from "../autograd.ts";
-import { TensorError } from "../errors.ts";
-import { zerosLike } from "../functions/creation.ts";
-import { reshape, stack } from "../functions/shape.ts";
-import type { Node } from "../graph.ts";
-import { add, mul } from "../ops/elementwise.ts";
-import { identity, sum } from "../ops/movement.ts";
-import { scope, withGradients } from "../scope.ts";
-import { range, sameShape, type Shape } from "../shape.ts";
-import { fromHost, Tensor } from "../tensor.ts";
+import { apply } from "../recording/apply.ts";
+import { grad as gradientsOf } from "../recording/autograd.ts";
+import { TensorError } from "../core/errors.ts";
+import { zerosLike } from "../functions/creation/creation.ts";
+import { reshape, stack } from "../functions/shape/shape.ts";
+import type { Node } from "../recording/graph.ts";
+import { add, mul } from "../ops/elementwise/elementwise.ts";
+import { identity, sum } from "../ops/movement/movement.ts";
+import { scope, withGradients } from "../recording/scope.ts";
+import { range, sameShape, type Shape } from "../core/shape.ts";
+import { fromHost, Tensor } from "../core/tensor.ts";
 import { mapTensors, tensorsOf } from "./tree.ts";
 
 type Argnums = number | readonly number[];

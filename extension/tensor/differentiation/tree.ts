@@ -1,4 +1,4 @@
-import { Tensor } from "../tensor.ts";
+import { Tensor } from "../core/tensor.ts";
 
 /** Tensors in lists, plain objects and maps, as PyTorch's pytrees. */
 export type Tree<T = Tensor> = T | readonly Tree<T>[] | { readonly [key: string]: Tree<T> };

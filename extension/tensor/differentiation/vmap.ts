@@ -1,10 +1,10 @@
 // PyTorch's torch.func.vmap.
-import { TensorError } from "../errors.ts";
-import { unbind } from "../functions/parts.ts";
-import { stack } from "../functions/shape.ts";
+import { TensorError } from "../core/errors.ts";
+import { unbind } from "../functions/shape/parts.ts";
+import { stack } from "../functions/shape/shape.ts";
 import { recordDraws, refuseDraws } from "../random/stream.ts";
-import { range } from "../shape.ts";
-import { Tensor } from "../tensor.ts";
+import { range } from "../core/shape.ts";
+import { Tensor } from "../core/tensor.ts";
 import { leavesOf, mapTree } from "./tree.ts";
 
 /** A dimension for all arguments, or for each (and, in a tree, for each part of it); null for what has no batch. */

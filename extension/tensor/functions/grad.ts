@@ -1,6 +1,6 @@
 // Whether gradients are recorded.
-import { scope, withGradients } from "../scope.ts";
-import { Tensor } from "../tensor.ts";
+import { scope, withGradients } from "../recording/scope.ts";
+import { Tensor } from "../core/tensor.ts";
 
 /** Records gradients in `body` even inside `noGrad`. */
 export function enableGrad<T>(body: () => T): T {

@@ -1,5 +1,5 @@
 // Results of several values: by position, by name, and in text as PyTorch's `torch.return_types`.
-import type { Tensor } from "../tensor.ts";
+import type { Tensor } from "../core/tensor.ts";
 
 /** Results by position and by name, as PyTorch's named tuples. */
 export type Results<T extends Record<string, Tensor>> = Tensor[] & T;

@@ -1,16 +1,16 @@
 // Methods that arrange and pick elements.
-import * as creation from "../functions/creation.ts";
-import * as gathering from "../functions/gathering.ts";
-import * as indexing from "../functions/indexing.ts";
-import * as parts from "../functions/parts.ts";
-import * as shape from "../functions/shape.ts";
-import { TensorError } from "../errors.ts";
+import * as creation from "../functions/creation/creation.ts";
+import * as gathering from "../functions/indexing/gathering.ts";
+import * as indexing from "../functions/indexing/indexing.ts";
+import * as parts from "../functions/shape/parts.ts";
+import * as shape from "../functions/shape/shape.ts";
+import { TensorError } from "../core/errors.ts";
 import type { ValuesAndIndices } from "../functions/results.ts";
-import type { Dims } from "../functions/operands.ts";
-import { Tensor } from "../tensor.ts";
+import type { Dims } from "../functions/pointwise/operands.ts";
+import { Tensor } from "../core/tensor.ts";
 import { install, installAs, installGetter, type Method } from "./install.ts";
 
-declare module "../tensor.ts" {
+declare module "../core/tensor.ts" {
   interface Tensor {
     /** The elements in the same order under another shape; one size may be -1. A view where PyTorch has one. */
     reshape: Method<typeof shape.reshape, "reshape">;

@@ -1,9 +1,9 @@
 // Methods that compute element by element.
 import { install, type Method } from "./install.ts";
-import * as arithmetic from "../functions/arithmetic.ts";
-import * as elementwise from "../functions/elementwise.ts";
+import * as arithmetic from "../functions/pointwise/arithmetic.ts";
+import * as elementwise from "../functions/pointwise/elementwise.ts";
 
-declare module "../tensor.ts" {
+declare module "../core/tensor.ts" {
   interface Tensor {
     /** input + alpha · other. */
     add: Method<typeof arithmetic.add, "add">;

@@ -1,32 +1,32 @@
 // Methods that few programs use.
 import { install, installAs, type Method } from "./install.ts";
-import { BYTES } from "../dtype.ts";
-import * as triangular from "../functions/triangular.ts";
-import * as decompositions from "../functions/decompositions.ts";
-import * as differences from "../functions/differences.ts";
-import * as joining from "../functions/joining.ts";
-import * as orientation from "../functions/orientation.ts";
-import * as placing from "../functions/placing.ts";
-import * as products from "../functions/products.ts";
-import * as special from "../functions/special.ts";
-import * as statistics from "../functions/statistics.ts";
-import * as distinct from "../functions/unique.ts";
-import type { Unique, UniqueOptions } from "../functions/unique.ts";
-import { clamp } from "../functions/arithmetic.ts";
-import { full, tensor, type TensorData } from "../functions/creation.ts";
-import { sizesAndOptions, type SizesAndOptions, type TensorOptions } from "../functions/options.ts";
-import { where } from "../functions/elementwise.ts";
-import { made } from "../functions/legacy.ts";
-import type { Operand } from "../functions/operands.ts";
-import { movedim, transpose } from "../functions/shape.ts";
-import { nonzero } from "../functions/gathering.ts";
-import { strides } from "../shape.ts";
-import type { Tensor } from "../tensor.ts";
+import { BYTES } from "../core/dtype.ts";
+import * as triangular from "../functions/shape/triangular.ts";
+import * as decompositions from "../functions/linalg/decompositions.ts";
+import * as differences from "../functions/reduction/differences.ts";
+import * as joining from "../functions/shape/joining.ts";
+import * as orientation from "../functions/shape/orientation.ts";
+import * as placing from "../functions/shape/placing.ts";
+import * as products from "../functions/linalg/products.ts";
+import * as special from "../functions/pointwise/special.ts";
+import * as statistics from "../functions/reduction/statistics.ts";
+import * as distinct from "../functions/indexing/unique.ts";
+import type { Unique, UniqueOptions } from "../functions/indexing/unique.ts";
+import { clamp } from "../functions/pointwise/arithmetic.ts";
+import { full, tensor, type TensorData } from "../functions/creation/creation.ts";
+import { sizesAndOptions, type SizesAndOptions, type TensorOptions } from "../functions/creation/options.ts";
+import { where } from "../functions/pointwise/elementwise.ts";
+import { made } from "../functions/creation/legacy.ts";
+import type { Operand } from "../functions/pointwise/operands.ts";
+import { movedim, transpose } from "../functions/shape/shape.ts";
+import { nonzero } from "../functions/indexing/gathering.ts";
+import { strides } from "../core/shape.ts";
+import type { Tensor } from "../core/tensor.ts";
 
 /** `(2, 3)`, `([2, 3])` or `({ size: [2, 3] })`, with options. */
 type NewTensor = (...args: SizesAndOptions | [TensorOptions & { size: readonly number[] }]) => Tensor;
 
-declare module "../tensor.ts" {
+declare module "../core/tensor.ts" {
   interface Tensor {
     /** Parts of nearly equal size, or up to given places. */
     tensorSplit: Method<typeof joining.tensorSplit, "tensorSplit">;

@@ -1,6 +1,6 @@
 import { callableMethod } from "../signatures/callable.ts";
 import type { MethodForms } from "../signatures/types.ts";
-import { Tensor } from "../tensor.ts";
+import { Tensor } from "../core/tensor.ts";
 
 /** A function whose first parameter is the tensor, as a method; by its name it is also called as table.ts says. */
 export type Method<F, N = unknown> = F extends (input: Tensor, ...rest: infer R) => infer T

@@ -1,13 +1,13 @@
 // Methods that read, convert and write.
 import { install, installAccessor, installAs, installGetter, type Method } from "./install.ts";
 import { CPU, type Device } from "../platform/device.ts";
-import * as gradientHooks from "../gradientHooks.ts";
-import * as conversion from "../functions/conversion.ts";
-import * as data from "../functions/data.ts";
-import * as inplace from "../functions/inplace.ts";
-import * as random from "../functions/random.ts";
+import * as gradientHooks from "../recording/gradientHooks.ts";
+import * as conversion from "../functions/creation/conversion.ts";
+import * as data from "../functions/creation/data.ts";
+import * as inplace from "../functions/pointwise/inplace.ts";
+import * as random from "../functions/creation/random.ts";
 
-declare module "../tensor.ts" {
+declare module "../core/tensor.ts" {
   interface Tensor {
     /**
      * The value of a tensor of one element: a number, or a boolean of a bool tensor. Computes what is pending.

@@ -1,10 +1,10 @@
 // Methods that combine elements.
 import { install, installAs, type Method } from "./install.ts";
 import type { ValuesAndIndices } from "../functions/results.ts";
-import * as linalg from "../functions/linalg.ts";
-import * as reduction from "../functions/reduction.ts";
+import * as linalg from "../functions/linalg/linalg.ts";
+import * as reduction from "../functions/reduction/reduction.ts";
 
-declare module "../tensor.ts" {
+declare module "../core/tensor.ts" {
   interface Tensor {
     /** Sum over dimensions (all by default). */
     sum: Method<typeof reduction.sum, "sum">;

@@ -3,7 +3,7 @@ import { coalesce, toDense, toSparse, transposed } from "../sparse/index.ts";
 import { SparseTensor } from "../sparse/sparseTensor.ts";
 import { installAs, type Method } from "./install.ts";
 
-declare module "../tensor.ts" {
+declare module "../core/tensor.ts" {
   interface Tensor {
     /** A sparse tensor with all its zeros; other tensors as they are. */
     toDense: Method<typeof toDense>;

@@ -1,7 +1,7 @@
 import type * as tfjs from "@tensorflow/tfjs-core";
-import { attr, type TfRef } from "../lowering.ts";
-import { TRAINING_ONLY } from "../onnx.ts";
-import { defineOp, type Op } from "../op.ts";
+import { attr, type TfRef } from "../lowering/lowering.ts";
+import { TRAINING_ONLY } from "../lowering/onnx.ts";
+import { defineOp, type Op } from "../recording/op.ts";
 
 const T = attr.type("float32");
 const PLAIN = { none: "an optimizer's update is not differentiable" };

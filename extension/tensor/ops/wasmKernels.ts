@@ -1,6 +1,6 @@
 // What tfjs's wasm backend has no good kernel of.
 import type * as tfjs from "@tensorflow/tfjs-core";
-import type { Tfjs } from "../op.ts";
+import type { Tfjs } from "../recording/op.ts";
 
 type Pair = readonly [number, number];
 type Padding = readonly [top: number, bottom: number, left: number, right: number];

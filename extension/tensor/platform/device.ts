@@ -1,5 +1,5 @@
 // Where tensors are: PyTorch's devices, of which there is one here. The engine decides what computes.
-import { TensorError } from "../errors.ts";
+import { TensorError } from "../core/errors.ts";
 
 const TYPES: readonly string[] =
   "cpu, cuda, ipu, xpu, mkldnn, opengl, opencl, ideep, hip, ve, fpga, maia, xla, lazy, vulkan, mps, meta, hpu, mtia, privateuseone".split(

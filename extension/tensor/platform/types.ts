@@ -1,6 +1,6 @@
 // Element types by PyTorch's names, those included that tensors can't have, and what is known of them.
-import { TensorError } from "../errors.ts";
-import type { DType } from "../dtype.ts";
+import { TensorError } from "../core/errors.ts";
+import type { DType } from "../core/dtype.ts";
 
 export const float32 = "float32" satisfies DType;
 export const float = float32;

@@ -1,4 +1,4 @@
-import { TensorError } from "../errors.ts";
+import { TensorError } from "../core/errors.ts";
 import { boxMuller16 } from "./boxMuller.ts";
 import { double, type Draw, forEachChunk, WORDS } from "./draw.ts";
 import type { Generator } from "./generator.ts";

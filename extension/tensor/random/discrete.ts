@@ -1,4 +1,4 @@
-import { internal, TensorError } from "../errors.ts";
+import { internal, TensorError } from "../core/errors.ts";
 import { exponential } from "./continuous.ts";
 import { type Draw, forEachChunk, type NumberArray, WORDS } from "./draw.ts";
 import type { Generator } from "./generator.ts";

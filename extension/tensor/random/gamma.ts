@@ -1,5 +1,5 @@
-import { TensorError } from "../errors.ts";
-import { lgamma } from "../ops/specialValues.ts";
+import { TensorError } from "../core/errors.ts";
+import { lgamma } from "../ops/elementwise/specialValues.ts";
 import type { Draw } from "./draw.ts";
 import type { Generator } from "./generator.ts";
 

@@ -1,6 +1,6 @@
 // Derivatives of Gamma and Dirichlet samples by their parameters, -(∂cdf/∂α) / pdf: the approximations of PyTorch's
 // _standard_gamma_grad and _dirichlet_grad (aten/src/ATen/native/Distributions.h), by region of the parameters.
-import { digamma } from "../ops/specialValues.ts";
+import { digamma } from "../ops/elementwise/specialValues.ts";
 
 const { abs, exp, fround, log, sqrt } = Math;
 

@@ -1,4 +1,4 @@
-import { TensorError } from "../errors.ts";
+import { TensorError } from "../core/errors.ts";
 import { Mt19937, type Threshold } from "./mt19937.ts";
 
 /** Seed of a generator that was never seeded: PyTorch's `default_rng_seed_val`. */

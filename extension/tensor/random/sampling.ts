@@ -1,4 +1,4 @@
-import { TensorError } from "../errors.ts";
+import { TensorError } from "../core/errors.ts";
 import { multinomial, randint, randperm } from "./discrete.ts";
 import { Generator } from "./generator.ts";
 

@@ -1,9 +1,9 @@
-import { allocate, type DType, type HostArray } from "../dtype.ts";
-import { TensorError } from "../errors.ts";
-import { Value } from "../graph.ts";
-import type { Shape } from "../shape.ts";
-import { numel } from "../shape.ts";
-import { Tensor } from "../tensor.ts";
+import { allocate, type DType, type HostArray } from "../core/dtype.ts";
+import { TensorError } from "../core/errors.ts";
+import { Value } from "../recording/graph.ts";
+import type { Shape } from "../core/shape.ts";
+import { numel } from "../core/shape.ts";
+import { Tensor } from "../core/tensor.ts";
 import { Generator } from "./generator.ts";
 
 /** A draw of ./draws.ts whose inputs are known: fills an array, or only moves the generator on as far. */

@@ -1,4 +1,4 @@
-import { TensorError } from "../errors.ts";
+import { TensorError } from "../core/errors.ts";
 
 interface Parameter {
   readonly name: string;

@@ -1,6 +1,6 @@
-import { TensorError } from "../errors.ts";
-import { withGradients } from "../scope.ts";
-import { Tensor } from "../tensor.ts";
+import { TensorError } from "../core/errors.ts";
+import { withGradients } from "../recording/scope.ts";
+import { Tensor } from "../core/tensor.ts";
 import { bound, isNamed, overloadsOf, type Overload } from "./bind.ts";
 import type { Callables } from "./types.ts";
 import { METHODS, SIGNATURES } from "./table.ts";

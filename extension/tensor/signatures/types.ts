@@ -1,7 +1,7 @@
 // The types of functions called as table.ts says. An implementation's own type stays: what it lacks is added.
-import type { DType } from "../dtype.ts";
+import type { DType } from "../core/dtype.ts";
 import type { RandomStream } from "../random/stream.ts";
-import type { Tensor } from "../tensor.ts";
+import type { Tensor } from "../core/tensor.ts";
 import type { METHODS, SIGNATURES } from "./table.ts";
 
 type Split<S extends string> = S extends `${infer A} ${infer B}` ? [A, ...Split<B>] : S extends "" ? [] : [S];

@@ -1,16 +1,16 @@
 // Sparse matrices: made, put in order, and multiplied with dense ones by gathering rows and adding them up.
-import { apply } from "../apply.ts";
-import { allocate } from "../dtype.ts";
-import { TensorError } from "../errors.ts";
-import { composed, named } from "../functions/operands.ts";
-import { fillValue } from "../graph.ts";
-import { add, mul } from "../ops/elementwise.ts";
-import { indexAdd, indexSelect } from "../ops/indexing.ts";
-import { permute, reshape } from "../ops/movement.ts";
-import { slice } from "../ops/slicing.ts";
-import { valuesOf } from "../runtime.ts";
-import { formatDims, numel, range, strides, type Shape } from "../shape.ts";
-import { fromHost, Tensor } from "../tensor.ts";
+import { apply } from "../recording/apply.ts";
+import { allocate } from "../core/dtype.ts";
+import { TensorError } from "../core/errors.ts";
+import { composed, named } from "../functions/pointwise/operands.ts";
+import { fillValue } from "../recording/graph.ts";
+import { add, mul } from "../ops/elementwise/elementwise.ts";
+import { indexAdd, indexSelect } from "../ops/movement/indexing.ts";
+import { permute, reshape } from "../ops/movement/movement.ts";
+import { slice } from "../ops/movement/slicing.ts";
+import { valuesOf } from "../planning/runtime.ts";
+import { formatDims, numel, range, strides, type Shape } from "../core/shape.ts";
+import { fromHost, Tensor } from "../core/tensor.ts";
 import { SparseTensor } from "./sparseTensor.ts";
 
 /** A row of the coordinates: of every element that of one dimension. */

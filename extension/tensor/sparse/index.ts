@@ -1,16 +1,16 @@
 // PyTorch's torch.sparse, and what makes sparse tensors.
-import { TensorError } from "../errors.ts";
-import type { DType } from "../dtype.ts";
-import { add, mul } from "../functions/arithmetic.ts";
-import { tensor, type Nested } from "../functions/creation.ts";
-import { nonzero } from "../functions/gathering.ts";
-import { castTo, composed } from "../functions/operands.ts";
-import { apply } from "../apply.ts";
-import { indexSelect } from "../ops/indexing.ts";
-import { permute, reshape } from "../ops/movement.ts";
-import { valuesOf } from "../runtime.ts";
-import { strides, type Shape } from "../shape.ts";
-import { fromHost, Tensor } from "../tensor.ts";
+import { TensorError } from "../core/errors.ts";
+import type { DType } from "../core/dtype.ts";
+import { add, mul } from "../functions/pointwise/arithmetic.ts";
+import { tensor, type Nested } from "../functions/creation/creation.ts";
+import { nonzero } from "../functions/indexing/gathering.ts";
+import { castTo, composed } from "../functions/pointwise/operands.ts";
+import { apply } from "../recording/apply.ts";
+import { indexSelect } from "../ops/movement/indexing.ts";
+import { permute, reshape } from "../ops/movement/movement.ts";
+import { valuesOf } from "../planning/runtime.ts";
+import { strides, type Shape } from "../core/shape.ts";
+import { fromHost, Tensor } from "../core/tensor.ts";
 import { checkPlaces, coalesce, sparseProduct, toDense, transposed } from "./functions.ts";
 import { SparseTensor } from "./sparseTensor.ts";
 

@@ -1,7 +1,7 @@
-import { TensorError } from "../errors.ts";
-import { fillValue, type Value } from "../graph.ts";
-import type { Shape } from "../shape.ts";
-import { Tensor } from "../tensor.ts";
+import { TensorError } from "../core/errors.ts";
+import { fillValue, type Value } from "../recording/graph.ts";
+import type { Shape } from "../core/shape.ts";
+import { Tensor } from "../core/tensor.ts";
 
 /**
  * A matrix of which only some elements are stored, by their coordinates: PyTorch's `torch.sparse_coo` layout. Made by

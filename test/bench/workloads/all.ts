@@ -1,4 +1,4 @@
-import type { Experiment } from "../../../extension/nn/experiment.ts";
+import type { Experiment } from "../../../extension/nn/experiment/experiment.ts";
 import autoencoder from "./autoencoder.nn.ts";
 import bertBase from "./bert-base.nn.ts";
 import cnn from "./cnn.nn.ts";

@@ -2,7 +2,7 @@
 // reach, are there after any number of steps.
 import { beforeEach, describe, expect, it } from "vitest";
 import { nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
-import { keep } from "../../../extension/tensor/runtime.ts";
+import { keep } from "../../../extension/tensor/planning/runtime.ts";
 import { onEachEngine } from "../engines.ts";
 
 const STEPS = [1, 3, 18];

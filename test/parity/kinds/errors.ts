@@ -1,4 +1,4 @@
-import { TensorError } from "../../../extension/tensor/errors.ts";
+import { TensorError } from "../../../extension/tensor/core/errors.ts";
 import type { Json } from "../format.ts";
 import { build, type ModelSpec } from "../models.ts";
 import { argument, callArguments, keywords, lookUp } from "../names.ts";

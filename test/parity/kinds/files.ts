@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 import process from "node:process";
 import { inspect } from "node:util";
-import { loadFile } from "../../../extension/engine/tensorFiles.ts";
+import { loadFile } from "../../../extension/engine/files/tensorFiles.ts";
 import {
   isTuple,
   PthError,
@@ -13,20 +13,20 @@ import {
   writePth,
   type PthKey,
   type PthValue,
-} from "../../../extension/formats/pth.ts";
+} from "../../../extension/formats/pth/pth.ts";
 import {
   encodeSafetensors,
   loadSafetensors,
   SafetensorsError,
   writeSafetensors,
-} from "../../../extension/formats/safetensors.ts";
+} from "../../../extension/formats/safetensors/safetensors.ts";
 import {
   type EncodableDtype,
   encodeElements,
   type StoredDtype,
   type TensorEntry,
 } from "../../../extension/formats/tensorData.ts";
-import type { StateDict } from "../../../extension/nn/stateDict.ts";
+import type { StateDict } from "../../../extension/nn/module/stateDict.ts";
 import { firstOf, Unsupported } from "../format.ts";
 import { build, type ModelSpec } from "../models.ts";
 import { runFolder, type FolderExpectation, type FolderSpec } from "./folders.ts";

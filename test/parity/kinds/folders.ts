@@ -1,9 +1,9 @@
 // Folders of Hugging Face with a BERT: outputs at given inputs, and the tokens of texts.
 import { join } from "node:path";
-import { FILES } from "../../../extension/engine/userFiles.ts";
+import { FILES } from "../../../extension/engine/host/userFiles.ts";
 import { setTensorFiles } from "../../../extension/nn/files.ts";
 import { nn, type Tensor } from "../../../extension/nn/index.ts";
-import { noGrad } from "../../../extension/tensor/scope.ts";
+import { noGrad } from "../../../extension/tensor/recording/scope.ts";
 import { compare, decode, EXACT, firstOf, prefixed, type JsonTensor, type Tolerance } from "../format.ts";
 import { camelCase } from "../names.ts";
 

@@ -1,7 +1,7 @@
 import { torch } from "../../../extension/nn/index.ts";
-import type { Module } from "../../../extension/nn/module.ts";
-import { noGrad } from "../../../extension/tensor/scope.ts";
-import { Tensor } from "../../../extension/tensor/tensor.ts";
+import type { Module } from "../../../extension/nn/module/module.ts";
+import { noGrad } from "../../../extension/tensor/recording/scope.ts";
+import { Tensor } from "../../../extension/tensor/core/tensor.ts";
 import {
   compare,
   decode,

@@ -1,5 +1,5 @@
 import { torch } from "../../../extension/nn/index.ts";
-import type { Tensor } from "../../../extension/tensor/tensor.ts";
+import type { Tensor } from "../../../extension/tensor/core/tensor.ts";
 import {
   compareAll,
   compareValues,
@@ -10,7 +10,7 @@ import {
   type JsonDigest,
   type JsonTensor,
 } from "../format.ts";
-import { valuesOf } from "../../../extension/tensor/runtime.ts";
+import { valuesOf } from "../../../extension/tensor/planning/runtime.ts";
 import { build, type ModelSpec } from "../models.ts";
 import { callArguments, keywords, lookUp } from "../names.ts";
 

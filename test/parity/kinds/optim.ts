@@ -1,6 +1,6 @@
 import { nn, torch } from "../../../extension/nn/index.ts";
 import type { Optimizer } from "../../../extension/nn/optim/optimizer.ts";
-import { Tensor } from "../../../extension/tensor/tensor.ts";
+import { Tensor } from "../../../extension/tensor/core/tensor.ts";
 import {
   compare,
   decode,

@@ -1,7 +1,7 @@
-import { noGrad } from "../../../extension/tensor/scope.ts";
-import type { Module } from "../../../extension/nn/module.ts";
+import { noGrad } from "../../../extension/tensor/recording/scope.ts";
+import type { Module } from "../../../extension/nn/module/module.ts";
 import { torch } from "../../../extension/nn/index.ts";
-import { Tensor } from "../../../extension/tensor/tensor.ts";
+import { Tensor } from "../../../extension/tensor/core/tensor.ts";
 import { firstOf, prefixed } from "../format.ts";
 import { build, type ModelSpec } from "../models.ts";
 

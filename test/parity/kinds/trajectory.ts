@@ -1,9 +1,9 @@
 import { data, torch } from "../../../extension/nn/index.ts";
-import type { Module } from "../../../extension/nn/module.ts";
+import type { Module } from "../../../extension/nn/module/module.ts";
 import type { Optimizer } from "../../../extension/nn/optim/optimizer.ts";
-import { valuesOf } from "../../../extension/tensor/runtime.ts";
-import { noGrad } from "../../../extension/tensor/scope.ts";
-import { fromHost, type Tensor } from "../../../extension/tensor/tensor.ts";
+import { valuesOf } from "../../../extension/tensor/planning/runtime.ts";
+import { noGrad } from "../../../extension/tensor/recording/scope.ts";
+import { fromHost, type Tensor } from "../../../extension/tensor/core/tensor.ts";
 import {
   compare,
   compareAll,

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { startingRecord } from "../../../extension/protocol/engine.ts";
-import { RunSession } from "../../../extension/supervisor/session.ts";
+import { RunSession } from "../../../extension/supervisor/runs/session.ts";
 
 vi.mock("vscode", () => ({
   Uri: { joinPath: (...parts: unknown[]) => parts.join("/") },

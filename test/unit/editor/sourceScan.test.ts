@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { array, assert, constantFrom, property } from "fast-check";
-import { maskSource } from "../../../extension/editor/sourceMask.ts";
-import { scanSource } from "../../../extension/editor/sourceScan.ts";
+import { maskSource } from "../../../extension/editor/language/sourceMask.ts";
+import { scanSource } from "../../../extension/editor/language/sourceScan.ts";
 
 const names = (source: string): string[] => scanSource(source).models.map((model) => model.name);
 const experiments = (source: string): string[] =>

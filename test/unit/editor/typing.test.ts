@@ -1,15 +1,20 @@
 import { describe, expect, test } from "vitest";
-import { dataCalls } from "../../../extension/editor/deprecatedCalls.ts";
-import { maskSource } from "../../../extension/editor/sourceMask.ts";
+import { dataCalls } from "../../../extension/editor/language/deprecatedCalls.ts";
+import { maskSource } from "../../../extension/editor/language/sourceMask.ts";
 import {
   argumentsOf,
   callSpan,
   isLiteral,
   offsetFinder,
   shifted,
-} from "../../../extension/editor/textSpans.ts";
-import { describeFact, factsOf, outputLabel, parameterLabel } from "../../../extension/editor/typingFacts.ts";
-import { variableTypes } from "../../../extension/editor/variableTypes.ts";
+} from "../../../extension/editor/language/textSpans.ts";
+import {
+  describeFact,
+  factsOf,
+  outputLabel,
+  parameterLabel,
+} from "../../../extension/editor/language/typingFacts.ts";
+import { variableTypes } from "../../../extension/editor/language/variableTypes.ts";
 import type { CallReport, FileReport, SummaryRow } from "../../../extension/protocol/preview.ts";
 
 describe("spans of a text", () => {

@@ -1,8 +1,8 @@
 // Mistakes in a user's model are told in PyTorch's words, at the user's line, with the path of the module that made them.
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { describeError } from "../../../extension/engine/userErrors.ts";
-import { loadUserModule } from "../../../extension/engine/userModule.ts";
+import { describeError } from "../../../extension/engine/host/userErrors.ts";
+import { loadUserModule } from "../../../extension/engine/host/userModule.ts";
 import { loadExecutor } from "../../../extension/executors/index.ts";
 import * as library from "../../../extension/nn/index.ts";
 import { setWarningSink } from "../../../extension/nn/warnings.ts";

@@ -1,10 +1,10 @@
 // A class that several experiments build: each export is shown as its own model.
 import { expect, test } from "vitest";
 import { selectModels } from "../../../extension/cli/inspect.ts";
-import { experimentsOf, lensesOf } from "../../../extension/editor/lensModel.ts";
-import { scanSource } from "../../../extension/editor/sourceScan.ts";
-import { factsOf, outputLabel, parameterLabel } from "../../../extension/editor/typingFacts.ts";
-import { inspect } from "../../../extension/engine/inspect.ts";
+import { experimentsOf, lensesOf } from "../../../extension/editor/language/lensModel.ts";
+import { scanSource } from "../../../extension/editor/language/sourceScan.ts";
+import { factsOf, outputLabel, parameterLabel } from "../../../extension/editor/language/typingFacts.ts";
+import { inspect } from "../../../extension/engine/preview/inspect.ts";
 import { findModel, modelTitle } from "../../../extension/protocol/modelForms.ts";
 import type { FileReport } from "../../../extension/protocol/preview.ts";
 import { DEFAULTS } from "../../../extension/nn/summary/statistics.ts";

@@ -15,7 +15,7 @@ import {
   type Tensor,
 } from "../../../extension/nn/index.ts";
 import type { MetricRow } from "../../../extension/protocol/run.ts";
-import { AnomalyError } from "../../../extension/tensor/anomaly.ts";
+import { AnomalyError } from "../../../extension/tensor/recording/anomaly.ts";
 import { train, weightsOf, type Parameters, type Trained } from "./training.ts";
 
 let folder: string;

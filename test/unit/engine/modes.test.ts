@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { beforeAll, expect, test } from "vitest";
-import { sweepRates } from "../../../extension/engine/lrFinder.ts";
-import { prepare } from "../../../extension/engine/prepare.ts";
+import { sweepRates } from "../../../extension/engine/training/lrFinder.ts";
+import { prepare } from "../../../extension/engine/training/prepare.ts";
 import { profileStep } from "../../../extension/engine/profiler/profile.ts";
 import { loadExecutor, type LoadedExecutor } from "../../../extension/executors/index.ts";
 import {

@@ -1,13 +1,13 @@
 // What a profile says of a training step: whose each op is, what it costs, what the backward pass keeps.
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { profileStep } from "../../../extension/engine/profiler/profile.ts";
-import { prepare } from "../../../extension/engine/prepare.ts";
+import { prepare } from "../../../extension/engine/training/prepare.ts";
 import { loadExecutor, type LoadedExecutor } from "../../../extension/executors/index.ts";
 import { data, experiment, F, nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
 import { Profile, type LayerProfile } from "../../../extension/protocol/profile.ts";
 import { profileLines } from "../../../extension/cli/profile.ts";
-import { inspection, keep, setExecutor } from "../../../extension/tensor/runtime.ts";
-import { scope } from "../../../extension/tensor/scope.ts";
+import { inspection, keep, setExecutor } from "../../../extension/tensor/planning/runtime.ts";
+import { scope } from "../../../extension/tensor/recording/scope.ts";
 import * as v from "valibot";
 
 let executor: LoadedExecutor;

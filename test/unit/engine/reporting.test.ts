@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { RunControl } from "../../../extension/engine/control.ts";
-import { Means } from "../../../extension/engine/means.ts";
-import { Reporter } from "../../../extension/engine/reporter.ts";
-import type { RunDirectory } from "../../../extension/engine/runDirectory.ts";
-import { Speed } from "../../../extension/engine/speed.ts";
+import { RunControl } from "../../../extension/engine/training/control.ts";
+import { Means } from "../../../extension/engine/training/means.ts";
+import { Reporter } from "../../../extension/engine/reporting/reporter.ts";
+import type { RunDirectory } from "../../../extension/engine/reporting/runDirectory.ts";
+import { Speed } from "../../../extension/engine/training/speed.ts";
 import type { MetricRow } from "../../../extension/protocol/run.ts";
 
 const row = (step: number): MetricRow => ({ kind: "step", step, epoch: 1, time: 0, values: {} });

@@ -2,9 +2,9 @@ import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { loadTraining } from "../../../extension/engine/trainingFile.ts";
+import { loadTraining } from "../../../extension/engine/resume/trainingFile.ts";
 import { loadExecutor } from "../../../extension/executors/index.ts";
-import { readPth } from "../../../extension/formats/pth.ts";
+import { readPth } from "../../../extension/formats/pth/pth.ts";
 import {
   data,
   experiment,

@@ -3,7 +3,7 @@ import os from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { AppendFile } from "../../../extension/files/append.ts";
-import { RunDirectory } from "../../../extension/engine/runDirectory.ts";
+import { RunDirectory } from "../../../extension/engine/reporting/runDirectory.ts";
 import type { MetricRow, RunRecord } from "../../../extension/protocol/run.ts";
 
 let folder: string;

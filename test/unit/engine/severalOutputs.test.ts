@@ -1,7 +1,7 @@
 // Models with several inputs, outputs and targets: trained, validated, and evaluated by a step of the user's own.
 import { beforeAll, expect, test } from "vitest";
-import { evaluate } from "../../../extension/engine/evaluator.ts";
-import { prepare } from "../../../extension/engine/prepare.ts";
+import { evaluate } from "../../../extension/engine/evaluation/evaluator.ts";
+import { prepare } from "../../../extension/engine/training/prepare.ts";
 import { loadExecutor } from "../../../extension/executors/index.ts";
 import {
   data,

@@ -3,13 +3,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { loadTensors } from "../../../extension/engine/tensorFiles.ts";
+import { loadTensors } from "../../../extension/engine/files/tensorFiles.ts";
 import { loadExecutor } from "../../../extension/executors/index.ts";
 import { openTensors } from "../../../extension/formats/tensorSource.ts";
-import { PthTensor, readPth } from "../../../extension/formats/pth.ts";
-import "../../../extension/engine/library.ts";
+import { PthTensor, readPth } from "../../../extension/formats/pth/pth.ts";
+import "../../../extension/engine/host/library.ts";
 import { nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
-import type { StateDict } from "../../../extension/nn/stateDict.ts";
+import type { StateDict } from "../../../extension/nn/module/stateDict.ts";
 
 const golden = fileURLToPath(new URL("../../fixtures/golden/files/data/", import.meta.url));
 

@@ -1,8 +1,8 @@
 import { beforeAll, describe, expect, test } from "vitest";
-import type { Batches } from "../../../extension/engine/batches.ts";
-import { evaluate } from "../../../extension/engine/evaluator.ts";
-import { prepare, type Prepared } from "../../../extension/engine/prepare.ts";
-import { previewBatch } from "../../../extension/engine/previewData.ts";
+import type { Batches } from "../../../extension/engine/training/batches.ts";
+import { evaluate } from "../../../extension/engine/evaluation/evaluator.ts";
+import { prepare, type Prepared } from "../../../extension/engine/training/prepare.ts";
+import { previewBatch } from "../../../extension/engine/preview/previewData.ts";
 import { loadExecutor } from "../../../extension/executors/index.ts";
 import {
   data,

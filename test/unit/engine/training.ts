@@ -3,17 +3,17 @@ import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { expect } from "vitest";
-import { CheckpointPolicy } from "../../../extension/engine/checkpointPolicy.ts";
-import { Checkpoints } from "../../../extension/engine/checkpoints.ts";
-import { RunControl } from "../../../extension/engine/control.ts";
-import { limitsOf } from "../../../extension/engine/limits.ts";
-import { prepare, type Prepared } from "../../../extension/engine/prepare.ts";
-import { Reporter } from "../../../extension/engine/reporter.ts";
-import { RunDirectory } from "../../../extension/engine/runDirectory.ts";
-import { Trainer } from "../../../extension/engine/trainer.ts";
-import { cutMetrics, loadTraining } from "../../../extension/engine/trainingFile.ts";
-import { Generators } from "../../../extension/engine/trainingState.ts";
-import { savePoint, type TrainerState } from "../../../extension/engine/trainerState.ts";
+import { CheckpointPolicy } from "../../../extension/engine/resume/checkpointPolicy.ts";
+import { Checkpoints } from "../../../extension/engine/resume/checkpoints.ts";
+import { RunControl } from "../../../extension/engine/training/control.ts";
+import { limitsOf } from "../../../extension/engine/training/limits.ts";
+import { prepare, type Prepared } from "../../../extension/engine/training/prepare.ts";
+import { Reporter } from "../../../extension/engine/reporting/reporter.ts";
+import { RunDirectory } from "../../../extension/engine/reporting/runDirectory.ts";
+import { Trainer } from "../../../extension/engine/training/trainer.ts";
+import { cutMetrics, loadTraining } from "../../../extension/engine/resume/trainingFile.ts";
+import { Generators } from "../../../extension/engine/resume/trainingState.ts";
+import { savePoint, type TrainerState } from "../../../extension/engine/training/trainerState.ts";
 import {
   data,
   experiment,

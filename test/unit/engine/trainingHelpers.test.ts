@@ -1,10 +1,10 @@
 import { beforeAll, describe, expect, test } from "vitest";
-import { CheckpointPolicy } from "../../../extension/engine/checkpointPolicy.ts";
-import { EarlyStopping } from "../../../extension/engine/earlyStopping.ts";
-import { sweepRates, suggested } from "../../../extension/engine/lrFinder.ts";
-import { prepare } from "../../../extension/engine/prepare.ts";
+import { CheckpointPolicy } from "../../../extension/engine/resume/checkpointPolicy.ts";
+import { EarlyStopping } from "../../../extension/engine/training/earlyStopping.ts";
+import { sweepRates, suggested } from "../../../extension/engine/training/lrFinder.ts";
+import { prepare } from "../../../extension/engine/training/prepare.ts";
 import { loadExecutor } from "../../../extension/executors/index.ts";
-import type { EarlyStoppingOptions } from "../../../extension/nn/experiment.ts";
+import type { EarlyStoppingOptions } from "../../../extension/nn/experiment/experiment.ts";
 import {
   data,
   experiment,

@@ -2,8 +2,8 @@ import fs from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
-import { symbolicSize } from "../../../extension/engine/callSites.ts";
-import { inspect } from "../../../extension/engine/inspect.ts";
+import { symbolicSize } from "../../../extension/engine/preview/callSites.ts";
+import { inspect } from "../../../extension/engine/preview/inspect.ts";
 import type { CallReport, FileReport } from "../../../extension/protocol/preview.ts";
 
 const examples = fileURLToPath(new URL("../../../media/examples", import.meta.url));

@@ -2,8 +2,8 @@ import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { describeError } from "../../../extension/engine/userErrors.ts";
-import { loadUserModule, SyntaxErrors } from "../../../extension/engine/userModule.ts";
+import { describeError } from "../../../extension/engine/host/userErrors.ts";
+import { loadUserModule, SyntaxErrors } from "../../../extension/engine/host/userModule.ts";
 import type { UserError } from "../../../extension/protocol/errors.ts";
 
 let folder: string;

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { GraphBuilder } from "../../../extension/executors/tensorflow/graphBuilder.ts";
-import { attr } from "../../../extension/tensor/lowering.ts";
+import { GraphBuilder } from "../../../extension/executors/tensorflow/graph/graphBuilder.ts";
+import { attr } from "../../../extension/tensor/lowering/lowering.ts";
 
 test("each of the tensors that are taken together waits for all others", () => {
   const b = new GraphBuilder();

@@ -1,5 +1,5 @@
 import { expect } from "vitest";
-import { PthError, readPth } from "../../../extension/formats/pth.ts";
+import { PthError, readPth } from "../../../extension/formats/pth/pth.ts";
 
 export { craft } from "../../fuzz/archive.ts";
 

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
-import { loadSafetensors, SafetensorsError } from "../../../extension/formats/safetensors.ts";
+import { loadSafetensors, SafetensorsError } from "../../../extension/formats/safetensors/safetensors.ts";
 import { statisticsOf } from "../../../extension/formats/statistics.ts";
 import { openTensors } from "../../../extension/formats/tensorSource.ts";
 import {

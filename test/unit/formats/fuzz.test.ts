@@ -4,11 +4,11 @@ import process from "node:process";
 import { fileURLToPath } from "node:url";
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
-import { openPth, PthError, PthTensor, readPth, type PthValue } from "../../../extension/formats/pth.ts";
-import { loadSafetensors, SafetensorsError } from "../../../extension/formats/safetensors.ts";
-import { Budget } from "../../../extension/formats/pthError.ts";
+import { openPth, PthError, PthTensor, readPth, type PthValue } from "../../../extension/formats/pth/pth.ts";
+import { loadSafetensors, SafetensorsError } from "../../../extension/formats/safetensors/safetensors.ts";
+import { Budget } from "../../../extension/formats/pth/pthError.ts";
 import { openSource } from "../../../extension/formats/byteSource.ts";
-import { ZipReader } from "../../../extension/formats/zipReader.ts";
+import { ZipReader } from "../../../extension/formats/zip/zipReader.ts";
 import { craft } from "./crafted.ts";
 
 const RUNS = Number(process.env["LAYERWISE_FUZZ_RUNS"] ?? 600);

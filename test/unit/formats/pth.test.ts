@@ -14,8 +14,8 @@ import {
   wholeTensor,
   type PthKey,
   type PthValue,
-} from "../../../extension/formats/pth.ts";
-import { TORCH_DTYPES } from "../../../extension/formats/pthObjects.ts";
+} from "../../../extension/formats/pth/pth.ts";
+import { TORCH_DTYPES } from "../../../extension/formats/pth/pthObjects.ts";
 import { DTYPE_BYTES, type StoredDtype } from "../../../extension/formats/tensorData.ts";
 
 const fixture = (name: string): Buffer =>

@@ -8,7 +8,7 @@ import {
   PthTensor,
   readPth,
   wholeTensor,
-} from "../../../extension/formats/pth.ts";
+} from "../../../extension/formats/pth/pth.ts";
 import { toFloat32 } from "../../../extension/formats/tensorData.ts";
 import { craft, floats, refusal, storage, tensor, text } from "./crafted.ts";
 

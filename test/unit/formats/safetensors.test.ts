@@ -11,7 +11,7 @@ import {
   type SafetensorsDefect,
   SafetensorsError,
   writeSafetensors,
-} from "../../../extension/formats/safetensors.ts";
+} from "../../../extension/formats/safetensors/safetensors.ts";
 import { DTYPE_BYTES, type StoredDtype, type TensorEntry } from "../../../extension/formats/tensorData.ts";
 
 /** C128 is PyTorch's alone. */

@@ -3,7 +3,7 @@ import os from "node:os";
 import path from "node:path";
 import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { EventFile, hasEventFiles } from "../../../extension/engine/eventFile.ts";
+import { EventFile, hasEventFiles } from "../../../extension/engine/reporting/eventFile.ts";
 import { eventRecord, fileVersion, maskedCrc32c, record } from "../../../extension/formats/tensorboard.ts";
 import { startingRecord } from "../../../extension/protocol/engine.ts";
 

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { loadExecutor } from "../../../extension/executors/index.ts";
 import { copy, nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
-import { setExecutor } from "../../../extension/tensor/runtime.ts";
+import { setExecutor } from "../../../extension/tensor/planning/runtime.ts";
 
 beforeAll(async () => {
   await loadExecutor("cpu");

@@ -5,7 +5,7 @@ import path from "node:path";
 import { gzipSync } from "node:zlib";
 import { PNG } from "pngjs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { diskFiles, userFolder } from "../../../extension/engine/dataFiles.ts";
+import { diskFiles, userFolder } from "../../../extension/engine/files/dataFiles.ts";
 import { loadExecutor } from "../../../extension/executors/index.ts";
 import { setDataFiles } from "../../../extension/nn/data/access.ts";
 import { data, torch, transforms, type Tensor } from "../../../extension/nn/index.ts";

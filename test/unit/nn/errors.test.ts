@@ -1,7 +1,7 @@
 import { beforeAll, expect, test } from "vitest";
 import { loadExecutor } from "../../../extension/executors/index.ts";
 import { F, nn, torch, type Tensor } from "../../../extension/nn/index.ts";
-import { TensorError } from "../../../extension/tensor/errors.ts";
+import { TensorError } from "../../../extension/tensor/core/errors.ts";
 
 beforeAll(async () => {
   await loadExecutor("cpu");

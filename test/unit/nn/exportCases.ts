@@ -1,6 +1,6 @@
 // Models that are exported in every format: a call of each is compared with what its file computes.
 import { F, nn, torch, type Tensor } from "../../../extension/nn/index.ts";
-import type { Module } from "../../../extension/nn/module.ts";
+import type { Module } from "../../../extension/nn/module/module.ts";
 import { Autoencoder } from "../../../media/examples/autoencoder.nn.ts";
 import { DigitsCNN } from "../../../media/examples/digits.nn.ts";
 import { CNN } from "../../../media/examples/fashion.nn.ts";

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { format, torch } from "layerwise";
 import { loadExecutor } from "../../../extension/executors/index.ts";
-import { setExecutor } from "../../../extension/tensor/runtime.ts";
+import { setExecutor } from "../../../extension/tensor/planning/runtime.ts";
 
 type Case = [value: number | string | boolean, spec: string, text: string | null, error?: string];
 

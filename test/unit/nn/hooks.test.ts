@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import { loadExecutor } from "../../../extension/executors/index.ts";
 import { nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
-import type { Gradients } from "../../../extension/nn/hooks.ts";
+import type { Gradients } from "../../../extension/nn/module/hooks.ts";
 
 beforeAll(async () => {
   await loadExecutor("cpu");

@@ -5,7 +5,7 @@ import { PNG } from "pngjs";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { data, torch, type Tensor } from "layerwise";
 import { loadExecutor } from "../../../extension/executors/index.ts";
-import { writePng } from "../../../extension/formats/png.ts";
+import { writePng } from "../../../extension/formats/images/png.ts";
 import { setTensorFiles } from "../../../extension/nn/files.ts";
 
 interface Case {

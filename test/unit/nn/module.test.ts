@@ -1,8 +1,8 @@
 import { beforeAll, describe, expect, expectTypeOf, test } from "vitest";
 import { loadExecutor } from "../../../extension/executors/index.ts";
 import { copy, data, F, nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
-import { TensorError } from "../../../extension/tensor/errors.ts";
-import { Node } from "../../../extension/tensor/graph.ts";
+import { TensorError } from "../../../extension/tensor/core/errors.ts";
+import { Node } from "../../../extension/tensor/recording/graph.ts";
 
 beforeAll(async () => {
   await loadExecutor("cpu");

@@ -2,14 +2,14 @@
 import { fork, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import "../../../extension/engine/library.ts";
+import "../../../extension/engine/host/library.ts";
 import { loadExecutor } from "../../../extension/executors/index.ts";
 import { encodeOnnx } from "../../../extension/formats/onnx.ts";
 import { nn, torch, type Tensor } from "../../../extension/nn/index.ts";
 import { onnxGraph } from "../../../extension/nn/onnx/graph.ts";
 import { tensorsIn } from "../../../extension/nn/onnx/recording.ts";
-import type { Module } from "../../../extension/nn/module.ts";
-import { valuesOf } from "../../../extension/tensor/runtime.ts";
+import type { Module } from "../../../extension/nn/module/module.ts";
+import { valuesOf } from "../../../extension/tensor/planning/runtime.ts";
 import { ACTIVATIONS, FUNCTIONS, Lambda, LANGUAGE, LAYERS, NETWORKS, type Inputs } from "./exportCases.ts";
 
 beforeAll(async () => {

@@ -4,12 +4,12 @@ import os from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, expectTypeOf, test } from "vitest";
-import { FILES } from "../../../extension/engine/userFiles.ts";
+import { FILES } from "../../../extension/engine/host/userFiles.ts";
 import { loadExecutor } from "../../../extension/executors/index.ts";
 import { setTensorFiles } from "../../../extension/nn/files.ts";
 import { nn, torch, type Tensor } from "../../../extension/nn/index.ts";
 import { setWarningSink, type WarningSink } from "../../../extension/nn/warnings.ts";
-import { setExecutor } from "../../../extension/tensor/runtime.ts";
+import { setExecutor } from "../../../extension/tensor/planning/runtime.ts";
 
 const base = fileURLToPath(new URL("../../fixtures/golden/files/data/bert_tiny", import.meta.url));
 const classifier = fileURLToPath(new URL("../../fixtures/huggingface/files/data/bin", import.meta.url));

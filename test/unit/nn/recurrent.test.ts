@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { nn, summary, torch, type Tensor } from "../../../extension/nn/index.ts";
 import { setWarningSink } from "../../../extension/nn/warnings.ts";
-import { grad } from "../../../extension/tensor/autograd.ts";
+import { grad } from "../../../extension/tensor/recording/autograd.ts";
 
 type PackedSequence = nn.utils.rnn.PackedSequence;
 const { packPaddedSequence } = nn.utils.rnn;

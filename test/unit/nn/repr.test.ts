@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { py } from "../../../extension/nn/repr.ts";
+import { py } from "../../../extension/nn/module/repr.ts";
 
 /** Strings and what Python's repr gives for them. */
 const CASES: readonly (readonly [text: string, repr: string])[] = [

@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, expectTypeOf, test 
 import { loadExecutor } from "../../../extension/executors/index.ts";
 import { F, nn, torch, type Tensor } from "../../../extension/nn/index.ts";
 import { setWarningSink, type WarningSink } from "../../../extension/nn/warnings.ts";
-import { setExecutor } from "../../../extension/tensor/runtime.ts";
+import { setExecutor } from "../../../extension/tensor/planning/runtime.ts";
 
 let warnings: string[];
 let sink: WarningSink;

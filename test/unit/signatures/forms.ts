@@ -1,7 +1,7 @@
 // The ways in which PyTorch's signatures allow a call to be written.
 import { readFileSync } from "node:fs";
 import { camelCase as plain } from "../../parity/names.ts";
-import { Tensor } from "../../../extension/tensor/tensor.ts";
+import { Tensor } from "../../../extension/tensor/core/tensor.ts";
 
 type Signatures = Readonly<Record<string, Readonly<Record<string, readonly string[]>>>>;
 

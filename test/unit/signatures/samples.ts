@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { camelCase, keywords, argument } from "../../parity/names.ts";
 import type { GradSpec } from "../../parity/kinds/grad.ts";
 import { cases, execute, type Names } from "../../functionPrograms.ts";
-import { Tensor } from "../../../extension/tensor/tensor.ts";
+import { Tensor } from "../../../extension/tensor/core/tensor.ts";
 import type { Call } from "./forms.ts";
 
 const root = new URL("../../fixtures/", import.meta.url);

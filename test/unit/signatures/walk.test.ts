@@ -3,9 +3,9 @@ import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { F, nn, torch } from "layerwise";
 import { loadExecutor } from "../../../extension/executors/index.ts";
 import { BINDING, WITH_OPTIONS } from "../../../extension/nn/functional/signatures.ts";
-import { setExecutor } from "../../../extension/tensor/runtime.ts";
+import { setExecutor } from "../../../extension/tensor/planning/runtime.ts";
 import { SIGNATURES } from "../../../extension/tensor/signatures/table.ts";
-import { Tensor } from "../../../extension/tensor/tensor.ts";
+import { Tensor } from "../../../extension/tensor/core/tensor.ts";
 import { forms, limited, overloads, type Parameter } from "./forms.ts";
 import { samples, type Sample } from "./samples.ts";
 
@@ -218,7 +218,7 @@ describe("nn", () => {
 
 /** What takes nothing that could be named, or a function. */
 const UNLISTED =
-  "manualSeed seed initialSeed getRngState setRngState isTensor isGradEnabled resultType save load index to setRequiresGrad size numel dim ndim stride nelement elementSize isFloatingPoint cpu requiresGrad_ cuda pinMemory numpy toDense toSparse multiHeadAttentionForward vmap getDefaultDtype setDefaultDtype getDefaultDevice setDefaultDevice sparseCooTensor spmm";
+  "new manualSeed seed initialSeed getRngState setRngState isTensor isGradEnabled resultType save load index to setRequiresGrad size numel dim ndim stride nelement elementSize isFloatingPoint cpu requiresGrad_ cuda pinMemory numpy toDense toSparse multiHeadAttentionForward vmap getDefaultDtype setDefaultDtype getDefaultDevice setDefaultDevice sparseCooTensor spmm";
 
 test("every function that PyTorch has is in a table", () => {
   const listed = new Set([

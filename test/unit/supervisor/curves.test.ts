@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { MetricRow } from "../../../extension/protocol/run.ts";
-import { Curves } from "../../../extension/supervisor/metrics.ts";
+import { Curves } from "../../../extension/supervisor/runs/metrics.ts";
 
 const row = (kind: MetricRow["kind"], step: number): MetricRow => ({
   kind,

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { writeAtomic } from "../../../extension/files/writeAtomic.ts";
-import { removeUnfinished } from "../../../extension/supervisor/export.ts";
+import { removeUnfinished } from "../../../extension/supervisor/engines/export.ts";
 
 test("what a killed writer left is removed, and nothing else", async () => {
   const folder = mkdtempSync(join(tmpdir(), "layerwise-"));

@@ -4,9 +4,9 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { startingRecord } from "../../../extension/protocol/engine.ts";
 import { METRICS_FILE, type MetricRow, type RunRecord } from "../../../extension/protocol/run.ts";
-import { isResumable, resumedEvents, resumeRequest } from "../../../extension/supervisor/resume.ts";
-import { writeRecord } from "../../../extension/supervisor/runDirectory.ts";
-import { RunSession, type SessionChange } from "../../../extension/supervisor/session.ts";
+import { isResumable, resumedEvents, resumeRequest } from "../../../extension/supervisor/runs/resume.ts";
+import { writeRecord } from "../../../extension/supervisor/runs/runDirectory.ts";
+import { RunSession, type SessionChange } from "../../../extension/supervisor/runs/session.ts";
 
 let directory: string;
 beforeEach(async () => {

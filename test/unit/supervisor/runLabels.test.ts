@@ -2,8 +2,8 @@ import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { readRows } from "../../../extension/supervisor/metrics.ts";
-import { readLabels, writeLabels } from "../../../extension/supervisor/runLabels.ts";
+import { readRows } from "../../../extension/supervisor/runs/metrics.ts";
+import { readLabels, writeLabels } from "../../../extension/supervisor/runs/runLabels.ts";
 
 let directory: string;
 beforeEach(() => {

@@ -9,7 +9,7 @@ import {
   type CheckpointRecord,
   type RunRecord,
 } from "../../../extension/protocol/run.ts";
-import { readLabels } from "../../../extension/supervisor/runLabels.ts";
+import { readLabels } from "../../../extension/supervisor/runs/runLabels.ts";
 import { test, until } from "../../harness.ts";
 import { ENDLESS_EPOCHS, simpleNN } from "../../models.ts";
 import { newestRun } from "../../runDirectories.ts";

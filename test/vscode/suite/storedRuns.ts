@@ -1,7 +1,7 @@
 /** Runs that are over, as trainings leave them on the disk. */
 import fs from "node:fs";
 import path from "node:path";
-import { writeSafetensors } from "../../../extension/formats/safetensors.ts";
+import { writeSafetensors } from "../../../extension/formats/safetensors/safetensors.ts";
 import { startingRecord } from "../../../extension/protocol/engine.ts";
 import {
   CHECKPOINTS_FOLDER,
@@ -9,7 +9,7 @@ import {
   METRICS_FILE,
   type RunRecord,
 } from "../../../extension/protocol/run.ts";
-import { runsRoot, writeRecord } from "../../../extension/supervisor/runDirectory.ts";
+import { runsRoot, writeRecord } from "../../../extension/supervisor/runs/runDirectory.ts";
 
 interface StoredRun extends Partial<RunRecord> {
   id: string;

@@ -3,7 +3,7 @@ import fs from "node:fs";
 import path from "node:path";
 import * as vscode from "vscode";
 import { RUNS_FOLDER } from "../../../extension/protocol/run.ts";
-import { readSafetensors } from "../../../extension/formats/safetensors.ts";
+import { readSafetensors } from "../../../extension/formats/safetensors/safetensors.ts";
 import { deferred } from "../../../extension/supervisor/deferred.ts";
 import { test, until } from "../../harness.ts";
 import { checkpointFiles, newestRun, runRecords } from "../../runDirectories.ts";

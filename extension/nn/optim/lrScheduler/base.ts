@@ -1,5 +1,5 @@
-import { TensorError } from "../../../tensor/errors.ts";
-import { py, snakeCase } from "../../repr.ts";
+import { TensorError } from "../../../tensor/core/errors.ts";
+import { py, snakeCase } from "../../module/repr.ts";
 import { warnOnce } from "../../warnings.ts";
 import { beforeStep, Optimizer, require, type ParamGroup } from "../optimizer.ts";
 

@@ -1,5 +1,5 @@
 // Schedules made of schedules: one after the other, or all at once.
-import { TensorError } from "../../../tensor/errors.ts";
+import { TensorError } from "../../../tensor/core/errors.ts";
 import { bind, REQUIRED } from "../../arguments.ts";
 import { require, type Optimizer } from "../optimizer.ts";
 import { countUpTo, LRScheduler, type SchedulerStateDict } from "./base.ts";

@@ -1,6 +1,6 @@
 // Cosine annealing (Loshchilov and Hutter 2017, https://arxiv.org/abs/1608.03983).
 import { bind, REQUIRED } from "../../arguments.ts";
-import { py } from "../../repr.ts";
+import { py } from "../../module/repr.ts";
 import { require, type Optimizer } from "../optimizer.ts";
 import { LRScheduler, requireInteger } from "./base.ts";
 

@@ -1,6 +1,6 @@
-import { TensorError } from "../../../tensor/errors.ts";
+import { TensorError } from "../../../tensor/core/errors.ts";
 import { bind, REQUIRED } from "../../arguments.ts";
-import { py, snakeCase } from "../../repr.ts";
+import { py, snakeCase } from "../../module/repr.ts";
 import { camelCase, require, type Optimizer } from "../optimizer.ts";
 import {
   LRScheduler,

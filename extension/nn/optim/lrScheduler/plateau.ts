@@ -1,6 +1,6 @@
-import { internal, TensorError } from "../../../tensor/errors.ts";
-import { valuesOf } from "../../../tensor/runtime.ts";
-import type { Tensor } from "../../../tensor/tensor.ts";
+import { internal, TensorError } from "../../../tensor/core/errors.ts";
+import { valuesOf } from "../../../tensor/planning/runtime.ts";
+import type { Tensor } from "../../../tensor/core/tensor.ts";
 import { bind } from "../../arguments.ts";
 import { require, type Optimizer } from "../optimizer.ts";
 import { LRScheduler, warnEpoch, type PerGroup, type SchedulerStateDict } from "./base.ts";

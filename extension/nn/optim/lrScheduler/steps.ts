@@ -1,5 +1,5 @@
 // Schedules that multiply the rate: at certain epochs, at every epoch, or by the user's function.
-import { TensorError } from "../../../tensor/errors.ts";
+import { TensorError } from "../../../tensor/core/errors.ts";
 import { bind, REQUIRED } from "../../arguments.ts";
 import { require, type Optimizer } from "../optimizer.ts";
 import { countUpTo, LRScheduler, typeName, type SchedulerStateDict } from "./base.ts";

@@ -1,7 +1,7 @@
-import { applyAll } from "../../apply.ts";
-import { TRAINING_ONLY } from "../../onnx.ts";
-import { defineOp, type GradientContext, type Op, type Signature } from "../../op.ts";
-import { scope } from "../../scope.ts";
+import { applyAll } from "../../recording/apply.ts";
+import { TRAINING_ONLY } from "../../lowering/onnx.ts";
+import { defineOp, type GradientContext, type Op, type Signature } from "../../recording/op.ts";
+import { scope } from "../../recording/scope.ts";
 import { TensorFlowKernels, tfjsKernels, type Kernels } from "./kernels.ts";
 import { plainSequence } from "./plainKernels.ts";
 import { onnxGru } from "./onnxSequences.ts";

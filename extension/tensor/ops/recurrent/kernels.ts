@@ -1,6 +1,14 @@
 import type * as tfjs from "@tensorflow/tfjs-core";
-import { attr, scalar, vector, type Loop, type Stepped, type TfBuilder, type TfRef } from "../../lowering.ts";
-import type { Tfjs } from "../../op.ts";
+import {
+  attr,
+  scalar,
+  vector,
+  type Loop,
+  type Stepped,
+  type TfBuilder,
+  type TfRef,
+} from "../../lowering/lowering.ts";
+import type { Tfjs } from "../../recording/op.ts";
 import { matrixProduct, split } from "../wasmKernels.ts";
 
 /** Steps beyond which a graph repeats one step instead of writing them all down: it compiles in no time. */

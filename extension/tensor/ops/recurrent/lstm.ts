@@ -1,8 +1,8 @@
-import { applyAll } from "../../apply.ts";
-import { TRAINING_ONLY } from "../../onnx.ts";
-import { defineOp, type GradientContext, type Op, type Signature } from "../../op.ts";
-import { scope } from "../../scope.ts";
-import type { Tensor } from "../../tensor.ts";
+import { applyAll } from "../../recording/apply.ts";
+import { TRAINING_ONLY } from "../../lowering/onnx.ts";
+import { defineOp, type GradientContext, type Op, type Signature } from "../../recording/op.ts";
+import { scope } from "../../recording/scope.ts";
+import type { Tensor } from "../../core/tensor.ts";
 import { TensorFlowKernels, tfjsKernels, type Kernels } from "./kernels.ts";
 import { plainSequence } from "./plainKernels.ts";
 import { onnxLstm } from "./onnxSequences.ts";

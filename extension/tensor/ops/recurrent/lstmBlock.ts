@@ -1,5 +1,5 @@
-import { attr, scalar, vector, type TfBuilder, type TfRef } from "../../lowering.ts";
-import type { Signature } from "../../op.ts";
+import { attr, scalar, vector, type TfBuilder, type TfRef } from "../../lowering/lowering.ts";
+import type { Signature } from "../../recording/op.ts";
 import { TensorFlowKernels } from "./kernels.ts";
 import { before } from "./sequences.ts";
 

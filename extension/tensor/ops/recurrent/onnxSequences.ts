@@ -1,9 +1,9 @@
 // Recurrent layers in ONNX, which has one node for each: https://onnx.ai/onnx/operators/onnx__LSTM.html
-import { TensorError } from "../../errors.ts";
-import { attr } from "../../lowering.ts";
-import { ints, type OnnxAttribute, type OnnxBuilder, type OnnxRef } from "../../onnx.ts";
-import type { OnnxRule } from "../../op.ts";
-import { numel } from "../../shape.ts";
+import { TensorError } from "../../core/errors.ts";
+import { attr } from "../../lowering/lowering.ts";
+import { ints, type OnnxAttribute, type OnnxBuilder, type OnnxRef } from "../../lowering/onnx.ts";
+import type { OnnxRule } from "../../recording/op.ts";
+import { numel } from "../../core/shape.ts";
 import type { RnnAttributes } from "./rnn.ts";
 import type { Sequences } from "./sequences.ts";
 

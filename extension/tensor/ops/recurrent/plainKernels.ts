@@ -1,6 +1,6 @@
-import { lie, multiply, type PlainRule } from "../../plain.ts";
-import type { Meta, Signature } from "../../op.ts";
-import { numel } from "../../shape.ts";
+import { lie, multiply, type PlainRule } from "../../planning/plain.ts";
+import type { Meta, Signature } from "../../recording/op.ts";
+import { numel } from "../../core/shape.ts";
 import { unrolled, type Kernels } from "./kernels.ts";
 
 /** A matrix of floats somewhere in an array; a vector is one row. */

@@ -1,9 +1,9 @@
-import { applyAll } from "../../apply.ts";
-import { fillValue } from "../../graph.ts";
-import { TRAINING_ONLY } from "../../onnx.ts";
-import { defineOp, type GradientContext, type Op, type Signature } from "../../op.ts";
-import { scope } from "../../scope.ts";
-import { Tensor } from "../../tensor.ts";
+import { applyAll } from "../../recording/apply.ts";
+import { fillValue } from "../../recording/graph.ts";
+import { TRAINING_ONLY } from "../../lowering/onnx.ts";
+import { defineOp, type GradientContext, type Op, type Signature } from "../../recording/op.ts";
+import { scope } from "../../recording/scope.ts";
+import { Tensor } from "../../core/tensor.ts";
 import { TensorFlowKernels, tfjsKernels, type Kernels } from "./kernels.ts";
 import { plainSequence } from "./plainKernels.ts";
 import { onnxRnn } from "./onnxSequences.ts";

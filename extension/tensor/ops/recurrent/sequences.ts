@@ -1,6 +1,6 @@
-import { TensorError } from "../../errors.ts";
-import type { Meta } from "../../op.ts";
-import type { Cut, PartRule } from "../../parts.ts";
+import { TensorError } from "../../core/errors.ts";
+import type { Meta } from "../../recording/op.ts";
+import type { Cut, PartRule } from "../../planning/parts.ts";
 import type { Kernels, Step } from "./kernels.ts";
 
 /** Attributes of all recurrent ops. */

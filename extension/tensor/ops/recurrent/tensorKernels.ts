@@ -1,11 +1,21 @@
-import { apply } from "../../apply.ts";
-import type { GradientContext, Op, Signature } from "../../op.ts";
-import { range } from "../../shape.ts";
-import type { Tensor } from "../../tensor.ts";
-import { add, mul, relu, reluGrad, sigmoid, sigmoidGrad, sub, tanh, tanhGrad } from "../elementwise.ts";
-import { biasGrad, matmul } from "../matmul.ts";
-import { cat, permute } from "../movement.ts";
-import { slice } from "../slicing.ts";
+import { apply } from "../../recording/apply.ts";
+import type { GradientContext, Op, Signature } from "../../recording/op.ts";
+import { range } from "../../core/shape.ts";
+import type { Tensor } from "../../core/tensor.ts";
+import {
+  add,
+  mul,
+  relu,
+  reluGrad,
+  sigmoid,
+  sigmoidGrad,
+  sub,
+  tanh,
+  tanhGrad,
+} from "../elementwise/elementwise.ts";
+import { biasGrad, matmul } from "../matrix/matmul.ts";
+import { cat, permute } from "../movement/movement.ts";
+import { slice } from "../movement/slicing.ts";
 import { unrolled, type Kernels } from "./kernels.ts";
 
 const f = (op: Op<object>, ...inputs: Tensor[]): Tensor => apply(op, inputs, {});

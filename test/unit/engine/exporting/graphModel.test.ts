@@ -4,15 +4,15 @@ import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs-core";
 import { loadGraphModel } from "@tensorflow/tfjs-converter";
 import { beforeAll, describe, expect, test } from "vitest";
-import "../../../../extension/engine/library.ts";
+import "../../../../extension/engine/host/library.ts";
 import { graphModel } from "../../../../extension/engine/exporting/graphModel.ts";
 import { graphModelFiles } from "../../../../extension/engine/exporting/graphModelFiles.ts";
 import { WEB_OPS } from "../../../../extension/engine/exporting/webOps.ts";
 import { loadExecutor } from "../../../../extension/executors/index.ts";
 import { nn, torch, type Tensor } from "../../../../extension/nn/index.ts";
-import type { Module } from "../../../../extension/nn/module.ts";
+import type { Module } from "../../../../extension/nn/module/module.ts";
 import { tensorsIn } from "../../../../extension/nn/onnx/recording.ts";
-import { valuesOf } from "../../../../extension/tensor/runtime.ts";
+import { valuesOf } from "../../../../extension/tensor/planning/runtime.ts";
 import {
   ACTIVATIONS,
   FUNCTIONS,

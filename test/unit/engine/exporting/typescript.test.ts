@@ -6,14 +6,14 @@ import { join } from "node:path";
 import process from "node:process";
 import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import "../../../../extension/engine/library.ts";
+import "../../../../extension/engine/host/library.ts";
 import { encodeTypeScript } from "../../../../extension/engine/exporting/typescript.ts";
 import { loadExecutor } from "../../../../extension/executors/index.ts";
 import { nn, torch, type Tensor } from "../../../../extension/nn/index.ts";
-import type { Module } from "../../../../extension/nn/module.ts";
+import type { Module } from "../../../../extension/nn/module/module.ts";
 import { onnxGraph } from "../../../../extension/nn/onnx/graph.ts";
 import { tensorsIn } from "../../../../extension/nn/onnx/recording.ts";
-import { valuesOf } from "../../../../extension/tensor/runtime.ts";
+import { valuesOf } from "../../../../extension/tensor/planning/runtime.ts";
 import {
   ACTIVATIONS,
   FUNCTIONS,

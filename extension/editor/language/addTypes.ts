@@ -1,0 +1,33 @@
+import * as vscode from "vscode";
+import { showInformation } from "../show.ts";
+import { demandTrust } from "../../supervisor/trust.ts";
+
+/**
+ * Copies the types of `layerwise` into a workspace folder's `node_modules`, for tools that don't load the plugin of
+ * VS Code's TypeScript: `tsc` on a command line, other editors. Running needs no copy.
+ */
+export async function addTypes(extension: vscode.Extension<unknown>): Promise<void> {
+  demandTrust();
+  const folder = await pickFolder();
+  if (folder === undefined) return;
+  const target = vscode.Uri.joinPath(folder, "node_modules", "layerwise");
+  const manifest = vscode.Uri.joinPath(target, "package.json");
+  const version = String(extension.packageJSON.version);
+  await vscode.workspace.fs.createDirectory(target);
+  const types = vscode.Uri.joinPath(extension.extensionUri, "dist", "types");
+  await vscode.workspace.fs.copy(types, vscode.Uri.joinPath(target, "types"), { overwrite: true });
+  const text = `${JSON.stringify({ name: "layerwise", version, private: true, types: "./types/index.d.ts" }, null, 2)}\n`;
+  await vscode.workspace.fs.writeFile(manifest, new TextEncoder().encode(text));
+  void showInformation(
+    vscode.l10n.t(
+      "The types of layerwise {0} are in {1}.",
+      version,
+      vscode.workspace.asRelativePath(target, true),
+    ),
+  );
+}
+
+async function pickFolder(): Promise<vscode.Uri | undefined> {
+  const folders = vscode.workspace.workspaceFolders ?? [];
+  return folders.length > 1 ? (await vscode.window.showWorkspaceFolderPick())?.uri : folders[0]?.uri;
+}

@@ -1,0 +1,74 @@
+import * as vscode from "vscode";
+import { commandLink } from "../commands.ts";
+import { DisposableOwner } from "../disposable.ts";
+import { formatCount } from "../format.ts";
+import { MODEL_FILES, type SourceTarget } from "../ids.ts";
+import { lensesOf, type LensAction } from "./lensModel.ts";
+import type { Previews } from "../previews.ts";
+import { onSettingChange, setting } from "../settings.ts";
+import { scanSource, type SourceScan } from "./sourceScan.ts";
+
+/** Lenses above models and experiments: from the text at once, with the counts of the newest preview. */
+export class ModelLenses extends DisposableOwner implements vscode.CodeLensProvider {
+  readonly #previews: Previews;
+  readonly #scans = new WeakMap<vscode.TextDocument, { version: number; scan: SourceScan }>();
+  readonly #changed = this.own(new vscode.EventEmitter<void>());
+  readonly onDidChangeCodeLenses = this.#changed.event;
+
+  constructor(previews: Previews) {
+    super();
+    this.#previews = previews;
+    const refresh = (): void => this.#changed.fire();
+    this.own(previews.onDidChange(refresh));
+    this.own(onSettingChange("lenses.enabled", refresh));
+    this.own(vscode.workspace.onDidGrantWorkspaceTrust(refresh));
+    this.own(vscode.languages.registerCodeLensProvider({ pattern: MODEL_FILES }, this));
+  }
+
+  /** A report that comes for a text that was scanned already doesn't scan it again. */
+  #scan(document: vscode.TextDocument): SourceScan {
+    const known = this.#scans.get(document);
+    if (known?.version === document.version) return known.scan;
+    const scan = scanSource(document.getText());
+    this.#scans.set(document, { version: document.version, scan });
+    return scan;
+  }
+
+  provideCodeLenses(document: vscode.TextDocument): vscode.CodeLens[] {
+    if (!setting("lenses.enabled", document.uri)) return [];
+    const preview = this.#previews.follow(document);
+    const lenses = lensesOf(this.#scan(document), {
+      trusted: vscode.workspace.isTrusted,
+      report: preview.report,
+      lastCounts: preview.lastCounts,
+      counted: preview.withheld === undefined,
+    });
+    return lenses.map(
+      ({ line, action }) => new vscode.CodeLens(new vscode.Range(line, 0, line, 0), link(document, action)),
+    );
+  }
+}
+
+function link(document: vscode.TextDocument, action: LensAction): vscode.Command {
+  const target: SourceTarget = { file: document.uri.fsPath };
+  if (action.model !== undefined) target.model = action.model;
+  if (action.kind === "parameters") return commandLink("layerwise.preview", countTitle(action), target);
+  if (action.kind === "preview")
+    return commandLink("layerwise.preview", vscode.l10n.t("$(type-hierarchy) Preview"), target);
+  if (action.kind === "run") return commandLink("layerwise.run", vscode.l10n.t("$(play) Run"), target);
+  if (action.exportName !== undefined) target.exportName = action.exportName;
+  return action.kind === "train"
+    ? commandLink("layerwise.train", vscode.l10n.t("$(play) Train"), target)
+    : commandLink("layerwise.evaluate", vscode.l10n.t("$(beaker) Evaluate"), target);
+}
+
+function countTitle({ count, most }: LensAction & { kind: "parameters" }): string {
+  // A placeholder of about the same width, so that the lenses beside it stay where they are.
+  if (count === undefined) return vscode.l10n.t("… parameters");
+  // Of a class with several forms, each experiment has the lens of its own.
+  if (most !== undefined)
+    return vscode.l10n.t("{0} to {1} parameters", formatCount(count.total), formatCount(most));
+  const total = vscode.l10n.t("{0} parameters", formatCount(count.total));
+  const frozen = count.total - count.trainable;
+  return frozen === 0 ? total : vscode.l10n.t("{0}, {1} frozen", total, formatCount(frozen));
+}

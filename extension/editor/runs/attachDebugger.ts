@@ -1,0 +1,38 @@
+import * as vscode from "vscode";
+import { labelText } from "../../protocol/text/label.ts";
+import { EngineError } from "../../supervisor/errors.ts";
+
+/**
+ * Has VS Code's JavaScript debugger come to a run that waits for it.
+ * @throws EngineError when there is no such debugger, or it doesn't come
+ */
+export async function attachDebugger(file: string, name: string, url: string, dist: string): Promise<void> {
+  const folder = vscode.workspace.getWorkspaceFolder(vscode.Uri.file(file));
+  const started = await vscode.debug.startDebugging(folder, {
+    type: "node",
+    request: "attach",
+    // VS Code puts values in for `${…}`, and runs the command of `${command:…}`.
+    name: labelText(name),
+    websocketAddress: url,
+    continueOnAttach: true,
+    // The file is bundled when it is loaded: its breakpoints are placed when its script comes, before a line of it runs.
+    sourceMaps: true,
+    pauseForSourceMap: true,
+    // Of the user's files: what the engine's own maps name is not there to be stepped into.
+    resolveSourceMapLocations: ["**", `!${dist}/**`],
+    outFiles: [],
+    smartStep: true,
+    skipFiles: ["<node_internals>/**", `${dist}/**`],
+    autoAttachChildProcesses: false,
+    // Not `debug.properties`, which must not compute anything.
+    customPropertiesGenerator:
+      'this[Symbol.for("layerwise.properties")] ? this[Symbol.for("layerwise.properties")]() : this',
+  });
+  if (started) return;
+  const message = vscode.l10n.t("VS Code's JavaScript debugger could not be started.");
+  throw new EngineError({
+    code: "debugger",
+    message,
+    hint: vscode.l10n.t('Enable the built-in extension "JavaScript Debugger".'),
+  });
+}

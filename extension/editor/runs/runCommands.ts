@@ -1,0 +1,425 @@
+import { basename, dirname, join } from "node:path";
+import * as vscode from "vscode";
+import type { RunRequest } from "../../protocol/engine.ts";
+import { RUN_FILE, runTitle, type CheckpointRecord, type RunRecord } from "../../protocol/run.ts";
+import { EngineError, toUserError } from "../../supervisor/errors.ts";
+import { isResumable } from "../../supervisor/runs/resume.ts";
+import {
+  checkpointPath,
+  isLive,
+  lastCheckpoint,
+  listRuns,
+  readRecord,
+} from "../../supervisor/runs/runDirectory.ts";
+import { readLabels, writeLabels } from "../../supervisor/runs/runLabels.ts";
+import type { RunControl, RunSession } from "../../supervisor/runs/session.ts";
+import { deleteCheckpoint, deleteRun, type Deleted } from "../../supervisor/runs/trash.ts";
+import { runCommand } from "../commands.ts";
+import { formatAge, formatMetrics } from "../format.ts";
+import type {
+  CheckpointTarget,
+  EvaluationTarget,
+  MenuTarget,
+  ResumeTarget,
+  RunTarget,
+  SourceTarget,
+} from "../ids.ts";
+import type { Editors } from "../panels/editors.ts";
+import type { Panels } from "../panels/panels.ts";
+import type { Previews } from "../previews.ts";
+import { offerReveal, revealFile } from "../reveal.ts";
+import type { Runs, StartOptions } from "./runs.ts";
+import { pick, pickSeveral, showInformation, showWarning, showProgress, type PickItem } from "../show.ts";
+import {
+  chooseExperiment,
+  folderOf,
+  requireTrust,
+  runFolders,
+  saveSources,
+  sourceTarget,
+  type Experiment,
+} from "../targets.ts";
+
+/** Has a debugger come to a run that waits for one; false when none came, which the user was told. */
+export type Attach = (file: string, name: string, url: string) => Promise<boolean>;
+
+/** What the commands on experiments, runs and checkpoints do. */
+export class RunCommands {
+  readonly #runs: Runs;
+  readonly #previews: Previews;
+  readonly #stored: () => void;
+  readonly #panels: Panels;
+  readonly #editors: Editors;
+  readonly #attach: Attach;
+
+  /** @param stored called when what is on the disk was changed: watchers of some file systems are slow */
+  constructor(
+    runs: Runs,
+    previews: Previews,
+    panels: Panels,
+    editors: Editors,
+    stored: () => void,
+    attach: Attach,
+  ) {
+    this.#editors = editors;
+    this.#stored = stored;
+    this.#attach = attach;
+    this.#runs = runs;
+    this.#previews = previews;
+    this.#panels = panels;
+  }
+
+  async train(target?: SourceTarget | MenuTarget): Promise<void> {
+    const experiment = await this.#choose(target);
+    if (experiment === undefined) return;
+    const file = experiment.document.uri.fsPath;
+    const { exportName } = experiment;
+    // A second click, while nothing was to be seen of the first.
+    const starting = this.#runs.live.find(
+      ({ record }) =>
+        record.kind === "train" &&
+        record.state === "starting" &&
+        record.file === file &&
+        record.exportName === exportName,
+    );
+    if (starting !== undefined) await this.#panels.showRun(starting);
+    else await this.#start({ kind: "train", file, exportName });
+  }
+
+  /** Trains under VS Code's debugger: breakpoints in the file's own code hold, and its tensors can be looked at. */
+  async debug(target?: SourceTarget | MenuTarget): Promise<void> {
+    const experiment = await this.#choose(target);
+    if (experiment === undefined) return;
+    const file = experiment.document.uri.fsPath;
+    const { exportName } = experiment;
+    const attach = async (url: string): Promise<void> => {
+      if (!(await this.#attach(file, vscode.l10n.t("Training {0}", basename(file)), url)))
+        await session.control?.stop();
+    };
+    const session = await this.#runs.start({
+      kind: "train",
+      file,
+      exportName,
+      inspecting: (url) => void attach(url),
+    });
+    await this.#panels.showRun(session);
+  }
+
+  /** Evaluates the newest trained weights of an experiment. */
+  async evaluate(target?: SourceTarget | MenuTarget): Promise<void> {
+    const experiment = await this.#choose(target);
+    if (experiment === undefined) return;
+    const file = experiment.document.uri.fsPath;
+    const { exportName } = experiment;
+    const trained = (await listRuns(folderOf(file))).find(
+      ({ record }) =>
+        record.kind === "train" &&
+        record.file === file &&
+        record.exportName === exportName &&
+        (record.checkpoints.length > 0 || this.#runs.live.some(({ id }) => id === record.id)),
+    );
+    if (trained !== undefined) return this.evaluateCheckpoint({ directory: trained.directory });
+    const train = vscode.l10n.t("Train");
+    const text = vscode.l10n.t("There is nothing to evaluate yet: {0} has no checkpoint.", basename(file));
+    if ((await showInformation(text, train)) === train) await this.train({ file, exportName });
+  }
+
+  async evaluateCheckpoint(target?: EvaluationTarget): Promise<void> {
+    if (target === undefined) return;
+    requireTrust();
+    const session = await this.#runs.open(target.directory);
+    const { file, exportName } = session.record;
+    const checkpoint = await weights(session, target.checkpoint);
+    const evaluation = await this.#runs.start({ kind: "evaluate", file, exportName, checkpoint });
+    await this.#panels.showRun(evaluation);
+    await new Promise<void>((resolve) => {
+      if (!evaluation.live) resolve();
+      evaluation.subscribe(() => {
+        if (!evaluation.live) resolve();
+      });
+    });
+  }
+
+  /** Trains on from a checkpoint. */
+  async loadCheckpoint(target?: CheckpointTarget): Promise<void> {
+    if (target === undefined) return;
+    requireTrust();
+    const { file, exportName } = await readRecord(target.directory);
+    await this.#start({
+      kind: "train",
+      file,
+      exportName,
+      checkpoint: checkpointPath(target.directory, target.checkpoint),
+    });
+  }
+
+  async stop(target?: RunTarget): Promise<void> {
+    const session = await this.#chooseLive(target, vscode.l10n.t("Stop which run?"));
+    if (session === undefined) return;
+    const title = vscode.l10n.t("Stopping {0}…", runTitle(session.record));
+    await showProgress({ location: vscode.ProgressLocation.Window, title }, async () => {
+      await session.control?.stop();
+    });
+  }
+
+  async save(target?: RunTarget): Promise<void> {
+    const session = await this.#chooseLive(target, vscode.l10n.t("Save which run's weights?"));
+    if (session === undefined) return;
+    const path = await controlOf(session).checkpoint();
+    // Not awaited: the weights are saved, whatever the user does with the message.
+    void offerReveal(path, vscode.l10n.t("Saved {0}.", basename(path)));
+  }
+
+  async openRun(target?: RunTarget): Promise<void> {
+    if (target !== undefined) await this.#panels.showRun(await this.#runs.open(target.directory));
+  }
+
+  /** Goes on with a training that was interrupted. */
+  async resumeRun(target?: ResumeTarget): Promise<void> {
+    requireTrust();
+    const none = vscode.l10n.t("No training was interrupted.");
+    const run = target ?? (await chooseRun(vscode.l10n.t("Go on with which training?"), none, isResumable));
+    if (run === undefined) return;
+    const { file } = await readRecord(run.directory);
+    if (!(await saveSources(await vscode.workspace.openTextDocument(file)))) return;
+    await this.#panels.showRun(await this.#resume(run.directory, target?.rollback));
+  }
+
+  /** Asks before a run is taken from an owner that can't be seen from here. */
+  async #resume(directory: string, rollback: boolean | undefined): Promise<RunSession> {
+    const options = rollback === undefined ? {} : { rollback };
+    try {
+      return await this.#runs.resume(directory, options);
+    } catch (error) {
+      const { code, message } = toUserError(error);
+      if (code !== "locked") throw error;
+      const take = vscode.l10n.t("Take Over");
+      const risk = vscode.l10n.t("Two processes at work at once damage a run: has the other one ended?");
+      if ((await showWarning(`${message} ${risk}`, take)) !== take) return this.#runs.open(directory);
+      return this.#runs.resume(directory, { ...options, forceUnlock: true });
+    }
+  }
+
+  async openRuns(): Promise<void> {
+    const none = vscode.l10n.t("There are no runs yet.");
+    await this.openRun(await chooseRun(vscode.l10n.t("Runs"), none));
+  }
+
+  /** Draws runs over each other in the first one's panel. */
+  async compareRuns(target?: RunTarget, selected: readonly RunTarget[] = []): Promise<void> {
+    if (target === undefined) return;
+    const folder = dirname(target.directory);
+    const chosen = several(target, selected);
+    const others = chosen.length > 1 ? chosen.slice(1) : await chooseOthers(target);
+    if (others === undefined || others.length === 0) return;
+    if (others.some(({ directory }) => dirname(directory) !== folder))
+      throw new EngineError({
+        code: "usage",
+        message: vscode.l10n.t("Runs of different folders can't be drawn over each other."),
+      });
+    const panel = await this.#panels.showRun(await this.#runs.open(target.directory));
+    if ("compare" in panel) panel.compare(others.map(({ directory }) => basename(directory)));
+  }
+
+  async archiveRuns(archived: boolean, target?: RunTarget, selected?: readonly RunTarget[]): Promise<void> {
+    if (target === undefined) return;
+    for (const { directory } of several(target, selected))
+      await writeLabels(directory, { ...(await readLabels(directory)), archived });
+    this.#stored();
+  }
+
+  async renameRun(target?: RunTarget): Promise<void> {
+    if (target === undefined) return;
+    await (await import("./askLabels.ts")).askName(target.directory);
+    this.#stored();
+  }
+
+  async tagRun(target?: RunTarget): Promise<void> {
+    if (target === undefined) return;
+    await (await import("./askLabels.ts")).askTags(target.directory);
+    this.#stored();
+  }
+
+  async revealRun(target?: RunTarget): Promise<void> {
+    if (target !== undefined) await revealFile(join(target.directory, RUN_FILE));
+  }
+
+  async inspectCheckpoint(target?: CheckpointTarget): Promise<void> {
+    if (target !== undefined)
+      await this.#editors.inspect(checkpointPath(target.directory, target.checkpoint));
+  }
+
+  /** Shows how the weights of two checkpoints differ: of the older one, what became of it in the newer. */
+  async compareCheckpoints(
+    target?: CheckpointTarget,
+    selected: readonly CheckpointTarget[] = [],
+  ): Promise<void> {
+    if (target === undefined) return;
+    const chosen = several(target, selected).filter((one) => "checkpoint" in one);
+    const two = chosen.length === 1 ? await chooseSecond(target) : chosen;
+    if (two === undefined) return;
+    const [older, newer, ...more] = two.toSorted((a, b) =>
+      a.checkpoint.savedAt < b.checkpoint.savedAt ? -1 : 1,
+    );
+    if (older === undefined || newer === undefined || more.length > 0)
+      throw new EngineError({ code: "usage", message: vscode.l10n.t("Select two checkpoints to compare.") });
+    await this.#editors.compare(
+      checkpointPath(older.directory, older.checkpoint),
+      checkpointPath(newer.directory, newer.checkpoint),
+    );
+  }
+
+  async revealCheckpoint(target?: CheckpointTarget): Promise<void> {
+    if (target !== undefined) await revealFile(checkpointPath(target.directory, target.checkpoint));
+  }
+
+  async deleteCheckpoint(target?: CheckpointTarget, selected?: readonly CheckpointTarget[]): Promise<void> {
+    if (target === undefined) return;
+    const chosen = several(target, selected).filter((one) => "checkpoint" in one);
+    const text =
+      chosen.length === 1
+        ? vscode.l10n.t("Deleted {0}.", basename(target.checkpoint.file))
+        : vscode.l10n.t("Deleted {0} checkpoints.", chosen.length);
+    await this.#delete(chosen, (one) => deleteCheckpoint(one.directory, one.checkpoint), text);
+  }
+
+  async deleteRun(target?: RunTarget, selected?: readonly RunTarget[]): Promise<void> {
+    if (target === undefined) return;
+    const chosen = several(target, selected);
+    const text =
+      chosen.length === 1
+        ? vscode.l10n.t("Deleted run {0}.", basename(target.directory))
+        : vscode.l10n.t("Deleted {0} runs.", chosen.length);
+    await this.#delete(chosen, ({ directory }) => deleteRun(directory), text);
+  }
+
+  /** Deletes one after the other; what was deleted before one that can't be, can be had back too. */
+  async #delete<T>(chosen: readonly T[], remove: (one: T) => Promise<Deleted>, text: string): Promise<void> {
+    const deleted: Deleted[] = [];
+    try {
+      for (const one of chosen) deleted.push(await remove(one));
+    } finally {
+      if (deleted.length > 0) void this.#offerUndo(deleted, text);
+    }
+  }
+
+  /** The disk is freed once the message is gone. */
+  async #offerUndo(deleted: readonly Deleted[], text: string): Promise<void> {
+    this.#stored();
+    const undo = vscode.l10n.t("Undo");
+    const undone = (await showInformation(text, undo)) === undo;
+    // The last first: each has a record as it was before the next.
+    for (const one of deleted.toReversed()) await (undone ? one.undo() : one.purge());
+    if (undone) this.#stored();
+  }
+
+  async #choose(target: SourceTarget | MenuTarget | undefined): Promise<Experiment | undefined> {
+    requireTrust();
+    const experiment = await chooseExperiment(sourceTarget(target), this.#previews);
+    return experiment !== undefined && (await saveSources(experiment.document)) ? experiment : undefined;
+  }
+
+  async #start(options: StartOptions): Promise<void> {
+    await this.#panels.showRun(await this.#runs.start(options));
+  }
+
+  async #chooseLive(target: RunTarget | undefined, title: string): Promise<RunSession | undefined> {
+    const live = this.#runs.live;
+    // An editor's title menu passes its file.
+    if (target?.directory !== undefined) return live.find(({ directory }) => directory === target.directory);
+    if (live.length === 0) void showInformation(vscode.l10n.t("Nothing is running."));
+    if (live.length <= 1) return live[0];
+    const items = live.map((session) => ({ ...runItem(session), session }));
+    return (await pick(items, { title }))?.session;
+  }
+}
+
+/** What a command of a view means: the items that are selected, if the one it was called on is among them; it first. */
+function several<T extends RunTarget>(target: T, selected: readonly T[] = []): T[] {
+  const among = selected.includes(target);
+  return among ? [target, ...selected.filter((one) => one !== target)] : [target];
+}
+
+/** Asks for runs to draw beside one, of its folder. */
+async function chooseOthers({ directory }: RunTarget): Promise<RunTarget[] | undefined> {
+  const stored = await listRuns(dirname(dirname(dirname(directory))));
+  const items = stored
+    .filter((run) => run.record.kind === "train" && run.directory !== directory)
+    .map((run) => ({ ...runItem(run), directory: run.directory }));
+  if (items.length === 0) void showInformation(vscode.l10n.t("There is no other run."));
+  if (items.length === 0) return undefined;
+  const title = vscode.l10n.t("Compare with which runs?");
+  return pickSeveral(items, { title, matchOnDetail: true });
+}
+
+/** Asks for the checkpoint to compare one with, of all runs of its folder. */
+async function chooseSecond(first: CheckpointTarget): Promise<CheckpointTarget[] | undefined> {
+  const stored = await listRuns(dirname(dirname(dirname(first.directory))));
+  const items = stored.flatMap(({ directory, record }) =>
+    record.checkpoints
+      .filter(({ file }) => directory !== first.directory || file !== first.checkpoint.file)
+      .map((checkpoint) => ({
+        label: basename(checkpoint.file),
+        description: formatMetrics(checkpoint.metrics),
+        detail: `${record.id} · ${formatAge(checkpoint.savedAt)}`,
+        directory,
+        checkpoint,
+      })),
+  );
+  const title = vscode.l10n.t("Compare with which checkpoint?");
+  const second = await pick(items, { title, matchOnDetail: true });
+  return second && [first, second];
+}
+
+/** Asks which of the workspace's runs; `none` is said when there is none. */
+async function chooseRun(
+  title: string,
+  none: string,
+  wanted: (record: RunRecord) => boolean = () => true,
+): Promise<RunTarget | undefined> {
+  const lists = await Promise.all(runFolders().map((folder) => listRuns(folder)));
+  const items = lists
+    .flat()
+    .filter(({ record }) => wanted(record))
+    .map((run) => ({ ...runItem(run), directory: run.directory }));
+  if (items.length > 0) return pick(items, { title, matchOnDescription: true, matchOnDetail: true });
+  void showInformation(none);
+  return undefined;
+}
+
+/** Path of the weights to evaluate; a run that goes on and has none yet saves them now. */
+async function weights(session: RunSession, wanted: CheckpointRecord | undefined): Promise<string> {
+  const { checkpoints } = session.record;
+  const best = checkpoints.find(({ kind }) => kind === "best");
+  const checkpoint = wanted ?? best ?? lastCheckpoint(session.record);
+  if (checkpoint !== undefined) return checkpointPath(session.directory, checkpoint);
+  return controlOf(session).checkpoint();
+}
+
+function controlOf(session: RunSession): RunControl {
+  if (session.control !== undefined) return session.control;
+  throw new EngineError({
+    code: "no-checkpoint",
+    message: vscode.l10n.t("Run {0} is over and has no checkpoint.", session.id),
+  });
+}
+
+function runItem({ record, waitsFor = [] }: { record: RunRecord; waitsFor?: readonly string[] }): PickItem {
+  const what: Record<RunRequest["kind"], string> = { train: "graph-line", evaluate: "beaker" };
+  const waits = waitsFor.length > 0;
+  return {
+    icon: waits ? "watch" : isLive(record) ? "sync~spin" : what[record.kind],
+    label: runTitle(record),
+    description: [waits ? vscode.l10n.t("waiting") : record.state, formatMetrics(record.metrics)]
+      .filter((part) => part !== "")
+      .join(" · "),
+    detail: `${vscode.workspace.asRelativePath(record.file)} · ${record.id} · ${formatAge(record.createdAt)}`,
+  };
+}
+
+/** Shows what the status bar stands for: the run that goes on, else the log. */
+export async function statusAction(runs: Runs): Promise<void> {
+  const session = runs.foremost;
+  if (session === undefined) await runCommand("layerwise.showLog");
+  else await runCommand("layerwise.openRun", { directory: session.directory });
+}

@@ -1,0 +1,272 @@
+import { basename, dirname } from "node:path";
+import * as vscode from "vscode";
+import { startingRecord, type RunRequest } from "../../protocol/engine.ts";
+import { openRun, type Attachment } from "../../supervisor/runs/attach.ts";
+import { errorLine } from "../../supervisor/errors.ts";
+import type { EngineOptions } from "../../supervisor/engines/process.ts";
+import { readCurves } from "../../supervisor/runs/metrics.ts";
+import { RunQueue, type QueuedRun } from "../../supervisor/runs/queue.ts";
+import { resumedEvents, resumeRequest, type ResumeOptions } from "../../supervisor/runs/resume.ts";
+import { spawnRun, type RunEvents, type RunHandle, type RunOutcome } from "../../supervisor/runs/run.ts";
+import { dropRunDirectory, makeRunDirectory } from "../../supervisor/runs/newRun.ts";
+import { readRecord, runsRoot } from "../../supervisor/runs/runDirectory.ts";
+import { RunSession } from "../../supervisor/runs/session.ts";
+import { SpareEngine } from "../../supervisor/engines/spare.ts";
+import { DisposableOwner } from "../disposable.ts";
+import { CONTEXT_KEYS } from "../ids.ts";
+import type { Messages } from "../messages.ts";
+import { onSettingChange, setting } from "../settings.ts";
+import { showInformation, type Log } from "../show.ts";
+import { folderOf, requireTrust } from "../targets.ts";
+
+export interface StartOptions {
+  kind: RunRequest["kind"];
+  /** Absolute path of the `.nn.ts` file, as it is on disk. */
+  file: string;
+  exportName: string;
+  /** Absolute path of weights to begin with. */
+  checkpoint?: string;
+  /** Has the run wait for a debugger, and is told where it waits. */
+  inspecting?: (url: string) => void;
+}
+
+/** The runs of this window: those it started and those of others that it follows. */
+export class Runs extends DisposableOwner {
+  /** What the next run is to begin in. */
+  readonly spare: SpareEngine;
+  readonly #engine: () => EngineOptions;
+  readonly #messages: Messages;
+  readonly #queue: RunQueue;
+  /** Runs that go on, by directory, in the order in which they came here. */
+  readonly #sessions = new Map<string, RunSession>();
+  readonly #attachments = new Set<Attachment>();
+  /** Runs that are being read: the panels of a new window and its look around ask for the same ones. */
+  readonly #opening = new Map<string, Promise<RunSession>>();
+  readonly #changed = this.own(new vscode.EventEmitter<RunSession>());
+  /** Fires at each change of a run that goes on, up to ten times a second each, and when it ends. */
+  readonly onDidChange = this.#changed.event;
+
+  constructor(engine: () => EngineOptions, messages: Messages) {
+    super();
+    this.#engine = engine;
+    this.#messages = messages;
+    this.spare = new SpareEngine(engine);
+    this.#queue = new RunQueue(
+      (request, events) => spawnRun(request, events, this.#engine(), this.spare.take(request)),
+      setting("runs.maxActive"),
+      () => this.#tellTurns(),
+    );
+    // A host that died leaves its keys.
+    this.#updateContext();
+    this.own(
+      onSettingChange("runs.maxActive", () => {
+        this.#queue.limit = setting("runs.maxActive");
+      }),
+    );
+  }
+
+  /** Runs that go on, newest first. */
+  get live(): readonly RunSession[] {
+    return [...this.#sessions.values()].reverse();
+  }
+
+  /** The one that stands for all: at work rather than starting, and starting rather than waiting. */
+  get foremost(): RunSession | undefined {
+    const { live } = this;
+    return (
+      live.find(({ record }) => record.state !== "starting") ??
+      live.find(({ waitsFor }) => waitsFor.length === 0) ??
+      live[0]
+    );
+  }
+
+  /** Those of a folder that have no directory yet: it is made when they begin. */
+  notBegun(folder: string): RunSession[] {
+    const root = runsRoot(folder);
+    return this.live.filter(
+      ({ directory, record }) => record.state === "starting" && dirname(directory) === root,
+    );
+  }
+
+  /** Starts a run, or queues it when others are at work. */
+  async start(options: StartOptions): Promise<RunSession> {
+    requireTrust();
+    const { kind, file, exportName, checkpoint, inspecting } = options;
+    const scope = vscode.Uri.file(file);
+    const word = exportName === "default" ? basename(file).replace(/\.nn\.ts$/, "") : exportName;
+    const request: RunRequest = {
+      kind,
+      file,
+      exportName,
+      directory: await makeRunDirectory(folderOf(file), kind === "train" ? word : `${word}-evaluation`),
+      device: setting("device", scope),
+      outlive: kind === "train" && inspecting === undefined && setting("runs.outlive"),
+      ...(inspecting === undefined ? {} : { inspect: true }),
+      ...(kind === "train" && setting("runs.tensorboard", scope) ? { tensorboard: true } : {}),
+      ...(checkpoint === undefined ? {} : { checkpoint }),
+    };
+    const session = new RunSession(request.directory, startingRecord(request), true);
+    this.#enqueue(session, request, {
+      ...session.events,
+      ...(inspecting === undefined ? {} : { inspecting }),
+    });
+    return session;
+  }
+
+  /** Goes on with a training that was interrupted, in its own directory. */
+  async resume(
+    directory: string,
+    { rollback, forceUnlock }: Pick<ResumeOptions, "rollback" | "forceUnlock"> = {},
+  ): Promise<RunSession> {
+    requireTrust();
+    const known = this.#sessions.get(directory);
+    if (known !== undefined) return known;
+    const { endedAt: _, error: __, ...record } = await readRecord(directory);
+    const request = await resumeRequest(directory, {
+      outlive: setting("runs.outlive"),
+      ...(rollback === undefined ? {} : { rollback }),
+      ...(forceUnlock === undefined ? {} : { forceUnlock }),
+      ...(setting("runs.tensorboard", vscode.Uri.file(record.file)) ? { tensorboard: true } : {}),
+    });
+    const session = new RunSession(directory, { ...record, state: "starting" }, true);
+    session.restart(await readCurves(directory));
+    // A second click, while this one read.
+    const other = this.#sessions.get(directory);
+    if (other !== undefined) return other;
+    this.#enqueue(session, request, resumedEvents(session));
+    return session;
+  }
+
+  #enqueue(session: RunSession, request: RunRequest, events: RunEvents): void {
+    const { kind, file, exportName } = request;
+    const log = this.#logOf(session);
+    const run = this.#queue.enqueue(request, {
+      ...events,
+      hello: ({ pid, node }) => log.info(`process ${pid}, Node ${node}`),
+      log: (level, text) => (level === "warning" ? log.warn(text) : log[level](text)),
+      output: (_, text) => log.info(text.trimEnd()),
+    });
+    session.control = control(session, run);
+    this.#add(session);
+    log.info(`${request.resume === true ? "resume" : kind} ${file}#${exportName}`);
+    this.#tellTurns();
+    if (run.state === "waiting") this.#tellWaiting(session);
+    void run.ended.then((outcome) => this.#end(session, outcome, request));
+  }
+
+  /** A run by its directory: the one that goes on here, or what is on disk, followed while it goes on elsewhere. */
+  async open(directory: string): Promise<RunSession> {
+    const known = this.#sessions.get(directory) ?? this.#opening.get(directory);
+    if (known !== undefined) return known;
+    const opening = this.#read(directory).finally(() => this.#opening.delete(directory));
+    this.#opening.set(directory, opening);
+    return opening;
+  }
+
+  async #read(directory: string): Promise<RunSession> {
+    const attachment = await openRun(directory);
+    const { session } = attachment;
+    if (session.live) {
+      this.#add(session);
+      void this.#follow(attachment);
+    }
+    return session;
+  }
+
+  /** Ends what must not outlive the window, with its weights saved. */
+  async close(): Promise<void> {
+    for (const attachment of this.#attachments) attachment.detach();
+    await Promise.all([this.#queue.dispose(), this.spare.dispose()]);
+  }
+
+  async #follow(attachment: Attachment): Promise<void> {
+    this.#attachments.add(attachment);
+    await attachment.done;
+    this.#attachments.delete(attachment);
+    this.#remove(attachment.session);
+  }
+
+  #add(session: RunSession): void {
+    this.#sessions.set(session.directory, session);
+    session.subscribe(() => this.#changed.fire(session));
+    this.#changed.fire(session);
+    this.#updateContext();
+  }
+
+  #remove(session: RunSession): void {
+    if (!this.#sessions.delete(session.directory)) return;
+    this.#updateContext();
+    this.#changed.fire(session);
+  }
+
+  /** Who waits for whom, after each change of the queue. */
+  #tellTurns(): void {
+    for (const run of this.#queue.runs) {
+      const ids = this.#queue.before(run).map(({ request }) => basename(request.directory));
+      this.#sessions.get(run.request.directory)?.setWaitsFor(ids);
+    }
+  }
+
+  #tellWaiting(session: RunSession): void {
+    const text = vscode.l10n.t(
+      "Run {0} waits for the end of {1}: at most {2} at a time.",
+      session.id,
+      session.waitsFor.join(", "),
+      setting("runs.maxActive"),
+    );
+    void showInformation(text);
+  }
+
+  #updateContext(): void {
+    void vscode.commands.executeCommand("setContext", CONTEXT_KEYS.running, this.#sessions.size > 0);
+  }
+
+  #end(session: RunSession, outcome: RunOutcome, request: RunRequest): void {
+    const { record, error } = outcome;
+    if (record === undefined && request.resume !== true) void dropRunDirectory(request.directory);
+    session.setRecord(record ?? neverStarted(session, outcome), false);
+    this.#remove(session);
+    const log = this.#logOf(session);
+    if (error === undefined) log.info(`${session.record.state} after ${session.record.epoch} epochs`);
+    else log.error(errorLine(error));
+    // What the user did needs no message; what happened to the run does.
+    if (error !== undefined && error.code !== "cancelled" && !this.disposed) this.#messages.error(error);
+  }
+
+  #logOf(session: RunSession): Pick<Log, "info" | "warn" | "error"> {
+    const { log } = this.#messages;
+    const prefix = (text: string): string => `[${session.id}] ${text}`;
+    return {
+      info: (text) => log.info(prefix(text)),
+      warn: (text) => log.warn(prefix(text)),
+      error: (text) => log.error(prefix(text)),
+    };
+  }
+}
+
+function control(session: RunSession, run: QueuedRun): RunSession["control"] {
+  const handle = (): RunHandle => {
+    if (run.handle === undefined) throw new Error(`Run ${session.id} waits for its turn.`);
+    return run.handle;
+  };
+  return {
+    stop: () => run.stop(),
+    pause: async () => handle().pause(),
+    resume: async () => handle().resume(),
+    step: async () => handle().step(),
+    addEpochs: async (count) => handle().addEpochs(count),
+    setLearningRate: async (lr, optimizer) => handle().setLearningRate(lr, optimizer),
+    checkpoint: async () => handle().checkpoint(),
+  };
+}
+
+/** The record of a run that never wrote one, or didn't get so far this time. */
+function neverStarted(session: RunSession, outcome: RunOutcome): RunSession["record"] {
+  const cancelled = outcome.error?.code === "cancelled";
+  return {
+    ...session.record,
+    state: cancelled ? "stopped" : "failed",
+    endedAt: new Date().toISOString(),
+    ...(outcome.error === undefined || cancelled ? {} : { error: outcome.error }),
+  };
+}

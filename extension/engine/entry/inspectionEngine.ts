@@ -1,0 +1,108 @@
+import { setImmediate } from "node:timers/promises";
+import * as v from "valibot";
+import { comparisonBytes, comparisonSteps } from "../../formats/comparison.ts";
+import { statisticsSteps } from "../../formats/statistics.ts";
+import { openTensors, type TensorSource } from "../../formats/tensorSource.ts";
+import type {
+  InspectionEngineEvents,
+  InspectionEngineMethods,
+  TensorComparison,
+  TensorFile,
+} from "../../protocol/inspection.ts";
+import { connectParent, hello } from "../host/ipc.ts";
+import { EngineError } from "../host/userErrors.ts";
+
+/** Milliseconds between two words of how far it is, and two looks at whether it is still wanted. */
+const INTERVAL = 100;
+
+const open = new Map<string, TensorSource>();
+/** Calls that were cancelled: all up to this one. */
+let cancelled = 0;
+let calls = 0;
+
+const Path = v.string();
+const Index = v.pipe(v.number(), v.integer(), v.minValue(0));
+
+const methods: InspectionEngineMethods = {
+  open: async (path): Promise<TensorFile> => {
+    const { file, format, fileBytes, metadata, tensors } = source(v.parse(Path, path), true);
+    return {
+      file,
+      format,
+      bytes: fileBytes,
+      metadata: [...metadata],
+      tensors: tensors.map(({ name, dtype, shape, byteLength }) => ({
+        name,
+        dtype,
+        shape: [...shape],
+        bytes: byteLength,
+      })),
+    };
+  },
+  statistics: async (path, index) => {
+    const tensor = source(v.parse(Path, path)).tensors[v.parse(Index, index)];
+    if (tensor === undefined) throw failure(`${path} has no tensor of number ${index}.`);
+    // Read twice: for the range, then for the histogram.
+    return inSteps(statisticsSteps(tensor), 2 * tensor.byteLength);
+  },
+  compare: async (path, otherPath): Promise<TensorComparison> => {
+    const [a, b] = [source(v.parse(Path, path)), source(v.parse(Path, otherPath), true)];
+    const { changes, same } = await inSteps(comparisonSteps(a, b), comparisonBytes(a, b));
+    return {
+      changes: changes.map((one) => structuredClone(one) as TensorComparison["changes"][number]),
+      same,
+    };
+  },
+  cancel: async () => {
+    cancelled = calls;
+  },
+};
+
+/** An open file; `anew` as it is now. */
+function source(path: string, anew = false): TensorSource {
+  const known = open.get(path);
+  if (known !== undefined && !anew) return known;
+  known?.close();
+  open.delete(path);
+  try {
+    const opened = openTensors(path);
+    open.set(path, opened);
+    return opened;
+  } catch (error) {
+    throw failure(messageOf(error));
+  }
+}
+
+/** Runs through what is cut into steps, each of which yields how many bytes it has looked at. */
+async function inSteps<T>(steps: Generator<number, T>, total: number): Promise<T> {
+  const call = ++calls;
+  let done = 0;
+  let told = performance.now();
+  try {
+    for (;;) {
+      const step = steps.next();
+      if (step.done === true) return step.value;
+      done += step.value;
+      if (performance.now() - told < INTERVAL) continue;
+      told = performance.now();
+      parent.send("progress", Math.min(1, done / Math.max(1, total)));
+      await setImmediate();
+      if (call <= cancelled) throw new EngineError({ code: "cancelled", message: "Cancelled." });
+    }
+  } catch (error) {
+    if (error instanceof EngineError) throw error;
+    throw failure(messageOf(error));
+  }
+}
+
+function failure(message: string): EngineError {
+  return new EngineError({ code: "file", message });
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+const parent = connectParent<InspectionEngineEvents>(methods);
+process.on("disconnect", () => process.exit(0));
+parent.send("hello", hello("inspection"));

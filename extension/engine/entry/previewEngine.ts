@@ -1,0 +1,111 @@
+import { setImmediate } from "node:timers";
+import * as esbuild from "esbuild";
+import * as v from "valibot";
+import { setTensorFiles } from "../../nn/files.ts";
+import { endOwnFamily } from "../../processes/family.ts";
+import {
+  InspectRequest,
+  LayoutRequest,
+  type PreviewEngineEvents,
+  type PreviewEngineMethods,
+} from "../../protocol/preview.ts";
+import { captureConsole } from "../host/capturedConsole.ts";
+import { cachedFolder } from "../files/pretrained.ts";
+import { FILES } from "../host/userFiles.ts";
+import { inspect } from "../preview/inspect.ts";
+import { connectParent, hello } from "../host/ipc.ts";
+import { Builtins } from "../isolation/builtins.ts";
+import { leftovers, ours, watchStarts } from "../isolation/leftovers.ts";
+import { Layouts } from "../preview/layouts.ts";
+import { library } from "../host/library.ts";
+import { installOnce } from "../host/stackTraces.ts";
+import { Watchdog } from "../host/watchdog.ts";
+
+/** Milliseconds between two looks at user code that doesn't come back; the supervisor decides when to end it. */
+const LOOK_INTERVAL = 400;
+/** Milliseconds that a preview may go on after its window is gone. */
+const ORPHAN_GRACE = 1000;
+/** Milliseconds that the process may compute after its previews: laying out a large diagram takes some seconds. */
+const BUSY_LIMIT = 20_000;
+
+/** Milliseconds without a request after which the next one is prepared for. */
+const IDLE = 200;
+/** More names say no more. */
+const MOST_NAMES = 10;
+
+const watchdog = new Watchdog();
+watchdog.followParent(ORPHAN_GRACE);
+watchdog.endWhenBusy(BUSY_LIMIT);
+const layouts = new Layouts();
+
+/** What user code may change, as it was before. */
+let builtins: Builtins | undefined;
+
+const methods: PreviewEngineMethods = {
+  inspect: async (sent) => {
+    const request = v.parse(InspectRequest, sent);
+    try {
+      return await watchdog.guard(
+        {
+          milliseconds: LOOK_INTERVAL,
+          repeat: true,
+          ...(request.memory === undefined ? {} : { memory: request.memory }),
+          text: `The code of ${request.file} doesn't come back`,
+          onOver: (position) =>
+            builtins?.asBefore((changed) =>
+              parent.send("trouble", { changed, ...(position && { position }) }),
+            ),
+        },
+        () => {
+          const report = inspect(request);
+          // While esbuild reads the file: nothing of it has run.
+          builtins ??= new Builtins(library);
+          return report;
+        },
+      );
+    } finally {
+      // The answer is sent by what the file may have changed.
+      const changed = builtins?.restoreGlobals().slice(0, MOST_NAMES) ?? [];
+      if (changed.length > 0) parent.send("trouble", { changed });
+      // Nobody waits for the rest.
+      setImmediate(() => {
+        const all = [...changed, ...(builtins?.restoreRest() ?? [])];
+        parent.send("remains", {
+          changed: all.slice(0, MOST_NAMES),
+          running: leftovers().slice(0, MOST_NAMES),
+        });
+      });
+    }
+  },
+  prepareLayout: async () => layouts.warmUp(),
+  layOut: (request) => layouts.layOut(v.parse(LayoutRequest, request)),
+};
+
+const parent = connectParent<PreviewEngineEvents>(methods);
+
+// Looking at a file must not change anything, and what it prints while it is typed is of no use.
+const nothing = (): void => undefined;
+setTensorFiles({
+  ...FILES,
+  save: nothing,
+  writeImage: nothing,
+  writeText: nothing,
+  writeOnnx: nothing,
+  list: () => [],
+  remove: nothing,
+  pretrained: cachedFolder,
+});
+captureConsole(() => undefined);
+process.on("disconnect", () => void endOwnFamily());
+// A timer or promise of the file that fails later: its preview is over by then.
+process.on("uncaughtException", () => undefined);
+process.on("unhandledRejection", () => undefined);
+
+parent.send("hello", hello("preview"));
+
+installOnce();
+// Its process starts with the first call.
+void ours(() => esbuild.transform(""));
+watchStarts();
+// When there is nothing to answer.
+setTimeout(() => (builtins ??= new Builtins(library)), IDLE).unref();

@@ -1,0 +1,169 @@
+import * as v from "valibot";
+import {
+  Device,
+  ExportRequest,
+  LearningRate,
+  LrFindRequest,
+  MoreEpochs,
+  PredictRequest,
+  RunRequest,
+  ScriptRequest,
+  type RunEngineEvents,
+  type RunEngineMethods,
+  type ToolEvents,
+  type ToolMethods,
+} from "../../protocol/engine.ts";
+import { takeToken } from "../../processes/token.ts";
+import { endOwnFamily } from "../../processes/family.ts";
+import type { UserError } from "../../protocol/errors.ts";
+import { ProfileRequest } from "../../protocol/profile.ts";
+import { exportModel } from "../exporting/exportModel.ts";
+import { SampleQuery, SessionRequest, Subject, type SessionMethods } from "../../protocol/evaluation.ts";
+import { waitForDebugger } from "../host/debugger.ts";
+import { ModelSession } from "../evaluation/session.ts";
+import { connectParent, hello } from "../host/ipc.ts";
+import { findLearningRate } from "../training/lrFinder.ts";
+import { LOST_RUN, own } from "../reporting/ownership.ts";
+import { predict } from "../evaluation/predict.ts";
+import { profile } from "../profiler/profile.ts";
+import { Run } from "../run.ts";
+import { runScript, untilUncaught } from "./script.ts";
+import { EngineError } from "../host/userErrors.ts";
+import { warmUp } from "../warmUp.ts";
+import { Watchdog } from "../host/watchdog.ts";
+
+/** Milliseconds that a run has to save its weights and end when its parent is gone. */
+const ORPHAN_GRACE = 3000;
+/** Milliseconds that the directory of a run which outlives its window may be missing, as a disk does for a while. */
+const LOST_GRACE = 60_000;
+
+const watchdog = new Watchdog();
+watchdog.followParent(ORPHAN_GRACE);
+const token = takeToken();
+let run: Run | undefined;
+let starting = false;
+let session: ModelSession | undefined;
+
+function opened(): ModelSession {
+  if (session === undefined)
+    throw new EngineError({ code: "not-running", message: "No model has been loaded." });
+  return session;
+}
+
+function running(): Run {
+  if (run === undefined) throw new EngineError({ code: "not-running", message: "No run has been started." });
+  return run;
+}
+
+const methods: RunEngineMethods & ToolMethods & SessionMethods = {
+  warmUp: (device) => warmUp(v.parse(Device, device)),
+  async start(sent) {
+    const request = v.parse(RunRequest, sent);
+    if (starting)
+      throw new EngineError({ code: "internal", message: "internal: this process has a run already" });
+    starting = true;
+    const onEnd = (failed: boolean): void => void exit(failed ? 1 : 0);
+    // Refused: the answer is all that there is to say.
+    const refuse = (error: unknown): never => {
+      setImmediate(() => onEnd(true));
+      throw error;
+    };
+    const lock = await own(request, token).catch(refuse);
+    // However the process ends by itself, the run is free then.
+    process.once("exit", () => lock.release());
+    let lost = false;
+    watchdog.hold(lock, () => {
+      lost = true;
+      run?.lose();
+    });
+    // Another window may take a run over that outlives its own; nobody can, and nobody sees it, when its directory is gone.
+    if (request.outlive) watchdog.followParent(LOST_GRACE, request.directory);
+    if (request.inspect === true) {
+      await watchdog.leaveThread();
+      await waitForDebugger((url) => {
+        parent.send("inspecting", url);
+        return parent.drained();
+      });
+    }
+    if (lost) return refuse(new EngineError(LOST_RUN));
+    try {
+      run = new Run(request, { send: parent.send, watchdog, lock, onEnd });
+    } catch (error) {
+      lock.release();
+      return refuse(error);
+    }
+    process.on("SIGTERM", () => run?.control.stop("signal"));
+    // A terminal's Ctrl-C reaches the whole foreground; the parent decides what it means.
+    process.on("SIGINT", () => undefined);
+    process.on("disconnect", () => {
+      if (!request.outlive) run?.control.stop("channel");
+    });
+    process.on("uncaughtException", (error) => run?.failWith(error));
+    process.on("unhandledRejection", (reason) => run?.failWith(reason));
+    void run.live();
+  },
+  async pause() {
+    running().control.pause();
+  },
+  async resume() {
+    running().control.resume();
+  },
+  async step() {
+    running().control.step();
+  },
+  addEpochs: async (count) => running().addEpochs(v.parse(MoreEpochs, count)),
+  setLearningRate: async (lr, optimizer) =>
+    running().setLearningRate(
+      v.parse(LearningRate, lr),
+      v.parse(v.nullish(v.string()), optimizer) ?? undefined,
+    ),
+  async stop() {
+    running().control.stop("request");
+  },
+  checkpoint: () => running().checkpoint(),
+  counters: async () => running().counters(),
+  script: async (request) => runScript(v.parse(ScriptRequest, request)),
+  predict: (request) => untilUncaught(() => predict(v.parse(PredictRequest, request), watchdog, failed)),
+  lrFind: (request) =>
+    untilUncaught(() => findLearningRate(v.parse(LrFindRequest, request), watchdog, failed)),
+  exportModel: (request) =>
+    untilUncaught(() =>
+      exportModel(v.parse(ExportRequest, request), watchdog, {
+        failed,
+        tell: (text) => parent.send("log", "warning", text),
+      }),
+    ),
+  profile: (request) =>
+    untilUncaught(() =>
+      profile(v.parse(ProfileRequest, request), watchdog, {
+        failed,
+        tell: (text) => parent.send("log", "warning", text),
+      }),
+    ),
+  async openSession(request) {
+    session = await untilUncaught(() =>
+      ModelSession.open(v.parse(SessionRequest, request), watchdog, failed),
+    );
+  },
+  samples: async (query) => opened().samples(v.parse(SampleQuery, query)),
+  ask: async (subject, explain) => opened().ask(v.parse(Subject, subject), v.parse(v.boolean(), explain)),
+};
+
+const parent = connectParent<RunEngineEvents & ToolEvents>(methods);
+
+function failed(error: UserError): void {
+  parent.send("failed", error);
+}
+
+async function exit(code: number): Promise<void> {
+  // A parent that doesn't read must not keep this process.
+  setTimeout(() => process.exit(code), 1000);
+  await parent.drained();
+  process.exit(code);
+}
+
+// Without a run there is nothing to save.
+process.on("disconnect", () => {
+  if (run === undefined) void endOwnFamily();
+});
+parent.send("hello", hello("run"));

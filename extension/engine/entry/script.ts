@@ -1,0 +1,41 @@
+import { loadExecutor } from "../../executors/index.ts";
+import type { ScriptRequest } from "../../protocol/engine.ts";
+import { manualSeed } from "../../tensor/functions/creation/random.ts";
+import { library } from "../host/library.ts";
+import { EngineError } from "../host/userErrors.ts";
+import { bundleUserModule, evaluateUserModule } from "../host/userModule.ts";
+
+/** Runs a file as a program. Resolves with its exit code when nothing of it is left to do. */
+export async function runScript({ file, device, seed, args }: ScriptRequest): Promise<number> {
+  const bundle = await bundleUserModule(file, { library });
+  await loadExecutor(device);
+  if (seed !== undefined) manualSeed(seed);
+  process.argv = [process.argv[0]!, file, ...args];
+  await untilUncaught(async () => {
+    // The channel must not keep alive what waits for nothing else.
+    process.channel?.unref();
+    const idle = new Promise<"idle">((resolve) => {
+      process.once("beforeExit", () => resolve("idle"));
+    });
+    if ((await Promise.race([evaluateUserModule(bundle, library), idle])) === "idle") throw unsettled(file);
+    await idle;
+  });
+  return Number(process.exitCode ?? 0);
+}
+
+/** Node's own end of such a program has the exit code 13. */
+const unsettled = (file: string): EngineError =>
+  new EngineError({
+    code: "unsettled",
+    message: "The program waits for ever: nothing is left that could settle its top-level await.",
+    position: { file, line: 1, column: 1 },
+  });
+
+/** Awaits `body`, or the first error that user code lets through elsewhere: in a timer, in a forgotten promise. */
+export function untilUncaught<T>(body: () => Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    process.on("uncaughtException", reject);
+    process.on("unhandledRejection", reject);
+    body().then(resolve, reject);
+  });
+}

@@ -1,0 +1,181 @@
+/**
+ * The thread beside an engine's main thread that sees when user code doesn't come back. It pauses the main thread like
+ * a debugger does, and calls a function there with the places at which it stands. Beside an engine that is debugged it
+ * is a process, which only looks whether the engine's parent is there.
+ */
+import fs from "node:fs";
+import { Session, type Debugger } from "node:inspector";
+import { parentPort } from "node:worker_threads";
+import { BEAT, beat } from "../../processes/heartbeat.ts";
+import { endOwnFamily } from "../../processes/family.ts";
+import { isRunning } from "../../processes/signals.ts";
+import { MEMORY_EXCEEDED } from "../../protocol/exit.ts";
+import { LOST, REPORT, type StandingAt, type WatchdogMessage } from "../host/watchdogProtocol.ts";
+
+/** Milliseconds that a main thread which runs JavaScript needs, at the very most, to be paused. */
+const PAUSE_LIMIT = 3000;
+
+/** Milliseconds between two looks at the parent, and at a process that should have nothing to do. */
+const PARENT_INTERVAL = 500;
+/** Milliseconds between two looks at the memory of a process that is watched. */
+const MEMORY_INTERVAL = 50;
+/** Milliseconds in which a process whose memory grows may say where it is. */
+const MEMORY_GRACE = 300;
+
+/** What is watched. */
+const watched = parentPort === null ? process.ppid : process.pid;
+const port = parentPort ?? process;
+process.once("disconnect", () => process.exit());
+
+let timer: NodeJS.Timeout | undefined;
+let following: NodeJS.Timeout | undefined;
+let holding: NodeJS.Timeout | undefined;
+let memoryLimit = Number.POSITIVE_INFINITY;
+let looking: NodeJS.Timeout | undefined;
+let resting: NodeJS.Timeout | undefined;
+let watching = false;
+
+port.on("message", (message: WatchdogMessage) => {
+  if (message.kind === "parent") return followParent(message);
+  if (message.kind === "hold") return hold(message);
+  if (message.kind === "idle") return followRest(message.limit);
+  clearTimeout(timer);
+  clearInterval(looking);
+  watching = message.kind === "watch";
+  if (message.kind !== "watch") return;
+  watch(message);
+  memoryLimit = message.memory ?? memoryLimit;
+  if (memoryLimit !== Number.POSITIVE_INFINITY) looking = setInterval(() => lookAtMemory(), MEMORY_INTERVAL);
+});
+
+/** All of the process counts: arrays outside of JavaScript's heap, threads, native libraries. */
+function lookAtMemory(): void {
+  if (process.memoryUsage.rss() <= memoryLimit) return;
+  clearInterval(looking);
+  clearInterval(resting);
+  clearTimeout(timer);
+  pause(MEMORY_GRACE, () => {
+    try {
+      fs.writeSync(2, `\n${MEMORY_EXCEEDED}\n`);
+    } catch {
+      // User code has closed its stderr.
+    }
+    end();
+    return false;
+  });
+}
+
+function followRest(limit: number): void {
+  let used = process.cpuUsage();
+  let busy = 0;
+  resting = setInterval(() => {
+    const spent = process.cpuUsage(used);
+    used = process.cpuUsage();
+    lookAtMemory();
+    if (watching || spent.user + spent.system < 500 * PARENT_INTERVAL) busy = 0;
+    else if ((busy += PARENT_INTERVAL) >= limit) end();
+  }, PARENT_INTERVAL);
+}
+
+const end = (): void => void endOwnFamily(watched);
+
+function followParent({ pid, grace, folder }: WatchdogMessage & { kind: "parent" }): void {
+  clearInterval(following);
+  let alone: number | undefined;
+  following = setInterval(() => {
+    if (isParent(pid) || (folder !== undefined && fs.existsSync(folder))) alone = undefined;
+    else alone ??= performance.now();
+    if (alone === undefined || performance.now() - alone < grace) return;
+    clearInterval(following);
+    end();
+  }, PARENT_INTERVAL);
+}
+
+/** Gives signs of life from here, so that a main thread that is busy doesn't look dead. */
+function hold({ file, inode }: WatchdogMessage & { kind: "hold" }): void {
+  clearInterval(holding);
+  let busy = false;
+  holding = setInterval(() => {
+    // One that a network keeps waiting is enough.
+    if (busy) return;
+    busy = true;
+    beat(file, inode)
+      .then((state) => state === "lost" && tellLost())
+      // What a disk has for the moment is no news of the lock.
+      .catch(() => undefined)
+      .finally(() => (busy = false));
+  }, BEAT);
+}
+
+function tellLost(): void {
+  clearInterval(holding);
+  if (parentPort === null) process.send?.(LOST);
+  else parentPort.postMessage(LOST, []);
+}
+
+/** A process whose parent ended is given another; Windows keeps the number, and the process of it is gone. */
+function isParent(pid: number): boolean {
+  return (watched !== process.pid || process.ppid === pid) && isRunning(pid);
+}
+
+function watch(message: WatchdogMessage & { kind: "watch" }): void {
+  timer = setTimeout(() => {
+    report(message);
+    if (message.repeat) watch(message);
+  }, message.limit);
+}
+
+function report({ text, repeat }: WatchdogMessage & { kind: "watch" }): void {
+  pause(PAUSE_LIMIT, (told) => {
+    if (repeat) return true;
+    if (!told) fs.writeSync(2, `${text}, inside a call that can't be interrupted\n`);
+    end();
+    return false;
+  });
+}
+
+/**
+ * Has the main thread report where it stands.
+ * @param then Told once whether it could; answers whether the main thread may go on
+ */
+function pause(limit: number, then: (told: boolean) => boolean): void {
+  const session = new Session();
+  session.connectToMainThread();
+  const scripts = new Map<string, string>();
+  let over = false;
+  const done = (told: boolean): void => {
+    clearTimeout(blocked);
+    // One that is paused too late has been given up.
+    if (!over && !then(told)) return void (over = true);
+    over = true;
+    session.disconnect();
+  };
+  // Paused is what JavaScript can be; a native call or an endless regular expression can't be looked into.
+  const blocked = setTimeout(() => done(false), limit);
+  session.on("Debugger.scriptParsed", ({ params }) => scripts.set(params.scriptId, params.url));
+  session.on("Debugger.paused", ({ params }) => {
+    clearTimeout(blocked);
+    const top = params.callFrames[0];
+    if (top === undefined) return done(true);
+    session.post(
+      "Debugger.evaluateOnCallFrame",
+      {
+        callFrameId: top.callFrameId,
+        expression: `globalThis[Symbol.for(${JSON.stringify(REPORT)})](${JSON.stringify(places(params, scripts))})`,
+      },
+      () => done(true),
+    );
+  });
+  session.post("Debugger.enable", () => session.post("Debugger.pause"));
+}
+
+function places(
+  { callFrames }: Debugger.PausedEventDataType,
+  scripts: ReadonlyMap<string, string>,
+): StandingAt[] {
+  return callFrames.map(({ location }) => ({
+    script: scripts.get(location.scriptId) ?? "",
+    line: location.lineNumber + 1,
+    column: (location.columnNumber ?? 0) + 1,
+  }));
+}

@@ -1,0 +1,142 @@
+import { loadExecutor } from "../../executors/index.ts";
+import { predictedClasses } from "../../nn/metrics/index.ts";
+import type { Batch } from "../../nn/experiment/experiment.ts";
+import type { PredictRequest, Prediction } from "../../protocol/engine.ts";
+import type { UserError } from "../../protocol/errors.ts";
+import type { Module } from "../../nn/module/module.ts";
+import { tensorsIn } from "../../nn/onnx/recording.ts";
+import { TensorError } from "../../tensor/core/errors.ts";
+import { toHostArray } from "../../tensor/core/dtype.ts";
+import { valuesOf } from "../../tensor/planning/runtime.ts";
+import { noGrad } from "../../tensor/recording/scope.ts";
+import { formatShape, numel } from "../../tensor/core/shape.ts";
+import { fromHost, Tensor } from "../../tensor/core/tensor.ts";
+import { located } from "../files/dataErrors.ts";
+import { heldOut } from "./subject.ts";
+import { batchLength, inputsAndTarget } from "./evaluator.ts";
+import { findExperiment } from "../host/exports.ts";
+import { library } from "../host/library.ts";
+import { loadLimit } from "../host/loadLimit.ts";
+import { isClassification } from "../training/metrics.ts";
+import { prepare, type Prepared } from "../training/prepare.ts";
+import { EngineError } from "../host/userErrors.ts";
+import { loadUserModule } from "../host/userModule.ts";
+import type { Watchdog } from "../host/watchdog.ts";
+import { randomSeed, readWeights } from "../resume/weights.ts";
+
+/**
+ * What an experiment's model says of rows or of held-out samples.
+ * @param fail Told when the file's code hangs, as the last word
+ */
+export async function predict(
+  request: PredictRequest,
+  watchdog: Watchdog,
+  fail: (error: UserError) => void,
+): Promise<Prediction[]> {
+  await loadExecutor(request.device);
+  const weights = readWeights(request.checkpoint);
+  const { file, exportName, rows } = request;
+  const module = await watchdog.guard(loadLimit(file, fail), () => loadUserModule(file, { library }));
+  const { experiment } = findExperiment(module, exportName);
+  const seed = request.seed ?? weights.seed ?? experiment.options.seed ?? randomSeed();
+  const prepared = await prepare(experiment, seed);
+  prepared.model.loadStateDict(weights.tensors);
+  prepared.model.eval();
+  return rows === undefined
+    ? predictHeldOut(prepared, request.count ?? 10)
+    : predictBatch(prepared, ofRows(prepared, rows), false);
+}
+
+/** Predicts the first samples of the data that the model was not trained on. */
+function predictHeldOut(prepared: Prepared, count: number): Prediction[] {
+  const { held, split } = heldOut(prepared);
+  const predictions: Prediction[] = [];
+  for (const [batch, place] of located(held.inOrder(), { set: split, train: prepared.train })) {
+    const left = count - predictions.length;
+    const wanted = batchLength(batch) > left ? batch.map((tensor) => firstRows(tensor, left)) : batch;
+    predictions.push(...place.run(() => predictBatch(prepared, wanted, true)));
+    if (predictions.length >= count) break;
+  }
+  return predictions;
+}
+
+function firstRows(tensor: Tensor, count: number): Tensor {
+  const [, ...rest] = tensor.shape;
+  const values = valuesOf(tensor.value).slice(0, count * numel(rest));
+  return fromHost(values, [count, ...rest], tensor.dtype);
+}
+
+/** Rows as one batch of samples like those of the training data. */
+function ofRows({ train }: Prepared, rows: readonly number[][]): Batch {
+  const { inputs } = inputsAndTarget(train.sample());
+  const sizes = inputs.map(({ shape }) => numel(shape));
+  const length = sizes.reduce((sum, size) => sum + size, 0);
+  const bad = rows.findIndex((row) => row.length !== length);
+  if (bad >= 0)
+    throw new EngineError({
+      code: "shape",
+      message: `Row ${bad + 1} has ${rows[bad]!.length} values, expected ${length}: ${shapesText(inputs)}.`,
+    });
+  // Only a set of one input can have scaled it.
+  const encoded = inputs.length === 1 ? rows.map((row) => train.encodeRow(row)) : rows;
+  let start = 0;
+  return inputs.map(({ shape, dtype }, i) => {
+    const [from, to] = [start, (start += sizes[i]!)];
+    const values = encoded.flatMap((row) => row.slice(from, to));
+    return fromHost(toHostArray(values, dtype), [rows.length, ...shape], dtype);
+  });
+}
+
+function shapesText(inputs: readonly Tensor[]): string {
+  const shapes = inputs.map(({ shape }) => formatShape(shape)).join(", ");
+  return inputs.length === 1
+    ? `a sample's shape is ${shapes}`
+    : `a sample's inputs are ${shapes}, one after the other`;
+}
+
+/** @param known Whether the last tensor of the batch is the target */
+function predictBatch({ model, classes }: Prepared, batch: Batch, known: boolean): Prediction[] {
+  const { inputs, target } = known ? inputsAndTarget(batch) : { inputs: batch, target: batch.at(-1)! };
+  const given: unknown = noGrad(() => (model as unknown as (...inputs: Batch) => unknown)(...inputs));
+  if (!(given instanceof Tensor)) return several(model, given, batchLength(batch));
+  const output = given;
+  const values = valuesOf(output.value);
+  // Rows have no target to tell by; then it is a classification when the classes have names.
+  const labels =
+    (known && isClassification(output, target)) ||
+    (!known && classes?.length === output.shape[1] && output.ndim === 2)
+      ? predictedClasses(output)
+      : undefined;
+  const width = values.length / Math.max(batchLength(batch), 1);
+  const targets = known ? valuesOf(target.value) : undefined;
+  const targetWidth = targets === undefined ? 0 : targets.length / Math.max(batchLength(batch), 1);
+  return Array.from({ length: batchLength(batch) }, (_, n) => {
+    const label = labels?.[n];
+    const className = label === undefined ? undefined : classes?.[label];
+    return {
+      output: Array.from(values.slice(n * width, (n + 1) * width), (x) => (Number.isFinite(x) ? x : null)),
+      ...(label === undefined ? {} : { label }),
+      ...(className === undefined ? {} : { className }),
+      ...(targets === undefined
+        ? {}
+        : { target: Array.from(targets.slice(n * targetWidth, (n + 1) * targetWidth)) }),
+    };
+  });
+}
+
+/** Of a model with several outputs: all numbers of a sample, output after output. */
+function several(model: Module, given: unknown, samples: number): Prediction[] {
+  const outputs = tensorsIn(given).map(({ tensor }) => tensor);
+  if (outputs.length === 0 || outputs.some(({ shape }) => shape[0] !== samples))
+    throw new TensorError(
+      "value",
+      `${model.constructor.name}.forward(): expected outputs with a row for each of the ${samples} samples`,
+    );
+  return Array.from({ length: samples }, (_, n) => ({
+    output: outputs.flatMap(({ value, shape }) => {
+      const width = numel(shape.slice(1));
+      const values = valuesOf(value).slice(n * width, (n + 1) * width);
+      return Array.from(values, (x) => (Number.isFinite(x) ? x : null));
+    }),
+  }));
+}

@@ -1,0 +1,103 @@
+import { constants } from "node:buffer";
+import fs from "node:fs";
+import path from "node:path";
+import { gunzipSync } from "node:zlib";
+import { parseCsv } from "../../formats/csv.ts";
+import { readPng } from "../../formats/images/png.ts";
+import type { CsvFormat, CsvRow, DataFiles } from "../../nn/data/access.ts";
+import { TensorError } from "../../tensor/core/errors.ts";
+import { describeFileError, FileError } from "../../files/fileError.ts";
+import { readRegularSync } from "../../files/regular.ts";
+
+/** The folder of the user's file that runs: where the names of its data files begin. */
+export const userFolder: { path: string | undefined } = { path: undefined };
+
+/** Files of data sets, from the disk. */
+export const diskFiles: DataFiles = {
+  resolve,
+  csv: table,
+  text: (file) => decode(file, read(file)),
+  bytes: read,
+  image: (file) => readPng(file, read(file)),
+  folder: (name) => {
+    const folder = resolve(name);
+    if (!fs.existsSync(folder)) return undefined;
+    // A link to a folder is a folder.
+    return fs.readdirSync(folder).map((one) => ({
+      name: one,
+      folder: fs.statSync(path.join(folder, one), { throwIfNoEntry: false })?.isDirectory() ?? false,
+    }));
+  },
+  real: (name) => fs.realpathSync.native(resolve(name)),
+};
+
+/** Most bytes of a file, which is read as a whole. */
+const MAX_BYTES = 2 ** 32;
+/** What a compressed file may expand to: real data sets seldom to ten times their length, zeros to a thousand. */
+const FREE_EXPANDED = 2 ** 28;
+const EXPANSION = 32;
+
+/** Tables read last, with what says that a file is still the same: a preview reads its data at every key. */
+const tables = new Map<string, { stamp: string; rows: readonly CsvRow[] }>();
+const MAX_TABLES = 4;
+
+function table(name: string, format: CsvFormat): CsvRow[] {
+  const file = resolve(name);
+  const stats = fs.statSync(file, { throwIfNoEntry: false });
+  const stamp = JSON.stringify([stats?.mtimeMs, stats?.size, format]);
+  const known = tables.get(file);
+  const rows = known?.stamp === stamp ? known.rows : parseCsv(file, decode(name, read(name)), format);
+  tables.delete(file);
+  tables.set(file, { stamp, rows });
+  for (const [oldest] of tables) if (tables.size > MAX_TABLES) tables.delete(oldest);
+  return [...rows];
+}
+
+function resolve(name: string): string {
+  const beside = userFolder.path === undefined ? undefined : path.resolve(userFolder.path, name);
+  return beside !== undefined && fs.existsSync(beside) ? beside : path.resolve(name);
+}
+
+function read(name: string): Uint8Array {
+  const file = resolve(name);
+  try {
+    const bytes = readRegularSync(file, { limit: MAX_BYTES, follow: true });
+    return file.endsWith(".gz") ? expand(file, bytes) : bytes;
+  } catch (error) {
+    if (error instanceof FileError || error instanceof TensorError) throw error;
+    const missing = (error as NodeJS.ErrnoException).code === "ENOENT";
+    const places = [userFolder.path, process.cwd()].filter((one) => one !== undefined);
+    throw new TensorError(
+      "file",
+      missing ? `There is no file ${name}.` : `${file} can't be read: ${describeFileError(error)}.`,
+      missing && !path.isAbsolute(name) ? `looked in ${[...new Set(places)].join(" and ")}` : undefined,
+    );
+  }
+}
+
+/** @throws TensorError for what expands to far more than data does */
+function expand(file: string, bytes: Uint8Array): Uint8Array {
+  const maxOutputLength = FREE_EXPANDED + EXPANSION * bytes.length;
+  try {
+    return gunzipSync(bytes, { maxOutputLength });
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    const [length, limit] = [bytes.length, maxOutputLength].map((one) => one.toLocaleString("en-US"));
+    throw new TensorError(
+      "file",
+      `${file}: its ${length} bytes expand to more than ${limit}, the limit for a file of this size`,
+    );
+  }
+}
+
+/** Longest text that the language has. */
+const MAX_TEXT = constants.MAX_STRING_LENGTH;
+
+function decode(file: string, bytes: Uint8Array): string {
+  if (bytes.length > MAX_TEXT)
+    throw new TensorError(
+      "file",
+      `${file}: a text of ${bytes.length.toLocaleString("en-US")} bytes; the limit is ${MAX_TEXT.toLocaleString("en-US")}`,
+    );
+  return new TextDecoder().decode(bytes);
+}

@@ -1,0 +1,33 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { LOADERS } from "../../formats/datasets.ts";
+import { setDataFiles } from "../../nn/data/access.ts";
+import { setBundledSets, type BundledData, type BundledName } from "../../nn/data/bundled.ts";
+import { setTensorFiles } from "../../nn/files.ts";
+import * as nn from "../../nn/index.ts";
+import { diskFiles } from "../files/dataFiles.ts";
+import { FILES } from "./userFiles.ts";
+
+/** The folder of the bundled sets: beside dist/ in a build, two folders up from here when running from source. */
+function dataFolder(): string {
+  const bundled = fileURLToPath(new URL("../../media/data", import.meta.url));
+  return existsSync(bundled) ? bundled : fileURLToPath(new URL("../../../media/data", import.meta.url));
+}
+
+/** Bundled sets that were read: a preview asks for them at every key. Tensors copy what is written to. */
+const bundled = new Map<BundledName, BundledData>();
+
+setBundledSets({
+  samples(name) {
+    const data = bundled.get(name) ?? LOADERS[name](dataFolder());
+    bundled.set(name, data);
+    return data;
+  },
+  text: (file) => readFileSync(join(dataFolder(), file), "utf8"),
+});
+setDataFiles(diskFiles);
+setTensorFiles(FILES);
+
+/** What `import … from "layerwise"` gives to user code: the instance that this process computes with. */
+export const library: Readonly<Record<string, unknown>> = { ...nn };

@@ -1,0 +1,70 @@
+import { inspect } from "node:util";
+import type { UserError } from "../../protocol/errors.ts";
+import { AnomalyError } from "../../tensor/recording/anomaly.ts";
+import { userFrames } from "./stackTraces.ts";
+
+/** A {@link UserError} as an exception. Its `cause` is the data, which survives the way to the parent. */
+export class EngineError extends Error {
+  override readonly name = "EngineError";
+  override readonly cause: UserError;
+
+  constructor(error: UserError) {
+    super(error.message);
+    this.cause = error;
+  }
+}
+
+/** Errors may cause each other in a ring. */
+const MOST_CAUSES = 3;
+const INTERNAL = /^internal: /;
+
+/**
+ * What was thrown, as data for views: the message, the user's frames of its stack, and what the library's own errors
+ * say of themselves. An error that no user code led to and that no check of ours threw is a fault of this program: its
+ * message begins with `internal:`.
+ */
+export function describeError(thrown: unknown): UserError {
+  if (thrown instanceof EngineError) return thrown.cause;
+  if (!(thrown instanceof Error)) return { code: "exception", message: `Uncaught ${inspectValue(thrown)}` };
+  // Where a value was made says more than where it was computed.
+  const sites = thrown instanceof AnomalyError ? thrown.sites : [thrown];
+  const stack = sites.map(userFrames).find((frames) => frames.length > 0) ?? [];
+  const { code, module, hint } = details(thrown);
+  const fault = INTERNAL.test(thrown.message) || (code === undefined && stack.length === 0);
+  const advice = [hint, ...causesOf(thrown)].filter((one) => one !== undefined).join("\n");
+  const named = code === undefined && thrown.name !== "Error" && thrown.name !== "";
+  const message = named ? `${thrown.name}: ${thrown.message}` : thrown.message || thrown.name;
+  return {
+    code: fault ? "internal" : (code ?? "exception"),
+    message: fault && !INTERNAL.test(message) ? `internal: ${message}` : message,
+    ...(stack[0] === undefined ? {} : { position: stack[0], stack }),
+    ...(module === undefined ? {} : { module }),
+    ...(advice === "" ? {} : { hint: advice }),
+  };
+}
+
+/** The library's errors carry a code, the path of the module whose `forward` ran, and a hint. */
+function details(error: Error): { code?: string; module?: string; hint?: string } {
+  const found: { code?: string; module?: string; hint?: string } = {};
+  for (const key of ["code", "module", "hint"] as const) {
+    const value: unknown = Reflect.get(error, key);
+    if (typeof value === "string" && value !== "") found[key] = value;
+  }
+  return found;
+}
+
+function inspectValue(value: unknown): string {
+  return typeof value === "string"
+    ? JSON.stringify(value)
+    : inspect(value, { depth: 2, breakLength: Infinity });
+}
+
+/** What an error was caused by, innermost last. */
+function causesOf(error: Error): string[] {
+  const causes: string[] = [];
+  for (let cause = error.cause; cause !== undefined && causes.length < MOST_CAUSES;) {
+    causes.push(`Caused by ${cause instanceof Error ? String(cause) : inspectValue(cause)}`);
+    cause = cause instanceof Error ? cause.cause : undefined;
+  }
+  return causes;
+}

@@ -1,0 +1,29 @@
+import { writeOnnx } from "../../formats/onnx.ts";
+import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
+import { dirname } from "node:path";
+import { readRegularSync } from "../../files/regular.ts";
+import { writePng } from "../../formats/images/png.ts";
+import { writeAtomic } from "../../files/writeAtomic.ts";
+import type { TensorFiles } from "../../nn/files.ts";
+import { pretrainedFolder } from "../files/pretrained.ts";
+import { loadFile, saveFile } from "../files/tensorFiles.ts";
+
+/** Above the largest vocabularies and their merges. */
+const MAX_TEXT = 2 ** 28;
+
+/** Files as they are: what user code reads and writes in a run. */
+export const FILES: TensorFiles = {
+  save: saveFile,
+  load: loadFile,
+  writeImage: writePng,
+  exists: existsSync,
+  readText: (file) => readRegularSync(file, { limit: MAX_TEXT, follow: true }).toString(),
+  writeOnnx,
+  list: (folder) => readdirSync(folder),
+  remove: (file) => rmSync(file),
+  pretrained: pretrainedFolder,
+  writeText(file, text) {
+    mkdirSync(dirname(file), { recursive: true });
+    writeAtomic(file, [Buffer.from(text)]);
+  },
+};

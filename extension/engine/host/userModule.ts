@@ -1,0 +1,247 @@
+import { createRequire, isBuiltin } from "node:module";
+import path from "node:path";
+import vm from "node:vm";
+import { pathToFileURL } from "node:url";
+import * as esbuild from "esbuild";
+import type { UserError } from "../../protocol/errors.ts";
+import { codeString } from "../../protocol/text/code.ts";
+import { userFolder } from "../files/dataFiles.ts";
+import { isDebugged } from "./debugger.ts";
+import { GENERATED, SourceMap } from "./sourceMap.ts";
+import { forgetScript, registerScript } from "./stackTraces.ts";
+import { EngineError } from "./userErrors.ts";
+import { versionPlugin, type Version } from "./versions.ts";
+
+/** Several files' errors would bury the first, which is usually the cause of the others. */
+const MAX_ERRORS = 20;
+/** What evaluated code finds its surroundings under. */
+const HOST = GENERATED;
+/** What the bundle imports the user's file as: with unsaved text, it needs not be on the disk. */
+const ENTRY = "__layerwise:file";
+
+export interface LoadOptions {
+  /** The editor's unsaved text, instead of the file's. */
+  text?: string | undefined;
+  /** What stands in place of the files that it imports. */
+  imports?: Version | undefined;
+  /** The library of this process: what `import … from "layerwise"` gives. */
+  library: Readonly<Record<string, unknown>>;
+}
+
+/** A user's `.nn.ts` file, evaluated. */
+export interface UserModule {
+  readonly file: string;
+  readonly exports: Readonly<Record<string, unknown>>;
+  /** Forgets its source map, when nothing of it will run any more. */
+  dispose(): void;
+}
+
+/** A file that can't be bundled: all that esbuild says of it. */
+export class SyntaxErrors extends EngineError {
+  readonly errors: readonly UserError[];
+
+  constructor(errors: readonly UserError[]) {
+    super(errors[0] ?? { code: "syntax", message: "The file can't be read." });
+    this.errors = errors;
+  }
+}
+
+/** A file and what it imports, as one script. */
+export interface Bundle {
+  file: string;
+  code: string;
+  /** The files that it imports, packages included: absolute paths. */
+  imported: readonly string[];
+  /** Whether it exports what it assigns to `module.exports`, if anything: it has no import and no export. */
+  commonJs: boolean;
+  /** Of the code with one line above it. */
+  map: string;
+}
+
+/**
+ * Bundles and evaluates a file.
+ * @throws {@link SyntaxErrors} when it can't be bundled; whatever its top-level code throws
+ */
+export async function loadUserModule(file: string, options: LoadOptions): Promise<UserModule> {
+  return evaluateUserModule(await bundleUserModule(file, options), options.library);
+}
+
+/**
+ * Bundles a file with what it imports: packages from the workspace, `layerwise` from this process.
+ * @throws {@link SyntaxErrors} when that is not possible
+ */
+export async function bundleUserModule(
+  file: string,
+  { text, imports, library }: LoadOptions,
+): Promise<Bundle> {
+  const folder = path.dirname(file);
+  let result: esbuild.BuildResult<{ write: false; metafile: true }>;
+  try {
+    result = await esbuild.build({
+      // Not the file itself as entry: its exports would be export statements, which a script can't have.
+      stdin: {
+        contents: `import * as all from "${ENTRY}";\n${HOST}.exports(all);`,
+        resolveDir: folder,
+        sourcefile: HOST,
+      },
+      absWorkingDir: folder,
+      outfile: path.join(folder, `${HOST}.js`),
+      bundle: true,
+      write: false,
+      metafile: true,
+      format: "esm",
+      platform: "node",
+      target: "node20",
+      charset: "utf8",
+      keepNames: true,
+      sourcemap: "external",
+      sourcesContent: true,
+      logLevel: "silent",
+      logLimit: MAX_ERRORS,
+      define: {
+        "import.meta.url": JSON.stringify(pathToFileURL(file).href),
+        "import.meta.filename": codeString(file),
+        "import.meta.dirname": JSON.stringify(folder),
+      },
+      plugins: [
+        provided(library),
+        entry(file, text),
+        ...(imports === undefined ? [] : [versionPlugin(imports)]),
+      ],
+    });
+  } catch (error) {
+    if (isBuildFailure(error)) throw new SyntaxErrors(error.errors.map((one) => syntaxError(one, file)));
+    throw error;
+  }
+  const output = (ending: string): string =>
+    result.outputFiles.find((one) => one.path.endsWith(ending))?.text ?? "";
+  // The code is evaluated below a line of its own.
+  const map = output(".js.map").replace('"mappings": "', '"mappings": ";');
+  const commonJs = Object.entries(result.metafile.inputs).some(
+    ([name, { format }]) => format !== "esm" && path.resolve(folder, name) === file,
+  );
+  const imported = Object.keys(result.metafile.inputs)
+    // Those of the provided modules have a namespace before their names.
+    .filter((name) => name !== HOST && !/^(?:provided|builtin|disabled|dataurl):/.test(name))
+    .map((name) => path.resolve(folder, name))
+    .filter((one) => one !== file);
+  return { file, code: output(".js"), imported, commonJs, map };
+}
+
+/** Modules that this process provides: the library, and Node's own. They leave no import statement in the bundle. */
+function provided(library: Readonly<Record<string, unknown>>): esbuild.Plugin {
+  return {
+    name: "provided modules",
+    setup(build) {
+      build.onResolve({ filter: /^layerwise$/ }, () => ({ path: "layerwise", namespace: "provided" }));
+      build.onResolve({ filter: /.*/ }, ({ path: name }) =>
+        isBuiltin(name) ? { path: name, namespace: "builtin" } : undefined,
+      );
+      // Each export by name, so that one that doesn't exist is an error at the user's import.
+      build.onLoad({ filter: /.*/, namespace: "provided" }, () => ({
+        contents: Object.keys(library)
+          .map((name) =>
+            name === "default"
+              ? `export default ${HOST}.library.default;`
+              : `export const ${name} = ${HOST}.library.${name};`,
+          )
+          .join("\n"),
+      }));
+      build.onLoad({ filter: /.*/, namespace: "builtin" }, ({ path: name }) => ({
+        contents: `module.exports = ${HOST}.require(${codeString(name)});`,
+      }));
+    },
+  };
+}
+
+/** The user's file, with its unsaved text in place of what is on the disk. */
+function entry(file: string, text: string | undefined): esbuild.Plugin {
+  return {
+    name: "entry",
+    setup(build) {
+      build.onResolve({ filter: /^__layerwise:file$/ }, () => ({ path: file }));
+      if (text === undefined) return;
+      build.onLoad({ filter: /.*/, namespace: "file" }, (args) =>
+        path.resolve(args.path) === file
+          ? { contents: text, loader: "ts", resolveDir: path.dirname(file) }
+          : undefined,
+      );
+    },
+  };
+}
+
+let evaluated = 0;
+
+/** Runs a bundle's top-level code, in which `await` is allowed. */
+export async function evaluateUserModule(
+  { file, code, commonJs, map }: Bundle,
+  library: LoadOptions["library"],
+): Promise<UserModule> {
+  const debugged = isDebugged();
+  const name = `user-module-${++evaluated}`;
+  // A debugger finds sources by their places beside the script's.
+  const script = debugged ? path.join(path.dirname(file), `${name}.js`) : name;
+  userFolder.path = path.dirname(file);
+  registerScript(script, new SourceMap(map, path.dirname(file)));
+  const dispose = (): void => forgetScript(script);
+  try {
+    const text = `"use strict"; (async (${HOST}, require, __filename, __dirname) => {\n${code}\n})`;
+    const body = new vm.Script(debugged ? text + inlineMap(map) : text, {
+      filename: script,
+    }).runInThisContext() as (host: object, ...rest: unknown[]) => Promise<void>;
+    const require = createRequire(file);
+    let exports: Readonly<Record<string, unknown>> = {};
+    const host = {
+      library,
+      require,
+      exports(all: Readonly<Record<string, unknown>>): void {
+        // Nothing was assigned to it.
+        exports = commonJs && isEmpty(all["default"]) ? {} : all;
+      },
+    };
+    await body(host, require, file, path.dirname(file));
+    return { file, exports, dispose };
+  } catch (error) {
+    // The error's stack is formatted when it is read, which needs the map.
+    if (error instanceof Error) void error.stack;
+    dispose();
+    throw error;
+  }
+}
+
+/** The source map as a debugger finds it: at the end of its script. */
+const inlineMap = (map: string): string =>
+  `\n//# sourceMappingURL=data:application/json;base64,${Buffer.from(map).toString("base64")}`;
+
+const isEmpty = (value: unknown): boolean =>
+  typeof value === "object" && value !== null && Object.keys(value).length === 0;
+
+function isBuildFailure(error: unknown): error is esbuild.BuildFailure {
+  return error instanceof Error && Array.isArray((error as Partial<esbuild.BuildFailure>).errors);
+}
+
+function syntaxError(message: esbuild.Message, file: string): UserError {
+  const { location } = message;
+  const missing = /^Could not resolve "([^"./][^"]*)"/.exec(message.text)?.[1];
+  const notExported = /^No matching export in "provided:layerwise" for import "(.*)"$/.exec(
+    message.text,
+  )?.[1];
+  const text = notExported === undefined ? message.text : `"layerwise" has no export named "${notExported}"`;
+  const hint =
+    missing === undefined ? message.notes[0]?.text : `Install it in the workspace: npm install ${missing}`;
+  if (location === null) return { code: "syntax", message: text, position: { file, line: 1, column: 1 } };
+  // esbuild counts bytes.
+  const column = (bytes: number): number =>
+    Buffer.from(location.lineText).subarray(0, bytes).toString().length + 1;
+  return {
+    code: missing === undefined ? "syntax" : "import",
+    message: text,
+    position: {
+      file: path.resolve(path.dirname(file), location.file),
+      line: location.line,
+      column: column(location.column),
+      endColumn: column(location.column + Math.max(location.length, 1)),
+    },
+    ...(hint === undefined ? {} : { hint }),
+  };
+}

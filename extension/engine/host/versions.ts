@@ -1,0 +1,161 @@
+// A file's imports as they were: at a commit, or when a run began. Nothing is checked out, and git runs no hook and no filter.
+import { execFile } from "node:child_process";
+import fs from "node:fs";
+import path from "node:path";
+import type * as esbuild from "esbuild";
+import * as v from "valibot";
+import { readRunFileSync, runPathSync, writeRunFileSync } from "../../files/runFiles.ts";
+import type { VersionSource } from "../../protocol/preview.ts";
+import { SOURCES_FILE } from "../../protocol/run.ts";
+import { EngineError } from "./userErrors.ts";
+
+/** Texts of files that stand in place of those on the disk, by absolute path. */
+export interface Version {
+  has(file: string): boolean;
+  text(file: string): Promise<string>;
+}
+
+/** Limits of what a run keeps of its imports: they are for reading, not a backup. */
+const MOST_FILES = 200;
+const LARGEST_FILE = 256 * 1024;
+const LARGEST_ALL = 2 * 1024 * 1024;
+/** A listing of a very large repository. */
+const LARGEST_ANSWER = 256 * 1024 * 1024;
+
+/** As esbuild's, in its order. */
+const EXTENSIONS = [".tsx", ".ts", ".jsx", ".js", ".json"];
+const LOADERS: Readonly<Record<string, esbuild.Loader>> = {
+  ".ts": "ts",
+  ".mts": "ts",
+  ".cts": "ts",
+  ".tsx": "tsx",
+  ".js": "js",
+  ".mjs": "js",
+  ".cjs": "js",
+  ".jsx": "jsx",
+  ".json": "json",
+};
+/** What TypeScript lets a module be called by. */
+const WRITTEN_AS: Readonly<Record<string, readonly string[]>> = {
+  ".js": [".ts", ".tsx"],
+  ".jsx": [".ts", ".tsx"],
+  ".mjs": [".mts"],
+  ".cjs": [".cts"],
+};
+
+/** The version of a file's imports that a request names. */
+export function openVersion(file: string, source: VersionSource): Promise<Version> {
+  return source.kind === "git"
+    ? gitVersion(file, source)
+    : Promise.resolve(keptVersion(file, source.directory));
+}
+
+/** Has a bundler take files of a version where it has them, and others from the disk. */
+export function versionPlugin(version: Version): esbuild.Plugin {
+  return {
+    name: "version",
+    setup(build) {
+      // Files that are no longer on the disk are found too.
+      build.onResolve({ filter: /^(?:\.{1,2}(?:\/|$)|\/|[A-Za-z]:)/, namespace: "file" }, (args) => {
+        const wanted = path.resolve(args.resolveDir, args.path);
+        const found = candidates(wanted).find((one) => version.has(one));
+        return found === undefined ? undefined : { path: found };
+      });
+      build.onLoad({ filter: /.*/, namespace: "file" }, async (args) => {
+        const loader = LOADERS[path.extname(args.path)];
+        if (loader === undefined || isPackage(args.path) || !version.has(args.path)) return undefined;
+        return { contents: await version.text(args.path), loader, resolveDir: path.dirname(args.path) };
+      });
+    },
+  };
+}
+
+function candidates(wanted: string): string[] {
+  const extension = path.extname(wanted);
+  const stem = wanted.slice(0, wanted.length - extension.length);
+  return [
+    wanted,
+    ...EXTENSIONS.map((one) => wanted + one),
+    ...(WRITTEN_AS[extension] ?? []).map((one) => stem + one),
+    ...EXTENSIONS.map((one) => path.join(wanted, `index${one}`)),
+  ];
+}
+
+const isPackage = (file: string): boolean => file.split(path.sep).includes("node_modules");
+
+/** Runs git where it reads objects alone: hooks, filters and a partial clone's remote stay untouched. */
+function git(command: string, folder: string, args: readonly string[]): Promise<string> {
+  const env = { ...process.env, GIT_NO_LAZY_FETCH: "1", GIT_OPTIONAL_LOCKS: "0" };
+  return new Promise((resolve, reject) => {
+    execFile(
+      command,
+      ["--no-pager", "-c", "core.fsmonitor=false", "-C", folder, ...args],
+      { env, maxBuffer: LARGEST_ANSWER, windowsHide: true },
+      (error, stdout, stderr) => {
+        if (error === null) return resolve(stdout);
+        const [said = error.message] = stderr.trim().split("\n");
+        return reject(new EngineError({ code: "git", message: said.replace(/^fatal: /, "") }));
+      },
+    );
+  });
+}
+
+async function gitVersion(
+  file: string,
+  { git: command, revision }: VersionSource & { kind: "git" },
+): Promise<Version> {
+  const folder = path.dirname(file);
+  // Not the top level's own path, which may be another through a link.
+  const prefix = (await git(command, folder, ["rev-parse", "--show-prefix"])).replace(/\n$/, "");
+  const root = path.resolve(folder, prefix.replaceAll(/[^/]+/g, ".."));
+  const listing = await git(command, folder, ["ls-tree", "-r", "-z", "--full-tree", revision]);
+  const blobs = new Map<string, string>();
+  for (const line of listing.split("\0")) {
+    const match = /^100\d{3} blob ([\da-f]+)\t(.*)$/s.exec(line);
+    if (match !== null) blobs.set(path.join(root, match[2]!), match[1]!);
+  }
+  return {
+    has: (one) => blobs.has(one),
+    text: (one) => git(command, folder, ["cat-file", "blob", blobs.get(one)!]),
+  };
+}
+
+/** Texts by their paths, relative to the file that imports them, with "/". */
+const KeptSources = v.record(v.string(), v.string());
+
+/** What a run has kept of its file's imports; an older run has kept none. */
+function keptVersion(file: string, directory: string): Version {
+  const texts = new Map<string, string>();
+  try {
+    const kept = readRunFileSync(directory, SOURCES_FILE, 4 * LARGEST_ALL).toString("utf8");
+    for (const [name, text] of Object.entries(v.parse(KeptSources, JSON.parse(kept))))
+      texts.set(path.resolve(path.dirname(file), name), text);
+  } catch {
+    // Not there, or damaged: the imports are those on the disk.
+  }
+  return { has: (one) => texts.has(one), text: (one) => Promise.resolve(texts.get(one)!) };
+}
+
+/**
+ * Keeps the sources that a file imports in its run's directory: those of its workspace, as far as they are small.
+ * @param sources absolute paths
+ */
+export function keepImports(
+  directory: string,
+  file: string,
+  sources: readonly string[],
+  workspace: string,
+): void {
+  const kept = runPathSync(directory, SOURCES_FILE);
+  const texts: Record<string, string> = {};
+  let size = 0;
+  for (const source of sources.slice(0, MOST_FILES)) {
+    if (isPackage(source) || path.relative(workspace, source).startsWith("..")) continue;
+    const text = fs.readFileSync(source, "utf8");
+    if (text.length > LARGEST_FILE || size + text.length > LARGEST_ALL) continue;
+    size += text.length;
+    texts[path.relative(path.dirname(file), source).replaceAll(path.sep, "/")] = text;
+  }
+  if (size === 0 || fs.existsSync(kept)) return;
+  writeRunFileSync(directory, SOURCES_FILE, `${JSON.stringify(texts, null, 1)}\n`);
+}

@@ -1,0 +1,130 @@
+import { type ChildProcess, fork } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { Worker } from "node:worker_threads";
+import type { SourcePosition } from "../../protocol/errors.ts";
+import type { HeldLock } from "../../processes/lock.ts";
+import { isDebugged } from "./debugger.ts";
+import { findPosition } from "./stackTraces.ts";
+import { LOST, REPORT, type StandingAt, type WatchdogMessage } from "./watchdogProtocol.ts";
+
+/** Later than the main thread's own timer, which tells user code that waits from user code that runs. */
+const HEAD_START = 200;
+
+const PROGRAM = new URL("./watchdogWorker.js", import.meta.url);
+
+/** Before it can have ended: then another takes its place. */
+const PARENT = process.ppid;
+
+export interface Limit {
+  /** Milliseconds that the body may take. */
+  milliseconds: number;
+  /** For a body that should be killed by somebody else: report again and again, and let it go on. */
+  repeat?: boolean;
+  /** Bytes that the process may have from now on, also when the body is over. */
+  memory?: number;
+  /** What has been running, for stderr, should nothing else be possible. */
+  text: string;
+  /**
+   * Called when the time is over, with the user's line that runs. When the main thread hangs, this runs while it is
+   * paused, and unless `repeat` is set it is the last that this process does: write and send at once.
+   */
+  onOver: (position: SourcePosition | undefined) => void;
+}
+
+/** Puts a time limit on user code, also on code that never returns to the event loop. */
+export class Watchdog {
+  readonly #worker: Worker;
+  /** What does the worker's work instead. */
+  #process: ChildProcess | undefined;
+  #following: WatchdogMessage | undefined;
+  #holding: WatchdogMessage | undefined;
+  #onLost: (() => void) | undefined;
+  #onOver: Limit["onOver"] | undefined;
+
+  constructor() {
+    this.#worker = new Worker(PROGRAM);
+    this.#worker.on("message", (message) => this.#receive(message));
+    this.#worker.unref();
+    Reflect.set(globalThis, Symbol.for(REPORT), (places: StandingAt[]) => this.#report(places));
+  }
+
+  /** Runs `body`; past its limit, `onOver` is called. What becomes of the body then is up to the limit's owner. */
+  async guard<T>(limit: Limit, body: () => Promise<T>): Promise<T> {
+    // Who stands at a breakpoint doesn't hang.
+    if (isDebugged()) return body();
+    const { milliseconds, repeat = false, memory, text } = limit;
+    this.#onOver = limit.onOver;
+    const bytes = memory === undefined ? {} : { memory };
+    this.#send({ kind: "watch", limit: milliseconds + HEAD_START, repeat, text, ...bytes });
+    // Fires only when the event loop turns: the body waits for something, at no line of its own.
+    const timer = setTimeout(() => {
+      this.#leave();
+      limit.onOver(undefined);
+    }, milliseconds);
+    try {
+      return await body();
+    } finally {
+      clearTimeout(timer);
+      this.#leave();
+    }
+  }
+
+  /** Ends this process when it has computed for `milliseconds` while nothing is guarded: what a file left behind. */
+  endWhenBusy(milliseconds: number): void {
+    this.#send({ kind: "idle", limit: milliseconds });
+  }
+
+  /**
+   * Ends this process when its parent is gone, should the main thread not do it within `grace` milliseconds. One that
+   * keeps what it does in `folder` may go on as long as that is there to be found.
+   */
+  followParent(grace: number, folder?: string): void {
+    this.#following = { kind: "parent", pid: PARENT, grace, ...(folder === undefined ? {} : { folder }) };
+    this.#send(this.#following);
+  }
+
+  /** Gives signs of life for a lock, until this process ends. `onLost` is called when another process has taken it. */
+  hold({ file, inode }: Pick<HeldLock, "file" | "inode">, onLost: () => void): void {
+    this.#onLost = onLost;
+    this.#holding = { kind: "hold", file, inode };
+    this.#send(this.#holding);
+  }
+
+  /**
+   * Follows the parent from a process beside this one, and ends the thread: a debugger shows each thread to its user.
+   * Limits are none for who is debugged.
+   */
+  async leaveThread(): Promise<void> {
+    this.#process = fork(fileURLToPath(PROGRAM), {
+      stdio: ["ignore", "ignore", "ignore", "ipc"],
+      execArgv: [],
+    });
+    this.#process.unref();
+    this.#process.channel?.unref();
+    this.#process.on("message", (message) => this.#receive(message));
+    for (const message of [this.#following, this.#holding]) if (message !== undefined) this.#send(message);
+    await this.#worker.terminate();
+  }
+
+  #leave(): void {
+    this.#onOver = undefined;
+    this.#send({ kind: "leave" });
+  }
+
+  #receive(message: unknown): void {
+    if (message === LOST) this.#onLost?.();
+  }
+
+  #send(message: WatchdogMessage): void {
+    if (this.#process === undefined) this.#worker.postMessage(message, []);
+    else if (this.#process.connected) this.#process.send(message);
+  }
+
+  #report(places: StandingAt[]): void {
+    for (const { script, line, column } of places) {
+      const position = findPosition(script, line, column);
+      if (position !== undefined) return this.#onOver?.(position);
+    }
+    this.#onOver?.(undefined);
+  }
+}

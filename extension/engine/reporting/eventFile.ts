@@ -1,0 +1,72 @@
+import fs from "node:fs";
+import { hostname } from "node:os";
+import path from "node:path";
+import { eventRecord, fileVersion } from "../../formats/tensorboard.ts";
+import type { MetricRow, RunRecord } from "../../protocol/run.ts";
+import { markdownText } from "../../protocol/text/markdown.ts";
+import { plainLine } from "../../protocol/text/plain.ts";
+import { AppendFile } from "../../files/append.ts";
+
+const PREFIX = "events.out.tfevents.";
+
+const cell = (text: string): string => markdownText(plainLine(text));
+
+/** Whether a run directory has files for TensorBoard. */
+export function hasEventFiles(directory: string): boolean {
+  return fs.readdirSync(directory).some((name) => name.startsWith(PREFIX));
+}
+
+/**
+ * A run's curves for TensorBoard (`tensorboard --logdir .layerwise/runs`): what `metrics.jsonl` has, as scalars under
+ * "step/" and "epoch/", and the run's settings and events as texts.
+ */
+export class EventFile {
+  readonly #file: AppendFile;
+  readonly #began: number;
+
+  /**
+   * @param began when the run's time 0 was, in seconds since 1970
+   * @param resumedAt the step from which the run goes on: what older files say of later ones is not so any more
+   */
+  constructor(directory: string, { began, resumedAt }: { began: number; resumedAt?: number | undefined }) {
+    const now = Date.now() / 1000;
+    const name = `${PREFIX}${String(Math.floor(now)).padStart(10, "0")}.${hostname()}.${process.pid}.0`;
+    this.#file = new AppendFile(path.join(directory, name));
+    this.#began = began;
+    this.#file.push(fileVersion(now));
+    if (resumedAt !== undefined)
+      this.#file.push(eventRecord({ wallTime: now, step: resumedAt + 1, restart: true }));
+  }
+
+  /** The run's settings, as a table. */
+  describe({ model, exportName, settings, seed }: RunRecord): void {
+    const rows = Object.entries({ model, experiment: exportName, ...settings, seed: seed ?? "" });
+    const table = rows.map(([name, value]) => `| ${cell(name)} | ${cell(String(value))} |`);
+    const texts = { settings: ["| setting | value |", "| --- | --- |", ...table].join("\n") };
+    this.#file.push(eventRecord({ wallTime: Date.now() / 1000, step: 0, texts }));
+  }
+
+  append(rows: readonly MetricRow[]): void {
+    for (const { kind, step, time, values, text } of rows) {
+      const wallTime = this.#began + time;
+      if (kind === "event") {
+        if (text !== undefined)
+          this.#file.push(eventRecord({ wallTime, step, texts: { events: markdownText(text) } }));
+        continue;
+      }
+      const scalars = Object.entries(values).map(([name, value]) => [`${kind}/${name}`, value]);
+      this.#file.push(
+        eventRecord({ wallTime, step, scalars: Object.fromEntries(scalars) as Record<string, number> }),
+      );
+    }
+  }
+
+  /** @throws the file system's error; nothing is lost by it */
+  flush(): void {
+    this.#file.flush();
+  }
+
+  close(): void {
+    this.#file.close();
+  }
+}

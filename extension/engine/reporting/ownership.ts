@@ -1,0 +1,64 @@
+import fs from "node:fs";
+import { describeFileError } from "../../files/fileError.ts";
+import { runPathSync } from "../../files/runFiles.ts";
+import { takeLock, LockedError, type HeldLock } from "../../processes/lock.ts";
+import { describeOwner } from "../../processes/owner.ts";
+import type { RunRequest } from "../../protocol/engine.ts";
+import type { UserError } from "../../protocol/errors.ts";
+import { RUN_FILE } from "../../protocol/run.ts";
+import { EngineError } from "../host/userErrors.ts";
+
+/** Why a process ends whose run is another's by now. */
+export const LOST_RUN: UserError = {
+  code: "lost",
+  message: "Another process has taken this run over, so this one has ended without saving anything more.",
+};
+
+/**
+ * Makes this process the owner of a run's directory, which a new run makes and a resumed one has.
+ * @param token the one in this process's command line
+ * @throws EngineError "busy" or "locked" when another process owns it; "run-directory" when it can't be written, or holds
+ * another run already
+ */
+export async function own(request: RunRequest, token: string): Promise<HeldLock> {
+  const { directory, resume = false, forceUnlock = false } = request;
+  let lock: HeldLock;
+  try {
+    if (!resume) fs.mkdirSync(runPathSync(directory), { recursive: true });
+    lock = await takeLock(directory, token, { force: forceUnlock });
+  } catch (error) {
+    if (error instanceof LockedError) throw lockedBy(error, directory);
+    throw unwritable(directory, error);
+  }
+  if (resume || !exists(directory)) return lock;
+  lock.release();
+  throw new EngineError({
+    code: "run-directory",
+    message: `${directory} holds a run already, so no new run can be written there.`,
+    hint: `Continue that run with layerwise train --resume ${directory}, or name another directory.`,
+  });
+}
+
+function exists(directory: string): boolean {
+  return fs.lstatSync(runPathSync(directory, RUN_FILE), { throwIfNoEntry: false }) !== undefined;
+}
+
+function lockedBy({ owner }: LockedError, directory: string): EngineError {
+  const who = describeOwner(owner.lock);
+  if (owner.kind === "here" || owner.kind === "ended")
+    return new EngineError({ code: "busy", message: `${directory} is another process's run: ${who}.` });
+  return new EngineError({
+    code: "locked",
+    message: `${directory} is another process's run, which can't be seen from here: ${who}.`,
+    hint: "If you know that it has ended there, take the run over: --force-unlock.",
+  });
+}
+
+/** Why a run was not started. */
+export function unwritable(directory: string, error: unknown): EngineError {
+  return new EngineError({
+    code: "run-directory",
+    message: `The run directory ${directory} can't be written: ${describeFileError(error)}.`,
+    hint: "A run keeps its record and its weights there, so it was not started.",
+  });
+}

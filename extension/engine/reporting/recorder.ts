@@ -1,0 +1,248 @@
+import type { Progress } from "../../protocol/engine.ts";
+import type { MetricRow } from "../../protocol/run.ts";
+import type { RunControl } from "../training/control.ts";
+import type { LayerWatch } from "./layerWatch.ts";
+import { stepsPerEpoch, type Limits } from "../training/limits.ts";
+import { Means } from "../training/means.ts";
+import { Measurement } from "../training/metrics.ts";
+import { described, NonFinite, spoiltParameters } from "../training/nonFinite.ts";
+import type { Prepared } from "../training/prepare.ts";
+import type { Reporter } from "./reporter.ts";
+import { Speed } from "../training/speed.ts";
+import type { TrainerState } from "../training/trainerState.ts";
+import type { Values } from "../training/stepResult.ts";
+
+/** Batches at most whose values wait to be read. */
+const MOST_UNREAD = 512;
+/** Most step rows that a run writes; longer runs write means of several steps. */
+const MAX_STEP_ROWS = 20_000;
+
+/** A batch that was trained on, and whose values are not read yet. */
+export interface TrainedBatch {
+  read: () => Values;
+  samples: number;
+  /** The optimizer step it belongs to, and whether it was its last batch. */
+  step: number;
+  steps: boolean;
+}
+
+/** What was so when a batch was trained on. */
+interface Unread extends TrainedBatch {
+  epoch: number;
+  time: number;
+  /** Learning rates of the step, where they change within epochs. */
+  rates: Readonly<Values> | undefined;
+}
+
+/** Means and measures so far, as plain data. */
+export interface RecorderState {
+  epochMeans: Readonly<Record<string, unknown>>;
+  stepMeans: Readonly<Record<string, unknown>>;
+  measurement: Readonly<Record<string, unknown>>;
+}
+
+/** Keeps the numbers of a training while they come, and makes the rows of its curves and its progress of them. */
+export class Recorder {
+  readonly #prepared: Prepared;
+  readonly #limits: Limits;
+  readonly #state: TrainerState;
+  readonly #reporter: Reporter;
+  readonly #control: RunControl;
+  readonly #speed: Speed;
+  readonly #stride: number;
+  readonly #started = performance.now();
+  /** Means of the epoch so far, and of the steps since the last row. */
+  #epochMeans = new Means();
+  readonly #stepMeans = new Means();
+  readonly #unread: Unread[] = [];
+  #warnedOfNaN = false;
+  /** The experiment's metrics over the epoch so far. */
+  measurement: Measurement;
+
+  constructor(
+    prepared: Prepared,
+    limits: Limits,
+    state: TrainerState,
+    { reporter, control }: { reporter: Reporter; control: RunControl },
+  ) {
+    this.#prepared = prepared;
+    this.#limits = limits;
+    this.#state = state;
+    this.#reporter = reporter;
+    this.#control = control;
+    this.measurement = new Measurement(prepared.measures);
+    const total = totalSteps(limits);
+    this.#speed = new Speed(total);
+    this.#stride = Math.max(1, Math.ceil(total / MAX_STEP_ROWS));
+  }
+
+  /** Seconds of training so far, pauses left out. */
+  get time(): number {
+    const here = (performance.now() - this.#started) / 1000 - this.#control.pausedSeconds;
+    return this.#state.seconds + here;
+  }
+
+  /** What {@link restore} takes; reads what waits for it. */
+  numbers(): RecorderState {
+    this.read();
+    return {
+      epochMeans: this.#epochMeans.state(),
+      stepMeans: this.#stepMeans.state(),
+      measurement: this.measurement.state(),
+    };
+  }
+
+  /** Goes on from {@link numbers}. */
+  restore({ epochMeans, stepMeans, measurement }: RecorderState): void {
+    this.#epochMeans.restore(epochMeans);
+    this.#stepMeans.restore(stepMeans);
+    this.measurement.restore(measurement);
+  }
+
+  startEpoch(): void {
+    this.#epochMeans = new Means();
+    this.measurement = new Measurement(this.#prepared.measures);
+  }
+
+  /** A batch was trained on: its values are read later, so that several steps can be computed at once. */
+  trained(batch: TrainedBatch): void {
+    const { read, samples, step, steps } = batch;
+    const { schedules } = this.#prepared;
+    const rates = steps && schedules.withinEpochs ? schedules.rates() : undefined;
+    this.#unread.push({ read, samples, step, steps, epoch: this.#state.epoch, time: this.time, rates });
+  }
+
+  /** Forgets batches that were not read: they are trained on again. */
+  forget(): void {
+    this.#unread.length = 0;
+  }
+
+  /** Whether no more batches should be trained on without reading them. */
+  get full(): boolean {
+    return this.#unread.length >= MOST_UNREAD;
+  }
+
+  /**
+   * Reads the values of the batches since, in order.
+   * @param waiting how many of the last steps are not to be waited for
+   */
+  read(waiting = 0): void {
+    for (const { read, samples, step, steps, epoch, time, rates } of this.#unread.splice(
+      0,
+      this.#ready(waiting),
+    )) {
+      const values = read();
+      this.#state.metrics = values;
+      this.#epochMeans.add(values, samples);
+      this.#stepMeans.add(values, samples);
+      // A row for each optimizer step, or one for the mean of several.
+      if (steps && step % this.#stride === 0) {
+        const row = { ...this.#stepMeans.take(), ...rates };
+        this.#reporter.row({ kind: "step", step, epoch, time, values: row });
+      }
+      this.#watchForNaN(values, step, epoch);
+    }
+  }
+
+  /** How many of the batches were before the last steps. */
+  #ready(waiting: number): number {
+    const unread = this.#unread;
+    const newest = unread.at(-1);
+    if (waiting === 0 || newest === undefined) return unread.length;
+    const last = newest.step - waiting - (newest.steps ? 0 : 1);
+    let ready = 0;
+    while (unread[ready]!.step <= last) ready++;
+    return ready;
+  }
+
+  /** What an epoch comes to: means and metrics of training, its validation if it had one, and the rates it was trained at. */
+  epochMetrics(): Record<string, number> {
+    const { validatedIn, epoch, validation } = this.#state;
+    return {
+      ...this.#epochMeans.get(),
+      ...this.measurement.get(),
+      ...(validatedIn === epoch ? validation : {}),
+      ...this.#prepared.schedules.rates(),
+    };
+  }
+
+  row(kind: MetricRow["kind"], values: Record<string, number>): void {
+    const { step, epoch } = this.#state;
+    this.#reporter.row({ kind, step, epoch, time: this.time, values });
+  }
+
+  /** Something that happened to the run at this step: it has its place on the curves and in the log. */
+  event(text: string, values: Record<string, number> = {}, rollback?: number): void {
+    const { step, epoch } = this.#state;
+    this.mark(text, values, rollback);
+    this.#reporter.log("info", `${text} After step ${step}, in epoch ${epoch}.`);
+  }
+
+  /** Something that is told elsewhere: it has its place on the curves. */
+  mark(text: string, values: Record<string, number> = {}, rollback?: number): void {
+    const { step, epoch } = this.#state;
+    const back = rollback === undefined ? {} : { rollback };
+    this.#reporter.row({ kind: "event", step, epoch, time: this.time, values, text, ...back });
+  }
+
+  /** What the layers did in the step just over: their sums are curves, warnings are events. */
+  watched({ layers, warnings }: ReturnType<LayerWatch["end"]>): void {
+    const { step, epoch } = this.#state;
+    this.#reporter.layers({ step, epoch, layers });
+    const all = Object.values(layers);
+    const norm = Math.hypot(...all.map(({ gradNorm = 0 }) => gradNorm));
+    this.row("step", {
+      grad_norm: norm,
+      update_ratio: Math.max(...all.map(({ updateRatio = 0 }) => updateRatio)),
+    });
+    for (const { text } of warnings) this.event(text);
+  }
+
+  /** The run's end has moved. */
+  limitsChanged(): void {
+    this.#speed.totalSteps = totalSteps(this.#limits);
+  }
+
+  progress(): void {
+    const { epoch, completed, batch, samples, step, metrics } = this.#state;
+    const { epochs, train, accumulate } = this.#limits;
+    const done = Math.ceil(batch / accumulate);
+    const progress: Progress = {
+      epoch,
+      epochs,
+      stepInEpoch: done,
+      stepsPerEpoch: train === Infinity ? done : stepsPerEpoch(this.#limits),
+      ...this.#speed.measure(this.time, samples, step),
+      memory: process.memoryUsage.rss(),
+      metrics: completed === epoch ? { ...metrics } : this.#epochMeans.get(),
+    };
+    this.#reporter.progress(progress);
+  }
+
+  #watchForNaN(values: Readonly<Values>, step: number, epoch: number): void {
+    const name = firstNonFinite(values);
+    if (name === undefined) return;
+    const { terminateOnNan = true } = this.#prepared.experiment.options;
+    const what = `The ${name} is ${described(values[name]!)} in step ${step} (epoch ${epoch})`;
+    // Only the loss is known to be a number; what a `trainStep` gives beside it may be none on purpose.
+    if (terminateOnNan && (name === "loss" || spoiltParameters(this.#prepared.model).length > 0))
+      throw new NonFinite(what, step);
+    if (this.#warnedOfNaN) return;
+    this.#warnedOfNaN = true;
+    this.#reporter.log(
+      "warning",
+      `${what}. The training goes on; a smaller learning rate, or clipped gradients, often help.`,
+    );
+  }
+}
+
+function firstNonFinite(values: Readonly<Values>): string | undefined {
+  for (const name in values) if (!Number.isFinite(values[name])) return name;
+  return undefined;
+}
+
+/** Optimizer steps of the whole run, as far as its end is known; else 0. */
+function totalSteps(limits: Limits): number {
+  const total = Math.min(limits.epochs * stepsPerEpoch(limits), limits.steps);
+  return Number.isFinite(total) ? total : 0;
+}

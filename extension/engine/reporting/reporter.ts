@@ -1,0 +1,137 @@
+import type { Progress, RunEngineEvents } from "../../protocol/engine.ts";
+import type { LayerRow, MetricRow, RunRecord } from "../../protocol/run.ts";
+import { plainText } from "../../protocol/text/plain.ts";
+import { thin } from "../../protocol/thin.ts";
+import type { LogLevel } from "../host/capturedConsole.ts";
+import type { Send } from "../host/ipc.ts";
+import type { RunDirectory } from "./runDirectory.ts";
+
+/** Milliseconds between two messages of a kind: views need no more. */
+const INTERVAL = 100;
+/** Longest log text kept between two flushes, in characters: a print in every step of a fast loop must not flood. */
+const LOG_LIMIT = 200_000;
+
+/** What waits to be told, in order. */
+type Entry = { rows: MetricRow[]; onDisk: number } | { level: LogLevel; text: string };
+
+/** Entries between two flushes whose order is kept: prints that take turns with epochs must not flood either. */
+const ORDER_LIMIT = 20;
+
+/** Collects what a run has to say, and tells it to the disk and the parent ten times a second at most. */
+export class Reporter {
+  readonly #send: Send<RunEngineEvents>;
+  readonly #rowsPerMessage: number;
+  #directory: RunDirectory | undefined;
+  #queue: Entry[] = [];
+  #recordDue = false;
+  #progress: Progress | undefined;
+  #logged = 0;
+  #flushed = 0;
+  readonly #warned = new Set<string>();
+
+  /** @param rowsPerMessage Metric rows of each kind that the parent is told in one message; the disk has all */
+  constructor(send: Send<RunEngineEvents>, rowsPerMessage = Infinity) {
+    this.#send = send;
+    this.#rowsPerMessage = rowsPerMessage;
+  }
+
+  /** From now on, everything goes to the disk too. */
+  attach(directory: RunDirectory): void {
+    this.#directory = directory;
+  }
+
+  row(row: MetricRow): void {
+    const last = this.#queue.at(-1);
+    // An epoch's line has its place among what is printed; steps have none.
+    const inPlace = row.kind === "epoch" && this.#queue.length < ORDER_LIMIT;
+    const rows = inPlace ? last : this.#queue.findLast((entry) => "rows" in entry);
+    if (rows !== undefined && "rows" in rows) rows.rows.push(row);
+    else this.#queue.push({ rows: [row], onDisk: 0 });
+  }
+
+  layers(row: LayerRow): void {
+    this.#directory?.appendLayers(row);
+  }
+
+  progress(progress: Progress): void {
+    this.#progress = progress;
+  }
+
+  /** What user code printed, line ends included. */
+  printed(level: LogLevel, text: string): void {
+    this.#logged += text.length;
+    if (this.#logged <= LOG_LIMIT) this.#log(level, text);
+    else if (this.#logged - text.length <= LOG_LIMIT)
+      this.#log("warning", "… (output left out: too much at once)\n");
+  }
+
+  /** What the engine itself says, in one line. It may quote files, so hidden characters are escaped. */
+  log(level: LogLevel, text: string): void {
+    this.#log(level, `${plainText(text)}\n`);
+  }
+
+  #log(level: LogLevel, text: string): void {
+    const inPlace = this.#queue.length < ORDER_LIMIT;
+    const last = inPlace
+      ? this.#queue.at(-1)
+      : this.#queue.findLast((entry) => "level" in entry && entry.level === level);
+    if (last !== undefined && "level" in last && last.level === level) last.text += text;
+    else this.#queue.push({ level, text });
+  }
+
+  /** Says something once a run. */
+  warnOnce(text: string): void {
+    if (this.#warned.has(text)) return;
+    this.#warned.add(text);
+    this.log("warning", text);
+  }
+
+  record(record: RunRecord): void {
+    this.#send("record", record);
+  }
+
+  /** Has the record told with what is collected: it may change as often as a step. */
+  recordChanged(): void {
+    this.#recordDue = true;
+  }
+
+  /** Tells what has been collected, when the last time is long enough ago. */
+  flushIfDue(): void {
+    if (performance.now() - this.#flushed >= INTERVAL) this.flush();
+  }
+
+  /** Brings the curves to the disk, without a message: a state that is saved next must not be ahead of them. */
+  rowsToDisk(): void {
+    for (const entry of this.#queue) if ("rows" in entry) this.#toDisk(entry);
+    this.#directory?.flush();
+  }
+
+  #toDisk(entry: Extract<Entry, { rows: MetricRow[] }>): void {
+    this.#directory?.appendMetrics(entry.rows.slice(entry.onDisk));
+    entry.onDisk = entry.rows.length;
+  }
+
+  flush(): void {
+    this.#flushed = performance.now();
+    this.#logged = 0;
+    for (const entry of this.#queue.splice(0)) {
+      if ("rows" in entry) {
+        this.#toDisk(entry);
+        this.#send("metrics", thin(entry.rows, this.#rowsPerMessage));
+      } else {
+        const { level, text } = entry;
+        this.#directory?.appendLog(text);
+        this.#send("log", level, text.endsWith("\n") ? text.slice(0, -1) : text);
+      }
+    }
+    if (this.#recordDue && this.#directory !== undefined) {
+      this.#recordDue = false;
+      this.#send("record", this.#directory.record);
+    }
+    if (this.#progress !== undefined) {
+      this.#send("progress", this.#progress);
+      this.#progress = undefined;
+    }
+    this.#directory?.flush();
+  }
+}

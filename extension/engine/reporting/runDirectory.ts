@@ -1,0 +1,232 @@
+import fs from "node:fs";
+import path from "node:path";
+import type { EvaluationResult } from "../../protocol/engine.ts";
+import type { EvaluationReport } from "../../protocol/evaluation.ts";
+import {
+  CHECKPOINTS_FOLDER,
+  EVALUATION_FILE,
+  LAYERS_FILE,
+  LOG_FILE,
+  METRICS_FILE,
+  REPORT_FILE,
+  RUN_FILE,
+  SOURCE_FILE,
+  SOURCES_FILE,
+  type CheckpointRecord,
+  type LayerRow,
+  type MetricRow,
+  type RunRecord,
+} from "../../protocol/run.ts";
+import { isRefused, rootOfRun, runPathSync, writeRunFileSync } from "../../files/runFiles.ts";
+import { isTemporary } from "../../protocol/temporaryFiles.ts";
+import type { EventFile } from "./eventFile.ts";
+import { keepImports } from "../host/versions.ts";
+import { AppendFile } from "../../files/append.ts";
+import { describeFileError } from "../../files/fileError.ts";
+import { unwritable } from "./ownership.ts";
+
+/** Milliseconds between two writes of a record whose state has not changed. */
+const RECORD_INTERVAL = 1000;
+
+/**
+ * The writer of a run directory (see protocol/run.ts). Once it exists, a disk that is full or gone doesn't end the
+ * run: the problem is told once, and what could not be written is tried again.
+ */
+export class RunDirectory {
+  readonly path: string;
+  readonly #metrics: AppendFile;
+  readonly #layers: AppendFile;
+  readonly #log: AppendFile;
+  #events: EventFile | undefined;
+  readonly #onProblem: (text: string) => void;
+  readonly #told = new Set<string>();
+  #record: RunRecord;
+  #dirty = true;
+  #written = 0;
+  #left = false;
+
+  /**
+   * Creates the directory with the run's first record.
+   * @throws EngineError "run-directory" when that isn't possible: nothing of the run could be kept
+   */
+  constructor(directory: string, record: RunRecord, onProblem: (text: string) => void) {
+    this.path = directory;
+    this.#record = record;
+    this.#onProblem = onProblem;
+    this.#metrics = new AppendFile(path.join(directory, METRICS_FILE));
+    this.#layers = new AppendFile(path.join(directory, LAYERS_FILE));
+    this.#log = new AppendFile(path.join(directory, LOG_FILE));
+    try {
+      const checkpoints = runPathSync(directory, CHECKPOINTS_FOLDER);
+      makeFolders(checkpoints);
+      // What a process has left that was killed while it saved.
+      for (const name of fs.readdirSync(checkpoints))
+        if (isTemporary(name)) fs.rmSync(path.join(checkpoints, name), { force: true });
+      this.#writeRecord();
+    } catch (error) {
+      throw unwritable(directory, error);
+    }
+  }
+
+  /** Writes nothing more: the run is another process's. */
+  leave(): void {
+    this.#left = true;
+  }
+
+  get record(): RunRecord {
+    return this.#record;
+  }
+
+  /** Changes the record: written at once when the state changes, else with the next flush. */
+  update(change: Partial<RunRecord>): RunRecord {
+    const before = this.#record.state;
+    this.#record = { ...this.#record, ...change };
+    this.#dirty = true;
+    if (this.#record.state !== before) this.#attempt(RUN_FILE, () => this.#writeRecord());
+    return this.#record;
+  }
+
+  /** Keeps the text that is trained, and what it imports; a run that is resumed keeps those it began with. */
+  keepSource(file: string, text: string, imported: readonly string[]): void {
+    let kept = false;
+    this.#attempt(SOURCE_FILE, () => (kept = fs.existsSync(this.file(SOURCE_FILE))));
+    if (kept) return;
+    this.#attempt(SOURCES_FILE, () => keepImports(this.path, file, imported, this.#workspace(file)));
+    this.#attempt(SOURCE_FILE, () => writeRunFileSync(this.path, SOURCE_FILE, text));
+  }
+
+  /** The folder whose runs these are; of a directory elsewhere, the file's own. */
+  #workspace(file: string): string {
+    const root = rootOfRun(this.path);
+    return root === path.resolve(this.path) ? path.dirname(file) : root;
+  }
+
+  /** A path in the directory. @throws FileError for a name that leaves it, or a link that would be followed */
+  file(relative: string): string {
+    if (this.#left) throw new Error(`${this.path} is another process's run by now`);
+    return runPathSync(this.path, relative);
+  }
+
+  /** Notes a checkpoint, in the place of the one whose file it replaces. Of several best ones, the best comes first. */
+  addCheckpoint(checkpoint: CheckpointRecord, first = false): void {
+    const others = this.#record.checkpoints.filter((one) => one.file !== checkpoint.file);
+    this.update({ checkpoints: first ? [checkpoint, ...others] : [...others, checkpoint] });
+    this.#attempt(RUN_FILE, () => this.#writeRecord());
+  }
+
+  /** Deletes the checkpoints of a kind. */
+  removeCheckpoint(kind: CheckpointRecord["kind"]): void {
+    this.#remove((one) => one.kind === kind);
+  }
+
+  /** Deletes the checkpoint in a file of the directory. */
+  removeFile(relative: string): void {
+    this.#remove((one) => one.file === relative);
+  }
+
+  #remove(goes: (checkpoint: CheckpointRecord) => boolean): void {
+    const gone = this.#record.checkpoints.filter(goes);
+    if (gone.length === 0) return;
+    this.update({ checkpoints: this.#record.checkpoints.filter((one) => !goes(one)) });
+    this.#attempt(RUN_FILE, () => {
+      this.#writeRecord();
+      for (const { file } of gone) this.#delete(file);
+    });
+  }
+
+  /** Deletes a file of the directory; a link that stands there stays. */
+  #delete(relative: string): void {
+    try {
+      fs.rmSync(this.file(relative), { force: true });
+    } catch (error) {
+      if (!isRefused(error)) throw error;
+      this.#onProblem(`${error.message}. It was not deleted.`);
+    }
+  }
+
+  /** Keeps what an evaluation found. */
+  writeEvaluation(result: EvaluationResult): void {
+    this.#attempt(EVALUATION_FILE, () => writeRunFileSync(this.path, EVALUATION_FILE, json(result)));
+  }
+
+  /** From now on, curves are also written for TensorBoard. */
+  writeEvents(file: EventFile): void {
+    this.#events = file;
+    file.describe(this.#record);
+  }
+
+  /** Keeps what else views show of an evaluation. */
+  writeReport(report: EvaluationReport): void {
+    this.#attempt(REPORT_FILE, () => writeRunFileSync(this.path, REPORT_FILE, json(report)));
+  }
+
+  appendMetrics(rows: readonly MetricRow[]): void {
+    this.#events?.append(rows);
+    for (const row of rows) this.#metrics.push(`${JSON.stringify(row)}\n`);
+  }
+
+  appendLayers(row: LayerRow): void {
+    this.#layers.push(`${JSON.stringify(row)}\n`);
+  }
+
+  appendLog(text: string): void {
+    this.#log.push(text);
+  }
+
+  /** Brings what is pending to the disk; the record at most once a second. */
+  flush(): void {
+    this.#attempt(METRICS_FILE, () => this.#metrics.flush());
+    this.#attempt(LAYERS_FILE, () => this.#layers.flush());
+    this.#attempt(LOG_FILE, () => this.#log.flush());
+    this.#attempt("TensorBoard's event file", () => this.#events?.flush());
+    if (this.#dirty && Date.now() - this.#written >= RECORD_INTERVAL)
+      this.#attempt(RUN_FILE, () => this.#writeRecord());
+  }
+
+  /** The last flush. */
+  close(): void {
+    this.flush();
+    if (this.#dirty) this.#attempt(RUN_FILE, () => this.#writeRecord());
+    this.#metrics.close();
+    this.#layers.close();
+    this.#log.close();
+    this.#events?.close();
+  }
+
+  #writeRecord(): void {
+    // Also after a failure: a full disk is not tried at every step.
+    this.#written = Date.now();
+    writeRunFileSync(this.path, RUN_FILE, json(this.#record));
+    this.#dirty = false;
+  }
+
+  #attempt(file: string, write: () => void): void {
+    if (this.#left) return;
+    try {
+      write();
+      this.#told.delete(file);
+    } catch (error) {
+      if (this.#told.has(file)) return;
+      this.#told.add(file);
+      this.#onProblem(
+        `${path.join(this.path, file)} can't be written: ${describeFileError(error)}. The run goes on; what is missing is written when that is possible again.`,
+      );
+    }
+  }
+}
+
+/** Of a read-only file system, the recursive call says only that a folder isn't there. */
+function makeFolders(folder: string): void {
+  try {
+    fs.mkdirSync(folder, { recursive: true });
+  } catch (error) {
+    let existing = folder;
+    while (!fs.existsSync(path.dirname(existing))) existing = path.dirname(existing);
+    if (!fs.existsSync(existing)) fs.mkdirSync(existing);
+    throw error;
+  }
+}
+
+function json(value: object): Uint8Array {
+  return Buffer.from(`${JSON.stringify(value, null, 2)}\n`);
+}

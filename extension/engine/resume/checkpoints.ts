@@ -1,0 +1,184 @@
+import fs from "node:fs";
+import path from "node:path";
+import { CHECKPOINTS_FOLDER, type CheckpointRecord } from "../../protocol/run.ts";
+import type { Module } from "../../nn/module/module.ts";
+import type { CheckpointPolicy } from "./checkpointPolicy.ts";
+import { describeFileError } from "../../files/fileError.ts";
+import type { RunDirectory } from "../reporting/runDirectory.ts";
+import type { Kept } from "../training/trainerState.ts";
+import { EngineError } from "../host/userErrors.ts";
+import { saveTensors } from "../files/tensorFiles.ts";
+import { readStates, saveTraining } from "./trainingFile.ts";
+import type { TrainingState } from "./trainingState.ts";
+
+/** Milliseconds between two automatic saves of the newest weights: an epoch may take less than a save. */
+const LAST_INTERVAL = 2000;
+/** Milliseconds after which the newest weights are saved within an epoch too. */
+const LONG_EPOCH = 30_000;
+
+/** How far a run is when its weights are saved. */
+export interface SavePoint {
+  epoch: number;
+  step: number;
+  metrics: Readonly<Record<string, number>>;
+}
+
+/** What checkpoints are told: problems, and each that was saved. */
+export interface CheckpointEvents {
+  onProblem(text: string): void;
+  onSave?: ((checkpoint: CheckpointRecord, file: string) => void) | undefined;
+  /** Asked before a training's own saves: throws when what would be saved is no good. */
+  check?: (() => void) | undefined;
+}
+
+/** Saves a run's weights into its directory. */
+export class Checkpoints {
+  readonly policy: CheckpointPolicy;
+  readonly #directory: RunDirectory;
+  readonly #model: Module;
+  readonly #events: CheckpointEvents;
+  /** Why weights couldn't be saved the last time: told once, not for each file. */
+  #problem: string | undefined;
+  /** Likewise for the training's state. */
+  #stateProblem: string | undefined;
+  #lastSaved = -Infinity;
+  #stateSaved = performance.now();
+
+  constructor(directory: RunDirectory, model: Module, policy: CheckpointPolicy, events: CheckpointEvents) {
+    this.#directory = directory;
+    this.#model = model;
+    this.policy = policy;
+    this.#events = events;
+  }
+
+  /**
+   * Saves the weights as they are now. There is one checkpoint of each name.
+   * @returns the file's path
+   * @throws EngineError "checkpoint" when the file can't be written; the checkpoint before it is still there
+   */
+  save(
+    kind: CheckpointRecord["kind"],
+    { epoch, step, metrics }: SavePoint,
+    { name = nameOf(kind, step), first = false }: { name?: string; first?: boolean } = {},
+  ): string {
+    const { record } = this.#directory;
+    const relative = relativePath(name);
+    let file = path.join(this.#directory.path, relative);
+    let checkpoint: CheckpointRecord;
+    try {
+      file = this.#directory.file(relative);
+      saveTensors(file, this.#model.stateDict(), {
+        model: record.model,
+        experiment: record.exportName,
+        epoch: String(epoch),
+        step: String(step),
+        ...(record.seed === undefined ? {} : { seed: String(record.seed) }),
+      });
+      const bytes = fs.statSync(file).size;
+      const savedAt = new Date().toISOString();
+      checkpoint = { file: relative, kind, epoch, step, savedAt, bytes, metrics };
+      this.#directory.addCheckpoint(checkpoint, first);
+      this.#problem = undefined;
+    } catch (error) {
+      throw new EngineError({
+        code: "checkpoint",
+        message: `The weights can't be saved to ${file}: ${describeFileError(error)}.`,
+      });
+    }
+    this.#events.onSave?.(checkpoint, file);
+    return file;
+  }
+
+  /** Saves while the training goes on: a failure is told and the training goes on. */
+  trySave(...args: Parameters<Checkpoints["save"]>): boolean {
+    try {
+      this.save(...args);
+      return true;
+    } catch (error) {
+      if (!(error instanceof EngineError)) throw error;
+      const reason = error.message.slice(error.message.lastIndexOf(": "));
+      if (reason !== this.#problem) this.#events.onProblem(`${error.message} The training goes on.`);
+      this.#problem = reason;
+      return false;
+    }
+  }
+
+  /** The newest weights, after an epoch or, with `within`, in the middle of a long one. */
+  saveLast(at: () => SavePoint, within = false): void {
+    if (!this.policy.newest) return;
+    const now = performance.now();
+    if (now - this.#lastSaved < (within ? LONG_EPOCH : LAST_INTERVAL)) return;
+    this.#lastSaved = now;
+    this.#events.check?.();
+    this.trySave("last", at());
+  }
+
+  /** Whether it is time to save the training's state: `between` two epochs, or in the middle of a long one. */
+  stateDue(between: boolean): boolean {
+    return (
+      this.policy.newest && performance.now() - this.#stateSaved >= (between ? LAST_INTERVAL : LONG_EPOCH)
+    );
+  }
+
+  /** Saves all that it takes to go on with the training; a failure is told and the training goes on. */
+  saveState(state: () => TrainingState): void {
+    if (!this.policy.any) return;
+    this.#stateSaved = performance.now();
+    this.#events.check?.();
+    const { path } = this.#directory;
+    try {
+      saveTraining(path, state());
+      this.#stateProblem = undefined;
+    } catch (error) {
+      const problem = describeFileError(error);
+      if (problem !== this.#stateProblem)
+        this.#events.onProblem(
+          `The training's state can't be saved in ${path}: ${problem}. The training goes on; resumed, it would begin where it was saved before.`,
+        );
+      this.#stateProblem = problem;
+    }
+  }
+
+  /** The training's states that are there and can be read, the newest first. */
+  lastStates(): TrainingState[] {
+    return [...readStates(this.#directory.path)].flatMap((state) => (state instanceof Error ? [] : [state]));
+  }
+
+  /** Saves the weights of a finished training: from now on they, and not the last automatic ones, are its result. */
+  saveFinal(at: SavePoint): void {
+    if (!this.policy.any) return;
+    this.save("final", at);
+    this.#directory.removeCheckpoint("last");
+  }
+
+  /**
+   * Saves the weights if they are among those to be kept, and deletes what they displace.
+   * @returns all that are kept now, the best first
+   */
+  saveRanked(kept: readonly Kept[], at: SavePoint): readonly Kept[] {
+    const { policy } = this;
+    const { epoch, step, metrics } = at;
+    const value = policy.value(metrics, step);
+    if (value === undefined) return kept;
+    const kind = policy.monitor === undefined ? "manual" : "best";
+    const name = kind === "best" && !policy.single ? `best-${nameOf("manual", step)}` : nameOf(kind, step);
+    const one = { file: relativePath(name), value, epoch, step };
+    const ranked = policy.rank(kept, one);
+    if (ranked === undefined) return kept;
+    const first = ranked.kept[0] === one;
+    this.#events.check?.();
+    if (!this.trySave(kind, at, { name, first })) return kept;
+    for (const { file } of ranked.gone) if (file !== one.file) this.#directory.removeFile(file);
+    if (first && policy.monitor !== undefined)
+      this.#directory.update({ best: { metric: policy.monitor, value, epoch } });
+    return ranked.kept;
+  }
+}
+
+function nameOf(kind: CheckpointRecord["kind"], step: number): string {
+  return kind === "manual" ? `step-${String(step).padStart(6, "0")}` : kind;
+}
+
+function relativePath(name: string): string {
+  return `${CHECKPOINTS_FOLDER}/${name}.safetensors`;
+}

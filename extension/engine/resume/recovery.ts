@@ -1,0 +1,236 @@
+import type { RollbackOptions } from "../../nn/experiment/experiment.ts";
+import { AnomalyError, detectAnomaly } from "../../tensor/recording/anomaly.ts";
+import { TensorError } from "../../tensor/core/errors.ts";
+import { keep, valuesOf } from "../../tensor/planning/runtime.ts";
+import { fromHost, type Tensor } from "../../tensor/core/tensor.ts";
+import type { CallbackList } from "../training/callbacks.ts";
+import type { Checkpoints } from "./checkpoints.ts";
+import type { RunControl } from "../training/control.ts";
+import type { Limits } from "../training/limits.ts";
+import { NonFinite, spoiltParameters } from "../training/nonFinite.ts";
+import type { Prepared } from "../training/prepare.ts";
+import type { Recorder } from "../reporting/recorder.ts";
+import type { Reporter } from "../reporting/reporter.ts";
+import type { Resumption } from "./stateKeeper.ts";
+import type { TrainerState } from "../training/trainerState.ts";
+import { restoreTraining, type TrainingState } from "./trainingState.ts";
+import { TrainingStep } from "../training/trainingStep.ts";
+
+/** Values of a model at most that are kept to begin again with, before a state is saved. */
+const MOST_KEPT = 2 ** 24;
+/** Longest that is looked for the cause, in milliseconds. */
+const PATIENCE = 60_000;
+/** Steps computed op by op before the one whose loss showed it: gradients may have spoilt the weights before. */
+const LOOKED_AT = 2;
+
+interface Surroundings {
+  reporter: Reporter;
+  control: RunControl;
+  checkpoints: Checkpoints;
+  resumption: Resumption;
+}
+
+/** What it needs of the trainer itself. */
+interface Training {
+  callbacks: CallbackList;
+  state: TrainerState;
+  recorder: Recorder;
+  restore: (from: TrainingState) => void;
+}
+
+/** What a training does about values that are no finite numbers: finds out where they come from, and goes back. */
+export class Recovery {
+  readonly #prepared: Prepared;
+  readonly #limits: Limits;
+  readonly #hooks: Surroundings;
+  readonly #training: Training;
+  readonly #rollback: Required<RollbackOptions>;
+  /** Where the training began, unless that is too much to keep. */
+  #start: TrainingState | undefined;
+  #attempts = 0;
+  /** Where it went wrong last, and how often in a row it did about there. */
+  #last = { step: -Infinity, times: 0 };
+
+  constructor(prepared: Prepared, limits: Limits, hooks: Surroundings, training: Training) {
+    this.#prepared = prepared;
+    this.#limits = limits;
+    this.#hooks = hooks;
+    this.#training = training;
+    const { rollback = hooks.resumption.rollback ?? false } = prepared.experiment.options;
+    const given = typeof rollback === "boolean" ? {} : rollback;
+    this.#rollback = { lrFactor: 0.5, attempts: rollback === false ? 0 : 3, ...given };
+  }
+
+  /** Keeps where the training begins. */
+  begins(state: () => TrainingState): void {
+    const parameters = this.#prepared.model.parameters();
+    if (parameters.reduce((sum, one) => sum + one.numel(), 0) > MOST_KEPT) return;
+    const start = state();
+    // Initial values are on the host already, and stay as they are.
+    const values = Array.from(
+      start.model_state_dict as ReadonlyMap<string, Tensor>,
+      ([name, tensor]) => [name, fromHost(valuesOf(tensor.value), tensor.shape, tensor.dtype)] as const,
+    );
+    this.#start = { ...start, model_state_dict: new Map(values) };
+  }
+
+  /** A training that is gone on with, from a sound state: with smaller learning rates, if that is wanted. */
+  resumed(): void {
+    if (this.#hooks.resumption.rollback !== true) return;
+    const { step } = this.#training.state;
+    const factor = this.#rollback.lrFactor;
+    const rates = this.#slower(factor);
+    this.#training.recorder.event(`Back to step ${step}, with the learning rate × ${factor}.`, rates, step);
+  }
+
+  #slower(factor: number): Record<string, number> {
+    const { schedules } = this.#prepared;
+    for (const [name, rate] of Object.entries(schedules.rates()))
+      schedules.setRate(rate * factor, name === "lr" ? undefined : name.slice("lr_".length));
+    return schedules.rates();
+  }
+
+  /** @throws NonFinite when a weight is no finite number */
+  check(): void {
+    const { experiment, model } = this.#prepared;
+    if (experiment.options.terminateOnNan === false) return;
+    const [name] = spoiltParameters(model);
+    const { step, epoch } = this.#training.state;
+    if (name !== undefined)
+      throw new NonFinite(`Parameter ${name} is no finite number after step ${step} (epoch ${epoch})`, step);
+  }
+
+  /**
+   * Finds out what spoilt a training, and goes back to where it was sound if that is wanted.
+   * @returns where it is to go on
+   * @throws TensorError "non-finite" with what was found out; any other error as it is
+   */
+  async goBack(error: unknown): Promise<TrainingState> {
+    const { recorder, state, restore } = this.#training;
+    if (!(error instanceof NonFinite) && !(error instanceof AnomalyError)) throw error;
+    recorder.forget();
+    const { seconds, step: last, epoch } = state;
+    const found =
+      error instanceof NonFinite
+        ? error
+        : new NonFinite(
+            `Step ${last + 1} (epoch ${epoch}) came to values that are no finite numbers`,
+            last + 1,
+            {
+              cause: error,
+            },
+          );
+    const again = found.step - this.#last.step <= LOOKED_AT;
+    this.#last = { step: found.step, times: again ? this.#last.times + 1 : 0 };
+    const { times } = this.#last;
+    // What is on the disk, else where the training began. A state may be sound and yet lead nowhere: then the one before.
+    const states = [
+      ...this.#hooks.checkpoints.lastStates(),
+      ...(this.#start === undefined ? [] : [this.#start]),
+    ];
+    const from = states[Math.min(times, states.length - 1)];
+    const why = await this.#explain(found, from);
+    if (from === undefined || this.#attempts >= this.#rollback.attempts) {
+      recorder.mark(why.message);
+      throw why;
+    }
+    this.#attempts++;
+    const { step } = from.state;
+    // What went wrong before is gone about more carefully each time.
+    const factor = this.#rollback.lrFactor ** (times + 1);
+    restore(from);
+    state.seconds = seconds;
+    const rates = this.#slower(factor);
+    recorder.event(`${why.message} Back to step ${step}, with the learning rate × ${factor}.`, rates, step);
+    return from;
+  }
+
+  async #explain(found: NonFinite, from: TrainingState | undefined): Promise<TensorError> {
+    const { reporter, control } = this.#hooks;
+    let cause = found.cause instanceof AnomalyError ? found.cause : undefined;
+    const spoilt = cause === undefined ? spoiltParameters(this.#prepared.model) : [];
+    if (cause === undefined && from !== undefined && control.stopping === undefined) {
+      reporter.log("warning", `${found.what}. Looking for where it comes from …`);
+      reporter.flush();
+      cause = await this.#replay(found, from).catch(() => undefined);
+    }
+    if (cause === undefined) {
+      const names = spoilt.length === 0 ? "" : `; since then these are no finite numbers: ${some(spoilt)}`;
+      return new TensorError("non-finite", `${found.what}${names}`, HINT);
+    }
+    const { message, hint, module, sites, storage } = cause;
+    const name =
+      storage && [...this.#prepared.model.namedParameters()].find(([, p]) => p.storage === storage)?.[0];
+    const text = name === undefined ? message : message.replace("a parameter or buffer", `parameter ${name}`);
+    const error = new AnomalyError(`${found.what}. ${upper(text)}.`, {
+      hint: hint ?? HINT,
+      ...(module === undefined ? {} : { module }),
+      sites,
+    });
+    return error;
+  }
+
+  /** Trains again from a state up to the step that went wrong, which is looked at closely. */
+  async #replay({ step: bad }: NonFinite, from: TrainingState): Promise<AnomalyError | undefined> {
+    const { train, schedules } = this.#prepared;
+    const { control, resumption } = this.#hooks;
+    const { waiting } = keep;
+    const until = performance.now() + PATIENCE;
+    const steps = new TrainingStep(this.#prepared, this.#training.callbacks);
+    const state = { ...from.state };
+    let within = state.completed !== state.epoch;
+    restoreTraining(this.#prepared, from);
+    resumption.generators.restore(within ? from.generators.epoch : from.generators.now);
+    keep.waiting = false;
+    try {
+      for (; state.step < bad && state.epoch <= this.#limits.epochs; within = false) {
+        if (!within) Object.assign(state, { epoch: state.epoch + 1, batch: 0, accumulated: 0 });
+        let passed = within ? state.batch : 0;
+        for (const batch of train.epoch()) {
+          if (passed > 0) {
+            if (--passed === 0) resumption.generators.restore(from.generators.now);
+            continue;
+          }
+          state.batch++;
+          state.accumulated++;
+          const { epoch, step, accumulated } = state;
+          const full = state.batch >= this.#limits.train;
+          const place = {
+            epoch,
+            step: step + 1,
+            accumulated,
+            steps: full || accumulated === this.#limits.accumulate,
+          };
+          const run = async (): Promise<unknown> => (await steps.run(batch, place))();
+          await (step + LOOKED_AT < bad ? run() : detectAnomaly(run));
+          if (place.steps) {
+            Object.assign(state, { step: step + 1, accumulated: 0 });
+            schedules.afterStep(state.step, state.metrics);
+          }
+          if (control.due) await control.yield();
+          if (state.step >= bad || control.stopping !== undefined || performance.now() > until)
+            return undefined;
+          if (full) break;
+        }
+        schedules.afterEpoch(state.epoch, { ...state.validation, ...state.metrics });
+      }
+    } catch (error) {
+      if (error instanceof AnomalyError) return error;
+      throw error;
+    } finally {
+      keep.waiting = waiting;
+    }
+    return undefined;
+  }
+}
+
+const HINT =
+  "try a smaller learning rate, gradientClipVal: 1, or normalised inputs; detectAnomaly: true looks at every step";
+
+const upper = (text: string): string => `${text.charAt(0).toUpperCase()}${text.slice(1)}`;
+
+/** The first few of some names, and how many more there are. */
+export function some(names: readonly string[]): string {
+  const shown = names.slice(0, 4).join(", ");
+  return names.length > 4 ? `${shown} and ${names.length - 4} more` : shown;
+}

@@ -1,0 +1,121 @@
+import fs from "node:fs";
+import path from "node:path";
+import * as v from "valibot";
+import { readRegularSync } from "../../files/regular.ts";
+import { readRunFileSync, runPathSync, writeRunFileSync } from "../../files/runFiles.ts";
+import type { RunRequest } from "../../protocol/engine.ts";
+import { CHECKPOINTS_FOLDER, METRICS_FILE, MetricRow, RUN_FILE, RunRecord } from "../../protocol/run.ts";
+import { describeFileError } from "../../files/fileError.ts";
+import { loadFile, saveFile } from "../files/tensorFiles.ts";
+import type { TrainerState } from "../training/trainerState.ts";
+import { FORMAT, VERSION, type TrainingState } from "./trainingState.ts";
+import { EngineError } from "../host/userErrors.ts";
+
+const NEWEST = "training.pth";
+const NEXT = "training.next.pth";
+/** Most bytes of curves that can be cut: a text in memory can't be longer. */
+const MOST_METRICS = 500 * 2 ** 20;
+const PREVIOUS = "training.previous.pth";
+
+/**
+ * Writes the state of a training beside the one before, which stays until the next: whatever is interrupted or goes
+ * bad, there is one that is whole.
+ * @throws the file system's error; what was there is there still
+ */
+export function saveTraining(directory: string, state: TrainingState): void {
+  const file = (name: string): string => runPathSync(directory, CHECKPOINTS_FOLDER, name);
+  saveFile(file(NEXT), state);
+  if (fs.existsSync(file(NEWEST))) fs.renameSync(file(NEWEST), file(PREVIOUS));
+  fs.renameSync(file(NEXT), file(NEWEST));
+}
+
+/** The states of a training that are there, the newest first; for one that can't be read, why. */
+export function* readStates(directory: string): Generator<TrainingState | Error, void, undefined> {
+  for (const name of [NEWEST, NEXT, PREVIOUS]) {
+    try {
+      const file = runPathSync(directory, CHECKPOINTS_FOLDER, name);
+      if (!fs.existsSync(file)) continue;
+      const state = loadFile(file) as Partial<TrainingState>;
+      if (state.format !== FORMAT || state.version !== VERSION)
+        throw new Error(`${file} is no state of a training that this version knows`);
+      yield state as TrainingState;
+    } catch (error) {
+      yield new Error(`The training's state can't be read: ${describeFileError(error)}`);
+    }
+  }
+}
+
+/**
+ * The newest state of a training that can be read; undefined when none was saved.
+ * @param onProblem Told of a file that is damaged, and what is used instead.
+ * @throws EngineError "checkpoint" when all are damaged
+ */
+export function loadTraining(
+  directory: string,
+  onProblem: (text: string) => void,
+): TrainingState | undefined {
+  const problems: string[] = [];
+  for (const state of readStates(directory)) {
+    if (state instanceof Error) problems.push(state.message);
+    else {
+      if (problems.length > 0)
+        onProblem(`${problems.join("\n")}\nThe state before it is used, of step ${state.state.step}.`);
+      return state;
+    }
+  }
+  if (problems.length === 0) return undefined;
+  throw new EngineError({
+    code: "checkpoint",
+    message: problems.join("\n"),
+    hint: "Weights alone may be left: layerwise train FILE --checkpoint checkpoints/last.safetensors begins anew with them.",
+  });
+}
+
+/**
+ * The record of a run that is to go on, without what its end has left.
+ * @throws EngineError "run-record" when there is no such run
+ */
+export function recordToResume({ directory, epochs, outlive }: RunRequest): RunRecord {
+  const file = path.join(directory, RUN_FILE);
+  try {
+    const record = v.parse(RunRecord, JSON.parse(readRunFileSync(directory, RUN_FILE).toString("utf8")));
+    const { endedAt: _, error: __, orphaned: ___, ...rest } = record;
+    return { ...rest, state: "starting", outlive, ...(epochs === undefined ? {} : { epochs }) };
+  } catch (error) {
+    throw new EngineError({
+      code: "run-record",
+      message: `${file} can't be read: ${describeFileError(error)}`,
+    });
+  }
+}
+
+/** Takes out of a run's curves what comes after a state: it is computed again. */
+export function cutMetrics(
+  directory: string,
+  { step, completed }: Pick<TrainerState, "step" | "completed">,
+): void {
+  const file = runPathSync(directory, METRICS_FILE);
+  if (!fs.existsSync(file)) return;
+  const lines = readRegularSync(file, { limit: MOST_METRICS }).toString("utf8").split("\n");
+  let counting: { line: string; row: MetricRow }[] = [];
+  for (const line of lines) {
+    const { success, output: row } = v.safeParse(MetricRow, jsonOf(line));
+    // The last line may have been cut off.
+    if (!success) continue;
+    const { rollback } = row;
+    if (rollback !== undefined) counting = counting.filter((one) => one.row.step <= rollback);
+    counting.push({ line, row });
+  }
+  const kept = counting.flatMap(({ line, row }) =>
+    (row.kind === "epoch" ? row.epoch <= completed : row.step <= step) ? [line] : [],
+  );
+  writeRunFileSync(directory, METRICS_FILE, kept.map((line) => `${line}\n`).join(""));
+}
+
+function jsonOf(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,30 @@
+import type { Module } from "../../nn/module/module.ts";
+import { flawOf } from "../../tensor/recording/anomaly.ts";
+import { valuesOf } from "../../tensor/planning/runtime.ts";
+import type { Tensor } from "../../tensor/core/tensor.ts";
+
+/** A training has a loss, or weights, that are no finite numbers: thrown between two steps, before anything is saved. */
+export class NonFinite extends Error {
+  /** What is so, and where: "The loss is NaN in step 3 (epoch 1)". */
+  readonly what: string;
+  /** The step that showed it. */
+  readonly step: number;
+
+  constructor(what: string, step: number, options?: { cause: unknown }) {
+    super(what, options);
+    this.what = what;
+    this.step = step;
+  }
+}
+
+/** "NaN" or "infinite". */
+export const described = (value: number): string => (Number.isNaN(value) ? "NaN" : "infinite");
+
+/** Names of the parameters of a model that have values which are no finite numbers. */
+export function spoiltParameters(model: Module): string[] {
+  return [...model.namedParameters()].flatMap(([name, tensor]) => (isSpoilt(tensor) ? [name] : []));
+}
+
+function isSpoilt(tensor: Tensor): boolean {
+  return flawOf(valuesOf(tensor.value)) !== undefined;
+}

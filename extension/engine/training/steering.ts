@@ -1,0 +1,40 @@
+import { fastDevRun, type Limits } from "./limits.ts";
+import type { Prepared } from "./prepare.ts";
+import type { Recorder } from "../reporting/recorder.ts";
+import { EngineError } from "../host/userErrors.ts";
+
+/** What others change of a training while it runs, between two of its steps. */
+export class Steering {
+  readonly #prepared: Prepared;
+  readonly #limits: Limits;
+  readonly #recorder: Recorder;
+
+  constructor(prepared: Prepared, limits: Limits, recorder: Recorder) {
+    this.#prepared = prepared;
+    this.#limits = limits;
+    this.#recorder = recorder;
+  }
+
+  /** Goes on for so many epochs more. Answers how many there are now. */
+  addEpochs(count: number): number {
+    const { schedules, experiment } = this.#prepared;
+    if (fastDevRun(experiment.options) !== undefined)
+      throw new EngineError({ code: "limit", message: "A fastDevRun is one epoch." });
+    schedules.checkLonger();
+    this.#limits.epochs += count;
+    this.#recorder.limitsChanged();
+    this.#recorder.event(`${count} more ${count === 1 ? "epoch" : "epochs"}: ${this.#limits.epochs} in all.`);
+    this.#recorder.progress();
+    return this.#limits.epochs;
+  }
+
+  /** Sets the learning rate from the next step on. */
+  setLearningRate(lr: number, optimizer?: string): void {
+    const { schedules } = this.#prepared;
+    const before = schedules.rates();
+    schedules.setRate(lr, optimizer);
+    const changed = Object.entries(schedules.rates()).filter(([name, rate]) => rate !== before[name]);
+    for (const [name, rate] of changed)
+      this.#recorder.event(`${name} changed by hand from ${before[name]} to ${rate}.`, { [name]: rate });
+  }
+}

@@ -1,0 +1,425 @@
+import type { EvaluationResult } from "../../protocol/engine.ts";
+import type { Batch, SavedCheckpoint, TrainContext } from "../../nn/experiment/experiment.ts";
+import { beginTraining } from "../../nn/module/modes.ts";
+import { setDetectAnomaly } from "../../tensor/recording/anomaly.ts";
+import { defaultStream } from "../../tensor/random/stream.ts";
+import { stepsWaiting } from "../../tensor/planning/runtime.ts";
+import { take } from "./batches.ts";
+import { CallbackList } from "./callbacks.ts";
+import type { Checkpoints, SavePoint } from "../resume/checkpoints.ts";
+import { ComingBatches } from "./comingBatches.ts";
+import type { RunControl, StopReason } from "./control.ts";
+import { EarlyStopping } from "./earlyStopping.ts";
+import { Ending } from "../ending.ts";
+import { batchLength, evaluate } from "../evaluation/evaluator.ts";
+import { LayerWatch } from "../reporting/layerWatch.ts";
+import { fastDevRun, type Limits } from "./limits.ts";
+import { Lookers } from "./lookers.ts";
+import { isValidation } from "./monitor.ts";
+import type { Prepared } from "./prepare.ts";
+import { Recorder } from "../reporting/recorder.ts";
+import { Recovery, some } from "../resume/recovery.ts";
+import type { Reporter } from "../reporting/reporter.ts";
+import { Steering } from "./steering.ts";
+import { StateKeeper, type Resumption } from "../resume/stateKeeper.ts";
+import { savePoint, startState, type TrainerState } from "./trainerState.ts";
+import { restoreTraining, type TrainingState } from "../resume/trainingState.ts";
+import { TrainingStep } from "./trainingStep.ts";
+
+export interface TrainerHooks {
+  reporter: Reporter;
+  control: RunControl;
+  checkpoints: Checkpoints;
+  resumption: Resumption;
+  /** Told where the training is, as often as the event loop is served. */
+  note: (state: TrainerState) => void;
+  /** Called when callbacks may have frozen parameters: before the first epoch, and after each. */
+  frozen?: (() => void) | undefined;
+}
+
+/** Trains a prepared experiment: the loop of a PyTorch script, interruptible between any two steps. */
+export class Trainer {
+  readonly limits: Limits;
+  readonly callbacks: CallbackList;
+  readonly state: TrainerState = startState();
+  /** What others change of it while it runs. */
+  readonly steering: Steering;
+  readonly #prepared: Prepared;
+  readonly #hooks: TrainerHooks;
+  readonly #steps: TrainingStep;
+  readonly #early: EarlyStopping | undefined;
+  readonly #recorder: Recorder;
+  readonly #lookers: Lookers;
+  readonly #ending: Ending;
+  readonly #keeper: StateKeeper;
+  readonly #recovery: Recovery;
+  readonly #watch: LayerWatch | undefined;
+  /** Checkpoints that callbacks have not been told of. */
+  readonly #saved: SavedCheckpoint[] = [];
+  #sanityChecking = false;
+  /** Whether a validation in the middle of an epoch is under way. */
+  #validatingWithin = false;
+
+  constructor(prepared: Prepared, limits: Limits, hooks: TrainerHooks) {
+    const { options } = prepared.experiment;
+    this.#prepared = prepared;
+    this.#hooks = hooks;
+    this.limits = limits;
+    this.callbacks = new CallbackList(options, (name) => this.#context(name));
+    this.#steps = new TrainingStep(prepared, this.callbacks);
+    this.#lookers = new Lookers(prepared, this.callbacks, this.state);
+    this.#ending = new Ending(limits, this.state, hooks);
+    this.#recorder = new Recorder(prepared, limits, this.state, hooks);
+    this.steering = new Steering(prepared, limits, this.#recorder);
+    this.#keeper = new StateKeeper(prepared, hooks.resumption, hooks, () => ({
+      // Reading them first makes the state's own metrics those of the last batch.
+      numbers: this.#recorder.numbers(),
+      state: { ...this.state, seconds: this.#recorder.time },
+      stop: this.#ending.stop,
+      callbacks: this.callbacks.state(),
+    }));
+    this.#recovery = new Recovery(prepared, limits, hooks, {
+      callbacks: this.callbacks,
+      state: this.state,
+      recorder: this.#recorder,
+      restore: (from) => this.#restore(from),
+    });
+    this.#watch = LayerWatch.of(prepared);
+    if (hooks.checkpoints.policy.any) {
+      this.#early = EarlyStopping.of(options, limits.validation > 0);
+      this.state.earlyStopping = this.#early?.start();
+    }
+  }
+
+  /** Trains to the end. Answers why it ended before, or undefined when all epochs are done. */
+  async run(): Promise<StopReason | undefined> {
+    const { state, limits, callbacks } = this;
+    const { experiment, model } = this.#prepared;
+    const frozen = beginTraining(model);
+    if (frozen.length > 0)
+      this.#hooks.reporter.log("info", `Kept in evaluation mode while the model trains: ${some(frozen)}.`);
+    const dev = fastDevRun(experiment.options);
+    if (dev !== undefined)
+      this.#hooks.reporter.log(
+        "info",
+        `fastDevRun: one epoch of ${dev} batches at most; no weights are kept.`,
+      );
+    const problem = this.#hooks.checkpoints.policy.problem(limits);
+    if (problem !== undefined) this.#hooks.reporter.log("warning", `Checkpoints: ${problem}.`);
+    const { from } = this.#hooks.resumption;
+    try {
+      if (from === undefined) await this.#sanityCheck();
+      await callbacks.call("onTrainStart");
+      this.#hooks.frozen?.();
+      if (from === undefined) this.#recovery.begins(() => this.#keeper.start());
+      else {
+        this.#restore(from);
+        this.#recovery.resumed();
+      }
+      for (let at = from; ;) {
+        try {
+          await this.#runEpochs(at);
+          break;
+        } catch (error) {
+          at = await this.#recovery.goBack(error);
+        }
+      }
+      await callbacks.call("onTrainEnd");
+    } catch (error) {
+      await callbacks.call("onException", error);
+      throw error;
+    } finally {
+      setDetectAnomaly(false);
+      this.#lookers.end();
+    }
+    if (this.#ending.tell()) return "experiment";
+    return state.completed >= limits.epochs ? undefined : this.#hooks.control.stopping;
+  }
+
+  async #runEpochs(from: TrainingState | undefined): Promise<void> {
+    const { state, limits } = this;
+    this.#lookers.begin();
+    if (this.#prepared.experiment.options.detectAnomaly === true) setDetectAnomaly(true);
+    let goesOn = from === undefined || state.completed === state.epoch || (await this.#runEpoch(from));
+    while (goesOn && state.epoch < limits.epochs && !this.#ending.due) {
+      state.epoch++;
+      goesOn = await this.#runEpoch();
+    }
+    this.#recovery.check();
+  }
+
+  /** @throws NonFinite when a weight is no finite number: it isn't to be saved */
+  check(): void {
+    this.#recovery.check();
+  }
+
+  /** Makes everything what it was when a state was saved; in mid-epoch the generators have its order to draw first. */
+  #restore(from: TrainingState): void {
+    restoreTraining(this.#prepared, from);
+    Object.assign(this.state, from.state);
+    this.#recorder.restore(from.numbers);
+    this.#ending.stop = from.stop;
+    this.callbacks.restore(from.callbacks);
+    const { epoch, now } = from.generators;
+    this.#hooks.resumption.generators.restore(this.state.completed === this.state.epoch ? now : epoch);
+  }
+
+  /**
+   * True when the training goes on after it.
+   * @param from Where in the epoch to go on: the batches before that are passed over
+   */
+  async #runEpoch(from?: TrainingState): Promise<boolean> {
+    const { state, limits, callbacks } = this;
+    const { train } = this.#prepared;
+    if (from === undefined) {
+      this.#recorder.startEpoch();
+      state.batch = 0;
+      state.accumulated = 0;
+      await callbacks.call("onEpochStart");
+    }
+    this.#keeper.epochStarts();
+    let passed = from === undefined ? 0 : state.batch;
+    const batches = new ComingBatches(train, limits.train);
+    this.#lookers.epoch(batches);
+    for (const batch of batches) {
+      if (passed > 1) {
+        passed--;
+        continue;
+      }
+      if (from !== undefined && passed === 1) {
+        passed = 0;
+        this.#hooks.resumption.generators.restore(from.generators.now);
+        if (from.validationDue) await this.#validateWithin();
+      } else {
+        await this.#runBatch(batch);
+        if (this.#validatesNow(state.batch % limits.validationEvery === 0)) await this.#validateWithin();
+      }
+      if (this.#hooks.control.due) await this.#yield();
+      this.#keeper.afterBatch();
+      const done = state.batch >= limits.train;
+      if (!done && this.#ending.due) {
+        if (this.#ending.atOnce) return false;
+        await this.#endEpoch(false);
+        return false;
+      }
+      // A set that is used as a whole is read to its end, where its sampler may draw once more.
+      if (done && limits.train < train.length) break;
+    }
+    if (state.accumulated > 0) await this.#flush();
+    await this.#endEpoch(true);
+    this.#keeper.afterEpoch(this.#ending.due || state.epoch >= limits.epochs);
+    return true;
+  }
+
+  async #runBatch(batch: Batch): Promise<void> {
+    const { state, limits, callbacks } = this;
+    const { schedules } = this.#prepared;
+    state.batch++;
+    state.accumulated++;
+    if (callbacks.has("onBatchStart")) await callbacks.call("onBatchStart", batch);
+    const { epoch, step, accumulated } = state;
+    const steps = accumulated === limits.accumulate || state.batch === limits.train;
+    const watch = steps && this.#watch?.due(step + 1) === true ? this.#watch : undefined;
+    watch?.begin();
+    const read = await this.#steps.run(
+      batch,
+      { epoch, step: step + 1, accumulated, steps },
+      this.#recorder.measurement,
+    );
+    const samples = batchLength(batch);
+    state.samples += samples;
+    this.#recorder.trained({ read, samples, step: step + 1, steps });
+    const all = watch !== undefined || this.#lookers.atEachBatch || this.#recorder.full;
+    this.#recorder.read(all ? 0 : stepsWaiting());
+    if (steps) {
+      this.#stepDone();
+      if (watch !== undefined) this.#recorder.watched(watch.end(batch));
+      this.#lookers.stepDone();
+      schedules.afterStep(state.step, { ...state.metrics, ...state.validation });
+      if (callbacks.has("onStepEnd")) await callbacks.call("onStepEnd");
+    }
+    if (callbacks.has("onBatchEnd")) await callbacks.call("onBatchEnd", batch);
+    if (this.#saved.length > 0) await this.tellOfCheckpoints();
+  }
+
+  /** A stream ends where it ends: what waits of it for a step is stepped. */
+  async #flush(): Promise<void> {
+    await this.#steps.flush();
+    this.#stepDone();
+    this.#prepared.schedules.afterStep(this.state.step, this.state.metrics);
+    await this.callbacks.call("onStepEnd");
+  }
+
+  #stepDone(): void {
+    const { state, limits } = this;
+    const { checkpoints } = this.#hooks;
+    state.step++;
+    state.accumulated = 0;
+    this.#hooks.control.stepDone();
+    if (checkpoints.policy.dueAfterStep(state.step)) {
+      if (checkpoints.policy.afterValidation) state.checkpointDue = true;
+      else this.#keep();
+      this.#keeper.ask();
+    }
+    if (state.step >= limits.steps) this.#ending.end("its limit", `maxSteps = ${limits.steps}`);
+    if (this.#recorder.time >= limits.seconds) this.#ending.end("its limit", `maxTime = ${limits.seconds} s`);
+  }
+
+  /** Validates, and closes the epoch; `whole`: all of its batches were done. */
+  async #endEpoch(whole: boolean): Promise<void> {
+    const { state, limits } = this;
+    const { schedules } = this.#prepared;
+    const { reporter, checkpoints, note } = this.#hooks;
+    this.#recorder.read();
+    const validated = this.#validatesNow(limits.validationEvery === Infinity) && (await this.#validate());
+    state.metrics = this.#recorder.epochMetrics();
+    if (whole) state.completed = state.epoch;
+    this.#recorder.row("epoch", { ...state.metrics });
+    this.#recorder.progress();
+    if (whole && !this.#keeper.stopped)
+      schedules.afterEpoch(state.epoch, { ...state.validation, ...state.metrics });
+    if (validated) this.#afterValidation();
+    if (this.#early !== undefined && !isValidation(this.#early.monitor)) this.#checkEarly(this.#early);
+    if (checkpoints.policy.dueInEpoch(state.epoch, false)) this.#keep();
+    note(state);
+    checkpoints.saveLast(() => savePoint(state));
+    reporter.flushIfDue();
+    await this.tellOfCheckpoints();
+    await this.callbacks.call("onEpochEnd");
+    this.#hooks.frozen?.();
+  }
+
+  #validatesNow(due: boolean): boolean {
+    const { validation, validationEpochs } = this.limits;
+    return due && validation > 0 && this.state.epoch % validationEpochs === 0;
+  }
+
+  /** A validation in the middle of an epoch: its values are points of the curves by themselves. */
+  async #validateWithin(): Promise<void> {
+    this.#validatingWithin = true;
+    const validated = await this.#validate();
+    this.#validatingWithin = false;
+    if (!validated) return;
+    this.#recorder.row("step", { ...this.state.validation });
+    this.#afterValidation();
+    await this.tellOfCheckpoints();
+  }
+
+  /** Measures the validation set. False when the run is stopped meanwhile. */
+  async #validate(): Promise<boolean> {
+    const { state, limits, callbacks } = this;
+    const { validation } = this.#prepared;
+    if (validation === undefined) return false;
+    this.#recorder.read();
+    const before = this.#keeper.generators();
+    await callbacks.call("onValidationStart");
+    const batches = this.#sanityChecking
+      ? take(validation.inOrder(), limits.sanity)
+      : take(validation.epoch(), limits.validation);
+    const result = await evaluate(this.#prepared, {
+      batches,
+      data: { set: "validation", train: this.#prepared.train },
+      tick: () => this.#tick(),
+    });
+    if (result === undefined) {
+      if (!this.#sanityChecking) this.#keeper.validationStopped(before, this.#validatingWithin);
+      return false;
+    }
+    if (!this.#sanityChecking) {
+      state.validation = prefixed(result);
+      state.validatedIn = state.epoch;
+      state.metrics = { ...state.metrics, ...state.validation };
+    }
+    await callbacks.call("onValidationEnd");
+    return true;
+  }
+
+  #afterValidation(): void {
+    if (this.#early !== undefined && isValidation(this.#early.monitor)) this.#checkEarly(this.#early);
+    const { state } = this;
+    if (state.checkpointDue || this.#hooks.checkpoints.policy.dueInEpoch(state.epoch, true)) this.#keep();
+    state.checkpointDue = false;
+  }
+
+  /** A few batches of the validation before anything is trained: mistakes there show at once, and leave no trace. */
+  async #sanityCheck(): Promise<void> {
+    if (this.limits.sanity === 0) return;
+    const generator = defaultStream.getState();
+    this.#sanityChecking = true;
+    try {
+      await this.callbacks.call("onSanityCheckStart");
+      await this.#validate();
+      await this.callbacks.call("onSanityCheckEnd");
+    } finally {
+      this.#sanityChecking = false;
+      defaultStream.setState(generator);
+    }
+  }
+
+  #checkEarly(early: EarlyStopping): void {
+    const { state } = this;
+    if (state.earlyStopping === undefined) return;
+    const reason = early.check(state.earlyStopping, state.metrics);
+    if (reason !== undefined) this.#ending.end("early stopping", reason);
+  }
+
+  #keep(): void {
+    const { state } = this;
+    this.#recorder.read();
+    const problem = this.#hooks.checkpoints.policy.missing(state.metrics);
+    if (problem !== undefined) this.#hooks.reporter.warnOnce(`Checkpoints: ${problem}.`);
+    state.kept = this.#hooks.checkpoints.saveRanked(state.kept, savePoint(state));
+  }
+
+  /** A checkpoint was saved: callbacks are told of it as soon as they can be waited for. */
+  saved(checkpoint: SavedCheckpoint): void {
+    if (this.callbacks.has("onSaveCheckpoint")) this.#saved.push(checkpoint);
+  }
+
+  /** Tells callbacks of what was saved. */
+  async tellOfCheckpoints(): Promise<void> {
+    for (const checkpoint of this.#saved.splice(0)) await this.callbacks.call("onSaveCheckpoint", checkpoint);
+  }
+
+  async #tick(): Promise<boolean> {
+    if (this.#hooks.control.due) await this.#yield();
+    return this.#hooks.control.stopping === undefined;
+  }
+
+  async #yield(): Promise<void> {
+    const { reporter, control, checkpoints, note } = this.#hooks;
+    if (!this.#sanityChecking) {
+      this.#recorder.progress();
+      note(this.state);
+      checkpoints.saveLast(() => this.#now(), true);
+    }
+    reporter.flushIfDue();
+    await control.yield(() => this.#recorder.read());
+  }
+
+  /** Where the training is, with the metrics of its last batch. */
+  #now(): SavePoint {
+    this.#recorder.read();
+    return savePoint(this.state);
+  }
+
+  #context(name: string): TrainContext {
+    const { model, optimizers } = this.#prepared;
+    const { epoch, step, batch, metrics } = this.state;
+    return {
+      model,
+      optimizer: optimizers,
+      epoch,
+      epochs: this.limits.epochs,
+      step,
+      batch,
+      sanityChecking: this.#sanityChecking,
+      metrics,
+      stop: (reason = `stop() in ${name}`) => this.#ending.end("a callback", reason),
+    };
+  }
+}
+
+function prefixed({ metrics }: EvaluationResult): Record<string, number> {
+  return Object.fromEntries(Object.entries(metrics).map(([name, value]) => [`val_${name}`, value]));
+}

@@ -1,0 +1,75 @@
+import type { SavePoint } from "../resume/checkpoints.ts";
+import type { SteadyGraph } from "../../tensor/planning/runtime.ts";
+import type { EarlyStoppingState } from "./earlyStopping.ts";
+
+/** A checkpoint that is kept for its metric. */
+export interface Kept {
+  /** Path relative to the run directory. */
+  file: string;
+  value: number;
+  epoch: number;
+  step: number;
+}
+
+/** All that a training knows of itself between two batches, as plain data: what it takes to go on with it. */
+export interface TrainerState {
+  /** The epoch under way or just over, counted from 1. */
+  epoch: number;
+  /** Epochs completed. */
+  completed: number;
+  /** Batches done in the epoch. */
+  batch: number;
+  /** Batches whose gradients wait for the next optimizer step. */
+  accumulated: number;
+  /** Optimizer steps done. */
+  step: number;
+  /** Samples trained on. */
+  samples: number;
+  /** Seconds of training before this process, for `maxTime` and the curves. */
+  seconds: number;
+  /** The newest value of every metric. */
+  metrics: Readonly<Record<string, number>>;
+  /** What the last validation found, as `val_…`, and in which epoch that was. */
+  validation: Readonly<Record<string, number>>;
+  validatedIn: number;
+  earlyStopping: EarlyStoppingState | undefined;
+  /** Whether gradients stay readable after their step, and the steps until that is decided. */
+  gradients: { kept: boolean; probation: number };
+  /** The graph that most steps have, and how many: from some number on it is compiled otherwise, and rounds otherwise. */
+  steady: SteadyGraph;
+  /** A checkpoint is due as soon as a validation says how good the weights are. */
+  checkpointDue: boolean;
+  /** The checkpoints kept for their metric, the best first. */
+  kept: readonly Kept[];
+}
+
+/** Why a training ends before its last epoch. */
+export interface Stop {
+  by: "a callback" | "early stopping" | "its limit";
+  reason: string;
+}
+
+export function startState(): TrainerState {
+  return {
+    epoch: 0,
+    completed: 0,
+    batch: 0,
+    accumulated: 0,
+    step: 0,
+    samples: 0,
+    seconds: 0,
+    metrics: {},
+    validation: {},
+    validatedIn: 0,
+    earlyStopping: undefined,
+    gradients: { kept: false, probation: 0 },
+    steady: { graph: "", steps: 0 },
+    checkpointDue: false,
+    kept: [],
+  };
+}
+
+/** What checkpoints and records say of it. */
+export function savePoint({ completed, step, metrics }: TrainerState): SavePoint {
+  return { epoch: completed, step, metrics };
+}

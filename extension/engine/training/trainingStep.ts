@@ -1,0 +1,135 @@
+import type { Batch, Loss, Optimizers, StepResult } from "../../nn/experiment/experiment.ts";
+import type { Optimizer } from "../../nn/optim/optimizer.ts";
+import { clipGradNorm_, clipGradValue_ } from "../../nn/utils/utils.ts";
+import { TensorError } from "../../tensor/core/errors.ts";
+import { div } from "../../tensor/functions/pointwise/arithmetic.ts";
+import { observe, parted, stepsTogether } from "../../tensor/planning/runtime.ts";
+import { Tensor } from "../../tensor/core/tensor.ts";
+import { GradientAccumulator } from "./accumulator.ts";
+import type { CallbackList } from "./callbacks.ts";
+import { forward, inputsAndTarget } from "../evaluation/evaluator.ts";
+import { toNumber, type Measurement } from "./metrics.ts";
+import { isValues, missingLoss, numbers, type Values } from "./stepResult.ts";
+import type { Prepared } from "./prepare.ts";
+import { isOptimizer } from "../reporting/settings.ts";
+
+/** Where a batch is in its training. */
+export interface BatchPlace {
+  epoch: number;
+  /** The number of the optimizer step it belongs to. */
+  step: number;
+  /** Its number among those that are added up for the step, from 1. */
+  accumulated: number;
+  /** Whether the step follows it. */
+  steps: boolean;
+}
+
+/** Trains on one batch: the step of a PyTorch script, or the experiment's own. */
+export class TrainingStep {
+  readonly #prepared: Prepared;
+  readonly #callbacks: CallbackList | undefined;
+  readonly #accumulator: GradientAccumulator | undefined;
+
+  /** @throws TensorError for several optimizers without a `trainStep` */
+  constructor(prepared: Prepared, callbacks?: CallbackList) {
+    this.#prepared = prepared;
+    this.#callbacks = callbacks;
+    const { trainStep, accumulateGradBatches = 1 } = prepared.experiment.options;
+    if (trainStep === undefined) {
+      const optimizer = single(prepared.optimizers);
+      if (accumulateGradBatches > 1) this.#accumulator = new GradientAccumulator(optimizer);
+    }
+  }
+
+  /**
+   * Trains. What it answers reads the loss and what is measured of the batch, which `measurement` takes in: later, so
+   * that several steps can be computed at once.
+   */
+  async run(batch: Batch, place: BatchPlace, measurement?: Measurement): Promise<() => Values> {
+    const { experiment, model, optimizers, loss = missingLoss } = this.#prepared;
+    const { trainStep } = experiment.options;
+    if (trainStep === undefined) return this.#default(batch, place, loss, measurement);
+    const { epoch, step } = place;
+    const result = await stepsTogether(async () => {
+      const given = await trainStep({ model, batch, loss, optimizer: optimizers, epoch, step });
+      // Its values will be asked for: they are computed with the step, also where they only sum up what it computed.
+      return mapTensors(given, (x) => {
+        if (x.value.producer.kind === "node") observe(x.value);
+        return x;
+      });
+    });
+    const then = mapTensors(result, parted);
+    return () => numbers(then, "trainStep");
+  }
+
+  async #default(
+    batch: Batch,
+    { accumulated, steps }: BatchPlace,
+    loss: Loss,
+    measurement: Measurement | undefined,
+  ): Promise<() => Values> {
+    const { experiment, model, optimizers } = this.#prepared;
+    const { accumulateGradBatches = 1 } = experiment.options;
+    const callbacks = this.#callbacks;
+    const optimizer = single(optimizers);
+    const { inputs, target } = inputsAndTarget(batch);
+    if (accumulated === 1) optimizer.zeroGrad();
+    const output = forward(model, inputs);
+    const measured = measurement?.empty === false;
+    // Nobody looks at outputs that aren't measured: they needn't leave the engine. Said before `backward()`, which is
+    // taken over from the step before where all was recorded as then.
+    if (!measured) output.value.visible = false;
+    const value = loss(output, target);
+    if (callbacks?.has("onBeforeBackward")) await callbacks.call("onBeforeBackward", value);
+    if (accumulateGradBatches === 1) value.backward();
+    else {
+      observe(value.value);
+      div(value, accumulateGradBatches).backward();
+    }
+    if (callbacks?.has("onAfterBackward")) await callbacks.call("onAfterBackward");
+    if (steps) await this.flush();
+    else this.#accumulator?.hold();
+    // Many steps may wait to be read: none of them holds on to its graph.
+    const then = parted(value);
+    if (!measured) return () => ({ loss: toNumber(then, "loss") });
+    return this.#measured(then, parted(output), target, measurement);
+  }
+
+  #measured(loss: Tensor, output: Tensor, target: Tensor, measurement: Measurement): () => Values {
+    return () => ({ loss: toNumber(loss, "loss"), ...measurement.add(output, target) });
+  }
+
+  /** Steps the optimizer with the gradients that there are. */
+  async flush(): Promise<void> {
+    const callbacks = this.#callbacks;
+    const optimizer = single(this.#prepared.optimizers);
+    if (callbacks?.has("onBeforeOptimizerStep")) await callbacks.call("onBeforeOptimizerStep");
+    this.#clip(optimizer);
+    optimizer.step();
+  }
+
+  #clip(optimizer: Optimizer): void {
+    const { gradientClipVal, gradientClipAlgorithm = "norm" } = this.#prepared.experiment.options;
+    // As in Lightning, 0 is no clipping.
+    if (gradientClipVal === undefined || gradientClipVal === 0) return;
+    const parameters = optimizer.paramGroups.flatMap(({ params }) => params);
+    if (gradientClipAlgorithm === "norm") clipGradNorm_(parameters, gradientClipVal);
+    else clipGradValue_(parameters, gradientClipVal);
+  }
+}
+
+/** The one optimizer of an experiment without a step of its own. */
+function single(optimizers: Optimizers): Optimizer {
+  if (isOptimizer(optimizers)) return optimizers;
+  throw new TensorError(
+    "value",
+    "experiment(): several optimizers need a trainStep, which says when each of them steps",
+  );
+}
+
+/** What a step gives, with each of its tensors replaced. */
+function mapTensors(result: StepResult, replace: (x: Tensor) => Tensor): StepResult {
+  const one = <T>(value: T | Tensor): T | Tensor => (value instanceof Tensor ? replace(value) : value);
+  if (!isValues(result)) return one(result);
+  return Object.fromEntries(Object.entries(result).map(([name, value]) => [name, one(value)]));
+}

@@ -1,0 +1,128 @@
+import type { Storage, Value } from "../../../tensor/recording/graph.ts";
+import { attr, scalar, type TfRef } from "../../../tensor/lowering/lowering.ts";
+import type { Blueprint, Feed } from "./blueprint.ts";
+import { GraphBuilder } from "./graphBuilder.ts";
+import { INDEX, joined, split } from "./pieces.ts";
+import type { GraphAttribute, GraphFunction, GraphNode } from "./graphDef.ts";
+import { Body, Resource } from "../steps/stepBody.ts";
+
+/** A storage that the plan writes: a variable of the session. */
+export interface Variable {
+  readonly storage: Storage;
+  readonly initFeed: string;
+  readonly initFetch: string;
+  /** What writes what is fed. */
+  readonly init: readonly TfRef[];
+  readonly read: string;
+}
+
+/** A plan written as a TensorFlow graph, with the names to feed and fetch. */
+export interface Graph {
+  readonly nodes: readonly GraphNode[];
+  readonly functions: readonly GraphFunction[];
+  readonly feeds: readonly Feed[];
+  /** In the order of `feeds`; for many steps, their number before all others. */
+  readonly feedNames: readonly string[];
+  /** The plan's fetches, its lazy values, and, if it writes anything, what says that everything is written. */
+  readonly fetchNames: readonly string[];
+  readonly variables: readonly Variable[];
+  /** What says that all variables were written, when all are fed. */
+  readonly initFetch: string;
+  /** Numbers that were taken for constants, by leaf. */
+  readonly constants: ReadonlyMap<number, number>;
+  /** Steps that what is stacked has room for, where that is fixed. */
+  readonly room?: number;
+}
+
+/**
+ * One step a call.
+ * @param promoted leaves whose number changed from call to call: fed instead of constant
+ */
+export function writeStep(blueprint: Blueprint, promoted: ReadonlySet<number>): Graph {
+  const { plan } = blueprint;
+  const b = new GraphBuilder();
+  const resources = new Map<Storage, Resource>();
+  const variables = plan.assigns.map(({ storage }, i) =>
+    variable(b, storage, i, blueprint.partsOf(storage), resources),
+  );
+  const feeds = blueprint.feeds(promoted, new Set());
+  const inputs = feeds.map((feed, i) => placeholder(b, `input_${i}`, plan.leaves[feed.leaf]!));
+  const body = new Body(b, blueprint, feeds, inputs, resources);
+  const fetchNames = [...plan.fetches, ...plan.lazy].map((v) => fetch(b, body.output(v), attr.type(v.dtype)));
+  const writes = body.updates();
+  if (variables.length > 0) fetchNames.push(doneAfter(b, writes, "done"));
+  return {
+    nodes: b.graph,
+    functions: [],
+    feeds,
+    feedNames: inputs.map((ref) => GraphBuilder.address(ref)),
+    fetchNames,
+    variables,
+    initFetch: initialised(b, variables),
+    constants: body.constants,
+  };
+}
+
+/** @param parts variables that share its rows */
+export function variable(
+  b: GraphBuilder,
+  storage: Storage,
+  i: number,
+  parts: number,
+  resources: Map<Storage, Resource>,
+): Variable {
+  const { shape, dtype } = storage;
+  const type = attr.type(dtype);
+  const rows = parts === 1 ? shape : [shape[0]! / parts, ...shape.slice(1)];
+  const handles = Array.from({ length: parts }, (_, part) => {
+    const name = part === 0 ? `variable_${i}` : `variable_${i}_${part}`;
+    const shared_name = attr.string(name);
+    const attributes = { dtype: type, shape: attr.shape(rows), shared_name, container: attr.string("") };
+    return b.node("VarHandleOp", [], attributes, name);
+  });
+  const refs = handles.map((handle) => b.node("ReadVariableOp", [handle], { dtype: type }, `read_${i}`));
+  const read = joined(b, { refs, axis: 0 }, dtype);
+  resources.set(
+    storage,
+    new Resource(handles, (handle) => b.node("ReadVariableOp", [handle], { dtype: type })),
+  );
+  const initial = placeholder(b, `initial_${i}`, storage);
+  const init = split(b, initial, 0, parts, dtype).map((values, part) => {
+    // Without the copy the variable would share memory with a JavaScript array.
+    const copy = b.node("DeepCopy", [values], { T: type });
+    return b.node("AssignVariableOp", [handles[part]!, copy], { dtype: type });
+  });
+  return {
+    storage,
+    initFeed: GraphBuilder.address(initial),
+    initFetch: doneAfter(b, init, `ready_${i}`),
+    init,
+    read: GraphBuilder.address(read),
+  };
+}
+
+export const initialised = (b: GraphBuilder, variables: readonly Variable[]): string =>
+  doneAfter(
+    b,
+    variables.flatMap(({ init }) => init),
+    "ready",
+  );
+
+/** The address of a number that is there when `refs` have run. */
+export function doneAfter(b: GraphBuilder, refs: readonly TfRef[], name: string): string {
+  return GraphBuilder.address(
+    b.after(refs, () => b.node("Identity", [scalar(b, 1, "int64")], { T: INDEX }, name)),
+  );
+}
+
+export function fetch(b: GraphBuilder, ref: TfRef, T: GraphAttribute): string {
+  return GraphBuilder.address(b.node("Identity", [ref], { T }, "output"));
+}
+
+export function placeholder(
+  b: GraphBuilder,
+  name: string,
+  { shape, dtype }: Pick<Value, "shape" | "dtype">,
+): TfRef {
+  return b.node("Placeholder", [], { dtype: attr.type(dtype), shape: attr.shape(shape) }, name);
+}

@@ -1,0 +1,47 @@
+import { mkdirSync } from "node:fs";
+import { dirname } from "node:path";
+import { PNG } from "pngjs";
+import type { RgbaImage } from "../../nn/data/access.ts";
+import type { RgbImage } from "../../nn/files.ts";
+import { writeAtomic } from "../../files/writeAtomic.ts";
+import { checkPng, PngLimit } from "./pngChunks.ts";
+import { TensorError } from "../../tensor/core/errors.ts";
+
+/**
+ * Writes an image as a PNG file, whole or not at all. Makes the folder that it goes into.
+ * @throws the file system's error
+ */
+export function writePng(file: string, { width, height, data }: RgbImage): void {
+  const png = new PNG({ width, height });
+  // In memory the library has a fourth channel, also where the file has none.
+  png.data = Buffer.alloc(width * height * 4, 255);
+  for (let i = 0, to = 0; i < data.length; i += 3, to += 4) png.data.set(data.subarray(i, i + 3), to);
+  const bytes = PNG.sync.write(png, { colorType: 2 });
+  mkdirSync(dirname(file), { recursive: true });
+  writeAtomic(file, [bytes]);
+}
+
+/** A PNG file of an image with opacity. */
+export function encodePng({ width, height, data }: RgbaImage): Buffer {
+  const png = new PNG({ width, height });
+  png.data = Buffer.from(data);
+  return PNG.sync.write(png);
+}
+
+/**
+ * Decodes a PNG file of any kind to 8 bits a channel.
+ * @param file Named in errors
+ * @throws TensorError saying what is wrong with the file
+ */
+export function readPng(file: string, bytes: Uint8Array): RgbaImage {
+  try {
+    checkPng(bytes);
+    const { width, height, data } = PNG.sync.read(
+      Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength),
+    );
+    return { width, height, data };
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new TensorError("file", `${file}: ${error instanceof PngLimit ? "" : "no PNG image: "}${reason}`);
+  }
+}

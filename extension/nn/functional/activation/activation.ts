@@ -1,0 +1,343 @@
+import { apply } from "../../../tensor/recording/apply.ts";
+import { TensorError } from "../../../tensor/core/errors.ts";
+import { relu as reluOf } from "../../../tensor/functions/pointwise/elementwise.ts";
+import { composed, constant, named, notImplemented } from "../../../tensor/functions/pointwise/operands.ts";
+import { leakyRelu as leakyReluOf } from "../../../tensor/ops/elementwise/activations.ts";
+import * as op from "../../../tensor/ops/elementwise/elementwise.ts";
+import { clamp } from "../../../tensor/ops/elementwise/math.ts";
+import { reshape } from "../../../tensor/ops/movement/movement.ts";
+import { slice } from "../../../tensor/ops/movement/slicing.ts";
+import { normalizeDim } from "../../../tensor/core/shape.ts";
+import type { Tensor } from "../../../tensor/core/tensor.ts";
+import { bind, REQUIRED } from "../../arguments.ts";
+
+const f = (o: typeof op.add, ...inputs: Tensor[]): Tensor => apply(o, inputs, {});
+const c = constant;
+const times = (x: Tensor, by: number): Tensor => f(op.mul, x, c(by));
+const plus = (x: Tensor, by: number): Tensor => f(op.add, x, c(by));
+const choose = (condition: Tensor, x: Tensor, y: Tensor): Tensor => f(op.where, condition, x, y);
+
+/** A formula of float tensors as one function, written back to the input when asked to. */
+function elementwise(
+  kernel: string,
+  gradient: string,
+  input: Tensor,
+  inplace: boolean,
+  formula: (x: Tensor) => Tensor,
+): Tensor {
+  if (input.dtype !== "float32") notImplemented(kernel, input.dtype);
+  const result = composed(() => named(formula(input), gradient));
+  return inplace ? input.write(result) : result;
+}
+
+export interface InPlace {
+  /** Overwrite the input. */
+  inplace?: boolean;
+}
+
+/** max(x, 0). */
+export function relu(input: Tensor, options?: InPlace): Tensor;
+export function relu(input: Tensor, inplace?: boolean): Tensor;
+export function relu(input: Tensor, ...rest: unknown[]): Tensor {
+  const { inplace } = bind<InPlace>("relu", rest, { inplace: false });
+  const result = reluOf(input);
+  return inplace ? input.write(result) : result;
+}
+
+/** min(max(x, 0), 6). */
+export function relu6(input: Tensor, options?: InPlace): Tensor;
+export function relu6(input: Tensor, inplace?: boolean): Tensor;
+export function relu6(input: Tensor, ...rest: unknown[]): Tensor {
+  const { inplace } = bind<InPlace>("relu6", rest, { inplace: false });
+  return hardtanhOf(input, 0, 6, inplace);
+}
+
+export interface LeakyReluOptions extends InPlace {
+  /** 0.01 by default. */
+  negativeSlope?: number;
+}
+
+/** x where it is positive, else negativeSlope · x. */
+export function leakyRelu(input: Tensor, options?: LeakyReluOptions): Tensor;
+export function leakyRelu(input: Tensor, negativeSlope?: number, inplace?: boolean): Tensor;
+export function leakyRelu(input: Tensor, ...rest: unknown[]): Tensor {
+  const { negativeSlope, inplace } = bind<LeakyReluOptions>("leaky_relu", rest, {
+    negativeSlope: 0.01,
+    inplace: false,
+  });
+  return elementwise("leaky_relu_cpu", "LeakyReluBackward0", input, inplace, (x) =>
+    apply(leakyReluOf, [x], { slope: negativeSlope }),
+  );
+}
+
+/**
+ * x where it is positive, else weight · x.
+ * @param weight one number, or one per channel (dimension 1)
+ */
+export function prelu(input: Tensor, weight: Tensor): Tensor {
+  const count = weight.numel();
+  if (count !== 1) {
+    if (input.ndim === 0) throw new TensorError("shape", "Not allow zero-dim input tensor.");
+    const channels = input.ndim < 2 ? 1 : input.shape[1]!;
+    if (channels !== count) {
+      throw new TensorError(
+        "shape",
+        `Mismatch of parameter numbers and input channel size. Found parameter numbers = ${count} and channel size = ${channels}.`,
+      );
+    }
+  }
+  if (weight.ndim > 1) {
+    throw new TensorError(
+      "shape",
+      `prelu: Expected \`weight\` to be a scalar or 1D tensor, but got: ndim = ${weight.ndim}`,
+    );
+  }
+  return elementwise("prelu_cpu", "PreluKernelBackward0", input, false, (x) => {
+    const shape = x.shape.map((_, d) => (d === 1 || (d === 0 && x.ndim === 1) ? count : 1));
+    return choose(f(op.gt, x, c(0)), x, f(op.mul, apply(reshape, [weight], { shape }), x));
+  });
+}
+
+export interface AlphaOptions extends InPlace {
+  alpha?: number;
+}
+
+/** x where it is positive, else scale · alpha · (e^(x · inputScale) − 1), times `scale`. */
+function eluOf(
+  name: string,
+  input: Tensor,
+  inplace: boolean,
+  alpha: number,
+  scale = 1,
+  inputScale = 1,
+): Tensor {
+  return elementwise("elu_cpu", `${name}Backward0`, input, inplace, (x) => {
+    const positive = f(op.gt, x, c(0));
+    // The branch that isn't taken must stay finite, or its gradient is 0 · ∞.
+    const below = inputScale === 1 ? choose(positive, c(0), x) : times(choose(positive, c(0), x), inputScale);
+    return choose(positive, scale === 1 ? x : times(x, scale), times(f(op.expm1, below), alpha * scale));
+  });
+}
+
+/** x where it is positive, else alpha · (eˣ − 1). */
+export function elu(input: Tensor, options?: AlphaOptions): Tensor;
+export function elu(input: Tensor, alpha?: number, inplace?: boolean): Tensor;
+export function elu(input: Tensor, ...rest: unknown[]): Tensor {
+  const { alpha, inplace } = bind<AlphaOptions>("elu", rest, { alpha: 1, inplace: false });
+  return eluOf("Elu", input, inplace, alpha);
+}
+
+/** elu with the alpha and scale that keep mean 0 and variance 1. */
+export function selu(input: Tensor, options?: InPlace): Tensor;
+export function selu(input: Tensor, inplace?: boolean): Tensor;
+export function selu(input: Tensor, ...rest: unknown[]): Tensor {
+  const { inplace } = bind<InPlace>("selu", rest, { inplace: false });
+  return eluOf("Elu", input, inplace, 1.6732632423543772, 1.0507009873554805);
+}
+
+/** x where it is positive, else alpha · (e^(x / alpha) − 1). */
+export function celu(input: Tensor, options?: AlphaOptions): Tensor;
+export function celu(input: Tensor, alpha?: number, inplace?: boolean): Tensor;
+export function celu(input: Tensor, ...rest: unknown[]): Tensor {
+  const { alpha, inplace } = bind<AlphaOptions>("celu", rest, { alpha: 1, inplace: false });
+  if (alpha === 0) throw new TensorError("value", "ZeroDivisionError: alpha cannot be 0 for CELU");
+  return eluOf("Elu", input, inplace, alpha, 1, 1 / alpha);
+}
+
+interface GeluOptions {
+  /** "tanh" computes the approximation by tanh. */
+  approximate?: "none" | "tanh";
+}
+
+/** x · Φ(x), Φ the normal distribution function. */
+export function gelu(input: Tensor, options?: GeluOptions): Tensor;
+export function gelu(input: Tensor, approximate?: "none" | "tanh"): Tensor;
+export function gelu(input: Tensor, ...rest: unknown[]): Tensor {
+  const { approximate } = bind<GeluOptions>("gelu", rest, { approximate: "none" });
+  if (approximate !== "none" && approximate !== "tanh") {
+    throw new TensorError("value", "approximate argument must be either none or tanh.");
+  }
+  return elementwise("GeluKernelImpl", "GeluBackward0", input, false, (x) => {
+    const inner =
+      approximate === "none"
+        ? f(op.erf, times(x, Math.SQRT1_2))
+        : f(
+            op.tanh,
+            times(f(op.add, x, times(f(op.mul, x, f(op.square, x)), 0.044715)), Math.sqrt(2 / Math.PI)),
+          );
+    return f(op.mul, times(x, 0.5), plus(inner, 1));
+  });
+}
+
+/** x · sigmoid(x). */
+export function silu(input: Tensor, options?: InPlace): Tensor;
+export function silu(input: Tensor, inplace?: boolean): Tensor;
+export function silu(input: Tensor, ...rest: unknown[]): Tensor {
+  const { inplace } = bind<InPlace>("silu", rest, { inplace: false });
+  return elementwise("silu_cpu", "SiluBackward0", input, inplace, (x) => f(op.mul, x, f(op.sigmoid, x)));
+}
+
+/** x · tanh(softplus(x)). */
+export function mish(input: Tensor, options?: InPlace): Tensor;
+export function mish(input: Tensor, inplace?: boolean): Tensor;
+export function mish(input: Tensor, ...rest: unknown[]): Tensor {
+  const { inplace } = bind<InPlace>("mish", rest, { inplace: false });
+  return elementwise("mish_cpu", "MishBackward0", input, inplace, (x) =>
+    f(op.mul, x, f(op.tanh, f(op.softplus, x))),
+  );
+}
+
+interface SoftplusOptions {
+  beta?: number;
+  threshold?: number;
+}
+
+/** ln(1 + e^(beta · x)) / beta; x itself where beta · x is above the threshold (20). */
+export function softplus(input: Tensor, options?: SoftplusOptions): Tensor;
+export function softplus(input: Tensor, beta?: number, threshold?: number): Tensor;
+export function softplus(input: Tensor, ...rest: unknown[]): Tensor {
+  const { beta, threshold: limit } = bind<SoftplusOptions>("softplus", rest, { beta: 1, threshold: 20 });
+  return elementwise("softplus_cpu", "SoftplusBackward0", input, false, (x) => {
+    const scaled = beta === 1 ? x : times(x, beta);
+    const soft = f(op.softplus, scaled);
+    return choose(f(op.gt, scaled, c(limit)), x, beta === 1 ? soft : times(soft, 1 / beta));
+  });
+}
+
+/** x / (1 + |x|). */
+export function softsign(input: Tensor): Tensor {
+  return elementwise("abs_cpu", "DivBackward0", input, false, (x) => f(op.div, x, plus(f(op.abs, x), 1)));
+}
+
+export interface HardtanhOptions extends InPlace {
+  minVal?: number;
+  maxVal?: number;
+}
+
+/** x moved into [minVal, maxVal]: ±1 by default. */
+export function hardtanh(input: Tensor, options?: HardtanhOptions): Tensor;
+export function hardtanh(input: Tensor, minVal?: number, maxVal?: number, inplace?: boolean): Tensor;
+export function hardtanh(input: Tensor, ...rest: unknown[]): Tensor {
+  const { minVal, maxVal, inplace } = bind<HardtanhOptions>("hardtanh", rest, {
+    minVal: -1,
+    maxVal: 1,
+    inplace: false,
+  });
+  if (minVal > maxVal) throw new TensorError("value", "min_val cannot be greater than max_val");
+  return hardtanhOf(input, minVal, maxVal, inplace);
+}
+
+/** Unlike clamp, no gradient passes on the bounds themselves. */
+function hardtanhOf(input: Tensor, min: number, max: number, inplace: boolean): Tensor {
+  return elementwise("hardtanh_cpu", "HardtanhBackward0", input, inplace, (x) =>
+    choose(f(op.le, x, c(min)), c(min), choose(f(op.ge, x, c(max)), c(max), x)),
+  );
+}
+
+/** min(max(x + 3, 0), 6) / 6. */
+export function hardsigmoid(input: Tensor, options?: InPlace): Tensor;
+export function hardsigmoid(input: Tensor, inplace?: boolean): Tensor;
+export function hardsigmoid(input: Tensor, ...rest: unknown[]): Tensor {
+  const { inplace } = bind<InPlace>("hardsigmoid", rest, { inplace: false });
+  return elementwise("hardsigmoid_cpu", "HardsigmoidBackward0", input, inplace, (x) => {
+    const line = times(plus(x, 3), 1 / 6);
+    return choose(f(op.le, x, c(-3)), c(0), choose(f(op.ge, x, c(3)), c(1), line));
+  });
+}
+
+/** x · hardsigmoid(x). */
+export function hardswish(input: Tensor, options?: InPlace): Tensor;
+export function hardswish(input: Tensor, inplace?: boolean): Tensor;
+export function hardswish(input: Tensor, ...rest: unknown[]): Tensor {
+  const { inplace } = bind<InPlace>("hardswish", rest, { inplace: false });
+  return elementwise("hardswish_cpu", "HardswishBackward0", input, inplace, (x) => {
+    const curve = f(op.mul, x, times(plus(x, 3), 1 / 6));
+    return choose(f(op.le, x, c(-3)), c(0), choose(f(op.ge, x, c(3)), x, curve));
+  });
+}
+
+/** ln(sigmoid(x)), without overflow. */
+export function logsigmoid(input: Tensor): Tensor {
+  return elementwise("log_sigmoid_cpu", "LogSigmoidBackward0", input, false, (x) =>
+    f(op.neg, f(op.softplus, f(op.neg, x))),
+  );
+}
+
+/** x − tanh(x). */
+export function tanhshrink(input: Tensor): Tensor {
+  return elementwise("tanh", "SubBackward0", input, false, (x) => f(op.sub, x, f(op.tanh, x)));
+}
+
+interface ShrinkOptions {
+  lambd?: number;
+}
+
+/** x where |x| is above lambd (0.5), else 0. */
+export function hardshrink(input: Tensor, options?: ShrinkOptions): Tensor;
+export function hardshrink(input: Tensor, lambd?: number): Tensor;
+export function hardshrink(input: Tensor, ...rest: unknown[]): Tensor {
+  const { lambd } = bind<ShrinkOptions>("hardshrink", rest, { lambd: 0.5 });
+  return elementwise("hardshrink_cpu", "HardshrinkBackward0", input, false, (x) =>
+    choose(f(op.le, f(op.abs, x), c(lambd)), c(0), x),
+  );
+}
+
+/** x moved towards 0 by lambd (0.5), 0 in between. */
+export function softshrink(input: Tensor, options?: ShrinkOptions): Tensor;
+export function softshrink(input: Tensor, lambd?: number): Tensor;
+export function softshrink(input: Tensor, ...rest: unknown[]): Tensor {
+  const { lambd } = bind<ShrinkOptions>("softshrink", rest, { lambd: 0.5 });
+  if (lambd < 0) {
+    throw new TensorError(
+      "value",
+      `lambda must be in range [0, 3.40282e+38] for input dtype Float, but found ${lambd}`,
+    );
+  }
+  return elementwise("softshrink_cpu", "SoftshrinkBackward0", input, false, (x) =>
+    f(op.sub, x, apply(clamp, [x], { min: -lambd, max: lambd })),
+  );
+}
+
+export interface ThresholdOptions extends InPlace {
+  threshold: number;
+  value: number;
+}
+
+/** x where it is above the threshold, else `value`. */
+export function threshold(input: Tensor, options: ThresholdOptions): Tensor;
+export function threshold(input: Tensor, threshold: number, value: number, inplace?: boolean): Tensor;
+export function threshold(input: Tensor, ...rest: unknown[]): Tensor {
+  const options = bind<ThresholdOptions>("threshold", rest, {
+    threshold: REQUIRED,
+    value: REQUIRED,
+    inplace: false,
+  });
+  return elementwise("threshold_cpu", "ThresholdBackward0", input, options.inplace, (x) =>
+    choose(f(op.le, x, c(options.threshold)), c(options.value), x),
+  );
+}
+
+/** One half of dimension `dim` (the last by default) times the sigmoid of the other. */
+export function glu(input: Tensor, options?: { dim?: number }): Tensor;
+export function glu(input: Tensor, dim?: number): Tensor;
+export function glu(input: Tensor, ...rest: unknown[]): Tensor {
+  const { dim } = bind<{ dim?: number }>("glu", rest, { dim: -1 });
+  if (input.ndim === 0) throw new TensorError("shape", "glu does not support 0-dimensional tensors");
+  const at = normalizeDim(dim, input.ndim);
+  const length = input.shape[at]!;
+  if (length % 2 !== 0) {
+    throw new TensorError("shape", `Halving dimension must be even, but dimension ${at} is size ${length}`);
+  }
+  return elementwise("glu_cpu", "GluBackward0", input, false, (x) => {
+    const half = (from: number): Tensor =>
+      apply(slice, [x], {
+        begin: x.shape.map((_, d) => (d === at ? from : 0)),
+        end: x.shape.map((n, d) => (d === at ? from + length / 2 : n)),
+        step: x.shape.map(() => 1),
+      });
+    return f(op.mul, half(0), f(op.sigmoid, half(length / 2)));
+  });
+}
+
+/** 1 / (1 + e⁻ˣ). */
+export { sigmoid, tanh } from "../../../tensor/functions/pointwise/elementwise.ts";

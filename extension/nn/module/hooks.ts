@@ -1,0 +1,167 @@
+// Functions that run before and after a module's forward and backward.
+import { applyAll } from "../../tensor/recording/apply.ts";
+import { TensorError } from "../../tensor/core/errors.ts";
+import { fillValue } from "../../tensor/recording/graph.ts";
+import { hookGradients, shown } from "../../tensor/recording/gradientHooks.ts";
+import { identities } from "../../tensor/ops/movement/movement.ts";
+import { observe } from "../../tensor/planning/runtime.ts";
+import { Tensor } from "../../tensor/core/tensor.ts";
+import type { Module } from "./module.ts";
+import { warnOnce } from "../warnings.ts";
+
+/** The user's function, whose parameters may have narrower types than what it is called with. */
+type Narrowing<A extends unknown[], R> = { hook(...args: A): R }["hook"];
+
+/** What a module takes and gives is up to its `forward`. */
+// oxlint-disable-next-line typescript/no-explicit-any -- the hook knows its module
+type Any = any;
+
+/** Called before `forward`; anything but undefined that it returns replaces the arguments (an array), or the only one. */
+export type ForwardPreHook = Narrowing<[module: Module, input: Any[]], unknown>;
+/** Called after `forward`; anything but undefined that it returns replaces the result. */
+export type ForwardHook = Narrowing<[module: Module, input: Any[], output: Any], unknown>;
+/** Gradients in the order of arguments or results; null for what has none. */
+export type Gradients = readonly (Tensor | null)[];
+/** Called when the gradients of a module's results are there; what it returns replaces them. */
+export type BackwardPreHook = Narrowing<[module: Module, gradOutput: Gradients], Gradients | Tensor | void>;
+/** Called when the gradients of a module's arguments are there; what it returns replaces them. */
+export type BackwardHook = Narrowing<
+  [module: Module, gradInput: Gradients, gradOutput: Gradients],
+  Gradients | Tensor | void
+>;
+
+/** Takes back what made it. */
+export interface RemovableHandle {
+  remove(): void;
+}
+
+export interface HookOptions {
+  /** Runs before those that are there already. Default false. */
+  prepend?: boolean;
+}
+
+/** Hooks of one kind in the order in which they run. */
+export class Hooks<T> {
+  private entries: readonly { readonly hook: T }[] = [];
+  private list: readonly T[] = [];
+
+  get size(): number {
+    return this.entries.length;
+  }
+
+  add(hook: T, { prepend = false }: HookOptions = {}): RemovableHandle {
+    const entry = { hook };
+    this.become(prepend ? [entry, ...this.entries] : [...this.entries, entry]);
+    return { remove: () => this.become(this.entries.filter((e) => e !== entry)) };
+  }
+
+  private become(entries: readonly { readonly hook: T }[]): void {
+    this.entries = entries;
+    this.list = entries.map(({ hook }) => hook);
+  }
+
+  /** Every call of a module asks for it: an array's own is the cheapest. */
+  [Symbol.iterator](): IterableIterator<T> {
+    return this.list[Symbol.iterator]();
+  }
+}
+
+/** The gradients of one call on their way through the module. */
+export class BackwardPass {
+  private readonly module: Module;
+  private readonly before: Hooks<BackwardPreHook>;
+  private readonly after: Hooks<BackwardHook>;
+  private input: readonly unknown[] = [];
+  /** Whether any argument wants a gradient, so that the module's backward has an end. */
+  private ends = false;
+  private gradOutput: Gradients = [];
+
+  constructor(module: Module, before: Hooks<BackwardPreHook>, after: Hooks<BackwardHook>) {
+    this.module = module;
+    this.before = before;
+    this.after = after;
+  }
+
+  /** Arguments that tell when their gradients are there. */
+  enter(input: unknown[]): unknown[] {
+    this.input = input;
+    const wanted = input.flatMap((x, i) => (x instanceof Tensor && x.requiresGrad ? [i] : []));
+    if (wanted.length === 0 || this.after.size === 0) return input;
+    this.ends = true;
+    return watched(input, wanted, (grads) => {
+      let current: Gradients = grads;
+      for (const hook of this.after) current = replaced(hook(this.module, current, this.gradOutput), current);
+      return current;
+    });
+  }
+
+  /** Results that tell when their gradients are there. */
+  leave(output: unknown): unknown {
+    if (!(output instanceof Tensor) && !Array.isArray(output)) {
+      warnOnce(
+        `For backward hooks to be called, module output should be a Tensor or a tuple of Tensors but received ${typeof output}`,
+      );
+      return output;
+    }
+    const list: readonly unknown[] = output instanceof Tensor ? [output] : output;
+    const wanted = list.flatMap((x, i) => (x instanceof Tensor && x.requiresGrad ? [i] : []));
+    if (wanted.length === 0) return output;
+    const results = watched(list, wanted, (grads) => {
+      let current: Gradients = grads;
+      for (const hook of this.before) current = replaced(hook(this.module, current), current);
+      this.gradOutput = current;
+      if (!this.ends) {
+        const none = this.input.map(() => null);
+        for (const hook of this.after) {
+          if (hook(this.module, none, current) === undefined) continue;
+          throw new TensorError(
+            "autograd",
+            "Backward hooks for Modules where no input requires gradient should always return None or None for all gradients.",
+          );
+        }
+      }
+      return current;
+    });
+    return output instanceof Tensor ? results[0] : results;
+  }
+}
+
+function replaced(answer: Gradients | Tensor | void, current: Gradients): Gradients {
+  if (answer === undefined) return current;
+  const list = answer instanceof Tensor ? [answer] : answer;
+  if (list.length !== current.length) {
+    throw new TensorError(
+      "autograd",
+      `Backward hook returned an invalid number of grad_input, got ${list.length}, but expected ${current.length}`,
+    );
+  }
+  return list;
+}
+
+/** The values with the `wanted` tensors behind one node, whose gradients `visit` sees and may replace. */
+function watched(
+  values: readonly unknown[],
+  wanted: readonly number[],
+  visit: (grads: Gradients) => Gradients,
+): unknown[] {
+  const tensors = wanted.map((i) => values[i] as Tensor);
+  const through = applyAll(identities, tensors, {});
+  const out = [...values];
+  wanted.forEach((i, k) => (out[i] = through[k]));
+  const node = through[0]!.edge?.node;
+  if (node === undefined) return out;
+  hookGradients(node, (grads) => {
+    const all: (Tensor | null)[] = values.map(() => null);
+    wanted.forEach((i, k) => {
+      const { shape } = tensors[k]!;
+      all[i] = grads[k] ?? new Tensor(fillValue(0, shape, "float32"));
+    });
+    // What a hook sees and makes it may keep.
+    const next = shown(() => {
+      for (const grad of all) if (grad !== null) observe(grad.value);
+      return visit(all);
+    });
+    wanted.forEach((i, k) => (grads[k] = next[i] ?? null));
+  });
+  return out;
+}

@@ -1,0 +1,421 @@
+import { target, type ToArguments } from "../../tensor/functions/creation/conversion.ts";
+import { TensorError } from "../../tensor/core/errors.ts";
+import { zeroGradients } from "../../tensor/recording/gradientHooks.ts";
+import { Parameter, Tensor } from "../../tensor/core/tensor.ts";
+import type {
+  BackwardHook,
+  BackwardPreHook,
+  ForwardHook,
+  ForwardPreHook,
+  HookOptions,
+  RemovableHandle,
+} from "./hooks.ts";
+import { call, join, ModuleState, STATE } from "./moduleCall.ts";
+import {
+  bufferAt,
+  checkName,
+  members,
+  parameterAt,
+  properties,
+  register,
+  replaceSubmodule,
+  setProperty,
+  submodule,
+  type MemberOptions,
+} from "./moduleMembers.ts";
+import { snakeCase, treeText } from "./repr.ts";
+import { loadInto, stateOf, type LoadReport, type StateDict } from "./stateDict.ts";
+
+const INSPECT: unique symbol = Symbol.for("nodejs.util.inspect.custom");
+
+/**
+ * Names of fields in state dicts: see `Module.stateDictNames`. Any text passes: TypeScript widens that of a static field.
+ */
+export type StateDictNames = string | Readonly<Record<string, string>>;
+
+/** What a module's `forward` takes: anything, where the class isn't known. */
+// oxlint-disable-next-line typescript/no-explicit-any -- as PyTorch's modules do
+export type Given<M> = M extends { forward: (...input: infer A) => unknown } ? A : any[];
+/** What a module's `forward` gives. */
+// oxlint-disable-next-line typescript/no-explicit-any -- whatever it takes
+export type Result<M> = M extends { forward: (...input: any) => infer R } ? R : any;
+
+/** A module is called like a function: `model(x)` runs `model.forward(x)` with its hooks. */
+export interface Module {
+  (...args: Given<this>): Result<this>;
+}
+
+/**
+ * Base class of all networks and layers. Modules and parameters assigned to properties are found by themselves, in
+ * the order of their declaration:
+ *
+ * ```ts
+ * class Net extends nn.Module {
+ *   fc = new nn.Linear(4, 2);
+ *   forward(x: Tensor) {
+ *     return this.fc(x);
+ *   }
+ * }
+ * ```
+ */
+export abstract class Module {
+  /**
+   * Names of fields in paths and state dicts, where they differ: `"snake_case"` for PyTorch's spelling of all (`tokEmb` is
+   * `tok_emb`), or the names of some. Subclasses inherit them. Everything that names a field uses them: `stateDict()`,
+   * `namedParameters()`, `print(model)`, checkpoints.
+   *
+   * ```ts
+   * class Model extends nn.Module {
+   *   static override stateDictNames = { tokEmb: "wte", lmHead: "lm_head" };
+   * }
+   * ```
+   */
+  static stateDictNames: StateDictNames | undefined;
+
+  /** @internal */
+  declare readonly [STATE]: ModuleState;
+
+  constructor() {
+    const self = ((...args: unknown[]) => call(self, args)) as unknown as this;
+    // A function's own properties: a field of a model may have these names.
+    Reflect.deleteProperty(self, "name");
+    Reflect.deleteProperty(self, "length");
+    Object.setPrototypeOf(self, new.target.prototype);
+    Object.defineProperty(self, STATE, { value: new ModuleState() });
+    return self;
+  }
+
+  /** Whether layers such as Dropout behave as in training. Set by `train()` and `eval()`. */
+  get training(): boolean {
+    return this[STATE].training;
+  }
+
+  set training(on: boolean) {
+    this[STATE].training = on;
+  }
+
+  /** Puts this module and all inside it into training mode, or out of it. */
+  train(mode: boolean | { mode?: boolean } = true): this {
+    const on = typeof mode === "object" ? (mode.mode ?? true) : mode;
+    this.training = on;
+    // Each by its own `train`, which may keep a part frozen.
+    for (const child of this.children()) child.train(on);
+    return this;
+  }
+
+  /** Puts this module and all inside it into evaluation mode. */
+  eval(): this {
+    return this.train(false);
+  }
+
+  /** Registers a child under a name that is not known before: it becomes the property of that name. */
+  registerModule(name: string, module: Module | null): void {
+    checkName(this, name, "module");
+    if (module === null) this[STATE].vacant.add(name);
+    register(this, name, module);
+  }
+
+  /** The same as {@link registerModule}. */
+  addModule(name: string, module: Module | null): void {
+    this.registerModule(name, module);
+  }
+
+  /** Registers a parameter under a name that is not known before. */
+  registerParameter(name: string, parameter: Parameter | null): void {
+    checkName(this, name, "parameter");
+    register(this, name, parameter);
+  }
+
+  /**
+   * Registers a tensor that is part of the module's state but not learned, as the property `name`. It is saved in
+   * the state dict unless `persistent` is false.
+   */
+  registerBuffer(name: string, tensor: Tensor | null, options: { persistent?: boolean } = {}): void {
+    checkName(this, name, "buffer");
+    this[STATE].buffers.set(name, { persistent: options.persistent ?? true });
+    register(this, name, tensor?.persist() ?? null);
+  }
+
+  /** @internal The name of a property in paths and state dicts. */
+  keyOf(property: string): string {
+    const names = (this.constructor as typeof Module).stateDictNames;
+    if (names === undefined) return property;
+    if (typeof names !== "string") return names[property] ?? property;
+    if (names === "snake_case") return snakeCase(property);
+    throw new TensorError(
+      "value",
+      `stateDictNames is '${names}': it must be 'snake_case' or an object of names`,
+    );
+  }
+
+  /** @internal Own members that are modules; null for names registered without one. */
+  ownChildren(): [key: string, module: Module | null][] {
+    const { vacant } = this[STATE];
+    const out: [string, Module | null][] = [];
+    for (const [property, value] of properties(this)) {
+      if (value instanceof Module) out.push([this.keyOf(property), value]);
+      else if (value === null && vacant.has(property)) out.push([this.keyOf(property), null]);
+    }
+    return out;
+  }
+
+  /** @internal */
+  ownParameters(): [key: string, parameter: Parameter][] {
+    const out: [string, Parameter][] = [];
+    for (const [property, value] of properties(this))
+      if (value instanceof Parameter) out.push([this.keyOf(property), value]);
+    return out;
+  }
+
+  /** @internal */
+  ownBuffers(persistentOnly = false): [key: string, buffer: Tensor][] {
+    const out: [string, Tensor][] = [];
+    for (const [property, { persistent }] of this[STATE].buffers) {
+      const value = (this as unknown as Record<string, unknown>)[property];
+      if (value instanceof Tensor && (persistent || !persistentOnly)) out.push([this.keyOf(property), value]);
+    }
+    return out;
+  }
+
+  /** Direct children with their names. A module that has two names appears once. */
+  namedChildren(): [name: string, module: Module][] {
+    const seen = new Set<Module>();
+    return this.ownChildren().filter((entry): entry is [string, Module] => {
+      const module = entry[1];
+      if (module === null || seen.has(module)) return false;
+      seen.add(module);
+      return true;
+    });
+  }
+
+  children(): Module[] {
+    return this.namedChildren().map(([, module]) => module);
+  }
+
+  /** This module (named `prefix`, "" by default) and all inside it, each once, with their dotted paths. */
+  namedModules(
+    prefix: string | { prefix?: string; removeDuplicate?: boolean } = "",
+  ): [path: string, module: Module][] {
+    const options = typeof prefix === "string" ? { prefix } : prefix;
+    const out: [string, Module][] = [];
+    const seen = new Set<Module>();
+    const visit = (path: string, module: Module): void => {
+      if (seen.has(module)) return;
+      if (options.removeDuplicate ?? true) seen.add(module);
+      out.push([path, module]);
+      for (const [key, child] of module.ownChildren()) if (child !== null) visit(join(path, key), child);
+    };
+    visit(options.prefix ?? "", this);
+    return out;
+  }
+
+  modules(options: { removeDuplicate?: boolean } = {}): Module[] {
+    return this.namedModules(options).map(([, module]) => module);
+  }
+
+  /** All parameters with their dotted paths; a shared one appears once, under its first name. */
+  namedParameters(
+    prefix: string | MemberOptions = "",
+    recurse = true,
+  ): [path: string, parameter: Parameter][] {
+    return members(this, prefix, recurse, (module) => module.ownParameters());
+  }
+
+  parameters(recurse = true): Parameter[] {
+    return this.namedParameters("", recurse).map(([, parameter]) => parameter);
+  }
+
+  namedBuffers(prefix: string | MemberOptions = "", recurse = true): [path: string, buffer: Tensor][] {
+    return members(this, prefix, recurse, (module) => module.ownBuffers());
+  }
+
+  buffers(recurse = true): Tensor[] {
+    return this.namedBuffers("", recurse).map(([, buffer]) => buffer);
+  }
+
+  /**
+   * The module at a dotted path; this one for "".
+   * @throws TensorError "Net has no attribute `fc3`"
+   */
+  getSubmodule(target: string): Module {
+    return submodule(this, target);
+  }
+
+  /** Puts a module in the place of the one at a dotted path; with `strict` there must be one. */
+  setSubmodule(target: string, module: Module, options: { strict?: boolean } = {}): void {
+    replaceSubmodule(this, target, module, options.strict ?? false);
+  }
+
+  /**
+   * The parameter at a dotted path.
+   * @throws TensorError "`weight` is not an nn.Parameter"
+   */
+  getParameter(target: string): Parameter {
+    return parameterAt(this, target);
+  }
+
+  /**
+   * The buffer at a dotted path.
+   * @throws TensorError "`weight` is not a buffer"
+   */
+  getBuffer(target: string): Tensor {
+    return bufferAt(this, target);
+  }
+
+  /** @internal What a name in paths and state dicts stands for. */
+  member(key: string): unknown {
+    return properties(this).find(([property]) => this.keyOf(property) === key)?.[1];
+  }
+
+  /** @internal Puts something in the place of a member. */
+  replaceMember(key: string, value: unknown): void {
+    const property = properties(this).find(([name]) => this.keyOf(name) === key)?.[0] ?? key;
+    setProperty(this, property, value);
+  }
+
+  /** Calls `visit` on every child's children first, then on this module. */
+  apply(visit: (module: Module) => void): this {
+    for (const child of this.children()) child.apply(visit);
+    visit(this);
+    return this;
+  }
+
+  /** Whether `backward()` computes gradients of this module's parameters. */
+  requiresGrad_(requiresGrad: boolean | { requiresGrad?: boolean } = true): this {
+    for (const parameter of this.parameters()) parameter.requiresGrad_(requiresGrad);
+    return this;
+  }
+
+  /** Forgets all gradients; with `setToNone` false those that are there become zeros, in place. */
+  zeroGrad(setToNone: boolean | { setToNone?: boolean } = true): void {
+    zeroGradients(this.parameters(), setToNone);
+  }
+
+  /**
+   * The module itself: there is one device, the CPU, and one floating point type. Takes what `tensor.to` takes.
+   * @throws TensorError for a device or type that doesn't exist here: "Torch not compiled with CUDA enabled"
+   */
+  to(...args: ToArguments): this {
+    const { dtype } = target(args);
+    if (dtype === undefined || dtype === "float32") return this;
+    throw new TensorError(
+      "dtype",
+      `nn.Module.to only accepts floating point or complex dtypes, but got desired dtype=torch.${dtype}`,
+    );
+  }
+
+  /** Returns the module unchanged: parameters are float32. */
+  float(): this {
+    return this.to("float32");
+  }
+
+  /** @throws TensorError: there is no float64 */
+  double(): this {
+    return this.to("float64");
+  }
+
+  /** @throws TensorError: there is no float16 */
+  half(): this {
+    return this.to("float16");
+  }
+
+  /** @throws TensorError: there is no bfloat16 */
+  bfloat16(): this {
+    return this.to("bfloat16");
+  }
+
+  cpu(): this {
+    return this.to("cpu");
+  }
+
+  /** @throws TensorError "Torch not compiled with CUDA enabled" */
+  cuda(): this {
+    return this.to("cuda");
+  }
+
+  /**
+   * All parameters and persistent buffers by PyTorch's names: own parameters, own buffers, then children. The tensors
+   * follow the model; copy them (`t.clone()`) to keep what they are now.
+   * @throws TensorError when two fields have one name: see {@link stateDictNames}
+   */
+  stateDict(prefix = ""): Map<string, Tensor> {
+    return stateOf(this, prefix);
+  }
+
+  /**
+   * Copies the tensors of a state dict into this module. Nothing is changed unless everything fits. With `assign` they
+   * take the place of the module's own; `strict` false allows missing and unexpected entries.
+   * @returns what didn't match; prints `<All keys matched successfully>` when all did
+   * @throws TensorError "Error(s) in loading state_dict for …", with every missing, unexpected or misshapen entry
+   */
+  loadStateDict(state: StateDict, options: { strict?: boolean; assign?: boolean } = {}): LoadReport {
+    return loadInto(this, state, { strict: options.strict ?? true, assign: options.assign ?? false });
+  }
+
+  /** @internal Own state, for the walk of {@link loadStateDict}. */
+  ownState(): [key: string, tensor: Tensor][] {
+    return [...this.ownParameters(), ...this.ownBuffers(true)];
+  }
+
+  /** @internal Whether a state dict that lacks this entry is complete all the same. */
+  mayLack(_key: string): boolean {
+    return false;
+  }
+
+  /** Runs `hook` before every call of this module. */
+  registerForwardPreHook(hook: ForwardPreHook, options?: HookOptions): RemovableHandle {
+    return this[STATE].beforeForward.add(hook, options);
+  }
+
+  /** Runs `hook` after every call of this module. */
+  registerForwardHook(hook: ForwardHook, options?: HookOptions): RemovableHandle {
+    return this[STATE].afterForward.add(hook, options);
+  }
+
+  /** Runs `hook` whenever the gradients of a call's results are there, before those of its arguments are computed. */
+  registerFullBackwardPreHook(hook: BackwardPreHook, options?: HookOptions): RemovableHandle {
+    return this[STATE].beforeBackward.add(hook, options);
+  }
+
+  /**
+   * Runs `hook` whenever the gradients of a call's arguments are there: `(module, gradInput, gradOutput)`, null for what
+   * has none. Gradients that it returns go on in place of gradInput.
+   */
+  registerFullBackwardHook(hook: BackwardHook, options?: HookOptions): RemovableHandle {
+    return this[STATE].afterBackward.add(hook, options);
+  }
+
+  /** What stands between the brackets when the module is printed. */
+  extraRepr(): string {
+    return "";
+  }
+
+  /** Children as `[name, text]`, the way print shows them. */
+  protected childTexts(): [name: string, text: string][] {
+    return this.ownChildren().map(([key, child]) => [key, child === null ? "None" : child.toString()]);
+  }
+
+  /** The text of PyTorch's `print(model)`. */
+  toString(): string {
+    return treeText(this.constructor.name, this.extraRepr(), this.childTexts());
+  }
+
+  [INSPECT](): string {
+    return this.toString();
+  }
+}
+
+/** The stack of the call that made a module, where stacks are kept. */
+export function siteOf(module: Module): Error | undefined {
+  return module[STATE].site;
+}
+
+/** A module of one tensor to one tensor: what Sequential chains. */
+export interface Layer extends Module {
+  forward(input: Tensor): Tensor;
+}
+
+/** Base class of PyTorch's own modules, whose names in state dicts are PyTorch's: `weightIhL0` is `weight_ih_l0`. */
+export abstract class BuiltIn extends Module {
+  static override readonly stateDictNames: StateDictNames = "snake_case";
+}

@@ -1,0 +1,177 @@
+import { TensorError } from "../../tensor/core/errors.ts";
+import { shown } from "../../tensor/recording/gradientHooks.ts";
+import { SITE, scope } from "../../tensor/recording/scope.ts";
+import { Tensor } from "../../tensor/core/tensor.ts";
+import { interrupted } from "../../tensor/recording/trace.ts";
+import {
+  BackwardPass,
+  Hooks,
+  type BackwardHook,
+  type BackwardPreHook,
+  type ForwardHook,
+  type ForwardPreHook,
+} from "./hooks.ts";
+import type { Module } from "./module.ts";
+import { PackedSequence } from "../packedSequence.ts";
+
+/** Where a module keeps its state: a symbol, so that a walk of its properties doesn't meet it. */
+export const STATE: unique symbol = Symbol("layerwise.module");
+
+/** A module's internal state, beside its own properties. */
+export class ModuleState {
+  training = true;
+  /** Where the user's code made the module, kept while sites are: the preview shows it. */
+  readonly site = scope.sites ? new Error(SITE) : undefined;
+  /** Names of own properties that are buffers, and whether the state dict has them. */
+  readonly buffers = new Map<string, { readonly persistent: boolean }>();
+  /** Names registered as modules without one: printed as None. */
+  readonly vacant = new Set<string>();
+  /** Names in the order of registration, where JavaScript's differs: it has whole numbers first. */
+  order: readonly string[] | undefined;
+  readonly beforeForward = new Hooks<ForwardPreHook>();
+  readonly afterForward = new Hooks<ForwardHook>();
+  readonly beforeBackward = new Hooks<BackwardPreHook>();
+  readonly afterBackward = new Hooks<BackwardHook>();
+  /** Dotted path from `root`, the model whose call was the last to reach this module. */
+  path = "";
+  root: Module | undefined;
+  /** Whether its class may keep values of a call in properties: those of the library don't. */
+  stashes: boolean | undefined;
+
+  /** Becomes the state of a copy: the same mode, names and hooks. */
+  take(other: ModuleState): void {
+    this.training = other.training;
+    for (const [name, buffer] of other.buffers) this.buffers.set(name, buffer);
+    for (const name of other.vacant) this.vacant.add(name);
+    this.order = other.order;
+    for (const hook of other.beforeForward) this.beforeForward.add(hook);
+    for (const hook of other.afterForward) this.afterForward.add(hook);
+    for (const hook of other.beforeBackward) this.beforeBackward.add(hook);
+    for (const hook of other.afterBackward) this.afterBackward.add(hook);
+  }
+}
+
+/** The model whose call is running. */
+let root: Module | undefined;
+
+/** Prototypes of the library's own modules. */
+export const libraryClasses = new WeakSet<object>();
+
+/** Runs a module: its hooks and its `forward`, whose nodes carry the module's path. */
+export function call(self: Module, args: unknown[]): unknown {
+  const state = self[STATE];
+  const outermost = root === undefined;
+  const before = scope.path;
+  if (outermost) {
+    root = self;
+    state.root = self;
+    state.path = "";
+  } else if (state.root !== root) {
+    locate(self, root!);
+  }
+  scope.path = state.path;
+  scope.depth++;
+  let output: unknown;
+  try {
+    const ended = scope.onCall?.(self, args);
+    output = run(self, state, args);
+    ended?.(output);
+  } catch (error) {
+    // The innermost module is the one whose forward went wrong.
+    if (error instanceof TensorError && state.path !== "") error.module ??= state.path;
+    if (outermost && scope.depth === 1) interrupted();
+    throw error;
+  } finally {
+    scope.depth--;
+    scope.path = before;
+    if (outermost) root = undefined;
+  }
+  if ((state.stashes ??= !libraryClasses.has(Object.getPrototypeOf(self) as object))) stash(self);
+  if (scope.depth === 0) {
+    show(output);
+    // Lists that the caller gave to be filled.
+    for (const arg of args) if (!(arg instanceof Tensor)) show(arg);
+  }
+  return output;
+}
+
+function run(self: Module, state: ModuleState, args: unknown[]): unknown {
+  let input = args;
+  for (const hook of state.beforeForward) {
+    const replaced = shown(() => hook(self, input));
+    if (replaced !== undefined) input = Array.isArray(replaced) ? replaced : [replaced];
+    show(input);
+  }
+  const backward =
+    state.beforeBackward.size + state.afterBackward.size > 0
+      ? new BackwardPass(self, state.beforeBackward, state.afterBackward)
+      : undefined;
+  if (backward !== undefined) input = backward.enter(input);
+  const callable = self as unknown as { forward?(...input: readonly unknown[]): unknown };
+  if (callable.forward === undefined) {
+    throw new TensorError(
+      "value",
+      `Module [${self.constructor.name}] is missing the required "forward" function`,
+    );
+  }
+  let output = callable.forward(...input);
+  // What a hook sees and makes it may keep.
+  if (state.afterForward.size > 0) show([input, output]);
+  for (const hook of state.afterForward) {
+    const replaced = shown(() => hook(self, input, output));
+    if (replaced !== undefined) output = replaced;
+  }
+  return backward === undefined ? output : backward.leave(output);
+}
+
+/** Finds a module's path below the running model; called once for every module, until it moves to another model. */
+function locate(self: Module, model: Module): void {
+  for (const [path, module] of model.namedModules()) {
+    const state = module[STATE];
+    state.root = model;
+    state.path = path;
+  }
+  const state = self[STATE];
+  if (state.root === model) return;
+  // Held where no walk finds it, such as in an array: named by its class.
+  state.root = model;
+  state.path = join(scope.path, self.constructor.name);
+}
+
+/** Elements of a list or object at most that are looked through for tensors: the last ones. */
+const MOST_SHOWN = 64;
+
+/** How deep lists and objects are looked through. */
+const DEEPEST = 4;
+
+/** What the user may hold is computed with its step, since it may be read after it: results of an outermost call. */
+function show(output: unknown, depth = 0): void {
+  if (output instanceof Tensor) {
+    // What lives from step to step stays where it is.
+    if (output.storage === undefined) output.value.visible = true;
+  } else if (typeof output !== "object" || output === null || depth > DEEPEST) return;
+  else if (Array.isArray(output))
+    for (let i = Math.max(0, output.length - MOST_SHOWN); i < output.length; i++) show(output[i], depth + 1);
+  else if (output instanceof PackedSequence) show(output.data);
+  else if (output instanceof Map) {
+    if (output.size <= MOST_SHOWN) for (const one of output.values()) show(one, depth + 1);
+  } else if (isRecord(output)) for (const name in output) show(output[name], depth + 1);
+}
+
+/** Shows what a module's `forward` has left in its own properties. */
+function stash(self: Module): void {
+  const own = self as unknown as Readonly<Record<string, unknown>>;
+  for (const name in own) {
+    const value = own[name];
+    // A view of something that was written to isn't followed for this.
+    if (value instanceof Tensor ? value.still !== undefined : typeof value === "object") show(value, 1);
+  }
+}
+
+/** A plain object: others may refer to anything, themselves included. */
+function isRecord(x: unknown): x is Record<string, unknown> {
+  return typeof x === "object" && x !== null && Object.getPrototypeOf(x) === Object.prototype;
+}
+
+/** A dotted path, one step longer. */
+export const join = (path: string, key: string): string => (path === "" ? key : `${path}.${key}`);

@@ -1,0 +1,185 @@
+// Walks over a module's members, and paths to them.
+import { TensorError } from "../../tensor/core/errors.ts";
+import { Parameter, type Tensor } from "../../tensor/core/tensor.ts";
+import type { Module } from "./module.ts";
+import { join, STATE } from "./moduleCall.ts";
+
+export interface MemberOptions {
+  /** What paths begin with. Default "". */
+  prefix?: string;
+  /** Whether modules inside are visited. Default true. */
+  recurse?: boolean;
+  /** Whether what has several names appears once. Default true. */
+  removeDuplicate?: boolean;
+}
+
+/** Members of a module and, unless told otherwise, of all inside it, each once, under its first path. */
+export function members<T>(
+  module: Module,
+  prefix: string | MemberOptions,
+  recurses: boolean,
+  own: (module: Module) => [string, T][],
+): [string, T][] {
+  const options: MemberOptions = typeof prefix === "string" ? { prefix } : prefix;
+  const { prefix: path = "", recurse = recurses, removeDuplicate = true } = options;
+  const out: [string, T][] = [];
+  const seen = new Set<T>();
+  const walked: [string, Module][] = recurse
+    ? module.namedModules({ prefix: path, removeDuplicate })
+    : [[path, module]];
+  for (const [at, owner] of walked) {
+    for (const [key, member] of own(owner)) {
+      if (seen.has(member)) continue;
+      if (removeDuplicate) seen.add(member);
+      out.push([join(at, key), member]);
+    }
+  }
+  return out;
+}
+
+/** @throws TensorError "Net has no attribute `fc3`" */
+function lacking(module: Module, name: string): never {
+  throw new TensorError("value", `${module.constructor.name} has no attribute \`${name}\``);
+}
+
+export function submodule(module: Module, target: string): Module {
+  let at = module;
+  for (const name of target === "" ? [] : target.split(".")) {
+    const next = at.ownChildren().find(([key, child]) => key === name && child !== null)?.[1];
+    if (!next) {
+      if (at.member(name) === undefined) lacking(at, name);
+      throw new TensorError("value", `\`${name}\` is not an nn.Module`);
+    }
+    at = next;
+  }
+  return at;
+}
+
+/** The module that has the last part of a path as a member, and that part. */
+function ownerOf(module: Module, target: string): [owner: Module, name: string] {
+  const at = target.lastIndexOf(".");
+  return [submodule(module, at < 0 ? "" : target.slice(0, at)), target.slice(at + 1)];
+}
+
+export function replaceSubmodule(module: Module, target: string, next: Module, strict: boolean): void {
+  if (target === "") throw new TensorError("value", "Cannot set the submodule without a target name!");
+  const [owner, name] = ownerOf(module, target);
+  const present = owner.ownChildren().some(([key]) => key === name);
+  if (strict && !present) lacking(owner, name);
+  if (!present && owner.member(name) !== undefined) {
+    throw new TensorError("value", `\`${name}\` is not an nn.Module`);
+  }
+  owner.replaceMember(name, next);
+}
+
+export function parameterAt(module: Module, target: string): Parameter {
+  const [owner, name] = ownerOf(module, target);
+  const found = owner.member(name);
+  if (found === undefined) lacking(owner, name);
+  if (found instanceof Parameter) return found;
+  throw new TensorError("value", `\`${name}\` is not an nn.Parameter`);
+}
+
+export function bufferAt(module: Module, target: string): Tensor {
+  const [owner, name] = ownerOf(module, target);
+  if (owner.member(name) === undefined) lacking(owner, name);
+  const found = owner.ownBuffers().find(([key]) => key === name);
+  if (found !== undefined) return found[1];
+  throw new TensorError("value", `\`${name}\` is not a buffer`);
+}
+
+/**
+ * Makes an entry of a dictionary a property, which walks of the module's own don't meet. A name that is taken, such as a
+ * method's, stays what it is.
+ */
+export function exposeEntry<S extends symbol>(
+  dict: Module & { readonly [K in S]: ReadonlyMap<string, unknown> } & {
+    set(name: string, value: never): unknown;
+  },
+  name: string,
+  entries: S,
+): void {
+  if (name in dict) return;
+  type Dict = typeof dict;
+  Object.defineProperty(dict, name, {
+    get(this: Dict): unknown {
+      return this[entries].get(name);
+    },
+    set(this: Dict, value: never): void {
+      this.set(name, value);
+    },
+    enumerable: false,
+    configurable: true,
+  });
+}
+
+/** How far from either end a position is a property. */
+const REACH = 256;
+
+/**
+ * Makes positions properties of a class of containers, as PyTorch's index has them: `layers[-1]`, and `layers[0]` where
+ * the names are others. Members whose names are their positions are found without it.
+ */
+export function exposePositions(
+  prototype: Module,
+  ordered: (module: Module) => [key: string, member: unknown][],
+): void {
+  for (let i = -REACH; i < REACH; i++) {
+    const found = (module: Module): [string, unknown] | undefined => ordered(module).at(i);
+    Object.defineProperty(prototype, String(i), {
+      get(this: Module): unknown {
+        return found(this)?.[1];
+      },
+      set(this: Module, value: unknown): void {
+        const key = found(this)?.[0];
+        if (key === undefined) throw new TensorError("index", `index ${i} is out of range`);
+        this.replaceMember(key, value);
+      },
+      enumerable: false,
+      configurable: true,
+    });
+  }
+}
+
+/** Removes the property of an entry. */
+export function hideEntry(dict: Module, name: string): void {
+  if (Object.getOwnPropertyDescriptor(dict, name)?.get !== undefined) Reflect.deleteProperty(dict, name);
+}
+
+/** Own properties in the order of their declaration or registration. */
+export function properties(module: Module): [string, unknown][] {
+  const entries = Object.entries(module);
+  const { order } = module[STATE];
+  if (order === undefined) return entries;
+  const known = order.filter((name) => Object.hasOwn(module, name));
+  const first = new Set(known);
+  const values = module as unknown as Record<string, unknown>;
+  return [
+    ...known.map((name): [string, unknown] => [name, values[name]]),
+    ...entries.filter(([name]) => !first.has(name)),
+  ];
+}
+
+/** Makes a member a property, after those that are there. */
+export function register(module: Module, name: string, value: unknown): void {
+  const before = /^\d+$/.test(name) ? properties(module) : undefined;
+  setProperty(module, name, value);
+  if (before === undefined || Object.keys(module).pop() === name) return;
+  module[STATE].order = [...before.map(([key]) => key).filter((key) => key !== name), name];
+}
+
+export function setProperty(module: Module, name: string, value: unknown): void {
+  Object.defineProperty(module, name, { value, writable: true, enumerable: true, configurable: true });
+}
+
+/** @throws TensorError for a name that a member can't have */
+export function checkName(module: Module, name: string, kind: string): void {
+  if (name === "") throw new TensorError("value", `${kind} name can't be empty string ""`);
+  if (name.includes(".")) {
+    const got = kind === "module" ? `, got: ${name}` : "";
+    throw new TensorError("value", `${kind} name can't contain "."${got}`);
+  }
+  const held = (module as unknown as Record<string, unknown>)[name];
+  if (held !== undefined && held !== null)
+    throw new TensorError("value", `attribute '${name}' already exists`);
+}

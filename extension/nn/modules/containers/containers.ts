@@ -1,0 +1,194 @@
+import { TensorError } from "../../../tensor/core/errors.ts";
+import type { Tensor } from "../../../tensor/core/tensor.ts";
+import { Module, type Given, type Layer, type Result } from "../../module/module.ts";
+import { exposePositions, properties } from "../../module/moduleMembers.ts";
+
+type Input<L extends readonly Module[]> = L extends readonly [infer F extends Module, ...Module[]]
+  ? Given<F>
+  : [input: Tensor];
+type Output<L extends readonly Module[]> = L extends readonly [...Module[], infer E extends Module]
+  ? Result<E>
+  : Tensor;
+
+/** Layers of a list whose length and classes are known; others are taken for functions of one tensor. */
+type Known<L extends readonly Module[]> = number extends L["length"]
+  ? readonly L[number][] & readonly Layer[]
+  : L;
+
+/** Positions at which a layer is of the class that was given there. */
+type Position = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10 | 11 | 12 | 13 | 14 | 15 | 16 | 17 | 18 | 19;
+type Positions<L extends readonly Module[]> = { [I in Position]: L[I] };
+
+/** Position counted from the front. */
+function position(index: number, length: number): number {
+  const at = index < 0 ? index + length : index;
+  if (!Number.isInteger(index) || at < 0 || at >= length) {
+    throw new TensorError("index", `index ${index} is out of range`);
+  }
+  return at;
+}
+
+// The layers at their positions, which only a type of its own can say.
+// eslint-disable-next-line typescript/no-unsafe-declaration-merging
+export interface Sequential<L extends readonly Module[] = readonly Layer[]> extends Positions<L> {}
+
+/**
+ * Modules called one after the other.
+ *
+ * ```ts
+ * new nn.Sequential(new nn.Linear(4, 8), new nn.ReLU(), new nn.Linear(8, 3));
+ * new nn.Sequential({ hidden: new nn.Linear(4, 8), out: new nn.Linear(8, 3) });
+ * ```
+ */
+export class Sequential<L extends readonly Module[] = readonly Layer[]> extends Module {
+  [index: number]: L[number];
+
+  constructor();
+  constructor(...layers: Known<L>);
+  constructor(...layers: readonly Module[]);
+  constructor(named: Readonly<Record<string, Module>> | ReadonlyMap<string, Module>);
+  constructor(...args: readonly unknown[]) {
+    super();
+    for (const [name, module] of namedModules(args)) this.registerModule(name, module);
+  }
+
+  override get length(): number {
+    return this.ownChildren().length;
+  }
+
+  /** The layer at a position; negative ones count from the end. */
+  get(index: number): L[number] {
+    const layers = [...this];
+    return layers[position(index, layers.length)]!;
+  }
+
+  /** {@link get} under the name that arrays have for it. */
+  at(index: number): L[number] {
+    return this.get(index);
+  }
+
+  /** The layers from a position up to, not including, another: PyTorch's `layers[start:end]`. They are shared, not copied. */
+  slice(start?: number, end?: number): Sequential {
+    const named = this.namedChildren().slice(start, end);
+    return new Sequential<readonly Layer[]>(new Map(named));
+  }
+
+  /** Adds a layer at the end. */
+  append(layer: Module): this {
+    this.registerModule(String(this.length), layer);
+    return this;
+  }
+
+  [Symbol.iterator](): IterableIterator<L[number]> {
+    const layers = properties(this).flatMap(([, member]) => (member instanceof Module ? [member] : []));
+    return layers[Symbol.iterator]();
+  }
+
+  forward(...input: Input<L>): Output<L> {
+    let args: readonly unknown[] = input;
+    for (const layer of this) args = [(layer as unknown as (...input: unknown[]) => unknown)(...args)];
+    return args[0] as Output<L>;
+  }
+}
+
+exposePositions(Sequential.prototype, (module) => module.ownChildren());
+
+/** The layers of a Sequential by name: their positions, unless names are given. */
+function namedModules(args: readonly unknown[]): [string, Module][] {
+  const [first] = args;
+  if (args.length === 1 && !(first instanceof Module)) {
+    return first instanceof Map
+      ? [...(first as ReadonlyMap<string, Module>)]
+      : Object.entries(first as Readonly<Record<string, Module>>);
+  }
+  return args.map((module, i) => {
+    if (module instanceof Module) return [String(i), module];
+    throw new TensorError("value", `${describe(module)} is not a Module subclass`);
+  });
+}
+
+/** What a value is, for messages. */
+export const describe = (value: unknown): string => (value === null ? "null" : typeof value);
+
+/**
+ * A list of modules, which a `forward` calls itself. An ordinary array would hide them from `parameters()`.
+ *
+ * ```ts
+ * class Stack extends nn.Module {
+ *   layers = new nn.ModuleList([new nn.Linear(4, 4), new nn.Linear(4, 2)]);
+ *   forward(x: Tensor): Tensor {
+ *     for (const layer of this.layers) x = layer(x);
+ *     return x;
+ *   }
+ * }
+ * new Stack()(torch.randn(3, 4)).shape; // [3, 2]
+ * ```
+ */
+export class ModuleList<M extends Module = Layer> extends Module {
+  [index: number]: M;
+
+  constructor(modules: Iterable<M> = []) {
+    super();
+    this.extend(modules);
+  }
+
+  override get length(): number {
+    return this.ownChildren().length;
+  }
+
+  /** The module at a position; negative ones count from the end. */
+  get(index: number): M {
+    return this[position(index, this.length)]!;
+  }
+
+  /** {@link get} under the name that arrays have for it. */
+  at(index: number): M {
+    return this.get(index);
+  }
+
+  /** The modules from a position up to, not including, another: PyTorch's `modules[start:end]`. They are shared, not copied. */
+  slice(start?: number, end?: number): ModuleList<M> {
+    return new ModuleList([...this].slice(start, end));
+  }
+
+  append(module: M): this {
+    if (!(module instanceof Module)) {
+      throw new TensorError("value", `${describe(module)} is not a Module subclass`);
+    }
+    this.registerModule(String(this.length), module);
+    return this;
+  }
+
+  extend(modules: Iterable<M>): this {
+    for (const module of modules) this.append(module);
+    return this;
+  }
+
+  *[Symbol.iterator](): IterableIterator<M> {
+    for (const [, module] of this.ownChildren()) yield module as M;
+  }
+
+  /** @throws TensorError: a list has no order of computation */
+  forward(..._input: never[]): unknown {
+    throw new TensorError(
+      "value",
+      `Module [${this.constructor.name}] is missing the required "forward" function`,
+    );
+  }
+
+  /** Neighbours that print the same are one line: `(0-3): 4 x Linear(…)`. */
+  protected override childTexts(): [name: string, text: string][] {
+    const texts = super.childTexts();
+    const runs: { first: number; last: number; text: string }[] = [];
+    texts.forEach(([, text], i) => {
+      const run = runs[runs.length - 1];
+      if (run?.text === text) run.last = i;
+      else runs.push({ first: i, last: i, text });
+    });
+    return runs.map(({ first, last, text }) =>
+      first === last ? [String(first), text] : [`${first}-${last}`, `${last - first + 1} x ${text}`],
+    );
+  }
+}
+
+exposePositions(ModuleList.prototype, (module) => module.ownChildren());

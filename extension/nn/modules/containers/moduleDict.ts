@@ -1,0 +1,109 @@
+import { TensorError } from "../../../tensor/core/errors.ts";
+import { Module, type Layer } from "../../module/module.ts";
+import { checkName, exposeEntry, hideEntry } from "../../module/moduleMembers.ts";
+import { describe } from "./containers.ts";
+
+/** Modules by name. */
+export type NamedModules = Readonly<Record<string, Module>>;
+/** What a dictionary of `X` holds: `X` is the type of all its modules, or that of each name. */
+type Member<X> = X extends Module ? X : X extends NamedModules ? X[keyof X] : never;
+
+const MODULES: unique symbol = Symbol("layerwise.modules");
+
+/**
+ * Modules by name, which a `forward` calls itself. Each is a property too, unless a method has its name.
+ *
+ * ```ts
+ * const heads = new nn.ModuleDict({ label: new nn.Linear(4, 3), value: new nn.Linear(4, 1) });
+ * heads.label(torch.randn(2, 4)).shape; // [2, 3]; also heads["label"], heads.get("label")
+ * [...heads.keys()]; // ["label", "value"]
+ * ```
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.ModuleDict.html
+ */
+export class ModuleDict<X extends Module | NamedModules = Layer> extends Module {
+  // Not as properties: those with whole numbers as names would come first.
+  readonly [MODULES] = new Map<string, Member<X>>();
+
+  constructor(modules: Readonly<Record<string, Member<X>>> | ReadonlyMap<string, Member<X>> = {}) {
+    super();
+    const entries =
+      modules instanceof Map ? (modules as ReadonlyMap<string, Member<X>>) : Object.entries(modules);
+    for (const [name, module] of entries) this.set(name, module);
+  }
+
+  get size(): number {
+    return this[MODULES].size;
+  }
+
+  /** @throws TensorError when there is no module of that name */
+  get<K extends string>(name: K): X extends Readonly<Record<K, infer M extends Module>> ? M : Member<X>;
+  get(name: string): Module {
+    const module = this[MODULES].get(name);
+    if (module === undefined) throw new TensorError("index", `no module is named '${name}'`);
+    return module;
+  }
+
+  set(name: string, module: Member<X>): this {
+    if (!(module instanceof Module)) {
+      throw new TensorError("value", `${describe(module)} is not a Module subclass`);
+    }
+    if (name === "" || name.includes(".")) {
+      throw new TensorError("value", `module name can't be empty or contain ".", got: "${name}"`);
+    }
+    this[MODULES].set(name, module);
+    exposeEntry(this, name, MODULES);
+    return this;
+  }
+
+  has(name: string): boolean {
+    return this[MODULES].has(name);
+  }
+
+  delete(name: string): boolean {
+    hideEntry(this, name);
+    return this[MODULES].delete(name);
+  }
+
+  keys(): string[] {
+    return [...this[MODULES].keys()];
+  }
+
+  values(): Member<X>[] {
+    return [...this[MODULES].values()];
+  }
+
+  items(): [name: string, module: Member<X>][] {
+    return [...this[MODULES]];
+  }
+
+  /** Adds a module under a name that is not known before, as `set` does. */
+  override registerModule(name: string, module: Module | null): void {
+    if (module === null) return super.registerModule(name, module);
+    checkName(this, name, "module");
+    this.set(name, module as Member<X>);
+  }
+
+  /** @internal */
+  override ownChildren(): [key: string, module: Module | null][] {
+    return [...this.items(), ...super.ownChildren()];
+  }
+
+  /** @internal */
+  override member(key: string): unknown {
+    return this[MODULES].get(key) ?? super.member(key);
+  }
+
+  /** @internal */
+  override replaceMember(key: string, value: unknown): void {
+    if (super.member(key) === undefined) this.set(key, value as Member<X>);
+    else super.replaceMember(key, value);
+  }
+
+  /** @throws TensorError: a dictionary has no order of computation */
+  forward(..._input: never[]): unknown {
+    throw new TensorError(
+      "value",
+      `Module [${this.constructor.name}] is missing the required "forward" function`,
+    );
+  }
+}

@@ -1,0 +1,286 @@
+import type { Tensor } from "../../../tensor/core/tensor.ts";
+import { bind, REQUIRED, type Arguments } from "../../arguments.ts";
+import * as average from "../../functional/pooling/averagePooling.ts";
+import type { Size } from "../../functional/conv/convolving.ts";
+import * as F from "../../functional/pooling/pooling.ts";
+import { BuiltIn } from "../../module/module.ts";
+import { py } from "../../module/repr.ts";
+
+/** The result of max pooling: with the positions of the maxima when they were asked for. */
+type MaxPooled<Indices extends boolean> = Indices extends true ? F.ValuesAndIndices : Tensor;
+
+interface IndicesOption<Indices extends boolean> {
+  /** Also answer where each maximum was: its position in the flattened image. */
+  returnIndices?: Indices;
+}
+
+type MaxArguments = F.MaxPoolOptions & IndicesOption<boolean> & { kernelSize: Size };
+
+/** What max poolings share. */
+abstract class MaxPool extends BuiltIn {
+  readonly kernelSize: Size;
+  readonly stride: Size;
+  readonly padding: Size;
+  readonly dilation: Size;
+  readonly returnIndices: boolean;
+  readonly ceilMode: boolean;
+
+  constructor(args: readonly unknown[]) {
+    super();
+    const bound = bind<MaxArguments>(this.constructor.name, args, {
+      kernelSize: REQUIRED,
+      stride: null,
+      padding: 0,
+      dilation: 1,
+      returnIndices: false,
+      ceilMode: false,
+    });
+    this.kernelSize = bound.kernelSize;
+    this.stride = bound.stride ?? bound.kernelSize;
+    this.padding = bound.padding;
+    this.dilation = bound.dilation;
+    this.returnIndices = bound.returnIndices;
+    this.ceilMode = bound.ceilMode;
+  }
+
+  protected get options(): F.MaxPoolOptions {
+    const { stride, padding, dilation, ceilMode } = this;
+    return { stride, padding, dilation, ceilMode };
+  }
+
+  override extraRepr(): string {
+    return `kernel_size=${py(this.kernelSize)}, stride=${py(this.stride)}, padding=${py(this.padding)}, dilation=${py(this.dilation)}, ceil_mode=${py(this.ceilMode)}`;
+  }
+}
+
+/**
+ * Largest value of every window of sequences [N, C, L] or [C, L].
+ *
+ * ```ts
+ * new nn.MaxPool1d(3, { stride: 2 })(torch.randn(20, 16, 50)).shape; // [20, 16, 24]
+ * ```
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.MaxPool1d.html
+ */
+export class MaxPool1d<Indices extends boolean = false> extends MaxPool {
+  constructor(kernelSize: Size, options?: F.MaxPoolOptions & IndicesOption<Indices>);
+  constructor(kernelSize: Size, stride: Size | null, padding?: Size, dilation?: Size);
+  constructor(
+    ...args: Arguments<
+      F.MaxPoolOptions & IndicesOption<Indices> & { kernelSize: Size },
+      ["kernelSize", "stride", "padding", "dilation"]
+    >
+  );
+  constructor(...args: unknown[]) {
+    super(args);
+  }
+
+  forward(input: Tensor): MaxPooled<Indices> {
+    const pooled = this.returnIndices
+      ? F.maxPool1d(input, this.kernelSize, { ...this.options, returnIndices: true })
+      : F.maxPool1d(input, this.kernelSize, this.options);
+    return pooled as MaxPooled<Indices>;
+  }
+}
+
+/**
+ * Largest value of every window of images [N, C, H, W] or [C, H, W].
+ *
+ * - `stride` is the kernel's size by default; `ceilMode` keeps windows that reach beyond the image
+ * - output height ⌊(H + 2 padding − dilation (kH − 1) − 1) / stride⌋ + 1, width likewise
+ *
+ * ```ts
+ * new nn.MaxPool2d(2)(torch.randn(8, 16, 28, 28)).shape; // [8, 16, 14, 14]
+ * ```
+ * @throws TensorError "Given input size: (1x1x1). Calculated output size: (1x0x0). Output size is too small"
+ */
+export class MaxPool2d<Indices extends boolean = false> extends MaxPool {
+  constructor(kernelSize: Size, options?: F.MaxPoolOptions & IndicesOption<Indices>);
+  constructor(kernelSize: Size, stride: Size | null, padding?: Size, dilation?: Size);
+  constructor(
+    ...args: Arguments<
+      F.MaxPoolOptions & IndicesOption<Indices> & { kernelSize: Size },
+      ["kernelSize", "stride", "padding", "dilation"]
+    >
+  );
+  constructor(...args: unknown[]) {
+    super(args);
+  }
+
+  forward(input: Tensor): MaxPooled<Indices> {
+    const pooled = this.returnIndices
+      ? F.maxPool2d(input, this.kernelSize, { ...this.options, returnIndices: true })
+      : F.maxPool2d(input, this.kernelSize, this.options);
+    return pooled as MaxPooled<Indices>;
+  }
+}
+
+/**
+ * Largest value of every window of volumes [N, C, D, H, W] or [C, D, H, W].
+ *
+ * ```ts
+ * new nn.MaxPool3d(2)(torch.randn(1, 3, 4, 6, 8)).shape; // [1, 3, 2, 3, 4]
+ * ```
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.MaxPool3d.html
+ */
+export class MaxPool3d<Indices extends boolean = false> extends MaxPool {
+  constructor(kernelSize: Size, options?: F.MaxPoolOptions & IndicesOption<Indices>);
+  constructor(kernelSize: Size, stride: Size | null, padding?: Size, dilation?: Size);
+  constructor(
+    ...args: Arguments<
+      F.MaxPoolOptions & IndicesOption<Indices> & { kernelSize: Size },
+      ["kernelSize", "stride", "padding", "dilation"]
+    >
+  );
+  constructor(...args: unknown[]) {
+    super(args);
+  }
+
+  forward(input: Tensor): MaxPooled<Indices> {
+    const pooled = this.returnIndices
+      ? F.maxPool3d(input, this.kernelSize, { ...this.options, returnIndices: true })
+      : F.maxPool3d(input, this.kernelSize, this.options);
+    return pooled as MaxPooled<Indices>;
+  }
+}
+
+type Avg1dOptions = Omit<average.AvgPoolOptions, "divisorOverride">;
+type AvgArguments = average.AvgPoolOptions & { kernelSize: Size };
+
+/** What average poolings of images and volumes share. */
+abstract class AvgPool extends BuiltIn {
+  readonly kernelSize: Size;
+  readonly options: Required<average.AvgPoolOptions>;
+
+  constructor(args: readonly unknown[]) {
+    super();
+    const { kernelSize, ...options } = bind<AvgArguments>(this.constructor.name, args, {
+      kernelSize: REQUIRED,
+      stride: null,
+      padding: 0,
+      ceilMode: false,
+      countIncludePad: true,
+      divisorOverride: null,
+    });
+    this.kernelSize = kernelSize;
+    this.options = { ...options, stride: options.stride ?? kernelSize };
+  }
+
+  override extraRepr(): string {
+    const { stride, padding } = this.options;
+    return `kernel_size=${py(this.kernelSize)}, stride=${py(stride)}, padding=${py(padding)}`;
+  }
+}
+
+/**
+ * Mean of every window of sequences [N, C, L] or [C, L].
+ *
+ * ```ts
+ * new nn.AvgPool1d(2)(torch.tensor([[[1, 3, 5.5, 6.5]]])).tolist(); // [[[2, 6]]]
+ * ```
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.AvgPool1d.html
+ */
+export class AvgPool1d extends BuiltIn {
+  readonly kernelSize: readonly number[];
+  readonly options: Avg1dOptions & { stride: readonly number[]; padding: readonly number[] };
+
+  constructor(kernelSize: Size, options?: Avg1dOptions);
+  constructor(
+    kernelSize: Size,
+    stride: Size | null,
+    padding?: Size,
+    ceilMode?: boolean,
+    countIncludePad?: boolean,
+  );
+  constructor(
+    ...args: Arguments<
+      Avg1dOptions & { kernelSize: Size },
+      ["kernelSize", "stride", "padding", "ceilMode", "countIncludePad"]
+    >
+  );
+  constructor(...args: unknown[]) {
+    super();
+    const { kernelSize, stride, padding, ...options } = bind<Avg1dOptions & { kernelSize: Size }>(
+      "AvgPool1d",
+      args,
+      { kernelSize: REQUIRED, stride: null, padding: 0, ceilMode: false, countIncludePad: true },
+    );
+    this.kernelSize = [kernelSize].flat();
+    this.options = { ...options, stride: [stride ?? kernelSize].flat(), padding: [padding].flat() };
+  }
+
+  forward(input: Tensor): Tensor {
+    return average.avgPool1d(input, this.kernelSize, this.options);
+  }
+
+  override extraRepr(): string {
+    const { stride, padding } = this.options;
+    return `kernel_size=${py(this.kernelSize)}, stride=${py(stride)}, padding=${py(padding)}`;
+  }
+}
+
+/**
+ * Mean of every window of images [N, C, H, W] or [C, H, W]. Zeros of the padding count unless `countIncludePad` is
+ * false.
+ *
+ * ```ts
+ * new nn.AvgPool2d(3, { stride: 2 })(torch.randn(2, 3, 9, 9)).shape; // [2, 3, 4, 4]
+ * ```
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.AvgPool2d.html
+ */
+export class AvgPool2d extends AvgPool {
+  constructor(kernelSize: Size, options?: average.AvgPoolOptions);
+  constructor(
+    kernelSize: Size,
+    stride: Size | null,
+    padding?: Size,
+    ceilMode?: boolean,
+    countIncludePad?: boolean,
+    divisorOverride?: number | null,
+  );
+  constructor(
+    ...args: Arguments<
+      average.AvgPoolOptions & { kernelSize: Size },
+      ["kernelSize", "stride", "padding", "ceilMode", "countIncludePad"]
+    >
+  );
+  constructor(...args: unknown[]) {
+    super(args);
+  }
+
+  forward(input: Tensor): Tensor {
+    return average.avgPool2d(input, this.kernelSize, this.options);
+  }
+}
+
+/**
+ * Mean of every window of volumes [N, C, D, H, W] or [C, D, H, W].
+ *
+ * ```ts
+ * new nn.AvgPool3d(2)(torch.randn(1, 3, 4, 6, 8)).shape; // [1, 3, 2, 3, 4]
+ * ```
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.AvgPool3d.html
+ */
+export class AvgPool3d extends AvgPool {
+  constructor(kernelSize: Size, options?: average.AvgPoolOptions);
+  constructor(
+    kernelSize: Size,
+    stride: Size | null,
+    padding?: Size,
+    ceilMode?: boolean,
+    countIncludePad?: boolean,
+    divisorOverride?: number | null,
+  );
+  constructor(
+    ...args: Arguments<
+      average.AvgPoolOptions & { kernelSize: Size },
+      ["kernelSize", "stride", "padding", "ceilMode", "countIncludePad"]
+    >
+  );
+  constructor(...args: unknown[]) {
+    super(args);
+  }
+
+  forward(input: Tensor): Tensor {
+    return average.avgPool3d(input, this.kernelSize, this.options);
+  }
+}

@@ -1,0 +1,205 @@
+import type { Tensor } from "../../../tensor/core/tensor.ts";
+import { bind, REQUIRED, type Arguments } from "../../arguments.ts";
+import type { Size } from "../../functional/conv/convolving.ts";
+import {
+  checkNorm,
+  lpPool1d,
+  lpPool2d,
+  lpPool3d,
+  type LPPoolOptions,
+} from "../../functional/pooling/powerPooling.ts";
+import {
+  maxUnpool1d,
+  maxUnpool2d,
+  maxUnpool3d,
+  type UnpoolOptions,
+} from "../../functional/pooling/unpooling.ts";
+import { BuiltIn } from "../../module/module.ts";
+import { py } from "../../module/repr.ts";
+import { tuple } from "../conv/convolution.ts";
+
+type UnpoolArguments = Omit<UnpoolOptions, "outputSize"> & { kernelSize: Size };
+type Lengths = readonly number[] | null;
+/** The lengths of the output, as an argument or by name. */
+type OutputSize = Lengths | { outputSize?: Lengths };
+
+/** What the inverses of max pooling share. */
+abstract class MaxUnpool extends BuiltIn {
+  readonly kernelSize: readonly number[];
+  readonly stride: readonly number[];
+  readonly padding: readonly number[];
+
+  constructor(count: number, args: readonly unknown[]) {
+    super();
+    const bound = bind<UnpoolArguments>(this.constructor.name, args, {
+      kernelSize: REQUIRED,
+      stride: null,
+      padding: 0,
+    });
+    this.kernelSize = tuple(bound.kernelSize, count);
+    this.stride = tuple(bound.stride ?? bound.kernelSize, count);
+    this.padding = tuple(bound.padding, count);
+  }
+
+  protected options(wanted: OutputSize): UnpoolOptions {
+    const { stride, padding } = this;
+    return { stride, padding, ...bind<{ outputSize?: Lengths }>("forward", [wanted], { outputSize: null }) };
+  }
+
+  override extraRepr(): string {
+    return `kernel_size=${py(this.kernelSize)}, stride=${py(this.stride)}, padding=${py(this.padding)}`;
+  }
+}
+
+/**
+ * Zeros with the maxima of {@link MaxPool1d} of sequences at the places where they were. `outputSize` of the call
+ * chooses between the sizes that are pooled to the input's.
+ *
+ * ```ts
+ * const [y, places] = new nn.MaxPool1d(2, { returnIndices: true })(torch.randn(1, 2, 8));
+ * new nn.MaxUnpool1d(2)(y, places).shape; // [1, 2, 8]
+ * ```
+ * @throws TensorError "Expected shape of indices to be same as that of the input tensor …"
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.MaxUnpool1d.html
+ */
+export class MaxUnpool1d extends MaxUnpool {
+  constructor(kernelSize: Size, options?: Omit<UnpoolArguments, "kernelSize">);
+  constructor(kernelSize: Size, stride: Size | null, padding?: Size);
+  constructor(options: UnpoolArguments);
+  constructor(...args: Arguments<UnpoolArguments, "kernelSize stride padding">);
+  constructor(...args: unknown[]) {
+    super(1, args);
+  }
+
+  forward(input: Tensor, indices: Tensor, outputSize: OutputSize = null): Tensor {
+    return maxUnpool1d(input, indices, this.kernelSize, this.options(outputSize));
+  }
+}
+
+/**
+ * Zeros with the maxima of {@link MaxPool2d} of images at the places where they were. `outputSize` of the call
+ * chooses between the sizes that are pooled to the input's.
+ *
+ * ```ts
+ * const [y, places] = new nn.MaxPool2d(2, { returnIndices: true })(torch.randn(1, 2, 8, 8));
+ * new nn.MaxUnpool2d(2)(y, places).shape; // [1, 2, 8, 8]
+ * ```
+ * @throws TensorError "Expected shape of indices to be same as that of the input tensor …"
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.MaxUnpool2d.html
+ */
+export class MaxUnpool2d extends MaxUnpool {
+  constructor(kernelSize: Size, options?: Omit<UnpoolArguments, "kernelSize">);
+  constructor(kernelSize: Size, stride: Size | null, padding?: Size);
+  constructor(options: UnpoolArguments);
+  constructor(...args: Arguments<UnpoolArguments, "kernelSize stride padding">);
+  constructor(...args: unknown[]) {
+    super(2, args);
+  }
+
+  forward(input: Tensor, indices: Tensor, outputSize: OutputSize = null): Tensor {
+    return maxUnpool2d(input, indices, this.kernelSize, this.options(outputSize));
+  }
+}
+
+/**
+ * Zeros with the maxima of {@link MaxPool3d} of volumes at the places where they were. `outputSize` of the call
+ * chooses between the sizes that are pooled to the input's.
+ *
+ * ```ts
+ * const [y, places] = new nn.MaxPool3d(2, { returnIndices: true })(torch.randn(1, 1, 4, 4, 4));
+ * new nn.MaxUnpool3d(2)(y, places).shape; // [1, 1, 4, 4, 4]
+ * ```
+ * @throws TensorError "Expected shape of indices to be same as that of the input tensor …"
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.MaxUnpool3d.html
+ */
+export class MaxUnpool3d extends MaxUnpool {
+  constructor(kernelSize: Size, options?: Omit<UnpoolArguments, "kernelSize">);
+  constructor(kernelSize: Size, stride: Size | null, padding?: Size);
+  constructor(options: UnpoolArguments);
+  constructor(...args: Arguments<UnpoolArguments, "kernelSize stride padding">);
+  constructor(...args: unknown[]) {
+    super(3, args);
+  }
+
+  forward(input: Tensor, indices: Tensor, outputSize: OutputSize = null): Tensor {
+    return maxUnpool3d(input, indices, this.kernelSize, this.options(outputSize));
+  }
+}
+
+type LPArguments = LPPoolOptions & { normType: number; kernelSize: Size };
+
+/** What power-average poolings share. */
+abstract class LPPool extends BuiltIn {
+  readonly normType: number;
+  readonly kernelSize: Size;
+  readonly stride: Size | null;
+  readonly ceilMode: boolean;
+
+  constructor(options: LPArguments);
+  constructor(normType: number, kernelSize: Size, options?: LPPoolOptions);
+  constructor(normType: number, kernelSize: Size, stride: Size | null, ceilMode?: boolean);
+  constructor(...args: Arguments<LPArguments, "normType kernelSize stride ceilMode">);
+  constructor(...args: unknown[]) {
+    super();
+    const bound = bind<LPArguments>(this.constructor.name, args, {
+      normType: REQUIRED,
+      kernelSize: REQUIRED,
+      stride: null,
+      ceilMode: false,
+    });
+    checkNorm(bound.normType);
+    this.normType = bound.normType;
+    this.kernelSize = bound.kernelSize;
+    this.stride = bound.stride;
+    this.ceilMode = bound.ceilMode;
+  }
+
+  override extraRepr(): string {
+    return `norm_type=${py(this.normType)}, kernel_size=${py(this.kernelSize)}, stride=${py(this.stride)}, ceil_mode=${py(this.ceilMode)}`;
+  }
+}
+
+/**
+ * (Σ xᵖ)^(1/p) over every window of sequences [N, C, L] or [C, L], with p = normType: 1 is sum pooling, ∞ max pooling.
+ *
+ * ```ts
+ * new nn.LPPool1d(2, 3, { stride: 2 })(torch.randn(20, 16, 50)).shape; // [20, 16, 24]
+ * ```
+ * @throws TensorError "norm_type must be a non-zero value, but got 0"
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.LPPool1d.html
+ */
+export class LPPool1d extends LPPool {
+  forward(input: Tensor): Tensor {
+    return lpPool1d(input, this.normType, this.kernelSize, this.stride, this.ceilMode);
+  }
+}
+
+/**
+ * (Σ xᵖ)^(1/p) over every window of images [N, C, H, W] or [C, H, W], with p = normType: 1 is sum pooling, ∞ max pooling.
+ *
+ * ```ts
+ * new nn.LPPool2d(2, 3, { stride: 2 })(torch.randn(2, 3, 9, 9)).shape; // [2, 3, 4, 4]
+ * ```
+ * @throws TensorError "norm_type must be a non-zero value, but got 0"
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.LPPool2d.html
+ */
+export class LPPool2d extends LPPool {
+  forward(input: Tensor): Tensor {
+    return lpPool2d(input, this.normType, this.kernelSize, this.stride, this.ceilMode);
+  }
+}
+
+/**
+ * (Σ xᵖ)^(1/p) over every window of volumes [N, C, D, H, W] or [C, D, H, W], with p = normType: 1 is sum pooling, ∞ max pooling.
+ *
+ * ```ts
+ * new nn.LPPool3d(2, 3, { stride: 2 })(torch.randn(1, 2, 5, 5, 5)).shape; // [1, 2, 2, 2, 2]
+ * ```
+ * @throws TensorError "norm_type must be a non-zero value, but got 0"
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.LPPool3d.html
+ */
+export class LPPool3d extends LPPool {
+  forward(input: Tensor): Tensor {
+    return lpPool3d(input, this.normType, this.kernelSize, this.stride, this.ceilMode);
+  }
+}

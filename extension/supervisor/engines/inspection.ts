@@ -1,0 +1,98 @@
+import * as v from "valibot";
+import { Hello } from "../../protocol/engine.ts";
+import {
+  TensorComparison,
+  TensorFile,
+  TensorStatistics,
+  type InspectionEngineEvents,
+  type InspectionEngineMethods,
+} from "../../protocol/inspection.ts";
+import { handshake, openChannel, type Remote } from "./channel.ts";
+import { deferred } from "../deferred.ts";
+import { EngineError, toUserError } from "../errors.ts";
+import { describeExit, forkEngine, type EngineOptions, type EngineProcess } from "./process.ts";
+
+interface Connection {
+  engine: EngineProcess;
+  remote: Remote<InspectionEngineMethods>;
+}
+
+/** Looks into one file of tensors, in a process of its own that is there while it is needed. */
+export class TensorInspector {
+  readonly #file: string;
+  readonly #options: () => EngineOptions;
+  readonly #onProgress: (share: number) => void;
+  #connection: Promise<Connection> | undefined;
+
+  /** @param onProgress Share done of the call that goes on, 0 to 1; some ten times a second */
+  constructor(file: string, options: () => EngineOptions, onProgress: (share: number) => void) {
+    this.#file = file;
+    this.#options = options;
+    this.#onProgress = onProgress;
+  }
+
+  /** What is in the file, as it is now. @throws EngineError "file" saying what is wrong with it */
+  async open(): Promise<TensorFile> {
+    return v.parse(TensorFile, await this.#call((remote) => remote.open(this.#file)));
+  }
+
+  /** Of a tensor by its place in the file; undefined for types that are no real numbers. */
+  async statistics(index: number): Promise<TensorStatistics | undefined> {
+    const answer = await this.#call((remote) => remote.statistics(this.#file, index));
+    return v.parse(v.optional(TensorStatistics), answer);
+  }
+
+  async compare(other: string): Promise<TensorComparison> {
+    return v.parse(TensorComparison, await this.#call((remote) => remote.compare(this.#file, other)));
+  }
+
+  /** Ends what is going on: its call fails with the code "cancelled". */
+  async cancel(): Promise<void> {
+    if (this.#connection !== undefined) await (await this.#connection).remote.cancel();
+  }
+
+  /** Ends the process, whatever it does; the next call starts another. */
+  async release(): Promise<void> {
+    const connection = this.#connection;
+    this.#connection = undefined;
+    const open = await connection?.catch(() => undefined);
+    await open?.engine.kill();
+  }
+
+  async #call<T>(ask: (remote: Remote<InspectionEngineMethods>) => Promise<T>): Promise<T> {
+    const connection = (this.#connection ??= this.#connect());
+    let open: Connection;
+    try {
+      open = await connection;
+    } catch (error) {
+      if (this.#connection === connection) this.#connection = undefined;
+      throw error;
+    }
+    try {
+      return await ask(open.remote);
+    } catch (error) {
+      if (toUserError(error).code !== "ended") throw error;
+      const released = this.#connection !== connection;
+      if (!released) this.#connection = undefined;
+      const why = released ? "it is not needed any more" : describeExit(await open.engine.exited);
+      throw new EngineError({
+        code: released ? "cancelled" : "killed",
+        message: `The process that reads the file ended: ${why}.`,
+      });
+    }
+  }
+
+  async #connect(): Promise<Connection> {
+    const options = this.#options();
+    const engine = await forkEngine({ ...options, entry: "inspectionEngine.js" });
+    const said = deferred<Hello>();
+    const remote = openChannel<InspectionEngineMethods, InspectionEngineEvents>(engine.child, {
+      schemas: { hello: v.strictTuple([Hello]), progress: v.strictTuple([v.number()]) },
+      handlers: { hello: (answer) => said.resolve(answer), progress: (share) => this.#onProgress(share) },
+      // A file that makes its reader say nonsense has an answer that fails its schema.
+      onInvalid: () => undefined,
+    });
+    await handshake(engine, said.promise, "inspection", options.helloTimeout ?? 20_000);
+    return { engine, remote };
+  }
+}

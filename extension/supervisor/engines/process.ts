@@ -1,0 +1,200 @@
+import { fork, type ChildProcess, type StdioOptions } from "node:child_process";
+import { mkdir } from "node:fs/promises";
+import { basename, dirname } from "node:path";
+import { StringDecoder } from "node:string_decoder";
+import { openAppend } from "../../files/append.ts";
+import { runPath } from "../../files/runFiles.ts";
+import { endDescendants, endFamily, newFamily } from "../../processes/family.ts";
+import { isThere, killTree, signalGroup } from "../../processes/signals.ts";
+import { newToken, tokenArgument } from "../../processes/token.ts";
+import { demandTrust } from "../trust.ts";
+
+/** How engines are started; the same for all of a window or a command line. */
+export interface EngineOptions {
+  /** Folder of the bundled engines: `runEngine.js`, `previewEngine.js`. */
+  dist: string;
+  /** Added to the environment of engines, such as thread counts, which must be set before TensorFlow loads. */
+  env?: Readonly<Record<string, string>>;
+  /** Node to run engines with; by default the one that runs this. */
+  execPath?: string;
+  /** What engines write to stdout and stderr goes to this process's too. Default false. */
+  inheritOutput?: boolean;
+  /** Metric rows of each kind that a run tells in one message, as its request says. By default all. */
+  rowsPerMessage?: number;
+  /** Milliseconds an engine has to say hello. Default 20,000. */
+  helloTimeout?: number;
+  /** Milliseconds a run has to end after `stop` before it is killed. Default 10,000. */
+  stopTimeout?: number;
+  /** Milliseconds a process has to exit after its last word before it is killed. Default 3,000. */
+  exitTimeout?: number;
+}
+
+export interface ExitInfo {
+  code: number | null;
+  signal: NodeJS.Signals | null;
+  /** The last few kilobytes the process wrote to stderr. */
+  stderr: string;
+}
+
+export interface ForkOptions extends EngineOptions {
+  /** File in `dist`. */
+  entry: string;
+  /** Options of Node. */
+  nodeOptions?: readonly string[];
+  /** Reads this process's standard input, unless that is a terminal: a process group of its own can't read there. */
+  inheritInput?: boolean;
+  /** Goes on when this process ends: its output goes to this file, since a pipe would break. */
+  outliveTo?: string;
+  /** Text as it comes, cut at arbitrary places. */
+  onOutput?(stream: "stdout" | "stderr", text: string): void;
+}
+
+export interface EngineProcess {
+  readonly child: ChildProcess;
+  readonly pid: number | undefined;
+  /** What its command line alone has: the lock of its run is made with it. */
+  readonly token: string;
+  /** Settles when the process is gone and its output is read; never rejects. */
+  readonly exited: Promise<ExitInfo>;
+  /** Ends the process and all that it started, at once. */
+  kill(): Promise<ExitInfo>;
+  /** Waits for the process to exit by itself, and kills it after `grace` milliseconds. */
+  exit(grace: number): Promise<ExitInfo>;
+}
+
+/** Enough for a native crash report or a long stack. */
+const TAIL_CHARACTERS = 8192;
+
+/**
+ * Forks an engine as the leader of a process group, so that it can be killed with whatever user code started. It
+ * talks over fork IPC with structured clone, which carries NaN and errors; its output streams are logs.
+ */
+export async function forkEngine(options: ForkOptions): Promise<EngineProcess> {
+  const log = options.outliveTo === undefined ? undefined : await openLog(options.outliveTo);
+  const family = newFamily();
+  try {
+    const output = log?.fd ?? "pipe";
+    const input = options.inheritInput === true && !process.stdin.isTTY ? "inherit" : "ignore";
+    const stdio: StdioOptions = [input, output, output, "ipc"];
+    const token = newToken();
+    const child = fork(`${options.dist}/${options.entry}`, [tokenArgument(token)], {
+      stdio,
+      env: { ...engineEnvironment(options.env), ...family.env },
+      // Not the host's: two processes can't share an inspector's port.
+      execArgv: [...(options.nodeOptions ?? [])],
+      serialization: "advanced",
+      // On Windows a detached child gets a console window, and groups don't exist there anyway.
+      detached: process.platform !== "win32",
+      ...(options.execPath === undefined ? {} : { execPath: options.execPath }),
+    });
+    return watch(child, { token, family: family.token }, options);
+  } finally {
+    await log?.close();
+  }
+}
+
+async function openLog(file: string): Promise<{ fd: number; close(): Promise<void> }> {
+  demandTrust();
+  const path = await runPath(dirname(file), basename(file));
+  await mkdir(dirname(path), { recursive: true });
+  return openAppend(path);
+}
+
+/** The environment of every process started from here. */
+export function engineEnvironment(added: EngineOptions["env"]): NodeJS.ProcessEnv {
+  // A debugger's or a test runner's preload has no business in an engine.
+  const { NODE_OPTIONS: _, ...inherited } = process.env;
+  return { ...inherited, ...addedEnvironment(added) };
+}
+
+/** What of it this process's own environment doesn't have. */
+export function addedEnvironment(added: EngineOptions["env"]): Record<string, string> {
+  const electron = process.versions["electron"] === undefined ? {} : { ELECTRON_RUN_AS_NODE: "1" };
+  return { ...electron, ...added };
+}
+
+/** What TensorFlow prints while it loads, whatever its log level: no news of the user's run. */
+const BANNER = /^(WARNING: All log messages before absl::|I0000 .*oneDNN custom operations are on).*\n?/gm;
+
+function watch(
+  child: ChildProcess,
+  { token, family }: { token: string; family: string },
+  options: ForkOptions,
+): EngineProcess {
+  let stderr = "";
+  const listen = (stream: "stdout" | "stderr"): void => {
+    const decoder = new StringDecoder("utf8");
+    child[stream]?.on("data", (bytes: Buffer) => {
+      const text = decoder.write(bytes).replace(BANNER, "");
+      if (text === "") return;
+      if (stream === "stderr") stderr = (stderr + text).slice(-TAIL_CHARACTERS);
+      if (options.inheritOutput === true) process[stream].write(text);
+      options.onOutput?.(stream, text);
+    });
+  };
+  listen("stdout");
+  listen("stderr");
+
+  const exited = new Promise<ExitInfo>((resolve) => {
+    const done = (code: number | null, signal: NodeJS.Signals | null): void =>
+      resolve({ code, signal, stderr });
+    child.once("error", (error) => {
+      // Failed to start: there is no exit to come.
+      if (child.pid !== undefined) return;
+      stderr += error.message;
+      done(null, null);
+    });
+    child.once("exit", (code, signal) => {
+      // Children of the engine that it left behind, and that may hold its pipes open.
+      signalGroup(child, "SIGKILL");
+      const strays = endFamily(family).catch(() => undefined);
+      // "close" is when the pipes are read to the end; something may keep them open for ever.
+      const finish = (): void => void strays.finally(() => done(code, signal));
+      const timer = setTimeout(finish, 500);
+      child.once("close", () => {
+        clearTimeout(timer);
+        finish();
+      });
+    });
+  });
+
+  const kill = async (): Promise<ExitInfo> => {
+    // Afterwards, those that left the group would have no parent to be found by.
+    if (child.pid !== undefined && isThere(child)) await endDescendants(child.pid).catch(() => undefined);
+    await killTree(child);
+    return exited;
+  };
+  const exit = (grace: number): Promise<ExitInfo> => {
+    const timer = setTimeout(() => void kill(), grace);
+    return exited.finally(() => clearTimeout(timer));
+  };
+  return { child, pid: child.pid, token, exited, kill, exit };
+}
+
+/** What V8 says before it aborts. */
+export const OUT_OF_MEMORY = /JavaScript heap out of memory|Array buffer allocation failed/;
+
+/** How a process ended that should not have, for people. */
+export function describeExit(exit: ExitInfo): string {
+  const { signal } = exit;
+  if (OUT_OF_MEMORY.test(exit.stderr)) return "it ran out of memory";
+  if (signal === "SIGKILL") return "signal SIGKILL (killed from outside, or the system ran out of memory)";
+  if (signal === "SIGSEGV" || signal === "SIGABRT" || signal === "SIGBUS")
+    return `signal ${signal} (a crash in native code)`;
+  if (signal !== null) return `signal ${signal}`;
+  if (exit.code === null) return `it could not be started: ${exit.stderr.trim()}`;
+  return `exit code ${exit.code}`;
+}
+
+/** What matters of the last lines of stderr; undefined when there are none. */
+export function lastLines(exit: ExitInfo, count = 12): string | undefined {
+  const lines = exit.stderr
+    .split(/\r?\n/)
+    .map((line) => line.trimEnd())
+    .filter((line) => line !== "");
+  // Of a full heap, V8 prints what its collector has tried.
+  if (lines.length === 0 || OUT_OF_MEMORY.test(exit.stderr)) return undefined;
+  // Node prints the exception above its stack, and the stack would hide it.
+  const exception = lines.findLastIndex((line) => /^(?:Uncaught )?\w*Error\b.*:/.test(line));
+  return (exception < 0 ? lines.slice(-count) : lines.slice(exception, exception + count)).join("\n");
+}

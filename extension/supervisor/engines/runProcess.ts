@@ -1,0 +1,67 @@
+import * as v from "valibot";
+import {
+  EvaluationResult,
+  Hello,
+  Progress,
+  type RunEngineEvents,
+  type RunEngineMethods,
+} from "../../protocol/engine.ts";
+import { MetricRow, RunRecord } from "../../protocol/run.ts";
+import { handshake, openChannel, type EventSchemas, type Remote } from "./channel.ts";
+import { deferred } from "../deferred.ts";
+import { forkEngine, type EngineOptions, type EngineProcess } from "./process.ts";
+
+const SCHEMAS: EventSchemas<RunEngineEvents> = {
+  hello: v.strictTuple([Hello]),
+  record: v.strictTuple([RunRecord]),
+  metrics: v.strictTuple([v.array(MetricRow)]),
+  progress: v.strictTuple([Progress]),
+  log: v.strictTuple([v.picklist(["info", "warning", "error"]), v.string()]),
+  evaluated: v.strictTuple([EvaluationResult]),
+  inspecting: v.strictTuple([v.string()]),
+  ended: v.strictTuple([RunRecord]),
+};
+
+/** What a run engine's process tells. */
+export type ProcessEvents = Partial<Omit<RunEngineEvents, "hello">> & {
+  /** What it wrote to its output streams, cut at arbitrary places. */
+  output?(stream: "stdout" | "stderr", text: string): void;
+};
+
+/** A process of the run engine, which does one run. */
+export interface RunProcess {
+  readonly engine: EngineProcess;
+  readonly remote: Remote<RunEngineMethods>;
+  /** The handshake; when it fails, the process is gone. */
+  readonly ready: Promise<Hello>;
+  /** Who listens: a process may be there before its run is. */
+  events: ProcessEvents;
+}
+
+/** @param outliveTo Where the output of a process goes that outlives this one */
+export async function forkRunProcess(options: EngineOptions, outliveTo?: string): Promise<RunProcess> {
+  const listener: { events: ProcessEvents } = { events: {} };
+  const engine = await forkEngine({
+    ...options,
+    entry: "runEngine.js",
+    ...(outliveTo === undefined ? {} : { outliveTo }),
+    onOutput: (stream, text) => listener.events.output?.(stream, text),
+  });
+  const hello = deferred<Hello>();
+  const remote = openChannel<RunEngineMethods, RunEngineEvents>(engine.child, {
+    schemas: SCHEMAS,
+    handlers: {
+      hello: (answer) => hello.resolve(answer),
+      record: (record) => listener.events.record?.(record),
+      metrics: (rows) => listener.events.metrics?.(rows),
+      progress: (progress) => listener.events.progress?.(progress),
+      log: (level, text) => listener.events.log?.(level, text),
+      evaluated: (result) => listener.events.evaluated?.(result),
+      inspecting: (url) => listener.events.inspecting?.(url),
+      ended: (record) => listener.events.ended?.(record),
+    },
+    onInvalid: (problem) => listener.events.log?.("warning", `The run engine sent ${problem}`),
+  });
+  const ready = handshake(engine, hello.promise, "run", options.helloTimeout ?? 20_000);
+  return Object.assign(listener, { engine, remote, ready });
+}

@@ -1,0 +1,140 @@
+import { lstat } from "node:fs/promises";
+import { runPath } from "../../files/runFiles.ts";
+import { RUN_FILE } from "../../protocol/run.ts";
+import { isRunning } from "../../processes/signals.ts";
+import { EngineError } from "../errors.ts";
+import { MetricsReader } from "./metrics.ts";
+import { processOf } from "./liveness.ts";
+import { isLive, readRecord, readRun, type StoredRun } from "./runDirectory.ts";
+import { RunSession, type RunControl } from "./session.ts";
+import { demandTrust } from "../trust.ts";
+
+export interface AttachOptions {
+  /** Milliseconds between two looks at the run directory. Default 500. */
+  interval?: number;
+  /** Milliseconds a run has to end after `stop` before it is killed. Default 10,000. */
+  stopTimeout?: number;
+}
+
+/** Follows a run by its directory, whoever started it. */
+export interface Attachment {
+  readonly session: RunSession;
+  /** Settles when the run is over or the attachment was given up. */
+  readonly done: Promise<void>;
+  /** Stops looking; the run goes on. */
+  detach(): void;
+}
+
+/**
+ * Opens a run from disk. A running one is followed until it ends or the attachment is given up; one that gives no sign
+ * of life isn't followed.
+ */
+export async function openRun(directory: string, options: AttachOptions = {}): Promise<Attachment> {
+  const run = await readRun(directory);
+  const session = new RunSession(directory, run.record, goesOn(run));
+  session.life = run.life;
+  const reader = new MetricsReader(directory);
+  await readAll(reader, session);
+  if (!session.live) return { session, done: Promise.resolve(), detach: () => undefined };
+  session.control = signals(session, options.stopTimeout ?? 10_000);
+  return follow(session, reader, options.interval ?? 500);
+}
+
+/** Whether a run is worth being followed. */
+function goesOn({ record, life }: StoredRun): boolean {
+  return isLive(record) && life?.kind !== "silent";
+}
+
+/**
+ * Milliseconds between two questions to the system whether a process is the run's own: programs answer them elsewhere.
+ * That a process is gone is seen at once.
+ */
+const PROOF_INTERVAL = process.platform === "linux" ? 0 : 20_000;
+
+function follow(session: RunSession, reader: MetricsReader, interval: number): Attachment {
+  const stopped = new AbortController();
+  const { directory } = session;
+  // Polled, because not every file system tells of changes, and a run of an hour is not missed by half a second.
+  const done = (async () => {
+    let seen = 0;
+    let asked = performance.now();
+    while (!stopped.signal.aborted && session.live) {
+      await pause(interval, stopped.signal);
+      await readAll(reader, session);
+      const written = await runPath(directory, RUN_FILE)
+        .then((path) => lstat(path))
+        .catch(() => undefined);
+      if (written === undefined) {
+        // Deleted under us.
+        session.setRecord(session.record, false);
+        continue;
+      }
+      const due = performance.now() - asked >= PROOF_INTERVAL || isGone(session.life);
+      if (due) asked = performance.now();
+      if (!due && written.mtimeMs === seen) continue;
+      const run = await look(session, due).catch(() => undefined);
+      if (run === undefined || stopped.signal.aborted) continue;
+      const same = written.mtimeMs === seen && run.life?.kind === session.life?.kind;
+      seen = written.mtimeMs;
+      session.life = run.life;
+      if (!same) session.setRecord(run.record, goesOn(run));
+    }
+    await readAll(reader, session);
+  })();
+  return { session, done, detach: () => stopped.abort() };
+}
+
+/** @param whole Whether its process is asked for too */
+async function look({ directory, life }: RunSession, whole: boolean): Promise<StoredRun> {
+  return whole ? readRun(directory) : { directory, record: await readRecord(directory), life };
+}
+
+function isGone(life: StoredRun["life"]): boolean {
+  return life?.kind === "here" && life.process !== undefined && !isRunning(life.process.pid);
+}
+
+async function readAll(reader: MetricsReader, session: RunSession): Promise<void> {
+  for (let rows = await reader.read(); rows.length > 0; rows = await reader.read()) session.addRows(rows);
+}
+
+function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(done, milliseconds);
+    function done(): void {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", done);
+      resolve();
+    }
+    signal.addEventListener("abort", done);
+  });
+}
+
+/** A run without a channel can be stopped by a signal, which engines take as a polite stop; no more than that. */
+function signals(session: RunSession, stopTimeout: number): RunControl {
+  const refuse = (what: string): Promise<never> =>
+    Promise.reject(
+      new EngineError({
+        code: "detached",
+        message: `Run ${session.id} was started by another window, so it can be stopped from here but not ${what}.`,
+      }),
+    );
+  return {
+    pause: () => refuse("paused"),
+    resume: () => refuse("resumed"),
+    step: () => refuse("stepped"),
+    addEpochs: () => refuse("made longer"),
+    setLearningRate: () => refuse("given another rate"),
+    checkpoint: () => refuse("told to save"),
+    async stop() {
+      demandTrust();
+      const engine = await processOf(session.directory, session.id);
+      if (!(await engine.signal("SIGTERM"))) return;
+      const until = Date.now() + stopTimeout;
+      while (session.live && Date.now() < until)
+        await new Promise((resolve) => {
+          setTimeout(resolve, 100);
+        });
+      if (session.live) await engine.kill();
+    },
+  };
+}

@@ -1,0 +1,75 @@
+import { readdir } from "node:fs/promises";
+import { dirname, sep } from "node:path";
+import * as v from "valibot";
+import { readRunFile, runPath } from "../../files/runFiles.ts";
+import { EvaluationResult } from "../../protocol/engine.ts";
+import { EvaluationReport } from "../../protocol/evaluation.ts";
+import { EVALUATION_FILE, PICTURES_FOLDER, REPORT_FILE, RUNS_FOLDER } from "../../protocol/run.ts";
+import { MAX_PICTURE_PIXELS, pixelsOf } from "../../protocol/pictures.ts";
+import type { Picture } from "../../protocol/views.ts";
+
+/** What an evaluation has left in its run directory; undefined where there is nothing that can be read. */
+export async function readEvaluation(
+  directory: string,
+): Promise<{ result: EvaluationResult | undefined; report: EvaluationReport | undefined }> {
+  const [result, report] = await Promise.all([
+    read(directory, EVALUATION_FILE, EvaluationResult),
+    read(directory, REPORT_FILE, EvaluationReport),
+  ]);
+  return { result, report };
+}
+
+/** Most bytes of a report: one of thousands of classes, with pictures of samples. */
+const REPORT_LIMIT = 256 * 2 ** 20;
+/** Most bytes of a picture, and most pictures that are listed. */
+const PICTURE_LIMIT = 32 * 2 ** 20;
+const MOST_PICTURES = 1000;
+
+async function read<T>(
+  directory: string,
+  name: string,
+  schema: v.GenericSchema<unknown, T>,
+): Promise<T | undefined> {
+  try {
+    const bytes = await readRunFile(directory, name, REPORT_LIMIT);
+    const parsed = v.safeParse(schema, JSON.parse(bytes.toString("utf8")));
+    return parsed.success ? parsed.output : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+const PICTURE = /^epoch-(\d+)-(.+)\.png$/;
+
+/** The run directory that a checkpoint is of; undefined when it is a file from elsewhere. */
+export function runOfCheckpoint(checkpoint: string): string | undefined {
+  const directory = dirname(dirname(checkpoint));
+  return dirname(directory).endsWith(RUNS_FOLDER.replaceAll("/", sep)) ? directory : undefined;
+}
+
+/** What a training drew, in the order of its epochs. */
+export async function listPictures(directory: string): Promise<Picture[]> {
+  const names = await runPath(directory, PICTURES_FOLDER)
+    .then((folder) => readdir(folder))
+    .catch((): string[] => []);
+  return names
+    .flatMap((file): Picture[] => {
+      const [, epoch, name] = PICTURE.exec(file) ?? [];
+      return epoch === undefined || name === undefined ? [] : [{ file, name, epoch: Number(epoch) }];
+    })
+    .sort((a, b) => a.epoch - b.epoch || (a.name < b.name ? -1 : 1))
+    .slice(-MOST_PICTURES);
+}
+
+/** One of them, in base64. */
+export async function readPicture(directory: string, file: string): Promise<string> {
+  if (!PICTURE.test(file) || /[/\\]/.test(file)) throw new Error(`There is no picture ${file}.`);
+  const bytes = await readRunFile(directory, `${PICTURES_FOLDER}/${file}`, PICTURE_LIMIT);
+  const pixels = pixelsOf(bytes);
+  if (pixels === undefined) throw new Error(`${file} is no PNG image.`);
+  if (pixels > MAX_PICTURE_PIXELS)
+    throw new Error(
+      `${file} has ${pixels.toLocaleString("en-US")} pixels; the limit is ${MAX_PICTURE_PIXELS.toLocaleString("en-US")}.`,
+    );
+  return bytes.toString("base64");
+}

@@ -1,0 +1,209 @@
+import type { FileHandle } from "node:fs/promises";
+import * as v from "valibot";
+import { openRegular } from "../../files/regular.ts";
+import { runPath } from "../../files/runFiles.ts";
+import { METRICS_FILE, MetricRow } from "../../protocol/run.ts";
+
+/**
+ * A run's curves in bounded memory: as many steps and epochs as a screen can show, evenly taken, whatever the run's
+ * length. The newest of both are always there.
+ */
+export class Curves {
+  readonly #steps: Thinned;
+  readonly #epochs: Thinned;
+  readonly #events: Thinned;
+
+  /** Keeps between `limit` and twice as many steps, and as many epochs, the newest of each included. */
+  constructor(limit = 500) {
+    this.#steps = new Thinned(limit);
+    this.#epochs = new Thinned(limit);
+    this.#events = new Thinned(limit);
+  }
+
+  push(rows: readonly MetricRow[]): void {
+    const kinds = { step: this.#steps, epoch: this.#epochs, event: this.#events };
+    for (const row of rows) {
+      // The training went back: what it did after that step doesn't count.
+      if (row.rollback !== undefined) for (const kind of Object.values(kinds)) kind.cut(row.rollback);
+      kinds[row.kind].push(row);
+    }
+  }
+
+  /** In the order of steps; an epoch follows its last step. */
+  get rows(): MetricRow[] {
+    return [...this.#steps.rows, ...this.#epochs.rows, ...this.#events.rows].sort((a, b) => a.step - b.step);
+  }
+}
+
+/** When there are too many rows, every second one goes, and of those to come only as many are taken. */
+class Thinned {
+  readonly #limit: number;
+  #kept: MetricRow[] = [];
+  #stride = 1;
+  #seen = 0;
+  #newest: MetricRow | undefined;
+
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  push(row: MetricRow): void {
+    if (this.#seen++ % this.#stride === 0) this.#kept.push(row);
+    this.#newest = row;
+    // One place is for the newest, which may be none of those kept.
+    if (this.#kept.length < 2 * this.#limit) return;
+    this.#kept = this.#kept.filter((_, index) => index % 2 === 0);
+    this.#stride *= 2;
+  }
+
+  cut(step: number): void {
+    this.#kept = this.#kept.filter((row) => row.step <= step);
+    if (this.#newest !== undefined && this.#newest.step > step) this.#newest = this.#kept.at(-1);
+  }
+
+  get rows(): MetricRow[] {
+    const newest = this.#newest;
+    return newest === undefined || this.#kept.at(-1) === newest ? this.#kept : [...this.#kept, newest];
+  }
+}
+
+/** Few enough rows that reading a long run never holds up what else its process does. */
+const CHUNK = 1 << 15;
+/** Most bytes of a row; what is longer is no row. */
+const LINE_LIMIT = 1 << 16;
+/** Bytes without the end of a line after which a file is no run's metrics. */
+const JUNK_LIMIT = 1 << 26;
+
+/** Reads a run's metrics as its engine appends them: each call gives the rows that came since the last one. */
+export class MetricsReader {
+  readonly #directory: string;
+  /** Where the file is, once no link was found on the way. */
+  #path: string | undefined;
+  #offset = 0;
+  /** A line whose end isn't written yet. */
+  #rest = Buffer.alloc(0);
+  /** Bytes of a line that is too long, up to here. */
+  #junk = 0;
+  /** Lines that are no rows: a torn write, or another version's. */
+  invalid = 0;
+
+  constructor(directory: string) {
+    this.#directory = directory;
+  }
+
+  /** New rows, some hundred at a time: an empty answer means there are no more now. */
+  async read(): Promise<MetricRow[]> {
+    // A chunk without a whole row is not the end.
+    for (;;) {
+      const bytes = await this.#next();
+      if (bytes.length === 0) return [];
+      const rows = this.#rows(bytes);
+      if (rows.length > 0) return rows;
+    }
+  }
+
+  #rows(bytes: Buffer): MetricRow[] {
+    const end = bytes.lastIndexOf(0x0a) + 1;
+    const whole = end === 0 ? "" : Buffer.concat([this.#rest, bytes.subarray(0, end)]).toString("utf8");
+    const begun = end === 0 ? [this.#rest, bytes] : [bytes.subarray(end)];
+    const lines = whole.split("\n");
+    if (end > 0 && this.#junk > 0) {
+      // The end of the line that was too long.
+      lines.shift();
+      this.#junk = 0;
+    }
+    const length = begun.reduce((sum, part) => sum + part.length, 0);
+    if (this.#junk > 0 || length > LINE_LIMIT) {
+      if (this.#junk === 0) this.invalid++;
+      this.#junk += length;
+      this.#rest = Buffer.alloc(0);
+    } else this.#rest = Buffer.concat(begun);
+    const rows: MetricRow[] = [];
+    for (const line of lines) {
+      if (line.trim() === "") continue;
+      const row = parseRow(line);
+      if (row === undefined) this.invalid++;
+      else rows.push(row);
+    }
+    return rows;
+  }
+
+  /** The file; undefined while there is none that can be read. */
+  async #open(): Promise<FileHandle | undefined> {
+    try {
+      this.#path ??= await runPath(this.#directory, METRICS_FILE);
+      return await openRegular(this.#path);
+    } catch {
+      return undefined;
+    }
+  }
+
+  async #next(): Promise<Buffer> {
+    if (this.#junk > JUNK_LIMIT) return Buffer.alloc(0);
+    const handle = await this.#open();
+    if (handle === undefined) return Buffer.alloc(0);
+    try {
+      const { size } = await handle.stat();
+      // Written anew: a run that began again in the same directory.
+      if (size < this.#offset) {
+        this.#offset = 0;
+        this.#junk = 0;
+        this.#rest = Buffer.alloc(0);
+      }
+      const buffer = Buffer.alloc(Math.min(CHUNK, size - this.#offset));
+      const { bytesRead } = await handle.read(buffer, 0, buffer.length, this.#offset);
+      this.#offset += bytesRead;
+      return buffer.subarray(0, bytesRead);
+    } finally {
+      await handle.close();
+    }
+  }
+}
+
+/** How far a run came: the last whole row of a step or an epoch that its engine wrote. */
+export async function readLastRow(directory: string): Promise<MetricRow | undefined> {
+  const handle = await runPath(directory, METRICS_FILE)
+    .then((path) => openRegular(path))
+    .catch(() => undefined);
+  if (handle === undefined) return undefined;
+  try {
+    const { size } = await handle.stat();
+    const tail = Buffer.alloc(Math.min(CHUNK, size));
+    await handle.read(tail, 0, tail.length, size - tail.length);
+    // A line that begins before the tail, or was torn, is no row.
+    for (const line of tail.toString("utf8").split("\n").toReversed()) {
+      const row = parseRow(line);
+      if (row !== undefined && row.kind !== "event") return row;
+    }
+    return undefined;
+  } finally {
+    await handle.close();
+  }
+}
+
+/** A run's curves from disk: those of the rows to keep, as many as {@link Curves} does. */
+export async function readCurves(
+  directory: string,
+  curves = new Curves(),
+  keep: (row: MetricRow) => boolean = () => true,
+): Promise<Curves> {
+  const reader = new MetricsReader(directory);
+  for (let rows = await reader.read(); rows.length > 0; rows = await reader.read())
+    curves.push(rows.filter(keep));
+  return curves;
+}
+
+/** A whole run's curves from disk: at most about so many steps and epochs. */
+export async function readRows(directory: string, limit: number): Promise<MetricRow[]> {
+  return (await readCurves(directory, new Curves(Math.ceil(limit / 2)))).rows;
+}
+
+function parseRow(line: string): MetricRow | undefined {
+  if (line.length > LINE_LIMIT) return undefined;
+  try {
+    const row = v.safeParse(MetricRow, JSON.parse(line));
+    return row.success ? row.output : undefined;
+  } catch {
+    return undefined;
+  }
+}

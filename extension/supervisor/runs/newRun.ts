@@ -1,0 +1,84 @@
+// Where a new run goes. A directory is taken by making it, which only one process can: runs that begin in the same
+// second have directories of their own.
+import { mkdir, readdir, rmdir } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { describeFileError } from "../../files/fileError.ts";
+import { inside } from "../../files/inside.ts";
+import { rootOfRun } from "../../files/runFiles.ts";
+import { RUNS_FOLDER } from "../../protocol/run.ts";
+import { EngineError } from "../errors.ts";
+import { newRunName } from "./runDirectory.ts";
+import { demandTrust } from "../trust.ts";
+
+/** More runs of a name than begin in a second. */
+const MOST = 10_000;
+
+/**
+ * Makes the directory of a new run of a folder: named by local time and a word, with a number appended when that is
+ * taken.
+ * @throws EngineError "run-directory" when it can't be made
+ */
+export async function makeRunDirectory(folder: string, word: string, now = new Date()): Promise<string> {
+  demandTrust();
+  const name = newRunName(word, now);
+  try {
+    const runs = await inside(folder, RUNS_FOLDER);
+    await mkdir(runs, { recursive: true });
+    for (let n = 1; n <= MOST; n++) {
+      const directory = join(runs, n === 1 ? name : `${name}-${n}`);
+      if (await make(directory)) return directory;
+    }
+    throw new Error("every name is taken");
+  } catch (error) {
+    throw unwritable(join(folder, RUNS_FOLDER, name), error);
+  }
+}
+
+/**
+ * Makes the directory that a user named for a new run, or takes one that is empty.
+ * @throws EngineError "run-directory" when something is in it, or it can't be made
+ */
+export async function makeNamedDirectory(directory: string): Promise<string> {
+  demandTrust();
+  let entries: string[];
+  try {
+    await mkdir(directory, { recursive: true });
+    entries = await readdir(directory);
+  } catch (error) {
+    throw unwritable(directory, error);
+  }
+  if (entries.length === 0) return directory;
+  const run = entries.includes("run.json");
+  throw new EngineError({
+    code: "run-directory",
+    message: `${directory} ${run ? "holds a run already" : "is not empty"}, so no new run can be written there.`,
+    hint: run
+      ? `Continue that run with --resume ${directory}, or name another directory.`
+      : "Name a directory that is empty or doesn't exist; --resume continues a run that was interrupted.",
+  });
+}
+
+/** Removes the directory of a run that never began, unless the user named it or something is in it. */
+export async function dropRunDirectory(directory: string): Promise<void> {
+  if (rootOfRun(directory) === resolve(directory)) return;
+  await rmdir(directory).catch(() => undefined);
+}
+
+/** @returns false when there is something of that name, whatever it is */
+async function make(directory: string): Promise<boolean> {
+  try {
+    await mkdir(directory);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
+    throw error;
+  }
+}
+
+function unwritable(directory: string, error: unknown): EngineError {
+  return new EngineError({
+    code: "run-directory",
+    message: `The run directory ${directory} can't be written: ${describeFileError(error)}.`,
+    hint: "A run keeps its record and its weights there, so it was not started.",
+  });
+}

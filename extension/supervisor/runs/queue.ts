@@ -1,0 +1,119 @@
+import type { RunRequest } from "../../protocol/engine.ts";
+import { deferred } from "../deferred.ts";
+import type { RunEvents, RunHandle, RunOutcome } from "./run.ts";
+
+export interface QueuedRun {
+  readonly request: RunRequest;
+  readonly state: "waiting" | "running" | "ended";
+  /** There once its turn came. */
+  readonly handle: RunHandle | undefined;
+  /** Never rejects; a run cancelled while it waited ends with the error "cancelled". */
+  readonly ended: Promise<RunOutcome>;
+  /** Takes a waiting run out of the queue, stops a running one. */
+  stop(): Promise<RunOutcome>;
+}
+
+interface Entry extends QueuedRun {
+  state: QueuedRun["state"];
+  handle: RunHandle | undefined;
+  readonly events: RunEvents;
+  settle(outcome: RunOutcome): void;
+}
+
+/** Runs take turns: the machine's cores are one run's to fill. A run that ended is never started again. */
+export class RunQueue {
+  readonly #spawn: (request: RunRequest, events: RunEvents) => RunHandle;
+  readonly #onChange: () => void;
+  readonly #entries: Entry[] = [];
+  #limit: number;
+
+  /** `onChange` is called when a run enters, starts or leaves. */
+  constructor(
+    spawn: (request: RunRequest, events: RunEvents) => RunHandle,
+    limit = 1,
+    onChange: () => void = () => undefined,
+  ) {
+    this.#spawn = spawn;
+    this.#limit = limit;
+    this.#onChange = onChange;
+  }
+
+  /** Runs at work and waiting, in the order of their turns. */
+  get runs(): readonly QueuedRun[] {
+    return this.#entries;
+  }
+
+  /** How many runs may be at work. A smaller limit ends none. */
+  set limit(limit: number) {
+    this.#limit = Math.max(1, limit);
+    this.#advance();
+  }
+
+  /** Whose end a waiting run's turn depends on: of the one before it in the line, of the first in the line of any at work. */
+  before(run: QueuedRun): readonly QueuedRun[] {
+    if (run.state !== "waiting") return [];
+    const waiting = this.#entries.filter(({ state }) => state === "waiting");
+    const last = waiting[waiting.findIndex((entry) => entry === run) - 1];
+    return last === undefined ? this.#entries.filter(({ state }) => state === "running") : [last];
+  }
+
+  enqueue(request: RunRequest, events: RunEvents): QueuedRun {
+    const outcome = deferred<RunOutcome>();
+    const entry: Entry = {
+      request,
+      events,
+      state: "waiting",
+      handle: undefined,
+      ended: outcome.promise,
+      settle: (value) => outcome.resolve(value),
+      stop: async () => {
+        if (entry.state === "waiting") this.#leave(entry, cancelled());
+        else await entry.handle?.stop();
+        return outcome.promise;
+      },
+    };
+    this.#entries.push(entry);
+    this.#onChange();
+    this.#advance();
+    return entry;
+  }
+
+  /** Cancels what waits and ends what runs, except for runs that were told to outlive this process. */
+  async dispose(): Promise<void> {
+    const entries = [...this.#entries];
+    for (const entry of entries) if (entry.state === "waiting") this.#leave(entry, cancelled());
+    await Promise.all(
+      entries.map(async ({ request, handle }) => {
+        if (request.outlive) handle?.detach();
+        else await handle?.stop();
+      }),
+    );
+  }
+
+  #advance(): void {
+    let free = this.#limit - this.#entries.filter((entry) => entry.state === "running").length;
+    for (const entry of this.#entries.filter(({ state }) => state === "waiting")) {
+      if (free <= 0) return;
+      free--;
+      entry.state = "running";
+      entry.handle = this.#spawn(entry.request, entry.events);
+      this.#onChange();
+      void entry.handle.ended.then((outcome) => this.#leave(entry, outcome));
+    }
+  }
+
+  #leave(entry: Entry, outcome: RunOutcome): void {
+    const at = this.#entries.indexOf(entry);
+    if (at < 0) return;
+    this.#entries.splice(at, 1);
+    entry.state = "ended";
+    entry.settle(outcome);
+    this.#onChange();
+    this.#advance();
+  }
+}
+
+function cancelled(): RunOutcome {
+  const error = { code: "cancelled", message: "The run was cancelled before its turn." };
+  return { record: undefined, error, exit: undefined };
+}

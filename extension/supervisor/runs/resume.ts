@@ -1,0 +1,116 @@
+import type { Device, RunRequest } from "../../protocol/engine.ts";
+import type { MetricRow, RunRecord } from "../../protocol/run.ts";
+import { readLock } from "../../processes/lockFile.ts";
+import { EngineError } from "../errors.ts";
+import { Curves, readCurves } from "./metrics.ts";
+import { lifeOf, obstacle } from "./liveness.ts";
+import { isLive, readRecord } from "./runDirectory.ts";
+import type { RunSession } from "./session.ts";
+
+/** Whether a training was interrupted, so that there is something left to go on with. */
+export function isResumable({ kind, state }: RunRecord): boolean {
+  return kind === "train" && (state === "stopped" || state === "failed" || state === "killed");
+}
+
+export interface ResumeOptions {
+  /** By default what the run ran on: only there the digits are the same to the last. */
+  device?: Device;
+  /** Epochs in all. By default as many as the run was to have. */
+  epochs?: number;
+  outlive?: boolean;
+  tensorboard?: boolean;
+  /** With smaller learning rates, and back again by itself where values are no finite numbers. */
+  rollback?: boolean;
+  /** Also from an owner on another machine or in a container, whether that gives signs of life or not. */
+  forceUnlock?: boolean;
+}
+
+/**
+ * What asks an engine to go on with a training where its state was saved last.
+ * @throws EngineError when there is no such run, it is no training, or it still goes on
+ */
+export async function resumeRequest(directory: string, options: ResumeOptions = {}): Promise<RunRequest> {
+  const record = await readRecord(directory);
+  const refuse = (code: string, problem: string): never => {
+    throw new EngineError({ code, message: `Run ${record.id} ${problem}` });
+  };
+  if (record.kind !== "train") refuse("run-record", "is no training.");
+  const { forceUnlock = false } = options;
+  await demandFree(directory, record, forceUnlock);
+  const { file, exportName, seed, settings } = record;
+  const { device = deviceOf(record), epochs, outlive = false, tensorboard, rollback } = options;
+  return {
+    kind: "train",
+    file,
+    exportName,
+    directory,
+    device,
+    outlive,
+    resume: true,
+    ...(forceUnlock ? { forceUnlock } : {}),
+    ...(epochs === undefined ? {} : { epochs }),
+    ...(tensorboard === undefined ? {} : { tensorboard }),
+    ...(rollback === undefined ? {} : { rollback }),
+    ...(seed === undefined ? {} : { seed }),
+    // Where nothing was saved yet, it begins again, with the weights that it began with.
+    ...(typeof settings["checkpoint"] === "string" ? { checkpoint: settings["checkpoint"] } : {}),
+  };
+}
+
+/**
+ * Refuses a run that has an owner. The last word has the engine, which takes the lock.
+ * @throws EngineError "busy" saying who that is; "locked" when the user may know better
+ */
+async function demandFree(directory: string, record: RunRecord, force: boolean): Promise<void> {
+  // What is over may have been gone on with a moment ago, and its record not yet written.
+  if (!isLive(record) && (await readLock(directory)) === undefined) return;
+  const life = await lifeOf(directory, record);
+  const problem = obstacle(life);
+  const known = life.kind === "here";
+  if (problem === undefined || (force && !known)) return;
+  throw new EngineError({
+    code: known ? "busy" : "locked",
+    message: `Run ${record.id} ${problem}`,
+    ...(known ? {} : { hint: FORCE_HINT }),
+  });
+}
+
+/** For one that can't be seen from here. */
+export const FORCE_HINT =
+  "If you know that it has ended there, take the run over: --force-unlock. Two processes at work at once damage a run.";
+
+function deviceOf({ executor }: RunRecord): Device {
+  if (executor === undefined) return "auto";
+  return executor.backend === "tensorflow" ? "native" : executor.backend;
+}
+
+/**
+ * The events by which a run that goes on feeds its session. Its engine first takes back what came after the state it
+ * goes on from: once its record says where that is, the curves are read anew, and new rows wait for them.
+ */
+export function resumedEvents(session: RunSession): RunSession["events"] {
+  const { events } = session;
+  let waiting: MetricRow[] | undefined = [];
+  let reading = false;
+  const read = async ({ step, epoch }: RunRecord): Promise<void> => {
+    // What the engine has written since comes by itself.
+    const before = (row: MetricRow): boolean =>
+      row.kind === "epoch" ? row.epoch <= epoch : row.step <= step;
+    session.restart(await readCurves(session.directory, new Curves(), before));
+    events.metrics(waiting ?? []);
+    waiting = undefined;
+  };
+  return {
+    ...events,
+    record: (record) => {
+      events.record(record);
+      if (record.state === "starting" || reading) return;
+      reading = true;
+      void read(record);
+    },
+    metrics: (rows) => {
+      if (waiting === undefined) events.metrics(rows);
+      else waiting.push(...rows);
+    },
+  };
+}

@@ -1,0 +1,207 @@
+import { constants } from "node:fs";
+import { access, readdir } from "node:fs/promises";
+import { join } from "node:path";
+import * as v from "valibot";
+import { isMissing } from "../../files/fileError.ts";
+import { inside, isPlainName } from "../../files/inside.ts";
+import { readRegular } from "../../files/regular.ts";
+import { RECORD_LIMIT, runPath, writeRunFile } from "../../files/runFiles.ts";
+import type { UserError } from "../../protocol/errors.ts";
+import {
+  RUN_FILE,
+  RUNS_FOLDER,
+  RunRecord,
+  type CheckpointRecord,
+  type RunState,
+} from "../../protocol/run.ts";
+import { dropLockOf } from "../../processes/lock.ts";
+import { isLockOf, readLock } from "../../processes/lockFile.ts";
+import { EngineError } from "../errors.ts";
+import { lifeOf, type Life } from "./liveness.ts";
+import { readLastRow } from "./metrics.ts";
+import { demandTrust } from "../trust.ts";
+
+/** A run as found on disk. */
+export interface StoredRun {
+  /** Absolute path of its directory. */
+  directory: string;
+  /** The one on disk, but "killed" when it says that a process is at work and there is none. */
+  record: RunRecord;
+  /** How its owner is, when the record on disk says that a process is at work. */
+  life?: Life | undefined;
+}
+
+const LIVE_STATES: readonly RunState[] = ["starting", "running", "paused"];
+
+/** True while the record says that a process is at work. Whether there is one is another question. */
+export function isLive(record: RunRecord): boolean {
+  return LIVE_STATES.includes(record.state);
+}
+
+/** Where the runs of a folder are. */
+export function runsRoot(folder: string): string {
+  return join(folder, ...RUNS_FOLDER.split("/"));
+}
+
+/** A new run's name: local time and a word, so that names sort by age. */
+export function newRunName(word: string, now = new Date()): string {
+  const pad = (value: number): string => String(value).padStart(2, "0");
+  const date = `${now.getFullYear()}${pad(now.getMonth() + 1)}${pad(now.getDate())}`;
+  const time = `${pad(now.getHours())}${pad(now.getMinutes())}${pad(now.getSeconds())}`;
+  const slug =
+    word
+      .toLowerCase()
+      .replace(/[^a-z0-9]+/g, "-")
+      .replace(/^-|-$/g, "") || "run";
+  return `${date}-${time}-${slug}`;
+}
+
+/** Reads a run's record. Throws {@link EngineError} saying what is wrong with the file. */
+export async function readRecord(directory: string): Promise<RunRecord> {
+  return readRecordAt(directory, () => runPath(directory, RUN_FILE));
+}
+
+/** @param path gives the path of the file, after checking that no link leads to it */
+async function readRecordAt(directory: string, path: () => Promise<string>): Promise<RunRecord> {
+  const file = join(directory, RUN_FILE);
+  const fail = (problem: string): never => {
+    throw new EngineError({ code: "run-record", message: `${file}: ${problem}` });
+  };
+  const bytes = await path()
+    .then((checked) => readRegular(checked, { limit: RECORD_LIMIT }))
+    .catch((error: unknown) => {
+      if (isMissing(error)) return fail("there is no such run");
+      const message = error instanceof Error ? error.message : String(error);
+      return fail(message.startsWith(`${file}: `) ? message.slice(file.length + 2) : message);
+    });
+  let json: unknown;
+  try {
+    json = JSON.parse(bytes.toString("utf8"));
+  } catch (error) {
+    return fail(error instanceof Error ? error.message : String(error));
+  }
+  const record = v.safeParse(RunRecord, json);
+  return record.success ? record.output : fail(`not a run's record: ${v.summarize(record.issues)}`);
+}
+
+/** Replaces a run's record at once: a reader sees the old one or the new one. */
+export async function writeRecord(directory: string, record: RunRecord): Promise<void> {
+  demandTrust();
+  await writeRunFile(directory, RUN_FILE, `${JSON.stringify(record, null, 2)}\n`);
+}
+
+/**
+ * All runs of a folder, newest first. A directory without a readable record is left out and reported: the rest of the
+ * list must not depend on it.
+ */
+export async function listRuns(folder: string, onProblem?: (error: unknown) => void): Promise<StoredRun[]> {
+  const root = runsRoot(folder);
+  const entries = await inside(folder, ...RUNS_FOLDER.split("/"))
+    .then((path) => readdir(path, { withFileTypes: true }))
+    .catch((error: unknown) => {
+      if (!isMissing(error)) onProblem?.(error);
+      return [];
+    });
+  const names = entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
+  const runs: StoredRun[] = [];
+  // A few at a time: hundreds of runs must not open hundreds of files.
+  const next = names.values();
+  const work = async (): Promise<void> => {
+    for (const name of next) {
+      const directory = join(root, name);
+      try {
+        // Neither the folder nor its entry is a link.
+        const record = await readRecordAt(directory, () => Promise.resolve(join(directory, RUN_FILE)));
+        runs.push(await withLife(directory, record));
+      } catch (error) {
+        // A run that is starting or was deleted half has no record yet, or no longer.
+        if (await exists(join(directory, RUN_FILE))) onProblem?.(error);
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: 8 }, work));
+  return runs.sort((a, b) => (a.record.createdAt < b.record.createdAt ? 1 : -1));
+}
+
+/** Reads a run: its record, and of one that isn't over, how its owner is. Writes nothing. */
+export async function readRun(directory: string): Promise<StoredRun> {
+  return withLife(directory, await readRecord(directory));
+}
+
+async function withLife(directory: string, record: RunRecord): Promise<StoredRun> {
+  if (!isLive(record)) return { directory, record };
+  const life = await lifeOf(directory, record);
+  if (life.kind !== "killed") return { directory, record, life };
+  // Its last word may have come between the two looks.
+  const last = await readRecord(directory);
+  if (!isLive(last)) return { directory, record: last };
+  const progress = await lastProgress(directory, last);
+  const { since: endedAt, error } = life;
+  return { directory, record: { ...last, ...progress, state: "killed", endedAt, error }, life };
+}
+
+/**
+ * Writes "killed" into the record of a run whose process was started here and ended without a last word. A record that
+ * its engine completed stays, and so does one whose lock another process holds.
+ * @returns the record as it then is on disk
+ */
+export async function markKilled(
+  directory: string,
+  { pid, token }: { pid: number | undefined; token: string },
+  error: UserError,
+): Promise<RunRecord> {
+  const found = await readLock(directory);
+  const record = await readRecord(directory);
+  const own = isLockOf(token, found) || (found === undefined && record.pid === pid);
+  if (!own) return record;
+  const killed: RunRecord = {
+    ...record,
+    ...(await lastProgress(directory, record)),
+    state: "killed",
+    endedAt: new Date().toISOString(),
+    error,
+  };
+  if (isLive(record)) await writeRecord(directory, killed);
+  await dropLockOf(token, directory);
+  return isLive(record) ? killed : record;
+}
+
+/** Engines write their record now and then, and a row for each step: how far a run came that can't say it any more. */
+async function lastProgress(
+  directory: string,
+  { step, epoch }: RunRecord,
+): Promise<Pick<RunRecord, "step" | "epoch">> {
+  const row = await readLastRow(directory).catch(() => undefined);
+  if (row === undefined || row.step <= step) return { step, epoch };
+  return { step: row.step, epoch: Math.max(epoch, row.kind === "epoch" ? row.epoch : row.epoch - 1) };
+}
+
+/** The newest of a run's checkpoints. */
+export function lastCheckpoint(record: RunRecord): CheckpointRecord | undefined {
+  return record.checkpoints.toSorted((a, b) => (a.savedAt < b.savedAt ? 1 : -1))[0];
+}
+
+/** A run's checkpoints: the best ones, then the others from the newest on. */
+export function bestFirst({ checkpoints }: RunRecord): CheckpointRecord[] {
+  const newest = checkpoints.toSorted((a, b) => (a.savedAt < b.savedAt ? 1 : -1));
+  const best = checkpoints.filter(({ kind }) => kind === "best");
+  return [...best, ...newest.filter((one) => !best.includes(one))];
+}
+
+/** Absolute path of a checkpoint. A record may come from elsewhere, so a path out of the run is refused. */
+export function checkpointPath(directory: string, checkpoint: CheckpointRecord): string {
+  const names = checkpoint.file.split("/");
+  if (!names.every(isPlainName))
+    throw new EngineError({
+      code: "run-record",
+      message: `${join(directory, RUN_FILE)}: checkpoint "${checkpoint.file}" is outside of its run.`,
+    });
+  return join(directory, ...names);
+}
+
+export async function exists(path: string): Promise<boolean> {
+  return access(path, constants.F_OK).then(
+    () => true,
+    () => false,
+  );
+}

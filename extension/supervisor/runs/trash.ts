@@ -1,0 +1,99 @@
+import { lstat, mkdir, readdir, rename, rm } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { inside } from "../../files/inside.ts";
+import { rootOfRun, runPath } from "../../files/runFiles.ts";
+import { readLock } from "../../processes/lockFile.ts";
+import { RUNS_FOLDER, type CheckpointRecord, type RunRecord } from "../../protocol/run.ts";
+import { EngineError } from "../errors.ts";
+import { lifeOf } from "./liveness.ts";
+import { checkpointPath, exists, isLive, readRecord, writeRecord } from "./runDirectory.ts";
+import { demandTrust } from "../trust.ts";
+
+/** Something that was deleted and can be had back until it is purged. */
+export interface Deleted {
+  undo(): Promise<void>;
+  /** Frees the disk. */
+  purge(): Promise<void>;
+}
+
+const DAY = 24 * 60 * 60 * 1000;
+
+/** Takes a checkpoint out of a run that is over. @throws FileError when a link leads out of the run */
+export async function deleteCheckpoint(directory: string, checkpoint: CheckpointRecord): Promise<Deleted> {
+  demandTrust();
+  const record = await readRecord(directory);
+  await demandOwnerless(directory, record);
+  checkpointPath(directory, checkpoint);
+  const path = await runPath(directory, checkpoint.file);
+  const moved = await moveToTrash(directory, path);
+  await writeRecord(directory, {
+    ...record,
+    checkpoints: record.checkpoints.filter(({ file }) => file !== checkpoint.file),
+  });
+  return {
+    purge: () => moved.purge(),
+    async undo() {
+      await moved.undo();
+      const now = await readRecord(directory);
+      await writeRecord(directory, { ...now, checkpoints: [...now.checkpoints, checkpoint] });
+    },
+  };
+}
+
+/** Deletes a run that is over, with its curves and checkpoints. @throws FileError when a link leads elsewhere */
+export async function deleteRun(directory: string): Promise<Deleted> {
+  demandTrust();
+  const path = await runPath(directory);
+  const record = await readRecord(directory).catch(() => undefined);
+  if (record !== undefined) await demandOwnerless(directory, record);
+  return moveToTrash(directory, path);
+}
+
+/** @throws EngineError "busy" for a run that a process works at, here or elsewhere */
+async function demandOwnerless(directory: string, record: RunRecord): Promise<void> {
+  if (!isLive(record) && (await readLock(directory)) === undefined) return;
+  const { kind } = await lifeOf(directory, record);
+  // One that gives no sign of life may be deleted: that can be undone.
+  if (kind === "killed" || kind === "silent") return;
+  throw new EngineError({ code: "busy", message: `Run ${record.id} is going on. Stop it first.` });
+}
+
+/** Where deleted things wait, beside the runs: moving within a file system takes no time, whatever the size. */
+function trashOf(directory: string): Promise<string> {
+  const root = rootOfRun(directory);
+  if (root === directory) return inside(dirname(directory), ".layerwise-trash");
+  return inside(root, ...RUNS_FOLDER.split("/").slice(0, -1), "trash");
+}
+
+/** The names that {@link moveToTrash} gives: only such are ever purged. */
+const TRASHED = /^(\d{13})-.+$/;
+
+async function moveToTrash(directory: string, path: string): Promise<Deleted> {
+  const trash = await trashOf(directory);
+  await mkdir(trash, { recursive: true });
+  await purgeOld(trash);
+  const moved = join(trash, `${Date.now()}-${basename(directory)}-${basename(path)}`);
+  const there = await exists(path);
+  if (there) await rename(path, moved);
+  return {
+    purge: () => rm(moved, { recursive: true, force: true }),
+    async undo() {
+      if (!there) return;
+      await mkdir(dirname(path), { recursive: true });
+      await rename(moved, path);
+    },
+  };
+}
+
+/** What a window left behind that was closed before anyone decided. */
+async function purgeOld(trash: string): Promise<void> {
+  for (const name of await readdir(trash)) {
+    const path = join(trash, name);
+    const time = TRASHED.exec(name)?.[1];
+    if (time === undefined || Date.now() - Number(time) <= DAY) continue;
+    // Not stat, which would follow a link; removing doesn't either.
+    const info = await lstat(path).catch(() => undefined);
+    if (info !== undefined && Date.now() - info.ctimeMs > DAY)
+      await rm(path, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,92 @@
+// A tensor as a debugger shows it. Looking changes nothing of the program's own numbers.
+import type { HostArray } from "./dtype.ts";
+import { gradientName } from "./print.ts";
+import { peek } from "../planning/runtime.ts";
+import { numel, type Shape } from "./shape.ts";
+import { Parameter, type Tensor } from "./tensor.ts";
+
+/** Rows of the last dimension that are shown one by one; more are shown as one long array. */
+const MOST_ROWS = 4096;
+
+/** One line: `Tensor float32 [32, 10]`, and the number of a tensor that has but one, once it is known. */
+export function describeTensor(x: Tensor): string {
+  const kind = x instanceof Parameter ? "Parameter" : "Tensor";
+  const line = `${kind} ${x.dtype} [${x.shape.join(", ")}]`;
+  // A debugger describes variables under the condition that nothing changes: no value is computed before it is unfolded.
+  const only = numel(x.shape) === 1 ? x.still?.data?.[0] : undefined;
+  return only === undefined ? line : `${line} = ${only}`;
+}
+
+/** What a debugger lists below a tensor. */
+export interface TensorProperties {
+  shape: Shape;
+  dtype: string;
+  requiresGrad: boolean;
+  /** PyTorch's name of the function that the tensor is the result of. */
+  gradFn?: string;
+  grad?: Tensor;
+  min?: number;
+  max?: number;
+  mean?: number;
+  /** Of the whole population. */
+  std?: number;
+  zeros?: number;
+  nan?: number;
+  infinite?: number;
+  /** Nested as the shape says. */
+  values: unknown;
+}
+
+export function propertiesOf(x: Tensor): TensorProperties {
+  const values = valuesOf(x);
+  const gradFn = x.still === undefined ? undefined : gradientName(x);
+  return {
+    shape: x.shape,
+    dtype: x.dtype,
+    requiresGrad: x.edge !== undefined,
+    ...(gradFn === undefined ? {} : { gradFn }),
+    ...(x.ownGrad === null ? {} : { grad: x.ownGrad }),
+    ...(values === undefined ? {} : statistics(values)),
+    values: values === undefined ? "not computed here" : nested(values, x.shape),
+  };
+}
+
+function valuesOf(x: Tensor): HostArray | undefined {
+  const value = x.still;
+  return value === undefined ? undefined : peek(value);
+}
+
+/** Of the finite values, in double precision; and how many are not finite. */
+function statistics(values: HostArray): Partial<TensorProperties> {
+  let [min, max, sum, squares, zeros, nan, infinite] = [Infinity, -Infinity, 0, 0, 0, 0, 0];
+  for (const value of values) {
+    if (Number.isNaN(value)) nan++;
+    else if (!Number.isFinite(value)) infinite++;
+    else {
+      min = Math.min(min, value);
+      max = Math.max(max, value);
+      sum += value;
+      if (value === 0) zeros++;
+    }
+  }
+  const finite = values.length - nan - infinite;
+  if (finite === 0) return { nan, infinite };
+  const mean = sum / finite;
+  for (const value of values) if (Number.isFinite(value)) squares += (value - mean) ** 2;
+  return { min, max, mean, std: Math.sqrt(squares / finite), zeros, nan, infinite };
+}
+
+/** Arrays of arrays; the innermost are parts of `values`. */
+function nested(values: HostArray, shape: Shape): unknown {
+  const length = shape.at(-1);
+  if (length === undefined) return values[0];
+  if (values.length > MOST_ROWS * length) return values;
+  let rows: unknown[] = Array.from({ length: values.length / Math.max(1, length) }, (_, i) =>
+    values.subarray(i * length, (i + 1) * length),
+  );
+  for (const size of shape.slice(1, -1).toReversed())
+    rows = Array.from({ length: rows.length / Math.max(1, size) }, (_, i) =>
+      rows.slice(i * size, (i + 1) * size),
+    );
+  return shape.length === 1 ? rows[0] : rows;
+}

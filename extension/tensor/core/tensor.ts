@@ -1,0 +1,444 @@
+import { SCALAR_TYPE, type DType, type HostArray } from "./dtype.ts";
+import { TensorError } from "./errors.ts";
+import { dataValue, stateValue, Storage, type GradientEdge, type Value } from "../recording/graph.ts";
+import { take } from "../recording/gradients.ts";
+import { scope, withGradients } from "../recording/scope.ts";
+import { formatShape, numel, sameShape, strides, type Shape } from "./shape.ts";
+import { isSize, sizeOf } from "./size.ts";
+
+/** How a view is made from its base and written back to it, so that in-place writes reach all who share memory. */
+export interface View {
+  readonly base: Tensor;
+  /** Whether gradients were recorded where the view was made: then they are whenever it follows its base. */
+  readonly gradients: boolean;
+  /** A view through `detach()`: writes to it are no business of autograd's. */
+  readonly detached: boolean;
+  /** Whether the view is all of its base, in the base's shape. */
+  readonly whole?: boolean;
+  forward(base: Tensor): Tensor;
+  /** The base's new value when the view's becomes `view`. */
+  scatter(base: Tensor, view: Tensor): Tensor;
+  /** Steps in PyTorch's memory, given those of the base: they decide what can be a view of this view. */
+  strides(base: readonly number[]): readonly number[];
+}
+
+/**
+ * The memory that the views of a tensor share. Assigning `data` gives the tensor other memory: its views keep the old
+ * one, which `owner` holds from then on.
+ */
+interface Memory {
+  owner?: Tensor;
+  /** `writes` of the tensor when its memory was taken. */
+  writes?: number;
+}
+
+/**
+ * A multi-dimensional array whose value is computed when somebody needs it: PyTorch's tensor. Its methods are those
+ * of `torch.Tensor` in camelCase (see methods.ts); this class holds what a tensor is.
+ */
+export class Tensor {
+  /** @internal Where this tensor's gradient goes; undefined when nothing before it requires one. */
+  edge: GradientEdge | undefined;
+  /** @internal Set for parameters, buffers and optimizer state: values that live from step to step. */
+  storage: Storage | undefined;
+  /** @internal Counts writes, so that views know when to follow. */
+  writes = 0;
+  /** @internal Follows this tensor to another place in the graph: set for one that retains its gradient. */
+  moved: (() => void) | undefined;
+  private gradient: Tensor | null = null;
+  private current: Value;
+  private shared: View | undefined;
+  private steps: readonly number[] | undefined;
+  /** Made with the first view of this tensor. */
+  private memory: Memory | undefined;
+  /** Memory of the base that this view is of. */
+  private viewed: Memory | undefined;
+  private seen = 0;
+  private wantsGrad = false;
+
+  /** @internal Users make tensors with `torch.tensor`, `torch.zeros`, …. */
+  constructor(value: Value, edge?: GradientEdge) {
+    this.current = value;
+    this.edge = edge;
+  }
+
+  /** The accumulated gradient of a leaf that requires one; null before the first `backward()`. */
+  get grad(): Tensor | null {
+    const { gradient } = this;
+    if (gradient !== null && scope.hidden === 0) take(gradient);
+    return gradient;
+  }
+
+  /** @throws TensorError "attempting to assign a gradient of size '[3]' to a tensor of size '[2]'. …" */
+  set grad(next: Tensor | null) {
+    if (next !== null) this.checkGradient(next);
+    this.gradient = next;
+  }
+
+  /** @internal `grad` for the library, which doesn't hold it beyond the step. */
+  get ownGrad(): Tensor | null {
+    return this.gradient;
+  }
+
+  get shape(): Shape {
+    const { current } = this;
+    return isSize(current.shape) ? current.shape : (current.shape = sizeOf(current.shape));
+  }
+
+  get dtype(): DType {
+    return this.current.dtype;
+  }
+
+  /** Number of dimensions. */
+  get ndim(): number {
+    return this.shape.length;
+  }
+
+  /** The shape, or the length of one dimension: `x.size()`, `x.size(-1)`. */
+  size(): Shape;
+  size(dim: number): number;
+  size(dim?: number): Shape | number {
+    if (dim === undefined) return this.shape;
+    const at = dim < 0 ? dim + this.ndim : dim;
+    const length = this.shape[at];
+    if (length === undefined) {
+      const n = Math.max(this.ndim, 1);
+      throw new TensorError(
+        "index",
+        `Dimension out of range (expected to be in range of [${-n}, ${n - 1}], but got ${dim})`,
+      );
+    }
+    return length;
+  }
+
+  /** Number of elements. */
+  numel(): number {
+    return numel(this.shape);
+  }
+
+  dim(): number {
+    return this.ndim;
+  }
+
+  get isLeaf(): boolean {
+    return this.gradientEdge()?.node === undefined;
+  }
+
+  get requiresGrad(): boolean {
+    return this.gradientEdge() !== undefined;
+  }
+
+  set requiresGrad(on: boolean) {
+    this.requiresGrad_(on);
+  }
+
+  /** Whether `backward()` keeps the gradient of this tensor though it is no leaf: see `retainGrad`. */
+  get retainsGrad(): boolean {
+    return this.moved !== undefined;
+  }
+
+  /**
+   * Asks for `.grad` to be filled by `backward()`, or no longer. Only leaves can be changed.
+   * @throws TensorError "only Tensors of floating point dtype can require gradients"
+   */
+  requiresGrad_(requiresGrad: boolean | { requiresGrad?: boolean } = true): this {
+    const on = typeof requiresGrad === "object" ? (requiresGrad.requiresGrad ?? true) : requiresGrad;
+    if (!this.isLeaf) {
+      if (on) return this;
+      throw new TensorError(
+        "autograd",
+        "you can only change requires_grad flags of leaf variables. If you want to use a computed variable in a subgraph that doesn't require differentiation use var_no_grad = var.detach().",
+      );
+    }
+    if (on && this.dtype !== "float32") {
+      throw new TensorError("autograd", "only Tensors of floating point dtype can require gradients");
+    }
+    this.wantsGrad = on;
+    this.edge = on ? { leaf: this } : undefined;
+    return this;
+  }
+
+  /** @internal The value now: follows the base when this is a view of something that was written to. */
+  get value(): Value {
+    const view = this.shared && this.currentView();
+    if (view !== undefined && view.base.currentWrites() !== this.seen) {
+      const again = withGradients(view.gradients, () => view.forward(view.base));
+      this.current = again.current;
+      this.edge = this.wantsGrad ? { leaf: this } : again.edge;
+      this.seen = view.base.writes;
+      this.writes++;
+      this.moved?.();
+    }
+    return this.current;
+  }
+
+  /** @internal Whether this tensor shares the memory of another one, through which gradients pass. */
+  get isView(): boolean {
+    return this.shared?.detached === false;
+  }
+
+  /** @internal The tensor whose memory this one shares through `detach()`, or itself: a state is detached at each step. */
+  get undetached(): Tensor {
+    const view = this.shared && this.currentView();
+    return view?.detached === true && this.edge === undefined ? view.base : this;
+  }
+
+  /** @internal The stored value, without following a base: undefined when that was written to since. */
+  get still(): Value | undefined {
+    const view = this.shared && this.currentView();
+    const stale = view !== undefined && (view.base.still === undefined || view.base.writes !== this.seen);
+    return stale ? undefined : this.current;
+  }
+
+  /** @internal Lets go of the graph that its value comes from. */
+  part(): void {
+    this.current = this.current.parted();
+  }
+
+  /** @internal Makes this tensor share memory with `view.base`. */
+  share(view: View): this {
+    this.shared = view;
+    this.viewed = view.base.memory ??= {};
+    this.seen = view.base.currentWrites();
+    return this;
+  }
+
+  /**
+   * @internal Takes over the memory of another tensor: what assigning `data` does. Views of this tensor keep the old
+   * memory; edge and gradient stay.
+   * @param former makes a tensor of the value that this one has now
+   * @param alias describes a view of all of a tensor, without gradient
+   * @throws TensorError "data set to a tensor that requires gradients must be floating point or complex dtype"
+   */
+  takeData(other: Tensor, former: (current: Value) => Tensor, alias: (base: Tensor) => View): void {
+    let source = other;
+    while (source.shared?.whole === true) source = source.currentView().base;
+    if (source === this) return;
+    if (this.requiresGrad && other.dtype !== "float32") {
+      throw new TensorError(
+        "dtype",
+        "data set to a tensor that requires gradients must be floating point or complex dtype",
+      );
+    }
+    const { value } = source;
+    if (this.memory !== undefined) {
+      this.memory.owner = former(this.value);
+      this.memory.owner.edge = this.edge;
+      this.memory.writes = this.writes;
+      this.memory = undefined;
+    }
+    this.shared = this.viewed = this.steps = undefined;
+    const { storage } = this;
+    if (storage !== undefined && storage.dtype === value.dtype && sameShape(storage.shape, value.shape)) {
+      this.replace(value, this.edge);
+    } else {
+      dirty.delete(this);
+      this.storage = undefined;
+      this.current = value;
+      this.writes++;
+      if (storage !== undefined) this.persist();
+    }
+    // The one that lives from step to step holds the memory, the other is a view of it.
+    if (storage === undefined || source.storage !== undefined || source.shared !== undefined)
+      this.share(alias(source));
+    else if (source.edge === undefined || source.edge.leaf === this) source.share(alias(this));
+  }
+
+  /** The view that this tensor is; its base is the tensor that has the memory now. */
+  private currentView(): View {
+    const view = this.shared!;
+    const { owner: base, writes } = this.viewed!;
+    if (base === undefined) return view;
+    this.seen = this.seen === writes ? base.writes : -1;
+    this.viewed = base.memory ??= {};
+    const moved = Object.create(Object.getPrototypeOf(view) as object) as View;
+    return (this.shared = Object.assign(moved, view, { base }));
+  }
+
+  /**
+   * @internal Writes in place: this tensor, its base and all views of it have the new value from here on.
+   * @throws TensorError when a leaf that requires a gradient would be changed while gradients are recorded
+   */
+  write(next: Tensor): this {
+    if (!sameShape(next.shape, this.shape)) {
+      throw new TensorError(
+        "shape",
+        `output with shape ${formatShape(this.shape)} doesn't match the broadcast shape ${formatShape(next.shape)}`,
+      );
+    }
+    if (next.dtype !== this.dtype) {
+      throw new TensorError(
+        "dtype",
+        `result type ${SCALAR_TYPE[next.dtype]} can't be cast to the desired output type ${SCALAR_TYPE[this.dtype]}`,
+      );
+    }
+    const view = this.shared && this.currentView();
+    // Follow the base now: what is written must not be taken for stale later.
+    void this.value;
+    if (scope.gradients && this.sharesLeaf()) {
+      throw new TensorError(
+        "autograd",
+        `${view === undefined ? "a" : "a view of a"} leaf Variable that requires grad is being used in an in-place operation.`,
+      );
+    }
+    this.replace(next.value, scope.gradients ? next.edge : this.edge);
+    if (view !== undefined) {
+      const { base } = view;
+      if (view.detached) withGradients(false, () => base.write(view.scatter(base, this)));
+      else base.write(view.scatter(base, this));
+      // As in PyTorch, the gradient that a view retains is that of what it reads from its base from here on.
+      if (this.moved === undefined) this.seen = base.writes;
+    }
+    return this;
+  }
+
+  /** @internal Gives this tensor a value and where its gradient goes; the storage follows at the next barrier. */
+  replace(value: Value, edge: GradientEdge | undefined): void {
+    const storage = this.storage;
+    this.writes++;
+    this.edge = this.wantsGrad ? { leaf: this } : edge;
+    this.moved?.();
+    if (storage === undefined) {
+      // What the program could read before the write, it can read after it.
+      if (this.current.visible && value.producer.kind === "node") value.visible = true;
+      this.current = value;
+    } else if (value.producer.kind === "node") {
+      this.current = value;
+      dirty.add(this);
+    } else {
+      // A leaf replaces the stored value as a whole: nothing to compute, and a random initial value that no code
+      // will see now is skipped instead of drawn.
+      if (storage.settled !== undefined) replacing.keep?.(storage.settled);
+      const before = this.current.producer;
+      if (
+        this.current.data === undefined &&
+        before.kind === "state" &&
+        before.initial?.producer.kind === "random" &&
+        storage.version === before.version
+      ) {
+        before.initial.producer.draw.abandon();
+      }
+      storage.version++;
+      storage.host = undefined;
+      storage.device = undefined;
+      this.current = storage.settled = stateValue(storage, value);
+      dirty.delete(this);
+    }
+  }
+
+  /** @internal Turns this tensor into one that lives from step to step: a parameter, buffer or optimizer state. */
+  persist(): this {
+    if (this.storage === undefined) {
+      const { current } = this;
+      this.storage = new Storage(this.shape, this.dtype);
+      if (current.producer.kind === "node" && current.data === undefined) {
+        // Computed at the next barrier, like a write: nothing may be computed while a step is under way.
+        this.storage.settled = current;
+        dirty.add(this);
+      } else {
+        this.current = this.storage.settled = stateValue(this.storage, current);
+      }
+    }
+    return this;
+  }
+
+  /** @internal The storage holds the value of the last barrier: read it from there. */
+  settled(storage: Storage): void {
+    this.writes++;
+    this.current = storage.settled = stateValue(storage);
+  }
+
+  /** @internal Forgets a write that could not be computed; an initial value stays pending. */
+  revert(): void {
+    const before = this.storage?.settled;
+    if (before !== undefined) this.current = before;
+    this.writes++;
+    if (before?.producer.kind !== "node") dirty.delete(this);
+  }
+
+  /** @internal Says how PyTorch lays out a result that it leaves transposed. */
+  laidOut(steps: readonly number[]): this {
+    this.steps = steps;
+    return this;
+  }
+
+  /** @internal Steps of each dimension in PyTorch's memory, in elements; undefined when row-major and not a view. */
+  viewStrides(): readonly number[] | undefined {
+    return (
+      this.steps ?? this.shared?.strides(this.shared.base.viewStrides() ?? strides(this.shared.base.shape))
+    );
+  }
+
+  private checkGradient(next: Tensor): void {
+    if (!(next instanceof Tensor)) {
+      throw new TensorError(
+        "value",
+        `assigned grad expected to be a Tensor or None but got grad of type ${typeof next}`,
+      );
+    }
+    if (next === this) throw new TensorError("autograd", "can't assign Variable as its own grad");
+    if (!sameShape(next.shape, this.shape)) {
+      throw new TensorError(
+        "shape",
+        `attempting to assign a gradient of size '${formatShape(next.shape)}' to a tensor of size '${formatShape(this.shape)}'. Please ensure that the gradient and the tensor are the same size`,
+      );
+    }
+  }
+
+  /** Whether a write would change a leaf that wants a gradient. */
+  private sharesLeaf(): boolean {
+    if (this.wantsGrad) return true;
+    return this.shared !== undefined && !this.shared.detached && this.shared.base.sharesLeaf();
+  }
+
+  private gradientEdge(): GradientEdge | undefined {
+    if (this.shared !== undefined) void this.value;
+    return this.edge;
+  }
+
+  private currentWrites(): number {
+    void this.value;
+    return this.writes;
+  }
+}
+
+/** Keeps a stored value that recorded nodes still read, before a leaf takes its place: see runtime.ts. */
+export const replacing = { keep: undefined as ((value: Value) => void) | undefined };
+
+/** Persistent tensors whose newest value is not computed yet: every barrier computes them. */
+export let dirty = new Set<Tensor>();
+
+/**
+ * Nothing is dirty any more. Sets that live from step to step are replaced and not cleared: a cleared set's old table
+ * keeps its elements and points to the new one, so that the first to grow old would keep the graphs of all steps since.
+ */
+export function allSettled(): void {
+  dirty = new Set();
+}
+
+/** A tensor of values that are already there. The array is not copied. */
+export function fromHost(data: HostArray, shape: Shape, dtype: DType): Tensor {
+  return new Tensor(dataValue(data, shape, dtype));
+}
+
+/** What a parameter is made of, by name. */
+export interface ParameterOptions {
+  data: Tensor;
+  /** Default true. */
+  requiresGrad?: boolean;
+}
+
+/** A learnable tensor: what modules register and optimizers update. */
+export class Parameter extends Tensor {
+  constructor(data: Tensor, requiresGrad?: boolean | Omit<ParameterOptions, "data">);
+  constructor(named: ParameterOptions);
+  constructor(
+    data: Tensor | ParameterOptions,
+    requiresGrad: boolean | Omit<ParameterOptions, "data"> = true,
+  ) {
+    super((data instanceof Tensor ? data : data.data).value);
+    const options = data instanceof Tensor ? requiresGrad : data;
+    this.persist();
+    this.requiresGrad_(options);
+  }
+}

@@ -1,0 +1,279 @@
+// New tensors: from data, constant, in sequence.
+import { apply } from "../../recording/apply.ts";
+import { toHostArray, type DType, type HostArray } from "../../core/dtype.ts";
+import { TensorError } from "../../core/errors.ts";
+import { fillValue } from "../../recording/graph.ts";
+import { where } from "../../ops/elementwise/elementwise.ts";
+import type { Shape } from "../../core/shape.ts";
+import { fromHost, Tensor } from "../../core/tensor.ts";
+import { castTo, composed, constant, named } from "../pointwise/operands.ts";
+import {
+  checkedSizes,
+  checkOptions,
+  sizesAndOptions,
+  type SizesAndOptions,
+  type TensorOptions,
+} from "./options.ts";
+import { copied } from "../shape/views.ts";
+
+/** A number, a boolean, or nested arrays of them, all of one length at each depth. */
+export type Nested = number | boolean | readonly Nested[];
+
+type Typed =
+  | Float32Array
+  | Float64Array
+  | Int8Array
+  | Uint8Array
+  | Uint8ClampedArray
+  | Int16Array
+  | Uint16Array
+  | Int32Array
+  | Uint32Array
+  | BigInt64Array
+  | BigUint64Array;
+
+export type TensorData = Nested | Typed | Tensor;
+
+function finished(x: Tensor, options: TensorOptions | undefined): Tensor {
+  checkOptions(options);
+  return options?.requiresGrad === true ? x.requiresGrad_() : x;
+}
+
+/**
+ * A tensor of given values. Without a dtype, booleans make bool, whole numbers int64, and any fraction float32.
+ *
+ * JavaScript cannot tell `1.0` from `1`: `torch.tensor([1.0, 2.0])` is int64. Say `{ dtype: torch.float32 }`, or use
+ * `torch.FloatTensor`-like typed arrays (`new Float32Array([1, 2])`), where PyTorch would have seen floats.
+ *
+ * @throws TensorError "expected sequence of length 2 at dim 1 (got 1)"
+ */
+export function tensor(data: TensorData, options: TensorOptions = {}): Tensor {
+  if (data instanceof Tensor) {
+    const copy = composed(() => copied(castTo(new Tensor(data.value), options.dtype ?? data.dtype)));
+    return finished(copy, options);
+  }
+  if (ArrayBuffer.isView(data)) {
+    const [values, own] = typed(data);
+    return finished(
+      fromHost(host(values, options.dtype ?? own), [values.length], options.dtype ?? own),
+      options,
+    );
+  }
+  const shape = shapeOf(data);
+  const values: (number | boolean)[] = [];
+  collect(data, shape, 0, values);
+  const dtype = options.dtype ?? inferred(values);
+  return finished(fromHost(host(values.map(Number), dtype), shape, dtype), options);
+}
+
+/** As {@link tensor}, but answers a tensor of the right type itself. */
+export function asTensor(data: TensorData, options: Omit<TensorOptions, "requiresGrad"> = {}): Tensor {
+  checkOptions(options);
+  return data instanceof Tensor ? castTo(data, options.dtype ?? data.dtype) : tensor(data, options);
+}
+
+function typed(data: Typed): [values: ArrayLike<number>, dtype: DType] {
+  if (data instanceof BigInt64Array || data instanceof BigUint64Array) {
+    return [Array.from(data as BigInt64Array, Number), "int64"];
+  }
+  return [data, data instanceof Float32Array || data instanceof Float64Array ? "float32" : "int64"];
+}
+
+/** Values as the array of a type; integers beyond 32 bits stay exact, though nothing can be computed with them. */
+function host(values: ArrayLike<number>, dtype: DType): HostArray {
+  if (dtype === "int64") {
+    for (let i = 0; i < values.length; i++) {
+      const x = values[i]!;
+      if (x >= 2 ** 31 || x < -(2 ** 31)) return Float64Array.from(values, Math.trunc);
+    }
+  }
+  return toHostArray(values, dtype);
+}
+
+function shapeOf(data: Nested): number[] {
+  const shape: number[] = [];
+  let at: Nested | undefined = data;
+  while (Array.isArray(at)) {
+    shape.push(at.length);
+    at = (at as readonly Nested[])[0];
+  }
+  return shape;
+}
+
+function collect(data: Nested, shape: readonly number[], depth: number, out: (number | boolean)[]): void {
+  if (depth === shape.length) {
+    if (typeof data === "number" || typeof data === "boolean") {
+      out.push(data);
+      return;
+    }
+    throw new TensorError(
+      "value",
+      Array.isArray(data)
+        ? `expected a number at dim ${depth}, but got a sequence of length ${data.length}`
+        : `could not make a tensor of '${typeof data}'`,
+    );
+  }
+  if (!Array.isArray(data)) {
+    throw new TensorError(
+      "value",
+      `expected sequence of length ${shape[depth]} at dim ${depth} (got ${typeof data === "object" ? "an object" : String(data)})`,
+    );
+  }
+  if (data.length !== shape[depth]) {
+    throw new TensorError(
+      "value",
+      `expected sequence of length ${shape[depth]} at dim ${depth} (got ${data.length})`,
+    );
+  }
+  for (const item of data as readonly Nested[]) collect(item, shape, depth + 1, out);
+}
+
+function inferred(values: readonly (number | boolean)[]): DType {
+  if (values.length === 0) return "float32";
+  if (values.every((x) => typeof x === "boolean")) return "bool";
+  return values.every((x) => typeof x === "boolean" || Number.isInteger(x)) ? "int64" : "float32";
+}
+
+function filled(value: number, shape: Shape, dtype: DType, options: TensorOptions | undefined): Tensor {
+  return finished(new Tensor(fillValue(value, shape, dtype)), options);
+}
+
+/** Zeros: `zeros(2, 3)`, `zeros([2, 3], { dtype: torch.int64 })`. */
+export function zeros(...args: SizesAndOptions): Tensor {
+  const { shape, options } = sizesAndOptions(args, "zeros");
+  return filled(0, shape, options?.dtype ?? "float32", options);
+}
+
+/** Ones. */
+export function ones(...args: SizesAndOptions): Tensor {
+  const { shape, options } = sizesAndOptions(args, "ones");
+  return filled(1, shape, options?.dtype ?? "float32", options);
+}
+
+/** A tensor whose values don't matter: zeros here. */
+export function empty(...args: SizesAndOptions): Tensor {
+  const { shape, options } = sizesAndOptions(args, "empty");
+  return filled(0, shape, options?.dtype ?? "float32", options);
+}
+
+/** One value everywhere; its type as {@link tensor} infers it. */
+export function full(size: readonly number[], value: number | boolean, options?: TensorOptions): Tensor {
+  const dtype = options?.dtype ?? inferred([value]);
+  const number = dtype === "bool" ? Number(Boolean(value)) : Number(value);
+  const whole = dtype === "int64" ? Math.trunc(number) : number;
+  return filled(whole, checkedSizes(size, "full"), dtype, options);
+}
+
+/** Zeros of the shape and type of another tensor. */
+export function zerosLike(input: Tensor, options?: TensorOptions): Tensor {
+  return filled(0, input.shape, options?.dtype ?? input.dtype, options);
+}
+
+/** Ones of the shape and type of another tensor. */
+export function onesLike(input: Tensor, options?: TensorOptions): Tensor {
+  return filled(1, input.shape, options?.dtype ?? input.dtype, options);
+}
+
+/** A tensor of the shape and type of another whose values don't matter: zeros here. */
+export function emptyLike(input: Tensor, options?: TensorOptions): Tensor {
+  return zerosLike(input, options);
+}
+
+/** One value everywhere, of the shape and type of another tensor. */
+export function fullLike(input: Tensor, value: number | boolean, options?: TensorOptions): Tensor {
+  return full(input.shape, value, { dtype: input.dtype, ...options });
+}
+
+/**
+ * Ones on the diagonal of an [n, m] matrix, else zeros.
+ * @throws TensorError "n must be greater or equal to 0, got -1"
+ */
+export function eye(n: number, m?: number | TensorOptions, options?: TensorOptions): Tensor {
+  if (typeof m === "object") return eye(n, n, m);
+  const columns = m ?? n;
+  for (const [name, size] of [["n", n] as const, ["m", columns] as const]) {
+    if (!(size >= 0)) throw new TensorError("value", `${name} must be greater or equal to 0, got ${size}`);
+  }
+  const data = new Float32Array(n * columns);
+  for (let i = 0; i < Math.min(n, columns); i++) data[i * columns + i] = 1;
+  const dtype = options?.dtype ?? "float32";
+  return finished(fromHost(toHostArray(data, dtype), [n, columns], dtype), options);
+}
+
+/**
+ * Numbers from `start` (0) up to but not including `end`, `step` (1) apart; int64 when all three are whole.
+ * @throws TensorError "step must be nonzero"
+ */
+export function arange(end: number, options?: TensorOptions): Tensor;
+export function arange(start: number, end: number, options?: TensorOptions): Tensor;
+export function arange(start: number, end: number, step: number, options?: TensorOptions): Tensor;
+export function arange(...args: (number | TensorOptions | undefined)[]): Tensor {
+  const numbers = args.filter((x) => typeof x === "number");
+  const options = args.find((x) => typeof x === "object");
+  const [start, end, step] =
+    numbers.length === 1 ? [0, numbers[0]!, 1] : [numbers[0]!, numbers[1]!, numbers[2] ?? 1];
+  if (step === 0) throw new TensorError("value", "step must be nonzero");
+  if (step > 0 ? start > end : start < end) {
+    throw new TensorError("value", "upper bound and lower bound inconsistent with step sign");
+  }
+  const dtype = options?.dtype ?? ([start, end, step].every(Number.isInteger) ? "int64" : "float32");
+  const length = Math.ceil((end - start) / step);
+  const values = Float64Array.from({ length }, (_, i) => start + i * step);
+  return finished(fromHost(host(values, dtype), [length], dtype), options);
+}
+
+/**
+ * `steps` numbers from `start` to `end`, both included.
+ * @throws TensorError "number of steps must be non-negative"
+ */
+export function linspace(start: number, end: number, steps: number, options?: TensorOptions): Tensor {
+  if (!(steps >= 0)) throw new TensorError("value", "number of steps must be non-negative");
+  const dtype = options?.dtype ?? "float32";
+  const round = dtype === "float32" ? Math.fround : (x: number): number => x;
+  const step = round((end - start) / Math.max(steps - 1, 1));
+  // Counted from the nearer end, as PyTorch does, so that both ends are exact.
+  const at = (i: number): number =>
+    i < Math.floor(steps / 2) ? start + step * i : end - step * (steps - 1 - i);
+  const values = Float64Array.from({ length: steps }, (_, i) => (steps === 1 ? start : at(i)));
+  return finished(fromHost(host(values, dtype), [steps], dtype), options);
+}
+
+/** `steps` numbers whose exponents to `base` are {@link linspace}. */
+export function logspace(
+  start: number,
+  end: number,
+  steps: number,
+  options: TensorOptions & { base?: number } = {},
+): Tensor {
+  const base = options.base ?? 10;
+  const powers = Float32Array.from({ length: steps }, (_, i) =>
+    Math.pow(base, steps === 1 ? start : start + ((end - start) * i) / (steps - 1)),
+  );
+  const dtype = options.dtype ?? "float32";
+  return finished(fromHost(host(powers, dtype), [steps], dtype), options);
+}
+
+/** The lower triangle (up to `diagonal` places above the main one), zeros elsewhere. */
+export function tril(input: Tensor, diagonal: number | { diagonal?: number } = 0): Tensor {
+  if (typeof diagonal === "object") return tril(input, diagonal.diagonal ?? 0);
+  return triangle("tril", input, (row, column) => column - row <= diagonal);
+}
+
+/** The upper triangle (from `diagonal` places above the main one), zeros elsewhere. */
+export function triu(input: Tensor, diagonal: number | { diagonal?: number } = 0): Tensor {
+  if (typeof diagonal === "object") return triu(input, diagonal.diagonal ?? 0);
+  return triangle("triu", input, (row, column) => column - row >= diagonal);
+}
+
+function triangle(name: string, input: Tensor, keep: (row: number, column: number) => boolean): Tensor {
+  const { shape } = input;
+  if (shape.length < 2) {
+    throw new TensorError("shape", `${name}: input tensor must have at least 2 dimensions`);
+  }
+  const [rows, columns] = shape.slice(-2) as [number, number];
+  const mask = new Uint8Array(rows * columns);
+  for (let i = 0; i < mask.length; i++) mask[i] = Number(keep(Math.floor(i / columns), i % columns));
+  const kept = fromHost(mask, [rows, columns], "bool");
+  const gradient = name === "tril" ? "TrilBackward0" : "TriuBackward0";
+  return named(apply(where, [kept, input, constant(0, input.dtype)], {}), gradient);
+}

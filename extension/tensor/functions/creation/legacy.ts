@@ -1,0 +1,51 @@
+// PyTorch's older constructors: `torch.Tensor(2, 3)`, `torch.LongTensor([1, 2])`.
+import { SCALAR_TYPE, type DType } from "../../core/dtype.ts";
+import { TensorError } from "../../core/errors.ts";
+import { isSize } from "../../core/size.ts";
+import { Tensor as Class } from "../../core/tensor.ts";
+import { tensor, zeros, type TensorData } from "./creation.ts";
+
+/** Makes tensors of one type, of sizes or of data; with `new` or without. */
+export interface TensorClass {
+  new (...sizes: number[]): Class;
+  new (data: TensorData): Class;
+  (...sizes: number[]): Class;
+  (data: TensorData): Class;
+  readonly prototype: Class;
+}
+
+/** A tensor as an older constructor of its type makes it. */
+export function made(dtype: DType, args: readonly unknown[]): Class {
+  const [first] = args;
+  if (first instanceof Class) {
+    if (first.dtype === dtype) return first.detach();
+    const [expected, got] = [SCALAR_TYPE[dtype], SCALAR_TYPE[first.dtype]].map((name) => name.toLowerCase());
+    throw new TensorError(
+      "dtype",
+      `expected TensorOptions(dtype=${expected}) (got TensorOptions(dtype=${got}))`,
+      "convert it with x.to(dtype)",
+    );
+  }
+  if (args.length === 0) return zeros(0, { dtype });
+  if (Array.isArray(first) && isSize(first)) return zeros([...first], { dtype });
+  if (typeof first === "number" && !Number.isInteger(first))
+    throw new TensorError("value", "new(): data must be a sequence (got float)");
+  if (typeof first === "number") return zeros([...args] as number[], { dtype });
+  return tensor(first as TensorData, { dtype });
+}
+
+const classOf = (dtype: DType): TensorClass =>
+  new Proxy(Class, {
+    apply: (_, __, args) => made(dtype, args),
+    construct: (_, args) => made(dtype, args),
+  }) as unknown as TensorClass;
+
+/** A tensor, and its older constructor: `torch.Tensor(2, 3)` is float32 of these sizes, `torch.Tensor([1, 2])` of these values. */
+export const Tensor = classOf("float32");
+export type Tensor = Class;
+/** As {@link Tensor}. */
+export const FloatTensor = classOf("float32");
+/** The same of int64: `torch.LongTensor([1, 2])`. */
+export const LongTensor = classOf("int64");
+/** The same of bool. */
+export const BoolTensor = classOf("bool");

@@ -1,0 +1,310 @@
+// Functions that pick, place and order elements by index tensors.
+import { apply, applyAll } from "../../recording/apply.ts";
+import { TensorError } from "../../core/errors.ts";
+import * as elementwise from "../../ops/elementwise/elementwise.ts";
+import * as ops from "../../ops/movement/indexing.ts";
+import { slice, sliceUpdate } from "../../ops/movement/slicing.ts";
+import { topk as largest } from "../../ops/reduction/scan.ts";
+import { hidden, scope } from "../../recording/scope.ts";
+import {
+  broadcastShapes,
+  formatShape,
+  normalizeDim,
+  numel,
+  reducedShape,
+  sameShape,
+  type Shape,
+} from "../../core/shape.ts";
+import { fromHost, Tensor } from "../../core/tensor.ts";
+import { turned } from "../shape/along.ts";
+import { index, nonzeroIndices } from "./indexing.ts";
+import { castTo, composed, inRange, named, requireType, scalarOf } from "../pointwise/operands.ts";
+import { valuesAndIndices, type ValuesAndIndices } from "../results.ts";
+import { expand } from "../shape/shape.ts";
+import { reshaped } from "../shape/views.ts";
+
+/**
+ * Rows of a dimension in the order of an index vector.
+ * @throws TensorError "index out of range in self"
+ */
+export function indexSelect(input: Tensor, dim: number, indices: Tensor): Tensor {
+  const at = normalizeDim(dim, input.ndim);
+  requireType(indices, "int64", "index_select(): Expected dtype int32 or int64 for index");
+  if (indices.ndim > 1) {
+    throw new TensorError("index", "index_select(): Index is supposed to be a vector");
+  }
+  inRange(indices, input.shape[at]!, () => "index out of range in self");
+  return composed(() => {
+    const vector = indices.ndim === 0 ? reshaped(indices, [1]) : indices;
+    return named(apply(ops.indexSelect, [input, vector], { dim: at }), "IndexSelectBackward0");
+  });
+}
+
+/**
+ * Per place of the index, the element of the input there, with coordinate `dim` replaced by the index's value.
+ * @throws TensorError "index 3 is out of bounds for dimension 1 with size 3"
+ */
+export function gather(input: Tensor, dim: number, indices: Tensor): Tensor {
+  const at = normalizeDim(dim, input.ndim);
+  checkIndex("gather", input.shape, at, indices, "self");
+  if (input.ndim === 0) return expand(input, indices.shape);
+  return composed(() => {
+    const rows = turned(corner(input, reach(input, at, indices)), at);
+    const picked = apply(ops.gatherLast, [rows, turned(indices, at)], {});
+    return named(turned(picked, at, true), "GatherBackward0");
+  });
+}
+
+function checkIndex(name: string, shape: Shape, dim: number, indices: Tensor, what: string): void {
+  requireType(indices, "int64", `${name}(): Expected dtype int32/int64 for index`);
+  if (Math.max(indices.ndim, 1) !== Math.max(shape.length, 1)) {
+    throw new TensorError("shape", "Index tensor must have the same number of dimensions as input tensor");
+  }
+  const wrong = indices.shape.findIndex((n, d) => d !== dim && n > (shape[d] ?? 1));
+  if (wrong >= 0) {
+    throw new TensorError(
+      "shape",
+      `Size does not match at dimension ${wrong} expected index ${formatShape(indices.shape)} to be no larger than ${what} ${formatShape(shape)} apart from dimension ${dim}`,
+    );
+  }
+  const size = shape[dim] ?? 1;
+  inRange(indices, size, (i) => `index ${i} is out of bounds for dimension ${dim} with size ${size}`);
+}
+
+/** The part of a tensor from the origin to `end`. */
+function corner(x: Tensor, end: Shape): Tensor {
+  if (sameShape(x.shape, end)) return x;
+  return apply(slice, [x], { begin: end.map(() => 0), end, step: end.map(() => 1) });
+}
+
+/** The size of an index in all dimensions but `dim`, where it is the input's. */
+function reach(input: Tensor, dim: number, indices: Tensor): number[] {
+  return input.shape.map((n, d) => (d === dim ? n : indices.shape[d]!));
+}
+
+/** As {@link gather}, with input and index broadcast against each other; of the flattened input without a dimension. */
+export function takeAlongDim(input: Tensor, indices: Tensor, dim?: number | { dim?: number }): Tensor {
+  const along = typeof dim === "object" ? dim.dim : dim;
+  if (along === undefined) {
+    return composed(() => gather(reshaped(input, [input.numel()]), 0, reshaped(indices, [indices.numel()])));
+  }
+  const at = normalizeDim(along, input.ndim);
+  const without = (shape: Shape): number[] => shape.map((n, d) => (d === at ? 1 : n));
+  const lead = broadcastShapes(without(input.shape), without(indices.shape));
+  const sized = (n: number): number[] => lead.map((m, d) => (d === at ? n : m));
+  return composed(() =>
+    gather(expand(input, sized(input.shape[at]!)), at, expand(indices, sized(indices.shape[at]!))),
+  );
+}
+
+/**
+ * A copy in which the places that {@link gather} would read have the values of `source`.
+ * @throws TensorError "scatter(): Expected self.dtype to be equal to src.dtype"
+ */
+export function scatter(
+  input: Tensor,
+  dim: number,
+  indices: Tensor,
+  source: Tensor | number | boolean,
+  options: { reduce?: "add" } = {},
+): Tensor {
+  return scattered("scatter", input, dim, indices, source, options.reduce ?? "update");
+}
+
+/** A copy in which `source` is added at the places that {@link gather} would read. */
+export function scatterAdd(input: Tensor, dim: number, indices: Tensor, source: Tensor): Tensor {
+  return scattered("scatter_add", input, dim, indices, source, "add");
+}
+
+function scattered(
+  name: string,
+  input: Tensor,
+  dim: number,
+  indices: Tensor,
+  source: Tensor | number | boolean,
+  mode: "add" | "update",
+): Tensor {
+  const at = normalizeDim(dim, input.ndim);
+  checkIndex(name, input.shape, at, indices, "self");
+  if (source instanceof Tensor && source.dtype !== input.dtype) {
+    throw new TensorError("dtype", `${name}(): Expected self.dtype to be equal to src.dtype`);
+  }
+  return composed(() => {
+    const values =
+      source instanceof Tensor ? source : expand(scalarOf(Number(source), input.dtype), indices.shape);
+    const region = reach(input, at, indices);
+    const rows = turned(corner(input, region), at);
+    const added = turned(corner(values, indices.shape), at);
+    const result = turned(apply(ops.scatterLast, [rows, turned(indices, at), added], { mode }), at, true);
+    const whole = sameShape(region, input.shape)
+      ? result
+      : apply(sliceUpdate, [input, result], {
+          begin: region.map(() => 0),
+          end: region,
+          step: region.map(() => 1),
+        });
+    return named(whole, mode === "add" ? "ScatterAddBackward0" : "ScatterBackward0");
+  });
+}
+
+/**
+ * The elements where a mask holds, in order: reads the mask now.
+ * @throws TensorError "masked_select: expected BoolTensor for mask"
+ */
+export function maskedSelect(input: Tensor, mask: Tensor): Tensor {
+  requireType(mask, "bool", "masked_select: expected BoolTensor for mask");
+  const shape = broadcastShapes(input.shape, mask.shape);
+  return composed(() => named(index(expand(input, shape), expand(mask, shape)), "MaskedSelectBackward0"));
+}
+
+/**
+ * Positions of the elements that are not 0, one per row of an [n, rank] tensor, or with `asTuple` a tensor for each
+ * dimension: reads the input now.
+ */
+export function nonzero(input: Tensor, options?: { asTuple?: false }): Tensor;
+export function nonzero(input: Tensor, options: { asTuple: true }): Tensor[];
+export function nonzero(input: Tensor, options: { asTuple?: boolean } = {}): Tensor | Tensor[] {
+  const dims = nonzeroIndices(
+    input.ndim === 0 && options.asTuple === true ? reshaped(input, [1]) : input,
+    "nonzero()",
+  );
+  if (options.asTuple === true) return dims;
+  if (dims.length === 0) {
+    const count = nonzeroIndices(reshaped(input, [1]), "nonzero()")[0]!.numel();
+    return fromHost(new Int32Array(0), [count, 0], "int64");
+  }
+  const count = dims[0]!.numel();
+  const data = new Int32Array(count * dims.length);
+  dims.forEach((t, d) => {
+    const from = t.value.data!;
+    for (let i = 0; i < count; i++) data[i * dims.length + d] = from[i]!;
+  });
+  return fromHost(data, [count, dims.length], "int64");
+}
+
+/**
+ * The k largest elements of a dimension, or the smallest, in order, and their indices.
+ * @throws TensorError "selected index k out of range"
+ */
+export function topk(
+  input: Tensor,
+  k: number,
+  dim: number | { dim?: number; largest?: boolean; sorted?: boolean } = -1,
+  options: { largest?: boolean; sorted?: boolean } = {},
+): ValuesAndIndices {
+  if (typeof dim === "object") return topk(input, k, dim.dim ?? -1, dim);
+  return ranked(input, k, dim, options.largest ?? true, "topk");
+}
+
+/** Elements of a dimension in ascending order, or descending, and their indices; equal ones keep their order. */
+export function sort(
+  input: Tensor,
+  dim: number | { dim?: number; descending?: boolean; stable?: boolean } = -1,
+  options: boolean | { descending?: boolean; stable?: boolean } = {},
+): ValuesAndIndices {
+  if (typeof dim === "object") return sort(input, dim.dim ?? -1, dim);
+  const descending = typeof options === "boolean" ? options : (options.descending ?? false);
+  const at = normalizeDim(dim, input.ndim);
+  return ranked(input, input.shape[at] ?? 1, at, descending, "sort");
+}
+
+function ranked(
+  input: Tensor,
+  k: number,
+  dim: number,
+  descending: boolean,
+  name: "topk" | "sort",
+): ValuesAndIndices {
+  const at = normalizeDim(dim, input.ndim);
+  if (input.ndim === 0) {
+    const [values, indices] = ranked(reshaped(input, [1]), k, 0, descending, name);
+    return valuesAndIndices(name, reshaped(values, []), reshaped(indices, []));
+  }
+  return hidden(() => {
+    const numbers = turned(castTo(input, input.dtype === "bool" ? "int64" : input.dtype), at);
+    const turnedOver = descending ? numbers : apply(elementwise.neg, [numbers], {});
+    const [top, order] = applyAll(largest, [turnedOver], { k }) as [Tensor, Tensor];
+    const values = castTo(descending ? top : apply(elementwise.neg, [top], {}), input.dtype);
+    const gradient = name === "topk" ? "TopkBackward0" : "SortBackward0";
+    const result = valuesAndIndices(name, named(turned(values, at, true), gradient), turned(order, at, true));
+    for (const t of result) t.value.visible ||= scope.depth === 1;
+    return result;
+  });
+}
+
+/** Indices that sort a dimension in ascending order, or descending. */
+export function argsort(
+  input: Tensor,
+  dim: number | { dim?: number; descending?: boolean } = -1,
+  options: boolean | { descending?: boolean } = {},
+): Tensor {
+  return sort(input, dim, options).indices;
+}
+
+/** The median (the lower of two) of all elements, or along a dimension with its index. */
+export function median(input: Tensor): Tensor;
+export function median(
+  input: Tensor,
+  dim: number | { dim: number; keepdim?: boolean },
+  keepdim?: boolean,
+): ValuesAndIndices;
+export function median(
+  input: Tensor,
+  dim?: number | { dim: number; keepdim?: boolean },
+  keepdim = false,
+): Tensor | ValuesAndIndices {
+  if (typeof dim === "object") return median(input, dim.dim, dim.keepdim ?? false);
+  if (dim === undefined) {
+    return composed(() => named(median(reshaped(input, [input.numel()]), 0)[0], "MedianBackward0"));
+  }
+  const at = normalizeDim(dim, input.ndim);
+  const [values, indices] = sort(input, at);
+  const middle = Math.floor(((input.shape[at] ?? 1) - 1) / 2);
+  const pick = (x: Tensor): Tensor => {
+    if (x.ndim === 0) return x;
+    const kept = corner(
+      x,
+      x.shape.map((n, d) => (d === at ? middle + 1 : n)),
+    );
+    const begin = kept.shape.map((_, d) => (d === at ? middle : 0));
+    const part = apply(slice, [kept], { begin, end: kept.shape, step: begin.map(() => 1) });
+    return reshaped(part, reducedShape(x.shape, [at], keepdim));
+  };
+  return valuesAndIndices(
+    "median",
+    composed(() => named(pick(values), "MedianBackward1")),
+    composed(() => pick(indices)),
+  );
+}
+
+/** The diagonal of a matrix as a vector, or a vector as the diagonal of a matrix. */
+export function diag(input: Tensor, diagonal = 0): Tensor {
+  if (input.ndim === 2) return diagonalOf(input, diagonal);
+  if (input.ndim !== 1) {
+    throw new TensorError("shape", `diag(): Supports 1D or 2D tensors. Got ${input.ndim}D`);
+  }
+  const n = input.shape[0]!;
+  const size = n + Math.abs(diagonal);
+  const places = Int32Array.from({ length: n }, (_, i) => {
+    const row = i + Math.max(0, -diagonal);
+    return row * size + i + Math.max(0, diagonal);
+  });
+  return composed(() => {
+    const vector = fromHost(places, [n], "int64");
+    const spread = apply(ops.indexAdd, [input, vector], { dim: 0, length: size * size });
+    return named(reshaped(spread, [size, size]), "DiagEmbedBackward0");
+  });
+}
+
+/** The diagonal of a matrix; a copy. */
+function diagonalOf(input: Tensor, diagonal: number): Tensor {
+  const [rows, columns] = input.shape as [number, number];
+  const [row, column] = [Math.max(0, -diagonal), Math.max(0, diagonal)];
+  const n = Math.max(0, Math.min(rows - row, columns - column));
+  const places = Int32Array.from({ length: n }, (_, i) => (row + i) * columns + column + i);
+  return composed(() => {
+    const flat = reshaped(input, [numel(input.shape)]);
+    const picked = apply(ops.indexSelect, [flat, fromHost(places, [n], "int64")], { dim: 0 });
+    return named(picked, "DiagonalBackward0_copy");
+  });
+}

@@ -1,0 +1,91 @@
+// Distinct elements: their number depends on the values, so these functions compute them at once.
+import { valuesOf } from "../../planning/runtime.ts";
+import { normalizeDim, numel, strides } from "../../core/shape.ts";
+import { fromHost, type Tensor } from "../../core/tensor.ts";
+import { indexSelect } from "./gathering.ts";
+import { reshape } from "../shape/shape.ts";
+import { noGrad } from "../../recording/scope.ts";
+
+export interface UniqueOptions {
+  /** Answers the place of every element among the distinct ones, too. Default false. */
+  returnInverse?: boolean;
+  /** Answers how often each occurs, too. Default false. */
+  returnCounts?: boolean;
+  /** Rows of this dimension are compared; by default single elements. */
+  dim?: number;
+}
+
+/** Distinct elements, and what else was asked for. */
+export type Unique<O> = O extends { returnInverse: true } | { returnCounts: true } ? Tensor[] : Tensor;
+
+/** Elements or rows of a dimension as keys that compare like them. */
+interface Items {
+  readonly count: number;
+  readonly compare: (a: number, b: number) => number;
+}
+
+function itemsOf(input: Tensor, dim: number | undefined): Items {
+  const values = valuesOf(input.value);
+  if (dim === undefined) {
+    return { count: values.length, compare: (a, b) => values[a]! - values[b]! };
+  }
+  const steps = strides(input.shape);
+  const others = input.shape.map((n, d) => (d === dim ? 1 : n));
+  const own = strides(others);
+  const offsets = Array.from({ length: numel(others) }, (_, i) =>
+    own.reduce((at, step, d) => at + (Math.floor(i / step) % others[d]!) * steps[d]!, 0),
+  );
+  const compare = (a: number, b: number): number => {
+    for (const at of offsets) {
+      const difference = values[at + a * steps[dim]!]! - values[at + b * steps[dim]!]!;
+      if (difference !== 0) return difference;
+    }
+    return 0;
+  };
+  return { count: input.shape[dim]!, compare };
+}
+
+function distinct<O extends UniqueOptions>(input: Tensor, options: O, sorted: boolean): Unique<O> {
+  const dim = options.dim === undefined ? undefined : normalizeDim(options.dim, input.ndim);
+  const { count, compare } = itemsOf(input, dim);
+  const order = Array.from({ length: count }, (_, i) => i);
+  if (sorted) order.sort((a, b) => compare(a, b) || a - b);
+  const firsts: number[] = [];
+  const counts: number[] = [];
+  const inverse = new Int32Array(count);
+  order.forEach((at, i) => {
+    const before = order[i - 1];
+    if (before === undefined || compare(before, at) !== 0) {
+      firsts.push(at);
+      counts.push(0);
+    }
+    counts[counts.length - 1]!++;
+    inverse[at] = firsts.length - 1;
+  });
+  const vector = (data: number[] | Int32Array): Tensor =>
+    fromHost(Int32Array.from(data), [data.length], "int64");
+  const values = noGrad(() =>
+    dim === undefined
+      ? indexSelect(reshape(input, [count]), 0, vector(firsts))
+      : indexSelect(input, dim, vector(firsts)),
+  );
+  const places = fromHost(inverse, dim === undefined ? input.shape : [count], "int64");
+  const more = [
+    ...(options.returnInverse === true ? [places] : []),
+    ...(options.returnCounts === true ? [vector(counts)] : []),
+  ];
+  return (more.length > 0 ? [values, ...more] : values) as Unique<O>;
+}
+
+/** The distinct elements of a tensor in ascending order: reads it now. */
+export function unique<O extends UniqueOptions & { sorted?: boolean }>(
+  input: Tensor,
+  options: O = {} as O,
+): Unique<O> {
+  return distinct(input, options, true);
+}
+
+/** The elements that differ from the one before them: reads the tensor now. */
+export function uniqueConsecutive<O extends UniqueOptions>(input: Tensor, options: O = {} as O): Unique<O> {
+  return distinct(input, options, false);
+}

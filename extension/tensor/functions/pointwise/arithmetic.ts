@@ -1,0 +1,290 @@
+// Arithmetic with broadcasting and PyTorch's type promotion.
+import { apply } from "../../recording/apply.ts";
+import { promoteTypes, type DType } from "../../core/dtype.ts";
+import { TensorError } from "../../core/errors.ts";
+import type { Op } from "../../recording/op.ts";
+import * as ops from "../../ops/elementwise/elementwise.ts";
+import * as math from "../../ops/elementwise/math.ts";
+import { Tensor } from "../../core/tensor.ts";
+import { castTo, composed, constant, named, toFloat, type Operand } from "./operands.ts";
+import { binary, operand, resultType } from "./promotion.ts";
+import { copied } from "../shape/views.ts";
+
+/** The type of a true division, root or exponential of two operands: never an integer. */
+function floatBinary(op: Op<object>, a: Operand, b: Operand): Tensor {
+  return binary(op, a, b, "float32");
+}
+
+/** `other` times `alpha`, as `add` and `sub` take it. */
+function scaled(other: Operand, alpha: number | undefined, dtype: DType): Operand {
+  if (alpha === undefined || alpha === 1) return other;
+  if (dtype !== "float32" && !Number.isInteger(alpha)) {
+    throw new TensorError(
+      "dtype",
+      "For integral input tensors, argument alpha must not be a floating point number.",
+    );
+  }
+  return other instanceof Tensor ? mul(other, alpha) : Number(other) * alpha;
+}
+
+/** input + alpha · other; true where either is, for booleans. */
+export function add(input: Operand, other: Operand, options?: { alpha?: number }): Tensor {
+  const dtype = resultType(input, other);
+  if (dtype === "bool") {
+    return binary(ops.logicalOr, input, options?.alpha === 0 ? false : other, dtype);
+  }
+  if (options?.alpha === undefined) return binary(ops.add, input, other, dtype);
+  return composed(() => binary(ops.add, input, scaled(other, options.alpha, dtype), dtype));
+}
+
+/**
+ * input − alpha · other.
+ * @throws TensorError "Subtraction, the `-` operator, with two bool tensors is not supported. …"
+ */
+export function sub(input: Operand, other: Operand, options?: { alpha?: number }): Tensor {
+  const [left, right] = [isBool(input), isBool(other)];
+  if (left || right) {
+    throw new TensorError(
+      "dtype",
+      left && right
+        ? "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` operator instead."
+        : "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a mask, use the `~` or `logical_not()` operator instead.",
+    );
+  }
+  const dtype = resultType(input, other);
+  if (options?.alpha === undefined) return binary(ops.sub, input, other, dtype);
+  return composed(() => binary(ops.sub, input, scaled(other, options.alpha, dtype), dtype));
+}
+
+const isBool = (x: Operand): boolean => (x instanceof Tensor ? x.dtype === "bool" : typeof x === "boolean");
+
+/** other − input. */
+export function rsub(input: Operand, other: Operand, options?: { alpha?: number }): Tensor {
+  return named(sub(other, input, options), "RsubBackward1");
+}
+
+/** input · other; true where both are, for booleans. */
+export function mul(input: Operand, other: Operand): Tensor {
+  const dtype = resultType(input, other);
+  return binary(dtype === "bool" ? ops.logicalAnd : ops.mul, input, other, dtype);
+}
+
+/** How a quotient is rounded: not at all, towards zero, or down. */
+export type RoundingMode = "trunc" | "floor" | null;
+
+/**
+ * input / other. Without a rounding mode integers are divided as floats.
+ * @throws TensorError "div expected rounding_mode to be one of None, 'trunc', or 'floor' but found 'x'"
+ */
+export function div(input: Operand, other: Operand, options?: { roundingMode?: RoundingMode }): Tensor {
+  const mode = options?.roundingMode ?? null;
+  if (mode === null) return floatBinary(ops.div, input, other);
+  if (mode === "floor") return named(floorDivide(input, other), "DivBackward2");
+  if (mode !== "trunc") {
+    throw new TensorError(
+      "value",
+      `div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '${String(mode)}'`,
+    );
+  }
+  const dtype = resultType(input, other);
+  if (dtype === "float32") {
+    return composed(() => named(trunc(floatBinary(ops.div, input, other)), "DivBackward2"));
+  }
+  refuseZero(other);
+  return composed(() => {
+    const [a, b] = [operand(input, "int64"), operand(other, "int64")];
+    const size = binary(ops.floorDiv, apply(ops.abs, [a], {}), apply(ops.abs, [b], {}));
+    return binary(ops.mul, size, apply(ops.sign, [binary(ops.mul, a, b)], {}));
+  });
+}
+
+/** ⌊input / other⌋. */
+export function floorDivide(input: Operand, other: Operand): Tensor {
+  const dtype = resultType(input, other);
+  if (dtype !== "float32") {
+    refuseZero(other);
+    return binary(ops.floorDiv, input, other, "int64");
+  }
+  return binary(ops.floorDiv, input, other, dtype);
+}
+
+/** The remainder that has the sign of `other`, as Python's `%`. */
+export function remainder(input: Operand, other: Operand): Tensor {
+  const dtype = resultType(input, other);
+  if (dtype === "float32") return binary(ops.remainder, input, other, dtype);
+  refuseZero(other);
+  return binary(ops.remainder, input, other, "int64");
+}
+
+/** The remainder that has the sign of `input`, as JavaScript's `%`. */
+export function fmod(input: Operand, other: Operand): Tensor {
+  const dtype = resultType(input, other) === "float32" ? "float32" : "int64";
+  if (dtype === "int64") refuseZero(other);
+  return composed(() => {
+    const [a, b] = [operand(input, dtype), operand(other, dtype)];
+    const size = binary(ops.remainder, apply(ops.abs, [a], {}), apply(ops.abs, [b], {}));
+    return named(binary(ops.mul, size, apply(ops.sign, [a], {})), "FmodBackward0");
+  });
+}
+
+function refuseZero(divisor: Operand): void {
+  if (!(divisor instanceof Tensor) && Number(divisor) === 0)
+    throw new TensorError("value", "ZeroDivisionError");
+}
+
+/**
+ * input to the power of `exponent`.
+ * @throws TensorError "Integers to negative integer powers are not allowed."
+ */
+export function pow(input: Operand, exponent: Operand): Tensor {
+  const dtype = resultType(input, exponent);
+  if (exponent instanceof Tensor || !(input instanceof Tensor)) {
+    if (dtype !== "float32") return integerPower(operand(input, "int64"), operand(exponent, "int64"));
+    return named(binary(ops.pow, input, exponent), input instanceof Tensor ? "PowBackward1" : "PowBackward2");
+  }
+  const power = Number(exponent);
+  if (dtype === "float32") {
+    const x = toFloat(input);
+    if (power === 2) return named(apply(ops.square, [x], {}), "PowBackward0");
+    if (power === 0.5) return named(apply(ops.sqrt, [x], {}), "PowBackward0");
+    if (power === -0.5) return named(apply(ops.rsqrt, [x], {}), "PowBackward0");
+    if (power === -1) return named(apply(ops.reciprocal, [x], {}), "PowBackward0");
+    if (power === 3) {
+      return composed(() => named(binary(ops.mul, apply(ops.square, [x], {}), x), "PowBackward0"));
+    }
+  } else if (power < 0) {
+    throw new TensorError("value", "Integers to negative integer powers are not allowed.");
+  }
+  return named(binary(ops.pow, input, exponent, dtype === "bool" ? "int64" : dtype), "PowBackward0");
+}
+
+/** Powers of integers: those to negative exponents are 0, unless the base is 1 or −1. */
+function integerPower(base: Tensor, exponent: Tensor): Tensor {
+  return composed(() => {
+    const zero = constant(0, "int64");
+    const power = binary(ops.pow, base, apply(ops.abs, [exponent], {}));
+    const unit = apply(ops.eq, [apply(ops.abs, [base], {}), constant(1, "int64")], {});
+    const inverse = apply(ops.where, [unit, power, zero], {});
+    return apply(ops.where, [apply(ops.lt, [exponent, zero], {}), inverse, power], {});
+  });
+}
+
+/** The larger of two, element by element. */
+export function maximum(input: Tensor, other: Operand): Tensor {
+  return extreme(ops.maximum, ops.logicalOr, input, other);
+}
+
+/** The smaller of two, element by element. */
+export function minimum(input: Tensor, other: Operand): Tensor {
+  return extreme(ops.minimum, ops.logicalAnd, input, other);
+}
+
+function extreme(op: Op<object>, ofBooleans: Op<object>, input: Tensor, other: Operand): Tensor {
+  const dtype = resultType(input, other);
+  return binary(dtype === "bool" ? ofBooleans : op, input, other, dtype);
+}
+
+/** input + value · tensor1 · tensor2. */
+export function addcmul(
+  input: Tensor,
+  tensor1: Tensor,
+  tensor2: Tensor,
+  options: { value?: number } = {},
+): Tensor {
+  const product = (): Tensor => mul(tensor1, tensor2);
+  return composed(() => named(add(input, product(), { alpha: options.value ?? 1 }), "AddcmulBackward0"));
+}
+
+/** input + value · tensor1 / tensor2. */
+export function addcdiv(
+  input: Tensor,
+  tensor1: Tensor,
+  tensor2: Tensor,
+  options: { value?: number } = {},
+): Tensor {
+  const quotient = (): Tensor => div(tensor1, tensor2);
+  return composed(() => named(add(input, quotient(), { alpha: options.value ?? 1 }), "AddcdivBackward0"));
+}
+
+/** input + weight · (end − input). */
+export function lerp(input: Tensor, end: Tensor, weight: Operand): Tensor {
+  // PyTorch counts from the nearer end, so that both are exact.
+  const far = typeof weight === "number" && Math.abs(weight) >= 0.5;
+  const result = (): Tensor =>
+    far ? sub(end, mul(sub(end, input), 1 - weight)) : add(input, mul(weight, sub(end, input)));
+  return composed(() => named(result(), "LerpBackward0"));
+}
+
+/**
+ * Elements moved into [min, max]; either may be missing or a tensor.
+ * @throws TensorError "torch.clamp: At least one of 'min' or 'max' must not be None"
+ */
+export function clamp(
+  input: Tensor,
+  min?: Operand | null | { min?: Operand | null; max?: Operand | null },
+  max?: Operand | null,
+): Tensor {
+  const byName = typeof min === "object" && min !== null && !(min instanceof Tensor);
+  const low = byName ? min.min : min;
+  const high = byName ? min.max : max;
+  if (low === undefined || low === null) {
+    if (high === undefined || high === null) {
+      throw new TensorError("value", "torch.clamp: At least one of 'min' or 'max' must not be None");
+    }
+  }
+  let dtype = input.dtype;
+  for (const bound of [low, high])
+    if (bound !== undefined && bound !== null) dtype = promoteTypes(dtype, resultType(input, bound));
+  const x = castTo(input, dtype);
+  const number = (b: Operand | null | undefined): boolean => !(b instanceof Tensor);
+  if (number(low) && number(high)) {
+    return apply(math.clamp, [x], {
+      ...(low === undefined || low === null ? {} : { min: Number(low) }),
+      ...(high === undefined || high === null ? {} : { max: Number(high) }),
+    });
+  }
+  return composed(() => {
+    const above = low === undefined || low === null ? x : bounded(ops.lt, x, operand(low, dtype));
+    const inside = high === undefined || high === null ? above : bounded(ops.gt, above, operand(high, dtype));
+    return named(inside, "ClampBackward0");
+  });
+}
+
+/** The bound where x is beyond it. */
+function bounded(beyond: Op<object>, x: Tensor, bound: Tensor): Tensor {
+  return apply(ops.where, [apply(beyond, [x, bound], {}), bound, x], {});
+}
+
+/** The integer part: towards zero. */
+export function trunc(input: Tensor): Tensor {
+  if (input.dtype !== "float32") return copied(input);
+  return composed(() => {
+    const negative = apply(ops.lt, [input, constant(0)], {});
+    const parts = [negative, apply(ops.ceil, [input], {}), apply(ops.floor, [input], {})];
+    return named(apply(ops.where, parts, {}), "TruncBackward0");
+  });
+}
+
+/** input − trunc(input). */
+export function frac(input: Tensor): Tensor {
+  return composed(() => named(sub(input, trunc(input)), "FracBackward0"));
+}
+
+/** The angle of the point (other, input) in radians. */
+export function atan2(input: Tensor, other: Tensor): Tensor {
+  return composed(() => {
+    const [y, x] = [toFloat(input), toFloat(other)];
+    const near = apply(math.atan, [div(y, x)], {});
+    const turn = apply(
+      ops.where,
+      [apply(ops.lt, [y, constant(0)], {}), constant(-Math.PI), constant(Math.PI)],
+      {},
+    );
+    const behind = apply(ops.lt, [x, constant(0)], {});
+    const right = apply(ops.where, [behind, turn, constant(0)], {});
+    const origin = apply(ops.logicalAnd, [eqZero(x), eqZero(y)], {});
+    return named(apply(ops.where, [origin, right, add(near, right)], {}), "Atan2Backward0");
+  });
+}
+
+const eqZero = (x: Tensor): Tensor => apply(ops.eq, [x, constant(0)], {});

@@ -1,0 +1,259 @@
+// Functions of one tensor, element by element, comparisons and choices.
+import { apply } from "../../recording/apply.ts";
+import { promoteTypes } from "../../core/dtype.ts";
+import { TensorError } from "../../core/errors.ts";
+import type { Op } from "../../recording/op.ts";
+import * as ops from "../../ops/elementwise/elementwise.ts";
+import * as math from "../../ops/elementwise/math.ts";
+import { Tensor } from "../../core/tensor.ts";
+import { div, mul, sub } from "./arithmetic.ts";
+import { nonzeroIndices } from "../indexing/indexing.ts";
+import {
+  asTensor,
+  castTo,
+  composed,
+  constant,
+  named,
+  notImplemented,
+  toFloat,
+  type Operand,
+} from "./operands.ts";
+import { binary, operand, promoted, resultType } from "./promotion.ts";
+import { copied } from "../shape/views.ts";
+
+/** Of integers and booleans: computed in float32. */
+const inFloat = (op: Op<object>, x: Tensor): Tensor => apply(op, [toFloat(x)], {});
+
+/** Integers are whole already. */
+const ofFloats = (op: Op<object>, x: Tensor): Tensor =>
+  x.dtype === "float32" ? apply(op, [x], {}) : copied(x);
+
+/**
+ * −input.
+ * @throws TensorError "Negation, the `-` operator, on a bool tensor is not supported. …"
+ */
+export function neg(input: Tensor): Tensor {
+  if (input.dtype === "bool") {
+    throw new TensorError(
+      "dtype",
+      "Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a mask, use the `~` or `logical_not()` operator instead.",
+    );
+  }
+  return apply(ops.neg, [input], {});
+}
+
+/** |input|. */
+export function abs(input: Tensor): Tensor {
+  if (input.dtype === "bool") notImplemented("abs_cpu", "bool");
+  return apply(ops.abs, [input], {});
+}
+
+/** −1, 0 or 1. */
+export const sign = (input: Tensor): Tensor =>
+  input.dtype === "bool" ? copied(input) : apply(ops.sign, [input], {});
+/** eˣ. */
+export const exp = (input: Tensor): Tensor => inFloat(ops.exp, input);
+/** eˣ − 1, exact near 0. */
+export const expm1 = (input: Tensor): Tensor => inFloat(ops.expm1, input);
+/** Natural logarithm. */
+export const log = (input: Tensor): Tensor => inFloat(ops.log, input);
+/** ln(1 + x), exact near 0. */
+export const log1p = (input: Tensor): Tensor => named(inFloat(ops.log1p, input), "Log1PBackward0");
+/** Square root. */
+export const sqrt = (input: Tensor): Tensor => inFloat(ops.sqrt, input);
+/** 1 / √x. */
+export const rsqrt = (input: Tensor): Tensor => inFloat(ops.rsqrt, input);
+/** 1 / x. */
+export const reciprocal = (input: Tensor): Tensor => inFloat(ops.reciprocal, input);
+export const sin = (input: Tensor): Tensor => inFloat(ops.sin, input);
+export const cos = (input: Tensor): Tensor => inFloat(ops.cos, input);
+export const tan = (input: Tensor): Tensor => inFloat(math.tan, input);
+export const asin = (input: Tensor): Tensor => inFloat(math.asin, input);
+export const acos = (input: Tensor): Tensor => inFloat(math.acos, input);
+export const atan = (input: Tensor): Tensor => inFloat(math.atan, input);
+export const sinh = (input: Tensor): Tensor => inFloat(math.sinh, input);
+export const cosh = (input: Tensor): Tensor => inFloat(math.cosh, input);
+export const tanh = (input: Tensor): Tensor => inFloat(ops.tanh, input);
+export const asinh = (input: Tensor): Tensor => inFloat(math.asinh, input);
+export const acosh = (input: Tensor): Tensor => inFloat(math.acosh, input);
+export const atanh = (input: Tensor): Tensor => inFloat(math.atanh, input);
+/** The error function. */
+export const erf = (input: Tensor): Tensor => inFloat(ops.erf, input);
+/** 1 / (1 + e⁻ˣ). */
+export const sigmoid = (input: Tensor): Tensor => inFloat(ops.sigmoid, input);
+export const floor = (input: Tensor): Tensor => ofFloats(ops.floor, input);
+export const ceil = (input: Tensor): Tensor => ofFloats(ops.ceil, input);
+/** To the nearest number of `decimals` (0) digits after the point, halves to the even one. */
+export function round(input: Tensor, options: { decimals?: number } = {}): Tensor {
+  const { decimals = 0 } = options;
+  if (decimals === 0 || input.dtype !== "float32") return ofFloats(ops.round, input);
+  const scale = 10 ** Math.abs(decimals);
+  return composed(() =>
+    named(
+      decimals > 0
+        ? div(ofFloats(ops.round, mul(input, scale)), scale)
+        : mul(ofFloats(ops.round, div(input, scale)), scale),
+      "RoundBackward1",
+    ),
+  );
+}
+
+/** Logarithm to base 2. */
+export function log2(input: Tensor): Tensor {
+  return composed(() => named(mul(log(input), 1 / Math.LN2), "Log2Backward0"));
+}
+
+/** Logarithm to base 10. */
+export function log10(input: Tensor): Tensor {
+  return composed(() => named(mul(log(input), 1 / Math.LN10), "Log10Backward0"));
+}
+
+/** 2ˣ. */
+export function exp2(input: Tensor): Tensor {
+  return composed(() => named(apply(ops.pow, [constant(2), toFloat(input)], {}), "Exp2Backward0"));
+}
+
+/** x². */
+export function square(input: Tensor): Tensor {
+  return named(input.dtype === "bool" ? mul(input, 1) : apply(ops.square, [input], {}), "PowBackward0");
+}
+
+/** The larger of x and 0. */
+export function relu(input: Tensor): Tensor {
+  if (input.dtype === "float32") return apply(ops.relu, [input], {});
+  if (input.dtype === "bool") throw new TensorError("dtype", "Boolean inputs not supported for relu");
+  return binary(ops.maximum, input, 0);
+}
+
+/** Where the input is not a number. */
+export function isnan(input: Tensor): Tensor {
+  return input.dtype === "float32"
+    ? apply(ops.isnan, [input], {})
+    : composed(() => apply(ops.ne, [input, input], {}));
+}
+
+/** Where the input is infinite. */
+export function isinf(input: Tensor): Tensor {
+  if (input.dtype !== "float32") return isnan(input);
+  return composed(() => apply(ops.eq, [apply(ops.abs, [input], {}), constant(Infinity)], {}));
+}
+
+/** Where the input is neither infinite nor not a number. */
+export function isfinite(input: Tensor): Tensor {
+  if (input.dtype !== "float32") return composed(() => apply(ops.eq, [input, input], {}));
+  return composed(() => apply(ops.lt, [apply(ops.abs, [input], {}), constant(Infinity)], {}));
+}
+
+/** NaN replaced by `nan`, infinities by the largest float32 unless said otherwise. */
+export function nanToNum(
+  input: Tensor,
+  options: { nan?: number; posinf?: number; neginf?: number } = {},
+): Tensor {
+  if (input.dtype !== "float32") return copied(input);
+  const largest = 2 ** 128 - 2 ** 104;
+  const { nan = 0, posinf = largest, neginf = -largest } = options;
+  return composed(() => {
+    const x = where(isnan(input), nan, input);
+    const above = where(eq(x, Infinity), posinf, x);
+    return named(where(eq(x, -Infinity), neginf, above), "NanToNumBackward0");
+  });
+}
+
+/** A comparison of two operands in their common type; kernels that order don't know booleans. */
+function comparison(op: Op<object>, input: Operand, other: Operand, orders: boolean): Tensor {
+  const dtype = resultType(input, other);
+  return binary(op, input, other, orders && dtype === "bool" ? "int64" : dtype);
+}
+
+/** Where both are equal. */
+export const eq = (input: Operand, other: Operand): Tensor => comparison(ops.eq, input, other, false);
+/** Where they differ. */
+export const ne = (input: Operand, other: Operand): Tensor => comparison(ops.ne, input, other, false);
+/** Where input < other. */
+export const lt = (input: Operand, other: Operand): Tensor => comparison(ops.lt, input, other, true);
+/** Where input ≤ other. */
+export const le = (input: Operand, other: Operand): Tensor => comparison(ops.le, input, other, true);
+/** Where input > other. */
+export const gt = (input: Operand, other: Operand): Tensor => comparison(ops.gt, input, other, true);
+/** Where input ≥ other. */
+export const ge = (input: Operand, other: Operand): Tensor => comparison(ops.ge, input, other, true);
+
+/** Where |input − other| ≤ atol + rtol · |other|. */
+export function isclose(
+  input: Tensor,
+  other: Tensor,
+  options: { rtol?: number; atol?: number; equalNan?: boolean } = {},
+): Tensor {
+  const { rtol = 1e-5, atol = 1e-8, equalNan = false } = options;
+  if (input.dtype !== other.dtype) throw new TensorError("dtype", mismatch(input, other));
+  return composed(() => {
+    const [a, b] = [toFloat(input), toFloat(other)];
+    const bound = apply(ops.add, [mul(apply(ops.abs, [b], {}), rtol), constant(atol)], {});
+    const near = apply(ops.le, [apply(ops.abs, [sub(a, b)], {}), bound], {});
+    const close = logicalOr(eq(a, b), logicalAnd(near, isfinite(b)));
+    return equalNan ? logicalOr(close, logicalAnd(isnan(a), isnan(b))) : close;
+  });
+}
+
+const NAMES = { float32: "Float", int64: "Long", bool: "Bool" };
+const mismatch = (a: Tensor, b: Tensor): string => `${NAMES[a.dtype]} did not match ${NAMES[b.dtype]}`;
+
+const truth = (x: Operand): Tensor => castTo(asTensor(x), "bool");
+
+/** Where both are true (not 0). */
+export const logicalAnd = (input: Operand, other: Operand): Tensor =>
+  apply(ops.logicalAnd, [truth(input), truth(other)], {});
+/** Where either is true. */
+export const logicalOr = (input: Operand, other: Operand): Tensor =>
+  apply(ops.logicalOr, [truth(input), truth(other)], {});
+/** Where exactly one is true. */
+export const logicalXor = (input: Operand, other: Operand): Tensor =>
+  apply(ops.ne, [truth(input), truth(other)], {});
+/** Where the input is false (0). */
+export const logicalNot = (input: Tensor): Tensor => apply(ops.logicalNot, [truth(input)], {});
+
+/**
+ * `input` where the condition holds, else `other`; all three broadcast. Of a condition alone, the indices of its true
+ * elements, one tensor for each dimension: reads it now.
+ * @throws TensorError "where expected condition to be a boolean tensor, but got a tensor with dtype Float"
+ */
+export function where(condition: Tensor): Tensor[];
+export function where(condition: Tensor, input: Operand, other: Operand): Tensor;
+export function where(condition: Tensor, input?: Operand, other?: Operand): Tensor | Tensor[] {
+  if (input === undefined || other === undefined) return nonzeroIndices(condition, "where() of a condition");
+  if (condition.dtype !== "bool") {
+    throw new TensorError(
+      "dtype",
+      `where expected condition to be a boolean tensor, but got a tensor with dtype ${NAMES[condition.dtype]}`,
+    );
+  }
+  return apply(ops.where, [condition, ...promoted(input, other)], {});
+}
+
+/**
+ * The input with `value` where the mask holds.
+ * @throws TensorError "masked_fill_ only supports boolean masks, but got mask with dtype float"
+ */
+export function maskedFill(input: Tensor, mask: Tensor, value: Operand): Tensor {
+  if (mask.dtype !== "bool") {
+    const type = mask.dtype === "float32" ? "float" : "long int";
+    throw new TensorError(
+      "dtype",
+      `masked_fill_ only supports boolean masks, but got mask with dtype ${type}`,
+    );
+  }
+  if (value instanceof Tensor && value.ndim > 0) {
+    throw new TensorError(
+      "shape",
+      `masked_fill_ only supports a 0-dimensional value tensor, but got tensor with ${value.ndim} dimension(s).`,
+    );
+  }
+  if (promoteTypes(input.dtype, resultType(input, value)) !== input.dtype) {
+    throw new TensorError(
+      "dtype",
+      `value cannot be converted to type ${input.dtype === "int64" ? "int64_t" : "bool"} without overflow`,
+    );
+  }
+  const filled = apply(ops.where, [mask, operand(value, input.dtype), input], {});
+  return named(filled, value instanceof Tensor ? "MaskedFillBackward1" : "MaskedFillBackward0");
+}

@@ -1,0 +1,117 @@
+import { apply } from "../../recording/apply.ts";
+import { promoteScalar, SCALAR_TYPE, type DType } from "../../core/dtype.ts";
+import { TensorError } from "../../core/errors.ts";
+import { fillValue, scalarValue } from "../../recording/graph.ts";
+import { cast } from "../../ops/movement/movement.ts";
+import { checkedDType } from "../../platform/types.ts";
+import { hidden, scope } from "../../recording/scope.ts";
+import { normalizeDim } from "../../core/shape.ts";
+import { Tensor } from "../../core/tensor.ts";
+
+/** What elementwise functions compute with: numbers and booleans are PyTorch's Python scalars. */
+export type Operand = Tensor | number | boolean;
+
+/** One dimension or several; negative ones count from the end. */
+export type Dims = number | readonly number[];
+
+/** Sizes one by one or as one list: `(2, 3)` or `([2, 3])`. */
+export type Sizes = number[] | [readonly number[]];
+
+export function sizesOf(args: Sizes): readonly number[] {
+  return typeof args[0] === "object" ? args[0] : (args as number[]);
+}
+
+/** Tensors one by one or as one list. */
+export type TensorList = readonly Tensor[] | readonly [readonly Tensor[]];
+
+export function listOf(args: TensorList): readonly Tensor[] {
+  return Array.isArray(args[0]) ? (args[0] as readonly Tensor[]) : (args as readonly Tensor[]);
+}
+
+/** x itself, or converted to another type. */
+export function castTo(x: Tensor, dtype: DType): Tensor {
+  return x.dtype === dtype ? x : apply(cast, [x], { dtype: checkedDType(dtype) });
+}
+
+/** The number as a 0-d tensor that a compiled graph takes as input. */
+export function scalarOf(value: number | boolean, dtype: DType): Tensor {
+  return new Tensor(scalarValue(Number(value), dtype));
+}
+
+/** A number that belongs to the function and not to the user's data: a constant of a compiled graph. */
+export function constant(value: number, dtype: DType = "float32"): Tensor {
+  return new Tensor(fillValue(value, [], dtype));
+}
+
+/** A scalar as the tensor it makes on its own: integers int64, other numbers float32, booleans bool. */
+export function asTensor(x: Operand): Tensor {
+  if (x instanceof Tensor) return x;
+  return scalarOf(x, promoteScalar("bool", x));
+}
+
+/** Integers and booleans as float32: what PyTorch computes roots, exponentials and means of them in. */
+export function toFloat(x: Tensor): Tensor {
+  return castTo(x, "float32");
+}
+
+/**
+ * Runs a function made of several ops: only its result is the user's, what lies between is not kept.
+ */
+export function composed(body: () => Tensor): Tensor {
+  if (scope.depth > 0) return body();
+  const result = hidden(body);
+  result.value.visible = true;
+  return result;
+}
+
+/** {@link composed} for functions of several results; null stands for none. */
+export function composedAll<T extends readonly (Tensor | null)[]>(body: () => T): T {
+  if (scope.depth > 0) return body();
+  const results = hidden(body);
+  for (const x of results) if (x !== null) x.value.visible = true;
+  return results;
+}
+
+/** The tensor with PyTorch's name for the gradient of the function that made it, as printing shows it. */
+export function named(x: Tensor, gradient: string): Tensor {
+  const { edge } = x;
+  if (edge?.node !== undefined)
+    x.edge = { node: edge.node, index: edge.index, name: gradient, leaf: undefined };
+  return x;
+}
+
+/** Dimensions counted from the front, in the order given. */
+export function orderedDims(dims: readonly number[], rank: number): number[] {
+  const out = dims.map((d) => normalizeDim(d, rank));
+  out.forEach((d, i) => {
+    if (out.indexOf(d) !== i)
+      throw new TensorError("value", `dim ${d} appears multiple times in the list of dims`);
+  });
+  return out;
+}
+
+/** @throws TensorError when x has another type */
+export function requireType(x: Tensor, dtype: DType, message: string): void {
+  if (x.dtype !== dtype) throw new TensorError("dtype", message);
+}
+
+/** PyTorch's `"name" not implemented for 'Long'`. */
+export function notImplemented(kernel: string, dtype: DType): never {
+  throw new TensorError("dtype", `"${kernel}" not implemented for '${SCALAR_TYPE[dtype]}'`);
+}
+
+/** PyTorch's name of a type in messages that spell it out: `long int`. */
+export const C_TYPE: Record<DType, string> = { float32: "float", int64: "long int", bool: "bool" };
+
+/** Checks indices whose values are there already; the others are checked when they are computed. */
+export function inRange(
+  indices: Tensor,
+  size: number,
+  message: (index: number, position: number) => string,
+): void {
+  const { data } = indices.value;
+  if (data === undefined || indices.storage !== undefined) return;
+  data.forEach((i, at) => {
+    if (i < 0 || i >= size) throw new TensorError("index", message(i, at));
+  });
+}

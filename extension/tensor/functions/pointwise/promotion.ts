@@ -1,0 +1,29 @@
+// Common types of operands.
+import { apply } from "../../recording/apply.ts";
+import { promoteScalar, promoteTypes, type DType } from "../../core/dtype.ts";
+import type { Op } from "../../recording/op.ts";
+import { Tensor } from "../../core/tensor.ts";
+import { asTensor, castTo, scalarOf, type Operand } from "./operands.ts";
+
+/** PyTorch's type of an operation on two operands. */
+export function resultType(a: Operand, b: Operand): DType {
+  if (a instanceof Tensor)
+    return b instanceof Tensor ? promoteTypes(a.dtype, b.dtype) : promoteScalar(a.dtype, b);
+  return b instanceof Tensor ? promoteScalar(b.dtype, a) : promoteScalar(promoteScalar("bool", a), b);
+}
+
+/** An operand as a tensor of a type. */
+export function operand(x: Operand, dtype: DType): Tensor {
+  return x instanceof Tensor ? castTo(x, dtype) : scalarOf(x, dtype);
+}
+
+/** The op on both operands, converted to `dtype` (their common type by default). */
+export function binary(op: Op<object>, a: Operand, b: Operand, dtype = resultType(a, b)): Tensor {
+  return apply(op, [operand(a, dtype), operand(b, dtype)], {});
+}
+
+/** Both operands as tensors of their common type. */
+export function promoted(a: Operand, b: Operand): [Tensor, Tensor] {
+  const dtype = resultType(a, b);
+  return [castTo(asTensor(a), dtype), castTo(asTensor(b), dtype)];
+}

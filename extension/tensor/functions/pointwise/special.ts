@@ -1,0 +1,214 @@
+// Special functions, parts of numbers and bits of integers.
+import { apply } from "../../recording/apply.ts";
+import { SCALAR_TYPE } from "../../core/dtype.ts";
+import { TensorError } from "../../core/errors.ts";
+import * as ops from "../../ops/elementwise/special.ts";
+import { Tensor } from "../../core/tensor.ts";
+import { add, clamp, div, maximum, minimum, mul, pow, sub } from "./arithmetic.ts";
+import {
+  abs,
+  eq,
+  exp,
+  gt,
+  isnan,
+  le,
+  log,
+  log1p,
+  logicalAnd,
+  logicalNot,
+  logicalOr,
+  logicalXor,
+  lt,
+  neg,
+  sign,
+  sin,
+  sqrt,
+  square,
+  where,
+} from "./elementwise.ts";
+import { asTensor, castTo, composed, constant, named, toFloat, type Operand } from "./operands.ts";
+import { operand, resultType } from "./promotion.ts";
+import { any } from "../reduction/reduction.ts";
+import { reshape } from "../shape/shape.ts";
+
+/** 1 − erf(x), exact where that is small. */
+export const erfc = (input: Tensor): Tensor => apply(ops.erfc, [toFloat(input)], {});
+/** The inverse of erf. */
+export const erfinv = (input: Tensor): Tensor => apply(ops.erfinv, [toFloat(input)], {});
+/** ln |Γ(x)|. */
+export const lgamma = (input: Tensor): Tensor => apply(ops.lgamma, [toFloat(input)], {});
+/** The derivative of {@link lgamma}. */
+export const digamma = (input: Tensor): Tensor =>
+  named(apply(ops.polygamma, [toFloat(input)], { n: 0 }), "DigammaBackward0");
+
+/** The n-th derivative of {@link digamma}, for positive arguments. */
+export function polygamma(n: number, input: Tensor): Tensor {
+  if (!(n >= 0)) throw new TensorError("value", "polygamma(n, x) does not support negative n.");
+  return apply(ops.polygamma, [toFloat(input)], { n });
+}
+
+/** ln(x / (1 − x)), of x moved into [eps, 1 − eps] if eps is given. */
+export function logit(input: Tensor, eps?: number | null | { eps?: number | null }): Tensor {
+  const bound = typeof eps === "object" ? eps?.eps : eps;
+  return composed(() => {
+    const x =
+      bound === undefined || bound === null ? toFloat(input) : clamp(toFloat(input), bound, 1 - bound);
+    return named(log(div(x, sub(1, x))), "LogitBackward0");
+  });
+}
+
+/** x ln y, 0 where x is 0 (unless y is not a number). The derivative by x is ln y there too, where that is finite. */
+export function xlogy(input: Operand, other: Operand): Tensor {
+  return composed(() => {
+    const [x, y] = [operand(input, "float32"), operand(other, "float32")];
+    const endless = logicalOr(le(y, 0), eq(y, Infinity));
+    const zero = logicalAnd(eq(x, 0), endless);
+    return named(where(zero, 0, mul(x, log(where(zero, 1, y)))), "XlogyBackward0");
+  });
+}
+
+/** ln(eˣ + eʸ) without overflow. */
+export function logaddexp(input: Tensor, other: Tensor): Tensor {
+  return composed(() => {
+    const top = maximum(input, other);
+    const same = logicalAnd(eq(input, other), eq(abs(top), Infinity));
+    const gap = where(same, 0, neg(abs(sub(where(same, 0, input), where(same, 0, other)))));
+    return named(where(same, top, add(top, log1p(exp(gap)))), "LogaddexpBackward0");
+  });
+}
+
+/** log₂(2ˣ + 2ʸ) without overflow. */
+export function logaddexp2(input: Tensor, other: Tensor): Tensor {
+  return composed(() => {
+    const scaled = (x: Tensor): Tensor => mul(x, Math.LN2);
+    return named(div(logaddexp(scaled(input), scaled(other)), Math.LN2), "Logaddexp2Backward0");
+  });
+}
+
+/** √(x² + y²). */
+export function hypot(input: Tensor, other: Tensor): Tensor {
+  return composed(() => named(sqrt(add(square(input), square(other))), "HypotBackward0"));
+}
+
+/** |input| with the sign of `other`; that of −0 counts as positive. */
+export function copysign(input: Tensor, other: Operand): Tensor {
+  return composed(() => {
+    const size = abs(toFloat(input));
+    const negative = lt(other instanceof Tensor ? other : constant(Number(other)), 0);
+    return named(where(negative, neg(size), size), "CopysignBackward0");
+  });
+}
+
+/** 0 for negative numbers, 1 for positive ones, `values` for 0. */
+export function heaviside(input: Tensor, values: Tensor): Tensor {
+  if (input.dtype !== values.dtype) {
+    throw new TensorError("dtype", "heaviside is not yet implemented for tensors with different dtypes.");
+  }
+  return composed(() => where(eq(input, 0), values, castTo(gt(input, 0), input.dtype)));
+}
+
+/** Degrees as radians. */
+export const deg2rad = (input: Tensor): Tensor =>
+  composed(() => named(mul(toFloat(input), Math.PI / 180), "Deg2RadBackward0"));
+/** Radians as degrees. */
+export const rad2deg = (input: Tensor): Tensor =>
+  composed(() => named(mul(toFloat(input), 180 / Math.PI), "Rad2DegBackward0"));
+
+/** sin(πx) / (πx), 1 at 0. */
+export function sinc(input: Tensor): Tensor {
+  return composed(() => {
+    const x = mul(toFloat(input), Math.PI);
+    const zero = eq(x, 0);
+    const safe = where(zero, 1, x);
+    return named(where(zero, 1, div(sin(safe), safe)), "SincBackward0");
+  });
+}
+
+/** −1, 0 or 1. */
+export const sgn = (input: Tensor): Tensor => sign(input);
+/** Where negative; −0 counts as positive. */
+export const signbit = (input: Tensor): Tensor => lt(input, 0);
+/** Where +∞. */
+export const isposinf = (input: Tensor): Tensor => eq(input, Infinity);
+/** Where −∞. */
+export const isneginf = (input: Tensor): Tensor => eq(input, -Infinity);
+
+/** The larger of two; a number wins over NaN. */
+export function fmax(input: Tensor, other: Tensor): Tensor {
+  return composed(() => named(numbers(input, other, maximum), "FmaxBackward0"));
+}
+
+/** The smaller of two; a number wins over NaN. */
+export function fmin(input: Tensor, other: Tensor): Tensor {
+  return composed(() => named(numbers(input, other, minimum), "FminBackward0"));
+}
+
+function numbers(x: Tensor, y: Tensor, choose: (a: Tensor, b: Tensor) => Tensor): Tensor {
+  return where(isnan(x), y, where(isnan(y), x, choose(x, y)));
+}
+
+/** A power computed in floats, whatever the types. */
+export function floatPower(input: Tensor, exponent: Operand): Tensor {
+  return pow(toFloat(input), exponent instanceof Tensor ? toFloat(exponent) : exponent);
+}
+
+/** Returns `input`. */
+export const positive = (input: Tensor): Tensor => input;
+
+/** input · 2ᵉ. */
+export function ldexp(input: Tensor, other: Tensor): Tensor {
+  return composed(() => mul(toFloat(input), pow(2, toFloat(other))));
+}
+
+/** Where an element is one of `test`. */
+export function isin(
+  elements: Tensor,
+  test: Operand,
+  options: { invert?: boolean; assumeUnique?: boolean } = {},
+): Tensor {
+  return composed(() => {
+    const among = asTensor(test);
+    const column = reshape(elements, [...elements.shape, 1]);
+    const found = any(eq(column, reshape(among, [among.numel()])), -1);
+    return options.invert === true ? logicalNot(found) : found;
+  });
+}
+
+function bits(name: string, kind: ops.BitKind, input: Operand, other: Operand): Tensor {
+  const dtype = resultType(input, other);
+  if (dtype === "float32") {
+    throw new TensorError("dtype", `"${name}_cpu" not implemented for '${SCALAR_TYPE[dtype]}'`);
+  }
+  return apply(ops.bitwise, [operand(input, "int64"), operand(other, "int64")], { kind });
+}
+
+function logical(input: Operand, other: Operand): boolean {
+  return resultType(input, other) === "bool";
+}
+
+/** Both, bit by bit; of booleans both. */
+export const bitwiseAnd = (input: Operand, other: Operand): Tensor =>
+  logical(input, other) ? logicalAnd(input, other) : bits("bitwise_and", "and", input, other);
+/** Either, bit by bit; of booleans either. */
+export const bitwiseOr = (input: Operand, other: Operand): Tensor =>
+  logical(input, other) ? logicalOr(input, other) : bits("bitwise_or", "or", input, other);
+/** Exactly one, bit by bit; of booleans exactly one. */
+export const bitwiseXor = (input: Operand, other: Operand): Tensor =>
+  logical(input, other) ? logicalXor(input, other) : bits("bitwise_xor", "xor", input, other);
+/** Bits moved up. */
+export const bitwiseLeftShift = (input: Operand, other: Operand): Tensor =>
+  bits("lshift", "left", input, other);
+/** Bits moved down, the sign kept. */
+export const bitwiseRightShift = (input: Operand, other: Operand): Tensor =>
+  bits("rshift", "right", input, other);
+
+/** Every bit turned over: −x − 1; of booleans where false. */
+export function bitwiseNot(input: Tensor): Tensor {
+  if (input.dtype === "bool") return logicalNot(input);
+  return apply(ops.bitwise, [operand(input, "int64"), constant(-1, "int64")], { kind: "xor" });
+}
+
+/** Clamped from below. */
+export const clampMin = (input: Tensor, min: Operand): Tensor => clamp(input, min);
+/** Clamped from above. */
+export const clampMax = (input: Tensor, max: Operand): Tensor => clamp(input, null, max);

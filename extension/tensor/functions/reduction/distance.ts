@@ -1,0 +1,167 @@
+// Distances and angles between vectors.
+import { apply } from "../../recording/apply.ts";
+import { SCALAR_TYPE } from "../../core/dtype.ts";
+import { TensorError } from "../../core/errors.ts";
+import * as elementwise from "../../ops/elementwise/elementwise.ts";
+import { indexSelect } from "../../ops/movement/indexing.ts";
+import { matmul } from "../../ops/matrix/matmul.ts";
+import { permute } from "../../ops/movement/movement.ts";
+import { broadcastShapes, range } from "../../core/shape.ts";
+import { fromHost, type Tensor } from "../../core/tensor.ts";
+import { add, maximum, mul, sub } from "../pointwise/arithmetic.ts";
+import { detached } from "../creation/conversion.ts";
+import { div } from "../pointwise/arithmetic.ts";
+import { composed, constant, named, toFloat } from "../pointwise/operands.ts";
+import { resultType } from "../pointwise/promotion.ts";
+import { norm, sum } from "./reduction.ts";
+import { expand } from "../shape/shape.ts";
+import { reshaped } from "../shape/views.ts";
+
+/**
+ * The cosine of the angle between vectors along `dim`: x₁ · x₂ / (max(‖x₁‖, eps) · max(‖x₂‖, eps)). Shapes broadcast.
+ * @throws TensorError "expected common dtype to be floating point, yet common dtype is Long"
+ */
+export function cosineSimilarity(
+  x1: Tensor,
+  x2: Tensor,
+  dim: number | { dim?: number; eps?: number } = 1,
+  eps = 1e-8,
+): Tensor {
+  if (typeof dim === "object") return cosineSimilarity(x1, x2, dim.dim ?? 1, dim.eps ?? 1e-8);
+  const dtype = resultType(x1, x2);
+  if (dtype !== "float32") {
+    throw new TensorError(
+      "dtype",
+      `expected common dtype to be floating point, yet common dtype is ${SCALAR_TYPE[dtype]}`,
+    );
+  }
+  const shape = broadcastShapes(x1.shape, x2.shape);
+  return composed(() => {
+    const unit = (x: Tensor): Tensor => {
+      const wide = expand(toFloat(x), shape);
+      return div(wide, atLeast(norm(wide, 2, dim, true), eps));
+    };
+    return named(sum(mul(unit(x1), unit(x2)), dim), "SumBackward1");
+  });
+}
+
+/** max(x, bound), through which the gradient passes as if there were no bound: as PyTorch clamps in place. */
+function atLeast(x: Tensor, bound: number): Tensor {
+  return add(x, detached(maximum(sub(bound, x), 0)));
+}
+
+/** ‖x₁ − x₂ + eps‖ₚ over the last dimension. Shapes broadcast. */
+export function pairwiseDistance(
+  x1: Tensor,
+  x2: Tensor,
+  p: number | { p?: number; eps?: number; keepdim?: boolean } = 2,
+  eps = 1e-6,
+  keepdim = false,
+): Tensor {
+  if (typeof p === "object") {
+    return pairwiseDistance(x1, x2, p.p ?? 2, p.eps ?? 1e-6, p.keepdim ?? false);
+  }
+  return composed(() => norm(add(sub(x1, x2), eps), p, -1, keepdim));
+}
+
+function checkPower(name: string, p: number): void {
+  if (!(p >= 0)) throw new TensorError("value", `${name} only supports non-negative p values`);
+}
+
+/**
+ * p-norm distances between all pairs of rows of a matrix [N, M], as a vector of N (N − 1) / 2: (0, 1), (0, 2), ….
+ * @throws TensorError "pdist only supports 2D tensors, got: 1D"
+ */
+export function pdist(input: Tensor, p: number | { p?: number } = 2): Tensor {
+  const power = typeof p === "object" ? (p.p ?? 2) : p;
+  if (input.ndim !== 2) {
+    throw new TensorError("shape", `pdist only supports 2D tensors, got: ${input.ndim}D`);
+  }
+  if (input.dtype !== "float32") {
+    throw new TensorError("dtype", "pdist only supports floating-point dtypes");
+  }
+  checkPower("pdist", power);
+  const n = input.shape[0]!;
+  const pairs = range(n).flatMap((i) => range(n - 1 - i).map((k) => [i, i + 1 + k] as const));
+  return composed(() => {
+    const side = (k: 0 | 1): Tensor => {
+      const rows = Int32Array.from(pairs, (pair) => pair[k]);
+      return apply(indexSelect, [input, fromHost(rows, [pairs.length], "int64")], { dim: 0 });
+    };
+    return named(norm(sub(side(0), side(1)), power, 1), "PdistBackward0");
+  });
+}
+
+/** How `cdist` computes Euclidean distances: by differences, or by |x|² + |y|² − 2xy, which is faster but less exact. */
+export type CdistMode =
+  | "use_mm_for_euclid_dist_if_necessary"
+  | "use_mm_for_euclid_dist"
+  | "donot_use_mm_for_euclid_dist";
+
+export interface CdistOptions {
+  p?: number;
+  /** By default the product is used where either side has more than 25 rows. */
+  computeMode?: CdistMode;
+}
+
+const MODES: readonly string[] = [
+  "use_mm_for_euclid_dist_if_necessary",
+  "use_mm_for_euclid_dist",
+  "donot_use_mm_for_euclid_dist",
+];
+
+/**
+ * p-norm distances between each row of one matrix and each of another: [B…, P, M] and [B…, R, M] make [B…, P, R].
+ * @throws TensorError "X1 and X2 must have the same number of columns. X1: 2 X2: 3"
+ */
+export function cdist(x1: Tensor, x2: Tensor, p: number | CdistOptions = 2, options?: CdistOptions): Tensor {
+  if (typeof p === "object") return cdist(x1, x2, p.p ?? 2, p);
+  const mode = options?.computeMode ?? "use_mm_for_euclid_dist_if_necessary";
+  if (!MODES.includes(mode)) {
+    throw new TensorError("value", `${mode} is not a valid value for compute_mode`);
+  }
+  for (const [name, x] of [["X1", x1] as const, ["X2", x2] as const]) {
+    if (x.ndim < 2) {
+      throw new TensorError("shape", `cdist only supports at least 2D tensors, ${name} got: ${x.ndim}D`);
+    }
+    if (x.dtype !== "float32") {
+      throw new TensorError(
+        "dtype",
+        `cdist only supports floating-point dtypes, ${name} got: ${SCALAR_TYPE[x.dtype]}`,
+      );
+    }
+  }
+  const [rows, columns] = x1.shape.slice(-2) as [number, number];
+  const [others, width] = x2.shape.slice(-2) as [number, number];
+  if (columns !== width) {
+    throw new TensorError(
+      "shape",
+      `X1 and X2 must have the same number of columns. X1: ${columns} X2: ${width}`,
+    );
+  }
+  checkPower("cdist", p);
+  const batch = broadcastShapes(x1.shape.slice(0, -2), x2.shape.slice(0, -2));
+  const many = rows > 25 || others > 25;
+  return composed(() => {
+    if (p === 2 && (mode === MODES[1] || (many && mode === MODES[0]))) {
+      const wide = (x: Tensor): Tensor => expand(x, [...batch, ...x.shape.slice(-2)]);
+      return named(byProduct(wide(x1), wide(x2)), "CdistBackward0");
+    }
+    const left = reshaped(x1, [...x1.shape.slice(0, -1), 1, columns]);
+    const right = reshaped(x2, [...x2.shape.slice(0, -2), 1, others, columns]);
+    return named(norm(sub(left, right), p, -1), "CdistBackward0");
+  });
+}
+
+/** √(|x|² + |y|² − 2xy), with gradient 0 where that is 0. */
+function byProduct(x: Tensor, y: Tensor): Tensor {
+  const turn = range(x.ndim);
+  turn.push(turn.splice(x.ndim - 2, 1)[0]!);
+  const lengths = (t: Tensor): Tensor => sum(mul(t, t), -1, true);
+  const product = apply(matmul, [x, y], { transposeA: false, transposeB: true });
+  const across = apply(permute, [lengths(y)], { order: turn });
+  const squares = maximum(sub(add(lengths(x), across), mul(product, 2)), 0);
+  const zero = apply(elementwise.eq, [squares, constant(0)], {});
+  const safe = apply(elementwise.where, [zero, constant(1), squares], {});
+  return apply(elementwise.where, [zero, constant(0), apply(elementwise.sqrt, [safe], {})], {});
+}

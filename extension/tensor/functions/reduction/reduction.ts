@@ -1,0 +1,414 @@
+// Functions that combine elements along dimensions.
+import { apply } from "../../recording/apply.ts";
+import { SCALAR_TYPE, type DType } from "../../core/dtype.ts";
+import { TensorError } from "../../core/errors.ts";
+import type { Op } from "../../recording/op.ts";
+import * as elementwise from "../../ops/elementwise/elementwise.ts";
+import { gatherLast } from "../../ops/movement/indexing.ts";
+import * as movement from "../../ops/movement/movement.ts";
+import * as ops from "../../ops/reduction/reduction.ts";
+import * as scan from "../../ops/reduction/scan.ts";
+import { normalizeDim, normalizeDims, numel, reducedShape } from "../../core/shape.ts";
+import { Tensor } from "../../core/tensor.ts";
+import { turned } from "../shape/along.ts";
+import { maximum, minimum } from "../pointwise/arithmetic.ts";
+import {
+  castTo,
+  composed,
+  constant,
+  named,
+  notImplemented,
+  toFloat,
+  type Dims,
+  type Operand,
+} from "../pointwise/operands.ts";
+import { valuesAndIndices, type ValuesAndIndices } from "../results.ts";
+import { copied, reshaped } from "../shape/views.ts";
+
+export interface ReduceOptions {
+  /** Dimensions to reduce; all of them by default. */
+  dim?: Dims | null;
+  /** Keeps reduced dimensions with length 1. Default false. */
+  keepdim?: boolean;
+  /** Converts the input first. */
+  dtype?: DType;
+}
+
+/** `dim` by position or by name. */
+export type DimArgument = Dims | null | ReduceOptions;
+/** `keepdim` by position or by name. */
+export type KeepdimArgument = boolean | ReduceOptions;
+
+interface Reduction {
+  readonly dims: number[];
+  readonly keepdim: boolean;
+}
+
+function optionsOf(dim: DimArgument | undefined, keepdim: KeepdimArgument | undefined): ReduceOptions {
+  if (typeof dim === "object" && dim !== null && !Array.isArray(dim)) return dim as ReduceOptions;
+  const more: ReduceOptions = typeof keepdim === "boolean" ? { keepdim } : (keepdim ?? {});
+  return { ...more, dim: dim as Dims | null };
+}
+
+function reduction(x: Tensor, { dim, keepdim }: ReduceOptions): Reduction {
+  return { dims: normalizeDims(dim ?? undefined, x.ndim), keepdim: keepdim ?? false };
+}
+
+/** Sum over dimensions; integers and booleans sum to int64. */
+export function sum(input: Tensor, dim?: DimArgument, keepdim?: KeepdimArgument): Tensor {
+  if (dim === undefined && keepdim === undefined && input.dtype === "float32") {
+    return named(apply(movement.sum, [input], reduction(input, {})), "SumBackward0");
+  }
+  const options = optionsOf(dim, keepdim);
+  const x = castTo(input, options.dtype ?? (input.dtype === "bool" ? "int64" : input.dtype));
+  const all = options.dim === undefined || options.dim === null;
+  return named(apply(movement.sum, [x], reduction(x, options)), all ? "SumBackward0" : "SumBackward1");
+}
+
+/**
+ * Mean over dimensions.
+ * @throws TensorError "mean(): could not infer output dtype. …" for integers
+ */
+export function mean(input: Tensor, dim?: DimArgument, keepdim?: KeepdimArgument): Tensor {
+  const options = optionsOf(dim, keepdim);
+  const x = options.dtype === undefined ? input : castTo(input, options.dtype);
+  if (x.dtype !== "float32") {
+    throw new TensorError(
+      "dtype",
+      `mean(): could not infer output dtype. Input dtype must be either a floating point or complex dtype. Got: ${SCALAR_TYPE[x.dtype]}`,
+    );
+  }
+  const all = options.dim === undefined || options.dim === null;
+  return named(apply(ops.mean, [x], reduction(x, options)), all ? "MeanBackward0" : "MeanBackward1");
+}
+
+/** Product over one dimension or all; integers and booleans multiply to int64. */
+export function prod(input: Tensor, dim?: DimArgument, keepdim?: KeepdimArgument): Tensor {
+  const options = optionsOf(dim, keepdim);
+  const x = castTo(input, options.dtype ?? (input.dtype === "bool" ? "int64" : input.dtype));
+  const all = options.dim === undefined || options.dim === null;
+  return named(apply(ops.prod, [x], reduction(x, options)), all ? "ProdBackward0" : "ProdBackward1");
+}
+
+function extremum(op: Op<Reduction>, input: Tensor, options: ReduceOptions): Tensor {
+  const x = castTo(input, input.dtype === "bool" ? "int64" : input.dtype);
+  return castTo(apply(op, [x], reduction(x, options)), input.dtype);
+}
+
+/** Largest element over dimensions; equal ones share the gradient. */
+export function amax(input: Tensor, dim?: DimArgument, keepdim?: KeepdimArgument): Tensor {
+  return extremum(ops.amax, input, optionsOf(dim, keepdim));
+}
+
+/** Smallest element over dimensions; equal ones share the gradient. */
+export function amin(input: Tensor, dim?: DimArgument, keepdim?: KeepdimArgument): Tensor {
+  return extremum(ops.amin, input, optionsOf(dim, keepdim));
+}
+
+/** Largest element of all, or along a dimension with its index, or of two tensors element by element. */
+export function max(input: Tensor): Tensor;
+export function max(input: Tensor, other: Tensor): Tensor;
+export function max(input: Tensor, dim: number | ReduceOptions, keepdim?: KeepdimArgument): ValuesAndIndices;
+export function max(
+  input: Tensor,
+  dim?: Operand | ReduceOptions,
+  keepdim?: KeepdimArgument,
+): Tensor | ValuesAndIndices {
+  if (dim instanceof Tensor) return maximum(input, dim);
+  if (dim === undefined) return extremeOfAll("max", ops.amax, input);
+  return extremeAlong("max", ops.argmax, input, optionsOf(dim as DimArgument, keepdim));
+}
+
+/** Smallest element of all, or along a dimension with its index, or of two tensors element by element. */
+export function min(input: Tensor): Tensor;
+export function min(input: Tensor, other: Tensor): Tensor;
+export function min(input: Tensor, dim: number | ReduceOptions, keepdim?: KeepdimArgument): ValuesAndIndices;
+export function min(
+  input: Tensor,
+  dim?: Operand | ReduceOptions,
+  keepdim?: KeepdimArgument,
+): Tensor | ValuesAndIndices {
+  if (dim instanceof Tensor) return minimum(input, dim);
+  if (dim === undefined) return extremeOfAll("min", ops.amin, input);
+  return extremeAlong("min", ops.argmin, input, optionsOf(dim as DimArgument, keepdim));
+}
+
+function extremeOfAll(name: "max" | "min", op: Op<Reduction>, input: Tensor): Tensor {
+  if (input.numel() === 0) {
+    throw new TensorError(
+      "shape",
+      `${name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with the 'dim' argument.`,
+    );
+  }
+  return named(extremum(op, input, {}), name === "max" ? "MaxBackward1" : "MinBackward1");
+}
+
+function extremeAlong(
+  name: "max" | "min",
+  op: Op<{ dim: number }>,
+  input: Tensor,
+  options: ReduceOptions,
+): ValuesAndIndices {
+  if (typeof options.dim !== "number") {
+    throw new TensorError(
+      "value",
+      `${name}() reduces one dimension: use ${name === "max" ? "amax" : "amin"}`,
+    );
+  }
+  const dim = normalizeDim(options.dim, input.ndim);
+  if (input.ndim === 0) return valuesAndIndices(name, input, new Tensor(constant(0, "int64").value));
+  const chosen = index(name, op, input, dim);
+  const shape = reducedShape(input.shape, [dim], options.keepdim ?? false);
+  const values = composed(() => {
+    const rows = [...reducedShape(input.shape, [dim], false), 1];
+    const picked = apply(gatherLast, [turned(input, dim), reshaped(chosen, rows)], {});
+    return named(reshaped(picked, shape), name === "max" ? "MaxBackward0" : "MinBackward0");
+  });
+  return valuesAndIndices(name, values, reshaped(chosen, shape));
+}
+
+function index(name: string, op: Op<{ dim: number }>, input: Tensor, dim: number): Tensor {
+  if (input.shape[dim] === 0) {
+    throw new TensorError("index", `${name}(): Expected reduction dim ${dim} to have non-zero size.`);
+  }
+  return apply(op, [castTo(input, input.dtype === "bool" ? "int64" : input.dtype)], { dim });
+}
+
+function argument(
+  name: "argmax" | "argmin",
+  op: Op<{ dim: number }>,
+  input: Tensor,
+  { dim, keepdim }: ReduceOptions,
+): Tensor {
+  if (dim === undefined || dim === null) {
+    if (input.numel() === 0) {
+      throw new TensorError(
+        "index",
+        `${name}(): Expected reduction dim to be specified for input.numel() == 0.`,
+      );
+    }
+    const flat = composed(() => index(name, op, reshaped(input, [input.numel()]), 0));
+    return keepdim === true
+      ? reshaped(
+          flat,
+          input.shape.map(() => 1),
+        )
+      : flat;
+  }
+  if (typeof dim !== "number") throw new TensorError("value", `${name}() reduces one dimension`);
+  const at = normalizeDim(dim, input.ndim);
+  if (input.ndim === 0) return constant(0, "int64");
+  const found = index(name, op, input, at);
+  return keepdim === true ? reshaped(found, reducedShape(input.shape, [at], true)) : found;
+}
+
+/** Index of the first largest element: of the flattened tensor, or along a dimension. */
+export function argmax(
+  input: Tensor,
+  dim?: number | null | ReduceOptions,
+  keepdim?: KeepdimArgument,
+): Tensor {
+  return argument("argmax", ops.argmax, input, optionsOf(dim, keepdim));
+}
+
+/** Index of the first smallest element: of the flattened tensor, or along a dimension. */
+export function argmin(
+  input: Tensor,
+  dim?: number | null | ReduceOptions,
+  keepdim?: KeepdimArgument,
+): Tensor {
+  return argument("argmin", ops.argmin, input, optionsOf(dim, keepdim));
+}
+
+export interface VarianceOptions extends ReduceOptions {
+  /** What is subtracted from the number of elements. Default 1. */
+  correction?: number;
+  /** PyTorch's older name: true for correction 1, false for 0. */
+  unbiased?: boolean;
+}
+
+/** Variance over dimensions, divided by N − correction. */
+export function variance(
+  input: Tensor,
+  dim?: Dims | null | VarianceOptions,
+  options?: boolean | VarianceOptions,
+): Tensor {
+  const { x, dims, keepdim, divisor } = spread(input, dim, options);
+  return composed(() => {
+    const deviation = apply(elementwise.sub, [x, apply(ops.mean, [x], { dims, keepdim: true })], {});
+    const squares = apply(movement.sum, [apply(elementwise.square, [deviation], {})], { dims, keepdim });
+    return named(apply(elementwise.div, [squares, constant(divisor)], {}), "VarBackward0");
+  });
+}
+
+/** Standard deviation over dimensions: the root of {@link variance}, with gradient 0 where it is 0. */
+export function std(
+  input: Tensor,
+  dim?: Dims | null | VarianceOptions,
+  options?: boolean | VarianceOptions,
+): Tensor {
+  const { x, dims, keepdim, divisor } = spread(input, dim, options);
+  return composed(() => {
+    const deviation = apply(elementwise.sub, [x, apply(ops.mean, [x], { dims, keepdim: true })], {});
+    const length = apply(ops.norm, [deviation], { dims, keepdim });
+    return named(apply(elementwise.div, [length, constant(Math.sqrt(divisor))], {}), "StdBackward0");
+  });
+}
+
+function spread(
+  input: Tensor,
+  dim: Dims | null | VarianceOptions | undefined,
+  options: boolean | VarianceOptions | undefined,
+): { x: Tensor; dims: number[]; keepdim: boolean; divisor: number } {
+  if (input.dtype !== "float32") {
+    throw new TensorError("dtype", "std and var only support floating point and complex dtypes");
+  }
+  const all: VarianceOptions = optionsOf(dim, typeof options === "boolean" ? { keepdim: options } : options);
+  const { dims, keepdim } = reduction(input, all);
+  const correction = all.correction ?? (all.unbiased === false ? 0 : 1);
+  const count = numel(dims.map((d) => input.shape[d]!));
+  return { x: input, dims, keepdim, divisor: Math.max(0, count - correction) };
+}
+
+type VarianceArguments = [dim?: Dims | null | VarianceOptions, options?: VarianceOptions];
+
+/** Variance and mean over dimensions. */
+export function varMean(input: Tensor, ...rest: VarianceArguments): [Tensor, Tensor] {
+  return [variance(input, ...rest), mean(input, ...rest)];
+}
+
+/** Standard deviation and mean over dimensions. */
+export function stdMean(input: Tensor, ...rest: VarianceArguments): [Tensor, Tensor] {
+  return [std(input, ...rest), mean(input, ...rest)];
+}
+
+/** Whether any element is true (not 0). */
+export function any(input: Tensor, dim?: DimArgument, keepdim?: KeepdimArgument): Tensor {
+  const x = castTo(input, "bool");
+  return apply(ops.any, [x], reduction(x, optionsOf(dim, keepdim)));
+}
+
+/** Whether every element is true (not 0). */
+export function all(input: Tensor, dim?: DimArgument, keepdim?: KeepdimArgument): Tensor {
+  const x = castTo(input, "bool");
+  return apply(ops.all, [x], reduction(x, optionsOf(dim, keepdim)));
+}
+
+/** Number of elements that are not 0. */
+export function countNonzero(input: Tensor, dim?: DimArgument): Tensor {
+  return composed(() => sum(castTo(input, "bool"), dim));
+}
+
+export interface NormOptions extends ReduceOptions {
+  p?: number | "fro";
+}
+
+/**
+ * (Σ|x|ᵖ)^(1/p) over dimensions; p 2 by default, Infinity the largest |x|, 0 the number of elements that are not 0.
+ * @throws TensorError "linalg.vector_norm: Expected a floating point or complex tensor as input. Got Long"
+ */
+export function norm(
+  input: Tensor,
+  p: number | "fro" | NormOptions = 2,
+  dim?: DimArgument,
+  keepdim?: KeepdimArgument,
+): Tensor {
+  if (typeof p === "object") return norm(input, p.p ?? 2, p);
+  if (input.dtype !== "float32") {
+    throw new TensorError(
+      "dtype",
+      `linalg.vector_norm: Expected a floating point or complex tensor as input. Got ${SCALAR_TYPE[input.dtype]}`,
+    );
+  }
+  const over = reduction(input, optionsOf(dim, keepdim));
+  if (p === 2 || p === "fro") return apply(ops.norm, [input], over);
+  return composed(() => {
+    const size = apply(elementwise.abs, [input], {});
+    const length = (x: Tensor): Tensor => named(x, "LinalgVectorNormBackward0");
+    if (p === 1) return length(apply(movement.sum, [size], over));
+    if (p === Infinity) return length(apply(ops.amax, [size], over));
+    if (p === -Infinity) return length(apply(ops.amin, [size], over));
+    if (p === 0) return length(apply(movement.sum, [apply(elementwise.sign, [size], {})], over));
+    return length(powerOf(apply(movement.sum, [powerOf(size, p)], over), 1 / p));
+  });
+}
+
+/** xᵖ of what is not negative, with gradient 0 where it is 0. */
+function powerOf(x: Tensor, p: number): Tensor {
+  const of = (op: Op<object>, ...inputs: Tensor[]): Tensor => apply(op, inputs, {});
+  const zero = of(elementwise.eq, x, constant(0));
+  const power = of(elementwise.pow, of(elementwise.where, zero, constant(1), x), constant(p));
+  return of(elementwise.where, zero, constant(p < 0 ? Infinity : 0), power);
+}
+
+/** log Σ eˣ over dimensions, without overflow. */
+export function logsumexp(input: Tensor, dim: DimArgument, keepdim?: KeepdimArgument): Tensor {
+  const x = toFloat(input);
+  const over = reduction(x, optionsOf(dim, keepdim));
+  return composed(() => {
+    const top = apply(ops.amax, [new Tensor(x.value)], { dims: over.dims, keepdim: true });
+    const infinite = apply(elementwise.eq, [apply(elementwise.abs, [top], {}), constant(Infinity)], {});
+    const shift = apply(elementwise.where, [infinite, constant(0), top], {});
+    const powers = apply(elementwise.exp, [apply(elementwise.sub, [x, shift], {})], {});
+    const logs = apply(elementwise.log, [apply(movement.sum, [powers], over)], {});
+    return named(apply(elementwise.add, [logs, reshaped(shift, logs.shape)], {}), "LogsumexpBackward0");
+  });
+}
+
+/** A dimension by name, and the type that the input is converted to first. */
+export interface AlongOptions {
+  dim: number;
+  dtype?: DType;
+}
+
+function along(
+  input: Tensor,
+  dim: number | AlongOptions,
+  options: { dtype?: DType } | undefined,
+): { at: number; dtype: DType | undefined } {
+  if (typeof dim === "object") return along(input, dim.dim, dim);
+  return { at: normalizeDim(dim, input.ndim), dtype: options?.dtype };
+}
+
+/** exp(x) / Σ exp(x) along a dimension. */
+export function softmax(input: Tensor, dim: number | AlongOptions, options?: { dtype?: DType }): Tensor {
+  return alongDim(ops.softmax, "softmax", "SoftmaxBackward0", input, dim, options);
+}
+
+/** log(softmax(x)) along a dimension, without overflow. */
+export function logSoftmax(input: Tensor, dim: number | AlongOptions, options?: { dtype?: DType }): Tensor {
+  return alongDim(ops.logSoftmax, "log_softmax", "LogSoftmaxBackward0", input, dim, options);
+}
+
+function alongDim(
+  op: Op<object>,
+  kernel: string,
+  gradient: string,
+  given: Tensor,
+  dim: number | AlongOptions,
+  options: { dtype?: DType } | undefined,
+): Tensor {
+  const { at, dtype } = along(given, dim, options);
+  const input = castTo(given, dtype ?? given.dtype);
+  if (input.dtype !== "float32") {
+    notImplemented(`${kernel}_${at === input.ndim - 1 ? "lastdim_" : ""}kernel_impl`, input.dtype);
+  }
+  if (input.ndim === 0)
+    return composed(() => named(reshaped(apply(op, [reshaped(input, [1])], {}), []), gradient));
+  if (at === input.ndim - 1) return apply(op, [input], {});
+  return composed(() => named(turned(apply(op, [turned(input, at)], {}), at, true), gradient));
+}
+
+/** Running sum along a dimension; booleans sum to int64. */
+export function cumsum(input: Tensor, dim: number | AlongOptions, options?: { dtype?: DType }): Tensor {
+  const { at, dtype } = along(input, dim, options);
+  const x = castTo(input, dtype ?? (input.dtype === "bool" ? "int64" : input.dtype));
+  return x.ndim === 0 ? copied(x) : apply(scan.cumsum, [x], { dim: at, reverse: false });
+}
+
+/** Running product along a dimension; booleans multiply to int64. */
+export function cumprod(input: Tensor, dim: number | AlongOptions, options?: { dtype?: DType }): Tensor {
+  const { at, dtype } = along(input, dim, options);
+  const x = castTo(input, dtype ?? (input.dtype === "bool" ? "int64" : input.dtype));
+  return x.ndim === 0 ? copied(x) : apply(scan.cumprod, [x], { dim: at });
+}

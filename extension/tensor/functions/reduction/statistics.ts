@@ -1,0 +1,320 @@
+// Order, counts and running extremes along dimensions.
+import { apply } from "../../recording/apply.ts";
+import { TensorError } from "../../core/errors.ts";
+import { gatherLast, indexAdd } from "../../ops/movement/indexing.ts";
+import { valuesOf } from "../../planning/runtime.ts";
+import { normalizeDim, range, reducedShape } from "../../core/shape.ts";
+import { fromHost, Tensor } from "../../core/tensor.ts";
+import { turned } from "../shape/along.ts";
+import { add, div, lerp, mul, sub } from "../pointwise/arithmetic.ts";
+import { eq, floor, ge, isnan, le, logicalAnd, lt, where } from "../pointwise/elementwise.ts";
+import { sort } from "../indexing/gathering.ts";
+import { castTo, composed, constant, named, notImplemented, type Operand } from "../pointwise/operands.ts";
+import { narrow } from "../shape/parts.ts";
+import { amax, amin, logsumexp, sum, type DimArgument, type KeepdimArgument } from "./reduction.ts";
+import { results, valuesAndIndices, type ValuesAndIndices } from "../results.ts";
+import { cat, reshape, unsqueeze } from "../shape/shape.ts";
+import { copied } from "../shape/views.ts";
+
+export interface DimOptions {
+  dim?: number;
+  keepdim?: boolean;
+}
+
+type MinAndMax = [min: Tensor, max: Tensor] & { min: Tensor; max: Tensor };
+
+/** Smallest and largest element, of all or along a dimension. */
+export function aminmax(input: Tensor, options: DimOptions = {}): MinAndMax {
+  const min = amin(input, options.dim, options.keepdim);
+  const max = amax(input, options.dim, options.keepdim);
+  return results("aminmax", { min, max }) as unknown as MinAndMax;
+}
+
+/** Sum over dimensions, NaN counting as 0. */
+export function nansum(input: Tensor, dim?: DimArgument, keepdim?: KeepdimArgument): Tensor {
+  return composed(() =>
+    named(
+      sum(input.dtype === "float32" ? where(isnan(input), 0, input) : input, dim, keepdim),
+      "NansumBackward0",
+    ),
+  );
+}
+
+/** Mean over dimensions of what is not NaN. */
+export function nanmean(input: Tensor, dim?: DimArgument, keepdim?: KeepdimArgument): Tensor {
+  return composed(() => {
+    const count = sum(castTo(eq(input, input), "float32"), dim, keepdim);
+    return named(div(nansum(input, dim, keepdim), count), "NanmeanBackward0");
+  });
+}
+
+/** PyTorch's name for what differentiates a function: `mode` is "ModeBackward0". */
+const gradientOf = (name: string): string => `${name[0]!.toUpperCase()}${name.slice(1)}Backward0`;
+
+/** Values and where they are found, along a dimension that may be kept. */
+function picked(
+  input: Tensor,
+  at: number,
+  keepdim: boolean,
+  name: string,
+  find: (rows: Tensor) => Tensor,
+): ValuesAndIndices {
+  if (input.ndim === 0) return valuesAndIndices(name, input, constant(0, "int64"));
+  const shape = reducedShape(input.shape, [at], keepdim);
+  let places!: Tensor;
+  const values = composed(() => {
+    const rows = turned(input, at);
+    places = find(new Tensor(rows.value));
+    const index = reshape(places, [...rows.shape.slice(0, -1), 1]);
+    return named(reshape(apply(gatherLast, [rows, index], {}), shape), gradientOf(name));
+  });
+  const indices = composed(() => reshape(places, shape));
+  return valuesAndIndices(name, values, indices);
+}
+
+const positionsOf = (n: number): Tensor => fromHost(Int32Array.from(range(n)), [n], "int64");
+
+/** The most frequent element along a dimension (the smallest of several), and where it is found last. */
+export function mode(input: Tensor, dim: number | DimOptions = -1, keepdim = false): ValuesAndIndices {
+  if (typeof dim === "object") return mode(input, dim.dim ?? -1, dim.keepdim ?? false);
+  const at = normalizeDim(dim, input.ndim);
+  return picked(input, at, keepdim, "mode", (rows) => {
+    const same = eq(unsqueeze(rows, -1), unsqueeze(rows, -2));
+    const counts = sum(castTo(same, "int64"), -1);
+    const most = eq(counts, amax(counts, -1, true));
+    const largest = amax(rows, -1, true);
+    const value = amin(where(most, rows, largest), -1, true);
+    return amax(where(logicalAnd(most, eq(rows, value)), positionsOf(rows.shape[rows.ndim - 1]!), -1), -1);
+  });
+}
+
+/**
+ * The k-th smallest element along a dimension, k from 1 on, and where it is.
+ * @throws TensorError "kthvalue(): selected number k out of range for dimension 0"
+ */
+export function kthvalue(
+  input: Tensor,
+  k: number,
+  dim: number | DimOptions = -1,
+  keepdim = false,
+): ValuesAndIndices {
+  if (typeof dim === "object") return kthvalue(input, k, dim.dim ?? -1, dim.keepdim ?? false);
+  const at = normalizeDim(dim, input.ndim);
+  if (!(k >= 1 && k <= (input.shape[at] ?? 1))) {
+    throw new TensorError("value", `kthvalue(): selected number k out of range for dimension ${at}`);
+  }
+  return picked(input, at, keepdim, "kthvalue", (rows) => narrow(sort(rows).indices, -1, k - 1, 1));
+}
+
+/** Rows in ascending order along dimension 0. */
+export const msort = (input: Tensor): Tensor => sort(input, 0).values;
+
+/** For each element, whether those of the dimension up to it. */
+function upTo(n: number): Tensor {
+  return fromHost(
+    Uint8Array.from({ length: n * n }, (_, i) => Number(i % n <= Math.floor(i / n))),
+    [n, n],
+    "bool",
+  );
+}
+
+function running(
+  input: Tensor,
+  dim: number | { dim: number },
+  name: string,
+  least: number,
+  reduce: (x: Tensor, dim: number) => Tensor,
+): ValuesAndIndices {
+  const at = normalizeDim(typeof dim === "number" ? dim : dim.dim, input.ndim);
+  if (input.ndim === 0) return valuesAndIndices(name, input, constant(0, "int64"));
+  const n = input.shape[at]!;
+  let places!: Tensor;
+  const values = composed(() => {
+    const rows = turned(input, at);
+    const each = unsqueeze(new Tensor(rows.value), -2);
+    const seen = upTo(n);
+    const fitting = input.dtype === "float32" ? least : Math.sign(least) * (2 ** 31 - 1);
+    const extremes = reduce(where(seen, each, fitting), -1);
+    // The last of several that are equal, as PyTorch has it.
+    const hit = logicalAnd(seen, eq(each, unsqueeze(extremes, -1)));
+    const index = amax(where(hit, positionsOf(n), -1), -1);
+    places = turned(index, at, true);
+    return named(turned(apply(gatherLast, [rows, index], {}), at, true), gradientOf(name));
+  });
+  return valuesAndIndices(name, values, places);
+}
+
+/** Largest element so far along a dimension, and where it is. */
+export const cummax = (input: Tensor, dim: number | { dim: number }): ValuesAndIndices =>
+  running(input, dim, "cummax", -Infinity, amax);
+/** Smallest element so far along a dimension, and where it is. */
+export const cummin = (input: Tensor, dim: number | { dim: number }): ValuesAndIndices =>
+  running(input, dim, "cummin", Infinity, amin);
+
+/** log Σ eˣ of all elements so far along a dimension. */
+export function logcumsumexp(input: Tensor, dim: number | { dim: number }): Tensor {
+  const at = normalizeDim(typeof dim === "number" ? dim : dim.dim, input.ndim);
+  if (input.ndim === 0) return copied(input);
+  return composed(() => {
+    const rows = unsqueeze(turned(input, at), -2);
+    const sums = logsumexp(where(upTo(input.shape[at]!), rows, -Infinity), -1);
+    return named(turned(sums, at, true), "LogcumsumexpBackward0");
+  });
+}
+
+export type Interpolation = "linear" | "lower" | "higher" | "midpoint" | "nearest";
+
+export interface QuantileOptions extends DimOptions {
+  interpolation?: Interpolation;
+}
+
+/**
+ * Values below which a fraction `q` of the elements lies, of all or along a dimension. Fractions in a tensor are read now;
+ * they make a new first dimension.
+ * @throws TensorError "quantile() q must be in the range [0, 1] but got 1.5"
+ */
+export function quantile(
+  input: Tensor,
+  q: number | Tensor,
+  dim?: number | null | QuantileOptions,
+  keepdim = false,
+  options: { interpolation?: Interpolation } = {},
+): Tensor {
+  if (typeof dim === "object" && dim !== null) return quantile(input, q, dim.dim, dim.keepdim ?? false, dim);
+  if (input.dtype !== "float32") {
+    throw new TensorError("dtype", "quantile() input tensor must be either float or double dtype");
+  }
+  if (input.numel() === 0) throw new TensorError("shape", "quantile() input tensor must be non-empty");
+  const { interpolation = "linear" } = options;
+  if (!["linear", "lower", "higher", "midpoint", "nearest"].includes(interpolation)) {
+    throw new TensorError(
+      "value",
+      `quantile() interpolation must be one of linear, lower, higher, midpoint or nearest, but got ${interpolation}`,
+    );
+  }
+  const parts = q instanceof Tensor ? [...valuesOf(q.value)] : [q];
+  for (const part of parts) {
+    if (part >= 0 && part <= 1) continue;
+    throw new TensorError(
+      "value",
+      q instanceof Tensor
+        ? "quantile() q values must be in the range [0, 1]"
+        : `quantile() q must be in the range [0, 1] but got ${part}`,
+    );
+  }
+  const whole = dim === undefined || dim === null;
+  return composed(() => {
+    const flat = whole ? reshape(input, [input.numel()]) : input.ndim === 0 ? reshape(input, [1]) : input;
+    const at = normalizeDim(whole ? 0 : dim, flat.ndim);
+    const sorted = sort(flat, at).values;
+    const n = flat.shape[at]!;
+    const shape = whole
+      ? keepdim
+        ? input.shape.map(() => 1)
+        : []
+      : reducedShape(input.shape, input.ndim === 0 ? [] : [at], keepdim);
+    const results = parts.map((part) => {
+      const rank = Math.fround(Math.fround(part) * (n - 1));
+      const value = between(sorted, at, rank, interpolation);
+      return reshape(value, shape);
+    });
+    const single = q instanceof Tensor ? q.ndim === 0 : true;
+    const joined = single
+      ? results[0]!
+      : cat(
+          results.map((x) => unsqueeze(x, 0)),
+          0,
+        );
+    // What holds a NaN has no order.
+    const broken = amax(castTo(isnan(flat), "int64"), at);
+    return named(where(eq(reshape(broken, shape), 1), NaN, joined), "WhereBackward0");
+  });
+}
+
+function between(sorted: Tensor, at: number, rank: number, interpolation: Interpolation): Tensor {
+  const even = Math.round(rank) % 2 === 1 && rank % 1 === 0.5 ? Math.round(rank) - 1 : Math.round(rank);
+  const place =
+    interpolation === "nearest" ? even : interpolation === "higher" ? Math.ceil(rank) : Math.floor(rank);
+  const low = narrow(sorted, at, place, 1);
+  if (interpolation !== "linear" && interpolation !== "midpoint") return low;
+  const high = narrow(sorted, at, Math.ceil(rank), 1);
+  return lerp(low, high, interpolation === "midpoint" ? 0.5 : Math.fround(rank - place));
+}
+
+/**
+ * Where values would have to be inserted into a sorted sequence to keep its order: before equal elements, or after them
+ * with `right`.
+ */
+export function searchsorted(
+  sortedSequence: Tensor,
+  values: Operand,
+  options: { right?: boolean; side?: "left" | "right" } = {},
+): Tensor {
+  const right = options.side === undefined ? (options.right ?? false) : options.side === "right";
+  const given = values instanceof Tensor ? values : castTo(constant(Number(values)), sortedSequence.dtype);
+  return composed(() => {
+    const sequence = unsqueeze(sortedSequence, sortedSequence.ndim === 1 ? 0 : -2);
+    const column = unsqueeze(given, -1);
+    const before = right ? le(sequence, column) : lt(sequence, column);
+    return sum(castTo(before, "int64"), -1);
+  });
+}
+
+/** The number of boundaries below each element; of those not above it with `right`. */
+export function bucketize(input: Operand, boundaries: Tensor, options: { right?: boolean } = {}): Tensor {
+  return searchsorted(boundaries, input, options);
+}
+
+/** How often each number occurs among integers that are not negative, or the sum of their weights: reads them now. */
+export function bincount(
+  input: Tensor,
+  weights?: Tensor | null | { weights?: Tensor | null; minlength?: number },
+  minlength = 0,
+): Tensor {
+  if (weights !== null && typeof weights === "object" && !(weights instanceof Tensor)) {
+    return bincount(input, weights.weights, weights.minlength ?? 0);
+  }
+  if (input.dtype === "float32") notImplemented("bincount_cpu", input.dtype);
+  if (input.ndim !== 1) {
+    throw new TensorError("shape", "bincount only supports 1-d non-negative integral inputs.");
+  }
+  if (weights && weights.numel() !== input.numel()) {
+    throw new TensorError("shape", "weights should be 1-d and have the same length as input");
+  }
+  let length = minlength;
+  for (const x of valuesOf(input.value)) {
+    if (x < 0) throw new TensorError("value", "bincount only supports 1-d non-negative integral inputs.");
+    length = Math.max(length, x + 1);
+  }
+  const each =
+    weights ?? new Tensor(fromHost(new Int32Array(input.numel()).fill(1), input.shape, "int64").value);
+  return composed(() => apply(indexAdd, [each, castTo(input, "int64")], { dim: 0, length }));
+}
+
+export interface HistogramOptions {
+  bins?: number;
+  min?: number;
+  max?: number;
+}
+
+/**
+ * The number of elements in each of `bins` (100) equal parts of [min, max], or of the range of the values where both are
+ * equal. Elements outside are left out.
+ */
+export function histc(input: Tensor, bins: number | HistogramOptions = 100, min = 0, max = 0): Tensor {
+  if (typeof bins === "object") return histc(input, bins.bins ?? 100, bins.min ?? 0, bins.max ?? 0);
+  if (!(bins > 0))
+    throw new TensorError("value", `torch.histogram(): bins must be > 0, but got ${bins} for dimension 0`);
+  if (max < min) throw new TensorError("value", "torch.histc: max must be larger than min");
+  return composed(() => {
+    const x = reshape(input, [input.numel()]);
+    const [low, high] = min === max ? [amin(x), amax(x)] : [constant(min), constant(max)];
+    const same = eq(low, high);
+    const [from, to] = [where(same, sub(low, 1), low), where(same, add(high, 1), high)];
+    const inside = logicalAnd(ge(x, from), le(x, to));
+    const place = floor(mul(div(sub(x, from), sub(to, from)), bins));
+    const last = where(ge(place, bins), bins - 1, place);
+    const index = castTo(where(inside, last, 0), "int64");
+    return apply(indexAdd, [castTo(inside, "float32"), index], { dim: 0, length: bins });
+  });
+}

@@ -1,0 +1,199 @@
+// Tensors put beside each other, and their parts.
+import { TensorError } from "../../core/errors.ts";
+import { broadcastShapes, formatShape, normalizeDim, numel, range, type Shape } from "../../core/shape.ts";
+import { fromHost, Tensor } from "../../core/tensor.ts";
+import { indexSelect } from "../indexing/gathering.ts";
+import { composed, named, listOf, type TensorList } from "../pointwise/operands.ts";
+import { narrow } from "./parts.ts";
+import { cat, expand, reshape, stack, unsqueeze } from "./shape.ts";
+import { zeros } from "../creation/creation.ts";
+
+type OneOrMany<T> = T extends readonly Tensor[] ? Tensor[] : Tensor;
+
+/** One tensor, or several as a list or one by one. */
+export interface AtLeast {
+  <T extends Tensor | readonly Tensor[]>(input: T): OneOrMany<T>;
+  (...tensors: [Tensor, Tensor, ...Tensor[]]): Tensor[];
+}
+
+function each(change: (x: Tensor) => Tensor): AtLeast {
+  const all = (...given: (Tensor | readonly Tensor[])[]): Tensor | Tensor[] => {
+    const [input] = given;
+    if (given.length === 1 && input instanceof Tensor) return change(input);
+    return listOf(given as TensorList).map(change);
+  };
+  return all as AtLeast;
+}
+
+/** At least one dimension; of several tensors, each. */
+export const atleast1d = each((x) => (x.ndim === 0 ? reshape(x, [1]) : x));
+
+/** At least two dimensions: a vector becomes a row. */
+export const atleast2d = each((x) =>
+  x.ndim === 0 ? reshape(x, [1, 1]) : x.ndim === 1 ? unsqueeze(x, 0) : x,
+);
+
+/** At least three dimensions: a vector becomes [1, n, 1], a matrix [n, m, 1]. */
+export const atleast3d = each((x) => {
+  if (x.ndim === 0) return reshape(x, [1, 1, 1]);
+  return x.ndim === 1 ? reshape(x, [1, x.shape[0]!, 1]) : x.ndim === 2 ? unsqueeze(x, 2) : x;
+});
+
+/** Joined along columns: vectors end to end, others along dimension 1. */
+export function hstack(tensors: readonly Tensor[]): Tensor {
+  const list = atleast1d(tensors);
+  return composed(() => cat(list, list[0]!.ndim === 1 ? 0 : 1));
+}
+
+/** Joined along rows: vectors are rows. */
+export function vstack(tensors: readonly Tensor[]): Tensor {
+  return composed(() => cat(atleast2d(tensors), 0));
+}
+
+/** Joined along a third dimension. */
+export function dstack(tensors: readonly Tensor[]): Tensor {
+  return composed(() => cat(atleast3d(tensors), 2));
+}
+
+/** Joined along columns: vectors are columns. */
+export function columnStack(tensors: readonly Tensor[]): Tensor {
+  return composed(() => hstack(tensors.map((x) => (x.ndim < 2 ? reshape(x, [x.numel(), 1]) : x))));
+}
+
+/** All tensors in their common shape. */
+export function broadcastTensors(...tensors: Tensor[] | [readonly Tensor[]]): Tensor[] {
+  const list = (tensors[0] instanceof Tensor ? tensors : (tensors[0] ?? [])) as readonly Tensor[];
+  const shape = list.map((x) => x.shape).reduce((a, b) => broadcastShapes(a, b), [] as Shape);
+  return list.map((x) => expand(x, shape));
+}
+
+/**
+ * As many parts of nearly equal size, the first ones larger; or parts that end at the places of a list.
+ * @throws TensorError "number of sections must be larger than 0, got 0"
+ */
+export function tensorSplit(
+  input: Tensor,
+  sections: number | readonly number[],
+  dim: number | { dim?: number } = 0,
+): Tensor[] {
+  const at = normalizeDim(typeof dim === "number" ? dim : (dim.dim ?? 0), input.ndim);
+  if (input.ndim === 0) {
+    throw new TensorError(
+      "shape",
+      "tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims",
+    );
+  }
+  const size = input.shape[at]!;
+  if (typeof sections === "number" && !(sections > 0)) {
+    throw new TensorError("value", `number of sections must be larger than 0, got ${sections}`);
+  }
+  const clip = (i: number): number => Math.min(size, Math.max(0, i < 0 ? i + size : i));
+  const ends =
+    typeof sections === "number"
+      ? range(sections).map((i) => Math.floor(size / sections) * (i + 1) + Math.min(i + 1, size % sections))
+      : [...sections.map(clip), size];
+  let start = 0;
+  return ends.map((end) => {
+    const part = narrow(input, at, start, Math.max(0, end - start));
+    start = end;
+    return part;
+  });
+}
+
+function splitAlong(
+  name: string,
+  input: Tensor,
+  sections: number | readonly number[],
+  dim: number,
+  rank: number,
+): Tensor[] {
+  if (input.ndim < rank) {
+    throw new TensorError(
+      "shape",
+      `torch.${name} requires a tensor with at least ${rank} dimension, but got a tensor with ${input.ndim} dimensions!`,
+    );
+  }
+  const size = input.shape[dim]!;
+  if (typeof sections === "number" && (sections === 0 || size % sections !== 0)) {
+    throw new TensorError(
+      "value",
+      `torch.${name} attempted to split along dimension ${dim}, but the size of the dimension ${size} is not divisible by the split_size ${sections}!`,
+    );
+  }
+  return tensorSplit(input, sections, dim);
+}
+
+/** Equal parts along columns (of a vector along its length). */
+export const hsplit = (input: Tensor, sections: number | readonly number[]): Tensor[] =>
+  splitAlong("hsplit", input, sections, input.ndim === 1 ? 0 : 1, 1);
+/** Equal parts along rows. */
+export const vsplit = (input: Tensor, sections: number | readonly number[]): Tensor[] =>
+  splitAlong("vsplit", input, sections, 0, 2);
+
+/** All tuples of an element of each vector, as rows; a single vector is returned unchanged. */
+export function cartesianProd(...given: TensorList): Tensor {
+  const tensors = listOf(given);
+  for (const x of tensors) {
+    if (x.ndim !== 1)
+      throw new TensorError("shape", `Expect a 1D vector, but got shape ${formatShape(x.shape)}`);
+  }
+  if (tensors.length === 1) return tensors[0]!;
+  const sizes = tensors.map((x) => x.numel());
+  return composed(() => {
+    const columns = tensors.map((x, i) => {
+      const line = sizes.map((n, d) => (d === i ? n : 1));
+      return reshape(expand(reshape(x, line), sizes), [numel(sizes)]);
+    });
+    return stack(columns, 1);
+  });
+}
+
+/** All choices of `r` elements of a vector in their order, as rows; with `withReplacement` elements may repeat. */
+export function combinations(
+  input: Tensor,
+  r: number | { r?: number; withReplacement?: boolean } = 2,
+  withReplacement = false,
+): Tensor {
+  if (typeof r === "object") return combinations(input, r.r ?? 2, r.withReplacement ?? false);
+  if (input.ndim !== 1) {
+    throw new TensorError("shape", `Expect a 1D vector, but got shape ${formatShape(input.shape)}`);
+  }
+  if (r < 0) throw new TensorError("value", `Expect a non-negative number, but got ${r}`);
+  const n = input.shape[0]!;
+  let rows: number[][] = [[]];
+  for (let k = 0; k < r; k++) {
+    rows = rows.flatMap((row) => {
+      const from = row.length === 0 ? 0 : row[row.length - 1]! + (withReplacement ? 0 : 1);
+      return range(Math.max(0, n - from)).map((i) => [...row, from + i]);
+    });
+  }
+  if (r === 0) return zeros([0], { dtype: input.dtype });
+  const places = fromHost(Int32Array.from(rows.flat()), [rows.length * r], "int64");
+  return composed(() => named(reshape(indexSelect(input, 0, places), [rows.length, r]), "StackBackward0"));
+}
+
+/** A matrix with the given ones along its diagonal, zeros elsewhere. */
+export function blockDiag(...given: TensorList): Tensor {
+  const tensors = listOf(given);
+  for (const x of tensors) {
+    if (x.ndim > 2) {
+      throw new TensorError(
+        "shape",
+        `torch.block_diag: Input tensors must have 2 or fewer dimensions. Input ${tensors.indexOf(x)} has ${x.ndim} dimensions`,
+      );
+    }
+  }
+  const blocks = atleast2d(tensors);
+  const width = blocks.reduce((sum, x) => sum + x.shape[1]!, 0);
+  return composed(() => {
+    let before = 0;
+    const rows = blocks.map((x) => {
+      const [n, m] = x.shape as [number, number];
+      const empty = (columns: number): Tensor => zeros([n, columns], { dtype: x.dtype });
+      const row = cat([empty(before), x, empty(width - before - m)], 1);
+      before += m;
+      return row;
+    });
+    return named(cat(rows, 0), "BlockDiagBackward0");
+  });
+}

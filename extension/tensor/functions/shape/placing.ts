@@ -1,0 +1,221 @@
+// Values put at places of a tensor: copies, whose in-place forms are in inplace.ts.
+import { apply } from "../../recording/apply.ts";
+import { SCALAR_TYPE } from "../../core/dtype.ts";
+import { TensorError } from "../../core/errors.ts";
+import * as elementwise from "../../ops/elementwise/elementwise.ts";
+import * as ops from "../../ops/movement/indexing.ts";
+import { permute } from "../../ops/movement/movement.ts";
+import { broadcastShapes, formatShape, normalizeDim, range } from "../../core/shape.ts";
+import { fromHost, Tensor } from "../../core/tensor.ts";
+import { add, mul, sub } from "../pointwise/arithmetic.ts";
+import { turned } from "./along.ts";
+import { eq, logicalNot, where } from "../pointwise/elementwise.ts";
+import { gather } from "../indexing/gathering.ts";
+import { castTo, composed, constant, named, requireType, scalarOf } from "../pointwise/operands.ts";
+import { narrow, select } from "./parts.ts";
+import { diagonal } from "./orientation.ts";
+import { amax, amin, any, cumsum, prod, sum } from "../reduction/reduction.ts";
+import { cat, expand, reshape, unsqueeze } from "./shape.ts";
+import { copied } from "./views.ts";
+
+/** Dimension `dim` in front, or back. */
+function front(x: Tensor, dim: number): Tensor {
+  if (dim === 0) return x;
+  const order = range(x.ndim);
+  order.unshift(...order.splice(dim, 1));
+  return apply(permute, [x], { order });
+}
+
+function restored(x: Tensor, dim: number): Tensor {
+  if (dim === 0) return x;
+  const order = range(x.ndim - 1).map((d) => d + 1);
+  order.splice(dim, 0, 0);
+  return apply(permute, [x], { order });
+}
+
+function vectorOf(name: string, index: Tensor): Tensor {
+  requireType(index, "int64", `${name}(): Expected dtype int32/int64 for index`);
+  if (index.ndim > 1) {
+    throw new TensorError(
+      "index",
+      `${name}(): Index is supposed to be a vector, but got dim: ${index.ndim} with type: Long and size: ${formatShape(index.shape)}`,
+    );
+  }
+  return reshape(index, [index.numel()]);
+}
+
+function sameType(name: string, input: Tensor, source: Tensor): void {
+  if (input.dtype === source.dtype) return;
+  throw new TensorError(
+    "dtype",
+    `${name}(): self (${SCALAR_TYPE[input.dtype]}) and source (${SCALAR_TYPE[source.dtype]}) must have the same scalar type`,
+  );
+}
+
+/** A copy with alpha · the rows of `source` added at the places of an index. */
+export function indexAdd(
+  input: Tensor,
+  dim: number,
+  index: Tensor,
+  source: Tensor,
+  options: { alpha?: number } = {},
+): Tensor {
+  const at = normalizeDim(dim, input.ndim);
+  const places = vectorOf("index_add_", index);
+  sameType("index_add_", input, source);
+  return composed(() => {
+    const scaled = options.alpha === undefined ? source : mul(source, options.alpha);
+    const rows = apply(ops.indexAdd, [scaled, places], { dim: at, length: input.shape[at]! });
+    return named(apply(elementwise.add, [input, rows], {}), "IndexAddBackward0");
+  });
+}
+
+/** A copy with the rows of `source` at the places of an index. */
+export function indexCopy(input: Tensor, dim: number, index: Tensor, source: Tensor): Tensor {
+  const at = normalizeDim(dim, input.ndim);
+  const places = vectorOf("index_copy_", index);
+  sameType("index_copy_", input, source);
+  return composed(() => {
+    const next = apply(ops.rowsUpdate, [front(input, at), places, front(source, at)], {});
+    return named(restored(next, at), "IndexCopyBackward0");
+  });
+}
+
+/** A copy with one value in the rows at the places of an index. */
+export function indexFill(input: Tensor, dim: number, index: Tensor, value: number | Tensor): Tensor {
+  const at = normalizeDim(dim, input.ndim);
+  const places = vectorOf("index_fill_", index);
+  return composed(() => {
+    const rows = front(input, at);
+    const filled = expand(
+      value instanceof Tensor ? castTo(value, input.dtype) : scalarOf(value, input.dtype),
+      [places.numel(), ...rows.shape.slice(1)],
+    );
+    return named(restored(apply(ops.rowsUpdate, [rows, places, filled], {}), at), "IndexFillBackward0");
+  });
+}
+
+/** The elements of the flattened input at the places of an index, in its shape. */
+export function take(input: Tensor, index: Tensor): Tensor {
+  requireType(index, "int64", "take(): Expected a long tensor for index, but got Float");
+  const n = input.numel();
+  return composed(() => {
+    const at = reshape(index, [index.numel()]);
+    const positive = where(apply(elementwise.lt, [at, constant(0, "int64")], {}), add(at, n), at);
+    return named(reshape(gather(reshape(input, [n]), 0, positive), index.shape), "TakeBackward0");
+  });
+}
+
+/** A copy with the elements of `source`, one after the other, where the mask holds. */
+export function maskedScatter(input: Tensor, mask: Tensor, source: Tensor): Tensor {
+  requireType(mask, "bool", "masked_scatter_ only supports boolean masks, but got mask with dtype Float");
+  if (input.dtype !== source.dtype) {
+    // PyTorch's own words, without the space.
+    throw new TensorError(
+      "dtype",
+      `masked_scatter: expected self and source to have same dtypes but got${SCALAR_TYPE[input.dtype]} and ${SCALAR_TYPE[source.dtype]}`,
+    );
+  }
+  const shape = broadcastShapes(input.shape, mask.shape);
+  return composed(() => {
+    const held = reshape(expand(mask, shape), [-1]);
+    const order = sub(cumsum(castTo(held, "int64"), 0), 1);
+    const safe = where(held, order, 0);
+    const taken = reshape(gather(reshape(source, [-1]), 0, safe), shape);
+    return named(where(expand(mask, shape), taken, expand(input, shape)), "MaskedScatterBackward0");
+  });
+}
+
+/** How values that fall on one place are combined. */
+export type ScatterReduction = "sum" | "prod" | "mean" | "amax" | "amin";
+
+/**
+ * A copy in which the values of `source` at the places that `gather` would read are combined with what is there
+ * (`includeSelf`), or replace it. Costs memory of the size of a dimension for every value, except for sums.
+ */
+export function scatterReduce(
+  input: Tensor,
+  dim: number,
+  index: Tensor,
+  source: Tensor,
+  reduce: ScatterReduction,
+  options: { includeSelf?: boolean } = {},
+): Tensor {
+  const at = normalizeDim(dim, input.ndim);
+  requireType(index, "int64", "scatter_reduce(): Expected dtype int32/int64 for index");
+  if (!["sum", "prod", "mean", "amax", "amin"].includes(reduce)) {
+    throw new TensorError(
+      "value",
+      `reduce argument must be either sum, prod, mean, amax or amin, got ${reduce}`,
+    );
+  }
+  const { includeSelf = true } = options;
+  return composed(() => {
+    const n = input.shape[at]!;
+    const corner = (x: Tensor): Tensor =>
+      x.shape.reduce((y, _, d) => (d === at ? y : narrow(y, d, 0, index.shape[d]!)), x);
+    const own = unsqueeze(turned(corner(input), at), -1);
+    const values = unsqueeze(turned(narrow(corner(source), at, 0, index.shape[at]!), at), -2);
+    const places = unsqueeze(turned(index, at), -2);
+    const rows = reshape(fromHost(Int32Array.from(range(n)), [n], "int64"), [n, 1]);
+    const hits = eq(places, rows);
+    const untouched = logicalNot(any(hits, -1, true));
+    const counted = includeSelf ? expand(constant(1, "bool"), own.shape) : untouched;
+    const masks = cat([counted, hits], -1);
+    const together = cat([own, expand(values, hits.shape)], -1);
+    const reduced = combine(reduce, together, masks, input.dtype === "float32");
+    const result = turned(reduced, at, true);
+    const whole = copied(input);
+    if (result.shape.every((m, d) => m === input.shape[d])) return named(result, "ScatterReduceBackward0");
+    const part = result.shape.reduce((y, m, d) => narrow(y, d, 0, m), whole);
+    part.write(result);
+    return whole;
+  });
+}
+
+function combine(reduce: ScatterReduction, values: Tensor, masks: Tensor, floats: boolean): Tensor {
+  const filled = (value: number): Tensor => where(masks, values, scalarOf(value, values.dtype));
+  const limit = floats ? Infinity : 2 ** 31 - 1;
+  switch (reduce) {
+    case "sum":
+      return sum(filled(0), -1);
+    case "prod":
+      return prod(filled(1), -1);
+    case "amax":
+      return amax(filled(-limit), -1);
+    case "amin":
+      return amin(filled(limit), -1);
+    case "mean": {
+      const count = sum(castTo(masks, values.dtype), -1);
+      const total = sum(filled(0), -1);
+      return floats
+        ? apply(elementwise.div, [total, count], {})
+        : apply(elementwise.floorDiv, [total, count], {});
+    }
+  }
+}
+
+function written(input: Tensor, part: (x: Tensor) => Tensor, source: Tensor): Tensor {
+  return composed(() => {
+    const whole = new Tensor(copied(input).value, input.edge);
+    const place = part(whole);
+    if (place.shape.length !== source.shape.length || place.shape.some((n, d) => n !== source.shape[d])) {
+      throw new TensorError(
+        "shape",
+        `expected src to have a size equal to the slice of self. src size = [${source.shape.join(", ")}], slice size = [${place.shape.join(", ")}]`,
+      );
+    }
+    place.write(castTo(source, input.dtype));
+    return whole;
+  });
+}
+
+/** A copy with `source` in the place of `input.select(dim, index)`. */
+export function selectScatter(input: Tensor, source: Tensor, dim: number, index: number): Tensor {
+  return written(input, (x) => select(x, dim, index), source);
+}
+
+/** A copy with `source` on a diagonal. */
+export function diagonalScatter(input: Tensor, source: Tensor, offset = 0, dim1 = 0, dim2 = 1): Tensor {
+  return written(input, (x) => diagonal(x, offset, dim1, dim2), source);
+}

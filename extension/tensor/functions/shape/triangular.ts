@@ -1,0 +1,80 @@
+// Equations whose matrix is triangular, such as one that Cholesky's decomposition gives.
+import { apply } from "../../recording/apply.ts";
+import { TensorError } from "../../core/errors.ts";
+import * as ops from "../../ops/matrix/matrices.ts";
+import { broadcastShapes } from "../../core/shape.ts";
+import type { Tensor } from "../../core/tensor.ts";
+import { add } from "../pointwise/arithmetic.ts";
+import { eye, tril, triu } from "../creation/creation.ts";
+import { composed } from "../pointwise/operands.ts";
+import { expand, transpose } from "./shape.ts";
+
+export interface TriangularOptions {
+  /** Whether A is an upper triangle; its other half counts as zeros. */
+  upper: boolean;
+  /** Solves A X = B by default; false: X A = B. */
+  left?: boolean;
+  /** Takes A's diagonal for ones. */
+  unitriangular?: boolean;
+}
+
+const flipped = (x: Tensor): Tensor => transpose(x, -2, -1);
+
+/**
+ * X of A X = B for triangular A, of shape (…, n, n), and B of shape (…, n, k).
+ * @throws TensorError "linalg.solve_triangular: Incompatible shapes of A and B for the equation AX = B (3x3 and 2x1)"
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.linalg.solve_triangular.html
+ */
+export function solveTriangular(a: Tensor, b: Tensor, options: TriangularOptions): Tensor {
+  const { upper, left = true, unitriangular = false } = options;
+  for (const [name, x] of [
+    ["A", a],
+    ["B", b],
+  ] as const)
+    if (x.ndim < 2)
+      throw new TensorError(
+        "shape",
+        `linalg.solve_triangular: The input tensor ${name} must have at least 2 dimensions.`,
+      );
+  const [rows, columns] = a.shape.slice(-2) as [number, number];
+  if (rows !== columns)
+    throw new TensorError(
+      "shape",
+      `linalg.solve_triangular: A must be batches of square matrices, but they are ${rows} by ${columns} matrices`,
+    );
+  if (b.shape[b.ndim - (left ? 2 : 1)] !== rows)
+    throw new TensorError(
+      "shape",
+      `linalg.solve_triangular: Incompatible shapes of A and B for the equation ${left ? "AX = B" : "XA = B"} (${rows}x${rows} and ${b.shape.slice(-2).join("x")})`,
+    );
+  return composed(() => {
+    if (!left) return flipped(solveTriangular(flipped(a), flipped(b), { upper: !upper, unitriangular }));
+    const triangle = unitriangular
+      ? add((upper ? triu : tril)(a, upper ? 1 : -1), eye(rows))
+      : (upper ? triu : tril)(a);
+    const batch = broadcastShapes(a.shape.slice(0, -2), b.shape.slice(0, -2));
+    const wide = (x: Tensor): Tensor => expand(x, [...batch, ...x.shape.slice(-2)]);
+    return apply(ops.solve, [wide(triangle), wide(b)], {});
+  });
+}
+
+/**
+ * X of A X = B, where `L` is Cholesky's triangle of A: A = L Lᵀ, or with `upper` A = Lᵀ L.
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.cholesky_solve.html
+ */
+export function choleskySolve(b: Tensor, L: Tensor, upper: boolean | { upper?: boolean } = false): Tensor {
+  const isUpper = typeof upper === "boolean" ? upper : (upper.upper ?? false);
+  return composed(() => {
+    const lower = isUpper ? flipped(L) : L;
+    const half = solveTriangular(lower, b, { upper: false });
+    return solveTriangular(flipped(lower), half, { upper: true });
+  });
+}
+
+/**
+ * The inverse of A, where `L` is Cholesky's triangle of A.
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.cholesky_inverse.html
+ */
+export function choleskyInverse(L: Tensor, upper: boolean | { upper?: boolean } = false): Tensor {
+  return composed(() => choleskySolve(eye(L.shape[L.ndim - 1]!), L, upper));
+}

@@ -1,0 +1,283 @@
+// How views read the tensor they share memory with, and write to it.
+import { apply } from "../../recording/apply.ts";
+import { dataValue } from "../../recording/graph.ts";
+import { where } from "../../ops/elementwise/elementwise.ts";
+import { indexSelect, rowsUpdate } from "../../ops/movement/indexing.ts";
+import { expand, identity, permute, reshape } from "../../ops/movement/movement.ts";
+import { slice, sliceUpdate } from "../../ops/movement/slicing.ts";
+import { observe } from "../../planning/runtime.ts";
+import { scope } from "../../recording/scope.ts";
+import { sameShape, strides, type Shape } from "../../core/shape.ts";
+import { Tensor, type View } from "../../core/tensor.ts";
+import { constant } from "../pointwise/operands.ts";
+
+abstract class BasicView implements View {
+  readonly gradients = scope.gradients;
+  readonly detached: boolean = false;
+  readonly base: Tensor;
+
+  constructor(base: Tensor) {
+    this.base = base;
+  }
+
+  abstract forward(base: Tensor): Tensor;
+  abstract scatter(base: Tensor, view: Tensor): Tensor;
+  abstract strides(base: readonly number[]): readonly number[];
+
+  /** The tensor that this view describes. */
+  make(): Tensor {
+    return this.forward(this.base).share(this);
+  }
+}
+
+/** x in another shape: without an op when nothing changes and no gradient has to pass. */
+export function reshaped(x: Tensor, shape: Shape): Tensor {
+  return sameShape(x.shape, shape) && x.edge === undefined
+    ? new Tensor(x.value)
+    : apply(reshape, [x], { shape });
+}
+
+/** The same elements in the same order under another shape, whose memory steps are `steps`. */
+export class ReshapeView extends BasicView {
+  private readonly shape: Shape;
+  private readonly steps: (base: readonly number[]) => readonly number[];
+
+  constructor(base: Tensor, shape: Shape, steps: (base: readonly number[]) => readonly number[]) {
+    super(base);
+    this.shape = shape;
+    this.steps = steps;
+  }
+
+  forward(base: Tensor): Tensor {
+    return reshaped(base, this.shape);
+  }
+
+  scatter(base: Tensor, view: Tensor): Tensor {
+    return reshaped(view, base.shape);
+  }
+
+  strides(base: readonly number[]): readonly number[] {
+    return this.steps(base);
+  }
+}
+
+/** Dimensions in another order. */
+export class PermuteView extends BasicView {
+  private readonly order: readonly number[];
+
+  constructor(base: Tensor, order: readonly number[]) {
+    super(base);
+    this.order = order;
+  }
+
+  forward(base: Tensor): Tensor {
+    return apply(permute, [base], { order: this.order });
+  }
+
+  scatter(_: Tensor, view: Tensor): Tensor {
+    return apply(permute, [view], { order: this.order.map((_, i) => this.order.indexOf(i)) });
+  }
+
+  strides(base: readonly number[]): readonly number[] {
+    return this.order.map((d) => base[d]!);
+  }
+}
+
+/** Dimensions of length 1 repeated: writing to one place of it writes to many. */
+export class ExpandView extends BasicView {
+  private readonly shape: Shape;
+
+  constructor(base: Tensor, shape: Shape) {
+    super(base);
+    this.shape = shape;
+  }
+
+  forward(base: Tensor): Tensor {
+    return apply(expand, [base], { shape: this.shape });
+  }
+
+  scatter(base: Tensor, view: Tensor): Tensor {
+    const lead = this.shape.length - base.ndim;
+    const begin = this.shape.map(() => 0);
+    const end = this.shape.map((n, d) => (d < lead || base.shape[d - lead] === 1 ? Math.min(n, 1) : n));
+    const first = apply(slice, [view], { begin, end, step: begin.map(() => 1) });
+    return reshaped(first, base.shape);
+  }
+
+  strides(base: readonly number[]): readonly number[] {
+    const lead = this.shape.length - base.length;
+    return this.shape.map((n, d) =>
+      d < lead || (this.base.shape[d - lead] === 1 && n !== 1) ? 0 : base[d - lead]!,
+    );
+  }
+}
+
+/** A regular part of every dimension, some of which may then be dropped and others inserted. */
+export class SliceView extends BasicView {
+  private readonly part: { begin: readonly number[]; end: readonly number[]; step: readonly number[] };
+  /** Of each dimension of the view, the base's dimension it is a part of; -1 for inserted ones. */
+  private readonly origin: readonly number[];
+  private readonly shape: Shape;
+  private readonly whole: boolean;
+
+  constructor(
+    base: Tensor,
+    part: { begin: readonly number[]; end: readonly number[]; step: readonly number[] },
+    origin: readonly number[],
+    shape: Shape,
+  ) {
+    super(base);
+    this.part = part;
+    this.origin = origin;
+    this.shape = shape;
+    this.whole = part.step.every((s, d) => s === 1 && part.begin[d] === 0 && part.end[d]! >= base.shape[d]!);
+  }
+
+  forward(base: Tensor): Tensor {
+    return reshaped(this.whole ? base : apply(slice, [base], this.part), this.shape);
+  }
+
+  scatter(base: Tensor, view: Tensor): Tensor {
+    if (this.whole) return reshaped(view, base.shape);
+    const { begin, end, step } = this.part;
+    const sliced = begin.map((b, d) => Math.max(0, Math.ceil((end[d]! - b) / step[d]!)));
+    return apply(sliceUpdate, [base, reshaped(view, sliced)], this.part);
+  }
+
+  strides(base: readonly number[]): readonly number[] {
+    return this.origin.map((d) => (d < 0 ? 1 : base[d]! * this.part.step[d]!));
+  }
+}
+
+/** What a dimension has at a place that is still to be computed. */
+export class SelectView extends BasicView {
+  private readonly dim: number;
+  /** The place, counted from the front, as a vector. */
+  private readonly at: Tensor;
+
+  constructor(base: Tensor, dim: number, at: Tensor) {
+    super(base);
+    this.dim = dim;
+    this.at = at;
+  }
+
+  forward(base: Tensor): Tensor {
+    const { dim } = this;
+    const shape = base.shape.toSpliced(dim, 1);
+    return apply(reshape, [apply(indexSelect, [base, this.at], { dim })], { shape });
+  }
+
+  scatter(base: Tensor, view: Tensor): Tensor {
+    const order = base.shape.map((_, d) => (d === 0 ? this.dim : d <= this.dim ? d - 1 : d));
+    const back = order.map((_, d) => order.indexOf(d));
+    const rows = this.dim === 0 ? base : apply(permute, [base], { order });
+    const next = apply(rowsUpdate, [rows, this.at, reshaped(view, [1, ...view.shape])], {});
+    return this.dim === 0 ? next : apply(permute, [next], { order: back });
+  }
+
+  strides(base: readonly number[]): readonly number[] {
+    return base.toSpliced(this.dim, 1);
+  }
+}
+
+/** Elements at fixed places of the base's memory, each at most once. */
+export class GatheredView extends BasicView {
+  private readonly places: Int32Array;
+  private readonly shape: Shape;
+
+  constructor(base: Tensor, places: Int32Array, shape: Shape) {
+    super(base);
+    this.places = places;
+    this.shape = shape;
+  }
+
+  private get index(): Tensor {
+    return new Tensor(dataValue(this.places, [this.places.length], "int64"));
+  }
+
+  forward(base: Tensor): Tensor {
+    const flat = reshaped(base, [base.numel()]);
+    return reshaped(apply(indexSelect, [flat, this.index], { dim: 0 }), this.shape);
+  }
+
+  scatter(base: Tensor, view: Tensor): Tensor {
+    const flat = reshaped(base, [base.numel()]);
+    const values = reshaped(view, [this.places.length]);
+    return reshaped(apply(rowsUpdate, [flat, this.index, values], {}), base.shape);
+  }
+
+  strides(): readonly number[] {
+    return strides(this.shape);
+  }
+}
+
+/** All of a tensor, without its gradient. */
+export class DetachedView extends BasicView {
+  override readonly detached = true;
+  readonly whole = true;
+
+  forward(base: Tensor): Tensor {
+    return new Tensor(base.value);
+  }
+
+  scatter(_: Tensor, view: Tensor): Tensor {
+    return view;
+  }
+
+  strides(base: readonly number[]): readonly number[] {
+    return base;
+  }
+}
+
+/**
+ * PyTorch's rule for whether a tensor of these steps can be seen under another shape without moving its elements: the
+ * steps of the new shape, or undefined.
+ */
+export function viewStrides(shape: Shape, steps: readonly number[], target: Shape): number[] | undefined {
+  const out = target.map(() => 1);
+  if (shape.length === 0) return out;
+  let at = target.length - 1;
+  let chunk = steps[steps.length - 1]!;
+  let size = 1;
+  let seen = 1;
+  for (let d = shape.length - 1; d >= 0; d--) {
+    size *= shape[d]!;
+    if (d > 0 && (shape[d - 1] === 1 || steps[d - 1] === size * chunk)) continue;
+    while (at >= 0 && (seen < size || target[at] === 1)) {
+      out[at] = seen * chunk;
+      seen *= target[at--]!;
+    }
+    if (seen !== size) return undefined;
+    if (d > 0) {
+      chunk = steps[d - 1]!;
+      size = 1;
+      seen = 1;
+    }
+  }
+  return at === -1 ? out : undefined;
+}
+
+/** A copy: later writes to either do not reach the other. */
+export function copied(x: Tensor): Tensor {
+  const { value } = x;
+  const leaf = value.producer;
+  // A value that is there, or is drawn or filled in at need, can't change: only the memory is no longer shared.
+  if (x.edge === undefined && (value.data !== undefined || (leaf.kind !== "node" && leaf.kind !== "state"))) {
+    return new Tensor(value);
+  }
+  const copy = apply(identity, [x], {});
+  // A user's copy of a parameter or of a gradient: the next step replaces these, so it is computed with that step.
+  if (scope.depth === 0 && (leaf.kind === "state" || (leaf.kind === "node" && !value.visible))) {
+    observe(copy.value);
+  }
+  return copy;
+}
+
+/**
+ * Writes what does not depend on the tensor's old values. Where gradients are recorded it still belongs to the graph
+ * it belonged to, and passes zeros back.
+ */
+export function overwrite(input: Tensor, next: Tensor): Tensor {
+  if (!scope.gradients || !input.requiresGrad || input.isLeaf) return input.write(next);
+  return input.write(apply(where, [constant(0, "bool"), input, next], {}));
+}

@@ -1,0 +1,107 @@
+import type { DType, HostArray } from "../core/dtype.ts";
+import type { Shape } from "../core/shape.ts";
+
+/** Types of TensorFlow's tensors: the library's own, 64-bit integers for the inputs that insist on them, and doubles. */
+export type TfType = DType | "long" | "double";
+
+/** An attribute of a TensorFlow node, tagged with its type in the op's definition. */
+export type TfAttribute =
+  | { readonly kind: "type"; readonly value: TfType }
+  | { readonly kind: "int" | "float"; readonly value: number }
+  | { readonly kind: "ints" | "floats"; readonly value: readonly number[] }
+  | { readonly kind: "bool"; readonly value: boolean }
+  | { readonly kind: "string"; readonly value: string }
+  | { readonly kind: "shape"; readonly value: Shape };
+
+/** Constructors of {@link TfAttribute}, as short as the tables that are made of them. */
+export const attr = {
+  type: (value: TfType): TfAttribute => ({ kind: "type", value }),
+  int: (value: number): TfAttribute => ({ kind: "int", value }),
+  float: (value: number): TfAttribute => ({ kind: "float", value }),
+  ints: (value: readonly number[]): TfAttribute => ({ kind: "ints", value }),
+  floats: (value: readonly number[]): TfAttribute => ({ kind: "floats", value }),
+  bool: (value: boolean): TfAttribute => ({ kind: "bool", value }),
+  string: (value: string): TfAttribute => ({ kind: "string", value }),
+  shape: (value: Shape): TfAttribute => ({ kind: "shape", value }),
+};
+
+/** A tensor of the TensorFlow side: a node's output while a graph is written, a handle while it is interpreted. */
+export interface TfRef {
+  readonly __tensorflow: true;
+}
+
+/** The same step over and over, on matrices of floats. */
+export interface Loop<R> {
+  readonly steps: number;
+  /** Rows of one step. */
+  readonly batch: number;
+  /** From the last step to the first. */
+  readonly backwards: boolean;
+  readonly state: readonly R[];
+  /** Matrices of steps · batch rows, of which every step sees its own. */
+  readonly sequences: readonly R[];
+  /** What all steps see. */
+  readonly fixed: readonly R[];
+  /** Columns of each output of a step. */
+  readonly widths: readonly number[];
+}
+
+/** The state that a step (or a loop of them) leaves, and what it gives for its rows. */
+export interface Stepped<R> {
+  readonly state: readonly R[];
+  readonly outputs: readonly R[];
+}
+
+/** One step of a loop, written with a builder of its own. */
+export type TfStep = (
+  b: TfBuilder,
+  state: readonly TfRef[],
+  slices: readonly TfRef[],
+  fixed: readonly TfRef[],
+) => Stepped<TfRef>;
+
+/**
+ * What an op's `tensorflow` part is written against. One implementation writes graph nodes, the other executes at
+ * once, so the two paths cannot drift apart. `int64` stands for TensorFlow's int32 on both.
+ */
+export interface TfBuilder {
+  /** What is written is read by others than TensorFlow: kernels that only it has are spelled out. */
+  readonly portable?: boolean;
+  /** Grappler rewrites what is written: see {@link addNode} in ops/elements.ts. */
+  readonly optimized?: boolean;
+  /** The values of a tensor, where each node is run at once. */
+  readonly read?: (ref: TfRef) => HostArray;
+  /** Adds one TensorFlow op and answers its outputs, `outputs` of them (one by default). */
+  nodes(
+    op: string,
+    inputs: readonly TfRef[],
+    attributes: Record<string, TfAttribute>,
+    outputs: number,
+  ): TfRef[];
+  /** The same for an op of one output. */
+  node(op: string, inputs: readonly TfRef[], attributes: Record<string, TfAttribute>): TfRef;
+  constant(data: HostArray | readonly number[], shape: Shape, dtype: DType): TfRef;
+  /** Whether XLA compiles the graph: it has no fused kernels of recurrent layers, and loops of its own kind. */
+  readonly xla?: boolean;
+  /** Writes a step once and has it repeated. A builder that executes at once has no need of it. */
+  loop?(loop: Loop<TfRef>, step: TfStep): Stepped<TfRef>;
+  /** The same tensors, none of which is there before all are. A builder that executes at once has no need of it. */
+  together?(refs: readonly TfRef[], types: readonly DType[]): TfRef[];
+  /** Runs one step and lets go of what it computed on its way. A builder that writes a graph has no need of it. */
+  step?(step: () => Stepped<TfRef>): Stepped<TfRef>;
+}
+
+/** A builder that writes a graph, in which nodes that give nothing to each other can be put in order. */
+export interface TfGraphBuilder extends TfBuilder {
+  /** Makes every node written by `body` run after `refs`. */
+  after<T>(refs: readonly TfRef[], body: () => T): T;
+}
+
+/** An int32 vector, the way TensorFlow takes shapes, axes and paddings. */
+export function vector(b: TfBuilder, values: readonly number[]): TfRef {
+  return b.constant(Int32Array.from(values), [values.length], "int64");
+}
+
+export function scalar(b: TfBuilder, value: number, dtype: DType): TfRef {
+  return b.constant([value], [], dtype);
+}

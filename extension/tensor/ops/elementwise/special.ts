@@ -1,0 +1,132 @@
+// Special functions, and bits of integers. tfjs has no kernels of these: there they are computed on the host.
+import { apply } from "../../recording/apply.ts";
+import { fillValue } from "../../recording/graph.ts";
+import { attr, scalar, type TfBuilder, type TfRef } from "../../lowering/lowering.ts";
+import { number } from "../../lowering/onnx.ts";
+import { defineOp, type GradientRule, type NoOnnx, type OnnxRule, type Op } from "../../recording/op.ts";
+import { broadcastShapes, numel } from "../../core/shape.ts";
+import { Tensor } from "../../core/tensor.ts";
+import { mapped } from "./elements.ts";
+import { inDouble } from "./exactNodes.ts";
+import { exp, mul, neg, square } from "./elementwise.ts";
+import { digamma, erfc as erfcOf, erfinv as erfinvOf, lgamma as lgammaOf, zeta } from "./specialValues.ts";
+
+const T = attr.type("float32");
+const constant = (value: number): Tensor => new Tensor(fillValue(value, [], "float32"));
+const f = (op: Op<object>, ...inputs: Tensor[]): Tensor => apply(op, inputs, {});
+
+const UNKNOWN: NoOnnx = { none: "ONNX has no such function" };
+const ONE_MINUS_ERF: OnnxRule<object> = (b, inputs) => b.node("Sub", [number(b, 1), b.node("Erf", inputs)]);
+
+function special(
+  name: string,
+  tensorflow: string | ((b: TfBuilder, x: TfRef) => TfRef),
+  onnx: OnnxRule<object> | NoOnnx,
+  value: (x: number) => number,
+  gradient: GradientRule<object>,
+): Op<object> {
+  return defineOp({
+    name,
+    infer: ([x]) => x!,
+    gradient,
+    onnx,
+    tensorflow: (b, [x]) =>
+      typeof tensorflow === "string" ? b.node(tensorflow, [x!], { T }) : tensorflow(b, x!),
+    tfjs: (k, [x]) => mapped(k, x!, value),
+    cost: ({ outputs }) => 8 * numel(outputs[0]!.shape),
+  });
+}
+
+/** 1 − erf(x), exact where that is small. */
+export const erfc = special(
+  "erfc",
+  (b, x) => inDouble(b, "Erfc", x),
+  ONE_MINUS_ERF,
+  erfcOf,
+  ({ grad, inputs: [x] }) => [
+    f(mul, f(mul, grad, f(exp, f(neg, f(square, x!)))), constant(-2 / Math.sqrt(Math.PI))),
+  ],
+);
+
+/** One of Newton's steps from a root y of erf(y) = x: TensorFlow's is off by up to a thousand units in the last place. */
+function closerRoot(b: TfBuilder, x: TfRef): TfRef {
+  const y = b.node("Erfinv", [x], { T });
+  const one = (op: string, u: TfRef): TfRef => b.node(op, [u], { T });
+  const two = (op: string, u: TfRef, v: TfRef): TfRef => b.node(op, [u, v], { T });
+  const number = (v: number): TfRef => scalar(b, v, "float32");
+  const choose = (c: TfRef, u: TfRef, v: TfRef): TfRef => b.node("SelectV2", [c, u, v], { T });
+  const size = one("Abs", x);
+  // Near 1, what is left to 1 is exact.
+  const rest = two("Sub", two("Sub", number(1), size), one("Erfc", one("Abs", y)));
+  const excess = choose(
+    two("Less", size, number(0.5)),
+    two("Sub", one("Erf", y), x),
+    two("Mul", one("Sign", x), rest),
+  );
+  const slope = two("Mul", one("Exp", one("Square", y)), number(Math.sqrt(Math.PI) / 2));
+  const inside = two("Less", size, number(1));
+  return choose(inside, two("Sub", y, two("Mul", excess, slope)), y);
+}
+
+/** The inverse of erf. */
+export const erfinv: Op<object> = special(
+  "erfinv",
+  closerRoot,
+  UNKNOWN,
+  erfinvOf,
+  ({ grad, outputs: [y] }) => [f(mul, f(mul, grad, f(exp, f(square, y!))), constant(Math.sqrt(Math.PI) / 2))],
+);
+
+/** ln |Γ(x)|. */
+export const lgamma: Op<object> = special("lgamma", "Lgamma", UNKNOWN, lgammaOf, ({ grad, inputs: [x] }) => [
+  f(mul, grad, apply(polygamma, [x!], { n: 0 })),
+]);
+
+/** The n-th derivative of the digamma function. */
+export const polygamma: Op<{ n: number }> = defineOp<{ n: number }>({
+  name: "polygamma",
+  infer: ([x]) => x!,
+  gradient: ({ grad, inputs: [x], attributes: { n } }) => [
+    f(mul, grad, apply(polygamma, [x!], { n: n + 1 })),
+  ],
+  onnx: UNKNOWN,
+  tensorflow: (b, [x], { n }) =>
+    n === 0 ? b.node("Digamma", [x!], { T }) : b.node("Polygamma", [scalar(b, n, "float32"), x!], { T }),
+  tfjs(k, [x], { n }) {
+    if (n === 0) return mapped(k, x!, digamma);
+    let sign = -1;
+    for (let i = 1; i <= n; i++) sign *= -i;
+    return mapped(k, x!, (value) => sign * zeta(n + 1, value));
+  },
+  cost: ({ outputs }) => 16 * numel(outputs[0]!.shape),
+});
+
+export type BitKind = "and" | "or" | "xor" | "left" | "right";
+
+const BITS: Record<BitKind, { readonly tensorflow: string; of(a: number, b: number): number }> = {
+  and: { tensorflow: "BitwiseAnd", of: (a, b) => a & b },
+  or: { tensorflow: "BitwiseOr", of: (a, b) => a | b },
+  xor: { tensorflow: "BitwiseXor", of: (a, b) => a ^ b },
+  left: { tensorflow: "LeftShift", of: (a, b) => a << b },
+  right: { tensorflow: "RightShift", of: (a, b) => a >> b },
+};
+
+/** Integers combined bit by bit, or shifted; shapes broadcast. */
+export const bitwise: Op<{ kind: BitKind }> = defineOp<{ kind: BitKind }>({
+  name: "bitwise",
+  infer: ([a, b]) => ({ shape: broadcastShapes(a!.shape, b!.shape), dtype: "int64" }),
+  gradient: { none: "integers have no gradient" },
+  onnx: { none: "its opset has no ops on bits" },
+  tensorflow: (b: TfBuilder, inputs: readonly TfRef[], { kind }) =>
+    b.node(BITS[kind].tensorflow, inputs, { T: attr.type("int64") }),
+  tfjs(k, inputs, { kind }, { outputs }) {
+    const shape = [...outputs[0]!.shape];
+    const [left, right] = inputs.map((x) => k.broadcastTo(x, shape).dataSync()) as [Int32Array, Int32Array];
+    return k.tensor(
+      Int32Array.from(left, (a, i) => BITS[kind].of(a, right[i]!)),
+      shape,
+      "int32",
+    );
+  },
+  cost: ({ outputs }) => numel(outputs[0]!.shape),
+});

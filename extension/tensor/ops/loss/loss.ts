@@ -1,0 +1,57 @@
+import type * as tfjs from "@tensorflow/tfjs-core";
+import { apply } from "../../recording/apply.ts";
+import { fillValue } from "../../recording/graph.ts";
+import { binaryLoop } from "../../planning/plain.ts";
+import { attr, scalar, type TfRef } from "../../lowering/lowering.ts";
+import { TRAINING_ONLY } from "../../lowering/onnx.ts";
+import { defineOp, type Op } from "../../recording/op.ts";
+import { Tensor } from "../../core/tensor.ts";
+import { mapped } from "../elementwise/elements.ts";
+import { div, log, log1p, maximum, mul, neg, sub } from "../elementwise/elementwise.ts";
+
+const T = { T: attr.type("float32") };
+/** Logarithms are no lower than this: PyTorch's way to keep the loss finite. */
+const LOWEST_LOG = -100;
+/** Smallest p (1 − p) of the gradient. */
+const EPSILON = 1e-12;
+
+const constant = (value: number): Tensor => new Tensor(fillValue(value, [], "float32"));
+
+/** −(y ln p + (1 − y) ln(1 − p)) of probabilities p and targets y of one shape, logarithms clamped at −100. */
+export const binaryCrossEntropy: Op<object> = defineOp({
+  name: "binaryCrossEntropy",
+  layout: "elementwise",
+  infer: ([p]) => p!,
+  gradient({ grad, inputs: [p, y], needs }) {
+    const two = (op: Op<object>, a: Tensor, b: Tensor): Tensor => apply(op, [a, b], {});
+    const clamped = (x: Tensor): Tensor => two(maximum, x, constant(LOWEST_LOG));
+    const variance = (): Tensor => two(maximum, two(mul, two(sub, constant(1), p!), p!), constant(EPSILON));
+    return [
+      needs[0] ? two(div, two(mul, grad, two(sub, p!, y!)), variance()) : null,
+      needs[1]
+        ? two(
+            mul,
+            grad,
+            two(sub, clamped(apply(log1p, [apply(neg, [p!], {})], {})), clamped(apply(log, [p!], {}))),
+          )
+        : null,
+    ];
+  },
+  onnx: TRAINING_ONLY,
+  tensorflow(b, [p, y]) {
+    const two = (op: string, u: TfRef, v: TfRef): TfRef => b.node(op, [u, v], T);
+    const clamped = (x: TfRef): TfRef => two("Maximum", x, scalar(b, LOWEST_LOG, "float32"));
+    const of0 = two("Sub", y!, scalar(b, 1, "float32"));
+    const log0 = clamped(b.node("Log1p", [b.node("Neg", [p!], T)], T));
+    return two("Sub", two("Mul", of0, log0), two("Mul", y!, clamped(b.node("Log", [p!], T))));
+  },
+  tfjs(k, [p, y]) {
+    const clamped = (x: tfjs.Tensor): tfjs.Tensor => k.maximum(x, LOWEST_LOG);
+    const of0 = k.mul(k.sub(y!, 1), clamped(mapped(k, k.neg(p!), Math.log1p)));
+    return k.sub(of0, k.mul(y!, clamped(k.log(p!))));
+  },
+  plain: binaryLoop(
+    (p, y) => (y - 1) * Math.max(Math.log1p(-p), LOWEST_LOG) - y * Math.max(Math.log(p), LOWEST_LOG),
+  ),
+  calls: () => 9,
+});

@@ -1,0 +1,395 @@
+// Inverses and decompositions of matrices: the last two dimensions, all others being a batch.
+import type * as tfjs from "@tensorflow/tfjs-core";
+import { apply, applyAll } from "../../recording/apply.ts";
+import { TensorError } from "../../core/errors.ts";
+import { fillValue } from "../../recording/graph.ts";
+import { attr, vector, type TfBuilder, type TfRef } from "../../lowering/lowering.ts";
+import { defineOp, type Op, type Signature, type Tfjs } from "../../recording/op.ts";
+import { numel, range, type Shape } from "../../core/shape.ts";
+import { fromHost, Tensor } from "../../core/tensor.ts";
+import { add, div, eq, mul, neg, sub, where } from "../elementwise/elementwise.ts";
+import { matmul } from "./matmul.ts";
+import * as values from "./matrixValues.ts";
+import { permute, reshape } from "../movement/movement.ts";
+
+const T = attr.type("float32");
+const constant = (value: number): Tensor => new Tensor(fillValue(value, [], "float32"));
+const two = (op: Op<object>, a: Tensor, b: Tensor): Tensor => apply(op, [a, b], {});
+const product = (a: Tensor, b: Tensor, transposeA = false, transposeB = false): Tensor =>
+  apply(matmul, [a, b], { transposeA, transposeB });
+
+const matrixOf = (shape: Shape): [rows: number, columns: number] =>
+  shape.slice(-2) as unknown as [number, number];
+const batchOf = (shape: Shape): number[] => shape.slice(0, -2);
+
+function flipped(x: Tensor): Tensor {
+  const order = range(x.ndim - 2);
+  return apply(permute, [x], { order: [...order, x.ndim - 1, x.ndim - 2] });
+}
+
+/** A vector for each matrix as its rows (or columns). */
+const lined = (x: Tensor, column: boolean): Tensor =>
+  apply(reshape, [x], {
+    shape: column ? [...x.shape, 1] : [...x.shape.slice(0, -1), 1, x.shape[x.ndim - 1]!],
+  });
+
+/** Ones where `keep` holds, else zeros. */
+function pattern(n: number, keep: (row: number, column: number) => number): Tensor {
+  const data = Float32Array.from({ length: n * n }, (_, i) => keep(Math.floor(i / n), i % n));
+  return fromHost(data, [n, n], "float32");
+}
+
+/** Runs `each` for every matrix of a batch on the host. */
+function perMatrix(
+  k: Tfjs,
+  inputs: readonly tfjs.Tensor[],
+  { outputs }: Signature,
+  each: (matrices: Float64Array[]) => readonly ArrayLike<number>[],
+): tfjs.Tensor[] {
+  const count = numel(batchOf(inputs[0]!.shape));
+  const data = inputs.map((x) => x.dataSync<"float32">());
+  const results = outputs.map(({ shape }) => new Float32Array(numel(shape)));
+  for (let i = 0; i < count; i++) {
+    const parts = each(
+      data.map((d) => Float64Array.from(d.subarray((i * d.length) / count, ((i + 1) * d.length) / count))),
+    );
+    parts.forEach((part, o) => results[o]!.set(part, (i * results[o]!.length) / count));
+  }
+  return results.map((data_, o) => k.tensor(data_, [...outputs[o]!.shape], "float32"));
+}
+
+/**
+ * PyTorch's error of the first matrix of a batch that `find` finds something wrong with, and says where.
+ * @param text says it, given the place
+ */
+function refusing(
+  name: string,
+  find: (matrix: Float64Array, n: number) => number | undefined,
+  text: (place?: number) => string,
+): NonNullable<Op<object>["refusal"]> {
+  return (inputs, signature) => {
+    if (inputs === undefined || signature === undefined)
+      return new TensorError("value", `${name}: ${text()}`);
+    const { shape } = signature.inputs[0]!;
+    const n = matrixOf(shape)[0];
+    const data = inputs[0]!;
+    for (let i = 0; i < data.length / (n * n); i++) {
+      const place = find(Float64Array.from(data.subarray(i * n * n, (i + 1) * n * n)), n);
+      if (place === undefined) continue;
+      const which = shape.length > 2 ? `(Batch element ${i}): ` : "";
+      return new TensorError("value", `${name}: ${which}${text(place)}`);
+    }
+    return undefined;
+  };
+}
+
+/** Has an op without a kernel say what is wrong with its inputs. */
+function refused(refusal: Op<object>["refusal"], inputs: readonly tfjs.Tensor[], signature: Signature): void {
+  const error = refusal!(
+    inputs.map((x) => x.dataSync<"float32">()),
+    signature,
+  );
+  if (error !== undefined) throw error;
+}
+
+/** ONNX knows products and determinants. */
+const NO_ONNX = { none: "ONNX has no linear algebra of this kind" };
+
+/** The inverse of square matrices. */
+export const inverse: Op<object> = defineOp({
+  name: "inverse",
+  gradName: "LinalgInvExBackward0",
+  infer: ([a]) => a!,
+  gradient: ({ grad, outputs: [y] }) => [apply(neg, [product(product(y!, grad, true), y!, false, true)], {})],
+  onnx: NO_ONNX,
+  tensorflow: (b, inputs) => b.node("MatrixInverse", inputs, { T, adjoint: attr.bool(false) }),
+  refusal: refusing(
+    "linalg.inv",
+    values.zeroPivot,
+    (place) =>
+      `${place === undefined ? "The" : `The diagonal element ${place} is zero, the`} inversion could not be completed because the input matrix is singular.`,
+  ),
+  tfjs(k, inputs, _, signature) {
+    const n = matrixOf(signature.outputs[0]!.shape)[0];
+    const unit = Float64Array.from({ length: n * n }, (_x, i) => Number(i % (n + 1) === 0));
+    refused(inverse.refusal, inputs, signature);
+    return perMatrix(k, inputs, signature, ([a]) => [values.solve(a!, unit, n, n)]);
+  },
+  cost: ({ inputs: [a] }) => numel(a!.shape) * matrixOf(a!.shape)[0],
+});
+
+/** X of AX = B. */
+export const solve: Op<object> = defineOp({
+  name: "solve",
+  gradName: "LinalgSolveExBackward0",
+  infer: ([, b]) => b!,
+  gradient({ grad, inputs: [a], outputs: [x], needs }) {
+    const right = two(solve, flipped(a!), grad);
+    return [needs[0] ? apply(neg, [product(right, x!, false, true)], {}) : null, right];
+  },
+  onnx: NO_ONNX,
+  tensorflow: (b, inputs) => b.node("MatrixSolve", inputs, { T, adjoint: attr.bool(false) }),
+  refusal: refusing(
+    "torch.linalg.solve",
+    values.zeroPivot,
+    () => "The solver failed because the input matrix is singular.",
+  ),
+  tfjs(k, inputs, _, signature) {
+    const [n, m] = matrixOf(signature.outputs[0]!.shape);
+    refused(solve.refusal, inputs, signature);
+    return perMatrix(k, inputs, signature, ([a, b]) => [values.solve(a!, b!, n, m)]);
+  },
+  cost: ({ inputs: [a, b] }) => numel(b!.shape) * matrixOf(a!.shape)[0],
+});
+
+/** Logarithm of the size of the determinant, and its sign. */
+export const logDeterminant: Op<object> = defineOp({
+  name: "logDeterminant",
+  gradName: "LinalgSlogdetBackward0",
+  infer: ([a]) => [
+    { shape: batchOf(a!.shape), dtype: "float32" },
+    { shape: batchOf(a!.shape), dtype: "float32" },
+  ],
+  gradient({ grads: [log], inputs: [a] }) {
+    if (!log) return [null];
+    const g = apply(reshape, [log], { shape: [...log.shape, 1, 1] });
+    return [two(mul, flipped(apply(inverse, [a!], {})), g)];
+  },
+  onnx: NO_ONNX,
+  tensorflow(b, inputs) {
+    const [sign, log] = b.nodes("LogMatrixDeterminant", inputs, { T }, 2) as [TfRef, TfRef];
+    return [log, sign];
+  },
+  tfjs(k, inputs, _, signature) {
+    const n = inputs[0]!.shape[inputs[0]!.rank - 1]!;
+    return perMatrix(k, inputs, signature, ([a]) => {
+      const [log, sign] = values.logDeterminant(a!, n);
+      return [[log], [sign]];
+    });
+  },
+  cost: ({ inputs: [a] }) => numel(a!.shape) * matrixOf(a!.shape)[0],
+});
+
+/** L of A = LLᵀ for positive definite A. */
+export const cholesky: Op<object> = defineOp({
+  name: "cholesky",
+  gradName: "LinalgCholeskyExBackward0",
+  infer: ([a]) => a!,
+  gradient({ grad, outputs: [l] }) {
+    const half = pattern(matrixOf(l!.shape)[0], (r, c) => (r === c ? 0.5 : Number(r > c)));
+    const inner = two(mul, product(l!, grad, true), half);
+    const back = apply(inverse, [l!], {});
+    const g = product(product(back, inner, true), back);
+    return [two(mul, two(add, g, flipped(g)), constant(0.5))];
+  },
+  onnx: NO_ONNX,
+  // TensorFlow's kernel answers NaN for a matrix that has no factor.
+  tensorflow: (b, inputs) =>
+    b.node("CheckNumerics", [b.node("Cholesky", inputs, { T })], { T, message: attr.string("cholesky") }),
+  refusal: refusing(
+    "linalg.cholesky",
+    (a, n) => values.cholesky(a, n).failed,
+    (order) =>
+      `The factorization could not be completed because the input is not positive-definite${
+        order === undefined ? "" : ` (the leading minor of order ${order} is not positive-definite)`
+      }.`,
+  ),
+  tfjs(k, inputs, _, signature) {
+    const n = matrixOf(signature.outputs[0]!.shape)[0];
+    refused(cholesky.refusal, inputs, signature);
+    return perMatrix(k, inputs, signature, ([a]) => [values.cholesky(a!, n).l]);
+  },
+  cost: ({ inputs: [a] }) => numel(a!.shape) * matrixOf(a!.shape)[0],
+});
+
+/** Q with orthonormal columns and upper triangular R, A = QR; k = min(m, n) columns. */
+export const qr: Op<object> = defineOp({
+  name: "qr",
+  gradName: "LinalgQrBackward0",
+  infer([a]) {
+    const [m, n] = matrixOf(a!.shape);
+    const k = Math.min(m, n);
+    return [
+      { shape: [...batchOf(a!.shape), m, k], dtype: "float32" },
+      { shape: [...batchOf(a!.shape), k, n], dtype: "float32" },
+    ];
+  },
+  gradient({ grads: [gq, gr], outputs: [q, r] }) {
+    const [k, n] = matrixOf(r!.shape);
+    if (k < n) {
+      throw new TensorError(
+        "autograd",
+        "The QR decomposition is not differentiable when mode='complete' and nrows > ncols, or for matrices wider than high",
+      );
+    }
+    const upper = gr ? product(r!, gr, false, true) : undefined;
+    const lower = gq ? product(gq, q!, true) : undefined;
+    const m = upper && lower ? two(sub, upper, lower) : (upper ?? apply(neg, [lower!], {}));
+    const low = two(
+      mul,
+      m,
+      pattern(k, (row, c) => Number(row >= c)),
+    );
+    const symmetric = two(
+      add,
+      low,
+      flipped(
+        two(
+          mul,
+          m,
+          pattern(k, (row, c) => Number(row > c)),
+        ),
+      ),
+    );
+    const inner = product(q!, symmetric);
+    return [product(gq ? two(add, gq, inner) : inner, apply(inverse, [r!], {}), false, true)];
+  },
+  onnx: NO_ONNX,
+  tensorflow: (b, inputs) => b.nodes("Qr", inputs, { T, full_matrices: attr.bool(false) }, 2),
+  tfjs(k, inputs, _, signature) {
+    const [m, n] = matrixOf(inputs[0]!.shape);
+    return perMatrix(k, inputs, signature, ([a]) => values.qr(a!, m, n));
+  },
+  cost: ({ inputs: [a] }) => 2 * numel(a!.shape) * matrixOf(a!.shape)[1],
+});
+
+/** Vectors are known up to their sign: that of this sum of their components is made positive. */
+const weightsOf = (n: number): number[] => range(n).map((i) => 1 / (i + 1.37));
+
+/** Signs [..., 1, k] that make columns unambiguous. */
+function signs(b: TfBuilder, columns: TfRef, shape: Shape): TfRef {
+  const n = shape[shape.length - 2]!;
+  const weighted = b.node("Mul", [columns, b.constant(weightsOf(n), [n, 1], "float32")], { T });
+  const sums = b.node("Sum", [weighted, vector(b, [shape.length - 2])], {
+    T,
+    Tidx: attr.type("int64"),
+    keep_dims: attr.bool(true),
+  });
+  return b.node("Sign", [sums], { T });
+}
+
+function unambiguous(columns: Float64Array, n: number, k: number, ...others: Float64Array[]): void {
+  const weights = weightsOf(n);
+  for (let c = 0; c < k; c++) {
+    let sum = 0;
+    for (let r = 0; r < n; r++) sum += weights[r]! * columns[r * k + c]!;
+    if (sum >= 0) continue;
+    for (const x of [columns, ...others]) for (let i = c; i < x.length; i += k) x[i]! *= -1;
+  }
+}
+
+/** Eigenvalues of symmetric matrices in ascending order, and eigenvectors as columns. The lower triangle counts. */
+export const eigh: Op<object> = defineOp({
+  name: "eigh",
+  gradName: "LinalgEighBackward0",
+  infer: ([a]) => [{ shape: a!.shape.slice(0, -1), dtype: "float32" }, a!],
+  gradient({ grads: [gw, gv], outputs: [w, v] }) {
+    const n = matrixOf(v!.shape)[0];
+    const diagonal = gw
+      ? two(
+          mul,
+          lined(gw, false),
+          pattern(n, (r, c) => Number(r === c)),
+        )
+      : undefined;
+    let inner = diagonal;
+    if (gv) {
+      const gaps = two(sub, lined(w!, false), lined(w!, true));
+      const same = two(eq, gaps, constant(0));
+      const inverseGaps = two(div, constant(1), apply(where, [same, constant(Infinity), gaps], {}));
+      const off = two(mul, product(v!, gv, true), inverseGaps);
+      inner = inner === undefined ? off : two(add, inner, off);
+    }
+    return [product(product(v!, inner!), v!, false, true)];
+  },
+  onnx: NO_ONNX,
+  tensorflow(b, inputs, _, { outputs }) {
+    const [w, v] = b.nodes("SelfAdjointEigV2", inputs, { T, compute_v: attr.bool(true) }, 2) as [
+      TfRef,
+      TfRef,
+    ];
+    return [w, b.node("Mul", [v, signs(b, v, outputs[1]!.shape)], { T })];
+  },
+  tfjs(k, inputs, _, signature) {
+    const n = matrixOf(inputs[0]!.shape)[0];
+    return perMatrix(k, inputs, signature, ([a]) => {
+      const [w, v] = values.eigh(a!, n);
+      unambiguous(v, n, n);
+      return [w, v];
+    });
+  },
+  cost: ({ inputs: [a] }) => 9 * numel(a!.shape) * matrixOf(a!.shape)[0],
+});
+
+/** Singular values in descending order, U [m, k] and V [n, k] with A = U diag(S) Vᵀ. */
+export const svd: Op<object> = defineOp({
+  name: "svd",
+  gradName: "LinalgSvdBackward0",
+  infer([a]) {
+    const [m, n] = matrixOf(a!.shape);
+    const k = Math.min(m, n);
+    const batch = batchOf(a!.shape);
+    return [
+      { shape: [...batch, k], dtype: "float32" },
+      { shape: [...batch, m, k], dtype: "float32" },
+      { shape: [...batch, n, k], dtype: "float32" },
+    ];
+  },
+  gradient({ grads: [gs, gu, gv], outputs: [s, u, v] }) {
+    const k = s!.shape[s!.ndim - 1]!;
+    let inner = gs
+      ? two(
+          mul,
+          lined(gs, false),
+          pattern(k, (r, c) => Number(r === c)),
+        )
+      : undefined;
+    const plus = (x: Tensor | undefined, y: Tensor): Tensor => (x === undefined ? y : two(add, x, y));
+    if (gu || gv) {
+      const squares = two(mul, s!, s!);
+      const gaps = two(sub, lined(squares, false), lined(squares, true));
+      const own = fromHost(
+        Uint8Array.from({ length: k * k }, (_, i) => Number(i % (k + 1) === 0)),
+        [k, k],
+        "bool",
+      );
+      const inverse = apply(
+        where,
+        [own, constant(0), two(div, constant(1), apply(where, [own, constant(1), gaps], {}))],
+        {},
+      );
+      const skew = (x: Tensor): Tensor => two(mul, two(sub, x, flipped(x)), inverse);
+      if (gu) inner = plus(inner, two(mul, skew(product(u!, gu, true)), lined(s!, false)));
+      if (gv) inner = plus(inner, two(mul, lined(s!, true), skew(product(v!, gv, true))));
+    }
+    if (inner === undefined) return [null];
+    // What of the vectors' gradients lies outside the space that the vectors span, for matrices that aren't square.
+    const outside = (g: Tensor, q: Tensor): Tensor =>
+      two(div, two(sub, g, product(q, product(q, g, true))), lined(s!, false));
+    let result = product(product(u!, inner), v!, false, true);
+    if (gu && u!.shape[u!.ndim - 2]! > k)
+      result = two(add, result, product(outside(gu, u!), v!, false, true));
+    if (gv && v!.shape[v!.ndim - 2]! > k)
+      result = two(add, result, product(u!, outside(gv, v!), false, true));
+    return [result];
+  },
+  onnx: NO_ONNX,
+  tensorflow(b, inputs, _, { outputs }) {
+    const attributes = { T, compute_uv: attr.bool(true), full_matrices: attr.bool(false) };
+    const [s, u, v] = b.nodes("Svd", inputs, attributes, 3) as [TfRef, TfRef, TfRef];
+    const turn = signs(b, u, outputs[1]!.shape);
+    return [s, b.node("Mul", [u, turn], { T }), b.node("Mul", [v, turn], { T })];
+  },
+  tfjs(k, inputs, _, signature) {
+    const [m, n] = matrixOf(inputs[0]!.shape);
+    return perMatrix(k, inputs, signature, ([a]) => {
+      const [s, u, v] = values.svd(a!, m, n);
+      unambiguous(u, m, Math.min(m, n), v);
+      return [s, u, v];
+    });
+  },
+  cost: ({ inputs: [a] }) => 12 * numel(a!.shape) * matrixOf(a!.shape)[1],
+});
+
+/** Records an op of this file that has several outputs. */
+export const outputsOf = (op: Op<object>, a: Tensor): Tensor[] => applyAll(op, [a], {});

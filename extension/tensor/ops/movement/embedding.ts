@@ -1,0 +1,101 @@
+import type * as tfjs from "@tensorflow/tfjs-core";
+import { apply } from "../../recording/apply.ts";
+import { fillValue } from "../../recording/graph.ts";
+import { attr, scalar } from "../../lowering/lowering.ts";
+import { defineOp, type Op } from "../../recording/op.ts";
+import { numel } from "../../core/shape.ts";
+import { Tensor } from "../../core/tensor.ts";
+import { div, eq, mul, ne } from "../elementwise/elementwise.ts";
+import { indexAdd, indexSelect } from "./indexing.ts";
+import { cast, reshape } from "./movement.ts";
+
+const INDEX = attr.type("int64");
+const MAX_FLOAT = 2 ** 128 - 2 ** 104;
+
+export interface Embedding {
+  /** The row that has no gradient; −1 for none. */
+  readonly paddingIdx: number;
+  /** Whether a row's gradient is divided by the number of times it is looked up. */
+  readonly scaleGradByFreq: boolean;
+}
+
+const asFloat = (x: Tensor): Tensor => apply(cast, [x], { dtype: "float32" });
+
+/** Rows of a matrix [V, D] at indices [*]: [*, D]. */
+export const embedding: Op<Embedding> = defineOp<Embedding>({
+  name: "embedding",
+  gradName: "EmbeddingBackward0",
+  outOfRange: "index out of range in self",
+  infer: ([weight, indices]) => ({ shape: [...indices!.shape, weight!.shape[1]!], dtype: weight!.dtype }),
+  gradient({ grad, inputs: [weight, indices], attributes: { paddingIdx, scaleGradByFreq } }) {
+    const [length, width] = weight!.shape as [number, number];
+    const count = numel(indices!.shape);
+    const flat = apply(reshape, [indices!], { shape: [count] });
+    const column = (x: Tensor): Tensor => apply(reshape, [x], { shape: [count, 1] });
+    let rows = apply(reshape, [grad], { shape: [count, width] });
+    if (paddingIdx >= 0) {
+      const padding = new Tensor(fillValue(paddingIdx, [], "int64"));
+      rows = apply(mul, [rows, column(asFloat(apply(ne, [flat, padding], {})))], {});
+    }
+    if (scaleGradByFreq) {
+      const ones = new Tensor(fillValue(1, [count], "float32"));
+      const found = apply(indexAdd, [ones, flat], { dim: 0, length });
+      rows = apply(div, [rows, column(apply(indexSelect, [found, flat], { dim: 0 }))], {});
+    }
+    return [apply(indexAdd, [rows, flat], { dim: 0, length }), null];
+  },
+  onnx: (b, inputs) => b.node("Gather", inputs, { axis: attr.int(0) }),
+  tensorflow: (b, [weight, indices], _, { outputs }) =>
+    b.node("GatherV2", [weight!, indices!, scalar(b, 0, "int64")], {
+      Tparams: attr.type(outputs[0]!.dtype),
+      Tindices: INDEX,
+      Taxis: INDEX,
+      batch_dims: attr.int(0),
+    }),
+  tfjs(k, [weight, indices], _, { outputs }) {
+    const rows = k.gather(weight!, k.reshape<tfjs.Rank.R1>(indices!, [-1]));
+    return k.reshape(rows, [...outputs[0]!.shape]);
+  },
+  parts: ([weight, indices]) =>
+    weight === undefined ? { inputs: [undefined, indices], outputs: [indices!] } : undefined,
+});
+
+/** Per segment number, the largest of the rows that have it, in each column; 0 where there is none. */
+export const segmentMax: Op<{ length: number }> = defineOp<{ length: number }>({
+  name: "segmentMax",
+  infer: ([x], { length }) => ({ shape: [length, ...x!.shape.slice(1)], dtype: x!.dtype }),
+  gradient({ grad, inputs: [x, segments], outputs: [y], attributes: { length } }) {
+    // Rows that share a maximum share its gradient.
+    const spread = (t: Tensor): Tensor => apply(indexSelect, [t, segments!], { dim: 0 });
+    const hit = asFloat(apply(eq, [x!, spread(y!)], {}));
+    const holders = apply(indexAdd, [hit, segments!], { dim: 0, length });
+    return [apply(mul, [hit, apply(div, [spread(grad), spread(holders)], {})], {}), null];
+  },
+  onnx: { none: "ONNX has no maximum by segments" },
+  tensorflow(b, [x, segments], { length }, { outputs: [y] }) {
+    const T = attr.type(y!.dtype);
+    const types = { T, Tindices: INDEX, Tnumsegments: INDEX };
+    const largest = b.node("UnsortedSegmentMax", [x!, segments!, scalar(b, length, "int64")], types);
+    // Segments without rows have the type's lowest value.
+    const empty = b.node("Equal", [largest, scalar(b, -MAX_FLOAT, y!.dtype)], {
+      T,
+      incompatible_shape_error: attr.bool(true),
+    });
+    return b.node("SelectV2", [empty, scalar(b, 0, y!.dtype), largest], { T });
+  },
+  tfjs(k, [x, segments], _, { outputs: [y] }) {
+    // No backend has a kernel for this.
+    const [values, at] = [x!.dataSync(), segments!.dataSync()];
+    const width = numel(y!.shape.slice(1));
+    const result = new Float32Array(numel(y!.shape)).fill(-Infinity);
+    at.forEach((segment, row) => {
+      for (let i = 0; i < width; i++) {
+        const place = segment * width + i;
+        result[place] = Math.max(result[place]!, values[row * width + i]!);
+      }
+    });
+    const used = new Set(at);
+    for (let s = 0; s < y!.shape[0]!; s++) if (!used.has(s)) result.fill(0, s * width, (s + 1) * width);
+    return k.tensor(result, [...y!.shape], "float32");
+  },
+});

@@ -1,0 +1,207 @@
+import type * as tfjs from "@tensorflow/tfjs-core";
+import { apply } from "../../recording/apply.ts";
+import { fillValue } from "../../recording/graph.ts";
+import { attr, scalar, vector, type TfAttribute, type TfRef } from "../../lowering/lowering.ts";
+import { ints, number, type OnnxRef } from "../../lowering/onnx.ts";
+import { defineOp, type Meta, type Op, type Tfjs } from "../../recording/op.ts";
+import { numel, range, type Shape } from "../../core/shape.ts";
+import { Tensor } from "../../core/tensor.ts";
+
+const INDEX = attr.type("int64");
+
+/** Rows of dimension `dim` in the order of an index vector: x.shape with `dim` replaced by the index's length. */
+export const indexSelect: Op<{ dim: number }> = defineOp<{ dim: number }>({
+  name: "indexSelect",
+  infer: ([x, index], { dim }) => ({
+    shape: x!.shape.map((n, d) => (d === dim ? index!.shape[0]! : n)),
+    dtype: x!.dtype,
+  }),
+  gradient: ({ grad, inputs: [x, index], attributes: { dim } }) => [
+    apply(indexAdd, [grad, index!], { dim, length: x!.shape[dim]! }),
+    null,
+  ],
+  onnx: (b, inputs, { dim }) => b.node("Gather", inputs, { axis: attr.int(dim) }),
+  tensorflow: (b, [x, index], { dim }, { outputs }) =>
+    b.node("GatherV2", [x!, index!, scalar(b, dim, "int64")], {
+      Tparams: attr.type(outputs[0]!.dtype),
+      Tindices: INDEX,
+      Taxis: INDEX,
+      batch_dims: attr.int(0),
+    }),
+  tfjs: (k, [x, index], { dim }) => k.gather(x!, index as tfjs.Tensor1D, dim),
+});
+
+/** Zeros with `length` rows in dimension `dim`, to which each row of the input is added at its index. */
+export const indexAdd: Op<{ dim: number; length: number }> = defineOp<{ dim: number; length: number }>({
+  name: "indexAdd",
+  infer: ([x], { dim, length }) => ({
+    shape: x!.shape.map((n, d) => (d === dim ? length : n)),
+    dtype: x!.dtype,
+  }),
+  gradient: ({ grad, inputs: [, index], attributes: { dim } }) => [
+    apply(indexSelect, [grad, index!], { dim }),
+    null,
+  ],
+  onnx(b, [x, index], { dim }, { inputs, outputs }) {
+    const turned = (t: OnnxRef): OnnxRef =>
+      dim === 0 ? t : b.node("Transpose", [t], { perm: attr.ints(swapped(inputs[0]!.shape.length, dim)) });
+    const [{ shape, dtype }] = outputs as [Meta];
+    const rows = swapped(shape.length, dim).map((d) => shape[d]!);
+    const zeros = b.node("Expand", [number(b, 0, dtype), b.sizes(rows)]);
+    const places = b.node("Unsqueeze", [index!, ints(b, [-1])]);
+    return turned(b.node("ScatterND", [zeros, places, turned(x!)], { reduction: attr.string("add") }));
+  },
+  tensorflow(b, [x, index], { dim, length }, { inputs }) {
+    const rank = inputs[0]!.shape.length;
+    const order = swapped(rank, dim);
+    const T = attr.type(inputs[0]!.dtype);
+    const front = dim === 0 ? x! : b.node("Transpose", [x!, vector(b, order)], { T, Tperm: INDEX });
+    const sums = b.node("UnsortedSegmentSum", [front, index!, scalar(b, length, "int64")], {
+      T,
+      Tindices: INDEX,
+      Tnumsegments: INDEX,
+    });
+    return dim === 0 ? sums : b.node("Transpose", [sums, vector(b, order)], { T, Tperm: INDEX });
+  },
+  tfjs(k, [x, index], { dim, length }, { inputs }) {
+    // Scattering adds up what falls on one place, which makes it the segment sum that neither wasm nor cpu has.
+    const order = swapped(inputs[0]!.shape.length, dim);
+    const rows = k.transpose(x!, order);
+    const sums = k.scatterND(k.reshape(index!, [-1, 1]), rows, [length, ...rows.shape.slice(1)] as never);
+    return k.transpose(sums, order);
+  },
+  parts(cuts, _, { dim }) {
+    const [rows, index] = cuts;
+    if (rows !== undefined && rows.dim !== dim)
+      return index === undefined ? { inputs: cuts, outputs: [rows] } : undefined;
+    const { outer } = (rows ?? index)!;
+    return {
+      inputs: [
+        { dim, outer },
+        { dim: 0, outer },
+      ],
+      outputs: ["sum"],
+    };
+  },
+});
+
+/** Exchanges dimensions 0 and `dim`: its own inverse. */
+function swapped(rank: number, dim: number): number[] {
+  return range(rank).map((d) => (d === 0 ? dim : d === dim ? 0 : d));
+}
+
+/** Per row (all dimensions but the last), the elements at the indices of the same row: shape of the index. */
+export const gatherLast: Op<object> = defineOp({
+  name: "gatherLast",
+  gradName: "GatherBackward0",
+  infer: ([x, index]) => ({ shape: index!.shape, dtype: x!.dtype }),
+  gradient({ grad, inputs: [x, index] }) {
+    const zeros = new Tensor(fillValue(0, x!.shape, "float32"));
+    return [apply(scatterLast, [zeros, index!, grad], { mode: "add" }), null];
+  },
+  onnx: (b, inputs) => b.node("GatherElements", inputs, { axis: attr.int(-1) }),
+  tensorflow(b, [x, index], _, { inputs, outputs }) {
+    const last = inputs[0]!.shape.length - 1;
+    return b.node("GatherV2", [x!, index!, scalar(b, last, "int64")], {
+      Tparams: attr.type(outputs[0]!.dtype),
+      Tindices: INDEX,
+      Taxis: INDEX,
+      batch_dims: attr.int(last),
+    });
+  },
+  tfjs(k, [x, index], _, { inputs, outputs }) {
+    const positions = k.reshape<tfjs.Rank.R1>(flatPositions(k, index!, inputs[0]!.shape), [-1]);
+    return k.reshape(k.gather(k.reshape(x!, [-1]), positions), [...outputs[0]!.shape]);
+  },
+});
+
+/** Per row of the first input, its elements at the index replaced by the third input, or with it added to them. */
+export const scatterLast: Op<{ mode: "add" | "update" }> = defineOp<{ mode: "add" | "update" }>({
+  name: "scatterLast",
+  gradName: "ScatterBackward0",
+  infer: ([x]) => x!,
+  gradient({ grad, inputs: [, index, source], attributes: { mode }, needs }) {
+    const zeros = new Tensor(fillValue(0, source!.shape, "float32"));
+    const kept =
+      mode === "add" || !needs[0] ? grad : apply(scatterLast, [grad, index!, zeros], { mode: "update" });
+    return [needs[0] ? kept : null, null, needs[2] ? apply(gatherLast, [grad, index!], {}) : null];
+  },
+  onnx: (b, inputs, { mode }) =>
+    b.node("ScatterElements", inputs, {
+      axis: attr.int(-1),
+      reduction: attr.string(mode === "add" ? "add" : "none"),
+    }),
+  tensorflow(b, [x, index, source], { mode }, { inputs }) {
+    const [{ shape, dtype }, { shape: indexed }] = inputs as [Meta, Meta];
+    const T = attr.type(dtype);
+    const reshaped = (t: TfRef, type: TfAttribute, to: Shape): TfRef =>
+      b.node("Reshape", [t, vector(b, to)], { T: type, Tshape: INDEX });
+    const starts = b.constant(rowStarts(shape, indexed), [...indexed.slice(0, -1), 1], "int64");
+    const positions = b.node("AddV2", [index!, starts], { T: INDEX });
+    const flat = b.node(
+      mode === "add" ? "TensorScatterAdd" : "TensorScatterUpdate",
+      [
+        reshaped(x!, T, [numel(shape)]),
+        reshaped(positions, INDEX, [numel(indexed), 1]),
+        reshaped(source!, T, [numel(indexed)]),
+      ],
+      { T, Tindices: INDEX },
+    );
+    return reshaped(flat, T, shape);
+  },
+  tfjs(k, [x, index, source], { mode }, { inputs }) {
+    const { shape } = inputs[0]!;
+    const positions = flatPositions(k, index!, shape);
+    const [flat, values] = [k.reshape(x!, [-1]), k.reshape(source!, [-1])];
+    const result =
+      mode === "add"
+        ? k.add(flat, k.scatterND(positions, values, [numel(shape)]))
+        : updated(k, flat, positions, values);
+    return k.reshape(result, [...shape]);
+  },
+});
+
+/** Position in the flattened tensor of the first element of each row of an index over its last dimension. */
+function rowStarts(shape: Shape, indexed: Shape): Int32Array {
+  const length = shape[shape.length - 1]!;
+  return Int32Array.from({ length: numel(indexed.slice(0, -1)) }, (_, row) => row * length);
+}
+
+/** The same index into the flattened tensor, as a column. */
+function flatPositions(k: Tfjs, index: tfjs.Tensor, shape: Shape): tfjs.Tensor2D {
+  const starts = k.tensor(rowStarts(shape, index.shape), [...index.shape.slice(0, -1), 1], "int32");
+  return k.reshape<tfjs.Rank.R2>(k.add(index, starts), [-1, 1]);
+}
+
+/** The first input with its rows at the index (a vector) replaced by those of the third. */
+export const rowsUpdate: Op<object> = defineOp({
+  name: "rowsUpdate",
+  gradName: "IndexPutBackward0",
+  infer: ([x]) => x!,
+  gradient({ grad, inputs: [, index, source], needs }) {
+    const zeros = new Tensor(fillValue(0, source!.shape, "float32"));
+    return [
+      needs[0] ? apply(rowsUpdate, [grad, index!, zeros], {}) : null,
+      null,
+      needs[2] ? apply(indexSelect, [grad, index!], { dim: 0 }) : null,
+    ];
+  },
+  onnx: (b, [x, index, source]) =>
+    b.node("ScatterND", [x!, b.node("Unsqueeze", [index!, ints(b, [-1])]), source!]),
+  tensorflow(b, [x, index, source], _, { inputs }) {
+    const column = b.node("Reshape", [index!, vector(b, [-1, 1])], { T: INDEX, Tshape: INDEX });
+    return b.node("TensorScatterUpdate", [x!, column, source!], {
+      T: attr.type(inputs[0]!.dtype),
+      Tindices: INDEX,
+    });
+  },
+  tfjs: (k, [x, index, source]) => updated(k, x!, k.reshape(index!, [-1, 1]), source!),
+});
+
+/** A copy with values at positions. The cpu kernel writes into what it is given, and wasm's knows numbers only. */
+function updated(k: Tfjs, x: tfjs.Tensor, positions: tfjs.Tensor, values: tfjs.Tensor): tfjs.Tensor {
+  if (x.dtype === "bool") {
+    return k.cast(updated(k, k.cast(x, "int32"), positions, k.cast(values, "int32")), "bool");
+  }
+  return k.tensorScatterUpdate(k.mul(x, k.scalar(1, x.dtype as "float32")), positions, values);
+}

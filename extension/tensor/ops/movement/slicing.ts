@@ -1,0 +1,289 @@
+// Parts of tensors: every step-th element between two indices.
+import type * as tfjs from "@tensorflow/tfjs-core";
+import { apply } from "../../recording/apply.ts";
+import { fillValue } from "../../recording/graph.ts";
+import { attr, vector, type TfAttribute, type TfBuilder, type TfRef } from "../../lowering/lowering.ts";
+import { ints, type OnnxBuilder, type OnnxRef } from "../../lowering/onnx.ts";
+import { defineOp, type Op, type Tfjs } from "../../recording/op.ts";
+import { partOf, type Cut } from "../../planning/parts.ts";
+import { gather, places } from "../../planning/plain.ts";
+import { range, strides, type Shape } from "../../core/shape.ts";
+import { Tensor } from "../../core/tensor.ts";
+
+const INDEX = attr.type("int64");
+
+interface SliceAttributes {
+  /** First index, index after the last, and step (at least 1) of every dimension. */
+  readonly begin: readonly number[];
+  readonly end: readonly number[];
+  readonly step: readonly number[];
+}
+
+const sliceShape = ({ begin, end, step }: SliceAttributes): number[] =>
+  begin.map((b, i) => Math.max(0, Math.ceil((end[i]! - b) / step[i]!)));
+
+/** Where the elements of a slice of a tensor of `shape` lie. */
+function slicePlaces(attributes: SliceAttributes, shape: Shape): Int32Array {
+  const own = strides(shape);
+  return places(
+    sliceShape(attributes),
+    attributes.step.map((s, d) => s * own[d]!),
+    attributes.begin.reduce((at, b, d) => at + b * own[d]!, 0),
+  );
+}
+
+/** A slice that leaves the split dimension unchanged, on a shard. */
+function partOfSlice(
+  attributes: SliceAttributes,
+  shape: Shape,
+  cut: Cut,
+  parts: number,
+): SliceAttributes | undefined {
+  const { begin, end, step } = attributes;
+  const { dim } = cut;
+  if (begin[dim] !== 0 || end[dim] !== shape[dim] || step[dim] !== 1) return undefined;
+  return { ...attributes, end: partOf(end, cut, parts) };
+}
+
+const SLICE_MASKS = {
+  Index: INDEX,
+  begin_mask: attr.int(0),
+  end_mask: attr.int(0),
+  ellipsis_mask: attr.int(0),
+  new_axis_mask: attr.int(0),
+  shrink_axis_mask: attr.int(0),
+};
+
+/** An index beyond all ends. */
+export const FAR = 2 ** 31 - 1;
+
+function onnxSlice(b: OnnxBuilder, x: OnnxRef, { begin, end, step }: SliceAttributes, shape: Shape): OnnxRef {
+  const whole = (d: number): boolean => begin[d] === 0 && end[d]! >= shape[d]! && step[d] === 1;
+  const axes = range(shape.length).filter((d) => !whole(d));
+  // To the end, whatever the length: it may follow the batch.
+  const ends = axes.map((d) => (end[d]! >= shape[d]! ? FAR : end[d]!));
+  const at = (list: readonly number[]): OnnxRef =>
+    ints(
+      b,
+      axes.map((d) => list[d]!),
+    );
+  return axes.length === 0
+    ? b.node("Identity", [x])
+    : b.node("Slice", [x, at(begin), ints(b, ends), ints(b, axes), at(step)]);
+}
+
+/** Every `step`-th element from `begin` to `end`, in every dimension. */
+export const slice: Op<SliceAttributes> = defineOp<SliceAttributes>({
+  name: "slice",
+  xla: true,
+  infer: ([x], attributes) => ({ shape: sliceShape(attributes), dtype: x!.dtype }),
+  gradient: ({ grad, inputs, attributes }) => [
+    apply(unslice, [grad], { ...attributes, shape: inputs[0]!.shape }),
+  ],
+  onnx: (b, [x], a, { inputs }) => onnxSlice(b, x!, a, inputs[0]!.shape),
+  tensorflow: (b, [x], { begin, end, step }, { outputs }) =>
+    b.node("StridedSlice", [x!, vector(b, begin), vector(b, end), vector(b, step)], {
+      T: attr.type(outputs[0]!.dtype),
+      ...SLICE_MASKS,
+    }),
+  tfjs: (k, [x], { begin, end, step }) => stepped(k, x!, begin, end, step),
+  plain: ({ inputs: [x] }, attributes) => gather(slicePlaces(attributes, x!.shape)),
+  parts([cut], { inputs }, attributes, parts) {
+    const part = partOfSlice(attributes, inputs[0]!.shape, cut!, parts);
+    return part && { inputs: [cut], outputs: [cut!], attributes: part };
+  },
+});
+
+/** Zeros behind every element, and zeros around all: ONNX has no op for it. */
+function onnxSpread(
+  b: OnnxBuilder,
+  x: OnnxRef,
+  { begin, step, shape }: SliceAttributes & { shape: Shape },
+  from: Shape,
+): OnnxRef {
+  const now = [...from];
+  let y = x;
+  step.forEach((s, d) => {
+    if (s === 1) return;
+    const apart = b.node("Unsqueeze", [y, ints(b, [d + 1])]);
+    const pads = range(2 * now.length + 2).map((i) => (i === now.length + d + 2 ? s - 1 : 0));
+    const padded = b.node("Pad", [apart, ints(b, pads)]);
+    now[d] = now[d]! * s;
+    y = b.node("Reshape", [padded, b.sizes([...now])]);
+  });
+  // What is behind the last element may be too much.
+  const after = shape.map((n, d) => n - begin[d]! - now[d]!);
+  return b.node("Pad", [y, ints(b, [...begin, ...after])]);
+}
+
+/** What {@link spread} does, in nodes that not only TensorFlow has. */
+function spreadNodes(
+  b: TfBuilder,
+  x: TfRef,
+  { begin, step, shape }: SliceAttributes & { shape: Shape },
+  from: Shape,
+  T: TfAttribute,
+): TfRef {
+  const now = [...from];
+  const reshaped = (t: TfRef, to: Shape): TfRef =>
+    b.node("Reshape", [t, vector(b, to)], { T, Tshape: INDEX });
+  const padded = (t: TfRef, widths: readonly (readonly [number, number])[]): TfRef =>
+    b.node("Pad", [t, b.constant(widths.flat(), [widths.length, 2], "int64")], { T, Tpaddings: INDEX });
+  let y = x;
+  step.forEach((s, d) => {
+    if (s === 1) return;
+    const apart = [...now.slice(0, d + 1), 1, ...now.slice(d + 1)];
+    const filled = padded(
+      reshaped(y, apart),
+      apart.map((_, i) => [0, i === d + 1 ? s - 1 : 0]),
+    );
+    const all = now.map((n, i) => (i === d ? n * s : n));
+    now[d] = Math.min(all[d]!, shape[d]! - begin[d]!);
+    const corner = vector(
+      b,
+      now.map(() => 0),
+    );
+    y = b.node("Slice", [reshaped(filled, all), corner, vector(b, now)], { T, Index: INDEX });
+  });
+  return padded(
+    y,
+    now.map((n, d) => [begin[d]!, shape[d]! - begin[d]! - n]),
+  );
+}
+
+/** Zeros of `shape` with the input where {@link slice} would have read: its adjoint. */
+export const unslice: Op<SliceAttributes & { shape: Shape }> = defineOp<SliceAttributes & { shape: Shape }>({
+  name: "unslice",
+  xla: true,
+  infer: ([x], { shape }) => ({ shape, dtype: x!.dtype }),
+  gradient: ({ grad, attributes: { begin, end, step } }) => [apply(slice, [grad], { begin, end, step })],
+  onnx: (b, [x], a, { inputs }) => onnxSpread(b, x!, a, inputs[0]!.shape),
+  tensorflow(b, [x], attributes, { inputs: [from], outputs }) {
+    const T = attr.type(outputs[0]!.dtype);
+    if (b.portable === true) return spreadNodes(b, x!, attributes, from!.shape, T);
+    const { begin, end, step, shape } = attributes;
+    const places = [shape, begin, end, step].map((list) => vector(b, list));
+    return b.node("StridedSliceGrad", [...places, x!], { T, ...SLICE_MASKS });
+  },
+  tfjs: (k, [x], attributes) => spread(k, x!, attributes),
+  plain(_, attributes) {
+    const at = slicePlaces(attributes, attributes.shape);
+    return ([x], [y]) => {
+      y!.fill(0);
+      for (let i = 0; i < at.length; i++) y![at[i]!] = x![i]!;
+    };
+  },
+  parts([cut], _, attributes, parts) {
+    const { shape } = attributes;
+    const part = partOfSlice(attributes, shape, cut!, parts);
+    return (
+      part && {
+        inputs: [cut],
+        outputs: [cut!],
+        attributes: { ...part, shape: partOf(shape, cut!, parts) },
+      }
+    );
+  },
+});
+
+/** A slice with steps, in tfjs: the wasm kernel of strided slices takes everything for floats. */
+export function stepped(
+  k: Tfjs,
+  x: tfjs.Tensor,
+  begin: readonly number[],
+  end: readonly number[],
+  step: readonly number[],
+): tfjs.Tensor {
+  let y = k.slice(
+    x,
+    [...begin],
+    begin.map((b, d) => Math.max(0, end[d]! - b)),
+  );
+  step.forEach((s, d) => {
+    const length = y.shape[d]!;
+    if (s === 1 || length === 0) return;
+    // Rows of s elements, of which the first is kept.
+    const rows = Math.ceil(length / s);
+    const filled = k.pad(
+      y,
+      y.shape.map((_, i) => [0, i === d ? rows * s - length : 0] as [number, number]),
+    );
+    const split = k.reshape(filled, [...y.shape.slice(0, d), rows, s, ...y.shape.slice(d + 1)]);
+    const kept = split.shape.map((n, i) => (i === d + 1 ? 1 : n));
+    const first = k.slice(
+      split,
+      kept.map(() => 0),
+      kept,
+    );
+    y = k.reshape(
+      first,
+      y.shape.map((n, i) => (i === d ? rows : n)),
+    );
+  });
+  return y;
+}
+
+/** Zeros with a tensor at every `step`-th place from `begin` on: what {@link unslice} does, in tfjs. */
+export function spread(
+  k: Tfjs,
+  x: tfjs.Tensor,
+  { begin, step, shape }: Pick<SliceAttributes, "begin" | "step"> & { shape: Shape },
+): tfjs.Tensor {
+  // A step of s is undone by giving every element s - 1 zeros behind it.
+  let y = x;
+  step.forEach((s, d) => {
+    if (s === 1) return;
+    const before = y.shape.slice(0, d);
+    const after = y.shape.slice(d + 1);
+    const n = y.shape[d]!;
+    const apart = k.pad(k.reshape(y, [...before, n, 1, ...after]), [
+      ...before.map(zeros),
+      [0, 0],
+      [0, s - 1],
+      ...after.map(zeros),
+    ]);
+    const length = Math.min(n * s, shape[d]! - begin[d]!);
+    y = k.slice(
+      k.reshape(apart, [...before, n * s, ...after]),
+      y.shape.map(() => 0),
+      [...before, length, ...after],
+    );
+  });
+  return k.pad(
+    y,
+    y.shape.map((n, d) => [begin[d]!, shape[d]! - begin[d]! - n] as [number, number]),
+  );
+}
+
+/** Runs a kernel that wasm has for numbers only: booleans are a byte each there, and go through as integers. */
+export function asNumbers(k: Tfjs, x: tfjs.Tensor, kernel: (x: tfjs.Tensor) => tfjs.Tensor): tfjs.Tensor {
+  return x.dtype === "bool" ? k.cast(kernel(k.cast(x, "int32")), "bool") : kernel(x);
+}
+
+const zeros = (): [number, number] => [0, 0];
+
+/** The first input with its {@link slice} replaced by the second. */
+export const sliceUpdate: Op<SliceAttributes> = defineOp<SliceAttributes>({
+  name: "sliceUpdate",
+  gradName: "CopySlices",
+  infer: ([x]) => x!,
+  gradient({ grad, inputs: [, v], attributes, needs }) {
+    const none = new Tensor(fillValue(0, v!.shape, "float32"));
+    return [
+      needs[0] ? apply(sliceUpdate, [grad, none], attributes) : null,
+      needs[1] ? apply(slice, [grad], attributes) : null,
+    ];
+  },
+  onnx: { none: "ONNX has no op that replaces a strided slice" },
+  tensorflow: (b, [x, v], { begin, end, step }, { outputs }) =>
+    b.node("TensorStridedSliceUpdate", [x!, vector(b, begin), vector(b, end), vector(b, step), v!], {
+      T: attr.type(outputs[0]!.dtype),
+      ...SLICE_MASKS,
+    }),
+  tfjs(k, [x, v], { begin, end, step }, { inputs }) {
+    const { shape } = inputs[0]!;
+    const attributes = { begin, end, step, shape };
+    const here = k.cast(spread(k, k.ones(v!.shape), attributes), "bool");
+    return asNumbers(k, x!, (y) => k.where(here, spread(k, k.cast(v!, y.dtype), attributes), y));
+  },
+});

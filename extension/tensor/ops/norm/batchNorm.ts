@@ -1,0 +1,189 @@
+import { apply, applyAll } from "../../recording/apply.ts";
+import { fillValue } from "../../recording/graph.ts";
+import { attr, vector, type TfAttribute, type TfBuilder, type TfRef } from "../../lowering/lowering.ts";
+import { ints, number, TRAINING_ONLY, type OnnxRef } from "../../lowering/onnx.ts";
+import { defineOp, type Meta, type Op } from "../../recording/op.ts";
+import { numel, range } from "../../core/shape.ts";
+import { scope } from "../../recording/scope.ts";
+import { Tensor } from "../../core/tensor.ts";
+import { channelBiasGrad } from "../spatial/convolution.ts";
+import { add, mul, rsqrt, sub } from "../elementwise/elementwise.ts";
+import { reshape } from "../movement/movement.ts";
+import { batchNormGradOnHost, batchNormOnHost } from "./hostNorms.ts";
+import { centered, normalizedGradient } from "./standardized.ts";
+import { columnSum, meanOver } from "../reduction/sums.ts";
+
+export interface BatchNorm {
+  readonly eps: number;
+}
+
+const T = attr.type("float32");
+/** Gradients of a channel from which on their mean is taken off first. */
+const MANY = 2 ** 14;
+/** Everything but channels. */
+const others = (rank: number): number[] => range(rank).filter((d) => d !== 1);
+
+const channelsOf = (x: Meta): Meta => ({ shape: [x.shape[1]!], dtype: "float32" });
+/** A value per channel, so that it broadcasts against images (or volumes) `x` and lies as they lie. */
+const perChannel = (t: Tensor, x: Tensor): Tensor =>
+  apply(reshape, [t], { shape: x.shape.map((_, d) => (d === 1 ? t.shape[0]! : 1)) });
+const plain = (op: Op<object>, ...inputs: Tensor[]): Tensor => apply(op, inputs, {});
+const constant = (value: number): Tensor => new Tensor(fillValue(value, [], "float32"));
+
+function attributes({ eps }: BatchNorm, training: boolean): Record<string, TfAttribute> {
+  return {
+    T,
+    U: T,
+    epsilon: attr.float(eps),
+    data_format: attr.string("NHWC"),
+    is_training: attr.bool(training),
+  };
+}
+
+/** Forward attributes: the factor says that the kernel is to give the batch's statistics as they are. */
+const forward = (a: BatchNorm, training: boolean): Record<string, TfAttribute> => ({
+  ...attributes(a, training),
+  exponential_avg_factor: attr.float(1),
+});
+
+/** The shape of what lies in memory, channels last. */
+const lyingAs = ({ shape: [n, c, ...spatial] }: Meta): number[] => [n!, ...spatial, c!];
+
+/** What lies in memory as the kernels want it, which know images only: volumes are higher images. */
+function asImages(b: TfBuilder, x: TfRef, { shape: [n, c, ...spatial] }: Meta): TfRef {
+  if (spatial.length === 2) return x;
+  const [depth, height, width] = spatial as [number, number, number];
+  return reshaped(b, x, [n!, depth * height, width, c!]);
+}
+
+/** The kernel's result in its memory layout. */
+function asGiven(b: TfBuilder, y: TfRef, { shape: [n, c, ...spatial] }: Meta): TfRef {
+  return spatial.length === 2 ? y : reshaped(b, y, [n!, ...spatial, c!]);
+}
+
+const reshaped = (b: TfBuilder, x: TfRef, shape: readonly number[]): TfRef =>
+  b.node("Reshape", [x, vector(b, shape)], { T, Tshape: attr.type("int64") });
+
+/** The same without the kernel that takes the statistics itself. */
+function spelledOut(
+  b: TfBuilder,
+  [x, weight, bias]: readonly [TfRef, TfRef, TfRef],
+  { eps }: BatchNorm,
+  { shape }: Meta,
+): TfRef[] {
+  const dims = vector(b, range(shape.length - 1));
+  const two = (op: string, u: TfRef, v: TfRef): TfRef => b.node(op, [u, v], { T });
+  const average = (t: TfRef): TfRef =>
+    b.node("Mean", [t, dims], { T, Tidx: attr.type("int64"), keep_dims: attr.bool(false) });
+  const mean = average(x);
+  const distance = two("Sub", x, mean);
+  const variance = average(b.node("Square", [distance], { T }));
+  const root = b.node("Rsqrt", [two("AddV2", variance, b.constant([eps], [], "float32"))], { T });
+  return [two("AddV2", two("Mul", distance, two("Mul", weight, root)), bias), mean, variance];
+}
+
+/** One gradient kernel serves both ops; the last input is of the GPU alone. */
+const reserved = (b: TfBuilder): TfRef => b.constant([0], [1], "float32");
+
+/**
+ * Images or volumes normalised by the mean and the biased variance of each channel, then times `weight` plus `bias`. Inputs x,
+ * weight, bias; outputs y, mean and biased variance. The statistics are for running averages: no gradient passes them.
+ */
+export const batchNorm: Op<BatchNorm> = defineOp<BatchNorm>({
+  name: "batchNorm",
+  gradName: "NativeBatchNormBackward0",
+  layout: { images: [0], output: true },
+  infer: ([x]) => [x!, channelsOf(x!), channelsOf(x!)],
+  gradient({ grad, inputs: [x, weight], outputs: [, mean, variance], attributes: a, needs }) {
+    if (!scope.gradients) return applyAll(batchNormGrad, [grad, x!, weight!, mean!, variance!], a);
+    // Gradients that are differentiated again: written out, with statistics that depend on x.
+    const dims = others(x!.ndim);
+    const { unit, root } = centered(x!, dims, a.eps);
+    const scaled = plain(mul, grad, perChannel(weight!, x!));
+    return [
+      needs[0] ? normalizedGradient(scaled, unit, root, dims) : null,
+      needs[1] ? plain(channelBiasGrad, plain(mul, grad, unit)) : null,
+      needs[2] ? plain(channelBiasGrad, grad) : null,
+    ];
+  },
+  onnx(b, [x, weight, bias], { eps }, { inputs }) {
+    const rank = inputs[0]!.shape.length;
+    const average = (t: OnnxRef): OnnxRef => b.node("ReduceMean", [t], { axes: attr.ints(others(rank)) });
+    const along = (t: OnnxRef): OnnxRef => b.node("Unsqueeze", [t, ints(b, range(rank - 1).slice(1))]);
+    const distance = b.node("Sub", [x!, average(x!)]);
+    const variance = average(b.node("Mul", [distance, distance]));
+    const unit = b.node("Div", [distance, b.node("Sqrt", [b.node("Add", [variance, number(b, eps)])])]);
+    // The statistics are for running averages, which only training updates.
+    return [b.node("Add", [b.node("Mul", [unit, along(weight!)]), along(bias!)])];
+  },
+  tensorflow(b, [x, weight, bias], a, { inputs: [images] }) {
+    if (b.portable === true) return spelledOut(b, [x!, weight!, bias!], a, images!);
+    // The kernel's own statistics are sums in float32, one value after the other.
+    const lying = lyingAs(images!);
+    const average = (t: TfRef): TfRef => meanOver(b, t, lying, range(lying.length - 1));
+    const mean = average(x!);
+    const variance = average(b.node("SquaredDifference", [x!, mean], { T }));
+    const inputs = [asImages(b, x!, images!), weight!, bias!, mean, variance];
+    const y = b.nodes("FusedBatchNormV3", inputs, forward(a, false), 6)[0]!;
+    return [asGiven(b, y, images!), mean, variance];
+  },
+  tfjs: (k, [x, weight, bias], { eps }) => batchNormOnHost(k, [x!, weight!, bias!], eps),
+  cost: ({ inputs }) => 2 * numel(inputs[0]!.shape),
+});
+
+/**
+ * Gradient of {@link batchNorm}: inputs the gradient of y, x, weight, mean and biased variance; outputs the gradients of
+ * x, weight and bias.
+ */
+export const batchNormGrad: Op<BatchNorm> = defineOp<BatchNorm>({
+  name: "batchNormGrad",
+  layout: { images: [0, 1], output: true },
+  infer: ([, x, weight]) => [x!, weight!, weight!],
+  gradient: { none: "gradients that are to be differentiated again are made of simpler ops" },
+  onnx: TRAINING_ONLY,
+  tensorflow(b, [g, x, weight, mean, variance], a, { inputs: [images] }) {
+    const total = columnSum(b, g!, lyingAs(images!));
+    const count = numel(images!.shape) / images!.shape[1]!;
+    // The kernel adds gradients one after the other. Only their distances from the mean matter to it, and add up to little.
+    const centre = (): TfRef => b.node("RealDiv", [total, b.constant([count], [], "float32")], { T });
+    const grad = count > MANY ? b.node("Sub", [g!, centre()], { T }) : g!;
+    const [onto, from] = [asImages(b, grad, images!), asImages(b, x!, images!)];
+    const inputs = [onto, from, weight!, mean!, variance!, reserved(b)];
+    const [xGrad, weightGrad] = b.nodes("FusedBatchNormGradV3", inputs, attributes(a, true), 5);
+    return [asGiven(b, xGrad!, images!), weightGrad!, total];
+  },
+  tfjs: (k, inputs, { eps }) => batchNormGradOnHost(k, inputs, eps),
+  cost: ({ inputs }) => 2 * numel(inputs[0]!.shape),
+});
+
+/**
+ * Images or volumes normalised by given statistics: inputs x, weight, bias, mean, variance. What is given is not learned, so only
+ * the first three have gradients.
+ */
+export const fixedBatchNorm: Op<BatchNorm> = defineOp<BatchNorm>({
+  name: "fixedBatchNorm",
+  gradName: "NativeBatchNormBackward0",
+  layout: { images: [0], output: true },
+  infer: ([x]) => x!,
+  gradient({ grad, inputs: [x, weight, , mean, variance], attributes: { eps }, needs }) {
+    const root = plain(rsqrt, plain(add, variance!, constant(eps)));
+    const unit = (): Tensor => plain(mul, plain(sub, x!, perChannel(mean!, x!)), perChannel(root, x!));
+    return [
+      needs[0] ? plain(mul, grad, perChannel(plain(mul, weight!, root), x!)) : null,
+      needs[1] ? plain(channelBiasGrad, plain(mul, grad, unit())) : null,
+      needs[2] ? plain(channelBiasGrad, grad) : null,
+      null,
+      null,
+    ];
+  },
+  onnx: (b, inputs, { eps }) => b.node("BatchNormalization", inputs, { epsilon: attr.float(eps) }),
+  tensorflow(b, [x, ...rest], a, { inputs: [images] }) {
+    const inputs = [asImages(b, x!, images!), ...rest];
+    return asGiven(b, b.nodes("FusedBatchNormV3", inputs, forward(a, false), 6)[0]!, images!);
+  },
+  tfjs(k, [x, weight, bias, mean, variance], { eps }) {
+    const scale = k.mul(weight!, k.rsqrt(k.add(variance!, eps)));
+    return k.add(k.mul(k.sub(x!, mean!), scale), bias!);
+  },
+  cost: ({ inputs }) => 2 * numel(inputs[0]!.shape),
+});

@@ -1,0 +1,112 @@
+import { apply, applyAll } from "../../recording/apply.ts";
+import { attr, scalar, vector, type TfBuilder, type TfRef } from "../../lowering/lowering.ts";
+import { TRAINING_ONLY } from "../../lowering/onnx.ts";
+import { defineOp, type Op } from "../../recording/op.ts";
+import { rowwise } from "../../planning/parts.ts";
+import { numel, type Shape } from "../../core/shape.ts";
+import { scope } from "../../recording/scope.ts";
+import { biasGrad } from "../matrix/matmul.ts";
+import { mul } from "../elementwise/elementwise.ts";
+import { layerNormGradOnHost, layerNormOnHost } from "./hostNorms.ts";
+import { columnSum, meanOver } from "../reduction/sums.ts";
+import { centered, normalizedGradient } from "./standardized.ts";
+
+const T = attr.type("float32");
+const INDEX = attr.type("int64");
+
+const two = (b: TfBuilder, op: string, x: TfRef, y: TfRef): TfRef => b.node(op, [x, y], { T });
+/** Mean over the last dimension, which stays as 1. */
+const rowMean = (b: TfBuilder, x: TfRef, shape: Shape): TfRef =>
+  meanOver(b, x, shape, [shape.length - 1], true);
+const reshaped = (b: TfBuilder, x: TfRef, shape: Shape): TfRef =>
+  b.node("Reshape", [x, vector(b, shape)], { T, Tshape: INDEX });
+
+/**
+ * The last dimension normalised by its mean and biased variance. Inputs x and, where there are, the weight it is
+ * multiplied with and the bias it is added to, of that dimension's length. Outputs y, the normalised x, and
+ * 1 / √(variance + ε): the latter two are for the gradient.
+ */
+export const layerNorm: Op<{ eps: number }> = defineOp<{ eps: number }>({
+  name: "layerNorm",
+  gradName: "NativeLayerNormBackward0",
+  infer: ([x]) => [x!, x!, { shape: [...x!.shape.slice(0, -1), 1], dtype: "float32" }],
+  gradient({ grad, inputs: [x, weight, bias], outputs: [, unit, root], attributes: { eps }, needs }) {
+    const weights = weight === undefined ? [] : [weight];
+    const biases = bias === undefined ? [] : [needs[2] ? apply(biasGrad, [grad], {}) : null];
+    if (!scope.gradients) {
+      return [...applyAll(layerNormGrad, [grad, unit!, root!, ...weights], {}), ...biases];
+    }
+    // Gradients that are differentiated again: written out, with statistics that depend on x.
+    const last = [x!.ndim - 1];
+    const again = centered(x!, last, eps);
+    const scaled = weight === undefined ? grad : apply(mul, [grad, weight], {});
+    return [
+      needs[0] ? normalizedGradient(scaled, again.unit, again.root, last) : null,
+      ...weights.map(() => (needs[1] ? apply(biasGrad, [apply(mul, [grad, again.unit], {})], {}) : null)),
+      ...biases,
+    ];
+  },
+  onnx(b, [x, weight, bias], { eps }, { inputs }) {
+    const width = inputs[0]!.shape.at(-1)!;
+    const scale = weight ?? b.constant(new Float32Array(width).fill(1), [width], "float32");
+    const attributes = { axis: attr.int(-1), epsilon: attr.float(eps) };
+    return [b.node("LayerNormalization", [x!, scale, bias ?? null], attributes)];
+  },
+  tensorflow(b, [x, weight, bias], { eps }, { inputs: [input] }) {
+    const { shape } = input!;
+    const distance = two(b, "Sub", x!, rowMean(b, x!, shape));
+    const variance = rowMean(b, b.node("Square", [distance], { T }), shape);
+    const root = b.node("Rsqrt", [two(b, "AddV2", variance, scalar(b, eps, "float32"))], { T });
+    const unit = two(b, "Mul", distance, root);
+    const scaled = weight === undefined ? unit : two(b, "Mul", unit, weight);
+    const y =
+      bias === undefined
+        ? scaled
+        : b.node("BiasAdd", [scaled, bias], { T, data_format: attr.string("NHWC") });
+    return [y, unit, root];
+  },
+  tfjs: (k, [x, weight, bias], { eps }) => layerNormOnHost(k, x!, weight, bias, eps),
+  cost: ({ inputs }) => (inputs.length - 1) * numel(inputs[0]!.shape),
+  parts: rowwise(1),
+});
+
+/**
+ * Gradient of {@link layerNorm}: inputs the gradient of y, the normalised x, 1 / √(variance + ε) and the weight if there
+ * is one; outputs the gradients of x and the weight.
+ */
+export const layerNormGrad: Op<object> = defineOp<object>({
+  name: "layerNormGrad",
+  infer: ([g, , , weight]) => (weight === undefined ? [g!] : [g!, weight]),
+  gradient: { none: "gradients that are to be differentiated again are made of simpler ops" },
+  onnx: TRAINING_ONLY,
+  tensorflow(b, inputs, _, signature) {
+    const { shape } = signature.inputs[0]!;
+    const width = shape[shape.length - 1]!;
+    const rows = numel(shape) / width;
+    const flat = shape.length === 2;
+    const matrix = (x: TfRef, columns: number): TfRef => (flat ? x : reshaped(b, x, [rows, columns]));
+    const [g, unit, root] = [matrix(inputs[0]!, width), matrix(inputs[1]!, width), matrix(inputs[2]!, 1)];
+    const weight = inputs[3];
+    const product = two(b, "Mul", g, unit);
+    // Means of rows times the weight are products with the weight: no row is written for them.
+    const average = (x: TfRef): TfRef => {
+      if (weight === undefined) return rowMean(b, x, [rows, width]);
+      const share = two(b, "Mul", weight, scalar(b, 1 / width, "float32"));
+      return b.node("MatMul", [x, reshaped(b, share, [width, 1])], {
+        T,
+        transpose_a: attr.bool(false),
+        transpose_b: attr.bool(false),
+      });
+    };
+    const scaled = weight === undefined ? g : two(b, "Mul", g, weight);
+    const along = two(b, "Mul", unit, average(product));
+    const rest = two(b, "Sub", two(b, "Sub", scaled, average(g)), along);
+    const xGrad = two(b, "Mul", rest, root);
+    const whole = flat ? xGrad : reshaped(b, xGrad, shape);
+    if (weight === undefined) return [whole];
+    return [whole, columnSum(b, product, [rows, width])];
+  },
+  tfjs: (k, inputs) => layerNormGradOnHost(k, inputs),
+  cost: ({ inputs }) => (inputs.length - 2) * numel(inputs[0]!.shape),
+  parts: rowwise(3, "rows", "sum"),
+});

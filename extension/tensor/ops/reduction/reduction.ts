@@ -1,0 +1,350 @@
+import { apply } from "../../recording/apply.ts";
+import type { HostArray } from "../../core/dtype.ts";
+import { TensorError } from "../../core/errors.ts";
+import { attr, scalar, vector } from "../../lowering/lowering.ts";
+import { TRAINING_ONLY, type OnnxBuilder, type OnnxRef } from "../../lowering/onnx.ts";
+import { defineOp, type Op, type Signature } from "../../recording/op.ts";
+import { reducing, rowwise } from "../../planning/parts.ts";
+import { scope } from "../../recording/scope.ts";
+import { numel, range, reducedShape } from "../../core/shape.ts";
+import { cast, expand, permute, reduced, reshape, sum } from "../movement/movement.ts";
+import { add, div, eq, exp, logicalAnd, mul, ne, sub, where } from "../elementwise/elementwise.ts";
+import { fillValue } from "../../recording/graph.ts";
+import { sums, type PlainKernel } from "../../planning/plain.ts";
+import { hostSum, meanOver, sumOver } from "./sums.ts";
+import { fromHost, Tensor } from "../../core/tensor.ts";
+
+const T = attr.type("float32");
+
+interface Reduction {
+  readonly dims: readonly number[];
+  readonly keepdim: boolean;
+}
+
+const onnxReduce = (
+  b: OnnxBuilder,
+  op: string,
+  x: OnnxRef,
+  dims: readonly number[],
+  keepdim: boolean,
+): OnnxRef =>
+  // ONNX takes no axes for all of them.
+  dims.length === 0 && op !== "ReduceL2"
+    ? b.node("Identity", [x])
+    : b.node(op, [x], { axes: attr.ints(dims), keepdims: attr.int(Number(keepdim)) });
+
+/** Largest or smallest element over `dims`; where several are equal each gets an equal share of the gradient. */
+function extreme(name: "amax" | "amin", tensorflow: "Max" | "Min"): Op<Reduction> {
+  return defineOp<Reduction>({
+    name,
+    infer([x], { dims, keepdim }) {
+      const empty = dims.find((d) => x!.shape[d] === 0);
+      if (empty !== undefined) {
+        throw new TensorError("index", `${name}(): Expected reduction dim ${empty} to have non-zero size.`);
+      }
+      return { shape: reducedShape(x!.shape, dims, keepdim), dtype: x!.dtype };
+    },
+    gradient({ grad, inputs: [x], outputs: [y], attributes: { dims } }) {
+      const shape = reducedShape(x!.shape, dims, true);
+      const kept = apply(reshape, [y!], { shape });
+      const hit = apply(cast, [apply(eq, [x!, kept], {})], { dtype: "float32" });
+      const count = apply(sum, [hit], { dims, keepdim: true });
+      const share = apply(div, [apply(reshape, [grad], { shape }), count], {});
+      return [apply(mul, [hit, share], {})];
+    },
+    onnx: (b, [x], { dims, keepdim }) => onnxReduce(b, `Reduce${tensorflow}`, x!, dims, keepdim),
+    tensorflow: (b, [x], { dims, keepdim }, { outputs }) =>
+      b.node(tensorflow, [x!, vector(b, dims)], {
+        T: attr.type(outputs[0]!.dtype),
+        Tidx: attr.type("int64"),
+        keep_dims: attr.bool(keepdim),
+      }),
+    tfjs: (k, [x], { dims, keepdim }) =>
+      tensorflow === "Max" ? k.max(x!, [...dims], keepdim) : k.min(x!, [...dims], keepdim),
+  });
+}
+
+/** Mean over `dims`. */
+export const mean: Op<Reduction> = defineOp<Reduction>({
+  name: "mean",
+  xla: true,
+  infer: ([x], { dims, keepdim }) => ({ shape: reducedShape(x!.shape, dims, keepdim), dtype: "float32" }),
+  gradient({ grad, inputs: [x], attributes: { dims } }) {
+    const { shape } = x!;
+    const count = new Tensor(fillValue(numel(dims.map((d) => shape[d]!)), [], "float32"));
+    const kept = apply(reshape, [apply(div, [grad, count], {})], { shape: reducedShape(shape, dims, true) });
+    return [apply(expand, [kept], { shape })];
+  },
+  onnx: (b, [x], { dims, keepdim }) => onnxReduce(b, "ReduceMean", x!, dims, keepdim),
+  tensorflow: (b, [x], { dims, keepdim }, { inputs: [input] }) =>
+    meanOver(b, x!, input!.shape, dims, keepdim),
+  tfjs: (k, [x], { dims }, { inputs: [input], outputs: [y] }) =>
+    hostSum(k, x!, dims, y!, 1 / numel(dims.map((d) => input!.shape[d]!))),
+  plain: (signature, { dims }) => sums(signature, dims, (count) => 1 / count),
+  parts: reducing("mean"),
+});
+
+/** Euclidean length over `dims`. Its gradient at 0 is 0, as PyTorch has it. */
+export const norm: Op<Reduction> = defineOp<Reduction>({
+  name: "norm",
+  gradName: "LinalgVectorNormBackward0",
+  infer: ([x], { dims, keepdim }) => ({ shape: reducedShape(x!.shape, dims, keepdim), dtype: "float32" }),
+  gradient({ grad, inputs: [x], outputs: [y], attributes: { dims } }) {
+    const shape = reducedShape(x!.shape, dims, true);
+    const length = apply(reshape, [y!], { shape });
+    const zero = new Tensor(fillValue(0, [], "float32"));
+    const unit = apply(where, [apply(eq, [length, zero], {}), zero, apply(div, [x!, length], {})], {});
+    return [apply(mul, [unit, apply(reshape, [grad], { shape })], {})];
+  },
+  onnx: (b, [x], { dims, keepdim }) => onnxReduce(b, "ReduceL2", x!, dims, keepdim),
+  tensorflow: (b, [x], { dims, keepdim }, { inputs: [input] }) =>
+    b.node("Sqrt", [sumOver(b, b.node("Square", [x!], { T }), input!.shape, dims, keepdim)], { T }),
+  tfjs: (k, [x], { dims }, { outputs }) => k.sqrt(hostSum(k, k.square(x!), dims, outputs[0]!)),
+});
+
+/** Whether any or every element over `dims` is true. */
+function quantifier(name: "any" | "all", tensorflow: "Any" | "All"): Op<Reduction> {
+  return defineOp<Reduction>({
+    name,
+    infer: ([x], { dims, keepdim }) => ({ shape: reducedShape(x!.shape, dims, keepdim), dtype: "bool" }),
+    gradient: { none: "a truth value is not differentiable" },
+    onnx(b, [x], { dims, keepdim }) {
+      const numbers = b.node("Cast", [x!], { to: attr.type("float32") });
+      const found = onnxReduce(b, name === "any" ? "ReduceMax" : "ReduceMin", numbers, dims, keepdim);
+      return b.node("Cast", [found], { to: attr.type("bool") });
+    },
+    tensorflow: (b, [x], { dims, keepdim }) =>
+      b.node(tensorflow, [x!, vector(b, dims)], {
+        Tidx: attr.type("int64"),
+        keep_dims: attr.bool(keepdim),
+      }),
+    tfjs: (k, [x], { dims, keepdim }, { outputs }) =>
+      reduced(k, x!, outputs[0]!, name === "all" ? 1 : 0, () =>
+        name === "any" ? k.any(x!, [...dims], keepdim) : k.all(x!, [...dims], keepdim),
+      ),
+  });
+}
+
+export const any = quantifier("any", "Any");
+export const all = quantifier("all", "All");
+
+export const amax = extreme("amax", "Max");
+export const amin = extreme("amin", "Min");
+
+/** Index of the first largest or smallest element along a dimension. */
+function argument(name: "argmax" | "argmin", tensorflow: "ArgMax" | "ArgMin"): Op<{ dim: number }> {
+  return defineOp<{ dim: number }>({
+    name,
+    infer: ([x], { dim }) => ({ shape: reducedShape(x!.shape, [dim], false), dtype: "int64" }),
+    gradient: { none: "an index is not differentiable" },
+    onnx: (b, [x], { dim }) => b.node(tensorflow, [x!], { axis: attr.int(dim), keepdims: attr.int(0) }),
+    tensorflow: (b, [x], { dim }, { inputs }) =>
+      b.node(tensorflow, [x!, scalar(b, dim, "int64")], {
+        T: attr.type(inputs[0]!.dtype),
+        Tidx: attr.type("int64"),
+        output_type: attr.type("int64"),
+      }),
+    tfjs: (k, [x], { dim }) => (tensorflow === "ArgMax" ? k.argMax(x!, dim) : k.argMin(x!, dim)),
+  });
+}
+
+export const argmax = argument("argmax", "ArgMax");
+export const argmin = argument("argmin", "ArgMin");
+
+/**
+ * The gradient of a product, differentiable where elements are 0, too: for each element the product of the others, from
+ * a matrix of n² elements for n that are multiplied.
+ */
+function othersOf(x: Tensor, grad: Tensor, dims: readonly number[]): Tensor {
+  const kept = range(x.ndim).filter((d) => !dims.includes(d));
+  const order = [...kept, ...dims];
+  const lead = kept.map((d) => x.shape[d]!);
+  const n = numel(dims.map((d) => x.shape[d]!));
+  const moved = apply(permute, [x], { order });
+  const row = apply(reshape, [moved], { shape: [...lead, 1, n] });
+  const own = fromHost(
+    Uint8Array.from({ length: n * n }, (_, i) => Number(i % (n + 1) === 0)),
+    [n, n],
+    "bool",
+  );
+  const others = apply(where, [own, new Tensor(fillValue(1, [], "float32")), row], {});
+  const products = apply(prod, [others], { dims: [lead.length + 1], keepdim: false });
+  const slope = apply(mul, [products, apply(reshape, [grad], { shape: [...lead, 1] })], {});
+  const back = order.map((_, d) => order.indexOf(d));
+  return apply(permute, [apply(reshape, [slope], { shape: moved.shape })], { order: back });
+}
+
+/** Product over `dims`. */
+export const prod: Op<Reduction> = defineOp<Reduction>({
+  name: "prod",
+  infer: ([x], { dims, keepdim }) => ({ shape: reducedShape(x!.shape, dims, keepdim), dtype: x!.dtype }),
+  gradient({ grad, inputs: [x], attributes: { dims } }) {
+    if (scope.gradients) return [othersOf(x!, grad, dims)];
+    // Each element's gradient is the product of the others: of all that are not 0, unless another one is.
+    const constant = (value: number): Tensor => new Tensor(fillValue(value, [], "float32"));
+    const zero = apply(eq, [x!, constant(0)], {});
+    const filled = apply(where, [zero, constant(1), x!], {});
+    const rest = apply(prod, [filled], { dims, keepdim: true });
+    const zeros = apply(sum, [apply(cast, [zero], { dtype: "float32" })], { dims, keepdim: true });
+    const none = apply(eq, [zeros, constant(0)], {});
+    const only = apply(logicalAnd, [zero, apply(eq, [zeros, constant(1)], {})], {});
+    const others = apply(where, [only, rest, constant(0)], {});
+    const slope = apply(where, [none, apply(div, [rest, filled], {}), others], {});
+    return [apply(mul, [slope, apply(reshape, [grad], { shape: zeros.shape })], {})];
+  },
+  onnx: (b, [x], { dims, keepdim }) => onnxReduce(b, "ReduceProd", x!, dims, keepdim),
+  tensorflow: (b, [x], { dims, keepdim }, { outputs }) =>
+    b.node("Prod", [x!, vector(b, dims)], {
+      T: attr.type(outputs[0]!.dtype),
+      Tidx: attr.type("int64"),
+      keep_dims: attr.bool(keepdim),
+    }),
+  tfjs: (k, [x], { dims, keepdim }, { outputs }) =>
+    reduced(k, x!, outputs[0]!, 1, () => k.prod(x!, [...dims], keepdim)),
+});
+
+/** softmax or its logarithm of one row after the other. */
+const softmaxLoop =
+  (logarithm: boolean) =>
+  ({ inputs: [x] }: Signature): PlainKernel => {
+    const width = x!.shape[x!.shape.length - 1] ?? 1;
+    return ([from], [to]) => {
+      const [logits, out] = [from!, to!];
+      for (let row = 0; row < logits.length; row += width) {
+        const { largest, sum } = exponentials(logits, row, width);
+        const shift = largest + Math.log(sum);
+        for (let i = row; i < row + width; i++)
+          out[i] = logarithm ? logits[i]! - shift : Math.exp(logits[i]! - largest) / sum;
+      }
+    };
+  };
+
+/** The largest of a row of logits, and the sum of e to the power of their differences from it. */
+function exponentials(x: HostArray, from: number, count: number): { largest: number; sum: number } {
+  let [largest, sum] = [-Infinity, 0];
+  for (let i = from; i < from + count; i++) largest = Math.max(largest, x[i]!);
+  for (let i = from; i < from + count; i++) sum += Math.exp(x[i]! - largest);
+  return { largest, sum };
+}
+
+/** exp(x) / Σ exp(x) over the last dimension. */
+export const softmax: Op<object> = defineOp({
+  name: "softmax",
+  xla: true,
+  infer: ([x]) => x!,
+  gradient({ grad, outputs: [y] }) {
+    const product = apply(mul, [grad, y!], {});
+    const total = apply(sum, [product], { dims: [y!.ndim - 1], keepdim: true });
+    return [apply(sub, [product, apply(mul, [y!, total], {})], {})];
+  },
+  onnx: (b, inputs) => b.node("Softmax", inputs, { axis: attr.int(-1) }),
+  tensorflow: (b, inputs) => b.node("Softmax", inputs, { T }),
+  tfjs: (k, [x]) => k.softmax(x!),
+  plain: softmaxLoop(false),
+  calls: () => 4,
+  parts: rowwise(1),
+});
+
+/** log(softmax(x)) over the last dimension, without overflow. */
+export const logSoftmax: Op<object> = defineOp({
+  name: "logSoftmax",
+  xla: true,
+  infer: ([x]) => x!,
+  gradient({ grad, outputs: [y] }) {
+    const total = apply(sum, [grad], { dims: [y!.ndim - 1], keepdim: true });
+    return [apply(sub, [grad, apply(mul, [apply(exp, [y!], {}), total], {})], {})];
+  },
+  onnx: (b, inputs) => b.node("LogSoftmax", inputs, { axis: attr.int(-1) }),
+  tensorflow: (b, inputs) => b.node("LogSoftmax", inputs, { T }),
+  tfjs: (k, [x]) => k.logSoftmax(x!),
+  plain: softmaxLoop(true),
+  calls: () => 6,
+  parts: rowwise(1),
+});
+
+function checkTarget(
+  target: number,
+  { ignoreIndex }: { ignoreIndex: number },
+  { inputs }: Pick<Signature, "inputs">,
+): void {
+  if (target === ignoreIndex || (target >= 0 && target < inputs[0]!.shape[1]!)) return;
+  throw new TensorError("index", `Target ${target} is out of bounds.`);
+}
+
+/**
+ * Negative log likelihood of class indices, row by row, straight from logits [N, C]; 0 for rows whose target is
+ * `ignoreIndex`. The second output is the gradient of each row's loss.
+ */
+export const sparseCrossEntropy: Op<{ ignoreIndex: number }> = defineOp<{ ignoreIndex: number }>({
+  name: "sparseCrossEntropy",
+  xla: true,
+  refuses: { input: 1, check: checkTarget },
+  infer: ([x, target]) => [
+    { shape: target!.shape, dtype: "float32" },
+    { shape: x!.shape, dtype: "float32" },
+  ],
+  gradient({ grads: [loss, second], inputs: [x, target], outputs: [, rows], attributes: { ignoreIndex } }) {
+    const { shape } = x!;
+    const column = (t: Tensor): Tensor =>
+      apply(expand, [apply(reshape, [t], { shape: [shape[0]!, 1] })], { shape });
+    const first = loss ? apply(mul, [rows!, column(loss)], {}) : undefined;
+    if (!second) return [first ?? null, null];
+    // The rows are softmax minus the target: their gradient is the softmax's.
+    const ignored = new Tensor(fillValue(ignoreIndex, [], "int64"));
+    const used = apply(cast, [apply(ne, [target!, ignored], {})], { dtype: "float32" });
+    const given = apply(mul, [second, column(used)], {});
+    const share = apply(exp, [apply(logSoftmax, [x!], {})], {});
+    const along = apply(mul, [share, given], {});
+    const total = apply(sum, [along], { dims: [1], keepdim: true });
+    const next = apply(sub, [along, apply(mul, [share, total], {})], {});
+    return [first === undefined ? next : apply(add, [first, next], {}), null];
+  },
+  onnx: TRAINING_ONLY,
+  tensorflow(b, [x, target], { ignoreIndex }, { inputs }) {
+    const n = inputs[1]!.shape[0]!;
+    const index = attr.type("int64");
+    const used = b.node("NotEqual", [target!, scalar(b, ignoreIndex, "int64")], {
+      T: index,
+      incompatible_shape_error: attr.bool(true),
+    });
+    const safe = b.node("SelectV2", [used, target!, scalar(b, 0, "int64")], { T: index });
+    const [loss, rows] = b.nodes("SparseSoftmaxCrossEntropyWithLogits", [x!, safe], { T, Tlabels: index }, 2);
+    const mask = b.node("Cast", [used], { SrcT: attr.type("bool"), DstT: T, Truncate: attr.bool(false) });
+    const column = b.node("Reshape", [mask, vector(b, [n, 1])], { T, Tshape: index });
+    return [b.node("Mul", [loss!, mask], { T }), b.node("Mul", [rows!, column], { T })];
+  },
+  tfjs(k, [x, target], { ignoreIndex }, { inputs }) {
+    const classes = inputs[0]!.shape[1]!;
+    // oneHot has no word for wrong classes.
+    for (const t of target!.dataSync()) checkTarget(t, { ignoreIndex }, { inputs });
+    const used = k.notEqual(target!, k.scalar(ignoreIndex, "int32"));
+    const mask = k.expandDims(k.cast(used, "float32"), 1);
+    const hot = k.mul(k.oneHot(k.where(used, target!, k.zerosLike(target!)) as never, classes), mask);
+    const logs = k.logSoftmax(x!);
+    return [k.neg(k.sum(k.mul(logs, hot), 1)), k.sub(k.mul(k.exp(logs), mask), hot)];
+  },
+  calls: () => 16,
+  plain(signature, attributes) {
+    const classes = signature.inputs[0]!.shape[1]!;
+    return ([x, target], [loss, rows]) => {
+      const [logits, targets, gradient] = [x!, target!, rows!];
+      for (let n = 0, row = 0; n < targets.length; n++, row += classes) {
+        const label = targets[n]!;
+        checkTarget(label, attributes, signature);
+        if (label === attributes.ignoreIndex) {
+          loss![n] = 0;
+          gradient.fill(0, row, row + classes);
+          continue;
+        }
+        const { largest, sum } = exponentials(logits, row, classes);
+        loss![n] = largest + Math.log(sum) - logits[row + label]!;
+        for (let i = row; i < row + classes; i++) gradient[i] = Math.exp(logits[i]! - largest) / sum;
+        gradient[row + label]! -= 1;
+      }
+    };
+  },
+  parts(cuts) {
+    const cut = cuts.find((c) => c !== undefined)!;
+    return cut.dim === 0 ? { inputs: [cut, cut], outputs: [cut, cut] } : undefined;
+  },
+});

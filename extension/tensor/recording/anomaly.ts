@@ -1,0 +1,256 @@
+import type { HostArray } from "../core/dtype.ts";
+import { TensorError } from "../core/errors.ts";
+import type { Node, Storage, Value } from "./graph.ts";
+import { gradientFunction } from "./op.ts";
+import { inspect, inspection, leafData, type Inspector, type Plan } from "../planning/runtime.ts";
+import { scope } from "./scope.ts";
+import { formatShape } from "../core/shape.ts";
+
+/** What is wrong with the values of a tensor: some are no numbers, or too large for one. */
+export type Flaw = "nan" | "inf";
+
+/**
+ * Anomaly detection found a value that is not finite. Nothing of the step was written.
+ */
+export class AnomalyError extends TensorError {
+  /** Stacks of the calls that led to it: of the function that made it, and before those of what it was given. */
+  readonly sites: readonly Error[];
+  /** The parameter or buffer that had such a value before the step already. */
+  readonly storage: Storage | undefined;
+
+  constructor(
+    message: string,
+    {
+      hint,
+      sites = [],
+      module,
+      storage,
+    }: { hint: string; sites?: readonly Error[]; module?: string; storage?: Storage },
+  ) {
+    super("non-finite", message, hint);
+    this.sites = sites;
+    this.storage = storage;
+    if (module !== undefined && module !== "") this.module = module;
+  }
+}
+
+/** Whether every value is checked when it is computed. */
+export function isAnomalyEnabled(): boolean {
+  return inspection.of !== undefined;
+}
+
+/**
+ * PyTorch's `torch.autograd.set_detect_anomaly`: from here on every step is computed op by op, and one that writes a NaN
+ * or an infinity into a parameter, or has one as its loss, throws instead; so does a `backward()` that computes a NaN. The
+ * error names the function that made the first one, its module and the line that called it. Unlike PyTorch's it looks at forward functions too. Slow: for looking for a mistake.
+ */
+export function setDetectAnomaly(on: boolean): void {
+  inspection.of = on ? (plan) => new PlanInspector(plan) : undefined;
+  inspection.backward = on ? inspectGradients : undefined;
+  scope.sites = on;
+}
+
+/** PyTorch's `torch.autograd.detect_anomaly`: {@link setDetectAnomaly} while `body` runs. */
+export function detectAnomaly<T>(body: () => T): T {
+  const before = { ...inspection };
+  const { sites } = scope;
+  setDetectAnomaly(true);
+  const restore = (): void => {
+    Object.assign(inspection, before);
+    scope.sites = sites;
+  };
+  let result: T;
+  try {
+    result = body();
+  } catch (error) {
+    restore();
+    throw error;
+  }
+  if (result instanceof Promise) return result.finally(restore) as T;
+  restore();
+  return result;
+}
+
+/** What is wrong with some values; undefined when nothing is. */
+export function flawOf(data: HostArray): Flaw | undefined {
+  if (!(data instanceof Float32Array)) return undefined;
+  let infinite = false;
+  for (const x of data) {
+    if (x - x === 0) continue;
+    if (Number.isNaN(x)) return "nan";
+    infinite = true;
+  }
+  return infinite ? "inf" : undefined;
+}
+
+/** Flaws of values computed so far: a step may be computed in parts. */
+const flaws = new WeakMap<Value, Flaw>();
+
+/** Looks at what a plan computes, and throws when a step would be spoilt by it. */
+export class PlanInspector implements Inspector {
+  readonly #plan: Plan;
+
+  constructor(plan: Plan) {
+    this.#plan = plan;
+  }
+
+  node(node: Node, read: (value: Value) => HostArray): void {
+    for (const value of node.outputs) {
+      const flaw = value.dtype === "float32" ? flawOf(read(value)) : undefined;
+      if (flaw !== undefined) flaws.set(value, flaw);
+    }
+  }
+
+  /** @throws AnomalyError */
+  done(read: (value: Value) => HostArray): void {
+    const { assigns, requested } = this.#plan;
+    // What is computed without being written is the user's to look at: a mask may well be infinite.
+    if (assigns.length === 0) return;
+    for (const value of [...requested, ...assigns.map((a) => a.value)]) {
+      const flaw = flawed(value);
+      if (flaw !== undefined) throw explained(origin(value), read);
+    }
+  }
+}
+
+/** Looks at gradients that `backward()` has made: as in PyTorch, for NaN. */
+class GradientInspector extends PlanInspector {
+  readonly #gradients: readonly Value[];
+
+  constructor(plan: Plan) {
+    super(plan);
+    this.#gradients = plan.requested;
+  }
+
+  /** @throws AnomalyError */
+  override done(read: (value: Value) => HostArray): void {
+    for (const value of this.#gradients) if (flawed(value) === "nan") throw explained(origin(value), read);
+  }
+}
+
+/** @throws AnomalyError when one of them has a NaN */
+function inspectGradients(gradients: readonly Value[]): void {
+  inspect(gradients, (plan) => new GradientInspector(plan));
+}
+
+/** The flaw of a value: of a leaf, whatever its data says. */
+function flawed(value: Value): Flaw | undefined {
+  if (value.dtype !== "float32") return undefined;
+  const leaf = value.producer;
+  if (leaf.kind === "node") return flaws.get(value);
+  if (leaf.kind === "random") return undefined;
+  // A parameter's value from before an update is gone; what was computed from it was checked then.
+  if (leaf.kind === "state" && leaf.version !== leaf.storage.version) return undefined;
+  return flawOf(leafData(value));
+}
+
+/** Where a flawed value comes from: the function that made it of sound ones, or the leaf that it is. */
+function origin(value: Value): Value {
+  const { producer } = value;
+  if (producer.kind !== "node") return value;
+  const inputs = producer.inputs.map((input) => ({ input, flaw: flawed(input) }));
+  const nan = inputs.find(({ flaw }) => flaw === "nan");
+  if (nan !== undefined) return origin(nan.input);
+  for (const { input, flaw } of inputs) {
+    if (flaw === undefined) continue;
+    const first = origin(input);
+    // An infinity that the program itself put there, such as a mask's, is sound: a NaN made of it is not.
+    if (first.producer.kind === "node" || flaws.get(value) === "inf") return first;
+  }
+  return value;
+}
+
+/** Functions with a hint of their own. */
+const HINTS: readonly [ops: ReadonlySet<string>, hint: string][] = [
+  [
+    new Set([
+      "log",
+      "log1p",
+      "div",
+      "reciprocal",
+      "rsqrt",
+      "sqrt",
+      "pow",
+      "norm",
+      "acos",
+      "asin",
+      "acosh",
+      "atanh",
+    ]),
+    "keep what it is given away from 0 and within its domain: x.clamp({ min: 1e-8 }), log(x + 1e-8); or take a loss that does (CrossEntropyLoss, BCEWithLogitsLoss)",
+  ],
+  [
+    new Set(["exp", "expm1", "sinh", "cosh"]),
+    "exp overflows above 88: use softmax, logSoftmax or logsumexp, which subtract the maximum, or clamp what it is given",
+  ],
+  [
+    new Set(["softmax", "logSoftmax"]),
+    "a row that is masked completely has no softmax: leave one value in it",
+  ],
+];
+const GROWN =
+  "values have grown without bound: try a smaller learning rate, gradientClipVal: 1, or normalised inputs";
+
+function explained(value: Value, read: (value: Value) => HostArray): AnomalyError {
+  const { producer } = value;
+  if (producer.kind === "node") return explainedNode(producer, flaws.get(value)!, read);
+  const flaw = flawed(value);
+  const what = flaw === "nan" ? "NaN values" : "infinite values";
+  if (producer.kind === "state")
+    return new AnomalyError(
+      `a parameter or buffer of ${formatShape(value.shape)} had ${what} before the step`,
+      {
+        hint: GROWN,
+        storage: producer.storage,
+      },
+    );
+  return new AnomalyError(`an input of ${formatShape(value.shape)} has ${what}`, {
+    hint: "look for missing values in the data, and for divisions by a standard deviation of 0 where it is normalised",
+  });
+}
+
+function explainedNode(node: Node, flaw: Flaw, read: (value: Value) => HostArray): AnomalyError {
+  const { forward } = node;
+  const name = forward === undefined ? node.op.name : gradientFunction(forward.op);
+  const given = node.inputs.flatMap((input) => {
+    const range = input.dtype === "float32" ? rangeOf(input, read) : undefined;
+    return range === undefined ? [] : [`${formatShape(input.shape)} from ${range}`];
+  });
+  const of = given.length === 0 ? "" : `, given values of ${given.slice(0, 3).join(" and ")}`;
+  const own = HINTS.find(([ops]) => ops.has((forward ?? node).op.name) || ops.has(node.op.name));
+  return new AnomalyError(`Function '${name}' returned ${flaw} values${of}`, {
+    hint: own?.[1] ?? GROWN,
+    module: (forward ?? node).module,
+    sites: sitesOf(forward ?? node),
+  });
+}
+
+/** How far back to look for a call of the user's: a loss has several functions, none of which is. */
+const DEPTH = 16;
+
+function sitesOf(node: Node): Error[] {
+  const sites: Error[] = [];
+  for (let one: Node | undefined = node, i = 0; one !== undefined && i < DEPTH; i++) {
+    if (one.site !== undefined) sites.push(one.site);
+    one = one.inputs.map(({ producer }) => producer).find((producer) => producer.kind === "node");
+  }
+  return sites;
+}
+
+function rangeOf(value: Value, read: (value: Value) => HostArray): string | undefined {
+  let data: HostArray;
+  try {
+    data = value.producer.kind === "node" && value.data === undefined ? read(value) : leafData(value);
+  } catch {
+    // Computed in an earlier part of the step, and not kept.
+    return undefined;
+  }
+  if (data.length === 0) return undefined;
+  let [low, high] = [Infinity, -Infinity];
+  for (const x of data) {
+    if (x < low) low = x;
+    if (x > high) high = x;
+  }
+  const text = (x: number): string => String(Number(x.toPrecision(4)));
+  return `${text(low)} to ${text(high)}`;
+}

@@ -1,0 +1,68 @@
+import { TensorError } from "../core/errors.ts";
+import { isList, Node, scalarValue, type GradientEdge, type Value } from "./graph.ts";
+import type { Meta, Op } from "./op.ts";
+import { scope } from "./scope.ts";
+import { Tensor } from "../core/tensor.ts";
+import { trace } from "./trace.ts";
+
+// Everything here runs for every op of every step: plain loops, and no array that isn't kept.
+
+/** Records an op that has several outputs. Shapes and dtypes are checked now, at the user's line. */
+export function applyAll<A extends object>(op: Op<A>, inputs: readonly Tensor[], attributes: A): Tensor[] {
+  const node = record(op, inputs, attributes);
+  return node.outputs.map((_, index) => output(node, index));
+}
+
+/** Records an op of one output. */
+export function apply<A extends object>(op: Op<A>, inputs: readonly Tensor[], attributes: A): Tensor {
+  return output(record(op, inputs, attributes), 0);
+}
+
+function output(node: Node, index: number): Tensor {
+  const value = node.outputs[index]!;
+  return node.edges !== undefined && value.dtype === "float32"
+    ? new Tensor(value, { node, index, name: undefined, leaf: undefined })
+    : new Tensor(value);
+}
+
+function record<A extends object>(op: Op<A>, inputs: readonly Tensor[], attributes: A): Node {
+  const values: Value[] = [];
+  for (const t of inputs) {
+    const { value } = t;
+    // A state that is passed on from step to step must not hold on to the graphs of all steps before.
+    values.push(value.leaf === undefined || t.edge !== undefined ? value : (value.leaf ??= value.parted()));
+  }
+  const outputs = infer(op, values, attributes);
+  let edges: (GradientEdge | undefined)[] | undefined;
+  if (scope.gradients && hasFloat(outputs)) {
+    for (const t of inputs) {
+      if (t.edge === undefined) continue;
+      edges = [];
+      for (const each of inputs) edges.push(each.edge);
+      break;
+    }
+  }
+  const node = new Node(op, attributes, values, outputs, edges);
+  trace(node);
+  return node;
+}
+
+const hasFloat = (outputs: Meta | readonly Meta[]): boolean =>
+  isList(outputs) ? outputs.some((m) => m.dtype === "float32") : outputs.dtype === "float32";
+
+function infer<A extends object>(op: Op<A>, values: readonly Value[], attributes: A): Meta | readonly Meta[] {
+  try {
+    return op.infer(values, attributes);
+  } catch (error) {
+    if (error instanceof TensorError) {
+      error.op ??= op.name;
+      if (scope.path !== "") error.module ??= scope.path;
+    }
+    throw error;
+  }
+}
+
+/** A number as a 0-d tensor. Varying ones are inputs of a compiled graph: learning rates, step counts. */
+export function scalarTensor(value: number, varying = false, later?: (steps: number) => number): Tensor {
+  return new Tensor(scalarValue(value, "float32", varying, later));
+}

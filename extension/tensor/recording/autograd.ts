@@ -1,0 +1,373 @@
+import { apply } from "./apply.ts";
+import { anyCustomGradients, customGradient } from "../differentiation/customGradients.ts";
+import { internal, TensorError } from "../core/errors.ts";
+import { noteGradient } from "./gradients.ts";
+import { fillValue, type GradientEdge, type Node } from "./graph.ts";
+import { anyHooks, visitAccumulated, visitLeaf, visitNode } from "./gradientHooks.ts";
+import type { GradientRule } from "./op.ts";
+import { add } from "../ops/elementwise/elementwise.ts";
+import { sumTo } from "../ops/movement/movement.ts";
+import { inspection, observe } from "../planning/runtime.ts";
+import { hidden, scope, withGradients } from "./scope.ts";
+import { formatSize, sameShape } from "../core/shape.ts";
+import { isNamed } from "../signatures/bind.ts";
+import { Tensor } from "../core/tensor.ts";
+import { noteBackward, repeatBackward, traced } from "./trace.ts";
+
+export interface BackwardOptions {
+  /** Records the gradients themselves, so that they can be differentiated again. */
+  createGraph?: boolean;
+  /** Accepted for PyTorch's sake: graphs are never freed early here. */
+  retainGraph?: boolean;
+  /** Adds to the `.grad` of these tensors only; by default to that of every leaf. */
+  inputs?: Several | null;
+}
+
+type Several = Tensor | readonly Tensor[];
+
+const several = (x: Several): readonly Tensor[] => (x instanceof Tensor ? [x] : x);
+
+/**
+ * Adds the gradient of `root` with respect to every leaf that requires one to that leaf's `.grad`.
+ * @param gradient of shape `root.shape`; may be left out for a scalar
+ * @throws TensorError "element 0 of tensors does not require grad and does not have a grad_fn"
+ * @throws TensorError "grad can be implicitly created only for scalar outputs"
+ */
+export function backward(root: Tensor, gradient?: Tensor, options: BackwardOptions = {}): void {
+  if (options.inputs != null) return backwardAll([root], { ...options, gradTensors: [gradient ?? null] });
+  observe(root.value);
+  const createGraph = options.createGraph ?? false;
+  const start = traced();
+  // What hooks see and do is the user's: such a backward is recorded each time.
+  const plain =
+    gradient === undefined &&
+    !createGraph &&
+    !anyHooks() &&
+    !anyCustomGradients() &&
+    inspection.of === undefined;
+  const run = (): Map<Tensor, Tensor> => propagate([root], [gradient], createGraph);
+  if (plain && repeatBackward(root.value, run)) return;
+  const leaves = run();
+  inspection.backward?.(Array.from(leaves.values(), ({ value }) => value));
+  const first = [...leaves.keys()].every((leaf) => leaf.ownGrad === null);
+  accumulateAll(leaves, createGraph);
+  if (plain && first)
+    noteBackward(
+      start,
+      root.value,
+      [...leaves].map(([leaf, grad]) => [leaf, grad.value] as const),
+    );
+}
+
+/**
+ * PyTorch's AccumulateGrad: a leaf has a gradient of its own, which later ones are added to in place. One that can be
+ * differentiated again is a new tensor.
+ */
+function accumulate(leaf: Tensor, grad: Tensor, createGraph: boolean): void {
+  const before = leaf.ownGrad;
+  if (before === null) leaf.grad = new Tensor(grad.value, createGraph ? grad.edge : undefined);
+  else if (createGraph) leaf.grad = apply(add, [before, grad], {});
+  else before.write(apply(add, [before, grad], {}));
+  // No step makes use of the gradient of an input: it is the program's to read.
+  if (leaf.storage === undefined) leaf.ownGrad!.value.visible = true;
+  else noteGradient(leaf);
+}
+
+function accumulateAll(gradients: Iterable<readonly [Tensor, Tensor]>, createGraph: boolean): void {
+  hidden(() =>
+    withGradients(createGraph, () => {
+      for (const [leaf, grad] of gradients) {
+        accumulate(leaf, grad, createGraph);
+        visitAccumulated(leaf);
+      }
+    }),
+  );
+}
+
+/** What {@link backwardAll} takes by name. */
+export interface BackwardAllOptions extends BackwardOptions {
+  /** The gradients of the tensors; may be left out for tensors of one element. */
+  gradTensors?: Tensor | readonly (Tensor | null)[] | null;
+}
+
+/**
+ * Adds the gradients of several tensors with respect to every leaf that requires one, or to `inputs`, to their `.grad`:
+ * PyTorch's `torch.autograd.backward`.
+ * @throws TensorError "grad can be implicitly created only for scalar outputs"
+ */
+export function backwardAll(
+  tensors: Several,
+  gradTensors?: BackwardAllOptions["gradTensors"],
+  retainGraph?: boolean | null,
+  createGraph?: boolean,
+): void;
+export function backwardAll(tensors: Several, options?: BackwardAllOptions): void;
+export function backwardAll(
+  tensors: Several,
+  gradTensors: BackwardAllOptions["gradTensors"],
+  options: BackwardAllOptions,
+): void;
+export function backwardAll(tensors: Several, ...rest: readonly unknown[]): void {
+  const last = rest.at(-1);
+  const named = isNamed(last) ? (last as BackwardAllOptions) : {};
+  const [seeds = named.gradTensors, , byPlace] = (isNamed(last) ? rest.slice(0, -1) : rest) as [
+    BackwardAllOptions["gradTensors"],
+    unknown,
+    boolean | undefined,
+  ];
+  const { createGraph = byPlace ?? false, inputs } = named;
+  const roots = several(tensors);
+  const given = seeds instanceof Tensor ? [seeds] : (seeds ?? []);
+  if (inputs != null && several(inputs).length === 0)
+    throw new TensorError("autograd", "`inputs` argument to `backward()` cannot be empty.");
+  for (const root of roots) observe(root.value);
+  const wanted = inputs == null ? undefined : new Set(several(inputs));
+  const found = propagate(
+    roots,
+    roots.map((_, i) => given[i] ?? undefined),
+    createGraph,
+    wanted && [...wanted],
+  );
+  inspection.backward?.(Array.from(found.values(), ({ value }) => value));
+  accumulateAll(wanted === undefined ? found : [...found].filter(([x]) => wanted.has(x)), createGraph);
+}
+
+/** What {@link grad} takes by name. */
+export interface GradOptions extends Omit<BackwardOptions, "inputs"> {
+  /** The gradients of the outputs; may be left out for outputs of one element. */
+  gradOutputs?: Tensor | readonly (Tensor | null)[] | null;
+  /** Answer null for an input that the outputs don't depend on. */
+  allowUnused?: boolean;
+  /** Answer zeros for such an input. */
+  materializeGrads?: boolean;
+  /** @deprecated PyTorch ignores it too. */
+  onlyInputs?: boolean;
+}
+
+/** Options with which every input has a gradient. */
+type Complete = (GradOptions & { allowUnused?: false }) | (GradOptions & { materializeGrads: true });
+
+/** All arguments of {@link grad} by name. */
+type Named<Options> = Options & { outputs: Several; inputs: Several };
+
+/**
+ * Returns the gradients of `outputs` with respect to `inputs`, without touching `.grad`.
+ * @throws TensorError "One of the differentiated Tensors appears to not have been used in the graph." unless allowUnused
+ */
+export function grad(outputs: Several, inputs: Several, options?: Complete): Tensor[];
+export function grad(
+  outputs: Several,
+  inputs: Several,
+  gradOutputs: GradOptions["gradOutputs"],
+  options?: Complete,
+): Tensor[];
+export function grad(named: Named<Complete>): Tensor[];
+export function grad(
+  outputs: Several,
+  inputs: Several,
+  options: GradOptions | GradOptions["gradOutputs"],
+  more?: GradOptions,
+): (Tensor | null)[];
+export function grad(named: Named<GradOptions>): (Tensor | null)[];
+export function grad(...args: unknown[]): (Tensor | null)[] {
+  const { outputs, inputs, ...options } = namedArguments(args);
+  const roots = several(outputs);
+  const wanted = several(inputs);
+  const seeds = options.gradOutputs instanceof Tensor ? [options.gradOutputs] : (options.gradOutputs ?? []);
+  const zeros = options.materializeGrads === true;
+  const found = propagate(
+    roots,
+    roots.map((_, i) => seeds[i] ?? undefined),
+    options.createGraph ?? false,
+    wanted,
+  );
+  inspection.backward?.(Array.from(found.values(), ({ value }) => value));
+  return wanted.map((t) => {
+    const g = found.get(t);
+    if (g === undefined && zeros) return new Tensor(fillValue(0, t.shape, t.dtype));
+    if (g === undefined && options.allowUnused !== true) {
+      throw new TensorError(
+        "autograd",
+        "One of the differentiated Tensors appears to not have been used in the graph. Set allow_unused=True if this is the desired behavior.",
+      );
+    }
+    // The user's to hold, unlike what lies between.
+    if (g !== undefined && scope.depth === 0) g.value.visible = true;
+    return g ?? null;
+  });
+}
+
+/** The arguments of {@link grad} by name. */
+function namedArguments(args: readonly unknown[]): Named<GradOptions> {
+  const isOptions = (x: unknown): x is object =>
+    typeof x === "object" && x !== null && !Array.isArray(x) && !(x instanceof Tensor);
+  const named: object = Object.assign({}, ...args.filter(isOptions));
+  const [outputs, inputs, gradOutputs] = args.filter((x) => !isOptions(x));
+  return {
+    ...(outputs === undefined ? {} : { outputs, inputs, gradOutputs }),
+    ...named,
+  } as Named<GradOptions>;
+}
+
+/** Nodes at which a walk ends, with the gradients that have arrived there; none at first. */
+type Border = Map<Node, (Tensor | null)[]>;
+
+/**
+ * @internal Gradients of `roots` that arrive at edges, beyond which nothing is visited: those of a part of the graph. No
+ * hook of a leaf sees them.
+ */
+export function gradientsAt(
+  edges: readonly GradientEdge[],
+  roots: readonly Tensor[],
+  seeds: readonly Tensor[],
+  createGraph: boolean,
+): (Tensor | null)[] {
+  const border: Border = new Map(edges.flatMap(({ node }) => (node === undefined ? [] : [[node, []]])));
+  const leaves = propagate(roots, seeds, createGraph, [], border);
+  return edges.map((e) => (e.node === undefined ? leaves.get(e.leaf) : border.get(e.node)![e.index]) ?? null);
+}
+
+/** Walks the graph from the roots back and answers the gradient of every leaf (and of every tensor in `wanted`). */
+function propagate(
+  roots: readonly Tensor[],
+  seeds: readonly (Tensor | undefined)[],
+  createGraph: boolean,
+  wanted: readonly Tensor[] = [],
+  border?: Border,
+): Map<Tensor, Tensor> {
+  const pending = border ?? new Map<Node, (Tensor | null)[]>();
+  const ends = border === undefined ? undefined : [...border.keys()];
+  const result = new Map<Tensor, Tensor>();
+  const plus = (a: Tensor | null | undefined, b: Tensor): Tensor => (a ? apply(add, [a, b], {}) : b);
+  const deliver = (edge: NonNullable<Tensor["edge"]>, g: Tensor): void => {
+    if (edge.leaf !== undefined) {
+      result.set(edge.leaf, plus(result.get(edge.leaf), g));
+      return;
+    }
+    let slots = pending.get(edge.node);
+    if (!slots?.length) pending.set(edge.node, (slots = edge.node.outputs.map(() => null)));
+    slots[edge.index] = plus(slots[edge.index], g);
+  };
+  return hidden(() =>
+    withGradients(createGraph, () => {
+      roots.forEach((root, i) => {
+        if (root.edge === undefined) {
+          throw new TensorError(
+            "autograd",
+            `element ${i} of tensors does not require grad and does not have a grad_fn`,
+          );
+        }
+        deliver(root.edge, seedFor(root, seeds[i]));
+      });
+      for (const node of topological(roots, ends)) {
+        const grads = pending.get(node);
+        if (grads === undefined) continue;
+        visitNode(node, grads);
+        for (const t of wanted) {
+          const e = t.edge;
+          const g = e?.node === node ? grads[e.index] : undefined;
+          if (g) result.set(t, g);
+        }
+        const edges = node.edges!;
+        const inputGrads = gradients(node, grads);
+        for (let i = 0; i < edges.length; i++) {
+          const edge = edges[i];
+          const g = inputGrads[i];
+          if (edge !== undefined && g) deliver(edge, checked(node, i, g));
+        }
+        pending.delete(node);
+      }
+      if (border !== undefined) return result;
+      for (const [leaf, grad] of result)
+        if (leaf.edge?.leaf === leaf) result.set(leaf, visitLeaf(leaf, grad));
+      return result;
+    }),
+  );
+}
+
+function seedFor(root: Tensor, seed: Tensor | undefined): Tensor {
+  if (seed !== undefined) {
+    if (!sameShape(seed.shape, root.shape)) {
+      throw new TensorError(
+        "shape",
+        `Mismatch in shape: grad_output[0] has a shape of ${formatSize(seed.shape)} and output[0] has a shape of ${formatSize(root.shape)}.`,
+      );
+    }
+    return seed;
+  }
+  if (root.numel() !== 1) {
+    throw new TensorError("autograd", "grad can be implicitly created only for scalar outputs");
+  }
+  return new Tensor(fillValue(1, root.shape, root.dtype));
+}
+
+function gradients(node: Node, grads: readonly (Tensor | null)[]): readonly (Tensor | null)[] {
+  const rule = (customGradient(node) ?? node.op.gradient) as GradientRule<object> | { none: string };
+  if (typeof rule !== "function") {
+    throw new TensorError("autograd", `derivative for ${node.op.name} is not implemented: ${rule.none}`);
+  }
+  if (scope.sites) scope.forward = node;
+  try {
+    return applied(rule, node, grads);
+  } finally {
+    scope.forward = undefined;
+  }
+}
+
+function applied(
+  rule: GradientRule<object>,
+  node: Node,
+  grads: readonly (Tensor | null)[],
+): readonly (Tensor | null)[] {
+  const edges = node.edges!;
+  const grad = grads[0] ?? new Tensor(fillValue(0, node.outputs[0]!.shape, "float32"));
+  const result = rule({
+    inputs: node.inputs.map((v, i) => new Tensor(v, edges[i])),
+    outputs: node.outputs.map(
+      (v, index) => new Tensor(v, v.dtype === "float32" ? { node, index } : undefined),
+    ),
+    grad,
+    grads,
+    attributes: node.attributes,
+    needs: edges.map((e) => e !== undefined),
+  });
+  if (result.length !== node.inputs.length) {
+    internal(`gradient of ${node.op.name} has ${result.length} parts for ${node.inputs.length} inputs`);
+  }
+  return result;
+}
+
+/** The one place where gradients of broadcast inputs are summed back to the input's shape. */
+function checked(node: Node, index: number, g: Tensor): Tensor {
+  const input = node.inputs[index]!;
+  if (g.dtype !== "float32") internal(`gradient ${index} of ${node.op.name} is ${g.dtype}`);
+  return sameShape(g.shape, input.shape) ? g : sumTo(g, input.shape);
+}
+
+/** Nodes between the roots and the leaves that require gradients, each after all that use it. */
+function topological(roots: readonly Tensor[], ends: readonly Node[] = []): Node[] {
+  const order: Node[] = [];
+  const state = new Map<Node, number>();
+  for (const node of ends) state.set(node, -1);
+  const stack: Node[] = [];
+  for (const root of roots) if (root.edge?.node && !state.has(root.edge.node)) stack.push(root.edge.node);
+  while (stack.length > 0) {
+    const node = stack[stack.length - 1]!;
+    const next = state.get(node) ?? 0;
+    const edges = node.edges!;
+    if (next === edges.length) {
+      stack.pop();
+      if (next >= 0) order.push(node);
+      state.set(node, -1);
+      continue;
+    }
+    if (next < 0) {
+      stack.pop();
+      continue;
+    }
+    state.set(node, next + 1);
+    const child = edges[next]?.node;
+    if (child !== undefined && !state.has(child)) stack.push(child);
+  }
+  return order.reverse();
+}

@@ -1,0 +1,161 @@
+// Functions of the user's that see gradients on their way back.
+import { apply } from "./apply.ts";
+import { TensorError } from "../core/errors.ts";
+import { fillValue, type Node } from "./graph.ts";
+import { add } from "../ops/elementwise/elementwise.ts";
+import { observe } from "../planning/runtime.ts";
+import { scope, withGradients } from "./scope.ts";
+import { Tensor } from "../core/tensor.ts";
+
+/** Sees the gradient of a tensor; anything but undefined that it returns replaces it. */
+export type TensorHook = (grad: Tensor) => Tensor | void;
+
+/** Sees the gradients of all outputs of a node, and may replace them. */
+export type NodeHook = (grads: (Tensor | null)[]) => void;
+
+/** Takes back what made it. */
+interface Handle {
+  remove(): void;
+}
+
+/** What waits for gradients. Beside the graph, since hardly any node or leaf has some of it. */
+const nodes = new WeakMap<Node, readonly NodeHook[]>();
+const retained = new WeakMap<Node, readonly Tensor[]>();
+const leaves = new WeakMap<Tensor, readonly TensorHook[]>();
+const accumulated = new WeakMap<Tensor, readonly ((leaf: Tensor) => void)[]>();
+
+/** Hooks that were not removed. Those of nodes count for as long as the process runs. */
+let registered = 0;
+
+/** Whether some hook may see the gradients of a graph. */
+export const anyHooks = (): boolean => registered > 0;
+
+/** Adds to a list, which is replaced and not changed: a hook may remove itself while it runs. */
+function listed<K extends object, T>(map: WeakMap<K, readonly T[]>, key: K, item: T): Handle {
+  map.set(key, [...(map.get(key) ?? []), item]);
+  registered++;
+  let removed = false;
+  return {
+    remove() {
+      if (removed) return;
+      removed = true;
+      registered--;
+      map.set(
+        key,
+        map.get(key)!.filter((other) => other !== item),
+      );
+    },
+  };
+}
+
+/** Runs `hook` whenever the gradients of a node's outputs are complete. */
+export function hookGradients(node: Node, hook: NodeHook): Handle {
+  return listed(nodes, node, hook);
+}
+
+/** @internal The gradients of a node's outputs are complete: runs what waits for them. */
+export function visitNode(node: Node, grads: (Tensor | null)[]): void {
+  for (const hook of nodes.get(node) ?? []) hook(grads);
+  for (const tensor of retained.get(node) ?? []) {
+    // A view follows its base now.
+    const edge = tensor.requiresGrad ? tensor.edge : undefined;
+    const grad = edge?.node === node ? grads[edge.index] : undefined;
+    if (!grad) continue;
+    const before = tensor.ownGrad;
+    const sum = before === null ? grad : apply(add, [before, grad], {});
+    observe(sum.value);
+    tensor.grad = before === null ? new Tensor(grad.value, scope.gradients ? grad.edge : undefined) : sum;
+  }
+}
+
+/** @internal The gradient of a leaf, as its hooks leave it. */
+export function visitLeaf(leaf: Tensor, grad: Tensor): Tensor {
+  let current = grad;
+  for (const hook of leaves.get(leaf) ?? []) current = visited(hook, current);
+  return current;
+}
+
+/** @internal A leaf's gradient was added to its `.grad`. */
+export function visitAccumulated(leaf: Tensor): void {
+  for (const hook of accumulated.get(leaf) ?? []) shown(() => hook(leaf));
+}
+
+/** The user's code inside backward: what it keeps is computed with the step. */
+function visited(hook: TensorHook, grad: Tensor): Tensor {
+  return shown(() => {
+    observe(grad.value);
+    return hook(grad) ?? grad;
+  });
+}
+
+/** Runs the user's own code in the middle of the library's. */
+export function shown<T>(body: () => T): T {
+  const { depth, hidden } = scope;
+  Object.assign(scope, { depth: 0, hidden: 0 });
+  try {
+    return body();
+  } finally {
+    Object.assign(scope, { depth, hidden });
+  }
+}
+
+/**
+ * Runs `hook` with the gradient of this tensor each time that `backward()` computes it, before it goes further.
+ * @throws TensorError "cannot register a hook on a tensor that doesn't require gradient"
+ */
+export function registerHook(input: Tensor, hook: TensorHook): Handle {
+  if (!input.requiresGrad) {
+    throw new TensorError("autograd", "cannot register a hook on a tensor that doesn't require gradient");
+  }
+  const edge = input.edge!;
+  if (edge.leaf !== undefined) return listed(leaves, edge.leaf, hook);
+  const { index } = edge;
+  return hookGradients(edge.node, (grads) => {
+    const grad = grads[index];
+    if (grad) grads[index] = visited(hook, grad);
+  });
+}
+
+/** PyTorch's `zero_grad`: forgets the gradients of tensors, or makes those that are there zeros, in place. */
+export function zeroGradients(tensors: Iterable<Tensor>, setToNone: boolean | { setToNone?: boolean }): void {
+  const forget = typeof setToNone === "object" ? (setToNone.setToNone ?? true) : setToNone;
+  for (const tensor of tensors) {
+    const grad = tensor.ownGrad;
+    if (forget) tensor.grad = null;
+    else if (grad !== null) {
+      grad.edge = undefined;
+      withGradients(false, () => grad.write(new Tensor(fillValue(0, grad.shape, grad.dtype))));
+    }
+  }
+}
+
+/**
+ * Runs `hook` with this leaf each time that `backward()` has added to its `.grad`.
+ * @throws TensorError "post accumulate grad hooks cannot be registered on non-leaf tensors"
+ */
+export function registerPostAccumulateGradHook(input: Tensor, hook: (parameter: Tensor) => void): Handle {
+  if (!input.requiresGrad) {
+    throw new TensorError("autograd", "cannot register a hook on a tensor that doesn't require gradient");
+  }
+  if (!input.isLeaf) {
+    throw new TensorError("autograd", "post accumulate grad hooks cannot be registered on non-leaf tensors");
+  }
+  return listed(accumulated, input, hook);
+}
+
+/**
+ * Has `backward()` keep the gradient of a tensor that is no leaf in its `.grad`: of the value it has then, when in-place
+ * functions have changed it.
+ * @throws TensorError "can't retain_grad on Tensor that has requires_grad=False"
+ */
+export function retainGrad(input: Tensor): void {
+  if (!input.requiresGrad) {
+    throw new TensorError("autograd", "can't retain_grad on Tensor that has requires_grad=False");
+  }
+  if (input.isLeaf || input.retainsGrad) return;
+  input.moved = () => {
+    const node = input.edge?.node;
+    if (node !== undefined && retained.get(node)?.includes(input) !== true) listed(retained, node, input);
+  };
+  input.moved();
+}

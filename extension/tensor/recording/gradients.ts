@@ -1,0 +1,208 @@
+// Gradients that a program can still reach when a step overwrites what they depend on: the `.grad` of a leaf, and those
+// that it has taken from there. PyTorch computes them in `backward()`, and so keeps them.
+import type { Node, Storage, Value } from "./graph.ts";
+import type { Tensor } from "../core/tensor.ts";
+
+/** A gradient that the executor keeps beyond its step, without bringing it to the host. */
+interface Kept {
+  readonly value: Value;
+  /** Weak from the second step on: a gradient must not keep a model that the program has dropped. */
+  readonly leaf: Tensor | WeakRef<Tensor> | undefined;
+  /** The tensor that was this leaf's `.grad`. */
+  readonly gradient: Tensor | undefined;
+}
+
+/** What keeps gradients: an executor. */
+interface Keeper {
+  /** Whether the value stays readable until {@link release}. */
+  holds?(value: Value): boolean;
+  release?(value: Value): void;
+}
+
+/** Leaves that live from step to step, and have got a gradient that is not computed yet. */
+let graded = new Set<Tensor>();
+/** Gradients that the program has read from a leaf before they were computed. */
+let taken = new Set<Tensor>();
+/** All that it has read from a leaf: it may hold them after the leaf has another. */
+const held = new WeakSet<Tensor>();
+let kept: readonly Kept[] = [];
+let keptValues: Set<Value> | undefined;
+
+/** Notes that `backward()` has given a leaf a gradient. */
+export function noteGradient(leaf: Tensor): void {
+  graded.add(leaf);
+}
+
+/** Notes that the program has got hold of a gradient. */
+export function take(gradient: Tensor): void {
+  if (held.has(gradient)) return;
+  held.add(gradient);
+  if (gradient.still?.ready === false) taken.add(gradient);
+}
+
+/** Whether the executor will forget a value at the next step. */
+export function isTransient(value: Value): boolean {
+  if (value.data !== undefined || value.read === undefined || kept.length === 0) return false;
+  keptValues ??= new Set(kept.map((one) => one.value));
+  return keptValues.has(value);
+}
+
+/** Gradients to be kept with a step, and what those that are left pending are to be computed from. */
+export class Reached {
+  readonly keep: Kept[] = [];
+  private readonly pending = { graded: new Set<Tensor>(), taken: new Set<Tensor>() };
+  private readonly needed = new Set<Value>();
+  private readonly written: ReadonlySet<Tensor>;
+
+  /**
+   * @param all whether the gradients of what is written are kept, and those that the program has taken
+   * @param computed values that the step computes anyway
+   */
+  constructor(written: ReadonlySet<Tensor>, all: boolean, computed: () => Iterable<Value>) {
+    this.written = written;
+    if (all)
+      for (const leaf of written) {
+        const gradient = leaf.ownGrad;
+        const value = gradient?.value;
+        if (gradient === null || value?.producer.kind !== "node" || value.ready) continue;
+        this.keep.push({ leaf, gradient, value });
+      }
+    const left = [...graded].filter((leaf) => !written.has(leaf) && isPending(leaf.ownGrad));
+    const loose = all ? [...taken].filter(isPending) : [];
+    if (left.length + loose.length > 0) this.divide(left, loose, new Set(computed()));
+  }
+
+  /** The values to be kept. */
+  get values(): Value[] {
+    return this.keep.map(({ value }) => value);
+  }
+
+  /** Keeps gradients that couldn't be computed any more after the step. */
+  private divide(left: readonly Tensor[], loose: readonly Tensor[], computed: Set<Value>): void {
+    const storages = new Set<Storage>();
+    for (const { storage } of this.written) if (storage !== undefined) storages.add(storage);
+    for (const { value } of this.keep) computed.add(value);
+    const lost = dependents(storages, computed, this.needed);
+    for (const leaf of left) {
+      const gradient = leaf.ownGrad!;
+      const { value } = gradient;
+      if (lost(value)) this.keep.push({ leaf, gradient, value });
+      else this.pending.graded.add(leaf);
+    }
+    for (const gradient of loose) {
+      const { value } = gradient;
+      if (computed.has(value)) continue;
+      if (lost(value)) this.keep.push({ leaf: undefined, gradient, value });
+      else this.pending.taken.add(gradient);
+    }
+  }
+
+  /**
+   * Has the executor forget the gradients of the step before that the program can't reach any more.
+   * @param used values that the step under way reads
+   * @returns whether the program has read some of them since
+   */
+  releaseOthers(used: ReadonlySet<Value>, keeper: Keeper, released: () => never): boolean {
+    let read = false;
+    const stay: Kept[] = [];
+    for (const one of kept) {
+      const { value } = one;
+      const leaf = one.leaf instanceof WeakRef ? one.leaf.deref() : one.leaf;
+      const current = leaf?.ownGrad;
+      const reached = current?.still === value;
+      if (value.data !== undefined) read = true;
+      else if (used.has(value)) {
+        value.data = value.read!();
+        read = true;
+      } else if (this.needed.has(value) && keeper.holds?.(value) === true) {
+        stay.push(one);
+        continue;
+      } else if (this.needed.has(value) || this.isHeld(one.gradient ?? current, value)) {
+        value.data = value.read!();
+      } else if (reached && leaf !== undefined) {
+        read ||= this.written.has(leaf);
+        if (keeper.holds?.(value) === true) {
+          current.part();
+          stay.push({ value: current.value, leaf: new WeakRef(leaf), gradient: undefined });
+          continue;
+        }
+        value.data = value.read!();
+      } else {
+        keeper.release?.(value);
+        value.read = released;
+        continue;
+      }
+      keeper.release?.(value);
+    }
+    kept = stay;
+    keptValues = undefined;
+    return read;
+  }
+
+  private isHeld(gradient: Tensor | null | undefined, value: Value): boolean {
+    return gradient != null && held.has(gradient) && gradient.still === value;
+  }
+
+  /** The step was computed. */
+  done(): void {
+    kept = [...kept, ...this.keep];
+    keptValues = undefined;
+    graded = this.pending.graded;
+    taken = this.pending.taken;
+  }
+}
+
+const isPending = (gradient: Tensor | null): boolean => {
+  if (gradient === null) return false;
+  const { value } = gradient;
+  return !value.ready && value.producer.kind === "node";
+};
+
+/** Forgets what waits to be computed. */
+export function forgetGradients(): void {
+  graded = new Set();
+  taken = new Set();
+}
+
+/**
+ * Answers whether a pending value depends on what is written now, other than through values that are computed before.
+ * @param needed gets the values that pending ones read and that the executor would forget
+ */
+function dependents(
+  written: ReadonlySet<Storage>,
+  computed: ReadonlySet<Value>,
+  needed: Set<Value>,
+): (value: Value) => boolean {
+  const known = new Map<Node, boolean>();
+  const direct = (value: Value): boolean | Node => {
+    const { producer } = value;
+    if (value.ready || computed.has(value)) {
+      if (isTransient(value)) needed.add(value);
+      return false;
+    }
+    if (producer.kind === "state") return written.has(producer.storage);
+    return producer.kind === "node" ? (known.get(producer) ?? producer) : false;
+  };
+  // Without recursion: a chain may have thousands of nodes.
+  return (value) => {
+    const first = direct(value);
+    if (typeof first === "boolean") return first;
+    const stack: Node[] = [first];
+    while (stack.length > 0) {
+      const node = stack[stack.length - 1]!;
+      let answer: boolean | undefined = false;
+      for (const input of node.inputs) {
+        const found = direct(input);
+        if (typeof found === "boolean") answer = answer === undefined ? undefined : answer || found;
+        else {
+          stack.push(found);
+          answer = undefined;
+        }
+      }
+      if (answer === undefined) continue;
+      known.set(node, answer);
+      stack.pop();
+    }
+    return known.get(first)!;
+  };
+}

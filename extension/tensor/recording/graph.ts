@@ -1,0 +1,186 @@
+import type { DType, HostArray } from "../core/dtype.ts";
+import type { AnyOp, Meta } from "./op.ts";
+import type { PendingDraw } from "../random/stream.ts";
+import type { Shape } from "../core/shape.ts";
+import type { Tensor } from "../core/tensor.ts";
+import { SITE, scope } from "./scope.ts";
+
+/**
+ * What lives from step to step: a parameter, a buffer, an optimizer's moment. The executor keeps its current value
+ * (`device`), the host has a copy only when somebody asked for one.
+ */
+export class Storage {
+  private static count = 0;
+  readonly id = Storage.count++;
+  /** Grows with every write: values read from an older version are gone. */
+  version = 0;
+  host: HostArray | undefined;
+  /** The executor's own record of where the value is. */
+  device: object | undefined;
+  /** The value as of `version`. */
+  settled: Value | undefined;
+  readonly shape: Shape;
+  readonly dtype: DType;
+
+  constructor(shape: Shape, dtype: DType) {
+    this.shape = shape;
+    this.dtype = dtype;
+  }
+}
+
+/** Where a value comes from when no op of the table produced it. */
+export type Leaf =
+  | { readonly kind: "data" }
+  /** A number; `varying` ones (learning rates) are inputs of a compiled graph, the others constants of it. */
+  | {
+      readonly kind: "scalar";
+      readonly value: number;
+      readonly varying: boolean;
+      /** What it will be so many steps later, as far as that is known now; the same without it. */
+      readonly later?: ((steps: number) => number) | undefined;
+    }
+  /** One number everywhere: zeros, ones, full. Never allocated unless somebody reads it. */
+  | { readonly kind: "fill"; readonly value: number }
+  | { readonly kind: "random"; readonly draw: PendingDraw }
+  /** A storage as it was at `version`; `initial` is its value before anything was written to it. */
+  | {
+      readonly kind: "state";
+      readonly storage: Storage;
+      readonly version: number;
+      readonly initial: Value | undefined;
+    };
+
+/** Where a gradient goes: to the op that produced the value, or into the `.grad` of a leaf tensor. */
+export type GradientEdge =
+  | {
+      readonly node: Node;
+      readonly index: number;
+      /** PyTorch's name of the gradient, where several ops make up one function. */
+      readonly name?: string | undefined;
+      readonly leaf?: undefined;
+    }
+  | { readonly leaf: Tensor; readonly node?: undefined };
+
+/** Array.isArray, for readonly arrays too. */
+export const isList = (x: Meta | readonly Meta[]): x is readonly Meta[] => Array.isArray(x);
+
+/** One op applied to values: recorded, not computed. */
+export class Node {
+  readonly kind = "node";
+  /** Place among the nodes recorded since the last barrier: see trace.ts. */
+  serial = -1;
+  readonly outputs: readonly Value[];
+  /** Dotted path of the module whose forward recorded this node. */
+  readonly module = scope.path;
+  /** The user's call, kept while {@link scope.sites} is on. */
+  readonly site = scope.sites ? new Error(SITE) : undefined;
+  /** The node whose gradient this is a part of, kept likewise. */
+  readonly forward = scope.forward;
+  /** Per input, where its gradient goes; undefined when no input wants one. */
+  readonly edges: readonly (GradientEdge | undefined)[] | undefined;
+  readonly op: AnyOp;
+  readonly attributes: object;
+  readonly inputs: readonly Value[];
+
+  constructor(
+    op: AnyOp,
+    attributes: object,
+    inputs: readonly Value[],
+    outputs: Meta | readonly Meta[],
+    edges: readonly (GradientEdge | undefined)[] | undefined,
+  ) {
+    this.op = op;
+    this.attributes = attributes;
+    this.inputs = inputs;
+    this.edges = edges;
+    this.outputs = isList(outputs)
+      ? outputs.map((m, i) => new Value(this, i, m.shape, m.dtype))
+      : [new Value(this, 0, outputs.shape, outputs.dtype)];
+    scope.onNode?.(this);
+  }
+}
+
+/** One output of a node, or a leaf. `data` is there once it was computed and brought to the host. */
+export class Value {
+  data: HostArray | undefined;
+  /** Reads a result that is still on the executor's side; replaced by an error once its step is over. */
+  read: (() => HostArray) | undefined;
+  /** Recorded by the user's own loop, outside any forward: computed with its step, since the user may read it later. */
+  visible = scope.depth === 0;
+  /** The same values without their graph, for what uses them later: null until then, undefined before they are computed. */
+  leaf: Value | null | undefined;
+  /** How many values there have been, this one among them. */
+  static made = 0;
+  readonly made = ++Value.made;
+  /** Where trace.ts met it last. */
+  mark = 0;
+  /** Replaced by an equal {@link Size} when a user may see it. */
+  shape: Shape;
+  readonly dtype: DType;
+  private origin: Node | Leaf;
+  private output: number;
+
+  constructor(producer: Node | Leaf, index: number, shape: Shape, dtype: DType) {
+    this.origin = producer;
+    this.output = index;
+    this.shape = shape;
+    this.dtype = dtype;
+  }
+
+  get producer(): Node | Leaf {
+    return this.origin;
+  }
+
+  get index(): number {
+    return this.output;
+  }
+
+  /** Whether a barrier has computed it, or leaves it to be read. */
+  get ready(): boolean {
+    return this.data !== undefined || this.read !== undefined;
+  }
+
+  /** The same values without the graph that they come from. */
+  parted(): Value {
+    const leaf = new Value({ kind: "data" }, 0, this.shape, this.dtype);
+    leaf.data = this.data;
+    leaf.read = this.read;
+    return leaf;
+  }
+
+  /** What stood for another value is that value now. */
+  become(other: Value): void {
+    this.origin = other.origin;
+    this.output = other.output;
+    this.data = other.data;
+    this.read = other.read;
+  }
+}
+
+export function dataValue(data: HostArray, shape: Shape, dtype: DType): Value {
+  const value = new Value({ kind: "data" }, 0, shape, dtype);
+  value.data = data;
+  return value;
+}
+
+export function scalarValue(
+  value: number,
+  dtype: DType,
+  varying = false,
+  later?: (steps: number) => number,
+): Value {
+  return new Value({ kind: "scalar", value, varying, later }, 0, [], dtype);
+}
+
+export function fillValue(value: number, shape: Shape, dtype: DType): Value {
+  return new Value({ kind: "fill", value }, 0, shape, dtype);
+}
+
+export function stateValue(storage: Storage, initial?: Value): Value {
+  return new Value(
+    { kind: "state", storage, version: storage.version, initial },
+    0,
+    storage.shape,
+    storage.dtype,
+  );
+}

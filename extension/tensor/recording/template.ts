@@ -1,0 +1,327 @@
+import type { Leaf, Node, Storage, Value } from "./graph.ts";
+import type { AnyOp } from "./op.ts";
+import { sameShape } from "../core/shape.ts";
+import type { Tensor } from "../core/tensor.ts";
+
+/** What a barrier must compute. */
+export interface Request {
+  /** Values that somebody waits for. */
+  readonly requested: readonly Value[];
+  /** New values of storages, written after everything was read. */
+  readonly assigns: readonly { readonly storage: Storage; readonly value: Value }[];
+  /** Values that may be asked for until the next step: gradients. */
+  readonly lazy: readonly Value[];
+  /** Values that the user may hold: computed with a write, or where what is requested makes most of them. */
+  readonly held: readonly Value[];
+}
+
+/** A pending graph, ready to run: what has to be computed, from what, and where the results go. */
+export interface Plan extends Request {
+  /** Equal for graphs that differ only in the values of their inputs and scalars. */
+  readonly key: string;
+  /** Each after its inputs. */
+  readonly nodes: readonly Node[];
+  /** Every leaf the nodes read, in the order of first use. `data` of inputs is set; states are read from their storage. */
+  readonly leaves: readonly Value[];
+  /** Values to bring to the host. */
+  readonly fetches: readonly Value[];
+}
+
+/** A call of `backward()`: the nodes it recorded, and the gradients it gave to leaves that had none. */
+export interface Backward {
+  readonly start: number;
+  readonly end: number;
+  readonly root: Value;
+  readonly results: readonly (readonly [leaf: Tensor, gradient: Value])[];
+}
+
+/** Outputs that a node can have here. */
+const OUTPUTS = 64;
+/** The code of a value that was recorded before the last barrier, and not computed by it. */
+const FOREIGN = 0;
+
+/** Numbers values by where they come from: outputs by their node's place, leaves in the order in which they are met. */
+export class Numbering {
+  /** Marks of values numbered here lie above it, those of earlier numberings below. */
+  private static last = 0;
+  readonly leaves: Value[] = [];
+  private readonly base = Numbering.last;
+  private readonly nodes: readonly Node[];
+
+  constructor(nodes: readonly Node[]) {
+    this.nodes = nodes;
+  }
+
+  /** Above 0 for an output of a recorded node, below for a leaf. */
+  code(value: Value): number {
+    const { producer } = value;
+    if (producer.kind === "node" && !value.ready) {
+      if (this.nodes[producer.serial] !== producer) return FOREIGN;
+      return producer.serial * OUTPUTS + value.index + 1;
+    }
+    return value.mark > this.base ? this.base - value.mark : this.meet(value);
+  }
+
+  /** Gives a leaf the next number. */
+  meet(value: Value): number {
+    this.leaves.push(value);
+    Numbering.last = value.mark = this.base + this.leaves.length;
+    return -this.leaves.length;
+  }
+}
+
+/** Where the code of an output points to. */
+export const place = (code: number): { serial: number; index: number } => ({
+  serial: Math.floor((code - 1) / OUTPUTS),
+  index: (code - 1) % OUTPUTS,
+});
+
+interface Step {
+  readonly op: AnyOp;
+  readonly attributes: object;
+  readonly inputs: readonly number[];
+  /** Which outputs the user may read later, and which inputs want a gradient: as bits. */
+  readonly visible: number;
+  readonly wanting: number;
+}
+
+/** A call of `backward()` that can be taken over as a whole. */
+export interface BackwardPattern {
+  readonly start: number;
+  readonly end: number;
+  readonly root: number;
+  /** Leaves met first in it, by their numbers from 0. */
+  readonly firstLeaf: number;
+  readonly leaves: readonly Value[];
+  readonly results: readonly ResultPattern[];
+}
+
+interface ResultPattern {
+  readonly leaf: WeakRef<Tensor>;
+  /** An input by which the forward part reads the leaf. */
+  readonly serial: number;
+  readonly input: number;
+  readonly gradient: number;
+  readonly shape: Value["shape"];
+  readonly dtype: Value["dtype"];
+}
+
+type Codes = Record<"requested" | "assigned" | "lazy" | "held" | "used" | "fetched", readonly number[]>;
+
+/** A graph that was named before, in the order in which it was recorded. */
+export class Template {
+  readonly key: string;
+  readonly length: number;
+  readonly backwards: readonly BackwardPattern[];
+  /** What followed it last: the generator's step follows the discriminator's. */
+  next: Template | undefined;
+  /** How often a backward() was taken over from it in vain. */
+  failures = 0;
+  private readonly steps: readonly Step[];
+  private readonly leaves: readonly LeafPattern[];
+  private readonly codes: Codes;
+  private readonly storages: readonly WeakRef<Storage>[];
+  private readonly order: readonly number[];
+
+  private constructor(
+    steps: readonly Step[],
+    leaves: readonly Value[],
+    codes: Codes,
+    plan: Plan,
+    backwards: readonly BackwardPattern[],
+  ) {
+    this.key = plan.key;
+    this.length = steps.length;
+    this.backwards = backwards;
+    this.steps = steps;
+    this.leaves = leaves.map(pattern);
+    this.codes = codes;
+    this.storages = plan.assigns.map(({ storage }) => new WeakRef(storage));
+    this.order = plan.nodes.map((n) => n.serial);
+  }
+
+  /** Undefined for a graph that reaches back beyond the last barrier. */
+  static of(nodes: readonly Node[], plan: Plan, backwards: readonly Backward[]): Template | undefined {
+    const numbering = new Numbering(nodes);
+    const code = (v: Value): number => numbering.code(v);
+    const met: number[] = [];
+    const steps = nodes.map((node): Step => {
+      met.push(numbering.leaves.length);
+      const { op, attributes } = node;
+      return {
+        op,
+        attributes,
+        inputs: node.inputs.map(code),
+        visible: visibleOutputs(node),
+        wanting: wantingInputs(node),
+      };
+    });
+    met.push(numbering.leaves.length);
+    const codes: Codes = {
+      requested: plan.requested.map(code),
+      assigned: plan.assigns.map((a) => code(a.value)),
+      lazy: plan.lazy.map(code),
+      held: plan.held.map(code),
+      used: plan.leaves.map(code),
+      fetched: plan.fetches.map(code),
+    };
+    const foreign = (list: readonly number[]): boolean => list.includes(FOREIGN);
+    if (steps.some((s) => foreign(s.inputs)) || Object.values(codes).some(foreign)) return undefined;
+    if (nodes.some((n) => Math.max(n.outputs.length, n.inputs.length) > 30)) return undefined;
+    const patterns: BackwardPattern[] = [];
+    for (const { start, end, root, results } of backwards) {
+      const firstLeaf = met[start]!;
+      const leaves = numbering.leaves.slice(firstLeaf, met[end]);
+      const found = results.map((result) => resultPattern(nodes, start, result, code));
+      // What a state was is not what it will be, and drawn numbers are others each time.
+      const constant = leaves.every((v) => v.producer.kind !== "state" && v.producer.kind !== "random");
+      if (!constant || found.includes(undefined)) break;
+      const all = found as ResultPattern[];
+      patterns.push({ start, end, root: code(root), firstLeaf, leaves, results: all });
+    }
+    return new Template(steps, numbering.leaves, codes, plan, patterns);
+  }
+
+  /** Whether the nodes from `from` to `to` are recorded as before. */
+  matches(numbering: Numbering, nodes: readonly Node[], from: number, to: number): boolean {
+    for (let i = from; i < to; i++) {
+      const step = this.steps[i];
+      const node = nodes[i]!;
+      if (step === undefined || node.op !== step.op || visibleOutputs(node) !== step.visible) return false;
+      const { inputs } = node;
+      if (inputs.length !== step.inputs.length || wantingInputs(node) !== step.wanting) return false;
+      for (let j = 0; j < inputs.length; j++) if (numbering.code(inputs[j]!) !== step.inputs[j]) return false;
+      if (!sameAttributes(node.attributes, step.attributes)) return false;
+    }
+    return true;
+  }
+
+  /** The plan, when all nodes were found to match and the same values are requested. */
+  plan(numbering: Numbering, nodes: readonly Node[], request: Request): Plan | undefined {
+    const { codes } = this;
+    const { requested, assigns, lazy } = request;
+    if (assigns.length !== this.storages.length) return undefined;
+    for (let i = 0; i < assigns.length; i++) {
+      const { storage, value } = assigns[i]!;
+      if (this.storages[i]!.deref() !== storage) return undefined;
+      if (numbering.code(value) !== codes.assigned[i]) return undefined;
+    }
+    if (!sameCodes(numbering, requested, codes.requested)) return undefined;
+    if (!sameCodes(numbering, lazy, codes.lazy)) return undefined;
+    if (!sameCodes(numbering, request.held, codes.held)) return undefined;
+    const { leaves } = numbering;
+    if (leaves.length !== this.leaves.length) return undefined;
+    for (let i = 0; i < leaves.length; i++) if (!fits(leaves[i]!, this.leaves[i]!)) return undefined;
+    const value = (code: number): Value => {
+      if (code < 0) return leaves[-code - 1]!;
+      const { serial, index } = place(code);
+      // A placeholder of an unrecorded output is among the requested values.
+      return nodes[serial]!.outputs[index] ?? requested[codes.requested.indexOf(code)]!;
+    };
+    return {
+      key: this.key,
+      nodes: this.order.map((serial) => nodes[serial]!),
+      leaves: codes.used.map(value),
+      fetches: codes.fetched.map(value),
+      ...request,
+    };
+  }
+}
+
+/** Undefined when the leaf isn't read by the forward part itself, or isn't one that lives from step to step. */
+function resultPattern(
+  nodes: readonly Node[],
+  start: number,
+  [leaf, gradient]: readonly [Tensor, Value],
+  code: (value: Value) => number,
+): ResultPattern | undefined {
+  if (leaf.storage === undefined) return undefined;
+  for (let serial = 0; serial < start; serial++) {
+    const input = nodes[serial]!.edges?.findIndex((edge) => edge?.leaf === leaf) ?? -1;
+    if (input < 0) continue;
+    const { shape, dtype } = gradient;
+    return { leaf: new WeakRef(leaf), serial, input, gradient: code(gradient), shape, dtype };
+  }
+  return undefined;
+}
+
+function sameCodes(numbering: Numbering, values: readonly Value[], codes: readonly number[]): boolean {
+  if (values.length !== codes.length) return false;
+  for (let i = 0; i < values.length; i++) if (numbering.code(values[i]!) !== codes[i]) return false;
+  return true;
+}
+
+function visibleOutputs({ outputs }: Node): number {
+  let bits = 0;
+  for (let i = 0; i < outputs.length; i++) if (outputs[i]!.visible) bits |= 1 << i;
+  return bits;
+}
+
+function wantingInputs({ edges }: Node): number {
+  let bits = 0;
+  if (edges !== undefined) for (let i = 0; i < edges.length; i++) if (edges[i] !== undefined) bits |= 1 << i;
+  return bits;
+}
+
+/** What a leaf's part of the key says of it, and the storage that a state is read from. */
+interface LeafPattern {
+  readonly kind: Leaf["kind"] | "node";
+  readonly shape: Value["shape"];
+  readonly dtype: Value["dtype"];
+  readonly materialized: boolean;
+  readonly fill: number | undefined;
+  readonly varying: boolean;
+  readonly storage: WeakRef<Storage> | undefined;
+}
+
+function pattern(value: Value): LeafPattern {
+  const { producer, shape, dtype } = value;
+  return {
+    kind: producer.kind,
+    shape,
+    dtype,
+    materialized: value.ready,
+    fill: producer.kind === "fill" ? producer.value : undefined,
+    varying: producer.kind === "scalar" && producer.varying,
+    storage: producer.kind === "state" ? new WeakRef(producer.storage) : undefined,
+  };
+}
+
+function fits(value: Value, p: LeafPattern): boolean {
+  const { producer } = value;
+  if (producer.kind !== p.kind || value.dtype !== p.dtype || !sameShape(value.shape, p.shape)) return false;
+  switch (producer.kind) {
+    case "fill":
+      return Object.is(producer.value, p.fill) && value.ready === p.materialized;
+    case "scalar":
+      return producer.varying === p.varying;
+    case "state":
+      return (
+        p.storage!.deref() === producer.storage &&
+        producer.version === producer.storage.version &&
+        value.ready === p.materialized
+      );
+    case "data":
+    case "random":
+    case "node":
+      return true;
+  }
+}
+
+function sameAttributes(a: object, b: object): boolean {
+  const x = a as Readonly<Record<string, unknown>>;
+  const y = b as Readonly<Record<string, unknown>>;
+  for (const name in x) if (!sameValue(x[name], y[name])) return false;
+  for (const name in y) if (!(name in x)) return false;
+  return true;
+}
+
+function sameValue(a: unknown, b: unknown): boolean {
+  if (Object.is(a, b)) return true;
+  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
+  if (Array.isArray(a)) {
+    if (!Array.isArray(b) || a.length !== b.length) return false;
+    return a.every((x, i) => sameValue(x, b[i]));
+  }
+  return sameAttributes(a, b);
+}

@@ -1,0 +1,195 @@
+// Ops over parts of a batch give what they give over the whole of it, and large steps are run so.
+import { readdirSync, readFileSync } from "node:fs";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { loadExecutor } from "../../../extension/executors/index.ts";
+import { TensorFlowExecutor } from "../../../extension/executors/tensorflow/executor.ts";
+import { NativeError } from "../../../extension/native/errors.ts";
+import { loadNative } from "../../../extension/native/load.ts";
+import { applyAll } from "../../../extension/tensor/recording/apply.ts";
+import { toHostArray, type DType } from "../../../extension/tensor/core/dtype.ts";
+import type { Op } from "../../../extension/tensor/recording/op.ts";
+import { OPS } from "../../../extension/tensor/ops/table.ts";
+import { divides, elementwise, partOf, type Cut } from "../../../extension/tensor/planning/parts.ts";
+import { setExecutor, valuesOf } from "../../../extension/tensor/planning/runtime.ts";
+import { numel } from "../../../extension/tensor/core/shape.ts";
+import { fromHost } from "../../../extension/tensor/core/tensor.ts";
+import { nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
+
+interface Recorded {
+  dtype: DType;
+  shape: number[];
+  data: (number | string)[];
+}
+interface Sample {
+  inputs: Recorded[];
+  attributes: object;
+  outputs: Recorded[];
+}
+
+const PARTS = 2;
+const folder = new URL("../../fixtures/ops/", import.meta.url);
+const samples: Record<string, Sample[]> = {};
+for (const file of readdirSync(folder).filter((name) => name.endsWith(".json")))
+  Object.assign(samples, JSON.parse(readFileSync(new URL(file, folder), "utf8")).ops);
+
+const ruleOf = (op: Op<object>): Op<object>["parts"] =>
+  op.parts ?? (op.layout === "elementwise" ? elementwise : undefined);
+
+/** Positions of the elements that a part has. */
+function positions(shape: readonly number[], { dim, outer }: Cut, part: number): number[] {
+  const after = numel(shape.slice(dim + 1));
+  const block = (shape[dim]! / outer) * after;
+  const size = block / PARTS;
+  return Array.from({ length: numel(shape) }, (_, i) => i).filter(
+    (i) => Math.floor((i % block) / size) === part,
+  );
+}
+
+/** Cuts of one input, or of all inputs of its shape, in any dimension. */
+function* cutsOf({ inputs }: Sample): Generator<(Cut | undefined)[]> {
+  for (const [i, { shape }] of inputs.entries())
+    for (let dim = 0; dim < shape.length; dim++)
+      for (const outer of [1, 2, 3, 4, 5]) {
+        if (!divides(shape, { dim, outer }, PARTS)) continue;
+        yield inputs.map((_, k) => (k === i ? { dim, outer } : undefined));
+        yield inputs.map((m) => (m.shape.join() === shape.join() ? { dim, outer } : undefined));
+      }
+}
+
+/** How often the op was run in parts and gave the same. */
+function check(op: Op<object>, sample: Sample): number {
+  let checked = 0;
+  for (const cuts of cutsOf(sample)) {
+    const rule = ruleOf(op)!(cuts, sample, sample.attributes, PARTS);
+    if (rule === undefined) continue;
+    if (sample.inputs.some((m, i) => rule.inputs[i] && !divides(m.shape, rule.inputs[i], PARTS))) continue;
+    const what = `${op.name} ${JSON.stringify(sample.inputs.map((m) => m.shape))} cut ${JSON.stringify(cuts)}`;
+    const results = Array.from({ length: PARTS }, (_, part) =>
+      applyAll(
+        op,
+        sample.inputs.map(({ shape, data, dtype }, i) => {
+          const cut = rule.inputs[i];
+          if (cut === undefined) return fromHost(toHostArray(data.map(Number), dtype), shape, dtype);
+          const own = positions(shape, cut, part).map((at) => Number(data[at]));
+          return fromHost(toHostArray(own, dtype), partOf(shape, cut, PARTS), dtype);
+        }),
+        rule.attributes ?? sample.attributes,
+      ),
+    );
+    sample.outputs.forEach(({ shape, data }, k) => {
+      const how = rule.outputs[k]!;
+      const found = results.map((each) => each[k]!);
+      const joined: number[] = Array(numel(shape)).fill(0);
+      found.forEach((tensor, part) => {
+        const own = [...valuesOf(tensor.value)];
+        if (typeof how === "string") {
+          expect(tensor.shape, what).toEqual(shape);
+          own.forEach((x, at) => (joined[at]! += how === "sum" ? x : x / PARTS));
+        } else {
+          expect(tensor.shape, what).toEqual(partOf(shape, how, PARTS));
+          positions(shape, how, part).forEach((at, i) => (joined[at] = own[i]!));
+        }
+      });
+      joined.forEach((x, at) => {
+        const y = Number(data[at]);
+        const same = Object.is(x, y) || Math.abs(x - y) <= 1e-4 + 1e-4 * Math.abs(y) || x === y;
+        expect(same, `${what}, output ${k}: ${x} for ${y} at ${at}`).toBe(true);
+      });
+    });
+    checked++;
+  }
+  return checked;
+}
+
+describe("an op over parts gives what it gives over the whole", () => {
+  beforeAll(async () => void (await loadExecutor("cpu")));
+  afterAll(() => setExecutor(undefined));
+  const ops = ([...OPS.values()] as unknown as Op<object>[]).filter((op) => ruleOf(op) !== undefined);
+  test.each(ops.map((op) => [op.name, op] as const))("%s", (name, op) => {
+    const checked = samples[name]!.reduce((sum, sample) => sum + check(op, sample), 0);
+    expect(checked, "no sample of the op can be cut").toBeGreaterThan(0);
+  });
+});
+
+describe("large steps", () => {
+  let available = true;
+  beforeAll(() => {
+    try {
+      loadNative();
+    } catch (error) {
+      if (!(error instanceof NativeError)) throw error;
+      available = false;
+    }
+  });
+  afterAll(() => setExecutor(undefined));
+
+  class Recurrent extends nn.Module {
+    rnn: nn.RNN;
+    head = new nn.Linear(96, 3);
+    constructor(rnn: nn.RNN) {
+      super();
+      this.rnn = rnn;
+    }
+    forward(x: Tensor): Tensor {
+      return this.head(this.rnn(x)[0].select(1, -1));
+    }
+  }
+  const options = { batchFirst: true };
+  const networks: Record<string, [model: () => nn.Module, input: () => Tensor]> = {
+    convolutional: [
+      () =>
+        new nn.Sequential(
+          new nn.Conv2d(3, 16, 3, { padding: 1 }),
+          new nn.ReLU(),
+          new nn.Conv2d(16, 16, 3),
+          new nn.Tanh(),
+          new nn.MaxPool2d(2),
+          new nn.Flatten(),
+          new nn.Linear(16 * 49, 3),
+        ),
+      () => torch.randn(32, 3, 16, 16),
+    ],
+    LSTM: [() => new Recurrent(new nn.LSTM(16, 96, options) as never), () => torch.randn(8, 40, 16)],
+    GRU: [() => new Recurrent(new nn.GRU(16, 96, options) as never), () => torch.randn(8, 40, 16)],
+    RNN: [
+      () => new Recurrent(new nn.RNN(16, 96, { ...options, numLayers: 2 })),
+      () => torch.randn(8, 40, 16),
+    ],
+    transformer: [
+      () =>
+        new nn.Sequential(
+          new nn.TransformerEncoderLayer(64, 4, { dimFeedforward: 128, dropout: 0, batchFirst: true }),
+          new nn.Flatten(),
+          new nn.Linear(64 * 20, 3),
+        ),
+      () => torch.randn(16, 20, 64),
+    ],
+  };
+
+  test.for(Object.keys(networks))("%s: in parts as in one", (name, { skip }) => {
+    if (!available) skip("TensorFlow is not installed");
+    const [model, input] = networks[name]!;
+    const run = (cores: number): { losses: number[]; weights: number[]; inParts: number } => {
+      const executor = new TensorFlowExecutor(loadNative(), cores);
+      setExecutor(executor);
+      torch.manualSeed(3);
+      const network = model() as nn.Sequential;
+      const [x, y] = [input(), torch.randint(0, 3, [input().shape[0]!])];
+      const optimizer = new optim.SGD(network.parameters(), { lr: 0.05 });
+      const losses = Array.from({ length: 5 }, () => {
+        optimizer.zeroGrad();
+        const loss = new nn.CrossEntropyLoss()(network(x), y);
+        loss.backward();
+        optimizer.step();
+        return loss.item();
+      });
+      const weights = [...network.parameters()].flatMap((p) => [...(p.toTypedArray() as Float32Array)]);
+      return { losses, weights, inParts: executor.counters.inParts };
+    };
+    const [one, two] = [run(1), run(2)];
+    expect([one.inParts, two.inParts]).toEqual([0, 1]);
+    two.losses.forEach((loss, i) => expect(loss).toBeCloseTo(one.losses[i]!, 5));
+    const furthest = Math.max(...two.weights.map((w, i) => Math.abs(w - one.weights[i]!)));
+    expect(furthest).toBeLessThan(1e-5);
+  });
+});

@@ -1,0 +1,324 @@
+// Steps that are looked at one by one are computed ahead where it is known what they will be fed. Whatever a program does
+// between two of them, every number is the one that it is without.
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { loadExecutor, type LoadedExecutor } from "../../../extension/executors/index.ts";
+import { SETTLED } from "../../../extension/executors/tensorflow/graph/xla.ts";
+import { data, experiment, nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
+import { Value } from "../../../extension/tensor/recording/graph.ts";
+import { nativeStatus } from "../../../extension/native/status.ts";
+import {
+  keep,
+  setExecutor,
+  type Coming,
+  type SteadyGraph,
+} from "../../../extension/tensor/planning/runtime.ts";
+import { train, weightsOf } from "../../unit/engine/training.ts";
+
+const native = nativeStatus().state === "installed";
+
+type Batch = readonly [Tensor, Tensor];
+
+/** A list of batches, of which all that follow are known. */
+class Known implements Coming {
+  readonly foreseen = true;
+  private at = 0;
+  private readonly batches: readonly Batch[];
+  constructor(batches: readonly Batch[]) {
+    this.batches = batches;
+  }
+  private values(at: number) {
+    return this.batches[at]!.map(({ value }) => value);
+  }
+  get now() {
+    return this.values(this.at - 1);
+  }
+  next(most: number) {
+    return this.batches.slice(this.at, this.at + most).map((_, i) => this.values(this.at + i));
+  }
+  since = 0;
+  take(): Batch {
+    this.since = Value.made;
+    return this.batches[this.at++]!;
+  }
+}
+
+interface Loop {
+  model: nn.Sequential;
+  optimizer: optim.Adam;
+  /** Makes a step of a batch, the next one by default. Answers its loss. */
+  step: (batch?: Batch) => number;
+  batches: readonly Batch[];
+}
+
+const STEPS = 120;
+
+function loop(foresight: boolean): Loop {
+  torch.manualSeed(5);
+  const model = new nn.Sequential(new nn.Linear(6, 8), new nn.Tanh(), new nn.Linear(8, 3));
+  const optimizer = new optim.Adam(model.parameters(), { lr: 0.05 });
+  const criterion = new nn.CrossEntropyLoss();
+  const batches = Array.from({ length: STEPS }, (_, i): Batch => [
+    torch.randn(i === STEPS - 9 ? 4 : 10, 6),
+    torch.randint(0, 3, [i === STEPS - 9 ? 4 : 10]),
+  ]);
+  for (const batch of batches) for (const tensor of batch) tensor.toTypedArray();
+  const known = new Known(batches);
+  keep.coming = foresight ? known : undefined;
+  return {
+    model,
+    optimizer,
+    batches,
+    step(batch) {
+      const next = known.take();
+      const [x, y] = batch ?? next;
+      optimizer.zeroGrad();
+      const loss = criterion(model(x), y);
+      loss.backward();
+      optimizer.step();
+      return loss.item();
+    },
+  };
+}
+
+const part = (model: nn.Sequential, index: number): nn.Linear => model.get(index) as nn.Linear;
+const times = (count: number, body: (i: number) => number): number[] =>
+  Array.from({ length: count }, (_, i) => body(i));
+
+/** What a program may do between two steps; each answers all numbers that it has seen. */
+const PROGRAMS: Record<string, (loop: Loop) => number[]> = {
+  nothing: ({ step }) => times(STEPS, () => step()),
+  "read a weight now and then": ({ step, model }) =>
+    times(STEPS, (i) => step() + (i % 13 === 7 ? part(model, 0).weight.sum().item() : 0)),
+  "read a gradient now and then": ({ step, model }) =>
+    times(STEPS, (i) => step() + (i % 13 === 7 ? part(model, 0).weight.grad!.sum().item() : 0)),
+  "read a weight, then a gradient": ({ step, model }) =>
+    times(STEPS, (i) => {
+      const loss = step();
+      if (i % 17 !== 7) return loss;
+      return loss + part(model, 2).bias!.sum().item() + part(model, 0).weight.grad!.sum().item();
+    }),
+  "read a gradient of every step": ({ step, model }) =>
+    times(STEPS, () => step() + part(model, 2).bias!.grad!.abs().sum().item()),
+  "read a gradient after a weight was replaced": ({ step, model }) =>
+    times(STEPS, (i) => {
+      const loss = step();
+      if (i % 29 !== 11) return loss;
+      torch.noGrad(() => part(model, 2).weight.copy_(torch.full([3, 8], 0.25)));
+      return loss + part(model, 0).weight.grad!.sum().item();
+    }),
+  "write a weight": ({ step, model }) =>
+    times(STEPS, (i) => {
+      if (i % 19 === 11) torch.noGrad(() => part(model, 2).weight.mul_(0.5));
+      return step();
+    }),
+  "replace all weights": ({ step, model }) => {
+    const kept = new Map([...model.stateDict()].map(([name, tensor]) => [name, tensor.clone()]));
+    return times(STEPS, (i) => {
+      if (i % 37 === 20) model.loadStateDict(kept);
+      return step();
+    });
+  },
+  "replace one weight": ({ step, model }) =>
+    times(STEPS, (i) => {
+      if (i % 31 === 20) torch.noGrad(() => part(model, 0).bias!.copy_(torch.ones(8)));
+      return step();
+    }),
+  "change the learning rate": ({ step, optimizer }) =>
+    times(STEPS, (i) => {
+      if (i % 23 === 9) optimizer.paramGroups[0]!.lr *= 0.7;
+      return step();
+    }),
+  "change a number of the loss": ({ step, model }) =>
+    times(STEPS, (i) => {
+      model.get(1).train(i % 2 === 0);
+      return step();
+    }),
+  "train on another batch than the next": ({ step, batches }) =>
+    times(STEPS, (i) => step(i % 21 === 13 ? batches[0] : undefined)),
+  evaluate: ({ step, model, batches }) =>
+    times(STEPS, (i) => {
+      const loss = step();
+      return i % 20 === 9 ? loss + torch.noGrad(() => model(batches[0]![0]).sum().item()) : loss;
+    }),
+  "save the optimizer": ({ step, optimizer }) =>
+    times(STEPS, (i) => {
+      const loss = step();
+      if (i % 27 !== 16) return loss;
+      return loss + (optimizer.stateDict().state["0"]!["exp_avg"] as Tensor).sum().item();
+    }),
+  "freeze a layer": ({ step, model }) =>
+    times(STEPS, (i) => {
+      if (i === 40) model.get(0).requiresGrad_(false);
+      if (i === 70) model.get(0).requiresGrad_(true);
+      return step();
+    }),
+};
+
+const far = (): { steady: SteadyGraph } => ({ steady: { graph: "", steps: 0 } });
+
+describe.skipIf(!native)("steps computed ahead", () => {
+  let executor: LoadedExecutor;
+  beforeAll(async () => {
+    executor = await loadExecutor("native");
+  });
+  afterAll(() => {
+    Object.assign(keep, {
+      gradients: true,
+      waiting: false,
+      repeats: false,
+      training: undefined,
+      coming: undefined,
+    });
+    setExecutor(undefined);
+  });
+
+  const run = (program: (loop: Loop) => number[], foresight: boolean): number[] => {
+    Object.assign(keep, { gradients: true, waiting: false, repeats: true, training: far() });
+    const own = loop(foresight);
+    return [
+      ...program(own),
+      ...[...own.model.stateDict().values()].flatMap((tensor) => [...tensor.toTypedArray()]),
+    ];
+  };
+
+  it.each(Object.entries(PROGRAMS))("%s", (name, program) => {
+    const expected = run(program, false);
+    const before = executor.counters()["foreseen"]!;
+    expect(run(program, true)).toEqual(expected);
+    const foreseen = executor.counters()["foreseen"]! - before;
+    if (name !== "read a gradient of every step") expect(foreseen).toBeGreaterThan(STEPS / 4);
+  });
+
+  it("are a few calls, and leave no tensors behind", () => {
+    const before = executor.counters();
+    run(PROGRAMS["nothing"]!, true);
+    const after = executor.counters();
+    expect(after["calls"]! - before["calls"]!).toBeLessThan(STEPS / 3);
+    const tensors: number[] = [];
+    run(({ step, model }) => {
+      return times(STEPS, (i) => {
+        const loss = step();
+        if (i % 10 === 5 && i > 60 && i < 110) tensors.push(executor.counters()["tensors"]!);
+        return i % 10 === 3 ? loss + part(model, 0).weight.grad!.sum().item() : loss;
+      });
+    }, true);
+    expect(new Set(tensors).size).toBe(1);
+  });
+
+  it("are none where a step makes a tensor of its own", () => {
+    const program = ({ step, batches }: Loop): number[] =>
+      times(STEPS, (i) => step([batches[i]![0].mul(torch.tensor([1 + 0.01 * i])), batches[i]![1]]));
+    const before = executor.counters()["foreseen"]!;
+    expect(run(program, true)).toEqual(run(program, false));
+    expect(executor.counters()["foreseen"]).toBe(before);
+  });
+
+  it("of a batch that can't be computed, it is told when it is its turn", () => {
+    Object.assign(keep, { gradients: true, waiting: false, repeats: true, training: far() });
+    const trained = (broken: boolean): number[] => {
+      const { step, batches, model } = loop(true);
+      const bad = batches[60]![1];
+      if (broken) bad.value.data!.fill(7);
+      const losses = times(60, () => step());
+      if (broken) expect(() => step()).toThrow(/[Tt]arget|label|out of/);
+      return [...losses, ...part(model, 2).weight.toTypedArray()];
+    };
+    expect(trained(true)).toEqual(trained(false));
+  });
+
+  // XLA compiles after so many steps; whatever is asked for in between, and whoever looks at each step.
+  it("XLA computes with the same numbers", () => {
+    const trained = (look: (model: nn.Sequential) => Tensor | undefined): number[] => {
+      Object.assign(keep, { gradients: true, waiting: false, repeats: true, training: far() });
+      const { model, step } = loop(true);
+      return times(STEPS, (i) => {
+        // The graph's name is counted as soon as it is known; the rest of the way is taken at once.
+        if (i === 20) keep.training!.steady = { ...keep.training!.steady, steps: 2 * SETTLED };
+        const loss = step();
+        if (i % 9 === 4) look(model)?.toTypedArray();
+        return loss;
+      });
+    };
+    const before = executor.counters()["byXla"]!;
+    const plain = trained(() => undefined);
+    expect(executor.counters()["byXla"]! - before).toBeGreaterThan(STEPS / 2);
+    expect(trained((model) => part(model, 0).weight)).toEqual(plain);
+    expect(trained((model) => part(model, 0).weight.grad!)).toEqual(plain);
+  });
+
+  describe("a training", () => {
+    const made = (callbacks: object, seen: number[]) =>
+      experiment({
+        seed: 3,
+        model: () => new nn.Sequential(new nn.Linear(4, 5), new nn.ReLU(), new nn.Linear(5, 3)),
+        data: () => new data.TensorDataset(torch.randn(500, 4), torch.randint(0, 3, [500])),
+        loss: new nn.CrossEntropyLoss(),
+        optimizer: (parameters) => new optim.Adam(parameters, { lr: 0.02 }),
+        batchSize: 8,
+        shuffle: true,
+        epochs: 3,
+        callbacks: {
+          onStepEnd({ metrics }) {
+            seen.push(metrics["loss"]!);
+          },
+          ...callbacks,
+        },
+      });
+
+    it("whose callback looks at each loss is that of one without", async () => {
+      const seen: number[] = [];
+      const { options } = made({}, seen);
+      const before = executor.counters()["foreseen"]!;
+      const looked = await train(experiment({ ...options }));
+      const foreseen = executor.counters()["foreseen"]! - before;
+      expect(foreseen).toBeGreaterThan(seen.length / 2);
+      const { callbacks: _, ...plain } = options;
+      const alone = await train(experiment(plain));
+      expect(seen).toHaveLength(3 * 63);
+      expect(seen).toEqual(
+        alone.rows.flatMap(({ kind, values }) => (kind === "step" ? [values["loss"]] : [])),
+      );
+      expect(weightsOf(looked.prepared)).toEqual(weightsOf(alone.prepared));
+    });
+
+    it("whose callback draws numbers and changes weights has what it would have without", async () => {
+      const run = async (kind: "fixed" | "own"): Promise<number[]> => {
+        const seen: number[] = [];
+        const { options } = made(
+          {
+            onStepEnd({
+              model,
+              step,
+              metrics,
+            }: {
+              model: nn.Sequential;
+              step: number;
+              metrics: Record<string, number>;
+            }) {
+              seen.push(metrics["loss"]!, torch.rand(1).item());
+              if (step % 40 === 13) torch.noGrad(() => part(model, 0).weight.mul_(0.9));
+            },
+          },
+          seen,
+        );
+        // A set of one's own is read when it is its turn.
+        class Own extends data.TensorDataset {
+          override getBatch(indices: readonly number[]): Tensor[] {
+            return super.getBatch(indices);
+          }
+        }
+        const source = () =>
+          kind === "own"
+            ? new Own(torch.randn(500, 4), torch.randint(0, 3, [500]))
+            : new data.TensorDataset(torch.randn(500, 4), torch.randint(0, 3, [500]));
+        const { prepared } = await train(experiment({ ...options, data: source }));
+        return [...seen, ...weightsOf(prepared)];
+      };
+      const before = executor.counters()["foreseen"]!;
+      const own = await run("own");
+      expect(executor.counters()["foreseen"]).toBe(before);
+      expect(await run("fixed")).toEqual(own);
+      expect(executor.counters()["foreseen"]! - before).toBeGreaterThan(100);
+    });
+  });
+});

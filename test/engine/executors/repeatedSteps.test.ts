@@ -1,0 +1,512 @@
+// Steps that repeat each other are recognized, taken over and computed together. Whatever a program does meanwhile, the
+// numbers are those of wasm, which records and computes every step.
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { loadExecutor, type LoadedExecutor } from "../../../extension/executors/index.ts";
+import { F, nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
+import { SETTLED } from "../../../extension/executors/tensorflow/graph/xla.ts";
+import { loadNative } from "../../../extension/native/load.ts";
+import { nativeStatus } from "../../../extension/native/status.ts";
+import { apply } from "../../../extension/tensor/recording/apply.ts";
+import type { Value } from "../../../extension/tensor/recording/graph.ts";
+import { attr } from "../../../extension/tensor/lowering/lowering.ts";
+import { defineOp } from "../../../extension/tensor/recording/op.ts";
+import {
+  keep,
+  observe,
+  parted,
+  setExecutor,
+  stepsTogether,
+  stepsWaiting,
+  type SteadyGraph,
+} from "../../../extension/tensor/planning/runtime.ts";
+import { collectGarbage } from "../garbage.ts";
+import { settled } from "../settled.ts";
+
+const native = nativeStatus().state === "installed";
+
+interface Session {
+  model: nn.Sequential;
+  optimizer: optim.Optimizer;
+  x: Tensor;
+  y: Tensor;
+  criterion: nn.CrossEntropyLoss;
+  /** Forward and backward. */
+  backward: (batch?: Tensor) => Tensor;
+  step: (batch?: Tensor) => Tensor;
+}
+
+function session(optimizer: (model: nn.Module) => optim.Optimizer = adam): Session {
+  torch.manualSeed(5);
+  const model = new nn.Sequential(
+    new nn.Linear(6, 8),
+    new nn.Tanh(),
+    new nn.Dropout(0.2),
+    new nn.Linear(8, 3),
+  );
+  const own = optimizer(model);
+  const [x, y] = [torch.randn(10, 6), torch.randint(0, 3, [10])];
+  const criterion = new nn.CrossEntropyLoss();
+  const backward = (batch = x): Tensor => {
+    const loss = criterion(model(batch), y);
+    loss.backward();
+    return loss;
+  };
+  return {
+    model,
+    optimizer: own,
+    x,
+    y,
+    criterion,
+    backward,
+    step(batch) {
+      own.zeroGrad();
+      const loss = backward(batch);
+      own.step();
+      return loss;
+    },
+  };
+}
+
+const adam = (model: nn.Module): optim.Optimizer => new optim.Adam(model.parameters(), { lr: 0.05 });
+const sgd = (model: nn.Module): optim.Optimizer =>
+  new optim.SGD(model.parameters(), { lr: 0.1, momentum: 0.9 });
+
+const part = (model: nn.Sequential, index: number): nn.Linear => model.get(index) as nn.Linear;
+
+/** Programs that break the pattern in the middle; each answers all numbers it has seen. */
+const PROGRAMS: Record<string, () => number[]> = {
+  "the same step over and over": () => {
+    const { step } = session();
+    return Array.from({ length: 20 }, () => step().item());
+  },
+  "losses read long after their steps": () => {
+    const { step } = session();
+    return Array.from({ length: 40 }, () => step()).map((loss) => loss.item());
+  },
+  "more steps than a call has": () => {
+    const { step } = session(sgd);
+    return Array.from({ length: 350 }, () => step()).map((loss) => loss.item());
+  },
+  "a gradient read before the step, now and then": () => {
+    const { model, optimizer, backward } = session();
+    return Array.from({ length: 16 }, (_, i) => {
+      optimizer.zeroGrad();
+      const loss = backward();
+      const norm = i % 5 === 3 ? part(model, 0).weight.grad!.abs().sum().item() : 0;
+      optimizer.step();
+      return loss.item() + norm;
+    });
+  },
+  "a gradient read after the step": () => {
+    const { model, step } = session(sgd);
+    return Array.from({ length: 12 }, () => step().item() + part(model, 3).bias!.grad!.sum().item());
+  },
+  "a gradient that is computed with the step": () => {
+    const { model, optimizer, backward } = session(sgd);
+    const made = Array.from({ length: 12 }, () => {
+      optimizer.zeroGrad();
+      const loss = backward();
+      const gradient = part(model, 3).bias!.grad!;
+      observe(gradient.value);
+      optimizer.step();
+      return [loss, gradient];
+    });
+    return made.flatMap(([loss, gradient]) => [loss!.item(), ...gradient!.toTypedArray()]);
+  },
+  "a loss read before the step": () => {
+    const { model, optimizer, criterion, x, y } = session();
+    return Array.from({ length: 12 }, () => {
+      optimizer.zeroGrad();
+      const loss = criterion(model(x), y);
+      const value = loss.item();
+      loss.backward();
+      optimizer.step();
+      return value;
+    });
+  },
+  "gradients clipped": () => {
+    const { model, optimizer, backward } = session(sgd);
+    return Array.from({ length: 12 }, () => {
+      optimizer.zeroGrad();
+      const loss = backward();
+      const norm = nn.utils.clipGradNorm_(model.parameters(), 0.1);
+      optimizer.step();
+      return loss.item() + norm.item();
+    });
+  },
+  "gradients of several batches added up": () => {
+    const { optimizer, backward, x } = session(sgd);
+    const other = x.mul(-1);
+    return Array.from({ length: 8 }, () => {
+      optimizer.zeroGrad();
+      const losses = [backward(), backward(other), backward()];
+      optimizer.step();
+      return losses.map((loss) => loss.item());
+    }).flat();
+  },
+  "a layer frozen and thawed": () => {
+    const { model, step } = session();
+    return Array.from({ length: 18 }, (_, i) => {
+      if (i === 6) model.get(0).requiresGrad_(false);
+      if (i === 12) model.get(0).requiresGrad_(true);
+      return step().item();
+    });
+  },
+  "a hook that comes and goes": () => {
+    const { model, step } = session();
+    let handle: { remove: () => void } | undefined;
+    const losses = Array.from({ length: 15 }, (_, i) => {
+      if (i === 5) handle = part(model, 0).weight.registerHook((g) => g.mul(2));
+      if (i === 10) handle!.remove();
+      return step().item();
+    });
+    return losses;
+  },
+  "weights written between steps": () => {
+    const { model, step } = session();
+    return Array.from({ length: 15 }, (_, i) => {
+      if (i % 6 === 5) torch.noGrad(() => part(model, 3).weight.mul_(0.5));
+      return step().item();
+    });
+  },
+  "evaluation between steps": () => {
+    const { model, step, x } = session();
+    return Array.from({ length: 12 }, () => {
+      const loss = step();
+      model.eval();
+      const mean = torch.noGrad(() => model(x).mean());
+      model.train();
+      return [loss.item(), mean.item()];
+    }).flat();
+  },
+  "batches of two sizes": () => {
+    const { model, optimizer, criterion, x, y } = session();
+    return Array.from({ length: 16 }, (_, i) => {
+      const n = i % 4 === 3 ? 5 : 10;
+      optimizer.zeroGrad();
+      const loss = criterion(model(x.narrow(0, 0, n)), y.narrow(0, 0, n));
+      loss.backward();
+      optimizer.step();
+      return loss.item();
+    });
+  },
+  "a learning rate that changes every step": () => {
+    const { optimizer, step } = session();
+    const schedule = new optim.lrScheduler.ExponentialLR(optimizer, 0.9);
+    return Array.from({ length: 15 }, () => {
+      const loss = step();
+      schedule.step();
+      return loss;
+    }).map((loss) => loss.item());
+  },
+  "recurrent layers": () =>
+    [nn.RNN, nn.LSTM, nn.GRU].flatMap((Layer) => {
+      torch.manualSeed(3);
+      const layer = new (Layer as typeof nn.RNN)(3, 4, { batchFirst: true });
+      const optimizer = adam(layer);
+      const [x, y] = [torch.randn(5, 6, 3), torch.randn(5, 4)];
+      return Array.from({ length: 10 }, () => {
+        optimizer.zeroGrad();
+        const [out] = layer(x);
+        const loss = F.mseLoss(out.select(1, -1), y);
+        loss.backward();
+        optimizer.step();
+        return loss.item();
+      });
+    }),
+  "two models in turn": () => {
+    const [a, b] = [session(), session(sgd)];
+    return Array.from({ length: 12 }, () => [a.step(), b.step(), b.step()])
+      .flat()
+      .map((loss) => loss.item());
+  },
+  "a part of the input that becomes constant, and changes again": () => {
+    const { step, x } = session();
+    const others = Array.from({ length: 4 }, (_, i) => torch.randn(10, 6).add(i));
+    const order = [...others, ...Array<Tensor>(30).fill(x), ...others];
+    return order.map((batch) => step(batch)).map((loss) => loss.item());
+  },
+};
+
+/** Programs in which XLA's graph alternates with others, or is fed otherwise than before: each compiles anew. */
+const FOR_XLA = [
+  "the same step over and over",
+  "weights written between steps",
+  "batches of two sizes",
+  "a learning rate that changes every step",
+  "recurrent layers",
+];
+
+const WAYS = [
+  ["one by one", false, undefined, Object.keys(PROGRAMS)],
+  ["computed together", true, undefined, Object.keys(PROGRAMS)],
+  ["compiled by XLA", true, settled, FOR_XLA],
+] as const;
+
+describe.skipIf(!native)("repeated steps", () => {
+  let executor: LoadedExecutor;
+  const expected = new Map<string, number[]>();
+
+  beforeAll(async () => {
+    await loadExecutor("wasm");
+    for (const [name, program] of Object.entries(PROGRAMS)) expected.set(name, program());
+    executor = await loadExecutor("native");
+  }, 120_000);
+  afterAll(() => {
+    Object.assign(keep, { gradients: true, waiting: false, training: undefined });
+    setExecutor(undefined);
+  });
+
+  for (const [how, waiting, training, programs] of WAYS) {
+    describe(how, () => {
+      it.each(programs)("%s", (name) => {
+        const gradients = !waiting || name.startsWith("a gradient");
+        Object.assign(keep, { gradients, waiting, training: training?.() });
+        const byXla = executor.counters()["byXla"]!;
+        const numbers = PROGRAMS[name]!();
+        const wanted = expected.get(name)!;
+        expect(numbers).toHaveLength(wanted.length);
+        if (training !== undefined) expect(executor.counters()["byXla"]).toBeGreaterThan(byXla);
+        numbers.forEach((value, i) => expect(Math.abs(value - wanted[i]!), `number ${i}`).toBeLessThan(2e-4));
+      });
+    });
+  }
+
+  it("many steps are one call, and leave no tensors behind", () => {
+    Object.assign(keep, { gradients: false, waiting: true });
+    const { step } = session(sgd);
+    const run = (): void => {
+      for (const loss of Array.from({ length: 100 }, () => step())) loss.item();
+    };
+    run();
+    const before = executor.counters();
+    run();
+    const after = executor.counters();
+    expect(after["compiledRuns"]! - before["compiledRuns"]!).toBe(100);
+    expect(after["calls"]! - before["calls"]!).toBeLessThan(60);
+    expect(after["interpreted"]).toBe(before["interpreted"]);
+    expect(after["tensors"]).toBe(before["tensors"]);
+  });
+
+  it("a call goes on while the next steps are recorded", () => {
+    Object.assign(keep, { gradients: false, waiting: true });
+    const { step } = session(sgd);
+    const before = executor.counters();
+    const losses = Array.from({ length: 500 }, () => step());
+    const after = executor.counters();
+    expect(after["meanwhile"]! - before["meanwhile"]!).toBeGreaterThan(1);
+    // Reading one of a call that is done waits for no other.
+    const waiting = stepsWaiting();
+    expect(waiting).toBeGreaterThan(0);
+    expect(losses[10]!.item()).toBeGreaterThan(0);
+    expect(stepsWaiting()).toBe(waiting);
+    expect(losses.at(-1)!.item()).toBeGreaterThan(0);
+    expect(stepsWaiting()).toBe(0);
+  });
+
+  it("what can't be fed refuses the steps of its call, not those before", () => {
+    Object.assign(keep, { gradients: false, waiting: true });
+    const { model, optimizer, x } = session(sgd);
+    const losses: Tensor[] = [];
+    const wrong = "integers beyond ±2³¹ can be read but not computed with";
+    expect(() => {
+      for (let i = 0; i < 500; i++) {
+        optimizer.zeroGrad();
+        const loss = model(x)
+          .sub(torch.tensor([i === 250 ? 2 ** 40 : i % 7]))
+          .square()
+          .mean();
+        losses.push(loss);
+        loss.backward();
+        optimizer.step();
+      }
+    }).toThrow(wrong);
+    expect(losses[10]!.item()).toBeGreaterThan(0);
+    expect(() => losses[250]!.item()).toThrow(wrong);
+  });
+
+  it("steps that wait hold on to no graph", async () => {
+    Object.assign(keep, { gradients: false, waiting: true });
+    const { model, step } = session(sgd);
+    for (let i = 0; i < 20; i++) step().item();
+    const hidden: WeakRef<Value>[] = [];
+    model
+      .get(1)
+      .registerForwardHook((_, __, output) => void hidden.push(new WeakRef((output as Tensor).value)));
+    const losses = Array.from({ length: 40 }, () => parted(step()));
+    // What a weak reference was made for lives until the event loop turns.
+    await new Promise(setImmediate);
+    collectGarbage();
+    expect(hidden.filter((ref) => ref.deref() !== undefined).length).toBeLessThan(8);
+    const values = losses.map((loss) => loss.item());
+    expect(values.every(Number.isFinite)).toBe(true);
+    expect(new Set(values).size).toBeGreaterThan(30);
+  });
+
+  it("XLA computes steps, one or many a call, with the same numbers", () => {
+    const run = (together: number): number[] => {
+      Object.assign(keep, { gradients: false, waiting: true, training: settled() });
+      const { step, model } = session();
+      const losses: number[] = [];
+      for (let at = 0; at < 60; at += together)
+        losses.push(...Array.from({ length: together }, () => step()).map((loss) => loss.item()));
+      return [...losses, ...part(model, 3).weight.toTypedArray()];
+    };
+    const many = run(60);
+    const before = executor.counters();
+    for (const together of [1, 6]) expect(run(together)).toEqual(many);
+    const after = executor.counters();
+    // All but the first two, of which one makes the optimizer's state.
+    expect(after["byXla"]! - before["byXla"]!).toBe(2 * 58);
+  });
+
+  it("XLA is at work before its steps come, and its turn comes as it would", () => {
+    const binding = loadNative();
+    const training: { steady: SteadyGraph } = { steady: { graph: "", steps: 0 } };
+    Object.assign(keep, { gradients: false, waiting: true, training });
+    const { step } = session(sgd);
+    const make = (count: number): void => {
+      for (const loss of Array.from({ length: count }, () => step())) loss.item();
+    };
+    make(10);
+    const before = executor.counters();
+    training.steady = { ...training.steady, steps: SETTLED / 2 };
+    const sessions = binding.getNumOfSavedModels();
+    make(1);
+    expect(binding.getNumOfSavedModels()).toBe(sessions + 1);
+    make(20);
+    expect(executor.counters()["byXla"]).toBe(before["byXla"]);
+    training.steady = { ...training.steady, steps: SETTLED - 5 };
+    make(10);
+    expect(executor.counters()["byXla"]! - before["byXla"]!).toBe(5);
+  });
+
+  it("XLA's steps leave no tensors behind", () => {
+    Object.assign(keep, { gradients: false, waiting: true, training: settled() });
+    const { step } = session(sgd);
+    const run = (): number => {
+      for (const loss of Array.from({ length: 50 }, () => step())) loss.item();
+      return executor.counters()["tensors"]!;
+    };
+    expect(run()).toBe(run());
+  });
+
+  it("what XLA can't compile goes on as before", () => {
+    const copied = defineOp({
+      name: "copied",
+      layout: "elementwise",
+      infer: ([x]) => x!,
+      gradient: ({ grad }) => [grad],
+      onnx: { none: "a test's" },
+      tensorflow: (b, [x]) => b.node("DeepCopy", [x!], { T: attr.type("float32") }),
+      tfjs: (k, [x]) => k.clone(x!),
+    });
+    const run = (training: ReturnType<typeof settled> | undefined): number[] => {
+      Object.assign(keep, { gradients: false, waiting: true, training });
+      torch.manualSeed(2);
+      const layer = new nn.Linear(3, 2);
+      const optimizer = adam(layer);
+      const x = torch.randn(4, 3);
+      const losses = Array.from({ length: 30 }, () => {
+        optimizer.zeroGrad();
+        const loss = apply(copied, [layer(x)], {})
+          .square()
+          .mean();
+        loss.backward();
+        optimizer.step();
+        return loss;
+      });
+      return losses.map((loss) => loss.item());
+    };
+    expect(run(settled())).toEqual(run(undefined));
+    const said = executor.choices().filter(({ about }) => about === "XLA");
+    expect(said.map(({ why }) => why)).toContain("it can't compile one of the ops");
+  });
+
+  it.each([
+    ["fed as numbers of another type", (y: Tensor) => y.long(), true],
+    ["fed in another shape", (y: Tensor) => y.long().reshape(2, 3).reshape(-1), true],
+    ["computed in the step", (y: Tensor) => y.long().mul(1), false],
+    ["divided", (y: Tensor) => y.long().remainder(torch.tensor(8)), false],
+  ])("a wrong label is refused whatever computes: labels %s", (_, labels, suits) => {
+    const run = (training: ReturnType<typeof settled> | undefined): void => {
+      Object.assign(keep, { gradients: false, waiting: true, training });
+      torch.manualSeed(4);
+      const layer = new nn.Linear(3, 4);
+      const optimizer = adam(layer);
+      const x = torch.randn(6, 3);
+      const step = (last: number): Tensor => {
+        optimizer.zeroGrad();
+        const loss = F.crossEntropy(layer(x), labels(torch.tensor([0, 1, 2, 3, 0, last])));
+        loss.backward();
+        optimizer.step();
+        return loss;
+      };
+      const before = executor.counters()["byXla"]!;
+      const good = Array.from({ length: 12 }, (__, i) => step(i % 4));
+      expect(executor.counters()["byXla"]! - before > 0).toBe(training !== undefined && suits);
+      const wrong = Array.from({ length: 3 }, () => step(0));
+      expect(() => {
+        wrong.push(step(7));
+        wrong.at(-1)!.item();
+      }).toThrow("Target 7 is out of bounds.");
+      const checkedWhenFed = suits && training !== undefined;
+      // Of steps that were computed by the same call, reading any says the same; those before are there.
+      for (const loss of wrong.slice(0, 3)) {
+        const said = ((): string => {
+          try {
+            return String(loss.item());
+          } catch (error) {
+            return String(error);
+          }
+        })();
+        expect(said).toMatch(checkedWhenFed ? /^\d/ : /^\d|Target 7 is out of bounds\./);
+      }
+      if (checkedWhenFed) expect(good.every((loss) => Number.isFinite(loss.item()))).toBe(true);
+    };
+    run(undefined);
+    run(settled());
+  });
+
+  it("NaN stays NaN in XLA", () => {
+    Object.assign(keep, { gradients: false, waiting: true, training: settled() });
+    const layer = new nn.Linear(2, 4);
+    const optimizer = new optim.SGD(layer.parameters(), { lr: 0.1 });
+    const before = executor.counters()["byXla"]!;
+    const losses = [0.5, 0.5, 0.5, NaN, 0.5].map((value) => {
+      optimizer.zeroGrad();
+      const loss = F.relu(layer(torch.tensor([[value, 0.5]]))).sum();
+      loss.backward();
+      optimizer.step();
+      return loss.item();
+    });
+    expect(losses.map(Number.isNaN)).toEqual([false, false, false, true, true]);
+    expect(executor.counters()["byXla"]! - before).toBe(3);
+  });
+
+  it("a weight is met as it was and as it is, around its update", async () => {
+    Object.assign(keep, { gradients: false, waiting: false, training: undefined });
+    const layer = new nn.Linear(2, 1, { bias: false });
+    const optimizer = new optim.SGD(layer.parameters(), { lr: 0.1 });
+    const x = torch.tensor([[0.5, -2]]);
+    for (let i = 0; i < 4; i++) {
+      const moved = await stepsTogether(() => {
+        optimizer.zeroGrad();
+        const before = layer.weight.detach().mul(1);
+        const loss = layer(x).mul(2).sum();
+        loss.backward();
+        optimizer.step();
+        return layer.weight.detach().sub(before).toTypedArray();
+      });
+      expect(moved[0]).toBeCloseTo(-0.1, 6);
+      expect(moved[1]).toBeCloseTo(0.4, 6);
+    }
+  });
+
+  it("a gradient that was not kept says so", () => {
+    Object.assign(keep, { gradients: false, waiting: false });
+    const { model, step } = session(sgd);
+    for (let i = 0; i < 6; i++) step();
+    expect(() => part(model, 0).weight.grad!.toTypedArray()).toThrow(/step that is over|was not kept/);
+  });
+});

@@ -1,0 +1,134 @@
+// Walks the op table: the gradient of every op's gradient, against differences of the gradient.
+import { readdirSync, readFileSync } from "node:fs";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { loadExecutor } from "../../../extension/executors/index.ts";
+import { nativeStatus } from "../../../extension/native/status.ts";
+import { torch } from "../../../extension/nn/index.ts";
+import { applyAll } from "../../../extension/tensor/recording/apply.ts";
+import { toHostArray, type DType } from "../../../extension/tensor/core/dtype.ts";
+import type { Op } from "../../../extension/tensor/recording/op.ts";
+import { OPS } from "../../../extension/tensor/ops/table.ts";
+import { forgetPending, setExecutor } from "../../../extension/tensor/planning/runtime.ts";
+import { fromHost, type Tensor } from "../../../extension/tensor/core/tensor.ts";
+
+interface Recorded {
+  dtype: DType;
+  shape: number[];
+  data: (number | string)[];
+}
+
+interface Sample {
+  inputs: Recorded[];
+  attributes: object;
+  outputs: Recorded[];
+  gradOutputs: (Recorded | null)[] | null;
+  grads?: (Recorded | null)[];
+  derivative?: false;
+}
+
+const folder = new URL("../../fixtures/ops/", import.meta.url);
+const samples: Record<string, Sample[]> = {};
+for (const file of readdirSync(folder).filter((name) => name.endsWith(".json"))) {
+  const family = JSON.parse(readFileSync(new URL(file, folder), "utf8")) as { ops: Record<string, Sample[]> };
+  Object.assign(samples, family.ops);
+}
+
+/** Ops whose gradient has no gradient in PyTorch either, and what PyTorch says. */
+const NONE: Record<string, string> = {
+  ctcLoss: "derivative for aten::_ctc_loss_backward is not implemented",
+};
+
+const differentiable = ([...OPS.values()] as unknown as Op<object>[]).filter(
+  ({ name, gradient }) => typeof gradient === "function" && !(name in NONE),
+);
+
+const given = ({ data, shape, dtype }: Recorded): Tensor =>
+  fromHost(toHostArray(data.map(Number), dtype), shape, dtype);
+/** Numbers of about 1 without a pattern. */
+const direction = (shape: readonly number[], seed: number): Tensor =>
+  torch
+    .tensor(Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => Math.sin(1.7 * i + seed)))
+    .reshape(shape);
+
+interface Slope {
+  /** Σ direction · gradient, over all inputs that have one. */
+  readonly value: Tensor;
+  /** What it depends on: inputs and seeds. */
+  readonly leaves: readonly Tensor[];
+}
+
+function slopeOf(op: Op<object>, sample: Sample, step: number, createGraph: boolean): Slope | undefined {
+  const moved = (r: Recorded, seed: number): Tensor => {
+    const x = given(r);
+    if (r.dtype !== "float32") return x;
+    return (step === 0 ? x : x.add(direction(r.shape, seed).mul(step))).detach().requiresGrad_();
+  };
+  const inputs = sample.inputs.map((r, i) => (sample.grads![i] ? moved(r, i + 1) : given(r)));
+  const seeds = sample.gradOutputs!.map((r, i) => (r === null ? null : moved(r, i + 11)));
+  const outputs = applyAll(op, inputs, sample.attributes);
+  const wanted = inputs.filter((x) => x.requiresGrad);
+  const found = torch.autograd.grad(
+    outputs.filter((_, i) => seeds[i] !== null),
+    wanted,
+    { gradOutputs: seeds.filter((s) => s !== null), allowUnused: true, createGraph },
+  );
+  const terms = found.flatMap((g, i) => (g === null ? [] : [g.mul(direction(g.shape, i + 21)).sum()]));
+  if (terms.length === 0) return undefined;
+  const leaves = [...wanted, ...seeds.filter((s) => s !== null)];
+  return { value: terms.reduce((a, b) => a.add(b)), leaves };
+}
+
+const STEP = 0.01;
+
+function check(op: Op<object>, sample: Sample, i: number): void {
+  if (sample.gradOutputs === null || sample.derivative === false) return;
+  const values = [...sample.inputs, ...sample.outputs, ...sample.gradOutputs, ...sample.grads!].flatMap(
+    (r) => r?.data ?? [],
+  );
+  if (values.length === 0 || values.some((x) => typeof x === "string")) return;
+  const slope = slopeOf(op, sample, 0, true);
+  if (slope === undefined) return;
+  const plain = slopeOf(op, sample, 0, false)!.value.item();
+  expect(slope.value.item(), `${op.name} sample ${i}: a gradient that is recorded`).toBeCloseTo(plain, 2);
+  const { leaves } = slope;
+  expect(slope.value.requiresGrad, `${op.name} sample ${i}: its gradient is differentiable`).toBe(true);
+  const second = torch.autograd.grad(slope.value, leaves, { allowUnused: true });
+  const places = [
+    ...sample.inputs.flatMap((r, k) => (sample.grads![k] && r.dtype === "float32" ? [k + 1] : [])),
+    ...sample.gradOutputs.flatMap((r, k) => (r === null ? [] : [k + 11])),
+  ];
+  const analytic = second.reduce(
+    (sum, g, k) => sum + (g === null ? 0 : g.mul(direction(g.shape, places[k]!)).sum().item()),
+    0,
+  );
+  const [above, below] = [STEP, -STEP].map((by) => slopeOf(op, sample, by, false)!.value.item());
+  const measured = (above! - below!) / (2 * STEP);
+  const scale = Math.abs(analytic) + 1e-3 * Math.abs(plain / STEP);
+  expect(
+    Math.abs(analytic - measured),
+    `${op.name} sample ${i}: the second derivative is ${analytic}, differences say ${measured}`,
+  ).toBeLessThan(0.02 * scale + 0.02);
+}
+
+function suite(): void {
+  it.each(differentiable.map((op) => [op.name, op] as const))("%s", (name, op) => {
+    samples[name]!.forEach((sample, i) => check(op, sample, i));
+  });
+}
+
+function leave(): void {
+  forgetPending();
+  setExecutor(undefined);
+}
+
+describe.skipIf(nativeStatus().state !== "installed")("second derivatives, native", () => {
+  beforeAll(async () => void (await loadExecutor("native")));
+  afterAll(leave);
+  suite();
+});
+
+describe("second derivatives, wasm", () => {
+  beforeAll(async () => void (await loadExecutor("wasm")));
+  afterAll(leave);
+  suite();
+});

@@ -1,0 +1,198 @@
+// Files of tensors as the editor looks into them: in a process of its own, which is asked and cancelled.
+import {
+  closeSync,
+  existsSync,
+  ftruncateSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import * as v from "valibot";
+import type {
+  InspectionEngineEvents,
+  InspectionEngineMethods,
+} from "../../../extension/protocol/inspection.ts";
+import { openChannel, type Remote } from "../../../extension/supervisor/engines/channel.ts";
+import { toUserError } from "../../../extension/supervisor/errors.ts";
+import { forkEngine, type EngineProcess } from "../../../extension/supervisor/engines/process.ts";
+import { TensorInspector } from "../../../extension/supervisor/engines/inspection.ts";
+
+const dist = fileURLToPath(new URL("../../../dist", import.meta.url));
+const golden = (name: string): string =>
+  fileURLToPath(new URL(`../../fixtures/golden/files/data/${name}`, import.meta.url));
+
+let folder: string;
+let inspector: TensorInspector;
+let shares: number[];
+beforeEach(() => {
+  folder = mkdtempSync(path.join(tmpdir(), "layerwise-inspection-"));
+  shares = [];
+});
+afterEach(async () => {
+  await inspector.release();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+function inspect(file: string): TensorInspector {
+  inspector = new TensorInspector(
+    file,
+    () => ({ dist }),
+    (share) => shares.push(share),
+  );
+  return inspector;
+}
+
+const errorOf = (promise: Promise<unknown>): Promise<{ code: string; message: string }> =>
+  promise.then(() => expect.unreachable(), toUserError);
+
+/** The hostile files of a golden case. */
+function rejected(name: string): string[] {
+  const { spec, expect: expected } = JSON.parse(readFileSync(golden(`../${name}`), "utf8")) as {
+    spec: { items: { file: string }[] };
+    expect: { items: { outcome?: string }[] };
+  };
+  return spec.items.flatMap(({ file }, i) =>
+    expected.items[i]!.outcome === "rejected" ? [golden(`../${file}`)] : [],
+  );
+}
+
+/** The process that reads files, asked directly. */
+async function start(
+  onProgress: () => unknown = () => undefined,
+): Promise<{ engine: EngineProcess; remote: Remote<InspectionEngineMethods> }> {
+  const engine = await forkEngine({ dist, entry: "inspectionEngine.js" });
+  const remote = openChannel<InspectionEngineMethods, Pick<InspectionEngineEvents, "progress">>(
+    engine.child,
+    {
+      schemas: { progress: v.strictTuple([v.number()]) },
+      handlers: { progress: () => void onProgress() },
+      onInvalid: () => undefined,
+    },
+  );
+  return { engine, remote };
+}
+
+/** Most memory that a process has had, in bytes; 0 where the system doesn't say. */
+function mostMemory(pid: number | undefined): number {
+  const status = `/proc/${pid}/status`;
+  const found = existsSync(status) ? /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(status, "utf8")) : null;
+  return 1024 * Number(found?.[1] ?? 0);
+}
+
+/** A file of one tensor whose values nobody has written: it takes no place on the disk. */
+function sparse(gigabytes: number): string {
+  const bytes = gigabytes * 2 ** 30;
+  const header = JSON.stringify({ huge: { dtype: "F32", shape: [bytes / 4], data_offsets: [0, bytes] } });
+  const text = Buffer.from(header.padEnd(Math.ceil(header.length / 8) * 8));
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(text.length));
+  const file = path.join(folder, "huge.safetensors");
+  const handle = openSync(file, "w");
+  writeSync(handle, Buffer.concat([length, text]));
+  ftruncateSync(handle, 8 + text.length + bytes);
+  closeSync(handle);
+  return file;
+}
+
+describe("a file of tensors", () => {
+  test("is listed, its values are looked at, and it is compared with another", async () => {
+    const file = await inspect(golden("checkpoint.pth")).open();
+    expect(file).toMatchObject({ format: "pth", file: golden("checkpoint.pth") });
+    const index = file.tensors.findIndex(({ name }) => name === "model_state_dict.fc1.weight");
+    expect(file.tensors[index]).toMatchObject({ dtype: "F32", shape: [5, 10], bytes: 200 });
+    const statistics = await inspector.statistics(index);
+    expect(statistics).toMatchObject({ count: 50, nans: 0 });
+    expect(statistics!.histogram.reduce((sum, count) => sum + count)).toBe(50);
+    expect(await errorOf(inspector.statistics(1000))).toMatchObject({ code: "file" });
+    await inspector.release();
+    inspect(golden("state_simplenn.pth"));
+    const same = await inspector.compare(golden("state_simplenn.pth"));
+    expect(same).toEqual({ changes: [], same: 4 });
+    const { changes } = await inspector.compare(golden("legacy_state.pth"));
+    expect(changes).toContainEqual(
+      expect.objectContaining({ name: "fc1.weight", change: "values", changed: 50, elements: 50 }),
+    );
+    expect(await errorOf(inspector.compare(golden("garbage.pth")))).toMatchObject({ code: "file" });
+  });
+
+  test.each([
+    ["evil_os_system.pth", /asks for "posix\.system", which is not allowed/],
+    ["bad_header_huge.safetensors", /header/],
+    ["truncated_half.pth", /.+/],
+    ["missing.safetensors", /no such file/i],
+  ])("that is damaged or hostile is refused in words: %s", async (name, message) => {
+    const error = await errorOf(inspect(golden(name)).open());
+    expect(error.code).toBe("file");
+    expect(error.message).toMatch(message);
+  });
+
+  test("no hostile file is read for long, or into the memory, or has anything run", async () => {
+    const files = readdirSync(golden("..")).flatMap((name) => (name.endsWith(".json") ? rejected(name) : []));
+    expect(files.length).toBeGreaterThan(70);
+    const marker = fileURLToPath(new URL("../../../MARKER_unsafe_load.txt", import.meta.url));
+    const { engine, remote } = await start();
+    try {
+      await remote.open(golden("simple.safetensors"));
+      const before = mostMemory(engine.pid);
+      for (const file of files) {
+        const began = performance.now();
+        const look = async (): Promise<void> => {
+          const { tensors } = await remote.open(file);
+          for (const i of tensors.keys()) await remote.statistics(file, i);
+        };
+        expect((await errorOf(look())).message).toContain(path.basename(file));
+        expect(performance.now() - began).toBeLessThan(1000);
+      }
+      expect(mostMemory(engine.pid) - before).toBeLessThan(200 * 2 ** 20);
+    } finally {
+      await engine.kill();
+    }
+    expect(existsSync(marker)).toBe(false);
+  });
+
+  test("larger than the memory is never there as a whole", async () => {
+    const file = sparse(64);
+    let parts = 0;
+    const { engine, remote } = await start(() => parts++);
+    try {
+      await remote.open(file);
+      const looking = errorOf(remote.statistics(file, 0));
+      await expect.poll(() => parts, { timeout: 20_000 }).toBeGreaterThan(5);
+      await remote.cancel();
+      expect(await looking).toMatchObject({ code: "cancelled" });
+      expect(mostMemory(engine.pid)).toBeLessThan(250 * 2 ** 20);
+    } finally {
+      await engine.kill();
+    }
+  });
+
+  test("larger than the memory: it says how far it is, can be cancelled, and answers afterwards", async () => {
+    const file = sparse(64);
+    expect((await inspect(file).open()).tensors).toEqual([
+      { name: "huge", dtype: "F32", shape: [2 ** 34], bytes: 2 ** 36 },
+    ]);
+    const looking = errorOf(inspector.statistics(0));
+    await expect.poll(() => shares.length, { timeout: 20_000 }).toBeGreaterThan(1);
+    expect(shares).toEqual(shares.toSorted((a, b) => a - b));
+    await inspector.cancel();
+    expect(await looking).toMatchObject({ code: "cancelled" });
+    expect((await inspector.open()).bytes).toBeGreaterThan(2 ** 36);
+  });
+
+  test("whose process is ended while it reads: the call fails, and the next one has another process", async () => {
+    const file = sparse(64);
+    await inspect(file).open();
+    const looking = errorOf(inspector.statistics(0));
+    await expect.poll(() => shares.length, { timeout: 20_000 }).toBeGreaterThan(0);
+    await inspector.release();
+    expect(await looking).toMatchObject({ code: "cancelled" });
+    expect((await inspector.open()).tensors).toHaveLength(1);
+  });
+});

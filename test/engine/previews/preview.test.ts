@@ -1,0 +1,428 @@
+import { fork } from "node:child_process";
+import { once } from "node:events";
+import fs from "node:fs";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { BOUNDS, quantile } from "../../bounds.ts";
+import type { FileReport } from "../../../extension/protocol/preview.ts";
+import { PreviewEngine } from "../../../extension/supervisor/engines/preview.ts";
+import { isAlive } from "../../../extension/processes/identity.ts";
+import { dist, examples, experimentFile, Workspace } from "../workspace.ts";
+
+let workspace: Workspace;
+let engine: PreviewEngine;
+const logged: string[] = [];
+beforeEach(() => {
+  workspace = new Workspace();
+  logged.length = 0;
+  engine = new PreviewEngine(() => ({ dist }), { onLog: (text) => logged.push(text) });
+});
+afterEach(async () => {
+  await engine.dispose();
+  workspace.remove();
+});
+
+async function inspect(file: string, text?: string, limit = 20): Promise<FileReport> {
+  const report = await engine.inspect({ file, ...(text === undefined ? {} : { text }) }, limit);
+  expect(report).toBeDefined();
+  return report!;
+}
+
+/** The line of a file that has a text. */
+function lineOf(text: string, part: string): number {
+  return text.split("\n").findIndex((line) => line.includes(part)) + 1;
+}
+
+/** Models that the panels' tests draw. */
+const flows = fileURLToPath(new URL("../../fixtures/panels/flows/", import.meta.url));
+
+test("what goes where: both ways around a block, calls of one module apart, ops between modules", async () => {
+  const report = await inspect(path.join(flows, "residual.nn.ts"));
+  expect(report.errors).toEqual([]);
+  const { nodes, edges } = report.models[0]!.flow!;
+  const into = (id: string) => edges.filter(({ to }) => to === id).map(({ from }) => from);
+  expect(into("stem/0")).toEqual(["~input"]);
+  expect(into("blocks/0/conv1")).toEqual(["stem/2"]);
+  // Identity computes nothing, and is on the way all the same.
+  expect(into("blocks/0/shortcut")).toEqual(["stem/2"]);
+  expect(new Set(into("blocks/0/~add"))).toEqual(new Set(["blocks/0/bn2", "blocks/0/shortcut"]));
+  expect(into("blocks/0/relu#2")).toEqual(["blocks/0/~add"]);
+  expect(into("blocks/1/conv1")).toEqual(["blocks/0/relu#2"]);
+  expect(into("~output")).toEqual(["head"]);
+  expect(edges.find(({ from }) => from === "blocks/3/relu#2")).toMatchObject({ shape: "[64, 32, 8, 8]" });
+  // A list of modules is never called, and is a box around them.
+  expect(nodes.find(({ id }) => id === "blocks/0")).toMatchObject({
+    kind: "module",
+    path: "blocks.0",
+    className: "Block",
+    parent: "blocks",
+  });
+  const conv = report.models[0]!.rows.find((row) => row.path === "stem.0");
+  expect(conv).toMatchObject({
+    weights: [
+      { name: "weight", shape: "[16, 1, 3, 3]" },
+      { name: "bias", shape: "[16]" },
+    ],
+    memoryBytes: 4 * (160 + 64 * 16 * 64),
+  });
+});
+
+test("BERT-base previews in a moment, with a box for each of its layers", async () => {
+  const file = path.join(flows, "bert.nn.ts");
+  // The first also starts the process.
+  await inspect(file);
+  const started = performance.now();
+  const report = await inspect(file);
+  // A tenth of a second on a machine that does nothing else.
+  expect(performance.now() - started).toBeLessThan(1500);
+  const [model] = report.models;
+  expect(model!.parameters.total).toBe(109_482_240 + 2 * 768 + 2);
+  const layers = model!.flow!.nodes.filter(({ className }) => className === "BertLayer");
+  expect(layers.map(({ path: name }) => name)).toEqual(
+    Array.from({ length: 12 }, (_one, i) => `bert.encoder.layer.${i}`),
+  );
+  const ids = new Set(model!.flow!.nodes.map(({ id }) => id));
+  expect(model!.flow!.edges.filter(({ from, to }) => !ids.has(from) || !ids.has(to))).toEqual([]);
+});
+
+test("a model of two parts: what one gives the other takes, each drawn once", async () => {
+  const file = workspace.write(
+    "pair.nn.ts",
+    `import { torch, nn, optim, data, experiment, type Tensor } from "layerwise";
+class Pair extends nn.Module {
+  generator = new nn.Sequential(new nn.Linear(4, 8), new nn.Tanh());
+  critic = new nn.Linear(8, 1);
+  forward(x: Tensor): Tensor {
+    return this.generator(x) as Tensor;
+  }
+}
+export default experiment({
+  model: () => new Pair(),
+  data: () => new data.TensorDataset(torch.randn(8, 4), torch.randn(8, 8)),
+  optimizer: (p) => new optim.SGD(p, { lr: 0.1 }),
+  trainStep: ({ model, batch }) => {
+    const made = (model as Pair).generator(batch[0] as Tensor) as Tensor;
+    const loss = (model as Pair).critic(made).mean();
+    (model as Pair).critic(batch[1] as Tensor).mean().backward();
+    return { loss };
+  },
+  epochs: 1,
+});
+`,
+  );
+  const report = await inspect(file);
+  expect(report.errors).toEqual([]);
+  const { nodes, edges } = report.models[0]!.flow!;
+  expect(edges).toContainEqual({ from: "generator/1", to: "critic", shape: "[8, 8]" });
+  expect(nodes.filter(({ path: name }) => name === "critic").map(({ id }) => id)).toContain("critic");
+  expect(nodes.filter(({ className }) => className === "Linear").length).toBe(2);
+});
+
+test("models with their layers in the order of calls, shapes, counts and lines", async () => {
+  const file = path.join(examples, "digits.nn.ts");
+  const text = fs.readFileSync(file, "utf8");
+  const report = await inspect(file);
+  expect(report.errors).toEqual([]);
+  expect(report.experiments).toMatchObject([
+    {
+      exportName: "default",
+      model: "DigitsCNN",
+      epochs: 20,
+      settings: { batchSize: 32, samples: 1438, validationSamples: 359, optimizer: "Adam, lr 0.002" },
+    },
+  ]);
+  const [model] = report.models;
+  expect(model).toMatchObject({
+    name: "DigitsCNN",
+    experiments: ["default"],
+    parameters: { total: 13_706, trainable: 13_706 },
+    parameterBytes: 4 * 13_706,
+  });
+  expect(model!.text).toContain("(conv1): Conv2d(1, 16, kernel_size=(3, 3), stride=(1, 1), padding=(1, 1))");
+  expect(
+    model!.rows.map(({ path: name, outputShape, parameters }) => [name, outputShape, parameters]),
+  ).toEqual([
+    ["", "[32, 10]", 13_706],
+    ["conv1", "[32, 16, 8, 8]", 160],
+    ["relu", "[32, 64]", 0],
+    ["pool", "[32, 32, 2, 2]", 0],
+    ["conv2", "[32, 32, 4, 4]", 4640],
+    ["flatten", "[32, 128]", 0],
+    ["dropout", "[32, 128]", 0],
+    ["fc1", "[32, 64]", 8256],
+    ["fc2", "[32, 10]", 650],
+  ]);
+  const position = (name: string) => model!.rows.find((row) => row.path === name)?.position;
+  expect(position("")).toMatchObject({ file, line: lineOf(text, "class DigitsCNN") });
+  expect(position("fc1")).toMatchObject({ file, line: lineOf(text, "fc1 = new nn.Linear") });
+  // Multiply-adds of a convolution: 32 images of 8x8 by 16 channels of 3x3x1 and a bias.
+  expect(model!.rows[1]).toMatchObject({ multiplyAdds: 32 * 64 * 16 * 10, kernelShape: "[3, 3]", calls: 1 });
+  expect(model!.rows[2]).toMatchObject({ path: "relu", multiplyAdds: 0, calls: 3 });
+  expect(model).toMatchObject({
+    multiplyAdds: 2_988_352,
+    inputBytes: 4 * 32 * 64,
+    forwardBackwardBytes: 412_160,
+  });
+});
+
+test("nested modules of the user's own, and layers that forward doesn't call", async () => {
+  const text = experimentFile(
+    { model: "() => new Outer()" },
+    `class Inner extends nn.Module {
+  first = new nn.Linear(4, 4);
+  unused = new nn.Linear(2, 2);
+  forward(x: Tensor): Tensor {
+    return this.first(x);
+  }
+}
+class Outer extends nn.Module {
+  inner: Inner;
+  out: nn.Linear;
+  constructor() {
+    super();
+    this.out = new nn.Linear(4, 3);
+    this.inner = new Inner();
+  }
+  forward(x: Tensor): Tensor {
+    return this.out(this.inner(x));
+  }
+}`,
+  );
+  const file = workspace.write("net.nn.ts", text);
+  const report = await inspect(file);
+  expect(report.errors).toEqual([]);
+  const outer = report.models.find(({ name }) => name === "Outer")!;
+  expect(outer.rows.map(({ path: name, depth, outputShape }) => [name, depth, outputShape])).toEqual([
+    ["", 0, "[8, 3]"],
+    ["inner", 1, "[8, 4]"],
+    ["inner.first", 2, "[8, 4]"],
+    ["inner.unused", 2, undefined],
+    ["out", 1, "[8, 3]"],
+  ]);
+  expect(outer.rows[1]!.position).toMatchObject({ line: lineOf(text, "new Inner()") });
+  // A class that builds without arguments is listed too, as far as it goes without data.
+  expect(report.models.find(({ name }) => name === "Net")).toMatchObject({
+    parameters: { total: 15 },
+    experiments: [],
+  });
+});
+
+test("unsaved text, and what changes in it", async () => {
+  const file = workspace.file("new.nn.ts");
+  const total = async (text: string) => (await inspect(file, text)).models[0]?.parameters.total;
+  expect(await total(experimentFile())).toBe(15);
+  expect(await total(experimentFile().replace("nn.Linear(4, 3)", "nn.Linear(4, 3, { bias: false })"))).toBe(
+    12,
+  );
+  expect((await inspect(file, "export const x = ;")).errors).toMatchObject([
+    { code: "syntax", position: { file, line: 1 } },
+  ]);
+});
+
+test("nothing is computed, allocated or written: a huge model is counted at once, a program is not run", async () => {
+  const huge = experimentFile({
+    model:
+      "() => new nn.Sequential(new nn.Linear(4, 100000), new nn.Linear(100000, 100000), new nn.Linear(100000, 3))",
+  });
+  const report = await inspect(workspace.file("huge.nn.ts"), huge);
+  expect(report.errors).toEqual([]);
+  expect(report.models[0]!.parameters.total).toBe(500_000 + 10_000_100_000 + 300_003);
+  expect(report.models[0]!.rows.at(-1)!.outputShape).toBe("[8, 3]");
+
+  const program = fs.readFileSync(path.join(examples, "tutorial.nn.ts"), "utf8");
+  expect(await inspect(workspace.file("tutorial.nn.ts"), program)).toMatchObject({ models: [], errors: [] });
+  const saves =
+    'import { torch } from "layerwise"; torch.save({ x: torch.zeros(2) }, "x.safetensors"); console.log("printed");';
+  expect((await inspect(workspace.file("saves.nn.ts"), saves)).errors).toEqual([]);
+  expect(fs.existsSync("x.safetensors")).toBe(false);
+  expect(logged.join("")).not.toContain("printed");
+});
+
+test("mistakes are at their lines, and models that built are still listed", async () => {
+  const text = experimentFile({
+    data: "() => new data.TensorDataset(torch.randn(32, 5), torch.randint(0, 3, [32]))",
+  });
+  const [model] = (await inspect(workspace.file("shape.nn.ts"), text)).models;
+  expect(model).toMatchObject({
+    name: "Net",
+    parameters: { total: 15 },
+    error: {
+      code: "shape",
+      message: expect.stringContaining("mat1 and mat2 shapes cannot be multiplied (8x5 and 4x3)"),
+      module: "fc",
+      position: { line: lineOf(text, "this.fc(x)") },
+    },
+  });
+  // A loss that doesn't fit is found where the experiment is defined.
+  const loss = experimentFile({
+    data: "() => new data.TensorDataset(torch.randn(32, 4), torch.randn(32, 2))",
+  });
+  expect((await inspect(workspace.file("loss.nn.ts"), loss)).models[0]!.error).toMatchObject({
+    position: { line: lineOf(loss, "experiment({") },
+  });
+  const thrown = experimentFile({ data: '() => {\n    throw new Error("no data");\n  }' });
+  expect(await inspect(workspace.file("data.nn.ts"), thrown)).toMatchObject({
+    errors: [{ message: "no data", position: { line: lineOf(thrown, "no data") } }],
+    models: [{ parameters: { total: 15 } }],
+  });
+});
+
+test("data that is computed with values, and a step of one's own", async () => {
+  const text = experimentFile({
+    data: `() => {
+    const x = torch.randn(32, 4);
+    return new data.TensorDataset(x.sub(x.mean().item()), torch.randint(0, 3, [32]));
+  }`,
+    trainStep: `({ model, batch: [x, y], loss, optimizer }) => {
+    optimizer.zeroGrad();
+    const value = loss(model(x!.mul(2)), y!);
+    value.backward();
+    optimizer.step();
+    return value.item();
+  }`,
+  });
+  const report = await inspect(workspace.file("net.nn.ts"), text);
+  expect(report.errors).toEqual([]);
+  expect(report.models[0]!.error).toBeUndefined();
+  expect(report.models[0]!.rows[1]).toMatchObject({
+    path: "fc",
+    inputShape: "[8, 4]",
+    outputShape: "[8, 3]",
+  });
+});
+
+test("what a panel shows first is laid out beside the next preview", async () => {
+  const file = path.join(flows, "residual.nn.ts");
+  const [model] = (await inspect(file)).models;
+  const { flow, rows } = model!;
+  const characters = { "": 7 };
+  const widths = { title: characters, kind: characters, label: characters };
+  const look = { font: "any", widths, opened: [], closed: ["blocks"], unfolded: [] };
+  const [layout] = await Promise.all([engine.layOut({ flow: flow!, rows, look }, 20_000), inspect(file)]);
+  const ids = layout!.boxes.map(({ id }) => id);
+  expect(ids).toContain("stem/0");
+  expect(ids).toContain("blocks");
+  expect(ids).not.toContain("blocks/0");
+  for (const { id, width } of layout!.boxes)
+    if (id === "head") expect(width).toBeGreaterThan(7 * "head".length);
+  await engine.dispose();
+  expect(await engine.layOut({ flow: flow!, rows, look })).toBeUndefined();
+});
+
+describe("code that doesn't come back", () => {
+  const places: Record<string, string> = {
+    "at top level": `let i = 0;\nfor (;;) i++;\n${experimentFile()}`,
+    "in a constructor": experimentFile(
+      { model: "() => new Slow()" },
+      "class Slow extends nn.Module {\n  constructor() {\n    super();\n    for (;;);\n  }\n  forward() {}\n}",
+    ),
+    "in forward": experimentFile({}).replace("return this.fc(x);", "for (;;) this.fc(x);"),
+  };
+  // They wait, so they do it together.
+  test(`${Object.keys(places).join(", ")}: its line, and the next preview works`, async () => {
+    const file = workspace.file("net.nn.ts");
+    const check = async (text: string): Promise<void> => {
+      const own = new PreviewEngine(() => ({ dist }));
+      try {
+        const report = await own.inspect({ file, text }, 4);
+        const position = { file, line: lineOf(text, "for (;;)") };
+        expect(report?.errors).toMatchObject([{ code: "timeout", position }]);
+        const next = await own.inspect({ file, text: experimentFile() }, 20);
+        expect(next?.models[0]!.parameters.total).toBe(15);
+      } finally {
+        await own.dispose();
+      }
+    };
+    await Promise.all(Object.values(places).map(check));
+  });
+});
+
+describe("code that fails while it is typed: one message at its line, and the next preview works", () => {
+  const faults: Record<string, { text: string; part: string; code: string }> = {
+    "a throw at import": {
+      text: `throw new Error("not today");\n${experimentFile()}`,
+      part: "not today",
+      code: "exception",
+    },
+    "a throw in a module that is imported": {
+      text: `import "./broken.ts";\n${experimentFile()}`,
+      part: "",
+      code: "exception",
+    },
+    "a syntax error": {
+      text: experimentFile().replace("this.fc(x);", "this.fc(x;"),
+      part: "this.fc(x;",
+      code: "syntax",
+    },
+    "a throw in forward": {
+      text: experimentFile().replace("return this.fc(x);", 'throw new Error("in forward");'),
+      part: "in forward",
+      code: "exception",
+    },
+  };
+  test.each(Object.entries(faults))("%s", async (_, { text, part, code }) => {
+    const broken = workspace.write("broken.ts", 'export {};\nthrow new Error("broken");\n');
+    const file = workspace.file("net.nn.ts");
+    const report = await inspect(file, text);
+    const errors = [...report.errors, ...report.models.flatMap((model) => model.error ?? [])];
+    expect(errors).toMatchObject([
+      {
+        code,
+        position: part === "" ? { file: broken, line: 2 } : { file, line: lineOf(text, part) },
+      },
+    ]);
+    expect((await inspect(file, experimentFile())).errors).toEqual([]);
+  });
+
+  test("a process that ends", async () => {
+    const file = workspace.file("net.nn.ts");
+    const { errors } = await inspect(file, `process.kill(process.pid, "SIGKILL");\n${experimentFile()}`);
+    expect(errors).toMatchObject([{ code: "crash", message: expect.stringContaining("SIGKILL") }]);
+    expect((await inspect(file, experimentFile())).models[0]!.parameters.total).toBe(15);
+  });
+});
+
+test("keystrokes: each of the examples answers with shapes, and only the newest text is looked at", async () => {
+  const took: number[] = [];
+  for (const name of fs.readdirSync(examples).filter((one) => /(?<!tutorial)\.nn\.ts$/.test(one))) {
+    const file = path.join(examples, name);
+    const text = fs.readFileSync(file, "utf8");
+    const first = await engine.inspect({ file, text, calls: true }, 60);
+    // Some need data that isn't everywhere.
+    if (first!.errors.length > 0) continue;
+    for (let i = 0; i < 5; i++) {
+      const began = performance.now();
+      const outdated = engine.inspect({ file, text: `${text}\n//`, calls: true }, 60);
+      const older = engine.inspect({ file, text: `${text}\n// ${i}`, calls: true }, 60);
+      const newest = await engine.inspect({ file, text: `${text}\n// ${i}.`, calls: true }, 60);
+      took.push(performance.now() - began);
+      expect([await outdated, await older]).toEqual([undefined, undefined]);
+      expect(newest!.models[0]!.calls!.length).toBeGreaterThan(0);
+    }
+  }
+  expect(took.length).toBeGreaterThanOrEqual(5 * 5);
+  const [median, p95] = [quantile(took), quantile(took, 0.95)];
+  fs.mkdirSync("out/test", { recursive: true });
+  fs.writeFileSync("out/test/typing-latency.json", JSON.stringify({ p95, median }));
+  expect(median).toBeLessThan(BOUNDS.warmPreview);
+});
+
+test("an engine whose parent is gone ends", async () => {
+  const child = fork(path.join(dist, "previewEngine.js"), [], {
+    serialization: "advanced",
+    stdio: ["ignore", "ignore", "ignore", "ipc"],
+  });
+  const [hello] = (await once(child, "message")) as [{ m: string }];
+  expect(hello.m).toBe("hello");
+  child.disconnect();
+  await vi.waitFor(async () => expect(await isAlive(child.pid)).toBe(false), { timeout: 5000 });
+});
+
+test("ordinary files leave nothing behind: one process previews them all", async () => {
+  const files = fs.readdirSync(examples).filter((name) => name.endsWith(".nn.ts"));
+  expect(files.length).toBeGreaterThan(5);
+  for (const name of [...files, ...files]) await inspect(path.join(examples, name));
+  await inspect(path.join(flows, "residual.nn.ts"));
+  expect(logged.filter((text) => text.includes("new process"))).toEqual([]);
+});

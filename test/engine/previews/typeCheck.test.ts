@@ -1,0 +1,57 @@
+// Type errors of a program are told while it runs.
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { readErrors } from "../../../extension/cli/typeCheck.ts";
+import { Workspace } from "../workspace.ts";
+
+let workspace: Workspace;
+
+beforeAll(() => {
+  workspace = new Workspace();
+});
+afterAll(() => workspace.remove());
+
+const WRONG = `import { print } from "layerwise";
+const n: string = 3;
+print("begins", n);
+`;
+/** Waits, so that the check is over before the program is. */
+const WAITING = `${WRONG}await new Promise((go) => setTimeout(go, 60_000));\n`;
+
+const checked = { LAYERWISE_NO_CHECK: undefined };
+
+test("a program's type errors are a warning with file, line and text", async () => {
+  const command = workspace.start(["run", workspace.write("wrong.nn.ts", WAITING)], checked);
+  await command.printed("Type 'number' is not assignable to type 'string'.");
+  await command.printed("wrong.nn.ts:2:");
+  await command.printed("Warning: 1 type error in");
+  command.child.kill("SIGINT");
+  const { stdout } = await command.ended;
+  expect(stdout).toContain("begins 3");
+});
+
+test("a program that is over doesn't wait for the check and isn't failed by it", async () => {
+  const { code, stdout } = await workspace.run(["run", workspace.write("short.nn.ts", WRONG)], {
+    env: checked,
+  });
+  expect([code, stdout.trim()]).toEqual([0, "begins 3"]);
+});
+
+test("--no-check looks for none", async () => {
+  const text = `${WRONG}await new Promise((go) => setTimeout(go, 6_000));\n`;
+  const { stderr } = await workspace.run(["run", "--no-check", workspace.write("quiet.nn.ts", text)], {
+    env: checked,
+  });
+  expect(stderr).toBe("");
+});
+
+test("errors of the user's files alone are read, and what isn't an error is left out", () => {
+  const output = [
+    "a.nn.ts(2,7): error TS2322: Type 'number' is not assignable to type 'string'.",
+    "  Its second line.",
+    "node_modules/other/index.ts(1,1): error TS1005: ';' expected.",
+    "error TS5083: Cannot read file.",
+  ].join("\n");
+  expect(readErrors(output, process.cwd())).toEqual([
+    "a.nn.ts:2: Type 'number' is not assignable to type 'string'.",
+  ]);
+});

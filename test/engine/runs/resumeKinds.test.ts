@@ -1,0 +1,225 @@
+// A training that is interrupted and gone on with by another executor, whose graphs are all new: every kind of network
+// ends with the very same weights, on TensorFlow and on wasm.
+import fs from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { afterAll, afterEach, beforeEach, describe, expect, test } from "vitest";
+import { loadExecutor } from "../../../extension/executors/index.ts";
+import {
+  data,
+  experiment,
+  nn,
+  optim,
+  torch,
+  type Experiment,
+  type ExperimentOptions,
+  type Tensor,
+} from "../../../extension/nn/index.ts";
+import { SETTLED } from "../../../extension/executors/tensorflow/graph/xla.ts";
+import { nativeStatus } from "../../../extension/native/status.ts";
+import { setExecutor } from "../../../extension/tensor/planning/runtime.ts";
+import { compareResumed, type Parameters } from "../../unit/engine/training.ts";
+
+const native = nativeStatus().state === "installed";
+
+let folder: string;
+beforeEach(() => {
+  folder = fs.mkdtempSync(path.join(os.tmpdir(), "layerwise-resume-"));
+});
+afterEach(() => fs.rmSync(folder, { recursive: true }));
+afterAll(() => setExecutor(undefined));
+
+const SAMPLES = 48;
+const classes = (): Tensor => torch.randint(0, 3, [SAMPLES]);
+const adam = (parameters: Parameters): optim.Optimizer => new optim.Adam(parameters, { lr: 0.02 });
+
+/** A network that reads a sequence and tells a class of its last output. */
+class Reader extends nn.Module {
+  drop = new nn.Dropout(0.2);
+  head: nn.Linear;
+  recurrent: nn.RNN | nn.LSTM | nn.GRU;
+  constructor(kind: "RNN" | "LSTM" | "GRU", size: number) {
+    super();
+    const options = { batchFirst: true };
+    if (kind === "RNN") this.recurrent = new nn.RNN(4, size, options);
+    else this.recurrent = kind === "LSTM" ? new nn.LSTM(4, size, options) : new nn.GRU(4, size, options);
+    this.head = new nn.Linear(size, 3);
+  }
+  forward(x: Tensor): Tensor {
+    const [y] = (this.recurrent as nn.RNN)(x);
+    return this.head(this.drop(y.select(1, -1)));
+  }
+}
+
+class Attentive extends nn.Module {
+  embed = new nn.Embedding(20, 8);
+  encoder = new nn.TransformerEncoderLayer(8, 2, { dimFeedforward: 16, dropout: 0.1, batchFirst: true });
+  head = new nn.Linear(8, 3);
+  forward(x: Tensor): Tensor {
+    return this.head(this.encoder(this.embed(x)).mean(1));
+  }
+}
+
+const sequences = (length: number) => (): data.Dataset =>
+  new data.TensorDataset(torch.randn(SAMPLES, length, 4), classes());
+
+type Kind = Partial<ExperimentOptions> & Pick<ExperimentOptions, "model" | "data">;
+
+const KINDS: Readonly<Record<string, Kind>> = {
+  MLP: {
+    model: () =>
+      new nn.Sequential(
+        new nn.Linear(6, 32),
+        new nn.BatchNorm1d(32),
+        new nn.ReLU(),
+        new nn.Dropout(0.3),
+        new nn.Linear(32, 3),
+      ),
+    data: () => new data.TensorDataset(torch.randn(SAMPLES, 6), classes()),
+  },
+  CNN: {
+    model: () =>
+      new nn.Sequential(
+        new nn.Conv2d(1, 8, 3, { padding: 1 }),
+        new nn.BatchNorm2d(8),
+        new nn.ReLU(),
+        new nn.MaxPool2d(2),
+        new nn.Conv2d(8, 16, 3),
+        new nn.ReLU(),
+        new nn.Dropout2d(0.2),
+        new nn.AdaptiveAvgPool2d(1),
+        new nn.Flatten(),
+        new nn.Linear(16, 3),
+      ),
+    data: () => new data.TensorDataset(torch.randn(SAMPLES, 1, 12, 12), classes()),
+  },
+  // Large enough for its batch to be divided among the cores.
+  "large CNN": {
+    model: () =>
+      new nn.Sequential(
+        new nn.Conv2d(1, 16, 3),
+        new nn.ReLU(),
+        new nn.Conv2d(16, 32, 3),
+        new nn.ReLU(),
+        new nn.MaxPool2d(2),
+        new nn.Dropout(0.2),
+        new nn.Flatten(),
+        new nn.Linear(32 * 36, 3),
+      ),
+    data: () => new data.TensorDataset(torch.randn(SAMPLES, 1, 16, 16), classes()),
+  },
+  RNN: { model: () => new Reader("RNN", 12), data: sequences(9) },
+  LSTM: { model: () => new Reader("LSTM", 5), data: sequences(9) },
+  GRU: { model: () => new Reader("GRU", 12), data: sequences(9) },
+  Transformer: {
+    model: () => new Attentive(),
+    data: () => new data.TensorDataset(torch.randint(0, 20, [SAMPLES, 7]), classes()),
+  },
+  autoencoder: {
+    model: () =>
+      new nn.Sequential(
+        new nn.Linear(36, 16),
+        new nn.ReLU(),
+        new nn.Linear(16, 4),
+        new nn.Linear(4, 36),
+        new nn.Sigmoid(),
+      ),
+    data: () => new data.TensorDataset(torch.rand(SAMPLES, 36)),
+    loss: new nn.MSELoss(),
+  },
+  GAN: {
+    model: () =>
+      new nn.ModuleDict({
+        generator: new nn.Sequential(new nn.Linear(4, 16), new nn.ReLU(), new nn.Linear(16, 6)),
+        discriminator: new nn.Sequential(new nn.Linear(6, 16), new nn.LeakyReLU(0.2), new nn.Linear(16, 1)),
+      }),
+    data: () => new data.TensorDataset(torch.randn(SAMPLES, 6)),
+    loss: new nn.BCEWithLogitsLoss(),
+    optimizer: (_, model) => {
+      const parts = model as nn.ModuleDict;
+      return {
+        g: new optim.Adam(parts.get("generator").parameters(), { lr: 0.01 }),
+        d: new optim.Adam(parts.get("discriminator").parameters(), { lr: 0.01 }),
+      };
+    },
+    trainStep: ({ model, batch, loss, optimizer }) => {
+      const parts = model as nn.ModuleDict;
+      const [generator, discriminator] = ["generator", "discriminator"].map(
+        (name) => parts.get(name) as nn.Sequential,
+      ) as [nn.Sequential, nn.Sequential];
+      const { g, d } = optimizer as Record<"g" | "d", optim.Optimizer>;
+      const [real] = batch as [Tensor];
+      const fake = generator(torch.randn(real.shape[0]!, 4));
+      d.zeroGrad();
+      const seen = loss(discriminator(real), torch.ones(real.shape[0]!, 1)).add(
+        loss(discriminator(fake.detach()), torch.zeros(real.shape[0]!, 1)),
+      );
+      seen.backward();
+      d.step();
+      g.zeroGrad();
+      const fooled = loss(discriminator(fake), torch.ones(real.shape[0]!, 1));
+      fooled.backward();
+      g.step();
+      return { d: seen, g: fooled };
+    },
+  },
+};
+
+const LENGTH = 1200;
+
+// Small steps that come often are compiled by XLA, from a step that does not depend on interruptions. Where each is looked
+// at, those to come are computed ahead, so nothing may be drawn for them.
+test.skipIf(!native).each([
+  ["a long training of a small network", {}],
+  ["one whose callback looks at each step", { callbacks: { onStepEnd: () => undefined } }],
+])("%s", async (_, looks) => {
+  const middle = "callbacks" in looks ? new nn.Tanh() : new nn.Dropout(0.1);
+  const make = (): Experiment =>
+    experiment({
+      ...looks,
+      seed: 3,
+      model: () => new nn.Sequential(new nn.Linear(4, 5), new nn.ReLU(), middle, new nn.Linear(5, 3)),
+      data: () => new data.TensorDataset(torch.randn(LENGTH, 4), torch.randint(0, 3, [LENGTH])),
+      loss: new nn.CrossEntropyLoss(),
+      optimizer: adam,
+      batchSize: 1,
+      epochs: 4,
+    });
+  const executors: Awaited<ReturnType<typeof loadExecutor>>[] = [];
+  // Batches are counted as they are read: up to two hundred ahead, and once more where those done before are passed over.
+  const [first, second] = [SETTLED - 10, ((SETTLED - 10) % LENGTH) + 300];
+  await compareResumed(make, [first, second], folder, async () => {
+    executors.push(await loadExecutor("native"));
+  });
+  const [whole, before, within, after] = executors.map((executor) => executor.counters()["byXla"]!);
+  expect(before).toBe(0);
+  expect(within).toBeGreaterThan(0);
+  expect(within! + after!).toBe(whole);
+});
+
+describe.each([
+  ["native", native],
+  ["wasm", true],
+] as const)("on %s", (device, there) => {
+  test.skipIf(!there).each(Object.entries(KINDS))("%s", async (name, kind) => {
+    const make = (): Experiment =>
+      experiment({
+        seed: 3,
+        loss: new nn.CrossEntropyLoss(),
+        optimizer: adam,
+        batchSize: 8,
+        epochs: 3,
+        // The last batches are smaller there, so that there are two graphs of everything.
+        ...(name === "MLP" || name === "CNN" ? { validation: 0.25 } : {}),
+        ...kind,
+      });
+    let executor: Awaited<ReturnType<typeof loadExecutor>> | undefined;
+    await compareResumed(make, [8], folder, async () => {
+      executor = await loadExecutor(device);
+    });
+    if (device !== "native") return;
+    expect(executor!.counters()["compiledRuns"]).toBeGreaterThan(0);
+    if (name === "large CNN" && os.availableParallelism() > 1)
+      expect(executor!.counters()["inParts"]).toBeGreaterThan(0);
+  });
+});
