@@ -41,7 +41,7 @@ export default defineConfig({
           include: ["test/attacks/**/*.test.ts"],
           testTimeout: 20_000,
           hookTimeout: 120_000,
-          fileParallelism: false,
+          maxWorkers: 2,
         },
       },
     ],
