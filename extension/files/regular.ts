@@ -74,17 +74,38 @@ async function openWithStats(
   path: string,
   options: OpenOptions,
 ): Promise<{ handle: FileHandle; stats: fs.Stats }> {
-  const before = await (options.follow === true ? stat(path) : lstat(path));
-  demandRegular(path, before);
-  const handle = await open(path, flags(options));
+  const before = mayOpenAtOnce(options)
+    ? undefined
+    : await (options.follow === true ? stat(path) : lstat(path));
+  if (before !== undefined) demandRegular(path, before);
+  const handle = await open(path, flags(options)).catch((error: unknown) => {
+    throw refusal(path, error);
+  });
   try {
     const stats = await handle.stat();
-    demandSame(path, before, stats);
+    demandSame(path, before ?? stats, stats);
     return { handle, stats };
   } catch (error) {
     await handle.close();
     throw error;
   }
+}
+
+/**
+ * Whether a file can be opened before its kind is known: the system follows no link and waits for no pipe. (Only the
+ * system's administrator can put a device into a folder.) A look less for each of a thousand runs.
+ */
+function mayOpenAtOnce({ follow = false }: OpenOptions): boolean {
+  return !follow && NO_FOLLOW !== 0 && NO_WAIT !== 0;
+}
+
+/** The system's error for a link or a socket that was to be opened, as a {@link FileError}. */
+function refusal(path: string, error: unknown): unknown {
+  const code: unknown = error instanceof Error ? Reflect.get(error, "code") : undefined;
+  if (code === "ELOOP" || code === "EMLINK")
+    return new FileError(path, "link", "expected a regular file, found a symbolic link");
+  if (code === "ENXIO") return new FileError(path, "not-regular", "expected a regular file, found a socket");
+  return error;
 }
 
 /** Like {@link openRegular}, for code that may block. @returns a descriptor; the caller closes it */
