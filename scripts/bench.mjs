@@ -101,7 +101,7 @@ const problems = rows.filter((r) => r.problem !== undefined);
 for (const r of problems) console.error(`${r.name}: ${r.problem}`);
 process.exitCode = problems.length > 0 ? 1 : 0;
 
-/** Three processes take turns: Layerwise as it trains, Layerwise looked at in every step, PyTorch. */
+/** Three processes take turns: Layerwise as it trains, Layerwise read in every step, PyTorch. */
 async function measure(name) {
   const [ours, each, torch] = [
     worker(process.execPath, [bundle]),
@@ -122,7 +122,7 @@ async function measure(name) {
     await torch.ask({ do: "start", name });
     // Programs are compiled, caches warm.
     for (const one of all) await one.ask({ do: "window", seconds: SECONDS });
-    // Small steps are compiled once more after some thousands of them, whether each is looked at or not.
+    // Small steps are compiled once more after some thousands of them, whether each is read or not.
     for (const one of [ours, each]) {
       const until = performance.now() + SETTLING;
       for (let steps = 0; steps < SETTLED && performance.now() < until;) {

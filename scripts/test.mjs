@@ -21,7 +21,7 @@ const runPackage = (file, ...args) => run(process.execPath, [inRoot("node_module
 /** Whether TensorFlow is there to be tested. */
 let native = false;
 
-/** What failed, also at a first try alone, with its messages: said again at the end, where a long log is looked at. */
+/** What failed, also at a first try alone, with its messages: repeated at the end, where readers of a long log look. */
 const failures = /** @type {string[]} */ ([]);
 
 /** Folders of cases made with PyTorch. */

@@ -18,7 +18,7 @@ export class ModelFiles extends DisposableOwner {
     this.own(vscode.workspace.onDidOpenTextDocument((document) => this.#note(document)));
   }
 
-  /** Looks for models that nobody has opened. */
+  /** Finds models that are not open. */
   async search(): Promise<void> {
     const [first] = await vscode.workspace.findFiles(MODEL_FILES, "**/node_modules/**", 1);
     if (first !== undefined) this.#resolve();

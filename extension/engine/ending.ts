@@ -3,7 +3,7 @@ import type { Limits } from "./training/limits.ts";
 import type { Reporter } from "./reporting/reporter.ts";
 import type { Stop, TrainerState } from "./training/trainerState.ts";
 
-/** What ends a training before its last epoch: limits, early stopping, callbacks, and whoever asks for it. */
+/** What ends a training before its last epoch: limits, early stopping, callbacks, and requests. */
 export class Ending {
   /** Why it is to end, when its own options or callbacks say so. */
   stop: Stop | undefined;

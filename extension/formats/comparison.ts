@@ -23,7 +23,7 @@ export interface Comparison {
 const numelOf = ({ shape }: SourceTensor): number => shape.reduce((product, extent) => product * extent, 1);
 const sameShape = (a: SourceTensor, b: SourceTensor): boolean => a.shape.join() === b.shape.join();
 
-/** What is added, removed and changed in another file, part by part: yields the bytes looked at since. */
+/** What is added, removed and changed in another file, part by part: yields the bytes read since. */
 export function* comparisonSteps(a: TensorSource, b: TensorSource): Generator<number, Comparison> {
   const others = new Map(b.tensors.map((tensor) => [tensor.name, tensor]));
   const known = new Set(a.tensors.map(({ name }) => name));

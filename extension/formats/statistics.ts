@@ -27,7 +27,7 @@ export function statisticsOf(tensor: SourceTensor): Statistics | undefined {
   return lastOf(statisticsSteps(tensor));
 }
 
-/** {@link statisticsOf} part by part: yields how many bytes it has looked at since. */
+/** {@link statisticsOf} part by part: yields how many bytes it has read since. */
 export function* statisticsSteps(tensor: SourceTensor): Generator<number, Statistics | undefined> {
   if (!hasNumbers(tensor.dtype)) {
     yield* tensor.finish();
@@ -141,7 +141,7 @@ export function differenceOf(a: SourceTensor, b: SourceTensor): Difference {
   return lastOf(differenceSteps(a, b));
 }
 
-/** {@link differenceOf} part by part: yields how many bytes of the first it has looked at since. */
+/** {@link differenceOf} part by part: yields how many bytes of the first it has read since. */
 export function* differenceSteps(a: SourceTensor, b: SourceTensor): Generator<number, Difference> {
   const numbers = hasNumbers(a.dtype) && hasNumbers(b.dtype);
   const read: (entry: TensorEntry) => Elements | readonly string[] = numbers ? elements : wholes;

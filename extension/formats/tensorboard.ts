@@ -11,7 +11,7 @@ export interface TensorBoardEvent {
   readonly scalars?: Readonly<Record<string, number>>;
   /** Markdown by tag. */
   readonly texts?: Readonly<Record<string, string>>;
-  /** The training goes on from this step: what the file, or those before it, say of later ones is not so. */
+  /** The training resumes at this step: later steps in this file, or those before it, are void. */
   readonly restart?: boolean;
 }
 

@@ -3,7 +3,7 @@ import { PngText } from "./pictures.ts";
 import { MetricValue } from "./run.ts";
 
 /**
- * What an evaluation leaves besides its metrics (`report.json` of its run directory), and what a session with the
+ * What an evaluation leaves in addition to its metrics (`report.json` of its run directory), and what a session with the
  * evaluated model answers. All of it is bounded: a view is never sent a whole data set.
  */
 
@@ -113,7 +113,7 @@ export const EvaluationReport = v.object({
   task: Task,
   /** Which part of the data was evaluated. */
   split: v.picklist(["test", "validation", "train"]),
-  /** Samples that can be looked at one by one: of more, the first. 0 for a stream. */
+  /** Samples that can be viewed one by one, the first of more. 0 for a stream. */
   listed: v.number(),
   input: InputForm,
   /** Those with the largest loss first. */

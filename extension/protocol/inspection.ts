@@ -86,12 +86,12 @@ export interface InspectionEngineMethods {
   /** Of a tensor by its place in the file; undefined for types that are no real numbers. */
   statistics(file: string, index: number): Promise<TensorStatistics | undefined>;
   compare(file: string, other: string): Promise<TensorComparison>;
-  /** Ends what is going on: its call fails with the code "cancelled". */
+  /** Cancels the current call, which fails with the code "cancelled". */
   cancel(): Promise<void>;
 }
 
 export interface InspectionEngineEvents {
   hello(hello: Hello): void;
-  /** Share done of the call that goes on, 0 to 1. */
+  /** Share done of the current call, 0 to 1. */
   progress(share: number): void;
 }

@@ -21,7 +21,7 @@ export const InstallProgress = v.object({
   phase: v.picklist(["wait", "download", "unpack", "compile", "verify"]),
   /** Of the whole installation, 0 to 1; never falls. */
   fraction: v.number(),
-  /** What is going on, such as "Downloading TensorFlow 2.21.0 (120 of 274 MB)". */
+  /** The current activity, such as "Downloading TensorFlow 2.21.0 (120 of 274 MB)". */
   text: v.string(),
 });
 export type InstallProgress = v.InferOutput<typeof InstallProgress>;

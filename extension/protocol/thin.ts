@@ -2,7 +2,7 @@ import type { MetricRow } from "./run.ts";
 
 /**
  * At most `limit` rows of each kind, evenly taken, the newest among them: what one message carries. A run of
- * thousands of steps a second would keep whoever reads them busy with points that fall on one pixel.
+ * thousands of steps a second would keep readers busy with points that fall on one pixel.
  */
 export function thin<Row extends Pick<MetricRow, "kind">>(rows: readonly Row[], limit: number): Row[] {
   const total = { step: 0, epoch: 0, event: 0 };

@@ -1,4 +1,4 @@
-/** Where the diagram is looked at: screen = diagram × scale + offset. */
+/** The view of the diagram: screen = diagram × scale + offset. */
 
 export interface Camera {
   x: number;

@@ -59,7 +59,7 @@ export function canvas(drawn: Drawn, camera: Camera, marks: Marks, actions: Canv
   </svg>`;
 }
 
-/** What moves as a whole: it is not looked at again while it is only moved. */
+/** What moves as a whole: not redrawn while it only moves. */
 function world(drawn: Drawn, marks: Marks, actions: CanvasActions): SVGTemplateResult {
   const { layout, boxes } = drawn;
   const shown = [...boxes.values()];

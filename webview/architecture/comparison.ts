@@ -71,7 +71,7 @@ export function compareTool(
 ): TemplateResult | typeof nothing {
   const others = sides.filter(({ id }) => id !== WORKING);
   if (comparison !== undefined || others.length === 0) return nothing;
-  // Drawn anew after each choice: one that was given up must not stay in it.
+  // Redrawn after each choice: a cancelled one must not stay in it.
   return html`${keyed(
     round,
     dropdown(text.compareWith, [{ value: "", label: text.none }, ...choices(others)], "", (base) =>

@@ -106,7 +106,7 @@ function tools(
       <span class="secondary" role="status">${state.search.trim() === "" ? "" : text.found(found)}</span>
     </label>
     ${keyed(
-      // Made anew when there are other choices: one that is new can't be chosen in the same turn.
+      // Recreated when the choices change: a new one can't be selected in the same turn.
       heats.join(),
       dropdown(
         text.heat,

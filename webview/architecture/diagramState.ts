@@ -1,4 +1,4 @@
-/** The diagram between snapshots: what is laid out, where it is looked at, what is selected. */
+/** The diagram between snapshots: its layout, its camera, its selection. */
 import { modelTitle } from "../../extension/protocol/modelForms.ts";
 import type { ModelReport, SummaryRow } from "../../extension/protocol/preview.ts";
 import { type ModelDiff, shownEdgeChanges } from "./diff.ts";
@@ -73,7 +73,7 @@ export class DiagramState {
   }
 
   /**
-   * Lays out anew when something has changed; the old drawing stays until the new one is there. A file's first one may
+   * Lays out again when something has changed; the old drawing stays until the new one is there. A file's first one may
    * be `given`: it is there at once.
    */
   update(model: ModelReport, ui: DiagramUi, diff?: ModelDiff, given?: GivenLayout): void {

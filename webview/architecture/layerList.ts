@@ -1,4 +1,4 @@
-/** The called layers from top to bottom, where it is not known what goes where: nobody has called the model. */
+/** The called layers from top to bottom, where the flow is unknown: the model was not called. */
 import { html, nothing, type TemplateResult } from "lit";
 import type { ModelReport } from "../../extension/protocol/preview.ts";
 import { icon } from "../shared/kit.ts";

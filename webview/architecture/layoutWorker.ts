@@ -23,7 +23,7 @@ async function startEngine(): Promise<InstanceType<typeof ELK>> {
 export class LayoutEngine {
   #elk: ReturnType<typeof startEngine> | undefined;
 
-  /** The first layout takes longest: let it be one that nobody waits for. */
+  /** The first layout takes longest: warm up with one that nothing waits for. */
   async warmUp(): Promise<void> {
     if (this.#elk === undefined) await this.#layout(WARM_UP);
   }

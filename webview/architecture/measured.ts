@@ -18,7 +18,7 @@ export class MeasuredLayers {
     this.profile = profile;
     for (const layer of profile.layers) {
       const parts = layer.path.split(".");
-      // What is outside all layers is nobody's.
+      // Time outside all layers belongs to none.
       if (layer.path !== "")
         for (let depth = 1; depth <= parts.length; depth++) this.#add(parts.slice(0, depth).join("."), layer);
     }

@@ -153,7 +153,7 @@ function move(event: KeyboardEvent, size: number, actions: Actions): void {
   next.focus();
 }
 
-/** What a cell says stands below the matrix: by hand, as ten thousand cells are not drawn anew for it. */
+/** What a cell says stands below the matrix: by hand, so that ten thousand cells are not redrawn for it. */
 function readOut(event: Event): void {
   const cell = cellOf(event);
   const place = cell?.closest(".matrix")?.querySelector(".matrix-readout");

@@ -102,7 +102,7 @@ export function queryOf(ui: EvaluationUi, offset: number, count: number): Sample
 
 const names = new WeakMap<EvaluationResult, string[]>();
 
-/** The names of the classes, by number; for one result always the same list, so that nothing is drawn anew for it. */
+/** The names of the classes, by number; for one result always the same list, so that nothing is redrawn for it. */
 export function classNames({ result }: EvaluationSnapshot): string[] {
   if (result === undefined) return [];
   const known = names.get(result);

@@ -15,7 +15,7 @@ export function notice(message: string | undefined, dismiss: () => void): Templa
 
 export interface ProgressOptions {
   label: string;
-  /** 0 to 1; undefined while nobody can say. */
+  /** 0 to 1; undefined while unknown. */
   share: number | undefined;
   /** Whether the bar moves by itself while that is so. */
   moves?: boolean;

@@ -1,4 +1,4 @@
-/** The editor of a file of tensors: asks the host for what is in it, and for values when they are looked at. */
+/** The editor of a file of tensors: asks the host for its content, and for values when they are shown. */
 import { render } from "lit";
 import type { UserError } from "../../extension/protocol/errors.ts";
 import type {
@@ -52,7 +52,7 @@ function setUi(part: Partial<TensorsUi>): void {
   change((now) => (now.ui = ui));
 }
 
-/** Looks at the file anew: what was known of its values counts no more. */
+/** Reloads the file: its known values are obsolete. */
 async function load(): Promise<void> {
   try {
     show(await host.ready());
@@ -112,7 +112,7 @@ async function work(what: string, run: () => Promise<void>): Promise<boolean> {
   return done && state === mine;
 }
 
-/** Asks for the values of tensors that nobody has looked at yet. */
+/** Asks for the values of tensors that were not shown yet. */
 async function look(indices: readonly number[]): Promise<void> {
   for (const index of indices) {
     const name = state?.tensors.tensors[index]?.name;

@@ -1,4 +1,4 @@
-/** The tensors as a table; the values of those that are looked at beneath them. */
+/** The tensors as a table; the values of expanded ones beneath them. */
 import { html, nothing, type TemplateResult } from "lit";
 import { repeat } from "lit/directives/repeat.js";
 import type { TensorStatistics } from "../../extension/protocol/inspection.ts";

@@ -27,7 +27,7 @@ export interface Range {
 
 /**
  * Equal pieces of x that all lines of a chart share, so that they stand in one table. Pieces are powers of two wide and
- * begin at whole ones: a run that goes on has the same ones until it is twice as long.
+ * begin at whole ones: a growing run keeps the same ones until it is twice as long.
  */
 export interface Grid {
   width: number;
@@ -72,7 +72,7 @@ export class GridLine {
     this.column.length = 2 * grid.pieces;
   }
 
-  /** Takes what was added to the line, and its last piece anew. */
+  /** Takes what was added to the line, and its last piece again. */
   add(x: readonly number[], y: readonly number[]): this {
     const { width, first, pieces } = this.#grid;
     const pieceOf = (index: number): number => Math.floor((x[index] ?? 0) / width) - first;

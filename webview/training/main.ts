@@ -83,7 +83,7 @@ function hear(apply: (now: TrainingState) => void): void {
   change(apply);
 }
 
-/** VS Code leaves the panels of a host that died on the screen, and nobody answers for them any more. */
+/** VS Code leaves the panels of a host that died on the screen, and nothing answers them any more. */
 async function askHost(): Promise<void> {
   asking = true;
   const timer = setTimeout(
@@ -163,7 +163,7 @@ function tell(call: Promise<void>): void {
   call.catch((error: unknown) => change((now) => (now.notice = messageOf(error))));
 }
 
-/** How often the other runs are looked at, in milliseconds: those that go on have new points. */
+/** How often the other runs are read, in milliseconds: live ones have new points. */
 const RUNS_INTERVAL = 10_000;
 
 /** The table of runs, and the curves of those that are compared: of one that is over, they are asked for once. */

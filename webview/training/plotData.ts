@@ -53,7 +53,7 @@ export class PlotData {
 
   #column({ x, y }: Line, grid: Grid, logarithmic: boolean): Column {
     const known = this.#lines.get(y);
-    // Epochs are counted anew when it is known how long they are.
+    // Epochs are recounted when their length is known.
     if (known !== undefined && known.from === x[1]) return known.line.add(x, y).column;
     const line = new GridLine(grid, logarithmic).add(x, y);
     this.#lines.set(y, { line, from: x[1] });
@@ -66,7 +66,7 @@ interface Part extends Line {
   to: number;
 }
 
-/** The part of a line inside a range, and the neighbour on each side: the line goes on to the edge. */
+/** The part of a line inside a range, and the neighbour on each side: the line continues to the edge. */
 function part({ x, y }: Line, range: Range | undefined): Part {
   if (range === undefined) return { x, y, from: 0, to: x.length };
   const from = Math.max(0, lowerBound(x, range.minimum) - 1);

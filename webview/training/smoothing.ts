@@ -12,7 +12,7 @@ export class Smoother {
     this.#weight = weight;
   }
 
-  /** Goes on with what `values` has more than before. */
+  /** Continues with the new end of `values`. */
   add(values: readonly number[]): readonly number[] {
     for (let index = this.values.length; index < values.length; index++) {
       const value = values[index] ?? Number.NaN;

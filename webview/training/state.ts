@@ -130,7 +130,7 @@ export function stateBadge(
   }
 }
 
-/** Whether a training was interrupted, so that there is something left to go on with. */
+/** Whether a training was interrupted and can be resumed. */
 export const resumable = ({ kind, state }: RunRecord): boolean =>
   kind === "train" && (state === "stopped" || state === "failed" || state === "killed");
 

@@ -1,4 +1,4 @@
-/** What can be changed of a training while it goes on. */
+/** Controls of a running training. */
 import { html, nothing, type TemplateResult } from "lit";
 import { formatTick } from "../shared/format.ts";
 import { button } from "../shared/kit.ts";

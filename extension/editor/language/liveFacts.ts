@@ -20,7 +20,7 @@ interface Edit {
 
 /**
  * What previews say of places in open files, moved along with what is typed since. What a model's last preview said
- * stays until the next one says it anew: while the text has an error, nothing is known better.
+ * stays until the next one replaces it: while the text has an error, there is nothing newer.
  */
 export class LiveFacts extends DisposableOwner {
   readonly #previews: Previews;
@@ -48,7 +48,7 @@ export class LiveFacts extends DisposableOwner {
     );
   }
 
-  /** The facts at their places in the document as it is; from now on they are kept up to date. */
+  /** The facts at their current places in the document; from now on they are kept up to date. */
   of(document: vscode.TextDocument): { facts: readonly Fact[]; models: readonly ModelReport[] } {
     this.#previews.follow(document);
     const known = this.#known.get(document.uri.toString());

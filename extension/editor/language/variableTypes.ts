@@ -112,7 +112,7 @@ function endOfExpression(masked: string, start: number): number {
     const char = masked[i]!;
     if ("([{".includes(char)) i = endOfBrackets(masked, i) - 1;
     else if (";,)}]".includes(char)) break;
-    // A line that goes on begins with a dot or an operator.
+    // A continued line begins with a dot or an operator.
     else if (char === "\n" && !/^\s*[.?*+/&|:-]/.test(masked.slice(i + 1, i + 80))) break;
   }
   return start + masked.slice(start, i).trimEnd().replace(/!+$/, "").length;

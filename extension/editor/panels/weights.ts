@@ -10,7 +10,7 @@ import { DisposableOwner } from "../disposable.ts";
 
 /** So many checkpoints are offered, the newest. */
 const MOST_CHECKPOINTS = 30;
-/** Another file, which is asked for. */
+/** Another file, which the user picks. */
 const ASK = "file";
 
 /** The checkpoint whose values are shown beside a model, and those to choose from. */

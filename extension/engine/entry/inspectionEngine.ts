@@ -58,10 +58,10 @@ const methods: InspectionEngineMethods = {
   },
 };
 
-/** An open file; `anew` as it is now. */
-function source(path: string, anew = false): TensorSource {
+/** An open file; with `reopen`, its current content. */
+function source(path: string, reopen = false): TensorSource {
   const known = open.get(path);
-  if (known !== undefined && !anew) return known;
+  if (known !== undefined && !reopen) return known;
   known?.close();
   open.delete(path);
   try {
@@ -73,7 +73,7 @@ function source(path: string, anew = false): TensorSource {
   }
 }
 
-/** Runs through what is cut into steps, each of which yields how many bytes it has looked at. */
+/** Runs through what is cut into steps, each of which yields how many bytes it has read. */
 async function inSteps<T>(steps: Generator<number, T>, total: number): Promise<T> {
   const call = ++calls;
   let done = 0;

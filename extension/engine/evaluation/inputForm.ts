@@ -7,7 +7,7 @@ import { valuesOf } from "../../tensor/planning/runtime.ts";
 import type { DType, HostArray } from "../../tensor/core/dtype.ts";
 import { numel, type Shape } from "../../tensor/core/shape.ts";
 
-/** Samples that are looked at to learn what inputs are like. */
+/** Samples from which the form of inputs is learned. */
 export const LOOKED_AT = 64;
 /** More columns than this are not edited by hand. */
 const MAX_COLUMNS = 200;

@@ -17,7 +17,7 @@ const BINS = 41;
 /** Cells along either axis of a decision boundary. */
 const GRID = 100;
 
-/** What an evaluation leaves besides its metrics. */
+/** What an evaluation leaves in addition to its metrics. */
 export function reportOf(subject: Evaluated, outcomes: Outcomes): EvaluationReport {
   const { held, split, form } = subject;
   const task = outcomes.task ?? "other";

@@ -142,7 +142,7 @@ interface Read {
   labels?: string[];
 }
 
-/** What a person made, whose right answer nobody knows. */
+/** A user's own input, without a known target. */
 function unknownSample(
   inputs: readonly Tensor[],
   output: Tensor,

@@ -12,7 +12,7 @@ function projected(w: TypeScriptWriter, x: Numbers, weight: Numbers): Numbers {
   return w.call("linear", [steps, batch, rows], x, weight, steps * batch, features, rows);
 }
 
-/** Whether a matrix leaves what it is multiplied with as it is. */
+/** Whether a matrix is the identity. */
 function isUnit({ data, shape }: Numbers): boolean {
   const size = shape.at(-1)!;
   return (

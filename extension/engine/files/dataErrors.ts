@@ -3,7 +3,7 @@ import { TensorError } from "../../tensor/core/errors.ts";
 import { formatShape } from "../../tensor/core/shape.ts";
 import type { Batches } from "../training/batches.ts";
 
-/** The data that a model is run on besides its training, as errors name it. */
+/** The data sets beside the training's, as errors name them. */
 export interface NamedData {
   set: "validation" | "test" | "train";
   /** What the model is trained on, to compare with. */

@@ -4,7 +4,7 @@ import { describeError, EngineError } from "./userErrors.ts";
 
 type Functions<T> = { [K in keyof T]: (...args: never[]) => unknown };
 
-/** Sends an event to the parent: at once, and to nobody when there is no parent any more. */
+/** Sends an event to the parent: at once; dropped when the parent is gone. */
 export type Send<Events extends Functions<Events>> = <K extends keyof Events & string>(
   event: K,
   ...args: Parameters<Events[K]>

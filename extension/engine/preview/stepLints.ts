@@ -121,7 +121,7 @@ export class StepLints {
   }
 
   #lookAtStep(optimizer: Optimizer, position: SourcePosition | undefined): void {
-    // A step of the library's own loop, or in a file that isn't looked at.
+    // A step of the library's own loop, or in a file that isn't checked.
     if (position === undefined || position.file !== this.#fallback?.file) return;
     const hasGradients = optimizer.paramGroups.some(({ params }) => params.some(({ grad }) => grad !== null));
     if (!hasGradients)

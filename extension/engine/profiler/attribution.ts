@@ -40,7 +40,7 @@ export class Attribution {
       else this.#own.set(node, this.#running.at(-1) ?? "");
     };
     scope.onCall = (module) => {
-      // A module that isn't one of the model's works for the one that calls it; a loss for nobody.
+      // A module that isn't one of the model's counts for its caller; a loss counts for none.
       this.#running.push(this.#paths.get(module) ?? this.#running.at(-1) ?? "");
       return () => void this.#running.pop();
     };

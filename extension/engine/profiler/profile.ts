@@ -51,10 +51,10 @@ class RepeatedStep {
       throw new EngineError({ code: "value", message: "The experiment's data has no batch to train on." });
     this.#batch = batch;
     this.#step = new TrainingStep(prepared);
-    const nobody = new CallbackList({ ...prepared.experiment.options, callbacks: [] }, () => {
+    const none = new CallbackList({ ...prepared.experiment.options, callbacks: [] }, () => {
       throw new Error("internal: a profile has no callbacks");
     });
-    this.#lookers = new Lookers(prepared, nobody, startState());
+    this.#lookers = new Lookers(prepared, none, startState());
     beginTraining(prepared.model);
   }
 
@@ -80,7 +80,7 @@ class RepeatedStep {
   }
 }
 
-/** How a step is measured, and what is told meanwhile. */
+/** How a step is measured, and its progress reported. */
 export interface Measuring {
   executor: LoadedExecutor;
   /** Seconds for each measurement; 2 by default. */

@@ -16,7 +16,7 @@ export const choiceText = ({ graph, about, chosen, why }: Choice): string =>
 
 const capital = (text: string): string => `${text[0]!.toUpperCase()}${text.slice(1)}`;
 
-/** Tells of each choice as soon as it is made: `--explain`. */
+/** Reports each choice as soon as it is made: `--explain`. */
 export class Explainer {
   readonly #executor: LoadedExecutor;
   readonly #tell: (text: string) => void;

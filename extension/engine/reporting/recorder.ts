@@ -92,7 +92,7 @@ export class Recorder {
     };
   }
 
-  /** Goes on from {@link numbers}. */
+  /** Restores {@link numbers}. */
   restore({ epochMeans, stepMeans, measurement }: RecorderState): void {
     this.#epochMeans.restore(epochMeans);
     this.#stepMeans.restore(stepMeans);
@@ -155,7 +155,7 @@ export class Recorder {
     return ready;
   }
 
-  /** What an epoch comes to: means and metrics of training, its validation if it had one, and the rates it was trained at. */
+  /** The values of an epoch: means and metrics of training, its validation if it had one, and the rates it was trained at. */
   epochMetrics(): Record<string, number> {
     const { validatedIn, epoch, validation } = this.#state;
     return {
@@ -231,7 +231,7 @@ export class Recorder {
     this.#warnedOfNaN = true;
     this.#reporter.log(
       "warning",
-      `${what}. The training goes on; a smaller learning rate, or clipped gradients, often help.`,
+      `${what}. The training continues; a smaller learning rate or clipped gradients often help.`,
     );
   }
 }

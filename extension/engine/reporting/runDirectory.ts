@@ -209,7 +209,7 @@ export class RunDirectory {
       if (this.#told.has(file)) return;
       this.#told.add(file);
       this.#onProblem(
-        `${path.join(this.path, file)} can't be written: ${describeFileError(error)}. The run goes on; what is missing is written when that is possible again.`,
+        `${path.join(this.path, file)} can't be written: ${describeFileError(error)}. The run continues; what is missing is written when that is possible again.`,
       );
     }
   }

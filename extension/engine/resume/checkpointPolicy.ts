@@ -109,7 +109,7 @@ export class CheckpointPolicy {
       : `, looked for at the first validation after ${due}`;
   }
 
-  /** Why nothing will be kept for its metric, although that is asked for; undefined when something may be. */
+  /** Why nothing will be kept for the requested metric; undefined when something may be. */
   problem({ epochs, steps, train, accumulate, validationEpochs }: Limits): string | undefined {
     if (!this.ranks) return undefined;
     const all = Math.min(steps, epochs * Math.ceil(train / accumulate));

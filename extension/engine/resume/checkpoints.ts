@@ -89,7 +89,7 @@ export class Checkpoints {
     return file;
   }
 
-  /** Saves while the training goes on: a failure is told and the training goes on. */
+  /** Saves during training: a failure is reported and the training continues. */
   trySave(...args: Parameters<Checkpoints["save"]>): boolean {
     try {
       this.save(...args);
@@ -97,7 +97,7 @@ export class Checkpoints {
     } catch (error) {
       if (!(error instanceof EngineError)) throw error;
       const reason = error.message.slice(error.message.lastIndexOf(": "));
-      if (reason !== this.#problem) this.#events.onProblem(`${error.message} The training goes on.`);
+      if (reason !== this.#problem) this.#events.onProblem(`${error.message} The training continues.`);
       this.#problem = reason;
       return false;
     }
@@ -120,7 +120,7 @@ export class Checkpoints {
     );
   }
 
-  /** Saves all that it takes to go on with the training; a failure is told and the training goes on. */
+  /** Saves all that resuming needs; a failure is reported and the training continues. */
   saveState(state: () => TrainingState): void {
     if (!this.policy.any) return;
     this.#stateSaved = performance.now();
@@ -133,7 +133,7 @@ export class Checkpoints {
       const problem = describeFileError(error);
       if (problem !== this.#stateProblem)
         this.#events.onProblem(
-          `The training's state can't be saved in ${path}: ${problem}. The training goes on; resumed, it would begin where it was saved before.`,
+          `The training's state can't be saved in ${path}: ${problem}. The training continues; resumed, it would start from the state saved before.`,
         );
       this.#stateProblem = problem;
     }

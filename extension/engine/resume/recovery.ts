@@ -74,7 +74,7 @@ export class Recovery {
     this.#start = { ...start, model_state_dict: new Map(values) };
   }
 
-  /** A training that is gone on with, from a sound state: with smaller learning rates, if that is wanted. */
+  /** A training resumed from a sound state, with smaller learning rates if requested. */
   resumed(): void {
     if (this.#hooks.resumption.rollback !== true) return;
     const { step } = this.#training.state;
@@ -103,7 +103,7 @@ export class Recovery {
   /**
    * Finds out what spoilt a training, and goes back to where it was sound if that is wanted.
    * @returns where it is to go on
-   * @throws TensorError "non-finite" with what was found out; any other error as it is
+   * @throws TensorError "non-finite" with the cause; any other error unchanged
    */
   async goBack(error: unknown): Promise<TrainingState> {
     const { recorder, state, restore } = this.#training;
@@ -170,7 +170,7 @@ export class Recovery {
     return error;
   }
 
-  /** Trains again from a state up to the step that went wrong, which is looked at closely. */
+  /** Trains again from a state up to the failed step, which is checked op by op. */
   async #replay({ step: bad }: NonFinite, from: TrainingState): Promise<AnomalyError | undefined> {
     const { train, schedules } = this.#prepared;
     const { control, resumption } = this.#hooks;

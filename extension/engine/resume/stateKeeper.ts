@@ -10,18 +10,18 @@ import {
   type TrainingState,
 } from "./trainingState.ts";
 
-/** What a training that can be gone on with is given. */
+/** Inputs of a resumable training. */
 export interface Resumption {
   /** Those that the program draws from. */
   generators: Generators;
   facts: Omit<TrainingFacts, "savedAt">;
   /** The state to go on from. */
   from?: TrainingState | undefined;
-  /** It is gone on with more carefully than before. */
+  /** It is resumed more carefully than before. */
   rollback?: boolean;
 }
 
-/** Saves a training's state, between two batches or two epochs, so that it can be gone on with as if nothing had been. */
+/** Saves a training's state, between two batches or two epochs, so that it can be resumed as if it had never stopped. */
 export class StateKeeper {
   readonly #prepared: Prepared;
   readonly #resumption: Resumption;
@@ -48,7 +48,7 @@ export class StateKeeper {
     this.#progress = progress;
   }
 
-  /** Whether a stop has saved its state: what still happens after that is done again when the training goes on. */
+  /** Whether a stop has saved its state: what happens after that is done again when the training is resumed. */
   get stopped(): boolean {
     return this.#stopped;
   }
@@ -99,7 +99,7 @@ export class StateKeeper {
     this.#checkpoints.saveState(() => this.#collect({ ...progress, validationDue }, now));
   }
 
-  /** All of the training as it is before its first epoch. Its tensors follow the model. */
+  /** All state of the training before its first epoch. Its tensors follow the model. */
   start(): TrainingState {
     return this.#collect({ ...this.#progress(), validationDue: false }, this.generators());
   }

@@ -67,7 +67,7 @@ export function loadTraining(
   throw new EngineError({
     code: "checkpoint",
     message: problems.join("\n"),
-    hint: "Weights alone may be left: layerwise train FILE --checkpoint checkpoints/last.safetensors begins anew with them.",
+    hint: "Weights alone may be left: layerwise train FILE --checkpoint checkpoints/last.safetensors starts over with them.",
   });
 }
 

@@ -30,7 +30,7 @@ export interface TrainerProgress {
   callbacks: readonly unknown[];
 }
 
-/** All of a training between two batches, as it is in `training.pth`. The names are those of PyTorch's tutorials. */
+/** All state of a training between two batches, as `training.pth` holds it. The names are those of PyTorch's tutorials. */
 export interface TrainingState extends TrainerProgress {
   format: typeof FORMAT;
   version: typeof VERSION;

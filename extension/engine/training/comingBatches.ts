@@ -3,7 +3,7 @@ import { Value } from "../../tensor/recording/graph.ts";
 import type { Coming } from "../../tensor/planning/runtime.ts";
 import type { Batches } from "./batches.ts";
 
-/** The batches of an epoch, of which some can be looked at before it is their turn. */
+/** The batches of an epoch, some of which can be read ahead. */
 export class ComingBatches implements Coming {
   now: readonly Value[] = [];
   since = 0;
@@ -20,7 +20,7 @@ export class ComingBatches implements Coming {
     this.#most = Math.min(most, batches.length);
   }
 
-  /** The batches one after the other, read when it is their turn unless they were looked at. */
+  /** The batches one after the other, read when it is their turn unless they were read ahead. */
   *[Symbol.iterator](): Iterator<Batch> {
     const source = (this.#source = this.#batches.epoch()[Symbol.iterator]());
     try {

@@ -4,7 +4,7 @@ const YIELD_INTERVAL = 50;
 /** Why a run ends before its last epoch; "experiment": its own options or callbacks say so. */
 export type StopReason = "request" | "channel" | "signal" | "experiment";
 
-/** What others want of a run, looked at between its steps. */
+/** Requests to a run, handled between its steps. */
 export class RunControl {
   #stop: StopReason | undefined;
   #paused = false;
@@ -16,7 +16,7 @@ export class RunControl {
   /** Seconds of pauses that are over, and when the one under way began. */
   #pausedBefore = 0;
   #pausedSince: number | undefined;
-  /** Told when the run really pauses and goes on. */
+  /** Called when the run pauses and resumes. */
   onPause: ((paused: boolean) => void) | undefined;
 
   /** Seconds spent paused: no part of the run's speed. */
@@ -105,7 +105,7 @@ export class RunControl {
     }
     this.#pausedBefore = this.pausedSeconds;
     this.#pausedSince = undefined;
-    // Between single steps it stays paused for whoever looks.
+    // Between single steps it stays paused for views.
     if (!this.#single || this.#stop !== undefined) this.onPause?.(false);
   }
 

@@ -26,7 +26,7 @@ export interface Limits {
 /**
  * What an experiment's options come to with its data.
  * @param epochs Epochs asked for
- * @throws TensorError when a fraction comes to no batch
+ * @throws TensorError when a fraction is less than one batch
  */
 export function limitsOf(
   options: ExperimentOptions,
@@ -67,7 +67,7 @@ export function stepsPerEpoch({ train, accumulate }: Limits): number {
   return Math.ceil(train / accumulate);
 }
 
-/** A number of batches: a whole one as it is, a fraction of what there is. */
+/** A number of batches: a whole number, or a fraction of all. */
 function part(name: string, limit: number | undefined, batches: number): number {
   if (limit === undefined) return batches;
   if (limit >= 1 || limit === 0) return Math.min(limit, batches);

@@ -11,7 +11,7 @@ const SEE_BATCHES = [...SEE_GRADIENTS, "onBatchStart", "onBeforeBackward"] as co
 /** Steps in which a `trainStep` shows whether it looks at gradients of the step before. */
 const PROBATION = 8;
 
-/** Who looks at single steps: what nobody looks at needn't be kept, and needn't be computed at once. */
+/** Which callbacks read single steps: what none reads needn't be kept, nor computed at once. */
 export class Lookers {
   /** Whether the values of each batch are asked for before the next. */
   readonly atEachBatch: boolean;
@@ -31,7 +31,7 @@ export class Lookers {
     else if (trainStep !== undefined) state.gradients = { kept: true, probation: PROBATION };
   }
 
-  /** Has the engine keep what is looked at, and no more. */
+  /** Has the engine keep what is read, and no more. */
   begin(): void {
     keep.gradients = this.#state.gradients.kept;
     keep.waiting = !this.atEachBatch;
@@ -40,7 +40,7 @@ export class Lookers {
     keep.coming = undefined;
   }
 
-  /** Tells the engine of the batches to come, so that steps that are looked at one by one needn't be computed so. */
+  /** Tells the engine of the batches to come, so that steps that are read one by one can be computed together. */
   epoch(batches: Coming): void {
     keep.coming = this.atEachBatch && this.#foresees ? batches : undefined;
   }

@@ -27,14 +27,14 @@ export class Means {
     return Object.fromEntries(this.#sums);
   }
 
-  /** Goes on from a {@link state}. */
+  /** Restores a {@link state}. */
   restore(state: Readonly<Record<string, unknown>>): void {
     this.#sums.clear();
     for (const [name, entry] of Object.entries(state))
       this.#sums.set(name, { ...(entry as { sum: number; weight: number }) });
   }
 
-  /** The means so far; starts anew. */
+  /** The means so far; resets them. */
   take(): Record<string, number> {
     const means = this.get();
     // Replaced, not cleared: see `allSettled`.

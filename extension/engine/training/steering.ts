@@ -15,7 +15,7 @@ export class Steering {
     this.#recorder = recorder;
   }
 
-  /** Goes on for so many epochs more. Answers how many there are now. */
+  /** Adds epochs. Returns how many there are now. */
   addEpochs(count: number): number {
     const { schedules, experiment } = this.#prepared;
     if (fastDevRun(experiment.options) !== undefined)

@@ -165,7 +165,7 @@ export class Trainer {
   }
 
   /**
-   * True when the training goes on after it.
+   * True when the training continues after it.
    * @param from Where in the epoch to go on: the batches before that are passed over
    */
   async #runEpoch(from?: TrainingState): Promise<boolean> {

@@ -11,7 +11,7 @@ export interface Kept {
   step: number;
 }
 
-/** All that a training knows of itself between two batches, as plain data: what it takes to go on with it. */
+/** All state of a training between two batches, as plain data: what resuming needs. */
 export interface TrainerState {
   /** The epoch under way or just over, counted from 1. */
   epoch: number;

@@ -76,7 +76,7 @@ export class TrainingStep {
     if (accumulated === 1) optimizer.zeroGrad();
     const output = forward(model, inputs);
     const measured = measurement?.empty === false;
-    // Nobody looks at outputs that aren't measured: they needn't leave the engine. Said before `backward()`, which is
+    // Unmeasured outputs needn't leave the engine. Said before `backward()`, which is
     // taken over from the step before where all was recorded as then.
     if (!measured) output.value.visible = false;
     const value = loss(output, target);

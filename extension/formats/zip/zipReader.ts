@@ -30,7 +30,7 @@ const MAX_COMMENT = 0xffff;
 const MAX_DIRECTORY = 2 ** 26;
 const ENCRYPTED = 0x0001 | 0x0040 | 0x2000;
 const SIZES_FOLLOW = 0x0008;
-/** What is read at once of a record that nobody has asked for. */
+/** Bytes read at once of a record that is only skimmed. */
 const PART_BYTES = 2 ** 22;
 const STORED = 0;
 const DEFLATED = 8;

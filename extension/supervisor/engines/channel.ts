@@ -63,7 +63,7 @@ function validated<Events extends object>(options: ChannelOptions<Events>): Reco
 function post(child: ChildProcess, message: unknown): Promise<void> {
   return new Promise((resolve, reject) => {
     const gone = (): void => {
-      // Nobody waits for a reply to a child that is gone; its exit tells all there is to tell.
+      // A child that is gone needs no reply; its exit says everything.
       if ((message as { t?: unknown }).t === "s") resolve();
       else reject(new EngineError({ code: "ended", message: "The process has ended." }));
     };
@@ -72,7 +72,7 @@ function post(child: ChildProcess, message: unknown): Promise<void> {
   });
 }
 
-/** Whether a message is a request or a reply of birpc, which trusts what it reads. Looked at without a copy. */
+/** Whether a message is a request or a reply of birpc, which trusts what it reads. Checked without a copy. */
 export function isEnvelope(message: unknown): boolean {
   if (typeof message !== "object" || message === null) return false;
   const { t, m, a, i } = message as Record<string, unknown>;

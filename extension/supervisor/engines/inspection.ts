@@ -24,14 +24,14 @@ export class TensorInspector {
   readonly #onProgress: (share: number) => void;
   #connection: Promise<Connection> | undefined;
 
-  /** @param onProgress Share done of the call that goes on, 0 to 1; some ten times a second */
+  /** @param onProgress Share done of the current call, 0 to 1; about ten times a second */
   constructor(file: string, options: () => EngineOptions, onProgress: (share: number) => void) {
     this.#file = file;
     this.#options = options;
     this.#onProgress = onProgress;
   }
 
-  /** What is in the file, as it is now. @throws EngineError "file" saying what is wrong with it */
+  /** The current content of the file. @throws EngineError "file" saying what is wrong with it */
   async open(): Promise<TensorFile> {
     return v.parse(TensorFile, await this.#call((remote) => remote.open(this.#file)));
   }
@@ -46,7 +46,7 @@ export class TensorInspector {
     return v.parse(TensorComparison, await this.#call((remote) => remote.compare(this.#file, other)));
   }
 
-  /** Ends what is going on: its call fails with the code "cancelled". */
+  /** Cancels the current call, which fails with the code "cancelled". */
   async cancel(): Promise<void> {
     if (this.#connection !== undefined) await (await this.#connection).remote.cancel();
   }

@@ -37,8 +37,8 @@ type Job = () => Promise<void>;
 
 /**
  * A process that holds a model with its weights and answers questions, one at a time. It is started by the first
- * question and ends when nobody asks any more; the next question starts it again. Of the questions of one kind that
- * wait, only the newest is asked: who draws wants to know of the drawing as it is now.
+ * question and ends after some idle time; the next question starts it again. Of the questions of one kind that
+ * wait, only the newest is asked: older drawings are obsolete.
  */
 export class ModelSession {
   readonly #request: SessionRequest;
@@ -199,7 +199,7 @@ export class ModelSession {
         throw new EngineError(error);
       }),
     ]);
-    // That it ends when it is told to is nobody's failure.
+    // Ending on request is no failure.
     failed.catch(() => undefined);
     const remote = openChannel<SessionMethods, ToolEvents>(engine.child, {
       schemas: {

@@ -20,7 +20,7 @@ interface Spare {
 
 /**
  * A process of the run engine that has TensorFlow and the library loaded before anybody asks for a run, so that
- * training begins at the click. It knows no file, runs no user code, and ends when nobody wants it for a while, or with
+ * training begins at the click. It knows no file, runs no user code, and ends after some idle time, or with
  * this process.
  */
 export class SpareEngine {
@@ -113,7 +113,7 @@ function keyOf({ dist, env, execPath }: EngineOptions, device: Device): string {
   return JSON.stringify([dist, env, execPath, device]);
 }
 
-/** Bytes: what a process with TensorFlow takes, and as much again for what else goes on. */
+/** Bytes: what a process with TensorFlow takes, and as much again for everything else. */
 const MEMORY = 2 ** 30;
 const SUPPLIES = "/sys/class/power_supply";
 

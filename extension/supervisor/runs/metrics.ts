@@ -144,7 +144,7 @@ export class MetricsReader {
     if (handle === undefined) return Buffer.alloc(0);
     try {
       const { size } = await handle.stat();
-      // Written anew: a run that began again in the same directory.
+      // Rewritten: a run that began again in the same directory.
       if (size < this.#offset) {
         this.#offset = 0;
         this.#junk = 0;

@@ -63,7 +63,7 @@ describe.skipIf(!hasDisks())("a disk", () => {
       env: { LAYERWISE_TEST_DISK: "400k" },
     });
     expect(stderr).toMatch(
-      /The weights can't be saved to .*: the disk is full \(ENOSPC\)\. The training goes on\./,
+      /The weights can't be saved to .*: the disk is full \(ENOSPC\)\. The training continues\./,
     );
     expect(stderr).toMatch(/The training's state can't be saved in .*: the disk is full \(ENOSPC\)\./);
     expect(stderr.match(/can't be saved/g)!.length).toBeLessThan(4);
@@ -96,7 +96,7 @@ describe.skipIf(!hasDisks())("a disk", () => {
       env: { LAYERWISE_TEST_DISK: "4m" },
     });
     expect(stderr).toMatch(
-      /The weights can't be saved to .*: the file system is read-only \(EROFS\)\. The training goes on\./,
+      /The weights can't be saved to .*: the file system is read-only \(EROFS\)\. The training continues\./,
     );
     expect(stderr).toMatch(
       /The training's state can't be saved in .*: the file system is read-only \(EROFS\)\./,

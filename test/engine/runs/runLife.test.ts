@@ -353,7 +353,7 @@ describe("a disk that fails", () => {
     expect(result.stdout).toContain("Epoch [6/6]");
     expect(
       result.stderr.match(
-        /The weights can't be saved to .*: a part of the path is a file.* The training goes on\./g,
+        /The weights can't be saved to .*: a part of the path is a file.* The training continues\./g,
       ),
     ).toHaveLength(1);
     expect(result.code).toBe(1);

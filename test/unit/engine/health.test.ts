@@ -110,7 +110,7 @@ describe("a loss that is NaN", () => {
 
   test("may be lived with", async () => {
     const { log, state } = await train(experiment({ ...logarithm, terminateOnNan: false }), 1);
-    expect(log.filter((line) => line.includes("The training goes on"))).toHaveLength(1);
+    expect(log.filter((line) => line.includes("The training continues"))).toHaveLength(1);
     expect(state.completed).toBe(6);
   });
 

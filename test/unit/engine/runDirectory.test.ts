@@ -76,7 +76,7 @@ test("reports a full disk once, and writes the missing rows when there is room",
   full.mockRestore();
   directory.close();
   expect(problems).toEqual([
-    `${directory.file("metrics.jsonl")} can't be written: the disk is full (ENOSPC). The run goes on; what is missing is written when that is possible again.`,
+    `${directory.file("metrics.jsonl")} can't be written: the disk is full (ENOSPC). The run continues; what is missing is written when that is possible again.`,
   ]);
   expect(fs.readFileSync(directory.file("metrics.jsonl"), "utf8").trimEnd().split("\n")).toHaveLength(2);
 });
