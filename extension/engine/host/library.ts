@@ -9,9 +9,9 @@ import * as nn from "../../nn/index.ts";
 import { diskFiles } from "../files/dataFiles.ts";
 import { FILES } from "./userFiles.ts";
 
-/** The folder of the bundled sets: beside dist/ in a build, two folders up from here when running from source. */
+/** The folder of the bundled sets: beside dist/ in a build, at the root when running from source. */
 function dataFolder(): string {
-  const bundled = fileURLToPath(new URL("../../media/data", import.meta.url));
+  const bundled = fileURLToPath(new URL("../media/data", import.meta.url));
   return existsSync(bundled) ? bundled : fileURLToPath(new URL("../../../media/data", import.meta.url));
 }
 
