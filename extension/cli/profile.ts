@@ -186,7 +186,7 @@ function stepLines({
     `Op by op        ${ms(opByOpMs)} ms a step${reached(opByOpMs)} (medians of ${steps} steps)`,
     ...(compiledMs === undefined ? [] : [trained(compiledMs)]),
     `Matrix product  ${limitGflops.toFixed(0)} GFLOP/s: a large one by itself, run like the ops of the table`,
-    `Memory          ${bytes(peakBytes)} of values at one time at most, op by op, besides weights and optimizer state`,
+    `Memory          ${bytes(peakBytes)} of values at most at one time, op by op, without weights and optimizer state`,
   ];
 }
 

@@ -44,7 +44,7 @@ export function register(program: Command): void {
     .option("--epochs <number>", "epochs to train (default: the experiment's)", positive)
     .option("--out <folder>", "run directory to create (default: .layerwise/runs/<time>-<name>)")
     .option("--checkpoint <file>", "weights to start from, a .safetensors file")
-    .option("--resume <run>", "go on with a run where its state was saved last: its directory, or its name")
+    .option("--resume <run>", "resume a run from its last saved state: its directory, or its name")
     .option("--rollback", "with --resume: go back to the last sound state with half the learning rate")
     .option("--force-unlock", "with --resume: also from a process on another host or in a container")
     .option("--tensorboard", "write the curves for TensorBoard too, into the run directory")
@@ -113,7 +113,7 @@ async function resumedRun(
 ): Promise<RunRequest> {
   const excluded = (["seed", "out", "checkpoint"] as const).find((name) => options[name] !== undefined);
   if (argument !== undefined || excluded !== undefined)
-    throw new UsageError(`--resume goes on with a run as it is: leave out ${argument ?? `--${excluded}`}.`);
+    throw new UsageError(`--resume continues a run unchanged: leave out ${argument ?? `--${excluded}`}.`);
   const { device, epochs, tensorboard, rollback, forceUnlock } = options;
   return resumeRequest(await findRun(run), {
     ...(device === "auto" ? {} : { device }),

@@ -224,14 +224,14 @@ export class Run {
     }
     const now = this.#facts(from.facts.seed, bundle);
     if (now.source !== from.facts.source)
-      tell("The file has changed since: the training goes on with it as it is now.");
+      tell("The file has changed since: the training continues with its current text.");
     if (now.executor !== from.facts.executor)
       tell(
         `The training ran on ${from.facts.executor}, now it runs on ${now.executor}: results differ in their last digits.`,
       );
     const { completed, step } = from.state;
     this.#directory.update({ epoch: completed, step });
-    this.#reporter.log("info", `Going on after step ${step} (${completed} epochs were completed).`);
+    this.#reporter.log("info", `Resumed after step ${step} (${completed} epochs completed).`);
     return from;
   }
 

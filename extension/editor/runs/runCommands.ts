@@ -178,7 +178,7 @@ export class RunCommands {
   async resumeRun(target?: ResumeTarget): Promise<void> {
     requireTrust();
     const none = vscode.l10n.t("No training was interrupted.");
-    const run = target ?? (await chooseRun(vscode.l10n.t("Go on with which training?"), none, isResumable));
+    const run = target ?? (await chooseRun(vscode.l10n.t("Resume which training?"), none, isResumable));
     if (run === undefined) return;
     const { file } = await readRecord(run.directory);
     if (!(await saveSources(await vscode.workspace.openTextDocument(file)))) return;

@@ -81,7 +81,7 @@ function asksForValues(error: unknown): boolean {
 }
 
 const NO_VALIDATION =
-  "Nothing is held out, so nobody sees when the model begins to learn its samples by heart: give `validation: 0.2`.";
+  "No data is held out, so overfitting stays unnoticed: give `validation: 0.2`.";
 
 /** Records one training step, as far as it goes without a value. */
 function step(

@@ -55,7 +55,7 @@ async function demandOwnerless(directory: string, record: RunRecord): Promise<vo
   const { kind } = await lifeOf(directory, record);
   // One that gives no sign of life may be deleted: that can be undone.
   if (kind === "killed" || kind === "silent") return;
-  throw new EngineError({ code: "busy", message: `Run ${record.id} is going on. Stop it first.` });
+  throw new EngineError({ code: "busy", message: `Run ${record.id} is running. Stop it first.` });
 }
 
 /** Where deleted things wait, beside the runs: moving within a file system takes no time, whatever the size. */

@@ -80,7 +80,7 @@ describe.skipIf(!hasDisks())("a disk", () => {
     const { code, stdout } = await workspace.run([...TRAIN, "disk/run"], {
       env: { LAYERWISE_TEST_DISK: "400k", LAYERWISE_TEST_THEN: `rm disk/filler; ${RESUME}` },
     });
-    expect(stdout).toMatch(/Going on after step (8|12)/);
+    expect(stdout).toMatch(/Resumed after step (8|12)/);
     expect(code).toBe(0);
     await expectWhole();
   });

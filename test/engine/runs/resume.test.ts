@@ -186,7 +186,7 @@ describe("layerwise train --resume", () => {
     const again = await workspace.run(["train", "--resume", path.basename(directory!), "--no-progress"], {
       env,
     });
-    expect(again.stdout).toContain(`Going on after step ${stopped.step}`);
+    expect(again.stdout).toContain(`Resumed after step ${stopped.step}`);
     expect(again.code).toBe(0);
     expect(weights(directory!)).toEqual(weights(expected));
     expect(rowsOf(directory!)).toEqual(rowsOf(expected));

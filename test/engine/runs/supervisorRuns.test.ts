@@ -197,7 +197,7 @@ describe("deleting", () => {
 
   test("a run that goes on is refused", async () => {
     const directory = await store("a", { state: "running", checkpoints: [checkpoint] });
-    await expect(deleteRun(directory)).rejects.toThrow("Run a is going on. Stop it first.");
+    await expect(deleteRun(directory)).rejects.toThrow("Run a is running. Stop it first.");
     await expect(deleteCheckpoint(directory, checkpoint)).rejects.toThrow("Stop it first");
   });
 
