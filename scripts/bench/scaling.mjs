@@ -127,7 +127,7 @@ npm run bench -- --scaling
 
 They are of ${cores} cores of ${cpu}, ${version} and Node ${process.versions.node}. A step is forward, loss, backward and
 update of one batch, without loading data; times are medians. "A step" is the step as a training runs it: compiled, many in
-one call where nobody looks in between, while JavaScript records the next ones. "Op by op" is the time of the
+one call where no code reads in between, while JavaScript records the next ones. "Op by op" is the time of the
 same ops when the interpreter computes one after the other, as \`layerwise profile\` measures them: what is compiled is
 faster because ops are fused, run side by side, and need no call each. Your own models: \`layerwise profile FILE\`, and
 \`layerwise train FILE --explain\` for what is chosen and why.

@@ -80,8 +80,7 @@ function asksForValues(error: unknown): boolean {
   return error instanceof TensorError && error.code === "preview";
 }
 
-const NO_VALIDATION =
-  "No data is held out, so overfitting stays unnoticed: give `validation: 0.2`.";
+const NO_VALIDATION = "No data is held out, so overfitting stays unnoticed: give `validation: 0.2`.";
 
 /** Records one training step, as far as it goes without a value. */
 function step(
