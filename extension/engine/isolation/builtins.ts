@@ -269,13 +269,22 @@ function isSame(now: Property | undefined, was: Property, object: object): boole
 
 function isPutInPlace(now: Property, was: Property, object: object): boolean {
   // Node puts some of its objects in place when they are first asked for.
-  return was.get !== undefined && now.get === undefined && is(apply(was.get, object, []), now.value);
+  return was.get !== undefined && now.get === undefined && is(read(was.get, object), now.value);
+}
+
+/** What an accessor gives; undefined where it refuses the object, as those of prototypes and of newer Nodes may. */
+function read(get: () => unknown, object: object): unknown {
+  try {
+    return apply(get, object, []);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Of a bundled namespace too, whose values are behind getters. */
 function valueOf(object: object, { value, get, configurable }: Property): unknown {
   const bundled = get !== undefined && configurable === false && getPrototypeOf(object) === Object.prototype;
-  return bundled ? apply(get, object, []) : value;
+  return bundled ? read(get, object) : value;
 }
 
 const isObject = (value: unknown): value is object =>
