@@ -59,14 +59,21 @@ export class Adadelta extends Optimizer<Options> {
     ...rest: Arguments<Partial<AdadeltaOptions>, "lr rho eps weightDecay">
   );
   constructor(...args: unknown[]) {
-    const [params, options] = bindParams<Options>("Adadelta", args, {
-      lr: 1,
-      rho: 0.9,
-      eps: 1e-6,
-      weightDecay: 0,
-      maximize: false,
-      ...CAPTURABLE,
-    });
+    const [params, options] = bindParams<Options>(
+      "Adadelta",
+      args,
+      {
+        lr: 1,
+        rho: 0.9,
+        eps: 1e-6,
+        weightDecay: 0,
+        foreach: null,
+        capturable: false,
+        maximize: false,
+        differentiable: false,
+      },
+      "maximize capturable foreach differentiable",
+    );
     checkAtLeast0("learning rate", options.lr);
     require(options.rho >= 0 && options.rho <= 1, `Invalid rho value: ${py(options.rho)}`);
     checkAtLeast0("epsilon value", options.eps);

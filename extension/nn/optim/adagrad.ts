@@ -58,16 +58,22 @@ export class Adagrad extends Optimizer<Options> {
     ...rest: Arguments<Partial<AdagradOptions>, "lr lrDecay weightDecay initialAccumulatorValue eps">
   );
   constructor(...args: unknown[]) {
-    const [params, options] = bindParams<Options>("Adagrad", args, {
-      lr: 1e-2,
-      lrDecay: 0,
-      weightDecay: 0,
-      initialAccumulatorValue: 0,
-      eps: 1e-10,
-      maximize: false,
-      ...IMPLEMENTATION,
-      fused: null,
-    });
+    const [params, options] = bindParams<Options>(
+      "Adagrad",
+      args,
+      {
+        lr: 1e-2,
+        lrDecay: 0,
+        weightDecay: 0,
+        initialAccumulatorValue: 0,
+        eps: 1e-10,
+        foreach: null,
+        maximize: false,
+        differentiable: false,
+        fused: null,
+      },
+      "eps weightDecay initialAccumulatorValue foreach maximize differentiable fused",
+    );
     const { lr, lrDecay, weightDecay, initialAccumulatorValue, eps } = options;
     checkAtLeast0("learning rate", lr);
     require(lrDecay >= 0, `Invalid lr_decay value: ${py(lrDecay)}`);

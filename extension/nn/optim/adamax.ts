@@ -60,8 +60,10 @@ export class Adamax extends Optimizer<Options> {
       betas: [0.9, 0.999],
       eps: 1e-8,
       weightDecay: 0,
+      foreach: null,
       maximize: false,
-      ...CAPTURABLE,
+      differentiable: false,
+      capturable: false,
     });
     checkAtLeast0("learning rate", options.lr);
     checkAtLeast0("epsilon value", options.eps);

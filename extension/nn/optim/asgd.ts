@@ -67,8 +67,10 @@ export class ASGD extends Optimizer<Options> {
       alpha: 0.75,
       t0: 1e6,
       weightDecay: 0,
+      foreach: null,
       maximize: false,
-      ...CAPTURABLE,
+      differentiable: false,
+      capturable: false,
     });
     checkAtLeast0("learning rate", options.lr);
     require(options.lambd >= 0, `Invalid lambd value: ${py(options.lambd)}`);

@@ -70,7 +70,17 @@ export interface OptimizerStateDict {
 
 /** Options that choose among PyTorch's implementations: printed and saved, without effect here. */
 export const IMPLEMENTATION = { foreach: null, differentiable: false } as const;
-export const CAPTURABLE = { ...IMPLEMENTATION, capturable: false } as const;
+export const CAPTURABLE = { foreach: null, capturable: false, differentiable: false } as const;
+
+/** What schedules add to a group. */
+const SCHEDULED = [
+  "initialLr",
+  "maxLr",
+  "minLr",
+  "maxMomentum",
+  "baseMomentum",
+  "swaLr",
+] satisfies (keyof ParamGroup)[];
 
 /** Schedules that are still to make their initial step. */
 const waiting: (() => void)[] = [];
@@ -205,8 +215,15 @@ export class Optimizer<O extends BaseOptions = AnyOptions> {
     }
     require(new Set(params).size ===
       params.length, "optimizer contains a parameter group with duplicate parameters");
-    const options: ParamGroup<O> = { ...this.defaults, ...group, params };
-    this.given.set(options, new Set([...givenIn(this.defaults), ...Object.keys(group)]));
+    const own = Object.fromEntries(
+      Object.entries(group).map(([name, value]) => [
+        camelCase(name) in this.defaults ? camelCase(name) : name,
+        value,
+      ]),
+    );
+    const options = { ...this.defaults, ...own, params } as ParamGroup<O>;
+    for (const name of [...Object.keys(this.defaults), ...SCHEDULED]) alias(options, name);
+    this.given.set(options, new Set([...givenIn(this.defaults), ...Object.keys(own)]));
     this.paramGroups.push(options);
   }
 
@@ -403,6 +420,7 @@ export function bindParams<O extends BaseOptions>(
   callee: string,
   args: readonly unknown[],
   signature: Signature<O>,
+  order = "",
 ): [params: Params<O>, options: O] {
   const bound: Record<string, unknown> = bind<O & { params: Params<O> }>(callee, args, {
     params: REQUIRED,
@@ -410,6 +428,13 @@ export function bindParams<O extends BaseOptions>(
   } as unknown as Signature<O & { params: Params<O> }>);
   const { params } = bound;
   delete bound["params"];
+  if (order !== "") {
+    for (const name of order.split(" ")) {
+      const value = bound[name];
+      delete bound[name];
+      bound[name] = value;
+    }
+  }
   return [params as Params<O>, bound as unknown as O];
 }
 
@@ -421,17 +446,22 @@ export function slot(state: ParamState, name: string, p: Tensor, value = 0): Ten
 /** Puts a value into a state, where PyTorch's name of it (`exp_avg` of `expAvg`) finds it too. */
 function remember<V extends Tensor | number>(state: ParamState, name: string, value: V): V {
   state[name] = value;
-  const theirs = snakeCase(name);
-  if (theirs !== name && !Object.hasOwn(state, theirs)) {
-    Object.defineProperty(state, theirs, {
-      get: () => state[name],
-      set: (next: Tensor | number) => {
-        state[name] = next;
-      },
-      configurable: true,
-    });
-  }
+  alias(state, name);
   return value;
+}
+
+/** Lets PyTorch's name of an entry, as `weight_decay` of `weightDecay`, read and write it. */
+function alias(owner: object, name: string): void {
+  const record = owner as Record<string, unknown>;
+  const theirs = snakeCase(name);
+  if (theirs === name || Object.hasOwn(record, theirs)) return;
+  Object.defineProperty(record, theirs, {
+    get: () => record[name],
+    set: (next: unknown) => {
+      record[name] = next;
+    },
+    configurable: true,
+  });
 }
 
 /** Mean of squares: β v + (1 − β) g². */

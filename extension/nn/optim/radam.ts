@@ -61,15 +61,20 @@ export class RAdam extends Optimizer<Options> {
     ...rest: Arguments<Partial<RAdamOptions>, "lr betas eps weightDecay decoupledWeightDecay">
   );
   constructor(...args: unknown[]) {
-    const [params, options] = bindParams<Options>("RAdam", args, {
-      lr: 1e-3,
-      betas: [0.9, 0.999],
-      eps: 1e-8,
-      weightDecay: 0,
-      decoupledWeightDecay: false,
-      maximize: false,
-      ...CAPTURABLE,
-    });
+    const [params, options] = bindParams<Options>(
+      "RAdam",
+      args,
+      {
+        lr: 1e-3,
+        betas: [0.9, 0.999],
+        eps: 1e-8,
+        weightDecay: 0,
+        decoupledWeightDecay: false,
+        maximize: false,
+        ...CAPTURABLE,
+      },
+      "maximize foreach capturable decoupledWeightDecay differentiable",
+    );
     checkAtLeast0("learning rate", options.lr);
     checkAtLeast0("epsilon value", options.eps);
     checkBetas(options.betas);

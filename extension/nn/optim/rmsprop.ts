@@ -61,16 +61,23 @@ export class RMSprop extends Optimizer<Options> {
     ...rest: Arguments<Partial<RMSpropOptions>, "lr alpha eps weightDecay momentum centered">
   );
   constructor(...args: unknown[]) {
-    const [params, options] = bindParams<Options>("RMSprop", args, {
-      lr: 1e-2,
-      alpha: 0.99,
-      eps: 1e-8,
-      weightDecay: 0,
-      momentum: 0,
-      centered: false,
-      maximize: false,
-      ...CAPTURABLE,
-    });
+    const [params, options] = bindParams<Options>(
+      "RMSprop",
+      args,
+      {
+        lr: 1e-2,
+        alpha: 0.99,
+        eps: 1e-8,
+        weightDecay: 0,
+        momentum: 0,
+        centered: false,
+        capturable: false,
+        foreach: null,
+        maximize: false,
+        differentiable: false,
+      },
+      "momentum alpha eps centered weightDecay capturable foreach maximize differentiable",
+    );
     checkAtLeast0("learning rate", options.lr);
     checkAtLeast0("epsilon value", options.eps);
     require(options.momentum >= 0, `Invalid momentum value: ${py(options.momentum)}`);

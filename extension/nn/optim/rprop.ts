@@ -53,8 +53,10 @@ export class Rprop extends Optimizer<Options> {
       lr: 1e-2,
       etas: [0.5, 1.2],
       stepSizes: [1e-6, 50],
+      foreach: null,
       maximize: false,
-      ...CAPTURABLE,
+      differentiable: false,
+      capturable: false,
     });
     const [down, up] = options.etas;
     checkAtLeast0("learning rate", options.lr);

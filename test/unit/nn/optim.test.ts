@@ -179,3 +179,44 @@ test("what is remembered has PyTorch's names, too", () => {
   after.loadStateDict(optimizer.stateDict());
   expect(after.state.get(p)["exp_avg"].tolist()).toEqual(state["exp_avg"].tolist());
 });
+
+test("arguments by position are in PyTorch's order, and a state's groups too", () => {
+  const classes = { ...optim } as unknown as Record<string, new (...args: unknown[]) => Optimizer>;
+  const tails: Record<string, string> = {
+    RMSprop: "lr alpha eps weightDecay momentum centered capturable foreach maximize differentiable",
+    Adamax: "lr betas eps weightDecay foreach",
+    Adadelta: "lr rho eps weightDecay foreach",
+    Adagrad: "lr lrDecay weightDecay initialAccumulatorValue eps foreach",
+    ASGD: "lr lambd alpha t0 weightDecay foreach maximize differentiable capturable",
+  };
+  for (const [name, order] of Object.entries(tails)) {
+    const names = order.split(" ");
+    const defaults: Record<string, unknown> = { ...new classes[name]!([parameter()]).defaults };
+    for (const [at, last] of names.entries()) {
+      const value = typeof defaults[last] === "number" ? 0.25 : (defaults[last] ?? "given");
+      const rest = [...names.slice(0, at).map((one) => defaults[one]), value];
+      const group = new classes[name]!([parameter()], ...rest).paramGroups[0]!;
+      expect(group[last], `${name}(…, ${last})`).toBe(value);
+    }
+  }
+  const keys = (name: string): string[] =>
+    Object.keys(new classes[name]!([parameter()]).stateDict().param_groups[0]!);
+  expect(keys("RMSprop").join(" ")).toBe(
+    "lr momentum alpha eps centered weight_decay capturable foreach maximize differentiable params",
+  );
+  expect(keys("Adam").join(" ")).toBe(
+    "lr betas eps weight_decay amsgrad maximize foreach capturable differentiable fused decoupled_weight_decay params",
+  );
+});
+
+test("a group's options have PyTorch's names, too", () => {
+  const p = parameter();
+  const optimizer = new optim.SGD([{ params: [p], weight_decay: 0.5 } as { params: Tensor[] }], { lr: 0.1 });
+  const group = optimizer.paramGroups[0]! as unknown as Record<string, unknown>;
+  expect(group["weightDecay"]).toBe(0.5);
+  group["weight_decay"] = 0.25;
+  group["initial_lr"] = 2;
+  expect(group["weightDecay"]).toBe(0.25);
+  expect(new optim.lrScheduler.StepLR(optimizer, 3).baseLrs).toEqual([2]);
+  expect(Object.keys(group)).not.toContain("weight_decay");
+});
