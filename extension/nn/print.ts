@@ -1,6 +1,7 @@
 import { Device } from "../tensor/platform/device.ts";
 import { isDTypeName } from "../tensor/platform/types.ts";
 import { isNamed } from "../tensor/signatures/bind.ts";
+import { OrderedDict, viewOf } from "./module/orderedDict.ts";
 import { py } from "./module/repr.ts";
 
 /** What `print` takes by name. */
@@ -58,11 +59,23 @@ function text(value: unknown): string {
   if (Array.isArray(value) && Object.hasOwn(value, "toString")) return String(value);
   if (Array.isArray(value)) return `[${value.map(text).join(", ")}]`;
   if (value instanceof Device) return value.repr();
+  if (value instanceof OrderedDict) return `OrderedDict([${items(value)}])`;
   if (value instanceof Map) return braces(value as ReadonlyMap<unknown, unknown>);
+  const view = viewOf(value);
+  if (view !== undefined) {
+    const pairs = view.type === "odict_items";
+    const shown = pairs ? items(view.elements() as Pairs) : Array.from(view.elements(), text).join(", ");
+    return `${view.type}([${shown}])`;
+  }
   const own = Object.hasOwn(value, "toString") && typeof value.toString === "function";
   if (!own && Object.getPrototypeOf(value) === Object.prototype) return braces(Object.entries(value));
   return (value as { toString(): string }).toString();
 }
 
-const braces = (entries: Iterable<readonly [unknown, unknown]>): string =>
+type Pairs = Iterable<readonly [unknown, unknown]>;
+
+const items = (entries: Pairs): string =>
+  Array.from(entries, ([key, value]) => `(${text(key)}, ${text(value)})`).join(", ");
+
+const braces = (entries: Pairs): string =>
   `{${Array.from(entries, ([key, value]) => `${text(key)}: ${text(value)}`).join(", ")}}`;

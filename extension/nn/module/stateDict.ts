@@ -6,6 +6,7 @@ import { noGrad } from "../../tensor/recording/scope.ts";
 import { formatSize, sameShape } from "../../tensor/core/shape.ts";
 import { Parameter, Tensor } from "../../tensor/core/tensor.ts";
 
+import { OrderedDict } from "./orderedDict.ts";
 import { snakeCase } from "./repr.ts";
 
 /** Tensors by name, as `stateDict()` gives them and checkpoint readers make them. */
@@ -105,8 +106,8 @@ export function loadInto(
  * The state dict of a module: its own tensors, then those of its children, each detached.
  * @throws TensorError when two fields have one name
  */
-export function stateOf(owner: StateOwner, prefix: string): Map<string, Tensor> {
-  const out = new Map<string, Tensor>();
+export function stateOf(owner: StateOwner, prefix: string): OrderedDict<Tensor> {
+  const out = new OrderedDict<Tensor>();
   for (const [key, tensor] of entries(owner, prefix)) {
     if (out.has(key)) throw new TensorError("value", `two fields have the name "${key}" in the state dict`);
     out.set(key, detach(tensor));

@@ -1,7 +1,7 @@
 // Python's print: how values look, and what stands between them.
 import { beforeAll, expect, test, vi } from "vitest";
 import { loadExecutor } from "../../../extension/executors/index.ts";
-import { print, torch } from "../../../extension/nn/index.ts";
+import { nn, print, torch } from "../../../extension/nn/index.ts";
 
 beforeAll(async () => {
   await loadExecutor("cpu");
@@ -40,4 +40,21 @@ test("end stands after them: a line that was begun waits for its end", () => {
       print("line", { flush: true });
     }),
   ).toEqual(["loss: 1-2.", "next line"]);
+});
+
+test("a state dict and its keys, values and entries print as an OrderedDict's", () => {
+  const layer = new nn.Linear(1, 1);
+  nn.init.ones_(layer.weight);
+  nn.init.zeros_(layer.bias!);
+  const state = layer.stateDict();
+  const keys = state.keys();
+  expect(printed(() => print(state.keys()))).toEqual(["odict_keys(['weight', 'bias'])"]);
+  expect(printed(() => print(state.values()))).toEqual(["odict_values([tensor([[1.]]), tensor([0.])])"]);
+  const pairs = "[('weight', tensor([[1.]])), ('bias', tensor([0.]))]";
+  expect(printed(() => print(state.entries()))).toEqual([`odict_items(${pairs})`]);
+  expect(printed(() => print(state))).toEqual([`OrderedDict(${pairs})`]);
+  expect(printed(() => print(keys, keys))).toEqual([
+    "odict_keys(['weight', 'bias']) odict_keys(['weight', 'bias'])",
+  ]);
+  expect([...keys]).toEqual(["weight", "bias"]);
 });
