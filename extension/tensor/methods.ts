@@ -5,6 +5,8 @@ import "./methods/further.ts";
 import "./methods/memory.ts";
 import "./methods/reduction.ts";
 import "./methods/sparse.ts";
+// Last: they are made of the methods above.
+import "./methods/twins.ts";
 import { describeTensor, propertiesOf } from "./core/debug.ts";
 import { TensorError } from "./core/errors.ts";
 import { item } from "./functions/creation/conversion.ts";

@@ -168,6 +168,11 @@ export class ModuleList<M extends Module = Layer> extends Module {
     for (const [, module] of this.ownChildren()) yield module as M;
   }
 
+  /** Positions and modules: Python's `enumerate(modules)`. */
+  entries(): IterableIterator<[index: number, module: M]> {
+    return [...this].entries();
+  }
+
   /** @throws TensorError: a list has no order of computation */
   forward(..._input: never[]): unknown {
     throw new TensorError(

@@ -22,7 +22,7 @@ import { copied, overwrite } from "../shape/views.ts";
  * Writes a result into the tensor it was computed from.
  * @throws TensorError "result type Float can't be cast to the desired output type Long"
  */
-function assign(input: Tensor, result: Tensor): Tensor {
+export function assign(input: Tensor, result: Tensor): Tensor {
   if (promoteTypes(input.dtype, result.dtype) !== input.dtype) {
     throw new TensorError(
       "dtype",
