@@ -3,7 +3,8 @@ import { Option, type Command } from "commander";
 import { ExportFormat, type ExportRequest, type ExportResult } from "../protocol/engine.ts";
 import { exportModel as writeModel, exportPath } from "../supervisor/engines/export.ts";
 import { plainLine } from "../protocol/text/plain.ts";
-import { checkpointPath, lastCheckpoint, readRecord } from "../supervisor/runs/runDirectory.ts";
+import { lastCheckpoint, readRecord, weightsPath } from "../supervisor/runs/runDirectory.ts";
+import { sourceOfRun } from "../supervisor/runs/sourceFile.ts";
 import {
   action,
   commonOptions,
@@ -100,9 +101,9 @@ async function sourceOf(
   if (given === undefined && best === undefined)
     throw new CommandFailure([{ code: "no-checkpoint", message: `${argument} has no weights yet.` }]);
   return {
-    file: record.file,
+    file: await sourceOfRun(directory, record),
     exportName: record.exportName,
-    checkpoint: given ?? checkpointPath(directory, best!),
+    checkpoint: given ?? (await weightsPath(directory, best!)),
   };
 }
 

@@ -4,8 +4,15 @@ import { spawnRun, type RunHandle, type RunOutcome } from "../supervisor/runs/ru
 import { dropRunDirectory, makeNamedDirectory, makeRunDirectory } from "../supervisor/runs/newRun.ts";
 import type { EvaluationResult, RunRequest } from "../protocol/engine.ts";
 import type { UserError } from "../protocol/errors.ts";
-import { RUN_FILE, RUNS_FOLDER } from "../protocol/run.ts";
-import { bestFirst, checkpointPath, exists, listRuns, runsRoot } from "../supervisor/runs/runDirectory.ts";
+import { RUN_FILE, RUNS_FOLDER, type CheckpointRecord } from "../protocol/run.ts";
+import {
+  bestFirst,
+  checkpointPath,
+  exists,
+  listRuns,
+  runsRoot,
+  weightsPath,
+} from "../supervisor/runs/runDirectory.ts";
 import { CommandFailure, engineOptions, type Target, UsageError } from "./command.ts";
 import type { Display } from "./display.ts";
 import { interruptSignal } from "./exit.ts";
@@ -92,7 +99,7 @@ export async function findCheckpoint({ file, exportName }: Target): Promise<stri
     if (exportName !== undefined && record.exportName !== exportName) continue;
     for (const checkpoint of bestFirst(record)) {
       const path = checkpointPath(directory, checkpoint);
-      const message = problemOf(path);
+      const message = await problemOf(directory, checkpoint);
       if (message === undefined) {
         for (const problem of problems) tell(`${problem.message}\nIn its place: ${shortPath(path)}`);
         return path;
@@ -112,9 +119,9 @@ export async function findCheckpoint({ file, exportName }: Target): Promise<stri
 }
 
 /** What is wrong with a file of weights, as far as its structure tells. */
-function problemOf(file: string): string | undefined {
+async function problemOf(directory: string, checkpoint: CheckpointRecord): Promise<string | undefined> {
   try {
-    openTensors(file).close();
+    openTensors(await weightsPath(directory, checkpoint)).close();
     return undefined;
   } catch (error) {
     return error instanceof Error ? error.message : String(error);

@@ -34,6 +34,7 @@ interface TrainOptions extends CommonOptions, CheckOptions {
   explain?: true;
   rollback?: true;
   forceUnlock?: true;
+  outside?: true;
 }
 
 export function register(program: Command): void {
@@ -47,6 +48,7 @@ export function register(program: Command): void {
     .option("--resume <run>", "resume a run from its last saved state: its directory, or its name")
     .option("--rollback", "with --resume: go back to the last sound state with half the learning rate")
     .option("--force-unlock", "with --resume: also from a process on another host or in a container")
+    .option("--outside", "with --resume: also a run whose file is outside of the folder that has the run")
     .option("--tensorboard", "write the curves for TensorBoard too, into the run directory")
     .option("--explain", "say what the engine chose for this model (compiled graphs, threads, …) and why")
     .option("--no-progress", "print lines only, also on a terminal");
@@ -88,6 +90,7 @@ async function train(argument: string | undefined, options: TrainOptions): Promi
 async function newRun(argument: string | undefined, options: TrainOptions): Promise<RunRequest> {
   if (options.rollback !== undefined) throw new UsageError("--rollback needs a run to --resume.");
   if (options.forceUnlock !== undefined) throw new UsageError("--force-unlock needs a run to --resume.");
+  if (options.outside !== undefined) throw new UsageError("--outside needs a run to --resume.");
   if (argument === undefined) throw new UsageError("missing required argument 'file' (or --resume <run>)");
   const { file, exportName } = parseTarget(argument);
   const checkpoint = options.checkpoint === undefined ? undefined : existingFile(options.checkpoint);
@@ -114,13 +117,14 @@ async function resumedRun(
   const excluded = (["seed", "out", "checkpoint"] as const).find((name) => options[name] !== undefined);
   if (argument !== undefined || excluded !== undefined)
     throw new UsageError(`--resume continues a run unchanged: leave out ${argument ?? `--${excluded}`}.`);
-  const { device, epochs, tensorboard, rollback, forceUnlock } = options;
+  const { device, epochs, tensorboard, rollback, forceUnlock, outside } = options;
   return resumeRequest(await findRun(run), {
     ...(device === "auto" ? {} : { device }),
     ...(epochs === undefined ? {} : { epochs }),
     ...(tensorboard === undefined ? {} : { tensorboard }),
     ...(rollback === undefined ? {} : { rollback }),
     ...(forceUnlock === undefined ? {} : { forceUnlock }),
+    ...(outside === undefined ? {} : { outside }),
   });
 }
 

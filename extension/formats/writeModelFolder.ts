@@ -1,6 +1,8 @@
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { existsSync, lstatSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
+import { FileError } from "../files/fileError.ts";
+import { RUN_FILE } from "../protocol/run.ts";
 import { temporaryName } from "../protocol/temporaryFiles.ts";
 import { writeAtomic } from "../files/writeAtomic.ts";
 
@@ -19,10 +21,14 @@ const WEIGHTS = /^weights-[0-9a-f]{12}-\d+of\d+\.bin$/;
  *
  * @param files weights, then the file that names them
  * @returns bytes in all
- * @throws The error of the file system; the temporary folder is gone then.
+ * @throws FileError for a link or a run; the error of the file system; the temporary folder is gone then.
  */
 export function writeModelFolder(path: string, files: readonly NamedFile[]): number {
   const temporary = join(dirname(path), temporaryName(basename(path), randomBytes(6).toString("hex")));
+  if (lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true)
+    throw new FileError(path, "link", "a symbolic link stands there, which is not followed");
+  if (existsSync(join(path, RUN_FILE)))
+    throw new FileError(path, "outside", "a run is kept there, which is no place for a model");
   try {
     mkdirSync(temporary);
     for (const { name, chunks } of files) writeAtomic(join(temporary, name), chunks);

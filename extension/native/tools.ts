@@ -1,34 +1,7 @@
-import { accessSync, constants, statSync } from "node:fs";
-import path from "node:path";
+import { findExecutable } from "../processes/programs.ts";
 import type { Host } from "./cache.ts";
 
-/**
- * The first of `names` that is an executable on PATH (or an absolute path to one). Relative entries of PATH are skipped:
- * the folder that is open would choose the program.
- */
-export function findExecutable(names: readonly string[], host: Host): string | undefined {
-  const windows = host.platform === "win32";
-  const directories = (host.env["PATH"] ?? host.env["Path"] ?? "")
-    .split(path.delimiter)
-    .filter((folder) => path.isAbsolute(folder));
-  for (const name of names) {
-    const candidates = path.isAbsolute(name) ? [name] : directories.map((folder) => path.join(folder, name));
-    for (const candidate of candidates) {
-      const file = windows && path.extname(candidate) === "" ? `${candidate}.exe` : candidate;
-      if (isExecutable(file)) return file;
-    }
-  }
-  return undefined;
-}
-
-function isExecutable(file: string): boolean {
-  try {
-    accessSync(file, constants.X_OK);
-    return statSync(file).isFile();
-  } catch {
-    return false;
-  }
-}
+export { findExecutable };
 
 export const findPython = (host: Host): string | undefined => findExecutable(["python3", "python"], host);
 

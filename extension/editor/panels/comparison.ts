@@ -5,6 +5,7 @@ import type { FileReport, VersionSource } from "../../protocol/preview.ts";
 import { SOURCE_FILE } from "../../protocol/run.ts";
 import type { ArchitectureComparison, ModelSide } from "../../protocol/views.ts";
 import { EngineError, toUserError } from "../../supervisor/errors.ts";
+import { findExecutable } from "../../processes/programs.ts";
 import { committedText } from "../../supervisor/git.ts";
 import { exists, runsRoot, type StoredRun } from "../../supervisor/runs/runDirectory.ts";
 import { readLabels } from "../../supervisor/runs/runLabels.ts";
@@ -144,7 +145,9 @@ export class Comparison extends DisposableOwner {
 
   async #version(side: string): Promise<{ text: string; version: VersionSource }> {
     if (side === HEAD) {
-      const git = gitPath() ?? "git";
+      const git = findExecutable([gitPath() ?? "git"]);
+      if (git === undefined)
+        throw new EngineError({ code: "git", message: "There is no git on this machine." });
       return {
         text: await committedText(this.#file, git),
         version: { kind: "git", git, revision: "HEAD" },

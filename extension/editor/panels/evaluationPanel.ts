@@ -19,6 +19,7 @@ import {
 import { ModelSession } from "../../supervisor/engines/modelSession.ts";
 import type { EngineOptions } from "../../supervisor/engines/process.ts";
 import type { RunSession, SessionChange } from "../../supervisor/runs/session.ts";
+import { sourceOfRun } from "../../supervisor/runs/sourceFile.ts";
 import { runCommand } from "../commands.ts";
 import { withheld } from "../consent.ts";
 import { DisposableOwner } from "../disposable.ts";
@@ -118,8 +119,8 @@ export class EvaluationPanel extends DisposableOwner {
         this.#throttle.clear();
         return this.#snapshot();
       },
-      samples: (query) => this.#asked().samples(query),
-      ask: (subject, explain) => this.#asked().ask(subject, explain),
+      samples: async (query) => (await this.#asked()).samples(query),
+      ask: async (subject, explain) => (await this.#asked()).ask(subject, explain),
       cancel: async () => {
         await (this.#session.live ? this.#session.control?.stop() : this.#model?.cancel());
       },
@@ -135,15 +136,19 @@ export class EvaluationPanel extends DisposableOwner {
   }
 
   /** The model's process, which its first question starts. */
-  #asked(): ModelSession {
+  async #asked(): Promise<ModelSession> {
     requireTrust();
-    const { record, directory } = this.#session;
+    const session = this.#session;
+    const { record, directory } = session;
+    const file = await sourceOfRun(directory, record);
+    // Another one may be shown by now.
+    if (session !== this.#session) return this.#asked();
     const { messages, engine } = this.#options;
     this.#model ??= new ModelSession(
       {
-        file: record.file,
+        file,
         exportName: record.exportName,
-        device: setting("device", vscode.Uri.file(record.file)),
+        device: setting("device", vscode.Uri.file(file)),
         checkpoint: checkpointOf(record),
         directory,
         ...(record.seed === undefined ? {} : { seed: record.seed }),
@@ -161,8 +166,9 @@ export class EvaluationPanel extends DisposableOwner {
 
   async #evaluateAgain(): Promise<void> {
     requireTrust();
-    const { record } = this.#session;
-    const { file, exportName } = record;
+    const { directory, record } = this.#session;
+    const file = await sourceOfRun(directory, record);
+    const { exportName } = record;
     const session = await this.#options.runs.start({
       kind: "evaluate",
       file,

@@ -5,7 +5,8 @@ import { labelText } from "../../protocol/text/label.ts";
 import { toUserError } from "../../supervisor/errors.ts";
 import { exportModel, exportPath } from "../../supervisor/engines/export.ts";
 import type { EngineOptions } from "../../supervisor/engines/process.ts";
-import { checkpointPath, readRecord } from "../../supervisor/runs/runDirectory.ts";
+import { readRecord, weightsPath } from "../../supervisor/runs/runDirectory.ts";
+import { sourceOfRun } from "../../supervisor/runs/sourceFile.ts";
 import type { CheckpointTarget } from "../ids.ts";
 import type { Messages } from "../messages.ts";
 import { offerReveal } from "../reveal.ts";
@@ -19,7 +20,9 @@ export async function exportCheckpoint(
   engine: EngineOptions,
   messages: Messages,
 ): Promise<void> {
-  const { file, exportName } = await readRecord(directory);
+  const record = await readRecord(directory);
+  const { exportName } = record;
+  const file = await sourceOfRun(directory, record);
   if (!(await saveSources(await vscode.workspace.openTextDocument(file)))) return;
   const title = labelText(vscode.l10n.t("Export {0}", basename(checkpoint.file)));
   const format = await chooseFormat(title);
@@ -36,7 +39,7 @@ export async function exportCheckpoint(
       file,
       exportName,
       device: setting("device", vscode.Uri.file(file)),
-      checkpoint: checkpointPath(directory, checkpoint),
+      checkpoint: await weightsPath(directory, checkpoint),
       format,
       out: chosen.fsPath,
     },

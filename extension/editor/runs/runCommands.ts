@@ -10,9 +10,11 @@ import {
   lastCheckpoint,
   listRuns,
   readRecord,
+  weightsPath,
 } from "../../supervisor/runs/runDirectory.ts";
 import { readLabels, writeLabels } from "../../supervisor/runs/runLabels.ts";
 import type { RunControl, RunSession } from "../../supervisor/runs/session.ts";
+import { sourceOfRun } from "../../supervisor/runs/sourceFile.ts";
 import { deleteCheckpoint, deleteRun, type Deleted } from "../../supervisor/runs/trash.ts";
 import { runCommand } from "../commands.ts";
 import { formatAge, formatMetrics } from "../format.ts";
@@ -128,7 +130,8 @@ export class RunCommands {
     if (target === undefined) return;
     requireTrust();
     const session = await this.#runs.open(target.directory);
-    const { file, exportName } = session.record;
+    const file = await sourceOfRun(target.directory, session.record);
+    const { exportName } = session.record;
     const checkpoint = await weights(session, target.checkpoint);
     const evaluation = await this.#runs.start({ kind: "evaluate", file, exportName, checkpoint });
     await this.#panels.showRun(evaluation);
@@ -144,12 +147,12 @@ export class RunCommands {
   async loadCheckpoint(target?: CheckpointTarget): Promise<void> {
     if (target === undefined) return;
     requireTrust();
-    const { file, exportName } = await readRecord(target.directory);
+    const record = await readRecord(target.directory);
     await this.#start({
       kind: "train",
-      file,
-      exportName,
-      checkpoint: checkpointPath(target.directory, target.checkpoint),
+      file: await sourceOfRun(target.directory, record),
+      exportName: record.exportName,
+      checkpoint: await weightsPath(target.directory, target.checkpoint),
     });
   }
 
@@ -392,7 +395,7 @@ async function weights(session: RunSession, wanted: CheckpointRecord | undefined
   const { checkpoints } = session.record;
   const best = checkpoints.find(({ kind }) => kind === "best");
   const checkpoint = wanted ?? best ?? lastCheckpoint(session.record);
-  if (checkpoint !== undefined) return checkpointPath(session.directory, checkpoint);
+  if (checkpoint !== undefined) return weightsPath(session.directory, checkpoint);
   return controlOf(session).checkpoint();
 }
 

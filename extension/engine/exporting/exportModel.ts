@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from "node:fs";
+import { closeSync, lstatSync, readSync } from "node:fs";
 import { basename } from "node:path";
 import { loadExecutor } from "../../executors/index.ts";
 import { encodeOnnx } from "../../formats/onnx.ts";
@@ -14,6 +14,7 @@ import type { Tensor } from "../../tensor/core/tensor.ts";
 import { inputsAndTarget } from "../evaluation/evaluator.ts";
 import { findExperiment } from "../host/exports.ts";
 import { describeFileError } from "../../files/fileError.ts";
+import { openRegularSync } from "../../files/regular.ts";
 import { library } from "../host/library.ts";
 import { loadLimit } from "../host/loadLimit.ts";
 import { prepare } from "../training/prepare.ts";
@@ -140,10 +141,30 @@ function write(out: string, content: Exported["content"], format: ExportFormat):
 
 /** What ends in .ts may be somebody's own work. */
 function keepOthers(out: string): void {
-  if (!existsSync(out) || readFileSync(out, "utf8").startsWith(TYPESCRIPT_HEADER)) return;
+  if (!isThere(out) || beginsWith(out, TYPESCRIPT_HEADER)) return;
   throw new EngineError({
     code: "export",
     message: `${out} is there already and was not written by Layerwise.`,
     hint: "Move it, or write to another file: --out FILE on the command line.",
   });
+}
+
+/** Also a link to nowhere. */
+const isThere = (file: string): boolean => lstatSync(file, { throwIfNoEntry: false }) !== undefined;
+
+/** Whether a regular file begins with a text; false for a pipe, a device or a link. */
+function beginsWith(file: string, text: string): boolean {
+  const bytes = Buffer.alloc(Buffer.byteLength(text));
+  let descriptor: number;
+  try {
+    descriptor = openRegularSync(file);
+  } catch {
+    return false;
+  }
+  try {
+    readSync(descriptor, bytes);
+    return bytes.toString("utf8") === text;
+  } finally {
+    closeSync(descriptor);
+  }
 }

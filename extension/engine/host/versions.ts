@@ -5,6 +5,7 @@ import path from "node:path";
 import type * as esbuild from "esbuild";
 import * as v from "valibot";
 import { readRunFileSync, runPathSync, writeRunFileSync } from "../../files/runFiles.ts";
+import { findExecutable } from "../../processes/programs.ts";
 import type { VersionSource } from "../../protocol/preview.ts";
 import { SOURCES_FILE } from "../../protocol/run.ts";
 import { EngineError } from "./userErrors.ts";
@@ -102,8 +103,10 @@ function git(command: string, folder: string, args: readonly string[]): Promise<
 
 async function gitVersion(
   file: string,
-  { git: command, revision }: VersionSource & { kind: "git" },
+  { git: name, revision }: VersionSource & { kind: "git" },
 ): Promise<Version> {
+  const command = findExecutable([name]);
+  if (command === undefined) throw new EngineError({ code: "git", message: `There is no program ${name}.` });
   const folder = path.dirname(file);
   // Not the top level's own path, which may be another through a link.
   const prefix = (await git(command, folder, ["rev-parse", "--show-prefix"])).replace(/\n$/, "");

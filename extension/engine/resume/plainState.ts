@@ -15,6 +15,8 @@ function plain(value: unknown): unknown {
 /** Gives an object's fields the values of {@link plainState}; objects within it stay what they are. */
 export function restorePlain(object: object, state: Readonly<Record<string, unknown>>): void {
   for (const [name, value] of Object.entries(state)) {
+    // Its class and all objects share what it inherits, such as __proto__.
+    if (name in object && !Object.hasOwn(object, name)) continue;
     const own: unknown = Reflect.get(object, name);
     if (isRecord(own) && isRecord(value)) restorePlain(own, value);
     else Reflect.set(object, name, value);

@@ -8,7 +8,8 @@ import { CHECKPOINTS_FOLDER, METRICS_FILE, MetricRow, RUN_FILE, RunRecord } from
 import { describeFileError } from "../../files/fileError.ts";
 import { loadFile, saveFile } from "../files/tensorFiles.ts";
 import type { TrainerState } from "../training/trainerState.ts";
-import { FORMAT, VERSION, type TrainingState } from "./trainingState.ts";
+import { stateOf } from "./stateSchema.ts";
+import type { TrainingState } from "./trainingState.ts";
 import { EngineError } from "../host/userErrors.ts";
 
 const NEWEST = "training.pth";
@@ -35,10 +36,7 @@ export function* readStates(directory: string): Generator<TrainingState | Error,
     try {
       const file = runPathSync(directory, CHECKPOINTS_FOLDER, name);
       if (!fs.existsSync(file)) continue;
-      const state = loadFile(file) as Partial<TrainingState>;
-      if (state.format !== FORMAT || state.version !== VERSION)
-        throw new Error(`${file} is no state of a training that this version knows`);
-      yield state as TrainingState;
+      yield stateOf(file, loadFile(file));
     } catch (error) {
       yield new Error(`The training's state can't be read: ${describeFileError(error)}`);
     }

@@ -1,13 +1,13 @@
 // Where a new run goes. A directory is taken by making it, which only one process can: runs that begin in the same
 // second have directories of their own.
 import { mkdir, readdir, rmdir } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { describeFileError } from "../../files/fileError.ts";
 import { inside } from "../../files/inside.ts";
-import { rootOfRun } from "../../files/runFiles.ts";
+import { rootOfRun, runPath } from "../../files/runFiles.ts";
 import { RUNS_FOLDER } from "../../protocol/run.ts";
 import { EngineError } from "../errors.ts";
-import { newRunName } from "./runDirectory.ts";
+import { newRunName, readRecord } from "./runDirectory.ts";
 import { demandTrust } from "../trust.ts";
 
 /** More runs of a name than begin in a second. */
@@ -36,12 +36,14 @@ export async function makeRunDirectory(folder: string, word: string, now = new D
 
 /**
  * Makes the directory that a user named for a new run, or takes one that is empty.
- * @throws EngineError "run-directory" when something is in it, or it can't be made
+ * @throws EngineError "run-directory" when something is in it, it is within another run, or it can't be made
  */
 export async function makeNamedDirectory(directory: string): Promise<string> {
   demandTrust();
+  await demandNoRunAbove(directory);
   let entries: string[];
   try {
+    await runPath(directory);
     await mkdir(directory, { recursive: true });
     entries = await readdir(directory);
   } catch (error) {
@@ -56,6 +58,20 @@ export async function makeNamedDirectory(directory: string): Promise<string> {
       ? `Continue that run with --resume ${directory}, or name another directory.`
       : "Name a directory that is empty or doesn't exist; --resume continues a run that was interrupted.",
   });
+}
+
+/** Two runs in one directory would take each other's files for theirs. */
+async function demandNoRunAbove(directory: string): Promise<void> {
+  for (let at = resolve(directory), above = dirname(at); above !== at; at = above, above = dirname(at)) {
+    // oxlint-disable-next-line no-await-in-loop
+    const record = await readRecord(above).catch(() => undefined);
+    if (record !== undefined)
+      throw new EngineError({
+        code: "run-directory",
+        message: `${directory} is within the run ${above}, so no new run can be written there.`,
+        hint: "Name a directory outside of it.",
+      });
+  }
 }
 
 /** Removes the directory of a run that never began, unless the user named it or something is in it. */

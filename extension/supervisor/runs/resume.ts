@@ -6,13 +6,14 @@ import { Curves, readCurves } from "./metrics.ts";
 import { lifeOf, obstacle } from "./liveness.ts";
 import { isLive, readRecord } from "./runDirectory.ts";
 import type { RunSession } from "./session.ts";
+import { sourceOfRun, type SourceOptions } from "./sourceFile.ts";
 
 /** Whether a training was interrupted, so that there is something left to go on with. */
 export function isResumable({ kind, state }: RunRecord): boolean {
   return kind === "train" && (state === "stopped" || state === "failed" || state === "killed");
 }
 
-export interface ResumeOptions {
+export interface ResumeOptions extends SourceOptions {
   /** By default what the run ran on: only there the digits are the same to the last. */
   device?: Device;
   /** Epochs in all. By default as many as the run was to have. */
@@ -27,7 +28,7 @@ export interface ResumeOptions {
 
 /**
  * What asks an engine to go on with a training where its state was saved last.
- * @throws EngineError when there is no such run, it is no training, or it still goes on
+ * @throws EngineError when there is no such run, it is no training, it still goes on, or its file is elsewhere
  */
 export async function resumeRequest(directory: string, options: ResumeOptions = {}): Promise<RunRequest> {
   const record = await readRecord(directory);
@@ -37,7 +38,8 @@ export async function resumeRequest(directory: string, options: ResumeOptions = 
   if (record.kind !== "train") refuse("run-record", "is no training.");
   const { forceUnlock = false } = options;
   await demandFree(directory, record, forceUnlock);
-  const { file, exportName, seed, settings } = record;
+  const { exportName, seed, settings } = record;
+  const file = await sourceOfRun(directory, record, options);
   const { device = deviceOf(record), epochs, outlive = false, tensorboard, rollback } = options;
   return {
     kind: "train",

@@ -185,7 +185,8 @@ export function lastCheckpoint(record: RunRecord): CheckpointRecord | undefined 
 export function bestFirst({ checkpoints }: RunRecord): CheckpointRecord[] {
   const newest = checkpoints.toSorted((a, b) => (a.savedAt < b.savedAt ? 1 : -1));
   const best = checkpoints.filter(({ kind }) => kind === "best");
-  return [...best, ...newest.filter((one) => !best.includes(one))];
+  // By kind: a stranger's record may have a hundred thousand.
+  return [...best, ...newest.filter(({ kind }) => kind !== "best")];
 }
 
 /** Absolute path of a checkpoint. A record may come from elsewhere, so a path out of the run is refused. */
@@ -197,6 +198,12 @@ export function checkpointPath(directory: string, checkpoint: CheckpointRecord):
       message: `${join(directory, RUN_FILE)}: checkpoint "${checkpoint.file}" is outside of its run.`,
     });
   return join(directory, ...names);
+}
+
+/** Path of a checkpoint that is to be read. @throws FileError when a link leads out of the run */
+export function weightsPath(directory: string, checkpoint: CheckpointRecord): Promise<string> {
+  checkpointPath(directory, checkpoint);
+  return runPath(directory, checkpoint.file);
 }
 
 export async function exists(path: string): Promise<boolean> {

@@ -1,12 +1,14 @@
+import { randomBytes } from "node:crypto";
 import { lstat, mkdir, readdir, rename, rm } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { basename, dirname, join, relative, resolve, sep } from "node:path";
+import { isMissing } from "../../files/fileError.ts";
 import { inside } from "../../files/inside.ts";
 import { rootOfRun, runPath } from "../../files/runFiles.ts";
 import { readLock } from "../../processes/lockFile.ts";
 import { RUNS_FOLDER, type CheckpointRecord, type RunRecord } from "../../protocol/run.ts";
 import { EngineError } from "../errors.ts";
 import { lifeOf } from "./liveness.ts";
-import { checkpointPath, exists, isLive, readRecord, writeRecord } from "./runDirectory.ts";
+import { checkpointPath, isLive, readRecord, writeRecord } from "./runDirectory.ts";
 import { demandTrust } from "../trust.ts";
 
 /** Something that was deleted and can be had back until it is purged. */
@@ -24,6 +26,11 @@ export async function deleteCheckpoint(directory: string, checkpoint: Checkpoint
   const record = await readRecord(directory);
   await demandOwnerless(directory, record);
   checkpointPath(directory, checkpoint);
+  if (!record.checkpoints.some(({ file }) => file === checkpoint.file))
+    throw new EngineError({
+      code: "run-record",
+      message: `Run ${record.id} has no checkpoint ${checkpoint.file}.`,
+    });
   const path = await runPath(directory, checkpoint.file);
   const moved = await moveToTrash(directory, path);
   await writeRecord(directory, {
@@ -33,18 +40,26 @@ export async function deleteCheckpoint(directory: string, checkpoint: Checkpoint
   return {
     purge: () => moved.purge(),
     async undo() {
-      await moved.undo();
       const now = await readRecord(directory);
+      await demandOwnerless(directory, now);
+      await moved.undo();
       await writeRecord(directory, { ...now, checkpoints: [...now.checkpoints, checkpoint] });
     },
   };
 }
 
-/** Deletes a run that is over, with its curves and checkpoints. @throws FileError when a link leads elsewhere */
+/**
+ * Deletes a run that is over, with its curves and checkpoints.
+ * @throws FileError when a link leads elsewhere; EngineError "run-record" for a folder that is no run's
+ */
 export async function deleteRun(directory: string): Promise<Deleted> {
   demandTrust();
   const path = await runPath(directory);
-  const record = await readRecord(directory).catch(() => undefined);
+  const record = await readRecord(directory).catch((error: unknown) => {
+    // A damaged run can be deleted, but only where nothing else than runs is.
+    if (rootOfRun(path) === resolve(path)) throw error;
+    return undefined;
+  });
   if (record !== undefined) await demandOwnerless(directory, record);
   return moveToTrash(directory, path);
 }
@@ -68,21 +83,49 @@ function trashOf(directory: string): Promise<string> {
 /** The names that {@link moveToTrash} gives: only such are ever purged. */
 const TRASHED = /^(\d{13})-.+$/;
 
-async function moveToTrash(directory: string, path: string): Promise<Deleted> {
+async function moveToTrash(run: string, target: string): Promise<Deleted> {
+  const directory = resolve(run);
+  const path = resolve(target);
   const trash = await trashOf(directory);
   await mkdir(trash, { recursive: true });
   await purgeOld(trash);
-  const moved = join(trash, `${Date.now()}-${basename(directory)}-${basename(path)}`);
-  const there = await exists(path);
+  const moved = join(trash, trashName(directory, path));
+  const there = await isThere(path);
   if (there) await rename(path, moved);
+  // The user may take a while to decide, and the folder may be another one by then.
+  const again = async (): Promise<string> => join(await trashOf(directory), basename(moved));
   return {
-    purge: () => rm(moved, { recursive: true, force: true }),
+    purge: async () => rm(await again(), { recursive: true, force: true }),
     async undo() {
       if (!there) return;
-      await mkdir(dirname(path), { recursive: true });
-      await rename(moved, path);
+      const from = await again();
+      const to = await runPath(directory, ...relative(directory, path).split(sep).filter(Boolean));
+      if (await isThere(to))
+        throw new EngineError({
+          code: "exists",
+          message: `${to} is there again, so what was deleted stays in ${from}.`,
+        });
+      await mkdir(dirname(to), { recursive: true });
+      await rename(from, to);
     },
   };
+}
+
+/** A name of its own, short enough for every file system. */
+function trashName(directory: string, path: string): string {
+  const short = (name: string): string => basename(name).slice(0, 30);
+  return `${Date.now()}-${randomBytes(6).toString("hex")}-${short(directory)}-${short(path)}`;
+}
+
+/** Whether something of that name is there, be it a link to nowhere. */
+async function isThere(path: string): Promise<boolean> {
+  return lstat(path).then(
+    () => true,
+    (error: unknown) => {
+      if (isMissing(error)) return false;
+      throw error;
+    },
+  );
 }
 
 /** What a window left behind that was closed before anyone decided. */

@@ -1,0 +1,277 @@
+// A run of a stranger chooses files: the program that is run again, its weights, the state that it goes on from.
+import { execFileSync } from "node:child_process";
+import fs from "node:fs";
+import path from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { saveFile } from "../../extension/engine/files/tensorFiles.ts";
+import { restorePlain } from "../../extension/engine/resume/plainState.ts";
+import { loadTraining, readStates } from "../../extension/engine/resume/trainingFile.ts";
+import { startState } from "../../extension/engine/training/trainerState.ts";
+import { writeModelFolder } from "../../extension/formats/writeModelFolder.ts";
+import { startingRecord } from "../../extension/protocol/engine.ts";
+import type { CheckpointRecord, RunRecord } from "../../extension/protocol/run.ts";
+import { bestFirst, weightsPath } from "../../extension/supervisor/runs/runDirectory.ts";
+import { makeNamedDirectory } from "../../extension/supervisor/runs/newRun.ts";
+import { sourceOfRun } from "../../extension/supervisor/runs/sourceFile.ts";
+import { deleteCheckpoint, deleteRun } from "../../extension/supervisor/runs/trash.ts";
+import { experimentFile, Workspace } from "../engine/workspace.ts";
+
+/** The user's folder; the hostile workspace is a folder in it. */
+let user: Workspace;
+const owned = (): boolean => fs.existsSync(user.file("owned"));
+beforeEach(() => {
+  user = new Workspace();
+  user.write("outside/thesis.txt", "years of work");
+  user.write(
+    "outside/deploy.nn.ts",
+    `import fs from "node:fs"; fs.writeFileSync(${JSON.stringify(user.file("owned"))}, "");`,
+  );
+});
+afterEach(() => {
+  const thesis = fs.readFileSync(user.file("outside/thesis.txt"), "utf8");
+  const beside = fs.readdirSync(user.file("outside")).toSorted();
+  user.remove();
+  expect(thesis).toBe("years of work");
+  expect(beside).toEqual(["deploy.nn.ts", "thesis.txt"]);
+});
+
+const posix = it.skipIf(process.platform === "win32");
+
+const checkpoint: CheckpointRecord = {
+  file: "checkpoints/best.safetensors",
+  kind: "best",
+  epoch: 1,
+  step: 1,
+  savedAt: "2026-01-01T00:00:00.000Z",
+  bytes: 3,
+  metrics: {},
+};
+
+/** A training in the hostile workspace that was stopped. */
+function store(
+  file: string,
+  more: Partial<RunRecord> = {},
+  directory = user.file("hostile/.layerwise/runs/a"),
+): string {
+  fs.mkdirSync(path.join(directory, "checkpoints"), { recursive: true });
+  const request = { kind: "train" as const, file, exportName: "default", directory, device: "cpu" as const };
+  const record = { ...startingRecord({ ...request, outlive: false }), state: "stopped", ...more };
+  fs.writeFileSync(path.join(directory, "run.json"), JSON.stringify(record));
+  return directory;
+}
+
+describe("a run's program", () => {
+  it.each([
+    ["train", "--resume", "hostile/.layerwise/runs/a"],
+    ["export", "hostile/.layerwise/runs/a", "--format", "onnx"],
+  ])("is a file outside of its workspace: %s", async (...command) => {
+    const directory = store(user.file("outside/deploy.nn.ts"), { checkpoints: [checkpoint] });
+    fs.writeFileSync(path.join(directory, checkpoint.file), "");
+    const result = await user.run(command);
+    expect(result.code).toBe(1);
+    expect(result.stderr).toContain("which is outside of the run's folder");
+    expect(owned()).toBe(false);
+  });
+
+  it("is a file outside that the user has read and allows", async () => {
+    store(user.file("outside/deploy.nn.ts"));
+    await user.run(["train", "--resume", "hostile/.layerwise/runs/a", "--outside"]);
+    expect(owned()).toBe(true);
+  });
+
+  it.each([
+    "../outside/deploy.nn.ts",
+    "outside/deploy.nn.ts",
+    "net.nn.ts",
+    "",
+    "/x\0y",
+    "\\\\evil\\share\\net.nn.ts",
+  ])("is %j", async (file) => {
+    const directory = store(file);
+    await expect(sourceOfRun(directory, { id: "a", file })).rejects.toThrow(
+      /no absolute path|outside of the run/,
+    );
+  });
+
+  posix("is a link to a file outside, a pipe, a device or a folder", async () => {
+    const link = user.file("hostile/net.nn.ts");
+    const directory = store(link);
+    fs.symlinkSync(user.file("outside/deploy.nn.ts"), link);
+    const ask = (file: string): Promise<string> => sourceOfRun(directory, { id: "a", file });
+    await expect(ask(link)).rejects.toThrow(/outside of the run/);
+    execFileSync("mkfifo", [user.file("hostile/pipe.nn.ts")]);
+    await expect(ask(user.file("hostile/pipe.nn.ts"))).rejects.toThrow(/no regular file/);
+    fs.mkdirSync(user.file("hostile/folder.nn.ts"));
+    await expect(ask(user.file("hostile/folder.nn.ts"))).rejects.toThrow(/no regular file/);
+    await expect(ask("/dev/zero")).rejects.toThrow(/outside of the run/);
+  });
+
+  it("is outside of the user's folder, of a run that lies in no workspace", async () => {
+    const file = user.write("mine/net.nn.ts", "");
+    const directory = store(user.file("outside/deploy.nn.ts"), {}, user.file("elsewhere"));
+    const folder = user.file("mine");
+    await expect(
+      sourceOfRun(directory, { id: "a", file: user.file("outside/deploy.nn.ts") }, { folder }),
+    ).rejects.toThrow(/outside of the run/);
+    expect(await sourceOfRun(directory, { id: "a", file }, { folder })).toBe(file);
+  });
+});
+
+describe("a run's weights", () => {
+  posix("are a link to a file outside", async () => {
+    const directory = store(user.write("hostile/net.nn.ts", experimentFile({ epochs: "1" })), {
+      checkpoints: [checkpoint],
+    });
+    fs.symlinkSync(user.file("outside/thesis.txt"), path.join(directory, checkpoint.file));
+    await expect(weightsPath(directory, checkpoint)).rejects.toThrow(/symbolic link/);
+    const result = await user.run(["export", directory, "--format", "onnx"]);
+    expect(result.code).toBe(1);
+    expect(result.stderr).toContain("symbolic link");
+  });
+
+  it("are a hundred thousand best ones", () => {
+    const checkpoints = Array.from({ length: 100_000 }, (_, i) => ({ ...checkpoint, step: i }));
+    const started = performance.now();
+    expect(bestFirst({ checkpoints } as unknown as RunRecord)).toHaveLength(100_000);
+    expect(performance.now() - started).toBeLessThan(2000);
+  });
+});
+
+describe("a training's state", () => {
+  const whole = (): object => ({
+    format: "layerwise-training",
+    version: 1,
+    state: { ...startState(), step: 3 },
+    numbers: { epochMeans: {}, stepMeans: {}, measurement: {} },
+    validationDue: false,
+    callbacks: [],
+    model_state_dict: {},
+    frozen: [],
+    evaluating: [],
+    optimizers: { "": { state_dict: { state: {}, param_groups: [{}] }, exact: {} } },
+    schedulers: [],
+    gradients: {},
+    generators: { epoch: [], now: [new Uint8Array(3)] },
+    facts: { seed: 1, epochs: 2, model: "", experiment: "", source: "", executor: "", node: "", savedAt: "" },
+  });
+  const save = (state: unknown): string => {
+    const directory = store(user.file("hostile/net.nn.ts"));
+    saveFile(path.join(directory, "checkpoints/training.pth"), state);
+    return directory;
+  };
+
+  it("is whole", () => {
+    expect(loadTraining(save(whole()), () => undefined)?.state.step).toBe(3);
+  });
+
+  it.each([
+    ["state", undefined],
+    ["state", []],
+    ["facts", undefined],
+    ["numbers", null],
+    ["callbacks", {}],
+    ["generators", { epoch: [], now: ["x"] }],
+    ["optimizers", { "": 3 }],
+    ["frozen", "all"],
+  ])("has as its %s: %j", (name, value) => {
+    const [read] = readStates(save({ ...whole(), [name]: value }));
+    expect(read).toBeInstanceOf(Error);
+    expect((read as Error).message).toContain(`training: ${name}`);
+  });
+
+  it.each([
+    ["step", -1],
+    ["step", 1e308],
+    ["step", Number.NaN],
+    ["step", Number.POSITIVE_INFINITY],
+    ["step", "../../x"],
+    ["completed", 0.5],
+    ["epoch", -5],
+    ["seconds", Number.NaN],
+    ["metrics", { loss: "low" }],
+    ["kept", [{ file: "../../../outside/thesis.txt", value: 1, epoch: 1, step: 1 }]],
+    ["kept", [{ file: "run.json", value: 1, epoch: 1, step: 1 }]],
+  ])("says of the training's %s: %j", (name, value) => {
+    const [read] = readStates(save({ ...whole(), state: { ...startState(), [name]: value } }));
+    expect(read).toBeInstanceOf(Error);
+    expect((read as Error).message).toContain(`training: state.${name}`);
+  });
+
+  it("changes the prototype of all objects", () => {
+    const state = JSON.parse(
+      '{"__proto__": {"__proto__": {"polluted": 1}}, "constructor": {"prototype": {"polluted": 1}}, "sum": 2}',
+    ) as Record<string, unknown>;
+    class Metric {
+      sum = 0;
+    }
+    const metric = new Metric();
+    restorePlain(metric, state);
+    expect(metric).toEqual({ sum: 2 });
+    expect(Reflect.get({}, "polluted")).toBeUndefined();
+    expect(Reflect.get(new Metric(), "polluted")).toBeUndefined();
+  });
+});
+
+describe("deleting", () => {
+  it("is of a folder that is no run, of the runs' folder, or of the workspace", async () => {
+    store(user.file("hostile/net.nn.ts"));
+    for (const folder of ["outside", "hostile", "hostile/.layerwise", "hostile/.layerwise/runs"])
+      // oxlint-disable-next-line no-await-in-loop
+      await expect(deleteRun(user.file(folder))).rejects.toThrow(/there is no such run/);
+    expect(fs.readdirSync(user.folder).toSorted()).toEqual(["hostile", "outside"]);
+  });
+
+  it("is undone over another run of that name", async () => {
+    const directory = store(user.file("hostile/net.nn.ts"));
+    const deleted = await deleteRun(directory);
+    fs.mkdirSync(directory);
+    await expect(deleted.undo()).rejects.toThrow(/is there again/);
+    fs.rmdirSync(directory);
+    await deleted.undo();
+    expect(fs.existsSync(path.join(directory, "run.json"))).toBe(true);
+  });
+
+  posix("is undone where the runs' folder is a link by then", async () => {
+    const directory = store(user.file("hostile/net.nn.ts"));
+    const deleted = await deleteRun(directory);
+    fs.rmdirSync(path.dirname(directory));
+    fs.symlinkSync(user.file("outside"), path.dirname(directory));
+    await expect(deleted.undo()).rejects.toThrow(/symbolic link/);
+  });
+
+  it("is of a run with the longest name that a folder can have", async () => {
+    const directory = store(
+      user.file("hostile/net.nn.ts"),
+      {},
+      user.file(`hostile/.layerwise/runs/${"x".repeat(255)}`),
+    );
+    await (await deleteRun(directory)).purge();
+    expect(fs.existsSync(directory)).toBe(false);
+  });
+
+  it("is of a checkpoint that the record doesn't have", async () => {
+    const directory = store(user.file("hostile/net.nn.ts"));
+    await expect(deleteCheckpoint(directory, { ...checkpoint, file: "run.json" })).rejects.toThrow(
+      /no checkpoint/,
+    );
+  });
+});
+
+describe("the place to write", () => {
+  it("is within a run", async () => {
+    const directory = store(user.file("hostile/net.nn.ts"));
+    for (const name of ["checkpoints", "sub/deeper"])
+      // oxlint-disable-next-line no-await-in-loop
+      await expect(makeNamedDirectory(path.join(directory, name))).rejects.toThrow(/is within the run/);
+    expect(() => writeModelFolder(directory, [])).toThrow(/a run is kept there/);
+  });
+
+  posix("is reached through a link", async () => {
+    fs.mkdirSync(user.file("hostile"));
+    fs.symlinkSync(user.file("outside"), user.file("hostile/.layerwise"));
+    await expect(makeNamedDirectory(user.file("hostile/.layerwise/runs/a"))).rejects.toThrow(/symbolic link/);
+    fs.symlinkSync(user.file("outside"), user.file("hostile/net-tfjs"));
+    const model = [{ name: "model.json", chunks: [Buffer.from("{}")] }];
+    expect(() => writeModelFolder(user.file("hostile/net-tfjs"), model)).toThrow(/symbolic link/);
+  });
+});
