@@ -142,7 +142,7 @@ function conclude({ record, error }: RunOutcome, directory: string, json: boolea
     if (checkpoint !== undefined) tell(`Saved ${shortPath(checkpoint)}`);
   }
   if (record.state === "finished") return 0;
-  return record.state === "stopped" ? EXIT.interrupted : EXIT.failure;
+  return record.state === "stopped" && error === undefined ? EXIT.interrupted : EXIT.failure;
 }
 
 function outcomeLine({ state, epoch, epochs, createdAt, endedAt, executor }: RunRecord): string {

@@ -4,6 +4,8 @@ import { FileError } from "./fileError.ts";
 import { readRegular, readRegularSync } from "./regular.ts";
 import { writeAtomic, writeAtomicAsync } from "./writeAtomic.ts";
 
+/** Most bytes that are copied for a file that has a second name. */
+const COPY_LIMIT = 512 * 2 ** 20;
 const { O_WRONLY, O_APPEND, O_CREAT } = fs.constants;
 const FLAGS = O_WRONLY | O_APPEND | O_CREAT | (fs.constants.O_NOFOLLOW ?? 0) | (fs.constants.O_NONBLOCK ?? 0);
 
@@ -64,7 +66,7 @@ export function openAppendSync(path: string): number {
   demandFile(path, before);
   // A second name of the same file may lie outside of the folder: this name gets a copy of its own.
   if (before !== undefined && before.nlink > 1)
-    writeAtomic(path, [readRegularSync(path, { limit: before.size })]);
+    writeAtomic(path, [readRegularSync(path, { limit: COPY_LIMIT })]);
   return fs.openSync(path, FLAGS, 0o666);
 }
 
@@ -73,6 +75,6 @@ export async function openAppend(path: string): Promise<FileHandle> {
   const before = await lstat(path).catch(() => undefined);
   demandFile(path, before);
   if (before !== undefined && before.nlink > 1)
-    await writeAtomicAsync(path, [await readRegular(path, { limit: before.size })]);
+    await writeAtomicAsync(path, [await readRegular(path, { limit: COPY_LIMIT })]);
   return open(path, FLAGS, 0o666);
 }

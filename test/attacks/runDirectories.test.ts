@@ -149,6 +149,24 @@ describe("listing runs", () => {
     expect(() => recordToResume({ directory: bad } as never)).toThrow(/checkpoints folder/);
   });
 
+  it("has a run.json of 16 MB whose every item is wrong, or is an object", async () => {
+    const files = { wrong: "0", objects: "{}", lists: "[]" };
+    for (const [id, item] of Object.entries(files)) {
+      const directory = store(id);
+      const record = JSON.stringify({ ...recordOf(directory), checkpoints: "HERE" });
+      const items = `${item},`.repeat(15e6 / (item.length + 1)) + item;
+      fs.writeFileSync(join(directory, "run.json"), record.replace('"HERE"', `[${items}]`));
+    }
+    const problems: string[] = [];
+    const started = performance.now();
+    const memory = process.memoryUsage().rss;
+    expect(await listRuns(workspace, (problem) => problems.push(String(problem)))).toEqual([]);
+    expect(problems).toHaveLength(3);
+    expect(problems.every((problem) => problem.length < 1000)).toBe(true);
+    expect(performance.now() - started).toBeLessThan(4000);
+    expect(process.memoryUsage().rss - memory).toBeLessThan(600 * 2 ** 20);
+  });
+
   it.each(["../x", "a/b", "..", "a\nb", "\u001b[2J", "x".repeat(300)])("has the id %j", async (id) => {
     const bad = store("bad", { id });
     expect((await list()).ids).toEqual([]);

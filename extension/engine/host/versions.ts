@@ -5,6 +5,7 @@ import path from "node:path";
 import type * as esbuild from "esbuild";
 import * as v from "valibot";
 import { readRunFileSync, runPathSync, writeRunFileSync } from "../../files/runFiles.ts";
+import { checkedJson } from "../../files/json.ts";
 import { findExecutable } from "../../processes/programs.ts";
 import type { VersionSource } from "../../protocol/preview.ts";
 import { SOURCES_FILE } from "../../protocol/run.ts";
@@ -130,8 +131,8 @@ const KeptSources = v.record(v.string(), v.string());
 function keptVersion(file: string, directory: string): Version {
   const texts = new Map<string, string>();
   try {
-    const kept = readRunFileSync(directory, SOURCES_FILE, 4 * LARGEST_ALL).toString("utf8");
-    for (const [name, text] of Object.entries(v.parse(KeptSources, JSON.parse(kept))))
+    const kept = readRunFileSync(directory, SOURCES_FILE, 4 * LARGEST_ALL);
+    for (const [name, text] of Object.entries(checkedJson(SOURCES_FILE, kept, KeptSources)))
       texts.set(path.resolve(path.dirname(file), name), text);
   } catch {
     // Not there, or damaged: the imports are those on the disk.

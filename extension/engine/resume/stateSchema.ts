@@ -1,6 +1,7 @@
 // What a file of a training's state must have before any of it is used. Names in it reach the disk, numbers loops.
 // Tensors and the states of optimizers, schedules and measures are checked by those that take them.
 import * as v from "valibot";
+import { firstIssue } from "../../files/json.ts";
 import { CheckpointRecord, MetricValue } from "../../protocol/run.ts";
 import { FORMAT, VERSION, type TrainingState } from "./trainingState.ts";
 
@@ -72,7 +73,7 @@ export function stateOf(file: string, read: unknown): TrainingState {
   ) as Partial<TrainingState>;
   if (format !== FORMAT || version !== VERSION)
     throw new Error(`${file} is no state of a training that this version knows`);
-  const checked = v.safeParse(Schema, read, { abortEarly: true });
+  const checked = firstIssue(Schema, read);
   if (checked.success) return read as TrainingState;
   const [issue] = checked.issues;
   throw new Error(`${file} is no state of a training: ${v.getDotPath(issue) ?? "it"}: ${issue.message}`);

@@ -1,6 +1,6 @@
 import fs from "node:fs";
 import path from "node:path";
-import * as v from "valibot";
+import { checkedJson, firstIssue } from "../../files/json.ts";
 import { readRegularSync } from "../../files/regular.ts";
 import { readRunFileSync, runPathSync, writeRunFileSync } from "../../files/runFiles.ts";
 import type { RunRequest } from "../../protocol/engine.ts";
@@ -76,7 +76,7 @@ export function loadTraining(
 export function recordToResume({ directory, epochs, outlive }: RunRequest): RunRecord {
   const file = path.join(directory, RUN_FILE);
   try {
-    const record = v.parse(RunRecord, JSON.parse(readRunFileSync(directory, RUN_FILE).toString("utf8")));
+    const record = checkedJson(file, readRunFileSync(directory, RUN_FILE), RunRecord);
     const { endedAt: _, error: __, orphaned: ___, ...rest } = record;
     return { ...rest, state: "starting", outlive, ...(epochs === undefined ? {} : { epochs }) };
   } catch (error) {
@@ -97,7 +97,7 @@ export function cutMetrics(
   const lines = readRegularSync(file, { limit: MOST_METRICS }).toString("utf8").split("\n");
   let counting: { line: string; row: MetricRow }[] = [];
   for (const line of lines) {
-    const { success, output: row } = v.safeParse(MetricRow, jsonOf(line));
+    const { success, output: row } = firstIssue(MetricRow, jsonOf(line));
     // The last line may have been cut off.
     if (!success) continue;
     const { rollback } = row;

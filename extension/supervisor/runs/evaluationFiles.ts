@@ -1,6 +1,7 @@
 import { readdir } from "node:fs/promises";
 import { dirname, sep } from "node:path";
-import * as v from "valibot";
+import type * as v from "valibot";
+import { checkedJson } from "../../files/json.ts";
 import { readRunFile, runPath } from "../../files/runFiles.ts";
 import { EvaluationResult } from "../../protocol/engine.ts";
 import { EvaluationReport } from "../../protocol/evaluation.ts";
@@ -32,8 +33,7 @@ async function read<T>(
 ): Promise<T | undefined> {
   try {
     const bytes = await readRunFile(directory, name, REPORT_LIMIT);
-    const parsed = v.safeParse(schema, JSON.parse(bytes.toString("utf8")));
-    return parsed.success ? parsed.output : undefined;
+    return checkedJson(name, bytes, schema);
   } catch {
     return undefined;
   }

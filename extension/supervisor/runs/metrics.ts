@@ -1,5 +1,5 @@
 import type { FileHandle } from "node:fs/promises";
-import * as v from "valibot";
+import { firstIssue } from "../../files/json.ts";
 import { openRegular } from "../../files/regular.ts";
 import { runPath } from "../../files/runFiles.ts";
 import { METRICS_FILE, MetricRow } from "../../protocol/run.ts";
@@ -201,7 +201,7 @@ export async function readRows(directory: string, limit: number): Promise<Metric
 function parseRow(line: string): MetricRow | undefined {
   if (line.length > LINE_LIMIT) return undefined;
   try {
-    const row = v.safeParse(MetricRow, JSON.parse(line));
+    const row = firstIssue(MetricRow, JSON.parse(line));
     return row.success ? row.output : undefined;
   } catch {
     return undefined;

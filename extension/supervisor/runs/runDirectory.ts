@@ -1,11 +1,11 @@
 import { constants } from "node:fs";
 import { access, readdir } from "node:fs/promises";
 import { join } from "node:path";
-import * as v from "valibot";
 import { isMissing } from "../../files/fileError.ts";
 import { inside, isPlainName } from "../../files/inside.ts";
+import { checkedJson } from "../../files/json.ts";
 import { readRegular } from "../../files/regular.ts";
-import { RECORD_LIMIT, runPath, writeRunFile } from "../../files/runFiles.ts";
+import { isRefused, RECORD_LIMIT, runPath, writeRunFile } from "../../files/runFiles.ts";
 import type { UserError } from "../../protocol/errors.ts";
 import {
   RUN_FILE,
@@ -74,14 +74,13 @@ async function readRecordAt(directory: string, path: () => Promise<string>): Pro
       const message = error instanceof Error ? error.message : String(error);
       return fail(message.startsWith(`${file}: `) ? message.slice(file.length + 2) : message);
     });
-  let json: unknown;
   try {
-    json = JSON.parse(bytes.toString("utf8"));
+    return checkedJson(file, bytes, RunRecord);
   } catch (error) {
-    return fail(error instanceof Error ? error.message : String(error));
+    const message = error instanceof Error ? error.message : String(error);
+    if (error instanceof SyntaxError) return fail(message);
+    return fail(isRefused(error) ? message.slice(file.length + 2) : `not a run's record: ${message}`);
   }
-  const record = v.safeParse(RunRecord, json);
-  return record.success ? record.output : fail(`not a run's record: ${v.summarize(record.issues)}`);
 }
 
 /** Replaces a run's record at once: a reader sees the old one or the new one. */

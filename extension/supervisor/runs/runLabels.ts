@@ -1,4 +1,4 @@
-import * as v from "valibot";
+import { checkedJson } from "../../files/json.ts";
 import { readRunFile, writeRunFile } from "../../files/runFiles.ts";
 import { LABELS_FILE, RunLabels } from "../../protocol/run.ts";
 import { demandTrust } from "../trust.ts";
@@ -10,7 +10,7 @@ const LIMIT = 2 ** 20;
 export async function readLabels(directory: string): Promise<RunLabels> {
   try {
     const bytes = await readRunFile(directory, LABELS_FILE, LIMIT);
-    return v.parse(RunLabels, JSON.parse(bytes.toString("utf8")));
+    return checkedJson(LABELS_FILE, bytes, RunLabels);
   } catch {
     return { name: "", tags: [], archived: false };
   }

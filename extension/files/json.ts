@@ -1,0 +1,36 @@
+import * as v from "valibot";
+import { FileError } from "./fileError.ts";
+
+/** Most objects and lists in a text: each takes many times the two bytes that it has there. */
+const CONTAINERS = 2 ** 20;
+/** Most characters of a problem, which may quote what was found. */
+const PROBLEM = 300;
+
+/**
+ * Parses and checks JSON that may be a stranger's, in memory that is in proportion to its length.
+ * @throws FileError "too-large" for more than a million objects and lists; SyntaxError; Error saying the first thing that
+ * is not as the schema has it
+ */
+export function checkedJson<T>(path: string, bytes: Uint8Array, schema: v.GenericSchema<unknown, T>): T {
+  let containers = 0;
+  for (const byte of bytes) if (byte === 0x5b || byte === 0x7b) containers++;
+  if (containers > CONTAINERS)
+    throw new FileError(
+      path,
+      "too-large",
+      `the file has more than ${CONTAINERS.toLocaleString("en-US")} objects and lists`,
+    );
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8");
+  const checked = firstIssue(schema, JSON.parse(text));
+  if (checked.success) return checked.output;
+  const problem = v.summarize(checked.issues);
+  throw new Error(problem.length > PROBLEM ? `${problem.slice(0, PROBLEM)}…` : problem);
+}
+
+/** Checks a stranger's value. Only the first issue is kept: a list of a million has as many. */
+export function firstIssue<T>(
+  schema: v.GenericSchema<unknown, T>,
+  value: unknown,
+): v.SafeParseResult<v.GenericSchema<unknown, T>> {
+  return v.safeParse(schema, value, { abortEarly: true });
+}
