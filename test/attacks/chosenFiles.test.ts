@@ -11,7 +11,7 @@ import { writeModelFolder } from "../../extension/formats/writeModelFolder.ts";
 import { startingRecord } from "../../extension/protocol/engine.ts";
 import type { CheckpointRecord, RunRecord } from "../../extension/protocol/run.ts";
 import { bestFirst, weightsPath } from "../../extension/supervisor/runs/runDirectory.ts";
-import { makeNamedDirectory } from "../../extension/supervisor/runs/newRun.ts";
+import { makeNamedDirectory, makeRunDirectory } from "../../extension/supervisor/runs/newRun.ts";
 import { sourceOfRun } from "../../extension/supervisor/runs/sourceFile.ts";
 import { deleteCheckpoint, deleteRun } from "../../extension/supervisor/runs/trash.ts";
 import { experimentFile, Workspace } from "../engine/workspace.ts";
@@ -264,6 +264,19 @@ describe("the place to write", () => {
       // oxlint-disable-next-line no-await-in-loop
       await expect(makeNamedDirectory(path.join(directory, name))).rejects.toThrow(/is within the run/);
     expect(() => writeModelFolder(directory, [])).toThrow(/a run is kept there/);
+  });
+
+  it.each([".hidden", "a:b", "a\nb", "a\u001b[2J"])(
+    "has the name %j, which no reader takes",
+    async (name) => {
+      await expect(makeNamedDirectory(user.file(name))).rejects.toThrow(/can't be a run's directory/);
+      expect(fs.existsSync(user.file(name))).toBe(false);
+    },
+  );
+
+  it("is named by a file with the longest name there is", async () => {
+    const directory = await makeRunDirectory(user.file("hostile"), "x".repeat(248));
+    expect(path.basename(directory).length).toBeLessThan(130);
   });
 
   posix("is reached through a link", async () => {

@@ -1,11 +1,12 @@
 // Where a new run goes. A directory is taken by making it, which only one process can: runs that begin in the same
 // second have directories of their own.
 import { mkdir, readdir, rmdir } from "node:fs/promises";
-import { dirname, join, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
+import * as v from "valibot";
 import { describeFileError } from "../../files/fileError.ts";
 import { inside } from "../../files/inside.ts";
 import { rootOfRun, runPath } from "../../files/runFiles.ts";
-import { RUNS_FOLDER } from "../../protocol/run.ts";
+import { RunRecord, RUNS_FOLDER } from "../../protocol/run.ts";
 import { EngineError } from "../errors.ts";
 import { newRunName, readRecord } from "./runDirectory.ts";
 import { demandTrust } from "../trust.ts";
@@ -40,6 +41,12 @@ export async function makeRunDirectory(folder: string, word: string, now = new D
  */
 export async function makeNamedDirectory(directory: string): Promise<string> {
   demandTrust();
+  // It is the run's id, which readers refuse where it is no plain name on every system.
+  if (!v.is(RunRecord.entries.id, basename(directory)))
+    throw new EngineError({
+      code: "run-directory",
+      message: `${directory} can't be a run's directory: its name begins with a dot, or has characters that not every system allows.`,
+    });
   await demandNoRunAbove(directory);
   let entries: string[];
   try {

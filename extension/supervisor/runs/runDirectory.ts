@@ -52,6 +52,8 @@ export function newRunName(word: string, now = new Date()): string {
     word
       .toLowerCase()
       .replace(/[^a-z0-9]+/g, "-")
+      // A file's name may be as long as a folder's can be.
+      .slice(0, 100)
       .replace(/^-|-$/g, "") || "run";
   return `${date}-${time}-${slug}`;
 }
