@@ -343,6 +343,33 @@ describe("the hub lists", () => {
 });
 
 describe("the cache", () => {
+  it("is filled with one model by four downloads at once, from a server that is slow", async () => {
+    answers.file = (path) => (_, response) => {
+      const content = CONTENT[path]!;
+      response.writeHead(200, { "content-length": content.length });
+      const half = Math.floor(content.length / 2);
+      response.write(content.subarray(0, half));
+      setTimeout(() => response.end(content.subarray(half)), 100);
+    };
+    const folders = await Promise.all([1, 2, 3, 4].map(() => downloadModel(hub, NAME)));
+    expect(new Set(folders)).toEqual(new Set([inCache("snapshots", COMMIT)]));
+    for (const [name, content] of Object.entries(CONTENT))
+      expect(fs.readFileSync(inCache("snapshots", COMMIT, name))).toEqual(content);
+  });
+
+  it.each(["../../../../etc/main", "a/../../x", "a\nb", "", "/", "..", "x\0y"])(
+    "is asked for the revision %j",
+    async (revision) => {
+      fs.mkdirSync(inCache("refs"), { recursive: true });
+      fs.mkdirSync(join(folder, "hub", "x"), { recursive: true });
+      const outside = everything();
+      expect(cachedModel(hub, NAME, revision)).toBeUndefined();
+      await downloadModel(hub, NAME, { revision }).catch(() => undefined);
+      const added = everything().filter((name) => !outside.includes(name));
+      expect(added.filter((name) => !name.startsWith(join("hub", "models--someone--tiny")))).toEqual([]);
+    },
+  );
+
   posix.each([
     ["its folder of the model", "models--someone--tiny"],
     ["blobs", "models--someone--tiny/blobs"],

@@ -1,5 +1,5 @@
 // Models of the Hugging Face Hub: fetched into the cache.
-import { createHash } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import fs from "node:fs";
 import path from "node:path";
 import { HubApiError, listFiles, modelInfo } from "@huggingface/hub";
@@ -189,6 +189,34 @@ async function contentOf(
 const isThere = (blob: string, { size }: HubFile): boolean =>
   fs.lstatSync(blob, { throwIfNoEntry: false })?.size === size;
 
+/** Milliseconds without a byte after which a download is taken for one that was killed. */
+const SILENCE = 10_000;
+
+/** The file that a download writes. */
+interface Part {
+  readonly path: string;
+  /** Of the part that can be continued; who doesn't have it begins a file of its own. */
+  readonly lock: string | undefined;
+}
+
+/** The part that an interruption left, or a new one; no two downloads write the same. */
+function takePart(blob: string): Part {
+  const path = `${blob}.incomplete`;
+  const lock = `${blob}.lock`;
+  const age = (file: string): number => {
+    const stats = fs.lstatSync(file, { throwIfNoEntry: false });
+    return stats === undefined ? Number.POSITIVE_INFINITY : Date.now() - stats.mtimeMs;
+  };
+  if (Math.min(age(lock), age(path)) > SILENCE) fs.rmSync(lock, { force: true });
+  try {
+    fs.closeSync(fs.openSync(lock, "wx"));
+    return { path, lock };
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+    return { path: `${blob}.${randomBytes(8).toString("hex")}.incomplete`, lock: undefined };
+  }
+}
+
 /** Fetches a file's content into the cache; a part that an interruption left is continued. */
 async function fetchBlob(
   blob: string,
@@ -197,7 +225,25 @@ async function fetchBlob(
   open: (start: number) => Promise<{ start: number; body: AsyncIterable<Uint8Array> }>,
 ): Promise<void> {
   if (isThere(blob, file)) return;
-  const part = `${blob}.incomplete`;
+  const { path: part, lock } = takePart(blob);
+  try {
+    await fill(part, file, progress, open);
+    fs.renameSync(part, blob);
+  } catch (error) {
+    // Another download took the part over, and was quicker.
+    if (!isThere(blob, file)) throw error;
+  } finally {
+    fs.rmSync(lock ?? part, { force: true });
+  }
+}
+
+/** @throws HubError for what is not the file that the hub has declared */
+async function fill(
+  part: string,
+  file: HubFile,
+  progress: Progress | undefined,
+  open: (start: number) => Promise<{ start: number; body: AsyncIterable<Uint8Array> }>,
+): Promise<void> {
   const output = openAppendSync(part);
   let have = fs.fstatSync(output).size;
   const restart = (): void => {
@@ -221,12 +267,10 @@ async function fetchBlob(
   } finally {
     fs.closeSync(output);
   }
-  if (have !== file.size || (await hashed(part, file)) !== hashOf(file)) {
-    // What is short may be continued; what is wrong may not.
-    if (have >= file.size) fs.rmSync(part);
-    throw new HubError(`${file.path} arrived damaged (${have} of ${file.size} bytes). Try again.`);
-  }
-  fs.renameSync(part, blob);
+  if (have === file.size && (await hashed(part, file)) === hashOf(file)) return;
+  // What is short may be continued; what is wrong may not.
+  if (have >= file.size) fs.rmSync(part, { force: true });
+  throw new HubError(`${file.path} arrived damaged (${have} of ${file.size} bytes). Try again.`);
 }
 
 /** The hash by which the hub names a file's content: of a small one, Git's. */
@@ -243,6 +287,8 @@ function link(blob: string, file: string): void {
   try {
     fs.symlinkSync(path.relative(path.dirname(file), blob), file);
   } catch {
+    // Another download of the same model was quicker.
+    if (fs.existsSync(file)) return;
     fs.rmSync(`${file}.incomplete`, { force: true });
     fs.copyFileSync(blob, `${file}.incomplete`, fs.constants.COPYFILE_EXCL);
     fs.renameSync(`${file}.incomplete`, file);
