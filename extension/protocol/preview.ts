@@ -148,6 +148,8 @@ export const InspectRequest = v.object({
   calls: v.optional(v.boolean()),
   /** Bytes of memory that the process may have. */
   memory: v.optional(v.number()),
+  /** Named by the message of what remains, so that user code can't send it. */
+  turn: v.optional(v.string()),
 });
 export type InspectRequest = v.InferOutput<typeof InspectRequest>;
 
@@ -174,6 +176,8 @@ export const Remains = v.object({
   changed: v.array(v.string()),
   /** Kinds of what still runs: "Timeout", "a child process". */
   running: v.array(v.string()),
+  /** The request's. */
+  turn: v.optional(v.string()),
 });
 export type Remains = v.InferOutput<typeof Remains>;
 

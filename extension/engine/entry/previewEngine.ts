@@ -68,13 +68,15 @@ const methods: PreviewEngineMethods = {
       const changed = builtins?.restoreGlobals().slice(0, MOST_NAMES) ?? [];
       if (changed.length > 0) parent.send("trouble", { changed });
       // Nobody waits for the rest.
-      setImmediate(() => {
+      const tell = (): void => {
         const all = [...changed, ...(builtins?.restoreRest() ?? [])];
         parent.send("remains", {
           changed: all.slice(0, MOST_NAMES),
           running: leftovers().slice(0, MOST_NAMES),
+          ...(request.turn !== undefined && { turn: request.turn }),
         });
-      });
+      };
+      ours(() => setImmediate(tell));
     }
   },
   prepareLayout: async () => layouts.warmUp(),

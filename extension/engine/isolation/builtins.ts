@@ -2,17 +2,23 @@
  * Finds out whether user code has changed objects that every file of this process shares: JavaScript's and Node's, and
  * the library's. What runs after user code uses only functions that were read before it.
  */
+import asyncHooks from "node:async_hooks";
 import buffer from "node:buffer";
 import childProcess from "node:child_process";
+import crypto from "node:crypto";
+import diagnosticsChannel from "node:diagnostics_channel";
 import events from "node:events";
 import fs from "node:fs";
 import module from "node:module";
+import net from "node:net";
 import os from "node:os";
 import path from "node:path";
 import perfHooks from "node:perf_hooks";
 import stream from "node:stream";
+import stringDecoder from "node:string_decoder";
 import timers from "node:timers";
 import timersPromises from "node:timers/promises";
+import tty from "node:tty";
 import url from "node:url";
 import util from "node:util";
 import v8 from "node:v8";
@@ -77,17 +83,23 @@ const HIDDEN: Readonly<Record<string, object>> = {
 };
 
 const MODULES: Readonly<Record<string, object>> = {
+  async_hooks: asyncHooks,
   buffer,
   child_process: childProcess,
+  crypto,
+  diagnostics_channel: diagnosticsChannel,
   events,
   fs,
   module,
+  net,
   os,
   path,
   perf_hooks: perfHooks,
   stream,
+  string_decoder: stringDecoder,
   timers,
   "timers/promises": timersPromises,
+  tty,
   url,
   util,
   v8,
@@ -103,6 +115,9 @@ export class Builtins {
   readonly #globals: number;
   readonly #seen = new Set<object>();
   readonly #folder = cwd();
+  readonly #channel = channelOf(process);
+  /** What takes the parent's messages: Node has it behind an accessor of all channels. */
+  readonly #reader = this.#channel?.onread;
   readonly #environment: Readonly<Record<string, string | undefined>> = { ...process.env };
 
   /** @param library What user code imports: namespaces of functions and classes */
@@ -163,6 +178,10 @@ export class Builtins {
   restoreRest(): string[] {
     const names = this.#restore(0, this.#known.length);
     if (this.#moved()) names[names.length] = "process.cwd()";
+    if (this.#channel !== undefined && this.#channel.onread !== this.#reader) {
+      this.#channel.onread = this.#reader;
+      names[names.length] = "process.channel";
+    }
     const before = this.#environment;
     for (const name in before)
       if (process.env[name] !== before[name]) names[names.length] = environment(name);
@@ -203,6 +222,14 @@ export class Builtins {
     }
     return true;
   }
+}
+
+/** Node's own object for the channel to the parent. */
+function channelOf(object: object): { onread?: unknown } | undefined {
+  const key = Object.getOwnPropertySymbols(object).find(
+    ({ description }) => description === "kChannelHandle",
+  );
+  return key === undefined ? undefined : (Reflect.get(object, key) as { onread?: unknown } | undefined);
 }
 
 function namesOf(changes: readonly Change[]): string[] {

@@ -10,6 +10,10 @@ export type EventSchemas<Events> = {
   [K in keyof Events]: Events[K] extends (...args: infer A) => void ? v.GenericSchema<unknown, A> : never;
 };
 
+/** Characters and names that say enough of a message. */
+const LONGEST = 200;
+const MOST_NAMES = 10;
+
 /** Methods of a child, callable from here. They reject with {@link EngineError} when the child is gone. */
 export type Remote<Methods extends object> = BirpcReturn<Methods>;
 
@@ -80,9 +84,13 @@ export function isEnvelope(message: unknown): boolean {
   return t === "q" && typeof m === "string" && Array.isArray(a) && (i === undefined || typeof i === "string");
 }
 
+/** What a message has, in few words: it may be large, circular, or have numbers that JSON doesn't. */
 function preview(value: unknown): string {
-  const text = typeof value === "string" ? value : (JSON.stringify(value) ?? String(value));
-  return text.length > 200 ? `${text.slice(0, 200)}…` : text;
+  if (typeof value === "string") return value.slice(0, LONGEST);
+  if (typeof value !== "object" || value === null) return String(value).slice(0, LONGEST);
+  const names: string[] = [];
+  for (const name in value) if (names.push(name.slice(0, LONGEST)) === MOST_NAMES) break;
+  return `an object with ${names.join(", ").slice(0, LONGEST) || "nothing"}`;
 }
 
 /** Resolves with the child's hello, raced against its exit and `timeout` milliseconds; else kills it and rejects. */

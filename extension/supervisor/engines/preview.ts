@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import * as v from "valibot";
 import { Hello } from "../../protocol/engine.ts";
 import { FlowLayout } from "../../protocol/flow.ts";
@@ -30,6 +31,8 @@ const REMAINS_LIMIT = 1000;
 const MEMORY_LIMIT = 2048;
 /** Messages that aren't the protocol's after which an engine is ended: user code sends them. */
 const MOST_INVALID = 100;
+/** Bytes of one message: reports of large models have some megabytes. */
+const MESSAGE_LIMIT = 2 ** 27;
 /** Characters that a preview may print into the log. */
 const MOST_OUTPUT = 16_384;
 /** Milliseconds after which a panel had better lay out for itself. */
@@ -63,6 +66,8 @@ interface Running {
   onTrouble: (() => void) | undefined;
   /** What the last file has left behind, which the engine says a moment after its answer. */
   remains: Deferred<Remains>;
+  /** Which request that is of: user code doesn't know. */
+  turn: string;
   /** Characters that may still be logged. */
   output: number;
 }
@@ -187,6 +192,7 @@ export class PreviewEngine {
     running.used = true;
     running.trouble = undefined;
     running.remains = deferred();
+    running.turn = randomBytes(16).toString("hex");
     running.output = MOST_OUTPUT;
     const trouble = (): Trouble => running.trouble ?? { changed: [] };
     let timer: NodeJS.Timeout | undefined;
@@ -196,7 +202,7 @@ export class PreviewEngine {
     try {
       const answer = await Promise.race([
         running.remote
-          .inspect({ ...request, memory: running.memory * 2 ** 20 })
+          .inspect({ ...request, memory: running.memory * 2 ** 20, turn: running.turn })
           .catch((thrown: unknown): ExitInfo | Promise<ExitInfo> | FileReport => {
             const error = toUserError(thrown);
             // The channel closes a moment before the process is seen to end, and only the end says why.
@@ -285,6 +291,7 @@ export class PreviewEngine {
       const engine = await forkEngine({
         ...options,
         entry: "previewEngine.js",
+        messageLimit: MESSAGE_LIMIT,
         // For what grows faster than the engine's watchdog looks.
         nodeOptions: [`--max-old-space-size=${memory}`],
         onOutput: (_, text) => {
@@ -309,7 +316,9 @@ export class PreviewEngine {
             running.trouble = trouble;
             running.onTrouble?.();
           },
-          remains: (remains) => running?.remains.resolve(remains),
+          remains: (remains) => {
+            if (running !== undefined && remains.turn === running.turn) running.remains.resolve(remains);
+          },
         },
         onInvalid: (problem) => {
           strange++;
@@ -326,6 +335,7 @@ export class PreviewEngine {
         trouble: undefined,
         onTrouble: undefined,
         remains: deferred(),
+        turn: "",
         output: MOST_OUTPUT,
       };
       return running;

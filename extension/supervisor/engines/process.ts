@@ -8,6 +8,7 @@ import { endDescendants, endFamily, newFamily } from "../../processes/family.ts"
 import { isThere, killTree, signalGroup } from "../../processes/signals.ts";
 import { newToken, tokenArgument } from "../../processes/token.ts";
 import { demandTrust } from "../trust.ts";
+import { guardChannel } from "./guardedChannel.ts";
 
 /** How engines are started; the same for all of a window or a command line. */
 export interface EngineOptions {
@@ -43,6 +44,8 @@ export interface ForkOptions extends EngineOptions {
   nodeOptions?: readonly string[];
   /** Reads this process's standard input, unless that is a terminal: a process group of its own can't read there. */
   inheritInput?: boolean;
+  /** Bytes of one message that it may send. Default 1 GiB. */
+  messageLimit?: number;
   /** Goes on when this process ends: its output goes to this file, since a pipe would break. */
   outliveTo?: string;
   /** Text as it comes, cut at arbitrary places. */
@@ -61,6 +64,8 @@ export interface EngineProcess {
   /** Waits for the process to exit by itself, and kills it after `grace` milliseconds. */
   exit(grace: number): Promise<ExitInfo>;
 }
+
+const MESSAGE_LIMIT = 2 ** 30;
 
 /** Enough for a native crash report or a long stack. */
 const TAIL_CHARACTERS = 8192;
@@ -164,6 +169,10 @@ function watch(
     await killTree(child);
     return exited;
   };
+  guardChannel(child, options.messageLimit ?? MESSAGE_LIMIT, (reason) => {
+    stderr = `${stderr}\nIt sent what is no message: ${reason}`.slice(-TAIL_CHARACTERS);
+    void kill();
+  });
   const exit = (grace: number): Promise<ExitInfo> => {
     const timer = setTimeout(() => void kill(), grace);
     return exited.finally(() => clearTimeout(timer));
