@@ -72,7 +72,6 @@ setInterval(() => { ${EVIL} }, 50);`,
     "net.Socket": `import net from "node:net"; net.Socket.prototype.write = (() => true) as never;`,
     "a registry of finalizers": `const r = new FinalizationRegistry(() => { ${EVIL} }); for (let i = 0; i < 1000; i++) r.register({}, i);`,
     "the channel's own reader": `for (const s of Object.getOwnPropertySymbols(process)) { const h = (process as any)[s]; if (h && typeof h === "object" && h.onread) h.onread = () => {}; }`,
-    "Symbol.species": `Object.defineProperty(Array, Symbol.species, { get: () => class X extends Object {} , configurable: true });`,
     "a broadcast channel": `const a = new BroadcastChannel("x"), b = new BroadcastChannel("x"); (a as any).unref(); (b as any).unref(); b.onmessage = () => { ${EVIL} }; setTimeout(() => a.postMessage(1), 200).unref();`,
   };
   it.each(Object.keys(WAITS))("%s", async (name) => {

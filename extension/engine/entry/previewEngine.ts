@@ -108,6 +108,6 @@ parent.send("hello", hello("preview"));
 installOnce();
 // Its process starts with the first call.
 void ours(() => esbuild.transform(""));
-watchStarts();
 // When there is nothing to answer.
 setTimeout(() => (builtins ??= new Builtins(library)), IDLE).unref();
+watchStarts();

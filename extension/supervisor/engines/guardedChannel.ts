@@ -12,7 +12,7 @@ interface Reader {
  * Guards this process against what a child writes into its channel. User code there has the descriptor, and Node trusts
  * it: what is no message throws where nothing can catch it, and a message may be of any length.
  * @param limit Bytes of one message
- * @param onBroken Told once, with the reason; nothing more is read
+ * @param onBroken Called once, with the reason; after that nothing is read
  */
 export function guardChannel(child: ChildProcess, limit: number, onBroken: (reason: string) => void): void {
   // Of sockets that processes hand on: engines have none, and Node asserts that such messages are in order.
@@ -24,7 +24,8 @@ export function guardChannel(child: ChildProcess, limit: number, onBroken: (reas
   const longest = messageLengths();
   let broken = false;
   reader.onread = function (bytes) {
-    if (broken) return undefined;
+    // The end of the channel is news in any case.
+    if (broken && bytes !== undefined) return undefined;
     try {
       if (bytes !== undefined && longest(new Uint8Array(bytes)) > limit)
         throw new RangeError(`a message of more than ${limit.toLocaleString("en-US")} bytes`);
