@@ -53,4 +53,4 @@ function isBelow(root: string, file: string): boolean {
 }
 
 const OUTSIDE_HINT =
-  "Read that file first. To run it nonetheless, go on with the run on the command line with --outside, or name the file itself.";
+  "Read that file first. To run it nonetheless, resume the run on the command line with --outside, or name the file itself.";
