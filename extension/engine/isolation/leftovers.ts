@@ -15,7 +15,7 @@ const LASTING =
   /^(?:Timeout|(?:TCP|Pipe)Server\w*|TCP(?:Socket)?Wrap|UDP\w*|FSEvent\w*|StatWatcher|Signal\w*)$/i;
 
 /** What Node makes for its own purposes while code runs; all else calls back code that began it. */
-const PASSING = /^(?:PROMISE|TickObject|Microtask|WRITEWRAP|SHUTDOWNWRAP)$/;
+const PASSING = /^(?:PROMISE|TickObject|Microtask|WRITEWRAP|SHUTDOWNWRAP|ZLIB)$/;
 
 /** Processes, threads and listeners that were started and are not this program's own. */
 const started: string[] = [];

@@ -19,11 +19,12 @@ export class Layouts {
   warmUp(): void {
     this.#thread ??= this.#start();
     clearTimeout(this.#idle);
-    this.#idle = setTimeout(() => {
+    const end = (): void => {
       if (this.#waiting.size > 0) return;
       void this.#thread?.terminate();
       this.#thread = undefined;
-    }, IDLE).unref();
+    };
+    this.#idle = ours(() => setTimeout(end, IDLE).unref());
   }
 
   async layOut(request: LayoutRequest): Promise<FlowLayout> {
