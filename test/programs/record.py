@@ -2,9 +2,10 @@
 
 record.py PROGRAM OUTPUT [--noise]
 
-With --noise the program runs again with two threads, and with one ulp added to one weight: the differences say how far
-PyTorch is from itself. The weight is one of the first parameter that the program's first optimizer gets; without an
-optimizer, of the first module that is called, or of the first tensor that backward() reaches.
+With --noise the program runs again with two threads, and three times with one ulp added to one weight: the differences
+say how far PyTorch is from itself. The weight is one of the first, the middle and the last parameter that the program's
+first optimizer gets: the first is often an embedding, whose weights hardly matter. Without an optimizer it is one of the
+first module that is called, or of the first tensor that backward() reaches.
 """
 
 import contextlib
@@ -19,7 +20,7 @@ import warnings
 
 import torch
 
-# Of the weights of the first parameter: some may have no influence, such as an embedding of a word that never comes.
+# Of the parameters, and of the weights in them: some may have no influence, such as an embedding of an unused word.
 PLACES = (0.0, 0.5, 1.0)
 
 
@@ -47,7 +48,9 @@ class OneUlp:
 
         def init(optimizer, *args, **kwargs):
             optimizer_init(optimizer, *args, **kwargs)
-            self.change(optimizer.param_groups[0]["params"][0], "first parameter of the first optimizer")
+            parameters = [p for group in optimizer.param_groups for p in group["params"]]
+            place = 0 if self.place is None else round(self.place * (len(parameters) - 1))
+            self.change(parameters[place], "first, middle and last parameter of the first optimizer")
 
         def before_forward(module, _):
             parameter = next(module.parameters(), None)

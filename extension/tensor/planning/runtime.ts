@@ -13,6 +13,7 @@ import {
   endTrace,
   heldValues,
   isRead,
+  isStandIn,
   learn,
   overwritten,
   recognize,
@@ -238,7 +239,9 @@ export function barrier(requested: readonly Value[]): void {
   const held = heldValues(writes);
   const roots = writes ? [...requested, ...pendingOf(observed)] : requested;
   if (writes) observed = new Set();
-  const gradients = writes ? new Reached(dirty, keep.gradients, () => [...roots, ...held]) : undefined;
+  const gradients = writes
+    ? new Reached(dirty, keep.gradients, () => [...roots, ...held], isStandIn)
+    : undefined;
   // A loss that is read before its `backward()` still needs what its forward has written over, such as a masked weight.
   const old = writes && requested.length > 0 ? overwritten(new Set(assigns.map((a) => a.storage))) : [];
   let plan: Plan;

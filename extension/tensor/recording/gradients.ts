@@ -53,13 +53,21 @@ export class Reached {
   private readonly pending = { graded: new Set<Tensor>(), taken: new Set<Tensor>() };
   private readonly needed = new Set<Value>();
   private readonly written: ReadonlySet<Tensor>;
+  private readonly isStandIn: (value: Value) => boolean;
 
   /**
    * @param all whether the gradients of what is written are kept, and those that the program has taken
    * @param computed values that the step computes anyway
+   * @param isStandIn whether a value stands for what a repeated `backward()` would have recorded
    */
-  constructor(written: ReadonlySet<Tensor>, all: boolean, computed: () => Iterable<Value>) {
+  constructor(
+    written: ReadonlySet<Tensor>,
+    all: boolean,
+    computed: () => Iterable<Value>,
+    isStandIn: (value: Value) => boolean,
+  ) {
     this.written = written;
+    this.isStandIn = isStandIn;
     if (all)
       for (const leaf of written) {
         const gradient = leaf.ownGrad;
@@ -82,7 +90,7 @@ export class Reached {
     const storages = new Set<Storage>();
     for (const { storage } of this.written) if (storage !== undefined) storages.add(storage);
     for (const { value } of this.keep) computed.add(value);
-    const lost = dependents(storages, computed, this.needed);
+    const lost = dependents(storages, computed, this.needed, this.isStandIn);
     for (const leaf of left) {
       const gradient = leaf.ownGrad!;
       const { value } = gradient;
@@ -172,6 +180,7 @@ function dependents(
   written: ReadonlySet<Storage>,
   computed: ReadonlySet<Value>,
   needed: Set<Value>,
+  isStandIn: (value: Value) => boolean,
 ): (value: Value) => boolean {
   const known = new Map<Node, boolean>();
   const direct = (value: Value): boolean | Node => {
@@ -180,8 +189,12 @@ function dependents(
       if (isTransient(value)) needed.add(value);
       return false;
     }
-    if (producer.kind === "state") return written.has(producer.storage);
-    return producer.kind === "node" ? (known.get(producer) ?? producer) : false;
+    // Of an older version, it is lost already.
+    if (producer.kind === "state")
+      return written.has(producer.storage) && producer.storage.version === producer.version;
+    if (producer.kind !== "node") return false;
+    // What it stands for is not recorded, and depends on the parameters.
+    return isStandIn(value) || (known.get(producer) ?? producer);
   };
   // Without recursion: a chain may have thousands of nodes.
   return (value) => {

@@ -277,6 +277,10 @@ export function overwritten(storages: ReadonlySet<Storage>): Value[] {
   return found;
 }
 
+/** Whether a value stands for a gradient of a `backward()` that was taken over. */
+export const isStandIn = (value: Value): boolean =>
+  skipped.some(({ results }) => results.some((result) => result[1] === value));
+
 /** Records what was taken over if a leaf that isn't updated now has its gradient from it: it may be used later. */
 export function recordReached(requested: readonly Value[], written: ReadonlySet<Tensor>): void {
   for (const { results } of skipped)

@@ -47,6 +47,32 @@ const PROGRAMS: Record<string, Program> = {
     }
     return leaves.map((x) => x.grad);
   },
+  "parameters moved by a first gradient and put back, as sharpness-aware minimization does": ({
+    steps,
+    look,
+  }) => {
+    const [model, x] = [network(), points()];
+    const optimizer = new optim.SGD(model.parameters(), { lr: 0.1 });
+    const [parameters, first] = [[...model.parameters()], [] as (Tensor | null)[]];
+    for (let i = 0; i < steps; i++) {
+      model(x).square().mean().backward();
+      look(...parameters.map((p) => p.grad));
+      first.splice(0, first.length, ...parameters.map((p) => p.grad));
+      const before = torch.noGrad(() =>
+        parameters.map((p) => {
+          const copy = p.data.clone();
+          p.add_(p.grad!.mul(0.1));
+          return copy;
+        }),
+      );
+      optimizer.zeroGrad();
+      model(x).square().mean().backward();
+      torch.noGrad(() => parameters.forEach((p, k) => (p.data = before[k]!)));
+      optimizer.step();
+      optimizer.zeroGrad();
+    }
+    return [x.grad, ...first, ...parameters];
+  },
   "leaves made inside the loop": ({ steps, look }) => {
     const [model, kept] = [network(), [] as Tensor[]];
     const optimizer = new optim.SGD(model.parameters(), { lr: 0.1 });

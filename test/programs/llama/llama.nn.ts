@@ -328,7 +328,7 @@ const optimizer = new optim.AdamW(
     { params: decayParams, weightDecay: 0.1 },
     { params: nodecayParams, weightDecay: 0.0 },
   ],
-  { lr: 4e-3, betas: [0.9, 0.95] },
+  { lr: 1e-2, betas: [0.9, 0.95] },
 );
 const scheduler = new optim.lrScheduler.LambdaLR(
   optimizer,

@@ -264,7 +264,7 @@ decay_params = [p for n, p in param_dict.items() if p.dim() >= 2]
 nodecay_params = [p for n, p in param_dict.items() if p.dim() < 2]
 optimizer = torch.optim.AdamW(
     [{"params": decay_params, "weight_decay": 0.1}, {"params": nodecay_params, "weight_decay": 0.0}],
-    lr=4e-3, betas=(0.9, 0.95),
+    lr=1e-2, betas=(0.9, 0.95),
 )
 scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda it: min(1.0, (it + 1) / 5) * 0.5 * (1 + math.cos(math.pi * it / 40)))
 ema = copy.deepcopy(model).requires_grad_(False).eval()
