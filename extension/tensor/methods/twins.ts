@@ -4,7 +4,7 @@ import { Tensor } from "../core/tensor.ts";
 import { installAs } from "./install.ts";
 
 /** Methods that PyTorch has in place too, and that need no function of their own for it. */
-const METHODS = [
+export const METHODS = [
   "acos",
   "acosh",
   "addbmm",
@@ -55,7 +55,7 @@ const METHODS = [
 ] as const;
 
 /** Those whose result, true or false, becomes 1 or 0 of the tensor's own type. */
-const COMPARISONS = [
+export const COMPARISONS = [
   "eq",
   "ge",
   "gt",
