@@ -101,7 +101,9 @@ export class ModelSession {
       this.#waiting.get(kind)?.drop();
       const job = async (): Promise<void> => {
         try {
-          resolve(v.parse(schema, await this.#call(call)));
+          const answer = v.parse(schema, await this.#call(call));
+          // It may have been on its way when the question was cancelled.
+          resolve(this.#cancelled || this.#disposed ? undefined : answer);
         } catch (error) {
           if (this.#cancelled || this.#disposed) resolve(undefined);
           else reject(error instanceof Error ? error : new EngineError(toUserError(error)));

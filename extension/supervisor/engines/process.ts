@@ -164,8 +164,12 @@ function watch(
   });
 
   const kill = async (): Promise<ExitInfo> => {
-    // Afterwards, those that left the group would have no parent to be found by.
-    if (child.pid !== undefined && isThere(child)) await endDescendants(child.pid).catch(() => undefined);
+    if (child.pid !== undefined && isThere(child)) {
+      // From now on it does nothing: it answers nothing and starts no more processes.
+      if (process.platform === "linux") signalGroup(child, "SIGSTOP");
+      // Afterwards, those that left the group would have no parent to be found by.
+      await endDescendants(child.pid).catch(() => undefined);
+    }
     await killTree(child);
     return exited;
   };

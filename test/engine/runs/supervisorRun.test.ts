@@ -268,7 +268,7 @@ describe("a host that is killed", () => {
           process.on("message", ({ request, dist }) => {
             const handle = spawnRun(request, { record: () => process.send(handle.pid) }, { dist });
           });`,
-        resolveDir: fileURLToPath(new URL("../..", import.meta.url)),
+        resolveDir: fileURLToPath(new URL("../../..", import.meta.url)),
       },
       bundle: true,
       platform: "node",
