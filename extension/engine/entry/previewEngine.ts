@@ -41,6 +41,11 @@ const layouts = new Layouts();
 /** What user code may change, as it was before. */
 let builtins: Builtins | undefined;
 
+/** Notes how built-ins are now. Looking at them may load parts of Node, which are not what a file has left behind. */
+function takeSnapshot(): void {
+  builtins ??= ours(() => new Builtins(library));
+}
+
 const methods: PreviewEngineMethods = {
   inspect: async (sent) => {
     const request = v.parse(InspectRequest, sent);
@@ -59,7 +64,7 @@ const methods: PreviewEngineMethods = {
         () => {
           const report = inspect(request);
           // While esbuild reads the file: nothing of it has run.
-          builtins ??= new Builtins(library);
+          takeSnapshot();
           return report;
         },
       );
@@ -69,7 +74,7 @@ const methods: PreviewEngineMethods = {
       if (changed.length > 0) parent.send("trouble", { changed });
       // Nobody waits for the rest.
       const tell = (): void => {
-        const all = [...changed, ...(builtins?.restoreRest() ?? [])];
+        const all = [...changed, ...(ours(() => builtins?.restoreRest()) ?? [])];
         parent.send("remains", {
           changed: all.slice(0, MOST_NAMES),
           running: leftovers().slice(0, MOST_NAMES),
@@ -109,5 +114,5 @@ installOnce();
 // Its process starts with the first call.
 void ours(() => esbuild.transform(""));
 // When there is nothing to answer.
-setTimeout(() => (builtins ??= new Builtins(library)), IDLE).unref();
+setTimeout(takeSnapshot, IDLE).unref();
 watchStarts();
