@@ -304,10 +304,12 @@ test("the architecture panel shows a layer's line without taking the focus, and 
       vscode.window.visibleTextEditors.find((editor) => editor.document.uri.fsPath === file),
     );
     assert.deepEqual([shown.selection.active.line, shown.selection.active.character], [15, 4]);
-    await host.openSource(other.uri.fsPath, 3);
+    // A page opens only what it was sent.
+    await assert.rejects(async () => host.openSource(other.uri.fsPath, 3));
+    await host.openSource(file, 3);
     await until(
-      "the other file, with the focus",
-      () => vscode.window.activeTextEditor?.document.uri.fsPath === other.uri.fsPath,
+      "the file, with the focus",
+      () => vscode.window.activeTextEditor?.document.uri.fsPath === file,
     );
     assert.equal(vscode.window.activeTextEditor?.selection.active.line, 2);
     await assert.rejects(host.revealSource(file, "4" as unknown as number));
