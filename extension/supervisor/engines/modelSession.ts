@@ -100,14 +100,17 @@ export class ModelSession {
       if (this.#disposed) return resolve(undefined);
       this.#waiting.get(kind)?.drop();
       const job = async (): Promise<void> => {
-        try {
-          const answer = v.parse(schema, await this.#call(call));
-          // It may have been on its way when the question was cancelled.
-          resolve(this.#cancelled || this.#disposed ? undefined : answer);
-        } catch (error) {
-          if (this.#cancelled || this.#disposed) resolve(undefined);
-          else reject(error instanceof Error ? error : new EngineError(toUserError(error)));
-        }
+        // An answer may have been on its way when the question was cancelled.
+        const over = (): boolean => this.#cancelled || this.#disposed;
+        await this.#call(call)
+          .then((answer) => v.parse(schema, answer))
+          .then(
+            (answer) => resolve(over() ? undefined : answer),
+            (error: unknown) => {
+              if (over()) resolve(undefined);
+              else reject(error instanceof Error ? error : new EngineError(toUserError(error)));
+            },
+          );
       };
       this.#waiting.set(kind, { job, drop: () => resolve(undefined) });
       void this.#work();
