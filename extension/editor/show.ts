@@ -1,5 +1,6 @@
 // The only way to VS Code's notifications, lists, inputs, hovers and log. Text in them may come from a stranger's files:
 // it never becomes a link, an icon, HTML or a hidden character.
+import { stripVTControlCharacters } from "node:util";
 import * as vscode from "vscode";
 import { labelText } from "../protocol/text/label.ts";
 import type { Markdown } from "../protocol/text/markdown.ts";
@@ -112,13 +113,10 @@ export interface Log extends vscode.Disposable {
   show(preserveFocus?: boolean): void;
 }
 
-/** Colours of a program's output, which a log doesn't show. */
-// eslint-disable-next-line no-control-regex
-const COLOURS = /\u001b\[[\d;]*m/g;
-
 export function createLog(name: string): Log {
   const channel = vscode.window.createOutputChannel(name, { log: true });
-  const plain = (text: string): string => plainText(text.replaceAll(COLOURS, ""));
+  // A log shows no colours.
+  const plain = (text: string): string => plainText(stripVTControlCharacters(text));
   return {
     debug: (text) => channel.debug(plain(text)),
     info: (text) => channel.info(plain(text)),

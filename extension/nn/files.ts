@@ -65,7 +65,7 @@ export function save(value: unknown, file: string): void {
  * A file's values by name, as properties and by a Map's methods. What they are only the file says, as in Python; give
  * `load` a type to have them checked.
  */
-// oxlint-disable-next-line typescript/no-explicit-any
+// oxlint-disable-next-line typescript/no-explicit-any -- as dynamic as what torch.load returns
 export type Loaded = Map<string, any> & { readonly [name: string]: any };
 
 /** What `load` takes by name. */

@@ -1,4 +1,4 @@
-// A run of a stranger chooses files: the program that is run again, its weights, the state that it goes on from.
+// A stranger's run names files: the program to run again, its weights, the state to resume from.
 import { execFileSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";

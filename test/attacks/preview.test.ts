@@ -119,7 +119,7 @@ ${HONEST}`;
   for (let i = 0; i < 2; i++) expect((await preview("polyfill", text)).errors).toEqual([]);
 });
 
-describe("goes on after its preview:", () => {
+describe("still runs after its preview:", () => {
   const REMAINS: Record<string, string> = {
     "a timer that loops": "setTimeout(() => { for (;;); }, 0);",
     "a timer that ends the process": "setTimeout(() => process.exit(3), 30);",

@@ -72,7 +72,7 @@ const methods: PreviewEngineMethods = {
       // The answer is sent by what the file may have changed.
       const changed = builtins?.restoreGlobals().slice(0, MOST_NAMES) ?? [];
       if (changed.length > 0) parent.send("trouble", { changed });
-      // Nobody waits for the rest.
+      // The answer is not held up by the rest.
       const tell = (): void => {
         const all = [...changed, ...(ours(() => builtins?.restoreRest()) ?? [])];
         parent.send("remains", {

@@ -131,7 +131,7 @@ export class Builtins {
     }
     this.#add("", globalThis, 0);
     for (const [name, object] of Object.entries(HIDDEN)) {
-      // The instance itself is nobody's.
+      // Only its prototypes are shared; the instance was made here.
       for (let one = getPrototypeOf(object); one !== null; one = getPrototypeOf(one)) this.#add(name, one, 1);
     }
     // Listeners that stay get the messages of other files.

@@ -138,7 +138,7 @@ export function checkedTensor(
 ): PthTensor {
   const { dtype, storage, offset, requiresGrad } = view;
   for (const list of [view.shape, view.strides])
-    // Before each number is looked at: many tensors can share one list of a million.
+    // Checked before the numbers: many tensors can share one list of a million.
     if (Array.isArray(list) && list.length > MAX_RANK)
       fail(
         "tensor",

@@ -28,7 +28,7 @@ export interface ResumeOptions extends SourceOptions {
 
 /**
  * What asks an engine to go on with a training where its state was saved last.
- * @throws EngineError when there is no such run, it is no training, it still goes on, or its file is elsewhere
+ * @throws EngineError when there is no such run, it is no training, it still runs, or its file is elsewhere
  */
 export async function resumeRequest(directory: string, options: ResumeOptions = {}): Promise<RunRequest> {
   const record = await readRecord(directory);
@@ -64,7 +64,7 @@ export async function resumeRequest(directory: string, options: ResumeOptions = 
  * @throws EngineError "busy" saying who that is; "locked" when the user may know better
  */
 async function demandFree(directory: string, record: RunRecord, force: boolean): Promise<void> {
-  // What is over may have been gone on with a moment ago, and its record not yet written.
+  // Another process may have resumed the run a moment ago, before its record says so.
   if (!isLive(record) && (await readLock(directory)) === undefined) return;
   const life = await lifeOf(directory, record);
   const problem = obstacle(life);

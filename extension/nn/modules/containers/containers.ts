@@ -28,8 +28,7 @@ function position(index: number, length: number): number {
   return at;
 }
 
-// The layers at their positions, which only a type of its own can say.
-// eslint-disable-next-line typescript/no-unsafe-declaration-merging
+// oxlint-disable-next-line typescript/no-unsafe-declaration-merging -- only a merged type has the layers at their positions
 export interface Sequential<L extends readonly Module[] = readonly Layer[]> extends Positions<L> {}
 
 /**
