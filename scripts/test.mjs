@@ -38,7 +38,7 @@ const TIERS = {
   check: async () => {
     const steps = [
       () => runPackage("typescript/bin/tsc", "-b"),
-      () => runPackage("oxlint/bin/oxlint"),
+      () => runPackage("oxlint/bin/oxlint", "--report-unused-disable-directives-severity", "error"),
       () => runPackage("oxfmt/bin/oxfmt", "--check"),
     ];
     let failed = 0;

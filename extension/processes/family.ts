@@ -2,6 +2,7 @@
 // its environment, which its children inherit. Linux tells environments; elsewhere only the group is known.
 import { randomBytes } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
+import { isZombie, parseStat, type Stat } from "./identity.ts";
 import { killEngine, killMember } from "./signals.ts";
 
 /** Variable with the tokens of an engine and of the engines that it was started by. */
@@ -11,11 +12,8 @@ const VARIABLE = "LAYERWISE_FAMILY";
 const MOST_SCANS = 20;
 
 /** A process. Ids are given again; the time at which it began tells it from others of its id. */
-interface Member {
+interface Member extends Stat {
   readonly pid: number;
-  readonly parent: number;
-  /** Ticks since the machine was started. */
-  readonly start: string;
 }
 
 /** A token of its own for an engine, and the environment that hands it on. */
@@ -29,7 +27,6 @@ export function newFamily(): { token: string; env: Record<string, string> } {
 export async function endFamily(token: string, last = process.pid): Promise<void> {
   let left = true;
   // Each scan finds what was started during the one before.
-  // oxlint-disable-next-line no-await-in-loop
   for (let scan = 0; left && scan < MOST_SCANS; scan++)
     left = await endThose(async ({ pid }) => pid !== last && (await hasToken(pid, token)));
 }
@@ -77,17 +74,9 @@ async function members(): Promise<Member[]> {
   return found.filter((one) => one !== undefined);
 }
 
-const memberOf = async (pid: number): Promise<Member | undefined> =>
-  parseStat(await read(`/proc/${pid}/stat`));
-
-/** Of proc_pid_stat(5): the command's name, in parentheses, may have any characters. */
-function parseStat(text: string): Member | undefined {
-  const pid = Number.parseInt(text, 10);
-  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
-  const [state, parent, start] = [fields[0], fields[1], fields[19]];
-  // A zombie has ended.
-  if (state === undefined || state === "Z" || parent === undefined || start === undefined) return undefined;
-  return { pid, parent: Number(parent), start };
+async function memberOf(pid: number): Promise<Member | undefined> {
+  const stat = parseStat(await read(`/proc/${pid}/stat`));
+  return stat === undefined || isZombie(stat) ? undefined : { pid, ...stat };
 }
 
 async function hasToken(pid: number, token: string): Promise<boolean> {

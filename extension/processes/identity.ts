@@ -57,21 +57,32 @@ export async function factsOf(pid: number, system: System = thisSystem): Promise
 async function fromProc(pid: number, system: System): Promise<ProcessAnswer> {
   const facts = parseStat(await system.readFile(`/proc/${pid}/stat`));
   if (facts === undefined) return "hidden";
-  // A zombie has ended; its parent hasn't asked yet.
-  if (facts.state === "Z" || facts.state === "X") return "gone";
+  if (isZombie(facts)) return "gone";
   const commandLine = await system.readFile(`/proc/${pid}/cmdline`);
   return { start: facts.start, arguments: commandLine.split("\0").filter((one) => one !== "") };
 }
 
-/** State and start of a line of Linux's `/proc/<pid>/stat`. The name in it may have any characters. */
-export function parseStat(text: string): { state: string; start: number } | undefined {
+/** What a line of Linux's `/proc/<pid>/stat` says. */
+export interface Stat {
+  readonly state: string;
+  /** Id of the parent process. */
+  readonly parent: number;
+  /** When the process began: ticks since boot. */
+  readonly start: number;
+}
+
+/** Whether a process of that state has ended: its parent hasn't asked yet. */
+export const isZombie = ({ state }: Stat): boolean => state === "Z" || state === "X";
+
+/** Parses a line of Linux's `/proc/<pid>/stat`, see proc_pid_stat(5). The name in it may have any characters. */
+export function parseStat(text: string): Stat | undefined {
   const fields = text
     .slice(text.lastIndexOf(")") + 1)
     .trim()
     .split(/\s+/);
-  // The first one here is the third of proc_pid_stat(5), which counts from one; the start is its 22nd.
-  const [state = "", start = ""] = [fields[0], fields[19]];
-  return /^\d+$/.test(start) ? { state, start: Number(start) } : undefined;
+  // The first one here is the third of the page, which counts from one; the start is its 22nd.
+  const [state = "", parent = "", start = ""] = [fields[0], fields[1], fields[19]];
+  return /^\d+$/.test(start) ? { state, parent: Number(parent), start: Number(start) } : undefined;
 }
 
 async function fromPs(pid: number, system: System): Promise<ProcessAnswer> {

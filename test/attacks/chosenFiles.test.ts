@@ -216,7 +216,6 @@ describe("deleting", () => {
   it("is of a folder that is no run, of the runs' folder, or of the workspace", async () => {
     store(user.file("hostile/net.nn.ts"));
     for (const folder of ["outside", "hostile", "hostile/.layerwise", "hostile/.layerwise/runs"])
-      // oxlint-disable-next-line no-await-in-loop
       await expect(deleteRun(user.file(folder))).rejects.toThrow(/there is no such run/);
     expect(fs.readdirSync(user.folder).toSorted()).toEqual(["hostile", "outside"]);
   });
@@ -261,7 +260,6 @@ describe("the place to write", () => {
   it("is within a run", async () => {
     const directory = store(user.file("hostile/net.nn.ts"));
     for (const name of ["checkpoints", "sub/deeper"])
-      // oxlint-disable-next-line no-await-in-loop
       await expect(makeNamedDirectory(path.join(directory, name))).rejects.toThrow(/is within the run/);
     expect(() => writeModelFolder(directory, [])).toThrow(/a run is kept there/);
   });

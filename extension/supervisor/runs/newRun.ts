@@ -70,7 +70,6 @@ export async function makeNamedDirectory(directory: string): Promise<string> {
 /** Two runs in one directory would take each other's files for theirs. */
 async function demandNoRunAbove(directory: string): Promise<void> {
   for (let at = resolve(directory), above = dirname(at); above !== at; at = above, above = dirname(at)) {
-    // oxlint-disable-next-line no-await-in-loop
     const record = await readRecord(above).catch(() => undefined);
     if (record !== undefined)
       throw new EngineError({

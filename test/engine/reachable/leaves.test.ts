@@ -15,7 +15,6 @@ interface Setting {
 
 type Program = (setting: Setting) => (Tensor | null)[];
 
-// oxlint-disable-next-line typescript/explicit-function-return-type
 const network = () => new nn.Sequential(new nn.Linear(2, 5), new nn.Tanh(), new nn.Linear(5, 1));
 const points = (): Tensor => torch.rand(4, 2).requiresGrad_();
 
