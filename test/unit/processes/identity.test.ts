@@ -38,7 +38,7 @@ describe("on Linux", () => {
   });
 
   test("a name with brackets and spaces shifts no field", () => {
-    expect(parseStat(`4711 (a) S 1 2) ${fields("R", "77")}`)).toEqual({ state: "R", start: 77 });
+    expect(parseStat(`4711 (a) S 1 2) ${fields("R", "77")}`)).toEqual({ state: "R", parent: 1, start: 77 });
     expect(parseStat("nonsense")).toBeUndefined();
   });
 
