@@ -138,6 +138,19 @@ test("architecture: a file that takes long to build says so in the panel of the 
   assert.equal(await panel.page.locator(".layers").count(), 0);
 });
 
+test("architecture: what would run code waits for the user's request, or for trust", async () => {
+  const panel = await open({ file: FILE, busy: false, unbuilt: "request" });
+  await panel.page.getByText("Nothing was run yet.").waitFor();
+  await panel.page.locator("vscode-button", { hasText: "Run and Preview" }).click();
+  assert.deepEqual(await called(panel, "build"), []);
+  await panel.view.snapshot({ file: FILE, busy: false, unbuilt: "trust" });
+  await panel.page.locator("vscode-button", { hasText: "Manage Workspace Trust" }).click();
+  assert.deepEqual(await called(panel, "manageTrust"), []);
+  await panel.view.snapshot({ ...snapshotOf("DigitsCNN"), outdated: true });
+  await panel.page.locator(".outdated-bar vscode-button").click();
+  await until("it is built again", () => panel.calls.filter(({ method }) => method === "build").length === 2);
+});
+
 test("architecture: an error stands above the last good model, and goes when it is mended", async () => {
   const good = snapshotOf("DigitsCNN");
   const panel = await open(good);

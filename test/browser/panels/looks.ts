@@ -52,6 +52,9 @@ const architectureStates: Record<string, () => ArchitectureSnapshot> = {
     report: { ...report(), models: models().map((model) => ({ ...model, error: shapeError() })) },
     busy: true,
   }),
+  untrusted: () => ({ file: FILE, busy: false, unbuilt: "trust" }),
+  "on-request": () => ({ file: FILE, busy: false, unbuilt: "request" }),
+  outdated: () => ({ ...architectureStates["model"]!(), outdated: true }),
   empty: () => ({ file: FILE, report: { ...report(), models: [] }, busy: false }),
 };
 
