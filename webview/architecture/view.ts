@@ -145,7 +145,7 @@ function unbuilt(
   return html`<div class="empty">
     ${notice(problem, () => actions.dismissNotice())}
     <p>${text.unbuilt[why](baseName(file))}</p>
-    <p class="buttons">${action}</p>
+    <p>${action}</p>
     <p>${linkButton(baseName(file), () => actions.openSource(file), file)}</p>
   </div>`;
 }
