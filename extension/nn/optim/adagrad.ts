@@ -5,19 +5,9 @@ import { descend } from "../../tensor/ops/update.ts";
 import type { Tensor } from "../../tensor/core/tensor.ts";
 import type { Arguments } from "../arguments.ts";
 import { py } from "../module/repr.ts";
-import {
-  bindParams,
-  checkAtLeast0,
-  count,
-  effective,
-  IMPLEMENTATION,
-  Optimizer,
-  require,
-  slot,
-  type ParamGroup,
-  type Params,
-  type ParamState,
-} from "./optimizer.ts";
+import { checkAtLeast0, IMPLEMENTATION, Optimizer, require } from "./optimizer.ts";
+import { bindParams, type ParamGroup, type Params } from "./groups.ts";
+import { count, effective, slot, type ParamState } from "./state.ts";
 
 export interface AdagradOptions {
   /** 1e-2 by default. */

@@ -4,16 +4,8 @@ import { barrier, refuse, step as computeStep, valuesOf } from "../../tensor/pla
 import { hidden, noGrad, withGradients } from "../../tensor/recording/scope.ts";
 import { fromHost, Tensor } from "../../tensor/core/tensor.ts";
 import type { Arguments } from "../arguments.ts";
-import {
-  bindParams,
-  beginSchedules,
-  camelCase,
-  checkAtLeast0,
-  Optimizer,
-  require,
-  type OptimizerStateDict,
-  type Params,
-} from "./optimizer.ts";
+import { beginSchedules, checkAtLeast0, Optimizer, require, type OptimizerStateDict } from "./optimizer.ts";
+import { bindParams, camelCase, type Params } from "./groups.ts";
 import { snakeCase } from "../module/repr.ts";
 import { strongWolfe, type Point } from "./strongWolfe.ts";
 

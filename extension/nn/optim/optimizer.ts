@@ -1,63 +1,27 @@
-import { scalarTensor } from "../../tensor/recording/apply.ts";
+import { Tensor } from "../../tensor/core/tensor.ts";
 import { TensorError } from "../../tensor/core/errors.ts";
-import { add, lerp, mul } from "../../tensor/functions/pointwise/arithmetic.ts";
-import { neg, square } from "../../tensor/functions/pointwise/elementwise.ts";
+import { lerp, mul } from "../../tensor/functions/pointwise/arithmetic.ts";
+import { onRefusal, refuse, step as computeStep } from "../../tensor/planning/runtime.ts";
+import { scalarTensor } from "../../tensor/recording/apply.ts";
 import { zeroGradients } from "../../tensor/recording/gradientHooks.ts";
 import { fillValue } from "../../tensor/recording/graph.ts";
-import { onRefusal, refuse, step as computeStep, valuesOf } from "../../tensor/planning/runtime.ts";
 import { hidden, noGrad, withGradients } from "../../tensor/recording/scope.ts";
-import { Tensor } from "../../tensor/core/tensor.ts";
-import { bind, givenIn, REQUIRED, type Signature } from "../arguments.ts";
-import { py, pyFloat, snakeCase, type PyValue } from "../module/repr.ts";
+import { givenIn } from "../arguments.ts";
 import { deepcopy } from "../module/copy.ts";
 import type { RemovableHandle } from "../module/hooks.ts";
-import { snapshot } from "../module/stateDict.ts";
+import { py, pyFloat, snakeCase, type PyValue } from "../module/repr.ts";
+import {
+  alias,
+  camelCase,
+  SCHEDULED,
+  type AnyOptions,
+  type BaseOptions,
+  type ParamGroup,
+  type ParamGroupInput,
+  type Params,
+} from "./groups.ts";
+import { numberOf, ParamStates, remember, restored, type ParamState } from "./state.ts";
 import { stepHooks, type StepPostHook, type StepPreHook } from "./stepHooks.ts";
-
-/** What all optimizers know of a group of parameters. */
-export interface BaseOptions {
-  lr: number;
-}
-
-/** Options by any name: those of an optimizer whose class isn't known, as of one that a program defines. */
-export interface AnyOptions extends BaseOptions {
-  // oxlint-disable-next-line typescript/no-explicit-any -- PyTorch's groups are dicts
-  [name: string]: any;
-}
-
-/** A group of parameters with its own options. */
-export type ParamGroup<O extends BaseOptions = AnyOptions> = O & {
-  params: Tensor[];
-  /** The rate a schedule started from. */
-  initialLr?: number;
-  /** Between which rates and momenta {@link OneCycleLR} and {@link CyclicLR} move. */
-  maxLr?: number;
-  minLr?: number;
-  maxMomentum?: number;
-  baseMomentum?: number;
-  /** Where {@link SWALR} goes to. */
-  swaLr?: number;
-};
-
-/** A group as the caller passes it: missing options are the optimizer's own. */
-export type ParamGroupInput<O extends BaseOptions> = Partial<O> & { params: Tensor | Iterable<Tensor> };
-
-/** What an optimizer takes: parameters, or groups of them with their own options. */
-export type Params<O extends BaseOptions> = Iterable<Tensor> | Iterable<ParamGroupInput<O>>;
-
-/** What an optimizer remembers of one parameter. */
-export type ParamState = Record<string, Tensor | number>;
-
-/** What is remembered of each parameter. `get` makes an empty record for a new one, as PyTorch's `defaultdict` does. */
-// oxlint-disable-next-line typescript/no-explicit-any -- a program's own optimizer remembers what it likes
-export class ParamStates extends Map<Tensor, Record<string, any>> {
-  // oxlint-disable-next-line typescript/no-explicit-any
-  override get(p: Tensor): Record<string, any> {
-    let state = super.get(p);
-    if (state === undefined) this.set(p, (state = {}));
-    return state;
-  }
-}
 
 /** A value of a saved state; lists only of L-BFGS. */
 export type SavedState = Tensor | number | null | readonly (Tensor | number)[];
@@ -71,16 +35,6 @@ export interface OptimizerStateDict {
 /** Options that choose among PyTorch's implementations: printed and saved, without effect here. */
 export const IMPLEMENTATION = { foreach: null, differentiable: false } as const;
 export const CAPTURABLE = { foreach: null, capturable: false, differentiable: false } as const;
-
-/** What schedules add to a group. */
-const SCHEDULED = [
-  "initialLr",
-  "maxLr",
-  "minLr",
-  "maxMomentum",
-  "baseMomentum",
-  "swaLr",
-] satisfies (keyof ParamGroup)[];
 
 /** Schedules that are still to make their initial step. */
 const waiting: (() => void)[] = [];
@@ -399,93 +353,6 @@ export class Optimizer<O extends BaseOptions = AnyOptions> {
     return this.toString();
   }
 }
-
-/** The gradient that is followed: the other way round to maximize, and with weight decay added. */
-export function effective(
-  g: Tensor,
-  p: Tensor,
-  { maximize, weightDecay }: { maximize: boolean; weightDecay: number },
-): Tensor {
-  const direction = maximize ? neg(g) : g;
-  return weightDecay === 0 ? direction : add(direction, mul(p, weightDecay));
-}
-
-/** Zeros of a parameter's shape that live from step to step. */
-export function zerosOf(p: Tensor, value = 0): Tensor {
-  return new Tensor(fillValue(value, p.shape, "float32")).persist();
-}
-
-/** The arguments of an optimizer: what to optimize, by position or as `params`, and its options. */
-export function bindParams<O extends BaseOptions>(
-  callee: string,
-  args: readonly unknown[],
-  signature: Signature<O>,
-  order = "",
-): [params: Params<O>, options: O] {
-  const bound: Record<string, unknown> = bind<O & { params: Params<O> }>(callee, args, {
-    params: REQUIRED,
-    ...signature,
-  } as unknown as Signature<O & { params: Params<O> }>);
-  const { params } = bound;
-  delete bound["params"];
-  if (order !== "") {
-    for (const name of order.split(" ")) {
-      const value = bound[name];
-      delete bound[name];
-      bound[name] = value;
-    }
-  }
-  return [params as Params<O>, bound as unknown as O];
-}
-
-/** The tensor `name` of a state, made at the first use: zeros unless `value` says otherwise. */
-export function slot(state: ParamState, name: string, p: Tensor, value = 0): Tensor {
-  return (state[name] ?? remember(state, name, zerosOf(p, value))) as Tensor;
-}
-
-/** Puts a value into a state, where PyTorch's name of it (`exp_avg` of `expAvg`) finds it too. */
-function remember<V extends Tensor | number>(state: ParamState, name: string, value: V): V {
-  state[name] = value;
-  alias(state, name);
-  return value;
-}
-
-/** Lets PyTorch's name of an entry, as `weight_decay` of `weightDecay`, read and write it. */
-function alias(owner: object, name: string): void {
-  const record = owner as Record<string, unknown>;
-  const theirs = snakeCase(name);
-  if (theirs === name || Object.hasOwn(record, theirs)) return;
-  Object.defineProperty(record, theirs, {
-    get: () => record[name],
-    set: (next: unknown) => {
-      record[name] = next;
-    },
-    configurable: true,
-  });
-}
-
-/** Mean of squares: β v + (1 − β) g². */
-export function meanSquare(v: Tensor, g: Tensor, beta: number): Tensor {
-  return add(mul(v, beta), mul(square(g), 1 - beta));
-}
-
-/** The number `name` of a state, `initial` before the first use. */
-export function count(state: ParamState, name: string, initial = 0): number {
-  return (state[name] ?? initial) as number;
-}
-
-const numberOf = (value: Tensor | number): number =>
-  typeof value === "number" ? value : valuesOf(value.value)[0]!;
-
-function restored(value: Tensor | number): Tensor | number {
-  if (typeof value === "number") return value;
-  const own = new Tensor(fillValue(0, value.shape, value.dtype)).persist();
-  return noGrad(() => own.write(snapshot(value, own)));
-}
-
-/** `exp_avg` → `expAvg`: our name for one of PyTorch's. */
-export const camelCase = (name: string): string =>
-  name.replaceAll(/_([a-z0-9])/g, (_, c: string) => c.toUpperCase());
 
 const isIterable = (x: unknown): x is Iterable<unknown> =>
   typeof x === "object" && x !== null && Symbol.iterator in x;

@@ -3,21 +3,9 @@ import { sqrt } from "../../tensor/functions/pointwise/elementwise.ts";
 import type { Tensor } from "../../tensor/core/tensor.ts";
 import type { Arguments } from "../arguments.ts";
 import { py } from "../module/repr.ts";
-import {
-  bindParams,
-  CAPTURABLE,
-  checkAtLeast0,
-  checkBetas,
-  count,
-  effective,
-  meanSquare,
-  Optimizer,
-  require,
-  slot,
-  type ParamGroup,
-  type Params,
-  type ParamState,
-} from "./optimizer.ts";
+import { CAPTURABLE, checkAtLeast0, checkBetas, Optimizer, require } from "./optimizer.ts";
+import { bindParams, type ParamGroup, type Params } from "./groups.ts";
+import { count, effective, meanSquare, slot, type ParamState } from "./state.ts";
 
 export interface RAdamOptions {
   /** 1e-3 by default. */

@@ -3,18 +3,9 @@ import { gt, lt, neg, sign, where } from "../../tensor/functions/pointwise/eleme
 import type { Tensor } from "../../tensor/core/tensor.ts";
 import type { Arguments } from "../arguments.ts";
 import { py } from "../module/repr.ts";
-import {
-  bindParams,
-  CAPTURABLE,
-  checkAtLeast0,
-  count,
-  Optimizer,
-  require,
-  slot,
-  type ParamGroup,
-  type Params,
-  type ParamState,
-} from "./optimizer.ts";
+import { CAPTURABLE, checkAtLeast0, Optimizer, require } from "./optimizer.ts";
+import { bindParams, type ParamGroup, type Params } from "./groups.ts";
+import { count, slot, type ParamState } from "./state.ts";
 
 export interface RpropOptions {
   /** The first step size; 1e-2 by default. */

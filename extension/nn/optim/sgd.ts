@@ -4,18 +4,9 @@ import { descend } from "../../tensor/ops/update.ts";
 import type { Tensor } from "../../tensor/core/tensor.ts";
 import type { Arguments } from "../arguments.ts";
 import { py } from "../module/repr.ts";
-import {
-  bindParams,
-  checkAtLeast0,
-  effective,
-  IMPLEMENTATION,
-  Optimizer,
-  require,
-  slot,
-  type ParamGroup,
-  type Params,
-  type ParamState,
-} from "./optimizer.ts";
+import { checkAtLeast0, IMPLEMENTATION, Optimizer, require } from "./optimizer.ts";
+import { bindParams, type ParamGroup, type Params } from "./groups.ts";
+import { effective, slot, type ParamState } from "./state.ts";
 
 export interface SGDOptions {
   /** 1e-3 by default. */

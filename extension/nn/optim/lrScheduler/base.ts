@@ -1,7 +1,8 @@
 import { TensorError } from "../../../tensor/core/errors.ts";
 import { py, snakeCase } from "../../module/repr.ts";
 import { warnOnce } from "../../warnings.ts";
-import { beforeStep, Optimizer, require, type ParamGroup } from "../optimizer.ts";
+import { beforeStep, Optimizer, require } from "../optimizer.ts";
+import { type ParamGroup } from "../groups.ts";
 
 /** A schedule's state as PyTorch saves it: names in snake_case, everything but the optimizer and functions. */
 export type SchedulerStateDict = Record<string, unknown>;

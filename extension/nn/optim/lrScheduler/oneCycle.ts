@@ -1,7 +1,8 @@
 import { TensorError } from "../../../tensor/core/errors.ts";
 import { bind, REQUIRED } from "../../arguments.ts";
 import { py, snakeCase } from "../../module/repr.ts";
-import { camelCase, require, type Optimizer } from "../optimizer.ts";
+import { require, type Optimizer } from "../optimizer.ts";
+import { camelCase } from "../groups.ts";
 import {
   LRScheduler,
   perGroup,

@@ -1,0 +1,86 @@
+// Groups of parameters with their options, which also have PyTorch's names.
+import type { Tensor } from "../../tensor/core/tensor.ts";
+import { bind, REQUIRED, type Signature } from "../arguments.ts";
+import { snakeCase } from "../module/repr.ts";
+
+/** What all optimizers know of a group of parameters. */
+export interface BaseOptions {
+  lr: number;
+}
+
+/** Options by any name: those of an optimizer whose class isn't known, as of one that a program defines. */
+export interface AnyOptions extends BaseOptions {
+  // oxlint-disable-next-line typescript/no-explicit-any -- PyTorch's groups are dicts
+  [name: string]: any;
+}
+
+/** A group of parameters with its own options. */
+export type ParamGroup<O extends BaseOptions = AnyOptions> = O & {
+  params: Tensor[];
+  /** The rate a schedule started from. */
+  initialLr?: number;
+  /** Between which rates and momenta {@link OneCycleLR} and {@link CyclicLR} move. */
+  maxLr?: number;
+  minLr?: number;
+  maxMomentum?: number;
+  baseMomentum?: number;
+  /** Where {@link SWALR} goes to. */
+  swaLr?: number;
+};
+
+/** A group as the caller passes it: missing options are the optimizer's own. */
+export type ParamGroupInput<O extends BaseOptions> = Partial<O> & { params: Tensor | Iterable<Tensor> };
+
+/** What an optimizer takes: parameters, or groups of them with their own options. */
+export type Params<O extends BaseOptions> = Iterable<Tensor> | Iterable<ParamGroupInput<O>>;
+
+/** What schedules add to a group. */
+export const SCHEDULED = [
+  "initialLr",
+  "maxLr",
+  "minLr",
+  "maxMomentum",
+  "baseMomentum",
+  "swaLr",
+] satisfies (keyof ParamGroup)[];
+
+/** The arguments of an optimizer: what to optimize, by position or as `params`, and its options. */
+export function bindParams<O extends BaseOptions>(
+  callee: string,
+  args: readonly unknown[],
+  signature: Signature<O>,
+  order = "",
+): [params: Params<O>, options: O] {
+  const bound: Record<string, unknown> = bind<O & { params: Params<O> }>(callee, args, {
+    params: REQUIRED,
+    ...signature,
+  } as unknown as Signature<O & { params: Params<O> }>);
+  const { params } = bound;
+  delete bound["params"];
+  if (order !== "") {
+    for (const name of order.split(" ")) {
+      const value = bound[name];
+      delete bound[name];
+      bound[name] = value;
+    }
+  }
+  return [params as Params<O>, bound as unknown as O];
+}
+
+/** Lets PyTorch's name of an entry, as `weight_decay` of `weightDecay`, read and write it. */
+export function alias(owner: object, name: string): void {
+  const record = owner as Record<string, unknown>;
+  const theirs = snakeCase(name);
+  if (theirs === name || Object.hasOwn(record, theirs)) return;
+  Object.defineProperty(record, theirs, {
+    get: () => record[name],
+    set: (next: unknown) => {
+      record[name] = next;
+    },
+    configurable: true,
+  });
+}
+
+/** `exp_avg` → `expAvg`: our name for one of PyTorch's. */
+export const camelCase = (name: string): string =>
+  name.replaceAll(/_([a-z0-9])/g, (_, c: string) => c.toUpperCase());
