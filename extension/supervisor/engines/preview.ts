@@ -298,7 +298,7 @@ export class PreviewEngine {
           if (running === undefined) return log(text.trimEnd());
           if (running.output <= 0) return undefined;
           log(text.slice(0, running.output).trimEnd());
-          if ((running.output -= text.length) <= 0) log("… (what the file prints besides is left out)");
+          if ((running.output -= text.length) <= 0) log("… (further output of the file is left out)");
           return undefined;
         },
       });
