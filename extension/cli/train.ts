@@ -141,8 +141,9 @@ function conclude({ record, error }: RunOutcome, directory: string, json: boolea
     else tell(outcomeLine(record));
     if (checkpoint !== undefined) tell(`Saved ${shortPath(checkpoint)}`);
   }
+  if (error !== undefined) return EXIT.failure;
   if (record.state === "finished") return 0;
-  return record.state === "stopped" && error === undefined ? EXIT.interrupted : EXIT.failure;
+  return record.state === "stopped" ? EXIT.interrupted : EXIT.failure;
 }
 
 function outcomeLine({ state, epoch, epochs, createdAt, endedAt, executor }: RunRecord): string {

@@ -253,9 +253,10 @@ class Run implements RunHandle {
     return { record, error: unheard ? error : record.error, exit };
   }
 
-  /** A run that never began leaves the record on disk unchanged. */
+  /** A run that never began leaves the record on disk unchanged. A new run has none: what is there is another's. */
   #refused(error: UserError, stored: RunRecord | undefined, exit: ExitInfo): RunOutcome {
-    const record = stored === undefined || isLive(stored) ? undefined : stored;
+    const own = this.request.resume === true && stored !== undefined && !isLive(stored);
+    const record = own ? stored : undefined;
     if (record !== undefined) this.#setRecord(record);
     return { record, error, exit };
   }

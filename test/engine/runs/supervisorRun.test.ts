@@ -1,12 +1,12 @@
 import { fork, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm, stat } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
-import type { RunRequest } from "../../../extension/protocol/engine.ts";
+import { startingRecord, type RunRequest } from "../../../extension/protocol/engine.ts";
 import type { MetricRow } from "../../../extension/protocol/run.ts";
 import { openRun } from "../../../extension/supervisor/runs/attach.ts";
 import { RunQueue } from "../../../extension/supervisor/runs/queue.ts";
@@ -122,6 +122,16 @@ describe("a run", () => {
     const outcome = await run("exit").ended;
     expect(outcome.record?.state).toBe("killed");
     expect(outcome.error?.message).toContain("exit code 7");
+  });
+
+  test("a new run that is refused doesn't take the run that is there for its own", async () => {
+    const { directory } = request("refuse");
+    await mkdir(directory, { recursive: true });
+    const other = { ...startingRecord(request("refuse")), state: "finished" as const };
+    await writeFile(join(directory, "run.json"), JSON.stringify(other));
+    const outcome = await run("refuse", {}, { exitTimeout: 200 }).ended;
+    expect(outcome.record).toBeUndefined();
+    expect(outcome.error).toBeDefined();
   });
 
   test("refused by the engine ends with the engine's error", async () => {
