@@ -1,5 +1,5 @@
 import { TensorError } from "../tensor/core/errors.ts";
-import { OPS, type AnyOp, type Op } from "../tensor/recording/op.ts";
+import { OPS, type AnyOp } from "../tensor/recording/op.ts";
 
 function outOfRange(op: AnyOp | undefined, index: string, size: number): TensorError {
   return new TensorError(
@@ -50,7 +50,7 @@ const named = (message: string): AnyOp | undefined => OPS.get(message.match(/\{\
  * Runs an op's kernels; an error about the user's values is worded as that op's.
  * @param explain says more of it, where the values can be seen
  */
-export function naming<T>(op: AnyOp | Op<object>, body: () => T, explain?: () => TensorError | undefined): T {
+export function naming<T>(op: AnyOp, body: () => T, explain?: () => TensorError | undefined): T {
   try {
     return body();
   } catch (error) {

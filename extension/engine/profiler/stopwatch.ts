@@ -69,7 +69,7 @@ export class StepTimes {
     const { path, phase } = this.#attribution.of(producer);
     if (phase !== "forward") return;
     // Another shape of the same memory.
-    if (producer.op === (reshape as unknown)) this.#keep(producer.inputs[0]!);
+    if (producer.op === reshape) this.#keep(producer.inputs[0]!);
     else this.activations.set(path, (this.activations.get(path) ?? 0) + bytesOf(value));
   }
 }

@@ -1,6 +1,5 @@
 import type { Value } from "../../tensor/recording/graph.ts";
 import { attr, vector, type TfBuilder, type TfRef } from "../../tensor/lowering/lowering.ts";
-import type { Op } from "../../tensor/recording/op.ts";
 import { naming } from "../errors.ts";
 import { signatureOf, type Backend } from "../layouts.ts";
 
@@ -10,7 +9,7 @@ export function tensorflowBackend(b: TfBuilder, leaf: (value: Value) => TfRef): 
   return {
     leaf,
     lower(node, inputs) {
-      const op = node.op as unknown as Op<object>;
+      const { op } = node;
       const signature = signatureOf(node);
       const result = naming(
         op,

@@ -44,7 +44,7 @@ export class Recording implements Backend<Slot> {
   }
 
   lower(node: Node, inputs: readonly Slot[]): readonly Slot[] {
-    const op = node.op as unknown as Op<object>;
+    const { op } = node;
     const loop = this.loopOf(op, node, inputs);
     return loop === undefined ? this.kernels(op, node, inputs) : this.looped(loop, node, inputs);
   }

@@ -1,5 +1,5 @@
 import type { DType, HostArray } from "../core/dtype.ts";
-import type { AnyOp, Meta } from "./op.ts";
+import type { AnyOp, Meta, Op } from "./op.ts";
 import type { PendingDraw } from "../random/stream.ts";
 import type { Shape } from "../core/shape.ts";
 import type { Tensor } from "../core/tensor.ts";
@@ -78,7 +78,8 @@ export class Node {
   readonly forward = scope.forward;
   /** Per input, where its gradient goes; undefined when no input wants one. */
   readonly edges: readonly (GradientEdge | undefined)[] | undefined;
-  readonly op: AnyOp;
+  /** Takes these attributes: see {@link AnyOp}. */
+  readonly op: Op<object>;
   readonly attributes: object;
   readonly inputs: readonly Value[];
 
@@ -89,7 +90,8 @@ export class Node {
     outputs: Meta | readonly Meta[],
     edges: readonly (GradientEdge | undefined)[] | undefined,
   ) {
-    this.op = op;
+    // The one place where an op loses the type of its attributes, which the node keeps beside it.
+    this.op = op as unknown as Op<object>;
     this.attributes = attributes;
     this.inputs = inputs;
     this.edges = edges;

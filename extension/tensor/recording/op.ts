@@ -131,8 +131,8 @@ export function gradientFunction({ gradName, name }: Pick<AnyOp, "gradName" | "n
 }
 
 /** Multiply-adds of one call of an op; 0 where the table counts none. */
-export function costOf(call: Signature & { readonly op: AnyOp; readonly attributes: object }): number {
-  return (call.op as unknown as Op<object>).cost?.(call, call.attributes) ?? 0;
+export function costOf(call: Signature & { readonly op: Op<object>; readonly attributes: object }): number {
+  return call.op.cost?.(call, call.attributes) ?? 0;
 }
 
 // Attributes differ from op to op, and a node only hands them back to the op that took them.

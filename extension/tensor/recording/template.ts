@@ -1,5 +1,4 @@
 import type { Leaf, Node, Storage, Value } from "./graph.ts";
-import type { AnyOp } from "./op.ts";
 import { sameShape } from "../core/shape.ts";
 import type { Tensor } from "../core/tensor.ts";
 
@@ -77,7 +76,7 @@ export const place = (code: number): { serial: number; index: number } => ({
 });
 
 interface Step {
-  readonly op: AnyOp;
+  readonly op: Node["op"];
   readonly attributes: object;
   readonly inputs: readonly number[];
   /** Which outputs the user may read later, and which inputs want a gradient: as bits. */

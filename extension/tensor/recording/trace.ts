@@ -1,7 +1,7 @@
 import { Node, Value, type Storage } from "./graph.ts";
 import { internal, TensorError } from "../core/errors.ts";
 import { noteGradient, isTransient } from "./gradients.ts";
-import type { AnyOp, Op } from "./op.ts";
+import type { Op } from "./op.ts";
 import { Numbering, place, Template, type Backward, type Plan, type Request } from "./template.ts";
 import { Tensor } from "../core/tensor.ts";
 
@@ -332,14 +332,14 @@ function giveUp(): false {
   return false;
 }
 
-const STAND_IN = {
+const STAND_IN: Op<object> = {
   name: "gradient",
   infer: () => internal("a stand-in is never inferred"),
   gradient: { none: "it stands for a gradient" },
   onnx: { none: "it stands for a gradient" },
   tensorflow: () => internal("a stand-in is never computed"),
   tfjs: () => internal("a stand-in is never computed"),
-} satisfies Op<object> as unknown as AnyOp;
+};
 
 /** What stands for an output of a node that was not recorded. */
 function standIn(

@@ -3,7 +3,6 @@
 // gain nothing, so it is for steps that are small and come again and again.
 import { createHash } from "node:crypto";
 import type { Node } from "../../../tensor/recording/graph.ts";
-import type { Op } from "../../../tensor/recording/op.ts";
 import type { Plan, SteadyGraph } from "../../../tensor/planning/runtime.ts";
 import { numel } from "../../../tensor/core/shape.ts";
 import { signatureOf } from "../../layouts.ts";
@@ -53,7 +52,7 @@ export const checkedFor = (plan: Plan): Checked[] => plan.nodes.flatMap((node) =
 
 function refusing(node: Node, plan: Plan): Checked | undefined {
   const { op, attributes } = node;
-  const { refuses } = op as Op<object>;
+  const { refuses } = op;
   if (refuses === undefined) return undefined;
   let value = node.inputs[refuses.input]!;
   for (;;) {

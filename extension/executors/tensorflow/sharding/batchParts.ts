@@ -135,7 +135,7 @@ class Division {
 
   /** How a node runs in parts; undefined where it runs whole. */
   private rule(node: Node): Parts | undefined {
-    const op = node.op as unknown as Op<object>;
+    const { op } = node;
     const own = op.parts ?? (op.layout === "elementwise" ? elementwise : undefined);
     const cuts = node.inputs.map((v) => this.of(v).cut);
     if (cuts.every((c) => c === undefined)) return undefined;
@@ -159,7 +159,7 @@ class Division {
     });
     const made = Array.from({ length: this.parts }, (_, part) => {
       const values = node.inputs.map((v, i) => given[i]?.[part] ?? this.whole(v));
-      return this.make(node.op as unknown as Op<object>, values, attributes);
+      return this.make(node.op, values, attributes);
     });
     node.outputs.forEach((value, i) => {
       const parts = made.map((n) => n.outputs[i]!);
@@ -182,7 +182,7 @@ class Division {
       this.nodes.push(node);
       return;
     }
-    const made = this.make(node.op as unknown as Op<object>, inputs, node.attributes);
+    const made = this.make(node.op, inputs, node.attributes);
     node.outputs.forEach((value, i) =>
       this.values.set(value, { whole: made.outputs[i]!, cut: undefined, parts: new Map() }),
     );

@@ -133,7 +133,7 @@ function roleOf(node: Node, weight: Value): Role | undefined {
 
 /** Whether a node is a product of two matrices, turned so. */
 function isProduct({ op, inputs, attributes }: Node, turnA: boolean, turnB: boolean): boolean {
-  if ((op as unknown) !== matmul || inputs.some(({ shape }) => shape.length !== 2)) return false;
+  if (op !== matmul || inputs.some(({ shape }) => shape.length !== 2)) return false;
   const { transposeA, transposeB } = attributes as { transposeA: boolean; transposeB: boolean };
   return transposeA === turnA && transposeB === turnB;
 }

@@ -1,7 +1,6 @@
 import { internal } from "../../../tensor/core/errors.ts";
 import type { Node, Storage, Value } from "../../../tensor/recording/graph.ts";
 import { attr, scalar, vector, type TfRef } from "../../../tensor/lowering/lowering.ts";
-import type { Op } from "../../../tensor/recording/op.ts";
 import { addBias } from "../../../tensor/ops/matrix/matmul.ts";
 import { Lowering, resolved, signatureOf } from "../../layouts.ts";
 import { tensorflowBackend } from "../backend.ts";
@@ -127,7 +126,7 @@ export class Body {
   }
 
   private update(node: Node, inputs: readonly (readonly TfRef[])[]): readonly TfRef[] {
-    const op = node.op as unknown as Op<object>;
+    const { op } = node;
     const resources = this.updated(node).map(({ resource }) => resource);
     return inputs.flatMap((given, part) => {
       const handles = resources.map(({ handles }) => handles[part]!);
@@ -144,7 +143,7 @@ export class Body {
     const write = (...inputs: TfRef[]): TfRef =>
       b.within(
         node.op.name,
-        () => (node.op as Op<object>).tensorflow(b, inputs, node.attributes, signatureOf(node)) as TfRef,
+        () => node.op.tensorflow(b, inputs, node.attributes, signatureOf(node)) as TfRef,
       );
     if (role === "forward") {
       const whole = this.lowering.plain(x);
@@ -166,7 +165,7 @@ export class Body {
         readonly TfRef[],
       ];
       this.pieces.set(output, { refs: a.map((ref, i) => write(ref, c[i]!)), axis: 0 });
-    } else if ((node.op as unknown) === addBias && this.pieces.get(resolved(x))?.axis === 1) {
+    } else if (node.op === addBias && this.pieces.get(resolved(x))?.axis === 1) {
       // TensorFlow makes one kernel of a product and its bias.
       const { refs } = this.pieces.get(resolved(x))!;
       const biases = split(b, this.lowering.plain(w), 0, refs.length, w.dtype);
