@@ -3,7 +3,7 @@ import { loadExecutor, type LoadedExecutor } from "../executors/index.ts";
 import { nativeStatus } from "../native/status.ts";
 import type { Device } from "../protocol/engine.ts";
 import { getRngState, setRngState } from "../tensor/functions/creation/random.ts";
-import { keep } from "../tensor/planning/runtime.ts";
+import { withPolicy } from "../tensor/recording/runtime.ts";
 import { library } from "./host/library.ts";
 import { loadUserModule } from "./host/userModule.ts";
 
@@ -67,13 +67,8 @@ export async function warmUp(device: Device): Promise<void> {
   await executorOf(device);
   const generator = getRngState();
   const file = path.resolve("warm-up.nn.ts");
-  const { repeats } = keep;
-  keep.repeats = true;
-  try {
-    (await loadUserModule(file, { text: PROGRAM, library })).dispose();
-  } finally {
-    keep.repeats = repeats;
-  }
+  const run = withPolicy({ compileAtOnce: true }, () => loadUserModule(file, { text: PROGRAM, library }));
+  (await run).dispose();
   setRngState(generator);
   // Its counts are those of a new process: what is compiled depends on them.
   loaded = { device, executor: await loadExecutor(device) };

@@ -1,5 +1,5 @@
 import { SETTLED } from "../../extension/executors/tensorflow/graph/xla.ts";
-import type { SteadyGraph } from "../../extension/tensor/planning/runtime.ts";
+import type { SteadyGraph } from "../../extension/tensor/recording/policy.ts";
 
 /** A training in which a graph that came twice in a row has come often enough for XLA. */
 export function settled(): { steady: SteadyGraph } {

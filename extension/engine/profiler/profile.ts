@@ -8,7 +8,9 @@ import type { LayerProfile, Pass, Profile, ProfileRequest } from "../../protocol
 import type { UserError } from "../../protocol/errors.ts";
 import { EngineError } from "../host/userErrors.ts";
 import { rand } from "../../tensor/functions/creation/random.ts";
-import { inspection, keep } from "../../tensor/planning/runtime.ts";
+import { inspection } from "../../tensor/planning/runtime.ts";
+import type { Policy } from "../../tensor/recording/policy.ts";
+import { withPolicy } from "../../tensor/recording/runtime.ts";
 import { hidden, noGrad } from "../../tensor/recording/scope.ts";
 import { take } from "../training/batches.ts";
 import { CallbackList } from "../training/callbacks.ts";
@@ -17,9 +19,9 @@ import { fallbackText } from "../reporting/explain.ts";
 import { findExperiment } from "../host/exports.ts";
 import { library } from "../host/library.ts";
 import { loadLimit } from "../host/loadLimit.ts";
-import { Lookers } from "../training/lookers.ts";
 import { prepare, type Prepared } from "../training/prepare.ts";
 import { isOptimizer } from "../reporting/settings.ts";
+import { StepReaders } from "../training/stepReaders.ts";
 import { startState } from "../training/trainerState.ts";
 import { TrainingStep } from "../training/trainingStep.ts";
 import { loadUserModule } from "../host/userModule.ts";
@@ -41,7 +43,7 @@ class RepeatedStep {
   readonly #prepared: Prepared;
   readonly #batch: Batch;
   readonly #step: TrainingStep;
-  readonly #lookers: Lookers;
+  readonly #readers: StepReaders;
   #count = 0;
 
   constructor(prepared: Prepared) {
@@ -54,7 +56,7 @@ class RepeatedStep {
     const none = new CallbackList({ ...prepared.experiment.options, callbacks: [] }, () => {
       throw new Error("internal: a profile has no callbacks");
     });
-    this.#lookers = new Lookers(prepared, none, startState());
+    this.#readers = new StepReaders(prepared, none, startState());
     beginTraining(prepared.model);
   }
 
@@ -62,15 +64,15 @@ class RepeatedStep {
     return batchLength(this.#batch);
   }
 
-  /** From here on as a training runs it. */
-  begin(): void {
-    this.#lookers.begin();
+  /** The policy of a training. */
+  get policy(): Policy {
+    return this.#readers.policy;
   }
 
   async run(): Promise<() => unknown> {
     const place = { epoch: 1, step: ++this.#count, accumulated: 1, steps: true };
     const read = await this.#step.run(this.#batch, place);
-    this.#lookers.stepDone();
+    this.#readers.stepDone();
     return read;
   }
 
@@ -98,17 +100,15 @@ export async function profileStep(
 ): Promise<Omit<Profile, "file" | "exportName">> {
   const fallbacks: string[] = [];
   executor.fallbacks?.listen((fallback) => fallbacks.push(fallbackText(fallback)));
-  const before = { ...keep };
-  try {
-    const step = new RepeatedStep(prepared);
-    step.begin();
+  const step = new RepeatedStep(prepared);
+  return withPolicy(step.policy, async () => {
     tell("Measuring the step as a training runs it …");
     const compiles = executor.info.backend === "tensorflow";
     const whole = await timeWhole(step, seconds);
     executor.fallbacks?.settle();
     const choices = executor.choices();
     tell("Measuring it op by op …");
-    const steps = await timeOpByOp(prepared, step, seconds);
+    const steps = await withPolicy({ deferSteps: false }, () => timeOpByOp(prepared, step, seconds));
     return {
       model: prepared.model.constructor.name,
       engine: executor.info.version,
@@ -120,9 +120,7 @@ export async function profileStep(
       choices,
       fallbacks: compiles ? fallbacks : [...fallbacks, ...choices.filter(isSlow).map(({ why }) => why)],
     };
-  } finally {
-    Object.assign(keep, before);
-  }
+  });
 }
 
 const isSlow = ({ about, chosen }: { about: string; chosen: string }): boolean =>
@@ -150,7 +148,6 @@ async function timeWhole(step: RepeatedStep, seconds: number): Promise<number> {
 /** Times of each op of several steps. */
 async function timeOpByOp(prepared: Prepared, step: RepeatedStep, seconds: number): Promise<StepTimes[]> {
   const attribution = new Attribution(prepared.model, step.optimizers);
-  keep.waiting = false;
   let times = new StepTimes(attribution);
   const outer = inspection.of;
   inspection.of = (plan) => times.inspector(plan);

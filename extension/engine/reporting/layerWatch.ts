@@ -6,7 +6,8 @@ import { amax } from "../../tensor/functions/reduction/reduction.ts";
 import { cat, reshape } from "../../tensor/functions/shape/shape.ts";
 import type { Node } from "../../tensor/recording/graph.ts";
 import { defaultStream } from "../../tensor/random/stream.ts";
-import { keep, valuesOf } from "../../tensor/planning/runtime.ts";
+import { valuesOf } from "../../tensor/planning/runtime.ts";
+import { withPolicy } from "../../tensor/recording/runtime.ts";
 import { hidden, noGrad, scope } from "../../tensor/recording/scope.ts";
 import { Tensor } from "../../tensor/core/tensor.ts";
 import { forward, inputsAndTarget } from "../evaluation/evaluator.ts";
@@ -36,7 +37,6 @@ export class LayerWatch {
   /** What a look before found: a warning takes two in a row, since one step says little. */
   #suspected = new Set<string>();
   #before = new Map<Tensor, HostArray>();
-  #kept = { gradients: false, waiting: false };
 
   constructor(prepared: Prepared, every: number) {
     this.#prepared = prepared;
@@ -55,18 +55,14 @@ export class LayerWatch {
     return step % this.#every === 0;
   }
 
-  /** Before the step: has its gradients kept, and notes the weights. */
-  begin(): void {
-    const { gradients, waiting } = keep;
-    this.#kept = { gradients, waiting };
-    keep.gradients = true;
-    keep.waiting = false;
+  /** Runs a step so that its gradients can be read afterwards. */
+  during<T>(step: () => Promise<T>): Promise<T> {
     for (const [, parameter] of this.#trained()) this.#before.set(parameter, valuesOf(parameter.value));
+    return withPolicy({ keepGradients: true, deferSteps: false }, step);
   }
 
-  /** After the step: what each layer did in it, and what seems wrong. */
-  end(batch: Batch): { layers: LayerRow["layers"]; warnings: LayerWarning[] } {
-    Object.assign(keep, this.#kept);
+  /** What each layer did in the step that {@link during} ran, and what seems wrong. */
+  report(batch: Batch): { layers: LayerRow["layers"]; warnings: LayerWarning[] } {
     const sums = new Map<string, { gradient: number; update: number; weight: number }>();
     for (const [name, parameter] of this.#trained()) {
       const before = this.#before.get(parameter);

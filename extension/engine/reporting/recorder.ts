@@ -186,7 +186,7 @@ export class Recorder {
   }
 
   /** What the layers did in the step just over: their sums are curves, warnings are events. */
-  watched({ layers, warnings }: ReturnType<LayerWatch["end"]>): void {
+  watched({ layers, warnings }: ReturnType<LayerWatch["report"]>): void {
     const { step, epoch } = this.#state;
     this.#reporter.layers({ step, epoch, layers });
     const all = Object.values(layers);

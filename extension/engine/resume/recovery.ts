@@ -1,7 +1,8 @@
 import type { RollbackOptions } from "../../nn/experiment/experiment.ts";
 import { AnomalyError, detectAnomaly } from "../../tensor/recording/anomaly.ts";
 import { TensorError } from "../../tensor/core/errors.ts";
-import { keep, valuesOf } from "../../tensor/planning/runtime.ts";
+import { valuesOf } from "../../tensor/planning/runtime.ts";
+import { withPolicy } from "../../tensor/recording/runtime.ts";
 import { fromHost, type Tensor } from "../../tensor/core/tensor.ts";
 import type { CallbackList } from "../training/callbacks.ts";
 import type { Checkpoints } from "./checkpoints.ts";
@@ -152,7 +153,8 @@ export class Recovery {
     if (cause === undefined && from !== undefined && control.stopping === undefined) {
       reporter.log("warning", `${found.what}. Looking for where it comes from …`);
       reporter.flush();
-      cause = await this.#replay(found, from).catch(() => undefined);
+      const replay = withPolicy({ deferSteps: false }, () => this.#replay(found, from));
+      cause = await replay.catch(() => undefined);
     }
     if (cause === undefined) {
       const names = spoilt.length === 0 ? "" : `; since then these are no finite numbers: ${some(spoilt)}`;
@@ -174,14 +176,12 @@ export class Recovery {
   async #replay({ step: bad }: NonFinite, from: TrainingState): Promise<AnomalyError | undefined> {
     const { train, schedules } = this.#prepared;
     const { control, resumption } = this.#hooks;
-    const { waiting } = keep;
     const until = performance.now() + PATIENCE;
     const steps = new TrainingStep(this.#prepared, this.#training.callbacks);
     const state = { ...from.state };
     let within = state.completed !== state.epoch;
     restoreTraining(this.#prepared, from);
     resumption.generators.restore(within ? from.generators.epoch : from.generators.now);
-    keep.waiting = false;
     try {
       for (; state.step < bad && state.epoch <= this.#limits.epochs; within = false) {
         if (!within) Object.assign(state, { epoch: state.epoch + 1, batch: 0, accumulated: 0 });
@@ -217,8 +217,6 @@ export class Recovery {
     } catch (error) {
       if (error instanceof AnomalyError) return error;
       throw error;
-    } finally {
-      keep.waiting = waiting;
     }
     return undefined;
   }

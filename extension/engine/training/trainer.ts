@@ -4,26 +4,28 @@ import { beginTraining } from "../../nn/module/modes.ts";
 import { setDetectAnomaly } from "../../tensor/recording/anomaly.ts";
 import { defaultStream } from "../../tensor/random/stream.ts";
 import { stepsWaiting } from "../../tensor/planning/runtime.ts";
+import { withPolicy } from "../../tensor/recording/runtime.ts";
+import { BatchLookahead } from "./batchLookahead.ts";
 import { take } from "./batches.ts";
 import { CallbackList } from "./callbacks.ts";
 import type { Checkpoints, SavePoint } from "../resume/checkpoints.ts";
-import { ComingBatches } from "./comingBatches.ts";
 import type { RunControl, StopReason } from "./control.ts";
 import { EarlyStopping } from "./earlyStopping.ts";
 import { Ending } from "../ending.ts";
 import { batchLength, evaluate } from "../evaluation/evaluator.ts";
 import { LayerWatch } from "../reporting/layerWatch.ts";
 import { fastDevRun, type Limits } from "./limits.ts";
-import { Lookers } from "./lookers.ts";
 import { isValidation } from "./monitor.ts";
 import type { Prepared } from "./prepare.ts";
 import { Recorder } from "../reporting/recorder.ts";
 import { Recovery, some } from "../resume/recovery.ts";
 import type { Reporter } from "../reporting/reporter.ts";
 import { Steering } from "./steering.ts";
+import { StepReaders } from "./stepReaders.ts";
 import { StateKeeper, type Resumption } from "../resume/stateKeeper.ts";
 import { savePoint, startState, type TrainerState } from "./trainerState.ts";
 import { restoreTraining, type TrainingState } from "../resume/trainingState.ts";
+import type { Values } from "./stepResult.ts";
 import { TrainingStep } from "./trainingStep.ts";
 
 export interface TrainerHooks {
@@ -49,7 +51,7 @@ export class Trainer {
   readonly #steps: TrainingStep;
   readonly #early: EarlyStopping | undefined;
   readonly #recorder: Recorder;
-  readonly #lookers: Lookers;
+  readonly #readers: StepReaders;
   readonly #ending: Ending;
   readonly #keeper: StateKeeper;
   readonly #recovery: Recovery;
@@ -67,7 +69,7 @@ export class Trainer {
     this.limits = limits;
     this.callbacks = new CallbackList(options, (name) => this.#context(name));
     this.#steps = new TrainingStep(prepared, this.callbacks);
-    this.#lookers = new Lookers(prepared, this.callbacks, this.state);
+    this.#readers = new StepReaders(prepared, this.callbacks, this.state);
     this.#ending = new Ending(limits, this.state, hooks);
     this.#recorder = new Recorder(prepared, limits, this.state, hooks);
     this.steering = new Steering(prepared, limits, this.#recorder);
@@ -116,29 +118,31 @@ export class Trainer {
         this.#restore(from);
         this.#recovery.resumed();
       }
-      for (let at = from; ;) {
-        try {
-          await this.#runEpochs(at);
-          break;
-        } catch (error) {
-          at = await this.#recovery.goBack(error);
-        }
-      }
-      await callbacks.call("onTrainEnd");
+      await withPolicy(this.#readers.policy, () => this.#train(from));
     } catch (error) {
       await callbacks.call("onException", error);
       throw error;
     } finally {
       setDetectAnomaly(false);
-      this.#lookers.end();
     }
     if (this.#ending.tell()) return "experiment";
     return state.completed >= limits.epochs ? undefined : this.#hooks.control.stopping;
   }
 
+  async #train(from: TrainingState | undefined): Promise<void> {
+    for (let at = from; ;) {
+      try {
+        await this.#runEpochs(at);
+        break;
+      } catch (error) {
+        at = await this.#recovery.goBack(error);
+      }
+    }
+    await this.callbacks.call("onTrainEnd");
+  }
+
   async #runEpochs(from: TrainingState | undefined): Promise<void> {
     const { state, limits } = this;
-    this.#lookers.begin();
     if (this.#prepared.experiment.options.detectAnomaly === true) setDetectAnomaly(true);
     let goesOn = from === undefined || state.completed === state.epoch || (await this.#runEpoch(from));
     while (goesOn && state.epoch < limits.epochs && !this.#ending.due) {
@@ -169,8 +173,7 @@ export class Trainer {
    * @param from Where in the epoch to go on: the batches before that are passed over
    */
   async #runEpoch(from?: TrainingState): Promise<boolean> {
-    const { state, limits, callbacks } = this;
-    const { train } = this.#prepared;
+    const { state, callbacks } = this;
     if (from === undefined) {
       this.#recorder.startEpoch();
       state.batch = 0;
@@ -178,9 +181,13 @@ export class Trainer {
       await callbacks.call("onEpochStart");
     }
     this.#keeper.epochStarts();
+    const batches = new BatchLookahead(this.#prepared.train, this.limits.train);
+    return withPolicy(this.#readers.epochPolicy(batches), () => this.#runBatches(batches, from));
+  }
+
+  async #runBatches(batches: BatchLookahead, from: TrainingState | undefined): Promise<boolean> {
+    const { state, limits } = this;
     let passed = from === undefined ? 0 : state.batch;
-    const batches = new ComingBatches(train, limits.train);
-    this.#lookers.epoch(batches);
     for (const batch of batches) {
       if (passed > 1) {
         passed--;
@@ -203,7 +210,7 @@ export class Trainer {
         return false;
       }
       // A set that is used as a whole is read to its end, where its sampler may draw once more.
-      if (done && limits.train < train.length) break;
+      if (done && limits.train < this.#prepared.train.length) break;
     }
     if (state.accumulated > 0) await this.#flush();
     await this.#endEpoch(true);
@@ -220,21 +227,18 @@ export class Trainer {
     const { epoch, step, accumulated } = state;
     const steps = accumulated === limits.accumulate || state.batch === limits.train;
     const watch = steps && this.#watch?.due(step + 1) === true ? this.#watch : undefined;
-    watch?.begin();
-    const read = await this.#steps.run(
-      batch,
-      { epoch, step: step + 1, accumulated, steps },
-      this.#recorder.measurement,
-    );
+    const run = (): Promise<() => Values> =>
+      this.#steps.run(batch, { epoch, step: step + 1, accumulated, steps }, this.#recorder.measurement);
+    const read = await (watch === undefined ? run() : watch.during(run));
     const samples = batchLength(batch);
     state.samples += samples;
     this.#recorder.trained({ read, samples, step: step + 1, steps });
-    const all = watch !== undefined || this.#lookers.atEachBatch || this.#recorder.full;
+    const all = watch !== undefined || this.#readers.everyBatch || this.#recorder.full;
     this.#recorder.read(all ? 0 : stepsWaiting());
     if (steps) {
       this.#stepDone();
-      if (watch !== undefined) this.#recorder.watched(watch.end(batch));
-      this.#lookers.stepDone();
+      if (watch !== undefined) this.#recorder.watched(watch.report(batch));
+      this.#readers.stepDone();
       schedules.afterStep(state.step, { ...state.metrics, ...state.validation });
       if (callbacks.has("onStepEnd")) await callbacks.call("onStepEnd");
     }

@@ -1,5 +1,5 @@
 import type { SavePoint } from "../resume/checkpoints.ts";
-import type { SteadyGraph } from "../../tensor/planning/runtime.ts";
+import type { SteadyGraph } from "../../tensor/recording/policy.ts";
 import type { EarlyStoppingState } from "./earlyStopping.ts";
 
 /** A checkpoint that is kept for its metric. */

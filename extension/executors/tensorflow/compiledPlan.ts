@@ -1,6 +1,7 @@
 import type { NativeBinding } from "../../native/binding.ts";
 import { internal } from "../../tensor/core/errors.ts";
-import type { Coming, Plan } from "../../tensor/planning/runtime.ts";
+import type { Plan } from "../../tensor/planning/runtime.ts";
+import type { Lookahead } from "../../tensor/recording/policy.ts";
 import { graphName, type Choice } from "../choices.ts";
 import type { Parted } from "./sharding/batchParts.ts";
 import { Blueprint } from "./graph/blueprint.ts";
@@ -182,8 +183,8 @@ export class CompiledPlan {
   }
 
   /** Which tensor of the batch each input of a step is; undefined where it can't be known what comes. */
-  places(plan: Plan, coming: Coming): readonly number[] | undefined {
-    return this.canBeUndone ? placesOf(plan, this.step.feeds, coming) : undefined;
+  places(plan: Plan, lookahead: Lookahead): readonly number[] | undefined {
+    return this.canBeUndone ? placesOf(plan, this.step.feeds, lookahead) : undefined;
   }
 
   /**
@@ -197,7 +198,7 @@ export class CompiledPlan {
     plan: Plan,
     residences: Residences,
     xla: boolean,
-    coming: Coming,
+    lookahead: Lookahead,
     places: readonly number[] | undefined,
   ): Place | undefined {
     if (this.pending > 0) this.flush(residences);
@@ -212,11 +213,11 @@ export class CompiledPlan {
     const alone = many < 2 || places === undefined || !this.loops;
     const steps = alone
       ? [inputs]
-      : foreseen(plan, this.step.feeds, inputs, places, coming, Math.min(this.depth, many));
+      : foreseen(plan, this.step.feeds, inputs, places, lookahead, Math.min(this.depth, many));
     if (!xla && steps.length < 2) return undefined;
     for (const each of steps) this.note(each);
     if (!this.enterLoop(residences, xla))
-      return xla ? this.foresee(plan, residences, false, coming, places) : undefined;
+      return xla ? this.foresee(plan, residences, false, lookahead, places) : undefined;
     const loop = this.loop!;
     const before = steps.length > 1 || plan.lazy.length > 0 ? loop.values() : [];
     try {
@@ -231,7 +232,7 @@ export class CompiledPlan {
       if (steps.length === 1) throw error;
       // Perhaps one of the steps ahead can't be computed: that is to be said when it is its turn.
       this.ahead.inVain();
-      return xla ? this.foresee(plan, residences, true, coming, places) : undefined;
+      return xla ? this.foresee(plan, residences, true, lookahead, places) : undefined;
     }
   }
 

@@ -5,14 +5,9 @@ import type { HostArray } from "../../tensor/core/dtype.ts";
 import { internal } from "../../tensor/core/errors.ts";
 import type { Leaf, Storage, Value } from "../../tensor/recording/graph.ts";
 import { attr, scalar, vector, type TfRef } from "../../tensor/lowering/lowering.ts";
-import {
-  keep,
-  leafData,
-  type Executor,
-  type Inspector,
-  type Plan,
-  type SteadyGraph,
-} from "../../tensor/planning/runtime.ts";
+import { leafData, type Executor, type Inspector, type Plan } from "../../tensor/planning/runtime.ts";
+import type { SteadyGraph } from "../../tensor/recording/policy.ts";
+import { runtime } from "../../tensor/recording/runtime.ts";
 import { numel } from "../../tensor/core/shape.ts";
 import { firstDifference, graphName, outlineOf, Fallbacks, type Choice, type Outline } from "../choices.ts";
 import { inParts } from "./sharding/batchParts.ts";
@@ -128,8 +123,8 @@ export class TensorFlowExecutor implements Executor, Residences {
 
   /** Queues a training step with the next ones, when its values are not read at once. */
   private defer(compiled: CompiledPlan, plan: Plan): boolean {
-    if (!keep.waiting || plan.assigns.length === 0 || plan.lazy.length > 0) return false;
-    const { training } = keep;
+    const { deferSteps, training } = runtime.policy;
+    if (!deferSteps || plan.assigns.length === 0 || plan.lazy.length > 0) return false;
     if (training !== undefined) training.steady = counted(training.steady, compiled.name);
     const place = compiled.defer(plan, this, training !== undefined && forXla(training.steady, compiled));
     if (place === undefined) return false;
@@ -158,13 +153,16 @@ export class TensorFlowExecutor implements Executor, Residences {
 
   /** Takes a step from the speculative ones, or computes it together with some that will follow. */
   private foresee(compiled: CompiledPlan, plan: Plan): boolean {
-    const { training, coming } = keep;
-    if (keep.waiting || training === undefined || coming === undefined || plan.assigns.length === 0)
+    const { deferSteps, training, lookahead } = runtime.policy;
+    if (deferSteps || training === undefined || lookahead === undefined || plan.assigns.length === 0)
       return false;
     // Where it isn't known what comes, a call of XLA would compute a single step, and cost more than it saves.
-    const places = compiled.places(plan, coming);
-    training.steady = counted(training.steady, coming.foreseen && places !== undefined ? compiled.name : "");
-    const place = compiled.foresee(plan, this, forXla(training.steady, compiled), coming, places);
+    const places = compiled.places(plan, lookahead);
+    training.steady = counted(
+      training.steady,
+      lookahead.predictable && places !== undefined ? compiled.name : "",
+    );
+    const place = compiled.foresee(plan, this, forXla(training.steady, compiled), lookahead, places);
     if (place === undefined) return false;
     if (compiled.byXla) this.counters.byXla++;
     this.waiting = this.ahead = compiled;
@@ -281,9 +279,10 @@ export class TensorFlowExecutor implements Executor, Residences {
       return next;
     }
     if (plan.nodes.length < SMALLEST) return undefined;
-    if (this.seen.delete(key) || (keep.repeats && this.counters.compiled < EXPECTED))
+    const { compileAtOnce } = runtime.policy;
+    if (this.seen.delete(key) || (compileAtOnce && this.counters.compiled < EXPECTED))
       return this.compile(plan);
-    if (keep.repeats) this.fellBack(plan);
+    if (compileAtOnce) this.fellBack(plan);
     this.seen.add(key);
     if (this.seen.size > SEEN) this.seen.delete(first(this.seen)!);
     return undefined;

@@ -2,7 +2,8 @@ import type * as tfjs from "@tensorflow/tfjs-core";
 import { allocate, type HostArray } from "../../tensor/core/dtype.ts";
 import type { Storage, Value } from "../../tensor/recording/graph.ts";
 import type { Tfjs } from "../../tensor/recording/op.ts";
-import { leafData, keep, type Executor, type Inspector, type Plan } from "../../tensor/planning/runtime.ts";
+import { runtime } from "../../tensor/recording/runtime.ts";
+import { leafData, type Executor, type Inspector, type Plan } from "../../tensor/planning/runtime.ts";
 import type { Choice } from "../choices.ts";
 import { translated } from "../errors.ts";
 import { Recording } from "./recording.ts";
@@ -101,7 +102,7 @@ export class TfjsExecutor implements Executor {
 
   /** Whether a plan is expected again: it was there before, or is a training's. */
   private comesAgain({ key }: Plan): boolean {
-    if (keep.repeats || this.seen.has(key)) return true;
+    if (runtime.policy.compileAtOnce || this.seen.has(key)) return true;
     if (this.seen.size >= SEEN) this.seen.clear();
     this.seen.add(key);
     return false;

@@ -6,6 +6,7 @@ import { allSettled, dirty, replacing, Tensor } from "../core/tensor.ts";
 import { forgetGradients, Reached } from "../recording/gradients.ts";
 import { buildPlan } from "./plan.ts";
 import type { Plan, Request } from "../recording/template.ts";
+import { runtime, withPolicy } from "../recording/runtime.ts";
 import { scope } from "../recording/scope.ts";
 import {
   carry,
@@ -33,7 +34,7 @@ export interface Executor {
    * kept short by the caller.
    */
   run(plan: Plan, inspector?: Inspector): void;
-  /** How many of the last steps aren't computed yet: they wait for each other, see {@link keep}. */
+  /** How many of the last steps aren't computed yet: they are deferred, see {@link Policy}. */
   readonly waits?: number;
   /** Whether a plan of this key is run without looking at its nodes. */
   compiled?(key: string): boolean;
@@ -54,26 +55,6 @@ export interface Inspector {
   done(read: (value: Value) => HostArray): void;
 }
 
-/** The graph that most of a training's steps have, and a count of them. */
-export interface SteadyGraph {
-  readonly graph: string;
-  readonly steps: number;
-}
-
-/** The batch under way, and those that follow it. */
-export interface Coming {
-  readonly now: readonly Value[];
-  /** `Value.made` when it was taken: what was made later, such as a tensor of the step's own, isn't known in advance. */
-  readonly since: number;
-  /**
-   * Whether batches follow each other so that steps can be computed before they are asked for. It follows from the training
-   * alone: one that was interrupted finds the same.
-   */
-  readonly foreseen: boolean;
-  /** Batches that follow, as far as they are known: `most` at most. */
-  next(most: number): readonly (readonly Value[])[];
-}
-
 let current: Executor | undefined;
 /** Makes what looks at a plan: there is nothing that does unless anomalies are to be detected. */
 export const inspection = {
@@ -82,21 +63,6 @@ export const inspection = {
   backward: undefined as ((gradients: readonly Value[]) => void) | undefined,
 };
 
-export const keep = {
-  /** Gradients stay readable until the next step: off for the trainer's loop, which doesn't show them to anybody. */
-  gradients: true,
-  /** Steps may wait until a value of one of them is read: on for the trainer's loop, which reads many at once. */
-  waiting: false,
-  /**
-   * What is computed will be computed again: graphs are compiled at once. On for a training, where a step that was
-   * interpreted could round differently from the same step of a resumed run.
-   */
-  repeats: false,
-  /** The state of the training under way: an executor that compiles a graph better when it comes often counts in it. */
-  training: undefined as { steady: SteadyGraph } | undefined,
-  /** What is known of the batches to come, in a loop that reads each step's values before the next. */
-  coming: undefined as Coming | undefined,
-};
 /** Steps whose gradients somebody asked for after they were made. */
 let gradientsRead = 0;
 
@@ -217,14 +183,12 @@ function beside<T>(values: readonly Value[], body: (plan: Plan) => T): T {
   const plan = buildPlan({ requested: values, assigns: [], lazy: [], held: [] });
   const touched = [...new Set([...values, ...plan.leaves])];
   const before = touched.map(({ data }) => data);
-  const [{ repeats }, inspected] = [keep, { ...inspection }];
-  keep.repeats = false;
+  const inspected = { ...inspection };
   Object.assign(inspection, { of: undefined, backward: undefined });
   try {
-    return body({ ...plan, key: `peek ${++peeks}` });
+    return withPolicy({ compileAtOnce: false }, () => body({ ...plan, key: `peek ${++peeks}` }));
   } finally {
     touched.forEach((one, i) => (one.data = before[i]));
-    keep.repeats = repeats;
     Object.assign(inspection, inspected);
   }
 }
@@ -240,7 +204,7 @@ export function barrier(requested: readonly Value[]): void {
   const roots = writes ? [...requested, ...pendingOf(observed)] : requested;
   if (writes) observed = new Set();
   const gradients = writes
-    ? new Reached(dirty, keep.gradients, () => [...roots, ...held], isStandIn)
+    ? new Reached(dirty, runtime.policy.keepGradients, () => [...roots, ...held], isStandIn)
     : undefined;
   // A loss that is read before its `backward()` still needs what its forward has written over, such as a masked weight.
   const old = writes && requested.length > 0 ? overwritten(new Set(assigns.map((a) => a.storage))) : [];

@@ -3,6 +3,7 @@ import { TensorError } from "../core/errors.ts";
 import type { Node, Storage, Value } from "./graph.ts";
 import { gradientFunction } from "./op.ts";
 import { inspect, inspection, leafData, type Inspector, type Plan } from "../planning/runtime.ts";
+import { finallyRun } from "./runtime.ts";
 import { scope } from "./scope.ts";
 import { formatShape } from "../core/shape.ts";
 
@@ -55,20 +56,10 @@ export function detectAnomaly<T>(body: () => T): T {
   const before = { ...inspection };
   const { sites } = scope;
   setDetectAnomaly(true);
-  const restore = (): void => {
+  return finallyRun(body, () => {
     Object.assign(inspection, before);
     scope.sites = sites;
-  };
-  let result: T;
-  try {
-    result = body();
-  } catch (error) {
-    restore();
-    throw error;
-  }
-  if (result instanceof Promise) return result.finally(restore) as T;
-  restore();
-  return result;
+  });
 }
 
 /** What is wrong with some values; undefined when nothing is. */

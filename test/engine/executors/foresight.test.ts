@@ -6,12 +6,13 @@ import { SETTLED } from "../../../extension/executors/tensorflow/graph/xla.ts";
 import { data, experiment, nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
 import { Value } from "../../../extension/tensor/recording/graph.ts";
 import { nativeStatus } from "../../../extension/native/status.ts";
+import { setExecutor } from "../../../extension/tensor/planning/runtime.ts";
 import {
-  keep,
-  setExecutor,
-  type Coming,
+  DEFAULT_POLICY,
+  type Lookahead,
   type SteadyGraph,
-} from "../../../extension/tensor/planning/runtime.ts";
+} from "../../../extension/tensor/recording/policy.ts";
+import { changePolicy, runtime } from "../../../extension/tensor/recording/runtime.ts";
 import { train, weightsOf } from "../../unit/engine/training.ts";
 
 const native = nativeStatus().state === "installed";
@@ -19,8 +20,8 @@ const native = nativeStatus().state === "installed";
 type Batch = readonly [Tensor, Tensor];
 
 /** A list of batches, of which all that follow are known. */
-class Known implements Coming {
-  readonly foreseen = true;
+class Known implements Lookahead {
+  readonly predictable = true;
   private at = 0;
   private readonly batches: readonly Batch[];
   constructor(batches: readonly Batch[]) {
@@ -29,7 +30,7 @@ class Known implements Coming {
   private values(at: number) {
     return this.batches[at]!.map(({ value }) => value);
   }
-  get now() {
+  get current() {
     return this.values(this.at - 1);
   }
   next(most: number) {
@@ -63,7 +64,7 @@ function loop(foresight: boolean): Loop {
   ]);
   for (const batch of batches) for (const tensor of batch) tensor.toTypedArray();
   const known = new Known(batches);
-  keep.coming = foresight ? known : undefined;
+  changePolicy({ lookahead: foresight ? known : undefined });
   return {
     model,
     optimizer,
@@ -162,18 +163,12 @@ describe.skipIf(!native)("steps computed ahead", () => {
     executor = await loadExecutor("native");
   });
   afterAll(() => {
-    Object.assign(keep, {
-      gradients: true,
-      waiting: false,
-      repeats: false,
-      training: undefined,
-      coming: undefined,
-    });
+    changePolicy(DEFAULT_POLICY);
     setExecutor(undefined);
   });
 
   const run = (program: (loop: Loop) => number[], foresight: boolean): number[] => {
-    Object.assign(keep, { gradients: true, waiting: false, repeats: true, training: far() });
+    changePolicy({ keepGradients: true, deferSteps: false, compileAtOnce: true, training: far() });
     const own = loop(foresight);
     return [
       ...program(own),
@@ -214,7 +209,7 @@ describe.skipIf(!native)("steps computed ahead", () => {
   });
 
   it("of a batch that can't be computed, it is told when it is its turn", () => {
-    Object.assign(keep, { gradients: true, waiting: false, repeats: true, training: far() });
+    changePolicy({ keepGradients: true, deferSteps: false, compileAtOnce: true, training: far() });
     const trained = (broken: boolean): number[] => {
       const { step, batches, model } = loop(true);
       const bad = batches[60]![1];
@@ -229,11 +224,12 @@ describe.skipIf(!native)("steps computed ahead", () => {
   // XLA compiles after so many steps; whatever is asked for in between, and whoever looks at each step.
   it("XLA computes with the same numbers", () => {
     const trained = (look: (model: nn.Sequential) => Tensor | undefined): number[] => {
-      Object.assign(keep, { gradients: true, waiting: false, repeats: true, training: far() });
+      changePolicy({ keepGradients: true, deferSteps: false, compileAtOnce: true, training: far() });
       const { model, step } = loop(true);
       return times(STEPS, (i) => {
         // The graph's name is counted as soon as it is known; the rest of the way is taken at once.
-        if (i === 20) keep.training!.steady = { ...keep.training!.steady, steps: 2 * SETTLED };
+        const { training } = runtime.policy;
+        if (i === 20) training!.steady = { ...training!.steady, steps: 2 * SETTLED };
         const loss = step();
         if (i % 9 === 4) look(model)?.toTypedArray();
         return loss;

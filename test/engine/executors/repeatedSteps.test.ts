@@ -11,14 +11,14 @@ import type { Value } from "../../../extension/tensor/recording/graph.ts";
 import { attr } from "../../../extension/tensor/lowering/lowering.ts";
 import { defineOp } from "../../../extension/tensor/recording/op.ts";
 import {
-  keep,
   observe,
   parted,
   setExecutor,
   stepsTogether,
   stepsWaiting,
-  type SteadyGraph,
 } from "../../../extension/tensor/planning/runtime.ts";
+import type { SteadyGraph } from "../../../extension/tensor/recording/policy.ts";
+import { changePolicy } from "../../../extension/tensor/recording/runtime.ts";
 import { collectGarbage } from "../garbage.ts";
 import { settled } from "../settled.ts";
 
@@ -253,7 +253,7 @@ describe.skipIf(!native)("repeated steps", () => {
     executor = await loadExecutor("native");
   }, 120_000);
   afterAll(() => {
-    Object.assign(keep, { gradients: true, waiting: false, training: undefined });
+    changePolicy({ keepGradients: true, deferSteps: false, training: undefined });
     setExecutor(undefined);
   });
 
@@ -261,7 +261,7 @@ describe.skipIf(!native)("repeated steps", () => {
     describe(how, () => {
       it.each(programs)("%s", (name) => {
         const gradients = !waiting || name.startsWith("a gradient");
-        Object.assign(keep, { gradients, waiting, training: training?.() });
+        changePolicy({ keepGradients: gradients, deferSteps: waiting, training: training?.() });
         const byXla = executor.counters()["byXla"]!;
         const numbers = PROGRAMS[name]!();
         const wanted = expected.get(name)!;
@@ -273,7 +273,7 @@ describe.skipIf(!native)("repeated steps", () => {
   }
 
   it("many steps are one call, and leave no tensors behind", () => {
-    Object.assign(keep, { gradients: false, waiting: true });
+    changePolicy({ keepGradients: false, deferSteps: true });
     const { step } = session(sgd);
     const run = (): void => {
       for (const loss of Array.from({ length: 100 }, () => step())) loss.item();
@@ -289,7 +289,7 @@ describe.skipIf(!native)("repeated steps", () => {
   });
 
   it("a call goes on while the next steps are recorded", () => {
-    Object.assign(keep, { gradients: false, waiting: true });
+    changePolicy({ keepGradients: false, deferSteps: true });
     const { step } = session(sgd);
     const before = executor.counters();
     const losses = Array.from({ length: 500 }, () => step());
@@ -305,7 +305,7 @@ describe.skipIf(!native)("repeated steps", () => {
   });
 
   it("what can't be fed refuses the steps of its call, not those before", () => {
-    Object.assign(keep, { gradients: false, waiting: true });
+    changePolicy({ keepGradients: false, deferSteps: true });
     const { model, optimizer, x } = session(sgd);
     const losses: Tensor[] = [];
     const wrong = "integers beyond ±2³¹ can be read but not computed with";
@@ -326,7 +326,7 @@ describe.skipIf(!native)("repeated steps", () => {
   });
 
   it("steps that wait hold on to no graph", async () => {
-    Object.assign(keep, { gradients: false, waiting: true });
+    changePolicy({ keepGradients: false, deferSteps: true });
     const { model, step } = session(sgd);
     for (let i = 0; i < 20; i++) step().item();
     const hidden: WeakRef<Value>[] = [];
@@ -345,7 +345,7 @@ describe.skipIf(!native)("repeated steps", () => {
 
   it("XLA computes steps, one or many a call, with the same numbers", () => {
     const run = (together: number): number[] => {
-      Object.assign(keep, { gradients: false, waiting: true, training: settled() });
+      changePolicy({ keepGradients: false, deferSteps: true, training: settled() });
       const { step, model } = session();
       const losses: number[] = [];
       for (let at = 0; at < 60; at += together)
@@ -363,7 +363,7 @@ describe.skipIf(!native)("repeated steps", () => {
   it("XLA is at work before its steps come, and its turn comes as it would", () => {
     const binding = loadNative();
     const training: { steady: SteadyGraph } = { steady: { graph: "", steps: 0 } };
-    Object.assign(keep, { gradients: false, waiting: true, training });
+    changePolicy({ keepGradients: false, deferSteps: true, training });
     const { step } = session(sgd);
     const make = (count: number): void => {
       for (const loss of Array.from({ length: count }, () => step())) loss.item();
@@ -382,7 +382,7 @@ describe.skipIf(!native)("repeated steps", () => {
   });
 
   it("XLA's steps leave no tensors behind", () => {
-    Object.assign(keep, { gradients: false, waiting: true, training: settled() });
+    changePolicy({ keepGradients: false, deferSteps: true, training: settled() });
     const { step } = session(sgd);
     const run = (): number => {
       for (const loss of Array.from({ length: 50 }, () => step())) loss.item();
@@ -402,7 +402,7 @@ describe.skipIf(!native)("repeated steps", () => {
       tfjs: (k, [x]) => k.clone(x!),
     });
     const run = (training: ReturnType<typeof settled> | undefined): number[] => {
-      Object.assign(keep, { gradients: false, waiting: true, training });
+      changePolicy({ keepGradients: false, deferSteps: true, training });
       torch.manualSeed(2);
       const layer = new nn.Linear(3, 2);
       const optimizer = adam(layer);
@@ -430,7 +430,7 @@ describe.skipIf(!native)("repeated steps", () => {
     ["divided", (y: Tensor) => y.long().remainder(torch.tensor(8)), false],
   ])("a wrong label is refused whatever computes: labels %s", (_, labels, suits) => {
     const run = (training: ReturnType<typeof settled> | undefined): void => {
-      Object.assign(keep, { gradients: false, waiting: true, training });
+      changePolicy({ keepGradients: false, deferSteps: true, training });
       torch.manualSeed(4);
       const layer = new nn.Linear(3, 4);
       const optimizer = adam(layer);
@@ -469,7 +469,7 @@ describe.skipIf(!native)("repeated steps", () => {
   });
 
   it("NaN stays NaN in XLA", () => {
-    Object.assign(keep, { gradients: false, waiting: true, training: settled() });
+    changePolicy({ keepGradients: false, deferSteps: true, training: settled() });
     const layer = new nn.Linear(2, 4);
     const optimizer = new optim.SGD(layer.parameters(), { lr: 0.1 });
     const before = executor.counters()["byXla"]!;
@@ -485,7 +485,7 @@ describe.skipIf(!native)("repeated steps", () => {
   });
 
   it("a weight is met as it was and as it is, around its update", async () => {
-    Object.assign(keep, { gradients: false, waiting: false, training: undefined });
+    changePolicy({ keepGradients: false, deferSteps: false, training: undefined });
     const layer = new nn.Linear(2, 1, { bias: false });
     const optimizer = new optim.SGD(layer.parameters(), { lr: 0.1 });
     const x = torch.tensor([[0.5, -2]]);
@@ -504,7 +504,7 @@ describe.skipIf(!native)("repeated steps", () => {
   });
 
   it("a gradient that was not kept says so", () => {
-    Object.assign(keep, { gradients: false, waiting: false });
+    changePolicy({ keepGradients: false, deferSteps: false });
     const { model, step } = session(sgd);
     for (let i = 0; i < 6; i++) step();
     expect(() => part(model, 0).weight.grad!.toTypedArray()).toThrow(/step that is over|was not kept/);

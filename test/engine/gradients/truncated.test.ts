@@ -5,7 +5,9 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { loadExecutor, type LoadedExecutor } from "../../../extension/executors/index.ts";
 import { data, experiment, F, nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
 import { nativeStatus } from "../../../extension/native/status.ts";
-import { keep, setExecutor } from "../../../extension/tensor/planning/runtime.ts";
+import { setExecutor } from "../../../extension/tensor/planning/runtime.ts";
+import { DEFAULT_POLICY } from "../../../extension/tensor/recording/policy.ts";
+import { changePolicy } from "../../../extension/tensor/recording/runtime.ts";
 import { train, weightsOf } from "../../unit/engine/training.ts";
 import { collectGarbage } from "../garbage.ts";
 
@@ -244,19 +246,18 @@ describe.each(devices)("on %s", (device) => {
     executor = await loadExecutor(device);
   });
   // A training leaves its own choices.
-  const plain = { gradients: true, waiting: false, repeats: false, training: undefined, coming: undefined };
-  beforeEach(() => void Object.assign(keep, plain));
+  beforeEach(() => changePolicy(DEFAULT_POLICY));
   afterAll(() => {
-    Object.assign(keep, plain);
+    changePolicy(DEFAULT_POLICY);
     setExecutor(undefined);
   });
 
   describe.each([
     ["compiled at the second sight", false],
     ["compiled at once", true],
-  ])("%s", (_, repeats) => {
+  ])("%s", (_, compileAtOnce) => {
     it.each(Object.keys(EXPECTED))("%s", (name) => {
-      keep.repeats = repeats;
+      changePolicy({ compileAtOnce });
       const got = numbers(PROGRAMS[name]!());
       const expected = EXPECTED[name]!;
       expect(got).toHaveLength(expected.length);

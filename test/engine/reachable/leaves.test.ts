@@ -2,7 +2,7 @@
 // reach, are there after any number of steps.
 import { beforeEach, describe, expect, it } from "vitest";
 import { nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
-import { keep } from "../../../extension/tensor/planning/runtime.ts";
+import { changePolicy } from "../../../extension/tensor/recording/runtime.ts";
 import { onEachEngine } from "../engines.ts";
 
 const STEPS = [1, 3, 18];
@@ -269,23 +269,23 @@ function values(name: string, steps: number, now: boolean): number[] {
 }
 
 onEachEngine(() => {
-  const plain = { gradients: true, waiting: false, repeats: false };
+  const plain = { keepGradients: true, deferSteps: false, compileAtOnce: false };
   beforeEach(() => {
-    Object.assign(keep, plain);
-    return () => void Object.assign(keep, plain);
+    changePolicy(plain);
+    return () => changePolicy(plain);
   });
 
   describe.each([
     ["", {}],
-    [", compiled at once", { repeats: true }],
-    [", many steps in one call", { waiting: true }],
+    [", compiled at once", { compileAtOnce: true }],
+    [", many steps in one call", { deferSteps: true }],
   ])("read at the end%s", (_, how) => {
     it.each(Object.keys(PROGRAMS))("%s", (name) => {
       for (const steps of STEPS) {
         const expected = values(name, steps, true);
-        Object.assign(keep, how);
+        changePolicy(how);
         const got = values(name, steps, false);
-        Object.assign(keep, plain);
+        changePolicy(plain);
         expect(got).toHaveLength(expected.length);
         got.forEach((x, i) => expect(x).toBeCloseTo(expected[i]!, 4));
       }
@@ -297,7 +297,7 @@ onEachEngine(() => {
       Object.keys(PROGRAMS).map((n) => [n, n]),
     );
     const expected = values(name!, 20, true);
-    Object.assign(keep, { gradients: false, waiting: true, repeats: true });
+    changePolicy({ keepGradients: false, deferSteps: true, compileAtOnce: true });
     values(name!, 20, false).forEach((x, i) => expect(x).toBeCloseTo(expected[i]!, 4));
   });
 });

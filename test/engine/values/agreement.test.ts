@@ -10,7 +10,9 @@ import { loadExecutor } from "../../../extension/executors/index.ts";
 import { nativeStatus } from "../../../extension/native/status.ts";
 import type { Experiment } from "../../../extension/nn/experiment/experiment.ts";
 import type { Value } from "../../../extension/tensor/recording/graph.ts";
-import { inspection, keep, observe, valuesOf } from "../../../extension/tensor/planning/runtime.ts";
+import { inspection, observe, valuesOf } from "../../../extension/tensor/planning/runtime.ts";
+import { DEFAULT_POLICY, type Policy } from "../../../extension/tensor/recording/policy.ts";
+import { changePolicy } from "../../../extension/tensor/recording/runtime.ts";
 import { EXPERIMENTS, forExperiments, loadExperiment } from "../experiments.ts";
 import { settled } from "../settled.ts";
 
@@ -92,7 +94,7 @@ const FOR_XLA = /(workloads\/(simple|rnn|lstm-5)|examples\/(iris|simplenn|temper
 describe.skipIf(nativeStatus().state !== "installed")("loss and gradients, compiled and op by op:", () => {
   forExperiments();
   afterAll(() => {
-    Object.assign(keep, { gradients: true, waiting: false, repeats: false, training: undefined });
+    changePolicy(DEFAULT_POLICY);
   });
 
   it.for(EXPERIMENTS)("%s", async (file, { skip }) => {
@@ -100,11 +102,11 @@ describe.skipIf(nativeStatus().state !== "installed")("loss and gradients, compi
     if (experiment === undefined) return skip("no data");
     if (file.includes("bert")) vi.spyOn(console, "warn").mockImplementation(() => {});
     const run = async (
-      changes: Partial<typeof keep>,
+      changes: Partial<Policy>,
       inspector?: typeof looking,
     ): Promise<{ seen: Seen; counters: Record<string, number> }> => {
       const executor = await loadExecutor("native");
-      Object.assign(keep, { gradients: false, waiting: false, repeats: true, training: undefined }, changes);
+      changePolicy({ ...DEFAULT_POLICY, keepGradients: false, compileAtOnce: true, ...changes });
       inspection.of = inspector && (() => inspector);
       try {
         return { seen: await steps(experiment), counters: executor.counters() };
@@ -117,9 +119,9 @@ describe.skipIf(nativeStatus().state !== "installed")("loss and gradients, compi
     const compiled = await run({});
     expect(compiled.counters["compiledRuns"]).toBeGreaterThanOrEqual(STEPS);
     expectAlike(compiled.seen, reference.seen, "compiled");
-    expectAlike((await run({ waiting: true })).seen, reference.seen, "computed together");
+    expectAlike((await run({ deferSteps: true })).seen, reference.seen, "computed together");
     if (!FOR_XLA.test(file)) return;
-    const byXla = await run({ waiting: true, training: settled() });
+    const byXla = await run({ deferSteps: true, training: settled() });
     expectAlike(byXla.seen, reference.seen, "by XLA");
     expect(byXla.counters["byXla"]).toBeGreaterThan(0);
   });

@@ -15,7 +15,8 @@ import { toHostArray, type DType } from "../../../extension/tensor/core/dtype.ts
 import type { Op, Signature } from "../../../extension/tensor/recording/op.ts";
 import { OPS } from "../../../extension/tensor/ops/table.ts";
 import type { PlainRule } from "../../../extension/tensor/planning/plain.ts";
-import { barrier, keep, observe, setExecutor, valuesOf } from "../../../extension/tensor/planning/runtime.ts";
+import { barrier, observe, setExecutor, valuesOf } from "../../../extension/tensor/planning/runtime.ts";
+import { changePolicy, runtime } from "../../../extension/tensor/recording/runtime.ts";
 import { fromHost, Parameter, type Tensor } from "../../../extension/tensor/core/tensor.ts";
 import { settled } from "../settled.ts";
 
@@ -333,12 +334,17 @@ describe.skipIf(native === undefined)("TensorFlow", () => {
 
   // As in a training whose steps came often enough: everything is an output of its step.
   test.each(forXla())("by XLA: %s", (_, compiled) => {
-    const before = { ...keep };
+    const before = runtime.policy;
     // One that compiles at first sight, as at the beginning of a training.
     const own = new TensorFlowExecutor(native!);
     setExecutor(own);
     try {
-      Object.assign(keep, { gradients: false, waiting: true, repeats: true, training: settled() });
+      changePolicy({
+        keepGradients: false,
+        deferSteps: true,
+        compileAtOnce: true,
+        training: settled(),
+      });
       const weight = new Parameter(fromHost(Float32Array.of(1), [1], "float32"));
       const optimizer = new optim.SGD([weight], { lr: 0.1 });
       for (let round = 0; round < 2; round++) {
@@ -353,7 +359,7 @@ describe.skipIf(native === undefined)("TensorFlow", () => {
       expect(own.counters.byXla, why?.why).toBe(1);
     } finally {
       setExecutor(executor);
-      Object.assign(keep, before);
+      runtime.policy = before;
     }
   });
 });

@@ -6,7 +6,8 @@ import { loadExecutor, type LoadedExecutor } from "../../../extension/executors/
 import { data, experiment, F, nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
 import { Profile, type LayerProfile } from "../../../extension/protocol/profile.ts";
 import { profileLines } from "../../../extension/cli/profile.ts";
-import { inspection, keep, setExecutor } from "../../../extension/tensor/planning/runtime.ts";
+import { inspection, setExecutor } from "../../../extension/tensor/planning/runtime.ts";
+import { runtime } from "../../../extension/tensor/recording/runtime.ts";
 import { scope } from "../../../extension/tensor/recording/scope.ts";
 import * as v from "valibot";
 
@@ -98,12 +99,12 @@ describe("a profile", () => {
   });
 
   it("says what isn't compiled, and leaves nothing behind", async () => {
-    const before = { ...keep };
+    const before = runtime.policy;
     const profile = await measure();
     expect(profile.compiledMs).toBeUndefined();
     expect(profile.fallbacks).toEqual(["the cpu backend has no compiled graphs: the native engine does"]);
     expect(profile.choices.map(({ about }) => about)).toEqual(["engine", "graph"]);
-    expect(keep).toEqual(before);
+    expect(runtime.policy).toBe(before);
     expect([inspection.of, scope.onNode, scope.onCall, scope.sites]).toEqual([
       undefined,
       undefined,

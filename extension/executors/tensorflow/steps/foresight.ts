@@ -1,5 +1,6 @@
 // What the steps to come will be fed.
-import type { Coming, Plan } from "../../../tensor/planning/runtime.ts";
+import type { Plan } from "../../../tensor/planning/runtime.ts";
+import type { Lookahead } from "../../../tensor/recording/policy.ts";
 import { numel, sameShape } from "../../../tensor/core/shape.ts";
 import type { Feed } from "../graph/blueprint.ts";
 import { fedAlike, type Input } from "../feeding.ts";
@@ -17,11 +18,15 @@ export function canBeUndone({ assigns }: Plan, feeds: readonly Feed[]): boolean 
  * Which tensor of the batch each input is, -1 for none: one that doesn't change, or a number.
  * @returns undefined where one is drawn or made for each step
  */
-export function placesOf(plan: Plan, feeds: readonly Feed[], { now, since }: Coming): number[] | undefined {
+export function placesOf(
+  plan: Plan,
+  feeds: readonly Feed[],
+  { current, since }: Lookahead,
+): number[] | undefined {
   const places: number[] = [];
   for (const { leaf } of feeds) {
     const value = plan.leaves[leaf]!;
-    const place = now.findIndex((v) => v === value || (v.data !== undefined && v.data === value.data));
+    const place = current.findIndex((v) => v === value || (v.data !== undefined && v.data === value.data));
     if (place < 0 && value.producer.kind !== "scalar" && value.made > since) return undefined;
     places.push(place);
   }
@@ -34,11 +39,11 @@ export function foreseen(
   feeds: readonly Feed[],
   inputs: readonly Input[],
   places: readonly number[],
-  coming: Coming,
+  lookahead: Lookahead,
   most: number,
 ): (readonly Input[])[] {
   const steps = [inputs];
-  for (const batch of coming.next(most - 1)) {
+  for (const batch of lookahead.next(most - 1)) {
     const fed = inputs.map((input, i) => {
       const value = plan.leaves[feeds[i]!.leaf]!;
       if (value.producer.kind === "scalar") {

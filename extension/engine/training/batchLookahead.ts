@@ -1,16 +1,16 @@
 import type { Batch } from "../../nn/experiment/experiment.ts";
 import { Value } from "../../tensor/recording/graph.ts";
-import type { Coming } from "../../tensor/planning/runtime.ts";
+import type { Lookahead } from "../../tensor/recording/policy.ts";
 import type { Batches } from "./batches.ts";
 
-/** The batches of an epoch, some of which can be read ahead. */
-export class ComingBatches implements Coming {
-  now: readonly Value[] = [];
+/** The batches of an epoch, the next of which can be read ahead. */
+export class BatchLookahead implements Lookahead {
+  current: readonly Value[] = [];
   since = 0;
-  foreseen = true;
+  predictable = true;
   readonly #batches: Batches;
   readonly #most: number;
-  readonly #looked: Batch[] = [];
+  readonly #ahead: Batch[] = [];
   #taken = 0;
   #source: Iterator<Batch> | undefined;
 
@@ -25,12 +25,12 @@ export class ComingBatches implements Coming {
     const source = (this.#source = this.#batches.epoch()[Symbol.iterator]());
     try {
       for (;;) {
-        const batch = this.#looked.shift() ?? this.#read();
+        const batch = this.#ahead.shift() ?? this.#read();
         if (batch === undefined) return;
         this.#taken++;
-        const before = this.now;
-        this.now = batch.map(({ value }) => value);
-        this.foreseen = this.#batches.fixed || this.#taken === 1 || same(this.now, before);
+        const before = this.current;
+        this.current = batch.map(({ value }) => value);
+        this.predictable = this.#batches.fixed || this.#taken === 1 || same(this.current, before);
         this.since = Value.made;
         yield batch;
       }
@@ -39,17 +39,17 @@ export class ComingBatches implements Coming {
     }
   }
 
-  /** A set that isn't fixed is thought to go on as it does now: the same batch over and over. */
+  /** A set that isn't fixed is predicted to repeat its current batch. */
   next(most: number): (readonly Value[])[] {
     const count = Math.min(most, this.#most - this.#taken);
-    if (count <= 0 || !this.foreseen) return [];
-    if (!this.#batches.fixed) return Array.from({ length: count }, () => this.now);
-    while (this.#looked.length < count) {
+    if (count <= 0 || !this.predictable) return [];
+    if (!this.#batches.fixed) return Array.from({ length: count }, () => this.current);
+    while (this.#ahead.length < count) {
       const batch = this.#read();
       if (batch === undefined) break;
-      this.#looked.push(batch);
+      this.#ahead.push(batch);
     }
-    return this.#looked.slice(0, count).map((batch) => batch.map(({ value }) => value));
+    return this.#ahead.slice(0, count).map((batch) => batch.map(({ value }) => value));
   }
 
   #read(): Batch | undefined {

@@ -1,0 +1,60 @@
+import { isDebugged } from "../host/debugger.ts";
+import { gradientReads } from "../../tensor/planning/runtime.ts";
+import type { Lookahead, Policy } from "../../tensor/recording/policy.ts";
+import { changePolicy } from "../../tensor/recording/runtime.ts";
+import type { CallbackList } from "./callbacks.ts";
+import type { Prepared } from "./prepare.ts";
+import type { TrainerState } from "./trainerState.ts";
+
+/** Callbacks that may read gradients after their step. */
+const GRADIENT_CALLBACKS = ["onAfterBackward", "onBeforeOptimizerStep", "onStepEnd", "onBatchEnd"] as const;
+/** Callbacks that are called for every batch, with its values. */
+const BATCH_CALLBACKS = [...GRADIENT_CALLBACKS, "onBatchStart", "onBeforeBackward"] as const;
+/** Steps in which a `trainStep` shows whether it reads gradients of the step before. */
+const PROBATION = 8;
+
+/** Which of the user's code reads single steps: what no code reads needn't be kept, nor computed at once. */
+export class StepReaders {
+  /** Whether the values of each batch are read before the next. */
+  readonly everyBatch: boolean;
+  readonly #state: TrainerState;
+  /** Whether steps may be speculated: each has one batch, and its rates are those of the step before. */
+  readonly #predictable: boolean;
+  readonly #reads = gradientReads();
+
+  constructor({ experiment, schedules }: Prepared, callbacks: CallbackList, state: TrainerState) {
+    this.#state = state;
+    const { trainStep, accumulateGradBatches = 1 } = experiment.options;
+    this.#predictable = !schedules.withinEpochs && accumulateGradBatches === 1;
+    this.everyBatch =
+      schedules.watchSteps || isDebugged() || BATCH_CALLBACKS.some((name) => callbacks.has(name));
+    // Only the user's own code can read gradients after a step.
+    if (GRADIENT_CALLBACKS.some((name) => callbacks.has(name)))
+      state.gradients = { kept: true, probation: 0 };
+    else if (trainStep !== undefined) state.gradients = { kept: true, probation: PROBATION };
+  }
+
+  /** The policy of the training. */
+  get policy(): Policy {
+    return {
+      keepGradients: this.#state.gradients.kept,
+      deferSteps: !this.everyBatch,
+      compileAtOnce: true,
+      training: this.#state,
+      lookahead: undefined,
+    };
+  }
+
+  /** The policy of an epoch, in which steps that are read one by one are speculated from the next batches. */
+  epochPolicy(batches: Lookahead): Policy {
+    return { ...this.policy, lookahead: this.everyBatch && this.#predictable ? batches : undefined };
+  }
+
+  stepDone(): void {
+    const { kept, probation } = this.#state.gradients;
+    if (probation === 0) return;
+    const read = gradientReads() > this.#reads;
+    this.#state.gradients = { kept: probation > 1 ? kept : read, probation: read ? 0 : probation - 1 };
+    changePolicy({ keepGradients: this.#state.gradients.kept });
+  }
+}

@@ -1,0 +1,46 @@
+import type { Value } from "./graph.ts";
+
+/** The graph that most of a training's steps have, and a count of them. */
+export interface SteadyGraph {
+  readonly graph: string;
+  readonly steps: number;
+}
+
+/** The batch of the current step, and those that follow it. */
+export interface Lookahead {
+  readonly current: readonly Value[];
+  /** `Value.made` when the batch was read. Values made later, such as a tensor of the step's own, aren't known in advance. */
+  readonly since: number;
+  /**
+   * Whether the next batches are known, so that their steps can be computed before they are recorded. Follows from the
+   * training alone: a resumed training answers the same.
+   */
+  readonly predictable: boolean;
+  /** The batches that follow, as far as they are known: `most` at most. */
+  next(most: number): readonly (readonly Value[])[];
+}
+
+/** How steps are computed. The defaults are those of a program's own loop; a training has others. */
+export interface Policy {
+  /** Whether gradients stay readable until the next step. Off where no code of the user's sees them. */
+  readonly keepGradients: boolean;
+  /** Whether a step may be deferred until one of its values is read, so that one call computes many. */
+  readonly deferSteps: boolean;
+  /**
+   * Whether graphs are compiled at first sight. On in a training: a resumed training compiles graphs at other steps, and
+   * interpreted steps may round differently.
+   */
+  readonly compileAtOnce: boolean;
+  /** The state of the training, in which an executor counts steps: it compiles frequent graphs differently. */
+  readonly training: { steady: SteadyGraph } | undefined;
+  /** The next batches, in a training whose code reads each step's values: steps are speculated from them. */
+  readonly lookahead: Lookahead | undefined;
+}
+
+export const DEFAULT_POLICY: Policy = {
+  keepGradients: true,
+  deferSteps: false,
+  compileAtOnce: false,
+  training: undefined,
+  lookahead: undefined,
+};
