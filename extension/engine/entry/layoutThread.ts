@@ -3,7 +3,7 @@ import { parentPort } from "node:worker_threads";
 import ELK from "elkjs/lib/elk.bundled.js";
 import { graphOf, placesIn, sketched, WARM_UP } from "../../diagram/layout.ts";
 import type { LayoutRequest } from "../../protocol/preview.ts";
-import type { LayoutAnswer } from "../preview/layouts.ts";
+import type { LayoutAnswer } from "../preview/layoutClient.ts";
 
 const elk = new ELK();
 // The first layout takes longest.

@@ -16,7 +16,7 @@ import { inspect } from "../preview/inspect.ts";
 import { connectParent, hello } from "../host/ipc.ts";
 import { Builtins } from "../isolation/builtins.ts";
 import { leftovers, ours, watchStarts } from "../isolation/leftovers.ts";
-import { Layouts } from "../preview/layouts.ts";
+import { LayoutClient } from "../preview/layoutClient.ts";
 import { library } from "../host/library.ts";
 import { installOnce } from "../host/stackTraces.ts";
 import { Watchdog } from "../host/watchdog.ts";
@@ -36,7 +36,7 @@ const MOST_NAMES = 10;
 const watchdog = new Watchdog();
 watchdog.followParent(ORPHAN_GRACE);
 watchdog.endWhenBusy(BUSY_LIMIT);
-const layouts = new Layouts();
+const layouts = new LayoutClient();
 
 /** What user code may change, as it was before. */
 let builtins: Builtins | undefined;

@@ -9,7 +9,7 @@ export type LayoutAnswer = { places: FlowLayout } | { error: string };
 const IDLE = 60_000;
 
 /** Lays out diagrams in a thread, which is there while there is something to lay out. */
-export class Layouts {
+export class LayoutClient {
   #thread: Worker | undefined;
   readonly #waiting = new Map<number, (answer: LayoutAnswer) => void>();
   #asked = 0;
