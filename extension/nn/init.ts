@@ -1,9 +1,9 @@
 // PyTorch's torch.nn.init: each function overwrites a tensor and answers it. Values are drawn when somebody needs them.
 import { TensorError } from "../tensor/core/errors.ts";
 import { fillValue } from "../tensor/recording/graph.ts";
-import { drawInto } from "../tensor/functions/pointwise/inplace.ts";
+import { drawInto } from "../tensor/functions/creation/filling.ts";
 import { isContiguous } from "../tensor/functions/shape/parts.ts";
-import { normal, randperm, truncNormal, uniform } from "../tensor/random/draws.ts";
+import { normal, randperm, truncNormal, uniform } from "../tensor/random/operations.ts";
 import { defaultStream, type RandomStream, type ReadyDraw } from "../tensor/random/stream.ts";
 import { noGrad } from "../tensor/recording/scope.ts";
 import { numel, type Shape } from "../tensor/core/shape.ts";

@@ -1,12 +1,8 @@
 // Gives tensors their methods. Imported by the public index alone: functions know nothing of it.
-import "./methods/arrangement.ts";
-import "./methods/elementwise.ts";
-import "./methods/further.ts";
-import "./methods/memory.ts";
-import "./methods/reduction.ts";
+import "./methods/functions.ts";
+import "./methods/overloads.ts";
+import "./methods/properties.ts";
 import "./methods/sparse.ts";
-// Last: they are made of the methods above.
-import "./methods/twins.ts";
 import { describeTensor, propertiesOf } from "./core/debug.ts";
 import { TensorError } from "./core/errors.ts";
 import { item } from "./functions/creation/conversion.ts";

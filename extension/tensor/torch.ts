@@ -10,18 +10,11 @@ export * from "./functions/grad.ts";
 export { getPrintOptions, setPrintOptions } from "./core/print.ts";
 export { defaultStream as defaultGenerator, RandomStream as Generator } from "./random/stream.ts";
 export { BoolTensor, FloatTensor, LongTensor, Tensor } from "./functions/creation/legacy.ts";
-export * from "./functions/pointwise/arithmetic.ts";
 export * from "./functions/creation/creation.ts";
-export * from "./functions/reduction/differences.ts";
 export * from "./functions/reduction/distance.ts";
 export * from "./functions/linalg/einsum.ts";
-export * from "./functions/pointwise/elementwise.ts";
-export * from "./functions/indexing/gathering.ts";
 export * from "./functions/shape/joining.ts";
-export * from "./functions/linalg/linalg.ts";
-export * from "./functions/shape/orientation.ts";
-export * from "./functions/shape/parts.ts";
-export * from "./functions/shape/placing.ts";
+export * from "./functions/tensorFunctions.ts";
 export {
   addbmm,
   addmv,
@@ -44,17 +37,14 @@ export {
   qr,
   slogdet,
 } from "./functions/linalg/decompositions.ts";
-export { choleskyInverse, choleskySolve } from "./functions/shape/triangular.ts";
+export { choleskyInverse, choleskySolve, tril, triu } from "./functions/shape/triangular.ts";
 export * as linalg from "./linalg.ts";
 export * from "./functions/creation/random.ts";
 export type { ValuesAndIndices } from "./functions/results.ts";
 export type { TensorOptions } from "./functions/creation/options.ts";
 export { Size } from "./core/size.ts";
 export { resultType } from "./functions/pointwise/promotion.ts";
-export * from "./functions/reduction/reduction.ts";
 export { variance as var } from "./functions/reduction/reduction.ts";
-export * from "./functions/shape/shape.ts";
-export * from "./functions/pointwise/special.ts";
 export {
   bfloat16,
   bool,
@@ -98,8 +88,6 @@ export * as backends from "./platform/backends.ts";
 export * as cuda from "./platform/cuda.ts";
 export { sparse, sparseCooTensor, spmm, type SparseOptions } from "./sparse/index.ts";
 export type { SparseTensor } from "./sparse/sparseTensor.ts";
-export * from "./functions/reduction/statistics.ts";
-export * from "./functions/indexing/unique.ts";
 // PyTorch's other names of the same functions.
 export { abs as absolute, neg as negative } from "./functions/pointwise/elementwise.ts";
 export { acos as arccos, asin as arcsin, atan as arctan } from "./functions/pointwise/elementwise.ts";

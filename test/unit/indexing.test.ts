@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { slice, torch } from "layerwise";
 import { loadExecutor } from "../../extension/executors/index.ts";
-import type { IndexSpec } from "../../extension/tensor/functions/indexing/indexing.ts";
+import type { IndexSpec } from "../../extension/tensor/functions/indexing/places.ts";
 import { setExecutor } from "../../extension/tensor/planning/runtime.ts";
 
 interface Case {

@@ -1,5 +1,5 @@
 import { TensorError } from "../../tensor/core/errors.ts";
-import { randomSplit as splitAtRandom } from "../../tensor/random/sampling.ts";
+import { randomSplit as splitAtRandom } from "../../tensor/random/dataSamplers.ts";
 import { defaultStream, type RandomStream } from "../../tensor/random/stream.ts";
 import { valuesOf } from "../../tensor/planning/runtime.ts";
 import { numel } from "../../tensor/core/shape.ts";

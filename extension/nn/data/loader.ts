@@ -1,5 +1,5 @@
 import { TensorError } from "../../tensor/core/errors.ts";
-import * as sampling from "../../tensor/random/sampling.ts";
+import * as sampling from "../../tensor/random/dataSamplers.ts";
 import { defaultStream, type RandomStream } from "../../tensor/random/stream.ts";
 import { bind } from "../arguments.ts";
 import { defaultCollate, type Collated } from "./collate.ts";

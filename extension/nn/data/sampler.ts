@@ -1,5 +1,5 @@
 import { TensorError } from "../../tensor/core/errors.ts";
-import * as sampling from "../../tensor/random/sampling.ts";
+import * as sampling from "../../tensor/random/dataSamplers.ts";
 import { defaultStream, type RandomStream } from "../../tensor/random/stream.ts";
 
 /** Gives sample numbers for each epoch. */

@@ -1,5 +1,5 @@
 import { TensorError } from "../../tensor/core/errors.ts";
-import { splitLengths } from "../../tensor/random/sampling.ts";
+import { splitLengths } from "../../tensor/random/dataSamplers.ts";
 import { valuesOf } from "../../tensor/planning/runtime.ts";
 import { formatShape } from "../../tensor/core/shape.ts";
 import { fromHost, Tensor } from "../../tensor/core/tensor.ts";

@@ -1,5 +1,5 @@
 import { TensorError } from "../../tensor/core/errors.ts";
-import { splitLengths } from "../../tensor/random/sampling.ts";
+import { splitLengths } from "../../tensor/random/dataSamplers.ts";
 import type { RandomStream } from "../../tensor/random/stream.ts";
 import { fromHost, type Tensor } from "../../tensor/core/tensor.ts";
 import { dataFiles, type CsvRow } from "./access.ts";

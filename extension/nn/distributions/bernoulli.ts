@@ -3,7 +3,7 @@ import { bernoulli } from "../../tensor/functions/creation/random.ts";
 import { drawn } from "../../tensor/functions/creation/sampling.ts";
 import { arange } from "../../tensor/functions/creation/creation.ts";
 import { where } from "../../tensor/functions/pointwise/elementwise.ts";
-import * as draws from "../../tensor/random/draws.ts";
+import * as random from "../../tensor/random/operations.ts";
 import { noGrad } from "../../tensor/recording/scope.ts";
 import type { Tensor } from "../../tensor/core/tensor.ts";
 import { bind } from "../arguments.ts";
@@ -127,7 +127,7 @@ export class Geometric extends OfOneProbability {
   }
 
   override sample(sampleShape: SampleShape = []): Tensor {
-    const u = drawn((size) => draws.uniform(size, TINY, 1), this.extended(sampleShape));
+    const u = drawn((size) => random.uniform(size, TINY, 1), this.extended(sampleShape));
     return noGrad(() => this.guarded(() => u.log().div(this.probs.neg().log1p()).floor()));
   }
 

@@ -95,7 +95,7 @@ export class Categorical extends OfProbabilities {
     return noGrad(() =>
       composed(() => {
         const weights = this.probs.reshape([-1, this.numEvents]);
-        const samples = multinomial(weights, numel(sizes), true);
+        const samples = multinomial(weights, numel(sizes), { replacement: true });
         this.validateParameters({ probs: knownValues(weights) ?? null });
         return samples.t().reshape([...sizes, ...this.batchShape]);
       }),

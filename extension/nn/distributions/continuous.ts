@@ -2,7 +2,7 @@ import { composed } from "../../tensor/functions/pointwise/operands.ts";
 import { fullLike } from "../../tensor/functions/creation/creation.ts";
 import { rand, randn } from "../../tensor/functions/creation/random.ts";
 import { drawn } from "../../tensor/functions/creation/sampling.ts";
-import * as draws from "../../tensor/random/draws.ts";
+import * as random from "../../tensor/random/operations.ts";
 import { where } from "../../tensor/functions/pointwise/elementwise.ts";
 import type { Tensor } from "../../tensor/core/tensor.ts";
 import { bind, REQUIRED } from "../arguments.ts";
@@ -123,7 +123,7 @@ export class Laplace extends LocationScale {
   }
 
   override rsample(sampleShape: SampleShape = []): Tensor {
-    const u = drawn((size) => draws.uniform(size, EPS - 1, 1), this.extended(sampleShape));
+    const u = drawn((size) => random.uniform(size, EPS - 1, 1), this.extended(sampleShape));
     return this.guarded(() => this.loc.sub(this.scale.mul(u.sign()).mul(u.abs().neg().log1p())));
   }
 
@@ -171,7 +171,7 @@ export class Cauchy extends LocationScale {
   }
 
   override rsample(sampleShape: SampleShape = []): Tensor {
-    const noise = drawn(draws.cauchy, this.extended(sampleShape));
+    const noise = drawn(random.cauchy, this.extended(sampleShape));
     return this.guarded(() => this.loc.add(noise.mul(this.scale)));
   }
 

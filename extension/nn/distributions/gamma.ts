@@ -2,7 +2,7 @@ import { asTensor, castTo, composed } from "../../tensor/functions/pointwise/ope
 import { poisson } from "../../tensor/functions/creation/random.ts";
 import { drawn, standardGamma } from "../../tensor/functions/creation/sampling.ts";
 import { xlogy } from "../../tensor/functions/pointwise/special.ts";
-import * as draws from "../../tensor/random/draws.ts";
+import * as random from "../../tensor/random/operations.ts";
 import type { RandomStream } from "../../tensor/random/stream.ts";
 import { noGrad } from "../../tensor/recording/scope.ts";
 import { Tensor } from "../../tensor/core/tensor.ts";
@@ -189,7 +189,7 @@ export class Exponential extends OfRate {
   }
 
   override rsample(sampleShape: SampleShape = []): Tensor {
-    const noise = drawn(draws.exponential, this.extended(sampleShape));
+    const noise = drawn(random.exponential, this.extended(sampleShape));
     return this.guarded(() => noise.div(this.rate));
   }
 

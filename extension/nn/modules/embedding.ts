@@ -1,5 +1,5 @@
 import { TensorError } from "../../tensor/core/errors.ts";
-import { normal } from "../../tensor/random/draws.ts";
+import { normal } from "../../tensor/random/operations.ts";
 import { defaultStream, type ReadyDraw } from "../../tensor/random/stream.ts";
 import { noGrad } from "../../tensor/recording/scope.ts";
 import { sameShape } from "../../tensor/core/shape.ts";

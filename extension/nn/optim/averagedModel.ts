@@ -2,7 +2,8 @@
 import { TensorError } from "../../tensor/core/errors.ts";
 import { add, div, lerp, mul, sub } from "../../tensor/functions/pointwise/arithmetic.ts";
 import { item } from "../../tensor/functions/creation/conversion.ts";
-import { add_, copy_ } from "../../tensor/functions/pointwise/inplace.ts";
+import { copy_ } from "../../tensor/functions/creation/filling.ts";
+import { add_ } from "../../tensor/functions/pointwise/inplace.ts";
 import { constant } from "../../tensor/functions/pointwise/operands.ts";
 import { hidden, noGrad } from "../../tensor/recording/scope.ts";
 import type { Tensor } from "../../tensor/core/tensor.ts";

@@ -69,7 +69,7 @@ export class Rprop extends Optimizer<Options> {
     const agreement = mul(g, previous);
     const turned = lt(agreement, 0);
     const factor = where(turned, etas[0], where(gt(agreement, 0), etas[1], 1));
-    size.write(clamp(mul(size, factor), { min: stepSizes[0], max: stepSizes[1] }));
+    size.write(clamp(mul(size, factor), stepSizes[0], stepSizes[1]));
     const followed = where(turned, 0, g);
     p.write(sub(p, mul(sign(followed), size)));
     previous.write(followed);

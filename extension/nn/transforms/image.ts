@@ -1,5 +1,5 @@
 import { TensorError } from "../../tensor/core/errors.ts";
-import { uniform_ } from "../../tensor/functions/pointwise/inplace.ts";
+import { uniform_ } from "../../tensor/functions/creation/filling.ts";
 import { randint } from "../../tensor/functions/creation/random.ts";
 import type { HostArray } from "../../tensor/core/dtype.ts";
 import { valuesOf } from "../../tensor/planning/runtime.ts";

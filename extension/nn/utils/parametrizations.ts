@@ -1,7 +1,8 @@
 // PyTorch's torch.nn.utils.parametrizations: weight and spectral normalisation, and orthogonal weights.
 import { TensorError } from "../../tensor/core/errors.ts";
 import { add, div, mul, sub } from "../../tensor/functions/pointwise/arithmetic.ts";
-import { eye, tril, zeros } from "../../tensor/functions/creation/creation.ts";
+import { eye, zeros } from "../../tensor/functions/creation/creation.ts";
+import { tril } from "../../tensor/functions/shape/triangular.ts";
 import { clone, detach } from "../../tensor/functions/creation/conversion.ts";
 import { qr, solve } from "../../tensor/functions/linalg/decompositions.ts";
 import { sign } from "../../tensor/functions/pointwise/elementwise.ts";

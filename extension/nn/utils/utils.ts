@@ -88,7 +88,7 @@ export function getTotalNorm(
 export function clipGradsWithNorm_(parameters: Parameters, maxNorm: number, totalNorm: Tensor): void {
   noGrad(() =>
     hidden(() => {
-      const factor = clamp(div(maxNorm, add(totalNorm, 1e-6)), { max: 1 });
+      const factor = clamp(div(maxNorm, add(totalNorm, 1e-6)), null, 1);
       for (const g of gradients(parameters)) g.write(mul(g, factor));
     }),
   );
@@ -122,7 +122,7 @@ export function clipGradValue_(parameters: Parameters, ...rest: unknown[]): void
   const { clipValue } = bind<{ clipValue: number }>("clip_grad_value_", rest, { clipValue: REQUIRED });
   noGrad(() =>
     hidden(() => {
-      for (const g of gradients(parameters)) g.write(clamp(g, { min: -clipValue, max: clipValue }));
+      for (const g of gradients(parameters)) g.write(clamp(g, -clipValue, clipValue));
     }),
   );
 }

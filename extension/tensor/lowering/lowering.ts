@@ -67,7 +67,7 @@ export type TfStep = (
 export interface TfBuilder {
   /** What is written is read by others than TensorFlow: kernels that only it has are spelled out. */
   readonly portable?: boolean;
-  /** Grappler rewrites what is written: see {@link addNode} in ops/elements.ts. */
+  /** Grappler rewrites what is written: see `addNode` in ops/elementwise/declare.ts. */
   readonly optimized?: boolean;
   /** The values of a tensor, where each node is run at once. */
   readonly read?: (ref: TfRef) => HostArray;

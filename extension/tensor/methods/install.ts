@@ -9,47 +9,41 @@ export type Method<F, N = unknown> = F extends (input: Tensor, ...rest: infer R)
     : ((...rest: R) => T) & ((...args: MethodForms<N, R>) => T)
   : never;
 
-/** Makes functions methods of every tensor. */
-export function install<M extends object>(functions: M, names: readonly (keyof M & string)[]): void {
-  for (const name of names) installAs(name, functions[name]);
-}
+/** Functions of a module as methods. Mapped over the module's own keys, so that every method keeps its docstring. */
+export type Methods<M, N extends keyof M> = { -readonly [K in N]: Method<M[K], K> };
 
-/** Makes a function a method under a name of its own. */
+/** Makes a function a method of every tensor. */
 export function installAs(name: string | symbol, f: unknown): void {
   const implementation = f as (input: unknown, ...rest: readonly unknown[]) => unknown;
   const call = typeof name === "string" ? callableMethod(name, implementation) : implementation;
-  Object.defineProperty(Tensor.prototype, name, {
+  define(name, {
     value(this: Tensor, ...rest: unknown[]): unknown {
       return call(this, ...rest);
     },
     writable: true,
-    configurable: true,
   });
 }
 
-/** Makes a function a property of every tensor. */
-export function installGetter(name: string, get: (input: Tensor) => unknown): void {
-  Object.defineProperty(Tensor.prototype, name, {
-    get(this: Tensor): unknown {
-      return get(this);
-    },
-    configurable: true,
-  });
-}
-
-/** Makes a pair of functions a property that can be assigned. */
-export function installAccessor(
+/** Makes a function a property of every tensor, or a pair of functions one that can be assigned. */
+export function installProperty(
   name: string,
   get: (input: Tensor) => unknown,
-  set: (input: Tensor, value: Tensor) => void,
+  set?: (input: Tensor, value: Tensor) => void,
 ): void {
-  Object.defineProperty(Tensor.prototype, name, {
+  define(name, {
     get(this: Tensor): unknown {
       return get(this);
     },
-    set(this: Tensor, value: Tensor): void {
-      set(this, value);
-    },
-    configurable: true,
+    ...(set === undefined
+      ? {}
+      : {
+          set(this: Tensor, value: Tensor): void {
+            set(this, value);
+          },
+        }),
   });
+}
+
+function define(name: string | symbol, property: PropertyDescriptor): void {
+  Object.defineProperty(Tensor.prototype, name, { ...property, configurable: true });
 }

@@ -1,9 +1,9 @@
 import type * as tfjs from "@tensorflow/tfjs-core";
 import { attr, type TfRef } from "../lowering/lowering.ts";
+import { T } from "../lowering/nodes.ts";
 import { TRAINING_ONLY } from "../lowering/onnx.ts";
 import { defineOp, type Op } from "../recording/op.ts";
 
-const T = attr.type("float32");
 const PLAIN = { none: "an optimizer's update is not differentiable" };
 
 /** p − rate · g, for inputs p, g and the 0-d rate. */

@@ -6,7 +6,7 @@ import { numel } from "../core/shape.ts";
 import { Tensor } from "../core/tensor.ts";
 import { Generator } from "./generator.ts";
 
-/** A draw of ./draws.ts whose inputs are known: fills an array, or only moves the generator on as far. */
+/** A draw whose inputs are known: fills an array, or only moves the generator on as far. */
 export interface ReadyDraw {
   fill(generator: Generator, out: HostArray): void;
   skip(generator: Generator): void;

@@ -10,6 +10,12 @@ type Callee = (...args: readonly unknown[]) => unknown;
 const signatureOf = (name: string, table: object): string | undefined =>
   Object.hasOwn(table, name) ? (table as Record<string, string>)[name] : undefined;
 
+/** How a method is called: in-place forms that no table lists, as the method without the underscore. */
+function signatureOfMethod(name: string): string | undefined {
+  const own = signatureOf(name, METHODS) ?? signatureOf(name, SIGNATURES);
+  return own === undefined && name.endsWith("_") ? signatureOfMethod(name.slice(0, -1)) : own;
+}
+
 /** How many arguments by position may pass as they are: what every overload's implementation takes. */
 function direct(overloads: readonly Overload[]): [least: number, most: number] {
   if (overloads.some((o) => o.parameters.some((p) => p.type !== undefined))) return [1, 0];
@@ -47,7 +53,7 @@ function completed(name: string, f: Callee, overloads: readonly Overload[]): Cal
 
 /** A method of tensors that takes its arguments as PyTorch's does. */
 export function callableMethod(name: string, f: Callee): Callee {
-  const signature = signatureOf(name, METHODS) ?? signatureOf(name, SIGNATURES);
+  const signature = signatureOfMethod(name);
   if (signature === undefined) return f;
   const overloads = overloadsOf(signature, true);
   const [least, most] = direct(overloads);

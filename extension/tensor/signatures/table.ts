@@ -5,7 +5,8 @@
 // and `!sorter?` isn't supported. Our implementation takes what stands before `|` by position and all the
 // rest in one object. ` / ` separates overloads; `unbiased:boolean` chooses one by the type of its argument.
 
-type Names<S extends string, Found = never> = S extends `${infer A} ${infer B}`
+/** The words of a list. */
+export type Names<S extends string, Found = never> = S extends `${infer A} ${infer B}`
   ? Names<B, Found | A>
   : Found | S;
 
@@ -27,27 +28,23 @@ const ELEMENTWISE = {
     "input",
     "abs absolute acos acosh arccos arccosh arcsin arcsinh arctan arctanh asin asinh atan atanh bitwiseNot ceil cos cosh deg2rad digamma erf erfc erfinv exp exp2 expm1 fix floor frac isfinite isinf isnan isneginf isposinf lgamma log log10 log1p log2 logicalNot neg negative positive rad2deg reciprocal relu rsqrt sgn sigmoid sign signbit sin sinc sinh sqrt square tan tanh trunc",
   ),
-  ...each(
-    "input",
-    "abs_ ceil_ cos_ exp_ floor_ log_ neg_ reciprocal_ relu_ rsqrt_ sigmoid_ sign_ sin_ sqrt_ square_ tanh_ trunc_ zero_",
-  ),
-  ...each("input | * decimals?", "round round_"),
+  round: "input | * decimals?",
   ...each(
     "input other",
     "arctan2 atan2 bitwiseAnd bitwiseLeftShift bitwiseOr bitwiseRightShift bitwiseXor copysign eq floorDivide fmax fmin fmod ge greater greaterEqual gt hypot ldexp le less lessEqual logaddexp logaddexp2 logicalAnd logicalOr logicalXor lt maximum minimum mul multiply ne notEqual remainder xlogy",
   ),
-  ...each("input other", "floorDivide_ fmod_ mul_ remainder_ typeAs"),
-  ...each("input other | * alpha?", "add add_ sub sub_"),
+  ...each("input other | * alpha?", "add sub"),
   ...each("input other | alpha?", "rsub subtract"),
-  ...each("input other | * roundingMode?", "div div_ divide trueDivide"),
-  ...each("input exponent", "floatPower pow pow_"),
-  ...each("input tensor1 tensor2 | * value?", "addcdiv addcdiv_ addcmul addcmul_"),
-  ...each("input end weight", "lerp lerp_"),
-  ...each("input min? max?", "clamp clamp_ clip"),
-  ...each("input min", "clampMin clampMin_"),
-  ...each("input max", "clampMax clampMax_"),
-  ...each("input mask value", "maskedFill maskedFill_"),
+  ...each("input other | * roundingMode?", "div divide trueDivide"),
+  ...each("input exponent", "floatPower pow"),
+  ...each("input tensor1 tensor2 | * value?", "addcdiv addcmul"),
+  lerp: "input end weight",
+  ...each("input min? max?", "clamp clip"),
+  clampMin: "input min",
+  clampMax: "input max",
+  maskedFill: "input mask value",
   ...each("input other | rtol? atol? equalNan?", "allclose isclose"),
+  typeAs: "input other",
   equal: "input other",
   heaviside: "input values",
   isin: "elements testElements | * assumeUnique? invert?",
@@ -114,7 +111,7 @@ const SHAPES = {
   swapaxes: "input axis0 axis1",
   tensorSplit: "input sections dim? / input indices dim? / input tensorIndicesOrSections dim?",
   trace: "input",
-  ...each("input diagonal?", "tril tril_ triu triu_"),
+  ...each("input diagonal?", "tril triu"),
   unbind: "input dim?",
   unflatten: "input dim sizes",
   unfold: "input dimension size step",
@@ -129,20 +126,20 @@ const GATHERING = {
   bucketize: "input boundaries | * -outInt32? right?",
   diagonalScatter: "input src offset? dim1? dim2?",
   gather: "input dim index | * -sparseGrad?",
-  ...each("input dim index source | * alpha?", "indexAdd indexAdd_"),
-  ...each("input dim index source", "indexCopy indexCopy_"),
-  ...each("input dim index value", "indexFill indexFill_"),
-  ...each("input indices values accumulate?", "indexPut indexPut_"),
+  indexAdd: "input dim index source | * alpha?",
+  indexCopy: "input dim index source",
+  indexFill: "input dim index value",
+  indexPut: "input indices values accumulate?",
   indexSelect: "input dim index",
   isContiguous: "input | * -memoryFormat?",
   kthvalue: "input k dim? keepdim?",
-  ...each("input mask source", "maskedScatter maskedScatter_"),
+  maskedScatter: "input mask source",
   maskedSelect: "input mask",
   msort: "input",
   nonzero: "input | * asTuple?",
-  ...each("input dim index src | * reduce? / input dim index value | * reduce?", "scatter scatter_"),
-  ...each("input dim index src", "scatterAdd scatterAdd_"),
-  ...each("input dim index src reduce | * includeSelf?", "scatterReduce scatterReduce_"),
+  scatter: "input dim index src | * reduce? / input dim index value | * reduce?",
+  scatterAdd: "input dim index src",
+  scatterReduce: "input dim index src reduce | * includeSelf?",
   searchsorted: "sortedSequence input | * -outInt32? right? side? !sorter?",
   selectScatter: "input src dim index",
   take: "input index",
@@ -155,7 +152,7 @@ const GATHERING = {
 const REDUCTION = {
   ...each(REDUCED, "mean nanmean nansum prod sum"),
   ...each("input dim? | keepdim?", "all amax amin any argmax argmin"),
-  ...each("input | * dim? keepdim?", "aminmax"),
+  aminmax: "input | * dim? keepdim?",
   ...each("input / input other / input dim keepdim?", "max min"),
   ...each("input dim? keepdim?", "median mode"),
   ...each(
@@ -207,8 +204,7 @@ const PRODUCTS = {
 const VALUES = {
   backward: "input gradient? | retainGraph? createGraph? inputs?",
   ...each("input", "bool detach float item long retainGrad tolist"),
-  bernoulli_: "input p? | * generator?",
-  ...each("input", "detach_ getDevice"),
+  ...each("input", "getDevice zero_"),
   ...each("input | * -memoryFormat?", "bfloat16 byte char clone double half int short"),
   fillDiagonal_: "input fillValue | wrap?",
   copy_: "input src | -nonBlocking? / input other | -nonBlocking?",
@@ -225,7 +221,10 @@ const VALUES = {
   newZeros: `input ...size | ${NEW}`,
 } as const;
 
-/** By the name of a function of `torch`, or of a method, whose tensor is then the first parameter. */
+/**
+ * By the name of a function of `torch`, or of a method, whose tensor is then the first parameter. In-place methods that
+ * are not listed are called as those without the underscore.
+ */
 export const SIGNATURES = {
   ...ELEMENTWISE,
   ...CREATION,

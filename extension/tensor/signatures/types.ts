@@ -199,7 +199,9 @@ type SignatureOf<N> = N extends keyof typeof METHODS
   ? (typeof METHODS)[N]
   : N extends keyof typeof SIGNATURES
     ? (typeof SIGNATURES)[N]
-    : never;
+    : N extends `${infer Computing}_`
+      ? SignatureOf<Computing>
+      : never;
 
 type OfMethod<S extends string> = S extends `${string} / ${string}`
   ? never

@@ -12,6 +12,7 @@ import { valuesOf } from "../planning/runtime.ts";
 import { formatDims, numel, range, strides, type Shape } from "../core/shape.ts";
 import { fromHost, Tensor } from "../core/tensor.ts";
 import { SparseTensor } from "./sparseTensor.ts";
+import { call } from "../ops/expressions.ts";
 
 /** A row of the coordinates: of every element that of one dimension. */
 function row(places: Tensor, d: number): Tensor {
@@ -67,8 +68,8 @@ export function toDense(input: Tensor): Tensor {
   const lead = shape.slice(0, dims);
   return composed(() => {
     const flat = strides(lead)
-      .map((step, d) => apply(mul, [row(places, d), new Tensor(fillValue(step, [], "int64"))], {}))
-      .reduce((a, b) => apply(add, [a, b], {}));
+      .map((step, d) => call(mul, row(places, d), new Tensor(fillValue(step, [], "int64"))))
+      .reduce((a, b) => call(add, a, b));
     const rows = apply(indexAdd, [stored, flat], { dim: 0, length: numel(lead) });
     return named(apply(reshape, [rows], { shape }), "ToDenseBackward0");
   });
@@ -127,7 +128,7 @@ function product(a: SparseTensor, x: Tensor): Tensor {
   return composed(() => {
     const met = apply(indexSelect, [x, row(a.places, 1)], { dim: 0 });
     const factor = x.ndim === 1 ? a.stored : apply(reshape, [a.stored], { shape: [a.nnz, 1] });
-    const terms = apply(mul, [met, factor], {});
+    const terms = call(mul, met, factor);
     const y = apply(indexAdd, [terms, row(a.places, 0)], { dim: 0, length: m });
     return named(y, x.ndim === 1 ? "MvBackward0" : "SparseAddmmBackward0");
   });

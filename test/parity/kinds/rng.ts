@@ -13,14 +13,14 @@ import {
   randperm,
   truncNormal,
   uniform,
-} from "../../../extension/tensor/random/draws.ts";
+} from "../../../extension/tensor/random/operations.ts";
 import { Generator } from "../../../extension/tensor/random/generator.ts";
 import {
   loaderBatches,
   randomSplit,
   type RandomSource,
   weightedRandomSampler,
-} from "../../../extension/tensor/random/sampling.ts";
+} from "../../../extension/tensor/random/dataSamplers.ts";
 
 /** A tensor of the golden files, as far as kind `rng` uses them. */
 export interface GoldenTensor {

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { normal, uniform } from "../../../extension/tensor/random/draws.ts";
+import { normal, uniform } from "../../../extension/tensor/random/operations.ts";
 import { DEFAULT_SEED, Generator, STATE_BYTES } from "../../../extension/tensor/random/generator.ts";
 import { Mt19937 } from "../../../extension/tensor/random/mt19937.ts";
 

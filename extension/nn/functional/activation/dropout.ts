@@ -8,7 +8,7 @@ import {
   bernoulli,
   dropout as factors,
   featureNoiseShape,
-} from "../../../tensor/random/draws.ts";
+} from "../../../tensor/random/operations.ts";
 import { defaultStream, type ReadyDraw } from "../../../tensor/random/stream.ts";
 import { memoryOrder, numel, range, type Shape } from "../../../tensor/core/shape.ts";
 import type { Tensor } from "../../../tensor/core/tensor.ts";

@@ -56,8 +56,7 @@ export function ctcLoss(
   return composed(() => {
     const padded = targets.ndim === 2 ? targets : rowsOf(targets, lengths);
     const [losses] = applyAll(op, [logs, padded, times, lengths], { blank, zeroInfinity }) as [Tensor];
-    if (reduction === "mean")
-      return named(reduce(div(losses, clamp(lengths, { min: 1 })), "mean"), "MeanBackward0");
+    if (reduction === "mean") return named(reduce(div(losses, clamp(lengths, 1)), "mean"), "MeanBackward0");
     const kept = single && reduction === "none" ? reshape(losses, []) : losses;
     return reduce(kept, reduction);
   });

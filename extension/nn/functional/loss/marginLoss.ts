@@ -49,7 +49,7 @@ function marginOf(
   return { margin: bound.margin, reduction };
 }
 
-const atLeast0 = (x: Tensor): Tensor => clamp(x, { min: 0 });
+const atLeast0 = (x: Tensor): Tensor => clamp(x, 0);
 
 /** Where the target is 1 the input; where it is −1 max(0, margin − input), with margin 1. */
 export function hingeEmbeddingLoss(input: Tensor, target: Tensor, ...rest: MarginArguments): Tensor {

@@ -40,7 +40,7 @@ function triplet(
     const near = distance(anchor, positive);
     const far = distance(anchor, negative);
     const farthest = swap ? minimum(far, distance(positive, negative)) : far;
-    return reduce(clamp(sub(add(near, margin), farthest), { min: 0 }), reduction);
+    return reduce(clamp(sub(add(near, margin), farthest), 0), reduction);
   });
 }
 

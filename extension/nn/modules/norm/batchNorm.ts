@@ -1,5 +1,6 @@
 import { TensorError } from "../../../tensor/core/errors.ts";
-import { add_, fill_, zero_ } from "../../../tensor/functions/pointwise/inplace.ts";
+import { fill_, zero_ } from "../../../tensor/functions/creation/filling.ts";
+import { add_ } from "../../../tensor/functions/pointwise/inplace.ts";
 import { castTo, constant } from "../../../tensor/functions/pointwise/operands.ts";
 import { squeeze, unsqueeze } from "../../../tensor/functions/shape/shape.ts";
 import { apply } from "../../../tensor/recording/apply.ts";

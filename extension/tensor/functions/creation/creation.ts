@@ -1,12 +1,10 @@
 // New tensors: from data, constant, in sequence.
-import { apply } from "../../recording/apply.ts";
 import { toHostArray, type DType, type HostArray } from "../../core/dtype.ts";
 import { TensorError } from "../../core/errors.ts";
 import { fillValue } from "../../recording/graph.ts";
-import { where } from "../../ops/elementwise/elementwise.ts";
 import type { Shape } from "../../core/shape.ts";
 import { fromHost, Tensor } from "../../core/tensor.ts";
-import { castTo, composed, constant, named } from "../pointwise/operands.ts";
+import { castTo, composed } from "../pointwise/operands.ts";
 import {
   checkedSizes,
   checkOptions,
@@ -188,8 +186,7 @@ export function fullLike(input: Tensor, value: number | boolean, options?: Tenso
  * Ones on the diagonal of an [n, m] matrix, else zeros.
  * @throws TensorError "n must be greater or equal to 0, got -1"
  */
-export function eye(n: number, m?: number | TensorOptions, options?: TensorOptions): Tensor {
-  if (typeof m === "object") return eye(n, n, m);
+export function eye(n: number, m?: number | null, options?: TensorOptions): Tensor {
   const columns = m ?? n;
   for (const [name, size] of [["n", n] as const, ["m", columns] as const]) {
     if (!(size >= 0)) throw new TensorError("value", `${name} must be greater or equal to 0, got ${size}`);
@@ -251,29 +248,4 @@ export function logspace(
   );
   const dtype = options.dtype ?? "float32";
   return finished(fromHost(host(powers, dtype), [steps], dtype), options);
-}
-
-/** The lower triangle (up to `diagonal` places above the main one), zeros elsewhere. */
-export function tril(input: Tensor, diagonal: number | { diagonal?: number } = 0): Tensor {
-  if (typeof diagonal === "object") return tril(input, diagonal.diagonal ?? 0);
-  return triangle("tril", input, (row, column) => column - row <= diagonal);
-}
-
-/** The upper triangle (from `diagonal` places above the main one), zeros elsewhere. */
-export function triu(input: Tensor, diagonal: number | { diagonal?: number } = 0): Tensor {
-  if (typeof diagonal === "object") return triu(input, diagonal.diagonal ?? 0);
-  return triangle("triu", input, (row, column) => column - row >= diagonal);
-}
-
-function triangle(name: string, input: Tensor, keep: (row: number, column: number) => boolean): Tensor {
-  const { shape } = input;
-  if (shape.length < 2) {
-    throw new TensorError("shape", `${name}: input tensor must have at least 2 dimensions`);
-  }
-  const [rows, columns] = shape.slice(-2) as [number, number];
-  const mask = new Uint8Array(rows * columns);
-  for (let i = 0; i < mask.length; i++) mask[i] = Number(keep(Math.floor(i / columns), i % columns));
-  const kept = fromHost(mask, [rows, columns], "bool");
-  const gradient = name === "tril" ? "TrilBackward0" : "TriuBackward0";
-  return named(apply(where, [kept, input, constant(0, input.dtype)], {}), gradient);
 }

@@ -1,6 +1,6 @@
 // Random tensors, equal to PyTorch's for equal seeds. They take their numbers in program order, when they are needed.
 import { TensorError } from "../../core/errors.ts";
-import * as draws from "../../random/draws.ts";
+import * as random from "../../random/operations.ts";
 import { defaultStream, RandomStream, type ReadyDraw } from "../../random/stream.ts";
 import { broadcastShapes, numel, type Shape } from "../../core/shape.ts";
 import { Tensor } from "../../core/tensor.ts";
@@ -62,13 +62,13 @@ function floats(
 /** Uniform numbers of [0, 1). */
 export function rand(...args: SizesAndOptions<RandomOptions>): Tensor {
   const { shape, options } = sizesAndOptions(args, "rand");
-  return floats("check_uniform_bounds", draws.uniform, shape, options);
+  return floats("check_uniform_bounds", random.uniform, shape, options);
 }
 
 /** Standard normal numbers. */
 export function randn(...args: SizesAndOptions<RandomOptions>): Tensor {
   const { shape, options } = sizesAndOptions(args, "randn");
-  return floats("normal_kernel_cpu", draws.normal, shape, options);
+  return floats("normal_kernel_cpu", random.normal, shape, options);
 }
 
 /** Uniform numbers of [0, 1) in the shape of another tensor. */
@@ -95,7 +95,7 @@ export function randint(...args: (number | readonly number[] | RandomOptions | u
   const [low, high] = numbers.length === 1 ? [0, numbers[0]!] : [numbers[0]!, numbers[1]!];
   const dtype = options?.dtype ?? "int64";
   const wide = dtype === "int64" && (low < -(2 ** 31) || high > 2 ** 31);
-  const draw = draws.randint(numel(shape), low, high);
+  const draw = random.randint(numel(shape), low, high);
   const x = (options?.generator ?? defaultStream).tensor(draw, shape, dtype, wide);
   return options?.requiresGrad === true ? x.requiresGrad_() : x;
 }
@@ -109,7 +109,7 @@ export function randintLike(input: Tensor, low: number, high: number, options?: 
 export function randperm(n: number, options?: RandomOptions): Tensor {
   checkOptions(options);
   const dtype = options?.dtype ?? "int64";
-  return (options?.generator ?? defaultStream).tensor(draws.randperm(n), [n], dtype);
+  return (options?.generator ?? defaultStream).tensor(random.randperm(n), [n], dtype);
 }
 
 /**
@@ -127,7 +127,7 @@ export function normal(
   const named = options ?? (shape === undefined ? (size as RandomOptions | undefined) : undefined);
   if (typeof mean === "number" && typeof std === "number") {
     const sizes = checkedSizes(shape ?? [], "normal");
-    return floats("normal_kernel_cpu", (n) => draws.normal(n, mean, std), sizes, named);
+    return floats("normal_kernel_cpu", (n) => random.normal(n, mean, std), sizes, named);
   }
   if (typeof std === "number") {
     if (!(std >= 0)) throw new TensorError("value", `normal expects std >= 0.0, but found std ${std}`);
@@ -145,18 +145,13 @@ const shapeOf = (x: number | Tensor): Shape => (x instanceof Tensor ? x.shape : 
  * 1 with the probability given at each place, or with `p` everywhere, else 0. Reads the probabilities at once.
  * @throws TensorError "bernoulli expects all probabilities to be in [0, 1], but got p=2"
  */
-export function bernoulli(
-  input: Tensor,
-  p?: number | { generator?: RandomStream },
-  options: { generator?: RandomStream } = {},
-): Tensor {
-  if (typeof p === "object") return bernoulli(input, undefined, p);
+export function bernoulli(input: Tensor, p?: number, options: { generator?: RandomStream } = {}): Tensor {
   if (p !== undefined) {
-    const drawn = draws.bernoulli(input.numel(), p);
+    const drawn = random.bernoulli(input.numel(), p);
     return (options.generator ?? defaultStream).tensor(drawn, input.shape, input.dtype);
   }
   if (input.dtype !== "float32") notImplemented("bernoulli_tensor_cpu_p_", input.dtype);
-  const draw = draws.bernoulliTensor(input.numel());
+  const draw = random.bernoulliTensor(input.numel());
   return (options.generator ?? defaultStream).tensor(reading(draw, input), input.shape, "float32");
 }
 
@@ -167,10 +162,8 @@ export function bernoulli(
 export function multinomial(
   input: Tensor,
   samples: number,
-  replacement: boolean | { replacement?: boolean; generator?: RandomStream } = false,
-  options: { generator?: RandomStream } = {},
+  options: { replacement?: boolean; generator?: RandomStream } = {},
 ): Tensor {
-  const named = typeof replacement === "object" ? replacement : { ...options, replacement };
   if (input.ndim !== 1 && input.ndim !== 2) {
     throw new TensorError("shape", "prob_dist must be 1 or 2 dim");
   }
@@ -182,9 +175,9 @@ export function multinomial(
   }
   const rows = input.ndim === 1 ? 1 : input.shape[0]!;
   const categories = input.shape[input.ndim - 1]!;
-  const draw = draws.multinomial(rows, categories, samples, named.replacement ?? false);
+  const draw = random.multinomial(rows, categories, samples, options.replacement ?? false);
   const shape = input.ndim === 1 ? [samples] : [rows, samples];
-  return (named.generator ?? defaultStream).tensor(reading(draw, input), shape, "int64");
+  return (options.generator ?? defaultStream).tensor(reading(draw, input), shape, "int64");
 }
 
 /**
@@ -192,5 +185,5 @@ export function multinomial(
  * @throws TensorError "invalid Poisson rate, expected rate to be non-negative"
  */
 export function poisson(input: Tensor, options: { generator?: RandomStream } = {}): Tensor {
-  return drawnBy("poisson_cpu", draws.poisson, input, options.generator);
+  return drawnBy("poisson_cpu", random.poisson, input, options.generator);
 }

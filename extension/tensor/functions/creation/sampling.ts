@@ -1,6 +1,6 @@
 // Draws that depend on the values of a tensor, and the gradients that go through some of them.
 import type { HostArray } from "../../core/dtype.ts";
-import * as draws from "../../random/draws.ts";
+import * as random from "../../random/operations.ts";
 import { defaultStream, type RandomStream, type ReadyDraw } from "../../random/stream.ts";
 import { hasExecutor, valuesOf } from "../../planning/runtime.ts";
 import { scope } from "../../recording/scope.ts";
@@ -15,8 +15,8 @@ import { sum } from "../reduction/reduction.ts";
  * A draw that depends on a tensor's values. They are computed now, since a draw may run in the middle of a barrier;
  * the preview, which computes nothing, never runs it.
  */
-export function reading<Out extends draws.NumberArray>(
-  draw: draws.Draw<Out, Float32Array>,
+export function reading<Out extends random.NumberArray>(
+  draw: random.Draw<Out, Float32Array>,
   input: Tensor,
 ): ReadyDraw {
   const { value } = input;
@@ -31,7 +31,7 @@ export function reading<Out extends draws.NumberArray>(
 /** Values of a distribution whose parameter, one for each value, is `input`. */
 export function drawnBy(
   kernel: string,
-  draw: (size: number) => draws.Draw<Float32Array, Float32Array>,
+  draw: (size: number) => random.Draw<Float32Array, Float32Array>,
   input: Tensor,
   generator: RandomStream = defaultStream,
 ): Tensor {
@@ -40,7 +40,7 @@ export function drawnBy(
 }
 
 /** Values of a distribution without parameters, in PyTorch `torch.empty(shape).exponential_()` and the like. */
-export function drawn(draw: (size: number) => draws.Draw, shape: Shape): Tensor {
+export function drawn(draw: (size: number) => random.Draw, shape: Shape): Tensor {
   return defaultStream.tensor(draw(numel(shape)), shape, "float32");
 }
 
@@ -49,10 +49,10 @@ export function drawn(draw: (size: number) => draws.Draw, shape: Shape): Tensor 
  * parameters at once. The gradient is that of implicit reparameterization.
  */
 export function standardGamma(concentration: Tensor, generator: RandomStream = defaultStream): Tensor {
-  const sample = drawnBy("gamma_cpu", draws.standardGamma, concentration, generator);
+  const sample = drawnBy("gamma_cpu", random.standardGamma, concentration, generator);
   if (!scope.gradients || !concentration.requiresGrad) return sample;
   return composed(() => {
-    const rate = derivative(generator, [concentration, sample], draws.standardGammaGrad);
+    const rate = derivative(generator, [concentration, sample], random.standardGammaGrad);
     return named(add(sample, mul(rate, change(concentration))), "StandardGammaBackward0");
   });
 }
@@ -63,7 +63,7 @@ export function standardGamma(concentration: Tensor, generator: RandomStream = d
  */
 export function sampleDirichlet(concentration: Tensor): Tensor {
   const categories = concentration.shape[concentration.ndim - 1]!;
-  const draw = (size: number): draws.Draw<Float32Array, Float32Array> => draws.dirichlet(size, categories);
+  const draw = (size: number): random.Draw<Float32Array, Float32Array> => random.dirichlet(size, categories);
   const sample = drawnBy("dirichlet", draw, concentration);
   if (!scope.gradients || !concentration.requiresGrad) return sample;
   return composed(() => {
@@ -71,7 +71,7 @@ export function sampleDirichlet(concentration: Tensor): Tensor {
       let total = 0;
       const row = i - (i % categories);
       for (let k = row; k < row + categories; k++) total = Math.fround(total + alphas[k]!);
-      return draws.dirichletGrad(x, alpha, total);
+      return random.dirichletGrad(x, alpha, total);
     });
     const moved = mul(rate, change(concentration));
     const result = sub(add(sample, moved), mul(sample, sum(moved, -1, true)));

@@ -3,7 +3,7 @@ import { apply, applyAll } from "../../recording/apply.ts";
 import { TensorError } from "../../core/errors.ts";
 import * as elementwise from "../../ops/elementwise/elementwise.ts";
 import * as ops from "../../ops/movement/indexing.ts";
-import { slice, sliceUpdate } from "../../ops/movement/slicing.ts";
+import { slice, sliceAlong, sliceUpdate } from "../../ops/movement/slicing.ts";
 import { topk as largest } from "../../ops/reduction/scan.ts";
 import { hidden, scope } from "../../recording/scope.ts";
 import {
@@ -17,11 +17,13 @@ import {
 } from "../../core/shape.ts";
 import { fromHost, Tensor } from "../../core/tensor.ts";
 import { turned } from "../shape/along.ts";
-import { index, nonzeroIndices } from "./indexing.ts";
+import { index } from "./indexing.ts";
+import { nonzeroIndices } from "./places.ts";
 import { castTo, composed, inRange, named, requireType, scalarOf } from "../pointwise/operands.ts";
 import { valuesAndIndices, type ValuesAndIndices } from "../results.ts";
 import { expand } from "../shape/shape.ts";
 import { reshaped } from "../shape/views.ts";
+import { call } from "../../ops/expressions.ts";
 
 /**
  * Rows of a dimension in the order of an index vector.
@@ -50,7 +52,7 @@ export function gather(input: Tensor, dim: number, indices: Tensor): Tensor {
   if (input.ndim === 0) return expand(input, indices.shape);
   return composed(() => {
     const rows = turned(corner(input, reach(input, at, indices)), at);
-    const picked = apply(ops.gatherLast, [rows, turned(indices, at)], {});
+    const picked = call(ops.gatherLast, rows, turned(indices, at));
     return named(turned(picked, at, true), "GatherBackward0");
   });
 }
@@ -83,12 +85,11 @@ function reach(input: Tensor, dim: number, indices: Tensor): number[] {
 }
 
 /** As {@link gather}, with input and index broadcast against each other; of the flattened input without a dimension. */
-export function takeAlongDim(input: Tensor, indices: Tensor, dim?: number | { dim?: number }): Tensor {
-  const along = typeof dim === "object" ? dim.dim : dim;
-  if (along === undefined) {
+export function takeAlongDim(input: Tensor, indices: Tensor, dim?: number): Tensor {
+  if (dim === undefined) {
     return composed(() => gather(reshaped(input, [input.numel()]), 0, reshaped(indices, [indices.numel()])));
   }
-  const at = normalizeDim(along, input.ndim);
+  const at = normalizeDim(dim, input.ndim);
   const without = (shape: Shape): number[] => shape.map((n, d) => (d === at ? 1 : n));
   const lead = broadcastShapes(without(input.shape), without(indices.shape));
   const sized = (n: number): number[] => lead.map((m, d) => (d === at ? n : m));
@@ -189,23 +190,20 @@ export function nonzero(input: Tensor, options: { asTuple?: boolean } = {}): Ten
 export function topk(
   input: Tensor,
   k: number,
-  dim: number | { dim?: number; largest?: boolean; sorted?: boolean } = -1,
+  dim = -1,
   options: { largest?: boolean; sorted?: boolean } = {},
 ): ValuesAndIndices {
-  if (typeof dim === "object") return topk(input, k, dim.dim ?? -1, dim);
   return ranked(input, k, dim, options.largest ?? true, "topk");
 }
 
 /** Elements of a dimension in ascending order, or descending, and their indices; equal ones keep their order. */
 export function sort(
   input: Tensor,
-  dim: number | { dim?: number; descending?: boolean; stable?: boolean } = -1,
-  options: boolean | { descending?: boolean; stable?: boolean } = {},
+  dim = -1,
+  options: { descending?: boolean; stable?: boolean } = {},
 ): ValuesAndIndices {
-  if (typeof dim === "object") return sort(input, dim.dim ?? -1, dim);
-  const descending = typeof options === "boolean" ? options : (options.descending ?? false);
   const at = normalizeDim(dim, input.ndim);
-  return ranked(input, input.shape[at] ?? 1, at, descending, "sort");
+  return ranked(input, input.shape[at] ?? 1, at, options.descending ?? false, "sort");
 }
 
 function ranked(
@@ -222,9 +220,9 @@ function ranked(
   }
   return hidden(() => {
     const numbers = turned(castTo(input, input.dtype === "bool" ? "int64" : input.dtype), at);
-    const turnedOver = descending ? numbers : apply(elementwise.neg, [numbers], {});
+    const turnedOver = descending ? numbers : call(elementwise.neg, numbers);
     const [top, order] = applyAll(largest, [turnedOver], { k }) as [Tensor, Tensor];
-    const values = castTo(descending ? top : apply(elementwise.neg, [top], {}), input.dtype);
+    const values = castTo(descending ? top : call(elementwise.neg, top), input.dtype);
     const gradient = name === "topk" ? "TopkBackward0" : "SortBackward0";
     const result = valuesAndIndices(name, named(turned(values, at, true), gradient), turned(order, at, true));
     for (const t of result) t.value.visible ||= scope.depth === 1;
@@ -235,25 +233,16 @@ function ranked(
 /** Indices that sort a dimension in ascending order, or descending. */
 export function argsort(
   input: Tensor,
-  dim: number | { dim?: number; descending?: boolean } = -1,
-  options: boolean | { descending?: boolean } = {},
+  dim = -1,
+  options: { descending?: boolean; stable?: boolean } = {},
 ): Tensor {
   return sort(input, dim, options).indices;
 }
 
 /** The median (the lower of two) of all elements, or along a dimension with its index. */
 export function median(input: Tensor): Tensor;
-export function median(
-  input: Tensor,
-  dim: number | { dim: number; keepdim?: boolean },
-  keepdim?: boolean,
-): ValuesAndIndices;
-export function median(
-  input: Tensor,
-  dim?: number | { dim: number; keepdim?: boolean },
-  keepdim = false,
-): Tensor | ValuesAndIndices {
-  if (typeof dim === "object") return median(input, dim.dim, dim.keepdim ?? false);
+export function median(input: Tensor, dim: number, keepdim?: boolean): ValuesAndIndices;
+export function median(input: Tensor, dim?: number, keepdim = false): Tensor | ValuesAndIndices {
   if (dim === undefined) {
     return composed(() => named(median(reshaped(input, [input.numel()]), 0)[0], "MedianBackward0"));
   }
@@ -262,12 +251,7 @@ export function median(
   const middle = Math.floor(((input.shape[at] ?? 1) - 1) / 2);
   const pick = (x: Tensor): Tensor => {
     if (x.ndim === 0) return x;
-    const kept = corner(
-      x,
-      x.shape.map((n, d) => (d === at ? middle + 1 : n)),
-    );
-    const begin = kept.shape.map((_, d) => (d === at ? middle : 0));
-    const part = apply(slice, [kept], { begin, end: kept.shape, step: begin.map(() => 1) });
+    const part = sliceAlong(x, at, middle, middle + 1);
     return reshaped(part, reducedShape(x.shape, [at], keepdim));
   };
   return valuesAndIndices(

@@ -4,43 +4,13 @@ import { TensorError } from "../../core/errors.ts";
 import * as elementwise from "../../ops/elementwise/elementwise.ts";
 import { indexSelect as selectRows, rowsUpdate, indexAdd } from "../../ops/movement/indexing.ts";
 import { permute } from "../../ops/movement/movement.ts";
-import { hasExecutor, valuesOf } from "../../planning/runtime.ts";
 import { broadcastShapes, formatShape, numel, range, strides, type Shape } from "../../core/shape.ts";
 import { fromHost, Tensor } from "../../core/tensor.ts";
-import { tensor, type Nested } from "../creation/creation.ts";
 import { asTensor, castTo, composed, constant, named, type Operand } from "../pointwise/operands.ts";
-import { expand, stack } from "../shape/shape.ts";
-import { Slice } from "../shape/slice.ts";
+import { expand } from "../shape/shape.ts";
 import { overwrite, reshaped, SelectView, SliceView } from "../shape/views.ts";
-
-/** Indices as nested lists: numbers gather, booleans mask. */
-export type IndexList = number | boolean | Tensor | readonly IndexList[];
-
-/**
- * One place of an index: a number, a slice (`"1:3"`, `":"` for all, or {@link slice}), `"..."`, `null` (a new dimension),
- * a list of numbers or int64 tensor (gathers), or booleans (a mask).
- */
-export type IndexSpec = number | boolean | Slice | string | null | Tensor | readonly IndexList[];
-
-/** What an {@link IndexSpec} stands for. */
-type Place = number | boolean | Slice | null | "..." | Tensor;
-
-interface Basic {
-  readonly begin: number[];
-  readonly end: number[];
-  readonly step: number[];
-  /** Of each dimension of the result, the input's dimension, or -1 for a new one. */
-  readonly origin: number[];
-  readonly shape: number[];
-}
-
-interface Parsed {
-  readonly basic: Basic;
-  /** Integers without dimensions that are still to be computed, by the dimension of the basic result where they select. */
-  readonly selects: readonly (readonly [dim: number, at: Tensor])[];
-  /** Index tensors by the dimension that they index of what is selected. */
-  readonly tensors: ReadonlyMap<number, Tensor>;
-}
+import { checkMask, normalized, parse, type IndexSpec, type Parsed } from "./places.ts";
+import { call } from "../../ops/expressions.ts";
 
 /** The part of a tensor at an index, as PyTorch's `x[…]`. A view when only numbers, slices, "..." and null are used, else a copy. */
 export function index(input: Tensor, ...specs: IndexSpec[]): Tensor {
@@ -74,8 +44,8 @@ export function indexPut_(
     // One value under a mask needs no count of the places: it stays lazy.
     checkMask(mask, input.shape, 0);
     const column = reshaped(mask, [...mask.shape, ...input.shape.slice(mask.ndim).map(() => 1)]);
-    const next = accumulate ? composed(() => apply(elementwise.add, [input, value], {})) : value;
-    return input.write(composed(() => apply(elementwise.where, [column, next, input], {})));
+    const next = accumulate ? composed(() => call(elementwise.add, input, value)) : value;
+    return input.write(composed(() => call(elementwise.where, column, next, input)));
   }
   const parsed = parse(input, specs);
   const { tensors } = parsed;
@@ -83,7 +53,7 @@ export function indexPut_(
   const next = composed(() => {
     if (tensors.size === 0) {
       const spread = expand(withoutLeadingOnes(value, part.ndim), part.shape);
-      return accumulate ? apply(elementwise.add, [part, spread], {}) : spread;
+      return accumulate ? call(elementwise.add, part, spread) : spread;
     }
     const gathering = new Gathering(part, tensors);
     return put(gathering, withoutLeadingOnes(value, gathering.shape.length), accumulate);
@@ -127,185 +97,6 @@ function viewOf(input: Tensor, { basic, selects }: Parsed): Tensor {
   );
 }
 
-function parse(input: Tensor, given: readonly IndexSpec[]): Parsed {
-  const specs = given.map(normalized);
-  const used = specs.reduce<number>((n, s) => n + dimensionsOf(s), 0);
-  if (used > input.ndim) {
-    throw new TensorError("index", `too many indices for tensor of dimension ${input.ndim}`);
-  }
-  if (specs.filter((s) => s === "...").length > 1) {
-    throw new TensorError("index", "an index can only have a single ellipsis ('...')");
-  }
-  const at = specs.indexOf("...");
-  const fill = range(input.ndim - used).map(() => new Slice());
-  const full = at < 0 ? [...specs, ...fill] : [...specs.slice(0, at), ...fill, ...specs.slice(at + 1)];
-  return place(input.shape, full as Exclude<Place, "...">[]);
-}
-
-/** How many of the input's dimensions a place indexes. */
-function dimensionsOf(place: Place): number {
-  if (place instanceof Tensor) return place.dtype === "bool" ? place.ndim : 1;
-  return typeof place === "number" || place instanceof Slice ? 1 : 0;
-}
-
-function place(size: Shape, specs: readonly Exclude<Place, "...">[]): Parsed {
-  const basic: Basic = { begin: [], end: [], step: [], origin: [], shape: [] };
-  const selects: [number, Tensor][] = [];
-  const indexed: [number, Tensor][] = [];
-  let dim = 0;
-  const take = (begin: number, end: number, step: number): void => {
-    basic.begin.push(begin);
-    basic.end.push(end);
-    basic.step.push(step);
-    dim++;
-  };
-  const keep = (length: number): void => {
-    basic.origin.push(dim);
-    basic.shape.push(length);
-  };
-  for (const spec of specs) {
-    const flag = condition(spec);
-    if (spec === null || flag !== undefined) {
-      if (flag !== undefined) indexed.push([basic.shape.length, flag]);
-      basic.origin.push(-1);
-      basic.shape.push(1);
-    } else if (typeof spec === "number") {
-      const i = position(spec, size[dim]!, dim);
-      take(i, i + 1, 1);
-    } else if (spec instanceof Tensor) {
-      // The mask's own dimensions, or one for indices.
-      for (const part of spec.dtype === "bool" ? maskIndices(spec, size, dim) : [spec]) {
-        const selecting = part === spec && spec.ndim === 0;
-        (selecting ? selects : indexed).push([basic.shape.length, part]);
-        const n = size[dim]!;
-        keep(n);
-        take(0, n, 1);
-      }
-    } else {
-      const [begin, end, step] = (spec as Slice).bounds(size[dim]!);
-      keep(Math.ceil((end - begin) / step));
-      take(begin, end, step);
-    }
-  }
-  const tensors = new Map(
-    indexed.map(([at, part]) => [at - selects.filter(([dropped]) => dropped < at).length, part]),
-  );
-  return { basic, selects, tensors };
-}
-
-function position(i: number, size: number, dim: number): number {
-  if (!Number.isInteger(i)) {
-    throw new TensorError(
-      "index",
-      "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices (got float)",
-    );
-  }
-  if (i < -size || i >= size) {
-    throw new TensorError("index", `index ${i} is out of bounds for dimension ${dim} with size ${size}`);
-  }
-  return i < 0 ? i + size : i;
-}
-
-/** For a condition without dimensions, the places that it selects of a new dimension of length 1. */
-function condition(spec: Place): Tensor | undefined {
-  if (spec instanceof Tensor) {
-    if (spec.dtype !== "bool" || spec.ndim > 0) return undefined;
-    return nonzeroIndices(reshaped(spec, [1]), "indexing with a mask")[0]!;
-  }
-  if (typeof spec !== "boolean") return undefined;
-  return fromHost(new Int32Array(spec ? 1 : 0), [spec ? 1 : 0], "int64");
-}
-
-function normalized(spec: IndexSpec): Place {
-  if (spec instanceof Tensor) {
-    if (spec.dtype === "float32") {
-      throw new TensorError("index", "tensors used as indices must be long, int, byte or bool tensors");
-    }
-    const { data } = spec.value;
-    // As in PyTorch, an integer without dimensions selects.
-    const selects = spec.ndim === 0 && spec.dtype === "int64" && data !== undefined;
-    return selects && spec.storage === undefined ? data[0]! : spec;
-  }
-  if (Array.isArray(spec) || ArrayBuffer.isView(spec)) return indicesOf(spec as readonly IndexList[]);
-  if (typeof spec !== "string") return spec as number | boolean | Slice | null;
-  if (spec === "...") return spec;
-  const parts = spec.split(":").map((s) => s.trim());
-  if (parts.length < 2 || parts.length > 3 || parts.some((s) => !/^([+-]?\d+)?$/.test(s))) {
-    throw new TensorError("index", `'${spec}' is no slice: expected 'start:stop:step', ':' or '...'`);
-  }
-  const [start, stop, step] = parts.map((s) => (s === "" ? null : Number(s)));
-  return new Slice(start, stop, step);
-}
-
-const flattened = (x: unknown): unknown[] =>
-  Array.isArray(x) || ArrayBuffer.isView(x) ? Array.from(x as Iterable<unknown>).flatMap(flattened) : [x];
-
-/** A list as the tensor of indices or the mask that it stands for. */
-function indicesOf(list: readonly IndexList[]): Tensor {
-  const flat = flattened(list);
-  if (flat.some((x) => x === null || x === undefined)) {
-    throw new TensorError(
-      "index",
-      "a list as an index gathers its elements, and null is none",
-      'write a slice as "1:" or slice(1, null)',
-    );
-  }
-  if (flat.length === 0)
-    return fromHost(new Int32Array(0), tensor(Array.from(list) as Nested).shape, "int64");
-  if (flat.some((x) => x instanceof Tensor)) {
-    const values = list.map((x) => (x instanceof Tensor ? x : tensor(x as Nested)));
-    const made = stack(values);
-    if (made.dtype !== "float32") return made;
-    throw new TensorError("index", "tensors used as indices must be long, int, byte or bool tensors");
-  }
-  const mask = flat.every((x) => typeof x === "boolean");
-  return tensor(Array.from(list) as Nested, { dtype: mask ? "bool" : "int64" });
-}
-
-function checkMask(mask: Tensor, size: Shape, dim: number): void {
-  mask.shape.forEach((n, d) => {
-    if (n !== size[dim + d]) {
-      throw new TensorError(
-        "index",
-        `The shape of the mask ${formatShape(mask.shape)} at index ${d} does not match the shape of the indexed tensor ${formatShape(size)} at index ${dim + d}`,
-      );
-    }
-  });
-}
-
-/** The places where a mask holds, one index per dimension of the mask: reads the mask now. */
-function maskIndices(mask: Tensor, size: Shape, dim: number): Tensor[] {
-  checkMask(mask, size, dim);
-  return nonzeroIndices(mask, "indexing with a mask");
-}
-
-/** Per dimension, the positions of the elements that are not 0, in row-major order. */
-export function nonzeroIndices(x: Tensor, what: string): Tensor[] {
-  if (!hasExecutor() && x.value.data === undefined) {
-    throw new TensorError(
-      "preview",
-      `${what} has a shape that depends on values, but the preview only looks at shapes`,
-      "torch.where and maskedFill keep the shape",
-    );
-  }
-  const values = valuesOf(x.value);
-  let count = 0;
-  for (const v of values) if (v !== 0) count++;
-  const steps = strides(x.shape);
-  const out = x.shape.map(() => new Int32Array(count));
-  for (let i = 0, k = 0; i < values.length; i++) {
-    if (values[i] === 0) continue;
-    for (let d = 0, rest = i; d < out.length; d++) {
-      const step = steps[d]!;
-      const at = Math.floor(rest / step);
-      out[d]![k] = at;
-      rest -= at * step;
-    }
-    k++;
-  }
-  return out.map((data) => fromHost(data, [count], "int64"));
-}
-
 /** Index tensors, broadcast together and made one index into rows, the indexed dimensions being joined in front. */
 class Gathering {
   readonly source: Tensor;
@@ -336,8 +127,8 @@ class Gathering {
     indices.forEach((t, i) => {
       const positive = wrapped(t, this.sizes[i]!, i);
       const scaled =
-        steps[i] === 1 ? positive : apply(elementwise.mul, [positive, constant(steps[i]!, "int64")], {});
-      flat = flat === undefined ? scaled : apply(elementwise.add, [flat, scaled], {});
+        steps[i] === 1 ? positive : call(elementwise.mul, positive, constant(steps[i]!, "int64"));
+      flat = flat === undefined ? scaled : call(elementwise.add, flat, scaled);
     });
     this.flat = reshaped(expand(flat!, this.indexed), [numel(this.indexed)]);
   }
@@ -385,9 +176,9 @@ function common(indices: readonly Tensor[]): Shape {
 function wrapped(t: Tensor, size: number, dim: number): Tensor {
   const { data } = t.value;
   if (data === undefined || t.storage !== undefined) {
-    const negative = apply(elementwise.lt, [t, constant(0, "int64")], {});
-    const above = apply(elementwise.add, [t, constant(size, "int64")], {});
-    return apply(elementwise.where, [negative, above, t], {});
+    const negative = call(elementwise.lt, t, constant(0, "int64"));
+    const above = call(elementwise.add, t, constant(size, "int64"));
+    return call(elementwise.where, negative, above, t);
   }
   let negative = false;
   for (const i of data) {
@@ -417,11 +208,7 @@ function put(g: Gathering, value: Tensor, accumulate: boolean): Tensor {
   const source = reshaped(ordered, [numel(g.indexed), ...g.rest]);
   const rows = g.rows();
   const next = accumulate
-    ? apply(
-        elementwise.add,
-        [rows, apply(indexAdd, [source, g.flat], { dim: 0, length: rows.shape[0]! })],
-        {},
-      )
-    : apply(rowsUpdate, [rows, g.flat, source], {});
+    ? call(elementwise.add, rows, apply(indexAdd, [source, g.flat], { dim: 0, length: rows.shape[0]! }))
+    : call(rowsUpdate, rows, g.flat, source);
   return g.restored(next);
 }

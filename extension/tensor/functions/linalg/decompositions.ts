@@ -1,5 +1,4 @@
 // Inverses, determinants and decompositions of matrices: the last two dimensions, all others being a batch.
-import { apply } from "../../recording/apply.ts";
 import { SCALAR_TYPE } from "../../core/dtype.ts";
 import { TensorError } from "../../core/errors.ts";
 import * as ops from "../../ops/matrix/matrices.ts";
@@ -13,6 +12,7 @@ import { composed, named } from "../pointwise/operands.ts";
 import { amax, amin, norm as vectorNorm, sum } from "../reduction/reduction.ts";
 import { results, type Results } from "../results.ts";
 import { expand, reshape, transpose, unsqueeze } from "../shape/shape.ts";
+import { call } from "../../ops/expressions.ts";
 
 function checkMatrix(name: string, a: Tensor): void {
   if (a.ndim < 2) {
@@ -43,7 +43,7 @@ function checkSquare(name: string, a: Tensor): void {
  */
 export function inv(a: Tensor): Tensor {
   checkSquare("linalg.inv", a);
-  return apply(ops.inverse, [a], {});
+  return call(ops.inverse, a);
 }
 
 /** Sign and logarithm of the size of the determinant. */
@@ -91,7 +91,7 @@ export function solve(a: Tensor, b: Tensor): Tensor {
     }
     const common = broadcastShapes(batch, columns.shape.slice(0, -2));
     const wide = (x: Tensor): Tensor => expand(x, [...common, ...x.shape.slice(-2)]);
-    const x = apply(ops.solve, [wide(a), wide(columns)], {});
+    const x = call(ops.solve, wide(a), wide(columns));
     return isVector ? reshape(x, x.shape.slice(0, -1)) : x;
   });
 }
@@ -100,7 +100,7 @@ export function solve(a: Tensor, b: Tensor): Tensor {
 export function cholesky(a: Tensor, upper: boolean | { upper?: boolean } = false): Tensor {
   checkSquare("linalg.cholesky", a);
   const turned = typeof upper === "boolean" ? upper : (upper.upper ?? false);
-  const l = apply(ops.cholesky, [a], {});
+  const l = call(ops.cholesky, a);
   return turned ? transpose(l, -2, -1) : l;
 }
 

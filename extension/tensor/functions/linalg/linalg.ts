@@ -11,6 +11,7 @@ import { add, mul } from "../pointwise/arithmetic.ts";
 import { C_TYPE, composed, named } from "../pointwise/operands.ts";
 import { expand } from "../shape/shape.ts";
 import { reshaped } from "../shape/views.ts";
+import { call } from "../../ops/expressions.ts";
 
 const PLAIN = { transposeA: false, transposeB: false };
 
@@ -122,7 +123,7 @@ export function dot(input: Tensor, other: Tensor): Tensor {
     );
   }
   return composed(() => {
-    const products = apply(elementwise.mul, [input, other], {});
+    const products = call(elementwise.mul, input, other);
     return named(apply(sum, [products], { dims: [0], keepdim: false }), "DotBackward0");
   });
 }

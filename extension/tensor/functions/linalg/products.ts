@@ -38,15 +38,14 @@ export function kron(input: Tensor, other: Tensor): Tensor {
 export function tensordot(
   a: Tensor,
   b: Tensor,
-  dims: number | readonly [readonly number[], readonly number[]] | { dims: number } = 2,
+  dims: number | readonly [readonly number[], readonly number[]] = 2,
 ): Tensor {
-  const given = typeof dims === "object" && "dims" in dims ? dims.dims : dims;
   const [left, right] =
-    typeof given === "number"
-      ? [range(given).map((i) => a.ndim - given + i), range(given)]
-      : [given[0].map((d) => normalizeDim(d, a.ndim)), given[1].map((d) => normalizeDim(d, b.ndim))];
+    typeof dims === "number"
+      ? [range(dims).map((i) => a.ndim - dims + i), range(dims)]
+      : [dims[0].map((d) => normalizeDim(d, a.ndim)), dims[1].map((d) => normalizeDim(d, b.ndim))];
   const asGiven = (i: number): [number, number] =>
-    typeof given === "number" ? [i - given, i] : [given[0][i]!, given[1][i]!];
+    typeof dims === "number" ? [i - dims, i] : [dims[0][i]!, dims[1][i]!];
   left.forEach((d, i) => {
     const [n, m] = [a.shape[d], b.shape[right[i]!]];
     if (n === m) return;

@@ -9,6 +9,7 @@ import { Tensor } from "../../core/tensor.ts";
 import { castTo, composed, constant, named, toFloat, type Operand } from "./operands.ts";
 import { binary, operand, resultType } from "./promotion.ts";
 import { copied } from "../shape/views.ts";
+import { call } from "../../ops/expressions.ts";
 
 /** The type of a true division, root or exponential of two operands: never an integer. */
 function floatBinary(op: Op<object>, a: Operand, b: Operand): Tensor {
@@ -93,8 +94,8 @@ export function div(input: Operand, other: Operand, options?: { roundingMode?: R
   refuseZero(other);
   return composed(() => {
     const [a, b] = [operand(input, "int64"), operand(other, "int64")];
-    const size = binary(ops.floorDiv, apply(ops.abs, [a], {}), apply(ops.abs, [b], {}));
-    return binary(ops.mul, size, apply(ops.sign, [binary(ops.mul, a, b)], {}));
+    const size = binary(ops.floorDiv, call(ops.abs, a), call(ops.abs, b));
+    return binary(ops.mul, size, call(ops.sign, binary(ops.mul, a, b)));
   });
 }
 
@@ -122,8 +123,8 @@ export function fmod(input: Operand, other: Operand): Tensor {
   if (dtype === "int64") refuseZero(other);
   return composed(() => {
     const [a, b] = [operand(input, dtype), operand(other, dtype)];
-    const size = binary(ops.remainder, apply(ops.abs, [a], {}), apply(ops.abs, [b], {}));
-    return named(binary(ops.mul, size, apply(ops.sign, [a], {})), "FmodBackward0");
+    const size = binary(ops.remainder, call(ops.abs, a), call(ops.abs, b));
+    return named(binary(ops.mul, size, call(ops.sign, a)), "FmodBackward0");
   });
 }
 
@@ -145,12 +146,12 @@ export function pow(input: Operand, exponent: Operand): Tensor {
   const power = Number(exponent);
   if (dtype === "float32") {
     const x = toFloat(input);
-    if (power === 2) return named(apply(ops.square, [x], {}), "PowBackward0");
-    if (power === 0.5) return named(apply(ops.sqrt, [x], {}), "PowBackward0");
-    if (power === -0.5) return named(apply(ops.rsqrt, [x], {}), "PowBackward0");
-    if (power === -1) return named(apply(ops.reciprocal, [x], {}), "PowBackward0");
+    if (power === 2) return named(call(ops.square, x), "PowBackward0");
+    if (power === 0.5) return named(call(ops.sqrt, x), "PowBackward0");
+    if (power === -0.5) return named(call(ops.rsqrt, x), "PowBackward0");
+    if (power === -1) return named(call(ops.reciprocal, x), "PowBackward0");
     if (power === 3) {
-      return composed(() => named(binary(ops.mul, apply(ops.square, [x], {}), x), "PowBackward0"));
+      return composed(() => named(binary(ops.mul, call(ops.square, x), x), "PowBackward0"));
     }
   } else if (power < 0) {
     throw new TensorError("value", "Integers to negative integer powers are not allowed.");
@@ -162,10 +163,10 @@ export function pow(input: Operand, exponent: Operand): Tensor {
 function integerPower(base: Tensor, exponent: Tensor): Tensor {
   return composed(() => {
     const zero = constant(0, "int64");
-    const power = binary(ops.pow, base, apply(ops.abs, [exponent], {}));
-    const unit = apply(ops.eq, [apply(ops.abs, [base], {}), constant(1, "int64")], {});
-    const inverse = apply(ops.where, [unit, power, zero], {});
-    return apply(ops.where, [apply(ops.lt, [exponent, zero], {}), inverse, power], {});
+    const power = binary(ops.pow, base, call(ops.abs, exponent));
+    const unit = call(ops.eq, call(ops.abs, base), constant(1, "int64"));
+    const inverse = call(ops.where, unit, power, zero);
+    return call(ops.where, call(ops.lt, exponent, zero), inverse, power);
   });
 }
 
@@ -219,48 +220,39 @@ export function lerp(input: Tensor, end: Tensor, weight: Operand): Tensor {
  * Elements moved into [min, max]; either may be missing or a tensor.
  * @throws TensorError "torch.clamp: At least one of 'min' or 'max' must not be None"
  */
-export function clamp(
-  input: Tensor,
-  min?: Operand | null | { min?: Operand | null; max?: Operand | null },
-  max?: Operand | null,
-): Tensor {
-  const byName = typeof min === "object" && min !== null && !(min instanceof Tensor);
-  const low = byName ? min.min : min;
-  const high = byName ? min.max : max;
-  if (low === undefined || low === null) {
-    if (high === undefined || high === null) {
-      throw new TensorError("value", "torch.clamp: At least one of 'min' or 'max' must not be None");
-    }
+export function clamp(input: Tensor, min?: Operand | null, max?: Operand | null): Tensor {
+  const [low, high] = [min ?? undefined, max ?? undefined];
+  if (low === undefined && high === undefined) {
+    throw new TensorError("value", "torch.clamp: At least one of 'min' or 'max' must not be None");
   }
   let dtype = input.dtype;
   for (const bound of [low, high])
-    if (bound !== undefined && bound !== null) dtype = promoteTypes(dtype, resultType(input, bound));
+    if (bound !== undefined) dtype = promoteTypes(dtype, resultType(input, bound));
   const x = castTo(input, dtype);
-  const number = (b: Operand | null | undefined): boolean => !(b instanceof Tensor);
-  if (number(low) && number(high)) {
+  if (!(low instanceof Tensor) && !(high instanceof Tensor)) {
     return apply(math.clamp, [x], {
-      ...(low === undefined || low === null ? {} : { min: Number(low) }),
-      ...(high === undefined || high === null ? {} : { max: Number(high) }),
+      ...(low === undefined ? {} : { min: Number(low) }),
+      ...(high === undefined ? {} : { max: Number(high) }),
     });
   }
   return composed(() => {
-    const above = low === undefined || low === null ? x : bounded(ops.lt, x, operand(low, dtype));
-    const inside = high === undefined || high === null ? above : bounded(ops.gt, above, operand(high, dtype));
+    const above = low === undefined ? x : bounded(ops.lt, x, operand(low, dtype));
+    const inside = high === undefined ? above : bounded(ops.gt, above, operand(high, dtype));
     return named(inside, "ClampBackward0");
   });
 }
 
 /** The bound where x is beyond it. */
 function bounded(beyond: Op<object>, x: Tensor, bound: Tensor): Tensor {
-  return apply(ops.where, [apply(beyond, [x, bound], {}), bound, x], {});
+  return call(ops.where, call(beyond, x, bound), bound, x);
 }
 
 /** The integer part: towards zero. */
 export function trunc(input: Tensor): Tensor {
   if (input.dtype !== "float32") return copied(input);
   return composed(() => {
-    const negative = apply(ops.lt, [input, constant(0)], {});
-    const parts = [negative, apply(ops.ceil, [input], {}), apply(ops.floor, [input], {})];
+    const negative = call(ops.lt, input, constant(0));
+    const parts = [negative, call(ops.ceil, input), call(ops.floor, input)];
     return named(apply(ops.where, parts, {}), "TruncBackward0");
   });
 }
@@ -274,17 +266,13 @@ export function frac(input: Tensor): Tensor {
 export function atan2(input: Tensor, other: Tensor): Tensor {
   return composed(() => {
     const [y, x] = [toFloat(input), toFloat(other)];
-    const near = apply(math.atan, [div(y, x)], {});
-    const turn = apply(
-      ops.where,
-      [apply(ops.lt, [y, constant(0)], {}), constant(-Math.PI), constant(Math.PI)],
-      {},
-    );
-    const behind = apply(ops.lt, [x, constant(0)], {});
-    const right = apply(ops.where, [behind, turn, constant(0)], {});
-    const origin = apply(ops.logicalAnd, [eqZero(x), eqZero(y)], {});
-    return named(apply(ops.where, [origin, right, add(near, right)], {}), "Atan2Backward0");
+    const near = call(math.atan, div(y, x));
+    const turn = call(ops.where, call(ops.lt, y, constant(0)), constant(-Math.PI), constant(Math.PI));
+    const behind = call(ops.lt, x, constant(0));
+    const right = call(ops.where, behind, turn, constant(0));
+    const origin = call(ops.logicalAnd, eqZero(x), eqZero(y));
+    return named(call(ops.where, origin, right, add(near, right)), "Atan2Backward0");
   });
 }
 
-const eqZero = (x: Tensor): Tensor => apply(ops.eq, [x, constant(0)], {});
+const eqZero = (x: Tensor): Tensor => call(ops.eq, x, constant(0));

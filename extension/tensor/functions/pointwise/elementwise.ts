@@ -1,5 +1,4 @@
 // Functions of one tensor, element by element, comparisons and choices.
-import { apply } from "../../recording/apply.ts";
 import { promoteTypes } from "../../core/dtype.ts";
 import { TensorError } from "../../core/errors.ts";
 import type { Op } from "../../recording/op.ts";
@@ -7,7 +6,7 @@ import * as ops from "../../ops/elementwise/elementwise.ts";
 import * as math from "../../ops/elementwise/math.ts";
 import { Tensor } from "../../core/tensor.ts";
 import { div, mul, sub } from "./arithmetic.ts";
-import { nonzeroIndices } from "../indexing/indexing.ts";
+import { nonzeroIndices } from "../indexing/places.ts";
 import {
   asTensor,
   castTo,
@@ -20,13 +19,13 @@ import {
 } from "./operands.ts";
 import { binary, operand, promoted, resultType } from "./promotion.ts";
 import { copied } from "../shape/views.ts";
+import { call } from "../../ops/expressions.ts";
 
 /** Of integers and booleans: computed in float32. */
-const inFloat = (op: Op<object>, x: Tensor): Tensor => apply(op, [toFloat(x)], {});
+const inFloat = (op: Op<object>, x: Tensor): Tensor => call(op, toFloat(x));
 
 /** Integers are whole already. */
-const ofFloats = (op: Op<object>, x: Tensor): Tensor =>
-  x.dtype === "float32" ? apply(op, [x], {}) : copied(x);
+const ofFloats = (op: Op<object>, x: Tensor): Tensor => (x.dtype === "float32" ? call(op, x) : copied(x));
 
 /**
  * −input.
@@ -39,18 +38,18 @@ export function neg(input: Tensor): Tensor {
       "Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a mask, use the `~` or `logical_not()` operator instead.",
     );
   }
-  return apply(ops.neg, [input], {});
+  return call(ops.neg, input);
 }
 
 /** |input|. */
 export function abs(input: Tensor): Tensor {
   if (input.dtype === "bool") notImplemented("abs_cpu", "bool");
-  return apply(ops.abs, [input], {});
+  return call(ops.abs, input);
 }
 
 /** −1, 0 or 1. */
 export const sign = (input: Tensor): Tensor =>
-  input.dtype === "bool" ? copied(input) : apply(ops.sign, [input], {});
+  input.dtype === "bool" ? copied(input) : call(ops.sign, input);
 /** eˣ. */
 export const exp = (input: Tensor): Tensor => inFloat(ops.exp, input);
 /** eˣ − 1, exact near 0. */
@@ -65,23 +64,37 @@ export const sqrt = (input: Tensor): Tensor => inFloat(ops.sqrt, input);
 export const rsqrt = (input: Tensor): Tensor => inFloat(ops.rsqrt, input);
 /** 1 / x. */
 export const reciprocal = (input: Tensor): Tensor => inFloat(ops.reciprocal, input);
+/** Sine. */
 export const sin = (input: Tensor): Tensor => inFloat(ops.sin, input);
+/** Cosine. */
 export const cos = (input: Tensor): Tensor => inFloat(ops.cos, input);
+/** Tangent. */
 export const tan = (input: Tensor): Tensor => inFloat(math.tan, input);
+/** Inverse sine. */
 export const asin = (input: Tensor): Tensor => inFloat(math.asin, input);
+/** Inverse cosine. */
 export const acos = (input: Tensor): Tensor => inFloat(math.acos, input);
+/** Inverse tangent. */
 export const atan = (input: Tensor): Tensor => inFloat(math.atan, input);
+/** Hyperbolic sine. */
 export const sinh = (input: Tensor): Tensor => inFloat(math.sinh, input);
+/** Hyperbolic cosine. */
 export const cosh = (input: Tensor): Tensor => inFloat(math.cosh, input);
+/** Hyperbolic tangent. */
 export const tanh = (input: Tensor): Tensor => inFloat(ops.tanh, input);
+/** Inverse hyperbolic sine. */
 export const asinh = (input: Tensor): Tensor => inFloat(math.asinh, input);
+/** Inverse hyperbolic cosine. */
 export const acosh = (input: Tensor): Tensor => inFloat(math.acosh, input);
+/** Inverse hyperbolic tangent. */
 export const atanh = (input: Tensor): Tensor => inFloat(math.atanh, input);
 /** The error function. */
 export const erf = (input: Tensor): Tensor => inFloat(ops.erf, input);
 /** 1 / (1 + e⁻ˣ). */
 export const sigmoid = (input: Tensor): Tensor => inFloat(ops.sigmoid, input);
+/** Down to a whole number. */
 export const floor = (input: Tensor): Tensor => ofFloats(ops.floor, input);
+/** Up to a whole number. */
 export const ceil = (input: Tensor): Tensor => ofFloats(ops.ceil, input);
 /** To the nearest number of `decimals` (0) digits after the point, halves to the even one. */
 export function round(input: Tensor, options: { decimals?: number } = {}): Tensor {
@@ -110,38 +123,36 @@ export function log10(input: Tensor): Tensor {
 
 /** 2ˣ. */
 export function exp2(input: Tensor): Tensor {
-  return composed(() => named(apply(ops.pow, [constant(2), toFloat(input)], {}), "Exp2Backward0"));
+  return composed(() => named(call(ops.pow, constant(2), toFloat(input)), "Exp2Backward0"));
 }
 
 /** x². */
 export function square(input: Tensor): Tensor {
-  return named(input.dtype === "bool" ? mul(input, 1) : apply(ops.square, [input], {}), "PowBackward0");
+  return named(input.dtype === "bool" ? mul(input, 1) : call(ops.square, input), "PowBackward0");
 }
 
 /** The larger of x and 0. */
 export function relu(input: Tensor): Tensor {
-  if (input.dtype === "float32") return apply(ops.relu, [input], {});
+  if (input.dtype === "float32") return call(ops.relu, input);
   if (input.dtype === "bool") throw new TensorError("dtype", "Boolean inputs not supported for relu");
   return binary(ops.maximum, input, 0);
 }
 
 /** Where the input is not a number. */
 export function isnan(input: Tensor): Tensor {
-  return input.dtype === "float32"
-    ? apply(ops.isnan, [input], {})
-    : composed(() => apply(ops.ne, [input, input], {}));
+  return input.dtype === "float32" ? call(ops.isnan, input) : composed(() => call(ops.ne, input, input));
 }
 
 /** Where the input is infinite. */
 export function isinf(input: Tensor): Tensor {
   if (input.dtype !== "float32") return isnan(input);
-  return composed(() => apply(ops.eq, [apply(ops.abs, [input], {}), constant(Infinity)], {}));
+  return composed(() => call(ops.eq, call(ops.abs, input), constant(Infinity)));
 }
 
 /** Where the input is neither infinite nor not a number. */
 export function isfinite(input: Tensor): Tensor {
-  if (input.dtype !== "float32") return composed(() => apply(ops.eq, [input, input], {}));
-  return composed(() => apply(ops.lt, [apply(ops.abs, [input], {}), constant(Infinity)], {}));
+  if (input.dtype !== "float32") return composed(() => call(ops.eq, input, input));
+  return composed(() => call(ops.lt, call(ops.abs, input), constant(Infinity)));
 }
 
 /** NaN replaced by `nan`, infinities by the largest float32 unless said otherwise. */
@@ -188,8 +199,8 @@ export function isclose(
   if (input.dtype !== other.dtype) throw new TensorError("dtype", mismatch(input, other));
   return composed(() => {
     const [a, b] = [toFloat(input), toFloat(other)];
-    const bound = apply(ops.add, [mul(apply(ops.abs, [b], {}), rtol), constant(atol)], {});
-    const near = apply(ops.le, [apply(ops.abs, [sub(a, b)], {}), bound], {});
+    const bound = call(ops.add, mul(call(ops.abs, b), rtol), constant(atol));
+    const near = call(ops.le, call(ops.abs, sub(a, b)), bound);
     const close = logicalOr(eq(a, b), logicalAnd(near, isfinite(b)));
     return equalNan ? logicalOr(close, logicalAnd(isnan(a), isnan(b))) : close;
   });
@@ -202,15 +213,15 @@ const truth = (x: Operand): Tensor => castTo(asTensor(x), "bool");
 
 /** Where both are true (not 0). */
 export const logicalAnd = (input: Operand, other: Operand): Tensor =>
-  apply(ops.logicalAnd, [truth(input), truth(other)], {});
+  call(ops.logicalAnd, truth(input), truth(other));
 /** Where either is true. */
 export const logicalOr = (input: Operand, other: Operand): Tensor =>
-  apply(ops.logicalOr, [truth(input), truth(other)], {});
+  call(ops.logicalOr, truth(input), truth(other));
 /** Where exactly one is true. */
 export const logicalXor = (input: Operand, other: Operand): Tensor =>
-  apply(ops.ne, [truth(input), truth(other)], {});
+  call(ops.ne, truth(input), truth(other));
 /** Where the input is false (0). */
-export const logicalNot = (input: Tensor): Tensor => apply(ops.logicalNot, [truth(input)], {});
+export const logicalNot = (input: Tensor): Tensor => call(ops.logicalNot, truth(input));
 
 /**
  * `input` where the condition holds, else `other`; all three broadcast. Of a condition alone, the indices of its true
@@ -227,7 +238,7 @@ export function where(condition: Tensor, input?: Operand, other?: Operand): Tens
       `where expected condition to be a boolean tensor, but got a tensor with dtype ${NAMES[condition.dtype]}`,
     );
   }
-  return apply(ops.where, [condition, ...promoted(input, other)], {});
+  return call(ops.where, condition, ...promoted(input, other));
 }
 
 /**
@@ -254,6 +265,6 @@ export function maskedFill(input: Tensor, mask: Tensor, value: Operand): Tensor 
       `value cannot be converted to type ${input.dtype === "int64" ? "int64_t" : "bool"} without overflow`,
     );
   }
-  const filled = apply(ops.where, [mask, operand(value, input.dtype), input], {});
+  const filled = call(ops.where, mask, operand(value, input.dtype), input);
   return named(filled, value instanceof Tensor ? "MaskedFillBackward1" : "MaskedFillBackward0");
 }

@@ -1,28 +1,23 @@
-// Functions that write into a tensor: all that share its memory see the new values.
-import { apply } from "../../recording/apply.ts";
+// Functions that write what another function computes into its first argument: all that share its memory see it.
 import { promoteTypes, SCALAR_TYPE } from "../../core/dtype.ts";
 import { TensorError } from "../../core/errors.ts";
-import { fillValue } from "../../recording/graph.ts";
-import { expand as expandOp } from "../../ops/movement/movement.ts";
-import * as draws from "../../random/draws.ts";
-import { defaultStream, type RandomStream, type ReadyDraw } from "../../random/stream.ts";
-import { broadcastShapes, numel, sameShape, strides } from "../../core/shape.ts";
-import { fromHost, Tensor } from "../../core/tensor.ts";
+import type { Tensor } from "../../core/tensor.ts";
 import * as arithmetic from "./arithmetic.ts";
 import * as elementwise from "./elementwise.ts";
-import { tril, triu } from "../creation/creation.ts";
+import * as special from "./special.ts";
 import * as gathering from "../indexing/gathering.ts";
+import * as linalg from "../linalg/linalg.ts";
+import * as products from "../linalg/products.ts";
+import * as reduction from "../reduction/reduction.ts";
 import * as placing from "../shape/placing.ts";
-import { castTo, notImplemented, type Operand } from "./operands.ts";
-import { isContiguous } from "../shape/parts.ts";
-import { permute } from "../shape/shape.ts";
-import { copied, overwrite } from "../shape/views.ts";
+import * as triangular from "../shape/triangular.ts";
+import { castTo } from "./operands.ts";
 
 /**
  * Writes a result into the tensor it was computed from.
  * @throws TensorError "result type Float can't be cast to the desired output type Long"
  */
-export function assign(input: Tensor, result: Tensor): Tensor {
+function assign(input: Tensor, result: Tensor): Tensor {
   if (promoteTypes(input.dtype, result.dtype) !== input.dtype) {
     throw new TensorError(
       "dtype",
@@ -32,216 +27,219 @@ export function assign(input: Tensor, result: Tensor): Tensor {
   return input.write(castTo(result, input.dtype));
 }
 
+/** Writes a truth value as 1 or 0 of the tensor's own type. */
+const assignTruth = (input: Tensor, result: Tensor): Tensor => input.write(castTo(result, input.dtype));
+
+/** The in-place form of a function. */
+function inPlace<F extends (input: never, ...rest: never[]) => Tensor>(compute: F, write = assign): F {
+  const f = compute as unknown as (input: Tensor, ...rest: readonly unknown[]) => Tensor;
+  const form = (input: Tensor, ...rest: readonly unknown[]): Tensor => write(input, f(input, ...rest));
+  return form as unknown as F;
+}
+
 /** input += alpha · other. */
-export const add_ = (input: Tensor, other: Operand, options?: { alpha?: number }): Tensor =>
-  assign(input, arithmetic.add(input, other, options));
+export const add_ = inPlace(arithmetic.add);
 /** input −= alpha · other. */
-export const sub_ = (input: Tensor, other: Operand, options?: { alpha?: number }): Tensor =>
-  assign(input, arithmetic.sub(input, other, options));
+export const sub_ = inPlace(arithmetic.sub);
 /** input ·= other. */
-export const mul_ = (input: Tensor, other: Operand): Tensor => assign(input, arithmetic.mul(input, other));
+export const mul_ = inPlace(arithmetic.mul);
 /** input /= other. */
-export const div_ = (
-  input: Tensor,
-  other: Operand,
-  options?: { roundingMode?: arithmetic.RoundingMode },
-): Tensor => assign(input, arithmetic.div(input, other, options));
+export const div_ = inPlace(arithmetic.div);
 /** input = inputᵉ. */
-export const pow_ = (input: Tensor, exponent: Operand): Tensor =>
-  assign(input, arithmetic.pow(input, exponent));
-/** input = input mod other, with the sign of other. */
-export const remainder_ = (input: Tensor, other: Operand): Tensor =>
-  assign(input, arithmetic.remainder(input, other));
+export const pow_ = inPlace(arithmetic.pow);
+/** input = input mod other. */
+export const remainder_ = inPlace(arithmetic.remainder);
 /** input += value · tensor1 · tensor2. */
-export const addcmul_ = (input: Tensor, a: Tensor, b: Tensor, options?: { value?: number }): Tensor =>
-  assign(input, arithmetic.addcmul(input, a, b, options));
+export const addcmul_ = inPlace(arithmetic.addcmul);
 /** input += value · tensor1 / tensor2. */
-export const addcdiv_ = (input: Tensor, a: Tensor, b: Tensor, options?: { value?: number }): Tensor =>
-  assign(input, arithmetic.addcdiv(input, a, b, options));
+export const addcdiv_ = inPlace(arithmetic.addcdiv);
 /** input += weight · (end − input). */
-export const lerp_ = (input: Tensor, end: Tensor, weight: Operand): Tensor =>
-  assign(input, arithmetic.lerp(input, end, weight));
+export const lerp_ = inPlace(arithmetic.lerp);
 /** Elements moved into [min, max]. */
-export const clamp_ = (
-  input: Tensor,
-  min?: Operand | null | { min?: Operand | null; max?: Operand | null },
-  max?: Operand | null,
-): Tensor => assign(input, arithmetic.clamp(input, min, max));
-export const neg_ = (input: Tensor): Tensor => assign(input, elementwise.neg(input));
-export const abs_ = (input: Tensor): Tensor => assign(input, elementwise.abs(input));
-export const exp_ = (input: Tensor): Tensor => assign(input, elementwise.exp(input));
-export const log_ = (input: Tensor): Tensor => assign(input, elementwise.log(input));
-export const sqrt_ = (input: Tensor): Tensor => assign(input, elementwise.sqrt(input));
-export const square_ = (input: Tensor): Tensor => assign(input, elementwise.square(input));
-export const reciprocal_ = (input: Tensor): Tensor => assign(input, elementwise.reciprocal(input));
-export const relu_ = (input: Tensor): Tensor => assign(input, elementwise.relu(input));
-export const sigmoid_ = (input: Tensor): Tensor => assign(input, elementwise.sigmoid(input));
-export const tanh_ = (input: Tensor): Tensor => assign(input, elementwise.tanh(input));
-export const floor_ = (input: Tensor): Tensor => assign(input, elementwise.floor(input));
-export const ceil_ = (input: Tensor): Tensor => assign(input, elementwise.ceil(input));
-export const round_ = (input: Tensor, options?: { decimals?: number }): Tensor =>
-  assign(input, elementwise.round(input, options));
+export const clamp_ = inPlace(arithmetic.clamp);
+/** In-place `trunc`. */
+export const trunc_ = inPlace(arithmetic.trunc);
+/** In-place `floorDivide`. */
+export const floorDivide_ = inPlace(arithmetic.floorDivide);
+/** In-place `fmod`. */
+export const fmod_ = inPlace(arithmetic.fmod);
+/** In-place `frac`. */
+export const frac_ = inPlace(arithmetic.frac);
+/** In-place `atan2`. */
+export const atan2_ = inPlace(arithmetic.atan2);
+/** In-place `clip`. */
+export const clip_ = inPlace(arithmetic.clamp);
+
+/** input = −input. */
+export const neg_ = inPlace(elementwise.neg);
+/** input = |input|. */
+export const abs_ = inPlace(elementwise.abs);
+/** In-place `sign`. */
+export const sign_ = inPlace(elementwise.sign);
+/** input = eˣ. */
+export const exp_ = inPlace(elementwise.exp);
+/** In-place `expm1`. */
+export const expm1_ = inPlace(elementwise.expm1);
+/** In-place `exp2`. */
+export const exp2_ = inPlace(elementwise.exp2);
+/** input = ln x. */
+export const log_ = inPlace(elementwise.log);
+/** In-place `log1p`. */
+export const log1p_ = inPlace(elementwise.log1p);
+/** In-place `log2`. */
+export const log2_ = inPlace(elementwise.log2);
+/** In-place `log10`. */
+export const log10_ = inPlace(elementwise.log10);
+/** input = √x. */
+export const sqrt_ = inPlace(elementwise.sqrt);
+/** In-place `rsqrt`. */
+export const rsqrt_ = inPlace(elementwise.rsqrt);
+/** input = x². */
+export const square_ = inPlace(elementwise.square);
+/** input = 1 / x. */
+export const reciprocal_ = inPlace(elementwise.reciprocal);
+/** In-place `sin`. */
+export const sin_ = inPlace(elementwise.sin);
+/** In-place `cos`. */
+export const cos_ = inPlace(elementwise.cos);
+/** In-place `tan`. */
+export const tan_ = inPlace(elementwise.tan);
+/** In-place `asin`. */
+export const asin_ = inPlace(elementwise.asin);
+/** In-place `acos`. */
+export const acos_ = inPlace(elementwise.acos);
+/** In-place `atan`. */
+export const atan_ = inPlace(elementwise.atan);
+/** In-place `sinh`. */
+export const sinh_ = inPlace(elementwise.sinh);
+/** In-place `cosh`. */
+export const cosh_ = inPlace(elementwise.cosh);
+/** input = tanh x. */
+export const tanh_ = inPlace(elementwise.tanh);
+/** In-place `asinh`. */
+export const asinh_ = inPlace(elementwise.asinh);
+/** In-place `acosh`. */
+export const acosh_ = inPlace(elementwise.acosh);
+/** In-place `atanh`. */
+export const atanh_ = inPlace(elementwise.atanh);
+/** In-place `erf`. */
+export const erf_ = inPlace(elementwise.erf);
+/** input = 1 / (1 + e⁻ˣ). */
+export const sigmoid_ = inPlace(elementwise.sigmoid);
+/** Negative elements become 0. */
+export const relu_ = inPlace(elementwise.relu);
+/** Down to whole numbers. */
+export const floor_ = inPlace(elementwise.floor);
+/** Up to whole numbers. */
+export const ceil_ = inPlace(elementwise.ceil);
+/** To the nearest whole numbers. */
+export const round_ = inPlace(elementwise.round);
+/** In-place `nanToNum`. */
+export const nanToNum_ = inPlace(elementwise.nanToNum);
 /** `value` where the mask holds. */
-export const maskedFill_ = (input: Tensor, mask: Tensor, value: Operand): Tensor =>
-  input.write(elementwise.maskedFill(input, mask, value));
-/** The values of `source` at the places of an index along a dimension. */
-export const scatter_ = (
-  input: Tensor,
-  dim: number,
-  indices: Tensor,
-  source: Tensor | number,
-  options?: { reduce?: "add" },
-): Tensor => input.write(gathering.scatter(input, dim, indices, source, options));
+export const maskedFill_ = inPlace(elementwise.maskedFill);
+/** In-place `eq`: 1 or 0 of the tensor's own type. */
+export const eq_ = inPlace(elementwise.eq, assignTruth);
+/** In-place `ne`: 1 or 0 of the tensor's own type. */
+export const ne_ = inPlace(elementwise.ne, assignTruth);
+/** In-place `lt`: 1 or 0 of the tensor's own type. */
+export const lt_ = inPlace(elementwise.lt, assignTruth);
+/** In-place `le`: 1 or 0 of the tensor's own type. */
+export const le_ = inPlace(elementwise.le, assignTruth);
+/** In-place `gt`: 1 or 0 of the tensor's own type. */
+export const gt_ = inPlace(elementwise.gt, assignTruth);
+/** In-place `ge`: 1 or 0 of the tensor's own type. */
+export const ge_ = inPlace(elementwise.ge, assignTruth);
+/** In-place `logicalAnd`: 1 or 0 of the tensor's own type. */
+export const logicalAnd_ = inPlace(elementwise.logicalAnd, assignTruth);
+/** In-place `logicalOr`: 1 or 0 of the tensor's own type. */
+export const logicalOr_ = inPlace(elementwise.logicalOr, assignTruth);
+/** In-place `logicalXor`: 1 or 0 of the tensor's own type. */
+export const logicalXor_ = inPlace(elementwise.logicalXor, assignTruth);
+/** In-place `logicalNot`: 1 or 0 of the tensor's own type. */
+export const logicalNot_ = inPlace(elementwise.logicalNot, assignTruth);
+
+/** In-place `erfc`. */
+export const erfc_ = inPlace(special.erfc);
+/** In-place `erfinv`. */
+export const erfinv_ = inPlace(special.erfinv);
+/** In-place `lgamma`. */
+export const lgamma_ = inPlace(special.lgamma);
+/** In-place `digamma`. */
+export const digamma_ = inPlace(special.digamma);
+/** In-place `logit`. */
+export const logit_ = inPlace(special.logit);
+/** In-place `xlogy`. */
+export const xlogy_ = inPlace(special.xlogy);
+/** In-place `hypot`. */
+export const hypot_ = inPlace(special.hypot);
+/** In-place `copysign`. */
+export const copysign_ = inPlace(special.copysign);
+/** In-place `heaviside`. */
+export const heaviside_ = inPlace(special.heaviside);
+/** In-place `deg2rad`. */
+export const deg2rad_ = inPlace(special.deg2rad);
+/** In-place `rad2deg`. */
+export const rad2deg_ = inPlace(special.rad2deg);
+/** In-place `sinc`. */
+export const sinc_ = inPlace(special.sinc);
+/** In-place `sgn`. */
+export const sgn_ = inPlace(special.sgn);
+/** In-place `floatPower`. */
+export const floatPower_ = inPlace(special.floatPower);
+/** In-place `ldexp`. */
+export const ldexp_ = inPlace(special.ldexp);
+/** In-place `bitwiseAnd`. */
+export const bitwiseAnd_ = inPlace(special.bitwiseAnd);
+/** In-place `bitwiseOr`. */
+export const bitwiseOr_ = inPlace(special.bitwiseOr);
+/** In-place `bitwiseXor`. */
+export const bitwiseXor_ = inPlace(special.bitwiseXor);
+/** In-place `bitwiseNot`. */
+export const bitwiseNot_ = inPlace(special.bitwiseNot);
+/** In-place `bitwiseLeftShift`. */
+export const bitwiseLeftShift_ = inPlace(special.bitwiseLeftShift);
+/** In-place `bitwiseRightShift`. */
+export const bitwiseRightShift_ = inPlace(special.bitwiseRightShift);
+/** In-place `clampMin`. */
+export const clampMin_ = inPlace(special.clampMin);
+/** In-place `clampMax`. */
+export const clampMax_ = inPlace(special.clampMax);
+
+/** In-place `cumsum`. */
+export const cumsum_ = inPlace(reduction.cumsum);
+/** In-place `cumprod`. */
+export const cumprod_ = inPlace(reduction.cumprod);
+
+/** In-place `addmm`. */
+export const addmm_ = inPlace(linalg.addmm);
+/** In-place `baddbmm`. */
+export const baddbmm_ = inPlace(linalg.baddbmm);
+
+/** In-place `addmv`. */
+export const addmv_ = inPlace(products.addmv);
+/** In-place `addr`. */
+export const addr_ = inPlace(products.addr);
+/** In-place `addbmm`. */
+export const addbmm_ = inPlace(products.addbmm);
+
+/** `source` at the places of an index along a dimension. */
+export const scatter_ = inPlace(gathering.scatter);
 /** `source` added at the places of an index along a dimension. */
-export const scatterAdd_ = (input: Tensor, dim: number, indices: Tensor, source: Tensor): Tensor =>
-  input.write(gathering.scatterAdd(input, dim, indices, source));
+export const scatterAdd_ = inPlace(gathering.scatterAdd);
 
-/** alpha · the rows of `source` added at the places of an index. */
-export const indexAdd_ = (
-  input: Tensor,
-  dim: number,
-  index: Tensor,
-  source: Tensor,
-  options?: { alpha?: number },
-): Tensor => input.write(placing.indexAdd(input, dim, index, source, options));
-/** The rows of `source` at the places of an index. */
-export const indexCopy_ = (input: Tensor, dim: number, index: Tensor, source: Tensor): Tensor =>
-  input.write(placing.indexCopy(input, dim, index, source));
-/** One value in the rows at the places of an index. */
-export const indexFill_ = (input: Tensor, dim: number, index: Tensor, value: number | Tensor): Tensor =>
-  input.write(placing.indexFill(input, dim, index, value));
-/** The elements of `source`, one after the other, where the mask holds. */
-export const maskedScatter_ = (input: Tensor, mask: Tensor, source: Tensor): Tensor =>
-  input.write(placing.maskedScatter(input, mask, source));
-/** The values of `source` at the places of an index combined with what is there. */
-export const scatterReduce_ = (
-  input: Tensor,
-  dim: number,
-  index: Tensor,
-  source: Tensor,
-  reduce: placing.ScatterReduction,
-  options?: { includeSelf?: boolean },
-): Tensor => input.write(placing.scatterReduce(input, dim, index, source, reduce, options));
-/** The lower triangle, zeros elsewhere. */
-export const tril_ = (input: Tensor, diagonal?: number): Tensor => input.write(tril(input, diagonal));
-/** The upper triangle, zeros elsewhere. */
-export const triu_ = (input: Tensor, diagonal?: number): Tensor => input.write(triu(input, diagonal));
+/** In-place `indexAdd`. */
+export const indexAdd_ = inPlace(placing.indexAdd);
+/** In-place `indexCopy`. */
+export const indexCopy_ = inPlace(placing.indexCopy);
+/** In-place `indexFill`. */
+export const indexFill_ = inPlace(placing.indexFill);
+/** In-place `maskedScatter`. */
+export const maskedScatter_ = inPlace(placing.maskedScatter);
+/** In-place `scatterReduce`. */
+export const scatterReduce_ = inPlace(placing.scatterReduce);
 
-/**
- * Writes a number on the main diagonal, in place; with `wrap` the diagonal of a tall matrix begins again below itself.
- * @throws TensorError "dimensions must larger than 1", "all dimensions of input must be of equal length"
- */
-export function fillDiagonal_(
-  input: Tensor,
-  fillValue: number,
-  wrap: boolean | { wrap?: boolean } = false,
-): Tensor {
-  const { shape } = input;
-  if (shape.length < 2) throw new TensorError("shape", "dimensions must larger than 1");
-  if (shape.length > 2 && shape.some((size) => size !== shape[0])) {
-    throw new TensorError("shape", "all dimensions of input must be of equal length");
-  }
-  const length = numel(shape);
-  const columns = shape.at(-1)!;
-  const around = (typeof wrap === "boolean" ? wrap : wrap.wrap === true) && shape.length === 2;
-  const end = around || shape.length > 2 ? length : Math.min(length, columns * columns);
-  const step = strides(shape).reduce((sum, stride) => sum + stride, 0);
-  const mask = new Uint8Array(length);
-  for (let i = 0; i < end; i += step) mask[i] = 1;
-  return maskedFill_(input, fromHost(mask, shape, "bool"), fillValue);
-}
-export const trunc_ = (input: Tensor): Tensor => assign(input, arithmetic.trunc(input));
-export const sign_ = (input: Tensor): Tensor => assign(input, elementwise.sign(input));
-export const rsqrt_ = (input: Tensor): Tensor => assign(input, elementwise.rsqrt(input));
-export const sin_ = (input: Tensor): Tensor => assign(input, elementwise.sin(input));
-export const cos_ = (input: Tensor): Tensor => assign(input, elementwise.cos(input));
-/** Elements moved up to a bound. */
-export const clampMin_ = (input: Tensor, min: Operand): Tensor => assign(input, arithmetic.clamp(input, min));
-/** Elements moved down to a bound. */
-export const clampMax_ = (input: Tensor, max: Operand): Tensor =>
-  assign(input, arithmetic.clamp(input, null, max));
-/** input = ⌊input / other⌋. */
-export const floorDivide_ = (input: Tensor, other: Operand): Tensor =>
-  assign(input, arithmetic.floorDivide(input, other));
-/** input = input mod other, with the sign of input. */
-export const fmod_ = (input: Tensor, other: Operand): Tensor => assign(input, arithmetic.fmod(input, other));
-
-/** All elements 0. */
-export function zero_(input: Tensor): Tensor {
-  return overwrite(input, new Tensor(fillValue(0, input.shape, input.dtype)));
-}
-
-/**
- * All elements one value.
- * @throws TensorError "fill_ only supports 0-dimension value tensor but got tensor with 1 dimensions."
- */
-export function fill_(input: Tensor, value: Operand): Tensor {
-  if (!(value instanceof Tensor)) {
-    const number = Number(value);
-    const fitting =
-      input.dtype === "bool" ? Number(number !== 0) : input.dtype === "int64" ? Math.trunc(number) : number;
-    return overwrite(input, new Tensor(fillValue(fitting, input.shape, input.dtype)));
-  }
-  if (value.ndim > 0) {
-    throw new TensorError(
-      "shape",
-      `fill_ only supports 0-dimension value tensor but got tensor with ${value.ndim} dimensions.`,
-    );
-  }
-  return copy_(input, value);
-}
-
-/** The values of another tensor, broadcast and converted. */
-export function copy_(input: Tensor, source: Tensor): Tensor {
-  const shape = broadcastShapes(input.shape, source.shape);
-  const values = castTo(source, input.dtype);
-  return overwrite(
-    input,
-    sameShape(values.shape, shape) ? copied(values) : apply(expandOp, [values], { shape }),
-  );
-}
-
-function redraw(input: Tensor, name: string, draw: ReadyDraw, generator: RandomStream | undefined): Tensor {
-  if (input.dtype !== "float32") notImplemented(name, input.dtype);
-  return drawInto(input, draw, generator);
-}
-
-/** Writes what is drawn into a tensor in the order in which its elements lie in PyTorch's memory. */
-export function drawInto(input: Tensor, draw: ReadyDraw, generator: RandomStream = defaultStream): Tensor {
-  const steps = input.viewStrides();
-  const order = [...input.shape.keys()];
-  if (steps !== undefined) order.sort((a, b) => steps[b]! - steps[a]!);
-  const sizes = order.map((d) => input.shape[d]!);
-  const drawn = castTo(generator.tensor(draw, sizes, "float32"), input.dtype);
-  return overwrite(input, order.every((d, i) => d === i) ? drawn : permute(drawn, invert(order)));
-}
-
-const invert = (order: readonly number[]): number[] => order.map((_, d) => order.indexOf(d));
-
-/** What the functions that draw take. */
-export interface DrawOptions {
-  /** Draws from this generator instead of the global one. */
-  generator?: RandomStream;
-}
-
-/** Uniform numbers of [from, to). */
-export function uniform_(input: Tensor, from = 0, to = 1, options: DrawOptions = {}): Tensor {
-  const draw = draws.uniform(input.numel(), from, to);
-  return redraw(input, "check_uniform_bounds", draw, options.generator);
-}
-
-/** Normal numbers of a mean and standard deviation. */
-export function normal_(input: Tensor, mean = 0, std = 1, options: DrawOptions = {}): Tensor {
-  const draw = draws.normal(input.numel(), mean, std, isContiguous(input));
-  return redraw(input, "normal_kernel_cpu", draw, options.generator);
-}
-
-/** 1 with probability p, else 0. */
-export function bernoulli_(input: Tensor, p = 0.5, options: DrawOptions = {}): Tensor {
-  return drawInto(input, draws.bernoulli(input.numel(), p), options.generator);
-}
-
-/** Exponential numbers of a rate. */
-export function exponential_(input: Tensor, lambda = 1, options: DrawOptions = {}): Tensor {
-  return redraw(input, "exponential_kernel_cpu", draws.exponential(input.numel(), lambda), options.generator);
-}
+/** In-place `tril`. */
+export const tril_ = inPlace(triangular.tril);
+/** In-place `triu`. */
+export const triu_ = inPlace(triangular.triu);

@@ -1,9 +1,9 @@
 // Common types of operands.
-import { apply } from "../../recording/apply.ts";
 import { promoteScalar, promoteTypes, type DType } from "../../core/dtype.ts";
 import type { Op } from "../../recording/op.ts";
 import { Tensor } from "../../core/tensor.ts";
 import { asTensor, castTo, scalarOf, type Operand } from "./operands.ts";
+import { call } from "../../ops/expressions.ts";
 
 /** PyTorch's type of an operation on two operands. */
 export function resultType(a: Operand, b: Operand): DType {
@@ -19,7 +19,7 @@ export function operand(x: Operand, dtype: DType): Tensor {
 
 /** The op on both operands, converted to `dtype` (their common type by default). */
 export function binary(op: Op<object>, a: Operand, b: Operand, dtype = resultType(a, b)): Tensor {
-  return apply(op, [operand(a, dtype), operand(b, dtype)], {});
+  return call(op, operand(a, dtype), operand(b, dtype));
 }
 
 /** Both operands as tensors of their common type. */

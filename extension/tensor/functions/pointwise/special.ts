@@ -30,13 +30,14 @@ import { asTensor, castTo, composed, constant, named, toFloat, type Operand } fr
 import { operand, resultType } from "./promotion.ts";
 import { any } from "../reduction/reduction.ts";
 import { reshape } from "../shape/shape.ts";
+import { call } from "../../ops/expressions.ts";
 
 /** 1 − erf(x), exact where that is small. */
-export const erfc = (input: Tensor): Tensor => apply(ops.erfc, [toFloat(input)], {});
+export const erfc = (input: Tensor): Tensor => call(ops.erfc, toFloat(input));
 /** The inverse of erf. */
-export const erfinv = (input: Tensor): Tensor => apply(ops.erfinv, [toFloat(input)], {});
+export const erfinv = (input: Tensor): Tensor => call(ops.erfinv, toFloat(input));
 /** ln |Γ(x)|. */
-export const lgamma = (input: Tensor): Tensor => apply(ops.lgamma, [toFloat(input)], {});
+export const lgamma = (input: Tensor): Tensor => call(ops.lgamma, toFloat(input));
 /** The derivative of {@link lgamma}. */
 export const digamma = (input: Tensor): Tensor =>
   named(apply(ops.polygamma, [toFloat(input)], { n: 0 }), "DigammaBackward0");
@@ -48,11 +49,9 @@ export function polygamma(n: number, input: Tensor): Tensor {
 }
 
 /** ln(x / (1 − x)), of x moved into [eps, 1 − eps] if eps is given. */
-export function logit(input: Tensor, eps?: number | null | { eps?: number | null }): Tensor {
-  const bound = typeof eps === "object" ? eps?.eps : eps;
+export function logit(input: Tensor, eps?: number | null): Tensor {
   return composed(() => {
-    const x =
-      bound === undefined || bound === null ? toFloat(input) : clamp(toFloat(input), bound, 1 - bound);
+    const x = eps === undefined || eps === null ? toFloat(input) : clamp(toFloat(input), eps, 1 - eps);
     return named(log(div(x, sub(1, x))), "LogitBackward0");
   });
 }

@@ -1,7 +1,6 @@
 // Differences of neighbours, and what is computed from differences.
-import { apply } from "../../recording/apply.ts";
 import { TensorError } from "../../core/errors.ts";
-import { slice } from "../../ops/movement/slicing.ts";
+import { sliceAlong } from "../../ops/movement/slicing.ts";
 import { normalizeDim } from "../../core/shape.ts";
 import { fromHost, Tensor } from "../../core/tensor.ts";
 import { add, div, mul, sub } from "../pointwise/arithmetic.ts";
@@ -11,21 +10,13 @@ import { narrow } from "../shape/parts.ts";
 import { mean, sum } from "./reduction.ts";
 import { cat, reshape, unsqueeze } from "../shape/shape.ts";
 
-export interface DiffOptions {
-  n?: number;
-  dim?: number;
+interface DiffOptions {
   prepend?: Tensor;
   append?: Tensor;
 }
 
 /** Differences of neighbours along a dimension, `n` times over. */
-export function diff(
-  input: Tensor,
-  n: number | DiffOptions = 1,
-  dim = -1,
-  options: DiffOptions = {},
-): Tensor {
-  if (typeof n === "object") return diff(input, n.n ?? 1, n.dim ?? -1, n);
+export function diff(input: Tensor, n = 1, dim = -1, options: DiffOptions = {}): Tensor {
   if (input.ndim === 0) {
     throw new TensorError("shape", "diff expects input to be at least one-dimensional");
   }
@@ -34,14 +25,8 @@ export function diff(
     const { prepend, append } = options;
     let x = cat([...(prepend ? [prepend] : []), input, ...(append ? [append] : [])], at);
     for (let i = 0; i < n; i++) {
-      const length = x.shape[at]!;
-      const part = (from: number): Tensor =>
-        apply(slice, [x], {
-          begin: x.shape.map((_, d) => (d === at ? from : 0)),
-          end: x.shape.map((m, d) => (d === at ? from + Math.max(0, length - 1) : m)),
-          step: x.shape.map(() => 1),
-        });
-      x = sub(part(1), part(0));
+      const length = Math.max(0, x.shape[at]! - 1);
+      x = sub(sliceAlong(x, at, 1, 1 + length), sliceAlong(x, at, 0, length));
     }
     return x;
   });

@@ -16,6 +16,7 @@ import { resultType } from "../pointwise/promotion.ts";
 import { norm, sum } from "./reduction.ts";
 import { expand } from "../shape/shape.ts";
 import { reshaped } from "../shape/views.ts";
+import { call } from "../../ops/expressions.ts";
 
 /**
  * The cosine of the angle between vectors along `dim`: x₁ · x₂ / (max(‖x₁‖, eps) · max(‖x₂‖, eps)). Shapes broadcast.
@@ -161,7 +162,7 @@ function byProduct(x: Tensor, y: Tensor): Tensor {
   const product = apply(matmul, [x, y], { transposeA: false, transposeB: true });
   const across = apply(permute, [lengths(y)], { order: turn });
   const squares = maximum(sub(add(lengths(x), across), mul(product, 2)), 0);
-  const zero = apply(elementwise.eq, [squares, constant(0)], {});
-  const safe = apply(elementwise.where, [zero, constant(1), squares], {});
-  return apply(elementwise.where, [zero, constant(0), apply(elementwise.sqrt, [safe], {})], {});
+  const zero = call(elementwise.eq, squares, constant(0));
+  const safe = call(elementwise.where, zero, constant(1), squares);
+  return call(elementwise.where, zero, constant(0), call(elementwise.sqrt, safe));
 }

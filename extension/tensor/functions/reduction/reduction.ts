@@ -4,14 +4,12 @@ import { SCALAR_TYPE, type DType } from "../../core/dtype.ts";
 import { TensorError } from "../../core/errors.ts";
 import type { Op } from "../../recording/op.ts";
 import * as elementwise from "../../ops/elementwise/elementwise.ts";
-import { gatherLast } from "../../ops/movement/indexing.ts";
 import * as movement from "../../ops/movement/movement.ts";
 import * as ops from "../../ops/reduction/reduction.ts";
 import * as scan from "../../ops/reduction/scan.ts";
-import { normalizeDim, normalizeDims, numel, reducedShape } from "../../core/shape.ts";
+import { normalizeDim, numel } from "../../core/shape.ts";
 import { Tensor } from "../../core/tensor.ts";
 import { turned } from "../shape/along.ts";
-import { maximum, minimum } from "../pointwise/arithmetic.ts";
 import {
   castTo,
   composed,
@@ -20,39 +18,19 @@ import {
   notImplemented,
   toFloat,
   type Dims,
-  type Operand,
 } from "../pointwise/operands.ts";
-import { valuesAndIndices, type ValuesAndIndices } from "../results.ts";
+import {
+  extremum,
+  optionsOf,
+  reduction,
+  type DimArgument,
+  type KeepdimArgument,
+  type ReduceOptions,
+} from "./options.ts";
 import { copied, reshaped } from "../shape/views.ts";
+import { call } from "../../ops/expressions.ts";
 
-export interface ReduceOptions {
-  /** Dimensions to reduce; all of them by default. */
-  dim?: Dims | null;
-  /** Keeps reduced dimensions with length 1. Default false. */
-  keepdim?: boolean;
-  /** Converts the input first. */
-  dtype?: DType;
-}
-
-/** `dim` by position or by name. */
-export type DimArgument = Dims | null | ReduceOptions;
-/** `keepdim` by position or by name. */
-export type KeepdimArgument = boolean | ReduceOptions;
-
-interface Reduction {
-  readonly dims: number[];
-  readonly keepdim: boolean;
-}
-
-function optionsOf(dim: DimArgument | undefined, keepdim: KeepdimArgument | undefined): ReduceOptions {
-  if (typeof dim === "object" && dim !== null && !Array.isArray(dim)) return dim as ReduceOptions;
-  const more: ReduceOptions = typeof keepdim === "boolean" ? { keepdim } : (keepdim ?? {});
-  return { ...more, dim: dim as Dims | null };
-}
-
-function reduction(x: Tensor, { dim, keepdim }: ReduceOptions): Reduction {
-  return { dims: normalizeDims(dim ?? undefined, x.ndim), keepdim: keepdim ?? false };
-}
+export type { DimArgument, KeepdimArgument, ReduceOptions } from "./options.ts";
 
 /** Sum over dimensions; integers and booleans sum to int64. */
 export function sum(input: Tensor, dim?: DimArgument, keepdim?: KeepdimArgument): Tensor {
@@ -90,11 +68,6 @@ export function prod(input: Tensor, dim?: DimArgument, keepdim?: KeepdimArgument
   return named(apply(ops.prod, [x], reduction(x, options)), all ? "ProdBackward0" : "ProdBackward1");
 }
 
-function extremum(op: Op<Reduction>, input: Tensor, options: ReduceOptions): Tensor {
-  const x = castTo(input, input.dtype === "bool" ? "int64" : input.dtype);
-  return castTo(apply(op, [x], reduction(x, options)), input.dtype);
-}
-
 /** Largest element over dimensions; equal ones share the gradient. */
 export function amax(input: Tensor, dim?: DimArgument, keepdim?: KeepdimArgument): Tensor {
   return extremum(ops.amax, input, optionsOf(dim, keepdim));
@@ -103,121 +76,6 @@ export function amax(input: Tensor, dim?: DimArgument, keepdim?: KeepdimArgument
 /** Smallest element over dimensions; equal ones share the gradient. */
 export function amin(input: Tensor, dim?: DimArgument, keepdim?: KeepdimArgument): Tensor {
   return extremum(ops.amin, input, optionsOf(dim, keepdim));
-}
-
-/** Largest element of all, or along a dimension with its index, or of two tensors element by element. */
-export function max(input: Tensor): Tensor;
-export function max(input: Tensor, other: Tensor): Tensor;
-export function max(input: Tensor, dim: number | ReduceOptions, keepdim?: KeepdimArgument): ValuesAndIndices;
-export function max(
-  input: Tensor,
-  dim?: Operand | ReduceOptions,
-  keepdim?: KeepdimArgument,
-): Tensor | ValuesAndIndices {
-  if (dim instanceof Tensor) return maximum(input, dim);
-  if (dim === undefined) return extremeOfAll("max", ops.amax, input);
-  return extremeAlong("max", ops.argmax, input, optionsOf(dim as DimArgument, keepdim));
-}
-
-/** Smallest element of all, or along a dimension with its index, or of two tensors element by element. */
-export function min(input: Tensor): Tensor;
-export function min(input: Tensor, other: Tensor): Tensor;
-export function min(input: Tensor, dim: number | ReduceOptions, keepdim?: KeepdimArgument): ValuesAndIndices;
-export function min(
-  input: Tensor,
-  dim?: Operand | ReduceOptions,
-  keepdim?: KeepdimArgument,
-): Tensor | ValuesAndIndices {
-  if (dim instanceof Tensor) return minimum(input, dim);
-  if (dim === undefined) return extremeOfAll("min", ops.amin, input);
-  return extremeAlong("min", ops.argmin, input, optionsOf(dim as DimArgument, keepdim));
-}
-
-function extremeOfAll(name: "max" | "min", op: Op<Reduction>, input: Tensor): Tensor {
-  if (input.numel() === 0) {
-    throw new TensorError(
-      "shape",
-      `${name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with the 'dim' argument.`,
-    );
-  }
-  return named(extremum(op, input, {}), name === "max" ? "MaxBackward1" : "MinBackward1");
-}
-
-function extremeAlong(
-  name: "max" | "min",
-  op: Op<{ dim: number }>,
-  input: Tensor,
-  options: ReduceOptions,
-): ValuesAndIndices {
-  if (typeof options.dim !== "number") {
-    throw new TensorError(
-      "value",
-      `${name}() reduces one dimension: use ${name === "max" ? "amax" : "amin"}`,
-    );
-  }
-  const dim = normalizeDim(options.dim, input.ndim);
-  if (input.ndim === 0) return valuesAndIndices(name, input, new Tensor(constant(0, "int64").value));
-  const chosen = index(name, op, input, dim);
-  const shape = reducedShape(input.shape, [dim], options.keepdim ?? false);
-  const values = composed(() => {
-    const rows = [...reducedShape(input.shape, [dim], false), 1];
-    const picked = apply(gatherLast, [turned(input, dim), reshaped(chosen, rows)], {});
-    return named(reshaped(picked, shape), name === "max" ? "MaxBackward0" : "MinBackward0");
-  });
-  return valuesAndIndices(name, values, reshaped(chosen, shape));
-}
-
-function index(name: string, op: Op<{ dim: number }>, input: Tensor, dim: number): Tensor {
-  if (input.shape[dim] === 0) {
-    throw new TensorError("index", `${name}(): Expected reduction dim ${dim} to have non-zero size.`);
-  }
-  return apply(op, [castTo(input, input.dtype === "bool" ? "int64" : input.dtype)], { dim });
-}
-
-function argument(
-  name: "argmax" | "argmin",
-  op: Op<{ dim: number }>,
-  input: Tensor,
-  { dim, keepdim }: ReduceOptions,
-): Tensor {
-  if (dim === undefined || dim === null) {
-    if (input.numel() === 0) {
-      throw new TensorError(
-        "index",
-        `${name}(): Expected reduction dim to be specified for input.numel() == 0.`,
-      );
-    }
-    const flat = composed(() => index(name, op, reshaped(input, [input.numel()]), 0));
-    return keepdim === true
-      ? reshaped(
-          flat,
-          input.shape.map(() => 1),
-        )
-      : flat;
-  }
-  if (typeof dim !== "number") throw new TensorError("value", `${name}() reduces one dimension`);
-  const at = normalizeDim(dim, input.ndim);
-  if (input.ndim === 0) return constant(0, "int64");
-  const found = index(name, op, input, at);
-  return keepdim === true ? reshaped(found, reducedShape(input.shape, [at], true)) : found;
-}
-
-/** Index of the first largest element: of the flattened tensor, or along a dimension. */
-export function argmax(
-  input: Tensor,
-  dim?: number | null | ReduceOptions,
-  keepdim?: KeepdimArgument,
-): Tensor {
-  return argument("argmax", ops.argmax, input, optionsOf(dim, keepdim));
-}
-
-/** Index of the first smallest element: of the flattened tensor, or along a dimension. */
-export function argmin(
-  input: Tensor,
-  dim?: number | null | ReduceOptions,
-  keepdim?: KeepdimArgument,
-): Tensor {
-  return argument("argmin", ops.argmin, input, optionsOf(dim, keepdim));
 }
 
 export interface VarianceOptions extends ReduceOptions {
@@ -235,9 +93,9 @@ export function variance(
 ): Tensor {
   const { x, dims, keepdim, divisor } = spread(input, dim, options);
   return composed(() => {
-    const deviation = apply(elementwise.sub, [x, apply(ops.mean, [x], { dims, keepdim: true })], {});
-    const squares = apply(movement.sum, [apply(elementwise.square, [deviation], {})], { dims, keepdim });
-    return named(apply(elementwise.div, [squares, constant(divisor)], {}), "VarBackward0");
+    const deviation = call(elementwise.sub, x, apply(ops.mean, [x], { dims, keepdim: true }));
+    const squares = apply(movement.sum, [call(elementwise.square, deviation)], { dims, keepdim });
+    return named(call(elementwise.div, squares, constant(divisor)), "VarBackward0");
   });
 }
 
@@ -249,9 +107,9 @@ export function std(
 ): Tensor {
   const { x, dims, keepdim, divisor } = spread(input, dim, options);
   return composed(() => {
-    const deviation = apply(elementwise.sub, [x, apply(ops.mean, [x], { dims, keepdim: true })], {});
+    const deviation = call(elementwise.sub, x, apply(ops.mean, [x], { dims, keepdim: true }));
     const length = apply(ops.norm, [deviation], { dims, keepdim });
-    return named(apply(elementwise.div, [length, constant(Math.sqrt(divisor))], {}), "StdBackward0");
+    return named(call(elementwise.div, length, constant(Math.sqrt(divisor))), "StdBackward0");
   });
 }
 
@@ -323,12 +181,12 @@ export function norm(
   const over = reduction(input, optionsOf(dim, keepdim));
   if (p === 2 || p === "fro") return apply(ops.norm, [input], over);
   return composed(() => {
-    const size = apply(elementwise.abs, [input], {});
+    const size = call(elementwise.abs, input);
     const length = (x: Tensor): Tensor => named(x, "LinalgVectorNormBackward0");
     if (p === 1) return length(apply(movement.sum, [size], over));
     if (p === Infinity) return length(apply(ops.amax, [size], over));
     if (p === -Infinity) return length(apply(ops.amin, [size], over));
-    if (p === 0) return length(apply(movement.sum, [apply(elementwise.sign, [size], {})], over));
+    if (p === 0) return length(apply(movement.sum, [call(elementwise.sign, size)], over));
     return length(powerOf(apply(movement.sum, [powerOf(size, p)], over), 1 / p));
   });
 }
@@ -347,11 +205,11 @@ export function logsumexp(input: Tensor, dim: DimArgument, keepdim?: KeepdimArgu
   const over = reduction(x, optionsOf(dim, keepdim));
   return composed(() => {
     const top = apply(ops.amax, [new Tensor(x.value)], { dims: over.dims, keepdim: true });
-    const infinite = apply(elementwise.eq, [apply(elementwise.abs, [top], {}), constant(Infinity)], {});
-    const shift = apply(elementwise.where, [infinite, constant(0), top], {});
-    const powers = apply(elementwise.exp, [apply(elementwise.sub, [x, shift], {})], {});
-    const logs = apply(elementwise.log, [apply(movement.sum, [powers], over)], {});
-    return named(apply(elementwise.add, [logs, reshaped(shift, logs.shape)], {}), "LogsumexpBackward0");
+    const infinite = call(elementwise.eq, call(elementwise.abs, top), constant(Infinity));
+    const shift = call(elementwise.where, infinite, constant(0), top);
+    const powers = call(elementwise.exp, call(elementwise.sub, x, shift));
+    const logs = call(elementwise.log, apply(movement.sum, [powers], over));
+    return named(call(elementwise.add, logs, reshaped(shift, logs.shape)), "LogsumexpBackward0");
   });
 }
 
@@ -393,10 +251,9 @@ function alongDim(
   if (input.dtype !== "float32") {
     notImplemented(`${kernel}_${at === input.ndim - 1 ? "lastdim_" : ""}kernel_impl`, input.dtype);
   }
-  if (input.ndim === 0)
-    return composed(() => named(reshaped(apply(op, [reshaped(input, [1])], {}), []), gradient));
-  if (at === input.ndim - 1) return apply(op, [input], {});
-  return composed(() => named(turned(apply(op, [turned(input, at)], {}), at, true), gradient));
+  if (input.ndim === 0) return composed(() => named(reshaped(call(op, reshaped(input, [1])), []), gradient));
+  if (at === input.ndim - 1) return call(op, input);
+  return composed(() => named(turned(call(op, turned(input, at)), at, true), gradient));
 }
 
 /** Running sum along a dimension; booleans sum to int64. */

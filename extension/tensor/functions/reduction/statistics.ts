@@ -15,6 +15,7 @@ import { amax, amin, logsumexp, sum, type DimArgument, type KeepdimArgument } fr
 import { results, valuesAndIndices, type ValuesAndIndices } from "../results.ts";
 import { cat, reshape, unsqueeze } from "../shape/shape.ts";
 import { copied } from "../shape/views.ts";
+import { call } from "../../ops/expressions.ts";
 
 export interface DimOptions {
   dim?: number;
@@ -66,7 +67,7 @@ function picked(
     const rows = turned(input, at);
     places = find(new Tensor(rows.value));
     const index = reshape(places, [...rows.shape.slice(0, -1), 1]);
-    return named(reshape(apply(gatherLast, [rows, index], {}), shape), gradientOf(name));
+    return named(reshape(call(gatherLast, rows, index), shape), gradientOf(name));
   });
   const indices = composed(() => reshape(places, shape));
   return valuesAndIndices(name, values, indices);
@@ -75,8 +76,7 @@ function picked(
 const positionsOf = (n: number): Tensor => fromHost(Int32Array.from(range(n)), [n], "int64");
 
 /** The most frequent element along a dimension (the smallest of several), and where it is found last. */
-export function mode(input: Tensor, dim: number | DimOptions = -1, keepdim = false): ValuesAndIndices {
-  if (typeof dim === "object") return mode(input, dim.dim ?? -1, dim.keepdim ?? false);
+export function mode(input: Tensor, dim = -1, keepdim = false): ValuesAndIndices {
   const at = normalizeDim(dim, input.ndim);
   return picked(input, at, keepdim, "mode", (rows) => {
     const same = eq(unsqueeze(rows, -1), unsqueeze(rows, -2));
@@ -92,13 +92,7 @@ export function mode(input: Tensor, dim: number | DimOptions = -1, keepdim = fal
  * The k-th smallest element along a dimension, k from 1 on, and where it is.
  * @throws TensorError "kthvalue(): selected number k out of range for dimension 0"
  */
-export function kthvalue(
-  input: Tensor,
-  k: number,
-  dim: number | DimOptions = -1,
-  keepdim = false,
-): ValuesAndIndices {
-  if (typeof dim === "object") return kthvalue(input, k, dim.dim ?? -1, dim.keepdim ?? false);
+export function kthvalue(input: Tensor, k: number, dim = -1, keepdim = false): ValuesAndIndices {
   const at = normalizeDim(dim, input.ndim);
   if (!(k >= 1 && k <= (input.shape[at] ?? 1))) {
     throw new TensorError("value", `kthvalue(): selected number k out of range for dimension ${at}`);
@@ -120,12 +114,12 @@ function upTo(n: number): Tensor {
 
 function running(
   input: Tensor,
-  dim: number | { dim: number },
+  dim: number,
   name: string,
   least: number,
   reduce: (x: Tensor, dim: number) => Tensor,
 ): ValuesAndIndices {
-  const at = normalizeDim(typeof dim === "number" ? dim : dim.dim, input.ndim);
+  const at = normalizeDim(dim, input.ndim);
   if (input.ndim === 0) return valuesAndIndices(name, input, constant(0, "int64"));
   const n = input.shape[at]!;
   let places!: Tensor;
@@ -139,21 +133,21 @@ function running(
     const hit = logicalAnd(seen, eq(each, unsqueeze(extremes, -1)));
     const index = amax(where(hit, positionsOf(n), -1), -1);
     places = turned(index, at, true);
-    return named(turned(apply(gatherLast, [rows, index], {}), at, true), gradientOf(name));
+    return named(turned(call(gatherLast, rows, index), at, true), gradientOf(name));
   });
   return valuesAndIndices(name, values, places);
 }
 
 /** Largest element so far along a dimension, and where it is. */
-export const cummax = (input: Tensor, dim: number | { dim: number }): ValuesAndIndices =>
+export const cummax = (input: Tensor, dim: number): ValuesAndIndices =>
   running(input, dim, "cummax", -Infinity, amax);
 /** Smallest element so far along a dimension, and where it is. */
-export const cummin = (input: Tensor, dim: number | { dim: number }): ValuesAndIndices =>
+export const cummin = (input: Tensor, dim: number): ValuesAndIndices =>
   running(input, dim, "cummin", Infinity, amin);
 
 /** log Σ eˣ of all elements so far along a dimension. */
-export function logcumsumexp(input: Tensor, dim: number | { dim: number }): Tensor {
-  const at = normalizeDim(typeof dim === "number" ? dim : dim.dim, input.ndim);
+export function logcumsumexp(input: Tensor, dim: number): Tensor {
+  const at = normalizeDim(dim, input.ndim);
   if (input.ndim === 0) return copied(input);
   return composed(() => {
     const rows = unsqueeze(turned(input, at), -2);
@@ -164,10 +158,6 @@ export function logcumsumexp(input: Tensor, dim: number | { dim: number }): Tens
 
 export type Interpolation = "linear" | "lower" | "higher" | "midpoint" | "nearest";
 
-export interface QuantileOptions extends DimOptions {
-  interpolation?: Interpolation;
-}
-
 /**
  * Values below which a fraction `q` of the elements lies, of all or along a dimension. Fractions in a tensor are read now;
  * they make a new first dimension.
@@ -176,11 +166,10 @@ export interface QuantileOptions extends DimOptions {
 export function quantile(
   input: Tensor,
   q: number | Tensor,
-  dim?: number | null | QuantileOptions,
+  dim?: number | null,
   keepdim = false,
   options: { interpolation?: Interpolation } = {},
 ): Tensor {
-  if (typeof dim === "object" && dim !== null) return quantile(input, q, dim.dim, dim.keepdim ?? false, dim);
   if (input.dtype !== "float32") {
     throw new TensorError("dtype", "quantile() input tensor must be either float or double dtype");
   }
@@ -266,14 +255,7 @@ export function bucketize(input: Operand, boundaries: Tensor, options: { right?:
 }
 
 /** How often each number occurs among integers that are not negative, or the sum of their weights: reads them now. */
-export function bincount(
-  input: Tensor,
-  weights?: Tensor | null | { weights?: Tensor | null; minlength?: number },
-  minlength = 0,
-): Tensor {
-  if (weights !== null && typeof weights === "object" && !(weights instanceof Tensor)) {
-    return bincount(input, weights.weights, weights.minlength ?? 0);
-  }
+export function bincount(input: Tensor, weights?: Tensor | null, minlength = 0): Tensor {
   if (input.dtype === "float32") notImplemented("bincount_cpu", input.dtype);
   if (input.ndim !== 1) {
     throw new TensorError("shape", "bincount only supports 1-d non-negative integral inputs.");
@@ -291,18 +273,11 @@ export function bincount(
   return composed(() => apply(indexAdd, [each, castTo(input, "int64")], { dim: 0, length }));
 }
 
-export interface HistogramOptions {
-  bins?: number;
-  min?: number;
-  max?: number;
-}
-
 /**
  * The number of elements in each of `bins` (100) equal parts of [min, max], or of the range of the values where both are
  * equal. Elements outside are left out.
  */
-export function histc(input: Tensor, bins: number | HistogramOptions = 100, min = 0, max = 0): Tensor {
-  if (typeof bins === "object") return histc(input, bins.bins ?? 100, bins.min ?? 0, bins.max ?? 0);
+export function histc(input: Tensor, bins = 100, min = 0, max = 0): Tensor {
   if (!(bins > 0))
     throw new TensorError("value", `torch.histogram(): bins must be > 0, but got ${bins} for dimension 0`);
   if (max < min) throw new TensorError("value", "torch.histc: max must be larger than min");

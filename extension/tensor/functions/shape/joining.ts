@@ -1,10 +1,9 @@
-// Tensors put beside each other, and their parts.
+// Tensors joined side by side.
 import { TensorError } from "../../core/errors.ts";
-import { broadcastShapes, formatShape, normalizeDim, numel, range, type Shape } from "../../core/shape.ts";
+import { broadcastShapes, formatShape, numel, range, type Shape } from "../../core/shape.ts";
 import { fromHost, Tensor } from "../../core/tensor.ts";
 import { indexSelect } from "../indexing/gathering.ts";
 import { composed, named, listOf, type TensorList } from "../pointwise/operands.ts";
-import { narrow } from "./parts.ts";
 import { cat, expand, reshape, stack, unsqueeze } from "./shape.ts";
 import { zeros } from "../creation/creation.ts";
 
@@ -67,69 +66,6 @@ export function broadcastTensors(...tensors: Tensor[] | [readonly Tensor[]]): Te
   return list.map((x) => expand(x, shape));
 }
 
-/**
- * As many parts of nearly equal size, the first ones larger; or parts that end at the places of a list.
- * @throws TensorError "number of sections must be larger than 0, got 0"
- */
-export function tensorSplit(
-  input: Tensor,
-  sections: number | readonly number[],
-  dim: number | { dim?: number } = 0,
-): Tensor[] {
-  const at = normalizeDim(typeof dim === "number" ? dim : (dim.dim ?? 0), input.ndim);
-  if (input.ndim === 0) {
-    throw new TensorError(
-      "shape",
-      "tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims",
-    );
-  }
-  const size = input.shape[at]!;
-  if (typeof sections === "number" && !(sections > 0)) {
-    throw new TensorError("value", `number of sections must be larger than 0, got ${sections}`);
-  }
-  const clip = (i: number): number => Math.min(size, Math.max(0, i < 0 ? i + size : i));
-  const ends =
-    typeof sections === "number"
-      ? range(sections).map((i) => Math.floor(size / sections) * (i + 1) + Math.min(i + 1, size % sections))
-      : [...sections.map(clip), size];
-  let start = 0;
-  return ends.map((end) => {
-    const part = narrow(input, at, start, Math.max(0, end - start));
-    start = end;
-    return part;
-  });
-}
-
-function splitAlong(
-  name: string,
-  input: Tensor,
-  sections: number | readonly number[],
-  dim: number,
-  rank: number,
-): Tensor[] {
-  if (input.ndim < rank) {
-    throw new TensorError(
-      "shape",
-      `torch.${name} requires a tensor with at least ${rank} dimension, but got a tensor with ${input.ndim} dimensions!`,
-    );
-  }
-  const size = input.shape[dim]!;
-  if (typeof sections === "number" && (sections === 0 || size % sections !== 0)) {
-    throw new TensorError(
-      "value",
-      `torch.${name} attempted to split along dimension ${dim}, but the size of the dimension ${size} is not divisible by the split_size ${sections}!`,
-    );
-  }
-  return tensorSplit(input, sections, dim);
-}
-
-/** Equal parts along columns (of a vector along its length). */
-export const hsplit = (input: Tensor, sections: number | readonly number[]): Tensor[] =>
-  splitAlong("hsplit", input, sections, input.ndim === 1 ? 0 : 1, 1);
-/** Equal parts along rows. */
-export const vsplit = (input: Tensor, sections: number | readonly number[]): Tensor[] =>
-  splitAlong("vsplit", input, sections, 0, 2);
-
 /** All tuples of an element of each vector, as rows; a single vector is returned unchanged. */
 export function cartesianProd(...given: TensorList): Tensor {
   const tensors = listOf(given);
@@ -149,12 +85,7 @@ export function cartesianProd(...given: TensorList): Tensor {
 }
 
 /** All choices of `r` elements of a vector in their order, as rows; with `withReplacement` elements may repeat. */
-export function combinations(
-  input: Tensor,
-  r: number | { r?: number; withReplacement?: boolean } = 2,
-  withReplacement = false,
-): Tensor {
-  if (typeof r === "object") return combinations(input, r.r ?? 2, r.withReplacement ?? false);
+export function combinations(input: Tensor, r = 2, withReplacement = false): Tensor {
   if (input.ndim !== 1) {
     throw new TensorError("shape", `Expect a 1D vector, but got shape ${formatShape(input.shape)}`);
   }

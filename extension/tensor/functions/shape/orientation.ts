@@ -11,6 +11,7 @@ import { checkOptions, type TensorOptions } from "../creation/options.ts";
 import { sum } from "../reduction/reduction.ts";
 import { flip, permute, reshape, stack, transpose } from "./shape.ts";
 import { GatheredView, reshaped } from "./views.ts";
+import { call } from "../../ops/expressions.ts";
 
 /** All elements as a vector. */
 export const ravel = (input: Tensor): Tensor => reshape(input, [-1]);
@@ -112,10 +113,11 @@ export function diagEmbed(input: Tensor, offset: number | DiagonalOptions = 0, d
     for (let i = 0; i < n; i++)
       places[r * n + i] = (r * size + i + Math.max(0, -offset)) * size + i + Math.max(0, offset);
   return composed(() => {
-    const flat = apply(
+    const flat = call(
       rowsUpdate,
-      [zeros([rows * size * size], { dtype: input.dtype }), vector(places), ravel(input)],
-      {},
+      zeros([rows * size * size], { dtype: input.dtype }),
+      vector(places),
+      ravel(input),
     );
     const square = reshaped(flat, [...input.shape.slice(0, -1), size, size]);
     const order = range(rank - 2);

@@ -1,6 +1,6 @@
 // Parts of tensors along one dimension: views that share memory with the input.
 import { TensorError } from "../../core/errors.ts";
-import { formatShape, normalizeDim, strides, type Shape } from "../../core/shape.ts";
+import { formatShape, normalizeDim, range, strides, type Shape } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { named } from "../pointwise/operands.ts";
 import { copied, SliceView } from "./views.ts";
@@ -73,12 +73,8 @@ export function unbind(input: Tensor, dim = 0): Tensor[] {
  * Consecutive parts of a size (the last may be smaller), or of the sizes in a list; views.
  * @throws TensorError "split_with_sizes expects split_sizes to sum exactly to 6 …"
  */
-export function split(
-  input: Tensor,
-  sizes: number | readonly number[],
-  dim: number | { dim?: number } = 0,
-): Tensor[] {
-  const at = normalizeDim(typeof dim === "number" ? dim : (dim.dim ?? 0), input.ndim);
+export function split(input: Tensor, sizes: number | readonly number[], dim = 0): Tensor[] {
+  const at = normalizeDim(dim, input.ndim);
   const size = dimension(input, at, "split expects at least a 1-dimensional tensor");
   if (typeof sizes === "number") {
     if (sizes < 0) {
@@ -114,15 +110,74 @@ export function split(
  * At most `chunks` parts of equal size (the last may be smaller); views.
  * @throws TensorError "chunk expects `chunks` to be greater than 0, got: 0"
  */
-export function chunk(input: Tensor, chunks: number, dim: number | { dim?: number } = 0): Tensor[] {
+export function chunk(input: Tensor, chunks: number, dim = 0): Tensor[] {
   if (!(chunks > 0)) {
     throw new TensorError("value", `chunk expects \`chunks\` to be greater than 0, got: ${chunks}`);
   }
-  const at = normalizeDim(typeof dim === "number" ? dim : (dim.dim ?? 0), input.ndim);
+  const at = normalizeDim(dim, input.ndim);
   const size = dimension(input, at, "chunk expects at least a 1-dimensional tensor");
   if (size === 0) return Array.from({ length: chunks }, () => narrow(input, at, 0, 0));
   return split(input, Math.ceil(size / chunks), at);
 }
+
+/**
+ * As many parts of nearly equal size, the first ones larger; or parts that end at the places of a list.
+ * @throws TensorError "number of sections must be larger than 0, got 0"
+ */
+export function tensorSplit(input: Tensor, sections: number | readonly number[], dim = 0): Tensor[] {
+  const at = normalizeDim(dim, input.ndim);
+  if (input.ndim === 0) {
+    throw new TensorError(
+      "shape",
+      "tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims",
+    );
+  }
+  const size = input.shape[at]!;
+  if (typeof sections === "number" && !(sections > 0)) {
+    throw new TensorError("value", `number of sections must be larger than 0, got ${sections}`);
+  }
+  const clip = (i: number): number => Math.min(size, Math.max(0, i < 0 ? i + size : i));
+  const ends =
+    typeof sections === "number"
+      ? range(sections).map((i) => Math.floor(size / sections) * (i + 1) + Math.min(i + 1, size % sections))
+      : [...sections.map(clip), size];
+  let start = 0;
+  return ends.map((end) => {
+    const part = narrow(input, at, start, Math.max(0, end - start));
+    start = end;
+    return part;
+  });
+}
+
+function splitAlong(
+  name: string,
+  input: Tensor,
+  sections: number | readonly number[],
+  dim: number,
+  rank: number,
+): Tensor[] {
+  if (input.ndim < rank) {
+    throw new TensorError(
+      "shape",
+      `torch.${name} requires a tensor with at least ${rank} dimension, but got a tensor with ${input.ndim} dimensions!`,
+    );
+  }
+  const size = input.shape[dim]!;
+  if (typeof sections === "number" && (sections === 0 || size % sections !== 0)) {
+    throw new TensorError(
+      "value",
+      `torch.${name} attempted to split along dimension ${dim}, but the size of the dimension ${size} is not divisible by the split_size ${sections}!`,
+    );
+  }
+  return tensorSplit(input, sections, dim);
+}
+
+/** Equal parts along columns (of a vector along its length). */
+export const hsplit = (input: Tensor, sections: number | readonly number[]): Tensor[] =>
+  splitAlong("hsplit", input, sections, input.ndim === 1 ? 0 : 1, 1);
+/** Equal parts along rows. */
+export const vsplit = (input: Tensor, sections: number | readonly number[]): Tensor[] =>
+  splitAlong("vsplit", input, sections, 0, 2);
 
 function dimension(input: Tensor, dim: number, message: string): number {
   const size = input.shape[dim];

@@ -17,6 +17,7 @@ import { diagonal } from "./orientation.ts";
 import { amax, amin, any, cumsum, prod, sum } from "../reduction/reduction.ts";
 import { cat, expand, reshape, unsqueeze } from "./shape.ts";
 import { copied } from "./views.ts";
+import { call } from "../../ops/expressions.ts";
 
 /** Dimension `dim` in front, or back. */
 function front(x: Tensor, dim: number): Tensor {
@@ -66,7 +67,7 @@ export function indexAdd(
   return composed(() => {
     const scaled = options.alpha === undefined ? source : mul(source, options.alpha);
     const rows = apply(ops.indexAdd, [scaled, places], { dim: at, length: input.shape[at]! });
-    return named(apply(elementwise.add, [input, rows], {}), "IndexAddBackward0");
+    return named(call(elementwise.add, input, rows), "IndexAddBackward0");
   });
 }
 
@@ -76,7 +77,7 @@ export function indexCopy(input: Tensor, dim: number, index: Tensor, source: Ten
   const places = vectorOf("index_copy_", index);
   sameType("index_copy_", input, source);
   return composed(() => {
-    const next = apply(ops.rowsUpdate, [front(input, at), places, front(source, at)], {});
+    const next = call(ops.rowsUpdate, front(input, at), places, front(source, at));
     return named(restored(next, at), "IndexCopyBackward0");
   });
 }
@@ -91,7 +92,7 @@ export function indexFill(input: Tensor, dim: number, index: Tensor, value: numb
       value instanceof Tensor ? castTo(value, input.dtype) : scalarOf(value, input.dtype),
       [places.numel(), ...rows.shape.slice(1)],
     );
-    return named(restored(apply(ops.rowsUpdate, [rows, places, filled], {}), at), "IndexFillBackward0");
+    return named(restored(call(ops.rowsUpdate, rows, places, filled), at), "IndexFillBackward0");
   });
 }
 
@@ -101,7 +102,7 @@ export function take(input: Tensor, index: Tensor): Tensor {
   const n = input.numel();
   return composed(() => {
     const at = reshape(index, [index.numel()]);
-    const positive = where(apply(elementwise.lt, [at, constant(0, "int64")], {}), add(at, n), at);
+    const positive = where(call(elementwise.lt, at, constant(0, "int64")), add(at, n), at);
     return named(reshape(gather(reshape(input, [n]), 0, positive), index.shape), "TakeBackward0");
   });
 }
@@ -188,9 +189,7 @@ function combine(reduce: ScatterReduction, values: Tensor, masks: Tensor, floats
     case "mean": {
       const count = sum(castTo(masks, values.dtype), -1);
       const total = sum(filled(0), -1);
-      return floats
-        ? apply(elementwise.div, [total, count], {})
-        : apply(elementwise.floorDiv, [total, count], {});
+      return floats ? call(elementwise.div, total, count) : call(elementwise.floorDiv, total, count);
     }
   }
 }

@@ -3,7 +3,7 @@ import { apply } from "../../recording/apply.ts";
 import { promoteTypes } from "../../core/dtype.ts";
 import { TensorError } from "../../core/errors.ts";
 import * as ops from "../../ops/movement/movement.ts";
-import { slice } from "../../ops/movement/slicing.ts";
+import { sliceAlong } from "../../ops/movement/slicing.ts";
 import {
   formatShape,
   inferReshape,
@@ -61,10 +61,12 @@ function viewed(input: Tensor, target: readonly number[], gradient: string): Ten
   return named(new ReshapeView(input, target, steps).make(), gradient);
 }
 
+/** A view in the shape of another tensor. */
 export function viewAs(input: Tensor, other: Tensor): Tensor {
   return view(input, other.shape);
 }
 
+/** The elements in the shape of another tensor. */
 export function reshapeAs(input: Tensor, other: Tensor): Tensor {
   return reshape(input, other.shape);
 }
@@ -73,12 +75,7 @@ export function reshapeAs(input: Tensor, other: Tensor): Tensor {
  * Dimensions `startDim` to `endDim` as one.
  * @throws TensorError "flatten() has invalid args: start_dim cannot come after end_dim"
  */
-export function flatten(
-  input: Tensor,
-  startDim: number | { startDim?: number; endDim?: number } = 0,
-  endDim = -1,
-): Tensor {
-  if (typeof startDim === "object") return flatten(input, startDim.startDim ?? 0, startDim.endDim ?? -1);
+export function flatten(input: Tensor, startDim = 0, endDim = -1): Tensor {
   const rank = input.ndim;
   const start = normalizeDim(startDim, rank);
   const end = normalizeDim(endDim, rank);
@@ -111,8 +108,7 @@ export function unflatten(input: Tensor, dim: number, sizes: readonly number[]):
 }
 
 /** Without dimensions of length 1: all of them, or those named that are. */
-export function squeeze(input: Tensor, dim?: Dims | { dim: Dims }): Tensor {
-  if (typeof dim === "object" && "dim" in dim) return squeeze(input, dim.dim);
+export function squeeze(input: Tensor, dim?: Dims): Tensor {
   const { shape } = input;
   const rank = input.ndim;
   const dropped = dim === undefined ? undefined : orderedDims(typeof dim === "number" ? [dim] : dim, rank);
@@ -121,8 +117,8 @@ export function squeeze(input: Tensor, dim?: Dims | { dim: Dims }): Tensor {
 }
 
 /** With a dimension of length 1 inserted before `dim`. */
-export function unsqueeze(input: Tensor, dim: number | { dim: number }): Tensor {
-  const at = normalizeDim(typeof dim === "number" ? dim : dim.dim, input.ndim, 1);
+export function unsqueeze(input: Tensor, dim: number): Tensor {
+  const at = normalizeDim(dim, input.ndim, 1);
   const origin = input.shape.map((_, d) => d);
   origin.splice(at, 0, -1);
   return named(whole(input, origin), "UnsqueezeBackward0");
@@ -220,6 +216,7 @@ export function expand(input: Tensor, ...shape: Sizes): Tensor {
   return new ExpandView(input, target).make();
 }
 
+/** Expanded to the shape of another tensor. */
 export function expandAs(input: Tensor, other: Tensor): Tensor {
   return expand(input, other.shape);
 }
@@ -273,12 +270,11 @@ export function tile(input: Tensor, ...repeats: Sizes): Tensor {
 }
 
 /** Every element `repeats` times in a row, along `dim` or (without one) of the flattened tensor. */
-export function repeatInterleave(input: Tensor, repeats: number, dim?: number | { dim?: number }): Tensor {
-  const along = typeof dim === "object" ? dim.dim : dim;
+export function repeatInterleave(input: Tensor, repeats: number, dim?: number): Tensor {
   if (!(repeats >= 0)) throw new TensorError("value", "repeats must be non-negative");
   return composed(() => {
-    const x = along === undefined ? reshaped(input, [input.numel()]) : input;
-    const at = normalizeDim(along ?? 0, x.ndim);
+    const x = dim === undefined ? reshaped(input, [input.numel()]) : input;
+    const at = normalizeDim(dim ?? 0, x.ndim);
     return repeatedBlocks(x, at + 1, at, repeats);
   });
 }
@@ -287,8 +283,7 @@ export function repeatInterleave(input: Tensor, repeats: number, dim?: number | 
  * Tensors joined along an existing dimension.
  * @throws TensorError "Sizes of tensors must match except in dimension 0. Expected size 3 but got size 4 for tensor number 1 in the list."
  */
-export function cat(tensors: readonly Tensor[], dim: number | { dim?: number } = 0): Tensor {
-  const along = typeof dim === "object" ? (dim.dim ?? 0) : dim;
+export function cat(tensors: readonly Tensor[], dim = 0): Tensor {
   if (tensors.length === 0) {
     throw new TensorError("value", "torch.cat(): expected a non-empty list of Tensors");
   }
@@ -299,7 +294,7 @@ export function cat(tensors: readonly Tensor[], dim: number | { dim?: number } =
     throw new TensorError("shape", `zero-dimensional tensor (at position ${at}) cannot be concatenated`);
   }
   const dtype = tensors.reduce((type, x) => promoteTypes(type, x.dtype), tensors[0]!.dtype);
-  const at = normalizeDim(along, filled[0]!.ndim);
+  const at = normalizeDim(dim, filled[0]!.ndim);
   return apply(
     ops.cat,
     filled.map((x) => castTo(x, dtype)),
@@ -311,8 +306,7 @@ export function cat(tensors: readonly Tensor[], dim: number | { dim?: number } =
  * Tensors of one shape joined along a new dimension.
  * @throws TensorError "stack expects each tensor to be equal size, but got [2, 3] at entry 0 and [2, 4] at entry 1"
  */
-export function stack(tensors: readonly Tensor[], dim: number | { dim?: number } = 0): Tensor {
-  const along = typeof dim === "object" ? (dim.dim ?? 0) : dim;
+export function stack(tensors: readonly Tensor[], dim = 0): Tensor {
   const first = tensors[0];
   if (first === undefined) throw new TensorError("value", "stack expects a non-empty TensorList");
   tensors.forEach((x, i) => {
@@ -322,7 +316,7 @@ export function stack(tensors: readonly Tensor[], dim: number | { dim?: number }
       `stack expects each tensor to be equal size, but got ${formatShape(first.shape)} at entry 0 and ${formatShape(x.shape)} at entry ${i}`,
     );
   });
-  const at = normalizeDim(along, first.ndim, 1);
+  const at = normalizeDim(dim, first.ndim, 1);
   const shape = first.shape.toSpliced(at, 0, 1);
   return composed(() =>
     named(
@@ -336,15 +330,12 @@ export function stack(tensors: readonly Tensor[], dim: number | { dim?: number }
 }
 
 /** Elements in reverse order along `dims`; a copy. */
-export function flip(input: Tensor, ...dims: Sizes | [{ dims: readonly number[] }]): Tensor {
-  const [first] = dims;
-  const list = typeof first === "object" && "dims" in first ? first.dims : sizesOf(dims as Sizes);
-  return apply(ops.flip, [input], { dims: orderedDims(list, input.ndim) });
+export function flip(input: Tensor, ...dims: Sizes): Tensor {
+  return apply(ops.flip, [input], { dims: orderedDims(sizesOf(dims), input.ndim) });
 }
 
 /** Elements moved `shifts` places along `dims`, those that fall off coming in at the other end. */
-export function roll(input: Tensor, shifts: Dims, dims?: Dims | { dims: Dims }): Tensor {
-  if (typeof dims === "object" && "dims" in dims) return roll(input, shifts, dims.dims);
+export function roll(input: Tensor, shifts: Dims, dims?: Dims): Tensor {
   const by = typeof shifts === "number" ? [shifts] : shifts;
   if (dims === undefined || (Array.isArray(dims) && dims.length === 0)) {
     if (by.length !== 1) {
@@ -371,13 +362,8 @@ function rollOne(x: Tensor, shift: number, dim: number): Tensor {
   const length = x.shape[dim]!;
   const cut = length === 0 ? 0 : ((-shift % length) + length) % length;
   if (cut === 0) return x;
-  const part = (from: number, to: number): Tensor =>
-    apply(slice, [x], {
-      begin: x.shape.map((_, d) => (d === dim ? from : 0)),
-      end: x.shape.map((n, d) => (d === dim ? to : n)),
-      step: x.shape.map(() => 1),
-    });
-  return named(apply(ops.cat, [part(cut, length), part(0, cut)], { dim }), "RollBackward0");
+  const parts = [sliceAlong(x, dim, cut, length), sliceAlong(x, dim, 0, cut)];
+  return named(apply(ops.cat, parts, { dim }), "RollBackward0");
 }
 
 interface MeshOptions {

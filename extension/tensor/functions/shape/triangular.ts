@@ -1,13 +1,37 @@
-// Equations whose matrix is triangular, such as one that Cholesky's decomposition gives.
-import { apply } from "../../recording/apply.ts";
+// Triangles of matrices, and equations whose matrix is triangular.
 import { TensorError } from "../../core/errors.ts";
+import { where } from "../../ops/elementwise/elementwise.ts";
 import * as ops from "../../ops/matrix/matrices.ts";
 import { broadcastShapes } from "../../core/shape.ts";
-import type { Tensor } from "../../core/tensor.ts";
+import { fromHost, type Tensor } from "../../core/tensor.ts";
 import { add } from "../pointwise/arithmetic.ts";
-import { eye, tril, triu } from "../creation/creation.ts";
-import { composed } from "../pointwise/operands.ts";
+import { eye } from "../creation/creation.ts";
+import { composed, constant, named } from "../pointwise/operands.ts";
 import { expand, transpose } from "./shape.ts";
+import { call } from "../../ops/expressions.ts";
+
+/** The lower triangle (up to `diagonal` places above the main one), zeros elsewhere. */
+export function tril(input: Tensor, diagonal = 0): Tensor {
+  return triangle("tril", input, (row, column) => column - row <= diagonal);
+}
+
+/** The upper triangle (from `diagonal` places above the main one), zeros elsewhere. */
+export function triu(input: Tensor, diagonal = 0): Tensor {
+  return triangle("triu", input, (row, column) => column - row >= diagonal);
+}
+
+function triangle(name: string, input: Tensor, keep: (row: number, column: number) => boolean): Tensor {
+  const { shape } = input;
+  if (shape.length < 2) {
+    throw new TensorError("shape", `${name}: input tensor must have at least 2 dimensions`);
+  }
+  const [rows, columns] = shape.slice(-2) as [number, number];
+  const mask = new Uint8Array(rows * columns);
+  for (let i = 0; i < mask.length; i++) mask[i] = Number(keep(Math.floor(i / columns), i % columns));
+  const kept = fromHost(mask, [rows, columns], "bool");
+  const gradient = name === "tril" ? "TrilBackward0" : "TriuBackward0";
+  return named(call(where, kept, input, constant(0, input.dtype)), gradient);
+}
 
 export interface TriangularOptions {
   /** Whether A is an upper triangle; its other half counts as zeros. */
@@ -54,7 +78,7 @@ export function solveTriangular(a: Tensor, b: Tensor, options: TriangularOptions
       : (upper ? triu : tril)(a);
     const batch = broadcastShapes(a.shape.slice(0, -2), b.shape.slice(0, -2));
     const wide = (x: Tensor): Tensor => expand(x, [...batch, ...x.shape.slice(-2)]);
-    return apply(ops.solve, [wide(triangle), wide(b)], {});
+    return call(ops.solve, wide(triangle), wide(b));
   });
 }
 

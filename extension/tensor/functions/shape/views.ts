@@ -10,6 +10,7 @@ import { scope } from "../../recording/scope.ts";
 import { sameShape, strides, type Shape } from "../../core/shape.ts";
 import { Tensor, type View } from "../../core/tensor.ts";
 import { constant } from "../pointwise/operands.ts";
+import { call } from "../../ops/expressions.ts";
 
 abstract class BasicView implements View {
   readonly gradients = scope.gradients;
@@ -171,7 +172,7 @@ export class SelectView extends BasicView {
     const order = base.shape.map((_, d) => (d === 0 ? this.dim : d <= this.dim ? d - 1 : d));
     const back = order.map((_, d) => order.indexOf(d));
     const rows = this.dim === 0 ? base : apply(permute, [base], { order });
-    const next = apply(rowsUpdate, [rows, this.at, reshaped(view, [1, ...view.shape])], {});
+    const next = call(rowsUpdate, rows, this.at, reshaped(view, [1, ...view.shape]));
     return this.dim === 0 ? next : apply(permute, [next], { order: back });
   }
 
@@ -203,7 +204,7 @@ export class GatheredView extends BasicView {
   scatter(base: Tensor, view: Tensor): Tensor {
     const flat = reshaped(base, [base.numel()]);
     const values = reshaped(view, [this.places.length]);
-    return reshaped(apply(rowsUpdate, [flat, this.index, values], {}), base.shape);
+    return reshaped(call(rowsUpdate, flat, this.index, values), base.shape);
   }
 
   strides(): readonly number[] {
@@ -265,7 +266,7 @@ export function copied(x: Tensor): Tensor {
   if (x.edge === undefined && (value.data !== undefined || (leaf.kind !== "node" && leaf.kind !== "state"))) {
     return new Tensor(value);
   }
-  const copy = apply(identity, [x], {});
+  const copy = call(identity, x);
   // A user's copy of a parameter or of a gradient: the next step replaces these, so it is computed with that step.
   if (scope.depth === 0 && (leaf.kind === "state" || (leaf.kind === "node" && !value.visible))) {
     observe(copy.value);
@@ -279,5 +280,5 @@ export function copied(x: Tensor): Tensor {
  */
 export function overwrite(input: Tensor, next: Tensor): Tensor {
   if (!scope.gradients || !input.requiresGrad || input.isLeaf) return input.write(next);
-  return input.write(apply(where, [constant(0, "bool"), input, next], {}));
+  return input.write(call(where, constant(0, "bool"), input, next));
 }

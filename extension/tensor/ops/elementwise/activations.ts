@@ -1,6 +1,7 @@
 // Activations that TensorFlow has a kernel for, and that take a number beside their input.
 import { apply } from "../../recording/apply.ts";
 import { attr, scalar } from "../../lowering/lowering.ts";
+import { T } from "../../lowering/nodes.ts";
 import { number, TRAINING_ONLY } from "../../lowering/onnx.ts";
 import { defineOp, type Op } from "../../recording/op.ts";
 
@@ -18,7 +19,6 @@ export const leakyRelu: Op<Slope> = defineOp<Slope>({
   onnx: (b, [x], { slope }) =>
     b.node("Where", [b.node("Greater", [x!, number(b, 0)]), x!, b.node("Mul", [x!, number(b, slope)])]),
   tensorflow(b, [x], { slope }) {
-    const T = attr.type("float32");
     // The kernel takes the larger of x and slope · x, which is no number where 0 meets infinity.
     if (b.portable === true || slope === 0) {
       const positive = b.node("Greater", [x!, scalar(b, 0, "float32")], { T });
@@ -45,7 +45,7 @@ export const leakyReluGrad: Op<Slope> = defineOp<Slope>({
   gradient: ({ grad, inputs: [, x], attributes }) => [apply(leakyReluGrad, [grad, x!], attributes), null],
   onnx: TRAINING_ONLY,
   tensorflow: (b, [grad, x], { slope }) =>
-    b.node("LeakyReluGrad", [grad!, x!], { T: attr.type("float32"), alpha: attr.float(slope) }),
+    b.node("LeakyReluGrad", [grad!, x!], { T, alpha: attr.float(slope) }),
   tfjs: (k, [grad, x], { slope }) => k.where(k.greater(x!, 0), grad!, k.mul(grad!, slope)),
   calls: () => 3,
   plain(_, attributes) {

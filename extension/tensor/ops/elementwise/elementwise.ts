@@ -1,423 +1,325 @@
-import { apply } from "../../recording/apply.ts";
-import { attr } from "../../lowering/lowering.ts";
-import { number, TRAINING_ONLY, type OnnxRef } from "../../lowering/onnx.ts";
-import { defineOp, type GradientRule, type Op } from "../../recording/op.ts";
-import { broadcastPlaces } from "../../planning/plain.ts";
 import { broadcastShapes } from "../../core/shape.ts";
-import { fillValue } from "../../recording/graph.ts";
-import { Tensor } from "../../core/tensor.ts";
-import { addNode, binary, DIVIDES, mapped, onnxFloorDiv, STEP, unary } from "./elements.ts";
+import type { Tensor } from "../../core/tensor.ts";
+import { attr } from "../../lowering/lowering.ts";
+import { equalNode } from "../../lowering/nodes.ts";
+import { number, TRAINING_ONLY, type OnnxRef } from "../../lowering/onnx.ts";
+import { broadcastPlaces } from "../../planning/plain.ts";
+import { defineOp, type GradientRule, type Op } from "../../recording/op.ts";
+import { call, constant } from "../expressions.ts";
+import { addNode, comparison, elementwise, logical, mapped, ofFloats, onnxFloorDiv } from "./declare.ts";
 import { erfNode, inDouble, reciprocalNode, sigmoidNode, softplusNode, tanhNode } from "./exactNodes.ts";
 
-const f = (op: Op<object>, ...inputs: Tensor[]): Tensor => apply(op, inputs, {});
-const constant = (value: number): Tensor => new Tensor(fillValue(value, [], "float32"));
-const softplusOf = (x: number): number => (x > 20 ? x : Math.log1p(Math.exp(x)));
-const scaled = (x: Tensor, by: number): Tensor => f(mul, x, constant(by));
+const scaled = (x: Tensor, by: number): Tensor => call(mul, x, constant(by));
+/** The gradient of a step function that PyTorch differentiates. */
+const zero: GradientRule<object> = ({ grad, inputs }) => inputs.map(() => scaled(grad, 0));
 
-export const add = binary(
-  "add",
-  "AddV2",
-  "Add",
-  (k, x, y) => k.add(x, y),
-  (x, y) => x + y,
-  ({ grad }) => [grad, grad],
-  undefined,
-  { tensorflow: (b, refs, _, { inputs }) => addNode(b, refs, inputs) },
-);
-export const sub = binary(
-  "sub",
-  "Sub",
-  "Sub",
-  (k, x, y) => k.sub(x, y),
-  (x, y) => x - y,
-  ({ grad, needs }) => [grad, needs[1] ? f(neg, grad) : null],
-);
-export const mul: Op<object> = binary(
-  "mul",
-  "Mul",
-  "Mul",
-  (k, x, y) => k.mul(x, y),
-  (x, y) => x * y,
-  ({ grad, inputs: [x, y], needs }) => [
-    needs[0] ? f(mul, grad, y!) : null,
-    needs[1] ? f(mul, grad, x!) : null,
+export const add = elementwise({
+  name: "add",
+  tensorflow: addNode,
+  onnx: "Add",
+  plain: (x, y) => x + y,
+  gradient: ({ grad }) => [grad, grad],
+});
+export const sub = elementwise({
+  name: "sub",
+  tensorflow: "Sub",
+  plain: (x, y) => x - y,
+  gradient: ({ grad, needs }) => [grad, needs[1] ? call(neg, grad) : null],
+});
+export const mul: Op<object> = elementwise({
+  name: "mul",
+  tensorflow: "Mul",
+  plain: (x, y) => x * y,
+  gradient: ({ grad, inputs: [x, y], needs }) => [
+    needs[0] ? call(mul, grad, y!) : null,
+    needs[1] ? call(mul, grad, x!) : null,
   ],
-);
+});
 /** True division of floats. */
-export const div: Op<object> = binary(
-  "div",
-  "RealDiv",
-  "Div",
-  (k, x, y) => k.div(x, y),
-  (x, y) => x / y,
-  ({ grad, inputs: [, y], outputs: [z], needs }) => [
-    needs[0] ? f(div, grad, y!) : null,
-    needs[1] ? f(neg, f(mul, grad, f(div, z!, y!))) : null,
+export const div: Op<object> = elementwise({
+  name: "div",
+  tensorflow: "RealDiv",
+  onnx: "Div",
+  plain: (x, y) => x / y,
+  gradient: ({ grad, inputs: [, y], outputs: [z], needs }) => [
+    needs[0] ? call(div, grad, y!) : null,
+    needs[1] ? call(neg, call(mul, grad, call(div, z!, y!))) : null,
   ],
-);
-export const pow: Op<object> = binary(
-  "pow",
-  "Pow",
-  "Pow",
-  (k, x, y) => k.pow(x, y),
-  undefined,
-  ({ grad, inputs: [x, y], outputs: [z], needs }) => {
+});
+export const pow: Op<object> = elementwise({
+  name: "pow",
+  tensorflow: "Pow",
+  gradient({ grad, inputs: [x, y], outputs: [z], needs }) {
     const zero = constant(0);
-    const slope = (): Tensor => f(mul, grad, f(mul, y!, f(pow, x!, f(sub, y!, constant(1)))));
-    const growth = (): Tensor => f(mul, grad, f(mul, z!, f(log, x!)));
-    const flat = (): Tensor => f(logicalAnd, f(eq, x!, zero), f(ge, y!, zero));
+    const slope = (): Tensor => call(mul, grad, call(mul, y!, call(pow, x!, call(sub, y!, constant(1)))));
+    const growth = (): Tensor => call(mul, grad, call(mul, z!, call(log, x!)));
+    const flat = (): Tensor => call(logicalAnd, call(eq, x!, zero), call(ge, y!, zero));
     return [
-      needs[0] ? f(where, f(eq, y!, zero), zero, slope()) : null,
-      needs[1] ? f(where, flat(), zero, growth()) : null,
+      needs[0] ? call(where, call(eq, y!, zero), zero, slope()) : null,
+      needs[1] ? call(where, flat(), zero, growth()) : null,
     ];
   },
-);
+});
 
 /** Where two values are equal, PyTorch gives each half of the gradient. */
 const picked =
   (better: () => Op<object>): GradientRule<object> =>
   ({ grad, inputs: [x, y] }) => {
-    const tie = f(eq, x!, y!);
+    const tie = call(eq, x!, y!);
     const half = scaled(grad, 0.5);
     const zero = constant(0);
     const part = (a: Tensor, b: Tensor): Tensor =>
-      apply(where, [tie, half, apply(where, [f(better(), a, b), grad, zero], {})], {});
+      call(where, tie, half, call(where, call(better(), a, b), grad, zero));
     return [part(x!, y!), part(y!, x!)];
   };
-export const maximum = binary(
-  "maximum",
-  "Maximum",
-  "Max",
-  (k, x, y) => k.maximum(x, y),
-  Math.max,
-  picked(() => gt),
-);
-export const minimum = binary(
-  "minimum",
-  "Minimum",
-  "Min",
-  (k, x, y) => k.minimum(x, y),
-  Math.min,
-  picked(() => lt),
-);
+export const maximum = elementwise({
+  name: "maximum",
+  tensorflow: "Maximum",
+  onnx: "Max",
+  plain: Math.max,
+  gradient: picked(() => gt),
+});
+export const minimum = elementwise({
+  name: "minimum",
+  tensorflow: "Minimum",
+  onnx: "Min",
+  plain: Math.min,
+  gradient: picked(() => lt),
+});
 
-export const eq = binary(
-  "eq",
-  "Equal",
-  "Equal",
-  (k, x, y) => k.equal(x, y),
-  (x, y) => Number(x === y),
-  STEP,
-  "bool",
-);
-export const ne = binary(
-  "ne",
-  "NotEqual",
-  (b, inputs) => b.node("Not", [b.node("Equal", inputs)]),
-  (k, x, y) => k.notEqual(x, y),
-  (x, y) => Number(x !== y),
-  STEP,
-  "bool",
-);
-export const lt = binary(
-  "lt",
-  "Less",
-  "Less",
-  (k, x, y) => k.less(x, y),
-  (x, y) => Number(x < y),
-  STEP,
-  "bool",
-);
-export const le = binary(
-  "le",
-  "LessEqual",
-  "LessOrEqual",
-  (k, x, y) => k.lessEqual(x, y),
-  (x, y) => Number(x <= y),
-  STEP,
-  "bool",
-);
-export const gt = binary(
-  "gt",
-  "Greater",
-  "Greater",
-  (k, x, y) => k.greater(x, y),
-  (x, y) => Number(x > y),
-  STEP,
-  "bool",
-);
-export const ge = binary(
-  "ge",
-  "GreaterEqual",
-  "GreaterOrEqual",
-  (k, x, y) => k.greaterEqual(x, y),
-  (x, y) => Number(x >= y),
-  STEP,
-  "bool",
-);
-export const logicalAnd = binary(
-  "logicalAnd",
-  "LogicalAnd",
-  "And",
-  (k, x, y) => k.logicalAnd(x, y),
-  undefined,
-  STEP,
-  "bool",
-);
-export const logicalOr = binary(
-  "logicalOr",
-  "LogicalOr",
-  "Or",
-  (k, x, y) => k.logicalOr(x, y),
-  undefined,
-  STEP,
-  "bool",
-);
-export const logicalNot = unary(
-  "logicalNot",
-  "LogicalNot",
-  "Not",
-  (k, x) => k.logicalNot(x),
-  undefined,
-  STEP,
-  "bool",
-);
-export const floorDiv = binary(
-  "floorDiv",
-  "FloorDiv",
-  onnxFloorDiv,
+export const eq = comparison({
+  name: "eq",
+  tensorflow: (b, refs, { inputs }) => equalNode(b, refs, inputs[0]!.dtype),
+  onnx: "Equal",
+  tfjs: (k, x, y) => k.equal(x, y),
+  plain: (x, y) => Number(x === y),
+});
+export const ne = comparison({
+  name: "ne",
+  tensorflow: (b, refs, { inputs }) => equalNode(b, refs, inputs[0]!.dtype, "NotEqual"),
+  onnx: (b, inputs) => b.node("Not", [b.node("Equal", inputs)]),
+  tfjs: (k, x, y) => k.notEqual(x, y),
+  plain: (x, y) => Number(x !== y),
+});
+export const lt = comparison({
+  name: "lt",
+  tensorflow: "Less",
+  tfjs: (k, x, y) => k.less(x, y),
+  plain: (x, y) => Number(x < y),
+});
+export const le = comparison({
+  name: "le",
+  tensorflow: "LessEqual",
+  onnx: "LessOrEqual",
+  tfjs: (k, x, y) => k.lessEqual(x, y),
+  plain: (x, y) => Number(x <= y),
+});
+export const gt = comparison({
+  name: "gt",
+  tensorflow: "Greater",
+  tfjs: (k, x, y) => k.greater(x, y),
+  plain: (x, y) => Number(x > y),
+});
+export const ge = comparison({
+  name: "ge",
+  tensorflow: "GreaterEqual",
+  onnx: "GreaterOrEqual",
+  tfjs: (k, x, y) => k.greaterEqual(x, y),
+  plain: (x, y) => Number(x >= y),
+});
+export const isnan = comparison({
+  name: "isnan",
+  tensorflow: "IsNan",
+  onnx: "IsNaN",
+  tfjs: (k, x) => k.isNaN(x),
+  plain: (x) => Number(Number.isNaN(x)),
+});
+export const logicalAnd = logical("logicalAnd", "LogicalAnd", "And");
+export const logicalOr = logical("logicalOr", "LogicalOr", "Or");
+export const logicalNot = logical("logicalNot", "LogicalNot", "Not");
+
+export const floorDiv = elementwise({
+  name: "floorDiv",
+  tensorflow: "FloorDiv",
+  onnx: onnxFloorDiv,
   // tfjs's cpu kernel answers integers whatever it is given.
-  (k, x, y) => (x.dtype === "float32" ? k.floor(k.div(x, y)) : k.floorDiv(x, y)),
-  (x, y) => Math.floor(x / y),
-  ({ grad }) => [scaled(grad, 0), scaled(grad, 0)],
-  undefined,
-  DIVIDES,
-);
+  tfjs: (k, x, y) => (x.dtype === "float32" ? k.floor(k.div(x, y)) : k.floorDiv(x, y)),
+  plain: (x, y) => Math.floor(x / y),
+  gradient: zero,
+  xla: ofFloats,
+});
 /** Remainder with the sign of the divisor, as Python's `%`. */
-export const remainder = binary(
-  "remainder",
-  "FloorMod",
-  (b, [x, y], a, s) => b.node("Sub", [x!, b.node("Mul", [onnxFloorDiv(b, [x!, y!], a, s) as OnnxRef, y!])]),
-  (k, x, y) => k.mod(x, y),
-  undefined,
-  ({ grad, inputs: [x, y], needs }) => [
+export const remainder = elementwise({
+  name: "remainder",
+  tensorflow: "FloorMod",
+  onnx: (b, [x, y], a, s) =>
+    b.node("Sub", [x!, b.node("Mul", [onnxFloorDiv(b, [x!, y!], a, s) as OnnxRef, y!])]),
+  tfjs: (k, x, y) => k.mod(x, y),
+  gradient: ({ grad, inputs: [x, y], needs }) => [
     grad,
-    needs[1] ? f(neg, f(mul, grad, f(floor, f(div, x!, y!)))) : null,
+    needs[1] ? call(neg, call(mul, grad, call(floor, call(div, x!, y!)))) : null,
   ],
-  undefined,
-  DIVIDES,
-);
+  xla: ofFloats,
+});
 
-export const neg: Op<object> = unary(
-  "neg",
-  "Neg",
-  "Neg",
-  (k, x) => k.neg(x),
-  (x) => -x,
-  ({ grad }) => [f(neg, grad)],
-);
-export const abs = unary(
-  "abs",
-  "Abs",
-  "Abs",
-  (k, x) => k.abs(x),
-  Math.abs,
-  ({ grad, inputs: [x] }) => [f(mul, grad, f(sign, x!))],
-);
-export const sign = unary(
-  "sign",
-  "Sign",
-  "Sign",
-  (k, x) => k.sign(x),
-  Math.sign,
-  ({ grad }) => [scaled(grad, 0)],
-);
-export const exp: Op<object> = unary(
-  "exp",
-  "Exp",
-  "Exp",
-  (k, x) => k.exp(x),
-  Math.exp,
-  ({ grad, outputs: [y] }) => [f(mul, grad, y!)],
-);
-export const log: Op<object> = unary(
-  "log",
-  "Log",
-  "Log",
-  (k, x) => k.log(x),
-  Math.log,
-  ({ grad, inputs: [x] }) => [f(div, grad, x!)],
-);
-export const log1p = unary(
-  "log1p",
-  (b, x) => inDouble(b, "Log1p", x),
-  (b, [x]) => b.node("Log", [b.node("Add", [x!, number(b, 1)])]),
-  (k, x) => mapped(k, x, Math.log1p),
-  Math.log1p,
-  ({ grad, inputs: [x] }) => [f(div, grad, f(add, x!, constant(1)))],
-);
-export const expm1: Op<object> = unary(
-  "expm1",
-  "Expm1",
-  (b, [x]) => b.node("Sub", [b.node("Exp", [x!]), number(b, 1)]),
-  (k, x) => k.expm1(x),
-  Math.expm1,
+export const neg: Op<object> = elementwise({
+  name: "neg",
+  tensorflow: "Neg",
+  plain: (x) => -x,
+  gradient: ({ grad }) => [call(neg, grad)],
+});
+export const abs = elementwise({
+  name: "abs",
+  tensorflow: "Abs",
+  plain: Math.abs,
+  gradient: ({ grad, inputs: [x] }) => [call(mul, grad, call(sign, x!))],
+});
+export const sign = elementwise({ name: "sign", tensorflow: "Sign", plain: Math.sign, gradient: zero });
+export const exp: Op<object> = elementwise({
+  name: "exp",
+  tensorflow: "Exp",
+  plain: Math.exp,
+  gradient: ({ grad, outputs: [y] }) => [call(mul, grad, y!)],
+});
+export const log: Op<object> = elementwise({
+  name: "log",
+  tensorflow: "Log",
+  plain: Math.log,
+  gradient: ({ grad, inputs: [x] }) => [call(div, grad, x!)],
+});
+export const log1p = elementwise({
+  name: "log1p",
+  tensorflow: (b, [x]) => inDouble(b, "Log1p", x!),
+  onnx: (b, [x]) => b.node("Log", [b.node("Add", [x!, number(b, 1)])]),
+  tfjs: (k, x) => mapped(k, x, Math.log1p),
+  plain: Math.log1p,
+  gradient: ({ grad, inputs: [x] }) => [call(div, grad, call(add, x!, constant(1)))],
+});
+export const expm1: Op<object> = elementwise({
+  name: "expm1",
+  tensorflow: "Expm1",
+  onnx: (b, [x]) => b.node("Sub", [b.node("Exp", [x!]), number(b, 1)]),
+  plain: Math.expm1,
   // Not y + 1, which is rounded to nothing where y is near -1.
-  ({ grad, inputs: [x] }) => [f(mul, grad, f(exp, x!))],
-);
-export const sqrt: Op<object> = unary(
-  "sqrt",
-  "Sqrt",
-  "Sqrt",
-  (k, x) => k.sqrt(x),
-  Math.sqrt,
-  ({ grad, outputs: [y] }) => [f(div, scaled(grad, 0.5), y!)],
-);
-export const rsqrt: Op<object> = unary(
-  "rsqrt",
-  "Rsqrt",
-  (b, [x]) => b.node("Reciprocal", [b.node("Sqrt", [x!])]),
-  (k, x) => k.rsqrt(x),
-  (x) => 1 / Math.sqrt(x),
-  ({ grad, outputs: [y] }) => [f(mul, scaled(grad, -0.5), f(mul, y!, f(mul, y!, y!)))],
-);
-export const square = unary(
-  "square",
-  "Square",
-  (b, [x]) => b.node("Mul", [x!, x!]),
-  (k, x) => k.square(x),
-  (x) => x * x,
-  ({ grad, inputs: [x] }) => [f(mul, grad, scaled(x!, 2))],
-);
-export const reciprocal: Op<object> = unary(
-  "reciprocal",
-  reciprocalNode,
-  "Reciprocal",
-  (k, x) => k.reciprocal(x),
-  (x) => 1 / x,
-  ({ grad, outputs: [y] }) => [f(neg, f(mul, grad, f(mul, y!, y!)))],
-);
-export const sin: Op<object> = unary(
-  "sin",
-  "Sin",
-  "Sin",
-  (k, x) => mapped(k, x, Math.sin),
-  Math.sin,
-  ({ grad, inputs: [x] }) => [f(mul, grad, f(cos, x!))],
-);
-export const cos: Op<object> = unary(
-  "cos",
-  "Cos",
-  "Cos",
-  (k, x) => mapped(k, x, Math.cos),
-  Math.cos,
-  ({ grad, inputs: [x] }) => [f(neg, f(mul, grad, f(sin, x!)))],
-);
-export const erf = unary(
-  "erf",
-  erfNode,
-  "Erf",
-  (k, x) => k.erf(x),
-  undefined,
-  ({ grad, inputs: [x] }) => [f(mul, grad, scaled(f(exp, f(neg, f(square, x!))), 2 / Math.sqrt(Math.PI)))],
-);
-export const floor = unary(
-  "floor",
-  "Floor",
-  "Floor",
-  (k, x) => k.floor(x),
-  Math.floor,
-  ({ grad }) => [scaled(grad, 0)],
-);
-export const ceil = unary(
-  "ceil",
-  "Ceil",
-  "Ceil",
-  (k, x) => k.ceil(x),
-  Math.ceil,
-  ({ grad }) => [scaled(grad, 0)],
-);
-/** To the nearest integer, halves to the even one. */
-export const round = unary(
-  "round",
-  "Rint",
-  "Round",
-  (k, x) => k.round(x),
-  undefined,
-  ({ grad }) => [scaled(grad, 0)],
-);
-export const isnan = unary(
-  "isnan",
-  "IsNan",
-  "IsNaN",
-  (k, x) => k.isNaN(x),
-  (x) => Number(Number.isNaN(x)),
-  STEP,
-  "bool",
-);
-
-export const relu = unary(
-  "relu",
-  "Relu",
-  "Relu",
-  (k, x) => k.relu(x),
-  (x) => (x < 0 ? 0 : x),
-  ({ grad, outputs: [y] }) => [f(reluGrad, grad, y!)],
-);
-/** grad where the output y of relu is positive, else 0. */
-export const reluGrad: Op<object> = binary(
-  "reluGrad",
-  "ReluGrad",
-  TRAINING_ONLY,
-  (k, g, y) => k.mul(g, k.step(y)),
-  (g, y) => (y <= 0 ? 0 : g),
-  ({ grad, inputs: [, y] }) => [f(reluGrad, grad, y!), null],
-);
-export const sigmoid = unary(
-  "sigmoid",
-  sigmoidNode,
-  "Sigmoid",
-  (k, x) => k.sigmoid(x),
-  (x) => 1 / (1 + Math.exp(-x)),
-  ({ grad, outputs: [y] }) => [f(sigmoidGrad, y!, grad)],
-);
-/** grad · y · (1 − y). */
-export const sigmoidGrad: Op<object> = binary(
-  "sigmoidGrad",
-  "SigmoidGrad",
-  TRAINING_ONLY,
-  (k, y, g) => k.mul(g, k.mul(y, k.sub(1, y))),
-  (y, g) => g * y * (1 - y),
-  ({ grad, inputs: [y, g] }) => [
-    f(mul, f(mul, grad, g!), f(sub, constant(1), scaled(y!, 2))),
-    f(sigmoidGrad, y!, grad),
+  gradient: ({ grad, inputs: [x] }) => [call(mul, grad, call(exp, x!))],
+});
+export const sqrt: Op<object> = elementwise({
+  name: "sqrt",
+  tensorflow: "Sqrt",
+  plain: Math.sqrt,
+  gradient: ({ grad, outputs: [y] }) => [call(div, scaled(grad, 0.5), y!)],
+});
+export const rsqrt: Op<object> = elementwise({
+  name: "rsqrt",
+  tensorflow: "Rsqrt",
+  onnx: (b, [x]) => b.node("Reciprocal", [b.node("Sqrt", [x!])]),
+  plain: (x) => 1 / Math.sqrt(x),
+  gradient: ({ grad, outputs: [y] }) => [call(mul, scaled(grad, -0.5), call(mul, y!, call(mul, y!, y!)))],
+});
+export const square = elementwise({
+  name: "square",
+  tensorflow: "Square",
+  onnx: (b, [x]) => b.node("Mul", [x!, x!]),
+  plain: (x) => x * x,
+  gradient: ({ grad, inputs: [x] }) => [call(mul, grad, scaled(x!, 2))],
+});
+export const reciprocal: Op<object> = elementwise({
+  name: "reciprocal",
+  tensorflow: (b, [x]) => reciprocalNode(b, x!),
+  onnx: "Reciprocal",
+  plain: (x) => 1 / x,
+  gradient: ({ grad, outputs: [y] }) => [call(neg, call(mul, grad, call(mul, y!, y!)))],
+});
+export const sin: Op<object> = elementwise({
+  name: "sin",
+  tensorflow: "Sin",
+  tfjs: (k, x) => mapped(k, x, Math.sin),
+  plain: Math.sin,
+  gradient: ({ grad, inputs: [x] }) => [call(mul, grad, call(cos, x!))],
+});
+export const cos: Op<object> = elementwise({
+  name: "cos",
+  tensorflow: "Cos",
+  tfjs: (k, x) => mapped(k, x, Math.cos),
+  plain: Math.cos,
+  gradient: ({ grad, inputs: [x] }) => [call(neg, call(mul, grad, call(sin, x!)))],
+});
+export const erf = elementwise({
+  name: "erf",
+  tensorflow: (b, [x]) => erfNode(b, x!),
+  onnx: "Erf",
+  gradient: ({ grad, inputs: [x] }) => [
+    call(mul, grad, scaled(call(exp, call(neg, call(square, x!))), 2 / Math.sqrt(Math.PI))),
   ],
-);
-export const tanh = unary(
-  "tanh",
-  tanhNode,
-  "Tanh",
-  (k, x) => k.tanh(x),
-  Math.tanh,
-  ({ grad, outputs: [y] }) => [f(tanhGrad, y!, grad)],
-);
+});
+export const floor = elementwise({ name: "floor", tensorflow: "Floor", plain: Math.floor, gradient: zero });
+export const ceil = elementwise({ name: "ceil", tensorflow: "Ceil", plain: Math.ceil, gradient: zero });
+/** To the nearest integer, halves to the even one. */
+export const round = elementwise({ name: "round", tensorflow: "Rint", onnx: "Round", gradient: zero });
+
+export const relu = elementwise({
+  name: "relu",
+  tensorflow: "Relu",
+  plain: (x) => (x < 0 ? 0 : x),
+  gradient: ({ grad, outputs: [y] }) => [call(reluGrad, grad, y!)],
+});
+/** grad where the output y of relu is positive, else 0. */
+export const reluGrad: Op<object> = elementwise({
+  name: "reluGrad",
+  tensorflow: "ReluGrad",
+  onnx: TRAINING_ONLY,
+  tfjs: (k, g, y) => k.mul(g, k.step(y)),
+  plain: (g, y) => (y <= 0 ? 0 : g),
+  gradient: ({ grad, inputs: [, y] }) => [call(reluGrad, grad, y!), null],
+});
+export const sigmoid = elementwise({
+  name: "sigmoid",
+  tensorflow: (b, [x]) => sigmoidNode(b, x!),
+  onnx: "Sigmoid",
+  plain: (x) => 1 / (1 + Math.exp(-x)),
+  gradient: ({ grad, outputs: [y] }) => [call(sigmoidGrad, y!, grad)],
+});
+/** grad · y · (1 − y). */
+export const sigmoidGrad: Op<object> = elementwise({
+  name: "sigmoidGrad",
+  tensorflow: "SigmoidGrad",
+  onnx: TRAINING_ONLY,
+  tfjs: (k, y, g) => k.mul(g, k.mul(y, k.sub(1, y))),
+  plain: (y, g) => g * y * (1 - y),
+  gradient: ({ grad, inputs: [y, g] }) => [
+    call(mul, call(mul, grad, g!), call(sub, constant(1), scaled(y!, 2))),
+    call(sigmoidGrad, y!, grad),
+  ],
+});
+export const tanh = elementwise({
+  name: "tanh",
+  tensorflow: (b, [x]) => tanhNode(b, x!),
+  onnx: "Tanh",
+  plain: Math.tanh,
+  gradient: ({ grad, outputs: [y] }) => [call(tanhGrad, y!, grad)],
+});
 /** grad · (1 − y²). */
-export const tanhGrad: Op<object> = binary(
-  "tanhGrad",
-  "TanhGrad",
-  TRAINING_ONLY,
-  (k, y, g) => k.mul(g, k.sub(1, k.square(y))),
-  (y, g) => g * (1 - y * y),
-  ({ grad, inputs: [y, g] }) => [f(mul, f(mul, grad, g!), scaled(y!, -2)), f(tanhGrad, y!, grad)],
-);
-export const softplus = unary(
-  "softplus",
-  softplusNode,
-  "Softplus",
-  (k, x) => mapped(k, x, softplusOf),
-  softplusOf,
-  ({ grad, inputs: [x] }) => [f(mul, grad, f(sigmoid, x!))],
-);
+export const tanhGrad: Op<object> = elementwise({
+  name: "tanhGrad",
+  tensorflow: "TanhGrad",
+  onnx: TRAINING_ONLY,
+  tfjs: (k, y, g) => k.mul(g, k.sub(1, k.square(y))),
+  plain: (y, g) => g * (1 - y * y),
+  gradient: ({ grad, inputs: [y, g] }) => [
+    call(mul, call(mul, grad, g!), scaled(y!, -2)),
+    call(tanhGrad, y!, grad),
+  ],
+});
+
+const softplusOf = (x: number): number => (x > 20 ? x : Math.log1p(Math.exp(x)));
+export const softplus = elementwise({
+  name: "softplus",
+  tensorflow: (b, [x]) => softplusNode(b, x!),
+  onnx: "Softplus",
+  tfjs: (k, x) => mapped(k, x, softplusOf),
+  plain: softplusOf,
+  gradient: ({ grad, inputs: [x] }) => [call(mul, grad, call(sigmoid, x!))],
+});
 
 /** `x` where the condition holds, else `y`; all three broadcast. */
 export const where: Op<object> = defineOp({
@@ -431,8 +333,8 @@ export const where: Op<object> = defineOp({
     const zero = constant(0);
     return [
       null,
-      needs[1] ? apply(where, [c!, grad, zero], {}) : null,
-      needs[2] ? apply(where, [c!, zero, grad], {}) : null,
+      needs[1] ? call(where, c!, grad, zero) : null,
+      needs[2] ? call(where, c!, zero, grad) : null,
     ];
   },
   plain({ inputs, outputs: [output] }) {

@@ -1,12 +1,10 @@
 // Functions of which TensorFlow's float kernels are several units in the last place off, from nodes that aren't.
-import { attr, scalar, type TfAttribute, type TfBuilder, type TfRef } from "../../lowering/lowering.ts";
+import { attr, scalar, type TfBuilder, type TfRef } from "../../lowering/lowering.ts";
+import { castNode } from "../../lowering/nodes.ts";
 
-const SINGLE = attr.type("float32");
 const DOUBLE = attr.type("double");
-const T = { T: SINGLE };
+const T = { T: attr.type("float32") };
 
-const cast = (b: TfBuilder, x: TfRef, SrcT: TfAttribute, DstT: TfAttribute): TfRef =>
-  b.node("Cast", [x], { SrcT, DstT, Truncate: attr.bool(false) });
 const one = (b: TfBuilder): TfRef => scalar(b, 1, "float32");
 
 /**
@@ -15,7 +13,8 @@ const one = (b: TfBuilder): TfRef => scalar(b, 1, "float32");
  */
 export function inDouble(b: TfBuilder, op: string, x: TfRef): TfRef {
   if (b.portable === true) return b.node(op, [x], T);
-  return cast(b, b.node(op, [cast(b, x, SINGLE, DOUBLE)], { T: DOUBLE }), DOUBLE, SINGLE);
+  const result = b.node(op, [castNode(b, x, "float32", "double")], { T: DOUBLE });
+  return castNode(b, result, "double", "float32");
 }
 
 /** tanh(x): the float kernel is exactly 1 from 7.91 on, and log(1 − tanh²) of a squashed policy needs better. */

@@ -1,87 +1,71 @@
-import { apply } from "../../recording/apply.ts";
+import type { Tensor } from "../../core/tensor.ts";
 import { attr, scalar, type TfRef } from "../../lowering/lowering.ts";
 import { number, type OnnxRef } from "../../lowering/onnx.ts";
 import { defineOp, type Op } from "../../recording/op.ts";
-import { fillValue } from "../../recording/graph.ts";
-import { Tensor } from "../../core/tensor.ts";
+import { call, constant } from "../expressions.ts";
+import { elementwise } from "./declare.ts";
 import { add, div, ge, le, logicalAnd, mul, neg, rsqrt, sqrt, square, sub, where } from "./elementwise.ts";
-import { unary } from "./elements.ts";
 
-const f = (op: Op<object>, ...inputs: Tensor[]): Tensor => apply(op, inputs, {});
-const constant = (value: number): Tensor => new Tensor(fillValue(value, [], "float32"));
+const plusOne = (x: Tensor): Tensor => call(add, x, constant(1));
+/** 1 − x². */
+const rest = (x: Tensor): Tensor => call(sub, constant(1), call(square, x));
 
-export const tan: Op<object> = unary(
-  "tan",
-  "Tan",
-  "Tan",
-  (k, x) => k.tan(x),
-  Math.tan,
-  ({ grad, outputs: [y] }) => [f(mul, grad, f(add, f(square, y!), constant(1)))],
-);
-export const asin = unary(
-  "asin",
-  "Asin",
-  "Asin",
-  (k, x) => k.asin(x),
-  Math.asin,
-  ({ grad, inputs: [x] }) => [f(mul, grad, f(rsqrt, f(sub, constant(1), f(square, x!))))],
-);
-export const acos = unary(
-  "acos",
-  "Acos",
-  "Acos",
-  (k, x) => k.acos(x),
-  Math.acos,
-  ({ grad, inputs: [x] }) => [f(neg, f(mul, grad, f(rsqrt, f(sub, constant(1), f(square, x!)))))],
-);
-export const atan = unary(
-  "atan",
-  "Atan",
-  "Atan",
-  (k, x) => k.atan(x),
-  Math.atan,
-  ({ grad, inputs: [x] }) => [f(div, grad, f(add, f(square, x!), constant(1)))],
-);
-export const sinh: Op<object> = unary(
-  "sinh",
-  "Sinh",
-  "Sinh",
-  (k, x) => k.sinh(x),
-  Math.sinh,
-  ({ grad, inputs: [x] }) => [f(mul, grad, f(cosh, x!))],
-);
-export const cosh: Op<object> = unary(
-  "cosh",
-  "Cosh",
-  "Cosh",
-  (k, x) => k.cosh(x),
-  Math.cosh,
-  ({ grad, inputs: [x] }) => [f(mul, grad, f(sinh, x!))],
-);
-export const atanh = unary(
-  "atanh",
-  "Atanh",
-  "Atanh",
-  (k, x) => k.atanh(x),
-  Math.atanh,
-  ({ grad, inputs: [x] }) => [f(div, grad, f(sub, constant(1), f(square, x!)))],
-);
-export const asinh = unary(
-  "asinh",
-  "Asinh",
-  "Asinh",
-  (k, x) => k.asinh(x),
-  Math.asinh,
-  ({ grad, inputs: [x] }) => [f(div, grad, f(sqrt, f(add, f(square, x!), constant(1))))],
-);
-export const acosh = unary(
-  "acosh",
-  "Acosh",
-  "Acosh",
-  (k, x) => k.acosh(x),
-  Math.acosh,
-  ({ grad, inputs: [x] }) => [f(div, grad, f(sqrt, f(sub, f(square, x!), constant(1))))],
-);
+export const tan: Op<object> = elementwise({
+  name: "tan",
+  tensorflow: "Tan",
+  plain: Math.tan,
+  gradient: ({ grad, outputs: [y] }) => [call(mul, grad, plusOne(call(square, y!)))],
+});
+export const asin = elementwise({
+  name: "asin",
+  tensorflow: "Asin",
+  plain: Math.asin,
+  gradient: ({ grad, inputs: [x] }) => [call(mul, grad, call(rsqrt, rest(x!)))],
+});
+export const acos = elementwise({
+  name: "acos",
+  tensorflow: "Acos",
+  plain: Math.acos,
+  gradient: ({ grad, inputs: [x] }) => [call(neg, call(mul, grad, call(rsqrt, rest(x!))))],
+});
+export const atan = elementwise({
+  name: "atan",
+  tensorflow: "Atan",
+  plain: Math.atan,
+  gradient: ({ grad, inputs: [x] }) => [call(div, grad, plusOne(call(square, x!)))],
+});
+export const sinh: Op<object> = elementwise({
+  name: "sinh",
+  tensorflow: "Sinh",
+  plain: Math.sinh,
+  gradient: ({ grad, inputs: [x] }) => [call(mul, grad, call(cosh, x!))],
+});
+export const cosh: Op<object> = elementwise({
+  name: "cosh",
+  tensorflow: "Cosh",
+  plain: Math.cosh,
+  gradient: ({ grad, inputs: [x] }) => [call(mul, grad, call(sinh, x!))],
+});
+export const atanh = elementwise({
+  name: "atanh",
+  tensorflow: "Atanh",
+  plain: Math.atanh,
+  gradient: ({ grad, inputs: [x] }) => [call(div, grad, rest(x!))],
+});
+export const asinh = elementwise({
+  name: "asinh",
+  tensorflow: "Asinh",
+  plain: Math.asinh,
+  gradient: ({ grad, inputs: [x] }) => [call(div, grad, call(sqrt, plusOne(call(square, x!))))],
+});
+export const acosh = elementwise({
+  name: "acosh",
+  tensorflow: "Acosh",
+  plain: Math.acosh,
+  gradient: ({ grad, inputs: [x] }) => [
+    call(div, grad, call(sqrt, call(sub, call(square, x!), constant(1)))),
+  ],
+});
 
 /** Bounds of {@link clamp}; a missing one bounds nothing. */
 export interface Bounds {
@@ -96,10 +80,10 @@ export const clamp: Op<Bounds> = defineOp<Bounds>({
   layout: "elementwise",
   infer: ([x]) => x!,
   gradient({ grad, inputs: [x], attributes: { min, max } }) {
-    const above = min === undefined ? undefined : f(ge, x!, constant(min));
-    const below = max === undefined ? undefined : f(le, x!, constant(max));
-    const inside = above && below ? f(logicalAnd, above, below) : (above ?? below);
-    return [inside === undefined ? grad : f(where, inside, grad, constant(0))];
+    const above = min === undefined ? undefined : call(ge, x!, constant(min));
+    const below = max === undefined ? undefined : call(le, x!, constant(max));
+    const inside = above && below ? call(logicalAnd, above, below) : (above ?? below);
+    return [inside === undefined ? grad : call(where, inside, grad, constant(0))];
   },
   onnx(b, [x], { min, max }, { inputs }) {
     const bound = (value: number | undefined): OnnxRef | null =>

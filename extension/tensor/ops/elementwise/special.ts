@@ -1,52 +1,49 @@
 // Special functions, and bits of integers. tfjs has no kernels of these: there they are computed on the host.
-import { apply } from "../../recording/apply.ts";
-import { fillValue } from "../../recording/graph.ts";
-import { attr, scalar, type TfBuilder, type TfRef } from "../../lowering/lowering.ts";
-import { number } from "../../lowering/onnx.ts";
-import { defineOp, type GradientRule, type NoOnnx, type OnnxRule, type Op } from "../../recording/op.ts";
 import { broadcastShapes, numel } from "../../core/shape.ts";
-import { Tensor } from "../../core/tensor.ts";
-import { mapped } from "./elements.ts";
-import { inDouble } from "./exactNodes.ts";
+import { attr, scalar, type TfBuilder, type TfRef } from "../../lowering/lowering.ts";
+import { T } from "../../lowering/nodes.ts";
+import { number } from "../../lowering/onnx.ts";
+import { apply } from "../../recording/apply.ts";
+import { defineOp, type GradientRule, type NoOnnx, type OnnxRule, type Op } from "../../recording/op.ts";
+import { call, constant } from "../expressions.ts";
+import { mapped } from "./declare.ts";
 import { exp, mul, neg, square } from "./elementwise.ts";
+import { inDouble } from "./exactNodes.ts";
 import { digamma, erfc as erfcOf, erfinv as erfinvOf, lgamma as lgammaOf, zeta } from "./specialValues.ts";
 
-const T = attr.type("float32");
-const constant = (value: number): Tensor => new Tensor(fillValue(value, [], "float32"));
-const f = (op: Op<object>, ...inputs: Tensor[]): Tensor => apply(op, inputs, {});
-
 const UNKNOWN: NoOnnx = { none: "ONNX has no such function" };
-const ONE_MINUS_ERF: OnnxRule<object> = (b, inputs) => b.node("Sub", [number(b, 1), b.node("Erf", inputs)]);
 
-function special(
-  name: string,
-  tensorflow: string | ((b: TfBuilder, x: TfRef) => TfRef),
-  onnx: OnnxRule<object> | NoOnnx,
-  value: (x: number) => number,
-  gradient: GradientRule<object>,
-): Op<object> {
+/** A function of one tensor whose values tfjs's side computes on the host. */
+interface Special {
+  readonly name: string;
+  readonly value: (x: number) => number;
+  readonly gradient: GradientRule<object>;
+  readonly tensorflow: (b: TfBuilder, x: TfRef) => TfRef;
+  readonly onnx?: OnnxRule<object>;
+}
+
+function special({ name, value, gradient, tensorflow, onnx }: Special): Op<object> {
   return defineOp({
     name,
     infer: ([x]) => x!,
     gradient,
-    onnx,
-    tensorflow: (b, [x]) =>
-      typeof tensorflow === "string" ? b.node(tensorflow, [x!], { T }) : tensorflow(b, x!),
+    onnx: onnx ?? UNKNOWN,
+    tensorflow: (b, [x]) => tensorflow(b, x!),
     tfjs: (k, [x]) => mapped(k, x!, value),
     cost: ({ outputs }) => 8 * numel(outputs[0]!.shape),
   });
 }
 
 /** 1 − erf(x), exact where that is small. */
-export const erfc = special(
-  "erfc",
-  (b, x) => inDouble(b, "Erfc", x),
-  ONE_MINUS_ERF,
-  erfcOf,
-  ({ grad, inputs: [x] }) => [
-    f(mul, f(mul, grad, f(exp, f(neg, f(square, x!)))), constant(-2 / Math.sqrt(Math.PI))),
+export const erfc = special({
+  name: "erfc",
+  value: erfcOf,
+  gradient: ({ grad, inputs: [x] }) => [
+    call(mul, call(mul, grad, call(exp, call(neg, call(square, x!)))), constant(-2 / Math.sqrt(Math.PI))),
   ],
-);
+  tensorflow: (b, x) => inDouble(b, "Erfc", x),
+  onnx: (b, inputs) => b.node("Sub", [number(b, 1), b.node("Erf", inputs)]),
+});
 
 /** One of Newton's steps from a root y of erf(y) = x: TensorFlow's is off by up to a thousand units in the last place. */
 function closerRoot(b: TfBuilder, x: TfRef): TfRef {
@@ -69,25 +66,29 @@ function closerRoot(b: TfBuilder, x: TfRef): TfRef {
 }
 
 /** The inverse of erf. */
-export const erfinv: Op<object> = special(
-  "erfinv",
-  closerRoot,
-  UNKNOWN,
-  erfinvOf,
-  ({ grad, outputs: [y] }) => [f(mul, f(mul, grad, f(exp, f(square, y!))), constant(Math.sqrt(Math.PI) / 2))],
-);
+export const erfinv: Op<object> = special({
+  name: "erfinv",
+  value: erfinvOf,
+  gradient: ({ grad, outputs: [y] }) => [
+    call(mul, call(mul, grad, call(exp, call(square, y!))), constant(Math.sqrt(Math.PI) / 2)),
+  ],
+  tensorflow: closerRoot,
+});
 
 /** ln |Γ(x)|. */
-export const lgamma: Op<object> = special("lgamma", "Lgamma", UNKNOWN, lgammaOf, ({ grad, inputs: [x] }) => [
-  f(mul, grad, apply(polygamma, [x!], { n: 0 })),
-]);
+export const lgamma: Op<object> = special({
+  name: "lgamma",
+  value: lgammaOf,
+  gradient: ({ grad, inputs: [x] }) => [call(mul, grad, apply(polygamma, [x!], { n: 0 }))],
+  tensorflow: (b, x) => b.node("Lgamma", [x], { T }),
+});
 
 /** The n-th derivative of the digamma function. */
 export const polygamma: Op<{ n: number }> = defineOp<{ n: number }>({
   name: "polygamma",
   infer: ([x]) => x!,
   gradient: ({ grad, inputs: [x], attributes: { n } }) => [
-    f(mul, grad, apply(polygamma, [x!], { n: n + 1 })),
+    call(mul, grad, apply(polygamma, [x!], { n: n + 1 })),
   ],
   onnx: UNKNOWN,
   tensorflow: (b, [x], { n }) =>

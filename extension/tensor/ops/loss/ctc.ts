@@ -8,12 +8,14 @@ import {
   type TfBuilder,
   type TfRef,
 } from "../../lowering/lowering.ts";
+import { gatherNode, reduceNode, reshapeNode } from "../../lowering/nodes.ts";
 import { TRAINING_ONLY } from "../../lowering/onnx.ts";
 import { defineOp, type Op } from "../../recording/op.ts";
 import { numel, range } from "../../core/shape.ts";
 import { TensorError } from "../../core/errors.ts";
 import { mul } from "../elementwise/elementwise.ts";
 import { reshape } from "../movement/movement.ts";
+import { call } from "../expressions.ts";
 
 export interface CtcAttributes {
   /** The class that stands for no label. */
@@ -38,7 +40,7 @@ export const ctcLoss: Op<CtcAttributes> = defineOp<CtcAttributes>({
     if (second) throw new TensorError("autograd", "ctc_loss can be differentiated once only");
     if (!loss) return [null, null, null, null];
     const g = apply(reshape, [loss], { shape: [1, logs!.shape[1]!, 1] });
-    return [apply(mul, [rows!, g], {}), null, null, null];
+    return [call(mul, rows!, g), null, null, null];
   },
   onnx: TRAINING_ONLY,
   tensorflow: (b, inputs, attributes, { inputs: metas }) => {
@@ -259,18 +261,12 @@ class Graph {
       });
     const same = this.equal(part(targets, 1, I), part(targets, 0, I));
     const repeated = this.cast(this.two("LogicalAnd", same, part(inside, 1, B)), B, I);
-    const count = this.b.node("Sum", [repeated, vector(this.b, [1])], {
-      T: I,
-      Tidx: I,
-      keep_dims: attr.bool(false),
-    });
-    return this.two("AddV2", lengths, count, I);
+    return this.two("AddV2", lengths, reduceNode(this.b, "Sum", repeated, [1], false, I), I);
   }
 
   /** ln Σ eˣ over the classes: [T, N]. */
   private logSums(logs: TfRef): TfRef {
-    const over = (op: string, x: TfRef): TfRef =>
-      this.b.node(op, [x, vector(this.b, [2])], { T: F, Tidx: I, keep_dims: attr.bool(true) });
+    const over = (op: string, x: TfRef): TfRef => reduceNode(this.b, op, x, [2], true);
     const top = over("Max", logs);
     const sums = over("Sum", this.b.node("Exp", [this.two("Sub", logs, top, F)], { T: F }));
     const total = this.two("AddV2", this.b.node("Log", [sums], { T: F }), top, F);
@@ -279,16 +275,11 @@ class Graph {
 
   /** Over time: [T, N] to [N]. */
   private sum(x: TfRef): TfRef {
-    return this.b.node("Sum", [x, vector(this.b, [0])], { T: F, Tidx: I, keep_dims: attr.bool(false) });
+    return reduceNode(this.b, "Sum", x, [0]);
   }
 
   private gather(x: TfRef, classes: readonly number[]): TfRef {
-    return this.b.node("GatherV2", [x, vector(this.b, classes), this.integer(2)], {
-      Tparams: F,
-      Tindices: I,
-      Taxis: I,
-      batch_dims: attr.int(0),
-    });
+    return gatherNode(this.b, [x, vector(this.b, classes)], 2, "float32");
   }
 
   private two(op: string, x: TfRef, y: TfRef, type?: TfAttribute): TfRef {
@@ -304,7 +295,7 @@ class Graph {
   }
 
   private shaped(x: TfRef, shape: readonly number[], type: TfAttribute): TfRef {
-    return this.b.node("Reshape", [x, vector(this.b, shape)], { T: type, Tshape: I });
+    return reshapeNode(this.b, x, shape, type);
   }
 
   private cast(x: TfRef, from: TfAttribute, to: TfAttribute): TfRef {

@@ -1,12 +1,11 @@
 import type * as tfjs from "@tensorflow/tfjs-core";
-import { apply } from "../../recording/apply.ts";
-import { fillValue } from "../../recording/graph.ts";
 import { binaryLoop } from "../../planning/plain.ts";
 import { attr, scalar, type TfRef } from "../../lowering/lowering.ts";
 import { TRAINING_ONLY } from "../../lowering/onnx.ts";
 import { defineOp, type Op } from "../../recording/op.ts";
-import { Tensor } from "../../core/tensor.ts";
-import { mapped } from "../elementwise/elements.ts";
+import type { Tensor } from "../../core/tensor.ts";
+import { call, constant } from "../expressions.ts";
+import { mapped } from "../elementwise/declare.ts";
 import { div, log, log1p, maximum, mul, neg, sub } from "../elementwise/elementwise.ts";
 
 const T = { T: attr.type("float32") };
@@ -15,26 +14,19 @@ const LOWEST_LOG = -100;
 /** Smallest p (1 − p) of the gradient. */
 const EPSILON = 1e-12;
 
-const constant = (value: number): Tensor => new Tensor(fillValue(value, [], "float32"));
-
 /** −(y ln p + (1 − y) ln(1 − p)) of probabilities p and targets y of one shape, logarithms clamped at −100. */
 export const binaryCrossEntropy: Op<object> = defineOp({
   name: "binaryCrossEntropy",
   layout: "elementwise",
   infer: ([p]) => p!,
   gradient({ grad, inputs: [p, y], needs }) {
-    const two = (op: Op<object>, a: Tensor, b: Tensor): Tensor => apply(op, [a, b], {});
-    const clamped = (x: Tensor): Tensor => two(maximum, x, constant(LOWEST_LOG));
-    const variance = (): Tensor => two(maximum, two(mul, two(sub, constant(1), p!), p!), constant(EPSILON));
+    const clamped = (x: Tensor): Tensor => call(maximum, x, constant(LOWEST_LOG));
+    const variance = (): Tensor =>
+      call(maximum, call(mul, call(sub, constant(1), p!), p!), constant(EPSILON));
+    const logits = (): Tensor => call(sub, clamped(call(log1p, call(neg, p!))), clamped(call(log, p!)));
     return [
-      needs[0] ? two(div, two(mul, grad, two(sub, p!, y!)), variance()) : null,
-      needs[1]
-        ? two(
-            mul,
-            grad,
-            two(sub, clamped(apply(log1p, [apply(neg, [p!], {})], {})), clamped(apply(log, [p!], {}))),
-          )
-        : null,
+      needs[0] ? call(div, call(mul, grad, call(sub, p!, y!)), variance()) : null,
+      needs[1] ? call(mul, grad, logits()) : null,
     ];
   },
   onnx: TRAINING_ONLY,

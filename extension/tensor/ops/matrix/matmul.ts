@@ -2,6 +2,7 @@ import type * as tfjs from "@tensorflow/tfjs-core";
 import { apply } from "../../recording/apply.ts";
 import { TensorError } from "../../core/errors.ts";
 import { attr } from "../../lowering/lowering.ts";
+import { productNode } from "../../lowering/nodes.ts";
 import { TRAINING_ONLY, type OnnxRef } from "../../lowering/onnx.ts";
 import { defineOp, type Meta, type Op, type Tfjs } from "../../recording/op.ts";
 import { elementwise, rowwise } from "../../planning/parts.ts";
@@ -10,6 +11,7 @@ import { binaryLoop, broadcastPlaces, lie, multiply, sums } from "../../planning
 import { matrixProduct } from "../wasmKernels.ts";
 import { broadcastShapes, formatDims, numel, range, sameShape, type Shape } from "../../core/shape.ts";
 import { columnSum, hostSum } from "../reduction/sums.ts";
+import { call } from "../expressions.ts";
 
 interface Transposes {
   readonly transposeA: boolean;
@@ -62,11 +64,7 @@ export const matmul: Op<Transposes> = defineOp<Transposes>({
   tensorflow(b, inputs, { transposeA, transposeB }, signature) {
     const T = attr.type(signature.inputs[0]!.dtype);
     return signature.inputs.every((m) => m.shape.length === 2)
-      ? b.node("MatMul", inputs, {
-          T,
-          transpose_a: attr.bool(transposeA),
-          transpose_b: attr.bool(transposeB),
-        })
+      ? productNode(b, inputs[0]!, inputs[1]!, transposeA, transposeB, T)
       : b.node("BatchMatMulV2", inputs, { T, adj_x: attr.bool(transposeA), adj_y: attr.bool(transposeB) });
   },
   tfjs(k, [a, b], { transposeA, transposeB }, { outputs }) {
@@ -154,7 +152,7 @@ export const addBias = defineOp({
   name: "addBias",
   xla: true,
   infer: ([x]) => x!,
-  gradient: ({ grad, needs }) => [grad, needs[1] ? apply(biasGrad, [grad], {}) : null],
+  gradient: ({ grad, needs }) => [grad, needs[1] ? call(biasGrad, grad) : null],
   onnx: (b, inputs) => b.node("Add", inputs),
   tensorflow: (b, inputs) =>
     b.node("BiasAdd", inputs, { T: attr.type("float32"), data_format: attr.string("NHWC") }),

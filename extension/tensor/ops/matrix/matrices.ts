@@ -2,19 +2,17 @@
 import type * as tfjs from "@tensorflow/tfjs-core";
 import { apply, applyAll } from "../../recording/apply.ts";
 import { TensorError } from "../../core/errors.ts";
-import { fillValue } from "../../recording/graph.ts";
-import { attr, vector, type TfBuilder, type TfRef } from "../../lowering/lowering.ts";
+import { attr, type TfBuilder, type TfRef } from "../../lowering/lowering.ts";
+import { reduceNode, T } from "../../lowering/nodes.ts";
 import { defineOp, type Op, type Signature, type Tfjs } from "../../recording/op.ts";
 import { numel, range, type Shape } from "../../core/shape.ts";
-import { fromHost, Tensor } from "../../core/tensor.ts";
+import { fromHost, type Tensor } from "../../core/tensor.ts";
+import { call, constant } from "../expressions.ts";
 import { add, div, eq, mul, neg, sub, where } from "../elementwise/elementwise.ts";
 import { matmul } from "./matmul.ts";
 import * as values from "./matrixValues.ts";
 import { permute, reshape } from "../movement/movement.ts";
 
-const T = attr.type("float32");
-const constant = (value: number): Tensor => new Tensor(fillValue(value, [], "float32"));
-const two = (op: Op<object>, a: Tensor, b: Tensor): Tensor => apply(op, [a, b], {});
 const product = (a: Tensor, b: Tensor, transposeA = false, transposeB = false): Tensor =>
   apply(matmul, [a, b], { transposeA, transposeB });
 
@@ -100,7 +98,7 @@ export const inverse: Op<object> = defineOp({
   name: "inverse",
   gradName: "LinalgInvExBackward0",
   infer: ([a]) => a!,
-  gradient: ({ grad, outputs: [y] }) => [apply(neg, [product(product(y!, grad, true), y!, false, true)], {})],
+  gradient: ({ grad, outputs: [y] }) => [call(neg, product(product(y!, grad, true), y!, false, true))],
   onnx: NO_ONNX,
   tensorflow: (b, inputs) => b.node("MatrixInverse", inputs, { T, adjoint: attr.bool(false) }),
   refusal: refusing(
@@ -124,8 +122,8 @@ export const solve: Op<object> = defineOp({
   gradName: "LinalgSolveExBackward0",
   infer: ([, b]) => b!,
   gradient({ grad, inputs: [a], outputs: [x], needs }) {
-    const right = two(solve, flipped(a!), grad);
-    return [needs[0] ? apply(neg, [product(right, x!, false, true)], {}) : null, right];
+    const right = call(solve, flipped(a!), grad);
+    return [needs[0] ? call(neg, product(right, x!, false, true)) : null, right];
   },
   onnx: NO_ONNX,
   tensorflow: (b, inputs) => b.node("MatrixSolve", inputs, { T, adjoint: attr.bool(false) }),
@@ -153,7 +151,7 @@ export const logDeterminant: Op<object> = defineOp({
   gradient({ grads: [log], inputs: [a] }) {
     if (!log) return [null];
     const g = apply(reshape, [log], { shape: [...log.shape, 1, 1] });
-    return [two(mul, flipped(apply(inverse, [a!], {})), g)];
+    return [call(mul, flipped(call(inverse, a!)), g)];
   },
   onnx: NO_ONNX,
   tensorflow(b, inputs) {
@@ -177,10 +175,10 @@ export const cholesky: Op<object> = defineOp({
   infer: ([a]) => a!,
   gradient({ grad, outputs: [l] }) {
     const half = pattern(matrixOf(l!.shape)[0], (r, c) => (r === c ? 0.5 : Number(r > c)));
-    const inner = two(mul, product(l!, grad, true), half);
-    const back = apply(inverse, [l!], {});
+    const inner = call(mul, product(l!, grad, true), half);
+    const back = call(inverse, l!);
     const g = product(product(back, inner, true), back);
-    return [two(mul, two(add, g, flipped(g)), constant(0.5))];
+    return [call(mul, call(add, g, flipped(g)), constant(0.5))];
   },
   onnx: NO_ONNX,
   // TensorFlow's kernel answers NaN for a matrix that has no factor.
@@ -224,17 +222,17 @@ export const qr: Op<object> = defineOp({
     }
     const upper = gr ? product(r!, gr, false, true) : undefined;
     const lower = gq ? product(gq, q!, true) : undefined;
-    const m = upper && lower ? two(sub, upper, lower) : (upper ?? apply(neg, [lower!], {}));
-    const low = two(
+    const m = upper && lower ? call(sub, upper, lower) : (upper ?? call(neg, lower!));
+    const low = call(
       mul,
       m,
       pattern(k, (row, c) => Number(row >= c)),
     );
-    const symmetric = two(
+    const symmetric = call(
       add,
       low,
       flipped(
-        two(
+        call(
           mul,
           m,
           pattern(k, (row, c) => Number(row > c)),
@@ -242,7 +240,7 @@ export const qr: Op<object> = defineOp({
       ),
     );
     const inner = product(q!, symmetric);
-    return [product(gq ? two(add, gq, inner) : inner, apply(inverse, [r!], {}), false, true)];
+    return [product(gq ? call(add, gq, inner) : inner, call(inverse, r!), false, true)];
   },
   onnx: NO_ONNX,
   tensorflow: (b, inputs) => b.nodes("Qr", inputs, { T, full_matrices: attr.bool(false) }, 2),
@@ -260,12 +258,7 @@ const weightsOf = (n: number): number[] => range(n).map((i) => 1 / (i + 1.37));
 function signs(b: TfBuilder, columns: TfRef, shape: Shape): TfRef {
   const n = shape[shape.length - 2]!;
   const weighted = b.node("Mul", [columns, b.constant(weightsOf(n), [n, 1], "float32")], { T });
-  const sums = b.node("Sum", [weighted, vector(b, [shape.length - 2])], {
-    T,
-    Tidx: attr.type("int64"),
-    keep_dims: attr.bool(true),
-  });
-  return b.node("Sign", [sums], { T });
+  return b.node("Sign", [reduceNode(b, "Sum", weighted, [shape.length - 2], true)], { T });
 }
 
 function unambiguous(columns: Float64Array, n: number, k: number, ...others: Float64Array[]): void {
@@ -286,7 +279,7 @@ export const eigh: Op<object> = defineOp({
   gradient({ grads: [gw, gv], outputs: [w, v] }) {
     const n = matrixOf(v!.shape)[0];
     const diagonal = gw
-      ? two(
+      ? call(
           mul,
           lined(gw, false),
           pattern(n, (r, c) => Number(r === c)),
@@ -294,11 +287,11 @@ export const eigh: Op<object> = defineOp({
       : undefined;
     let inner = diagonal;
     if (gv) {
-      const gaps = two(sub, lined(w!, false), lined(w!, true));
-      const same = two(eq, gaps, constant(0));
-      const inverseGaps = two(div, constant(1), apply(where, [same, constant(Infinity), gaps], {}));
-      const off = two(mul, product(v!, gv, true), inverseGaps);
-      inner = inner === undefined ? off : two(add, inner, off);
+      const gaps = call(sub, lined(w!, false), lined(w!, true));
+      const same = call(eq, gaps, constant(0));
+      const inverseGaps = call(div, constant(1), call(where, same, constant(Infinity), gaps));
+      const off = call(mul, product(v!, gv, true), inverseGaps);
+      inner = inner === undefined ? off : call(add, inner, off);
     }
     return [product(product(v!, inner!), v!, false, true)];
   },
@@ -338,39 +331,40 @@ export const svd: Op<object> = defineOp({
   gradient({ grads: [gs, gu, gv], outputs: [s, u, v] }) {
     const k = s!.shape[s!.ndim - 1]!;
     let inner = gs
-      ? two(
+      ? call(
           mul,
           lined(gs, false),
           pattern(k, (r, c) => Number(r === c)),
         )
       : undefined;
-    const plus = (x: Tensor | undefined, y: Tensor): Tensor => (x === undefined ? y : two(add, x, y));
+    const plus = (x: Tensor | undefined, y: Tensor): Tensor => (x === undefined ? y : call(add, x, y));
     if (gu || gv) {
-      const squares = two(mul, s!, s!);
-      const gaps = two(sub, lined(squares, false), lined(squares, true));
+      const squares = call(mul, s!, s!);
+      const gaps = call(sub, lined(squares, false), lined(squares, true));
       const own = fromHost(
         Uint8Array.from({ length: k * k }, (_, i) => Number(i % (k + 1) === 0)),
         [k, k],
         "bool",
       );
-      const inverse = apply(
+      const inverse = call(
         where,
-        [own, constant(0), two(div, constant(1), apply(where, [own, constant(1), gaps], {}))],
-        {},
+        own,
+        constant(0),
+        call(div, constant(1), call(where, own, constant(1), gaps)),
       );
-      const skew = (x: Tensor): Tensor => two(mul, two(sub, x, flipped(x)), inverse);
-      if (gu) inner = plus(inner, two(mul, skew(product(u!, gu, true)), lined(s!, false)));
-      if (gv) inner = plus(inner, two(mul, lined(s!, true), skew(product(v!, gv, true))));
+      const skew = (x: Tensor): Tensor => call(mul, call(sub, x, flipped(x)), inverse);
+      if (gu) inner = plus(inner, call(mul, skew(product(u!, gu, true)), lined(s!, false)));
+      if (gv) inner = plus(inner, call(mul, lined(s!, true), skew(product(v!, gv, true))));
     }
     if (inner === undefined) return [null];
     // What of the vectors' gradients lies outside the space that the vectors span, for matrices that aren't square.
     const outside = (g: Tensor, q: Tensor): Tensor =>
-      two(div, two(sub, g, product(q, product(q, g, true))), lined(s!, false));
+      call(div, call(sub, g, product(q, product(q, g, true))), lined(s!, false));
     let result = product(product(u!, inner), v!, false, true);
     if (gu && u!.shape[u!.ndim - 2]! > k)
-      result = two(add, result, product(outside(gu, u!), v!, false, true));
+      result = call(add, result, product(outside(gu, u!), v!, false, true));
     if (gv && v!.shape[v!.ndim - 2]! > k)
-      result = two(add, result, product(u!, outside(gv, v!), false, true));
+      result = call(add, result, product(u!, outside(gv, v!), false, true));
     return [result];
   },
   onnx: NO_ONNX,

@@ -1,15 +1,15 @@
 import type * as tfjs from "@tensorflow/tfjs-core";
 import { apply } from "../../recording/apply.ts";
-import { fillValue } from "../../recording/graph.ts";
 import { attr, scalar } from "../../lowering/lowering.ts";
+import { equalNode, gatherNode, INDEX } from "../../lowering/nodes.ts";
 import { defineOp, type Op } from "../../recording/op.ts";
 import { numel } from "../../core/shape.ts";
-import { Tensor } from "../../core/tensor.ts";
+import type { Tensor } from "../../core/tensor.ts";
+import { call, constant, filled } from "../expressions.ts";
 import { div, eq, mul, ne } from "../elementwise/elementwise.ts";
 import { indexAdd, indexSelect } from "./indexing.ts";
 import { cast, reshape } from "./movement.ts";
 
-const INDEX = attr.type("int64");
 const MAX_FLOAT = 2 ** 128 - 2 ** 104;
 
 export interface Embedding {
@@ -34,24 +34,18 @@ export const embedding: Op<Embedding> = defineOp<Embedding>({
     const column = (x: Tensor): Tensor => apply(reshape, [x], { shape: [count, 1] });
     let rows = apply(reshape, [grad], { shape: [count, width] });
     if (paddingIdx >= 0) {
-      const padding = new Tensor(fillValue(paddingIdx, [], "int64"));
-      rows = apply(mul, [rows, column(asFloat(apply(ne, [flat, padding], {})))], {});
+      const padding = constant(paddingIdx, "int64");
+      rows = call(mul, rows, column(asFloat(call(ne, flat, padding))));
     }
     if (scaleGradByFreq) {
-      const ones = new Tensor(fillValue(1, [count], "float32"));
+      const ones = filled(1, [count]);
       const found = apply(indexAdd, [ones, flat], { dim: 0, length });
-      rows = apply(div, [rows, column(apply(indexSelect, [found, flat], { dim: 0 }))], {});
+      rows = call(div, rows, column(apply(indexSelect, [found, flat], { dim: 0 })));
     }
     return [apply(indexAdd, [rows, flat], { dim: 0, length }), null];
   },
   onnx: (b, inputs) => b.node("Gather", inputs, { axis: attr.int(0) }),
-  tensorflow: (b, [weight, indices], _, { outputs }) =>
-    b.node("GatherV2", [weight!, indices!, scalar(b, 0, "int64")], {
-      Tparams: attr.type(outputs[0]!.dtype),
-      Tindices: INDEX,
-      Taxis: INDEX,
-      batch_dims: attr.int(0),
-    }),
+  tensorflow: (b, inputs, _, { outputs }) => gatherNode(b, inputs, 0, outputs[0]!.dtype),
   tfjs(k, [weight, indices], _, { outputs }) {
     const rows = k.gather(weight!, k.reshape<tfjs.Rank.R1>(indices!, [-1]));
     return k.reshape(rows, [...outputs[0]!.shape]);
@@ -67,9 +61,9 @@ export const segmentMax: Op<{ length: number }> = defineOp<{ length: number }>({
   gradient({ grad, inputs: [x, segments], outputs: [y], attributes: { length } }) {
     // Rows that share a maximum share its gradient.
     const spread = (t: Tensor): Tensor => apply(indexSelect, [t, segments!], { dim: 0 });
-    const hit = asFloat(apply(eq, [x!, spread(y!)], {}));
+    const hit = asFloat(call(eq, x!, spread(y!)));
     const holders = apply(indexAdd, [hit, segments!], { dim: 0, length });
-    return [apply(mul, [hit, apply(div, [spread(grad), spread(holders)], {})], {}), null];
+    return [call(mul, hit, call(div, spread(grad), spread(holders))), null];
   },
   onnx: { none: "ONNX has no maximum by segments" },
   tensorflow(b, [x, segments], { length }, { outputs: [y] }) {
@@ -77,10 +71,7 @@ export const segmentMax: Op<{ length: number }> = defineOp<{ length: number }>({
     const types = { T, Tindices: INDEX, Tnumsegments: INDEX };
     const largest = b.node("UnsortedSegmentMax", [x!, segments!, scalar(b, length, "int64")], types);
     // Segments without rows have the type's lowest value.
-    const empty = b.node("Equal", [largest, scalar(b, -MAX_FLOAT, y!.dtype)], {
-      T,
-      incompatible_shape_error: attr.bool(true),
-    });
+    const empty = equalNode(b, [largest, scalar(b, -MAX_FLOAT, y!.dtype)], y!.dtype);
     return b.node("SelectV2", [empty, scalar(b, 0, y!.dtype), largest], { T });
   },
   tfjs(k, [x, segments], _, { outputs: [y] }) {

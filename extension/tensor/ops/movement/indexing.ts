@@ -1,13 +1,11 @@
 import type * as tfjs from "@tensorflow/tfjs-core";
 import { apply } from "../../recording/apply.ts";
-import { fillValue } from "../../recording/graph.ts";
-import { attr, scalar, vector, type TfAttribute, type TfRef } from "../../lowering/lowering.ts";
+import { attr, scalar } from "../../lowering/lowering.ts";
+import { gatherNode, INDEX, reshapeNode, transposeNode } from "../../lowering/nodes.ts";
 import { ints, number, type OnnxRef } from "../../lowering/onnx.ts";
 import { defineOp, type Meta, type Op, type Tfjs } from "../../recording/op.ts";
 import { numel, range, type Shape } from "../../core/shape.ts";
-import { Tensor } from "../../core/tensor.ts";
-
-const INDEX = attr.type("int64");
+import { call, zeros } from "../expressions.ts";
 
 /** Rows of dimension `dim` in the order of an index vector: x.shape with `dim` replaced by the index's length. */
 export const indexSelect: Op<{ dim: number }> = defineOp<{ dim: number }>({
@@ -21,13 +19,7 @@ export const indexSelect: Op<{ dim: number }> = defineOp<{ dim: number }>({
     null,
   ],
   onnx: (b, inputs, { dim }) => b.node("Gather", inputs, { axis: attr.int(dim) }),
-  tensorflow: (b, [x, index], { dim }, { outputs }) =>
-    b.node("GatherV2", [x!, index!, scalar(b, dim, "int64")], {
-      Tparams: attr.type(outputs[0]!.dtype),
-      Tindices: INDEX,
-      Taxis: INDEX,
-      batch_dims: attr.int(0),
-    }),
+  tensorflow: (b, inputs, { dim }, { outputs }) => gatherNode(b, inputs, dim, outputs[0]!.dtype),
   tfjs: (k, [x, index], { dim }) => k.gather(x!, index as tfjs.Tensor1D, dim),
 });
 
@@ -55,13 +47,13 @@ export const indexAdd: Op<{ dim: number; length: number }> = defineOp<{ dim: num
     const rank = inputs[0]!.shape.length;
     const order = swapped(rank, dim);
     const T = attr.type(inputs[0]!.dtype);
-    const front = dim === 0 ? x! : b.node("Transpose", [x!, vector(b, order)], { T, Tperm: INDEX });
+    const front = dim === 0 ? x! : transposeNode(b, x!, order, T);
     const sums = b.node("UnsortedSegmentSum", [front, index!, scalar(b, length, "int64")], {
       T,
       Tindices: INDEX,
       Tnumsegments: INDEX,
     });
-    return dim === 0 ? sums : b.node("Transpose", [sums, vector(b, order)], { T, Tperm: INDEX });
+    return dim === 0 ? sums : transposeNode(b, sums, order, T);
   },
   tfjs(k, [x, index], { dim, length }, { inputs }) {
     // Scattering adds up what falls on one place, which makes it the segment sum that neither wasm nor cpu has.
@@ -95,19 +87,14 @@ export const gatherLast: Op<object> = defineOp({
   name: "gatherLast",
   gradName: "GatherBackward0",
   infer: ([x, index]) => ({ shape: index!.shape, dtype: x!.dtype }),
-  gradient({ grad, inputs: [x, index] }) {
-    const zeros = new Tensor(fillValue(0, x!.shape, "float32"));
-    return [apply(scatterLast, [zeros, index!, grad], { mode: "add" }), null];
-  },
+  gradient: ({ grad, inputs: [x, index] }) => [
+    apply(scatterLast, [zeros(x!.shape), index!, grad], { mode: "add" }),
+    null,
+  ],
   onnx: (b, inputs) => b.node("GatherElements", inputs, { axis: attr.int(-1) }),
-  tensorflow(b, [x, index], _, { inputs, outputs }) {
+  tensorflow(b, refs, _, { inputs, outputs }) {
     const last = inputs[0]!.shape.length - 1;
-    return b.node("GatherV2", [x!, index!, scalar(b, last, "int64")], {
-      Tparams: attr.type(outputs[0]!.dtype),
-      Tindices: INDEX,
-      Taxis: INDEX,
-      batch_dims: attr.int(last),
-    });
+    return gatherNode(b, refs, last, outputs[0]!.dtype, last);
   },
   tfjs(k, [x, index], _, { inputs, outputs }) {
     const positions = k.reshape<tfjs.Rank.R1>(flatPositions(k, index!, inputs[0]!.shape), [-1]);
@@ -121,10 +108,10 @@ export const scatterLast: Op<{ mode: "add" | "update" }> = defineOp<{ mode: "add
   gradName: "ScatterBackward0",
   infer: ([x]) => x!,
   gradient({ grad, inputs: [, index, source], attributes: { mode }, needs }) {
-    const zeros = new Tensor(fillValue(0, source!.shape, "float32"));
+    const none = zeros(source!.shape);
     const kept =
-      mode === "add" || !needs[0] ? grad : apply(scatterLast, [grad, index!, zeros], { mode: "update" });
-    return [needs[0] ? kept : null, null, needs[2] ? apply(gatherLast, [grad, index!], {}) : null];
+      mode === "add" || !needs[0] ? grad : apply(scatterLast, [grad, index!, none], { mode: "update" });
+    return [needs[0] ? kept : null, null, needs[2] ? call(gatherLast, grad, index!) : null];
   },
   onnx: (b, inputs, { mode }) =>
     b.node("ScatterElements", inputs, {
@@ -134,20 +121,18 @@ export const scatterLast: Op<{ mode: "add" | "update" }> = defineOp<{ mode: "add
   tensorflow(b, [x, index, source], { mode }, { inputs }) {
     const [{ shape, dtype }, { shape: indexed }] = inputs as [Meta, Meta];
     const T = attr.type(dtype);
-    const reshaped = (t: TfRef, type: TfAttribute, to: Shape): TfRef =>
-      b.node("Reshape", [t, vector(b, to)], { T: type, Tshape: INDEX });
     const starts = b.constant(rowStarts(shape, indexed), [...indexed.slice(0, -1), 1], "int64");
     const positions = b.node("AddV2", [index!, starts], { T: INDEX });
     const flat = b.node(
       mode === "add" ? "TensorScatterAdd" : "TensorScatterUpdate",
       [
-        reshaped(x!, T, [numel(shape)]),
-        reshaped(positions, INDEX, [numel(indexed), 1]),
-        reshaped(source!, T, [numel(indexed)]),
+        reshapeNode(b, x!, [numel(shape)], T),
+        reshapeNode(b, positions, [numel(indexed), 1], INDEX),
+        reshapeNode(b, source!, [numel(indexed)], T),
       ],
       { T, Tindices: INDEX },
     );
-    return reshaped(flat, T, shape);
+    return reshapeNode(b, flat, shape, T);
   },
   tfjs(k, [x, index, source], { mode }, { inputs }) {
     const { shape } = inputs[0]!;
@@ -179,9 +164,8 @@ export const rowsUpdate: Op<object> = defineOp({
   gradName: "IndexPutBackward0",
   infer: ([x]) => x!,
   gradient({ grad, inputs: [, index, source], needs }) {
-    const zeros = new Tensor(fillValue(0, source!.shape, "float32"));
     return [
-      needs[0] ? apply(rowsUpdate, [grad, index!, zeros], {}) : null,
+      needs[0] ? call(rowsUpdate, grad, index!, zeros(source!.shape)) : null,
       null,
       needs[2] ? apply(indexSelect, [grad, index!], { dim: 0 }) : null,
     ];
@@ -189,7 +173,7 @@ export const rowsUpdate: Op<object> = defineOp({
   onnx: (b, [x, index, source]) =>
     b.node("ScatterND", [x!, b.node("Unsqueeze", [index!, ints(b, [-1])]), source!]),
   tensorflow(b, [x, index, source], _, { inputs }) {
-    const column = b.node("Reshape", [index!, vector(b, [-1, 1])], { T: INDEX, Tshape: INDEX });
+    const column = reshapeNode(b, index!, [-1, 1], INDEX);
     return b.node("TensorScatterUpdate", [x!, column, source!], {
       T: attr.type(inputs[0]!.dtype),
       Tindices: INDEX,

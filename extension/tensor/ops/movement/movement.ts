@@ -2,18 +2,17 @@ import type * as tfjs from "@tensorflow/tfjs-core";
 import { apply } from "../../recording/apply.ts";
 import type { DType } from "../../core/dtype.ts";
 import { TensorError } from "../../core/errors.ts";
-import { fillValue } from "../../recording/graph.ts";
 import { attr, scalar, vector } from "../../lowering/lowering.ts";
+import { castNode, INDEX, reduceNode, reshapeNode, transposeNode } from "../../lowering/nodes.ts";
 import { ints, number, type OnnxRef } from "../../lowering/onnx.ts";
 import { defineOp, type Meta, type Op, type Tfjs } from "../../recording/op.ts";
 import { partOf, reducing, reshaped } from "../../planning/parts.ts";
 import { broadcastPlaces, copy, gather, places, sums } from "../../planning/plain.ts";
 import { formatShape, range, reducedShape, sameShape, strides, type Shape } from "../../core/shape.ts";
-import { Tensor } from "../../core/tensor.ts";
-import { asNumbers, FAR, slice } from "./slicing.ts";
+import type { Tensor } from "../../core/tensor.ts";
+import { zeros } from "../expressions.ts";
+import { asNumbers, FAR, slice, sliceAlong } from "./slicing.ts";
 import { hostSum, sumOver } from "../reduction/sums.ts";
-
-const INDEX = attr.type("int64");
 
 /** The same values under a gradient edge of their own: a copy. */
 export const identity: Op<object> = defineOp({
@@ -53,8 +52,7 @@ export const reshape: Op<{ shape: Shape }> = defineOp<{ shape: Shape }>({
   infer: ([x], { shape }) => ({ shape, dtype: x!.dtype }),
   gradient: ({ grad, inputs }) => [apply(reshape, [grad], { shape: inputs[0]!.shape })],
   onnx: (b, [x], { shape }) => b.node("Reshape", [x!, b.sizes(shape)]),
-  tensorflow: (b, [x], { shape }, { outputs }) =>
-    b.node("Reshape", [x!, vector(b, shape)], { T: attr.type(outputs[0]!.dtype), Tshape: INDEX }),
+  tensorflow: (b, [x], { shape }, { outputs }) => reshapeNode(b, x!, shape, attr.type(outputs[0]!.dtype)),
   tfjs: (k, [x], { shape }) => k.reshape(x!, [...shape]),
   plain: () => copy,
   parts([cut], { inputs }, { shape }, parts) {
@@ -73,8 +71,7 @@ export const permute: Op<{ order: readonly number[] }> = defineOp<{ order: reado
     apply(permute, [grad], { order: order.map((_, i) => order.indexOf(i)) }),
   ],
   onnx: (b, [x], { order }) => b.node("Transpose", [x!], { perm: attr.ints(order) }),
-  tensorflow: (b, [x], { order }, { outputs }) =>
-    b.node("Transpose", [x!, vector(b, order)], { T: attr.type(outputs[0]!.dtype), Tperm: INDEX }),
+  tensorflow: (b, [x], { order }, { outputs }) => transposeNode(b, x!, order, attr.type(outputs[0]!.dtype)),
   tfjs: (k, [x], { order }) => k.transpose(x!, [...order]),
   plain({ inputs: [x], outputs: [y] }, { order }) {
     const steps = strides(x!.shape);
@@ -138,11 +135,7 @@ export const sum = defineOp<{ dims: readonly number[]; keepdim: boolean }>({
   tensorflow: (b, [x], { dims, keepdim }, { inputs: [input] }) =>
     input!.dtype === "float32"
       ? sumOver(b, x!, input!.shape, dims, keepdim)
-      : b.node("Sum", [x!, vector(b, dims)], {
-          T: attr.type(input!.dtype),
-          Tidx: INDEX,
-          keep_dims: attr.bool(keepdim),
-        }),
+      : reduceNode(b, "Sum", x!, dims, keepdim, attr.type(input!.dtype)),
   tfjs: (k, [x], { dims, keepdim }, { outputs: [y] }) =>
     y!.dtype === "float32"
       ? hostSum(k, x!, dims, y!)
@@ -232,12 +225,7 @@ export const cat = defineOp<{ dim: number }>({
   },
   gradient({ grad, inputs, attributes: { dim } }) {
     let at = 0;
-    return inputs.map((t) => {
-      const begin = t.shape.map((_, d) => (d === dim ? at : 0));
-      at += t.shape[dim]!;
-      const end = t.shape.map((n, d) => (d === dim ? at : n));
-      return apply(slice, [grad], { begin, end, step: end.map(() => 1) });
-    });
+    return inputs.map((t) => sliceAlong(grad, dim, at, (at += t.shape[dim]!)));
   },
   onnx: (b, inputs, { dim }) => b.node("Concat", inputs, { axis: attr.int(dim) }),
   tensorflow(b, inputs, { dim }, { outputs }) {
@@ -280,7 +268,7 @@ export const unstack: Op<object> = defineOp({
   },
   gradient: ({ grads, outputs }) => {
     const rows = outputs.map((y, i) =>
-      apply(reshape, [grads[i] ?? new Tensor(fillValue(0, y.shape, y.dtype))], { shape: [1, ...y.shape] }),
+      apply(reshape, [grads[i] ?? zeros(y.shape, y.dtype)], { shape: [1, ...y.shape] }),
     );
     return [rows.length === 1 ? rows[0]! : apply(cat, rows, { dim: 0 })];
   },
@@ -327,12 +315,7 @@ export const cast = defineOp<{ dtype: DType }>({
   infer: ([x], { dtype }) => ({ shape: x!.shape, dtype }),
   gradient: { none: "float32 is the only type that has gradients" },
   onnx: (b, [x], { dtype }) => b.node("Cast", [x!], { to: attr.type(dtype) }),
-  tensorflow: (b, [x], { dtype }, { inputs }) =>
-    b.node("Cast", [x!], {
-      SrcT: attr.type(inputs[0]!.dtype),
-      DstT: attr.type(dtype),
-      Truncate: attr.bool(false),
-    }),
+  tensorflow: (b, [x], { dtype }, { inputs }) => castNode(b, x!, inputs[0]!.dtype, dtype),
   plain: (_, { dtype }) => (dtype === "float32" ? copy : undefined),
   tfjs: (k, [x], { dtype }) =>
     dtype === "bool" ? k.notEqual(x!, k.zerosLike(x!)) : k.cast(x!, dtype === "int64" ? "int32" : "float32"),

@@ -1,16 +1,15 @@
 // Parts of tensors: every step-th element between two indices.
 import type * as tfjs from "@tensorflow/tfjs-core";
 import { apply } from "../../recording/apply.ts";
-import { fillValue } from "../../recording/graph.ts";
 import { attr, vector, type TfAttribute, type TfBuilder, type TfRef } from "../../lowering/lowering.ts";
+import { INDEX, reshapeNode } from "../../lowering/nodes.ts";
 import { ints, type OnnxBuilder, type OnnxRef } from "../../lowering/onnx.ts";
 import { defineOp, type Op, type Tfjs } from "../../recording/op.ts";
 import { partOf, type Cut } from "../../planning/parts.ts";
 import { gather, places } from "../../planning/plain.ts";
 import { range, strides, type Shape } from "../../core/shape.ts";
-import { Tensor } from "../../core/tensor.ts";
-
-const INDEX = attr.type("int64");
+import type { Tensor } from "../../core/tensor.ts";
+import { zeros } from "../expressions.ts";
 
 interface SliceAttributes {
   /** First index, index after the last, and step (at least 1) of every dimension. */
@@ -94,6 +93,14 @@ export const slice: Op<SliceAttributes> = defineOp<SliceAttributes>({
   },
 });
 
+/** The elements of dimension `dim` from one index to before another. */
+export const sliceAlong = (x: Tensor, dim: number, from: number, to: number): Tensor =>
+  apply(slice, [x], {
+    begin: x.shape.map((_, d) => (d === dim ? from : 0)),
+    end: x.shape.map((n, d) => (d === dim ? to : n)),
+    step: x.shape.map(() => 1),
+  });
+
 /** Zeros behind every element, and zeros around all: ONNX has no op for it. */
 function onnxSpread(
   b: OnnxBuilder,
@@ -125,8 +132,6 @@ function spreadNodes(
   T: TfAttribute,
 ): TfRef {
   const now = [...from];
-  const reshaped = (t: TfRef, to: Shape): TfRef =>
-    b.node("Reshape", [t, vector(b, to)], { T, Tshape: INDEX });
   const padded = (t: TfRef, widths: readonly (readonly [number, number])[]): TfRef =>
     b.node("Pad", [t, b.constant(widths.flat(), [widths.length, 2], "int64")], { T, Tpaddings: INDEX });
   let y = x;
@@ -134,7 +139,7 @@ function spreadNodes(
     if (s === 1) return;
     const apart = [...now.slice(0, d + 1), 1, ...now.slice(d + 1)];
     const filled = padded(
-      reshaped(y, apart),
+      reshapeNode(b, y, apart, T),
       apart.map((_, i) => [0, i === d + 1 ? s - 1 : 0]),
     );
     const all = now.map((n, i) => (i === d ? n * s : n));
@@ -143,7 +148,8 @@ function spreadNodes(
       b,
       now.map(() => 0),
     );
-    y = b.node("Slice", [reshaped(filled, all), corner, vector(b, now)], { T, Index: INDEX });
+    const whole = reshapeNode(b, filled, all, T);
+    y = b.node("Slice", [whole, corner, vector(b, now)], { T, Index: INDEX });
   });
   return padded(
     y,
@@ -237,10 +243,10 @@ export function spread(
     const after = y.shape.slice(d + 1);
     const n = y.shape[d]!;
     const apart = k.pad(k.reshape(y, [...before, n, 1, ...after]), [
-      ...before.map(zeros),
+      ...before.map(unpadded),
       [0, 0],
       [0, s - 1],
-      ...after.map(zeros),
+      ...after.map(unpadded),
     ]);
     const length = Math.min(n * s, shape[d]! - begin[d]!);
     y = k.slice(
@@ -260,20 +266,17 @@ export function asNumbers(k: Tfjs, x: tfjs.Tensor, kernel: (x: tfjs.Tensor) => t
   return x.dtype === "bool" ? k.cast(kernel(k.cast(x, "int32")), "bool") : kernel(x);
 }
 
-const zeros = (): [number, number] => [0, 0];
+const unpadded = (): [number, number] => [0, 0];
 
 /** The first input with its {@link slice} replaced by the second. */
 export const sliceUpdate: Op<SliceAttributes> = defineOp<SliceAttributes>({
   name: "sliceUpdate",
   gradName: "CopySlices",
   infer: ([x]) => x!,
-  gradient({ grad, inputs: [, v], attributes, needs }) {
-    const none = new Tensor(fillValue(0, v!.shape, "float32"));
-    return [
-      needs[0] ? apply(sliceUpdate, [grad, none], attributes) : null,
-      needs[1] ? apply(slice, [grad], attributes) : null,
-    ];
-  },
+  gradient: ({ grad, inputs: [, v], attributes, needs }) => [
+    needs[0] ? apply(sliceUpdate, [grad, zeros(v!.shape)], attributes) : null,
+    needs[1] ? apply(slice, [grad], attributes) : null,
+  ],
   onnx: { none: "ONNX has no op that replaces a strided slice" },
   tensorflow: (b, [x, v], { begin, end, step }, { outputs }) =>
     b.node("TensorStridedSliceUpdate", [x!, vector(b, begin), vector(b, end), vector(b, step), v!], {

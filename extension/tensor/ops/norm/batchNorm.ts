@@ -1,11 +1,12 @@
 import { apply, applyAll } from "../../recording/apply.ts";
-import { fillValue } from "../../recording/graph.ts";
-import { attr, vector, type TfAttribute, type TfBuilder, type TfRef } from "../../lowering/lowering.ts";
+import { attr, type TfAttribute, type TfBuilder, type TfRef } from "../../lowering/lowering.ts";
+import { reduceNode, reshapeNode, T } from "../../lowering/nodes.ts";
 import { ints, number, TRAINING_ONLY, type OnnxRef } from "../../lowering/onnx.ts";
 import { defineOp, type Meta, type Op } from "../../recording/op.ts";
 import { numel, range } from "../../core/shape.ts";
 import { scope } from "../../recording/scope.ts";
-import { Tensor } from "../../core/tensor.ts";
+import type { Tensor } from "../../core/tensor.ts";
+import { call, constant } from "../expressions.ts";
 import { channelBiasGrad } from "../spatial/convolution.ts";
 import { add, mul, rsqrt, sub } from "../elementwise/elementwise.ts";
 import { reshape } from "../movement/movement.ts";
@@ -17,7 +18,6 @@ export interface BatchNorm {
   readonly eps: number;
 }
 
-const T = attr.type("float32");
 /** Gradients of a channel from which on their mean is taken off first. */
 const MANY = 2 ** 14;
 /** Everything but channels. */
@@ -27,8 +27,6 @@ const channelsOf = (x: Meta): Meta => ({ shape: [x.shape[1]!], dtype: "float32" 
 /** A value per channel, so that it broadcasts against images (or volumes) `x` and lies as they lie. */
 const perChannel = (t: Tensor, x: Tensor): Tensor =>
   apply(reshape, [t], { shape: x.shape.map((_, d) => (d === 1 ? t.shape[0]! : 1)) });
-const plain = (op: Op<object>, ...inputs: Tensor[]): Tensor => apply(op, inputs, {});
-const constant = (value: number): Tensor => new Tensor(fillValue(value, [], "float32"));
 
 function attributes({ eps }: BatchNorm, training: boolean): Record<string, TfAttribute> {
   return {
@@ -53,16 +51,13 @@ const lyingAs = ({ shape: [n, c, ...spatial] }: Meta): number[] => [n!, ...spati
 function asImages(b: TfBuilder, x: TfRef, { shape: [n, c, ...spatial] }: Meta): TfRef {
   if (spatial.length === 2) return x;
   const [depth, height, width] = spatial as [number, number, number];
-  return reshaped(b, x, [n!, depth * height, width, c!]);
+  return reshapeNode(b, x, [n!, depth * height, width, c!]);
 }
 
 /** The kernel's result in its memory layout. */
 function asGiven(b: TfBuilder, y: TfRef, { shape: [n, c, ...spatial] }: Meta): TfRef {
-  return spatial.length === 2 ? y : reshaped(b, y, [n!, ...spatial, c!]);
+  return spatial.length === 2 ? y : reshapeNode(b, y, [n!, ...spatial, c!]);
 }
-
-const reshaped = (b: TfBuilder, x: TfRef, shape: readonly number[]): TfRef =>
-  b.node("Reshape", [x, vector(b, shape)], { T, Tshape: attr.type("int64") });
 
 /** The same without the kernel that takes the statistics itself. */
 function spelledOut(
@@ -71,10 +66,8 @@ function spelledOut(
   { eps }: BatchNorm,
   { shape }: Meta,
 ): TfRef[] {
-  const dims = vector(b, range(shape.length - 1));
   const two = (op: string, u: TfRef, v: TfRef): TfRef => b.node(op, [u, v], { T });
-  const average = (t: TfRef): TfRef =>
-    b.node("Mean", [t, dims], { T, Tidx: attr.type("int64"), keep_dims: attr.bool(false) });
+  const average = (t: TfRef): TfRef => reduceNode(b, "Mean", t, range(shape.length - 1));
   const mean = average(x);
   const distance = two("Sub", x, mean);
   const variance = average(b.node("Square", [distance], { T }));
@@ -99,11 +92,11 @@ export const batchNorm: Op<BatchNorm> = defineOp<BatchNorm>({
     // Gradients that are differentiated again: written out, with statistics that depend on x.
     const dims = others(x!.ndim);
     const { unit, root } = centered(x!, dims, a.eps);
-    const scaled = plain(mul, grad, perChannel(weight!, x!));
+    const scaled = call(mul, grad, perChannel(weight!, x!));
     return [
       needs[0] ? normalizedGradient(scaled, unit, root, dims) : null,
-      needs[1] ? plain(channelBiasGrad, plain(mul, grad, unit)) : null,
-      needs[2] ? plain(channelBiasGrad, grad) : null,
+      needs[1] ? call(channelBiasGrad, call(mul, grad, unit)) : null,
+      needs[2] ? call(channelBiasGrad, grad) : null,
     ];
   },
   onnx(b, [x, weight, bias], { eps }, { inputs }) {
@@ -166,12 +159,12 @@ export const fixedBatchNorm: Op<BatchNorm> = defineOp<BatchNorm>({
   layout: { images: [0], output: true },
   infer: ([x]) => x!,
   gradient({ grad, inputs: [x, weight, , mean, variance], attributes: { eps }, needs }) {
-    const root = plain(rsqrt, plain(add, variance!, constant(eps)));
-    const unit = (): Tensor => plain(mul, plain(sub, x!, perChannel(mean!, x!)), perChannel(root, x!));
+    const root = call(rsqrt, call(add, variance!, constant(eps)));
+    const unit = (): Tensor => call(mul, call(sub, x!, perChannel(mean!, x!)), perChannel(root, x!));
     return [
-      needs[0] ? plain(mul, grad, perChannel(plain(mul, weight!, root), x!)) : null,
-      needs[1] ? plain(channelBiasGrad, plain(mul, grad, unit())) : null,
-      needs[2] ? plain(channelBiasGrad, grad) : null,
+      needs[0] ? call(mul, grad, perChannel(call(mul, weight!, root), x!)) : null,
+      needs[1] ? call(channelBiasGrad, call(mul, grad, unit())) : null,
+      needs[2] ? call(channelBiasGrad, grad) : null,
       null,
       null,
     ];

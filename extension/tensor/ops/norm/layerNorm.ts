@@ -1,5 +1,6 @@
-import { apply, applyAll } from "../../recording/apply.ts";
-import { attr, scalar, vector, type TfBuilder, type TfRef } from "../../lowering/lowering.ts";
+import { applyAll } from "../../recording/apply.ts";
+import { attr, scalar, type TfBuilder, type TfRef } from "../../lowering/lowering.ts";
+import { productNode, reshapeNode, T } from "../../lowering/nodes.ts";
 import { TRAINING_ONLY } from "../../lowering/onnx.ts";
 import { defineOp, type Op } from "../../recording/op.ts";
 import { rowwise } from "../../planning/parts.ts";
@@ -10,16 +11,12 @@ import { mul } from "../elementwise/elementwise.ts";
 import { layerNormGradOnHost, layerNormOnHost } from "./hostNorms.ts";
 import { columnSum, meanOver } from "../reduction/sums.ts";
 import { centered, normalizedGradient } from "./standardized.ts";
-
-const T = attr.type("float32");
-const INDEX = attr.type("int64");
+import { call } from "../expressions.ts";
 
 const two = (b: TfBuilder, op: string, x: TfRef, y: TfRef): TfRef => b.node(op, [x, y], { T });
 /** Mean over the last dimension, which stays as 1. */
 const rowMean = (b: TfBuilder, x: TfRef, shape: Shape): TfRef =>
   meanOver(b, x, shape, [shape.length - 1], true);
-const reshaped = (b: TfBuilder, x: TfRef, shape: Shape): TfRef =>
-  b.node("Reshape", [x, vector(b, shape)], { T, Tshape: INDEX });
 
 /**
  * The last dimension normalised by its mean and biased variance. Inputs x and, where there are, the weight it is
@@ -32,17 +29,17 @@ export const layerNorm: Op<{ eps: number }> = defineOp<{ eps: number }>({
   infer: ([x]) => [x!, x!, { shape: [...x!.shape.slice(0, -1), 1], dtype: "float32" }],
   gradient({ grad, inputs: [x, weight, bias], outputs: [, unit, root], attributes: { eps }, needs }) {
     const weights = weight === undefined ? [] : [weight];
-    const biases = bias === undefined ? [] : [needs[2] ? apply(biasGrad, [grad], {}) : null];
+    const biases = bias === undefined ? [] : [needs[2] ? call(biasGrad, grad) : null];
     if (!scope.gradients) {
       return [...applyAll(layerNormGrad, [grad, unit!, root!, ...weights], {}), ...biases];
     }
     // Gradients that are differentiated again: written out, with statistics that depend on x.
     const last = [x!.ndim - 1];
     const again = centered(x!, last, eps);
-    const scaled = weight === undefined ? grad : apply(mul, [grad, weight], {});
+    const scaled = weight === undefined ? grad : call(mul, grad, weight);
     return [
       needs[0] ? normalizedGradient(scaled, again.unit, again.root, last) : null,
-      ...weights.map(() => (needs[1] ? apply(biasGrad, [apply(mul, [grad, again.unit], {})], {}) : null)),
+      ...weights.map(() => (needs[1] ? call(biasGrad, call(mul, grad, again.unit)) : null)),
       ...biases,
     ];
   },
@@ -84,7 +81,7 @@ export const layerNormGrad: Op<object> = defineOp<object>({
     const width = shape[shape.length - 1]!;
     const rows = numel(shape) / width;
     const flat = shape.length === 2;
-    const matrix = (x: TfRef, columns: number): TfRef => (flat ? x : reshaped(b, x, [rows, columns]));
+    const matrix = (x: TfRef, columns: number): TfRef => (flat ? x : reshapeNode(b, x, [rows, columns]));
     const [g, unit, root] = [matrix(inputs[0]!, width), matrix(inputs[1]!, width), matrix(inputs[2]!, 1)];
     const weight = inputs[3];
     const product = two(b, "Mul", g, unit);
@@ -92,17 +89,13 @@ export const layerNormGrad: Op<object> = defineOp<object>({
     const average = (x: TfRef): TfRef => {
       if (weight === undefined) return rowMean(b, x, [rows, width]);
       const share = two(b, "Mul", weight, scalar(b, 1 / width, "float32"));
-      return b.node("MatMul", [x, reshaped(b, share, [width, 1])], {
-        T,
-        transpose_a: attr.bool(false),
-        transpose_b: attr.bool(false),
-      });
+      return productNode(b, x, reshapeNode(b, share, [width, 1]));
     };
     const scaled = weight === undefined ? g : two(b, "Mul", g, weight);
     const along = two(b, "Mul", unit, average(product));
     const rest = two(b, "Sub", two(b, "Sub", scaled, average(g)), along);
     const xGrad = two(b, "Mul", rest, root);
-    const whole = flat ? xGrad : reshaped(b, xGrad, shape);
+    const whole = flat ? xGrad : reshapeNode(b, xGrad, shape);
     if (weight === undefined) return [whole];
     return [whole, columnSum(b, product, [rows, width])];
   },

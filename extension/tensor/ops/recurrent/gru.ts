@@ -2,8 +2,8 @@ import { applyAll } from "../../recording/apply.ts";
 import { TRAINING_ONLY } from "../../lowering/onnx.ts";
 import { defineOp, type GradientContext, type Op, type Signature } from "../../recording/op.ts";
 import { scope } from "../../recording/scope.ts";
-import { TensorFlowKernels, tfjsKernels, type Kernels } from "./kernels.ts";
-import { plainSequence } from "./plainKernels.ts";
+import type { Kernels } from "./kernels.ts";
+import { running } from "./plainKernels.ts";
 import { onnxGru } from "./onnxSequences.ts";
 import { gradsOf, ONCE } from "./rnn.ts";
 import { backwards, before, checkRows, forwards, sequencewise, type Sequences } from "./sequences.ts";
@@ -18,7 +18,6 @@ import { spelledOut } from "./tensorKernels.ts";
  */
 export const gruSequence: Op<Sequences> = defineOp<Sequences>({
   name: "gruSequence",
-  xla: true,
   infer([x, h0], attributes) {
     checkRows(x!, attributes);
     const row = { shape: [x!.shape[0]!, h0!.shape[1]!], dtype: x!.dtype };
@@ -37,10 +36,7 @@ export const gruSequence: Op<Sequences> = defineOp<Sequences>({
     return applyAll(gruSequenceGrad, [h0!, w!, y!, ...saved, ...grads], attributes);
   },
   onnx: onnxGru,
-  tensorflow: (b, inputs, attributes, signature) =>
-    forward(new TensorFlowKernels(b), inputs, attributes, signature),
-  tfjs: (k, inputs, attributes, signature) => forward(tfjsKernels(k), inputs, attributes, signature),
-  plain: plainSequence(forward),
+  ...running(forward),
   calls: (_, { sizes }) => 14 * sizes.length,
   cost: ({ inputs: [x, , w] }, { bias }) => x!.shape[0]! * w!.shape[0]! * (w!.shape[1]! + Number(bias)),
   parts: sequencewise(["row", "state"], ["row", "state", "row", "row", "row", "row"]),
@@ -49,7 +45,6 @@ export const gruSequence: Op<Sequences> = defineOp<Sequences>({
 /** Gradients of x, h0, W and b. Inputs: h0, W, h of every row, r, z, n, s, then the gradients of both outputs. */
 export const gruSequenceGrad: Op<Sequences> = defineOp<Sequences>({
   name: "gruSequenceGrad",
-  xla: true,
   infer([h0, w, y]) {
     const gates = w!.shape[0]!;
     const { dtype } = h0!;
@@ -57,10 +52,7 @@ export const gruSequenceGrad: Op<Sequences> = defineOp<Sequences>({
   },
   gradient: ONCE,
   onnx: TRAINING_ONLY,
-  tensorflow: (b, inputs, attributes, signature) =>
-    backward(new TensorFlowKernels(b), inputs, attributes, signature),
-  tfjs: (k, inputs, attributes, signature) => backward(tfjsKernels(k), inputs, attributes, signature),
-  plain: plainSequence(backward),
+  ...running(backward),
   calls: (_, { sizes }) => 18 * sizes.length,
   cost: ({ inputs: [, w, y] }, { bias }) => y!.shape[0]! * w!.shape[0]! * (2 * w!.shape[1]! + Number(bias)),
   parts: sequencewise(

@@ -8,6 +8,7 @@ import {
   type TfBuilder,
   type TfRef,
 } from "../../lowering/lowering.ts";
+import { INDEX, productNode, T, transposeNode } from "../../lowering/nodes.ts";
 import type { Tfjs } from "../../recording/op.ts";
 import { matrixProduct, split } from "../wasmKernels.ts";
 
@@ -45,9 +46,6 @@ export interface Kernels<R> {
   loop(loop: Loop<R>, step: Step<R, Kernels<R>>): Stepped<R>;
 }
 
-const T = attr.type("float32");
-const INDEX = attr.type("int64");
-
 export class TensorFlowKernels implements Kernels<TfRef> {
   readonly b: TfBuilder;
 
@@ -83,14 +81,10 @@ export class TensorFlowKernels implements Kernels<TfRef> {
     return this.b.node("ReluGrad", [grad, y], { T });
   }
   matmul(x: TfRef, y: TfRef, transposeX = false, transposeY = false): TfRef {
-    return this.b.node("MatMul", [x, y], {
-      T,
-      transpose_a: attr.bool(transposeX),
-      transpose_b: attr.bool(transposeY),
-    });
+    return productNode(this.b, x, y, transposeX, transposeY);
   }
   transpose(x: TfRef): TfRef {
-    return this.b.node("Transpose", [x, vector(this.b, [1, 0])], { T, Tperm: INDEX });
+    return transposeNode(this.b, x, [1, 0]);
   }
   columns(x: TfRef, widths: readonly number[]): TfRef[] {
     if (widths.length === 1) return [x];

@@ -3,8 +3,8 @@ import { TRAINING_ONLY } from "../../lowering/onnx.ts";
 import { defineOp, type GradientContext, type Op, type Signature } from "../../recording/op.ts";
 import { scope } from "../../recording/scope.ts";
 import type { Tensor } from "../../core/tensor.ts";
-import { TensorFlowKernels, tfjsKernels, type Kernels } from "./kernels.ts";
-import { plainSequence } from "./plainKernels.ts";
+import { TensorFlowKernels, type Kernels } from "./kernels.ts";
+import { running } from "./plainKernels.ts";
 import { onnxLstm } from "./onnxSequences.ts";
 import { blockBackward, blockForward, fitsBlock } from "./lstmBlock.ts";
 import { gradsOf, ONCE } from "./rnn.ts";
@@ -25,7 +25,6 @@ const SAVED = ["row", "row", "row", "row", "row", "row"] as const;
  */
 export const lstmSequence: Op<Sequences> = defineOp<Sequences>({
   name: "lstmSequence",
-  xla: true,
   infer([x, h0, c0], attributes) {
     checkRows(x!, attributes);
     const rows = x!.shape[0]!;
@@ -53,14 +52,13 @@ export const lstmSequence: Op<Sequences> = defineOp<Sequences>({
     return applyAll(lstmSequenceGrad, all(y!, saved), attributes);
   },
   onnx: onnxLstm,
+  ...running(forward),
   tensorflow(b, inputs, attributes, signature) {
     const { sizes } = attributes;
     if (b.xla !== true && b.portable !== true && fitsBlock(sizes, inputs.length > 6))
       return blockForward(b, inputs, sizes, signature);
     return forward(new TensorFlowKernels(b), inputs, attributes, signature);
   },
-  tfjs: (k, inputs, attributes, signature) => forward(tfjsKernels(k), inputs, attributes, signature),
-  plain: plainSequence(forward),
   calls: (_, { sizes }) => 14 * sizes.length,
   cost: ({ inputs }, { bias }) => inputs[0]!.shape[0]! * (products(inputs) + biases(inputs, bias)),
   parts: sequencewise(["row", "state", "state"], ["row", "state", "state", ...SAVED]),
@@ -72,18 +70,16 @@ export const lstmSequence: Op<Sequences> = defineOp<Sequences>({
  */
 export const lstmSequenceGrad: Op<Sequences> = defineOp<Sequences>({
   name: "lstmSequenceGrad",
-  xla: true,
   infer: (inputs) => [...inputs.slice(0, 6), ...inputs.slice(16)],
   gradient: ONCE,
   onnx: TRAINING_ONLY,
+  ...running(backward),
   tensorflow(b, inputs, attributes, signature) {
     const { sizes } = attributes;
     if (b.xla !== true && fitsBlock(sizes, inputs.length > 16))
       return blockBackward(b, inputs, sizes, signature);
     return backward(new TensorFlowKernels(b), inputs, attributes, signature);
   },
-  tfjs: (k, inputs, attributes, signature) => backward(tfjsKernels(k), inputs, attributes, signature),
-  plain: plainSequence(backward),
   calls: (_, { sizes }) => 27 * sizes.length,
   cost: ({ inputs }, { bias }) => inputs[0]!.shape[0]! * (2 * products(inputs) + biases(inputs, bias)),
   parts: sequencewise(

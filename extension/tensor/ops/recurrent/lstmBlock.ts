@@ -1,4 +1,5 @@
-import { attr, scalar, vector, type TfBuilder, type TfRef } from "../../lowering/lowering.ts";
+import { attr, scalar, type TfBuilder, type TfRef } from "../../lowering/lowering.ts";
+import { castNode, fillNode, reshapeNode, T } from "../../lowering/nodes.ts";
 import type { Signature } from "../../recording/op.ts";
 import { TensorFlowKernels } from "./kernels.ts";
 import { before } from "./sequences.ts";
@@ -6,8 +7,6 @@ import { before } from "./sequences.ts";
 // TensorFlow's fused LSTM kernels: a whole sequence in one node. Their gate order IFCO is PyTorch's i, f, g, o; their
 // weights are [I + H, 4H].
 
-const T = attr.type("float32");
-const INDEX = attr.type("int64");
 /** Hidden sizes from which on the fused gradient of a whole sequence is slower than one of each step. */
 const LARGE = 64;
 
@@ -32,15 +31,7 @@ export function blockForward(
       { T, cell_clip: attr.float(-1), use_peephole: attr.bool(false) },
       7,
     )
-    .map((y) => b.node("Reshape", [y, vector(b, [steps * batch, H])], { T, Tshape: INDEX })) as [
-    TfRef,
-    TfRef,
-    TfRef,
-    TfRef,
-    TfRef,
-    TfRef,
-    TfRef,
-  ];
+    .map((y) => reshapeNode(b, y, [steps * batch, H])) as [TfRef, TfRef, TfRef, TfRef, TfRef, TfRef, TfRef];
   const end = (y: TfRef): TfRef => (steps === 1 ? y : k.rows(y, (steps - 1) * batch, steps * batch));
   return [h, end(h), end(cs), i, f, ci, o, cs, co];
 }
@@ -89,7 +80,7 @@ function wholeBackward(
     { T, use_peephole: attr.bool(false) },
     8,
   ) as [TfRef, TfRef, TfRef, TfRef, TfRef, TfRef, TfRef, TfRef];
-  const flat = b.node("Reshape", [dx, vector(b, [steps * batch, I])], { T, Tshape: INDEX });
+  const flat = reshapeNode(b, dx, [steps * batch, I]);
   return [flat, dh0, dc0, k.transpose(k.rows(weight, 0, I)), k.transpose(k.rows(weight, I, I + H)), dBias];
 }
 
@@ -139,6 +130,8 @@ function stepsBackward(
   ];
 }
 
+const zeros = (b: TfBuilder, shape: readonly number[]): TfRef => fillNode(b, shape, 0);
+
 /** What both kernels of whole sequences begin with. */
 function sequenceInputs(
   k: TensorFlowKernels,
@@ -151,24 +144,12 @@ function sequenceInputs(
   dims: Dimensions,
 ): TfRef[] {
   const peephole = zeros(k.b, [dims.H]);
+  const steps = castNode(k.b, scalar(k.b, dims.steps, "int64"), "int64", "long");
   const weights = k.transpose(k.join([v, w]));
   const sequenced = sequence(k.b, x, dims.I, dims);
-  return [longScalar(k.b, dims.steps), sequenced, c0, h0, weights, peephole, peephole, peephole, bias];
+  return [steps, sequenced, c0, h0, weights, peephole, peephole, peephole, bias];
 }
 
 function sequence(b: TfBuilder, x: TfRef, width: number, { steps, batch }: Dimensions): TfRef {
-  return b.node("Reshape", [x, vector(b, [steps, batch, width])], { T, Tshape: INDEX });
-}
-
-/** The number of steps in the type in which the kernels take it. */
-function longScalar(b: TfBuilder, value: number): TfRef {
-  return b.node("Cast", [scalar(b, value, "int64")], {
-    SrcT: INDEX,
-    DstT: attr.type("long"),
-    Truncate: attr.bool(false),
-  });
-}
-
-function zeros(b: TfBuilder, shape: readonly number[]): TfRef {
-  return b.node("Fill", [vector(b, shape), scalar(b, 0, "float32")], { T, index_type: INDEX });
+  return reshapeNode(b, x, [steps, batch, width]);
 }

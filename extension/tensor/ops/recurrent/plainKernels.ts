@@ -1,7 +1,7 @@
 import { lie, multiply, type PlainRule } from "../../planning/plain.ts";
-import type { Meta, Signature } from "../../recording/op.ts";
+import type { Meta, Op, Signature } from "../../recording/op.ts";
 import { numel } from "../../core/shape.ts";
-import { unrolled, type Kernels } from "./kernels.ts";
+import { TensorFlowKernels, tfjsKernels, unrolled, type Kernels } from "./kernels.ts";
 
 /** A matrix of floats somewhere in an array; a vector is one row. */
 interface Matrix {
@@ -187,20 +187,31 @@ function matrix(data: Float32Array, { shape }: Meta): Matrix {
   return { data, at: 0, rows: numel(shape) / Math.max(columns, 1), columns };
 }
 
-/** A recurrent op's loop, from what computes it with any kernels. */
-export const plainSequence =
-  <A extends object>(
-    body: <R>(k: Kernels<R>, inputs: readonly R[], attributes: A, signature: Signature) => R[],
-  ): PlainRule<A> =>
+/** One pass over sequences, written once for all kernels. */
+export type Pass<A> = <R>(k: Kernels<R>, inputs: readonly R[], attributes: A, signature: Signature) => R[];
+
+/** The loop of a pass. */
+const loopOf =
+  <A extends object>(pass: Pass<A>): PlainRule<A> =>
   (signature, attributes) => {
     const scratch = new Scratch();
     const kernels = plainKernels(scratch);
     return (inputs, outputs) => {
       scratch.reset();
       const given = inputs.map((data, i) => matrix(data as Float32Array, signature.inputs[i]!));
-      body(kernels, given, attributes, signature).forEach(({ data, at }, i) => {
+      pass(kernels, given, attributes, signature).forEach(({ data, at }, i) => {
         const to = outputs[i]!;
         for (let j = 0; j < to.length; j++) to[j] = data[at + j]!;
       });
     };
   };
+
+/** The part of an op's record that runs a pass over sequences. */
+export const running = <A extends object>(
+  pass: Pass<A>,
+): Pick<Op<A>, "xla" | "tensorflow" | "tfjs" | "plain"> => ({
+  xla: true,
+  tensorflow: (b, ...rest) => pass(new TensorFlowKernels(b), ...rest),
+  tfjs: (k, ...rest) => pass(tfjsKernels(k), ...rest),
+  plain: loopOf(pass),
+});

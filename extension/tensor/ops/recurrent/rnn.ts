@@ -1,11 +1,11 @@
 import { applyAll } from "../../recording/apply.ts";
-import { fillValue } from "../../recording/graph.ts";
 import { TRAINING_ONLY } from "../../lowering/onnx.ts";
 import { defineOp, type GradientContext, type Op, type Signature } from "../../recording/op.ts";
 import { scope } from "../../recording/scope.ts";
-import { Tensor } from "../../core/tensor.ts";
-import { TensorFlowKernels, tfjsKernels, type Kernels } from "./kernels.ts";
-import { plainSequence } from "./plainKernels.ts";
+import type { Tensor } from "../../core/tensor.ts";
+import { zeros } from "../expressions.ts";
+import type { Kernels } from "./kernels.ts";
+import { running } from "./plainKernels.ts";
 import { onnxRnn } from "./onnxSequences.ts";
 import { backwards, before, checkRows, forwards, sequencewise, type Sequences } from "./sequences.ts";
 import { spelledOut } from "./tensorKernels.ts";
@@ -19,7 +19,7 @@ export const ONCE = { none: "gradients that are to be differentiated again are m
 
 /** The gradients of the outputs, zeros where there is none. */
 export function gradsOf({ grads, outputs }: GradientContext<never>, count: number): Tensor[] {
-  return outputs.slice(0, count).map((y, i) => grads[i] ?? new Tensor(fillValue(0, y.shape, "float32")));
+  return outputs.slice(0, count).map((y, i) => grads[i] ?? zeros(y.shape));
 }
 
 /**
@@ -30,7 +30,6 @@ export function gradsOf({ grads, outputs }: GradientContext<never>, count: numbe
  */
 export const rnnSequence: Op<RnnAttributes> = defineOp<RnnAttributes>({
   name: "rnnSequence",
-  xla: true,
   infer([x, h0], attributes) {
     checkRows(x!, attributes);
     return [x!, h0!];
@@ -46,10 +45,7 @@ export const rnnSequence: Op<RnnAttributes> = defineOp<RnnAttributes>({
     return applyAll(rnnSequenceGrad, [h0!, w!, y!, ...grads], attributes);
   },
   onnx: onnxRnn,
-  tensorflow: (b, inputs, attributes, signature) =>
-    forward(new TensorFlowKernels(b), inputs, attributes, signature),
-  tfjs: (k, inputs, attributes, signature) => forward(tfjsKernels(k), inputs, attributes, signature),
-  plain: plainSequence(forward),
+  ...running(forward),
   calls: (_, { sizes }) => 3 * sizes.length,
   // One of the biases is met where the input is projected.
   cost: ({ inputs: [x, , w] }, { bias }) => x!.shape[0]! * w!.shape[0]! * (w!.shape[1]! + Number(bias)),
@@ -59,14 +55,10 @@ export const rnnSequence: Op<RnnAttributes> = defineOp<RnnAttributes>({
 /** Gradients of x, h0 and W, from those of both outputs. Inputs: h0, W, h of every row, its gradient, that of the end. */
 export const rnnSequenceGrad: Op<RnnAttributes> = defineOp<RnnAttributes>({
   name: "rnnSequenceGrad",
-  xla: true,
   infer: ([h0, w, y]) => [y!, h0!, w!],
   gradient: ONCE,
   onnx: TRAINING_ONLY,
-  tensorflow: (b, inputs, attributes, signature) =>
-    backward(new TensorFlowKernels(b), inputs, attributes, signature),
-  tfjs: (k, inputs, attributes, signature) => backward(tfjsKernels(k), inputs, attributes, signature),
-  plain: plainSequence(backward),
+  ...running(backward),
   calls: (_, { sizes }) => 5 * sizes.length,
   cost: ({ inputs: [, w, y] }) => y!.shape[0]! * w!.shape[0]! * 2 * w!.shape[1]!,
   parts: sequencewise(["state", "whole", "row", "row", "state"], ["row", "state"]),

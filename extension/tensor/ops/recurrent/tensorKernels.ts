@@ -1,5 +1,5 @@
 import { apply } from "../../recording/apply.ts";
-import type { GradientContext, Op, Signature } from "../../recording/op.ts";
+import type { GradientContext } from "../../recording/op.ts";
 import { range } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import {
@@ -13,35 +13,31 @@ import {
   tanh,
   tanhGrad,
 } from "../elementwise/elementwise.ts";
+import { call } from "../expressions.ts";
 import { biasGrad, matmul } from "../matrix/matmul.ts";
 import { cat, permute } from "../movement/movement.ts";
-import { slice } from "../movement/slicing.ts";
+import { sliceAlong } from "../movement/slicing.ts";
 import { unrolled, type Kernels } from "./kernels.ts";
+import type { Pass } from "./plainKernels.ts";
 
-const f = (op: Op<object>, ...inputs: Tensor[]): Tensor => apply(op, inputs, {});
 const joined = (parts: readonly Tensor[], dim: number): Tensor =>
   parts.length === 1 ? parts[0]! : apply(cat, parts, { dim });
 
 function part(x: Tensor, dim: number, from: number, to: number): Tensor {
-  if (from === 0 && to === x.shape[dim]) return x;
-  return apply(slice, [x], {
-    begin: x.shape.map((_, d) => (d === dim ? from : 0)),
-    end: x.shape.map((n, d) => (d === dim ? to : n)),
-    step: x.shape.map(() => 1),
-  });
+  return from === 0 && to === x.shape[dim] ? x : sliceAlong(x, dim, from, to);
 }
 
 /** The kernels of recurrent cells as ops of the table, which have derivatives of any order. */
 const TENSOR_KERNELS: Kernels<Tensor> = {
-  add: (x, y) => f(add, x, y),
-  sub: (x, y) => f(sub, x, y),
-  mul: (x, y) => f(mul, x, y),
-  sigmoid: (x) => f(sigmoid, x),
-  tanh: (x) => f(tanh, x),
-  relu: (x) => f(relu, x),
-  sigmoidGrad: (y, grad) => f(sigmoidGrad, y, grad),
-  tanhGrad: (y, grad) => f(tanhGrad, y, grad),
-  reluGrad: (y, grad) => f(reluGrad, grad, y),
+  add: (x, y) => call(add, x, y),
+  sub: (x, y) => call(sub, x, y),
+  mul: (x, y) => call(mul, x, y),
+  sigmoid: (x) => call(sigmoid, x),
+  tanh: (x) => call(tanh, x),
+  relu: (x) => call(relu, x),
+  sigmoidGrad: (y, grad) => call(sigmoidGrad, y, grad),
+  tanhGrad: (y, grad) => call(tanhGrad, y, grad),
+  reluGrad: (y, grad) => call(reluGrad, grad, y),
   matmul: (x, y, transposeA = false, transposeB = false) => apply(matmul, [x, y], { transposeA, transposeB }),
   transpose: (x) => apply(permute, [x], { order: [1, 0] }),
   columns(x, widths) {
@@ -51,7 +47,7 @@ const TENSOR_KERNELS: Kernels<Tensor> = {
   join: (parts) => joined(parts, 1),
   rows: (x, from, to) => part(x, 0, from, to),
   stack: (parts) => joined(parts, 0),
-  sumRows: (x) => f(biasGrad, x),
+  sumRows: (x) => call(biasGrad, x),
   loop: (loop, step) =>
     unrolled(
       loop,
@@ -64,8 +60,6 @@ const TENSOR_KERNELS: Kernels<Tensor> = {
     ),
 };
 
-type Walk<A> = <R>(k: Kernels<R>, inputs: readonly R[], attributes: A, signature: Signature) => R[];
-
 /**
  * Gradients that are differentiated again: both passes step by step, so that what the forward pass saves depends on its
  * inputs too.
@@ -73,8 +67,8 @@ type Walk<A> = <R>(k: Kernels<R>, inputs: readonly R[], attributes: A, signature
  */
 export function spelledOut<A>(
   { inputs, attributes }: Pick<GradientContext<A>, "inputs" | "attributes">,
-  forward: Walk<A>,
-  backward: Walk<A>,
+  forward: Pass<A>,
+  backward: Pass<A>,
   arrange: (outputs: readonly Tensor[]) => readonly Tensor[],
 ): Tensor[] {
   const outputs = forward(TENSOR_KERNELS, inputs, attributes, { inputs, outputs: [] });

@@ -2,6 +2,7 @@ import { apply } from "../../recording/apply.ts";
 import type { HostArray } from "../../core/dtype.ts";
 import { TensorError } from "../../core/errors.ts";
 import { attr, scalar, vector } from "../../lowering/lowering.ts";
+import { castNode, equalNode, INDEX, reduceNode, reshapeNode, T } from "../../lowering/nodes.ts";
 import { TRAINING_ONLY, type OnnxBuilder, type OnnxRef } from "../../lowering/onnx.ts";
 import { defineOp, type Op, type Signature } from "../../recording/op.ts";
 import { reducing, rowwise } from "../../planning/parts.ts";
@@ -9,12 +10,10 @@ import { scope } from "../../recording/scope.ts";
 import { numel, range, reducedShape } from "../../core/shape.ts";
 import { cast, expand, permute, reduced, reshape, sum } from "../movement/movement.ts";
 import { add, div, eq, exp, logicalAnd, mul, ne, sub, where } from "../elementwise/elementwise.ts";
-import { fillValue } from "../../recording/graph.ts";
 import { sums, type PlainKernel } from "../../planning/plain.ts";
 import { hostSum, meanOver, sumOver } from "./sums.ts";
-import { fromHost, Tensor } from "../../core/tensor.ts";
-
-const T = attr.type("float32");
+import { fromHost, type Tensor } from "../../core/tensor.ts";
+import { call, constant } from "../expressions.ts";
 
 interface Reduction {
   readonly dims: readonly number[];
@@ -47,18 +46,14 @@ function extreme(name: "amax" | "amin", tensorflow: "Max" | "Min"): Op<Reduction
     gradient({ grad, inputs: [x], outputs: [y], attributes: { dims } }) {
       const shape = reducedShape(x!.shape, dims, true);
       const kept = apply(reshape, [y!], { shape });
-      const hit = apply(cast, [apply(eq, [x!, kept], {})], { dtype: "float32" });
+      const hit = apply(cast, [call(eq, x!, kept)], { dtype: "float32" });
       const count = apply(sum, [hit], { dims, keepdim: true });
-      const share = apply(div, [apply(reshape, [grad], { shape }), count], {});
-      return [apply(mul, [hit, share], {})];
+      const share = call(div, apply(reshape, [grad], { shape }), count);
+      return [call(mul, hit, share)];
     },
     onnx: (b, [x], { dims, keepdim }) => onnxReduce(b, `Reduce${tensorflow}`, x!, dims, keepdim),
     tensorflow: (b, [x], { dims, keepdim }, { outputs }) =>
-      b.node(tensorflow, [x!, vector(b, dims)], {
-        T: attr.type(outputs[0]!.dtype),
-        Tidx: attr.type("int64"),
-        keep_dims: attr.bool(keepdim),
-      }),
+      reduceNode(b, tensorflow, x!, dims, keepdim, attr.type(outputs[0]!.dtype)),
     tfjs: (k, [x], { dims, keepdim }) =>
       tensorflow === "Max" ? k.max(x!, [...dims], keepdim) : k.min(x!, [...dims], keepdim),
   });
@@ -71,8 +66,8 @@ export const mean: Op<Reduction> = defineOp<Reduction>({
   infer: ([x], { dims, keepdim }) => ({ shape: reducedShape(x!.shape, dims, keepdim), dtype: "float32" }),
   gradient({ grad, inputs: [x], attributes: { dims } }) {
     const { shape } = x!;
-    const count = new Tensor(fillValue(numel(dims.map((d) => shape[d]!)), [], "float32"));
-    const kept = apply(reshape, [apply(div, [grad, count], {})], { shape: reducedShape(shape, dims, true) });
+    const count = constant(numel(dims.map((d) => shape[d]!)));
+    const kept = apply(reshape, [call(div, grad, count)], { shape: reducedShape(shape, dims, true) });
     return [apply(expand, [kept], { shape })];
   },
   onnx: (b, [x], { dims, keepdim }) => onnxReduce(b, "ReduceMean", x!, dims, keepdim),
@@ -92,9 +87,9 @@ export const norm: Op<Reduction> = defineOp<Reduction>({
   gradient({ grad, inputs: [x], outputs: [y], attributes: { dims } }) {
     const shape = reducedShape(x!.shape, dims, true);
     const length = apply(reshape, [y!], { shape });
-    const zero = new Tensor(fillValue(0, [], "float32"));
-    const unit = apply(where, [apply(eq, [length, zero], {}), zero, apply(div, [x!, length], {})], {});
-    return [apply(mul, [unit, apply(reshape, [grad], { shape })], {})];
+    const zero = constant(0);
+    const unit = call(where, call(eq, length, zero), zero, call(div, x!, length));
+    return [call(mul, unit, apply(reshape, [grad], { shape }))];
   },
   onnx: (b, [x], { dims, keepdim }) => onnxReduce(b, "ReduceL2", x!, dims, keepdim),
   tensorflow: (b, [x], { dims, keepdim }, { inputs: [input] }) =>
@@ -115,7 +110,7 @@ function quantifier(name: "any" | "all", tensorflow: "Any" | "All"): Op<Reductio
     },
     tensorflow: (b, [x], { dims, keepdim }) =>
       b.node(tensorflow, [x!, vector(b, dims)], {
-        Tidx: attr.type("int64"),
+        Tidx: INDEX,
         keep_dims: attr.bool(keepdim),
       }),
     tfjs: (k, [x], { dims, keepdim }, { outputs }) =>
@@ -141,8 +136,8 @@ function argument(name: "argmax" | "argmin", tensorflow: "ArgMax" | "ArgMin"): O
     tensorflow: (b, [x], { dim }, { inputs }) =>
       b.node(tensorflow, [x!, scalar(b, dim, "int64")], {
         T: attr.type(inputs[0]!.dtype),
-        Tidx: attr.type("int64"),
-        output_type: attr.type("int64"),
+        Tidx: INDEX,
+        output_type: INDEX,
       }),
     tfjs: (k, [x], { dim }) => (tensorflow === "ArgMax" ? k.argMax(x!, dim) : k.argMin(x!, dim)),
   });
@@ -167,9 +162,9 @@ function othersOf(x: Tensor, grad: Tensor, dims: readonly number[]): Tensor {
     [n, n],
     "bool",
   );
-  const others = apply(where, [own, new Tensor(fillValue(1, [], "float32")), row], {});
+  const others = call(where, own, constant(1), row);
   const products = apply(prod, [others], { dims: [lead.length + 1], keepdim: false });
-  const slope = apply(mul, [products, apply(reshape, [grad], { shape: [...lead, 1] })], {});
+  const slope = call(mul, products, apply(reshape, [grad], { shape: [...lead, 1] }));
   const back = order.map((_, d) => order.indexOf(d));
   return apply(permute, [apply(reshape, [slope], { shape: moved.shape })], { order: back });
 }
@@ -181,24 +176,19 @@ export const prod: Op<Reduction> = defineOp<Reduction>({
   gradient({ grad, inputs: [x], attributes: { dims } }) {
     if (scope.gradients) return [othersOf(x!, grad, dims)];
     // Each element's gradient is the product of the others: of all that are not 0, unless another one is.
-    const constant = (value: number): Tensor => new Tensor(fillValue(value, [], "float32"));
-    const zero = apply(eq, [x!, constant(0)], {});
-    const filled = apply(where, [zero, constant(1), x!], {});
+    const zero = call(eq, x!, constant(0));
+    const filled = call(where, zero, constant(1), x!);
     const rest = apply(prod, [filled], { dims, keepdim: true });
     const zeros = apply(sum, [apply(cast, [zero], { dtype: "float32" })], { dims, keepdim: true });
-    const none = apply(eq, [zeros, constant(0)], {});
-    const only = apply(logicalAnd, [zero, apply(eq, [zeros, constant(1)], {})], {});
-    const others = apply(where, [only, rest, constant(0)], {});
-    const slope = apply(where, [none, apply(div, [rest, filled], {}), others], {});
-    return [apply(mul, [slope, apply(reshape, [grad], { shape: zeros.shape })], {})];
+    const none = call(eq, zeros, constant(0));
+    const only = call(logicalAnd, zero, call(eq, zeros, constant(1)));
+    const others = call(where, only, rest, constant(0));
+    const slope = call(where, none, call(div, rest, filled), others);
+    return [call(mul, slope, apply(reshape, [grad], { shape: zeros.shape }))];
   },
   onnx: (b, [x], { dims, keepdim }) => onnxReduce(b, "ReduceProd", x!, dims, keepdim),
   tensorflow: (b, [x], { dims, keepdim }, { outputs }) =>
-    b.node("Prod", [x!, vector(b, dims)], {
-      T: attr.type(outputs[0]!.dtype),
-      Tidx: attr.type("int64"),
-      keep_dims: attr.bool(keepdim),
-    }),
+    reduceNode(b, "Prod", x!, dims, keepdim, attr.type(outputs[0]!.dtype)),
   tfjs: (k, [x], { dims, keepdim }, { outputs }) =>
     reduced(k, x!, outputs[0]!, 1, () => k.prod(x!, [...dims], keepdim)),
 });
@@ -233,9 +223,9 @@ export const softmax: Op<object> = defineOp({
   xla: true,
   infer: ([x]) => x!,
   gradient({ grad, outputs: [y] }) {
-    const product = apply(mul, [grad, y!], {});
+    const product = call(mul, grad, y!);
     const total = apply(sum, [product], { dims: [y!.ndim - 1], keepdim: true });
-    return [apply(sub, [product, apply(mul, [y!, total], {})], {})];
+    return [call(sub, product, call(mul, y!, total))];
   },
   onnx: (b, inputs) => b.node("Softmax", inputs, { axis: attr.int(-1) }),
   tensorflow: (b, inputs) => b.node("Softmax", inputs, { T }),
@@ -252,7 +242,7 @@ export const logSoftmax: Op<object> = defineOp({
   infer: ([x]) => x!,
   gradient({ grad, outputs: [y] }) {
     const total = apply(sum, [grad], { dims: [y!.ndim - 1], keepdim: true });
-    return [apply(sub, [grad, apply(mul, [apply(exp, [y!], {}), total], {})], {})];
+    return [call(sub, grad, call(mul, call(exp, y!), total))];
   },
   onnx: (b, inputs) => b.node("LogSoftmax", inputs, { axis: attr.int(-1) }),
   tensorflow: (b, inputs) => b.node("LogSoftmax", inputs, { T }),
@@ -287,30 +277,26 @@ export const sparseCrossEntropy: Op<{ ignoreIndex: number }> = defineOp<{ ignore
     const { shape } = x!;
     const column = (t: Tensor): Tensor =>
       apply(expand, [apply(reshape, [t], { shape: [shape[0]!, 1] })], { shape });
-    const first = loss ? apply(mul, [rows!, column(loss)], {}) : undefined;
+    const first = loss ? call(mul, rows!, column(loss)) : undefined;
     if (!second) return [first ?? null, null];
     // The rows are softmax minus the target: their gradient is the softmax's.
-    const ignored = new Tensor(fillValue(ignoreIndex, [], "int64"));
-    const used = apply(cast, [apply(ne, [target!, ignored], {})], { dtype: "float32" });
-    const given = apply(mul, [second, column(used)], {});
-    const share = apply(exp, [apply(logSoftmax, [x!], {})], {});
-    const along = apply(mul, [share, given], {});
+    const ignored = constant(ignoreIndex, "int64");
+    const used = apply(cast, [call(ne, target!, ignored)], { dtype: "float32" });
+    const given = call(mul, second, column(used));
+    const share = call(exp, call(logSoftmax, x!));
+    const along = call(mul, share, given);
     const total = apply(sum, [along], { dims: [1], keepdim: true });
-    const next = apply(sub, [along, apply(mul, [share, total], {})], {});
-    return [first === undefined ? next : apply(add, [first, next], {}), null];
+    const next = call(sub, along, call(mul, share, total));
+    return [first === undefined ? next : call(add, first, next), null];
   },
   onnx: TRAINING_ONLY,
   tensorflow(b, [x, target], { ignoreIndex }, { inputs }) {
     const n = inputs[1]!.shape[0]!;
-    const index = attr.type("int64");
-    const used = b.node("NotEqual", [target!, scalar(b, ignoreIndex, "int64")], {
-      T: index,
-      incompatible_shape_error: attr.bool(true),
-    });
-    const safe = b.node("SelectV2", [used, target!, scalar(b, 0, "int64")], { T: index });
-    const [loss, rows] = b.nodes("SparseSoftmaxCrossEntropyWithLogits", [x!, safe], { T, Tlabels: index }, 2);
-    const mask = b.node("Cast", [used], { SrcT: attr.type("bool"), DstT: T, Truncate: attr.bool(false) });
-    const column = b.node("Reshape", [mask, vector(b, [n, 1])], { T, Tshape: index });
+    const used = equalNode(b, [target!, scalar(b, ignoreIndex, "int64")], "int64", "NotEqual");
+    const safe = b.node("SelectV2", [used, target!, scalar(b, 0, "int64")], { T: INDEX });
+    const [loss, rows] = b.nodes("SparseSoftmaxCrossEntropyWithLogits", [x!, safe], { T, Tlabels: INDEX }, 2);
+    const mask = castNode(b, used, "bool", "float32");
+    const column = reshapeNode(b, mask, [n, 1]);
     return [b.node("Mul", [loss!, mask], { T }), b.node("Mul", [rows!, column], { T })];
   },
   tfjs(k, [x, target], { ignoreIndex }, { inputs }) {

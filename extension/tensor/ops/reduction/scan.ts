@@ -1,15 +1,16 @@
 import type * as tfjs from "@tensorflow/tfjs-core";
 import { apply } from "../../recording/apply.ts";
 import { TensorError } from "../../core/errors.ts";
-import { attr, scalar, type TfBuilder, type TfRef, type TfType } from "../../lowering/lowering.ts";
+import { attr, scalar, type TfBuilder, type TfRef } from "../../lowering/lowering.ts";
+import { castNode, INDEX } from "../../lowering/nodes.ts";
 import { ints, number } from "../../lowering/onnx.ts";
 import { defineOp, type Meta, type Op, type Tfjs } from "../../recording/op.ts";
 import { mul, where } from "../elementwise/elementwise.ts";
 import { numel, range } from "../../core/shape.ts";
 import { scatterLast } from "../movement/indexing.ts";
 import { permute, reshape, sum } from "../movement/movement.ts";
-import { fillValue } from "../../recording/graph.ts";
-import { fromHost, Tensor } from "../../core/tensor.ts";
+import { fromHost, type Tensor } from "../../core/tensor.ts";
+import { call, constant, zeros } from "../expressions.ts";
 
 interface Scan {
   readonly dim: number;
@@ -27,19 +28,14 @@ function scanned(
   { dtype }: Meta,
 ): TfRef {
   const exact = dtype === "float32" && b.portable !== true;
-  const to = (from: TfType, into: TfType, value: TfRef): TfRef =>
-    b.node("Cast", [value], {
-      SrcT: attr.type(from),
-      DstT: attr.type(into),
-      Truncate: attr.bool(false),
-    });
-  const result = b.node(kernel, [exact ? to("float32", "double", x) : x, scalar(b, dim, "int64")], {
+  const values = exact ? castNode(b, x, "float32", "double") : x;
+  const result = b.node(kernel, [values, scalar(b, dim, "int64")], {
     T: attr.type(exact ? "double" : dtype),
-    Tidx: attr.type("int64"),
+    Tidx: INDEX,
     exclusive: attr.bool(false),
     reverse: attr.bool(reverse),
   });
-  return exact ? to("double", "float32", result) : result;
+  return exact ? castNode(b, result, "double", "float32") : result;
 }
 
 /** The same on the host: `next` of what there is so far and an element. */
@@ -100,11 +96,20 @@ export const cumprod: Op<{ dim: number }> = defineOp<{ dim: number }>({
         [n, n],
         "bool",
       );
-    const constant = (value: number): Tensor => new Tensor(fillValue(value, [], "float32"));
-    const others = apply(where, [square((r, c) => r === c), constant(1), rows(x!)], {});
+    const others = call(
+      where,
+      square((r, c) => r === c),
+      constant(1),
+      rows(x!),
+    );
     const products = apply(cumprod, [others], { dim: last + 1 });
-    const later = apply(where, [square((r, c) => c >= r), products, constant(0)], {});
-    const total = apply(sum, [apply(mul, [later, rows(grad)], {})], { dims: [last + 1], keepdim: false });
+    const later = call(
+      where,
+      square((r, c) => c >= r),
+      products,
+      constant(0),
+    );
+    const total = apply(sum, [call(mul, later, rows(grad))], { dims: [last + 1], keepdim: false });
     return [apply(permute, [total], { order: back })];
   },
   onnx: { none: "ONNX has no running product" },
@@ -133,8 +138,7 @@ export const topk: Op<{ k: number }> = defineOp<{ k: number }>({
   },
   gradient({ grads: [grad], inputs: [x], outputs: [, index] }) {
     if (!grad) return [null];
-    const zeros = new Tensor(fillValue(0, x!.shape, "float32"));
-    return [apply(scatterLast, [zeros, index!, grad], { mode: "add" })];
+    return [apply(scatterLast, [zeros(x!.shape), index!, grad], { mode: "add" })];
   },
   onnx: (b, [x], { k }) => b.nodes("TopK", [x!, ints(b, [k])], { axis: attr.int(-1) }, 2),
   tensorflow: (b, [x], { k }, { inputs }) =>

@@ -1,20 +1,12 @@
 // Sums of many floats. Kernels of both libraries add up one after the other in float32: the error grows with the count.
 import type * as tfjs from "@tensorflow/tfjs-core";
-import {
-  attr,
-  scalar,
-  vector,
-  type TfAttribute,
-  type TfBuilder,
-  type TfRef,
-} from "../../lowering/lowering.ts";
+import { attr, scalar, vector, type TfBuilder, type TfRef } from "../../lowering/lowering.ts";
+import { castNode, INDEX, reduceNode, reshapeNode, T } from "../../lowering/nodes.ts";
 import type { Meta, Tfjs } from "../../recording/op.ts";
 import { runsOf, type Run } from "../../planning/runs.ts";
 import { numel, reducedShape, type Shape } from "../../core/shape.ts";
 
-const T = attr.type("float32");
 const DOUBLE = attr.type("double");
-const INDEX = attr.type("int64");
 
 /** Up to so many floats are added one after the other: rounding costs about a unit in the last place of their sum. */
 const FEW = 64;
@@ -24,15 +16,6 @@ const BLOCK = 16;
 const ROW = 1024;
 
 const product = (runs: readonly Run[]): number => runs.reduce((n, { size }) => n * size, 1);
-
-const reshaped = (b: TfBuilder, x: TfRef, shape: Shape, type = T): TfRef =>
-  b.node("Reshape", [x, vector(b, shape)], { T: type, Tshape: INDEX });
-
-const sumNode = (b: TfBuilder, x: TfRef, dims: readonly number[], keepdim = false, type = T): TfRef =>
-  b.node("Sum", [x, vector(b, dims)], { T: type, Tidx: INDEX, keep_dims: attr.bool(keepdim) });
-
-const cast = (b: TfBuilder, x: TfRef, SrcT: TfAttribute, DstT: TfAttribute): TfRef =>
-  b.node("Cast", [x], { SrcT, DstT, Truncate: attr.bool(false) });
 
 /** Whether a kernel's own sum would be inexact. Sizes of a graph that is exported may differ when it runs. */
 function inBlocks(b: TfBuilder, shape: Shape, dims: readonly number[]): boolean {
@@ -49,7 +32,7 @@ export function sumOver(
   dims: readonly number[],
   keepdim = false,
 ): TfRef {
-  if (!inBlocks(b, shape, dims)) return sumNode(b, x, dims, keepdim);
+  if (!inBlocks(b, shape, dims)) return reduceNode(b, "Sum", x, dims, keepdim);
   const runs = runsOf(shape, dims);
   const last = runs.findLastIndex(({ reduced }) => reduced);
   const [before, after] = [product(runs.slice(0, last)), product(runs.slice(last + 1))];
@@ -57,9 +40,9 @@ export function sumOver(
   const rest = runs.slice(0, last).flatMap(({ reduced }, i) => (reduced ? [i] : []));
   if (rest.length > 0) {
     const sizes = [...runs.slice(0, last).map(({ size }) => size), after];
-    total = sumNode(b, reshaped(b, total, sizes, DOUBLE), rest, false, DOUBLE);
+    total = reduceNode(b, "Sum", reshapeNode(b, total, sizes, DOUBLE), rest, false, DOUBLE);
   }
-  return reshaped(b, cast(b, total, DOUBLE, T), reducedShape(shape, dims, keepdim));
+  return reshapeNode(b, castNode(b, total, "double", "float32"), reducedShape(shape, dims, keepdim));
 }
 
 /** Doubles: the sum over the middle one of three dimensions, or over the last where that has length 1. */
@@ -69,7 +52,7 @@ function sumMiddle(b: TfBuilder, x: TfRef, [outer, count, inner]: [number, numbe
   if (block === undefined) {
     // All that fit into blocks, and the rest.
     const whole = count - (count % longest);
-    const cube = reshaped(b, x, [outer, count, inner]);
+    const cube = reshapeNode(b, x, [outer, count, inner]);
     const part = (from: number, size: number): TfRef => {
       const bounds = [vector(b, [0, from, 0]), vector(b, [outer, size, inner])];
       return sumMiddle(b, b.node("Slice", [cube, ...bounds], { T, Index: INDEX }), [outer, size, inner]);
@@ -78,9 +61,9 @@ function sumMiddle(b: TfBuilder, x: TfRef, [outer, count, inner]: [number, numbe
   }
   const blocks = count / block;
   const shape = inner === 1 ? [outer * blocks, block] : [outer * blocks, block, inner];
-  const sums = cast(b, sumNode(b, reshaped(b, x, shape), [1]), T, DOUBLE);
-  if (blocks === 1) return reshaped(b, sums, [outer, inner], DOUBLE);
-  return sumNode(b, reshaped(b, sums, [outer, blocks, inner], DOUBLE), [1], false, DOUBLE);
+  const sums = castNode(b, reduceNode(b, "Sum", reshapeNode(b, x, shape), [1]), "float32", "double");
+  if (blocks === 1) return reshapeNode(b, sums, [outer, inner], DOUBLE);
+  return reduceNode(b, "Sum", reshapeNode(b, sums, [outer, blocks, inner], DOUBLE), [1], false, DOUBLE);
 }
 
 /** The longest block, of at least a quarter of `longest`, of which `count` has a whole number. */
@@ -94,7 +77,8 @@ function blockOf(count: number, longest: number): number | undefined {
 export function columnSum(b: TfBuilder, x: TfRef, shape: Shape): TfRef {
   const columns = shape[shape.length - 1]!;
   const rows = numel(shape.slice(0, -1));
-  if (rows > FEW) return reshaped(b, cast(b, sumMiddle(b, x, [1, rows, columns]), DOUBLE, T), [columns]);
+  if (rows > FEW)
+    return reshapeNode(b, castNode(b, sumMiddle(b, x, [1, rows, columns]), "double", "float32"), [columns]);
   return b.node("BiasAddGrad", [x], { T, data_format: attr.string("NHWC") });
 }
 
@@ -107,7 +91,7 @@ export function meanOver(
   keepdim = false,
 ): TfRef {
   if (!inBlocks(b, shape, dims)) {
-    return b.node("Mean", [x, vector(b, dims)], { T, Tidx: INDEX, keep_dims: attr.bool(keepdim) });
+    return reduceNode(b, "Mean", x, dims, keepdim);
   }
   const count = numel(dims.map((d) => shape[d]!));
   return b.node("RealDiv", [sumOver(b, x, shape, dims, keepdim), scalar(b, count, "float32")], { T });

@@ -1,9 +1,9 @@
 import type * as tfjs from "@tensorflow/tfjs-core";
 import { apply } from "../../recording/apply.ts";
-import { Tensor } from "../../core/tensor.ts";
+import { call, zeros } from "../expressions.ts";
 import { TensorError } from "../../core/errors.ts";
-import { attr, vector, type TfAttribute, type TfBuilder, type TfRef } from "../../lowering/lowering.ts";
-import { fillValue } from "../../recording/graph.ts";
+import { attr, vector, type TfAttribute } from "../../lowering/lowering.ts";
+import { T, transposeNode } from "../../lowering/nodes.ts";
 import { ints, TRAINING_ONLY } from "../../lowering/onnx.ts";
 import { defineOp, type Op } from "../../recording/op.ts";
 import { nhwc, onnxConvolution, onnxTransposed, outputSize, padImages, padNode } from "./images.ts";
@@ -20,13 +20,9 @@ export interface Convolution {
   readonly padding: readonly [top: number, bottom: number, left: number, right: number];
 }
 
-const T = attr.type("float32");
+// TensorFlow's filters are [height, width, in, out], PyTorch's [out, in, height, width].
 const HWIO = [2, 3, 1, 0];
 const OIHW = [3, 2, 0, 1];
-
-/** TensorFlow's filters are [height, width, in, out], PyTorch's [out, in, height, width]. */
-const transposed = (b: TfBuilder, x: TfRef, order: readonly number[]): TfRef =>
-  b.node("Transpose", [x, vector(b, order)], { T, Tperm: attr.type("int64") });
 
 /** @param same whether the padding is the one that TensorFlow calls so */
 function convolutionAttributes({ stride, padding }: Convolution, same = false): Record<string, TfAttribute> {
@@ -86,7 +82,7 @@ export const conv2d: Op<Convolution> = defineOp<Convolution>({
   ],
   onnx: (b, [x, w], { stride, padding }) => onnxConvolution(b, x!, w!, stride, padding),
   tensorflow: (b, [x, w], attributes) =>
-    b.node("Conv2D", [x!, transposed(b, w!, HWIO)], convolutionAttributes(attributes)),
+    b.node("Conv2D", [x!, transposeNode(b, w!, HWIO)], convolutionAttributes(attributes)),
   tfjs(k, [x, w], { stride, padding }) {
     const filter = k.transpose<tfjs.Tensor4D>(w as tfjs.Tensor4D, HWIO);
     const padded = padImages(k, x as tfjs.Tensor4D, padding, 0);
@@ -110,7 +106,7 @@ export const conv2dInputGrad: Op<Convolution & { shape: Shape }> = defineOp<Conv
   tensorflow: (b, [g, w], attributes, { inputs }) =>
     b.node(
       "Conv2DBackpropInput",
-      [vector(b, nhwc(attributes.shape)), transposed(b, w!, HWIO), g!],
+      [vector(b, nhwc(attributes.shape)), transposeNode(b, w!, HWIO), g!],
       convolutionAttributes(attributes, isSame(attributes, attributes.shape, inputs[1]!.shape)),
     ),
   tfjs(k, [g, w], { stride, padding: [top, , left], shape }, { inputs }) {
@@ -165,7 +161,7 @@ export const conv2dWeightGrad: Op<Convolution & { shape: Shape }> = defineOp<Con
       [images, vector(b, [h, w, i, o]), g!],
       convolutionAttributes({ stride, padding: [0, 0, 0, 0] }, same),
     );
-    return transposed(b, filter, OIHW);
+    return transposeNode(b, filter, OIHW);
   },
   tfjs(k, [g, x], { stride, padding, shape }) {
     const [, , kh, kw] = shape as [number, number, number, number];
@@ -181,7 +177,7 @@ export const addChannelBias: Op<object> = defineOp({
   name: "addChannelBias",
   layout: { images: [0], output: true },
   infer: ([x]) => x!,
-  gradient: ({ grad, needs }) => [grad, needs[1] ? apply(channelBiasGrad, [grad], {}) : null],
+  gradient: ({ grad, needs }) => [grad, needs[1] ? call(channelBiasGrad, grad) : null],
   onnx: (b, [x, bias], _, { inputs }) =>
     b.node("Add", [x!, b.node("Unsqueeze", [bias!, ints(b, range(inputs[0]!.shape.length - 1).slice(1))])]),
   tensorflow: (b, inputs) => b.node("BiasAdd", inputs, { T, data_format: attr.string("NHWC") }),
@@ -195,9 +191,7 @@ export const channelBiasGrad: Op<object> = defineOp({
   name: "channelBiasGrad",
   layout: { images: [0], output: false },
   infer: ([x]) => ({ shape: [x!.shape[1]!], dtype: "float32" }),
-  gradient: ({ grad, inputs }) => [
-    apply(addChannelBias, [new Tensor(fillValue(0, inputs[0]!.shape, "float32")), grad], {}),
-  ],
+  gradient: ({ grad, inputs }) => [call(addChannelBias, zeros(inputs[0]!.shape), grad)],
   onnx: TRAINING_ONLY,
   tensorflow(b, [x], _, { inputs: [images] }) {
     const [n, c, ...spatial] = images!.shape as [number, number, ...number[]];

@@ -2,11 +2,12 @@ import type * as tfjs from "@tensorflow/tfjs-core";
 import { apply } from "../../recording/apply.ts";
 import { TensorError } from "../../core/errors.ts";
 import { attr, type TfAttribute } from "../../lowering/lowering.ts";
+import { T } from "../../lowering/nodes.ts";
 import { TRAINING_ONLY } from "../../lowering/onnx.ts";
-import { fillValue } from "../../recording/graph.ts";
 import { defineOp, type Op } from "../../recording/op.ts";
 import { imagewise } from "../../planning/parts.ts";
-import { Tensor } from "../../core/tensor.ts";
+import type { Tensor } from "../../core/tensor.ts";
+import { call, zeros } from "../expressions.ts";
 import { cropNode, outputSize, padImages, padNode, type ImagePadding } from "./images.ts";
 import { gatherLast } from "../movement/indexing.ts";
 import { cat, pad, reshape } from "../movement/movement.ts";
@@ -22,7 +23,6 @@ export interface Pooling {
   readonly padding: ImagePadding;
 }
 
-const T = attr.type("float32");
 const LOWEST = -3.4028234663852886e38;
 
 const attributesOf = ({ kernel, stride }: Pooling): Record<string, TfAttribute> => ({
@@ -78,7 +78,7 @@ export const maxPool2dGrad: Op<Pooling> = defineOp<Pooling>({
   infer: ([x]) => x!,
   // Constant in x and linear in g, whose gradient is what comes back at each window's maximum.
   gradient: ({ grad, inputs: [x], attributes, needs }) => [
-    needs[0] ? new Tensor(fillValue(0, x!.shape, "float32")) : null,
+    needs[0] ? zeros(x!.shape) : null,
     null,
     needs[2] ? atMaxima(x!, grad, attributes) : null,
   ],
@@ -101,7 +101,7 @@ function atMaxima(x: Tensor, values: Tensor, attributes: Pooling): Tensor {
   const { shape } = candidates;
   const first = apply(argmax, [candidates], { dim: 4 });
   const at = apply(reshape, [first], { shape: [...first.shape, 1] });
-  const picked = apply(gatherLast, [windowsOf(values, 0, attributes), at], {});
+  const picked = call(gatherLast, windowsOf(values, 0, attributes), at);
   return apply(reshape, [picked], { shape: shape.slice(0, 4) });
 }
 

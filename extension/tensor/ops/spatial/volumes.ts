@@ -9,6 +9,7 @@ import {
   type TfBuilder,
   type TfRef,
 } from "../../lowering/lowering.ts";
+import { INDEX, T, transposeNode } from "../../lowering/nodes.ts";
 import { TRAINING_ONLY } from "../../lowering/onnx.ts";
 import { defineOp, type Op, type Tfjs } from "../../recording/op.ts";
 import { numel, type Shape } from "../../core/shape.ts";
@@ -25,8 +26,6 @@ export interface VolumeConvolution {
 
 type ToShape = VolumeConvolution & { readonly shape: Shape };
 
-const T = attr.type("float32");
-const INDEX = attr.type("int64");
 /** TensorFlow's filters are [depth, height, width, in, out], PyTorch's [out, in, depth, height, width]. */
 const DHWIO = [2, 3, 4, 1, 0];
 const OIDHW = [4, 3, 0, 1, 2];
@@ -38,9 +37,6 @@ const attributesOf = ({ stride }: VolumeConvolution): Record<string, TfAttribute
   data_format: attr.string("NDHWC"),
   dilations: attr.ints([1, 1, 1, 1, 1]),
 });
-
-const transposed = (b: TfBuilder, x: TfRef, order: readonly number[]): TfRef =>
-  b.node("Transpose", [x, vector(b, order)], { T, Tperm: INDEX });
 
 /** Cells before and after every dimension of a volume as it lies in memory, channels last. */
 const widths = (padding: readonly number[]): [number, number][] => [
@@ -92,7 +88,7 @@ export const conv3d: Op<VolumeConvolution> = defineOp<VolumeConvolution>({
   ],
   onnx: (b, [x, w], { stride, padding }) => onnxConvolution(b, x!, w!, stride, padding),
   tensorflow: (b, [x, w], a) =>
-    b.node("Conv3D", [padNode(b, x!, a.padding), transposed(b, w!, DHWIO)], attributesOf(a)),
+    b.node("Conv3D", [padNode(b, x!, a.padding), transposeNode(b, w!, DHWIO)], attributesOf(a)),
   tfjs: (k, [x, w], { stride, padding }) =>
     k.conv3d(
       padded(k, x!, padding),
@@ -116,7 +112,7 @@ export const conv3dInputGrad: Op<ToShape> = defineOp<ToShape>({
     onnxTransposed(b, [g!, w!], { stride, padding, shape }, inputs),
   tensorflow(b, [g, w], a) {
     const sizes = vector(b, paddedShape(a.shape, a.padding));
-    const grad = b.node("Conv3DBackpropInputV2", [sizes, transposed(b, w!, DHWIO), g!], {
+    const grad = b.node("Conv3DBackpropInputV2", [sizes, transposeNode(b, w!, DHWIO), g!], {
       ...attributesOf(a),
       Tshape: INDEX,
     });
@@ -157,7 +153,7 @@ export const conv3dWeightGrad: Op<ToShape> = defineOp<ToShape>({
     );
     const volumes = padNode(b, x!, a.padding);
     const filter = b.node("Conv3DBackpropFilterV2", [volumes, sizes, g!], attributesOf(a));
-    return transposed(b, filter, OIDHW);
+    return transposeNode(b, filter, OIDHW);
   },
   tfjs(k, [g, x], { stride, padding, shape }) {
     // The filter's gradient is itself a convolution: volumes as filters, batch and channels swapped.

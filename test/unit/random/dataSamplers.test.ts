@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { randint } from "../../../extension/tensor/random/draws.ts";
+import { randint } from "../../../extension/tensor/random/operations.ts";
 import { Generator } from "../../../extension/tensor/random/generator.ts";
 import {
   batchCount,
@@ -12,7 +12,7 @@ import {
   splitLengths,
   subsetRandomSampler,
   weightedRandomSampler,
-} from "../../../extension/tensor/random/sampling.ts";
+} from "../../../extension/tensor/random/dataSamplers.ts";
 
 // Expected numbers: PyTorch 2.15.0, the calls named in each test.
 

@@ -16,7 +16,7 @@ import {
   randperm,
   truncNormal,
   uniform,
-} from "../../../extension/tensor/random/draws.ts";
+} from "../../../extension/tensor/random/operations.ts";
 import { Generator } from "../../../extension/tensor/random/generator.ts";
 import { type RngOp, runRngOps } from "../../parity/kinds/rng.ts";
 

@@ -1,0 +1,123 @@
+// Functions that give a tensor new values: all that share its memory see them.
+import { apply } from "../../recording/apply.ts";
+import { TensorError } from "../../core/errors.ts";
+import { fillValue } from "../../recording/graph.ts";
+import { expand } from "../../ops/movement/movement.ts";
+import * as random from "../../random/operations.ts";
+import { defaultStream, type RandomStream, type ReadyDraw } from "../../random/stream.ts";
+import { broadcastShapes, numel, sameShape, strides } from "../../core/shape.ts";
+import { fromHost, Tensor } from "../../core/tensor.ts";
+import { maskedFill_ } from "../pointwise/inplace.ts";
+import { castTo, notImplemented, type Operand } from "../pointwise/operands.ts";
+import { isContiguous } from "../shape/parts.ts";
+import { permute } from "../shape/shape.ts";
+import { copied, overwrite } from "../shape/views.ts";
+
+/**
+ * Writes a number on the main diagonal, in place; with `wrap` the diagonal of a tall matrix begins again below itself.
+ * @throws TensorError "dimensions must larger than 1", "all dimensions of input must be of equal length"
+ */
+export function fillDiagonal_(
+  input: Tensor,
+  fillValue: number,
+  wrap: boolean | { wrap?: boolean } = false,
+): Tensor {
+  const { shape } = input;
+  if (shape.length < 2) throw new TensorError("shape", "dimensions must larger than 1");
+  if (shape.length > 2 && shape.some((size) => size !== shape[0])) {
+    throw new TensorError("shape", "all dimensions of input must be of equal length");
+  }
+  const length = numel(shape);
+  const columns = shape.at(-1)!;
+  const around = (typeof wrap === "boolean" ? wrap : wrap.wrap === true) && shape.length === 2;
+  const end = around || shape.length > 2 ? length : Math.min(length, columns * columns);
+  const step = strides(shape).reduce((sum, stride) => sum + stride, 0);
+  const mask = new Uint8Array(length);
+  for (let i = 0; i < end; i += step) mask[i] = 1;
+  return maskedFill_(input, fromHost(mask, shape, "bool"), fillValue);
+}
+
+/** All elements 0. */
+export function zero_(input: Tensor): Tensor {
+  return overwrite(input, new Tensor(fillValue(0, input.shape, input.dtype)));
+}
+
+/**
+ * All elements one value.
+ * @throws TensorError "fill_ only supports 0-dimension value tensor but got tensor with 1 dimensions."
+ */
+export function fill_(input: Tensor, value: Operand): Tensor {
+  if (!(value instanceof Tensor)) {
+    const number = Number(value);
+    const fitting =
+      input.dtype === "bool" ? Number(number !== 0) : input.dtype === "int64" ? Math.trunc(number) : number;
+    return overwrite(input, new Tensor(fillValue(fitting, input.shape, input.dtype)));
+  }
+  if (value.ndim > 0) {
+    throw new TensorError(
+      "shape",
+      `fill_ only supports 0-dimension value tensor but got tensor with ${value.ndim} dimensions.`,
+    );
+  }
+  return copy_(input, value);
+}
+
+/** The values of another tensor, broadcast and converted. */
+export function copy_(input: Tensor, source: Tensor): Tensor {
+  const shape = broadcastShapes(input.shape, source.shape);
+  const values = castTo(source, input.dtype);
+  return overwrite(
+    input,
+    sameShape(values.shape, shape) ? copied(values) : apply(expand, [values], { shape }),
+  );
+}
+
+function redraw(input: Tensor, name: string, draw: ReadyDraw, generator: RandomStream | undefined): Tensor {
+  if (input.dtype !== "float32") notImplemented(name, input.dtype);
+  return drawInto(input, draw, generator);
+}
+
+/** Writes what is drawn into a tensor in the order in which its elements lie in PyTorch's memory. */
+export function drawInto(input: Tensor, draw: ReadyDraw, generator: RandomStream = defaultStream): Tensor {
+  const steps = input.viewStrides();
+  const order = [...input.shape.keys()];
+  if (steps !== undefined) order.sort((a, b) => steps[b]! - steps[a]!);
+  const sizes = order.map((d) => input.shape[d]!);
+  const drawn = castTo(generator.tensor(draw, sizes, "float32"), input.dtype);
+  return overwrite(input, order.every((d, i) => d === i) ? drawn : permute(drawn, invert(order)));
+}
+
+const invert = (order: readonly number[]): number[] => order.map((_, d) => order.indexOf(d));
+
+/** What the functions that draw take. */
+export interface DrawOptions {
+  /** Draws from this generator instead of the global one. */
+  generator?: RandomStream;
+}
+
+/** Uniform numbers of [from, to). */
+export function uniform_(input: Tensor, from = 0, to = 1, options: DrawOptions = {}): Tensor {
+  const draw = random.uniform(input.numel(), from, to);
+  return redraw(input, "check_uniform_bounds", draw, options.generator);
+}
+
+/** Normal numbers of a mean and standard deviation. */
+export function normal_(input: Tensor, mean = 0, std = 1, options: DrawOptions = {}): Tensor {
+  const draw = random.normal(input.numel(), mean, std, isContiguous(input));
+  return redraw(input, "normal_kernel_cpu", draw, options.generator);
+}
+
+/** 1 with probability p, else 0. */
+export function bernoulli_(input: Tensor, p = 0.5, options: DrawOptions = {}): Tensor {
+  return drawInto(input, random.bernoulli(input.numel(), p), options.generator);
+}
+
+/** Exponential numbers of a rate. */
+export function exponential_(input: Tensor, lambda = 1, options: DrawOptions = {}): Tensor {
+  return redraw(
+    input,
+    "exponential_kernel_cpu",
+    random.exponential(input.numel(), lambda),
+    options.generator,
+  );
+}

@@ -1,0 +1,140 @@
+// Methods whose signature is not that of a function, and PyTorch's other names of methods.
+import { BYTES } from "../core/dtype.ts";
+import { strides } from "../core/shape.ts";
+import type { Tensor } from "../core/tensor.ts";
+import { item } from "../functions/creation/conversion.ts";
+import { full, tensor, type TensorData } from "../functions/creation/creation.ts";
+import { toTypedArray } from "../functions/creation/data.ts";
+import { made } from "../functions/creation/legacy.ts";
+import { sizesAndOptions, type SizesAndOptions, type TensorOptions } from "../functions/creation/options.ts";
+import { inv } from "../functions/linalg/decompositions.ts";
+import type { Dims, Operand } from "../functions/pointwise/operands.ts";
+import type { ValuesAndIndices } from "../functions/results.ts";
+import * as functions from "../functions/tensorFunctions.ts";
+import { installAs, type Method } from "./install.ts";
+
+/** `(2, 3)`, `([2, 3])` or `({ size: [2, 3] })`, with options. */
+type NewTensor = (...args: SizesAndOptions | [TensorOptions & { size: readonly number[] }]) => Tensor;
+
+declare module "../core/tensor.ts" {
+  interface Tensor {
+    /**
+     * The value of a tensor of one element: a number, or a boolean of a bool tensor. Computes what is pending.
+     * It is typed as a number unless a boolean is expected: `const found: boolean = mask.any().item()`.
+     */
+    // oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- the expected type chooses
+    item<T extends number | boolean = number>(): T;
+    /** A copy of the values, row-major, in a typed array. */
+    toTypedArray: Method<typeof toTypedArray, "toTypedArray">;
+    /** The same as `toTypedArray()`. */
+    numpy: Method<typeof toTypedArray, "numpy">;
+    /** Without dimensions of length 1: all, or those named. */
+    squeeze(...dim: number[]): Tensor;
+    squeeze(dim: Dims | { dim: Dims }): Tensor;
+    /** Positions of the elements that are not 0, one per row: reads the tensor now. */
+    nonzero(options?: { asTuple?: false }): Tensor;
+    nonzero(options: { asTuple: true }): Tensor[];
+    /** The lower median of all elements, or `[values, indices]` along a dimension. */
+    median(): Tensor;
+    median(dim: number, keepdim?: boolean): ValuesAndIndices;
+    /** Largest element of all, or `[values, indices]` along a dimension, or of two tensors. */
+    max(): Tensor;
+    max(other: Tensor): Tensor;
+    max(dim: number | functions.ReduceOptions, keepdim?: functions.KeepdimArgument): ValuesAndIndices;
+    /** Smallest element of all, or `[values, indices]` along a dimension, or of two tensors. */
+    min(): Tensor;
+    min(other: Tensor): Tensor;
+    min(dim: number | functions.ReduceOptions, keepdim?: functions.KeepdimArgument): ValuesAndIndices;
+    /** Variance over dimensions, divided by N − correction (1). */
+    var: Method<typeof functions.variance, "var">;
+    /** The distinct elements, in ascending order. */
+    unique<O extends functions.UniqueOptions & { sorted?: boolean }>(options?: O): functions.Unique<O>;
+    /** The elements that differ from the one before. */
+    uniqueConsecutive<O extends functions.UniqueOptions>(options?: O): functions.Unique<O>;
+    /** The inverse of square matrices. */
+    inverse: Method<typeof inv, "inverse">;
+    /** PyTorch's other name of clamp. */
+    clip: Method<typeof functions.clamp, "clip">;
+    /** PyTorch's other name of transpose. */
+    swapaxes: Method<typeof functions.transpose, "swapaxes">;
+    /** PyTorch's other name of transpose. */
+    swapdims: Method<typeof functions.transpose, "swapdims">;
+    /** PyTorch's other name of movedim. */
+    moveaxis: Method<typeof functions.movedim, "moveaxis">;
+    /** PyTorch's other name of nonzero. */
+    argwhere(): Tensor;
+    /** This tensor where the condition holds, else `other`. */
+    where(condition: Tensor, other: Operand): Tensor;
+    /** A tensor of this type from values. */
+    newTensor(data: TensorData, options?: TensorOptions): Tensor;
+    /** As the older constructors do, in this tensor's type: of sizes, or of data. */
+    new: ((...sizes: number[]) => Tensor) & ((data: TensorData) => Tensor);
+    /** Zeros of this type. */
+    newZeros: NewTensor;
+    /** Ones of this type. */
+    newOnes: NewTensor;
+    /** One value of this type everywhere. */
+    newFull(size: readonly number[], value: number | boolean, options?: TensorOptions): Tensor;
+    /** A tensor of this type whose values don't matter. */
+    newEmpty: NewTensor;
+    /** Steps of the dimensions in PyTorch's memory, in elements; of one dimension, its step. */
+    stride(): readonly number[];
+    stride(dim: number): number;
+    /** Number of elements. */
+    nelement(): number;
+    /** Bytes of one element. */
+    elementSize(): number;
+    /** Whether elements are floats. */
+    isFloatingPoint(): boolean;
+    /** The number of the tensor's GPU: -1 on the CPU. */
+    getDevice(): number;
+  }
+}
+
+const filledWith =
+  (name: string, value: number) =>
+  (x: Tensor, ...args: SizesAndOptions): Tensor => {
+    const { shape, options } = sizesAndOptions(args, name);
+    return full(shape, value, { dtype: x.dtype, ...options });
+  };
+
+const { max, median, min, nonzero, squeeze, transpose, unique, uniqueConsecutive } = functions;
+for (const [name, f] of Object.entries({
+  item,
+  max,
+  median,
+  min,
+  nonzero,
+  toTypedArray,
+  unique,
+  uniqueConsecutive,
+  argwhere: nonzero,
+  clip: functions.clamp,
+  inverse: inv,
+  moveaxis: functions.movedim,
+  numpy: toTypedArray,
+  swapaxes: transpose,
+  swapdims: transpose,
+  var: functions.variance,
+  squeeze: (x: Tensor, ...dims: number[] | [Dims?]) =>
+    squeeze(x, dims.length > 1 ? (dims as number[]) : dims[0]),
+  where: (x: Tensor, condition: Tensor, other: Operand) => functions.where(condition, x, other),
+  new: (x: Tensor, ...args: unknown[]) => made(x.dtype, args),
+  newTensor: (x: Tensor, data: TensorData, options?: TensorOptions) =>
+    tensor(data, { dtype: x.dtype, ...options }),
+  newZeros: filledWith("newZeros", 0),
+  newOnes: filledWith("newOnes", 1),
+  newEmpty: filledWith("newEmpty", 0),
+  newFull: (x: Tensor, size: readonly number[], value: number, options?: TensorOptions) =>
+    full(size, value, { dtype: x.dtype, ...options }),
+  stride: (x: Tensor, dim?: number) => {
+    const steps = x.viewStrides() ?? strides(x.shape);
+    return dim === undefined ? steps : steps.at(dim);
+  },
+  nelement: (x: Tensor) => x.numel(),
+  elementSize: (x: Tensor) => BYTES[x.dtype],
+  isFloatingPoint: (x: Tensor) => x.dtype === "float32",
+  getDevice: () => -1,
+})) {
+  installAs(name, f);
+}
