@@ -21,7 +21,7 @@ import { parseArgs } from "node:util";
 import * as esbuild from "esbuild";
 import { codiconFont, codiconStyles } from "./codicons.mjs";
 import { BUNDLE, messages } from "./l10n.mjs";
-import { shippedPackages, thirdPartyNotices } from "./notices.mjs";
+import { shippedPackages, thirdPartyNotices } from "./package/notices.mjs";
 import { inRoot, isMain, main, mustRun, root } from "./project.mjs";
 
 const require = createRequire(import.meta.url);
@@ -244,7 +244,7 @@ const writeOutputs = {
 
 /**
  * @param {{ watch?: boolean, release?: boolean }} [options]
- * @returns {Promise<import("./notices.mjs").ShippedPackage[]>} The packages inside; none while it watches.
+ * @returns {Promise<import("./package/notices.mjs").ShippedPackage[]>} The packages inside; none while it watches.
  */
 export async function build({ watch = false, release = false } = {}) {
   copyFiles();

@@ -12,8 +12,8 @@ import { parseArgs } from "node:util";
 import { listFiles, PackageManager } from "@vscode/vsce";
 import { build } from "./build.mjs";
 import { inRoot, isMain, main, mustRun, root, ScriptError } from "./project.mjs";
-import { billOfMaterials } from "./sbom.mjs";
-import { checkContents, megabytes, readContents } from "./vsix-contents.mjs";
+import { billOfMaterials } from "./package/sbom.mjs";
+import { checkContents, megabytes, readContents } from "./package/vsix-contents.mjs";
 
 const PLUGIN = "layerwise-ts-plugin";
 const TARGETS = ["linux-x64", "linux-arm64", "darwin-x64", "darwin-arm64", "win32-x64", "win32-arm64"];

@@ -14,7 +14,7 @@ const SOURCES = [
   "webview",
   "scripts/build.mjs",
   "scripts/l10n.mjs",
-  "scripts/notices.mjs",
+  "scripts/package/notices.mjs",
   "scripts/project.mjs",
   "package.json",
   "package-lock.json",

@@ -40,6 +40,7 @@ const TIERS = {
       () => runPackage("typescript/bin/tsc", "-b"),
       () => runPackage("oxlint/bin/oxlint", "--report-unused-disable-directives-severity", "error"),
       () => runPackage("oxfmt/bin/oxfmt", "--check"),
+      () => run(process.execPath, [inRoot("scripts/rules.mjs")]),
     ];
     let failed = 0;
     for (const step of steps) if ((await step()) !== 0) failed++;

@@ -10,7 +10,7 @@ import { copyExamples, exampleWorkspace as workspace } from "./example-workspace
 import { packageExtension } from "./package.mjs";
 import { inRoot, main, root, ScriptError } from "./project.mjs";
 import { setup } from "./setup.mjs";
-import { ensureVscode, installExtension, startServer, windowUrl } from "./vscode-server.mjs";
+import { ensureVscode, installExtension, startServer, windowUrl } from "./vscode/server.mjs";
 
 const PORT = 8421;
 const SETTINGS = {

@@ -20,7 +20,7 @@ export const BOUNDS = {
   /** From the click on Train to the first point of the curve. */
   firstPoint: 1500,
   activation: 50,
-  /** The longest time for which the extension host may compute while a training goes on. */
+  /** The longest time for which the extension host may compute during a training. */
   hostBlocked: 10,
   /** Of a panel, at 60 frames a second. */
   frame: 16,

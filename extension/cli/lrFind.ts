@@ -42,7 +42,7 @@ export function register(program: Command): void {
     command,
     `
 The suggestion is the rate at which the loss, smoothed, falls fastest; the first ten and the last are left out. Nothing
-is saved, and the experiment stays as it is.
+is saved, and the experiment doesn't change.
 
 Examples:
   layerwise lr-find digits.nn.ts

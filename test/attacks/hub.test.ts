@@ -358,7 +358,7 @@ describe("the cache", () => {
   });
 
   it.each(["../../../../etc/main", "a/../../x", "a\nb", "", "/", "..", "x\0y"])(
-    "is asked for the revision %j",
+    "receives the request for revision %j",
     async (revision) => {
       fs.mkdirSync(inCache("refs"), { recursive: true });
       fs.mkdirSync(join(folder, "hub", "x"), { recursive: true });

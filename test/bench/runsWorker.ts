@@ -1,4 +1,4 @@
-// What a run is like to whoever starts it: the supervisor starts built engines on the bench's workloads. One JSON command
+// Runs as their supervisor sees them: it starts built engines on the bench's workloads. One JSON command
 // a line in, one JSON answer a line out.
 import fs from "node:fs";
 import { tmpdir } from "node:os";
@@ -11,7 +11,7 @@ import { spawnRun, type RunHandle } from "../../extension/supervisor/runs/run.ts
 import type { RunProcess } from "../../extension/supervisor/engines/runProcess.ts";
 import { SpareEngine } from "../../extension/supervisor/engines/spare.ts";
 
-/** `seconds`: how long it is looked at after its first step, in which it does at least `steps`. */
+/** `seconds`: how long it is observed after its first step, in which it does at least `steps`. */
 interface Command {
   name: string;
   warm: boolean;

@@ -23,7 +23,7 @@ import { WORKLOADS } from "./workloads/all.ts";
 type Command =
   | { do: "version" | "peak" }
   | { do: "steps"; name: string; count: number }
-  /** `everyStep`: somebody looks at each step as soon as it is made. */
+  /** `everyStep`: each step is read as soon as it is recorded. */
   | { do: "start"; name: string; everyStep: boolean }
   | { do: "window"; seconds: number };
 
@@ -32,7 +32,7 @@ process.on("exit", () => fs.rmSync(folder, { recursive: true, force: true }));
 const executor = await loadExecutor(process.env["LAYERWISE_BENCH_DEVICE"] === "wasm" ? "wasm" : "native");
 let training: (Awaited<ReturnType<typeof open>> & { ended: Promise<never> }) | undefined;
 
-/** The loss that was looked at last. */
+/** The loss that was read last. */
 let seen = NaN;
 function look({ metrics }: TrainContext): void {
   seen = metrics["loss"]!;
@@ -129,7 +129,7 @@ async function answer(command: Command): Promise<object> {
         };
       });
       control.pause();
-      // Nobody waits for the pause of a training that is over.
+      // No step waits for the pause of a finished training.
       const ended = done().then((): never => {
         throw new Error("the training has ended");
       });
@@ -140,7 +140,7 @@ async function answer(command: Command): Promise<object> {
     }
     case "window": {
       const { steps, seconds } = await goOn(command.seconds);
-      if (training!.everyStep && !Number.isFinite(seen)) throw new Error("nobody looked at the losses");
+      if (training!.everyStep && !Number.isFinite(seen)) throw new Error("no loss was read");
       return { stepsPerSecond: steps / seconds };
     }
   }

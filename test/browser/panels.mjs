@@ -7,7 +7,7 @@
  *   node test/browser/panels.mjs [part of a test's name]
  */
 import * as esbuild from "esbuild";
-import { ensureChromium } from "../../scripts/chromium.mjs";
+import { ensureChromium } from "../../scripts/vscode/chromium.mjs";
 import { inRoot, isMain, main, root } from "../../scripts/project.mjs";
 import { bundle } from "../bundle.mjs";
 import { runLanes } from "../lanes.mjs";

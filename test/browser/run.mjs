@@ -8,7 +8,7 @@ import os from "node:os";
 import path from "node:path";
 import { packageExtension } from "../../scripts/package.mjs";
 import { main } from "../../scripts/project.mjs";
-import { ensureVscode, installExtension } from "../../scripts/vscode-server.mjs";
+import { ensureVscode, installExtension } from "../../scripts/vscode/server.mjs";
 import { bundle } from "../bundle.mjs";
 import { runLanes } from "../lanes.mjs";
 import { runPanels } from "./panels.mjs";

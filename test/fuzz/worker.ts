@@ -1,4 +1,4 @@
-// Reads files in a process of its own, which whoever started it may kill. It reports how each reading ended.
+// Reads files in a process of its own, which its parent may kill. It reports how each reading ended.
 import path from "node:path";
 import process from "node:process";
 import { diskFiles, userFolder } from "../../extension/engine/files/dataFiles.ts";

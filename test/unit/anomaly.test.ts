@@ -67,13 +67,13 @@ describe("torch.autograd.detectAnomaly", () => {
     expect(error?.storage).toBeDefined();
   });
 
-  test("a NaN that nothing is made of is nobody's concern", () => {
+  test("a NaN that nothing is computed from is ignored", () => {
     expect(thrown([1, 4], (x) => torch.where(x.gt(0), x, x.neg().log()).sum())).toBeUndefined();
     torch.autograd.setDetectAnomaly(true);
     expect(torch.tensor([-1]).log().item()).toBeNaN();
   });
 
-  test("a NaN gradient is an error of backward() itself, whoever reads or writes the gradient", () => {
+  test("a NaN gradient is an error of backward() itself, before the gradient is read", () => {
     torch.autograd.setDetectAnomaly(true);
     const x = torch.tensor([0, 4], { dtype: torch.float32 }).requiresGrad_();
     const loss = x

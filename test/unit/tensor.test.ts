@@ -279,7 +279,7 @@ describe("with values", () => {
       ).toEqual(NORMAL_TENSORS);
     });
 
-    test("a state can be saved and restored, and seeding anew leaves pending draws alone", () => {
+    test("a state can be saved and restored, and reseeding leaves pending draws alone", () => {
       const pending = torch.rand(2);
       torch.manualSeed(1);
       const other = torch.rand(2);

@@ -28,7 +28,7 @@ test("tensors without values have a shape and a type", () => {
   expect([like.shape, like.dtype]).toEqual([[3], "int64"]);
 });
 
-test("asTensor takes a tensor as it is, and anything else as tensor does", () => {
+test("asTensor returns a tensor itself, and converts anything else as tensor does", () => {
   const x = torch.tensor([1.5, 2]);
   expect(torch.asTensor(x).tolist()).toEqual([1.5, 2]);
   expect(torch.asTensor([1, 2]).dtype).toBe("int64");

@@ -12,7 +12,7 @@ import {
   startServer,
   windowUrl,
   type Release,
-} from "../../scripts/vscode-server.mjs";
+} from "../../scripts/vscode/server.mjs";
 
 /** All tests have their own limits; this one is for a VS Code that never starts. */
 const SUITE_LIMIT = 300_000;

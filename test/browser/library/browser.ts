@@ -2,7 +2,7 @@ import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { chromium, type Browser, type Page } from "playwright-core";
-import { ensureChromium, isRoot } from "../../../scripts/chromium.mjs";
+import { ensureChromium, isRoot } from "../../../scripts/vscode/chromium.mjs";
 
 /** A browser that talks to 127.0.0.1 alone. */
 export function launchBrowser(): Promise<Browser> {

@@ -1,4 +1,4 @@
-/** A training that goes on for as long as one lets it, and what becomes of it. */
+/** A training without an end, and how it ended. */
 import assert from "node:assert/strict";
 import path from "node:path";
 import { RUNS_FOLDER } from "../../../extension/protocol/run.ts";

@@ -1,7 +1,7 @@
 import type { Browser } from "playwright-core";
 import { launchBrowser } from "./browser.ts";
 import { Workbench, type WorkbenchOptions } from "./workbench.ts";
-import { ensureVscode, type VscodeServer } from "../../../scripts/vscode-server.mjs";
+import { ensureVscode, type VscodeServer } from "../../../scripts/vscode/server.mjs";
 
 /** What all scenarios of a process share: the installed extension and one browser. */
 interface Tier {

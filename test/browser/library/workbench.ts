@@ -7,7 +7,7 @@ import { newestRun } from "../../runDirectories.ts";
 import { newWindow, QUIET_SETTINGS, temporaryFolder } from "./browser.ts";
 import { copyExamples } from "../../../scripts/example-workspace.mjs";
 import { inRoot } from "../../../scripts/project.mjs";
-import { startServer, windowUrl, type VscodeServer } from "../../../scripts/vscode-server.mjs";
+import { startServer, windowUrl, type VscodeServer } from "../../../scripts/vscode/server.mjs";
 
 const ALL_THEMES = {
   light: "Default Light Modern",
@@ -16,10 +16,10 @@ const ALL_THEMES = {
   "high-contrast-light": "Default High Contrast Light",
 } as const;
 export type Theme = keyof typeof ALL_THEMES;
-/** Those in which a state is looked at. */
+/** Themes in which a state is checked. */
 export const THEMES: readonly Theme[] = ["light", "dark", "high-contrast"];
 
-/** Whether the walkthrough's pictures are taken anew: in each theme, which takes its time. */
+/** Whether the walkthrough's pictures are retaken: in each theme, which is slow. */
 const TAKES_PICTURES = process.env["LAYERWISE_PICTURES"] === "1";
 
 export interface WorkbenchOptions {
@@ -128,7 +128,7 @@ export class Workbench {
     await this.page.locator(`.monaco-workbench.${base}`).waitFor();
   }
 
-  /** Loads the window anew, as its user does: VS Code saves its layout before. */
+  /** Reloads the window, as its user does: VS Code saves its layout before. */
   async reload(): Promise<void> {
     const loaded = this.page.waitForEvent("load", { timeout: 60_000 });
     await this.command("Developer: Reload Window");
@@ -206,7 +206,7 @@ export class Workbench {
     return this.page.locator(".codelens-decoration a", { hasText: text }).first();
   }
 
-  /** Clicks a lens until `effect` shows: a click is lost when the lenses are drawn anew under the pointer. */
+  /** Clicks a lens until `effect` shows: a click is lost when the lenses are redrawn under the pointer. */
   async clickLens(text: string | RegExp, effect: () => Promise<unknown>, limit = 30_000): Promise<void> {
     const lens = this.lens(text);
     await lens.waitFor({ timeout: 30_000 });

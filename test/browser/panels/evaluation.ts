@@ -72,7 +72,7 @@ function large(classes: number): Recorded {
   return { ...given, report, result: { ...given.result, samples, confusion, classes: names } };
 }
 
-/** As when a person has looked at the first sample. */
+/** As after a person opened the first sample. */
 async function lookAtOne(panel: EvaluationPanel): Promise<void> {
   await panel.page.locator(".card").first().click();
   await panel.page.locator(".answer figure, .answer .bars").first().waitFor();
@@ -256,7 +256,7 @@ test("evaluation: a sample that is chosen stands in the form, to be changed from
   assert.deepEqual(await called(rows, "ask"), [{ kind: "row", values: [0.25, -0.75] }, true]);
 });
 
-test("evaluation: what a model can't answer is said where it was asked, and the next question goes on", async () => {
+test("evaluation: an answer that fails shows its error in place, and the next one works", async () => {
   const given = recorded("digits");
   let fails = true;
   const { page } = await open(given, {

@@ -18,7 +18,7 @@ import { accessibilityProblems, openPanel, type Panel, screenshotPage, type Them
 import { ended, FILE, flowModel, models, runningAt } from "./recordings.ts";
 import { nanError, shapeError, syntaxError } from "./errors.ts";
 
-/** High contrast last: it is looked at with the keyboard, which leaves the focus somewhere. */
+/** High contrast last: it is used with the keyboard, which leaves the focus somewhere. */
 const THEMES: readonly ThemeName[] = ["light", "dark", "hc-light", "hc"];
 const NARROW = 380;
 
@@ -79,7 +79,7 @@ export async function inspect(panel: Panel<object>, name: string, rules?: "colou
   const problems = [
     ...(await panel.complaints()),
     ...(await accessibilityProblems(panel.page, rules)),
-    ...(await motions(panel.page)).map((name) => `${name} moves, though less motion is asked for`),
+    ...(await motions(panel.page)).map((name) => `${name} moves, though reduced motion is set`),
     ...(name.endsWith("-hc") ? await keyboardProblems(panel.page) : []),
   ];
   assert.ok(
@@ -96,7 +96,7 @@ export async function inspect(panel: Panel<object>, name: string, rules?: "colou
 type Open = (look: Look) => Promise<Panel<object>>;
 
 /**
- * Registers how a state looks in one theme after another; what they don't change is looked at in the first. `file` begins
+ * Registers how a state looks in one theme after another; what they don't change is checked in the first. `file` begins
  * the names of the pictures.
  */
 export function inThemes(what: string, file: string, open: Open, themes: readonly ThemeName[]): void {

@@ -101,7 +101,7 @@ export interface Panel<View extends object> {
   calls: Call[];
   /** Content security violations, errors and warnings of the page so far. */
   complaints(): Promise<string[]>;
-  /** As after hiding and showing: the script starts anew, only its saved state survives. */
+  /** As after hiding and showing: the script restarts, only its saved state survives. */
   reopen(): Promise<void>;
   setTheme(name: ThemeName): Promise<void>;
 }

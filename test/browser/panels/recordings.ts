@@ -22,7 +22,7 @@ export const flowModel = (name: string): ModelReport =>
 
 const SAMPLES_PER_SECOND = 9210;
 
-/** The run after `rows` of its rows, still going on. */
+/** The run after `rows` of its rows, still running. */
 export function runningAt(rows: number, record: Partial<RunRecord> = {}): TrainingSnapshot {
   const { stepsPerEpoch, epochs, rows: all } = recording();
   const seen = all.slice(0, rows);

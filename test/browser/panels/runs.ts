@@ -127,7 +127,7 @@ function steered(): TrainingSnapshot {
   };
 }
 
-test("runs: a training is made longer and given another rate while it goes on", async () => {
+test("runs: epochs and the learning rate can be changed while a run trains", async () => {
   const snapshot = steered();
   const panel = await open(snapshot, new Folder(snapshot, 0));
   const epochs = panel.page.getByLabel("More epochs", { exact: true });

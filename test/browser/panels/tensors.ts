@@ -121,7 +121,7 @@ test("tensors: the table is sorted both ways and back, and filtered by words", a
   await editor.page.getByText("No tensor matches.").waitFor();
 });
 
-test("tensors: values are looked at on demand, with the keyboard, and once", async () => {
+test("tensors: values are read once, on demand, also from the keyboard", async () => {
   const editor = await open();
   const twistie = editor.page.getByRole("button", { name: "Look at the values of fc.weight" });
   await twistie.focus();
@@ -205,7 +205,7 @@ test("tensors: a file that can't be read says why, and is tried again", async ()
   await until("the table", async () => (await names(editor)).length === inFile.length);
 });
 
-test("tensors: many thousands are drawn on request, and a file that changes is read anew", async () => {
+test("tensors: many thousands are drawn on request, and a changed file is read again", async () => {
   const tensors = Array.from({ length: 3000 }, (_none, index) => ({
     name: `layer.${index}.weight`,
     dtype: "F16",

@@ -269,7 +269,7 @@ test("training: the log scale is for losses only", async () => {
   const panel = await open(runningAt(400));
   const [loss, accuracy] = [await picture(panel, "loss"), await picture(panel, "accuracy")];
   await panel.page.getByRole("checkbox", { name: "Log scale" }).click();
-  await until("the loss is drawn anew", async () => (await picture(panel, "loss")) !== loss);
+  await until("the loss is redrawn", async () => (await picture(panel, "loss")) !== loss);
   assert.equal(await picture(panel, "accuracy"), accuracy);
 });
 

@@ -45,7 +45,7 @@ const openQuiet = (): Promise<Workbench> =>
   });
 
 /**
- * VS Code's own figure: loading the code and the call of activate(). It has all that goes on while a window is loaded in
+ * VS Code's own figure: loading the code and the call of activate(). It includes everything that runs while a window is loaded in
  * it, so it is told; what activation itself takes is held to its bound inside the extension host (test/vscode).
  */
 async function activationTime(workbench: Workbench): Promise<number> {

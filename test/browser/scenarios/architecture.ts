@@ -45,7 +45,7 @@ test("the architecture: drawn, compared with git's HEAD, measured, and kept thro
   const compared = (await frame.locator(".comparison").innerText()).replaceAll(/\s+/g, " ");
   assert.match(compared, /stem\.1 ReLU Tanh → ReLU/);
   assert.match(compared, /blocks\.2 Block \+4,704/);
-  // The diagram is laid out anew for its marks.
+  // The diagram is laid out again for its marks.
   await frame.locator('.box.change-changed[data-id="stem/1"]').waitFor({ timeout: 20_000 });
   await workbench.screenshot("architecture-compared");
   assert.deepEqual(await accessibilityProblems(frame), []);

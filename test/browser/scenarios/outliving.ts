@@ -27,7 +27,7 @@ test("VS Code closed and opened again: the run that outlived it is listed, shown
   await again.activated();
   await again.showSideBar();
   const item = again.treeItem(/Run of SimpleNN, running/);
-  // The row is drawn anew with each bit of progress, and a click in that moment is lost.
+  // The row is redrawn at each progress report, and a click in that moment is lost.
   await until(
     "the panel of the run",
     async () => {
@@ -45,7 +45,7 @@ test("VS Code closed and opened again: the run that outlived it is listed, shown
     async () => {
       if (await item.isVisible()) {
         await item.hover({ timeout: 10_000 });
-        // At once: a busy machine may not find the button at rest before it is drawn anew.
+        // At once: a busy machine may not find the button at rest before it is redrawn.
         await item.getByRole("button", { name: "Stop" }).click({ force: true, timeout: 2000 });
       }
       return panel.reaches("stopped", 10_000).then(() => true);

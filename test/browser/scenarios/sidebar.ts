@@ -97,7 +97,7 @@ async function drag(item: Locator, target: Locator): Promise<void> {
 
 /**
  * Picks from an item's context menu, until it has its effect: VS Code ignores a click that comes too soon after its menu
- * has opened, and closes the menu when the tree is drawn anew.
+ * has opened, and closes the menu when the tree is redrawn.
  */
 async function chooseFor(item: Locator, name: string, effect: () => Promise<unknown>): Promise<void> {
   const choice = item.page().getByRole("menuitem", { name });

@@ -12,7 +12,7 @@ async function follow(workbench: Workbench, step: string, button: string): Promi
   const { page } = workbench;
   await workbench.command("Layerwise: Get Started");
   const place = page.locator(".getting-started-step", { hasText: step });
-  // VS Code draws the page anew some time after it is there, with a step open that it chooses.
+  // VS Code redraws the page some time after it appears, with a step open that it chooses.
   await until(
     `the step ${step}`,
     async () => {

@@ -71,7 +71,7 @@ const EXAMPLES: Readonly<Record<string, Example>> = {
   },
 };
 
-/** Seconds that an example may train on two cores that nobody else uses; tests get more. */
+/** Seconds that an example may train on two idle cores; tests get more. */
 const LIMIT = 120;
 
 let workspace: Workspace;

@@ -1,4 +1,4 @@
-// Steps that are looked at one by one are computed ahead where it is known what they will be fed. Whatever a program does
+// Steps that are observed one by one are computed speculatively where their inputs are known. Whatever a program does
 // between two of them, every number is the one that it is without.
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { loadExecutor, type LoadedExecutor } from "../../../extension/executors/index.ts";
@@ -221,7 +221,7 @@ describe.skipIf(!native)("steps computed ahead", () => {
     expect(trained(true)).toEqual(trained(false));
   });
 
-  // XLA compiles after so many steps; whatever is asked for in between, and whoever looks at each step.
+  // XLA compiles after a fixed number of steps, whatever is read in between, observed or not.
   it("XLA computes with the same numbers", () => {
     const trained = (look: (model: nn.Sequential) => Tensor | undefined): number[] => {
       changePolicy({ keepGradients: true, deferSteps: false, compileAtOnce: true, training: far() });

@@ -33,7 +33,7 @@ class Net extends nn.Module {
   }
 }
 
-/** Losses and weights of a training, looked at or not. */
+/** Losses and weights of a training, observed or not. */
 function train(look: (x: Tensor) => void): number[][] {
   torch.manualSeed(3);
   const model = new Net(look);
@@ -62,7 +62,7 @@ const devices = nativeStatus().state === "installed" ? (["cpu", "native"] as con
 describe.each(devices)("on %s", (device) => {
   afterAll(() => setExecutor(undefined));
 
-  it("a training that is looked at ends with the very same numbers, and what is seen is right", async () => {
+  it("observing a training doesn't change its numbers, and shows the right ones", async () => {
     await loadExecutor(device);
     const plain = train(() => undefined);
     // Another, which has compiled nothing yet.

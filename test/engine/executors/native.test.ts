@@ -131,7 +131,7 @@ describe.skipIf(nativeStatus().state !== "installed")("the native binding", () =
     const start = (session: number, ids: readonly number[]): number =>
       binding.startGraph(session, ids, "x:0,y:0", "product:0,quotient:0", false);
 
-    test("gives what it gives otherwise, while JavaScript goes on", () => {
+    test("gives the same values while JavaScript continues", () => {
       const before = binding.getNumOfTensors();
       const session = open();
       const x = binding.createTensor(

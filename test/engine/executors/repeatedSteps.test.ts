@@ -228,7 +228,7 @@ const PROGRAMS: Record<string, () => number[]> = {
   },
 };
 
-/** Programs in which XLA's graph alternates with others, or is fed otherwise than before: each compiles anew. */
+/** Programs in which XLA's graph alternates with others, or gets other inputs than before: each compiles again. */
 const FOR_XLA = [
   "the same step over and over",
   "weights written between steps",
@@ -288,7 +288,7 @@ describe.skipIf(!native)("repeated steps", () => {
     expect(after["tensors"]).toBe(before["tensors"]);
   });
 
-  it("a call goes on while the next steps are recorded", () => {
+  it("a call runs while the next steps are recorded", () => {
     changePolicy({ keepGradients: false, deferSteps: true });
     const { step } = session(sgd);
     const before = executor.counters();
@@ -391,7 +391,7 @@ describe.skipIf(!native)("repeated steps", () => {
     expect(run()).toBe(run());
   });
 
-  it("what XLA can't compile goes on as before", () => {
+  it("steps that XLA can't compile still run", () => {
     const copied = defineOp({
       name: "copied",
       layout: "elementwise",
@@ -484,7 +484,7 @@ describe.skipIf(!native)("repeated steps", () => {
     expect(executor.counters()["byXla"]! - before).toBe(3);
   });
 
-  it("a weight is met as it was and as it is, around its update", async () => {
+  it("a weight is read before and after its update", async () => {
     changePolicy({ keepGradients: false, deferSteps: false, training: undefined });
     const layer = new nn.Linear(2, 1, { bias: false });
     const optimizer = new optim.SGD(layer.parameters(), { lr: 0.1 });

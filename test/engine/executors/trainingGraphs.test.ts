@@ -182,7 +182,7 @@ describe.skipIf(nativeStatus().state !== "installed")("training on the native en
   });
 
   it.each([1, 3])(
-    "steps that wait are told as those that are looked at: %i batches a step",
+    "deferred steps report the same rows as those that are observed: %i batches a step",
     async (batches) => {
       const told = async (callbacks: ExperimentOptions["callbacks"]) => {
         const before = executor.counters();

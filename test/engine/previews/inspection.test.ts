@@ -86,7 +86,7 @@ function mostMemory(pid: number | undefined): number {
   return 1024 * Number(found?.[1] ?? 0);
 }
 
-/** A file of one tensor whose values nobody has written: it takes no place on the disk. */
+/** A sparse file of one tensor: it takes no place on the disk. */
 function sparse(gigabytes: number): string {
   const bytes = gigabytes * 2 ** 30;
   const header = JSON.stringify({ huge: { dtype: "F32", shape: [bytes / 4], data_offsets: [0, bytes] } });
@@ -102,7 +102,7 @@ function sparse(gigabytes: number): string {
 }
 
 describe("a file of tensors", () => {
-  test("is listed, its values are looked at, and it is compared with another", async () => {
+  test("lists tensors, reads their values, and compares two files", async () => {
     const file = await inspect(golden("checkpoint.pth")).open();
     expect(file).toMatchObject({ format: "pth", file: golden("checkpoint.pth") });
     const index = file.tensors.findIndex(({ name }) => name === "model_state_dict.fc1.weight");

@@ -156,7 +156,7 @@ class Deep extends nn.Module {
     );
   });
 
-  test("an error that nobody catches, in a program and in a run", async () => {
+  test("an uncaught error, in a program and in a run", async () => {
     workspace.write("program.nn.ts", 'console.log("before");\nsetTimeout(() => {\n  null!.x;\n}, 10);\n');
     const result = await workspace.run(["run", "program.nn.ts"]);
     expect(result).toMatchObject({ code: 1, stdout: "before\n" });

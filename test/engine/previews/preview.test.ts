@@ -383,7 +383,7 @@ describe("code that fails while it is typed: one message at its line, and the ne
   });
 });
 
-test("keystrokes: each of the examples answers with shapes, and only the newest text is looked at", async () => {
+test("keystrokes: each example answers with shapes, and only the newest text is previewed", async () => {
   const took: number[] = [];
   for (const name of fs.readdirSync(examples).filter((one) => /(?<!tutorial)\.nn\.ts$/.test(one))) {
     const file = path.join(examples, name);

@@ -268,7 +268,7 @@ describe("train", () => {
     expect(readRun(workspace.runs()[1]!).metrics["loss"]).toBeNaN();
   });
 
-  test("what diverged goes on from its last sound state, more slowly, when it is rolled back", async () => {
+  test("a rolled-back divergence resumes from the last sound state at a lower rate", async () => {
     const file = workspace.write(
       "steep.nn.ts",
       experimentFile({

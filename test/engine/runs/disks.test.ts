@@ -1,4 +1,4 @@
-// Disks that are full or become read-only while a training, a download or an export goes on: small ones of memory.
+// Disks that are full or become read-only during a training, a download or an export: small ones in memory.
 import fs from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
@@ -57,7 +57,7 @@ async function expectWhole(): Promise<void> {
 }
 
 describe.skipIf(!hasDisks())("a disk", () => {
-  test("that is full for a while: said, the training goes on, and all is there in the end", async () => {
+  test("that is full for a while: reported, training continues, and every file is complete in the end", async () => {
     write({ 3: "fill();", 7: 'fs.rmSync("disk/filler");' });
     const { code, stdout, stderr } = await workspace.run([...TRAIN, "disk/run"], {
       env: { LAYERWISE_TEST_DISK: "400k" },
@@ -72,7 +72,7 @@ describe.skipIf(!hasDisks())("a disk", () => {
     await expectWhole();
   });
 
-  test("that is full when the run is killed: it goes on from what was saved before", async () => {
+  test("that is full when the run is killed: it resumes from the earlier save", async () => {
     write({
       3: 'if (!fs.existsSync("killed")) fill();',
       5: 'if (!fs.existsSync("killed")) { fs.writeFileSync("killed", ""); process.kill(process.pid, "SIGKILL"); }',
@@ -85,7 +85,7 @@ describe.skipIf(!hasDisks())("a disk", () => {
     await expectWhole();
   });
 
-  test("that becomes read-only for a while: said, the training goes on, and all is there in the end", async () => {
+  test("that becomes read-only for a while: reported, training continues, and every file is complete in the end", async () => {
     const mount = (...args: string[]): string => `execFileSync("mount", ${JSON.stringify(args)});`;
     const folder = "disk/run/checkpoints";
     write({

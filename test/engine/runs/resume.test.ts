@@ -1,4 +1,4 @@
-// Runs that are killed at random moments and gone on with. LAYERWISE_KILLS sets how often (200 for a full run).
+// Runs that are killed at random moments and resumed. LAYERWISE_KILLS sets how often (200 for a full run).
 import fs from "node:fs";
 import path from "node:path";
 import process from "node:process";
@@ -173,7 +173,7 @@ function savedStep(directory: string): number {
 }
 
 describe("layerwise train --resume", () => {
-  test("goes on after a stop, by the run's name; with more epochs also after the end", async () => {
+  test("resumes a stopped run by its name, and a finished one with more epochs", async () => {
     write();
     const expected = await whole();
     const command = workspace.start(["train", "net.nn.ts", "--no-progress"], env);

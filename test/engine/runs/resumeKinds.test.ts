@@ -1,4 +1,4 @@
-// A training that is interrupted and gone on with by another executor, whose graphs are all new: every kind of network
+// A training that is interrupted and resumed by another executor, whose graphs are all new: every kind of network
 // ends with the very same weights, on TensorFlow and on wasm.
 import fs from "node:fs";
 import os from "node:os";

@@ -21,7 +21,7 @@ afterEach(async () => {
   workspace.remove();
 });
 
-/** A training that goes on for ever, and its first epochs. */
+/** An endless training, and its first epochs. */
 async function training(
   options: Readonly<Record<string, string>> = {},
 ): Promise<{ command: Command; directory: string }> {
@@ -150,7 +150,7 @@ describe("a process that ends", () => {
     loadLast(directory);
   });
 
-  test("a run that outlives its window goes on, is listed, and is stopped from anywhere", async () => {
+  test("a run that outlives its window continues, is listed, and can be stopped from anywhere", async () => {
     workspace.write("net.nn.ts", experimentFile({ callbacks: pausing(10) }));
     const directory = workspace.file(".layerwise/runs/long");
     const handle = spawn({ outlive: true, directory });
@@ -183,7 +183,7 @@ function pausing(milliseconds: number): string {
 }
 
 describe("a run under way", () => {
-  test("pauses, goes on, saves on demand and stops", async () => {
+  test("pauses, resumes, saves on demand and stops", async () => {
     workspace.write("net.nn.ts", experimentFile());
     const states: string[] = [];
     const progress = vi.fn<NonNullable<RunEvents["progress"]>>();
@@ -257,7 +257,7 @@ describe("a run that is steered", () => {
   const now = (): RunRecord => readRun(directory());
   const events = () => readRows(directory()).filter(({ kind }) => kind === "event");
 
-  test("does single steps while paused, and goes on afterwards", async () => {
+  test("does single steps while paused, then resumes", async () => {
     const handle = await paused();
     const { step } = now();
     for (const more of [1, 2, 3]) {
@@ -307,7 +307,7 @@ describe("a run that is steered", () => {
     await handle.stop();
   });
 
-  test("goes on for more epochs than were asked for", async () => {
+  test("trains for more epochs than requested", async () => {
     const handle = await paused({ epochs: "30", callbacks: pausing(100) });
     expect(await handle.addEpochs(3)).toBe(33);
     await handle.resume();
@@ -366,7 +366,7 @@ describe("a disk that fails", () => {
 
   // A limit on the size of files is a full disk that needs no rights: what is written first fits, and then no more.
   test.skipIf(process.platform === "win32")(
-    "that is full: told once for each file, the training goes on, and what is there is whole",
+    "that is full: reported once for each file, training continues, and the files that exist are complete",
     async () => {
       workspace.write(
         "net.nn.ts",

@@ -207,7 +207,7 @@ describe("an engine that doesn't start", () => {
 });
 
 describe("the queue", () => {
-  test("runs one at a time, cancels what waits, and goes on after a crash", async () => {
+  test("runs one at a time, cancels queued ones, and survives a crash", async () => {
     const starts: string[] = [];
     const queue = new RunQueue((asked, events) => {
       starts.push(asked.exportName);

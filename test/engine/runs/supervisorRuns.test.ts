@@ -195,7 +195,7 @@ describe("deleting", () => {
     expect(await readdir(join(folder, ".layerwise", "trash"))).toEqual([]);
   });
 
-  test("a run that goes on is refused", async () => {
+  test("a running run is refused", async () => {
     const directory = await store("a", { state: "running", checkpoints: [checkpoint] });
     await expect(deleteRun(directory)).rejects.toThrow("Run a is running. Stop it first.");
     await expect(deleteCheckpoint(directory, checkpoint)).rejects.toThrow("Stop it first");

@@ -81,7 +81,7 @@ test("only a run that would be started in the same way gets it", async () => {
   expect(await isAlive(spare.pid)).toBe(true);
 });
 
-test("it ends when nobody has wanted it for a while, and is started again when somebody does", async () => {
+test("it ends after a while without use, and starts again on demand", async () => {
   const spare = spareEngine({ idle: 50 });
   await spare.keep("auto");
   const { pid } = spare;

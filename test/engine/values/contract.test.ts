@@ -32,7 +32,7 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
     "randLike randnLike randintLike empty emptyLike asTensor isTensor resultType floatPower viewAs reshapeAs",
   ),
   ...from("test/unit/torch.test.ts", "noGrad enableGrad inferenceMode isGradEnabled setGradEnabled"),
-  ...from("test/unit/nn/amp.test.ts", "autocast"),
+  ...from("test/unit/nn/optim/amp.test.ts", "autocast"),
   ...from(
     "test/unit/platform.test.ts",
     "device getDefaultDevice setDefaultDevice isFloatingPoint numel getDefaultDtype setDefaultDtype finfo iinfo",
@@ -207,7 +207,7 @@ describe("schedules", () => {
       return optimizer.paramGroups[0]!.lr;
     });
 
-  it.each(SCHEDULE_NAMES.filter((name) => SCHEDULES.has(name)))("%s goes on from a saved state", (name) => {
+  it.each(SCHEDULE_NAMES.filter((name) => SCHEDULES.has(name)))("%s continues from a saved state", (name) => {
     const first = made(name);
     rates(first, 9);
     const second = made(name);

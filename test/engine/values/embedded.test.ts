@@ -99,7 +99,7 @@ describe.each(["wasm", "cpu"] as const)("%s", (device) => {
     expectClose(own.losses, kernels.losses, 1e-4);
     expectClose(own.gradients, kernels.gradients, 1e-3);
     expect(tensors[14]).toBe(tensors[8]);
-    // Bit for bit, whether the process has seen the graph or not: a training may be gone on with in another one.
+    // Bit for bit, whether the process has seen the graph or not: a training may resume in another one.
     const again = train(one);
     setExecutor(new TfjsExecutor(k));
     expect(train(one)).toEqual(again);

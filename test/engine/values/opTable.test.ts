@@ -234,7 +234,7 @@ function suite(): void {
     const all = samples[name] ?? [];
     const runs = all.map((sample) => record(op, sample));
     compute(runs);
-    expect(verified, "an output was looked at").toContain(name);
+    expect(verified, "an output was checked").toContain(name);
     all.forEach((sample, i) => check(op, sample, runs[i]!, i));
     all.forEach((sample, i) => finiteDifference(op, sample, i));
   });

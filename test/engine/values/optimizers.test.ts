@@ -1,5 +1,5 @@
 // What every optimizer promises, enumerated from the exports: its step is compiled once whatever its rate and momentum
-// do, it agrees with the interpreter, it leaks nothing, and its state can be saved and gone on with.
+// do, it agrees with the interpreter, it leaks nothing, and its state can be saved and restored.
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { loadExecutor, type LoadedExecutor } from "../../../extension/executors/index.ts";
 import { nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
@@ -90,7 +90,7 @@ it("every exported optimizer has its cases here", () => {
   const exported = Object.entries(optim)
     .filter(([, value]) => typeof value === "function" && value.prototype instanceof optim.Optimizer)
     .map(([name]) => name)
-    // Its step is a closure called many times: see test/unit/nn/schedules.test.ts.
+    // Its step is a closure called many times: see test/unit/nn/optim/schedules.test.ts.
     .filter((name) => name !== "LBFGS");
   expect(Object.keys(VARIANTS).sort()).toEqual(exported.sort());
 });
@@ -137,7 +137,7 @@ describe.skipIf(!native)("optimizers on the native engine", () => {
     expectClose(gotWeights, expectedWeights, 4);
   });
 
-  it.each(CASES)("%s: goes on from a saved state", (_, make) => {
+  it.each(CASES)("%s: continues from a saved state", (_, make) => {
     const loop = loopOf(make);
     losses(loop, 7);
     const again = loopOf(make);

@@ -101,7 +101,7 @@ describe("lines of a run", () => {
   const row = (values: Record<string, number>) =>
     ({ kind: "epoch", step: 1, epoch: 7, time: 0, values }) as const;
 
-  test("are PyTorch's, without what nobody asked for", () => {
+  test("are PyTorch's, without extra text", () => {
     expect(epochLine(row({ loss: 0.74354, accuracy: 0.5, lr: 0.1 }), record)).toBe(
       "Epoch [7/50], Loss: 0.7435",
     );

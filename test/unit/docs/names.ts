@@ -29,7 +29,7 @@ function members(): Set<string> {
 
 const OURS: Readonly<Record<string, { name: string; has: ReadonlySet<string>; hidesOwn?: boolean }>> = {
   torch: { name: "torch", has: new Set(Object.keys(torch)) },
-  // A tensor has internals too, which are nobody's names.
+  // A tensor has internals too, which are no public names.
   "torch.Tensor": { name: "Tensor", has: members(), hidesOwn: true },
   "torch.nn": { name: "nn", has: new Set(Object.keys(nn)) },
   "torch.nn.functional": { name: "F", has: new Set(Object.keys(F)) },

@@ -29,7 +29,7 @@ import {
 } from "../../../extension/protocol/run.ts";
 import { paintFor, renderError } from "../../../extension/cli/render.ts";
 import { sourcesOf } from "../../../scripts/l10n.mjs";
-import { OLDEST_VSCODE } from "../../../scripts/vscode-server.mjs";
+import { OLDEST_VSCODE } from "../../../scripts/vscode/server.mjs";
 
 const root = (path: string): string => fileURLToPath(new URL(`../../../${path}`, import.meta.url));
 

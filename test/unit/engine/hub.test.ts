@@ -60,7 +60,7 @@ test("a model is fetched into the layout of Hugging Face's cache, then read from
   );
 });
 
-test("what an interruption left is gone on with, and what is there is not fetched again", async () => {
+test("an interrupted download is resumed, and complete files are not fetched again", async () => {
   server.breakAfter = 1000;
   await expect(downloadModel(hub, NAME)).rejects.toThrow("What has arrived is kept for the next time.");
   expect(cachedModel(hub, NAME)).toBeUndefined();

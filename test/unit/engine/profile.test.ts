@@ -68,7 +68,7 @@ describe("a profile", () => {
       ["", "Net"],
     ]);
     const fc = layer(profile, "body.fc");
-    // A product and a bias; backward, the gradients of both, as nobody asks for the input's.
+    // A product and a bias; backward, the gradients of both, since the input needs none.
     expect(fc.forward.multiplyAdds).toBe(BATCH * 6 * 5 + BATCH * 5);
     expect(fc.backward.multiplyAdds).toBe(BATCH * 6 * 5 + BATCH * 5);
     const head = layer(profile, "head");

@@ -111,7 +111,7 @@ describe("Reporter", () => {
 });
 
 describe("RunControl", () => {
-  test("stays at a yield while paused, runs tasks there, and goes on", async () => {
+  test("stays at a yield while paused, runs tasks there, then resumes", async () => {
     const control = new RunControl();
     const states: boolean[] = [];
     control.onPause = (paused) => states.push(paused);
@@ -154,7 +154,7 @@ describe("RunControl", () => {
   });
 });
 
-test("Means weigh by samples, and start anew when taken", () => {
+test("Means weigh by samples, and restart when taken", () => {
   const means = new Means();
   means.add({ loss: 1, accuracy: 0.5 }, 30);
   means.add({ loss: 5 }, 10);

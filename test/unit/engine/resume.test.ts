@@ -210,7 +210,7 @@ describe("the file of a training's state", () => {
     expect(() => loadTraining(folder, () => undefined)).toThrow("The training's state can't be read");
   });
 
-  test("that can't be written is told, and the training goes on", async () => {
+  test("that can't be written is reported, and training continues", async () => {
     const block = path.join(folder, "checkpoints", "training.next.pth");
     fs.mkdirSync(block, { recursive: true });
     const { log, state } = await train(make(), 3, { folder });

@@ -40,13 +40,13 @@ export interface Trained {
   files: string[];
 }
 
-/** How a training is interrupted, and gone on with. */
+/** How a training is interrupted and resumed. */
 export interface Interruption {
   /** The run directory, which stays; by default one that is deleted. */
   folder?: string;
   /** Stops after that many batches of this process. */
   stopAfter?: number;
-  /** Goes on where the folder's training was saved last. */
+  /** Resumes from the folder's last save. */
   resume?: boolean;
 }
 
@@ -125,7 +125,7 @@ export function weightsOf({ model }: Pick<Prepared, "model">): number[] {
 }
 
 /**
- * Stops a training after every so many batches, goes on with it each time, and compares what comes out in the end.
+ * Stops a training after every few batches, resumes it each time, and compares the results.
  * @param before Run before each of its parts, and before the training that nothing interrupts: a new process, as it were
  */
 export async function compareResumed(

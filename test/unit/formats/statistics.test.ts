@@ -70,7 +70,7 @@ test("a tensor of many parts is read part by part", () => {
   }
 });
 
-test("a transposed tensor is looked at as it lies, part by part, and compared in its order", () => {
+test("a transposed tensor is read in memory order, in chunks, and compared in its own order", () => {
   const [rows, columns] = [3, 700_000];
   const storage = memoryStorage(
     "F32",
@@ -131,7 +131,7 @@ test("differences", () => {
   expect(differenceOf(wide(1, 2, 3, 4), wide(2, 1, 3, 4))).toEqual({ changed: 1 });
 });
 
-test("a damaged record is found while values are looked at, whichever tensors there are and in whatever order", () => {
+test("a damaged record is found while values are read, for any tensors in any order", () => {
   const numbers = Float32Array.from({ length: 3_000_000 }, (_, i) => i);
   const storage = memoryStorage("F32", new Uint8Array(numbers.buffer));
   const view = (offset: number, length: number): PthTensor =>
@@ -157,7 +157,7 @@ test("a damaged record is found while values are looked at, whichever tensors th
   expect(() => differenceOf(a!, open(bad)[0]!)).toThrow("checksum differs");
 });
 
-test("types without real numbers are listed, not looked at", () => {
+test("types without real numbers are listed, not read", () => {
   const path = fileURLToPath(new URL("../../fixtures/formats/everything.pth", import.meta.url));
   const source = openTensors(path);
   const { tensors } = source;

@@ -248,7 +248,7 @@ describe.skipIf(process.platform === "win32")("installNative after a failed step
     expect(machine.files()).toEqual([]);
   });
 
-  test("keeps the wheel when compiling fails, and goes on from it", async () => {
+  test("keeps the wheel when compiling fails, and continues from it", async () => {
     const machine = workingMachine();
     machine.compiler("binding.cc:1: error: no such thing");
     const error = await failure(installNative(machine.options()));

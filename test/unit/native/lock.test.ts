@@ -56,7 +56,7 @@ test("is taken over from a dead process of this machine", async () => {
   expect(fs.readdirSync(path.dirname(file))).toEqual([]);
 });
 
-test("is taken over after a long silence, whoever holds it", async () => {
+test("is taken over after a long silence, whichever process holds it", async () => {
   const file = lockFile();
   writeLock(file, { pid: process.pid, host: hostname() }, 60);
   expect(await acquires(file)).toBe(true);

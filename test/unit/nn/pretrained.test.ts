@@ -49,7 +49,7 @@ test("loading draws no random numbers and answers a model in evaluation mode", (
   expect(warnings).toEqual([]);
 });
 
-test("weights that the folder lacks begin as a new model's; what it has besides is left alone; both are said", () => {
+test("missing weights are initialised, extra ones ignored, and both are reported", () => {
   torch.manualSeed(4);
   const model = nn.BertForSequenceClassification.fromPretrained(base, { numLabels: 3 });
   torch.manualSeed(4);

@@ -104,7 +104,7 @@ describe("running statistics", () => {
 });
 
 describe("lookup tables", () => {
-  test("the padding row stays as it is", () => {
+  test("the padding row doesn't change", () => {
     torch.manualSeed(1);
     const table = new nn.Embedding(4, 2, { paddingIdx: 1 });
     const optimizer = new optim.SGD(table.parameters(), { lr: 1 });

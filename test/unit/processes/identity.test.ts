@@ -42,7 +42,7 @@ describe("on Linux", () => {
     expect(parseStat("nonsense")).toBeUndefined();
   });
 
-  test("a zombie is gone, and one that may not be looked at is hidden", async () => {
+  test("a zombie is gone, and an inaccessible process is hidden", async () => {
     expect(await factsOf(4711, proc(`4711 (node) ${fields("Z", "1")}`, ""))).toBe("gone");
     expect(await factsOf(4711, system("linux", new Error("EACCES")))).toBe("hidden");
     expect(await factsOf(4711, { ...system("linux", ""), isRunning: () => false })).toBe("gone");

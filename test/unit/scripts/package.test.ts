@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { checkContents, required, SIZE_BUDGET, type Entry } from "../../../scripts/vsix-contents.mjs";
+import { checkContents, required, SIZE_BUDGET, type Entry } from "../../../scripts/package/vsix-contents.mjs";
 
 /** Files of a good VSIX, and more. */
 const contents = (target: string, ...more: string[]): Entry[] =>

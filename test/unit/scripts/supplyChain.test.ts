@@ -8,10 +8,10 @@ import { allowedWheels } from "../../../extension/native/pins.ts";
 import { findPlatform } from "../../../extension/native/platforms.ts";
 import wheels from "../../../extension/native/wheels.json";
 import lock from "../../../package-lock.json";
-import { shippedPackages, standardTexts, thirdPartyNotices } from "../../../scripts/notices.mjs";
-import { billOfMaterials } from "../../../scripts/sbom.mjs";
-import { checkPins, RELEASES } from "../../../scripts/vscode-server.mjs";
-import pinned from "../../../scripts/pinned-packages.json";
+import { shippedPackages, standardTexts, thirdPartyNotices } from "../../../scripts/package/notices.mjs";
+import { billOfMaterials } from "../../../scripts/package/sbom.mjs";
+import { checkPins, RELEASES } from "../../../scripts/vscode/server.mjs";
+import pinned from "../../../scripts/vscode/pinned-packages.json";
 
 const root = (...parts: string[]): string =>
   fileURLToPath(new URL(`../../../${parts.join("/")}`, import.meta.url));
@@ -140,7 +140,7 @@ describe("the notices", () => {
 
   test("fail the build for a package without a known text or owner", () => {
     expect(() => standardTexts("a-new-package", "MIT")).toThrow(
-      "a-new-package (MIT) has no licence file: say whose it is in scripts/notices.mjs.",
+      "a-new-package (MIT) has no licence file: say whose it is in scripts/package/notices.mjs.",
     );
     expect(() => standardTexts("seedrandom", "Beerware")).toThrow(
       "seedrandom (Beerware) has no licence file: put the text of Beerware into scripts/licences.",

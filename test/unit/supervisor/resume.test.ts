@@ -38,7 +38,7 @@ const step = (n: number, kind: MetricRow["kind"] = "step"): MetricRow => ({
 });
 
 describe("a training that was interrupted", () => {
-  test("is asked for as it was: seed, weights it began with, and the engine it ran on", async () => {
+  test("is resumed with the run's seed, initial weights and engine", async () => {
     const executor = { backend: "wasm" as const, version: "tfjs" };
     await writeRecord(directory, record({ executor, settings: { checkpoint: "/w/first.safetensors" } }));
     expect(await resumeRequest(directory)).toEqual({
@@ -59,7 +59,7 @@ describe("a training that was interrupted", () => {
     });
   });
 
-  test("is none while it goes on, when it is finished, or an evaluation", async () => {
+  test("can't be resumed while it runs, when it is finished, or if it is an evaluation", async () => {
     await writeRecord(directory, record({ state: "starting" }));
     await expect(resumeRequest(directory)).rejects.toThrow(/still running/);
     await writeRecord(directory, record({ kind: "evaluate" }));
@@ -72,7 +72,7 @@ describe("a training that was interrupted", () => {
   });
 });
 
-test("the curves of a resumed run are those up to where it goes on, then the new rows, each once", async () => {
+test("curves of a resumed run are the rows up to the resumed step, then the new ones, each once", async () => {
   const file = join(directory, METRICS_FILE);
   const write = (rows: readonly MetricRow[]): string =>
     rows.map((row) => `${JSON.stringify(row)}\n`).join("");

@@ -45,7 +45,7 @@ const check = (property: (text: string) => void): void => {
 };
 
 describe("plain text", () => {
-  test("has no hidden character, and is plain already when it comes again", () => {
+  test("has no hidden character, and escaping twice changes nothing", () => {
     check((text) => {
       expect(plainText(text)).not.toMatch(CONTROLS_IN_LINES);
       expect(plainLine(text)).not.toMatch(CONTROLS);
@@ -132,7 +132,7 @@ describe("Markdown", () => {
     });
   });
 
-  test("shows ordinary text as it is", () => {
+  test("shows ordinary text unchanged", () => {
     for (const text of [...ORDINARY, "1. a_b*c* <d> [e](f) #1 - `g` $5 h@i.org"])
       expect(textOf(markdown.parse(markdownText(text), {}))).toBe(text);
   });

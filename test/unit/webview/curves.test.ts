@@ -56,7 +56,7 @@ describe("smooth", () => {
     expect(second).toBeCloseTo(5 / 3, 12);
   });
 
-  test("leaves what isn't finite, and goes on after it", () => {
+  test("keeps values that aren't finite, and continues after them", () => {
     const [, gap, after] = smooth([1, Number.NaN, 1], 0.9);
     expect(gap).toBeNaN();
     expect(after).toBeCloseTo(1, 12);

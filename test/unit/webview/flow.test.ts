@@ -67,7 +67,7 @@ describe("folding", () => {
     expect(edges.some(({ from, to }) => from === "blocks/0/relu#2" && to.startsWith("blocks/0/"))).toBe(
       false,
     );
-    // What the last of them gives goes on.
+    // The last one's output is used further.
     expect(edges.some(({ from, to }) => from === "blocks/0/relu#2" && to.startsWith("blocks/3"))).toBe(true);
   });
 

@@ -47,7 +47,7 @@ test("tensors stand as in the file, or sorted by what a person sees", () => {
   ]);
 });
 
-test("each word of the filter is looked for in name, type and shape", () => {
+test("each word of the filter is matched with name, type and shape", () => {
   expect(names({ filter: "LAYER f32" })).toEqual(["layer.10.weight", "layer.2.bias"]);
   expect(names({ filter: "[4," })).toEqual(["layer.10.weight", "Head.weight"]);
   expect(names({ filter: "nothing" })).toEqual([]);

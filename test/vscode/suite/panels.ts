@@ -146,7 +146,7 @@ test("the training panel pauses, steps, changes, saves, stops and resumes a real
     await assert.rejects(host.pause(), { message: /is over/ });
     assertNoGap(directory);
 
-    // Gone on with, in place: with the rate that was set by hand, and no step twice.
+    // Resumed in place: with the rate that was set by hand, and no step twice.
     const stopped = lastEpoch(directory);
     const again = await runs.resume(directory);
     assert.equal(again.directory, directory);

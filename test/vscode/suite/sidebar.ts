@@ -90,7 +90,7 @@ test("Runs shows those that go on first with how they stand, and says what can b
     assert.match((await of(old))?.description ?? "", /^loss 0\.25/);
     assert.equal((await of(killed))?.context, "run.interrupted");
     await assert.doesNotReject(async () => run("deleteRun", first?.node));
-    assert.ok(await of(first.id), "a run that goes on is not deleted");
+    assert.ok(await of(first.id), "a running run is not deleted");
     await run("stop", first?.node);
     await until("its end", () => newestRun(workspaceFolder())?.state === "stopped", 20_000);
     assert.equal(
@@ -98,7 +98,7 @@ test("Runs shows those that go on first with how they stand, and says what can b
       "run.interrupted",
     );
 
-    // Gone on with in place, from the view.
+    // Resumed in place, from the view.
     const epoch = newestRun(workspaceFolder())!.epoch;
     await run("resumeRun", first?.node);
     await until(

@@ -46,7 +46,7 @@ test("latency: the first point of a curve comes soon after the click on Train", 
   assert.ok(times.good);
 }, 150_000);
 
-/** When no run goes on: whether there is a run engine for the next one. */
+/** While no run is active: whether there is a run engine for the next one. */
 const runEngineWaits = (): boolean =>
   familyOf(process.pid).some(({ command }) => command.includes("runEngine.js"));
 

@@ -3,7 +3,7 @@
 import { createHash, randomUUID } from "node:crypto";
 import fs from "node:fs";
 import path from "node:path";
-import { inRoot, mustRun, ScriptError } from "./project.mjs";
+import { inRoot, mustRun, ScriptError } from "../project.mjs";
 
 /**
  * @typedef {{ type: string, name: string, version?: string, purl?: string, "bom-ref"?: string, scope?: string,

@@ -1,7 +1,7 @@
 // What a loader reads beside data sets. Expected batches are PyTorch 2.15's default_collate.
 import { beforeAll, describe, expect, expectTypeOf, test } from "vitest";
-import { loadExecutor } from "../../../extension/executors/index.ts";
-import { data, torch, type Tensor } from "../../../extension/nn/index.ts";
+import { loadExecutor } from "../../../../extension/executors/index.ts";
+import { data, torch, type Tensor } from "../../../../extension/nn/index.ts";
 
 beforeAll(() => loadExecutor("cpu"));
 

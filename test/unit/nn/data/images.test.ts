@@ -4,9 +4,9 @@ import path from "node:path";
 import { PNG } from "pngjs";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { data, torch, type Tensor } from "layerwise";
-import { loadExecutor } from "../../../extension/executors/index.ts";
-import { writePng } from "../../../extension/formats/images/png.ts";
-import { setTensorFiles } from "../../../extension/nn/files.ts";
+import { loadExecutor } from "../../../../extension/executors/index.ts";
+import { writePng } from "../../../../extension/formats/images/png.ts";
+import { setTensorFiles } from "../../../../extension/nn/files.ts";
 
 interface Case {
   shape: number[];
@@ -17,7 +17,7 @@ interface Case {
 }
 
 const cases = JSON.parse(
-  fs.readFileSync(new URL("../../fixtures/images/grids.json", import.meta.url), "utf8"),
+  fs.readFileSync(new URL("../../../fixtures/images/grids.json", import.meta.url), "utf8"),
 ) as Case[];
 
 const imagesOf = (shape: readonly number[]): Tensor => {

@@ -1,8 +1,8 @@
 // @ts-check
 /** What a VSIX must hold, what else it may hold, and how large it may be. */
 import yauzl from "yauzl";
-import { NODE_PROGRAMS, webviewEntries } from "./build.mjs";
-import { ScriptError } from "./project.mjs";
+import { NODE_PROGRAMS, webviewEntries } from "../build.mjs";
+import { ScriptError } from "../project.mjs";
 
 /** Compressed, as users download it. */
 export const SIZE_BUDGET = 25e6;

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from "vitest";
-import { loadExecutor } from "../../../extension/executors/index.ts";
-import { nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
-import type { Optimizer } from "../../../extension/nn/optim/optimizer.ts";
+import { loadExecutor } from "../../../../extension/executors/index.ts";
+import { nn, optim, torch, type Tensor } from "../../../../extension/nn/index.ts";
+import type { Optimizer } from "../../../../extension/nn/optim/optimizer.ts";
 
 beforeAll(async () => {
   await loadExecutor("cpu");
@@ -29,7 +29,7 @@ function descend(p: Tensor, optimizer: Optimizer, steps: number): number[] {
 }
 
 describe.each(Object.entries(OPTIMIZERS))("%s", (_, make) => {
-  test("goes on from its state dict as if it had not stopped", () => {
+  test("continues from its state dict as if it had not stopped", () => {
     const p = parameter();
     const whole = descend(p, make([p]), 5);
     const first = parameter();

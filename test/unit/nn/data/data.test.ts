@@ -1,8 +1,8 @@
 import { afterEach, beforeAll, describe, expect, expectTypeOf, test } from "vitest";
-import { loadExecutor } from "../../../extension/executors/index.ts";
-import { data, nn, torch, type Tensor } from "../../../extension/nn/index.ts";
-import { setBundledSets } from "../../../extension/nn/data/bundled.ts";
-import { setWarningSink } from "../../../extension/nn/warnings.ts";
+import { loadExecutor } from "../../../../extension/executors/index.ts";
+import { data, nn, torch, type Tensor } from "../../../../extension/nn/index.ts";
+import { setBundledSets } from "../../../../extension/nn/data/bundled.ts";
+import { setWarningSink } from "../../../../extension/nn/warnings.ts";
 
 beforeAll(async () => {
   await loadExecutor("cpu");
@@ -41,7 +41,7 @@ describe("data sets", () => {
     expect(x.sum().item()).toBeGreaterThan(0);
   });
 
-  test("Subset and ConcatDataset number anew", () => {
+  test("Subset and ConcatDataset renumber their samples", () => {
     const joined = new data.ConcatDataset([numbers(2), new data.Subset(numbers(5), [4, 3])]);
     expect([...joined].map(([x]) => x.item())).toEqual([0, 1, 4, 3]);
     expect(() => joined.get(4)).toThrow("index 4 is out of range");
@@ -59,7 +59,7 @@ describe("data sets", () => {
     expect(() => data.randomSplit(numbers(3), [1, 1])).toThrow("Sum of input lengths does not equal");
   });
 
-  test("bundled sets come from whoever knows the files", () => {
+  test("bundled sets come from the registered source of files", () => {
     expect(() => data.digits()).toThrow("the bundled data sets are not at hand here");
     setBundledSets({
       samples: (name) => ({
@@ -102,7 +102,7 @@ describe("DataLoader", () => {
     }
   });
 
-  test("shuffles anew each epoch, with the global generator", () => {
+  test("reshuffles each epoch with the global generator", () => {
     const loader = new data.DataLoader(numbers(6), { batchSize: 6, shuffle: true });
     const epoch = (): number[] => rows([...loader][0]![0]);
     torch.manualSeed(1);

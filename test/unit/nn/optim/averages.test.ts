@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, test } from "vitest";
-import { loadExecutor } from "../../../extension/executors/index.ts";
-import { nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
+import { loadExecutor } from "../../../../extension/executors/index.ts";
+import { nn, optim, torch, type Tensor } from "../../../../extension/nn/index.ts";
 
 beforeAll(async () => {
   await loadExecutor("cpu");
@@ -77,7 +77,7 @@ describe("averaged models", () => {
     );
   });
 
-  test("updateBn computes running statistics anew, as means over the batches", () => {
+  test("updateBn recomputes running statistics as means over the batches", () => {
     const model = new nn.Sequential(new nn.BatchNorm1d(1)).eval();
     const norm = model.get(0);
     model.train()(torch.ones(2, 1).mul(100));

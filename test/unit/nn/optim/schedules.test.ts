@@ -1,9 +1,9 @@
 // Schedules and L-BFGS against PyTorch: test/fixtures/optim/make.py makes the numbers.
 import { readFileSync } from "node:fs";
 import { beforeAll, describe, expect, it } from "vitest";
-import { loadExecutor } from "../../../extension/executors/index.ts";
-import { nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
-import { setWarningSink } from "../../../extension/nn/warnings.ts";
+import { loadExecutor } from "../../../../extension/executors/index.ts";
+import { nn, optim, torch, type Tensor } from "../../../../extension/nn/index.ts";
+import { setWarningSink } from "../../../../extension/nn/warnings.ts";
 
 const {
   ChainedScheduler,
@@ -47,7 +47,7 @@ interface LbfgsRecording {
 }
 
 const fixture = JSON.parse(
-  readFileSync(new URL("../../fixtures/optim/optim.json", import.meta.url), "utf8"),
+  readFileSync(new URL("../../../fixtures/optim/optim.json", import.meta.url), "utf8"),
 ) as {
   metrics: number[];
   schedules: Recording[];
@@ -171,7 +171,7 @@ describe.each(fixture.schedules)("$name, $optimizer", (recording) => {
     expect(numbers(optimizer.toString())).toBe(numbers(recording.text));
   });
 
-  it("goes on from a saved state", () => {
+  it("continues from a saved state", () => {
     const first = make(optimizerOf(recording.optimizer));
     for (let i = 0; i < 5; i++) advance(first, i);
     const second = make(optimizerOf(recording.optimizer));
@@ -246,7 +246,7 @@ describe.each(fixture.lbfgs)("L-BFGS with $options", (recording) => {
     return { p, optimizer, step: () => optimizer.step(closure).item() };
   }
 
-  it("descends Rosenbrock's valley as PyTorch does, and goes on from a saved state", () => {
+  it("descends Rosenbrock's valley as PyTorch does, and continues from a saved state", () => {
     let run = descent([-1.2, 1]);
     expect(run.optimizer.toString()).toBe(recording.text);
     recording.losses.forEach((loss, i) => {

@@ -1,8 +1,8 @@
 // The bundled sets as users see them, and windows of a series.
 import { beforeAll, describe, expect, test } from "vitest";
-import { library } from "../../../extension/engine/host/library.ts";
-import { loadExecutor } from "../../../extension/executors/index.ts";
-import { data, torch, type Tensor } from "../../../extension/nn/index.ts";
+import { library } from "../../../../extension/engine/host/library.ts";
+import { loadExecutor } from "../../../../extension/executors/index.ts";
+import { data, torch, type Tensor } from "../../../../extension/nn/index.ts";
 
 beforeAll(async () => {
   await loadExecutor("cpu");

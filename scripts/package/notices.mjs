@@ -2,7 +2,7 @@
 /** The packages inside the bundles, and their licences: their authors ask for them to go along. */
 import fs from "node:fs";
 import path from "node:path";
-import { inRoot, ScriptError } from "./project.mjs";
+import { inRoot, ScriptError } from "../project.mjs";
 
 /**
  * @typedef {{ name: string, version: string, license: string, texts: string[] }} ShippedPackage
@@ -64,7 +64,7 @@ export function standardTexts(name, license) {
   const unknown = ids.find((id) => !fs.existsSync(textFile(id)));
   if (copyright === undefined || ids.length === 0 || unknown !== undefined)
     throw new ScriptError(
-      `${name} (${license}) has no licence file: ${unknown === undefined ? "say whose it is in scripts/notices.mjs" : `put the text of ${unknown} into scripts/licences`}.`,
+      `${name} (${license}) has no licence file: ${unknown === undefined ? "say whose it is in scripts/package/notices.mjs" : `put the text of ${unknown} into scripts/licences`}.`,
     );
   return [copyright, ...ids.map((id) => fs.readFileSync(textFile(id), "utf8").replace(/^\n+|\s+$/g, ""))];
 }

@@ -1,7 +1,7 @@
 // Hooks around an optimizer's steps, and its arguments by position.
 import { beforeAll, expect, test } from "vitest";
-import { loadExecutor } from "../../../extension/executors/index.ts";
-import { nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
+import { loadExecutor } from "../../../../extension/executors/index.ts";
+import { nn, optim, torch, type Tensor } from "../../../../extension/nn/index.ts";
 
 beforeAll(async () => {
   await loadExecutor("cpu");

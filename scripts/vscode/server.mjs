@@ -144,7 +144,7 @@ export function checkPins(packages, lockFile) {
     const { version, integrity } = installed[`node_modules/${name}`] ?? {};
     if (`${name}@${version}` !== wanted || integrity === undefined || integrity !== PINNED[wanted])
       throw new Error(
-        `${wanted} differs from its hash in scripts/pinned-packages.json: ${integrity ?? "it has none"}.`,
+        `${wanted} differs from its hash in scripts/vscode/pinned-packages.json: ${integrity ?? "it has none"}.`,
       );
   }
 }

@@ -1,8 +1,8 @@
 // torch.amp where there is no half precision, and its scaler, against PyTorch's on a CPU.
 import { beforeAll, beforeEach, expect, test } from "vitest";
 import { nn, optim, torch } from "layerwise";
-import { loadExecutor } from "../../../extension/executors/index.ts";
-import { setWarningSink } from "../../../extension/nn/warnings.ts";
+import { loadExecutor } from "../../../../extension/executors/index.ts";
+import { setWarningSink } from "../../../../extension/nn/warnings.ts";
 
 beforeAll(async () => void (await loadExecutor("cpu")));
 

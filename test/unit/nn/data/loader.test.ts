@@ -1,9 +1,9 @@
 // Samplers, loaders and splits against PyTorch's (test/fixtures/loader/make.py): orders, and how much is drawn.
 import fs from "node:fs";
 import { beforeAll, describe, expect, expectTypeOf, test } from "vitest";
-import { loadExecutor } from "../../../extension/executors/index.ts";
-import { data, torch, type Tensor } from "../../../extension/nn/index.ts";
-import type { RandomStream } from "../../../extension/tensor/random/stream.ts";
+import { loadExecutor } from "../../../../extension/executors/index.ts";
+import { data, torch, type Tensor } from "../../../../extension/nn/index.ts";
+import type { RandomStream } from "../../../../extension/tensor/random/stream.ts";
 
 interface Case {
   name: string;
@@ -13,7 +13,7 @@ interface Case {
   next: number;
 }
 
-const file = new URL("../../fixtures/loader/loader.json", import.meta.url);
+const file = new URL("../../../fixtures/loader/loader.json", import.meta.url);
 const { samplers, loaders, splits } = JSON.parse(fs.readFileSync(file, "utf8")) as {
   samplers: Case[];
   loaders: Case[];

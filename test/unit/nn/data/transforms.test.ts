@@ -1,8 +1,8 @@
 // Transforms against torchvision's (test/fixtures/transforms/make.py), random draws included.
 import fs from "node:fs";
 import { beforeAll, describe, expect, test } from "vitest";
-import { loadExecutor } from "../../../extension/executors/index.ts";
-import { torch, transforms, type Tensor } from "../../../extension/nn/index.ts";
+import { loadExecutor } from "../../../../extension/executors/index.ts";
+import { torch, transforms, type Tensor } from "../../../../extension/nn/index.ts";
 
 interface Image {
   shape: number[];
@@ -18,7 +18,7 @@ interface Case {
   results: (Image & { seed: number; next: number })[];
 }
 
-const file = new URL("../../fixtures/transforms/transforms.json", import.meta.url);
+const file = new URL("../../../fixtures/transforms/transforms.json", import.meta.url);
 const { images, cases, compose } = JSON.parse(fs.readFileSync(file, "utf8")) as {
   images: Record<string, Image>;
   cases: Case[];

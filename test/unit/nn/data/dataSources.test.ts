@@ -5,10 +5,10 @@ import path from "node:path";
 import { gzipSync } from "node:zlib";
 import { PNG } from "pngjs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { diskFiles, userFolder } from "../../../extension/engine/files/dataFiles.ts";
-import { loadExecutor } from "../../../extension/executors/index.ts";
-import { setDataFiles } from "../../../extension/nn/data/access.ts";
-import { data, torch, transforms, type Tensor } from "../../../extension/nn/index.ts";
+import { diskFiles, userFolder } from "../../../../extension/engine/files/dataFiles.ts";
+import { loadExecutor } from "../../../../extension/executors/index.ts";
+import { setDataFiles } from "../../../../extension/nn/data/access.ts";
+import { data, torch, transforms, type Tensor } from "../../../../extension/nn/index.ts";
 
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "layerwise-sources-"));
 const values = (tensor: Tensor): number[] => [...tensor.toTypedArray()];

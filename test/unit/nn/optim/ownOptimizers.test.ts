@@ -1,9 +1,9 @@
 /* oxlint-disable typescript/no-explicit-any -- a step may return anything */
 // Optimizers and schedules that a program defines, as PyTorch's programs do.
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { loadExecutor } from "../../../extension/executors/index.ts";
-import { copy, nn, torch, type Tensor } from "../../../extension/nn/index.ts";
-import { setExecutor } from "../../../extension/tensor/planning/runtime.ts";
+import { loadExecutor } from "../../../../extension/executors/index.ts";
+import { copy, nn, torch, type Tensor } from "../../../../extension/nn/index.ts";
+import { setExecutor } from "../../../../extension/tensor/planning/runtime.ts";
 
 beforeAll(async () => {
   await loadExecutor("cpu");

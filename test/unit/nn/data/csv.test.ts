@@ -3,11 +3,11 @@ import os from "node:os";
 import path from "node:path";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { diskFiles, userFolder } from "../../../extension/engine/files/dataFiles.ts";
-import { prepare } from "../../../extension/engine/training/prepare.ts";
-import { loadExecutor } from "../../../extension/executors/index.ts";
-import { setDataFiles } from "../../../extension/nn/data/access.ts";
-import { data, experiment, nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
+import { diskFiles, userFolder } from "../../../../extension/engine/files/dataFiles.ts";
+import { prepare } from "../../../../extension/engine/training/prepare.ts";
+import { loadExecutor } from "../../../../extension/executors/index.ts";
+import { setDataFiles } from "../../../../extension/nn/data/access.ts";
+import { data, experiment, nn, optim, torch, type Tensor } from "../../../../extension/nn/index.ts";
 
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "layerwise-csv-"));
 const write = (text: string | Uint8Array, name = "table.csv"): string => {
