@@ -2,6 +2,7 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
+import { afterEach } from "vitest";
 import { factsOf } from "../extension/processes/identity.ts";
 import { prove } from "../extension/processes/lockFile.ts";
 import { thisPlace } from "../extension/processes/place.ts";
@@ -18,8 +19,23 @@ export interface Sleeper {
   kill(): void;
 }
 
-/** Starts a process that carries a token, as engines do; `args` in place of that are other programs'. */
-export async function sleeper(args?: readonly string[]): Promise<Sleeper> {
+/**
+ * Returns a function that starts a process which carries a token, as engines do; `args` in place of that are other
+ * programs'. The processes are ended after each test.
+ */
+export function useSleepers(): (args?: readonly string[]) => Promise<Sleeper> {
+  const started: Sleeper[] = [];
+  afterEach(() => {
+    for (const one of started.splice(0)) one.kill();
+  });
+  return async (args) => {
+    const one = await sleeper(args);
+    started.push(one);
+    return one;
+  };
+}
+
+async function sleeper(args?: readonly string[]): Promise<Sleeper> {
   const token = newToken();
   const program = "console.log(); setInterval(() => {}, 1000)";
   const child = spawn(process.execPath, ["-e", program, "--", ...(args ?? [tokenArgument(token)])], {

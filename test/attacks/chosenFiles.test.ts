@@ -14,13 +14,12 @@ import { bestFirst, weightsPath } from "../../extension/supervisor/runs/runDirec
 import { makeNamedDirectory, makeRunDirectory } from "../../extension/supervisor/runs/newRun.ts";
 import { sourceOfRun } from "../../extension/supervisor/runs/sourceFile.ts";
 import { deleteCheckpoint, deleteRun } from "../../extension/supervisor/runs/trash.ts";
-import { experimentFile, Workspace } from "../engine/workspace.ts";
+import { experimentFile, useWorkspace } from "../engine/workspace.ts";
 
 /** The user's folder; the hostile workspace is a folder in it. */
-let user: Workspace;
+const user = useWorkspace();
 const owned = (): boolean => fs.existsSync(user.file("owned"));
 beforeEach(() => {
-  user = new Workspace();
   user.write("outside/thesis.txt", "years of work");
   user.write(
     "outside/deploy.nn.ts",
@@ -30,7 +29,6 @@ beforeEach(() => {
 afterEach(() => {
   const thesis = fs.readFileSync(user.file("outside/thesis.txt"), "utf8");
   const beside = fs.readdirSync(user.file("outside")).toSorted();
-  user.remove();
   expect(thesis).toBe("years of work");
   expect(beside).toEqual(["deploy.nn.ts", "thesis.txt"]);
 });

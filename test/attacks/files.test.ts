@@ -1,22 +1,18 @@
 import { execFileSync } from "node:child_process";
 import fs from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import { AppendFile } from "../../extension/files/append.ts";
 import { inside, insideSync } from "../../extension/files/inside.ts";
 import { openRegular, readRegular, readRegularSync } from "../../extension/files/regular.ts";
 import { writeAtomic, writeAtomicAsync } from "../../extension/files/writeAtomic.ts";
+import { useFolder } from "../folders.ts";
 
-let folder: string;
+const folder = useFolder();
 let victim: string;
 beforeEach(() => {
-  folder = fs.mkdtempSync(join(tmpdir(), "layerwise-attack-"));
   victim = join(folder, "victim.txt");
   fs.writeFileSync(victim, "precious");
-});
-afterEach(() => {
-  fs.rmSync(folder, { recursive: true, force: true });
 });
 
 const posix = it.skipIf(process.platform === "win32");

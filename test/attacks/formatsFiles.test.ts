@@ -1,22 +1,18 @@
 // Files of all formats but torch.save's that take more to read than they should. Each is read in a process of its own.
 import { execFileSync } from "node:child_process";
 import fs from "node:fs";
-import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { crc32, deflateSync, gzipSync } from "node:zlib";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import * as v from "valibot";
 import { TensorView } from "../../extension/protocol/evaluation.ts";
 import { readPicture } from "../../extension/supervisor/runs/evaluationFiles.ts";
 import { inRoot } from "../../scripts/project.mjs";
 import { type Reader, ReaderProcess } from "../fuzz/readerProcess.ts";
+import { useFolder } from "../folders.ts";
 
 const reader = new ReaderProcess();
-let folder: string;
-beforeEach(() => {
-  folder = fs.mkdtempSync(join(tmpdir(), "layerwise-attack-"));
-});
-afterEach(() => fs.rmSync(folder, { recursive: true, force: true }));
+const folder = useFolder();
 beforeAll(() => reader.read("text", "nothing.txt").then(() => undefined));
 afterAll(() => reader.close());
 

@@ -1,23 +1,19 @@
 // Files of any structure take time and memory in proportion to their length: each is read twice, the second four times
 // as long. What is quadratic takes sixteen times as long, and what is exponential never ends.
 import fs from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { crc32, deflateSync } from "node:zlib";
 import * as fc from "fast-check";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { afterAll, expect, it } from "vitest";
 import { craft } from "../fuzz/archive.ts";
 import { fuzz } from "../fuzz/fuzz.ts";
 import { type Outcome, type Reader, ReaderProcess } from "../fuzz/readerProcess.ts";
+import { useFolder } from "../folders.ts";
 
 const reader = new ReaderProcess();
-let folder: string;
-beforeAll(() => {
-  folder = fs.mkdtempSync(join(tmpdir(), "layerwise-attack-"));
-});
+const folder = useFolder("all");
 afterAll(() => {
   reader.close();
-  fs.rmSync(folder, { recursive: true, force: true });
 });
 
 const SEED = 20_261_127;

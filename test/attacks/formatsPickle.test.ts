@@ -1,19 +1,15 @@
 // Files of torch.save whose structure is small and whose reading would not be. Each is read in a process of its own.
 import fs from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, describe, expect, it } from "vitest";
 import { craft } from "../fuzz/archive.ts";
 import { type Reader, ReaderProcess } from "../fuzz/readerProcess.ts";
+import { useFolder } from "../folders.ts";
 
 const reader = new ReaderProcess();
-let folder: string;
-beforeAll(() => {
-  folder = fs.mkdtempSync(join(tmpdir(), "layerwise-attack-"));
-});
+const folder = useFolder("all");
 afterAll(() => {
   reader.close();
-  fs.rmSync(folder, { recursive: true, force: true });
 });
 
 /** Of each reading. */

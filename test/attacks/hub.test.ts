@@ -4,12 +4,12 @@ import { execFileSync } from "node:child_process";
 import fs from "node:fs";
 import http from "node:http";
 import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { downloadModel } from "../../extension/engine/files/hub.ts";
 import { cachedModel, hubOf, type Hub } from "../../extension/engine/files/hubCache.ts";
+import { useFolder } from "../folders.ts";
 
 const NAME = "someone/tiny";
 const COMMIT = "0123456789abcdef0123456789abcdef01234567";
@@ -38,7 +38,7 @@ function entry(path: string, content: Buffer): Entry {
 const CONFIG = Buffer.from(JSON.stringify({ model_type: "bert", note: "x".repeat(100) }));
 const WEIGHTS = Buffer.alloc(5000, 7);
 
-let folder: string;
+const folder = useFolder();
 let hub: Hub;
 let servers: http.Server[];
 /** What each path answers; by default an honest hub's answer. */
@@ -65,7 +65,6 @@ async function listen(handler: Handler): Promise<string> {
 }
 
 beforeEach(async () => {
-  folder = fs.mkdtempSync(join(tmpdir(), "layerwise-attack-"));
   servers = [];
   asked = [];
   answers = {
@@ -88,7 +87,6 @@ afterEach(() => {
     server.closeAllConnections();
     server.close();
   }
-  fs.rmSync(folder, { recursive: true, force: true });
 });
 
 const inCache = (...parts: string[]): string => join(folder, "hub", "models--someone--tiny", ...parts);

@@ -3,7 +3,7 @@ import { execFileSync } from "node:child_process";
 import { once } from "node:events";
 import fs from "node:fs";
 import path from "node:path";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { takeLock } from "../../extension/processes/lock.ts";
 import { newToken } from "../../extension/processes/token.ts";
 import { startingRecord } from "../../extension/protocol/engine.ts";
@@ -13,27 +13,15 @@ import { exportPath } from "../../extension/supervisor/engines/export.ts";
 import { lifeText } from "../../extension/supervisor/runs/liveness.ts";
 import { resumeRequest } from "../../extension/supervisor/runs/resume.ts";
 import { listRuns, readRun } from "../../extension/supervisor/runs/runDirectory.ts";
-import { experimentFile, readRows, readRun as recordOf, Workspace } from "../engine/workspace.ts";
-import { age, sleeper, writeLock, type Sleeper } from "../locks.ts";
+import { experimentFile, readRows, readRun as recordOf, useWorkspace } from "../engine/workspace.ts";
+import { age, useSleepers, writeLock, type Sleeper } from "../locks.ts";
 import { assertUnbroken } from "../runDirectories.ts";
 
-let workspace: Workspace;
-const sleepers: Sleeper[] = [];
-beforeEach(() => {
-  workspace = new Workspace();
-});
-afterEach(() => {
-  for (const one of sleepers.splice(0)) one.kill();
-  workspace.remove();
-});
+const workspace = useWorkspace();
 
 const posix = it.skipIf(process.platform === "win32");
 
-async function running(): Promise<Sleeper> {
-  const one = await sleeper();
-  sleepers.push(one);
-  return one;
-}
+const running = useSleepers();
 
 async function ended(): Promise<Sleeper> {
   const one = await running();

@@ -2,47 +2,13 @@
 import { execFileSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
-import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
-import type { FileReport } from "../../extension/protocol/preview.ts";
+import { describe, expect, it, vi } from "vitest";
 import { PreviewEngine } from "../../extension/supervisor/engines/preview.ts";
-import { dist, experimentFile, Workspace } from "../engine/workspace.ts";
+import { dist } from "../engine/workspace.ts";
+import { HONEST, useAttackedPreviews } from "./attackedPreviews.ts";
 
-const HONEST = experimentFile();
 const MEMORY = 500;
-
-let workspace: Workspace;
-let engine: PreviewEngine;
-let log: string[] = [];
-let honest: FileReport | undefined;
-
-beforeAll(async () => {
-  workspace = new Workspace();
-  engine = new PreviewEngine(() => ({ dist }), {
-    onLog: (text) => log.push(text),
-    memoryLimit: () => MEMORY,
-  });
-  honest = await preview("honest", HONEST);
-  expect(honest).toMatchObject({ errors: [], models: [{ name: "Net" }] });
-});
-afterAll(async () => {
-  await engine.dispose();
-  workspace.remove();
-});
-beforeEach(() => {
-  log = [];
-});
-
-/** The time is generous: the machine may be busy. */
-async function preview(name: string, text: string, limit = 15): Promise<FileReport> {
-  const report = await engine.inspect({ file: workspace.file(`${name}.nn.ts`), text, calls: true }, limit);
-  expect(report).toBeDefined();
-  return report!;
-}
-
-/** A file that was not touched is previewed as before. */
-async function serves(): Promise<void> {
-  expect(await preview("honest", HONEST)).toEqual(honest);
-}
+const { workspace, logged, preview, serves } = useAttackedPreviews(MEMORY);
 
 describe("changes what all files share:", () => {
   const PATCHES: Record<string, string> = {
@@ -194,14 +160,14 @@ for (;;) { all.push(new Uint8Array(1e7).fill(1)); await new Promise((resolve) =>
 describe("floods its parent:", () => {
   it("with messages", async () => {
     await preview("hostile", `for (let i = 0; i < 2000; i++) process.send!({ noise: i });\n${HONEST}`);
-    expect(log.filter((text) => text.includes("The preview engine sent")).length).toBeLessThan(200);
+    expect(logged.filter((text) => text.includes("The preview engine sent")).length).toBeLessThan(200);
     await serves();
   });
 
   it("with output", async () => {
     const text = `for (let i = 0; i < 2000; i++) process.stderr.write("${"x".repeat(1000)}\\n");`;
     await preview("hostile", `${text}\n${HONEST}`);
-    expect(log.join("\n").length).toBeLessThan(100_000);
+    expect(logged.join("\n").length).toBeLessThan(100_000);
     await serves();
   });
 });

@@ -1,35 +1,8 @@
 /** Files that attack, from the process of previews, what comes after them: its parent and the previews of other files. */
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { FileReport } from "../../extension/protocol/preview.ts";
-import { PreviewEngine } from "../../extension/supervisor/engines/preview.ts";
-import { dist, experimentFile, Workspace } from "../engine/workspace.ts";
+import { describe, expect, it } from "vitest";
+import { HONEST, useAttackedPreviews } from "./attackedPreviews.ts";
 
-const HONEST = experimentFile();
-
-let workspace: Workspace;
-let engine: PreviewEngine;
-let honest: FileReport | undefined;
-const log: string[] = [];
-
-beforeAll(async () => {
-  workspace = new Workspace();
-  engine = new PreviewEngine(() => ({ dist }), { onLog: (text) => log.push(text), memoryLimit: () => 800 });
-  honest = await preview("honest", HONEST);
-  expect(honest).toMatchObject({ errors: [], models: [{ name: "Net" }] });
-});
-afterAll(async () => {
-  await engine.dispose();
-  workspace.remove();
-});
-
-async function preview(name: string, text: string, limit = 15): Promise<FileReport> {
-  const report = await engine.inspect({ file: workspace.file(`${name}.nn.ts`), text, calls: true }, limit);
-  expect(report).toBeDefined();
-  return report!;
-}
-async function serves(): Promise<void> {
-  expect(await preview("honest", HONEST)).toEqual(honest);
-}
+const { preview, serves } = useAttackedPreviews(800);
 
 describe("speaks to the parent itself:", () => {
   const SAYS: Record<string, string> = {

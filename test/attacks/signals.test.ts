@@ -1,9 +1,8 @@
 /** What a run's record or lock may say to have another's process signalled. Victims do nothing, and end with the test. */
 import { once } from "node:events";
 import fs from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import * as v from "valibot";
 import { factsOf } from "../../extension/processes/identity.ts";
 import { isSignallable } from "../../extension/processes/signals.ts";
@@ -12,24 +11,14 @@ import { startingRecord } from "../../extension/protocol/engine.ts";
 import { LOCK_FILE, ProcessId, type RunLock } from "../../extension/protocol/run.ts";
 import { openRun } from "../../extension/supervisor/runs/attach.ts";
 import { listRuns, runsRoot } from "../../extension/supervisor/runs/runDirectory.ts";
-import { Workspace } from "../engine/workspace.ts";
-import { sleeper, writeLock, type Sleeper } from "../locks.ts";
+import { useWorkspace } from "../engine/workspace.ts";
+import { useSleepers, writeLock, type Sleeper } from "../locks.ts";
+import { useFolder } from "../folders.ts";
 
-let folder: string;
-const sleepers: Sleeper[] = [];
-beforeEach(() => {
-  folder = fs.mkdtempSync(join(tmpdir(), "layerwise-attack-"));
-});
-afterEach(() => {
-  for (const one of sleepers.splice(0)) one.kill();
-  fs.rmSync(folder, { recursive: true, force: true });
-});
+const folder = useFolder();
+const workspace = useWorkspace();
 
-async function victim(args?: readonly string[]): Promise<Sleeper> {
-  const one = await sleeper(args);
-  sleepers.push(one);
-  return one;
-}
+const victim = useSleepers();
 
 /** A run that says that it is under way. */
 function run(id: string, pid?: unknown): string {
@@ -190,17 +179,12 @@ describe("a process that is another's", () => {
 });
 
 it("asks the command line to stop a run that names a user's process", async () => {
-  const workspace = new Workspace();
-  try {
-    const one = await victim(["runEngine.js"]);
-    const directory = run("a", one.pid);
-    fs.cpSync(join(folder, ".layerwise"), workspace.file(".layerwise"), { recursive: true });
-    await writeLock(workspace.file(".layerwise/runs/a"), one);
-    const stopped = await workspace.run(["runs", "--stop", "a"]);
-    expect(stopped.stdout).toBe("a is not running: killed.\n");
-    expect(await survives(one)).toBe(true);
-    expect(fs.existsSync(directory)).toBe(true);
-  } finally {
-    workspace.remove();
-  }
+  const one = await victim(["runEngine.js"]);
+  const directory = run("a", one.pid);
+  fs.cpSync(join(folder, ".layerwise"), workspace.file(".layerwise"), { recursive: true });
+  await writeLock(workspace.file(".layerwise/runs/a"), one);
+  const stopped = await workspace.run(["runs", "--stop", "a"]);
+  expect(stopped.stdout).toBe("a is not running: killed.\n");
+  expect(await survives(one)).toBe(true);
+  expect(fs.existsSync(directory)).toBe(true);
 });

@@ -1,13 +1,13 @@
 // VS Code on folders of a stranger: no text of theirs becomes a link, an icon, HTML, a variable or a hidden character.
 import fs from "node:fs";
 import { createRequire } from "node:module";
-import os from "node:os";
 import path from "node:path";
-import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import type { EngineOptions } from "../../extension/supervisor/engines/process.ts";
 import type { RunSession } from "../../extension/supervisor/runs/session.ts";
 import { answers, shown } from "./fakeVscode.ts";
 import { HOSTILE, hostileRecord, STEERS, writeRun } from "./hostileRun.ts";
+import { useFolder } from "../folders.ts";
 
 vi.mock("vscode", async () => (await import("./fakeVscode.ts")).vscode);
 
@@ -25,14 +25,10 @@ const markdown = (
 )({ html: true, linkify: true });
 markdown.validateLink = () => true;
 
-let folder: string;
+const folder = useFolder("all");
 let directory: string;
 beforeAll(() => {
-  folder = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), "layerwise-sinks-")));
   directory = writeRun(folder, "20260101-000000-net", hostileRecord(path.join(folder, `${HOSTILE}.nn.ts`)));
-});
-afterAll(() => {
-  fs.rmSync(folder, { recursive: true, force: true });
 });
 beforeEach(() => {
   shown.length = 0;

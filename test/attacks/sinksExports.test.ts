@@ -2,18 +2,16 @@
 import { spawnSync } from "node:child_process";
 import fs from "node:fs";
 import { createRequire } from "node:module";
-import os from "node:os";
 import path from "node:path";
 import { runInNewContext } from "node:vm";
 import { parse as parseCsv } from "csv-parse/sync";
 import { transformSync } from "esbuild";
 import { assert, property } from "fast-check";
 import { parse as parseHtml } from "parse5";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import "../../extension/engine/host/library.ts";
 import { EventFile } from "../../extension/engine/reporting/eventFile.ts";
 import { encodeTypeScript } from "../../extension/engine/exporting/typescript.ts";
-import { loadExecutor } from "../../extension/executors/index.ts";
 import { nn, torch, type Tensor } from "../../extension/nn/index.ts";
 import { onnxGraph } from "../../extension/nn/onnx/graph.ts";
 import type { MetricRow } from "../../extension/protocol/run.ts";
@@ -24,11 +22,10 @@ import { csvText, pgfplotsText, svgText } from "../../webview/training/exports.t
 import { dist } from "../engine/workspace.ts";
 import { hostile } from "../unit/text/hostile.ts";
 import { HOSTILE, hostileRecord, STEERS } from "./hostileRun.ts";
+import { useEngine } from "../engines.ts";
+import { useFolder } from "../folders.ts";
 
-const folder = fs.mkdtempSync(path.join(os.tmpdir(), "layerwise-sinks-"));
-afterAll(() => {
-  fs.rmSync(folder, { recursive: true, force: true });
-});
+const folder = useFolder("all");
 
 const OWN = 'globalThis["owned"] = 1;';
 const COMMENTS = [
@@ -73,9 +70,7 @@ function shape(code: string): string[] {
   return found;
 }
 
-beforeAll(async () => {
-  await loadExecutor("cpu");
-});
+useEngine("cpu");
 
 describe("TypeScript", () => {
   it.each(COMMENTS)("names a layer, a class and a file %j", (name) => {

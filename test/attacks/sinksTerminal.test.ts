@@ -1,14 +1,14 @@
 // The command line on folders and files of a stranger: no text of theirs reaches the terminal as more than text.
 import { spawnSync } from "node:child_process";
 import fs from "node:fs";
-import os from "node:os";
 import path from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { dist } from "../engine/workspace.ts";
+import { useFolder } from "../folders.ts";
 import { HOSTILE, hostileRecord, safetensors, STEERS, writeRun } from "./hostileRun.ts";
 
 const CLI = path.join(dist, "cli.js");
-let folder: string;
+const folder = useFolder("all");
 
 interface Printed {
   code: number | null;
@@ -70,7 +70,6 @@ export default experiment({
 `;
 
 beforeAll(() => {
-  folder = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), "layerwise-sinks-")));
   const record = hostileRecord(path.join(folder, "net.nn.ts"));
   writeRun(folder, "20260101-000000-net", record);
   writeRun(folder, "renamed", { ...record, id: `id ${HOSTILE}` });
@@ -84,9 +83,6 @@ beforeAll(() => {
     path.join(folder, "throws.nn.ts"),
     `throw new Error(${JSON.stringify(HOSTILE)}); // \u001b[2J \u009b31m \u202e`,
   );
-});
-afterAll(() => {
-  fs.rmSync(folder, { recursive: true, force: true });
 });
 
 function expectPlain({ out }: Printed): void {

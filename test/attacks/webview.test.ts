@@ -1,13 +1,13 @@
 import fs from "node:fs";
-import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { beforeEach, describe, expect, it, vi } from "vitest";
 import { pageHtml } from "../../extension/editor/panels/page.ts";
 import { startingRecord } from "../../extension/protocol/engine.ts";
 import { RUNS_FOLDER, type CheckpointRecord, type RunRecord } from "../../extension/protocol/run.ts";
 import { RunSession } from "../../extension/supervisor/runs/session.ts";
 import { trustWhen } from "../../extension/supervisor/trust.ts";
+import { useFolder } from "../folders.ts";
 
 /** What the extension host did for a page. */
 const done = vi.hoisted(() => ({
@@ -83,12 +83,11 @@ vi.mock("vscode", () => {
   };
 });
 
-let root = "";
+const root = useFolder();
 let workspace = "";
 /** A file of the user's that no page shows. */
 let secret = "";
 beforeEach(() => {
-  root = fs.realpathSync(fs.mkdtempSync(path.join(tmpdir(), "layerwise-attack-")));
   workspace = path.join(root, "workspace");
   secret = path.join(root, "secret.nn.ts");
   fs.mkdirSync(workspace);
@@ -97,7 +96,6 @@ beforeEach(() => {
   Object.assign(done, { opened: [], commands: [], trusted: true });
   trustWhen(() => done.trusted);
 });
-afterEach(() => fs.rmSync(root, { recursive: true, force: true }));
 
 /** A panel of VS Code's whose page is the attacker's. */
 class HostilePage {

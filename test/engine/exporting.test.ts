@@ -2,14 +2,10 @@
 import fs from "node:fs";
 import path from "node:path";
 import process from "node:process";
-import { afterEach, beforeEach, expect, test } from "vitest";
-import { experimentFile, Workspace } from "./workspace.ts";
+import { expect, test } from "vitest";
+import { experimentFile, useWorkspace } from "./workspace.ts";
 
-let workspace: Workspace;
-beforeEach(() => {
-  workspace = new Workspace();
-});
-afterEach(() => workspace.remove());
+const workspace = useWorkspace();
 
 /** A run's weights, without waiting for a training of their own for each test. */
 async function trained(text = experimentFile({ epochs: "2" })): Promise<string> {

@@ -1,10 +1,10 @@
 import { spawn, spawnSync, type ChildProcess } from "node:child_process";
 import fs from "node:fs";
-import os from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import * as v from "valibot";
 import { RunRecord, RUNS_FOLDER, MetricRow } from "../../extension/protocol/run.ts";
+import { around, useFolder, type Scope } from "../folders.ts";
 
 /** The built engines and command line. */
 export const dist = fileURLToPath(new URL("../../dist", import.meta.url));
@@ -43,8 +43,12 @@ export const hasDisks = (): boolean =>
 
 /** A folder with models, and the command line in it. */
 export class Workspace {
-  readonly folder = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), "layerwise-workspace-")));
+  readonly folder: string;
   readonly #commands: ChildProcess[] = [];
+
+  constructor(folder: string) {
+    this.folder = folder;
+  }
 
   file(name: string): string {
     return path.join(this.folder, name);
@@ -121,10 +125,17 @@ export class Workspace {
       .map((name) => path.join(root, name));
   }
 
-  remove(): void {
-    for (const child of this.#commands) if (child.exitCode === null) child.kill("SIGKILL");
-    fs.rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 });
+  /** Ends the commands that still run. */
+  endCommands(): void {
+    for (const child of this.#commands.splice(0)) if (child.exitCode === null) child.kill("SIGKILL");
   }
+}
+
+/** A workspace, empty when a test starts (`"all"`: the first test); what it leaves is ended and removed. */
+export function useWorkspace(scope: Scope = "each"): Workspace {
+  const workspace = new Workspace(useFolder(scope));
+  around(scope, undefined, () => workspace.endCommands());
+  return workspace;
 }
 
 export function readRun(directory: string): RunRecord {

@@ -1,11 +1,9 @@
-import { afterEach, beforeAll, describe, expect, test } from "vitest";
-import { loadExecutor } from "../../extension/executors/index.ts";
+import { afterEach, describe, expect, test } from "vitest";
 import { nn, optim, torch, type Tensor } from "../../extension/nn/index.ts";
 import { AnomalyError } from "../../extension/tensor/recording/anomaly.ts";
+import { useEngine } from "../engines.ts";
 
-beforeAll(async () => {
-  await loadExecutor("cpu");
-});
+useEngine("cpu");
 afterEach(() => torch.autograd.setDetectAnomaly(false));
 
 /** What a step of SGD on a parameter throws, with anomaly detection; its parameter is as it was afterwards. */

@@ -1,10 +1,8 @@
-import { beforeAll, describe, expect, test } from "vitest";
-import { loadExecutor } from "../../extension/executors/index.ts";
+import { describe, expect, test } from "vitest";
 import { torch, type Tensor } from "../../extension/nn/index.ts";
+import { useEngine } from "../engines.ts";
 
-beforeAll(async () => {
-  await loadExecutor("cpu");
-});
+useEngine("cpu");
 
 const { functional, gradcheck } = torch.autograd;
 const floats = (...values: number[]): Tensor => torch.tensor(values, { dtype: torch.float32 });

@@ -1,13 +1,11 @@
 // Every gradient is a tensor of its own: programs that write to gradients give PyTorch's numbers.
 import { readFileSync } from "node:fs";
 import * as fc from "fast-check";
-import { beforeAll, describe, expect, test } from "vitest";
-import { loadExecutor } from "../../extension/executors/index.ts";
+import { describe, expect, test } from "vitest";
 import { copy, data, F, nn, optim, torch, type Tensor } from "../../extension/nn/index.ts";
+import { useEngine } from "../engines.ts";
 
-beforeAll(async () => {
-  await loadExecutor("cpu");
-});
+useEngine("cpu");
 
 const EXPECTED = JSON.parse(
   readFileSync(new URL("../fixtures/autograd/gradients.json", import.meta.url), "utf8"),

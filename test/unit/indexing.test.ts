@@ -1,10 +1,10 @@
 // What stands between PyTorch's brackets, against PyTorch.
 import { readFileSync } from "node:fs";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { slice, torch } from "layerwise";
-import { loadExecutor } from "../../extension/executors/index.ts";
 import type { IndexSpec } from "../../extension/tensor/functions/indexing/places.ts";
 import { setExecutor } from "../../extension/tensor/planning/runtime.ts";
+import { useEngine } from "../engines.ts";
 
 interface Case {
   places: unknown[];
@@ -23,8 +23,7 @@ const decoded = (place: unknown): IndexSpec =>
     ? torch.tensor(place.tensor as number)
     : (place as IndexSpec);
 
-beforeAll(async () => void (await loadExecutor("cpu")));
-afterAll(() => setExecutor(undefined));
+useEngine("cpu");
 
 const numbers = (): ReturnType<typeof torch.arange> => torch.arange(24).reshape(4, 3, 2);
 

@@ -1,10 +1,10 @@
 // Devices, element types, limits and sizes as programs ask for them. Expected texts are PyTorch 2.15's.
 import { inspect } from "node:util";
-import { afterEach, beforeAll, describe, expect, test, vi } from "vitest";
-import { loadExecutor } from "../../extension/executors/index.ts";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { data, nn, optim, print, torch, type Tensor } from "../../extension/nn/index.ts";
+import { useEngine } from "../engines.ts";
 
-beforeAll(() => loadExecutor("cpu"));
+useEngine("cpu");
 afterEach(() => vi.restoreAllMocks());
 
 /** What a call of print prints. */

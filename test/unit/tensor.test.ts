@@ -1,12 +1,12 @@
 // What a tensor is to its user beside numbers: laziness, memory, generators, conversions. Numbers: test/engine.
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { loadExecutor } from "../../extension/executors/index.ts";
+import { beforeEach, describe, expect, test } from "vitest";
 import "../../extension/tensor/methods.ts";
 import { TensorError } from "../../extension/tensor/core/errors.ts";
 import { setExecutor, step, type Executor, type Plan } from "../../extension/tensor/planning/runtime.ts";
 import { hidden } from "../../extension/tensor/recording/scope.ts";
 import { fromHost, Parameter, type Tensor } from "../../extension/tensor/core/tensor.ts";
 import * as torch from "../../extension/tensor/torch.ts";
+import { useEngine } from "../engines.ts";
 
 const list = (x: Tensor): unknown => x.tolist();
 const rounded = (x: Tensor): number[] => Array.from(x.toTypedArray(), (v) => Number(v.toFixed(6)));
@@ -83,8 +83,7 @@ describe("without an executor, as in the preview", () => {
 });
 
 describe("with values", () => {
-  beforeAll(async () => void (await loadExecutor("cpu")));
-  afterAll(() => setExecutor(undefined));
+  useEngine("cpu");
 
   test("tensor() takes nested arrays, typed arrays and tensors", () => {
     expect(

@@ -1,10 +1,8 @@
-import { afterEach, beforeAll, expect, test } from "vitest";
-import { loadExecutor } from "../../extension/executors/index.ts";
+import { afterEach, expect, test } from "vitest";
 import { torch, type Tensor } from "../../extension/nn/index.ts";
+import { useEngine } from "../engines.ts";
 
-beforeAll(async () => {
-  await loadExecutor("cpu");
-});
+useEngine("cpu");
 afterEach(() => torch.setGradEnabled(true));
 
 const seeded = (draw: () => Tensor): unknown => {

@@ -1,8 +1,8 @@
 import fs from "node:fs";
 import path from "node:path";
 import { PNG } from "pngjs";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { examples, jsonLines, readRun, Workspace } from "../workspace.ts";
+import { describe, expect, test } from "vitest";
+import { examples, jsonLines, readRun, useWorkspace } from "../workspace.ts";
 
 /**
  * Writes a folder as Hugging Face has them: a tiny BERT with first weights, and the words of the speeches as its vocabulary.
@@ -74,11 +74,7 @@ const EXAMPLES: Readonly<Record<string, Example>> = {
 /** Seconds that an example may train on two idle cores; tests get more. */
 const LIMIT = 120;
 
-let workspace: Workspace;
-beforeEach(() => {
-  workspace = new Workspace();
-});
-afterEach(() => workspace.remove());
+const workspace = useWorkspace();
 
 describe("each example trains, is saved, and loaded again reaches what its file says", () => {
   test.for(Object.entries(EXAMPLES))(

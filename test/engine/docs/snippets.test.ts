@@ -1,7 +1,7 @@
 // Snippets are code like any other: with their defaults they run.
 import fs from "node:fs";
-import { afterAll, expect, test } from "vitest";
-import { Workspace } from "../workspace.ts";
+import { expect, test } from "vitest";
+import { useWorkspace } from "../workspace.ts";
 
 const snippets: Record<string, { prefix: string; body: string[] }> = JSON.parse(
   fs.readFileSync(new URL("../../../media/snippets.json", import.meta.url), "utf8"),
@@ -15,8 +15,7 @@ function text(prefix: string): string {
     .replaceAll("$0", "");
 }
 
-const workspace = new Workspace();
-afterAll(() => workspace.remove());
+const workspace = useWorkspace("all");
 
 test("a file of all snippets trains in its loop, saves and loads", async () => {
   const step = text("nn-trainstep").replace(/^trainStep/, "  trainStep");

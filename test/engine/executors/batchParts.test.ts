@@ -1,7 +1,6 @@
 // Ops over parts of a batch give what they give over the whole of it, and large steps are run so.
 import { readdirSync, readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { loadExecutor } from "../../../extension/executors/index.ts";
 import { TensorFlowExecutor } from "../../../extension/executors/tensorflow/executor.ts";
 import { NativeError } from "../../../extension/native/errors.ts";
 import { loadNative } from "../../../extension/native/load.ts";
@@ -14,6 +13,7 @@ import { setExecutor, valuesOf } from "../../../extension/tensor/planning/runtim
 import { numel } from "../../../extension/tensor/core/shape.ts";
 import { fromHost } from "../../../extension/tensor/core/tensor.ts";
 import { nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
+import { useEngine } from "../../engines.ts";
 
 interface Recorded {
   dtype: DType;
@@ -102,8 +102,7 @@ function check(op: Op<object>, sample: Sample): number {
 }
 
 describe("an op over parts gives what it gives over the whole", () => {
-  beforeAll(async () => void (await loadExecutor("cpu")));
-  afterAll(() => setExecutor(undefined));
+  useEngine("cpu");
   const ops = ([...OPS.values()] as unknown as Op<object>[]).filter((op) => ruleOf(op) !== undefined);
   test.each(ops.map((op) => [op.name, op] as const))("%s", (name, op) => {
     const checked = samples[name]!.reduce((sum, sample) => sum + check(op, sample), 0);

@@ -1,9 +1,7 @@
 // Gradients of gradients through layers whose own gradient is a fused op.
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { loadExecutor } from "../../../extension/executors/index.ts";
+import { describe, expect, it } from "vitest";
 import { nn, torch, type Tensor } from "../../../extension/nn/index.ts";
-import { nativeStatus } from "../../../extension/native/status.ts";
-import { forgetPending, setExecutor } from "../../../extension/tensor/planning/runtime.ts";
+import { onEachEngine } from "../../engines.ts";
 
 const LAYERS: Record<string, () => { layer: (x: Tensor) => Tensor; parameters: Tensor[]; shape: number[] }> =
   {
@@ -34,11 +32,6 @@ function penalty(layer: (x: Tensor) => Tensor, x: Tensor, w: Tensor): { value: T
 }
 
 /** Running statistics that wait to be written belong to models of one executor. */
-function leave(): void {
-  forgetPending();
-  setExecutor(undefined);
-}
-
 function suite(): void {
   it.each(Object.keys(LAYERS))("%s", (name) => {
     torch.manualSeed(3);
@@ -70,14 +63,4 @@ function suite(): void {
   });
 }
 
-describe.skipIf(nativeStatus().state !== "installed")("gradients of gradients, native", () => {
-  beforeAll(async () => void (await loadExecutor("native")));
-  afterAll(leave);
-  suite();
-});
-
-describe("gradients of gradients, wasm", () => {
-  beforeAll(async () => void (await loadExecutor("wasm")));
-  afterAll(leave);
-  suite();
-});
+describe("gradients of gradients", () => onEachEngine(suite));

@@ -1,7 +1,7 @@
 // A loss that is read between its forward, which has written to parameters or buffers, and its backward().
 import { expect, test } from "vitest";
 import { F, nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
-import { onEachEngine } from "../engines.ts";
+import { onEachEngine } from "../../engines.ts";
 
 /** Masks its weight in place at every call. */
 class Masked extends nn.Conv2d {

@@ -1,9 +1,7 @@
 // A step that is refused while it is computed leaves everything as it was: weights, the optimizer's numbers, gradients.
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { loadExecutor } from "../../../extension/executors/index.ts";
+import { describe, expect, it } from "vitest";
 import { F, nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
-import { nativeStatus } from "../../../extension/native/status.ts";
-import { setExecutor } from "../../../extension/tensor/planning/runtime.ts";
+import { onEachEngine } from "../../engines.ts";
 
 type Made = optim.Optimizer;
 const OPTIMIZERS: Record<string, (params: Tensor[]) => Made> = {
@@ -21,14 +19,7 @@ const OPTIMIZERS: Record<string, (params: Tensor[]) => Made> = {
   LBFGS: (p) => new optim.LBFGS(p, { maxIter: 3 }),
 };
 
-const devices = (["native", "wasm"] as const).filter(
-  (device) => device === "wasm" || nativeStatus().state === "installed",
-);
-
-describe.each(devices)("on %s", (device) => {
-  beforeAll(async () => void (await loadExecutor(device)));
-  afterAll(() => setExecutor(undefined));
-
+onEachEngine(() => {
   /** Trains on labels, a list a step; steps with labels that don't exist throw. */
   function trained(make: (params: Tensor[]) => Made, steps: readonly number[][]): unknown {
     torch.manualSeed(3);

@@ -1,15 +1,13 @@
 // Walks the op table: the gradient of every op's gradient, against differences of the gradient.
 import { readdirSync, readFileSync } from "node:fs";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { loadExecutor } from "../../../extension/executors/index.ts";
-import { nativeStatus } from "../../../extension/native/status.ts";
+import { describe, expect, it } from "vitest";
 import { torch } from "../../../extension/nn/index.ts";
 import { applyAll } from "../../../extension/tensor/recording/apply.ts";
 import { toHostArray, type DType } from "../../../extension/tensor/core/dtype.ts";
 import type { Op } from "../../../extension/tensor/recording/op.ts";
 import { OPS } from "../../../extension/tensor/ops/table.ts";
-import { forgetPending, setExecutor } from "../../../extension/tensor/planning/runtime.ts";
 import { fromHost, type Tensor } from "../../../extension/tensor/core/tensor.ts";
+import { onEachEngine } from "../../engines.ts";
 
 interface Recorded {
   dtype: DType;
@@ -116,19 +114,4 @@ function suite(): void {
   });
 }
 
-function leave(): void {
-  forgetPending();
-  setExecutor(undefined);
-}
-
-describe.skipIf(nativeStatus().state !== "installed")("second derivatives, native", () => {
-  beforeAll(async () => void (await loadExecutor("native")));
-  afterAll(leave);
-  suite();
-});
-
-describe("second derivatives, wasm", () => {
-  beforeAll(async () => void (await loadExecutor("wasm")));
-  afterAll(leave);
-  suite();
-});
+describe("second derivatives", () => onEachEngine(suite));

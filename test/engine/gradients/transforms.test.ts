@@ -4,7 +4,7 @@ import { describe, expect, expectTypeOf, it } from "vitest";
 import { F, nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
 import { numel } from "../../../extension/tensor/core/shape.ts";
 import { fromHost } from "../../../extension/tensor/core/tensor.ts";
-import { onEachEngine } from "../engines.ts";
+import { onEachEngine } from "../../engines.ts";
 
 const { cases } = JSON.parse(
   readFileSync(new URL("../../fixtures/gradients/second.json", import.meta.url), "utf8"),

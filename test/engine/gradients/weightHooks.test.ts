@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { copy, F, nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
-import { onEachEngine } from "../engines.ts";
+import { onEachEngine } from "../../engines.ts";
 
 const { removeSpectralNorm, removeWeightNorm, spectralNorm, weightNorm } = nn.utils;
 

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { expect, it } from "vitest";
 import { copy, nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
-import { onEachEngine } from "../engines.ts";
+import { onEachEngine } from "../../engines.ts";
 
 const { parametrizations, parametrize } = nn.utils;
 

@@ -1,12 +1,8 @@
 /** Programs that end otherwise than they should, run as a stranger would: exit codes, messages, signals, input. */
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { Workspace, type Result } from "../workspace.ts";
+import { describe, expect, test } from "vitest";
+import { useWorkspace, type Result } from "../workspace.ts";
 
-let workspace: Workspace;
-beforeEach(() => {
-  workspace = new Workspace();
-});
-afterEach(() => workspace.remove());
+const workspace = useWorkspace();
 
 const run = (text: string, input?: string): Promise<Result> =>
   workspace.run(["run", workspace.write("program.ts", text)], input === undefined ? {} : { input });

@@ -1,13 +1,9 @@
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { jsonLines, Workspace } from "../workspace.ts";
+import { describe, expect, test } from "vitest";
+import { jsonLines, useWorkspace } from "../workspace.ts";
 
-let workspace: Workspace;
-beforeEach(() => {
-  workspace = new Workspace();
-});
-afterEach(() => workspace.remove());
+const workspace = useWorkspace();
 
 describe("inspect", () => {
   const golden = fileURLToPath(new URL("../../fixtures/golden/files/data", import.meta.url));

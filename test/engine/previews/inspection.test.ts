@@ -3,14 +3,11 @@ import {
   closeSync,
   existsSync,
   ftruncateSync,
-  mkdtempSync,
   openSync,
   readdirSync,
   readFileSync,
-  rmSync,
   writeSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -23,21 +20,20 @@ import { openChannel, type Remote } from "../../../extension/supervisor/engines/
 import { toUserError } from "../../../extension/supervisor/errors.ts";
 import { forkEngine, type EngineProcess } from "../../../extension/supervisor/engines/process.ts";
 import { TensorInspector } from "../../../extension/supervisor/engines/inspection.ts";
+import { useFolder } from "../../folders.ts";
 
 const dist = fileURLToPath(new URL("../../../dist", import.meta.url));
 const golden = (name: string): string =>
   fileURLToPath(new URL(`../../fixtures/golden/files/data/${name}`, import.meta.url));
 
-let folder: string;
+const folder = useFolder();
 let inspector: TensorInspector;
 let shares: number[];
 beforeEach(() => {
-  folder = mkdtempSync(path.join(tmpdir(), "layerwise-inspection-"));
   shares = [];
 });
 afterEach(async () => {
   await inspector.release();
-  rmSync(folder, { recursive: true, force: true });
 });
 
 function inspect(file: string): TensorInspector {

@@ -1,11 +1,7 @@
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { experimentFile, jsonLines, readRun, Workspace } from "../workspace.ts";
+import { describe, expect, test } from "vitest";
+import { experimentFile, jsonLines, readRun, useWorkspace } from "../workspace.ts";
 
-let workspace: Workspace;
-beforeEach(() => {
-  workspace = new Workspace();
-});
-afterEach(() => workspace.remove());
+const workspace = useWorkspace();
 
 /** What all commands that need an experiment print of a mistake, after "error:" and before. */
 async function failures(file: string, commands = ["train", "summary"]): Promise<string[]> {

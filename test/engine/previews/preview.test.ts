@@ -3,31 +3,20 @@ import { once } from "node:events";
 import fs from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { BOUNDS, quantile } from "../../bounds.ts";
 import type { FileReport } from "../../../extension/protocol/preview.ts";
 import { PreviewEngine } from "../../../extension/supervisor/engines/preview.ts";
 import { isAlive } from "../../../extension/processes/identity.ts";
-import { dist, examples, experimentFile, Workspace } from "../workspace.ts";
+import { dist, examples, experimentFile, useWorkspace } from "../workspace.ts";
+import { usePreviews } from "../previews.ts";
 
-let workspace: Workspace;
-let engine: PreviewEngine;
-const logged: string[] = [];
-beforeEach(() => {
-  workspace = new Workspace();
-  logged.length = 0;
-  engine = new PreviewEngine(() => ({ dist }), { onLog: (text) => logged.push(text) });
-});
-afterEach(async () => {
-  await engine.dispose();
-  workspace.remove();
-});
+const workspace = useWorkspace();
+const previews = usePreviews();
+const { logged } = previews;
 
-async function inspect(file: string, text?: string, limit = 20): Promise<FileReport> {
-  const report = await engine.inspect({ file, ...(text === undefined ? {} : { text }) }, limit);
-  expect(report).toBeDefined();
-  return report!;
-}
+const inspect = (file: string, text?: string, limit?: number): Promise<FileReport> =>
+  previews.inspect({ file, ...(text === undefined ? {} : { text }) }, limit);
 
 /** The line of a file that has a text. */
 function lineOf(text: string, part: string): number {
@@ -299,15 +288,18 @@ test("what a panel shows first is laid out beside the next preview", async () =>
   const characters = { "": 7 };
   const widths = { title: characters, kind: characters, label: characters };
   const look = { font: "any", widths, opened: [], closed: ["blocks"], unfolded: [] };
-  const [layout] = await Promise.all([engine.layOut({ flow: flow!, rows, look }, 20_000), inspect(file)]);
+  const [layout] = await Promise.all([
+    previews.engine.layOut({ flow: flow!, rows, look }, 20_000),
+    inspect(file),
+  ]);
   const ids = layout!.boxes.map(({ id }) => id);
   expect(ids).toContain("stem/0");
   expect(ids).toContain("blocks");
   expect(ids).not.toContain("blocks/0");
   for (const { id, width } of layout!.boxes)
     if (id === "head") expect(width).toBeGreaterThan(7 * "head".length);
-  await engine.dispose();
-  expect(await engine.layOut({ flow: flow!, rows, look })).toBeUndefined();
+  await previews.engine.dispose();
+  expect(await previews.engine.layOut({ flow: flow!, rows, look })).toBeUndefined();
 });
 
 describe("code that doesn't come back", () => {
@@ -388,14 +380,14 @@ test("keystrokes: each example answers with shapes, and only the newest text is 
   for (const name of fs.readdirSync(examples).filter((one) => /(?<!tutorial)\.nn\.ts$/.test(one))) {
     const file = path.join(examples, name);
     const text = fs.readFileSync(file, "utf8");
-    const first = await engine.inspect({ file, text, calls: true }, 60);
+    const first = await previews.engine.inspect({ file, text, calls: true }, 60);
     // Some need data that isn't everywhere.
     if (first!.errors.length > 0) continue;
     for (let i = 0; i < 5; i++) {
       const began = performance.now();
-      const outdated = engine.inspect({ file, text: `${text}\n//`, calls: true }, 60);
-      const older = engine.inspect({ file, text: `${text}\n// ${i}`, calls: true }, 60);
-      const newest = await engine.inspect({ file, text: `${text}\n// ${i}.`, calls: true }, 60);
+      const outdated = previews.engine.inspect({ file, text: `${text}\n//`, calls: true }, 60);
+      const older = previews.engine.inspect({ file, text: `${text}\n// ${i}`, calls: true }, 60);
+      const newest = await previews.engine.inspect({ file, text: `${text}\n// ${i}.`, calls: true }, 60);
       took.push(performance.now() - began);
       expect([await outdated, await older]).toEqual([undefined, undefined]);
       expect(newest!.models[0]!.calls!.length).toBeGreaterThan(0);

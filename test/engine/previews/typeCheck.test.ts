@@ -1,14 +1,9 @@
 // Type errors of a program are told while it runs.
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { readErrors } from "../../../extension/cli/typeCheck.ts";
-import { Workspace } from "../workspace.ts";
+import { useWorkspace } from "../workspace.ts";
 
-let workspace: Workspace;
-
-beforeAll(() => {
-  workspace = new Workspace();
-});
-afterAll(() => workspace.remove());
+const workspace = useWorkspace("all");
 
 const WRONG = `import { print } from "layerwise";
 const n: string = 3;

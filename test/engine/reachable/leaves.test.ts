@@ -3,7 +3,7 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
 import { changePolicy } from "../../../extension/tensor/recording/runtime.ts";
-import { onEachEngine } from "../engines.ts";
+import { onEachEngine } from "../../engines.ts";
 
 const STEPS = [1, 3, 18];
 

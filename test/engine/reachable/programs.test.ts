@@ -3,7 +3,7 @@
 import * as fc from "fast-check";
 import { expect, it } from "vitest";
 import { nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
-import { onEachEngine } from "../engines.ts";
+import { onEachEngine } from "../../engines.ts";
 
 /** A model that leaves values in fields, as a list, a map and an object. */
 class Net extends nn.Module {

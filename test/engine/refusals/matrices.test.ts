@@ -1,7 +1,7 @@
 // Matrices that have no factor or inverse: PyTorch's words, on both engines, however the step is computed.
 import { describe, expect, it } from "vitest";
 import { nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
-import { onEachEngine } from "../engines.ts";
+import { onEachEngine } from "../../engines.ts";
 
 const { cholesky, inv, solve } = torch.linalg;
 const indefinite = [

@@ -1,15 +1,11 @@
 import fs from "node:fs";
 import path from "node:path";
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { loadSafetensors } from "../../../extension/formats/safetensors/safetensors.ts";
 import { isAlive } from "../../../extension/processes/identity.ts";
-import { examples, experimentFile, jsonLines, readRows, readRun, Workspace } from "../workspace.ts";
+import { examples, experimentFile, jsonLines, readRows, readRun, useWorkspace } from "../workspace.ts";
 
-let workspace: Workspace;
-beforeEach(() => {
-  workspace = new Workspace();
-});
-afterEach(() => workspace.remove());
+const workspace = useWorkspace();
 
 const example = (name: string): string => path.join(examples, name);
 

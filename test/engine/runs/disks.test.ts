@@ -2,16 +2,12 @@
 import fs from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { loadSafetensors } from "../../../extension/formats/safetensors/safetensors.ts";
 import { HubServer, NAME } from "../../hubServer.ts";
-import { dist, experimentFile, hasDisks, readRows, readRun, Workspace } from "../workspace.ts";
+import { dist, experimentFile, hasDisks, readRows, readRun, useWorkspace } from "../workspace.ts";
 
-let workspace: Workspace;
-beforeEach(() => {
-  workspace = new Workspace();
-});
-afterEach(() => workspace.remove());
+const workspace = useWorkspace();
 
 const EPOCHS = 10;
 

@@ -12,7 +12,7 @@ import {
   ModelSession,
   type ModelSessionOptions,
 } from "../../../extension/supervisor/engines/modelSession.ts";
-import { readRun, dist, Workspace } from "../workspace.ts";
+import { readRun, dist, useWorkspace } from "../workspace.ts";
 
 const MODEL = `import { torch, nn, optim, data, experiment, F, type Tensor } from "layerwise";
 export class Net extends nn.Module {
@@ -52,7 +52,7 @@ scores.select(1, scores.argmax(1).item()).sum().backward();
 console.log(JSON.stringify([torch.softmax(scores, 1).flatten().tolist(), x.grad!.abs().flatten().tolist()]));
 `;
 
-const workspace = new Workspace();
+const workspace = useWorkspace("all");
 let training = "";
 let evaluation = "";
 const sessions: ModelSession[] = [];
@@ -66,7 +66,6 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await Promise.all(sessions.map((session) => session.dispose()));
-  workspace.remove();
 });
 
 const checkpoint = (): string => String(readRun(evaluation).settings["checkpoint"]);

@@ -1,11 +1,11 @@
 // What a training says of the engine's choices: in its log when it falls back, and on the terminal when it is asked.
 import fs from "node:fs";
 import path from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import * as v from "valibot";
 import { Profile } from "../../../extension/protocol/profile.ts";
 import { nativeStatus } from "../../../extension/native/status.ts";
-import { Workspace } from "../workspace.ts";
+import { useWorkspace } from "../workspace.ts";
 
 /** A model that looks at another number of columns in every step. */
 const CHANGING = `import { torch, nn, optim, data, experiment, type Tensor } from "layerwise";
@@ -41,11 +41,7 @@ export default experiment({
 const SAME = CHANGING.replace("(calls % 40)", "3").replace("epochs: 40", "epochs: 300");
 
 describe.skipIf(nativeStatus().state !== "installed")("the engine's choices", () => {
-  let workspace: Workspace;
-  beforeEach(() => {
-    workspace = new Workspace();
-  });
-  afterEach(() => workspace.remove());
+  const workspace = useWorkspace();
   const env = { LAYERWISE_DEVICE: "native" };
 
   it("a fallback is told once in the run's log: op, reason and the user's line", async () => {

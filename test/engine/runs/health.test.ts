@@ -1,7 +1,4 @@
 // Where a NaN comes from, when steps are compiled and many of them are one call.
-import fs from "node:fs";
-import os from "node:os";
-import path from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { loadExecutor } from "../../../extension/executors/index.ts";
 import { data, experiment, nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
@@ -9,15 +6,15 @@ import { nativeStatus } from "../../../extension/native/status.ts";
 import { AnomalyError } from "../../../extension/tensor/recording/anomaly.ts";
 import { setExecutor } from "../../../extension/tensor/planning/runtime.ts";
 import { train } from "../../unit/engine/training.ts";
+import { useFolder } from "../../folders.ts";
 
 const native = nativeStatus().state === "installed";
-const folder = fs.mkdtempSync(path.join(os.tmpdir(), "layerwise-health-"));
+const folder = useFolder("all");
 beforeAll(async () => {
   if (native) await loadExecutor("native");
 });
 afterAll(() => {
   setExecutor(undefined);
-  fs.rmSync(folder, { recursive: true });
 });
 
 /** Takes a root of a value that falls below 0 after some hundred steps. */

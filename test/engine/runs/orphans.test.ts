@@ -3,15 +3,12 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import fs from "node:fs";
 import path from "node:path";
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { afterEach, expect, test, vi } from "vitest";
 import { isAlive } from "../../../extension/processes/identity.ts";
-import { dist, experimentFile, Workspace } from "../workspace.ts";
+import { dist, experimentFile, useWorkspace } from "../workspace.ts";
 
-let workspace: Workspace;
+const workspace = useWorkspace();
 const started: (ChildProcess | number)[] = [];
-beforeEach(() => {
-  workspace = new Workspace();
-});
 afterEach(() => {
   for (const one of started.splice(0)) {
     try {
@@ -20,7 +17,6 @@ afterEach(() => {
       // It is gone, as it should be.
     }
   }
-  workspace.remove();
 });
 
 const gone = (pid: number): Promise<void> =>

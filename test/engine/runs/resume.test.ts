@@ -2,21 +2,17 @@
 import fs from "node:fs";
 import path from "node:path";
 import process from "node:process";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { readPth } from "../../../extension/formats/pth/pth.ts";
 import { loadSafetensors } from "../../../extension/formats/safetensors/safetensors.ts";
-import { experimentFile, readRows, readRun, Workspace } from "../workspace.ts";
+import { experimentFile, readRows, readRun, useWorkspace } from "../workspace.ts";
 
 const KILLS = Number(process.env["LAYERWISE_KILLS"] ?? 4);
 /** Longest that a run is left alone before it is killed, in milliseconds. */
 const LIFE = 1500;
 const DEVICE = process.env["LAYERWISE_KILL_DEVICE"] ?? "cpu";
 
-let workspace: Workspace;
-beforeEach(() => {
-  workspace = new Workspace();
-});
-afterEach(() => workspace.remove());
+const workspace = useWorkspace();
 
 /** Steps after which the state is saved. */
 const INTERVAL = 4;

@@ -1,9 +1,7 @@
 // A training that is interrupted and resumed by another executor, whose graphs are all new: every kind of network
 // ends with the very same weights, on TensorFlow and on wasm.
-import fs from "node:fs";
 import os from "node:os";
-import path from "node:path";
-import { afterAll, afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, describe, expect, test } from "vitest";
 import { loadExecutor } from "../../../extension/executors/index.ts";
 import {
   data,
@@ -19,14 +17,11 @@ import { SETTLED } from "../../../extension/executors/tensorflow/graph/xla.ts";
 import { nativeStatus } from "../../../extension/native/status.ts";
 import { setExecutor } from "../../../extension/tensor/planning/runtime.ts";
 import { compareResumed, type Parameters } from "../../unit/engine/training.ts";
+import { useFolder } from "../../folders.ts";
 
 const native = nativeStatus().state === "installed";
 
-let folder: string;
-beforeEach(() => {
-  folder = fs.mkdtempSync(path.join(os.tmpdir(), "layerwise-resume-"));
-});
-afterEach(() => fs.rmSync(folder, { recursive: true }));
+const folder = useFolder();
 afterAll(() => setExecutor(undefined));
 
 const SAMPLES = 48;

@@ -1,6 +1,6 @@
 import fs from "node:fs";
 import path from "node:path";
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { loadSafetensors } from "../../../extension/formats/safetensors/safetensors.ts";
 import type { RunRequest } from "../../../extension/protocol/engine.ts";
 import type { RunRecord } from "../../../extension/protocol/run.ts";
@@ -9,16 +9,12 @@ import type { RunProcess } from "../../../extension/supervisor/engines/runProces
 import { SpareEngine } from "../../../extension/supervisor/engines/spare.ts";
 import { isAlive } from "../../../extension/processes/identity.ts";
 import { lastCheckpoint } from "../../../extension/supervisor/runs/runDirectory.ts";
-import { dist, experimentFile, readRows, readRun, Workspace, type Command } from "../workspace.ts";
+import { dist, experimentFile, readRows, readRun, useWorkspace, type Command } from "../workspace.ts";
 
-let workspace: Workspace;
+const workspace = useWorkspace();
 const handles: RunHandle[] = [];
-beforeEach(() => {
-  workspace = new Workspace();
-});
 afterEach(async () => {
   await Promise.all(handles.splice(0).map((handle) => handle.kill()));
-  workspace.remove();
 });
 
 /** An endless training, and its first epochs. */

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
-import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
+import { afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { startingRecord, type RunRequest } from "../../../extension/protocol/engine.ts";
 import type { MetricRow } from "../../../extension/protocol/run.ts";
 import { openRun } from "../../../extension/supervisor/runs/attach.ts";
@@ -14,17 +14,14 @@ import { spawnRun, type RunEvents, type RunHandle } from "../../../extension/sup
 import type { EngineOptions } from "../../../extension/supervisor/engines/process.ts";
 import { isAlive } from "../../../extension/processes/identity.ts";
 import { readRecord } from "../../../extension/supervisor/runs/runDirectory.ts";
+import { useFolder } from "../../folders.ts";
 
 const dist = fileURLToPath(new URL("../../fixtures/engines", import.meta.url));
-let folder: string;
+const folder = useFolder();
 const handles: RunHandle[] = [];
 
-beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), "layerwise-supervisor-"));
-});
 afterEach(async () => {
   await Promise.all(handles.splice(0).map((handle) => handle.kill()));
-  await rm(folder, { recursive: true, force: true });
 });
 
 function request(exportName: string, more: Partial<RunRequest> = {}): RunRequest {

@@ -1,8 +1,7 @@
-import { appendFile, mkdir, mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { appendFile, mkdir, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { once } from "node:events";
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import type { MetricRow, RunRecord } from "../../../extension/protocol/run.ts";
 import { openRun } from "../../../extension/supervisor/runs/attach.ts";
 import { thin } from "../../../extension/protocol/thin.ts";
@@ -18,14 +17,11 @@ import {
   writeRecord,
 } from "../../../extension/supervisor/runs/runDirectory.ts";
 import { makeRunDirectory } from "../../../extension/supervisor/runs/newRun.ts";
-import { age, sleeper, writeLock, type Sleeper } from "../../locks.ts";
+import { age, useSleepers, writeLock, type Sleeper } from "../../locks.ts";
 import { deleteCheckpoint, deleteRun } from "../../../extension/supervisor/runs/trash.ts";
+import { useFolder } from "../../folders.ts";
 
-let folder: string;
-beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), "layerwise-runs-"));
-});
-afterEach(() => rm(folder, { recursive: true, force: true }));
+const folder = useFolder();
 
 const checkpoint = {
   file: "checkpoints/best.safetensors",
@@ -52,17 +48,8 @@ async function store(id: string, more: Partial<RunRecord> = {}): Promise<string>
   return directory;
 }
 
-const sleepers: Sleeper[] = [];
-afterEach(() => {
-  for (const one of sleepers.splice(0)) one.kill();
-});
-
 /** A process that carries a token as a run's does, and does nothing. */
-async function engineProcess(): Promise<Sleeper> {
-  const one = await sleeper();
-  sleepers.push(one);
-  return one;
-}
+const engineProcess = useSleepers();
 
 /** A process that has ended. */
 async function deadProcess(): Promise<Sleeper> {

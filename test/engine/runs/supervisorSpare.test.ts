@@ -1,5 +1,3 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
@@ -8,19 +6,18 @@ import type { EngineOptions } from "../../../extension/supervisor/engines/proces
 import { spawnRun } from "../../../extension/supervisor/runs/run.ts";
 import { isAlive } from "../../../extension/processes/identity.ts";
 import { SpareEngine, type SpareOptions } from "../../../extension/supervisor/engines/spare.ts";
+import { useFolder } from "../../folders.ts";
 
 const dist = fileURLToPath(new URL("../../fixtures/engines", import.meta.url));
-let folder: string;
+const folder = useFolder();
 let options: EngineOptions;
 const spares: SpareEngine[] = [];
 
 beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), "layerwise-spare-"));
   options = { dist };
 });
 afterEach(async () => {
   await Promise.all(spares.splice(0).map((spare) => spare.dispose()));
-  await rm(folder, { recursive: true, force: true });
 });
 
 function spareEngine(more: SpareOptions = {}): SpareEngine {

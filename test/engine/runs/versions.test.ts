@@ -2,7 +2,7 @@
 import { execFileSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { inspect } from "../../../extension/engine/preview/inspect.ts";
 import { keepImports } from "../../../extension/engine/host/versions.ts";
 import type { VersionSource } from "../../../extension/protocol/preview.ts";
@@ -10,13 +10,9 @@ import { RUNS_FOLDER, SOURCE_FILE, SOURCES_FILE } from "../../../extension/proto
 import { committedText } from "../../../extension/supervisor/git.ts";
 import { weightStatistics } from "../../../extension/supervisor/engines/weights.ts";
 import { writeSafetensors } from "../../../extension/formats/safetensors/safetensors.ts";
-import { dist, experimentFile, Workspace } from "../workspace.ts";
+import { dist, experimentFile, useWorkspace } from "../workspace.ts";
 
-let workspace: Workspace;
-beforeEach(() => {
-  workspace = new Workspace();
-});
-afterEach(() => workspace.remove());
+const workspace = useWorkspace();
 
 const git = (...args: string[]): void =>
   void execFileSync("git", ["-c", "user.name=t", "-c", "user.email=t@t", ...args], {

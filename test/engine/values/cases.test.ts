@@ -1,15 +1,12 @@
 // Calls of functions and modules against PyTorch: values, gradients and what is refused.
 import { readdirSync, readFileSync } from "node:fs";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { loadExecutor } from "../../../extension/executors/index.ts";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { setWarningSink, type WarningSink } from "../../../extension/nn/warnings.ts";
-import { NativeError } from "../../../extension/native/errors.ts";
-import { loadNative } from "../../../extension/native/load.ts";
 import { TensorError } from "../../../extension/tensor/core/errors.ts";
-import { setExecutor } from "../../../extension/tensor/planning/runtime.ts";
 import { runGradItem, type GradExpectation, type GradSpec } from "../../parity/kinds/grad.ts";
 import { argument, callArguments, construct, keywords, lookUp } from "../../parity/names.ts";
 import type { Json } from "../../parity/format.ts";
+import { onEachEngine } from "../../engines.ts";
 
 interface Refusal {
   id: string;
@@ -69,25 +66,5 @@ describe.each(families)("%s", (_, family) => {
     });
   }
 
-  const hasNative = ((): boolean => {
-    try {
-      loadNative();
-      return true;
-    } catch (error) {
-      if (error instanceof NativeError) return false;
-      throw error;
-    }
-  })();
-
-  describe.skipIf(!hasNative)("TensorFlow", () => {
-    beforeAll(async () => void (await loadExecutor("native")));
-    afterAll(() => setExecutor(undefined));
-    suite();
-  });
-
-  describe("tfjs on wasm", () => {
-    beforeAll(async () => void (await loadExecutor("wasm")));
-    afterAll(() => setExecutor(undefined));
-    suite();
-  });
+  onEachEngine(suite);
 });

@@ -1,7 +1,5 @@
 // What every exported class and function promises, enumerated from the exports: cases made with PyTorch, an example that
 // runs, a state that can be saved and loaded, and memory that is flat, compiled and op by op.
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { loadExecutor, type LoadedExecutor } from "../../../extension/executors/index.ts";
@@ -16,9 +14,10 @@ import { EXAMPLES, runExample } from "../../contract/examples.ts";
 import { CALLED, INITIALISERS, OPTIMIZERS, SCHEDULES } from "../../contract/fixtures.ts";
 import { isKnown, run, subject, trainingStep, withCaseState } from "../../contract/modules.ts";
 import { makeScheduler, type Scheduler, type SchedulerSpec } from "../../parity/optimizers.ts";
+import { useFolder } from "../../folders.ts";
 
 const native = nativeStatus().state === "installed";
-const folder = mkdtempSync(path.join(tmpdir(), "layerwise-contract-"));
+const folder = useFolder("all");
 
 /** Functions of torch that no call with fixed results can show, and where they are tested instead. */
 const ELSEWHERE: Readonly<Record<string, string>> = {
@@ -75,7 +74,6 @@ afterAll(() => {
   setWarningSink(warnings);
   setTensorFiles(undefined);
   setExecutor(undefined);
-  rmSync(folder, { recursive: true });
 });
 
 describe("cases made with PyTorch", () => {

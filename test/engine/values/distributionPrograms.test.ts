@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { loadExecutor } from "../../../extension/executors/index.ts";
 import { F, nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
 import { setExecutor } from "../../../extension/tensor/planning/runtime.ts";
-import { hasNative, onEachEngine } from "../engines.ts";
+import { hasNative, onEachEngine } from "../../engines.ts";
 
 const {
   Beta,

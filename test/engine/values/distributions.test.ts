@@ -5,7 +5,7 @@ import { distributions, torch, type Tensor } from "../../../extension/nn/index.t
 import { toHostArray, type DType } from "../../../extension/tensor/core/dtype.ts";
 import { valuesOf } from "../../../extension/tensor/planning/runtime.ts";
 import { fromHost } from "../../../extension/tensor/core/tensor.ts";
-import { onEachEngine } from "../engines.ts";
+import { onEachEngine } from "../../engines.ts";
 
 interface Recorded {
   dtype: DType;

@@ -1,10 +1,8 @@
 // Random equations of einsum against sums over all subscripts, and PyTorch's words for wrong ones.
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { loadExecutor } from "../../../extension/executors/index.ts";
-import { nativeStatus } from "../../../extension/native/status.ts";
+import { describe, expect, it } from "vitest";
 import { torch, type Tensor } from "../../../extension/nn/index.ts";
-import { setExecutor } from "../../../extension/tensor/planning/runtime.ts";
 import { numel, strides } from "../../../extension/tensor/core/shape.ts";
+import { onEachEngine } from "../../engines.ts";
 
 /** Whole numbers in [0, n) that follow from a seed. */
 function numbers(seed: number): (n: number) => number {
@@ -171,14 +169,4 @@ describe("einsum, wrong equations", () => {
   });
 });
 
-describe.skipIf(nativeStatus().state !== "installed")("einsum, native", () => {
-  beforeAll(async () => void (await loadExecutor("native")));
-  afterAll(() => setExecutor(undefined));
-  suite();
-});
-
-describe("einsum, wasm", () => {
-  beforeAll(async () => void (await loadExecutor("wasm")));
-  afterAll(() => setExecutor(undefined));
-  suite();
-});
+describe("einsum", () => onEachEngine(suite));

@@ -1,10 +1,10 @@
 // The embedded engine: what it remembers of a step and does again, by loops where tensors are small, against kernels alone.
 import * as k from "@tensorflow/tfjs-core";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { loadExecutor } from "../../../extension/executors/index.ts";
+import { describe, expect, it } from "vitest";
 import { TfjsExecutor } from "../../../extension/executors/tfjs/executor.ts";
 import { F, nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
 import { setExecutor } from "../../../extension/tensor/planning/runtime.ts";
+import { useEngine } from "../../engines.ts";
 
 class Recurrent extends nn.Module {
   rnn = new nn.GRU(4, 6, { batchFirst: true });
@@ -85,8 +85,7 @@ function expectClose(actual: readonly number[], expected: readonly number[], tol
 }
 
 describe.each(["wasm", "cpu"] as const)("%s", (device) => {
-  beforeAll(async () => void (await loadExecutor(device)));
-  afterAll(() => setExecutor(undefined));
+  useEngine(device);
 
   it.each(Object.entries(MODELS))("%s: steps done again are those of kernels", (_, one) => {
     setExecutor(new TfjsExecutor(k, false));

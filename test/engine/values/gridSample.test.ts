@@ -5,7 +5,7 @@ import { F, torch, type Tensor } from "../../../extension/nn/index.ts";
 import { setWarningSink } from "../../../extension/nn/warnings.ts";
 import { valuesOf } from "../../../extension/tensor/planning/runtime.ts";
 import { fromHost } from "../../../extension/tensor/core/tensor.ts";
-import { onEachEngine } from "../engines.ts";
+import { onEachEngine } from "../../engines.ts";
 
 interface Recorded {
   shape: number[];

@@ -1,13 +1,11 @@
 // Packed sequences, and sequences that are long or wide enough for kernels of their own, against PyTorch.
 import { readFileSync } from "node:fs";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { loadExecutor, type LoadedExecutor } from "../../../extension/executors/index.ts";
+import { describe, expect, it } from "vitest";
 import { nn, torch, type Tensor } from "../../../extension/nn/index.ts";
-import { nativeStatus } from "../../../extension/native/status.ts";
 import { gradientName } from "../../../extension/tensor/core/print.ts";
-import { setExecutor } from "../../../extension/tensor/planning/runtime.ts";
 import { compare, decode, EXACT, isTensor, type Json, type JsonTensor } from "../../parity/format.ts";
 import { camelCase, construct, keywords } from "../../parity/names.ts";
+import { onEachEngine } from "../../engines.ts";
 
 const { packPaddedSequence, padPackedSequence, PackedSequence } = nn.utils.rnn;
 
@@ -180,15 +178,7 @@ function runCall({ fn, args, kwargs, result, error, text }: Call): void {
   if (text !== undefined) expect(String(got)).toBe(text);
 }
 
-const devices = nativeStatus().state === "installed" ? (["native", "wasm"] as const) : (["wasm"] as const);
-
-describe.each(devices)("on %s", (device) => {
-  let executor!: LoadedExecutor;
-  beforeAll(async () => {
-    executor = await loadExecutor(device);
-  });
-  afterAll(() => setExecutor(undefined));
-
+onEachEngine((device, executor) => {
   it.each(packed.map((c, i) => [`${i} ${name(c)}`, c] as const))("packed, %s", (_, c) => runPacked(c));
 
   it.each(calls.map((c, i) => [`${i} ${c.fn}`, c] as const))("utils, %s", (_, c) => runCall(c));
@@ -240,9 +230,9 @@ describe.each(devices)("on %s", (device) => {
     if (device !== "native") return;
     const nodes = (steps: number): number => {
       const layer = new nn.LSTM(3, 4);
-      const before = executor.counters()["interpretedNodes"]!;
+      const before = executor().counters()["interpretedNodes"]!;
       layer(torch.randn(steps, 2, 3))[0].toTypedArray();
-      return executor.counters()["interpretedNodes"]! - before;
+      return executor().counters()["interpretedNodes"]! - before;
     };
     expect(nodes(200)).toBe(nodes(10));
   });

@@ -1,12 +1,10 @@
 // Sparse tensors, with PyTorch's numbers and texts: test/fixtures/gradients/make.py.
 import { readFileSync } from "node:fs";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { loadExecutor } from "../../../extension/executors/index.ts";
-import { nativeStatus } from "../../../extension/native/status.ts";
+import { describe, expect, it } from "vitest";
 import { optim, torch, type Tensor } from "../../../extension/nn/index.ts";
-import { forgetPending, setExecutor } from "../../../extension/tensor/planning/runtime.ts";
 import { numel } from "../../../extension/tensor/core/shape.ts";
 import { fromHost } from "../../../extension/tensor/core/tensor.ts";
+import { onEachEngine } from "../../engines.ts";
 
 const { cases, texts } = JSON.parse(
   readFileSync(new URL("../../fixtures/gradients/second.json", import.meta.url), "utf8"),
@@ -181,19 +179,4 @@ function suite(): void {
   ])("refuses: %s", (_, call, message) => expect(call).toThrow(message));
 }
 
-function leave(): void {
-  forgetPending();
-  setExecutor(undefined);
-}
-
-describe.skipIf(nativeStatus().state !== "installed")("sparse tensors, native", () => {
-  beforeAll(async () => void (await loadExecutor("native")));
-  afterAll(leave);
-  suite();
-});
-
-describe("sparse tensors, wasm", () => {
-  beforeAll(async () => void (await loadExecutor("wasm")));
-  afterAll(leave);
-  suite();
-});
+describe("sparse tensors", () => onEachEngine(suite));

@@ -1,18 +1,14 @@
 // `tensor.data`: memory shared without gradient, and assigned. Expected values are PyTorch 2.15's.
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { loadExecutor } from "../../../extension/executors/index.ts";
-import { nativeStatus } from "../../../extension/native/status.ts";
+import { describe, expect, it } from "vitest";
 import { copy, data, F, nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
-import { setExecutor } from "../../../extension/tensor/planning/runtime.ts";
 import { setWarningSink } from "../../../extension/tensor/core/warnings.ts";
+import { ENGINES, useEngine } from "../../engines.ts";
 
-const devices = nativeStatus().state === "installed" ? (["native", "wasm"] as const) : (["wasm"] as const);
 const floats = (...values: number[]): Tensor => torch.tensor(values, { dtype: torch.float32 });
 const rounded = (x: Tensor): number[] => Array.from(x.toTypedArray(), (v) => Number(v.toFixed(5)));
 
-describe.each(devices)("tensor.data on %s", (device) => {
-  beforeAll(() => loadExecutor(device));
-  afterAll(() => setExecutor(undefined));
+describe.each(ENGINES)("tensor.data on %s", (device) => {
+  useEngine(device);
 
   it("shares memory, and writes to it are not differentiated", () => {
     const w = floats(1, 2, 3).requiresGrad_();

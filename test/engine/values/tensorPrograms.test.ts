@@ -1,14 +1,12 @@
 // Programs over tensors against PyTorch: functions, types, gradients, views, writes, and what is refused.
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { loadExecutor } from "../../../extension/executors/index.ts";
-import { NativeError } from "../../../extension/native/errors.ts";
-import { loadNative } from "../../../extension/native/load.ts";
+import { describe, expect, test } from "vitest";
 import "../../../extension/tensor/methods.ts";
 import { TensorError } from "../../../extension/tensor/core/errors.ts";
 import { gradientName } from "../../../extension/tensor/core/print.ts";
-import { setExecutor, valuesOf } from "../../../extension/tensor/planning/runtime.ts";
+import { valuesOf } from "../../../extension/tensor/planning/runtime.ts";
 import { fromHost, Tensor } from "../../../extension/tensor/core/tensor.ts";
 import { cases, execute, host, type Case, type Names, type Result } from "../../functionPrograms.ts";
+import { ENGINES, useEngine } from "../../engines.ts";
 
 const flat = (x: unknown): unknown[] => (Array.isArray(x) ? x.flatMap(flat) : [x]);
 
@@ -84,24 +82,7 @@ function suite(): void {
   });
 }
 
-const hasNative = ((): boolean => {
-  try {
-    loadNative();
-    return true;
-  } catch (error) {
-    if (error instanceof NativeError) return false;
-    throw error;
-  }
-})();
-
-describe.skipIf(!hasNative)("TensorFlow", () => {
-  beforeAll(async () => void (await loadExecutor("native")));
-  afterAll(() => setExecutor(undefined));
-  suite();
-});
-
-describe.each(["wasm", "cpu"] as const)("tfjs on %s", (device) => {
-  beforeAll(async () => void (await loadExecutor(device)));
-  afterAll(() => setExecutor(undefined));
+describe.each([...ENGINES, "cpu"] as const)("on %s", (device) => {
+  useEngine(device);
   suite();
 });

@@ -1,18 +1,16 @@
 import fs from "node:fs";
 import { fileURLToPath } from "node:url";
 import { compileFunction } from "node:vm";
-import { beforeAll, expect, test, vi } from "vitest";
+import { expect, test, vi } from "vitest";
 import { transformSync } from "esbuild";
 import * as library from "layerwise";
-import { loadExecutor } from "../../../extension/executors/index.ts";
 import { listsOf } from "./names.ts";
+import { useEngine } from "../../engines.ts";
 
 const file = fileURLToPath(new URL("../../../docs/from-pytorch.md", import.meta.url));
 const page = fs.readFileSync(file, "utf8");
 
-beforeAll(async () => {
-  await loadExecutor("cpu");
-});
+useEngine("cpu");
 
 test("the page's lists are what is exported; `npx vitest run --project unit test/unit/docs -u` writes them", async () => {
   const written = page.replaceAll(

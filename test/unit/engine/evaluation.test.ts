@@ -1,4 +1,4 @@
-import { assert, beforeAll, expect, test } from "vitest";
+import { assert, expect, test } from "vitest";
 import {
   decisions,
   probabilities,
@@ -9,12 +9,10 @@ import { describeForm, formOf } from "../../../extension/engine/evaluation/input
 import { inputsOf, madeOf } from "../../../extension/engine/evaluation/samples.ts";
 import { evenly, histogram, regressionOf } from "../../../extension/engine/evaluation/report.ts";
 import { shrunk } from "../../../extension/engine/evaluation/pictures.ts";
-import { loadExecutor } from "../../../extension/executors/index.ts";
 import { nn, torch } from "../../../extension/nn/index.ts";
+import { useEngine } from "../../engines.ts";
 
-beforeAll(async () => {
-  await loadExecutor("cpu");
-});
+useEngine("cpu");
 
 const sources = {
   model: new nn.Linear(2, 2),

@@ -1,9 +1,7 @@
 // What a training does about losses, weights and gradients that go wrong.
 import fs from "node:fs";
-import os from "node:os";
 import path from "node:path";
-import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { loadExecutor } from "../../../extension/executors/index.ts";
+import { describe, expect, test } from "vitest";
 import {
   data,
   experiment,
@@ -17,15 +15,11 @@ import {
 import type { MetricRow } from "../../../extension/protocol/run.ts";
 import { AnomalyError } from "../../../extension/tensor/recording/anomaly.ts";
 import { train, weightsOf, type Parameters, type Trained } from "./training.ts";
+import { useEngine } from "../../engines.ts";
+import { useFolder } from "../../folders.ts";
 
-let folder: string;
-beforeAll(async () => {
-  await loadExecutor("cpu");
-});
-beforeEach(() => {
-  folder = fs.mkdtempSync(path.join(os.tmpdir(), "layerwise-health-"));
-});
-afterEach(() => fs.rmSync(folder, { recursive: true }));
+const folder = useFolder();
+useEngine("cpu");
 
 /** Its weights leave the logarithm's domain as soon as a step is too large. */
 class Log extends nn.Module {

@@ -1,6 +1,5 @@
 // Models of the Hugging Face Hub, from a small server that answers as the hub does.
 import fs from "node:fs";
-import os from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
@@ -11,15 +10,15 @@ import { loadExecutor } from "../../../extension/executors/index.ts";
 import { setTensorFiles } from "../../../extension/nn/files.ts";
 import { nn } from "../../../extension/nn/index.ts";
 import { COMMIT, hash, HubServer, NAME } from "../../hubServer.ts";
+import { useFolder } from "../../folders.ts";
 
 const source = fileURLToPath(new URL("../../fixtures/golden/files/data/bert_tiny", import.meta.url));
 
 let server: HubServer;
-let folder: string;
+const folder = useFolder();
 let hub: Hub;
 
 beforeEach(async () => {
-  folder = fs.mkdtempSync(path.join(os.tmpdir(), "layerwise-hub-"));
   server = new HubServer(source);
   await server.listen();
   hub = hubOf({ HF_ENDPOINT: `${server.endpoint}/`, HF_HOME: folder });
@@ -28,7 +27,6 @@ afterEach(() => {
   server.close();
   setTensorFiles(undefined);
   vi.unstubAllEnvs();
-  fs.rmSync(folder, { recursive: true, force: true });
 });
 
 const inModel = (...parts: string[]): string => path.join(folder, "hub", "models--someone--tiny", ...parts);

@@ -2,11 +2,10 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
-import { beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { sweepRates } from "../../../extension/engine/training/lrFinder.ts";
 import { prepare } from "../../../extension/engine/training/prepare.ts";
 import { profileStep } from "../../../extension/engine/profiler/profile.ts";
-import { loadExecutor, type LoadedExecutor } from "../../../extension/executors/index.ts";
 import {
   data,
   experiment,
@@ -18,11 +17,9 @@ import {
   type Tensor,
 } from "../../../extension/nn/index.ts";
 import { compareResumed, options, train, type Parameters } from "./training.ts";
+import { useEngine } from "../../engines.ts";
 
-let executor: LoadedExecutor;
-beforeAll(async () => {
-  executor = await loadExecutor("cpu");
-});
+const executor = useEngine("cpu");
 
 /** The first normalisation is frozen, the second trains. */
 class Frozen extends nn.Module {
@@ -149,7 +146,7 @@ test("keeps the modes in a sweep of learning rates and in a profile", async () =
   const model = prepared.model as Frozen;
   await sweepRates(prepared, { steps: 5 });
   expect(modes(model)).toEqual(MODES);
-  await profileStep(prepared, { executor, seconds: 0.02 });
+  await profileStep(prepared, { executor: executor(), seconds: 0.02 });
   expect(modes(model)).toEqual(MODES);
   expect(batches(model.frozen)).toBe(0);
 });

@@ -1,21 +1,17 @@
 // What a profile says of a training step: whose each op is, what it costs, what the backward pass keeps.
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { profileStep } from "../../../extension/engine/profiler/profile.ts";
 import { prepare } from "../../../extension/engine/training/prepare.ts";
-import { loadExecutor, type LoadedExecutor } from "../../../extension/executors/index.ts";
 import { data, experiment, F, nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
 import { Profile, type LayerProfile } from "../../../extension/protocol/profile.ts";
 import { profileLines } from "../../../extension/cli/profile.ts";
-import { inspection, setExecutor } from "../../../extension/tensor/planning/runtime.ts";
+import { inspection } from "../../../extension/tensor/planning/runtime.ts";
 import { runtime } from "../../../extension/tensor/recording/runtime.ts";
 import { scope } from "../../../extension/tensor/recording/scope.ts";
 import * as v from "valibot";
+import { useEngine } from "../../engines.ts";
 
-let executor: LoadedExecutor;
-beforeAll(async () => {
-  executor = await loadExecutor("cpu");
-});
-afterAll(() => setExecutor(undefined));
+const executor = useEngine("cpu");
 
 class Body extends nn.Module {
   fc = new nn.Linear(6, 5);
@@ -49,7 +45,7 @@ const measure = async (changes: object = {}): Promise<Profile> => {
     ...changes,
   };
   const prepared = await prepare(experiment(options as never), 0);
-  const measured = await profileStep(prepared, { executor, seconds: 0 });
+  const measured = await profileStep(prepared, { executor: executor(), seconds: 0 });
   // What it sends to other processes is what they expect.
   return v.parse(Profile, { file: "/net.nn.ts", exportName: "default", ...measured });
 };

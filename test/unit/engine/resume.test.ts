@@ -1,9 +1,7 @@
 import fs from "node:fs";
-import os from "node:os";
 import path from "node:path";
-import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { loadTraining } from "../../../extension/engine/resume/trainingFile.ts";
-import { loadExecutor } from "../../../extension/executors/index.ts";
 import { readPth } from "../../../extension/formats/pth/pth.ts";
 import {
   data,
@@ -17,15 +15,11 @@ import {
   type Tensor,
 } from "../../../extension/nn/index.ts";
 import { compareResumed, train, weightsOf, type Parameters } from "./training.ts";
+import { useEngine } from "../../engines.ts";
+import { useFolder } from "../../folders.ts";
 
-let folder: string;
-beforeAll(async () => {
-  await loadExecutor("cpu");
-});
-beforeEach(() => {
-  folder = fs.mkdtempSync(path.join(os.tmpdir(), "layerwise-resume-"));
-});
-afterEach(() => fs.rmSync(folder, { recursive: true }));
+const folder = useFolder();
+useEngine("cpu");
 
 /** With all that draws random numbers or keeps a state: dropout, running statistics, an order of samples. */
 class Net extends nn.Module {

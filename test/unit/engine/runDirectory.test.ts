@@ -1,16 +1,12 @@
 import fs from "node:fs";
-import os from "node:os";
 import path from "node:path";
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { expect, test, vi } from "vitest";
 import { AppendFile } from "../../../extension/files/append.ts";
 import { RunDirectory } from "../../../extension/engine/reporting/runDirectory.ts";
 import type { MetricRow, RunRecord } from "../../../extension/protocol/run.ts";
+import { useFolder } from "../../folders.ts";
 
-let folder: string;
-beforeEach(() => {
-  folder = fs.mkdtempSync(path.join(os.tmpdir(), "layerwise-run-"));
-});
-afterEach(() => fs.rmSync(folder, { recursive: true, force: true }));
+const folder = useFolder();
 
 const record: RunRecord = {
   version: 1,

@@ -1,8 +1,7 @@
 // Models with several inputs, outputs and targets: trained, validated, and evaluated by a step of the user's own.
-import { beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { evaluate } from "../../../extension/engine/evaluation/evaluator.ts";
 import { prepare } from "../../../extension/engine/training/prepare.ts";
-import { loadExecutor } from "../../../extension/executors/index.ts";
 import {
   data,
   experiment,
@@ -13,12 +12,11 @@ import {
   type Tensor,
 } from "../../../extension/nn/index.ts";
 import { train } from "./training.ts";
+import { useEngine } from "../../engines.ts";
 
 const F = nn.functional;
 
-beforeAll(async () => {
-  await loadExecutor("cpu");
-});
+useEngine("cpu");
 
 class Both extends nn.Module {
   body = new nn.Linear(3, 4);

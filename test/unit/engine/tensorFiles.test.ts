@@ -1,24 +1,20 @@
-import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { copyFileSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { loadTensors } from "../../../extension/engine/files/tensorFiles.ts";
-import { loadExecutor } from "../../../extension/executors/index.ts";
 import { openTensors } from "../../../extension/formats/tensorSource.ts";
 import { PthTensor, readPth } from "../../../extension/formats/pth/pth.ts";
 import "../../../extension/engine/host/library.ts";
 import { nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
 import type { StateDict } from "../../../extension/nn/module/stateDict.ts";
+import { useEngine } from "../../engines.ts";
+import { useFolder } from "../../folders.ts";
 
 const golden = fileURLToPath(new URL("../../fixtures/golden/files/data/", import.meta.url));
 
-let folder: string;
-beforeAll(async () => {
-  await loadExecutor("cpu");
-  folder = mkdtempSync(join(tmpdir(), "layerwise-"));
-});
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = useFolder("all");
+useEngine("cpu");
 const at = (name: string): string => join(folder, name);
 
 const values = (tensors: StateDict): [name: string, facts: unknown[]][] =>

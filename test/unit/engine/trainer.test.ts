@@ -1,9 +1,8 @@
-import { beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { Batches } from "../../../extension/engine/training/batches.ts";
 import { evaluate } from "../../../extension/engine/evaluation/evaluator.ts";
 import { prepare, type Prepared } from "../../../extension/engine/training/prepare.ts";
 import { previewBatch } from "../../../extension/engine/preview/previewData.ts";
-import { loadExecutor } from "../../../extension/executors/index.ts";
 import {
   data,
   experiment,
@@ -15,10 +14,9 @@ import {
   type Tensor,
 } from "../../../extension/nn/index.ts";
 import { held, Net, options, train, trained, weightsOf } from "./training.ts";
+import { useEngine } from "../../engines.ts";
 
-beforeAll(async () => {
-  await loadExecutor("cpu");
-});
+useEngine("cpu");
 
 /** The loop of a script, with the trainer's random numbers. */
 function script(

@@ -1,9 +1,8 @@
-import { beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { CheckpointPolicy } from "../../../extension/engine/resume/checkpointPolicy.ts";
 import { EarlyStopping } from "../../../extension/engine/training/earlyStopping.ts";
 import { sweepRates, suggested } from "../../../extension/engine/training/lrFinder.ts";
 import { prepare } from "../../../extension/engine/training/prepare.ts";
-import { loadExecutor } from "../../../extension/executors/index.ts";
 import type { EarlyStoppingOptions } from "../../../extension/nn/experiment/experiment.ts";
 import {
   data,
@@ -15,10 +14,9 @@ import {
   type Tensor,
 } from "../../../extension/nn/index.ts";
 import { held, Net, options, train, trained, weightsOf, type Parameters } from "./training.ts";
+import { useEngine } from "../../engines.ts";
 
-beforeAll(async () => {
-  await loadExecutor("cpu");
-});
+useEngine("cpu");
 
 describe("schedules", () => {
   const rates = (rows: readonly { kind: string; values: Record<string, number> }[], kind: string) =>

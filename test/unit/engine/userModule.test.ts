@@ -1,17 +1,11 @@
 import fs from "node:fs";
-import os from "node:os";
 import path from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { describeError } from "../../../extension/engine/host/userErrors.ts";
 import { loadUserModule, SyntaxErrors } from "../../../extension/engine/host/userModule.ts";
 import type { UserError } from "../../../extension/protocol/errors.ts";
 
-let folder: string;
-
-beforeEach(() => {
-  folder = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), "layerwise-module-")));
-});
-afterEach(() => fs.rmSync(folder, { recursive: true, force: true }));
+const folder = useFolder();
 
 function write(name: string, text: string): string {
   const file = path.join(folder, name);
@@ -44,6 +38,7 @@ test("exports are what the file exports, types are gone, top-level await works",
     "model.nn.ts",
     `import { call } from "layerwise";
 import { helper } from "./lib/helper.ts";
+import { useFolder } from "../../folders.ts";
 export class Net { constructor(readonly size: number) {} }
 export const answer: number = await Promise.resolve(call(() => helper(41)) as number);
 export default "the default";`,

@@ -1,11 +1,11 @@
 import { createHash } from "node:crypto";
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { cpSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gunzipSync, gzipSync } from "node:zlib";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, test } from "vitest";
 import { LOADERS, loadDigits, loadIris } from "../../../extension/formats/datasets.ts";
+import { useFolder } from "../../folders.ts";
 
 const bundled = fileURLToPath(new URL("../../../media/data/", import.meta.url));
 
@@ -79,12 +79,10 @@ test.each([
 });
 
 describe("a damaged set is refused by name", () => {
-  let folder: string;
+  const folder = useFolder();
   beforeEach(() => {
-    folder = mkdtempSync(join(tmpdir(), "layerwise-"));
     cpSync(bundled, folder, { recursive: true });
   });
-  afterEach(() => rmSync(folder, { recursive: true }));
 
   const spoilDigits = (change: (csv: string) => string): void => {
     const path = join(folder, "digits", "digits.csv.gz");

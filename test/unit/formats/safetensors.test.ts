@@ -1,9 +1,8 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import * as fc from "fast-check";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import {
   encodeSafetensors,
   loadSafetensors,
@@ -13,6 +12,7 @@ import {
   writeSafetensors,
 } from "../../../extension/formats/safetensors/safetensors.ts";
 import { DTYPE_BYTES, type StoredDtype, type TensorEntry } from "../../../extension/formats/tensorData.ts";
+import { useFolder } from "../../folders.ts";
 
 /** C128 is PyTorch's alone. */
 const SAFETENSORS_DTYPES = (Object.keys(DTYPE_BYTES) as StoredDtype[]).filter((dtype) => dtype !== "C128");
@@ -45,11 +45,7 @@ const tensor = (name: string, dtype: StoredDtype, shape: number[], fill = 0): Te
   data: new Uint8Array(shape.reduce((a, b) => a * b, DTYPE_BYTES[dtype])).fill(fill),
 });
 
-let folder: string;
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "layerwise-"));
-});
-afterEach(() => rmSync(folder, { recursive: true }));
+const folder = useFolder();
 
 describe("every defect has its message", () => {
   test.each<[SafetensorsDefect["code"], Uint8Array, string]>([

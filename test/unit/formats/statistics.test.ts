@@ -1,19 +1,15 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { encodePth, memoryStorage, PthTensor, wholeTensor } from "../../../extension/formats/pth/pth.ts";
 import { encodeSafetensors } from "../../../extension/formats/safetensors/safetensors.ts";
 import { differenceOf, statisticsOf } from "../../../extension/formats/statistics.ts";
 import type { StoredDtype } from "../../../extension/formats/tensorData.ts";
 import { openTensors, type SourceTensor } from "../../../extension/formats/tensorSource.ts";
+import { useFolder } from "../../folders.ts";
 
-let folder: string;
-beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), "layerwise-statistics-"));
-});
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = useFolder("all");
 
 /** The same values as the tensor "a.b" of both formats. */
 function written(values: Float32Array): SourceTensor[] {

@@ -1,17 +1,13 @@
 import fs from "node:fs";
-import os from "node:os";
 import path from "node:path";
 import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { EventFile, hasEventFiles } from "../../../extension/engine/reporting/eventFile.ts";
 import { eventRecord, fileVersion, maskedCrc32c, record } from "../../../extension/formats/tensorboard.ts";
 import { startingRecord } from "../../../extension/protocol/engine.ts";
+import { useFolder } from "../../folders.ts";
 
-let folder: string;
-beforeEach(() => {
-  folder = fs.mkdtempSync(path.join(os.tmpdir(), "layerwise-events-"));
-});
-afterEach(() => fs.rmSync(folder, { recursive: true, force: true }));
+const folder = useFolder();
 
 /** Fields of a message by number; nested ones as bytes. */
 function fields(bytes: Uint8Array): Map<number, (number | Uint8Array)[]> {

@@ -1,13 +1,9 @@
 // Copies of modules: what they share, what they don't.
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { loadExecutor } from "../../../extension/executors/index.ts";
+import { expect, test } from "vitest";
 import { copy, nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
-import { setExecutor } from "../../../extension/tensor/planning/runtime.ts";
+import { useEngine } from "../../engines.ts";
 
-beforeAll(async () => {
-  await loadExecutor("cpu");
-});
-afterAll(() => setExecutor(undefined));
+useEngine("cpu");
 
 const weight = (model: nn.Module): number[] => [...model.stateDict().get("weight")!.toTypedArray()];
 

@@ -1,11 +1,9 @@
-import { beforeAll, expect, test } from "vitest";
-import { loadExecutor } from "../../../extension/executors/index.ts";
+import { expect, test } from "vitest";
 import { F, nn, torch, type Tensor } from "../../../extension/nn/index.ts";
 import { TensorError } from "../../../extension/tensor/core/errors.ts";
+import { useEngine } from "../../engines.ts";
 
-beforeAll(async () => {
-  await loadExecutor("cpu");
-});
+useEngine("cpu");
 
 const zeros = (...size: number[]): Tensor => torch.zeros(size);
 const ints = (...size: number[]): Tensor => torch.zeros(size, { dtype: "int64" });

@@ -1,9 +1,8 @@
 // format() against Python's own.
 import { readFileSync } from "node:fs";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { format, torch } from "layerwise";
-import { loadExecutor } from "../../../extension/executors/index.ts";
-import { setExecutor } from "../../../extension/tensor/planning/runtime.ts";
+import { useEngine } from "../../engines.ts";
 
 type Case = [value: number | string | boolean, spec: string, text: string | null, error?: string];
 
@@ -13,8 +12,7 @@ const cases = JSON.parse(
 
 const NUMBERS: Readonly<Record<string, number>> = { inf: Infinity, "-inf": -Infinity, nan: NaN, "-0": -0 };
 
-beforeAll(async () => void (await loadExecutor("cpu")));
-afterAll(() => setExecutor(undefined));
+useEngine("cpu");
 
 const written = (value: Case[0], spec: string): string | null => {
   try {

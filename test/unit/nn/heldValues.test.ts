@@ -1,11 +1,9 @@
 // Values that are read after the parameters they depend on have changed.
-import { beforeAll, expect, test } from "vitest";
-import { loadExecutor } from "../../../extension/executors/index.ts";
+import { expect, test } from "vitest";
 import { nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
+import { useEngine } from "../../engines.ts";
 
-beforeAll(async () => {
-  await loadExecutor("cpu");
-});
+useEngine("cpu");
 
 test("a value that waits since another was read outlives a write of host numbers to its parameter", () => {
   const weight = new nn.Parameter(torch.tensor([3, 4], { dtype: torch.float32 }));

@@ -1,11 +1,9 @@
-import { beforeAll, describe, expect, test } from "vitest";
-import { loadExecutor } from "../../../extension/executors/index.ts";
+import { describe, expect, test } from "vitest";
 import { nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
 import type { Gradients } from "../../../extension/nn/module/hooks.ts";
+import { useEngine } from "../../engines.ts";
 
-beforeAll(async () => {
-  await loadExecutor("cpu");
-});
+useEngine("cpu");
 
 const floats = (...values: number[]): Tensor => torch.tensor(values, { dtype: torch.float32 });
 const list = (grads: Gradients): unknown[] => grads.map((g) => g?.tolist() ?? null);

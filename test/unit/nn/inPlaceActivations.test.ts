@@ -1,11 +1,9 @@
 // F's activations with an underscore write what the others return.
-import { beforeAll, expect, test } from "vitest";
-import { loadExecutor } from "../../../extension/executors/index.ts";
+import { expect, test } from "vitest";
 import { F, torch, type Tensor } from "../../../extension/nn/index.ts";
+import { useEngine } from "../../engines.ts";
 
-beforeAll(async () => {
-  await loadExecutor("cpu");
-});
+useEngine("cpu");
 
 const pairs: readonly [string, (x: Tensor) => Tensor, (x: Tensor) => Tensor][] = [
   ["relu_", (x) => F.relu_(x), (x) => F.relu(x)],

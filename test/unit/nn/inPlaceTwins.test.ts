@@ -1,11 +1,9 @@
 // Methods in place that are made of the method that computes the same.
-import { beforeAll, expect, test } from "vitest";
-import { loadExecutor } from "../../../extension/executors/index.ts";
+import { expect, test } from "vitest";
 import { nn, torch, type Tensor } from "../../../extension/nn/index.ts";
+import { useEngine } from "../../engines.ts";
 
-beforeAll(async () => {
-  await loadExecutor("cpu");
-});
+useEngine("cpu");
 
 test("a mask grows in place", () => {
   const done = torch.tensor([true, false, false]);

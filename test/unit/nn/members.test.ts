@@ -1,10 +1,8 @@
-import { beforeAll, describe, expect, expectTypeOf, test } from "vitest";
-import { loadExecutor } from "../../../extension/executors/index.ts";
+import { describe, expect, expectTypeOf, test } from "vitest";
 import { copy, nn, torch, type Tensor } from "../../../extension/nn/index.ts";
+import { useEngine } from "../../engines.ts";
 
-beforeAll(async () => {
-  await loadExecutor("cpu");
-});
+useEngine("cpu");
 
 class Net extends nn.Module {
   body = new nn.Sequential(new nn.Linear(2, 3), new nn.ReLU());

@@ -1,8 +1,8 @@
 // Measures against scikit-learn's (test/fixtures/metrics/make.py), whole and in batches of different sizes.
 import fs from "node:fs";
-import { beforeAll, describe, expect, test } from "vitest";
-import { loadExecutor } from "../../../extension/executors/index.ts";
+import { describe, expect, test } from "vitest";
 import { metrics, torch, type Tensor } from "../../../extension/nn/index.ts";
+import { useEngine } from "../../engines.ts";
 
 interface Case {
   name: string;
@@ -15,9 +15,7 @@ interface Case {
 const file = new URL("../../fixtures/metrics/metrics.json", import.meta.url);
 const { cases } = JSON.parse(fs.readFileSync(file, "utf8")) as { cases: Case[] };
 
-beforeAll(async () => {
-  await loadExecutor("cpu");
-});
+useEngine("cpu");
 
 /** What a metric says of a case, all at once and batch by batch; both must agree, and so must merged ones. */
 function measured<R>(metric: metrics.Metric<object, R>, { output, target, kind }: Case): R {

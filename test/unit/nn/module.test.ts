@@ -1,12 +1,10 @@
-import { beforeAll, describe, expect, expectTypeOf, test } from "vitest";
-import { loadExecutor } from "../../../extension/executors/index.ts";
+import { describe, expect, expectTypeOf, test } from "vitest";
 import { copy, data, F, nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
 import { TensorError } from "../../../extension/tensor/core/errors.ts";
 import { Node } from "../../../extension/tensor/recording/graph.ts";
+import { useEngine } from "../../engines.ts";
 
-beforeAll(async () => {
-  await loadExecutor("cpu");
-});
+useEngine("cpu");
 
 class Net extends nn.Module {
   fc1 = new nn.Linear(4, 3);

@@ -3,7 +3,6 @@ import { fork, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import "../../../extension/engine/host/library.ts";
-import { loadExecutor } from "../../../extension/executors/index.ts";
 import { encodeOnnx } from "../../../extension/formats/onnx.ts";
 import { nn, torch, type Tensor } from "../../../extension/nn/index.ts";
 import { onnxGraph } from "../../../extension/nn/onnx/graph.ts";
@@ -11,10 +10,9 @@ import { tensorsIn } from "../../../extension/nn/onnx/recording.ts";
 import type { Module } from "../../../extension/nn/module/module.ts";
 import { valuesOf } from "../../../extension/tensor/planning/runtime.ts";
 import { ACTIVATIONS, FUNCTIONS, Lambda, LANGUAGE, LAYERS, NETWORKS, type Inputs } from "./exportCases.ts";
+import { useEngine } from "../../engines.ts";
 
-beforeAll(async () => {
-  await loadExecutor("cpu");
-});
+useEngine("cpu");
 
 let runtime: ChildProcess;
 beforeAll(() => {

@@ -1,28 +1,23 @@
 // Models of Hugging Face's folders: what is read, what is initialised, what is written.
 import fs from "node:fs";
-import os from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll, afterEach, beforeAll, beforeEach, expect, expectTypeOf, test } from "vitest";
+import { afterEach, beforeEach, expect, expectTypeOf, test } from "vitest";
 import { FILES } from "../../../extension/engine/host/userFiles.ts";
-import { loadExecutor } from "../../../extension/executors/index.ts";
 import { setTensorFiles } from "../../../extension/nn/files.ts";
 import { nn, torch, type Tensor } from "../../../extension/nn/index.ts";
 import { setWarningSink, type WarningSink } from "../../../extension/nn/warnings.ts";
-import { setExecutor } from "../../../extension/tensor/planning/runtime.ts";
+import { useEngine } from "../../engines.ts";
+import { useFolder } from "../../folders.ts";
 
 const base = fileURLToPath(new URL("../../fixtures/golden/files/data/bert_tiny", import.meta.url));
 const classifier = fileURLToPath(new URL("../../fixtures/huggingface/files/data/bin", import.meta.url));
-let folder: string;
+const folder = useFolder();
 let warnings: string[];
 let sink: WarningSink;
 
-beforeAll(async () => {
-  await loadExecutor("cpu");
-});
-afterAll(() => setExecutor(undefined));
+useEngine("cpu");
 beforeEach(() => {
-  folder = fs.mkdtempSync(path.join(os.tmpdir(), "layerwise-pretrained-"));
   setTensorFiles(FILES);
   warnings = [];
   sink = setWarningSink((message) => warnings.push(message));
@@ -30,7 +25,6 @@ beforeEach(() => {
 afterEach(() => {
   setWarningSink(sink);
   setTensorFiles(undefined);
-  fs.rmSync(folder, { recursive: true, force: true });
 });
 
 const write = (name: string, text: string): void => fs.writeFileSync(path.join(folder, name), text);

@@ -1,11 +1,9 @@
 // Python's print: how values look, and what stands between them.
-import { beforeAll, expect, test, vi } from "vitest";
-import { loadExecutor } from "../../../extension/executors/index.ts";
+import { expect, test, vi } from "vitest";
 import { nn, print, torch } from "../../../extension/nn/index.ts";
+import { useEngine } from "../../engines.ts";
 
-beforeAll(async () => {
-  await loadExecutor("cpu");
-});
+useEngine("cpu");
 
 function printed(body: () => void): string[] {
   const log = vi.spyOn(console, "log").mockImplementation(() => {});

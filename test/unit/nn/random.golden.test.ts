@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync } from "node:fs";
-import { beforeAll, describe, expect, test } from "vitest";
-import { loadExecutor } from "../../../extension/executors/index.ts";
+import { describe, expect, test } from "vitest";
 import { data, F, torch, type Tensor } from "../../../extension/nn/index.ts";
 import type { GoldenTensor, RngExpectation, RngOp, RngSpec } from "../../parity/kinds/rng.ts";
+import { useEngine } from "../../engines.ts";
 
 // The golden cases of random numbers once more, through the functions and classes that users call.
 const folder = new URL("../../fixtures/golden/rng/", import.meta.url);
@@ -19,9 +19,7 @@ interface Process {
   saved: Map<string, Uint8Array>;
 }
 
-beforeAll(async () => {
-  await loadExecutor("cpu");
-});
+useEngine("cpu");
 
 function seeded(seed: number | string): Generator {
   const generator = new torch.Generator();

@@ -1,12 +1,10 @@
 // Layers whose state is more than weights: running statistics, padding rows, rows that are shortened in place.
-import { beforeAll, describe, expect, test } from "vitest";
-import { loadExecutor } from "../../../extension/executors/index.ts";
+import { describe, expect, test } from "vitest";
 import { copy, F, nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
 import { setWarningSink } from "../../../extension/nn/warnings.ts";
+import { useEngine } from "../../engines.ts";
 
-beforeAll(async () => {
-  await loadExecutor("cpu");
-});
+useEngine("cpu");
 
 const numbers = (t: Tensor): number[] => [...t.toTypedArray()];
 

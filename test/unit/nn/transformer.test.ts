@@ -1,16 +1,12 @@
 // Transformers: how they are called, what their parts share, what they say.
-import { afterAll, afterEach, beforeAll, beforeEach, expect, expectTypeOf, test } from "vitest";
-import { loadExecutor } from "../../../extension/executors/index.ts";
+import { afterEach, beforeEach, expect, expectTypeOf, test } from "vitest";
 import { F, nn, torch, type Tensor } from "../../../extension/nn/index.ts";
 import { setWarningSink, type WarningSink } from "../../../extension/nn/warnings.ts";
-import { setExecutor } from "../../../extension/tensor/planning/runtime.ts";
+import { useEngine } from "../../engines.ts";
 
 let warnings: string[];
 let sink: WarningSink;
-beforeAll(async () => {
-  await loadExecutor("cpu");
-});
-afterAll(() => setExecutor(undefined));
+useEngine("cpu");
 beforeEach(() => {
   warnings = [];
   sink = setWarningSink((message) => warnings.push(message));

@@ -1,5 +1,4 @@
-import { beforeAll, describe, expect, test } from "vitest";
-import { loadExecutor } from "../../../extension/executors/index.ts";
+import { describe, expect, test } from "vitest";
 import { torch } from "../../../extension/nn/index.ts";
 import { compare, Unsupported } from "../../parity/format.ts";
 import { runGradItem } from "../../parity/kinds/grad.ts";
@@ -8,6 +7,7 @@ import { runOptimItem } from "../../parity/kinds/optim.ts";
 import { runReprItem } from "../../parity/kinds/repr.ts";
 import { runTrajectoryItem, type TrajectorySpec } from "../../parity/kinds/trajectory.ts";
 import { camelCase } from "../../parity/names.ts";
+import { useEngine } from "../../engines.ts";
 
 // A runner that lets everything pass is worse than none: each kind must see a wrong number.
 const tolerance = { abs: 1e-5, rel: 1e-5 };
@@ -20,9 +20,7 @@ const float = (
   data,
 });
 
-beforeAll(async () => {
-  await loadExecutor("cpu");
-});
+useEngine("cpu");
 
 test.each([
   ["kernel_size", "kernelSize"],

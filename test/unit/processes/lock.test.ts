@@ -4,29 +4,18 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { build } from "esbuild";
-import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
+import { beforeAll, describe, expect, test, vi } from "vitest";
 import { beat } from "../../../extension/processes/heartbeat.ts";
 import { takeLock, LockedError } from "../../../extension/processes/lock.ts";
 import { readLock, type FoundLock } from "../../../extension/processes/lockFile.ts";
 import { ownerOf, type Owner } from "../../../extension/processes/owner.ts";
 import { newToken, tokenArgument } from "../../../extension/processes/token.ts";
-import { age, sleeper, writeLock, type Sleeper } from "../../locks.ts";
+import { age, useSleepers, writeLock, type Sleeper } from "../../locks.ts";
+import { useFolder } from "../../folders.ts";
 
-let directory: string;
-const sleepers: Sleeper[] = [];
-beforeEach(() => {
-  directory = fs.mkdtempSync(join(tmpdir(), "layerwise-lock-"));
-});
-afterEach(() => {
-  for (const one of sleepers.splice(0)) one.kill();
-  fs.rmSync(directory, { recursive: true, force: true });
-});
+const directory = useFolder();
 
-async function running(): Promise<Sleeper> {
-  const one = await sleeper();
-  sleepers.push(one);
-  return one;
-}
+const running = useSleepers();
 
 async function ended(): Promise<Sleeper> {
   const one = await running();

@@ -1,9 +1,9 @@
 // Draws into tensors that aren't contiguous, with the numbers of PyTorch 2.15 after manual_seed(0).
-import { beforeAll, describe, expect, test } from "vitest";
-import { loadExecutor } from "../../../extension/executors/index.ts";
+import { describe, expect, test } from "vitest";
 import { nn, torch, type Tensor } from "../../../extension/nn/index.ts";
+import { useEngine } from "../../engines.ts";
 
-beforeAll(async () => void (await loadExecutor("cpu")));
+useEngine("cpu");
 
 const views: Record<string, () => Tensor> = {
   contiguous: () => torch.zeros(3, 8),

@@ -1,13 +1,12 @@
 // Every function, method and constructor is called in all the ways in which PyTorch's may be.
-import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { F, nn, torch } from "layerwise";
-import { loadExecutor } from "../../../extension/executors/index.ts";
 import { BINDING, WITH_OPTIONS } from "../../../extension/nn/functional/signatures.ts";
-import { setExecutor } from "../../../extension/tensor/planning/runtime.ts";
 import { SIGNATURES } from "../../../extension/tensor/signatures/table.ts";
 import { Tensor } from "../../../extension/tensor/core/tensor.ts";
 import { forms, limited, overloads, type Parameter } from "./forms.ts";
 import { samples, type Sample } from "./samples.ts";
+import { useEngine } from "../../engines.ts";
 
 type Callee = (...args: readonly unknown[]) => unknown;
 
@@ -67,8 +66,7 @@ const freshAll = (args: readonly unknown[]): unknown[] =>
       : fresh(x),
   );
 
-beforeAll(async () => void (await loadExecutor("cpu")));
-afterAll(() => setExecutor(undefined));
+useEngine("cpu");
 
 /** Indexing isn't a function of PyTorch's; `to` has tests of its own; PyTorch's `elu_` takes its kernel's scales, too. */
 const APART: ReadonlySet<string> = new Set(["index", "to", "elu_"]);

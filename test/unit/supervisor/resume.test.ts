@@ -1,19 +1,15 @@
-import { appendFile, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { appendFile, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { beforeEach, describe, expect, test, vi } from "vitest";
 import { startingRecord } from "../../../extension/protocol/engine.ts";
 import { METRICS_FILE, type MetricRow, type RunRecord } from "../../../extension/protocol/run.ts";
 import { isResumable, resumedEvents, resumeRequest } from "../../../extension/supervisor/runs/resume.ts";
 import { writeRecord } from "../../../extension/supervisor/runs/runDirectory.ts";
 import { RunSession, type SessionChange } from "../../../extension/supervisor/runs/session.ts";
+import { useFolder } from "../../folders.ts";
 
-let directory: string;
-beforeEach(async () => {
-  directory = await mkdtemp(join(tmpdir(), "layerwise-resume-"));
-  await mkdir(directory, { recursive: true });
-});
-afterEach(() => rm(directory, { recursive: true, force: true }));
+const directory = useFolder();
+beforeEach(async () => {});
 
 const record = (more: Partial<RunRecord> = {}): RunRecord => ({
   ...startingRecord({

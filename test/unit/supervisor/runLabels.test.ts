@@ -1,15 +1,11 @@
 import fs from "node:fs";
-import os from "node:os";
 import path from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { readRows } from "../../../extension/supervisor/runs/metrics.ts";
 import { readLabels, writeLabels } from "../../../extension/supervisor/runs/runLabels.ts";
+import { useFolder } from "../../folders.ts";
 
-let directory: string;
-beforeEach(() => {
-  directory = fs.mkdtempSync(path.join(os.tmpdir(), "layerwise-labels-"));
-});
-afterEach(() => fs.rmSync(directory, { recursive: true }));
+const directory = useFolder();
 
 const none = { name: "", tags: [], archived: false };
 

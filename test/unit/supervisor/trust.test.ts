@@ -1,5 +1,4 @@
 import fs from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { startingRecord } from "../../../extension/protocol/engine.ts";
@@ -13,16 +12,16 @@ import { listRuns, runsRoot, writeRecord } from "../../../extension/supervisor/r
 import { readLabels, writeLabels } from "../../../extension/supervisor/runs/runLabels.ts";
 import { deleteCheckpoint, deleteRun } from "../../../extension/supervisor/runs/trash.ts";
 import { trustWhen } from "../../../extension/supervisor/trust.ts";
-import { age, sleeper, writeLock, type Sleeper } from "../../locks.ts";
+import { age, useSleepers, writeLock, type Sleeper } from "../../locks.ts";
+import { useFolder } from "../../folders.ts";
 
-let folder: string;
+const folder = useFolder();
 let directory: string;
 let record: RunRecord;
-const sleepers: Sleeper[] = [];
+const sleeper = useSleepers();
 let trusted = false;
 
 beforeEach(async () => {
-  folder = fs.mkdtempSync(join(tmpdir(), "layerwise-trust-"));
   directory = join(runsRoot(folder), "a");
   fs.mkdirSync(join(directory, "checkpoints"), { recursive: true });
   const checkpoint = { file: "checkpoints/last.safetensors", kind: "last" as const, epoch: 1, step: 1 };
@@ -40,8 +39,6 @@ beforeEach(async () => {
 });
 afterEach(() => {
   trusted = true;
-  for (const one of sleepers.splice(0)) one.kill();
-  fs.rmSync(folder, { recursive: true, force: true });
 });
 
 /** Everything in the folder: names, times and contents. */
@@ -55,7 +52,6 @@ function everything(): string[] {
 
 async function liveRun(): Promise<Sleeper> {
   const owner = await sleeper();
-  sleepers.push(owner);
   fs.writeFileSync(
     join(directory, "run.json"),
     JSON.stringify({ ...record, state: "running", pid: owner.pid }),

@@ -3,12 +3,11 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs-core";
 import { loadGraphModel } from "@tensorflow/tfjs-converter";
-import { beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import "../../../../extension/engine/host/library.ts";
 import { graphModel } from "../../../../extension/engine/exporting/graphModel.ts";
 import { graphModelFiles } from "../../../../extension/engine/exporting/graphModelFiles.ts";
 import { WEB_OPS } from "../../../../extension/engine/exporting/webOps.ts";
-import { loadExecutor } from "../../../../extension/executors/index.ts";
 import { nn, torch, type Tensor } from "../../../../extension/nn/index.ts";
 import type { Module } from "../../../../extension/nn/module/module.ts";
 import { tensorsIn } from "../../../../extension/nn/onnx/recording.ts";
@@ -22,10 +21,9 @@ import {
   NETWORKS,
   type Inputs,
 } from "../../nn/exportCases.ts";
+import { useEngine } from "../../../engines.ts";
 
-beforeAll(async () => {
-  await loadExecutor("cpu");
-});
+useEngine("cpu");
 
 const exported = (model: Module, inputs: Inputs, size: number, axis?: string) =>
   graphModel(model, inputs, size, { inputs: inputs(1).map((_, i) => `x${i}`), outputs: ["y"] }, axis);

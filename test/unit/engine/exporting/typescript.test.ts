@@ -1,14 +1,12 @@
 // What is exported as TypeScript, compiled strictly and called: the same numbers as here.
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { pathToFileURL } from "node:url";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import "../../../../extension/engine/host/library.ts";
 import { encodeTypeScript } from "../../../../extension/engine/exporting/typescript.ts";
-import { loadExecutor } from "../../../../extension/executors/index.ts";
 import { nn, torch, type Tensor } from "../../../../extension/nn/index.ts";
 import type { Module } from "../../../../extension/nn/module/module.ts";
 import { onnxGraph } from "../../../../extension/nn/onnx/graph.ts";
@@ -23,9 +21,10 @@ import {
   NETWORKS,
   type Case,
 } from "../../nn/exportCases.ts";
+import { useEngine } from "../../../engines.ts";
+import { useFolder } from "../../../folders.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "layerwise-typescript-"));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = useFolder("all");
 
 /** Those with more weights than a source file should have. */
 const LARGE = ["transformer"];
@@ -40,8 +39,8 @@ const file = (name: string, batch: number): string => `${name.replaceAll(/\W+/g,
 const encoded = (model: Module, inputs: Case[2], batch: number): string =>
   encodeTypeScript(onnxGraph(model, inputs(batch)), "a test");
 
+useEngine("cpu");
 beforeAll(async () => {
-  await loadExecutor("cpu");
   torch.manualSeed(0);
   for (const [name, make, inputs] of SMALL) {
     const model = make();

@@ -1,11 +1,11 @@
 // The bundled sets as users see them, and windows of a series.
 import { beforeAll, describe, expect, test } from "vitest";
 import { library } from "../../../../extension/engine/host/library.ts";
-import { loadExecutor } from "../../../../extension/executors/index.ts";
 import { data, torch, type Tensor } from "../../../../extension/nn/index.ts";
+import { useEngine } from "../../../engines.ts";
 
+useEngine("cpu");
 beforeAll(async () => {
-  await loadExecutor("cpu");
   // Loading it says where the bundled sets are.
   expect(Object.keys(library)).toContain("data");
 });

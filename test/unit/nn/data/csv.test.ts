@@ -1,15 +1,15 @@
 import fs from "node:fs";
-import os from "node:os";
 import path from "node:path";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { diskFiles, userFolder } from "../../../../extension/engine/files/dataFiles.ts";
 import { prepare } from "../../../../extension/engine/training/prepare.ts";
-import { loadExecutor } from "../../../../extension/executors/index.ts";
 import { setDataFiles } from "../../../../extension/nn/data/access.ts";
 import { data, experiment, nn, optim, torch, type Tensor } from "../../../../extension/nn/index.ts";
+import { useEngine } from "../../../engines.ts";
+import { useFolder } from "../../../folders.ts";
 
-const folder = fs.mkdtempSync(path.join(os.tmpdir(), "layerwise-csv-"));
+const folder = useFolder("all");
 const write = (text: string | Uint8Array, name = "table.csv"): string => {
   fs.writeFileSync(path.join(folder, name), text);
   return name;
@@ -18,15 +18,14 @@ const at = (line: number, column: number, name = "table.csv"): string =>
   `${path.join(folder, name)}:${line}:${column}: `;
 const rows = (tensor: Tensor): number[][] => tensor.tolist() as number[][];
 
+useEngine("cpu");
 beforeAll(async () => {
-  await loadExecutor("cpu");
   setDataFiles(diskFiles);
   userFolder.path = folder;
 });
 afterAll(() => {
   setDataFiles(undefined);
   userFolder.path = undefined;
-  fs.rmSync(folder, { recursive: true });
 });
 
 const PETS = `name,kind,weight,age,owner

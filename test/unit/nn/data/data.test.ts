@@ -1,12 +1,10 @@
-import { afterEach, beforeAll, describe, expect, expectTypeOf, test } from "vitest";
-import { loadExecutor } from "../../../../extension/executors/index.ts";
+import { afterEach, describe, expect, expectTypeOf, test } from "vitest";
 import { data, nn, torch, type Tensor } from "../../../../extension/nn/index.ts";
 import { setBundledSets } from "../../../../extension/nn/data/bundled.ts";
 import { setWarningSink } from "../../../../extension/nn/warnings.ts";
+import { useEngine } from "../../../engines.ts";
 
-beforeAll(async () => {
-  await loadExecutor("cpu");
-});
+useEngine("cpu");
 
 const numbers = (n: number): data.TensorDataset<[Tensor, Tensor]> =>
   new data.TensorDataset(torch.arange(n), torch.arange(n).float().reshape(n, 1).mul(10));

@@ -1,27 +1,26 @@
 // Image folders, idx files, text and made-up sets.
 import fs from "node:fs";
-import os from "node:os";
 import path from "node:path";
 import { gzipSync } from "node:zlib";
 import { PNG } from "pngjs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { diskFiles, userFolder } from "../../../../extension/engine/files/dataFiles.ts";
-import { loadExecutor } from "../../../../extension/executors/index.ts";
 import { setDataFiles } from "../../../../extension/nn/data/access.ts";
 import { data, torch, transforms, type Tensor } from "../../../../extension/nn/index.ts";
+import { useEngine } from "../../../engines.ts";
+import { useFolder } from "../../../folders.ts";
 
-const folder = fs.mkdtempSync(path.join(os.tmpdir(), "layerwise-sources-"));
+const folder = useFolder("all");
 const values = (tensor: Tensor): number[] => [...tensor.toTypedArray()];
 
+useEngine("cpu");
 beforeAll(async () => {
-  await loadExecutor("cpu");
   setDataFiles(diskFiles);
   userFolder.path = folder;
 });
 afterAll(() => {
   setDataFiles(undefined);
   userFolder.path = undefined;
-  fs.rmSync(folder, { recursive: true });
 });
 
 /** A picture of one line. */

@@ -1,5 +1,4 @@
 import fs from "node:fs";
-import os from "node:os";
 import path from "node:path";
 import { PNG } from "pngjs";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -7,6 +6,7 @@ import { data, torch, type Tensor } from "layerwise";
 import { loadExecutor } from "../../../../extension/executors/index.ts";
 import { writePng } from "../../../../extension/formats/images/png.ts";
 import { setTensorFiles } from "../../../../extension/nn/files.ts";
+import { useFolder } from "../../../folders.ts";
 
 interface Case {
   shape: number[];
@@ -25,10 +25,9 @@ const imagesOf = (shape: readonly number[]): Tensor => {
   return torch.tensor(Array.from({ length: n }, (_, i) => ((37 * i) % 101) / 50 - 0.5)).reshape(shape);
 };
 
-let folder: string;
+const folder = useFolder();
 beforeEach(async () => {
   await loadExecutor("cpu");
-  folder = fs.mkdtempSync(path.join(os.tmpdir(), "layerwise-images-"));
   const refuse = (): never => {
     throw new Error("not asked for");
   };
@@ -47,7 +46,6 @@ beforeEach(async () => {
 });
 afterEach(() => {
   setTensorFiles(undefined);
-  fs.rmSync(folder, { recursive: true, force: true });
 });
 
 describe("grids and their files are torchvision's", () => {

@@ -1,9 +1,9 @@
 // Samplers, loaders and splits against PyTorch's (test/fixtures/loader/make.py): orders, and how much is drawn.
 import fs from "node:fs";
-import { beforeAll, describe, expect, expectTypeOf, test } from "vitest";
-import { loadExecutor } from "../../../../extension/executors/index.ts";
+import { describe, expect, expectTypeOf, test } from "vitest";
 import { data, torch, type Tensor } from "../../../../extension/nn/index.ts";
 import type { RandomStream } from "../../../../extension/tensor/random/stream.ts";
+import { useEngine } from "../../../engines.ts";
 
 interface Case {
   name: string;
@@ -20,9 +20,7 @@ const { samplers, loaders, splits } = JSON.parse(fs.readFileSync(file, "utf8")) 
   splits: { n: number; lengths: number[]; parts: number[][]; own: number[][] }[];
 };
 
-beforeAll(async () => {
-  await loadExecutor("cpu");
-});
+useEngine("cpu");
 
 type Options = { generator?: RandomStream };
 const seven = { length: 7 };

@@ -1,9 +1,9 @@
 // What a loader reads beside data sets. Expected batches are PyTorch 2.15's default_collate.
-import { beforeAll, describe, expect, expectTypeOf, test } from "vitest";
-import { loadExecutor } from "../../../../extension/executors/index.ts";
+import { describe, expect, expectTypeOf, test } from "vitest";
 import { data, torch, type Tensor } from "../../../../extension/nn/index.ts";
+import { useEngine } from "../../../engines.ts";
 
-beforeAll(() => loadExecutor("cpu"));
+useEngine("cpu");
 
 /** Batches with tensors as lists. */
 function plain(value: unknown): unknown {

@@ -1,8 +1,8 @@
 // Transforms against torchvision's (test/fixtures/transforms/make.py), random draws included.
 import fs from "node:fs";
-import { beforeAll, describe, expect, test } from "vitest";
-import { loadExecutor } from "../../../../extension/executors/index.ts";
+import { describe, expect, test } from "vitest";
 import { torch, transforms, type Tensor } from "../../../../extension/nn/index.ts";
+import { useEngine } from "../../../engines.ts";
 
 interface Image {
   shape: number[];
@@ -25,9 +25,7 @@ const { images, cases, compose } = JSON.parse(fs.readFileSync(file, "utf8")) as 
   compose: string;
 };
 
-beforeAll(async () => {
-  await loadExecutor("cpu");
-});
+useEngine("cpu");
 
 const tensor = ({ shape, data }: Image): Tensor => torch.tensor(data).reshape(...shape);
 

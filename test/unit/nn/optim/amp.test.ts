@@ -1,10 +1,10 @@
 // torch.amp where there is no half precision, and its scaler, against PyTorch's on a CPU.
-import { beforeAll, beforeEach, expect, test } from "vitest";
+import { beforeEach, expect, test } from "vitest";
 import { nn, optim, torch } from "layerwise";
-import { loadExecutor } from "../../../../extension/executors/index.ts";
 import { setWarningSink } from "../../../../extension/nn/warnings.ts";
+import { useEngine } from "../../../engines.ts";
 
-beforeAll(async () => void (await loadExecutor("cpu")));
+useEngine("cpu");
 
 let warnings: string[] = [];
 beforeEach(() => {

@@ -1,10 +1,8 @@
-import { beforeAll, describe, expect, test } from "vitest";
-import { loadExecutor } from "../../../../extension/executors/index.ts";
+import { describe, expect, test } from "vitest";
 import { nn, optim, torch, type Tensor } from "../../../../extension/nn/index.ts";
+import { useEngine } from "../../../engines.ts";
 
-beforeAll(async () => {
-  await loadExecutor("cpu");
-});
+useEngine("cpu");
 
 const { AveragedModel, getEmaAvgFn, getEmaMultiAvgFn, getSwaMultiAvgFn, updateBn } = optim.swaUtils;
 

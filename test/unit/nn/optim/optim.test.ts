@@ -1,11 +1,9 @@
-import { beforeAll, describe, expect, test } from "vitest";
-import { loadExecutor } from "../../../../extension/executors/index.ts";
+import { describe, expect, test } from "vitest";
 import { nn, optim, torch, type Tensor } from "../../../../extension/nn/index.ts";
 import type { Optimizer } from "../../../../extension/nn/optim/optimizer.ts";
+import { useEngine } from "../../../engines.ts";
 
-beforeAll(async () => {
-  await loadExecutor("cpu");
-});
+useEngine("cpu");
 
 const OPTIMIZERS: Record<string, (params: Tensor[]) => Optimizer> = {
   SGD: (params) => new optim.SGD(params, { lr: 0.1 }),

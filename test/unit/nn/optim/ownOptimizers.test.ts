@@ -1,14 +1,10 @@
 /* oxlint-disable typescript/no-explicit-any -- a step may return anything */
 // Optimizers and schedules that a program defines, as PyTorch's programs do.
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { loadExecutor } from "../../../../extension/executors/index.ts";
+import { expect, test } from "vitest";
 import { copy, nn, torch, type Tensor } from "../../../../extension/nn/index.ts";
-import { setExecutor } from "../../../../extension/tensor/planning/runtime.ts";
+import { useEngine } from "../../../engines.ts";
 
-beforeAll(async () => {
-  await loadExecutor("cpu");
-});
-afterAll(() => setExecutor(undefined));
+useEngine("cpu");
 
 /** Descent with momentum, whose state has names in snake_case. */
 class Momentum extends torch.optim.Optimizer {

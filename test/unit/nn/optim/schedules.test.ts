@@ -1,9 +1,9 @@
 // Schedules and L-BFGS against PyTorch: test/fixtures/optim/make.py makes the numbers.
 import { readFileSync } from "node:fs";
-import { beforeAll, describe, expect, it } from "vitest";
-import { loadExecutor } from "../../../../extension/executors/index.ts";
+import { describe, expect, it } from "vitest";
 import { nn, optim, torch, type Tensor } from "../../../../extension/nn/index.ts";
 import { setWarningSink } from "../../../../extension/nn/warnings.ts";
+import { useEngine } from "../../../engines.ts";
 
 const {
   ChainedScheduler,
@@ -142,9 +142,7 @@ function expectSame(got: unknown, expected: unknown, path: string): void {
   }
 }
 
-beforeAll(async () => {
-  await loadExecutor("cpu");
-});
+useEngine("cpu");
 
 it("every exported schedule has its recording", () => {
   // Averages of weights stand beside SWALR.

@@ -1,11 +1,9 @@
 // Hooks around an optimizer's steps, and its arguments by position.
-import { beforeAll, expect, test } from "vitest";
-import { loadExecutor } from "../../../../extension/executors/index.ts";
+import { expect, test } from "vitest";
 import { nn, optim, torch, type Tensor } from "../../../../extension/nn/index.ts";
+import { useEngine } from "../../../engines.ts";
 
-beforeAll(async () => {
-  await loadExecutor("cpu");
-});
+useEngine("cpu");
 
 const weight = (): nn.Parameter => new nn.Parameter(torch.ones(1));
 
