@@ -6,7 +6,7 @@ import { listRuns, runsRoot, type StoredRun } from "../supervisor/runs/runDirect
 import { plainLine } from "../protocol/text/plain.ts";
 import { action, commonOptions, examples } from "./command.ts";
 import { metricsText, shownMetrics } from "./display.ts";
-import { print, printJson, tell } from "./output.ts";
+import { print, printJson, printStderr } from "./output.ts";
 import { shortPath, table } from "./render.ts";
 import { findRun } from "./runCommand.ts";
 
@@ -25,7 +25,7 @@ Examples:
   layerwise runs --stop 20260131-142501-digits      its name, or its directory
   layerwise runs --json | jq -r 'select(.state == "finished") | .directory'
 
-With --json every line is a run: what its run.json says, its directory, and the owner of one that runs elsewhere.`,
+With --json, each line is a run: the contents of its run.json, its directory, and the owner if it runs elsewhere.`,
   ).action(action(runs));
 }
 
@@ -41,12 +41,12 @@ async function runs(folder: string, { json, stop }: RunsOptions): Promise<number
   if (json === true)
     for (const { directory, record, life } of list) printJson({ directory, ...record, ...ownerOf(life) });
   else if (list.length === 0) print(`There are no runs in ${shortPath(runsRoot(folder))}.`);
-  else for (const line of table(rows(list), [false, false, false, false, true])) print(line);
-  for (const problem of problems) tell(problem instanceof Error ? problem.message : String(problem));
+  else for (const line of table(runRows(list), [false, false, false, false, true])) print(line);
+  for (const problem of problems) printStderr(problem instanceof Error ? problem.message : String(problem));
   return 0;
 }
 
-/** Ends a run; answers when it is over. */
+/** Stops a run and waits until it has ended. */
 async function stopRun(directory: string, json: boolean): Promise<number> {
   const attached = await openRun(directory);
   const { session } = attached;
@@ -69,14 +69,15 @@ async function stopRun(directory: string, json: boolean): Promise<number> {
   return 0;
 }
 
-/** Where the process of a run is that can't be seen from here. */
+/** The owner of a run whose process this host can't see. */
 function ownerOf(life: StoredRun["life"]): object {
   if (life?.kind !== "elsewhere" && life?.kind !== "silent") return {};
   const { host, pid, since } = life.lock;
   return { owner: { host, pid, since, seen: life.kind === "elsewhere" } };
 }
 
-function rows(list: readonly StoredRun[]): string[][] {
+/** The rows of the table of runs, with its header. */
+export function runRows(list: readonly StoredRun[]): string[][] {
   const header = ["run", "kind", "state", "model", "epochs", "metrics", "weights"];
   return [
     header,
