@@ -5,7 +5,7 @@ import { Command, CommanderError } from "commander";
 import * as engineCommand from "./cli/engineCommand.ts";
 import * as evaluateCommand from "./cli/evaluate.ts";
 import { CliError, EXIT } from "./cli/exit.ts";
-import { onOutputError, printWhole, tell, tellWhole } from "./cli/output.ts";
+import { onOutputError, writeStdout, printStderr, writeStderr } from "./cli/output.ts";
 import * as exportCommand from "./cli/export.ts";
 import * as inspectCommand from "./cli/inspectTensors.ts";
 import * as lrFindCommand from "./cli/lrFind.ts";
@@ -17,7 +17,7 @@ import * as runsCommand from "./cli/runs.ts";
 import * as summaryCommand from "./cli/summary.ts";
 import * as trainCommand from "./cli/train.ts";
 
-/** Each command is a module of cli/ with `register(program)`, in the order of --help. */
+/** The modules of cli/ with `register(program)`, in the order of --help. */
 const COMMANDS: readonly { register: (program: Command) => void }[] = [
   trainCommand,
   evaluateCommand,
@@ -33,7 +33,7 @@ const COMMANDS: readonly { register: (program: Command) => void }[] = [
   engineCommand,
 ];
 
-/** The package's own file lies one folder up, from dist/ as from here. */
+/** package.json lies one folder up, both from dist/ and from here. */
 function version(): string {
   const text = readFileSync(new URL("../package.json", import.meta.url), "utf8");
   return (JSON.parse(text) as { version: string }).version;
@@ -54,7 +54,7 @@ Environment:
 Exit codes: 0 done, ${EXIT.failure} failed, ${EXIT.usage} wrong command line, ${EXIT.interrupted} interrupted.`,
     )
     .exitOverride()
-    .configureOutput({ writeOut: printWhole, writeErr: tellWhole });
+    .configureOutput({ writeOut: writeStdout, writeErr: writeStderr });
   for (const { register } of COMMANDS) register(program);
   try {
     await program.parseAsync();
@@ -62,15 +62,15 @@ Exit codes: 0 done, ${EXIT.failure} failed, ${EXIT.usage} wrong command line, ${
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT.usage;
     if (error instanceof CliError) {
-      if (error.message !== "") tell(error.message);
+      if (error.message !== "") printStderr(error.message);
       return error.exitCode;
     }
-    tell(`internal: ${inspect(error)}`);
+    printStderr(`internal: ${inspect(error)}`);
     return EXIT.failure;
   }
 }
 
-// A reader that has seen enough, such as head, is no failure.
+// A reader that closes the pipe early, such as head, is not a failure.
 onOutputError((error) => {
   if (error.code !== "EPIPE") throw error;
   process.exit(0);

@@ -35,12 +35,12 @@ import { showWalkthrough } from "./editor/walkthrough.ts";
 import { PreviewEngine } from "./supervisor/engines/preview.ts";
 import { trustWhen } from "./supervisor/trust.ts";
 
-/** Milliseconds after activation, when VS Code has other things to do, in which nothing is read or started. */
-const FIRST_LOOK = 500;
+/** Milliseconds after activation during which nothing is read or started: VS Code is still busy starting. */
+const STARTUP_DELAY = 500;
 
 let closing: (() => Promise<void>) | undefined;
 
-/** Wires; nothing is started, scanned or read here. */
+/** Wires the parts together; starts, scans and reads nothing. */
 export function activate(context: vscode.ExtensionContext): void {
   const began = performance.now();
   const { extensionUri, extension } = context;
@@ -70,11 +70,11 @@ export function activate(context: vscode.ExtensionContext): void {
       return false;
     }
   };
-  const stored = (): void => {
+  const refreshTrees = (): void => {
     runsTree.refresh();
     checkpointsTree.refresh();
   };
-  const commands = new RunCommands(runs, previews, panels, editors, stored, attach);
+  const commands = new RunCommands(runs, previews, panels, editors, refreshTrees, attach);
   context.subscriptions.push(
     messages,
     previews,
@@ -167,7 +167,7 @@ export function activate(context: vscode.ExtensionContext): void {
       (error) => messages.error(error),
     ),
     models,
-    soon(async () => {
+    afterStartup(async () => {
       const { recoverRuns } = await import("./editor/runs/recovery.ts");
       await Promise.all([recoverRuns(runs, messages, context.workspaceState, commands), models.search()]);
       await models.found;
@@ -181,14 +181,14 @@ export function activate(context: vscode.ExtensionContext): void {
   messages.log.info(`activated in ${(performance.now() - began).toFixed(1)} ms`);
 }
 
-/** VS Code waits for this a few seconds; children whose channel closes end by themselves. */
+/** VS Code waits a few seconds for this; children end by themselves when their channel closes. */
 export async function deactivate(): Promise<void> {
   await closing?.();
 }
 
-function soon(run: () => Promise<void>, messages: Messages): vscode.Disposable {
+function afterStartup(run: () => Promise<void>, messages: Messages): vscode.Disposable {
   const timer = setTimeout(() => {
     run().catch((error: unknown) => messages.log.error(String(error)));
-  }, FIRST_LOOK);
+  }, STARTUP_DELAY);
   return { dispose: () => clearTimeout(timer) };
 }

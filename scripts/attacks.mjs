@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * `npm run attacks [-- FILE …]`: runs the attacks of test/attacks and prints each with its outcome: "held", or "broken"
- * when the attack succeeded. Ends with the line "N held, N broken"; exit code 1 when one is broken.
+ * `npm run attacks [-- FILE …]`: runs the attacks of test/attacks and prints the outcome of each: "held", or "broken" if the
+ * attack succeeded. The last line is "N held, N broken"; the exit code is 1 if any is broken.
  */
 import fs from "node:fs";
 import path from "node:path";

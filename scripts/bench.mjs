@@ -1,11 +1,11 @@
 // `npm run bench`: Layerwise and PyTorch eager on the same machine in one interleaved run, outputs checked.
 //   --quick          fewer, shorter windows
-//   --only NAME,…    these workloads; mlp-sgd, a small one, is measured only when it is named
-//   --json FILE      writes the figures; those that FILE had are compared with
-//   --scaling        measures what a step costs by its sizes instead, and writes docs/performance.md
-//   --runs           measures a run from outside instead: cold and warm start, memory, how long anybody waits
-//   --memory         measures the peak memory of fine-tuning BERT-base instead (transformers are installed for it)
-//   --rivals         measures tfjs-node op by op, wasm, torch.compile and JAX beside it (JAX is installed for it)
+//   --only NAME,…    these workloads; the small mlp-sgd is measured only by name
+//   --json FILE      compares with the figures in FILE, then overwrites them
+//   --scaling        instead measures the cost of a step by its sizes, and writes docs/performance.md
+//   --runs           instead measures runs from outside: cold and warm start, memory, response times
+//   --memory         instead measures the peak memory of fine-tuning BERT-base (installs transformers)
+//   --rivals         also measures tfjs-node op by op, wasm, torch.compile and JAX (installs JAX)
 import { cpus } from "node:os";
 import fs from "node:fs";
 import { parseArgs } from "node:util";
@@ -29,9 +29,9 @@ const { values: options } = parseArgs({
 const NAMES = ["simple", "mlp", "cnn", "rnn", "lstm-5", "lstm-128", "transformer", "autoencoder", "gan"];
 const WINDOWS = options.quick ? 3 : 7;
 const SECONDS = options.quick ? 0.3 : 0.5;
-/** Steps that are made before it is measured, and how long they may take in ms. */
+/** Warm-up steps before the measurement, and their time limit in ms. */
 const [SETTLED, SETTLING] = [5000, options.quick ? 2000 : 5000];
-/** Steps whose losses have to agree, and how far: rounding grows from step to step. */
+/** Number of steps whose losses must agree, and the tolerance: rounding errors grow from step to step. */
 const CHECKED = 20;
 const TOLERANCE = 1e-4;
 
@@ -101,7 +101,7 @@ const problems = rows.filter((r) => r.problem !== undefined);
 for (const r of problems) console.error(`${r.name}: ${r.problem}`);
 process.exitCode = problems.length > 0 ? 1 : 0;
 
-/** Three processes take turns: Layerwise as it trains, Layerwise read in every step, PyTorch. */
+/** Measures three processes in turns: Layerwise in a training, Layerwise with each loss read, PyTorch. */
 async function measure(name) {
   const [ours, each, torch] = [
     worker(process.execPath, [bundle]),
@@ -120,9 +120,9 @@ async function measure(name) {
     await ours.ask({ do: "start", name, everyStep: false });
     const { startMs: firstStepMs } = await each.ask({ do: "start", name, everyStep: true });
     await torch.ask({ do: "start", name });
-    // Programs are compiled, caches warm.
+    // Compile programs and warm caches.
     for (const one of all) await one.ask({ do: "window", seconds: SECONDS });
-    // Small steps are compiled once more after some thousands of them, whether each is read or not.
+    // XLA compiles small steps after some thousands of them, whether or not each is read.
     for (const one of [ours, each]) {
       const until = performance.now() + SETTLING;
       for (let steps = 0; steps < SETTLED && performance.now() < until;) {
@@ -180,7 +180,7 @@ async function measure(name) {
   }
 }
 
-/** Steps a second of each rival, and how many times as fast Layerwise is. */
+/** Prints the steps per second of each rival, and Layerwise's speed relative to it. */
 function printRivals(names) {
   console.log(`\nsteps a second of others (Layerwise, in turns with each, is so many times as fast)`);
   const cell = (text) => text.padStart(18);
@@ -220,7 +220,7 @@ function printRivals(names) {
   for (const note of notes) console.log(note);
 }
 
-/** The figures of an earlier run; undefined when there are none. */
+/** Reads the figures of an earlier run; undefined if there are none. */
 function readEarlier(file) {
   if (file === undefined || !fs.existsSync(file)) return undefined;
   try {
@@ -231,7 +231,7 @@ function readEarlier(file) {
   }
 }
 
-/** How each workload changed since an earlier run, in steps a second and against PyTorch of its time. */
+/** Prints each workload's change since an earlier run: in steps per second, and relative to PyTorch in the same run. */
 function printChanges({ workloads, machine }) {
   const known = new Map((workloads ?? []).map((one) => [one.name, one]));
   const compared = rows.filter(({ name }) => known.has(name));

@@ -2,11 +2,11 @@
 /**
  * Builds dist/:
  *
- *   extension.cjs                     the extension host's part; vscode stays outside
+ *   extension.cjs                     the extension host's part; vscode stays external
  *   tsPlugin.cjs                      the TypeScript server's plugin
- *   cli.js, runEngine.js, previewEngine.js, inspectionEngine.js   Node programs, each in one file; watchdogWorker.js and layoutThread.js are threads of theirs
+ *   cli.js, runEngine.js, previewEngine.js, inspectionEngine.js   Node programs, one file each; watchdogWorker.js and layoutThread.js are their threads
  *   webview/<view>.js, .css           one script for each folder of webview/ that has a main.ts
- *   webview/codicons/, wasm/, native/ what is read from disk at run time
+ *   webview/codicons/, wasm/, native/ files that are read from disk at run time
  *   node_modules/                     esbuild, with which the engine bundles users' files
  *   THIRD_PARTY_NOTICES.txt           licences of the packages inside
  *   l10n/                             texts of the extension host, for translators
@@ -26,7 +26,7 @@ import { inRoot, isMain, main, mustRun, root } from "./project.mjs";
 
 const require = createRequire(import.meta.url);
 
-/** CommonJS packages inside an ES module bundle ask for these. */
+/** CommonJS packages inside an ES module bundle need these. */
 const ESM_BANNER = `import { createRequire as __createRequire } from "node:module";
 import { fileURLToPath as __fileURLToPath } from "node:url";
 const require = __createRequire(import.meta.url);
@@ -42,7 +42,7 @@ const PROGRAMS = {
   watchdogWorker: "extension/engine/entry/watchdogWorker.ts",
 };
 
-/** Threads of theirs that have libraries alone. */
+/** Their threads that contain only libraries. */
 const THREADS = { layoutThread: "extension/engine/entry/layoutThread.ts" };
 
 export const NODE_PROGRAMS = { ...PROGRAMS, ...THREADS };
@@ -86,7 +86,7 @@ function bundles(release) {
       outdir: "dist",
       outExtension: { ".js": ".cjs" },
       format: "cjs",
-      // The server wants the function itself.
+      // The server expects the function itself.
       footer: { js: "module.exports = module.exports.default;" },
     },
     {
@@ -94,11 +94,11 @@ function bundles(release) {
       entryPoints: PROGRAMS,
       outdir: "dist",
       format: "esm",
-      // print(model) and errors show the names of classes, which esbuild would change where they name themselves.
+      // print(model) and errors show names of classes, which esbuild would change in self-referencing classes.
       keepNames: true,
-      // tfjs ships ES modules under "module": smaller, since unused kernels are left out.
+      // tfjs ships ES modules under "module": smaller bundles, since unused kernels are dropped.
       mainFields: ["module", "main"],
-      // tfjs asks for node-fetch only where there is no fetch.
+      // tfjs needs node-fetch only without a global fetch.
       external: ["esbuild", "node-fetch"],
       banner: { js: ESM_BANNER },
     },
@@ -117,7 +117,7 @@ function bundles(release) {
       target: "es2022",
       format: "iife",
       loader: { ".ttf": "file", ".svg": "text" },
-      // What a browser reads while somebody waits: tests measure what users have.
+      // Minified in every build: browsers load it while the user waits, and tests measure what users get.
       minify: true,
     },
   ];
@@ -137,7 +137,7 @@ export function webviewEntries() {
 }
 
 /**
- * Files appear whole: another process may be starting from dist/ at this moment.
+ * Writes a file atomically: another process may be starting from dist/ at the same time.
  * @param {string} file
  * @param {Uint8Array} contents
  */
@@ -145,7 +145,7 @@ function writeFile(file, contents) {
   if (fs.existsSync(file) && fs.readFileSync(file).equals(contents)) return;
   fs.mkdirSync(path.dirname(file), { recursive: true });
   const temporary = `${file}.${process.pid}.tmp`;
-  // The command line is run by its name.
+  // The command line is executable.
   fs.writeFileSync(temporary, contents, { mode: path.basename(file) === "cli.js" ? 0o755 : 0o644 });
   fs.renameSync(temporary, file);
 }
@@ -182,12 +182,12 @@ function copyFiles() {
   copy(path.join(packageFolder("@tensorflow/tfjs-node"), "binding"), path.join(dist, "native", "binding"));
   copy(inRoot("extension", "native", "binding.cc"), path.join(dist, "native", "binding.cc"));
   copy(path.join(packageFolder("node-api-headers"), "include"), path.join(dist, "native", "include"));
-  // The engine bundles users' files with it. This platform's binary: scripts/package.mjs takes the others from npm.
+  // The engine bundles users' files with esbuild. This platform's binary; scripts/package.mjs takes the others from npm.
   for (const name of ["esbuild", `@esbuild/${process.platform}-${process.arch}`])
     copy(packageFolder(name), path.join(dist, "node_modules", name));
 }
 
-/** Declarations of what users import, from the library's entry on. */
+/** Emits the declarations that users import. */
 async function emitTypes() {
   const entry = "extension/nn/index.ts";
   if (!exists(entry)) return;
@@ -202,7 +202,7 @@ async function emitTypes() {
           types: ["node"],
           typeRoots: ["../node_modules/@types"],
           noEmit: false,
-          // The check tier checks.
+          // `npm run check` reports type errors.
           noCheck: true,
           declaration: true,
           emitDeclarationOnly: true,
@@ -222,7 +222,7 @@ async function emitTypes() {
   writeFile(path.join(types, "index.d.ts"), Buffer.from('export * from "./nn/index.ts";\n'));
 }
 
-/** Entries that aren't written yet don't stop the others. @param {string} entry */
+/** Whether an entry exists; a missing one is skipped with a message. @param {string} entry */
 function exists(entry) {
   const found = fs.existsSync(inRoot(entry));
   if (!found) process.stdout.write(`  skipped ${entry}: it does not exist\n`);

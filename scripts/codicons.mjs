@@ -8,6 +8,6 @@ const folder = path.dirname(createRequire(import.meta.url).resolve("@vscode/codi
 
 export const codiconFont = path.join(folder, "dist", "codicon.ttf");
 
-/** The icons' styles; they name their font as pages do that ask for it beforehand: without a query. */
+/** The icons' styles. Their font URL has no query, so that it matches the pages' preload links. */
 export const codiconStyles = () =>
   fs.readFileSync(path.join(folder, "dist", "codicon.css"), "utf8").replace(/(codicon\.ttf)\?\w+/, "$1");

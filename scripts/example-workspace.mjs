@@ -4,15 +4,14 @@ import fs from "node:fs";
 import path from "node:path";
 import { inRoot } from "./project.mjs";
 
-/** The workspace of `npm start` and `npm run vscode`: what one trains, the other shows. */
+/** The workspace of `npm start` and `npm run vscode`, so that VS Code shows the first trainings. */
 export const exampleWorkspace = inRoot("out", "example-workspace");
 
-/** Remembers what was copied, and so what was edited since. */
+/** Records the hashes of the copies, to detect edited files. */
 const RECORD = ".layerwise/examples.json";
 
 /**
- * Copies the bundled examples into a folder that may be written to. What was edited there stays; what was not follows
- * the bundled ones.
+ * Copies the bundled examples into a writable folder. Edited copies stay; others are updated.
  * @param {string} folder
  */
 export function copyExamples(folder) {

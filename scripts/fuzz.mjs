@@ -1,8 +1,8 @@
 // @ts-check
 /**
  * `npm run fuzz [-- --files N] [--seconds N] [--seed N] [--kind WORD]`: reads mutated files of every format (20,000 by
- * default), each in a process with limits of time and memory. A hang, a crash, and an error without the file's name are
- * failures: each is printed with the seed that draws the file again (`--seed N --files 1 --kind KIND`), and kept in
+ * default) in processes with time and memory limits. A hang, a crash, and an error without the file's name are failures.
+ * Each failure is printed with the seed that reproduces its file (`--seed N --files 1 --kind KIND`), and kept in
  * out/fuzz/failures.
  */
 import process from "node:process";

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * `npm run interop`: files and trainings go from Layerwise to PyTorch and back (see test/interop). Needs PyTorch, which
- * is installed with pip at the first run; without pip it is skipped and says so.
+ * `npm run interop`: exchanges files and trainings between Layerwise and PyTorch in both directions (see test/interop). The first
+ * run installs PyTorch with pip; without pip, the tests are skipped with a message.
  */
 import process from "node:process";
 import * as esbuild from "esbuild";
@@ -32,7 +32,7 @@ await main(async () => {
     packages: "external",
     keepNames: true,
     logLevel: "warning",
-    // The examples are among the models that are exported.
+    // The examples are among the exported models.
     alias: { layerwise: inRoot("extension", "nn", "index.ts") },
   });
   const fixtures = inRoot("test", "fixtures");

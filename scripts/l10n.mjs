@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * The texts of the extension host, for translators: the build writes {@link BUNDLE}, in which VS Code looks them up. Those
- * of the manifest are in package.nls.json, those of the views in webview/shared/strings.ts.
+ * Collects the extension host's texts for translators. The build writes them to {@link BUNDLE}, where VS Code looks up
+ * translations. The manifest's texts are in package.nls.json, those of the views in webview/shared/strings.ts.
  */
 import fs from "node:fs";
 import path from "node:path";
@@ -30,7 +30,7 @@ export const parse = (code) => parseAst(code, { lang: "ts" });
 export const syntaxOf = (file) => parse(fs.readFileSync(inRoot(file), "utf8"));
 
 /**
- * Walks a syntax tree from the outside to the inside; `visit` answers false where it doesn't go on.
+ * Walks a syntax tree in pre-order; `visit` returns false to skip a node's children.
  * @param {Node} node @param {(node: Node) => boolean | void} visit
  */
 export function walk(node, visit) {
@@ -40,13 +40,13 @@ export function walk(node, visit) {
       if (child !== null && typeof child === "object" && typeof child.type === "string") walk(child, visit);
 }
 
-/** Whether it is a call of `vscode.l10n.t`. @param {Node} node */
+/** Whether a node is a call of `vscode.l10n.t`. @param {Node} node */
 export const isTranslated = (node) =>
   node.type === "CallExpression" &&
   node.callee.property?.name === "t" &&
   node.callee.object.property?.name === "l10n";
 
-/** @returns {Record<string, string>} Each text of the extension host by itself, in alphabetical order. */
+/** @returns {Record<string, string>} Each text of the extension host, mapped to itself, in alphabetical order. */
 export function messages() {
   /** @type {Set<string>} */
   const found = new Set();

@@ -1,5 +1,5 @@
 // @ts-check
-/** The native engine for `npm start` and `npm test`: installed when it can be, else one line says what runs instead. */
+/** Installs the native engine for `npm start` and `npm test` if possible; else one line says what runs instead. */
 import { spawnSync } from "node:child_process";
 import { inRoot, run } from "./project.mjs";
 
@@ -20,8 +20,8 @@ function status() {
 }
 
 /**
- * Needs a build. Never fails: without the native engine the wasm engine gives the same numbers, more slowly.
- * @returns {Promise<boolean>} Whether it is there.
+ * Needs a build. Never fails: without the native engine, the wasm engine computes the same numbers more slowly.
+ * @returns {Promise<boolean>} Whether it is installed.
  */
 export async function ensureNativeEngine() {
   let now = status();
@@ -41,13 +41,13 @@ export async function ensureNativeEngine() {
   return now.version !== undefined;
 }
 
-/** On Debian as root, what an installation needs and the machine lacks. Elsewhere the installer's message lists it. */
+/** As root on Debian, installs missing tools. Elsewhere, the installer's message lists them. */
 async function installSystemPackages() {
   if (process.platform !== "linux" || process.getuid?.() !== 0 || !runs("apt-get", ["--version"])) return;
   const python = runs("python3", ["--version"]);
   const pip = (python && runs("python3", ["-m", "pip", "--version"])) || runs("pip3", ["--version"]);
   const compiler = ["g++", "c++", "clang++"].some((name) => runs(name, ["--version"]));
-  // What is installed and yet not on PATH is hidden on purpose.
+  // A tool that is installed but not on PATH is hidden on purpose.
   const packages = [
     ...(pip || isInstalled(python ? "python3-pip" : "python3") ? [] : ["python3-pip"]),
     ...(compiler || isInstalled("g++") ? [] : ["g++"]),

@@ -1,8 +1,8 @@
 // @ts-check
 /**
- * Packs the extension as users install it, a VSIX for each platform: `npm run package [-- --target PLATFORM …|all]`,
- * by default for this one. A release build, with the platform's esbuild from npm and no native engine, which is
- * installed on demand. Beside each VSIX lies its software bill of materials, in CycloneDX.
+ * `npm run package [-- --target PLATFORM …|all]`: packs a VSIX for each platform, by default for this one. It is a release build
+ * with the platform's esbuild from npm, and without the native engine, which is installed on demand. Writes a software bill of
+ * materials (CycloneDX) beside each VSIX.
  */
 import { createHash } from "node:crypto";
 import fs from "node:fs";
@@ -20,7 +20,7 @@ const TARGETS = ["linux-x64", "linux-arm64", "darwin-x64", "darwin-arm64", "win3
 const THIS_PLATFORM = `${process.platform}-${process.arch}`;
 
 /**
- * Packs what is built, and checks what is in it.
+ * Packs dist/ and checks the VSIX's contents.
  * @param {{ target?: string, esbuild?: string, out?: string }} [options] The platform; the folder of its package
  *   `@esbuild/<target>`, by default the one in dist/, which is this platform's; the file to write.
  * @returns {Promise<string>} The VSIX file's path.
@@ -39,8 +39,8 @@ export async function packageExtension({
 }
 
 /**
- * The shipped files in a folder of their own. TypeScript's server finds its plugin only in a `node_modules`, and vsce
- * ships that for dependencies alone; all others are in the bundles, so here the plugin is the only one.
+ * Copies the shipped files into a folder. TypeScript's server finds its plugin only in a `node_modules`, which vsce ships only
+ * for dependencies. All other dependencies are bundled, so this manifest lists only the plugin.
  * @param {string} target @param {string} esbuild
  */
 async function stage(target, esbuild) {
@@ -65,7 +65,7 @@ function copy(file, folder, name) {
 }
 
 /**
- * A platform's esbuild, in the version and with the hash of the lock file.
+ * Downloads a platform's esbuild, with the version and hash of the lock file.
  * @param {string} target @param {string} folder An empty one. @returns {Promise<string>} The package's folder.
  */
 async function fetchEsbuild(target, folder) {

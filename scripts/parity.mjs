@@ -15,7 +15,7 @@ await main(async () => {
     format: "esm",
     sourcemap: "inline",
     packages: "external",
-    // Names of classes are compared with PyTorch's.
+    // Class names are compared with PyTorch's.
     keepNames: true,
     logLevel: "warning",
   });

@@ -1,12 +1,12 @@
 // @ts-check
 /**
- * `npm run pictures`: has the browser tier take the pictures of the README and the walkthrough, those of the walkthrough
- * in each theme, and keeps them in media/. `-- --keep` takes those of the last run.
+ * `npm run pictures`: runs the browser tests to take the pictures of the README and, in each theme, of the walkthrough, and
+ * copies them to media/. `-- --keep` copies those of the last run.
  */
 import fs from "node:fs";
 import { inRoot, main, run } from "./project.mjs";
 
-/** Of the README, by the browser tier's names. @type {Record<string, string>} */
+/** The README's pictures, by the browser tests' names. @type {Record<string, string>} */
 const SCREENSHOTS = {
   "training-light": "training-light",
   "architecture-compared-light": "architecture-compared",

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * `node scripts/pin-wheels.mjs`: writes extension/native/wheels.json anew, after a change of TensorFlow's version. pip says
- * which wheels its index has for each platform and Python, and their SHA-256; nothing is downloaded.
+ * `node scripts/pin-wheels.mjs`: rewrites extension/native/wheels.json after a change of TensorFlow's version. pip lists the
+ * wheels of its index for each platform and Python, with their SHA-256; nothing is downloaded.
  */
 import { spawnSync } from "node:child_process";
 import fs from "node:fs";
@@ -18,7 +18,7 @@ const PLATFORMS = {
 const PYTHONS = ["3.9", "3.10", "3.11", "3.12", "3.13", "3.14"];
 
 /**
- * What pip would install; undefined where its index has nothing.
+ * The wheel that pip would install; undefined if its index has none.
  * @param {string} requirement @param {string} platform @param {string} python @param {string} folder
  * @returns {[name: string, sha256: string] | undefined}
  */

@@ -1,7 +1,7 @@
 // @ts-check
 /**
  * `npm run programs -- [NAME …] [--record] [--speed] [--engine native|wasm] [--jobs N]`: runs the programs of test/programs
- * on each engine and compares their losses, checks and text with what PyTorch gave. See CONTRIBUTING.md.
+ * on each engine and compares their losses, checks and text with PyTorch's records. See CONTRIBUTING.md.
  */
 import fs from "node:fs";
 import os from "node:os";
@@ -21,7 +21,7 @@ const ROUNDS = 3;
 
 const recordOf = (/** @type {string} */ name) => `${FOLDER}/${name}/record.json`;
 
-/** What the recorder measures, in words: they are part of each record. */
+/** A description of the measured noise, which is part of each record. */
 const NOISE =
   "Largest difference of PyTorch from itself up to each step: one thread against two, and one ulp in one weight";
 
@@ -46,7 +46,7 @@ await main(async () => {
 });
 
 /**
- * The programs of the folder, or those that are named.
+ * The named programs; all programs if none is named.
  * @param {string[]} named
  */
 function programs(named) {
@@ -62,7 +62,7 @@ function programs(named) {
 }
 
 /**
- * Has PyTorch run the programs several times and writes what it gave.
+ * Runs the programs with PyTorch several times and writes their records.
  * @param {string[]} names
  */
 async function record(names) {
@@ -90,7 +90,7 @@ async function record(names) {
 }
 
 /**
- * JSON with a line for each property, and for each of the checks.
+ * Formats a record as JSON with one line for each property and check.
  * @param {import("./programs/compare.mjs").Recorded} result
  */
 function format({ torch, noise, losses, checks, text, warnings = [] }) {
@@ -157,7 +157,7 @@ async function check(names, engines, jobs) {
 }
 
 /**
- * Runs a program and compares it with its record. What fails becomes a problem, never an error.
+ * Runs a program and compares it with its record. Failures are returned as problems, never thrown.
  * @param {string} name
  * @param {string} engine
  * @param {NodeJS.ProcessEnv} env
@@ -186,7 +186,7 @@ function readRecord(name) {
 }
 
 /**
- * Times the programs, without the start of their processes, against PyTorch: interleaved runs, outputs checked.
+ * Times the programs against PyTorch, without process start-up: interleaved runs, outputs checked.
  * @param {string[]} names
  * @param {string[]} engines
  */

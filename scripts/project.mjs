@@ -1,5 +1,5 @@
 // @ts-check
-/** What all scripts share. Node's own modules only: it is loaded before anything is installed. */
+/** Shared by all scripts. Imports only Node's modules, since it runs before packages are installed. */
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import fs from "node:fs";
@@ -12,11 +12,11 @@ export const root = fileURLToPath(new URL("..", import.meta.url));
 /** @param {string[]} parts */
 export const inRoot = (...parts) => path.join(root, ...parts);
 
-/** A failed command or a missing tool: its message is for the user, without a stack. */
+/** A failed command or a missing tool: the user sees its message without a stack. */
 export class ScriptError extends Error {}
 
 /**
- * Runs a command, in the repository unless told otherwise, and waits for it.
+ * Runs a command, by default in the repository, and waits for it.
  * @param {string} command
  * @param {readonly string[]} args
  * @param {{ cwd?: string, env?: NodeJS.ProcessEnv, quiet?: boolean, onOutput?: (text: string) => void }} [options]
@@ -44,7 +44,7 @@ export function run(command, args, { cwd = root, env = {}, quiet = false, onOutp
       else target.write(chunk);
       onOutput?.(chunk.toString());
     });
-  // On Ctrl-C the terminal tells the command too; it ends in its own way (a training saves its weights), then we do.
+  // On Ctrl-C the terminal signals the command too. It may end gracefully (a training saves its weights) before this process.
   let interrupted = false;
   const interrupt = (/** @type {NodeJS.Signals} */ signal) => {
     interrupted = true;
@@ -75,7 +75,7 @@ export async function mustRun(command, args, options) {
 }
 
 /**
- * Digest of the contents and names of files; folders are walked, what doesn't exist is skipped.
+ * Digest of the contents and names of files. Walks folders and skips missing paths.
  * @param {readonly string[]} paths Relative to the repository.
  */
 export function digest(paths) {
@@ -93,8 +93,8 @@ export function digest(paths) {
 }
 
 /**
- * A step that is skipped while its input's digest stands in its stamp file. The stamp goes first and comes last, so an
- * interrupted step is done again.
+ * Runs a step unless its stamp file holds the digest of its input. The stamp is deleted first and written last, so an interrupted
+ * step is repeated.
  * @param {string} stamp Relative to the repository.
  * @param {string} key
  * @param {() => Promise<void>} step
@@ -111,7 +111,7 @@ export async function unlessStamped(stamp, key, step) {
 }
 
 /**
- * Runs a script's main function: one line for what went wrong, exit code 1.
+ * Runs a script's main function. A failure prints one line and sets exit code 1.
  * @param {() => Promise<number | void>} body Resolves to the exit code.
  */
 export async function main(body) {

@@ -1,14 +1,14 @@
 // @ts-check
 /**
- * Makes a clone ready: installs the packages of the lock file and builds, each only when its input changed. Quick when
- * nothing did, safe to interrupt and to repeat.
+ * Prepares a clone: installs the packages of the lock file and builds, each only if its input changed. Safe to interrupt and to
+ * repeat.
  */
 import fs from "node:fs";
 import { digest, inRoot, isMain, main, mustRun, ScriptError, unlessStamped } from "./project.mjs";
 
 const OLDEST_NODE = [20, 19];
 
-/** All a build depends on. */
+/** All inputs of a build. */
 const SOURCES = [
   "extension",
   "webview",
@@ -32,7 +32,7 @@ export async function setup() {
   await buildIfChanged();
 }
 
-/** Packages' install scripts stay off: nothing here needs them, and some download from hosts that may be blocked. */
+/** Installs packages without their install scripts: none is needed, and some download from hosts that may be blocked. */
 async function installPackages() {
   const key = `${digest(["package-lock.json"])} ${process.platform}-${process.arch}`;
   await unlessStamped("node_modules/.layerwise-stamp", key, async () => {
@@ -42,7 +42,7 @@ async function installPackages() {
   });
 }
 
-/** Whether npm's own record of node_modules, which it writes last, already has all that the lock file asks for. */
+/** Whether npm's record of node_modules, which it writes last, has all packages of the lock file. */
 function packagesMatch() {
   /** @typedef {{ version?: string, integrity?: string, optional?: boolean }} Package */
   /** @param {string} file @returns {Record<string, Package>} */

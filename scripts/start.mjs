@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * `npm start`: makes the clone ready, then does the main job headless on real input. Trains the tutorial's network and
- * the digits CNN, in the workspace that `npm run vscode` opens.
+ * `npm start`: prepares the clone, then trains the tutorial's network and the digits CNN without a window, in the workspace that
+ * `npm run vscode` opens.
  */
 import path from "node:path";
 import { copyExamples, exampleWorkspace } from "./example-workspace.mjs";
@@ -9,14 +9,14 @@ import { ensureNativeEngine } from "./native-engine.mjs";
 import { inRoot, main, root, run } from "./project.mjs";
 import { setup } from "./setup.mjs";
 
-/** The command line's calls, in order. @type {{ title: string, args: string[] }[]} */
+/** The commands to run, in order. @type {{ title: string, args: string[] }[]} */
 const JOBS = [
   {
     title: "The tutorial: define a network, train it, predict, save and load it again",
     args: ["run", "tutorial.nn.ts"],
   },
   { title: "A CNN on 1,797 handwritten digits", args: ["train", "digits.nn.ts"] },
-  { title: "How it does on digits it was not trained on", args: ["evaluate", "digits.nn.ts"] },
+  { title: "Its accuracy on digits it was not trained on", args: ["evaluate", "digits.nn.ts"] },
 ];
 
 await main(async () => {
@@ -33,8 +33,8 @@ await main(async () => {
     [
       "",
       `Weights and curves are in ${path.join(workspace, ".layerwise", "runs")}.`,
-      'The same in VS Code: npm run vscode, open digits.nn.ts, click "Train" above the class;',
-      "the sidebar's checkpoints hold the network trained just now.",
+      'The same in VS Code: npm run vscode, open digits.nn.ts, click "Train" above the class.',
+      "The network that was just trained is in the sidebar, under Checkpoints.",
       "",
     ].join("\n"),
   );

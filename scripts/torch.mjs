@@ -1,5 +1,5 @@
 // @ts-check
-/** PyTorch, for what compares with it. */
+/** Finds or installs PyTorch for the comparisons with it. */
 import fs from "node:fs";
 import { homedir } from "node:os";
 import path from "node:path";
@@ -7,7 +7,7 @@ import process from "node:process";
 import { mustRun } from "./project.mjs";
 
 const TORCH = "2.15.0";
-/** Changes when the list of packages does. */
+/** Name of the environment; change it with the list of packages. */
 const SET = `torch-${TORCH}-transformers-onnxruntime`;
 const TRANSFORMERS = "5.24.0";
 const PACKAGES = [
@@ -18,14 +18,14 @@ const PACKAGES = [
   "onnxruntime==1.32.0",
 ];
 
-/** Where what is installed for comparisons goes. */
+/** Folder of the packages that are installed for comparisons. */
 export const cacheFolder = () =>
   process.env.LAYERWISE_CACHE ??
   path.join(process.env.XDG_CACHE_HOME ?? path.join(homedir(), ".cache"), "layerwise");
 
 /**
- * A Python with PyTorch, and what else reads and writes files of its kind: the one that LAYERWISE_TORCH_PYTHON names, or that of a virtual
- * environment in the cache folder, made with pip at the first use (some hundred megabytes).
+ * A Python with PyTorch and the other packages of the comparisons: the one that LAYERWISE_TORCH_PYTHON names, else a virtual
+ * environment in the cache folder, which pip creates at the first use (some hundred megabytes).
  * @returns {Promise<string>} Its path.
  */
 export async function torchPython() {
@@ -43,7 +43,7 @@ export async function torchPython() {
 }
 
 /**
- * Hugging Face's transformers for {@link torchPython}, in a folder of its own, made with pip at the first use.
+ * Hugging Face's transformers for {@link torchPython}, in a separate folder, installed with pip at the first use.
  * @param {string} python
  * @returns {Promise<string>} The folder, for PYTHONPATH.
  */

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * `npm run vscode`: a real VS Code with the extension, on a copy of the examples that may be edited. The desktop's own
- * if there is one, else (or with `--server`) VS Code in the browser at 127.0.0.1.
+ * `npm run vscode`: opens a VS Code with the extension on an editable copy of the examples. Uses the desktop's VS Code if there is
+ * one, else (or with `--server`) VS Code in the browser at 127.0.0.1.
  */
 import { spawn, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
@@ -32,7 +32,7 @@ await main(async () => {
   else openDesktop();
 });
 
-/** A desktop VS Code that can show a window: not on a machine without a screen, and VS Code refuses to run as root. */
+/** Whether a desktop VS Code can show a window: it needs a screen, and refuses to run as root. */
 function hasDesktop() {
   const screen = process.platform !== "linux" || process.env["DISPLAY"] || process.env["WAYLAND_DISPLAY"];
   return (
@@ -62,7 +62,7 @@ async function serve() {
     token,
   });
   console.log(`VS Code runs at ${windowUrl(running.port, workspace, [], token)}`);
-  console.log("Open the address in a browser, then a .nn.ts file, and click Train. Ctrl-C here ends it.");
+  console.log("Open the address in a browser, open a .nn.ts file and click Train. Ctrl-C ends the server.");
   await running.exited;
   throw new ScriptError("VS Code's server ended by itself.");
 }

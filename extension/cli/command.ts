@@ -7,7 +7,7 @@ import type { UserError } from "../protocol/errors.ts";
 import { toUserError } from "../supervisor/errors.ts";
 import type { EngineOptions } from "../supervisor/engines/process.ts";
 import { CliError, EXIT } from "./exit.ts";
-import { printJson, stderrPaint, tellPainted } from "./output.ts";
+import { printJson, stderrColours, printStderrColoured } from "./output.ts";
 import { renderError } from "./render.ts";
 
 /** A wrong command line. */
@@ -27,7 +27,7 @@ export class CommandFailure extends Error {
   }
 }
 
-/** What `FILE` or `FILE#export` names. */
+/** The parsed form of `FILE` or `FILE#export`. */
 export interface Target {
   /** Absolute path; the file exists. */
   file: string;
@@ -60,7 +60,7 @@ function isFile(file: string): boolean {
   return fs.statSync(file, { throwIfNoEntry: false })?.isFile() ?? false;
 }
 
-/** Options that several commands have. */
+/** Options shared by several commands. */
 export interface CommonOptions {
   device: Device;
   seed?: number;
@@ -70,13 +70,13 @@ export interface CommonOptions {
 export const targetDescription =
   "a .nn.ts file, and after # the name of its export (default: the default export)";
 
-/** `--device`, `--seed`, `--json`, as far as a command has them. */
+/** Adds those of `--device`, `--seed` and `--json` that `names` lists. */
 export function commonOptions(command: Command, names: readonly (keyof CommonOptions)[]): Command {
   if (names.includes("seed"))
     command.option("--seed <number>", "seed of all random numbers (default: the experiment's)", integer);
   if (names.includes("device"))
     command.addOption(
-      new Option("--device <name>", "what computes; auto takes the best that is installed")
+      new Option("--device <name>", "backend; auto takes the best that is installed")
         .choices(["auto", "native", "wasm", "cpu"])
         .env("LAYERWISE_DEVICE")
         .default("auto"),
@@ -100,25 +100,25 @@ export function positive(text: string): number {
   return value;
 }
 
-/** Parses names of `known` with commas between them, for an option. */
+/** Parses a comma-separated list of names from `known`, for an option. */
 export function list<T extends string>(known: readonly T[]): (text: string) => T[] {
   return (text) =>
     text.split(",").map((part) => {
       const name = known.find((one) => one === part.trim());
       if (name === undefined)
-        throw new InvalidArgumentError(`"${part.trim()}" is not of ${known.join(", ")}.`);
+        throw new InvalidArgumentError(`"${part.trim()}" is not one of ${known.join(", ")}.`);
       return name;
     });
 }
 
-/** Examples below a command's options. */
+/** Prints examples below a command's options in its help. */
 export function examples(command: Command, text: string): Command {
   return command.addHelpText("after", `\n${text.trim()}`);
 }
 
 /**
- * Makes an action of a function that answers the exit code. Errors of the user's file, of a run or of a broken command
- * line are printed here, as text or as JSON.
+ * Turns a function that returns the exit code into a command's action. Prints errors of the user's file, of a run or of the
+ * command line, as text or as JSON.
  */
 export function action<Args extends unknown[]>(
   body: (...args: Args) => Promise<number>,
@@ -132,7 +132,7 @@ export function action<Args extends unknown[]>(
       if (!(error instanceof CliError && error.message === ""))
         printErrors(errorsOf(error), jsonWanted(args));
     }
-    // Its message is printed already.
+    // Its message was printed by the function.
     if (code !== 0) throw new CliError("", code);
   };
 }
@@ -147,16 +147,16 @@ function jsonWanted(args: readonly unknown[]): boolean {
   return args.some((one) => typeof one === "object" && one !== null && Reflect.get(one, "json") === true);
 }
 
-/** Errors for people to stderr; for programs to stdout, where they read all else. */
+/** Prints errors for people to stderr, and as JSON to stdout, where programs read everything else. */
 export function printErrors(errors: readonly UserError[], json: boolean): void {
-  const paint = stderrPaint();
+  const colours = stderrColours();
   for (const error of errors) {
     if (json) printJson({ event: "error", error });
-    else tellPainted(renderError(error, paint));
+    else printStderrColoured(renderError(error, colours));
   }
 }
 
-/** Engines are beside this program. */
+/** Engines lie beside this program in dist/. */
 export function engineOptions(): EngineOptions {
   return { dist: path.dirname(fileURLToPath(import.meta.url)) };
 }

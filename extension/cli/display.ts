@@ -2,10 +2,10 @@ import type { SingleBar } from "cli-progress";
 import type { EvaluationResult, Progress } from "../protocol/engine.ts";
 import type { MetricRow, Metrics, RunRecord } from "../protocol/run.ts";
 import { plainLine, plainText } from "../protocol/text/plain.ts";
-import { isTerminal, newBars, passOn, print, printJson, type Stream } from "./output.ts";
+import { isTerminal, newBars, forwardOutput, print, printJson, type Stream } from "./output.ts";
 import { duration, table } from "./render.ts";
 
-/** Shows a run while it goes on: as lines, as lines above a bar, or as JSON. */
+/** Shows a running training or evaluation: as lines, as lines above a progress bar, or as JSON. */
 export interface Display {
   record(record: RunRecord): void;
   rows(rows: readonly MetricRow[]): void;
@@ -29,28 +29,28 @@ function title(metric: string): string {
     .join(" ");
 }
 
-/** `Loss: 0.7435, Val Loss: 0.7012`, the loss first and otherwise in the order in which they come. */
+/** `Loss: 0.7435, Val Loss: 0.7012`: the loss first, the others in the given order. */
 export function metricsText(metrics: Metrics): string {
   return Object.entries(metrics)
     .map(([name, value]) => `${title(plainLine(name))}: ${metricText(value)}`)
     .join(", ");
 }
 
-/** Four decimals; as Python prints what is no number. */
+/** Four decimals; NaN and infinity as Python prints them. */
 function metricText(value: number): string {
   if (!Number.isFinite(value)) return Number.isNaN(value) ? "nan" : value > 0 ? "inf" : "-inf";
   return value.toFixed(4);
 }
 
 /**
- * The line that PyTorch users print at the end of an epoch: `Epoch [10/100], Loss: 0.7435`. The learning rate, and a
- * training accuracy that the experiment doesn't ask for, have curves but no place in it.
+ * The line that PyTorch users print at the end of an epoch: `Epoch [10/100], Loss: 0.7435`. It leaves out the learning rate,
+ * and a training accuracy that the experiment doesn't list; both have curves.
  */
 export function epochLine(row: MetricRow, record: RunRecord): string {
   return `Epoch [${row.epoch}/${record.epochs}], ${metricsText(shownMetrics(row.values, record))}`;
 }
 
-/** The metrics that belong into a line. */
+/** The metrics that an epoch's line shows. */
 export function shownMetrics(metrics: Metrics, { kind, settings }: RunRecord): Metrics {
   const named = kind === "evaluate" || settings["metrics"] !== undefined;
   return Object.fromEntries(
@@ -58,12 +58,12 @@ export function shownMetrics(metrics: Metrics, { kind, settings }: RunRecord): M
   );
 }
 
-/** A learning rate, or that of one of several optimizers. */
+/** Whether a metric is a learning rate: the only one, or that of one of several optimizers. */
 function isRate(name: string): boolean {
   return name === "lr" || name.startsWith("lr_");
 }
 
-/** Every how many epochs a line is printed when the experiment doesn't say: ten lines a run. */
+/** Epochs between two printed lines: the experiment's `logEvery`, by default a tenth of the run. */
 export function logEvery(record: RunRecord): number {
   const set = record.settings["logEvery"];
   return typeof set === "number" ? set : Math.max(1, Math.floor(record.epochs / 10));
@@ -116,14 +116,14 @@ class TextDisplay implements Display {
     this.#pass(stream, plainText(line));
   }
 
-  /** What the user's program prints has its colours; the engine escapes what it says itself. */
+  /** Keeps the colours of the user's program; the engine escapes its own messages. */
   #pass(stream: Stream, text: string): void {
     if (this.#bar?.active === true && isTerminal(stream)) this.#bar.above(text);
-    else passOn(stream, `${text}\n`);
+    else forwardOutput(stream, `${text}\n`);
   }
 }
 
-/** A bar at the bottom of the terminal: the whole run in steps. */
+/** A progress bar at the bottom of the terminal, over all steps of the run. */
 class ProgressBar {
   readonly #bars = newBars({
     format: "Epoch {epoch}/{epochs} {bar} {percentage}% | {metrics}{speed} samples/s | ETA {left}",
@@ -198,11 +198,11 @@ class JsonDisplay implements Display {
   }
 
   end(): void {
-    // Every line stands alone.
+    // Nothing to clean up: each line is complete.
   }
 }
 
-/** An evaluation in words: samples, metrics, and for a classification each class and the confusion matrix. */
+/** Describes an evaluation: samples, metrics, and for classification each class and the confusion matrix. */
 export function evaluationLines({ samples, metrics, confusion, classes }: EvaluationResult): string[] {
   const lines = [`${samples} samples, ${metricsText(metrics)}`];
   if (confusion === undefined) return lines;

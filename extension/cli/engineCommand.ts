@@ -4,7 +4,7 @@ import { installNative, removeNative } from "../native/install.ts";
 import { deviceOfEnvironment, nativeStatus, type NativeStatus } from "../native/status.ts";
 import type { InstallLine, InstallProgress } from "../protocol/native.ts";
 import { CliError, EXIT, interruptSignal } from "./exit.ts";
-import { isTerminal, newBar, print, printJson, printWhole } from "./output.ts";
+import { isTerminal, newBar, print, printJson, writeStdout } from "./output.ts";
 
 export function register(program: Command): void {
   const engine = program
@@ -17,7 +17,7 @@ export function register(program: Command): void {
     .option("--verbose", "after a failure, print what pip or the compiler said")
     .addHelpText(
       "after",
-      "\nNeeds Python 3 with pip and a C++ compiler. LAYERWISE_CACHE names another folder than the user's cache.",
+      "\nNeeds Python 3 with pip and a C++ compiler. LAYERWISE_CACHE replaces the user's cache folder.",
     )
     .action(install);
   engine
@@ -28,7 +28,7 @@ export function register(program: Command): void {
       checkDevice();
       const { manifest: _, ...report } = nativeStatus();
       if (json) printJson(report);
-      else printWhole(describeStatus(report));
+      else writeStdout(describeStatus(report));
     });
   engine
     .command("remove")
@@ -88,7 +88,7 @@ function checkDevice(): void {
   }
 }
 
-/** Three or four lines: the backend, the reason for it, the state, the folder. */
+/** Describes a status in three or four lines: the backend, the reason for it, the state, the folder. */
 export function describeStatus(status: Omit<NativeStatus, "manifest">): string {
   const state = status.state.replace("-", " ");
   const native = status.version === undefined ? state : `${state}, TensorFlow ${status.version}`;
@@ -101,7 +101,7 @@ export function describeStatus(status: Omit<NativeStatus, "manifest">): string {
   return rows.map(([name, value]) => `${`${name}:`.padEnd(15)} ${value}\n`).join("");
 }
 
-/** A bar on a terminal; elsewhere a line for each phase and each tenth. */
+/** Shows progress as a bar on a terminal; elsewhere as a line for each phase and each tenth. */
 function progressDisplay(): { show: (step: InstallProgress) => void; end: () => void } {
   if (isTerminal("stderr")) {
     const bar = newBar({

@@ -11,7 +11,7 @@ import {
 } from "./command.ts";
 import { createDisplay } from "./display.ts";
 import { EXIT } from "./exit.ts";
-import { printJson, tell } from "./output.ts";
+import { printJson, printStderr } from "./output.ts";
 import { shortPath } from "./render.ts";
 import { findCheckpoint, follow, newDirectory } from "./runCommand.ts";
 
@@ -31,8 +31,8 @@ export function register(program: Command): void {
   examples(
     command,
     `
-The data is the experiment's test set, else its validation set, else what it was trained on. A random split is made
-again with the seed of the training, which the weights' file carries.
+The data is the experiment's test set, else its validation set, else its training set. A random split is repeated with the
+training's seed, which the weights file records.
 
 Examples:
   layerwise evaluate digits.nn.ts
@@ -46,7 +46,7 @@ async function evaluate(argument: string, options: EvaluateOptions): Promise<num
   const json = options.json === true;
   const checkpoint =
     options.checkpoint === undefined ? await findCheckpoint(target) : existingFile(options.checkpoint);
-  if (!json) tell(`Evaluating ${shortPath(checkpoint)}`);
+  if (!json) printStderr(`Evaluating ${shortPath(checkpoint)}`);
   const directory = await newDirectory(target.file, options.out);
   const { record, error, evaluation } = await follow(
     {

@@ -22,8 +22,8 @@ export class CliError extends Error {
 let interruption: AbortController | undefined;
 
 /**
- * A signal that is aborted by the first Ctrl-C or SIGTERM, so that a command can end cleanly; a second one ends the
- * process at once. From the first call on, Ctrl-C no longer ends the process by itself.
+ * Returns a signal that the first Ctrl-C or SIGTERM aborts, so that a command can end cleanly; a second one ends the process
+ * at once. After the first call, Ctrl-C no longer ends the process by itself.
  */
 export function interruptSignal(): AbortSignal {
   if (interruption !== undefined) return interruption.signal;

@@ -16,7 +16,7 @@ import {
   UsageError,
   type CommonOptions,
 } from "./command.ts";
-import { print, printJson, tell } from "./output.ts";
+import { print, printJson, printStderr } from "./output.ts";
 import { shortPath } from "./render.ts";
 import { findCheckpoint, findRun } from "./runCommand.ts";
 import { asCommand } from "./tool.ts";
@@ -39,7 +39,7 @@ export function register(program: Command): void {
     .option("--checkpoint <file>", "weights, a .safetensors file (default: the best of the run)")
     .option(
       "--out <file>",
-      "file to write, a folder for tfjs (default: beside the .nn.ts file, named like that and the export)",
+      "file to write, a folder for tfjs (default: beside the .nn.ts file, named after it and the export)",
     )
     .option("--batch <number>", "samples in a batch (default: any number; one in TypeScript)", positive);
   commonOptions(command, ["seed", "device", "json"]);
@@ -49,9 +49,9 @@ export function register(program: Command): void {
 Formats:
   onnx         a file for ONNX Runtime and others (opset 17), weights inside
   tfjs         a folder for TensorFlow.js: a GraphModel (model.json) and its weights
-  typescript   a function without dependencies, weights inside: for networks of up to 100,000 numbers
+  typescript   a function without dependencies, weights included: for networks of up to 100,000 numbers
 
-The model is recorded in evaluation mode, with a sample of its experiment's data.
+The model is traced in evaluation mode, with a sample of its experiment's data.
 
 Examples:
   layerwise export digits.nn.ts --format onnx
@@ -64,7 +64,7 @@ async function exportModel(argument: string, options: ExportOptions): Promise<nu
   const { format, device, seed, batch } = options;
   const source = await sourceOf(argument, options.checkpoint);
   const out = path.resolve(options.out ?? exportPath(source.file, source.exportName, format));
-  if (options.json !== true) tell(`Exporting ${shortPath(source.checkpoint)}`);
+  if (options.json !== true) printStderr(`Exporting ${shortPath(source.checkpoint)}`);
   const result = await asCommand((tool) =>
     writeModel(tool, {
       ...source,
@@ -80,7 +80,7 @@ async function exportModel(argument: string, options: ExportOptions): Promise<nu
   return 0;
 }
 
-/** A run's file and weights, or those of a file's newest training. */
+/** Finds a run's file and weights, or the weights of a file's newest training. */
 async function sourceOf(
   argument: string,
   checkpoint: string | undefined,
@@ -96,7 +96,7 @@ async function sourceOf(
   }
   const directory = await findRun(argument);
   const record = await readRecord(directory);
-  if (record.kind !== "train") throw new UsageError(`${argument} is no training.`);
+  if (record.kind !== "train") throw new UsageError(`${argument} is not a training.`);
   const best = record.checkpoints.find(({ kind }) => kind === "best") ?? lastCheckpoint(record);
   if (given === undefined && best === undefined)
     throw new CommandFailure([{ code: "no-checkpoint", message: `${argument} has no weights yet.` }]);

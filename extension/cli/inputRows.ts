@@ -2,14 +2,14 @@ import { parse } from "csv-parse/sync";
 import { UsageError } from "./command.ts";
 
 /**
- * Rows of numbers from JSON (an array of arrays, nested as deep as a sample is; or one array for one row) or CSV.
- * @param name what to call the input in errors
- * @throws UsageError naming the row that is wrong
+ * Parses rows of numbers from CSV or JSON (an array of arrays, nested as deeply as a sample; one flat array is one row).
+ * @param name The input's name in errors
+ * @throws UsageError naming the invalid row
  */
 export function parseRows(text: string, name: string): number[][] {
   const source = name === "-" ? "standard input" : name;
   const rows = /^\s*\[/.test(text) ? parseJson(text, source) : parseCsv(text, source);
-  if (rows.length === 0) throw new UsageError(`${source}: there are no rows.`);
+  if (rows.length === 0) throw new UsageError(`${source} has no rows.`);
   return rows;
 }
 
@@ -39,7 +39,7 @@ function parseCsv(text: string, source: string): number[][] {
   }
   const numbers = (row: readonly string[]): number[] =>
     row.map((cell) => (cell === "" ? Number.NaN : Number(cell)));
-  // A header has at least one name; a row of data has none.
+  // A header has at least one name; a data row has only numbers.
   const header = cells[0] !== undefined && numbers(cells[0]).some((value) => Number.isNaN(value));
   return cells.slice(header ? 1 : 0).map((row, i) => {
     const values = numbers(row);

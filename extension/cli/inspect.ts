@@ -4,19 +4,19 @@ import type { TableOptions } from "../protocol/summary.ts";
 import { PreviewEngine } from "../supervisor/engines/preview.ts";
 import { CommandFailure, engineOptions, UsageError, type Target } from "./command.ts";
 import { interruptSignal, CliError, EXIT } from "./exit.ts";
-import { tell } from "./output.ts";
+import { printStderr } from "./output.ts";
 
-/** Seconds that the file's own code may take; more than in an editor, where somebody waits for each key. */
+/** Time limit of the file's own code in seconds; longer than in an editor, where each keystroke waits for it. */
 const LIMIT = 30;
 
 /**
- * What a file defines, by building it without computing anything.
- * @param summary Asks for each model's table
+ * Reports the models and experiments of a file: builds them without computing anything.
+ * @param summary Options of each model's table, if it is wanted
  * @throws CommandFailure with all errors of the file
  */
 export async function inspectFile(file: string, summary?: TableOptions): Promise<FileReport> {
   const engine = new PreviewEngine(engineOptions, {
-    onLog: tell,
+    onLog: printStderr,
   });
   const interrupted = interruptSignal();
   const cancel = (): void => void engine.dispose();
@@ -33,7 +33,7 @@ export async function inspectFile(file: string, summary?: TableOptions): Promise
 }
 
 /**
- * The models that a command line names: all of a file, or those of one export, which is an experiment or a class.
+ * Selects the models that a command line names: all of a file, or those of one exported experiment or class.
  * @throws UsageError when there is no such export
  */
 export function selectModels(report: FileReport, { exportName }: Target): ModelReport[] {
@@ -59,6 +59,6 @@ export function requireModels(models: readonly ModelReport[], file: string): voi
   ]);
 }
 
-/** The line above a model whose class the file builds in several forms: which one it is. */
+/** A heading that tells apart the models of one class that the file builds with different arguments. */
 export const formLine = (model: ModelReport): string =>
   model.form === undefined ? "" : `${modelTitle(model)}\n`;

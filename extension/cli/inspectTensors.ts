@@ -17,10 +17,12 @@ interface Options {
 export function register(program: Command): void {
   const command = program
     .command("inspect")
-    .description("list the tensors of a .safetensors, .pth, .pt or .bin file, and what their values are like")
-    .argument("<file>", "a file of tensors; its content says the format, and nothing in it is run")
-    .option("--compare <other>", "what is added, removed and changed in another file")
-    .option("--no-values", "names, shapes and types only, without a look at the values and their checksums");
+    .description(
+      "list the tensors of a .safetensors, .pth, .pt or .bin file, with statistics of their values",
+    )
+    .argument("<file>", "a file of tensors; the format is detected from its content, and no code in it runs")
+    .option("--compare <other>", "list what was added, removed and changed in another file")
+    .option("--no-values", "names, shapes and types only, without reading values and verifying checksums");
   commonOptions(command, ["json"]);
   examples(
     command,
@@ -35,7 +37,7 @@ Values are read part by part: a file may be larger than the memory.`,
   ).action(action(inspect));
 }
 
-/** @throws CommandFailure saying what is wrong with a file; some things show only when its values are read */
+/** @throws CommandFailure if a file is invalid; some errors show only when its values are read */
 async function inspect(file: string, { compare, values, json = false }: Options): Promise<number> {
   const paths = [file, ...(compare === undefined ? [] : [compare])].map(existingFile);
   const sources: TensorSource[] = [];
@@ -54,11 +56,11 @@ async function inspect(file: string, { compare, values, json = false }: Options)
   return 0;
 }
 
-/** Milliseconds after which a reading shows how far it is, and between two looks at that. */
+/** Milliseconds until a read shows its progress, and between two updates. */
 const PATIENCE = 1000;
 const INTERVAL = 100;
 
-/** How far a reading of `total` bytes is: on a terminal, while it takes long. */
+/** Progress of reading `total` bytes; shown on a terminal once it takes long. */
 class Progress {
   readonly #bar = newBar({
     format: "{bar} {percentage}%",
@@ -93,7 +95,7 @@ class Progress {
   }
 }
 
-/** Looks at values that are `total` bytes, and shows how far that is. */
+/** Runs `look`, which reads `total` bytes of values, and shows its progress. */
 function shown<T>(total: number, look: (progress: Progress) => T): T {
   const progress = new Progress(total);
   try {
@@ -127,7 +129,7 @@ function list(
     return;
   }
   const header = ["tensor", "type", "shape", "bytes"];
-  // Read twice: for the range, then for the histogram.
+  // The values are read twice: for the range, then for the histogram.
   const total = tensors.reduce((sum, { byteLength }) => sum + 2 * byteLength, 0);
   const rows = shown(total, (progress) =>
     tensors.map((tensor) => {

@@ -29,7 +29,7 @@ export function register(program: Command): void {
   const command = program
     .command("lr-find")
     .description(
-      "suggest a learning rate: train for a moment with rates that grow, and see where the loss falls",
+      "suggest a learning rate: train a few steps with growing rates and find where the loss falls fastest",
     )
     .argument("<file>", targetDescription)
     .option("--min <number>", "first rate", number, 1e-8)
@@ -69,14 +69,14 @@ async function lrFind(argument: string, options: LrFindOptions): Promise<number>
   if (options.json === true) printJson(result);
   else print(lrFindLines(result).join("\n"));
   if (result.suggestion === undefined)
-    throw new CliError("There are too few points to suggest a rate: take more --steps.");
+    throw new CliError("There are too few points to suggest a rate. Use more --steps.");
   return 0;
 }
 
-/** Rows of the table: more than these nobody reads. */
+/** Most rows of the table. */
 const MAX_ROWS = 20;
 
-/** A sweep in words: a curve in one line, a table, and what comes out of it. */
+/** Describes a sweep: a curve in one line, a table, and the suggestion. */
 export function lrFindLines({ points, suggestion, diverged }: LrFindResult): string[] {
   const losses = points.map(({ loss }) => loss);
   const first = points[0]?.lr ?? 0;
@@ -96,7 +96,7 @@ export function lrFindLines({ points, suggestion, diverged }: LrFindResult): str
 
 const BARS = "▁▂▃▄▅▆▇█";
 
-/** A curve in one line. Values that are no numbers are gaps. */
+/** Draws a curve in one line of text. NaN and infinite values are gaps. */
 export function sparkline(values: readonly number[]): string {
   const finite = values.filter(Number.isFinite);
   const least = Math.min(...finite);

@@ -1,28 +1,28 @@
-// The only writer to this process's streams. What it prints is data, except for its own colours and for what the user's
-// running program prints.
+// The only module that writes to stdout and stderr. It escapes control characters, except in its own colours and in the
+// output of the user's program.
 import process from "node:process";
 import { Format, MultiBar, SingleBar, type GenericFormatter, type Options } from "cli-progress";
 import { jsonText, plainLine, plainText } from "../protocol/text/plain.ts";
-import { paintFor, type Paint } from "./render.ts";
+import { coloursFor, type Colours } from "./render.ts";
 
 export type Stream = "stdout" | "stderr";
 
-/** Prints text and a line's end to stdout. */
+/** Prints text and a newline to stdout. */
 export function print(text: string): void {
   process.stdout.write(`${plainText(text)}\n`);
 }
 
-/** Prints text and a line's end to stderr. */
-export function tell(text: string): void {
+/** Prints text and a newline to stderr. */
+export function printStderr(text: string): void {
   process.stderr.write(`${plainText(text)}\n`);
 }
 
-/** Prints text to stdout that has its line's end. */
-export function printWhole(text: string): void {
+/** Prints text that ends with a newline to stdout. */
+export function writeStdout(text: string): void {
   process.stdout.write(plainText(text));
 }
 
-export function tellWhole(text: string): void {
+export function writeStderr(text: string): void {
   process.stderr.write(plainText(text));
 }
 
@@ -31,26 +31,26 @@ export function printJson(value: object): void {
   process.stdout.write(`${jsonText(value)}\n`);
 }
 
-/** Passes on what the user's program prints while it runs, colours included. */
-export function passOn(stream: Stream, text: string): void {
+/** Forwards the output of the user's running program, colours included. */
+export function forwardOutput(stream: Stream, text: string): void {
   process[stream].write(text);
 }
 
-/** Prints text to stderr whose escape sequences are a {@link Paint}'s, which escapes those of the text itself. */
-export function tellPainted(text: string): void {
+/** Prints text to stderr that a {@link Colours} has coloured and escaped. */
+export function printStderrColoured(text: string): void {
   process.stderr.write(`${text}\n`);
 }
 
 export const isTerminal = (stream: Stream): boolean => process[stream].isTTY;
 
-/** Calls `failed` when stdout can't be written to. */
+/** Calls `failed` when a write to stdout fails. */
 export function onOutputError(failed: (error: NodeJS.ErrnoException) => void): void {
   process.stdout.on("error", failed);
 }
 
 /** Options of a progress bar on stderr. */
 export type BarOptions = Omit<Options, "format" | "stream"> & {
-  /** Its line, with `{names}` of cli-progress and of the fields that are passed with each value. */
+  /** The line's template: `{name}` stands for a value of cli-progress or a field passed with each update. */
   format: string;
 };
 
@@ -70,4 +70,4 @@ export const newBar = (options: BarOptions): SingleBar => new SingleBar(barOptio
 export const newBars = (options: BarOptions): MultiBar => new MultiBar(barOptions(options));
 
 /** Colours for stderr. */
-export const stderrPaint = (): Paint => paintFor(process.stderr);
+export const stderrColours = (): Colours => coloursFor(process.stderr);

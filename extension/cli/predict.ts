@@ -16,7 +16,7 @@ import {
 } from "./command.ts";
 import { CliError } from "./exit.ts";
 import { parseRows } from "./inputRows.ts";
-import { printWhole, tell } from "./output.ts";
+import { writeStdout, printStderr } from "./output.ts";
 import { shortPath } from "./render.ts";
 import { findCheckpoint } from "./runCommand.ts";
 import { withTool } from "./tool.ts";
@@ -31,7 +31,7 @@ interface PredictOptions extends CommonOptions {
 export function register(program: Command): void {
   const command = program
     .command("predict")
-    .description("print what a trained model says of given rows, or of held-out samples")
+    .description("print a trained model's predictions for given rows, or for held-out samples")
     .argument("<file>", targetDescription)
     .option("--checkpoint <file>", "weights, a .safetensors file (default: the best of the newest training)")
     .option(
@@ -61,7 +61,7 @@ async function predict(argument: string, options: PredictOptions): Promise<numbe
   const rows = input === undefined ? undefined : parseRows(readInput(input), input);
   const checkpoint =
     options.checkpoint === undefined ? await findCheckpoint(target) : existingFile(options.checkpoint);
-  tell(`Predicting with ${shortPath(checkpoint)}`);
+  printStderr(`Predicting with ${shortPath(checkpoint)}`);
   const answer = await withTool((tool) =>
     tool.predict({
       file: target.file,
@@ -75,7 +75,7 @@ async function predict(argument: string, options: PredictOptions): Promise<numbe
   const predictions = v.parse(v.array(Prediction), answer);
   const line = options.json === true ? (one: Prediction) => jsonText(one) : describePrediction;
   const text = predictions.map((one, i) => `${line(one, i)}\n`).join("");
-  if (options.out === undefined) printWhole(text);
+  if (options.out === undefined) writeStdout(text);
   else writeOutput(options.out, text);
   return 0;
 }

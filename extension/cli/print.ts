@@ -26,7 +26,7 @@ async function print(argument: string, { json }: { json?: boolean }): Promise<nu
   let failed = false;
   for (const model of models) {
     const { name, experiments, text, error } = model;
-    // A class that can't be built by itself has no text, and says why.
+    // A class that can't be built by itself has no text, but an error.
     if (text === "" && error !== undefined) {
       failed = true;
       printErrors([error], json === true);

@@ -33,14 +33,14 @@ export function register(program: Command): void {
     .option("--seconds <number>", "time for each of the two measurements", positiveNumber, 2)
     .addOption(new Option("--sort <order>", "of the layers").choices(ORDERS).default("model"))
     .option("--no-ops", "without the table of ops")
-    .option("--explain", "say what the engine chose for this model and why")
+    .option("--explain", "print what the engine chose for this model and why")
     .option("--checkpoint <file>", "weights to start from, a .safetensors file");
   commonOptions(command, ["seed", "device", "json"]);
   examples(
     command,
     `
-The step is made on one batch, again and again, and nothing is saved. It is measured twice: as a training runs it, and op
-by op, which is what the table shows. Fused and compiled, a layer can't be told from the next.
+The step is repeated on one batch, and nothing is saved. It is measured twice: compiled, as a training runs it, and op by op,
+as the table shows it. A compiled step fuses ops, so single layers can't be timed in it.
 
 Examples:
   layerwise profile digits.nn.ts
@@ -69,13 +69,13 @@ async function profile(argument: string, options: ProfileOptions): Promise<numbe
   return 0;
 }
 
-/** Ops in the second table: more than these nobody reads. */
+/** Most rows of the table of ops; the rest are summed up. */
 const MAX_OPS = 12;
 
-/** Graphs of a training that is of one kind: a last batch may be smaller, gradients are kept at first. */
+/** Most graphs of a training whose shapes don't change: a last batch may be smaller, gradients are kept at first. */
 const FEW_GRAPHS = 4;
 
-/** A profile in words and tables. */
+/** Describes a profile in words and tables. */
 export function profileLines(
   profile: Profile,
   { sort, ops, explain }: Pick<ProfileOptions, "sort" | "ops" | "explain">,

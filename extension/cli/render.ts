@@ -3,8 +3,8 @@ import { readRegularSync } from "../files/regular.ts";
 import type { SourcePosition, UserError } from "../protocol/errors.ts";
 import { plainLine, plainText } from "../protocol/text/plain.ts";
 
-/** Paints text for a terminal, or leaves it without colour; hidden characters are escaped. */
-export interface Paint {
+/** Colours text for a terminal, or leaves it plain; escapes control and invisible characters. */
+export interface Colours {
   red(text: string): string;
   bold(text: string): string;
   dim(text: string): string;
@@ -13,8 +13,8 @@ export interface Paint {
 
 const ESCAPE = "\u001b[";
 
-/** Colours for a stream that shows them, unless the user wants none (NO_COLOR). */
-export function paintFor(stream: { isTTY?: boolean }, env: NodeJS.ProcessEnv = process.env): Paint {
+/** Returns colours for a terminal, unless NO_COLOR is set; else plain text. */
+export function coloursFor(stream: { isTTY?: boolean }, env: NodeJS.ProcessEnv = process.env): Colours {
   const on = stream.isTTY === true && (env["NO_COLOR"] ?? "") === "" && env["TERM"] !== "dumb";
   const wrap =
     (start: number, end: number) =>
@@ -23,7 +23,7 @@ export function paintFor(stream: { isTTY?: boolean }, env: NodeJS.ProcessEnv = p
   return { red: wrap(31, 39), bold: wrap(1, 22), dim: wrap(2, 22), cyan: wrap(36, 39) };
 }
 
-/** A path as short as it can be said from `folder`. */
+/** The path relative to `folder` if the file is inside it, else the absolute path. */
 export function shortPath(file: string, folder = process.cwd()): string {
   const relative = path.relative(folder, file);
   return relative === "" || relative.startsWith("..") || path.isAbsolute(relative) ? file : relative;
@@ -32,23 +32,23 @@ export function shortPath(file: string, folder = process.cwd()): string {
 const at = ({ file, line, column }: SourcePosition): string =>
   plainLine(`${shortPath(file)}:${line}:${column}`);
 
-/** Lines of source shown before and after the one at fault. */
+/** Lines of source shown before and after the line of an error. */
 const CONTEXT = 1;
 
-/** An error as a compiler prints it: place, message, the line with a caret below, the calls that led there, a hint. */
-export function renderError(error: UserError, paint: Paint): string {
+/** Formats an error as compilers do: place, message, the line with carets below, the call stack, a hint. */
+export function renderError(error: UserError, colours: Colours): string {
   const { position, stack = [], module, hint } = error;
   const [first, ...rest] = plainText(error.message).split("\n");
-  const head = `${paint.red("error:")} ${paint.bold(first ?? "")}`;
-  const lines = [position === undefined ? head : `${paint.bold(at(position))} ${head}`, ...rest];
-  if (position !== undefined) lines.push(...codeFrame(position, paint));
+  const head = `${colours.red("error:")} ${colours.bold(first ?? "")}`;
+  const lines = [position === undefined ? head : `${colours.bold(at(position))} ${head}`, ...rest];
+  if (position !== undefined) lines.push(...codeFrame(position, colours));
   if (module !== undefined) lines.push(`  in module ${plainLine(module)}`);
-  for (const frame of stack.slice(1, 6)) lines.push(paint.dim(`  called at ${at(frame)}`));
-  if (hint !== undefined) lines.push(...hint.split("\n").map((line) => `  ${paint.cyan("hint:")} ${line}`));
+  for (const frame of stack.slice(1, 6)) lines.push(colours.dim(`  called at ${at(frame)}`));
+  if (hint !== undefined) lines.push(...hint.split("\n").map((line) => `  ${colours.cyan("hint:")} ${line}`));
   return lines.join("\n");
 }
 
-function codeFrame({ file, line, column, endColumn }: SourcePosition, paint: Paint): string[] {
+function codeFrame({ file, line, column, endColumn }: SourcePosition, colours: Colours): string[] {
   const source = readLines(file);
   const text = source?.[line - 1];
   if (source === undefined || text === undefined) return [];
@@ -60,20 +60,20 @@ function codeFrame({ file, line, column, endColumn }: SourcePosition, paint: Pai
     const gutter = String(number).padStart(width);
     const code = plainText(`${gutter} | ${source[number - 1] ?? ""}`.trimEnd());
     if (number !== line) {
-      frame.push(paint.dim(`  ${code}`));
+      frame.push(colours.dim(`  ${code}`));
       continue;
     }
     const end = Math.min(endColumn ?? column + 1, text.length + 1);
-    // Tabs are kept, so that the carets stand below what they point at, however wide a tab is.
+    // Tabs are kept, so that the carets line up at any tab width.
     const indent = plainText(text.slice(0, column - 1)).replaceAll(/[^\t]/g, " ");
-    frame.push(`${paint.red(">")} ${code}`);
-    const carets = paint.red("^".repeat(Math.max(1, end - column)));
+    frame.push(`${colours.red(">")} ${code}`);
+    const carets = colours.red("^".repeat(Math.max(1, end - column)));
     frame.push(`  ${" ".repeat(width)} | ${indent}${carets}`);
   }
   return frame;
 }
 
-/** Most bytes of a source file whose lines are shown. */
+/** Size limit in bytes of a source file whose lines are shown. */
 const MOST_SOURCE = 16 * 2 ** 20;
 
 function readLines(file: string): string[] | undefined {
@@ -84,10 +84,10 @@ function readLines(file: string): string[] | undefined {
   }
 }
 
-/** Columns are as wide as their widest cell, up to this: one long name must not widen thousands of rows. */
+/** Maximum width of a column: one long name must not widen thousands of rows. */
 const WIDEST = 200;
 
-/** Columns side by side, numbers to the right. The first row is the header. No cell breaks its line. */
+/** Formats rows as aligned columns, those of `alignRight` to the right. Cells are escaped to one line each. */
 export function table(texts: readonly (readonly string[])[], alignRight: readonly boolean[] = []): string[] {
   const rows = texts.map((row) => row.map(plainLine));
   const widths: number[] = [];
@@ -103,7 +103,7 @@ export function table(texts: readonly (readonly string[])[], alignRight: readonl
   );
 }
 
-/** Seconds as people say them: `0.4 s`, `12 s`, `3 min 05 s`, `2 h 07 min`. */
+/** Formats seconds: `0.4 s`, `12 s`, `3 min 05 s`, `2 h 07 min`. */
 export function duration(seconds: number): string {
   if (seconds < 10) return `${seconds.toFixed(1)} s`;
   const whole = Math.round(seconds);

@@ -8,8 +8,8 @@ export function register(program: Command): void {
   const command = program
     .command("run")
     .description("run a file as a program, such as a training loop written out")
-    .argument("<file>", "a .nn.ts file; its top-level code is run")
-    .argument("[args...]", "arguments of the program, after --: its process.argv.slice(2)");
+    .argument("<file>", "a .nn.ts file, whose top-level code runs")
+    .argument("[args...]", "arguments of the program, after --");
   commonOptions(command, ["seed", "device"]);
   checkOption(command);
   examples(
@@ -20,10 +20,10 @@ Examples:
   layerwise run tutorial.nn.ts --device wasm
   layerwise run tutorial.nn.ts -- --epochs 3 --lr 0.01
 
-What follows -- reaches the program: process.argv.slice(2) is ["--epochs", "3", "--lr", "0.01"].
+The arguments after -- are the program's: process.argv.slice(2) is ["--epochs", "3", "--lr", "0.01"].
 
-What is piped into the command is the program's standard input. The exit code is the program's own (process.exit,
-process.exitCode). Ctrl-C is its SIGINT: it ends the program, unless that handles it; a second one ends it at once.`,
+The program reads the command's standard input. The exit code is the program's own (process.exit, process.exitCode).
+Ctrl-C sends it SIGINT, which ends it unless it has a handler; a second Ctrl-C ends it at once.`,
   ).action(action(run));
 }
 
@@ -34,7 +34,7 @@ async function run(
 ): Promise<number> {
   const { file, exportName } = parseTarget(argument);
   if (exportName !== undefined)
-    throw new UsageError("A file is run as a whole: leave out the # and what follows.");
+    throw new UsageError("run takes a whole file: leave out the # and the name after it.");
   const endCheck = check ? checkTypes(file) : undefined;
   try {
     const code = await withTool(

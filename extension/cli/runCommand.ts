@@ -16,12 +16,12 @@ import {
 import { CommandFailure, engineOptions, type Target, UsageError } from "./command.ts";
 import type { Display } from "./display.ts";
 import { interruptSignal } from "./exit.ts";
-import { passOn, tell } from "./output.ts";
+import { forwardOutput, printStderr } from "./output.ts";
 import { shortPath } from "./render.ts";
 
 /**
- * Starts a run and shows it until it has ended. The first Ctrl-C stops it with the model kept, a second one ends it at
- * once.
+ * Starts a run and displays it until it ends. The first Ctrl-C stops it after the current step and keeps the model; a second
+ * one ends it at once.
  */
 export async function follow(
   request: RunRequest,
@@ -39,7 +39,7 @@ export async function follow(
         evaluation = result;
         display.evaluated(result);
       },
-      output: passOn,
+      output: forwardOutput,
     },
     engineOptions(),
   );
@@ -54,7 +54,7 @@ export async function follow(
   }
 }
 
-/** Stops the run at the first interruption, and takes it along when this process is ended by the next. */
+/** Stops the run at the first interruption, and kills it when the second one ends this process. */
 function endOnInterrupt(handle: RunHandle, display: Display): () => void {
   const interrupted = interruptSignal();
   const stop = (): void => {
@@ -71,26 +71,26 @@ function endOnInterrupt(handle: RunHandle, display: Display): () => void {
   };
 }
 
-/** Makes the directory of a new run. @throws EngineError when it can't be made, or the one named has a run already */
+/** Creates the directory of a new run. @throws EngineError if that fails, or `out` already holds a run */
 export async function newDirectory(file: string, out: string | undefined): Promise<string> {
   if (out !== undefined) return makeNamedDirectory(path.resolve(out));
   return makeRunDirectory(process.cwd(), path.basename(file).replace(/(\.nn)?\.[cm]?[jt]s$/, ""));
 }
 
 /**
- * The directory of a run, which is named by it or by its last part.
+ * Finds a run's directory by its path or by its name.
  * @throws UsageError when there is no such run
  */
 export async function findRun(run: string, folder = process.cwd()): Promise<string> {
   for (const directory of [path.resolve(run), path.join(runsRoot(folder), run)])
     if (await exists(path.join(directory, RUN_FILE))) return directory;
-  throw new UsageError(`There is no run ${run}. layerwise runs lists those of this folder.`);
+  throw new UsageError(`There is no run ${run}. "layerwise runs" lists the runs of this folder.`);
 }
 
 /**
- * The weights to use when none are named: of the newest training of that experiment, the best, else the last. What is
- * damaged is told, and the next best taken.
- * @throws CommandFailure when it was never trained here, or all is damaged
+ * Finds the weights to use when none are named: the best, else the last, of the experiment's newest training. Reports damaged
+ * files and skips them.
+ * @throws CommandFailure if there is no such training, or all its weights are damaged
  */
 export async function findCheckpoint({ file, exportName }: Target): Promise<string> {
   const problems: UserError[] = [];
@@ -101,7 +101,7 @@ export async function findCheckpoint({ file, exportName }: Target): Promise<stri
       const path = checkpointPath(directory, checkpoint);
       const message = await problemOf(directory, checkpoint);
       if (message === undefined) {
-        for (const problem of problems) tell(`${problem.message}\nIn its place: ${shortPath(path)}`);
+        for (const problem of problems) printStderr(`${problem.message}\nUsing ${shortPath(path)} instead.`);
         return path;
       }
       problems.push({ code: "checkpoint", message: `The weights can't be read: ${message}` });
@@ -118,7 +118,7 @@ export async function findCheckpoint({ file, exportName }: Target): Promise<stri
   ]);
 }
 
-/** What is wrong with a file of weights, as far as its structure tells. */
+/** Returns why a file of weights can't be opened; its values are not checked. */
 async function problemOf(directory: string, checkpoint: CheckpointRecord): Promise<string | undefined> {
   try {
     openTensors(await weightsPath(directory, checkpoint)).close();

@@ -3,9 +3,9 @@ import type { Remote } from "../supervisor/engines/channel.ts";
 import { callTool, type ToolOptions } from "../supervisor/engines/tool.ts";
 import { engineOptions } from "./command.ts";
 import { CliError, EXIT, interruptSignal } from "./exit.ts";
-import { print, tell } from "./output.ts";
+import { print, printStderr } from "./output.ts";
 
-/** Has a tool's process print to this process's streams. Ctrl-C ends it, and an exit of its own is this one's. */
+/** Runs a tool's process on this process's streams. Ctrl-C ends it, and its exit code becomes this command's. */
 export async function asCommand<T>(
   call: (options: ToolOptions) => Promise<T>,
   options: Pick<ToolOptions, "interrupts" | "inheritInput"> = {},
@@ -17,7 +17,7 @@ export async function asCommand<T>(
       signal,
       inheritOutput: true,
       ...options,
-      onLog: (level, text) => (level === "info" ? print : tell)(text),
+      onLog: (level, text) => (level === "info" ? print : printStderr)(text),
       describeEnd: ({ code }) => (code === null ? undefined : new CliError("", code)),
     });
   } catch (error) {
@@ -26,7 +26,7 @@ export async function asCommand<T>(
   }
 }
 
-/** Calls a run engine's process for one thing, without a run directory. */
+/** Calls one method in a run engine's process, without a run directory. */
 export function withTool<T>(
   call: (tool: Remote<ToolMethods>) => Promise<T>,
   options: Parameters<typeof asCommand>[1] = {},

@@ -19,7 +19,7 @@ import {
 } from "./command.ts";
 import { createDisplay } from "./display.ts";
 import { EXIT } from "./exit.ts";
-import { isTerminal, printJson, tell } from "./output.ts";
+import { isTerminal, printJson, printStderr } from "./output.ts";
 import { duration, shortPath } from "./render.ts";
 import { findRun, follow, newDirectory } from "./runCommand.ts";
 import { checkOption, checkTypes, type CheckOptions } from "./typeCheck.ts";
@@ -48,9 +48,9 @@ export function register(program: Command): void {
     .option("--resume <run>", "resume a run from its last saved state: its directory, or its name")
     .option("--rollback", "with --resume: go back to the last sound state with half the learning rate")
     .option("--force-unlock", "with --resume: also from a process on another host or in a container")
-    .option("--outside", "with --resume: also a run whose file is outside of the folder that has the run")
+    .option("--outside", "with --resume: also a run whose file is outside of the folder that holds the run")
     .option("--tensorboard", "write the curves for TensorBoard too, into the run directory")
-    .option("--explain", "say what the engine chose for this model (compiled graphs, threads, …) and why")
+    .option("--explain", "print what the engine chose for this model (compiled graphs, threads, …) and why")
     .option("--no-progress", "print lines only, also on a terminal");
   commonOptions(command, ["seed", "device", "json"]);
   checkOption(command);
@@ -108,7 +108,7 @@ async function newRun(argument: string | undefined, options: TrainOptions): Prom
   };
 }
 
-/** @throws UsageError, EngineError when there is no such run, or it can't be gone on with */
+/** @throws UsageError, EngineError if there is no such run, or it can't be resumed */
 async function resumedRun(
   argument: string | undefined,
   run: string,
@@ -128,7 +128,7 @@ async function resumedRun(
   });
 }
 
-/** Prints how a training ended and where its weights are; answers the exit code. */
+/** Prints how a training ended and where its weights are; returns the exit code. */
 function conclude({ record, error }: RunOutcome, directory: string, json: boolean): number {
   if (record === undefined) throw new CommandFailure(error === undefined ? [] : [error]);
   const last = lastCheckpoint(record);
@@ -138,8 +138,8 @@ function conclude({ record, error }: RunOutcome, directory: string, json: boolea
     printJson({ event: "end", state, epoch, step, metrics, best, directory, checkpoint, error });
   } else {
     if (error !== undefined) printErrors([error], false);
-    else tell(outcomeLine(record));
-    if (checkpoint !== undefined) tell(`Saved ${shortPath(checkpoint)}`);
+    else printStderr(outcomeLine(record));
+    if (checkpoint !== undefined) printStderr(`Saved ${shortPath(checkpoint)}`);
   }
   if (error !== undefined) return EXIT.failure;
   if (record.state === "finished") return 0;

@@ -1,4 +1,4 @@
-// Type errors of a file that is being run, told beside the run: they never delay it or fail it.
+// Reports type errors of a file while it runs. They never delay the run or make it fail.
 import { spawn, type ChildProcess } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -7,7 +7,7 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Command } from "commander";
 import { signalChild } from "../processes/signals.ts";
-import { tell } from "./output.ts";
+import { printStderr } from "./output.ts";
 import { shortPath } from "./render.ts";
 
 /** How many errors are shown. */
@@ -22,20 +22,20 @@ export function checkOption(command: Command): void {
   command.option("--no-check", "don't look for type errors while the file runs (or set LAYERWISE_NO_CHECK)");
 }
 
-/** TypeScript's compiler as the file's folder has it, else as this package has it. */
+/** Finds TypeScript's compiler: in the file's folder, else in this package. */
 function compiler(file: string): string | undefined {
   for (const from of [file, fileURLToPath(import.meta.url)]) {
     try {
       const manifest = createRequire(from).resolve("typescript/package.json");
       return path.join(path.dirname(manifest), "bin", "tsc");
     } catch {
-      // Not there.
+      // Not installed there.
     }
   }
   return undefined;
 }
 
-/** What an editor would check the file with: strict, and the types of `layerwise` that come with this program. */
+/** The configuration that an editor would use: strict, with the types of `layerwise` that this program ships. */
 const configuration = (file: string): object => ({
   compilerOptions: {
     target: "es2022",
@@ -52,7 +52,7 @@ const configuration = (file: string): object => ({
   files: [file],
 });
 
-/** The errors in TypeScript's output that are in the user's own files, as lines for a person. */
+/** Extracts the errors in the user's own files from TypeScript's output, one line each. */
 export function readErrors(output: string, folder: string): string[] {
   return output.split(/\r?\n/).flatMap((line) => {
     const match = /^(.+?)\((\d+),\d+\): error TS\d+: (.*)$/.exec(line);
@@ -65,8 +65,8 @@ export function readErrors(output: string, folder: string): string[] {
 }
 
 /**
- * Looks for type errors of a file in a process of its own, and prints them as a warning as soon as they are known.
- * @returns what ends the search; a run that is over doesn't wait for it
+ * Checks a file's types in a separate process, and prints errors as a warning when they are found.
+ * @returns A function that ends the check: a finished run doesn't wait for it
  */
 export function checkTypes(file: string): () => void {
   const tsc = process.env["LAYERWISE_NO_CHECK"] === undefined ? compiler(file) : undefined;
@@ -98,14 +98,14 @@ export function checkTypes(file: string): () => void {
   return end;
 }
 
-/** The run comes first, and this process doesn't stay for the check. */
+/** Lowers the check's priority, so that the run is faster, and lets this process exit before it. */
 function yieldTo(child: ChildProcess): void {
   child.unref();
   (child.stdout as unknown as { unref(): void }).unref();
   try {
     if (child.pid !== undefined) os.setPriority(child.pid, os.constants.priority.PRIORITY_LOW);
   } catch {
-    // A platform without priorities.
+    // The platform has no priorities.
   }
 }
 
@@ -115,5 +115,5 @@ function warn(file: string, errors: readonly string[]): void {
   const more = errors.length > SHOWN ? [`  and ${errors.length - SHOWN} more`] : [];
   const found = errors.length === 1 ? "1 type error" : `${errors.length} type errors`;
   const head = `Warning: ${found} in ${shortPath(file)} (--no-check hides this)`;
-  tell([head, ...lines, ...more].join("\n"));
+  printStderr([head, ...lines, ...more].join("\n"));
 }

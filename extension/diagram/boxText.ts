@@ -1,27 +1,27 @@
-/** What is written in a box, and the room it takes. */
+/** The text of a diagram's boxes, and their sizes. */
 import type { TextWidths } from "../protocol/flow.ts";
 import type { SummaryRow } from "../protocol/preview.ts";
 import { plainLine } from "../protocol/text/plain.ts";
 import type { ShownBox } from "./flow.ts";
 
-/** The fonts of the view's body in which a diagram is written. */
+/** Fonts of a diagram's text, without their family. */
 export const FONTS = { title: "600 13px", kind: "13px", label: "11px" } as const;
 
-/** Stands in the widths for characters that weren't measured. */
+/** Key of the width of characters that weren't measured. */
 export const OTHERS = "";
 
 const PADDING = 12;
 const GAP = 8;
-/** Of the button that opens a container, and of the "12 ×" before a name. */
+/** Widths of the button that opens a container, and of the "12 ×" badge before a name. */
 const TWISTIE = 18;
 const BADGE = 40;
 const ONE_LINE = 28;
 const TWO_LINES = 44;
 
-/** What is written in a box, and how large that makes it. */
+/** A box's text, and its size. */
 export interface BoxText {
   title: string;
-  /** Class of a module; nothing for others. */
+  /** Class of a module; empty for other boxes. */
   kind: string;
   width: number;
   height: number;
@@ -29,7 +29,7 @@ export interface BoxText {
 
 export type Row = Pick<SummaryRow, "path" | "className" | "detail">;
 
-/** In pixels, without kerning: a sum of what a view has measured says the same wherever it is added up. */
+/** Width in pixels, without kerning: a sum of measured widths, equal in the host and in the view. */
 function width(text: string, widths: Readonly<Record<string, number>>): number {
   let sum = 0;
   for (const character of text) sum += widths[character] ?? widths[OTHERS] ?? 0;

@@ -1,21 +1,21 @@
-/** What of a model's flow is to be seen: containers open or closed, repeated blocks folded into one. */
+/** The visible part of a model's flow: containers are open or closed, repeated blocks folded into one. */
 import type { FlowEdge, FlowGraph, FlowNode } from "../protocol/flow.ts";
 
-/** What the user has opened, closed and unfolded, by ids of boxes. */
-export interface Choices {
+/** Ids of the boxes that the user has opened, closed and unfolded. */
+export interface FoldState {
   opened: ReadonlySet<string>;
   closed: ReadonlySet<string>;
-  /** First blocks of runs that are shown in full. */
+  /** First blocks of the runs that are unfolded. */
   unfolded: ReadonlySet<string>;
 }
 
 export interface ShownBox {
   id: string;
   node: FlowNode;
-  /** Whether there is something inside. */
+  /** Whether it contains boxes. */
   expandable: boolean;
   open: boolean;
-  /** Of a folded run, or the first of an unfolded one: how many equal blocks follow each other. */
+  /** Number of equal blocks in the run: on a folded run, and on the first block of an unfolded one. */
   repeat: number;
   folded: boolean;
   /** Name of a folded run's last block. */
@@ -26,29 +26,30 @@ export interface ShownBox {
 export interface ShownFlow {
   boxes: ShownBox[];
   edges: FlowEdge[];
-  /** The shown box that stands for any box of the flow. */
-  standsFor: (id: string) => string;
+  /** Returns the id of the visible box that is, contains or folds a given box. */
+  visibleIdOf: (id: string) => string;
 }
 
 interface Box {
   node: FlowNode;
   children: Box[];
-  /** Equal for boxes that differ in nothing but their place. */
+  /** Equal for boxes that differ only in their place. */
   signature: string;
 }
 
-/** So many boxes are shown before the user opens any. */
+/** Most boxes shown before the user opens any. */
 const FIRST_BOXES = 22;
-/** Equal layers without an inside fold from this many on, blocks from two. */
+/** Equal leaf layers fold from this number on, blocks from two. */
 const EQUAL_LAYERS = 3;
 
 /**
- * @param detailOf What sets modules of a class apart: their settings, by path
- * @param markOf What sets boxes apart that are alike, by id: a change of one alone
+ * Returns the visible boxes and edges of a flow.
+ * @param detailOf A module's settings by its path, which tell modules of one class apart
+ * @param markOf A mark by a box's id, such as a change, which tells otherwise equal boxes apart
  */
 export function shownFlow(
   flow: FlowGraph,
-  choices: Choices,
+  choices: FoldState,
   detailOf: (path: string) => string,
   markOf: (id: string) => string = () => "",
 ): ShownFlow {
@@ -84,7 +85,7 @@ export function shownFlow(
     });
   const boxes = show(top);
 
-  const standsFor = (id: string): string => {
+  const visibleIdOf = (id: string): string => {
     let current = "";
     for (const step of id.split("/")) {
       current = current === "" ? step : `${current}/${step}`;
@@ -96,25 +97,25 @@ export function shownFlow(
   const edges = new Map<string, FlowEdge>();
   for (const edge of flow.edges) {
     if (joinsFolded(edge, aliases)) continue;
-    const [from, to] = [standsFor(edge.from), standsFor(edge.to)];
+    const [from, to] = [visibleIdOf(edge.from), visibleIdOf(edge.to)];
     const key = `${from}>${to}`;
     if (from !== to && !edges.has(key)) edges.set(key, { from, to, shape: edge.shape });
   }
-  return { boxes, edges: [...edges.values()], standsFor };
+  return { boxes, edges: [...edges.values()], visibleIdOf };
 }
 
-/** All boxes of a shown flow, each before those in it. */
+/** All visible boxes, parents before children. */
 export function allShown(boxes: readonly ShownBox[]): ShownBox[] {
   return boxes.flatMap((box) => [box, ...allShown(box.children)]);
 }
 
-/** Ids of the boxes around a box, outermost first. */
-export function around(id: string): string[] {
+/** Ids of the boxes that contain a box, outermost first. */
+export function containersOf(id: string): string[] {
   const steps = id.split("/");
   return steps.slice(1).map((_step, i) => steps.slice(0, i + 1).join("/"));
 }
 
-/** The boxes as a tree with their signatures. */
+/** Builds the tree of boxes, with their signatures. */
 function boxesOf(
   { nodes, edges }: FlowGraph,
   detailOf: (path: string) => string,
@@ -123,7 +124,7 @@ function boxesOf(
   const byId = new Map<string, Box>(nodes.map((node) => [node.id, { node, children: [], signature: "" }]));
   const top: Box[] = [];
   for (const box of byId.values()) (byId.get(box.node.parent ?? "")?.children ?? top).push(box);
-  /** Edges by the box in which both of their ends are. */
+  /** Edges by the innermost box that contains both ends. */
   const inside = new Map<string, string[]>();
   for (const { from, to, shape } of edges) {
     const common = commonPrefix(from, to);
@@ -151,7 +152,7 @@ function commonPrefix(a: string, b: string): string {
   return left.slice(0, same).join("/");
 }
 
-/** "a>b" for the two children of the common container that an edge joins. */
+/** Returns "a>b" for the two children of the common container that an edge connects. */
 function siblings(from: string, to: string): [string] | [] {
   const common = commonPrefix(from, to);
   const depth = common === "" ? 0 : common.split("/").length;
@@ -166,7 +167,7 @@ function siblings(from: string, to: string): [string] | [] {
 
 type Run = Box[];
 
-/** Equal children that hand on to each other, together; others alone. */
+/** Groups consecutive equal children that feed each other into runs; others are runs of one. */
 function runsOf(children: readonly Box[], chain: ReadonlySet<string>): Run[] {
   const runs: Run[] = [];
   for (const box of children) {
@@ -186,7 +187,7 @@ function runsOf(children: readonly Box[], chain: ReadonlySet<string>): Run[] {
   );
 }
 
-/** Containers to open before the user chooses: the outer ones first, as long as the whole stays small. */
+/** Containers that are open at first: outer ones before inner ones, up to {@link FIRST_BOXES} boxes. */
 function firstOpen(top: readonly Box[], fold: (children: readonly Box[]) => Run[]): Set<string> {
   const open = new Set<string>();
   let level = fold(top).map((run) => run[0]!);
@@ -206,7 +207,7 @@ function firstOpen(top: readonly Box[], fold: (children: readonly Box[]) => Run[
   return open;
 }
 
-/** Whether an edge goes from one block of a folded run to another. */
+/** Whether an edge connects two blocks of one folded run. */
 function joinsFolded({ from, to }: FlowEdge, aliases: ReadonlyMap<string, string>): boolean {
   const resolve = (id: string): string[] => {
     let current = "";

@@ -1,4 +1,4 @@
-/** Places for the boxes and edges of a shown flow. */
+/** The layout of a visible flow: positions of boxes and edges. */
 import type { ElkExtendedEdge, ElkNode } from "elkjs/lib/elk-api.js";
 import type { DiagramLook, FlowGraph, FlowLayout } from "../protocol/flow.ts";
 import { boxText, type BoxText, labelWidth, type Row } from "./boxText.ts";
@@ -14,11 +14,11 @@ const OPTIONS = {
   "elk.edgeRouting": "ORTHOGONAL",
   "elk.json.shapeCoords": "ROOT",
   "elk.json.edgeCoords": "ROOT",
-  // Boxes keep their order when others come and go.
+  // Boxes keep their order when others appear or disappear.
   "elk.layered.considerModelOrder.strategy": "NODES_AND_EDGES",
   "elk.layered.nodePlacement.strategy": "BRANDES_KOEPF",
   "elk.layered.nodePlacement.bk.fixedAlignment": "BALANCED",
-  // Diagrams have few crossings; trying longer than this doubles the time for nothing that is seen.
+  // Diagrams have few crossings; a higher value doubles the time without a visible gain.
   "elk.layered.thoroughness": "2",
   "elk.spacing.nodeNode": "28",
   "elk.spacing.edgeNode": "18",
@@ -45,7 +45,7 @@ export const WARM_UP: ElkNode = {
   ],
 };
 
-/** A shown flow as the layout engine takes it. */
+/** Converts a visible flow to ELK's input. */
 export function elkGraph(
   { boxes, edges }: ShownFlow,
   textOf: (box: ShownBox) => BoxText,
@@ -88,8 +88,8 @@ export const layoutOf = (places: FlowLayout): Layout => ({
   boxes: new Map(places.boxes.map((box) => [box.id, box])),
 });
 
-/** What the layout engine says, without what it was told. */
-export function placesIn(laid: ElkNode): FlowLayout {
+/** Extracts the positions from ELK's output. */
+export function positionsOf(laid: ElkNode): FlowLayout {
   const boxes: FlowLayout["boxes"] = [];
   const edges: PlacedEdge[] = [];
   const visit = (node: ElkNode): void => {
@@ -115,16 +115,16 @@ export function placesIn(laid: ElkNode): FlowLayout {
   return { width: laid.width ?? 0, height: laid.height ?? 0, boxes, edges };
 }
 
-/** What of a model is shown, and what is written in it, before it has its place. */
+/** The visible boxes and texts of a model, before layout. */
 export interface Sketch {
   shown: ShownFlow;
-  /** By their ids, each before those in it. */
+  /** By id, parents before children. */
   boxes: ReadonlyMap<string, ShownBox>;
   texts: ReadonlyMap<string, BoxText>;
 }
 
-/** @param markOf What sets boxes apart that are alike, by id */
-export function sketched(
+/** @param markOf A mark by a box's id, which tells otherwise equal boxes apart */
+export function sketchOf(
   flow: FlowGraph,
   rows: ReadonlyMap<string, Row>,
   look: DiagramLook,

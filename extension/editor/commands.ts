@@ -1,10 +1,10 @@
 import * as vscode from "vscode";
 import type { CommandArguments, CommandId } from "./ids.ts";
 
-/** The code of a command: its arguments are as {@link CommandArguments} says. */
+/** A command's handler, with the arguments of {@link CommandArguments}. */
 export type CommandCode<K extends CommandId> = (...args: CommandArguments[K]) => Promise<void> | void;
 
-/** Registers commands; what one throws goes to `onError`. */
+/** Registers commands; passes their errors to `onError`. */
 export function registerCommands(
   commands: { [K in CommandId]: CommandCode<K> },
   onError: (error: unknown) => void,
@@ -25,7 +25,7 @@ export async function runCommand<K extends CommandId>(id: K, ...args: CommandArg
   await vscode.commands.executeCommand(id, ...args);
 }
 
-/** A command as lenses, tree items and status items hold it. */
+/** Makes the command of a lens, a tree item or a status bar item. */
 export function commandLink<K extends CommandId>(
   id: K,
   title: string,

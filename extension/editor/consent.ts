@@ -1,16 +1,16 @@
 import * as vscode from "vscode";
 import { setting } from "./settings.ts";
 
-/** Why code of the workspace isn't run. */
+/** Why previews don't run code of the workspace. */
 export type Withheld =
   /** The workspace is not trusted. */
   | "trust"
-  /** The setting leaves it to the user. */
+  /** `preview.automatic` is off: previews run on request only. */
   | "request";
 
 /**
- * Why previews don't run code of the workspace; undefined when they do. The only place that decides.
- * @param asked The user has asked for it; else it is done by itself, as while a file is typed
+ * Returns why a preview may not run code of the workspace; undefined if it may. The only place that decides.
+ * @param asked Whether the user requested the preview; else it is automatic, as while typing
  */
 export function withheld(asked: boolean): Withheld | undefined {
   if (!vscode.workspace.isTrusted) return "trust";

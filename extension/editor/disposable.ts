@@ -1,6 +1,6 @@
 import type * as vscode from "vscode";
 
-/** Owns what must be given back, in reverse order. */
+/** Base class that disposes what it owns, in reverse order. */
 export abstract class DisposableOwner implements vscode.Disposable {
   #owned: vscode.Disposable[] = [];
   #disposed = false;
@@ -9,7 +9,7 @@ export abstract class DisposableOwner implements vscode.Disposable {
     return this.#disposed;
   }
 
-  /** Takes over `disposable`; one that comes too late is disposed at once. */
+  /** Takes ownership of `disposable`; disposes it at once if this object is disposed. */
   protected own<T extends vscode.Disposable>(disposable: T): T {
     if (this.#disposed) disposable.dispose();
     else this.#owned.push(disposable);

@@ -1,12 +1,11 @@
 /**
- * Every id that the manifest and the code share. A test checks the manifest against this file, so neither can name
- * what the other doesn't have.
+ * Every id that the manifest and the code share. A test compares the manifest with this file.
  */
 import type { CheckpointRecord } from "../protocol/run.ts";
 
 export const EXTENSION_ID = "layerwise.layerwise";
 
-/** A model or experiment of a file; what is left out is asked for. */
+/** A model or experiment of a file; the user is asked for missing parts. */
 export interface SourceTarget {
   /** Absolute path of the `.nn.ts` file. */
   file?: string;
@@ -16,7 +15,7 @@ export interface SourceTarget {
   model?: string;
 }
 
-/** What VS Code's menus pass: a file's URI. */
+/** A file's URI, as VS Code's menus pass it. */
 export interface MenuTarget {
   fsPath: string;
 }
@@ -27,7 +26,7 @@ export interface RunTarget {
 }
 
 export interface ResumeTarget extends RunTarget {
-  /** With smaller learning rates, after values that were no finite numbers. */
+  /** Resume from the last sound state with smaller learning rates, after NaN or infinite values. */
   rollback?: boolean;
 }
 
@@ -35,12 +34,12 @@ export interface CheckpointTarget extends RunTarget {
   checkpoint: CheckpointRecord;
 }
 
-/** A checkpoint, or the one of a run that serves best. */
+/** A checkpoint; by default the best one of a run. */
 export interface EvaluationTarget extends RunTarget {
   checkpoint?: CheckpointRecord;
 }
 
-/** Commands and the arguments each takes. A command run from the palette gets none, one from a menu a URI. */
+/** Commands and their arguments. The palette passes none, a menu passes a URI. */
 export interface CommandArguments {
   "layerwise.train": [target?: SourceTarget | MenuTarget];
   "layerwise.debug": [target?: SourceTarget | MenuTarget];
@@ -79,7 +78,7 @@ export interface CommandArguments {
 }
 export type CommandId = keyof CommandArguments;
 
-/** Total by its type: a command that isn't here, or is unknown there, doesn't compile. */
+/** A record of all commands: a missing or unknown one is a type error. */
 const commands: Record<CommandId, true> = {
   "layerwise.train": true,
   "layerwise.debug": true,
@@ -117,10 +116,10 @@ const commands: Record<CommandId, true> = {
   "layerwise.statusAction": true,
 };
 export const COMMANDS: readonly string[] = Object.keys(commands);
-/** Not in the manifest: run by the status bar item only. */
+/** Commands that the manifest doesn't list: only the status bar item runs them. */
 export const INTERNAL_COMMANDS: readonly CommandId[] = ["layerwise.statusAction"];
 
-/** Settings, without the "layerwise." before each, with their types and defaults. */
+/** Settings without the prefix "layerwise.", with their types and defaults. */
 export const SETTINGS = {
   device: "auto" as "auto" | "native" | "wasm" | "cpu",
   threads: 0,
@@ -157,7 +156,7 @@ export const CONTEXT_KEYS = {
   running: "layerwise.running",
   /** The workspace has runs on disk. */
   hasRuns: "layerwise.hasRuns",
-  /** The view of runs shows those that were put away too. */
+  /** The view of runs shows archived ones too. */
   showsArchived: "layerwise.showsArchived",
 } as const;
 
@@ -167,7 +166,7 @@ export const VIEWS = {
   runs: "layerwise.runs",
   checkpoints: "layerwise.checkpoints",
 } as const;
-/** Custom editors, by what they open. */
+/** Custom editors, by the kind of document. */
 export const EDITORS = { tensors: "layerwise.tensors", run: "layerwise.run" } as const;
 export const PANELS = {
   training: "layerwise.training",
@@ -183,10 +182,10 @@ export const TREE_ITEMS = {
   /** A file with experiments. */
   experimentsFile: "file.experiments",
   model: "model",
-  /** A model with experiments, or one of these. */
+  /** An experiment, or a model that has one. */
   trainable: "model.trainable",
   liveRun: "run.live",
-  /** One that can be gone on with. */
+  /** A run that can be resumed. */
   interruptedRun: "run.interrupted",
   endedRun: "run.ended",
   archivedRun: "run.archived",
@@ -197,7 +196,7 @@ export const TREE_ITEMS = {
 export const MODEL_FILE_SUFFIX = ".nn.ts";
 export const MODEL_FILES = "**/*.nn.ts";
 
-/** Also the source that tasks show: "layerwise: train digits". */
+/** Task type, and the source in the names of tasks: "layerwise: train digits". */
 export const TASK_TYPE = "layerwise";
 export const TASK_COMMANDS = ["train", "evaluate", "run"] as const;
 export const PROBLEM_MATCHER = "layerwise";

@@ -4,10 +4,10 @@ import type { SourcePosition, UserError } from "../protocol/errors.ts";
 import { EngineError, errorLine, toUserError } from "../supervisor/errors.ts";
 import { createLog, showError } from "./show.ts";
 
-/** The log channel and what is told the user: each error once, with a way to the log and to its line. */
+/** The log channel, and error notifications: each error once, with buttons that open the log and the line. */
 export class Messages implements vscode.Disposable {
   readonly log = createLog("Layerwise");
-  /** Messages on the screen now: the same again would only cover it. */
+  /** Notifications on the screen; a repeated message isn't shown twice. */
   readonly #shown = new Set<string>();
 
   dispose(): void {
@@ -18,12 +18,12 @@ export class Messages implements vscode.Disposable {
     this.log.show(true);
   }
 
-  /** Logs and shows what went wrong. Doesn't wait for the user. */
+  /** Logs and shows an error. Doesn't wait for the user. */
   error(thrown: unknown, doing?: string): void {
     const error = toUserError(thrown);
     this.log.error(doing === undefined ? errorLine(error) : `${doing}: ${errorLine(error)}`);
     if (error.hint !== undefined) this.log.info(error.hint);
-    // A fault of ours is worth its stack.
+    // An unexpected error is a bug of the extension: log its stack.
     if (thrown instanceof Error && error.code === "internal" && thrown.stack !== undefined)
       this.log.debug(thrown.stack);
     const text = doing === undefined ? error.message : `${doing}: ${error.message}`;
@@ -51,11 +51,11 @@ export class Messages implements vscode.Disposable {
 }
 
 /**
- * Shows a line of the user's source; the focus goes there unless told otherwise.
- * @throws EngineError for a pipe, a device or a folder, which a record may name
+ * Opens a source file at a position, and moves the focus there unless `preserveFocus`.
+ * @throws EngineError for a pipe, a device or a folder, which a stranger's record may name
  */
 export async function openPosition(position: SourcePosition, preserveFocus = false): Promise<void> {
-  // VS Code says what is wrong with a file that is gone.
+  // VS Code itself reports a missing file.
   const stats = await stat(position.file).catch(() => undefined);
   if (stats?.isFile() === false)
     throw new EngineError({

@@ -25,7 +25,7 @@ export async function newModel(extensionUri: vscode.Uri): Promise<void> {
   if (name === undefined) return;
   const target = vscode.Uri.joinPath(folder, modelFileName(name));
   await vscode.workspace.fs.copy(fileOf(examples, template), target, { overwrite: false });
-  // To stay: the walkthrough, which may have led here, stays beside it.
+  // Not a preview tab, which would replace the walkthrough that may have led here.
   await vscode.window.showTextDocument(target, { preview: false });
 }
 
@@ -63,9 +63,9 @@ const fileOf = (examples: vscode.Uri, template: TemplateName): vscode.Uri =>
   vscode.Uri.joinPath(examples, modelFileName(template));
 
 const groupTitles = (): Record<TemplateGroup, string> => ({
-  networks: vscode.l10n.t("trains at once, on data that comes along"),
+  networks: vscode.l10n.t("ready to train, on bundled data"),
   firstSteps: vscode.l10n.t("first steps"),
-  ownFiles: vscode.l10n.t("with files of your own"),
+  ownFiles: vscode.l10n.t("with your own files"),
 });
 
 const networkNames = (): Record<TemplateName, string> => ({
@@ -76,7 +76,7 @@ const networkNames = (): Record<TemplateName, string> => ({
   transformer: vscode.l10n.t("Transformer"),
   autoencoder: vscode.l10n.t("Autoencoder"),
   gan: vscode.l10n.t("Generative adversarial network (GAN)"),
-  tutorial: vscode.l10n.t("Training loop, written out"),
+  tutorial: vscode.l10n.t("Hand-written training loop"),
   simplenn: vscode.l10n.t("Smallest experiment"),
   bert: vscode.l10n.t("BERT, fine-tuned"),
   fashion: vscode.l10n.t("CNN on Fashion-MNIST"),

@@ -10,43 +10,43 @@ import { onSettingChange, setting } from "./settings.ts";
 
 type Counts = { total: number; trainable: number };
 
-/** A document as it was. */
+/** The text of a document at one version. */
 export interface SourceVersion {
   readonly text: string;
   readonly version: number;
 }
 
-/** What is known of one open file. */
+/** The preview of one open file. */
 export interface Preview {
-  /** The newest report, which may be of an older version of the text while a new one is on its way. */
+  /** The newest report; it may describe an older version of the text while a new one is being built. */
   readonly report: FileReport | undefined;
-  /** The text that the report is of. */
+  /** The text that the report describes. */
   readonly source: SourceVersion | undefined;
-  /** Parameter counts of the last version in which each class could be built, by {@link modelTitle}. */
+  /** Parameter counts from the last version in which each class could be built, by {@link modelTitle}. */
   readonly lastCounts: ReadonlyMap<string, Counts>;
-  /** Of each model, by {@link modelTitle}, the last report in which its forward could be built. */
+  /** The last report of each model without an error in its forward, by {@link modelTitle}. */
   readonly lastGood: ReadonlyMap<string, ModelReport>;
-  /** A request is waiting or being worked at. */
+  /** A request is waiting or running. */
   readonly busy: boolean;
-  /** The text, or that of a file that it may import, has changed since, and nothing is built by itself. */
+  /** The text, or that of a file it may import, has changed since the report, and automatic previews are off. */
   readonly outdated: boolean;
-  /** Why nothing is built by itself. */
+  /** Why the file isn't built automatically. */
   readonly withheld: Withheld | undefined;
 }
 
-interface Followed {
+interface FollowedFile {
   report: FileReport | undefined;
   source: SourceVersion | undefined;
   lastCounts: Map<string, Counts>;
   lastGood: Map<string, ModelReport>;
   pending: number;
   outdated: boolean;
-  /** Milliseconds that the last answer took; unknown before the first. */
+  /** Milliseconds that the last preview took; infinite before the first. */
   took: number;
   timer: NodeJS.Timeout | undefined;
 }
 
-const nothing = (): Preview => ({
+const emptyPreview = (): Preview => ({
   report: undefined,
   source: undefined,
   lastCounts: new Map(),
@@ -61,14 +61,14 @@ export function isModelFile(document: vscode.TextDocument): boolean {
 }
 
 /**
- * Reports of the open `.nn.ts` files, kept up to date while they are typed. A file is followed from when it is seen, or
- * a view asks for it, until it is closed. A preview runs the file, so in an untrusted workspace there is none; and where
- * the user has switched off `preview.automatic`, only what is requested is built.
+ * Keeps reports of the open `.nn.ts` files up to date while you type. A file is followed from when it becomes visible, or a
+ * view needs it, until it is closed. A preview runs the file, so an untrusted workspace has none. With `preview.automatic`
+ * off, a file is built on request only.
  */
 export class Previews extends DisposableOwner {
   readonly #engine: PreviewEngine;
-  readonly #files = new Map<string, Followed>();
-  /** Files that a panel shows, with or without a tab of their own. */
+  readonly #files = new Map<string, FollowedFile>();
+  /** Number of panels that show each file, whether or not it has a tab. */
   readonly #held = new Map<string, number>();
   readonly #changed = this.own(new vscode.EventEmitter<vscode.Uri>());
   /** Fires with the file whose preview changed. */
@@ -86,7 +86,7 @@ export class Previews extends DisposableOwner {
     );
     this.own(
       vscode.workspace.onDidSaveTextDocument((saved) => {
-        // Other files may import the saved one.
+        // Open files may import the saved one.
         for (const document of vscode.workspace.textDocuments) {
           const followed = this.#files.get(document.uri.toString());
           if (followed !== undefined && document !== saved && isModelFile(saved))
@@ -94,7 +94,7 @@ export class Previews extends DisposableOwner {
         }
       }),
     );
-    // VS Code waits for a moment before it asks for lenses and hints, and nobody asks for diagnostics.
+    // VS Code requests lenses and hints only after a delay, and never requests diagnostics.
     this.own(
       vscode.window.onDidChangeVisibleTextEditors((editors) => {
         for (const { document } of editors)
@@ -102,7 +102,7 @@ export class Previews extends DisposableOwner {
       }),
     );
     this.own(vscode.workspace.onDidCloseTextDocument((document) => this.#forget(document.uri)));
-    // VS Code keeps a document for minutes after its last tab was closed.
+    // VS Code keeps a document open for minutes after its last tab is closed.
     this.own(
       vscode.window.tabGroups.onDidChangeTabs(({ closed }) => {
         for (const { input } of closed)
@@ -128,15 +128,15 @@ export class Previews extends DisposableOwner {
     });
   }
 
-  /** The file's preview as far as it is known; from now on it is kept up to date, where that is done by itself. */
+  /** Returns the file's current preview, and keeps it up to date from now on if automatic previews are allowed. */
   follow(document: vscode.TextDocument): Preview {
     const known = this.#files.get(document.uri.toString());
-    if (known !== undefined) return view(known);
-    if (!isModelFile(document) || withheld(false) !== undefined) return nothing();
-    return view(this.#add(document, false));
+    if (known !== undefined) return previewOf(known);
+    if (!isModelFile(document) || withheld(false) !== undefined) return emptyPreview();
+    return previewOf(this.#add(document, false));
   }
 
-  /** Builds a file because the user asks for it: once, where that isn't done by itself. */
+  /** Builds a file on the user's request; once if automatic previews are off. */
   request(document: vscode.TextDocument): void {
     if (!isModelFile(document)) return;
     const known = this.#files.get(document.uri.toString());
@@ -144,8 +144,8 @@ export class Previews extends DisposableOwner {
     else if (withheld(false) !== undefined) void this.#inspect(document, known, true);
   }
 
-  #add(document: vscode.TextDocument, asked: boolean): Followed {
-    const followed: Followed = {
+  #add(document: vscode.TextDocument, asked: boolean): FollowedFile {
+    const followed: FollowedFile = {
       report: undefined,
       source: undefined,
       lastCounts: new Map(),
@@ -170,7 +170,7 @@ export class Previews extends DisposableOwner {
     }
   }
 
-  /** What is known stays; nothing more is built. */
+  /** Stops building; reports are kept. */
   #stop(): void {
     for (const document of vscode.workspace.textDocuments) {
       const followed = this.#files.get(document.uri.toString());
@@ -184,7 +184,7 @@ export class Previews extends DisposableOwner {
     }
   }
 
-  /** Goes on following a file without a tab until the answer is disposed. */
+  /** Keeps following a file, even without a tab, until the returned object is disposed. */
   hold(uri: vscode.Uri): vscode.Disposable {
     const key = uri.toString();
     this.#held.set(key, (this.#held.get(key) ?? 0) + 1);
@@ -198,15 +198,15 @@ export class Previews extends DisposableOwner {
     });
   }
 
-  /** What is known of a file that may not be followed. */
+  /** Returns a file's preview without following the file. */
   get(uri: vscode.Uri): Preview {
     const followed = this.#files.get(uri.toString());
-    return followed === undefined ? nothing() : view(followed);
+    return followed === undefined ? emptyPreview() : previewOf(followed);
   }
 
   /**
-   * Another version of a file, which is built with what it imported then, as far as that is known.
-   * @param asked The user has asked for it just now
+   * Builds another version of a file, with the imports of that version where they are known.
+   * @param asked Whether the user requested it
    */
   inspectVersion(
     file: string,
@@ -218,19 +218,19 @@ export class Previews extends DisposableOwner {
     return this.#engine.inspect(request, setting("preview.timeLimit"), `${name} of ${file}`);
   }
 
-  /** Places for what is first shown of a model; undefined when the view has to find them. */
+  /** Lays out a model's first diagram; undefined if the view must do it. */
   layOut({ flow, rows }: ModelReport, look: DiagramLook): Promise<FlowLayout | undefined> {
     if (flow === undefined) return Promise.resolve(undefined);
     const named = rows.map(({ path, className, detail }) => ({ path, className, detail }));
     return this.#engine.layOut({ flow, rows: named, look });
   }
 
-  /** Tells that a layout will be asked for soon. */
+  /** Starts the layout engine, since a layout will be needed soon. */
   prepareLayout(): void {
     this.#engine.prepareLayout();
   }
 
-  #schedule(document: vscode.TextDocument, followed: Followed, delay: number): void {
+  #schedule(document: vscode.TextDocument, followed: FollowedFile, delay: number): void {
     clearTimeout(followed.timer);
     followed.timer = undefined;
     if (withheld(false) === undefined) {
@@ -241,13 +241,13 @@ export class Previews extends DisposableOwner {
     }
   }
 
-  async #inspect(document: vscode.TextDocument, followed: Followed, asked: boolean): Promise<void> {
+  async #inspect(document: vscode.TextDocument, followed: FollowedFile, asked: boolean): Promise<void> {
     followed.timer = undefined;
     if (this.disposed || document.isClosed || withheld(asked) !== undefined) return;
     followed.pending++;
     followed.outdated = false;
     const file = document.uri.fsPath;
-    // Not from the disk, even when there is nothing to save: while a save is under way, that is said too early.
+    // Not read from the disk, even if the document isn't dirty: VS Code clears that flag before a save is complete.
     const source = { text: document.getText(), version: document.version };
     const request = { file, text: source.text, calls: true };
     const began = performance.now();
@@ -276,11 +276,12 @@ export class Previews extends DisposableOwner {
   }
 }
 
-/** Milliseconds after any key, however quickly the last version was built. */
+/** Minimum delay after a keystroke in milliseconds. */
 const SHORTEST_DELAY = 40;
 
-/** A file that is built in a moment needs no pause in typing; the setting is for those that take longer. */
-const delayOf = ({ took }: Followed): number => Math.min(setting("preview.delay"), SHORTEST_DELAY + took / 2);
+/** Files that build quickly are previewed sooner than the setting says. */
+const delayOf = ({ took }: FollowedFile): number =>
+  Math.min(setting("preview.delay"), SHORTEST_DELAY + took / 2);
 
 function hasTab(uri: vscode.Uri): boolean {
   const wanted = uri.toString();
@@ -289,7 +290,7 @@ function hasTab(uri: vscode.Uri): boolean {
   );
 }
 
-function view(followed: Followed): Preview {
+function previewOf(followed: FollowedFile): Preview {
   return {
     report: followed.report,
     source: followed.source,

@@ -1,7 +1,7 @@
 import * as vscode from "vscode";
 import { showInformation } from "./show.ts";
 
-/** In the system's file manager where there is one, else in VS Code's explorer. */
+/** Reveals a file in the system's file manager if there is one, else in VS Code's explorer. */
 export async function revealFile(path: string): Promise<void> {
   const local = vscode.env.remoteName === undefined && vscode.env.uiKind === vscode.UIKind.Desktop;
   await vscode.commands.executeCommand(local ? "revealFileInOS" : "revealInExplorer", vscode.Uri.file(path));

@@ -2,7 +2,7 @@ import * as vscode from "vscode";
 import type { EngineOptions } from "../supervisor/engines/process.ts";
 import { SETTINGS, type SettingName } from "./ids.ts";
 
-/** A setting's value; for `resource` settings, where `scope` is. */
+/** Reads a setting; for `resource` settings, at `scope`. */
 export function setting<K extends SettingName>(name: K, scope?: vscode.Uri): (typeof SETTINGS)[K] {
   return vscode.workspace.getConfiguration("layerwise", scope ?? null).get(name, SETTINGS[name]);
 }
@@ -19,7 +19,7 @@ export function onSettingChange(
 /** Ten messages a second give more points than a chart has pixels. */
 const ROWS_PER_MESSAGE = 100;
 
-/** How engines are started, by the settings as they are when asked. */
+/** Returns a function that reads the options of engines from the current settings. */
 export function engineOptions(extensionUri: vscode.Uri): () => EngineOptions {
   const dist = vscode.Uri.joinPath(extensionUri, "dist").fsPath;
   return () => {

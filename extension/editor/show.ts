@@ -1,5 +1,5 @@
-// The only way to VS Code's notifications, lists, inputs, hovers and log. Text in them may come from a stranger's files:
-// it never becomes a link, an icon, HTML or a hidden character.
+// The only module that opens VS Code's notifications, lists, inputs, hovers and log. Their text may come from untrusted files,
+// so it is escaped: it never becomes a link, an icon, HTML or a hidden character.
 import { stripVTControlCharacters } from "node:util";
 import * as vscode from "vscode";
 import { labelText } from "../protocol/text/label.ts";
@@ -7,7 +7,7 @@ import type { Markdown } from "../protocol/text/markdown.ts";
 import { plainText } from "../protocol/text/plain.ts";
 import type { CommandId } from "./ids.ts";
 
-/** Longest text of a notification; the log has all of it. */
+/** Longest text of a notification; the log has the full text. */
 const LONGEST = 400;
 
 /** Notifications show one paragraph. */
@@ -17,7 +17,7 @@ function firstLine(text: string): string {
   return line.length > LONGEST ? `${line.slice(0, LONGEST)}…` : line;
 }
 
-/** Answers the action that the user chose, undefined for none. */
+/** Returns the action that the user chose, undefined for none. */
 export async function showInformation(text: string, ...actions: string[]): Promise<string | undefined> {
   return vscode.window.showInformationMessage(firstLine(text), ...actions);
 }
@@ -30,7 +30,7 @@ export async function showError(text: string, ...actions: string[]): Promise<str
   return vscode.window.showErrorMessage(firstLine(text), ...actions);
 }
 
-/** An item to choose, with a codicon before its label. */
+/** An item of a list, with a codicon before its label. */
 export interface PickItem extends vscode.QuickPickItem {
   icon?: string;
 }
@@ -58,7 +58,7 @@ function shownOptions<Options extends vscode.QuickPickOptions | vscode.InputBoxO
   return shown;
 }
 
-/** Asks for one of several items. Undefined when the user chose none. */
+/** Asks for one of several items. Undefined if the user cancelled. */
 export async function pick<Item extends PickItem>(
   items: readonly Item[],
   options: PickOptions = {},
@@ -78,14 +78,14 @@ export async function pickSeveral<Item extends PickItem>(
   return chosen && items.filter((_, i) => chosen.includes(shown[i]!));
 }
 
-/** Asks for a text. What the user edits (`value`) is as it is. */
+/** Asks for a text. The initial `value` is not escaped, since the user edits it. */
 export async function ask(options: vscode.InputBoxOptions): Promise<string | undefined> {
   return vscode.window.showInputBox(shownOptions(options));
 }
 
 export type ProgressSteps = vscode.Progress<{ message?: string; increment?: number }>;
 
-/** Shows that something takes time, as long as `task` does. */
+/** Shows progress while `task` runs. */
 export async function showProgress<T>(
   options: vscode.ProgressOptions,
   task: (progress: ProgressSteps, token: vscode.CancellationToken) => Promise<T>,
@@ -104,7 +104,7 @@ export async function showProgress<T>(
   );
 }
 
-/** The log, to which everybody writes. */
+/** The log channel. */
 export interface Log extends vscode.Disposable {
   debug(text: string): void;
   info(text: string): void;
@@ -115,7 +115,7 @@ export interface Log extends vscode.Disposable {
 
 export function createLog(name: string): Log {
   const channel = vscode.window.createOutputChannel(name, { log: true });
-  // A log shows no colours.
+  // The log can't show colours.
   const plain = (text: string): string => plainText(stripVTControlCharacters(text));
   return {
     debug: (text) => channel.debug(plain(text)),
@@ -127,7 +127,7 @@ export function createLog(name: string): Log {
   };
 }
 
-/** Markdown for hovers and tooltips. Only commands that are named here may be its links'. */
+/** Makes Markdown for hovers and tooltips. Its links may run only the commands named here. */
 export function markdownString(
   { value }: Markdown,
   { icons = false, commands = [] }: { icons?: boolean; commands?: readonly CommandId[] } = {},
@@ -137,7 +137,7 @@ export function markdownString(
   return result;
 }
 
-/** Makes an item of a tree plain, in place. */
+/** Escapes the texts of a tree item, in place. */
 export function plainItem(item: vscode.TreeItem): vscode.TreeItem {
   const { label, description, tooltip, accessibilityInformation } = item;
   if (typeof label === "string") item.label = labelText(label);
@@ -151,7 +151,7 @@ export function plainItem(item: vscode.TreeItem): vscode.TreeItem {
   return item;
 }
 
-/** Sets a panel's title, if it is another. */
+/** Sets a panel's title if it changed. */
 export function setTitle(panel: vscode.WebviewPanel, text: string): void {
   const title = labelText(text);
   if (panel.title !== title) panel.title = title;

@@ -12,12 +12,12 @@ import type { NativeEngine } from "./runs/nativeEngine.ts";
 import type { Runs } from "./runs/runs.ts";
 import { markdownString } from "./show.ts";
 
-/** Milliseconds between two texts: nobody reads faster. */
+/** Milliseconds between two updates. */
 const REFRESH_INTERVAL = 500;
 
 const BACKENDS = { tensorflow: "TensorFlow", wasm: "WebAssembly", cpu: "JavaScript" } as const;
 
-/** One item: which engine computes, and how the training run stands. */
+/** The status bar item: the engine in use, and the progress of the current run. */
 export class StatusBar extends DisposableOwner {
   readonly #item = this.own(
     vscode.window.createStatusBarItem(STATUS_ITEM, vscode.StatusBarAlignment.Left, 10),
@@ -32,27 +32,27 @@ export class StatusBar extends DisposableOwner {
     this.#native = native;
     this.#item.name = "Layerwise";
     this.#item.command = commandLink("layerwise.statusAction", vscode.l10n.t("Layerwise"));
-    this.own(native.onDidChange(() => this.#soon()));
+    this.own(native.onDidChange(() => this.#schedule()));
     this.own(
       runs.onDidChange(({ record }) => {
         if (record.executor !== undefined) native.tell(record.executor);
-        this.#soon();
+        this.#schedule();
       }),
     );
     this.own({ dispose: () => clearTimeout(this.#timer) });
     this.#render();
   }
 
-  /** To be called where there are models. */
+  /** Shows the item; called once the window has models. */
   show(): void {
     this.#item.show();
   }
 
-  #soon(): void {
+  #schedule(): void {
     this.#timer ??= setTimeout(() => this.#render(), REFRESH_INTERVAL);
   }
 
-  /** Sets the tooltip where it differs: the text changes often, this seldom. */
+  /** Sets the tooltip if it changed: the text changes often, the tooltip rarely. */
   #describe(text: vscode.MarkdownString): void {
     const shown = this.#item.tooltip;
     if (!(shown instanceof vscode.MarkdownString) || shown.value !== text.value) this.#item.tooltip = text;
@@ -103,7 +103,7 @@ function tooltip(executor: ExecutorInfo | undefined, runs: readonly RunSession[]
     );
   for (const { record, waitsFor } of runs) {
     const waits = waitsFor.length > 0;
-    const turn = waits ? ` · ${vscode.l10n.t("waits for the end of {0}", waitsFor.join(", "))}` : "";
+    const turn = waits ? ` · ${vscode.l10n.t("queued behind {0}", waitsFor.join(", "))}` : "";
     parts.push(md`${waits ? WATCH : SYNC} ${`${runTitle(record)} · ${record.id}${turn}`}`);
   }
   parts.push(md`[$(output) ${vscode.l10n.t("Show Log")}](command:layerwise.showLog)`);

@@ -7,13 +7,13 @@ import type { Previews } from "./previews.ts";
 import { pick } from "./show.ts";
 import { scanSource } from "./language/sourceScan.ts";
 
-/** An experiment of a file: what a run is of. */
+/** An experiment of a file, which a run trains or evaluates. */
 export interface Experiment {
   document: vscode.TextDocument;
   exportName: string;
 }
 
-/** What a command was run on; a menu passes the file's URI. */
+/** Normalizes a command's argument; a menu passes the file's URI. */
 export function sourceTarget(target: SourceTarget | MenuTarget | undefined): SourceTarget {
   if (target === undefined) return {};
   return "fsPath" in target ? { file: target.fsPath } : target;
@@ -34,12 +34,12 @@ export function runFolders(): string[] {
   return [...new Set([...folders, ...open])];
 }
 
-/** What a command says that would change something of a workspace which is not trusted. */
+/** The message of a command that would change an untrusted workspace. */
 export function untrustedText(): string {
   return vscode.l10n.t("This changes something in the workspace, which is not trusted. Trust it first.");
 }
 
-/** Running a workspace's code needs its trust. */
+/** @throws EngineError if the workspace is not trusted: running its code needs trust */
 export function requireTrust(): void {
   if (vscode.workspace.isTrusted) return;
   throw new EngineError({
@@ -48,7 +48,7 @@ export function requireTrust(): void {
   });
 }
 
-/** The file meant by a command: its argument, the active editor, or the user's choice. Undefined when cancelled. */
+/** Finds the file of a command: its argument, the active editor, or the user's choice. Undefined if cancelled. */
 export async function chooseFile(target: SourceTarget): Promise<vscode.TextDocument | undefined> {
   const active = vscode.window.activeTextEditor?.document;
   const file = target.file ?? (active?.uri.path.endsWith(MODEL_FILE_SUFFIX) ? active.uri.fsPath : undefined);
@@ -63,7 +63,7 @@ export async function chooseFile(target: SourceTarget): Promise<vscode.TextDocum
   return picked && vscode.workspace.openTextDocument(picked);
 }
 
-/** Another file than `file`, of the user's choice: its path. Undefined when cancelled. */
+/** Asks for a file other than `file` and returns its path. Undefined if cancelled. */
 export async function chooseOtherFile(file: string): Promise<string | undefined> {
   const others = (await findModelFiles()).filter(({ fsPath }) => fsPath !== file);
   if (others.length === 0)
@@ -85,7 +85,7 @@ async function pickFile(found: readonly vscode.Uri[], title: string): Promise<vs
   return (await pick(items, { title }))?.uri;
 }
 
-/** The experiment meant by a command. Undefined when the user cancelled. */
+/** Finds the experiment of a command. Undefined if the user cancelled. */
 export async function chooseExperiment(
   target: SourceTarget,
   previews: Previews,
@@ -118,7 +118,7 @@ async function pickExperiment(
   return (await pick(items, { title }))?.name;
 }
 
-/** A run reads its files from the disk. False when the file itself could not be saved. */
+/** Saves all sources, since a run reads them from the disk. False if the file itself could not be saved. */
 export async function saveSources(document: vscode.TextDocument): Promise<boolean> {
   const sources = vscode.workspace.textDocuments.filter(
     (open) => open.isDirty && !open.isUntitled && open.uri.path.endsWith(".ts"),

@@ -1,35 +1,35 @@
-/** Files of `media/examples`, by what they are for, in the order in which they are offered. */
+/** Files of `media/examples` by purpose, in the order in which they are offered. */
 export const TEMPLATES = {
-  /** One of each kind of network; they train at once, on data that comes along. */
+  /** One of each kind of network; they are ready to train, on bundled data. */
   networks: ["iris", "digits", "temperature", "names", "transformer", "autoencoder", "gan"],
-  /** Where one begins. */
+  /** For beginners. */
   firstSteps: ["tutorial", "simplenn"],
-  /** They want files that don't come along, and say which. */
+  /** They need files that aren't bundled, and name them. */
   ownFiles: ["bert", "fashion"],
 } as const;
 export type TemplateGroup = keyof typeof TEMPLATES;
 export type TemplateName = (typeof TEMPLATES)[TemplateGroup][number];
 
-/** The first line of the first comment: what the template is, in its own words. */
+/** The first line of the template's first comment, which describes it. */
 export function describeTemplate(text: string): string {
   const comment = /^\s*(?:\/\/+\s*(?<line>[^\r\n]*)|\/\*+\s*(?:\*\s*)?(?<block>[^\r\n]*))/.exec(text);
   const line = comment?.groups?.["line"] ?? comment?.groups?.["block"] ?? "";
   return line.replace(/\*\/.*/, "").trim();
 }
 
-/** What is wrong with the name of a new model file; undefined when nothing is. */
+/** Returns what is wrong with the name of a new model file; undefined if it is valid. */
 export function checkFileName(
   name: string,
   taken: readonly string[],
 ): "empty" | "characters" | "taken" | undefined {
   const stem = modelFileName(name).replace(/\.nn\.ts$/, "");
   if (stem === "") return "empty";
-  // Those no common file system has.
+  // Characters that some file system forbids.
   if (/[\\/:*?"<>|]/.test(stem) || stem.startsWith(".")) return "characters";
   return taken.includes(modelFileName(name)) ? "taken" : undefined;
 }
 
-/** With the ending that makes it a model file. */
+/** Adds the suffix `.nn.ts` if it is missing. */
 export function modelFileName(name: string): string {
   return `${name.trim().replace(/(?:\.nn)?(?:\.ts)?$/, "")}.nn.ts`;
 }

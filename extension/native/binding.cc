@@ -1,5 +1,5 @@
-// tfjs-node's binding, and what it lacks: a session of a graph in memory, with a configuration, and calls of a session on
-// the thread that makes them, or on one of their own while JavaScript goes on. See binding.ts for what its functions do.
+// tfjs-node's binding with three additions: a session from a graph in memory with a configuration; session calls on the
+// calling thread; session calls on a separate thread while JavaScript continues. binding.ts documents the functions.
 #include <node_api.h>
 
 #include <algorithm>
@@ -14,7 +14,7 @@
 #include <thread>
 #include <vector>
 
-// The file registers the module: here that is done below, with what is added.
+// The included file would register the module; this file does so below, with its additions.
 #undef NAPI_MODULE
 #define NAPI_MODULE(name, init)
 #include "tfjs_binding.cc"
@@ -22,7 +22,7 @@
 namespace tfnodejs {
 namespace {
 
-// What a template is instantiated with may be private: the way into a class that offers no other.
+// An explicit template instantiation may name private members: the only access to this class's private state.
 template <auto Member, typename Name>
 struct Opened {
   friend auto MemberOf(Name) { return Member; }
@@ -38,7 +38,7 @@ OPEN(NewHandle, InsertHandle)
 OPEN(NewSession, InsertSavedModel)
 #undef OPEN
 
-// Calls that run now, in the whole process: it doesn't end in the middle of one.
+// Running calls in the whole process, which must not exit in the middle of one.
 struct {
   std::mutex mutex;
   std::condition_variable ended;
@@ -50,7 +50,7 @@ void WaitForAll() {
   running.ended.wait(lock, [] { return running.count == 0; });
 }
 
-// Numbers next to 0 are 0, as on TensorFlow's own threads: computing with them takes a hundred times as long.
+// Flushes denormals to 0, as TensorFlow's own threads do: arithmetic with denormals is a hundred times slower.
 class FlushDenormals {
  public:
   FlushDenormals() : before_(Get()) { Set(before_ | FLUSH); }
@@ -58,7 +58,7 @@ class FlushDenormals {
 
  private:
 #if defined(__SSE__)
-  // Of what an operation gives and of what it takes.
+  // Denormal outputs, and denormal inputs.
   static constexpr unsigned FLUSH = 0x8040;
   static unsigned Get() { return __builtin_ia32_stmxcsr(); }
   static void Set(unsigned control) { __builtin_ia32_ldmxcsr(control); }
@@ -75,10 +75,10 @@ class FlushDenormals {
 #endif
 };
 
-// RunOptions whose inter_op_thread_pool is -1: ops run on the thread that calls.
+// RunOptions with inter_op_thread_pool = -1: ops run on the calling thread.
 const unsigned char HERE[] = {0x18, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01};
 
-// A call of a session, from its start until its outputs are taken.
+// A session call, from its start until its outputs are taken.
 struct Call {
   TF_Session *session = nullptr;
   bool alone = false;
@@ -121,7 +121,7 @@ struct Call {
     try {
       thread = std::thread(run);
     } catch (const std::system_error &) {
-      // No thread is to be had: it runs now.
+      // No thread could be started: run on this one.
       run();
     }
   }
@@ -138,14 +138,14 @@ struct Call {
   }
 };
 
-// What belongs to an environment (the main thread's, a worker's).
+// State of one environment (the main thread's, a worker's).
 struct State {
   TFJSBackend *backend;
   std::map<int32_t, std::unique_ptr<Call>> calls;
   int32_t next = 0;
 };
 
-// Comma-separated "node:output" names as TensorFlow takes them. False, with an exception, where the graph has no such node.
+// Parses comma-separated "node:output" names. Returns false, with an exception, if the graph has no such node.
 bool FindOutputs(napi_env env, TF_Graph *graph, const std::string &names, std::vector<TF_Output> &found) {
   for (size_t from = 0; from < names.size();) {
     const size_t to = std::min(names.find(',', from), names.size());
@@ -202,7 +202,7 @@ napi_value OpenGraph(napi_env env, napi_callback_info info) {
   return id;
 }
 
-// The call that a function's arguments describe; null, with an exception, where they don't.
+// Makes a call from a function's arguments. Returns null, with an exception, if they are invalid.
 std::unique_ptr<Call> NewCall(napi_env env, napi_callback_info info, State *&state) {
   napi_value args[5];
   size_t count = 5;
@@ -251,7 +251,7 @@ std::unique_ptr<Call> NewCall(napi_env env, napi_callback_info info, State *&sta
   return call;
 }
 
-// Ids of what a call that has ended gives; null, with an exception, where it failed.
+// Returns the ids of a finished call's outputs; null, with an exception, if it failed.
 napi_value Outputs(napi_env env, State *state, const Call &call) {
   if (TF_GetCode(call.status.status) != TF_OK) {
     NAPI_THROW_ERROR(env, "Session fail to run with error: %s", TF_Message(call.status.status));
@@ -322,7 +322,7 @@ napi_value Init(napi_env env, napi_value exports) {
   void *backend;
   ENSURE_NAPI_OK_RETVAL(env, napi_get_instance_data(env, &backend), nullptr);
   auto *state = new State{static_cast<TFJSBackend *>(backend), {}, 0};
-  // Before the backend goes, and with it the sessions: what runs is waited for.
+  // Waits for running calls before the backend, and with it the sessions, is destroyed.
   ENSURE_NAPI_OK_RETVAL(
       env, napi_add_env_cleanup_hook(env, [](void *data) { delete static_cast<State *>(data); }, state), nullptr);
   static const int registered = std::atexit(WaitForAll);

@@ -1,7 +1,6 @@
 /**
- * The C++ binding of `@tensorflow/tfjs-node` as it behaves, read from its sources and tried on TensorFlow 2.21. Layerwise
- * calls it directly: tfjs-node's own JavaScript would cost 300 ms at start and is not needed. What binding.cc adds to it is
- * said below.
+ * The C++ binding of `@tensorflow/tfjs-node`, documented from its sources and tests on TensorFlow 2.21. Layerwise calls it
+ * directly: tfjs-node's own JavaScript would add 300 ms to the start and isn't needed. Methods that binding.cc adds are marked.
  *
  * All calls are synchronous and throw an `Error` whose message is TensorFlow's (at most 499 characters, prefixed with
  * `Invalid TF_Status: <code>\nMessage: ` by `executeOp`). Its properties are read-only
@@ -9,12 +8,11 @@
  */
 export interface NativeBinding {
   /**
-   * Makes a tensor and returns its id.
+   * Creates a tensor and returns its id.
    *
-   * Aliasing: when the data start at a multiple of 64 bytes the tensor *shares* the array's memory (and keeps the array
-   * alive); otherwise TensorFlow copies at once. JavaScript can't ask for either, so never write to an array after
-   * handing it over, and never let a variable take such a tensor without a DeepCopy: the memory would be released on
-   * one of TensorFlow's threads.
+   * Aliasing: if the data start at a multiple of 64 bytes, the tensor *shares* the array's memory (and keeps the array alive);
+   * otherwise TensorFlow copies at once. JavaScript can't choose, so never write to an array after passing it here, and never
+   * assign such a tensor to a variable without a DeepCopy: one of TensorFlow's threads would release the memory.
    *
    * - `TF_FLOAT`: Float32Array; `TF_INT32`: Int32Array; `TF_BOOL`, `TF_UINT8`: Uint8Array, as many elements as the
    *   shape has. Bool bytes other than 0 and 1 are kept as they are: write only 0 and 1.
@@ -26,11 +24,11 @@ export interface NativeBinding {
    */
   createTensor(shape: readonly number[], dtype: number, data: TensorData | readonly Uint8Array[]): number;
 
-  /** Forgets an id. Memory goes when nothing else (a graph's variable, a running call) uses it. Throws on unknown ids. */
+  /** Deletes an id. Memory is freed once nothing else (a graph's variable, a running call) uses it. Throws on unknown ids. */
   deleteTensor(id: number): void;
 
   /**
-   * A copy of the tensor's values: Float32Array (complex64: pairs), Int32Array, BigInt64Array for `TF_INT64`, Uint8Array
+   * Copies the tensor's values: Float32Array (complex64: pairs), Int32Array, BigInt64Array for `TF_INT64`, Uint8Array
    * for `TF_BOOL` and one-element resources, an array of Uint8Array for `TF_STRING`. Other dtypes, among them
    * `TF_UINT8`, `TF_DOUBLE` and `TF_HALF`, can't be read: cast first.
    */
@@ -49,8 +47,8 @@ export interface NativeBinding {
   ): TensorInfo[];
 
   /**
-   * Opens `<directory>/saved_model.pb` as a session of its own and returns its id. `tags` are comma-separated. The graph
-   * is read into memory: the folder may be deleted afterwards.
+   * Opens `<directory>/saved_model.pb` as a separate session and returns its id. `tags` are comma-separated. The graph is read
+   * into memory, so the folder may be deleted afterwards.
    */
   loadSavedModel(directory: string, tags: string): number;
 
@@ -58,22 +56,21 @@ export interface NativeBinding {
   deleteSavedModel(session: number): void;
 
   /**
-   * One session call. `feeds` and `fetches` are comma-separated `node:output` names, feeds in the order of `inputs`; a
-   * name can't hold a comma. Executors are cached by the two lists as they are spelled. The outputs' ids belong to the
-   * caller; inputs stay the caller's too. A failed call leaks its inputs' references, so it is no means of control.
+   * Runs one session call. `feeds` and `fetches` are comma-separated `node:output` names, feeds in the order of `inputs`; a
+   * name can't contain a comma. Executors are cached by the text of the two lists. The ids of outputs and inputs belong to the
+   * caller. A failed call leaks references to its inputs, so don't rely on failing calls.
    */
   runSavedModel(session: number, inputs: readonly number[], feeds: string, fetches: string): TensorInfo[];
 
   /**
-   * Added by binding.cc: a session as {@link loadSavedModel} opens one, of a GraphDef in memory.
-   * @param config a ConfigProto
+   * Added by binding.cc: opens a session like {@link loadSavedModel}, from a GraphDef in memory.
+   * @param config A ConfigProto
    */
   openGraph(graph: Uint8Array, config: Uint8Array): number;
 
   /**
-   * Added by binding.cc: as {@link runSavedModel}, but answers ids alone, and a failed call leaks nothing.
-   * @param alone on this thread, instead of on TensorFlow's: without handing over and waking up, which takes 0.1 ms, but one
-   * op after the other
+   * Added by binding.cc: like {@link runSavedModel}, but returns only ids, and a failed call leaks nothing.
+   * @param alone Runs on this thread instead of TensorFlow's: saves 0.1 ms for waking a thread, but ops don't run in parallel
    */
   runGraph(
     session: number,
@@ -84,9 +81,8 @@ export interface NativeBinding {
   ): number[];
 
   /**
-   * Added by binding.cc: starts what {@link runGraph} does on a thread of its own, and answers at once. The inputs may be
-   * deleted meanwhile, but the session may not: nothing else is to be asked of it before {@link finishGraph}. A process that
-   * exits waits for it.
+   * Added by binding.cc: starts a {@link runGraph} on a separate thread, and returns at once. The inputs may be deleted
+   * meanwhile. The session may not be deleted or used before {@link finishGraph}. A process that exits waits for the call.
    */
   startGraph(
     session: number,
@@ -96,7 +92,7 @@ export interface NativeBinding {
     alone: boolean,
   ): number;
 
-  /** Waits for a call that was started, once. The outputs' ids belong to the caller. Throws what the call failed with. */
+  /** Waits once for a started call. The outputs' ids belong to the caller. Throws the call's error. */
   finishGraph(call: number): FinishedCall;
 
   /** Ids not yet deleted. */
@@ -120,7 +116,7 @@ export interface TensorInfo {
 
 export interface FinishedCall {
   readonly outputs: number[];
-  /** How long it ran. */
+  /** Duration of the call. */
   readonly milliseconds: number;
 }
 
@@ -129,8 +125,8 @@ export interface OpAttribute {
   /** One of {@link TF}'s `TF_ATTR_*`. */
   readonly type: number;
   /**
-   * Lists exist for int (each within 32 bits), float and bool; a string may be any text. Lists of types, shapes or
-   * strings, and functions, can't be given. A shape is a list of sizes, -1 for an unknown one.
+   * Lists are supported for int (each within 32 bits), float and bool; a string may be any text. Lists of types, shapes or
+   * strings, and functions, are not supported. A shape is a list of sizes, -1 for an unknown one.
    */
   readonly value: boolean | number | string | readonly number[] | readonly boolean[];
 }

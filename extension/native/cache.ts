@@ -4,16 +4,16 @@ import path from "node:path";
 import * as v from "valibot";
 import { systemErrorCode } from "./errors.ts";
 
-/** What is installed. All are part of the folder's name, so a new version never meets an old file. */
+/** The installed versions. All are part of the folder's name, so a new version never reads an old file. */
 export const TENSORFLOW_VERSION = "2.21.0";
 export const TFJS_NODE_VERSION = "4.22.0";
-/** Of binding.cc. */
+/** Version of binding.cc. */
 const BINDING_VERSION = 1;
 
 export const BINDING_FILE = "tfjs_binding.node";
 const MANIFEST_FILE = "manifest.json";
 
-/** Platform and environment of a call; tests pass their own. */
+/** Platform and environment; tests pass their own. */
 export interface Host {
   platform: NodeJS.Platform;
   arch: string;
@@ -23,8 +23,8 @@ export interface Host {
 export const thisHost = (): Host => ({ platform: process.platform, arch: process.arch, env: process.env });
 
 /**
- * Layerwise's cache folder of this user: LAYERWISE_CACHE if set, else the platform's own place
- * (XDG_CACHE_HOME or ~/.cache, ~/Library/Caches, %LOCALAPPDATA%).
+ * The user's cache folder of Layerwise: LAYERWISE_CACHE if set, else the platform's default (XDG_CACHE_HOME or ~/.cache,
+ * ~/Library/Caches, %LOCALAPPDATA%).
  */
 export function cacheDirectory({ platform, env }: Host = thisHost()): string {
   if (env["LAYERWISE_CACHE"]) return path.resolve(env["LAYERWISE_CACHE"]);
@@ -32,16 +32,16 @@ export function cacheDirectory({ platform, env }: Host = thisHost()): string {
   if (platform === "darwin") return path.join(home, "Library", "Caches", "layerwise");
   if (platform === "win32")
     return path.join(env["LOCALAPPDATA"] || path.join(homedir(), "AppData", "Local"), "layerwise");
-  // The XDG specification: a relative path is to be ignored.
+  // The XDG specification ignores relative paths.
   const xdg = env["XDG_CACHE_HOME"];
   return path.join(xdg && path.isAbsolute(xdg) ? xdg : path.join(home, ".cache"), "layerwise");
 }
 
-/** Where finished steps of an unfinished installation wait. */
+/** Folder of the completed steps of an unfinished installation. */
 export const downloadsDirectory = (host: Host = thisHost()): string =>
   path.join(cacheDirectory(host), "downloads");
 
-/** The native engine's folder for these versions, platform and processor; complete whenever it exists. */
+/** The native engine's folder for these versions, platform and processor. If it exists, it is complete. */
 export function nativeDirectory(host: Host = thisHost()): string {
   const versions = `tensorflow-${TENSORFLOW_VERSION}-tfjs-${TFJS_NODE_VERSION}-binding-${BINDING_VERSION}`;
   const key = `${versions}-${host.platform}-${host.arch}`;
@@ -62,7 +62,7 @@ export type FileRecord = v.InferOutput<typeof FileRecord>;
 
 export const manifestPath = (directory: string): string => path.join(directory, MANIFEST_FILE);
 
-/** The manifest of an installation: undefined when there is none, an error when it can't be understood. */
+/** Reads an installation's manifest; undefined if there is none. Throws if it is invalid. */
 export function readManifest(directory: string): Manifest | undefined {
   let text: string;
   try {

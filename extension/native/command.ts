@@ -5,24 +5,24 @@ export interface CommandOptions {
   env: NodeJS.ProcessEnv;
   signal?: AbortSignal | undefined;
   cwd?: string;
-  /** Milliseconds after which it counts as failed. */
+  /** Time limit in milliseconds. */
   limit?: number;
   onOutput?: (text: string) => void;
 }
 
 export interface CommandResult {
-  /** Exit code, or a value no program returns when it couldn't be started or was killed. */
+  /** Exit code; negative if the program couldn't be started or was killed. */
   code: number;
   stdout: string;
-  /** stdout and stderr as they came; what a log shows. */
+  /** stdout and stderr in order of arrival, for a log. */
   output: string;
 }
 
 const NOT_RUN = -1;
 
 /**
- * Runs a program to its end, with all it starts in one process group: an abort ends the whole group and rejects with
- * the signal's reason once the program is gone. A program that can't be started has code -1, not an exception.
+ * Runs a program to its end in its own process group. An abort ends the whole group, and rejects with the signal's reason once
+ * the program has ended. A program that can't be started returns code -1 instead of throwing.
  */
 export async function runCommand(
   command: string,

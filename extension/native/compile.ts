@@ -9,22 +9,22 @@ import { NativeError } from "./errors.ts";
 import type { Platform } from "./platforms.ts";
 import { findCompiler, toolsNotFound, type MissingTool } from "./tools.ts";
 
-/** Of tfjs-node's files the one that registers the module: ours includes it. */
+/** The file of tfjs-node that registers the module; binding.cc includes it. */
 const REPLACED = "tfjs_binding.cc";
 
-/** What the binding is made of. */
+/** The sources of the binding. */
 export interface BindingSources {
   /** Folder of tfjs-node's C++ files. */
   sources: string;
-  /** The file that takes the place of {@link REPLACED} among them. */
+  /** The file that replaces {@link REPLACED} among them. */
   own: string;
   /** Folder with node_api.h: the binding needs no other header of Node. */
   headers: string;
-  /** A binding that was compiled before and came with a platform's own package. */
+  /** A prebuilt binding, if a platform's package contains one. */
   prebuilt: string | undefined;
 }
 
-/** `dist/native/` beside the bundle that runs; run from source, the npm packages it is copied from. */
+/** Finds the sources in `dist/native/` beside the running bundle; when run from source, in the npm packages. */
 export function findBindingSources(host: Host): BindingSources {
   const shipped = fileURLToPath(new URL("./native/", import.meta.url));
   if (existsSync(path.join(shipped, "binding"))) {
@@ -46,7 +46,7 @@ export function findBindingSources(host: Host): BindingSources {
   };
 }
 
-/** What an installation needs and isn't on PATH; no compiler where a prebuilt binding came along. */
+/** Tools that an installation needs but that aren't on PATH; a prebuilt binding needs no compiler. */
 export const missingTools = (host: Host, { prebuilt }: BindingSources): MissingTool[] =>
   toolsNotFound(host).filter(({ tool }) => tool === "python" || prebuilt === undefined);
 

@@ -5,21 +5,21 @@ import { runCommand, type CommandResult } from "./command.ts";
 import { NativeError } from "./errors.ts";
 import { findPip, findPython } from "./tools.ts";
 
-/** A way to call pip: a program and its first arguments. */
+/** The command that runs pip: a program and its first arguments. */
 type Pip = readonly [command: string, ...args: string[]];
 
-/** The newest Python that {@link TENSORFLOW_VERSION} has wheels for; the library inside does not depend on it. */
+/** The newest Python with wheels of {@link TENSORFLOW_VERSION}; the library inside doesn't depend on Python. */
 const WHEEL_PYTHON = "3.12";
 
-/** Above any wheel of {@link TENSORFLOW_VERSION} (274 MB at most): an index that sends without end is cut off. */
+/** Size limit, above any wheel of {@link TENSORFLOW_VERSION} (at most 274 MB): it stops an index that sends without end. */
 const MOST_WHEEL_BYTES = 1e9;
 
 const NETWORK =
   /ConnectionError|NewConnectionError|connection broken|Connection refused|ConnectTimeout|ReadTimeout|timed out|ProxyError|SSLError|Temporary failure in name resolution|Network is unreachable|Max retries exceeded|HTTP error \d+/i;
 
 /**
- * pip through the first Python that has it, or a NativeError "no-python" or "no-pip". Python looks for modules in the
- * current folder first, so `cwd` must be writable by us alone.
+ * Finds the first Python with pip; throws a NativeError "no-python" or "no-pip". Python imports modules from the current
+ * folder first, so nobody else may be able to write to `cwd`.
  */
 export async function findWorkingPip(host: Host, cwd: string, signal?: AbortSignal): Promise<Pip> {
   const python = findPython(host);
@@ -52,13 +52,13 @@ export interface DownloadOptions {
   target: string;
   host: Host;
   signal?: AbortSignal | undefined;
-  /** Bytes so far, and in total once pip has said so. */
+  /** Receives the bytes so far, and the total once pip has printed it. */
   onProgress?: (bytes: number, total: number | undefined) => void;
 }
 
 /**
- * Fetches one wheel with pip, by the user's own configuration of it (index, proxy, certificates). The file appears at
- * `target` when it is whole; pip's temporary files are beside it and always removed.
+ * Downloads one wheel with pip and the user's pip configuration (index, proxy, certificates). The file appears at `target` once
+ * it is complete. pip's temporary files lie beside it and are always removed.
  */
 export async function downloadWheel(options: DownloadOptions): Promise<void> {
   const { target, host, signal } = options;
@@ -68,7 +68,7 @@ export async function downloadWheel(options: DownloadOptions): Promise<void> {
   try {
     const pip = await findWorkingPip(host, scratch, signal);
     let result = await pipDownload(pip, [], scratch, options);
-    // This Python may be newer or older than those with wheels; any will do for its library.
+    // The wheel's Python version doesn't matter: only its library is used.
     if (result.code !== 0 && !NETWORK.test(result.output))
       result = await pipDownload(pip, ["--python-version", WHEEL_PYTHON], scratch, options);
     const wheel = (await fs.readdir(scratch)).find((name) => name.endsWith(".whl"));

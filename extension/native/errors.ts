@@ -16,7 +16,7 @@ export type NativeErrorCode =
   | "not-installed"
   | "broken";
 
-/** `message` is one line that can be shown unchanged; `detail` holds the tool's own output, for a log. */
+/** `message` is one line for the user; `detail` is the tool's output, for a log. */
 export class NativeError extends Error {
   readonly code: NativeErrorCode;
   readonly detail: string | undefined;

@@ -29,30 +29,30 @@ export interface InstallOptions {
   onProgress?: (progress: InstallProgress) => void;
   signal?: AbortSignal | undefined;
   host?: Host;
-  /** What to compile; by default what ships with Layerwise. */
+  /** Sources to compile; by default those that ship with Layerwise. */
   binding?: BindingSources;
-  /** Loads a binding in another process and answers its TensorFlow version. */
+  /** Loads a binding in another process and returns its TensorFlow version. */
   tryBinding?: (file: string, host: Host, signal?: AbortSignal) => Promise<string>;
 }
 
 export interface InstallResult {
   directory: string;
-  /** False when it was there already. */
+  /** False if it was installed already. */
   installed: boolean;
 }
 
-/** Parts of the whole, by measured time on a fast line. */
+/** Share of each phase in the total time, measured on a fast connection. */
 const SHARE = { download: 0.5, unpack: 0.35, compile: 0.1, verify: 0.05 };
 
-/** Wheel beside the unpacked libraries, and some room. */
+/** Disk space for the wheel and the unpacked libraries, with a margin. */
 const NEEDED_BYTES = 1.4e9;
 
 /**
- * Installs the native engine for this user: TensorFlow's libraries from its Python wheel (with pip, in the user's own
- * configuration of it) and tfjs-node's binding compiled against them. The engine's folder appears complete or not at
- * all; a downloaded wheel survives an interruption and is used next time; a second installer waits for the first.
+ * Installs the native engine for this user: TensorFlow's libraries from its Python wheel (with pip and the user's pip
+ * configuration), and tfjs-node's binding compiled against them. The engine's folder appears complete or not at all. A
+ * downloaded wheel survives an interruption and is used next time. A second installer waits for the first.
  *
- * Rejects with a {@link NativeError} that says in one line what is missing, or with the signal's reason.
+ * Rejects with a {@link NativeError} whose one-line message says what is missing, or with the signal's reason.
  */
 export async function installNative(options: InstallOptions = {}): Promise<InstallResult> {
   const host = options.host ?? thisHost();
@@ -85,7 +85,7 @@ export async function installNative(options: InstallOptions = {}): Promise<Insta
   }
 }
 
-/** Before 274 MB are downloaded for nothing. */
+/** Throws if a tool is missing, before 274 MB are downloaded in vain. */
 function requireTools(host: Host, binding: BindingSources): void {
   const missing = missingTools(host, binding);
   const [first] = missing;
@@ -150,8 +150,8 @@ async function install(job: Job): Promise<void> {
 }
 
 /**
- * Downloads (unless an earlier attempt did) and unpacks what is allowed. An old download that is damaged or not allowed is
- * fetched again.
+ * Downloads the wheel, unless an earlier attempt did, and unpacks it if its hash is allowed. Downloads an old file again if it
+ * is damaged or not allowed.
  */
 async function fetchLibraries(
   job: Job,
@@ -216,10 +216,10 @@ async function download({ host, platform, signal, report }: Job, wheel: string):
   });
 }
 
-/** The licences of what is in the libraries; kept beside them. */
+/** Licences of the libraries' contents; kept beside them. */
 const NOTICES = "THIRD_PARTY_NOTICES.txt";
 
-/** Of 15,000 files in the wheel: the libraries, their notices, and the C API's headers with the few they include. */
+/** Files to unpack, of 15,000: the libraries, their notices, and the C API's headers with the few they include. */
 const HEADERS =
   /^tensorflow\/(include\/(?:tensorflow\/c\/(?:eager\/)?|tensorflow\/core\/platform\/|tsl\/platform\/|xla\/tsl\/c\/)[^/]+\.h)$/;
 
@@ -232,7 +232,7 @@ function placeOf(name: string, platform: Platform): string | undefined {
 async function tryBinding(file: string, host: Host, signal?: AbortSignal): Promise<string> {
   const script = `process.stdout.write(require(${codeString(file)}).TF_Version)`;
   const { code, stdout, output } = await runCommand(process.execPath, ["--eval", script], {
-    // The executable is VS Code's own when the extension host installs.
+    // In the extension host, the executable is VS Code itself.
     env: { ...host.env, TF_CPP_MIN_LOG_LEVEL: "3", ELECTRON_RUN_AS_NODE: "1" },
     signal,
     limit: 120_000,
@@ -241,12 +241,12 @@ async function tryBinding(file: string, host: Host, signal?: AbortSignal): Promi
   const line = output.split("\n").find((text) => text.startsWith("Error:")) ?? `exit code ${code}`;
   throw new NativeError(
     "load-failed",
-    `TensorFlow ${TENSORFLOW_VERSION} does not load here: ${line.replace(/^Error: /, "")}`,
+    `TensorFlow ${TENSORFLOW_VERSION} can't be loaded here: ${line.replace(/^Error: /, "")}`,
     { detail: output },
   );
 }
 
-/** Two renames: the engine's folder is the old one, absent for a moment, then the new one. */
+/** Replaces a folder with two renames; it is absent for a moment between them. */
 async function replaceDirectory(from: string, to: string): Promise<void> {
   const old = `${to}.old`;
   await fs.rm(old, { recursive: true, force: true });
@@ -260,7 +260,7 @@ function isComplete(host: Host): boolean {
   return manifest !== undefined && findDamage(directory, manifest) === undefined;
 }
 
-/** At most ten reports a second, and a fraction that never falls. */
+/** Limits reports to ten a second, and keeps the fraction from falling. */
 function reporter(onProgress: InstallOptions["onProgress"]): Job["report"] {
   const starts = {
     wait: 0,
@@ -289,15 +289,15 @@ function explainSystemError(error: unknown, host: Host): unknown {
   if (code === "EACCES" || code === "EPERM" || code === "EROFS")
     return new NativeError(
       "no-permission",
-      `${cacheDirectory(host)} can't be written to; LAYERWISE_CACHE names another folder.`,
+      `${cacheDirectory(host)} can't be written to. Set LAYERWISE_CACHE to another folder.`,
       { cause: error },
     );
   return error;
 }
 
 /**
- * Removes the native engine of this user, in all versions, and downloads kept for it. Answers whether there was one.
- * Waits for a running installation.
+ * Removes the user's native engine in all versions, and its downloads. Returns whether there was one. Waits for a running
+ * installation.
  */
 export async function removeNative(
   options: { host?: Host; signal?: AbortSignal | undefined; onWait?: () => void } = {},

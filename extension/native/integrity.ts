@@ -5,8 +5,8 @@ import { writeAtomic } from "../files/writeAtomic.ts";
 import { manifestPath, type Manifest } from "./cache.ts";
 
 /**
- * Hashes again what changed its time since the installation (a copied or restored cache folder): rarely anything.
- * Answers the name of a file that isn't what was installed, or undefined.
+ * Hashes the files whose modification time has changed since the installation (after a copied or restored cache folder).
+ * Returns the name of a file with another hash, or undefined.
  */
 export function findDamage(directory: string, manifest: Manifest): string | undefined {
   const files = { ...manifest.files };
@@ -23,7 +23,7 @@ export function findDamage(directory: string, manifest: Manifest): string | unde
     try {
       writeManifest(directory, { ...manifest, files });
     } catch {
-      // A read-only cache: the files are hashed again next time.
+      // The cache is read-only: the files are hashed again next time.
     }
   return undefined;
 }
@@ -33,7 +33,7 @@ export function writeManifest(directory: string, manifest: Manifest): void {
   writeAtomic(manifestPath(directory), [Buffer.from(`${JSON.stringify(manifest, undefined, 2)}\n`)]);
 }
 
-/** SHA-256 in hex. Synchronous, like the loading it belongs to: 850 MB take about half a second. */
+/** SHA-256 of a file in hex. Synchronous, like loading: 850 MB take about half a second. */
 export function hashFile(file: string): string {
   const hash = createHash("sha256");
   const buffer = Buffer.allocUnsafe(1 << 20);

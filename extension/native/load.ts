@@ -8,9 +8,9 @@ import { findDamage } from "./integrity.ts";
 import { nativeStatus } from "./status.ts";
 
 /**
- * TensorFlow's thread pools. They are read once, when the library loads, so they hold for a process: a supervisor
- * gives them to the child it starts ({@link threadEnvironment}). Unset, {@link loadNative} takes half the cores inside an
- * op, and TensorFlow one thread a core between ops.
+ * Sizes of TensorFlow's thread pools. The library reads them once when it loads, so a supervisor sets them in the environment of
+ * a child process ({@link threadEnvironment}). By default, {@link loadNative} uses half the cores inside an op, and TensorFlow
+ * uses one thread per core between ops.
  */
 export interface Threads {
   /** Threads inside one op (matrix products, convolutions). */
@@ -29,7 +29,7 @@ export function threadEnvironment({ intraOp, interOp }: Threads): Record<string,
 
 let loaded: NativeBinding | undefined;
 
-/** The threads that this process's library has, and why those. */
+/** The size of this process's pool, and the reason for it. */
 export interface ChosenThreads {
   readonly intraOp: string;
   readonly interOp: string | undefined;
@@ -42,8 +42,7 @@ export const chosenThreads = (): ChosenThreads | undefined => threads;
 
 /**
  * Loads TensorFlow into this process, once; takes about 0.3 s. Throws a {@link NativeError} ("not-installed", "broken",
- * "load-failed") whose message says in one line why the engine can't be used. A device set in LAYERWISE_DEVICE is not
- * its business: the caller has chosen.
+ * "load-failed") whose one-line message says why the engine can't be used. Ignores LAYERWISE_DEVICE: the caller has chosen.
  */
 export function loadNative(host: Host = thisHost()): NativeBinding {
   if (loaded !== undefined) return loaded;
@@ -60,12 +59,12 @@ export function loadNative(host: Host = thisHost()): NativeBinding {
       "broken",
       `The native engine is damaged (${damaged} was changed). Install it again with "layerwise engine install".`,
     );
-  // TensorFlow's errors reach JavaScript as exceptions; its own output is noise in a run's log.
+  // TensorFlow's errors reach JavaScript as exceptions; its log lines are noise in a run's log.
   process.env["TF_CPP_MIN_LOG_LEVEL"] ??= "3";
-  // TensorFlow leaves oneDNN off on processors without AVX-512; its convolutions are over twice as fast on those too.
+  // TensorFlow disables oneDNN on processors without AVX-512, though its convolutions are over twice as fast there too.
   process.env["TF_ENABLE_ONEDNN_OPTS"] ??= "1";
-  // Half the cores inside one op, since small products lose more by waiting for each other than they gain; the other
-  // half is for ops that run at the same time. Measured on two cores: MLP 1.2 times as fast, convolutions 0.7 times.
+  // Half the cores inside one op: small products lose more by synchronizing threads than they gain. The other half is for ops
+  // that run at the same time. Measured on two cores: MLP 1.2 times as fast, convolutions 0.7 times.
   const cores = availableParallelism();
   const asked = process.env["TF_NUM_INTRAOP_THREADS"];
   const intraOp = (process.env["TF_NUM_INTRAOP_THREADS"] ??= String(Math.max(1, cores >> 1)));
@@ -74,17 +73,17 @@ export function loadNative(host: Host = thisHost()): NativeBinding {
     interOp: process.env["TF_NUM_INTEROP_THREADS"],
     why:
       asked === undefined
-        ? `half of ${cores} cores: small products lose more by waiting for each other than they gain`
-        : "the environment or a setting says so (TF_NUM_INTRAOP_THREADS)",
+        ? `half of ${cores} cores: small products lose more by synchronizing threads than they gain`
+        : "set by TF_NUM_INTRAOP_THREADS or a setting",
   };
-  // Without it XLA's ReLU makes a number of NaN.
+  // Without this flag, XLA's ReLU turns NaN into a number.
   process.env["XLA_FLAGS"] ??= "--xla_cpu_enable_fast_min_max=false";
   let binding: unknown;
   try {
     binding = createRequire(import.meta.url)(path.join(status.directory, BINDING_FILE));
   } catch (error) {
     const detail = error instanceof Error ? error.message : String(error);
-    throw new NativeError("load-failed", `The native engine does not load: ${detail.split("\n")[0]}`, {
+    throw new NativeError("load-failed", `The native engine can't be loaded: ${detail.split("\n")[0]}`, {
       detail,
       cause: error,
     });

@@ -8,7 +8,7 @@ import { isRunning } from "../processes/signals.ts";
 import { systemErrorCode } from "./errors.ts";
 
 const HEARTBEAT = 2_000;
-/** Far above the heartbeat, for network file systems and sleeping machines. */
+/** Age in milliseconds of a stale lock: far above the heartbeat, for network file systems and sleeping machines. */
 const SILENCE = 30_000;
 const POLL = 300;
 
@@ -16,14 +16,13 @@ const Owner = v.object({ token: v.string(), pid: v.pipe(v.number(), v.integer())
 
 export interface LockOptions {
   signal?: AbortSignal | undefined;
-  /** Called once, when another process holds the lock. */
+  /** Called once if another process holds the lock. */
   onWait?: () => void;
 }
 
 /**
- * Runs `body` while this process alone holds the lock file. Waits for another holder, and takes over from one that died
- * (its process is gone, or its heartbeat stopped). The lock saves double work; that nothing is damaged rests on the
- * rename of finished folders.
+ * Runs `body` while this process holds the lock file. Waits for another holder, and takes over from a dead one (its process has
+ * ended, or its heartbeat stopped). The lock only avoids double work; atomic renames of finished folders keep files intact.
  */
 export async function withLock<T>(file: string, options: LockOptions, body: () => Promise<T>): Promise<T> {
   const owner = { token: randomUUID(), pid: process.pid, host: hostname() };
@@ -62,7 +61,7 @@ async function acquire(file: string, content: string, { signal, onWait }: LockOp
   }
 }
 
-/** The content of a lock whose holder is gone; undefined while it is held or already released. */
+/** The content of a stale lock; undefined if it is held or already released. */
 async function staleContent(file: string): Promise<string | undefined> {
   const content = await readText(file);
   const stat = await fs.stat(file).catch(() => undefined);
@@ -72,13 +71,13 @@ async function staleContent(file: string): Promise<string | undefined> {
   try {
     owner = v.parse(Owner, JSON.parse(content));
   } catch {
-    // Just being written, or cut short: its age decides.
+    // Being written, or truncated: its age decides.
     return undefined;
   }
   return owner.host === hostname() && !isRunning(owner.pid) ? content : undefined;
 }
 
-/** Two processes may find the same lock stale; the slower one must not take the faster one's new lock away. */
+/** Removes a stale lock. Two processes may find it stale; the slower one must not remove the faster one's new lock. */
 async function takeAway(file: string, stale: string): Promise<void> {
   const aside = `${file}.${randomUUID()}`;
   try {

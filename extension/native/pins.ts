@@ -2,15 +2,15 @@ import { NativeError } from "./errors.ts";
 import type { Host } from "./cache.ts";
 import wheels from "./wheels.json";
 
-/** Names a wheel beside the pinned ones: for an index that serves builds of its own. */
+/** Environment variable that allows more hashes than the pinned ones, for an index with its own builds. */
 const ALLOWED = "LAYERWISE_WHEEL_SHA256";
 
 /** Pinned wheels by platform, each file's name with its SHA-256 in hex. */
 const WHEELS: Readonly<Record<string, Readonly<Record<string, string>>>> = wheels;
 
 /**
- * The SHA-256 hashes of the wheels that may be unpacked on a platform: those of {@link WHEELS}, and those that the user
- * allows by LAYERWISE_WHEEL_SHA256 (separated by commas or spaces). Throws where the variable holds something else.
+ * The SHA-256 hashes of the wheels that may be unpacked on a platform: those of {@link WHEELS}, and those of
+ * LAYERWISE_WHEEL_SHA256 (separated by commas or spaces). Throws if the variable contains anything else.
  */
 export function allowedWheels({ platform, arch, env }: Host): ReadonlySet<string> {
   const own = (env[ALLOWED] ?? "")
@@ -26,7 +26,7 @@ export function allowedWheels({ platform, arch, env }: Host): ReadonlySet<string
   return new Set([...Object.values(WHEELS[`${platform}-${arch}`] ?? {}), ...own]);
 }
 
-/** The refusal of a wheel that isn't in {@link allowedWheels}. */
+/** The error for a wheel whose hash isn't in {@link allowedWheels}. */
 export const unknownWheel = (requirement: string, sha256: string): NativeError =>
   new NativeError(
     "unknown-wheel",

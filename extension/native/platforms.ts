@@ -1,22 +1,22 @@
 import path from "node:path";
 import { TENSORFLOW_VERSION, type Host } from "./cache.ts";
 
-/** What the compiler is given; all paths absolute. */
+/** Inputs of the compiler; all paths are absolute. */
 export interface CompileInput {
   sources: readonly string[];
   includes: readonly string[];
-  /** Where TensorFlow's libraries are. */
+  /** Folder of TensorFlow's libraries. */
   libraries: string;
   /** For intermediate files; removed afterwards. */
   scratch: string;
   output: string;
 }
 
-/** Where TensorFlow's libraries come from on a platform, and how the binding is linked to them. */
+/** The source of TensorFlow's libraries on a platform, and how the binding is linked to them. */
 export interface Platform {
-  /** Requirement given to pip. */
+  /** Requirement for pip. */
   requirement: string;
-  /** Files in the wheel's `tensorflow/`; they end up beside the binding. */
+  /** Files in the wheel's `tensorflow/` that are copied beside the binding. */
   libraries: readonly string[];
   /** The C++ compiler's calls, each a list of arguments. */
   compile: (input: CompileInput) => string[][];
@@ -32,8 +32,8 @@ const compileFlags = ({ sources, includes }: CompileInput): string[] => [
 ];
 
 /**
- * The binding is linked to an empty library of the real one's name: a linker takes 10 s to read the real one's symbols.
- * `-z now` has them all looked up when the binding is loaded, so one that is missing shows at once.
+ * The binding is linked to an empty library with the real one's name: reading the real one's symbols would take the linker 10 s.
+ * `-z now` resolves all symbols when the binding is loaded, so a missing one fails at once.
  */
 const linux = (distribution: string): Platform => ({
   requirement: `${distribution}==${TENSORFLOW_VERSION}`,
@@ -64,7 +64,7 @@ const darwin: Platform = {
     [
       ...compileFlags(input),
       "-bundle",
-      // Node's own symbols come from the program that loads the binding.
+      // The program that loads the binding provides Node's symbols.
       "-undefined",
       "dynamic_lookup",
       ...darwin.libraries.map((name) => path.join(input.libraries, name)),

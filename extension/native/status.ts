@@ -7,13 +7,13 @@ import { findBindingSources, missingTools } from "./compile.ts";
 import { findPlatform } from "./platforms.ts";
 
 export interface NativeStatus extends NativeReport {
-  /** Present when installed. */
+  /** Present if installed. */
   manifest?: Manifest;
 }
 
 const DEVICES: readonly Device[] = ["auto", "native", "wasm", "cpu"];
 
-/** LAYERWISE_DEVICE, "auto" when unset. Throws a RangeError on any other word. */
+/** Reads LAYERWISE_DEVICE; "auto" if unset. Throws a RangeError for an unknown device. */
 export function deviceOfEnvironment(env: NodeJS.ProcessEnv = process.env): Device {
   const value = env["LAYERWISE_DEVICE"] || "auto";
   const device = DEVICES.find((name) => name === value);
@@ -23,8 +23,8 @@ export function deviceOfEnvironment(env: NodeJS.ProcessEnv = process.env): Devic
 }
 
 /**
- * Which backend will run, and why: looks at names, sizes and the environment, loads and hashes nothing. A file whose
- * time changed but not its size counts as installed; the loader then checks its hash.
+ * Returns which backend will run, and why. Checks only names, sizes and the environment; loads and hashes nothing. The loader
+ * later checks the hash of a file whose time changed but not its size.
  */
 export function nativeStatus(host: Host = thisHost()): NativeStatus {
   const directory = nativeDirectory(host);

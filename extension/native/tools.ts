@@ -7,7 +7,7 @@ export const findPython = (host: Host): string | undefined => findExecutable(["p
 
 export const findPip = (host: Host): string | undefined => findExecutable(["pip3", "pip"], host);
 
-/** CXX of the environment if it names one program, else the usual names. */
+/** Finds the compiler: CXX of the environment if it names one program, else the usual names. */
 export function findCompiler(host: Host): string | undefined {
   const chosen = host.env["CXX"];
   return findExecutable([...(chosen ? [chosen] : []), "g++", "c++", "clang++"], host);
@@ -15,11 +15,11 @@ export function findCompiler(host: Host): string | undefined {
 
 export interface MissingTool {
   tool: "python" | "compiler";
-  /** What to install, in the words of the platform. */
+  /** What to install on this platform. */
   text: string;
 }
 
-/** Which of Python and a compiler isn't on PATH. Whether that Python has pip shows only when it is run. */
+/** Returns which of Python and a compiler is not on PATH. Whether that Python has pip is known only when it runs. */
 export function toolsNotFound(host: Host): MissingTool[] {
   const mac = host.platform === "darwin";
   const missing: MissingTool[] = [];

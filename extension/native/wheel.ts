@@ -12,19 +12,19 @@ import { fromFdPromise, type Entry, type ZipFile } from "yauzl";
 import { openRegularSync } from "../files/regular.ts";
 import { NativeError, systemErrorCode } from "./errors.ts";
 
-/** Above what TensorFlow's wheels hold: 15,700 files, 1.3 GB, a RECORD of 1.7 MB. */
+/** Limits above the contents of TensorFlow's wheels: 15,700 files, 1.3 GB, a RECORD of 1.7 MB. */
 const MOST_FILES = 100_000;
 const MOST_BYTES = 4e9;
 const MOST_RECORD_BYTES = 32e6;
 
 export interface ExtractOptions {
-  /** Throws for a wheel that may not be unpacked, by its SHA-256 in hex. Called before anything in it is read. */
+  /** Receives the wheel's SHA-256 in hex before anything in it is read, and throws if it may not be unpacked. */
   admit: (sha256: string) => void;
-  /** Where a file of the wheel goes, relative to `directory`; undefined for files that stay behind. */
+  /** Returns the target of a file of the wheel, relative to `directory`; undefined for files that aren't unpacked. */
   place: (name: string) => string | undefined;
   directory: string;
   signal?: AbortSignal | undefined;
-  /** Share of the selected bytes that is written. */
+  /** Receives the share of the selected bytes that is written. */
   onProgress?: (fraction: number) => void;
 }
 
@@ -35,8 +35,8 @@ interface RecordRow {
 }
 
 /**
- * Unpacks chosen files of an admitted Python wheel, each checked against the size and SHA-256 in the wheel's own RECORD.
- * Answers the hex hashes by place. Anything wrong with the archive is a NativeError "corrupt-download".
+ * Unpacks selected files of an allowed Python wheel, and checks each against its size and SHA-256 in the wheel's RECORD.
+ * Returns the hex hashes by target. Throws a NativeError "corrupt-download" if the archive is invalid.
  */
 export async function extractWheel(
   wheel: string,
@@ -45,7 +45,7 @@ export async function extractWheel(
   let descriptor: number | undefined;
   let zip: ZipFile | undefined;
   try {
-    // One descriptor for both: the bytes that are unpacked are those that were hashed.
+    // One descriptor for both, so that the unpacked bytes are those that were hashed.
     descriptor = openRegularSync(wheel);
     admit(await hashOf(descriptor, signal));
     zip = await fromFdPromise(descriptor, { autoClose: false, lazyEntries: true });
@@ -92,7 +92,7 @@ async function hashOf(descriptor: number, signal: AbortSignal | undefined): Prom
   return hash.digest("hex");
 }
 
-/** A file inside a folder: the names in an archive can't choose any other. */
+/** The path of a file inside a folder; throws if an archive's name would leave it. */
 function placeIn(directory: string, target: string): string {
   const file = path.resolve(directory, target);
   if (path.isAbsolute(target) || !file.startsWith(path.resolve(directory) + path.sep))
@@ -150,7 +150,7 @@ async function writeEntry(
       next(null, chunk);
     },
   });
-  // zlib's default of 16 kB pieces takes twice the time for a library of 800 MB.
+  // zlib's default chunks of 16 kB take twice the time for a library of 800 MB.
   const deflated = entry.canDecodeFileData() && entry.compressionMethod !== 0;
   const source = await zip.openReadStreamPromise(entry, deflated ? { decodeFileData: false } : {});
   await pipeline(
@@ -158,7 +158,7 @@ async function writeEntry(
       source,
       ...(deflated ? [createInflateRaw({ chunkSize: 1 << 20 })] : []),
       meter,
-      // Flushed to the disk before the folder is renamed: a power cut leaves no half file under its final name.
+      // Flushed to disk before the folder is renamed, so that a power cut leaves no truncated file under its final name.
       createWriteStream(file, { flush: true, mode: 0o755 }),
     ],
     signal === undefined ? {} : { signal },

@@ -1,13 +1,13 @@
 /**
- * The TypeScript server's plugin: where `layerwise` isn't installed, its types are those the extension ships. The
- * server looks for plugins by package name in the extension's `node_modules`, where npm links this folder; its `main`
- * leads to the bundle, beside which the types are.
+ * Plugin of TypeScript's server: where `layerwise` isn't installed, it resolves to the types that the extension ships. The
+ * server finds plugins by package name in the extension's `node_modules`, where npm links this folder; its `main` is the
+ * bundle, which lies beside the types.
  */
 import { join } from "node:path";
 
 const PACKAGE = "layerwise";
 
-/** As much of TypeScript's server API as the plugin uses; `typescript` 7 no longer ships its types. */
+/** The part of TypeScript's server API that the plugin uses; `typescript` 7 no longer ships its types. */
 interface Resolution {
   readonly resolvedModule?: ResolvedModule | undefined;
 }
@@ -26,10 +26,10 @@ export interface CreateInfo<Service> {
   project: { projectService: { logger: { info(text: string): void } } };
 }
 
-/** Answers the declarations where the project itself can't resolve `layerwise`: an installed package comes first. */
+/** Resolves `layerwise` to the shipped declarations if the project can't: an installed package comes first. */
 export function resolveTo(types: string, resolve: ResolveLiterals): ResolveLiterals {
   const resolvedModule: ResolvedModule = {
-    // TypeScript's paths have slashes everywhere.
+    // TypeScript's paths have slashes on every platform.
     resolvedFileName: types.replace(/\\/g, "/"),
     extension: ".d.ts",
     isExternalLibraryImport: true,
@@ -42,7 +42,7 @@ export function resolveTo(types: string, resolve: ResolveLiterals): ResolveLiter
     );
 }
 
-/** What the server calls with its TypeScript, once for all projects. */
+/** The plugin's factory; the server calls it once for all projects. */
 export default function init(): { create<Service>(info: CreateInfo<Service>): Service } {
   return {
     create(info) {
@@ -50,11 +50,11 @@ export default function init(): { create<Service>(info: CreateInfo<Service>): Se
       const { logger } = project.projectService;
       const resolve = host.resolveModuleNameLiterals?.bind(host);
       if (resolve === undefined)
-        logger.info("layerwise: this TypeScript is older than 5.0, its imports stay as they are.");
+        logger.info("layerwise: TypeScript is older than 5.0, so imports of layerwise are not resolved.");
       else {
         const types = join(__dirname, "types", "index.d.ts");
         host.resolveModuleNameLiterals = resolveTo(types, resolve);
-        logger.info(`layerwise: its types are those of ${types}`);
+        logger.info(`layerwise: using the types in ${types}`);
       }
       return info.languageService;
     },

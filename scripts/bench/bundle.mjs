@@ -2,7 +2,7 @@
 import { build } from "esbuild";
 import { inRoot } from "../project.mjs";
 
-/** @param {string} name Of a file in test/bench. Answers the bundle's path. */
+/** @param {string} name Name of a file in test/bench. @returns The bundle's path. */
 export async function bundleWorker(name) {
   const outfile = inRoot("out", "bench", `${name}.js`);
   await build({

@@ -1,17 +1,17 @@
-/** What fine-tuning BERT-base takes: `npm run bench -- --memory`. */
+/** Peak memory of fine-tuning BERT-base: `npm run bench -- --memory`. */
 import { inRoot } from "../project.mjs";
 import { torchPython, transformersFolder } from "../torch.mjs";
 import { bundleWorker } from "./bundle.mjs";
 import { median, worker } from "./processes.mjs";
 
-/** Steps until the peak is reached: the first makes the optimizer's state. */
+/** Steps until the peak: the first one creates the optimizer's state. */
 const STEPS = 4;
-/** Times PyTorch's peak. */
+/** Limit relative to PyTorch's peak. */
 const BOUND = 1.3;
 const TOLERANCE = 1e-3;
 
 /**
- * Processes take turns, each new, as a peak is a process's. Answers whether the bound is kept and the losses agree.
+ * Runs new processes in turns, since a peak is measured per process. Returns the number of violated bounds.
  * @param {boolean} quick
  */
 export async function memory(quick) {

@@ -1,4 +1,4 @@
-/** What the bench's measurements have in common: workers, how quiet the machine is, medians. */
+/** Shared by the bench's measurements: workers, load of the machine, medians. */
 import { spawn } from "node:child_process";
 import fs from "node:fs";
 import { createInterface } from "node:readline";
@@ -20,7 +20,7 @@ export const geomean = (values) =>
   Math.exp(values.reduce((sum, value) => sum + Math.log(value), 0) / values.length);
 
 /**
- * Processor time spent by everybody but the workers, in ticks of 10 ms; undefined where /proc is missing.
+ * Processor time used by all processes but the workers, in ticks of 10 ms; undefined without /proc.
  * @param {readonly Worker[]} workers
  */
 export function busy(workers) {
@@ -34,7 +34,7 @@ export function busy(workers) {
 }
 
 /**
- * Share of a core that others used between two looks.
+ * Share of a core that other processes used between two calls of {@link busy}.
  * @param {ReturnType<typeof busy>} before
  * @param {ReturnType<typeof busy>} after
  */
@@ -44,7 +44,7 @@ export function othersShare(before, after) {
 }
 
 /**
- * A process that answers one JSON line for each it gets. One that ends answers all that is asked with an error.
+ * Starts a process that answers each JSON line with one of its own. After its end, every request is rejected.
  * @param {string} command
  * @param {readonly string[]} args
  * @param {{ env?: NodeJS.ProcessEnv, quiet?: boolean }} [options] quiet: what it prints to stderr isn't shown
@@ -82,7 +82,7 @@ export function worker(command, args, { env, quiet = false } = {}) {
       }),
     close: () => {
       child.stdin.end();
-      // What doesn't end by itself, such as a compiler at work, is ended.
+      // Kill a process that doesn't end by itself, such as a running compiler.
       setTimeout(() => child.kill(), 3000).unref();
     },
   };

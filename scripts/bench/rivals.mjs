@@ -1,4 +1,4 @@
-/** What else trains the bench's workloads on this machine: `npm run bench -- --rivals`. */
+/** Other libraries that train the bench's workloads: `npm run bench -- --rivals`. */
 import fs from "node:fs";
 import path from "node:path";
 import { cacheFolder } from "../torch.mjs";
@@ -10,7 +10,7 @@ const JAX = "0.10.2";
 const OPTAX = "0.2.8";
 
 /**
- * The systems that can be measured here, by the names of their columns; a reason for each that can't.
+ * The libraries that can be measured here, by the names of their columns; prints a reason for each that can't.
  * @param {string} torchPython
  * @param {string} ownBundle Layerwise's worker
  */
@@ -35,7 +35,7 @@ export async function rivalsOf(torchPython, ownBundle) {
   return all;
 }
 
-/** A Python with JAX and optax, in a virtual environment in the cache folder, made with pip at the first use. */
+/** A Python with JAX and optax: a virtual environment in the cache folder, created with pip at the first use. */
 async function jaxPython() {
   if (process.env.LAYERWISE_JAX_PYTHON) return process.env.LAYERWISE_JAX_PYTHON;
   const venv = path.join(cacheFolder(), `jax-${JAX}`);
@@ -51,11 +51,11 @@ async function jaxPython() {
 }
 
 /**
- * Steps a second of each rival on a workload and how many times as fast Layerwise is, the two taking turns; a text says
- * why there are none.
+ * Measures each rival on a workload in turns with Layerwise: its steps per second, and Layerwise's speed relative to it. A text
+ * instead says why a rival can't be measured.
  * @param {Record<string, () => import("./processes.mjs").Worker>} rivals
  * @param {string} name
- * @param {import("./processes.mjs").Worker} ours In a training of the workload, warm
+ * @param {import("./processes.mjs").Worker} ours Layerwise's warm worker
  * @param {{ windows: number, seconds: number }} measuring
  * @returns {Promise<Record<string, { stepsPerSecond: number, ratio: number } | string>>}
  */

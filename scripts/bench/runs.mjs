@@ -1,18 +1,18 @@
-/** What a run is like from outside: start-up, memory, how long anybody waits. `npm run bench -- --runs`. */
+/** Measures runs from outside: start-up, memory, response times. `npm run bench -- --runs`. */
 import { root } from "../project.mjs";
 import { bundleWorker } from "./bundle.mjs";
 import { median, worker } from "./processes.mjs";
 
 /**
- * Milliseconds from the click to the first step's loss: of a new process, and of one that waited; until a
- * run answers, in 95 of 100 cases and once, when XLA compiles a step; and how long whoever asks is blocked.
+ * Limits in milliseconds: from the click to the first step's loss, in a new and in a warm process; until a run answers, in 95 of
+ * 100 cases, and once while XLA compiles a step; and how long the calling process is blocked.
  */
 const COLD = { transformer: 1200 };
 const BOUNDS = { cold: 900, warm: 300, answer: 100, slowest: 1000, blocked: 10, growthMb: 16 };
-/** Of a workload whose steps are short: memory must not grow in the second half of them. */
+/** Steps of a workload with short steps: memory must not grow in their second half. */
 const STEPS = 20_000;
 
-/** @param {readonly string[]} names @param {boolean} quick Answers how many bounds are not kept. */
+/** @param {readonly string[]} names @param {boolean} quick @returns The number of violated bounds. */
 export async function runs(names, quick) {
   const one = worker(process.execPath, [await bundleWorker("runsWorker"), root], { quiet: true });
   const cell = (/** @type {number} */ value, unit = "ms") => `${value.toFixed(0)} ${unit}`.padStart(11);

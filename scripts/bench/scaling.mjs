@@ -1,5 +1,5 @@
 /**
- * What a training step costs by its sizes, and where the time goes: `npm run bench -- --scaling` measures it and writes
+ * The cost of a training step by its sizes, and where the time goes: `npm run bench -- --scaling` measures it and writes
  * docs/performance.md, whose text is below.
  */
 import fs from "node:fs";
@@ -9,11 +9,11 @@ import { bundleWorker } from "./bundle.mjs";
 import { worker } from "./processes.mjs";
 
 const PAGE = inRoot("docs", "performance.md");
-/** Seconds of each measurement, of which a step has two: compiled and op by op. */
+/** Seconds of each measurement; a step has two, compiled and op by op. */
 const SECONDS = 2;
 
 const SIZES = { kind: "mlp", batch: 64, width: 256, depth: 2, length: 32 };
-/** What is varied, of what. */
+/** The sweeps: the size that varies, and the network. */
 const SWEEPS = {
   batch: { title: "Batch", of: "MLP, 2 × 256", base: SIZES, values: [1, 8, 64, 512, 4096] },
   width: { title: "Width", of: "MLP of 2 layers, batch 64", base: SIZES, values: [16, 64, 256, 1024, 2048] },
@@ -38,7 +38,7 @@ const SWEEPS = {
 export async function scaling(names) {
   const bundle = await bundleWorker("scalingWorker");
   const cores = os.availableParallelism();
-  /** Each in a process of its own, as a training is. */
+  /** Runs each command in a separate process, like a training. */
   const ask = async (command, env = {}) => {
     const one = worker(process.execPath, [bundle], { env, quiet: true });
     try {
@@ -47,7 +47,7 @@ export async function scaling(names) {
       one.close();
     }
   };
-  // All cores inside one op: the most that one product can have.
+  // All cores inside one op: the maximum for a single product.
   const { gflops, version } = await ask({ do: "limit" }, { TF_NUM_INTRAOP_THREADS: String(cores) });
   const tables = {};
   for (const [name, { base, varies = name, values, title, of }] of Object.entries(SWEEPS)) {

@@ -1,5 +1,5 @@
 // @ts-check
-/** The packages inside the bundles, and their licences: their authors ask for them to go along. */
+/** The packages inside the bundles, and their licences, which must be distributed with them. */
 import fs from "node:fs";
 import path from "node:path";
 import { inRoot, ScriptError } from "../project.mjs";
@@ -9,7 +9,7 @@ import { inRoot, ScriptError } from "../project.mjs";
  *   `license` is an SPDX expression; `texts` are the licence files of the package, or the licence's own text.
  */
 
-/** Whose the packages are that have no licence file: stated in their sources, else the package's authors. */
+/** Copyright lines of packages without a licence file: as stated in their sources, else the package's authors. */
 const COPYRIGHTS = /** @type {Readonly<Record<string, string>>} */ ({
   "@bufbuild/protobuf":
     "Copyright 2021-2026 Buf Technologies, Inc.\nCopyright 2008 Google Inc. All rights reserved.",

@@ -1,5 +1,5 @@
 // @ts-check
-/** The software bill of materials of a VSIX, in CycloneDX: npm writes what is installed, of which this keeps what ships. */
+/** The software bill of materials of a VSIX, in CycloneDX: npm's list of installed packages, reduced to those that ship. */
 import { createHash, randomUUID } from "node:crypto";
 import fs from "node:fs";
 import path from "node:path";
@@ -16,7 +16,7 @@ import { inRoot, mustRun, ScriptError } from "../project.mjs";
 /** @type {Promise<Bom> | undefined} */
 let listed;
 
-/** Every package of the lock file, as npm describes it: asked once for all platforms. */
+/** npm's description of every package of the lock file, cached for all platforms. */
 const installedPackages = () => (listed ??= askNpm());
 
 /** @returns {Promise<Bom>} */
@@ -26,12 +26,12 @@ async function askNpm() {
     quiet: true,
     onOutput: (output) => (text += output),
   });
-  // npm's warnings come before.
+  // npm prints warnings first.
   return JSON.parse(text.slice(text.indexOf("{")));
 }
 
 /**
- * The wheels from which the native engine is installed on demand: not in the VSIX, but pinned by it.
+ * The wheels of the native engine, which is installed on demand: not in the VSIX, but pinned by it.
  * @param {string} target @returns {Component[]}
  */
 function wheels(target) {
@@ -45,7 +45,7 @@ function wheels(target) {
       type: "library",
       name,
       version,
-      // Of the engine's installation, which the user asks for.
+      // Installed on the user's request.
       scope: "optional",
       hashes: [{ alg: "SHA-256", content: sha256 }],
       licenses: [{ license: { id: "Apache-2.0" } }],
@@ -56,7 +56,7 @@ function wheels(target) {
 }
 
 /**
- * Answers the bill of a VSIX.
+ * Makes the bill of materials of a VSIX.
  * @param {{ target: string, packages: readonly import("./notices.mjs").ShippedPackage[], vsix: string }} options
  *   `packages` are those in the bundles and beside them; the platform's esbuild is added.
  * @returns {Promise<Bom>}
@@ -73,7 +73,7 @@ export async function billOfMaterials({ target, packages, vsix }) {
     const found = byPurl.get(purl);
     if (found === undefined)
       throw new ScriptError(`${one.name} ${one.version} ships and isn't in package-lock.json.`);
-    // npm tells whether a package is one for development: of what ships, none is. Where it comes from is a mirror's address.
+    // npm marks development packages, but none of those that ship is one. Its download address may be a mirror's.
     const { externalReferences: _, properties: __, ...component } = found;
     return { ...component, scope: "required", licenses: component.licenses ?? [licenceOf(one.license)] };
   });

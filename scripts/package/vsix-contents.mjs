@@ -1,10 +1,10 @@
 // @ts-check
-/** What a VSIX must hold, what else it may hold, and how large it may be. */
+/** The required and allowed contents of a VSIX, and its size limit. */
 import yauzl from "yauzl";
 import { NODE_PROGRAMS, webviewEntries } from "../build.mjs";
 import { ScriptError } from "../project.mjs";
 
-/** Compressed, as users download it. */
+/** Size limit in bytes of the archive, as users download it. */
 export const SIZE_BUDGET = 25e6;
 
 /**
@@ -15,7 +15,7 @@ export const SIZE_BUDGET = 25e6;
 /** Where the package `@esbuild/<target>` has its program. @param {string} target */
 const esbuildProgram = (target) => (target.startsWith("win32-") ? "esbuild.exe" : "bin/esbuild");
 
-/** What no VSIX may miss. @param {string} target */
+/** The required files of a VSIX. @param {string} target */
 export function required(target) {
   return [
     "package.json",
@@ -33,7 +33,7 @@ export function required(target) {
     ...Object.keys(NODE_PROGRAMS).map((name) => inDist(`${name}.js`)),
     ...Object.keys(webviewEntries()).map((name) => inDist(`webview/${name}.js`)),
     ...["", "-simd", "-threaded-simd"].map((kind) => inDist(`wasm/tfjs-backend-wasm${kind}.wasm`)),
-    // Of the native engine its binding's source alone: it is installed on demand.
+    // Only the binding's source of the native engine, which is installed on demand.
     ...["native/binding.cc", "native/binding/tfjs_binding.cc", "native/include/node_api.h"].map(inDist),
     inDist("node_modules/esbuild/lib/main.js"),
     inDist(`node_modules/@esbuild/${target}/${esbuildProgram(target)}`),
@@ -44,7 +44,7 @@ export function required(target) {
 /** @param {string} name */
 const inDist = (name) => `dist/${name}`;
 
-/** What comes along beside {@link required} files; all else is a mistake of .vscodeignore or of the build. */
+/** Files allowed beside the {@link required} ones; any other is a mistake of .vscodeignore or of the build. */
 const ALLOWED = [
   /^dist\/types\/.+\.d\.ts$/,
   /^dist\/webview\/.+\.(css|js|ttf)$/,
@@ -54,10 +54,10 @@ const ALLOWED = [
 ];
 
 /**
- * Throws with all that is wrong: what is missing, what has no place in it, and, when it is too large, its largest files.
+ * Throws an error that lists all problems: missing files, files that may not ship, and the largest files if it is too large.
  * @param {string} target The platform, such as `linux-x64`.
  * @param {readonly Entry[]} entries
- * @param {number} size Of the whole archive in bytes.
+ * @param {number} size Size of the archive in bytes.
  */
 export function checkContents(target, entries, size) {
   const wanted = new Set(required(target));

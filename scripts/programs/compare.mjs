@@ -1,41 +1,41 @@
 // @ts-check
-/** How a program's results are compared with PyTorch's. */
+/** Compares a program's results with PyTorch's. */
 
 /**
- * What a run of a program gave.
+ * The results of one run of a program.
  * @typedef {object} Program
  * @property {number[]} losses
  * @property {Record<string, number[]>} checks
  * @property {string[]} text Lines of standard output.
  * @property {string[]} warnings
- * @property {number} seconds Of the program alone.
+ * @property {number} seconds Duration of the program, without process start-up.
  */
 
 /**
- * What PyTorch gave.
+ * PyTorch's results.
  * @typedef {object} Recorded
- * @property {string} torch Its version.
+ * @property {string} torch PyTorch's version.
  * @property {{ words: string, losses: number[], checks?: { [name: string]: number } }} noise
- *   How far PyTorch is from itself: up to each loss, and in each of the checks.
+ *   How far PyTorch's own results differ between runs: up to each loss, and in each check.
  * @property {number[]} losses
  * @property {{ [name: string]: number[] }} checks
  * @property {string[]} text
- * @property {string[]} [warnings] What it warned of; the port may warn of that and of nothing else.
+ * @property {string[]} [warnings] Its warnings; the port may print these and no others.
  */
 
 /**
  * @typedef {object} Comparison
  * @property {number} steps
- * @property {number} difference Of the losses, the largest.
- * @property {number} tolerance Where the difference is largest in terms of it.
+ * @property {number} difference The largest difference of losses, relative to its tolerance.
+ * @property {number} tolerance The tolerance of that loss.
  * @property {string[]} problems
  */
 
-/** Of a loss, or of 1 where it is smaller. For checks absolute and relative. */
+/** Tolerance relative to a loss, or to 1 if it is smaller. Absolute and relative for checks. */
 const TOLERANCE = 1e-5;
-/** Of PyTorch's own noise. */
+/** Tolerance as a multiple of PyTorch's own noise. */
 const NOISE_FACTOR = 4;
-/** Noise beyond this part of a value says that a program has no fixed result. */
+/** Noise above this share of a value means that a program has no reproducible result. */
 const MAX_NOISE = 0.01;
 
 /** @param {string} what "loss 3", "losses" or a check @param {number} expected @param {number} noise */
@@ -100,7 +100,7 @@ export function compare(actual, expected) {
 }
 
 /**
- * Says what makes a record unfit to compare with, if anything does.
+ * Returns why a record can't be used for comparisons; undefined if it can.
  * @param {Recorded} record
  * @returns {string | undefined}
  */

@@ -1,5 +1,5 @@
 // @ts-check
-/** Runs a program of test/programs in a process of its own: with Layerwise, or with PyTorch. */
+/** Runs a program of test/programs in a separate process: with Layerwise, or with PyTorch. */
 import { spawn } from "node:child_process";
 import fs from "node:fs";
 import process from "node:process";
@@ -14,7 +14,7 @@ const WARNING = /^[A-Z][A-Za-z]*Warning: /;
 const RECORD_LIMIT_SECONDS = 480;
 
 /**
- * Runs `NAME.nn.ts` as `layerwise run` does, through a file that imports it and writes down what it exports.
+ * Runs `NAME.nn.ts` with `layerwise run`, through a file that imports it and writes its exports to a file.
  * @param {string} name
  * @param {string} engine
  * @param {NodeJS.ProcessEnv} env
@@ -63,7 +63,7 @@ export async function runPython(python, name, { noise }) {
 }
 
 /**
- * An empty folder for what a program writes.
+ * Makes an empty folder for the program's files.
  * @param {string[]} parts
  */
 function workplace(...parts) {

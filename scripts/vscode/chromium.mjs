@@ -1,5 +1,5 @@
 // @ts-check
-/** Finds Chromium for the browser tests; as root on Debian it is installed with its fonts. */
+/** Finds Chromium for the browser tests; installs it with its fonts as root on Debian. */
 import { execFileSync, spawnSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";

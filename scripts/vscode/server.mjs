@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * A real VS Code without a desktop: code-server, which is VS Code's own server and workbench from the npm registry, on
- * the Node it was built for. Installed once per user into a cache folder; nothing of the system is touched.
+ * A real VS Code without a desktop: code-server, which is VS Code's server and workbench from the npm registry, on the Node it
+ * was built for. Installed once per user into a cache folder; the system stays unchanged.
  */
 import { spawn } from "node:child_process";
 import fs from "node:fs";
@@ -11,7 +11,7 @@ import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 
 /**
- * A release of code-server and the Node it was built for. Its own version is VS Code's: 4.139 is VS Code 1.139.
+ * A release of code-server and the Node it was built for. Its minor version is VS Code's: 4.139 is VS Code 1.139.
  * @typedef {{ codeServer: string, node: string, ripgrep?: string, logs?: boolean }} Release `ripgrep`: the version of the
  *   package that has the search program, where the release's own would download it. `logs`: the module that writes
  *   output channels to files, and so fills the Output panel, is compiled.
@@ -19,7 +19,7 @@ import { setTimeout as delay } from "node:timers/promises";
 /** @type {Record<"newest" | "oldest", Release>} */
 export const RELEASES = {
   newest: { codeServer: "4.139.1", node: "24.21.0", logs: true },
-  // What "engines" in package.json promises.
+  // The oldest version that "engines" in package.json allows.
   oldest: { codeServer: "4.100.3", node: "20.20.2", ripgrep: "1.18.0" },
 };
 export const OLDEST_VSCODE = RELEASES.oldest.codeServer.replace(/^4\.(\d+)\.\d+$/, "1.$1.0");
@@ -33,8 +33,8 @@ const NODE_PACKAGES = {
 };
 
 /**
- * The hash of each package that is installed beside the project's own, by name and version. What these install themselves
- * is in shrinkwrap files of theirs, with hashes.
+ * The hash of each package that is installed beside the project's own, by name and version. Their dependencies are pinned by
+ * their shrinkwrap files.
  * @type {Readonly<Record<string, string>>}
  */
 const PINNED = JSON.parse(fs.readFileSync(new URL("pinned-packages.json", import.meta.url), "utf8"));
@@ -42,7 +42,7 @@ const PINNED = JSON.parse(fs.readFileSync(new URL("pinned-packages.json", import
 /** @typedef {{ node: string, root: string }} VscodeServer `node` runs `root`/out/server-main.js. */
 /** @typedef {(text: string) => void} Log */
 
-/** The user's cache folder of Layerwise, as extension/native/cache.ts has it, on the platforms that have a server. */
+/** The user's cache folder of Layerwise, as in extension/native/cache.ts, on platforms with a server. */
 function cacheFolder() {
   const own = process.env["LAYERWISE_CACHE"];
   if (own) return path.resolve(own);
@@ -52,8 +52,8 @@ function cacheFolder() {
 }
 
 /**
- * Installs the server unless it is there. Safe to interrupt and to run twice at once: the work happens in a folder
- * beside, finished steps are kept, and a rename makes it visible.
+ * Installs the server unless it is installed. Safe to interrupt and to run twice at once: it works in a staging folder, keeps
+ * completed steps, and renames the folder at the end.
  * @param {{ release?: Release, log?: Log }} [options] The newest release unless given.
  * @returns {Promise<VscodeServer>}
  */
@@ -116,7 +116,7 @@ async function install({ codeServer, node: nodeVersion, ripgrep, logs }, folder,
     ["the workbench's packages", () => npm(root, ...flags, "--omit=dev")],
     ["the language features' packages", () => npm(path.join(root, "extensions"), ...flags, "--omit=dev")],
     ["the log writer", async () => (logs ? buildLogWriter(root, npm, log) : undefined)],
-    ["removal of what no one loads", () => trim(staging, root, node)],
+    ["removal of unused files", () => trim(staging, root, node)],
     ["the search program", async () => (ripgrep === undefined ? undefined : linkRipgrep(staging, root))],
   ];
   log(`Installing VS Code's server into ${folder} (once, about 450 MB)`);
@@ -132,9 +132,9 @@ async function install({ codeServer, node: nodeVersion, ripgrep, logs }, folder,
 }
 
 /**
- * Throws where npm has installed something else than is pinned: nothing of it has run yet.
+ * Throws if npm has installed something other than the pinned packages; none of their code has run yet.
  * @param {readonly string[]} packages Names with versions.
- * @param {string} lockFile npm's own record of what it installed, with the hashes that it has checked.
+ * @param {string} lockFile npm's record of the installed packages, with the hashes that it has verified.
  */
 export function checkPins(packages, lockFile) {
   /** @type {Record<string, { version?: string, integrity?: string }>} */
@@ -150,7 +150,7 @@ export function checkPins(packages, lockFile) {
 }
 
 /**
- * Output channels have a file, and so a text in the Output panel, only with this native module; all else works without.
+ * Builds the native module that output channels need to show text in the Output panel. Everything else works without it.
  * @param {string} root
  * @param {(cwd: string, ...args: string[]) => Promise<void>} npm
  * @param {Log} log
@@ -184,7 +184,7 @@ async function trim(staging, root, node) {
     await fs.promises.rm(entry, { recursive: true, force: true });
 }
 
-/** Puts the search program where older releases look for it. @param {string} staging @param {string} root */
+/** Links ripgrep where older releases expect it. @param {string} staging @param {string} root */
 function linkRipgrep(staging, root) {
   const program = path.join(
     staging,
@@ -197,12 +197,12 @@ function linkRipgrep(staging, root) {
   const link = path.join(root, "node_modules/@vscode/ripgrep/bin/rg");
   fs.mkdirSync(path.dirname(link), { recursive: true });
   fs.rmSync(link, { force: true });
-  // Relative: the folder is renamed when all is done.
+  // A relative link, since the folder is renamed at the end.
   fs.symlinkSync(path.relative(path.dirname(link), program), link);
 }
 
 /**
- * Runs `work` while holding `file`; a holder that died is taken over.
+ * Runs `work` while holding the lock `file`; takes over from a dead holder.
  * @param {string} file
  * @param {Log} log
  * @param {() => Promise<void>} work
@@ -291,7 +291,7 @@ export async function installExtension(server, { vsix, dataFolder, extensionsFol
 /** @param {VscodeServer} server */
 const serverMain = (server) => path.join(server.root, "out/server-main.js");
 
-/** Process groups still to be ended when this process ends. @type {Set<number>} */
+/** Process groups to kill when this process ends. @type {Set<number>} */
 const groups = new Set();
 process.once("exit", () => {
   for (const pid of groups) killGroup(pid);
@@ -303,13 +303,13 @@ function killGroup(pid) {
   try {
     process.kill(-pid, "SIGKILL");
   } catch {
-    // It has ended.
+    // The group has ended.
   }
 }
 
 /**
- * Starts VS Code's server on a free port of 127.0.0.1. Its whole process group ends with `stop()` and, at the latest,
- * with this process (which should turn SIGINT and SIGTERM into `process.exit`).
+ * Starts VS Code's server on a free port of 127.0.0.1. Its process group ends with `stop()`, at the latest with this process,
+ * which should turn SIGINT and SIGTERM into `process.exit`.
  * @param {VscodeServer} server
  * @param {{
  *   dataFolder: string,
@@ -321,10 +321,10 @@ function killGroup(pid) {
  *   token?: string,
  *   workspaceTrust?: boolean,
  *   smokeTestDriver?: boolean,
- * }} options `settings` become the user's settings, `defaultSettings` only when there are none yet. `port` is taken
- *   unless it is in use. `token` has to be in the window's address: without one, any page in a browser of this machine may
- *   connect. `workspaceTrust` leaves VS Code's own questions about trust on. `smokeTestDriver` makes the payload's development and test paths count, and silences
- *   notifications.
+ * }} options `settings` become the user's settings, `defaultSettings` only if there are none yet. `port` is used unless it is
+ *   taken. The window's address must contain `token`: without one, any page in a browser of this machine may connect.
+ *   `workspaceTrust` keeps VS Code's own questions about trust. `smokeTestDriver` enables the payload's development and test
+ *   paths, and silences notifications.
  */
 export async function startServer(server, options) {
   const { dataFolder, extensionsFolder, settings, defaultSettings, env, token } = options;
@@ -389,7 +389,7 @@ async function answers(port) {
 }
 
 /**
- * @param {number} [preferred] Taken unless it is in use.
+ * @param {number} [preferred] Used unless it is taken.
  * @returns {Promise<number>}
  */
 function freePort(preferred = 0) {
@@ -404,7 +404,8 @@ function freePort(preferred = 0) {
 }
 
 /**
- * The address of a window on a folder, or on the folders of a `.code-workspace` file. `payload` are VS Code's own key-value pairs, such as `openFile`.
+ * The address of a window on a folder, or on the folders of a `.code-workspace` file. `payload` has VS Code's key-value pairs, such
+ * as `openFile`.
  * @param {number} port
  * @param {string} folder
  * @param {[string, string][]} [payload]
@@ -420,7 +421,7 @@ export function windowUrl(port, folder, payload = [], token) {
 }
 
 /**
- * A file or folder as the window names it.
+ * The URI of a file or folder in the window.
  * @param {number} port
  * @param {string} file
  */

@@ -143,7 +143,7 @@ describe("the editor", () => {
   });
 
   it("puts a link into a layer's name, which a hover shows", async () => {
-    const { describeFact } = await import("../../extension/editor/language/typingFacts.ts");
+    const { describeFact } = await import("../../extension/editor/language/previewFacts.ts");
     const type = { shape: [HOSTILE, "`x`"], dtype: HOSTILE };
     const call = { path: "", inputs: [type], outputs: [type], times: 2, name: HOSTILE };
     const row = {

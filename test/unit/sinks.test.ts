@@ -113,12 +113,12 @@ const RULES: Record<string, readonly Rule[]> = {
     },
     {
       what: "text with escape sequences",
-      finds: named(/^(tellPainted|stderrPaint)$/),
+      finds: named(/^(printStderrColoured|stderrColours)$/),
       allowed: ["extension/cli/command.ts"],
     },
     {
       what: "output of a running program",
-      finds: named(/^passOn$/),
+      finds: named(/^forwardOutput$/),
       allowed: ["extension/cli/display.ts", "extension/cli/runCommand.ts"],
     },
     {
@@ -192,7 +192,7 @@ test.each([
   ["extension", "process.stdout.write(name)"],
   ["extension", "process[stream].write(name)"],
   ["extension", "console.log(name)"],
-  ["extension", 'import { passOn } from "./output.ts"'],
+  ["extension", 'import { forwardOutput } from "./output.ts"'],
   ["extension", 'import { SingleBar } from "cli-progress"'],
   ["extension", "new Markdown(name)"],
   ["webview", "html`${unsafeHTML(name)}`; import { unsafeHTML } from 'lit'"],

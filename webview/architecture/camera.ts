@@ -1,4 +1,4 @@
-/** The view of the diagram: screen = diagram × scale + offset. */
+/** The camera of the diagram: screen = diagram × scale + offset. */
 
 export interface Camera {
   x: number;
@@ -23,13 +23,13 @@ export interface Point {
 
 const SMALLEST = 0.08;
 const LARGEST = 4;
-/** A small diagram isn't blown up to fill its place. */
+/** Largest scale at which a diagram is fitted: small diagrams aren't enlarged to fill the window. */
 const LARGEST_FIT = 1;
 const MARGIN = 20;
 
 const limited = (scale: number): number => Math.min(LARGEST, Math.max(SMALLEST, scale));
 
-/** The same place under the pointer before and after. */
+/** Zooms by `factor`; the point `at` stays under the pointer. */
 export function zoomed(camera: Camera, factor: number, at: Point): Camera {
   const scale = limited(camera.scale * factor);
   const by = scale / camera.scale;
@@ -42,7 +42,7 @@ export const moved = (camera: Camera, dx: number, dy: number): Camera => ({
   y: camera.y + dy,
 });
 
-/** All of `content`, in the middle of the window. */
+/** Shows all of `content`, centred in the window. */
 export function fitted(content: Size, window: Size): Camera {
   const scale = limited(
     Math.min(
@@ -58,7 +58,7 @@ export function fitted(content: Size, window: Size): Camera {
   };
 }
 
-/** At first: all of it if it can still be read, else its beginning at a size that can. */
+/** The first view: all of `content` if it stays legible, else its beginning at a legible size. */
 export function first(content: Size, window: Size): Camera {
   const whole = fitted(content, window);
   const readable = 0.7;
@@ -68,7 +68,7 @@ export function first(content: Size, window: Size): Camera {
   return { scale: legible, x: (window.width - content.width * legible) / 2, y: MARGIN };
 }
 
-/** Moved just so far that a rectangle of the diagram is in the window. */
+/** Moves just far enough to bring a rectangle of the diagram into the window. */
 export function revealing(camera: Camera, box: Rectangle, window: Size): Camera {
   const along = (offset: number, start: number, length: number, size: number): number => {
     const from = start * camera.scale + offset;
@@ -85,6 +85,6 @@ export function revealing(camera: Camera, box: Rectangle, window: Size): Camera 
   };
 }
 
-/** After a new layout: a box that stays in place on the screen although it has moved in the diagram. */
+/** After a new layout, moves the camera so that a box keeps its place on the screen. */
 export const following = (camera: Camera, before: Point, now: Point): Camera =>
   moved(camera, (before.x - now.x) * camera.scale, (before.y - now.y) * camera.scale);

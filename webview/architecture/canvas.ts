@@ -1,4 +1,4 @@
-/** The diagram's picture. */
+/** Draws the diagram as SVG. */
 import { html, nothing, svg, type SVGTemplateResult, type TemplateResult } from "lit";
 import { classMap } from "lit/directives/class-map.js";
 import { guard } from "lit/directives/guard.js";
@@ -10,14 +10,14 @@ import type { Camera, Point, Rectangle } from "./camera.ts";
 import type { Drawn } from "./diagramState.ts";
 import type { ShownBox } from "../../extension/diagram/flow.ts";
 import { formatMeasure, type Heat, heatOf, measure } from "./heat.ts";
-import type { MeasuredLayers } from "./measured.ts";
+import type { MeasuredLayers } from "./measuredLayers.ts";
 import { LABEL_HEIGHT, type PlacedEdge } from "../../extension/diagram/layout.ts";
 
 const text = strings.architecture;
 const CORNER = 6;
-/** From this part on, a box is too hot for a light text on it in either theme. */
+/** Fill opacity of the hottest box; a higher one would make its text illegible in some theme. */
 const HOTTEST = 0.65;
-/** In a narrower window the minimap would hide what it is about. */
+/** Window width in pixels below which the minimap is hidden: it would cover the diagram. */
 const SMALLEST_WITH_MAP = 440;
 
 export interface CanvasActions {
@@ -54,13 +54,13 @@ export function canvas(drawn: Drawn, camera: Camera, marks: Marks, actions: Canv
       </marker>
     </defs>
     <g class="world" transform="translate(${camera.x} ${camera.y}) scale(${camera.scale})">
-      ${guard([drawn, selected, searching && [...matches].join(), heat, measured], () => world(drawn, marks, actions))}
+      ${guard([drawn, selected, searching && [...matches].join(), heat, measured], () => scene(drawn, marks, actions))}
     </g>
   </svg>`;
 }
 
-/** What moves as a whole: not redrawn while it only moves. */
-function world(drawn: Drawn, marks: Marks, actions: CanvasActions): SVGTemplateResult {
+/** The part that pans and zooms as a whole; panning doesn't redraw it. */
+function scene(drawn: Drawn, marks: Marks, actions: CanvasActions): SVGTemplateResult {
   const { layout, boxes } = drawn;
   const shown = [...boxes.values()];
   const leaves = shown.filter((box) => box.node.kind === "module" && !box.open);
@@ -101,7 +101,7 @@ const classes = (box: ShownBox, { selected, matches, searching }: Marks, change:
     faded: searching && !matches.has(box.id) && !box.open,
   });
 
-/** A click on a box selects it and shows its source, a double one opens it, or goes to the source of what has no inside. */
+/** A click selects a box and shows its source. A double click opens a container, or goes to the source of a leaf. */
 const handlers = (box: ShownBox, actions: CanvasActions) => ({
   click: (event: Event): void => {
     event.stopPropagation();
@@ -124,7 +124,7 @@ function group(box: ShownBox, drawn: Drawn, marks: Marks, actions: CanvasActions
   </g>`;
 }
 
-/** Over the edges that pass it, with a halo. */
+/** The head of an open container, drawn over the edges that pass it, with a halo. */
 function groupHead(box: ShownBox, drawn: Drawn, actions: CanvasActions): SVGTemplateResult {
   const { x, y } = drawn.layout.boxes.get(box.id)!;
   const on = handlers(box, actions);
@@ -204,7 +204,7 @@ function head(box: ShownBox, drawn: Drawn, baseline: number, actions: CanvasActi
     ${changeSign(box, drawn)}`;
 }
 
-/** On the corner of a box that differs from the other version's. */
+/** The sign on the corner of a box that differs from the other version. */
 function changeSign({ id }: ShownBox, { diff }: Drawn): SVGTemplateResult | typeof nothing {
   const change = diff?.boxes.get(id);
   if (change === undefined) return nothing;
@@ -230,7 +230,7 @@ function shape({ label, shape: written }: PlacedEdge): SVGTemplateResult | typeo
   return svg`<text class="edge-shape" x=${label.x + 3} y=${label.y + LABEL_HEIGHT - 3}>${written}</text>`;
 }
 
-/** A path along the points whose corners are round. */
+/** An SVG path along the points, with rounded corners. */
 export function rounded(points: readonly Point[], radius = 6): string {
   const [start, ...rest] = points;
   if (start === undefined) return "";
@@ -253,7 +253,7 @@ export function rounded(points: readonly Point[], radius = 6): string {
   return path;
 }
 
-/** The whole in small, and what of it is in the window; none while nearly all of it is. */
+/** The minimap: the whole diagram, and the visible part; hidden while nearly all is visible. */
 export function minimap(
   { layout, boxes }: Drawn,
   camera: Camera,

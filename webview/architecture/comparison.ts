@@ -1,4 +1,4 @@
-/** Two versions side by side: what is compared, what differs, in words and as marks. */
+/** The comparison of two versions: the choice of versions, the differences in words, and their marks. */
 import { html, nothing, type TemplateResult } from "lit";
 import { keyed } from "lit/directives/keyed.js";
 import { findModel, modelTitle } from "../../extension/protocol/modelForms.ts";
@@ -6,7 +6,7 @@ import type { ModelReport } from "../../extension/protocol/preview.ts";
 import type { ArchitectureSnapshot, ModelSide } from "../../extension/protocol/views.ts";
 import { errorBox } from "../shared/errorBox.ts";
 import { formatCompact, formatCount } from "../shared/format.ts";
-import { button, dropdown, icon } from "../shared/kit.ts";
+import { button, dropdown, icon } from "../shared/widgets.ts";
 import { strings } from "../shared/strings.ts";
 import { type Change, diffOf, type ModelDiff, parentOf, type RowChange } from "./diff.ts";
 import type { Actions } from "./view.ts";
@@ -14,7 +14,7 @@ import type { Actions } from "./view.ts";
 const text = strings.architecture.diff;
 const WORKING = "working";
 
-/** A sign for each kind of change, which is told without colours too. */
+/** A sign for each kind of change, legible without colours. */
 export const SIGNS: Readonly<Record<Change, string>> = {
   added: "+",
   removed: "−",
@@ -30,13 +30,13 @@ export const mark = (change: Change | undefined): TemplateResult | typeof nothin
         ><span class="visually-hidden">${text.marks[change]}</span></span
       >`;
 
-/** "+1,024"; empty for none. */
+/** "+1,024"; empty for 0. */
 export const signed = (count: number, format: (count: number) => string = formatCount): string =>
   count === 0 ? "" : `${count > 0 ? "+" : "−"}${format(Math.abs(count))}`;
 
 const overlap = (a: readonly string[], b: readonly string[]): boolean => a.some((one) => b.includes(one));
 
-/** The other version of a model: of its class and its experiments, else of its class, else the first one of the file. */
+/** Finds the other version of a model: by class and experiments, else by class, else the file's first model. */
 function baseOf({ comparison }: ArchitectureSnapshot, now: ModelReport): ModelReport | undefined {
   const models = comparison?.report?.models ?? [];
   const built = models.find(
@@ -49,7 +49,7 @@ function baseOf({ comparison }: ArchitectureSnapshot, now: ModelReport): ModelRe
 
 let known: { before: ModelReport; now: ModelReport; diff: ModelDiff } | undefined;
 
-/** What a model is drawn as while it is compared. Made once for the same two. */
+/** Computes the difference of two versions of a model; cached for the same pair. */
 export function comparedModel(
   snapshot: ArchitectureSnapshot,
   now: ModelReport | undefined,
@@ -63,7 +63,7 @@ export function comparedModel(
   return known.diff;
 }
 
-/** Chooses what to compare with; nothing is compared yet. */
+/** The list of versions to compare with, shown while nothing is compared. */
 export function compareTool(
   { sides = [], comparison }: ArchitectureSnapshot,
   round: number,
@@ -71,7 +71,7 @@ export function compareTool(
 ): TemplateResult | typeof nothing {
   const others = sides.filter(({ id }) => id !== WORKING);
   if (comparison !== undefined || others.length === 0) return nothing;
-  // Redrawn after each choice: a cancelled one must not stay in it.
+  // Recreated after each choice, so that a cancelled one doesn't stay selected.
   return html`${keyed(
     round,
     dropdown(text.compareWith, [{ value: "", label: text.none }, ...choices(others)], "", (base) =>
@@ -82,7 +82,7 @@ export function compareTool(
 
 const choices = (sides: readonly ModelSide[]) => sides.map(({ id, label }) => ({ value: id, label }));
 
-/** What is compared and what came of it; above the model. */
+/** The bar above the model with the compared versions and their differences. */
 export function comparisonBar(
   { sides = [], comparison }: ArchitectureSnapshot,
   model: ModelReport | undefined,
@@ -120,7 +120,7 @@ const isFrozen = ({ parameters }: ModelReport): boolean => parameters.trainable 
 
 function outcome(diff: ModelDiff, actions: Actions): TemplateResult {
   const { before, model, counts, rows } = diff;
-  // What is new or gone as a whole is told once.
+  // A module that was added or removed as a whole is listed once.
   const listed = [...rows].filter(
     ([path, { change }]) => change !== "inside" && rows.get(parentOf(path) ?? " ")?.change !== change,
   );

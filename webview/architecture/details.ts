@@ -1,20 +1,20 @@
-/** What is known of the selected box, and the layers beside it. */
+/** Details of the selected box, and the list of layers beside the diagram. */
 import { html, nothing, type TemplateResult } from "lit";
 import { repeat } from "lit/directives/repeat.js";
 import type { SummaryRow } from "../../extension/protocol/preview.ts";
 import type { ArchitectureSnapshot } from "../../extension/protocol/views.ts";
 import { formatBytes, formatCompact, formatCount } from "../shared/format.ts";
-import { linkButton } from "../shared/kit.ts";
+import { linkButton } from "../shared/widgets.ts";
 import { strings } from "../shared/strings.ts";
 import { styles } from "../shared/styles.ts";
 import type { RowChange } from "./diff.ts";
 import type { Drawn } from "./diagramState.ts";
 import { formulaOf, settingsOf } from "./formulas.ts";
-import { layerTree, visibleLayers } from "./layers.ts";
+import { layerTree, visibleLayers } from "./layerTree.ts";
 import { mark, signed } from "./comparison.ts";
-import type { MeasuredLayers } from "./measured.ts";
+import type { MeasuredLayers } from "./measuredLayers.ts";
 import { measuredRows } from "./profile.ts";
-import { values } from "./values.ts";
+import { values } from "./weightValues.ts";
 import type { Actions } from "./view.ts";
 
 const text = strings.architecture;
@@ -96,7 +96,7 @@ function numbersOf(row: SummaryRow): [string, string][] {
   return out;
 }
 
-/** The layers as a short table: what is selected in it is selected in the diagram. */
+/** The list of layers; its selection is the diagram's. */
 export function outline(
   drawn: Drawn,
   selected: string,

@@ -1,10 +1,10 @@
-/** The diagram with its tools, details and table. */
+/** The diagram with its toolbar, details and list of layers. */
 import { html, nothing, type TemplateResult } from "lit";
 import { guard } from "lit/directives/guard.js";
 import { keyed } from "lit/directives/keyed.js";
 import { ref } from "lit/directives/ref.js";
 import type { ModelReport } from "../../extension/protocol/preview.ts";
-import { button, dropdown, icon } from "../shared/kit.ts";
+import { button, dropdown, icon } from "../shared/widgets.ts";
 import { strings } from "../shared/strings.ts";
 import type { Camera } from "./camera.ts";
 import { canvas, minimap } from "./canvas.ts";
@@ -12,12 +12,12 @@ import { details, outline } from "./details.ts";
 import type { DiagramState } from "./diagramState.ts";
 import { type Heat, HEATS, measure } from "./heat.ts";
 import { layerList } from "./layerList.ts";
-import type { MeasuredLayers } from "./measured.ts";
+import type { MeasuredLayers } from "./measuredLayers.ts";
 import { measuredLayers } from "./profile.ts";
 import type { Actions, ArchitectureState, ArchitectureUi } from "./view.ts";
 
 const text = strings.architecture;
-/** Until it is known how large the place is. */
+/** Size of the viewport before it is measured. */
 const UNSEEN: Camera = { x: 0, y: 0, scale: 1 };
 const ZOOM = 1.25;
 const STEP = 60;
@@ -34,7 +34,7 @@ export function diagram(
   const searching = state.search.trim() !== "";
   const measured = measuredLayers(snapshot, model);
   const known = HEATS.find((one) => one === ui.heat) ?? "none";
-  // A profile that is gone leaves nothing to colour by.
+  // Without a profile, its heats are not available.
   const heat = heatsOf(model, measured).includes(known) ? known : "none";
   return html`<div class="diagram-view">
     ${tools(heatsOf(model, measured), state, heat, matches.size, actions)}
@@ -169,7 +169,7 @@ function wheel(event: WheelEvent, state: DiagramState): void {
   else state.pan(-event.deltaX, -event.deltaY);
 }
 
-/** Moves the diagram with the pointer; what was a drag is not a click. */
+/** Pans the diagram with the pointer, and suppresses the click at the end of a drag. */
 function drag(event: PointerEvent, state: DiagramState): void {
   if (event.button !== 0) return;
   const place = event.currentTarget as HTMLElement;

@@ -1,34 +1,34 @@
-/** The diagram between snapshots: its layout, its camera, its selection. */
+/** The diagram's state across snapshots: layout, camera, selection. */
 import { modelTitle } from "../../extension/protocol/modelForms.ts";
 import type { ModelReport, SummaryRow } from "../../extension/protocol/preview.ts";
 import { type ModelDiff, shownEdgeChanges } from "./diff.ts";
 import * as cameras from "./camera.ts";
 import type { DiagramLook, FlowLayout } from "../../extension/protocol/flow.ts";
-import { around } from "../../extension/diagram/flow.ts";
-import { graphOf, type Layout, layoutOf, type Sketch, sketched } from "../../extension/diagram/layout.ts";
+import { containersOf } from "../../extension/diagram/flow.ts";
+import { graphOf, type Layout, layoutOf, type Sketch, sketchOf } from "../../extension/diagram/layout.ts";
 import type { GivenLayout } from "../../extension/protocol/views.ts";
 import { LayoutEngine } from "./layoutWorker.ts";
 import { measuredWidths } from "./textWidths.ts";
 
-/** The user's part, kept with the panel's state. */
+/** The part that the user sets; saved with the panel's state. */
 export interface DiagramUi extends Pick<DiagramLook, "opened" | "closed" | "unfolded"> {
-  /** Id of a box; "" for none. */
+  /** Id of the selected box; "" for none. */
   selected: string;
 }
 
-/** A laid out diagram with all that its drawing needs. */
+/** A diagram with its layout, ready to draw. */
 export interface Drawn extends Sketch {
   model: ModelReport;
   layout: Layout;
   rows: ReadonlyMap<string, SummaryRow>;
-  /** While two versions are compared. */
+  /** The difference, while two versions are compared. */
   diff: ModelDiff | undefined;
   edgeChanges: ModelDiff["edges"];
 }
 
 const rowsOf = ({ rows }: ModelReport): Drawn["rows"] => new Map(rows.map((row) => [row.path, row]));
 
-/** Whether a layout is of what is to be seen. */
+/** Whether the host's layout fits the visible boxes. */
 function fits({ look, places }: GivenLayout, own: DiagramLook, { boxes }: Sketch): boolean {
   const all = ({ font, opened, closed, unfolded }: DiagramLook): string =>
     JSON.stringify([font, opened, closed, unfolded]);
@@ -43,18 +43,18 @@ export class DiagramState {
   drawn: Drawn | undefined;
   camera: cameras.Camera | undefined;
   search = "";
-  /** Why there is no layout. */
+  /** Why the layout failed. */
   error: string | undefined;
   readonly #engine = new LayoutEngine();
   #window: cameras.Size = { width: 0, height: 0 };
   #asked = "";
-  /** What {@link #asked} is of: each frame of a move asks for the same. */
+  /** The inputs of {@link #asked}: each frame of a pan passes the same ones. */
   #askedFor: readonly unknown[] = [];
-  /** Counts what makes a layout that is being worked at useless. */
+  /** Incremented when a layout in progress becomes obsolete. */
   #turn = 0;
   #running = false;
   #next: (() => Promise<void>) | undefined;
-  /** To be brought into sight when its layout is there. */
+  /** Id of the box to reveal after the next layout. */
   #revealing: string | undefined;
   readonly #redraw: () => void;
 
@@ -62,9 +62,9 @@ export class DiagramState {
     this.#redraw = redraw;
   }
 
-  /** Starts the layout engine before there is something to lay out. */
+  /** Starts the layout engine before the first layout. */
   warmUp(): void {
-    // An engine that doesn't work says so when it is needed.
+    // A broken engine reports its error at the first layout.
     this.#engine.warmUp().catch(() => undefined);
   }
 
@@ -73,8 +73,8 @@ export class DiagramState {
   }
 
   /**
-   * Lays out again when something has changed; the old drawing stays until the new one is there. A file's first one may
-   * be `given`: it is there at once.
+   * Updates the layout if something has changed; the old drawing stays until the new one is ready. The host may have `given`
+   * a file's first layout, which is drawn at once.
    */
   update(model: ModelReport, ui: DiagramUi, diff?: ModelDiff, given?: GivenLayout): void {
     const { flow } = model;
@@ -90,7 +90,7 @@ export class DiagramState {
     if (diff === undefined && given !== undefined) {
       const look = this.look(ui);
       const rows = rowsOf(model);
-      const sketch = sketched(flow, rows, look);
+      const sketch = sketchOf(flow, rows, look);
       if (fits(given, look, sketch)) {
         this.#giveUp();
         return this.#draw(model, rows, sketch, given.places, ui, diff);
@@ -100,7 +100,7 @@ export class DiagramState {
     if (!this.#running) void this.#run();
   }
 
-  /** What comes next is of another file. */
+  /** Resets the state for another file. */
   forget(): void {
     this.#giveUp();
     this.drawn = undefined;
@@ -135,7 +135,7 @@ export class DiagramState {
   async #place(model: ModelReport, ui: DiagramUi, diff: ModelDiff | undefined): Promise<void> {
     const rows = rowsOf(model);
     const look = this.look(ui);
-    const sketch = sketched(model.flow!, rows, look, (id) => diff?.boxes.get(id) ?? "");
+    const sketch = sketchOf(model.flow!, rows, look, (id) => diff?.boxes.get(id) ?? "");
     const turn = this.#turn;
     const places = await this.#engine.place(graphOf(sketch, look));
     if (turn === this.#turn) this.#draw(model, rows, sketch, places, ui, diff);
@@ -151,7 +151,7 @@ export class DiagramState {
   ): void {
     const layout = layoutOf(places);
     const before = this.drawn;
-    const edgeChanges = diff === undefined ? new Map() : shownEdgeChanges(diff, sketch.shown.standsFor);
+    const edgeChanges = diff === undefined ? new Map() : shownEdgeChanges(diff, sketch.shown.visibleIdOf);
     this.drawn = { ...sketch, model, layout, rows, diff, edgeChanges };
     if (before === undefined || modelTitle(before.model) !== modelTitle(model)) this.camera = undefined;
     else this.#stay(before.layout, layout, ui.selected);
@@ -159,7 +159,7 @@ export class DiagramState {
     if (this.#revealing !== undefined) this.reveal(this.#revealing);
   }
 
-  /** The selected box, or the one in the middle, stays where it is on the screen. */
+  /** Keeps the selected box, or the one in the middle, at its place on the screen. */
   #stay(before: Layout, now: Layout, selected: string): void {
     if (this.camera === undefined) return;
     const { camera } = this;
@@ -180,7 +180,7 @@ export class DiagramState {
     this.camera = cameras.following(camera, corner(was), corner(is));
   }
 
-  /** The place of the diagram on the screen has got this size. */
+  /** Sets the size of the viewport. */
   resize({ width, height }: cameras.Size): void {
     if (width === this.#window.width && height === this.#window.height) return;
     this.#window = { width, height };
@@ -216,7 +216,7 @@ export class DiagramState {
     this.#redraw();
   }
 
-  /** Looks at a point of the diagram. */
+  /** Centres the camera on a point of the diagram. */
   centre({ x, y }: cameras.Point): void {
     if (this.camera === undefined) return;
     const { scale } = this.camera;
@@ -229,23 +229,23 @@ export class DiagramState {
     const box = this.drawn?.layout.boxes.get(id);
     this.#revealing = box === undefined ? id : undefined;
     if (box === undefined || this.camera === undefined) return;
-    // Of an open container, its head.
+    // For an open container, only its head.
     const head = { ...box, height: Math.min(box.height, 60) };
     this.camera = cameras.revealing(this.camera, head, this.#window);
     this.#redraw();
   }
 
-  /** The first box of a module, whether it is shown or not. */
+  /** The first box of a module, visible or not. */
   boxOf(path: string): string | undefined {
     return this.drawn?.model.flow?.nodes.find((node) => node.kind === "module" && node.path === path)?.id;
   }
 
-  /** The shown box that has a box in it, or is it. */
+  /** The visible box that is or contains a box. */
   visible(id: string): string {
-    return this.drawn?.shown.standsFor(id) ?? id;
+    return this.drawn?.shown.visibleIdOf(id) ?? id;
   }
 
-  /** Boxes whose name, class or settings have the searched text. */
+  /** Boxes whose name, class or settings contain the searched text. */
   matches(): Set<string> {
     const wanted = this.search.trim().toLowerCase();
     const found = new Set<string>();
@@ -258,14 +258,14 @@ export class DiagramState {
     return found;
   }
 
-  /** Where an arrow key leads: along the edges, or to the nearest box beside. */
+  /** The target of an arrow key: along the edges, or the nearest box beside. */
   neighbour(id: string, key: "up" | "down" | "left" | "right"): string | undefined {
     if (this.drawn === undefined) return undefined;
     const { layout, boxes } = this.drawn;
     const from = layout.boxes.get(id);
     if (from === undefined) return boxes.keys().next().value;
     const box = boxes.get(id);
-    const parent = around(id).at(-1);
+    const parent = containersOf(id).at(-1);
     if (key === "down" && box?.open === true) return box.children[0]?.id;
     if (key === "up" && parent !== undefined && boxes.get(parent)?.children[0]?.id === id) return parent;
     const middle = ({ x, y, width, height }: cameras.Rectangle): cameras.Point => ({

@@ -1,30 +1,30 @@
-/** Two versions of a model as one: what was added, removed and changed. */
+/** Merges two versions of a model, and finds what was added, removed and changed. */
 import type { FlowEdge, FlowGraph, FlowNode } from "../../extension/protocol/flow.ts";
 import type { ModelReport, SummaryRow } from "../../extension/protocol/preview.ts";
 import { renames, withNewNames } from "./renames.ts";
 
-/** "inside": a container that is as it was, around something that isn't. */
+/** "inside": a container that is unchanged itself but contains changes. */
 export type Change = "added" | "removed" | "changed" | "inside";
 
 export interface RowChange {
   change: Change;
-  /** What is different, such as ["out_features=10 → out_features=12"]. */
+  /** Differences, such as ["out_features=10 → out_features=12"]. */
   notes: string[];
   /** Parameters more than before. */
   parameters: number;
 }
 
 export interface ModelDiff {
-  /** The new version with what is gone still in it, where it was. */
+  /** The new version, with removed parts still at their places. */
   model: ModelReport;
   before: ModelReport;
-  /** Of modules, by path; one that isn't in it is the same. */
+  /** Changed modules, by path. */
   rows: ReadonlyMap<string, RowChange>;
-  /** Of the diagram's boxes, by id. */
+  /** Changed boxes of the diagram, by id. */
   boxes: ReadonlyMap<string, Change>;
-  /** Of its edges, by "from>to". */
+  /** Changed edges of the diagram, by "from>to". */
   edges: ReadonlyMap<string, "added" | "removed">;
-  /** Layers of each kind; containers around them don't count. */
+  /** Number of layers with each kind of change, without their containers. */
   counts: Record<"added" | "removed" | "changed", number>;
   /** Parameters more than before. */
   parameters: number;
@@ -32,7 +32,7 @@ export interface ModelDiff {
 
 export const edgeKey = ({ from, to }: Pick<FlowEdge, "from" | "to">): string => `${from}>${to}`;
 
-/** @param sameFile Both are versions of one file: lines of the old one lead nowhere in the new one */
+/** @param sameFile Whether both are versions of one file; then removed rows have no source line to link to */
 export function diffOf(before: ModelReport, now: ModelReport, sameFile: boolean): ModelDiff {
   const renamed = renames(before.rows, now.rows);
   return differences(withNewNames(before, renamed), now, { sameFile, renamed });
@@ -62,7 +62,7 @@ function differences(
   };
 }
 
-/** Path of what a module is in; of the model itself, none. */
+/** Path of a module's parent; undefined for the model itself. */
 export const parentOf = (path: string): string | undefined =>
   path === "" ? undefined : path.slice(0, Math.max(0, path.lastIndexOf(".")));
 
@@ -94,7 +94,7 @@ function rowChanges(
   return changes;
 }
 
-/** How a module differs by itself, without what is in it. */
+/** Differences of a module itself, without its children. */
 function notesOf(was: SummaryRow, is: SummaryRow): string[] {
   const arrow = (a: string | undefined, b: string | undefined): string[] =>
     a === b ? [] : [`${a ?? "–"} → ${b ?? "–"}`];
@@ -102,7 +102,7 @@ function notesOf(was: SummaryRow, is: SummaryRow): string[] {
     weights.map(({ name, shape }) => `${name} ${shape}`).join(", ");
   const settings = settingNotes(was.detail, is.detail);
   const notes = [...arrow(was.className, is.className), ...settings];
-  // The settings say why the weights have other shapes.
+  // Changed settings explain changed shapes of weights.
   if (notes.length === 0) notes.push(...arrow(weights(was), weights(is)));
   const state = (frozen: boolean | undefined): string => (frozen === true ? "frozen" : "trainable");
   if (was.trainable > 0 !== is.trainable > 0 && was.parameters > 0 && is.parameters > 0)
@@ -116,7 +116,7 @@ function notesOf(was: SummaryRow, is: SummaryRow): string[] {
   return notes;
 }
 
-/** The settings that differ; all of them where their number does. */
+/** The settings that differ; all settings if their number differs. */
 function settingNotes(was: string, is: string): string[] {
   if (was === is) return [];
   const split = (detail: string): string[] => detail.split(/, (?![^([]*[)\]])/);
@@ -188,7 +188,7 @@ function mergedFlow(before: FlowGraph | undefined, now: FlowGraph | undefined): 
   return {
     graph: {
       nodes: merged(before.nodes, now.nodes, idOf),
-      // Of an edge that is still there, the shape is the new one.
+      // An edge in both versions has the new shape.
       edges: merged(before.edges, now.edges, edgeKey),
     },
     nodes: changes(before.nodes, now.nodes, idOf),
@@ -202,7 +202,7 @@ function boxChanges(flow: MergedFlow | undefined, rows: ReadonlyMap<string, RowC
     const change = (kind === "module" ? rows.get(path)?.change : undefined) ?? flow?.nodes.get(id);
     if (change !== undefined) boxes.set(id, change);
   }
-  // A sum in a block has no row that would tell of it.
+  // Operations, such as a sum in a block, have no row.
   const parents = new Map((flow?.graph.nodes ?? []).map(({ id, parent }) => [id, parent]));
   for (const id of boxes.keys())
     for (let outer = parents.get(id); outer !== undefined && !boxes.has(outer); outer = parents.get(outer))
@@ -210,14 +210,14 @@ function boxChanges(flow: MergedFlow | undefined, rows: ReadonlyMap<string, RowC
   return boxes;
 }
 
-/** Edges as they are shown, of which all that they stand for is new or gone. */
+/** Visible edges that stand only for added, or only for removed, edges. */
 export function shownEdgeChanges(
   { model, edges }: ModelDiff,
-  standsFor: (id: string) => string,
+  visibleIdOf: (id: string) => string,
 ): ModelDiff["edges"] {
   const kinds = new Map<string, Set<"added" | "removed" | "same">>();
   for (const edge of model.flow?.edges ?? []) {
-    const key = edgeKey({ from: standsFor(edge.from), to: standsFor(edge.to) });
+    const key = edgeKey({ from: visibleIdOf(edge.from), to: visibleIdOf(edge.to) });
     const kind = edges.get(edgeKey(edge)) ?? "same";
     kinds.set(key, (kinds.get(key) ?? new Set()).add(kind));
   }

@@ -1,9 +1,9 @@
-/** The whole diagram as a file, in the colours of the theme. */
+/** Exports the whole diagram as SVG or PNG, in the colours of the theme. */
 import { plainText } from "../../extension/protocol/text/plain.ts";
 import type { Drawn } from "./diagramState.ts";
 
 const MARGIN = 16;
-/** Pixels of a PNG for each of the screen's; a browser draws no canvas larger than LARGEST. */
+/** Scale of a PNG against the screen, and the largest side of a canvas that browsers can draw. */
 const SCALE = 2;
 const LARGEST = 16_000;
 const COPIED = [
@@ -17,7 +17,7 @@ const COPIED = [
   "font-weight",
 ];
 
-/** A picture that needs no style sheet. */
+/** Makes an SVG with inline styles. */
 export function svgOf(picture: Element, { layout }: Drawn): string {
   const copy = picture.cloneNode(true) as SVGSVGElement;
   const [from, to] = [picture, copy].map((one) => [...one.querySelectorAll("*")]);
@@ -45,11 +45,11 @@ export function svgOf(picture: Element, { layout }: Drawn): string {
   };
   for (const [name, value] of Object.entries(place)) ground.setAttribute(name, String(value));
   copy.prepend(ground);
-  // XML can't have controls, not even escaped ones.
+  // XML forbids control characters, even escaped ones.
   return plainText(new XMLSerializer().serializeToString(copy).replaceAll(/<!--.*?-->/gs, ""));
 }
 
-/** The same in pixels, as base64. */
+/** Renders an SVG as a base64 PNG. */
 export async function pngOf(source: string): Promise<string> {
   const image = new Image();
   image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(source)}`;

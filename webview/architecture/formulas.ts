@@ -1,4 +1,4 @@
-/** What well-known layers compute, in a line. */
+/** Formulas of well-known layers. */
 const FORMULAS: Readonly<Record<string, string>> = {
   Linear: "y = x Wᵀ + b",
   Bilinear: "y = x₁ᵀ A x₂ + b",
@@ -38,7 +38,7 @@ const FORMULAS: Readonly<Record<string, string>> = {
 
 export const formulaOf = (className: string): string | undefined => FORMULAS[className];
 
-/** Names of what a printed layer says by place alone. */
+/** Names of the settings that a printed layer lists by position. */
 const BY_PLACE: readonly [RegExp, readonly string[]][] = [
   [/^(Lazy)?Conv(Transpose)?\dd$/, ["in_channels", "out_channels"]],
   [/^(Embedding|EmbeddingBag)$/, ["num_embeddings", "embedding_dim"]],
@@ -48,7 +48,7 @@ const BY_PLACE: readonly [RegExp, readonly string[]][] = [
   [/^(RNN|LSTM|GRU)(Cell)?$/, ["input_size", "hidden_size"]],
 ];
 
-/** "in_features=10, kernel_size=(3, 3)" as pairs; what is printed without a name has that of its place, or none. */
+/** Parses "in_features=10, kernel_size=(3, 3)" into pairs; settings printed without a name get that of their position. */
 export function settingsOf(className: string, detail: string): [name: string, value: string][] {
   const parts: string[] = [];
   let depth = 0;

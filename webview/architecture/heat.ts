@@ -1,13 +1,13 @@
-/** Which of a row's numbers colours its box. */
+/** Heat: the colours of boxes by one of their numbers. */
 import type { SummaryRow } from "../../extension/protocol/preview.ts";
 import { formatBytes, formatCompact } from "../shared/format.ts";
-import { formatMs, type MeasuredLayers } from "./measured.ts";
+import { formatMs, type MeasuredLayers } from "./measuredLayers.ts";
 
 const MEASURED = ["time", "forwardTime", "backwardTime"] as const;
 export const HEATS = ["none", "parameters", "multiplyAdds", "memory", ...MEASURED] as const;
 export type Heat = (typeof HEATS)[number];
 
-/** Undefined where nothing is known, as for a layer that isn't called, or was not measured. */
+/** A row's number; undefined for a layer that isn't called, or was not measured. */
 export function measure(
   row: SummaryRow | undefined,
   heat: Heat,
@@ -38,7 +38,7 @@ export function formatMeasure(value: number, heat: Heat): string {
   return MEASURED.some((one) => one === heat) ? formatMs(value) : formatCompact(value);
 }
 
-/** 0 to 1 for each measure against the largest: by the root, so that small ones differ too. */
+/** The heat from 0 to 1 of a value against the largest: a square root, so that small values differ visibly. */
 export function heatOf(value: number | undefined, largest: number): number {
   return value === undefined || largest <= 0 ? 0 : Math.sqrt(Math.min(1, value / largest));
 }

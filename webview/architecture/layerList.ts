@@ -1,9 +1,9 @@
-/** The called layers from top to bottom, where the flow is unknown: the model was not called. */
+/** The list of layers, shown instead of a diagram if the flow is unknown. */
 import { html, nothing, type TemplateResult } from "lit";
 import type { ModelReport } from "../../extension/protocol/preview.ts";
-import { icon } from "../shared/kit.ts";
+import { icon } from "../shared/widgets.ts";
 import { strings } from "../shared/strings.ts";
-import { calledLayers, type Layer, layerTree, rootRow } from "./layers.ts";
+import { calledLayers, type Layer, layerTree, rootRow } from "./layerTree.ts";
 import { frozenTag } from "./summary.ts";
 import type { Actions } from "./view.ts";
 

@@ -1,14 +1,14 @@
-/** The layout engine in a thread of its own: a large model doesn't stop the panel. */
+/** Runs the layout engine in a worker, so that a large model doesn't block the panel. */
 import ELK, { type ElkNode } from "elkjs/lib/elk-api.js";
 import type { FlowLayout } from "../../extension/protocol/flow.ts";
-import { placesIn, WARM_UP } from "../../extension/diagram/layout.ts";
+import { positionsOf, WARM_UP } from "../../extension/diagram/layout.ts";
 
-/** Beside the view's script, which is loaded sooner without it: what a panel shows first is laid out already. */
+/** A separate script, so that the panel loads sooner: the host has laid out what it shows first. */
 const PROGRAM = "elk-worker.min.js";
 const script = document.currentScript;
 const base = script instanceof HTMLScriptElement ? script.src : document.baseURI;
 
-/** A webview may start workers from nothing but its own memory. */
+/** A webview can start workers only from blob URLs. */
 async function startEngine(): Promise<InstanceType<typeof ELK>> {
   const response = await fetch(new URL(PROGRAM, base));
   if (!response.ok) throw new Error(`${PROGRAM}: ${response.statusText}`);
@@ -23,13 +23,13 @@ async function startEngine(): Promise<InstanceType<typeof ELK>> {
 export class LayoutEngine {
   #elk: ReturnType<typeof startEngine> | undefined;
 
-  /** The first layout takes longest: warm up with one that nothing waits for. */
+  /** Runs a warm-up layout, since the first one takes longest. */
   async warmUp(): Promise<void> {
     if (this.#elk === undefined) await this.#layout(WARM_UP);
   }
 
   async place(graph: ElkNode): Promise<FlowLayout> {
-    return placesIn(await this.#layout(graph));
+    return positionsOf(await this.#layout(graph));
   }
 
   async #layout(graph: ElkNode): Promise<ElkNode> {

@@ -1,4 +1,4 @@
-/** The architecture panel: what the models of a file are made of. */
+/** The architecture panel: the models of a file, their layers and diagram. */
 import { html, render } from "lit";
 import { modelTitle } from "../../extension/protocol/modelForms.ts";
 import type { ModelReport, SummaryRow } from "../../extension/protocol/preview.ts";
@@ -12,13 +12,13 @@ import "../../media/styles/architecture.css";
 import { Announcer } from "../shared/announcer.ts";
 import { everyFrame } from "../shared/frame.ts";
 import { connect, messageOf, restored, savedState, saveState } from "../shared/host.ts";
-import { loading } from "../shared/kit.ts";
+import { loading } from "../shared/widgets.ts";
 import { baseName } from "../shared/format.ts";
 import { strings } from "../shared/strings.ts";
 import { comparedModel } from "./comparison.ts";
 import { DiagramState } from "./diagramState.ts";
 import { pngOf, svgOf } from "./exportImage.ts";
-import { around } from "../../extension/diagram/flow.ts";
+import { containersOf } from "../../extension/diagram/flow.ts";
 import {
   type Actions,
   type ArchitectureState,
@@ -29,10 +29,10 @@ import {
   shownModel,
 } from "./view.ts";
 
-/** When a file's first diagram is on the screen, for whoever measures that. */
+/** Performance mark for a file's first diagram on the screen; tests measure it. */
 const DRAWN = "diagram drawn";
 let marked = false;
-/** Milliseconds in which a panel may be empty, or show the last file, before it says that it waits. */
+/** Milliseconds before an empty panel, or one that still shows the last file, shows that it is busy. */
 const PATIENCE = 120;
 
 const root = document.createElement("main");
@@ -41,10 +41,10 @@ document.body.append(root, announcer.element);
 
 const saved = savedState<ArchitectureViewState>();
 let ui = restored(defaultUi, saved?.ui);
-/** What {@link ui} is of. */
+/** The file that {@link ui} belongs to. */
 let file = saved?.file;
 let state: ArchitectureState | undefined;
-/** The diagram's place. */
+/** The diagram's viewport. */
 let viewport: Element | undefined;
 
 const host = connect<ArchitectureHostMethods, ArchitectureViewMethods>({
@@ -67,22 +67,22 @@ function draw(): void {
 
 const redraw = everyFrame(draw);
 
-/** The first picture is made as soon as it is there, so that the next frame shows it in its place. */
+/** Draws the first diagram without waiting for a frame, so that the next frame shows it in place. */
 function drawFirst(): void {
   draw();
-  // What a ResizeObserver would say a frame later.
+  // A ResizeObserver would report the size a frame later.
   if (viewport !== undefined && diagram.drawn !== undefined)
     diagram.resize({ width: viewport.clientWidth, height: viewport.clientHeight });
 }
 
 const diagram = new DiagramState(redraw);
-/** The diagram's place changes its size with the window's. */
+/** Follows the viewport's size. */
 const sizes = new ResizeObserver(([entry]) => {
   if (entry) diagram.resize(entry.contentRect);
 });
 
-/** Nothing of the last file is kept but how its models are looked at. */
-function take(other: string): void {
+/** Switches to another file, keeping only the kind of view. */
+function switchFile(other: string): void {
   if (file !== undefined && file !== other) {
     ui = { ...defaultUi, view: ui.view, heat: ui.heat };
     diagram.forget();
@@ -95,14 +95,14 @@ function take(other: string): void {
 let waiting: ReturnType<typeof setTimeout> | undefined;
 
 function show(snapshot: ArchitectureSnapshot): void {
-  take(snapshot.file);
-  // What was just measured is what one wants to see.
+  switchFile(snapshot.file);
+  // Show a new measurement at once.
   const fresh = snapshot.profile?.profile;
   if (fresh !== undefined && state?.snapshot.profile?.doing !== undefined)
     ui = { ...ui, view: "diagram", heat: "time" };
   state = { snapshot, ui, diagram, round: state?.round ?? 0, notice: undefined };
   save(snapshot);
-  // What is built in a moment needs no word before it.
+  // A build that takes a moment needs no busy message.
   if (snapshot.report === undefined && snapshot.busy) {
     waiting ??= setTimeout(redraw, PATIENCE);
     return;
@@ -134,13 +134,13 @@ function setNotice(notice: string | undefined): void {
   redraw();
 }
 
-function tell(call: Promise<void>): void {
+function reportFailure(call: Promise<void>): void {
   call.catch((error: unknown) => setNotice(messageOf(error)));
 }
 
-/** Asks the host for what it may ask the user. */
+/** Calls a method of the host that may ask the user to choose. */
 function choose(call: Promise<void>): void {
-  tell(
+  reportFailure(
     call.finally(() => {
       if (state) state.round++;
       redraw();
@@ -148,7 +148,7 @@ function choose(call: Promise<void>): void {
   );
 }
 
-/** Adds to a list, or takes out of it. */
+/** Adds an item to a list, or removes it. */
 const toggled = (list: readonly string[], item: string, on: boolean): string[] =>
   on ? [...new Set([...list, item])] : list.filter((other) => other !== item);
 
@@ -157,7 +157,7 @@ function selectBox(id: string): void {
   setUi({ selected: id });
   if (id === "") return;
   diagram.reveal(id);
-  // After the redraw, which is asked for already.
+  // After the redraw, which is already scheduled.
   requestAnimationFrame(showSelectedRow);
   const box = diagram.drawn?.boxes.get(id);
   if (box === undefined) return;
@@ -171,19 +171,19 @@ function selectBox(id: string): void {
   );
 }
 
-/** Scrolls the table beside the diagram, and nothing around it. */
+/** Scrolls only the list beside the diagram, not the panel. */
 function showSelectedRow(): void {
   const place = root.querySelector(".outline-place");
   const row = place?.querySelector(".selected");
   if (!place || !row) return;
   const [outer, inner] = [place.getBoundingClientRect(), row.getBoundingClientRect()];
-  // The head of the table stays at the top.
+  // The table's head is sticky.
   const top = outer.top + inner.height;
   if (inner.top < top) place.scrollTop -= top - inner.top;
   else if (inner.bottom > outer.bottom) place.scrollTop += inner.bottom - outer.bottom;
 }
 
-/** Brings a row of the summary into sight, with the focus. */
+/** Reveals a row of the summary and focuses it. */
 function showRow(path: string): void {
   setUi({ collapsed: ui.collapsed.filter((outer) => !path.startsWith(`${outer}.`)) });
   requestAnimationFrame(() => {
@@ -193,18 +193,18 @@ function showRow(path: string): void {
   });
 }
 
-/** The row of a box, or of the module that an operation stands in. */
+/** The row of a box, or of the module that contains an operation. */
 function rowOf(id: string): SummaryRow | undefined {
   const node = diagram.drawn?.boxes.get(id)?.node;
   return node && diagram.drawn?.rows.get(node.path);
 }
 
-/** Selects the box of a module, opening what it is in unless a folded run stands for it. */
+/** Selects the box of a module, opening its containers unless a folded run represents it. */
 function selectPath(path: string): void {
   if (ui.view !== "diagram") return showRow(path);
   const id = diagram.boxOf(path);
   if (id === undefined) return;
-  const hidden = around(id).filter((outer) => diagram.visible(outer) === outer);
+  const hidden = containersOf(id).filter((outer) => diagram.visible(outer) === outer);
   const opened = hidden.reduce((list, outer) => toggled(list, outer, true), ui.opened);
   setUi({ opened, closed: ui.closed.filter((outer) => !hidden.includes(outer)) });
   selectBox(diagram.visible(id) === id || hidden.length > 0 ? id : diagram.visible(id));
@@ -232,7 +232,7 @@ const actions: Actions = {
   },
   revealBox: (id) => {
     const position = rowOf(id)?.position;
-    if (position) tell(host.revealSource(position.file, position.line, position.column));
+    if (position) reportFailure(host.revealSource(position.file, position.line, position.column));
   },
   toggleBox: (id) => {
     const open = diagram.drawn?.boxes.get(id)?.open === true;
@@ -256,35 +256,35 @@ const actions: Actions = {
     if (next !== undefined) selectBox(next);
   },
   focusSearch: () => root.querySelector<HTMLInputElement>(".search input")?.focus(),
-  exportImage: (format) => tell(exportImage(format)),
+  exportImage: (format) => reportFailure(exportImage(format)),
   compare: (base, of) => choose(host.compare(base, of)),
-  endComparison: () => tell(host.endComparison()),
-  profile: (model) => tell(host.profile(model)),
-  endProfile: () => tell(host.endProfile()),
-  lock: (locked) => tell(host.lock(locked)),
+  endComparison: () => reportFailure(host.endComparison()),
+  profile: (model) => reportFailure(host.profile(model)),
+  endProfile: () => reportFailure(host.endProfile()),
+  lock: (locked) => reportFailure(host.lock(locked)),
   chooseWeights: (id) => choose(host.chooseWeights(id)),
   viewport: (element) => {
     viewport = element;
     sizes.disconnect();
     if (element) sizes.observe(element);
   },
-  openSource: (file, line, column) => tell(host.openSource(file, line, column)),
+  openSource: (file, line, column) => reportFailure(host.openSource(file, line, column)),
   openLayer: ({ position }) => {
-    if (position) tell(host.openSource(position.file, position.line, position.column));
+    if (position) reportFailure(host.openSource(position.file, position.line, position.column));
   },
   toggleLayer: (path) => {
     const folded = ui.collapsed.includes(path);
     setUi({ collapsed: folded ? ui.collapsed.filter((other) => other !== path) : [...ui.collapsed, path] });
   },
   setView: (view) => setUi({ view }),
-  select: (model) => tell(host.select(model)),
-  build: () => tell(host.build()),
-  manageTrust: () => tell(host.manageTrust()),
-  train: (exportName) => tell(host.train(exportName)),
+  select: (model) => reportFailure(host.select(model)),
+  build: () => reportFailure(host.build()),
+  manageTrust: () => reportFailure(host.manageTrust()),
+  train: (exportName) => reportFailure(host.train(exportName)),
   dismissNotice: () => setNotice(undefined),
 };
 
-// What comes in a moment needs no word before it.
+// A snapshot that arrives in a moment needs no loading message.
 setTimeout(() => {
   if (state === undefined && root.childElementCount === 0)
     render(loading(strings.architecture.loading), root);
@@ -292,5 +292,5 @@ setTimeout(() => {
 host
   .ready(diagram.look(ui))
   .then(show, (error: unknown) => render(html`<p class="notice">${messageOf(error)}</p>`, root))
-  // What is opened or typed next is to be laid out here.
+  // Later changes are laid out here, so start the engine now.
   .finally(() => requestIdleCallback(() => diagram.warmUp()));

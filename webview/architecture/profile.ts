@@ -1,4 +1,4 @@
-/** A measured training step: what it says of each layer, and of the whole. */
+/** A profiled training step: figures of the step, and of each layer. */
 import { html, nothing, type TemplateResult } from "lit";
 import { modelTitle } from "../../extension/protocol/modelForms.ts";
 import { gflops, type Pass, type Profile } from "../../extension/protocol/profile.ts";
@@ -6,16 +6,16 @@ import type { ModelReport } from "../../extension/protocol/preview.ts";
 import type { ArchitectureSnapshot } from "../../extension/protocol/views.ts";
 import { errorBox } from "../shared/errorBox.ts";
 import { formatBytes, formatShare } from "../shared/format.ts";
-import { button, icon } from "../shared/kit.ts";
+import { button, icon } from "../shared/widgets.ts";
 import { strings } from "../shared/strings.ts";
-import { formatMs, MeasuredLayers } from "./measured.ts";
+import { formatMs, MeasuredLayers } from "./measuredLayers.ts";
 import type { Actions } from "./view.ts";
 
 const text = strings.architecture.profile;
 
 let known: MeasuredLayers | undefined;
 
-/** What was measured of the model that is drawn; undefined where it is of another. */
+/** The measurements of the drawn model; undefined if another model was profiled. */
 export function measuredLayers(
   { profile: shown }: ArchitectureSnapshot,
   model: ModelReport | undefined,
@@ -48,7 +48,7 @@ export function measuredRows(measured: MeasuredLayers, path: string): [name: str
   return rows.filter((row): row is [string, string] => row[1] !== undefined);
 }
 
-/** Starts a measurement; another takes its place. */
+/** The button that starts a profile, replacing an earlier one. */
 export function profileTool(
   { profile: shown }: ArchitectureSnapshot,
   model: ModelReport | undefined,
@@ -63,7 +63,7 @@ export function profileTool(
   });
 }
 
-/** What is measured and what came of it; above the model. */
+/** The bar above the model with the state and figures of a profile. */
 export function profileBar(
   snapshot: ArchitectureSnapshot,
   model: ModelReport | undefined,

@@ -1,10 +1,10 @@
-/** Layers that have another name in the other version of a model, found by what they are and where they stand. */
+/** Finds renamed layers between two versions of a model, by their structure and position. */
 import type { FlowNode } from "../../extension/protocol/flow.ts";
 import type { ModelReport, SummaryRow } from "../../extension/protocol/preview.ts";
 
 const nameOf = (path: string): string => path.slice(path.lastIndexOf(".") + 1);
 
-/** Rows by the path of what they are in. */
+/** Rows by the path of their parent. */
 function childrenOf(rows: readonly SummaryRow[]): Map<string, SummaryRow[]> {
   const children = new Map<string, SummaryRow[]>();
   for (const row of rows) {
@@ -15,14 +15,14 @@ function childrenOf(rows: readonly SummaryRow[]): Map<string, SummaryRow[]> {
   return children;
 }
 
-/** What a layer is, with all that is in it. */
+/** A string that encodes a layer's structure, its children included. */
 function signature(row: SummaryRow, children: ReadonlyMap<string, SummaryRow[]>): string {
   const inside = (children.get(row.path) ?? []).map((one) => [nameOf(one.path), signature(one, children)]);
   return JSON.stringify([row.className, row.detail, row.parameters, row.weights ?? [], inside]);
 }
 
 /**
- * New paths of old ones. A layer was renamed when one of another name, but the same in all else, stands between the same
+ * Maps old paths to new ones. A layer counts as renamed if one of equal structure and another name stands between the same
  * layers.
  */
 export function renames(before: readonly SummaryRow[], now: readonly SummaryRow[]): Map<string, string> {
@@ -49,7 +49,7 @@ export function renames(before: readonly SummaryRow[], now: readonly SummaryRow[
   return found;
 }
 
-/** The rows that are not kept, by the kept one that they come after; in their order. */
+/** Groups the rows that are not kept by the kept row before them. */
 function after(rows: readonly SummaryRow[], kept: ReadonlySet<string>): Map<string, SummaryRow[]> {
   const places = new Map<string, SummaryRow[]>();
   let place = "";
@@ -59,7 +59,7 @@ function after(rows: readonly SummaryRow[], kept: ReadonlySet<string>): Map<stri
   return places;
 }
 
-/** A model with the new names in place of the old ones, in its rows and its diagram. */
+/** Replaces old names by new ones in a model's rows and diagram. */
 export function withNewNames(model: ModelReport, renamed: ReadonlyMap<string, string>): ModelReport {
   if (renamed.size === 0) return model;
   const flow = model.flow && {
@@ -85,7 +85,7 @@ export function withNewNames(model: ModelReport, renamed: ReadonlyMap<string, st
   return { ...model, rows, ...(flow === undefined ? {} : { flow }) };
 }
 
-/** Of a layer that was renamed, or of what is in it. */
+/** The new path of a renamed layer, or of one inside it. */
 function newPath(path: string, renamed: ReadonlyMap<string, string>): string {
   for (let outer = path; outer !== ""; outer = outer.slice(0, Math.max(0, outer.lastIndexOf(".")))) {
     const found = renamed.get(outer);
@@ -94,7 +94,7 @@ function newPath(path: string, renamed: ReadonlyMap<string, string>): string {
   return path;
 }
 
-/** A box's id is made of the names of those that it stands in, "/" between them and "#2" after a second call. */
+/** The new id of a box. An id joins the names of the box and its containers with "/"; "#2" marks a second call. */
 function newId(id: string, renamed: ReadonlyMap<string, string>): string {
   let path = "";
   return id

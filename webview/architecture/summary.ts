@@ -1,16 +1,16 @@
-/** The layers as a table, foldable like a tree. */
+/** The table of layers, which folds like a tree. */
 import { html, nothing, type TemplateResult } from "lit";
 import { classMap } from "lit/directives/class-map.js";
 import { repeat } from "lit/directives/repeat.js";
 
 import type { ModelReport, SummaryRow } from "../../extension/protocol/preview.ts";
 import { formatCompact, formatCount, formatShare } from "../shared/format.ts";
-import { icon, scroller } from "../shared/kit.ts";
+import { icon, scroller } from "../shared/widgets.ts";
 import { strings } from "../shared/strings.ts";
 import { styles } from "../shared/styles.ts";
 import { mark, signed } from "./comparison.ts";
 import type { ModelDiff, RowChange } from "./diff.ts";
-import { type Layer, layerTree, visibleLayers } from "./layers.ts";
+import { type Layer, layerTree, visibleLayers } from "./layerTree.ts";
 import type { Actions } from "./view.ts";
 
 const text = strings.architecture;
@@ -82,7 +82,7 @@ export function summaryTable(
   return scroller(text.views.summary, table);
 }
 
-/** Whether all or some of a layer's parameters are frozen. */
+/** A tag if some or all of a layer's parameters are frozen. */
 export function frozenTag({ parameters, trainable }: SummaryRow): TemplateResult | typeof nothing {
   const frozen = parameters - trainable;
   if (frozen === 0) return nothing;

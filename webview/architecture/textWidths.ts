@@ -1,11 +1,11 @@
-/** How wide the view's font is. */
+/** Measures the characters of the view's font. */
 import type { DiagramLook, TextWidths } from "../../extension/protocol/flow.ts";
 import { FONTS, OTHERS } from "../../extension/diagram/boxText.ts";
 
 const CHARACTERS = [...Array.from({ length: 95 }, (_, i) => String.fromCharCode(32 + i)), "…", "×"];
-/** As wide as any. */
+/** A character as wide as any, for those that aren't measured. */
 const WIDE = "國";
-/** Where nothing can be measured. */
+/** Width in pixels if measuring fails. */
 const GUESS = 7;
 
 type Measured = Pick<DiagramLook, "font" | "widths">;

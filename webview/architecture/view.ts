@@ -1,4 +1,4 @@
-/** The panel as a function of what the host has sent and what the user has set. */
+/** Renders the panel from the host's snapshot and the user's settings. */
 import { html, nothing, type TemplateResult } from "lit";
 import { findModel, modelTitle } from "../../extension/protocol/modelForms.ts";
 import type { UserError } from "../../extension/protocol/errors.ts";
@@ -6,15 +6,15 @@ import type { ModelReport, SummaryRow } from "../../extension/protocol/preview.t
 import type { ArchitectureSnapshot, ImageFormat } from "../../extension/protocol/views.ts";
 import { errorBox, type OpenSource } from "../shared/errorBox.ts";
 import { baseName, formatBytes, formatCompact, formatCount } from "../shared/format.ts";
-import { button, dropdown, empty, icon, linkButton, loading, section, segmented } from "../shared/kit.ts";
-import { notice } from "../shared/parts.ts";
+import { button, dropdown, empty, icon, linkButton, loading, section, segmented } from "../shared/widgets.ts";
+import { notice } from "../shared/components.ts";
 import { strings } from "../shared/strings.ts";
 import { comparedModel, comparisonBar, compareTool } from "./comparison.ts";
 import { diagram } from "./diagram.ts";
 import type { ModelDiff } from "./diff.ts";
 import type { DiagramState, DiagramUi } from "./diagramState.ts";
-import { rootRow } from "./layers.ts";
-import { printed } from "./printed.ts";
+import { rootRow } from "./layerTree.ts";
+import { printed } from "./printedModel.ts";
 import { profileBar, profileTool } from "./profile.ts";
 import { summaryTable } from "./summary.ts";
 
@@ -24,7 +24,7 @@ export interface ArchitectureUi extends DiagramUi {
   view: ViewName;
   /** Paths of folded layers. */
   collapsed: string[];
-  /** What colours the diagram's boxes. */
+  /** The number that colours the diagram's boxes. */
   heat: string;
 }
 
@@ -40,7 +40,7 @@ export const defaultUi: ArchitectureUi = {
 
 export interface Actions {
   openSource: OpenSource;
-  /** Nothing happens when the layer's line isn't known. */
+  /** Does nothing if the layer's line isn't known. */
   openLayer(row: SummaryRow): void;
   toggleLayer(path: string): void;
   setView(view: ViewName): void;
@@ -54,7 +54,7 @@ export interface Actions {
   selectPath(path: string): void;
   /** Shows the source of a box beside the panel, which keeps the focus. */
   revealBox(id: string): void;
-  /** Leads to the source of a box. */
+  /** Goes to the source of a box. */
   openBox(id: string): void;
   toggleBox(id: string): void;
   unfoldBox(id: string): void;
@@ -68,11 +68,11 @@ export interface Actions {
   endComparison(): void;
   profile(model: string): void;
   endProfile(): void;
-  /** Keeps the panel with its file, or lets the next one take it. */
+  /** Locks the panel to its file, or lets it follow the active one. */
   lock(locked: boolean): void;
   /** "" shows none. */
   chooseWeights(id: string): void;
-  /** Told the diagram's element. */
+  /** Receives the diagram's element. */
   viewport: (element: Element | undefined) => void;
 }
 
@@ -80,7 +80,7 @@ export interface ArchitectureState {
   snapshot: ArchitectureSnapshot;
   ui: ArchitectureUi;
   diagram: DiagramState;
-  /** Counts what the host was asked to choose: a choice that was given up leaves nothing behind. */
+  /** Number of choices that the host was asked for; recreates their dropdowns, so that a cancelled one isn't selected. */
   round: number;
   /** Why the last request failed. */
   notice: string | undefined;
@@ -89,7 +89,7 @@ export interface ArchitectureState {
 const text = strings.architecture;
 const VIEWS: readonly ViewName[] = ["summary", "diagram", "printed"];
 
-/** The model to show; `stale` when it is the one from before an error. */
+/** The model to show; `stale` if it is from before an error. */
 export function shownModel({ report, model, lastGood }: ArchitectureSnapshot): {
   model?: ModelReport;
   stale: boolean;
@@ -99,7 +99,7 @@ export function shownModel({ report, model, lastGood }: ArchitectureSnapshot): {
   return lastGood ? { model: lastGood, stale: true } : { stale: false };
 }
 
-/** The model to draw: of one whose forward fails, only its last good version is whole. */
+/** The model to draw: the last good version if its forward fails now. */
 export function drawnModel(snapshot: ArchitectureSnapshot): { model?: ModelReport; stale: boolean } {
   const shown = shownModel(snapshot);
   const { lastGood } = snapshot;
@@ -112,7 +112,7 @@ export function panel(state: ArchitectureState, actions: Actions): TemplateResul
   const { snapshot, round } = state;
   const { model, stale } = shownModel(snapshot);
   const diff = comparedModel(snapshot, drawnModel(snapshot).model);
-  // A failed forward is told with its model.
+  // A failed forward is shown with its model.
   const errors = snapshot.report?.errors ?? (snapshot.error ? [snapshot.error] : []);
   if (!model && errors.length === 0) {
     if (snapshot.unbuilt !== undefined) return unbuilt(state, snapshot.unbuilt, actions);
@@ -128,7 +128,7 @@ export function panel(state: ArchitectureState, actions: Actions): TemplateResul
     ${model ? modelView(state, model, stale, diff, actions) : nothing}`;
 }
 
-/** Building a file runs it, so the panel says so before it does. */
+/** Shown instead of a model that may not be built yet: building runs the file's code. */
 function unbuilt(
   { snapshot: { file }, notice: problem }: ArchitectureState,
   why: "trust" | "request",

@@ -1,10 +1,10 @@
-/** What a classifier says everywhere between two numbers, with the samples on it. */
+/** The decision boundary of a classifier of two numbers, with its samples. */
 import { html, svg, type SVGTemplateResult, type TemplateResult } from "lit";
 import { guard } from "lit/directives/guard.js";
 import { ref } from "lit/directives/ref.js";
 import type { BoundaryReport } from "../../extension/protocol/evaluation.ts";
 import { formatShare } from "../shared/format.ts";
-import { scroller, section } from "../shared/kit.ts";
+import { scroller, section } from "../shared/widgets.ts";
 import { strings } from "../shared/strings.ts";
 import { styles } from "../shared/styles.ts";
 import { themeValue } from "../shared/theme.ts";
@@ -17,7 +17,7 @@ const COLOURS = ["blue", "orange", "green", "red", "purple", "yellow"] as const;
 export const bytesOf = (base64: string): Uint8Array =>
   Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
 
-/** Of each class: how much of the plane is its, and how sure the model is there in the mean. */
+/** Each class's share of the plane, and the model's mean confidence there. */
 export function areas(
   { predicted, confidence }: BoundaryReport,
   classes: number,
@@ -36,7 +36,7 @@ export function areas(
   });
 }
 
-/** @param theme Changes with the theme, whose colours the plane is painted with */
+/** @param theme Changes with the theme, so that the plane is repainted in its colours */
 export function boundarySection(
   boundary: BoundaryReport,
   names: readonly string[],
@@ -131,7 +131,7 @@ function table(boundary: BoundaryReport, names: readonly string[]): TemplateResu
   </table>`;
 }
 
-/** The classes in their colours, paler where the model is less sure. */
+/** Paints the classes in their colours, paler where the model is less confident. */
 function paint(canvas: Element | undefined, { size, predicted, confidence }: BoundaryReport): void {
   const context = (canvas as HTMLCanvasElement | undefined)?.getContext("2d");
   if (!context) return;
@@ -142,7 +142,7 @@ function paint(canvas: Element | undefined, { size, predicted, confidence }: Bou
   where.forEach((found, i) => {
     context.globalAlpha = 0.1 + 0.4 * ((sure[i] ?? 0) / 255) ** 2;
     context.fillStyle = colours[found % COLOURS.length] ?? "";
-    // The smallest y is the lowest line.
+    // The smallest y is the bottom row.
     context.fillRect(i % size, size - 1 - Math.floor(i / size), 1, 1);
   });
 }

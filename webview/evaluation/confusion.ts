@@ -1,11 +1,11 @@
 import type { EvaluationUi } from "./state.ts";
 
-/** What a confusion matrix (rows: actual class, columns: predicted class) says about each class. */
+/** Measures of one class, from a confusion matrix (rows: actual class, columns: predicted class). */
 export interface Measures {
   precision: number;
   recall: number;
   f1: number;
-  /** Samples of the class. */
+  /** Number of samples of the class. */
   support: number;
 }
 
@@ -36,7 +36,7 @@ export function classMeasures(confusion: readonly (readonly number[])[]): {
   };
 }
 
-/** Numbers of the classes in the order of a column. */
+/** The indices of the classes, sorted by a column. */
 export function sortedClasses(
   classes: readonly Measures[],
   { sort, descending }: Pick<EvaluationUi, "sort" | "descending">,

@@ -1,6 +1,6 @@
-/** From strokes on a pad to an image like those of the data set: pure, so that it can be tested. */
+/** Converts a drawing to an image like those of the data set. Pure functions, for tests. */
 
-/** Values from 0 (ground) to 1 (ink), row by row. */
+/** Values from 0 (background) to 1 (ink), row by row. */
 export interface Ink {
   width: number;
   height: number;
@@ -20,7 +20,7 @@ interface Box {
   bottom: number;
 }
 
-/** Where there is ink; undefined when nothing is drawn. */
+/** The bounding box of the ink; undefined if nothing is drawn. */
 export function inkBox({ width, height, values }: Ink): Box | undefined {
   const box = { left: width, top: height, right: 0, bottom: 0 };
   for (let y = 0; y < height; y++)
@@ -48,8 +48,8 @@ function middle({ width, height, values }: Ink): { x: number; y: number } {
 }
 
 /**
- * A drawing at the size of an image: the mean of the pad's pixels that each of its pixels covers. Where the data's ink
- * has a size and a place, the drawing gets them: its longer side as long as theirs, its centre of mass where theirs is.
+ * Scales a drawing to an image: each pixel is the mean of the pad's pixels that it covers. If the data's ink has a typical
+ * size and place, the drawing is scaled and moved to them: by its longer side and its centre of mass.
  */
 export function rasterized(pad: Ink, { width, height, ink }: Target): number[] {
   const box = inkBox(pad);
@@ -70,7 +70,7 @@ export function rasterized(pad: Ink, { width, height, ink }: Target): number[] {
   });
 }
 
-/** The mean of a part of the pad, by how much of each pixel is in it; outside there is no ink. */
+/** The mean of a rectangle of the pad, with pixels weighted by coverage; there is no ink outside. */
 function covered(
   { width, height, values }: Ink,
   left: number,

@@ -1,4 +1,4 @@
-/** The evaluation panel: shows what an evaluation found, and asks the host for samples and the model's answers. */
+/** The evaluation panel: shows an evaluation's results, and requests samples and predictions from the host. */
 import { html, render } from "lit";
 import type { UserError } from "../../extension/protocol/errors.ts";
 import type { Subject } from "../../extension/protocol/evaluation.ts";
@@ -13,7 +13,7 @@ import { Announcer } from "../shared/announcer.ts";
 import { formatShare } from "../shared/format.ts";
 import { everyFrame } from "../shared/frame.ts";
 import { connect, messageOf, restored, savedState, saveState } from "../shared/host.ts";
-import { loading } from "../shared/kit.ts";
+import { loading } from "../shared/widgets.ts";
 import { strings } from "../shared/strings.ts";
 import { onThemeChange } from "../shared/theme.ts";
 import { Pad } from "./pad.ts";
@@ -30,11 +30,11 @@ import {
 } from "./state.ts";
 import { panel } from "./view.ts";
 
-/** Samples that are asked for at once. */
+/** Samples per request. */
 const PAGE = 24;
-/** More cards than this make a panel slow. */
+/** Most cards that are shown; more make the panel slow. */
 const MAX_CARDS = 480;
-/** A screen reader hears of predictions this often, in milliseconds. */
+/** Milliseconds between two announcements of predictions to screen readers. */
 const ANNOUNCE_INTERVAL = 1500;
 
 const root = document.createElement("main");
@@ -45,7 +45,7 @@ let ui: EvaluationUi = restored(defaultUi, savedState<EvaluationViewState>()?.ui
 let state: EvaluationState | undefined;
 let theme = 0;
 
-const pad = new Pad(() => ask({ kind: "image", pixels: [] }));
+const pad = new Pad(() => predict({ kind: "image", pixels: [] }));
 
 const host = connect<EvaluationHostMethods, EvaluationViewMethods>({
   snapshot: show,
@@ -60,7 +60,7 @@ const redraw = everyFrame(() => {
 });
 
 function change(apply: (now: EvaluationState) => void): void {
-  // What comes before the first snapshot is part of it.
+  // Changes before the first snapshot are part of it.
   if (!state) return;
   apply(state);
   redraw();
@@ -69,9 +69,9 @@ function change(apply: (now: EvaluationState) => void): void {
 function show(snapshot: EvaluationSnapshot): void {
   const before = state;
   const same = before?.run.id === snapshot.run.id;
-  // A cell of another evaluation's matrix says nothing here.
+  // A chosen cell of another evaluation's matrix has no meaning here.
   if (before && !same) ui = { ...ui, actual: -1, predicted: -1 };
-  // Samples beyond those of the report need the model, which nobody has asked for yet.
+  // Samples beyond those of the report need the model, which isn't loaded until the user asks.
   if (!same && snapshot.manual === true) ui = { ...ui, order: "hardest", actual: -1, predicted: -1 };
   state = fromSnapshot(snapshot, ui);
   if (before && same && before.report) {
@@ -85,7 +85,7 @@ function show(snapshot: EvaluationSnapshot): void {
   }
   save();
   redraw();
-  if (!(before && same && before.report) && state.report && !firstPage(state, ui)) list(0);
+  if (!(before && same && before.report) && state.report && !firstPage(state, ui)) loadSamples(0);
   fetchPicture();
 }
 
@@ -98,9 +98,9 @@ const toError = (error: unknown): UserError =>
     ? (error as UserError)
     : { code: "failed", message: messageOf(error) };
 
-/** Samples from `offset` on; the newest call counts. */
+/** Loads samples from `offset` on; a newer call supersedes an older one. */
 let listed = 0;
-function list(offset: number): void {
+function loadSamples(offset: number): void {
   const call = ++listed;
   const wanted = ui;
   change((now) => {
@@ -123,28 +123,28 @@ function list(offset: number): void {
   );
 }
 
-function relist(): void {
+function reloadSamples(): void {
   const first = state && firstPage(state, ui);
   listed++;
   if (first) change((now) => (now.listing = first));
-  else list(0);
+  else loadSamples(0);
 }
 
-/** What the model is to be asked next, while it is asked something. */
+/** The next input for the model, while a prediction is running. */
 let next: Subject | undefined;
 let asking = false;
 
-/** Asks at once, or when the answer before is there: of many strokes the last counts. */
-function ask(subject: Subject): void {
+/** Predicts at once, or after the running prediction; of many strokes, only the last is predicted. */
+function predict(subject: Subject): void {
   next = subject;
   change((now) => (now.asked = { ...now.asked, asking: true }));
-  if (!asking) void askNext();
+  if (!asking) void predictNext();
 }
 
-async function askNext(): Promise<void> {
+async function predictNext(): Promise<void> {
   asking = true;
   while (next) {
-    // What is drawn is read now, not at each movement of the pen.
+    // The drawing is read now, not at each movement of the pen.
     const subject: Subject = next.kind === "image" ? { kind: "image", pixels: pad.pixels() } : next;
     next = undefined;
     try {
@@ -152,7 +152,7 @@ async function askNext(): Promise<void> {
       change(
         (now) => (now.asked = { subject, answer: answer ?? now.asked.answer, asking: next !== undefined }),
       );
-      if (answer?.made && next === undefined) fill(answer.made);
+      if (answer?.made && next === undefined) fillForm(answer.made);
       if (answer?.probabilities && state) {
         const { predicted = 0, confidence = 0 } = answer.sample;
         const name = nameOf(answer.labels ?? classNames(state), predicted);
@@ -167,8 +167,8 @@ async function askNext(): Promise<void> {
   asking = false;
 }
 
-/** A sample that was chosen stands in the form, to be changed there. */
-function fill(made: Subject): void {
+/** Fills the form with a chosen sample, which the user can then change. */
+function fillForm(made: Subject): void {
   if (made.kind === "image") pad.fill(made.pixels);
   change((now) => {
     if (made.kind === "row") now.row = [...made.values];
@@ -186,7 +186,7 @@ function fetchPicture(): void {
   );
 }
 
-function tell(call: Promise<void>): void {
+function reportFailure(call: Promise<void>): void {
   call.catch((error: unknown) => change((now) => (now.notice = messageOf(error))));
 }
 
@@ -197,19 +197,19 @@ function setUi(part: Partial<EvaluationUi>): void {
 }
 
 const actions: Actions = {
-  cancel: () => tell(host.cancel()),
+  cancel: () => reportFailure(host.cancel()),
   again: () => {
     const again = (on: boolean): void => change((now) => (now.pending = new Set(on ? ["again"] : [])));
     again(true);
-    tell(host.evaluateAgain().finally(() => again(false)));
+    reportFailure(host.evaluateAgain().finally(() => again(false)));
   },
-  openTraining: () => tell(host.openTraining()),
-  showLog: () => tell(host.showLog()),
-  openSource: (file, line, column) => tell(host.openSource(file, line, column)),
+  openTraining: () => reportFailure(host.openTraining()),
+  showLog: () => reportFailure(host.showLog()),
+  openSource: (file, line, column) => reportFailure(host.openSource(file, line, column)),
   setUi: (part) => {
     setUi(part);
-    // What was asked before has no explanation yet.
-    if (part.explain === true && state?.asked.subject) ask(state.asked.subject);
+    // The current prediction has no explanation yet.
+    if (part.explain === true && state?.asked.subject) predict(state.asked.subject);
   },
   choose: (actual, predicted) => {
     const same = ui.actual === actual && ui.predicted === predicted;
@@ -218,7 +218,7 @@ const actions: Actions = {
         ? { actual: -1, predicted: -1 }
         : { actual, predicted, order: ui.order === "wrong" ? "hardest" : ui.order },
     );
-    relist();
+    reloadSamples();
     if (actual >= 0 && !same)
       requestAnimationFrame(() =>
         document.querySelector(".section-samples")?.scrollIntoView({ block: "nearest" }),
@@ -226,17 +226,17 @@ const actions: Actions = {
   },
   order: (order) => {
     setUi({ order, ...(order === "wrong" ? { actual: -1, predicted: -1 } : {}) });
-    relist();
+    reloadSamples();
   },
-  more: () => list(state?.listing.samples.length ?? 0),
-  ask,
+  more: () => loadSamples(state?.listing.samples.length ?? 0),
+  ask: predict,
   setRow: (index, value) => {
     change((now) => (now.row = now.row.map((one, i) => (i === index ? value : one))));
-    if (state) ask({ kind: "row", values: state.row });
+    if (state) predict({ kind: "row", values: state.row });
   },
   setText: (text) => {
     change((now) => (now.text = text));
-    if (text.trim() !== "") ask({ kind: "text", text });
+    if (text.trim() !== "") predict({ kind: "text", text });
   },
   showPicture: (picture) => {
     change((now) => (now.picture = picture));

@@ -3,13 +3,13 @@ import { html, nothing, type TemplateResult } from "lit";
 import { classMap } from "lit/directives/class-map.js";
 import { guard } from "lit/directives/guard.js";
 import { formatCount } from "../shared/format.ts";
-import { scroller, segmented } from "../shared/kit.ts";
+import { scroller, segmented } from "../shared/widgets.ts";
 import { strings } from "../shared/strings.ts";
 import type { Actions, EvaluationUi } from "./state.ts";
 
 const text = strings.evaluation.confusion;
 
-/** Up to here the cells of the matrix have room for their numbers. */
+/** Most classes whose cells have room for numbers. */
 const MAX_NUMBERED = 24;
 
 export function matrix(
@@ -104,8 +104,8 @@ function grid(
 const nameAt = (names: readonly string[], index: number): string => names[index] ?? String(index);
 
 /**
- * Of eleven shades, which one. A single mistake among hundreds must still be seen, so small shares are lifted. A class and
- * not a style: a matrix has ten thousand cells.
+ * One of eleven shades. A square root lifts small shares, so that a single mistake among hundreds is visible. A CSS class
+ * instead of a style: a matrix may have ten thousand cells.
  */
 const level = (share: number): number => (share > 0 ? Math.max(1, Math.round(10 * Math.sqrt(share))) : 0);
 
@@ -153,7 +153,7 @@ function move(event: KeyboardEvent, size: number, actions: Actions): void {
   next.focus();
 }
 
-/** What a cell says stands below the matrix: by hand, so that ten thousand cells are not redrawn for it. */
+/** Writes a cell's text below the matrix, directly to the DOM: a redraw would visit ten thousand cells. */
 function readOut(event: Event): void {
   const cell = cellOf(event);
   const place = cell?.closest(".matrix")?.querySelector(".matrix-readout");

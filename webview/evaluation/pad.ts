@@ -1,4 +1,4 @@
-/** An area to draw on, with a mouse, a pen, a finger or the arrow keys. */
+/** A drawing area for mouse, pen, finger and arrow keys. */
 import { strings } from "../shared/strings.ts";
 import { themeValue } from "../shared/theme.ts";
 import { rasterized, type Ink, type Target } from "./drawing.ts";
@@ -15,12 +15,12 @@ interface Point {
 
 export class Pad {
   readonly canvas = document.createElement("canvas");
-  /** Ink alone, without the pad's colours. */
+  /** The ink alone, without the theme's colours. */
   readonly #ink = document.createElement("canvas");
   readonly #onDraw: () => void;
   #target: Target = { width: 8, height: 8 };
   #last: Point | undefined;
-  /** Where the keyboard's pen is, and whether it is down; undefined until it is used. */
+  /** Position of the keyboard's pen, and whether it is down; undefined until it is used. */
   #pen: (Point & { down: boolean }) | undefined;
   #isEmpty = true;
 
@@ -38,7 +38,7 @@ export class Pad {
     });
     canvas.addEventListener("pointermove", (event) => {
       if (this.#last === undefined) return;
-      // All places that the pen was at since the last event, where the browser tells.
+      // All positions of the pen since the last event, if the browser reports them.
       const events = "getCoalescedEvents" in event ? event.getCoalescedEvents() : [];
       for (const one of [...events, event]) this.#line(this.#at(one));
     });
@@ -59,7 +59,7 @@ export class Pad {
     this.#target = target;
   }
 
-  /** The drawing as the image that the model is given. */
+  /** The drawing as the model's input image. */
   pixels(): number[] {
     const data = this.#context(this.#ink).getImageData(0, 0, SIDE, SIDE).data;
     const ink: Ink = {
@@ -70,7 +70,7 @@ export class Pad {
     return rasterized(ink, this.#target);
   }
 
-  /** Shows an image of the target's size as if it had been drawn: 0 is the ground, 1 is ink. */
+  /** Shows an image of the target's size as if it were drawn: 0 is background, 1 is ink. */
   fill(pixels: readonly number[]): void {
     const { width, height } = this.#target;
     const small = document.createElement("canvas");
@@ -91,7 +91,7 @@ export class Pad {
     this.paint();
   }
 
-  /** Ink in the theme's colours. */
+  /** Paints the ink in the theme's colours. */
   paint(): void {
     const context = this.#context(this.canvas);
     context.clearRect(0, 0, SIDE, SIDE);
@@ -113,16 +113,16 @@ export class Pad {
     return { x: ((event.clientX - left) / width) * SIDE, y: ((event.clientY - top) / height) * SIDE };
   }
 
-  /** A line from where the pen was, or a dot. */
+  /** Draws a line from the pen's last position, or a dot. */
   #line(to: Point): void {
     const from = this.#last ?? to;
     const context = this.#context(this.#ink);
     context.lineCap = context.lineJoin = "round";
-    // As thick as a pen's line is in images of digits: a tenth of their side.
+    // The thickness of strokes in images of digits: a tenth of their side.
     context.lineWidth = SIDE / 10;
     context.beginPath();
     context.moveTo(from.x, from.y);
-    // A line of no length is none.
+    // A line of length 0 would draw nothing.
     context.lineTo(to.x + (from === to ? 0.01 : 0), to.y);
     context.stroke();
     this.#last = to;

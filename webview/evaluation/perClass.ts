@@ -1,8 +1,8 @@
 /** Precision, recall, F1 and support of each class, sortable by any of them. */
 import { html, type TemplateResult } from "lit";
 import { formatCount, formatMetric } from "../shared/format.ts";
-import { scroller } from "../shared/kit.ts";
-import { sortHead } from "../shared/parts.ts";
+import { scroller } from "../shared/widgets.ts";
+import { sortHead } from "../shared/components.ts";
 import { strings } from "../shared/strings.ts";
 import { classMeasures, sortedClasses, type Measures } from "./confusion.ts";
 import type { Actions, EvaluationUi, SortKey } from "./state.ts";
@@ -52,7 +52,7 @@ export function perClass(
 
 function heading(column: SortKey, { sort, descending }: EvaluationUi, actions: Actions): TemplateResult {
   const sorted = column === sort;
-  // What one looks for first are the worst.
+  // Measures sort ascending first: the worst classes matter most.
   const click = (): void =>
     actions.setUi(sorted ? { descending: !descending } : { sort: column, descending: false });
   return sortHead({

@@ -1,9 +1,9 @@
-/** Regression: predicted against actual values, and how the residuals are spread. */
+/** Plots of a regression: predicted against actual values, and the distribution of residuals. */
 import { html, svg, type SVGTemplateResult, type TemplateResult } from "lit";
 import { guard } from "lit/directives/guard.js";
 import type { RegressionReport } from "../../extension/protocol/evaluation.ts";
 import { formatCount, formatMetric, formatTick } from "../shared/format.ts";
-import { dropdown, scroller, section } from "../shared/kit.ts";
+import { dropdown, scroller, section } from "../shared/widgets.ts";
 import { strings } from "../shared/strings.ts";
 import type { Actions, EvaluationState } from "./state.ts";
 import { ticksBetween } from "./ticks.ts";
@@ -60,14 +60,14 @@ export function regressionSection(state: EvaluationState, actions: Actions): Tem
   );
 }
 
-/** One number's place on an axis. */
+/** Maps a value to a position on an axis. */
 export type Scale = (value: number) => number;
 export const scale =
   ([low, high]: readonly [number, number], from: number, to: number): Scale =>
   (value) =>
     from + ((value - low) / (high - low || 1)) * (to - from);
 
-/** Points as one path: thousands of elements would be slow. */
+/** Points as one SVG path: thousands of elements would be slow. */
 export const dots = (points: readonly (readonly [number, number])[], x: Scale, y: Scale): string =>
   points.map(([a, b]) => `M${x(a).toFixed(1)} ${y(b).toFixed(1)}h0`).join("");
 

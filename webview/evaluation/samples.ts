@@ -1,11 +1,11 @@
-/** Samples as cards: pictures, texts and rows, with what is so and what the model says. */
+/** Cards of samples: images, texts and rows, with the actual and the predicted class. */
 import { html, nothing, type TemplateResult } from "lit";
 import { classMap } from "lit/directives/class-map.js";
 import { repeat } from "lit/directives/repeat.js";
 import type { SampleView, TensorView } from "../../extension/protocol/evaluation.ts";
 import { errorBox } from "../shared/errorBox.ts";
 import { formatMetric, formatShare, formatTick } from "../shared/format.ts";
-import { button, empty, section, segmented } from "../shared/kit.ts";
+import { button, empty, section, segmented } from "../shared/widgets.ts";
 import { strings } from "../shared/strings.ts";
 import { classNames, nameOf, type Actions, type EvaluationState } from "./state.ts";
 
@@ -13,7 +13,7 @@ const text = strings.evaluation.samples;
 /** Numbers of a row that a card has room for. */
 const CARD_NUMBERS = 6;
 
-/** A tensor as a picture, a text or a table. */
+/** Shows a tensor as an image, a text or a table. */
 export function tensorView(view: TensorView, alt: string, most = Number.POSITIVE_INFINITY): TemplateResult {
   if (view.kind === "image")
     return html`<img
@@ -47,7 +47,7 @@ export function tensorView(view: TensorView, alt: string, most = Number.POSITIVE
   </div>`;
 }
 
-/** A line break is a token too. */
+/** Makes whitespace tokens visible. */
 const visible = (token: string): string => token.replaceAll("\n", "↵").replaceAll(" ", "␣");
 
 export function samplesSection(state: EvaluationState, actions: Actions): TemplateResult | typeof nothing {

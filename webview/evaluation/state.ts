@@ -1,4 +1,4 @@
-/** All that the evaluation panel shows. Views are functions of it; nothing else is remembered. */
+/** The complete state of the evaluation panel; its views are functions of it. */
 import type { Answer, SampleQuery, SampleView, Subject } from "../../extension/protocol/evaluation.ts";
 import type { EvaluationResult } from "../../extension/protocol/engine.ts";
 import type { EvaluationSnapshot } from "../../extension/protocol/views.ts";
@@ -7,7 +7,7 @@ import type { UserError } from "../../extension/protocol/errors.ts";
 export type SortKey = "class" | "precision" | "recall" | "f1" | "support";
 export type Order = "hardest" | "wrong" | "index";
 
-/** What the user has set in this panel; survives it. */
+/** The user's settings of the panel; saved when it is hidden or closed. */
 export interface EvaluationUi {
   /** Whether cells show shares of their row. */
   shares: boolean;
@@ -18,7 +18,7 @@ export interface EvaluationUi {
   actual: number;
   predicted: number;
   explain: boolean;
-  /** Which of the predicted numbers is drawn. */
+  /** Index of the predicted value that is plotted. */
   output: number;
 }
 
@@ -33,7 +33,7 @@ export const defaultUi: EvaluationUi = {
   output: 0,
 };
 
-/** The samples that are listed. */
+/** The listed samples. */
 export interface Listing {
   samples: readonly SampleView[];
   total: number;
@@ -41,7 +41,7 @@ export interface Listing {
   error?: UserError;
 }
 
-/** What the model was asked last, and what it said. */
+/** The model's last input, and its prediction. */
 export interface Asked {
   subject: Subject | undefined;
   answer: Answer | undefined;
@@ -53,10 +53,10 @@ export interface EvaluationState extends EvaluationSnapshot {
   ui: EvaluationUi;
   listing: Listing;
   asked: Asked;
-  /** The values and text that stand in the form. */
+  /** The values and the text in the form. */
   row: number[];
   text: string;
-  /** Which of the pictures is shown, and those that were fetched, in base64. */
+  /** Index of the shown picture, and the pictures fetched so far, in base64. */
   picture: number;
   fetched: ReadonlyMap<string, string>;
   pending: ReadonlySet<string>;
@@ -80,7 +80,7 @@ export function fromSnapshot(snapshot: EvaluationSnapshot, ui: EvaluationUi): Ev
   };
 }
 
-/** The hardest samples of all are in the report, so that nothing has to be loaded to see them. */
+/** The hardest samples, which the report contains: showing them needs no request. */
 export function firstPage(
   { report }: Pick<EvaluationSnapshot, "report">,
   ui: EvaluationUi,
@@ -102,7 +102,7 @@ export function queryOf(ui: EvaluationUi, offset: number, count: number): Sample
 
 const names = new WeakMap<EvaluationResult, string[]>();
 
-/** The names of the classes, by number; for one result always the same list, so that nothing is redrawn for it. */
+/** The names of the classes, by index; the same array for one result, so that it causes no redraw. */
 export function classNames({ result }: EvaluationSnapshot): string[] {
   if (result === undefined) return [];
   const known = names.get(result);

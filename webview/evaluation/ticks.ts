@@ -1,4 +1,4 @@
-/** Round numbers between two, about `count` of them. */
+/** Returns about `count` round numbers between `low` and `high`. */
 export function ticksBetween(low: number, high: number, count = 5): number[] {
   const rough = (high - low) / count;
   if (!(rough > 0) || !Number.isFinite(rough)) return [low];

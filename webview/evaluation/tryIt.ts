@@ -1,9 +1,9 @@
-/** Where a person asks the model: draws, types, edits, or takes a sample; and what it says. */
+/** The "Try It" section: the user draws, types, edits or picks an input and sees the model's prediction. */
 import { html, nothing, type TemplateResult } from "lit";
 import type { Answer, InputForm } from "../../extension/protocol/evaluation.ts";
 import { errorBox } from "../shared/errorBox.ts";
 import { formatMetric, formatShare, formatTick } from "../shared/format.ts";
-import { button, checkbox, empty, section } from "../shared/kit.ts";
+import { button, checkbox, empty, section } from "../shared/widgets.ts";
 import { strings } from "../shared/strings.ts";
 import { styles } from "../shared/styles.ts";
 import type { Pad } from "./pad.ts";
@@ -11,7 +11,7 @@ import { tensorView } from "./samples.ts";
 import { classNames, nameOf, type Actions, type EvaluationState } from "./state.ts";
 
 const text = strings.evaluation.ask;
-/** Classes whose probabilities are shown, the likeliest. */
+/** Most classes whose probabilities are shown. */
 const MAX_BARS = 10;
 
 export function tryItSection(
@@ -20,7 +20,7 @@ export function tryItSection(
   actions: Actions,
 ): TemplateResult | typeof nothing {
   const { report, asked, ui, model } = state;
-  // A generator makes something of noise, whatever it is shown.
+  // A generator turns noise into samples; it has no input to choose.
   if (!report || report.task === "generation") return nothing;
   const { input } = report;
   if (input.kind === "none" && report.listed === 0) return nothing;
@@ -163,7 +163,7 @@ const maskOf = (png: string): Record<string, string> => {
   return { "mask-image": image, "-webkit-mask-image": image };
 };
 
-/** The likeliest classes. */
+/** The indices of the most probable classes. */
 export function likeliest(probabilities: readonly number[], most = MAX_BARS): number[] {
   return probabilities
     .map((_, index) => index)
@@ -177,7 +177,7 @@ function bars(
   actual: number | undefined,
 ): TemplateResult {
   const shown = likeliest(probabilities);
-  // Few classes keep their places, so that bars don't jump while one draws.
+  // A few classes keep their order, so that bars don't jump while drawing.
   const order = probabilities.length <= MAX_BARS ? probabilities.map((_, index) => index) : shown;
   const [best = 0] = shown;
   return html`<div>
@@ -240,7 +240,7 @@ function numbersView({ sample: { output, target, loss } }: Answer): TemplateResu
   </div>`;
 }
 
-/** Of columns with their sign, of tokens how much each matters. */
+/** Saliency of an input's values: signed for columns, absolute for tokens. */
 function valueSaliency({ sample }: Answer, values: readonly number[]): TemplateResult {
   const largest = values.reduce((most, value) => Math.max(most, Math.abs(value)), 0) || 1;
   const [first] = sample.inputs;

@@ -1,10 +1,10 @@
-/** The panel as a function of its state. */
+/** Renders the panel from its state. */
 import { html, nothing, type TemplateResult } from "lit";
 import type { Task } from "../../extension/protocol/evaluation.ts";
 import { errorBox } from "../shared/errorBox.ts";
 import { baseName, formatCount, formatDuration, formatMetric, formatShare } from "../shared/format.ts";
-import { button, empty, icon, linkButton, section, slider } from "../shared/kit.ts";
-import { notice, progressBar } from "../shared/parts.ts";
+import { button, empty, icon, linkButton, section, slider } from "../shared/widgets.ts";
+import { notice, progressBar } from "../shared/components.ts";
 import { strings } from "../shared/strings.ts";
 import { boundarySection } from "./boundary.ts";
 import { matrix } from "./matrix.ts";
@@ -133,7 +133,7 @@ function figures({ result }: EvaluationState): TemplateResult {
 
 const EXAMPLES: Partial<Record<Task, string>> = text.examples;
 
-/** Originals beside what the model makes of them; of a generator, what it makes. */
+/** Originals beside their reconstructions; for a generator, its samples. */
 function examplesSection({ report }: EvaluationState): TemplateResult | typeof nothing {
   const title = report && EXAMPLES[report.task];
   if (!report || title === undefined || report.examples.length === 0) return nothing;
@@ -155,7 +155,7 @@ function examplesSection({ report }: EvaluationState): TemplateResult | typeof n
   );
 }
 
-/** What the training has drawn, epoch by epoch. */
+/** Pictures that the training saved, epoch by epoch. */
 function picturesSection(state: EvaluationState, actions: Actions): TemplateResult | typeof nothing {
   const { pictures, fetched } = state;
   const at = Math.min(state.picture, pictures.length - 1);

@@ -1,4 +1,4 @@
-/** Tells screen readers what changes, without drowning them: the latest message at most once per interval. */
+/** Announces changes to screen readers: the latest message, at most once per interval. */
 export class Announcer {
   readonly element: HTMLElement;
   readonly #interval: number;
@@ -6,7 +6,7 @@ export class Announcer {
   #last = Number.NEGATIVE_INFINITY;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  /** `interval` in milliseconds between two messages; only the newest that came meanwhile is told. */
+  /** @param interval Milliseconds between two messages; of those in between, only the newest is announced */
   constructor(interval: number) {
     this.#interval = interval;
     this.element = document.createElement("div");
@@ -22,7 +22,7 @@ export class Announcer {
     this.#timer = setTimeout(() => this.#tell(), wait);
   }
 
-  /** For what can't wait, such as the end of a run. */
+  /** Announces at once, for what can't wait, such as the end of a run. */
   sayNow(text: string): void {
     this.#next = text;
     clearTimeout(this.#timer);

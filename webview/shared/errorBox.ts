@@ -1,8 +1,8 @@
-/** An error of the user's code or of a run, as every view shows it. */
+/** The box that every view shows for an error of the user's code or of a run. */
 import { html, nothing, type TemplateResult } from "lit";
 import type { SourcePosition, UserError } from "../../extension/protocol/errors.ts";
 import { baseName } from "./format.ts";
-import { icon, linkButton } from "./kit.ts";
+import { icon, linkButton } from "./widgets.ts";
 import { strings } from "./strings.ts";
 
 export type OpenSource = (file: string, line?: number, column?: number) => void;
@@ -11,7 +11,7 @@ export interface ErrorBoxOptions {
   error: UserError;
   title: string;
   open: OpenSource;
-  /** What else helps here, such as the last checkpoint. */
+  /** Additional content, such as the last checkpoint. */
   extra?: TemplateResult | typeof nothing;
 }
 

@@ -1,6 +1,6 @@
-/** Numbers, sizes and times as every view shows them. */
+/** Formats numbers, sizes and times for all views. */
 
-/** A metric as PyTorch prints a tensor: 4 decimals, scientific below 1e-4 and from 1e8 on ("0.0432", "1.5000e-05", "nan"). */
+/** Formats a metric as PyTorch prints a tensor: 4 decimals, scientific below 1e-4 and from 1e8 ("0.0432", "1.5000e-05", "nan"). */
 export function formatMetric(value: number | null | undefined): string {
   if (value === undefined) return "–";
   if (value === null || Number.isNaN(value)) return "nan";
@@ -9,12 +9,12 @@ export function formatMetric(value: number | null | undefined): string {
   return size !== 0 && (size < 1e-4 || size >= 1e8) ? scientific(value, 4) : value.toFixed(4);
 }
 
-/** Python's exponent has two digits at least: 1e-05. */
+/** Python's exponents have at least two digits: 1e-05. */
 function scientific(value: number, digits: number): string {
   return value.toExponential(digits).replace(/e([+-])(\d)$/, "e$10$2");
 }
 
-/** A tick of a value axis: no more digits than it needs ("0.25", "1e-05", "12.5k"). */
+/** Formats a tick of a value axis, with no more digits than needed ("0.25", "1e-05", "12.5k"). */
 export function formatTick(value: number): string {
   const size = Math.abs(value);
   if (size !== 0 && size < 1e-4) return scientific(value, 0);
@@ -63,7 +63,7 @@ export function formatDuration(seconds: number): string {
   return hours > 0 ? `${hours}:${pad(minutes)}:${pad(whole % 60)}` : `${minutes}:${pad(whole % 60)}`;
 }
 
-/** The local time of day, with the date when it isn't today's: "14:25:01", "31 Jan, 14:25". */
+/** The local time, with the date if it isn't today: "14:25:01", "31 Jan, 14:25". */
 export function formatMoment(iso: string, now = new Date()): string {
   const moment = new Date(iso);
   if (Number.isNaN(moment.getTime())) return "–";
@@ -78,7 +78,7 @@ export function formatShare(share: number): string {
   return `${(share * 100).toFixed(1)} %`;
 }
 
-/** The last segment of a path of either kind. */
+/** The last segment of a POSIX or Windows path. */
 export function baseName(path: string): string {
   return path.slice(Math.max(path.lastIndexOf("/"), path.lastIndexOf("\\")) + 1);
 }

@@ -1,4 +1,4 @@
-/** Coalesces bursts: however often it is asked, `draw` runs once in the next frame. */
+/** Coalesces calls: `draw` runs once in the next frame, however often the returned function is called. */
 export function everyFrame(draw: () => void): () => void {
   let scheduled = false;
   return () => {

@@ -1,4 +1,4 @@
-/** The webview's end of the protocol: birpc over VS Code's postMessage, and the state that survives a closed view. */
+/** The webview's end of the protocol: birpc over VS Code's postMessage, and the saved state of a view. */
 import { createBirpc } from "birpc";
 import type {
   ArchitectureViewState,
@@ -14,12 +14,12 @@ interface VSCodeApi {
 }
 declare function acquireVsCodeApi(): VSCodeApi;
 
-// It can be acquired once.
+// VS Code allows one call only.
 const { postMessage: send, getState, setState } = acquireVsCodeApi();
 
 /**
- * Offers `view` to the extension host and returns the host's methods. A call never times out here: an evaluation may
- * take minutes, and the host answers every request, be it with an error.
+ * Exposes `view` to the extension host and returns the host's methods. Calls have no timeout: an evaluation may take minutes,
+ * and the host answers every request, if only with an error.
  */
 export function connect<Host extends object, View extends object>(view: View) {
   return createBirpc<Host, View>(view, {
@@ -29,7 +29,7 @@ export function connect<Host extends object, View extends object>(view: View) {
   });
 }
 
-/** What `setState` kept; undefined in a new panel. The caller knows which type its own view has written. */
+/** The state saved by `setState`; undefined in a new panel. The caller knows its type. */
 export function savedState<State extends object>(): Partial<State> | undefined {
   const state = getState();
   return typeof state === "object" && state !== null ? state : undefined;
@@ -40,8 +40,8 @@ export function saveState(state: TrainingViewState | ArchitectureViewState | Ten
 }
 
 /**
- * `defaults` overridden by those fields of `saved` that have the same type: what an older version of the view has
- * written can't break a newer one.
+ * Returns `defaults`, overridden by the fields of `saved` that have the same type. So the state of an older version of the view
+ * can't break a newer one.
  */
 export function restored<Ui extends object>(defaults: Ui, saved: unknown): Ui {
   if (typeof saved !== "object" || saved === null) return defaults;
@@ -51,7 +51,7 @@ export function restored<Ui extends object>(defaults: Ui, saved: unknown): Ui {
   return { ...defaults, ...Object.fromEntries(known) };
 }
 
-/** What to show of a failed call; an Error that crossed postMessage is a plain object. */
+/** The message of a failed call. An Error that crossed postMessage is a plain object. */
 export function messageOf(error: unknown): string {
   if (typeof error === "string") return error;
   if (typeof error === "object" && error !== null && "message" in error && typeof error.message === "string")

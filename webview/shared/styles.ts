@@ -1,6 +1,6 @@
 /**
- * Style properties of an element in a template: `<div ${styles({ width: "40%" })}>`. lit's own styleMap writes a style
- * attribute at first, which the content security policy blocks.
+ * Sets style properties of an element in a template: `<div ${styles({ width: "40%" })}>`. lit's own styleMap first writes a
+ * style attribute, which the content security policy blocks.
  */
 import { nothing } from "lit";
 import { Directive, directive, type ElementPart, PartType, type PartInfo } from "lit/directive.js";
@@ -10,7 +10,7 @@ type Properties = Readonly<Record<string, string>>;
 class Styles extends Directive {
   constructor(part: PartInfo) {
     super(part);
-    if (part.type !== PartType.ELEMENT) throw new Error("styles() stands in a tag, not in an attribute");
+    if (part.type !== PartType.ELEMENT) throw new Error("Use styles() in a tag, not in an attribute");
   }
 
   override render(_properties: Properties): typeof nothing {

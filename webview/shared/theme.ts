@@ -1,6 +1,6 @@
-/** The editor's colours for what CSS can't reach: canvases. Everything else uses `var(--vscode-…)`. */
+/** The editor's colours for canvases, which CSS can't style. Everything else uses `var(--vscode-…)`. */
 
-/** The current value of a theme variable, such as "--vscode-charts-blue"; the first one that the theme defines. */
+/** The current value of the first of these variables, such as "--vscode-charts-blue", that the theme defines. */
 export function themeValue(...names: [string, ...string[]]): string {
   const style = getComputedStyle(document.documentElement);
   for (const name of names) {
@@ -18,7 +18,7 @@ export function translucent(colour: string, share: number): string {
 export const isHighContrast = (): boolean =>
   document.body.dataset["vscodeThemeKind"]?.startsWith("vscode-high-contrast") ?? false;
 
-/** Calls `listener` after VS Code has changed theme, font or contrast: it rewrites the root's style and the body's class. */
+/** Calls `listener` when VS Code changes theme, font or contrast, which rewrites the root's style and the body's class. */
 export function onThemeChange(listener: () => void): void {
   let scheduled = false;
   const observer = new MutationObserver(() => {

@@ -1,14 +1,14 @@
-/** How the file differs from another. */
+/** The differences between the file and another one. */
 import { html, nothing, type TemplateResult } from "lit";
 import type { TensorChange } from "../../extension/protocol/inspection.ts";
 import { baseName, formatMetric } from "../shared/format.ts";
-import { button, icon, scroller, section } from "../shared/kit.ts";
+import { button, icon, scroller, section } from "../shared/widgets.ts";
 import { strings } from "../shared/strings.ts";
 import { shapeText, type TensorsState } from "./state.ts";
 import type { Actions } from "./view.ts";
 
 const text = strings.tensors;
-/** More rows than anyone reads. */
+/** Most rows that are shown. */
 const MOST_ROWS = 500;
 
 const ICONS: Record<TensorChange["change"], string> = {
@@ -82,7 +82,7 @@ function values({
   elements = 0,
   largest,
 }: Omit<TensorChange & { change: "type" }, "change" | "name" | "dtype" | "other">): string {
-  // What is infinite may have come as null.
+  // Infinite numbers arrive as null.
   const by = Number.isNaN(largest) ? Infinity : largest;
   return text.changed(changed, elements, changed === 0 || by === undefined ? undefined : formatMetric(by));
 }

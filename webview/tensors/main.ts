@@ -1,4 +1,4 @@
-/** The editor of a file of tensors: asks the host for its content, and for values when they are shown. */
+/** The editor of tensor files: requests a file's tensors from the host, and values when they are shown. */
 import { render } from "lit";
 import type { UserError } from "../../extension/protocol/errors.ts";
 import type {
@@ -11,7 +11,7 @@ import "../../media/styles/tensors.css";
 import { Announcer } from "../shared/announcer.ts";
 import { everyFrame } from "../shared/frame.ts";
 import { connect, messageOf, restored, savedState, saveState } from "../shared/host.ts";
-import { loading } from "../shared/kit.ts";
+import { loading } from "../shared/widgets.ts";
 import { strings } from "../shared/strings.ts";
 import { defaultUi, type TensorsState, type TensorsUi } from "./state.ts";
 import { editor, unreadable, type Actions } from "./view.ts";
@@ -23,7 +23,7 @@ document.body.append(root, announcer.element);
 
 let ui = restored(defaultUi, savedState<TensorsViewState>()?.ui);
 let state: TensorsState | undefined;
-/** Why there is nothing to show. */
+/** Why the file can't be shown. */
 let fatal: UserError | undefined;
 
 const host = connect<TensorsHostMethods, TensorsViewMethods>({
@@ -76,17 +76,17 @@ function show({ tensors, checkpoint, other }: TensorsSnapshot): void {
     error: undefined,
   };
   redraw();
-  void lookAgain(state);
+  void restoreValues(state);
 }
 
-/** What was on the screen before: the comparison, and the values of open tensors. */
-async function lookAgain({ tensors, other, ui }: TensorsState): Promise<void> {
+/** Restores the comparison and the values of open tensors after a reload. */
+async function restoreValues({ tensors, other, ui }: TensorsState): Promise<void> {
   if (other !== undefined && !(await compare())) return;
   const open = tensors.tensors.flatMap(({ name }, index) => (ui.open.includes(name) ? [index] : []));
-  await look(open);
+  await loadValues(open);
 }
 
-/** One thing at a time: the host reads one file after the other anyway. True when it came to its end. */
+/** Runs one request at a time, since the host reads files one by one. Returns whether it completed. */
 async function work(what: string, run: () => Promise<void>): Promise<boolean> {
   const mine = state;
   if (!mine || mine.work) return false;
@@ -102,7 +102,7 @@ async function work(what: string, run: () => Promise<void>): Promise<boolean> {
   } catch (thrown) {
     if (!isCancelled(thrown)) error = userError(thrown);
   }
-  // Meanwhile the file may be another.
+  // The file may have changed meanwhile.
   if (state === mine)
     change((now) => {
       now.work = undefined;
@@ -112,8 +112,8 @@ async function work(what: string, run: () => Promise<void>): Promise<boolean> {
   return done && state === mine;
 }
 
-/** Asks for the values of tensors that were not shown yet. */
-async function look(indices: readonly number[]): Promise<void> {
+/** Requests the values of tensors that were not shown yet. */
+async function loadValues(indices: readonly number[]): Promise<void> {
   for (const index of indices) {
     const name = state?.tensors.tensors[index]?.name;
     if (name === undefined || state?.statistics.has(index)) continue;
@@ -141,9 +141,9 @@ const actions: Actions = {
     if (name === undefined) return;
     const open = ui.open.includes(name);
     setUi({ open: open ? ui.open.filter((one) => one !== name) : [...ui.open, name] });
-    if (!open) void look([index]);
+    if (!open) void loadValues([index]);
   },
-  lookAtAll: () => void look(state?.tensors.tensors.map((_tensor, index) => index) ?? []),
+  lookAtAll: () => void loadValues(state?.tensors.tensors.map((_tensor, index) => index) ?? []),
   compare: () =>
     void (async () => {
       const other = await host.choose();
@@ -158,8 +158,8 @@ const actions: Actions = {
     change((now) => (now.comparison = now.other = undefined));
     void host.forget();
   },
-  evaluate: () => tell(host.evaluate()),
-  trainOn: () => tell(host.trainOn()),
+  evaluate: () => reportFailure(host.evaluate()),
+  trainOn: () => reportFailure(host.trainOn()),
   cancel: () => void host.cancel(),
   dismiss: () => change((now) => (now.error = undefined)),
   retry: () => {
@@ -170,7 +170,7 @@ const actions: Actions = {
   },
 };
 
-function tell(call: Promise<void>): void {
+function reportFailure(call: Promise<void>): void {
   call.catch((error: unknown) => change((now) => (now.error = userError(error))));
 }
 

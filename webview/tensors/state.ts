@@ -1,4 +1,4 @@
-/** All that the tensor editor shows. Views are functions of it. */
+/** The complete state of the tensor editor; its views are functions of it. */
 import type { UserError } from "../../extension/protocol/errors.ts";
 import type {
   TensorComparison,
@@ -9,7 +9,7 @@ import type {
 
 export type Column = "place" | "name" | "dtype" | "shape" | "elements" | "bytes";
 
-/** What the user has set; survives a hidden editor. */
+/** The user's settings; saved when the editor is hidden. */
 export interface TensorsUi {
   sort: Column;
   descending: boolean;
@@ -19,7 +19,7 @@ export interface TensorsUi {
   showAll: boolean;
 }
 
-/** As they are in the file. */
+/** The defaults: tensors in the order of the file. */
 export const defaultUi: TensorsUi = {
   sort: "place",
   descending: false,
@@ -28,7 +28,7 @@ export const defaultUi: TensorsUi = {
   showAll: false,
 };
 
-/** What the host is doing for us, one thing at a time. */
+/** The request that the host is working on; one at a time. */
 export interface Work {
   text: string;
   /** Share done, 0 to 1; unknown at first. */
@@ -39,7 +39,7 @@ export interface TensorsState {
   tensors: TensorFile;
   checkpoint: boolean;
   ui: TensorsUi;
-  /** By a tensor's place in the file; null for types that are no real numbers. */
+  /** Statistics by a tensor's index in the file; null for types that are not real numbers. */
   statistics: ReadonlyMap<number, TensorStatistics | null>;
   /** Absolute path of the file to compare with. */
   other: string | undefined;
@@ -50,7 +50,7 @@ export interface TensorsState {
 }
 
 export interface ListedTensor extends TensorRow {
-  /** Its place in the file. */
+  /** Index in the file. */
   index: number;
   elements: number;
 }
@@ -60,7 +60,7 @@ export const elementsOf = ({ shape }: Pick<TensorRow, "shape">): number =>
 
 export const shapeText = (shape: readonly number[]): string => `[${shape.join(", ")}]`;
 
-/** The tensors that the filter leaves, in order. All words of the filter have to be in the name, type or shape. */
+/** The filtered and sorted tensors. Every word of the filter must be in the name, type or shape. */
 export function listed({ tensors }: TensorFile, { filter, sort, descending }: TensorsUi): ListedTensor[] {
   const words = filter.toLowerCase().split(/\s+/).filter(Boolean);
   const rows = tensors
@@ -75,7 +75,7 @@ export function listed({ tensors }: TensorFile, { filter, sort, descending }: Te
 }
 
 function valueOf(tensor: ListedTensor, column: Exclude<Column, "place">): string | number {
-  // Shapes by rank, then by their extents: each as wide as the other.
+  // Shapes sort by rank, then by extents, which are padded to equal width.
   if (column === "shape")
     return [tensor.shape.length, ...tensor.shape].map((extent) => String(extent).padStart(16, "0")).join();
   return tensor[column];

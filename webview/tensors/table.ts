@@ -1,17 +1,17 @@
-/** The tensors as a table; the values of expanded ones beneath them. */
+/** The table of tensors, with the values of expanded ones below them. */
 import { html, nothing, type TemplateResult } from "lit";
 import { repeat } from "lit/directives/repeat.js";
 import type { TensorStatistics } from "../../extension/protocol/inspection.ts";
 import { formatBytes, formatCount, formatMetric } from "../shared/format.ts";
-import { button, empty, icon, scroller, section } from "../shared/kit.ts";
-import { sortHead } from "../shared/parts.ts";
+import { button, empty, icon, scroller, section } from "../shared/widgets.ts";
+import { sortHead } from "../shared/components.ts";
 import { strings } from "../shared/strings.ts";
 import { styles } from "../shared/styles.ts";
 import { type Column, listed, type ListedTensor, shapeText, type TensorsState } from "./state.ts";
 import type { Actions } from "./view.ts";
 
 const text = strings.tensors;
-/** A model has hundreds of tensors; what has many thousands is drawn whole on request. */
+/** Most tensors drawn at first. Models have hundreds; more are drawn on request. */
 const MOST_ROWS = 500;
 
 const COLUMNS: [id: Column, label: string, className: string][] = [
@@ -65,7 +65,7 @@ export function tensorTable(state: TensorsState, actions: Actions): TemplateResu
   );
 }
 
-/** Sorted up, down, then as in the file again. */
+/** A column's head: clicks sort ascending, descending, then in the order of the file. */
 function heading(
   id: Column,
   label: string,
@@ -114,7 +114,7 @@ function row(tensor: ListedTensor, state: TensorsState, actions: Actions): Templ
     }`;
 }
 
-/** In a line: mean and spread, and what must not be. */
+/** Mean and standard deviation in one line, and NaN and infinite values. */
 function summary({ mean, std, nans, infinities }: TensorStatistics): TemplateResult {
   const bad = text.suspicious(nans, infinities);
   return html`<span>${formatMetric(mean)} ± ${formatMetric(std)}</span>

@@ -1,9 +1,9 @@
-/** The editor as a function of its state. */
+/** Renders the editor from its state. */
 import { html, nothing, type TemplateResult } from "lit";
 import { errorBox } from "../shared/errorBox.ts";
 import { baseName, formatBytes } from "../shared/format.ts";
-import { button, section } from "../shared/kit.ts";
-import { notice, progressBar } from "../shared/parts.ts";
+import { button, section } from "../shared/widgets.ts";
+import { notice, progressBar } from "../shared/components.ts";
 import { strings } from "../shared/strings.ts";
 import { comparisonSection } from "./comparison.ts";
 import { elementsOf, type TensorsState, type TensorsUi } from "./state.ts";
@@ -13,7 +13,7 @@ const text = strings.tensors;
 
 export interface Actions {
   setUi(change: Partial<TensorsUi>): void;
-  /** Shows a tensor's values, or no longer. */
+  /** Shows or hides a tensor's values. */
   toggle(index: number): void;
   lookAtAll(): void;
   compare(): void;
@@ -97,7 +97,7 @@ function metadata({ tensors }: TensorsState): TemplateResult | typeof nothing {
   );
 }
 
-/** What stands instead of a file that can't be read. */
+/** Shown for a file that can't be read. */
 export function unreadable(error: { code: string; message: string }, actions: Actions): TemplateResult {
   return html`<div class="unreadable">
     ${errorBox({

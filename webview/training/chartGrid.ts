@@ -1,6 +1,6 @@
 /** The charts of all metrics and their controls. Charts are kept and updated: a new one would lose the cursor. */
 import { html, nothing, type TemplateResult } from "lit";
-import { button, checkbox, empty, linkButton, section, segmented, slider } from "../shared/kit.ts";
+import { button, checkbox, empty, linkButton, section, segmented, slider } from "../shared/widgets.ts";
 import { strings } from "../shared/strings.ts";
 import type { Actions, ExportFormat } from "./actions.ts";
 import { Chart, type ChartEvents } from "./chart.ts";

@@ -2,8 +2,8 @@
 import { html, nothing, type TemplateResult } from "lit";
 
 import { baseName, formatBytes, formatCompact, formatDuration } from "../shared/format.ts";
-import { button, icon, linkButton } from "../shared/kit.ts";
-import { progressBar } from "../shared/parts.ts";
+import { button, icon, linkButton } from "../shared/widgets.ts";
+import { progressBar } from "../shared/components.ts";
 import { strings } from "../shared/strings.ts";
 import type { Actions } from "./actions.ts";
 import { type ActionName, doneShare, resumable, stateBadge, type TrainingState, waits } from "./state.ts";

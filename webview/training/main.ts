@@ -11,7 +11,7 @@ import "../../media/styles/training.css";
 import { Announcer } from "../shared/announcer.ts";
 import { everyFrame } from "../shared/frame.ts";
 import { connect, messageOf, restored, savedState, saveState } from "../shared/host.ts";
-import { loading } from "../shared/kit.ts";
+import { loading } from "../shared/widgets.ts";
 import { strings } from "../shared/strings.ts";
 import { onThemeChange } from "../shared/theme.ts";
 import type { Actions, ExportFormat } from "./actions.ts";

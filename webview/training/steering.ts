@@ -1,7 +1,7 @@
 /** Controls of a running training. */
 import { html, nothing, type TemplateResult } from "lit";
 import { formatTick } from "../shared/format.ts";
-import { button } from "../shared/kit.ts";
+import { button } from "../shared/widgets.ts";
 import { strings } from "../shared/strings.ts";
 import type { Actions } from "./actions.ts";
 import { isRate } from "./curves.ts";

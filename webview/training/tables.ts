@@ -9,7 +9,7 @@ import {
   formatMetric,
   formatMoment,
 } from "../shared/format.ts";
-import { button, empty, icon, scroller, section } from "../shared/kit.ts";
+import { button, empty, icon, scroller, section } from "../shared/widgets.ts";
 import { strings } from "../shared/strings.ts";
 import type { Actions } from "./actions.ts";
 import { bestIndex, type Curve, type MetricCurves, metricName, VALIDATION_PREFIX } from "./curves.ts";

@@ -3,8 +3,8 @@ import { showInformation } from "../show.ts";
 import { demandTrust } from "../../supervisor/trust.ts";
 
 /**
- * Copies the types of `layerwise` into a workspace folder's `node_modules`, for tools that don't load the plugin of
- * VS Code's TypeScript: `tsc` on a command line, other editors. Running needs no copy.
+ * Copies the types of `layerwise` into a workspace folder's `node_modules`, for tools without VS Code's TypeScript plugin:
+ * `tsc` on the command line, other editors. Running a file doesn't need them.
  */
 export async function addTypes(extension: vscode.Extension<unknown>): Promise<void> {
   demandTrust();

@@ -3,12 +3,12 @@ import type { Span } from "./textSpans.ts";
 /** TypeScript's codes for a deprecated name, and for a deprecated signature. */
 const DEPRECATED: readonly unknown[] = [6385, 6387];
 
-/** A diagnostic of TypeScript's, with its place in the text. */
+/** A diagnostic of TypeScript, with its place in the text. */
 export interface Deprecation extends Span {
   readonly code: unknown;
 }
 
-/** The names of deprecated calls `x.data()` of tensors: TypeScript knows which receivers are tensors. */
+/** Finds `data` in deprecated calls `x.data()` of tensors. TypeScript's diagnostics tell which receivers are tensors. */
 export function dataCalls(masked: string, diagnostics: readonly Deprecation[]): Span[] {
   return diagnostics
     .filter(({ code, start, end }) => {

@@ -11,7 +11,7 @@ import { callSpan } from "./textSpans.ts";
 
 export const SOURCE = "Layerwise";
 
-/** What explains a warning: PyTorch's page of what it is about. */
+/** The page of PyTorch's documentation that explains a warning. */
 const TORCH = "https://docs.pytorch.org/docs/stable/generated";
 const PAGES: Partial<Record<CodeWarning["code"], string>> = {
   softmaxBeforeLoss: `${TORCH}/torch.nn.CrossEntropyLoss.html`,
@@ -21,14 +21,14 @@ const PAGES: Partial<Record<CodeWarning["code"], string>> = {
   unusedLayer: `${TORCH}/torch.nn.Module.html`,
 };
 
-/** Errors of previews at the user's lines, as long as the file that caused them is followed. */
+/** Shows errors of previews at the user's lines while the file that caused them is followed. */
 export class ModelDiagnostics extends DisposableOwner {
   readonly #previews: Previews;
   readonly #messages: Messages;
-  /** The fault that was told of last: it would come again with every keystroke. */
+  /** The last internal error that was shown: it would repeat with every keystroke. */
   #fault: string | undefined;
   readonly #collection = this.own(vscode.languages.createDiagnosticCollection("layerwise"));
-  /** For each followed file, what its preview said of which file: a model may fail in a file it imports. */
+  /** Diagnostics by followed file, then by the file they are in: a model may fail in a file it imports. */
   readonly #bySource = new Map<string, Map<string, vscode.Diagnostic[]>>();
 
   constructor(previews: Previews, messages: Messages) {
@@ -70,7 +70,7 @@ export class ModelDiagnostics extends DisposableOwner {
   }
 }
 
-/** Nothing the user's text could mend: it belongs to no line. */
+/** Whether an error is not the user's code's, and so belongs to no line. */
 function isFault(error: UserError): boolean {
   return error.position === undefined && (error.code === "engine" || error.code === "internal");
 }
@@ -91,7 +91,7 @@ function diagnose(
   );
   for (const error of errors) {
     const position = error.position ?? { file: report.file, line: 1, column: 1 };
-    // Two models may fail at one line they share.
+    // Two models may fail at one shared line.
     const key = JSON.stringify([position, error.message]);
     if (seen.has(key)) continue;
     seen.add(key);
@@ -104,7 +104,7 @@ function diagnose(
   return files;
 }
 
-/** Diagnostics that a quick fix follows from. */
+/** A diagnostic with the data of its quick fix. */
 export class LayerDiagnostic extends vscode.Diagnostic {
   layer: FailedLayer | undefined;
 }
@@ -157,7 +157,7 @@ function warning({ code, message, position, unused }: CodeWarning): vscode.Diagn
   return result;
 }
 
-/** The call that stands at a position with its arguments, when its file is open and it is on one line. */
+/** The range of the call at a position, arguments included, if its file is open and it is on one line. */
 function callRange(position: SourcePosition): vscode.Range | undefined {
   const document = vscode.workspace.textDocuments.find(({ uri }) => uri.fsPath === position.file);
   if (document === undefined) return undefined;
@@ -167,7 +167,7 @@ function callRange(position: SourcePosition): vscode.Range | undefined {
   return range.isEmpty || !range.isSingleLine ? undefined : range;
 }
 
-/** The position's own extent, else the word or the rest of the line, as far as the open text tells. */
+/** The position's own range, else the word there, else the rest of the line. */
 function rangeOf(position: SourcePosition): vscode.Range {
   const line = Math.max(0, position.line - 1);
   const column = Math.max(0, position.column - 1);

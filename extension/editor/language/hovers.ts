@@ -6,10 +6,10 @@ import { merged } from "./inlayHints.ts";
 import type { LiveFacts } from "./liveFacts.ts";
 import { setting } from "../settings.ts";
 import { markdownString } from "../show.ts";
-import { describeFact, typesLabel, type Fact } from "./typingFacts.ts";
+import { describeFact, typesLabel, type Fact } from "./previewFacts.ts";
 import { variableTypes } from "./variableTypes.ts";
 
-/** What a layer, a call or a tensor is, where the mouse rests on it. */
+/** Hovers with the shapes and sizes of a layer, a call or a tensor. */
 export class ModelHovers extends DisposableOwner implements vscode.HoverProvider {
   readonly #facts: LiveFacts;
 
@@ -31,7 +31,7 @@ export class ModelHovers extends DisposableOwner implements vscode.HoverProvider
   }
 }
 
-/** Whether a place is on the name of a call, or of a layer or the property that holds it. */
+/** Whether an offset is on the name of a call or layer, or on the property that holds the layer. */
 function isOn({ kind, start, nameEnd }: Fact, text: string, offset: number): boolean {
   if (offset > nameEnd) return false;
   if (offset >= start) return true;

@@ -6,9 +6,9 @@ import { MODEL_FILES } from "../ids.ts";
 import type { LiveFacts } from "./liveFacts.ts";
 import { onSettingChange, setting } from "../settings.ts";
 import { markdownString } from "../show.ts";
-import { describeFact, outputLabel, parameterLabel, type Fact } from "./typingFacts.ts";
+import { describeFact, outputLabel, parameterLabel, type Fact } from "./previewFacts.ts";
 
-/** Shapes after the calls of a model, and parameter counts after the lines that make its layers. */
+/** Inlay hints: shapes after a model's calls, and parameter counts after the lines that construct its layers. */
 export class ModelHints extends DisposableOwner implements vscode.InlayHintsProvider {
   readonly #facts: LiveFacts;
   readonly #changed = this.own(new vscode.EventEmitter<void>());
@@ -40,7 +40,7 @@ export class ModelHints extends DisposableOwner implements vscode.InlayHintsProv
   }
 }
 
-/** What several models of a file say of one place. */
+/** Merges the facts of several models about one place. */
 export function merged(facts: readonly Fact[]): Fact {
   return {
     ...facts[0]!,

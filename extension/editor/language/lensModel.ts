@@ -2,17 +2,17 @@ import { modelTitle } from "../../protocol/modelForms.ts";
 import type { FileReport, ModelReport } from "../../protocol/preview.ts";
 import type { ScannedExperiment, SourceScan } from "./sourceScan.ts";
 
-/** A lens, without VS Code: where it stands and what it does. */
+/** What a lens does, without VS Code's types. */
 export type LensAction =
   | {
       kind: "parameters";
       model: string;
       count?: { total: number; trainable: number };
-      /** Of the largest form, where a class has several. */
+      /** Whether the count is that of the largest form, if a class has several. */
       most?: number;
     }
   | { kind: "train" | "evaluate"; model?: string; exportName?: string }
-  /** The file is a program: it trains by itself, in a loop of its own. */
+  /** Runs the file, a program with its own training loop. */
   | { kind: "run"; model?: string }
   | { kind: "preview"; model?: string };
 
@@ -23,15 +23,15 @@ export interface Lens {
 
 export interface LensOptions {
   trusted: boolean;
-  /** Of the newest version that could be previewed; older ones keep counts in place while the file has an error. */
+  /** The newest report; an older one keeps counts in place while the file has an error. */
   report: FileReport | undefined;
-  /** Parameter counts that earlier reports gave, by the model's title. */
+  /** Parameter counts of earlier reports, by the model's title. */
   lastCounts: ReadonlyMap<string, { total: number; trainable: number }>;
-  /** Counts come by themselves; else a lens shows only those that are known. Default true. */
+  /** Whether previews are automatic, so that a missing count gets a placeholder. Default true. */
   counted?: boolean;
 }
 
-/** What a file's lenses are. Those of one line come in the order in which they are shown. */
+/** Returns a file's lenses, those of one line in display order. */
 export function lensesOf(scan: SourceScan, options: LensOptions): Lens[] {
   const lenses: Lens[] = [];
   for (const { name, line } of scan.models) {
@@ -42,7 +42,7 @@ export function lensesOf(scan: SourceScan, options: LensOptions): Lens[] {
       const counts = forms.map(({ parameters }) => parameters).toSorted((a, b) => a.total - b.total);
       const count = counts[0] ?? options.lastCounts.get(name);
       const most = counts.at(-1)?.total;
-      // A placeholder only where a count will come: a part of the experiments' models is counted with them.
+      // A placeholder only where a count will follow: submodules of an experiment's model are counted with it.
       if (count !== undefined || (experiments.length > 0 && options.counted !== false))
         add({
           kind: "parameters",
@@ -77,7 +77,7 @@ export function lensesOf(scan: SourceScan, options: LensOptions): Lens[] {
   return lenses;
 }
 
-/** The report of an experiment's model, where its class has several forms. */
+/** The report of an experiment's model if its class has several forms. */
 function formOf(exportName: string, report: FileReport | undefined): ModelReport | undefined {
   return report?.models.find(
     ({ form, experiments }) => form !== undefined && experiments.includes(exportName),
@@ -87,7 +87,7 @@ function formOf(exportName: string, report: FileReport | undefined): ModelReport
 /** Export names of the experiments that build a model, or a form of one: by the report when it knows the model, else by the text. */
 export function experimentsOf(model: string, scan: SourceScan, report: FileReport | undefined): string[] {
   const known = report?.models.filter((one) => one.name === model || modelTitle(one) === model) ?? [];
-  // The text wins over a report that is older than an experiment typed since.
+  // The text takes precedence: it may have an experiment that the report is too old for.
   const exported = new Set(scan.experiments.map((experiment) => experiment.exportName));
   const reported = known.flatMap(({ experiments }) => experiments).filter((name) => exported.has(name));
   const scanned = scan.experiments.filter((experiment) => experiment.models.includes(model));

@@ -8,7 +8,7 @@ import type { Previews } from "../previews.ts";
 import { onSettingChange, setting } from "../settings.ts";
 import { scanSource, type SourceScan } from "./sourceScan.ts";
 
-/** Lenses above models and experiments: from the text at once, with the counts of the newest preview. */
+/** Lenses above models and experiments: found in the text at once, with counts from the newest preview. */
 export class ModelLenses extends DisposableOwner implements vscode.CodeLensProvider {
   readonly #previews: Previews;
   readonly #scans = new WeakMap<vscode.TextDocument, { version: number; scan: SourceScan }>();
@@ -25,7 +25,7 @@ export class ModelLenses extends DisposableOwner implements vscode.CodeLensProvi
     this.own(vscode.languages.registerCodeLensProvider({ pattern: MODEL_FILES }, this));
   }
 
-  /** A report that comes for a text that was scanned already doesn't scan it again. */
+  /** Scans by document version: a new report of the same text needs no new scan. */
   #scan(document: vscode.TextDocument): SourceScan {
     const known = this.#scans.get(document);
     if (known?.version === document.version) return known.scan;
@@ -65,7 +65,7 @@ function link(document: vscode.TextDocument, action: LensAction): vscode.Command
 function countTitle({ count, most }: LensAction & { kind: "parameters" }): string {
   // A placeholder of about the same width, so that the lenses beside it stay where they are.
   if (count === undefined) return vscode.l10n.t("… parameters");
-  // Of a class with several forms, each experiment has the lens of its own.
+  // Each experiment has its own lens for its form of the class.
   if (most !== undefined)
     return vscode.l10n.t("{0} to {1} parameters", formatCount(count.total), formatCount(most));
   const total = vscode.l10n.t("{0} parameters", formatCount(count.total));

@@ -4,11 +4,11 @@ import type { ModelReport } from "../../protocol/preview.ts";
 import { DisposableOwner } from "../disposable.ts";
 import { isModelFile, type Previews, type SourceVersion } from "../previews.ts";
 import { shifted, type TextChange } from "./textSpans.ts";
-import { factsOf, type Fact } from "./typingFacts.ts";
+import { factsOf, type Fact } from "./previewFacts.ts";
 
 interface Known {
   facts: Fact[];
-  /** Of each class, the report that the facts are of. */
+  /** The report that the facts come from, by class. */
   models: Map<string, ModelReport>;
   source: SourceVersion;
 }
@@ -19,16 +19,16 @@ interface Edit {
 }
 
 /**
- * What previews say of places in open files, moved along with what is typed since. What a model's last preview said
- * stays until the next one replaces it: while the text has an error, there is nothing newer.
+ * The facts that previews found in open files, shifted by later edits. A model's facts stay until its next preview replaces
+ * them, so they survive errors in the text.
  */
 export class LiveFacts extends DisposableOwner {
   readonly #previews: Previews;
   readonly #known = new Map<string, Known>();
-  /** Edits that previews under way don't know. */
+  /** Edits since the text of the last preview. */
   readonly #edits = new Map<string, Edit[]>();
   readonly #changed = this.own(new vscode.EventEmitter<vscode.Uri>());
-  /** Fires with the file of which more is known. */
+  /** Fires with the file whose facts changed. */
   readonly onDidChange = this.#changed.event;
 
   constructor(previews: Previews) {
@@ -48,7 +48,7 @@ export class LiveFacts extends DisposableOwner {
     );
   }
 
-  /** The facts at their current places in the document; from now on they are kept up to date. */
+  /** Returns the facts at their current places in the document, and keeps them up to date from now on. */
   of(document: vscode.TextDocument): { facts: readonly Fact[]; models: readonly ModelReport[] } {
     this.#previews.follow(document);
     const known = this.#known.get(document.uri.toString());
@@ -67,7 +67,7 @@ export class LiveFacts extends DisposableOwner {
     const key = uri.toString();
     const { report, source } = this.#previews.get(uri);
     if (report === undefined || source === undefined) {
-      // No longer followed.
+      // The file is no longer followed.
       this.#known.delete(key);
       this.#edits.delete(key);
       this.#changed.fire(uri);

@@ -8,8 +8,8 @@ import { maskSource } from "./sourceMask.ts";
 import { argumentsOf, callSpan, isLiteral, type Span } from "./textSpans.ts";
 
 /**
- * Mends what an error tells how to: a layer's size, where it is a number in its constructor; a tensor's dtype. Replaces
- * deprecated calls.
+ * Quick fixes for errors that state the correction: a layer's size if it is a literal in its constructor, a tensor's dtype.
+ * Also replaces deprecated calls.
  */
 export class QuickFixes extends DisposableOwner implements vscode.CodeActionProvider {
   constructor() {
@@ -33,7 +33,7 @@ export class QuickFixes extends DisposableOwner implements vscode.CodeActionProv
   }
 }
 
-/** `x.data()` at the cursor, and all of them in the file, become `x.toTypedArray()`. */
+/** Replaces `x.data()` by `x.toTypedArray()`: at the cursor, or in the whole file. */
 function dataFixes(
   document: vscode.TextDocument,
   range: vscode.Range,
@@ -86,7 +86,7 @@ function sizeFix(diagnostic: LayerDiagnostic): vscode.CodeAction | undefined {
   return replacement(diagnostic, document, title, argument, String(fix.value));
 }
 
-/** Converts the argument of the call that was refused, where it is the only one. */
+/** Converts the argument of the rejected call, if it has only one. */
 function castFix(document: vscode.TextDocument, diagnostic: LayerDiagnostic): vscode.CodeAction | undefined {
   const cast = diagnostic.layer?.cast;
   if (cast === undefined) return undefined;
@@ -96,7 +96,7 @@ function castFix(document: vscode.TextDocument, diagnostic: LayerDiagnostic): vs
     masked,
     callSpan(masked, document.offsetAt(diagnostic.range.start)),
   );
-  // Of other expressions, a method would be called on their last part.
+  // In other expressions, a method call would bind to their last operand only.
   if (argument === undefined || others.length > 0) return undefined;
   if (!/^[\w$.]+(?:\([^()]*\))?$/.test(masked.slice(argument.start, argument.end))) return undefined;
   const title = vscode.l10n.t("Convert the argument to {0}", cast);

@@ -5,16 +5,16 @@ import { markdownBlock } from "../../protocol/text/markdown.ts";
 import { MODEL_FILES } from "../ids.ts";
 import { markdownString } from "../show.ts";
 
-/** A file of snippets as VS Code has them. */
+/** A snippet file in VS Code's format. */
 const Snippets = v.record(
   v.string(),
   v.object({ prefix: v.string(), description: v.string(), body: v.array(v.string()) }),
 );
 
-/** What is being typed, as far as it may be a snippet's prefix; not a member of something. */
+/** The typed word if it may be a snippet's prefix; not a member access. */
 const TYPED = /(?<![\w$.'"`/-])[\w-]*$/;
 
-/** Snippets in models only: contributed by the manifest, they would show in every TypeScript file. */
+/** Snippets for model files only; snippets of the manifest would show in every TypeScript file. */
 export class ModelSnippets implements vscode.CompletionItemProvider {
   readonly #file: string;
   #read: Promise<vscode.CompletionItem[]> | undefined;
@@ -58,5 +58,5 @@ export class ModelSnippets implements vscode.CompletionItemProvider {
   }
 }
 
-/** A snippet's text with its placeholders' defaults. */
+/** A snippet's text with the defaults of its placeholders. */
 const plain = (body: string): string => body.replaceAll(/\$\{\d+:([^{}]*)\}/g, "$1").replaceAll("$0", "");

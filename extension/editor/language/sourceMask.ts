@@ -1,6 +1,6 @@
 /**
- * The source with comments, strings, template text and regular expressions blanked out: same length, same lines, so
- * that patterns found in it are code and their offsets hold in the source. Code inside `${…}` stays.
+ * Blanks out comments, strings, template text and regular expressions, with the same length and lines. A pattern found in the
+ * result is code, at its offset in the source. Code inside `${…}` stays.
  */
 export function maskSource(source: string): string {
   const out = source.split("");
@@ -11,7 +11,7 @@ export function maskSource(source: string): string {
   const templates: number[] = [];
   let depth = 0;
   let i = 0;
-  /** Last character of code before this one, for telling a regular expression from a division. */
+  /** Last character of code before this one: it tells a regular expression from a division. */
   let previous = "";
 
   const skipTemplate = (start: number): number => {

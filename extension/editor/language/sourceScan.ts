@@ -34,8 +34,8 @@ interface ClassDeclaration {
 const NAME = "[A-Za-z_$][\\w$]*";
 
 /**
- * Finds models and experiments in the text of a `.nn.ts` file without running it: at once, while it doesn't compile,
- * and in an untrusted workspace. What only running can tell (a base class made by a function, say) it doesn't see.
+ * Finds models and experiments in the text of a `.nn.ts` file without running it: at once, even if it doesn't compile or the
+ * workspace isn't trusted. It misses what only running reveals, such as a base class returned by a function.
  */
 export function scanSource(source: string): SourceScan {
   const masked = maskSource(source);
@@ -60,7 +60,7 @@ interface Imports {
   experiment: string[];
   /** Names that mean `nn.Module` itself. */
   module: string[];
-  /** Names imported from other files of the user: bases that may be models. */
+  /** Names imported from the user's other files: base classes that may be models. */
   local: Set<string>;
 }
 
@@ -100,7 +100,7 @@ function scanImports(source: string, masked: string): Imports {
   return imports;
 }
 
-/** Classes that are modules: their base is of layerwise's `nn`, or a class of the file that is one. */
+/** Classes that are modules: their base is in layerwise's `nn`, or is itself a module of the file. */
 function scanClasses(masked: string, imports: Imports): ClassDeclaration[] {
   const all: ClassDeclaration[] = [];
   const pattern = new RegExp(
@@ -130,7 +130,7 @@ function scanClasses(masked: string, imports: Imports): ClassDeclaration[] {
     imports.module.includes(base) ||
     imports.nn.some((nn) => base.startsWith(`${nn}.`)) ||
     (hasForward && imports.local.has(base.split(".")[0] ?? base));
-  // A class may be declared after one that a function makes of it, so repeat until nothing is added.
+  // A class may be declared before its base, so repeat until nothing is added.
   for (let size = -1; size !== modules.size;) {
     size = modules.size;
     for (const declaration of all) if (isModule(declaration)) modules.add(declaration.name);

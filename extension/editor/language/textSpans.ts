@@ -1,20 +1,20 @@
 import { endOfBrackets } from "./sourceMask.ts";
 
-/** A stretch of a text, by offsets. */
+/** A range of a text, by offsets. */
 export interface Span {
   readonly start: number;
   /** One past the last character. */
   readonly end: number;
 }
 
-/** An edit, as VS Code tells it. */
+/** An edit, as VS Code reports it. */
 export interface TextChange {
   readonly rangeOffset: number;
   readonly rangeLength: number;
   readonly text: string;
 }
 
-/** Where a span is after an edit; undefined when the edit took one of its ends. */
+/** Shifts a span by an edit; undefined if the edit changed one of its ends. */
 export function shifted<T extends Span>(
   span: T,
   { rangeOffset, rangeLength, text }: TextChange,
@@ -27,7 +27,7 @@ export function shifted<T extends Span>(
   return undefined;
 }
 
-/** Offsets of the places of a text, both 1-based as in the protocol. */
+/** Returns a function from places of a text, 1-based as in the protocol, to offsets. */
 export function offsetFinder(text: string): (place: { line: number; column: number }) => number {
   const starts = [0];
   for (let i = text.indexOf("\n"); i >= 0; i = text.indexOf("\n", i + 1)) starts.push(i + 1);
@@ -44,7 +44,7 @@ export interface CallSpan extends Span {
 const CALLEE = /(?:new\s+)?[\p{L}\p{N}_$]+(?:\??\.[\p{L}\p{N}_$]+)*/uy;
 const TO_ARGUMENTS = /\s*!?\s*(?:\?\.)?\s*/y;
 
-/** The call whose callee stands at `start`, arguments included. */
+/** The span of the call whose callee begins at `start`, arguments included. */
 export function callSpan(masked: string, start: number): CallSpan {
   CALLEE.lastIndex = start;
   const nameEnd = start + (CALLEE.exec(masked)?.[0].length ?? 0);
@@ -55,7 +55,7 @@ export function callSpan(masked: string, start: number): CallSpan {
   return { start, end: endOfBrackets(masked, open), nameEnd, argumentsStart: open + 1 };
 }
 
-/** The arguments of a call, without the space around them. */
+/** The spans of a call's arguments, trimmed. */
 export function argumentsOf(masked: string, { argumentsStart, end }: CallSpan): Span[] {
   if (argumentsStart === undefined) return [];
   const found: Span[] = [];
@@ -75,5 +75,5 @@ export function argumentsOf(masked: string, { argumentsStart, end }: CallSpan): 
   return found;
 }
 
-/** A number that is written out: `784`, or a product of such, `32 * 2 * 2`. */
+/** Whether an expression is a number, `784`, or a product of numbers, `32 * 2 * 2`. */
 export const isLiteral = (expression: string): boolean => /^[\d_]+(?:\s*[*+]\s*[\d_]+)*$/.test(expression);

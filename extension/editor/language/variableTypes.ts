@@ -1,14 +1,14 @@
 import type { ModelReport, TensorType } from "../../protocol/preview.ts";
 import { endOfBrackets, maskSource } from "./sourceMask.ts";
-import type { Fact } from "./typingFacts.ts";
+import type { Fact } from "./previewFacts.ts";
 
 const NAME = /[\p{L}\p{N}_$]/u;
 const KEYWORDS = new Set(["if", "for", "while", "switch", "catch", "with", "function", "return"]);
 
 /**
- * What a variable holds at a place of the text: what its last assignment before that place gave, by the text's order.
+ * Returns the types of a variable at a place of the text: those of its last assignment before that place, in text order.
  * @param facts Calls, at their places in that text
- * @param models Reports that tell what `forward` is called with
+ * @param models Reports with the inputs of `forward`
  */
 export function variableTypes(
   text: string,
@@ -18,7 +18,7 @@ export function variableTypes(
 ): TensorType[] | undefined {
   const masked = maskSource(text);
   const word = wordAt(masked, offset);
-  // `this.x` and `tensor.shape` are no variables.
+  // `this.x` and `tensor.shape` are not variables.
   if (word === undefined || /[.?]\s*$/.test(masked.slice(Math.max(0, word.start - 3), word.start)))
     return undefined;
   const method = methodAround(masked, offset);
@@ -26,7 +26,7 @@ export function variableTypes(
   const assigned = assignments(masked, word.name, method.body, Math.max(word.end, offset));
   const calls = facts.filter(({ kind }) => kind === "call");
   for (const { end, start } of assigned.toReversed()) {
-    // An assignment's own right side still has the value before.
+    // The right side of an assignment still sees the old value.
     if (word.start > start && word.start < end) continue;
     const fact = calls.find((one) => one.end === end && one.start >= start);
     return fact === undefined ? undefined : only(fact.calls.map(({ outputs }) => outputs));
@@ -42,7 +42,7 @@ export function variableTypes(
   );
 }
 
-/** The types, when all calls agree. */
+/** The types if all calls agree. */
 function only(types: readonly (readonly TensorType[])[]): TensorType[] | undefined {
   const [first] = types;
   if (first === undefined || first.length === 0) return undefined;
@@ -65,7 +65,7 @@ interface Method {
   body: number;
 }
 
-/** The innermost function with a name and a body that holds a place, its parameters included. */
+/** The innermost named function whose parameters or body contain an offset. */
 function methodAround(masked: string, offset: number): Method | undefined {
   let found: Method | undefined;
   for (const match of masked.matchAll(/([\w$]+)\s*\(([^()]*)\)\s*(?::[^{;=()]+)?\{/g)) {
@@ -87,7 +87,7 @@ function classAround(masked: string, offset: number): string | undefined {
   return found;
 }
 
-/** Right sides of the assignments to a variable, from `from` to `to`, each without what follows its value. */
+/** Right sides of the assignments to a variable from `from` to `to`. */
 function assignments(
   masked: string,
   name: string,

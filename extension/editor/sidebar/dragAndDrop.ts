@@ -7,8 +7,8 @@ import type { CheckpointTarget, RunTarget } from "../ids.ts";
 type Dragged = RunTarget | CheckpointTarget | object;
 
 /**
- * What is dragged out of a view: onto editors as the files that their editors open, a checkpoint's tensors, a run's
- * curves; onto the training panel as the view's own type, which VS Code fills with the items' ids.
+ * Makes the items of a view draggable. Editors receive files: a checkpoint's tensors, a run's curves. The training panel
+ * receives the view's own type, which VS Code fills with the items' ids.
  */
 export function dragRuns(view: string): vscode.TreeDragAndDropController<Dragged> {
   return {

@@ -11,28 +11,28 @@ interface FileNode extends SourceTarget {
   kind: "file";
   file: string;
   folder?: never;
-  /** Of the workspace folder, for the label's side. */
+  /** Folder relative to the workspace folder, shown beside the label. */
   place: string;
   scan: SourceScan;
 }
 interface DefinitionNode extends SourceTarget, SourceSpot {
   kind: "class" | "experiment";
   file: string;
-  /** What of the file: a class's or an export's name. */
+  /** Name of the class or of the export. */
   name: string;
   trainable: boolean;
 }
 type Node = FileNode | DefinitionNode;
 
-/** More than a person has; a workspace with more is a data set of models. */
+/** Most files that are listed. A workspace with more is probably a data set of models. */
 const MOST_FILES = 500;
-/** Bytes from which on a file is not written by hand. */
+/** Size limit in bytes; larger files are not written by hand. */
 const MOST_BYTES = 2_000_000;
 
-/** The workspace's `.nn.ts` files with their classes and experiments, by their texts alone: nothing is run. */
+/** The workspace's `.nn.ts` files with their classes and experiments, found in the text: no code runs. */
 export class ModelsTree extends SidebarTree<FileNode, Node> {
   protected readonly pattern = MODEL_FILES;
-  /** By file: what was read of it, and when it was written. */
+  /** Scans by file, each with the version of the text that it describes. */
   readonly #scans = new Map<string, { version: string; scan: SourceScan }>();
 
   constructor() {
@@ -52,7 +52,7 @@ export class ModelsTree extends SidebarTree<FileNode, Node> {
   protected async itemsOf(folder: string): Promise<FileNode[]> {
     const pattern = new vscode.RelativePattern(vscode.Uri.file(folder), MODEL_FILES);
     const found = await vscode.workspace.findFiles(pattern, "**/node_modules/**", MOST_FILES);
-    // A folder may be inside of another.
+    // One workspace folder may contain another.
     const own = found.filter((uri) => folderOf(uri.fsPath) === folder);
     const nodes = await Promise.all(
       own.map(async ({ fsPath: file }): Promise<FileNode> => {
@@ -100,7 +100,7 @@ export class ModelsTree extends SidebarTree<FileNode, Node> {
     return node.kind === "file" ? fileItem(node) : definitionItem(node);
   }
 
-  /** Of the text on the screen, else of the file, which is read again when it was written. */
+  /** Scans the open document, else the file, again if it has changed. */
   async #scan(file: string): Promise<SourceScan> {
     const uri = vscode.Uri.file(file);
     const open = vscode.workspace.textDocuments.find((document) => document.uri.fsPath === file);

@@ -15,9 +15,9 @@ import { joined } from "./treeView.ts";
 export interface RunNode extends RunTarget, StoredRun {
   folder?: never;
   labels: RunLabels;
-  /** Of a run that goes on in this window. */
+  /** Progress of a run that is active in this window. */
   progress?: Progress | undefined;
-  /** Ids of the runs whose end its turn depends on, if it waits for it. */
+  /** Ids of the runs that it is queued behind. */
   waitsFor?: readonly string[] | undefined;
 }
 export interface CheckpointNode extends CheckpointTarget {
@@ -27,18 +27,18 @@ export interface CheckpointNode extends CheckpointTarget {
 
 export const isCheckpoint = (node: RunNode | CheckpointNode): node is CheckpointNode => "checkpoint" in node;
 
-/** What a person calls it. */
+/** The run's name: its label, else its title. */
 export function runName({ labels, record }: Pick<RunNode, "labels" | "record">): string {
   return labels.name || runTitle(record);
 }
 
-/** Those that go on first, then the newest. */
+/** Orders runs: active ones first, then the newest. */
 export function byAge(a: StoredRun, b: StoredRun): number {
   const live = Number(isLive(b.record)) - Number(isLive(a.record));
   return live || (a.record.createdAt < b.record.createdAt ? 1 : -1);
 }
 
-/** The best first, then the newest. */
+/** The run's checkpoints: the best first, then the newest. */
 export function checkpointsOf({ directory, record }: RunNode): CheckpointNode[] {
   return record.checkpoints
     .map((checkpoint) => ({ directory, checkpoint, best: checkpoint.kind === "best" }))
@@ -76,7 +76,7 @@ const stateName = (node: RunNode): string =>
 
 const AWAY = new vscode.ThemeIcon("remote");
 
-/** Where a run is whose process can't be seen from here. */
+/** Describes a run whose process this host can't see. */
 function awayText({ life }: RunNode): string | undefined {
   if (life?.kind === "elsewhere") return vscode.l10n.t("running elsewhere (host {0})", life.lock.host);
   if (life?.kind !== "silent") return undefined;
@@ -87,7 +87,7 @@ function awayText({ life }: RunNode): string | undefined {
   );
 }
 
-/** What menus ask of a run. */
+/** The `contextValue` of a run's item. */
 function contextOf({ record, labels: { archived }, life }: RunNode): string {
   if (life?.kind === "silent") return TREE_ITEMS.interruptedRun;
   if (isLive(record)) return TREE_ITEMS.liveRun;
@@ -95,10 +95,10 @@ function contextOf({ record, labels: { archived }, life }: RunNode): string {
   return isResumable(record) ? TREE_ITEMS.interruptedRun : TREE_ITEMS.endedRun;
 }
 
-/** How a run that goes on stands: "3/10 · 24 % · loss 0.31 · 1:20 left". */
+/** Progress of an active run: "3/10 · 24 % · loss 0.31 · 1:20 left". */
 function standing(node: RunNode): string {
   const { record, progress, waitsFor = [] } = node;
-  if (waits(node)) return vscode.l10n.t("waits for the end of {0}", waitsFor.join(", "));
+  if (waits(node)) return vscode.l10n.t("queued behind {0}", waitsFor.join(", "));
   const { epoch, epochs, metrics } = progress ?? record;
   const share = progress === undefined ? "" : shareOf(progress);
   const left =
@@ -114,7 +114,7 @@ function shareOf({ epoch, epochs, stepInEpoch, stepsPerEpoch }: Progress): strin
   return epochs > 0 ? `${Math.floor((100 * done) / epochs)} %` : "";
 }
 
-/** @param expandable Whether its checkpoints are shown beneath it */
+/** @param expandable Whether the item has checkpoints as children */
 export function runItem(node: RunNode, expandable: boolean): vscode.TreeItem {
   const { directory, record, labels } = node;
   const { None, Expanded, Collapsed } = vscode.TreeItemCollapsibleState;

@@ -20,18 +20,18 @@ import { SidebarTree } from "./treeView.ts";
 
 const RUN_FILES = ".layerwise/runs/{*,*/{run,labels}.json}";
 /**
- * Milliseconds between two looks at how a run that goes on stands: nobody reads faster, and VS Code may lose a click on a
- * row that it draws anew.
+ * Milliseconds between two updates of an active run's item. VS Code may lose a click on a row while it redraws it, so updates
+ * are rare.
  */
 const PROGRESS_INTERVAL = 1000;
 
-/** Trainings of the workspace, read from the disk. */
+/** The workspace's trainings, read from the disk. */
 abstract class StoredRuns<Node extends RunNode | CheckpointNode> extends SidebarTree<RunNode & Node, Node> {
   protected readonly pattern = RUN_FILES;
   readonly #messages: Messages;
   protected readonly runs: Runs;
-  /** Broken records that were told of. */
-  readonly #told = new Set<string>();
+  /** Problems of records that were already logged. */
+  readonly #reported = new Set<string>();
 
   constructor(id: string, runs: Runs, messages: Messages) {
     super(id, { canSelectMany: true, dragAndDrop: dragRuns(id) });
@@ -50,12 +50,12 @@ abstract class StoredRuns<Node extends RunNode | CheckpointNode> extends Sidebar
     if (stored.length > 0) void vscode.commands.executeCommand("setContext", CONTEXT_KEYS.hasRuns, true);
     const trainings = stored.filter(({ record }) => record.kind === "train").sort(byAge);
     return Promise.all(
-      trainings.map(async (run) => ({ ...this.#now(run), labels: await readLabels(run.directory) })),
+      trainings.map(async (run) => ({ ...this.#withSession(run), labels: await readLabels(run.directory) })),
     );
   }
 
-  /** What this window knows of a run is newer than what is on the disk. */
-  #now({ directory, record, life }: StoredRun): Omit<RunNode, "labels"> {
+  /** Adds the state of this window's session, which is newer than the record on disk. */
+  #withSession({ directory, record, life }: StoredRun): Omit<RunNode, "labels"> {
     const session = this.runs.live.find((one) => one.directory === directory);
     return {
       directory,
@@ -68,13 +68,13 @@ abstract class StoredRuns<Node extends RunNode | CheckpointNode> extends Sidebar
 
   #problem(error: unknown): void {
     const text = error instanceof Error ? error.message : String(error);
-    if (this.#told.has(text)) return;
-    this.#told.add(text);
+    if (this.#reported.has(text)) return;
+    this.#reported.add(text);
     this.#messages.log.warn(text);
   }
 }
 
-/** All trainings, those that go on first, with how they stand. */
+/** All trainings, active ones first, with their progress. */
 export class RunsTree extends StoredRuns<RunNode> {
   readonly #shown = new Map<string, RunNode>();
   readonly #changed = new Set<RunSession>();
@@ -83,11 +83,11 @@ export class RunsTree extends StoredRuns<RunNode> {
 
   constructor(runs: Runs, messages: Messages) {
     super(VIEWS.runs, runs, messages);
-    this.own(runs.onDidChange((session) => this.#note(session)));
+    this.own(runs.onDidChange((session) => this.#schedule(session)));
     this.own({ dispose: () => clearTimeout(this.#timer) });
   }
 
-  /** Whether runs that were put away are shown. */
+  /** Whether archived runs are shown. */
   set archived(shown: boolean) {
     this.#archived = shown;
     void vscode.commands.executeCommand("setContext", CONTEXT_KEYS.showsArchived, shown);
@@ -109,13 +109,13 @@ export class RunsTree extends StoredRuns<RunNode> {
     return runItem(node, false);
   }
 
-  #note(session: RunSession): void {
+  #schedule(session: RunSession): void {
     if (!this.visible || session.record.kind !== "train") return;
     this.#changed.add(session);
     this.#timer ??= setTimeout(() => this.#update(), PROGRESS_INTERVAL);
   }
 
-  /** Its item alone, unless its place in the list is another now. */
+  /** Redraws single items; refreshes the list if a run has started or ended. */
   #update(): void {
     this.#timer = undefined;
     for (const session of this.#changed) {
@@ -132,11 +132,11 @@ export class RunsTree extends StoredRuns<RunNode> {
   }
 }
 
-/** The trainings that have saved weights, and these beneath them. */
+/** Trainings with saved weights, and their checkpoints as children. */
 export class CheckpointsTree extends StoredRuns<RunNode | CheckpointNode> {
   constructor(runs: Runs, messages: Messages) {
     super(VIEWS.checkpoints, runs, messages);
-    // Watchers of some file systems are slow; of runs of this window we know at once.
+    // File watchers can be slow; this window's own runs report at once.
     const saved = new WeakMap<RunSession, unknown>();
     this.own(
       runs.onDidChange((session) => {

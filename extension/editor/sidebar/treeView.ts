@@ -4,10 +4,10 @@ import { DisposableOwner } from "../disposable.ts";
 import { TREE_ITEMS } from "../ids.ts";
 import { plainItem } from "../show.ts";
 
-/** What the events of a moment become: one look at the disk. */
+/** Milliseconds in which file events are combined into one refresh. */
 const REFRESH_DELAY = 300;
 
-/** A folder of the workspace: a level of its own where there are several with something in them. */
+/** A workspace folder, shown as a level of the tree if several folders have items. */
 export interface FolderNode<Node> {
   folder: string;
   children: Node[];
@@ -19,8 +19,8 @@ export interface TreeOptions<Node> {
 }
 
 /**
- * A view of the side bar whose items come from the disk. It looks and watches only while somebody looks at it.
- * `Top` are its items of a folder, `Node` all of its items.
+ * A view of the side bar whose items come from the disk. It reads and watches files only while it is visible.
+ * `Top` is the type of a folder's top-level items, `Node` that of all items.
  */
 export abstract class SidebarTree<Top extends Node, Node extends object>
   extends DisposableOwner
@@ -45,7 +45,7 @@ export abstract class SidebarTree<Top extends Node, Node extends object>
     this.own(this.#view.onDidChangeVisibility(() => this.#watch()));
     this.own(vscode.workspace.onDidChangeWorkspaceFolders(() => this.#watch()));
     this.own({ dispose: () => this.#unwatch() });
-    // Once the subclass is made.
+    // After the subclass's constructor.
     queueMicrotask(() => this.#watch());
   }
 
@@ -53,21 +53,21 @@ export abstract class SidebarTree<Top extends Node, Node extends object>
     return this.#view.visible;
   }
 
-  /** The folders that may have items. */
+  /** Folders that may have items. */
   protected abstract folders(): string[];
   /** The items of a folder. */
   protected abstract itemsOf(folder: string): Promise<Top[]>;
   protected abstract childrenOf(node: Node): Node[];
   protected abstract itemFor(node: Node): vscode.TreeItem;
-  /** What is to be watched of a folder, relative to it. */
+  /** Glob pattern of the files to watch, relative to a folder. */
   protected abstract readonly pattern: string;
 
-  /** Looks again soon, if somebody looks at it. */
+  /** Schedules a refresh if the view is visible. */
   refresh(): void {
     if (this.visible) this.#timer ??= setTimeout(() => this.#refreshNow(), REFRESH_DELAY);
   }
 
-  /** Draws one item anew, which has changed in place. */
+  /** Redraws one item that has changed in place. */
   protected redraw(node: Node): void {
     if (this.visible) this.#changed.fire(node);
   }

@@ -125,7 +125,7 @@ test("architecture: the next file takes the panel, with nothing of the last one'
   await panel.page.getByRole("button", { name: "Keep others.nn.ts in this panel" }).click();
   assert.deepEqual(await called(panel, "lock"), [true]);
   await panel.view.snapshot({ ...next, file: other, locked: true });
-  await panel.page.getByRole("button", { name: "Show the next file in this panel" }).click();
+  await panel.page.getByRole("button", { name: "Follow the active file in this panel" }).click();
   await until("it is unlocked", () =>
     panel.calls.some(({ method, args }) => method === "lock" && args[0] === false),
   );
@@ -141,7 +141,7 @@ test("architecture: a file that takes long to build says so in the panel of the 
 test("architecture: what would run code waits for the user's request, or for trust", async () => {
   const panel = await open(snapshotOf("DigitsCNN"));
   await panel.view.snapshot({ file: FILE, busy: false, unbuilt: "request" });
-  await panel.page.getByText("Nothing was run yet.").waitFor();
+  await panel.page.getByText("No code has run yet.").waitFor();
   await panel.page.locator('vscode-button[aria-label="Run and Preview"]').click();
   assert.deepEqual(await called(panel, "build"), []);
   await panel.view.snapshot({ file: FILE, busy: false, unbuilt: "trust" });

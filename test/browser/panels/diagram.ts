@@ -1,7 +1,7 @@
 /** What the diagram does: opening, folding, searching, following the source and the text, files of it. */
 import assert from "node:assert/strict";
 import ELK from "elkjs/lib/elk.bundled.js";
-import { graphOf, placesIn, sketched } from "../../../extension/diagram/layout.ts";
+import { graphOf, positionsOf, sketchOf } from "../../../extension/diagram/layout.ts";
 import type { DiagramLook } from "../../../extension/protocol/flow.ts";
 import type { ModelReport } from "../../../extension/protocol/preview.ts";
 import type {
@@ -62,8 +62,8 @@ test("diagram: both ways around a block join in its sum, with their shapes", asy
 /** As the preview's process does it. */
 async function placed(model: ModelReport, look: DiagramLook): Promise<ArchitectureSnapshot> {
   const rows = new Map(model.rows.map((row) => [row.path, row]));
-  const graph = graphOf(sketched(model.flow!, rows, look), look);
-  return { ...snapshotOf(model), layout: { look, places: placesIn(await new ELK().layout(graph)) } };
+  const graph = graphOf(sketchOf(model.flow!, rows, look), look);
+  return { ...snapshotOf(model), layout: { look, places: positionsOf(await new ELK().layout(graph)) } };
 }
 
 const places = (panel: DiagramPanel): Promise<(string | null)[]> =>

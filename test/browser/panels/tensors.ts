@@ -93,7 +93,7 @@ test("tensors: a run's checkpoint is evaluated and trained on from its editor; a
   const panel = await open();
   await panel.page.locator('vscode-button[aria-label="Evaluate"]').click();
   await called(panel, "evaluate");
-  await panel.page.locator('vscode-button[aria-label="Load and Train On"]').click();
+  await panel.page.locator('vscode-button[aria-label="Train from Checkpoint"]').click();
   await called(panel, "trainOn");
   const other = await open({ host: { ready: () => Promise.resolve({ tensors: FILE, checkpoint: false }) } });
   assert.equal(await other.page.locator('vscode-button[aria-label="Evaluate"]').count(), 0);
@@ -123,7 +123,7 @@ test("tensors: the table is sorted both ways and back, and filtered by words", a
 
 test("tensors: values are read once, on demand, also from the keyboard", async () => {
   const editor = await open();
-  const twistie = editor.page.getByRole("button", { name: "Look at the values of fc.weight" });
+  const twistie = editor.page.getByRole("button", { name: "Show the values of fc.weight" });
   await twistie.focus();
   await editor.page.keyboard.press("Enter");
   await editor.page.getByRole("img", { name: /Distribution of fc\.weight/ }).waitFor();
@@ -150,8 +150,8 @@ test("tensors: looking at all says how far it is, and is cancelled", async () =>
             }),
     },
   });
-  await press(editor, "Look at All Values");
-  await editor.page.getByText("Looking at bn1.num_batches_tracked…").waitFor();
+  await press(editor, "Show All Values");
+  await editor.page.getByText("Reading bn1.num_batches_tracked…").waitFor();
   await editor.view.progress(0.4);
   const bar = editor.page.getByRole("progressbar", { name: "Progress" });
   await until("its share", async () => (await bar.getAttribute("aria-valuenow")) === "40");
@@ -226,9 +226,9 @@ looks("tensors look right", "tensors", async (look) => {
   const editor = await open(look);
   await press(editor, "Compare With…");
   await editor.page.locator(".changes").waitFor();
-  await editor.page.getByRole("button", { name: "Look at the values of fc.weight" }).click();
+  await editor.page.getByRole("button", { name: "Show the values of fc.weight" }).click();
   await editor.page.locator(".looked").waitFor();
-  await press(editor, "Look at All Values");
+  await press(editor, "Show All Values");
   const values = editor.page.locator(".tensors .values > span:first-child");
   await until("all values", async () => (await values.count()) === inFile.length);
   return editor;

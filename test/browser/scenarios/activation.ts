@@ -174,7 +174,7 @@ test("latency: a preview is drawn in a moment, with and without a process to sta
   );
   // A locked panel stays with its file: what is drawn next is in a frame that is new.
   await frame.getByRole("button", { name: /^Keep .* in this panel$/ }).click();
-  await frame.getByRole("button", { name: "Show the next file in this panel" }).waitFor();
+  await frame.getByRole("button", { name: "Follow the active file in this panel" }).waitFor();
   await workbench.openFile(MODEL);
   await preview(workbench);
   assert.ok(windows.good, "a first preview");

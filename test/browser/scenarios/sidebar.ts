@@ -30,7 +30,7 @@ test("the side bar: empty views say what to do; a run trained from it is compare
   await workbench.showSideBar();
   const model = workbench.treeItem(/Model SimpleNN/);
   await model.waitFor();
-  await page.getByText("Weights that a training saves show here").waitFor();
+  await page.getByText("Checkpoints of trainings appear here").waitFor();
   await workbench.screenshot("sidebar-empty");
 
   // The click goes to the source; the inline action trains.
@@ -69,7 +69,7 @@ test("the side bar: empty views say what to do; a run trained from it is compare
   await drag(checkpoint, page.locator(".editor-group-container").first());
   const tensors = await workbench.webview("tensors");
   await tensors.getByText("fc1.weight").waitFor();
-  await tensors.getByRole("button", { name: "Look at the values of fc1.weight" }).click();
+  await tensors.getByRole("button", { name: "Show the values of fc1.weight" }).click();
   await tensors.getByRole("img", { name: /Distribution of fc1\.weight/ }).waitFor();
   await workbench.screenshot("sidebar");
   assert.deepEqual(await accessibilityProblems(tensors), []);

@@ -36,7 +36,7 @@ test("from an empty folder to a trained, evaluated, saved digits network, by not
     "a chosen template",
     async () => {
       // VS Code may draw its page once more, which takes the focus and hides the list.
-      if (!(await template.isVisible())) await follow(workbench, "Make a model", "New Model…");
+      if (!(await template.isVisible())) await follow(workbench, "Create a model", "New Model…");
       await template.waitFor({ timeout: 5000 });
       await workbench.picture("newModel", page.locator(".quick-input-widget"));
       await template.click({ timeout: 2000 });

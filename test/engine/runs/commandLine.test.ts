@@ -374,7 +374,7 @@ describe("evaluate and predict", () => {
     expect([code, stderr]).toEqual([
       0,
       expect.stringMatching(
-        /^The weights can't be read: .*best.*\.safetensors \(100 bytes\): .*\nIn its place: .*\nEvaluating .*final/,
+        /^The weights can't be read: .*best.*\.safetensors \(100 bytes\): .*\nUsing .* instead\.\nEvaluating .*final/,
       ),
     ]);
     names.forEach(damage);

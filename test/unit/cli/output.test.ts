@@ -5,10 +5,10 @@ import { describe, expect, test } from "vitest";
 import { list, parseTarget } from "../../../extension/cli/command.ts";
 import { epochLine, evaluationLines, logEvery } from "../../../extension/cli/display.ts";
 import { parseRows } from "../../../extension/cli/inputRows.ts";
-import { duration, paintFor, renderError, table } from "../../../extension/cli/render.ts";
+import { duration, coloursFor, renderError, table } from "../../../extension/cli/render.ts";
 import type { RunRecord } from "../../../extension/protocol/run.ts";
 
-const plain = paintFor({ isTTY: false }, {});
+const plain = coloursFor({ isTTY: false }, {});
 
 function source(text: string, name = "model.nn.ts"): string {
   const file = path.join(fs.mkdtempSync(path.join(os.tmpdir(), "layerwise-cli-")), name);
@@ -53,8 +53,8 @@ in two lines
   });
 
   test("is coloured on a terminal unless the user wants none", () => {
-    expect(paintFor({ isTTY: true }, {}).red("x")).toBe("\u001b[31mx\u001b[39m");
-    expect(paintFor({ isTTY: true }, { NO_COLOR: "1" }).red("x")).toBe("x");
+    expect(coloursFor({ isTTY: true }, {}).red("x")).toBe("\u001b[31mx\u001b[39m");
+    expect(coloursFor({ isTTY: true }, { NO_COLOR: "1" }).red("x")).toBe("x");
   });
 });
 
@@ -82,7 +82,7 @@ describe("parseRows", () => {
     ["[1,", "standard input: "],
     ["a,b\n1,x\n", 'standard input: line 2, column 2: expected a number, got "x".'],
     ["1,2\n1\n", "standard input: "],
-    ["a,b\n", "standard input: there are no rows."],
+    ["a,b\n", "standard input has no rows."],
   ])("refuses %j", (text, message) => {
     expect(() => parseRows(text, "-")).toThrow(message);
   });
@@ -149,7 +149,7 @@ test("evaluationLines: precision and recall of each class, and the matrix", () =
 test("list: known names, with commas between them", () => {
   const parse = list(["one", "two"]);
   expect(parse("two, one")).toEqual(["two", "one"]);
-  expect(() => parse("one,three")).toThrow('"three" is not of one, two.');
+  expect(() => parse("one,three")).toThrow('"three" is not one of one, two.');
 });
 
 test("table aligns, duration reads", () => {

@@ -27,7 +27,7 @@ import {
   RUN_FILE,
   RUNS_FOLDER,
 } from "../../../extension/protocol/run.ts";
-import { paintFor, renderError } from "../../../extension/cli/render.ts";
+import { coloursFor, renderError } from "../../../extension/cli/render.ts";
 import { sourcesOf } from "../../../scripts/l10n.mjs";
 import { OLDEST_VSCODE } from "../../../scripts/vscode/server.mjs";
 
@@ -129,7 +129,7 @@ describe("the manifest", () => {
     const [matcher] = contributes.problemMatchers;
     expect(matcher?.name).toBe(PROBLEM_MATCHER);
     const position = { file: path.resolve("models/a b.nn.ts"), line: 17, column: 9 };
-    const printed = renderError({ code: "shape", message: "no: 2x3\nmore", position }, paintFor({}));
+    const printed = renderError({ code: "shape", message: "no: 2x3\nmore", position }, coloursFor({}));
     const found = new RegExp(matcher?.pattern.regexp ?? "").exec(printed.split("\n", 1)[0] ?? "");
     expect(found?.slice(1)).toEqual([path.join("models", "a b.nn.ts"), "17", "9", "no: 2x3"]);
   });

@@ -13,7 +13,7 @@ import {
   factsOf,
   outputLabel,
   parameterLabel,
-} from "../../../extension/editor/language/typingFacts.ts";
+} from "../../../extension/editor/language/previewFacts.ts";
 import { variableTypes } from "../../../extension/editor/language/variableTypes.ts";
 import type { CallReport, FileReport, SummaryRow } from "../../../extension/protocol/preview.ts";
 

@@ -277,7 +277,7 @@ describe.skipIf(process.platform === "win32")("installNative after a failed step
     const { tryBinding: _, ...options } = machine.options();
     const error = await failure(installNative(options));
     expect(error.code).toBe("load-failed");
-    expect(error.message).toMatch(/^TensorFlow 2\.21\.0 does not load here: /);
+    expect(error.message).toMatch(/^TensorFlow 2\.21\.0 can't be loaded here: /);
     const version = await failure(installNative({ ...options, tryBinding: () => Promise.resolve("2.20.0") }));
     expect(version.message).toBe("The new engine is TensorFlow 2.20.0; expected 2.21.0.");
     expect(machine.files()).toEqual([WHEEL]);

@@ -111,7 +111,7 @@ describe("diagram", () => {
       (path) => details.get(path) ?? "",
       (id) => diff.boxes.get(id) ?? "",
     );
-    const changes = shownEdgeChanges(diff, shown.standsFor);
+    const changes = shownEdgeChanges(diff, shown.visibleIdOf);
     expect(changes.has("stem>blocks")).toBe(false);
     expect(changes.get("dropout>head")).toBe("removed");
     expect(changes.get("~add>head")).toBe("added");

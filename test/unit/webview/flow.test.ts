@@ -4,19 +4,19 @@ import { describe, expect, test } from "vitest";
 import type { FlowGraph } from "../../../extension/protocol/flow.ts";
 import type { ModelReport } from "../../../extension/protocol/preview.ts";
 import * as cameras from "../../../webview/architecture/camera.ts";
-import { allShown, around, type Choices, shownFlow } from "../../../extension/diagram/flow.ts";
+import { allShown, containersOf, type FoldState, shownFlow } from "../../../extension/diagram/flow.ts";
 import { formulaOf, settingsOf } from "../../../webview/architecture/formulas.ts";
 import type { Profile } from "../../../extension/protocol/profile.ts";
 import { heatOf, measure } from "../../../webview/architecture/heat.ts";
-import { formatMs, MeasuredLayers } from "../../../webview/architecture/measured.ts";
-import { elkGraph, layoutOf, placesIn } from "../../../extension/diagram/layout.ts";
+import { formatMs, MeasuredLayers } from "../../../webview/architecture/measuredLayers.ts";
+import { elkGraph, layoutOf, positionsOf } from "../../../extension/diagram/layout.ts";
 
 const model = (name: string): ModelReport => {
   const file = new URL(`../../fixtures/panels/flows/${name}.json`, import.meta.url);
   return (JSON.parse(fs.readFileSync(file, "utf8")) as [ModelReport])[0];
 };
 
-const choices = (some: Partial<Record<keyof Choices, string[]>> = {}): Choices => ({
+const choices = (some: Partial<Record<keyof FoldState, string[]>> = {}): FoldState => ({
   opened: new Set(some.opened),
   closed: new Set(some.closed),
   unfolded: new Set(some.unfolded),
@@ -38,7 +38,7 @@ describe("folding", () => {
     const block = allShown(bert.boxes).find(({ id }) => id === "bert/encoder/layer/0");
     expect(block).toMatchObject({ folded: true, repeat: 12, lastName: "11" });
     expect(ids(bert)).not.toContain("bert/encoder/layer/1");
-    expect(bert.standsFor("bert/encoder/layer/7")).toBe("bert/encoder/layer/0");
+    expect(bert.visibleIdOf("bert/encoder/layer/7")).toBe("bert/encoder/layer/0");
     const leaving = bert.edges.filter(({ from }) => from.startsWith("bert/encoder/"));
     expect(leaving.every(({ to }) => to.startsWith("bert/pooler"))).toBe(true);
     expect(leaving.length).toBe(1);
@@ -126,8 +126,8 @@ describe("opening and closing", () => {
   });
 
   test("what is around a box", () => {
-    expect(around("a/b/c")).toEqual(["a", "a/b"]);
-    expect(around("a")).toEqual([]);
+    expect(containersOf("a/b/c")).toEqual(["a", "a/b"]);
+    expect(containersOf("a")).toEqual([]);
   });
 });
 
@@ -145,13 +145,13 @@ test("BERT-base is laid out in a moment, each box inside its container", async (
   await elk.layout(graph());
   // Processor time: the machine may be busy with other tests. A tenth of a second when it is idle.
   const before = process.cpuUsage();
-  const layout = layoutOf(placesIn(await elk.layout(graph())));
+  const layout = layoutOf(positionsOf(await elk.layout(graph())));
   const { user, system } = process.cpuUsage(before);
   expect((user + system) / 1000).toBeLessThan(400);
   expect([...layout.boxes.keys()].sort()).toEqual(ids(flow).sort());
   expect(layout.edges.length).toBe(flow.edges.length);
   for (const [id, box] of layout.boxes) {
-    const outer = layout.boxes.get(around(id).at(-1) ?? "");
+    const outer = layout.boxes.get(containersOf(id).at(-1) ?? "");
     if (outer === undefined) continue;
     expect(box.x).toBeGreaterThanOrEqual(outer.x);
     expect(box.y + box.height).toBeLessThanOrEqual(outer.y + outer.height);

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { ModelReport, SummaryRow } from "../../../extension/protocol/preview.ts";
-import { calledLayers, layerTree, visibleLayers } from "../../../webview/architecture/layers.ts";
+import { calledLayers, layerTree, visibleLayers } from "../../../webview/architecture/layerTree.ts";
 import {
   baseName,
   formatBytes,

@@ -78,7 +78,7 @@ test("Runs shows those that go on first with how they stand, and says what can b
     // Another one waits for its end, says so, and can be cancelled.
     await openModel("queued.nn.ts", simpleNN(10));
     await run("train", { file: path.join(workspaceFolder(), "queued.nn.ts"), exportName: "default" });
-    const waits = `waits for the end of ${path.basename(first.id)}`;
+    const waits = `queued behind ${path.basename(first.id)}`;
     const queued = await until("the run that waits", async () =>
       (await shown(VIEWS.runs)).find(({ description }) => description === waits),
     );

@@ -1,4 +1,4 @@
-/** A model's summary rows as the tree they describe. */
+/** The tree of a model's summary rows. */
 import type { ModelReport, SummaryRow } from "../../extension/protocol/preview.ts";
 
 export interface Layer {
@@ -9,8 +9,8 @@ export interface Layer {
 }
 
 /**
- * The model's layers in the order of its rows. A row whose parent isn't listed (a submodule called on its own) stands at
- * the top.
+ * Builds the tree in the order of the rows. A row whose parent isn't listed (a submodule that is called directly) is at the
+ * top level.
  */
 export function layerTree({ rows }: ModelReport): Layer[] {
   const byPath = new Map<string, Layer>();
@@ -26,7 +26,7 @@ export function layerTree({ rows }: ModelReport): Layer[] {
   return top;
 }
 
-/** The tree's rows that are to be seen, top to bottom, without what is inside `collapsed` paths. */
+/** The visible layers from top to bottom, without those inside `collapsed` paths. */
 export function visibleLayers(
   layers: readonly Layer[],
   collapsed: ReadonlySet<string>,
@@ -38,7 +38,7 @@ export function visibleLayers(
   ]);
 }
 
-/** Only what `forward` calls; a module that calls none of its children is one layer. All of it without shapes. */
+/** The layers that `forward` calls; a module that calls none of its children is one layer. All layers if no call is known. */
 export function calledLayers(layers: readonly Layer[]): Layer[] {
   const isCalled = ({ row, children }: Layer): boolean =>
     row.outputShape !== undefined || children.some(isCalled);

@@ -1,11 +1,11 @@
-/** What the values of a layer's tensors are like in a checkpoint. */
+/** Statistics of a layer's tensors in a checkpoint. */
 import { html, nothing, svg, type TemplateResult } from "lit";
 import { keyed } from "lit/directives/keyed.js";
 import type { SummaryRow } from "../../extension/protocol/preview.ts";
 import type { ArchitectureSnapshot } from "../../extension/protocol/views.ts";
 import type { WeightStatistics } from "../../extension/protocol/weights.ts";
 import { formatCount } from "../shared/format.ts";
-import { dropdown } from "../shared/kit.ts";
+import { dropdown } from "../shared/widgets.ts";
 import { strings } from "../shared/strings.ts";
 import type { Actions } from "./view.ts";
 
@@ -37,7 +37,7 @@ export function values(
     }`;
 }
 
-/** The layer's own parameters, and what else the checkpoint has of it: running means. */
+/** The layer's own parameters, and its buffers in the checkpoint, such as running means. */
 function ofLayer({ path, weights = [] }: SummaryRow, tensors: readonly WeightStatistics[]): TemplateResult[] {
   const prefix = path === "" ? "" : `${path}.`;
   const byName = new Map(

@@ -11,18 +11,18 @@ import { formatCount } from "../format.ts";
 import { maskSource } from "./sourceMask.ts";
 import { callSpan, offsetFinder, type CallSpan } from "./textSpans.ts";
 
-/** What a preview says of one place of the text. */
+/** What a preview found at one place of the text. */
 export interface Fact extends CallSpan {
-  /** Title of the model whose preview said it: the next one of that model replaces it. */
+  /** Title of the model whose preview found it; that model's next preview replaces it. */
   readonly model: string;
-  /** Calls that happen here. */
+  /** Calls made here. */
   readonly calls: readonly CallReport[];
-  /** Layers that are called here, or made here. */
+  /** Layers called or constructed here. */
   readonly rows: readonly SummaryRow[];
   readonly kind: "call" | "layer";
 }
 
-/** All that a file's report says of places in its text. */
+/** Collects the facts of a file's report. */
 export function factsOf(report: FileReport, text: string): Fact[] {
   const masked = maskSource(text);
   const offsetOf = offsetFinder(text);
@@ -58,7 +58,7 @@ function layerFacts(model: ModelReport, file: string, masked: string, offsetOf: 
   for (const row of model.rows) {
     if (row.depth === 0 || row.position?.file !== file) continue;
     const start = offsetOf(row.position);
-    // Not the layers inside a layer of the library, which are made where it is.
+    // Not the inner layers of a library layer, which are constructed at the same place.
     const known = places.get(start) ?? [];
     if (!known.some(({ path }) => row.path.startsWith(`${path}.`))) places.set(start, [...known, row]);
   }
@@ -77,7 +77,7 @@ function layerFacts(model: ModelReport, file: string, masked: string, offsetOf: 
 /** `[N, 16, 8, 8]`. */
 export const formatType = ({ shape }: TensorType): string => `[${shape.join(", ")}]`;
 
-/** What calls at one place give: sizes that differ from call to call are dots. */
+/** The output shapes of the calls at one place; sizes that differ between calls are dots. */
 export function outputLabel(calls: readonly CallReport[]): string | undefined {
   const outputs = calls.map((call) => call.outputs).filter((types) => types.length > 0);
   const [first] = outputs;
@@ -96,7 +96,7 @@ function mergedLabel(types: readonly TensorType[]): string {
   return `[${sizes.join(", ")}]`;
 }
 
-/** How many parameters the layers made at one place have: `650 parameters`, `12 × 650 parameters`. */
+/** Parameter count of the layers constructed at one place: `650 parameters`, `12 × 650 parameters`. */
 export function parameterLabel(rows: readonly SummaryRow[]): string | undefined {
   const counted = rows.filter(({ parameters }) => parameters > 0);
   const [first] = counted;
@@ -115,7 +115,7 @@ export function parameterLabel(rows: readonly SummaryRow[]): string | undefined 
   return alike ? `${counted.length} × ${label([first])}` : label(counted, ` in ${counted.length} layers`);
 }
 
-/** A hover's Markdown for a call or a layer. */
+/** Makes a hover's Markdown for a call or a layer. */
 export function describeFact({ calls, rows, kind, start, nameEnd }: Fact, text: string): string {
   const parts = rows.slice(0, MAX_LINES).map((row) => {
     const own = calls.filter(({ path }) => path === row.path);

@@ -1,4 +1,4 @@
-/** What was measured of the layers of a model. */
+/** Measured times and memory of a model's layers. */
 import type { LayerProfile, Pass, Profile } from "../../extension/protocol/profile.ts";
 
 export type LayerTimes = Pick<LayerProfile, "forward" | "backward" | "activationBytes" | "gradientBytes">;
@@ -9,7 +9,7 @@ const add = (a: Pass, b: Pass): Pass => ({
   multiplyAdds: a.multiplyAdds + b.multiplyAdds,
 });
 
-/** What was measured of each module, those in it included. */
+/** Measurements of each module, its children included. */
 export class MeasuredLayers {
   readonly profile: Profile;
   readonly #layers = new Map<string, LayerTimes>();
@@ -18,7 +18,7 @@ export class MeasuredLayers {
     this.profile = profile;
     for (const layer of profile.layers) {
       const parts = layer.path.split(".");
-      // Time outside all layers belongs to none.
+      // Time outside all layers belongs to no module.
       if (layer.path !== "")
         for (let depth = 1; depth <= parts.length; depth++) this.#add(parts.slice(0, depth).join("."), layer);
     }
@@ -44,7 +44,7 @@ export class MeasuredLayers {
   }
 }
 
-/** Milliseconds as people read them. */
+/** Formats milliseconds. */
 export function formatMs(ms: number): string {
   if (ms < 0.0995) return `${Number((1000 * ms).toPrecision(2))} µs`;
   return `${ms < 99.5 ? Number(ms.toPrecision(2)) : Math.round(ms)} ms`;

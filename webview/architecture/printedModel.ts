@@ -1,4 +1,4 @@
-/** print(model), with the names set apart from what PyTorch prints around them. */
+/** The output of print(model), with highlighted class names. */
 import { html, type TemplateResult } from "lit";
 import { strings } from "../shared/strings.ts";
 

@@ -1,10 +1,10 @@
-/** What several views are made of: notices, progress, heads of sorted tables. */
+/** Components shared by several views: notices, progress bars, heads of sorted tables. */
 import { html, nothing, type TemplateResult } from "lit";
-import { button, icon } from "./kit.ts";
+import { button, icon } from "./widgets.ts";
 import { strings } from "./strings.ts";
 import { styles } from "./styles.ts";
 
-/** Why the last request failed; nothing when it didn't. */
+/** A notice that says why the last request failed; nothing if it didn't. */
 export function notice(message: string | undefined, dismiss: () => void): TemplateResult | typeof nothing {
   if (message === undefined) return nothing;
   return html`<div class="notice" role="alert">
@@ -17,9 +17,9 @@ export interface ProgressOptions {
   label: string;
   /** 0 to 1; undefined while unknown. */
   share: number | undefined;
-  /** Whether the bar moves by itself while that is so. */
+  /** Whether the bar is animated while the share is unknown. */
   moves?: boolean;
-  /** Class of what is done. */
+  /** CSS class of the completed part. */
   done?: string;
 }
 
@@ -40,7 +40,7 @@ export function progressBar({ label, share, moves = false, done = "" }: Progress
 export function sortHead(options: {
   label: string;
   className: string;
-  /** Undefined: it isn't sorted by this column. */
+  /** Undefined if the table isn't sorted by this column. */
   descending: boolean | undefined;
   onClick: () => void;
 }): TemplateResult {

@@ -1,6 +1,5 @@
 /**
- * The widgets of all views. The only importer of the widget toolkit: it is deprecated, so what replaces it one day
- * replaces this file.
+ * The widgets of all views. The only importer of the widget toolkit, which is deprecated: replacing it changes this file only.
  */
 import {
   provideVSCodeDesignSystem,
@@ -22,7 +21,7 @@ provideVSCodeDesignSystem().register(
   vsCodeProgressRing(),
 );
 
-/** A codicon by its name ("debug-pause"); decoration only, so it needs a text beside it. */
+/** A codicon by name ("debug-pause"). It is decoration, so it needs a text beside it. */
 export const icon = (name: string, className = ""): TemplateResult =>
   html`<i class="codicon codicon-${name} ${className}" aria-hidden="true"></i>`;
 
@@ -30,7 +29,7 @@ export interface ButtonOptions {
   label: string;
   icon: string;
   onClick: () => void;
-  /** Default "secondary". "icon" shows the icon alone; the label is its tooltip and name. */
+  /** Default "secondary". "icon" shows only the icon; the label is its tooltip and accessible name. */
   appearance?: "primary" | "secondary" | "icon";
   disabled?: boolean;
   /** Accessible name and tooltip where the label alone is ambiguous, such as "Reveal best.safetensors". */
@@ -64,7 +63,7 @@ export function checkbox(
 ): TemplateResult {
   const change = (event: Event): void => {
     const now = (event.target as HTMLInputElement).checked;
-    // The element also reports what it was set to.
+    // The element also fires when it is set from here.
     if (now !== checked) onChange(now);
   };
   return html`<vscode-checkbox class="checkbox" .checked=${checked} @change=${change}
@@ -99,7 +98,7 @@ export function dropdown(
   </vscode-dropdown>`;
 }
 
-/** One of a few, all visible: native radio buttons drawn as VS Code's segmented control. */
+/** A choice of a few visible values: native radio buttons, styled as VS Code's segmented control. */
 export function segmented<Value extends string>(
   name: string,
   label: string,
@@ -128,7 +127,7 @@ export interface SliderOptions {
   minimum: number;
   maximum: number;
   step: number;
-  /** What stands beside the slider. */
+  /** The text beside the slider. */
   text: string;
   onInput: (value: number) => void;
 }
@@ -149,17 +148,17 @@ export function slider(options: SliderOptions): TemplateResult {
   >`;
 }
 
-/** What a view shows until its first snapshot is there. */
+/** Shown until a view's first snapshot arrives. */
 export const loading = (text: string): TemplateResult =>
   html`<div class="empty" role="status">
     <vscode-progress-ring aria-label=${text}></vscode-progress-ring>
     <p>${text}</p>
   </div>`;
 
-/** What stands where there is nothing to show yet. */
+/** A note where there is nothing to show yet. */
 export const empty = (text: string): TemplateResult => html`<p class="empty-note">${text}</p>`;
 
-/** A table that may be wider than its place: it scrolls by itself, with the keyboard as well. */
+/** A container that scrolls a wide table, also with the keyboard. */
 export const scroller = (label: string, content: TemplateResult): TemplateResult =>
   html`<div class="scroller" role="region" tabindex="0" aria-label=${label}>${content}</div>`;
 
