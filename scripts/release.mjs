@@ -10,9 +10,9 @@ import { parseArgs } from "node:util";
 import { isMain, main, mustRun, root, ScriptError } from "./project.mjs";
 
 const PARTS = /** @type {const} */ (["major", "minor", "patch"]);
-/** Git notes on tested commits; one that begins with "passed" stands for a whole green `npm test`. */
+/** Git notes on tested commits; one that begins with "passed" records a green `npm test`. */
 const TESTS = "refs/notes/tests";
-/** Files that hold the version. */
+/** Files of which a release changes the version. */
 const MANIFEST = "package.json";
 const LOCK = "package-lock.json";
 const CHANGELOG = "CHANGELOG.md";
@@ -60,8 +60,8 @@ export function releaseChangelog(changelog, version, date) {
 }
 
 /**
- * Replaces the version at the top of a manifest, and in a lock file that of the root package too; all else stays as it is.
- * @param {string} text @param {string} from @param {string} to @param {number} times How often it stands there.
+ * Replaces the first `times` occurrences of a version, and leaves the rest of a manifest or lock file unchanged.
+ * @param {string} text @param {string} from @param {string} to @param {number} times
  */
 function replaceVersion(text, from, to, times) {
   let left = times;

@@ -1,19 +1,19 @@
-// An autoencoder that squeezes an image of a digit into eight numbers and draws it again
+// An autoencoder that compresses an image of a digit to eight numbers and reconstructs it
 import { torch, nn, F, optim, data, experiment, type Tensor } from "layerwise";
 
 export class Autoencoder extends nn.Module {
   encoder = new nn.Sequential(new nn.Linear(64, 32), new nn.ReLU(), new nn.Linear(32, 8));
   decoder = new nn.Sequential(new nn.Linear(8, 32), new nn.ReLU(), new nn.Linear(32, 64), new nn.Sigmoid());
 
-  /** Images [N, 64] of pixels from 0 to 1, and the same again. */
+  /** Images [N, 64] of pixels from 0 to 1 to their reconstructions. */
   forward(x: Tensor): Tensor {
     return this.decoder(this.encoder(x));
   }
 }
 
-// What to expect: a mean squared error of 0.019 on held-out digits, after 40 epochs. The best linear way to keep eight
-// numbers (principal components) has 0.025, and the same mean digit for all 0.074. "autoencoder-digits.png" shows eight
-// digits above what the network makes of them.
+// What to expect: a mean squared error of 0.019 on held-out digits, after 40 epochs. Eight principal components, the best
+// linear code, have 0.025; the mean digit has 0.074. "autoencoder-digits.png" shows eight digits above their
+// reconstructions.
 export default experiment({
   seed: 0,
   model: () => new Autoencoder(),

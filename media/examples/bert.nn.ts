@@ -1,14 +1,14 @@
-// BERT, fine-tuned from a local folder of Hugging Face to tell from one sentence in which era a president spoke it
+// BERT, fine-tuned from a local Hugging Face folder to classify in which era a president spoke a sentence
 import { torch, nn, optim, data, experiment, type Tensor } from "layerwise";
 
-// Beside this file: config.json, vocab.txt and model.safetensors (or pytorch_model.bin), as any BERT model has them; or
-// the name of one on the Hugging Face Hub, such as "google/bert_uncased_L-2_H-128_A-2", which is fetched once.
+// A folder beside this file with a BERT model's config.json, vocab.txt and model.safetensors (or pytorch_model.bin); or the
+// name of a model on the Hugging Face Hub, such as "google/bert_uncased_L-2_H-128_A-2", which is downloaded once.
 const FOLDER = "bert";
 const LENGTH = 48;
 
 const { sentences, years } = data.speeches();
 
-/** Tokens [N, 48], filled up with [PAD], and their eras: 0 for 1790 to 1860, 1 for 1951 to 2000. */
+/** Tokens [N, 48], padded with [PAD], and their eras: 0 for 1790 to 1860, 1 for 1951 to 2000. */
 function samples(held: boolean): data.LabelledDataset {
   const tokenizer = nn.BertTokenizer.fromPretrained(FOLDER);
   // Every fifth year is held out, so that no speech is on both sides.
@@ -32,9 +32,9 @@ export class EraClassifier extends nn.Module {
   }
 }
 
-// What to expect: it depends on the folder. A tiny BERT of first weights (two layers of 64) gets 90 % of 482 sentences of
-// held-out years right, as counting words does; guessing gets 52 %. The learning rate is for models of a few million
-// weights: take 2e-5 and three epochs for BERT-base, and some patience.
+// What to expect: it depends on the model. A tiny BERT without pretraining (two layers of 64) has an accuracy of 90 % on 482
+// sentences of held-out years, like counting words; guessing has 52 %. The learning rate suits models of a few million
+// weights: use 2e-5 and three epochs for BERT-base, which takes a while.
 export default experiment({
   seed: 0,
   model: () => new EraClassifier(),

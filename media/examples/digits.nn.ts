@@ -21,8 +21,8 @@ export class DigitsCNN extends nn.Module {
   }
 }
 
-// What to expect: 99 % of 359 held-out digits right after 20 epochs. The nearest neighbour gets
-// 98.8 %, logistic regression 96.8 %.
+// What to expect: an accuracy of 99 % on 359 held-out digits after 20 epochs. The nearest neighbour
+// has 98.8 %, logistic regression 96.8 %.
 export default experiment({
   seed: 0,
   model: () => new DigitsCNN(),

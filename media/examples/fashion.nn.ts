@@ -23,8 +23,8 @@ export class CNN extends nn.Module {
   }
 }
 
-// What to expect: 89 % of the 10,000 test images right after three passes over the 60,000 others. Logistic regression gets
-// 84 %; large networks get beyond 95 %.
+// What to expect: an accuracy of 89 % on the 10,000 test images after three epochs on the 60,000 others. Logistic regression
+// has 84 %; large networks exceed 95 %.
 export default experiment({
   seed: 0,
   model: () => new CNN(),

@@ -22,7 +22,7 @@ export class Generator extends nn.Module {
   }
 }
 
-/** Images [N, 1, 8, 8] to a score [N, 1]: above 0, the image is taken for a real one. */
+/** Images [N, 1, 8, 8] to a score [N, 1]: above 0, the image is classified as real. */
 export class Discriminator extends nn.Module {
   layers = new nn.Sequential(
     new nn.Flatten(),
@@ -50,12 +50,12 @@ export class GAN extends nn.Module {
   }
 }
 
-/** How far the images of one batch are from the most similar one of another, in the mean: root mean square of pixels. */
+/** Mean distance (root mean square of pixels) of a batch's images to the most similar image of another batch. */
 function distance(from: Tensor, to: Tensor): Tensor {
   return torch.cdist(from.flatten(1), to.flatten(1)).amin(1).mean().div(8);
 }
 
-// The same noise at every look, so that the pictures show how the digits form.
+// The same noise for each picture, so that the pictures show how the digits form.
 const noise = torch.randn(64, LATENT, { generator: new torch.Generator().manualSeed(0) });
 
 function draw(generator: Generator): void {
@@ -65,9 +65,9 @@ function draw(generator: Generator): void {
   generator.train();
 }
 
-// What to expect: after 100 epochs "gan-samples.png" shows digits. Among 64 drawn digits, the one most like a held-out
-// digit is 0.23 away (`val_coverage`), and the held-out digit most like a drawn one as far (`val_realism`). Between real
-// digits it is 0.21; noise with the mean and covariance of digits is at 0.24, noise of independent pixels at 0.30.
+// What to expect: after 100 epochs, "gan-samples.png" shows digits. The mean distance of a held-out digit to the nearest of 64
+// generated ones is 0.23 (`val_coverage`), like that of a generated digit to the nearest held-out one (`val_realism`). Between
+// real digits it is 0.21; noise with the mean and covariance of digits has 0.24, noise of independent pixels 0.30.
 
 export default experiment({
   seed: 1,
@@ -82,14 +82,14 @@ export default experiment({
     const n = real!.size(0);
     const [ones, zeros] = [torch.ones(n, 1), torch.zeros(n, 1)];
 
-    // The discriminator learns to tell real from drawn.
+    // The discriminator learns to tell real images from generated ones.
     const fake = generator(torch.randn(n, LATENT));
     optimizer.discriminator.zeroGrad();
     const lossD = bce(discriminator(real!), ones).add(bce(discriminator(fake.detach()), zeros));
     lossD.backward();
     optimizer.discriminator.step();
 
-    // The generator learns to be taken for real.
+    // The generator learns to fool the discriminator.
     optimizer.generator.zeroGrad();
     const lossG = bce(discriminator(fake), ones);
     lossG.backward();

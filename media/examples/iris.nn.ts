@@ -1,4 +1,4 @@
-// A small network that tells three species of iris by the size of their petals and sepals
+// A small network that classifies three species of iris by the size of their petals and sepals
 import { nn, optim, data, experiment, type Tensor } from "layerwise";
 
 export class IrisNet extends nn.Module {
@@ -10,8 +10,8 @@ export class IrisNet extends nn.Module {
   }
 }
 
-// What to expect: 29 of the 30 held-out flowers right (accuracy 0.97). One species is apart, the other two overlap: a
-// straight line between them (linear discriminant analysis) gets 97 % right.
+// What to expect: 29 of the 30 held-out flowers are correct (accuracy 0.97). One species is separable, the other two overlap:
+// a straight line between them (linear discriminant analysis) has 97 %.
 export default experiment({
   seed: 0,
   model: () => new IrisNet(),

@@ -10,7 +10,7 @@ export class NameLSTM extends nn.Module {
   lstm = new nn.LSTM(32, 128, { batchFirst: true });
   fc = new nn.Linear(128, vocabulary.length);
 
-  /** Characters [N, L] to scores of the character that follows each [N, characters, L], as the loss wants them. */
+  /** Characters [N, L] to scores of each next character [N, characters, L], in the layout that the loss needs. */
   forward(x: Tensor): Tensor {
     const [out] = this.lstm(this.embedding(x));
     return this.fc(out).transpose(1, 2);
@@ -27,8 +27,8 @@ export class NameLSTM extends nn.Module {
   }
 }
 
-// What to expect: a loss of 2.0 on held-out names, so that the right letter gets a probability of 1/7 in the mean. Tables
-// of how often a letter follows one, two or three others reach 2.35, 2.13 and 2.12. Ten invented names are printed at the end.
+// What to expect: a loss of 2.0 on held-out names, which means a probability of 1/7 for the right letter. Tables of letter
+// frequencies after one, two or three others reach 2.35, 2.13 and 2.12. Ten invented names are printed at the end.
 export default experiment({
   seed: 0,
   model: () => new NameLSTM(),

@@ -1,4 +1,4 @@
-// A network of two layers on made-up data: the smallest experiment
+// A network of two layers on synthetic data: the smallest experiment
 import { torch, nn, optim, data, experiment, type Tensor } from "layerwise";
 
 export class SimpleNN extends nn.Module {

@@ -1,4 +1,4 @@
-// A small Transformer encoder that tells from one sentence in which era a president spoke it
+// A small Transformer encoder that classifies in which era a president spoke a sentence
 import { torch, nn, optim, data, experiment, type Tensor } from "layerwise";
 
 const LENGTH = 40;
@@ -13,7 +13,7 @@ const vocabulary = new data.Vocabulary(tokens.filter((_, i) => !held[i]).flat(),
   specials: ["<pad>", "<unk>"],
 }).setDefaultIndex(1);
 
-/** Sentences [N, 40], filled up with 0, and their eras: 0 for 1790 to 1860, 1 for 1951 to 2000. */
+/** Sentences [N, 40], padded with 0, and their eras: 0 for 1790 to 1860, 1 for 1951 to 2000. */
 function samples(wanted: boolean): data.LabelledDataset {
   const chosen = tokens.flatMap((_, i) => (held[i] === wanted ? [i] : []));
   const rows = chosen.map((i) => {
@@ -47,14 +47,14 @@ export class SentenceEncoder extends nn.Module {
     const padding = ids.eq(0);
     let x = this.embedding(ids).add(this.position(torch.arange(LENGTH)));
     x = this.encoder(this.dropout(this.norm(x)), { srcKeyPaddingMask: padding });
-    // The mean over the words that are there.
+    // The mean over the words, without padding.
     const words = padding.logicalNot().float().unsqueeze(-1);
     return this.fc(x.mul(words).sum(1).div(words.sum(1)));
   }
 }
 
-// What to expect: 90 % of 482 sentences of held-out years right. Guessing gets 52 %, counting words 90 % (logistic
-// regression) to 91 % (naive Bayes): of so few sentences, little more can be learned.
+// What to expect: an accuracy of 90 % on 482 sentences of held-out years. Guessing has 52 %, counting words 90 % (logistic
+// regression) to 91 % (naive Bayes): so few sentences teach little more.
 export default experiment({
   seed: 0,
   model: () => new SentenceEncoder(),

@@ -1,4 +1,4 @@
-// The first network of a PyTorch tutorial, line for line: a loop written out, then saving and loading
+// The first network of a PyTorch tutorial, line for line: a hand-written training loop, then saving and loading
 import { torch, nn, optim, format, print, type Tensor } from "layerwise";
 
 class SimpleNN extends nn.Module {
@@ -29,7 +29,7 @@ print(model);
 const criterion = new nn.CrossEntropyLoss();
 const optimizer = new optim.Adam(model.parameters(), { lr: 0.001 });
 
-// Made-up data: 100 samples of 10 numbers, each with a class
+// Synthetic data: 100 samples of 10 numbers, each with a class
 const X = torch.randn(100, 10);
 const y = torch.randint(0, 2, [100]);
 
@@ -48,13 +48,13 @@ for (let epoch = 0; epoch < epochs; epoch++) {
   }
 }
 
-// What it says of five new samples
+// Predictions for five new samples
 model.eval();
 const newData = torch.randn(5, 10);
 const predicted = torch.noGrad(() => torch.argmax(model(newData), 1));
 print("Predicted labels:", predicted);
 
-// Saved, and loaded into a second network that starts elsewhere
+// Save the weights, and load them into a second network with other initial weights
 torch.save(model.stateDict(), "simple_nn.safetensors");
 const loaded = new SimpleNN(10, 5, 2);
 print(loaded.loadStateDict(torch.load("simple_nn.safetensors")));
