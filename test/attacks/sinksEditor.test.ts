@@ -1,5 +1,4 @@
 // VS Code on folders of a stranger: no text of theirs becomes a link, an icon, HTML, a variable or a hidden character.
-import fs from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
 import { beforeAll, beforeEach, describe, expect, it, vi } from "vitest";

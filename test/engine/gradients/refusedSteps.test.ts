@@ -1,5 +1,5 @@
 // A step that is refused while it is computed leaves everything as it was: weights, the optimizer's numbers, gradients.
-import { describe, expect, it } from "vitest";
+import { expect, it } from "vitest";
 import { F, nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
 import { onEachEngine } from "../../engines.ts";
 

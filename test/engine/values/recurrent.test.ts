@@ -1,6 +1,6 @@
 // Packed sequences, and sequences that are long or wide enough for kernels of their own, against PyTorch.
 import { readFileSync } from "node:fs";
-import { describe, expect, it } from "vitest";
+import { expect, it } from "vitest";
 import { nn, torch, type Tensor } from "../../../extension/nn/index.ts";
 import { gradientName } from "../../../extension/tensor/core/print.ts";
 import { compare, decode, EXACT, isTensor, type Json, type JsonTensor } from "../../parity/format.ts";

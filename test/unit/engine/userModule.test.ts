@@ -4,6 +4,7 @@ import { expect, test } from "vitest";
 import { describeError } from "../../../extension/engine/host/userErrors.ts";
 import { loadUserModule, SyntaxErrors } from "../../../extension/engine/host/userModule.ts";
 import type { UserError } from "../../../extension/protocol/errors.ts";
+import { useFolder } from "../../folders.ts";
 
 const folder = useFolder();
 
@@ -38,7 +39,6 @@ test("exports are what the file exports, types are gone, top-level await works",
     "model.nn.ts",
     `import { call } from "layerwise";
 import { helper } from "./lib/helper.ts";
-import { useFolder } from "../../folders.ts";
 export class Net { constructor(readonly size: number) {} }
 export const answer: number = await Promise.resolve(call(() => helper(41)) as number);
 export default "the default";`,
