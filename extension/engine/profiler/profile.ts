@@ -8,9 +8,8 @@ import type { LayerProfile, Pass, Profile, ProfileRequest } from "../../protocol
 import type { UserError } from "../../protocol/errors.ts";
 import { EngineError } from "../host/userErrors.ts";
 import { rand } from "../../tensor/functions/creation/random.ts";
-import { inspection } from "../../tensor/planning/runtime.ts";
 import type { Policy } from "../../tensor/recording/policy.ts";
-import { withPolicy } from "../../tensor/recording/runtime.ts";
+import { runtime, withPolicy } from "../../tensor/recording/runtime.ts";
 import { hidden, noGrad } from "../../tensor/recording/scope.ts";
 import { take } from "../training/batches.ts";
 import { CallbackList } from "../training/callbacks.ts";
@@ -149,8 +148,8 @@ async function timeWhole(step: RepeatedStep, seconds: number): Promise<number> {
 async function timeOpByOp(prepared: Prepared, step: RepeatedStep, seconds: number): Promise<StepTimes[]> {
   const attribution = new Attribution(prepared.model, step.optimizers);
   let times = new StepTimes(attribution);
-  const outer = inspection.of;
-  inspection.of = (plan) => times.inspector(plan);
+  const outer = runtime.inspector;
+  runtime.inspector = (plan) => times.inspector(plan);
   const all: StepTimes[] = [];
   try {
     await attribution.watch(async () => {
@@ -163,7 +162,7 @@ async function timeOpByOp(prepared: Prepared, step: RepeatedStep, seconds: numbe
       }
     });
   } finally {
-    inspection.of = outer;
+    runtime.inspector = outer;
   }
   return all;
 }

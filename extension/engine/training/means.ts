@@ -37,7 +37,7 @@ export class Means {
   /** The means so far; resets them. */
   take(): Record<string, number> {
     const means = this.get();
-    // Replaced, not cleared: see `allSettled`.
+    // Replaced, not cleared: see `Runtime`.
     this.#sums = new Map();
     return means;
   }

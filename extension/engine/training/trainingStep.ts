@@ -3,7 +3,8 @@ import type { Optimizer } from "../../nn/optim/optimizer.ts";
 import { clipGradNorm_, clipGradValue_ } from "../../nn/utils/utils.ts";
 import { TensorError } from "../../tensor/core/errors.ts";
 import { div } from "../../tensor/functions/pointwise/arithmetic.ts";
-import { observe, parted, stepsTogether } from "../../tensor/planning/runtime.ts";
+import { stepsTogether, withoutGraph } from "../../tensor/planning/runtime.ts";
+import { observe } from "../../tensor/recording/runtime.ts";
 import { Tensor } from "../../tensor/core/tensor.ts";
 import { GradientAccumulator } from "./accumulator.ts";
 import type { CallbackList } from "./callbacks.ts";
@@ -58,7 +59,7 @@ export class TrainingStep {
         return x;
       });
     });
-    const then = mapTensors(result, parted);
+    const then = mapTensors(result, withoutGraph);
     return () => numbers(then, "trainStep");
   }
 
@@ -90,9 +91,9 @@ export class TrainingStep {
     if (steps) await this.flush();
     else this.#accumulator?.hold();
     // Many steps may wait to be read: none of them holds on to its graph.
-    const then = parted(value);
+    const then = withoutGraph(value);
     if (!measured) return () => ({ loss: toNumber(then, "loss") });
-    return this.#measured(then, parted(output), target, measurement);
+    return this.#measured(then, withoutGraph(output), target, measurement);
   }
 
   #measured(loss: Tensor, output: Tensor, target: Tensor, measurement: Measurement): () => Values {

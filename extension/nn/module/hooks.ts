@@ -4,7 +4,7 @@ import { TensorError } from "../../tensor/core/errors.ts";
 import { fillValue } from "../../tensor/recording/graph.ts";
 import { hookGradients, shown } from "../../tensor/recording/gradientHooks.ts";
 import { identities } from "../../tensor/ops/movement/movement.ts";
-import { observe } from "../../tensor/planning/runtime.ts";
+import { observe } from "../../tensor/recording/runtime.ts";
 import { Tensor } from "../../tensor/core/tensor.ts";
 import type { Module } from "./module.ts";
 import { warnOnce } from "../warnings.ts";

@@ -1,7 +1,8 @@
 import { SCALAR_TYPE, type DType, type HostArray } from "./dtype.ts";
 import { TensorError } from "./errors.ts";
 import { dataValue, stateValue, Storage, type GradientEdge, type Value } from "../recording/graph.ts";
-import { take } from "../recording/gradients.ts";
+import { keepOverwritten } from "../recording/leaves.ts";
+import { runtime } from "../recording/runtime.ts";
 import { scope, withGradients } from "../recording/scope.ts";
 import { formatShape, numel, sameShape, strides, type Shape } from "./shape.ts";
 import { isSize, sizeOf } from "./size.ts";
@@ -65,7 +66,7 @@ export class Tensor {
   /** The accumulated gradient of a leaf that requires one; null before the first `backward()`. */
   get grad(): Tensor | null {
     const { gradient } = this;
-    if (gradient !== null && scope.hidden === 0) take(gradient);
+    if (gradient !== null && scope.hidden === 0) runtime.gradients.take(gradient);
     return gradient;
   }
 
@@ -191,8 +192,8 @@ export class Tensor {
   }
 
   /** @internal Lets go of the graph that its value comes from. */
-  part(): void {
-    this.current = this.current.parted();
+  dropGraph(): void {
+    this.current = this.current.withoutGraph();
   }
 
   /** @internal Makes this tensor share memory with `view.base`. */
@@ -232,7 +233,7 @@ export class Tensor {
     if (storage !== undefined && storage.dtype === value.dtype && sameShape(storage.shape, value.shape)) {
       this.replace(value, this.edge);
     } else {
-      dirty.delete(this);
+      runtime.pendingWrites.delete(this);
       this.storage = undefined;
       this.current = value;
       this.writes++;
@@ -304,11 +305,11 @@ export class Tensor {
       this.current = value;
     } else if (value.producer.kind === "node") {
       this.current = value;
-      dirty.add(this);
+      runtime.pendingWrites.add(this);
     } else {
       // A leaf replaces the stored value as a whole: nothing to compute, and a random initial value that no code
       // will see now is skipped instead of drawn.
-      if (storage.settled !== undefined) replacing.keep?.(storage.settled);
+      if (storage.settled !== undefined) keepOverwritten(storage.settled);
       const before = this.current.producer;
       if (
         this.current.data === undefined &&
@@ -322,7 +323,7 @@ export class Tensor {
       storage.host = undefined;
       storage.device = undefined;
       this.current = storage.settled = stateValue(storage, value);
-      dirty.delete(this);
+      runtime.pendingWrites.delete(this);
     }
   }
 
@@ -334,7 +335,7 @@ export class Tensor {
       if (current.producer.kind === "node" && current.data === undefined) {
         // Computed at the next barrier, like a write: nothing may be computed while a step is under way.
         this.storage.settled = current;
-        dirty.add(this);
+        runtime.pendingWrites.add(this);
       } else {
         this.current = this.storage.settled = stateValue(this.storage, current);
       }
@@ -353,7 +354,7 @@ export class Tensor {
     const before = this.storage?.settled;
     if (before !== undefined) this.current = before;
     this.writes++;
-    if (before?.producer.kind !== "node") dirty.delete(this);
+    if (before?.producer.kind !== "node") runtime.pendingWrites.delete(this);
   }
 
   /** @internal Says how PyTorch lays out a result that it leaves transposed. */
@@ -400,20 +401,6 @@ export class Tensor {
     void this.value;
     return this.writes;
   }
-}
-
-/** Keeps a stored value that recorded nodes still read, before a leaf takes its place: see runtime.ts. */
-export const replacing = { keep: undefined as ((value: Value) => void) | undefined };
-
-/** Persistent tensors whose newest value is not computed yet: every barrier computes them. */
-export let dirty = new Set<Tensor>();
-
-/**
- * Nothing is dirty any more. Sets that live from step to step are replaced and not cleared: a cleared set's old table
- * keeps its elements and points to the new one, so that the first to grow old would keep the graphs of all steps since.
- */
-export function allSettled(): void {
-  dirty = new Set();
 }
 
 /** A tensor of values that are already there. The array is not copied. */

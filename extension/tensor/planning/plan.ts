@@ -1,6 +1,6 @@
 // Names a pending graph that no earlier step had.
 import type { Node, Value } from "../recording/graph.ts";
-import type { Plan, Request } from "../recording/template.ts";
+import type { Plan, Request } from "./executor.ts";
 
 /** Orders the pending nodes and names the graph. */
 export function buildPlan({ requested, assigns, lazy, held }: Request): Plan {

@@ -1,82 +1,16 @@
-import { allocate, type HostArray } from "../core/dtype.ts";
-import { internal, TensorError } from "../core/errors.ts";
-import { Node, Value, type Storage } from "../recording/graph.ts";
-import { numel } from "../core/shape.ts";
-import { allSettled, dirty, replacing, Tensor } from "../core/tensor.ts";
-import { forgetGradients, Reached } from "../recording/gradients.ts";
-import { buildPlan } from "./plan.ts";
-import type { Plan, Request } from "../recording/template.ts";
-import { runtime, withPolicy } from "../recording/runtime.ts";
+import type { HostArray } from "../core/dtype.ts";
+import { internal } from "../core/errors.ts";
+import type { Value } from "../recording/graph.ts";
+import { Tensor } from "../core/tensor.ts";
+import { Reached } from "../recording/gradients.ts";
+import { dataOfLeaf, requireExecutor } from "../recording/leaves.ts";
+import { observe, runtime, withPolicy } from "../recording/runtime.ts";
 import { scope } from "../recording/scope.ts";
-import {
-  carry,
-  graphComputed,
-  endTrace,
-  heldValues,
-  isRead,
-  isStandIn,
-  learn,
-  overwritten,
-  recognize,
-  recordReached,
-  graphRefused,
-  released,
-  surplus,
-  takeAbandoned,
-} from "../recording/trace.ts";
+import { released } from "../recording/trace.ts";
+import type { Executor, Inspector, Plan, Request } from "./executor.ts";
+import { buildPlan } from "./plan.ts";
 
-export type { Plan } from "../recording/template.ts";
-
-/** Computes plans. Implementations: see ../executors. */
-export interface Executor {
-  /**
-   * Sets `data` of every fetch and `read` of every lazy value, and moves the storages on. Synchronous: one call is
-   * kept short by the caller.
-   */
-  run(plan: Plan, inspector?: Inspector): void;
-  /** How many of the last steps aren't computed yet: they are deferred, see {@link Policy}. */
-  readonly waits?: number;
-  /** Whether a plan of this key is run without looking at its nodes. */
-  compiled?(key: string): boolean;
-  /** The current value of a storage the executor has written, copied to the host. */
-  read(storage: Storage): HostArray;
-  /** Whether a lazy value stays readable until it is released. The others are there until the next step. */
-  holds?(value: Value): boolean;
-  /** Forgets a lazy value, if it is held. */
-  release?(value: Value): void;
-}
-
-/** Looks at every value of a plan that is computed op by op, before anything is written. */
-export interface Inspector {
-  /** What is fed is there: the first node is computed next. */
-  begin?(): void;
-  node(node: Node, read: (value: Value) => HostArray): void;
-  /** All nodes were computed. What it throws keeps the plan from writing. */
-  done(read: (value: Value) => HostArray): void;
-}
-
-let current: Executor | undefined;
-/** Makes what looks at a plan: there is nothing that does unless anomalies are to be detected. */
-export const inspection = {
-  of: undefined as ((plan: Plan) => Inspector) | undefined,
-  /** Looks at the gradients that a `backward()` gives, at once. */
-  backward: undefined as ((gradients: readonly Value[]) => void) | undefined,
-};
-
-/** Steps whose gradients somebody asked for after they were made. */
-let gradientsRead = 0;
-
-/** How often gradients were read after their step: a loop that never does needn't have them kept. */
-export const gradientReads = (): number => gradientsRead;
-
-/** What `backward` started from: losses, which the user reads after the step. */
-let observed = new Set<Value>();
-
-/** Has a value computed with the next step, because it will be asked for when the step is over. */
-export function observe(value: Value): void {
-  value.visible = true;
-  observed.add(value);
-}
+export type { Executor, Inspector, Plan } from "./executor.ts";
 
 /** Has a value computed with its step that the user takes out of the graph, inside a forward or of a gradient. */
 export function keepReadable(value: Value): void {
@@ -87,21 +21,11 @@ export function keepReadable(value: Value): void {
 
 /** Installs what computes. Without one, graphs can be built and checked but not run: the preview. */
 export function setExecutor(executor: Executor | undefined): void {
-  current = executor;
+  runtime.executor = executor;
 }
 
 export function hasExecutor(): boolean {
-  return current !== undefined;
-}
-
-function executor(): Executor {
-  if (current === undefined) {
-    throw new TensorError(
-      "preview",
-      "a value was asked for (item, toTypedArray, print, if), but the preview only looks at shapes",
-    );
-  }
-  return current;
+  return runtime.executor !== undefined;
 }
 
 /** The values of a tensor, row-major. The array is the tensor's own: do not write to it. */
@@ -110,14 +34,17 @@ export function valuesOf(value: Value): HostArray {
   return (value.data ??= computed(value));
 }
 
-/**
- * A tensor of the same values for somebody who reads them later: as soon as they are computed, or wait with their step,
- * it doesn't hold on to the graph that they come from.
- */
-export function parted(x: Tensor): Tensor {
+/** A tensor of the same values to be read later, detached from its graph if they are computed or deferred already. */
+export function withoutGraph(x: Tensor): Tensor {
   const { value } = x;
-  return value.producer.kind === "node" && value.ready ? new Tensor(value.parted()) : x;
+  return value.producer.kind === "node" && value.ready ? new Tensor(value.withoutGraph()) : x;
 }
+
+/** Steps whose gradients code read after they were made. */
+let gradientsRead = 0;
+
+/** How often gradients were read after their step: a loop that never does needn't have them kept. */
+export const gradientReads = (): number => gradientsRead;
 
 /** Values that are refused when they are read, if what they were computed from is invalid. */
 const guards = new WeakMap<Value, Guard>();
@@ -158,7 +85,7 @@ export function peek(value: Value): HostArray | undefined {
     return beside([value], (plan) => {
       if (value.read !== undefined) return value.read();
       if (value.producer.kind !== "node") return leafData(value);
-      executor().run({ ...plan, fetches: [value] });
+      requireExecutor().run({ ...plan, fetches: [value] });
       return value.data;
     });
   } catch {
@@ -169,9 +96,9 @@ export function peek(value: Value): HostArray | undefined {
 /** Shows values to an inspector before they are asked for: computed beside the program, see {@link peek}. */
 export function inspect(values: readonly Value[], inspector: (plan: Plan) => Inspector): void {
   const pending = pendingOf(values).filter(({ producer }) => producer.kind === "node");
-  if (current === undefined || pending.length === 0) return;
+  if (!hasExecutor() || pending.length === 0) return;
   try {
-    beside(pending, (plan) => executor().run({ ...plan, fetches: [] }, inspector(plan)));
+    beside(pending, (plan) => requireExecutor().run({ ...plan, fetches: [] }, inspector(plan)));
   } catch (error) {
     refuse();
     throw error;
@@ -183,38 +110,48 @@ function beside<T>(values: readonly Value[], body: (plan: Plan) => T): T {
   const plan = buildPlan({ requested: values, assigns: [], lazy: [], held: [] });
   const touched = [...new Set([...values, ...plan.leaves])];
   const before = touched.map(({ data }) => data);
-  const inspected = { ...inspection };
-  Object.assign(inspection, { of: undefined, backward: undefined });
+  const { inspector, checksGradients } = runtime;
+  runtime.inspector = undefined;
+  runtime.checksGradients = false;
   try {
     return withPolicy({ compileAtOnce: false }, () => body({ ...plan, key: `peek ${++peeks}` }));
   } finally {
     touched.forEach((one, i) => (one.data = before[i]));
-    Object.assign(inspection, inspected);
+    runtime.inspector = inspector;
+    runtime.checksGradients = checksGradients;
   }
 }
 
-/** Computes `requested`, every pending write to persistent tensors, and what the user may still ask for. */
+/** Computes `requested`, every pending write to persistent tensors, and what the user may still read. */
 export function barrier(requested: readonly Value[]): void {
-  const written = [...dirty];
+  const { trace, gradients, pendingWrites } = runtime;
+  const written = [...pendingWrites];
   const writes = written.length > 0;
-  if (writes) computeHeld(takeAbandoned());
+  if (writes) computeNow(trace.takeAbandoned());
   const assigns = written.map((t) => ({ storage: t.storage!, value: t.value }));
-  recordReached(requested, dirty);
-  const held = heldValues(writes);
-  const roots = writes ? [...requested, ...pendingOf(observed)] : requested;
-  if (writes) observed = new Set();
-  const gradients = writes
-    ? new Reached(dirty, runtime.policy.keepGradients, () => [...roots, ...held], isStandIn)
+  trace.recordReached(requested, pendingWrites);
+  const held = trace.held(writes);
+  const roots = writes ? [...requested, ...pendingOf(runtime.stepOutputs)] : requested;
+  if (writes) runtime.stepOutputs = new Set();
+  const reached = writes
+    ? new Reached(
+        gradients,
+        pendingWrites,
+        runtime.policy.keepGradients,
+        () => [...roots, ...held],
+        (value) => trace.isStandIn(value),
+      )
     : undefined;
   // A loss that is read before its `backward()` still needs what its forward has written over, such as a masked weight.
-  const old = writes && requested.length > 0 ? overwritten(new Set(assigns.map((a) => a.storage))) : [];
+  const old =
+    writes && requested.length > 0 ? trace.overwritten(new Set(assigns.map((a) => a.storage))) : [];
   let plan: Plan;
   try {
-    plan = planFor({ requested: roots, assigns, lazy: gradients?.values ?? [], held });
-    if (gradients?.releaseOthers(new Set(plan.leaves), executor(), released) === true) gradientsRead++;
+    plan = planFor({ requested: roots, assigns, lazy: reached?.values ?? [], held });
+    if (reached?.releaseOthers(new Set(plan.leaves), requireExecutor(), released) === true) gradientsRead++;
     const before = old.map(leafData);
-    executor().run(plan, inspection.of?.(plan));
-    gradients?.done();
+    requireExecutor().run(plan, runtime.inspector?.(plan));
+    reached?.done();
     old.forEach((value, i) => (value.data = before[i]));
   } catch (error) {
     refuse();
@@ -226,66 +163,62 @@ export function barrier(requested: readonly Value[]): void {
     storage.host = undefined;
     t.settled(storage);
   }
-  allSettled();
-  undoing = [];
-  graphComputed();
-  carry(writes ? [] : pendingOf(held), !writes);
+  runtime.pendingWrites = new Set();
+  runtime.rollbacks = [];
+  trace.computed();
+  computeNow(trace.carry(writes ? [] : pendingOf(held), !writes));
   // Inside a forward, what is read there may still be exported as it was recorded.
   if (writes || scope.depth === 0) for (const value of plan.fetches) value.leaf ??= null;
 }
 
-/** Computes what the user may hold, before the storages it is made of are written. */
-function computeHeld(values: readonly Value[]): void {
+/** Computes values that the user may hold, before what they are made of is overwritten or their graph grows too long. */
+export function computeNow(values: readonly Value[]): void {
   const requested = pendingOf(values);
-  if (requested.length === 0 || current === undefined) return;
+  const { executor } = runtime;
+  if (requested.length === 0 || executor === undefined) return;
   try {
-    current.run(buildPlan({ requested, assigns: [], lazy: [], held: [] }));
+    executor.run(buildPlan({ requested, assigns: [], lazy: [], held: [] }));
   } catch {
     // One of them may be what an error was about: reading it says so. The others are there.
-    if (requested.length > 1) for (const value of requested) computeHeld([value]);
+    if (requested.length > 1) for (const value of requested) computeNow([value]);
   }
 }
 
-surplus.compute = computeHeld;
-
-/** What takes back the numbers of the host that pending writes come with, such as counts of steps. */
-let undoing: (() => void)[] = [];
+/** An error has ended the user's forward: the next step begins with nothing recorded. */
+export function interrupted(): void {
+  computeNow(runtime.trace.interrupt());
+}
 
 /** Has `undo` run when what is pending now can't be computed. */
 export function onRefusal(undo: () => void): void {
-  undoing.push(undo);
+  runtime.rollbacks.push(undo);
 }
 
 /** Gives up all pending writes: the model is as it was before them, and the next step can be made. */
 export function refuse(): void {
-  for (const t of dirty) t.revert();
-  const undo = undoing;
-  undoing = [];
-  observed = new Set();
-  for (let i = undo.length - 1; i >= 0; i--) undo[i]!();
-  carry([]);
-  graphRefused();
+  for (const t of runtime.pendingWrites) t.revert();
+  const { rollbacks } = runtime;
+  runtime.rollbacks = [];
+  runtime.stepOutputs = new Set();
+  for (let i = rollbacks.length - 1; i >= 0; i--) rollbacks[i]!();
+  runtime.trace.carry([]);
+  runtime.trace.refused();
 }
 
-/** Forgets all that waits to be computed: for a preview, which computes nothing and looks at one program after another. */
+/** Forgets all that is pending: see {@link Runtime.forgetPending}. */
 export function forgetPending(): void {
-  allSettled();
-  undoing = [];
-  carry([]);
-  observed = new Set();
-  forgetGradients();
-  endTrace();
+  runtime.forgetPending();
 }
 
-/** Steps waiting to be computed together; a loop of many steps is computed in between, lest its graph grows without end. */
-const together = { active: false, steps: 0, limit: 16 };
+/** Optimizer steps computed together at most: a loop of many steps must not grow its graph without end. */
+const MOST_GROUPED = 16;
 
 /** What `optimizer.step()` ends with. */
 export function step(): void {
-  if (together.active && ++together.steps < together.limit) return;
-  together.steps = 0;
-  if (dirty.size > 0 && current !== undefined) barrier([]);
-  else undoing = [];
+  if (runtime.grouping && ++runtime.groupedSteps < MOST_GROUPED) return;
+  runtime.groupedSteps = 0;
+  if (runtime.pendingWrites.size > 0 && hasExecutor()) barrier([]);
+  else runtime.rollbacks = [];
 }
 
 /**
@@ -293,11 +226,11 @@ export function step(): void {
  * GAN become one graph.
  */
 export async function stepsTogether<T>(body: () => T | Promise<T>): Promise<T> {
-  together.active = true;
+  runtime.grouping = true;
   try {
     return await body();
   } finally {
-    together.active = false;
+    runtime.grouping = false;
     step();
   }
 }
@@ -307,55 +240,25 @@ function pendingOf(values: Iterable<Value>): Value[] {
 }
 
 /**
- * Values of a leaf on the host.
+ * The values of a leaf, or of a node, which is computed now.
  * @throws TensorError when it is a parameter's value from before an update
  */
 export function leafData(value: Value): HostArray {
-  if (value.data !== undefined) return value.data;
-  const leaf = value.producer;
-  if (leaf.kind === "node") return (value.data = computed(value));
-  switch (leaf.kind) {
-    case "data":
-      return (value.data = value.read?.() ?? internal("a data leaf without data"));
-    case "random":
-      return (value.data = leaf.draw.values());
-    case "scalar":
-    case "fill":
-      return (value.data = allocate(value.dtype, numel(value.shape)).fill(leaf.value));
-    case "state": {
-      const { storage } = leaf;
-      if (storage.version === leaf.version && (storage.host ?? storage.device) !== undefined) {
-        return (storage.host ??= executor().read(storage));
-      }
-      if (leaf.initial === undefined) {
-        throw new TensorError(
-          "released",
-          "this value depends on parameters as they were before an update, and was not kept",
-          "return it from forward, keep it as a property of the module (this.h = h), or take h.detach() there",
-        );
-      }
-      const data = valuesOf(leaf.initial);
-      if (storage.version === leaf.version) storage.host = data;
-      return data;
-    }
-  }
+  if (value.data === undefined && value.producer.kind === "node") value.data = computed(value);
+  return dataOfLeaf(value);
 }
 
-// In a preview, which reads no values, nothing has to be kept.
-replacing.keep = (value) => {
-  if (value.data === undefined && current !== undefined && isRead(value)) value.data = leafData(value);
-};
+/** How many of the last steps are deferred, to be computed with later ones, or are being computed. */
+export const stepsWaiting = (): number => runtime.executor?.waits ?? 0;
 
-/** How many of the last steps wait to be computed with those to come, or are meanwhile. */
-export const stepsWaiting = (): number => current?.waits ?? 0;
-
-const isCompiled = (key: string): boolean => current?.compiled?.(key) ?? false;
+const isCompiled = (key: string): boolean => runtime.executor?.compiled?.(key) ?? false;
 
 /** The plan of everything pending: known from an earlier step, or named now. */
 function planFor(request: Request): Plan {
+  const { trace } = runtime;
   // Inspected values must be computed: no node is taken from an earlier step.
-  let plan = inspection.of === undefined ? recognize(request, isCompiled) : undefined;
-  if (plan === undefined) learn((plan = buildPlan(request)));
-  endTrace();
+  let plan = runtime.inspector === undefined ? trace.recognize(request, isCompiled) : undefined;
+  if (plan === undefined) trace.learn((plan = buildPlan(request)));
+  trace.end();
   return plan;
 }

@@ -2,8 +2,9 @@ import type { HostArray } from "../core/dtype.ts";
 import { TensorError } from "../core/errors.ts";
 import type { Node, Storage, Value } from "./graph.ts";
 import { gradientFunction } from "./op.ts";
-import { inspect, inspection, leafData, type Inspector, type Plan } from "../planning/runtime.ts";
-import { finallyRun } from "./runtime.ts";
+import type { Inspector, Plan } from "../planning/executor.ts";
+import { inspect, leafData } from "../planning/runtime.ts";
+import { finallyRun, runtime } from "./runtime.ts";
 import { scope } from "./scope.ts";
 import { formatShape } from "../core/shape.ts";
 
@@ -37,7 +38,7 @@ export class AnomalyError extends TensorError {
 
 /** Whether every value is checked when it is computed. */
 export function isAnomalyEnabled(): boolean {
-  return inspection.of !== undefined;
+  return runtime.inspector !== undefined;
 }
 
 /**
@@ -46,18 +47,18 @@ export function isAnomalyEnabled(): boolean {
  * error names the function that made the first one, its module and the line that called it. Unlike PyTorch's it looks at forward functions too. Slow: for looking for a mistake.
  */
 export function setDetectAnomaly(on: boolean): void {
-  inspection.of = on ? (plan) => new PlanInspector(plan) : undefined;
-  inspection.backward = on ? inspectGradients : undefined;
+  runtime.inspector = on ? (plan) => new PlanInspector(plan) : undefined;
+  runtime.checksGradients = on;
   scope.sites = on;
 }
 
 /** PyTorch's `torch.autograd.detect_anomaly`: {@link setDetectAnomaly} while `body` runs. */
 export function detectAnomaly<T>(body: () => T): T {
-  const before = { ...inspection };
+  const { inspector, checksGradients } = runtime;
   const { sites } = scope;
   setDetectAnomaly(true);
   return finallyRun(body, () => {
-    Object.assign(inspection, before);
+    Object.assign(runtime, { inspector, checksGradients });
     scope.sites = sites;
   });
 }
@@ -120,7 +121,7 @@ class GradientInspector extends PlanInspector {
 }
 
 /** @throws AnomalyError when one of them has a NaN */
-function inspectGradients(gradients: readonly Value[]): void {
+export function inspectGradients(gradients: readonly Value[]): void {
   inspect(gradients, (plan) => new GradientInspector(plan));
 }
 

@@ -1,18 +1,17 @@
+import { inspectGradients } from "./anomaly.ts";
 import { apply } from "./apply.ts";
 import { anyCustomGradients, customGradient } from "../differentiation/customGradients.ts";
 import { internal, TensorError } from "../core/errors.ts";
-import { noteGradient } from "./gradients.ts";
 import { fillValue, type GradientEdge, type Node } from "./graph.ts";
 import { anyHooks, visitAccumulated, visitLeaf, visitNode } from "./gradientHooks.ts";
 import type { GradientRule } from "./op.ts";
 import { add } from "../ops/elementwise/elementwise.ts";
 import { sumTo } from "../ops/movement/movement.ts";
-import { inspection, observe } from "../planning/runtime.ts";
+import { observe, runtime } from "./runtime.ts";
 import { hidden, scope, withGradients } from "./scope.ts";
 import { formatSize, sameShape } from "../core/shape.ts";
 import { isNamed } from "../signatures/bind.ts";
 import { Tensor } from "../core/tensor.ts";
-import { noteBackward, repeatBackward, traced } from "./trace.ts";
 
 export interface BackwardOptions {
   /** Records the gradients themselves, so that they can be differentiated again. */
@@ -37,26 +36,39 @@ export function backward(root: Tensor, gradient?: Tensor, options: BackwardOptio
   if (options.inputs != null) return backwardAll([root], { ...options, gradTensors: [gradient ?? null] });
   observe(root.value);
   const createGraph = options.createGraph ?? false;
-  const start = traced();
+  const { trace } = runtime;
+  const start = trace.length;
   // What hooks see and do is the user's: such a backward is recorded each time.
   const plain =
     gradient === undefined &&
     !createGraph &&
     !anyHooks() &&
     !anyCustomGradients() &&
-    inspection.of === undefined;
+    runtime.inspector === undefined;
   const run = (): Map<Tensor, Tensor> => propagate([root], [gradient], createGraph);
-  if (plain && repeatBackward(root.value, run)) return;
+  const repeated = plain ? trace.repeatBackward(root.value, run) : undefined;
+  if (repeated !== undefined) {
+    for (const [leaf, value] of repeated) {
+      leaf.grad = new Tensor(value);
+      runtime.gradients.note(leaf);
+    }
+    return;
+  }
   const leaves = run();
-  inspection.backward?.(Array.from(leaves.values(), ({ value }) => value));
+  check(leaves);
   const first = [...leaves.keys()].every((leaf) => leaf.ownGrad === null);
   accumulateAll(leaves, createGraph);
   if (plain && first)
-    noteBackward(
+    trace.noteBackward(
       start,
       root.value,
       [...leaves].map(([leaf, grad]) => [leaf, grad.value] as const),
     );
+}
+
+/** @throws AnomalyError when anomalies are detected and a gradient has a NaN */
+function check(gradients: ReadonlyMap<Tensor, Tensor>): void {
+  if (runtime.checksGradients) inspectGradients(Array.from(gradients.values(), ({ value }) => value));
 }
 
 /**
@@ -70,7 +82,7 @@ function accumulate(leaf: Tensor, grad: Tensor, createGraph: boolean): void {
   else before.write(apply(add, [before, grad], {}));
   // No step makes use of the gradient of an input: it is the program's to read.
   if (leaf.storage === undefined) leaf.ownGrad!.value.visible = true;
-  else noteGradient(leaf);
+  else runtime.gradients.note(leaf);
 }
 
 function accumulateAll(gradients: Iterable<readonly [Tensor, Tensor]>, createGraph: boolean): void {
@@ -128,7 +140,7 @@ export function backwardAll(tensors: Several, ...rest: readonly unknown[]): void
     createGraph,
     wanted && [...wanted],
   );
-  inspection.backward?.(Array.from(found.values(), ({ value }) => value));
+  check(found);
   accumulateAll(wanted === undefined ? found : [...found].filter(([x]) => wanted.has(x)), createGraph);
 }
 
@@ -181,7 +193,7 @@ export function grad(...args: unknown[]): (Tensor | null)[] {
     options.createGraph ?? false,
     wanted,
   );
-  inspection.backward?.(Array.from(found.values(), ({ value }) => value));
+  check(found);
   return wanted.map((t) => {
     const g = found.get(t);
     if (g === undefined && zeros) return new Tensor(fillValue(0, t.shape, t.dtype));

@@ -3,7 +3,7 @@ import { apply } from "./apply.ts";
 import { TensorError } from "../core/errors.ts";
 import { fillValue, type Node } from "./graph.ts";
 import { add } from "../ops/elementwise/elementwise.ts";
-import { observe } from "../planning/runtime.ts";
+import { observe } from "./runtime.ts";
 import { scope, withGradients } from "./scope.ts";
 import { Tensor } from "../core/tensor.ts";
 

@@ -19,32 +19,49 @@ interface Keeper {
   release?(value: Value): void;
 }
 
-/** Leaves that live from step to step, and have got a gradient that is not computed yet. */
-let graded = new Set<Tensor>();
-/** Gradients that the program has read from a leaf before they were computed. */
-let taken = new Set<Tensor>();
-/** All that it has read from a leaf: it may hold them after the leaf has another. */
-const held = new WeakSet<Tensor>();
-let kept: readonly Kept[] = [];
-let keptValues: Set<Value> | undefined;
+/** The gradients that a program can reach, of the step under way and of those before. */
+export class Gradients {
+  /** Leaves that live from step to step, and have got a gradient that is not computed yet. */
+  graded = new Set<Tensor>();
+  /** Gradients that the program has read from a leaf before they were computed. */
+  taken = new Set<Tensor>();
+  /** Gradients that the executor keeps beyond their step. */
+  kept: readonly Kept[] = [];
+  /** All gradients that the program has read from a leaf: it may hold them after the leaf has another. */
+  private readonly held = new WeakSet<Tensor>();
+  private keptValues: { readonly of: readonly Kept[]; readonly values: ReadonlySet<Value> } | undefined;
 
-/** Notes that `backward()` has given a leaf a gradient. */
-export function noteGradient(leaf: Tensor): void {
-  graded.add(leaf);
-}
+  /** Notes that `backward()` has given a leaf a gradient. */
+  note(leaf: Tensor): void {
+    this.graded.add(leaf);
+  }
 
-/** Notes that the program has got hold of a gradient. */
-export function take(gradient: Tensor): void {
-  if (held.has(gradient)) return;
-  held.add(gradient);
-  if (gradient.still?.ready === false) taken.add(gradient);
-}
+  /** Notes that the program has read a gradient from its leaf. */
+  take(gradient: Tensor): void {
+    if (this.held.has(gradient)) return;
+    this.held.add(gradient);
+    if (gradient.still?.ready === false) this.taken.add(gradient);
+  }
 
-/** Whether the executor will forget a value at the next step. */
-export function isTransient(value: Value): boolean {
-  if (value.data !== undefined || value.read === undefined || kept.length === 0) return false;
-  keptValues ??= new Set(kept.map((one) => one.value));
-  return keptValues.has(value);
+  /** Whether the program may hold a gradient that has this value. */
+  isHeld(gradient: Tensor | null | undefined, value: Value): boolean {
+    return gradient != null && this.held.has(gradient) && gradient.still === value;
+  }
+
+  /** Whether the executor will forget a value at the next step. */
+  isTransient(value: Value): boolean {
+    const { kept } = this;
+    if (value.data !== undefined || value.read === undefined || kept.length === 0) return false;
+    if (this.keptValues?.of !== kept)
+      this.keptValues = { of: kept, values: new Set(kept.map((one) => one.value)) };
+    return this.keptValues.values.has(value);
+  }
+
+  /** Forgets the gradients that are not computed yet. */
+  forgetPending(): void {
+    this.graded = new Set();
+    this.taken = new Set();
+  }
 }
 
 /** Gradients to be kept with a step, and what those that are left pending are to be computed from. */
@@ -52,6 +69,7 @@ export class Reached {
   readonly keep: Kept[] = [];
   private readonly pending = { graded: new Set<Tensor>(), taken: new Set<Tensor>() };
   private readonly needed = new Set<Value>();
+  private readonly gradients: Gradients;
   private readonly written: ReadonlySet<Tensor>;
   private readonly isStandIn: (value: Value) => boolean;
 
@@ -61,11 +79,13 @@ export class Reached {
    * @param isStandIn whether a value stands for what a repeated `backward()` would have recorded
    */
   constructor(
+    gradients: Gradients,
     written: ReadonlySet<Tensor>,
     all: boolean,
     computed: () => Iterable<Value>,
     isStandIn: (value: Value) => boolean,
   ) {
+    this.gradients = gradients;
     this.written = written;
     this.isStandIn = isStandIn;
     if (all)
@@ -75,6 +95,7 @@ export class Reached {
         if (gradient === null || value?.producer.kind !== "node" || value.ready) continue;
         this.keep.push({ leaf, gradient, value });
       }
+    const { graded, taken } = gradients;
     const left = [...graded].filter((leaf) => !written.has(leaf) && isPending(leaf.ownGrad));
     const loose = all ? [...taken].filter(isPending) : [];
     if (left.length + loose.length > 0) this.divide(left, loose, new Set(computed()));
@@ -90,7 +111,9 @@ export class Reached {
     const storages = new Set<Storage>();
     for (const { storage } of this.written) if (storage !== undefined) storages.add(storage);
     for (const { value } of this.keep) computed.add(value);
-    const lost = dependents(storages, computed, this.needed, this.isStandIn);
+    const lost = dependents(storages, computed, this.isStandIn, (value) => {
+      if (this.gradients.isTransient(value)) this.needed.add(value);
+    });
     for (const leaf of left) {
       const gradient = leaf.ownGrad!;
       const { value } = gradient;
@@ -113,7 +136,7 @@ export class Reached {
   releaseOthers(used: ReadonlySet<Value>, keeper: Keeper, released: () => never): boolean {
     let read = false;
     const stay: Kept[] = [];
-    for (const one of kept) {
+    for (const one of this.gradients.kept) {
       const { value } = one;
       const leaf = one.leaf instanceof WeakRef ? one.leaf.deref() : one.leaf;
       const current = leaf?.ownGrad;
@@ -125,12 +148,12 @@ export class Reached {
       } else if (this.needed.has(value) && keeper.holds?.(value) === true) {
         stay.push(one);
         continue;
-      } else if (this.needed.has(value) || this.isHeld(one.gradient ?? current, value)) {
+      } else if (this.needed.has(value) || this.gradients.isHeld(one.gradient ?? current, value)) {
         value.data = value.read!();
       } else if (reached && leaf !== undefined) {
         read ||= this.written.has(leaf);
         if (keeper.holds?.(value) === true) {
-          current.part();
+          current.dropGraph();
           stay.push({ value: current.value, leaf: new WeakRef(leaf), gradient: undefined });
           continue;
         }
@@ -142,21 +165,16 @@ export class Reached {
       }
       keeper.release?.(value);
     }
-    kept = stay;
-    keptValues = undefined;
+    this.gradients.kept = stay;
     return read;
-  }
-
-  private isHeld(gradient: Tensor | null | undefined, value: Value): boolean {
-    return gradient != null && held.has(gradient) && gradient.still === value;
   }
 
   /** The step was computed. */
   done(): void {
-    kept = [...kept, ...this.keep];
-    keptValues = undefined;
-    graded = this.pending.graded;
-    taken = this.pending.taken;
+    const { gradients, pending } = this;
+    gradients.kept = [...gradients.kept, ...this.keep];
+    gradients.graded = pending.graded;
+    gradients.taken = pending.taken;
   }
 }
 
@@ -166,27 +184,21 @@ const isPending = (gradient: Tensor | null): boolean => {
   return !value.ready && value.producer.kind === "node";
 };
 
-/** Forgets what waits to be computed. */
-export function forgetGradients(): void {
-  graded = new Set();
-  taken = new Set();
-}
-
 /**
  * Answers whether a pending value depends on what is written now, other than through values that are computed before.
- * @param needed gets the values that pending ones read and that the executor would forget
+ * @param needs told of each value that pending ones read and that is there already
  */
 function dependents(
   written: ReadonlySet<Storage>,
   computed: ReadonlySet<Value>,
-  needed: Set<Value>,
   isStandIn: (value: Value) => boolean,
+  needs: (value: Value) => void,
 ): (value: Value) => boolean {
   const known = new Map<Node, boolean>();
   const direct = (value: Value): boolean | Node => {
     const { producer } = value;
     if (value.ready || computed.has(value)) {
-      if (isTransient(value)) needed.add(value);
+      needs(value);
       return false;
     }
     // Of an older version, it is lost already.

@@ -143,7 +143,7 @@ export class Value {
   }
 
   /** The same values without the graph that they come from. */
-  parted(): Value {
+  withoutGraph(): Value {
     const leaf = new Value({ kind: "data" }, 0, this.shape, this.dtype);
     leaf.data = this.data;
     leaf.read = this.read;

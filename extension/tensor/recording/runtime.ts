@@ -1,11 +1,57 @@
+import type { Tensor } from "../core/tensor.ts";
+import type { Executor, Inspector, Plan } from "../planning/executor.ts";
+import { Gradients } from "./gradients.ts";
+import type { Value } from "./graph.ts";
 import { DEFAULT_POLICY, type Policy } from "./policy.ts";
+import { scope } from "./scope.ts";
+import { Trace } from "./trace.ts";
 
-/** What recording and computing share. A process has one {@link runtime}. */
+/**
+ * What recording and computing share. A process has one {@link runtime}.
+ *
+ * Sets that live from step to step are replaced and not cleared: a cleared set's old table keeps its elements and points to
+ * the new one, so that the first to grow old would keep the graphs of all steps since.
+ */
 export class Runtime {
+  /** Computes plans. Without one, graphs can be built and checked but not run: the preview. */
+  executor: Executor | undefined = undefined;
   policy: Policy = DEFAULT_POLICY;
+  /** Where in the program the next node is recorded. */
+  readonly scope = scope;
+  readonly gradients = new Gradients();
+  readonly trace = new Trace(this.gradients);
+  /** Persistent tensors whose newest value is not computed yet: every barrier computes them. */
+  pendingWrites = new Set<Tensor>();
+  /** Values that code reads after the step, and that the next step therefore computes: losses above all. */
+  stepOutputs = new Set<Value>();
+  /** What takes back the host's part of pending writes, such as counts of steps, if they are refused. */
+  rollbacks: (() => void)[] = [];
+  /** Whether optimizer steps are computed together, and how many have been made since the last barrier. */
+  grouping = false;
+  groupedSteps = 0;
+  /** Makes an inspector for each plan, which is then computed op by op: for anomaly detection and profiles. */
+  inspector: ((plan: Plan) => Inspector) | undefined = undefined;
+  /** Whether `backward()` checks its gradients for NaN. */
+  checksGradients = false;
+
+  /** Forgets all that is pending: for a preview, which computes nothing and builds one program after another. */
+  forgetPending(): void {
+    this.pendingWrites = new Set();
+    this.stepOutputs = new Set();
+    this.rollbacks = [];
+    this.gradients.forgetPending();
+    this.trace.carry([]);
+    this.trace.end();
+  }
 }
 
 export const runtime = new Runtime();
+
+/** Has a value computed with the next step, because code reads it after the step. */
+export function observe(value: Value): void {
+  value.visible = true;
+  runtime.stepOutputs.add(value);
+}
 
 /** Runs `body` under a changed policy, which ends when `body` returns or the promise it returns is settled. */
 export function withPolicy<T>(changes: Partial<Policy>, body: () => T): T {

@@ -1,30 +1,7 @@
 import type { Leaf, Node, Storage, Value } from "./graph.ts";
 import { sameShape } from "../core/shape.ts";
 import type { Tensor } from "../core/tensor.ts";
-
-/** What a barrier must compute. */
-export interface Request {
-  /** Values that somebody waits for. */
-  readonly requested: readonly Value[];
-  /** New values of storages, written after everything was read. */
-  readonly assigns: readonly { readonly storage: Storage; readonly value: Value }[];
-  /** Values that may be asked for until the next step: gradients. */
-  readonly lazy: readonly Value[];
-  /** Values that the user may hold: computed with a write, or where what is requested makes most of them. */
-  readonly held: readonly Value[];
-}
-
-/** A pending graph, ready to run: what has to be computed, from what, and where the results go. */
-export interface Plan extends Request {
-  /** Equal for graphs that differ only in the values of their inputs and scalars. */
-  readonly key: string;
-  /** Each after its inputs. */
-  readonly nodes: readonly Node[];
-  /** Every leaf the nodes read, in the order of first use. `data` of inputs is set; states are read from their storage. */
-  readonly leaves: readonly Value[];
-  /** Values to bring to the host. */
-  readonly fetches: readonly Value[];
-}
+import type { Plan, Request } from "../planning/executor.ts";
 
 /** A call of `backward()`: the nodes it recorded, and the gradients it gave to leaves that had none. */
 export interface Backward {

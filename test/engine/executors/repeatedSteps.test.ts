@@ -11,14 +11,13 @@ import type { Value } from "../../../extension/tensor/recording/graph.ts";
 import { attr } from "../../../extension/tensor/lowering/lowering.ts";
 import { defineOp } from "../../../extension/tensor/recording/op.ts";
 import {
-  observe,
-  parted,
   setExecutor,
   stepsTogether,
   stepsWaiting,
+  withoutGraph,
 } from "../../../extension/tensor/planning/runtime.ts";
 import type { SteadyGraph } from "../../../extension/tensor/recording/policy.ts";
-import { changePolicy } from "../../../extension/tensor/recording/runtime.ts";
+import { changePolicy, observe } from "../../../extension/tensor/recording/runtime.ts";
 import { collectGarbage } from "../garbage.ts";
 import { settled } from "../settled.ts";
 
@@ -333,7 +332,7 @@ describe.skipIf(!native)("repeated steps", () => {
     model
       .get(1)
       .registerForwardHook((_, __, output) => void hidden.push(new WeakRef((output as Tensor).value)));
-    const losses = Array.from({ length: 40 }, () => parted(step()));
+    const losses = Array.from({ length: 40 }, () => withoutGraph(step()));
     // What a weak reference was made for lives until the event loop turns.
     await new Promise(setImmediate);
     collectGarbage();

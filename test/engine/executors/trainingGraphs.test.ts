@@ -207,7 +207,7 @@ describe.skipIf(nativeStatus().state !== "installed")("training on the native en
     },
   );
 
-  it("no step clears a set: those that outlive it are replaced (see allSettled)", async () => {
+  it("no step clears a set: those that outlive it are replaced (see Runtime)", async () => {
     const clears = [vi.spyOn(Set.prototype, "clear"), vi.spyOn(Map.prototype, "clear")];
     try {
       let before = 0;

@@ -10,9 +10,9 @@ import { loadExecutor } from "../../../extension/executors/index.ts";
 import { nativeStatus } from "../../../extension/native/status.ts";
 import type { Experiment } from "../../../extension/nn/experiment/experiment.ts";
 import type { Value } from "../../../extension/tensor/recording/graph.ts";
-import { inspection, observe, valuesOf } from "../../../extension/tensor/planning/runtime.ts";
+import { valuesOf } from "../../../extension/tensor/planning/runtime.ts";
 import { DEFAULT_POLICY, type Policy } from "../../../extension/tensor/recording/policy.ts";
-import { changePolicy } from "../../../extension/tensor/recording/runtime.ts";
+import { changePolicy, observe, runtime } from "../../../extension/tensor/recording/runtime.ts";
 import { EXPERIMENTS, forExperiments, loadExperiment } from "../experiments.ts";
 import { settled } from "../settled.ts";
 
@@ -107,11 +107,11 @@ describe.skipIf(nativeStatus().state !== "installed")("loss and gradients, compi
     ): Promise<{ seen: Seen; counters: Record<string, number> }> => {
       const executor = await loadExecutor("native");
       changePolicy({ ...DEFAULT_POLICY, keepGradients: false, compileAtOnce: true, ...changes });
-      inspection.of = inspector && (() => inspector);
+      runtime.inspector = inspector && (() => inspector);
       try {
         return { seen: await steps(experiment), counters: executor.counters() };
       } finally {
-        inspection.of = undefined;
+        runtime.inspector = undefined;
       }
     };
     const reference = await run({}, looking);

@@ -5,7 +5,6 @@ import { prepare } from "../../../extension/engine/training/prepare.ts";
 import { data, experiment, F, nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
 import { Profile, type LayerProfile } from "../../../extension/protocol/profile.ts";
 import { profileLines } from "../../../extension/cli/profile.ts";
-import { inspection } from "../../../extension/tensor/planning/runtime.ts";
 import { runtime } from "../../../extension/tensor/recording/runtime.ts";
 import { scope } from "../../../extension/tensor/recording/scope.ts";
 import * as v from "valibot";
@@ -101,7 +100,7 @@ describe("a profile", () => {
     expect(profile.fallbacks).toEqual(["the cpu backend has no compiled graphs: the native engine does"]);
     expect(profile.choices.map(({ about }) => about)).toEqual(["engine", "graph"]);
     expect(runtime.policy).toBe(before);
-    expect([inspection.of, scope.onNode, scope.onCall, scope.sites]).toEqual([
+    expect([runtime.inspector, scope.onNode, scope.onCall, scope.sites]).toEqual([
       undefined,
       undefined,
       undefined,

@@ -5,7 +5,7 @@ import { where } from "../../ops/elementwise/elementwise.ts";
 import { indexSelect, rowsUpdate } from "../../ops/movement/indexing.ts";
 import { expand, identity, permute, reshape } from "../../ops/movement/movement.ts";
 import { slice, sliceUpdate } from "../../ops/movement/slicing.ts";
-import { observe } from "../../planning/runtime.ts";
+import { observe } from "../../recording/runtime.ts";
 import { scope } from "../../recording/scope.ts";
 import { sameShape, strides, type Shape } from "../../core/shape.ts";
 import { Tensor, type View } from "../../core/tensor.ts";
