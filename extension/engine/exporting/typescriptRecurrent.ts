@@ -1,7 +1,5 @@
-import type { Helper } from "./typescriptHelpers.ts";
-
 /** Recurrent layers, one direction each. */
-export const RECURRENT: Readonly<Record<string, Helper>> = {
+export const RECURRENT = {
   rnn: {
     uses: ["linear"],
     text: `

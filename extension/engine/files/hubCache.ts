@@ -4,7 +4,12 @@ import fs from "node:fs";
 import { homedir } from "node:os";
 import path from "node:path";
 import { readRegularSync } from "../../files/regular.ts";
-import type { Pace } from "./hubRequests.ts";
+
+/** The least that a server must send: in each window of so many milliseconds, so many bytes. */
+export interface Pace {
+  readonly milliseconds: number;
+  readonly bytes: number;
+}
 
 /** Where models come from and go to, by the environment variables of Hugging Face's libraries. */
 export interface Hub {

@@ -1,15 +1,9 @@
 // Requests to a hub. What answers may be anyone: answers are limited in length and must come at some speed.
 import { HubApiError } from "@huggingface/hub";
-import type { Hub } from "./hubCache.ts";
+import type { Hub, Pace } from "./hubCache.ts";
 
 /** A model that can't be had, in words for users. */
 export class HubError extends Error {}
-
-/** The least that a server must send: in each window of so many milliseconds, so many bytes. */
-export interface Pace {
-  readonly milliseconds: number;
-  readonly bytes: number;
-}
 
 const PACE: Pace = { milliseconds: 60_000, bytes: 60 * 1024 };
 

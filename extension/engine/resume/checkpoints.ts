@@ -5,7 +5,7 @@ import type { Module } from "../../nn/module/module.ts";
 import type { CheckpointPolicy } from "./checkpointPolicy.ts";
 import { describeFileError } from "../../files/fileError.ts";
 import type { RunDirectory } from "../reporting/runDirectory.ts";
-import type { Kept } from "../training/trainerState.ts";
+import type { Kept, SavePoint } from "../training/trainerState.ts";
 import { EngineError } from "../host/userErrors.ts";
 import { saveTensors } from "../files/tensorFiles.ts";
 import { readStates, saveTraining } from "./trainingFile.ts";
@@ -15,13 +15,6 @@ import type { TrainingState } from "./trainingState.ts";
 const LAST_INTERVAL = 2000;
 /** Milliseconds after which the newest weights are saved within an epoch too. */
 const LONG_EPOCH = 30_000;
-
-/** How far a run is when its weights are saved. */
-export interface SavePoint {
-  epoch: number;
-  step: number;
-  metrics: Readonly<Record<string, number>>;
-}
 
 /** What checkpoints are told: problems, and each that was saved. */
 export interface CheckpointEvents {

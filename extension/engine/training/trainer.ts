@@ -1,18 +1,15 @@
-import type { EvaluationResult } from "../../protocol/engine.ts";
 import type { Batch, SavedCheckpoint, TrainContext } from "../../nn/experiment/experiment.ts";
 import { beginTraining } from "../../nn/module/modes.ts";
 import { setDetectAnomaly } from "../../tensor/recording/anomaly.ts";
-import { defaultStream } from "../../tensor/random/stream.ts";
 import { stepsWaiting } from "../../tensor/planning/runtime.ts";
 import { withPolicy } from "../../tensor/recording/runtime.ts";
 import { BatchLookahead } from "./batchLookahead.ts";
-import { take } from "./batches.ts";
 import { CallbackList } from "./callbacks.ts";
-import type { Checkpoints, SavePoint } from "../resume/checkpoints.ts";
+import type { Checkpoints } from "../resume/checkpoints.ts";
 import type { RunControl, StopReason } from "./control.ts";
 import { EarlyStopping } from "./earlyStopping.ts";
 import { Ending } from "../ending.ts";
-import { batchLength, evaluate } from "../evaluation/evaluator.ts";
+import { batchLength } from "../evaluation/evaluator.ts";
 import { LayerWatch } from "../reporting/layerWatch.ts";
 import { fastDevRun, type Limits } from "./limits.ts";
 import { isValidation } from "./monitor.ts";
@@ -23,10 +20,11 @@ import type { Reporter } from "../reporting/reporter.ts";
 import { Steering } from "./steering.ts";
 import { StepReaders } from "./stepReaders.ts";
 import { StateKeeper, type Resumption } from "../resume/stateKeeper.ts";
-import { savePoint, startState, type TrainerState } from "./trainerState.ts";
+import { savePoint, startState, type SavePoint, type TrainerState } from "./trainerState.ts";
 import { restoreTraining, type TrainingState } from "../resume/trainingState.ts";
 import type { Values } from "./stepResult.ts";
 import { TrainingStep } from "./trainingStep.ts";
+import { Validation } from "./validation.ts";
 
 export interface TrainerHooks {
   reporter: Reporter;
@@ -54,13 +52,11 @@ export class Trainer {
   readonly #readers: StepReaders;
   readonly #ending: Ending;
   readonly #keeper: StateKeeper;
+  readonly #validation: Validation;
   readonly #recovery: Recovery;
   readonly #watch: LayerWatch | undefined;
   /** Checkpoints that callbacks have not been told of. */
   readonly #saved: SavedCheckpoint[] = [];
-  #sanityChecking = false;
-  /** Whether a validation in the middle of an epoch is under way. */
-  #validatingWithin = false;
 
   constructor(prepared: Prepared, limits: Limits, hooks: TrainerHooks) {
     const { options } = prepared.experiment;
@@ -80,6 +76,12 @@ export class Trainer {
       stop: this.#ending.stop,
       callbacks: this.callbacks.state(),
     }));
+    this.#validation = new Validation(prepared, limits, this.state, {
+      callbacks: this.callbacks,
+      recorder: this.#recorder,
+      keeper: this.#keeper,
+      tick: () => this.#tick(),
+    });
     this.#recovery = new Recovery(prepared, limits, hooks, {
       callbacks: this.callbacks,
       state: this.state,
@@ -110,7 +112,7 @@ export class Trainer {
     if (problem !== undefined) this.#hooks.reporter.log("warning", `Checkpoints: ${problem}.`);
     const { from } = this.#hooks.resumption;
     try {
-      if (from === undefined) await this.#sanityCheck();
+      if (from === undefined) await this.#validation.sanityCheck();
       await callbacks.call("onTrainStart");
       this.#hooks.frozen?.();
       if (from === undefined) this.#recovery.begins(() => this.#keeper.start());
@@ -199,7 +201,8 @@ export class Trainer {
         if (from.validationDue) await this.#validateWithin();
       } else {
         await this.#runBatch(batch);
-        if (this.#validatesNow(state.batch % limits.validationEvery === 0)) await this.#validateWithin();
+        if (state.batch % limits.validationEvery === 0 && this.#validation.inEpoch)
+          await this.#validateWithin();
       }
       if (this.#hooks.control.due) await this.#yield();
       this.#keeper.afterBatch();
@@ -275,7 +278,10 @@ export class Trainer {
     const { schedules } = this.#prepared;
     const { reporter, checkpoints, note } = this.#hooks;
     this.#recorder.read();
-    const validated = this.#validatesNow(limits.validationEvery === Infinity) && (await this.#validate());
+    const validated =
+      limits.validationEvery === Infinity &&
+      this.#validation.inEpoch &&
+      (await this.#validation.run(false));
     state.metrics = this.#recorder.epochMetrics();
     if (whole) state.completed = state.epoch;
     this.#recorder.row("epoch", { ...state.metrics });
@@ -293,49 +299,12 @@ export class Trainer {
     this.#hooks.frozen?.();
   }
 
-  #validatesNow(due: boolean): boolean {
-    const { validation, validationEpochs } = this.limits;
-    return due && validation > 0 && this.state.epoch % validationEpochs === 0;
-  }
-
   /** A validation in the middle of an epoch: its values are points of the curves by themselves. */
   async #validateWithin(): Promise<void> {
-    this.#validatingWithin = true;
-    const validated = await this.#validate();
-    this.#validatingWithin = false;
-    if (!validated) return;
+    if (!(await this.#validation.run(true))) return;
     this.#recorder.row("step", { ...this.state.validation });
     this.#afterValidation();
     await this.tellOfCheckpoints();
-  }
-
-  /** Measures the validation set. False when the run is stopped meanwhile. */
-  async #validate(): Promise<boolean> {
-    const { state, limits, callbacks } = this;
-    const { validation } = this.#prepared;
-    if (validation === undefined) return false;
-    this.#recorder.read();
-    const before = this.#keeper.generators();
-    await callbacks.call("onValidationStart");
-    const batches = this.#sanityChecking
-      ? take(validation.inOrder(), limits.sanity)
-      : take(validation.epoch(), limits.validation);
-    const result = await evaluate(this.#prepared, {
-      batches,
-      data: { set: "validation", train: this.#prepared.train },
-      tick: () => this.#tick(),
-    });
-    if (result === undefined) {
-      if (!this.#sanityChecking) this.#keeper.validationStopped(before, this.#validatingWithin);
-      return false;
-    }
-    if (!this.#sanityChecking) {
-      state.validation = prefixed(result);
-      state.validatedIn = state.epoch;
-      state.metrics = { ...state.metrics, ...state.validation };
-    }
-    await callbacks.call("onValidationEnd");
-    return true;
   }
 
   #afterValidation(): void {
@@ -343,21 +312,6 @@ export class Trainer {
     const { state } = this;
     if (state.checkpointDue || this.#hooks.checkpoints.policy.dueInEpoch(state.epoch, true)) this.#keep();
     state.checkpointDue = false;
-  }
-
-  /** A few batches of the validation before anything is trained: mistakes there show at once, and leave no trace. */
-  async #sanityCheck(): Promise<void> {
-    if (this.limits.sanity === 0) return;
-    const generator = defaultStream.getState();
-    this.#sanityChecking = true;
-    try {
-      await this.callbacks.call("onSanityCheckStart");
-      await this.#validate();
-      await this.callbacks.call("onSanityCheckEnd");
-    } finally {
-      this.#sanityChecking = false;
-      defaultStream.setState(generator);
-    }
   }
 
   #checkEarly(early: EarlyStopping): void {
@@ -392,7 +346,7 @@ export class Trainer {
 
   async #yield(): Promise<void> {
     const { reporter, control, checkpoints, note } = this.#hooks;
-    if (!this.#sanityChecking) {
+    if (!this.#validation.sanityChecking) {
       this.#recorder.progress();
       note(this.state);
       checkpoints.saveLast(() => this.#now(), true);
@@ -417,13 +371,9 @@ export class Trainer {
       epochs: this.limits.epochs,
       step,
       batch,
-      sanityChecking: this.#sanityChecking,
+      sanityChecking: this.#validation.sanityChecking,
       metrics,
       stop: (reason = `stop() in ${name}`) => this.#ending.end("a callback", reason),
     };
   }
-}
-
-function prefixed({ metrics }: EvaluationResult): Record<string, number> {
-  return Object.fromEntries(Object.entries(metrics).map(([name, value]) => [`val_${name}`, value]));
 }

@@ -1,6 +1,12 @@
-import type { SavePoint } from "../resume/checkpoints.ts";
 import type { SteadyGraph } from "../../tensor/recording/policy.ts";
 import type { EarlyStoppingState } from "./earlyStopping.ts";
+
+/** How far a run is when its weights are saved. */
+export interface SavePoint {
+  epoch: number;
+  step: number;
+  metrics: Readonly<Record<string, number>>;
+}
 
 /** A checkpoint that is kept for its metric. */
 export interface Kept {

@@ -1,11 +1,12 @@
-import { SCALAR_TYPE, type DType, type HostArray } from "./dtype.ts";
+import type { DType, HostArray } from "./dtype.ts";
 import { TensorError } from "./errors.ts";
 import { dataValue, stateValue, Storage, type GradientEdge, type Value } from "../recording/graph.ts";
 import { keepOverwritten } from "../recording/leaves.ts";
 import { runtime } from "../recording/runtime.ts";
 import { scope, withGradients } from "../recording/scope.ts";
-import { formatShape, numel, sameShape, strides, type Shape } from "./shape.ts";
+import { numel, sameShape, strides, type Shape } from "./shape.ts";
 import { isSize, sizeOf } from "./size.ts";
+import { checkGradient, checkWrite, outOfRange } from "./writeChecks.ts";
 
 /** How a view is made from its base and written back to it, so that in-place writes reach all who share memory. */
 export interface View {
@@ -72,7 +73,7 @@ export class Tensor {
 
   /** @throws TensorError "attempting to assign a gradient of size '[3]' to a tensor of size '[2]'. …" */
   set grad(next: Tensor | null) {
-    if (next !== null) this.checkGradient(next);
+    if (next !== null) checkGradient(this, next, next instanceof Tensor);
     this.gradient = next;
   }
 
@@ -100,16 +101,7 @@ export class Tensor {
   size(dim: number): number;
   size(dim?: number): Shape | number {
     if (dim === undefined) return this.shape;
-    const at = dim < 0 ? dim + this.ndim : dim;
-    const length = this.shape[at];
-    if (length === undefined) {
-      const n = Math.max(this.ndim, 1);
-      throw new TensorError(
-        "index",
-        `Dimension out of range (expected to be in range of [${-n}, ${n - 1}], but got ${dim})`,
-      );
-    }
-    return length;
+    return this.shape[dim < 0 ? dim + this.ndim : dim] ?? outOfRange(dim, this.ndim);
   }
 
   /** Number of elements. */
@@ -261,18 +253,7 @@ export class Tensor {
    * @throws TensorError when a leaf that requires a gradient would be changed while gradients are recorded
    */
   write(next: Tensor): this {
-    if (!sameShape(next.shape, this.shape)) {
-      throw new TensorError(
-        "shape",
-        `output with shape ${formatShape(this.shape)} doesn't match the broadcast shape ${formatShape(next.shape)}`,
-      );
-    }
-    if (next.dtype !== this.dtype) {
-      throw new TensorError(
-        "dtype",
-        `result type ${SCALAR_TYPE[next.dtype]} can't be cast to the desired output type ${SCALAR_TYPE[this.dtype]}`,
-      );
-    }
+    checkWrite(this, next);
     const view = this.shared && this.currentView();
     // Follow the base now: what is written must not be taken for stale later.
     void this.value;
@@ -368,22 +349,6 @@ export class Tensor {
     return (
       this.steps ?? this.shared?.strides(this.shared.base.viewStrides() ?? strides(this.shared.base.shape))
     );
-  }
-
-  private checkGradient(next: Tensor): void {
-    if (!(next instanceof Tensor)) {
-      throw new TensorError(
-        "value",
-        `assigned grad expected to be a Tensor or None but got grad of type ${typeof next}`,
-      );
-    }
-    if (next === this) throw new TensorError("autograd", "can't assign Variable as its own grad");
-    if (!sameShape(next.shape, this.shape)) {
-      throw new TensorError(
-        "shape",
-        `attempting to assign a gradient of size '${formatShape(next.shape)}' to a tensor of size '${formatShape(this.shape)}'. Please ensure that the gradient and the tensor are the same size`,
-      );
-    }
   }
 
   /** Whether a write would change a leaf that wants a gradient. */

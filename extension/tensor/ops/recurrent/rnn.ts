@@ -7,12 +7,8 @@ import { zeros } from "../expressions.ts";
 import type { Kernels } from "./kernels.ts";
 import { running } from "./plainKernels.ts";
 import { onnxRnn } from "./onnxSequences.ts";
-import { backwards, before, checkRows, forwards, sequencewise, type Sequences } from "./sequences.ts";
+import { backwards, before, checkRows, forwards, sequencewise, type RnnAttributes } from "./sequences.ts";
 import { spelledOut } from "./tensorKernels.ts";
-
-export interface RnnAttributes extends Sequences {
-  readonly nonlinearity: "tanh" | "relu";
-}
 
 /** Why the gradients have none: gradients that are recorded are made by {@link spelledOut}. */
 export const ONCE = { none: "gradients that are to be differentiated again are made of simpler ops" };

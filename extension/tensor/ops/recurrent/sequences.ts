@@ -14,6 +14,11 @@ export interface Sequences {
   readonly bias: boolean;
 }
 
+/** Attributes of plain recurrent layers. */
+export interface RnnAttributes extends Sequences {
+  readonly nonlinearity: "tanh" | "relu";
+}
+
 /** Steps in which the same number of sequences is running. */
 interface Run {
   /** First row. */

@@ -1,0 +1,54 @@
+// PyTorch's errors for values that a tensor can't be given.
+import { SCALAR_TYPE, type DType } from "./dtype.ts";
+import { TensorError } from "./errors.ts";
+import { formatShape, sameShape, type Shape } from "./shape.ts";
+
+interface Typed {
+  readonly shape: Shape;
+  readonly dtype: DType;
+}
+
+/** @throws TensorError when `next` can't be written to a tensor in place */
+export function checkWrite(tensor: Typed, next: Typed): void {
+  if (!sameShape(next.shape, tensor.shape)) {
+    throw new TensorError(
+      "shape",
+      `output with shape ${formatShape(tensor.shape)} doesn't match the broadcast shape ${formatShape(next.shape)}`,
+    );
+  }
+  if (next.dtype !== tensor.dtype) {
+    throw new TensorError(
+      "dtype",
+      `result type ${SCALAR_TYPE[next.dtype]} can't be cast to the desired output type ${SCALAR_TYPE[tensor.dtype]}`,
+    );
+  }
+}
+
+/**
+ * @param isTensor whether `next` is one at all: the user's program may not be type-checked
+ * @throws TensorError when `next` can't be the gradient of a tensor
+ */
+export function checkGradient(tensor: Typed, next: Typed, isTensor: boolean): void {
+  if (!isTensor) {
+    throw new TensorError(
+      "value",
+      `assigned grad expected to be a Tensor or None but got grad of type ${typeof next}`,
+    );
+  }
+  if (next === tensor) throw new TensorError("autograd", "can't assign Variable as its own grad");
+  if (!sameShape(next.shape, tensor.shape)) {
+    throw new TensorError(
+      "shape",
+      `attempting to assign a gradient of size '${formatShape(next.shape)}' to a tensor of size '${formatShape(tensor.shape)}'. Please ensure that the gradient and the tensor are the same size`,
+    );
+  }
+}
+
+/** @throws TensorError for a dimension that a tensor of so many doesn't have */
+export function outOfRange(dim: number, ndim: number): never {
+  const n = Math.max(ndim, 1);
+  throw new TensorError(
+    "index",
+    `Dimension out of range (expected to be in range of [${-n}, ${n - 1}], but got ${dim})`,
+  );
+}
