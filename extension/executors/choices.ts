@@ -1,5 +1,5 @@
 import type { Node } from "../tensor/recording/graph.ts";
-import type { Plan } from "../tensor/planning/runtime.ts";
+import type { Plan } from "../tensor/planning/barrier.ts";
 import { scope } from "../tensor/recording/scope.ts";
 import { formatShape } from "../tensor/core/shape.ts";
 

@@ -7,7 +7,7 @@ import { loadNative } from "../native/load.ts";
 import type { Device } from "../protocol/engine.ts";
 import type { ExecutorInfo } from "../protocol/run.ts";
 import "../tensor/ops/table.ts";
-import { setExecutor, type Executor } from "../tensor/planning/runtime.ts";
+import { setExecutor, type Executor } from "../tensor/planning/barrier.ts";
 import type { Choice, Fallbacks } from "./choices.ts";
 import { TensorFlowExecutor } from "./tensorflow/executor.ts";
 import { TfjsExecutor } from "./tfjs/executor.ts";

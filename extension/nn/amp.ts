@@ -1,7 +1,7 @@
 // PyTorch's torch.amp: there is no half precision here, but its lines run where they are switched off, as on a CPU.
 import { TensorError } from "../tensor/core/errors.ts";
 import { mul } from "../tensor/functions/pointwise/arithmetic.ts";
-import { valuesOf } from "../tensor/planning/runtime.ts";
+import { valuesOf } from "../tensor/planning/barrier.ts";
 import { noGrad } from "../tensor/recording/scope.ts";
 import { Tensor } from "../tensor/core/tensor.ts";
 import { bind } from "./arguments.ts";

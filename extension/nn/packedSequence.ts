@@ -1,7 +1,7 @@
 import type { DType } from "../tensor/core/dtype.ts";
 import { TensorError } from "../tensor/core/errors.ts";
 import { castTo } from "../tensor/functions/pointwise/operands.ts";
-import { valuesOf } from "../tensor/planning/runtime.ts";
+import { valuesOf } from "../tensor/planning/barrier.ts";
 import { fromHost, type Tensor } from "../tensor/core/tensor.ts";
 
 const INSPECT: unique symbol = Symbol.for("nodejs.util.inspect.custom");

@@ -4,7 +4,7 @@ import os from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll } from "vitest";
 import { loadExecutor } from "../../extension/executors/index.ts";
-import { setExecutor } from "../../extension/tensor/planning/runtime.ts";
+import { setExecutor } from "../../extension/tensor/planning/barrier.ts";
 import type { Experiment } from "../../extension/nn/experiment/experiment.ts";
 import { data, nn } from "../../extension/nn/index.ts";
 

@@ -1,7 +1,7 @@
 // The encodings of the golden cases (test/fixtures/golden/README.md), and how values are compared with them.
 import { createHash } from "node:crypto";
 import type { DType } from "../../extension/tensor/core/dtype.ts";
-import { valuesOf } from "../../extension/tensor/planning/runtime.ts";
+import { valuesOf } from "../../extension/tensor/planning/barrier.ts";
 import { formatShape, numel, sameShape } from "../../extension/tensor/core/shape.ts";
 import { fromHost, type Tensor } from "../../extension/tensor/core/tensor.ts";
 

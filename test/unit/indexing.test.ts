@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { slice, torch } from "layerwise";
 import type { IndexSpec } from "../../extension/tensor/functions/indexing/places.ts";
-import { setExecutor } from "../../extension/tensor/planning/runtime.ts";
+import { setExecutor } from "../../extension/tensor/planning/barrier.ts";
 import { useEngine } from "../engines.ts";
 
 interface Case {

@@ -9,7 +9,7 @@ import {
   setPrintOptions,
   type PrintOptions,
 } from "../../extension/tensor/core/print.ts";
-import { setExecutor } from "../../extension/tensor/planning/runtime.ts";
+import { setExecutor } from "../../extension/tensor/planning/barrier.ts";
 import { fromHost, Parameter, type Tensor } from "../../extension/tensor/core/tensor.ts";
 import * as torch from "../../extension/tensor/torch.ts";
 

@@ -2,7 +2,7 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import "../../extension/tensor/methods.ts";
 import { TensorError } from "../../extension/tensor/core/errors.ts";
-import { setExecutor, step, type Executor, type Plan } from "../../extension/tensor/planning/runtime.ts";
+import { setExecutor, step, type Executor, type Plan } from "../../extension/tensor/planning/barrier.ts";
 import { hidden } from "../../extension/tensor/recording/scope.ts";
 import { fromHost, Parameter, type Tensor } from "../../extension/tensor/core/tensor.ts";
 import * as torch from "../../extension/tensor/torch.ts";

@@ -3,7 +3,7 @@ import { predictedClasses } from "../../nn/metrics/index.ts";
 import { BCELoss, BCEWithLogitsLoss, NLLLoss } from "../../nn/modules/loss/loss.ts";
 import { Module } from "../../nn/module/module.ts";
 import type { Task } from "../../protocol/evaluation.ts";
-import { valuesOf } from "../../tensor/planning/runtime.ts";
+import { valuesOf } from "../../tensor/planning/barrier.ts";
 import { noGrad } from "../../tensor/recording/scope.ts";
 import { numel, sameShape } from "../../tensor/core/shape.ts";
 import { Tensor } from "../../tensor/core/tensor.ts";

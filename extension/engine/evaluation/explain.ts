@@ -4,7 +4,7 @@ import { Embedding } from "../../nn/modules/embedding.ts";
 import type { FeatureMaps, Saliency } from "../../protocol/evaluation.ts";
 import { grad } from "../../tensor/recording/autograd.ts";
 import { withGradients } from "../../tensor/recording/scope.ts";
-import { valuesOf } from "../../tensor/planning/runtime.ts";
+import { valuesOf } from "../../tensor/planning/barrier.ts";
 import { fromHost, Tensor } from "../../tensor/core/tensor.ts";
 import { forward } from "./evaluator.ts";
 import { MAX_NUMBERS } from "./decisions.ts";

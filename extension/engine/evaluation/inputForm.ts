@@ -3,7 +3,7 @@ import type { Module } from "../../nn/module/module.ts";
 import type { Codes, TextCoder } from "../../nn/data/tokenizers.ts";
 import type { Batch } from "../../nn/experiment/experiment.ts";
 import type { InputForm } from "../../protocol/evaluation.ts";
-import { valuesOf } from "../../tensor/planning/runtime.ts";
+import { valuesOf } from "../../tensor/planning/barrier.ts";
 import type { DType, HostArray } from "../../tensor/core/dtype.ts";
 import { numel, type Shape } from "../../tensor/core/shape.ts";
 

@@ -1,6 +1,6 @@
 import type { Batch, Loss } from "../../nn/experiment/experiment.ts";
 import type { SampleQuery, Task } from "../../protocol/evaluation.ts";
-import { valuesOf } from "../../tensor/planning/runtime.ts";
+import { valuesOf } from "../../tensor/planning/barrier.ts";
 import { fromHost, type Tensor } from "../../tensor/core/tensor.ts";
 import { loadTensors, saveTensors } from "../files/tensorFiles.ts";
 import { decisions, MAX_NUMBERS, sampleLosses, taskOf, widthOf } from "./decisions.ts";

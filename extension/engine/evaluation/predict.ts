@@ -7,7 +7,7 @@ import type { Module } from "../../nn/module/module.ts";
 import { tensorsIn } from "../../nn/onnx/recording.ts";
 import { TensorError } from "../../tensor/core/errors.ts";
 import { toHostArray } from "../../tensor/core/dtype.ts";
-import { valuesOf } from "../../tensor/planning/runtime.ts";
+import { valuesOf } from "../../tensor/planning/barrier.ts";
 import { noGrad } from "../../tensor/recording/scope.ts";
 import { formatShape, numel } from "../../tensor/core/shape.ts";
 import { fromHost, Tensor } from "../../tensor/core/tensor.ts";

@@ -1,5 +1,5 @@
 import type { BoundaryReport, EvaluationReport, RegressionReport } from "../../protocol/evaluation.ts";
-import { valuesOf } from "../../tensor/planning/runtime.ts";
+import { valuesOf } from "../../tensor/planning/barrier.ts";
 import { noGrad } from "../../tensor/recording/scope.ts";
 import { fromHost } from "../../tensor/core/tensor.ts";
 import { forward } from "./evaluator.ts";

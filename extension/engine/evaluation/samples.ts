@@ -2,7 +2,7 @@ import type { Batch, Loss } from "../../nn/experiment/experiment.ts";
 import type { SampleView, Subject, Task, TensorView } from "../../protocol/evaluation.ts";
 import { toHostArray, type HostArray } from "../../tensor/core/dtype.ts";
 import { TensorError } from "../../tensor/core/errors.ts";
-import { valuesOf } from "../../tensor/planning/runtime.ts";
+import { valuesOf } from "../../tensor/planning/barrier.ts";
 import { numel, type Shape } from "../../tensor/core/shape.ts";
 import { fromHost, Tensor } from "../../tensor/core/tensor.ts";
 import { inputsAndTarget } from "./evaluator.ts";

@@ -10,7 +10,7 @@ import type {
   Task,
 } from "../../protocol/evaluation.ts";
 import type { UserError } from "../../protocol/errors.ts";
-import { valuesOf } from "../../tensor/planning/runtime.ts";
+import { valuesOf } from "../../tensor/planning/barrier.ts";
 import { noGrad } from "../../tensor/recording/scope.ts";
 import type { Tensor } from "../../tensor/core/tensor.ts";
 import { forward, inputsAndTarget } from "./evaluator.ts";

@@ -9,7 +9,7 @@ import { allocate, toHostArray, type DType, type HostArray } from "../../tensor/
 import { internal, TensorError } from "../../tensor/core/errors.ts";
 import type { Node, Value } from "../../tensor/recording/graph.ts";
 import { attr, scalar, vector, type TfRef } from "../../tensor/lowering/lowering.ts";
-import { valuesOf } from "../../tensor/planning/runtime.ts";
+import { valuesOf } from "../../tensor/planning/barrier.ts";
 import { strides, type Shape } from "../../tensor/core/shape.ts";
 import type { Tensor } from "../../tensor/core/tensor.ts";
 import { forAnySize } from "./anySize.ts";

@@ -26,7 +26,7 @@ import { startsAsPth } from "../../formats/tensorSource.ts";
 import { Module } from "../../nn/module/module.ts";
 import type { DType, HostArray } from "../../tensor/core/dtype.ts";
 import { TensorError } from "../../tensor/core/errors.ts";
-import { valuesOf } from "../../tensor/planning/runtime.ts";
+import { valuesOf } from "../../tensor/planning/barrier.ts";
 import { fromHost, Parameter, Tensor } from "../../tensor/core/tensor.ts";
 
 import { EntryMap, entryObject } from "../resume/loadedDict.ts";

@@ -18,7 +18,7 @@ import type { TableOptions } from "../../protocol/summary.ts";
 import { TensorError } from "../../tensor/core/errors.ts";
 import { manualSeed } from "../../tensor/functions/creation/random.ts";
 import { fillValue } from "../../tensor/recording/graph.ts";
-import { forgetPending } from "../../tensor/planning/runtime.ts";
+import { forgetPending } from "../../tensor/planning/barrier.ts";
 import { setPrintOptions } from "../../tensor/core/print.ts";
 import { scope } from "../../tensor/recording/scope.ts";
 import { Tensor } from "../../tensor/core/tensor.ts";

@@ -4,7 +4,7 @@ import { DataLoader } from "../../nn/data/loader.ts";
 import type { Batch, DataSource, ExperimentOptions } from "../../nn/experiment/experiment.ts";
 import { TensorError } from "../../tensor/core/errors.ts";
 import { fillValue } from "../../tensor/recording/graph.ts";
-import { setExecutor } from "../../tensor/planning/runtime.ts";
+import { setExecutor } from "../../tensor/planning/barrier.ts";
 import { Tensor } from "../../tensor/core/tensor.ts";
 import { Batches, datasetOf, firstSample } from "../training/batches.ts";
 import { asSplits } from "../training/prepare.ts";

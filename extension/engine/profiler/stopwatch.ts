@@ -2,7 +2,7 @@ import { BYTES } from "../../tensor/core/dtype.ts";
 import type { Node, Value } from "../../tensor/recording/graph.ts";
 import { costOf } from "../../tensor/recording/op.ts";
 import { reshape } from "../../tensor/ops/movement/movement.ts";
-import type { Inspector, Plan } from "../../tensor/planning/runtime.ts";
+import type { Inspector, Plan } from "../../tensor/planning/barrier.ts";
 import { numel } from "../../tensor/core/shape.ts";
 import type { Attribution, Phase } from "./attribution.ts";
 

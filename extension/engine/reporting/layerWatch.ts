@@ -6,7 +6,7 @@ import { amax } from "../../tensor/functions/reduction/reduction.ts";
 import { cat, reshape } from "../../tensor/functions/shape/shape.ts";
 import type { Node } from "../../tensor/recording/graph.ts";
 import { defaultStream } from "../../tensor/random/stream.ts";
-import { valuesOf } from "../../tensor/planning/runtime.ts";
+import { valuesOf } from "../../tensor/planning/barrier.ts";
 import { withPolicy } from "../../tensor/recording/runtime.ts";
 import { hidden, noGrad, scope } from "../../tensor/recording/scope.ts";
 import { Tensor } from "../../tensor/core/tensor.ts";

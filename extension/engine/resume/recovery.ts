@@ -1,7 +1,7 @@
 import type { RollbackOptions } from "../../nn/experiment/experiment.ts";
 import { AnomalyError, detectAnomaly } from "../../tensor/recording/anomaly.ts";
 import { TensorError } from "../../tensor/core/errors.ts";
-import { valuesOf } from "../../tensor/planning/runtime.ts";
+import { valuesOf } from "../../tensor/planning/barrier.ts";
 import { withPolicy } from "../../tensor/recording/runtime.ts";
 import { fromHost, type Tensor } from "../../tensor/core/tensor.ts";
 import type { CallbackList } from "../training/callbacks.ts";

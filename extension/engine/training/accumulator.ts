@@ -1,5 +1,5 @@
 import type { Optimizer } from "../../nn/optim/optimizer.ts";
-import { step as computeStep } from "../../tensor/planning/runtime.ts";
+import { step as computeStep } from "../../tensor/planning/barrier.ts";
 import { hidden, noGrad } from "../../tensor/recording/scope.ts";
 import { Tensor } from "../../tensor/core/tensor.ts";
 

@@ -5,7 +5,7 @@ import type { LrFindRequest, LrFindResult } from "../../protocol/engine.ts";
 import type { UserError } from "../../protocol/errors.ts";
 import { TensorError } from "../../tensor/core/errors.ts";
 import { defaultStream } from "../../tensor/random/stream.ts";
-import { valuesOf } from "../../tensor/planning/runtime.ts";
+import { valuesOf } from "../../tensor/planning/barrier.ts";
 import { fromHost, Tensor } from "../../tensor/core/tensor.ts";
 import { findExperiment } from "../host/exports.ts";
 import { library } from "../host/library.ts";

@@ -12,7 +12,7 @@ import {
 } from "../../nn/metrics/index.ts";
 import { BCELoss, BCEWithLogitsLoss, CrossEntropyLoss, NLLLoss } from "../../nn/modules/loss/loss.ts";
 import { TensorError } from "../../tensor/core/errors.ts";
-import { valuesOf } from "../../tensor/planning/runtime.ts";
+import { valuesOf } from "../../tensor/planning/barrier.ts";
 import { noGrad } from "../../tensor/recording/scope.ts";
 import { formatShape } from "../../tensor/core/shape.ts";
 import { Tensor } from "../../tensor/core/tensor.ts";

@@ -1,6 +1,6 @@
 import type { Module } from "../../nn/module/module.ts";
 import { flawOf } from "../../tensor/recording/anomaly.ts";
-import { valuesOf } from "../../tensor/planning/runtime.ts";
+import { valuesOf } from "../../tensor/planning/barrier.ts";
 import type { Tensor } from "../../tensor/core/tensor.ts";
 
 /** A training has a loss, or weights, that are no finite numbers: thrown between two steps, before anything is saved. */

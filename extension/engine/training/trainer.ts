@@ -1,7 +1,7 @@
 import type { Batch, SavedCheckpoint, TrainContext } from "../../nn/experiment/experiment.ts";
 import { beginTraining } from "../../nn/module/modes.ts";
 import { setDetectAnomaly } from "../../tensor/recording/anomaly.ts";
-import { stepsWaiting } from "../../tensor/planning/runtime.ts";
+import { stepsWaiting } from "../../tensor/planning/barrier.ts";
 import { withPolicy } from "../../tensor/recording/runtime.ts";
 import { BatchLookahead } from "./batchLookahead.ts";
 import { CallbackList } from "./callbacks.ts";
@@ -279,9 +279,7 @@ export class Trainer {
     const { reporter, checkpoints, note } = this.#hooks;
     this.#recorder.read();
     const validated =
-      limits.validationEvery === Infinity &&
-      this.#validation.inEpoch &&
-      (await this.#validation.run(false));
+      limits.validationEvery === Infinity && this.#validation.inEpoch && (await this.#validation.run(false));
     state.metrics = this.#recorder.epochMetrics();
     if (whole) state.completed = state.epoch;
     this.#recorder.row("epoch", { ...state.metrics });

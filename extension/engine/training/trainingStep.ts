@@ -3,7 +3,7 @@ import type { Optimizer } from "../../nn/optim/optimizer.ts";
 import { clipGradNorm_, clipGradValue_ } from "../../nn/utils/utils.ts";
 import { TensorError } from "../../tensor/core/errors.ts";
 import { div } from "../../tensor/functions/pointwise/arithmetic.ts";
-import { stepsTogether, withoutGraph } from "../../tensor/planning/runtime.ts";
+import { stepsTogether, withoutGraph } from "../../tensor/planning/barrier.ts";
 import { observe } from "../../tensor/recording/runtime.ts";
 import { Tensor } from "../../tensor/core/tensor.ts";
 import { GradientAccumulator } from "./accumulator.ts";

@@ -1,6 +1,6 @@
 import type { NativeBinding } from "../../native/binding.ts";
 import { internal } from "../../tensor/core/errors.ts";
-import type { Plan } from "../../tensor/planning/runtime.ts";
+import type { Plan } from "../../tensor/planning/barrier.ts";
 import type { Lookahead } from "../../tensor/recording/policy.ts";
 import { graphName, type Choice } from "../choices.ts";
 import type { Parted } from "./sharding/batchParts.ts";

@@ -5,7 +5,7 @@ import type { HostArray } from "../../tensor/core/dtype.ts";
 import { internal } from "../../tensor/core/errors.ts";
 import type { Leaf, Storage, Value } from "../../tensor/recording/graph.ts";
 import { attr, scalar, vector, type TfRef } from "../../tensor/lowering/lowering.ts";
-import { leafData, type Executor, type Inspector, type Plan } from "../../tensor/planning/runtime.ts";
+import { leafData, type Executor, type Inspector, type Plan } from "../../tensor/planning/barrier.ts";
 import type { SteadyGraph } from "../../tensor/recording/policy.ts";
 import { runtime } from "../../tensor/recording/runtime.ts";
 import { numel } from "../../tensor/core/shape.ts";

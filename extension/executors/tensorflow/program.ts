@@ -2,7 +2,7 @@ import type { NativeBinding } from "../../native/binding.ts";
 import { allocate, type HostArray } from "../../tensor/core/dtype.ts";
 import { internal } from "../../tensor/core/errors.ts";
 import type { Storage, Value } from "../../tensor/recording/graph.ts";
-import { leafData, type Plan } from "../../tensor/planning/runtime.ts";
+import { leafData, type Plan } from "../../tensor/planning/barrier.ts";
 import { numel } from "../../tensor/core/shape.ts";
 import type { Feed } from "./graph/blueprint.ts";
 import { upload } from "./eagerBuilder.ts";

@@ -3,7 +3,7 @@ import { allocate, type HostArray } from "../../tensor/core/dtype.ts";
 import type { Storage, Value } from "../../tensor/recording/graph.ts";
 import type { Tfjs } from "../../tensor/recording/op.ts";
 import { runtime } from "../../tensor/recording/runtime.ts";
-import { leafData, type Executor, type Inspector, type Plan } from "../../tensor/planning/runtime.ts";
+import { leafData, type Executor, type Inspector, type Plan } from "../../tensor/planning/barrier.ts";
 import type { Choice } from "../choices.ts";
 import { translated } from "../errors.ts";
 import { Recording } from "./recording.ts";

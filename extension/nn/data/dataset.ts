@@ -1,7 +1,7 @@
 import { TensorError } from "../../tensor/core/errors.ts";
 import { randomSplit as splitAtRandom } from "../../tensor/random/dataSamplers.ts";
 import { defaultStream, type RandomStream } from "../../tensor/random/stream.ts";
-import { valuesOf } from "../../tensor/planning/runtime.ts";
+import { valuesOf } from "../../tensor/planning/barrier.ts";
 import { numel } from "../../tensor/core/shape.ts";
 import { fromHost, Tensor } from "../../tensor/core/tensor.ts";
 import { IterableDataset } from "./iterable.ts";

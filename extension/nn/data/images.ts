@@ -1,5 +1,5 @@
 import { TensorError } from "../../tensor/core/errors.ts";
-import { valuesOf } from "../../tensor/planning/runtime.ts";
+import { valuesOf } from "../../tensor/planning/barrier.ts";
 import { numel, sameShape, type Shape } from "../../tensor/core/shape.ts";
 import { fromHost, type Tensor } from "../../tensor/core/tensor.ts";
 import { writeImage } from "../files.ts";

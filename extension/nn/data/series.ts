@@ -1,6 +1,6 @@
 import { TensorError } from "../../tensor/core/errors.ts";
 import { splitLengths } from "../../tensor/random/dataSamplers.ts";
-import { valuesOf } from "../../tensor/planning/runtime.ts";
+import { valuesOf } from "../../tensor/planning/barrier.ts";
 import { formatShape } from "../../tensor/core/shape.ts";
 import { fromHost, Tensor } from "../../tensor/core/tensor.ts";
 import { scaling, type Normalization } from "./columns.ts";

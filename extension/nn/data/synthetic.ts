@@ -1,7 +1,7 @@
 import { TensorError } from "../../tensor/core/errors.ts";
 import { randn, randperm } from "../../tensor/functions/creation/random.ts";
 import { RandomStream, defaultStream } from "../../tensor/random/stream.ts";
-import { valuesOf } from "../../tensor/planning/runtime.ts";
+import { valuesOf } from "../../tensor/planning/barrier.ts";
 import { fromHost, type Tensor } from "../../tensor/core/tensor.ts";
 import { LabelledDataset } from "./bundled.ts";
 import { TensorDataset } from "./dataset.ts";

@@ -1,5 +1,5 @@
 import { TensorError } from "../../tensor/core/errors.ts";
-import { valuesOf } from "../../tensor/planning/runtime.ts";
+import { valuesOf } from "../../tensor/planning/barrier.ts";
 import { fromHost, Tensor } from "../../tensor/core/tensor.ts";
 import { dataFiles } from "./access.ts";
 import { checkIndex, Dataset } from "./dataset.ts";

@@ -3,7 +3,7 @@ import type { HostArray } from "../../tensor/core/dtype.ts";
 import { TensorError } from "../../tensor/core/errors.ts";
 import { composed, type Operand } from "../../tensor/functions/pointwise/operands.ts";
 import type { Value } from "../../tensor/recording/graph.ts";
-import { guard, hasExecutor } from "../../tensor/planning/runtime.ts";
+import { guard, hasExecutor } from "../../tensor/planning/barrier.ts";
 import { noGrad, withGradients } from "../../tensor/recording/scope.ts";
 import { formatSize, sameShape, type Shape } from "../../tensor/core/shape.ts";
 import { Parameter, Tensor } from "../../tensor/core/tensor.ts";

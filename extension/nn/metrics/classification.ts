@@ -1,5 +1,5 @@
 import { TensorError } from "../../tensor/core/errors.ts";
-import { valuesOf } from "../../tensor/planning/runtime.ts";
+import { valuesOf } from "../../tensor/planning/barrier.ts";
 import { formatShape, numel } from "../../tensor/core/shape.ts";
 import type { Tensor } from "../../tensor/core/tensor.ts";
 import { checkedClass, classified, isScores, type ClassOptions } from "./classes.ts";

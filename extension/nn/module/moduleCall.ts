@@ -2,7 +2,7 @@ import { TensorError } from "../../tensor/core/errors.ts";
 import { shown } from "../../tensor/recording/gradientHooks.ts";
 import { SITE, scope } from "../../tensor/recording/scope.ts";
 import { Tensor } from "../../tensor/core/tensor.ts";
-import { interrupted } from "../../tensor/planning/runtime.ts";
+import { interrupted } from "../../tensor/planning/barrier.ts";
 import {
   BackwardPass,
   Hooks,

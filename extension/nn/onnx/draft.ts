@@ -2,8 +2,7 @@ import { toHostArray, type DType, type HostArray } from "../../tensor/core/dtype
 import { internal, TensorError } from "../../tensor/core/errors.ts";
 import type { Node, Value } from "../../tensor/recording/graph.ts";
 import type { OnnxAttribute, OnnxBuilder, OnnxRef } from "../../tensor/lowering/onnx.ts";
-import type { OnnxRule } from "../../tensor/recording/op.ts";
-import { valuesOf } from "../../tensor/planning/runtime.ts";
+import { valuesOf } from "../../tensor/planning/barrier.ts";
 import type { Shape } from "../../tensor/core/shape.ts";
 import type { Recording } from "./recording.ts";
 
@@ -113,7 +112,7 @@ export class Draft implements OnnxBuilder {
 
   private lower(node: Node, recording: Recording): void {
     const { op, attributes, inputs, outputs, module } = node;
-    const rule = op.onnx as OnnxRule<object> | { none: string };
+    const rule = op.onnx;
     if (typeof rule !== "function") {
       const error = new TensorError("unsupported", `${op.name} can't be exported: ${rule.none}`);
       if (module !== "") error.module = module;

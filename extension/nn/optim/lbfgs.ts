@@ -1,6 +1,6 @@
 import { TensorError } from "../../tensor/core/errors.ts";
 import { cat } from "../../tensor/functions/shape/shape.ts";
-import { barrier, refuse, step as computeStep, valuesOf } from "../../tensor/planning/runtime.ts";
+import { barrier, refuse, step as computeStep, valuesOf } from "../../tensor/planning/barrier.ts";
 import { hidden, noGrad, withGradients } from "../../tensor/recording/scope.ts";
 import { fromHost, Tensor } from "../../tensor/core/tensor.ts";
 import type { Arguments } from "../arguments.ts";

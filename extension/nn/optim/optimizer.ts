@@ -1,7 +1,7 @@
 import { Tensor } from "../../tensor/core/tensor.ts";
 import { TensorError } from "../../tensor/core/errors.ts";
 import { lerp, mul } from "../../tensor/functions/pointwise/arithmetic.ts";
-import { onRefusal, refuse, step as computeStep } from "../../tensor/planning/runtime.ts";
+import { onRefusal, refuse, step as computeStep } from "../../tensor/planning/barrier.ts";
 import { scalarTensor } from "../../tensor/recording/apply.ts";
 import { zeroGradients } from "../../tensor/recording/gradientHooks.ts";
 import { fillValue } from "../../tensor/recording/graph.ts";

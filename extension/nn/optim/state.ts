@@ -2,7 +2,7 @@
 import { Tensor } from "../../tensor/core/tensor.ts";
 import { add, mul } from "../../tensor/functions/pointwise/arithmetic.ts";
 import { neg, square } from "../../tensor/functions/pointwise/elementwise.ts";
-import { valuesOf } from "../../tensor/planning/runtime.ts";
+import { valuesOf } from "../../tensor/planning/barrier.ts";
 import { fillValue } from "../../tensor/recording/graph.ts";
 import { noGrad } from "../../tensor/recording/scope.ts";
 import { snapshot } from "../module/stateDict.ts";

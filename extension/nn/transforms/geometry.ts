@@ -1,6 +1,6 @@
 import { TensorError } from "../../tensor/core/errors.ts";
 import { rand } from "../../tensor/functions/creation/random.ts";
-import { valuesOf } from "../../tensor/planning/runtime.ts";
+import { valuesOf } from "../../tensor/planning/barrier.ts";
 import type { Tensor } from "../../tensor/core/tensor.ts";
 import { BuiltIn } from "../module/module.ts";
 import { py, pyFloat } from "../module/repr.ts";

@@ -2,7 +2,7 @@ import { TensorError } from "../../tensor/core/errors.ts";
 import { uniform_ } from "../../tensor/functions/creation/filling.ts";
 import { randint } from "../../tensor/functions/creation/random.ts";
 import type { HostArray } from "../../tensor/core/dtype.ts";
-import { valuesOf } from "../../tensor/planning/runtime.ts";
+import { valuesOf } from "../../tensor/planning/barrier.ts";
 import { formatShape, numel } from "../../tensor/core/shape.ts";
 import { fromHost, type Tensor } from "../../tensor/core/tensor.ts";
 

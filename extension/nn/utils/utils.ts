@@ -5,7 +5,7 @@ import { composed, constant } from "../../tensor/functions/pointwise/operands.ts
 import { norm } from "../../tensor/functions/reduction/reduction.ts";
 import { narrow } from "../../tensor/functions/shape/parts.ts";
 import { cat, reshape, stack } from "../../tensor/functions/shape/shape.ts";
-import { valuesOf } from "../../tensor/planning/runtime.ts";
+import { valuesOf } from "../../tensor/planning/barrier.ts";
 import { hidden, noGrad } from "../../tensor/recording/scope.ts";
 import { Tensor } from "../../tensor/core/tensor.ts";
 import { bind, REQUIRED } from "../arguments.ts";

@@ -7,7 +7,7 @@ import { fillValue } from "../../tensor/recording/graph.ts";
 import { indexSelect } from "../../tensor/ops/movement/indexing.ts";
 import { reshape } from "../../tensor/ops/movement/movement.ts";
 import { slice } from "../../tensor/ops/movement/slicing.ts";
-import { valuesOf } from "../../tensor/planning/runtime.ts";
+import { valuesOf } from "../../tensor/planning/barrier.ts";
 import { broadcastShapes, normalizeDim, type Shape } from "../../tensor/core/shape.ts";
 import { Tensor } from "../../tensor/core/tensor.ts";
 import { bind, REQUIRED } from "../arguments.ts";

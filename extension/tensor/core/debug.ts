@@ -1,7 +1,7 @@
 // A tensor as a debugger shows it. Looking changes nothing of the program's own numbers.
 import type { HostArray } from "./dtype.ts";
 import { gradientName } from "./print.ts";
-import { peek } from "../planning/runtime.ts";
+import { peek } from "../planning/barrier.ts";
 import { numel, type Shape } from "./shape.ts";
 import { Parameter, type Tensor } from "./tensor.ts";
 

@@ -1,7 +1,7 @@
 // Tensors as PyTorch prints them: the rules of torch/_tensor_str.py.
 import type { HostArray } from "./dtype.ts";
 import { gradientFunction } from "../recording/op.ts";
-import { hasExecutor, valuesOf } from "../planning/runtime.ts";
+import { hasExecutor, valuesOf } from "../planning/barrier.ts";
 import { numel, strides, type Shape } from "./shape.ts";
 import { SparseTensor } from "../sparse/sparseTensor.ts";
 import { Parameter, type Tensor } from "./tensor.ts";

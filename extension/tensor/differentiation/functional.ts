@@ -4,7 +4,7 @@ import { TensorError } from "../core/errors.ts";
 import { zerosLike } from "../functions/creation/creation.ts";
 import { reshape, stack } from "../functions/shape/shape.ts";
 import { copied } from "../functions/shape/views.ts";
-import { valuesOf } from "../planning/runtime.ts";
+import { valuesOf } from "../planning/barrier.ts";
 import { withGradients } from "../recording/scope.ts";
 import { formatSize, sameShape } from "../core/shape.ts";
 import { fromHost, Tensor } from "../core/tensor.ts";

@@ -3,7 +3,7 @@ import { TensorError } from "../core/errors.ts";
 import type { Node, Storage, Value } from "./graph.ts";
 import { gradientFunction } from "./op.ts";
 import type { Inspector, Plan } from "../planning/executor.ts";
-import { inspect, leafData } from "../planning/runtime.ts";
+import { inspect, leafData } from "../planning/barrier.ts";
 import { finallyRun, runtime } from "./runtime.ts";
 import { scope } from "./scope.ts";
 import { formatShape } from "../core/shape.ts";

@@ -1,11 +1,10 @@
 import { TensorError } from "../core/errors.ts";
 import { isList, Node, scalarValue, type GradientEdge, type Value } from "./graph.ts";
 import type { Meta, Op } from "./op.ts";
-import { computeNow } from "../planning/runtime.ts";
+import { computeNow } from "../planning/barrier.ts";
 import { runtime } from "./runtime.ts";
 import { scope } from "./scope.ts";
 import { Tensor } from "../core/tensor.ts";
-
 
 // Everything here runs for every op of every step: plain loops, and no array that isn't kept.
 
@@ -32,7 +31,9 @@ function record<A extends object>(op: Op<A>, inputs: readonly Tensor[], attribut
   for (const t of inputs) {
     const { value } = t;
     // A state that is passed on from step to step must not hold on to the graphs of all steps before.
-    values.push(value.leaf === undefined || t.edge !== undefined ? value : (value.leaf ??= value.withoutGraph()));
+    values.push(
+      value.leaf === undefined || t.edge !== undefined ? value : (value.leaf ??= value.withoutGraph()),
+    );
   }
   const outputs = infer(op, values, attributes);
   let edges: (GradientEdge | undefined)[] | undefined;

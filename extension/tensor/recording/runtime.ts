@@ -29,6 +29,8 @@ export class Runtime {
   /** Whether optimizer steps are computed together, and how many have been made since the last barrier. */
   grouping = false;
   groupedSteps = 0;
+  /** Steps whose gradients code read after the step: a loop that never does needn't have them kept. */
+  gradientReads = 0;
   /** Makes an inspector for each plan, which is then computed op by op: for anomaly detection and profiles. */
   inspector: ((plan: Plan) => Inspector) | undefined = undefined;
   /** Whether `backward()` checks its gradients for NaN. */

@@ -8,7 +8,7 @@ import { add, mul } from "../ops/elementwise/elementwise.ts";
 import { indexAdd, indexSelect } from "../ops/movement/indexing.ts";
 import { permute, reshape } from "../ops/movement/movement.ts";
 import { slice } from "../ops/movement/slicing.ts";
-import { valuesOf } from "../planning/runtime.ts";
+import { valuesOf } from "../planning/barrier.ts";
 import { formatDims, numel, range, strides, type Shape } from "../core/shape.ts";
 import { fromHost, Tensor } from "../core/tensor.ts";
 import { SparseTensor } from "./sparseTensor.ts";

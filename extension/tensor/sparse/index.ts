@@ -8,7 +8,7 @@ import { castTo, composed } from "../functions/pointwise/operands.ts";
 import { apply } from "../recording/apply.ts";
 import { indexSelect } from "../ops/movement/indexing.ts";
 import { permute, reshape } from "../ops/movement/movement.ts";
-import { valuesOf } from "../planning/runtime.ts";
+import { valuesOf } from "../planning/barrier.ts";
 import { strides, type Shape } from "../core/shape.ts";
 import { fromHost, Tensor } from "../core/tensor.ts";
 import { checkPlaces, coalesce, sparseProduct, toDense, transposed } from "./functions.ts";

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { loadExecutor } from "../../../extension/executors/index.ts";
 import { setWarningSink, type WarningSink } from "../../../extension/nn/warnings.ts";
-import { setExecutor } from "../../../extension/tensor/planning/runtime.ts";
+import { setExecutor } from "../../../extension/tensor/planning/barrier.ts";
 import { runInitItem, type InitExpectation, type InitSpec } from "../../parity/kinds/init.ts";
 import { runReprItem, type ReprExpectation, type ReprSpec } from "../../parity/kinds/repr.ts";
 import {

@@ -9,7 +9,7 @@ import { toHostArray, type DType } from "../../../extension/tensor/core/dtype.ts
 import type { Op } from "../../../extension/tensor/recording/op.ts";
 import { OPS } from "../../../extension/tensor/ops/table.ts";
 import { divides, elementwise, partOf, type Cut } from "../../../extension/tensor/planning/parts.ts";
-import { setExecutor, valuesOf } from "../../../extension/tensor/planning/runtime.ts";
+import { setExecutor, valuesOf } from "../../../extension/tensor/planning/barrier.ts";
 import { numel } from "../../../extension/tensor/core/shape.ts";
 import { fromHost } from "../../../extension/tensor/core/tensor.ts";
 import { nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";

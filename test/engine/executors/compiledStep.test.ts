@@ -7,7 +7,7 @@ import { TensorFlowExecutor } from "../../../extension/executors/tensorflow/exec
 import type { NativeBinding } from "../../../extension/native/binding.ts";
 import { loadNative } from "../../../extension/native/load.ts";
 import { nativeStatus } from "../../../extension/native/status.ts";
-import { setExecutor } from "../../../extension/tensor/planning/runtime.ts";
+import { setExecutor } from "../../../extension/tensor/planning/barrier.ts";
 
 const native = nativeStatus().state === "installed";
 let executor: LoadedExecutor;

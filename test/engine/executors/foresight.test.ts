@@ -6,7 +6,7 @@ import { SETTLED } from "../../../extension/executors/tensorflow/graph/xla.ts";
 import { data, experiment, nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
 import { Value } from "../../../extension/tensor/recording/graph.ts";
 import { nativeStatus } from "../../../extension/native/status.ts";
-import { setExecutor } from "../../../extension/tensor/planning/runtime.ts";
+import { setExecutor } from "../../../extension/tensor/planning/barrier.ts";
 import {
   DEFAULT_POLICY,
   type Lookahead,

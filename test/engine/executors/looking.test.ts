@@ -4,7 +4,7 @@ import { loadExecutor } from "../../../extension/executors/index.ts";
 import { nativeStatus } from "../../../extension/native/status.ts";
 import { nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
 import { describeTensor, propertiesOf } from "../../../extension/tensor/core/debug.ts";
-import { setExecutor } from "../../../extension/tensor/planning/runtime.ts";
+import { setExecutor } from "../../../extension/tensor/planning/barrier.ts";
 
 const STEPS = 6;
 

@@ -15,7 +15,7 @@ import {
   stepsTogether,
   stepsWaiting,
   withoutGraph,
-} from "../../../extension/tensor/planning/runtime.ts";
+} from "../../../extension/tensor/planning/barrier.ts";
 import type { SteadyGraph } from "../../../extension/tensor/recording/policy.ts";
 import { changePolicy, observe } from "../../../extension/tensor/recording/runtime.ts";
 import { collectGarbage } from "../garbage.ts";

@@ -12,7 +12,7 @@ import {
   type ExperimentOptions,
   type Tensor,
 } from "../../../extension/nn/index.ts";
-import { setExecutor } from "../../../extension/tensor/planning/runtime.ts";
+import { setExecutor } from "../../../extension/tensor/planning/barrier.ts";
 import { scope } from "../../../extension/tensor/recording/scope.ts";
 import { train, weightsOf } from "../../unit/engine/training.ts";
 import { collectGarbage } from "../garbage.ts";

@@ -4,7 +4,7 @@ import { TensorFlowExecutor } from "../../../extension/executors/tensorflow/exec
 import { nativeStatus } from "../../../extension/native/status.ts";
 import { loadNative } from "../../../extension/native/load.ts";
 import { nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
-import { setExecutor } from "../../../extension/tensor/planning/runtime.ts";
+import { setExecutor } from "../../../extension/tensor/planning/barrier.ts";
 
 const STEPS = 40;
 

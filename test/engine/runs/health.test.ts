@@ -4,7 +4,7 @@ import { loadExecutor } from "../../../extension/executors/index.ts";
 import { data, experiment, nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
 import { nativeStatus } from "../../../extension/native/status.ts";
 import { AnomalyError } from "../../../extension/tensor/recording/anomaly.ts";
-import { setExecutor } from "../../../extension/tensor/planning/runtime.ts";
+import { setExecutor } from "../../../extension/tensor/planning/barrier.ts";
 import { train } from "../../unit/engine/training.ts";
 import { useFolder } from "../../folders.ts";
 

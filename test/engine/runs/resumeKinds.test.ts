@@ -15,7 +15,7 @@ import {
 } from "../../../extension/nn/index.ts";
 import { SETTLED } from "../../../extension/executors/tensorflow/graph/xla.ts";
 import { nativeStatus } from "../../../extension/native/status.ts";
-import { setExecutor } from "../../../extension/tensor/planning/runtime.ts";
+import { setExecutor } from "../../../extension/tensor/planning/barrier.ts";
 import { compareResumed, type Parameters } from "../../unit/engine/training.ts";
 import { useFolder } from "../../folders.ts";
 

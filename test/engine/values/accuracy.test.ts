@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { loadExecutor } from "../../../extension/executors/index.ts";
 import { nativeStatus } from "../../../extension/native/status.ts";
 import { grad } from "../../../extension/tensor/recording/autograd.ts";
-import { barrier, setExecutor, valuesOf } from "../../../extension/tensor/planning/runtime.ts";
+import { barrier, setExecutor, valuesOf } from "../../../extension/tensor/planning/barrier.ts";
 import { erfc } from "../../../extension/tensor/ops/elementwise/specialValues.ts";
 import { numel } from "../../../extension/tensor/core/shape.ts";
 import { fromHost, type Tensor } from "../../../extension/tensor/core/tensor.ts";

@@ -10,7 +10,7 @@ import { loadExecutor } from "../../../extension/executors/index.ts";
 import { nativeStatus } from "../../../extension/native/status.ts";
 import type { Experiment } from "../../../extension/nn/experiment/experiment.ts";
 import type { Value } from "../../../extension/tensor/recording/graph.ts";
-import { valuesOf } from "../../../extension/tensor/planning/runtime.ts";
+import { valuesOf } from "../../../extension/tensor/planning/barrier.ts";
 import { DEFAULT_POLICY, type Policy } from "../../../extension/tensor/recording/policy.ts";
 import { changePolicy, observe, runtime } from "../../../extension/tensor/recording/runtime.ts";
 import { EXPERIMENTS, forExperiments, loadExperiment } from "../experiments.ts";

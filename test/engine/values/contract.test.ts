@@ -9,7 +9,7 @@ import { setTensorFiles } from "../../../extension/nn/files.ts";
 import { setWarningSink } from "../../../extension/nn/warnings.ts";
 import { nativeStatus } from "../../../extension/native/status.ts";
 import { noGrad } from "../../../extension/tensor/recording/scope.ts";
-import { setExecutor } from "../../../extension/tensor/planning/runtime.ts";
+import { setExecutor } from "../../../extension/tensor/planning/barrier.ts";
 import { EXAMPLES, runExample } from "../../contract/examples.ts";
 import { CALLED, INITIALISERS, OPTIMIZERS, SCHEDULES } from "../../contract/fixtures.ts";
 import { isKnown, run, subject, trainingStep, withCaseState } from "../../contract/modules.ts";

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { loadExecutor } from "../../../extension/executors/index.ts";
 import { F, nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
-import { setExecutor } from "../../../extension/tensor/planning/runtime.ts";
+import { setExecutor } from "../../../extension/tensor/planning/barrier.ts";
 import { hasNative, onEachEngine } from "../../engines.ts";
 
 const {

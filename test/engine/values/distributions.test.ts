@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { distributions, torch, type Tensor } from "../../../extension/nn/index.ts";
 import { toHostArray, type DType } from "../../../extension/tensor/core/dtype.ts";
-import { valuesOf } from "../../../extension/tensor/planning/runtime.ts";
+import { valuesOf } from "../../../extension/tensor/planning/barrier.ts";
 import { fromHost } from "../../../extension/tensor/core/tensor.ts";
 import { onEachEngine } from "../../engines.ts";
 

@@ -3,7 +3,7 @@ import * as k from "@tensorflow/tfjs-core";
 import { describe, expect, it } from "vitest";
 import { TfjsExecutor } from "../../../extension/executors/tfjs/executor.ts";
 import { F, nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
-import { setExecutor } from "../../../extension/tensor/planning/runtime.ts";
+import { setExecutor } from "../../../extension/tensor/planning/barrier.ts";
 import { useEngine } from "../../engines.ts";
 
 class Recurrent extends nn.Module {

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { F, torch, type Tensor } from "../../../extension/nn/index.ts";
 import { setWarningSink } from "../../../extension/nn/warnings.ts";
-import { valuesOf } from "../../../extension/tensor/planning/runtime.ts";
+import { valuesOf } from "../../../extension/tensor/planning/barrier.ts";
 import { fromHost } from "../../../extension/tensor/core/tensor.ts";
 import { onEachEngine } from "../../engines.ts";
 

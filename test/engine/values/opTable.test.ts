@@ -15,7 +15,7 @@ import { toHostArray, type DType } from "../../../extension/tensor/core/dtype.ts
 import type { Op, Signature } from "../../../extension/tensor/recording/op.ts";
 import { OPS } from "../../../extension/tensor/ops/table.ts";
 import type { PlainRule } from "../../../extension/tensor/planning/plain.ts";
-import { barrier, setExecutor, valuesOf } from "../../../extension/tensor/planning/runtime.ts";
+import { barrier, setExecutor, valuesOf } from "../../../extension/tensor/planning/barrier.ts";
 import { changePolicy, observe, runtime } from "../../../extension/tensor/recording/runtime.ts";
 import { fromHost, Parameter, type Tensor } from "../../../extension/tensor/core/tensor.ts";
 import { settled } from "../settled.ts";

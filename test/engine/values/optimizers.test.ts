@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { loadExecutor, type LoadedExecutor } from "../../../extension/executors/index.ts";
 import { nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
 import { nativeStatus } from "../../../extension/native/status.ts";
-import { setExecutor } from "../../../extension/tensor/planning/runtime.ts";
+import { setExecutor } from "../../../extension/tensor/planning/barrier.ts";
 
 const native = nativeStatus().state === "installed";
 let executor: LoadedExecutor;

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import "../../../extension/tensor/methods.ts";
 import { TensorError } from "../../../extension/tensor/core/errors.ts";
 import { gradientName } from "../../../extension/tensor/core/print.ts";
-import { valuesOf } from "../../../extension/tensor/planning/runtime.ts";
+import { valuesOf } from "../../../extension/tensor/planning/barrier.ts";
 import { fromHost, Tensor } from "../../../extension/tensor/core/tensor.ts";
 import { cases, execute, host, type Case, type Names, type Result } from "../../functionPrograms.ts";
 import { ENGINES, useEngine } from "../../engines.ts";

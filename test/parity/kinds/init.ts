@@ -10,7 +10,7 @@ import {
   type JsonDigest,
   type JsonTensor,
 } from "../format.ts";
-import { valuesOf } from "../../../extension/tensor/planning/runtime.ts";
+import { valuesOf } from "../../../extension/tensor/planning/barrier.ts";
 import { build, type ModelSpec } from "../models.ts";
 import { callArguments, keywords, lookUp } from "../names.ts";
 

@@ -1,7 +1,7 @@
 import { data, torch } from "../../../extension/nn/index.ts";
 import type { Module } from "../../../extension/nn/module/module.ts";
 import type { Optimizer } from "../../../extension/nn/optim/optimizer.ts";
-import { valuesOf } from "../../../extension/tensor/planning/runtime.ts";
+import { valuesOf } from "../../../extension/tensor/planning/barrier.ts";
 import { noGrad } from "../../../extension/tensor/recording/scope.ts";
 import { fromHost, type Tensor } from "../../../extension/tensor/core/tensor.ts";
 import {

@@ -1,6 +1,6 @@
 import type { Node, Storage, Value } from "../../../tensor/recording/graph.ts";
 import { costOf } from "../../../tensor/recording/op.ts";
-import type { Plan } from "../../../tensor/planning/runtime.ts";
+import type { Plan } from "../../../tensor/planning/barrier.ts";
 import { weightParts, type WeightParts } from "../sharding/weightParts.ts";
 
 /** A leaf of the plan that is an input of the graph. */

@@ -3,7 +3,7 @@
 // gain nothing, so it is for steps that are small and come again and again.
 import { createHash } from "node:crypto";
 import type { Node } from "../../../tensor/recording/graph.ts";
-import type { Plan } from "../../../tensor/planning/runtime.ts";
+import type { Plan } from "../../../tensor/planning/barrier.ts";
 import type { SteadyGraph } from "../../../tensor/recording/policy.ts";
 import { numel } from "../../../tensor/core/shape.ts";
 import { signatureOf } from "../../layouts.ts";

@@ -4,7 +4,7 @@ import { divides, elementwise, type Cut, type Parts } from "../../../tensor/plan
 import { add, mul } from "../../../tensor/ops/elementwise/elementwise.ts";
 import { cat, reshape } from "../../../tensor/ops/movement/movement.ts";
 import { slice } from "../../../tensor/ops/movement/slicing.ts";
-import type { Plan } from "../../../tensor/planning/runtime.ts";
+import type { Plan } from "../../../tensor/planning/barrier.ts";
 import { numel, sameShape } from "../../../tensor/core/shape.ts";
 import { signatureOf } from "../../layouts.ts";
 

@@ -5,7 +5,7 @@ import type { Node, Storage, Value } from "../../../tensor/recording/graph.ts";
 import { costOf } from "../../../tensor/recording/op.ts";
 import { add } from "../../../tensor/ops/elementwise/elementwise.ts";
 import { matmul } from "../../../tensor/ops/matrix/matmul.ts";
-import type { Plan } from "../../../tensor/planning/runtime.ts";
+import type { Plan } from "../../../tensor/planning/barrier.ts";
 import { sameShape, type Shape } from "../../../tensor/core/shape.ts";
 import { resolved } from "../../layouts.ts";
 

@@ -1,5 +1,5 @@
 // What the steps to come will be fed.
-import type { Plan } from "../../../tensor/planning/runtime.ts";
+import type { Plan } from "../../../tensor/planning/barrier.ts";
 import type { Lookahead } from "../../../tensor/recording/policy.ts";
 import { numel, sameShape } from "../../../tensor/core/shape.ts";
 import type { Feed } from "../graph/blueprint.ts";

@@ -1,7 +1,7 @@
 import type { NativeBinding } from "../../../native/binding.ts";
 import type { HostArray } from "../../../tensor/core/dtype.ts";
 import { internal } from "../../../tensor/core/errors.ts";
-import type { Plan } from "../../../tensor/planning/runtime.ts";
+import type { Plan } from "../../../tensor/planning/barrier.ts";
 import { sameInputs } from "./foresight.ts";
 import type { Input } from "../feeding.ts";
 import type { Program, Residences } from "../program.ts";

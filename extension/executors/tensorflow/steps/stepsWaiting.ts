@@ -1,4 +1,4 @@
-import type { Plan } from "../../../tensor/planning/runtime.ts";
+import type { Plan } from "../../../tensor/planning/barrier.ts";
 import { translated } from "../../errors.ts";
 import type { Input } from "../feeding.ts";
 import type { Ended, Program, Residences } from "../program.ts";

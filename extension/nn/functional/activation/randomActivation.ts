@@ -11,7 +11,7 @@ import { fillValue } from "../../../tensor/recording/graph.ts";
 import * as op from "../../../tensor/ops/elementwise/elementwise.ts";
 import { exponential, leaks } from "../../../tensor/random/operations.ts";
 import { defaultStream } from "../../../tensor/random/stream.ts";
-import { valuesOf } from "../../../tensor/planning/runtime.ts";
+import { valuesOf } from "../../../tensor/planning/barrier.ts";
 import { Tensor } from "../../../tensor/core/tensor.ts";
 import { bind } from "../../arguments.ts";
 import { leakyRelu, type InPlace } from "./activation.ts";

@@ -9,7 +9,7 @@ import { reshaped } from "../../../tensor/functions/shape/views.ts";
 import { add, div, eq, gt, mul, where } from "../../../tensor/ops/elementwise/elementwise.ts";
 import * as ops from "../../../tensor/ops/movement/embedding.ts";
 import { indexSelect, rowsUpdate } from "../../../tensor/ops/movement/indexing.ts";
-import { valuesOf } from "../../../tensor/planning/runtime.ts";
+import { valuesOf } from "../../../tensor/planning/barrier.ts";
 import { hidden, noGrad } from "../../../tensor/recording/scope.ts";
 import { Tensor } from "../../../tensor/core/tensor.ts";
 import { bind } from "../../arguments.ts";

@@ -8,7 +8,7 @@ import { castTo, composed, named, notImplemented } from "../../../tensor/functio
 import { mean, sum } from "../../../tensor/functions/reduction/reduction.ts";
 import { movedim, reshape, squeeze, unsqueeze } from "../../../tensor/functions/shape/shape.ts";
 import { sparseCrossEntropy } from "../../../tensor/ops/reduction/reduction.ts";
-import { valuesOf } from "../../../tensor/planning/runtime.ts";
+import { valuesOf } from "../../../tensor/planning/barrier.ts";
 import { formatShape, numel, sameShape, type Shape } from "../../../tensor/core/shape.ts";
 import type { Tensor } from "../../../tensor/core/tensor.ts";
 import { bind } from "../../arguments.ts";

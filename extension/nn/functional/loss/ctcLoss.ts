@@ -5,7 +5,7 @@ import { indexSelect } from "../../../tensor/functions/indexing/gathering.ts";
 import { composed, named, notImplemented } from "../../../tensor/functions/pointwise/operands.ts";
 import { reshape, unsqueeze } from "../../../tensor/functions/shape/shape.ts";
 import { ctcLoss as op } from "../../../tensor/ops/loss/ctc.ts";
-import { valuesOf } from "../../../tensor/planning/runtime.ts";
+import { valuesOf } from "../../../tensor/planning/barrier.ts";
 import { fromHost, type Tensor } from "../../../tensor/core/tensor.ts";
 import { bind, type Arguments } from "../../arguments.ts";
 import { checkReduction, reduce, type Reduction } from "./reduction.ts";

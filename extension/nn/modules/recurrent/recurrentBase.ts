@@ -6,7 +6,7 @@ import { squeeze, unsqueeze } from "../../../tensor/functions/shape/shape.ts";
 import { fillValue } from "../../../tensor/recording/graph.ts";
 import { indexSelect } from "../../../tensor/ops/movement/indexing.ts";
 import { permute, reshape } from "../../../tensor/ops/movement/movement.ts";
-import { valuesOf } from "../../../tensor/planning/runtime.ts";
+import { valuesOf } from "../../../tensor/planning/barrier.ts";
 import { formatShape, sameShape } from "../../../tensor/core/shape.ts";
 import { Tensor, type Parameter } from "../../../tensor/core/tensor.ts";
 import { recurrentLayers, type Recurrence, type RecurrentWeights } from "../../functional/recurrent.ts";

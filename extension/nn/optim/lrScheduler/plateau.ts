@@ -1,5 +1,5 @@
 import { internal, TensorError } from "../../../tensor/core/errors.ts";
-import { valuesOf } from "../../../tensor/planning/runtime.ts";
+import { valuesOf } from "../../../tensor/planning/barrier.ts";
 import type { Tensor } from "../../../tensor/core/tensor.ts";
 import { bind } from "../../arguments.ts";
 import { require, type Optimizer } from "../optimizer.ts";

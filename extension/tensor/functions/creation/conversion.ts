@@ -2,7 +2,7 @@
 import { backward as propagate, type BackwardOptions } from "../../recording/autograd.ts";
 import type { DType } from "../../core/dtype.ts";
 import { TensorError } from "../../core/errors.ts";
-import { keepReadable, valuesOf } from "../../planning/runtime.ts";
+import { keepReadable, valuesOf } from "../../planning/barrier.ts";
 import { Device, requireCpu, type DeviceLike } from "../../platform/device.ts";
 import { checkedDType, isDTypeName, type OtherDType } from "../../platform/types.ts";
 import { strides } from "../../core/shape.ts";

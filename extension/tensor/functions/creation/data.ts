@@ -2,7 +2,7 @@
 import type { HostArray } from "../../core/dtype.ts";
 import { TensorError } from "../../core/errors.ts";
 import type { Value } from "../../recording/graph.ts";
-import { hasExecutor, keepReadable, valuesOf } from "../../planning/runtime.ts";
+import { hasExecutor, keepReadable, valuesOf } from "../../planning/barrier.ts";
 import { noGrad } from "../../recording/scope.ts";
 import { Tensor } from "../../core/tensor.ts";
 import { warnOnce } from "../../core/warnings.ts";

@@ -2,7 +2,7 @@
 import type { HostArray } from "../../core/dtype.ts";
 import * as random from "../../random/operations.ts";
 import { defaultStream, type RandomStream, type ReadyDraw } from "../../random/stream.ts";
-import { hasExecutor, valuesOf } from "../../planning/runtime.ts";
+import { hasExecutor, valuesOf } from "../../planning/barrier.ts";
 import { scope } from "../../recording/scope.ts";
 import { numel, type Shape } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";

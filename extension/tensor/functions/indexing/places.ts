@@ -2,7 +2,7 @@
 import { TensorError } from "../../core/errors.ts";
 import { formatShape, range, strides, type Shape } from "../../core/shape.ts";
 import { fromHost, Tensor } from "../../core/tensor.ts";
-import { hasExecutor, valuesOf } from "../../planning/runtime.ts";
+import { hasExecutor, valuesOf } from "../../planning/barrier.ts";
 import { tensor, type Nested } from "../creation/creation.ts";
 import { stack } from "../shape/shape.ts";
 import { Slice } from "../shape/slice.ts";

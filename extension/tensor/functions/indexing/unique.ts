@@ -1,5 +1,5 @@
 // Distinct elements: their number depends on the values, so these functions compute them at once.
-import { valuesOf } from "../../planning/runtime.ts";
+import { valuesOf } from "../../planning/barrier.ts";
 import { normalizeDim, numel, strides } from "../../core/shape.ts";
 import { fromHost, type Tensor } from "../../core/tensor.ts";
 import { indexSelect } from "./gathering.ts";

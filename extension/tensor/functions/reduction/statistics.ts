@@ -2,7 +2,7 @@
 import { apply } from "../../recording/apply.ts";
 import { TensorError } from "../../core/errors.ts";
 import { gatherLast, indexAdd } from "../../ops/movement/indexing.ts";
-import { valuesOf } from "../../planning/runtime.ts";
+import { valuesOf } from "../../planning/barrier.ts";
 import { normalizeDim, range, reducedShape } from "../../core/shape.ts";
 import { fromHost, Tensor } from "../../core/tensor.ts";
 import { turned } from "../shape/along.ts";

@@ -11,7 +11,7 @@ import { WEB_OPS } from "../../../../extension/engine/exporting/webOps.ts";
 import { nn, torch, type Tensor } from "../../../../extension/nn/index.ts";
 import type { Module } from "../../../../extension/nn/module/module.ts";
 import { tensorsIn } from "../../../../extension/nn/onnx/recording.ts";
-import { valuesOf } from "../../../../extension/tensor/planning/runtime.ts";
+import { valuesOf } from "../../../../extension/tensor/planning/barrier.ts";
 import {
   ACTIVATIONS,
   FUNCTIONS,

@@ -40,12 +40,6 @@ export function withoutGraph(x: Tensor): Tensor {
   return value.producer.kind === "node" && value.ready ? new Tensor(value.withoutGraph()) : x;
 }
 
-/** Steps whose gradients code read after they were made. */
-let gradientsRead = 0;
-
-/** How often gradients were read after their step: a loop that never does needn't have them kept. */
-export const gradientReads = (): number => gradientsRead;
-
 /** Values that are refused when they are read, if what they were computed from is invalid. */
 const guards = new WeakMap<Value, Guard>();
 
@@ -143,12 +137,12 @@ export function barrier(requested: readonly Value[]): void {
       )
     : undefined;
   // A loss that is read before its `backward()` still needs what its forward has written over, such as a masked weight.
-  const old =
-    writes && requested.length > 0 ? trace.overwritten(new Set(assigns.map((a) => a.storage))) : [];
+  const old = writes && requested.length > 0 ? trace.overwritten(new Set(assigns.map((a) => a.storage))) : [];
   let plan: Plan;
   try {
     plan = planFor({ requested: roots, assigns, lazy: reached?.values ?? [], held });
-    if (reached?.releaseOthers(new Set(plan.leaves), requireExecutor(), released) === true) gradientsRead++;
+    if (reached?.releaseOthers(new Set(plan.leaves), requireExecutor(), released) === true)
+      runtime.gradientReads++;
     const before = old.map(leafData);
     requireExecutor().run(plan, runtime.inspector?.(plan));
     reached?.done();
