@@ -314,7 +314,7 @@ function seedFor(root: Tensor, seed: Tensor | undefined): Tensor {
 }
 
 function gradients(node: Node, grads: readonly (Tensor | null)[]): readonly (Tensor | null)[] {
-  const rule = (customGradient(node) ?? node.op.gradient) as GradientRule<object> | { none: string };
+  const rule = customGradient(node) ?? node.op.gradient;
   if (typeof rule !== "function") {
     throw new TensorError("autograd", `derivative for ${node.op.name} is not implemented: ${rule.none}`);
   }
