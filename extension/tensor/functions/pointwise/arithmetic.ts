@@ -74,7 +74,7 @@ export function mul(input: Operand, other: Operand): Tensor {
 export type RoundingMode = "trunc" | "floor" | null;
 
 /**
- * input / other. Without a rounding mode integers are divided as floats.
+ * input / other, rounded as `roundingMode` says ("floor" or "trunc"). Without it, integers are divided as floats.
  * @throws TensorError "div expected rounding_mode to be one of None, 'trunc', or 'floor' but found 'x'"
  */
 export function div(input: Operand, other: Operand, options?: { roundingMode?: RoundingMode }): Tensor {
@@ -257,7 +257,7 @@ export function trunc(input: Tensor): Tensor {
   });
 }
 
-/** input − trunc(input). */
+/** The fraction: input − trunc(input). */
 export function frac(input: Tensor): Tensor {
   return composed(() => named(sub(input, trunc(input)), "FracBackward0"));
 }

@@ -207,7 +207,7 @@ export function bitwiseNot(input: Tensor): Tensor {
   return apply(ops.bitwise, [operand(input, "int64"), constant(-1, "int64")], { kind: "xor" });
 }
 
-/** Clamped from below. */
+/** Elements moved up to a bound. */
 export const clampMin = (input: Tensor, min: Operand): Tensor => clamp(input, min);
-/** Clamped from above. */
+/** Elements moved down to a bound. */
 export const clampMax = (input: Tensor, max: Operand): Tensor => clamp(input, null, max);

@@ -124,8 +124,12 @@ export function chunk(input: Tensor, chunks: number, dim = 0): Tensor[] {
  * As many parts of nearly equal size, the first ones larger; or parts that end at the places of a list.
  * @throws TensorError "number of sections must be larger than 0, got 0"
  */
-export function tensorSplit(input: Tensor, sections: number | readonly number[], dim = 0): Tensor[] {
-  const at = normalizeDim(dim, input.ndim);
+export function tensorSplit(
+  input: Tensor,
+  sections: number | readonly number[],
+  dim: number | { dim?: number } = 0,
+): Tensor[] {
+  const at = normalizeDim(typeof dim === "number" ? dim : (dim.dim ?? 0), input.ndim);
   if (input.ndim === 0) {
     throw new TensorError(
       "shape",

@@ -72,7 +72,7 @@ export function reshapeAs(input: Tensor, other: Tensor): Tensor {
 }
 
 /**
- * Dimensions `startDim` to `endDim` as one.
+ * Dimensions `startDim` (0) to `endDim` (-1) as one.
  * @throws TensorError "flatten() has invalid args: start_dim cannot come after end_dim"
  */
 export function flatten(input: Tensor, startDim = 0, endDim = -1): Tensor {
@@ -137,7 +137,7 @@ function whole(input: Tensor, origin: readonly number[]): Tensor {
 }
 
 /**
- * Dimensions in another order.
+ * Dimensions in another order; a view.
  * @throws TensorError "permute(): duplicate dims are not allowed."
  */
 export function permute(input: Tensor, ...dims: Sizes): Tensor {
@@ -155,7 +155,7 @@ export function permute(input: Tensor, ...dims: Sizes): Tensor {
   return new PermuteView(input, order).make();
 }
 
-/** Two dimensions exchanged. */
+/** Two dimensions exchanged; a view. */
 export function transpose(input: Tensor, dim0: number, dim1: number): Tensor {
   const a = normalizeDim(dim0, input.ndim);
   const b = normalizeDim(dim1, input.ndim);
@@ -164,7 +164,7 @@ export function transpose(input: Tensor, dim0: number, dim1: number): Tensor {
 }
 
 /**
- * The transpose of a matrix; vectors stay as they are.
+ * The transpose of a matrix, as a view; vectors stay as they are.
  * @throws TensorError "t() expects a tensor with <= 2 dimensions, but self is 3D"
  */
 export function t(input: Tensor): Tensor {
@@ -174,7 +174,7 @@ export function t(input: Tensor): Tensor {
   return named(input.ndim < 2 ? whole(input, [...input.shape.keys()]) : transpose(input, 0, 1), "TBackward0");
 }
 
-/** Dimensions moved to other places, the others keeping their order. */
+/** Dimensions moved to other places, the others keeping their order; a view. */
 export function movedim(input: Tensor, source: Dims, destination: Dims): Tensor {
   const from = orderedDims(typeof source === "number" ? [source] : source, input.ndim);
   const to = orderedDims(typeof destination === "number" ? [destination] : destination, input.ndim);
