@@ -1,6 +1,6 @@
 import { apply, applyAll } from "../../recording/apply.ts";
-import { attr, type TfAttribute, type TfBuilder, type TfRef } from "../../lowering/lowering.ts";
-import { reduceNode, reshapeNode, T } from "../../lowering/nodes.ts";
+import { attr, vector, type TfAttribute, type TfBuilder, type TfRef } from "../../lowering/lowering.ts";
+import { INDEX, reshapeNode, T } from "../../lowering/nodes.ts";
 import { ints, number, TRAINING_ONLY, type OnnxRef } from "../../lowering/onnx.ts";
 import { defineOp, type Meta, type Op } from "../../recording/op.ts";
 import { numel, range } from "../../core/shape.ts";
@@ -67,7 +67,9 @@ function spelledOut(
   { shape }: Meta,
 ): TfRef[] {
   const two = (op: string, u: TfRef, v: TfRef): TfRef => b.node(op, [u, v], { T });
-  const average = (t: TfRef): TfRef => reduceNode(b, "Mean", t, range(shape.length - 1));
+  const dims = vector(b, range(shape.length - 1));
+  const average = (t: TfRef): TfRef =>
+    b.node("Mean", [t, dims], { T, Tidx: INDEX, keep_dims: attr.bool(false) });
   const mean = average(x);
   const distance = two("Sub", x, mean);
   const variance = average(b.node("Square", [distance], { T }));

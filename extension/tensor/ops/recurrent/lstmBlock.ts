@@ -144,9 +144,9 @@ function sequenceInputs(
   dims: Dimensions,
 ): TfRef[] {
   const peephole = zeros(k.b, [dims.H]);
-  const steps = castNode(k.b, scalar(k.b, dims.steps, "int64"), "int64", "long");
   const weights = k.transpose(k.join([v, w]));
   const sequenced = sequence(k.b, x, dims.I, dims);
+  const steps = castNode(k.b, scalar(k.b, dims.steps, "int64"), "int64", "long");
   return [steps, sequenced, c0, h0, weights, peephole, peephole, peephole, bias];
 }
 
