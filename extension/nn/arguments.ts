@@ -9,13 +9,13 @@ interface Placement {
   dtype?: "float32" | null | undefined;
 }
 
-type Divided<O, Names extends readonly string[], Front extends unknown[] = []> =
+type Divided<O, Names extends readonly string[], Extra, Front extends unknown[] = []> =
   | (object extends O ? Front : never)
-  | [...front: Front, named: O & Placement]
+  | [...front: Front, named: O & Extra]
   | (Names extends readonly [infer A extends string, ...infer B extends string[]]
       ? A extends keyof O
-        ? Divided<Omit<O, A>, B, [...Front, object extends Pick<O, A> ? O[A] | undefined : O[A]]>
-        : Divided<O, B, [...Front, unknown]>
+        ? Divided<Omit<O, A>, B, Extra, [...Front, object extends Pick<O, A> ? O[A] | undefined : O[A]]>
+        : Divided<O, B, Extra, [...Front, unknown]>
       : never);
 
 /**
@@ -24,8 +24,12 @@ type Divided<O, Names extends readonly string[], Front extends unknown[] = []> =
  */
 export type Arguments<O, Names extends string | readonly string[]> = Divided<
   O,
-  Names extends string ? Split<Names> : Names extends readonly string[] ? Names : never
+  Names extends string ? Split<Names> : Names extends readonly string[] ? Names : never,
+  Placement
 >;
+
+/** The same for functions, which no module places. */
+export type Call<O, Names extends string> = Divided<O, Split<Names>, unknown>;
 
 /** Stands for the default of a parameter that has none. */
 export const REQUIRED: unique symbol = Symbol("required");

@@ -7,7 +7,7 @@ for (const { prototype } of Object.values(modules)) libraryClasses.add(prototype
 
 export * as torch from "./torch.ts";
 export * as nn from "./nn.ts";
-export * as F from "./functional/callable.ts";
+export { functional as F } from "./functional/callable.ts";
 export * as optim from "./optim/index.ts";
 export * as copy from "./module/copy.ts";
 export * as data from "./data/index.ts";

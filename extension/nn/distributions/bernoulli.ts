@@ -55,9 +55,7 @@ const cost = (logits: Tensor, value: Tensor): Tensor =>
  * @see https://docs.pytorch.org/docs/stable/distributions.html#bernoulli
  */
 export class Bernoulli extends OfOneProbability {
-  override get hasEnumerateSupport(): boolean {
-    return true;
-  }
+  override readonly hasEnumerateSupport = true;
 
   override get support(): constraints.Constraint {
     return constraints.boolean;

@@ -40,6 +40,8 @@ export interface CategoricalArguments {
  * @see https://docs.pytorch.org/docs/stable/distributions.html#categorical
  */
 export class Categorical extends OfProbabilities {
+  override readonly hasEnumerateSupport = true;
+
   constructor(probs?: Optional<Tensor>, logits?: Optional<Tensor>, validate?: Validate);
   constructor(options: CategoricalArguments);
   constructor(...args: unknown[]) {
@@ -63,10 +65,6 @@ export class Categorical extends OfProbabilities {
 
   override get argConstraints(): Record<string, constraints.Constraint> {
     return { probs: constraints.simplex, logits: constraints.realVector };
-  }
-
-  override get hasEnumerateSupport(): boolean {
-    return true;
   }
 
   override get support(): constraints.Constraint {
@@ -179,6 +177,8 @@ export abstract class OfCategories extends Distribution {
  * @see https://docs.pytorch.org/docs/stable/distributions.html#onehotcategorical
  */
 export class OneHotCategorical extends OfCategories {
+  override readonly hasEnumerateSupport = true;
+
   constructor(probs?: Optional<Tensor>, logits?: Optional<Tensor>, validate?: Validate);
   constructor(options: CategoricalArguments);
   constructor(...args: unknown[]) {
@@ -188,10 +188,6 @@ export class OneHotCategorical extends OfCategories {
       validateArgs: null,
     });
     super(new Categorical(bound), bound);
-  }
-
-  override get hasEnumerateSupport(): boolean {
-    return true;
   }
 
   override get support(): constraints.Constraint {
@@ -235,9 +231,7 @@ export class OneHotCategorical extends OfCategories {
  * @see https://docs.pytorch.org/docs/stable/distributions.html#onehotcategorical
  */
 export class OneHotCategoricalStraightThrough extends OneHotCategorical {
-  override get hasRsample(): boolean {
-    return true;
-  }
+  override readonly hasRsample = true;
 
   override rsample(sampleShape: SampleShape = []): Tensor {
     const sample = this.sample(sampleShape);

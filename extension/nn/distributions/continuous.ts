@@ -27,6 +27,7 @@ interface UniformArguments {
  * @see https://docs.pytorch.org/docs/stable/distributions.html#uniform
  */
 export class Uniform extends Distribution {
+  override readonly hasRsample = true;
   low: Tensor;
   high: Tensor;
   /** As they were given: numbers are known without computing. */
@@ -54,10 +55,6 @@ export class Uniform extends Distribution {
       low: constraints.lessThan(high, () => formatted(this.high)),
       high: constraints.greaterThan(low, () => formatted(this.low)),
     };
-  }
-
-  override get hasRsample(): boolean {
-    return true;
   }
 
   override get support(): constraints.Constraint {
@@ -259,6 +256,7 @@ interface StudentTArguments {
  * @see https://docs.pytorch.org/docs/stable/distributions.html#studentt
  */
 export class StudentT extends Distribution {
+  override readonly hasRsample = true;
   df: Tensor;
   loc: Tensor;
   scale: Tensor;
@@ -283,10 +281,6 @@ export class StudentT extends Distribution {
 
   override get argConstraints(): Record<string, constraints.Constraint> {
     return { df: constraints.positive, loc: constraints.real, scale: constraints.positive };
-  }
-
-  override get hasRsample(): boolean {
-    return true;
   }
 
   override get support(): constraints.Constraint {

@@ -27,6 +27,7 @@ interface DirichletArguments {
  * @see https://docs.pytorch.org/docs/stable/distributions.html#dirichlet
  */
 export class Dirichlet extends Distribution {
+  override readonly hasRsample = true;
   concentration: Tensor;
 
   constructor(concentration: Tensor, validate?: Validate);
@@ -46,10 +47,6 @@ export class Dirichlet extends Distribution {
 
   override get argConstraints(): Record<string, constraints.Constraint> {
     return { concentration: constraints.independent(constraints.positive, 1) };
-  }
-
-  override get hasRsample(): boolean {
-    return true;
   }
 
   override get support(): constraints.Constraint {
@@ -124,6 +121,7 @@ interface BetaArguments {
  * @see https://docs.pytorch.org/docs/stable/distributions.html#beta
  */
 export class Beta extends Distribution {
+  override readonly hasRsample = true;
   private readonly dirichlet: Dirichlet;
 
   constructor(concentration1: number | Tensor, concentration0: number | Tensor, validate?: Validate);
@@ -145,10 +143,6 @@ export class Beta extends Distribution {
 
   override get argConstraints(): Record<string, constraints.Constraint> {
     return { concentration1: constraints.positive, concentration0: constraints.positive };
-  }
-
-  override get hasRsample(): boolean {
-    return true;
   }
 
   override get support(): constraints.Constraint {

@@ -33,6 +33,10 @@ export abstract class Distribution {
   readonly batchShape: Shape;
   /** Shape of one value. */
   readonly eventShape: Shape;
+  /** Whether samples have gradients by the parameters. */
+  readonly hasRsample: boolean = false;
+  /** Whether all values can be listed. */
+  readonly hasEnumerateSupport: boolean = false;
   protected readonly validates: boolean;
   /** Values that are computed from the parameters at their first use. */
   protected cache: Record<string, Tensor> = {};
@@ -45,16 +49,6 @@ export abstract class Distribution {
     this.batchShape = batchShape;
     this.eventShape = eventShape;
     this.validates = options.validateArgs ?? Distribution.checks;
-  }
-
-  /** Whether samples have gradients by the parameters. */
-  get hasRsample(): boolean {
-    return false;
-  }
-
-  /** Whether all values can be listed. */
-  get hasEnumerateSupport(): boolean {
-    return false;
   }
 
   /** What the parameters have to satisfy, by their names. */

@@ -26,6 +26,7 @@ interface GammaArguments {
  * @see https://docs.pytorch.org/docs/stable/distributions.html#gamma
  */
 export class Gamma extends Distribution {
+  override readonly hasRsample = true;
   concentration: Tensor;
   rate: Tensor;
 
@@ -46,10 +47,6 @@ export class Gamma extends Distribution {
 
   override get argConstraints(): Record<string, constraints.Constraint> {
     return { concentration: constraints.positive, rate: constraints.positive };
-  }
-
-  override get hasRsample(): boolean {
-    return true;
   }
 
   override get support(): constraints.Constraint {
@@ -160,12 +157,10 @@ abstract class OfRate extends Distribution {
  * @see https://docs.pytorch.org/docs/stable/distributions.html#exponential
  */
 export class Exponential extends OfRate {
+  override readonly hasRsample = true;
+
   override get argConstraints(): Record<string, constraints.Constraint> {
     return { rate: constraints.positive };
-  }
-
-  override get hasRsample(): boolean {
-    return true;
   }
 
   override get support(): constraints.Constraint {

@@ -27,6 +27,8 @@ interface IndependentArguments<D extends Distribution> {
 export class Independent<D extends Distribution = Distribution> extends Distribution {
   readonly baseDist: D;
   readonly reinterpretedBatchNdims: number;
+  override readonly hasRsample: boolean;
+  override readonly hasEnumerateSupport: boolean;
 
   constructor(baseDistribution: D, reinterpretedBatchNdims: number, validate?: Validate);
   constructor(options: IndependentArguments<D>);
@@ -49,14 +51,8 @@ export class Independent<D extends Distribution = Distribution> extends Distribu
     super(shape.slice(0, length - dims), shape.slice(length - dims), bound);
     this.baseDist = base;
     this.reinterpretedBatchNdims = dims;
-  }
-
-  override get hasRsample(): boolean {
-    return this.baseDist.hasRsample;
-  }
-
-  override get hasEnumerateSupport(): boolean {
-    return this.reinterpretedBatchNdims === 0 && this.baseDist.hasEnumerateSupport;
+    this.hasRsample = base.hasRsample;
+    this.hasEnumerateSupport = dims === 0 && base.hasEnumerateSupport;
   }
 
   override get support(): constraints.Constraint {

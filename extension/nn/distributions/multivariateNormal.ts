@@ -33,6 +33,7 @@ type MatrixName = "covarianceMatrix" | "precisionMatrix" | "scaleTril";
  * @see https://docs.pytorch.org/docs/stable/distributions.html#multivariatenormal
  */
 export class MultivariateNormal extends Distribution {
+  override readonly hasRsample = true;
   loc: Tensor;
   /** @internal The factor as it was given, or computed: its batch dimensions may be fewer. */
   readonly factor: Tensor;
@@ -74,10 +75,6 @@ export class MultivariateNormal extends Distribution {
       precisionMatrix: constraints.positiveDefinite,
       scaleTril: constraints.lowerCholesky,
     };
-  }
-
-  override get hasRsample(): boolean {
-    return true;
   }
 
   override get support(): constraints.Constraint {

@@ -15,6 +15,7 @@ export interface LocationScaleArguments {
 
 /** A distribution that is moved by `loc` and stretched by `scale`. */
 export abstract class LocationScale extends Distribution {
+  override readonly hasRsample = true;
   loc: Tensor;
   scale: Tensor;
 
@@ -35,10 +36,6 @@ export abstract class LocationScale extends Distribution {
 
   override get argConstraints(): Record<string, constraints.Constraint> {
     return { loc: constraints.real, scale: constraints.positive };
-  }
-
-  override get hasRsample(): boolean {
-    return true;
   }
 
   override get support(): constraints.Constraint {

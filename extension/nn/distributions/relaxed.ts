@@ -22,15 +22,12 @@ interface Tempered {
 
 /** The log of {@link RelaxedOneHotCategorical}. */
 export class ExpRelaxedCategorical extends OfCategories {
+  override readonly hasRsample = true;
   readonly temperature: Tensor;
 
   constructor({ temperature, ...options }: Tempered & CategoricalArguments) {
     super(new Categorical(options), options);
     this.temperature = temperature;
-  }
-
-  override get hasRsample(): boolean {
-    return true;
   }
 
   override get support(): constraints.Constraint {
@@ -105,6 +102,7 @@ export class RelaxedOneHotCategorical extends TransformedDistribution<ExpRelaxed
 
 /** The log odds of {@link RelaxedBernoulli}. */
 export class LogitRelaxedBernoulli extends OfProbabilities {
+  override readonly hasRsample = true;
   readonly temperature: Tensor;
 
   constructor({ temperature, ...options }: Tempered & ProbabilityArguments) {
@@ -117,10 +115,6 @@ export class LogitRelaxedBernoulli extends OfProbabilities {
 
   override get argConstraints(): Record<string, constraints.Constraint> {
     return { probs: constraints.unitInterval, logits: constraints.real };
-  }
-
-  override get hasRsample(): boolean {
-    return true;
   }
 
   override get support(): constraints.Constraint {

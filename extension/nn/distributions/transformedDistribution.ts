@@ -33,6 +33,7 @@ interface TransformedArguments {
 export class TransformedDistribution<D extends Distribution = Distribution> extends Distribution {
   readonly baseDist: D | Independent<D>;
   readonly transforms: readonly Transform[];
+  override readonly hasRsample: boolean;
 
   constructor(baseDistribution: D, transforms: Transform | readonly Transform[], validate?: Validate);
   constructor(options: TransformedArguments);
@@ -52,10 +53,7 @@ export class TransformedDistribution<D extends Distribution = Distribution> exte
     super(forwardShape.slice(0, cut), forwardShape.slice(cut), bound);
     this.baseDist = base;
     this.transforms = transforms;
-  }
-
-  override get hasRsample(): boolean {
-    return this.baseDist.hasRsample;
+    this.hasRsample = base.hasRsample;
   }
 
   override get support(): constraints.Constraint {

@@ -106,7 +106,6 @@ export class Embedding extends Table {
     scaleGradByFreq?: boolean,
     sparse?: boolean,
   );
-  constructor(options: EmbeddingArguments);
   constructor(
     ...args: Arguments<
       EmbeddingArguments,

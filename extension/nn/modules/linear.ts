@@ -36,7 +36,8 @@ interface LinearArguments {
 /**
  * y = x Wᵀ + b.
  *
- * - weight [outFeatures, inFeatures] and bias [outFeatures], both from U(−k, k) with k = 1/√inFeatures
+ * - weight [outFeatures, inFeatures] and bias [outFeatures], both from U(−k, k) with k = 1/√inFeatures; `bias: false`
+ *   leaves the bias out
  * - input [*, inFeatures], output [*, outFeatures]
  *
  * ```ts
@@ -48,10 +49,8 @@ export class Linear extends BuiltIn {
   weight: Parameter;
   bias: Parameter | null;
 
-  /** @param options `bias: false` leaves the bias out */
   constructor(inFeatures: number, outFeatures: number, options?: { bias?: boolean });
   constructor(inFeatures: number, outFeatures: number, bias: boolean);
-  constructor(options: LinearArguments);
   constructor(...args: Arguments<LinearArguments, "inFeatures outFeatures bias">);
   constructor(...args: unknown[]) {
     super();

@@ -3,25 +3,22 @@ import { add, div, mul } from "../../tensor/functions/pointwise/arithmetic.ts";
 import { sqrt } from "../../tensor/functions/pointwise/elementwise.ts";
 import { descend } from "../../tensor/ops/update.ts";
 import type { Tensor } from "../../tensor/core/tensor.ts";
-import type { Arguments } from "../arguments.ts";
 import { py } from "../module/repr.ts";
-import { CAPTURABLE, checkAtLeast0, Optimizer, require } from "./optimizer.ts";
-import { bindParams, type ParamGroup, type Params } from "./groups.ts";
+import { builtIn, checkOptions, type DecayOptions } from "./builtIn.ts";
+import { require } from "./optimizer.ts";
+import type { ParamGroup } from "./groups.ts";
 import { count, effective, meanSquare, slot, type ParamState } from "./state.ts";
 
-export interface AdadeltaOptions {
+export interface AdadeltaOptions extends DecayOptions {
   /** 1 by default. */
   lr: number;
   /** How slowly the means of squares change; 0.9 by default. */
   rho: number;
   /** Keeps the division finite, and starts the steps; 1e-6 by default. */
   eps: number;
-  weightDecay: number;
-  /** Go uphill. */
-  maximize: boolean;
 }
 
-type Options = AdadeltaOptions & typeof CAPTURABLE;
+type Group = ParamGroup<AdadeltaOptions>;
 
 /**
  * Adadelta (Zeiler 2012, https://arxiv.org/abs/1212.5701):
@@ -37,45 +34,31 @@ type Options = AdadeltaOptions & typeof CAPTURABLE;
  * ```
  * @see https://docs.pytorch.org/docs/stable/generated/torch.optim.Adadelta.html
  */
-export class Adadelta extends Optimizer<Options> {
+export class Adadelta extends builtIn<AdadeltaOptions, "lr rho eps weightDecay">() {
+  /** @internal */
+  static override readonly signature = {
+    lr: 1,
+    rho: 0.9,
+    eps: 1e-6,
+    weightDecay: 0,
+    foreach: null,
+    capturable: false,
+    maximize: false,
+    differentiable: false,
+  };
+  /** @internal */
+  static override readonly groupOrder = "maximize capturable foreach differentiable";
   protected override readonly floats = ["lr"];
 
-  constructor(params: Params<Options>, options?: Partial<AdadeltaOptions>);
-  constructor(named: Partial<AdadeltaOptions> & { params: Params<Options> });
-  constructor(params: Params<Options>, lr: number, options?: Partial<Omit<AdadeltaOptions, "lr">>);
-  constructor(
-    params: Params<Options>,
-    ...rest: Arguments<Partial<AdadeltaOptions>, "lr rho eps weightDecay">
-  );
-  constructor(...args: unknown[]) {
-    const [params, options] = bindParams<Options>(
-      "Adadelta",
-      args,
-      {
-        lr: 1,
-        rho: 0.9,
-        eps: 1e-6,
-        weightDecay: 0,
-        foreach: null,
-        capturable: false,
-        maximize: false,
-        differentiable: false,
-      },
-      "maximize capturable foreach differentiable",
-    );
-    checkAtLeast0("learning rate", options.lr);
-    require(options.rho >= 0 && options.rho <= 1, `Invalid rho value: ${py(options.rho)}`);
-    checkAtLeast0("epsilon value", options.eps);
-    require(options.weightDecay >= 0, `Invalid weight_decay value: ${py(options.weightDecay)}`);
-    super(params, options);
+  /** @internal */
+  static override check(options: AdadeltaOptions): void {
+    const { rho } = options;
+    checkOptions(options, "lr");
+    require(rho >= 0 && rho <= 1, `Invalid rho value: ${py(rho)}`);
+    checkOptions(options, "eps weightDecay");
   }
 
-  protected override updateParameter(
-    p: Tensor,
-    grad: Tensor,
-    group: ParamGroup<Options>,
-    state: ParamState,
-  ): void {
+  protected override updateParameter(p: Tensor, grad: Tensor, group: Group, state: ParamState): void {
     const { lr, rho, eps } = group;
     state["step"] = count(state, "step") + 1;
     const g = effective(grad, p, group);

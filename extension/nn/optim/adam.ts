@@ -3,48 +3,18 @@ import { add, div, maximum, mul, sub } from "../../tensor/functions/pointwise/ar
 import { sqrt } from "../../tensor/functions/pointwise/elementwise.ts";
 import { adamStep } from "../../tensor/ops/update.ts";
 import type { Tensor } from "../../tensor/core/tensor.ts";
-import type { Arguments, Signature } from "../arguments.ts";
-import { py } from "../module/repr.ts";
-import { CAPTURABLE, checkAtLeast0, checkBetas, Optimizer, require } from "./optimizer.ts";
-import { bindParams, type ParamGroup, type Params } from "./groups.ts";
+import { builtIn, CAPTURABLE, type DecoupledOptions } from "./builtIn.ts";
+import type { ParamGroup } from "./groups.ts";
 import { count, effective, meanSquare, slot, type ParamState } from "./state.ts";
 
-export interface AdamOptions {
+export interface AdamOptions extends DecoupledOptions {
   /** 1e-3 by default. */
   lr: number;
-  /** How slowly the means of gradients and of their squares change: 0.9 and 0.999 by default. */
-  betas: readonly [number, number];
-  /** Keeps the division finite; 1e-8 by default. */
-  eps: number;
-  weightDecay: number;
   /** Divide by the largest mean of squares so far. */
   amsgrad: boolean;
-  /** Go uphill. */
-  maximize: boolean;
-  /** Shrink the weights by lr · weightDecay instead of adding to the gradient. */
-  decoupledWeightDecay: boolean;
 }
 
-type Options = AdamOptions & typeof CAPTURABLE & { fused: null };
-
-const SIGNATURE: Signature<Options> = {
-  lr: 1e-3,
-  betas: [0.9, 0.999],
-  eps: 1e-8,
-  weightDecay: 0,
-  amsgrad: false,
-  maximize: false,
-  ...CAPTURABLE,
-  fused: null,
-  decoupledWeightDecay: false,
-};
-
-function check({ lr, betas, eps, weightDecay }: Options): void {
-  checkAtLeast0("learning rate", lr);
-  checkAtLeast0("epsilon value", eps);
-  checkBetas(betas);
-  require(weightDecay >= 0, `Invalid weight_decay value: ${py(weightDecay)}`);
-}
+type Group = ParamGroup<AdamOptions>;
 
 /**
  * Adam: m ← m + (1 − β₁)(g − m), v ← β₂ v + (1 − β₂) g², and at step t
@@ -60,26 +30,27 @@ function check({ lr, betas, eps, weightDecay }: Options): void {
  * ```
  * @see https://docs.pytorch.org/docs/stable/generated/torch.optim.Adam.html
  */
-export class Adam extends Optimizer<Options> {
-  constructor(params: Params<Options>, options?: Partial<AdamOptions>);
-  constructor(named: Partial<AdamOptions> & { params: Params<Options> });
-  constructor(params: Params<Options>, lr: number, options?: Partial<Omit<AdamOptions, "lr">>);
-  constructor(
-    params: Params<Options>,
-    ...rest: Arguments<Partial<AdamOptions>, "lr betas eps weightDecay amsgrad">
-  );
-  constructor(...args: unknown[]) {
-    const [params, options] = bindParams<Options>("Adam", args, SIGNATURE);
-    check(options);
-    super(params, options);
-  }
+export class Adam extends builtIn<
+  AdamOptions,
+  "lr betas eps weightDecay amsgrad",
+  typeof CAPTURABLE & { fused: null }
+>() {
+  /** @internal */
+  static override readonly signature = {
+    lr: 1e-3,
+    betas: [0.9, 0.999],
+    eps: 1e-8,
+    weightDecay: 0,
+    amsgrad: false,
+    maximize: false,
+    ...CAPTURABLE,
+    fused: null,
+    decoupledWeightDecay: false,
+  };
+  /** @internal */
+  static override readonly checked = "lr eps betas weightDecay";
 
-  protected override updateParameter(
-    p: Tensor,
-    grad: Tensor,
-    group: ParamGroup<Options>,
-    state: ParamState,
-  ): void {
+  protected override updateParameter(p: Tensor, grad: Tensor, group: Group, state: ParamState): void {
     const { lr, betas, eps, weightDecay, amsgrad, maximize, decoupledWeightDecay } = group;
     const [beta1, beta2] = betas;
     const t = count(state, "step") + 1;
@@ -126,16 +97,10 @@ export class Adam extends Optimizer<Options> {
  * @see https://docs.pytorch.org/docs/stable/generated/torch.optim.AdamW.html
  */
 export class AdamW extends Adam {
-  constructor(params: Params<Options>, options?: Partial<AdamOptions>);
-  constructor(named: Partial<AdamOptions> & { params: Params<Options> });
-  constructor(params: Params<Options>, lr: number, options?: Partial<Omit<AdamOptions, "lr">>);
-  constructor(
-    params: Params<Options>,
-    ...rest: Arguments<Partial<AdamOptions>, "lr betas eps weightDecay amsgrad">
-  );
-  constructor(...args: unknown[]) {
-    super(
-      ...bindParams<Options>("AdamW", args, { ...SIGNATURE, weightDecay: 0.01, decoupledWeightDecay: true }),
-    );
-  }
+  /** @internal */
+  static override readonly signature = {
+    ...Adam.signature,
+    weightDecay: 0.01,
+    decoupledWeightDecay: true,
+  };
 }

@@ -1,25 +1,18 @@
 import { add, div, maximum, mul, sub } from "../../tensor/functions/pointwise/arithmetic.ts";
 import { abs } from "../../tensor/functions/pointwise/elementwise.ts";
 import type { Tensor } from "../../tensor/core/tensor.ts";
-import type { Arguments } from "../arguments.ts";
-import { py } from "../module/repr.ts";
-import { CAPTURABLE, checkAtLeast0, checkBetas, Optimizer, require } from "./optimizer.ts";
-import { bindParams, type ParamGroup, type Params } from "./groups.ts";
+import { builtIn, type MomentOptions } from "./builtIn.ts";
+import type { ParamGroup } from "./groups.ts";
 import { count, effective, slot, type ParamState } from "./state.ts";
 
-export interface AdamaxOptions {
+export interface AdamaxOptions extends MomentOptions {
   /** 2e-3 by default. */
   lr: number;
   /** How slowly the mean and the largest of the gradients change: 0.9 and 0.999 by default. */
   betas: readonly [number, number];
-  /** Keeps the division finite; 1e-8 by default. */
-  eps: number;
-  weightDecay: number;
-  /** Go uphill. */
-  maximize: boolean;
 }
 
-type Options = AdamaxOptions & typeof CAPTURABLE;
+type Group = ParamGroup<AdamaxOptions>;
 
 /**
  * Adam by the largest gradient (Kingma and Ba 2015, https://arxiv.org/abs/1412.6980), at step t:
@@ -35,38 +28,22 @@ type Options = AdamaxOptions & typeof CAPTURABLE;
  * ```
  * @see https://docs.pytorch.org/docs/stable/generated/torch.optim.Adamax.html
  */
-export class Adamax extends Optimizer<Options> {
-  constructor(params: Params<Options>, options?: Partial<AdamaxOptions>);
-  constructor(named: Partial<AdamaxOptions> & { params: Params<Options> });
-  constructor(params: Params<Options>, lr: number, options?: Partial<Omit<AdamaxOptions, "lr">>);
-  constructor(
-    params: Params<Options>,
-    ...rest: Arguments<Partial<AdamaxOptions>, "lr betas eps weightDecay">
-  );
-  constructor(...args: unknown[]) {
-    const [params, options] = bindParams<Options>("Adamax", args, {
-      lr: 2e-3,
-      betas: [0.9, 0.999],
-      eps: 1e-8,
-      weightDecay: 0,
-      foreach: null,
-      maximize: false,
-      differentiable: false,
-      capturable: false,
-    });
-    checkAtLeast0("learning rate", options.lr);
-    checkAtLeast0("epsilon value", options.eps);
-    checkBetas(options.betas);
-    require(options.weightDecay >= 0, `Invalid weight_decay value: ${py(options.weightDecay)}`);
-    super(params, options);
-  }
+export class Adamax extends builtIn<AdamaxOptions, "lr betas eps weightDecay">() {
+  /** @internal */
+  static override readonly signature = {
+    lr: 2e-3,
+    betas: [0.9, 0.999],
+    eps: 1e-8,
+    weightDecay: 0,
+    foreach: null,
+    maximize: false,
+    differentiable: false,
+    capturable: false,
+  };
+  /** @internal */
+  static override readonly checked = "lr eps betas weightDecay";
 
-  protected override updateParameter(
-    p: Tensor,
-    grad: Tensor,
-    group: ParamGroup<Options>,
-    state: ParamState,
-  ): void {
+  protected override updateParameter(p: Tensor, grad: Tensor, group: Group, state: ParamState): void {
     const { lr, betas, eps } = group;
     const [beta1, beta2] = betas;
     const t = count(state, "step") + 1;

@@ -2,13 +2,11 @@ import { apply } from "../../tensor/recording/apply.ts";
 import { add, mul, sub } from "../../tensor/functions/pointwise/arithmetic.ts";
 import { descend } from "../../tensor/ops/update.ts";
 import type { Tensor } from "../../tensor/core/tensor.ts";
-import type { Arguments } from "../arguments.ts";
-import { py } from "../module/repr.ts";
-import { CAPTURABLE, checkAtLeast0, Optimizer, require } from "./optimizer.ts";
-import { bindParams, type ParamGroup, type Params } from "./groups.ts";
+import { builtIn, type DecayOptions } from "./builtIn.ts";
+import type { ParamGroup } from "./groups.ts";
 import { count, effective, slot, type ParamState } from "./state.ts";
 
-export interface ASGDOptions {
+export interface ASGDOptions extends DecayOptions {
   /** 1e-2 by default. */
   lr: number;
   /** How fast the weights shrink; 1e-4 by default. */
@@ -17,12 +15,9 @@ export interface ASGDOptions {
   alpha: number;
   /** The step after which `ax` is a mean; 1e6 by default. */
   t0: number;
-  weightDecay: number;
-  /** Go uphill. */
-  maximize: boolean;
 }
 
-type Options = ASGDOptions & typeof CAPTURABLE;
+type Group = ParamGroup<ASGDOptions>;
 
 /**
  * Averaged stochastic gradient descent (Polyak and Juditsky 1992, https://doi.org/10.1137/0330046), at step t:
@@ -39,42 +34,25 @@ type Options = ASGDOptions & typeof CAPTURABLE;
  * ```
  * @see https://docs.pytorch.org/docs/stable/generated/torch.optim.ASGD.html
  */
-export class ASGD extends Optimizer<Options> {
+export class ASGD extends builtIn<ASGDOptions, "lr lambd alpha t0 weightDecay">() {
+  /** @internal */
+  static override readonly signature = {
+    lr: 1e-2,
+    lambd: 1e-4,
+    alpha: 0.75,
+    t0: 1e6,
+    weightDecay: 0,
+    foreach: null,
+    maximize: false,
+    differentiable: false,
+    capturable: false,
+  };
   protected override readonly floats = ["t0"];
   protected override readonly numbers = ["step", "eta", "mu"];
+  /** @internal */
+  static override readonly checked = "lr lambd alpha weightDecay";
 
-  constructor(params: Params<Options>, options?: Partial<ASGDOptions>);
-  constructor(named: Partial<ASGDOptions> & { params: Params<Options> });
-  constructor(params: Params<Options>, lr: number, options?: Partial<Omit<ASGDOptions, "lr">>);
-  constructor(
-    params: Params<Options>,
-    ...rest: Arguments<Partial<ASGDOptions>, "lr lambd alpha t0 weightDecay">
-  );
-  constructor(...args: unknown[]) {
-    const [params, options] = bindParams<Options>("ASGD", args, {
-      lr: 1e-2,
-      lambd: 1e-4,
-      alpha: 0.75,
-      t0: 1e6,
-      weightDecay: 0,
-      foreach: null,
-      maximize: false,
-      differentiable: false,
-      capturable: false,
-    });
-    checkAtLeast0("learning rate", options.lr);
-    require(options.lambd >= 0, `Invalid lambd value: ${py(options.lambd)}`);
-    require(options.alpha >= 0, `Invalid alpha value: ${py(options.alpha)}`);
-    require(options.weightDecay >= 0, `Invalid weight_decay value: ${py(options.weightDecay)}`);
-    super(params, options);
-  }
-
-  protected override updateParameter(
-    p: Tensor,
-    grad: Tensor,
-    group: ParamGroup<Options>,
-    state: ParamState,
-  ): void {
+  protected override updateParameter(p: Tensor, grad: Tensor, group: Group, state: ParamState): void {
     const { lr, lambd, alpha, t0 } = group;
     const t = count(state, "step") + 1;
     // PyTorch keeps η and μ as float32.

@@ -3,9 +3,9 @@ import { cat } from "../../tensor/functions/shape/shape.ts";
 import { barrier, refuse, step as computeStep, valuesOf } from "../../tensor/planning/barrier.ts";
 import { hidden, noGrad, withGradients } from "../../tensor/recording/scope.ts";
 import { fromHost, Tensor } from "../../tensor/core/tensor.ts";
-import type { Arguments } from "../arguments.ts";
-import { beginSchedules, checkAtLeast0, Optimizer, require, type OptimizerStateDict } from "./optimizer.ts";
-import { bindParams, camelCase, type Params } from "./groups.ts";
+import { builtIn } from "./builtIn.ts";
+import { beginSchedules, require, type OptimizerStateDict } from "./optimizer.ts";
+import { camelCase } from "./groups.ts";
 import { snakeCase } from "../module/repr.ts";
 import { strongWolfe, type Point } from "./strongWolfe.ts";
 
@@ -64,36 +64,34 @@ interface Memory {
  * ```
  * @see https://docs.pytorch.org/docs/stable/generated/torch.optim.LBFGS.html
  */
-export class LBFGS extends Optimizer<LBFGSOptions> {
+export class LBFGS extends builtIn<
+  LBFGSOptions,
+  "lr maxIter maxEval toleranceGrad toleranceChange historySize lineSearchFn",
+  object
+>() {
+  /** @internal */
+  static override readonly signature = {
+    lr: 1,
+    maxIter: 20,
+    maxEval: null,
+    toleranceGrad: 1e-7,
+    toleranceChange: 1e-9,
+    historySize: 100,
+    lineSearchFn: null,
+    maximize: false,
+  };
   protected override readonly integers = ["maxIter", "maxEval", "historySize"];
   /** Where the parameters were before the step under way moved them. */
   private from: Float32Array[] | undefined;
   private memory: Memory = { funcEvals: 0, nIter: 0, oldDirs: [], oldStps: [], ro: [], hDiag: 1 };
 
-  constructor(params: Params<LBFGSOptions>, options?: Partial<LBFGSOptions>);
-  constructor(named: Partial<LBFGSOptions> & { params: Params<LBFGSOptions> });
-  constructor(params: Params<LBFGSOptions>, lr: number, options?: Partial<Omit<LBFGSOptions, "lr">>);
-  constructor(
-    params: Params<LBFGSOptions>,
-    ...rest: Arguments<
-      Partial<LBFGSOptions>,
-      "lr maxIter maxEval toleranceGrad toleranceChange historySize lineSearchFn"
-    >
-  );
-  constructor(...args: unknown[]) {
-    const [params, options] = bindParams<LBFGSOptions>("LBFGS", args, {
-      lr: 1,
-      maxIter: 20,
-      maxEval: null,
-      toleranceGrad: 1e-7,
-      toleranceChange: 1e-9,
-      historySize: 100,
-      lineSearchFn: null,
-      maximize: false,
-    });
-    checkAtLeast0("learning rate", options.lr);
+  /** @internal */
+  static override check(options: LBFGSOptions): void {
+    super.check(options);
     options.maxEval ??= Math.floor((options.maxIter * 5) / 4);
-    super(params, options);
+  }
+
+  protected override initialize(): void {
     require(this.paramGroups.length === 1, "LBFGS doesn't support per-parameter options (parameter groups)");
   }
 

@@ -1,29 +1,18 @@
 import { add, div, mul, sub } from "../../tensor/functions/pointwise/arithmetic.ts";
 import { sqrt } from "../../tensor/functions/pointwise/elementwise.ts";
 import type { Tensor } from "../../tensor/core/tensor.ts";
-import type { Arguments } from "../arguments.ts";
-import { py } from "../module/repr.ts";
-import { CAPTURABLE, checkAtLeast0, checkBetas, Optimizer, require } from "./optimizer.ts";
-import { bindParams, type ParamGroup, type Params } from "./groups.ts";
+import { builtIn, CAPTURABLE, type DecoupledOptions } from "./builtIn.ts";
+import type { ParamGroup } from "./groups.ts";
 import { count, effective, meanSquare, slot, type ParamState } from "./state.ts";
 
-export interface NAdamOptions {
+export interface NAdamOptions extends DecoupledOptions {
   /** 2e-3 by default. */
   lr: number;
-  /** How slowly the means of gradients and of their squares change: 0.9 and 0.999 by default. */
-  betas: readonly [number, number];
-  /** Keeps the division finite; 1e-8 by default. */
-  eps: number;
-  weightDecay: number;
   /** How fast μ grows from β₁ / 2 to β₁; 4e-3 by default. */
   momentumDecay: number;
-  /** Shrink the weights by lr · weightDecay instead of adding to the gradient. */
-  decoupledWeightDecay: boolean;
-  /** Go uphill. */
-  maximize: boolean;
 }
 
-type Options = NAdamOptions & typeof CAPTURABLE;
+type Group = ParamGroup<NAdamOptions>;
 
 /**
  * Adam with Nesterov momentum (Dozat 2016, https://openreview.net/forum?id=OM0jvwB8jIp57ZJjtNEZ), at step t:
@@ -41,41 +30,26 @@ type Options = NAdamOptions & typeof CAPTURABLE;
  * ```
  * @see https://docs.pytorch.org/docs/stable/generated/torch.optim.NAdam.html
  */
-export class NAdam extends Optimizer<Options> {
+export class NAdam extends builtIn<
+  NAdamOptions,
+  "lr betas eps weightDecay momentumDecay decoupledWeightDecay"
+>() {
+  /** @internal */
+  static override readonly signature = {
+    lr: 2e-3,
+    betas: [0.9, 0.999],
+    eps: 1e-8,
+    weightDecay: 0,
+    momentumDecay: 4e-3,
+    decoupledWeightDecay: false,
+    maximize: false,
+    ...CAPTURABLE,
+  };
   protected override readonly numbers = ["step", "muProduct"];
+  /** @internal */
+  static override readonly checked = "lr eps betas weightDecay momentumDecay";
 
-  constructor(params: Params<Options>, options?: Partial<NAdamOptions>);
-  constructor(named: Partial<NAdamOptions> & { params: Params<Options> });
-  constructor(params: Params<Options>, lr: number, options?: Partial<Omit<NAdamOptions, "lr">>);
-  constructor(
-    params: Params<Options>,
-    ...rest: Arguments<Partial<NAdamOptions>, "lr betas eps weightDecay momentumDecay decoupledWeightDecay">
-  );
-  constructor(...args: unknown[]) {
-    const [params, options] = bindParams<Options>("NAdam", args, {
-      lr: 2e-3,
-      betas: [0.9, 0.999],
-      eps: 1e-8,
-      weightDecay: 0,
-      momentumDecay: 4e-3,
-      decoupledWeightDecay: false,
-      maximize: false,
-      ...CAPTURABLE,
-    });
-    checkAtLeast0("learning rate", options.lr);
-    checkAtLeast0("epsilon value", options.eps);
-    checkBetas(options.betas);
-    require(options.weightDecay >= 0, `Invalid weight_decay value: ${py(options.weightDecay)}`);
-    require(options.momentumDecay >= 0, `Invalid momentum_decay value: ${py(options.momentumDecay)}`);
-    super(params, options);
-  }
-
-  protected override updateParameter(
-    p: Tensor,
-    grad: Tensor,
-    group: ParamGroup<Options>,
-    state: ParamState,
-  ): void {
+  protected override updateParameter(p: Tensor, grad: Tensor, group: Group, state: ParamState): void {
     const { lr, betas, eps, weightDecay, momentumDecay, decoupledWeightDecay, maximize } = group;
     const [beta1, beta2] = betas;
     const t = count(state, "step") + 1;

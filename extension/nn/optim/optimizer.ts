@@ -32,10 +32,6 @@ export interface OptimizerStateDict {
   param_groups: Record<string, unknown>[];
 }
 
-/** Options that choose among PyTorch's implementations: printed and saved, without effect here. */
-export const IMPLEMENTATION = { foreach: null, differentiable: false } as const;
-export const CAPTURABLE = { foreach: null, capturable: false, differentiable: false } as const;
-
 /** Schedules that are still to make their initial step. */
 const waiting: (() => void)[] = [];
 
@@ -51,16 +47,6 @@ export function beginSchedules(): void {
 /** Throws a TensorError unless the condition holds. */
 export function require(condition: boolean, message: string): void {
   if (!condition) throw new TensorError("value", message);
-}
-
-export function checkBetas(betas: readonly number[]): void {
-  betas.forEach((beta, i) =>
-    require(beta >= 0 && beta < 1, `Invalid beta parameter at index ${i}: ${py(beta)}`),
-  );
-}
-
-export function checkAtLeast0(name: string, value: number): void {
-  require(value >= 0, `Invalid ${name}: ${py(value)}`);
 }
 
 /**

@@ -1,27 +1,16 @@
 import { add, div, mul, sub } from "../../tensor/functions/pointwise/arithmetic.ts";
 import { sqrt } from "../../tensor/functions/pointwise/elementwise.ts";
 import type { Tensor } from "../../tensor/core/tensor.ts";
-import type { Arguments } from "../arguments.ts";
-import { py } from "../module/repr.ts";
-import { CAPTURABLE, checkAtLeast0, checkBetas, Optimizer, require } from "./optimizer.ts";
-import { bindParams, type ParamGroup, type Params } from "./groups.ts";
+import { builtIn, CAPTURABLE, type DecoupledOptions } from "./builtIn.ts";
+import type { ParamGroup } from "./groups.ts";
 import { count, effective, meanSquare, slot, type ParamState } from "./state.ts";
 
-export interface RAdamOptions {
+export interface RAdamOptions extends DecoupledOptions {
   /** 1e-3 by default. */
   lr: number;
-  /** How slowly the means of gradients and of their squares change: 0.9 and 0.999 by default. */
-  betas: readonly [number, number];
-  /** Keeps the division finite; 1e-8 by default. */
-  eps: number;
-  weightDecay: number;
-  /** Shrink the weights by lr · weightDecay instead of adding to the gradient. */
-  decoupledWeightDecay: boolean;
-  /** Go uphill. */
-  maximize: boolean;
 }
 
-type Options = RAdamOptions & typeof CAPTURABLE;
+type Group = ParamGroup<RAdamOptions>;
 
 /**
  * Rectified Adam (Liu et al. 2020, https://arxiv.org/abs/1908.03265), at step t:
@@ -40,42 +29,23 @@ type Options = RAdamOptions & typeof CAPTURABLE;
  * ```
  * @see https://docs.pytorch.org/docs/stable/generated/torch.optim.RAdam.html
  */
-export class RAdam extends Optimizer<Options> {
-  constructor(params: Params<Options>, options?: Partial<RAdamOptions>);
-  constructor(named: Partial<RAdamOptions> & { params: Params<Options> });
-  constructor(params: Params<Options>, lr: number, options?: Partial<Omit<RAdamOptions, "lr">>);
-  constructor(
-    params: Params<Options>,
-    ...rest: Arguments<Partial<RAdamOptions>, "lr betas eps weightDecay decoupledWeightDecay">
-  );
-  constructor(...args: unknown[]) {
-    const [params, options] = bindParams<Options>(
-      "RAdam",
-      args,
-      {
-        lr: 1e-3,
-        betas: [0.9, 0.999],
-        eps: 1e-8,
-        weightDecay: 0,
-        decoupledWeightDecay: false,
-        maximize: false,
-        ...CAPTURABLE,
-      },
-      "maximize foreach capturable decoupledWeightDecay differentiable",
-    );
-    checkAtLeast0("learning rate", options.lr);
-    checkAtLeast0("epsilon value", options.eps);
-    checkBetas(options.betas);
-    require(options.weightDecay >= 0, `Invalid weight_decay value: ${py(options.weightDecay)}`);
-    super(params, options);
-  }
+export class RAdam extends builtIn<RAdamOptions, "lr betas eps weightDecay decoupledWeightDecay">() {
+  /** @internal */
+  static override readonly signature = {
+    lr: 1e-3,
+    betas: [0.9, 0.999],
+    eps: 1e-8,
+    weightDecay: 0,
+    decoupledWeightDecay: false,
+    maximize: false,
+    ...CAPTURABLE,
+  };
+  /** @internal */
+  static override readonly groupOrder = "maximize foreach capturable decoupledWeightDecay differentiable";
+  /** @internal */
+  static override readonly checked = "lr eps betas weightDecay";
 
-  protected override updateParameter(
-    p: Tensor,
-    grad: Tensor,
-    group: ParamGroup<Options>,
-    state: ParamState,
-  ): void {
+  protected override updateParameter(p: Tensor, grad: Tensor, group: Group, state: ParamState): void {
     const { lr, betas, eps, weightDecay, decoupledWeightDecay, maximize } = group;
     const [beta1, beta2] = betas;
     const t = count(state, "step") + 1;

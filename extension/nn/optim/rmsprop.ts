@@ -3,28 +3,23 @@ import { add, div, mul, sub } from "../../tensor/functions/pointwise/arithmetic.
 import { sqrt, square } from "../../tensor/functions/pointwise/elementwise.ts";
 import { descend } from "../../tensor/ops/update.ts";
 import type { Tensor } from "../../tensor/core/tensor.ts";
-import type { Arguments } from "../arguments.ts";
-import { py } from "../module/repr.ts";
-import { CAPTURABLE, checkAtLeast0, Optimizer, require } from "./optimizer.ts";
-import { bindParams, type ParamGroup, type Params } from "./groups.ts";
+import { builtIn, type DecayOptions } from "./builtIn.ts";
+import type { ParamGroup } from "./groups.ts";
 import { count, effective, meanSquare, slot, type ParamState } from "./state.ts";
 
-export interface RMSpropOptions {
+export interface RMSpropOptions extends DecayOptions {
   /** 1e-2 by default. */
   lr: number;
   /** How slowly the mean of the squared gradients changes; 0.99 by default. */
   alpha: number;
   /** Keeps the division finite; 1e-8 by default. */
   eps: number;
-  weightDecay: number;
   momentum: number;
   /** Divide by the gradients' standard deviation instead of their root mean square. */
   centered: boolean;
-  /** Go uphill. */
-  maximize: boolean;
 }
 
-type Options = RMSpropOptions & typeof CAPTURABLE;
+type Group = ParamGroup<RMSpropOptions>;
 
 /**
  * RMSprop (Hinton, https://www.cs.toronto.edu/~tijmen/csc321/slides/lecture_slides_lec6.pdf):
@@ -41,46 +36,27 @@ type Options = RMSpropOptions & typeof CAPTURABLE;
  * ```
  * @see https://docs.pytorch.org/docs/stable/generated/torch.optim.RMSprop.html
  */
-export class RMSprop extends Optimizer<Options> {
-  constructor(params: Params<Options>, options?: Partial<RMSpropOptions>);
-  constructor(named: Partial<RMSpropOptions> & { params: Params<Options> });
-  constructor(params: Params<Options>, lr: number, options?: Partial<Omit<RMSpropOptions, "lr">>);
-  constructor(
-    params: Params<Options>,
-    ...rest: Arguments<Partial<RMSpropOptions>, "lr alpha eps weightDecay momentum centered">
-  );
-  constructor(...args: unknown[]) {
-    const [params, options] = bindParams<Options>(
-      "RMSprop",
-      args,
-      {
-        lr: 1e-2,
-        alpha: 0.99,
-        eps: 1e-8,
-        weightDecay: 0,
-        momentum: 0,
-        centered: false,
-        capturable: false,
-        foreach: null,
-        maximize: false,
-        differentiable: false,
-      },
-      "momentum alpha eps centered weightDecay capturable foreach maximize differentiable",
-    );
-    checkAtLeast0("learning rate", options.lr);
-    checkAtLeast0("epsilon value", options.eps);
-    require(options.momentum >= 0, `Invalid momentum value: ${py(options.momentum)}`);
-    require(options.weightDecay >= 0, `Invalid weight_decay value: ${py(options.weightDecay)}`);
-    require(options.alpha >= 0, `Invalid alpha value: ${py(options.alpha)}`);
-    super(params, options);
-  }
+export class RMSprop extends builtIn<RMSpropOptions, "lr alpha eps weightDecay momentum centered">() {
+  /** @internal */
+  static override readonly signature = {
+    lr: 1e-2,
+    alpha: 0.99,
+    eps: 1e-8,
+    weightDecay: 0,
+    momentum: 0,
+    centered: false,
+    capturable: false,
+    foreach: null,
+    maximize: false,
+    differentiable: false,
+  };
+  /** @internal */
+  static override readonly groupOrder =
+    "momentum alpha eps centered weightDecay capturable foreach maximize differentiable";
+  /** @internal */
+  static override readonly checked = "lr eps momentum weightDecay alpha";
 
-  protected override updateParameter(
-    p: Tensor,
-    grad: Tensor,
-    group: ParamGroup<Options>,
-    state: ParamState,
-  ): void {
+  protected override updateParameter(p: Tensor, grad: Tensor, group: Group, state: ParamState): void {
     const { lr, alpha, eps, momentum, centered } = group;
     state["step"] = count(state, "step") + 1;
     const g = effective(grad, p, group);

@@ -1,10 +1,10 @@
 import { clamp, mul, sub } from "../../tensor/functions/pointwise/arithmetic.ts";
 import { gt, lt, neg, sign, where } from "../../tensor/functions/pointwise/elementwise.ts";
 import type { Tensor } from "../../tensor/core/tensor.ts";
-import type { Arguments } from "../arguments.ts";
 import { py } from "../module/repr.ts";
-import { CAPTURABLE, checkAtLeast0, Optimizer, require } from "./optimizer.ts";
-import { bindParams, type ParamGroup, type Params } from "./groups.ts";
+import { builtIn } from "./builtIn.ts";
+import { require } from "./optimizer.ts";
+import type { ParamGroup } from "./groups.ts";
 import { count, slot, type ParamState } from "./state.ts";
 
 export interface RpropOptions {
@@ -18,7 +18,7 @@ export interface RpropOptions {
   maximize: boolean;
 }
 
-type Options = RpropOptions & typeof CAPTURABLE;
+type Group = ParamGroup<RpropOptions>;
 
 /**
  * Resilient backpropagation (Riedmiller and Braun 1993, https://doi.org/10.1109/ICNN.1993.298623), for whole batches:
@@ -34,33 +34,26 @@ type Options = RpropOptions & typeof CAPTURABLE;
  * ```
  * @see https://docs.pytorch.org/docs/stable/generated/torch.optim.Rprop.html
  */
-export class Rprop extends Optimizer<Options> {
-  constructor(params: Params<Options>, options?: Partial<RpropOptions>);
-  constructor(named: Partial<RpropOptions> & { params: Params<Options> });
-  constructor(params: Params<Options>, lr: number, options?: Partial<Omit<RpropOptions, "lr">>);
-  constructor(params: Params<Options>, ...rest: Arguments<Partial<RpropOptions>, "lr etas stepSizes">);
-  constructor(...args: unknown[]) {
-    const [params, options] = bindParams<Options>("Rprop", args, {
-      lr: 1e-2,
-      etas: [0.5, 1.2],
-      stepSizes: [1e-6, 50],
-      foreach: null,
-      maximize: false,
-      differentiable: false,
-      capturable: false,
-    });
+export class Rprop extends builtIn<RpropOptions, "lr etas stepSizes">() {
+  /** @internal */
+  static override readonly signature = {
+    lr: 1e-2,
+    etas: [0.5, 1.2],
+    stepSizes: [1e-6, 50],
+    foreach: null,
+    maximize: false,
+    differentiable: false,
+    capturable: false,
+  };
+
+  /** @internal */
+  static override check(options: RpropOptions): void {
     const [down, up] = options.etas;
-    checkAtLeast0("learning rate", options.lr);
+    super.check(options);
     require(down > 0 && down < 1 && up > 1, `Invalid eta values: ${py(down)}, ${py(up)}`);
-    super(params, options);
   }
 
-  protected override updateParameter(
-    p: Tensor,
-    grad: Tensor,
-    group: ParamGroup<Options>,
-    state: ParamState,
-  ): void {
+  protected override updateParameter(p: Tensor, grad: Tensor, group: Group, state: ParamState): void {
     const { lr, etas, stepSizes, maximize } = group;
     state["step"] = count(state, "step") + 1;
     const previous = slot(state, "prev", p);

@@ -9,7 +9,7 @@ import { reshape } from "../../../tensor/ops/movement/movement.ts";
 import { slice } from "../../../tensor/ops/movement/slicing.ts";
 import { normalizeDim } from "../../../tensor/core/shape.ts";
 import type { Tensor } from "../../../tensor/core/tensor.ts";
-import { bind, REQUIRED } from "../../arguments.ts";
+import { bind } from "../../arguments.ts";
 
 const f = (o: typeof op.add, ...inputs: Tensor[]): Tensor => apply(o, inputs, {});
 const c = constant;
@@ -36,35 +36,18 @@ export interface InPlace {
 }
 
 /** max(x, 0). */
-export function relu(input: Tensor, options?: InPlace): Tensor;
-export function relu(input: Tensor, inplace?: boolean): Tensor;
-export function relu(input: Tensor, ...rest: unknown[]): Tensor {
-  const { inplace } = bind<InPlace>("relu", rest, { inplace: false });
+export function relu(input: Tensor, inplace = false): Tensor {
   const result = reluOf(input);
   return inplace ? input.write(result) : result;
 }
 
 /** min(max(x, 0), 6). */
-export function relu6(input: Tensor, options?: InPlace): Tensor;
-export function relu6(input: Tensor, inplace?: boolean): Tensor;
-export function relu6(input: Tensor, ...rest: unknown[]): Tensor {
-  const { inplace } = bind<InPlace>("relu6", rest, { inplace: false });
+export function relu6(input: Tensor, inplace = false): Tensor {
   return hardtanhOf(input, 0, 6, inplace);
 }
 
-export interface LeakyReluOptions extends InPlace {
-  /** 0.01 by default. */
-  negativeSlope?: number;
-}
-
 /** x where it is positive, else negativeSlope · x. */
-export function leakyRelu(input: Tensor, options?: LeakyReluOptions): Tensor;
-export function leakyRelu(input: Tensor, negativeSlope?: number, inplace?: boolean): Tensor;
-export function leakyRelu(input: Tensor, ...rest: unknown[]): Tensor {
-  const { negativeSlope, inplace } = bind<LeakyReluOptions>("leaky_relu", rest, {
-    negativeSlope: 0.01,
-    inplace: false,
-  });
+export function leakyRelu(input: Tensor, negativeSlope = 0.01, inplace = false): Tensor {
   return elementwise("leaky_relu_cpu", "LeakyReluBackward0", input, inplace, (x) =>
     apply(leakyReluOf, [x], { slope: negativeSlope }),
   );
@@ -98,10 +81,6 @@ export function prelu(input: Tensor, weight: Tensor): Tensor {
   });
 }
 
-export interface AlphaOptions extends InPlace {
-  alpha?: number;
-}
-
 /** x where it is positive, else scale · alpha · (e^(x · inputScale) − 1), times `scale`. */
 function eluOf(
   name: string,
@@ -120,26 +99,17 @@ function eluOf(
 }
 
 /** x where it is positive, else alpha · (eˣ − 1). */
-export function elu(input: Tensor, options?: AlphaOptions): Tensor;
-export function elu(input: Tensor, alpha?: number, inplace?: boolean): Tensor;
-export function elu(input: Tensor, ...rest: unknown[]): Tensor {
-  const { alpha, inplace } = bind<AlphaOptions>("elu", rest, { alpha: 1, inplace: false });
+export function elu(input: Tensor, alpha = 1, inplace = false): Tensor {
   return eluOf("Elu", input, inplace, alpha);
 }
 
 /** elu with the alpha and scale that keep mean 0 and variance 1. */
-export function selu(input: Tensor, options?: InPlace): Tensor;
-export function selu(input: Tensor, inplace?: boolean): Tensor;
-export function selu(input: Tensor, ...rest: unknown[]): Tensor {
-  const { inplace } = bind<InPlace>("selu", rest, { inplace: false });
+export function selu(input: Tensor, inplace = false): Tensor {
   return eluOf("Elu", input, inplace, 1.6732632423543772, 1.0507009873554805);
 }
 
 /** x where it is positive, else alpha · (e^(x / alpha) − 1). */
-export function celu(input: Tensor, options?: AlphaOptions): Tensor;
-export function celu(input: Tensor, alpha?: number, inplace?: boolean): Tensor;
-export function celu(input: Tensor, ...rest: unknown[]): Tensor {
-  const { alpha, inplace } = bind<AlphaOptions>("celu", rest, { alpha: 1, inplace: false });
+export function celu(input: Tensor, alpha = 1, inplace = false): Tensor {
   if (alpha === 0) throw new TensorError("value", "ZeroDivisionError: alpha cannot be 0 for CELU");
   return eluOf("Elu", input, inplace, alpha, 1, 1 / alpha);
 }
@@ -170,37 +140,23 @@ export function gelu(input: Tensor, ...rest: unknown[]): Tensor {
 }
 
 /** x · sigmoid(x). */
-export function silu(input: Tensor, options?: InPlace): Tensor;
-export function silu(input: Tensor, inplace?: boolean): Tensor;
-export function silu(input: Tensor, ...rest: unknown[]): Tensor {
-  const { inplace } = bind<InPlace>("silu", rest, { inplace: false });
+export function silu(input: Tensor, inplace = false): Tensor {
   return elementwise("silu_cpu", "SiluBackward0", input, inplace, (x) => f(op.mul, x, f(op.sigmoid, x)));
 }
 
 /** x · tanh(softplus(x)). */
-export function mish(input: Tensor, options?: InPlace): Tensor;
-export function mish(input: Tensor, inplace?: boolean): Tensor;
-export function mish(input: Tensor, ...rest: unknown[]): Tensor {
-  const { inplace } = bind<InPlace>("mish", rest, { inplace: false });
+export function mish(input: Tensor, inplace = false): Tensor {
   return elementwise("mish_cpu", "MishBackward0", input, inplace, (x) =>
     f(op.mul, x, f(op.tanh, f(op.softplus, x))),
   );
 }
 
-interface SoftplusOptions {
-  beta?: number;
-  threshold?: number;
-}
-
 /** ln(1 + e^(beta · x)) / beta; x itself where beta · x is above the threshold (20). */
-export function softplus(input: Tensor, options?: SoftplusOptions): Tensor;
-export function softplus(input: Tensor, beta?: number, threshold?: number): Tensor;
-export function softplus(input: Tensor, ...rest: unknown[]): Tensor {
-  const { beta, threshold: limit } = bind<SoftplusOptions>("softplus", rest, { beta: 1, threshold: 20 });
+export function softplus(input: Tensor, beta = 1, threshold = 20): Tensor {
   return elementwise("softplus_cpu", "SoftplusBackward0", input, false, (x) => {
     const scaled = beta === 1 ? x : times(x, beta);
     const soft = f(op.softplus, scaled);
-    return choose(f(op.gt, scaled, c(limit)), x, beta === 1 ? soft : times(soft, 1 / beta));
+    return choose(f(op.gt, scaled, c(threshold)), x, beta === 1 ? soft : times(soft, 1 / beta));
   });
 }
 
@@ -209,20 +165,8 @@ export function softsign(input: Tensor): Tensor {
   return elementwise("abs_cpu", "DivBackward0", input, false, (x) => f(op.div, x, plus(f(op.abs, x), 1)));
 }
 
-export interface HardtanhOptions extends InPlace {
-  minVal?: number;
-  maxVal?: number;
-}
-
 /** x moved into [minVal, maxVal]: ±1 by default. */
-export function hardtanh(input: Tensor, options?: HardtanhOptions): Tensor;
-export function hardtanh(input: Tensor, minVal?: number, maxVal?: number, inplace?: boolean): Tensor;
-export function hardtanh(input: Tensor, ...rest: unknown[]): Tensor {
-  const { minVal, maxVal, inplace } = bind<HardtanhOptions>("hardtanh", rest, {
-    minVal: -1,
-    maxVal: 1,
-    inplace: false,
-  });
+export function hardtanh(input: Tensor, minVal = -1, maxVal = 1, inplace = false): Tensor {
   if (minVal > maxVal) throw new TensorError("value", "min_val cannot be greater than max_val");
   return hardtanhOf(input, minVal, maxVal, inplace);
 }
@@ -235,10 +179,7 @@ function hardtanhOf(input: Tensor, min: number, max: number, inplace: boolean): 
 }
 
 /** min(max(x + 3, 0), 6) / 6. */
-export function hardsigmoid(input: Tensor, options?: InPlace): Tensor;
-export function hardsigmoid(input: Tensor, inplace?: boolean): Tensor;
-export function hardsigmoid(input: Tensor, ...rest: unknown[]): Tensor {
-  const { inplace } = bind<InPlace>("hardsigmoid", rest, { inplace: false });
+export function hardsigmoid(input: Tensor, inplace = false): Tensor {
   return elementwise("hardsigmoid_cpu", "HardsigmoidBackward0", input, inplace, (x) => {
     const line = times(plus(x, 3), 1 / 6);
     return choose(f(op.le, x, c(-3)), c(0), choose(f(op.ge, x, c(3)), c(1), line));
@@ -246,10 +187,7 @@ export function hardsigmoid(input: Tensor, ...rest: unknown[]): Tensor {
 }
 
 /** x · hardsigmoid(x). */
-export function hardswish(input: Tensor, options?: InPlace): Tensor;
-export function hardswish(input: Tensor, inplace?: boolean): Tensor;
-export function hardswish(input: Tensor, ...rest: unknown[]): Tensor {
-  const { inplace } = bind<InPlace>("hardswish", rest, { inplace: false });
+export function hardswish(input: Tensor, inplace = false): Tensor {
   return elementwise("hardswish_cpu", "HardswishBackward0", input, inplace, (x) => {
     const curve = f(op.mul, x, times(plus(x, 3), 1 / 6));
     return choose(f(op.le, x, c(-3)), c(0), choose(f(op.ge, x, c(3)), x, curve));
@@ -268,25 +206,15 @@ export function tanhshrink(input: Tensor): Tensor {
   return elementwise("tanh", "SubBackward0", input, false, (x) => f(op.sub, x, f(op.tanh, x)));
 }
 
-interface ShrinkOptions {
-  lambd?: number;
-}
-
 /** x where |x| is above lambd (0.5), else 0. */
-export function hardshrink(input: Tensor, options?: ShrinkOptions): Tensor;
-export function hardshrink(input: Tensor, lambd?: number): Tensor;
-export function hardshrink(input: Tensor, ...rest: unknown[]): Tensor {
-  const { lambd } = bind<ShrinkOptions>("hardshrink", rest, { lambd: 0.5 });
+export function hardshrink(input: Tensor, lambd = 0.5): Tensor {
   return elementwise("hardshrink_cpu", "HardshrinkBackward0", input, false, (x) =>
     choose(f(op.le, f(op.abs, x), c(lambd)), c(0), x),
   );
 }
 
 /** x moved towards 0 by lambd (0.5), 0 in between. */
-export function softshrink(input: Tensor, options?: ShrinkOptions): Tensor;
-export function softshrink(input: Tensor, lambd?: number): Tensor;
-export function softshrink(input: Tensor, ...rest: unknown[]): Tensor {
-  const { lambd } = bind<ShrinkOptions>("softshrink", rest, { lambd: 0.5 });
+export function softshrink(input: Tensor, lambd = 0.5): Tensor {
   if (lambd < 0) {
     throw new TensorError(
       "value",
@@ -298,30 +226,15 @@ export function softshrink(input: Tensor, ...rest: unknown[]): Tensor {
   );
 }
 
-export interface ThresholdOptions extends InPlace {
-  threshold: number;
-  value: number;
-}
-
 /** x where it is above the threshold, else `value`. */
-export function threshold(input: Tensor, options: ThresholdOptions): Tensor;
-export function threshold(input: Tensor, threshold: number, value: number, inplace?: boolean): Tensor;
-export function threshold(input: Tensor, ...rest: unknown[]): Tensor {
-  const options = bind<ThresholdOptions>("threshold", rest, {
-    threshold: REQUIRED,
-    value: REQUIRED,
-    inplace: false,
-  });
-  return elementwise("threshold_cpu", "ThresholdBackward0", input, options.inplace, (x) =>
-    choose(f(op.le, x, c(options.threshold)), c(options.value), x),
+export function threshold(input: Tensor, threshold: number, value: number, inplace = false): Tensor {
+  return elementwise("threshold_cpu", "ThresholdBackward0", input, inplace, (x) =>
+    choose(f(op.le, x, c(threshold)), c(value), x),
   );
 }
 
 /** One half of dimension `dim` (the last by default) times the sigmoid of the other. */
-export function glu(input: Tensor, options?: { dim?: number }): Tensor;
-export function glu(input: Tensor, dim?: number): Tensor;
-export function glu(input: Tensor, ...rest: unknown[]): Tensor {
-  const { dim } = bind<{ dim?: number }>("glu", rest, { dim: -1 });
+export function glu(input: Tensor, dim = -1): Tensor {
   if (input.ndim === 0) throw new TensorError("shape", "glu does not support 0-dimensional tensors");
   const at = normalizeDim(dim, input.ndim);
   const length = input.shape[at]!;

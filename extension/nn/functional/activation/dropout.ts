@@ -12,28 +12,13 @@ import {
 import { defaultStream, type ReadyDraw } from "../../../tensor/random/stream.ts";
 import { memoryOrder, numel, range, type Shape } from "../../../tensor/core/shape.ts";
 import type { Tensor } from "../../../tensor/core/tensor.ts";
-import { bind } from "../../arguments.ts";
 import { warnOnce } from "../../warnings.ts";
-
-export interface DropoutOptions {
-  /** Probability of each value (or channel) to be dropped. */
-  p?: number;
-  /** Off: the input is returned unchanged. */
-  training?: boolean;
-  inplace?: boolean;
-}
 
 /** @throws TensorError "dropout probability has to be between 0 and 1, but got 1.5" */
 export function checkProbability(p: number): void {
   if (!(p >= 0 && p <= 1)) {
     throw new TensorError("value", `dropout probability has to be between 0 and 1, but got ${p}`);
   }
-}
-
-function options(name: string, rest: readonly unknown[]): Required<DropoutOptions> {
-  const bound = bind<DropoutOptions>(name, rest, { p: 0.5, training: true, inplace: false });
-  checkProbability(bound.p);
-  return bound;
 }
 
 /** The input times factors of `shape`: 0 with probability p, else 1 / (1 − p). */
@@ -59,10 +44,8 @@ function drawnLike(draw: ReadyDraw, shape: Shape, input: Tensor): Tensor {
 }
 
 /** In training: each value dropped with probability p, the others scaled by 1 / (1 − p). */
-export function dropout(input: Tensor, options?: DropoutOptions): Tensor;
-export function dropout(input: Tensor, p?: number, training?: boolean, inplace?: boolean): Tensor;
-export function dropout(input: Tensor, ...rest: unknown[]): Tensor {
-  const { p, training, inplace } = options("dropout", rest);
+export function dropout(input: Tensor, p = 0.5, training = true, inplace = false): Tensor {
+  checkProbability(p);
   return training ? dropped(input, p, input.shape, inplace) : input;
 }
 
@@ -77,10 +60,8 @@ function channels(input: Tensor, p: number, training: boolean, inplace: boolean,
  * Channels of [N, C, L] or [C, L] dropped whole.
  * @throws TensorError for other dimensions
  */
-export function dropout1d(input: Tensor, options?: DropoutOptions): Tensor;
-export function dropout1d(input: Tensor, p?: number, training?: boolean, inplace?: boolean): Tensor;
-export function dropout1d(input: Tensor, ...rest: unknown[]): Tensor {
-  const { p, training, inplace } = options("dropout1d", rest);
+export function dropout1d(input: Tensor, p = 0.5, training = true, inplace = false): Tensor {
+  checkProbability(p);
   if (input.ndim !== 2 && input.ndim !== 3) {
     throw new TensorError(
       "shape",
@@ -91,10 +72,8 @@ export function dropout1d(input: Tensor, ...rest: unknown[]): Tensor {
 }
 
 /** Channels of [N, C, H, W] dropped whole. */
-export function dropout2d(input: Tensor, options?: DropoutOptions): Tensor;
-export function dropout2d(input: Tensor, p?: number, training?: boolean, inplace?: boolean): Tensor;
-export function dropout2d(input: Tensor, ...rest: unknown[]): Tensor {
-  const { p, training, inplace } = options("dropout2d", rest);
+export function dropout2d(input: Tensor, p = 0.5, training = true, inplace = false): Tensor {
+  checkProbability(p);
   if (input.ndim !== 3 && input.ndim !== 4) {
     warnOnce(
       `dropout2d: Received a ${input.ndim}-D input to dropout2d, which is deprecated and will result in an error in a future release. To retain the behavior and silence this warning, please use dropout instead. Note that dropout2d exists to provide channel-wise dropout on inputs with 2 spatial dimensions, a channel dimension, and an optional batch dimension (i.e. 3D or 4D inputs).`,
@@ -109,10 +88,8 @@ export function dropout2d(input: Tensor, ...rest: unknown[]): Tensor {
 }
 
 /** Channels of [N, C, D, H, W] or [C, D, H, W] dropped whole. */
-export function dropout3d(input: Tensor, options?: DropoutOptions): Tensor;
-export function dropout3d(input: Tensor, p?: number, training?: boolean, inplace?: boolean): Tensor;
-export function dropout3d(input: Tensor, ...rest: unknown[]): Tensor {
-  const { p, training, inplace } = options("dropout3d", rest);
+export function dropout3d(input: Tensor, p = 0.5, training = true, inplace = false): Tensor {
+  checkProbability(p);
   if (input.ndim !== 4 && input.ndim !== 5) {
     warnOnce(
       `dropout3d: Received a ${input.ndim}-D input to dropout3d, which is deprecated and will result in an error in a future release. To retain the behavior and silence this warning, please use dropout instead. Note that dropout3d exists to provide channel-wise dropout on inputs with 3 spatial dimensions, a channel dimension, and an optional batch dimension (i.e. 4D or 5D inputs).`,
@@ -121,24 +98,13 @@ export function dropout3d(input: Tensor, ...rest: unknown[]): Tensor {
   return channels(input, p, training, inplace, input.ndim === 4);
 }
 
-/** What alpha dropout does to `shape` values at a time, each for all that they are broadcast to. */
-function alpha(
-  name: string,
-  input: Tensor,
-  rest: readonly unknown[],
-  noiseShape: (input: Tensor) => Shape,
-): Tensor {
-  const { p, training, inplace } = bind<DropoutOptions>(name, rest, {
-    p: 0.5,
-    training: false,
-    inplace: false,
-  });
+/** Alpha dropout of `shape` values at a time, each for all that they are broadcast to. */
+function alpha(input: Tensor, p: number, training: boolean, inplace: boolean, shape: Shape): Tensor {
   checkProbability(p);
   if (!training || p === 0 || input.numel() === 0) return input;
   const result = composed(() => {
     if (p === 1) return named(apply(mul, [input, constant(0)], {}), "MulBackward0");
     const { a, slope, shift } = alphaDropoutConstants(p);
-    const shape = noiseShape(input);
     const keep = drawnLike(bernoulli(numel(shape), 1 - p), shape, input);
     const scaled = apply(mul, [input, apply(mul, [keep, constant(a)], {})], {});
     const lost = apply(mul, [apply(add, [keep, constant(-1)], {}), constant(slope)], {});
@@ -148,15 +114,11 @@ function alpha(
 }
 
 /** Dropout that keeps mean and variance of the output of {@link selu}; off by default, as in PyTorch. */
-export function alphaDropout(input: Tensor, options?: DropoutOptions): Tensor;
-export function alphaDropout(input: Tensor, p?: number, training?: boolean, inplace?: boolean): Tensor;
-export function alphaDropout(input: Tensor, ...rest: unknown[]): Tensor {
-  return alpha("alpha_dropout", input, rest, ({ shape }) => shape);
+export function alphaDropout(input: Tensor, p = 0.5, training = false, inplace = false): Tensor {
+  return alpha(input, p, training, inplace, input.shape);
 }
 
 /** {@link alphaDropout} of whole channels of [N, C, *]. */
-export function featureAlphaDropout(input: Tensor, options?: DropoutOptions): Tensor;
-export function featureAlphaDropout(input: Tensor, p?: number, training?: boolean, inplace?: boolean): Tensor;
-export function featureAlphaDropout(input: Tensor, ...rest: unknown[]): Tensor {
-  return alpha("feature_alpha_dropout", input, rest, ({ shape }) => featureNoiseShape(shape));
+export function featureAlphaDropout(input: Tensor, p = 0.5, training = false, inplace = false): Tensor {
+  return alpha(input, p, training, inplace, featureNoiseShape(input.shape));
 }

@@ -6,14 +6,7 @@ import { permute, reshape } from "../../../tensor/ops/movement/movement.ts";
 import * as reduction from "../../../tensor/ops/reduction/reduction.ts";
 import { normalizeDim } from "../../../tensor/core/shape.ts";
 import type { Tensor } from "../../../tensor/core/tensor.ts";
-import { bind } from "../../arguments.ts";
 import { warnOnce } from "../../warnings.ts";
-
-interface DimOptions {
-  dim?: number | null;
-  /** Converts the input first. */
-  dtype?: DType | null;
-}
 
 /** PyTorch's choice where a call leaves the dimension out. */
 function implicitDim(name: string, input: Tensor): number {
@@ -45,10 +38,7 @@ function along(
 }
 
 /** eˣ / Σ eˣ along a dimension. */
-export function softmax(input: Tensor, options?: DimOptions): Tensor;
-export function softmax(input: Tensor, dim?: number | null): Tensor;
-export function softmax(input: Tensor, ...rest: unknown[]): Tensor {
-  const { dim, dtype } = bind<DimOptions>("softmax", rest, { dim: null, dtype: null });
+export function softmax(input: Tensor, dim?: number | null, dtype?: DType | null): Tensor {
   return along(
     reduction.softmax,
     "softmax_lastdim_kernel_impl",
@@ -59,10 +49,7 @@ export function softmax(input: Tensor, ...rest: unknown[]): Tensor {
 }
 
 /** ln(softmax(x)) along a dimension, without overflow. */
-export function logSoftmax(input: Tensor, options?: DimOptions): Tensor;
-export function logSoftmax(input: Tensor, dim?: number | null): Tensor;
-export function logSoftmax(input: Tensor, ...rest: unknown[]): Tensor {
-  const { dim, dtype } = bind<DimOptions>("log_softmax", rest, { dim: null, dtype: null });
+export function logSoftmax(input: Tensor, dim?: number | null, dtype?: DType | null): Tensor {
   return along(
     reduction.logSoftmax,
     "log_softmax_lastdim_kernel_impl",
@@ -73,10 +60,7 @@ export function logSoftmax(input: Tensor, ...rest: unknown[]): Tensor {
 }
 
 /** softmax(−x) along a dimension. */
-export function softmin(input: Tensor, options?: DimOptions): Tensor;
-export function softmin(input: Tensor, dim?: number | null): Tensor;
-export function softmin(input: Tensor, ...rest: unknown[]): Tensor {
-  const { dim, dtype } = bind<DimOptions>("softmin", rest, { dim: null, dtype: null });
+export function softmin(input: Tensor, dim?: number | null, dtype?: DType | null): Tensor {
   return composed(() =>
     softmax(apply(neg, [castTo(input, dtype ?? input.dtype)], {}), dim ?? implicitDim("softmin", input)),
   );

@@ -104,7 +104,7 @@ export function attend(
     scores = apply(add, [scores, shift], {});
   }
   let weights = apply(softmax, [scores], {});
-  if (dropoutP > 0) weights = dropout(weights, { p: dropoutP });
+  if (dropoutP > 0) weights = dropout(weights, dropoutP);
   const output = apply(matmul, [weights, value], { transposeA: false, transposeB: false });
   return { output: alive === undefined ? output : apply(mul, [output, alive], {}), weights };
 }

@@ -5,7 +5,7 @@ import { conv2d as convolveImages, type Convolution } from "../../../tensor/ops/
 import { conv3d as convolveVolumes } from "../../../tensor/ops/spatial/volumes.ts";
 import { formatShape } from "../../../tensor/core/shape.ts";
 import type { Tensor } from "../../../tensor/core/tensor.ts";
-import { bind } from "../../arguments.ts";
+import { bind, type Call } from "../../arguments.ts";
 import {
   asImages,
   checkBias,
@@ -34,6 +34,10 @@ export interface ConvolutionOptions {
   /** Input and output channels are divided into this many groups, each convolved alone. */
   groups?: number;
 }
+
+type ConvolutionArguments =
+  | [bias?: Tensor | null, stride?: Size, padding?: Padding, dilation?: Size, groups?: number]
+  | Call<ConvolutionOptions, "bias stride padding dilation groups">;
 
 function convolution(
   name: string,
@@ -100,21 +104,7 @@ function checkFit(
  * @throws TensorError "Given groups=1, weight of size …, expected input… to have … channels, but got … channels instead"
  */
 export function conv1d(input: Tensor, weight: Tensor, options?: ConvolutionOptions): Tensor;
-export function conv1d(
-  input: Tensor,
-  weight: Tensor,
-  bias?: Tensor | null,
-  options?: Omit<ConvolutionOptions, "bias">,
-): Tensor;
-export function conv1d(
-  input: Tensor,
-  weight: Tensor,
-  bias?: Tensor | null,
-  stride?: Size,
-  padding?: Padding,
-  dilation?: Size,
-  groups?: number,
-): Tensor;
+export function conv1d(input: Tensor, weight: Tensor, ...rest: ConvolutionArguments): Tensor;
 export function conv1d(input: Tensor, weight: Tensor, ...rest: unknown[]): Tensor {
   return convolution("conv1d", 1, input, weight, rest);
 }
@@ -124,21 +114,7 @@ export function conv1d(input: Tensor, weight: Tensor, ...rest: unknown[]): Tenso
  * @throws TensorError "Given groups=1, weight of size [8, 3, 3, 3], expected input[1, 1, 8, 8] to have 3 channels, but got 1 channels instead"
  */
 export function conv2d(input: Tensor, weight: Tensor, options?: ConvolutionOptions): Tensor;
-export function conv2d(
-  input: Tensor,
-  weight: Tensor,
-  bias?: Tensor | null,
-  options?: Omit<ConvolutionOptions, "bias">,
-): Tensor;
-export function conv2d(
-  input: Tensor,
-  weight: Tensor,
-  bias?: Tensor | null,
-  stride?: Size,
-  padding?: Padding,
-  dilation?: Size,
-  groups?: number,
-): Tensor;
+export function conv2d(input: Tensor, weight: Tensor, ...rest: ConvolutionArguments): Tensor;
 export function conv2d(input: Tensor, weight: Tensor, ...rest: unknown[]): Tensor {
   return convolution("conv2d", 2, input, weight, rest);
 }
@@ -148,21 +124,7 @@ export function conv2d(input: Tensor, weight: Tensor, ...rest: unknown[]): Tenso
  * @throws TensorError "Given groups=1, weight of size …, expected input… to have … channels, but got … channels instead"
  */
 export function conv3d(input: Tensor, weight: Tensor, options?: ConvolutionOptions): Tensor;
-export function conv3d(
-  input: Tensor,
-  weight: Tensor,
-  bias?: Tensor | null,
-  options?: Omit<ConvolutionOptions, "bias">,
-): Tensor;
-export function conv3d(
-  input: Tensor,
-  weight: Tensor,
-  bias?: Tensor | null,
-  stride?: Size,
-  padding?: Padding,
-  dilation?: Size,
-  groups?: number,
-): Tensor;
+export function conv3d(input: Tensor, weight: Tensor, ...rest: ConvolutionArguments): Tensor;
 export function conv3d(input: Tensor, weight: Tensor, ...rest: unknown[]): Tensor {
   return convolution("conv3d", 3, input, weight, rest);
 }

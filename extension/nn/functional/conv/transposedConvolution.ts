@@ -5,7 +5,7 @@ import { conv2dInputGrad, type Convolution } from "../../../tensor/ops/spatial/c
 import { conv3dInputGrad } from "../../../tensor/ops/spatial/volumes.ts";
 import { formatShape, type Shape } from "../../../tensor/core/shape.ts";
 import type { Tensor } from "../../../tensor/core/tensor.ts";
-import { bind } from "../../arguments.ts";
+import { bind, type Call } from "../../arguments.ts";
 import {
   asImages,
   checkBias,
@@ -34,6 +34,17 @@ export interface TransposedOptions {
   /** Distance of the filter's cells; 1 by default. */
   dilation?: Size;
 }
+
+type TransposedArguments =
+  | [
+      bias?: Tensor | null,
+      stride?: Size,
+      padding?: Size,
+      outputPadding?: Size,
+      groups?: number,
+      dilation?: Size,
+    ]
+  | Call<TransposedOptions, "bias stride padding outputPadding groups dilation">;
 
 const AXES = ["depth", "height", "width"];
 
@@ -125,22 +136,7 @@ function outputLengths(
  * @throws TensorError "Given transposed=1, weight of size …, expected input… to have … channels, but got … channels instead"
  */
 export function convTranspose1d(input: Tensor, weight: Tensor, options?: TransposedOptions): Tensor;
-export function convTranspose1d(
-  input: Tensor,
-  weight: Tensor,
-  bias?: Tensor | null,
-  options?: Omit<TransposedOptions, "bias">,
-): Tensor;
-export function convTranspose1d(
-  input: Tensor,
-  weight: Tensor,
-  bias?: Tensor | null,
-  stride?: Size,
-  padding?: Size,
-  outputPadding?: Size,
-  groups?: number,
-  dilation?: Size,
-): Tensor;
+export function convTranspose1d(input: Tensor, weight: Tensor, ...rest: TransposedArguments): Tensor;
 export function convTranspose1d(input: Tensor, weight: Tensor, ...rest: unknown[]): Tensor {
   return transposed("conv_transpose1d", 1, input, weight, rest);
 }
@@ -150,22 +146,7 @@ export function convTranspose1d(input: Tensor, weight: Tensor, ...rest: unknown[
  * @throws TensorError "Given transposed=1, weight of size …, expected input… to have … channels, but got … channels instead"
  */
 export function convTranspose2d(input: Tensor, weight: Tensor, options?: TransposedOptions): Tensor;
-export function convTranspose2d(
-  input: Tensor,
-  weight: Tensor,
-  bias?: Tensor | null,
-  options?: Omit<TransposedOptions, "bias">,
-): Tensor;
-export function convTranspose2d(
-  input: Tensor,
-  weight: Tensor,
-  bias?: Tensor | null,
-  stride?: Size,
-  padding?: Size,
-  outputPadding?: Size,
-  groups?: number,
-  dilation?: Size,
-): Tensor;
+export function convTranspose2d(input: Tensor, weight: Tensor, ...rest: TransposedArguments): Tensor;
 export function convTranspose2d(input: Tensor, weight: Tensor, ...rest: unknown[]): Tensor {
   return transposed("conv_transpose2d", 2, input, weight, rest);
 }
@@ -175,22 +156,7 @@ export function convTranspose2d(input: Tensor, weight: Tensor, ...rest: unknown[
  * @throws TensorError "Given transposed=1, weight of size …, expected input… to have … channels, but got … channels instead"
  */
 export function convTranspose3d(input: Tensor, weight: Tensor, options?: TransposedOptions): Tensor;
-export function convTranspose3d(
-  input: Tensor,
-  weight: Tensor,
-  bias?: Tensor | null,
-  options?: Omit<TransposedOptions, "bias">,
-): Tensor;
-export function convTranspose3d(
-  input: Tensor,
-  weight: Tensor,
-  bias?: Tensor | null,
-  stride?: Size,
-  padding?: Size,
-  outputPadding?: Size,
-  groups?: number,
-  dilation?: Size,
-): Tensor;
+export function convTranspose3d(input: Tensor, weight: Tensor, ...rest: TransposedArguments): Tensor;
 export function convTranspose3d(input: Tensor, weight: Tensor, ...rest: unknown[]): Tensor {
   return transposed("conv_transpose3d", 3, input, weight, rest);
 }

@@ -219,7 +219,6 @@ export interface LocalResponseNormOptions {
  * x / (k + alpha · m)^beta, where m is the mean of x² over `size` neighbouring channels of [N, C, *], with zeros beyond
  * the first and last.
  */
-export function localResponseNorm(input: Tensor, options: LocalResponseNormOptions): Tensor;
 export function localResponseNorm(
   input: Tensor,
   size: number,

@@ -4,7 +4,7 @@ import { composed, named, notImplemented } from "../../../tensor/functions/point
 import { reshape } from "../../../tensor/ops/movement/movement.ts";
 import { mean } from "../../../tensor/ops/reduction/reduction.ts";
 import type { Tensor } from "../../../tensor/core/tensor.ts";
-import { bind, REQUIRED } from "../../arguments.ts";
+import { bind, REQUIRED, type Call } from "../../arguments.ts";
 import type { Size } from "../conv/convolving.ts";
 import { adaptive, type OutputSize } from "./pooling.ts";
 import { kernelName, slidingAxes, type Axis } from "../conv/sliding.ts";
@@ -24,6 +24,17 @@ export interface AvgPoolOptions {
 
 type AllOptions = AvgPoolOptions & { kernelSize: Size };
 
+type AvgPoolArguments =
+  | [
+      kernelSize: Size,
+      stride?: Size | null,
+      padding?: Size,
+      ceilMode?: boolean,
+      countIncludePad?: boolean,
+      divisorOverride?: number | null,
+    ]
+  | Call<AllOptions, "kernelSize stride padding ceilMode countIncludePad divisorOverride">;
+
 const SIGNATURE = {
   kernelSize: REQUIRED,
   stride: null,
@@ -32,7 +43,12 @@ const SIGNATURE = {
   countIncludePad: true,
 } as const;
 
-function average(name: string, count: number, input: Tensor, options: Required<AllOptions>): Tensor {
+function average(name: string, count: number, input: Tensor, rest: readonly unknown[]): Tensor {
+  // PyTorch's avg_pool1d has no divisor.
+  const options =
+    count === 1
+      ? { ...bind<Omit<AllOptions, "divisorOverride">>(name, rest, SIGNATURE), divisorOverride: null }
+      : bind<AllOptions>(name, rest, { ...SIGNATURE, divisorOverride: null });
   const { divisorOverride } = options;
   if (divisorOverride === 0) throw new TensorError("value", "divisor must be not zero");
   if (input.dtype !== "float32") notImplemented(kernelName(name), input.dtype);
@@ -86,52 +102,24 @@ export function avgPool1d(
   countIncludePad?: boolean,
 ): Tensor;
 export function avgPool1d(input: Tensor, ...rest: unknown[]): Tensor {
-  const options = bind<Omit<AllOptions, "divisorOverride">>("avg_pool1d", rest, SIGNATURE);
-  return average("avg_pool1d", 1, input, { ...options, divisorOverride: null });
+  return average("avg_pool1d", 1, input, rest);
 }
 
 /** Mean of every window of images [N, C, H, W] or [C, H, W]. */
 export function avgPool2d(input: Tensor, kernelSize: Size, options?: AvgPoolOptions): Tensor;
-export function avgPool2d(
-  input: Tensor,
-  kernelSize: Size,
-  stride?: Size | null,
-  padding?: Size,
-  ceilMode?: boolean,
-  countIncludePad?: boolean,
-  divisorOverride?: number | null,
-): Tensor;
+export function avgPool2d(input: Tensor, ...rest: AvgPoolArguments): Tensor;
 export function avgPool2d(input: Tensor, ...rest: unknown[]): Tensor {
-  return average(
-    "avg_pool2d",
-    2,
-    input,
-    bind<AllOptions>("avg_pool2d", rest, { ...SIGNATURE, divisorOverride: null }),
-  );
+  return average("avg_pool2d", 2, input, rest);
 }
 
 /** Mean of every window of volumes [N, C, D, H, W] or [C, D, H, W]. */
 export function avgPool3d(input: Tensor, kernelSize: Size, options?: AvgPoolOptions): Tensor;
-export function avgPool3d(
-  input: Tensor,
-  kernelSize: Size,
-  stride?: Size | null,
-  padding?: Size,
-  ceilMode?: boolean,
-  countIncludePad?: boolean,
-  divisorOverride?: number | null,
-): Tensor;
+export function avgPool3d(input: Tensor, ...rest: AvgPoolArguments): Tensor;
 export function avgPool3d(input: Tensor, ...rest: unknown[]): Tensor {
-  return average(
-    "avg_pool3d",
-    3,
-    input,
-    bind<AllOptions>("avg_pool3d", rest, { ...SIGNATURE, divisorOverride: null }),
-  );
+  return average("avg_pool3d", 3, input, rest);
 }
 
-function adaptiveAverage(name: string, count: number, input: Tensor, rest: readonly unknown[]): Tensor {
-  const { outputSize } = bind<{ outputSize: OutputSize }>(name, rest, { outputSize: REQUIRED });
+function adaptiveAverage(name: string, count: number, input: Tensor, outputSize: OutputSize): Tensor {
   if (input.dtype !== "float32") notImplemented(kernelName(name), input.dtype);
   return composed(() => {
     const [y] = batched(name, input, count, (x) => [
@@ -147,19 +135,16 @@ function adaptiveAverage(name: string, count: number, input: Tensor, rest: reado
 }
 
 /** Means of as many windows as asked for, of sequences. */
-export function adaptiveAvgPool1d(input: Tensor, outputSize: OutputSize): Tensor;
-export function adaptiveAvgPool1d(input: Tensor, ...rest: unknown[]): Tensor {
-  return adaptiveAverage("adaptive_avg_pool1d", 1, input, rest);
+export function adaptiveAvgPool1d(input: Tensor, outputSize: OutputSize): Tensor {
+  return adaptiveAverage("adaptive_avg_pool1d", 1, input, outputSize);
 }
 
 /** Means of as many windows as asked for, of images. */
-export function adaptiveAvgPool2d(input: Tensor, outputSize: OutputSize): Tensor;
-export function adaptiveAvgPool2d(input: Tensor, ...rest: unknown[]): Tensor {
-  return adaptiveAverage("adaptive_avg_pool2d", 2, input, rest);
+export function adaptiveAvgPool2d(input: Tensor, outputSize: OutputSize): Tensor {
+  return adaptiveAverage("adaptive_avg_pool2d", 2, input, outputSize);
 }
 
 /** Means of as many windows as asked for, of volumes. */
-export function adaptiveAvgPool3d(input: Tensor, outputSize: OutputSize): Tensor;
-export function adaptiveAvgPool3d(input: Tensor, ...rest: unknown[]): Tensor {
-  return adaptiveAverage("adaptive_avg_pool3d", 3, input, rest);
+export function adaptiveAvgPool3d(input: Tensor, outputSize: OutputSize): Tensor {
+  return adaptiveAverage("adaptive_avg_pool3d", 3, input, outputSize);
 }

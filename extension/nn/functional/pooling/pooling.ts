@@ -4,7 +4,7 @@ import { composed, named, notImplemented } from "../../../tensor/functions/point
 import { reshape } from "../../../tensor/ops/movement/movement.ts";
 import { maxPool2d as poolImages } from "../../../tensor/ops/spatial/pooling.ts";
 import type { Tensor } from "../../../tensor/core/tensor.ts";
-import { bind, REQUIRED } from "../../arguments.ts";
+import { bind, REQUIRED, type Call } from "../../arguments.ts";
 import type { Size } from "../conv/convolving.ts";
 import { kernelName, slidingAxes, type Axis } from "../conv/sliding.ts";
 import { adaptiveWindows, batched, maxOverWindows, slidingWindows, type Windows } from "../conv/windows.ts";
@@ -26,6 +26,10 @@ export interface WithIndices {
 
 export type ValuesAndIndices = [values: Tensor, indices: Tensor];
 export type Pooled = Tensor | ValuesAndIndices;
+
+type MaxPoolArguments =
+  | [kernelSize: Size, stride?: Size | null, padding?: Size, dilation?: Size, ceilMode?: boolean]
+  | Call<MaxPoolOptions & { kernelSize: Size }, "kernelSize stride padding dilation ceilMode">;
 
 function maxPool(name: string, count: number, input: Tensor, rest: readonly unknown[]): Pooled {
   const { returnIndices, ...sliding } = bind<MaxPoolOptions & { kernelSize: Size; returnIndices?: boolean }>(
@@ -89,14 +93,7 @@ export function maxPool1d(
   options: MaxPoolOptions & WithIndices,
 ): ValuesAndIndices;
 export function maxPool1d(input: Tensor, kernelSize: Size, options?: MaxPoolOptions): Tensor;
-export function maxPool1d(
-  input: Tensor,
-  kernelSize: Size,
-  stride?: Size | null,
-  padding?: Size,
-  dilation?: Size,
-  ceilMode?: boolean,
-): Tensor;
+export function maxPool1d(input: Tensor, ...rest: MaxPoolArguments): Tensor;
 export function maxPool1d(input: Tensor, ...rest: unknown[]): Pooled {
   return maxPool("max_pool1d", 1, input, rest);
 }
@@ -111,14 +108,7 @@ export function maxPool2d(
   options: MaxPoolOptions & WithIndices,
 ): ValuesAndIndices;
 export function maxPool2d(input: Tensor, kernelSize: Size, options?: MaxPoolOptions): Tensor;
-export function maxPool2d(
-  input: Tensor,
-  kernelSize: Size,
-  stride?: Size | null,
-  padding?: Size,
-  dilation?: Size,
-  ceilMode?: boolean,
-): Tensor;
+export function maxPool2d(input: Tensor, ...rest: MaxPoolArguments): Tensor;
 export function maxPool2d(input: Tensor, ...rest: unknown[]): Pooled {
   return maxPool("max_pool2d", 2, input, rest);
 }
@@ -130,14 +120,7 @@ export function maxPool3d(
   options: MaxPoolOptions & WithIndices,
 ): ValuesAndIndices;
 export function maxPool3d(input: Tensor, kernelSize: Size, options?: MaxPoolOptions): Tensor;
-export function maxPool3d(
-  input: Tensor,
-  kernelSize: Size,
-  stride?: Size | null,
-  padding?: Size,
-  dilation?: Size,
-  ceilMode?: boolean,
-): Tensor;
+export function maxPool3d(input: Tensor, ...rest: MaxPoolArguments): Tensor;
 export function maxPool3d(input: Tensor, ...rest: unknown[]): Pooled {
   return maxPool("max_pool3d", 3, input, rest);
 }

@@ -3,7 +3,7 @@ import { mul, pow } from "../../../tensor/functions/pointwise/arithmetic.ts";
 import { abs, neg, relu, sign } from "../../../tensor/functions/pointwise/elementwise.ts";
 import { composed } from "../../../tensor/functions/pointwise/operands.ts";
 import type { Tensor } from "../../../tensor/core/tensor.ts";
-import { bind, REQUIRED } from "../../arguments.ts";
+import { bind, REQUIRED, type Call } from "../../arguments.ts";
 import { avgPool1d, avgPool2d, avgPool3d } from "./averagePooling.ts";
 import { sizes, type Size } from "../conv/convolving.ts";
 import { maxPool1d, maxPool2d, maxPool3d } from "./pooling.ts";
@@ -13,6 +13,10 @@ export interface LPPoolOptions {
   stride?: Size | null;
   ceilMode?: boolean;
 }
+
+type LPPoolArguments =
+  | [normType: number, kernelSize: Size, stride?: Size | null, ceilMode?: boolean]
+  | Call<LPPoolOptions & { normType: number; kernelSize: Size }, "normType kernelSize stride ceilMode">;
 
 const AVERAGES = [avgPool1d, avgPool2d, avgPool3d];
 const MAXIMA = [maxPool1d, maxPool2d, maxPool3d];
@@ -40,39 +44,21 @@ function powerPool(name: string, count: number, input: Tensor, rest: readonly un
 
 /** (Σ xᵖ)^(1/p) over every window of sequences, with p = normType; ±∞ are the extremes of |x|. */
 export function lpPool1d(input: Tensor, normType: number, kernelSize: Size, options?: LPPoolOptions): Tensor;
-export function lpPool1d(
-  input: Tensor,
-  normType: number,
-  kernelSize: Size,
-  stride?: Size | null,
-  ceilMode?: boolean,
-): Tensor;
+export function lpPool1d(input: Tensor, ...rest: LPPoolArguments): Tensor;
 export function lpPool1d(input: Tensor, ...rest: unknown[]): Tensor {
   return powerPool("lp_pool1d", 1, input, rest);
 }
 
 /** (Σ xᵖ)^(1/p) over every window of images, with p = normType; ±∞ are the extremes of |x|. */
 export function lpPool2d(input: Tensor, normType: number, kernelSize: Size, options?: LPPoolOptions): Tensor;
-export function lpPool2d(
-  input: Tensor,
-  normType: number,
-  kernelSize: Size,
-  stride?: Size | null,
-  ceilMode?: boolean,
-): Tensor;
+export function lpPool2d(input: Tensor, ...rest: LPPoolArguments): Tensor;
 export function lpPool2d(input: Tensor, ...rest: unknown[]): Tensor {
   return powerPool("lp_pool2d", 2, input, rest);
 }
 
 /** (Σ xᵖ)^(1/p) over every window of volumes, with p = normType; ±∞ are the extremes of |x|. */
 export function lpPool3d(input: Tensor, normType: number, kernelSize: Size, options?: LPPoolOptions): Tensor;
-export function lpPool3d(
-  input: Tensor,
-  normType: number,
-  kernelSize: Size,
-  stride?: Size | null,
-  ceilMode?: boolean,
-): Tensor;
+export function lpPool3d(input: Tensor, ...rest: LPPoolArguments): Tensor;
 export function lpPool3d(input: Tensor, ...rest: unknown[]): Tensor {
   return powerPool("lp_pool3d", 3, input, rest);
 }

@@ -6,7 +6,7 @@ import { scatterLast } from "../../../tensor/ops/movement/indexing.ts";
 import { reshape } from "../../../tensor/ops/movement/movement.ts";
 import { formatShape, numel } from "../../../tensor/core/shape.ts";
 import { Tensor } from "../../../tensor/core/tensor.ts";
-import { bind, REQUIRED } from "../../arguments.ts";
+import { bind, REQUIRED, type Call } from "../../arguments.ts";
 import { sizes, type Size } from "../conv/convolving.ts";
 
 export interface UnpoolOptions {
@@ -16,6 +16,10 @@ export interface UnpoolOptions {
   /** Lengths of the output: which of those that are pooled to the input's is meant. */
   outputSize?: readonly number[] | null;
 }
+
+type UnpoolArguments =
+  | [kernelSize: Size, stride?: Size | null, padding?: Size, outputSize?: readonly number[] | null]
+  | Call<UnpoolOptions & { kernelSize: Size }, "kernelSize stride padding outputSize">;
 
 function unpool(
   name: string,
@@ -118,14 +122,7 @@ export function maxUnpool1d(
   kernelSize: Size,
   options?: UnpoolOptions,
 ): Tensor;
-export function maxUnpool1d(
-  input: Tensor,
-  indices: Tensor,
-  kernelSize: Size,
-  stride?: Size | null,
-  padding?: Size,
-  outputSize?: readonly number[] | null,
-): Tensor;
+export function maxUnpool1d(input: Tensor, indices: Tensor, ...rest: UnpoolArguments): Tensor;
 export function maxUnpool1d(input: Tensor, indices: Tensor, ...rest: unknown[]): Tensor {
   return unpool("max_unpool1d", 1, input, indices, rest);
 }
@@ -137,14 +134,7 @@ export function maxUnpool2d(
   kernelSize: Size,
   options?: UnpoolOptions,
 ): Tensor;
-export function maxUnpool2d(
-  input: Tensor,
-  indices: Tensor,
-  kernelSize: Size,
-  stride?: Size | null,
-  padding?: Size,
-  outputSize?: readonly number[] | null,
-): Tensor;
+export function maxUnpool2d(input: Tensor, indices: Tensor, ...rest: UnpoolArguments): Tensor;
 export function maxUnpool2d(input: Tensor, indices: Tensor, ...rest: unknown[]): Tensor {
   return unpool("max_unpool2d", 2, input, indices, rest);
 }
@@ -156,14 +146,7 @@ export function maxUnpool3d(
   kernelSize: Size,
   options?: UnpoolOptions,
 ): Tensor;
-export function maxUnpool3d(
-  input: Tensor,
-  indices: Tensor,
-  kernelSize: Size,
-  stride?: Size | null,
-  padding?: Size,
-  outputSize?: readonly number[] | null,
-): Tensor;
+export function maxUnpool3d(input: Tensor, indices: Tensor, ...rest: UnpoolArguments): Tensor;
 export function maxUnpool3d(input: Tensor, indices: Tensor, ...rest: unknown[]): Tensor {
   return unpool("max_unpool3d", 3, input, indices, rest);
 }

@@ -1,9 +1,9 @@
 import type { Tensor } from "../../../tensor/core/tensor.ts";
-import { bind, type Arguments } from "../../arguments.ts";
 import * as F from "../../functional/activation/activation.ts";
 import { BuiltIn } from "../../module/module.ts";
 import { py, pyFloat } from "../../module/repr.ts";
 import { andInplace, InPlaceActivation } from "./inPlace.ts";
+import { configured } from "../configured.ts";
 
 /**
  * The self-normalising exponential unit: {@link ELU} with fixed alpha and scale.
@@ -117,28 +117,12 @@ export class Tanhshrink extends BuiltIn {
   }
 }
 
-interface AlphaArguments extends F.InPlace {
-  alpha?: number;
-}
-
 /** What the exponential units share. */
-abstract class AlphaActivation extends BuiltIn {
-  readonly alpha: number;
-  readonly inplace: boolean;
-
-  constructor(options?: AlphaArguments);
-  constructor(alpha?: number, inplace?: boolean);
-  constructor(...args: Arguments<AlphaArguments, "alpha inplace">);
-  constructor(...args: unknown[]) {
-    super();
-    const { alpha, inplace } = bind<AlphaArguments>(this.constructor.name, args, {
-      alpha: 1,
-      inplace: false,
-    });
-    this.alpha = alpha;
-    this.inplace = inplace;
-  }
-
+abstract class AlphaActivation extends configured<[alpha?: number, inplace?: boolean]>()(
+  "alpha inplace",
+  1,
+  false,
+) {
   override extraRepr(): string {
     return andInplace(`alpha=${pyFloat(this.alpha)}`, this.inplace);
   }
@@ -172,10 +156,6 @@ export class CELU extends AlphaActivation {
   }
 }
 
-interface GeluArguments {
-  approximate?: "none" | "tanh";
-}
-
 /**
  * x · Φ(x) with the normal distribution function Φ, or its approximation by tanh.
  *
@@ -184,17 +164,7 @@ interface GeluArguments {
  * ```
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.GELU.html
  */
-export class GELU extends BuiltIn {
-  readonly approximate: "none" | "tanh";
-
-  constructor(options?: GeluArguments);
-  constructor(approximate?: "none" | "tanh");
-  constructor(...args: Arguments<GeluArguments, "approximate">);
-  constructor(...args: unknown[]) {
-    super();
-    this.approximate = bind<GeluArguments>("GELU", args, { approximate: "none" }).approximate;
-  }
-
+export class GELU extends configured<[approximate?: "none" | "tanh"]>()("approximate", "none") {
   forward(input: Tensor): Tensor {
     return F.gelu(input, this.approximate);
   }
@@ -202,11 +172,6 @@ export class GELU extends BuiltIn {
   override extraRepr(): string {
     return `approximate=${py(this.approximate)}`;
   }
-}
-
-interface SoftplusArguments {
-  beta?: number;
-  threshold?: number;
 }
 
 /**
@@ -217,20 +182,7 @@ interface SoftplusArguments {
  * ```
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.Softplus.html
  */
-export class Softplus extends BuiltIn {
-  readonly beta: number;
-  readonly threshold: number;
-
-  constructor(options?: SoftplusArguments);
-  constructor(beta?: number, threshold?: number);
-  constructor(...args: Arguments<SoftplusArguments, "beta threshold">);
-  constructor(...args: unknown[]) {
-    super();
-    const { beta, threshold } = bind<SoftplusArguments>("Softplus", args, { beta: 1, threshold: 20 });
-    this.beta = beta;
-    this.threshold = threshold;
-  }
-
+export class Softplus extends configured<[beta?: number, threshold?: number]>()("beta threshold", 1, 20) {
   forward(input: Tensor): Tensor {
     return F.softplus(input, this.beta, this.threshold);
   }
@@ -248,16 +200,7 @@ export class Softplus extends BuiltIn {
  * ```
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.GLU.html
  */
-export class GLU extends BuiltIn {
-  readonly dim: number;
-
-  constructor(options?: { dim?: number });
-  constructor(dim?: number);
-  constructor(...args: unknown[]) {
-    super();
-    this.dim = bind<{ dim?: number }>("GLU", args, { dim: -1 }).dim;
-  }
-
+export class GLU extends configured<[dim?: number]>()("dim", -1) {
   forward(input: Tensor): Tensor {
     return F.glu(input, this.dim);
   }

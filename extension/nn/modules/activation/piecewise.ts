@@ -1,12 +1,13 @@
 import { TensorError } from "../../../tensor/core/errors.ts";
 import { fillValue } from "../../../tensor/recording/graph.ts";
 import { Parameter, Tensor } from "../../../tensor/core/tensor.ts";
-import { bind, REQUIRED, type Arguments } from "../../arguments.ts";
+import { bind, type Arguments } from "../../arguments.ts";
 import * as F from "../../functional/activation/activation.ts";
 import { BuiltIn } from "../../module/module.ts";
 import { py, pyFloat, snakeCase } from "../../module/repr.ts";
 import { warnOnce } from "../../warnings.ts";
 import { andInplace, InPlaceActivation } from "./inPlace.ts";
+import { configured } from "../configured.ts";
 
 /**
  * max(x, 0), element by element.
@@ -80,21 +81,11 @@ export class Hardswish extends InPlaceActivation {
  * ```
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.LeakyReLU.html
  */
-export class LeakyReLU extends BuiltIn {
-  readonly negativeSlope: number;
-  readonly inplace: boolean;
-
-  constructor(options?: F.LeakyReluOptions);
-  constructor(negativeSlope?: number, inplace?: boolean);
-  constructor(negativeSlope: number, options?: F.InPlace);
-  constructor(...args: Arguments<F.LeakyReluOptions, "negativeSlope inplace">);
-  constructor(...args: unknown[]) {
-    super();
-    const bound = bind<F.LeakyReluOptions>("LeakyReLU", args, { negativeSlope: 0.01, inplace: false });
-    this.negativeSlope = bound.negativeSlope;
-    this.inplace = bound.inplace;
-  }
-
+export class LeakyReLU extends configured<[negativeSlope?: number, inplace?: boolean]>()(
+  "negativeSlope inplace",
+  0.01,
+  false,
+) {
   forward(input: Tensor): Tensor {
     return F.leakyRelu(input, this.negativeSlope, this.inplace);
   }
@@ -167,22 +158,8 @@ export class Hardtanh extends BuiltIn {
   }
 }
 
-interface LambdArguments {
-  lambd?: number;
-}
-
 /** What the shrinking functions share. */
-abstract class Shrink extends BuiltIn {
-  readonly lambd: number;
-
-  constructor(options?: LambdArguments);
-  constructor(lambd?: number);
-  constructor(...args: Arguments<LambdArguments, "lambd">);
-  constructor(...args: unknown[]) {
-    super();
-    this.lambd = bind<LambdArguments>(this.constructor.name, args, { lambd: 0.5 }).lambd;
-  }
-
+abstract class Shrink extends configured<[lambd?: number]>()("lambd", 0.5) {
   override extraRepr(): string {
     return pyFloat(this.lambd);
   }
@@ -216,11 +193,6 @@ export class Softshrink extends Shrink {
   }
 }
 
-interface ThresholdArguments extends F.InPlace {
-  threshold: number;
-  value: number;
-}
-
 /**
  * x where it is above the threshold, else `value`.
  *
@@ -229,26 +201,10 @@ interface ThresholdArguments extends F.InPlace {
  * ```
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.Threshold.html
  */
-export class Threshold extends BuiltIn {
-  readonly threshold: number;
-  readonly value: number;
-  readonly inplace: boolean;
-
-  constructor(options: ThresholdArguments);
-  constructor(threshold: number, value: number, inplace?: boolean);
-  constructor(...args: Arguments<ThresholdArguments, "threshold value inplace">);
-  constructor(...args: unknown[]) {
-    super();
-    const bound = bind<ThresholdArguments>("Threshold", args, {
-      threshold: REQUIRED,
-      value: REQUIRED,
-      inplace: false,
-    });
-    this.threshold = bound.threshold;
-    this.value = bound.value;
-    this.inplace = bound.inplace;
-  }
-
+export class Threshold extends configured<[threshold: number, value: number, inplace?: boolean]>()(
+  "threshold value inplace",
+  false,
+) {
   forward(input: Tensor): Tensor {
     return F.threshold(input, this.threshold, this.value, this.inplace);
   }

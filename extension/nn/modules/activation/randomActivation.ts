@@ -1,10 +1,7 @@
 import type { Tensor } from "../../../tensor/core/tensor.ts";
-import { bind, type Arguments } from "../../arguments.ts";
-import { rrelu, type RReluOptions } from "../../functional/activation/randomActivation.ts";
-import { BuiltIn } from "../../module/module.ts";
+import { rrelu } from "../../functional/activation/randomActivation.ts";
 import { pyFloat } from "../../module/repr.ts";
-
-type RReLUArguments = Omit<RReluOptions, "training">;
+import { configured } from "../configured.ts";
 
 /**
  * x where it is positive, else a · x with a from U(lower, upper) for each value in training, and
@@ -15,24 +12,12 @@ type RReLUArguments = Omit<RReluOptions, "training">;
  * ```
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.RReLU.html
  */
-export class RReLU extends BuiltIn {
-  readonly lower: number;
-  readonly upper: number;
-  readonly inplace: boolean;
-
-  /** @param lower smallest slope, 1/8 by default @param upper largest slope, 1/3 by default */
-  constructor(lower?: number, upper?: number, inplace?: boolean);
-  constructor(options: RReLUArguments);
-  constructor(lower: number, upper: number, options: { inplace?: boolean });
-  constructor(...args: Arguments<RReLUArguments, "lower upper inplace">);
-  constructor(...args: unknown[]) {
-    super();
-    const bound = bind<RReLUArguments>("RReLU", args, { lower: 1 / 8, upper: 1 / 3, inplace: false });
-    this.lower = bound.lower;
-    this.upper = bound.upper;
-    this.inplace = bound.inplace;
-  }
-
+export class RReLU extends configured<[lower?: number, upper?: number, inplace?: boolean]>()(
+  "lower upper inplace",
+  1 / 8,
+  1 / 3,
+  false,
+) {
   forward(input: Tensor): Tensor {
     const { lower, upper, training, inplace } = this;
     return rrelu(input, { lower, upper, training, inplace });

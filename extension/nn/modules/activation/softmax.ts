@@ -1,25 +1,12 @@
 import { TensorError } from "../../../tensor/core/errors.ts";
 import type { Tensor } from "../../../tensor/core/tensor.ts";
-import { bind } from "../../arguments.ts";
 import { logSoftmax, softmax, softmin } from "../../functional/activation/softmax.ts";
 import { BuiltIn } from "../../module/module.ts";
 import { py } from "../../module/repr.ts";
-
-interface DimArguments {
-  dim?: number | null;
-}
+import { configured } from "../configured.ts";
 
 /** What functions along one dimension share. */
-abstract class AlongDimension extends BuiltIn {
-  readonly dim: number | null;
-
-  constructor(options?: DimArguments);
-  constructor(dim?: number | null);
-  constructor(...args: unknown[]) {
-    super();
-    this.dim = bind<DimArguments>(this.constructor.name, args, { dim: null }).dim;
-  }
-
+abstract class AlongDimension extends configured<[dim?: number | null]>()("dim", null) {
   override extraRepr(): string {
     return `dim=${py(this.dim)}`;
   }

@@ -4,9 +4,9 @@ import { bind, REQUIRED, type Arguments } from "../../arguments.ts";
 import * as F from "../../functional/conv/convolution.ts";
 import { paddings, type Padding, type Size } from "../../functional/conv/convolving.ts";
 import { pad } from "../../functional/vision/pad.ts";
-import { BuiltIn } from "../../module/module.ts";
 import { py } from "../../module/repr.ts";
 import { emptyParameter, resetUniform } from "../linear.ts";
+import { SpatialLayer } from "../spatial.ts";
 
 export type ConvPaddingMode = "zeros" | "reflect" | "replicate" | "circular";
 
@@ -35,8 +35,10 @@ export function checkGroups(inChannels: number, outChannels: number, groups: num
 export const tuple = (size: Size, count: number): number[] =>
   typeof size === "number" ? Array.from<number>({ length: count }).fill(size) : [...size];
 
-/** What convolutions of any number of dimensions share. */
-abstract class Convolution extends BuiltIn {
+const FUNCTIONS = [F.conv1d, F.conv2d, F.conv3d];
+
+/** Convolution over one, two or three spatial dimensions. */
+abstract class Convolution extends SpatialLayer {
   weight: Parameter;
   bias: Parameter | null;
   readonly inChannels: number;
@@ -48,8 +50,27 @@ abstract class Convolution extends BuiltIn {
   readonly groups: number;
   readonly paddingMode: ConvPaddingMode;
 
-  constructor(dims: number, args: readonly unknown[]) {
+  constructor(inChannels: number, outChannels: number, kernelSize: Size, options?: ConvOptions);
+  constructor(
+    inChannels: number,
+    outChannels: number,
+    kernelSize: Size,
+    stride: Size,
+    padding?: Padding,
+    dilation?: Size,
+    groups?: number,
+    bias?: boolean,
+    paddingMode?: ConvPaddingMode,
+  );
+  constructor(
+    ...args: Arguments<
+      ConvArguments,
+      "inChannels outChannels kernelSize stride padding dilation groups bias paddingMode"
+    >
+  );
+  constructor(...args: unknown[]) {
     super();
+    const { dims } = new.target;
     const bound = bind<ConvArguments>(this.constructor.name, args, {
       inChannels: REQUIRED,
       outChannels: REQUIRED,
@@ -93,12 +114,14 @@ abstract class Convolution extends BuiltIn {
     resetUniform(this.weight, this.bias);
   }
 
-  /** The input with the cells around it that are not zeros, and the padding that is left to do. */
-  protected padded(input: Tensor): [input: Tensor, padding: Padding] {
-    const { paddingMode } = this;
-    if (paddingMode === "zeros") return [input, this.padding];
-    const around = paddings(this.padding, this.kernelSize, this.dilation, this.stride);
-    return [pad(input, around.toReversed().flat(), paddingMode), 0];
+  forward(input: Tensor): Tensor {
+    const { weight, bias, kernelSize, stride, padding, dilation, groups, paddingMode } = this;
+    const convolve = this.functionFor(FUNCTIONS);
+    if (paddingMode === "zeros") return convolve(input, weight, bias, stride, padding, dilation, groups);
+    // The functions pad with zeros only.
+    const around = paddings(padding, kernelSize, dilation, stride);
+    const padded = pad(input, around.toReversed().flat(), paddingMode);
+    return convolve(padded, weight, bias, stride, 0, dilation, groups);
   }
 
   override extraRepr(): string {
@@ -131,37 +154,7 @@ abstract class Convolution extends BuiltIn {
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.Conv1d.html
  */
 export class Conv1d extends Convolution {
-  constructor(inChannels: number, outChannels: number, kernelSize: Size, options?: ConvOptions);
-  constructor(
-    inChannels: number,
-    outChannels: number,
-    kernelSize: Size,
-    stride: Size,
-    options?: Omit<ConvOptions, "stride">,
-  );
-  constructor(
-    inChannels: number,
-    outChannels: number,
-    kernelSize: Size,
-    stride: Size,
-    padding: Padding,
-    options?: Omit<ConvOptions, "stride" | "padding">,
-  );
-  constructor(options: ConvArguments);
-  constructor(
-    ...args: Arguments<
-      ConvArguments,
-      "inChannels outChannels kernelSize stride padding dilation groups bias paddingMode"
-    >
-  );
-  constructor(...args: unknown[]) {
-    super(1, args);
-  }
-
-  forward(input: Tensor): Tensor {
-    const [x, padding] = this.padded(input);
-    return F.conv1d(x, this.weight, this.bias, this.stride, padding, this.dilation, this.groups);
-  }
+  protected static override readonly dims = 1;
 }
 
 /**
@@ -179,37 +172,7 @@ export class Conv1d extends Convolution {
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.Conv2d.html
  */
 export class Conv2d extends Convolution {
-  constructor(inChannels: number, outChannels: number, kernelSize: Size, options?: ConvOptions);
-  constructor(
-    inChannels: number,
-    outChannels: number,
-    kernelSize: Size,
-    stride: Size,
-    options?: Omit<ConvOptions, "stride">,
-  );
-  constructor(
-    inChannels: number,
-    outChannels: number,
-    kernelSize: Size,
-    stride: Size,
-    padding: Padding,
-    options?: Omit<ConvOptions, "stride" | "padding">,
-  );
-  constructor(options: ConvArguments);
-  constructor(
-    ...args: Arguments<
-      ConvArguments,
-      "inChannels outChannels kernelSize stride padding dilation groups bias paddingMode"
-    >
-  );
-  constructor(...args: unknown[]) {
-    super(2, args);
-  }
-
-  forward(input: Tensor): Tensor {
-    const [x, padding] = this.padded(input);
-    return F.conv2d(x, this.weight, this.bias, this.stride, padding, this.dilation, this.groups);
-  }
+  protected static override readonly dims = 2;
 }
 
 /**
@@ -227,35 +190,5 @@ export class Conv2d extends Convolution {
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.Conv3d.html
  */
 export class Conv3d extends Convolution {
-  constructor(inChannels: number, outChannels: number, kernelSize: Size, options?: ConvOptions);
-  constructor(
-    inChannels: number,
-    outChannels: number,
-    kernelSize: Size,
-    stride: Size,
-    options?: Omit<ConvOptions, "stride">,
-  );
-  constructor(
-    inChannels: number,
-    outChannels: number,
-    kernelSize: Size,
-    stride: Size,
-    padding: Padding,
-    options?: Omit<ConvOptions, "stride" | "padding">,
-  );
-  constructor(options: ConvArguments);
-  constructor(
-    ...args: Arguments<
-      ConvArguments,
-      "inChannels outChannels kernelSize stride padding dilation groups bias paddingMode"
-    >
-  );
-  constructor(...args: unknown[]) {
-    super(3, args);
-  }
-
-  forward(input: Tensor): Tensor {
-    const [x, padding] = this.padded(input);
-    return F.conv3d(x, this.weight, this.bias, this.stride, padding, this.dilation, this.groups);
-  }
+  protected static override readonly dims = 3;
 }

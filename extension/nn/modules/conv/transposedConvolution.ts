@@ -4,10 +4,10 @@ import type { Parameter, Tensor } from "../../../tensor/core/tensor.ts";
 import { bind, REQUIRED, type Arguments } from "../../arguments.ts";
 import type { Size } from "../../functional/conv/convolving.ts";
 import * as F from "../../functional/conv/transposedConvolution.ts";
-import { BuiltIn } from "../../module/module.ts";
 import { py } from "../../module/repr.ts";
 import { checkGroups, tuple } from "./convolution.ts";
 import { emptyParameter, resetUniform } from "../linear.ts";
+import { SpatialLayer } from "../spatial.ts";
 
 export interface ConvTransposeOptions {
   stride?: Size;
@@ -31,8 +31,10 @@ type Lengths = readonly number[] | null;
 /** The spatial lengths that the output should have, as an argument or by name. */
 type OutputSize = Lengths | { outputSize?: Lengths };
 
-/** What transposed convolutions share. */
-abstract class TransposedConvolution extends BuiltIn {
+const FUNCTIONS = [F.convTranspose1d, F.convTranspose2d, F.convTranspose3d];
+
+/** Transposed convolution over one, two or three spatial dimensions. */
+abstract class TransposedConvolution extends SpatialLayer {
   weight: Parameter;
   bias: Parameter | null;
   readonly inChannels: number;
@@ -44,9 +46,27 @@ abstract class TransposedConvolution extends BuiltIn {
   readonly dilation: readonly number[];
   readonly groups: number;
 
-  constructor(dims: number, args: readonly unknown[]) {
+  constructor(inChannels: number, outChannels: number, kernelSize: Size, options?: ConvTransposeOptions);
+  constructor(
+    inChannels: number,
+    outChannels: number,
+    kernelSize: Size,
+    stride: Size,
+    padding?: Size,
+    outputPadding?: Size,
+    groups?: number,
+    bias?: boolean,
+    dilation?: Size,
+  );
+  constructor(
+    ...args: Arguments<
+      ConvTransposeArguments,
+      "inChannels outChannels kernelSize stride padding outputPadding groups bias dilation paddingMode"
+    >
+  );
+  constructor(...args: unknown[]) {
     super();
-    const { name } = this.constructor;
+    const { dims, name } = new.target;
     const bound = bind<ConvTransposeArguments>(name, args, {
       inChannels: REQUIRED,
       outChannels: REQUIRED,
@@ -81,15 +101,18 @@ abstract class TransposedConvolution extends BuiltIn {
     resetUniform(this.weight, this.bias);
   }
 
-  /** @param wanted the output's spatial lengths, alone or behind those of batch and channels */
-  protected options(input: Tensor, wanted: OutputSize): F.TransposedOptions {
+  /** @param outputSize the output's spatial lengths, alone or after those of batch and channels */
+  forward(input: Tensor, outputSize: OutputSize = null): Tensor {
     const { bias, stride, padding, groups, dilation } = this;
-    const { outputSize } = bind<{ outputSize?: Lengths }>("forward", [wanted], { outputSize: null });
-    const outputPadding = outputSize === null ? this.outputPadding : this.reaching(input, outputSize);
-    return { bias, stride, padding, outputPadding, groups, dilation };
+    const { outputSize: wanted } = bind<{ outputSize?: Lengths }>("forward", [outputSize], {
+      outputSize: null,
+    });
+    const outputPadding = wanted === null ? this.outputPadding : this.reaching(input, wanted);
+    const transposed = this.functionFor(FUNCTIONS);
+    return transposed(input, this.weight, { bias, stride, padding, outputPadding, groups, dilation });
   }
 
-  /** The output padding that makes the output as long as asked for. */
+  /** The output padding that gives the output its requested lengths. */
   private reaching(input: Tensor, outputSize: readonly number[]): readonly number[] {
     const count = this.kernelSize.length;
     const lead = input.ndim === count + 2 ? 2 : 1;
@@ -148,32 +171,7 @@ abstract class TransposedConvolution extends BuiltIn {
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.ConvTranspose1d.html
  */
 export class ConvTranspose1d extends TransposedConvolution {
-  constructor(inChannels: number, outChannels: number, kernelSize: Size, options?: ConvTransposeOptions);
-  constructor(
-    inChannels: number,
-    outChannels: number,
-    kernelSize: Size,
-    stride: Size,
-    padding?: Size,
-    outputPadding?: Size,
-    groups?: number,
-    bias?: boolean,
-    dilation?: Size,
-  );
-  constructor(options: ConvTransposeArguments);
-  constructor(
-    ...args: Arguments<
-      ConvTransposeArguments,
-      "inChannels outChannels kernelSize stride padding outputPadding groups bias dilation paddingMode"
-    >
-  );
-  constructor(...args: unknown[]) {
-    super(1, args);
-  }
-
-  forward(input: Tensor, outputSize: OutputSize = null): Tensor {
-    return F.convTranspose1d(input, this.weight, this.options(input, outputSize));
-  }
+  protected static override readonly dims = 1;
 }
 
 /**
@@ -192,32 +190,7 @@ export class ConvTranspose1d extends TransposedConvolution {
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.ConvTranspose2d.html
  */
 export class ConvTranspose2d extends TransposedConvolution {
-  constructor(inChannels: number, outChannels: number, kernelSize: Size, options?: ConvTransposeOptions);
-  constructor(
-    inChannels: number,
-    outChannels: number,
-    kernelSize: Size,
-    stride: Size,
-    padding?: Size,
-    outputPadding?: Size,
-    groups?: number,
-    bias?: boolean,
-    dilation?: Size,
-  );
-  constructor(options: ConvTransposeArguments);
-  constructor(
-    ...args: Arguments<
-      ConvTransposeArguments,
-      "inChannels outChannels kernelSize stride padding outputPadding groups bias dilation paddingMode"
-    >
-  );
-  constructor(...args: unknown[]) {
-    super(2, args);
-  }
-
-  forward(input: Tensor, outputSize: OutputSize = null): Tensor {
-    return F.convTranspose2d(input, this.weight, this.options(input, outputSize));
-  }
+  protected static override readonly dims = 2;
 }
 
 /**
@@ -236,30 +209,5 @@ export class ConvTranspose2d extends TransposedConvolution {
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.ConvTranspose3d.html
  */
 export class ConvTranspose3d extends TransposedConvolution {
-  constructor(inChannels: number, outChannels: number, kernelSize: Size, options?: ConvTransposeOptions);
-  constructor(
-    inChannels: number,
-    outChannels: number,
-    kernelSize: Size,
-    stride: Size,
-    padding?: Size,
-    outputPadding?: Size,
-    groups?: number,
-    bias?: boolean,
-    dilation?: Size,
-  );
-  constructor(options: ConvTransposeArguments);
-  constructor(
-    ...args: Arguments<
-      ConvTransposeArguments,
-      "inChannels outChannels kernelSize stride padding outputPadding groups bias dilation paddingMode"
-    >
-  );
-  constructor(...args: unknown[]) {
-    super(3, args);
-  }
-
-  forward(input: Tensor, outputSize: OutputSize = null): Tensor {
-    return F.convTranspose3d(input, this.weight, this.options(input, outputSize));
-  }
+  protected static override readonly dims = 3;
 }

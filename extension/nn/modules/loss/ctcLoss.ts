@@ -1,8 +1,7 @@
 import type { Tensor } from "../../../tensor/core/tensor.ts";
-import { bind } from "../../arguments.ts";
 import * as F from "../../functional/index.ts";
-import type { CtcArguments, CtcOptions, Lengths } from "../../functional/loss/ctcLoss.ts";
-import { Loss } from "./loss.ts";
+import type { CtcOptions, Lengths } from "../../functional/loss/ctcLoss.ts";
+import { configuredLoss } from "./loss.ts";
 
 /**
  * Connectionist temporal classification (Graves et al. 2006): −ln of the probability of a sequence of labels that is
@@ -22,20 +21,11 @@ import { Loss } from "./loss.ts";
  *
  * Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.CTCLoss.html
  */
-export class CTCLoss extends Loss {
-  readonly blank: number;
-  readonly zeroInfinity: boolean;
-
-  constructor(...args: CtcArguments) {
-    const { blank, reduction, zeroInfinity } = bind<CtcOptions>("CTCLoss", args, {
-      blank: 0,
-      reduction: "mean",
-      zeroInfinity: false,
-    });
-    super(reduction);
-    this.blank = blank;
-    this.zeroInfinity = zeroInfinity;
-  }
+export class CTCLoss extends configuredLoss<CtcOptions, "blank reduction zeroInfinity">() {
+  /** @internal */
+  static override readonly signature = { blank: 0, reduction: "mean", zeroInfinity: false };
+  declare readonly blank: number;
+  declare readonly zeroInfinity: boolean;
 
   forward(logProbs: Tensor, targets: Tensor, inputLengths: Lengths, targetLengths: Lengths): Tensor {
     const { blank, reduction, zeroInfinity } = this;

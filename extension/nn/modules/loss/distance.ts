@@ -1,12 +1,8 @@
 import { cosineSimilarity, pairwiseDistance } from "../../../tensor/functions/reduction/distance.ts";
 import type { Tensor } from "../../../tensor/core/tensor.ts";
-import { bind } from "../../arguments.ts";
+import { bind, type Arguments } from "../../arguments.ts";
 import { BuiltIn } from "../../module/module.ts";
-
-interface CosineOptions {
-  dim?: number;
-  eps?: number;
-}
+import { configured } from "../configured.ts";
 
 /**
  * The cosine of the angle between vectors along `dim` (1): x₁ · x₂ / (max(‖x₁‖, eps) · max(‖x₂‖, eps)), eps 1e-8.
@@ -17,17 +13,7 @@ interface CosineOptions {
  *
  * Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.CosineSimilarity.html
  */
-export class CosineSimilarity extends BuiltIn {
-  readonly dim: number;
-  readonly eps: number;
-
-  constructor(...args: [options?: CosineOptions] | [dim?: number, eps?: number | { eps?: number }]) {
-    super();
-    const { dim, eps } = bind<CosineOptions>("CosineSimilarity", args, { dim: 1, eps: 1e-8 });
-    this.dim = dim;
-    this.eps = eps;
-  }
-
+export class CosineSimilarity extends configured<[dim?: number, eps?: number]>()("dim eps", 1, 1e-8) {
   forward(x1: Tensor, x2: Tensor): Tensor {
     return cosineSimilarity(x1, x2, this.dim, this.eps);
   }
@@ -55,10 +41,7 @@ export class PairwiseDistance extends BuiltIn {
   readonly keepdim: boolean;
 
   constructor(
-    ...args:
-      | [options?: DistanceOptions]
-      | [p?: number, options?: Omit<DistanceOptions, "p">]
-      | [p?: number, eps?: number, keepdim?: boolean | { keepdim?: boolean }]
+    ...args: [p?: number, eps?: number, keepdim?: boolean] | Arguments<DistanceOptions, "p eps keepdim">
   ) {
     super();
     const { p, eps, keepdim } = bind<DistanceOptions>("PairwiseDistance", args, {

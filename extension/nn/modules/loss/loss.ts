@@ -1,5 +1,5 @@
 import type { Tensor } from "../../../tensor/core/tensor.ts";
-import { bind, type Arguments } from "../../arguments.ts";
+import { bind, type Arguments, type Signature } from "../../arguments.ts";
 import * as F from "../../functional/index.ts";
 import type { LogitsOptions, WeightOptions } from "../../functional/loss/binaryCrossEntropy.ts";
 import type { CrossEntropyOptions, NllOptions } from "../../functional/loss/crossEntropy.ts";
@@ -24,11 +24,40 @@ export abstract class Loss extends BuiltIn {
   }
 }
 
-/** What losses with no other option than `reduction` share. */
-export abstract class PlainLoss extends Loss {
-  constructor(...args: Arguments<ReductionOptions, "sizeAverage reduce reduction">) {
-    super(reductionOf(bind<ReductionOptions>(new.target.name, args, { ...LEGACY, reduction: "mean" })));
+const WEIGHTS = new Set(["weight", "posWeight"]);
+
+abstract class ConfiguredLoss extends Loss {
+  declare static readonly signature: object;
+
+  constructor(...args: unknown[]) {
+    const {
+      sizeAverage = null,
+      reduce = null,
+      reduction,
+      ...options
+    } = bind<ReductionOptions>(new.target.name, args, new.target.signature as Signature<ReductionOptions>);
+    super(reductionOf({ reduction, sizeAverage, reduce }));
+    for (const [name, value] of Object.entries(options)) {
+      if (WEIGHTS.has(name)) this.registerBuffer(name, value as Tensor | null);
+      else Object.assign(this, { [name]: value });
+    }
   }
+}
+
+export interface LossClass<Options, Names extends string> extends Pick<typeof Loss, "stateDictNames"> {
+  new (...args: Arguments<Options, Names>): Loss;
+  /** @internal Defaults of all options, in PyTorch's order. */
+  readonly signature: object;
+}
+
+/** The base class of a loss that keeps its options as fields, and weights as buffers. */
+export const configuredLoss = <Options, Names extends string>(): LossClass<Options, Names> =>
+  ConfiguredLoss as unknown as LossClass<Options, Names>;
+
+/** A loss without options of its own. */
+export abstract class PlainLoss extends configuredLoss<ReductionOptions, "sizeAverage reduce reduction">() {
+  /** @internal */
+  static override readonly signature = { ...LEGACY, reduction: "mean" };
 }
 
 /**
@@ -49,27 +78,22 @@ export abstract class PlainLoss extends Loss {
  * @throws TensorError "Expected input batch_size (4) to match target batch_size (3)."
  * @throws TensorError "Target 10 is out of bounds."
  */
-export class CrossEntropyLoss extends Loss {
-  weight: Tensor | null = null;
-  readonly ignoreIndex: number;
-  readonly labelSmoothing: number;
-
-  constructor(
-    ...args: Arguments<CrossEntropyOptions, "weight sizeAverage ignoreIndex reduce reduction labelSmoothing">
-  ) {
-    const bound = bind<CrossEntropyOptions>("CrossEntropyLoss", args, {
-      weight: null,
-      sizeAverage: null,
-      ignoreIndex: -100,
-      reduce: null,
-      reduction: "mean",
-      labelSmoothing: 0,
-    });
-    super(reductionOf(bound));
-    this.registerBuffer("weight", bound.weight);
-    this.ignoreIndex = bound.ignoreIndex;
-    this.labelSmoothing = bound.labelSmoothing;
-  }
+export class CrossEntropyLoss extends configuredLoss<
+  CrossEntropyOptions,
+  "weight sizeAverage ignoreIndex reduce reduction labelSmoothing"
+>() {
+  /** @internal */
+  static override readonly signature = {
+    weight: null,
+    sizeAverage: null,
+    ignoreIndex: -100,
+    reduce: null,
+    reduction: "mean",
+    labelSmoothing: 0,
+  };
+  declare weight: Tensor | null;
+  declare readonly ignoreIndex: number;
+  declare readonly labelSmoothing: number;
 
   forward(input: Tensor, target: Tensor): Tensor {
     const { weight, ignoreIndex, reduction, labelSmoothing } = this;
@@ -90,22 +114,17 @@ export class CrossEntropyLoss extends Loss {
  *
  * Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.NLLLoss.html
  */
-export class NLLLoss extends Loss {
-  weight: Tensor | null = null;
-  readonly ignoreIndex: number;
-
-  constructor(...args: Arguments<NllOptions, "weight sizeAverage ignoreIndex reduce reduction">) {
-    const bound = bind<NllOptions>("NLLLoss", args, {
-      weight: null,
-      sizeAverage: null,
-      ignoreIndex: -100,
-      reduce: null,
-      reduction: "mean",
-    });
-    super(reductionOf(bound));
-    this.registerBuffer("weight", bound.weight);
-    this.ignoreIndex = bound.ignoreIndex;
-  }
+export class NLLLoss extends configuredLoss<NllOptions, "weight sizeAverage ignoreIndex reduce reduction">() {
+  /** @internal */
+  static override readonly signature = {
+    weight: null,
+    sizeAverage: null,
+    ignoreIndex: -100,
+    reduce: null,
+    reduction: "mean",
+  };
+  declare weight: Tensor | null;
+  declare readonly ignoreIndex: number;
 
   forward(input: Tensor, target: Tensor): Tensor {
     const { weight, ignoreIndex, reduction } = this;
@@ -156,18 +175,10 @@ interface SmoothL1Arguments extends ReductionOptions {
  *
  * Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.SmoothL1Loss.html
  */
-export class SmoothL1Loss extends Loss {
-  readonly beta: number;
-
-  constructor(...args: Arguments<SmoothL1Arguments, "sizeAverage reduce reduction beta">) {
-    const bound = bind<SmoothL1Arguments>("SmoothL1Loss", args, {
-      ...LEGACY,
-      reduction: "mean",
-      beta: 1,
-    });
-    super(reductionOf(bound));
-    this.beta = bound.beta;
-  }
+export class SmoothL1Loss extends configuredLoss<SmoothL1Arguments, "sizeAverage reduce reduction beta">() {
+  /** @internal */
+  static override readonly signature = { ...LEGACY, reduction: "mean", beta: 1 };
+  declare readonly beta: number;
 
   forward(input: Tensor, target: Tensor): Tensor {
     return F.smoothL1Loss(input, target, { reduction: this.reduction, beta: this.beta });
@@ -188,14 +199,10 @@ interface HuberArguments {
  *
  * Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.HuberLoss.html
  */
-export class HuberLoss extends Loss {
-  readonly delta: number;
-
-  constructor(...args: Arguments<HuberArguments, "reduction delta">) {
-    const bound = bind<HuberArguments>("HuberLoss", args, { reduction: "mean", delta: 1 });
-    super(bound.reduction);
-    this.delta = bound.delta;
-  }
+export class HuberLoss extends configuredLoss<HuberArguments, "reduction delta">() {
+  /** @internal */
+  static override readonly signature = { reduction: "mean", delta: 1 };
+  declare readonly delta: number;
 
   forward(input: Tensor, target: Tensor): Tensor {
     return F.huberLoss(input, target, { reduction: this.reduction, delta: this.delta });
@@ -213,14 +220,10 @@ export class HuberLoss extends Loss {
  *
  * @throws TensorError when the sizes differ
  */
-export class BCELoss extends Loss {
-  weight: Tensor | null = null;
-
-  constructor(...args: Arguments<WeightOptions, "weight sizeAverage reduce reduction">) {
-    const bound = bind<WeightOptions>("BCELoss", args, { weight: null, ...LEGACY, reduction: "mean" });
-    super(reductionOf(bound));
-    this.registerBuffer("weight", bound.weight);
-  }
+export class BCELoss extends configuredLoss<WeightOptions, "weight sizeAverage reduce reduction">() {
+  /** @internal */
+  static override readonly signature = { weight: null, ...LEGACY, reduction: "mean" };
+  declare weight: Tensor | null;
 
   forward(input: Tensor, target: Tensor): Tensor {
     return F.binaryCrossEntropy(input, target, { weight: this.weight, reduction: this.reduction });
@@ -240,21 +243,19 @@ export class BCELoss extends Loss {
  *
  * @throws TensorError "Target size (torch.Size([4])) must be the same as input size (torch.Size([4, 1]))"
  */
-export class BCEWithLogitsLoss extends Loss {
-  weight: Tensor | null = null;
-  posWeight: Tensor | null = null;
-
-  constructor(...args: Arguments<LogitsOptions, "weight sizeAverage reduce reduction posWeight">) {
-    const bound = bind<LogitsOptions>("BCEWithLogitsLoss", args, {
-      weight: null,
-      ...LEGACY,
-      reduction: "mean",
-      posWeight: null,
-    });
-    super(reductionOf(bound));
-    this.registerBuffer("weight", bound.weight);
-    this.registerBuffer("posWeight", bound.posWeight);
-  }
+export class BCEWithLogitsLoss extends configuredLoss<
+  LogitsOptions,
+  "weight sizeAverage reduce reduction posWeight"
+>() {
+  /** @internal */
+  static override readonly signature = {
+    weight: null,
+    ...LEGACY,
+    reduction: "mean",
+    posWeight: null,
+  };
+  declare weight: Tensor | null;
+  declare posWeight: Tensor | null;
 
   forward(input: Tensor, target: Tensor): Tensor {
     const { weight, reduction, posWeight } = this;
@@ -305,25 +306,22 @@ export class KLDivLoss extends BuiltIn {
  *
  * Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.PoissonNLLLoss.html
  */
-export class PoissonNLLLoss extends Loss {
-  readonly logInput: boolean;
-  readonly full: boolean;
-  readonly eps: number;
-
-  constructor(...args: Arguments<PoissonOptions, "logInput full sizeAverage eps reduce reduction">) {
-    const bound = bind<PoissonOptions>("PoissonNLLLoss", args, {
-      logInput: true,
-      full: false,
-      sizeAverage: null,
-      eps: 1e-8,
-      reduce: null,
-      reduction: "mean",
-    });
-    super(reductionOf(bound));
-    this.logInput = bound.logInput;
-    this.full = bound.full;
-    this.eps = bound.eps;
-  }
+export class PoissonNLLLoss extends configuredLoss<
+  PoissonOptions,
+  "logInput full sizeAverage eps reduce reduction"
+>() {
+  /** @internal */
+  static override readonly signature = {
+    logInput: true,
+    full: false,
+    sizeAverage: null,
+    eps: 1e-8,
+    reduce: null,
+    reduction: "mean",
+  };
+  declare readonly logInput: boolean;
+  declare readonly full: boolean;
+  declare readonly eps: number;
 
   forward(input: Tensor, target: Tensor): Tensor {
     const { logInput, full, eps, reduction } = this;

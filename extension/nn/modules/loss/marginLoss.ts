@@ -3,9 +3,7 @@ import type { Tensor } from "../../../tensor/core/tensor.ts";
 import { bind } from "../../arguments.ts";
 import * as F from "../../functional/index.ts";
 import type {
-  MarginArguments,
   MarginOptions,
-  MultiLabelWeightArguments,
   MultiLabelWeightOptions,
   MultiMarginArguments,
   MultiMarginOptions,
@@ -18,17 +16,13 @@ import type {
   TripletOptions,
 } from "../../functional/loss/tripletLoss.ts";
 import { PairwiseDistance } from "./distance.ts";
-import { Loss, PlainLoss } from "./loss.ts";
+import { configuredLoss, Loss, PlainLoss } from "./loss.ts";
 
-/** What losses with a margin and no other option share. */
-abstract class MarginLoss extends Loss {
-  readonly margin: number;
-
-  constructor(name: string, args: MarginArguments, margin: number) {
-    const bound = bind<MarginOptions>(name, args, { margin, ...LEGACY, reduction: "mean" });
-    super(reductionOf(bound));
-    this.margin = bound.margin;
-  }
+/** A loss with a margin and no other option. */
+abstract class MarginLoss extends configuredLoss<MarginOptions, "margin sizeAverage reduce reduction">() {
+  /** @internal */
+  static override readonly signature = { margin: 0, ...LEGACY, reduction: "mean" };
+  declare readonly margin: number;
 }
 
 /**
@@ -42,9 +36,8 @@ abstract class MarginLoss extends Loss {
  * Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.HingeEmbeddingLoss.html
  */
 export class HingeEmbeddingLoss extends MarginLoss {
-  constructor(...args: MarginArguments) {
-    super("HingeEmbeddingLoss", args, 1);
-  }
+  /** @internal */
+  static override readonly signature = { margin: 1, ...LEGACY, reduction: "mean" };
 
   forward(input: Tensor, target: Tensor): Tensor {
     return F.hingeEmbeddingLoss(input, target, { margin: this.margin, reduction: this.reduction });
@@ -61,10 +54,6 @@ export class HingeEmbeddingLoss extends MarginLoss {
  * Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.MarginRankingLoss.html
  */
 export class MarginRankingLoss extends MarginLoss {
-  constructor(...args: MarginArguments) {
-    super("MarginRankingLoss", args, 0);
-  }
-
   forward(input1: Tensor, input2: Tensor, target: Tensor): Tensor {
     const { margin, reduction } = this;
     return F.marginRankingLoss(input1, input2, target, { margin, reduction });
@@ -83,10 +72,6 @@ export class MarginRankingLoss extends MarginLoss {
  * Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.CosineEmbeddingLoss.html
  */
 export class CosineEmbeddingLoss extends MarginLoss {
-  constructor(...args: MarginArguments) {
-    super("CosineEmbeddingLoss", args, 0);
-  }
-
   forward(input1: Tensor, input2: Tensor, target: Tensor): Tensor {
     const { margin, reduction } = this;
     return F.cosineEmbeddingLoss(input1, input2, target, { margin, reduction });
@@ -181,18 +166,13 @@ export class MultiLabelMarginLoss extends PlainLoss {
  *
  * Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.MultiLabelSoftMarginLoss.html
  */
-export class MultiLabelSoftMarginLoss extends Loss {
-  weight: Tensor | null = null;
-
-  constructor(...args: MultiLabelWeightArguments) {
-    const bound = bind<MultiLabelWeightOptions>("MultiLabelSoftMarginLoss", args, {
-      weight: null,
-      ...LEGACY,
-      reduction: "mean",
-    });
-    super(reductionOf(bound));
-    this.registerBuffer("weight", bound.weight);
-  }
+export class MultiLabelSoftMarginLoss extends configuredLoss<
+  MultiLabelWeightOptions,
+  "weight sizeAverage reduce reduction"
+>() {
+  /** @internal */
+  static override readonly signature = { weight: null, ...LEGACY, reduction: "mean" };
+  declare weight: Tensor | null;
 
   forward(input: Tensor, target: Tensor): Tensor {
     const { weight, reduction } = this;

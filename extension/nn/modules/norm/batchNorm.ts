@@ -33,6 +33,8 @@ type NormArguments = { numFeatures: number } & NormOptions;
 
 /** What the layers with running statistics share: parameters and buffers. */
 abstract class NormBase extends BuiltIn {
+  /** Whether weights, bias and running statistics exist by default. */
+  protected static readonly on: boolean = true;
   readonly numFeatures: number;
   readonly eps: number;
   momentum: number | null;
@@ -44,8 +46,19 @@ abstract class NormBase extends BuiltIn {
   declare runningVar: Tensor | null;
   declare numBatchesTracked: Tensor | null;
 
-  constructor(args: readonly unknown[], on: boolean) {
+  constructor(numFeatures: number, options?: NormOptions);
+  constructor(
+    numFeatures: number,
+    eps?: number,
+    momentum?: number | null,
+    affine?: boolean,
+    trackRunningStats?: boolean,
+    options?: Pick<NormOptions, "bias">,
+  );
+  constructor(...args: Arguments<NormArguments, "numFeatures eps momentum affine trackRunningStats bias">);
+  constructor(...args: unknown[]) {
     super();
+    const { on } = new.target;
     const bound = bind<NormArguments>(this.constructor.name, args, {
       numFeatures: REQUIRED,
       eps: 1e-5,
@@ -106,26 +119,11 @@ function checkDimensions(input: Tensor, ...allowed: readonly number[]): void {
 
 /** What BatchNorm1d, 2d and 3d share. */
 export abstract class BatchNormBase extends NormBase {
-  /** @param options weights, bias and running statistics are there unless switched off */
-  constructor(numFeatures: number, options?: NormOptions);
-  constructor(
-    numFeatures: number,
-    eps?: number,
-    momentum?: number | null,
-    affine?: boolean,
-    trackRunningStats?: boolean,
-    options?: Pick<NormOptions, "bias">,
-  );
-  constructor(options: NormArguments);
-  constructor(...args: Arguments<NormArguments, "numFeatures eps momentum affine trackRunningStats bias">);
-  constructor(...args: unknown[]) {
-    super(args, true);
-  }
-
-  protected abstract checkInput(input: Tensor): void;
+  /** Ranks of input that are allowed. */
+  declare protected static readonly ranks: readonly number[];
 
   forward(input: Tensor): Tensor {
-    this.checkInput(input);
+    checkDimensions(input, ...(this.constructor as typeof BatchNormBase).ranks);
     const { training, trackRunningStats, runningMean, runningVar } = this;
     const momentum = training && trackRunningStats ? this.countBatch() : (this.momentum ?? 0);
     const used = !training || trackRunningStats;
@@ -172,9 +170,7 @@ export abstract class BatchNormBase extends NormBase {
  * @throws TensorError "Expected more than 1 value per channel when training, got input size torch.Size([1, 3])"
  */
 export class BatchNorm1d extends BatchNormBase {
-  protected checkInput(input: Tensor): void {
-    checkDimensions(input, 2, 3);
-  }
+  protected static override readonly ranks = [2, 3];
 }
 
 /**
@@ -186,9 +182,7 @@ export class BatchNorm1d extends BatchNormBase {
  * @throws TensorError "expected 4D input (got 3D input)"
  */
 export class BatchNorm2d extends BatchNormBase {
-  protected checkInput(input: Tensor): void {
-    checkDimensions(input, 4);
-  }
+  protected static override readonly ranks = [4];
 }
 
 /**
@@ -199,33 +193,17 @@ export class BatchNorm2d extends BatchNormBase {
  * ```
  */
 export class BatchNorm3d extends BatchNormBase {
-  protected checkInput(input: Tensor): void {
-    checkDimensions(input, 5);
-  }
+  protected static override readonly ranks = [5];
 }
 
 abstract class InstanceNormBase extends NormBase {
-  /** @param options weights, bias and running statistics are there only if switched on */
-  constructor(numFeatures: number, options?: NormOptions);
-  constructor(
-    numFeatures: number,
-    eps?: number,
-    momentum?: number | null,
-    affine?: boolean,
-    trackRunningStats?: boolean,
-    options?: Pick<NormOptions, "bias">,
-  );
-  constructor(options: NormArguments);
-  constructor(...args: Arguments<NormArguments, "numFeatures eps momentum affine trackRunningStats bias">);
-  constructor(...args: unknown[]) {
-    super(args, false);
-  }
-
-  /** Dimensions of an input without a batch. */
-  protected abstract readonly unbatched: number;
+  protected static override readonly on: boolean = false;
+  /** Rank of an input without a batch. */
+  declare protected static readonly unbatched: number;
 
   forward(input: Tensor): Tensor {
-    const { unbatched, numFeatures } = this;
+    const { numFeatures } = this;
+    const { unbatched } = this.constructor as typeof InstanceNormBase;
     checkDimensions(input, unbatched, unbatched + 1);
     const dim = input.ndim - unbatched;
     const channels = input.shape[dim]!;
@@ -272,9 +250,7 @@ abstract class InstanceNormBase extends NormBase {
  * @throws TensorError "Expected more than 1 spatial element when training, got input size torch.Size([1, 3, 1])"
  */
 export class InstanceNorm1d extends InstanceNormBase {
-  protected get unbatched(): number {
-    return 2;
-  }
+  protected static override readonly unbatched = 2;
 }
 
 /**
@@ -285,9 +261,7 @@ export class InstanceNorm1d extends InstanceNormBase {
  * ```
  */
 export class InstanceNorm2d extends InstanceNormBase {
-  protected get unbatched(): number {
-    return 3;
-  }
+  protected static override readonly unbatched = 3;
 }
 
 /**
@@ -298,7 +272,5 @@ export class InstanceNorm2d extends InstanceNormBase {
  * ```
  */
 export class InstanceNorm3d extends InstanceNormBase {
-  protected get unbatched(): number {
-    return 4;
-  }
+  protected static override readonly unbatched = 4;
 }

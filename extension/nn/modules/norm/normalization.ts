@@ -7,6 +7,7 @@ import { ones_, zeros_ } from "../../init.ts";
 import { BuiltIn } from "../../module/module.ts";
 import { py, pyFloat } from "../../module/repr.ts";
 import { emptyParameter } from "../linear.ts";
+import { configured } from "../configured.ts";
 
 interface LayerNormArguments {
   /** Sizes of the last dimensions; a number is one dimension. */
@@ -51,7 +52,6 @@ export class LayerNorm extends BuiltIn {
     elementwiseAffine?: boolean,
     bias?: boolean,
   );
-  constructor(options: LayerNormArguments);
   constructor(...args: Arguments<LayerNormArguments, "normalizedShape eps elementwiseAffine bias">);
   constructor(...args: unknown[]) {
     super();
@@ -116,7 +116,6 @@ export class RMSNorm extends BuiltIn {
     options?: Omit<RMSNormArguments, "normalizedShape">,
   );
   constructor(normalizedShape: number | readonly number[], eps?: number | null, elementwiseAffine?: boolean);
-  constructor(options: RMSNormArguments);
   constructor(...args: Arguments<RMSNormArguments, "normalizedShape eps elementwiseAffine">);
   constructor(...args: unknown[]) {
     super();
@@ -185,7 +184,6 @@ export class GroupNorm extends BuiltIn {
     options?: Omit<GroupNormArguments, "numGroups" | "numChannels">,
   );
   constructor(numGroups: number, numChannels: number, eps?: number, affine?: boolean, bias?: boolean);
-  constructor(options: GroupNormArguments);
   constructor(...args: Arguments<GroupNormArguments, "numGroups numChannels eps affine bias">);
   constructor(...args: unknown[]) {
     super();
@@ -228,20 +226,9 @@ export class GroupNorm extends BuiltIn {
   }
 }
 
-interface LocalResponseNormArguments {
-  /** How many neighbouring channels count. */
-  size: number;
-  /** 1e-4 by default. */
-  alpha?: number;
-  /** 0.75 by default. */
-  beta?: number;
-  /** 1 by default. */
-  k?: number;
-}
-
 /**
  * y = x / (k + alpha · m)^beta, where m is the mean of x² over `size` neighbouring channels of [N, C, *], with zeros
- * beyond the first and last.
+ * beyond the first and last; alpha 1e-4, beta 0.75 and k 1 by default.
  *
  * Krizhevsky, Sutskever and Hinton 2012; https://docs.pytorch.org/docs/stable/generated/torch.nn.LocalResponseNorm.html
  *
@@ -249,30 +236,9 @@ interface LocalResponseNormArguments {
  * new nn.LocalResponseNorm(2)(torch.randn(32, 5, 24, 24)).shape; // [32, 5, 24, 24]
  * ```
  */
-export class LocalResponseNorm extends BuiltIn {
-  readonly size: number;
-  readonly alpha: number;
-  readonly beta: number;
-  readonly k: number;
-
-  constructor(size: number, options?: Omit<LocalResponseNormArguments, "size">);
-  constructor(size: number, alpha?: number, beta?: number, k?: number);
-  constructor(options: LocalResponseNormArguments);
-  constructor(...args: Arguments<LocalResponseNormArguments, "size alpha beta k">);
-  constructor(...args: unknown[]) {
-    super();
-    const bound = bind<LocalResponseNormArguments>("LocalResponseNorm", args, {
-      size: REQUIRED,
-      alpha: 1e-4,
-      beta: 0.75,
-      k: 1,
-    });
-    this.size = bound.size;
-    this.alpha = bound.alpha;
-    this.beta = bound.beta;
-    this.k = bound.k;
-  }
-
+export class LocalResponseNorm extends configured<
+  [size: number, alpha?: number, beta?: number, k?: number]
+>()("size alpha beta k", 1e-4, 0.75, 1) {
   forward(input: Tensor): Tensor {
     return localResponseNorm(input, this.size, this.alpha, this.beta, this.k);
   }

@@ -2,15 +2,18 @@ import type { Tensor } from "../../../tensor/core/tensor.ts";
 import { bind, REQUIRED } from "../../arguments.ts";
 import * as average from "../../functional/pooling/averagePooling.ts";
 import * as F from "../../functional/pooling/pooling.ts";
-import { BuiltIn } from "../../module/module.ts";
 import { py } from "../../module/repr.ts";
+import { SpatialLayer } from "../spatial.ts";
 
 interface SizeArguments {
   outputSize: F.OutputSize;
 }
 
-/** What adaptive poolings share: as many windows as the output has places, covering the input. */
-abstract class AdaptivePool extends BuiltIn {
+const AVERAGES = [average.adaptiveAvgPool1d, average.adaptiveAvgPool2d, average.adaptiveAvgPool3d];
+const MAXIMA = [F.adaptiveMaxPool1d, F.adaptiveMaxPool2d, F.adaptiveMaxPool3d];
+
+/** Means of as many windows as the output has elements, which cover the input. */
+abstract class AdaptiveAvgPool extends SpatialLayer {
   readonly outputSize: F.OutputSize;
 
   /** @param outputSize one length for all dimensions, or one for each; null keeps the input's */
@@ -19,6 +22,10 @@ abstract class AdaptivePool extends BuiltIn {
   constructor(...args: unknown[]) {
     super();
     this.outputSize = bind<SizeArguments>(this.constructor.name, args, { outputSize: REQUIRED }).outputSize;
+  }
+
+  forward(input: Tensor): Tensor {
+    return this.functionFor(AVERAGES)(input, this.outputSize);
   }
 
   override extraRepr(): string {
@@ -34,10 +41,8 @@ abstract class AdaptivePool extends BuiltIn {
  * ```
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.AdaptiveAvgPool1d.html
  */
-export class AdaptiveAvgPool1d extends AdaptivePool {
-  forward(input: Tensor): Tensor {
-    return average.adaptiveAvgPool1d(input, this.outputSize);
-  }
+export class AdaptiveAvgPool1d extends AdaptiveAvgPool {
+  protected static override readonly dims = 1;
 }
 
 /**
@@ -48,10 +53,8 @@ export class AdaptiveAvgPool1d extends AdaptivePool {
  * ```
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.AdaptiveAvgPool2d.html
  */
-export class AdaptiveAvgPool2d extends AdaptivePool {
-  forward(input: Tensor): Tensor {
-    return average.adaptiveAvgPool2d(input, this.outputSize);
-  }
+export class AdaptiveAvgPool2d extends AdaptiveAvgPool {
+  protected static override readonly dims = 2;
 }
 
 /**
@@ -62,18 +65,18 @@ export class AdaptiveAvgPool2d extends AdaptivePool {
  * ```
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.AdaptiveAvgPool3d.html
  */
-export class AdaptiveAvgPool3d extends AdaptivePool {
-  forward(input: Tensor): Tensor {
-    return average.adaptiveAvgPool3d(input, this.outputSize);
-  }
+export class AdaptiveAvgPool3d extends AdaptiveAvgPool {
+  protected static override readonly dims = 3;
 }
 
 interface MaxArguments<Indices extends boolean> extends SizeArguments {
   returnIndices?: Indices;
 }
 
-/** What adaptive max poolings share. */
-abstract class AdaptiveMaxPool<Indices extends boolean> extends BuiltIn {
+type MaxPooled<Indices extends boolean> = Indices extends true ? F.ValuesAndIndices : Tensor;
+
+/** Largest values of as many windows as the output has elements. */
+abstract class AdaptiveMaxPool<Indices extends boolean> extends SpatialLayer {
   readonly outputSize: F.OutputSize;
   readonly returnIndices: boolean;
 
@@ -90,12 +93,17 @@ abstract class AdaptiveMaxPool<Indices extends boolean> extends BuiltIn {
     this.returnIndices = returnIndices;
   }
 
+  forward(input: Tensor): MaxPooled<Indices> {
+    const { outputSize, returnIndices } = this;
+    const pool = this.functionFor(MAXIMA);
+    const pooled = returnIndices ? pool(input, outputSize, { returnIndices }) : pool(input, outputSize);
+    return pooled as MaxPooled<Indices>;
+  }
+
   override extraRepr(): string {
     return `output_size=${py(this.outputSize)}`;
   }
 }
-
-type MaxPooled<Indices extends boolean> = Indices extends true ? F.ValuesAndIndices : Tensor;
 
 /**
  * Largest values of outputSize windows of sequences.
@@ -106,12 +114,7 @@ type MaxPooled<Indices extends boolean> = Indices extends true ? F.ValuesAndIndi
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.AdaptiveMaxPool1d.html
  */
 export class AdaptiveMaxPool1d<Indices extends boolean = false> extends AdaptiveMaxPool<Indices> {
-  forward(input: Tensor): MaxPooled<Indices> {
-    const pooled = this.returnIndices
-      ? F.adaptiveMaxPool1d(input, this.outputSize, { returnIndices: true })
-      : F.adaptiveMaxPool1d(input, this.outputSize);
-    return pooled as MaxPooled<Indices>;
-  }
+  protected static override readonly dims = 1;
 }
 
 /**
@@ -123,12 +126,7 @@ export class AdaptiveMaxPool1d<Indices extends boolean = false> extends Adaptive
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.AdaptiveMaxPool2d.html
  */
 export class AdaptiveMaxPool2d<Indices extends boolean = false> extends AdaptiveMaxPool<Indices> {
-  forward(input: Tensor): MaxPooled<Indices> {
-    const pooled = this.returnIndices
-      ? F.adaptiveMaxPool2d(input, this.outputSize, { returnIndices: true })
-      : F.adaptiveMaxPool2d(input, this.outputSize);
-    return pooled as MaxPooled<Indices>;
-  }
+  protected static override readonly dims = 2;
 }
 
 /**
@@ -140,10 +138,5 @@ export class AdaptiveMaxPool2d<Indices extends boolean = false> extends Adaptive
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.AdaptiveMaxPool3d.html
  */
 export class AdaptiveMaxPool3d<Indices extends boolean = false> extends AdaptiveMaxPool<Indices> {
-  forward(input: Tensor): MaxPooled<Indices> {
-    const pooled = this.returnIndices
-      ? F.adaptiveMaxPool3d(input, this.outputSize, { returnIndices: true })
-      : F.adaptiveMaxPool3d(input, this.outputSize);
-    return pooled as MaxPooled<Indices>;
-  }
+  protected static override readonly dims = 3;
 }

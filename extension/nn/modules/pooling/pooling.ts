@@ -5,6 +5,7 @@ import type { Size } from "../../functional/conv/convolving.ts";
 import * as F from "../../functional/pooling/pooling.ts";
 import { BuiltIn } from "../../module/module.ts";
 import { py } from "../../module/repr.ts";
+import { SpatialLayer } from "../spatial.ts";
 
 /** The result of max pooling: with the positions of the maxima when they were asked for. */
 type MaxPooled<Indices extends boolean> = Indices extends true ? F.ValuesAndIndices : Tensor;
@@ -14,10 +15,13 @@ interface IndicesOption<Indices extends boolean> {
   returnIndices?: Indices;
 }
 
-type MaxArguments = F.MaxPoolOptions & IndicesOption<boolean> & { kernelSize: Size };
+type MaxOptions<Indices extends boolean> = F.MaxPoolOptions & IndicesOption<Indices>;
+type MaxArguments<Indices extends boolean = boolean> = MaxOptions<Indices> & { kernelSize: Size };
 
-/** What max poolings share. */
-abstract class MaxPool extends BuiltIn {
+const MAXIMA = [F.maxPool1d, F.maxPool2d, F.maxPool3d];
+
+/** Max pooling over one, two or three spatial dimensions. */
+abstract class MaxPool<Indices extends boolean> extends SpatialLayer {
   readonly kernelSize: Size;
   readonly stride: Size;
   readonly padding: Size;
@@ -25,7 +29,10 @@ abstract class MaxPool extends BuiltIn {
   readonly returnIndices: boolean;
   readonly ceilMode: boolean;
 
-  constructor(args: readonly unknown[]) {
+  constructor(kernelSize: Size, options?: MaxOptions<Indices>);
+  constructor(kernelSize: Size, stride: Size | null, padding?: Size, dilation?: Size);
+  constructor(...args: Arguments<MaxArguments<Indices>, ["kernelSize", "stride", "padding", "dilation"]>);
+  constructor(...args: unknown[]) {
     super();
     const bound = bind<MaxArguments>(this.constructor.name, args, {
       kernelSize: REQUIRED,
@@ -43,9 +50,14 @@ abstract class MaxPool extends BuiltIn {
     this.ceilMode = bound.ceilMode;
   }
 
-  protected get options(): F.MaxPoolOptions {
-    const { stride, padding, dilation, ceilMode } = this;
-    return { stride, padding, dilation, ceilMode };
+  forward(input: Tensor): MaxPooled<Indices> {
+    const { kernelSize, stride, padding, dilation, ceilMode, returnIndices } = this;
+    const pool = this.functionFor(MAXIMA);
+    const options = { stride, padding, dilation, ceilMode };
+    const pooled = returnIndices
+      ? pool(input, kernelSize, { ...options, returnIndices })
+      : pool(input, kernelSize, options);
+    return pooled as MaxPooled<Indices>;
   }
 
   override extraRepr(): string {
@@ -61,25 +73,8 @@ abstract class MaxPool extends BuiltIn {
  * ```
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.MaxPool1d.html
  */
-export class MaxPool1d<Indices extends boolean = false> extends MaxPool {
-  constructor(kernelSize: Size, options?: F.MaxPoolOptions & IndicesOption<Indices>);
-  constructor(kernelSize: Size, stride: Size | null, padding?: Size, dilation?: Size);
-  constructor(
-    ...args: Arguments<
-      F.MaxPoolOptions & IndicesOption<Indices> & { kernelSize: Size },
-      ["kernelSize", "stride", "padding", "dilation"]
-    >
-  );
-  constructor(...args: unknown[]) {
-    super(args);
-  }
-
-  forward(input: Tensor): MaxPooled<Indices> {
-    const pooled = this.returnIndices
-      ? F.maxPool1d(input, this.kernelSize, { ...this.options, returnIndices: true })
-      : F.maxPool1d(input, this.kernelSize, this.options);
-    return pooled as MaxPooled<Indices>;
-  }
+export class MaxPool1d<Indices extends boolean = false> extends MaxPool<Indices> {
+  protected static override readonly dims = 1;
 }
 
 /**
@@ -93,25 +88,8 @@ export class MaxPool1d<Indices extends boolean = false> extends MaxPool {
  * ```
  * @throws TensorError "Given input size: (1x1x1). Calculated output size: (1x0x0). Output size is too small"
  */
-export class MaxPool2d<Indices extends boolean = false> extends MaxPool {
-  constructor(kernelSize: Size, options?: F.MaxPoolOptions & IndicesOption<Indices>);
-  constructor(kernelSize: Size, stride: Size | null, padding?: Size, dilation?: Size);
-  constructor(
-    ...args: Arguments<
-      F.MaxPoolOptions & IndicesOption<Indices> & { kernelSize: Size },
-      ["kernelSize", "stride", "padding", "dilation"]
-    >
-  );
-  constructor(...args: unknown[]) {
-    super(args);
-  }
-
-  forward(input: Tensor): MaxPooled<Indices> {
-    const pooled = this.returnIndices
-      ? F.maxPool2d(input, this.kernelSize, { ...this.options, returnIndices: true })
-      : F.maxPool2d(input, this.kernelSize, this.options);
-    return pooled as MaxPooled<Indices>;
-  }
+export class MaxPool2d<Indices extends boolean = false> extends MaxPool<Indices> {
+  protected static override readonly dims = 2;
 }
 
 /**
@@ -122,36 +100,31 @@ export class MaxPool2d<Indices extends boolean = false> extends MaxPool {
  * ```
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.MaxPool3d.html
  */
-export class MaxPool3d<Indices extends boolean = false> extends MaxPool {
-  constructor(kernelSize: Size, options?: F.MaxPoolOptions & IndicesOption<Indices>);
-  constructor(kernelSize: Size, stride: Size | null, padding?: Size, dilation?: Size);
-  constructor(
-    ...args: Arguments<
-      F.MaxPoolOptions & IndicesOption<Indices> & { kernelSize: Size },
-      ["kernelSize", "stride", "padding", "dilation"]
-    >
-  );
-  constructor(...args: unknown[]) {
-    super(args);
-  }
-
-  forward(input: Tensor): MaxPooled<Indices> {
-    const pooled = this.returnIndices
-      ? F.maxPool3d(input, this.kernelSize, { ...this.options, returnIndices: true })
-      : F.maxPool3d(input, this.kernelSize, this.options);
-    return pooled as MaxPooled<Indices>;
-  }
+export class MaxPool3d<Indices extends boolean = false> extends MaxPool<Indices> {
+  protected static override readonly dims = 3;
 }
 
 type Avg1dOptions = Omit<average.AvgPoolOptions, "divisorOverride">;
 type AvgArguments = average.AvgPoolOptions & { kernelSize: Size };
 
-/** What average poolings of images and volumes share. */
+/** Average pooling of images and volumes. */
 abstract class AvgPool extends BuiltIn {
   readonly kernelSize: Size;
   readonly options: Required<average.AvgPoolOptions>;
 
-  constructor(args: readonly unknown[]) {
+  constructor(kernelSize: Size, options?: average.AvgPoolOptions);
+  constructor(
+    kernelSize: Size,
+    stride: Size | null,
+    padding?: Size,
+    ceilMode?: boolean,
+    countIncludePad?: boolean,
+    divisorOverride?: number | null,
+  );
+  constructor(
+    ...args: Arguments<AvgArguments, ["kernelSize", "stride", "padding", "ceilMode", "countIncludePad"]>
+  );
+  constructor(...args: unknown[]) {
     super();
     const { kernelSize, ...options } = bind<AvgArguments>(this.constructor.name, args, {
       kernelSize: REQUIRED,
@@ -228,25 +201,6 @@ export class AvgPool1d extends BuiltIn {
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.AvgPool2d.html
  */
 export class AvgPool2d extends AvgPool {
-  constructor(kernelSize: Size, options?: average.AvgPoolOptions);
-  constructor(
-    kernelSize: Size,
-    stride: Size | null,
-    padding?: Size,
-    ceilMode?: boolean,
-    countIncludePad?: boolean,
-    divisorOverride?: number | null,
-  );
-  constructor(
-    ...args: Arguments<
-      average.AvgPoolOptions & { kernelSize: Size },
-      ["kernelSize", "stride", "padding", "ceilMode", "countIncludePad"]
-    >
-  );
-  constructor(...args: unknown[]) {
-    super(args);
-  }
-
   forward(input: Tensor): Tensor {
     return average.avgPool2d(input, this.kernelSize, this.options);
   }
@@ -261,25 +215,6 @@ export class AvgPool2d extends AvgPool {
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.AvgPool3d.html
  */
 export class AvgPool3d extends AvgPool {
-  constructor(kernelSize: Size, options?: average.AvgPoolOptions);
-  constructor(
-    kernelSize: Size,
-    stride: Size | null,
-    padding?: Size,
-    ceilMode?: boolean,
-    countIncludePad?: boolean,
-    divisorOverride?: number | null,
-  );
-  constructor(
-    ...args: Arguments<
-      average.AvgPoolOptions & { kernelSize: Size },
-      ["kernelSize", "stride", "padding", "ceilMode", "countIncludePad"]
-    >
-  );
-  constructor(...args: unknown[]) {
-    super(args);
-  }
-
   forward(input: Tensor): Tensor {
     return average.avgPool3d(input, this.kernelSize, this.options);
   }

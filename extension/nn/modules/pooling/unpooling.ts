@@ -14,36 +14,45 @@ import {
   maxUnpool3d,
   type UnpoolOptions,
 } from "../../functional/pooling/unpooling.ts";
-import { BuiltIn } from "../../module/module.ts";
 import { py } from "../../module/repr.ts";
 import { tuple } from "../conv/convolution.ts";
+import { SpatialLayer } from "../spatial.ts";
 
 type UnpoolArguments = Omit<UnpoolOptions, "outputSize"> & { kernelSize: Size };
 type Lengths = readonly number[] | null;
 /** The lengths of the output, as an argument or by name. */
 type OutputSize = Lengths | { outputSize?: Lengths };
 
-/** What the inverses of max pooling share. */
-abstract class MaxUnpool extends BuiltIn {
+const UNPOOLING = [maxUnpool1d, maxUnpool2d, maxUnpool3d];
+const POWER_POOLING = [lpPool1d, lpPool2d, lpPool3d];
+
+/** Inverse of max pooling over one, two or three spatial dimensions. */
+abstract class MaxUnpool extends SpatialLayer {
   readonly kernelSize: readonly number[];
   readonly stride: readonly number[];
   readonly padding: readonly number[];
 
-  constructor(count: number, args: readonly unknown[]) {
+  constructor(kernelSize: Size, options?: Omit<UnpoolArguments, "kernelSize">);
+  constructor(kernelSize: Size, stride: Size | null, padding?: Size);
+  constructor(...args: Arguments<UnpoolArguments, "kernelSize stride padding">);
+  constructor(...args: unknown[]) {
     super();
+    const { dims } = new.target;
     const bound = bind<UnpoolArguments>(this.constructor.name, args, {
       kernelSize: REQUIRED,
       stride: null,
       padding: 0,
     });
-    this.kernelSize = tuple(bound.kernelSize, count);
-    this.stride = tuple(bound.stride ?? bound.kernelSize, count);
-    this.padding = tuple(bound.padding, count);
+    this.kernelSize = tuple(bound.kernelSize, dims);
+    this.stride = tuple(bound.stride ?? bound.kernelSize, dims);
+    this.padding = tuple(bound.padding, dims);
   }
 
-  protected options(wanted: OutputSize): UnpoolOptions {
-    const { stride, padding } = this;
-    return { stride, padding, ...bind<{ outputSize?: Lengths }>("forward", [wanted], { outputSize: null }) };
+  forward(input: Tensor, indices: Tensor, outputSize: OutputSize = null): Tensor {
+    const { kernelSize, stride, padding } = this;
+    const wanted = bind<{ outputSize?: Lengths }>("forward", [outputSize], { outputSize: null });
+    const unpool = this.functionFor(UNPOOLING);
+    return unpool(input, indices, kernelSize, { stride, padding, ...wanted });
   }
 
   override extraRepr(): string {
@@ -63,17 +72,7 @@ abstract class MaxUnpool extends BuiltIn {
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.MaxUnpool1d.html
  */
 export class MaxUnpool1d extends MaxUnpool {
-  constructor(kernelSize: Size, options?: Omit<UnpoolArguments, "kernelSize">);
-  constructor(kernelSize: Size, stride: Size | null, padding?: Size);
-  constructor(options: UnpoolArguments);
-  constructor(...args: Arguments<UnpoolArguments, "kernelSize stride padding">);
-  constructor(...args: unknown[]) {
-    super(1, args);
-  }
-
-  forward(input: Tensor, indices: Tensor, outputSize: OutputSize = null): Tensor {
-    return maxUnpool1d(input, indices, this.kernelSize, this.options(outputSize));
-  }
+  protected static override readonly dims = 1;
 }
 
 /**
@@ -88,17 +87,7 @@ export class MaxUnpool1d extends MaxUnpool {
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.MaxUnpool2d.html
  */
 export class MaxUnpool2d extends MaxUnpool {
-  constructor(kernelSize: Size, options?: Omit<UnpoolArguments, "kernelSize">);
-  constructor(kernelSize: Size, stride: Size | null, padding?: Size);
-  constructor(options: UnpoolArguments);
-  constructor(...args: Arguments<UnpoolArguments, "kernelSize stride padding">);
-  constructor(...args: unknown[]) {
-    super(2, args);
-  }
-
-  forward(input: Tensor, indices: Tensor, outputSize: OutputSize = null): Tensor {
-    return maxUnpool2d(input, indices, this.kernelSize, this.options(outputSize));
-  }
+  protected static override readonly dims = 2;
 }
 
 /**
@@ -113,29 +102,18 @@ export class MaxUnpool2d extends MaxUnpool {
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.MaxUnpool3d.html
  */
 export class MaxUnpool3d extends MaxUnpool {
-  constructor(kernelSize: Size, options?: Omit<UnpoolArguments, "kernelSize">);
-  constructor(kernelSize: Size, stride: Size | null, padding?: Size);
-  constructor(options: UnpoolArguments);
-  constructor(...args: Arguments<UnpoolArguments, "kernelSize stride padding">);
-  constructor(...args: unknown[]) {
-    super(3, args);
-  }
-
-  forward(input: Tensor, indices: Tensor, outputSize: OutputSize = null): Tensor {
-    return maxUnpool3d(input, indices, this.kernelSize, this.options(outputSize));
-  }
+  protected static override readonly dims = 3;
 }
 
 type LPArguments = LPPoolOptions & { normType: number; kernelSize: Size };
 
-/** What power-average poolings share. */
-abstract class LPPool extends BuiltIn {
+/** Power-average pooling over one, two or three spatial dimensions. */
+abstract class LPPool extends SpatialLayer {
   readonly normType: number;
   readonly kernelSize: Size;
   readonly stride: Size | null;
   readonly ceilMode: boolean;
 
-  constructor(options: LPArguments);
   constructor(normType: number, kernelSize: Size, options?: LPPoolOptions);
   constructor(normType: number, kernelSize: Size, stride: Size | null, ceilMode?: boolean);
   constructor(...args: Arguments<LPArguments, "normType kernelSize stride ceilMode">);
@@ -154,6 +132,11 @@ abstract class LPPool extends BuiltIn {
     this.ceilMode = bound.ceilMode;
   }
 
+  forward(input: Tensor): Tensor {
+    const pool = this.functionFor(POWER_POOLING);
+    return pool(input, this.normType, this.kernelSize, this.stride, this.ceilMode);
+  }
+
   override extraRepr(): string {
     return `norm_type=${py(this.normType)}, kernel_size=${py(this.kernelSize)}, stride=${py(this.stride)}, ceil_mode=${py(this.ceilMode)}`;
   }
@@ -169,9 +152,7 @@ abstract class LPPool extends BuiltIn {
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.LPPool1d.html
  */
 export class LPPool1d extends LPPool {
-  forward(input: Tensor): Tensor {
-    return lpPool1d(input, this.normType, this.kernelSize, this.stride, this.ceilMode);
-  }
+  protected static override readonly dims = 1;
 }
 
 /**
@@ -184,9 +165,7 @@ export class LPPool1d extends LPPool {
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.LPPool2d.html
  */
 export class LPPool2d extends LPPool {
-  forward(input: Tensor): Tensor {
-    return lpPool2d(input, this.normType, this.kernelSize, this.stride, this.ceilMode);
-  }
+  protected static override readonly dims = 2;
 }
 
 /**
@@ -199,7 +178,5 @@ export class LPPool2d extends LPPool {
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.LPPool3d.html
  */
 export class LPPool3d extends LPPool {
-  forward(input: Tensor): Tensor {
-    return lpPool3d(input, this.normType, this.kernelSize, this.stride, this.ceilMode);
-  }
+  protected static override readonly dims = 3;
 }

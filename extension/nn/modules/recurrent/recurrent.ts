@@ -9,6 +9,10 @@ import { RecurrentBase, refuseProjection, type RecurrentOptions } from "./recurr
 
 type Sizes = RecurrentOptions & { inputSize: number; hiddenSize: number };
 
+interface Nonlinearity {
+  nonlinearity?: "tanh" | "relu";
+}
+
 const DEFAULTS = {
   bias: true,
   batchFirst: false,
@@ -44,34 +48,22 @@ export interface RNN {
 export class RNN extends RecurrentBase {
   readonly nonlinearity: "tanh" | "relu";
 
-  constructor(
-    inputSize: number,
-    hiddenSize: number,
-    options?: RecurrentOptions & { nonlinearity?: "tanh" | "relu" },
-  );
+  constructor(inputSize: number, hiddenSize: number, options?: RecurrentOptions & Nonlinearity);
   constructor(
     inputSize: number,
     hiddenSize: number,
     numLayers: number,
-    options?: Omit<RecurrentOptions, "numLayers"> & { nonlinearity?: "tanh" | "relu" },
+    options?: Omit<RecurrentOptions, "numLayers"> & Nonlinearity,
   );
-  constructor(
-    inputSize: number,
-    hiddenSize: number,
-    numLayers: number,
-    nonlinearity: "tanh" | "relu",
-    options?: Omit<RecurrentOptions, "numLayers">,
-  );
-  constructor(options: Sizes & { nonlinearity?: "tanh" | "relu" });
   constructor(
     ...args: Arguments<
-      Sizes & { nonlinearity?: "tanh" | "relu" },
+      Sizes & Nonlinearity,
       "inputSize hiddenSize numLayers nonlinearity bias batchFirst dropout bidirectional"
     >
   );
   constructor(...args: unknown[]) {
     refuseProjection(args);
-    const { nonlinearity, ...sizes } = bind<Sizes & { nonlinearity?: "tanh" | "relu" }>("RNN", args, {
+    const { nonlinearity, ...sizes } = bind<Sizes & Nonlinearity>("RNN", args, {
       inputSize: REQUIRED,
       hiddenSize: REQUIRED,
       numLayers: 1,
@@ -149,7 +141,6 @@ export class LSTM extends RecurrentBase {
     numLayers: number,
     options?: Omit<RecurrentOptions, "numLayers"> & { projSize?: number },
   );
-  constructor(options: Sizes & { projSize?: number });
   constructor(
     ...args: Arguments<
       Sizes & { projSize?: number },
@@ -252,7 +243,6 @@ export class GRU extends RecurrentBase {
     numLayers: number,
     options?: Omit<RecurrentOptions, "numLayers">,
   );
-  constructor(options: Sizes);
   constructor(
     ...args: Arguments<Sizes, "inputSize hiddenSize numLayers bias batchFirst dropout bidirectional">
   );

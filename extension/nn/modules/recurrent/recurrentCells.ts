@@ -21,6 +21,10 @@ interface CellOptions {
   bias?: boolean;
 }
 
+interface Nonlinearity {
+  nonlinearity?: "tanh" | "relu";
+}
+
 /** What the cells share: one step of a recurrent layer. */
 abstract class Cell extends BuiltIn {
   readonly inputSize: number;
@@ -127,27 +131,11 @@ const SIGNATURE = { inputSize: REQUIRED, hiddenSize: REQUIRED, bias: true } as c
 export class RNNCell extends Cell {
   readonly nonlinearity: "tanh" | "relu";
 
-  constructor(
-    inputSize: number,
-    hiddenSize: number,
-    options?: CellOptions & { nonlinearity?: "tanh" | "relu" },
-  );
-  constructor(
-    inputSize: number,
-    hiddenSize: number,
-    bias: boolean,
-    options?: { nonlinearity?: "tanh" | "relu" },
-  );
-  constructor(inputSize: number, hiddenSize: number, bias: boolean, nonlinearity: "tanh" | "relu");
-  constructor(options: CellArguments & { nonlinearity?: "tanh" | "relu" });
-  constructor(
-    ...args: Arguments<
-      CellArguments & { nonlinearity?: "tanh" | "relu" },
-      "inputSize hiddenSize bias nonlinearity"
-    >
-  );
+  constructor(inputSize: number, hiddenSize: number, options?: CellOptions & Nonlinearity);
+  constructor(inputSize: number, hiddenSize: number, bias: boolean, nonlinearity?: "tanh" | "relu");
+  constructor(...args: Arguments<CellArguments & Nonlinearity, "inputSize hiddenSize bias nonlinearity">);
   constructor(...args: unknown[]) {
-    const bound = bind<CellArguments & { nonlinearity?: "tanh" | "relu" }>("RNNCell", args, {
+    const bound = bind<CellArguments & Nonlinearity>("RNNCell", args, {
       ...SIGNATURE,
       nonlinearity: "tanh",
     });
@@ -190,7 +178,6 @@ export class RNNCell extends Cell {
 export class LSTMCell extends Cell {
   constructor(inputSize: number, hiddenSize: number, options?: CellOptions);
   constructor(inputSize: number, hiddenSize: number, bias: boolean);
-  constructor(options: CellArguments);
   constructor(...args: Arguments<CellArguments, "inputSize hiddenSize bias">);
   constructor(...args: unknown[]) {
     super(4, bind<CellArguments>("LSTMCell", args, SIGNATURE));
@@ -223,7 +210,6 @@ export class LSTMCell extends Cell {
 export class GRUCell extends Cell {
   constructor(inputSize: number, hiddenSize: number, options?: CellOptions);
   constructor(inputSize: number, hiddenSize: number, bias: boolean);
-  constructor(options: CellArguments);
   constructor(...args: Arguments<CellArguments, "inputSize hiddenSize bias">);
   constructor(...args: unknown[]) {
     super(3, bind<CellArguments>("GRUCell", args, SIGNATURE));

@@ -3,23 +3,25 @@ import type { Tensor } from "../../../tensor/core/tensor.ts";
 import { bind, REQUIRED, type Arguments } from "../../arguments.ts";
 import type { Size } from "../../functional/conv/convolving.ts";
 import { pad } from "../../functional/vision/pad.ts";
-import { BuiltIn } from "../../module/module.ts";
 import { py } from "../../module/repr.ts";
 import { tuple } from "../conv/convolution.ts";
+import { SpatialLayer } from "../spatial.ts";
 
 interface PaddingArguments {
   /** Cells on every side, or those before and after each dimension, the last one first; negative ones cut off. */
   padding: Size;
 }
 
-/** What paddings with the input's own values share. */
-abstract class RepeatingPad extends BuiltIn {
+/** Padding with the input's own values. */
+abstract class RepeatingPad extends SpatialLayer {
   readonly padding: readonly number[];
 
-  constructor(count: number, args: readonly unknown[]) {
+  constructor(padding: Size);
+  constructor(options: PaddingArguments);
+  constructor(...args: unknown[]) {
     super();
     const { padding } = bind<PaddingArguments>(this.constructor.name, args, { padding: REQUIRED });
-    this.padding = tuple(padding, 2 * count);
+    this.padding = tuple(padding, 2 * new.target.dims);
   }
 
   override extraRepr(): string {
@@ -52,22 +54,32 @@ abstract class CircularPad extends RepeatingPad {
   }
 }
 
+abstract class ZeroPad extends RepeatingPad {
+  readonly value = 0;
+
+  forward(input: Tensor): Tensor {
+    return pad(input, this.padding, "constant", this.value);
+  }
+}
+
 interface ConstantArguments extends PaddingArguments {
   value: number;
 }
 
-/** What paddings with one value share. */
-abstract class ConstantPad extends BuiltIn {
+/** Padding with one value. */
+abstract class ConstantPad extends SpatialLayer {
   readonly padding: readonly number[];
   readonly value: number;
 
-  constructor(count: number, args: readonly unknown[]) {
+  constructor(padding: Size, value: number);
+  constructor(...args: Arguments<ConstantArguments, "padding value">);
+  constructor(...args: unknown[]) {
     super();
     const { padding, value } = bind<ConstantArguments>(this.constructor.name, args, {
       padding: REQUIRED,
       value: REQUIRED,
     });
-    this.padding = tuple(padding, 2 * count);
+    this.padding = tuple(padding, 2 * new.target.dims);
     this.value = value;
   }
 
@@ -77,16 +89,6 @@ abstract class ConstantPad extends BuiltIn {
 
   override extraRepr(): string {
     return `padding=${py(this.padding)}, value=${py(this.value)}`;
-  }
-}
-
-abstract class ZeroPad extends ConstantPad {
-  constructor(count: number, args: readonly unknown[]) {
-    super(count, [{ ...bind<PaddingArguments>("ZeroPad", args, { padding: REQUIRED }), value: 0 }]);
-  }
-
-  override extraRepr(): string {
-    return py(this.padding);
   }
 }
 
@@ -100,11 +102,7 @@ abstract class ZeroPad extends ConstantPad {
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.ReflectionPad1d.html
  */
 export class ReflectionPad1d extends ReflectionPad {
-  constructor(padding: Size);
-  constructor(options: PaddingArguments);
-  constructor(...args: unknown[]) {
-    super(1, args);
-  }
+  protected static override readonly dims = 1;
 }
 
 /**
@@ -117,11 +115,7 @@ export class ReflectionPad1d extends ReflectionPad {
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.ReflectionPad2d.html
  */
 export class ReflectionPad2d extends ReflectionPad {
-  constructor(padding: Size);
-  constructor(options: PaddingArguments);
-  constructor(...args: unknown[]) {
-    super(2, args);
-  }
+  protected static override readonly dims = 2;
 }
 
 /**
@@ -134,11 +128,7 @@ export class ReflectionPad2d extends ReflectionPad {
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.ReflectionPad3d.html
  */
 export class ReflectionPad3d extends ReflectionPad {
-  constructor(padding: Size);
-  constructor(options: PaddingArguments);
-  constructor(...args: unknown[]) {
-    super(3, args);
-  }
+  protected static override readonly dims = 3;
 }
 
 /**
@@ -150,11 +140,7 @@ export class ReflectionPad3d extends ReflectionPad {
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.ReplicationPad1d.html
  */
 export class ReplicationPad1d extends ReplicationPad {
-  constructor(padding: Size);
-  constructor(options: PaddingArguments);
-  constructor(...args: unknown[]) {
-    super(1, args);
-  }
+  protected static override readonly dims = 1;
 }
 
 /**
@@ -166,11 +152,7 @@ export class ReplicationPad1d extends ReplicationPad {
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.ReplicationPad2d.html
  */
 export class ReplicationPad2d extends ReplicationPad {
-  constructor(padding: Size);
-  constructor(options: PaddingArguments);
-  constructor(...args: unknown[]) {
-    super(2, args);
-  }
+  protected static override readonly dims = 2;
 }
 
 /**
@@ -182,11 +164,7 @@ export class ReplicationPad2d extends ReplicationPad {
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.ReplicationPad3d.html
  */
 export class ReplicationPad3d extends ReplicationPad {
-  constructor(padding: Size);
-  constructor(options: PaddingArguments);
-  constructor(...args: unknown[]) {
-    super(3, args);
-  }
+  protected static override readonly dims = 3;
 }
 
 /**
@@ -199,11 +177,7 @@ export class ReplicationPad3d extends ReplicationPad {
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.CircularPad1d.html
  */
 export class CircularPad1d extends CircularPad {
-  constructor(padding: Size);
-  constructor(options: PaddingArguments);
-  constructor(...args: unknown[]) {
-    super(1, args);
-  }
+  protected static override readonly dims = 1;
 }
 
 /**
@@ -216,11 +190,7 @@ export class CircularPad1d extends CircularPad {
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.CircularPad2d.html
  */
 export class CircularPad2d extends CircularPad {
-  constructor(padding: Size);
-  constructor(options: PaddingArguments);
-  constructor(...args: unknown[]) {
-    super(2, args);
-  }
+  protected static override readonly dims = 2;
 }
 
 /**
@@ -233,11 +203,7 @@ export class CircularPad2d extends CircularPad {
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.CircularPad3d.html
  */
 export class CircularPad3d extends CircularPad {
-  constructor(padding: Size);
-  constructor(options: PaddingArguments);
-  constructor(...args: unknown[]) {
-    super(3, args);
-  }
+  protected static override readonly dims = 3;
 }
 
 /**
@@ -249,12 +215,7 @@ export class CircularPad3d extends CircularPad {
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.ConstantPad1d.html
  */
 export class ConstantPad1d extends ConstantPad {
-  constructor(padding: Size, value: number);
-  constructor(options: ConstantArguments);
-  constructor(...args: Arguments<ConstantArguments, "padding value">);
-  constructor(...args: unknown[]) {
-    super(1, args);
-  }
+  protected static override readonly dims = 1;
 }
 
 /**
@@ -266,12 +227,7 @@ export class ConstantPad1d extends ConstantPad {
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.ConstantPad2d.html
  */
 export class ConstantPad2d extends ConstantPad {
-  constructor(padding: Size, value: number);
-  constructor(options: ConstantArguments);
-  constructor(...args: Arguments<ConstantArguments, "padding value">);
-  constructor(...args: unknown[]) {
-    super(2, args);
-  }
+  protected static override readonly dims = 2;
 }
 
 /**
@@ -283,12 +239,7 @@ export class ConstantPad2d extends ConstantPad {
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.ConstantPad3d.html
  */
 export class ConstantPad3d extends ConstantPad {
-  constructor(padding: Size, value: number);
-  constructor(options: ConstantArguments);
-  constructor(...args: Arguments<ConstantArguments, "padding value">);
-  constructor(...args: unknown[]) {
-    super(3, args);
-  }
+  protected static override readonly dims = 3;
 }
 
 /**
@@ -300,11 +251,7 @@ export class ConstantPad3d extends ConstantPad {
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.ZeroPad1d.html
  */
 export class ZeroPad1d extends ZeroPad {
-  constructor(padding: Size);
-  constructor(options: PaddingArguments);
-  constructor(...args: unknown[]) {
-    super(1, args);
-  }
+  protected static override readonly dims = 1;
 }
 
 /**
@@ -316,11 +263,7 @@ export class ZeroPad1d extends ZeroPad {
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.ZeroPad2d.html
  */
 export class ZeroPad2d extends ZeroPad {
-  constructor(padding: Size);
-  constructor(options: PaddingArguments);
-  constructor(...args: unknown[]) {
-    super(2, args);
-  }
+  protected static override readonly dims = 2;
 }
 
 /**
@@ -332,9 +275,5 @@ export class ZeroPad2d extends ZeroPad {
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.ZeroPad3d.html
  */
 export class ZeroPad3d extends ZeroPad {
-  constructor(padding: Size);
-  constructor(options: PaddingArguments);
-  constructor(...args: unknown[]) {
-    super(3, args);
-  }
+  protected static override readonly dims = 3;
 }

@@ -1,10 +1,9 @@
 import type { Tensor } from "../../../tensor/core/tensor.ts";
-import { bind, REQUIRED, type Arguments } from "../../arguments.ts";
 import type { Size } from "../../functional/conv/convolving.ts";
-import { fold, unfold, type UnfoldOptions } from "../../functional/conv/fold.ts";
+import { fold, unfold } from "../../functional/conv/fold.ts";
 import { channelShuffle, pixelShuffle, pixelUnshuffle } from "../../functional/vision/rearranging.ts";
-import { BuiltIn } from "../../module/module.ts";
 import { py } from "../../module/repr.ts";
+import { configured } from "../configured.ts";
 
 /**
  * [*, C r², H, W] as [*, C, H r, W r] with r = upscaleFactor: each r² channels become a square of r × r pixels.
@@ -15,17 +14,7 @@ import { py } from "../../module/repr.ts";
  * @throws TensorError "pixel_shuffle expects its input's 'channel' dimension to be divisible by the square of upscale_factor, but …"
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.PixelShuffle.html
  */
-export class PixelShuffle extends BuiltIn {
-  readonly upscaleFactor: number;
-
-  constructor(upscaleFactor: number);
-  constructor(options: { upscaleFactor: number });
-  constructor(...args: unknown[]) {
-    super();
-    const bound = bind<{ upscaleFactor: number }>("PixelShuffle", args, { upscaleFactor: REQUIRED });
-    this.upscaleFactor = bound.upscaleFactor;
-  }
-
+export class PixelShuffle extends configured<[upscaleFactor: number]>()("upscaleFactor") {
   forward(input: Tensor): Tensor {
     return pixelShuffle(input, this.upscaleFactor);
   }
@@ -44,17 +33,7 @@ export class PixelShuffle extends BuiltIn {
  * @throws TensorError "pixel_unshuffle expects height to be divisible by downscale_factor, but …"
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.PixelUnshuffle.html
  */
-export class PixelUnshuffle extends BuiltIn {
-  readonly downscaleFactor: number;
-
-  constructor(downscaleFactor: number);
-  constructor(options: { downscaleFactor: number });
-  constructor(...args: unknown[]) {
-    super();
-    const bound = bind<{ downscaleFactor: number }>("PixelUnshuffle", args, { downscaleFactor: REQUIRED });
-    this.downscaleFactor = bound.downscaleFactor;
-  }
-
+export class PixelUnshuffle extends configured<[downscaleFactor: number]>()("downscaleFactor") {
   forward(input: Tensor): Tensor {
     return pixelUnshuffle(input, this.downscaleFactor);
   }
@@ -74,16 +53,7 @@ export class PixelUnshuffle extends BuiltIn {
  * @throws TensorError "Number of channels must be divisible by groups. Got 4 channels and 3 groups."
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.ChannelShuffle.html
  */
-export class ChannelShuffle extends BuiltIn {
-  readonly groups: number;
-
-  constructor(groups: number);
-  constructor(options: { groups: number });
-  constructor(...args: unknown[]) {
-    super();
-    this.groups = bind<{ groups: number }>("ChannelShuffle", args, { groups: REQUIRED }).groups;
-  }
-
+export class ChannelShuffle extends configured<[groups: number]>()("groups") {
   forward(input: Tensor): Tensor {
     return channelShuffle(input, this.groups);
   }
@@ -92,8 +62,6 @@ export class ChannelShuffle extends BuiltIn {
     return `groups=${py(this.groups)}`;
   }
 }
-
-type UnfoldArguments = UnfoldOptions & { kernelSize: Size };
 
 /**
  * Blocks of images [N, C, H, W] or [C, H, W] as the columns of [N, C kH kW, L]: what a convolution multiplies with.
@@ -105,30 +73,12 @@ type UnfoldArguments = UnfoldOptions & { kernelSize: Size };
  * @throws TensorError "Given input with spatial size …, kernel_size=…, calculated shape of the array of sliding blocks as …"
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.Unfold.html
  */
-export class Unfold extends BuiltIn {
-  readonly kernelSize: Size;
-  readonly dilation: Size;
-  readonly padding: Size;
-  readonly stride: Size;
-
-  constructor(kernelSize: Size, options?: UnfoldOptions);
-  constructor(kernelSize: Size, dilation: Size, padding?: Size, stride?: Size);
-  constructor(options: UnfoldArguments);
-  constructor(...args: Arguments<UnfoldArguments, "kernelSize dilation padding stride">);
-  constructor(...args: unknown[]) {
-    super();
-    const bound = bind<UnfoldArguments>("Unfold", args, {
-      kernelSize: REQUIRED,
-      dilation: 1,
-      padding: 0,
-      stride: 1,
-    });
-    this.kernelSize = bound.kernelSize;
-    this.dilation = bound.dilation;
-    this.padding = bound.padding;
-    this.stride = bound.stride;
-  }
-
+export class Unfold extends configured<[kernelSize: Size, dilation?: Size, padding?: Size, stride?: Size]>()(
+  "kernelSize dilation padding stride",
+  1,
+  0,
+  1,
+) {
   forward(input: Tensor): Tensor {
     return unfold(input, this.kernelSize, this.dilation, this.padding, this.stride);
   }
@@ -137,8 +87,6 @@ export class Unfold extends BuiltIn {
     return `kernel_size=${py(this.kernelSize)}, dilation=${py(this.dilation)}, padding=${py(this.padding)}, stride=${py(this.stride)}`;
   }
 }
-
-type FoldArguments = UnfoldArguments & { outputSize: Size };
 
 /**
  * The blocks of {@link Unfold}, [N, C kH kW, L] or [C kH kW, L], added up in images [N, C, …outputSize].
@@ -149,33 +97,9 @@ type FoldArguments = UnfoldArguments & { outputSize: Size };
  * @throws TensorError "Given output_size=…, expected size of input's dimension 2 to match the calculated number of sliding blocks …"
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.Fold.html
  */
-export class Fold extends BuiltIn {
-  readonly outputSize: Size;
-  readonly kernelSize: Size;
-  readonly dilation: Size;
-  readonly padding: Size;
-  readonly stride: Size;
-
-  constructor(outputSize: Size, kernelSize: Size, options?: UnfoldOptions);
-  constructor(outputSize: Size, kernelSize: Size, dilation: Size, padding?: Size, stride?: Size);
-  constructor(options: FoldArguments);
-  constructor(...args: Arguments<FoldArguments, "outputSize kernelSize dilation padding stride">);
-  constructor(...args: unknown[]) {
-    super();
-    const bound = bind<FoldArguments>("Fold", args, {
-      outputSize: REQUIRED,
-      kernelSize: REQUIRED,
-      dilation: 1,
-      padding: 0,
-      stride: 1,
-    });
-    this.outputSize = bound.outputSize;
-    this.kernelSize = bound.kernelSize;
-    this.dilation = bound.dilation;
-    this.padding = bound.padding;
-    this.stride = bound.stride;
-  }
-
+export class Fold extends configured<
+  [outputSize: Size, kernelSize: Size, dilation?: Size, padding?: Size, stride?: Size]
+>()("outputSize kernelSize dilation padding stride", 1, 0, 1) {
   forward(input: Tensor): Tensor {
     return fold(input, this.outputSize, this.kernelSize, this.dilation, this.padding, this.stride);
   }

@@ -4,11 +4,7 @@ import type { Tensor } from "../../../tensor/core/tensor.ts";
 import { bind, REQUIRED, type Arguments } from "../../arguments.ts";
 import { BuiltIn } from "../../module/module.ts";
 import { py } from "../../module/repr.ts";
-
-interface FlattenArguments {
-  startDim?: number;
-  endDim?: number;
-}
+import { configured } from "../configured.ts";
 
 /**
  * Dimensions startDim (1) to endDim (−1) as one.
@@ -18,20 +14,7 @@ interface FlattenArguments {
  * ```
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.Flatten.html
  */
-export class Flatten extends BuiltIn {
-  readonly startDim: number;
-  readonly endDim: number;
-
-  constructor(options?: FlattenArguments);
-  constructor(startDim?: number, endDim?: number);
-  constructor(...args: Arguments<FlattenArguments, "startDim endDim">);
-  constructor(...args: unknown[]) {
-    super();
-    const { startDim, endDim } = bind<FlattenArguments>("Flatten", args, { startDim: 1, endDim: -1 });
-    this.startDim = startDim;
-    this.endDim = endDim;
-  }
-
+export class Flatten extends configured<[startDim?: number, endDim?: number]>()("startDim endDim", 1, -1) {
   forward(input: Tensor): Tensor {
     return flatten(input, this.startDim, this.endDim);
   }
@@ -58,7 +41,6 @@ export class Unflatten extends BuiltIn {
   readonly dim: number;
   readonly unflattenedSize: readonly number[];
 
-  constructor(options: UnflattenArguments);
   constructor(dim: number, unflattenedSize: readonly number[]);
   constructor(...args: Arguments<UnflattenArguments, "dim unflattenedSize">);
   constructor(...args: unknown[]) {

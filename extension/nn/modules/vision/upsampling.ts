@@ -32,7 +32,6 @@ export class Upsample extends BuiltIn {
   readonly alignCorners: boolean | null;
   readonly recomputeScaleFactor: boolean | null;
 
-  constructor(options: UpsampleOptions);
   constructor(
     size?: Size | null,
     scaleFactor?: Size | null,
@@ -85,7 +84,6 @@ const bound2d = (callee: string, args: readonly unknown[]): Required<Upsampling2
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.UpsamplingNearest2d.html
  */
 export class UpsamplingNearest2d extends Upsample {
-  constructor(options: Upsampling2dOptions);
   constructor(size?: Size | null, scaleFactor?: Size | null);
   constructor(...args: Arguments<Upsampling2dOptions, "size scaleFactor">);
   constructor(...args: unknown[]) {

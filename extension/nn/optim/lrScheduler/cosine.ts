@@ -1,8 +1,9 @@
 // Cosine annealing (Loshchilov and Hutter 2017, https://arxiv.org/abs/1608.03983).
-import { bind, REQUIRED } from "../../arguments.ts";
+import { REQUIRED } from "../../arguments.ts";
 import { py } from "../../module/repr.ts";
-import { require, type Optimizer } from "../optimizer.ts";
-import { LRScheduler, requireInteger } from "./base.ts";
+import { require } from "../optimizer.ts";
+import { requireInteger } from "./base.ts";
+import { builtIn } from "./builtIn.ts";
 
 export interface CosineAnnealingLROptions {
   /** Epochs from the base rate to the smallest. */
@@ -24,24 +25,15 @@ export interface CosineAnnealingLROptions {
  * ```
  * @see https://docs.pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.CosineAnnealingLR.html
  */
-export class CosineAnnealingLR extends LRScheduler {
-  tMax: number;
-  etaMin: number;
-
-  constructor(optimizer: Optimizer, options: CosineAnnealingLROptions);
-  constructor(optimizer: Optimizer, tMax: number, options?: Omit<CosineAnnealingLROptions, "tMax">);
-  constructor(optimizer: Optimizer, tMax: number, etaMin: number, lastEpoch?: number);
-  constructor(optimizer: Optimizer, ...rest: unknown[]) {
-    super(optimizer, null);
-    const { tMax, etaMin, lastEpoch } = bind<CosineAnnealingLROptions>("CosineAnnealingLR", rest, {
-      tMax: REQUIRED,
-      etaMin: 0,
-      lastEpoch: -1,
-    });
-    this.tMax = tMax;
-    this.etaMin = etaMin;
-    this.start(lastEpoch);
-  }
+export class CosineAnnealingLR extends builtIn<
+  [tMax: number, etaMin?: number, lastEpoch?: number],
+  CosineAnnealingLROptions,
+  "tMax etaMin lastEpoch"
+>() {
+  /** @internal */
+  static override readonly signature = { tMax: REQUIRED, etaMin: 0, lastEpoch: -1 };
+  declare tMax: number;
+  declare etaMin: number;
 
   getLr(): number[] {
     const { lastEpoch, tMax, etaMin, baseLrs } = this;
@@ -86,38 +78,24 @@ export interface CosineAnnealingWarmRestartsOptions {
  * ```
  * @see https://docs.pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.CosineAnnealingWarmRestarts.html
  */
-export class CosineAnnealingWarmRestarts extends LRScheduler {
-  t0: number;
-  tI: number;
-  tMult: number;
-  etaMin: number;
-  tCur: number;
+export class CosineAnnealingWarmRestarts extends builtIn<
+  [t0: number, tMult?: number, etaMin?: number, lastEpoch?: number],
+  CosineAnnealingWarmRestartsOptions,
+  "t0 tMult etaMin lastEpoch"
+>() {
+  /** @internal */
+  static override readonly signature = { t0: REQUIRED, tMult: 1, etaMin: 0, lastEpoch: -1 };
+  declare t0: number;
+  declare tI: number;
+  declare tMult: number;
+  declare etaMin: number;
+  declare tCur: number;
 
-  constructor(optimizer: Optimizer, options: CosineAnnealingWarmRestartsOptions);
-  constructor(optimizer: Optimizer, t0: number, options?: Omit<CosineAnnealingWarmRestartsOptions, "t0">);
-  constructor(
-    optimizer: Optimizer,
-    t0: number,
-    tMult: number,
-    options?: Omit<CosineAnnealingWarmRestartsOptions, "t0" | "tMult">,
-  );
-  constructor(optimizer: Optimizer, t0: number, tMult: number, etaMin: number, lastEpoch?: number);
-  constructor(optimizer: Optimizer, ...rest: unknown[]) {
-    super(optimizer, null);
-    const options = bind<CosineAnnealingWarmRestartsOptions>("CosineAnnealingWarmRestarts", rest, {
-      t0: REQUIRED,
-      tMult: 1,
-      etaMin: 0,
-      lastEpoch: -1,
-    });
-    requireInteger(options.t0, 1, "positive integer T_0");
-    requireInteger(options.tMult, 1, "integer T_mult >= 1");
-    this.t0 = options.t0;
-    this.tI = options.t0;
-    this.tMult = options.tMult;
-    this.etaMin = options.etaMin;
-    this.tCur = options.lastEpoch;
-    this.start(options.lastEpoch);
+  protected override prepare(lastEpoch: number): void {
+    requireInteger(this.t0, 1, "positive integer T_0");
+    requireInteger(this.tMult, 1, "integer T_mult >= 1");
+    this.tI = this.t0;
+    this.tCur = lastEpoch;
   }
 
   getLr(): number[] {

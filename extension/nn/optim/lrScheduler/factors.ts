@@ -1,7 +1,6 @@
 // Schedules over a number of epochs: a constant factor, a line, a power.
-import { bind } from "../../arguments.ts";
-import { require, type Optimizer } from "../optimizer.ts";
-import { LRScheduler } from "./base.ts";
+import { require } from "../optimizer.ts";
+import { builtIn } from "./builtIn.ts";
 
 export interface ConstantLROptions {
   /** 1/3 by default. */
@@ -23,24 +22,19 @@ export interface ConstantLROptions {
  * ```
  * @see https://docs.pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.ConstantLR.html
  */
-export class ConstantLR extends LRScheduler {
-  factor: number;
-  totalIters: number;
+export class ConstantLR extends builtIn<
+  [factor?: number, totalIters?: number, lastEpoch?: number],
+  ConstantLROptions,
+  "factor totalIters lastEpoch"
+>() {
+  /** @internal */
+  static override readonly signature = { factor: 1 / 3, totalIters: 5, lastEpoch: -1 };
+  declare factor: number;
+  declare totalIters: number;
 
-  constructor(optimizer: Optimizer, options?: ConstantLROptions);
-  constructor(optimizer: Optimizer, factor: number, options?: Omit<ConstantLROptions, "factor">);
-  constructor(optimizer: Optimizer, factor: number, totalIters: number, lastEpoch?: number);
-  constructor(optimizer: Optimizer, ...rest: unknown[]) {
-    super(optimizer, null);
-    const { factor, totalIters, lastEpoch } = bind<ConstantLROptions>("ConstantLR", rest, {
-      factor: 1 / 3,
-      totalIters: 5,
-      lastEpoch: -1,
-    });
+  protected override prepare(): void {
+    const { factor } = this;
     require(factor <= 1 && factor >= 0, "Constant multiplicative factor expected to be between 0 and 1.");
-    this.factor = factor;
-    this.totalIters = totalIters;
-    this.start(lastEpoch);
   }
 
   getLr(): number[] {
@@ -76,42 +70,28 @@ export interface LinearLROptions {
  * ```
  * @see https://docs.pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.LinearLR.html
  */
-export class LinearLR extends LRScheduler {
-  startFactor: number;
-  endFactor: number;
-  totalIters: number;
+export class LinearLR extends builtIn<
+  [startFactor?: number, endFactor?: number, totalIters?: number, lastEpoch?: number],
+  LinearLROptions,
+  "startFactor endFactor totalIters lastEpoch"
+>() {
+  /** @internal */
+  static override readonly signature = {
+    startFactor: 1 / 3,
+    endFactor: 1,
+    totalIters: 5,
+    lastEpoch: -1,
+  };
+  declare startFactor: number;
+  declare endFactor: number;
+  declare totalIters: number;
 
-  constructor(optimizer: Optimizer, options?: LinearLROptions);
-  constructor(optimizer: Optimizer, startFactor: number, options?: Omit<LinearLROptions, "startFactor">);
-  constructor(
-    optimizer: Optimizer,
-    startFactor: number,
-    endFactor: number,
-    options?: Omit<LinearLROptions, "startFactor" | "endFactor">,
-  );
-  constructor(
-    optimizer: Optimizer,
-    startFactor: number,
-    endFactor: number,
-    totalIters: number,
-    lastEpoch?: number,
-  );
-  constructor(optimizer: Optimizer, ...rest: unknown[]) {
-    super(optimizer, null);
-    const { startFactor, endFactor, totalIters, lastEpoch } = bind<LinearLROptions>("LinearLR", rest, {
-      startFactor: 1 / 3,
-      endFactor: 1,
-      totalIters: 5,
-      lastEpoch: -1,
-    });
+  protected override prepare(): void {
+    const { startFactor, endFactor } = this;
     require(startFactor <= 1 &&
       startFactor >
         0, "Starting multiplicative factor expected to be greater than 0 and less or equal to 1.");
     require(endFactor <= 1 && endFactor >= 0, "Ending multiplicative factor expected to be between 0 and 1.");
-    this.startFactor = startFactor;
-    this.endFactor = endFactor;
-    this.totalIters = totalIters;
-    this.start(lastEpoch);
   }
 
   getLr(): number[] {
@@ -149,24 +129,15 @@ export interface PolynomialLROptions {
  * ```
  * @see https://docs.pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.PolynomialLR.html
  */
-export class PolynomialLR extends LRScheduler {
-  totalIters: number;
-  power: number;
-
-  constructor(optimizer: Optimizer, options?: PolynomialLROptions);
-  constructor(optimizer: Optimizer, totalIters: number, options?: Omit<PolynomialLROptions, "totalIters">);
-  constructor(optimizer: Optimizer, totalIters: number, power: number, lastEpoch?: number);
-  constructor(optimizer: Optimizer, ...rest: unknown[]) {
-    super(optimizer, null);
-    const { totalIters, power, lastEpoch } = bind<PolynomialLROptions>("PolynomialLR", rest, {
-      totalIters: 5,
-      power: 1,
-      lastEpoch: -1,
-    });
-    this.totalIters = totalIters;
-    this.power = power;
-    this.start(lastEpoch);
-  }
+export class PolynomialLR extends builtIn<
+  [totalIters?: number, power?: number, lastEpoch?: number],
+  PolynomialLROptions,
+  "totalIters power lastEpoch"
+>() {
+  /** @internal */
+  static override readonly signature = { totalIters: 5, power: 1, lastEpoch: -1 };
+  declare totalIters: number;
+  declare power: number;
 
   getLr(): number[] {
     const { lastEpoch, totalIters, power } = this;

@@ -2,6 +2,7 @@
 import { TensorError } from "../../../tensor/core/errors.ts";
 import { bind, REQUIRED } from "../../arguments.ts";
 import { require, type Optimizer } from "../optimizer.ts";
+import { builtIn } from "./builtIn.ts";
 import { countUpTo, LRScheduler, typeName, type SchedulerStateDict } from "./base.ts";
 
 export interface StepLROptions {
@@ -25,24 +26,15 @@ export interface StepLROptions {
  * ```
  * @see https://docs.pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.StepLR.html
  */
-export class StepLR extends LRScheduler {
-  stepSize: number;
-  gamma: number;
-
-  constructor(optimizer: Optimizer, options: StepLROptions);
-  constructor(optimizer: Optimizer, stepSize: number, options?: Omit<StepLROptions, "stepSize">);
-  constructor(optimizer: Optimizer, stepSize: number, gamma: number, lastEpoch?: number);
-  constructor(optimizer: Optimizer, ...rest: unknown[]) {
-    super(optimizer, null);
-    const { stepSize, gamma, lastEpoch } = bind<StepLROptions>("StepLR", rest, {
-      stepSize: REQUIRED,
-      gamma: 0.1,
-      lastEpoch: -1,
-    });
-    this.stepSize = stepSize;
-    this.gamma = gamma;
-    this.start(lastEpoch);
-  }
+export class StepLR extends builtIn<
+  [stepSize: number, gamma?: number, lastEpoch?: number],
+  StepLROptions,
+  "stepSize gamma lastEpoch"
+>() {
+  /** @internal */
+  static override readonly signature = { stepSize: REQUIRED, gamma: 0.1, lastEpoch: -1 };
+  declare stepSize: number;
+  declare gamma: number;
 
   getLr(): number[] {
     if (this.lastEpoch === 0 || this.lastEpoch % this.stepSize !== 0) return this.rates();
@@ -128,21 +120,14 @@ export interface ExponentialLROptions {
  * ```
  * @see https://docs.pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.ExponentialLR.html
  */
-export class ExponentialLR extends LRScheduler {
-  gamma: number;
-
-  constructor(optimizer: Optimizer, options: ExponentialLROptions);
-  constructor(optimizer: Optimizer, gamma: number, options?: Omit<ExponentialLROptions, "gamma">);
-  constructor(optimizer: Optimizer, gamma: number, lastEpoch: number);
-  constructor(optimizer: Optimizer, ...rest: unknown[]) {
-    super(optimizer, null);
-    const { gamma, lastEpoch } = bind<ExponentialLROptions>("ExponentialLR", rest, {
-      gamma: REQUIRED,
-      lastEpoch: -1,
-    });
-    this.gamma = gamma;
-    this.start(lastEpoch);
-  }
+export class ExponentialLR extends builtIn<
+  [gamma: number, lastEpoch?: number],
+  ExponentialLROptions,
+  "gamma lastEpoch"
+>() {
+  /** @internal */
+  static override readonly signature = { gamma: REQUIRED, lastEpoch: -1 };
+  declare gamma: number;
 
   getLr(): number[] {
     return this.isInitial ? this.rates() : this.scaled(this.gamma);

@@ -1,0 +1,99 @@
+// What PyTorch's own optimizers share: their calls, their checks and the options that many of them have.
+import type { Arguments, Signature } from "../arguments.ts";
+import { py, snakeCase } from "../module/repr.ts";
+import { bindParams, type BaseOptions, type Params } from "./groups.ts";
+import { Optimizer, require } from "./optimizer.ts";
+
+/** Options that choose among PyTorch's implementations: printed and saved, without effect here. */
+export const IMPLEMENTATION = { foreach: null, differentiable: false } as const;
+export const CAPTURABLE = { foreach: null, capturable: false, differentiable: false } as const;
+
+export interface DecayOptions {
+  /** Times the parameter, added to its gradient; 0 by default. */
+  weightDecay: number;
+  /** Go uphill. */
+  maximize: boolean;
+}
+
+export interface MomentOptions extends DecayOptions {
+  /** How slowly the means of gradients and of their squares change: 0.9 and 0.999 by default. */
+  betas: readonly [number, number];
+  /** Keeps the division finite; 1e-8 by default. */
+  eps: number;
+}
+
+export interface DecoupledOptions extends MomentOptions {
+  /** Shrink the weights by lr · weightDecay instead of adding to the gradient. */
+  decoupledWeightDecay: boolean;
+}
+
+const TITLES: Readonly<Record<string, string>> = { lr: "learning rate", eps: "epsilon value" };
+
+/** @throws TensorError for the first of the named options that is negative, or a β outside of [0, 1) */
+export function checkOptions<O extends object>(options: O, names: string): void {
+  for (const name of names.split(" ")) {
+    const value = options[name as keyof O] as number | readonly number[];
+    if (typeof value === "number") {
+      require(value >= 0, `Invalid ${TITLES[name] ?? `${snakeCase(name)} value`}: ${py(value)}`);
+    } else {
+      value.forEach((beta, i) =>
+        require(beta >= 0 && beta < 1, `Invalid beta parameter at index ${i}: ${py(beta)}`),
+      );
+    }
+  }
+}
+
+/** An optimizer of PyTorch's: see {@link builtIn}. */
+export abstract class BuiltInOptimizer<O extends BaseOptions> extends Optimizer<O> {
+  declare static readonly signature: object;
+  static readonly checked: string = "lr";
+  static readonly groupOrder: string = "";
+
+  constructor(...args: unknown[]) {
+    const { signature, groupOrder } = new.target;
+    // A program's subclass is called as the class that it extends.
+    let owner: { readonly name: string } = new.target;
+    while (!Object.hasOwn(owner, "signature")) owner = Object.getPrototypeOf(owner) as typeof owner;
+    const [params, options] = bindParams(owner.name, args, signature as Signature<O>, groupOrder);
+    new.target.check(options);
+    super(params, options);
+    this.initialize();
+  }
+
+  /** Runs when the groups are there: before the fields of a subclass. */
+  protected initialize(): void {}
+
+  static check(options: object): void {
+    checkOptions(options, this.checked);
+  }
+}
+
+export interface OptimizerClass<Options extends BaseOptions, Names extends string, Implementation> {
+  new (params: Params<Options>, options?: Partial<Options>): BuiltInOptimizer<Options & Implementation>;
+  new (named: Partial<Options> & { params: Params<Options> }): BuiltInOptimizer<Options & Implementation>;
+  new (
+    params: Params<Options>,
+    lr: number,
+    options?: Partial<Omit<Options, "lr">>,
+  ): BuiltInOptimizer<Options & Implementation>;
+  new (
+    params: Params<Options>,
+    ...rest: Arguments<Partial<Options>, Names>
+  ): BuiltInOptimizer<Options & Implementation>;
+  /** @internal Defaults of all options, in the order of PyTorch's parameters. */
+  readonly signature: object;
+  /** @internal Options that must not be negative, in PyTorch's order. */
+  readonly checked: string;
+  /** @internal Options that follow the others in a group, where PyTorch's order there differs. */
+  readonly groupOrder: string;
+  /** @internal Throws a TensorError for options that no step can use. */
+  check(options: object): void;
+}
+
+/** The base class of an optimizer of PyTorch's, which takes the options of `Names` by position, and all by name. */
+export const builtIn = <
+  Options extends BaseOptions,
+  Names extends string,
+  Implementation extends object = typeof CAPTURABLE,
+>(): OptimizerClass<Options, Names, Implementation> =>
+  BuiltInOptimizer as unknown as OptimizerClass<Options, Names, Implementation>;
