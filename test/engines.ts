@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe } from "vitest";
 import { loadExecutor, type LoadedExecutor } from "../extension/executors/index.ts";
 import { nativeStatus } from "../extension/native/status.ts";
-import type { Device } from "../extension/protocol/engine.ts";
+import type { Device } from "../extension/protocol/device.ts";
 import { forgetPending, setExecutor } from "../extension/tensor/planning/barrier.ts";
 
 export type EngineName = "native" | "wasm";

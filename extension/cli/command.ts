@@ -2,7 +2,7 @@ import fs from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { InvalidArgumentError, Option, type Command } from "commander";
-import type { Device } from "../protocol/engine.ts";
+import type { Device } from "../protocol/device.ts";
 import type { UserError } from "../protocol/errors.ts";
 import { toUserError } from "../supervisor/errors.ts";
 import type { EngineOptions } from "../supervisor/engines/process.ts";

@@ -1,7 +1,7 @@
 import { stat } from "node:fs/promises";
 import * as vscode from "vscode";
-import type { SourcePosition, UserError } from "../protocol/errors.ts";
-import { EngineError, errorLine, toUserError } from "../supervisor/errors.ts";
+import { EngineError, type SourcePosition, type UserError } from "../protocol/errors.ts";
+import { errorLine, toUserError } from "../supervisor/errors.ts";
 import { createLog, showError } from "./show.ts";
 
 /** The log channel, and error notifications: each error once, with buttons that open the log and the line. */

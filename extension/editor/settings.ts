@@ -16,9 +16,6 @@ export function onSettingChange(
   });
 }
 
-/** Ten messages a second give more points than a chart has pixels. */
-const ROWS_PER_MESSAGE = 100;
-
 /** Returns a function that reads the options of engines from the current settings. */
 export function engineOptions(extensionUri: vscode.Uri): () => EngineOptions {
   const dist = vscode.Uri.joinPath(extensionUri, "dist").fsPath;
@@ -27,7 +24,6 @@ export function engineOptions(extensionUri: vscode.Uri): () => EngineOptions {
     const nodePath = setting("nodePath");
     return {
       dist,
-      rowsPerMessage: ROWS_PER_MESSAGE,
       ...(threads > 0 ? { env: { TF_NUM_INTRAOP_THREADS: String(threads) } } : {}),
       ...(nodePath === "" ? {} : { execPath: nodePath }),
     };

@@ -1,6 +1,6 @@
 import { basename, dirname } from "node:path";
 import * as vscode from "vscode";
-import { EngineError } from "../supervisor/errors.ts";
+import { EngineError } from "../protocol/errors.ts";
 import { MODEL_FILES, MODEL_FILE_SUFFIX, type MenuTarget, type SourceTarget } from "./ids.ts";
 import { experimentsOf } from "./language/lensModel.ts";
 import type { Previews } from "./previews.ts";

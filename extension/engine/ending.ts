@@ -1,4 +1,4 @@
-import type { RunControl } from "./training/control.ts";
+import type { LoopControl } from "./training/control.ts";
 import type { Limits } from "./training/limits.ts";
 import type { Reporter } from "./reporting/reporter.ts";
 import type { Stop, TrainerState } from "./training/trainerState.ts";
@@ -9,14 +9,14 @@ export class Ending {
   stop: Stop | undefined;
   readonly #limits: Limits;
   readonly #state: TrainerState;
-  readonly #control: RunControl;
+  readonly #control: LoopControl;
   readonly #reporter: Reporter;
   #warnedOfMinimum = false;
 
   constructor(
     limits: Limits,
     state: TrainerState,
-    { control, reporter }: { control: RunControl; reporter: Reporter },
+    { control, reporter }: { control: LoopControl; reporter: Reporter },
   ) {
     this.#limits = limits;
     this.#state = state;

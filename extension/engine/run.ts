@@ -2,13 +2,14 @@ import { createHash } from "node:crypto";
 import fs from "node:fs";
 import type { LoadedExecutor } from "../executors/index.ts";
 import { startingRecord, type RunEngineEvents, type RunRequest } from "../protocol/engine.ts";
-import type { UserError } from "../protocol/errors.ts";
+import { EngineError, type UserError } from "../protocol/errors.ts";
+import { controlsBy, type ControlAnswers, type ControlName, type RunControls } from "../protocol/controls.ts";
 import type { HeldLock } from "../processes/lock.ts";
 import type { RunRecord, RunState } from "../protocol/run.ts";
 import { captureConsole } from "./host/capturedConsole.ts";
 import { CheckpointPolicy } from "./resume/checkpointPolicy.ts";
 import { Checkpoints } from "./resume/checkpoints.ts";
-import { RunControl, type StopReason } from "./training/control.ts";
+import { LoopControl, type StopReason } from "./training/control.ts";
 import { EventFile, hasEventFiles } from "./reporting/eventFile.ts";
 import { Outcomes, OUTCOMES_FILE } from "./evaluation/outcomes.ts";
 import { EvaluationProgress } from "./evaluation/progress.ts";
@@ -32,14 +33,15 @@ import type { Module } from "../nn/module/module.ts";
 import { listCoders, type Codes } from "../nn/data/tokenizers.ts";
 import { listGenerators } from "../tensor/random/stream.ts";
 import type { Resumption } from "./resume/stateKeeper.ts";
+import type { SteeringControl } from "./training/steering.ts";
 import { Trainer } from "./training/trainer.ts";
 import { cutMetrics, loadTraining, recordToResume } from "./resume/trainingFile.ts";
 import { Generators, type TrainingState } from "./resume/trainingState.ts";
 import { savePoint, type TrainerState } from "./training/trainerState.ts";
-import { describeError, EngineError } from "./host/userErrors.ts";
+import { describeError } from "./host/userErrors.ts";
 import { bundleUserModule, evaluateUserModule, type Bundle, type UserModule } from "./host/userModule.ts";
 import { executorOf } from "./warmUp.ts";
-import { randomSeed, readWeights } from "./resume/weights.ts";
+import { randomSeed, readWeights } from "./resume/startingWeights.ts";
 
 /** What a run needs of its process. */
 export interface RunSurroundings {
@@ -53,7 +55,9 @@ export interface RunSurroundings {
 
 /** One training or evaluation, from its request to its last word. */
 export class Run {
-  readonly control = new RunControl();
+  readonly control = new LoopControl();
+  /** What a host can ask of the run. */
+  readonly controls: RunControls;
   readonly #request: RunRequest;
   readonly #send: Send<RunEngineEvents>;
   readonly #watchdog: Watchdog;
@@ -74,7 +78,7 @@ export class Run {
     this.#watchdog = watchdog;
     this.#lock = lock;
     this.#onEnd = onEnd;
-    this.#reporter = new Reporter(send, request.rowsPerMessage);
+    this.#reporter = new Reporter(send);
     this.#directory = new RunDirectory(
       request.directory,
       { ...(request.resume === true ? recordToResume(request) : startingRecord(request)), pid: process.pid },
@@ -82,6 +86,17 @@ export class Run {
     );
     this.#reporter.attach(this.#directory);
     captureConsole((level, text) => this.#reporter.printed(level, text));
+    const own: ControlAnswers<Exclude<ControlName, SteeringControl>> = {
+      pause: () => this.control.pause(),
+      resume: () => this.control.resume(),
+      step: () => this.control.step(),
+      stop: () => this.control.stop("request"),
+      checkpoint: () => this.#checkpoint(),
+      counters: () => ({ ...this.#executor?.counters() }),
+    };
+    this.controls = controlsBy((name, args) =>
+      name in own ? own[name as keyof typeof own]() : this.#steer(name as SteeringControl, args),
+    );
     this.control.onPause = (paused) => {
       this.#update({ state: paused ? "paused" : "running" });
       this.#reporter.flush();
@@ -128,12 +143,8 @@ export class Run {
     this.fail(error);
   }
 
-  counters(): Record<string, number> {
-    return this.#executor?.counters() ?? {};
-  }
-
   /** Saves the weights between two steps; answers the file's path. */
-  async checkpoint(): Promise<string> {
+  #checkpoint(): Promise<string> {
     return this.control.atNextStep(() => {
       if (this.#checkpoints === undefined || this.#trainer === undefined)
         throw new EngineError({ code: "not-running", message: "There are no weights to save yet." });
@@ -144,25 +155,15 @@ export class Run {
     });
   }
 
-  /** Goes on for so many epochs more; answers how many there are now. */
-  async addEpochs(count: number): Promise<number> {
-    return this.#steer((trainer) => {
-      const epochs = trainer.steering.addEpochs(count);
-      this.#update({ epochs });
-      return epochs;
-    });
-  }
-
-  async setLearningRate(lr: number, optimizer?: string): Promise<void> {
-    return this.#steer((trainer) => trainer.steering.setLearningRate(lr, optimizer));
-  }
-
-  /** Changes the training between two steps; what that comes to is told at once, as it may be paused. */
-  #steer<T>(change: (trainer: Trainer) => T): Promise<T> {
+  /** Changes the training between two steps and reports the outcome at once: the run may be paused. */
+  #steer(name: SteeringControl, args: unknown[]): Promise<unknown> {
     return this.control.atNextStep(() => {
       if (this.#trainer === undefined)
         throw new EngineError({ code: "not-running", message: "The training has not begun." });
-      const result = change(this.#trainer);
+      const { limits } = this.#trainer;
+      const steering: ControlAnswers<SteeringControl> = this.#trainer.steering;
+      const result: unknown = (steering[name] as (...args: unknown[]) => unknown).apply(steering, args);
+      if (limits.epochs !== this.#directory.record.epochs) this.#update({ epochs: limits.epochs });
       this.#reporter.flush();
       return result;
     });

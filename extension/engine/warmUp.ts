@@ -1,7 +1,7 @@
 import path from "node:path";
 import { loadExecutor, type LoadedExecutor } from "../executors/index.ts";
 import { nativeStatus } from "../native/status.ts";
-import type { Device } from "../protocol/engine.ts";
+import type { Device } from "../protocol/device.ts";
 import { getRngState, setRngState } from "../tensor/functions/creation/random.ts";
 import { withPolicy } from "../tensor/recording/runtime.ts";
 import { library } from "./host/library.ts";

@@ -4,7 +4,7 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { NativeError } from "../native/errors.ts";
 import { loadNative } from "../native/load.ts";
-import type { Device } from "../protocol/engine.ts";
+import type { Device } from "../protocol/device.ts";
 import type { ExecutorInfo } from "../protocol/run.ts";
 import "../tensor/ops/table.ts";
 import { setExecutor, type Executor } from "../tensor/planning/barrier.ts";

@@ -1,7 +1,8 @@
 // The files of run directories. Whatever lies there may come from a stranger's repository: nothing is followed out of it.
 import { dirname, join, resolve, sep } from "node:path";
+import { EngineError } from "../protocol/errors.ts";
 import { RUNS_FOLDER } from "../protocol/run.ts";
-import { FileError } from "./fileError.ts";
+import { describeFileError, FileError } from "./fileError.ts";
 import { inside, insideSync } from "./inside.ts";
 import { readRegular, readRegularSync } from "./regular.ts";
 import { writeAtomic, writeAtomicAsync } from "./writeAtomic.ts";
@@ -62,4 +63,13 @@ export function writeRunFileSync(directory: string, name: string, content: strin
 /** Whether an error says that a file was refused, not that it is missing or that a disk fails. */
 export function isRefused(error: unknown): error is FileError {
   return error instanceof FileError;
+}
+
+/** Says why a run was not started: its directory can't be written. */
+export function unwritable(directory: string, error: unknown): EngineError {
+  return new EngineError({
+    code: "run-directory",
+    message: `The run directory ${directory} can't be written: ${describeFileError(error)}.`,
+    hint: "A run keeps its record and its weights there, so it was not started.",
+  });
 }

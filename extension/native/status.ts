@@ -1,6 +1,6 @@
 import { statSync } from "node:fs";
 import path from "node:path";
-import type { Device } from "../protocol/engine.ts";
+import type { Device } from "../protocol/device.ts";
 import type { NativeReport } from "../protocol/native.ts";
 import { BINDING_FILE, nativeDirectory, readManifest, thisHost, type Host, type Manifest } from "./cache.ts";
 import { findBindingSources, missingTools } from "./compile.ts";

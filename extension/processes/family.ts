@@ -8,7 +8,7 @@ import { killEngine, killMember } from "./signals.ts";
 /** Variable with the tokens of an engine and of the engines that it was started by. */
 const VARIABLE = "LAYERWISE_FAMILY";
 
-/** Scans after which processes that go on multiplying are left alone. */
+/** Scans after which processes that keep multiplying are left alone. */
 const MOST_SCANS = 20;
 
 /** A process. Ids are given again; the time at which it began tells it from others of its id. */

@@ -16,7 +16,7 @@ export interface ProcessFacts {
 /** "gone": there is no such process. "hidden": there is one, of which the system says nothing. */
 export type ProcessAnswer = ProcessFacts | "gone" | "hidden";
 
-/** What is asked of the system; tests answer for each platform. */
+/** Queries to the system; tests answer for each platform. */
 export interface System {
   readonly platform: NodeJS.Platform;
   isRunning(pid: number): boolean;
@@ -104,7 +104,7 @@ async function fromPowerShell(pid: number, system: System): Promise<ProcessAnswe
 }
 
 function facts(start: number, command: string): ProcessAnswer {
-  // Of another user's processes, Windows tells no command line.
+  // Windows hides the command line of another user's process.
   if (!Number.isFinite(start) || command.trim() === "") return "hidden";
   return { start, arguments: command.split(/\s+/).map((word) => word.replace(/^"(.*)"$/, "$1")) };
 }
@@ -123,7 +123,7 @@ export function startOfThisProcess(): number {
   return Math.round(performance.timeOrigin);
 }
 
-/** `ps` tells whole seconds, and a process reads the clock a moment after it began. */
+/** `ps` prints whole seconds, and a process reads the clock a moment after it began. */
 const TOLERANCE = 3000;
 
 export function isSameStart(a: number, b: number, platform = process.platform): boolean {

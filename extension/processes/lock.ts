@@ -17,7 +17,7 @@ import { thisPlace } from "./place.ts";
 export interface HeldLock {
   readonly file: string;
   readonly inode: string;
-  /** Gives the run up. A lock that is another's by now stays. */
+  /** Gives up the run. A lock that another process has taken stays. */
   release(): void;
 }
 
@@ -93,7 +93,7 @@ function create(file: string, token: string): HeldLock | undefined {
     const text = `${JSON.stringify(lockOf(token, inode))}\n`;
     fs.writeFileSync(descriptor, text);
     fs.fsyncSync(descriptor);
-    // Who waited too long for the text may have taken it for no lock.
+    // A process that waited too long for the text may have treated it as no lock.
     if (!holds(file, text)) return undefined;
     return { file, inode, release: () => release(file, text) };
   } catch (error) {
@@ -119,7 +119,7 @@ function holds(file: string, text: string): boolean {
   try {
     return readRegularSync(file, { limit: text.length }).toString() === text;
   } catch {
-    // The run was deleted, or is another's by now.
+    // The run was deleted, or another process took it.
     return false;
   }
 }

@@ -19,7 +19,7 @@ export type Owner =
   | { readonly kind: "silent"; readonly lock: RunLock; readonly since: number }
   | { readonly kind: "ended"; readonly lock: RunLock; readonly since: number };
 
-/** Finds out whose a lock is. Only "here" and "ended" are proven. */
+/** Finds the owner of a lock. Only "here" and "ended" are proven. */
 export async function ownerOf(found: FoundLock, now = Date.now()): Promise<Owner> {
   const { lock, beat: since } = found;
   switch (relation(lock)) {

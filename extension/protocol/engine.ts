@@ -1,4 +1,6 @@
 import * as v from "valibot";
+import type { RunControls } from "./controls.ts";
+import { Device } from "./device.ts";
 import { UserError } from "./errors.ts";
 import type { Profile, ProfileRequest } from "./profile.ts";
 import { MetricRow, Metrics, MetricValue, RunRecord } from "./run.ts";
@@ -11,12 +13,9 @@ export const Hello = v.object({
   protocol: v.number(),
   pid: v.number(),
   node: v.string(),
-  engine: v.picklist(["run", "preview", "inspection"]),
+  engine: v.picklist(["run", "preview", "tensorFile"]),
 });
 export type Hello = v.InferOutput<typeof Hello>;
-
-export const Device = v.picklist(["auto", "native", "wasm", "cpu"]);
-export type Device = v.InferOutput<typeof Device>;
 
 /** What to train or evaluate, and where to write it. Paths are absolute. */
 export const RunRequest = v.object({
@@ -30,26 +29,24 @@ export const RunRequest = v.object({
   seed: v.optional(v.number()),
   /** Weights to load before the first step: a `.safetensors` file. */
   checkpoint: v.optional(v.string()),
-  /** Go on with the training of that directory, where its state was saved last. */
+  /** Resume the training of that directory from its last saved state. */
   resume: v.optional(v.boolean()),
-  /** Resumed, also from an owner on another machine or in a container. */
+  /** Resume also from an owner on another machine or in a container. */
   forceUnlock: v.optional(v.boolean()),
-  /** Resumed, with smaller learning rates from there on, and back again by itself when values are no finite numbers. */
+  /** Resume with smaller learning rates, and roll back again automatically when values are not finite. */
   rollback: v.optional(v.boolean()),
   /** Write the curves for TensorBoard too, also where the experiment doesn't say so. */
   tensorboard: v.optional(v.boolean()),
-  /** Log what the engine chooses by itself, and why. */
+  /** Log the choices of the engine with their reasons. */
   explain: v.optional(v.boolean()),
-  /** Go on when the host's channel closes. */
+  /** Continue when the host's channel closes. */
   outlive: v.boolean(),
   /** Wait for a debugger before any of the user's code runs. */
   inspect: v.optional(v.boolean()),
-  /** Metric rows of each kind that one message tells at most, evenly taken; all are on disk. By default all are told. */
-  rowsPerMessage: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1))),
 });
 export type RunRequest = v.InferOutput<typeof RunRequest>;
 
-/** The record of a run that has not begun: until its engine knows more. */
+/** The record of a run before its engine fills it in. */
 export function startingRecord(request: RunRequest): RunRecord {
   return {
     version: 1,
@@ -71,13 +68,7 @@ export function startingRecord(request: RunRequest): RunRecord {
   };
 }
 
-/** How many epochs a run can be told to do more. */
-export const MoreEpochs = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(1_000_000));
-
-/** A learning rate given by hand. */
-export const LearningRate = v.pipe(v.number(), v.finite(), v.minValue(0));
-
-/** How the run stands now: 10 times a second at most. */
+/** The current progress of a run, at most 10 times a second. */
 export const Progress = v.object({
   /** The epoch under way, counted from 1. */
   epoch: v.number(),
@@ -104,30 +95,13 @@ export const EvaluationResult = v.object({
 export type EvaluationResult = v.InferOutput<typeof EvaluationResult>;
 
 /** Methods of a run engine, called by its supervisor. */
-export interface RunEngineMethods {
+export interface RunEngineMethods extends RunControls {
   /** Loads what a run on `device` will compute with, ahead of its request. Fails silently: the run will say why. */
   warmUp(device: Device): Promise<void>;
   start(request: RunRequest): Promise<void>;
-  pause(): Promise<void>;
-  resume(): Promise<void>;
-  /** Does one optimizer step and pauses after it. */
-  step(): Promise<void>;
-  /** Goes on for so many epochs more than were asked for until now; answers how many those are. */
-  addEpochs(count: number): Promise<number>;
-  /**
-   * Sets the learning rate from the next step on: of the first group of parameters; those of the others, and the
-   * schedules, change by the same factor. Of several optimizers, `optimizer` names the one that is meant, else all are.
-   */
-  setLearningRate(lr: number, optimizer?: string): Promise<void>;
-  /** Ends after the current step; the weights are saved first. */
-  stop(): Promise<void>;
-  /** Saves the weights as they are after the current step; answers the file's path. */
-  checkpoint(): Promise<string>;
-  /** Reruns nothing: says which executor is loaded and its counters. */
-  counters(): Promise<Record<string, number>>;
 }
 
-/** A file to run as a program: its top-level code is all there is to it. It prints to the process's own streams. */
+/** A file to run as a program: its top-level code. It prints to the process's own streams. */
 export const ScriptRequest = v.object({
   file: v.string(),
   device: Device,
@@ -163,7 +137,7 @@ export const Prediction = v.object({
 });
 export type Prediction = v.InferOutput<typeof Prediction>;
 
-/** An experiment whose learning rate is to be found, and how the rates are tried; see the engine's `SweepOptions`. */
+/** The experiment whose learning rate is searched, and the sweep; see the engine's `SweepOptions`. */
 export const LrFindRequest = v.object({
   file: v.string(),
   exportName: v.string(),
@@ -202,7 +176,7 @@ export const ExportRequest = v.object({
   /** Its weights: a `.safetensors` file. */
   checkpoint: v.string(),
   format: ExportFormat,
-  /** What is written: a file, for tfjs a folder. */
+  /** The output: a file, for tfjs a folder. */
   out: v.string(),
   /** Samples in a batch; any number when left out, one in TypeScript. */
   batch: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1))),
@@ -217,7 +191,7 @@ const ExportedValue = v.object({
 });
 
 export const ExportResult = v.object({
-  /** What was written, and its bytes in all. */
+  /** The output and its total bytes. */
   out: v.string(),
   bytes: v.number(),
   inputs: v.array(ExportedValue),
@@ -231,9 +205,9 @@ export interface ToolMethods {
   script(request: ScriptRequest): Promise<number>;
   predict(request: PredictRequest): Promise<Prediction[]>;
   lrFind(request: LrFindRequest): Promise<LrFindResult>;
-  /** Tells what it is doing as `log`. */
+  /** Reports its progress as `log`. */
   exportModel(request: ExportRequest): Promise<ExportResult>;
-  /** Tells what it is doing as `log`. */
+  /** Reports its progress as `log`. */
   profile(request: ProfileRequest): Promise<Profile>;
 }
 export interface ToolEvents extends Pick<RunEngineEvents, "hello" | "log"> {
@@ -249,7 +223,7 @@ export interface RunEngineEvents {
   progress(progress: Progress): void;
   log(level: "info" | "warning" | "error", text: string): void;
   evaluated(result: EvaluationResult): void;
-  /** It stands still until a debugger comes to this address. */
+  /** The run waits until a debugger attaches to this address. */
   inspecting(url: string): void;
   /** The last word; the process exits after it. */
   ended(record: RunRecord): void;

@@ -49,3 +49,14 @@ export const UserError = v.object({
   hint: v.optional(v.string()),
 });
 export type UserError = v.InferOutput<typeof UserError>;
+
+/** A {@link UserError} as an exception. Its `cause` is the data: structured clone keeps a cause, not own properties. */
+export class EngineError extends Error {
+  override readonly name = "EngineError";
+  override readonly cause: UserError;
+
+  constructor(error: UserError) {
+    super(error.message);
+    this.cause = error;
+  }
+}

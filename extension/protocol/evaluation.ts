@@ -7,11 +7,11 @@ import { MetricValue } from "./run.ts";
  * evaluated model answers. All of it is bounded: a view is never sent a whole data set.
  */
 
-/** Of a model's output, what it is for. */
+/** The purpose of a model's output. */
 export const Task = v.picklist(["classification", "regression", "reconstruction", "generation", "other"]);
 export type Task = v.InferOutput<typeof Task>;
 
-/** An input, a target or an output of one sample, as a person can look at it. */
+/** An input, a target or an output of one sample, in a form for display. */
 export const TensorView = v.variant("kind", [
   v.object({
     kind: v.literal("image"),

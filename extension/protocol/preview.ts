@@ -62,7 +62,7 @@ export const CallReport = v.object({
 });
 export type CallReport = v.InferOutput<typeof CallReport>;
 
-/** Kinds of what is probably a mistake, though it runs. Each has a setting of its name. */
+/** Kinds of probable mistakes in code that runs. Each has a setting of its name. */
 export const WARNINGS = [
   "unusedLayer",
   "softmaxBeforeLoss",
@@ -101,9 +101,9 @@ export const ModelReport = v.object({
   forwardBackwardBytes: v.optional(v.number()),
   /** The diagram, as far as forward came. */
   flow: v.optional(FlowGraph),
-  /** torchinfo's table, when it was asked for. */
+  /** torchinfo's table, if requested. */
   summary: v.optional(v.string()),
-  /** In their order, when they were asked for. */
+  /** In their order, if requested. */
   calls: v.optional(v.array(CallReport)),
   /** Why there are no shapes: forward failed. */
   error: v.optional(UserError),
@@ -124,12 +124,12 @@ export const FileReport = v.object({
   models: v.array(ModelReport),
   experiments: v.array(ExperimentReport),
   errors: v.array(UserError),
-  /** When they were asked for. */
+  /** If requested. */
   warnings: v.optional(v.array(CodeWarning)),
 });
 export type FileReport = v.InferOutput<typeof FileReport>;
 
-/** Where a version of a file finds what it imports: a commit's files, or what a run has kept. */
+/** Where a version of a file finds its imports: a commit's files, or those kept by a run. */
 export const VersionSource = v.variant("kind", [
   v.object({ kind: v.literal("git"), git: v.string(), revision: v.picklist(["HEAD"]) }),
   v.object({ kind: v.literal("run"), directory: v.string() }),
@@ -153,7 +153,7 @@ export const InspectRequest = v.object({
 });
 export type InspectRequest = v.InferOutput<typeof InspectRequest>;
 
-/** What is to be laid out of a model. */
+/** The part of a model to lay out. */
 export const LayoutRequest = v.object({
   flow: FlowGraph,
   rows: v.array(v.pick(SummaryRow, ["path", "className", "detail"])),

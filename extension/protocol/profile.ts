@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { Device } from "./engine.ts";
+import { Device } from "./device.ts";
 
 /** A training step to be measured. Paths are absolute. */
 export const ProfileRequest = v.object({

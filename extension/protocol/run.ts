@@ -6,18 +6,18 @@ import { UserError } from "./errors.ts";
  *
  * - `run.json`: a {@link RunRecord}, replaced atomically at every change of state and at most once a second otherwise;
  * - `metrics.jsonl`: one {@link MetricRow} a line, append-only;
- * - `layers.jsonl`: one {@link LayerRow} a line, append-only, of a training whose layers are watched;
- * - `log.txt`: what the user's code printed and what the engine has to say;
- * - `source.ts`: the `.nn.ts` file as it was trained;
+ * - `layers.jsonl`: one {@link LayerRow} a line, append-only, if the training watches its layers;
+ * - `log.txt`: the output of the user's code and the engine's messages;
+ * - `source.ts`: the trained version of the `.nn.ts` file;
  * - `sources.json`: what that file imports from its workspace, texts by path, relative to the file;
- * - `labels.json`: what the user calls it, {@link RunLabels};
- * - `lock.json`: while a process owns the run, who that is, {@link RunLock}; its time says when that last gave a sign of life;
+ * - `labels.json`: the user's name and tags, {@link RunLabels};
+ * - `lock.json`: the owner while the run has one, {@link RunLock}; its modification time is the last sign of life;
  * - `evaluation.json`: of an evaluation, its EvaluationResult (protocol/engine.ts);
- * - `report.json`: of an evaluation, what views show besides, an EvaluationReport (protocol/evaluation.ts);
+ * - `report.json`: of an evaluation, what else views show, an EvaluationReport (protocol/evaluation.ts);
  * - `outcomes.safetensors`: of an evaluation, loss, actual and predicted class of each sample;
- * - `pictures/*.png`: what a training drew with `saveImage`, by the epoch in which it did;
+ * - `pictures/*.png`: pictures that a training drew with `saveImage`, by epoch;
  * - `checkpoints/*.safetensors`: weights, named in the record's `checkpoints`;
- * - `checkpoints/training.pth`: all that it takes to go on with a training, and beside it the state saved before.
+ * - `checkpoints/training.pth`: the state that resuming needs, and beside it the state saved before.
  *
  * The truth of a run is here; every view can be closed and rebuilt from it.
  */
@@ -108,10 +108,10 @@ export const RunRecord = v.object({
   model: v.string(),
   createdAt: v.string(),
   endedAt: v.optional(v.string()),
-  /** For people; who owns the run is in its lock. */
+  /** For people; the lock names the owner. */
   pid: v.optional(ProcessId),
   seed: v.optional(v.number()),
-  /** Epochs asked for, epochs completed, optimizer steps done, steps of one epoch. */
+  /** Requested epochs, completed epochs, optimizer steps done, steps of one epoch. */
   epochs: v.number(),
   epoch: v.number(),
   step: v.number(),
@@ -125,7 +125,7 @@ export const RunRecord = v.object({
   best: v.optional(v.object({ metric: v.string(), value: v.number(), epoch: v.number() })),
   checkpoints: v.array(CheckpointRecord),
   error: v.optional(UserError),
-  /** True when the run was told to go on after its window is gone. */
+  /** True when the run may outlive its window. */
   outlive: v.boolean(),
   /** True when the run stopped because the process that had started it was gone. */
   orphaned: v.optional(v.boolean()),
@@ -150,12 +150,12 @@ export const RunLock = v.object({
 });
 export type RunLock = v.InferOutput<typeof RunLock>;
 
-/** What the user has noted of a run. */
+/** The user's labels of a run. */
 export const RunLabels = v.object({
   /** Shown for the run's id; empty where it has no name. */
   name: v.optional(v.pipe(v.string(), v.maxLength(200)), ""),
   tags: v.optional(v.pipe(v.array(v.pipe(v.string(), v.maxLength(100))), v.maxLength(1000)), []),
-  /** Left out of tables unless asked for. */
+  /** Hidden in tables by default. */
   archived: v.optional(v.boolean(), false),
 });
 export type RunLabels = v.InferOutput<typeof RunLabels>;
@@ -179,7 +179,7 @@ export const MetricRow = v.object({
 });
 export type MetricRow = v.InferOutput<typeof MetricRow>;
 
-/** What each layer did in an optimizer step that was looked at, by its path in the model. */
+/** What each layer did in an observed optimizer step, by its path in the model. */
 export const LayerRow = v.object({
   step: v.number(),
   epoch: v.number(),
@@ -198,7 +198,7 @@ export const LayerRow = v.object({
 });
 export type LayerRow = v.InferOutput<typeof LayerRow>;
 
-/** What a run is of: the model, and the export that built it unless that is the file's default. */
+/** The title of a run: its model, and the export unless that is the file's default. */
 export function runTitle({ model, exportName }: Pick<RunRecord, "model" | "exportName">): string {
   if (model === "") return exportName;
   return exportName === "default" ? model : `${model} (${exportName})`;

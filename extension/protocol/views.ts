@@ -1,7 +1,8 @@
+import type { PanelControl, RunControls } from "./controls.ts";
 import type { UserError } from "./errors.ts";
 import type { EvaluationResult, Progress } from "./engine.ts";
 import type { Answer, EvaluationReport, SamplePage, SampleQuery, Subject } from "./evaluation.ts";
-import type { TensorComparison, TensorFile, TensorStatistics } from "./inspection.ts";
+import type { TensorComparison, TensorFile, TensorStatistics } from "./tensorFile.ts";
 import type { DiagramLook, FlowLayout } from "./flow.ts";
 import type { FileReport, ModelReport } from "./preview.ts";
 import type { Profile } from "./profile.ts";
@@ -21,9 +22,9 @@ export interface TrainingSnapshot {
   progress?: Progress;
   /** False when the run ended or its process is gone. */
   live: boolean;
-  /** Ids of the runs whose end its turn depends on; empty unless it waits for its turn. */
+  /** Ids of the runs that must end before its turn; empty unless it waits in the queue. */
   waitsFor?: string[];
-  /** Ids of runs that are to be drawn beside it from now on. */
+  /** Ids of runs to draw beside it from now on. */
   compare?: string[];
 }
 
@@ -34,7 +35,7 @@ export interface TrainingViewMethods {
   progress(progress: Progress): void;
 }
 
-/** A training beside the one that is shown. */
+/** Another training of the folder. */
 export interface ListedRun {
   run: RunRecord;
   labels: RunLabels;
@@ -51,24 +52,15 @@ export interface RunTableMethods {
   openRun(id: string): Promise<void>;
   /** Can be undone for a while. */
   deleteRun(id: string): Promise<void>;
-  /** Asks where, and writes: what was exported, in base64. */
+  /** Asks where, and writes the export, given in base64. */
   saveFile(name: string, base64: string): Promise<void>;
 }
 
-export interface TrainingHostMethods extends RunTableMethods {
+export interface TrainingHostMethods extends RunTableMethods, Pick<RunControls, PanelControl> {
   ready(): Promise<TrainingSnapshot>;
-  pause(): Promise<void>;
-  resume(): Promise<void>;
-  /** One optimizer step, then a pause. */
-  step(): Promise<void>;
-  addEpochs(count: number): Promise<void>;
-  /** Of all optimizers, or of the one of that name. */
-  setLearningRate(lr: number, optimizer?: string): Promise<void>;
-  stop(): Promise<void>;
-  checkpoint(): Promise<void>;
   evaluate(checkpoint?: CheckpointRecord): Promise<void>;
   trainAgain(): Promise<void>;
-  /** Goes on with a training that was interrupted. */
+  /** Resumes an interrupted training. */
   resumeRun(): Promise<void>;
   /** The same from its last sound state, with smaller learning rates. */
   rollBack(): Promise<void>;
@@ -77,24 +69,24 @@ export interface TrainingHostMethods extends RunTableMethods {
   revealCheckpoint(checkpoint: CheckpointRecord): Promise<void>;
 }
 
-/** A version of the file's models, to be compared with another. */
+/** A version of the file's models, for a comparison. */
 export interface ModelSide {
-  /** "working", "head", "run:" with a run's id, "file:" with a path, or "file": one that is asked for. */
+  /** "working", "head", "run:" with a run's id, "file:" with a path, or "file": the user picks one. */
   id: string;
   label: string;
 }
 
-/** What is shown against what. */
+/** The two sides of a comparison. */
 export interface ArchitectureComparison {
   base: string;
   of: string;
-  /** Of the base, as far as it is known; an error that keeps it from being compared is in it. */
+  /** Of the base, if known; contains the error that prevents the comparison. */
   report?: FileReport;
 }
 
-/** A checkpoint whose values the diagram's details can show. */
+/** A checkpoint that the diagram's details can show. */
 export interface WeightFile {
-  /** Absolute path, or "file": one that is asked for. */
+  /** Absolute path, or "file": the user picks one. */
   id: string;
   label: string;
 }
@@ -108,10 +100,10 @@ export interface ChosenWeights {
   error?: string;
 }
 
-/** A training step that is, or was, measured. */
+/** A profile of a training step, or one under way. */
 export interface ShownProfile {
   exportName: string;
-  /** What is being done; undefined when it is over. */
+  /** The current activity; undefined at the end. */
   doing?: string;
   profile?: Profile;
   /** Why it can't be measured. */
@@ -124,9 +116,9 @@ export interface ArchitectureSnapshot {
   file: string;
   /** The panel stays with the file; another's models get a panel of their own. */
   locked?: boolean;
-  /** What the models can be compared with; the file as it is typed comes first. */
+  /** Versions to compare the models with; the typed file comes first. */
   sides?: ModelSide[];
-  /** While it is there, `report` is that of its `of`. */
+  /** While present, `report` is that of its `of`. */
   comparison?: ArchitectureComparison;
   /** Checkpoints of this file's trainings, newest first. */
   weightFiles?: WeightFile[];
@@ -166,7 +158,7 @@ export interface ArchitectureHostMethods {
   openSource(file: string, line?: number, column?: number): Promise<void>;
   /** The same without taking the focus. */
   revealSource(file: string, line?: number, column?: number): Promise<void>;
-  /** Runs the file's code to build its models, which the user asks for. */
+  /** Runs the file's code to build its models, at the user's request. */
   build(): Promise<void>;
   manageTrust(): Promise<void>;
   train(exportName: string): Promise<void>;
@@ -175,7 +167,7 @@ export interface ArchitectureHostMethods {
   endComparison(): Promise<void>;
   /** Measures a training step of one of a model's experiments. */
   profile(model: string): Promise<void>;
-  /** Stops measuring, or takes away what was measured. */
+  /** Stops profiling, or removes the profile. */
   endProfile(): Promise<void>;
   /** Keeps the panel with its file, or lets the next file take it. */
   lock(locked: boolean): Promise<void>;
@@ -195,9 +187,9 @@ export interface TensorsSnapshot {
 }
 
 export interface TensorsViewMethods {
-  /** Share done of the call that goes on, 0 to 1. */
+  /** Share done of the current call, 0 to 1. */
   progress(share: number): void;
-  /** The file, or the one to compare with, is another: to be asked for again. */
+  /** The file, or the one to compare with, has changed: the view must request it again. */
   changed(): void;
 }
 
@@ -224,7 +216,7 @@ export interface Picture {
   epoch: number;
 }
 
-/** Of the process that holds the evaluated model: it is there when something is asked of it. */
+/** State of the process with the evaluated model, which starts on demand. */
 export type ModelState = "closed" | "starting" | "ready";
 
 export interface EvaluationSnapshot {
@@ -237,7 +229,7 @@ export interface EvaluationSnapshot {
   report?: EvaluationReport;
   pictures: Picture[];
   model: ModelState;
-  /** Only what the user does now may start the model: it runs the file's code. */
+  /** Only a user action may start the model, since that runs the file's code. */
   manual?: boolean;
 }
 
@@ -247,12 +239,12 @@ export interface EvaluationViewMethods {
   model(state: ModelState): void;
 }
 
-/** Questions are answered with nothing when a newer one took their place, or they were cancelled. */
+/** A question returns undefined when a newer one replaced it, or it was cancelled. */
 export interface EvaluationHostMethods {
   ready(): Promise<EvaluationSnapshot>;
   samples(query: SampleQuery): Promise<SamplePage | undefined>;
   ask(subject: Subject, explain: boolean): Promise<Answer | undefined>;
-  /** Ends what goes on: the evaluation, or the question. */
+  /** Cancels the evaluation, or the question. */
   cancel(): Promise<void>;
   /** In base64. */
   picture(file: string): Promise<string>;
@@ -263,7 +255,7 @@ export interface EvaluationHostMethods {
 }
 
 /**
- * What a view keeps with `setState`: enough for the panel's serializer to find again what it showed, and the view's own
+ * What a view keeps with `setState`: enough for the panel's serializer to restore its content, and the view's own
  * UI state, which only the view reads.
  */
 export interface TrainingViewState {

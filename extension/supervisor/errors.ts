@@ -1,23 +1,12 @@
 import * as v from "valibot";
-import { UserError } from "../protocol/errors.ts";
+import { EngineError, UserError } from "../protocol/errors.ts";
 
-/** A {@link UserError} on its way as an exception. */
-export class EngineError extends Error {
-  readonly error: UserError;
-
-  constructor(error: UserError) {
-    super(error.message);
-    this.name = "EngineError";
-    this.error = error;
-  }
-}
-
-/** Whatever was thrown here or in a child, as the error that views render. */
+/** Converts what this process or a child threw to the error that views render. */
 export function toUserError(thrown: unknown): UserError {
-  if (thrown instanceof EngineError) return thrown.error;
+  if (thrown instanceof EngineError) return thrown.cause;
   if (v.is(UserError, thrown)) return v.parse(UserError, thrown);
   if (thrown instanceof Error) {
-    // Engines throw errors that carry their data; structured clone keeps a cause, not own properties.
+    // An EngineError from a child arrives as a plain Error with a cause.
     if (v.is(UserError, thrown.cause)) return v.parse(UserError, thrown.cause);
     return { code: "internal", message: thrown.message };
   }

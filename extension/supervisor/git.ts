@@ -1,7 +1,7 @@
 import { execFile } from "node:child_process";
 import { basename, dirname } from "node:path";
 import { findExecutable } from "../processes/programs.ts";
-import { EngineError } from "./errors.ts";
+import { EngineError } from "../protocol/errors.ts";
 
 const NO_GIT = "there is no git on this machine";
 

@@ -1,5 +1,5 @@
 // Before a workspace is trusted, nothing of it is written, moved, deleted or signalled: the one rule for all of them.
-import { EngineError } from "./errors.ts";
+import { EngineError } from "../protocol/errors.ts";
 
 let trusted = (): boolean => true;
 let explain = (): string => "The workspace is not trusted, so nothing in it is changed. Trust it first.";

@@ -20,7 +20,7 @@ interface Command {
 }
 
 const [root = "."] = process.argv.slice(2);
-const options: EngineOptions = { dist: path.join(root, "dist"), rowsPerMessage: 100 };
+const options: EngineOptions = { dist: path.join(root, "dist") };
 const folder = fs.mkdtempSync(path.join(tmpdir(), "layerwise-bench-"));
 process.on("exit", () => fs.rmSync(folder, { recursive: true, force: true }));
 let count = 0;
@@ -70,7 +70,7 @@ async function measure({ name, warm, seconds, steps }: Command): Promise<object>
   const end = performance.now() + 1000 * seconds;
   while (performance.now() < end || done.steps < steps) {
     const asked = performance.now();
-    await handle!.counters();
+    await handle!.control.counters();
     answers.push(performance.now() - asked);
     await new Promise((resolve) => {
       setTimeout(resolve, 20);

@@ -6,7 +6,7 @@ import path from "node:path";
 import { createInterface } from "node:readline";
 import { CheckpointPolicy } from "../../extension/engine/resume/checkpointPolicy.ts";
 import { Checkpoints } from "../../extension/engine/resume/checkpoints.ts";
-import { RunControl } from "../../extension/engine/training/control.ts";
+import { LoopControl } from "../../extension/engine/training/control.ts";
 import { limitsOf } from "../../extension/engine/training/limits.ts";
 import { prepare } from "../../extension/engine/training/prepare.ts";
 import { Reporter } from "../../extension/engine/reporting/reporter.ts";
@@ -72,7 +72,7 @@ async function open(
     () => {},
   );
   reporter.attach(directory);
-  const control = new RunControl();
+  const control = new LoopControl();
   const policy = new CheckpointPolicy(experiment.options, false);
   const checkpoints = new Checkpoints(directory, prepared.model, policy, { onProblem: () => {} });
   const trainer = new Trainer(prepared, limits, {

@@ -9,7 +9,7 @@ import { formatCompact, formatCount } from "../shared/format.ts";
 import { button, dropdown, icon } from "../shared/widgets.ts";
 import { strings } from "../shared/strings.ts";
 import { type Change, diffOf, type ModelDiff, parentOf, type RowChange } from "./diff.ts";
-import type { Actions } from "./view.ts";
+import type { Actions } from "./actions.ts";
 
 const text = strings.architecture.diff;
 const WORKING = "working";

@@ -15,7 +15,7 @@ import { mark, signed } from "./comparison.ts";
 import type { MeasuredLayers } from "./measuredLayers.ts";
 import { measuredRows } from "./profile.ts";
 import { values } from "./weightValues.ts";
-import type { Actions } from "./view.ts";
+import type { Actions } from "./actions.ts";
 
 const text = strings.architecture;
 

@@ -6,6 +6,7 @@ import { ref } from "lit/directives/ref.js";
 import type { ModelReport } from "../../extension/protocol/preview.ts";
 import { button, dropdown, icon } from "../shared/widgets.ts";
 import { strings } from "../shared/strings.ts";
+import type { Actions } from "./actions.ts";
 import type { Camera } from "./camera.ts";
 import { canvas, minimap } from "./canvas.ts";
 import { details, outline } from "./details.ts";
@@ -14,7 +15,7 @@ import { type Heat, HEATS, measure } from "./heat.ts";
 import { layerList } from "./layerList.ts";
 import type { MeasuredLayers } from "./measuredLayers.ts";
 import { measuredLayers } from "./profile.ts";
-import type { Actions, ArchitectureState, ArchitectureUi } from "./view.ts";
+import type { ArchitectureState, ArchitectureUi } from "./state.ts";
 
 const text = strings.architecture;
 /** Size of the viewport before it is measured. */

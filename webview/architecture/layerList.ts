@@ -5,7 +5,7 @@ import { icon } from "../shared/widgets.ts";
 import { strings } from "../shared/strings.ts";
 import { calledLayers, type Layer, layerTree, rootRow } from "./layerTree.ts";
 import { frozenTag } from "./summary.ts";
-import type { Actions } from "./view.ts";
+import type { Actions } from "./actions.ts";
 
 const text = strings.architecture;
 

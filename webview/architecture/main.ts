@@ -15,19 +15,13 @@ import { connect, messageOf, restored, savedState, saveState } from "../shared/h
 import { loading } from "../shared/widgets.ts";
 import { baseName } from "../shared/format.ts";
 import { strings } from "../shared/strings.ts";
+import type { Actions } from "./actions.ts";
 import { comparedModel } from "./comparison.ts";
 import { DiagramState } from "./diagramState.ts";
 import { pngOf, svgOf } from "./exportImage.ts";
 import { containersOf } from "../../extension/diagram/flow.ts";
-import {
-  type Actions,
-  type ArchitectureState,
-  type ArchitectureUi,
-  defaultUi,
-  drawnModel,
-  panel,
-  shownModel,
-} from "./view.ts";
+import { type ArchitectureState, type ArchitectureUi, defaultUi, drawnModel, shownModel } from "./state.ts";
+import { panel } from "./view.ts";
 
 /** Performance mark for a file's first diagram on the screen; tests measure it. */
 const DRAWN = "diagram drawn";

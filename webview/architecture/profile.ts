@@ -9,7 +9,7 @@ import { formatBytes, formatShare } from "../shared/format.ts";
 import { button, icon } from "../shared/widgets.ts";
 import { strings } from "../shared/strings.ts";
 import { formatMs, MeasuredLayers } from "./measuredLayers.ts";
-import type { Actions } from "./view.ts";
+import type { Actions } from "./actions.ts";
 
 const text = strings.architecture.profile;
 

@@ -11,7 +11,7 @@ import { styles } from "../shared/styles.ts";
 import { mark, signed } from "./comparison.ts";
 import type { ModelDiff, RowChange } from "./diff.ts";
 import { type Layer, layerTree, visibleLayers } from "./layerTree.ts";
-import type { Actions } from "./view.ts";
+import type { Actions } from "./actions.ts";
 
 const text = strings.architecture;
 

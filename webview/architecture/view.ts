@@ -1,112 +1,26 @@
 /** Renders the panel from the host's snapshot and the user's settings. */
 import { html, nothing, type TemplateResult } from "lit";
-import { findModel, modelTitle } from "../../extension/protocol/modelForms.ts";
+import { modelTitle } from "../../extension/protocol/modelForms.ts";
 import type { UserError } from "../../extension/protocol/errors.ts";
-import type { ModelReport, SummaryRow } from "../../extension/protocol/preview.ts";
-import type { ArchitectureSnapshot, ImageFormat } from "../../extension/protocol/views.ts";
-import { errorBox, type OpenSource } from "../shared/errorBox.ts";
+import type { ModelReport } from "../../extension/protocol/preview.ts";
+import type { ArchitectureSnapshot } from "../../extension/protocol/views.ts";
+import { errorBox } from "../shared/errorBox.ts";
 import { baseName, formatBytes, formatCompact, formatCount } from "../shared/format.ts";
 import { button, dropdown, empty, icon, linkButton, loading, section, segmented } from "../shared/widgets.ts";
 import { notice } from "../shared/components.ts";
 import { strings } from "../shared/strings.ts";
+import type { Actions } from "./actions.ts";
 import { comparedModel, comparisonBar, compareTool } from "./comparison.ts";
 import { diagram } from "./diagram.ts";
 import type { ModelDiff } from "./diff.ts";
-import type { DiagramState, DiagramUi } from "./diagramState.ts";
 import { rootRow } from "./layerTree.ts";
 import { printed } from "./printedModel.ts";
 import { profileBar, profileTool } from "./profile.ts";
+import { type ArchitectureState, drawnModel, shownModel, type ViewName } from "./state.ts";
 import { summaryTable } from "./summary.ts";
-
-export type ViewName = keyof typeof strings.architecture.views;
-
-export interface ArchitectureUi extends DiagramUi {
-  view: ViewName;
-  /** Paths of folded layers. */
-  collapsed: string[];
-  /** The number that colours the diagram's boxes. */
-  heat: string;
-}
-
-export const defaultUi: ArchitectureUi = {
-  view: "diagram",
-  collapsed: [],
-  opened: [],
-  closed: [],
-  unfolded: [],
-  selected: "",
-  heat: "none",
-};
-
-export interface Actions {
-  openSource: OpenSource;
-  /** Does nothing if the layer's line isn't known. */
-  openLayer(row: SummaryRow): void;
-  toggleLayer(path: string): void;
-  setView(view: ViewName): void;
-  select(model: string): void;
-  build(): void;
-  manageTrust(): void;
-  train(exportName: string): void;
-  dismissNotice(): void;
-  /** "" selects nothing. */
-  selectBox(id: string): void;
-  selectPath(path: string): void;
-  /** Shows the source of a box beside the panel, which keeps the focus. */
-  revealBox(id: string): void;
-  /** Goes to the source of a box. */
-  openBox(id: string): void;
-  toggleBox(id: string): void;
-  unfoldBox(id: string): void;
-  openAll(open: boolean): void;
-  setHeat(heat: string): void;
-  search(text: string): void;
-  nextMatch(step: number): void;
-  focusSearch(): void;
-  exportImage(format: ImageFormat): void;
-  compare(base: string, of: string): void;
-  endComparison(): void;
-  profile(model: string): void;
-  endProfile(): void;
-  /** Locks the panel to its file, or lets it follow the active one. */
-  lock(locked: boolean): void;
-  /** "" shows none. */
-  chooseWeights(id: string): void;
-  /** Receives the diagram's element. */
-  viewport: (element: Element | undefined) => void;
-}
-
-export interface ArchitectureState {
-  snapshot: ArchitectureSnapshot;
-  ui: ArchitectureUi;
-  diagram: DiagramState;
-  /** Number of choices that the host was asked for; recreates their dropdowns, so that a cancelled one isn't selected. */
-  round: number;
-  /** Why the last request failed. */
-  notice: string | undefined;
-}
 
 const text = strings.architecture;
 const VIEWS: readonly ViewName[] = ["summary", "diagram", "printed"];
-
-/** The model to show; `stale` if it is from before an error. */
-export function shownModel({ report, model, lastGood }: ArchitectureSnapshot): {
-  model?: ModelReport;
-  stale: boolean;
-} {
-  const current = findModel(report?.models ?? [], model) ?? report?.models[0];
-  if (current) return { model: current, stale: false };
-  return lastGood ? { model: lastGood, stale: true } : { stale: false };
-}
-
-/** The model to draw: the last good version if its forward fails now. */
-export function drawnModel(snapshot: ArchitectureSnapshot): { model?: ModelReport; stale: boolean } {
-  const shown = shownModel(snapshot);
-  const { lastGood } = snapshot;
-  return shown.model?.error !== undefined && lastGood && modelTitle(lastGood) === modelTitle(shown.model)
-    ? { model: lastGood, stale: true }
-    : shown;
-}
 
 export function panel(state: ArchitectureState, actions: Actions): TemplateResult {
   const { snapshot, round } = state;

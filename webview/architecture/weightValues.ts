@@ -7,7 +7,7 @@ import type { WeightStatistics } from "../../extension/protocol/weights.ts";
 import { formatCount } from "../shared/format.ts";
 import { dropdown } from "../shared/widgets.ts";
 import { strings } from "../shared/strings.ts";
-import type { Actions } from "./view.ts";
+import type { Actions } from "./actions.ts";
 
 const text = strings.architecture.values;
 

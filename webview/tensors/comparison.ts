@@ -1,11 +1,11 @@
 /** The differences between the file and another one. */
 import { html, nothing, type TemplateResult } from "lit";
-import type { TensorChange } from "../../extension/protocol/inspection.ts";
+import type { TensorChange } from "../../extension/protocol/tensorFile.ts";
 import { baseName, formatMetric } from "../shared/format.ts";
 import { button, icon, scroller, section } from "../shared/widgets.ts";
 import { strings } from "../shared/strings.ts";
 import { shapeText, type TensorsState } from "./state.ts";
-import type { Actions } from "./view.ts";
+import type { Actions } from "./actions.ts";
 
 const text = strings.tensors;
 /** Most rows that are shown. */

@@ -13,8 +13,9 @@ import { everyFrame } from "../shared/frame.ts";
 import { connect, messageOf, restored, savedState, saveState } from "../shared/host.ts";
 import { loading } from "../shared/widgets.ts";
 import { strings } from "../shared/strings.ts";
+import type { Actions } from "./actions.ts";
 import { defaultUi, type TensorsState, type TensorsUi } from "./state.ts";
-import { editor, unreadable, type Actions } from "./view.ts";
+import { editor, unreadable } from "./view.ts";
 
 const text = strings.tensors;
 const root = document.createElement("main");

@@ -5,7 +5,7 @@ import type {
   TensorFile,
   TensorRow,
   TensorStatistics,
-} from "../../extension/protocol/inspection.ts";
+} from "../../extension/protocol/tensorFile.ts";
 
 export type Column = "place" | "name" | "dtype" | "shape" | "elements" | "bytes";
 

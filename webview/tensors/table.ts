@@ -1,14 +1,14 @@
 /** The table of tensors, with the values of expanded ones below them. */
 import { html, nothing, type TemplateResult } from "lit";
 import { repeat } from "lit/directives/repeat.js";
-import type { TensorStatistics } from "../../extension/protocol/inspection.ts";
+import type { TensorStatistics } from "../../extension/protocol/tensorFile.ts";
 import { formatBytes, formatCount, formatMetric } from "../shared/format.ts";
 import { button, empty, icon, scroller, section } from "../shared/widgets.ts";
 import { sortHead } from "../shared/components.ts";
 import { strings } from "../shared/strings.ts";
 import { styles } from "../shared/styles.ts";
 import { type Column, listed, type ListedTensor, shapeText, type TensorsState } from "./state.ts";
-import type { Actions } from "./view.ts";
+import type { Actions } from "./actions.ts";
 
 const text = strings.tensors;
 /** Most tensors drawn at first. Models have hundreds; more are drawn on request. */

@@ -5,25 +5,12 @@ import { baseName, formatBytes } from "../shared/format.ts";
 import { button, section } from "../shared/widgets.ts";
 import { notice, progressBar } from "../shared/components.ts";
 import { strings } from "../shared/strings.ts";
+import type { Actions } from "./actions.ts";
 import { comparisonSection } from "./comparison.ts";
-import { elementsOf, type TensorsState, type TensorsUi } from "./state.ts";
+import { elementsOf, type TensorsState } from "./state.ts";
 import { tensorTable } from "./table.ts";
 
 const text = strings.tensors;
-
-export interface Actions {
-  setUi(change: Partial<TensorsUi>): void;
-  /** Shows or hides a tensor's values. */
-  toggle(index: number): void;
-  lookAtAll(): void;
-  compare(): void;
-  closeComparison(): void;
-  evaluate(): void;
-  trainOn(): void;
-  cancel(): void;
-  dismiss(): void;
-  retry(): void;
-}
 
 export function editor(state: TensorsState, actions: Actions): TemplateResult {
   return html`${header(state, actions)} ${progress(state, actions)}

@@ -1,4 +1,5 @@
 /** What the panel's controls do. */
+import type { PanelControl, RunControls } from "../../extension/protocol/controls.ts";
 import type { CheckpointRecord, RunLabels } from "../../extension/protocol/run.ts";
 import type { OpenSource } from "../shared/errorBox.ts";
 import type { Range } from "./decimate.ts";
@@ -14,8 +15,8 @@ export interface Actions {
   openSource: OpenSource;
   setUi(change: Partial<TrainingUi>): void;
   zoom(range: Range | undefined): void;
-  addEpochs(count: number): void;
-  setLearningRate(lr: number, optimizer: string | undefined): void;
+  /** Asks the run for a control with a value; `label` names it in what fails. */
+  steer<K extends PanelControl>(name: K, label: string, ...args: Parameters<RunControls[K]>): void;
   openRun(id: string): void;
   /** Draws a run beside this one, or no longer. */
   compare(id: string): void;

@@ -81,7 +81,7 @@ export class Chart {
     if (this.#inSight) this.settle();
   }
 
-  /** Draws what is not drawn yet: a chart that is out of sight waits. */
+  /** Draws pending changes; a chart that is out of sight waits. */
   settle(): void {
     if (!this.#due || !this.#model) return;
     this.#due = false;
@@ -234,7 +234,7 @@ export class Chart {
     );
   }
 
-  /** Moves the cursor by the keyboard, and tells what is there. */
+  /** Moves the cursor by the keyboard, and announces its values. */
   #moveCursor(x: number | undefined): void {
     this.#setCursor(x, true);
     if (x === undefined || !this.#model) return;

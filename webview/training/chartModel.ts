@@ -41,7 +41,7 @@ export interface ChartModel {
   best?: { x: number; y: number };
   /** Marks across the chart. */
   events: { x: number; label: string }[];
-  /** What is wrong with the values, such as a loss that is nan. */
+  /** A problem of the values, such as a loss that is nan. */
   note?: string;
 }
 
@@ -89,7 +89,7 @@ function chartLines(metric: MetricCurves, { axis, smoothing }: ChartOptions): Ch
   return lines;
 }
 
-/** One or two lines a run: what was smoothed has no faint line behind it, and validation is dashed. */
+/** One or two lines a run: smoothed ones have no faint line behind, and validation is dashed. */
 function otherLines({ name, slot, metric }: OtherRun, { axis, smoothing }: ChartOptions): ChartLine[] {
   if (!metric) return [];
   const { steps, epochs, validation } = visibleCurves(metric);

@@ -129,7 +129,7 @@ export class Curves {
         curve?.step.forEach((step, index) => (curve.epoch[index] = step / steps));
   }
 
-  /** The training went back to a step: what it did after that doesn't count. */
+  /** The training rolled back to a step: later points no longer count. */
   #cut(step: number): void {
     const all = [...this.#curves.values(), ...(this.throughput() ? [this.throughput()!] : [])];
     for (const { steps, epochs, validation } of all)

@@ -55,8 +55,8 @@ export function gridPlaces({ width, first, pieces }: Grid): number[] {
 export type Column = (number | null | undefined)[];
 
 /**
- * One line in a grid. Points that are added at its end are added here, without a look at those before: a curve of a
- * hundred thousand points gets new ones ten times a second.
+ * One line in a grid. Appending points costs nothing for those before: a curve of a hundred thousand points gets new
+ * ones ten times a second.
  */
 export class GridLine {
   readonly column: Column = [];

@@ -39,7 +39,7 @@ export function header(state: TrainingState, actions: Actions): TemplateResult {
   </header>`;
 }
 
-/** Whose end a run waits for. */
+/** The runs that a waiting one depends on. */
 function turn({ waitsFor }: TrainingState, actions: Actions): TemplateResult {
   return html`<ul class="facts">
     ${waitsFor.map(
@@ -75,7 +75,7 @@ function available(state: TrainingState): {
     return { names: ["resume", "step", "stop", "checkpoint", "showLog"], primary: "resume" };
   if (live && (run.state === "running" || run.state === "starting"))
     return { names: training ? ["pause", "stop", "checkpoint", "showLog"] : ["stop", "showLog"] };
-  // The same steps would come to the same values again.
+  // The same steps would give the same values again.
   if (resumable(run) && run.error?.code === "non-finite")
     return { names: ["rollBack", "resumeRun", "trainAgain", "evaluate", "showLog"], primary: "rollBack" };
   if (resumable(run))

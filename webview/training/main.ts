@@ -1,5 +1,6 @@
 /** The training panel: receives the run from the host, draws it, and passes on what the user asks for. */
 import { html, render } from "lit";
+import type { PanelControl } from "../../extension/protocol/controls.ts";
 import type { RunRecord } from "../../extension/protocol/run.ts";
 import type {
   TrainingHostMethods,
@@ -21,14 +22,7 @@ import type { Curves } from "./curves.ts";
 import { csvText, pgfplotsText, svgText } from "./exports.ts";
 import { onRunsDropped } from "./dropped.ts";
 import { runName, toggleCompared } from "./runList.ts";
-import {
-  type ActionName,
-  curvesOf,
-  defaultUi,
-  fromSnapshot,
-  type SteerName,
-  type TrainingState,
-} from "./state.ts";
+import { type ActionName, curvesOf, defaultUi, fromSnapshot, type TrainingState } from "./state.ts";
 import { panel, summary } from "./view.ts";
 
 /** A screen reader hears of a running training this often. */
@@ -68,7 +62,7 @@ const redraw = everyFrame(() => {
 });
 
 function change(apply: (now: TrainingState) => void): void {
-  // What comes before the first snapshot is part of it.
+  // The first snapshot contains everything before it.
   if (!state) return;
   apply(state);
   redraw();
@@ -77,7 +71,7 @@ function change(apply: (now: TrainingState) => void): void {
 let heard = performance.now();
 let asking = false;
 
-/** What the host tells. */
+/** Handles a message of the host. */
 function hear(apply: (now: TrainingState) => void): void {
   heard = performance.now();
   change(apply);
@@ -108,7 +102,7 @@ setInterval(() => {
     askHost().catch((error: unknown) => change((now) => (now.notice = messageOf(error))));
 }, SILENCE / 5);
 
-/** A snapshot is everything: what was known before counts no more, except for what the user is looking at. */
+/** A snapshot replaces all state except the user's view. */
 function show(snapshot: TrainingSnapshot): void {
   heard = performance.now();
   for (const id of snapshot.compare ?? [])
@@ -141,7 +135,11 @@ function save({ run, ui }: TrainingState): void {
 }
 
 /** Runs a call of the host; while it is pending its button can't be pressed again, and why it failed is shown. */
-async function ask(name: ActionName | SteerName, label: string, call: () => Promise<void>): Promise<void> {
+async function ask(
+  name: ActionName | PanelControl,
+  label: string,
+  call: () => Promise<unknown>,
+): Promise<void> {
   change((now) => {
     now.pending.add(name);
     now.notice = undefined;
@@ -166,7 +164,7 @@ function tell(call: Promise<void>): void {
 /** How often the other runs are read, in milliseconds: live ones have new points. */
 const RUNS_INTERVAL = 10_000;
 
-/** The table of runs, and the curves of those that are compared: of one that is over, they are asked for once. */
+/** Refreshes the table of runs and the curves of compared ones, those of an ended run once. */
 async function refreshRuns(): Promise<void> {
   const shown = state;
   if (shown?.run.kind !== "train" || shown.disconnected) return;
@@ -194,7 +192,7 @@ function refresh(): void {
 
 setInterval(refresh, RUNS_INTERVAL);
 
-/** Calls the host, and looks at the runs again. */
+/** Calls the host, then refreshes the runs. */
 async function changeRuns(call: Promise<void>): Promise<void> {
   try {
     await call;
@@ -237,7 +235,7 @@ async function exportAs(format: ExportFormat): Promise<void> {
   return host.saveFile(name, base64(text));
 }
 
-/** Of UTF-8, a piece at a time: a call takes only so many arguments. */
+/** Encodes UTF-8 piece by piece: a call takes a limited number of arguments. */
 function base64(text: string): string {
   const bytes = new TextEncoder().encode(text);
   let binary = "";
@@ -248,11 +246,8 @@ function base64(text: string): string {
 
 const actions: Actions = {
   run: (name) => void ask(name, strings.training.actions[name], () => host[name]()),
-  addEpochs: (count) => void ask("addEpochs", strings.training.steering.epochs, () => host.addEpochs(count)),
-  setLearningRate: (lr, optimizer) =>
-    void ask("setLearningRate", strings.training.steering.rate(optimizer), () =>
-      optimizer === undefined ? host.setLearningRate(lr) : host.setLearningRate(lr, optimizer),
-    ),
+  steer: (name, label, ...args) =>
+    void ask(name, label, () => (host[name] as (...args: unknown[]) => Promise<unknown>)(...args)),
   openRun: (id) => tell(host.openRun(id)),
   compare: (id) => {
     actions.setUi({ compare: toggleCompared(ui.compare, id) });
@@ -260,7 +255,7 @@ const actions: Actions = {
   },
   edit: (editing) => {
     change((now) => (now.editing = editing));
-    // The field is there after the next frame.
+    // The field exists after the next frame.
     if (editing) requestAnimationFrame(() => requestAnimationFrame(focusEditor));
   },
   label: (id, labels) => tell(changeRuns(host.label(id, labels))),

@@ -15,8 +15,8 @@ export class PlotData {
   #lines = new WeakMap<readonly number[], { line: GridLine; from: number | undefined }>();
 
   /**
-   * All points as they are while they are few; else what can be seen of them, moved by half a pixel at most to places
-   * that all lines share.
+   * Returns all points while they are few; else the visible extremes, moved by half a pixel at most to places that all
+   * lines share.
    * @param width Pixels
    */
   table({ lines, logarithmic }: ChartModel, width: number, zoom: Range | undefined): uPlot.AlignedData {

@@ -56,7 +56,7 @@ export function columnMetrics(runs: readonly ListedRun[], most = 4): string[] {
   return names.sort((a, b) => rank(a) - rank(b)).slice(0, most);
 }
 
-/** Takes a run into the comparison or out of it: each keeps its place, and so its colour, as long as it is there. */
+/** Adds a run to the comparison or removes it: each keeps its place, and so its colour. */
 export function toggleCompared(slots: readonly string[], id: string): string[] {
   if (slots.includes(id)) return slots.map((one) => (one === id ? "" : one));
   const free = slots.indexOf("");

@@ -1,4 +1,5 @@
 /** All that the training panel shows. Views are functions of it; nothing else is remembered. */
+import type { PanelControl } from "../../extension/protocol/controls.ts";
 import type { Progress } from "../../extension/protocol/engine.ts";
 import type { MetricRow, RunRecord } from "../../extension/protocol/run.ts";
 import type { ListedRun, TrainingSnapshot } from "../../extension/protocol/views.ts";
@@ -34,8 +35,6 @@ export const defaultUi: TrainingUi = {
 };
 
 export type ActionName = keyof typeof strings.training.actions;
-/** What is asked of the host with a value. */
-export type SteerName = "addEpochs" | "setLearningRate";
 
 /** Which cell of the table of runs is written in. */
 export interface Editing {
@@ -46,19 +45,19 @@ export interface Editing {
 export interface TrainingState {
   run: RunRecord;
   live: boolean;
-  /** Ids of the runs whose end its turn depends on; empty unless it waits for its turn. */
+  /** Ids of the runs that must end before its turn; empty unless it waits in the queue. */
   waitsFor: readonly string[];
-  /** The extension host, which answered for this panel, is gone. */
+  /** The extension host of this panel has ended. */
   disconnected: boolean;
   curves: Curves;
   progress: Progress | undefined;
   ui: TrainingUi;
   zoom: Range | undefined;
   /** Calls that the host hasn't answered yet. */
-  pending: Set<ActionName | SteerName>;
+  pending: Set<ActionName | PanelControl>;
   /** The trainings of the folder, this one included. */
   runs: readonly ListedRun[];
-  /** Curves of those that are compared, by id. */
+  /** Curves of compared runs, by id. */
   others: ReadonlyMap<string, Curves>;
   editing: Editing | undefined;
   /** Why the last call failed. */

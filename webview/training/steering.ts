@@ -23,7 +23,7 @@ export function steering(state: TrainingState, actions: Actions): TemplateResult
       fallback: 10,
       pending: state.pending.has("addEpochs"),
       valid: (count) => Number.isInteger(count) && count >= 1,
-      onSubmit: (count) => actions.addEpochs(count),
+      onSubmit: (count) => actions.steer("addEpochs", text.epochs, count),
     })}
     ${(rates.length > 0 ? rates : ["lr"]).map((name) => {
       const optimizer = name === "lr" ? undefined : name.slice("lr_".length);
@@ -35,7 +35,10 @@ export function steering(state: TrainingState, actions: Actions): TemplateResult
         placeholder: run.metrics[name] === undefined ? "0.001" : formatTick(run.metrics[name]),
         pending: state.pending.has("setLearningRate"),
         valid: (rate) => rate >= 0,
-        onSubmit: (rate) => actions.setLearningRate(rate, optimizer),
+        onSubmit: (rate) =>
+          optimizer === undefined
+            ? actions.steer("setLearningRate", text.rate(), rate)
+            : actions.steer("setLearningRate", text.rate(optimizer), rate, optimizer),
       });
     })}
   </div>`;
@@ -54,7 +57,7 @@ interface Field {
   onSubmit: (value: number) => void;
 }
 
-/** A number and what it is for. The field keeps what was typed; nothing else remembers it. */
+/** A number with its label and button. Only the field keeps the typed text. */
 function field(options: Field): TemplateResult {
   const id = `steer-${options.name}`;
   const submit = (): void => {

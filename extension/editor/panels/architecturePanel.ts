@@ -48,11 +48,11 @@ export interface ArchitectureTarget {
   model?: string | undefined;
 }
 
-/** Where the font of the last diagram is remembered: the next one is laid out before its page is there. */
+/** Key of the last diagram's font: the next diagram is laid out before its page exists. */
 const FONT = "layerwise.diagramFont";
 const Font = v.pick(DiagramLook, ["font", "widths"]);
 
-/** The models of a file, drawn anew at each change of its text. An unlocked panel is taken over by the next file. */
+/** Draws the models of a file at each change of its text. An unlocked panel follows the next file. */
 export class ArchitecturePanel extends DisposableOwner {
   readonly panel: vscode.WebviewPanel;
   /** It stays with its file. */
@@ -227,7 +227,7 @@ export class ArchitecturePanel extends DisposableOwner {
   async #sendAhead(): Promise<void> {
     const wanted = (): boolean => !this.disposed && !this.#ready && this.panel.visible;
     if (!wanted() || this.#look === undefined) return;
-    // What is wrong is told when the page asks.
+    // The page receives errors when it requests its snapshot.
     const snapshot = await this.#first().catch(() => undefined);
     if (snapshot?.layout !== undefined && wanted()) void this.#view.snapshot.asEvent(snapshot);
   }
@@ -263,7 +263,7 @@ export class ArchitecturePanel extends DisposableOwner {
   }
 }
 
-/** Of a file that hasn't been looked at: nothing is opened or closed by hand. */
+/** The look of a file without manual changes. */
 const lookOf = ({ font, widths }: v.InferOutput<typeof Font>): DiagramLook => ({
   font,
   widths,

@@ -11,7 +11,7 @@ import { folderOf } from "../targets.ts";
 import { Comparison } from "./comparison.ts";
 import { offered } from "./offered.ts";
 import { Profiles } from "./profiles.ts";
-import { Weights } from "./weights.ts";
+import { CheckpointValues } from "./checkpointValues.ts";
 
 export interface SubjectServices {
   log: Log;
@@ -19,20 +19,20 @@ export interface SubjectServices {
   engine: () => EngineOptions;
 }
 
-/** The models of one file as an architecture panel shows them, with what was chosen to be shown beside them. */
+/** The models of one file with the comparison, weights and profile that the user chose. */
 export class ArchitectureSubject extends DisposableOwner {
   /** Absolute path. */
   readonly file: string;
   /** The model that is wanted; one that the file doesn't have is none. */
   model: string | undefined;
   readonly comparison: Comparison;
-  readonly weights: Weights;
+  readonly weights: CheckpointValues;
   readonly profiles: Profiles;
   readonly #previews: Previews;
   readonly #changed: () => void;
   #choices: Pick<ArchitectureSnapshot, "sides" | "weightFiles"> = {};
 
-  /** @param changed Called when {@link snapshot} tells something else; not after this has been disposed */
+  /** @param changed Called when {@link snapshot} changes; not after this has been disposed */
   constructor(file: string, model: string | undefined, services: SubjectServices, changed: () => void) {
     super();
     this.file = file;
@@ -43,7 +43,7 @@ export class ArchitectureSubject extends DisposableOwner {
       if (!this.disposed) changed();
     };
     this.comparison = this.own(new Comparison(file, previews, this.#changed));
-    this.weights = this.own(new Weights(services.engine, this.#changed));
+    this.weights = this.own(new CheckpointValues(services.engine, this.#changed));
     this.profiles = this.own(new Profiles(file, services, this.#changed));
     this.own(previews.hold(vscode.Uri.file(file)));
     this.own(
@@ -68,7 +68,7 @@ export class ArchitectureSubject extends DisposableOwner {
     this.#changed();
   }
 
-  /** Throws unless a choice is among those that the page was sent: others would be files of its own choosing. */
+  /** Throws unless the panel offered the choice to the page: others would be arbitrary files. */
   demandOffered(list: "sides" | "weightFiles", id: string): void {
     offered<{ id: string }>(this.#choices[list] ?? [], (one) => one.id === id, id);
   }

@@ -4,7 +4,8 @@ import { readRunFile } from "../../files/runFiles.ts";
 import type { FileReport, VersionSource } from "../../protocol/preview.ts";
 import { SOURCE_FILE } from "../../protocol/run.ts";
 import type { ArchitectureComparison, ModelSide } from "../../protocol/views.ts";
-import { EngineError, toUserError } from "../../supervisor/errors.ts";
+import { toUserError } from "../../supervisor/errors.ts";
+import { EngineError } from "../../protocol/errors.ts";
 import { findExecutable } from "../../processes/programs.ts";
 import { committedText } from "../../supervisor/git.ts";
 import { exists, runsRoot, type StoredRun } from "../../supervisor/runs/runDirectory.ts";
@@ -14,22 +15,22 @@ import { DisposableOwner } from "../disposable.ts";
 import type { Previews } from "../previews.ts";
 import { chooseOtherFile, folderOf, requireTrust } from "../targets.ts";
 
-/** So many runs are offered, the newest. */
+/** Offered runs at most, the newest. */
 const MOST_RUNS = 20;
 
 export const WORKING = "working";
 const HEAD = "head";
 const RUN = "run:";
 const FILE = "file:";
-/** Another file, which is asked for. */
+/** Another file: the user picks it. */
 const ASK = "file";
 
-/** What VS Code's git extension tells of itself; only what is used. */
+/** The used part of the API of VS Code's git extension. */
 interface GitExtension {
   getAPI(version: 1): { git: { path: string } };
 }
 
-/** Versions of a file's models, and which of them is shown against which. */
+/** Versions of a file's models, and the two that are compared. */
 export class Comparison extends DisposableOwner {
   readonly #file: string;
   readonly #previews: Previews;
@@ -40,7 +41,7 @@ export class Comparison extends DisposableOwner {
   /** Other files, which are followed while they are compared. */
   readonly #held = new Map<string, vscode.Disposable>();
 
-  /** @param changed Called when a report has come that {@link current} tells */
+  /** @param changed Called when {@link current} has a new report */
   constructor(file: string, previews: Previews, changed: () => void) {
     super();
     this.#file = file;
@@ -51,7 +52,7 @@ export class Comparison extends DisposableOwner {
         if (this.#held.has(uri.fsPath)) changed();
       }),
     );
-    // A commit is usually made of what was saved just before.
+    // A commit usually contains the file that was just saved.
     this.own(
       vscode.workspace.onDidSaveTextDocument(({ uri }) => {
         if (uri.path.endsWith(".ts") && this.#reports.has(HEAD)) void this.#load(HEAD, false);
@@ -60,7 +61,7 @@ export class Comparison extends DisposableOwner {
     this.own({ dispose: () => this.end() });
   }
 
-  /** What there is to compare among the file's trainings and besides, the file as it is typed first. */
+  /** The versions to compare with: the typed file first, then git's, trainings' and other files. */
   async sides(runs: readonly StoredRun[]): Promise<ModelSide[]> {
     const found = await Promise.all(
       runs.slice(0, MOST_RUNS).map(async ({ directory, record }): Promise<ModelSide[]> => {
@@ -96,7 +97,7 @@ export class Comparison extends DisposableOwner {
     this.#held.clear();
   }
 
-  /** What is compared, and the report of what is shown where that isn't the working file. */
+  /** The comparison, and the report of its shown side unless that is the working file. */
   async current(): Promise<{ comparison: ArchitectureComparison; shown?: FileReport } | undefined> {
     if (this.#chosen === undefined) return undefined;
     const { base, of } = this.#chosen;

@@ -24,7 +24,7 @@ interface FileDocument extends vscode.CustomDocument {
 export class Editors extends DisposableOwner {
   readonly #services: EditorServices;
   readonly #tensors = new Set<TensorEditor>();
-  /** What is to be compared once an editor is there, by its file. */
+  /** Pending comparisons by the file of the opening editor. */
   readonly #comparisons = new Map<string, string>();
 
   constructor(services: EditorServices) {

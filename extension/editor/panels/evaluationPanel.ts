@@ -9,7 +9,7 @@ import type {
   EvaluationSnapshot,
   EvaluationViewMethods,
 } from "../../protocol/views.ts";
-import { EngineError } from "../../supervisor/errors.ts";
+import { EngineError } from "../../protocol/errors.ts";
 import {
   listPictures,
   readEvaluation,
@@ -53,7 +53,7 @@ export interface EvaluationPanelOptions {
 
 /**
  * One evaluation at a time, read from its run directory, and the evaluated model in a process of its own as long as
- * the panel asks it something. A hidden panel is sent nothing: when it is shown again, its page asks anew.
+ * the panel asks it something. A hidden panel receives nothing: shown again, its page requests a new snapshot.
  */
 export class EvaluationPanel extends DisposableOwner {
   readonly panel: vscode.WebviewPanel;

@@ -1,6 +1,5 @@
 import { isAbsolute } from "node:path";
-import type { SourcePosition, UserError } from "../../protocol/errors.ts";
-import { EngineError } from "../../supervisor/errors.ts";
+import { EngineError, type SourcePosition, type UserError } from "../../protocol/errors.ts";
 import { openPosition } from "../messages.ts";
 
 /** The latest errors of a page's calls, whose lines it may open. */

@@ -12,7 +12,7 @@ export interface PageOptions {
   source: string;
   script: string;
   styles: readonly string[];
-  /** Asked for at once: icons that come later than their buttons are seen to come. */
+  /** Preloaded: icons that load after their buttons flicker. */
   font: string;
 }
 

@@ -34,7 +34,7 @@ export interface PanelServices {
   memory: vscode.Memento;
 }
 
-/** The open panels, and how they come back after a reload. Their code is loaded with the first of them. */
+/** The open panels, and their restoration after a reload. The first panel loads their code. */
 export class Panels extends DisposableOwner {
   readonly #services: PanelServices;
   readonly #training = new Set<TrainingPanel>();
@@ -74,7 +74,7 @@ export class Panels extends DisposableOwner {
       );
     if (found === undefined)
       return this.#addRun(createPanel(view, "Layerwise", this.#services.extensionUri), session);
-    // A run opened twice from disk has two sessions; the panel's own knows more, unless the run goes on again.
+    // A run opened twice from disk has two sessions; the panel's own knows more, unless the run was resumed.
     const resumed = session.live && !found.session.live;
     if (resumed || found.session.directory !== session.directory) found.show(session);
     found.panel.reveal(undefined, true);

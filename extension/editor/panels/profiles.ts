@@ -30,7 +30,7 @@ export class Profiles extends DisposableOwner {
     return this.#shown;
   }
 
-  /** Measures an experiment, in place of one that is being measured. */
+  /** Profiles an experiment; cancels the profile under way. */
   async measure(exportName: string): Promise<void> {
     this.#measuring?.abort();
     const measuring = (this.#measuring = new AbortController());
@@ -61,7 +61,7 @@ export class Profiles extends DisposableOwner {
     }
   }
 
-  /** Stops measuring, or takes away what was measured. */
+  /** Stops profiling, or removes the profile. */
   end(): void {
     this.#measuring?.abort();
     this.#measuring = undefined;
@@ -69,7 +69,7 @@ export class Profiles extends DisposableOwner {
     this.#changed();
   }
 
-  /** The file has changed: what was measured is of an older version. */
+  /** The file has changed: the profile is of an older version. */
   outdate(): void {
     if (this.#shown?.profile !== undefined) this.#shown = { ...this.#shown, outdated: true };
   }

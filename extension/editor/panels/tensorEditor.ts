@@ -2,9 +2,9 @@ import { dirname } from "node:path";
 import * as v from "valibot";
 import * as vscode from "vscode";
 import type { TensorsHostMethods, TensorsViewMethods } from "../../protocol/views.ts";
-import { EngineError } from "../../supervisor/errors.ts";
+import { EngineError } from "../../protocol/errors.ts";
 import { runOfCheckpoint } from "../../supervisor/runs/evaluationFiles.ts";
-import { TensorInspector } from "../../supervisor/engines/inspection.ts";
+import { TensorFileReader } from "../../supervisor/engines/tensorFile.ts";
 import type { EngineOptions } from "../../supervisor/engines/process.ts";
 import { checkpointPath, readRecord } from "../../supervisor/runs/runDirectory.ts";
 import { runCommand } from "../commands.ts";
@@ -13,7 +13,7 @@ import type { CheckpointTarget } from "../ids.ts";
 import type { Log } from "../show.ts";
 import { connectPanel, noArguments } from "./webviewHost.ts";
 
-/** Milliseconds in which a file that is being written comes to rest. */
+/** Milliseconds without a write after which a file counts as complete. */
 const CHANGE_DELAY = 500;
 
 export interface TensorEditorOptions {
@@ -22,12 +22,12 @@ export interface TensorEditorOptions {
   engine: () => EngineOptions;
 }
 
-/** A file of tensors in an editor, read-only. All reading is done by a process that is there while the editor is seen. */
+/** A file of tensors in an editor, read-only. A process reads it, which lives while the editor is visible. */
 export class TensorEditor extends DisposableOwner {
   readonly panel: vscode.WebviewPanel;
   /** Absolute path. */
   readonly file: string;
-  readonly #inspector: TensorInspector;
+  readonly #inspector: TensorFileReader;
   readonly #view;
   #other: string | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -36,7 +36,7 @@ export class TensorEditor extends DisposableOwner {
     super();
     this.panel = panel;
     this.file = file;
-    this.#inspector = new TensorInspector(
+    this.#inspector = new TensorFileReader(
       file,
       options.engine,
       (share) => void this.#view.progress.asEvent(share),
@@ -74,7 +74,7 @@ export class TensorEditor extends DisposableOwner {
         cancel: () => this.#inspector.cancel(),
       },
     });
-    // A hidden page is gone, and asks again when it is shown.
+    // A hidden page is discarded; shown again, it requests everything.
     this.own(
       panel.onDidChangeViewState(() => {
         if (!panel.visible) void this.#inspector.release();
@@ -108,7 +108,7 @@ export class TensorEditor extends DisposableOwner {
     return chosen?.fsPath ?? null;
   }
 
-  /** A checkpoint of a run that goes on is written again and again. */
+  /** A live run rewrites its checkpoint repeatedly. */
   #watch(): void {
     const uri = vscode.Uri.file(this.file);
     const pattern = new vscode.RelativePattern(vscode.Uri.joinPath(uri, ".."), escapeGlob(uri));

@@ -2,8 +2,8 @@
 export const MESSAGE_INTERVAL = 100;
 
 /**
- * Lets at most one of the pending kinds of message through per interval, in the order in which they were marked. What
- * a message says is read when it leaves, so a kind that is marked again meanwhile is sent once, with the newest.
+ * Sends at most one of the pending kinds of message per interval, in the order in which they were marked. A message
+ * reads its content when it leaves, so a kind that is marked again meanwhile is sent once, with the newest content.
  */
 export class Throttle<Kind> {
   readonly #interval: number;

@@ -1,12 +1,18 @@
 import { runTitle } from "../../protocol/run.ts";
 import * as v from "valibot";
 import * as vscode from "vscode";
-import { LearningRate, MoreEpochs } from "../../protocol/engine.ts";
-import { CheckpointRecord, type MetricRow } from "../../protocol/run.ts";
-import { thin } from "../../protocol/thin.ts";
+import {
+  forwardControls,
+  PANEL_CONTROLS,
+  RUN_CONTROLS,
+  type PanelControl,
+  type RunControls,
+} from "../../protocol/controls.ts";
+import { CheckpointRecord } from "../../protocol/run.ts";
 import type { TrainingHostMethods, TrainingSnapshot, TrainingViewMethods } from "../../protocol/views.ts";
-import { EngineError } from "../../supervisor/errors.ts";
-import type { RunControl, RunSession, SessionChange } from "../../supervisor/runs/session.ts";
+import { EngineError } from "../../protocol/errors.ts";
+import type { RunSession, SessionChange } from "../../supervisor/runs/session.ts";
+import { SampledRows } from "../../supervisor/runs/sampledRows.ts";
 import { runCommand } from "../commands.ts";
 import { DisposableOwner } from "../disposable.ts";
 import { PANELS } from "../ids.ts";
@@ -18,17 +24,8 @@ import { connectPanel, noArguments, sourceArguments, type MethodSchemas } from "
 
 const schemas: MethodSchemas<TrainingHostMethods> = {
   ...runTableSchemas,
+  ...controlSchemas(),
   ready: noArguments,
-  pause: noArguments,
-  resume: noArguments,
-  step: noArguments,
-  addEpochs: v.strictTuple([MoreEpochs]),
-  setLearningRate: v.pipe(
-    v.tuple([LearningRate, v.optional(v.string())]),
-    v.transform(([lr, name]): [lr: number, optimizer?: string] => (name === undefined ? [lr] : [lr, name])),
-  ),
-  stop: noArguments,
-  checkpoint: noArguments,
   evaluate: v.pipe(
     v.array(v.optional(CheckpointRecord)),
     v.transform((args): [checkpoint?: CheckpointRecord] => (args[0] === undefined ? [] : [args[0]])),
@@ -41,17 +38,22 @@ const schemas: MethodSchemas<TrainingHostMethods> = {
   revealCheckpoint: v.tuple([CheckpointRecord]),
 };
 
+function controlSchemas(): MethodSchemas<Pick<RunControls, PanelControl>> {
+  const entries = PANEL_CONTROLS.map((name) => [name, RUN_CONTROLS[name].arguments]);
+  return Object.fromEntries(entries) as MethodSchemas<Pick<RunControls, PanelControl>>;
+}
+
 export interface TrainingPanelOptions {
   extensionUri: vscode.Uri;
   log: Log;
 }
 
-/** Of each kind. */
-const ROWS_PER_MESSAGE = 100;
+/** Rows of each kind up to which a message has all: thousands of steps a second. */
+const ROWS_PER_MESSAGE = 500;
 
 type MessageKind = "rows" | "record" | "progress";
 
-/** One panel with one run at a time. A hidden panel is sent nothing: when it is shown again, its page asks anew. */
+/** One panel with one run at a time. A hidden panel receives nothing: shown again, its page requests a snapshot. */
 export class TrainingPanel extends DisposableOwner {
   readonly panel: vscode.WebviewPanel;
   readonly #view;
@@ -59,11 +61,11 @@ export class TrainingPanel extends DisposableOwner {
   readonly #throttle = new Throttle<MessageKind>(MESSAGE_INTERVAL, (kind) => this.#send(kind));
   #session: RunSession;
   #unsubscribe: () => void;
-  /** Rows that came since the last message. */
-  #rows: MetricRow[] = [];
-  /** Runs to be drawn beside this one, when the page asks next. */
+  /** Rows since the last message: bounded, whatever a run sends. */
+  #rows = new SampledRows(ROWS_PER_MESSAGE);
+  /** Runs to draw beside this one, for the next snapshot. */
   #compare: string[] | undefined;
-  /** The page asked for its snapshot, and is still there. */
+  /** The page has requested its snapshot and still exists. */
   #ready = false;
 
   constructor(panel: vscode.WebviewPanel, session: RunSession, options: TrainingPanelOptions) {
@@ -111,7 +113,7 @@ export class TrainingPanel extends DisposableOwner {
     if (this.#ready) void this.#view.snapshot.asEvent(this.#snapshot());
   }
 
-  /** What the page draws; what is to be compared is told once. */
+  /** What the page draws; runs to compare are sent once. */
   #snapshot(): TrainingSnapshot {
     const compare = this.#compare;
     this.#compare = undefined;
@@ -120,25 +122,13 @@ export class TrainingPanel extends DisposableOwner {
 
   #methods(): TrainingHostMethods {
     return {
+      ...forwardControls(() => this.#control()),
       ...runTable(() => ({ directory: this.#session.directory, file: this.#session.record.file })),
       ready: () => {
         this.#ready = true;
-        // What is pending is in the snapshot.
+        // The snapshot contains everything pending.
         this.#forget();
         return Promise.resolve(this.#snapshot());
-      },
-      pause: () => this.#control().pause(),
-      resume: () => this.#control().resume(),
-      step: () => this.#control().step(),
-      addEpochs: async (count) => {
-        await this.#control().addEpochs(count);
-      },
-      setLearningRate: (lr, optimizer) => this.#control().setLearningRate(lr, optimizer),
-      stop: async () => {
-        await this.#control().stop();
-      },
-      checkpoint: async () => {
-        await this.#control().checkpoint();
       },
       evaluate: (checkpoint) => {
         const { directory } = this.#session;
@@ -169,7 +159,7 @@ export class TrainingPanel extends DisposableOwner {
     return offered(this.#session.record.checkpoints, (one) => one.file === file, file);
   }
 
-  #control(): RunControl {
+  #control(): RunControls {
     const { control, id } = this.#session;
     if (control === undefined) throw new EngineError({ code: "ended", message: `Run ${id} is over.` });
     return control;
@@ -183,14 +173,16 @@ export class TrainingPanel extends DisposableOwner {
       void this.#view.snapshot.asEvent(this.#snapshot());
       return;
     }
-    if (change.kind === "rows") this.#rows.push(...change.rows);
+    if (change.kind === "rows") this.#rows.push(change.rows);
     if (change.kind !== "evaluated") this.#throttle.mark(change.kind);
   }
 
   #send(kind: MessageKind): void {
     const { record, live, progress, waitsFor } = this.#session;
-    if (kind === "rows") void this.#view.rows.asEvent(thin(this.#rows.splice(0), ROWS_PER_MESSAGE));
-    else if (kind === "record") void this.#view.record.asEvent(record, live, [...waitsFor]);
+    if (kind === "rows") {
+      void this.#view.rows.asEvent(this.#rows.rows);
+      this.#rows = new SampledRows(ROWS_PER_MESSAGE);
+    } else if (kind === "record") void this.#view.record.asEvent(record, live, [...waitsFor]);
     else if (kind === "progress" && progress !== undefined) void this.#view.progress.asEvent(progress);
   }
 
@@ -201,7 +193,7 @@ export class TrainingPanel extends DisposableOwner {
 
   #forget(): void {
     this.#throttle.clear();
-    this.#rows = [];
+    this.#rows = new SampledRows(ROWS_PER_MESSAGE);
   }
 
   #title(): void {

@@ -64,8 +64,8 @@ export function createPanel(
 }
 
 /**
- * Fills a panel with its page and connects it. Answers the view's methods, to be called as events: nobody waits for a
- * page to draw. What the view sends is validated; what a method throws is logged and told to the view.
+ * Fills a panel with its page and connects it. Returns the view's methods, to be called as events: a page needs no
+ * reply. Messages of the view are validated; an error of a method is logged and sent to the view.
  */
 export function connectPanel<View extends object, Methods extends object>(
   panel: vscode.WebviewPanel,
@@ -79,7 +79,7 @@ export function connectPanel<View extends object, Methods extends object>(
   };
   const view = createBirpc<View>(guarded(options), {
     post: async (message: unknown) => {
-      // A panel may be closed while a message is on its way; then nobody misses it.
+      // A panel may close while a message is under way.
       await Promise.resolve(webview.postMessage(message)).catch(() => false);
     },
     on: (receive) => {

@@ -1,9 +1,9 @@
 import * as vscode from "vscode";
 import { labelText } from "../../protocol/text/label.ts";
-import { EngineError } from "../../supervisor/errors.ts";
+import { EngineError } from "../../protocol/errors.ts";
 
 /**
- * Has VS Code's JavaScript debugger come to a run that waits for it.
+ * Attaches VS Code's JavaScript debugger to a waiting run.
  * @throws EngineError when there is no such debugger, or it doesn't come
  */
 export async function attachDebugger(file: string, name: string, url: string, dist: string): Promise<void> {

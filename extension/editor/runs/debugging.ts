@@ -30,7 +30,7 @@ export class TrainingDebug implements vscode.DebugConfigurationProvider {
     return { ...rest, ...configuration, type: DEBUG_TYPE, request: rest.request, name: rest.name };
   }
 
-  /** The run is started here, and its debugger is another's: for VS Code there is nothing left to start. */
+  /** Starts the run and attaches another debugger, so VS Code has nothing left to start. */
   async resolveDebugConfigurationWithSubstitutedVariables(
     folder: vscode.WorkspaceFolder | undefined,
     { file, experiment }: vscode.DebugConfiguration,

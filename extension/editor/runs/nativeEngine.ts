@@ -30,13 +30,13 @@ export class NativeEngine extends DisposableOwner {
     this.#memory = memory;
   }
 
-  /** What was last known. */
+  /** The last known status. */
   get remembered(): ExecutorInfo | undefined {
     const kept = v.safeParse(ExecutorInfo, this.#memory.get(KEPT));
     return kept.success ? kept.output : undefined;
   }
 
-  /** A run has told what it really runs on. */
+  /** Called when a run has reported its executor. */
   tell(executor: ExecutorInfo): void {
     if (JSON.stringify(executor) === JSON.stringify(this.remembered)) return;
     void this.#memory.update(KEPT, executor);

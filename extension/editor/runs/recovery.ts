@@ -9,12 +9,12 @@ import type { Runs } from "./runs.ts";
 import { showInformation, showWarning } from "../show.ts";
 import { runFolders } from "../targets.ts";
 
-/** When this workspace was last looked at, as ISO 8601: what ended before was told of then. */
+/** When this workspace was last checked, as ISO 8601: earlier ends are already reported. */
 const LAST_LOOK = "runs.lastLook";
 
 /**
- * What a new window finds of earlier ones: runs that go on are followed again; runs that died, or stopped because the
- * extension host did, are told of, once, and can be gone on with.
+ * Restores the runs of earlier windows: follows live runs, and reports once those that died or stopped with their
+ * extension host, with an offer to resume.
  */
 export async function recoverRuns(
   runs: Runs,

@@ -1,8 +1,10 @@
 import { basename, dirname, join } from "node:path";
 import * as vscode from "vscode";
+import type { RunControls } from "../../protocol/controls.ts";
 import type { RunRequest } from "../../protocol/engine.ts";
 import { RUN_FILE, runTitle, type CheckpointRecord, type RunRecord } from "../../protocol/run.ts";
-import { EngineError, toUserError } from "../../supervisor/errors.ts";
+import { toUserError } from "../../supervisor/errors.ts";
+import { EngineError } from "../../protocol/errors.ts";
 import { isResumable } from "../../supervisor/runs/resume.ts";
 import {
   checkpointPath,
@@ -13,7 +15,7 @@ import {
   weightsPath,
 } from "../../supervisor/runs/runDirectory.ts";
 import { readLabels, writeLabels } from "../../supervisor/runs/runLabels.ts";
-import type { RunControl, RunSession } from "../../supervisor/runs/session.ts";
+import type { RunSession } from "../../supervisor/runs/session.ts";
 import { sourceOfRun } from "../../supervisor/runs/sourceFile.ts";
 import { deleteCheckpoint, deleteRun, type Deleted } from "../../supervisor/runs/trash.ts";
 import { runCommand } from "../commands.ts";
@@ -42,10 +44,10 @@ import {
   type Experiment,
 } from "../targets.ts";
 
-/** Has a debugger come to a run that waits for one; false when none came, which the user was told. */
+/** Attaches a debugger to a waiting run; false when none came, after a message to the user. */
 export type Attach = (file: string, name: string, url: string) => Promise<boolean>;
 
-/** What the commands on experiments, runs and checkpoints do. */
+/** Commands on experiments, runs and checkpoints. */
 export class RunCommands {
   readonly #runs: Runs;
   readonly #previews: Previews;
@@ -54,7 +56,7 @@ export class RunCommands {
   readonly #editors: Editors;
   readonly #attach: Attach;
 
-  /** @param stored called when what is on the disk was changed: watchers of some file systems are slow */
+  /** @param stored called after a change on disk: watchers of some file systems are slow */
   constructor(
     runs: Runs,
     previews: Previews,
@@ -76,7 +78,7 @@ export class RunCommands {
     if (experiment === undefined) return;
     const file = experiment.document.uri.fsPath;
     const { exportName } = experiment;
-    // A second click, while nothing was to be seen of the first.
+    // A second click before the first has shown anything.
     const starting = this.#runs.live.find(
       ({ record }) =>
         record.kind === "train" &&
@@ -88,7 +90,7 @@ export class RunCommands {
     else await this.#start({ kind: "train", file, exportName });
   }
 
-  /** Trains under VS Code's debugger: breakpoints in the file's own code hold, and its tensors can be looked at. */
+  /** Trains under VS Code's debugger: with breakpoints in the file's own code and readable tensors. */
   async debug(target?: SourceTarget | MenuTarget): Promise<void> {
     const experiment = await this.#choose(target);
     if (experiment === undefined) return;
@@ -169,7 +171,7 @@ export class RunCommands {
     const session = await this.#chooseLive(target, vscode.l10n.t("Save which run's weights?"));
     if (session === undefined) return;
     const path = await controlOf(session).checkpoint();
-    // Not awaited: the weights are saved, whatever the user does with the message.
+    // Not awaited: the weights are saved already.
     void offerReveal(path, vscode.l10n.t("Saved {0}.", basename(path)));
   }
 
@@ -177,7 +179,7 @@ export class RunCommands {
     if (target !== undefined) await this.#panels.showRun(await this.#runs.open(target.directory));
   }
 
-  /** Goes on with a training that was interrupted. */
+  /** Resumes an interrupted training. */
   async resumeRun(target?: ResumeTarget): Promise<void> {
     requireTrust();
     const none = vscode.l10n.t("No training was interrupted.");
@@ -188,7 +190,7 @@ export class RunCommands {
     await this.#panels.showRun(await this.#resume(run.directory, target?.rollback));
   }
 
-  /** Asks before a run is taken from an owner that can't be seen from here. */
+  /** Asks before taking a run from an owner that is invisible from here. */
   async #resume(directory: string, rollback: boolean | undefined): Promise<RunSession> {
     const options = rollback === undefined ? {} : { rollback };
     try {
@@ -296,7 +298,7 @@ export class RunCommands {
     await this.#delete(chosen, ({ directory }) => deleteRun(directory), text);
   }
 
-  /** Deletes one after the other; what was deleted before one that can't be, can be had back too. */
+  /** Deletes one after the other. If one deletion fails, the earlier ones can still be undone. */
   async #delete<T>(chosen: readonly T[], remove: (one: T) => Promise<Deleted>, text: string): Promise<void> {
     const deleted: Deleted[] = [];
     try {
@@ -306,7 +308,7 @@ export class RunCommands {
     }
   }
 
-  /** The disk is freed once the message is gone. */
+  /** Frees the disk once the message is dismissed. */
   async #offerUndo(deleted: readonly Deleted[], text: string): Promise<void> {
     this.#stored();
     const undo = vscode.l10n.t("Undo");
@@ -337,7 +339,7 @@ export class RunCommands {
   }
 }
 
-/** What a command of a view means: the items that are selected, if the one it was called on is among them; it first. */
+/** The targets of a view's command: its item first, then the other selected ones if it is among them. */
 function several<T extends RunTarget>(target: T, selected: readonly T[] = []): T[] {
   const among = selected.includes(target);
   return among ? [target, ...selected.filter((one) => one !== target)] : [target];
@@ -374,7 +376,7 @@ async function chooseSecond(first: CheckpointTarget): Promise<CheckpointTarget[]
   return second && [first, second];
 }
 
-/** Asks which of the workspace's runs; `none` is said when there is none. */
+/** Lets the user pick one of the workspace's runs; shows `none` when there is none. */
 async function chooseRun(
   title: string,
   none: string,
@@ -390,7 +392,7 @@ async function chooseRun(
   return undefined;
 }
 
-/** Path of the weights to evaluate; a run that goes on and has none yet saves them now. */
+/** Path of the weights to evaluate; a live run without any saves them now. */
 async function weights(session: RunSession, wanted: CheckpointRecord | undefined): Promise<string> {
   const { checkpoints } = session.record;
   const best = checkpoints.find(({ kind }) => kind === "best");
@@ -399,7 +401,7 @@ async function weights(session: RunSession, wanted: CheckpointRecord | undefined
   return controlOf(session).checkpoint();
 }
 
-function controlOf(session: RunSession): RunControl {
+function controlOf(session: RunSession): RunControls {
   if (session.control !== undefined) return session.control;
   throw new EngineError({
     code: "no-checkpoint",
@@ -420,7 +422,7 @@ function runItem({ record, waitsFor = [] }: { record: RunRecord; waitsFor?: read
   };
 }
 
-/** Shows what the status bar stands for: the run that goes on, else the log. */
+/** Action of the status bar: shows the foremost live run, else the log. */
 export async function statusAction(runs: Runs): Promise<void> {
   const session = runs.foremost;
   if (session === undefined) await runCommand("layerwise.showLog");

@@ -4,7 +4,7 @@ import { TASK_TYPE } from "../ids.ts";
 import { saveSources } from "../targets.ts";
 import { hasVariable, modelTask, variableInPath } from "./tasks.ts";
 
-/** Runs a file whose own code is the training, in a terminal that stays to be read. */
+/** Runs a file whose own code is the training, in a terminal that stays open. */
 export async function runProgram(document: vscode.TextDocument, engine: EngineOptions): Promise<void> {
   if (!(await saveSources(document))) return;
   if (hasVariable(document.uri.fsPath)) throw variableInPath(document.uri.fsPath);

@@ -4,10 +4,10 @@ import { startingRecord, type RunRequest } from "../../protocol/engine.ts";
 import { openRun, type Attachment } from "../../supervisor/runs/attach.ts";
 import { errorLine } from "../../supervisor/errors.ts";
 import type { EngineOptions } from "../../supervisor/engines/process.ts";
-import { readCurves } from "../../supervisor/runs/metrics.ts";
-import { RunQueue, type QueuedRun } from "../../supervisor/runs/queue.ts";
+import { readSampled } from "../../supervisor/runs/metrics.ts";
+import { RunQueue } from "../../supervisor/runs/queue.ts";
 import { resumedEvents, resumeRequest, type ResumeOptions } from "../../supervisor/runs/resume.ts";
-import { spawnRun, type RunEvents, type RunHandle, type RunOutcome } from "../../supervisor/runs/run.ts";
+import { spawnRun, type RunEvents, type RunOutcome } from "../../supervisor/runs/run.ts";
 import { dropRunDirectory, makeRunDirectory } from "../../supervisor/runs/newRun.ts";
 import { readRecord, runsRoot } from "../../supervisor/runs/runDirectory.ts";
 import { RunSession } from "../../supervisor/runs/session.ts";
@@ -21,29 +21,29 @@ import { folderOf, requireTrust } from "../targets.ts";
 
 export interface StartOptions {
   kind: RunRequest["kind"];
-  /** Absolute path of the `.nn.ts` file, as it is on disk. */
+  /** Absolute path of the saved `.nn.ts` file. */
   file: string;
   exportName: string;
-  /** Absolute path of weights to begin with. */
+  /** Absolute path of the initial weights. */
   checkpoint?: string;
-  /** Has the run wait for a debugger, and is told where it waits. */
+  /** Makes the run wait for a debugger; called with its address. */
   inspecting?: (url: string) => void;
 }
 
-/** The runs of this window: those it started and those of others that it follows. */
+/** The runs of this window: its own and those of others that it follows. */
 export class Runs extends DisposableOwner {
-  /** What the next run is to begin in. */
+  /** The warm process for the next run. */
   readonly spare: SpareEngine;
   readonly #engine: () => EngineOptions;
   readonly #messages: Messages;
   readonly #queue: RunQueue;
-  /** Runs that go on, by directory, in the order in which they came here. */
+  /** Live runs by directory, oldest first. */
   readonly #sessions = new Map<string, RunSession>();
   readonly #attachments = new Set<Attachment>();
-  /** Runs that are being read: the panels of a new window and its look around ask for the same ones. */
+  /** Runs that are being read: the panels of a new window and recovery open the same ones. */
   readonly #opening = new Map<string, Promise<RunSession>>();
   readonly #changed = this.own(new vscode.EventEmitter<RunSession>());
-  /** Fires at each change of a run that goes on, up to ten times a second each, and when it ends. */
+  /** Fires at each change of a live run, up to ten times a second each, and at its end. */
   readonly onDidChange = this.#changed.event;
 
   constructor(engine: () => EngineOptions, messages: Messages) {
@@ -56,7 +56,7 @@ export class Runs extends DisposableOwner {
       setting("runs.maxActive"),
       () => this.#tellTurns(),
     );
-    // A host that died leaves its keys.
+    // A crashed host leaves its context keys.
     this.#updateContext();
     this.own(
       onSettingChange("runs.maxActive", () => {
@@ -65,12 +65,12 @@ export class Runs extends DisposableOwner {
     );
   }
 
-  /** Runs that go on, newest first. */
+  /** Live runs, newest first. */
   get live(): readonly RunSession[] {
     return [...this.#sessions.values()].reverse();
   }
 
-  /** The one that stands for all: at work rather than starting, and starting rather than waiting. */
+  /** The run that stands for all: active before starting, starting before waiting. */
   get foremost(): RunSession | undefined {
     const { live } = this;
     return (
@@ -80,7 +80,7 @@ export class Runs extends DisposableOwner {
     );
   }
 
-  /** Those of a folder that have no directory yet: it is made when they begin. */
+  /** Runs of a folder that have not begun. */
   notBegun(folder: string): RunSession[] {
     const root = runsRoot(folder);
     return this.live.filter(
@@ -88,7 +88,7 @@ export class Runs extends DisposableOwner {
     );
   }
 
-  /** Starts a run, or queues it when others are at work. */
+  /** Starts a run, or queues it behind active ones. */
   async start(options: StartOptions): Promise<RunSession> {
     requireTrust();
     const { kind, file, exportName, checkpoint, inspecting } = options;
@@ -113,7 +113,7 @@ export class Runs extends DisposableOwner {
     return session;
   }
 
-  /** Goes on with a training that was interrupted, in its own directory. */
+  /** Resumes an interrupted training in its own directory. */
   async resume(
     directory: string,
     { rollback, forceUnlock }: Pick<ResumeOptions, "rollback" | "forceUnlock"> = {},
@@ -129,8 +129,8 @@ export class Runs extends DisposableOwner {
       ...(setting("runs.tensorboard", vscode.Uri.file(record.file)) ? { tensorboard: true } : {}),
     });
     const session = new RunSession(directory, { ...record, state: "starting" }, true);
-    session.restart(await readCurves(directory));
-    // A second click, while this one read.
+    session.restart(await readSampled(directory));
+    // A second click while this one was reading.
     const other = this.#sessions.get(directory);
     if (other !== undefined) return other;
     this.#enqueue(session, request, resumedEvents(session));
@@ -146,7 +146,7 @@ export class Runs extends DisposableOwner {
       log: (level, text) => (level === "warning" ? log.warn(text) : log[level](text)),
       output: (_, text) => log.info(text.trimEnd()),
     });
-    session.control = control(session, run);
+    session.control = run.control;
     this.#add(session);
     log.info(`${request.resume === true ? "resume" : kind} ${file}#${exportName}`);
     this.#tellTurns();
@@ -154,7 +154,7 @@ export class Runs extends DisposableOwner {
     void run.ended.then((outcome) => this.#end(session, outcome, request));
   }
 
-  /** A run by its directory: the one that goes on here, or what is on disk, followed while it goes on elsewhere. */
+  /** Opens a run by its directory: a live one of this window, else from disk, followed while live elsewhere. */
   async open(directory: string): Promise<RunSession> {
     const known = this.#sessions.get(directory) ?? this.#opening.get(directory);
     if (known !== undefined) return known;
@@ -173,7 +173,7 @@ export class Runs extends DisposableOwner {
     return session;
   }
 
-  /** Ends what must not outlive the window, with its weights saved. */
+  /** Ends the runs that must not outlive the window, with their weights saved. */
   async close(): Promise<void> {
     for (const attachment of this.#attachments) attachment.detach();
     await Promise.all([this.#queue.dispose(), this.spare.dispose()]);
@@ -199,7 +199,7 @@ export class Runs extends DisposableOwner {
     this.#changed.fire(session);
   }
 
-  /** Who waits for whom, after each change of the queue. */
+  /** Updates the waiting runs after each change of the queue. */
   #tellTurns(): void {
     for (const run of this.#queue.runs) {
       const ids = this.#queue.before(run).map(({ request }) => basename(request.directory));
@@ -229,7 +229,7 @@ export class Runs extends DisposableOwner {
     const log = this.#logOf(session);
     if (error === undefined) log.info(`${session.record.state} after ${session.record.epoch} epochs`);
     else log.error(errorLine(error));
-    // What the user did needs no message; what happened to the run does.
+    // The user's own action needs no message; a failure does.
     if (error !== undefined && error.code !== "cancelled" && !this.disposed) this.#messages.error(error);
   }
 
@@ -244,23 +244,7 @@ export class Runs extends DisposableOwner {
   }
 }
 
-function control(session: RunSession, run: QueuedRun): RunSession["control"] {
-  const handle = (): RunHandle => {
-    if (run.handle === undefined) throw new Error(`Run ${session.id} waits for its turn.`);
-    return run.handle;
-  };
-  return {
-    stop: () => run.stop(),
-    pause: async () => handle().pause(),
-    resume: async () => handle().resume(),
-    step: async () => handle().step(),
-    addEpochs: async (count) => handle().addEpochs(count),
-    setLearningRate: async (lr, optimizer) => handle().setLearningRate(lr, optimizer),
-    checkpoint: async () => handle().checkpoint(),
-  };
-}
-
-/** The record of a run that never wrote one, or didn't get so far this time. */
+/** The record of a run that never began, or failed to resume. */
 function neverStarted(session: RunSession, outcome: RunOutcome): RunSession["record"] {
   const cancelled = outcome.error?.code === "cancelled";
   return {

@@ -2,7 +2,7 @@ import { basename, isAbsolute, join } from "node:path";
 import * as v from "valibot";
 import * as vscode from "vscode";
 import { labelText } from "../../protocol/text/label.ts";
-import { EngineError } from "../../supervisor/errors.ts";
+import { EngineError } from "../../protocol/errors.ts";
 import { addedEnvironment, type EngineOptions } from "../../supervisor/engines/process.ts";
 import { MODEL_FILES, MODEL_FILE_SUFFIX, PROBLEM_MATCHER, TASK_COMMANDS, TASK_TYPE } from "../ids.ts";
 import { scanSource } from "../language/sourceScan.ts";

@@ -5,7 +5,7 @@ import type { Previews } from "../previews.ts";
 import type { Runs } from "./runs.ts";
 import { onSettingChange, setting } from "../settings.ts";
 
-/** Milliseconds without news after which nobody waits for the machine. */
+/** Milliseconds without activity after which the machine counts as idle. */
 const REST = 300;
 
 /**

@@ -21,9 +21,9 @@ import { library } from "../host/library.ts";
 import { installOnce } from "../host/stackTraces.ts";
 import { Watchdog } from "../host/watchdog.ts";
 
-/** Milliseconds between two looks at user code that doesn't come back; the supervisor decides when to end it. */
+/** Milliseconds between two checks of hanging user code; the supervisor decides when to end it. */
 const LOOK_INTERVAL = 400;
-/** Milliseconds that a preview may go on after its window is gone. */
+/** Milliseconds that a preview may outlive its window. */
 const ORPHAN_GRACE = 1000;
 /** Milliseconds that the process may compute after its previews: laying out a large diagram takes some seconds. */
 const BUSY_LIMIT = 20_000;
@@ -90,7 +90,7 @@ const methods: PreviewEngineMethods = {
 
 const parent = connectParent<PreviewEngineEvents>(methods);
 
-// Looking at a file must not change anything, and what it prints while it is typed is of no use.
+// A preview must change nothing, and its output is useless while the user types.
 const nothing = (): void => undefined;
 setTensorFiles({
   ...FILES,

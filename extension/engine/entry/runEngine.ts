@@ -1,10 +1,8 @@
 import * as v from "valibot";
+import { Device } from "../../protocol/device.ts";
 import {
-  Device,
   ExportRequest,
-  LearningRate,
   LrFindRequest,
-  MoreEpochs,
   PredictRequest,
   RunRequest,
   ScriptRequest,
@@ -13,9 +11,10 @@ import {
   type ToolEvents,
   type ToolMethods,
 } from "../../protocol/engine.ts";
+import { forwardControls } from "../../protocol/controls.ts";
 import { takeToken } from "../../processes/token.ts";
 import { endOwnFamily } from "../../processes/family.ts";
-import type { UserError } from "../../protocol/errors.ts";
+import { EngineError, type UserError } from "../../protocol/errors.ts";
 import { ProfileRequest } from "../../protocol/profile.ts";
 import { exportModel } from "../exporting/exportModel.ts";
 import { SampleQuery, SessionRequest, Subject, type SessionMethods } from "../../protocol/evaluation.ts";
@@ -28,13 +27,12 @@ import { predict } from "../evaluation/predict.ts";
 import { profile } from "../profiler/profile.ts";
 import { Run } from "../run.ts";
 import { runScript, untilUncaught } from "./script.ts";
-import { EngineError } from "../host/userErrors.ts";
 import { warmUp } from "../warmUp.ts";
 import { Watchdog } from "../host/watchdog.ts";
 
-/** Milliseconds that a run has to save its weights and end when its parent is gone. */
+/** Milliseconds that a run has to save its weights after its parent ended. */
 const ORPHAN_GRACE = 3000;
-/** Milliseconds that the directory of a run which outlives its window may be missing, as a disk does for a while. */
+/** Milliseconds that the directory of a run without a window may be missing, such as on an unmounted disk. */
 const LOST_GRACE = 60_000;
 
 const watchdog = new Watchdog();
@@ -56,6 +54,7 @@ function running(): Run {
 }
 
 const methods: RunEngineMethods & ToolMethods & SessionMethods = {
+  ...forwardControls(() => running().controls),
   warmUp: (device) => warmUp(v.parse(Device, device)),
   async start(sent) {
     const request = v.parse(RunRequest, sent);
@@ -63,20 +62,20 @@ const methods: RunEngineMethods & ToolMethods & SessionMethods = {
       throw new EngineError({ code: "internal", message: "internal: this process has a run already" });
     starting = true;
     const onEnd = (failed: boolean): void => void exit(failed ? 1 : 0);
-    // Refused: the answer is all that there is to say.
+    // Refused: the reply says why.
     const refuse = (error: unknown): never => {
       setImmediate(() => onEnd(true));
       throw error;
     };
     const lock = await own(request, token).catch(refuse);
-    // However the process ends by itself, the run is free then.
+    // Frees the run at every normal exit.
     process.once("exit", () => lock.release());
     let lost = false;
     watchdog.hold(lock, () => {
       lost = true;
       run?.lose();
     });
-    // Another window may take a run over that outlives its own; nobody can, and nobody sees it, when its directory is gone.
+    // Another window can take over a run that outlives its own, but not without its directory.
     if (request.outlive) watchdog.followParent(LOST_GRACE, request.directory);
     if (request.inspect === true) {
       await watchdog.leaveThread();
@@ -93,7 +92,7 @@ const methods: RunEngineMethods & ToolMethods & SessionMethods = {
       return refuse(error);
     }
     process.on("SIGTERM", () => run?.control.stop("signal"));
-    // A terminal's Ctrl-C reaches the whole foreground; the parent decides what it means.
+    // A terminal's Ctrl-C reaches the whole foreground group; the parent decides what to do.
     process.on("SIGINT", () => undefined);
     process.on("disconnect", () => {
       if (!request.outlive) run?.control.stop("channel");
@@ -102,26 +101,6 @@ const methods: RunEngineMethods & ToolMethods & SessionMethods = {
     process.on("unhandledRejection", (reason) => run?.failWith(reason));
     void run.live();
   },
-  async pause() {
-    running().control.pause();
-  },
-  async resume() {
-    running().control.resume();
-  },
-  async step() {
-    running().control.step();
-  },
-  addEpochs: async (count) => running().addEpochs(v.parse(MoreEpochs, count)),
-  setLearningRate: async (lr, optimizer) =>
-    running().setLearningRate(
-      v.parse(LearningRate, lr),
-      v.parse(v.nullish(v.string()), optimizer) ?? undefined,
-    ),
-  async stop() {
-    running().control.stop("request");
-  },
-  checkpoint: () => running().checkpoint(),
-  counters: async () => running().counters(),
   script: async (request) => runScript(v.parse(ScriptRequest, request)),
   predict: (request) => untilUncaught(() => predict(v.parse(PredictRequest, request), watchdog, failed)),
   lrFind: (request) =>

@@ -2,7 +2,7 @@ import { loadExecutor } from "../../executors/index.ts";
 import type { ScriptRequest } from "../../protocol/engine.ts";
 import { manualSeed } from "../../tensor/functions/creation/random.ts";
 import { library } from "../host/library.ts";
-import { EngineError } from "../host/userErrors.ts";
+import { EngineError } from "../../protocol/errors.ts";
 import { bundleUserModule, evaluateUserModule } from "../host/userModule.ts";
 
 /** Runs a file as a program. Resolves with its exit code when nothing of it is left to do. */

@@ -1,7 +1,7 @@
 /**
  * The thread beside an engine's main thread that sees when user code doesn't come back. It pauses the main thread like
  * a debugger does, and calls a function there with the places at which it stands. Beside an engine that is debugged it
- * is a process, which only looks whether the engine's parent is there.
+ * is a process, which only checks whether the engine's parent lives.
  */
 import fs from "node:fs";
 import { Session, type Debugger } from "node:inspector";
@@ -15,14 +15,14 @@ import { LOST, REPORT, type StandingAt, type WatchdogMessage } from "../host/wat
 /** Milliseconds that a main thread which runs JavaScript needs, at the very most, to be paused. */
 const PAUSE_LIMIT = 3000;
 
-/** Milliseconds between two looks at the parent, and at a process that should have nothing to do. */
+/** Milliseconds between two checks of the parent, and of a process that should be idle. */
 const PARENT_INTERVAL = 500;
-/** Milliseconds between two looks at the memory of a process that is watched. */
+/** Milliseconds between two checks of a watched process's memory. */
 const MEMORY_INTERVAL = 50;
-/** Milliseconds in which a process whose memory grows may say where it is. */
+/** Milliseconds that a process with growing memory gets to report its line. */
 const MEMORY_GRACE = 300;
 
-/** What is watched. */
+/** The watched process. */
 const watched = parentPort === null ? process.ppid : process.pid;
 const port = parentPort ?? process;
 process.once("disconnect", () => process.exit());

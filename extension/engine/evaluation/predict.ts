@@ -2,7 +2,7 @@ import { loadExecutor } from "../../executors/index.ts";
 import { predictedClasses } from "../../nn/metrics/index.ts";
 import type { Batch } from "../../nn/experiment/experiment.ts";
 import type { PredictRequest, Prediction } from "../../protocol/engine.ts";
-import type { UserError } from "../../protocol/errors.ts";
+import { EngineError, type UserError } from "../../protocol/errors.ts";
 import type { Module } from "../../nn/module/module.ts";
 import { tensorsIn } from "../../nn/onnx/recording.ts";
 import { TensorError } from "../../tensor/core/errors.ts";
@@ -19,10 +19,9 @@ import { library } from "../host/library.ts";
 import { loadLimit } from "../host/loadLimit.ts";
 import { isClassification } from "../training/metrics.ts";
 import { prepare, type Prepared } from "../training/prepare.ts";
-import { EngineError } from "../host/userErrors.ts";
 import { loadUserModule } from "../host/userModule.ts";
 import type { Watchdog } from "../host/watchdog.ts";
-import { randomSeed, readWeights } from "../resume/weights.ts";
+import { randomSeed, readWeights } from "../resume/startingWeights.ts";
 
 /**
  * What an experiment's model says of rows or of held-out samples.

@@ -6,7 +6,7 @@ import { valuesOf } from "../../tensor/planning/barrier.ts";
 import { numel, type Shape } from "../../tensor/core/shape.ts";
 import { fromHost, Tensor } from "../../tensor/core/tensor.ts";
 import { inputsAndTarget } from "./evaluator.ts";
-import { EngineError } from "../host/userErrors.ts";
+import { EngineError } from "../../protocol/errors.ts";
 import { probabilities, sampleLosses, widthOf } from "./decisions.ts";
 import { formSize, type Form } from "./inputForm.ts";
 import { picture } from "./pictures.ts";

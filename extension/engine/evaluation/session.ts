@@ -9,7 +9,7 @@ import type {
   Subject,
   Task,
 } from "../../protocol/evaluation.ts";
-import type { UserError } from "../../protocol/errors.ts";
+import { EngineError, type UserError } from "../../protocol/errors.ts";
 import { valuesOf } from "../../tensor/planning/barrier.ts";
 import { noGrad } from "../../tensor/recording/scope.ts";
 import type { Tensor } from "../../tensor/core/tensor.ts";
@@ -18,10 +18,9 @@ import { findExperiment } from "../host/exports.ts";
 import { library } from "../host/library.ts";
 import { loadLimit } from "../host/loadLimit.ts";
 import { prepare } from "../training/prepare.ts";
-import { EngineError } from "../host/userErrors.ts";
 import { loadUserModule } from "../host/userModule.ts";
 import type { Watchdog } from "../host/watchdog.ts";
-import { randomSeed, readWeights } from "../resume/weights.ts";
+import { randomSeed, readWeights } from "../resume/startingWeights.ts";
 import { probabilities, taskOf } from "./decisions.ts";
 import { featureMaps, inputGradient, saliencyOf } from "./explain.ts";
 import { Outcomes, OUTCOMES_FILE } from "./outcomes.ts";

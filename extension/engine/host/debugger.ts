@@ -4,9 +4,8 @@ import * as inspector from "node:inspector";
 export const isDebugged = (): boolean => inspector.url() !== undefined;
 
 /**
- * Opens this process to a debugger of this machine and stands still until one is there, has set its breakpoints, and
- * lets it go on.
- * @param tell says where the debugger finds it, and resolves when that is on its way
+ * Opens this process to a debugger of this machine and waits until one has set its breakpoints and continues.
+ * @param tell reports the address, and resolves when that is under way
  */
 export async function waitForDebugger(tell: (url: string) => Promise<void>): Promise<void> {
   inspector.open(0, "127.0.0.1");

@@ -1,6 +1,6 @@
 import { Experiment } from "../../nn/experiment/experiment.ts";
 import { Module } from "../../nn/module/module.ts";
-import { EngineError } from "./userErrors.ts";
+import { EngineError } from "../../protocol/errors.ts";
 import type { UserModule } from "./userModule.ts";
 
 /** A model class that a file exports. */

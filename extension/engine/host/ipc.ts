@@ -1,10 +1,11 @@
 import { createBirpc } from "birpc";
 import { PROTOCOL_VERSION, type Hello } from "../../protocol/engine.ts";
-import { describeError, EngineError } from "./userErrors.ts";
+import { describeError } from "./userErrors.ts";
+import { EngineError } from "../../protocol/errors.ts";
 
 type Functions<T> = { [K in keyof T]: (...args: never[]) => unknown };
 
-/** Sends an event to the parent: at once; dropped when the parent is gone. */
+/** Sends an event to the parent at once, or drops it when the parent has ended. */
 export type Send<Events extends Functions<Events>> = <K extends keyof Events & string>(
   event: K,
   ...args: Parameters<Events[K]>
@@ -12,7 +13,7 @@ export type Send<Events extends Functions<Events>> = <K extends keyof Events & s
 
 export interface ParentChannel<Events extends Functions<Events>> {
   send: Send<Events>;
-  /** Resolves when all that was sent is on its way, so that the process may exit. */
+  /** Resolves when every message is handed to the system, so that the process may exit. */
   drained(): Promise<void>;
 }
 

@@ -15,7 +15,7 @@ function dataFolder(): string {
   return existsSync(bundled) ? bundled : fileURLToPath(new URL("../../../media/data", import.meta.url));
 }
 
-/** Bundled sets that were read: a preview asks for them at every key. Tensors copy what is written to. */
+/** Bundled data sets that were read: a preview needs them at every key. Tensors copy before they write. */
 const bundled = new Map<BundledName, BundledData>();
 
 setBundledSets({

@@ -5,7 +5,7 @@ import type { Limit } from "./watchdog.ts";
 /** Seconds that a file's top-level code may take before a run; a preview has the limit of its request. */
 const LOAD_SECONDS = Number(process.env["LAYERWISE_LOAD_LIMIT"]) || 10;
 
-/** The limit of a file's top-level code. `fail` is told once, perhaps while the main thread is paused. */
+/** The limit of a file's top-level code. `fail` is called once, perhaps while the main thread is paused. */
 export function loadLimit(file: string, fail: (error: UserError) => void): Limit {
   const what = `The top-level code of ${path.basename(file)} has been`;
   const time = `for ${LOAD_SECONDS} s`;

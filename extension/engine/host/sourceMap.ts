@@ -11,7 +11,7 @@ export interface GeneratedPosition {
   column: number;
 }
 
-/** Finds the user's lines for positions in the bundle that was made of them. */
+/** Finds the user's lines for positions in the bundle. */
 export class SourceMap {
   readonly #map: TraceMap;
   readonly #folder: string;

@@ -1,27 +1,16 @@
 import { inspect } from "node:util";
-import type { UserError } from "../../protocol/errors.ts";
+import { EngineError, type UserError } from "../../protocol/errors.ts";
 import { AnomalyError } from "../../tensor/recording/anomaly.ts";
 import { userFrames } from "./stackTraces.ts";
-
-/** A {@link UserError} as an exception. Its `cause` is the data, which survives the way to the parent. */
-export class EngineError extends Error {
-  override readonly name = "EngineError";
-  override readonly cause: UserError;
-
-  constructor(error: UserError) {
-    super(error.message);
-    this.cause = error;
-  }
-}
 
 /** Errors may cause each other in a ring. */
 const MOST_CAUSES = 3;
 const INTERNAL = /^internal: /;
 
 /**
- * What was thrown, as data for views: the message, the user's frames of its stack, and what the library's own errors
- * say of themselves. An error that no user code led to and that no check of ours threw is a fault of this program: its
- * message begins with `internal:`.
+ * Converts a thrown value to data for views: the message, the user's frames of the stack, and the fields of the
+ * library's own errors. An error without user code on its stack that no check of ours threw is a bug of this program:
+ * its message begins with `internal:`.
  */
 export function describeError(thrown: unknown): UserError {
   if (thrown instanceof EngineError) return thrown.cause;
@@ -59,7 +48,7 @@ function inspectValue(value: unknown): string {
     : inspect(value, { depth: 2, breakLength: Infinity });
 }
 
-/** What an error was caused by, innermost last. */
+/** The causes of an error, innermost last. */
 function causesOf(error: Error): string[] {
   const causes: string[] = [];
   for (let cause = error.cause; cause !== undefined && causes.length < MOST_CAUSES;) {

@@ -3,13 +3,12 @@ import path from "node:path";
 import vm from "node:vm";
 import { pathToFileURL } from "node:url";
 import * as esbuild from "esbuild";
-import type { UserError } from "../../protocol/errors.ts";
+import { EngineError, type UserError } from "../../protocol/errors.ts";
 import { codeString } from "../../protocol/text/code.ts";
 import { userFolder } from "../files/dataFiles.ts";
 import { isDebugged } from "./debugger.ts";
 import { GENERATED, SourceMap } from "./sourceMap.ts";
 import { forgetScript, registerScript } from "./stackTraces.ts";
-import { EngineError } from "./userErrors.ts";
 import { versionPlugin, type Version } from "./versions.ts";
 
 /** Several files' errors would bury the first, which is usually the cause of the others. */

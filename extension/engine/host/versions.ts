@@ -9,7 +9,7 @@ import { checkedJson } from "../../files/json.ts";
 import { findExecutable } from "../../processes/programs.ts";
 import type { VersionSource } from "../../protocol/preview.ts";
 import { SOURCES_FILE } from "../../protocol/run.ts";
-import { EngineError } from "./userErrors.ts";
+import { EngineError } from "../../protocol/errors.ts";
 
 /** Texts of files that stand in place of those on the disk, by absolute path. */
 export interface Version {

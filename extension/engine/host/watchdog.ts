@@ -18,7 +18,7 @@ const PARENT = process.ppid;
 export interface Limit {
   /** Milliseconds that the body may take. */
   milliseconds: number;
-  /** For a body that should be killed by somebody else: report again and again, and let it go on. */
+  /** For a body that another process kills: report repeatedly and let it continue. */
   repeat?: boolean;
   /** Bytes that the process may have from now on, also when the body is over. */
   memory?: number;
@@ -50,7 +50,7 @@ export class Watchdog {
 
   /** Runs `body`; past its limit, `onOver` is called. What becomes of the body then is up to the limit's owner. */
   async guard<T>(limit: Limit, body: () => Promise<T>): Promise<T> {
-    // Who stands at a breakpoint doesn't hang.
+    // A process at a breakpoint doesn't hang.
     if (isDebugged()) return body();
     const { milliseconds, repeat = false, memory, text } = limit;
     this.#onOver = limit.onOver;
@@ -75,8 +75,8 @@ export class Watchdog {
   }
 
   /**
-   * Ends this process when its parent is gone, should the main thread not do it within `grace` milliseconds. One that
-   * keeps what it does in `folder` may go on as long as that is there to be found.
+   * Ends this process `grace` milliseconds after its parent ended, unless the main thread does it before. With
+   * `folder`, it may continue as long as that folder exists.
    */
   followParent(grace: number, folder?: string): void {
     this.#following = { kind: "parent", pid: PARENT, grace, ...(folder === undefined ? {} : { folder }) };
@@ -92,7 +92,7 @@ export class Watchdog {
 
   /**
    * Follows the parent from a process beside this one, and ends the thread: a debugger shows each thread to its user.
-   * Limits are none for who is debugged.
+   * A debugged process has no limits.
    */
   async leaveThread(): Promise<void> {
     this.#process = fork(fileURLToPath(PROGRAM), {

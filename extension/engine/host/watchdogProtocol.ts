@@ -7,7 +7,7 @@ export type WatchdogMessage =
       kind: "watch";
       /** Milliseconds until the main thread is looked into. */
       limit: number;
-      /** Look again every `limit` milliseconds and let it go on; else the process is killed after the report. */
+      /** Check every `limit` milliseconds and let it continue; else the process is killed after the report. */
       repeat: boolean;
       /** Bytes that the process may have, now and afterwards; else it is killed after a report. */
       memory?: number;

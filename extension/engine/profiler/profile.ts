@@ -5,8 +5,7 @@ import type { Batch } from "../../nn/experiment/experiment.ts";
 import { beginTraining } from "../../nn/module/modes.ts";
 import type { Module } from "../../nn/module/module.ts";
 import type { LayerProfile, Pass, Profile, ProfileRequest } from "../../protocol/profile.ts";
-import type { UserError } from "../../protocol/errors.ts";
-import { EngineError } from "../host/userErrors.ts";
+import { EngineError, type UserError } from "../../protocol/errors.ts";
 import { rand } from "../../tensor/functions/creation/random.ts";
 import type { Policy } from "../../tensor/recording/policy.ts";
 import { runtime, withPolicy } from "../../tensor/recording/runtime.ts";
@@ -25,7 +24,7 @@ import { startState } from "../training/trainerState.ts";
 import { TrainingStep } from "../training/trainingStep.ts";
 import { loadUserModule } from "../host/userModule.ts";
 import type { Watchdog } from "../host/watchdog.ts";
-import { randomSeed, readWeights } from "../resume/weights.ts";
+import { randomSeed, readWeights } from "../resume/startingWeights.ts";
 import { Attribution } from "./attribution.ts";
 import { bytesOf, parsed, StepTimes, type Tally } from "./stopwatch.ts";
 

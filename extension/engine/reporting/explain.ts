@@ -29,7 +29,7 @@ export class Explainer {
 
   look(): void {
     for (const choice of this.#executor.choices()) {
-      // Figures that are measured go on changing: the first ones are enough.
+      // Measured figures keep changing: the first ones are enough.
       const name = `${choice.graph} ${choice.about}`;
       if (this.#told.has(name)) continue;
       this.#told.add(name);

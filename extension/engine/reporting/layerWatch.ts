@@ -22,19 +22,19 @@ const LARGE_UPDATE = 0.1;
 /** Part of a ReLU's units that are never let through. */
 const MANY_DEAD = 0.5;
 
-/** What a look at the layers finds wrong: told once each. */
+/** A problem of a layer, reported once. */
 export interface LayerWarning {
   layer: string;
   kind: "exploding" | "vanishing" | "update" | "dead";
   text: string;
 }
 
-/** Looks at each layer of a model every few steps. */
+/** Checks each layer of a model every few steps. */
 export class LayerWatch {
   readonly #prepared: Prepared;
   readonly #every: number;
   readonly #told = new Set<string>();
-  /** What a look before found: a warning takes two in a row, since one step says little. */
+  /** Problems of the previous check: a warning takes two in a row, since one step proves little. */
   #suspected = new Set<string>();
   #before = new Map<Tensor, HostArray>();
 
@@ -50,7 +50,7 @@ export class LayerWatch {
     return new LayerWatch(prepared, (watch === true ? undefined : watch.logFreq) ?? 100);
   }
 
-  /** Whether to look at this optimizer step. */
+  /** Whether to check this optimizer step. */
   due(step: number): boolean {
     return step % this.#every === 0;
   }

@@ -1,14 +1,12 @@
 import fs from "node:fs";
-import { describeFileError } from "../../files/fileError.ts";
-import { runPathSync } from "../../files/runFiles.ts";
+import { runPathSync, unwritable } from "../../files/runFiles.ts";
 import { takeLock, LockedError, type HeldLock } from "../../processes/lock.ts";
 import { describeOwner } from "../../processes/owner.ts";
 import type { RunRequest } from "../../protocol/engine.ts";
-import type { UserError } from "../../protocol/errors.ts";
+import { EngineError, type UserError } from "../../protocol/errors.ts";
 import { RUN_FILE } from "../../protocol/run.ts";
-import { EngineError } from "../host/userErrors.ts";
 
-/** Why a process ends whose run is another's by now. */
+/** The error of a process whose run another process has taken over. */
 export const LOST_RUN: UserError = {
   code: "lost",
   message: "Another process has taken this run over, so this one has ended without saving anything more.",
@@ -51,14 +49,5 @@ function lockedBy({ owner }: LockedError, directory: string): EngineError {
     code: "locked",
     message: `${directory} is another process's run, which can't be seen from here: ${who}.`,
     hint: "If you know that it has ended there, take the run over: --force-unlock.",
-  });
-}
-
-/** Why a run was not started. */
-export function unwritable(directory: string, error: unknown): EngineError {
-  return new EngineError({
-    code: "run-directory",
-    message: `The run directory ${directory} can't be written: ${describeFileError(error)}.`,
-    hint: "A run keeps its record and its weights there, so it was not started.",
   });
 }

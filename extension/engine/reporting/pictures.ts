@@ -29,7 +29,7 @@ export function keepPictures(directory: string, epoch: () => number, warn: (text
       try {
         writePng(runPathSync(directory, PICTURES_FOLDER, name), image);
       } catch (error) {
-        // The user's own file is written, which is what was asked for.
+        // The user's own file, the requested one, is written already.
         warn(`A picture can't be kept: ${String(error)}`);
       }
     },

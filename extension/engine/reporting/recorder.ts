@@ -1,6 +1,6 @@
 import type { Progress } from "../../protocol/engine.ts";
 import type { MetricRow } from "../../protocol/run.ts";
-import type { RunControl } from "../training/control.ts";
+import type { LoopControl } from "../training/control.ts";
 import type { LayerWatch } from "./layerWatch.ts";
 import { stepsPerEpoch, type Limits } from "../training/limits.ts";
 import { Means } from "../training/means.ts";
@@ -12,12 +12,12 @@ import { Speed } from "../training/speed.ts";
 import type { TrainerState } from "../training/trainerState.ts";
 import type { Values } from "../training/stepResult.ts";
 
-/** Batches at most whose values wait to be read. */
+/** Most batches with unread values. */
 const MOST_UNREAD = 512;
-/** Most step rows that a run writes; longer runs write means of several steps. */
+/** Step rows of a run of known length at most; longer runs write means of several steps. */
 const MAX_STEP_ROWS = 20_000;
 
-/** A batch that was trained on, and whose values are not read yet. */
+/** A trained batch with unread values. */
 export interface TrainedBatch {
   read: () => Values;
   samples: number;
@@ -26,7 +26,7 @@ export interface TrainedBatch {
   steps: boolean;
 }
 
-/** What was so when a batch was trained on. */
+/** The training's state at a batch. */
 interface Unread extends TrainedBatch {
   epoch: number;
   time: number;
@@ -34,20 +34,20 @@ interface Unread extends TrainedBatch {
   rates: Readonly<Values> | undefined;
 }
 
-/** Means and measures so far, as plain data. */
+/** Running means and metrics as plain data. */
 export interface RecorderState {
   epochMeans: Readonly<Record<string, unknown>>;
   stepMeans: Readonly<Record<string, unknown>>;
   measurement: Readonly<Record<string, unknown>>;
 }
 
-/** Keeps the numbers of a training while they come, and makes the rows of its curves and its progress of them. */
+/** Collects the numbers of a training and makes the rows of its curves and its progress from them. */
 export class Recorder {
   readonly #prepared: Prepared;
   readonly #limits: Limits;
   readonly #state: TrainerState;
   readonly #reporter: Reporter;
-  readonly #control: RunControl;
+  readonly #control: LoopControl;
   readonly #speed: Speed;
   readonly #stride: number;
   readonly #started = performance.now();
@@ -63,7 +63,7 @@ export class Recorder {
     prepared: Prepared,
     limits: Limits,
     state: TrainerState,
-    { reporter, control }: { reporter: Reporter; control: RunControl },
+    { reporter, control }: { reporter: Reporter; control: LoopControl },
   ) {
     this.#prepared = prepared;
     this.#limits = limits;
@@ -82,7 +82,7 @@ export class Recorder {
     return this.#state.seconds + here;
   }
 
-  /** What {@link restore} takes; reads what waits for it. */
+  /** The argument of {@link restore}; reads all unread values first. */
   numbers(): RecorderState {
     this.read();
     return {
@@ -104,7 +104,7 @@ export class Recorder {
     this.measurement = new Measurement(this.#prepared.measures);
   }
 
-  /** A batch was trained on: its values are read later, so that several steps can be computed at once. */
+  /** Notes a trained batch: its values are read later, so that several steps can be computed at once. */
   trained(batch: TrainedBatch): void {
     const { read, samples, step, steps } = batch;
     const { schedules } = this.#prepared;
@@ -112,7 +112,7 @@ export class Recorder {
     this.#unread.push({ read, samples, step, steps, epoch: this.#state.epoch, time: this.time, rates });
   }
 
-  /** Forgets batches that were not read: they are trained on again. */
+  /** Forgets unread batches, which are trained again. */
   forget(): void {
     this.#unread.length = 0;
   }
@@ -124,7 +124,7 @@ export class Recorder {
 
   /**
    * Reads the values of the batches since, in order.
-   * @param waiting how many of the last steps are not to be waited for
+   * @param waiting how many of the last steps to leave unread
    */
   read(waiting = 0): void {
     for (const { read, samples, step, steps, epoch, time, rates } of this.#unread.splice(
@@ -136,12 +136,17 @@ export class Recorder {
       this.#epochMeans.add(values, samples);
       this.#stepMeans.add(values, samples);
       // A row for each optimizer step, or one for the mean of several.
-      if (steps && step % this.#stride === 0) {
+      if (steps && step % this.#strideAt(step) === 0) {
         const row = { ...this.#stepMeans.take(), ...rates };
         this.#reporter.row({ kind: "step", step, epoch, time, values: row });
       }
       this.#watchForNaN(values, step, epoch);
     }
+  }
+
+  /** Steps of one row. A run of unknown length writes fewer rows the longer it gets. */
+  #strideAt(step: number): number {
+    return Math.max(this.#stride, Math.ceil(step / MAX_STEP_ROWS));
   }
 
   /** How many of the batches were before the last steps. */
@@ -155,7 +160,7 @@ export class Recorder {
     return ready;
   }
 
-  /** The values of an epoch: means and metrics of training, its validation if it had one, and the rates it was trained at. */
+  /** The values of an epoch: means and metrics of training, its validation if any, and its learning rates. */
   epochMetrics(): Record<string, number> {
     const { validatedIn, epoch, validation } = this.#state;
     return {
@@ -171,21 +176,21 @@ export class Recorder {
     this.#reporter.row({ kind, step, epoch, time: this.time, values });
   }
 
-  /** Something that happened to the run at this step: it has its place on the curves and in the log. */
+  /** Marks an event at this step on the curves and in the log. */
   event(text: string, values: Record<string, number> = {}, rollback?: number): void {
     const { step, epoch } = this.#state;
     this.mark(text, values, rollback);
     this.#reporter.log("info", `${text} After step ${step}, in epoch ${epoch}.`);
   }
 
-  /** Something that is told elsewhere: it has its place on the curves. */
+  /** Marks an event on the curves alone. */
   mark(text: string, values: Record<string, number> = {}, rollback?: number): void {
     const { step, epoch } = this.#state;
     const back = rollback === undefined ? {} : { rollback };
     this.#reporter.row({ kind: "event", step, epoch, time: this.time, values, text, ...back });
   }
 
-  /** What the layers did in the step just over: their sums are curves, warnings are events. */
+  /** Records the layers' figures of the last step: their sums as curves, warnings as events. */
   watched({ layers, warnings }: ReturnType<LayerWatch["report"]>): void {
     const { step, epoch } = this.#state;
     this.#reporter.layers({ step, epoch, layers });

@@ -1,26 +1,24 @@
 import type { Progress, RunEngineEvents } from "../../protocol/engine.ts";
 import type { LayerRow, MetricRow, RunRecord } from "../../protocol/run.ts";
 import { plainText } from "../../protocol/text/plain.ts";
-import { thin } from "../../protocol/thin.ts";
 import type { LogLevel } from "../host/capturedConsole.ts";
 import type { Send } from "../host/ipc.ts";
 import type { RunDirectory } from "./runDirectory.ts";
 
-/** Milliseconds between two messages of a kind: views need no more. */
+/** Milliseconds between two flushes: views need no more. */
 const INTERVAL = 100;
 /** Longest log text kept between two flushes, in characters: a print in every step of a fast loop must not flood. */
 const LOG_LIMIT = 200_000;
 
-/** What waits to be told, in order. */
+/** A pending report; the queue keeps their order. */
 type Entry = { rows: MetricRow[]; onDisk: number } | { level: LogLevel; text: string };
 
-/** Entries between two flushes whose order is kept: prints that take turns with epochs must not flood either. */
+/** Entries between two flushes whose order is kept: alternating prints and epochs must not flood. */
 const ORDER_LIMIT = 20;
 
-/** Collects what a run has to say, and tells it to the disk and the parent ten times a second at most. */
+/** Collects the reports of a run and flushes them to the disk and the parent at most ten times a second. */
 export class Reporter {
   readonly #send: Send<RunEngineEvents>;
-  readonly #rowsPerMessage: number;
   #directory: RunDirectory | undefined;
   #queue: Entry[] = [];
   #recordDue = false;
@@ -29,10 +27,8 @@ export class Reporter {
   #flushed = 0;
   readonly #warned = new Set<string>();
 
-  /** @param rowsPerMessage Metric rows of each kind that the parent is told in one message; the disk has all */
-  constructor(send: Send<RunEngineEvents>, rowsPerMessage = Infinity) {
+  constructor(send: Send<RunEngineEvents>) {
     this.#send = send;
-    this.#rowsPerMessage = rowsPerMessage;
   }
 
   /** From now on, everything goes to the disk too. */
@@ -42,7 +38,7 @@ export class Reporter {
 
   row(row: MetricRow): void {
     const last = this.#queue.at(-1);
-    // An epoch's line has its place among what is printed; steps have none.
+    // An epoch's line keeps its place among the printed lines; steps have none.
     const inPlace = row.kind === "epoch" && this.#queue.length < ORDER_LIMIT;
     const rows = inPlace ? last : this.#queue.findLast((entry) => "rows" in entry);
     if (rows !== undefined && "rows" in rows) rows.rows.push(row);
@@ -57,7 +53,7 @@ export class Reporter {
     this.#progress = progress;
   }
 
-  /** What user code printed, line ends included. */
+  /** Output of user code, line ends included. */
   printed(level: LogLevel, text: string): void {
     this.#logged += text.length;
     if (this.#logged <= LOG_LIMIT) this.#log(level, text);
@@ -65,7 +61,7 @@ export class Reporter {
       this.#log("warning", "… (output left out: too much at once)\n");
   }
 
-  /** What the engine itself says, in one line. It may quote files, so hidden characters are escaped. */
+  /** A line of the engine itself. It may quote files, so hidden characters are escaped. */
   log(level: LogLevel, text: string): void {
     this.#log(level, `${plainText(text)}\n`);
   }
@@ -79,7 +75,7 @@ export class Reporter {
     else this.#queue.push({ level, text });
   }
 
-  /** Says something once a run. */
+  /** Warns once a run. */
   warnOnce(text: string): void {
     if (this.#warned.has(text)) return;
     this.#warned.add(text);
@@ -90,17 +86,17 @@ export class Reporter {
     this.#send("record", record);
   }
 
-  /** Has the record told with what is collected: it may change as often as a step. */
+  /** Sends the record with the next flush: it may change as often as a step. */
   recordChanged(): void {
     this.#recordDue = true;
   }
 
-  /** Tells what has been collected, when the last time is long enough ago. */
+  /** Flushes when the last flush is long enough ago. */
   flushIfDue(): void {
     if (performance.now() - this.#flushed >= INTERVAL) this.flush();
   }
 
-  /** Brings the curves to the disk, without a message: a state that is saved next must not be ahead of them. */
+  /** Writes the curves to disk without a message: the state that is saved next must not be ahead of them. */
   rowsToDisk(): void {
     for (const entry of this.#queue) if ("rows" in entry) this.#toDisk(entry);
     this.#directory?.flush();
@@ -117,7 +113,7 @@ export class Reporter {
     for (const entry of this.#queue.splice(0)) {
       if ("rows" in entry) {
         this.#toDisk(entry);
-        this.#send("metrics", thin(entry.rows, this.#rowsPerMessage));
+        this.#send("metrics", entry.rows);
       } else {
         const { level, text } = entry;
         this.#directory?.appendLog(text);

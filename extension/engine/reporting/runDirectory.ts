@@ -17,20 +17,19 @@ import {
   type MetricRow,
   type RunRecord,
 } from "../../protocol/run.ts";
-import { isRefused, rootOfRun, runPathSync, writeRunFileSync } from "../../files/runFiles.ts";
+import { isRefused, rootOfRun, runPathSync, unwritable, writeRunFileSync } from "../../files/runFiles.ts";
 import { isTemporary } from "../../protocol/temporaryFiles.ts";
 import type { EventFile } from "./eventFile.ts";
 import { keepImports } from "../host/versions.ts";
 import { AppendFile } from "../../files/append.ts";
 import { describeFileError } from "../../files/fileError.ts";
-import { unwritable } from "./ownership.ts";
 
 /** Milliseconds between two writes of a record whose state has not changed. */
 const RECORD_INTERVAL = 1000;
 
 /**
  * The writer of a run directory (see protocol/run.ts). Once it exists, a disk that is full or gone doesn't end the
- * run: the problem is told once, and what could not be written is tried again.
+ * run: the problem is reported once, and the failed write is repeated.
  */
 export class RunDirectory {
   readonly path: string;
@@ -59,7 +58,7 @@ export class RunDirectory {
     try {
       const checkpoints = runPathSync(directory, CHECKPOINTS_FOLDER);
       makeFolders(checkpoints);
-      // What a process has left that was killed while it saved.
+      // Leftovers of a process that was killed while it saved.
       for (const name of fs.readdirSync(checkpoints))
         if (isTemporary(name)) fs.rmSync(path.join(checkpoints, name), { force: true });
       this.#writeRecord();
@@ -68,7 +67,7 @@ export class RunDirectory {
     }
   }
 
-  /** Writes nothing more: the run is another process's. */
+  /** Stops writing: another process owns the run. */
   leave(): void {
     this.#left = true;
   }
@@ -86,7 +85,7 @@ export class RunDirectory {
     return this.#record;
   }
 
-  /** Keeps the text that is trained, and what it imports; a run that is resumed keeps those it began with. */
+  /** Keeps the trained source and its imports; a resumed run keeps its first ones. */
   keepSource(file: string, text: string, imported: readonly string[]): void {
     let kept = false;
     this.#attempt(SOURCE_FILE, () => (kept = fs.existsSync(this.file(SOURCE_FILE))));
@@ -107,7 +106,7 @@ export class RunDirectory {
     return runPathSync(this.path, relative);
   }
 
-  /** Notes a checkpoint, in the place of the one whose file it replaces. Of several best ones, the best comes first. */
+  /** Records a checkpoint and replaces the one of the same file. Of several best ones, the best comes first. */
   addCheckpoint(checkpoint: CheckpointRecord, first = false): void {
     const others = this.#record.checkpoints.filter((one) => one.file !== checkpoint.file);
     this.update({ checkpoints: first ? [checkpoint, ...others] : [...others, checkpoint] });
@@ -144,7 +143,7 @@ export class RunDirectory {
     }
   }
 
-  /** Keeps what an evaluation found. */
+  /** Writes the result of an evaluation. */
   writeEvaluation(result: EvaluationResult): void {
     this.#attempt(EVALUATION_FILE, () => writeRunFileSync(this.path, EVALUATION_FILE, json(result)));
   }
@@ -155,7 +154,7 @@ export class RunDirectory {
     file.describe(this.#record);
   }
 
-  /** Keeps what else views show of an evaluation. */
+  /** Writes what else views show of an evaluation. */
   writeReport(report: EvaluationReport): void {
     this.#attempt(REPORT_FILE, () => writeRunFileSync(this.path, REPORT_FILE, json(report)));
   }
@@ -173,7 +172,7 @@ export class RunDirectory {
     this.#log.push(text);
   }
 
-  /** Brings what is pending to the disk; the record at most once a second. */
+  /** Writes pending data to disk; the record at most once a second. */
   flush(): void {
     this.#attempt(METRICS_FILE, () => this.#metrics.flush());
     this.#attempt(LAYERS_FILE, () => this.#layers.flush());
@@ -194,7 +193,7 @@ export class RunDirectory {
   }
 
   #writeRecord(): void {
-    // Also after a failure: a full disk is not tried at every step.
+    // Also after a failure: a full disk is not retried at every step.
     this.#written = Date.now();
     writeRunFileSync(this.path, RUN_FILE, json(this.#record));
     this.#dirty = false;

@@ -4,7 +4,7 @@ import { checkMonitor, isBetter, isValidation, monitored, type Mode } from "../t
 import { fastDevRun, type Limits } from "../training/limits.ts";
 import type { Kept } from "../training/trainerState.ts";
 
-/** Which weights a run keeps, and when it looks. */
+/** Which weights a run keeps, and when it decides. */
 export class CheckpointPolicy {
   /** Whether the newest weights are kept while it trains, and those of its end. */
   readonly newest: boolean;
@@ -18,7 +18,7 @@ export class CheckpointPolicy {
   readonly #count: number;
   readonly #epochs: number;
   readonly #steps: number;
-  /** Milliseconds between two looks. */
+  /** Milliseconds between two decisions. */
   readonly #interval: number | undefined;
   #looked = performance.now();
 
@@ -42,7 +42,7 @@ export class CheckpointPolicy {
         "value",
         "experiment(): checkpoints takes one of everyNEpochs, everyNTrainSteps and trainTimeInterval",
       );
-    // Without a metric there are no best ones, unless some are asked for at intervals.
+    // Without a metric there are no best ones, unless the experiment saves at intervals.
     const asked =
       (given.saveTopK ?? given.everyNEpochs ?? given.everyNTrainSteps ?? given.trainTimeInterval) !==
       undefined;
@@ -55,7 +55,7 @@ export class CheckpointPolicy {
     return this.#count !== 0;
   }
 
-  /** Whether there is one of them at a time. */
+  /** Whether one is kept at a time. */
   get single(): boolean {
     return this.#count === 1;
   }
@@ -81,7 +81,7 @@ export class CheckpointPolicy {
     return this.ranks && this.#steps > 0 && step % this.#steps === 0;
   }
 
-  /** What is kept and when, in a sentence for the log. */
+  /** Describes the policy in a sentence for the log. */
   describe(): string {
     if (!this.any) return "No weights are kept: this is a fastDevRun.";
     const kept: string[] = [];

@@ -6,7 +6,7 @@ import type { CheckpointPolicy } from "./checkpointPolicy.ts";
 import { describeFileError } from "../../files/fileError.ts";
 import type { RunDirectory } from "../reporting/runDirectory.ts";
 import type { Kept, SavePoint } from "../training/trainerState.ts";
-import { EngineError } from "../host/userErrors.ts";
+import { EngineError } from "../../protocol/errors.ts";
 import { saveTensors } from "../files/tensorFiles.ts";
 import { readStates, saveTraining } from "./trainingFile.ts";
 import type { TrainingState } from "./trainingState.ts";
@@ -16,11 +16,11 @@ const LAST_INTERVAL = 2000;
 /** Milliseconds after which the newest weights are saved within an epoch too. */
 const LONG_EPOCH = 30_000;
 
-/** What checkpoints are told: problems, and each that was saved. */
+/** Callbacks of {@link Checkpoints}. */
 export interface CheckpointEvents {
   onProblem(text: string): void;
   onSave?: ((checkpoint: CheckpointRecord, file: string) => void) | undefined;
-  /** Asked before a training's own saves: throws when what would be saved is no good. */
+  /** Called before a training's own saves: throws when the weights are bad. */
   check?: (() => void) | undefined;
 }
 
@@ -30,7 +30,7 @@ export class Checkpoints {
   readonly #directory: RunDirectory;
   readonly #model: Module;
   readonly #events: CheckpointEvents;
-  /** Why weights couldn't be saved the last time: told once, not for each file. */
+  /** Why the last save of weights failed: reported once, not for each file. */
   #problem: string | undefined;
   /** Likewise for the training's state. */
   #stateProblem: string | undefined;
@@ -132,7 +132,7 @@ export class Checkpoints {
     }
   }
 
-  /** The training's states that are there and can be read, the newest first. */
+  /** The readable saved states of the training, the newest first. */
   lastStates(): TrainingState[] {
     return [...readStates(this.#directory.path)].flatMap((state) => (state instanceof Error ? [] : [state]));
   }

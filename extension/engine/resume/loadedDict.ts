@@ -1,6 +1,6 @@
 // Python's dicts of a file: objects that have a Map's methods, and Maps whose entries are properties.
 
-/** A Map whose entries are properties too: `state["fc1.weight"]`. Names of a Map's own members stay what they are. */
+/** A Map whose entries are properties too: `state["fc1.weight"]`. A Map's own members keep their names. */
 export class EntryMap extends Map<unknown, unknown> {
   override set(key: unknown, value: unknown): this {
     super.set(key, value);

@@ -1,4 +1,4 @@
-/** What an object keeps in its own fields, as plain data: for measures whose numbers go on after an interruption. */
+/** An object's own fields as plain data: for metrics that continue after an interruption. */
 export function plainState(object: object): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(object)

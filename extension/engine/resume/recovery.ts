@@ -6,7 +6,7 @@ import { withPolicy } from "../../tensor/recording/runtime.ts";
 import { fromHost, type Tensor } from "../../tensor/core/tensor.ts";
 import type { CallbackList } from "../training/callbacks.ts";
 import type { Checkpoints } from "./checkpoints.ts";
-import type { RunControl } from "../training/control.ts";
+import type { LoopControl } from "../training/control.ts";
 import type { Limits } from "../training/limits.ts";
 import { NonFinite, spoiltParameters } from "../training/nonFinite.ts";
 import type { Prepared } from "../training/prepare.ts";
@@ -19,19 +19,19 @@ import { TrainingStep } from "../training/trainingStep.ts";
 
 /** Values of a model at most that are kept to begin again with, before a state is saved. */
 const MOST_KEPT = 2 ** 24;
-/** Longest that is looked for the cause, in milliseconds. */
+/** Time limit of the diagnosis in milliseconds. */
 const PATIENCE = 60_000;
-/** Steps computed op by op before the one whose loss showed it: gradients may have spoilt the weights before. */
+/** Steps repeated op by op before the one with the bad loss: earlier gradients may have spoilt the weights. */
 const LOOKED_AT = 2;
 
 interface Surroundings {
   reporter: Reporter;
-  control: RunControl;
+  control: LoopControl;
   checkpoints: Checkpoints;
   resumption: Resumption;
 }
 
-/** What it needs of the trainer itself. */
+/** What recovery needs of the trainer. */
 interface Training {
   callbacks: CallbackList;
   state: TrainerState;
@@ -103,7 +103,7 @@ export class Recovery {
 
   /**
    * Finds out what spoilt a training, and goes back to where it was sound if that is wanted.
-   * @returns where it is to go on
+   * @returns the state to continue from
    * @throws TensorError "non-finite" with the cause; any other error unchanged
    */
   async goBack(error: unknown): Promise<TrainingState> {
@@ -124,7 +124,7 @@ export class Recovery {
     const again = found.step - this.#last.step <= LOOKED_AT;
     this.#last = { step: found.step, times: again ? this.#last.times + 1 : 0 };
     const { times } = this.#last;
-    // What is on the disk, else where the training began. A state may be sound and yet lead nowhere: then the one before.
+    // A state on disk, else the training's start. A sound state may fail again: then the one before.
     const states = [
       ...this.#hooks.checkpoints.lastStates(),
       ...(this.#start === undefined ? [] : [this.#start]),
@@ -137,7 +137,7 @@ export class Recovery {
     }
     this.#attempts++;
     const { step } = from.state;
-    // What went wrong before is gone about more carefully each time.
+    // Each retry takes smaller steps.
     const factor = this.#rollback.lrFactor ** (times + 1);
     restore(from);
     state.seconds = seconds;

@@ -1,5 +1,5 @@
 import type { Checkpoints } from "./checkpoints.ts";
-import type { RunControl } from "../training/control.ts";
+import type { LoopControl } from "../training/control.ts";
 import type { Prepared } from "../training/prepare.ts";
 import type { Reporter } from "../reporting/reporter.ts";
 import {
@@ -12,10 +12,10 @@ import {
 
 /** Inputs of a resumable training. */
 export interface Resumption {
-  /** Those that the program draws from. */
+  /** The generators of the program. */
   generators: Generators;
   facts: Omit<TrainingFacts, "savedAt">;
-  /** The state to go on from. */
+  /** The state to resume from. */
   from?: TrainingState | undefined;
   /** It is resumed more carefully than before. */
   rollback?: boolean;
@@ -26,7 +26,7 @@ export class StateKeeper {
   readonly #prepared: Prepared;
   readonly #resumption: Resumption;
   readonly #checkpoints: Checkpoints;
-  readonly #control: RunControl;
+  readonly #control: LoopControl;
   readonly #reporter: Reporter;
   readonly #progress: () => Omit<TrainerProgress, "validationDue">;
   /** States of the generators where the epoch began. */
@@ -37,7 +37,11 @@ export class StateKeeper {
   constructor(
     prepared: Prepared,
     resumption: Resumption,
-    { checkpoints, control, reporter }: { checkpoints: Checkpoints; control: RunControl; reporter: Reporter },
+    {
+      checkpoints,
+      control,
+      reporter,
+    }: { checkpoints: Checkpoints; control: LoopControl; reporter: Reporter },
     progress: () => Omit<TrainerProgress, "validationDue">,
   ) {
     this.#prepared = prepared;
@@ -73,7 +77,7 @@ export class StateKeeper {
     if (stopping || this.#asked || this.#checkpoints.stateDue(false)) this.#save(this.generators(), false);
   }
 
-  /** An occasion between two epochs. `last`: there is none after it, unless more are asked for later. */
+  /** Called between two epochs. `last`: after the last epoch, unless more are added later. */
   afterEpoch(last: boolean): void {
     const stopping = this.#control.stopping !== undefined;
     const kept = last && this.#checkpoints.policy.newest;

@@ -11,7 +11,7 @@ const dict = v.custom<object>(
   (value) => typeof value === "object" && value !== null && !Array.isArray(value),
 );
 const generators = v.array(v.instance(Uint8Array));
-/** What is undefined isn't in the file. */
+/** The file omits undefined fields. */
 const absent = <T extends v.GenericSchema>(
   schema: T,
 ): v.OptionalSchema<v.NullableSchema<T, undefined>, undefined> => v.optional(v.nullable(schema));

@@ -10,7 +10,7 @@ import { loadFile, saveFile } from "../files/tensorFiles.ts";
 import type { TrainerState } from "../training/trainerState.ts";
 import { stateOf } from "./stateSchema.ts";
 import type { TrainingState } from "./trainingState.ts";
-import { EngineError } from "../host/userErrors.ts";
+import { EngineError } from "../../protocol/errors.ts";
 
 const NEWEST = "training.pth";
 const NEXT = "training.next.pth";
@@ -30,7 +30,7 @@ export function saveTraining(directory: string, state: TrainingState): void {
   fs.renameSync(file(NEXT), file(NEWEST));
 }
 
-/** The states of a training that are there, the newest first; for one that can't be read, why. */
+/** The saved states of a training, the newest first; an Error for an unreadable one. */
 export function* readStates(directory: string): Generator<TrainingState | Error, void, undefined> {
   for (const name of [NEWEST, NEXT, PREVIOUS]) {
     try {
@@ -45,7 +45,7 @@ export function* readStates(directory: string): Generator<TrainingState | Error,
 
 /**
  * The newest state of a training that can be read; undefined when none was saved.
- * @param onProblem Told of a file that is damaged, and what is used instead.
+ * @param onProblem Called for a damaged file with what is used instead.
  * @throws EngineError "checkpoint" when all are damaged
  */
 export function loadTraining(
@@ -70,7 +70,7 @@ export function loadTraining(
 }
 
 /**
- * The record of a run that is to go on, without what its end has left.
+ * The record of a run to resume, without the fields of its end.
  * @throws EngineError "run-record" when there is no such run
  */
 export function recordToResume({ directory, epochs, outlive }: RunRequest): RunRecord {

@@ -48,7 +48,7 @@ export interface TrainingState extends TrainerProgress {
   facts: TrainingFacts;
 }
 
-/** Where a training comes from: what has changed since is told. */
+/** The origin of a training: changes since are reported. */
 export interface TrainingFacts {
   seed: number;
   epochs: number;
@@ -93,7 +93,7 @@ export class Generators {
   }
 }
 
-/** Gathers all that it takes to go on. The tensors follow the model: they are to be written before the next step. */
+/** Gathers everything that resuming needs. The tensors share the model's memory: write them before the next step. */
 export function collectTraining(
   prepared: Prepared,
   progress: TrainerProgress,

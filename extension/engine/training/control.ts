@@ -1,11 +1,11 @@
-/** Longest that a run keeps its messages waiting, in milliseconds. */
+/** Milliseconds after which the loop handles its messages. */
 const YIELD_INTERVAL = 50;
 
 /** Why a run ends before its last epoch; "experiment": its own options or callbacks say so. */
 export type StopReason = "request" | "channel" | "signal" | "experiment";
 
-/** Requests to a run, handled between its steps. */
-export class RunControl {
+/** Requests to the training loop, handled between its steps. */
+export class LoopControl {
   #stop: StopReason | undefined;
   #paused = false;
   /** One step more is allowed while paused. */
@@ -52,7 +52,7 @@ export class RunControl {
     this.#wake?.();
   }
 
-  /** Told after every optimizer step. */
+  /** Called after every optimizer step. */
   stepDone(): void {
     this.#single = false;
   }
@@ -71,7 +71,7 @@ export class RunControl {
     });
   }
 
-  /** True when the event loop should turn: what is asked of the run waits there. */
+  /** True when the event loop should turn, where requests wait. */
   get due(): boolean {
     return this.#holds || performance.now() - this.#yielded >= YIELD_INTERVAL;
   }
@@ -83,7 +83,7 @@ export class RunControl {
 
   /**
    * Serves the event loop, and stays as long as the run is paused.
-   * @param settle called before somebody looks at the run: steps may be under way that are to be waited for
+   * @param settle called before a request sees the run: waits for steps under way
    */
   async yield(settle: () => void = () => {}): Promise<void> {
     await turn();

@@ -15,7 +15,7 @@ import { isOptimizer } from "../reporting/settings.ts";
 import { TrainingStep } from "./trainingStep.ts";
 import { loadUserModule } from "../host/userModule.ts";
 import type { Watchdog } from "../host/watchdog.ts";
-import { randomSeed, readWeights } from "../resume/weights.ts";
+import { randomSeed, readWeights } from "../resume/startingWeights.ts";
 
 /** How the rates are tried. */
 export interface SweepOptions {

@@ -8,7 +8,7 @@ import { LRScheduler, OneCycleLR, ReduceLROnPlateau } from "../../nn/optim/lrSch
 import { TensorError } from "../../tensor/core/errors.ts";
 import { isValidation, monitored } from "./monitor.ts";
 import { isOptimizer } from "../reporting/settings.ts";
-import { EngineError } from "../host/userErrors.ts";
+import { EngineError } from "../../protocol/errors.ts";
 
 /** An experiment's learning rate schedules. */
 export class Schedules {

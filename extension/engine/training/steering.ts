@@ -1,9 +1,13 @@
+import type { ControlName } from "../../protocol/controls.ts";
 import { fastDevRun, type Limits } from "./limits.ts";
 import type { Prepared } from "./prepare.ts";
 import type { Recorder } from "../reporting/recorder.ts";
-import { EngineError } from "../host/userErrors.ts";
+import { EngineError } from "../../protocol/errors.ts";
 
-/** What others change of a training while it runs, between two of its steps. */
+/** The controls that {@link Steering} answers; the run answers the others. */
+export type SteeringControl = Extract<ControlName, keyof Steering>;
+
+/** Answers the controls that change a training, each in a method of its name, called between two steps. */
 export class Steering {
   readonly #prepared: Prepared;
   readonly #limits: Limits;

@@ -6,7 +6,7 @@ import { withPolicy } from "../../tensor/recording/runtime.ts";
 import { BatchLookahead } from "./batchLookahead.ts";
 import { CallbackList } from "./callbacks.ts";
 import type { Checkpoints } from "../resume/checkpoints.ts";
-import type { RunControl, StopReason } from "./control.ts";
+import type { LoopControl, StopReason } from "./control.ts";
 import { EarlyStopping } from "./earlyStopping.ts";
 import { Ending } from "../ending.ts";
 import { batchLength } from "../evaluation/evaluator.ts";
@@ -28,7 +28,7 @@ import { Validation } from "./validation.ts";
 
 export interface TrainerHooks {
   reporter: Reporter;
-  control: RunControl;
+  control: LoopControl;
   checkpoints: Checkpoints;
   resumption: Resumption;
   /** Told where the training is, as often as the event loop is served. */

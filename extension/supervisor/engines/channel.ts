@@ -2,7 +2,7 @@ import type { ChildProcess } from "node:child_process";
 import { createBirpc, type BirpcReturn } from "birpc";
 import * as v from "valibot";
 import { PROTOCOL_VERSION, type Hello } from "../../protocol/engine.ts";
-import { EngineError } from "../errors.ts";
+import { EngineError } from "../../protocol/errors.ts";
 import { describeExit, lastLines, type EngineProcess } from "./process.ts";
 
 /** Schema of the arguments of each event that a child may send. */
@@ -20,7 +20,7 @@ export type Remote<Methods extends object> = BirpcReturn<Methods>;
 export interface ChannelOptions<Events> {
   schemas: EventSchemas<Events>;
   handlers: Events;
-  /** A message that is none of the protocol's: it was dropped. */
+  /** Called for a dropped message that violates the protocol. */
   onInvalid(problem: string): void;
 }
 
@@ -40,7 +40,7 @@ export function openChannel<Methods extends object, Events extends object>(
         else options.onInvalid(`not a message of the protocol: ${preview(message)}`);
       });
     },
-    // Calls end when the child answers or dies; how long they may take is the caller's business.
+    // Calls end when the child answers or dies; the caller limits their time.
     timeout: -1,
   });
   child.once("disconnect", () =>
@@ -84,7 +84,7 @@ export function isEnvelope(message: unknown): boolean {
   return t === "q" && typeof m === "string" && Array.isArray(a) && (i === undefined || typeof i === "string");
 }
 
-/** What a message has, in few words: it may be large, circular, or have numbers that JSON doesn't. */
+/** A short description of a message, which may be large, circular, or have numbers that JSON doesn't. */
 function preview(value: unknown): string {
   if (typeof value === "string") return value.slice(0, LONGEST);
   if (typeof value !== "object" || value === null) return String(value).slice(0, LONGEST);

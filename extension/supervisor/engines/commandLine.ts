@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { engineEnvironment, type EngineOptions } from "./process.ts";
 
-/** Starts the command line, whose output is read: what loads native code or reads large files does so there. */
+/** Starts the command line with piped output. Work that loads native code or reads large files runs there. */
 export function commandLine(options: EngineOptions, args: readonly string[]): ChildProcess {
   return spawn(options.execPath ?? process.execPath, [`${options.dist}/cli.js`, ...args], {
     stdio: ["ignore", "pipe", "pipe"],

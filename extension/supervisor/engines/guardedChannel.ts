@@ -10,7 +10,7 @@ interface Reader {
 
 /**
  * Guards this process against what a child writes into its channel. User code there has the descriptor, and Node trusts
- * it: what is no message throws where nothing can catch it, and a message may be of any length.
+ * it: an invalid message throws where nothing can catch it, and a message may have any length.
  * @param limit Bytes of one message
  * @param onBroken Called once, with the reason; after that nothing is read
  */
@@ -24,7 +24,7 @@ export function guardChannel(child: ChildProcess, limit: number, onBroken: (reas
   const longest = messageLengths();
   let broken = false;
   reader.onread = function (bytes) {
-    // The end of the channel is news in any case.
+    // The end of the channel is always passed on.
     if (broken && bytes !== undefined) return undefined;
     try {
       if (bytes !== undefined && longest(new Uint8Array(bytes)) > limit)

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { Hello, type ToolEvents } from "../../protocol/engine.ts";
-import { UserError } from "../../protocol/errors.ts";
+import { EngineError, UserError } from "../../protocol/errors.ts";
 import {
   Answer,
   SamplePage,
@@ -11,7 +11,7 @@ import {
 } from "../../protocol/evaluation.ts";
 import { handshake, openChannel, type Remote } from "./channel.ts";
 import { deferred } from "../deferred.ts";
-import { EngineError, toUserError } from "../errors.ts";
+import { toUserError } from "../errors.ts";
 import { describeExit, forkEngine, lastLines, type EngineOptions, type EngineProcess } from "./process.ts";
 
 export interface ModelSessionOptions {
@@ -77,7 +77,7 @@ export class ModelSession {
     return this.#ask("ask", Answer, (remote) => remote.ask(subject, explain));
   }
 
-  /** Ends the process with what it is at; waiting questions have no answer. */
+  /** Ends the process and its work; waiting questions get no answer. */
   async cancel(): Promise<void> {
     this.#cancelled = this.#busy;
     for (const { drop } of this.#waiting.values()) drop();

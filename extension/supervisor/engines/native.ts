@@ -3,7 +3,7 @@ import * as v from "valibot";
 import { InstallLine, NativeReport, type InstallProgress } from "../../protocol/native.ts";
 import type { ExecutorInfo } from "../../protocol/run.ts";
 import { commandLine, ended } from "./commandLine.ts";
-import { EngineError } from "../errors.ts";
+import { EngineError } from "../../protocol/errors.ts";
 import { killTree, signalChild } from "../../processes/signals.ts";
 import type { EngineOptions } from "./process.ts";
 
@@ -44,8 +44,8 @@ export function executorOf(report: NativeReport): ExecutorInfo {
 export type InstallResult = Exclude<InstallLine, { type: "progress" }>;
 
 /**
- * Installs the native engine by the command line, so that it goes on and resumes as it does there. Aborting `signal`
- * cancels it: politely, since what was downloaded is kept then, at last by force.
+ * Installs the native engine through the command line, with its progress and resuming. Aborting `signal`
+ * cancels it: first politely, which keeps the download, then by force.
  */
 export async function installNative(
   options: EngineOptions,

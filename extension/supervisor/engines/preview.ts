@@ -23,9 +23,9 @@ const schemas: EventSchemas<PreviewEngineEvents> = {
   remains: v.strictTuple([Remains]),
 };
 
-/** Milliseconds after its time in which an engine that hangs may still tell where. */
+/** Milliseconds that a hanging engine gets after its time limit to report its line. */
 const LINE_LIMIT = 1000;
-/** Milliseconds in which an engine says what a file has left behind. One that doesn't is busy with it. */
+/** Milliseconds that an engine gets to report what a file has left behind. A late one is busy with it. */
 const REMAINS_LIMIT = 1000;
 /** Megabytes. */
 const MEMORY_LIMIT = 2048;
@@ -131,7 +131,7 @@ export class PreviewEngine {
     }
   }
 
-  /** Has the process, which is there or being started, make itself ready for {@link layOut}. */
+  /** Prepares the running or starting process for {@link layOut}. */
   prepareLayout(): void {
     void this.#running?.then(
       ({ remote }) => remote.prepareLayout.asEvent(),

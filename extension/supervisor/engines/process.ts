@@ -20,8 +20,6 @@ export interface EngineOptions {
   execPath?: string;
   /** What engines write to stdout and stderr goes to this process's too. Default false. */
   inheritOutput?: boolean;
-  /** Metric rows of each kind that a run tells in one message, as its request says. By default all. */
-  rowsPerMessage?: number;
   /** Milliseconds an engine has to say hello. Default 20,000. */
   helloTimeout?: number;
   /** Milliseconds a run has to end after `stop` before it is killed. Default 10,000. */
@@ -46,7 +44,7 @@ export interface ForkOptions extends EngineOptions {
   inheritInput?: boolean;
   /** Bytes of one message that it may send. Default 1 GiB. */
   messageLimit?: number;
-  /** Goes on when this process ends: its output goes to this file, since a pipe would break. */
+  /** The engine outlives this process: its output goes to this file, since a pipe would break. */
   outliveTo?: string;
   /** Text as it comes, cut at arbitrary places. */
   onOutput?(stream: "stdout" | "stderr", text: string): void;
@@ -55,7 +53,7 @@ export interface ForkOptions extends EngineOptions {
 export interface EngineProcess {
   readonly child: ChildProcess;
   readonly pid: number | undefined;
-  /** What its command line alone has: the lock of its run is made with it. */
+  /** A secret of its command line, with which the run's lock is made. */
   readonly token: string;
   /** Settles when the process is gone and its output is read; never rejects. */
   readonly exited: Promise<ExitInfo>;
@@ -118,7 +116,7 @@ export function addedEnvironment(added: EngineOptions["env"]): Record<string, st
   return { ...electron, ...added };
 }
 
-/** What TensorFlow prints while it loads, whatever its log level: no news of the user's run. */
+/** TensorFlow's output while it loads, at any log level: not about the user's run. */
 const BANNER = /^(WARNING: All log messages before absl::|I0000 .*oneDNN custom operations are on).*\n?/gm;
 
 function watch(
@@ -153,7 +151,7 @@ function watch(
       // Children of the engine that it left behind, and that may hold its pipes open.
       signalGroup(child, "SIGKILL");
       const strays = endFamily(family).catch(() => undefined);
-      // "close" is when the pipes are read to the end; something may keep them open for ever.
+      // "close" means that the pipes are read to the end; a stray process may hold them open for ever.
       const finish = (): void => void strays.finally(() => done(code, signal));
       const timer = setTimeout(finish, 500);
       child.once("close", () => {
@@ -167,7 +165,7 @@ function watch(
     if (child.pid !== undefined && isThere(child)) {
       // From now on it does nothing: it answers nothing and starts no more processes.
       if (process.platform === "linux") signalGroup(child, "SIGSTOP");
-      // Afterwards, those that left the group would have no parent to be found by.
+      // Afterwards, processes that left the group have no parent to find them by.
       await endDescendants(child.pid).catch(() => undefined);
     }
     await killTree(child);
@@ -187,7 +185,7 @@ function watch(
 /** What V8 says before it aborts. */
 export const OUT_OF_MEMORY = /JavaScript heap out of memory|Array buffer allocation failed/;
 
-/** How a process ended that should not have, for people. */
+/** Describes the unexpected end of a process for people. */
 export function describeExit(exit: ExitInfo): string {
   const { signal } = exit;
   if (OUT_OF_MEMORY.test(exit.stderr)) return "it ran out of memory";
@@ -199,7 +197,7 @@ export function describeExit(exit: ExitInfo): string {
   return `exit code ${exit.code}`;
 }
 
-/** What matters of the last lines of stderr; undefined when there are none. */
+/** The relevant last lines of stderr; undefined without any. */
 export function lastLines(exit: ExitInfo, count = 12): string | undefined {
   const lines = exit.stderr
     .split(/\r?\n/)

@@ -22,23 +22,23 @@ const SCHEMAS: EventSchemas<RunEngineEvents> = {
   ended: v.strictTuple([RunRecord]),
 };
 
-/** What a run engine's process tells. */
+/** Events of a run engine's process. */
 export type ProcessEvents = Partial<Omit<RunEngineEvents, "hello">> & {
-  /** What it wrote to its output streams, cut at arbitrary places. */
+  /** Its output streams, cut at arbitrary places. */
   output?(stream: "stdout" | "stderr", text: string): void;
 };
 
-/** A process of the run engine, which does one run. */
+/** A process of the run engine, for one run. */
 export interface RunProcess {
   readonly engine: EngineProcess;
   readonly remote: Remote<RunEngineMethods>;
-  /** The handshake; when it fails, the process is gone. */
+  /** The handshake; when it fails, the process has ended. */
   readonly ready: Promise<Hello>;
-  /** Who listens: a process may be there before its run is. */
+  /** The listener, set when a run takes the process. */
   events: ProcessEvents;
 }
 
-/** @param outliveTo Where the output of a process goes that outlives this one */
+/** @param outliveTo Output file of a process that outlives this one */
 export async function forkRunProcess(options: EngineOptions, outliveTo?: string): Promise<RunProcess> {
   const listener: { events: ProcessEvents } = { events: {} };
   const engine = await forkEngine({

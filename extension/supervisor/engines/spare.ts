@@ -1,7 +1,8 @@
 import { freemem } from "node:os";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { Device, RunRequest } from "../../protocol/engine.ts";
+import type { Device } from "../../protocol/device.ts";
+import type { RunRequest } from "../../protocol/engine.ts";
 import type { EngineOptions } from "./process.ts";
 import { forkRunProcess, type RunProcess } from "./runProcess.ts";
 
@@ -27,7 +28,7 @@ export class SpareEngine {
   readonly #engine: () => EngineOptions;
   readonly #options: SpareOptions;
   #spare: Spare | undefined;
-  /** The key of one that is being started. */
+  /** The key of the spare that is starting. */
   #starting: string | undefined;
   #idle: NodeJS.Timeout | undefined;
   #disposed = false;
@@ -37,12 +38,12 @@ export class SpareEngine {
     this.#options = options;
   }
 
-  /** Of the one that waits. */
+  /** Process id of the waiting spare. */
   get pid(): number | undefined {
     return this.#spare?.process.engine.pid;
   }
 
-  /** Has one ready for runs on `device` from soon on, and for a while. */
+  /** Prepares a spare for runs on `device` and keeps it for a while. */
   async keep(device: Device): Promise<void> {
     if (this.#disposed) return;
     const options = this.#engine();
@@ -51,7 +52,7 @@ export class SpareEngine {
     if (this.#spare?.key === key) return this.#wait();
     await this.drop();
     this.#starting = key;
-    // Dropped or replaced meanwhile, it isn't wanted any more.
+    // False once it was dropped or replaced.
     const wanted = (): boolean => this.#starting === key && !this.#disposed;
     try {
       if (!(await (this.#options.affordable ?? canAfford)()) || !wanted()) return;
@@ -63,7 +64,7 @@ export class SpareEngine {
       this.#spare = { key, process };
       this.#starting = undefined;
       void this.#forgetDead(process);
-      // One that doesn't start is gone; the run that would have had it tells why.
+      // A spare that fails to start has ended; the next run reports the reason.
       await process.ready.then(() => process.remote.warmUp(device)).catch(() => undefined);
       this.#wait();
     } finally {
@@ -83,7 +84,7 @@ export class SpareEngine {
     this.#idle.unref();
   }
 
-  /** The process for a run, if there is one that fits. From then on it is the run's. */
+  /** Hands a matching process over to a run; undefined if none fits. */
   take(request: RunRequest): RunProcess | undefined {
     // The output of a run that outlives this process goes to a file from the start, and a debugger wants to see all.
     if (request.outlive || request.inspect === true) return undefined;
@@ -113,11 +114,11 @@ function keyOf({ dist, env, execPath }: EngineOptions, device: Device): string {
   return JSON.stringify([dist, env, execPath, device]);
 }
 
-/** Bytes: what a process with TensorFlow takes, and as much again for everything else. */
+/** Bytes: twice the memory of a process with TensorFlow. */
 const MEMORY = 2 ** 30;
 const SUPPLIES = "/sys/class/power_supply";
 
-/** Not while memory is short, and, where that is told by a file, not on a battery. */
+/** Whether memory is free and, as far as the system reports it, no battery is in use. */
 export async function canAfford(): Promise<boolean> {
   if (freemem() < MEMORY) return false;
   const names = await readdir(SUPPLIES).catch((): string[] => []);

@@ -1,23 +1,23 @@
 import * as v from "valibot";
 import { Hello, type ToolEvents, type ToolMethods } from "../../protocol/engine.ts";
-import { UserError } from "../../protocol/errors.ts";
+import { EngineError, UserError } from "../../protocol/errors.ts";
 import { signalChild } from "../../processes/signals.ts";
 import { handshake, openChannel, type Remote } from "./channel.ts";
 import { deferred } from "../deferred.ts";
-import { EngineError, toUserError } from "../errors.ts";
+import { toUserError } from "../errors.ts";
 import { describeExit, forkEngine, lastLines, type ExitInfo, type ForkOptions } from "./process.ts";
 
 export interface ToolOptions extends Omit<ForkOptions, "entry" | "outliveTo"> {
-  /** Ends the process with what it is at; the call fails with the code "cancelled". */
+  /** Ends the process and its work; the call fails with the code "cancelled". */
   signal: AbortSignal;
   /** Sends it SIGINT instead, which its own code may handle: its end is then as it says. */
   interrupts?: boolean;
   onLog: (level: "info" | "warning" | "error", text: string) => void;
-  /** What to throw when the process ends by itself, in place of a {@link UserError} that says how. */
+  /** Replaces the {@link UserError} of a process that ended unexpectedly. */
   describeEnd?(exit: ExitInfo): Error | undefined;
 }
 
-/** Calls a run engine's process for one thing, without a run directory. The process is gone when this settles. */
+/** Makes one call to a run engine's process, without a run directory. The process has ended when this settles. */
 export async function callTool<T>(
   options: ToolOptions,
   call: (tool: Remote<ToolMethods>) => Promise<T>,
@@ -47,7 +47,7 @@ export async function callTool<T>(
     const ended = engine.exited.then((exit): never => {
       throw options.describeEnd?.(exit) ?? endOf(exit);
     });
-    // The race below is over when the call is answered; that this process ends later is nobody's failure.
+    // After the answer, the end of the process is no failure.
     ended.catch(() => undefined);
     const hung = failed.promise.then((error): never => {
       throw new EngineError(error);

@@ -1,33 +1,33 @@
 import { lstat } from "node:fs/promises";
 import { runPath } from "../../files/runFiles.ts";
+import { controlsBy, RUN_CONTROLS, type RunControls } from "../../protocol/controls.ts";
 import { RUN_FILE } from "../../protocol/run.ts";
 import { isRunning } from "../../processes/signals.ts";
-import { EngineError } from "../errors.ts";
+import { EngineError } from "../../protocol/errors.ts";
 import { MetricsReader } from "./metrics.ts";
 import { processOf } from "./liveness.ts";
 import { isLive, readRecord, readRun, type StoredRun } from "./runDirectory.ts";
-import { RunSession, type RunControl } from "./session.ts";
+import { RunSession } from "./session.ts";
 import { demandTrust } from "../trust.ts";
 
 export interface AttachOptions {
-  /** Milliseconds between two looks at the run directory. Default 500. */
+  /** Milliseconds between two polls of the run directory. Default 500. */
   interval?: number;
   /** Milliseconds a run has to end after `stop` before it is killed. Default 10,000. */
   stopTimeout?: number;
 }
 
-/** Follows a run by its directory, whoever started it. */
+/** Follows a run by its directory, also one of another process. */
 export interface Attachment {
   readonly session: RunSession;
-  /** Settles when the run is over or the attachment was given up. */
+  /** Settles at the end of the run or after {@link detach}. */
   readonly done: Promise<void>;
-  /** Stops looking; the run goes on. */
+  /** Stops polling; the run continues. */
   detach(): void;
 }
 
 /**
- * Opens a run from disk. A running one is followed until it ends or the attachment is given up; one that gives no sign
- * of life isn't followed.
+ * Opens a run from disk. Follows a running one until it ends or is detached, unless it gives no sign of life.
  */
 export async function openRun(directory: string, options: AttachOptions = {}): Promise<Attachment> {
   const run = await readRun(directory);
@@ -40,7 +40,7 @@ export async function openRun(directory: string, options: AttachOptions = {}): P
   return follow(session, reader, options.interval ?? 500);
 }
 
-/** Whether a run is worth being followed. */
+/** Whether to follow a run. */
 function goesOn({ record, life }: StoredRun): boolean {
   return isLive(record) && life?.kind !== "silent";
 }
@@ -54,7 +54,7 @@ const PROOF_INTERVAL = process.platform === "linux" ? 0 : 20_000;
 function follow(session: RunSession, reader: MetricsReader, interval: number): Attachment {
   const stopped = new AbortController();
   const { directory } = session;
-  // Polled, because not every file system tells of changes, and a run of an hour is not missed by half a second.
+  // Polled, because not every file system reports changes.
   const done = (async () => {
     let seen = 0;
     let asked = performance.now();
@@ -84,7 +84,7 @@ function follow(session: RunSession, reader: MetricsReader, interval: number): A
   return { session, done, detach: () => stopped.abort() };
 }
 
-/** @param whole Whether its process is asked for too */
+/** @param whole Whether to check its process too */
 async function look({ directory, life }: RunSession, whole: boolean): Promise<StoredRun> {
   return whole ? readRun(directory) : { directory, record: await readRecord(directory), life };
 }
@@ -110,7 +110,7 @@ function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
 }
 
 /** A run without a channel can be stopped by a signal, which engines take as a polite stop; no more than that. */
-function signals(session: RunSession, stopTimeout: number): RunControl {
+function signals(session: RunSession, stopTimeout: number): RunControls {
   const refuse = (what: string): Promise<never> =>
     Promise.reject(
       new EngineError({
@@ -119,12 +119,7 @@ function signals(session: RunSession, stopTimeout: number): RunControl {
       }),
     );
   return {
-    pause: () => refuse("paused"),
-    resume: () => refuse("resumed"),
-    step: () => refuse("stepped"),
-    addEpochs: () => refuse("made longer"),
-    setLearningRate: () => refuse("given another rate"),
-    checkpoint: () => refuse("told to save"),
+    ...controlsBy((name) => refuse(RUN_CONTROLS[name].refused)),
     async stop() {
       demandTrust();
       const engine = await processOf(session.directory, session.id);

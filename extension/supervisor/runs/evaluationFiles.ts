@@ -61,7 +61,7 @@ export async function listPictures(directory: string): Promise<Picture[]> {
     .slice(-MOST_PICTURES);
 }
 
-/** One of them, in base64. */
+/** One picture in base64. */
 export async function readPicture(directory: string, file: string): Promise<string> {
   if (!PICTURE.test(file) || /[/\\]/.test(file)) throw new Error(`There is no picture ${file}.`);
   const bytes = await readRunFile(directory, `${PICTURES_FOLDER}/${file}`, PICTURE_LIMIT);

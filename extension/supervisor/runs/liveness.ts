@@ -1,14 +1,13 @@
 // How the owner of a run is. Each reader derives this and writes nothing: the folder may be another machine's, or a
 // stranger's.
-import type { UserError } from "../../protocol/errors.ts";
+import { EngineError, type UserError } from "../../protocol/errors.ts";
 import type { RunLock, RunRecord } from "../../protocol/run.ts";
 import { factsOf } from "../../processes/identity.ts";
 import { readLock } from "../../processes/lockFile.ts";
 import { describeOwner, ownerOf } from "../../processes/owner.ts";
 import type { ProvenProcess } from "../../processes/signals.ts";
-import { EngineError } from "../errors.ts";
 
-/** How the owner of a run is whose record says that a process is at work. */
+/** State of the owner of a run that is unfinished by its record. */
 export type Life =
   /** It runs on this machine; a run of an earlier version that has just begun has no proof of that. */
   | { readonly kind: "here"; readonly lock?: RunLock; readonly process?: ProvenProcess }
@@ -72,7 +71,7 @@ export function obstacle(life: Life): string | undefined {
   }
 }
 
-/** For lists: where a run is whose process can't be seen from here. */
+/** For lists: the place of a run whose process is invisible from here. */
 export function lifeText(life: Life | undefined): string | undefined {
   if (life?.kind === "elsewhere") return `running elsewhere (host ${life.lock.host})`;
   if (life?.kind === "silent") return `no sign of life since ${timeOf(life.since) ?? "an unknown time"}`;

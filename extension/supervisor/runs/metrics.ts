@@ -3,78 +3,16 @@ import { firstIssue } from "../../files/json.ts";
 import { openRegular } from "../../files/regular.ts";
 import { runPath } from "../../files/runFiles.ts";
 import { METRICS_FILE, MetricRow } from "../../protocol/run.ts";
+import { SampledRows } from "./sampledRows.ts";
 
-/**
- * A run's curves in bounded memory: as many steps and epochs as a screen can show, evenly taken, whatever the run's
- * length. The newest of both are always there.
- */
-export class Curves {
-  readonly #steps: Thinned;
-  readonly #epochs: Thinned;
-  readonly #events: Thinned;
-
-  /** Keeps between `limit` and twice as many steps, and as many epochs, the newest of each included. */
-  constructor(limit = 500) {
-    this.#steps = new Thinned(limit);
-    this.#epochs = new Thinned(limit);
-    this.#events = new Thinned(limit);
-  }
-
-  push(rows: readonly MetricRow[]): void {
-    const kinds = { step: this.#steps, epoch: this.#epochs, event: this.#events };
-    for (const row of rows) {
-      // The training went back: what it did after that step doesn't count.
-      if (row.rollback !== undefined) for (const kind of Object.values(kinds)) kind.cut(row.rollback);
-      kinds[row.kind].push(row);
-    }
-  }
-
-  /** In the order of steps; an epoch follows its last step. */
-  get rows(): MetricRow[] {
-    return [...this.#steps.rows, ...this.#epochs.rows, ...this.#events.rows].sort((a, b) => a.step - b.step);
-  }
-}
-
-/** When there are too many rows, every second one goes, and of those to come only as many are taken. */
-class Thinned {
-  readonly #limit: number;
-  #kept: MetricRow[] = [];
-  #stride = 1;
-  #seen = 0;
-  #newest: MetricRow | undefined;
-
-  constructor(limit: number) {
-    this.#limit = limit;
-  }
-
-  push(row: MetricRow): void {
-    if (this.#seen++ % this.#stride === 0) this.#kept.push(row);
-    this.#newest = row;
-    // One place is for the newest, which may be none of those kept.
-    if (this.#kept.length < 2 * this.#limit) return;
-    this.#kept = this.#kept.filter((_, index) => index % 2 === 0);
-    this.#stride *= 2;
-  }
-
-  cut(step: number): void {
-    this.#kept = this.#kept.filter((row) => row.step <= step);
-    if (this.#newest !== undefined && this.#newest.step > step) this.#newest = this.#kept.at(-1);
-  }
-
-  get rows(): MetricRow[] {
-    const newest = this.#newest;
-    return newest === undefined || this.#kept.at(-1) === newest ? this.#kept : [...this.#kept, newest];
-  }
-}
-
-/** Few enough rows that reading a long run never holds up what else its process does. */
+/** Bytes of one read: few enough rows that reading a long run blocks nothing else in the process. */
 const CHUNK = 1 << 15;
-/** Most bytes of a row; what is longer is no row. */
+/** Most bytes of a row. */
 const LINE_LIMIT = 1 << 16;
-/** Bytes without the end of a line after which a file is no run's metrics. */
+/** Bytes without a line end after which reading gives up. */
 const JUNK_LIMIT = 1 << 26;
 
-/** Reads a run's metrics as its engine appends them: each call gives the rows that came since the last one. */
+/** Reads a run's metrics while its engine appends them: each call returns the rows since the last one. */
 export class MetricsReader {
   readonly #directory: string;
   /** Where the file is, once no link was found on the way. */
@@ -181,21 +119,21 @@ export async function readLastRow(directory: string): Promise<MetricRow | undefi
   }
 }
 
-/** A run's curves from disk: those of the rows to keep, as many as {@link Curves} does. */
-export async function readCurves(
+/** Samples a run's rows from disk: those that `keep` accepts. */
+export async function readSampled(
   directory: string,
-  curves = new Curves(),
+  rows = new SampledRows(),
   keep: (row: MetricRow) => boolean = () => true,
-): Promise<Curves> {
+): Promise<SampledRows> {
   const reader = new MetricsReader(directory);
-  for (let rows = await reader.read(); rows.length > 0; rows = await reader.read())
-    curves.push(rows.filter(keep));
-  return curves;
+  for (let read = await reader.read(); read.length > 0; read = await reader.read())
+    rows.push(read.filter(keep));
+  return rows;
 }
 
-/** A whole run's curves from disk: at most about so many steps and epochs. */
+/** Reads a run's curves from disk: at most about `limit` steps and as many epochs. */
 export async function readRows(directory: string, limit: number): Promise<MetricRow[]> {
-  return (await readCurves(directory, new Curves(Math.ceil(limit / 2)))).rows;
+  return (await readSampled(directory, new SampledRows(Math.ceil(limit / 2)))).rows;
 }
 
 function parseRow(line: string): MetricRow | undefined {

@@ -3,11 +3,10 @@
 import { mkdir, readdir, rmdir } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import * as v from "valibot";
-import { describeFileError } from "../../files/fileError.ts";
 import { inside } from "../../files/inside.ts";
-import { rootOfRun, runPath } from "../../files/runFiles.ts";
+import { rootOfRun, runPath, unwritable } from "../../files/runFiles.ts";
 import { RunRecord, RUNS_FOLDER } from "../../protocol/run.ts";
-import { EngineError } from "../errors.ts";
+import { EngineError } from "../../protocol/errors.ts";
 import { newRunName, readRecord } from "./runDirectory.ts";
 import { demandTrust } from "../trust.ts";
 
@@ -95,12 +94,4 @@ async function make(directory: string): Promise<boolean> {
     if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
     throw error;
   }
-}
-
-function unwritable(directory: string, error: unknown): EngineError {
-  return new EngineError({
-    code: "run-directory",
-    message: `The run directory ${directory} can't be written: ${describeFileError(error)}.`,
-    hint: "A run keeps its record and its weights there, so it was not started.",
-  });
 }

@@ -1,14 +1,19 @@
+import { basename } from "node:path";
+import { forwardControls, type RunControls } from "../../protocol/controls.ts";
 import type { RunRequest } from "../../protocol/engine.ts";
+import { EngineError } from "../../protocol/errors.ts";
 import { deferred } from "../deferred.ts";
 import type { RunEvents, RunHandle, RunOutcome } from "./run.ts";
 
 export interface QueuedRun {
   readonly request: RunRequest;
   readonly state: "waiting" | "running" | "ended";
-  /** There once its turn came. */
+  /** Defined from its turn on. */
   readonly handle: RunHandle | undefined;
   /** Never rejects; a run cancelled while it waited ends with the error "cancelled". */
   readonly ended: Promise<RunOutcome>;
+  /** `stop` takes a waiting run out of the queue; all others need its process. */
+  readonly control: RunControls;
   /** Takes a waiting run out of the queue, stops a running one. */
   stop(): Promise<RunOutcome>;
 }
@@ -20,7 +25,7 @@ interface Entry extends QueuedRun {
   settle(outcome: RunOutcome): void;
 }
 
-/** Runs take turns: the machine's cores are one run's to fill. A run that ended is never started again. */
+/** Runs take turns, since one fills the machine's cores. An ended run never restarts. */
 export class RunQueue {
   readonly #spawn: (request: RunRequest, events: RunEvents) => RunHandle;
   readonly #onChange: () => void;
@@ -38,18 +43,18 @@ export class RunQueue {
     this.#onChange = onChange;
   }
 
-  /** Runs at work and waiting, in the order of their turns. */
+  /** Active and waiting runs, in the order of their turns. */
   get runs(): readonly QueuedRun[] {
     return this.#entries;
   }
 
-  /** How many runs may be at work. A smaller limit ends none. */
+  /** Sets how many runs may be active. A smaller limit ends none. */
   set limit(limit: number) {
     this.#limit = Math.max(1, limit);
     this.#advance();
   }
 
-  /** Whose end a waiting run's turn depends on: of the one before it in the line, of the first in the line of any at work. */
+  /** The runs of which one must end before a waiting run's turn: the one ahead in the queue, else the active ones. */
   before(run: QueuedRun): readonly QueuedRun[] {
     if (run.state !== "waiting") return [];
     const waiting = this.#entries.filter(({ state }) => state === "waiting");
@@ -66,6 +71,10 @@ export class RunQueue {
       handle: undefined,
       ended: outcome.promise,
       settle: (value) => outcome.resolve(value),
+      control: {
+        ...forwardControls(() => handleOf(entry).control),
+        stop: async () => void (await entry.stop()),
+      },
       stop: async () => {
         if (entry.state === "waiting") this.#leave(entry, cancelled());
         else await entry.handle?.stop();
@@ -78,7 +87,7 @@ export class RunQueue {
     return entry;
   }
 
-  /** Cancels what waits and ends what runs, except for runs that were told to outlive this process. */
+  /** Cancels waiting runs and stops active ones, except those that outlive this process. */
   async dispose(): Promise<void> {
     const entries = [...this.#entries];
     for (const entry of entries) if (entry.state === "waiting") this.#leave(entry, cancelled());
@@ -111,6 +120,12 @@ export class RunQueue {
     this.#onChange();
     this.#advance();
   }
+}
+
+function handleOf({ handle, request }: Entry): RunHandle {
+  if (handle !== undefined) return handle;
+  const message = `Run ${basename(request.directory)} waits for its turn.`;
+  throw new EngineError({ code: "waiting", message });
 }
 
 function cancelled(): RunOutcome {

@@ -1,14 +1,16 @@
-import type { Device, RunRequest } from "../../protocol/engine.ts";
+import type { Device } from "../../protocol/device.ts";
+import type { RunRequest } from "../../protocol/engine.ts";
 import type { MetricRow, RunRecord } from "../../protocol/run.ts";
 import { readLock } from "../../processes/lockFile.ts";
-import { EngineError } from "../errors.ts";
-import { Curves, readCurves } from "./metrics.ts";
+import { EngineError } from "../../protocol/errors.ts";
+import { readSampled } from "./metrics.ts";
 import { lifeOf, obstacle } from "./liveness.ts";
 import { isLive, readRecord } from "./runDirectory.ts";
+import { SampledRows } from "./sampledRows.ts";
 import type { RunSession } from "./session.ts";
 import { sourceOfRun, type SourceOptions } from "./sourceFile.ts";
 
-/** Whether a training was interrupted, so that there is something left to go on with. */
+/** Whether a training was interrupted and can be resumed. */
 export function isResumable({ kind, state }: RunRecord): boolean {
   return kind === "train" && (state === "stopped" || state === "failed" || state === "killed");
 }
@@ -20,14 +22,14 @@ export interface ResumeOptions extends SourceOptions {
   epochs?: number;
   outlive?: boolean;
   tensorboard?: boolean;
-  /** With smaller learning rates, and back again by itself where values are no finite numbers. */
+  /** With smaller learning rates, and rolling back again when values are not finite. */
   rollback?: boolean;
   /** Also from an owner on another machine or in a container, whether that gives signs of life or not. */
   forceUnlock?: boolean;
 }
 
 /**
- * What asks an engine to go on with a training where its state was saved last.
+ * Makes the request to resume a training from its last saved state.
  * @throws EngineError when there is no such run, it is no training, it still runs, or its file is elsewhere
  */
 export async function resumeRequest(directory: string, options: ResumeOptions = {}): Promise<RunRequest> {
@@ -87,18 +89,18 @@ function deviceOf({ executor }: RunRecord): Device {
 }
 
 /**
- * The events by which a run that goes on feeds its session. Its engine first takes back what came after the state it
- * goes on from: once its record says where that is, the curves are read anew, and new rows wait for them.
+ * The events by which a resumed run feeds its session. Its engine first cuts the rows after the saved state. Once its
+ * record names that step, the curves are read again; new rows wait for them.
  */
 export function resumedEvents(session: RunSession): RunSession["events"] {
   const { events } = session;
   let waiting: MetricRow[] | undefined = [];
   let reading = false;
   const read = async ({ step, epoch }: RunRecord): Promise<void> => {
-    // What the engine has written since comes by itself.
+    // Later rows arrive as events.
     const before = (row: MetricRow): boolean =>
       row.kind === "epoch" ? row.epoch <= epoch : row.step <= step;
-    session.restart(await readCurves(session.directory, new Curves(), before));
+    session.restart(await readSampled(session.directory, new SampledRows(), before));
     events.metrics(waiting ?? []);
     waiting = undefined;
   };

@@ -1,5 +1,5 @@
 import { basename, join } from "node:path";
-import * as v from "valibot";
+import { forwardControls, type RunControls } from "../../protocol/controls.ts";
 import type {
   EvaluationResult,
   Hello,
@@ -7,12 +7,12 @@ import type {
   RunEngineMethods,
   RunRequest,
 } from "../../protocol/engine.ts";
-import type { UserError } from "../../protocol/errors.ts";
+import { EngineError, type UserError } from "../../protocol/errors.ts";
 import type { MetricRow, RunRecord } from "../../protocol/run.ts";
 import { signalGroup } from "../../processes/signals.ts";
 import type { Remote } from "../engines/channel.ts";
 import { deferred } from "../deferred.ts";
-import { EngineError, toUserError } from "../errors.ts";
+import { toUserError } from "../errors.ts";
 import {
   describeExit,
   lastLines,
@@ -23,7 +23,7 @@ import {
 import { isLive, lastCheckpoint, markKilled, readRecord } from "./runDirectory.ts";
 import { forkRunProcess, type RunProcess } from "../engines/runProcess.ts";
 
-/** What a run tells while it goes on. How it ended is {@link RunHandle.ended}. */
+/** Events of a running run. {@link RunHandle.ended} has its outcome. */
 export interface RunEvents {
   hello?(hello: Hello): void;
   record?(record: RunRecord): void;
@@ -31,18 +31,18 @@ export interface RunEvents {
   progress?(progress: Progress): void;
   log?(level: "info" | "warning" | "error", text: string): void;
   evaluated?(result: EvaluationResult): void;
-  /** It waits for a debugger at this address of the machine. */
+  /** The run waits for a debugger at this address of the machine. */
   inspecting?(url: string): void;
-  /** What the process wrote to its output streams, cut at arbitrary places. */
+  /** The output streams of the process, cut at arbitrary places. */
   output?(stream: "stdout" | "stderr", text: string): void;
 }
 
 export interface RunOutcome {
-  /** The last word, or what is on disk; undefined when the run never got so far as to write a record. */
+  /** The final record, else the one on disk; undefined when the run never wrote one. */
   record: RunRecord | undefined;
   /** Why it failed, was killed or never started; undefined when it finished or was stopped. */
   error: UserError | undefined;
-  /** Undefined when there was no process: cancelled in the queue, or the fork failed. */
+  /** Undefined without a process: cancelled in the queue, or the fork failed. */
   exit: ExitInfo | undefined;
 }
 
@@ -51,32 +51,22 @@ export interface RunHandle {
   readonly id: string;
   readonly request: RunRequest;
   readonly pid: number | undefined;
-  /** Never rejects: whatever happens is in the outcome. */
+  /** Never rejects: every failure is in the outcome. */
   readonly ended: Promise<RunOutcome>;
-  pause(): Promise<void>;
-  resume(): Promise<void>;
-  /** One optimizer step, then a pause. */
-  step(): Promise<void>;
-  /** So many epochs more; answers how many there are now. */
-  addEpochs(count: number): Promise<number>;
-  /** Of all optimizers, or of the one of that name. */
-  setLearningRate(lr: number, optimizer?: string): Promise<void>;
-  /** Saves the weights as they are after the current step; answers the file's path. */
-  checkpoint(): Promise<string>;
-  counters(): Promise<Record<string, number>>;
+  readonly control: RunControls;
   /** Ends after the current step with the weights saved; by force when that takes too long. */
   stop(): Promise<RunOutcome>;
-  /** Ends the process and all it started, at once. */
+  /** Ends the process and its children at once. */
   kill(): Promise<RunOutcome>;
-  /** Like {@link kill}, for a process that exits and waits for nothing. */
+  /** Like {@link kill}, for an exiting process that can't wait. */
   killNow(): void;
-  /** Closes the channel, so that this process may end. A run that wasn't told to outlive it ends then. */
+  /** Closes the channel, so that this process may end. A run ends then unless it outlives its window. */
   detach(): void;
 }
 
 /**
- * Starts a run in a process of its own. Failures to start, too, are told by the handle's `ended`.
- * @param spare A process that is there already
+ * Starts a run in a process of its own. The handle's `ended` reports failures to start too.
+ * @param spare A process that has already started
  */
 export function spawnRun(
   request: RunRequest,
@@ -84,20 +74,24 @@ export function spawnRun(
   options: EngineOptions,
   spare?: RunProcess,
 ): RunHandle {
-  return new Run(request, events, options, spare);
+  return new SupervisedRun(request, events, options, spare);
 }
 
-class Run implements RunHandle {
+class SupervisedRun implements RunHandle {
   readonly id: string;
   readonly request: RunRequest;
   readonly ended: Promise<RunOutcome>;
+  readonly control: RunControls = {
+    ...forwardControls(() => this.#running()),
+    stop: async () => void (await this.stop()),
+  };
   readonly #events: RunEvents;
   readonly #options: EngineOptions;
   readonly #lastWord = deferred<RunRecord>();
   #engine: EngineProcess | undefined;
   #remote: Remote<RunEngineMethods> | undefined;
   #record: RunRecord | undefined;
-  /** Set while the run is being ended on purpose; says how to describe its end. */
+  /** How the run is being ended on purpose, which decides how its end is described. */
   #ending: "stop" | "force" | "kill" | undefined;
 
   constructor(request: RunRequest, events: RunEvents, options: EngineOptions, spare?: RunProcess) {
@@ -112,36 +106,8 @@ class Run implements RunHandle {
     return this.#engine?.pid;
   }
 
-  async pause(): Promise<void> {
-    await this.#running().pause();
-  }
-
-  async resume(): Promise<void> {
-    await this.#running().resume();
-  }
-
-  async step(): Promise<void> {
-    await this.#running().step();
-  }
-
-  async addEpochs(count: number): Promise<number> {
-    return v.parse(v.number(), await this.#running().addEpochs(count));
-  }
-
-  async setLearningRate(lr: number, optimizer?: string): Promise<void> {
-    await this.#running().setLearningRate(lr, optimizer);
-  }
-
-  async checkpoint(): Promise<string> {
-    return v.parse(v.string(), await this.#running().checkpoint());
-  }
-
-  async counters(): Promise<Record<string, number>> {
-    return v.parse(v.record(v.string(), v.number()), await this.#running().counters());
-  }
-
   async stop(): Promise<RunOutcome> {
-    // Before the engine is there, nothing is to be saved.
+    // Without an engine there is nothing to save.
     if (this.#remote === undefined) return this.kill();
     if (this.#ending === undefined) {
       this.#ending = "stop";
@@ -203,14 +169,11 @@ class Run implements RunHandle {
       if (this.#ending === undefined) {
         this.#remote = remote;
         const exitTimeout = this.#options.exitTimeout ?? 3000;
-        // Whether the engine answers at once or when the run ends is its business; a refusal ends the run.
-        const { rowsPerMessage } = this.#options;
-        remote
-          .start(rowsPerMessage === undefined ? request : { ...request, rowsPerMessage })
-          .catch((error: unknown) => {
-            refusal = toUserError(error);
-            if (refusal.code !== "ended") void engine.exit(exitTimeout);
-          });
+        // The engine may answer at once or at the end of the run; a refusal ends the run.
+        remote.start(request).catch((error: unknown) => {
+          refusal = toUserError(error);
+          if (refusal.code !== "ended") void engine.exit(exitTimeout);
+        });
         void this.#lastWord.promise.then(() => engine.exit(exitTimeout));
         if (!request.outlive) engine.child.once("disconnect", () => void engine.exit(exitTimeout));
       } else await engine.kill();
@@ -226,15 +189,15 @@ class Run implements RunHandle {
     this.#events.record?.(record);
   }
 
-  /** The truth is the last word, else what is on disk, else what this process last heard. */
+  /** The outcome comes from the final record, else the one on disk, else the last one received. */
   async #outcome(exit: ExitInfo, refusal: UserError | undefined): Promise<RunOutcome> {
     const heard = this.#record;
     if (heard !== undefined && !isLive(heard)) return { record: heard, error: heard.error, exit };
-    // A process that is ended on purpose may fail in other ways first.
+    // A process that is being ended may fail in other ways first.
     const error = (this.#ending === undefined ? refusal : undefined) ?? this.#causeOfDeath(exit);
     const { directory } = this.request;
     const stored = await readRecord(directory).catch(() => undefined);
-    // Refused because another process has the run: whose it is, its own window tells.
+    // Another process owns the run, and its own window reports it.
     if (refusal !== undefined && heard === undefined && this.#ending === undefined)
       return this.#refused(refusal, stored, exit);
     if (stored === undefined) {
@@ -248,12 +211,12 @@ class Run implements RunHandle {
       () => killedRecord(stored, error),
     );
     this.#setRecord(record);
-    // Of a run that was to go on and didn't get so far, the disk tells how it ended before.
+    // The record on disk describes the end before a failed attempt to resume.
     const unheard = heard === undefined && this.request.resume === true;
     return { record, error: unheard ? error : record.error, exit };
   }
 
-  /** A run that never began leaves the record on disk unchanged. A new run has none: what is there is another's. */
+  /** A run that never began leaves the record on disk unchanged. A record in the way of a new run is another run's. */
   #refused(error: UserError, stored: RunRecord | undefined, exit: ExitInfo): RunOutcome {
     const own = this.request.resume === true && stored !== undefined && !isLive(stored);
     const record = own ? stored : undefined;

@@ -6,7 +6,7 @@ import { inside, isPlainName } from "../../files/inside.ts";
 import { checkedJson } from "../../files/json.ts";
 import { readRegular } from "../../files/regular.ts";
 import { isRefused, RECORD_LIMIT, runPath, writeRunFile } from "../../files/runFiles.ts";
-import type { UserError } from "../../protocol/errors.ts";
+import { EngineError, type UserError } from "../../protocol/errors.ts";
 import {
   RUN_FILE,
   RUNS_FOLDER,
@@ -16,7 +16,6 @@ import {
 } from "../../protocol/run.ts";
 import { dropLockOf } from "../../processes/lock.ts";
 import { isLockOf, readLock } from "../../processes/lockFile.ts";
-import { EngineError } from "../errors.ts";
 import { lifeOf, type Life } from "./liveness.ts";
 import { readLastRow } from "./metrics.ts";
 import { demandTrust } from "../trust.ts";
@@ -33,7 +32,7 @@ export interface StoredRun {
 
 const LIVE_STATES: readonly RunState[] = ["starting", "running", "paused"];
 
-/** True while the record says that a process is at work. Whether there is one is another question. */
+/** True while a run is unfinished by its record, whether or not its process lives. */
 export function isLive(record: RunRecord): boolean {
   return LIVE_STATES.includes(record.state);
 }
@@ -124,7 +123,7 @@ export async function listRuns(folder: string, onProblem?: (error: unknown) => v
   return runs.sort((a, b) => (a.record.createdAt < b.record.createdAt ? 1 : -1));
 }
 
-/** Reads a run: its record, and of one that isn't over, how its owner is. Writes nothing. */
+/** Reads a run: its record and, while unfinished, the state of its owner. Writes nothing. */
 export async function readRun(directory: string): Promise<StoredRun> {
   return withLife(directory, await readRecord(directory));
 }

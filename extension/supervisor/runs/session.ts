@@ -1,45 +1,35 @@
 import { basename } from "node:path";
+import type { RunControls } from "../../protocol/controls.ts";
 import type { EvaluationResult, Progress } from "../../protocol/engine.ts";
 import type { MetricRow, RunRecord } from "../../protocol/run.ts";
 import type { TrainingSnapshot } from "../../protocol/views.ts";
-import { Curves } from "./metrics.ts";
 import type { RunEvents } from "./run.ts";
 import type { StoredRun } from "./runDirectory.ts";
+import { SampledRows } from "./sampledRows.ts";
 
 export type SessionChange =
   | { kind: "record" }
   | { kind: "progress" }
   | { kind: "evaluated" }
   | { kind: "rows"; rows: MetricRow[] }
-  /** The curves are others than before. */
+  /** The curves were replaced. */
   | { kind: "restarted" };
 
-/** What can be done with a run that goes on. */
-export interface RunControl {
-  stop(): Promise<unknown>;
-  pause(): Promise<void>;
-  resume(): Promise<void>;
-  step(): Promise<void>;
-  addEpochs(count: number): Promise<unknown>;
-  setLearningRate(lr: number, optimizer?: string): Promise<void>;
-  checkpoint(): Promise<string>;
-}
-
-/** All that views show of one run, whether it is this window's, another process's, or long over. */
+/** The state of one run for views: of this window, of another process, or ended. */
 export class RunSession {
   /** Absolute path of the run directory. */
   readonly directory: string;
-  #curves = new Curves();
+  #rows = new SampledRows();
   readonly #listeners = new Set<(change: SessionChange) => void>();
   #record: RunRecord;
   #live: boolean;
   #progress: Progress | undefined;
   #evaluation: EvaluationResult | undefined;
   #waitsFor: readonly string[] = [];
-  /** How its owner is, of a run that was read from the disk and isn't over. */
+  /** State of the owner of an unfinished run that was read from disk. */
   life: StoredRun["life"];
-  /** There while the run goes on. */
-  control: RunControl | undefined;
+  /** Defined while the run is live. */
+  control: RunControls | undefined;
 
   constructor(directory: string, record: RunRecord, live: boolean) {
     this.directory = directory;
@@ -67,7 +57,7 @@ export class RunSession {
     return this.#evaluation;
   }
 
-  /** Ids of the runs whose end its turn depends on; empty unless it waits for its turn. */
+  /** Ids of the runs that must end before its turn; empty unless it waits in the queue. */
   get waitsFor(): readonly string[] {
     return this.#waitsFor;
   }
@@ -88,7 +78,7 @@ export class RunSession {
     this.#tell({ kind: "record" });
   }
 
-  /** Of a run that is live. */
+  /** Sets {@link waitsFor} of a live run. */
   setWaitsFor(ids: readonly string[]): void {
     if (ids.join() === this.#waitsFor.join()) return;
     this.#waitsFor = ids;
@@ -97,13 +87,13 @@ export class RunSession {
 
   addRows(rows: MetricRow[]): void {
     if (rows.length === 0) return;
-    this.#curves.push(rows);
+    this.#rows.push(rows);
     this.#tell({ kind: "rows", rows });
   }
 
-  /** Replaces the curves: of a run that goes on from an earlier point. */
-  restart(curves: Curves): void {
-    this.#curves = curves;
+  /** Replaces the curves: the run resumes from an earlier point. */
+  restart(rows: SampledRows): void {
+    this.#rows = rows;
     this.#tell({ kind: "restarted" });
   }
 
@@ -120,7 +110,7 @@ export class RunSession {
   snapshot(): TrainingSnapshot {
     return {
       run: this.#record,
-      rows: this.#curves.rows,
+      rows: this.#rows.rows,
       ...(this.#progress === undefined ? {} : { progress: this.#progress }),
       live: this.#live,
       waitsFor: [...this.#waitsFor],

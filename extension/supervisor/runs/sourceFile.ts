@@ -4,7 +4,7 @@ import { isAbsolute, relative, resolve, sep } from "node:path";
 import { isMissing } from "../../files/fileError.ts";
 import { rootOfRun } from "../../files/runFiles.ts";
 import type { RunRecord } from "../../protocol/run.ts";
-import { EngineError } from "../errors.ts";
+import { EngineError } from "../../protocol/errors.ts";
 
 export interface SourceOptions {
   /** Whether the user allows a file outside of the run's workspace. */

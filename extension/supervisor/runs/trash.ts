@@ -6,12 +6,12 @@ import { inside } from "../../files/inside.ts";
 import { rootOfRun, runPath } from "../../files/runFiles.ts";
 import { readLock } from "../../processes/lockFile.ts";
 import { RUNS_FOLDER, type CheckpointRecord, type RunRecord } from "../../protocol/run.ts";
-import { EngineError } from "../errors.ts";
+import { EngineError } from "../../protocol/errors.ts";
 import { lifeOf } from "./liveness.ts";
 import { checkpointPath, isLive, readRecord, writeRecord } from "./runDirectory.ts";
 import { demandTrust } from "../trust.ts";
 
-/** Something that was deleted and can be had back until it is purged. */
+/** A deletion that can be undone until it is purged. */
 export interface Deleted {
   undo(): Promise<void>;
   /** Frees the disk. */
@@ -68,7 +68,7 @@ export async function deleteRun(directory: string): Promise<Deleted> {
 async function demandOwnerless(directory: string, record: RunRecord): Promise<void> {
   if (!isLive(record) && (await readLock(directory)) === undefined) return;
   const { kind } = await lifeOf(directory, record);
-  // One that gives no sign of life may be deleted: that can be undone.
+  // A run without a sign of life may be deleted: that can be undone.
   if (kind === "killed" || kind === "silent") return;
   throw new EngineError({ code: "busy", message: `Run ${record.id} is running. Stop it first.` });
 }

@@ -4,7 +4,7 @@ import type {
   TensorComparison,
   TensorFile,
   TensorStatistics,
-} from "../../../extension/protocol/inspection.ts";
+} from "../../../extension/protocol/tensorFile.ts";
 import type { TensorsHostMethods, TensorsViewMethods } from "../../../extension/protocol/views.ts";
 import { test, until } from "../../harness.ts";
 import { inspect, looks } from "./looks.ts";

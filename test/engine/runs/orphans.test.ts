@@ -61,7 +61,7 @@ async function child(entry: string): Promise<{ parent: ChildProcess; pid: number
   return { parent, pid };
 }
 
-test.each(["runEngine.js", "previewEngine.js", "inspectionEngine.js"])(
+test.each(["runEngine.js", "previewEngine.js", "tensorFileEngine.js"])(
   "%s that waits for its first task, its parent killed",
   async (entry) => {
     const { parent, pid } = await child(entry);

@@ -195,7 +195,7 @@ describe("a run under way", () => {
       },
     );
     await vi.waitFor(() => expect(progress.mock.calls.length).toBeGreaterThan(5), { timeout: 20_000 });
-    await handle.pause();
+    await handle.control.pause();
     await vi.waitFor(() => expect(states.at(-1)).toBe("paused"));
     const { step } = readRun(workspace.file("run"));
     await new Promise((resolve) => {
@@ -203,12 +203,12 @@ describe("a run under way", () => {
     });
     expect(readRun(workspace.file("run")).step).toBe(step);
 
-    const saved = await handle.checkpoint();
+    const saved = await handle.control.checkpoint();
     expect(path.basename(saved)).toMatch(/^step-\d{6,}\.safetensors$/);
     loadSafetensors(saved);
-    await handle.resume();
+    await handle.control.resume();
     await vi.waitFor(() => expect(states.at(-1)).toBe("running"));
-    expect((await handle.counters())["repeated"]).toBeGreaterThan(0);
+    expect((await handle.control.counters())["repeated"]).toBeGreaterThan(0);
 
     const asked = performance.now();
     const { record } = await handle.stop();
@@ -245,7 +245,7 @@ describe("a run that is steered", () => {
     await vi.waitFor(() => expect(readRun(workspace.file("run")).epoch).toBeGreaterThan(1), {
       timeout: 20_000,
     });
-    await handle.pause();
+    await handle.control.pause();
     await vi.waitFor(() => expect(states.at(-1)).toBe("paused"));
     return handle;
   }
@@ -257,14 +257,14 @@ describe("a run that is steered", () => {
     const handle = await paused();
     const { step } = now();
     for (const more of [1, 2, 3]) {
-      await handle.step();
+      await handle.control.step();
       await vi.waitFor(() => expect(now().step).toBe(step + more), { timeout: 5000 });
     }
     await new Promise((resolve) => {
       setTimeout(resolve, 200);
     });
     expect(now()).toMatchObject({ state: "paused", step: step + 3 });
-    await handle.resume();
+    await handle.control.resume();
     await vi.waitFor(() => expect(now().step).toBeGreaterThan(step + 10), { timeout: 5000 });
     await handle.stop();
   });
@@ -275,14 +275,14 @@ describe("a run that is steered", () => {
       lrScheduler: "(optimizer) => new optim.lrScheduler.ExponentialLR(optimizer, { gamma: 1 })",
     });
     const { step, epoch } = now();
-    await handle.setLearningRate(0.25);
+    await handle.control.setLearningRate(0.25);
     expect(events()).toMatchObject([
       { step, values: { lr: 0.25 }, text: "lr changed by hand from 0.5 to 0.25." },
     ]);
     expect(fs.readFileSync(path.join(directory(), "log.txt"), "utf8")).toContain(
       `lr changed by hand from 0.5 to 0.25. After step ${step}, in epoch `,
     );
-    await handle.resume();
+    await handle.control.resume();
     await vi.waitFor(() => expect(now().epoch).toBeGreaterThan(epoch + 2), { timeout: 5000 });
     await handle.stop();
     const rates = readRows(directory())
@@ -294,19 +294,21 @@ describe("a run that is steered", () => {
 
   test("refuses a rate that is none, an optimizer there is none of, and a number of epochs that is none", async () => {
     const handle = await paused();
-    await expect(handle.setLearningRate(-1)).rejects.toThrow(/expected.*>=0/i);
-    await expect(handle.setLearningRate(Number.NaN)).rejects.toThrow();
-    await expect(handle.setLearningRate(0.1, "generator")).rejects.toThrow("no optimizer `generator`");
-    await expect(handle.addEpochs(0)).rejects.toThrow();
-    await expect(handle.addEpochs(1.5)).rejects.toThrow();
+    await expect(handle.control.setLearningRate(-1)).rejects.toThrow(/expected.*>=0/i);
+    await expect(handle.control.setLearningRate(Number.NaN)).rejects.toThrow();
+    await expect(handle.control.setLearningRate(0.1, "generator")).rejects.toThrow(
+      "no optimizer `generator`",
+    );
+    await expect(handle.control.addEpochs(0)).rejects.toThrow();
+    await expect(handle.control.addEpochs(1.5)).rejects.toThrow();
     expect(events()).toEqual([]);
     await handle.stop();
   });
 
   test("trains for more epochs than requested", async () => {
     const handle = await paused({ epochs: "30", callbacks: pausing(100) });
-    expect(await handle.addEpochs(3)).toBe(33);
-    await handle.resume();
+    expect(await handle.control.addEpochs(3)).toBe(33);
+    await handle.control.resume();
     const { record } = await handle.ended;
     expect(record).toMatchObject({ state: "finished", epochs: 33, epoch: 33, step: 33 * 4 });
     expect(events()).toMatchObject([{ text: "3 more epochs: 33 in all." }]);
@@ -317,7 +319,7 @@ describe("a run that is steered", () => {
       lrScheduler:
         "(optimizer) => new optim.lrScheduler.OneCycleLR(optimizer, { maxLr: 0.1, totalSteps: 1e6, cycleMomentum: false })",
     });
-    await expect(handle.addEpochs(1)).rejects.toThrow("OneCycleLR was made for the run's length");
+    await expect(handle.control.addEpochs(1)).rejects.toThrow("OneCycleLR was made for the run's length");
     await handle.stop();
   });
 });

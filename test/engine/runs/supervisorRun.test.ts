@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { afterEach, beforeAll, describe, expect, test, vi } from "vitest";
+import { controlsBy } from "../../../extension/protocol/controls.ts";
 import { startingRecord, type RunRequest } from "../../../extension/protocol/engine.ts";
 import type { MetricRow } from "../../../extension/protocol/run.ts";
 import { openRun } from "../../../extension/supervisor/runs/attach.ts";
@@ -69,12 +70,12 @@ describe("a run", () => {
   test("stops politely when asked", async () => {
     const handle = run("train");
     await vi.waitFor(() => readRecord(handle.request.directory), { timeout: 10_000 });
-    expect(await handle.checkpoint()).toContain("manual.safetensors");
-    expect(await handle.counters()).toEqual({ compiled: 1 });
+    expect(await handle.control.checkpoint()).toContain("manual.safetensors");
+    expect(await handle.control.counters()).toEqual({ compiled: 1 });
     const outcome = await handle.stop();
     expect(outcome.record?.state).toBe("stopped");
     expect(outcome.error).toBeUndefined();
-    await expect(handle.pause()).rejects.toThrow("is not running");
+    await expect(handle.control.pause()).rejects.toThrow("is not running");
   });
 
   test("that hangs is ended by force, and its record says so", async () => {
@@ -251,13 +252,7 @@ describe("the queue", () => {
 
 const idle = {
   pid: undefined,
-  pause: () => Promise.resolve(),
-  resume: () => Promise.resolve(),
-  step: () => Promise.resolve(),
-  addEpochs: () => Promise.resolve(0),
-  setLearningRate: () => Promise.resolve(),
-  checkpoint: () => Promise.resolve(""),
-  counters: () => Promise.resolve({}),
+  control: controlsBy(() => undefined),
   stop: () => new Promise<never>(() => undefined),
   kill: () => new Promise<never>(() => undefined),
   killNow: () => undefined,

@@ -4,8 +4,8 @@ import { once } from "node:events";
 import { describe, expect, test, vi } from "vitest";
 import type { MetricRow, RunRecord } from "../../../extension/protocol/run.ts";
 import { openRun } from "../../../extension/supervisor/runs/attach.ts";
-import { thin } from "../../../extension/protocol/thin.ts";
-import { Curves, MetricsReader } from "../../../extension/supervisor/runs/metrics.ts";
+import { SampledRows } from "../../../extension/supervisor/runs/sampledRows.ts";
+import { MetricsReader } from "../../../extension/supervisor/runs/metrics.ts";
 import { startingRecord } from "../../../extension/protocol/engine.ts";
 import {
   checkpointPath,
@@ -230,18 +230,8 @@ describe("metrics", () => {
     expect(shown.at(-1)).toEqual(step(40_000, "epoch"));
   });
 
-  test("a message carries some rows of each kind, the newest among them", () => {
-    const rows = Array.from({ length: 1000 }, (_, i) => step(i + 1));
-    rows.push(step(500, "epoch"), step(1000, "epoch"));
-    const thinned = thin(rows, 100);
-    expect(thinned).toHaveLength(102);
-    expect(thinned.slice(-3)).toEqual([step(1000), step(500, "epoch"), step(1000, "epoch")]);
-    expect(thin(rows.slice(0, 7), 100)).toEqual(rows.slice(0, 7));
-    expect(thin([], 100)).toEqual([]);
-  });
-
   test("curves keep their bound whatever comes", () => {
-    const curves = new Curves(10);
+    const curves = new SampledRows(10);
     for (let i = 1; i <= 1000; i++) {
       curves.push([step(i), step(i, "epoch")]);
       expect(curves.rows.length).toBeLessThanOrEqual(41);

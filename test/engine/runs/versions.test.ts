@@ -8,7 +8,7 @@ import { keepImports } from "../../../extension/engine/host/versions.ts";
 import type { VersionSource } from "../../../extension/protocol/preview.ts";
 import { RUNS_FOLDER, SOURCE_FILE, SOURCES_FILE } from "../../../extension/protocol/run.ts";
 import { committedText } from "../../../extension/supervisor/git.ts";
-import { weightStatistics } from "../../../extension/supervisor/engines/weights.ts";
+import { weightStatistics } from "../../../extension/supervisor/engines/weightStatistics.ts";
 import { writeSafetensors } from "../../../extension/formats/safetensors/safetensors.ts";
 import { dist, experimentFile, useWorkspace } from "../workspace.ts";
 

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { startingRecord } from "../../../extension/protocol/engine.ts";
+import type { MetricRow } from "../../../extension/protocol/run.ts";
 import { RunSession } from "../../../extension/supervisor/runs/session.ts";
 
 vi.mock("vscode", () => ({
@@ -46,6 +47,45 @@ class FakePanel {
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
+
+test("a flood of rows reaches the page as one sample, its newest row and events included", async () => {
+  const { TrainingPanel } = await import("../../../extension/editor/panels/trainingPanel.ts");
+  const session = new RunSession(
+    "/w/run",
+    startingRecord({
+      kind: "train",
+      file: "/w/a.nn.ts",
+      exportName: "default",
+      directory: "/w/run",
+      device: "cpu",
+      outlive: false,
+    }),
+    true,
+  );
+  const fake = new FakePanel();
+  const log = { warn: vi.fn(), error: vi.fn() };
+  const panel = new TrainingPanel(fake as never, session, { extensionUri: "" as never, log: log as never });
+  fake.ask();
+  await vi.advanceTimersByTimeAsync(500);
+  const steps = Array.from({ length: 100_000 }, (_, i): MetricRow => {
+    return { kind: "step", step: i + 1, epoch: 1, time: i, values: { loss: 1 } };
+  });
+  session.addRows([...steps, { ...steps[499]!, kind: "event", text: "Halved." }]);
+  const few = { ...steps.at(-1)!, step: 100_001 };
+  await vi.advanceTimersByTimeAsync(500);
+  session.addRows([few]);
+  await vi.advanceTimersByTimeAsync(500);
+  const messages = fake.sent.filter((one): one is { m: string; a: [MetricRow[]] } => {
+    return typeof one === "object" && one !== null && Reflect.get(one, "m") === "rows";
+  });
+  const [flood, single] = messages.map(({ a: [rows] }) => rows);
+  expect(messages).toHaveLength(2);
+  expect(flood!.length).toBeLessThanOrEqual(1002);
+  expect(flood!.at(-1)).toEqual(steps.at(-1));
+  expect(flood!.filter(({ kind }) => kind === "event")).toHaveLength(1);
+  expect(single).toEqual([few]);
+  panel.dispose();
+});
 
 test("a hidden panel is sent nothing and keeps nothing; shown again, it gets one snapshot", async () => {
   const { TrainingPanel } = await import("../../../extension/editor/panels/trainingPanel.ts");

@@ -1,7 +1,7 @@
 import { describe, expect, expectTypeOf, test } from "vitest";
 import { experimentsOf, findExperiment, modelClassesOf } from "../../../extension/engine/host/exports.ts";
 import { prepare } from "../../../extension/engine/training/prepare.ts";
-import { EngineError } from "../../../extension/engine/host/userErrors.ts";
+import { EngineError } from "../../../extension/protocol/errors.ts";
 import {
   data,
   experiment,

@@ -1,8 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { RunControl } from "../../../extension/engine/training/control.ts";
+import { LoopControl } from "../../../extension/engine/training/control.ts";
 import { Means } from "../../../extension/engine/training/means.ts";
 import { Reporter } from "../../../extension/engine/reporting/reporter.ts";
-import type { RunDirectory } from "../../../extension/engine/reporting/runDirectory.ts";
 import { Speed } from "../../../extension/engine/training/speed.ts";
 import type { MetricRow } from "../../../extension/protocol/run.ts";
 
@@ -40,22 +39,6 @@ describe("Reporter", () => {
     expect(batches.map((batch) => batch.length)).toEqual([20, 20, 20, 20, 20]);
     expect(batches.flat().map(({ step }) => step)).toEqual(Array.from({ length: 100 }, (_, i) => i + 1));
     expect(sent.filter(([event]) => event === "progress")).toHaveLength(5);
-  });
-
-  test("of many rows, a message tells some of each kind, the newest among them; the disk has all", () => {
-    const few = new Reporter((event, ...args) => sent.push([event, ...args]), 10);
-    const onDisk: MetricRow[] = [];
-    const directory = { appendMetrics: (rows: MetricRow[]) => onDisk.push(...rows), flush: () => undefined };
-    few.attach(directory as unknown as RunDirectory);
-    for (let step = 1; step <= 1000; step++) few.row(row(step));
-    few.row({ ...row(1000), kind: "epoch" });
-    few.flush();
-    const told = sent.flatMap(([event, rows]) => (event === "metrics" ? (rows as MetricRow[]) : []));
-    expect(told.filter(({ kind }) => kind === "step").map(({ step }) => step)).toEqual(
-      Array.from({ length: 10 }, (_, i) => 100 * (i + 1)),
-    );
-    expect(told.at(-1)).toMatchObject({ kind: "epoch", step: 1000 });
-    expect(onDisk).toHaveLength(1001);
   });
 
   test("printed text keeps its order, is joined by level, and doesn't flood", () => {
@@ -110,9 +93,9 @@ describe("Reporter", () => {
   });
 });
 
-describe("RunControl", () => {
+describe("LoopControl", () => {
   test("stays at a yield while paused, runs tasks there, then resumes", async () => {
-    const control = new RunControl();
+    const control = new LoopControl();
     const states: boolean[] = [];
     control.onPause = (paused) => states.push(paused);
     control.pause();
@@ -132,7 +115,7 @@ describe("RunControl", () => {
   });
 
   test("a stop ends a pause, and the first reason counts", async () => {
-    const control = new RunControl();
+    const control = new LoopControl();
     control.pause();
     const yielded = control.yield();
     await control.atNextStep(() => undefined);
@@ -144,7 +127,7 @@ describe("RunControl", () => {
 
   test("asks for the event loop by time, not by steps", async () => {
     vi.useFakeTimers({ toFake: ["performance"] });
-    const control = new RunControl();
+    const control = new LoopControl();
     expect(control.due).toBe(false);
     vi.advanceTimersByTime(50);
     expect(control.due).toBe(true);

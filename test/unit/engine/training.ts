@@ -5,7 +5,7 @@ import path from "node:path";
 import { expect } from "vitest";
 import { CheckpointPolicy } from "../../../extension/engine/resume/checkpointPolicy.ts";
 import { Checkpoints } from "../../../extension/engine/resume/checkpoints.ts";
-import { RunControl } from "../../../extension/engine/training/control.ts";
+import { LoopControl } from "../../../extension/engine/training/control.ts";
 import { limitsOf } from "../../../extension/engine/training/limits.ts";
 import { prepare, type Prepared } from "../../../extension/engine/training/prepare.ts";
 import { Reporter } from "../../../extension/engine/reporting/reporter.ts";
@@ -88,7 +88,7 @@ export async function train(
       onSave: ({ kind, epoch, step }, file) =>
         trainer.saved({ kind, file: path.relative(folder, file), epoch, step }),
     });
-    const control = new RunControl();
+    const control = new LoopControl();
     const from = resume ? loadTraining(folder, (text) => log.push(text)) : undefined;
     if (resume) cutMetrics(folder, from?.state ?? { step: 0, completed: 0 });
     const facts = { seed, epochs: 0, model: "", experiment: "", source: "", executor: "", node: "" };

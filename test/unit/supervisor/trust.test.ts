@@ -4,7 +4,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { startingRecord } from "../../../extension/protocol/engine.ts";
 import type { RunRecord } from "../../../extension/protocol/run.ts";
 import { openRun } from "../../../extension/supervisor/runs/attach.ts";
-import { EngineError } from "../../../extension/supervisor/errors.ts";
+import { EngineError } from "../../../extension/protocol/errors.ts";
 import { exportModel } from "../../../extension/supervisor/engines/export.ts";
 import { makeNamedDirectory, makeRunDirectory } from "../../../extension/supervisor/runs/newRun.ts";
 import { forkEngine } from "../../../extension/supervisor/engines/process.ts";
@@ -103,7 +103,7 @@ test("nothing is written, moved or deleted before trust", async () => {
       (thrown: unknown) => thrown,
     );
     expect(error, String(attempt)).toBeInstanceOf(EngineError);
-    expect((error as EngineError).error.code, String(attempt)).toBe("untrusted");
+    expect((error as EngineError).cause.code, String(attempt)).toBe("untrusted");
   }
   expect(everything()).toEqual(before);
 });

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { TensorFile } from "../../../extension/protocol/inspection.ts";
+import type { TensorFile } from "../../../extension/protocol/tensorFile.ts";
 import { defaultUi, listed, type TensorsUi } from "../../../webview/tensors/state.ts";
 
 const file: TensorFile = {

@@ -13,13 +13,13 @@ import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import * as v from "valibot";
 import type {
-  InspectionEngineEvents,
-  InspectionEngineMethods,
-} from "../../../extension/protocol/inspection.ts";
+  TensorFileEngineEvents,
+  TensorFileEngineMethods,
+} from "../../../extension/protocol/tensorFile.ts";
 import { openChannel, type Remote } from "../../../extension/supervisor/engines/channel.ts";
 import { toUserError } from "../../../extension/supervisor/errors.ts";
 import { forkEngine, type EngineProcess } from "../../../extension/supervisor/engines/process.ts";
-import { TensorInspector } from "../../../extension/supervisor/engines/inspection.ts";
+import { TensorFileReader } from "../../../extension/supervisor/engines/tensorFile.ts";
 import { useFolder } from "../../folders.ts";
 
 const dist = fileURLToPath(new URL("../../../dist", import.meta.url));
@@ -27,7 +27,7 @@ const golden = (name: string): string =>
   fileURLToPath(new URL(`../../fixtures/golden/files/data/${name}`, import.meta.url));
 
 const folder = useFolder();
-let inspector: TensorInspector;
+let inspector: TensorFileReader;
 let shares: number[];
 beforeEach(() => {
   shares = [];
@@ -36,8 +36,8 @@ afterEach(async () => {
   await inspector.release();
 });
 
-function inspect(file: string): TensorInspector {
-  inspector = new TensorInspector(
+function inspect(file: string): TensorFileReader {
+  inspector = new TensorFileReader(
     file,
     () => ({ dist }),
     (share) => shares.push(share),
@@ -62,9 +62,9 @@ function rejected(name: string): string[] {
 /** The process that reads files, asked directly. */
 async function start(
   onProgress: () => unknown = () => undefined,
-): Promise<{ engine: EngineProcess; remote: Remote<InspectionEngineMethods> }> {
-  const engine = await forkEngine({ dist, entry: "inspectionEngine.js" });
-  const remote = openChannel<InspectionEngineMethods, Pick<InspectionEngineEvents, "progress">>(
+): Promise<{ engine: EngineProcess; remote: Remote<TensorFileEngineMethods> }> {
+  const engine = await forkEngine({ dist, entry: "tensorFileEngine.js" });
+  const remote = openChannel<TensorFileEngineMethods, Pick<TensorFileEngineEvents, "progress">>(
     engine.child,
     {
       schemas: { progress: v.strictTuple([v.number()]) },

@@ -80,8 +80,8 @@ export const TensorComparison = v.object({
 });
 export type TensorComparison = v.InferOutput<typeof TensorComparison>;
 
-/** Methods of an inspection engine. Nothing of a file is run, and no more than a part of it is in memory at a time. */
-export interface InspectionEngineMethods {
+/** Methods of the engine that reads a file of tensors. It runs nothing of a file and holds only a part of it in memory. */
+export interface TensorFileEngineMethods {
   open(file: string): Promise<TensorFile>;
   /** Of a tensor by its place in the file; undefined for types that are no real numbers. */
   statistics(file: string, index: number): Promise<TensorStatistics | undefined>;
@@ -90,7 +90,7 @@ export interface InspectionEngineMethods {
   cancel(): Promise<void>;
 }
 
-export interface InspectionEngineEvents {
+export interface TensorFileEngineEvents {
   hello(hello: Hello): void;
   /** Share done of the current call, 0 to 1. */
   progress(share: number): void;

@@ -5,22 +5,22 @@ import { toUserError } from "../../supervisor/errors.ts";
 import type { EngineOptions } from "../../supervisor/engines/process.ts";
 import { checkpointPath, type StoredRun } from "../../supervisor/runs/runDirectory.ts";
 import { readLabels } from "../../supervisor/runs/runLabels.ts";
-import { weightStatistics } from "../../supervisor/engines/weights.ts";
+import { weightStatistics } from "../../supervisor/engines/weightStatistics.ts";
 import { DisposableOwner } from "../disposable.ts";
 
-/** So many checkpoints are offered, the newest. */
+/** Offered checkpoints at most, the newest. */
 const MOST_CHECKPOINTS = 30;
-/** Another file, which the user picks. */
+/** Another file: the user picks it. */
 const ASK = "file";
 
-/** The checkpoint whose values are shown beside a model, and those to choose from. */
-export class Weights extends DisposableOwner {
+/** The chosen checkpoint with its values, and the checkpoints to choose from. */
+export class CheckpointValues extends DisposableOwner {
   readonly #engine: () => EngineOptions;
   readonly #changed: () => void;
   #chosen: ChosenWeights | undefined;
   #reading: AbortController | undefined;
 
-  /** @param changed Called when {@link current} has */
+  /** @param changed Called when {@link current} changes */
   constructor(engine: () => EngineOptions, changed: () => void) {
     super();
     this.#engine = engine;
@@ -32,7 +32,7 @@ export class Weights extends DisposableOwner {
     return this.#chosen;
   }
 
-  /** Checkpoints of trainings, those of the newest first, and one that was chosen from elsewhere. */
+  /** Checkpoints of trainings, the newest training first, and a chosen file from elsewhere. */
   async files(runs: readonly StoredRun[]): Promise<WeightFile[]> {
     const found = await Promise.all(
       runs.map(async ({ directory, record }) => {

@@ -1,7 +1,7 @@
 import { randomInt } from "node:crypto";
 import type { Tensor } from "../../tensor/core/tensor.ts";
 import { loadTensors } from "../files/tensorFiles.ts";
-import { EngineError } from "../host/userErrors.ts";
+import { EngineError } from "../../protocol/errors.ts";
 
 /** A checkpoint: its tensors, and the seed of the training that made it, when it is one of ours. */
 export interface Weights {

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { MetricRow } from "../../../extension/protocol/run.ts";
-import { Curves } from "../../../extension/supervisor/runs/metrics.ts";
+import { SampledRows } from "../../../extension/supervisor/runs/sampledRows.ts";
 
 const row = (kind: MetricRow["kind"], step: number): MetricRow => ({
   kind,
@@ -12,7 +12,7 @@ const row = (kind: MetricRow["kind"], step: number): MetricRow => ({
 
 test.each(["step", "epoch"] as const)("a long run keeps its %ss evenly, the first and the newest", (kind) => {
   const limit = 50;
-  const curves = new Curves(limit);
+  const curves = new SampledRows(limit);
   const total = 12_345;
   for (let step = 1; step <= total; step++) curves.push([row(kind, step)]);
   const steps = curves.rows.map(({ step }) => step);
@@ -25,7 +25,7 @@ test.each(["step", "epoch"] as const)("a long run keeps its %ss evenly, the firs
 });
 
 test("steps and epochs come in order, an epoch after its last step", () => {
-  const curves = new Curves();
+  const curves = new SampledRows();
   curves.push([row("step", 1), row("step", 2), row("epoch", 2), row("step", 3)]);
   expect(curves.rows.map(({ kind, step }) => `${kind} ${step}`)).toEqual([
     "step 1",
@@ -36,7 +36,7 @@ test("steps and epochs come in order, an epoch after its last step", () => {
 });
 
 test("a training that went back has each step once", () => {
-  const curves = new Curves();
+  const curves = new SampledRows();
   curves.push([row("step", 1), row("step", 2), row("epoch", 2), row("step", 3)]);
   curves.push([{ ...row("event", 1), rollback: 1 }, row("step", 2)]);
   expect(curves.rows.map(({ kind, step }) => `${kind} ${step}`)).toEqual(["step 1", "event 1", "step 2"]);

@@ -2,12 +2,12 @@ import { createInterface } from "node:readline";
 import * as v from "valibot";
 import { WeightStatistics } from "../../protocol/weights.ts";
 import { commandLine, ended } from "./commandLine.ts";
-import { EngineError } from "../errors.ts";
+import { EngineError } from "../../protocol/errors.ts";
 import { killTree } from "../../processes/signals.ts";
 import type { EngineOptions } from "./process.ts";
 
 /**
- * What the values of a file's tensors are like, read by the command line. Aborting `signal` ends that.
+ * Computes statistics of a file's tensors through the command line. Aborting `signal` cancels it.
  * @throws EngineError saying what is wrong with the file
  */
 export async function weightStatistics(

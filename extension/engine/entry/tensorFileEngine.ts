@@ -4,26 +4,26 @@ import { comparisonBytes, comparisonSteps } from "../../formats/comparison.ts";
 import { statisticsSteps } from "../../formats/statistics.ts";
 import { openTensors, type TensorSource } from "../../formats/tensorSource.ts";
 import type {
-  InspectionEngineEvents,
-  InspectionEngineMethods,
+  TensorFileEngineEvents,
+  TensorFileEngineMethods,
   TensorComparison,
   TensorFile,
-} from "../../protocol/inspection.ts";
+} from "../../protocol/tensorFile.ts";
 import { connectParent, hello } from "../host/ipc.ts";
-import { EngineError } from "../host/userErrors.ts";
+import { EngineError } from "../../protocol/errors.ts";
 
-/** Milliseconds between two words of how far it is, and two looks at whether it is still wanted. */
+/** Milliseconds between two progress events, and between two checks for cancellation. */
 const INTERVAL = 100;
 
 const open = new Map<string, TensorSource>();
-/** Calls that were cancelled: all up to this one. */
+/** Number of the last cancelled call; all before it are cancelled too. */
 let cancelled = 0;
 let calls = 0;
 
 const Path = v.string();
 const Index = v.pipe(v.number(), v.integer(), v.minValue(0));
 
-const methods: InspectionEngineMethods = {
+const methods: TensorFileEngineMethods = {
   open: async (path): Promise<TensorFile> => {
     const { file, format, fileBytes, metadata, tensors } = source(v.parse(Path, path), true);
     return {
@@ -73,7 +73,7 @@ function source(path: string, reopen = false): TensorSource {
   }
 }
 
-/** Runs through what is cut into steps, each of which yields how many bytes it has read. */
+/** Runs all steps; each yields the bytes it has read. */
 async function inSteps<T>(steps: Generator<number, T>, total: number): Promise<T> {
   const call = ++calls;
   let done = 0;
@@ -103,6 +103,6 @@ function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-const parent = connectParent<InspectionEngineEvents>(methods);
+const parent = connectParent<TensorFileEngineEvents>(methods);
 process.on("disconnect", () => process.exit(0));
-parent.send("hello", hello("inspection"));
+parent.send("hello", hello("tensorFile"));

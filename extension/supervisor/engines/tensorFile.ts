@@ -4,21 +4,22 @@ import {
   TensorComparison,
   TensorFile,
   TensorStatistics,
-  type InspectionEngineEvents,
-  type InspectionEngineMethods,
-} from "../../protocol/inspection.ts";
+  type TensorFileEngineEvents,
+  type TensorFileEngineMethods,
+} from "../../protocol/tensorFile.ts";
 import { handshake, openChannel, type Remote } from "./channel.ts";
 import { deferred } from "../deferred.ts";
-import { EngineError, toUserError } from "../errors.ts";
+import { toUserError } from "../errors.ts";
+import { EngineError } from "../../protocol/errors.ts";
 import { describeExit, forkEngine, type EngineOptions, type EngineProcess } from "./process.ts";
 
 interface Connection {
   engine: EngineProcess;
-  remote: Remote<InspectionEngineMethods>;
+  remote: Remote<TensorFileEngineMethods>;
 }
 
-/** Looks into one file of tensors, in a process of its own that is there while it is needed. */
-export class TensorInspector {
+/** Reads one file of tensors in a process of its own, which lives while it is needed. */
+export class TensorFileReader {
   readonly #file: string;
   readonly #options: () => EngineOptions;
   readonly #onProgress: (share: number) => void;
@@ -59,7 +60,7 @@ export class TensorInspector {
     await open?.engine.kill();
   }
 
-  async #call<T>(ask: (remote: Remote<InspectionEngineMethods>) => Promise<T>): Promise<T> {
+  async #call<T>(ask: (remote: Remote<TensorFileEngineMethods>) => Promise<T>): Promise<T> {
     const connection = (this.#connection ??= this.#connect());
     let open: Connection;
     try {
@@ -84,15 +85,15 @@ export class TensorInspector {
 
   async #connect(): Promise<Connection> {
     const options = this.#options();
-    const engine = await forkEngine({ ...options, entry: "inspectionEngine.js" });
+    const engine = await forkEngine({ ...options, entry: "tensorFileEngine.js" });
     const said = deferred<Hello>();
-    const remote = openChannel<InspectionEngineMethods, InspectionEngineEvents>(engine.child, {
+    const remote = openChannel<TensorFileEngineMethods, TensorFileEngineEvents>(engine.child, {
       schemas: { hello: v.strictTuple([Hello]), progress: v.strictTuple([v.number()]) },
       handlers: { hello: (answer) => said.resolve(answer), progress: (share) => this.#onProgress(share) },
       // A file that makes its reader say nonsense has an answer that fails its schema.
       onInvalid: () => undefined,
     });
-    await handshake(engine, said.promise, "inspection", options.helloTimeout ?? 20_000);
+    await handshake(engine, said.promise, "tensorFile", options.helloTimeout ?? 20_000);
     return { engine, remote };
   }
 }

@@ -1,0 +1,55 @@
+/** All that the architecture panel shows. Views are functions of it. */
+import { findModel, modelTitle } from "../../extension/protocol/modelForms.ts";
+import type { ModelReport } from "../../extension/protocol/preview.ts";
+import type { ArchitectureSnapshot } from "../../extension/protocol/views.ts";
+import type { strings } from "../shared/strings.ts";
+import type { DiagramState, DiagramUi } from "./diagramState.ts";
+
+export type ViewName = keyof typeof strings.architecture.views;
+
+export interface ArchitectureUi extends DiagramUi {
+  view: ViewName;
+  /** Paths of folded layers. */
+  collapsed: string[];
+  /** The number that colours the diagram's boxes. */
+  heat: string;
+}
+
+export const defaultUi: ArchitectureUi = {
+  view: "diagram",
+  collapsed: [],
+  opened: [],
+  closed: [],
+  unfolded: [],
+  selected: "",
+  heat: "none",
+};
+
+export interface ArchitectureState {
+  snapshot: ArchitectureSnapshot;
+  ui: ArchitectureUi;
+  diagram: DiagramState;
+  /** Number of choices that the host was asked for; recreates their dropdowns, so that a cancelled one isn't selected. */
+  round: number;
+  /** Why the last request failed. */
+  notice: string | undefined;
+}
+
+/** The model to show; `stale` if it is from before an error. */
+export function shownModel({ report, model, lastGood }: ArchitectureSnapshot): {
+  model?: ModelReport;
+  stale: boolean;
+} {
+  const current = findModel(report?.models ?? [], model) ?? report?.models[0];
+  if (current) return { model: current, stale: false };
+  return lastGood ? { model: lastGood, stale: true } : { stale: false };
+}
+
+/** The model to draw: the last good version if its forward fails now. */
+export function drawnModel(snapshot: ArchitectureSnapshot): { model?: ModelReport; stale: boolean } {
+  const shown = shownModel(snapshot);
+  const { lastGood } = snapshot;
+  return shown.model?.error !== undefined && lastGood && modelTitle(lastGood) === modelTitle(shown.model)
+    ? { model: lastGood, stale: true }
+    : shown;
+}

@@ -1,0 +1,16 @@
+/** What the editor's controls do. */
+import type { TensorsUi } from "./state.ts";
+
+export interface Actions {
+  setUi(change: Partial<TensorsUi>): void;
+  /** Shows or hides a tensor's values. */
+  toggle(index: number): void;
+  lookAtAll(): void;
+  compare(): void;
+  closeComparison(): void;
+  evaluate(): void;
+  trainOn(): void;
+  cancel(): void;
+  dismiss(): void;
+  retry(): void;
+}
