@@ -49,7 +49,8 @@ export class Recorder {
   readonly #reporter: Reporter;
   readonly #control: LoopControl;
   readonly #speed: Speed;
-  readonly #stride: number;
+  /** Steps of the whole run at its start; 0 if unknown. */
+  readonly #total: number;
   readonly #started = performance.now();
   /** Means of the epoch so far, and of the steps since the last row. */
   #epochMeans = new Means();
@@ -71,9 +72,8 @@ export class Recorder {
     this.#reporter = reporter;
     this.#control = control;
     this.measurement = new Measurement(prepared.measures);
-    const total = totalSteps(limits);
-    this.#speed = new Speed(total);
-    this.#stride = Math.max(1, Math.ceil(total / MAX_STEP_ROWS));
+    this.#total = totalSteps(limits);
+    this.#speed = new Speed(this.#total);
   }
 
   /** Seconds of training so far, pauses left out. */
@@ -136,17 +136,12 @@ export class Recorder {
       this.#epochMeans.add(values, samples);
       this.#stepMeans.add(values, samples);
       // A row for each optimizer step, or one for the mean of several.
-      if (steps && step % this.#strideAt(step) === 0) {
+      if (steps && step % stepsPerRow(step, this.#total) === 0) {
         const row = { ...this.#stepMeans.take(), ...rates };
         this.#reporter.row({ kind: "step", step, epoch, time, values: row });
       }
       this.#watchForNaN(values, step, epoch);
     }
-  }
-
-  /** Steps of one row. A run of unknown length writes fewer rows the longer it gets. */
-  #strideAt(step: number): number {
-    return Math.max(this.#stride, Math.ceil(step / MAX_STEP_ROWS));
   }
 
   /** How many of the batches were before the last steps. */
@@ -244,6 +239,14 @@ export class Recorder {
 function firstNonFinite(values: Readonly<Values>): string | undefined {
   for (const name in values) if (!Number.isFinite(values[name])) return name;
   return undefined;
+}
+
+/**
+ * Steps whose mean is one row of the curves, after so many steps of a run of `total` (0 if unknown). A run of unknown
+ * length writes fewer rows the longer it gets.
+ */
+export function stepsPerRow(step: number, total: number): number {
+  return Math.max(1, Math.ceil(Math.max(step, total) / MAX_STEP_ROWS));
 }
 
 /** Optimizer steps of the whole run, as far as its end is known; else 0. */

@@ -1,11 +1,27 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { LoopControl } from "../../../extension/engine/training/control.ts";
 import { Means } from "../../../extension/engine/training/means.ts";
+import { stepsPerRow } from "../../../extension/engine/reporting/recorder.ts";
 import { Reporter } from "../../../extension/engine/reporting/reporter.ts";
 import { Speed } from "../../../extension/engine/training/speed.ts";
 import type { MetricRow } from "../../../extension/protocol/run.ts";
 
 const row = (step: number): MetricRow => ({ kind: "step", step, epoch: 1, time: 0, values: {} });
+
+describe("rows of the curves", () => {
+  const rows = (steps: number, total: number): number[] =>
+    Array.from({ length: steps }, (_, i) => i + 1).filter((step) => step % stepsPerRow(step, total) === 0);
+
+  test("a run of known length writes evenly spaced ones, at most 20,000", () => {
+    expect(rows(1000, 20_000)).toHaveLength(1000);
+    expect(rows(400_000, 400_000)).toEqual(Array.from({ length: 20_000 }, (_, i) => 20 * (i + 1)));
+  });
+
+  test("a run of unknown length writes fewer and fewer", () => {
+    expect(rows(20_000, 0)).toHaveLength(20_000);
+    expect(rows(2_000_000, 0).length).toBeLessThan(110_000);
+  });
+});
 
 describe("Reporter", () => {
   const sent: [string, ...unknown[]][] = [];
