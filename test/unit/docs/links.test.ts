@@ -57,9 +57,13 @@ test.each(["CONTRIBUTING.md", "docs/architecture.md", "docs/executor.md", "docs/
     // A path may begin at any folder: `tensor/core/tensor.ts`, or `tensor.ts` below a heading that names the folder.
     const exists = (path: string): boolean =>
       existsSync(join(root, path)) || sources.some((file) => file.endsWith(`/${path}`));
-    const named = [...prose(read(page)).matchAll(/`((?:[\w.-]+\/)*[\w.-]+\.(?:ts|mjs|cc|py|md|yml))`/g)]
+    const text = prose(read(page));
+    const named = [
+      ...text.matchAll(/`((?:[\w.-]+\/)*[\w.-]+\.(?:ts|mjs|cc|py|md|yml))`/g),
+      ...text.matchAll(/\b((?:extension|webview|scripts|test|docs)\/[\w./-]+\.(?:ts|mjs|cc|py|md))\b/g),
+    ]
       .map(([, path = ""]) => path)
-      // What users write, and what a recipe has one make.
+      // Files of users, and those that a recipe creates.
       .filter((path) => !/\.nn\.ts$|NAME/.test(path));
     expect(named.filter((path) => !exists(path))).toEqual([]);
   },
