@@ -94,9 +94,9 @@ async function pickFolder(): Promise<vscode.Uri | undefined> {
 async function askName(template: TemplateName, taken: readonly string[]): Promise<string | undefined> {
   const value = freeFileName(template, taken);
   const problems = {
-    empty: vscode.l10n.t("A file needs a name."),
-    characters: vscode.l10n.t("A file's name can't contain any of \\ / : * ? \" < > | nor begin with a dot."),
-    taken: vscode.l10n.t("There is a file of that name."),
+    empty: vscode.l10n.t("Enter a file name."),
+    characters: vscode.l10n.t("A file name can't contain \\ / : * ? \" < > | or begin with a dot."),
+    taken: vscode.l10n.t("A file with this name exists already."),
   };
   return ask({
     title: vscode.l10n.t("Name of the new file"),

@@ -119,34 +119,33 @@ function page({ gflops, version, cores, tables, short, long, call, rows }) {
 
 <!-- Written by "npm run bench -- --scaling": change its text in scripts/bench/scaling.mjs. -->
 
-All figures of this page are measured by one command, which writes them here:
+One command measures all figures of this page and writes them here:
 
 \`\`\`sh
 npm run bench -- --scaling
 \`\`\`
 
 They are of ${cores} cores of ${cpu}, ${version} and Node ${process.versions.node}. A step is forward, loss, backward and
-update of one batch, without loading data; times are medians. "A step" is the step as a training runs it: compiled, many in
-one call where no code reads in between, while JavaScript records the next ones. "Op by op" is the time of the
-same ops when the interpreter computes one after the other, as \`layerwise profile\` measures them: what is compiled is
-faster because ops are fused, run side by side, and need no call each. Your own models: \`layerwise profile FILE\`, and
-\`layerwise train FILE --explain\` for what is chosen and why.
+update of one batch, without loading data; times are medians. "A step" is a step in a training: compiled, several per call if no
+code reads in between, while JavaScript records the next ones. "Op by op" is the time of the same ops in the interpreter, as
+\`layerwise profile\` measures them. Compiled steps are faster because ops are fused, run in parallel, and need no call each. For
+your own models, use \`layerwise profile FILE\`; \`layerwise train FILE --explain\` prints what the engine chose, and why.
 
-The limit: a product of two matrices of 2048 × 2048 by itself, on all cores, reaches **${digits(gflops)} GFLOP/s** here (a
-multiply-add is two operations). No step of a network can be faster than its multiply-adds at that speed.
+The limit: a single product of two matrices of 2048 × 2048, on all cores, reaches **${digits(gflops)} GFLOP/s** here (a
+multiply-add is two operations). No step can be faster than its multiply-adds at that speed.
 
 ## Overheads
 
 - An op of eight numbers in a long chain takes ${time(perOp("compiledMs"))} in a compiled step, ${time(perOp("opByOpMs"))} op by op: the difference
   between steps of ${short.ops} and of ${long.ops} ops, forward and backward.
-- The smallest step there is (one weight, one sample), in a loop of one's own that reads each loss before the next step,
+- The smallest step (one weight, one sample), in a hand-written loop that reads each loss before the next step,
   takes ${time(call)}: recording, one call into TensorFlow, reading one number.
 
 ## Batch
 
 ${tables.batch}
 
-Until the cores are busy, a larger batch costs next to nothing; from there on it costs its multiply-adds.
+Until the cores are busy, a larger batch costs almost nothing; beyond that, it costs its multiply-adds.
 
 ## Width
 
@@ -160,8 +159,8 @@ ${tables.depth}
 
 ${tables.lstm}
 
-A recurrent layer waits for each step of the sequence: its cost grows with the length, not with the width, until the
-products are large.
+A recurrent layer computes the steps of the sequence one after another: its cost grows with the length, not with the width,
+until the products are large.
 
 ${tables.transformer}
 
@@ -169,11 +168,11 @@ Attention compares all tokens with all: beyond a few hundred tokens its cost gro
 
 ## Where the time goes
 
-The networks of \`npm run bench\`. Far from the limit are networks whose products are small: their time is overhead per op
-and memory traffic. "Dearest ops" are shares of the time op by op.
+The networks of \`npm run bench\`. Networks with small products are far from the limit: overhead per op and memory
+traffic dominate their time. "Most expensive ops" are shares of the time op by op.
 
 ${table(
-  ["network", "ops", "MFLOP", "a step", "op by op", "GFLOP/s", "of the limit", "dearest ops"],
+  ["network", "ops", "MFLOP", "a step", "op by op", "GFLOP/s", "of the limit", "most expensive ops"],
   workloads,
 )}
 `;

@@ -127,7 +127,7 @@ const english = {
     checkpoints: {
       title: "Checkpoints",
       empty: "No checkpoint yet.",
-      kinds: { last: "Last", best: "Best", manual: "Saved by hand", final: "Final" },
+      kinds: { last: "Last", best: "Best", manual: "Saved manually", final: "Final" },
       kind: "Checkpoint",
       epoch: "Epoch",
       step: "Step",

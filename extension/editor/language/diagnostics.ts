@@ -115,7 +115,7 @@ function diagnostic(error: UserError, position: SourcePosition): vscode.Diagnost
   const what =
     layer === undefined
       ? ""
-      : `\n${vscode.l10n.t("{0}({1}) was given {2}.", layer.className, layer.detail, layer.inputs.join(", "))}`;
+      : `\n${vscode.l10n.t("{0}({1}) received {2}.", layer.className, layer.detail, layer.inputs.join(", "))}`;
   const hint = error.hint === undefined ? "" : `\n${error.hint}`;
   const range = layer === undefined ? rangeOf(position) : (callRange(position) ?? rangeOf(position));
   const result = new LayerDiagnostic(range, plainText(`${error.message}${where}${what}${hint}`));
@@ -136,7 +136,7 @@ function diagnostic(error: UserError, position: SourcePosition): vscode.Diagnost
     result.relatedInformation.unshift(
       new vscode.DiagnosticRelatedInformation(
         new vscode.Location(vscode.Uri.file(layer.position.file), rangeOf(layer.position)),
-        vscode.l10n.t("the layer is made here"),
+        vscode.l10n.t("the layer is constructed here"),
       ),
     );
   return result;

@@ -160,7 +160,7 @@ const KINDS: Record<CheckpointRecord["kind"], { icon: string; name: string }> = 
   best: { icon: "star-full", name: vscode.l10n.t("best") },
   last: { icon: "history", name: vscode.l10n.t("last") },
   final: { icon: "flag", name: vscode.l10n.t("final") },
-  manual: { icon: "save", name: vscode.l10n.t("saved by hand") },
+  manual: { icon: "save", name: vscode.l10n.t("saved manually") },
 };
 
 export function checkpointItem({ directory, checkpoint, best }: CheckpointNode): vscode.TreeItem {
