@@ -38,9 +38,17 @@ const registry: Entry[] = [];
  */
 export function registerKl<P extends Distribution, Q extends Distribution>(p: Kind<P>, q: Kind<Q>) {
   return <F extends Divergence<P, Q>>(divergence: F): F => {
-    registry.unshift({ p, q, divergence: divergence as unknown as Entry["divergence"] });
+    register(p, q, divergence);
     return divergence;
   };
+}
+
+function register<P extends Distribution, Q extends Distribution>(
+  p: Kind<P>,
+  q: Kind<Q>,
+  divergence: Divergence<P, Q>,
+): void {
+  registry.unshift({ p, q, divergence: divergence as unknown as Entry["divergence"] });
 }
 
 /** How many classes lie between an object's and one that it extends. */
@@ -84,10 +92,7 @@ export function klDivergence(p: Distribution, q: Distribution): Tensor {
 }
 
 /** p(x > 0) · log(p / q), where p and q are sums of exponentials of their logits. */
-registerKl(
-  Bernoulli,
-  Bernoulli,
-)((p, q) => {
+register(Bernoulli, Bernoulli, (p, q) => {
   const part = (weight: Tensor, impossible: Tensor, absent: Tensor, difference: Tensor): Tensor =>
     where(absent, 0, where(impossible, Infinity, weight.mul(difference)));
   const heads = softplus(q.logits.neg()).sub(softplus(p.logits.neg()));
@@ -97,10 +102,7 @@ registerKl(
   );
 });
 
-registerKl(
-  Beta,
-  Beta,
-)((p, q) => {
+register(Beta, Beta, (p, q) => {
   const [p1, p0, q1, q0] = [p.concentration1, p.concentration0, q.concentration1, q.concentration0];
   const [sumP, sumQ] = [p1.add(p0), q1.add(q0)];
   const t1 = q1.lgamma().add(q0.lgamma()).add(sumP.lgamma());
@@ -115,13 +117,10 @@ function categorical(p: Categorical, q: Categorical): Tensor {
   return where(p.probs.eq(0), 0, where(q.probs.eq(0), Infinity, terms)).sum(-1);
 }
 
-registerKl(Categorical, Categorical)(categorical);
-registerKl(OneHotCategorical, OneHotCategorical)((p, q) => categorical(p.categorical, q.categorical));
+register(Categorical, Categorical, categorical);
+register(OneHotCategorical, OneHotCategorical, (p, q) => categorical(p.categorical, q.categorical));
 
-registerKl(
-  Dirichlet,
-  Dirichlet,
-)((p, q) => {
+register(Dirichlet, Dirichlet, (p, q) => {
   const [sumP, sumQ] = [p.concentration.sum(-1), q.concentration.sum(-1)];
   const t1 = sumP.lgamma().sub(sumQ.lgamma());
   const t2 = p.concentration.lgamma().sub(q.concentration.lgamma()).sum(-1);
@@ -129,18 +128,12 @@ registerKl(
   return t1.sub(t2).add(p.concentration.sub(q.concentration).mul(t4).sum(-1));
 });
 
-registerKl(
-  Exponential,
-  Exponential,
-)((p, q) => {
+register(Exponential, Exponential, (p, q) => {
   const ratio = q.rate.div(p.rate);
   return ratio.log().neg().add(ratio).sub(1);
 });
 
-registerKl(
-  Gamma,
-  Gamma,
-)((p, q) => {
+register(Gamma, Gamma, (p, q) => {
   const t1 = q.concentration.mul(p.rate.div(q.rate).log());
   const t2 = q.concentration.lgamma().sub(p.concentration.lgamma());
   const t3 = p.concentration.sub(q.concentration).mul(p.concentration.digamma());
@@ -150,10 +143,7 @@ registerKl(
     .add(q.rate.sub(p.rate).mul(p.concentration.div(p.rate)));
 });
 
-registerKl(
-  Gumbel,
-  Gumbel,
-)((p, q) => {
+register(Gumbel, Gumbel, (p, q) => {
   const ratio = p.scale.div(q.scale);
   const [ours, theirs] = [p.loc.div(q.scale), q.loc.div(q.scale)];
   const t1 = ratio.log().neg().sub(theirs).add(ours);
@@ -164,25 +154,18 @@ registerKl(
     .sub(1 + EULER);
 });
 
-registerKl(
-  Geometric,
-  Geometric,
-)((p, q) => p.entropy().neg().sub(q.probs.neg().log1p().div(p.probs)).sub(q.logits));
+register(Geometric, Geometric, (p, q) =>
+  p.entropy().neg().sub(q.probs.neg().log1p().div(p.probs)).sub(q.logits),
+);
 
-registerKl(
-  Laplace,
-  Laplace,
-)((p, q) => {
+register(Laplace, Laplace, (p, q) => {
   const ratio = p.scale.div(q.scale);
   const gap = p.loc.sub(q.loc).abs();
   const t3 = ratio.mul(gap.neg().div(p.scale).exp());
   return ratio.log().neg().add(gap.div(q.scale)).add(t3).sub(1);
 });
 
-registerKl(
-  MultivariateNormal,
-  MultivariateNormal,
-)((p, q) => {
+register(MultivariateNormal, MultivariateNormal, (p, q) => {
   if (!sameShape(p.eventShape, q.eventShape)) {
     throw new TensorError(
       "shape",
@@ -208,41 +191,29 @@ function normal(p: Normal, q: Normal): Tensor {
   return ratio.add(gap).sub(1).sub(ratio.log()).mul(0.5);
 }
 
-registerKl(Normal, Normal)(normal);
-registerKl(HalfNormal, HalfNormal)((p, q) => normal(p.baseDist as Normal, q.baseDist as Normal));
+register(Normal, Normal, normal);
+register(HalfNormal, HalfNormal, (p, q) => normal(p.baseDist as Normal, q.baseDist as Normal));
 
-registerKl(Poisson, Poisson)((p, q) => p.rate.mul(p.rate.log().sub(q.rate.log())).sub(p.rate.sub(q.rate)));
+register(Poisson, Poisson, (p, q) => p.rate.mul(p.rate.log().sub(q.rate.log())).sub(p.rate.sub(q.rate)));
 
-registerKl(
-  Cauchy,
-  Cauchy,
-)((p, q) => {
+register(Cauchy, Cauchy, (p, q) => {
   const t1 = p.scale.add(q.scale).square().add(p.loc.sub(q.loc).square()).log();
   return t1.sub(p.scale.mul(4).mul(q.scale).log());
 });
 
-registerKl(
-  Uniform,
-  Uniform,
-)((p, q) => {
+register(Uniform, Uniform, (p, q) => {
   const ratio = q.high.sub(q.low).div(p.high.sub(p.low)).log();
   return where(q.low.gt(p.low).logicalOr(q.high.lt(p.high)), Infinity, ratio);
 });
 
-registerKl(
-  Independent,
-  Independent,
-)((p, q) => {
+register(Independent, Independent, (p, q) => {
   if (p.reinterpretedBatchNdims !== q.reinterpretedBatchNdims) {
     throw new TensorError("unsupported", "KL of Independent needs equal reinterpreted_batch_ndims");
   }
   return sumRightmost(klDivergence(p.baseDist, q.baseDist), p.reinterpretedBatchNdims);
 });
 
-registerKl(
-  TransformedDistribution,
-  TransformedDistribution,
-)((p, q) => {
+register(TransformedDistribution, TransformedDistribution, (p, q) => {
   const same =
     p.transforms.length === q.transforms.length && p.transforms.every((t, i) => t.equals(q.transforms[i]!));
   if (!same || !sameShape(p.eventShape, q.eventShape)) {
@@ -255,10 +226,7 @@ registerKl(
 
 const infinite = (x: Tensor): Tensor => fullLike(x, Infinity);
 
-registerKl(
-  Normal,
-  Laplace,
-)((p, q) => {
+register(Normal, Laplace, (p, q) => {
   const gap = p.loc.sub(q.loc);
   const [ratio, relative] = [p.scale.div(q.scale), gap.div(p.scale)];
   const t2 = p.scale.mul(Math.sqrt(2 / Math.PI)).mul(relative.square().mul(-0.5).exp());
@@ -270,10 +238,7 @@ registerKl(
     .sub(0.5 * (1 + Math.log(0.5 * Math.PI)));
 });
 
-registerKl(
-  Laplace,
-  Normal,
-)((p, q) => {
+register(Laplace, Normal, (p, q) => {
   const variance = q.scale.square();
   const ratio = p.scale.square().div(variance);
   const t1 = ratio
@@ -283,10 +248,7 @@ registerKl(
   return ratio.sub(t1).add(p.loc.sub(q.loc).square().mul(0.5).div(variance)).sub(1);
 });
 
-registerKl(
-  Uniform,
-  Normal,
-)((p, q) => {
+register(Uniform, Normal, (p, q) => {
   const width = p.high.sub(p.low);
   const t1 = q.scale
     .mul(Math.sqrt(2 * Math.PI))
@@ -296,10 +258,7 @@ registerKl(
   return t1.add(width.square().div(12).add(t3).mul(0.5).div(q.scale.square()));
 });
 
-registerKl(
-  Beta,
-  Normal,
-)((p, q) => {
+register(Beta, Normal, (p, q) => {
   const { mean } = p;
   const second = p.variance.add(mean.square());
   const variance = q.scale.square();
@@ -312,18 +271,12 @@ registerKl(
     .add(t3.div(variance));
 });
 
-registerKl(
-  Beta,
-  Uniform,
-)((p, q) => {
+register(Beta, Uniform, (p, q) => {
   const outside = q.low.gt(0).logicalOr(q.high.lt(1));
   return where(outside, Infinity, q.high.sub(q.low).log().sub(p.entropy()));
 });
 
-registerKl(
-  Uniform,
-  Beta,
-)((p, q) => {
+register(Uniform, Beta, (p, q) => {
   const width = p.high.sub(p.low);
   const area = (a: Tensor, b: Tensor): Tensor => xlogy(b, b).sub(xlogy(a, a));
   const one = (x: Tensor): Tensor => x.neg().add(1);
@@ -337,10 +290,7 @@ registerKl(
   return where(p.high.gt(1).logicalOr(p.low.lt(0)), Infinity, t3.add(t4).sub(width.log()).sub(t2));
 });
 
-registerKl(
-  Exponential,
-  Gamma,
-)((p, q) => {
+register(Exponential, Gamma, (p, q) => {
   const ratio = q.rate.div(p.rate);
   const t1 = q.concentration.mul(ratio.log()).neg();
   return t1
@@ -350,21 +300,20 @@ registerKl(
     .sub(1 + EULER);
 });
 
-registerKl(
-  Gamma,
-  Exponential,
-)((p, q) => q.rate.mul(p.concentration).div(p.rate).sub(p.entropy()).sub(q.rate.log()));
+register(Gamma, Exponential, (p, q) =>
+  q.rate.mul(p.concentration).div(p.rate).sub(p.entropy()).sub(q.rate.log()),
+);
 
-registerKl(Bernoulli, Poisson)((p, q) => p.entropy().neg().sub(p.probs.mul(q.rate.log()).sub(q.rate)));
+register(Bernoulli, Poisson, (p, q) => p.entropy().neg().sub(p.probs.mul(q.rate.log()).sub(q.rate)));
 
 const positive: readonly Kind<Distribution>[] = [Beta, Exponential, Gamma, Uniform];
 for (const kind of positive) {
-  registerKl(Normal, kind)((p) => infinite(p.loc));
-  registerKl(Laplace, kind)((p) => infinite(p.loc));
+  register(Normal, kind, (p) => infinite(p.loc));
+  register(Laplace, kind, (p) => infinite(p.loc));
 }
 const bounded: readonly Kind<Distribution>[] = [Beta, Uniform];
 for (const kind of bounded) {
-  registerKl(Exponential, kind)((p) => infinite(p.rate));
-  registerKl(Gamma, kind)((p) => infinite(p.concentration));
+  register(Exponential, kind, (p) => infinite(p.rate));
+  register(Gamma, kind, (p) => infinite(p.concentration));
 }
-registerKl(Poisson, Bernoulli)((p) => infinite(p.rate));
+register(Poisson, Bernoulli, (p) => infinite(p.rate));

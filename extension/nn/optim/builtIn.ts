@@ -30,9 +30,9 @@ export interface DecoupledOptions extends MomentOptions {
 const TITLES: Readonly<Record<string, string>> = { lr: "learning rate", eps: "epsilon value" };
 
 /** @throws TensorError for the first of the named options that is negative, or a β outside of [0, 1) */
-export function checkOptions<O extends object>(options: O, names: string): void {
+export function checkOptions(options: object, names: string): void {
   for (const name of names.split(" ")) {
-    const value = options[name as keyof O] as number | readonly number[];
+    const value = (options as Readonly<Record<string, number | readonly number[]>>)[name]!;
     if (typeof value === "number") {
       require(value >= 0, `Invalid ${TITLES[name] ?? `${snakeCase(name)} value`}: ${py(value)}`);
     } else {

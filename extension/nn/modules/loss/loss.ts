@@ -30,16 +30,12 @@ abstract class ConfiguredLoss extends Loss {
   declare static readonly signature: object;
 
   constructor(...args: unknown[]) {
-    const {
-      sizeAverage = null,
-      reduce = null,
-      reduction,
-      ...options
-    } = bind<ReductionOptions>(new.target.name, args, new.target.signature as Signature<ReductionOptions>);
-    super(reductionOf({ reduction, sizeAverage, reduce }));
-    for (const [name, value] of Object.entries(options)) {
+    const { name: callee, signature } = new.target;
+    const bound = bind<ReductionOptions>(callee, args, signature as Signature<ReductionOptions>);
+    super(reductionOf({ ...LEGACY, ...bound }));
+    for (const [name, value] of Object.entries(bound)) {
       if (WEIGHTS.has(name)) this.registerBuffer(name, value as Tensor | null);
-      else Object.assign(this, { [name]: value });
+      else if (name !== "reduction" && !(name in LEGACY)) Object.assign(this, { [name]: value });
     }
   }
 }
