@@ -1,4 +1,4 @@
-import { SETTLED } from "../../extension/executors/tensorflow/graph/xla.ts";
+import { XLA_STEPS } from "../../extension/executors/tuning.ts";
 import type { SteadyGraph } from "../../extension/tensor/recording/policy.ts";
 
 /** A training in which a graph that came twice in a row has come often enough for XLA. */
@@ -10,7 +10,7 @@ export function settled(): { steady: SteadyGraph } {
     },
     set steady({ graph, steps }) {
       const again = graph === steady.graph && steps > steady.steps;
-      steady = { graph, steps: again ? SETTLED + 1 : graph === steady.graph ? 0 : steps };
+      steady = { graph, steps: again ? XLA_STEPS + 1 : graph === steady.graph ? 0 : steps };
     },
   };
 }

@@ -1,7 +1,7 @@
 import { GraphBuilder } from "../../executors/tensorflow/graph/graphBuilder.ts";
 import { tensorflowBackend } from "../../executors/tensorflow/backend.ts";
 import type { GraphAttribute, GraphNode } from "../../executors/tensorflow/graph/graphDef.ts";
-import { Lowering } from "../../executors/layouts.ts";
+import { Lowering } from "../../executors/nhwc.ts";
 import type { Module } from "../../nn/module/module.ts";
 import { described } from "../../nn/onnx/graph.ts";
 import { recordModel, type Recording } from "../../nn/onnx/recording.ts";

@@ -1,7 +1,7 @@
 import type { Value } from "../../tensor/recording/graph.ts";
 import { attr, vector, type TfBuilder, type TfRef } from "../../tensor/lowering/lowering.ts";
 import { naming } from "../errors.ts";
-import { signatureOf, type Backend } from "../layouts.ts";
+import { signatureOf, type Backend } from "../nhwc.ts";
 
 /** The table's `tensorflow` parts through a builder, which writes nodes or runs them. */
 export function tensorflowBackend(b: TfBuilder, leaf: (value: Value) => TfRef): Backend<TfRef> {

@@ -1,7 +1,10 @@
 // What steps are fed: its form, and whether it is what was fed before.
 import { allocate, type HostArray } from "../../tensor/core/dtype.ts";
 import type { Value } from "../../tensor/recording/graph.ts";
+import type { Plan } from "../../tensor/planning/barrier.ts";
 import { numel } from "../../tensor/core/shape.ts";
+import { LARGE_ELEMENTS } from "../tuning.ts";
+import type { Feed } from "./graph/blueprint.ts";
 
 /** What a leaf is fed: a 0-d one by its number, which needs no array of its own; a state whose tensor is there by null. */
 export type Input = HostArray | number | null;
@@ -9,20 +12,45 @@ export type Input = HostArray | number | null;
 /** What was fed, to compare with what is fed next: a large array isn't kept for that. */
 export type Remembered = Input | WeakRef<HostArray>;
 
-/** Numbers of an array from which on it is large. */
-const LARGE = 2 ** 16;
-export const isLarge = ({ shape }: Value): boolean => numel(shape) >= LARGE;
 export const remembered = (input: Input): Remembered =>
-  typeof input === "object" && input !== null && input.length >= LARGE ? new WeakRef(input) : input;
+  typeof input === "object" && input !== null && input.length >= LARGE_ELEMENTS ? new WeakRef(input) : input;
 
 /** Whether two steps are fed the same. */
-export function fedAlike(a: Remembered | undefined, b: Input | undefined): boolean {
+export const sameInputs = (a: readonly Input[], b: readonly Input[]): boolean =>
+  a.every((input, i) => sameInput(input, b[i]));
+
+/** Whether a leaf is fed what it was fed before. */
+export function sameInput(a: Remembered | undefined, b: Input | undefined): boolean {
   if (a instanceof WeakRef) return a.deref() === b;
   if (Object.is(a, b)) return true;
   return isOne(a) && isOne(b) && Object.is(a[0], b[0]);
 }
 
 const isOne = (x: Input | undefined): x is HostArray => typeof x === "object" && x?.length === 1;
+
+/** Which leaves have changed from step to step. */
+export class VaryingInputs {
+  readonly leaves = new Set<number>();
+  private last: readonly Remembered[] | undefined;
+  private readonly feeds: readonly Feed[];
+  /** Whether a step is fed large arrays. */
+  private readonly large: boolean;
+
+  constructor(feeds: readonly Feed[], { leaves }: Plan) {
+    this.feeds = feeds;
+    this.large = feeds.some(({ leaf }) => numel(leaves[leaf]!.shape) >= LARGE_ELEMENTS);
+  }
+
+  /** Notes what the next step is fed. */
+  note(inputs: readonly Input[]): void {
+    const { last } = this;
+    if (last !== undefined)
+      this.feeds.forEach(({ leaf }, i) => {
+        if (!sameInput(last[i], inputs[i])) this.leaves.add(leaf);
+      });
+    this.last = this.large ? inputs.map(remembered) : inputs;
+  }
+}
 
 /** What several steps are fed, one after the other, in a given array if it is of the kind. */
 export function stacked(

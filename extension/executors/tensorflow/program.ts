@@ -6,7 +6,7 @@ import { leafData, type Plan } from "../../tensor/planning/barrier.ts";
 import { numel } from "../../tensor/core/shape.ts";
 import type { Feed } from "./graph/blueprint.ts";
 import { upload } from "./eagerBuilder.ts";
-import { fedAlike, remembered, stacked, type Input, type Remembered } from "./feeding.ts";
+import { remembered, sameInput, stacked, type Input, type Remembered } from "./feeding.ts";
 import { DATA_TYPE, encodeGraphDef } from "./graph/graphDef.ts";
 import type { Graph, Variable } from "./graph/graphWriter.ts";
 import { SESSION_CONFIG } from "./graph/sessionConfig.ts";
@@ -59,6 +59,7 @@ export class Program {
   readonly size: number;
   readonly feeds: readonly Feed[];
   private readonly binding: NativeBinding;
+  private readonly residences: Residences;
   private readonly alone: boolean;
   private readonly session: number;
   private readonly fed: readonly Fed[];
@@ -78,8 +79,9 @@ export class Program {
   private asked = false;
 
   /** @param alone whether its ops run one after the other, on the thread that calls: where others would not help much */
-  constructor(binding: NativeBinding, graph: Graph, alone: boolean) {
+  constructor(binding: NativeBinding, residences: Residences, graph: Graph, alone: boolean) {
     this.binding = binding;
+    this.residences = residences;
     this.alone = alone;
     this.feeds = graph.feeds;
     this.fed = graph.feeds.map(() => ({ data: null, id: undefined }));
@@ -117,23 +119,20 @@ export class Program {
   }
 
   /** One call of one step. Afterwards the plan's storages live here. Answers the tensors of the plan's lazy values. */
-  run(plan: Plan, inputs: readonly Input[], residences: Residences): number[] {
-    this.enter(residences);
-    const ids = this.feeds.map((feed, i) => this.feed(i, plan.leaves[feed.leaf]!, inputs[i]!, residences));
+  run(plan: Plan, inputs: readonly Input[]): number[] {
+    this.enter();
+    const ids = this.feeds.map((feed, i) => this.feed(i, plan.leaves[feed.leaf]!, inputs[i]!));
     const outputs = this.call(ids);
     plan.fetches.forEach((value, i) => (value.data = this.take(outputs[i]!)));
     return outputs.slice(plan.fetches.length);
   }
 
-  /** One call of many steps of a plan. Answers what it fetches, the values of all steps one after the other. */
-  runMany(plan: Plan, inputs: readonly (readonly Input[])[], residences: Residences): HostArray[] {
-    this.enter(residences);
-    return this.again(plan, inputs, residences);
-  }
-
-  /** {@link runMany} with the variables as they are, whatever became of the storages meanwhile. */
-  again(plan: Plan, inputs: readonly (readonly Input[])[], residences: Residences): HostArray[] {
-    const stack = this.stack(plan, inputs, residences);
+  /**
+   * One call of many steps of a plan, with the variables as they are, whatever became of the storages meanwhile.
+   * Answers what it fetches, the values of all steps one after the other.
+   */
+  runMany(plan: Plan, inputs: readonly (readonly Input[])[]): HostArray[] {
+    const stack = this.stack(plan, inputs);
     try {
       return this.taken(plan, this.call(stack.ids));
     } finally {
@@ -142,13 +141,13 @@ export class Program {
   }
 
   /** What a call of many steps is fed; to be released. */
-  stack(plan: Plan, inputs: readonly (readonly Input[])[], residences: Residences): Stack {
+  stack(plan: Plan, inputs: readonly (readonly Input[])[]): Stack {
     const made = [this.binding.createTensor([], DATA_TYPE.int64, Int32Array.of(inputs.length))];
     const ids = [made[0]!];
     this.feeds.forEach((feed, i) => {
       const value = plan.leaves[feed.leaf]!;
       if (!feed.stacked) {
-        ids.push(this.feed(i, value, inputs[0]![i]!, residences));
+        ids.push(this.feed(i, value, inputs[0]![i]!));
         return;
       }
       const room = this.room ?? inputs.length;
@@ -211,10 +210,8 @@ export class Program {
   }
 
   /** Tensors of a step's lazy values from the variables as they are: nothing else is wanted of it. */
-  lazy(plan: Plan, inputs: readonly Input[], residences: Residences): number[] {
-    const outputs = this.call(
-      this.feeds.map((feed, i) => this.feed(i, plan.leaves[feed.leaf]!, inputs[i]!, residences)),
-    );
+  lazy(plan: Plan, inputs: readonly Input[]): number[] {
+    const outputs = this.call(this.feeds.map((feed, i) => this.feed(i, plan.leaves[feed.leaf]!, inputs[i]!)));
     for (const id of outputs.splice(0, plan.fetches.length)) this.binding.deleteTensor(id);
     return outputs;
   }
@@ -293,7 +290,7 @@ export class Program {
   }
 
   /** Brings the storages this program writes into its variables. */
-  enter(residences: Residences): void {
+  enter(): void {
     this.asked = false;
     const moved: Variable[] = [];
     const ids: number[] = [];
@@ -313,7 +310,7 @@ export class Program {
         continue;
       }
       moved.push(variable);
-      ids.push(residences.handle(storage));
+      ids.push(this.residences.handle(storage));
     }
     if (moved.length === 0) return;
     this.idle();
@@ -331,7 +328,7 @@ export class Program {
       const before = storage.device as Residence | undefined;
       const stale = before?.kind === "handle" ? before.id : before?.handle;
       if (stale !== undefined) this.binding.deleteTensor(stale);
-      residences.left(storage);
+      this.residences.left(storage);
       const index = this.variables.indexOf(variable);
       storage.device = { kind: "variable", program: this, index, handle: undefined } satisfies Residence;
     }
@@ -370,11 +367,11 @@ export class Program {
     return data;
   }
 
-  private feed(i: number, value: Value, data: Input, residences: Residences): number {
+  private feed(i: number, value: Value, data: Input): number {
     const { producer } = value;
-    if (data === null && producer.kind === "state") return residences.handle(producer.storage);
+    if (data === null && producer.kind === "state") return this.residences.handle(producer.storage);
     const fed = this.fed[i]!;
-    if (fed.id !== undefined && fedAlike(fed.data, data)) return fed.id;
+    if (fed.id !== undefined && sameInput(fed.data, data)) return fed.id;
     if (fed.id !== undefined) this.binding.deleteTensor(fed.id);
     fed.data = remembered(data);
     const array = typeof data === "number" ? allocate(value.dtype, 1).fill(data) : data!;

@@ -6,13 +6,9 @@ import { runtime } from "../../tensor/recording/runtime.ts";
 import { leafData, type Executor, type Inspector, type Plan } from "../../tensor/planning/barrier.ts";
 import type { Choice } from "../choices.ts";
 import { translated } from "../errors.ts";
+import { LARGE_ELEMENTS, MAX_COMPILED_PLANS, MAX_SEEN_KEYS } from "../tuning.ts";
 import { Recording } from "./recording.ts";
-import { computable, copyOf, filled, LARGE, Slot, upload, type Residence } from "./slots.ts";
-
-/** Plans whose calls are remembered at most; the least recently used goes first. */
-const PROGRAMS = 32;
-/** Keys remembered as seen once. */
-const SEEN = 1024;
+import { computable, copyOf, filled, Slot, upload, type Residence } from "./slots.ts";
 
 /** Where a plan's fetched values are. */
 interface Results {
@@ -103,7 +99,7 @@ export class TfjsExecutor implements Executor {
   /** Whether a plan is expected again: it was there before, or is a training's. */
   private comesAgain({ key }: Plan): boolean {
     if (runtime.policy.compileAtOnce || this.seen.has(key)) return true;
-    if (this.seen.size >= SEEN) this.seen.clear();
+    if (this.seen.size >= MAX_SEEN_KEYS) this.seen.clear();
     this.seen.add(key);
     return false;
   }
@@ -113,7 +109,7 @@ export class TfjsExecutor implements Executor {
     const found = fed.map(({ slot, value }) => ({ slot, at: places.get(value)! }));
     if (found.some(({ at }) => at === undefined)) return;
     this.programs.set(plan.key, { calls, fed: found, ...results });
-    if (this.programs.size > PROGRAMS) this.programs.delete(this.programs.keys().next().value!);
+    if (this.programs.size > MAX_COMPILED_PLANS) this.programs.delete(this.programs.keys().next().value!);
   }
 
   /** Brings the results to whom they are for. */
@@ -166,7 +162,7 @@ export class TfjsExecutor implements Executor {
     if (tensor) taken.add(tensor);
     if (tensor === undefined) return { array: first ? array : array!.slice(), tensor };
     return {
-      array: first && tensor.size <= LARGE ? array : undefined,
+      array: first && tensor.size <= LARGE_ELEMENTS ? array : undefined,
       tensor: k.keep(first ? tensor : k.clone(tensor)),
     };
   }
@@ -204,7 +200,7 @@ export class TfjsExecutor implements Executor {
   /** Where a storage is at first. */
   private initial(value: Value): Residence {
     const array = computable(leafData(value));
-    if (array.length <= LARGE) return { array: array.slice(), tensor: undefined };
+    if (array.length <= LARGE_ELEMENTS) return { array: array.slice(), tensor: undefined };
     return { array: undefined, tensor: this.k.keep(upload(this.k, array, value)) };
   }
 

@@ -5,7 +5,7 @@ import { costOf, type Op, type Signature, type Tfjs } from "../../tensor/recordi
 import { worthLoop, type PlainKernel } from "../../tensor/planning/plain.ts";
 import { formatShape, numel, sameShape, type Shape } from "../../tensor/core/shape.ts";
 import { naming } from "../errors.ts";
-import { Lowering, signatureOf, type Backend } from "../layouts.ts";
+import { Lowering, signatureOf, type Backend } from "../nhwc.ts";
 import { Slot } from "./slots.ts";
 
 /** Beyond this tfjs's kernels give wrong numbers without an error. */

@@ -3,15 +3,13 @@ import { allocate, type DType, type HostArray } from "../../tensor/core/dtype.ts
 import { TensorError } from "../../tensor/core/errors.ts";
 import type { Meta, Tfjs } from "../../tensor/recording/op.ts";
 import { numel, type Shape } from "../../tensor/core/shape.ts";
+import { LARGE_ELEMENTS } from "../tuning.ts";
 
 const TYPE: Record<DType, "float32" | "int32" | "bool"> = {
   float32: "float32",
   int64: "int32",
   bool: "bool",
 };
-
-/** Elements of a storage from which on it is on one side only, where it was asked for last. */
-export const LARGE = 2 ** 16;
 
 /** Where the value of a storage is: on the host, on the backend, or on both. It owns its array and tensor. */
 export interface Residence {
@@ -61,7 +59,7 @@ export class Slot {
       const { home } = this;
       if (home !== undefined) {
         home.tensor = k.keep(this.tensor);
-        if (this.tensor.size > LARGE) home.array = this.array = undefined;
+        if (this.tensor.size > LARGE_ELEMENTS) home.array = this.array = undefined;
       }
     }
     return this.tensor;

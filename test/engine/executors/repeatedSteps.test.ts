@@ -3,7 +3,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { loadExecutor, type LoadedExecutor } from "../../../extension/executors/index.ts";
 import { F, nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
-import { SETTLED } from "../../../extension/executors/tensorflow/graph/xla.ts";
+import { XLA_STEPS } from "../../../extension/executors/tuning.ts";
 import { loadNative } from "../../../extension/native/load.ts";
 import { nativeStatus } from "../../../extension/native/status.ts";
 import { apply } from "../../../extension/tensor/recording/apply.ts";
@@ -293,7 +293,7 @@ describe.skipIf(!native)("repeated steps", () => {
     const before = executor.counters();
     const losses = Array.from({ length: 500 }, () => step());
     const after = executor.counters();
-    expect(after["meanwhile"]! - before["meanwhile"]!).toBeGreaterThan(1);
+    expect(after["overlapped"]! - before["overlapped"]!).toBeGreaterThan(1);
     // Reading one of a call that is done waits for no other.
     const waiting = stepsWaiting();
     expect(waiting).toBeGreaterThan(0);
@@ -369,13 +369,13 @@ describe.skipIf(!native)("repeated steps", () => {
     };
     make(10);
     const before = executor.counters();
-    training.steady = { ...training.steady, steps: SETTLED / 2 };
+    training.steady = { ...training.steady, steps: XLA_STEPS / 2 };
     const sessions = binding.getNumOfSavedModels();
     make(1);
     expect(binding.getNumOfSavedModels()).toBe(sessions + 1);
     make(20);
     expect(executor.counters()["byXla"]).toBe(before["byXla"]);
-    training.steady = { ...training.steady, steps: SETTLED - 5 };
+    training.steady = { ...training.steady, steps: XLA_STEPS - 5 };
     make(10);
     expect(executor.counters()["byXla"]! - before["byXla"]!).toBe(5);
   });

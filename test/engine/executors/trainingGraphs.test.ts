@@ -191,12 +191,12 @@ describe.skipIf(nativeStatus().state !== "installed")("training on the native en
         };
         const options = { ...changes, accumulateGradBatches: batches, metrics: ["accuracy"] as const };
         const { rows } = await train(long({ ...options, callbacks: callbacks ?? {} }));
-        const meanwhile = executor.counters()["meanwhile"]! - before["meanwhile"]!;
-        return { meanwhile, rows: rows.map((row) => ({ ...row, time: 0 })) };
+        const overlapped = executor.counters()["overlapped"]! - before["overlapped"]!;
+        return { overlapped, rows: rows.map((row) => ({ ...row, time: 0 })) };
       };
       const [waiting, looked] = [await told(undefined), await told({ onStepEnd: () => {} })];
-      if (batches === 1) expect(waiting.meanwhile).toBeGreaterThan(1);
-      expect(looked.meanwhile).toBe(0);
+      if (batches === 1) expect(waiting.overlapped).toBeGreaterThan(1);
+      expect(looked.overlapped).toBe(0);
       expect(waiting.rows).toHaveLength(looked.rows.length);
       waiting.rows.forEach(({ values, ...row }, i) => {
         const { values: others, ...other } = looked.rows[i]!;

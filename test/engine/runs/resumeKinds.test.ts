@@ -13,7 +13,7 @@ import {
   type ExperimentOptions,
   type Tensor,
 } from "../../../extension/nn/index.ts";
-import { SETTLED } from "../../../extension/executors/tensorflow/graph/xla.ts";
+import { XLA_STEPS } from "../../../extension/executors/tuning.ts";
 import { nativeStatus } from "../../../extension/native/status.ts";
 import { setExecutor } from "../../../extension/tensor/planning/barrier.ts";
 import { compareResumed, type Parameters } from "../../unit/engine/training.ts";
@@ -182,7 +182,7 @@ test.skipIf(!native).each([
     });
   const executors: Awaited<ReturnType<typeof loadExecutor>>[] = [];
   // Batches are counted as they are read: up to two hundred ahead, and once more where those done before are passed over.
-  const [first, second] = [SETTLED - 10, ((SETTLED - 10) % LENGTH) + 300];
+  const [first, second] = [XLA_STEPS - 10, ((XLA_STEPS - 10) % LENGTH) + 300];
   await compareResumed(make, [first, second], folder, async () => {
     executors.push(await loadExecutor("native"));
   });

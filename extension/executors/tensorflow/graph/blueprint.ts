@@ -1,7 +1,8 @@
 import type { Node, Storage, Value } from "../../../tensor/recording/graph.ts";
 import { costOf } from "../../../tensor/recording/op.ts";
 import type { Plan } from "../../../tensor/planning/barrier.ts";
-import { weightParts, type WeightParts } from "../sharding/weightParts.ts";
+import type { ShardedPlan } from "../sharding/shardedPlan.ts";
+import { isVariable, updatesInPlace } from "./variables.ts";
 
 /** A leaf of the plan that is an input of the graph. */
 export interface Feed {
@@ -27,17 +28,16 @@ export class Blueprint {
   readonly usedAtOnce: ReadonlySet<Value>;
   /** Storages whose value before the step is used by more than their update. */
   readonly usedBefore: ReadonlySet<Storage>;
-  /** Storages that are several variables each. */
-  readonly weightParts: WeightParts;
-
+  /** The storages that the plan writes, and the variables of each. */
+  readonly storages: ShardedPlan["storages"];
   /** Multiply-adds of a step. */
   readonly cost: number;
 
-  /** @param cores for which large weights are kept in parts */
-  constructor(plan: Plan, cores = 1) {
+  constructor({ plan, storages }: ShardedPlan) {
     this.plan = plan;
+    this.storages = storages;
     this.cost = plan.nodes.reduce((sum, node) => sum + costOf(node), 0);
-    const written = new Set(plan.assigns.map((a) => a.storage));
+    const written = new Set(storages.flatMap(({ storage, shards }) => [storage, ...shards]));
     this.leaves = plan.leaves.map((value) => leafKind(value, written));
     this.inPlace = new Set(plan.nodes.filter((node) => updatesInPlace(node, plan)));
     const used = plan.nodes.flatMap((node) =>
@@ -50,16 +50,9 @@ export class Blueprint {
       ),
     );
     const assigned = plan.assigns.map(({ value }) => value);
-    const kinds = new Map(plan.leaves.map((value, i) => [value, this.leaves[i]]));
-    this.weightParts = weightParts(plan, this.inPlace, (leaf) => kinds.get(leaf) === "variable", cores);
     this.usedBefore = new Set(
       [...used, ...assigned].flatMap(({ producer }) => (producer.kind === "state" ? [producer.storage] : [])),
     );
-  }
-
-  /** How many variables a storage is. */
-  partsOf(storage: Storage): number {
-    return this.weightParts.storages.get(storage) ?? 1;
   }
 
   /** The leaves that may differ from step to step: all that are fed but for states. */
@@ -81,28 +74,10 @@ export class Blueprint {
   }
 }
 
-function leafKind({ producer, data, read }: Value, written: ReadonlySet<Storage>): LeafKind {
-  if (data === undefined && read === undefined) {
-    if (producer.kind === "state" && producer.version === producer.storage.version) {
-      if (written.has(producer.storage)) return "variable";
-    }
-    if (producer.kind === "fill") return "fill";
-  }
+function leafKind(value: Value, written: ReadonlySet<Storage>): LeafKind {
+  const { producer, data, read } = value;
+  if (isVariable(value, written)) return "variable";
+  if (producer.kind === "fill" && data === undefined && read === undefined) return "fill";
   if (producer.kind === "scalar") return producer.varying ? "scalar" : "number";
   return producer.kind === "state" ? "state" : "data";
-}
-
-/** Whether each output of a node is the next value of the variable that is its input. */
-function updatesInPlace(node: Node, plan: Plan): boolean {
-  if (node.op.inPlace === undefined) return false;
-  return node.outputs.every((output, i) => {
-    const input = node.inputs[i]!.producer;
-    const target = plan.assigns.filter((a) => a.value === output);
-    return (
-      target.length === 1 &&
-      input.kind === "state" &&
-      input.storage === target[0]!.storage &&
-      input.version === input.storage.version
-    );
-  });
 }

@@ -2,11 +2,12 @@ import type { Storage, Value } from "../../../tensor/recording/graph.ts";
 import { attr, scalar, type TfRef } from "../../../tensor/lowering/lowering.ts";
 import type { Blueprint, Feed } from "./blueprint.ts";
 import { GraphBuilder } from "./graphBuilder.ts";
-import { INDEX, joined, split } from "./pieces.ts";
 import type { GraphAttribute, GraphFunction, GraphNode } from "./graphDef.ts";
-import { Body, Resource } from "../steps/stepBody.ts";
+import { StepBody, Resource } from "../steps/stepBody.ts";
 
-/** A storage that the plan writes: a variable of the session. */
+const INDEX = attr.type("int64");
+
+/** A storage that the plan writes: a variable of the session, or several that share its rows. */
 export interface Variable {
   readonly storage: Storage;
   readonly initFeed: string;
@@ -42,12 +43,12 @@ export function writeStep(blueprint: Blueprint, promoted: ReadonlySet<number>): 
   const { plan } = blueprint;
   const b = new GraphBuilder();
   const resources = new Map<Storage, Resource>();
-  const variables = plan.assigns.map(({ storage }, i) =>
-    variable(b, storage, i, blueprint.partsOf(storage), resources),
+  const variables = blueprint.storages.map(({ storage, shards }, i) =>
+    variable(b, storage, shards, i, resources),
   );
   const feeds = blueprint.feeds(promoted, new Set());
   const inputs = feeds.map((feed, i) => placeholder(b, `input_${i}`, plan.leaves[feed.leaf]!));
-  const body = new Body(b, blueprint, feeds, inputs, resources);
+  const body = new StepBody(b, blueprint, feeds, inputs, resources);
   const fetchNames = [...plan.fetches, ...plan.lazy].map((v) => fetch(b, body.output(v), attr.type(v.dtype)));
   const writes = body.updates();
   if (variables.length > 0) fetchNames.push(doneAfter(b, writes, "done"));
@@ -63,41 +64,48 @@ export function writeStep(blueprint: Blueprint, promoted: ReadonlySet<number>): 
   };
 }
 
-/** @param parts variables that share its rows */
+/** @param shards what shares the rows of the storage: itself, if it is one variable */
 export function variable(
   b: GraphBuilder,
   storage: Storage,
+  shards: readonly Storage[],
   i: number,
-  parts: number,
   resources: Map<Storage, Resource>,
 ): Variable {
-  const { shape, dtype } = storage;
-  const type = attr.type(dtype);
-  const rows = parts === 1 ? shape : [shape[0]! / parts, ...shape.slice(1)];
-  const handles = Array.from({ length: parts }, (_, part) => {
-    const name = part === 0 ? `variable_${i}` : `variable_${i}_${part}`;
+  const type = attr.type(storage.dtype);
+  const read = (handle: TfRef): TfRef => b.node("ReadVariableOp", [handle], { dtype: type }, `read_${i}`);
+  const handles = shards.map((shard, at) => {
+    const name = at === 0 ? `variable_${i}` : `variable_${i}_${at}`;
     const shared_name = attr.string(name);
-    const attributes = { dtype: type, shape: attr.shape(rows), shared_name, container: attr.string("") };
-    return b.node("VarHandleOp", [], attributes, name);
+    const attributes = {
+      dtype: type,
+      shape: attr.shape(shard.shape),
+      shared_name,
+      container: attr.string(""),
+    };
+    const handle = b.node("VarHandleOp", [], attributes, name);
+    resources.set(shard, new Resource(handle, () => b.node("ReadVariableOp", [handle], { dtype: type })));
+    return handle;
   });
-  const refs = handles.map((handle) => b.node("ReadVariableOp", [handle], { dtype: type }, `read_${i}`));
-  const read = joined(b, { refs, axis: 0 }, dtype);
-  resources.set(
-    storage,
-    new Resource(handles, (handle) => b.node("ReadVariableOp", [handle], { dtype: type })),
-  );
   const initial = placeholder(b, `initial_${i}`, storage);
-  const init = split(b, initial, 0, parts, dtype).map((values, part) => {
+  let [initials, whole] = [[initial], read(handles[0]!)];
+  if (shards.length > 1) {
+    const [rows, count] = [scalar(b, 0, "int64"), shards.length];
+    const values = [whole, ...handles.slice(1).map(read)];
+    initials = b.nodes("Split", [rows, initial], { T: type, num_split: attr.int(count) }, count);
+    whole = b.node("ConcatV2", [...values, rows], { T: type, N: attr.int(count), Tidx: INDEX });
+  }
+  const init = handles.map((handle, at) => {
     // Without the copy the variable would share memory with a JavaScript array.
-    const copy = b.node("DeepCopy", [values], { T: type });
-    return b.node("AssignVariableOp", [handles[part]!, copy], { dtype: type });
+    const copy = b.node("DeepCopy", [initials[at]!], { T: type });
+    return b.node("AssignVariableOp", [handle, copy], { dtype: type });
   });
   return {
     storage,
     initFeed: GraphBuilder.address(initial),
     initFetch: doneAfter(b, init, `ready_${i}`),
     init,
-    read: GraphBuilder.address(read),
+    read: GraphBuilder.address(whole),
   };
 }
 

@@ -6,21 +6,15 @@ import type { Node } from "../../../tensor/recording/graph.ts";
 import type { Plan } from "../../../tensor/planning/barrier.ts";
 import type { SteadyGraph } from "../../../tensor/recording/policy.ts";
 import { numel } from "../../../tensor/core/shape.ts";
-import { signatureOf } from "../../layouts.ts";
+import { signatureOf } from "../../nhwc.ts";
+import {
+  MAX_XLA_ELEMENTS,
+  MAX_XLA_MACS,
+  XLA_COMPILE_STEPS,
+  XLA_INTERRUPTION_STEPS,
+  XLA_STEPS,
+} from "../../tuning.ts";
 import type { Blueprint } from "./blueprint.ts";
-
-/** Steps of one graph from which on it is compiled: about as many as it takes to win back what compiling takes. */
-export const SETTLED = 4096;
-/** Steps of one graph from which on XLA is at work on it, while they go on as before. */
-const COMING = SETTLED / 2;
-/** What a step of another graph takes off the count: graphs that take turns cost more calls than XLA saves. */
-const INTERRUPTION = 32;
-/** Multiply-adds of a step at most. */
-const LARGEST = 3e6;
-/** Numbers that a step is fed at most: as many are kept for each step of a call. */
-const FED = 32_768;
-/** TensorFlow nodes of a step at most: compiling takes a millisecond for each. */
-export const MOST_NODES = 600;
 
 /** Why XLA isn't to compute a training step, however often it comes; undefined for one that suits it. */
 export function whyNotXla({ plan, cost }: Blueprint): string | undefined {
@@ -29,10 +23,12 @@ export function whyNotXla({ plan, cost }: Blueprint): string | undefined {
   if (strange !== undefined) return `${strange.op.name} is not for XLA`;
   const computed = plan.nodes.find((node) => refusing(node, plan)?.leaf === -1);
   if (computed !== undefined) return `what ${computed.op.name} might refuse is computed in the step itself`;
-  if (cost > LARGEST) return `a step has more than ${LARGEST} multiply-adds`;
+  if (cost > MAX_XLA_MACS) return `a step has more than ${MAX_XLA_MACS} multiply-adds`;
   const fed = plan.leaves.reduce((sum, v) => sum + (isFed(v.producer.kind) ? numel(v.shape) : 0), 0);
   const given = plan.fetches.reduce((sum, v) => sum + numel(v.shape), 0);
-  return fed > FED || given > FED ? "a step takes or gives too many numbers" : undefined;
+  return fed > MAX_XLA_ELEMENTS || given > MAX_XLA_ELEMENTS
+    ? "a step takes or gives too many numbers"
+    : undefined;
 }
 
 function suits(node: Node): boolean {
@@ -72,23 +68,26 @@ function refusing(node: Node, plan: Plan): Checked | undefined {
 const isFed = (kind: string): boolean => kind === "data" || kind === "random";
 
 /**
- * Counts a step of a graph. Whether it is compiled follows from the steps of the training alone, so that one that was
+ * Counts a step of a graph. Whether XLA computes it follows from the steps of the training alone, so that one that was
  * interrupted continues with the same numbers.
  */
-export function counted({ graph, steps }: SteadyGraph, name: string): SteadyGraph {
-  if (graph === name) return { graph, steps: Math.min(steps + 1, 2 * SETTLED) };
-  return steps > 0 ? { graph, steps: Math.max(0, steps - INTERRUPTION) } : { graph: name, steps: 1 };
+export function countStep({ graph, steps }: SteadyGraph, name: string): SteadyGraph {
+  if (graph === name) return { graph, steps: Math.min(steps + 1, 2 * XLA_STEPS) };
+  return steps > 0
+    ? { graph, steps: Math.max(0, steps - XLA_INTERRUPTION_STEPS) }
+    : { graph: name, steps: 1 };
 }
 
-export const settled = ({ graph, steps }: SteadyGraph, name: string): boolean =>
-  graph === name && steps > SETTLED;
+/** Whether XLA computes the steps of a graph. */
+export const isHot = ({ graph, steps }: SteadyGraph, name: string): boolean =>
+  graph === name && steps > XLA_STEPS;
 
 /** Whether it is time to compile a graph. */
-export const nearing = ({ graph, steps }: SteadyGraph, name: string): boolean =>
-  graph === name && steps > COMING;
+export const almostHot = ({ graph, steps }: SteadyGraph, name: string): boolean =>
+  graph === name && steps > XLA_COMPILE_STEPS;
 
-/** A plan's key without what differs between processes: numbers of storages. */
-export const nameOf = ({ key }: Plan): string =>
+/** Names a graph in all processes: its plan's key without the numbers of storages. */
+export const graphHash = ({ key }: Plan): string =>
   createHash("sha1")
     .update(key.replace(/;s\d+=/g, ";="))
     .digest("hex");

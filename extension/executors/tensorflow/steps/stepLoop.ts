@@ -4,9 +4,10 @@ import { attr, scalar, vector, type TfRef } from "../../../tensor/lowering/lower
 import type { Blueprint, Feed } from "../graph/blueprint.ts";
 import { FunctionBuilder, GraphBuilder } from "../graph/graphBuilder.ts";
 import { doneAfter, fetch, initialised, placeholder, variable, type Graph } from "../graph/graphWriter.ts";
-import { INDEX } from "../graph/pieces.ts";
 import { DATA_TYPE, RESOURCE, VARIANT, type GraphAttribute, type GraphFunction } from "../graph/graphDef.ts";
-import { Body, Resource } from "./stepBody.ts";
+import { StepBody, Resource } from "./stepBody.ts";
+
+const INDEX = attr.type("int64");
 
 /** What a function takes: a name, TensorFlow's number of its type, and what it is given. */
 interface Argument {
@@ -30,8 +31,8 @@ export function writeLoop(
   const { plan } = blueprint;
   const b = new GraphBuilder();
   const resources = new Map<Storage, Resource>();
-  const variables = plan.assigns.map(({ storage }, i) =>
-    variable(b, storage, i, blueprint.partsOf(storage), resources),
+  const variables = blueprint.storages.map(({ storage, shards }, i) =>
+    variable(b, storage, shards, i, resources),
   );
   const feeds = blueprint.feeds(promoted, stacked);
   const steps = placeholder(b, "steps", { shape: [], dtype: "int64" });
@@ -41,9 +42,11 @@ export function writeLoop(
   });
   const given: Argument[] = [
     { name: "steps", type: DATA_TYPE.int64, ref: steps },
-    ...[...resources.values()].flatMap(({ handles }, i) =>
-      handles.map((ref, part) => ({ name: handleName(i, part), type: RESOURCE, ref })),
-    ),
+    ...plan.assigns.map(({ storage }, i) => ({
+      name: `h${i}`,
+      type: RESOURCE,
+      ref: resources.get(storage)!.handle,
+    })),
     ...inputs.map((ref, i) => {
       const type = DATA_TYPE[plan.leaves[feeds[i]!.leaf]!.dtype];
       return { name: `x${i}`, type, ref };
@@ -70,9 +73,6 @@ export function writeLoop(
     ...(room === undefined ? {} : { room }),
   };
 }
-
-/** Of a variable of the loop, which may be one part of several of a storage. */
-const handleName = (storage: number, part: number): string => `h${storage}_${part}`;
 
 /** What a loop gives: the plan's fetches of all steps, and something that is there when all is done. */
 interface Looped {
@@ -202,12 +202,11 @@ function loopBody(blueprint: Blueprint, feeds: readonly Feed[], xla: boolean): L
   const i = b.node("Identity", [b.argument("i")], { T: INDEX }, "turn");
   const resources = new Map<Storage, Resource>();
   plan.assigns.forEach(({ storage }, at) => {
-    const parts = Array.from({ length: blueprint.partsOf(storage) }, (_, part) => handleName(at, part));
+    const handle = b.argument(`h${at}`);
     const dtype = attr.type(storage.dtype);
     // A turn reads what the one before has written: its count is known only then.
-    const read = (handle: TfRef): TfRef => b.after([i], () => b.node("ReadVariableOp", [handle], { dtype }));
-    const handles = parts.map((name) => b.argument(name));
-    resources.set(storage, new Resource(handles, read));
+    const read = (): TfRef => b.after([i], () => b.node("ReadVariableOp", [handle], { dtype }));
+    resources.set(storage, new Resource(handle, read));
   });
   const axis = scalar(b, 0, "int64");
   const inputs = feeds.map(({ stacked, leaf: at }, n) => {
@@ -221,7 +220,7 @@ function loopBody(blueprint: Blueprint, feeds: readonly Feed[], xla: boolean): L
       batch_dims: attr.int(0),
     });
   });
-  const body = new Body(b, blueprint, feeds, inputs, resources);
+  const body = new StepBody(b, blueprint, feeds, inputs, resources);
   const results = new Map<string, string>();
   plan.fetches.forEach((value, n) => {
     const list = b.node("TensorListSetItem", [b.argument(`l${n}`), i, body.output(value)], {

@@ -1,4 +1,4 @@
-// Large weights that are kept in parts, one for each core, give what they give as a whole.
+// Large weights that are sharded, one shard a core, give the numbers of whole ones.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { TensorFlowExecutor } from "../../../extension/executors/tensorflow/executor.ts";
 import { nativeStatus } from "../../../extension/native/status.ts";
@@ -22,7 +22,7 @@ interface Trained {
   losses: number[];
   gradient: Float32Array;
   weights: Float32Array;
-  /** What was said of weights in parts. */
+  /** The choices reported about weights. */
   said: string[];
 }
 
@@ -66,7 +66,7 @@ function alike(two: Trained, one: Trained): void {
   expect(furthest(two.weights, one.weights)).toBeLessThan(2e-5);
 }
 
-describe.skipIf(nativeStatus().state !== "installed")("weights in parts", () => {
+describe.skipIf(nativeStatus().state !== "installed")("sharded weights", () => {
   beforeAll(() => void loadNative());
   afterAll(() => setExecutor(undefined));
 
@@ -104,13 +104,13 @@ describe.skipIf(nativeStatus().state !== "installed")("weights in parts", () => 
     alike(two, one);
   });
 
-  test("four cores share what has so many equal parts", () => {
+  test("are shared by four cores where four equal shards fit", () => {
     const [one, four] = [trained(1, adam), trained(4, adam)];
     expect(four.said.length).toBeGreaterThan(0);
     alike(four, one);
   });
 
-  test("a weight that is used in another way stays whole", () => {
+  test("stay whole where another op uses them", () => {
     const decayed = (model: Dense): optim.Optimizer =>
       new optim.Adam(model.parameters(), { lr: 1e-3, weightDecay: 0.1 });
     const [one, two] = [trained(1, decayed), trained(2, decayed)];
@@ -118,7 +118,7 @@ describe.skipIf(nativeStatus().state !== "installed")("weights in parts", () => 
     alike(two, one);
   });
 
-  test("the step's own new weights: a generator meets the updated discriminator", () => {
+  test("are read as updated within a step: a generator meets the updated discriminator", () => {
     const run = (cores: number): { losses: number[]; said: string[] } => {
       const executor = new TensorFlowExecutor(loadNative(), cores);
       setExecutor(executor);

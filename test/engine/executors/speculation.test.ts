@@ -1,8 +1,8 @@
-// Steps that are observed one by one are computed speculatively where their inputs are known. Whatever a program does
-// between two of them, every number is the one that it is without.
+// Steps that are read one by one are speculated where their inputs are known. Whatever a program does between two of
+// them, every number is what it is without speculation.
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { loadExecutor, type LoadedExecutor } from "../../../extension/executors/index.ts";
-import { SETTLED } from "../../../extension/executors/tensorflow/graph/xla.ts";
+import { XLA_STEPS } from "../../../extension/executors/tuning.ts";
 import { data, experiment, nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
 import { Value } from "../../../extension/tensor/recording/graph.ts";
 import { nativeStatus } from "../../../extension/native/status.ts";
@@ -53,7 +53,7 @@ interface Loop {
 
 const STEPS = 120;
 
-function loop(foresight: boolean): Loop {
+function loop(speculation: boolean): Loop {
   torch.manualSeed(5);
   const model = new nn.Sequential(new nn.Linear(6, 8), new nn.Tanh(), new nn.Linear(8, 3));
   const optimizer = new optim.Adam(model.parameters(), { lr: 0.05 });
@@ -64,7 +64,7 @@ function loop(foresight: boolean): Loop {
   ]);
   for (const batch of batches) for (const tensor of batch) tensor.toTypedArray();
   const known = new Known(batches);
-  changePolicy({ lookahead: foresight ? known : undefined });
+  changePolicy({ lookahead: speculation ? known : undefined });
   return {
     model,
     optimizer,
@@ -85,7 +85,7 @@ const part = (model: nn.Sequential, index: number): nn.Linear => model.get(index
 const times = (count: number, body: (i: number) => number): number[] =>
   Array.from({ length: count }, (_, i) => body(i));
 
-/** What a program may do between two steps; each answers all numbers that it has seen. */
+/** What a program may do between two steps. Each answers all numbers that it has read. */
 const PROGRAMS: Record<string, (loop: Loop) => number[]> = {
   nothing: ({ step }) => times(STEPS, () => step()),
   "read a weight now and then": ({ step, model }) =>
@@ -157,7 +157,7 @@ const PROGRAMS: Record<string, (loop: Loop) => number[]> = {
 
 const far = (): { steady: SteadyGraph } => ({ steady: { graph: "", steps: 0 } });
 
-describe.skipIf(!native)("steps computed ahead", () => {
+describe.skipIf(!native)("speculation", () => {
   let executor: LoadedExecutor;
   beforeAll(async () => {
     executor = await loadExecutor("native");
@@ -167,9 +167,9 @@ describe.skipIf(!native)("steps computed ahead", () => {
     setExecutor(undefined);
   });
 
-  const run = (program: (loop: Loop) => number[], foresight: boolean): number[] => {
+  const run = (program: (loop: Loop) => number[], speculation: boolean): number[] => {
     changePolicy({ keepGradients: true, deferSteps: false, compileAtOnce: true, training: far() });
-    const own = loop(foresight);
+    const own = loop(speculation);
     return [
       ...program(own),
       ...[...own.model.stateDict().values()].flatMap((tensor) => [...tensor.toTypedArray()]),
@@ -178,13 +178,13 @@ describe.skipIf(!native)("steps computed ahead", () => {
 
   it.each(Object.entries(PROGRAMS))("%s", (name, program) => {
     const expected = run(program, false);
-    const before = executor.counters()["foreseen"]!;
+    const before = executor.counters()["speculated"]!;
     expect(run(program, true)).toEqual(expected);
-    const foreseen = executor.counters()["foreseen"]! - before;
-    if (name !== "read a gradient of every step") expect(foreseen).toBeGreaterThan(STEPS / 4);
+    const speculated = executor.counters()["speculated"]! - before;
+    if (name !== "read a gradient of every step") expect(speculated).toBeGreaterThan(STEPS / 4);
   });
 
-  it("are a few calls, and leave no tensors behind", () => {
+  it("takes few calls and leaves no tensors behind", () => {
     const before = executor.counters();
     run(PROGRAMS["nothing"]!, true);
     const after = executor.counters();
@@ -200,15 +200,15 @@ describe.skipIf(!native)("steps computed ahead", () => {
     expect(new Set(tensors).size).toBe(1);
   });
 
-  it("are none where a step makes a tensor of its own", () => {
+  it("stays out where a step makes a tensor of its own", () => {
     const program = ({ step, batches }: Loop): number[] =>
       times(STEPS, (i) => step([batches[i]![0].mul(torch.tensor([1 + 0.01 * i])), batches[i]![1]]));
-    const before = executor.counters()["foreseen"]!;
+    const before = executor.counters()["speculated"]!;
     expect(run(program, true)).toEqual(run(program, false));
-    expect(executor.counters()["foreseen"]).toBe(before);
+    expect(executor.counters()["speculated"]).toBe(before);
   });
 
-  it("of a batch that can't be computed, it is told when it is its turn", () => {
+  it("reports a batch that can't be computed only at its own step", () => {
     changePolicy({ keepGradients: true, deferSteps: false, compileAtOnce: true, training: far() });
     const trained = (broken: boolean): number[] => {
       const { step, batches, model } = loop(true);
@@ -222,14 +222,14 @@ describe.skipIf(!native)("steps computed ahead", () => {
   });
 
   // XLA compiles after a fixed number of steps, whatever is read in between, observed or not.
-  it("XLA computes with the same numbers", () => {
+  it("gives the same numbers with XLA", () => {
     const trained = (look: (model: nn.Sequential) => Tensor | undefined): number[] => {
       changePolicy({ keepGradients: true, deferSteps: false, compileAtOnce: true, training: far() });
       const { model, step } = loop(true);
       return times(STEPS, (i) => {
         // The graph's name is counted as soon as it is known; the rest of the way is taken at once.
         const { training } = runtime.policy;
-        if (i === 20) training!.steady = { ...training!.steady, steps: 2 * SETTLED };
+        if (i === 20) training!.steady = { ...training!.steady, steps: 2 * XLA_STEPS };
         const loss = step();
         if (i % 9 === 4) look(model)?.toTypedArray();
         return loss;
@@ -261,13 +261,13 @@ describe.skipIf(!native)("steps computed ahead", () => {
         },
       });
 
-    it("whose callback looks at each loss is that of one without", async () => {
+    it("whose callback reads each loss equals one without callback", async () => {
       const seen: number[] = [];
       const { options } = made({}, seen);
-      const before = executor.counters()["foreseen"]!;
+      const before = executor.counters()["speculated"]!;
       const looked = await train(experiment({ ...options }));
-      const foreseen = executor.counters()["foreseen"]! - before;
-      expect(foreseen).toBeGreaterThan(seen.length / 2);
+      const speculated = executor.counters()["speculated"]! - before;
+      expect(speculated).toBeGreaterThan(seen.length / 2);
       const { callbacks: _, ...plain } = options;
       const alone = await train(experiment(plain));
       expect(seen).toHaveLength(3 * 63);
@@ -277,7 +277,7 @@ describe.skipIf(!native)("steps computed ahead", () => {
       expect(weightsOf(looked.prepared)).toEqual(weightsOf(alone.prepared));
     });
 
-    it("whose callback draws numbers and changes weights has what it would have without", async () => {
+    it("whose callback draws numbers and changes weights equals one without speculation", async () => {
       const run = async (kind: "fixed" | "own"): Promise<number[]> => {
         const seen: number[] = [];
         const { options } = made(
@@ -310,11 +310,11 @@ describe.skipIf(!native)("steps computed ahead", () => {
         const { prepared } = await train(experiment({ ...options, data: source }));
         return [...seen, ...weightsOf(prepared)];
       };
-      const before = executor.counters()["foreseen"]!;
+      const before = executor.counters()["speculated"]!;
       const own = await run("own");
-      expect(executor.counters()["foreseen"]).toBe(before);
+      expect(executor.counters()["speculated"]).toBe(before);
       expect(await run("fixed")).toEqual(own);
-      expect(executor.counters()["foreseen"]! - before).toBeGreaterThan(100);
+      expect(executor.counters()["speculated"]! - before).toBeGreaterThan(100);
     });
   });
 });

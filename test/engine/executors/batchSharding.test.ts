@@ -1,4 +1,4 @@
-// Ops over parts of a batch give what they give over the whole of it, and large steps are run so.
+// Ops over shards of a batch give what they give over the whole batch, and large steps run so.
 import { readdirSync, readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { TensorFlowExecutor } from "../../../extension/executors/tensorflow/executor.ts";
@@ -26,7 +26,7 @@ interface Sample {
   outputs: Recorded[];
 }
 
-const PARTS = 2;
+const SHARDS = 2;
 const folder = new URL("../../fixtures/ops/", import.meta.url);
 const samples: Record<string, Sample[]> = {};
 for (const file of readdirSync(folder).filter((name) => name.endsWith(".json")))
@@ -35,11 +35,11 @@ for (const file of readdirSync(folder).filter((name) => name.endsWith(".json")))
 const ruleOf = (op: Op<object>): Op<object>["parts"] =>
   op.parts ?? (op.layout === "elementwise" ? elementwise : undefined);
 
-/** Positions of the elements that a part has. */
+/** Positions of the elements of a shard. */
 function positions(shape: readonly number[], { dim, outer }: Cut, part: number): number[] {
   const after = numel(shape.slice(dim + 1));
   const block = (shape[dim]! / outer) * after;
-  const size = block / PARTS;
+  const size = block / SHARDS;
   return Array.from({ length: numel(shape) }, (_, i) => i).filter(
     (i) => Math.floor((i % block) / size) === part,
   );
@@ -50,28 +50,28 @@ function* cutsOf({ inputs }: Sample): Generator<(Cut | undefined)[]> {
   for (const [i, { shape }] of inputs.entries())
     for (let dim = 0; dim < shape.length; dim++)
       for (const outer of [1, 2, 3, 4, 5]) {
-        if (!divides(shape, { dim, outer }, PARTS)) continue;
+        if (!divides(shape, { dim, outer }, SHARDS)) continue;
         yield inputs.map((_, k) => (k === i ? { dim, outer } : undefined));
         yield inputs.map((m) => (m.shape.join() === shape.join() ? { dim, outer } : undefined));
       }
 }
 
-/** How often the op was run in parts and gave the same. */
+/** Compares the op over shards with the whole. Answers how many ways of cutting it were compared. */
 function check(op: Op<object>, sample: Sample): number {
   let checked = 0;
   for (const cuts of cutsOf(sample)) {
-    const rule = ruleOf(op)!(cuts, sample, sample.attributes, PARTS);
+    const rule = ruleOf(op)!(cuts, sample, sample.attributes, SHARDS);
     if (rule === undefined) continue;
-    if (sample.inputs.some((m, i) => rule.inputs[i] && !divides(m.shape, rule.inputs[i], PARTS))) continue;
+    if (sample.inputs.some((m, i) => rule.inputs[i] && !divides(m.shape, rule.inputs[i], SHARDS))) continue;
     const what = `${op.name} ${JSON.stringify(sample.inputs.map((m) => m.shape))} cut ${JSON.stringify(cuts)}`;
-    const results = Array.from({ length: PARTS }, (_, part) =>
+    const results = Array.from({ length: SHARDS }, (_, part) =>
       applyAll(
         op,
         sample.inputs.map(({ shape, data, dtype }, i) => {
           const cut = rule.inputs[i];
           if (cut === undefined) return fromHost(toHostArray(data.map(Number), dtype), shape, dtype);
           const own = positions(shape, cut, part).map((at) => Number(data[at]));
-          return fromHost(toHostArray(own, dtype), partOf(shape, cut, PARTS), dtype);
+          return fromHost(toHostArray(own, dtype), partOf(shape, cut, SHARDS), dtype);
         }),
         rule.attributes ?? sample.attributes,
       ),
@@ -84,9 +84,9 @@ function check(op: Op<object>, sample: Sample): number {
         const own = [...valuesOf(tensor.value)];
         if (typeof how === "string") {
           expect(tensor.shape, what).toEqual(shape);
-          own.forEach((x, at) => (joined[at]! += how === "sum" ? x : x / PARTS));
+          own.forEach((x, at) => (joined[at]! += how === "sum" ? x : x / SHARDS));
         } else {
-          expect(tensor.shape, what).toEqual(partOf(shape, how, PARTS));
+          expect(tensor.shape, what).toEqual(partOf(shape, how, SHARDS));
           positions(shape, how, part).forEach((at, i) => (joined[at] = own[i]!));
         }
       });
@@ -101,7 +101,7 @@ function check(op: Op<object>, sample: Sample): number {
   return checked;
 }
 
-describe("an op over parts gives what it gives over the whole", () => {
+describe("an op over shards gives what it gives over the whole", () => {
   useEngine("cpu");
   const ops = ([...OPS.values()] as unknown as Op<object>[]).filter((op) => ruleOf(op) !== undefined);
   test.each(ops.map((op) => [op.name, op] as const))("%s", (name, op) => {
@@ -165,10 +165,10 @@ describe("large steps", () => {
     ],
   };
 
-  test.for(Object.keys(networks))("%s: in parts as in one", (name, { skip }) => {
+  test.for(Object.keys(networks))("%s: sharded as whole", (name, { skip }) => {
     if (!available) skip("TensorFlow is not installed");
     const [model, input] = networks[name]!;
-    const run = (cores: number): { losses: number[]; weights: number[]; inParts: number } => {
+    const run = (cores: number): { losses: number[]; weights: number[]; sharded: number } => {
       const executor = new TensorFlowExecutor(loadNative(), cores);
       setExecutor(executor);
       torch.manualSeed(3);
@@ -183,10 +183,10 @@ describe("large steps", () => {
         return loss.item();
       });
       const weights = [...network.parameters()].flatMap((p) => [...(p.toTypedArray() as Float32Array)]);
-      return { losses, weights, inParts: executor.counters.inParts };
+      return { losses, weights, sharded: executor.counters.sharded };
     };
     const [one, two] = [run(1), run(2)];
-    expect([one.inParts, two.inParts]).toEqual([0, 1]);
+    expect([one.sharded, two.sharded]).toEqual([0, 1]);
     two.losses.forEach((loss, i) => expect(loss).toBeCloseTo(one.losses[i]!, 5));
     const furthest = Math.max(...two.weights.map((w, i) => Math.abs(w - one.weights[i]!)));
     expect(furthest).toBeLessThan(1e-5);

@@ -1,0 +1,97 @@
+// Splits the batch of a training step into shards that run side by side, one on each core: each op over a shard as its
+// record says, gradients of weights added up. Large steps gain what several threads inside one kernel lose.
+import type { Node, Value } from "../../../tensor/recording/graph.ts";
+import { costOf } from "../../../tensor/recording/op.ts";
+import { divides, elementwise, type Parts } from "../../../tensor/planning/parts.ts";
+import type { Plan } from "../../../tensor/planning/barrier.ts";
+import { numel } from "../../../tensor/core/shape.ts";
+import { signatureOf } from "../../nhwc.ts";
+import {
+  MIN_MACS_PER_EXCHANGED_ELEMENT,
+  MIN_SHARD_SAMPLES,
+  MIN_SHARDED_MACS,
+  MIN_SHARDED_SHARE,
+} from "../../tuning.ts";
+import { ShardRewriter } from "./rewriter.ts";
+
+/** What became of a step's batch. */
+export interface BatchShards {
+  readonly count: number;
+  /** What decided, in words. */
+  readonly why: string;
+  /** The nodes in shards; undefined where the batch stays whole. */
+  readonly rewriter?: ShardRewriter;
+}
+
+/** @param most shards at most */
+export function shardBatch(plan: Plan, most: number): BatchShards {
+  const whole = (why: string): BatchShards => ({ count: 1, why });
+  if (plan.assigns.length === 0) return whole("only a training step is divided");
+  const cost = plan.nodes.reduce((sum, node) => sum + costOf(node), 0);
+  const all = millions(cost);
+  if (cost < MIN_SHARDED_MACS)
+    return whole(`${all} of multiply-adds a step are less than the ${millions(MIN_SHARDED_MACS)} that pay`);
+  const inputs = plan.leaves.filter(isInput);
+  const batch = batchOf(inputs);
+  let count = Math.min(most, Math.floor(batch / MIN_SHARD_SAMPLES));
+  while (count > 1 && batch % count !== 0) count--;
+  if (count < 2) return whole(`a batch of ${batch} has no equal parts for ${most} cores`);
+  const rewriter = new ShardRewriter();
+  for (const leaf of inputs) if (leaf.shape[0] === batch) rewriter.split(leaf, { dim: 0, outer: 1 });
+  let covered = 0;
+  /** The most expensive node that takes a sharded input and needs it whole. */
+  let undivided: Node | undefined;
+  for (const node of plan.nodes) {
+    const rule = ruleOf(node, rewriter, count);
+    if (rule === undefined) {
+      rewriter.once(node);
+    } else if (rule === "whole") {
+      if (undivided === undefined || costOf(node) > costOf(undivided)) undivided = node;
+      rewriter.once(node);
+    } else {
+      covered += costOf(node);
+      rewriter.shard(node, rule, count);
+    }
+  }
+  const share = covered / cost;
+  if (share < MIN_SHARDED_SHARE) {
+    const blamed = undivided === undefined ? "" : ` (${undivided.op.name} needs the whole batch)`;
+    return whole(`only ${percent(share)} of the multiply-adds can be in parts${blamed}`);
+  }
+  const { exchanged } = rewriter;
+  if (cost < MIN_MACS_PER_EXCHANGED_ELEMENT * exchanged)
+    return whole(
+      `adding up ${millions(exchanged)} of gradients would cost more than ${all} of multiply-adds gain`,
+    );
+  return { count, why: `${percent(share)} of ${all} of multiply-adds a step run side by side`, rewriter };
+}
+
+const millions = (count: number): string => `${Number((count / 1e6).toPrecision(3))} million`;
+const percent = (share: number): string => `${Math.floor(100 * share)} %`;
+
+/** Leading size of the largest input. */
+function batchOf(inputs: readonly Value[]): number {
+  let largest: Value | undefined;
+  for (const leaf of inputs)
+    if (largest === undefined || numel(leaf.shape) > numel(largest.shape)) largest = leaf;
+  return largest?.shape[0] ?? 0;
+}
+
+const isInput = ({ producer, shape }: Value): boolean =>
+  (producer.kind === "data" || producer.kind === "random") && shape.length > 0;
+
+/** How a node runs in shards: undefined where no input is sharded, "whole" where an op needs one whole. */
+function ruleOf(node: Node, rewriter: ShardRewriter, count: number): Parts | "whole" | undefined {
+  const { op } = node;
+  const own = op.parts ?? (op.layout === "elementwise" ? elementwise : undefined);
+  const cuts = node.inputs.map((v) => rewriter.cutOf(v));
+  if (cuts.every((c) => c === undefined)) return undefined;
+  const rule = own?.(cuts, signatureOf(node), node.attributes, count);
+  const fits =
+    rule !== undefined &&
+    node.inputs.every(({ shape }, i) => {
+      const cut = rule.inputs[i];
+      return cut === undefined || divides(shape, cut, count);
+    });
+  return fits ? rule : "whole";
+}

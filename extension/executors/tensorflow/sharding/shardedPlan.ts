@@ -1,0 +1,59 @@
+// The sharding pass: rewrites a training step so that all cores are busy.
+import type { Storage } from "../../../tensor/recording/graph.ts";
+import type { Plan } from "../../../tensor/planning/barrier.ts";
+import { shardBatch, type BatchShards } from "./batch.ts";
+import type { ShardRewriter } from "./rewriter.ts";
+import { shardWeights } from "./weights.ts";
+
+/** A plan to be compiled, with its batch or its large weights in shards where that pays. */
+export interface ShardedPlan {
+  readonly plan: Plan;
+  /** The storages that the plan writes, each with those that have its rows: itself where it isn't sharded. */
+  readonly storages: readonly { readonly storage: Storage; readonly shards: readonly Storage[] }[];
+  /** Into how many shards the batch goes, and why. */
+  readonly batch: Pick<BatchShards, "count" | "why">;
+  /** Weights that are sharded. */
+  readonly weights: number;
+  /** Ops of the plan before it was rewritten. */
+  readonly ops: number;
+}
+
+/** @param cores shards at most of a batch or a weight */
+export function shardPlan(plan: Plan, cores: number): ShardedPlan {
+  const batch = shardBatch(plan, cores);
+  // Shards of a batch keep all cores busy by themselves.
+  const weights = batch.rewriter === undefined ? shardWeights(plan, cores) : undefined;
+  const shardsOf = (storage: Storage): readonly Storage[] => weights?.storages.get(storage) ?? [storage];
+  const rewriter = batch.rewriter ?? weights?.rewriter;
+  return {
+    plan: rewriter === undefined ? plan : rewritten(plan, rewriter, shardsOf),
+    storages: plan.assigns.map(({ storage }) => ({ storage, shards: shardsOf(storage) })),
+    batch,
+    weights: weights?.weights ?? 0,
+    ops: plan.nodes.length,
+  };
+}
+
+function rewritten(
+  plan: Plan,
+  rewriter: ShardRewriter,
+  shardsOf: (storage: Storage) => readonly Storage[],
+): Plan {
+  const assigns = plan.assigns.flatMap(({ storage, value }) => {
+    const shards = shardsOf(storage);
+    if (shards.length === 1) return [{ storage, value: rewriter.whole(value) }];
+    const values = rewriter.shards(value, { dim: 0, outer: 1 }, shards.length);
+    return shards.map((shard, i) => ({ storage: shard, value: values[i]! }));
+  });
+  const [fetches, requested, lazy] = [plan.fetches, plan.requested, plan.lazy].map((values) =>
+    values.map((v) => rewriter.whole(v)),
+  );
+  return {
+    ...plan,
+    assigns,
+    fetches: fetches!,
+    requested: requested!,
+    lazy: lazy!,
+    nodes: rewriter.nodes,
+  };
+}

@@ -1,0 +1,136 @@
+import { internal } from "../../../tensor/core/errors.ts";
+import type { Choice } from "../../choices.ts";
+import { MAX_CALL_STEPS, MAX_XLA_NODES, XLA_STEPS } from "../../tuning.ts";
+import type { SteadyGraph } from "../../../tensor/recording/policy.ts";
+import type { VaryingInputs } from "../feeding.ts";
+import type { Blueprint } from "../graph/blueprint.ts";
+import type { Graph } from "../graph/graphWriter.ts";
+import { almostHot, graphHash, isHot, whyNotXla } from "../graph/xla.ts";
+import type { Program } from "../program.ts";
+import { writeLoop } from "./stepLoop.ts";
+
+/** The program that computes many steps of a plan in one call: TensorFlow's loop, or one that XLA has compiled. */
+export class LoopProgram {
+  /** What the plan's steps are counted by; empty for a plan that XLA isn't to compile. */
+  name = "";
+  /** Whether XLA has compiled what is open. */
+  byXla = false;
+  /** Whether the plan can be looped: no op of it is known to forbid that. */
+  possible = true;
+  private opened: Program | undefined;
+  /** XLA's loop while XLA is at work on it, and what waits for that. */
+  private inBackground: { readonly program: Program; readonly ready: () => void } | undefined;
+  private whyNotXla: string | undefined;
+  /** How many leaves the open loop takes from step to step. */
+  private varied = 0;
+  private readonly blueprint: Blueprint;
+  private readonly promoted: ReadonlySet<number>;
+  private readonly varying: VaryingInputs;
+  private readonly program: (graph: Graph) => Program;
+
+  /** @param program opens a graph */
+  constructor(
+    blueprint: Blueprint,
+    promoted: ReadonlySet<number>,
+    varying: VaryingInputs,
+    program: (graph: Graph) => Program,
+  ) {
+    this.blueprint = blueprint;
+    this.promoted = promoted;
+    this.varying = varying;
+    this.program = program;
+    this.whyNotXla = whyNotXla(blueprint);
+    if (this.whyNotXla === undefined) this.name = graphHash(blueprint.plan);
+  }
+
+  get current(): Program {
+    return this.opened ?? internal("steps without a program");
+  }
+
+  get isOpen(): boolean {
+    return this.opened !== undefined;
+  }
+
+  /** Whether what is open can compute the next step. An input that was the same in all steps may be another now. */
+  fits(xla: boolean): boolean {
+    return this.isOpen && this.byXla === xla && (xla || this.varied === this.varying.leaves.size);
+  }
+
+  /** @returns false where there can be none */
+  open(xla: boolean): boolean {
+    this.opened = xla ? this.compiledByXla() : this.written();
+    if (this.opened === undefined) return false;
+    this.varied = this.varying.leaves.size;
+    this.byXla = xla;
+    return true;
+  }
+
+  private written(): Program | undefined {
+    const graph = writeLoop(this.blueprint, this.promoted, this.varying.leaves);
+    this.possible = graph !== undefined;
+    return graph && this.program(graph);
+  }
+
+  /** Whether XLA computes the next step, as the training's count says. Has XLA compile in time. */
+  wantsXla(hot: SteadyGraph): boolean {
+    if (this.name !== "" && almostHot(hot, this.name)) this.compileInBackground();
+    // It may turn out that XLA can't.
+    return this.name !== "" && isHot(hot, this.name);
+  }
+
+  private compileInBackground(): void {
+    if (this.byXla || this.inBackground !== undefined) return;
+    const { blueprint, promoted } = this;
+    // What XLA computes may not depend on what has changed so far.
+    const graph = writeLoop(blueprint, promoted, blueprint.inputs(promoted), MAX_CALL_STEPS);
+    if (graph === undefined) return this.refuseXla("an op of it can't be part of a loop in the graph");
+    if (graph.functions.find(({ name }) => name === "step")!.nodes.length > MAX_XLA_NODES)
+      return this.refuseXla(`it has more than ${MAX_XLA_NODES} TensorFlow nodes`);
+    try {
+      const program = this.program(graph);
+      this.inBackground = { program, ready: program.prepare(blueprint.plan) };
+    } catch {
+      this.refuseXla("this TensorFlow comes without it");
+    }
+  }
+
+  /** What XLA has compiled; waits for it. */
+  private compiledByXla(): Program | undefined {
+    this.compileInBackground();
+    const { inBackground } = this;
+    this.inBackground = undefined;
+    try {
+      inBackground?.ready();
+      return inBackground?.program;
+    } catch {
+      inBackground?.program.close();
+      this.refuseXla("it can't compile one of the ops");
+      return undefined;
+    }
+  }
+
+  private refuseXla(why: string): void {
+    this.name = "";
+    this.whyNotXla = why;
+  }
+
+  /** What was chosen for XLA. */
+  get xlaChoice(): Pick<Choice, "chosen" | "why"> {
+    if (this.whyNotXla !== undefined) return { chosen: "no", why: this.whyNotXla };
+    return {
+      chosen: this.byXla ? "yes" : `after ${XLA_STEPS} steps`,
+      why: "a small step costs TensorFlow more for its nodes than for what they compute; compiling takes a while",
+    };
+  }
+
+  /** Closes what is open; another may be opened. */
+  release(): void {
+    this.opened?.close();
+    this.opened = undefined;
+  }
+
+  close(): void {
+    this.release();
+    if (this.inBackground !== undefined) this.compiledByXla()?.close();
+  }
+}

@@ -1,0 +1,76 @@
+// Every limit that the executors were tuned with, on 2 cores (docs/performance.md has the machine and its figures).
+// "Safe bound": chosen to be harmless, never measured. A MAC is a multiply-add, as `cost` of the op table counts them.
+
+// ---- Which plans are compiled, and how many are kept (sessions of TensorFlow, recorded calls of tfjs) ----
+
+/** Nodes from which on a plan gets a session. Safe bound. */
+export const MIN_COMPILED_NODES = 4;
+/** Plans kept in compiled form; the least recently used is closed first. Safe bound. */
+export const MAX_COMPILED_PLANS = 32;
+/** Plans that a training compiles at first sight: a model that makes more of them is dynamic. Safe bound. */
+export const MAX_PLANS_AT_FIRST_SIGHT = 24;
+/** Keys remembered of plans that ran once. Safe bound. */
+export const MAX_SEEN_KEYS = 1024;
+
+// ---- Host memory ----
+
+/**
+ * Elements of a large array. It isn't kept to compare the next input with, isn't uploaded where an op can make it, and is
+ * on one side only (tfjs). Safe bound: 256 KB of floats.
+ */
+export const LARGE_ELEMENTS = 2 ** 16;
+
+// ---- Steps in one call (steps/pipeline.ts) ----
+
+/** Milliseconds of a call: a run can be paused or stopped only between two of them. Safe bound for a window's answers. */
+export const CALL_MS = 25;
+/** Steps of a call. Measured on `simple` (18 µs a step): what a call takes besides its steps no longer counts. */
+export const MAX_CALL_STEPS = 200;
+/** Steps timed before a call has several. Safe bound. */
+export const TIMED_STEPS = 4;
+/** MACs of a step that runs on the calling thread. Measured: waking others doubled a small model's plain loop. */
+export const MAX_INLINE_MACS = 2e7;
+
+// ---- Speculation (steps/lookahead.ts) ----
+
+/** Elements that a speculated step writes: they are kept twice for a rollback. Safe bound: 16 MB of floats. */
+export const MAX_SNAPSHOT_ELEMENTS = 4e6;
+/** Steps run one by one after the first speculation in vain. Each time in vain doubles them. Safe bound. */
+export const MIN_SPECULATION_PAUSE = 8;
+/** The most that doubling leads to. Safe bound. */
+export const MAX_SPECULATION_PAUSE = 65_536;
+
+// ---- XLA (graph/xla.ts). These are part of the numbers of a training: changing one changes when XLA takes over ----
+
+/** Steps of one graph after which XLA computes it: about as many as win back the half second of compiling. */
+export const XLA_STEPS = 4096;
+/** Steps of one graph after which XLA compiles it in the background. Half of the above, so that it is ready in time. */
+export const XLA_COMPILE_STEPS = XLA_STEPS / 2;
+/** Steps that one of another graph takes off the count: alternating graphs cost more calls than XLA saves. Safe bound. */
+export const XLA_INTERRUPTION_STEPS = 32;
+/** MACs of a step for XLA: large products gain nothing from it. */
+export const MAX_XLA_MACS = 3e6;
+/** Elements that a step of XLA is fed, or gives: room is kept for each of {@link MAX_CALL_STEPS}. Safe bound. */
+export const MAX_XLA_ELEMENTS = 32_768;
+/** TensorFlow nodes of a step for XLA: compiling takes a millisecond for each. */
+export const MAX_XLA_NODES = 600;
+
+// ---- Sharding a batch (sharding/batch.ts) ----
+
+/** Samples of a shard. Safe bound. */
+export const MIN_SHARD_SAMPLES = 4;
+/** MACs of a step from which on shards are worth their nodes. Measured on the MLPs of docs/performance.md. */
+export const MIN_SHARDED_MACS = 10e6;
+/** MACs of a step for each element that shards add up (gradients) or join. Measured on the same MLPs. */
+export const MIN_MACS_PER_EXCHANGED_ELEMENT = 400;
+/** Share of the MACs that has to be in shards. Safe bound. */
+export const MIN_SHARDED_SHARE = 0.9;
+
+// ---- Sharding weights (sharding/weights.ts). Measured on `mlp` (1.32 times as fast) and `autoencoder` (0.93, so whole) ----
+
+/** MACs of a shard's product: fewer take no longer than handing it to another core. */
+export const MIN_WEIGHT_SHARD_MACS = 1e6;
+/** Rows of a shard. Kernels are at their best with some, and products of fewer run beside others anyway. */
+export const MIN_WEIGHT_SHARD_ROWS = 128;
+/** Columns of a sharded weight: as many MACs come with each element copied to and from shards. */
+export const MIN_SHARDED_WEIGHT_COLUMNS = 384;
