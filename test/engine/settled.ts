@@ -1,9 +1,9 @@
 import { XLA_STEPS } from "../../extension/executors/tuning.ts";
-import type { SteadyGraph } from "../../extension/tensor/recording/policy.ts";
+import type { HotGraph } from "../../extension/tensor/recording/policy.ts";
 
 /** A training in which a graph that came twice in a row has come often enough for XLA. */
-export function settled(): { steady: SteadyGraph } {
-  let steady: SteadyGraph = { graph: "", steps: 0 };
+export function settled(): { steady: HotGraph } {
+  let steady: HotGraph = { graph: "", steps: 0 };
   return {
     get steady() {
       return steady;

@@ -1,4 +1,4 @@
-import type { SteadyGraph } from "../../tensor/recording/policy.ts";
+import type { HotGraph } from "../../tensor/recording/policy.ts";
 import type { EarlyStoppingState } from "./earlyStopping.ts";
 
 /** How far a run is when its weights are saved. */
@@ -42,7 +42,7 @@ export interface TrainerState {
   /** Whether gradients stay readable after their step, and the steps until that is decided. */
   gradients: { kept: boolean; probation: number };
   /** The graph that most steps have, and how many: from some number on it is compiled otherwise, and rounds otherwise. */
-  steady: SteadyGraph;
+  steady: HotGraph;
   /** A checkpoint is due as soon as a validation says how good the weights are. */
   checkpointDue: boolean;
   /** The checkpoints kept for their metric, the best first. */

@@ -1,7 +1,7 @@
 import type { Value } from "./graph.ts";
 
 /** The graph that most of a training's steps have, and a count of them. */
-export interface SteadyGraph {
+export interface HotGraph {
   readonly graph: string;
   readonly steps: number;
 }
@@ -32,7 +32,7 @@ export interface Policy {
    */
   readonly compileAtOnce: boolean;
   /** The state of the training, in which an executor counts steps: it compiles frequent graphs differently. */
-  readonly training: { steady: SteadyGraph } | undefined;
+  readonly training: { steady: HotGraph } | undefined;
   /** The next batches, in a training whose code reads each step's values: steps are speculated from them. */
   readonly lookahead: Lookahead | undefined;
 }

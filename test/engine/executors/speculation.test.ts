@@ -10,7 +10,7 @@ import { setExecutor } from "../../../extension/tensor/planning/barrier.ts";
 import {
   DEFAULT_POLICY,
   type Lookahead,
-  type SteadyGraph,
+  type HotGraph,
 } from "../../../extension/tensor/recording/policy.ts";
 import { changePolicy, runtime } from "../../../extension/tensor/recording/runtime.ts";
 import { train, weightsOf } from "../../unit/engine/training.ts";
@@ -155,7 +155,7 @@ const PROGRAMS: Record<string, (loop: Loop) => number[]> = {
     }),
 };
 
-const far = (): { steady: SteadyGraph } => ({ steady: { graph: "", steps: 0 } });
+const far = (): { steady: HotGraph } => ({ steady: { graph: "", steps: 0 } });
 
 describe.skipIf(!native)("speculation", () => {
   let executor: LoadedExecutor;

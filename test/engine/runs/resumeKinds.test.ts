@@ -215,6 +215,6 @@ describe.each([
     if (device !== "native") return;
     expect(executor!.counters()["compiledRuns"]).toBeGreaterThan(0);
     if (name === "large CNN" && os.availableParallelism() > 1)
-      expect(executor!.counters()["inParts"]).toBeGreaterThan(0);
+      expect(executor!.counters()["sharded"]).toBeGreaterThan(0);
   });
 });

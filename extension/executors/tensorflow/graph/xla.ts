@@ -4,7 +4,7 @@
 import { createHash } from "node:crypto";
 import type { Node } from "../../../tensor/recording/graph.ts";
 import type { Plan } from "../../../tensor/planning/barrier.ts";
-import type { SteadyGraph } from "../../../tensor/recording/policy.ts";
+import type { HotGraph } from "../../../tensor/recording/policy.ts";
 import { numel } from "../../../tensor/core/shape.ts";
 import { signatureOf } from "../../nhwc.ts";
 import {
@@ -71,7 +71,7 @@ const isFed = (kind: string): boolean => kind === "data" || kind === "random";
  * Counts a step of a graph. Whether XLA computes it follows from the steps of the training alone, so that one that was
  * interrupted continues with the same numbers.
  */
-export function countStep({ graph, steps }: SteadyGraph, name: string): SteadyGraph {
+export function countStep({ graph, steps }: HotGraph, name: string): HotGraph {
   if (graph === name) return { graph, steps: Math.min(steps + 1, 2 * XLA_STEPS) };
   return steps > 0
     ? { graph, steps: Math.max(0, steps - XLA_INTERRUPTION_STEPS) }
@@ -79,11 +79,11 @@ export function countStep({ graph, steps }: SteadyGraph, name: string): SteadyGr
 }
 
 /** Whether XLA computes the steps of a graph. */
-export const isHot = ({ graph, steps }: SteadyGraph, name: string): boolean =>
+export const isHot = ({ graph, steps }: HotGraph, name: string): boolean =>
   graph === name && steps > XLA_STEPS;
 
 /** Whether it is time to compile a graph. */
-export const almostHot = ({ graph, steps }: SteadyGraph, name: string): boolean =>
+export const almostHot = ({ graph, steps }: HotGraph, name: string): boolean =>
   graph === name && steps > XLA_COMPILE_STEPS;
 
 /** Names a graph in all processes: its plan's key without the numbers of storages. */

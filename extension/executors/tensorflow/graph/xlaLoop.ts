@@ -4,14 +4,28 @@ import {
   vector,
   type Loop,
   type Stepped,
+  type TfBuilder,
   type TfRef,
   type TfStep,
 } from "../../../tensor/lowering/lowering.ts";
-import type { FunctionBuilder } from "./graphBuilder.ts";
-import { DATA_TYPE, type GraphFunction } from "./graphDef.ts";
+import { DATA_TYPE, type GraphAttribute, type GraphFunction } from "./graphDef.ts";
 
 const T = attr.type("float32");
 const INDEX = attr.type("int64");
+
+/** What a loop asks of the builder that writes a function's body. */
+export interface FunctionHost extends TfBuilder {
+  readonly graph: GraphFunction["nodes"];
+  readonly functions: GraphFunction[];
+  nodes(
+    op: string,
+    inputs: readonly TfRef[],
+    attributes: Record<string, GraphAttribute>,
+    outputs: number,
+  ): TfRef[];
+  argument(name: string): TfRef;
+  result(ref: TfRef): string;
+}
 
 /** What a loop carries from step to step. */
 interface Carried {
@@ -26,18 +40,18 @@ interface Carried {
  * @param functionBuilder makes the builders of both functions
  */
 export function writeXlaLoop(
-  b: FunctionBuilder,
+  b: FunctionHost,
   name: string,
   { steps, batch, backwards, state, sequences, fixed, widths }: Loop<TfRef>,
   step: TfStep,
-  functionBuilder: () => FunctionBuilder,
+  functionBuilder: () => FunctionHost,
 ): Stepped<TfRef> {
   const float = (prefix: string) => (ref: TfRef, i: number) => ({
     name: `${prefix}${i}`,
     type: DATA_TYPE.float32,
     ref,
   });
-  const reshape = (of: FunctionBuilder, x: TfRef, shape: readonly number[]): TfRef =>
+  const reshape = (of: FunctionHost, x: TfRef, shape: readonly number[]): TfRef =>
     of.node("Reshape", [x, vector(of, shape)], { T, Tshape: INDEX });
   const carried: Carried[] = [
     { name: "i", type: DATA_TYPE.int64, ref: scalar(b, 0, "int64") },

@@ -1,7 +1,7 @@
 import { internal } from "../../../tensor/core/errors.ts";
 import type { Choice } from "../../choices.ts";
 import { MAX_CALL_STEPS, MAX_XLA_NODES, XLA_STEPS } from "../../tuning.ts";
-import type { SteadyGraph } from "../../../tensor/recording/policy.ts";
+import type { HotGraph } from "../../../tensor/recording/policy.ts";
 import type { VaryingInputs } from "../feeding.ts";
 import type { Blueprint } from "../graph/blueprint.ts";
 import type { Graph } from "../graph/graphWriter.ts";
@@ -72,7 +72,7 @@ export class LoopProgram {
   }
 
   /** Whether XLA computes the next step, as the training's count says. Has XLA compile in time. */
-  wantsXla(hot: SteadyGraph): boolean {
+  wantsXla(hot: HotGraph): boolean {
     if (this.name !== "" && almostHot(hot, this.name)) this.compileInBackground();
     // It may turn out that XLA can't.
     return this.name !== "" && isHot(hot, this.name);
