@@ -7,7 +7,6 @@ import { leafData, type Plan } from "../../tensor/planning/barrier.ts";
 import type { Leaf, Storage } from "../../tensor/recording/graph.ts";
 import { LARGE_ELEMENTS } from "../tuning.ts";
 import { EagerBuilder, upload } from "./eagerBuilder.ts";
-import { collectPassedOn, passedOn } from "./hostMemory.ts";
 import type { Program, Residence, Residences } from "./program.ts";
 
 /** Knows where each storage's value is, and frees those of unreachable storages. */
@@ -66,17 +65,11 @@ export class StorageMemory implements Residences {
   }
 
   /** Has initial values of storages and draws where they are used, in program order, before anything is computed. */
-  prepare(plan: Plan): void {
-    collectPassedOn();
-    for (const value of plan.leaves) {
+  prepare({ leaves }: Plan): void {
+    for (const value of leaves) {
       const leaf = value.producer;
-      if (leaf.kind === "random") {
-        if (value.data === undefined) passedOn(leafData(value));
-      } else if (leaf.kind === "state" && leaf.storage.device === undefined && !this.fill(leaf)) {
-        const known = leaf.storage.host !== undefined;
-        const data = leafData(value);
-        if (!known) passedOn(data);
-      }
+      const isNew = leaf.kind === "state" && leaf.storage.device === undefined && !this.fill(leaf);
+      if (isNew || leaf.kind === "random") leafData(value);
     }
   }
 
