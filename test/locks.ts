@@ -1,5 +1,6 @@
 /** Locks and processes of runs, as tests need them: true ones, and forged ones. */
 import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
 import fs from "node:fs";
 import path from "node:path";
 import { afterEach } from "vitest";
@@ -33,6 +34,15 @@ export function useSleepers(): (args?: readonly string[]) => Promise<Sleeper> {
     started.push(one);
     return one;
   };
+}
+
+/** Ends a sleeper. */
+export async function killed(sleeper: Promise<Sleeper>): Promise<Sleeper> {
+  const one = await sleeper;
+  const exit = once(one.child, "exit");
+  one.kill();
+  await exit;
+  return one;
 }
 
 async function sleeper(args?: readonly string[]): Promise<Sleeper> {

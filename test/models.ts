@@ -36,6 +36,23 @@ export default experiment({
 });
 `;
 
+/**
+ * PyTorch 2.15.0 prints this: torch.manual_seed(0); SimpleNN(10, 5, 2); X = torch.randn(100, 10);
+ * y = torch.randint(0, 2, (100,)); Adam of lr 0.001; 100 epochs of the whole set; then torch.randn(5, 10).
+ */
+export const TUTORIAL_LINES = [
+  "Epoch [10/100], Loss: 0.7862",
+  "Epoch [20/100], Loss: 0.7672",
+  "Epoch [30/100], Loss: 0.7513",
+  "Epoch [40/100], Loss: 0.7383",
+  "Epoch [50/100], Loss: 0.7277",
+  "Epoch [60/100], Loss: 0.7191",
+  "Epoch [70/100], Loss: 0.7119",
+  "Epoch [80/100], Loss: 0.7058",
+  "Epoch [90/100], Loss: 0.7005",
+  "Epoch [100/100], Loss: 0.6956",
+];
+
 /** An experiment as slow as a network that is worth waiting for, at the most five epochs a second, and idle meanwhile. */
 export const slowly = (experiment: string): string =>
   experiment.replace(

@@ -8,9 +8,9 @@ export const HONEST = experimentFile();
 
 interface AttackedPreviews extends Pick<Previews, "logged"> {
   readonly workspace: Workspace;
-  preview(name: string, text: string, limit?: number): Promise<FileReport>;
+  readonly preview: (name: string, text: string, limit?: number) => Promise<FileReport>;
   /** Checks that a file without an attack is previewed as before. */
-  serves(): Promise<void>;
+  readonly serves: () => Promise<void>;
 }
 
 /** One process for all tests of a file, as the editor has one for all files. `memory` is its limit in megabytes. */
@@ -28,7 +28,7 @@ export function useAttackedPreviews(memory: number): AttackedPreviews {
     workspace,
     logged: previews.logged,
     preview,
-    async serves() {
+    serves: async () => {
       expect(await preview("honest", HONEST)).toEqual(honest);
     },
   };

@@ -6,15 +6,16 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { saveFile } from "../../extension/engine/files/tensorFiles.ts";
 import { restorePlain } from "../../extension/engine/resume/plainState.ts";
 import { loadTraining, readStates } from "../../extension/engine/resume/trainingFile.ts";
-import { startState } from "../../extension/engine/training/trainerState.ts";
 import { writeModelFolder } from "../../extension/formats/writeModelFolder.ts";
-import { startingRecord } from "../../extension/protocol/engine.ts";
-import type { CheckpointRecord, RunRecord } from "../../extension/protocol/run.ts";
+import type { RunRecord } from "../../extension/protocol/run.ts";
 import { bestFirst, weightsPath } from "../../extension/supervisor/runs/runDirectory.ts";
 import { makeNamedDirectory, makeRunDirectory } from "../../extension/supervisor/runs/newRun.ts";
 import { sourceOfRun } from "../../extension/supervisor/runs/sourceFile.ts";
 import { deleteCheckpoint, deleteRun } from "../../extension/supervisor/runs/trash.ts";
 import { experimentFile, useWorkspace } from "../engine/workspace.ts";
+import { checkpoint } from "./hostileRun.ts";
+import { startingRecord } from "../../extension/protocol/engine.ts";
+import { startState } from "../../extension/engine/training/trainerState.ts";
 
 /** The user's folder; the hostile workspace is a folder in it. */
 const user = useWorkspace();
@@ -34,16 +35,6 @@ afterEach(() => {
 });
 
 const posix = it.skipIf(process.platform === "win32");
-
-const checkpoint: CheckpointRecord = {
-  file: "checkpoints/best.safetensors",
-  kind: "best",
-  epoch: 1,
-  step: 1,
-  savedAt: "2026-01-01T00:00:00.000Z",
-  bytes: 3,
-  metrics: {},
-};
 
 /** A training in the hostile workspace that was stopped. */
 function store(

@@ -1,20 +1,13 @@
 // Files of any structure take time and memory in proportion to their length: each is read twice, the second four times
 // as long. What is quadratic takes sixteen times as long, and what is exponential never ends.
-import fs from "node:fs";
-import { join } from "node:path";
 import { crc32, deflateSync } from "node:zlib";
 import * as fc from "fast-check";
-import { afterAll, expect, it } from "vitest";
+import { expect, it } from "vitest";
 import { craft } from "../fuzz/archive.ts";
 import { fuzz } from "../fuzz/fuzz.ts";
-import { type Outcome, type Reader, ReaderProcess } from "../fuzz/readerProcess.ts";
-import { useFolder } from "../folders.ts";
+import { useReaders, type Outcome, type Reader } from "./readers.ts";
 
-const reader = new ReaderProcess();
-const folder = useFolder("all");
-afterAll(() => {
-  reader.close();
-});
+const { read, write } = useReaders();
 
 const SEED = 20_261_127;
 const GROWTH = 4;
@@ -32,13 +25,11 @@ async function grows(
   size: number,
   make: (size: number) => Uint8Array,
 ): Promise<void> {
-  const path = join(folder, name);
   const outcomes: Outcome[] = [];
   for (const length of [size, GROWTH * size]) {
     const file = make(length);
-    fs.writeFileSync(path, file);
     const megabytes = FREE_MEGABYTES + (MULTIPLE * file.length) / 2 ** 20;
-    const outcome = await reader.read(one, path, { milliseconds: 6000, megabytes });
+    const outcome = await read(one, write(name, file), { milliseconds: 6000, megabytes });
     expect(["read", "refused"], JSON.stringify(outcome)).toContain(outcome.kind);
     outcomes.push(outcome);
   }

@@ -1,30 +1,20 @@
 // Files of torch.save whose structure is small and whose reading would not be. Each is read in a process of its own.
-import fs from "node:fs";
-import { join } from "node:path";
-import { afterAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { craft } from "../fuzz/archive.ts";
-import { type Reader, ReaderProcess } from "../fuzz/readerProcess.ts";
-import { useFolder } from "../folders.ts";
+import { useReaders, type Reader } from "./readers.ts";
 
-const reader = new ReaderProcess();
-const folder = useFolder("all");
-afterAll(() => {
-  reader.close();
-});
+const { read, accepted: readsWhole, write } = useReaders({ milliseconds: 4000, megabytes: 400 });
 
-/** Of each reading. */
-const LIMITS = { milliseconds: 4000, megabytes: 400 };
 /** Where readers differ in what they make of a pickle, and where they don't. */
 const ONE: readonly Reader[] = ["tensors"];
 const READERS: readonly Reader[] = ["tensors", "load"];
 
 /** How the readers refuse a file, each in little time and memory and with the file's name. */
 async function refusals(file: Uint8Array, readers = READERS): Promise<string> {
-  const path = join(folder, "model.pth");
-  fs.writeFileSync(path, file);
+  const path = write("model.pth", file);
   const messages: string[] = [];
   for (const one of readers) {
-    const outcome = await reader.read(one, path, LIMITS);
+    const outcome = await read(one, path);
     expect(outcome).toMatchObject({ kind: "refused" });
     messages.push(outcome.message);
   }
@@ -33,13 +23,7 @@ async function refusals(file: Uint8Array, readers = READERS): Promise<string> {
 }
 
 /** Reads a file whole, in little time and memory. */
-async function accepted(file: Uint8Array, one: Reader): Promise<void> {
-  const path = join(folder, "model.pth");
-  fs.writeFileSync(path, file);
-  expect(await reader.read(one, path, LIMITS)).toMatchObject({
-    kind: "read",
-  });
-}
+const accepted = (file: Uint8Array, one: Reader): Promise<void> => readsWhole(one, write("model.pth", file));
 
 const u32 = (value: number): string => {
   const bytes = Buffer.alloc(4);

@@ -1,7 +1,7 @@
 // A run directory of a stranger whose every text tries to steer what shows it.
 import fs from "node:fs";
 import path from "node:path";
-import type { RunRecord } from "../../extension/protocol/run.ts";
+import type { CheckpointRecord, RunRecord } from "../../extension/protocol/run.ts";
 
 /** Links and icons of VS Code, its variables, Markdown and HTML, escape sequences, controls that hide or reorder. */
 export const HOSTILE =
@@ -10,6 +10,16 @@ export const HOSTILE =
 
 /** Raw forms of what the text above would do. */
 export const STEERS = /(?![\n\t])[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}\u200b\ufeff]/u;
+
+export const checkpoint: CheckpointRecord = {
+  file: "checkpoints/best.safetensors",
+  kind: "best",
+  epoch: 1,
+  step: 1,
+  savedAt: "2026-01-01T00:00:00.000Z",
+  bytes: 3,
+  metrics: {},
+};
 
 export const hostileRecord = (file: string): RunRecord => ({
   version: 1,

@@ -1,5 +1,4 @@
 // A hub that is not what it says: a server on this machine that answers as it likes.
-import { createHash } from "node:crypto";
 import { execFileSync } from "node:child_process";
 import fs from "node:fs";
 import http from "node:http";
@@ -10,30 +9,11 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { downloadModel } from "../../extension/engine/files/hub.ts";
 import { cachedModel, hubOf, type Hub } from "../../extension/engine/files/hubCache.ts";
 import { useFolder } from "../folders.ts";
+import { bytes, entry, json, type Entry, type Handler } from "./hubAnswers.ts";
 
 const NAME = "someone/tiny";
 const COMMIT = "0123456789abcdef0123456789abcdef01234567";
 const posix = it.skipIf(process.platform === "win32");
-
-type Handler = (request: http.IncomingMessage, response: http.ServerResponse) => void;
-interface Entry {
-  type: string;
-  path: string;
-  size: unknown;
-  oid?: unknown;
-  lfs?: unknown;
-}
-
-const hash = (kind: string, ...parts: (string | Buffer)[]): string =>
-  parts.reduce((sum, part) => sum.update(part), createHash(kind)).digest("hex");
-
-/** How a file is listed, honestly. */
-function entry(path: string, content: Buffer): Entry {
-  const oid = hash("sha1", `blob ${content.length}\0`, content);
-  const large = path.endsWith(".safetensors") || path.endsWith(".bin");
-  const lfs = large ? { oid: hash("sha256", content), size: content.length, pointerSize: 130 } : undefined;
-  return { type: "file", path, size: content.length, oid, ...(lfs && { lfs }) };
-}
 
 const CONFIG = Buffer.from(JSON.stringify({ model_type: "bert", note: "x".repeat(100) }));
 const WEIGHTS = Buffer.alloc(5000, 7);
@@ -45,15 +25,6 @@ let servers: http.Server[];
 let answers: { info: Handler; tree: Handler; file: (path: string) => Handler };
 let asked: { url: string; authorization: string | undefined }[];
 
-const json = (value: unknown, headers: http.OutgoingHttpHeaders = {}): Handler => {
-  return (_, response) =>
-    void response
-      .writeHead(200, { "content-type": "application/json", ...headers })
-      .end(JSON.stringify(value));
-};
-const bytes = (content: Buffer): Handler => {
-  return (_, response) => void response.writeHead(200, { "content-length": content.length }).end(content);
-};
 const CONTENT: Readonly<Record<string, Buffer>> = { "config.json": CONFIG, "model.safetensors": WEIGHTS };
 const LIST = Object.entries(CONTENT).map(([path, content]) => entry(path, content));
 

@@ -1,12 +1,10 @@
 /** What takes a run away from its owner, or has two write into one directory. */
 import { execFileSync } from "node:child_process";
-import { once } from "node:events";
 import fs from "node:fs";
 import path from "node:path";
 import { describe, expect, it, vi } from "vitest";
 import { takeLock } from "../../extension/processes/lock.ts";
 import { newToken } from "../../extension/processes/token.ts";
-import { startingRecord } from "../../extension/protocol/engine.ts";
 import { LOCK_FILE, type RunRecord } from "../../extension/protocol/run.ts";
 import { openRun } from "../../extension/supervisor/runs/attach.ts";
 import { exportPath } from "../../extension/supervisor/engines/export.ts";
@@ -14,21 +12,15 @@ import { lifeText } from "../../extension/supervisor/runs/liveness.ts";
 import { resumeRequest } from "../../extension/supervisor/runs/resume.ts";
 import { listRuns, readRun } from "../../extension/supervisor/runs/runDirectory.ts";
 import { experimentFile, readRows, readRun as recordOf, useWorkspace } from "../engine/workspace.ts";
-import { age, useSleepers, writeLock, type Sleeper } from "../locks.ts";
+import { age, killed, useSleepers, writeLock } from "../locks.ts";
 import { assertUnbroken } from "../runDirectories.ts";
+import { startingRecord } from "../../extension/protocol/engine.ts";
 
 const workspace = useWorkspace();
 
 const posix = it.skipIf(process.platform === "win32");
 
 const running = useSleepers();
-
-async function ended(): Promise<Sleeper> {
-  const one = await running();
-  one.kill();
-  await once(one.child, "exit");
-  return one;
-}
 
 function store(id: string, more: Partial<RunRecord> = {}): string {
   const directory = workspace.file(`.layerwise/runs/${id}`);
@@ -147,7 +139,7 @@ describe("resuming", () => {
     ["a container that has no boot id", { boot: "" }],
   ])("resumes a run of %s", async (_, place) => {
     const directory = store("a");
-    const lock = await writeLock(directory, await ended(), place);
+    const lock = await writeLock(directory, await killed(running()), place);
     const before = contents(directory);
     const resume = ["train", "--resume", "a"];
     const fresh = await workspace.run(resume);
@@ -245,7 +237,7 @@ describe("a lock that is none", () => {
 
   it("writes escape sequences into the name of a host", async () => {
     const directory = store("a");
-    await writeLock(directory, await ended(), { host: "\u001b]0;owned\u0007" });
+    await writeLock(directory, await killed(running()), { host: "\u001b]0;owned\u0007" });
     expect((await readRun(directory)).record.error?.message).toContain("is no lock");
   });
 });
@@ -256,7 +248,7 @@ describe("what others show", () => {
     ["a container of this host", { namespace: "pid:[1]" }, undefined],
   ])("looks at a run of %s: it runs elsewhere, and was never killed", async (_, place, host) => {
     const directory = store("a");
-    const lock = await writeLock(directory, await ended(), place);
+    const lock = await writeLock(directory, await killed(running()), place);
     const [run] = await listRuns(workspace.folder);
     expect(run?.record.state).toBe("running");
     expect(lifeText(run?.life)).toBe(`running elsewhere (host ${host ?? lock.host})`);
@@ -270,7 +262,7 @@ describe("what others show", () => {
 
   it("sets the time of a lock far into the future", async () => {
     const directory = store("a");
-    await writeLock(directory, await ended(), { host: "cluster-17" });
+    await writeLock(directory, await killed(running()), { host: "cluster-17" });
     age(directory, -50 * 365 * 24 * 3_600_000);
     expect((await readRun(directory)).life?.kind).toBe("silent");
     expect((await openRun(directory)).session.live).toBe(false);

@@ -5,8 +5,7 @@ import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { RunDirectory } from "../../extension/engine/reporting/runDirectory.ts";
 import { cutMetrics, recordToResume, readStates } from "../../extension/engine/resume/trainingFile.ts";
-import { startingRecord } from "../../extension/protocol/engine.ts";
-import type { CheckpointRecord, RunRecord } from "../../extension/protocol/run.ts";
+import type { RunRecord } from "../../extension/protocol/run.ts";
 import {
   listPictures,
   readEvaluation,
@@ -24,6 +23,8 @@ import {
 } from "../../extension/supervisor/runs/runDirectory.ts";
 import { readLabels, writeLabels } from "../../extension/supervisor/runs/runLabels.ts";
 import { deleteCheckpoint, deleteRun } from "../../extension/supervisor/runs/trash.ts";
+import { checkpoint } from "./hostileRun.ts";
+import { startingRecord } from "../../extension/protocol/engine.ts";
 
 /** Holds the workspace, and beside it what belongs to the user. */
 let folder: string;
@@ -49,16 +50,6 @@ afterEach(() => {
 });
 
 const posix = it.skipIf(process.platform === "win32");
-
-const checkpoint: CheckpointRecord = {
-  file: "checkpoints/best.safetensors",
-  kind: "best",
-  epoch: 1,
-  step: 1,
-  savedAt: "2026-01-01T00:00:00.000Z",
-  bytes: 3,
-  metrics: {},
-};
 
 function recordOf(directory: string, more: Partial<RunRecord> = {}): RunRecord {
   const file = join(workspace, "model.nn.ts");

@@ -2,140 +2,26 @@ import fs from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { beforeEach, describe, expect, it, vi } from "vitest";
-import { pageHtml } from "../../extension/editor/panels/page.ts";
-import { startingRecord } from "../../extension/protocol/engine.ts";
 import { RUNS_FOLDER, type CheckpointRecord, type RunRecord } from "../../extension/protocol/run.ts";
 import { RunSession } from "../../extension/supervisor/runs/session.ts";
 import { trustWhen } from "../../extension/supervisor/trust.ts";
 import { useFolder } from "../folders.ts";
+import { done, FAST, HostilePage } from "./hostilePage.ts";
+import { startingRecord } from "../../extension/protocol/engine.ts";
 
-/** What the extension host did for a page. */
-const done = vi.hoisted(() => ({
-  opened: [] as string[],
-  commands: [] as unknown[][],
-  trusted: true,
-  /** What makes panels again after a reload, by their kinds. */
-  serializers: new Map<string, { deserializeWebviewPanel(panel: unknown, state: unknown): Promise<void> }>(),
-}));
-
-vi.mock("vscode", () => {
-  class Uri {
-    static file = (fsPath: string): Uri => new Uri(fsPath);
-    static joinPath = (base: unknown, ...parts: string[]): string => [String(base), ...parts].join("/");
-    readonly scheme = "file";
-    readonly fsPath: string;
-    constructor(fsPath: string) {
-      this.fsPath = fsPath;
-    }
-    get path(): string {
-      return this.fsPath;
-    }
-    toString(): string {
-      return this.fsPath;
-    }
-  }
-  class Position {
-    readonly line: number;
-    constructor(line: number) {
-      this.line = line;
-    }
-  }
-  const subscription = () => ({ dispose: () => undefined });
-  return {
-    Uri,
-    Position,
-    Range: vi.fn(),
-    TabInputText: vi.fn(),
-    RelativePattern: vi.fn(),
-    ViewColumn: { One: 1 },
-    Disposable: vi.fn(),
-    env: { language: "en" },
-    l10n: { t: (text: string) => text },
-    window: {
-      showTextDocument: (uri: Uri) => Promise.resolve(done.opened.push(uri.fsPath)),
-      showSaveDialog: (options: unknown) => Promise.resolve(void done.commands.push(["save", options])),
-      onDidChangeTextEditorSelection: subscription,
-      registerWebviewPanelSerializer: (kind: string, serializer: never) => {
-        done.serializers.set(kind, serializer);
-        return subscription();
-      },
-      tabGroups: { all: [] },
-    },
-    workspace: {
-      get isTrusted() {
-        return done.trusted;
-      },
-      getWorkspaceFolder: (uri: Uri) =>
-        uri.fsPath.startsWith(workspace) ? { uri: Uri.file(workspace) } : undefined,
-      openTextDocument: (file: string) => Promise.resolve({ uri: Uri.file(file), getText: () => "" }),
-      onDidChangeTextDocument: subscription,
-      onDidSaveTextDocument: subscription,
-      getConfiguration: () => ({ get: (_name: string, byDefault: unknown) => byDefault ?? true }),
-      createFileSystemWatcher: () => ({
-        onDidChange: subscription,
-        onDidCreate: subscription,
-        dispose: () => undefined,
-      }),
-      fs: { stat: () => Promise.resolve({}) },
-    },
-    commands: { executeCommand: (...args: unknown[]) => Promise.resolve(done.commands.push(args)) },
-    extensions: { getExtension: () => undefined },
-  };
-});
+vi.mock("vscode", async () => (await import("./hostilePage.ts")).vscode());
 
 const root = useFolder();
-let workspace = "";
+const workspace = path.join(root, "workspace");
 /** A file of the user's that no page shows. */
-let secret = "";
+const secret = path.join(root, "secret.nn.ts");
 beforeEach(() => {
-  workspace = path.join(root, "workspace");
-  secret = path.join(root, "secret.nn.ts");
   fs.mkdirSync(workspace);
   fs.writeFileSync(secret, "secret");
   fs.writeFileSync(path.join(workspace, "net.nn.ts"), "export {};");
-  Object.assign(done, { opened: [], commands: [], trusted: true });
+  Object.assign(done, { workspace, opened: [], commands: [], trusted: true });
   trustWhen(() => done.trusted);
 });
-
-/** A panel of VS Code's whose page is the attacker's. */
-class HostilePage {
-  readonly visible = true;
-  readonly viewType = "layerwise.training";
-  title = "";
-  readonly sent: { i?: string; r?: unknown; e?: { message: string } }[] = [];
-  #receive = (_message: unknown): void => undefined;
-  #calls = 0;
-  readonly webview = {
-    options: {} as { localResourceRoots?: unknown[]; enableCommandUris?: unknown },
-    html: "",
-    cspSource: "",
-    asWebviewUri: (uri: unknown) => uri,
-    postMessage: (message: never) => Promise.resolve(this.sent.push(message) > 0),
-    onDidReceiveMessage: (receive: (message: unknown) => void) => (this.#receive = receive),
-  };
-  onDidChangeViewState = () => ({ dispose: () => undefined });
-  onDidDispose = () => ({ dispose: () => undefined });
-  dispose = vi.fn<() => void>();
-
-  /** Sends a message of any form. */
-  send(message: unknown): void {
-    this.#receive(message);
-  }
-
-  /** Calls a method of the host; answers what came back, an error as its message. */
-  async call(method: string, ...args: unknown[]): Promise<unknown> {
-    const id = String(++this.#calls);
-    this.send({ t: "q", m: method, a: args, i: id });
-    return vi.waitFor(() => {
-      const answer = this.sent.find(({ i }) => i === id);
-      expect(answer).toBeDefined();
-      return answer?.e === undefined ? answer?.r : `refused: ${answer.e.message}`;
-    }, FAST);
-  }
-}
-
-/** Of the waits for an answer. */
-const FAST = { timeout: 5000, interval: 1 };
 
 const log = { warn: vi.fn(), error: vi.fn(), info: vi.fn() };
 const CHECKPOINT: CheckpointRecord = {
@@ -279,6 +165,25 @@ describe.each(PAGES)("the page of a %s panel", (kind, make) => {
 });
 
 describe("the page of a training panel", () => {
+  it("links to a command", async () => {
+    const page = await trainingPage();
+    expect(page.webview.options).toEqual({
+      enableScripts: true,
+      localResourceRoots: [expect.stringMatching(/\/dist\/webview$/)],
+    });
+    expect(page.webview.options.enableCommandUris).toBeUndefined();
+    // Nor does any text of VS Code's own: only a list of ours may run.
+    const editor = fileURLToPath(new URL("../../extension/editor", import.meta.url));
+    for (const name of fs.readdirSync(editor, { recursive: true, encoding: "utf8" })) {
+      if (!name.endsWith(".ts")) continue;
+      const text = fs.readFileSync(path.join(editor, name), "utf8");
+      expect(text, name).not.toMatch(/isTrusted\s*[:=]\s*true|enableCommandUris|supportHtml/);
+      for (const [, list = ""] of text.matchAll(/enabledCommands:\s*\[([^\]]*)\]/g))
+        for (const command of list.split(/[\s,]+/))
+          expect(['"layerwise.installNativeEngine"', '"layerwise.showLog"']).toContain(command);
+    }
+  });
+
   it("names a checkpoint that the run doesn't have", async () => {
     const page = await trainingPage();
     for (const method of ["evaluate", "revealCheckpoint"])
@@ -461,64 +366,5 @@ describe("the page of an architecture panel", () => {
     expect(page.dispose).toHaveBeenCalled();
     expect(follow).not.toHaveBeenCalled();
     expect(log.warn).toHaveBeenLastCalledWith(expect.stringContaining("neither in the workspace nor open"));
-  });
-});
-
-describe("a text in a page", () => {
-  const html = pageHtml({
-    kind: "training",
-    title: '"><script>steal()</script><img src=x onerror=steal()>',
-    language: '"><base href="https://attacker.test/">',
-    nonce: "0a1b",
-    source: "https://webview.test",
-    script: "https://webview.test/training.js",
-    styles: ["https://webview.test/training.css"],
-    font: "https://webview.test/codicon.ttf",
-  });
-
-  it("ends its element and brings a script", () => {
-    expect(html.match(/<script/g)).toHaveLength(1);
-    expect(html).not.toMatch(/<(?:img|base)/);
-  });
-
-  it("would run, load or send something in spite of that", () => {
-    const policy = /Content-Security-Policy" content="([^"]*)"/.exec(html)?.[1] ?? "";
-    const directives = new Map(
-      policy.split("; ").map((text) => {
-        const [name = "", ...sources] = text.split(" ");
-        return [name, sources] as const;
-      }),
-    );
-    expect(directives.get("default-src")).toEqual(["'none'"]);
-    expect(directives.get("script-src")).toEqual(["'nonce-0a1b'"]);
-    expect(directives.get("base-uri")).toEqual(["'none'"]);
-    expect(directives.get("form-action")).toEqual(["'none'"]);
-    for (const [name, sources] of directives)
-      for (const source of sources)
-        expect(
-          ["'none'", "'nonce-0a1b'", "https://webview.test"].includes(source) ||
-            `${name} ${source}` === "img-src data:" ||
-            `${name} ${source}` === "worker-src blob:",
-          `${name} ${source}`,
-        ).toBe(true);
-  });
-
-  it("links to a command", async () => {
-    const page = await trainingPage();
-    expect(page.webview.options).toEqual({
-      enableScripts: true,
-      localResourceRoots: [expect.stringMatching(/\/dist\/webview$/)],
-    });
-    expect(page.webview.options.enableCommandUris).toBeUndefined();
-    // Nor does any text of VS Code's own: only a list of ours may run.
-    const editor = fileURLToPath(new URL("../../extension/editor", import.meta.url));
-    for (const name of fs.readdirSync(editor, { recursive: true, encoding: "utf8" })) {
-      if (!name.endsWith(".ts")) continue;
-      const text = fs.readFileSync(path.join(editor, name), "utf8");
-      expect(text, name).not.toMatch(/isTrusted\s*[:=]\s*true|enableCommandUris|supportHtml/);
-      for (const [, list = ""] of text.matchAll(/enabledCommands:\s*\[([^\]]*)\]/g))
-        for (const command of list.split(/[\s,]+/))
-          expect(['"layerwise.installNativeEngine"', '"layerwise.showLog"']).toContain(command);
-    }
   });
 });

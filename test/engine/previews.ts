@@ -10,7 +10,7 @@ export interface Previews {
   /** What the engine has logged in this test. */
   readonly logged: string[];
   /** What a file defines. The time limit, in seconds, is generous: the machine may be busy. */
-  inspect(request: InspectRequest, limit?: number): Promise<FileReport>;
+  readonly inspect: (request: InspectRequest, limit?: number) => Promise<FileReport>;
 }
 
 /** A preview engine for each test, or for all of a file or block. `memory` is its limit in megabytes. */
@@ -33,7 +33,7 @@ export function usePreviews(scope: Scope = "each", memory?: number): Previews {
       return engine;
     },
     logged,
-    async inspect(request, limit = 20) {
+    inspect: async (request, limit = 20) => {
       const report = await engine.inspect(request, limit);
       expect(report).toBeDefined();
       return report!;

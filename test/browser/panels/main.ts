@@ -1,6 +1,7 @@
 import { runLane } from "../../lane.ts";
 import { closeBrowser, screenshotPage } from "./page.ts";
 import "./architecture.ts";
+import "./charts.ts";
 import "./comparison.ts";
 import "./diagram.ts";
 import "./evaluation.ts";

@@ -1,43 +1,11 @@
 /** What the training panel does: controls, live data, long runs, keyboard, screen readers. */
 import assert from "node:assert/strict";
-import type { MetricRow } from "../../../extension/protocol/run.ts";
-import type {
-  TrainingHostMethods,
-  TrainingSnapshot,
-  TrainingViewMethods,
-} from "../../../extension/protocol/views.ts";
+import type { TrainingSnapshot } from "../../../extension/protocol/views.ts";
 import { test, until } from "../../harness.ts";
 import { shapeError } from "./errors.ts";
-import { called, openPanel, type Panel, type PanelOptions, screenshotPage } from "./page.ts";
+import { called, screenshotPage } from "./page.ts";
 import { ended, FILE, recording, runningAt } from "./recordings.ts";
-
-type TrainingPanel = Panel<TrainingViewMethods>;
-
-function open(
-  snapshot: TrainingSnapshot,
-  options: Partial<PanelOptions<TrainingHostMethods>> = {},
-): Promise<TrainingPanel> {
-  return openPanel<TrainingHostMethods, TrainingViewMethods>({
-    view: "training",
-    ...options,
-    host: { ready: () => Promise.resolve(snapshot), ...options.host },
-  });
-}
-
-const press = (panel: TrainingPanel, name: string): Promise<void> =>
-  panel.page.locator(`vscode-button[aria-label="${name}"]`).first().click();
-
-const chart = (panel: TrainingPanel, name: string) =>
-  panel.page.locator("figure.chart", { has: panel.page.getByRole("heading", { name, exact: true }) });
-
-/** What is drawn of a chart, to compare. */
-const picture = (panel: TrainingPanel, name: string): Promise<string> =>
-  chart(panel, name)
-    .locator("canvas")
-    .evaluate((canvas) => (canvas as HTMLCanvasElement).toDataURL());
-
-const text = async (panel: TrainingPanel, selector: string): Promise<string> =>
-  (await panel.page.locator(selector).first().innerText()).replaceAll(/\s+/g, " ");
+import { chart, open, picture, press, text } from "./trainingPage.ts";
 
 function waiting(): TrainingSnapshot {
   const { progress: _none, ...snapshot } = runningAt(0, { state: "starting" });
@@ -139,98 +107,6 @@ test("training: the curves and numbers follow the run", async () => {
   assert.match(await text(panel, ".section-metrics tbody"), /accuracy 0\.9294 0\.9139 0\.9139 epoch 6/);
 });
 
-test("training: rows that the snapshot already had are not drawn twice", async () => {
-  const panel = await open(runningAt(250));
-  const before = await picture(panel, "loss");
-  await panel.view.rows(recording().rows.slice(200, 250));
-  await panel.page.waitForTimeout(100);
-  assert.equal(await picture(panel, "loss"), before);
-});
-
-test("training: a burst of messages is drawn a frame at a time", async () => {
-  const panel = await open(runningAt(0));
-  const { rows } = recording();
-  const counted = await panel.page.evaluate(async (rows) => {
-    let frames = 0;
-    let draws = 0;
-    const clearRect = Reflect.get(CanvasRenderingContext2D.prototype, "clearRect") as () => void;
-    CanvasRenderingContext2D.prototype.clearRect = new Proxy(clearRect, {
-      apply: (clear, context, rect) => {
-        draws++;
-        Reflect.apply(clear, context, rect);
-      },
-    });
-    let counting = true;
-    const count = (): void => {
-      frames++;
-      if (counting) requestAnimationFrame(count);
-    };
-    requestAnimationFrame(count);
-    for (const row of rows) window.postMessage({ t: "q", m: "rows", a: [[row]] }, "*");
-    await new Promise((resolve) => setTimeout(resolve, 1000));
-    counting = false;
-    return { frames, draws };
-  }, rows);
-  assert.equal(
-    await chart(panel, "loss").getByRole("group").getAttribute("aria-label"),
-    "loss, Smoothed 0.0638, Epoch mean 0.0873, Validation 0.0838, 680 points",
-  );
-  // Three charts, each drawn once when it is made and once a frame at most.
-  assert.ok(counted.draws <= 3 * counted.frames + 6, JSON.stringify(counted));
-  assert.ok(counted.draws < rows.length / 2, JSON.stringify(counted));
-});
-
-test("training: a hundred thousand points are drawn in time, and so is each point after them", async () => {
-  const count = 100_000;
-  const { run, ...rest } = runningAt(0);
-  const long = { ...rest, run: { ...run, stepsPerEpoch: 1000, epochs: 200, step: count } };
-  const panel = await open(long);
-  const budget = await panel.page.evaluate(
-    async ({ snapshot, count }) => {
-      // Made here: the way of so many rows through the browser's debugging protocol takes longer than the test.
-      const rows = Array.from({ length: count }, (_none, index): MetricRow => {
-        const noise = Math.sin(index * 12.9898) * 43758.5453;
-        const loss = 2.3 * Math.exp(-index / 20_000) + 0.2 * (noise - Math.floor(noise));
-        const epoch = 1 + Math.floor(index / 1000);
-        return { kind: "step", step: index + 1, epoch, time: index / 500, values: { loss } };
-      });
-      const send = (method: string, argument: unknown): void =>
-        window.postMessage({ t: "q", m: method, a: [argument] }, "*");
-      const frame = (): Promise<number> => new Promise((resolve) => requestAnimationFrame(resolve));
-      const drawn = async (): Promise<void> => {
-        await new Promise((resolve) => setTimeout(resolve));
-        await frame();
-        await frame();
-      };
-      let start = performance.now();
-      structuredClone(rows);
-      const copy = performance.now() - start;
-      start = performance.now();
-      send("snapshot", { ...snapshot, rows });
-      await drawn();
-      const first = performance.now() - start;
-      const updates: number[] = [];
-      for (let index = 0; index < 20; index++) {
-        start = performance.now();
-        const step = rows.length + index + 1;
-        send("rows", [{ kind: "step", step, epoch: 101, time: step / 500, values: { loss: 0.1 } }]);
-        await drawn();
-        updates.push(performance.now() - start);
-      }
-      return { copy, first, median: updates.sort((a, b) => a - b)[10] ?? 0 };
-    },
-    { snapshot: long, count },
-  );
-  await screenshotPage("training-100000-points");
-  assert.match(
-    (await chart(panel, "loss").getByRole("group").getAttribute("aria-label")) ?? "",
-    /100,020 points/,
-  );
-  // Machines differ and are shared, so the measure is what merely copying such a message takes here (about 100 ms).
-  assert.ok(budget.first < 4 * budget.copy, `first drawing: ${JSON.stringify(budget)}`);
-  assert.ok(budget.median < Math.max(50, budget.copy), `an update: ${JSON.stringify(budget)}`);
-});
-
 test("training: a panel that was hidden comes back with the user's settings and the newest snapshot", async () => {
   let rows = 200;
   const panel = await open(runningAt(0), { host: { ready: () => Promise.resolve(runningAt(rows)) } });
@@ -265,61 +141,6 @@ test("training: a panel that was hidden comes back with the user's settings and 
   await screenshotPage("training-log-scale-by-epoch");
 });
 
-test("training: the log scale is for losses only", async () => {
-  const panel = await open(runningAt(400));
-  const [loss, accuracy] = [await picture(panel, "loss"), await picture(panel, "accuracy")];
-  await panel.page.getByRole("checkbox", { name: "Log scale" }).click();
-  await until("the loss is redrawn", async () => (await picture(panel, "loss")) !== loss);
-  assert.equal(await picture(panel, "accuracy"), accuracy);
-});
-
-test("training: a loss that diverged is a gap with a note, not a crash", async () => {
-  const { run, rows, ...rest } = runningAt(100);
-  const diverged = rows.map((row) => (row.step > 60 ? { ...row, values: { loss: Number.NaN } } : row));
-  const panel = await open({ ...rest, rows: diverged, run: { ...run, metrics: { loss: Number.NaN } } });
-  assert.equal(await text(panel, ".chart-note"), "nan or infinite since step 61");
-  assert.match(await text(panel, ".legend"), /nan/);
-  assert.deepEqual(await panel.complaints(), []);
-});
-
-test("training: a part of the curve can be enlarged with the mouse and left again", async () => {
-  const panel = await open(runningAt(400));
-  const before = await picture(panel, "loss");
-  const box = await chart(panel, "loss").locator(".u-over").boundingBox();
-  assert.ok(box);
-  await panel.page.mouse.move(box.x + 50, box.y + 60);
-  await panel.page.mouse.down();
-  await panel.page.mouse.move(box.x + 200, box.y + 60, { steps: 5 });
-  await panel.page.mouse.up();
-  await panel.page.mouse.move(0, 0);
-  const reset = panel.page.locator('vscode-button[aria-label="Reset Zoom"]');
-  await reset.waitFor();
-  assert.notEqual(await picture(panel, "loss"), before);
-  await reset.click();
-  await until("everything is shown", async () => (await picture(panel, "loss")) === before);
-});
-
-test("training: charts are read with the keyboard", async () => {
-  const panel = await open(runningAt(400));
-  await chart(panel, "accuracy").getByRole("group").focus();
-  await panel.page.keyboard.press("Home");
-  await panel.page.keyboard.press("ArrowRight");
-  assert.match(
-    await text(panel, "figure:nth-of-type(2) figcaption"),
-    /step 68 Train 0\.5543 Validation 0\.7528/,
-  );
-  // The cursor is shared, and the announcer tells the values.
-  assert.match(await text(panel, "figure:nth-of-type(1) figcaption"), /step 68/);
-  await panel.page
-    .getByRole("status")
-    .getByText("step 68, Train 0.5543, Validation 0.7528")
-    .waitFor({ state: "attached" });
-  await panel.page.keyboard.press("+");
-  await panel.page.locator('vscode-button[aria-label="Reset Zoom"]').waitFor();
-  await panel.page.keyboard.press("Escape");
-  await panel.page.locator('vscode-button[aria-label="Reset Zoom"]').waitFor({ state: "detached" });
-});
-
 test("training: everything can be reached and pressed with the keyboard alone", async () => {
   const panel = await open(ended("finished"));
   const reached = new Set<string>();
@@ -352,14 +173,6 @@ test("training: screen readers hear of epochs now and then, and of the end at on
   assert.match(await spoken(), /^Epoch 3 /, "the next summary waits");
   await panel.view.record({ ...run, state: "finished" }, false);
   await until("the end", async () => (await spoken()).startsWith("Finished. loss"));
-});
-
-test("training: a new theme is drawn at once", async () => {
-  const panel = await open(runningAt(400));
-  const before = await picture(panel, "loss");
-  await panel.setTheme("light");
-  await until("the canvas follows", async () => (await picture(panel, "loss")) !== before);
-  await screenshotPage("training-theme-changed");
 });
 
 test("training: a failed run leads to the line, the callers and the last checkpoint", async () => {

@@ -1,35 +1,12 @@
 // Walks the op table: the gradient of every op's gradient, against differences of the gradient.
-import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { torch } from "../../../extension/nn/index.ts";
 import { applyAll } from "../../../extension/tensor/recording/apply.ts";
-import { toHostArray, type DType } from "../../../extension/tensor/core/dtype.ts";
 import type { Op } from "../../../extension/tensor/recording/op.ts";
-import { OPS } from "../../../extension/tensor/ops/table.ts";
-import { fromHost, type Tensor } from "../../../extension/tensor/core/tensor.ts";
+import { type Tensor } from "../../../extension/tensor/core/tensor.ts";
 import { onEachEngine } from "../../engines.ts";
-
-interface Recorded {
-  dtype: DType;
-  shape: number[];
-  data: (number | string)[];
-}
-
-interface Sample {
-  inputs: Recorded[];
-  attributes: object;
-  outputs: Recorded[];
-  gradOutputs: (Recorded | null)[] | null;
-  grads?: (Recorded | null)[];
-  derivative?: false;
-}
-
-const folder = new URL("../../fixtures/ops/", import.meta.url);
-const samples: Record<string, Sample[]> = {};
-for (const file of readdirSync(folder).filter((name) => name.endsWith(".json"))) {
-  const family = JSON.parse(readFileSync(new URL(file, folder), "utf8")) as { ops: Record<string, Sample[]> };
-  Object.assign(samples, family.ops);
-}
+import { given, samples, type Recorded, type Sample } from "../opSamples.ts";
+import { OPS } from "../../../extension/tensor/ops/table.ts";
 
 /** Ops whose gradient has no gradient in PyTorch either, and what PyTorch says. */
 const NONE: Record<string, string> = {
@@ -40,8 +17,6 @@ const differentiable = ([...OPS.values()] as unknown as Op<object>[]).filter(
   ({ name, gradient }) => typeof gradient === "function" && !(name in NONE),
 );
 
-const given = ({ data, shape, dtype }: Recorded): Tensor =>
-  fromHost(toHostArray(data.map(Number), dtype), shape, dtype);
 /** Numbers of about 1 without a pattern. */
 const direction = (shape: readonly number[], seed: number): Tensor =>
   torch

@@ -6,7 +6,6 @@ import type { MetricRow, RunRecord } from "../../../extension/protocol/run.ts";
 import { openRun } from "../../../extension/supervisor/runs/attach.ts";
 import { SampledRows } from "../../../extension/supervisor/runs/sampledRows.ts";
 import { MetricsReader } from "../../../extension/supervisor/runs/metrics.ts";
-import { startingRecord } from "../../../extension/protocol/engine.ts";
 import {
   checkpointPath,
   listRuns,
@@ -17,9 +16,10 @@ import {
   writeRecord,
 } from "../../../extension/supervisor/runs/runDirectory.ts";
 import { makeRunDirectory } from "../../../extension/supervisor/runs/newRun.ts";
-import { age, useSleepers, writeLock, type Sleeper } from "../../locks.ts";
+import { age, killed, useSleepers, writeLock } from "../../locks.ts";
 import { deleteCheckpoint, deleteRun } from "../../../extension/supervisor/runs/trash.ts";
 import { useFolder } from "../../folders.ts";
+import { startingRecord } from "../../../extension/protocol/engine.ts";
 
 const folder = useFolder();
 
@@ -50,14 +50,6 @@ async function store(id: string, more: Partial<RunRecord> = {}): Promise<string>
 
 /** A process that carries a token as a run's does, and does nothing. */
 const engineProcess = useSleepers();
-
-/** A process that has ended. */
-async function deadProcess(): Promise<Sleeper> {
-  const one = await engineProcess();
-  one.kill();
-  await once(one.child, "exit");
-  return one;
-}
 
 function step(n: number, kind: "step" | "epoch" = "step"): MetricRow {
   return { kind, step: n, epoch: 1, time: n, values: { loss: 1 / n } };
@@ -105,7 +97,7 @@ describe("run directories", () => {
   });
 
   test("without their process are killed for who reads them, and nothing is written", async () => {
-    const ended = await deadProcess();
+    const ended = await killed(engineProcess());
     const dead = await store("dead", { state: "running" });
     await writeLock(dead, ended);
     age(dead, 5000);
@@ -135,7 +127,7 @@ describe("run directories", () => {
 
   test("that were killed have come as far as their last whole row", async () => {
     const directory = await store("a", { state: "running", step: 1, epoch: 0 });
-    await writeLock(directory, await deadProcess());
+    await writeLock(directory, await killed(engineProcess()));
     const row = (kind: string, step: number, epoch: number): string =>
       `${JSON.stringify({ kind, step, epoch, time: step, values: { loss: 1 } })}\n`;
     const rows = Array.from({ length: 2000 }, (_, step) => row("step", step + 1, Math.floor(step / 100) + 1));

@@ -1,5 +1,4 @@
 // Walks the op table: every op, on every backend that is there, against PyTorch's values and gradients.
-import { readdirSync, readFileSync } from "node:fs";
 import * as k from "@tensorflow/tfjs-core";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { loadExecutor } from "../../../extension/executors/index.ts";
@@ -11,42 +10,17 @@ import { loadNative } from "../../../extension/native/load.ts";
 import { optim } from "../../../extension/nn/index.ts";
 import { applyAll } from "../../../extension/tensor/recording/apply.ts";
 import { grad } from "../../../extension/tensor/recording/autograd.ts";
-import { toHostArray, type DType } from "../../../extension/tensor/core/dtype.ts";
+import { toHostArray } from "../../../extension/tensor/core/dtype.ts";
 import type { Op, Signature } from "../../../extension/tensor/recording/op.ts";
-import { OPS } from "../../../extension/tensor/ops/table.ts";
 import type { PlainRule } from "../../../extension/tensor/planning/plain.ts";
 import { barrier, setExecutor, valuesOf } from "../../../extension/tensor/planning/barrier.ts";
 import { changePolicy, observe, runtime } from "../../../extension/tensor/recording/runtime.ts";
 import { fromHost, Parameter, type Tensor } from "../../../extension/tensor/core/tensor.ts";
 import { settled } from "../settled.ts";
-
-interface Recorded {
-  dtype: DType;
-  shape: number[];
-  data: (number | string)[];
-}
-
-interface Sample {
-  inputs: Recorded[];
-  attributes: object;
-  outputs: Recorded[];
-  gradOutputs: (Recorded | null)[] | null;
-  grads?: (Recorded | null)[];
-  /** false where PyTorch's gradient is not the derivative. */
-  derivative?: false;
-}
-
-const folder = new URL("../../fixtures/ops/", import.meta.url);
-const samples: Record<string, Sample[]> = {};
-for (const file of readdirSync(folder).filter((name) => name.endsWith(".json"))) {
-  const family = JSON.parse(readFileSync(new URL(file, folder), "utf8")) as { ops: Record<string, Sample[]> };
-  Object.assign(samples, family.ops);
-}
+import { given, hostOf, samples, type Recorded, type Sample } from "../opSamples.ts";
+import { OPS } from "../../../extension/tensor/ops/table.ts";
 
 const ops = [...OPS.values()] as unknown as Op<object>[];
-const host = ({ data, dtype }: Recorded): ReturnType<typeof toHostArray> =>
-  toHostArray(data.map(Number), dtype);
-const given = (r: Recorded): Tensor => fromHost(host(r), r.shape, r.dtype);
 
 /** One sample, recorded: its outputs and, where it has any, the gradients of its inputs. */
 interface Run {
@@ -79,7 +53,7 @@ function expectClose(actual: Tensor, expected: Recorded, rtol: number, atol: num
   const values = valuesOf(actual.value);
   expect(values.constructor, `${what}: array`).toBe(toHostArray([], actual.dtype).constructor);
   expect(values.length, `${what}: number of values`).toBe(expected.data.length);
-  const wanted = host(expected);
+  const wanted = hostOf(expected);
   const wrong = values.findIndex((v, i) => !close(v, wanted[i]!, rtol, atol));
   expect(wrong, `${what}: ${[...values].join()} is not ${[...wanted].join()}`).toBe(-1);
 }

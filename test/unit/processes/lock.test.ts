@@ -10,22 +10,12 @@ import { takeLock, LockedError } from "../../../extension/processes/lock.ts";
 import { readLock, type FoundLock } from "../../../extension/processes/lockFile.ts";
 import { ownerOf, type Owner } from "../../../extension/processes/owner.ts";
 import { newToken, tokenArgument } from "../../../extension/processes/token.ts";
-import { age, useSleepers, writeLock, type Sleeper } from "../../locks.ts";
+import { age, killed, useSleepers, writeLock } from "../../locks.ts";
 import { useFolder } from "../../folders.ts";
 
 const directory = useFolder();
 
 const running = useSleepers();
-
-async function ended(): Promise<Sleeper> {
-  const one = await running();
-  const gone = new Promise((resolve) => {
-    one.child.once("exit", resolve);
-  });
-  one.kill();
-  await gone;
-  return one;
-}
 
 const found = async (): Promise<FoundLock> => (await readLock(directory)) as FoundLock;
 const owner = async (): Promise<Owner> => ownerOf(await found());
@@ -50,7 +40,7 @@ describe("a lock", () => {
   });
 
   test("of a process that has ended is taken over, and nothing is left of it", async () => {
-    await writeLock(directory, await ended());
+    await writeLock(directory, await killed(running()));
     await takeLock(directory, newToken());
     expect(fs.readdirSync(directory)).toEqual(["lock.json"]);
   });
@@ -64,7 +54,7 @@ describe("a lock", () => {
   test.each([{ host: "elsewhere" }, { namespace: "pid:[1]" }, { boot: "" }])(
     "of a process that can't be seen from here (%o) is taken over only by force",
     async (more) => {
-      await writeLock(directory, await ended(), more);
+      await writeLock(directory, await killed(running()), more);
       expect((await owner()).kind).toBe("elsewhere");
       await expect(takeLock(directory, newToken())).rejects.toThrow(LockedError);
       age(directory, 60_000);
@@ -140,7 +130,7 @@ describe("of several processes that find the same lock", () => {
   const others = Array<string>(3).fill("LockedError");
 
   test("whose owner has ended, one takes it over and the others learn who has it", async () => {
-    const dead = await ended();
+    const dead = await killed(running());
     for (let round = 0; round < 3; round++) {
       await writeLock(directory, dead);
       expect(await race(4)).toEqual([...others, "held"]);
@@ -178,7 +168,7 @@ describe("a sign of life", () => {
   });
 
   test("a time in the future is none", async () => {
-    await writeLock(directory, await ended(), { host: "elsewhere" });
+    await writeLock(directory, await killed(running()), { host: "elsewhere" });
     age(directory, -365 * 24 * 3_600_000);
     expect((await owner()).kind).toBe("silent");
   });

@@ -1,0 +1,79 @@
+import { describe, expect, expectTypeOf, test } from "vitest";
+import { copy, data, nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
+import { useEngine } from "../../engines.ts";
+
+useEngine("cpu");
+
+describe("containers", () => {
+  test("a part of a Sequential or a ModuleList shares its layers", () => {
+    const net = new nn.Sequential(new nn.Linear(4, 3), new nn.ReLU(), new nn.Linear(3, 2));
+    const part = net.slice(1);
+    expect([...part]).toEqual([net[1], net[2]]);
+    expect(part.toString()).toContain("(1): ReLU()");
+    expect(net.slice(0, -1).children()).toEqual([net[0], net[1]]);
+    expect(new nn.ModuleList([net[0], net[2]]).slice(-1).children()).toEqual([net[2]]);
+  });
+
+  test("a layer of a Sequential has the class that was given at its position", () => {
+    const net = new nn.Sequential(new nn.Linear(4, 3), new nn.ReLU(), new nn.Conv2d(1, 2, 3));
+    expectTypeOf(net[0]).toEqualTypeOf<nn.Linear>();
+    expectTypeOf(net[2]).toEqualTypeOf<nn.Conv2d>();
+  });
+
+  test("Sequential is typed by its first and last layer, and goes where any Sequential goes", () => {
+    const net = new nn.Sequential(new nn.Linear(2, 3), new nn.ReLU());
+    expectTypeOf(net).returns.toEqualTypeOf<Tensor>();
+    const any: nn.Sequential = net;
+    expect(any(torch.zeros(1, 2)).shape).toEqual([1, 3]);
+    expect(net.get(-1)).toBe(net[1]);
+    expect(() => net.get(2)).toThrow("index 2 is out of range");
+    expect(net.append(new nn.Linear(3, 1)).length).toBe(3);
+  });
+
+  test("names of a Sequential", () => {
+    const net = new nn.Sequential({ hidden: new nn.Linear(1, 1), act: new nn.ReLU() });
+    expect([...net.stateDict().keys()]).toEqual(["hidden.weight", "hidden.bias"]);
+    expect([...net]).toHaveLength(2);
+  });
+
+  test("ModuleList is iterable, and refuses to be called", () => {
+    const list = new nn.ModuleList([new nn.Linear(1, 1), new nn.Linear(1, 1)]);
+    expectTypeOf(list.get(0)).toEqualTypeOf<nn.Linear>();
+    expect([...list]).toEqual([list[0], list.get(-1)]);
+    expect(() => list()).toThrow('Module [ModuleList] is missing the required "forward" function');
+  });
+
+  test("ModuleDict keeps the order in which names came", () => {
+    const dict = new nn.ModuleDict(
+      new Map([
+        ["10", new nn.Linear(1, 1)],
+        ["2", new nn.Linear(1, 1)],
+      ]),
+    );
+    expect(dict.keys()).toEqual(["10", "2"]);
+    expect([...dict.stateDict().keys()]).toEqual(["10.weight", "10.bias", "2.weight", "2.bias"]);
+    expect(() => dict.get("3")).toThrow("no module is named '3'");
+    expect(dict.delete("10") && dict.size).toBe(1);
+  });
+
+  test("a ModuleDict's modules are properties, to read and to replace", () => {
+    const dict = new nn.ModuleDict({ fc: new nn.Linear(2, 3), act: new nn.ReLU(), keys: new nn.Tanh() });
+    expectTypeOf(dict.fc).toEqualTypeOf<nn.Linear>();
+    expect(dict.fc).toBe(dict.get("fc"));
+    const other = new nn.Linear(2, 3);
+    dict.fc = other;
+    expect([dict.get("fc"), dict.items()[0]![1]]).toEqual([other, other]);
+    const twin = copy.deepcopy(dict);
+    expect(twin.fc).toBe(twin.get("fc"));
+    expect(twin.fc).not.toBe(other);
+    // A name that the class itself has stays the class's.
+    expect([...(dict as unknown as nn.ModuleDict).keys()]).toEqual(["fc", "act", "keys"]);
+    dict.delete("fc");
+    expect(dict.fc).toBeUndefined();
+    expect([...dict.stateDict().keys()]).toEqual([]);
+  });
+
+  test("torch holds its submodules", () => {
+    expect([torch.nn, torch.optim, torch.utils.data]).toEqual([nn, optim, data]);
+  });
+});
