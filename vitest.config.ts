@@ -11,13 +11,23 @@ const shared = {
   pool: "forks",
 } as const;
 
+/** Test files at a time that start processes of their own. */
+const PROCESSES = 2;
+
 export default defineConfig({
   resolve: { alias: { layerwise: root("extension/nn/index.ts") } },
   test: {
     projects: [
       {
         extends: true,
-        test: { ...shared, name: "unit", include: ["test/unit/**/*.test.ts"], testTimeout: 10_000 },
+        test: {
+          ...shared,
+          name: "unit",
+          include: ["test/unit/**/*.test.ts"],
+          testTimeout: 10_000,
+          // By default one processor is left to the main process, which mostly waits.
+          maxWorkers: "100%",
+        },
       },
       {
         extends: true,
@@ -27,10 +37,7 @@ export default defineConfig({
           include: ["test/engine/**/*.test.ts"],
           testTimeout: 120_000,
           hookTimeout: 120_000,
-          // Processes race with a loaded machine; vitest reports every test that needed its second try.
-          retry: 1,
-          // Real child processes: files run one after another, so that they don't starve each other.
-          fileParallelism: false,
+          maxWorkers: PROCESSES,
         },
       },
       {
@@ -41,7 +48,7 @@ export default defineConfig({
           include: ["test/attacks/**/*.test.ts"],
           testTimeout: 20_000,
           hookTimeout: 120_000,
-          maxWorkers: 2,
+          maxWorkers: PROCESSES,
         },
       },
     ],

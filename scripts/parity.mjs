@@ -1,5 +1,8 @@
 // @ts-check
-/** `npm run parity -- DIR [--kind K] [--engine native|wasm] [--json FILE] [--write OUT]`: golden cases against the library. */
+/**
+ * `npm run parity -- DIR [--kind K] [--engine native|wasm] [--json FILE] [--write OUT]`: golden cases against the library.
+ * Several engines run side by side.
+ */
 import process from "node:process";
 import * as esbuild from "esbuild";
 import { inRoot, main, run } from "./project.mjs";
@@ -19,5 +22,27 @@ await main(async () => {
     keepNames: true,
     logLevel: "warning",
   });
-  return run(process.execPath, ["--enable-source-maps", outfile, ...process.argv.slice(2)]);
+  const command = ["--enable-source-maps", outfile];
+  const args = process.argv.slice(2);
+  const engines = args.filter((_, i) => args[i - 1] === "--engine");
+  if (engines.length < 2) return run(process.execPath, [...command, ...args]);
+  const cases = args.filter((arg, i) => arg !== "--engine" && args[i - 1] !== "--engine");
+  const total = { passed: 0, failed: 0, skipped: 0 };
+  const exits = await Promise.all(
+    engines.map(async (engine) => {
+      let output = "";
+      const options = { quiet: true, onOutput: (/** @type {string} */ text) => (output += text) };
+      const exit = await run(process.execPath, [...command, ...cases, "--engine", engine], options);
+      // Held back until here, so that engines don't mix; of a failed one, `run` has printed it.
+      if (exit === 0) process.stdout.write(output);
+      const [, passed = 0, failed = 1, skipped = 0] =
+        /(\d+) passed, (\d+) failed, (\d+) skipped\s*$/.exec(output) ?? [];
+      total.passed += Number(passed);
+      total.failed += Number(failed);
+      total.skipped += Number(skipped);
+      return exit;
+    }),
+  );
+  console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
+  return Math.max(...exits);
 });

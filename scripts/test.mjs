@@ -4,7 +4,6 @@
  * ", N skipped"). Exit code 1 on a failure. Installs what the tests need.
  */
 import fs from "node:fs";
-import path from "node:path";
 import { ensureNativeEngine } from "./native-engine.mjs";
 import { inRoot, main, run, ScriptError } from "./project.mjs";
 import { setup } from "./setup.mjs";
@@ -18,17 +17,17 @@ import { setup } from "./setup.mjs";
  */
 const runPackage = (file, ...args) => run(process.execPath, [inRoot("node_modules", file), ...args]);
 
-/** Whether TensorFlow is there to be tested. */
-let native = false;
+/** The engines that are here to be tested, as arguments. */
+let engines = ["--engine", "wasm"];
 
-/** What failed, also at a first try alone, with its messages: repeated at the end, where readers of a long log look. */
+/** What failed, with its messages: repeated at the end, where readers of a long log look. */
 const failures = /** @type {string[]} */ ([]);
 
 /** Folders of cases made with PyTorch. */
 const PARITY_CASES = ["golden", "modules", "huggingface"].map((name) => `test/fixtures/${name}`);
 
-/** Tests that start processes and look at what they do in time. */
-const RACES = /\/workspace\.ts"|child_process|\/supervisor\//;
+/** Tests that measure how long a user waits: they have the machine for themselves. */
+const TIMED = /\bBOUNDS\b/;
 
 /** @param {string} name */
 const isTest = (name) => name.endsWith(".test.ts");
@@ -47,33 +46,21 @@ const TIERS = {
     return { passed: steps.length - failed, failed, skipped: 0 };
   },
   unit: () => vitest("unit"),
-  parity: async () => {
-    const engines = (native ? ["native", "wasm"] : ["wasm"]).map(
-      (engine) => () => program("scripts/parity.mjs", ...PARITY_CASES, "--engine", engine),
-    );
-    /** @type {Counts} */
-    const total = { passed: 0, failed: 0, skipped: 0 };
-    for (const engine of engines) add(total, await engine());
-    return total;
-  },
+  parity: () => program("scripts/parity.mjs", ...PARITY_CASES, ...engines),
   engine: async () => {
     const folder = inRoot("test", "engine");
     const files = fs.readdirSync(folder, { recursive: true, encoding: "utf8" }).filter(isTest);
-    // What starts processes races with what loads the machine; what only computes may share it. One thread of TensorFlow
-    // in each is enough for small tensors.
-    const racing = files.filter((name) => RACES.test(fs.readFileSync(`${folder}/${name}`, "utf8")));
-    const computing = files
-      .filter((name) => !racing.includes(name))
-      .concat(path.join("docs", "examples.test.ts"));
+    const timed = files.filter((name) => TIMED.test(fs.readFileSync(`${folder}/${name}`, "utf8")));
+    const others = files.filter((name) => !timed.includes(name));
     const paths = (/** @type {string[]} */ names) => names.map((name) => `test/engine/${name}`);
-    const together = ["--fileParallelism=true", "--maxWorkers=2", ...paths(computing)];
+    // Beside each other, one thread of TensorFlow in each is enough for small tensors.
     const threads = { TF_NUM_INTRAOP_THREADS: "1", TF_NUM_INTEROP_THREADS: "1" };
-    const total = await vitest("engine", together, threads);
-    add(total, await vitest("engine", paths(racing.filter((name) => !computing.includes(name)))));
+    const total = await vitest("engine", paths(others), threads);
+    add(total, await vitest("engine", paths(timed)));
     return total;
   },
   attacks: () => vitest("attacks"),
-  programs: () => program("scripts/programs.mjs", ...(native ? [] : ["--engine", "wasm"])),
+  programs: () => program("scripts/programs.mjs", ...engines),
   vscode: () => program("test/vscode/run.mjs"),
   browser: () => program("test/browser/run.mjs"),
 };
@@ -146,7 +133,8 @@ await main(async () => {
     throw new ScriptError(`No test tier ${unknown.join(", ")}; there are ${Object.keys(TIERS).join(", ")}.`);
   const tiers = Object.entries(TIERS).filter(([name]) => named.length === 0 || named.includes(name));
   await setup();
-  native = tiers.some(([name]) => name !== "check") && (await ensureNativeEngine());
+  if (tiers.some(([name]) => name !== "check") && (await ensureNativeEngine()))
+    engines = ["--engine", "native", ...engines];
   /** @type {[string, Counts][]} */
   const results = [];
   for (const [name, tier] of tiers) {

@@ -26,7 +26,7 @@ export async function bundle(entry, outfile) {
       {
         name: "scripts stay where they are",
         setup(build) {
-          build.onResolve({ filter: /\/scripts\/[^/]+\.mjs$/ }, ({ path: name, resolveDir }) => ({
+          build.onResolve({ filter: /\/scripts\/.+\.mjs$/ }, ({ path: name, resolveDir }) => ({
             path: pathToFileURL(path.resolve(resolveDir, name)).href,
             external: true,
           }));

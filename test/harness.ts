@@ -1,5 +1,7 @@
 /** The few lines of test runner that fit into an extension host, where no test framework's runner does. */
 
+import { inspect } from "node:util";
+
 export interface Outcome {
   name: string;
   milliseconds: number;
@@ -46,10 +48,7 @@ export interface RunOptions {
   turn?: () => Promise<number>;
 }
 
-/** A real VS Code on a shared machine misses a turn now and then: one more try, and the log says that it was needed. */
-const TRIES = 2;
-
-/** Runs what was registered, in order, and prints a line per try, with what went wrong below it. */
+/** Runs what was registered, in order, and prints a line per test, with what went wrong below it. */
 export async function runTests({
   only = "",
   which = () => true,
@@ -74,21 +73,19 @@ async function runTest(
   { name, body, limit }: Test,
   { print, onFailure }: Pick<RunOptions, "print" | "onFailure">,
 ): Promise<Outcome> {
-  for (let attempt = 1; ; attempt++) {
-    const started = performance.now();
-    const notes: string[] = [];
-    const error = await withLimit(() => body((text) => notes.push(text)), limit);
-    const milliseconds = Math.round(performance.now() - started);
-    const again = error !== undefined && attempt < TRIES;
-    const result = error === undefined ? "ok" : again ? "FAILED, will be tried again:" : "FAILED";
-    const lines = [`${result} ${[`${name} (${milliseconds} ms)`, ...notes].join("; ")}`];
-    if (error !== undefined) {
-      const more = await onFailure?.(name);
-      lines.push(...[error, more ?? ""].filter(Boolean).map((text) => text.replaceAll(/^/gm, "    ")));
-    }
-    print(lines.join("\n"));
-    if (!again) return { name, milliseconds, ...(error === undefined ? {} : { error }) };
+  const started = performance.now();
+  const notes: string[] = [];
+  const error = await withLimit(() => body((text) => notes.push(text)), limit);
+  const milliseconds = Math.round(performance.now() - started);
+  const lines = [
+    `${error === undefined ? "ok" : "FAILED"} ${[`${name} (${milliseconds} ms)`, ...notes].join("; ")}`,
+  ];
+  if (error !== undefined) {
+    const more = await onFailure?.(name);
+    lines.push(...[error, more ?? ""].filter(Boolean).map((text) => text.replaceAll(/^/gm, "    ")));
   }
+  print(lines.join("\n"));
+  return { name, milliseconds, ...(error === undefined ? {} : { error }) };
 }
 
 /** The closing line of a tier. */
@@ -106,7 +103,7 @@ async function withLimit(body: () => Promise<void> | void, limit: number): Promi
     await Promise.race([(async () => body())(), timeout]);
     return undefined;
   } catch (error) {
-    return error instanceof Error ? (error.stack ?? error.message) : String(error);
+    return error instanceof Error ? (error.stack ?? error.message) : inspect(error);
   } finally {
     clearTimeout(timer);
   }

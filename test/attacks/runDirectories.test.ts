@@ -25,6 +25,7 @@ import { readLabels, writeLabels } from "../../extension/supervisor/runs/runLabe
 import { deleteCheckpoint, deleteRun } from "../../extension/supervisor/runs/trash.ts";
 import { checkpoint } from "./hostileRun.ts";
 import { startingRecord } from "../../extension/protocol/engine.ts";
+import { processorClock } from "../bounds.ts";
 
 /** Holds the workspace, and beside it what belongs to the user. */
 let folder: string;
@@ -149,12 +150,12 @@ describe("listing runs", () => {
       fs.writeFileSync(join(directory, "run.json"), record.replace('"HERE"', `[${items}]`));
     }
     const problems: string[] = [];
-    const started = performance.now();
+    const taken = processorClock();
     const memory = process.memoryUsage().rss;
     expect(await listRuns(workspace, (problem) => problems.push(String(problem)))).toEqual([]);
     expect(problems).toHaveLength(3);
     expect(problems.every((problem) => problem.length < 1000)).toBe(true);
-    expect(performance.now() - started).toBeLessThan(4000);
+    expect(taken()).toBeLessThan(4000);
     expect(process.memoryUsage().rss - memory).toBeLessThan(600 * 2 ** 20);
   });
 
@@ -170,10 +171,10 @@ describe("reading a run", () => {
     const directory = store("run");
     const row = `${JSON.stringify({ kind: "step", step: 1, epoch: 1, time: 1, values: { loss: 1 } })}\n`;
     fs.writeFileSync(join(directory, "metrics.jsonl"), `${"x".repeat(60 * 2 ** 20)}\n${row}`);
-    const began = performance.now();
+    const taken = processorClock();
     const rows = await readRows(directory, 100);
     expect(rows.map(({ step }) => step)).toEqual([1]);
-    expect(performance.now() - began).toBeLessThan(10_000);
+    expect(taken()).toBeLessThan(10_000);
   });
 
   it("has metrics that never end a line, in a file of a terabyte", async () => {

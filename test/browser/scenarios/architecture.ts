@@ -32,7 +32,6 @@ test("the architecture: drawn, compared with git's HEAD, measured, and kept thro
   const folder = fs.mkdtempSync(path.join(workbench.folder, "committed-"));
   committed(folder);
   writeModel(folder, MODEL, GOOD);
-  workbench.useSettings({ "layerwise.preview.timeLimit": 1 });
   await workbench.activated();
   await workbench.openFile(MODEL);
   await workbench.clickLens("Preview", () => workbench.webviewFrame.waitFor({ timeout: 10_000 }));

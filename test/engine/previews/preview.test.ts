@@ -2,7 +2,6 @@ import fs from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
-import { BOUNDS, quantile } from "../../bounds.ts";
 import type { FileReport } from "../../../extension/protocol/preview.ts";
 import { examples, experimentFile, useWorkspace } from "../workspace.ts";
 import { usePreviews } from "../previews.ts";
@@ -51,24 +50,6 @@ test("what goes where: both ways around a block, calls of one module apart, ops 
     ],
     memoryBytes: 4 * (160 + 64 * 16 * 64),
   });
-});
-
-test("BERT-base previews in a moment, with a box for each of its layers", async () => {
-  const file = path.join(flows, "bert.nn.ts");
-  // The first also starts the process.
-  await inspect(file);
-  const started = performance.now();
-  const report = await inspect(file);
-  // A tenth of a second on a machine that does nothing else.
-  expect(performance.now() - started).toBeLessThan(1500);
-  const [model] = report.models;
-  expect(model!.parameters.total).toBe(109_482_240 + 2 * 768 + 2);
-  const layers = model!.flow!.nodes.filter(({ className }) => className === "BertLayer");
-  expect(layers.map(({ path: name }) => name)).toEqual(
-    Array.from({ length: 12 }, (_one, i) => `bert.encoder.layer.${i}`),
-  );
-  const ids = new Set(model!.flow!.nodes.map(({ id }) => id));
-  expect(model!.flow!.edges.filter(({ from, to }) => !ids.has(from) || !ids.has(to))).toEqual([]);
 });
 
 test("a model of two parts: what one gives the other takes, each drawn once", async () => {
@@ -296,31 +277,6 @@ test("what a panel shows first is laid out beside the next preview", async () =>
     if (id === "head") expect(width).toBeGreaterThan(7 * "head".length);
   await previews.engine.dispose();
   expect(await previews.engine.layOut({ flow: flow!, rows, look })).toBeUndefined();
-});
-
-test("keystrokes: each example answers with shapes, and only the newest text is previewed", async () => {
-  const took: number[] = [];
-  for (const name of fs.readdirSync(examples).filter((one) => /(?<!tutorial)\.nn\.ts$/.test(one))) {
-    const file = path.join(examples, name);
-    const text = fs.readFileSync(file, "utf8");
-    const first = await previews.engine.inspect({ file, text, calls: true }, 60);
-    // Some need data that isn't everywhere.
-    if (first!.errors.length > 0) continue;
-    for (let i = 0; i < 5; i++) {
-      const began = performance.now();
-      const outdated = previews.engine.inspect({ file, text: `${text}\n//`, calls: true }, 60);
-      const older = previews.engine.inspect({ file, text: `${text}\n// ${i}`, calls: true }, 60);
-      const newest = await previews.engine.inspect({ file, text: `${text}\n// ${i}.`, calls: true }, 60);
-      took.push(performance.now() - began);
-      expect([await outdated, await older]).toEqual([undefined, undefined]);
-      expect(newest!.models[0]!.calls!.length).toBeGreaterThan(0);
-    }
-  }
-  expect(took.length).toBeGreaterThanOrEqual(5 * 5);
-  const [median, p95] = [quantile(took), quantile(took, 0.95)];
-  fs.mkdirSync("out/test", { recursive: true });
-  fs.writeFileSync("out/test/typing-latency.json", JSON.stringify({ p95, median }));
-  expect(median).toBeLessThan(BOUNDS.warmPreview);
 });
 
 test("ordinary files leave nothing behind: one process previews them all", async () => {

@@ -49,6 +49,6 @@ test.skipIf(!native)(
     expect(message).toMatch(
       /^The loss is NaN in step 258 \(epoch 33\)\. Function 'sqrt' returned nan values, given values of \[1\] from -0\.\d+ to -0\.\d+\.$/,
     );
-    expect(sites[0]?.stack).toContain("health.test.ts:29");
+    expect(sites[0]?.stack).toContain("health.test.ts:26");
   },
 );
