@@ -13,7 +13,8 @@ import { createDisplay } from "./display.ts";
 import { EXIT } from "./exit.ts";
 import { printJson, printStderr } from "./output.ts";
 import { shortPath } from "./render.ts";
-import { findCheckpoint, follow, newDirectory } from "./runCommand.ts";
+import { findCheckpoint, newDirectory } from "./findRun.ts";
+import { followRun } from "./followRun.ts";
 
 interface EvaluateOptions extends CommonOptions {
   checkpoint?: string;
@@ -48,7 +49,7 @@ async function evaluate(argument: string, options: EvaluateOptions): Promise<num
     options.checkpoint === undefined ? await findCheckpoint(target) : existingFile(options.checkpoint);
   if (!json) printStderr(`Evaluating ${shortPath(checkpoint)}`);
   const directory = await newDirectory(target.file, options.out);
-  const { record, error, evaluation } = await follow(
+  const { record, error, evaluation } = await followRun(
     {
       kind: "evaluate",
       file: target.file,

@@ -18,7 +18,7 @@ import {
 } from "./command.ts";
 import { print, printJson, printStderr } from "./output.ts";
 import { shortPath } from "./render.ts";
-import { findCheckpoint, findRun } from "./runCommand.ts";
+import { findCheckpoint, findRun } from "./findRun.ts";
 import { asCommand } from "./tool.ts";
 
 interface ExportOptions extends CommonOptions {

@@ -18,7 +18,7 @@ import { CliError } from "./exit.ts";
 import { parseRows } from "./inputRows.ts";
 import { writeStdout, printStderr } from "./output.ts";
 import { shortPath } from "./render.ts";
-import { findCheckpoint } from "./runCommand.ts";
+import { findCheckpoint } from "./findRun.ts";
 import { withTool } from "./tool.ts";
 
 interface PredictOptions extends CommonOptions {

@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { action, commonOptions, examples, parseTarget, printErrors, targetDescription } from "./command.ts";
 import { EXIT } from "./exit.ts";
 import { print as show, printJson } from "./output.ts";
-import { inspectFile, requireModels, selectModels, formLine } from "./inspect.ts";
+import { inspectFile, requireModels, selectModels, formLine } from "./inspectModels.ts";
 
 export function register(program: Command): void {
   const command = program

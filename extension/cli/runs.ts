@@ -8,7 +8,7 @@ import { action, commonOptions, examples } from "./command.ts";
 import { metricsText, shownMetrics } from "./display.ts";
 import { print, printJson, printStderr } from "./output.ts";
 import { shortPath, table } from "./render.ts";
-import { findRun } from "./runCommand.ts";
+import { findRun } from "./findRun.ts";
 
 export function register(program: Command): void {
   const command = program

@@ -12,7 +12,7 @@ import {
   targetDescription,
 } from "./command.ts";
 import { EXIT } from "./exit.ts";
-import { inspectFile, requireModels, selectModels, formLine } from "./inspect.ts";
+import { inspectFile, requireModels, selectModels, formLine } from "./inspectModels.ts";
 import { print, printJson } from "./output.ts";
 
 interface Options extends Omit<TableOptions, "colNames" | "colWidth" | "rowSettings" | "verbose"> {

@@ -21,7 +21,8 @@ import { createDisplay } from "./display.ts";
 import { EXIT } from "./exit.ts";
 import { isTerminal, printJson, printStderr } from "./output.ts";
 import { duration, shortPath } from "./render.ts";
-import { findRun, follow, newDirectory } from "./runCommand.ts";
+import { findRun, newDirectory } from "./findRun.ts";
+import { followRun } from "./followRun.ts";
 import { checkOption, checkTypes, type CheckOptions } from "./typeCheck.ts";
 
 interface TrainOptions extends CommonOptions, CheckOptions {
@@ -81,7 +82,7 @@ async function train(argument: string | undefined, options: TrainOptions): Promi
   const display = createDisplay({ json, bar: options.progress && !json && isTerminal("stderr") });
   const endCheck = options.check ? checkTypes(request.file) : undefined;
   try {
-    return conclude(await follow(request, display), request.directory, json);
+    return conclude(await followRun(request, display), request.directory, json);
   } finally {
     endCheck?.();
   }

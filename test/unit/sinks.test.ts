@@ -119,7 +119,7 @@ const RULES: Record<string, readonly Rule[]> = {
     {
       what: "output of a running program",
       finds: named(/^forwardOutput$/),
-      allowed: ["extension/cli/display.ts", "extension/cli/runCommand.ts"],
+      allowed: ["extension/cli/display.ts", "extension/cli/followRun.ts"],
     },
     {
       what: "a progress bar",

@@ -1,7 +1,7 @@
 /** A drawing area for mouse, pen, finger and arrow keys. */
 import { strings } from "../shared/strings.ts";
 import { themeValue } from "../shared/theme.ts";
-import { rasterized, type Ink, type Target } from "./drawing.ts";
+import { rasterize, type Ink, type Target } from "./rasterize.ts";
 
 /** Pixels along either side. */
 const SIDE = 200;
@@ -67,7 +67,7 @@ export class Pad {
       height: SIDE,
       values: Float32Array.from({ length: SIDE * SIDE }, (_, i) => (data[4 * i + 3] ?? 0) / 255),
     };
-    return rasterized(ink, this.#target);
+    return rasterize(ink, this.#target);
   }
 
   /** Shows an image of the target's size as if it were drawn: 0 is background, 1 is ink. */

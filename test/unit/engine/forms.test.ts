@@ -1,6 +1,6 @@
 // A class that several experiments build: each export is shown as its own model.
 import { expect, test } from "vitest";
-import { selectModels } from "../../../extension/cli/inspect.ts";
+import { selectModels } from "../../../extension/cli/inspectModels.ts";
 import { experimentsOf, lensesOf } from "../../../extension/editor/language/lensModel.ts";
 import { scanSource } from "../../../extension/editor/language/sourceScan.ts";
 import { factsOf, outputLabel, parameterLabel } from "../../../extension/editor/language/previewFacts.ts";

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { rasterized, type Ink } from "../../../webview/evaluation/drawing.ts";
+import { rasterize, type Ink } from "../../../webview/evaluation/rasterize.ts";
 import { sortedClasses } from "../../../webview/evaluation/confusion.ts";
 import { ticksBetween } from "../../../webview/evaluation/ticks.ts";
 import { defaultUi, firstPage, queryOf } from "../../../webview/evaluation/state.ts";
@@ -16,15 +16,15 @@ function pad(left: number, top: number, right: number, bottom: number): Ink {
 const sum = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0);
 
 test("without a size to follow, a drawing's pixels are means of the pad's", () => {
-  const pixels = rasterized(pad(0, 0, 10, 15), { width: 4, height: 4 });
+  const pixels = rasterize(pad(0, 0, 10, 15), { width: 4, height: 4 });
   expect(pixels).toEqual([1, 0, 0, 0, 0.5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
-  expect(rasterized(pad(0, 0, 0, 0), { width: 2, height: 2 })).toEqual([0, 0, 0, 0]);
+  expect(rasterize(pad(0, 0, 0, 0), { width: 2, height: 2 })).toEqual([0, 0, 0, 0]);
 });
 
 test("a drawing anywhere on the pad gets the size and the place of the data's ink", () => {
   const ink = { extent: 0.5, x: 0.5, y: 0.5 };
-  const small = rasterized(pad(2, 3, 6, 7), { width: 8, height: 8, ink });
-  const large = rasterized(pad(4, 8, 36, 40), { width: 8, height: 8, ink });
+  const small = rasterize(pad(2, 3, 6, 7), { width: 8, height: 8, ink });
+  const large = rasterize(pad(4, 8, 36, 40), { width: 8, height: 8, ink });
   expect(small).toEqual(large);
   // Four of eight pixels a side, in the middle.
   expect(sum(small)).toBeCloseTo(16, 6);
@@ -37,7 +37,7 @@ test("a drawing anywhere on the pad gets the size and the place of the data's in
 });
 
 test("the proportions of a drawing stay", () => {
-  const pixels = rasterized(pad(18, 0, 22, 40), {
+  const pixels = rasterize(pad(18, 0, 22, 40), {
     width: 10,
     height: 10,
     ink: { extent: 1, x: 0.5, y: 0.5 },

@@ -51,7 +51,7 @@ function middle({ width, height, values }: Ink): { x: number; y: number } {
  * Scales a drawing to an image: each pixel is the mean of the pad's pixels that it covers. If the data's ink has a typical
  * size and place, the drawing is scaled and moved to them: by its longer side and its centre of mass.
  */
-export function rasterized(pad: Ink, { width, height, ink }: Target): number[] {
+export function rasterize(pad: Ink, { width, height, ink }: Target): number[] {
   const box = inkBox(pad);
   if (box === undefined) return Array.from({ length: width * height }, () => 0);
   let [perX, perY] = [pad.width / width, pad.height / height];

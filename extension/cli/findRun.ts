@@ -1,8 +1,6 @@
 import path from "node:path";
 import { openTensors } from "../formats/tensorSource.ts";
-import { spawnRun, type RunHandle, type RunOutcome } from "../supervisor/runs/run.ts";
-import { dropRunDirectory, makeNamedDirectory, makeRunDirectory } from "../supervisor/runs/newRun.ts";
-import type { EvaluationResult, RunRequest } from "../protocol/engine.ts";
+import { makeNamedDirectory, makeRunDirectory } from "../supervisor/runs/newRun.ts";
 import type { UserError } from "../protocol/errors.ts";
 import { RUN_FILE, RUNS_FOLDER, type CheckpointRecord } from "../protocol/run.ts";
 import {
@@ -13,63 +11,9 @@ import {
   runsRoot,
   weightsPath,
 } from "../supervisor/runs/runDirectory.ts";
-import { CommandFailure, engineOptions, type Target, UsageError } from "./command.ts";
-import type { Display } from "./display.ts";
-import { interruptSignal } from "./exit.ts";
-import { forwardOutput, printStderr } from "./output.ts";
+import { CommandFailure, type Target, UsageError } from "./command.ts";
+import { printStderr } from "./output.ts";
 import { shortPath } from "./render.ts";
-
-/**
- * Starts a run and displays it until it ends. The first Ctrl-C stops it after the current step and keeps the model; a second
- * one ends it at once.
- */
-export async function follow(
-  request: RunRequest,
-  display: Display,
-): Promise<RunOutcome & { evaluation?: EvaluationResult }> {
-  let evaluation: EvaluationResult | undefined;
-  const handle = spawnRun(
-    request,
-    {
-      record: (record) => display.record(record),
-      metrics: (rows) => display.rows(rows),
-      progress: (progress) => display.progress(progress),
-      log: (level, text) => display.log(level, text),
-      evaluated: (result) => {
-        evaluation = result;
-        display.evaluated(result);
-      },
-      output: forwardOutput,
-    },
-    engineOptions(),
-  );
-  const release = endOnInterrupt(handle, display);
-  try {
-    const outcome = await handle.ended;
-    if (outcome.record === undefined && request.resume !== true) await dropRunDirectory(request.directory);
-    return { ...outcome, ...(evaluation === undefined ? {} : { evaluation }) };
-  } finally {
-    release();
-    display.end();
-  }
-}
-
-/** Stops the run at the first interruption, and kills it when the second one ends this process. */
-function endOnInterrupt(handle: RunHandle, display: Display): () => void {
-  const interrupted = interruptSignal();
-  const stop = (): void => {
-    display.log("warning", "Stopping after this step; the model is kept. Ctrl-C again ends it at once.");
-    void handle.stop();
-  };
-  const kill = (): void => handle.killNow();
-  if (interrupted.aborted) stop();
-  interrupted.addEventListener("abort", stop, { once: true });
-  process.once("exit", kill);
-  return () => {
-    interrupted.removeEventListener("abort", stop);
-    process.removeListener("exit", kill);
-  };
-}
 
 /** Creates the directory of a new run. @throws EngineError if that fails, or `out` already holds a run */
 export async function newDirectory(file: string, out: string | undefined): Promise<string> {
