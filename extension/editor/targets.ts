@@ -36,7 +36,9 @@ export function runFolders(): string[] {
 
 /** The message of a command that would change an untrusted workspace. */
 export function untrustedText(): string {
-  return vscode.l10n.t("This command changes files of the workspace, which is not trusted. Trust the workspace first.");
+  return vscode.l10n.t(
+    "This command changes files of the workspace, which is not trusted. Trust the workspace first.",
+  );
 }
 
 /** @throws EngineError if the workspace is not trusted: running its code needs trust */
@@ -44,7 +46,9 @@ export function requireTrust(): void {
   if (vscode.workspace.isTrusted) return;
   throw new EngineError({
     code: "untrusted",
-    message: vscode.l10n.t("This command runs code of the workspace, which is not trusted. Trust the workspace first."),
+    message: vscode.l10n.t(
+      "This command runs code of the workspace, which is not trusted. Trust the workspace first.",
+    ),
   });
 }
 
