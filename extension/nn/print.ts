@@ -1,5 +1,5 @@
 import { Device } from "../tensor/platform/device.ts";
-import { isDTypeName } from "../tensor/platform/types.ts";
+import { isDTypeName } from "../tensor/platform/checkedDType.ts";
 import { isNamed } from "../tensor/signatures/bind.ts";
 import { OrderedDict, viewOf } from "./module/orderedDict.ts";
 import { py } from "./module/repr.ts";

@@ -45,37 +45,7 @@ export type { TensorOptions } from "./functions/creation/options.ts";
 export { Size } from "./core/size.ts";
 export { resultType } from "./functions/pointwise/promotion.ts";
 export { variance as var } from "./functions/reduction/reduction.ts";
-export {
-  bfloat16,
-  bool,
-  cdouble,
-  cfloat,
-  complex128,
-  complex64,
-  double,
-  e,
-  finfo,
-  float,
-  float16,
-  float32,
-  float64,
-  getDefaultDtype,
-  half,
-  iinfo,
-  inf,
-  int,
-  int16,
-  int32,
-  int64,
-  int8,
-  long,
-  nan,
-  pi,
-  setDefaultDtype,
-  short,
-  uint8,
-} from "./platform/types.ts";
-export type { FloatInfo, IntegerInfo, OtherDType } from "./platform/types.ts";
+export * from "./platform/types.ts";
 export {
   device,
   getDefaultDevice,

@@ -1,6 +1,7 @@
 // Element types by PyTorch's names, those included that tensors can't have, and what is known of them.
 import { TensorError } from "../core/errors.ts";
 import type { DType } from "../core/dtype.ts";
+import { checkedDType, type OtherDType } from "./checkedDType.ts";
 
 export const float32 = "float32" satisfies DType;
 export const float = float32;
@@ -8,17 +9,7 @@ export const int64 = "int64" satisfies DType;
 export const long = int64;
 export const bool = "bool" satisfies DType;
 
-/** Types of PyTorch that tensors don't have here: using one is an error that says so. */
-export type OtherDType =
-  | "float64"
-  | "float16"
-  | "bfloat16"
-  | "int32"
-  | "int16"
-  | "int8"
-  | "uint8"
-  | "complex64"
-  | "complex128";
+export type { OtherDType } from "./checkedDType.ts";
 
 /** Not available: tensors are float32, int64 or bool. */
 export const float64 = "float64" satisfies OtherDType;
@@ -50,40 +41,6 @@ export const cfloat = complex64;
 export const complex128 = "complex128" satisfies OtherDType;
 /** Not available: tensors are float32, int64 or bool. */
 export const cdouble = complex128;
-
-const OTHERS: Readonly<Record<OtherDType, string>> = {
-  float64: "use torch.float32",
-  float16: "use torch.float32",
-  bfloat16: "use torch.float32",
-  int32: "use torch.int64",
-  int16: "use torch.int64",
-  int8: "use torch.int64",
-  uint8: "use torch.int64, or torch.float32 for pixels",
-  complex64: "compute with the real and the imaginary part as two float32 tensors",
-  complex128: "compute with the real and the imaginary part as two float32 tensors",
-};
-
-/** Whether a text names a type of PyTorch, one that tensors can't have included. */
-export const isDTypeName = (name: string): boolean => isDType(name) || name in OTHERS;
-
-const isDType = (name: unknown): name is DType => name === "float32" || name === "int64" || name === "bool";
-
-/**
- * A type that tensors have.
- * @throws TensorError "float64 is not available: tensors are float32, int64 or bool"
- */
-export function checkedDType(name: unknown): DType {
-  if (isDType(name)) return name;
-  const text = String(name);
-  if (!(text in OTHERS)) {
-    throw new TensorError("dtype", `unknown dtype '${text}': expected float32, int64 or bool`);
-  }
-  throw new TensorError(
-    "dtype",
-    `${text} is not available: tensors are float32, int64 or bool`,
-    OTHERS[text as OtherDType],
-  );
-}
 
 /** The type of new tensors of fractions: float32. */
 export const getDefaultDtype = (): DType => float32;

@@ -200,21 +200,24 @@ export function multinomial(
   return {
     kind: "multinomial",
     size: rows * samples,
-    fill: (generator, out, weights) => {
-      if (cumulative) fillByCumulativeSum(generator, out, weights, rows, categories, samples);
-      else fillByRace(generator, out, weights, rows, categories, samples);
-    },
+    fill: (generator, out, weights) =>
+      (cumulative ? fillByCumulativeSum : fillByRace)(generator, out, weights, { rows, categories, samples }),
     skip: (generator) => generator.skip(2 * rows * (cumulative ? samples : categories)),
   };
+}
+
+/** Rows of weights, weights of a row, and samples to draw from each row. */
+interface Counts {
+  readonly rows: number;
+  readonly categories: number;
+  readonly samples: number;
 }
 
 function fillByCumulativeSum(
   generator: Generator,
   out: NumberArray,
   weights: Weights,
-  rows: number,
-  categories: number,
-  samples: number,
+  { rows, categories, samples }: Counts,
 ): void {
   const cumulative =
     weights instanceof Float32Array ? new Float32Array(categories) : new Float64Array(categories);
@@ -249,9 +252,7 @@ function fillByRace(
   generator: Generator,
   out: NumberArray,
   weights: Weights,
-  rows: number,
-  categories: number,
-  samples: number,
+  { rows, categories, samples }: Counts,
 ): void {
   for (let row = 0; row < rows; row++) {
     let sum = 0;

@@ -4,7 +4,7 @@ import type { DType } from "../../core/dtype.ts";
 import { TensorError } from "../../core/errors.ts";
 import { keepReadable, valuesOf } from "../../planning/barrier.ts";
 import { Device, requireCpu, type DeviceLike } from "../../platform/device.ts";
-import { checkedDType, isDTypeName, type OtherDType } from "../../platform/types.ts";
+import { checkedDType, isDTypeName, type OtherDType } from "../../platform/checkedDType.ts";
 import { strides } from "../../core/shape.ts";
 import { Tensor } from "../../core/tensor.ts";
 import type { Nested } from "./creation.ts";

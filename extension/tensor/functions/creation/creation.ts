@@ -136,23 +136,19 @@ function filled(value: number, shape: Shape, dtype: DType, options: TensorOption
   return finished(new Tensor(fillValue(value, shape, dtype)), options);
 }
 
+const filledWith =
+  (name: string, value: number) =>
+  (...args: SizesAndOptions): Tensor => {
+    const { shape, options } = sizesAndOptions(args, name);
+    return filled(value, shape, options?.dtype ?? "float32", options);
+  };
+
 /** Zeros: `zeros(2, 3)`, `zeros([2, 3], { dtype: torch.int64 })`. */
-export function zeros(...args: SizesAndOptions): Tensor {
-  const { shape, options } = sizesAndOptions(args, "zeros");
-  return filled(0, shape, options?.dtype ?? "float32", options);
-}
-
+export const zeros = filledWith("zeros", 0);
 /** Ones. */
-export function ones(...args: SizesAndOptions): Tensor {
-  const { shape, options } = sizesAndOptions(args, "ones");
-  return filled(1, shape, options?.dtype ?? "float32", options);
-}
-
+export const ones = filledWith("ones", 1);
 /** A tensor whose values don't matter: zeros here. */
-export function empty(...args: SizesAndOptions): Tensor {
-  const { shape, options } = sizesAndOptions(args, "empty");
-  return filled(0, shape, options?.dtype ?? "float32", options);
-}
+export const empty = filledWith("empty", 0);
 
 /** One value everywhere; its type as {@link tensor} infers it. */
 export function full(size: readonly number[], value: number | boolean, options?: TensorOptions): Tensor {

@@ -2,7 +2,7 @@
 import type { DType } from "../../core/dtype.ts";
 import { TensorError } from "../../core/errors.ts";
 import { requireCpu, type DeviceLike } from "../../platform/device.ts";
-import { checkedDType } from "../../platform/types.ts";
+import { checkedDType } from "../../platform/checkedDType.ts";
 import type { Shape } from "../../core/shape.ts";
 import { sizeOf } from "../../core/size.ts";
 

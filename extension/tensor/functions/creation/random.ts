@@ -47,29 +47,30 @@ export function setRngState(state: Uint8Array): void {
 }
 
 function floats(
-  name: string,
+  kernel: string,
   draw: (size: number) => ReadyDraw,
   shape: Shape,
   options: RandomOptions | undefined,
 ): Tensor {
   checkOptions(options);
   const dtype = options?.dtype ?? "float32";
-  if (dtype !== "float32") notImplemented(name, dtype);
+  if (dtype !== "float32") notImplemented(kernel, dtype);
   const x = (options?.generator ?? defaultStream).tensor(draw(numel(shape)), shape, dtype);
   return options?.requiresGrad === true ? x.requiresGrad_() : x;
 }
 
-/** Uniform numbers of [0, 1). */
-export function rand(...args: SizesAndOptions<RandomOptions>): Tensor {
-  const { shape, options } = sizesAndOptions(args, "rand");
-  return floats("check_uniform_bounds", random.uniform, shape, options);
-}
+/** A function of sizes that draws floats. */
+const drawing =
+  (name: string, kernel: string, draw: (size: number) => ReadyDraw) =>
+  (...args: SizesAndOptions<RandomOptions>): Tensor => {
+    const { shape, options } = sizesAndOptions(args, name);
+    return floats(kernel, draw, shape, options);
+  };
 
+/** Uniform numbers of [0, 1). */
+export const rand = drawing("rand", "check_uniform_bounds", random.uniform);
 /** Standard normal numbers. */
-export function randn(...args: SizesAndOptions<RandomOptions>): Tensor {
-  const { shape, options } = sizesAndOptions(args, "randn");
-  return floats("normal_kernel_cpu", random.normal, shape, options);
-}
+export const randn = drawing("randn", "normal_kernel_cpu", random.normal);
 
 /** Uniform numbers of [0, 1) in the shape of another tensor. */
 export function randLike(input: Tensor, options?: RandomOptions): Tensor {

@@ -3,7 +3,7 @@ import { promoteScalar, SCALAR_TYPE, type DType } from "../../core/dtype.ts";
 import { TensorError } from "../../core/errors.ts";
 import { fillValue, scalarValue } from "../../recording/graph.ts";
 import { cast } from "../../ops/movement/movement.ts";
-import { checkedDType } from "../../platform/types.ts";
+import { checkedDType } from "../../platform/checkedDType.ts";
 import { hidden, scope } from "../../recording/scope.ts";
 import { normalizeDim } from "../../core/shape.ts";
 import { Tensor } from "../../core/tensor.ts";

@@ -32,15 +32,23 @@ import { call } from "../../ops/expressions.ts";
 
 export type { DimArgument, KeepdimArgument, ReduceOptions } from "./options.ts";
 
+/** The input as `dtype`; by default booleans as int64. */
+const numeric = (x: Tensor, dtype?: DType): Tensor =>
+  castTo(x, dtype ?? (x.dtype === "bool" ? "int64" : x.dtype));
+
+const isOfAll = ({ dim }: ReduceOptions): boolean => dim === undefined || dim === null;
+
 /** Sum over dimensions; integers and booleans sum to int64. */
 export function sum(input: Tensor, dim?: DimArgument, keepdim?: KeepdimArgument): Tensor {
   if (dim === undefined && keepdim === undefined && input.dtype === "float32") {
     return named(apply(movement.sum, [input], reduction(input, {})), "SumBackward0");
   }
   const options = optionsOf(dim, keepdim);
-  const x = castTo(input, options.dtype ?? (input.dtype === "bool" ? "int64" : input.dtype));
-  const all = options.dim === undefined || options.dim === null;
-  return named(apply(movement.sum, [x], reduction(x, options)), all ? "SumBackward0" : "SumBackward1");
+  const x = numeric(input, options.dtype);
+  return named(
+    apply(movement.sum, [x], reduction(x, options)),
+    isOfAll(options) ? "SumBackward0" : "SumBackward1",
+  );
 }
 
 /**
@@ -56,16 +64,20 @@ export function mean(input: Tensor, dim?: DimArgument, keepdim?: KeepdimArgument
       `mean(): could not infer output dtype. Input dtype must be either a floating point or complex dtype. Got: ${SCALAR_TYPE[x.dtype]}`,
     );
   }
-  const all = options.dim === undefined || options.dim === null;
-  return named(apply(ops.mean, [x], reduction(x, options)), all ? "MeanBackward0" : "MeanBackward1");
+  return named(
+    apply(ops.mean, [x], reduction(x, options)),
+    isOfAll(options) ? "MeanBackward0" : "MeanBackward1",
+  );
 }
 
 /** Product over one dimension or all; integers and booleans multiply to int64. */
 export function prod(input: Tensor, dim?: DimArgument, keepdim?: KeepdimArgument): Tensor {
   const options = optionsOf(dim, keepdim);
-  const x = castTo(input, options.dtype ?? (input.dtype === "bool" ? "int64" : input.dtype));
-  const all = options.dim === undefined || options.dim === null;
-  return named(apply(ops.prod, [x], reduction(x, options)), all ? "ProdBackward0" : "ProdBackward1");
+  const x = numeric(input, options.dtype);
+  return named(
+    apply(ops.prod, [x], reduction(x, options)),
+    isOfAll(options) ? "ProdBackward0" : "ProdBackward1",
+  );
 }
 
 /** Largest element over dimensions; equal ones share the gradient. */
@@ -259,13 +271,13 @@ function alongDim(
 /** Running sum along a dimension; booleans sum to int64. */
 export function cumsum(input: Tensor, dim: number | AlongOptions, options?: { dtype?: DType }): Tensor {
   const { at, dtype } = along(input, dim, options);
-  const x = castTo(input, dtype ?? (input.dtype === "bool" ? "int64" : input.dtype));
+  const x = numeric(input, dtype);
   return x.ndim === 0 ? copied(x) : apply(scan.cumsum, [x], { dim: at, reverse: false });
 }
 
 /** Running product along a dimension; booleans multiply to int64. */
 export function cumprod(input: Tensor, dim: number | AlongOptions, options?: { dtype?: DType }): Tensor {
   const { at, dtype } = along(input, dim, options);
-  const x = castTo(input, dtype ?? (input.dtype === "bool" ? "int64" : input.dtype));
+  const x = numeric(input, dtype);
   return x.ndim === 0 ? copied(x) : apply(scan.cumprod, [x], { dim: at });
 }
