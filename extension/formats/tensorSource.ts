@@ -14,13 +14,13 @@ export interface SourceTensor {
   readonly shape: readonly number[];
   readonly byteLength: number;
   /**
-   * Row-major little-endian elements, part by part: what doesn't fit into the memory can be looked at.
-   * @param anyOrder whether the elements may come as they lie: a transposed matrix doesn't, otherwise, come in parts
+   * Row-major little-endian elements, part by part, so that tensors larger than the memory can be read.
+   * @param anyOrder allows the order of the file: a transposed matrix can be read in parts only in this order
    */
   readonly parts: (anyOrder?: boolean) => Iterable<Uint8Array>;
   /**
-   * To be run through after the parts: makes sure, once, that what holds the tensor is not damaged, where the format has
-   * checksums. Yields the bytes read since, none where the parts were all.
+   * Verifies the checksum of the record that holds the tensor, once, where the format has one; to be exhausted after the
+   * parts. Yields the number of bytes that it reads for this.
    */
   readonly finish: () => Generator<number, void>;
 }

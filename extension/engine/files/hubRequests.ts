@@ -125,7 +125,7 @@ async function* bodyOf(
   }
 }
 
-/** Gives up a request whose answer comes too slowly, or that the caller no longer wants. */
+/** Aborts a request whose answer is too slow, or that the caller cancels. */
 class Watch {
   readonly #controller = new AbortController();
   readonly #timer: NodeJS.Timeout;

@@ -287,7 +287,7 @@ function isAmong(keys: readonly Key[], key: Key): boolean {
 
 function isSame(now: Property | undefined, was: Property, object: object): boolean {
   if (now === undefined) return false;
-  // Frozen, it is another for who wants to set it.
+  // A frozen property has the same value, but can no longer be set.
   const { writable, configurable, enumerable } = was;
   if (now.writable !== writable || now.configurable !== configurable || now.enumerable !== enumerable)
     return isPutInPlace(now, was, object);
@@ -295,7 +295,7 @@ function isSame(now: Property | undefined, was: Property, object: object): boole
 }
 
 function isPutInPlace(now: Property, was: Property, object: object): boolean {
-  // Node puts some of its objects in place when they are first asked for.
+  // Node creates some of its objects on first access.
   return was.get !== undefined && now.get === undefined && is(read(was.get, object), now.value);
 }
 

@@ -115,7 +115,7 @@ class Inspection {
   readonly #models = new Map<unknown, ModelReport[]>();
   readonly #experiments: ExperimentReport[] = [];
   readonly #errors: UserError[] = [];
-  /** Whether calls and warnings are asked for. */
+  /** Whether the report includes calls and warnings. */
   readonly #typing: boolean;
   readonly #warnings: CodeWarning[] = [];
 

@@ -5,17 +5,17 @@ import { ours } from "../isolation/leftovers.ts";
 
 export type LayoutAnswer = { places: FlowLayout } | { error: string };
 
-/** Milliseconds without work after which the thread ends: it is there again sooner than a panel's page. */
+/** Idle milliseconds after which the thread ends: it starts again faster than a panel's page loads. */
 const IDLE = 60_000;
 
-/** Lays out diagrams in a thread, which is there while there is something to lay out. */
+/** Lays out diagrams in a worker thread, which ends when it is idle. */
 export class LayoutClient {
   #thread: Worker | undefined;
   readonly #waiting = new Map<number, (answer: LayoutAnswer) => void>();
   #asked = 0;
   #idle: NodeJS.Timeout | undefined;
 
-  /** Starts the thread before there is something to lay out. */
+  /** Starts the thread ahead of the first request. */
   warmUp(): void {
     this.#thread ??= this.#start();
     clearTimeout(this.#idle);

@@ -53,7 +53,7 @@ export class Attribution {
     }
   }
 
-  /** Whose a node is, once those before it in its plan have been asked for. */
+  /** The owner of a node. The nodes before it in its plan must have been looked up first. */
   of(node: Node): Owner {
     let owner = this.#owners.get(node);
     if (owner === undefined) this.#owners.set(node, (owner = this.#find(node)));

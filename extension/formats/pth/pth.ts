@@ -24,7 +24,7 @@ export interface PthOptions {
   maxBytes?: number;
 }
 
-/** A `.pth` file whose structure was read and checked; tensors' bytes are read when they are asked for. */
+/** A `.pth` file whose structure was read and checked; the bytes of tensors are read on demand. */
 export interface PthFile {
   /** Path, or the name given to bytes in memory. */
   readonly file: string;
@@ -58,8 +58,7 @@ export function readPth(source: string | Uint8Array, options: PthOptions = {}, n
 
 /**
  * Opens a file of `torch.save` without reading the tensors' bytes, which may be more than the memory holds. Parts of
- * records that are not compressed are read as they are asked for; their checksum is compared when the last one was, or by
- * {@link PthStorage.finish}.
+ * uncompressed records are read on demand; the checksum is compared after the last part, or by {@link PthStorage.finish}.
  * @throws PthError; the file system's error
  */
 export function openPth(source: string | Uint8Array, options: PthOptions = {}, name?: string): PthFile {
@@ -177,7 +176,7 @@ function readArchive(
   return { value, storages: storages.values() };
 }
 
-/** Bytes of a record: all at once and kept, or, when there may be too many, those that are asked for. */
+/** Bytes of a record: read at once and kept or, where they may not fit into the memory, read on demand. */
 function storageBytes(zip: ZipReader, record: ZipRecord, swapped: StoredDtype, whole: boolean): StorageBytes {
   // What is in memory is the caller's.
   const turned = (bytes: Uint8Array): Uint8Array =>

@@ -5,7 +5,7 @@ import { DTYPE_BYTES, isFloat, type StoredDtype, type TensorEntry } from "../ten
 export interface StorageBytes {
   /** The bytes from `from` to `to`, little-endian. */
   read(from: number, to: number): Uint8Array;
-  /** Reads what nobody has read yet, where a checksum goes over all: yields the bytes read since. */
+  /** Reads the rest of a record whose checksum covers all of it; yields the number of bytes read. */
   finish?(): Generator<number, void>;
 }
 

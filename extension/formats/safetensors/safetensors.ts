@@ -15,8 +15,8 @@ export { SafetensorsError, type SafetensorsDefect } from "./safetensorsError.ts"
 export type { TensorInfo } from "./safetensorsHeader.ts";
 
 /**
- * An open safetensors file. The header has been read and checked as a whole; a tensor's bytes are read when it is
- * asked for.
+ * An open safetensors file. The header has been read and checked as a whole; the bytes of tensors are read on
+ * demand.
  */
 export class SafetensorsFile {
   /** Path, or the name given to bytes in memory. */

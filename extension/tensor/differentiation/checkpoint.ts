@@ -130,7 +130,7 @@ function replaced(result: unknown, by: ReadonlyMap<Tensor, Tensor>): unknown {
 }
 
 /**
- * Runs `functions` one after the other in as many segments as asked for, all but the last of them checkpointed.
+ * Runs `functions` in sequence, in `segments` segments, of which all but the last are checkpointed.
  * @param functions a Sequential, or a list of modules or functions
  */
 export function checkpointSequential(

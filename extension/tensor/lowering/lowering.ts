@@ -61,17 +61,17 @@ export type TfStep = (
 ) => Stepped<TfRef>;
 
 /**
- * What an op's `tensorflow` part is written against. One implementation writes graph nodes, the other executes at
- * once, so the two paths cannot drift apart. `int64` stands for TensorFlow's int32 on both.
+ * The interface that an op's `tensorflow` part is written against. One implementation writes graph nodes, the other executes
+ * them at once, so the two paths cannot drift apart. `int64` stands for TensorFlow's int32 on both.
  */
 export interface TfBuilder {
-  /** What is written is read by others than TensorFlow: kernels that only it has are spelled out. */
+  /** The graph is exported: nodes that only TensorFlow has are written out as others. */
   readonly portable?: boolean;
-  /** Grappler rewrites what is written: see `addNode` in ops/elementwise/declare.ts. */
+  /** Grappler rewrites the graph: see `addNode` in ops/elementwise/declare.ts. */
   readonly optimized?: boolean;
   /** The values of a tensor, where each node is run at once. */
   readonly read?: (ref: TfRef) => HostArray;
-  /** Adds one TensorFlow op and answers its outputs, `outputs` of them (one by default). */
+  /** Adds one TensorFlow op of `outputs` outputs and returns them. */
   nodes(
     op: string,
     inputs: readonly TfRef[],
@@ -81,17 +81,17 @@ export interface TfBuilder {
   /** The same for an op of one output. */
   node(op: string, inputs: readonly TfRef[], attributes: Record<string, TfAttribute>): TfRef;
   constant(data: HostArray | readonly number[], shape: Shape, dtype: DType): TfRef;
-  /** Whether XLA compiles the graph: it has no fused kernels of recurrent layers, and loops of its own kind. */
+  /** Whether XLA compiles the graph: it has other loops, and no fused kernels of recurrent layers. */
   readonly xla?: boolean;
-  /** Writes a step once and has it repeated. A builder that executes at once has no need of it. */
+  /** Writes a step once, in a loop. Builders that execute at once do without it. */
   loop?(loop: Loop<TfRef>, step: TfStep): Stepped<TfRef>;
-  /** The same tensors, none of which is there before all are. A builder that executes at once has no need of it. */
+  /** The same tensors, each available only when all are. Builders that execute at once do without it. */
   together?(refs: readonly TfRef[], types: readonly DType[]): TfRef[];
-  /** Runs one step and lets go of what it computed on its way. A builder that writes a graph has no need of it. */
+  /** Runs one step and releases its intermediate tensors. Builders that write a graph do without it. */
   step?(step: () => Stepped<TfRef>): Stepped<TfRef>;
 }
 
-/** A builder that writes a graph, in which nodes that give nothing to each other can be put in order. */
+/** A builder that writes a graph, where control dependencies put nodes in order. */
 export interface TfGraphBuilder extends TfBuilder {
   /** Makes every node written by `body` run after `refs`. */
   after<T>(refs: readonly TfRef[], body: () => T): T;

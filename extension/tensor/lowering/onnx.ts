@@ -1,4 +1,4 @@
-// What ops become in ONNX: the graph that is written to files, and what an op's record writes it with.
+// The ONNX side of ops: the builder that an op's record writes nodes with, and the graph that is written to files.
 import type { DType, HostArray } from "../core/dtype.ts";
 import type { TfAttribute } from "./lowering.ts";
 import type { Shape } from "../core/shape.ts";
@@ -26,11 +26,11 @@ export interface OnnxBuilder {
   /** The same for a node of one output. */
   node(op: string, inputs: readonly (OnnxRef | null)[], attributes?: Record<string, OnnxAttribute>): OnnxRef;
   constant(data: HostArray | readonly number[], shape: Shape, dtype: DType): OnnxRef;
-  /** A vector of sizes of dimensions. Those that follow the batch do so in the file: other numbers are constants. */
+  /** A vector of sizes of dimensions. In the file, those that depend on the batch size are computed from it. */
   sizes(values: Shape): OnnxRef;
 }
 
-/** A vector of whole numbers that don't depend on sizes: axes, paddings. */
+/** A vector of integers that don't depend on sizes: axes, paddings. */
 export const ints = (b: OnnxBuilder, values: readonly number[]): OnnxRef =>
   b.constant(values, [values.length], "int64");
 

@@ -1,11 +1,11 @@
-// What tfjs's wasm backend has no good kernel of.
+// Kernels that tfjs's wasm backend lacks, or has only slow ones for.
 import type * as tfjs from "@tensorflow/tfjs-core";
 import type { Tfjs } from "../recording/op.ts";
 
 type Pair = readonly [number, number];
 type Padding = readonly [top: number, bottom: number, left: number, right: number];
 
-/** Products that one call adds up, one after the other in float32: of more, the error shows. */
+/** Longest inner dimension of one call, which adds up in float32: longer sums lose accuracy. */
 const TOGETHER = 512;
 
 /**

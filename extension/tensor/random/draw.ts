@@ -20,7 +20,7 @@ export type DrawKind =
  * One random operation of PyTorch, ready to run on a generator: either its values are computed (`fill`) or only its
  * place in the stream is taken (`skip`). Both leave the generator in the same state.
  *
- * `Input` is what the values depend on beside the generator, known when they are computed and not before.
+ * `Input` holds what the values depend on beside the generator; it is known only when they are computed.
  */
 export interface Draw<Out extends NumberArray = Float32Array, Input = void> {
   readonly kind: DrawKind;

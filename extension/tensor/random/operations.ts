@@ -1,4 +1,4 @@
-// PyTorch's random operations as draws: see `Draw` for what one is.
+// PyTorch's random operations. Each makes a `Draw`: values that a generator computes, or skips, later.
 export type { Draw, DrawKind, NumberArray } from "./draw.ts";
 export { cauchy, exponential, leaks, normal, truncNormal, uniform } from "./continuous.ts";
 export {

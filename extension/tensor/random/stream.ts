@@ -120,10 +120,10 @@ export function recordDraws<T>(body: () => T): { result: T; replay: <R>(again: (
 export const refuseDraws = <T>(refusal: string, body: () => T): T =>
   within({ draws: [], states: [], refusal }, body);
 
-/** Generators made since somebody asked for them. */
+/** Generators made since `listGenerators` was called. */
 let listed: RandomStream[] | undefined;
 
-/** From now on, lists the generators that are made, in their order; `end` ends that. */
+/** Lists the generators that are made from now on, in order, until `end` is called. */
 export function listGenerators(): { made: readonly RandomStream[]; end: () => void } {
   const made: RandomStream[] = (listed = []);
   return { made, end: () => void (listed = undefined) };
@@ -131,7 +131,7 @@ export function listGenerators(): { made: readonly RandomStream[]; end: () => vo
 
 /**
  * PyTorch's `torch.Generator`: a stream of random numbers. Random tensors are lazy like all others, yet take their
- * numbers in the order in which the program asked for them.
+ * numbers in program order.
  */
 export class RandomStream {
   private sequence = new Sequence();

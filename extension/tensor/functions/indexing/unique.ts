@@ -15,7 +15,7 @@ export interface UniqueOptions {
   dim?: number;
 }
 
-/** Distinct elements, and what else was asked for. */
+/** Distinct elements, with the inverse and the counts if the options ask for them. */
 export type Unique<O> = O extends { returnInverse: true } | { returnCounts: true } ? Tensor[] : Tensor;
 
 /** Elements or rows of a dimension as keys that compare like them. */

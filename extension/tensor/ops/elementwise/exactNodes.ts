@@ -1,4 +1,4 @@
-// Functions of which TensorFlow's float kernels are several units in the last place off, from nodes that aren't.
+// Nodes for functions whose float kernels in TensorFlow are off by several units in the last place.
 import { attr, scalar, type TfBuilder, type TfRef } from "../../lowering/lowering.ts";
 import { castNode } from "../../lowering/nodes.ts";
 

@@ -12,15 +12,15 @@ import { INDEX, productNode, T, transposeNode } from "../../lowering/nodes.ts";
 import type { Tfjs } from "../../recording/op.ts";
 import { matrixProduct, split } from "../wasmKernels.ts";
 
-/** Steps beyond which a graph repeats one step instead of writing them all down: it compiles in no time. */
+/** Longest sequence that a graph unrolls; longer ones are loops, which compile quickly. */
 const LONGEST_UNROLLED = 96;
 
 /** One step of a loop. */
 export type Step<R, K> = (k: K, state: readonly R[], slices: readonly R[], fixed: readonly R[]) => Stepped<R>;
 
 /**
- * The few kernels that recurrent cells consist of, on matrices. Cells are written against it once and run on
- * TensorFlow, node by node or inside a graph, and on tfjs.
+ * The kernels of recurrent cells, on matrices. Cells are written once against this interface and run on TensorFlow, node by
+ * node or inside a graph, and on tfjs.
  */
 export interface Kernels<R> {
   add(x: R, y: R): R;
@@ -166,14 +166,14 @@ export function tfjsKernels(k: Tfjs): Kernels<tfjs.Tensor> {
         loop,
         (x) => split(k, x, loop.steps),
         (parts) => concat(parts, 0),
-        // What a step computes on its way is freed with it.
+        // Frees the intermediate tensors of a step.
         (...args) => k.tidy(() => step(kernels, ...args) as never),
       ),
   };
   return kernels;
 }
 
-/** Takes one step after the other. */
+/** Runs the steps of a loop one by one. */
 export function unrolled<R>(
   { steps, backwards, state, sequences, fixed, widths }: Loop<R>,
   split: (x: R) => R[],

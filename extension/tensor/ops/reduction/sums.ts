@@ -1,4 +1,4 @@
-// Sums of many floats. Kernels of both libraries add up one after the other in float32: the error grows with the count.
+// Sums of many floats. Kernels of both libraries accumulate in float32, so that the error grows with the count.
 import type * as tfjs from "@tensorflow/tfjs-core";
 import { attr, scalar, vector, type TfBuilder, type TfRef } from "../../lowering/lowering.ts";
 import { castNode, INDEX, reduceNode, reshapeNode, T } from "../../lowering/nodes.ts";
@@ -8,11 +8,11 @@ import { numel, reducedShape, type Shape } from "../../core/shape.ts";
 
 const DOUBLE = attr.type("double");
 
-/** Up to so many floats are added one after the other: rounding costs about a unit in the last place of their sum. */
+/** Up to this count, floats are accumulated in float32: rounding costs about a unit in the last place. */
 const FEW = 64;
-/** More are added up in blocks of so many, and the sums of these as doubles. */
+/** Length of the blocks of longer sums, whose totals are added as doubles. */
 const BLOCK = 16;
-/** Up to so many that lie side by side, TensorFlow's kernel is exact: it keeps several sums. */
+/** Contiguous sums up to this length are exact in TensorFlow's kernel, which keeps several partial sums. */
 const ROW = 1024;
 
 const product = (runs: readonly Run[]): number => runs.reduce((n, { size }) => n * size, 1);
