@@ -18,18 +18,14 @@ import {
   type SampleShape,
   type Validate,
 } from "./helpers.ts";
-import { OfProbabilities, oneOf, type ProbabilityArguments } from "./ofProbabilities.ts";
+import { OfProbabilities, oneOf, PROBABILITIES, type ProbabilityArguments } from "./ofProbabilities.ts";
 
 /** A distribution of one probability for each place. */
 abstract class OfOneProbability extends OfProbabilities {
   constructor(probs?: Optional<number | Tensor>, logits?: Optional<number | Tensor>, validate?: Validate);
   constructor(options: ProbabilityArguments);
   constructor(...args: unknown[]) {
-    const bound = bind<ProbabilityArguments>(new.target.name, args, {
-      probs: null,
-      logits: null,
-      validateArgs: null,
-    });
+    const bound = bind<ProbabilityArguments>(new.target.name, args, PROBABILITIES);
     const { name, value } = oneOf(bound.probs, bound.logits);
     const [parameter] = broadcastAll(value);
     super(name, parameter, { batchShape: parameter.shape }, bound);

@@ -20,7 +20,7 @@ import {
   type SampleShape,
   type Validate,
 } from "./helpers.ts";
-import { OfProbabilities, oneOf } from "./ofProbabilities.ts";
+import { OfProbabilities, oneOf, PROBABILITIES } from "./ofProbabilities.ts";
 
 export interface CategoricalArguments {
   probs?: Optional<Tensor>;
@@ -45,11 +45,7 @@ export class Categorical extends OfProbabilities {
   constructor(probs?: Optional<Tensor>, logits?: Optional<Tensor>, validate?: Validate);
   constructor(options: CategoricalArguments);
   constructor(...args: unknown[]) {
-    const bound = bind<CategoricalArguments>("Categorical", args, {
-      probs: null,
-      logits: null,
-      validateArgs: null,
-    });
+    const bound = bind<CategoricalArguments>("Categorical", args, PROBABILITIES);
     const { name, value: raw } = oneOf(bound.probs, bound.logits);
     if (raw.ndim < 1) {
       throw new TensorError("shape", `\`${name}\` parameter must be at least one-dimensional.`);
@@ -182,11 +178,7 @@ export class OneHotCategorical extends OfCategories {
   constructor(probs?: Optional<Tensor>, logits?: Optional<Tensor>, validate?: Validate);
   constructor(options: CategoricalArguments);
   constructor(...args: unknown[]) {
-    const bound = bind<CategoricalArguments>(new.target.name, args, {
-      probs: null,
-      logits: null,
-      validateArgs: null,
-    });
+    const bound = bind<CategoricalArguments>(new.target.name, args, PROBABILITIES);
     super(new Categorical(bound), bound);
   }
 
@@ -260,9 +252,7 @@ export class Multinomial extends OfCategories {
   constructor(...args: unknown[]) {
     const bound = bind<MultinomialArguments>("Multinomial", args, {
       totalCount: 1,
-      probs: null,
-      logits: null,
-      validateArgs: null,
+      ...PROBABILITIES,
     });
     if (!Number.isInteger(bound.totalCount)) {
       throw new TensorError("value", "inhomogeneous total_count is not supported");

@@ -11,6 +11,9 @@ export interface ProbabilityArguments {
   validateArgs?: boolean | null;
 }
 
+/** Defaults of {@link ProbabilityArguments}. */
+export const PROBABILITIES = { probs: null, logits: null, validateArgs: null } as const;
+
 /** Which of the two was given: see {@link OfProbabilities}. */
 export type Given = "probs" | "logits";
 

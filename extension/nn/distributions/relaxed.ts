@@ -12,7 +12,7 @@ import {
   type SampleShape,
   type Validate,
 } from "./helpers.ts";
-import { OfProbabilities, oneOf, type ProbabilityArguments } from "./ofProbabilities.ts";
+import { OfProbabilities, oneOf, PROBABILITIES, type ProbabilityArguments } from "./ofProbabilities.ts";
 import { TransformedDistribution } from "./transformedDistribution.ts";
 import { ExpTransform, SigmoidTransform } from "./elementwiseTransforms.ts";
 
@@ -76,9 +76,7 @@ export class RelaxedOneHotCategorical extends TransformedDistribution<ExpRelaxed
   constructor(...args: unknown[]) {
     const bound = bind<Tempered & CategoricalArguments>("RelaxedOneHotCategorical", args, {
       temperature: REQUIRED,
-      probs: null,
-      logits: null,
-      validateArgs: null,
+      ...PROBABILITIES,
     });
     super(new ExpRelaxedCategorical(bound), new ExpTransform(), bound.validateArgs);
   }
@@ -161,9 +159,7 @@ export class RelaxedBernoulli extends TransformedDistribution<LogitRelaxedBernou
   constructor(...args: unknown[]) {
     const bound = bind<Tempered & ProbabilityArguments>("RelaxedBernoulli", args, {
       temperature: REQUIRED,
-      probs: null,
-      logits: null,
-      validateArgs: null,
+      ...PROBABILITIES,
     });
     super(new LogitRelaxedBernoulli(bound), new SigmoidTransform(), bound.validateArgs);
   }

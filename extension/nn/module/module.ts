@@ -10,11 +10,14 @@ import type {
   HookOptions,
   RemovableHandle,
 } from "./hooks.ts";
-import { call, join, ModuleState, STATE } from "./moduleCall.ts";
+import { call, ModuleState, STATE } from "./moduleCall.ts";
 import {
   bufferAt,
   checkName,
+  distinct,
+  keyIn,
   members,
+  modulesWithin,
   parameterAt,
   properties,
   register,
@@ -23,7 +26,7 @@ import {
   submodule,
   type MemberOptions,
 } from "./moduleMembers.ts";
-import { snakeCase, treeText } from "./repr.ts";
+import { treeText } from "./repr.ts";
 import { loadInto, stateOf, type LoadReport, type StateDict } from "./stateDict.ts";
 
 const INSPECT: unique symbol = Symbol.for("nodejs.util.inspect.custom");
@@ -138,14 +141,7 @@ export abstract class Module {
 
   /** @internal The name of a property in paths and state dicts. */
   keyOf(property: string): string {
-    const names = (this.constructor as typeof Module).stateDictNames;
-    if (names === undefined) return property;
-    if (typeof names !== "string") return names[property] ?? property;
-    if (names === "snake_case") return snakeCase(property);
-    throw new TensorError(
-      "value",
-      `stateDictNames is '${names}': it must be 'snake_case' or an object of names`,
-    );
+    return keyIn((this.constructor as typeof Module).stateDictNames, property);
   }
 
   /** @internal Own members that are modules; null for names registered without one. */
@@ -179,13 +175,7 @@ export abstract class Module {
 
   /** Direct children with their names. A module that has two names appears once. */
   namedChildren(): [name: string, module: Module][] {
-    const seen = new Set<Module>();
-    return this.ownChildren().filter((entry): entry is [string, Module] => {
-      const module = entry[1];
-      if (module === null || seen.has(module)) return false;
-      seen.add(module);
-      return true;
-    });
+    return distinct(this.ownChildren());
   }
 
   children(): Module[] {
@@ -196,17 +186,7 @@ export abstract class Module {
   namedModules(
     prefix: string | { prefix?: string; removeDuplicate?: boolean } = "",
   ): [path: string, module: Module][] {
-    const options = typeof prefix === "string" ? { prefix } : prefix;
-    const out: [string, Module][] = [];
-    const seen = new Set<Module>();
-    const visit = (path: string, module: Module): void => {
-      if (seen.has(module)) return;
-      if (options.removeDuplicate ?? true) seen.add(module);
-      out.push([path, module]);
-      for (const [key, child] of module.ownChildren()) if (child !== null) visit(join(path, key), child);
-    };
-    visit(options.prefix ?? "", this);
-    return out;
+    return modulesWithin(this, typeof prefix === "string" ? { prefix } : prefix);
   }
 
   modules(options: { removeDuplicate?: boolean } = {}): Module[] {

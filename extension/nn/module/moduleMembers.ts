@@ -1,8 +1,9 @@
 // Walks over a module's members, and paths to them.
 import { TensorError } from "../../tensor/core/errors.ts";
 import { Parameter, type Tensor } from "../../tensor/core/tensor.ts";
-import type { Module } from "./module.ts";
+import type { Module, StateDictNames } from "./module.ts";
 import { join, STATE } from "./moduleCall.ts";
+import { snakeCase } from "./repr.ts";
 
 export interface MemberOptions {
   /** What paths begin with. Default "". */
@@ -11,6 +12,48 @@ export interface MemberOptions {
   recurse?: boolean;
   /** Whether what has several names appears once. Default true. */
   removeDuplicate?: boolean;
+}
+
+/**
+ * The name of a property in paths and state dicts.
+ * @throws TensorError "stateDictNames is 'camelCase': it must be 'snake_case' or an object of names"
+ */
+export function keyIn(names: StateDictNames | undefined, property: string): string {
+  if (names === undefined) return property;
+  if (typeof names !== "string") return names[property] ?? property;
+  if (names === "snake_case") return snakeCase(property);
+  throw new TensorError(
+    "value",
+    `stateDictNames is '${names}': it must be 'snake_case' or an object of names`,
+  );
+}
+
+/** Each module under its first name. */
+export function distinct(children: readonly [string, Module | null][]): [string, Module][] {
+  const seen = new Set<Module>();
+  return children.filter((entry): entry is [string, Module] => {
+    const module = entry[1];
+    if (module === null || seen.has(module)) return false;
+    seen.add(module);
+    return true;
+  });
+}
+
+/** A module and all inside it, with their paths. */
+export function modulesWithin(
+  root: Module,
+  { prefix = "", removeDuplicate = true }: { prefix?: string; removeDuplicate?: boolean },
+): [path: string, module: Module][] {
+  const out: [string, Module][] = [];
+  const seen = new Set<Module>();
+  const visit = (path: string, module: Module): void => {
+    if (seen.has(module)) return;
+    if (removeDuplicate) seen.add(module);
+    out.push([path, module]);
+    for (const [key, child] of module.ownChildren()) if (child !== null) visit(join(path, key), child);
+  };
+  visit(prefix, root);
+  return out;
 }
 
 /** Members of a module and, unless told otherwise, of all inside it, each once, under its first path. */
