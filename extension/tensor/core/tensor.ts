@@ -1,12 +1,19 @@
 import type { DType, HostArray } from "./dtype.ts";
 import { TensorError } from "./errors.ts";
-import { dataValue, stateValue, Storage, type GradientEdge, type Value } from "../recording/graph.ts";
+import {
+  dataValue,
+  stateValue,
+  Storage,
+  type GradientEdge,
+  type GraphTensor,
+  type Value,
+} from "../recording/graph.ts";
 import { keepOverwritten } from "../recording/leaves.ts";
 import { runtime } from "../recording/runtime.ts";
 import { scope, withGradients } from "../recording/scope.ts";
 import { numel, sameShape, strides, type Shape } from "./shape.ts";
 import { isSize, sizeOf } from "./size.ts";
-import { checkGradient, checkWrite, outOfRange } from "./writeChecks.ts";
+import { checkData, checkGradient, checkWrite, leafWritten, outOfRange } from "./writeChecks.ts";
 
 /** How a view is made from its base and written back to it, so that in-place writes reach all who share memory. */
 export interface View {
@@ -38,7 +45,7 @@ interface Memory {
  * A multi-dimensional array whose value is computed when somebody needs it: PyTorch's tensor. Its methods are those
  * of `torch.Tensor` in camelCase (see methods.ts); this class holds what a tensor is.
  */
-export class Tensor {
+export class Tensor implements GraphTensor {
   /** @internal Where this tensor's gradient goes; undefined when nothing before it requires one. */
   edge: GradientEdge | undefined;
   /** @internal Set for parameters, buffers and optimizer state: values that live from step to step. */
@@ -207,12 +214,7 @@ export class Tensor {
     let source = other;
     while (source.shared?.whole === true) source = source.currentView().base;
     if (source === this) return;
-    if (this.requiresGrad && other.dtype !== "float32") {
-      throw new TensorError(
-        "dtype",
-        "data set to a tensor that requires gradients must be floating point or complex dtype",
-      );
-    }
+    if (this.requiresGrad) checkData(other);
     const { value } = source;
     if (this.memory !== undefined) {
       this.memory.owner = former(this.value);
@@ -257,12 +259,7 @@ export class Tensor {
     const view = this.shared && this.currentView();
     // Follow the base now: what is written must not be taken for stale later.
     void this.value;
-    if (scope.gradients && this.sharesLeaf()) {
-      throw new TensorError(
-        "autograd",
-        `${view === undefined ? "a" : "a view of a"} leaf Variable that requires grad is being used in an in-place operation.`,
-      );
-    }
+    if (scope.gradients && this.sharesLeaf()) leafWritten(view !== undefined);
     this.replace(next.value, scope.gradients ? next.edge : this.edge);
     if (view !== undefined) {
       const { base } = view;
@@ -367,6 +364,9 @@ export class Tensor {
     return this.writes;
   }
 }
+
+/** The tensor that the graph knows as one. */
+export const tensorOf = (known: GraphTensor): Tensor => known as Tensor;
 
 /** A tensor of values that are already there. The array is not copied. */
 export function fromHost(data: HostArray, shape: Shape, dtype: DType): Tensor {

@@ -24,6 +24,23 @@ export function checkWrite(tensor: Typed, next: Typed): void {
   }
 }
 
+/** @throws TensorError when `data` can't be that of a tensor that requires gradients */
+export function checkData({ dtype }: Typed): void {
+  if (dtype === "float32") return;
+  throw new TensorError(
+    "dtype",
+    "data set to a tensor that requires gradients must be floating point or complex dtype",
+  );
+}
+
+/** @throws TensorError for a leaf, or a view of one, that is written to while gradients are recorded */
+export function leafWritten(isView: boolean): never {
+  throw new TensorError(
+    "autograd",
+    `${isView ? "a view of a" : "a"} leaf Variable that requires grad is being used in an in-place operation.`,
+  );
+}
+
 /**
  * @param isTensor whether `next` is one at all: the user's program may not be type-checked
  * @throws TensorError when `next` can't be the gradient of a tensor

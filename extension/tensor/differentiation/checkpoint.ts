@@ -2,11 +2,11 @@
 import { applyAll } from "../recording/apply.ts";
 import { gradientsAt } from "../recording/autograd.ts";
 import { TensorError } from "../core/errors.ts";
-import { fillValue, Value, type GradientEdge, type Node } from "../recording/graph.ts";
+import { fillValue, Value, type GradientEdge, type GraphTensor, type Node } from "../recording/graph.ts";
 import { identities } from "../ops/movement/movement.ts";
 import { recordDraws } from "../random/stream.ts";
 import { hidden, scope, withGradients } from "../recording/scope.ts";
-import { Tensor } from "../core/tensor.ts";
+import { Tensor, tensorOf } from "../core/tensor.ts";
 import { setCustomGradient } from "./customGradients.ts";
 
 export interface CheckpointOptions {
@@ -53,7 +53,9 @@ function run<A extends unknown[], R>(fn: (...args: A) => R, args: A, options: Ch
   const edges = border(outputs, before);
   if (edges.length === 0) return result;
   const plain = outputs.map((t) => new Tensor(t.value));
-  const given = edges.map((e) => (e.node === undefined ? e.leaf : new Tensor(e.node.outputs[e.index]!, e)));
+  const given = edges.map((e) =>
+    e.node === undefined ? tensorOf(e.leaf) : new Tensor(e.node.outputs[e.index]!, e),
+  );
   const results = hidden(() => applyAll(identities, [...plain, ...given], {})).slice(0, outputs.length);
   const { node } = results[0]!.edge!;
   const again = (tied: A): R => fn(...tied);
@@ -92,7 +94,7 @@ function delayed<A extends unknown[]>(args: A, seeds: readonly Tensor[]): A {
 /** Where gradients leave the part of the graph that was made since. */
 function border(outputs: readonly Tensor[], since: number): GradientEdge[] {
   const found: GradientEdge[] = [];
-  const seen = new Set<Node | Tensor>();
+  const seen = new Set<Node | GraphTensor>();
   const stack = outputs.flatMap((t) => (t.edge === undefined ? [] : [t.edge]));
   const nodes = new Map<Node, Set<number>>();
   while (stack.length > 0) {

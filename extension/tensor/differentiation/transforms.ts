@@ -9,7 +9,7 @@ import { add, mul } from "../ops/elementwise/elementwise.ts";
 import { identity, sum } from "../ops/movement/movement.ts";
 import { scope, withGradients } from "../recording/scope.ts";
 import { range, sameShape, type Shape } from "../core/shape.ts";
-import { fromHost, Tensor } from "../core/tensor.ts";
+import { fromHost, Tensor, tensorOf } from "../core/tensor.ts";
 import { mapTensors, tensorsOf } from "./tree.ts";
 
 type Argnums = number | readonly number[];
@@ -64,7 +64,7 @@ function reachesOthers(roots: readonly Tensor[], own: readonly Tensor[]): boolea
     const edge = stack_.pop();
     if (edge === undefined) continue;
     if (edge.node === undefined) {
-      if (!known.has(edge.leaf)) return true;
+      if (!known.has(tensorOf(edge.leaf))) return true;
     } else if (!seen.has(edge.node)) {
       seen.add(edge.node);
       stack_.push(...(edge.node.edges ?? []));

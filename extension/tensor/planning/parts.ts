@@ -1,4 +1,4 @@
-import type { Signature } from "../recording/op.ts";
+import type { Signature } from "../core/meta.ts";
 import { numel, type Shape } from "../core/shape.ts";
 
 // An op over a batch is the same op over each part of it, side by side: each op of the table says how, where it can.

@@ -1,6 +1,6 @@
 // Ops as loops over plain arrays: for tensors so small that calling a kernel takes longer than computing its result.
 import type { HostArray } from "../core/dtype.ts";
-import type { Meta, Signature } from "../recording/op.ts";
+import type { Meta, Signature } from "../core/meta.ts";
 import { numel, sameShape, strides, type Shape } from "../core/shape.ts";
 
 /** Computes outputs from inputs, row-major. No output is an input. */

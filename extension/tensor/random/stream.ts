@@ -1,6 +1,6 @@
 import { allocate, type DType, type HostArray } from "../core/dtype.ts";
 import { TensorError } from "../core/errors.ts";
-import { Value } from "../recording/graph.ts";
+import { Value, type Draw } from "../recording/graph.ts";
 import type { Shape } from "../core/shape.ts";
 import { numel } from "../core/shape.ts";
 import { Tensor } from "../core/tensor.ts";
@@ -26,7 +26,7 @@ class Sequence {
 }
 
 /** A draw that has its place in the generator's order but not its values yet. */
-export class PendingDraw {
+export class PendingDraw implements Draw {
   private data: HostArray | undefined;
   private users = 1;
   private readonly sequence: Sequence;

@@ -4,14 +4,14 @@ import { anyCustomGradients, customGradient } from "../differentiation/customGra
 import { internal, TensorError } from "../core/errors.ts";
 import { fillValue, type GradientEdge, type Node } from "./graph.ts";
 import { anyHooks, visitAccumulated, visitLeaf, visitNode } from "./gradientHooks.ts";
-import type { GradientRule } from "./op.ts";
+import type { GradientRule, OpRecord } from "./op.ts";
 import { add } from "../ops/elementwise/elementwise.ts";
 import { sumTo } from "../ops/movement/movement.ts";
 import { observe, runtime } from "./runtime.ts";
 import { hidden, scope, withGradients } from "./scope.ts";
 import { formatSize, sameShape } from "../core/shape.ts";
 import { isNamed } from "../signatures/bind.ts";
-import { Tensor } from "../core/tensor.ts";
+import { Tensor, tensorOf } from "../core/tensor.ts";
 
 export interface BackwardOptions {
   /** Records the gradients themselves, so that they can be differentiated again. */
@@ -49,7 +49,7 @@ export function backward(root: Tensor, gradient?: Tensor, options: BackwardOptio
   const repeated = plain ? trace.repeatBackward(root.value, run) : undefined;
   if (repeated !== undefined) {
     for (const [leaf, value] of repeated) {
-      leaf.grad = new Tensor(value);
+      tensorOf(leaf).grad = new Tensor(value);
       runtime.gradients.note(leaf);
     }
     return;
@@ -236,7 +236,9 @@ export function gradientsAt(
 ): (Tensor | null)[] {
   const border: Border = new Map(edges.flatMap(({ node }) => (node === undefined ? [] : [[node, []]])));
   const leaves = propagate(roots, seeds, createGraph, [], border);
-  return edges.map((e) => (e.node === undefined ? leaves.get(e.leaf) : border.get(e.node)![e.index]) ?? null);
+  return edges.map(
+    (e) => (e.node === undefined ? leaves.get(tensorOf(e.leaf)) : border.get(e.node)![e.index]) ?? null,
+  );
 }
 
 /** Walks the graph from the roots back and answers the gradient of every leaf (and of every tensor in `wanted`). */
@@ -253,7 +255,8 @@ function propagate(
   const plus = (a: Tensor | null | undefined, b: Tensor): Tensor => (a ? apply(add, [a, b], {}) : b);
   const deliver = (edge: NonNullable<Tensor["edge"]>, g: Tensor): void => {
     if (edge.leaf !== undefined) {
-      result.set(edge.leaf, plus(result.get(edge.leaf), g));
+      const leaf = tensorOf(edge.leaf);
+      result.set(leaf, plus(result.get(leaf), g));
       return;
     }
     let slots = pending.get(edge.node);
@@ -314,7 +317,7 @@ function seedFor(root: Tensor, seed: Tensor | undefined): Tensor {
 }
 
 function gradients(node: Node, grads: readonly (Tensor | null)[]): readonly (Tensor | null)[] {
-  const rule = customGradient(node) ?? node.op.gradient;
+  const rule = customGradient(node) ?? (node.op as OpRecord<object>).gradient;
   if (typeof rule !== "function") {
     throw new TensorError("autograd", `derivative for ${node.op.name} is not implemented: ${rule.none}`);
   }

@@ -5,7 +5,7 @@ import { fillValue, type Node } from "./graph.ts";
 import { add } from "../ops/elementwise/elementwise.ts";
 import { observe } from "./runtime.ts";
 import { scope, withGradients } from "./scope.ts";
-import { Tensor } from "../core/tensor.ts";
+import { Tensor, tensorOf } from "../core/tensor.ts";
 
 /** Sees the gradient of a tensor; anything but undefined that it returns replaces it. */
 export type TensorHook = (grad: Tensor) => Tensor | void;
@@ -108,7 +108,7 @@ export function registerHook(input: Tensor, hook: TensorHook): Handle {
     throw new TensorError("autograd", "cannot register a hook on a tensor that doesn't require gradient");
   }
   const edge = input.edge!;
-  if (edge.leaf !== undefined) return listed(leaves, edge.leaf, hook);
+  if (edge.leaf !== undefined) return listed(leaves, tensorOf(edge.leaf), hook);
   const { index } = edge;
   return hookGradients(edge.node, (grads) => {
     const grad = grads[index];

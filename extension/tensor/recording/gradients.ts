@@ -1,15 +1,14 @@
 // Gradients that a program can still reach when a step overwrites what they depend on: the `.grad` of a leaf, and those
 // that it has taken from there. PyTorch computes them in `backward()`, and so keeps them.
-import type { Node, Storage, Value } from "./graph.ts";
-import type { Tensor } from "../core/tensor.ts";
+import type { GraphTensor, Node, Storage, Value } from "./graph.ts";
 
 /** A gradient that the executor keeps beyond its step, without bringing it to the host. */
 interface Kept {
   readonly value: Value;
   /** Weak from the second step on: a gradient must not keep a model that the program has dropped. */
-  readonly leaf: Tensor | WeakRef<Tensor> | undefined;
+  readonly leaf: GraphTensor | WeakRef<GraphTensor> | undefined;
   /** The tensor that was this leaf's `.grad`. */
-  readonly gradient: Tensor | undefined;
+  readonly gradient: GraphTensor | undefined;
 }
 
 /** What keeps gradients: an executor. */
@@ -22,29 +21,29 @@ interface Keeper {
 /** The gradients that a program can reach, of the step under way and of those before. */
 export class Gradients {
   /** Leaves that live from step to step, and have got a gradient that is not computed yet. */
-  graded = new Set<Tensor>();
+  graded = new Set<GraphTensor>();
   /** Gradients that the program has read from a leaf before they were computed. */
-  taken = new Set<Tensor>();
+  taken = new Set<GraphTensor>();
   /** Gradients that the executor keeps beyond their step. */
   kept: readonly Kept[] = [];
   /** All gradients that the program has read from a leaf: it may hold them after the leaf has another. */
-  private readonly held = new WeakSet<Tensor>();
+  private readonly held = new WeakSet<GraphTensor>();
   private keptValues: { readonly of: readonly Kept[]; readonly values: ReadonlySet<Value> } | undefined;
 
   /** Notes that `backward()` has given a leaf a gradient. */
-  note(leaf: Tensor): void {
+  note(leaf: GraphTensor): void {
     this.graded.add(leaf);
   }
 
   /** Notes that the program has read a gradient from its leaf. */
-  take(gradient: Tensor): void {
+  take(gradient: GraphTensor): void {
     if (this.held.has(gradient)) return;
     this.held.add(gradient);
     if (gradient.still?.ready === false) this.taken.add(gradient);
   }
 
   /** Whether the program may hold a gradient that has this value. */
-  isHeld(gradient: Tensor | null | undefined, value: Value): boolean {
+  isHeld(gradient: GraphTensor | null | undefined, value: Value): boolean {
     return gradient != null && this.held.has(gradient) && gradient.still === value;
   }
 
@@ -67,10 +66,10 @@ export class Gradients {
 /** Gradients to be kept with a step, and what those that are left pending are to be computed from. */
 export class Reached {
   readonly keep: Kept[] = [];
-  private readonly pending = { graded: new Set<Tensor>(), taken: new Set<Tensor>() };
+  private readonly pending = { graded: new Set<GraphTensor>(), taken: new Set<GraphTensor>() };
   private readonly needed = new Set<Value>();
   private readonly gradients: Gradients;
-  private readonly written: ReadonlySet<Tensor>;
+  private readonly written: ReadonlySet<GraphTensor>;
   private readonly isStandIn: (value: Value) => boolean;
 
   /**
@@ -80,7 +79,7 @@ export class Reached {
    */
   constructor(
     gradients: Gradients,
-    written: ReadonlySet<Tensor>,
+    written: ReadonlySet<GraphTensor>,
     all: boolean,
     computed: () => Iterable<Value>,
     isStandIn: (value: Value) => boolean,
@@ -107,7 +106,7 @@ export class Reached {
   }
 
   /** Keeps gradients that couldn't be computed any more after the step. */
-  private divide(left: readonly Tensor[], loose: readonly Tensor[], computed: Set<Value>): void {
+  private divide(left: readonly GraphTensor[], loose: readonly GraphTensor[], computed: Set<Value>): void {
     const storages = new Set<Storage>();
     for (const { storage } of this.written) if (storage !== undefined) storages.add(storage);
     for (const { value } of this.keep) computed.add(value);
@@ -178,7 +177,7 @@ export class Reached {
   }
 }
 
-const isPending = (gradient: Tensor | null): boolean => {
+const isPending = (gradient: GraphTensor | null): boolean => {
   if (gradient === null) return false;
   const { value } = gradient;
   return !value.ready && value.producer.kind === "node";

@@ -1,9 +1,30 @@
 import type { DType, HostArray } from "../core/dtype.ts";
-import type { AnyOp, Meta, Op } from "./op.ts";
-import type { PendingDraw } from "../random/stream.ts";
+import type { Meta } from "../core/meta.ts";
+import type { AnyOp, Op } from "./nodeOp.ts";
 import type { Shape } from "../core/shape.ts";
-import type { Tensor } from "../core/tensor.ts";
-import { SITE, scope } from "./scope.ts";
+
+/** Message of an error that is created only for its stack frames. */
+export const SITE = "site";
+
+/** What is being recorded right now: set by module calls, backward and optimizers, read when a node is made. */
+export const scope = {
+  /** Dotted path of the innermost module whose forward is running; "" outside. */
+  path: "",
+  /** 0 in the user's own loop; more inside a module, a loss, backward or an optimizer. */
+  depth: 0,
+  /** How many of those levels are the library's own work: 0 in the user's loop, and in a forward. */
+  hidden: 0,
+  /** False under `noGrad`. */
+  gradients: true,
+  /** Whether nodes keep the stack of the call that made them: on in the preview and until a run's first steps are through. */
+  sites: false,
+  /** The node whose gradient is being recorded, while sites are kept. */
+  forward: undefined as Node | undefined,
+  /** Told of every node that is recorded: a summary counts them. */
+  onNode: undefined as ((node: Node) => void) | undefined,
+  /** Told of every module that is called, before its `forward`; what it answers is told of the result. */
+  onCall: undefined as ((module: object, input: readonly unknown[]) => (output: unknown) => void) | undefined,
+};
 
 /**
  * What lives from step to step: a parameter, a buffer, an optimizer's moment. The executor keeps its current value
@@ -28,6 +49,33 @@ export class Storage {
   }
 }
 
+/** Random numbers that have their place in the generator's order, but may not be drawn yet. */
+export interface Draw {
+  /** The numbers; draws everything that comes before in program order. */
+  values(): HostArray;
+  /** One more place holds these numbers: a copy of a parameter. */
+  share(): void;
+  /** A place that held the numbers holds others now. */
+  abandon(): void;
+}
+
+/** What the graph knows of a tensor: it lies below the class, which is the only one that is this. */
+export interface GraphTensor {
+  readonly storage: Storage | undefined;
+  /** Its value, which follows that of a view's base. */
+  readonly value: Value;
+  /** The stored value, without following a base: undefined when that was written to since. */
+  readonly still: Value | undefined;
+  /** Its `.grad`. */
+  readonly ownGrad: GraphTensor | null;
+  /** The storage holds the value of the last barrier. */
+  settled(storage: Storage): void;
+  /** Forgets a write that could not be computed. */
+  revert(): void;
+  /** Lets go of the graph that its value comes from. */
+  dropGraph(): void;
+}
+
 /** Where a value comes from when no op of the table produced it. */
 export type Leaf =
   | { readonly kind: "data" }
@@ -41,7 +89,7 @@ export type Leaf =
     }
   /** One number everywhere: zeros, ones, full. Never allocated unless somebody reads it. */
   | { readonly kind: "fill"; readonly value: number }
-  | { readonly kind: "random"; readonly draw: PendingDraw }
+  | { readonly kind: "random"; readonly draw: Draw }
   /** A storage as it was at `version`; `initial` is its value before anything was written to it. */
   | {
       readonly kind: "state";
@@ -59,7 +107,7 @@ export type GradientEdge =
       readonly name?: string | undefined;
       readonly leaf?: undefined;
     }
-  | { readonly leaf: Tensor; readonly node?: undefined };
+  | { readonly leaf: GraphTensor; readonly node?: undefined };
 
 /** Array.isArray, for readonly arrays too. */
 export const isList = (x: Meta | readonly Meta[]): x is readonly Meta[] => Array.isArray(x);

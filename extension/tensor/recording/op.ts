@@ -1,17 +1,16 @@
-import type * as tfjs from "@tensorflow/tfjs-core";
-import type { DType, HostArray } from "../core/dtype.ts";
-import type { TensorError } from "../core/errors.ts";
-import type { TfBuilder, TfGraphBuilder, TfRef } from "../lowering/lowering.ts";
-import type { OnnxBuilder, OnnxRef } from "../lowering/onnx.ts";
-import type { PartRule } from "../planning/parts.ts";
-import type { PlainRule } from "../planning/plain.ts";
-import type { Shape } from "../core/shape.ts";
 import type { Tensor } from "../core/tensor.ts";
+import type { Op } from "./nodeOp.ts";
 
-export interface Meta {
-  readonly shape: Shape;
-  readonly dtype: DType;
-}
+export type { Meta, Signature } from "../core/meta.ts";
+export {
+  costOf,
+  gradientFunction,
+  type AnyOp,
+  type NoOnnx,
+  type OnnxRule,
+  type Op,
+  type Tfjs,
+} from "./nodeOp.ts";
 
 /** What a gradient rule sees. `grad` is the gradient of output 0; `grads` has null where an output has none. */
 export interface GradientContext<A> {
@@ -30,119 +29,17 @@ export interface GradientContext<A> {
  */
 export type GradientRule<A> = (c: GradientContext<A>) => readonly (Tensor | null)[];
 
-export type Tfjs = typeof tfjs;
-
-/**
- * The ONNX nodes that an op becomes: its outputs, as far as ONNX has them. The rest is for gradients only.
- */
-export type OnnxRule<A> = (
-  b: OnnxBuilder,
-  inputs: readonly OnnxRef[],
-  attributes: A,
-  signature: Signature,
-) => OnnxRef | readonly OnnxRef[];
-
-/** Why an op isn't exported. */
-export type NoOnnx = { readonly none: string };
-
-/** Shapes and dtypes on both sides of an op, for lowerings that depend on them. */
-export interface Signature {
-  readonly inputs: readonly Meta[];
-  readonly outputs: readonly Meta[];
-}
-
-/** Everything the system knows of an op: see docs/architecture.md. `A` are its attributes, plain JSON. */
-export interface Op<A extends object> {
-  readonly name: string;
-  /** PyTorch's name of the gradient, where it is not the op's own name: printing shows it. */
-  readonly gradName?: string;
-  /** Shapes and dtypes of the outputs; throws a TensorError for inputs that don't fit. */
-  infer(inputs: readonly Meta[], attributes: A): Meta | readonly Meta[];
+/** Everything the system knows of an op: see docs/architecture.md. */
+export interface OpRecord<A extends object> extends Op<A> {
   /** In terms of other ops of the table, or the reason why there is none. */
   readonly gradient: GradientRule<A> | { readonly none: string };
-  readonly onnx: OnnxRule<A> | NoOnnx;
-  tensorflow(
-    b: TfBuilder,
-    inputs: readonly TfRef[],
-    attributes: A,
-    signature: Signature,
-  ): TfRef | readonly TfRef[];
-  tfjs(
-    k: Tfjs,
-    inputs: readonly tfjs.Tensor[],
-    attributes: A,
-    signature: Signature,
-  ): tfjs.Tensor | readonly tfjs.Tensor[];
-  /** The op as a loop over plain arrays, which takes the place of `tfjs` for small tensors. */
-  readonly plain?: PlainRule<A>;
-  /** How many kernels `tfjs` calls, about; 1 by default. */
-  calls?(signature: Signature, attributes: A): number;
-  /**
-   * Multiply-adds of one call: a product that is added to a sum, or a weight or bias that an element meets, counts
-   * one. None when left out: functions of single elements, sums and comparisons, and what only moves data.
-   */
-  cost?(signature: Signature, attributes: A): number;
-  /**
-   * How images and volumes are laid out in memory (shapes are PyTorch's NCHW and NCDHW everywhere). "elementwise" kernels
-   * keep whatever comes in; those with `images` take these inputs, and give their outputs that are such if `output`, with
-   * channels last; all others see them as the shape says.
-   */
-  readonly layout?: "elementwise" | { readonly images: readonly number[]; readonly output: boolean };
-  /** How it runs over parts of a batch, where it can: elementwise ops do anyway. */
-  readonly parts?: PartRule<A>;
-  /**
-   * Whether its TensorFlow nodes can be compiled by XLA and gain by it, where steps are small and many. Elementwise ops can,
-   * unless it is said here that they can't. Not for convolutions, at which XLA is slow, or where TensorFlow's kernel
-   * refuses some values: XLA computes something of them.
-   */
-  readonly xla?: boolean | ((signature: Signature) => boolean);
-  /** An input of whose values XLA doesn't say that they are wrong: it has to be one that is fed, and is checked then. */
-  readonly refuses?: {
-    readonly input: number;
-    /** @throws TensorError for a wrong value */
-    check(value: number, attributes: A, signature: Signature): void;
-  };
-  /** Whether the output has the elements of the first input and no others, if perhaps in another shape, order or type. */
-  readonly keepsElements?: boolean;
-  /**
-   * PyTorch's error for inputs that the op's kernel refused; undefined where they are none of its business. Without their
-   * values, which a compiled graph doesn't show, it says less.
-   */
-  readonly refusal?: (inputs?: readonly HostArray[], signature?: Signature) => TensorError | undefined;
-  /** What PyTorch says of indices that turn out to be out of range, where it doesn't say which and of what. */
-  readonly outOfRange?: string;
-  /**
-   * The op inside a compiled graph when output i is the new value of the variable whose old value is input i, for every
-   * output: updates `variables[i]` instead of computing outputs. `inputs` are those after the variables' old values.
-   * Answers the nodes that write.
-   */
-  inPlace?(
-    b: TfGraphBuilder,
-    variables: readonly TfRef[],
-    inputs: readonly TfRef[],
-    attributes: A,
-    signature: Signature,
-  ): readonly TfRef[];
 }
-
-/** PyTorch's name of the function that computes an op's gradient. */
-export function gradientFunction({ gradName, name }: Pick<AnyOp, "gradName" | "name">): string {
-  return gradName ?? `${name[0]!.toUpperCase()}${name.slice(1)}Backward0`;
-}
-
-/** Multiply-adds of one call of an op; 0 where the table counts none. */
-export function costOf(call: Signature & { readonly op: Op<object>; readonly attributes: object }): number {
-  return call.op.cost?.(call, call.attributes) ?? 0;
-}
-
-// Attributes differ from op to op, and a node only hands them back to the op that took them.
-export type AnyOp = Op<never>;
 
 /** All ops defined so far, by name: the table. */
-export const OPS = new Map<string, AnyOp>();
+export const OPS = new Map<string, OpRecord<never>>();
 
 /** Adds an op to the table. */
-export function defineOp<A extends object = object>(op: Op<A>): Op<A> {
+export function defineOp<A extends object = object>(op: OpRecord<A>): Op<A> {
   if (OPS.has(op.name)) throw new Error(`internal: op ${op.name} is defined twice`);
   OPS.set(op.name, op);
   return op;

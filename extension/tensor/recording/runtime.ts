@@ -1,7 +1,6 @@
-import type { Tensor } from "../core/tensor.ts";
 import type { Executor, Inspector, Plan } from "../planning/executor.ts";
 import { Gradients } from "./gradients.ts";
-import type { Value } from "./graph.ts";
+import type { GraphTensor, Value } from "./graph.ts";
 import { DEFAULT_POLICY, type Policy } from "./policy.ts";
 import { scope } from "./scope.ts";
 import { Trace } from "./trace.ts";
@@ -21,7 +20,7 @@ export class Runtime {
   readonly gradients = new Gradients();
   readonly trace = new Trace(this.gradients);
   /** Persistent tensors whose newest value is not computed yet: every barrier computes them. */
-  pendingWrites = new Set<Tensor>();
+  pendingWrites = new Set<GraphTensor>();
   /** Values that code reads after the step, and that the next step therefore computes: losses above all. */
   stepOutputs = new Set<Value>();
   /** What takes back the host's part of pending writes, such as counts of steps, if they are refused. */

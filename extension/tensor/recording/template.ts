@@ -1,6 +1,5 @@
-import type { Leaf, Node, Storage, Value } from "./graph.ts";
+import type { GraphTensor, Leaf, Node, Storage, Value } from "./graph.ts";
 import { sameShape } from "../core/shape.ts";
-import type { Tensor } from "../core/tensor.ts";
 import type { Plan, Request } from "../planning/executor.ts";
 
 /** A call of `backward()`: the nodes it recorded, and the gradients it gave to leaves that had none. */
@@ -8,7 +7,7 @@ export interface Backward {
   readonly start: number;
   readonly end: number;
   readonly root: Value;
-  readonly results: readonly (readonly [leaf: Tensor, gradient: Value])[];
+  readonly results: readonly (readonly [leaf: GraphTensor, gradient: Value])[];
 }
 
 /** Outputs that a node can have here. */
@@ -73,7 +72,7 @@ export interface BackwardPattern {
 }
 
 interface ResultPattern {
-  readonly leaf: WeakRef<Tensor>;
+  readonly leaf: WeakRef<GraphTensor>;
   /** An input by which the forward part reads the leaf. */
   readonly serial: number;
   readonly input: number;
@@ -208,7 +207,7 @@ export class Template {
 function resultPattern(
   nodes: readonly Node[],
   start: number,
-  [leaf, gradient]: readonly [Tensor, Value],
+  [leaf, gradient]: readonly [GraphTensor, Value],
   code: (value: Value) => number,
 ): ResultPattern | undefined {
   if (leaf.storage === undefined) return undefined;

@@ -1,10 +1,8 @@
-import { Node, Value, type Storage } from "./graph.ts";
+import { Node, Value, type Storage, type GraphTensor } from "./graph.ts";
 import { internal, TensorError } from "../core/errors.ts";
 import type { Gradients } from "./gradients.ts";
-import type { Op } from "./op.ts";
 import { Numbering, place, Template, type Backward } from "./template.ts";
 import type { Plan, Request } from "../planning/executor.ts";
-import type { Tensor } from "../core/tensor.ts";
 
 // A training loop records the same graph step after step. Naming it each time (walking it, writing its key) would
 // cost more than small models take to compute, so the nodes are compared, in the order in which they were recorded,
@@ -27,8 +25,8 @@ const MOST_FAILURES = 3;
 
 /** A call of `backward()` that was taken over. */
 interface Skipped {
-  readonly results: readonly (readonly [Tensor, Value])[];
-  readonly run: () => Map<Tensor, Tensor>;
+  readonly results: readonly (readonly [GraphTensor, Value])[];
+  readonly run: () => ReadonlyMap<GraphTensor, GraphTensor>;
 }
 
 /** What was recorded since the last barrier, and the graphs of the barriers before. */
@@ -229,7 +227,7 @@ export class Trace {
     if (!predicted.matches(numbering, recorded, progress.matched, start)) return this.giveUp();
     if (numbering.code(root) !== pattern.root || numbering.leaves.length !== pattern.firstLeaf)
       return this.giveUp();
-    const leaves: Tensor[] = [];
+    const leaves: GraphTensor[] = [];
     for (const { leaf, serial, input } of pattern.results) {
       const tensor = leaf.deref();
       if (tensor === undefined || tensor.ownGrad !== null) return this.giveUp();
@@ -238,7 +236,7 @@ export class Trace {
     }
     for (const leaf of pattern.leaves) numbering.meet(leaf);
     recorded.length = pattern.end;
-    const results = pattern.results.map(({ gradient, shape, dtype }, i): readonly [Tensor, Value] => [
+    const results = pattern.results.map(({ gradient, shape, dtype }, i): readonly [GraphTensor, Value] => [
       leaves[i]!,
       gradient < 0 ? numbering.leaves[-gradient - 1]! : this.standIn(place(gradient), shape, dtype),
     ]);
@@ -292,7 +290,7 @@ export class Trace {
   }
 
   /** Records what was taken over if a leaf that isn't updated now has its gradient from it: it may be used later. */
-  recordReached(requested: readonly Value[], written: ReadonlySet<Tensor>): void {
+  recordReached(requested: readonly Value[], written: ReadonlySet<GraphTensor>): void {
     for (const { results } of this.skipped)
       for (const [leaf, value] of results) {
         if (written.has(leaf) || requested.includes(value)) continue;
@@ -382,7 +380,7 @@ function recordAll(taken: readonly Skipped[]): void {
   }
 }
 
-const STAND_IN: Op<object> = {
+const STAND_IN = {
   name: "gradient",
   infer: () => internal("a stand-in is never inferred"),
   gradient: { none: "it stands for a gradient" },

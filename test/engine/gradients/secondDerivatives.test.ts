@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { torch } from "../../../extension/nn/index.ts";
 import { applyAll } from "../../../extension/tensor/recording/apply.ts";
-import type { Op } from "../../../extension/tensor/recording/op.ts";
+import type { Op, OpRecord } from "../../../extension/tensor/recording/op.ts";
 import { type Tensor } from "../../../extension/tensor/core/tensor.ts";
 import { onEachEngine } from "../../engines.ts";
 import { given, samples, type Recorded, type Sample } from "../opSamples.ts";
@@ -13,7 +13,7 @@ const NONE: Record<string, string> = {
   ctcLoss: "derivative for aten::_ctc_loss_backward is not implemented",
 };
 
-const differentiable = ([...OPS.values()] as unknown as Op<object>[]).filter(
+const differentiable = ([...OPS.values()] as unknown as OpRecord<object>[]).filter(
   ({ name, gradient }) => typeof gradient === "function" && !(name in NONE),
 );
 

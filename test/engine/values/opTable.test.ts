@@ -11,7 +11,7 @@ import { optim } from "../../../extension/nn/index.ts";
 import { applyAll } from "../../../extension/tensor/recording/apply.ts";
 import { grad } from "../../../extension/tensor/recording/autograd.ts";
 import { toHostArray } from "../../../extension/tensor/core/dtype.ts";
-import type { Op, Signature } from "../../../extension/tensor/recording/op.ts";
+import type { Op, OpRecord, Signature } from "../../../extension/tensor/recording/op.ts";
 import type { PlainRule } from "../../../extension/tensor/planning/plain.ts";
 import { barrier, setExecutor, valuesOf } from "../../../extension/tensor/planning/barrier.ts";
 import { changePolicy, observe, runtime } from "../../../extension/tensor/recording/runtime.ts";
@@ -20,7 +20,10 @@ import { settled } from "../settled.ts";
 import { given, hostOf, samples, type Recorded, type Sample } from "../opSamples.ts";
 import { OPS } from "../../../extension/tensor/ops/table.ts";
 
-const ops = [...OPS.values()] as unknown as Op<object>[];
+const ops = [...OPS.values()] as unknown as OpRecord<object>[];
+const host = ({ data, dtype }: Recorded): ReturnType<typeof toHostArray> =>
+  toHostArray(data.map(Number), dtype);
+const given = (r: Recorded): Tensor => fromHost(host(r), r.shape, r.dtype);
 
 /** One sample, recorded: its outputs and, where it has any, the gradients of its inputs. */
 interface Run {
