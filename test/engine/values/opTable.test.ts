@@ -21,9 +21,6 @@ import { given, hostOf, samples, type Recorded, type Sample } from "../opSamples
 import { OPS } from "../../../extension/tensor/ops/table.ts";
 
 const ops = [...OPS.values()] as unknown as OpRecord<object>[];
-const host = ({ data, dtype }: Recorded): ReturnType<typeof toHostArray> =>
-  toHostArray(data.map(Number), dtype);
-const given = (r: Recorded): Tensor => fromHost(host(r), r.shape, r.dtype);
 
 /** One sample, recorded: its outputs and, where it has any, the gradients of its inputs. */
 interface Run {
