@@ -9,7 +9,7 @@ import type { Tensor } from "../../../tensor/core/tensor.ts";
 import { py } from "../../module/repr.ts";
 import { warnOnce } from "../../warnings.ts";
 import { additive } from "./attention.ts";
-import type { MultiHead } from "./multiHeadAttention.ts";
+import type { MultiHead } from "./multiHeadArguments.ts";
 
 export function refuse(message: string): never {
   throw new TensorError("value", message);
