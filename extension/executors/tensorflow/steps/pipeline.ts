@@ -28,7 +28,7 @@ interface Call {
 }
 
 /** What a pipeline works with. */
-interface Parts {
+interface PipelineParts {
   /** Computes one step. */
   readonly single: Program;
   /** Computes several. */
@@ -64,7 +64,7 @@ export class StepPipeline {
   private readonly varying: VaryingInputs;
   private readonly counters: Counters;
 
-  constructor(binding: NativeBinding, plan: Plan, parts: Parts) {
+  constructor(binding: NativeBinding, plan: Plan, parts: PipelineParts) {
     this.binding = binding;
     this.plan = plan;
     this.single = parts.single;
