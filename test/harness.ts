@@ -1,5 +1,4 @@
 /** The few lines of test runner that fit into an extension host, where no test framework's runner does. */
-
 import { inspect } from "node:util";
 
 export interface Outcome {
