@@ -150,6 +150,16 @@ function writeFile(file, contents) {
   fs.renameSync(temporary, file);
 }
 
+/** Removes bundles of an earlier build that this one didn't write: a package would have them. @param {Set<string>} written */
+function removeOthers(written) {
+  for (const folder of new Set([...written].map((file) => path.dirname(file))))
+    for (const entry of fs.readdirSync(folder, { withFileTypes: true })) {
+      const file = path.join(folder, entry.name);
+      const isBundle = /\.(c?js|css)(\.map)?$/.test(entry.name);
+      if (entry.isFile() && isBundle && !written.has(file)) fs.rmSync(file);
+    }
+}
+
 /** @param {string} from @param {string} to */
 function copy(from, to) {
   if (fs.statSync(from).isDirectory())
@@ -247,9 +257,10 @@ const writeOutputs = {
  * @returns {Promise<import("./package/notices.mjs").ShippedPackage[]>} The packages inside; none while it watches.
  */
 export async function build({ watch = false, release = false } = {}) {
-  copyFiles();
   /** @type {string[]} */
   const bundled = [];
+  /** @type {Set<string>} */
+  const written = new Set();
   for (const options of bundles(release)) {
     const entryPoints = Object.fromEntries(
       Object.entries(options.entryPoints).filter(([, file]) => exists(file)),
@@ -257,9 +268,15 @@ export async function build({ watch = false, release = false } = {}) {
     if (Object.keys(entryPoints).length === 0) continue;
     const final = { ...options, entryPoints, plugins: [writeOutputs] };
     if (watch) await (await esbuild.context(final)).watch();
-    else bundled.push(...Object.keys((await esbuild.build(final)).metafile?.inputs ?? {}));
+    else {
+      const { metafile, outputFiles } = await esbuild.build(final);
+      bundled.push(...Object.keys(metafile?.inputs ?? {}));
+      for (const file of outputFiles ?? []) written.add(file.path);
+    }
   }
-  if (watch) return [];
+  if (watch) return (copyFiles(), []);
+  removeOthers(written);
+  copyFiles();
   const packages = shippedPackages([...bundled, ...COPIED]);
   writeFile(inRoot("dist", "THIRD_PARTY_NOTICES.txt"), Buffer.from(thirdPartyNotices(packages)));
   writeFile(inRoot(BUNDLE), Buffer.from(`${JSON.stringify(messages(), null, 2)}\n`));

@@ -173,11 +173,29 @@ function words() {
   return found;
 }
 
+/**
+ * Private members are `#names`. Not in extension/nn, where modules, schedules and tokenizers are copied property by property.
+ * @returns {Breaches}
+ */
+function privateMembers() {
+  /** @type {Breaches} */
+  const found = new Map();
+  for (const file of filesOf(/\.ts$/, "extension", "webview")) {
+    if (file.startsWith("extension/nn/")) continue;
+    const member = /^\s+private (?!constructor)(?:static |readonly |get |set |async |\*)*(\w+)/m.exec(
+      textOf(file),
+    );
+    if (member !== null) found.set(file, `private ${member[1]}: write #${member[1]}`);
+  }
+  return found;
+}
+
 /** @type {Record<string, () => Breaches>} */
 const RULES = {
   "folder size": largeFolders,
   "file length": longFiles,
   "import circles": importCircles,
+  "private members": privateMembers,
   words,
 };
 

@@ -30,38 +30,38 @@ export interface Fallback {
  */
 export class Fallbacks {
   /** The report of the first fallback, kept until a listener is set. */
-  private told: Fallback | undefined;
-  private pending: Fallback | undefined;
-  private listener: ((fallback: Fallback) => void) | undefined;
+  #told: Fallback | undefined;
+  #pending: Fallback | undefined;
+  #listener: ((fallback: Fallback) => void) | undefined;
 
   /** Whether there is none yet. */
   get wanted(): boolean {
-    return this.told === undefined;
+    return this.#told === undefined;
   }
 
   listen(listener: (fallback: Fallback) => void): void {
-    this.listener = listener;
-    if (this.told !== undefined) listener(this.told);
+    this.#listener = listener;
+    if (this.#told !== undefined) listener(this.#told);
   }
 
   note(fallback: Fallback): void {
-    if (fallback.site === undefined && this.pending === undefined) {
-      this.pending = fallback;
+    if (fallback.site === undefined && this.#pending === undefined) {
+      this.#pending = fallback;
       scope.sites = true;
       return;
     }
-    this.tell(fallback);
+    this.#tell(fallback);
   }
 
   /** All is over: what waits for a line is told without one. */
   settle(): void {
-    if (this.pending !== undefined && this.wanted) this.tell(this.pending);
+    if (this.#pending !== undefined && this.wanted) this.#tell(this.#pending);
   }
 
-  private tell(fallback: Fallback): void {
-    if (this.pending !== undefined) scope.sites = false;
-    this.told = fallback;
-    this.listener?.(fallback);
+  #tell(fallback: Fallback): void {
+    if (this.#pending !== undefined) scope.sites = false;
+    this.#told = fallback;
+    this.#listener?.(fallback);
   }
 }
 

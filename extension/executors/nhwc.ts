@@ -29,11 +29,11 @@ const TO_PLAIN: Readonly<Record<number, readonly number[]>> = { 4: [0, 3, 1, 2],
  * once, where something else needs them.
  */
 export class Lowering<Ref> {
-  private readonly values = new Map<Value, Lowered<Ref>>();
-  private readonly backend: Backend<Ref>;
+  readonly #values = new Map<Value, Lowered<Ref>>();
+  readonly #backend: Backend<Ref>;
 
   constructor(backend: Backend<Ref>) {
-    this.backend = backend;
+    this.#backend = backend;
   }
 
   /** Lowers a node whose inputs were lowered before. */
@@ -41,7 +41,7 @@ export class Lowering<Ref> {
     if (node.outputs.every((v) => numel(v.shape) === 0)) {
       // Nothing to compute, and no kernel that has to know what to do with nothing.
       for (const v of node.outputs) {
-        this.values.set(v, { plain: this.backend.empty(v.shape, v.dtype), images: undefined });
+        this.#values.set(v, { plain: this.#backend.empty(v.shape, v.dtype), images: undefined });
       }
       return;
     }
@@ -50,49 +50,49 @@ export class Lowering<Ref> {
     let refs: Ref[];
     let asImages = false;
     if (layout === "elementwise") {
-      asImages = this.keepsImages(inputs);
-      refs = inputs.map((v) => (asImages && v.shape.length > 0 ? this.images(v) : this.plain(v)));
+      asImages = this.#keepsImages(inputs);
+      refs = inputs.map((v) => (asImages && v.shape.length > 0 ? this.#images(v) : this.plain(v)));
     } else if (layout !== undefined) {
       asImages = layout.output;
-      refs = inputs.map((v, i) => (layout.images.includes(i) ? this.images(v) : this.plain(v)));
+      refs = inputs.map((v, i) => (layout.images.includes(i) ? this.#images(v) : this.plain(v)));
     } else {
       refs = inputs.map((v) => this.plain(v));
     }
-    const outputs = this.backend.lower(node, refs);
+    const outputs = this.#backend.lower(node, refs);
     node.outputs.forEach((v, i) => {
       const ref = outputs[i]!;
       // An op on images may have other outputs as well, such as a value per channel.
       const isImages = asImages && v.shape.length in TO_IMAGES;
-      this.values.set(v, isImages ? { plain: undefined, images: ref } : { plain: ref, images: undefined });
+      this.#values.set(v, isImages ? { plain: undefined, images: ref } : { plain: ref, images: undefined });
     });
   }
 
   /** Says what a node's output is, for one that wasn't lowered. */
   define(value: Value, plain: Ref): void {
-    this.values.set(value, { plain, images: undefined });
+    this.#values.set(value, { plain, images: undefined });
   }
 
   /** The value as its shape says: row-major. */
   plain(value: Value): Ref {
-    const lowered = this.lowered(value);
-    return (lowered.plain ??= this.convert(value, lowered.images!, TO_PLAIN));
+    const lowered = this.#lowered(value);
+    return (lowered.plain ??= this.#convert(value, lowered.images!, TO_PLAIN));
   }
 
-  private images(value: Value): Ref {
-    const lowered = this.lowered(value);
-    return (lowered.images ??= this.convert(value, lowered.plain!, TO_IMAGES));
+  #images(value: Value): Ref {
+    const lowered = this.#lowered(value);
+    return (lowered.images ??= this.#convert(value, lowered.plain!, TO_IMAGES));
   }
 
-  private lowered(given: Value): Lowered<Ref> {
+  #lowered(given: Value): Lowered<Ref> {
     const value = resolved(given);
-    let lowered = this.values.get(value);
+    let lowered = this.#values.get(value);
     if (lowered === undefined)
-      this.values.set(value, (lowered = { plain: this.backend.leaf(given), images: undefined }));
+      this.#values.set(value, (lowered = { plain: this.#backend.leaf(given), images: undefined }));
     return lowered;
   }
 
   /** Whether an elementwise op can work on images as they lie: one of them is so, all others are as deep or scalars. */
-  private keepsImages(inputs: readonly Value[]): boolean {
+  #keepsImages(inputs: readonly Value[]): boolean {
     let rank = 0;
     let found = false;
     for (const v of inputs) {
@@ -100,20 +100,20 @@ export class Lowering<Ref> {
       if (own === 0) continue;
       if (!(own in TO_IMAGES) || (rank !== 0 && own !== rank)) return false;
       rank = own;
-      found ||= this.values.get(resolved(v))?.plain === undefined && this.values.has(resolved(v));
+      found ||= this.#values.get(resolved(v))?.plain === undefined && this.#values.has(resolved(v));
     }
     return found;
   }
 
-  private convert(value: Value, ref: Ref, orders: typeof TO_IMAGES): Ref {
+  #convert(value: Value, ref: Ref, orders: typeof TO_IMAGES): Ref {
     const { shape, dtype } = value;
     const [n, c, ...spatial] = shape as [number, number, ...number[]];
     // One channel, or one pixel: the same bytes either way.
     if (c === 1 || numel(spatial) === 1) {
       const target = orders === TO_PLAIN ? shape : [n, ...spatial, c];
-      return this.backend.reshape(ref, target, dtype);
+      return this.#backend.reshape(ref, target, dtype);
     }
-    return this.backend.transpose(ref, orders[shape.length]!, dtype);
+    return this.#backend.transpose(ref, orders[shape.length]!, dtype);
   }
 }
 

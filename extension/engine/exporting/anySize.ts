@@ -39,45 +39,46 @@ function differ(what: string): never {
 
 class Writer {
   readonly result: GraphNode[] = [];
-  private readonly batch: Batch;
+  readonly #batch: Batch;
   /** Sizes that follow the batch: the constant, and its twin for a larger batch. */
-  private readonly following = new Map<string, readonly [Constant, Constant]>();
-  private readonly written = new Set<string>();
+  readonly #following = new Map<string, readonly [Constant, Constant]>();
+  readonly #written = new Set<string>();
 
   constructor(nodes: readonly GraphNode[], larger: readonly GraphNode[], batch: Batch) {
-    this.batch = batch;
-    nodes.forEach((node, i) => this.node(node, larger[i]!));
+    this.#batch = batch;
+    nodes.forEach((node, i) => this.#node(node, larger[i]!));
   }
 
-  private node(node: GraphNode, other: GraphNode): void {
+  #node(node: GraphNode, other: GraphNode): void {
     if (node.name !== other.name || node.op !== other.op || node.inputs.join() !== other.inputs.join())
       differ("has other operations for another size");
     const [value, twin] = [node.attributes["value"], other.attributes["value"]];
     if (node.op === "Const" && value?.kind === "tensor" && twin?.kind === "tensor")
-      return this.constant(node, value, twin);
-    const attributes = node.op === "Placeholder" ? this.placeholder(node, other) : node.attributes;
+      return this.#constant(node, value, twin);
+    const attributes = node.op === "Placeholder" ? this.#placeholder(node, other) : node.attributes;
     if (node.op !== "Placeholder" && JSON.stringify(attributes) !== JSON.stringify(other.attributes))
       differ("has other operations for another size");
     this.result.push({
       ...node,
       attributes,
       inputs: node.inputs.map((input, i) => {
-        const pair = this.following.get(input);
-        return pair === undefined ? input : this.sizes(input, pair, node.op === "Reshape" && i === 1);
+        const pair = this.#following.get(input);
+        return pair === undefined ? input : this.#sizes(input, pair, node.op === "Reshape" && i === 1);
       }),
     });
   }
 
-  private constant(node: GraphNode, value: Constant, twin: Constant): void {
+  #constant(node: GraphNode, value: Constant, twin: Constant): void {
     if (numel(value.shape) !== numel(twin.shape) || value.shape.length !== twin.shape.length)
       differ("makes a constant for each size");
     if (value.data === twin.data || value.data.every((x, i) => Object.is(x, twin.data[i])))
       this.result.push(node);
-    else if (value.dtype === "int64" && value.shape.length <= 1) this.following.set(node.name, [value, twin]);
+    else if (value.dtype === "int64" && value.shape.length <= 1)
+      this.#following.set(node.name, [value, twin]);
     else differ("makes a constant from the size");
   }
 
-  private placeholder(node: GraphNode, other: GraphNode): GraphNode["attributes"] {
+  #placeholder(node: GraphNode, other: GraphNode): GraphNode["attributes"] {
     const [shape, twin] = [node.attributes["shape"], other.attributes["shape"]];
     if (shape?.kind !== "shape" || twin?.kind !== "shape") return internal("an input without a shape");
     const sizes = shape.value.map((size, d) => (size === twin.value[d] ? size : -1));
@@ -85,55 +86,53 @@ class Writer {
   }
 
   /** The name of sizes that follow the batch: with a −1 where that is enough, else computed. */
-  private sizes(
-    name: string,
-    [{ data, shape }, twin]: readonly [Constant, Constant],
-    reshape: boolean,
-  ): string {
+  #sizes(name: string, [{ data, shape }, twin]: readonly [Constant, Constant], reshape: boolean): string {
     const values = Array.from(data);
     const others = Array.from(twin.data);
     const follows = values.map((value, i) => value !== others[i]);
     if (reshape && numel(values) > 0 && follows.filter(Boolean).length === 1) {
       const open = `${name}/any`;
-      if (this.once(open))
-        this.tensor(
+      if (this.#once(open))
+        this.#tensor(
           open,
           values.map((value, i) => (follows[i] ? -1 : value)),
           shape,
         );
       return open;
     }
-    if (!this.once(name)) return name;
-    const parts = values.map((value, i) => (follows[i] ? this.size(value, others[i]!) : this.scalar(value)));
-    if (shape.length === 0) this.push("Identity", parts, name, { T: INDEX });
-    else this.push("Pack", parts, name, { N: attr.int(parts.length), T: INDEX, axis: attr.int(0) });
+    if (!this.#once(name)) return name;
+    const parts = values.map((value, i) =>
+      follows[i] ? this.#size(value, others[i]!) : this.#scalar(value),
+    );
+    if (shape.length === 0) this.#push("Identity", parts, name, { T: INDEX });
+    else this.#push("Pack", parts, name, { N: attr.int(parts.length), T: INDEX, axis: attr.int(0) });
     return name;
   }
 
   /** A size that grows with the batch: a multiple of it, plus a constant. */
-  private size(value: number, other: number): string {
+  #size(value: number, other: number): string {
     const factor = other - value;
-    const rest = value - factor * this.batch.size;
-    let name = this.batchSize();
+    const rest = value - factor * this.#batch.size;
+    let name = this.#batchSize();
     for (const [op, by, idle] of [
       ["Mul", factor, 1],
       ["AddV2", rest, 0],
     ] as const) {
       if (by === idle) continue;
       const result = `${name}/${op}_${by}`;
-      if (this.once(result)) this.push(op, [name, this.scalar(by)], result, { T: INDEX });
+      if (this.#once(result)) this.#push(op, [name, this.#scalar(by)], result, { T: INDEX });
       name = result;
     }
     return name;
   }
 
-  private batchSize(): string {
-    const { input, dim } = this.batch;
+  #batchSize(): string {
+    const { input, dim } = this.#batch;
     const name = "batch/size";
-    if (!this.once(name)) return name;
-    this.push("Shape", [input], "batch/shape", { T: attr.type("float32"), out_type: INDEX });
-    const cut = [dim, dim + 1, 1].map((value, i) => this.tensor(`batch/cut_${i}`, [value], [1]));
-    this.push("StridedSlice", ["batch/shape", ...cut], name, {
+    if (!this.#once(name)) return name;
+    this.#push("Shape", [input], "batch/shape", { T: attr.type("float32"), out_type: INDEX });
+    const cut = [dim, dim + 1, 1].map((value, i) => this.#tensor(`batch/cut_${i}`, [value], [1]));
+    this.#push("StridedSlice", ["batch/shape", ...cut], name, {
       T: INDEX,
       Index: INDEX,
       begin_mask: attr.int(0),
@@ -145,29 +144,24 @@ class Writer {
     return name;
   }
 
-  private scalar(value: number): string {
+  #scalar(value: number): string {
     const name = `size/${value}`;
-    return this.once(name) ? this.tensor(name, [value], []) : name;
+    return this.#once(name) ? this.#tensor(name, [value], []) : name;
   }
 
-  private tensor(name: string, data: readonly number[], shape: readonly number[]): string {
+  #tensor(name: string, data: readonly number[], shape: readonly number[]): string {
     const value: Constant = { kind: "tensor", data: Int32Array.from(data), shape, dtype: "int64" };
-    this.push("Const", [], name, { dtype: INDEX, value });
+    this.#push("Const", [], name, { dtype: INDEX, value });
     return name;
   }
 
-  private once(name: string): boolean {
-    const first = !this.written.has(name);
-    this.written.add(name);
+  #once(name: string): boolean {
+    const first = !this.#written.has(name);
+    this.#written.add(name);
     return first;
   }
 
-  private push(
-    op: string,
-    inputs: readonly string[],
-    name: string,
-    attributes: GraphNode["attributes"],
-  ): void {
+  #push(op: string, inputs: readonly string[], name: string, attributes: GraphNode["attributes"]): void {
     this.result.push({ name, op, inputs, attributes });
   }
 }

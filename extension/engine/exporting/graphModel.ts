@@ -85,16 +85,16 @@ const DEFAULTS: Readonly<Record<string, Record<string, GraphAttribute>>> = {
 /** Writes nodes for TensorFlow.js. What is made of constants alone is a constant. */
 class WebBuilder extends GraphBuilder {
   readonly portable = true;
-  private readonly known = new Map<TfRef, Constant & { readonly name: string }>();
-  private recorded: Node | undefined;
+  readonly #known = new Map<TfRef, Constant & { readonly name: string }>();
+  #recorded: Node | undefined;
 
   /** Writes what an op of the table becomes, under its module's name. */
   at<T>(node: Node, body: () => T): T {
-    this.recorded = node;
+    this.#recorded = node;
     try {
       return this.within(node.module === "" ? node.op.name : node.module.replaceAll(".", "/"), body);
     } finally {
-      this.recorded = undefined;
+      this.#recorded = undefined;
     }
   }
 
@@ -105,8 +105,8 @@ class WebBuilder extends GraphBuilder {
     outputs: number,
     name?: string,
   ): ReturnType<GraphBuilder["nodes"]> {
-    if (!WEB_OPS.has(op)) this.refuse(op);
-    const [first, second] = inputs.map((ref) => this.known.get(ref));
+    if (!WEB_OPS.has(op)) this.#refuse(op);
+    const [first, second] = inputs.map((ref) => this.#known.get(ref));
     if (first !== undefined && second !== undefined && op === "Transpose")
       return [this.tensor(permuted(first, second.data), `${first.name}/transposed`)];
     return super.nodes(op, inputs, { ...DEFAULTS[op], ...attributes }, outputs, name);
@@ -124,12 +124,12 @@ class WebBuilder extends GraphBuilder {
 
   tensor(value: Constant, name: string): ReturnType<GraphBuilder["constant"]> {
     const ref = super.node("Const", [], { dtype: attr.type(value.dtype), value }, name);
-    this.known.set(ref, { ...value, name });
+    this.#known.set(ref, { ...value, name });
     return ref;
   }
 
-  private refuse(op: string): never {
-    const node = this.recorded ?? internal(`${op} outside of an op`);
+  #refuse(op: string): never {
+    const node = this.#recorded ?? internal(`${op} outside of an op`);
     const error = new TensorError(
       "unsupported",
       `${node.op.name} can't be exported: TensorFlow.js has no ${op}`,

@@ -33,38 +33,38 @@ export class TypeScriptWriter {
   readonly lines: string[] = [];
   readonly constants: string[] = [];
   /** Names of constants that are written. */
-  private readonly written = new Map<HostArray, string>();
-  private readonly helpers = new Set<string>();
-  private readonly names = new Map<string, number>();
-  private module = "";
-  private node: OnnxNode | undefined;
-  private count = 0;
+  readonly #written = new Map<HostArray, string>();
+  readonly #helpers = new Set<string>();
+  readonly #names = new Map<string, number>();
+  #module = "";
+  #node: OnnxNode | undefined;
+  #count = 0;
   /** The module of the last line. */
-  private told = "";
+  #told = "";
   /** The module that the last variable is called after. */
-  private named = "";
+  #named = "";
 
-  private readonly needed: ReadonlySet<string>;
+  readonly #needed: ReadonlySet<string>;
 
   /**
    * @param helperNames names that no variable may have
    * @param needed outputs of nodes that others take, or that are the model's
    */
   constructor(helperNames: readonly string[], needed: ReadonlySet<string>) {
-    this.needed = needed;
-    for (const name of [...RESERVED, ...helperNames]) this.names.set(name, 1);
+    this.#needed = needed;
+    for (const name of [...RESERVED, ...helperNames]) this.#names.set(name, 1);
   }
 
   /** Writes what a node becomes. */
   at<T>(node: OnnxNode, body: () => T): T {
-    this.node = node;
-    this.module = moduleOf(node);
+    this.#node = node;
+    this.#module = moduleOf(node);
     return body();
   }
 
   /** The helpers that the function calls, and those that they call. */
   get used(): string[] {
-    return withUses(this.helpers);
+    return withUses(this.#helpers);
   }
 
   /** A name that can be a variable's, and is no other's. */
@@ -74,14 +74,14 @@ export class TypeScriptWriter {
       .map((word, i) => (i === 0 ? word[0]!.toLowerCase() : word[0]!.toUpperCase()) + word.slice(1))
       .join("");
     const name = /^[A-Za-z]/.test(joined) ? joined : `layer${joined}`;
-    const count = this.names.get(name) ?? 0;
-    this.names.set(name, count + 1);
+    const count = this.#names.get(name) ?? 0;
+    this.#names.set(name, count + 1);
     return count === 0 ? name : this.unique(`${name}_${count + 1}`);
   }
 
   /** Says that a helper is called. */
   helper(name: string): string {
-    this.helpers.add(name);
+    this.#helpers.add(name);
     return name;
   }
 
@@ -104,22 +104,22 @@ export class TypeScriptWriter {
   }
 
   variable(shape: Shape, expression: string): Numbers {
-    const name = this.unique(this.wanted());
-    this.line(`const ${name} = ${expression};`);
+    const name = this.unique(this.#wanted());
+    this.#line(`const ${name} = ${expression};`);
     return { shape, code: name };
   }
 
   /** Variables with the parts of what a helper gives, for those outputs of the node that something needs. */
   parts(shapes: readonly Shape[], expression: string): Numbers[] {
     const names = shapes.map((_, i) =>
-      this.needed.has(this.node!.outputs[i]!) ? this.unique(this.wanted()) : "",
+      this.#needed.has(this.#node!.outputs[i]!) ? this.unique(this.#wanted()) : "",
     );
-    this.line(`const [${names.join(", ").replace(/[, ]+$/, "")}] = ${expression};`);
+    this.#line(`const [${names.join(", ").replace(/[, ]+$/, "")}] = ${expression};`);
     return shapes.map((shape, i) => ({ shape, code: names[i]! }));
   }
 
   code(value: Numbers): string {
-    return value.code ?? this.constant(value);
+    return value.code ?? this.#constant(value);
   }
 
   /** Elements in another order, some left out or repeated. Of a constant it is one. */
@@ -158,7 +158,7 @@ export class TypeScriptWriter {
   }
 
   refuse(reason: string): never {
-    const node = this.node ?? internal("nothing to refuse");
+    const node = this.#node ?? internal("nothing to refuse");
     const error = new TensorError("unsupported", `${node.op} can't be exported to TypeScript: ${reason}`);
     const module = moduleOf(node);
     if (module !== "") error.module = module;
@@ -166,26 +166,27 @@ export class TypeScriptWriter {
   }
 
   /** Under a comment that says of which module it is. */
-  private line(text: string): void {
-    if (this.module !== this.told && this.module !== "") this.lines.push(`// ${codeComment(this.module)}`);
-    this.told = this.module;
+  #line(text: string): void {
+    if (this.#module !== this.#told && this.#module !== "")
+      this.lines.push(`// ${codeComment(this.#module)}`);
+    this.#told = this.#module;
     this.lines.push(text);
   }
 
-  private wanted(): string {
-    const node = this.node ?? internal("a variable of no node");
-    if (this.module === "") return node.op;
-    const first = this.module !== this.named;
-    this.named = this.module;
-    return first ? this.module : `${this.module} ${node.op}`;
+  #wanted(): string {
+    const node = this.#node ?? internal("a variable of no node");
+    if (this.#module === "") return node.op;
+    const first = this.#module !== this.#named;
+    this.#named = this.#module;
+    return first ? this.#module : `${this.#module} ${node.op}`;
   }
 
-  private constant({ data, name, shape }: Numbers): string {
+  #constant({ data, name, shape }: Numbers): string {
     const values = data ?? internal("a variable without a name");
-    const known = this.written.get(values);
+    const known = this.#written.get(values);
     if (known !== undefined) return known;
     const unique = this.unique(name ?? "constant");
-    this.written.set(values, unique);
+    this.#written.set(values, unique);
     const [first] = values;
     const comment = `/** [${shape.join(", ")}] */`;
     if (first !== undefined && values.every((x) => Object.is(x, first))) {
@@ -193,8 +194,8 @@ export class TypeScriptWriter {
       this.constants.push(`${comment}\nconst ${unique} = new Float32Array(${values.length})${filled};`);
       return unique;
     }
-    this.count += values.length;
-    if (this.count > MOST_NUMBERS)
+    this.#count += values.length;
+    if (this.#count > MOST_NUMBERS)
       throw new TensorError(
         "unsupported",
         `the model has more than ${MOST_NUMBERS.toLocaleString("en")} numbers, too many for a file of TypeScript`,

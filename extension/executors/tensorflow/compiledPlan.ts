@@ -23,15 +23,15 @@ export interface Context {
 /** A plan that is compiled: a program for a single step, and a pipeline whose program computes many. */
 export class CompiledPlan {
   readonly pipeline: StepPipeline;
-  private readonly context: Context;
-  private readonly sharded: ShardedPlan;
+  readonly #context: Context;
+  readonly #sharded: ShardedPlan;
   /** Leaves whose number changed from call to call: fed instead of constant. */
-  private readonly promoted: ReadonlySet<number>;
-  private readonly blueprint: Blueprint;
-  private readonly single: Program;
-  private readonly loop: LoopProgram;
-  private readonly length = new CallLength();
-  private readonly varying: VaryingInputs;
+  readonly #promoted: ReadonlySet<number>;
+  readonly #blueprint: Blueprint;
+  readonly #single: Program;
+  readonly #loop: LoopProgram;
+  readonly #length = new CallLength();
+  readonly #varying: VaryingInputs;
 
   constructor(
     context: Context,
@@ -39,47 +39,50 @@ export class CompiledPlan {
     promoted: ReadonlySet<number> = new Set(),
     blueprint = new Blueprint(sharded),
   ) {
-    this.context = context;
-    this.sharded = sharded;
-    this.promoted = promoted;
-    this.blueprint = blueprint;
+    this.#context = context;
+    this.#sharded = sharded;
+    this.#promoted = promoted;
+    this.#blueprint = blueprint;
     const { binding, residences, counters } = context;
     // Shards run side by side, and a large step uses the threads of its kernels.
     const alone = sharded.batch.count === 1 && sharded.weights === 0 && blueprint.cost <= MAX_INLINE_MACS;
     const program = (graph: Graph): Program => new Program(binding, residences, graph, alone);
-    this.single = program(writeStep(blueprint, promoted));
-    this.varying = new VaryingInputs(this.single.feeds, blueprint.plan);
-    this.loop = new LoopProgram(blueprint, promoted, this.varying, program);
-    const { single, loop, varying, length } = this;
+    this.#single = program(writeStep(blueprint, promoted));
+    this.#varying = new VaryingInputs(this.#single.feeds, blueprint.plan);
+    this.#loop = new LoopProgram(blueprint, promoted, this.#varying, program);
+    const single = this.#single;
+    const loop = this.#loop;
+    const varying = this.#varying;
+    const length = this.#length;
     this.pipeline = new StepPipeline(binding, blueprint.plan, { single, loop, varying, length, counters });
   }
 
   /** Leaves whose numbers are not the compiled ones; undefined when all are. */
   mismatch(plan: Plan): readonly number[] | undefined {
-    return this.single.mismatch(plan);
+    return this.#single.mismatch(plan);
   }
 
   /** What to use instead, with numbers that have changed as inputs. Closes this one, of which no step may be pending. */
   replacement(changed: readonly number[]): CompiledPlan {
     if (this.pipeline.pending > 0) internal("a plan is replaced while steps of it wait");
     this.close();
-    const all = new Set([...this.promoted, ...changed]);
-    return new CompiledPlan(this.context, this.sharded, all, this.blueprint);
+    const all = new Set([...this.#promoted, ...changed]);
+    return new CompiledPlan(this.#context, this.#sharded, all, this.#blueprint);
   }
 
   /** Computes a plan now. Answers the tensors of its lazy values. */
   run(plan: Plan): number[] {
     this.pipeline.discard();
-    const inputs = this.single.inputs(plan);
-    this.varying.note(inputs);
-    return this.length.time(1, () => this.single.run(plan, inputs));
+    const inputs = this.#single.inputs(plan);
+    this.#varying.note(inputs);
+    return this.#length.time(1, () => this.#single.run(plan, inputs));
   }
 
   /** What was chosen for it so far. */
   choices(): Choice[] {
-    const { batch, weights, plan, ops } = this.sharded;
+    const { batch, weights, plan, ops } = this.#sharded;
     const graph = graphName(plan, ops);
-    const compiled = `${this.single.size} TensorFlow nodes, one call`;
+    const compiled = `${this.#single.size} TensorFlow nodes, one call`;
     const made = [{ graph, about: "graph", chosen: "compiled", why: compiled }];
     if (plan.assigns.length === 0) return made;
     const { count, why } = batch;
@@ -91,7 +94,7 @@ export class CompiledPlan {
         chosen: `${weights} in parts`,
         why: "cores share their products and updates",
       });
-    const { inPlace } = this.blueprint;
+    const { inPlace } = this.#blueprint;
     const updates = [...new Set([...inPlace].map(({ op }) => op.name))].join(", ");
     if (inPlace.size > 0)
       made.push({
@@ -100,14 +103,15 @@ export class CompiledPlan {
         chosen: `in place: ${updates}`,
         why: "TensorFlow has it as one kernel a weight",
       });
-    if (plan.lazy.length === 0) made.push({ graph, about: "XLA", ...this.loop.xlaChoice });
-    const calls = this.calls();
+    if (plan.lazy.length === 0) made.push({ graph, about: "XLA", ...this.#loop.xlaChoice });
+    const calls = this.#calls();
     return calls === undefined ? made : [...made, { graph, about: "steps a call", ...calls }];
   }
 
   /** How many steps a call has, and why; undefined while that isn't known. */
-  private calls(): Pick<Choice, "chosen" | "why"> | undefined {
-    const { loop, length } = this;
+  #calls(): Pick<Choice, "chosen" | "why"> | undefined {
+    const loop = this.#loop;
+    const length = this.#length;
     if (!loop.possible) return { chosen: "1", why: "an op of it can't be part of a loop in the graph" };
     if (length.stepTime === undefined) return undefined;
     const why = `a step takes ${Number(length.stepTime.toPrecision(2))} ms, and a call at most ${CALL_MS}`;
@@ -118,7 +122,7 @@ export class CompiledPlan {
 
   close(): void {
     this.pipeline.discard();
-    this.single.close();
-    this.loop.close();
+    this.#single.close();
+    this.#loop.close();
   }
 }

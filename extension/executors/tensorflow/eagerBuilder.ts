@@ -29,14 +29,14 @@ export function upload(binding: NativeBinding, data: HostArray, shape: Shape, dt
 export class EagerBuilder implements TfBuilder {
   /** Nodes run. */
   count = 0;
-  private made = new Set<number>();
-  private readonly binding: NativeBinding;
+  #made = new Set<number>();
+  readonly #binding: NativeBinding;
 
   constructor(binding: NativeBinding) {
-    this.binding = binding;
+    this.#binding = binding;
   }
 
-  readonly read = (ref: TfRef): HostArray => this.binding.tensorDataSync((ref as EagerRef).id) as HostArray;
+  readonly read = (ref: TfRef): HostArray => this.#binding.tensorDataSync((ref as EagerRef).id) as HostArray;
 
   nodes(
     op: string,
@@ -46,9 +46,9 @@ export class EagerBuilder implements TfBuilder {
   ): EagerRef[] {
     this.count++;
     const ids = inputs.map((r) => (r as EagerRef).id);
-    return this.binding
+    return this.#binding
       .executeOp(op, Object.entries(attributes).map(convert), ids, outputs)
-      .map(({ id }) => this.own(id));
+      .map(({ id }) => this.#own(id));
   }
 
   node(op: string, inputs: readonly TfRef[], attributes: Record<string, TfAttribute>): EagerRef {
@@ -57,22 +57,22 @@ export class EagerBuilder implements TfBuilder {
 
   constant(data: HostArray | readonly number[], shape: Shape, dtype: DType): EagerRef {
     const values = Array.isArray(data) ? toHostArray(data, dtype) : (data as HostArray);
-    return this.own(upload(this.binding, values, shape, dtype));
+    return this.#own(upload(this.#binding, values, shape, dtype));
   }
 
   step(step: () => Stepped<TfRef>): Stepped<TfRef> {
-    const before = this.made;
-    const own = (this.made = new Set());
+    const before = this.#made;
+    const own = (this.#made = new Set());
     const kept = new Set<number>();
     try {
       const result = step();
       for (const ref of [...result.state, ...result.outputs]) kept.add((ref as EagerRef).id);
       return result;
     } finally {
-      this.made = before;
+      this.#made = before;
       for (const id of own) {
         if (kept.has(id)) before.add(id);
-        else this.binding.deleteTensor(id);
+        else this.#binding.deleteTensor(id);
       }
     }
   }
@@ -80,17 +80,17 @@ export class EagerBuilder implements TfBuilder {
   /** The caller keeps this tensor: it outlives {@link release}. */
   take(ref: EagerRef): number {
     // A value taken twice needs an id of its own for each owner.
-    if (this.made.delete(ref.id)) return ref.id;
-    return this.binding.executeOp("Identity", [], [ref.id], 1)[0]!.id;
+    if (this.#made.delete(ref.id)) return ref.id;
+    return this.#binding.executeOp("Identity", [], [ref.id], 1)[0]!.id;
   }
 
   release(): void {
-    for (const id of this.made) this.binding.deleteTensor(id);
-    this.made.clear();
+    for (const id of this.#made) this.#binding.deleteTensor(id);
+    this.#made.clear();
   }
 
-  private own(id: number): EagerRef {
-    this.made.add(id);
+  #own(id: number): EagerRef {
+    this.#made.add(id);
     return new EagerRef(id);
   }
 }

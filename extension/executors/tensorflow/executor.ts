@@ -19,111 +19,111 @@ import { StorageMemory } from "./storages.ts";
 export class TensorFlowExecutor implements Executor {
   readonly counters = newCounters();
   readonly fallbacks: Fallbacks;
-  private readonly binding: NativeBinding;
-  private readonly storages: StorageMemory;
-  private readonly plans: PlanCache;
+  readonly #binding: NativeBinding;
+  readonly #storages: StorageMemory;
+  readonly #plans: PlanCache;
   /** The pipeline of the last training step: steps of it may be pending, and its gradients may be asked for. */
-  private active: StepPipeline | undefined;
+  #active: StepPipeline | undefined;
   /** Tensors of lazy values, by what reads them. */
-  private readonly lazy = new Map<() => HostArray, number>();
+  readonly #lazy = new Map<() => HostArray, number>();
 
   /** @param cores what a large step is sharded for; all there are by default */
   constructor(binding: NativeBinding, cores = availableParallelism()) {
-    this.binding = binding;
-    this.storages = new StorageMemory(binding, (program) => {
-      if (this.active?.writes(program) === true) this.flush();
+    this.#binding = binding;
+    this.#storages = new StorageMemory(binding, (program) => {
+      if (this.#active?.writes(program) === true) this.flush();
     });
-    const context = { binding, residences: this.storages, counters: this.counters };
-    this.plans = new PlanCache(context, cores, () => this.flush());
-    this.fallbacks = this.plans.fallbacks;
+    const context = { binding, residences: this.#storages, counters: this.counters };
+    this.#plans = new PlanCache(context, cores, () => this.flush());
+    this.fallbacks = this.#plans.fallbacks;
   }
 
   run(plan: Plan, inspector?: Inspector): void {
-    this.storages.freeAbandoned();
+    this.#storages.freeAbandoned();
     let compiled: CompiledPlan | undefined;
     try {
-      this.storages.prepare(plan);
-      compiled = inspector === undefined ? this.plans.get(plan) : undefined;
-      if (compiled?.pipeline !== this.active) {
+      this.#storages.prepare(plan);
+      compiled = inspector === undefined ? this.#plans.get(plan) : undefined;
+      if (compiled?.pipeline !== this.#active) {
         this.flush();
-        if (plan.assigns.length > 0) this.leave();
+        if (plan.assigns.length > 0) this.#leave();
       }
       if (compiled === undefined) {
-        this.keepLazy(plan.lazy, interpret(plan, this.binding, this.storages, this.counters, inspector));
+        this.#keepLazy(plan.lazy, interpret(plan, this.#binding, this.#storages, this.counters, inspector));
         return;
       }
       this.counters.compiledRuns++;
       if (compiled.pipeline.commit(plan)) {
-        this.active = compiled.pipeline;
+        this.#active = compiled.pipeline;
         return;
       }
       this.flush();
       this.counters.calls++;
-      this.keepLazy(plan.lazy, compiled.run(plan));
+      this.#keepLazy(plan.lazy, compiled.run(plan));
     } catch (error) {
       const known = translated(error);
-      if (compiled !== undefined && isVague(known)) this.explain(plan, known);
+      if (compiled !== undefined && isVague(known)) this.#explain(plan, known);
       throw known;
     }
   }
 
   /** Computes a plan that was refused op by op, and writes nothing: the error there says more. */
-  private explain(plan: Plan, error: unknown): void {
+  #explain(plan: Plan, error: unknown): void {
     const done = (): never => {
       throw error;
     };
-    interpret(plan, this.binding, this.storages, this.counters, { node() {}, done });
+    interpret(plan, this.#binding, this.#storages, this.counters, { node() {}, done });
   }
 
   /** Steps of another plan are over: nothing of them will be asked for. */
-  private leave(): void {
-    this.active?.discard();
-    this.active = undefined;
+  #leave(): void {
+    this.#active?.discard();
+    this.#active = undefined;
   }
 
   get waits(): number {
-    return this.active?.pending ?? 0;
+    return this.#active?.pending ?? 0;
   }
 
   compiled(key: string): boolean {
-    return this.plans.has(key);
+    return this.#plans.has(key);
   }
 
   flush(): void {
-    this.active?.flush();
+    this.#active?.flush();
   }
 
   read(storage: Storage): HostArray {
-    return this.storages.read(storage);
+    return this.#storages.read(storage);
   }
 
   /** Live tensors of the library, for tests of leaks. */
   get tensors(): number {
-    return this.binding.getNumOfTensors();
+    return this.#binding.getNumOfTensors();
   }
 
-  private keepLazy(values: readonly Value[], ids: readonly number[]): void {
+  #keepLazy(values: readonly Value[], ids: readonly number[]): void {
     values.forEach((value, i) => {
       const id = ids[i]!;
       // A value may be the gradient of several leaves.
       this.release(value);
-      value.read = () => this.binding.tensorDataSync(id) as HostArray;
-      this.lazy.set(value.read, id);
+      value.read = () => this.#binding.tensorDataSync(id) as HostArray;
+      this.#lazy.set(value.read, id);
     });
   }
 
   holds({ read }: Value): boolean {
-    return read !== undefined && this.lazy.has(read);
+    return read !== undefined && this.#lazy.has(read);
   }
 
   release({ read }: Value): void {
-    const id = read && this.lazy.get(read);
+    const id = read && this.#lazy.get(read);
     if (read === undefined || id === undefined) return;
-    this.lazy.delete(read);
-    this.binding.deleteTensor(id);
+    this.#lazy.delete(read);
+    this.#binding.deleteTensor(id);
   }
 
   choices(): Choice[] {
-    return this.plans.choices();
+    return this.#plans.choices();
   }
 }

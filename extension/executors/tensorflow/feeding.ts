@@ -31,24 +31,24 @@ const isOne = (x: Input | undefined): x is HostArray => typeof x === "object" &&
 /** Which leaves have changed from step to step. */
 export class VaryingInputs {
   readonly leaves = new Set<number>();
-  private last: readonly Remembered[] | undefined;
-  private readonly feeds: readonly Feed[];
+  #last: readonly Remembered[] | undefined;
+  readonly #feeds: readonly Feed[];
   /** Whether a step is fed large arrays. */
-  private readonly large: boolean;
+  readonly #large: boolean;
 
   constructor(feeds: readonly Feed[], { leaves }: Plan) {
-    this.feeds = feeds;
-    this.large = feeds.some(({ leaf }) => numel(leaves[leaf]!.shape) >= LARGE_ELEMENTS);
+    this.#feeds = feeds;
+    this.#large = feeds.some(({ leaf }) => numel(leaves[leaf]!.shape) >= LARGE_ELEMENTS);
   }
 
   /** Notes what the next step is fed. */
   note(inputs: readonly Input[]): void {
-    const { last } = this;
+    const last = this.#last;
     if (last !== undefined)
-      this.feeds.forEach(({ leaf }, i) => {
+      this.#feeds.forEach(({ leaf }, i) => {
         if (!sameInput(last[i], inputs[i])) this.leaves.add(leaf);
       });
-    this.last = this.large ? inputs.map(remembered) : inputs;
+    this.#last = this.#large ? inputs.map(remembered) : inputs;
   }
 }
 

@@ -16,69 +16,69 @@ import { shardPlan } from "./sharding/shardedPlan.ts";
 export class PlanCache {
   readonly fallbacks = new Fallbacks();
   /** The training step that was compiled last. */
-  private lastStep: Outline | undefined;
+  #lastStep: Outline | undefined;
   /** By key; the most recently used comes last. */
-  private readonly plans = new Map<string, CompiledPlan>();
-  private readonly seen = new Set<string>();
-  private readonly context: Context;
-  private readonly cores: number;
-  private readonly flush: () => void;
+  readonly #plans = new Map<string, CompiledPlan>();
+  readonly #seen = new Set<string>();
+  readonly #context: Context;
+  readonly #cores: number;
+  readonly #flush: () => void;
 
   /** @param flush computes all pending steps */
   constructor(context: Context, cores: number, flush: () => void) {
-    this.context = context;
-    this.cores = cores;
-    this.flush = flush;
+    this.#context = context;
+    this.#cores = cores;
+    this.#flush = flush;
   }
 
   has(key: string): boolean {
-    return this.plans.has(key);
+    return this.#plans.has(key);
   }
 
   /** A plan in compiled form; undefined for one to be interpreted. */
   get(plan: Plan): CompiledPlan | undefined {
     const { key } = plan;
-    const known = this.plans.get(key);
+    const known = this.#plans.get(key);
     if (known !== undefined) {
-      const current = this.updated(known, plan);
-      this.plans.delete(key);
-      this.plans.set(key, current);
+      const current = this.#updated(known, plan);
+      this.#plans.delete(key);
+      this.#plans.set(key, current);
       return current;
     }
     if (plan.nodes.length < MIN_COMPILED_NODES) return undefined;
-    const { counters } = this.context;
+    const { counters } = this.#context;
     const { compileAtOnce } = runtime.policy;
-    if (this.seen.delete(key) || (compileAtOnce && counters.compiled < MAX_PLANS_AT_FIRST_SIGHT))
-      return this.compile(plan);
-    if (compileAtOnce) this.fellBack(plan);
-    this.seen.add(key);
-    if (this.seen.size > MAX_SEEN_KEYS) this.seen.delete(first(this.seen)!);
+    if (this.#seen.delete(key) || (compileAtOnce && counters.compiled < MAX_PLANS_AT_FIRST_SIGHT))
+      return this.#compile(plan);
+    if (compileAtOnce) this.#fellBack(plan);
+    this.#seen.add(key);
+    if (this.#seen.size > MAX_SEEN_KEYS) this.#seen.delete(first(this.#seen)!);
     return undefined;
   }
 
   /** A compiled plan whose constants are those of a plan. */
-  private updated(known: CompiledPlan, plan: Plan): CompiledPlan {
+  #updated(known: CompiledPlan, plan: Plan): CompiledPlan {
     const changed = known.mismatch(plan);
     if (changed === undefined) return known;
     // Pending steps were recorded with the constants as they were.
-    this.flush();
-    this.context.counters.recompiled++;
+    this.#flush();
+    this.#context.counters.recompiled++;
     return known.replacement(changed);
   }
 
-  private compile(plan: Plan): CompiledPlan {
-    this.flush();
-    const { counters } = this.context;
-    const sharded = shardPlan(plan, this.cores);
+  #compile(plan: Plan): CompiledPlan {
+    this.#flush();
+    const { counters } = this.#context;
+    const sharded = shardPlan(plan, this.#cores);
     if (sharded.batch.count > 1) counters.sharded++;
-    const compiled = new CompiledPlan(this.context, sharded);
+    const compiled = new CompiledPlan(this.#context, sharded);
     counters.compiled++;
-    if (plan.assigns.length > 0) this.lastStep = outlineOf(plan);
-    this.plans.set(plan.key, compiled);
-    if (this.plans.size > MAX_COMPILED_PLANS) {
-      const oldest = first(this.plans.keys())!;
-      this.plans.get(oldest)!.close();
-      this.plans.delete(oldest);
+    if (plan.assigns.length > 0) this.#lastStep = outlineOf(plan);
+    this.#plans.set(plan.key, compiled);
+    if (this.#plans.size > MAX_COMPILED_PLANS) {
+      const oldest = first(this.#plans.keys())!;
+      this.#plans.get(oldest)!.close();
+      this.#plans.delete(oldest);
       counters.evicted++;
     }
     return compiled;
@@ -87,7 +87,7 @@ export class PlanCache {
   /** What was chosen for the graphs there are. */
   choices(): Choice[] {
     const threads = chosenThreads();
-    const made = [...this.plans.values()].flatMap((plan) => plan.choices());
+    const made = [...this.#plans.values()].flatMap((plan) => plan.choices());
     if (threads === undefined) return made;
     const { intraOp, interOp = String(availableParallelism()), why } = threads;
     return [
@@ -97,10 +97,10 @@ export class PlanCache {
   }
 
   /** Says why a training's graph is computed op by op. */
-  private fellBack(plan: Plan): void {
-    this.context.counters.fellBack++;
-    if (!this.fallbacks.wanted || this.lastStep === undefined) return;
-    const { node, got, expected } = firstDifference(this.lastStep, plan);
+  #fellBack(plan: Plan): void {
+    this.#context.counters.fellBack++;
+    if (!this.fallbacks.wanted || this.#lastStep === undefined) return;
+    const { node, got, expected } = firstDifference(this.#lastStep, plan);
     this.fallbacks.note({
       graph: graphName(plan, plan.nodes.length),
       why: `there were ${MAX_PLANS_AT_FIRST_SIGHT} different graphs before it; this one has ${got} where the last step had ${expected}`,

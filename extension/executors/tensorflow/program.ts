@@ -58,47 +58,47 @@ export class Program {
   /** TensorFlow nodes of the graph. */
   readonly size: number;
   readonly feeds: readonly Feed[];
-  private readonly binding: NativeBinding;
-  private readonly residences: Residences;
-  private readonly alone: boolean;
-  private readonly session: number;
-  private readonly fed: readonly Fed[];
-  private readonly variables: readonly Variable[];
-  private readonly initFetch: string;
-  private readonly feedNames: string;
-  private readonly fetchNames: string;
-  private readonly constants: ReadonlyMap<number, number>;
+  readonly #binding: NativeBinding;
+  readonly #residences: Residences;
+  readonly #alone: boolean;
+  readonly #session: number;
+  readonly #fed: readonly Fed[];
+  readonly #variables: readonly Variable[];
+  readonly #initFetch: string;
+  readonly #feedNames: string;
+  readonly #fetchNames: string;
+  readonly #constants: ReadonlyMap<number, number>;
   /**
    * Steps that what is stacked has room for, where that is fixed. Its arrays are filled again every other time: a call
    * may be under way with the last ones.
    */
-  private readonly room: number | undefined;
-  private readonly stacks: [HostArray[], HostArray[]] = [[], []];
-  private running = false;
+  readonly #room: number | undefined;
+  readonly #stacks: [HostArray[], HostArray[]] = [[], []];
+  #running = false;
   /** Whether a variable was read since the last step. */
-  private asked = false;
+  #asked = false;
 
   /** @param alone whether its ops run one after the other, on the thread that calls: where others would not help much */
   constructor(binding: NativeBinding, residences: Residences, graph: Graph, alone: boolean) {
-    this.binding = binding;
-    this.residences = residences;
-    this.alone = alone;
+    this.#binding = binding;
+    this.#residences = residences;
+    this.#alone = alone;
     this.feeds = graph.feeds;
-    this.fed = graph.feeds.map(() => ({ data: null, id: undefined }));
-    this.variables = graph.variables;
-    this.constants = graph.constants;
-    this.room = graph.room;
-    this.initFetch = graph.initFetch;
-    this.feedNames = graph.feedNames.join();
-    this.fetchNames = graph.fetchNames.join();
+    this.#fed = graph.feeds.map(() => ({ data: null, id: undefined }));
+    this.#variables = graph.variables;
+    this.#constants = graph.constants;
+    this.#room = graph.room;
+    this.#initFetch = graph.initFetch;
+    this.#feedNames = graph.feedNames.join();
+    this.#fetchNames = graph.fetchNames.join();
     this.size = graph.nodes.length + graph.functions.reduce((sum, f) => sum + f.nodes.length, 0);
-    this.session = binding.openGraph(encodeGraphDef(graph.nodes, graph.functions), SESSION_CONFIG);
+    this.#session = binding.openGraph(encodeGraphDef(graph.nodes, graph.functions), SESSION_CONFIG);
   }
 
   /** Leaves whose numbers are not the compiled ones; undefined when all are. */
   mismatch(plan: Plan): readonly number[] | undefined {
     let changed: number[] | undefined;
-    for (const [leaf, value] of this.constants) {
+    for (const [leaf, value] of this.#constants) {
       const now = plan.leaves[leaf]!.producer;
       if (now.kind === "scalar" && !Object.is(now.value, value)) (changed ??= []).push(leaf);
     }
@@ -121,9 +121,9 @@ export class Program {
   /** One call of one step. Afterwards the plan's storages live here. Answers the tensors of the plan's lazy values. */
   run(plan: Plan, inputs: readonly Input[]): number[] {
     this.enter();
-    const ids = this.feeds.map((feed, i) => this.feed(i, plan.leaves[feed.leaf]!, inputs[i]!));
-    const outputs = this.call(ids);
-    plan.fetches.forEach((value, i) => (value.data = this.take(outputs[i]!)));
+    const ids = this.feeds.map((feed, i) => this.#feed(i, plan.leaves[feed.leaf]!, inputs[i]!));
+    const outputs = this.#call(ids);
+    plan.fetches.forEach((value, i) => (value.data = this.#take(outputs[i]!)));
     return outputs.slice(plan.fetches.length);
   }
 
@@ -134,7 +134,7 @@ export class Program {
   runMany(plan: Plan, inputs: readonly (readonly Input[])[]): HostArray[] {
     const stack = this.stack(plan, inputs);
     try {
-      return this.taken(plan, this.call(stack.ids));
+      return this.#taken(plan, this.#call(stack.ids));
     } finally {
       this.release(stack);
     }
@@ -142,33 +142,33 @@ export class Program {
 
   /** What a call of many steps is fed; to be released. */
   stack(plan: Plan, inputs: readonly (readonly Input[])[]): Stack {
-    const made = [this.binding.createTensor([], DATA_TYPE.int64, Int32Array.of(inputs.length))];
+    const made = [this.#binding.createTensor([], DATA_TYPE.int64, Int32Array.of(inputs.length))];
     const ids = [made[0]!];
     this.feeds.forEach((feed, i) => {
       const value = plan.leaves[feed.leaf]!;
       if (!feed.stacked) {
-        ids.push(this.feed(i, value, inputs[0]![i]!));
+        ids.push(this.#feed(i, value, inputs[0]![i]!));
         return;
       }
-      const room = this.room ?? inputs.length;
-      const [free] = this.stacks;
+      const room = this.#room ?? inputs.length;
+      const [free] = this.#stacks;
       const stack = stacked(
         inputs.map((each) => each[i]!),
         value,
         room,
         free[i],
       );
-      if (this.room !== undefined) free[i] = stack;
-      const id = upload(this.binding, stack, [room, ...value.shape], value.dtype);
+      if (this.#room !== undefined) free[i] = stack;
+      const id = upload(this.#binding, stack, [room, ...value.shape], value.dtype);
       made.push(id);
       ids.push(id);
     });
-    this.stacks.reverse();
+    this.#stacks.reverse();
     return { ids, made };
   }
 
   release({ made }: Stack): void {
-    for (const id of made) this.binding.deleteTensor(id);
+    for (const id of made) this.#binding.deleteTensor(id);
   }
 
   /**
@@ -176,13 +176,13 @@ export class Program {
    * @returns a function that waits for it; call it before anything else of the program
    */
   start(plan: Plan, { ids }: Stack): () => Ended {
-    this.idle();
-    const call = this.binding.startGraph(this.session, ids, this.feedNames, this.fetchNames, this.alone);
-    this.running = true;
+    this.#idle();
+    const call = this.#binding.startGraph(this.#session, ids, this.#feedNames, this.#fetchNames, this.#alone);
+    this.#running = true;
     return () => {
-      this.running = false;
-      const { outputs, milliseconds } = this.binding.finishGraph(call);
-      return { milliseconds, take: () => this.taken(plan, this.fetched(outputs)) };
+      this.#running = false;
+      const { outputs, milliseconds } = this.#binding.finishGraph(call);
+      return { milliseconds, take: () => this.#taken(plan, this.#fetched(outputs)) };
     };
   }
 
@@ -192,49 +192,51 @@ export class Program {
    */
   prepare(plan: Plan): () => void {
     const zeros = ({ shape, dtype }: Pick<Value, "shape" | "dtype">): number =>
-      upload(this.binding, allocate(dtype, numel(shape)), shape, dtype);
-    const initial = this.variables.map(({ storage }) => zeros(storage));
+      upload(this.#binding, allocate(dtype, numel(shape)), shape, dtype);
+    const initial = this.#variables.map(({ storage }) => zeros(storage));
     this.restore(initial);
-    const ids = [this.binding.createTensor([], DATA_TYPE.int64, Int32Array.of(0))];
+    const ids = [this.#binding.createTensor([], DATA_TYPE.int64, Int32Array.of(0))];
     for (const { leaf, stacked } of this.feeds) {
       const { shape, dtype } = plan.leaves[leaf]!;
-      ids.push(zeros({ shape: stacked ? [this.room!, ...shape] : shape, dtype }));
+      ids.push(zeros({ shape: stacked ? [this.#room!, ...shape] : shape, dtype }));
     }
     const wait = this.start(plan, { ids, made: [] });
     this.release({ ids, made: [...initial, ...ids] });
     return () => void wait().take();
   }
 
-  private idle(): void {
-    if (this.running) internal("something is asked of a program whose call is under way");
+  #idle(): void {
+    if (this.#running) internal("something is asked of a program whose call is under way");
   }
 
   /** Tensors of a step's lazy values from the variables as they are: nothing else is wanted of it. */
   lazy(plan: Plan, inputs: readonly Input[]): number[] {
-    const outputs = this.call(this.feeds.map((feed, i) => this.feed(i, plan.leaves[feed.leaf]!, inputs[i]!)));
-    for (const id of outputs.splice(0, plan.fetches.length)) this.binding.deleteTensor(id);
+    const outputs = this.#call(
+      this.feeds.map((feed, i) => this.#feed(i, plan.leaves[feed.leaf]!, inputs[i]!)),
+    );
+    for (const id of outputs.splice(0, plan.fetches.length)) this.#binding.deleteTensor(id);
     return outputs;
   }
 
   /** Tensors of all variables as they are; the caller's to delete. A variable that is written meanwhile moves away. */
   values(): number[] {
-    this.idle();
-    const names = this.variables.map(({ read }) => read).join();
-    return this.binding.runGraph(this.session, [], "", names, true);
+    this.#idle();
+    const names = this.#variables.map(({ read }) => read).join();
+    return this.#binding.runGraph(this.#session, [], "", names, true);
   }
 
   /** Gives all variables the values of {@link values}. */
   restore(ids: readonly number[]): void {
-    this.idle();
-    const all = this.variables;
-    const done = this.binding.runGraph(
-      this.session,
+    this.#idle();
+    const all = this.#variables;
+    const done = this.#binding.runGraph(
+      this.#session,
       ids,
       all.map((v) => v.initFeed).join(),
       all.map((v) => v.initFetch).join(),
       true,
     );
-    for (const id of done) this.binding.deleteTensor(id);
+    for (const id of done) this.#binding.deleteTensor(id);
   }
 
   /**
@@ -242,65 +244,65 @@ export class Program {
    * saved, all are read in the same call: the first call for each takes TensorFlow some milliseconds.
    */
   handle(index: number): number {
-    const all = this.asked;
-    this.asked = true;
+    const all = this.#asked;
+    this.#asked = true;
     try {
-      this.bring(all ? this.variables.map((_, i) => i) : [index]);
+      this.#bring(all ? this.#variables.map((_, i) => i) : [index]);
     } catch (error) {
       // A step that failed may leave a variable without a value: it is no business of the others.
       if (!all) throw error;
-      this.bring([index]);
+      this.#bring([index]);
     }
-    return this.residence(index)!.handle!;
+    return this.#residence(index)!.handle!;
   }
 
   /** Notes tensors of variables, as far as their storages are here. */
-  private bring(indices: readonly number[]): void {
-    this.idle();
+  #bring(indices: readonly number[]): void {
+    this.#idle();
     const all = indices.flatMap((index) => {
-      const at = this.residence(index);
-      return at === undefined || at.handle !== undefined ? [] : [{ at, name: this.variables[index]!.read }];
+      const at = this.#residence(index);
+      return at === undefined || at.handle !== undefined ? [] : [{ at, name: this.#variables[index]!.read }];
     });
     const names = all.map(({ name }) => name).join();
-    const made = this.binding.runGraph(this.session, [], "", names, true);
+    const made = this.#binding.runGraph(this.#session, [], "", names, true);
     all.forEach(({ at }, i) => (at.handle = made[i]!));
   }
 
   /** Where a variable's storage is, while it is here. */
-  private residence(index: number): Extract<Residence, { kind: "variable" }> | undefined {
-    const { storage } = this.variables[index]!;
-    return this.holds(storage, index)
+  #residence(index: number): Extract<Residence, { kind: "variable" }> | undefined {
+    const { storage } = this.#variables[index]!;
+    return this.#holds(storage, index)
       ? (storage.device as Extract<Residence, { kind: "variable" }>)
       : undefined;
   }
 
   /** Moves every variable out and closes the session. */
   close(): void {
-    this.idle();
-    this.asked = true;
-    for (const [index, { storage }] of this.variables.entries()) {
-      const at = this.residence(index);
+    this.#idle();
+    this.#asked = true;
+    for (const [index, { storage }] of this.#variables.entries()) {
+      const at = this.#residence(index);
       if (at !== undefined) {
         const id = at.handle ?? this.handle(index);
         storage.device = { kind: "handle", id } satisfies Residence;
       }
     }
-    for (const { id } of this.fed) if (id !== undefined) this.binding.deleteTensor(id);
-    this.binding.deleteSavedModel(this.session);
+    for (const { id } of this.#fed) if (id !== undefined) this.#binding.deleteTensor(id);
+    this.#binding.deleteSavedModel(this.#session);
   }
 
   /** Brings the storages this program writes into its variables. */
   enter(): void {
-    this.asked = false;
+    this.#asked = false;
     const moved: Variable[] = [];
     const ids: number[] = [];
-    for (let index = 0; index < this.variables.length; index++) {
-      const variable = this.variables[index]!;
+    for (let index = 0; index < this.#variables.length; index++) {
+      const variable = this.#variables[index]!;
       const { storage } = variable;
-      const at = this.residence(index);
+      const at = this.#residence(index);
       if (at !== undefined) {
         // A handle would share the variable's memory and force the update to copy it.
-        if (at.handle !== undefined) this.binding.deleteTensor(at.handle);
+        if (at.handle !== undefined) this.#binding.deleteTensor(at.handle);
         at.handle = undefined;
         continue;
       }
@@ -310,72 +312,72 @@ export class Program {
         continue;
       }
       moved.push(variable);
-      ids.push(this.residences.handle(storage));
+      ids.push(this.#residences.handle(storage));
     }
     if (moved.length === 0) return;
-    this.idle();
-    const done = this.binding.runGraph(
-      this.session,
+    this.#idle();
+    const done = this.#binding.runGraph(
+      this.#session,
       ids,
       moved.map((v) => v.initFeed).join(),
       // At the beginning all of them are: one number says so, instead of one for each.
-      moved.length === this.variables.length ? this.initFetch : moved.map((v) => v.initFetch).join(),
-      this.alone,
+      moved.length === this.#variables.length ? this.#initFetch : moved.map((v) => v.initFetch).join(),
+      this.#alone,
     );
-    for (const id of done) this.binding.deleteTensor(id);
+    for (const id of done) this.#binding.deleteTensor(id);
     for (const variable of moved) {
       const { storage } = variable;
       const before = storage.device as Residence | undefined;
       const stale = before?.kind === "handle" ? before.id : before?.handle;
-      if (stale !== undefined) this.binding.deleteTensor(stale);
-      this.residences.left(storage);
-      const index = this.variables.indexOf(variable);
+      if (stale !== undefined) this.#binding.deleteTensor(stale);
+      this.#residences.left(storage);
+      const index = this.#variables.indexOf(variable);
       storage.device = { kind: "variable", program: this, index, handle: undefined } satisfies Residence;
     }
   }
 
   /** Whether all storages it writes live here. */
   get home(): boolean {
-    return this.variables.every(({ storage }, index) => this.holds(storage, index));
+    return this.#variables.every(({ storage }, index) => this.#holds(storage, index));
   }
 
-  private holds(storage: Storage, index: number): boolean {
+  #holds(storage: Storage, index: number): boolean {
     const at = storage.device as Residence | undefined;
     return at?.kind === "variable" && at.program === this && at.index === index;
   }
 
   /** Ids of the fetched values; what says that everything is written is waited for and let go. */
-  private call(ids: readonly number[]): number[] {
-    this.idle();
-    return this.fetched(
-      this.binding.runGraph(this.session, ids, this.feedNames, this.fetchNames, this.alone),
+  #call(ids: readonly number[]): number[] {
+    this.#idle();
+    return this.#fetched(
+      this.#binding.runGraph(this.#session, ids, this.#feedNames, this.#fetchNames, this.#alone),
     );
   }
 
-  private fetched(outputs: number[]): number[] {
-    if (this.variables.length > 0) this.binding.deleteTensor(outputs.pop()!);
+  #fetched(outputs: number[]): number[] {
+    if (this.#variables.length > 0) this.#binding.deleteTensor(outputs.pop()!);
     return outputs;
   }
 
-  private taken({ fetches }: Plan, outputs: readonly number[]): HostArray[] {
-    return fetches.map((_, i) => this.take(outputs[i]!));
+  #taken({ fetches }: Plan, outputs: readonly number[]): HostArray[] {
+    return fetches.map((_, i) => this.#take(outputs[i]!));
   }
 
-  private take(id: number): HostArray {
-    const data = this.binding.tensorDataSync(id) as HostArray;
-    this.binding.deleteTensor(id);
+  #take(id: number): HostArray {
+    const data = this.#binding.tensorDataSync(id) as HostArray;
+    this.#binding.deleteTensor(id);
     return data;
   }
 
-  private feed(i: number, value: Value, data: Input): number {
+  #feed(i: number, value: Value, data: Input): number {
     const { producer } = value;
-    if (data === null && producer.kind === "state") return this.residences.handle(producer.storage);
-    const fed = this.fed[i]!;
+    if (data === null && producer.kind === "state") return this.#residences.handle(producer.storage);
+    const fed = this.#fed[i]!;
     if (fed.id !== undefined && sameInput(fed.data, data)) return fed.id;
-    if (fed.id !== undefined) this.binding.deleteTensor(fed.id);
+    if (fed.id !== undefined) this.#binding.deleteTensor(fed.id);
     fed.data = remembered(data);
     const array = typeof data === "number" ? allocate(value.dtype, 1).fill(data) : data!;
-    fed.id = upload(this.binding, array, value.shape, value.dtype);
+    fed.id = upload(this.#binding, array, value.shape, value.dtype);
     return fed.id;
   }
 }

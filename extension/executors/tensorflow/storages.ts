@@ -11,55 +11,55 @@ import type { Program, Residence, Residences } from "./program.ts";
 
 /** Knows where each storage's value is, and frees those of unreachable storages. */
 export class StorageMemory implements Residences {
-  private readonly binding: NativeBinding;
-  private readonly settle: (program: Program) => void;
+  readonly #binding: NativeBinding;
+  readonly #settle: (program: Program) => void;
   // Tensors of unreachable storages, freed between calls.
-  private readonly abandoned: number[] = [];
-  private readonly registry = new FinalizationRegistry<Residence>((r) => {
-    if (r.kind === "handle") this.abandoned.push(r.id);
+  readonly #abandoned: number[] = [];
+  readonly #registry = new FinalizationRegistry<Residence>((r) => {
+    if (r.kind === "handle") this.#abandoned.push(r.id);
   });
 
   /** @param settle computes the steps that a program's variables wait for */
   constructor(binding: NativeBinding, settle: (program: Program) => void) {
-    this.binding = binding;
-    this.settle = settle;
+    this.#binding = binding;
+    this.#settle = settle;
   }
 
   freeAbandoned(): void {
-    for (const id of this.abandoned.splice(0)) this.binding.deleteTensor(id);
+    for (const id of this.#abandoned.splice(0)) this.#binding.deleteTensor(id);
   }
 
   read(storage: Storage): HostArray {
-    return this.binding.tensorDataSync(this.handle(storage)) as HostArray;
+    return this.#binding.tensorDataSync(this.handle(storage)) as HostArray;
   }
 
   handle(storage: Storage): number {
     const at = storage.device as Residence | undefined;
     if (at === undefined) {
       const data = storage.host ?? internal("a storage without a value");
-      return this.put(storage, upload(this.binding, data, storage.shape, storage.dtype));
+      return this.#put(storage, upload(this.#binding, data, storage.shape, storage.dtype));
     }
     if (at.kind === "handle") return at.id;
-    this.settle(at.program);
+    this.#settle(at.program);
     return at.handle ?? at.program.handle(at.index);
   }
 
   left(storage: Storage): void {
-    this.registry.unregister(storage);
+    this.#registry.unregister(storage);
   }
 
   /** Makes a tensor the storage's value, and frees the one before. */
   replace(storage: Storage, id: number): void {
     const before = storage.device as Residence | undefined;
     const stale = before?.kind === "handle" ? before.id : before?.handle;
-    if (stale !== undefined) this.binding.deleteTensor(stale);
-    this.put(storage, id);
+    if (stale !== undefined) this.#binding.deleteTensor(stale);
+    this.#put(storage, id);
   }
 
-  private put(storage: Storage, id: number): number {
+  #put(storage: Storage, id: number): number {
     const residence: Residence = { kind: "handle", id };
-    this.registry.unregister(storage);
-    this.registry.register(storage, residence, storage);
+    this.#registry.unregister(storage);
+    this.#registry.register(storage, residence, storage);
     storage.device = residence;
     return id;
   }
@@ -68,22 +68,22 @@ export class StorageMemory implements Residences {
   prepare({ leaves }: Plan): void {
     for (const value of leaves) {
       const leaf = value.producer;
-      const isNew = leaf.kind === "state" && leaf.storage.device === undefined && !this.fill(leaf);
+      const isNew = leaf.kind === "state" && leaf.storage.device === undefined && !this.#fill(leaf);
       if (isNew || leaf.kind === "random") leafData(value);
     }
   }
 
   /** Makes a large initial value of one number where it will be, without an array of the host. */
-  private fill({ storage, version, initial }: Extract<Leaf, { kind: "state" }>): boolean {
+  #fill({ storage, version, initial }: Extract<Leaf, { kind: "state" }>): boolean {
     const { shape, dtype } = storage;
     if (initial?.producer.kind !== "fill" || initial.data !== undefined || storage.host !== undefined)
       return false;
     if (storage.version !== version || numel(shape) < LARGE_ELEMENTS) return false;
-    const b = new EagerBuilder(this.binding);
+    const b = new EagerBuilder(this.#binding);
     try {
       const inputs = [vector(b, shape), scalar(b, initial.producer.value, dtype)];
       const attributes = { T: attr.type(dtype), index_type: attr.type("int64") };
-      this.put(storage, b.take(b.node("Fill", inputs, attributes)));
+      this.#put(storage, b.take(b.node("Fill", inputs, attributes)));
     } finally {
       b.release();
     }

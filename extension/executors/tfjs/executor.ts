@@ -31,45 +31,45 @@ interface Program extends Results {
  */
 export class TfjsExecutor implements Executor {
   readonly counters = { interpreted: 0, interpretedNodes: 0, repeated: 0 };
-  private readonly k: Tfjs;
-  private readonly loops: boolean;
-  private readonly programs = new Map<string, Program>();
-  private readonly seen = new Set<string>();
+  readonly #k: Tfjs;
+  readonly #loops: boolean;
+  readonly #programs = new Map<string, Program>();
+  readonly #seen = new Set<string>();
   /** Tensors of lazy values, by what reads them. A loop's array is there until its plan comes again. */
-  private readonly lazy = new Map<() => HostArray, tfjs.Tensor>();
-  private readonly abandoned: Residence[] = [];
-  private readonly registry = new FinalizationRegistry<Residence>((r) => this.abandoned.push(r));
+  readonly #lazy = new Map<() => HostArray, tfjs.Tensor>();
+  readonly #abandoned: Residence[] = [];
+  readonly #registry = new FinalizationRegistry<Residence>((r) => this.#abandoned.push(r));
 
   /** @param loops whether small tensors are computed by loops: everything is left to the backend's kernels otherwise */
   constructor(k: Tfjs, loops = true) {
-    this.k = k;
-    this.loops = loops;
+    this.#k = k;
+    this.#loops = loops;
   }
 
   compiled(key: string): boolean {
-    return this.programs.has(key);
+    return this.#programs.has(key);
   }
 
   run(plan: Plan, inspector?: Inspector): void {
-    const program = inspector === undefined ? this.programs.get(plan.key) : undefined;
-    for (const { tensor } of this.abandoned.splice(0)) tensor?.dispose();
+    const program = inspector === undefined ? this.#programs.get(plan.key) : undefined;
+    for (const { tensor } of this.#abandoned.splice(0)) tensor?.dispose();
     // Draws take their numbers in program order, before anything is computed from them.
     for (const value of plan.leaves) if (value.producer.kind === "random") leafData(value);
     try {
-      this.k.tidy(() =>
-        program === undefined ? this.interpret(plan, inspector) : this.repeat(program, plan),
+      this.#k.tidy(() =>
+        program === undefined ? this.#interpret(plan, inspector) : this.#repeat(program, plan),
       );
     } catch (error) {
       throw translated(error);
     }
   }
 
-  private interpret(plan: Plan, inspector: Inspector | undefined): void {
+  #interpret(plan: Plan, inspector: Inspector | undefined): void {
     this.counters.interpreted++;
     this.counters.interpretedNodes += plan.nodes.length;
-    const recording = new Recording(this.k, (slot, value) => this.feed(slot, value), this.loops);
+    const recording = new Recording(this.#k, (slot, value) => this.#feed(slot, value), this.#loops);
     const { lowering } = recording;
-    const look = (value: Value): HostArray => lowering.plain(value).copy(this.k);
+    const look = (value: Value): HostArray => lowering.plain(value).copy(this.#k);
     inspector?.begin?.();
     for (const node of plan.nodes) {
       lowering.node(node);
@@ -82,39 +82,39 @@ export class TfjsExecutor implements Executor {
       lazy: slots(plan.lazy),
       written: slots(plan.assigns.map(({ value }) => value)),
     };
-    this.finish(results, plan);
-    if (inspector === undefined && this.comesAgain(plan)) this.remember(recording, results, plan);
+    this.#finish(results, plan);
+    if (inspector === undefined && this.#comesAgain(plan)) this.#remember(recording, results, plan);
   }
 
-  private repeat(program: Program, plan: Plan): void {
+  #repeat(program: Program, plan: Plan): void {
     this.counters.repeated++;
     // The most recently used comes last.
-    this.programs.delete(plan.key);
-    this.programs.set(plan.key, program);
-    for (const { slot, at } of program.fed) this.feed(slot, plan.leaves[at]!);
+    this.#programs.delete(plan.key);
+    this.#programs.set(plan.key, program);
+    for (const { slot, at } of program.fed) this.#feed(slot, plan.leaves[at]!);
     for (const call of program.calls) call();
-    this.finish(program, plan);
+    this.#finish(program, plan);
   }
 
   /** Whether a plan is expected again: it was there before, or is a training's. */
-  private comesAgain({ key }: Plan): boolean {
-    if (runtime.policy.compileAtOnce || this.seen.has(key)) return true;
-    if (this.seen.size >= MAX_SEEN_KEYS) this.seen.clear();
-    this.seen.add(key);
+  #comesAgain({ key }: Plan): boolean {
+    if (runtime.policy.compileAtOnce || this.#seen.has(key)) return true;
+    if (this.#seen.size >= MAX_SEEN_KEYS) this.#seen.clear();
+    this.#seen.add(key);
     return false;
   }
 
-  private remember({ calls, fed }: Recording, results: Results, plan: Plan): void {
+  #remember({ calls, fed }: Recording, results: Results, plan: Plan): void {
     const places = new Map(plan.leaves.map((value, at) => [value, at]));
     const found = fed.map(({ slot, value }) => ({ slot, at: places.get(value)! }));
     if (found.some(({ at }) => at === undefined)) return;
-    this.programs.set(plan.key, { calls, fed: found, ...results });
-    if (this.programs.size > MAX_COMPILED_PLANS) this.programs.delete(this.programs.keys().next().value!);
+    this.#programs.set(plan.key, { calls, fed: found, ...results });
+    if (this.#programs.size > MAX_COMPILED_PLANS) this.#programs.delete(this.#programs.keys().next().value!);
   }
 
   /** Brings the results to whom they are for. */
-  private finish({ fetches, lazy, written }: Results, plan: Plan): void {
-    const { k } = this;
+  #finish({ fetches, lazy, written }: Results, plan: Plan): void {
+    const k = this.#k;
     plan.fetches.forEach((value, i) => (value.data = fetches[i]!.copy(k)));
     const taken = new Set<object>();
     plan.lazy.forEach((value, i) => {
@@ -126,17 +126,17 @@ export class TfjsExecutor implements Executor {
       }
       // A value may be the gradient of several leaves.
       this.release(value);
-      const t = this.take(lazy[i]!, taken).tensor!;
+      const t = this.#take(lazy[i]!, taken).tensor!;
       const { dtype } = value;
       value.read = () => copyOf(k, t, dtype);
-      this.lazy.set(value.read, t);
+      this.#lazy.set(value.read, t);
     });
     // What is written may be read from what is overwritten: first all is there, then it is put in its place.
-    const next = written.map((slot) => this.take(slot, taken));
+    const next = written.map((slot) => this.#take(slot, taken));
     plan.assigns.forEach(({ storage }, i) => {
       const slot = written[i]!;
       const { array } = next[i]!;
-      const old = this.place(storage, next[i]!);
+      const old = this.#place(storage, next[i]!);
       if (!slot.looped || array === undefined || slot.array !== array) return;
       // The storage has the loop's memory now, and the loop gets the storage's for the next time.
       const fits = old?.length === array.length && old.constructor === array.constructor;
@@ -145,18 +145,18 @@ export class TfjsExecutor implements Executor {
   }
 
   holds({ read }: Value): boolean {
-    return read !== undefined && this.lazy.has(read);
+    return read !== undefined && this.#lazy.has(read);
   }
 
   release({ read }: Value): void {
     if (read === undefined) return;
-    this.lazy.get(read)?.dispose();
-    this.lazy.delete(read);
+    this.#lazy.get(read)?.dispose();
+    this.#lazy.delete(read);
   }
 
   /** A value beyond its plan: itself for the first who takes it, if the plan owns it alone, and a copy otherwise. */
-  private take({ array, tensor, own }: Slot, taken: Set<object>): Residence {
-    const { k } = this;
+  #take({ array, tensor, own }: Slot, taken: Set<object>): Residence {
+    const k = this.#k;
     const first = own && !(array && taken.has(array)) && !(tensor && taken.has(tensor));
     if (array) taken.add(array);
     if (tensor) taken.add(tensor);
@@ -168,26 +168,26 @@ export class TfjsExecutor implements Executor {
   }
 
   choices(): Choice[] {
-    const why = `the ${this.k.getBackend()} backend has no compiled graphs: the native engine does`;
+    const why = `the ${this.#k.getBackend()} backend has no compiled graphs: the native engine does`;
     return [{ graph: "", about: "graph", chosen: "op by op", why }];
   }
 
   read(storage: Storage): HostArray {
     const { array, tensor } = storage.device as Residence;
-    return array === undefined ? copyOf(this.k, tensor!, storage.dtype) : array.slice();
+    return array === undefined ? copyOf(this.#k, tensor!, storage.dtype) : array.slice();
   }
 
   /** Live tensors of the backend, for tests of leaks. */
   get tensors(): number {
-    return this.k.memory().numTensors;
+    return this.#k.memory().numTensors;
   }
 
   /** Answers the array that was there before. */
-  private place(storage: Storage, { array, tensor }: Residence): HostArray | undefined {
+  #place(storage: Storage, { array, tensor }: Residence): HostArray | undefined {
     const residence = storage.device as Residence | undefined;
     if (residence === undefined) {
       storage.device = { array, tensor };
-      this.registry.register(storage, storage.device as Residence);
+      this.#registry.register(storage, storage.device as Residence);
       return undefined;
     }
     const before = residence.array;
@@ -198,13 +198,13 @@ export class TfjsExecutor implements Executor {
   }
 
   /** Where a storage is at first. */
-  private initial(value: Value): Residence {
+  #initial(value: Value): Residence {
     const array = computable(leafData(value));
     if (array.length <= LARGE_ELEMENTS) return { array: array.slice(), tensor: undefined };
-    return { array: undefined, tensor: this.k.keep(upload(this.k, array, value)) };
+    return { array: undefined, tensor: this.#k.keep(upload(this.#k, array, value)) };
   }
 
-  private feed(slot: Slot, value: Value): void {
+  #feed(slot: Slot, value: Value): void {
     const leaf = value.producer;
     if (value.data === undefined) {
       if (leaf.kind === "fill") {
@@ -214,7 +214,7 @@ export class TfjsExecutor implements Executor {
       }
       if (leaf.kind === "state" && leaf.version === leaf.storage.version) {
         const { storage } = leaf;
-        if (storage.device === undefined) this.place(storage, this.initial(value));
+        if (storage.device === undefined) this.#place(storage, this.#initial(value));
         const home = storage.device as Residence;
         slot.set(home.array, home.tensor, home);
         return;

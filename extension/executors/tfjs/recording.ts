@@ -22,65 +22,65 @@ export class Recording implements Backend<Slot> {
   readonly calls: (() => void)[] = [];
   readonly fed: Fed[] = [];
   readonly lowering = new Lowering<Slot>(this);
-  private readonly k: Tfjs;
-  private readonly feed: (slot: Slot, value: Value) => void;
-  private readonly loops: boolean;
+  readonly #k: Tfjs;
+  readonly #feed: (slot: Slot, value: Value) => void;
+  readonly #loops: boolean;
 
   /**
    * @param feed brings a value to its slot
    * @param loops whether small tensors are computed by loops
    */
   constructor(k: Tfjs, feed: (slot: Slot, value: Value) => void, loops: boolean) {
-    this.k = k;
-    this.feed = feed;
-    this.loops = loops;
+    this.#k = k;
+    this.#feed = feed;
+    this.#loops = loops;
   }
 
   leaf(value: Value): Slot {
     const slot = new Slot(value.shape, value.dtype);
-    this.feed(slot, value);
+    this.#feed(slot, value);
     this.fed.push({ slot, value });
     return slot;
   }
 
   lower(node: Node, inputs: readonly Slot[]): readonly Slot[] {
     const { op } = node;
-    const loop = this.loopOf(op, node, inputs);
-    return loop === undefined ? this.kernels(op, node, inputs) : this.looped(loop, node, inputs);
+    const loop = this.#loopOf(op, node, inputs);
+    return loop === undefined ? this.#kernels(op, node, inputs) : this.#looped(loop, node, inputs);
   }
 
   empty(shape: Shape, dtype: DType): Slot {
     const slot = new Slot(shape, dtype);
     slot.set(allocate(dtype, 0), undefined);
-    this.add(() => void (slot.tensor = undefined));
+    this.#add(() => void (slot.tensor = undefined));
     return slot;
   }
 
   transpose(x: Slot, order: readonly number[], dtype: DType): Slot {
-    const { k } = this;
+    const k = this.#k;
     const slot = new Slot(
       order.map((d) => x.shape[d]!),
       dtype,
     );
-    this.add(() => slot.set(undefined, k.transpose(x.onBackend(k), [...order])));
+    this.#add(() => slot.set(undefined, k.transpose(x.onBackend(k), [...order])));
     return slot;
   }
 
   reshape(x: Slot, shape: Shape, dtype: DType): Slot {
-    const { k } = this;
+    const k = this.#k;
     const slot = new Slot(shape, dtype);
-    this.add(() => slot.set(undefined, k.reshape(x.onBackend(k), [...shape])));
+    this.#add(() => slot.set(undefined, k.reshape(x.onBackend(k), [...shape])));
     return slot;
   }
 
-  private add(call: () => void): void {
+  #add(call: () => void): void {
     call();
     this.calls.push(call);
   }
 
   /** The loop that computes a node, where that is known to take less time than kernels. */
-  private loopOf(op: Op<object>, node: Node, inputs: readonly Slot[]): PlainKernel | undefined {
-    if (!this.loops || op.plain === undefined) return undefined;
+  #loopOf(op: Op<object>, node: Node, inputs: readonly Slot[]): PlainKernel | undefined {
+    if (!this.#loops || op.plain === undefined) return undefined;
     // Images that lie with their channels last are kernels' alone.
     if (!inputs.every((slot, i) => sameShape(slot.shape, node.inputs[i]!.shape))) return undefined;
     const signature: Signature = signatureOf(node);
@@ -90,8 +90,8 @@ export class Recording implements Backend<Slot> {
     return worthLoop(signature, worth) ? op.plain(signature, attributes) : undefined;
   }
 
-  private looped(loop: PlainKernel, node: Node, inputs: readonly Slot[]): Slot[] {
-    const { k } = this;
+  #looped(loop: PlainKernel, node: Node, inputs: readonly Slot[]): Slot[] {
+    const k = this.#k;
     const outputs = node.outputs.map(({ shape, dtype }) => {
       const slot = new Slot(shape, dtype, true);
       slot.array = allocate(dtype, numel(shape));
@@ -99,7 +99,7 @@ export class Recording implements Backend<Slot> {
     });
     const from = inputs.map((slot) => slot.array!);
     const to = outputs.map((slot) => slot.array!);
-    this.add(() => {
+    this.#add(() => {
       for (let i = 0; i < inputs.length; i++) from[i] = inputs[i]!.onHost(k);
       for (let i = 0; i < outputs.length; i++) {
         to[i] = outputs[i]!.array!;
@@ -110,8 +110,8 @@ export class Recording implements Backend<Slot> {
     return outputs;
   }
 
-  private kernels(op: Op<object>, node: Node, inputs: readonly Slot[]): Slot[] {
-    const { k } = this;
+  #kernels(op: Op<object>, node: Node, inputs: readonly Slot[]): Slot[] {
+    const k = this.#k;
     const deep = node.outputs.find((v) => v.shape.length > MAX_RANK);
     if (deep !== undefined) {
       throw new TensorError(
@@ -130,7 +130,7 @@ export class Recording implements Backend<Slot> {
         signature,
       );
     let slots: Slot[] | undefined;
-    this.add(() => {
+    this.#add(() => {
       const made = naming(op, results);
       const tensors = "shape" in made ? [made] : made;
       slots ??= tensors.map(({ shape }, i) => new Slot(shape, node.outputs[i]!.dtype));

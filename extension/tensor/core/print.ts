@@ -113,20 +113,20 @@ function withSuffixes(text: string, suffixes: readonly string[], indent: number,
 }
 
 class Printer {
-  private readonly values: HostArray;
-  private readonly shape: Shape;
-  private readonly steps: readonly number[];
-  private readonly summarize: boolean;
-  private readonly format: (value: number) => string;
-  private readonly width: number;
+  readonly #values: HostArray;
+  readonly #shape: Shape;
+  readonly #steps: readonly number[];
+  readonly #summarize: boolean;
+  readonly #format: (value: number) => string;
+  readonly #width: number;
 
   constructor(x: Tensor) {
-    this.values = valuesOf(x.value);
-    this.shape = x.shape;
-    this.steps = strides(x.shape);
-    this.summarize = numel(x.shape) > current.threshold;
+    this.#values = valuesOf(x.value);
+    this.#shape = x.shape;
+    this.#steps = strides(x.shape);
+    this.#summarize = numel(x.shape) > current.threshold;
     const shown: number[] = [];
-    this.collect(0, 0, shown);
+    this.#collect(0, 0, shown);
     const format =
       x.dtype === "float32"
         ? floatFormat(shown)
@@ -135,49 +135,49 @@ class Printer {
           : (v: number): string => String(v);
     // Of floats only those that are neither 0 nor infinite nor NaN decide on the width.
     const measured = x.dtype === "float32" ? shown.filter((v) => v !== 0 && Number.isFinite(v)) : shown;
-    this.width = measured.reduce((n, v) => Math.max(n, format(v).length), 1);
-    this.format = (value) => format(value).padStart(this.width);
+    this.#width = measured.reduce((n, v) => Math.max(n, format(v).length), 1);
+    this.#format = (value) => format(value).padStart(this.#width);
   }
 
   print(indent: number): string {
-    return this.shape.length === 0 ? this.format(this.values[0]!) : this.block(0, 0, indent);
+    return this.#shape.length === 0 ? this.#format(this.#values[0]!) : this.#block(0, 0, indent);
   }
 
   /** Whether dimension `dim` shows its edges only. */
-  private cut(dim: number): boolean {
-    return this.summarize && this.shape[dim]! > 2 * current.edgeitems;
+  #cut(dim: number): boolean {
+    return this.#summarize && this.#shape[dim]! > 2 * current.edgeitems;
   }
 
   /** Indices of dimension `dim` that are shown. */
-  private indices(dim: number): number[] {
-    const n = this.shape[dim]!;
+  #indices(dim: number): number[] {
+    const n = this.#shape[dim]!;
     const edge = current.edgeitems;
-    if (!this.cut(dim)) return Array.from({ length: n }, (_, i) => i);
+    if (!this.#cut(dim)) return Array.from({ length: n }, (_, i) => i);
     return Array.from({ length: 2 * edge }, (_, i) => (i < edge ? i : n - 2 * edge + i));
   }
 
-  private collect(dim: number, at: number, out: number[]): void {
-    if (dim === this.shape.length) {
-      out.push(this.values[at]!);
+  #collect(dim: number, at: number, out: number[]): void {
+    if (dim === this.#shape.length) {
+      out.push(this.#values[at]!);
       return;
     }
-    for (const i of this.indices(dim)) this.collect(dim + 1, at + i * this.steps[dim]!, out);
+    for (const i of this.#indices(dim)) this.#collect(dim + 1, at + i * this.#steps[dim]!, out);
   }
 
-  private block(dim: number, at: number, indent: number): string {
-    const left = this.shape.length - dim;
-    if (left === 1) return this.vector(at, indent);
-    const parts = this.indices(dim).map((i) => this.block(dim + 1, at + i * this.steps[dim]!, indent + 1));
-    if (this.cut(dim)) parts.splice(current.edgeitems, 0, "...");
+  #block(dim: number, at: number, indent: number): string {
+    const left = this.#shape.length - dim;
+    if (left === 1) return this.#vector(at, indent);
+    const parts = this.#indices(dim).map((i) => this.#block(dim + 1, at + i * this.#steps[dim]!, indent + 1));
+    if (this.#cut(dim)) parts.splice(current.edgeitems, 0, "...");
     return `[${parts.join(`,${"\n".repeat(left - 1)}${" ".repeat(indent + 1)}`)}]`;
   }
 
-  private vector(at: number, indent: number): string {
-    const dim = this.shape.length - 1;
-    const items = this.indices(dim).map((i) => this.format(this.values[at + i]!));
-    if (this.summarize && current.edgeitems === 0) items.splice(0, items.length, "...");
-    else if (this.cut(dim)) items.splice(current.edgeitems, 0, " ...");
-    const perLine = Math.max(1, Math.floor((current.linewidth - indent) / (this.width + 2)));
+  #vector(at: number, indent: number): string {
+    const dim = this.#shape.length - 1;
+    const items = this.#indices(dim).map((i) => this.#format(this.#values[at + i]!));
+    if (this.#summarize && current.edgeitems === 0) items.splice(0, items.length, "...");
+    else if (this.#cut(dim)) items.splice(current.edgeitems, 0, " ...");
+    const perLine = Math.max(1, Math.floor((current.linewidth - indent) / (this.#width + 2)));
     const lines: string[] = [];
     for (let i = 0; i < items.length; i += perLine) lines.push(items.slice(i, i + perLine).join(", "));
     return `[${lines.join(`,\n${" ".repeat(indent + 1)}`)}]`;

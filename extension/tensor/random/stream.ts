@@ -27,41 +27,41 @@ class Sequence {
 
 /** A draw that has its place in the generator's order but not its values yet. */
 export class PendingDraw implements Draw {
-  private data: HostArray | undefined;
-  private users = 1;
-  private readonly sequence: Sequence;
-  private readonly draw: ReadyDraw;
-  private readonly allocate: () => HostArray;
+  #data: HostArray | undefined;
+  #users = 1;
+  readonly #sequence: Sequence;
+  readonly #draw: ReadyDraw;
+  readonly #allocate: () => HostArray;
 
   constructor(sequence: Sequence, draw: ReadyDraw, allocate: () => HostArray) {
-    this.sequence = sequence;
-    this.draw = draw;
-    this.allocate = allocate;
+    this.#sequence = sequence;
+    this.#draw = draw;
+    this.#allocate = allocate;
   }
 
   /** The values; draws everything that comes before in program order. */
   values(): HostArray {
-    if (this.data === undefined) this.sequence.settle(this);
-    return (this.data ??= this.allocate());
+    if (this.#data === undefined) this.#sequence.settle(this);
+    return (this.#data ??= this.#allocate());
   }
 
   /** One more place holds these values: a copy of a parameter. */
   share(): void {
-    this.users++;
+    this.#users++;
   }
 
   /** A place that held the values holds others now; after the last one, the generator only has to move on. */
   abandon(): void {
-    this.users--;
+    this.#users--;
   }
 
   run(generator: Generator): void {
-    if (this.data !== undefined) return;
-    if (this.users <= 0) {
-      this.draw.skip(generator);
+    if (this.#data !== undefined) return;
+    if (this.#users <= 0) {
+      this.#draw.skip(generator);
     } else {
-      this.data = this.allocate();
-      this.draw.fill(generator, this.data);
+      this.#data = this.#allocate();
+      this.#draw.fill(generator, this.#data);
     }
   }
 }
@@ -134,7 +134,7 @@ export function listGenerators(): { made: readonly RandomStream[]; end: () => vo
  * numbers in program order.
  */
 export class RandomStream {
-  private sequence = new Sequence();
+  #sequence = new Sequence();
 
   constructor() {
     listed?.push(this);
@@ -142,8 +142,8 @@ export class RandomStream {
 
   /** @internal The generator with every pending draw done: for draws that are needed at once. */
   get generator(): Generator {
-    this.sequence.settle();
-    const { generator } = this.sequence;
+    this.#sequence.settle();
+    const { generator } = this.#sequence;
     if (tapes.length === 0) return generator;
     const now = generator.getState();
     const state = taped("states", () => now);
@@ -158,12 +158,12 @@ export class RandomStream {
    * @param seed an integer from -2^63 to 2^64-1
    */
   manualSeed(seed: number | bigint): this {
-    if (this.sequence.queue.length > 0) {
+    if (this.#sequence.queue.length > 0) {
       const fresh = new Sequence();
       fresh.generator.manualSeed(seed);
-      this.sequence = fresh;
+      this.#sequence = fresh;
     } else {
-      this.sequence.generator.manualSeed(seed);
+      this.#sequence.generator.manualSeed(seed);
     }
     return this;
   }
@@ -173,18 +173,18 @@ export class RandomStream {
    * no code reads.
    */
   apart<T>(body: () => T): T {
-    const before = this.sequence;
-    this.sequence = new Sequence();
+    const before = this.#sequence;
+    this.#sequence = new Sequence();
     try {
       return body();
     } finally {
-      this.sequence = before;
+      this.#sequence = before;
     }
   }
 
   /** The seed in use, 0 to 2^64-1. */
   initialSeed(): bigint {
-    return this.sequence.generator.initialSeed();
+    return this.#sequence.generator.initialSeed();
   }
 
   /** Seeds from the system's entropy and answers that seed. */
@@ -208,13 +208,13 @@ export class RandomStream {
    * @param wide holds integers that don't fit into 32 bits
    */
   tensor(draw: ReadyDraw, shape: Shape, dtype: DType, wide = false): Tensor {
-    if (tapes.length > 0) return new Tensor(taped("draws", () => this.value(draw, shape, dtype, wide)));
-    return new Tensor(this.value(draw, shape, dtype, wide));
+    if (tapes.length > 0) return new Tensor(taped("draws", () => this.#value(draw, shape, dtype, wide)));
+    return new Tensor(this.#value(draw, shape, dtype, wide));
   }
 
-  private value(draw: ReadyDraw, shape: Shape, dtype: DType, wide: boolean): Value {
+  #value(draw: ReadyDraw, shape: Shape, dtype: DType, wide: boolean): Value {
     const length = numel(shape);
-    const { sequence } = this;
+    const sequence = this.#sequence;
     const pending = new PendingDraw(sequence, draw, () =>
       wide ? new Float64Array(length) : allocate(dtype, length),
     );

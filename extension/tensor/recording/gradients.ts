@@ -27,8 +27,8 @@ export class Gradients {
   /** Gradients that the executor keeps beyond their step. */
   kept: readonly Kept[] = [];
   /** All gradients that the program has read from a leaf: it may hold them after the leaf has another. */
-  private readonly held = new WeakSet<GraphTensor>();
-  private keptValues: { readonly of: readonly Kept[]; readonly values: ReadonlySet<Value> } | undefined;
+  readonly #held = new WeakSet<GraphTensor>();
+  #keptValues: { readonly of: readonly Kept[]; readonly values: ReadonlySet<Value> } | undefined;
 
   /** Notes that `backward()` has given a leaf a gradient. */
   note(leaf: GraphTensor): void {
@@ -37,23 +37,23 @@ export class Gradients {
 
   /** Notes that the program has read a gradient from its leaf. */
   take(gradient: GraphTensor): void {
-    if (this.held.has(gradient)) return;
-    this.held.add(gradient);
+    if (this.#held.has(gradient)) return;
+    this.#held.add(gradient);
     if (gradient.still?.ready === false) this.taken.add(gradient);
   }
 
   /** Whether the program may hold a gradient that has this value. */
   isHeld(gradient: GraphTensor | null | undefined, value: Value): boolean {
-    return gradient != null && this.held.has(gradient) && gradient.still === value;
+    return gradient != null && this.#held.has(gradient) && gradient.still === value;
   }
 
   /** Whether the executor will forget a value at the next step. */
   isTransient(value: Value): boolean {
     const { kept } = this;
     if (value.data !== undefined || value.read === undefined || kept.length === 0) return false;
-    if (this.keptValues?.of !== kept)
-      this.keptValues = { of: kept, values: new Set(kept.map((one) => one.value)) };
-    return this.keptValues.values.has(value);
+    if (this.#keptValues?.of !== kept)
+      this.#keptValues = { of: kept, values: new Set(kept.map((one) => one.value)) };
+    return this.#keptValues.values.has(value);
   }
 
   /** Forgets the gradients that are not computed yet. */
@@ -66,11 +66,11 @@ export class Gradients {
 /** Gradients to be kept with a step, and what those that are left pending are to be computed from. */
 export class Reached {
   readonly keep: Kept[] = [];
-  private readonly pending = { graded: new Set<GraphTensor>(), taken: new Set<GraphTensor>() };
-  private readonly needed = new Set<Value>();
-  private readonly gradients: Gradients;
-  private readonly written: ReadonlySet<GraphTensor>;
-  private readonly isStandIn: (value: Value) => boolean;
+  readonly #pending = { graded: new Set<GraphTensor>(), taken: new Set<GraphTensor>() };
+  readonly #needed = new Set<Value>();
+  readonly #gradients: Gradients;
+  readonly #written: ReadonlySet<GraphTensor>;
+  readonly #isStandIn: (value: Value) => boolean;
 
   /**
    * @param all whether the gradients of what is written are kept, and those that the program has taken
@@ -84,9 +84,9 @@ export class Reached {
     computed: () => Iterable<Value>,
     isStandIn: (value: Value) => boolean,
   ) {
-    this.gradients = gradients;
-    this.written = written;
-    this.isStandIn = isStandIn;
+    this.#gradients = gradients;
+    this.#written = written;
+    this.#isStandIn = isStandIn;
     if (all)
       for (const leaf of written) {
         const gradient = leaf.ownGrad;
@@ -97,7 +97,7 @@ export class Reached {
     const { graded, taken } = gradients;
     const left = [...graded].filter((leaf) => !written.has(leaf) && isPending(leaf.ownGrad));
     const loose = all ? [...taken].filter(isPending) : [];
-    if (left.length + loose.length > 0) this.divide(left, loose, new Set(computed()));
+    if (left.length + loose.length > 0) this.#divide(left, loose, new Set(computed()));
   }
 
   /** The values to be kept. */
@@ -106,24 +106,24 @@ export class Reached {
   }
 
   /** Keeps gradients that couldn't be computed any more after the step. */
-  private divide(left: readonly GraphTensor[], loose: readonly GraphTensor[], computed: Set<Value>): void {
+  #divide(left: readonly GraphTensor[], loose: readonly GraphTensor[], computed: Set<Value>): void {
     const storages = new Set<Storage>();
-    for (const { storage } of this.written) if (storage !== undefined) storages.add(storage);
+    for (const { storage } of this.#written) if (storage !== undefined) storages.add(storage);
     for (const { value } of this.keep) computed.add(value);
-    const lost = dependents(storages, computed, this.isStandIn, (value) => {
-      if (this.gradients.isTransient(value)) this.needed.add(value);
+    const lost = dependents(storages, computed, this.#isStandIn, (value) => {
+      if (this.#gradients.isTransient(value)) this.#needed.add(value);
     });
     for (const leaf of left) {
       const gradient = leaf.ownGrad!;
       const { value } = gradient;
       if (lost(value)) this.keep.push({ leaf, gradient, value });
-      else this.pending.graded.add(leaf);
+      else this.#pending.graded.add(leaf);
     }
     for (const gradient of loose) {
       const { value } = gradient;
       if (computed.has(value)) continue;
       if (lost(value)) this.keep.push({ leaf: undefined, gradient, value });
-      else this.pending.taken.add(gradient);
+      else this.#pending.taken.add(gradient);
     }
   }
 
@@ -135,7 +135,7 @@ export class Reached {
   releaseOthers(used: ReadonlySet<Value>, keeper: Keeper, released: () => never): boolean {
     let read = false;
     const stay: Kept[] = [];
-    for (const one of this.gradients.kept) {
+    for (const one of this.#gradients.kept) {
       const { value } = one;
       const leaf = one.leaf instanceof WeakRef ? one.leaf.deref() : one.leaf;
       const current = leaf?.ownGrad;
@@ -144,13 +144,13 @@ export class Reached {
       else if (used.has(value)) {
         value.data = value.read!();
         read = true;
-      } else if (this.needed.has(value) && keeper.holds?.(value) === true) {
+      } else if (this.#needed.has(value) && keeper.holds?.(value) === true) {
         stay.push(one);
         continue;
-      } else if (this.needed.has(value) || this.gradients.isHeld(one.gradient ?? current, value)) {
+      } else if (this.#needed.has(value) || this.#gradients.isHeld(one.gradient ?? current, value)) {
         value.data = value.read!();
       } else if (reached && leaf !== undefined) {
-        read ||= this.written.has(leaf);
+        read ||= this.#written.has(leaf);
         if (keeper.holds?.(value) === true) {
           current.dropGraph();
           stay.push({ value: current.value, leaf: new WeakRef(leaf), gradient: undefined });
@@ -164,13 +164,14 @@ export class Reached {
       }
       keeper.release?.(value);
     }
-    this.gradients.kept = stay;
+    this.#gradients.kept = stay;
     return read;
   }
 
   /** The step was computed. */
   done(): void {
-    const { gradients, pending } = this;
+    const gradients = this.#gradients;
+    const pending = this.#pending;
     gradients.kept = [...gradients.kept, ...this.keep];
     gradients.graded = pending.graded;
     gradients.taken = pending.taken;

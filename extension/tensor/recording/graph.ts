@@ -31,8 +31,8 @@ export const scope = {
  * (`device`), the host has a copy only when somebody asked for one.
  */
 export class Storage {
-  private static count = 0;
-  readonly id = Storage.count++;
+  static #count = 0;
+  readonly id = Storage.#count++;
   /** Grows with every write: values read from an older version are gone. */
   version = 0;
   host: HostArray | undefined;
@@ -167,22 +167,22 @@ export class Value {
   /** Replaced by an equal {@link Size} when a user may see it. */
   shape: Shape;
   readonly dtype: DType;
-  private origin: Node | Leaf;
-  private output: number;
+  #origin: Node | Leaf;
+  #output: number;
 
   constructor(producer: Node | Leaf, index: number, shape: Shape, dtype: DType) {
-    this.origin = producer;
-    this.output = index;
+    this.#origin = producer;
+    this.#output = index;
     this.shape = shape;
     this.dtype = dtype;
   }
 
   get producer(): Node | Leaf {
-    return this.origin;
+    return this.#origin;
   }
 
   get index(): number {
-    return this.output;
+    return this.#output;
   }
 
   /** Whether a barrier has computed it, or leaves it to be read. */
@@ -200,8 +200,8 @@ export class Value {
 
   /** What stood for another value is that value now. */
   become(other: Value): void {
-    this.origin = other.origin;
-    this.output = other.output;
+    this.#origin = other.#origin;
+    this.#output = other.#output;
     this.data = other.data;
     this.read = other.read;
   }

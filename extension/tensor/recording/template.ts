@@ -18,29 +18,29 @@ const FOREIGN = 0;
 /** Numbers values by where they come from: outputs by their node's place, leaves in the order in which they are met. */
 export class Numbering {
   /** Marks of values numbered here lie above it, those of earlier numberings below. */
-  private static last = 0;
+  static #last = 0;
   readonly leaves: Value[] = [];
-  private readonly base = Numbering.last;
-  private readonly nodes: readonly Node[];
+  readonly #base = Numbering.#last;
+  readonly #nodes: readonly Node[];
 
   constructor(nodes: readonly Node[]) {
-    this.nodes = nodes;
+    this.#nodes = nodes;
   }
 
   /** Above 0 for an output of a recorded node, below for a leaf. */
   code(value: Value): number {
     const { producer } = value;
     if (producer.kind === "node" && !value.ready) {
-      if (this.nodes[producer.serial] !== producer) return FOREIGN;
+      if (this.#nodes[producer.serial] !== producer) return FOREIGN;
       return producer.serial * OUTPUTS + value.index + 1;
     }
-    return value.mark > this.base ? this.base - value.mark : this.meet(value);
+    return value.mark > this.#base ? this.#base - value.mark : this.meet(value);
   }
 
   /** Gives a leaf the next number. */
   meet(value: Value): number {
     this.leaves.push(value);
-    Numbering.last = value.mark = this.base + this.leaves.length;
+    Numbering.#last = value.mark = this.#base + this.leaves.length;
     return -this.leaves.length;
   }
 }
@@ -92,11 +92,11 @@ export class Template {
   next: Template | undefined;
   /** How often a backward() was taken over from it in vain. */
   failures = 0;
-  private readonly steps: readonly Step[];
-  private readonly leaves: readonly LeafPattern[];
-  private readonly codes: Codes;
-  private readonly storages: readonly WeakRef<Storage>[];
-  private readonly order: readonly number[];
+  readonly #steps: readonly Step[];
+  readonly #leaves: readonly LeafPattern[];
+  readonly #codes: Codes;
+  readonly #storages: readonly WeakRef<Storage>[];
+  readonly #order: readonly number[];
 
   private constructor(
     steps: readonly Step[],
@@ -108,11 +108,11 @@ export class Template {
     this.key = plan.key;
     this.length = steps.length;
     this.backwards = backwards;
-    this.steps = steps;
-    this.leaves = leaves.map(pattern);
-    this.codes = codes;
-    this.storages = plan.assigns.map(({ storage }) => new WeakRef(storage));
-    this.order = plan.nodes.map((n) => n.serial);
+    this.#steps = steps;
+    this.#leaves = leaves.map(pattern);
+    this.#codes = codes;
+    this.#storages = plan.assigns.map(({ storage }) => new WeakRef(storage));
+    this.#order = plan.nodes.map((n) => n.serial);
   }
 
   /** Undefined for a graph that reaches back beyond the last barrier. */
@@ -160,7 +160,7 @@ export class Template {
   /** Whether the nodes from `from` to `to` are recorded as before. */
   matches(numbering: Numbering, nodes: readonly Node[], from: number, to: number): boolean {
     for (let i = from; i < to; i++) {
-      const step = this.steps[i];
+      const step = this.#steps[i];
       const node = nodes[i]!;
       if (step === undefined || node.op !== step.op || visibleOutputs(node) !== step.visible) return false;
       const { inputs } = node;
@@ -173,20 +173,20 @@ export class Template {
 
   /** The plan, when all nodes were found to match and the same values are requested. */
   plan(numbering: Numbering, nodes: readonly Node[], request: Request): Plan | undefined {
-    const { codes } = this;
+    const codes = this.#codes;
     const { requested, assigns, lazy } = request;
-    if (assigns.length !== this.storages.length) return undefined;
+    if (assigns.length !== this.#storages.length) return undefined;
     for (let i = 0; i < assigns.length; i++) {
       const { storage, value } = assigns[i]!;
-      if (this.storages[i]!.deref() !== storage) return undefined;
+      if (this.#storages[i]!.deref() !== storage) return undefined;
       if (numbering.code(value) !== codes.assigned[i]) return undefined;
     }
     if (!sameCodes(numbering, requested, codes.requested)) return undefined;
     if (!sameCodes(numbering, lazy, codes.lazy)) return undefined;
     if (!sameCodes(numbering, request.held, codes.held)) return undefined;
     const { leaves } = numbering;
-    if (leaves.length !== this.leaves.length) return undefined;
-    for (let i = 0; i < leaves.length; i++) if (!fits(leaves[i]!, this.leaves[i]!)) return undefined;
+    if (leaves.length !== this.#leaves.length) return undefined;
+    for (let i = 0; i < leaves.length; i++) if (!fits(leaves[i]!, this.#leaves[i]!)) return undefined;
     const value = (code: number): Value => {
       if (code < 0) return leaves[-code - 1]!;
       const { serial, index } = place(code);
@@ -195,7 +195,7 @@ export class Template {
     };
     return {
       key: this.key,
-      nodes: this.order.map((serial) => nodes[serial]!),
+      nodes: this.#order.map((serial) => nodes[serial]!),
       leaves: codes.used.map(value),
       fetches: codes.fetched.map(value),
       ...request,

@@ -32,27 +32,25 @@ interface Skipped {
 /** What was recorded since the last barrier, and the graphs of the barriers before. */
 export class Trace {
   /** Nodes since the last barrier; those of a `backward()` taken over are missing, but for its results. */
-  private recorded: Node[] = [];
+  #recorded: Node[] = [];
   /** Values that the user may hold, of nodes recorded before `recorded`. */
-  private carried: readonly Value[] = [];
+  #carried: readonly Value[] = [];
   /** Those of a step that an error has ended: computed beside the next one, whose graph is what it always is. */
-  private abandoned: readonly Value[] = [];
-  private overflow = false;
-  private backwards: Backward[] = [];
+  #abandoned: readonly Value[] = [];
+  #overflow = false;
+  #backwards: Backward[] = [];
   /** The last training step. */
-  private latest: Template | undefined;
+  #latest: Template | undefined;
   /** How far the step under way was found to repeat it. */
-  private progress:
-    | { readonly template: Template; readonly numbering: Numbering; matched: number }
-    | undefined;
-  private skipped: Skipped[] = [];
+  #progress: { readonly template: Template; readonly numbering: Numbering; matched: number } | undefined;
+  #skipped: Skipped[] = [];
   /** Those of the plan that is computed now. */
-  private computing: Skipped[] = [];
-  private readonly known = new Map<number, Template[]>();
-  private readonly gradients: Gradients;
+  #computing: Skipped[] = [];
+  readonly #known = new Map<number, Template[]>();
+  readonly #gradients: Gradients;
 
   constructor(gradients: Gradients) {
-    this.gradients = gradients;
+    this.#gradients = gradients;
   }
 
   /**
@@ -61,13 +59,13 @@ export class Trace {
    */
   add(node: Node): readonly Value[] {
     let surplus = NONE;
-    if (this.recorded.length >= MOST_NODES && this.skipped.length === 0) {
-      this.overflow = true;
+    if (this.#recorded.length >= MOST_NODES && this.#skipped.length === 0) {
+      this.#overflow = true;
       surplus = this.carry(this.held(true), false, MOST_HELD);
-      this.recorded = [];
+      this.#recorded = [];
     }
-    node.serial = this.recorded.length;
-    this.recorded.push(node);
+    node.serial = this.#recorded.length;
+    this.#recorded.push(node);
     return surplus;
   }
 
@@ -77,19 +75,19 @@ export class Trace {
    * @param all those of before the last barrier too
    */
   held(all: boolean): Value[] {
-    const held = all ? this.carried.filter((value) => !value.ready) : [];
-    for (const node of this.recorded) {
+    const held = all ? this.#carried.filter((value) => !value.ready) : [];
+    for (const node of this.#recorded) {
       // Nodes of a backward() that was taken over are missing.
       if (node === undefined) continue;
       for (const output of node.outputs)
-        if (output.visible && !output.ready && node.inputs.some((input) => this.isInside(input)))
+        if (output.visible && !output.ready && node.inputs.some((input) => this.#isInside(input)))
           held.push(output);
     }
     return held;
   }
 
-  private isInside(value: Value): boolean {
-    if (value.ready) return this.gradients.isTransient(value);
+  #isInside(value: Value): boolean {
+    if (value.ready) return this.#gradients.isTransient(value);
     const { producer, visible } = value;
     return producer.kind === "state" || (producer.kind === "node" && !visible);
   }
@@ -99,18 +97,18 @@ export class Trace {
    * @returns values to be computed now
    */
   interrupt(): readonly Value[] {
-    if (this.skipped.length > 0) return NONE;
-    this.abandoned = [...this.abandoned, ...this.held(true)];
-    const surplus = this.abandoned.length > MOST_CARRIED ? this.takeAbandoned() : NONE;
-    this.carried = [];
+    if (this.#skipped.length > 0) return NONE;
+    this.#abandoned = [...this.#abandoned, ...this.held(true)];
+    const surplus = this.#abandoned.length > MOST_CARRIED ? this.takeAbandoned() : NONE;
+    this.#carried = [];
     this.end();
     return surplus;
   }
 
   /** Answers values of steps that errors have ended, once. */
   takeAbandoned(): Value[] {
-    const values = this.abandoned.filter((value) => !value.ready);
-    this.abandoned = [];
+    const values = this.#abandoned.filter((value) => !value.ready);
+    this.#abandoned = [];
     return values;
   }
 
@@ -119,21 +117,21 @@ export class Trace {
    * @returns values to be computed now, where there are too many
    */
   carry(values: readonly Value[], add = false, most = MOST_CARRIED): readonly Value[] {
-    const before = add ? this.carried.filter((value) => !value.ready) : [];
+    const before = add ? this.#carried.filter((value) => !value.ready) : [];
     const all = [...before, ...values];
     const fits = all.length <= most;
-    this.carried = fits ? all : [];
+    this.#carried = fits ? all : [];
     return fits ? NONE : all;
   }
 
   /** The graph is computed, or given up: what is recorded from here on is another. */
   end(): void {
-    this.recorded = [];
-    this.backwards = [];
-    this.computing = this.skipped;
-    this.skipped = [];
-    this.overflow = false;
-    this.progress = undefined;
+    this.#recorded = [];
+    this.#backwards = [];
+    this.#computing = this.#skipped;
+    this.#skipped = [];
+    this.#overflow = false;
+    this.#progress = undefined;
   }
 
   /**
@@ -141,18 +139,18 @@ export class Trace {
    * @param compiled whether a plan of that name can be run without its nodes
    */
   recognize(request: Request, compiled: (key: string) => boolean): Plan | undefined {
-    const plan = this.overflow ? undefined : (this.completed(request, compiled) ?? this.compared(request));
-    if (plan === undefined) this.record();
+    const plan = this.#overflow ? undefined : (this.#completed(request, compiled) ?? this.#compared(request));
+    if (plan === undefined) this.#record();
     return plan;
   }
 
   /** Remembers a graph that was just named. */
   learn(plan: Plan): void {
-    if (this.overflow) return;
-    const template = Template.of(this.recorded, plan, this.backwards);
+    if (this.#overflow) return;
+    const template = Template.of(this.#recorded, plan, this.#backwards);
     if (template === undefined) return;
-    this.follow(template, plan);
-    const { known } = this;
+    this.#follow(template, plan);
+    const known = this.#known;
     let alike = known.get(template.length);
     if (alike === undefined) known.set(template.length, (alike = []));
     alike.unshift(template);
@@ -161,34 +159,34 @@ export class Trace {
   }
 
   /** The step that repeats the predicted one, some of whose nodes may be missing. */
-  private completed(request: Request, compiled: (key: string) => boolean): Plan | undefined {
-    if (this.progress === undefined) return undefined;
-    const { recorded } = this;
-    const { template, numbering, matched } = this.progress;
+  #completed(request: Request, compiled: (key: string) => boolean): Plan | undefined {
+    if (this.#progress === undefined) return undefined;
+    const recorded = this.#recorded;
+    const { template, numbering, matched } = this.#progress;
     if (recorded.length !== template.length || !compiled(template.key)) return undefined;
     if (!template.matches(numbering, recorded, matched, recorded.length)) return undefined;
     const kept = new Set([...request.lazy, ...request.requested]);
     const plan = template.plan(numbering, recorded, request);
     if (plan === undefined) return undefined;
-    this.follow(template, plan);
-    for (const { results } of this.skipped)
+    this.#follow(template, plan);
+    for (const { results } of this.#skipped)
       for (const [, value] of results)
         if (value.producer.kind === "node" && !kept.has(value)) value.read = released;
     return plan;
   }
 
   /** Remembers which training step comes after which. */
-  private follow(template: Template, { assigns }: Plan): void {
+  #follow(template: Template, { assigns }: Plan): void {
     if (assigns.length === 0) return;
-    if (this.latest !== undefined) this.latest.next = template;
-    this.latest = template;
+    if (this.#latest !== undefined) this.#latest.next = template;
+    this.#latest = template;
   }
 
   /** A graph of which all nodes are there, among those of its length. */
-  private compared(request: Request): Plan | undefined {
-    const { recorded } = this;
-    if (this.skipped.length > 0) return undefined;
-    const alike = this.known.get(recorded.length);
+  #compared(request: Request): Plan | undefined {
+    const recorded = this.#recorded;
+    if (this.#skipped.length > 0) return undefined;
+    const alike = this.#known.get(recorded.length);
     if (alike === undefined) return undefined;
     for (let i = 0; i < alike.length; i++) {
       const template = alike[i]!;
@@ -200,7 +198,7 @@ export class Trace {
         alike.splice(i, 1);
         alike.unshift(template);
       }
-      this.follow(template, plan);
+      this.#follow(template, plan);
       return plan;
     }
     return undefined;
@@ -212,60 +210,60 @@ export class Trace {
    * @returns for each leaf what stands for the gradient that would have been recorded; undefined where it must be recorded
    */
   repeatBackward(root: Value, run: Skipped["run"]): Skipped["results"] | undefined {
-    const { recorded } = this;
-    const predicted = this.progress?.template ?? this.latest?.next;
-    if (this.overflow || predicted === undefined || predicted.failures >= MOST_FAILURES) return undefined;
+    const recorded = this.#recorded;
+    const predicted = this.#progress?.template ?? this.#latest?.next;
+    if (this.#overflow || predicted === undefined || predicted.failures >= MOST_FAILURES) return undefined;
     const start = recorded.length;
     const pattern = predicted.backwards.find((b) => b.start === start);
     if (pattern === undefined) return undefined;
-    const progress = (this.progress ??= {
+    const progress = (this.#progress ??= {
       template: predicted,
       numbering: new Numbering(recorded),
       matched: 0,
     });
     const { numbering } = progress;
-    if (!predicted.matches(numbering, recorded, progress.matched, start)) return this.giveUp();
+    if (!predicted.matches(numbering, recorded, progress.matched, start)) return this.#giveUp();
     if (numbering.code(root) !== pattern.root || numbering.leaves.length !== pattern.firstLeaf)
-      return this.giveUp();
+      return this.#giveUp();
     const leaves: GraphTensor[] = [];
     for (const { leaf, serial, input } of pattern.results) {
       const tensor = leaf.deref();
-      if (tensor === undefined || tensor.ownGrad !== null) return this.giveUp();
-      if (recorded[serial]?.edges?.[input]?.leaf !== tensor) return this.giveUp();
+      if (tensor === undefined || tensor.ownGrad !== null) return this.#giveUp();
+      if (recorded[serial]?.edges?.[input]?.leaf !== tensor) return this.#giveUp();
       leaves.push(tensor);
     }
     for (const leaf of pattern.leaves) numbering.meet(leaf);
     recorded.length = pattern.end;
     const results = pattern.results.map(({ gradient, shape, dtype }, i): readonly [GraphTensor, Value] => [
       leaves[i]!,
-      gradient < 0 ? numbering.leaves[-gradient - 1]! : this.standIn(place(gradient), shape, dtype),
+      gradient < 0 ? numbering.leaves[-gradient - 1]! : this.#standIn(place(gradient), shape, dtype),
     ]);
     progress.matched = pattern.end;
-    this.skipped.push({ results, run });
+    this.#skipped.push({ results, run });
     return results;
   }
 
   /** Notes a `backward()` that was recorded from `start` on, for leaves that had no gradient before. */
   noteBackward(start: number, root: Value, results: Skipped["results"]): void {
-    this.backwards.push({ start, end: this.recorded.length, root, results });
+    this.#backwards.push({ start, end: this.#recorded.length, root, results });
   }
 
   /** Nodes recorded so far. */
   get length(): number {
-    return this.recorded.length;
+    return this.#recorded.length;
   }
 
   /** Whether something that is still to be computed has this value as an input: of this step, or of before a barrier. */
   isRead(value: Value): boolean {
     return (
-      this.recorded.some((node) => node.inputs.includes(value)) ||
-      isAmongInputs(value, [...this.carried, ...this.abandoned])
+      this.#recorded.some((node) => node.inputs.includes(value)) ||
+      isAmongInputs(value, [...this.#carried, ...this.#abandoned])
     );
   }
 
   /** What storages hold now, of which a gradient may still be computed: inputs of recorded nodes that have gradients. */
   overwritten(storages: ReadonlySet<Storage>): Value[] {
-    const { recorded } = this;
+    const recorded = this.#recorded;
     const found: Value[] = [];
     // Nodes without a gradient whose values one with a gradient reads.
     const read = new Set<Node>();
@@ -286,60 +284,60 @@ export class Trace {
 
   /** Whether a value stands for a gradient of a `backward()` that was taken over. */
   isStandIn(value: Value): boolean {
-    return this.skipped.some(({ results }) => results.some((result) => result[1] === value));
+    return this.#skipped.some(({ results }) => results.some((result) => result[1] === value));
   }
 
   /** Records what was taken over if a leaf that isn't updated now has its gradient from it: it may be used later. */
   recordReached(requested: readonly Value[], written: ReadonlySet<GraphTensor>): void {
-    for (const { results } of this.skipped)
+    for (const { results } of this.#skipped)
       for (const [leaf, value] of results) {
         if (written.has(leaf) || requested.includes(value)) continue;
-        if (leaf.ownGrad?.value === value) return this.record();
+        if (leaf.ownGrad?.value === value) return this.#record();
       }
   }
 
   /** Records what was taken over: more of it than its results is needed. */
-  private record(): void {
-    const { skipped } = this;
+  #record(): void {
+    const skipped = this.#skipped;
     if (skipped.length === 0) return;
-    this.skipped = [];
-    this.progress!.template.failures++;
-    this.progress = undefined;
+    this.#skipped = [];
+    this.#progress!.template.failures++;
+    this.#progress = undefined;
     recordAll(skipped);
     // The nodes are not where they were recorded before.
-    this.overflow = true;
+    this.#overflow = true;
   }
 
   /** The plan was computed: nothing of its graph is needed any more. */
   computed(): void {
-    this.computing = [];
+    this.#computing = [];
   }
 
   /** The plan was refused: its gradients are what they would be without it. */
   refused(): void {
-    const taken = [...this.computing, ...this.skipped];
+    const taken = [...this.#computing, ...this.#skipped];
     this.end();
     recordAll(taken);
     this.end();
-    this.computing = [];
+    this.#computing = [];
   }
 
   /** Stops following the predicted step, unless a part of it was taken over: then the barrier decides. */
-  private giveUp(): undefined {
-    if (this.skipped.length === 0) this.progress = undefined;
+  #giveUp(): undefined {
+    if (this.#skipped.length === 0) this.#progress = undefined;
   }
 
   /** What stands for an output of a node that was not recorded. */
-  private standIn(
+  #standIn(
     { serial, index }: { serial: number; index: number },
     shape: Value["shape"],
     dtype: Value["dtype"],
   ): Value {
-    let node = this.recorded[serial];
+    let node = this.#recorded[serial];
     if (node === undefined) {
       node = new Node(STAND_IN, {}, [], [], undefined);
       node.serial = serial;
-      this.recorded[serial] = node;
+      this.#recorded[serial] = node;
     }
     const value = new Value(node, index, shape, dtype);
     // As where it is recorded: a gradient is kept for its tensor, and not fetched.

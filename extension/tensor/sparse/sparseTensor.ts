@@ -69,13 +69,13 @@ export class SparseTensor extends Tensor {
 
   /** @throws TensorError "Cannot get indices on an uncoalesced tensor, please call .coalesce() first" */
   indices(): Tensor {
-    this.check("indices");
+    this.#check("indices");
     return this.places;
   }
 
   /** @throws TensorError "Cannot get values on an uncoalesced tensor, please call .coalesce() first" */
   values(): Tensor {
-    this.check("values");
+    this.#check("values");
     return this.stored;
   }
 
@@ -83,7 +83,7 @@ export class SparseTensor extends Tensor {
     return this.coalesced;
   }
 
-  private check(what: string): void {
+  #check(what: string): void {
     if (this.coalesced) return;
     throw new TensorError(
       "value",

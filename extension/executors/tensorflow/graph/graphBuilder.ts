@@ -28,11 +28,11 @@ export class GraphBuilder implements LoopHost, TfGraphBuilder {
   readonly graph: GraphNode[] = [];
   readonly xla: boolean = false;
   readonly optimized = true;
-  private readonly used = new Map<string, number>();
-  private readonly constants = new Map<string, GraphRef>();
-  private readonly shared = new Map<string, GraphRef[]>();
-  private controls: readonly string[] = [];
-  private scope = "";
+  readonly #used = new Map<string, number>();
+  readonly #constants = new Map<string, GraphRef>();
+  readonly #shared = new Map<string, GraphRef[]>();
+  #controls: readonly string[] = [];
+  #scope = "";
 
   /** As the inputs of nodes spell it. */
   protected spell({ node, index }: GraphRef): string {
@@ -44,16 +44,16 @@ export class GraphBuilder implements LoopHost, TfGraphBuilder {
     inputs: readonly TfRef[],
     attributes: Record<string, GraphAttribute>,
     outputs: number,
-    name = this.scope + op,
+    name = this.#scope + op,
   ): GraphRef[] {
-    const all = [...inputs.map((r) => this.spell(r as GraphRef)), ...this.controls];
+    const all = [...inputs.map((r) => this.spell(r as GraphRef)), ...this.#controls];
     const key = SHARED.has(op) ? `${op}(${all.join()})${JSON.stringify(attributes)}` : undefined;
-    const known = key === undefined ? undefined : this.shared.get(key);
+    const known = key === undefined ? undefined : this.#shared.get(key);
     if (known !== undefined) return known;
     const unique = this.name(name);
     this.graph.push({ name: unique, op, inputs: all, attributes });
     const refs = Array.from({ length: Math.max(outputs, 1) }, (_, i) => new GraphRef(unique, i, op));
-    if (key !== undefined) this.shared.set(key, refs);
+    if (key !== undefined) this.#shared.set(key, refs);
     return refs;
   }
 
@@ -70,11 +70,11 @@ export class GraphBuilder implements LoopHost, TfGraphBuilder {
   constant(data: HostArray | readonly number[], shape: Shape, dtype: DType): GraphRef {
     const values = Array.isArray(data) ? toHostArray(data, dtype) : (data as HostArray);
     const key = values.length <= 16 ? `${dtype}[${shape.join()}]${values.join()}` : undefined;
-    const known = key === undefined ? undefined : this.constants.get(key);
+    const known = key === undefined ? undefined : this.#constants.get(key);
     if (known !== undefined) return known;
     // Constants live as long as the graph and depend on nothing.
-    const before = this.controls;
-    this.controls = [];
+    const before = this.#controls;
+    this.#controls = [];
     const ref = this.nodes(
       "Const",
       [],
@@ -82,8 +82,8 @@ export class GraphBuilder implements LoopHost, TfGraphBuilder {
       1,
       "constant",
     )[0]!;
-    this.controls = before;
-    if (key !== undefined) this.constants.set(key, ref);
+    this.#controls = before;
+    if (key !== undefined) this.#constants.set(key, ref);
     return ref;
   }
 
@@ -107,24 +107,24 @@ export class GraphBuilder implements LoopHost, TfGraphBuilder {
   }
 
   after<T>(refs: readonly TfRef[], body: () => T): T {
-    const before = this.controls;
-    this.controls = [...new Set([...before, ...refs.map((r) => `^${(r as GraphRef).node}`)])];
+    const before = this.#controls;
+    this.#controls = [...new Set([...before, ...refs.map((r) => `^${(r as GraphRef).node}`)])];
     // Many nodes after many others: one in between, as TensorFlow's own work on a graph grows with its edges.
-    if (this.controls.length > 2) this.controls = [`^${this.node("NoOp", [], {}, "join").node}`];
+    if (this.#controls.length > 2) this.#controls = [`^${this.node("NoOp", [], {}, "join").node}`];
     try {
       return body();
     } finally {
-      this.controls = before;
+      this.#controls = before;
     }
   }
 
   /** Names every node written by `body` after an op of the table: the library's errors quote such names. */
   within<T>(op: string, body: () => T): T {
-    this.scope = `${op}/`;
+    this.#scope = `${op}/`;
     try {
       return body();
     } finally {
-      this.scope = "";
+      this.#scope = "";
     }
   }
 
@@ -135,8 +135,8 @@ export class GraphBuilder implements LoopHost, TfGraphBuilder {
   }
 
   protected name(wanted: string): string {
-    const count = this.used.get(wanted) ?? 0;
-    this.used.set(wanted, count + 1);
+    const count = this.#used.get(wanted) ?? 0;
+    this.#used.set(wanted, count + 1);
     return count === 0 ? wanted : `${wanted}_${count}`;
   }
 }

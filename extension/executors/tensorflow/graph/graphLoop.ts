@@ -23,13 +23,13 @@ const INDEX = attr.type("int64");
 
 /** Writes the nodes of a loop's body. What comes from outside, constants included, enters the loop's frame first. */
 class BodyBuilder implements TfBuilder {
-  private readonly entered = new Map<TfRef, TfRef>();
-  private readonly outer: TfBuilder;
-  private readonly frame: string;
+  readonly #entered = new Map<TfRef, TfRef>();
+  readonly #outer: TfBuilder;
+  readonly #frame: string;
 
   constructor(outer: TfBuilder, frame: string) {
-    this.outer = outer;
-    this.frame = frame;
+    this.#outer = outer;
+    this.#frame = frame;
   }
 
   nodes(
@@ -38,28 +38,28 @@ class BodyBuilder implements TfBuilder {
     attributes: Record<string, TfAttribute>,
     outputs: number,
   ): TfRef[] {
-    return this.outer.nodes(op, inputs, attributes, outputs);
+    return this.#outer.nodes(op, inputs, attributes, outputs);
   }
 
   node(op: string, inputs: readonly TfRef[], attributes: Record<string, TfAttribute>): TfRef {
-    return this.outer.node(op, inputs, attributes);
+    return this.#outer.node(op, inputs, attributes);
   }
 
   constant(data: HostArray | readonly number[], shape: Shape, dtype: DType): TfRef {
-    return this.enter(this.outer.constant(data, shape, dtype), dtype, true);
+    return this.enter(this.#outer.constant(data, shape, dtype), dtype, true);
   }
 
   /** A value from outside: the same in every iteration, or that of the first one. */
   enter(x: TfRef, dtype: DType, constant: boolean): TfRef {
-    const known = constant ? this.entered.get(x) : undefined;
+    const known = constant ? this.#entered.get(x) : undefined;
     if (known !== undefined) return known;
-    const inside = this.outer.node("Enter", [x], {
+    const inside = this.#outer.node("Enter", [x], {
       T: attr.type(dtype),
-      frame_name: attr.string(this.frame),
+      frame_name: attr.string(this.#frame),
       is_constant: attr.bool(constant),
       parallel_iterations: attr.int(1),
     });
-    if (constant) this.entered.set(x, inside);
+    if (constant) this.#entered.set(x, inside);
     return inside;
   }
 }

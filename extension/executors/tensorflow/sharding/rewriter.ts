@@ -21,22 +21,22 @@ export class ShardRewriter {
   readonly nodes: Node[] = [];
   /** Elements that are added up, or joined, between shards. */
   exchanged = 0;
-  private readonly values = new Map<Value, Sharded>();
+  readonly #values = new Map<Value, Sharded>();
 
   /** How a value comes in shards; undefined for one that comes whole. */
   cutOf(value: Value): Cut | undefined {
-    return this.of(value).cut;
+    return this.#of(value).cut;
   }
 
   /** Says that a leaf is to be split. */
   split(leaf: Value, cut: Cut): void {
-    this.values.set(leaf, { whole: leaf, cut, shards: new Map() });
+    this.#values.set(leaf, { whole: leaf, cut, shards: new Map() });
   }
 
   /** Says that a value is there in shards. */
   define(value: Value, cut: Cut, shards: readonly Value[]): void {
     const named = new Map([[keyOf(cut, shards.length), shards]]);
-    this.values.set(value, { whole: undefined, cut, shards: named });
+    this.#values.set(value, { whole: undefined, cut, shards: named });
   }
 
   /** Writes a node once. */
@@ -46,8 +46,8 @@ export class ShardRewriter {
       this.nodes.push(node);
       return;
     }
-    const made = this.make(node.op, inputs, node.attributes);
-    node.outputs.forEach((value, i) => this.defineWhole(value, made.outputs[i]!));
+    const made = this.#make(node.op, inputs, node.attributes);
+    node.outputs.forEach((value, i) => this.#defineWhole(value, made.outputs[i]!));
   }
 
   /** Writes a node once a shard. */
@@ -58,7 +58,7 @@ export class ShardRewriter {
     });
     const made = Array.from({ length: count }, (_, shard) => {
       const values = node.inputs.map((v, i) => given[i]?.[shard] ?? this.whole(v));
-      return this.make(node.op, values, attributes);
+      return this.#make(node.op, values, attributes);
     });
     node.outputs.forEach((value, i) => {
       const shards = made.map((n) => n.outputs[i]!);
@@ -68,40 +68,40 @@ export class ShardRewriter {
         return;
       }
       this.exchanged += numel(value.shape);
-      const total = shards.reduce((sum, one) => this.make(add, [sum, one], {}).outputs[0]!);
+      const total = shards.reduce((sum, one) => this.#make(add, [sum, one], {}).outputs[0]!);
       const share = fillValue(1 / count, [], "float32");
-      this.defineWhole(value, how === "sum" ? total : this.make(mul, [total, share], {}).outputs[0]!);
+      this.#defineWhole(value, how === "sum" ? total : this.#make(mul, [total, share], {}).outputs[0]!);
     });
   }
 
   whole(value: Value): Value {
-    const sharded = this.of(value);
+    const sharded = this.#of(value);
     if (sharded.whole !== undefined) return sharded.whole;
     this.exchanged += numel(value.shape);
-    return (sharded.whole = this.join([...sharded.shards.values()][0]!, value, sharded.cut!));
+    return (sharded.whole = this.#join([...sharded.shards.values()][0]!, value, sharded.cut!));
   }
 
   /** The shards of a value, split again where it is whole or split otherwise. */
   shards(value: Value, cut: Cut, count: number): readonly Value[] {
-    const { shards } = this.of(value);
+    const { shards } = this.#of(value);
     const key = keyOf(cut, count);
     let found = shards.get(key);
-    if (found === undefined) shards.set(key, (found = this.divide(this.whole(value), cut, count)));
+    if (found === undefined) shards.set(key, (found = this.#divide(this.whole(value), cut, count)));
     return found;
   }
 
-  private of(given: Value): Sharded {
+  #of(given: Value): Sharded {
     const value = resolved(given);
-    return this.values.get(value) ?? this.defineWhole(value, value);
+    return this.#values.get(value) ?? this.#defineWhole(value, value);
   }
 
-  private defineWhole(value: Value, whole: Value): Sharded {
+  #defineWhole(value: Value, whole: Value): Sharded {
     const sharded = { whole, cut: undefined, shards: new Map() };
-    this.values.set(value, sharded);
+    this.#values.set(value, sharded);
     return sharded;
   }
 
-  private divide(value: Value, { dim, outer }: Cut, count: number): Value[] {
+  #divide(value: Value, { dim, outer }: Cut, count: number): Value[] {
     const { shape } = value;
     const own = shape.map((n, d) => (d === dim ? n / count : n));
     if (value.producer.kind === "fill") {
@@ -110,27 +110,27 @@ export class ShardRewriter {
     }
     const blocks = outer === 1 ? shape : inBlocks(shape, dim, outer);
     const at = outer === 1 ? dim : dim + 1;
-    const from = this.reshape(value, blocks);
+    const from = this.#reshape(value, blocks);
     const size = blocks[at]! / count;
     return Array.from({ length: count }, (_, shard) => {
       const begin = blocks.map((_n, d) => (d === at ? shard * size : 0));
       const end = blocks.map((n, d) => (d === at ? begin[d]! + size : n));
-      const piece = this.make(slice, [from], { begin, end, step: blocks.map(() => 1) }).outputs[0]!;
-      return this.reshape(piece, own);
+      const piece = this.#make(slice, [from], { begin, end, step: blocks.map(() => 1) }).outputs[0]!;
+      return this.#reshape(piece, own);
     });
   }
 
-  private join(shards: readonly Value[], { shape }: Value, { dim, outer }: Cut): Value {
-    if (outer === 1) return this.make(cat, shards, { dim }).outputs[0]!;
-    const blocks = shards.map((one) => this.reshape(one, inBlocks(one.shape, dim, outer)));
-    return this.reshape(this.make(cat, blocks, { dim: dim + 1 }).outputs[0]!, shape);
+  #join(shards: readonly Value[], { shape }: Value, { dim, outer }: Cut): Value {
+    if (outer === 1) return this.#make(cat, shards, { dim }).outputs[0]!;
+    const blocks = shards.map((one) => this.#reshape(one, inBlocks(one.shape, dim, outer)));
+    return this.#reshape(this.#make(cat, blocks, { dim: dim + 1 }).outputs[0]!, shape);
   }
 
-  private reshape(value: Value, shape: readonly number[]): Value {
-    return sameShape(value.shape, shape) ? value : this.make(reshape, [value], { shape }).outputs[0]!;
+  #reshape(value: Value, shape: readonly number[]): Value {
+    return sameShape(value.shape, shape) ? value : this.#make(reshape, [value], { shape }).outputs[0]!;
   }
 
-  private make<A extends object>(op: Op<A>, inputs: readonly Value[], attributes: A): Node {
+  #make<A extends object>(op: Op<A>, inputs: readonly Value[], attributes: A): Node {
     const outputs = op.infer(inputs, attributes);
     const node = new Node(op, attributes, inputs, outputs, undefined);
     this.nodes.push(node);

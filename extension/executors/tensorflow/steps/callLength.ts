@@ -5,22 +5,22 @@ export class CallLength {
   /** Whether the next call is the first of a program, which prepares it: its time doesn't count. */
   fresh = true;
   /** Milliseconds of a step: a moving average. */
-  private cost = Infinity;
-  private timed = 0;
+  #cost = Infinity;
+  #timed = 0;
 
   /** Milliseconds of a step; undefined while too few were timed. */
   get stepTime(): number | undefined {
-    return this.timed < TIMED_STEPS || this.cost === Infinity ? undefined : this.cost;
+    return this.#timed < TIMED_STEPS || this.#cost === Infinity ? undefined : this.#cost;
   }
 
   /** Steps of a call. */
   get steps(): number {
-    return Math.min(MAX_CALL_STEPS, Math.floor(CALL_MS / this.cost));
+    return Math.min(MAX_CALL_STEPS, Math.floor(CALL_MS / this.#cost));
   }
 
   /** Whether it is known that calls of several steps fit. */
   get several(): boolean {
-    return this.timed >= TIMED_STEPS && this.steps >= 2;
+    return this.#timed >= TIMED_STEPS && this.steps >= 2;
   }
 
   /** Runs and times a call. */
@@ -34,7 +34,7 @@ export class CallLength {
   took(steps: number, milliseconds: number): void {
     const cost = milliseconds / steps;
     if (this.fresh) this.fresh = false;
-    else this.cost = this.cost === Infinity ? cost : 0.7 * this.cost + 0.3 * cost;
-    this.timed += steps;
+    else this.#cost = this.#cost === Infinity ? cost : 0.7 * this.#cost + 0.3 * cost;
+    this.#timed += steps;
   }
 }

@@ -66,30 +66,30 @@ export function predictedInputs(
 
 /** How many steps a speculative call has, from how many of the last one were committed. */
 export class SpeculationWindow {
-  private size = MAX_CALL_STEPS;
+  #size = MAX_CALL_STEPS;
   /** Steps to be computed one by one after speculation in vain; and how many the next time. */
-  private pause = 0;
-  private nextPause = MIN_SPECULATION_PAUSE;
+  #pause = 0;
+  #nextPause = MIN_SPECULATION_PAUSE;
 
   /** Steps of the next call at most. */
   next(): number {
-    return this.pause > 0 && this.pause-- > 0 ? 1 : this.size;
+    return this.#pause > 0 && this.#pause-- > 0 ? 1 : this.#size;
   }
 
   /** All steps of a call were committed: the next one has twice as many. */
   used(steps: number): void {
-    this.size = Math.min(2 * steps, MAX_CALL_STEPS);
-    this.nextPause = MIN_SPECULATION_PAUSE;
+    this.#size = Math.min(2 * steps, MAX_CALL_STEPS);
+    this.#nextPause = MIN_SPECULATION_PAUSE;
   }
 
   /** Only so many steps of a call were committed. */
   cut(committed: number): void {
-    this.size = Math.max(committed, 2);
+    this.#size = Math.max(committed, 2);
     if (committed < 2) this.inVain();
   }
 
   inVain(): void {
-    this.pause = this.nextPause;
-    this.nextPause = Math.min(2 * this.nextPause, MAX_SPECULATION_PAUSE);
+    this.#pause = this.#nextPause;
+    this.#nextPause = Math.min(2 * this.#nextPause, MAX_SPECULATION_PAUSE);
   }
 }

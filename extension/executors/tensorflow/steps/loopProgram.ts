@@ -17,16 +17,16 @@ export class LoopProgram {
   byXla = false;
   /** Whether the plan can be looped: no op of it is known to forbid that. */
   possible = true;
-  private opened: Program | undefined;
+  #opened: Program | undefined;
   /** XLA's loop while XLA is at work on it, and what waits for that. */
-  private inBackground: { readonly program: Program; readonly ready: () => void } | undefined;
-  private whyNotXla: string | undefined;
+  #inBackground: { readonly program: Program; readonly ready: () => void } | undefined;
+  #whyNotXla: string | undefined;
   /** How many leaves the open loop takes from step to step. */
-  private varied = 0;
-  private readonly blueprint: Blueprint;
-  private readonly promoted: ReadonlySet<number>;
-  private readonly varying: VaryingInputs;
-  private readonly program: (graph: Graph) => Program;
+  #varied = 0;
+  readonly #blueprint: Blueprint;
+  readonly #promoted: ReadonlySet<number>;
+  readonly #varying: VaryingInputs;
+  readonly #program: (graph: Graph) => Program;
 
   /** @param program opens a graph */
   constructor(
@@ -35,88 +35,89 @@ export class LoopProgram {
     varying: VaryingInputs,
     program: (graph: Graph) => Program,
   ) {
-    this.blueprint = blueprint;
-    this.promoted = promoted;
-    this.varying = varying;
-    this.program = program;
-    this.whyNotXla = whyNotXla(blueprint);
-    if (this.whyNotXla === undefined) this.name = graphHash(blueprint.plan);
+    this.#blueprint = blueprint;
+    this.#promoted = promoted;
+    this.#varying = varying;
+    this.#program = program;
+    this.#whyNotXla = whyNotXla(blueprint);
+    if (this.#whyNotXla === undefined) this.name = graphHash(blueprint.plan);
   }
 
   get current(): Program {
-    return this.opened ?? internal("steps without a program");
+    return this.#opened ?? internal("steps without a program");
   }
 
   get isOpen(): boolean {
-    return this.opened !== undefined;
+    return this.#opened !== undefined;
   }
 
   /** Whether what is open can compute the next step. An input that was the same in all steps may be another now. */
   fits(xla: boolean): boolean {
-    return this.isOpen && this.byXla === xla && (xla || this.varied === this.varying.leaves.size);
+    return this.isOpen && this.byXla === xla && (xla || this.#varied === this.#varying.leaves.size);
   }
 
   /** @returns false where there can be none */
   open(xla: boolean): boolean {
-    this.opened = xla ? this.compiledByXla() : this.written();
-    if (this.opened === undefined) return false;
-    this.varied = this.varying.leaves.size;
+    this.#opened = xla ? this.#compiledByXla() : this.#written();
+    if (this.#opened === undefined) return false;
+    this.#varied = this.#varying.leaves.size;
     this.byXla = xla;
     return true;
   }
 
-  private written(): Program | undefined {
-    const graph = writeLoop(this.blueprint, this.promoted, this.varying.leaves);
+  #written(): Program | undefined {
+    const graph = writeLoop(this.#blueprint, this.#promoted, this.#varying.leaves);
     this.possible = graph !== undefined;
-    return graph && this.program(graph);
+    return graph && this.#program(graph);
   }
 
   /** Whether XLA computes the next step, as the training's count says. Has XLA compile in time. */
   wantsXla(hot: HotGraph): boolean {
-    if (this.name !== "" && almostHot(hot, this.name)) this.compileInBackground();
+    if (this.name !== "" && almostHot(hot, this.name)) this.#compileInBackground();
     // It may turn out that XLA can't.
     return this.name !== "" && isHot(hot, this.name);
   }
 
-  private compileInBackground(): void {
-    if (this.byXla || this.inBackground !== undefined) return;
-    const { blueprint, promoted } = this;
+  #compileInBackground(): void {
+    if (this.byXla || this.#inBackground !== undefined) return;
+    const blueprint = this.#blueprint;
+    const promoted = this.#promoted;
     // What XLA computes may not depend on what has changed so far.
     const graph = writeLoop(blueprint, promoted, blueprint.inputs(promoted), MAX_CALL_STEPS);
-    if (graph === undefined) return this.refuseXla("an op of it can't be part of a loop in the graph");
+    if (graph === undefined) return this.#refuseXla("an op of it can't be part of a loop in the graph");
     if (graph.functions.find(({ name }) => name === "step")!.nodes.length > MAX_XLA_NODES)
-      return this.refuseXla(`it has more than ${MAX_XLA_NODES} TensorFlow nodes`);
+      return this.#refuseXla(`it has more than ${MAX_XLA_NODES} TensorFlow nodes`);
     try {
-      const program = this.program(graph);
-      this.inBackground = { program, ready: program.prepare(blueprint.plan) };
+      const program = this.#program(graph);
+      this.#inBackground = { program, ready: program.prepare(blueprint.plan) };
     } catch {
-      this.refuseXla("this TensorFlow comes without it");
+      this.#refuseXla("this TensorFlow comes without it");
     }
   }
 
   /** What XLA has compiled; waits for it. */
-  private compiledByXla(): Program | undefined {
-    this.compileInBackground();
-    const { inBackground } = this;
-    this.inBackground = undefined;
+  #compiledByXla(): Program | undefined {
+    this.#compileInBackground();
+    const inBackground = this.#inBackground;
+    this.#inBackground = undefined;
     try {
       inBackground?.ready();
       return inBackground?.program;
     } catch {
       inBackground?.program.close();
-      this.refuseXla("it can't compile one of the ops");
+      this.#refuseXla("it can't compile one of the ops");
       return undefined;
     }
   }
 
-  private refuseXla(why: string): void {
+  #refuseXla(why: string): void {
     this.name = "";
-    this.whyNotXla = why;
+    this.#whyNotXla = why;
   }
 
   /** What was chosen for XLA. */
   get xlaChoice(): Pick<Choice, "chosen" | "why"> {
-    if (this.whyNotXla !== undefined) return { chosen: "no", why: this.whyNotXla };
+    if (this.#whyNotXla !== undefined) return { chosen: "no", why: this.#whyNotXla };
     return {
       chosen: this.byXla ? "yes" : `after ${XLA_STEPS} steps`,
       why: "a small step costs TensorFlow more for its nodes than for what they compute; compiling takes a while",
@@ -125,12 +126,12 @@ export class LoopProgram {
 
   /** Closes what is open; another may be opened. */
   release(): void {
-    this.opened?.close();
-    this.opened = undefined;
+    this.#opened?.close();
+    this.#opened = undefined;
   }
 
   close(): void {
     this.release();
-    if (this.inBackground !== undefined) this.compiledByXla()?.close();
+    if (this.#inBackground !== undefined) this.#compiledByXla()?.close();
   }
 }

@@ -46,43 +46,43 @@ interface PipelineParts {
  */
 export class StepPipeline {
   /** Committed steps that no call was started for. */
-  private queue: Call | undefined;
+  #queue: Call | undefined;
   /** The call under way. */
-  private running: { readonly call: Call; readonly wait: () => Ended } | undefined;
+  #running: { readonly call: Call; readonly wait: () => Ended } | undefined;
   /** The last call of steps that were read one by one, with the variables as they were before it. */
-  private last: { readonly call: Call; readonly snapshot: readonly number[] } | undefined;
+  #last: { readonly call: Call; readonly snapshot: readonly number[] } | undefined;
   /** Tensors of the last step's lazy values, once one was read. */
-  private lazy: readonly number[] = [];
-  private readonly window = new SpeculationWindow();
-  private readonly canRollBack: boolean;
-  private checked: readonly Checked[] | undefined;
-  private readonly binding: NativeBinding;
-  private readonly plan: Plan;
-  private readonly single: Program;
-  private readonly loop: LoopProgram;
-  private readonly length: CallLength;
-  private readonly varying: VaryingInputs;
-  private readonly counters: Counters;
+  #lazy: readonly number[] = [];
+  readonly #window = new SpeculationWindow();
+  readonly #canRollBack: boolean;
+  #checked: readonly Checked[] | undefined;
+  readonly #binding: NativeBinding;
+  readonly #plan: Plan;
+  readonly #single: Program;
+  readonly #loop: LoopProgram;
+  readonly #length: CallLength;
+  readonly #varying: VaryingInputs;
+  readonly #counters: Counters;
 
   constructor(binding: NativeBinding, plan: Plan, parts: PipelineParts) {
-    this.binding = binding;
-    this.plan = plan;
-    this.single = parts.single;
-    this.loop = parts.loop;
-    this.length = parts.length;
-    this.varying = parts.varying;
-    this.counters = parts.counters;
-    this.canRollBack = canRollBack(plan, this.single.feeds);
+    this.#binding = binding;
+    this.#plan = plan;
+    this.#single = parts.single;
+    this.#loop = parts.loop;
+    this.#length = parts.length;
+    this.#varying = parts.varying;
+    this.#counters = parts.counters;
+    this.#canRollBack = canRollBack(plan, this.#single.feeds);
   }
 
   /** Committed steps that are not computed yet. */
   get pending(): number {
-    return (this.queue?.inputs.length ?? 0) + (this.running?.call.inputs.length ?? 0);
+    return (this.#queue?.inputs.length ?? 0) + (this.#running?.call.inputs.length ?? 0);
   }
 
   /** Whether steps write, or have written, the variables of a program. */
   writes(program: Program): boolean {
-    return this.loop.isOpen && program === this.loop.current;
+    return this.#loop.isOpen && program === this.#loop.current;
   }
 
   /** Takes a step that was just recorded. @returns false for one that has to be computed by itself */
@@ -91,106 +91,108 @@ export class StepPipeline {
     if (plan.assigns.length === 0) return false;
     if (deferSteps) {
       if (plan.lazy.length > 0) return false;
-      if (training !== undefined) training.steady = countStep(training.steady, this.loop.name);
-      return this.enqueue(plan, training !== undefined && this.loop.wantsXla(training.steady));
+      if (training !== undefined) training.steady = countStep(training.steady, this.#loop.name);
+      return this.#enqueue(plan, training !== undefined && this.#loop.wantsXla(training.steady));
     }
     if (training === undefined || lookahead === undefined) return false;
-    const positions = this.canRollBack ? batchPositions(plan, this.single.feeds, lookahead) : undefined;
+    const positions = this.#canRollBack ? batchPositions(plan, this.#single.feeds, lookahead) : undefined;
     // Where it isn't known what comes, a call of XLA would compute a single step, and cost more than it saves.
     const known = lookahead.predictable && positions !== undefined;
-    training.steady = countStep(training.steady, known ? this.loop.name : "");
-    return this.commitOrSpeculate(plan, this.loop.wantsXla(training.steady), lookahead, positions);
+    training.steady = countStep(training.steady, known ? this.#loop.name : "");
+    return this.#commitOrSpeculate(plan, this.#loop.wantsXla(training.steady), lookahead, positions);
   }
 
   /** Lets a step wait for others, so that one call computes them all. A step of XLA always waits. */
-  private enqueue(plan: Plan, xla: boolean): boolean {
+  #enqueue(plan: Plan, xla: boolean): boolean {
     this.rollback();
     this.discard();
-    if (!xla && !this.severalFit) return false;
-    const inputs = this.single.inputs(plan);
-    if (xla) this.check(inputs);
-    this.varying.note(inputs);
-    if (!this.enterLoop(xla)) return xla && this.enqueue(plan, false);
-    const call = (this.queue ??= { plan, inputs: [], committed: 0 });
+    if (!xla && !this.#severalFit) return false;
+    const inputs = this.#single.inputs(plan);
+    if (xla) this.#check(inputs);
+    this.#varying.note(inputs);
+    if (!this.#enterLoop(xla)) return xla && this.#enqueue(plan, false);
+    const call = (this.#queue ??= { plan, inputs: [], committed: 0 });
     const step = call.committed++;
     call.inputs.push(inputs);
-    if (call.committed >= this.length.steps) this.start();
+    if (call.committed >= this.#length.steps) this.#start();
     if (step === 0) {
-      this.counters.calls++;
-      if (this.pending > 1) this.counters.overlapped++;
+      this.#counters.calls++;
+      if (this.pending > 1) this.#counters.overlapped++;
     }
-    this.handOver(plan, call, step, xla);
+    this.#handOver(plan, call, step, xla);
     return true;
   }
 
   /** Commits a step that was computed ahead, or computes it together with those that are expected next. */
-  private commitOrSpeculate(
+  #commitOrSpeculate(
     plan: Plan,
     xla: boolean,
     lookahead: Lookahead,
     positions: readonly number[] | undefined,
   ): boolean {
     if (this.pending > 0) this.flush();
-    this.dropLazy();
-    const inputs = this.single.inputs(plan);
-    if (xla) this.check(inputs);
-    if (this.commitSpeculated(plan, inputs, xla)) return true;
+    this.#dropLazy();
+    const inputs = this.#single.inputs(plan);
+    if (xla) this.#check(inputs);
+    if (this.#commitSpeculated(plan, inputs, xla)) return true;
     this.rollback();
     this.discard();
-    const { loop, window, length } = this;
+    const loop = this.#loop;
+    const window = this.#window;
+    const length = this.#length;
     const most = window.next();
     const steps =
-      most < 2 || positions === undefined || !this.severalFit
+      most < 2 || positions === undefined || !this.#severalFit
         ? [inputs]
         : predictedInputs(
             plan,
-            this.single.feeds,
+            this.#single.feeds,
             inputs,
             positions,
             lookahead,
             Math.min(length.steps, most),
           );
     if (!xla && steps.length < 2) return false;
-    for (const each of steps) this.varying.note(each);
-    if (!this.enterLoop(xla)) return xla && this.commitOrSpeculate(plan, false, lookahead, positions);
+    for (const each of steps) this.#varying.note(each);
+    if (!this.#enterLoop(xla)) return xla && this.#commitOrSpeculate(plan, false, lookahead, positions);
     const program = loop.current;
     const snapshot = steps.length > 1 || plan.lazy.length > 0 ? program.values() : [];
     try {
       const fetched = length.time(steps.length, () => program.runMany(plan, steps));
       // Its own plan: the recorded one would keep the step's graph alive.
-      const call = { plan: this.plan, inputs: steps, committed: 1, fetched };
-      this.last = { call, snapshot };
-      this.counters.calls++;
-      this.handOver(plan, call, 0, xla);
+      const call = { plan: this.#plan, inputs: steps, committed: 1, fetched };
+      this.#last = { call, snapshot };
+      this.#counters.calls++;
+      this.#handOver(plan, call, 0, xla);
       return true;
     } catch (error) {
       if (snapshot.length > 0) program.restore(snapshot);
-      this.drop(snapshot);
+      this.#drop(snapshot);
       if (steps.length === 1) throw error;
       // Perhaps a speculative step can't be computed: that is an error only when it is its turn.
       window.inVain();
-      return xla && this.commitOrSpeculate(plan, true, lookahead, positions);
+      return xla && this.#commitOrSpeculate(plan, true, lookahead, positions);
     }
   }
 
   /** Commits the next speculative step, if it was computed with just these inputs. */
-  private commitSpeculated(plan: Plan, inputs: readonly Input[], xla: boolean): boolean {
-    const { loop } = this;
-    const call = this.last?.call;
+  #commitSpeculated(plan: Plan, inputs: readonly Input[], xla: boolean): boolean {
+    const loop = this.#loop;
+    const call = this.#last?.call;
     // A weight that was replaced meanwhile is not a variable of the loop; and from its step on, XLA rounds differently.
     if (call === undefined || loop.byXla !== xla || !loop.isOpen || !loop.current.home) return false;
     const step = call.committed;
     if (step === call.inputs.length || !sameInputs(call.inputs[step]!, inputs)) return false;
     call.committed++;
-    if (call.committed === call.inputs.length) this.window.used(call.inputs.length);
-    this.counters.speculated++;
-    this.handOver(plan, call, step, xla);
+    if (call.committed === call.inputs.length) this.#window.used(call.inputs.length);
+    this.#counters.speculated++;
+    this.#handOver(plan, call, step, xla);
     return true;
   }
 
   /** Gives a step's values what reads them: nothing of it holds on to the step's graph, as hundreds may wait. */
-  private handOver({ fetches, lazy }: Plan, call: Call, step: number, xla: boolean): void {
-    if (xla) this.counters.byXla++;
+  #handOver({ fetches, lazy }: Plan, call: Call, step: number, xla: boolean): void {
+    if (xla) this.#counters.byXla++;
     fetches.forEach((value, i) => {
       const size = numel(value.shape);
       const take = (): HostArray => {
@@ -202,39 +204,39 @@ export class StepPipeline {
       if (call.fetched !== undefined) value.data = take();
       else
         value.read = () => {
-          this.compute(call);
+          this.#compute(call);
           return take();
         };
     });
     lazy.forEach((value, i) => {
-      value.read = () => this.binding.tensorDataSync(this.lazyTensors()[i]!) as HostArray;
+      value.read = () => this.#binding.tensorDataSync(this.#lazyTensors()[i]!) as HostArray;
     });
   }
 
   /** Whether calls of several steps are possible and worth while. */
-  private get severalFit(): boolean {
-    return this.loop.possible && this.length.several;
+  get #severalFit(): boolean {
+    return this.#loop.possible && this.#length.several;
   }
 
   /** Makes the loop the place of the storages that it writes. @returns false where there can be none */
-  private enterLoop(xla: boolean): boolean {
-    const { loop } = this;
+  #enterLoop(xla: boolean): boolean {
+    const loop = this.#loop;
     if (!loop.fits(xla)) {
       this.flush();
       this.discard();
       loop.release();
       if (!loop.open(xla)) return false;
-      this.length.fresh = !xla;
+      this.#length.fresh = !xla;
     }
     loop.current.enter();
     return true;
   }
 
   /** @throws TensorError for what TensorFlow's kernels would refuse: XLA computes something of it */
-  private check(inputs: readonly Input[]): void {
-    this.checked ??= checkedFor(this.plan);
-    for (const { leaf, check } of this.checked) {
-      const input = inputs[this.single.feeds.findIndex((feed) => feed.leaf === leaf)];
+  #check(inputs: readonly Input[]): void {
+    this.#checked ??= checkedFor(this.#plan);
+    for (const { leaf, check } of this.#checked) {
+      const input = inputs[this.#single.feeds.findIndex((feed) => feed.leaf === leaf)];
       if (typeof input === "number") check(input);
       else input?.forEach(check);
     }
@@ -244,9 +246,9 @@ export class StepPipeline {
    * Sees to it that a call is computed.
    * @throws TensorError if one of its steps was refused: then reading any of them is
    */
-  private compute(call: Call): void {
+  #compute(call: Call): void {
     if (call.fetched === undefined && call.refused === undefined) {
-      if (this.running?.call === call) this.finish();
+      if (this.#running?.call === call) this.#finish();
       else this.flush();
     }
     if (call.refused !== undefined) throw call.refused;
@@ -255,25 +257,26 @@ export class StepPipeline {
   /** Computes all committed steps, and nothing else: speculative ones are rolled back. */
   flush(): void {
     this.rollback();
-    this.start();
-    this.finish();
+    this.#start();
+    this.#finish();
   }
 
   /**
    * Starts the call of the queued steps as soon as the one before has ended.
    * @throws TensorError what that one was refused with
    */
-  private start(): void {
-    const { queue: call, running } = this;
+  #start(): void {
+    const call = this.#queue;
+    const running = this.#running;
     if (call === undefined) return;
-    this.queue = undefined;
-    const program = this.loop.current;
+    this.#queue = undefined;
+    const program = this.#loop.current;
     let ended: Ended | undefined;
     try {
       const stack = program.stack(call.plan, call.inputs);
       try {
-        ended = this.wait();
-        this.running = { call, wait: program.start(call.plan, stack) };
+        ended = this.#wait();
+        this.#running = { call, wait: program.start(call.plan, stack) };
       } finally {
         program.release(stack);
       }
@@ -289,77 +292,77 @@ export class StepPipeline {
    * Waits for the call under way.
    * @throws TensorError what it was refused with
    */
-  private finish(): void {
-    const { running } = this;
-    if (running !== undefined) running.call.fetched = this.wait()?.take();
+  #finish(): void {
+    const running = this.#running;
+    if (running !== undefined) running.call.fetched = this.#wait()?.take();
   }
 
-  private wait(): Ended | undefined {
-    const { running } = this;
-    this.running = undefined;
+  #wait(): Ended | undefined {
+    const running = this.#running;
+    this.#running = undefined;
     if (running === undefined) return undefined;
     try {
       const ended = running.wait();
-      this.length.took(running.call.inputs.length, ended.milliseconds);
+      this.#length.took(running.call.inputs.length, ended.milliseconds);
       return ended;
     } catch (error) {
       const refused = translated(error) as Error;
       running.call.refused = refused;
       // The next ones were recorded as if it had been computed.
-      if (this.queue !== undefined) this.queue.refused = refused;
-      this.queue = undefined;
+      if (this.#queue !== undefined) this.#queue.refused = refused;
+      this.#queue = undefined;
       throw refused;
     }
   }
 
   /** Undoes speculative steps: the variables are restored, and the committed steps replayed. */
   rollback(): void {
-    const { last } = this;
+    const last = this.#last;
     if (last === undefined) return;
     const { call, snapshot } = last;
     if (call.committed === call.inputs.length) return;
-    this.window.cut(call.committed);
+    this.#window.cut(call.committed);
     call.inputs.length = call.committed;
-    this.replay(snapshot, call.inputs);
+    this.#replay(snapshot, call.inputs);
   }
 
   /** Lets go of what the last steps could be replayed from. */
   discard(): void {
-    this.dropLazy();
-    this.drop(this.last?.snapshot ?? []);
-    this.last = undefined;
+    this.#dropLazy();
+    this.#drop(this.#last?.snapshot ?? []);
+    this.#last = undefined;
   }
 
   /** Tensors of the lazy values of the last step, which was computed with others. */
-  private lazyTensors(): readonly number[] {
-    if (this.lazy.length > 0) return this.lazy;
+  #lazyTensors(): readonly number[] {
+    if (this.#lazy.length > 0) return this.#lazy;
     this.rollback();
-    const { call, snapshot } = this.last ?? internal("lazy values of a step that is over");
-    this.replay(snapshot, call.inputs.slice(0, -1));
-    const before = this.loop.current.values();
-    this.single.restore(before);
-    this.drop(before);
-    this.lazy = this.single.lazy(this.plan, call.inputs.at(-1)!);
-    this.replay(snapshot, call.inputs);
-    return this.lazy;
+    const { call, snapshot } = this.#last ?? internal("lazy values of a step that is over");
+    this.#replay(snapshot, call.inputs.slice(0, -1));
+    const before = this.#loop.current.values();
+    this.#single.restore(before);
+    this.#drop(before);
+    this.#lazy = this.#single.lazy(this.#plan, call.inputs.at(-1)!);
+    this.#replay(snapshot, call.inputs);
+    return this.#lazy;
   }
 
-  private dropLazy(): void {
-    this.drop(this.lazy);
-    this.lazy = [];
+  #dropLazy(): void {
+    this.#drop(this.#lazy);
+    this.#lazy = [];
   }
 
-  private drop(tensors: readonly number[]): void {
-    for (const id of tensors) this.binding.deleteTensor(id);
+  #drop(tensors: readonly number[]): void {
+    for (const id of tensors) this.#binding.deleteTensor(id);
   }
 
   /**
    * Has the variables go from what they were through steps once more. A weight that the user has replaced meanwhile is no
    * longer among the storages that live here, and comes in with the next step.
    */
-  private replay(snapshot: readonly number[], inputs: readonly (readonly Input[])[]): void {
-    const program = this.loop.current;
+  #replay(snapshot: readonly number[], inputs: readonly (readonly Input[])[]): void {
+    const program = this.#loop.current;
     program.restore(snapshot);
-    if (inputs.length > 0) program.runMany(this.plan, inputs);
+    if (inputs.length > 0) program.runMany(this.#plan, inputs);
   }
 }

@@ -11,16 +11,16 @@ export class Resource {
   readonly handle: TfRef;
   /** The value before the step, which an update has to wait for; undefined while nothing needs it. */
   before: TfRef | undefined;
-  private readonly write: () => TfRef;
+  readonly #write: () => TfRef;
 
   /** @param write writes the node that reads the variable */
   constructor(handle: TfRef, write: () => TfRef) {
     this.handle = handle;
-    this.write = write;
+    this.#write = write;
   }
 
   read(): TfRef {
-    return (this.before ??= this.write());
+    return (this.before ??= this.#write());
   }
 }
 
@@ -32,12 +32,12 @@ const readsOf = (resources: Iterable<Resource>): TfRef[] =>
 export class StepBody {
   /** Numbers taken for constants, by leaf. */
   readonly constants = new Map<number, number>();
-  private readonly b: GraphBuilder;
-  private readonly blueprint: Blueprint;
-  private readonly resources: ReadonlyMap<Storage, Resource>;
-  private readonly lowering: Lowering<TfRef>;
+  readonly #b: GraphBuilder;
+  readonly #blueprint: Blueprint;
+  readonly #resources: ReadonlyMap<Storage, Resource>;
+  readonly #lowering: Lowering<TfRef>;
   /** Updates that were written in between, and what was read after them. */
-  private readonly done: TfRef[] = [];
+  readonly #done: TfRef[] = [];
 
   constructor(
     b: GraphBuilder,
@@ -46,94 +46,99 @@ export class StepBody {
     inputs: readonly TfRef[],
     resources: ReadonlyMap<Storage, Resource>,
   ) {
-    this.b = b;
-    this.blueprint = blueprint;
-    this.resources = resources;
+    this.#b = b;
+    this.#blueprint = blueprint;
+    this.#resources = resources;
     const { plan, inPlace } = blueprint;
     const fed = new Map(feeds.map(({ leaf }, i) => [leaf, inputs[i]!]));
     const at = new Map(plan.leaves.map((value, i) => [value, i]));
     const backend = tensorflowBackend(b, (value) => {
       const i = at.get(value)!;
-      return fed.get(i) ?? this.leaf(value, i);
+      return fed.get(i) ?? this.#leaf(value, i);
     });
-    this.lowering = new Lowering({
+    this.#lowering = new Lowering({
       ...backend,
       lower: (node, refs) => b.within(node.op.name, () => backend.lower(node, refs)),
     });
     for (const node of plan.nodes) {
-      if (!inPlace.has(node)) this.lowering.node(node);
-      else if (this.atOnce(node)) this.updateAtOnce(node);
+      if (!inPlace.has(node)) this.#lowering.node(node);
+      else if (this.#atOnce(node)) this.#updateAtOnce(node);
     }
   }
 
-  private atOnce(node: Node): boolean {
-    return node.outputs.some((value) => this.blueprint.usedAtOnce.has(value));
+  #atOnce(node: Node): boolean {
+    return node.outputs.some((value) => this.#blueprint.usedAtOnce.has(value));
   }
 
   /** Updates variables and reads them again. */
-  private updateAtOnce(node: Node): void {
-    const { b, blueprint } = this;
-    const updated = this.updated(node);
+  #updateAtOnce(node: Node): void {
+    const b = this.#b;
+    const blueprint = this.#blueprint;
+    const updated = this.#updated(node);
     // What still needs the old values gets them now.
     for (const { storage, resource } of updated) if (blueprint.usedBefore.has(storage)) resource.read();
-    const inputs = this.others(node);
-    const writes = b.after(readsOf(updated.map(({ resource }) => resource)), () => this.update(node, inputs));
-    this.done.push(...writes);
+    const inputs = this.#others(node);
+    const writes = b.after(readsOf(updated.map(({ resource }) => resource)), () =>
+      this.#update(node, inputs),
+    );
+    this.#done.push(...writes);
     node.outputs.forEach((value, i) => {
       if (!blueprint.usedAtOnce.has(value)) return;
       const dtype = attr.type(value.dtype);
       const ref = b.after(writes, () => b.node("ReadVariableOp", [updated[i]!.resource.handle], { dtype }));
-      this.lowering.define(value, ref);
-      this.done.push(ref);
+      this.#lowering.define(value, ref);
+      this.#done.push(ref);
     });
   }
 
   /** The variables that a node updates, in the order of its outputs. */
-  private updated({ outputs }: Node): { storage: Storage; resource: Resource }[] {
+  #updated({ outputs }: Node): { storage: Storage; resource: Resource }[] {
     return outputs.map((value) => {
-      const { storage } = this.blueprint.plan.assigns.find((a) => a.value === value)!;
-      return { storage, resource: this.resources.get(storage)! };
+      const { storage } = this.#blueprint.plan.assigns.find((a) => a.value === value)!;
+      return { storage, resource: this.#resources.get(storage)! };
     });
   }
 
   /** Inputs of an update but for its variables. */
-  private others({ inputs, outputs }: Node): TfRef[] {
-    return inputs.slice(outputs.length).map((v) => this.lowering.plain(v));
+  #others({ inputs, outputs }: Node): TfRef[] {
+    return inputs.slice(outputs.length).map((v) => this.#lowering.plain(v));
   }
 
-  private update(node: Node, inputs: readonly TfRef[]): readonly TfRef[] {
-    const handles = this.updated(node).map(({ resource }) => resource.handle);
-    return node.op.inPlace!(this.b, handles, inputs, node.attributes, signatureOf(node));
+  #update(node: Node, inputs: readonly TfRef[]): readonly TfRef[] {
+    const handles = this.#updated(node).map(({ resource }) => resource.handle);
+    return node.op.inPlace!(this.#b, handles, inputs, node.attributes, signatureOf(node));
   }
 
   /** A leaf that isn't fed. */
-  private leaf(value: Value, i: number): TfRef {
+  #leaf(value: Value, i: number): TfRef {
     const { producer, dtype } = value;
-    if (producer.kind === "state") return this.resources.get(producer.storage)!.read();
-    if (producer.kind === "fill") return fill(this.b, producer.value, value);
+    if (producer.kind === "state") return this.#resources.get(producer.storage)!.read();
+    if (producer.kind === "fill") return fill(this.#b, producer.value, value);
     if (producer.kind !== "scalar") return internal("a leaf that is neither fed nor known");
     this.constants.set(i, producer.value);
-    return scalar(this.b, producer.value, dtype);
+    return scalar(this.#b, producer.value, dtype);
   }
 
   output(value: Value): TfRef {
-    return this.lowering.plain(value);
+    return this.#lowering.plain(value);
   }
 
   /** The nodes that write variables: each after its variable was read, so that all see the old value. */
   updates(): TfRef[] {
-    const { b, resources, lowering } = this;
-    const { plan, inPlace } = this.blueprint;
+    const b = this.#b;
+    const resources = this.#resources;
+    const lowering = this.#lowering;
+    const { plan, inPlace } = this.#blueprint;
     const inputs = new Map(
-      [...inPlace].filter((node) => !this.atOnce(node)).map((node) => [node, this.others(node)]),
+      [...inPlace].filter((node) => !this.#atOnce(node)).map((node) => [node, this.#others(node)]),
     );
     const others = plan.assigns.filter(
       ({ value }) => value.producer.kind !== "node" || !inPlace.has(value.producer),
     );
     const values = others.map(({ value }) => lowering.plain(value));
     return b.after(readsOf(resources.values()), () => {
-      const writes = [...this.done];
-      for (const [node, refs] of inputs) writes.push(...this.update(node, refs));
+      const writes = [...this.#done];
+      for (const [node, refs] of inputs) writes.push(...this.#update(node, refs));
       others.forEach(({ storage }, i) => {
         const T = attr.type(storage.dtype);
         // XLA's variables share nothing.

@@ -148,12 +148,12 @@ const B = attr.type("bool");
  * matrix, and refuses rows without labels or paths: those are given one label here, and their results replaced.
  */
 class Graph {
-  private readonly b: TfBuilder;
-  private readonly steps: number;
-  private readonly rows: number;
-  private readonly classes: number;
-  private readonly width: number;
-  private readonly attributes: CtcAttributes;
+  readonly #b: TfBuilder;
+  readonly #steps: number;
+  readonly #rows: number;
+  readonly #classes: number;
+  readonly #width: number;
+  readonly #attributes: CtcAttributes;
 
   constructor(
     b: TfBuilder,
@@ -163,48 +163,53 @@ class Graph {
     width: number,
     attributes: CtcAttributes,
   ) {
-    this.b = b;
-    this.steps = steps;
-    this.rows = rows;
-    this.classes = classes;
-    this.width = width;
-    this.attributes = attributes;
+    this.#b = b;
+    this.#steps = steps;
+    this.#rows = rows;
+    this.#classes = classes;
+    this.#width = width;
+    this.#attributes = attributes;
   }
 
   build([logs, given, times, lengths]: readonly TfRef[]): TfRef[] {
-    const { blank, zeroInfinity } = this.attributes;
-    const width = Math.max(this.width, 1);
-    const targets = this.width === 0 ? this.integers([this.rows, 1], () => 0) : given!;
-    const column = (x: TfRef): TfRef => this.shaped(x, [this.rows, 1], I);
-    const place = this.b.constant(range(width), [1, width], "int64");
-    const inside = this.two("Less", place, column(lengths!), I);
-    const empty = this.equal(lengths!, this.integer(0));
-    const impossible = this.two("Greater", this.needed(targets, inside, lengths!, width), times!, I);
-    const odd = this.two("LogicalOr", empty, impossible);
-    const first = this.b.constant(
+    const { blank, zeroInfinity } = this.#attributes;
+    const width = Math.max(this.#width, 1);
+    const targets = this.#width === 0 ? this.#integers([this.#rows, 1], () => 0) : given!;
+    const column = (x: TfRef): TfRef => this.#shaped(x, [this.#rows, 1], I);
+    const place = this.#b.constant(range(width), [1, width], "int64");
+    const inside = this.#two("Less", place, column(lengths!), I);
+    const empty = this.#equal(lengths!, this.#integer(0));
+    const impossible = this.#two("Greater", this.#needed(targets, inside, lengths!, width), times!, I);
+    const odd = this.#two("LogicalOr", empty, impossible);
+    const first = this.#b.constant(
       range(width).map((i) => Number(i === 0)),
       [1, width],
       "bool",
     );
-    const used = this.select(this.shaped(odd, [this.rows, 1], B), first, inside, B);
+    const used = this.#select(this.#shaped(odd, [this.#rows, 1], B), first, inside, B);
     // The classes after the blank move down by one, and the blank to the end.
-    const above = this.two("Greater", targets, this.integer(blank), I);
-    const moved = this.select(above, this.two("Sub", targets, this.integer(1), I), targets, I);
-    const labels = this.select(this.shaped(odd, [this.rows, 1], B), this.integer(0), moved, I);
-    const kept = this.b.nodes(
+    const above = this.#two("Greater", targets, this.#integer(blank), I);
+    const moved = this.#select(above, this.#two("Sub", targets, this.#integer(1), I), targets, I);
+    const labels = this.#select(this.#shaped(odd, [this.#rows, 1], B), this.#integer(0), moved, I);
+    const kept = this.#b.nodes(
       "DynamicPartition",
-      [labels, this.cast(used, B, I)],
+      [labels, this.#cast(used, B, I)],
       { T: I, num_partitions: attr.int(2) },
       2,
     )[1]!;
-    const order = range(this.classes).filter((c) => c !== blank);
-    const [loss, slopes] = this.b.nodes(
+    const order = range(this.#classes).filter((c) => c !== blank);
+    const [loss, slopes] = this.#b.nodes(
       "CTCLoss",
       [
-        this.gather(logs!, [...order, blank]),
-        this.b.node("Where", [used], { T: B }),
+        this.#gather(logs!, [...order, blank]),
+        this.#b.node("Where", [used], { T: B }),
         kept,
-        this.two("Maximum", this.two("Minimum", times!, this.integer(this.steps), I), this.integer(1), I),
+        this.#two(
+          "Maximum",
+          this.#two("Minimum", times!, this.#integer(this.#steps), I),
+          this.#integer(1),
+          I,
+        ),
       ],
       {
         T: F,
@@ -214,103 +219,105 @@ class Graph {
       },
       2,
     ) as [TfRef, TfRef];
-    const back = range(this.classes).map((c) => (c === blank ? order.length : order.indexOf(c)));
-    const time = this.b.constant(range(this.steps), [this.steps, 1], "int64");
-    const running = this.two("Less", time, this.shaped(times!, [1, this.rows], I), I);
+    const back = range(this.#classes).map((c) => (c === blank ? order.length : order.indexOf(c)));
+    const time = this.#b.constant(range(this.#steps), [this.#steps, 1], "int64");
+    const running = this.#two("Less", time, this.#shaped(times!, [1, this.#rows], I), I);
 
-    const likely = this.b.node("Exp", [logs!], { T: F });
-    const scale = this.logSums(logs!);
-    const gap = this.two("Sub", likely, this.b.node("Softmax", [logs!], { T: F }), F);
-    const general = this.two("AddV2", gap, this.gather(slopes, back), F);
-    const total = this.two("Sub", loss, this.sum(this.select(running, scale, this.float(0), F)), F);
+    const likely = this.#b.node("Exp", [logs!], { T: F });
+    const scale = this.#logSums(logs!);
+    const gap = this.#two("Sub", likely, this.#b.node("Softmax", [logs!], { T: F }), F);
+    const general = this.#two("AddV2", gap, this.#gather(slopes, back), F);
+    const total = this.#two("Sub", loss, this.#sum(this.#select(running, scale, this.#float(0), F)), F);
 
-    const hot = this.b.constant(
-      range(this.classes).map((c) => Number(c === blank)),
-      [1, 1, this.classes],
+    const hot = this.#b.constant(
+      range(this.#classes).map((c) => Number(c === blank)),
+      [1, 1, this.#classes],
       "float32",
     );
-    const silent = this.shaped(this.gather(logs!, [blank]), [this.steps, this.rows], F);
-    const silence = this.b.node("Neg", [this.sum(this.select(running, silent, this.float(0), F))], { T: F });
-    const finite = this.select(empty, silence, total, F);
-    const none = this.two("LogicalOr", impossible, this.equal(finite, this.float(Infinity), F));
-    const slope = this.select(
-      this.shaped(empty, [1, this.rows, 1], B),
-      this.two("Sub", likely, hot, F),
+    const silent = this.#shaped(this.#gather(logs!, [blank]), [this.#steps, this.#rows], F);
+    const silence = this.#b.node("Neg", [this.#sum(this.#select(running, silent, this.#float(0), F))], {
+      T: F,
+    });
+    const finite = this.#select(empty, silence, total, F);
+    const none = this.#two("LogicalOr", impossible, this.#equal(finite, this.#float(Infinity), F));
+    const slope = this.#select(
+      this.#shaped(empty, [1, this.#rows, 1], B),
+      this.#two("Sub", likely, hot, F),
       general,
       F,
     );
-    const known = this.select(
-      this.shaped(none, [1, this.rows, 1], B),
-      this.float(zeroInfinity ? 0 : NaN),
+    const known = this.#select(
+      this.#shaped(none, [1, this.#rows, 1], B),
+      this.#float(zeroInfinity ? 0 : NaN),
       slope,
       F,
     );
     return [
-      this.select(none, this.float(zeroInfinity ? 0 : Infinity), finite, F),
-      this.select(this.shaped(running, [this.steps, this.rows, 1], B), known, this.float(0), F),
+      this.#select(none, this.#float(zeroInfinity ? 0 : Infinity), finite, F),
+      this.#select(this.#shaped(running, [this.#steps, this.#rows, 1], B), known, this.#float(0), F),
     ];
   }
 
   /** Times that a target takes: one for each label, and one for the blank between two that are equal. */
-  private needed(targets: TfRef, inside: TfRef, lengths: TfRef, width: number): TfRef {
+  #needed(targets: TfRef, inside: TfRef, lengths: TfRef, width: number): TfRef {
     if (width < 2) return lengths;
     const part = (x: TfRef, from: number, type: TfAttribute): TfRef =>
-      this.b.node("Slice", [x, vector(this.b, [0, from]), vector(this.b, [this.rows, width - 1])], {
+      this.#b.node("Slice", [x, vector(this.#b, [0, from]), vector(this.#b, [this.#rows, width - 1])], {
         T: type,
         Index: I,
       });
-    const same = this.equal(part(targets, 1, I), part(targets, 0, I));
-    const repeated = this.cast(this.two("LogicalAnd", same, part(inside, 1, B)), B, I);
-    return this.two("AddV2", lengths, reduceNode(this.b, "Sum", repeated, [1], false, I), I);
+    const same = this.#equal(part(targets, 1, I), part(targets, 0, I));
+    const repeated = this.#cast(this.#two("LogicalAnd", same, part(inside, 1, B)), B, I);
+    return this.#two("AddV2", lengths, reduceNode(this.#b, "Sum", repeated, [1], false, I), I);
   }
 
   /** ln Σ eˣ over the classes: [T, N]. */
-  private logSums(logs: TfRef): TfRef {
-    const over = (op: string, x: TfRef): TfRef => reduceNode(this.b, op, x, [2], true);
+  #logSums(logs: TfRef): TfRef {
+    const over = (op: string, x: TfRef): TfRef => reduceNode(this.#b, op, x, [2], true);
     const top = over("Max", logs);
-    const sums = over("Sum", this.b.node("Exp", [this.two("Sub", logs, top, F)], { T: F }));
-    const total = this.two("AddV2", this.b.node("Log", [sums], { T: F }), top, F);
-    return this.shaped(total, [this.steps, this.rows], F);
+    const sums = over("Sum", this.#b.node("Exp", [this.#two("Sub", logs, top, F)], { T: F }));
+    const total = this.#two("AddV2", this.#b.node("Log", [sums], { T: F }), top, F);
+    return this.#shaped(total, [this.#steps, this.#rows], F);
   }
 
   /** Over time: [T, N] to [N]. */
-  private sum(x: TfRef): TfRef {
-    return reduceNode(this.b, "Sum", x, [0]);
+  #sum(x: TfRef): TfRef {
+    return reduceNode(this.#b, "Sum", x, [0]);
   }
 
-  private gather(x: TfRef, classes: readonly number[]): TfRef {
-    return gatherNode(this.b, [x, vector(this.b, classes)], 2, "float32");
+  #gather(x: TfRef, classes: readonly number[]): TfRef {
+    return gatherNode(this.#b, [x, vector(this.#b, classes)], 2, "float32");
   }
 
-  private two(op: string, x: TfRef, y: TfRef, type?: TfAttribute): TfRef {
-    return this.b.node(op, [x, y], type === undefined ? {} : { T: type });
+  #two(op: string, x: TfRef, y: TfRef, type?: TfAttribute): TfRef {
+    return this.#b.node(op, [x, y], type === undefined ? {} : { T: type });
   }
 
-  private equal(x: TfRef, y: TfRef, type = I): TfRef {
-    return this.b.node("Equal", [x, y], { T: type, incompatible_shape_error: attr.bool(true) });
+  #equal(x: TfRef, y: TfRef, type = I): TfRef {
+    return this.#b.node("Equal", [x, y], { T: type, incompatible_shape_error: attr.bool(true) });
   }
 
-  private select(condition: TfRef, x: TfRef, y: TfRef, type: TfAttribute): TfRef {
-    return this.b.node("SelectV2", [condition, x, y], { T: type });
+  #select(condition: TfRef, x: TfRef, y: TfRef, type: TfAttribute): TfRef {
+    return this.#b.node("SelectV2", [condition, x, y], { T: type });
   }
 
-  private shaped(x: TfRef, shape: readonly number[], type: TfAttribute): TfRef {
-    return reshapeNode(this.b, x, shape, type);
+  #shaped(x: TfRef, shape: readonly number[], type: TfAttribute): TfRef {
+    return reshapeNode(this.#b, x, shape, type);
   }
 
-  private cast(x: TfRef, from: TfAttribute, to: TfAttribute): TfRef {
-    return this.b.node("Cast", [x], { SrcT: from, DstT: to, Truncate: attr.bool(false) });
+  #cast(x: TfRef, from: TfAttribute, to: TfAttribute): TfRef {
+    return this.#b.node("Cast", [x], { SrcT: from, DstT: to, Truncate: attr.bool(false) });
   }
 
-  private integer(value: number): TfRef {
-    return scalar(this.b, value, "int64");
+  #integer(value: number): TfRef {
+    return scalar(this.#b, value, "int64");
   }
 
-  private float(value: number): TfRef {
-    return scalar(this.b, value, "float32");
+  #float(value: number): TfRef {
+    return scalar(this.#b, value, "float32");
   }
 
-  private integers(shape: readonly number[], at: (i: number) => number): TfRef {
-    return this.b.constant(range(numel(shape)).map(at), shape, "int64");
+  #integers(shape: readonly number[], at: (i: number) => number): TfRef {
+    return this.#b.constant(range(numel(shape)).map(at), shape, "int64");
   }
 }

@@ -96,7 +96,7 @@ export class TensorFlowKernels implements Kernels<TfRef> {
     );
   }
   join(parts: readonly TfRef[]): TfRef {
-    return this.concat(parts, 1);
+    return this.#concat(parts, 1);
   }
   rows(x: TfRef, from: number, to: number): TfRef {
     return this.b.node("Slice", [x, vector(this.b, [from, 0]), vector(this.b, [to - from, -1])], {
@@ -105,7 +105,7 @@ export class TensorFlowKernels implements Kernels<TfRef> {
     });
   }
   stack(parts: readonly TfRef[]): TfRef {
-    return this.concat(parts, 0);
+    return this.#concat(parts, 0);
   }
   sumRows(x: TfRef): TfRef {
     return this.b.node("BiasAddGrad", [x], { T, data_format: attr.string("NHWC") });
@@ -127,7 +127,7 @@ export class TensorFlowKernels implements Kernels<TfRef> {
     );
   }
 
-  private concat(parts: readonly TfRef[], axis: number): TfRef {
+  #concat(parts: readonly TfRef[], axis: number): TfRef {
     if (parts.length === 1) return parts[0]!;
     return this.b.node("ConcatV2", [...parts, scalar(this.b, axis, "int64")], {
       N: attr.int(parts.length),

@@ -13,18 +13,18 @@ interface Matrix {
 
 /** Memory of a kernel: every call needs the same arrays one after the other. */
 class Scratch {
-  private readonly arrays: Float32Array[] = [];
-  private next = 0;
+  readonly #arrays: Float32Array[] = [];
+  #next = 0;
 
   reset(): void {
-    this.next = 0;
+    this.#next = 0;
   }
 
   take(rows: number, columns: number): Matrix {
-    const at = this.next++;
+    const at = this.#next++;
     const size = rows * columns;
-    let data = this.arrays[at];
-    if (data?.length !== size) this.arrays[at] = data = new Float32Array(size);
+    let data = this.#arrays[at];
+    if (data?.length !== size) this.#arrays[at] = data = new Float32Array(size);
     return { data, at: 0, rows, columns };
   }
 }

@@ -107,6 +107,7 @@ test("the converter knows every op of the list, and something writes it", () => 
   const known = folderTexts("node_modules/@tensorflow/tfjs-converter/dist/operations/op_list", /\.js$/);
   const used =
     folderTexts("extension/tensor/ops", /\.ts$/) +
+    folderTexts("extension/tensor/lowering", /\.ts$/) +
     folderTexts("extension/engine/exporting", /(Model|Size)\.ts$/);
   const ops = [...WEB_OPS];
   expect(ops.filter((op) => !known.includes(`'tfOpName': '${op}'`))).toEqual([]);
