@@ -1,10 +1,10 @@
 // @ts-check
-/** Finds or installs PyTorch for the comparisons with it. */
+/** Finds or installs PyTorch for the comparisons with it. Run by itself, it prints the path of a Python that has it. */
 import fs from "node:fs";
 import { homedir } from "node:os";
 import path from "node:path";
 import process from "node:process";
-import { mustRun } from "./project.mjs";
+import { isMain, main, mustRun } from "./project.mjs";
 
 const TORCH = "2.15.0";
 /** Name of the environment; change it with the list of packages. */
@@ -34,7 +34,7 @@ export async function torchPython() {
   const python = path.join(venv, process.platform === "win32" ? "Scripts/python.exe" : "bin/python");
   const stamp = path.join(venv, ".ready");
   if (!fs.existsSync(stamp)) {
-    console.log(`installing PyTorch ${TORCH} into ${venv}`);
+    console.error(`installing PyTorch ${TORCH} into ${venv}`);
     await mustRun("python3", ["-m", "venv", venv]);
     await mustRun(python, ["-m", "pip", "install", "--quiet", `torch==${TORCH}`, ...PACKAGES]);
     fs.writeFileSync(stamp, "");
@@ -58,3 +58,5 @@ export async function transformersFolder(python) {
   }
   return folder;
 }
+
+if (isMain(import.meta.url)) await main(async () => console.log(await torchPython()));
