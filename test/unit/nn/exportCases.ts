@@ -123,6 +123,7 @@ const some = (x: Tensor): unknown => [
   x.floor().remainder(3),
   x.mul(3).floor().div(2, { roundingMode: "floor" }),
   x.log1p().exp().sub(x.pow(2)),
+  x.gt(0.5).float().mul(x).sinc(),
   x.gt(0.5).logicalAnd(x.lt(0.8)).any(1),
   x.argmax(1),
   x.topk(2)[0],

@@ -2,6 +2,7 @@
 import { apply } from "../../recording/apply.ts";
 import { SCALAR_TYPE } from "../../core/dtype.ts";
 import { TensorError } from "../../core/errors.ts";
+import * as math from "../../ops/elementwise/math.ts";
 import * as ops from "../../ops/elementwise/special.ts";
 import { Tensor } from "../../core/tensor.ts";
 import { add, clamp, div, maximum, minimum, mul, pow, sub } from "./arithmetic.ts";
@@ -21,7 +22,6 @@ import {
   lt,
   neg,
   sign,
-  sin,
   sqrt,
   square,
   where,
@@ -114,14 +114,7 @@ export const rad2deg = (input: Tensor): Tensor =>
   composed(() => named(mul(toFloat(input), 180 / Math.PI), "Rad2DegBackward0"));
 
 /** sin(πx) / (πx), 1 at 0. */
-export function sinc(input: Tensor): Tensor {
-  return composed(() => {
-    const x = mul(toFloat(input), Math.PI);
-    const zero = eq(x, 0);
-    const safe = where(zero, 1, x);
-    return named(where(zero, 1, div(sin(safe), safe)), "SincBackward0");
-  });
-}
+export const sinc = (input: Tensor): Tensor => call(math.sinc, toFloat(input));
 
 /** −1, 0 or 1. */
 export const sgn = (input: Tensor): Tensor => sign(input);

@@ -1,10 +1,27 @@
 import type { Tensor } from "../../core/tensor.ts";
 import { attr, scalar, type TfRef } from "../../lowering/lowering.ts";
+import { equalNode, T } from "../../lowering/nodes.ts";
 import { number, type OnnxRef } from "../../lowering/onnx.ts";
 import { defineOp, type Op } from "../../recording/op.ts";
 import { call, constant } from "../expressions.ts";
-import { elementwise } from "./declare.ts";
-import { add, div, ge, le, logicalAnd, mul, neg, rsqrt, sqrt, square, sub, where } from "./elementwise.ts";
+import { elementwise, mapped } from "./declare.ts";
+import {
+  add,
+  cos,
+  div,
+  eq,
+  ge,
+  le,
+  logicalAnd,
+  mul,
+  neg,
+  rsqrt,
+  sin,
+  sqrt,
+  square,
+  sub,
+  where,
+} from "./elementwise.ts";
 
 const plusOne = (x: Tensor): Tensor => call(add, x, constant(1));
 /** 1 − x². */
@@ -65,6 +82,40 @@ export const acosh = elementwise({
   gradient: ({ grad, inputs: [x] }) => [
     call(div, grad, call(sqrt, call(sub, call(square, x!), constant(1)))),
   ],
+});
+
+/** sinc(x) with πx and its sine rounded to floats, as PyTorch computes it. */
+function sincOf(x: number): number {
+  const angle = Math.fround(Math.fround(Math.PI) * x);
+  return angle === 0 ? 1 : Math.fround(Math.sin(angle)) / angle;
+}
+
+/** sin(πx) / (πx), 1 at 0. */
+export const sinc = elementwise({
+  name: "sinc",
+  tensorflow(b, [x]) {
+    const angle = b.node("Mul", [x!, scalar(b, Math.PI, "float32")], { T });
+    const quotient = b.node("RealDiv", [b.node("Sin", [angle], { T }), angle], { T });
+    const zero = equalNode(b, [angle, scalar(b, 0, "float32")], "float32");
+    return b.node("SelectV2", [zero, scalar(b, 1, "float32"), quotient], { T });
+  },
+  onnx(b, [x]) {
+    const angle = b.node("Mul", [x!, number(b, Math.PI)]);
+    const quotient = b.node("Div", [b.node("Sin", [angle]), angle]);
+    return b.node("Where", [b.node("Equal", [angle, number(b, 0)]), number(b, 1), quotient]);
+  },
+  tfjs: (k, x) => mapped(k, x, sincOf),
+  plain: sincOf,
+  // (πx cos πx − sin πx) / πx². Where πx² is 0, the series' first term, so that the second derivative is right there, too.
+  gradient({ grad, inputs: [x] }) {
+    const angle = call(mul, x!, constant(Math.PI));
+    const divisor = call(mul, call(square, x!), constant(Math.PI));
+    const zero = call(eq, divisor, constant(0));
+    const difference = call(sub, call(mul, angle, call(cos, angle)), call(sin, angle));
+    const slope = call(div, difference, call(where, zero, constant(1), divisor));
+    const series = call(mul, x!, constant(-(Math.PI ** 2) / 3));
+    return [call(mul, grad, call(where, zero, series, slope))];
+  },
 });
 
 /** Bounds of {@link clamp}; a missing one bounds nothing. */
