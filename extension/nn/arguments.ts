@@ -48,23 +48,26 @@ export type Signature<P> = { readonly [K in keyof P]-?: P[K] | typeof REQUIRED }
  * `new nn.Conv2d(1, 16, 3, { padding: 1 })` and `new nn.Conv2d(1, 16, 3, 1, 1)` are the same call.
  *
  * @param callee the name that errors begin with
+ * @param most how many of the parameters may be given by position; all by default
  * @throws TensorError for a missing, repeated or unknown parameter
  */
 export function bind<P extends object>(
   callee: string,
   args: readonly unknown[],
   signature: Signature<P>,
+  most = Infinity,
 ): { [K in keyof P]-?: Exclude<P[K], undefined> } {
   const bound: Record<string, unknown> = { ...signature };
   const names = Object.keys(signature);
   const last = args[args.length - 1];
   const named = isNamed(last) ? last : undefined;
   const positional = named === undefined ? args.length : args.length - 1;
-  if (positional > names.length) {
+  const limit = Math.min(most, names.length);
+  if (positional > limit) {
     const required = names.filter((name) => signature[name as keyof P] === REQUIRED).length;
     throw new TensorError(
       "value",
-      tooMany(callee, required, names.length, positional),
+      tooMany(callee, required, limit, positional),
       `its arguments are ${names.join(", ")}`,
     );
   }

@@ -23,6 +23,7 @@ export * from "./vision/interpolate.ts";
 export { bilinear, linear } from "./linear.ts";
 export * from "./loss/binaryCrossEntropy.ts";
 export * from "./loss/likelihood.ts";
+export * from "./loss/linearCrossEntropy.ts";
 export * from "./loss/loss.ts";
 export * from "./loss/marginLoss.ts";
 export * from "./loss/tripletLoss.ts";

@@ -95,6 +95,8 @@ export const WITH_OPTIONS = {
   huberLoss: "input target | reduction? delta? weight?",
   klDiv: "input target | sizeAverage? reduce? reduction? logTarget?",
   ...each("input target | sizeAverage? reduce? reduction? weight?", "l1Loss mseLoss"),
+  linearCrossEntropy:
+    "input linearWeight target | * linearBias? weight? reduction? ignoreIndex? labelSmoothing? !options?",
   ...each("input target | sizeAverage? reduce? reduction?", "multilabelMarginLoss softMarginLoss"),
   pairwiseDistance: "x1 x2 p? eps? keepdim?",
   pdist: "input p?",

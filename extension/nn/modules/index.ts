@@ -16,6 +16,7 @@ export { CosineSimilarity, PairwiseDistance } from "./loss/distance.ts";
 export * from "./dropout.ts";
 export * from "./embedding.ts";
 export { Bilinear, Identity, Linear } from "./linear.ts";
+export { LinearCrossEntropyLoss } from "./loss/linearCrossEntropyLoss.ts";
 export {
   BCELoss,
   BCEWithLogitsLoss,
