@@ -1,6 +1,6 @@
 // Python's print: how values look, and what stands between them.
 import { expect, test, vi } from "vitest";
-import { nn, print, torch } from "../../../extension/nn/index.ts";
+import { F, nn, print, torch } from "../../../extension/nn/index.ts";
 import { useEngine } from "../../engines.ts";
 
 useEngine("cpu");
@@ -55,4 +55,9 @@ test("a state dict and its keys, values and entries print as an OrderedDict's", 
     "odict_keys(['weight', 'bias']) odict_keys(['weight', 'bias'])",
   ]);
   expect([...keys]).toEqual(["weight", "bias"]);
+});
+
+test("cross entropy with probabilities is named as PyTorch's division by a number", () => {
+  const scores = torch.zeros(2, 3).requiresGrad_();
+  expect(String(F.crossEntropy(scores, torch.zeros(2, 3)))).toMatch("grad_fn=<DivBackward1>");
 });

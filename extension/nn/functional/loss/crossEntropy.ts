@@ -133,7 +133,7 @@ function ofProbabilities(
   const weighted = weight === null ? product : mul(product, reshape(weight, shape));
   if (reduction === "none") return neg(sum(weighted, dim));
   const total = neg(sum(weighted));
-  return reduction === "sum" ? total : div(total, numel(input.shape) / classes);
+  return reduction === "sum" ? total : named(div(total, numel(input.shape) / classes), "DivBackward1");
 }
 
 /**
