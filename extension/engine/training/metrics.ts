@@ -74,8 +74,8 @@ function measure(name: string, metric: unknown, classes: ClassOptions): Measure 
 class MeanOf extends Metric {
   readonly #name: string;
   readonly #own: MetricFunction;
-  #sum = 0;
-  #samples = 0;
+  private sum = 0;
+  private samples = 0;
 
   constructor(name: string, own: MetricFunction) {
     super({});
@@ -89,21 +89,21 @@ class MeanOf extends Metric {
       noGrad(() => this.#own(output, target)),
       `metric "${this.#name}"`,
     );
-    this.#sum += value * samples;
-    this.#samples += samples;
+    this.sum += value * samples;
+    this.samples += samples;
   }
 
   compute(): number {
-    return this.#sum / this.#samples;
+    return this.sum / this.samples;
   }
 
   reset(): void {
-    this.#sum = this.#samples = 0;
+    this.sum = this.samples = 0;
   }
 
   merge(other: this): void {
-    this.#sum += other.#sum;
-    this.#samples += other.#samples;
+    this.sum += other.sum;
+    this.samples += other.samples;
   }
 }
 

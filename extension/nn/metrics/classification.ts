@@ -21,8 +21,8 @@ export interface AccuracyOptions extends ClassOptions {
  * ```
  */
 export class Accuracy extends Metric<AccuracyOptions> {
-  #hits = 0;
-  #samples = 0;
+  private hits = 0;
+  private samples = 0;
 
   constructor(options: AccuracyOptions = {}) {
     super(options);
@@ -36,16 +36,16 @@ export class Accuracy extends Metric<AccuracyOptions> {
 
   update(output: Tensor, target: Tensor): void {
     const { topK = 1, ignoreIndex } = this.options;
-    if (topK > 1) return this.#updateTop(output, target, topK);
+    if (topK > 1) return this.updateTop(output, target, topK);
     const { predicted, actual } = classified("accuracy", output, target, this.options);
     for (let n = 0; n < predicted.length; n++) {
       if (actual[n] === ignoreIndex) continue;
-      this.#samples++;
-      if (predicted[n] === actual[n]) this.#hits++;
+      this.samples++;
+      if (predicted[n] === actual[n]) this.hits++;
     }
   }
 
-  #updateTop(output: Tensor, target: Tensor, topK: number): void {
+  private updateTop(output: Tensor, target: Tensor, topK: number): void {
     if (!isScores(output, target))
       throw new TensorError(
         "shape",
@@ -65,22 +65,22 @@ export class Accuracy extends Metric<AccuracyOptions> {
         const other = scores[first + c * inner]!;
         if (other > own || (other === own && c < label)) rank++;
       }
-      this.#samples++;
-      if (rank < topK) this.#hits++;
+      this.samples++;
+      if (rank < topK) this.hits++;
     }
   }
 
   compute(): number {
-    return this.#hits / this.#samples;
+    return this.hits / this.samples;
   }
 
   reset(): void {
-    this.#hits = this.#samples = 0;
+    this.hits = this.samples = 0;
   }
 
   merge(other: this): void {
-    this.#hits += other.#hits;
-    this.#samples += other.#samples;
+    this.hits += other.hits;
+    this.samples += other.samples;
   }
 }
 
@@ -124,28 +124,28 @@ class Counts {
  * ```
  */
 export class ConfusionMatrix extends Metric<ClassOptions, number[][]> {
-  #counts = new Counts();
+  private counts = new Counts();
 
   constructor(options: ClassOptions = {}) {
     super(options);
-    this.#counts.grow(options.numClasses ?? 0);
+    this.counts.grow(options.numClasses ?? 0);
   }
 
   update(output: Tensor, target: Tensor): void {
-    this.#counts.add("confusionMatrix", output, target, this.options);
+    this.counts.add("confusionMatrix", output, target, this.options);
   }
 
   compute(): number[][] {
-    return this.#counts.rows.map((row) => [...row]);
+    return this.counts.rows.map((row) => [...row]);
   }
 
   reset(): void {
-    this.#counts = new Counts();
-    this.#counts.grow(this.options.numClasses ?? 0);
+    this.counts = new Counts();
+    this.counts.grow(this.options.numClasses ?? 0);
   }
 
   merge(other: this): void {
-    this.#counts.merge(other.#counts);
+    this.counts.merge(other.counts);
   }
 }
 
@@ -166,7 +166,7 @@ interface ClassCounts {
 
 /** A measure of each class, from its counts, averaged. 0 where it would divide by nothing, as in scikit-learn. */
 abstract class AveragedMetric extends Metric<AverageOptions> {
-  #counts = new Counts();
+  private counts = new Counts();
 
   constructor(options: AverageOptions = {}) {
     super(options);
@@ -181,41 +181,41 @@ abstract class AveragedMetric extends Metric<AverageOptions> {
   protected abstract ratio(counts: ClassCounts): readonly [part: number, whole: number];
 
   update(output: Tensor, target: Tensor): void {
-    this.#counts.add(this.constructor.name, output, target, this.options);
+    this.counts.add(this.constructor.name, output, target, this.options);
   }
 
   /** The measure of each class by itself. */
   perClass(): number[] {
-    return this.#byClass().map((counts) => this.#value(counts));
+    return this.byClass().map((counts) => this.value(counts));
   }
 
   compute(): number {
-    const classes = this.#byClass();
+    const classes = this.byClass();
     if (classes.every(isEmpty)) return Number.NaN;
-    if (this.#counts.binary) return this.#value(classes[1]!);
+    if (this.counts.binary) return this.value(classes[1]!);
     const { average = "macro" } = this.options;
-    if (average === "micro") return this.#value(classes.reduce(plus));
+    if (average === "micro") return this.value(classes.reduce(plus));
     const seen = classes.filter((counts) => !isEmpty(counts));
     const weight = (counts: ClassCounts): number => (average === "weighted" ? counts.tp + counts.fn : 1);
     const total = seen.reduce((sum, counts) => sum + weight(counts), 0);
-    return seen.reduce((sum, counts) => sum + weight(counts) * this.#value(counts), 0) / total;
+    return seen.reduce((sum, counts) => sum + weight(counts) * this.value(counts), 0) / total;
   }
 
   reset(): void {
-    this.#counts = new Counts();
+    this.counts = new Counts();
   }
 
   merge(other: this): void {
-    this.#counts.merge(other.#counts);
+    this.counts.merge(other.counts);
   }
 
-  #value(counts: ClassCounts): number {
+  private value(counts: ClassCounts): number {
     const [part, whole] = this.ratio(counts);
     return whole === 0 ? 0 : part / whole;
   }
 
-  #byClass(): ClassCounts[] {
-    const { rows } = this.#counts;
+  private byClass(): ClassCounts[] {
+    const { rows } = this.counts;
     return rows.map((row, i) => {
       const tp = row[i]!;
       return { tp, fp: sum(rows.map((other) => other[i]!)) - tp, fn: sum(row) - tp };

@@ -16,28 +16,28 @@ function pairs(name: string, output: Tensor, target: Tensor): [ArrayLike<number>
 
 /** The mean over all elements of something of an element's error. */
 abstract class MeanError<Options extends object = object> extends Metric<Options> {
-  #sum = 0;
-  #elements = 0;
+  private sum = 0;
+  private elements = 0;
 
   protected abstract of(error: number): number;
 
   update(output: Tensor, target: Tensor): void {
     const [said, right] = pairs(this.constructor.name, output, target);
-    for (let i = 0; i < said.length; i++) this.#sum += this.of(said[i]! - right[i]!);
-    this.#elements += said.length;
+    for (let i = 0; i < said.length; i++) this.sum += this.of(said[i]! - right[i]!);
+    this.elements += said.length;
   }
 
   compute(): number {
-    return this.#sum / this.#elements;
+    return this.sum / this.elements;
   }
 
   reset(): void {
-    this.#sum = this.#elements = 0;
+    this.sum = this.elements = 0;
   }
 
   merge(other: this): void {
-    this.#sum += other.#sum;
-    this.#elements += other.#elements;
+    this.sum += other.sum;
+    this.elements += other.elements;
   }
 }
 
@@ -101,7 +101,7 @@ export class R2Score extends Metric {
     const [said, right] = pairs("R2Score", output, target);
     const width = numel(target.shape.slice(1));
     for (let i = 0; i < right.length; i++) {
-      const column = this.#column(i % width);
+      const column = this.column(i % width);
       const value = right[i]!;
       const distance = value - column.mean;
       column.mean += distance / ++column.count;
@@ -126,7 +126,7 @@ export class R2Score extends Metric {
 
   merge(other: this): void {
     other.columns.forEach(({ count, mean, spread, residual }, i) => {
-      const column = this.#column(i);
+      const column = this.column(i);
       const total = column.count + count;
       const distance = mean - column.mean;
       column.spread += spread + (distance * distance * column.count * count) / total;
@@ -136,7 +136,7 @@ export class R2Score extends Metric {
     });
   }
 
-  #column(index: number): (typeof this.columns)[number] {
+  private column(index: number): (typeof this.columns)[number] {
     return (this.columns[index] ??= { count: 0, mean: 0, spread: 0, residual: 0 });
   }
 }

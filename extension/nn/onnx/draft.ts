@@ -40,20 +40,20 @@ export class Draft implements OnnxBuilder {
   readonly entries: Entry[] = [];
   /** The name of each output of the model. */
   readonly outputs: readonly string[];
-  readonly #values = new Map<Value, Ref>();
-  readonly #constants = new Map<string, Ref>();
-  readonly #names = new Map<string, number>();
-  #scope = "";
+  private readonly values = new Map<Value, Ref>();
+  private readonly constants = new Map<string, Ref>();
+  private readonly names = new Map<string, number>();
+  private scope = "";
 
   /** @throws TensorError naming an op that can't be exported, and its module */
   constructor(recording: Recording) {
-    for (const { name, value } of recording.inputs) this.#values.set(value, new Ref(this.#unique(name)));
-    const outputs = recording.outputs.map(({ name }) => this.#unique(name));
-    for (const node of recording.nodes) this.#lower(node, recording);
+    for (const { name, value } of recording.inputs) this.values.set(value, new Ref(this.unique(name)));
+    const outputs = recording.outputs.map(({ name }) => this.unique(name));
+    for (const node of recording.nodes) this.lower(node, recording);
     this.outputs = recording.outputs.map(({ value }, i) => {
       // Names of outputs are given: a value that is an input, or comes out twice, can't have two.
-      const ref = this.node("Identity", [this.#value(value, recording)]) as Ref;
-      this.#rename(ref.name, outputs[i]!);
+      const ref = this.node("Identity", [this.value(value, recording)]) as Ref;
+      this.rename(ref.name, outputs[i]!);
       return outputs[i]!;
     });
   }
@@ -64,7 +64,7 @@ export class Draft implements OnnxBuilder {
     attributes: Record<string, OnnxAttribute>,
     outputs: number,
   ): OnnxRef[] {
-    const name = this.#unique(`${this.#scope}${op}`);
+    const name = this.unique(`${this.scope}${op}`);
     const refs = Array.from(
       { length: outputs },
       (_, i) => new Ref(i === 0 ? `${name}_output` : `${name}_output_${i}`),
@@ -94,29 +94,23 @@ export class Draft implements OnnxBuilder {
   constant(data: HostArray | readonly number[], shape: Shape, dtype: DType): OnnxRef {
     const values = Array.isArray(data) ? toHostArray(data, dtype) : (data as HostArray);
     const key = values.length <= 16 ? `${dtype}[${shape.join()}]${values.join()}` : undefined;
-    return this.#once(key, "constant", (name) => ({
-      kind: "tensor",
-      name,
-      shape,
-      dtype,
-      data: () => values,
-    }));
+    return this.once(key, "constant", (name) => ({ kind: "tensor", name, shape, dtype, data: () => values }));
   }
 
   sizes(values: Shape): OnnxRef {
-    return this.#once(undefined, "sizes", (name) => ({ kind: "sizes", name, values }));
+    return this.once(undefined, "sizes", (name) => ({ kind: "sizes", name, values }));
   }
 
-  #once(key: string | undefined, word: string, make: (name: string) => Entry): Ref {
-    const known = key === undefined ? undefined : this.#constants.get(key);
+  private once(key: string | undefined, word: string, make: (name: string) => Entry): Ref {
+    const known = key === undefined ? undefined : this.constants.get(key);
     if (known !== undefined) return known;
-    const ref = new Ref(this.#unique(word));
+    const ref = new Ref(this.unique(word));
     this.entries.push(make(ref.name));
-    if (key !== undefined) this.#constants.set(key, ref);
+    if (key !== undefined) this.constants.set(key, ref);
     return ref;
   }
 
-  #lower(node: Node, recording: Recording): void {
+  private lower(node: Node, recording: Recording): void {
     const { op, attributes, inputs, outputs, module } = node;
     const rule = op.onnx;
     if (typeof rule !== "function") {
@@ -124,26 +118,26 @@ export class Draft implements OnnxBuilder {
       if (module !== "") error.module = module;
       throw error;
     }
-    const refs = inputs.map((value) => this.#value(value, recording));
-    this.#scope = module === "" ? "/" : `/${module.replaceAll(".", "/")}/`;
+    const refs = inputs.map((value) => this.value(value, recording));
+    this.scope = module === "" ? "/" : `/${module.replaceAll(".", "/")}/`;
     const written = rule(this, refs, attributes, { inputs, outputs });
-    this.#scope = "/";
+    this.scope = "/";
     const list = Array.isArray(written) ? (written as readonly Ref[]) : [written as Ref];
-    list.forEach((ref, i) => this.#values.set(outputs[i]!, ref));
+    list.forEach((ref, i) => this.values.set(outputs[i]!, ref));
   }
 
-  #value(value: Value, recording: Recording): Ref {
-    let ref = this.#values.get(value);
-    if (ref === undefined) this.#values.set(value, (ref = this.#leaf(value, recording)));
+  private value(value: Value, recording: Recording): Ref {
+    let ref = this.values.get(value);
+    if (ref === undefined) this.values.set(value, (ref = this.leaf(value, recording)));
     return ref;
   }
 
-  #leaf(value: Value, { states }: Recording): Ref {
+  private leaf(value: Value, { states }: Recording): Ref {
     const { producer, shape, dtype } = value;
     switch (producer.kind) {
       case "node":
         return value.data === undefined
-          ? this.#refused(`an output of ${producer.op.name} that only training needs`)
+          ? this.refused(`an output of ${producer.op.name} that only training needs`)
           : (this.constant(value.data, shape, dtype) as Ref);
       case "scalar":
         return this.constant([producer.value], [], dtype) as Ref;
@@ -152,13 +146,13 @@ export class Draft implements OnnxBuilder {
         return (shape.length === 0 ? filled : this.node("Expand", [filled, this.sizes(shape)])) as Ref;
       }
       case "random":
-        return this.#refused("random numbers that forward draws");
+        return this.refused("random numbers that forward draws");
       case "data":
         return this.constant(valuesOf(value), shape, dtype) as Ref;
       case "state": {
         const name = states.get(producer.storage) ?? "state";
         const data = (): HostArray => valuesOf(value);
-        return this.#once(`state ${producer.storage.id}`, name, (unique) => ({
+        return this.once(`state ${producer.storage.id}`, name, (unique) => ({
           kind: "tensor",
           name: unique,
           shape,
@@ -169,11 +163,11 @@ export class Draft implements OnnxBuilder {
     }
   }
 
-  #refused(what: string): never {
+  private refused(what: string): never {
     throw new TensorError("unsupported", `${what} can't be exported`);
   }
 
-  #rename(from: string, to: string): void {
+  private rename(from: string, to: string): void {
     const at = this.entries.length - 1;
     const entry = this.entries[at];
     if (entry?.kind !== "node" || entry.outputs[0] !== from)
@@ -181,9 +175,9 @@ export class Draft implements OnnxBuilder {
     this.entries[at] = { ...entry, outputs: [to] };
   }
 
-  #unique(wanted: string): string {
-    const count = this.#names.get(wanted) ?? 0;
-    this.#names.set(wanted, count + 1);
-    return count === 0 ? wanted : this.#unique(`${wanted}_${count}`);
+  private unique(wanted: string): string {
+    const count = this.names.get(wanted) ?? 0;
+    this.names.set(wanted, count + 1);
+    return count === 0 ? wanted : this.unique(`${wanted}_${count}`);
   }
 }

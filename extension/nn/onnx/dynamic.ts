@@ -40,15 +40,15 @@ function differ(what: string): never {
 }
 
 class Writer {
-  readonly #axis: Axis | undefined;
-  readonly #nodes: OnnxNode[] = [];
-  readonly #initializers: OnnxTensor[] = [];
+  private readonly axis: Axis | undefined;
+  private readonly nodes: OnnxNode[] = [];
+  private readonly initializers: OnnxTensor[] = [];
   /** Vectors of sizes by name, with −1 where there is one that follows the axis. */
-  readonly #reshapes = new Map<string, readonly number[]>();
-  #length: string | undefined;
+  private readonly reshapes = new Map<string, readonly number[]>();
+  private length: string | undefined;
 
   constructor(axis: Axis | undefined) {
-    this.#axis = axis;
+    this.axis = axis;
   }
 
   write(entries: readonly Entry[], others: readonly Entry[]): Written {
@@ -58,13 +58,13 @@ class Writer {
       if (entry.kind !== other.kind) differ("has other operations for another size");
       if (entry.kind === "sizes" && other.kind === "sizes")
         sizes.set(entry.name, [entry.values, other.values]);
-      else if (entry.kind === "tensor" && other.kind === "tensor") this.#tensor(entry, other);
-      else if (entry.kind === "node" && other.kind === "node") this.#node(entry, other, sizes);
+      else if (entry.kind === "tensor" && other.kind === "tensor") this.tensor(entry, other);
+      else if (entry.kind === "node" && other.kind === "node") this.node(entry, other, sizes);
     });
-    return { nodes: this.#nodes, initializers: this.#initializers };
+    return { nodes: this.nodes, initializers: this.initializers };
   }
 
-  #tensor(entry: Extract<Entry, { kind: "tensor" }>, other: Extract<Entry, { kind: "tensor" }>): void {
+  private tensor(entry: Extract<Entry, { kind: "tensor" }>, other: Extract<Entry, { kind: "tensor" }>): void {
     const data = entry.data();
     if (!sameShape(entry.shape, other.shape)) differ("makes a constant for each size");
     if (entry !== other) {
@@ -73,10 +73,10 @@ class Writer {
         differ("makes a constant from the size");
     }
     const { name, shape, dtype } = entry;
-    this.#initializers.push({ name, shape, dtype, data });
+    this.initializers.push({ name, shape, dtype, data });
   }
 
-  #node(
+  private node(
     entry: Extract<Entry, { kind: "node" }>,
     other: Extract<Entry, { kind: "node" }>,
     sizes: ReadonlyMap<string, readonly [readonly number[], readonly number[]]>,
@@ -88,11 +88,11 @@ class Writer {
       differ("has other operations for another size");
     const inputs = entry.inputs.map((input) => {
       const pair = sizes.get(input);
-      return pair === undefined ? input : this.#sizes(input, pair, op === "Reshape");
+      return pair === undefined ? input : this.sizes(input, pair, op === "Reshape");
     });
     // A size of 0 is none to be taken from the input.
-    const empty = op === "Reshape" && (this.#reshapes.get(inputs[1]!)?.includes(0) ?? false);
-    this.#nodes.push({
+    const empty = op === "Reshape" && (this.reshapes.get(inputs[1]!)?.includes(0) ?? false);
+    this.nodes.push({
       name,
       op,
       inputs,
@@ -102,66 +102,66 @@ class Writer {
   }
 
   /** The name of a vector of sizes: a constant, or computed where more than a −1 is needed. */
-  #sizes(
+  private sizes(
     name: string,
     [values, others]: readonly [readonly number[], readonly number[]],
     reshape: boolean,
   ): string {
     const follows = values.map((value, i) => value !== others[i]);
-    if (this.#reshapes.has(name)) return name;
+    if (this.reshapes.has(name)) return name;
     const count = follows.filter(Boolean).length;
     if (count === 0 || (reshape && count === 1 && numel(values) > 0)) {
-      this.#vector(
+      this.vector(
         name,
         values.map((value, i) => (follows[i] ? -1 : value)),
       );
       return name;
     }
     const parts = values.map((value, i) =>
-      follows[i] ? this.#following(value, others[i]!) : this.#vector(`${name}/${i}`, [value]),
+      follows[i] ? this.following(value, others[i]!) : this.vector(`${name}/${i}`, [value]),
     );
-    this.#push("Concat", parts, name, { axis: attr.int(0) });
-    this.#reshapes.set(name, values);
+    this.push("Concat", parts, name, { axis: attr.int(0) });
+    this.reshapes.set(name, values);
     return name;
   }
 
   /** A size that grows with the axis: a multiple of it, plus a constant. */
-  #following(value: number, other: number): string {
-    const axis = this.#axis ?? internal("a size that follows nothing");
+  private following(value: number, other: number): string {
+    const axis = this.axis ?? internal("a size that follows nothing");
     const factor = other - value;
     const rest = value - factor * axis.size;
-    let name = this.#axisLength(axis);
+    let name = this.axisLength(axis);
     for (const [op, by, idle] of [
       ["Mul", factor, 1],
       ["Add", rest, 0],
     ] as const) {
       if (by === idle) continue;
       const key = `${name}_${op.toLowerCase()}_${by}`.replace("-", "minus_");
-      if (!this.#nodes.some((node) => node.outputs[0] === key))
-        this.#push(op, [name, this.#vector(`${key}_by`, [by])], key);
+      if (!this.nodes.some((node) => node.outputs[0] === key))
+        this.push(op, [name, this.vector(`${key}_by`, [by])], key);
       name = key;
     }
     return name;
   }
 
-  #axisLength({ input, dim }: Axis): string {
-    if (this.#length !== undefined) return this.#length;
-    this.#push("Shape", [input], "batch_shape", { start: attr.int(dim), end: attr.int(dim + 1) });
-    return (this.#length = "batch_shape");
+  private axisLength({ input, dim }: Axis): string {
+    if (this.length !== undefined) return this.length;
+    this.push("Shape", [input], "batch_shape", { start: attr.int(dim), end: attr.int(dim + 1) });
+    return (this.length = "batch_shape");
   }
 
-  #vector(name: string, values: readonly number[]): string {
-    this.#reshapes.set(name, values);
-    this.#initializers.push({ name, shape: [values.length], dtype: "int64", data: Int32Array.from(values) });
+  private vector(name: string, values: readonly number[]): string {
+    this.reshapes.set(name, values);
+    this.initializers.push({ name, shape: [values.length], dtype: "int64", data: Int32Array.from(values) });
     return name;
   }
 
-  #push(
+  private push(
     op: string,
     inputs: readonly string[],
     output: string,
     attributes: OnnxNode["attributes"] = {},
   ): void {
-    this.#nodes.push({ name: `/${output}`, op, inputs, outputs: [output], attributes });
+    this.nodes.push({ name: `/${output}`, op, inputs, outputs: [output], attributes });
   }
 }

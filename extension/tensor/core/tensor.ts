@@ -54,26 +54,26 @@ export class Tensor implements GraphTensor {
   writes = 0;
   /** @internal Follows this tensor to another place in the graph: set for one that retains its gradient. */
   moved: (() => void) | undefined;
-  #gradient: Tensor | null = null;
-  #current: Value;
-  #shared: View | undefined;
-  #steps: readonly number[] | undefined;
+  private gradient: Tensor | null = null;
+  private current: Value;
+  private shared: View | undefined;
+  private steps: readonly number[] | undefined;
   /** Made with the first view of this tensor. */
-  #memory: Memory | undefined;
+  private memory: Memory | undefined;
   /** Memory of the base that this view is of. */
-  #viewed: Memory | undefined;
-  #seen = 0;
-  #wantsGrad = false;
+  private viewed: Memory | undefined;
+  private seen = 0;
+  private wantsGrad = false;
 
   /** @internal Users make tensors with `torch.tensor`, `torch.zeros`, …. */
   constructor(value: Value, edge?: GradientEdge) {
-    this.#current = value;
+    this.current = value;
     this.edge = edge;
   }
 
   /** The accumulated gradient of a leaf that requires one; null before the first `backward()`. */
   get grad(): Tensor | null {
-    const gradient = this.#gradient;
+    const { gradient } = this;
     if (gradient !== null && scope.hidden === 0) runtime.gradients.take(gradient);
     return gradient;
   }
@@ -81,21 +81,21 @@ export class Tensor implements GraphTensor {
   /** @throws TensorError "attempting to assign a gradient of size '[3]' to a tensor of size '[2]'. …" */
   set grad(next: Tensor | null) {
     if (next !== null) checkGradient(this, next, next instanceof Tensor);
-    this.#gradient = next;
+    this.gradient = next;
   }
 
   /** @internal `grad` for the library, which doesn't hold it beyond the step. */
   get ownGrad(): Tensor | null {
-    return this.#gradient;
+    return this.gradient;
   }
 
   get shape(): Shape {
-    const current = this.#current;
+    const { current } = this;
     return isSize(current.shape) ? current.shape : (current.shape = sizeOf(current.shape));
   }
 
   get dtype(): DType {
-    return this.#current.dtype;
+    return this.current.dtype;
   }
 
   /** Number of dimensions. */
@@ -121,11 +121,11 @@ export class Tensor implements GraphTensor {
   }
 
   get isLeaf(): boolean {
-    return this.#gradientEdge()?.node === undefined;
+    return this.gradientEdge()?.node === undefined;
   }
 
   get requiresGrad(): boolean {
-    return this.#gradientEdge() !== undefined;
+    return this.gradientEdge() !== undefined;
   }
 
   set requiresGrad(on: boolean) {
@@ -153,53 +153,53 @@ export class Tensor implements GraphTensor {
     if (on && this.dtype !== "float32") {
       throw new TensorError("autograd", "only Tensors of floating point dtype can require gradients");
     }
-    this.#wantsGrad = on;
+    this.wantsGrad = on;
     this.edge = on ? { leaf: this } : undefined;
     return this;
   }
 
   /** @internal The value now: follows the base when this is a view of something that was written to. */
   get value(): Value {
-    const view = this.#shared && this.#currentView();
-    if (view !== undefined && view.base.#currentWrites() !== this.#seen) {
+    const view = this.shared && this.currentView();
+    if (view !== undefined && view.base.currentWrites() !== this.seen) {
       const again = withGradients(view.gradients, () => view.forward(view.base));
-      this.#current = again.#current;
-      this.edge = this.#wantsGrad ? { leaf: this } : again.edge;
-      this.#seen = view.base.writes;
+      this.current = again.current;
+      this.edge = this.wantsGrad ? { leaf: this } : again.edge;
+      this.seen = view.base.writes;
       this.writes++;
       this.moved?.();
     }
-    return this.#current;
+    return this.current;
   }
 
   /** @internal Whether this tensor shares the memory of another one, through which gradients pass. */
   get isView(): boolean {
-    return this.#shared?.detached === false;
+    return this.shared?.detached === false;
   }
 
   /** @internal The tensor whose memory this one shares through `detach()`, or itself: a state is detached at each step. */
   get undetached(): Tensor {
-    const view = this.#shared && this.#currentView();
+    const view = this.shared && this.currentView();
     return view?.detached === true && this.edge === undefined ? view.base : this;
   }
 
   /** @internal The stored value, without following a base: undefined when that was written to since. */
   get still(): Value | undefined {
-    const view = this.#shared && this.#currentView();
-    const stale = view !== undefined && (view.base.still === undefined || view.base.writes !== this.#seen);
-    return stale ? undefined : this.#current;
+    const view = this.shared && this.currentView();
+    const stale = view !== undefined && (view.base.still === undefined || view.base.writes !== this.seen);
+    return stale ? undefined : this.current;
   }
 
   /** @internal Lets go of the graph that its value comes from. */
   dropGraph(): void {
-    this.#current = this.#current.withoutGraph();
+    this.current = this.current.withoutGraph();
   }
 
   /** @internal Makes this tensor share memory with `view.base`. */
   share(view: View): this {
-    this.#shared = view;
-    this.#viewed = view.base.#memory ??= {};
-    this.#seen = view.base.#currentWrites();
+    this.shared = view;
+    this.viewed = view.base.memory ??= {};
+    this.seen = view.base.currentWrites();
     return this;
   }
 
@@ -212,42 +212,42 @@ export class Tensor implements GraphTensor {
    */
   takeData(other: Tensor, former: (current: Value) => Tensor, alias: (base: Tensor) => View): void {
     let source = other;
-    while (source.#shared?.whole === true) source = source.#currentView().base;
+    while (source.shared?.whole === true) source = source.currentView().base;
     if (source === this) return;
     if (this.requiresGrad) checkData(other);
     const { value } = source;
-    if (this.#memory !== undefined) {
-      this.#memory.owner = former(this.value);
-      this.#memory.owner.edge = this.edge;
-      this.#memory.writes = this.writes;
-      this.#memory = undefined;
+    if (this.memory !== undefined) {
+      this.memory.owner = former(this.value);
+      this.memory.owner.edge = this.edge;
+      this.memory.writes = this.writes;
+      this.memory = undefined;
     }
-    this.#shared = this.#viewed = this.#steps = undefined;
+    this.shared = this.viewed = this.steps = undefined;
     const { storage } = this;
     if (storage !== undefined && storage.dtype === value.dtype && sameShape(storage.shape, value.shape)) {
       this.replace(value, this.edge);
     } else {
       runtime.pendingWrites.delete(this);
       this.storage = undefined;
-      this.#current = value;
+      this.current = value;
       this.writes++;
       if (storage !== undefined) this.persist();
     }
     // The one that lives from step to step holds the memory, the other is a view of it.
-    if (storage === undefined || source.storage !== undefined || source.#shared !== undefined)
+    if (storage === undefined || source.storage !== undefined || source.shared !== undefined)
       this.share(alias(source));
     else if (source.edge === undefined || source.edge.leaf === this) source.share(alias(this));
   }
 
   /** The view that this tensor is; its base is the tensor that has the memory now. */
-  #currentView(): View {
-    const view = this.#shared!;
-    const { owner: base, writes } = this.#viewed!;
+  private currentView(): View {
+    const view = this.shared!;
+    const { owner: base, writes } = this.viewed!;
     if (base === undefined) return view;
-    this.#seen = this.#seen === writes ? base.writes : -1;
-    this.#viewed = base.#memory ??= {};
+    this.seen = this.seen === writes ? base.writes : -1;
+    this.viewed = base.memory ??= {};
     const moved = Object.create(Object.getPrototypeOf(view) as object) as View;
-    return (this.#shared = Object.assign(moved, view, { base }));
+    return (this.shared = Object.assign(moved, view, { base }));
   }
 
   /**
@@ -256,17 +256,17 @@ export class Tensor implements GraphTensor {
    */
   write(next: Tensor): this {
     checkWrite(this, next);
-    const view = this.#shared && this.#currentView();
+    const view = this.shared && this.currentView();
     // Follow the base now: what is written must not be taken for stale later.
     void this.value;
-    if (scope.gradients && this.#sharesLeaf()) leafWritten(view !== undefined);
+    if (scope.gradients && this.sharesLeaf()) leafWritten(view !== undefined);
     this.replace(next.value, scope.gradients ? next.edge : this.edge);
     if (view !== undefined) {
       const { base } = view;
       if (view.detached) withGradients(false, () => base.write(view.scatter(base, this)));
       else base.write(view.scatter(base, this));
       // As in PyTorch, the gradient that a view retains is that of what it reads from its base from here on.
-      if (this.moved === undefined) this.#seen = base.writes;
+      if (this.moved === undefined) this.seen = base.writes;
     }
     return this;
   }
@@ -275,22 +275,22 @@ export class Tensor implements GraphTensor {
   replace(value: Value, edge: GradientEdge | undefined): void {
     const storage = this.storage;
     this.writes++;
-    this.edge = this.#wantsGrad ? { leaf: this } : edge;
+    this.edge = this.wantsGrad ? { leaf: this } : edge;
     this.moved?.();
     if (storage === undefined) {
       // What the program could read before the write, it can read after it.
-      if (this.#current.visible && value.producer.kind === "node") value.visible = true;
-      this.#current = value;
+      if (this.current.visible && value.producer.kind === "node") value.visible = true;
+      this.current = value;
     } else if (value.producer.kind === "node") {
-      this.#current = value;
+      this.current = value;
       runtime.pendingWrites.add(this);
     } else {
       // A leaf replaces the stored value as a whole: nothing to compute, and a random initial value that no code
       // will see now is skipped instead of drawn.
       if (storage.settled !== undefined) keepOverwritten(storage.settled);
-      const before = this.#current.producer;
+      const before = this.current.producer;
       if (
-        this.#current.data === undefined &&
+        this.current.data === undefined &&
         before.kind === "state" &&
         before.initial?.producer.kind === "random" &&
         storage.version === before.version
@@ -300,7 +300,7 @@ export class Tensor implements GraphTensor {
       storage.version++;
       storage.host = undefined;
       storage.device = undefined;
-      this.#current = storage.settled = stateValue(storage, value);
+      this.current = storage.settled = stateValue(storage, value);
       runtime.pendingWrites.delete(this);
     }
   }
@@ -308,14 +308,14 @@ export class Tensor implements GraphTensor {
   /** @internal Turns this tensor into one that lives from step to step: a parameter, buffer or optimizer state. */
   persist(): this {
     if (this.storage === undefined) {
-      const current = this.#current;
+      const { current } = this;
       this.storage = new Storage(this.shape, this.dtype);
       if (current.producer.kind === "node" && current.data === undefined) {
         // Computed at the next barrier, like a write: nothing may be computed while a step is under way.
         this.storage.settled = current;
         runtime.pendingWrites.add(this);
       } else {
-        this.#current = this.storage.settled = stateValue(this.storage, current);
+        this.current = this.storage.settled = stateValue(this.storage, current);
       }
     }
     return this;
@@ -324,43 +324,42 @@ export class Tensor implements GraphTensor {
   /** @internal The storage holds the value of the last barrier: read it from there. */
   settled(storage: Storage): void {
     this.writes++;
-    this.#current = storage.settled = stateValue(storage);
+    this.current = storage.settled = stateValue(storage);
   }
 
   /** @internal Forgets a write that could not be computed; an initial value stays pending. */
   revert(): void {
     const before = this.storage?.settled;
-    if (before !== undefined) this.#current = before;
+    if (before !== undefined) this.current = before;
     this.writes++;
     if (before?.producer.kind !== "node") runtime.pendingWrites.delete(this);
   }
 
   /** @internal Says how PyTorch lays out a result that it leaves transposed. */
   laidOut(steps: readonly number[]): this {
-    this.#steps = steps;
+    this.steps = steps;
     return this;
   }
 
   /** @internal Steps of each dimension in PyTorch's memory, in elements; undefined when row-major and not a view. */
   viewStrides(): readonly number[] | undefined {
     return (
-      this.#steps ??
-      this.#shared?.strides(this.#shared.base.viewStrides() ?? strides(this.#shared.base.shape))
+      this.steps ?? this.shared?.strides(this.shared.base.viewStrides() ?? strides(this.shared.base.shape))
     );
   }
 
   /** Whether a write would change a leaf that wants a gradient. */
-  #sharesLeaf(): boolean {
-    if (this.#wantsGrad) return true;
-    return this.#shared !== undefined && !this.#shared.detached && this.#shared.base.#sharesLeaf();
+  private sharesLeaf(): boolean {
+    if (this.wantsGrad) return true;
+    return this.shared !== undefined && !this.shared.detached && this.shared.base.sharesLeaf();
   }
 
-  #gradientEdge(): GradientEdge | undefined {
-    if (this.#shared !== undefined) void this.value;
+  private gradientEdge(): GradientEdge | undefined {
+    if (this.shared !== undefined) void this.value;
     return this.edge;
   }
 
-  #currentWrites(): number {
+  private currentWrites(): number {
     void this.value;
     return this.writes;
   }

@@ -40,17 +40,17 @@ export function reshaped(x: Tensor, shape: Shape): Tensor {
 
 /** The same elements in the same order under another shape, whose memory steps are `steps`. */
 export class ReshapeView extends BasicView {
-  readonly #shape: Shape;
-  readonly #steps: (base: readonly number[]) => readonly number[];
+  private readonly shape: Shape;
+  private readonly steps: (base: readonly number[]) => readonly number[];
 
   constructor(base: Tensor, shape: Shape, steps: (base: readonly number[]) => readonly number[]) {
     super(base);
-    this.#shape = shape;
-    this.#steps = steps;
+    this.shape = shape;
+    this.steps = steps;
   }
 
   forward(base: Tensor): Tensor {
-    return reshaped(base, this.#shape);
+    return reshaped(base, this.shape);
   }
 
   scatter(base: Tensor, view: Tensor): Tensor {
@@ -58,56 +58,56 @@ export class ReshapeView extends BasicView {
   }
 
   strides(base: readonly number[]): readonly number[] {
-    return this.#steps(base);
+    return this.steps(base);
   }
 }
 
 /** Dimensions in another order. */
 export class PermuteView extends BasicView {
-  readonly #order: readonly number[];
+  private readonly order: readonly number[];
 
   constructor(base: Tensor, order: readonly number[]) {
     super(base);
-    this.#order = order;
+    this.order = order;
   }
 
   forward(base: Tensor): Tensor {
-    return apply(permute, [base], { order: this.#order });
+    return apply(permute, [base], { order: this.order });
   }
 
   scatter(_: Tensor, view: Tensor): Tensor {
-    return apply(permute, [view], { order: this.#order.map((_, i) => this.#order.indexOf(i)) });
+    return apply(permute, [view], { order: this.order.map((_, i) => this.order.indexOf(i)) });
   }
 
   strides(base: readonly number[]): readonly number[] {
-    return this.#order.map((d) => base[d]!);
+    return this.order.map((d) => base[d]!);
   }
 }
 
 /** Dimensions of length 1 repeated: writing to one place of it writes to many. */
 export class ExpandView extends BasicView {
-  readonly #shape: Shape;
+  private readonly shape: Shape;
 
   constructor(base: Tensor, shape: Shape) {
     super(base);
-    this.#shape = shape;
+    this.shape = shape;
   }
 
   forward(base: Tensor): Tensor {
-    return apply(expand, [base], { shape: this.#shape });
+    return apply(expand, [base], { shape: this.shape });
   }
 
   scatter(base: Tensor, view: Tensor): Tensor {
-    const lead = this.#shape.length - base.ndim;
-    const begin = this.#shape.map(() => 0);
-    const end = this.#shape.map((n, d) => (d < lead || base.shape[d - lead] === 1 ? Math.min(n, 1) : n));
+    const lead = this.shape.length - base.ndim;
+    const begin = this.shape.map(() => 0);
+    const end = this.shape.map((n, d) => (d < lead || base.shape[d - lead] === 1 ? Math.min(n, 1) : n));
     const first = apply(slice, [view], { begin, end, step: begin.map(() => 1) });
     return reshaped(first, base.shape);
   }
 
   strides(base: readonly number[]): readonly number[] {
-    const lead = this.#shape.length - base.length;
-    return this.#shape.map((n, d) =>
+    const lead = this.shape.length - base.length;
+    return this.shape.map((n, d) =>
       d < lead || (this.base.shape[d - lead] === 1 && n !== 1) ? 0 : base[d - lead]!,
     );
   }
@@ -115,11 +115,11 @@ export class ExpandView extends BasicView {
 
 /** A regular part of every dimension, some of which may then be dropped and others inserted. */
 export class SliceView extends BasicView {
-  readonly #part: { begin: readonly number[]; end: readonly number[]; step: readonly number[] };
+  private readonly part: { begin: readonly number[]; end: readonly number[]; step: readonly number[] };
   /** Of each dimension of the view, the base's dimension it is a part of; -1 for inserted ones. */
-  readonly #origin: readonly number[];
-  readonly #shape: Shape;
-  readonly #whole: boolean;
+  private readonly origin: readonly number[];
+  private readonly shape: Shape;
+  private readonly whole: boolean;
 
   constructor(
     base: Tensor,
@@ -128,87 +128,87 @@ export class SliceView extends BasicView {
     shape: Shape,
   ) {
     super(base);
-    this.#part = part;
-    this.#origin = origin;
-    this.#shape = shape;
-    this.#whole = part.step.every((s, d) => s === 1 && part.begin[d] === 0 && part.end[d]! >= base.shape[d]!);
+    this.part = part;
+    this.origin = origin;
+    this.shape = shape;
+    this.whole = part.step.every((s, d) => s === 1 && part.begin[d] === 0 && part.end[d]! >= base.shape[d]!);
   }
 
   forward(base: Tensor): Tensor {
-    return reshaped(this.#whole ? base : apply(slice, [base], this.#part), this.#shape);
+    return reshaped(this.whole ? base : apply(slice, [base], this.part), this.shape);
   }
 
   scatter(base: Tensor, view: Tensor): Tensor {
-    if (this.#whole) return reshaped(view, base.shape);
-    const { begin, end, step } = this.#part;
+    if (this.whole) return reshaped(view, base.shape);
+    const { begin, end, step } = this.part;
     const sliced = begin.map((b, d) => Math.max(0, Math.ceil((end[d]! - b) / step[d]!)));
-    return apply(sliceUpdate, [base, reshaped(view, sliced)], this.#part);
+    return apply(sliceUpdate, [base, reshaped(view, sliced)], this.part);
   }
 
   strides(base: readonly number[]): readonly number[] {
-    return this.#origin.map((d) => (d < 0 ? 1 : base[d]! * this.#part.step[d]!));
+    return this.origin.map((d) => (d < 0 ? 1 : base[d]! * this.part.step[d]!));
   }
 }
 
 /** What a dimension has at a place that is still to be computed. */
 export class SelectView extends BasicView {
-  readonly #dim: number;
+  private readonly dim: number;
   /** The place, counted from the front, as a vector. */
-  readonly #at: Tensor;
+  private readonly at: Tensor;
 
   constructor(base: Tensor, dim: number, at: Tensor) {
     super(base);
-    this.#dim = dim;
-    this.#at = at;
+    this.dim = dim;
+    this.at = at;
   }
 
   forward(base: Tensor): Tensor {
-    const dim = this.#dim;
+    const { dim } = this;
     const shape = base.shape.toSpliced(dim, 1);
-    return apply(reshape, [apply(indexSelect, [base, this.#at], { dim })], { shape });
+    return apply(reshape, [apply(indexSelect, [base, this.at], { dim })], { shape });
   }
 
   scatter(base: Tensor, view: Tensor): Tensor {
-    const order = base.shape.map((_, d) => (d === 0 ? this.#dim : d <= this.#dim ? d - 1 : d));
+    const order = base.shape.map((_, d) => (d === 0 ? this.dim : d <= this.dim ? d - 1 : d));
     const back = order.map((_, d) => order.indexOf(d));
-    const rows = this.#dim === 0 ? base : apply(permute, [base], { order });
-    const next = call(rowsUpdate, rows, this.#at, reshaped(view, [1, ...view.shape]));
-    return this.#dim === 0 ? next : apply(permute, [next], { order: back });
+    const rows = this.dim === 0 ? base : apply(permute, [base], { order });
+    const next = call(rowsUpdate, rows, this.at, reshaped(view, [1, ...view.shape]));
+    return this.dim === 0 ? next : apply(permute, [next], { order: back });
   }
 
   strides(base: readonly number[]): readonly number[] {
-    return base.toSpliced(this.#dim, 1);
+    return base.toSpliced(this.dim, 1);
   }
 }
 
 /** Elements at fixed places of the base's memory, each at most once. */
 export class GatheredView extends BasicView {
-  readonly #places: Int32Array;
-  readonly #shape: Shape;
+  private readonly places: Int32Array;
+  private readonly shape: Shape;
 
   constructor(base: Tensor, places: Int32Array, shape: Shape) {
     super(base);
-    this.#places = places;
-    this.#shape = shape;
+    this.places = places;
+    this.shape = shape;
   }
 
-  get #index(): Tensor {
-    return new Tensor(dataValue(this.#places, [this.#places.length], "int64"));
+  private get index(): Tensor {
+    return new Tensor(dataValue(this.places, [this.places.length], "int64"));
   }
 
   forward(base: Tensor): Tensor {
     const flat = reshaped(base, [base.numel()]);
-    return reshaped(apply(indexSelect, [flat, this.#index], { dim: 0 }), this.#shape);
+    return reshaped(apply(indexSelect, [flat, this.index], { dim: 0 }), this.shape);
   }
 
   scatter(base: Tensor, view: Tensor): Tensor {
     const flat = reshaped(base, [base.numel()]);
-    const values = reshaped(view, [this.#places.length]);
-    return reshaped(call(rowsUpdate, flat, this.#index, values), base.shape);
+    const values = reshaped(view, [this.places.length]);
+    return reshaped(call(rowsUpdate, flat, this.index, values), base.shape);
   }
 
   strides(): readonly number[] {
-    return strides(this.#shape);
+    return strides(this.shape);
   }
 }
 
