@@ -175,6 +175,8 @@ export const MetricRow = v.object({
   /** The epoch under way, for an "epoch" row the one completed, counted from 1. */
   epoch: v.number(),
   time: v.number(),
+  /** Of an epoch: seconds since the row of the epoch before that went into validation and into saving. */
+  spent: v.optional(v.object({ validation: v.number(), checkpoints: v.number() })),
   values: Metrics,
 });
 export type MetricRow = v.InferOutput<typeof MetricRow>;

@@ -1,7 +1,7 @@
 /** Heat: the colours of boxes by one of their numbers. */
 import type { SummaryRow } from "../../extension/protocol/preview.ts";
-import { formatBytes, formatCompact } from "../shared/format.ts";
-import { formatMs, type MeasuredLayers } from "./measuredLayers.ts";
+import { formatBytes, formatCompact, formatMs } from "../shared/format.ts";
+import type { MeasuredLayers } from "./measuredLayers.ts";
 
 const MEASURED = ["time", "forwardTime", "backwardTime"] as const;
 export const HEATS = ["none", "parameters", "multiplyAdds", "memory", ...MEASURED] as const;

@@ -43,9 +43,3 @@ export class MeasuredLayers {
     );
   }
 }
-
-/** Formats milliseconds. */
-export function formatMs(ms: number): string {
-  if (ms < 0.0995) return `${Number((1000 * ms).toPrecision(2))} µs`;
-  return `${ms < 99.5 ? Number(ms.toPrecision(2)) : Math.round(ms)} ms`;
-}

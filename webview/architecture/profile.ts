@@ -5,10 +5,10 @@ import { gflops, type Pass, type Profile } from "../../extension/protocol/profil
 import type { ModelReport } from "../../extension/protocol/preview.ts";
 import type { ArchitectureSnapshot } from "../../extension/protocol/views.ts";
 import { errorBox } from "../shared/errorBox.ts";
-import { formatBytes, formatShare } from "../shared/format.ts";
+import { formatBytes, formatMs, formatShare } from "../shared/format.ts";
 import { button, icon } from "../shared/widgets.ts";
 import { strings } from "../shared/strings.ts";
-import { formatMs, MeasuredLayers } from "./measuredLayers.ts";
+import { MeasuredLayers } from "./measuredLayers.ts";
 import type { Actions } from "./actions.ts";
 
 const text = strings.architecture.profile;

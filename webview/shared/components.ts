@@ -13,6 +13,29 @@ export function notice(message: string | undefined, dismiss: () => void): Templa
   </div>`;
 }
 
+export interface FoldableOptions {
+  summary: TemplateResult | string;
+  open: boolean;
+  onToggle: (open: boolean) => void;
+  /** Made only while it is open. */
+  content: () => TemplateResult;
+  className?: string;
+}
+
+/** Content below a line that opens and closes it. */
+export function foldable(options: FoldableOptions): TemplateResult {
+  const { summary, open, onToggle, content, className = "" } = options;
+  const toggle = (event: Event): void => {
+    const now = (event.target as HTMLDetailsElement).open;
+    // The element also fires when it is set from here.
+    if (now !== open) onToggle(now);
+  };
+  return html`<details class=${className} ?open=${open} @toggle=${toggle}>
+    <summary>${summary}</summary>
+    ${open ? content() : nothing}
+  </details>`;
+}
+
 export interface ProgressOptions {
   label: string;
   /** 0 to 1; undefined while unknown. */

@@ -51,6 +51,12 @@ export function formatBytes(bytes: number): string {
   return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${units[unit] ?? ""}`;
 }
 
+/** Two digits, no fraction from 100 ms on: "83 µs", "4.2 ms", "115 ms". */
+export function formatMs(ms: number): string {
+  if (ms < 0.0995) return `${Number((1000 * ms).toPrecision(2))} µs`;
+  return `${ms < 99.5 ? Number(ms.toPrecision(2)) : Math.round(ms)} ms`;
+}
+
 /** "0.4 s", "12 s", "4:05", "1:02:03". */
 export function formatDuration(seconds: number): string {
   if (!Number.isFinite(seconds) || seconds < 0) return "–";

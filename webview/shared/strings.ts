@@ -118,6 +118,17 @@ const english = {
       time: "Time",
       lastEpochs: (shown: number, all: number) => `The last ${shown} of ${formatCount(all)} epochs.`,
     },
+    timing: {
+      title: "Timing",
+      perEpoch: (duration: string) => `${duration} per epoch`,
+      epoch: "Epoch",
+      speed: { samples: "Samples/s", steps: "Steps/s" },
+      validation: "Validation",
+      checkpoints: "Checkpoints",
+      mean: (epochs: number) =>
+        epochs === 1 ? "Of one epoch." : `Mean of the last ${formatCount(epochs)} epochs.`,
+      training: "The speed is that of training alone.",
+    },
     settings: {
       title: "Settings",
       seed: "seed",

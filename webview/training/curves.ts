@@ -1,6 +1,7 @@
 /** The run's metric rows as columns, one curve per metric and kind of row, grouped into charts. */
 import type { MetricRow } from "../../extension/protocol/run.ts";
 import { formatTick } from "../shared/format.ts";
+import { EpochClock, type Timing } from "./epochClock.ts";
 
 export type Axis = "step" | "epoch" | "time";
 
@@ -86,6 +87,7 @@ export class Curves {
   #stepsPerEpoch: number | undefined;
   readonly #batchSize: number | undefined;
   #mark: { step: number; time: number } | undefined;
+  readonly #clock = new EpochClock();
   readonly events: CurveEvent[] = [];
   /** Seconds since the run began, at the latest row. */
   elapsed = 0;
@@ -109,6 +111,7 @@ export class Curves {
         continue;
       }
       this.#measure(row, epoch);
+      this.#clock.add(row);
       for (const [metric, value] of Object.entries(row.values))
         // postMessage made null of what isn't finite.
         this.#curve(metric, row.kind).add(row.step, epoch, row.time, value ?? Number.NaN);
@@ -131,6 +134,7 @@ export class Curves {
 
   /** The training rolled back to a step: later points no longer count. */
   #cut(step: number): void {
+    this.#clock.cut(step);
     const all = [...this.#curves.values(), ...(this.throughput() ? [this.throughput()!] : [])];
     for (const { steps, epochs, validation } of all)
       for (const curve of [steps, epochs, validation]) curve?.cut(step);
@@ -146,6 +150,20 @@ export class Curves {
   /** Samples or steps a second, by the steps' own clock: pauses are no part of it. */
   throughput(): MetricCurves | undefined {
     return this.#throughput && { name: this.#batchSize ? "samples/s" : "steps/s", steps: this.#throughput };
+  }
+
+  /** Means of the last epochs; the speed is in what {@link throughput} has. */
+  timing(): (Timing & { speed: { value: number; unit: "samples" | "steps" } }) | undefined {
+    const timing = this.#clock.timing(this.#stepsPerEpoch);
+    return (
+      timing && {
+        ...timing,
+        speed: {
+          value: timing.stepsPerSecond * (this.#batchSize ?? 1),
+          unit: this.#batchSize ? "samples" : "steps",
+        },
+      }
+    );
   }
 
   #throughput: Curve | undefined;

@@ -13,6 +13,7 @@ export interface TrainingUi {
   logScale: boolean;
   smoothing: number;
   byEpochOpen: boolean;
+  timingOpen: boolean;
   /** Ids of the runs beside this one; a place that is free is empty (see `toggleCompared`). */
   compare: string[];
   /** Of the table of runs, see `ListOptions`. */
@@ -27,6 +28,7 @@ export const defaultUi: TrainingUi = {
   logScale: false,
   smoothing: 0.6,
   byEpochOpen: false,
+  timingOpen: false,
   compare: [],
   filter: "",
   showArchived: false,

@@ -9,6 +9,7 @@ import {
   formatMetric,
   formatMoment,
 } from "../shared/format.ts";
+import { foldable } from "../shared/components.ts";
 import { button, empty, icon, scroller, section } from "../shared/widgets.ts";
 import { strings } from "../shared/strings.ts";
 import type { Actions } from "./actions.ts";
@@ -82,14 +83,13 @@ function byEpoch({ curves, ui }: TrainingState, actions: Actions): TemplateResul
     undefined,
   );
   if (!longest) return nothing;
-  const toggle = (event: Event): void => {
-    const { open } = event.target as HTMLDetailsElement;
-    if (open !== ui.byEpochOpen) actions.setUi({ byEpochOpen: open });
-  };
-  return html`<details class="by-epoch" ?open=${ui.byEpochOpen} @toggle=${toggle}>
-    <summary>${text.metrics.byEpoch}</summary>
-    ${ui.byEpochOpen ? scroller(text.metrics.byEpoch, epochTable(columns, longest)) : nothing}
-  </details>`;
+  return foldable({
+    summary: text.metrics.byEpoch,
+    open: ui.byEpochOpen,
+    onToggle: (byEpochOpen) => actions.setUi({ byEpochOpen }),
+    content: () => scroller(text.metrics.byEpoch, epochTable(columns, longest)),
+    className: "by-epoch",
+  });
 }
 
 function epochTable(columns: { name: string; curve: Curve }[], longest: Curve): TemplateResult {

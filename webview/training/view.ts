@@ -13,6 +13,7 @@ import { runsSection } from "./runTable.ts";
 import { latestMetrics, stateBadge, type TrainingState } from "./state.ts";
 import { steering } from "./steering.ts";
 import { checkpointsSection, metricsSection, settingsSection } from "./tables.ts";
+import { timingSection } from "./timing.ts";
 
 const text = strings.training;
 
@@ -29,7 +30,7 @@ export function panel(
       ${training ? metricsSection(state, actions) : nothing}
       ${training ? checkpointsSection(state, actions) : nothing}
     </div>
-    ${settingsSection(state)}`;
+    ${timingSection(state, actions)} ${settingsSection(state)}`;
 }
 
 /** The marks on the curves in words. */

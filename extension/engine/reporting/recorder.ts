@@ -48,6 +48,7 @@ export class Recorder {
   readonly #state: TrainerState;
   readonly #reporter: Reporter;
   readonly #control: LoopControl;
+  readonly #checkpoints: { readonly seconds: number };
   readonly #speed: Speed;
   /** Steps of the whole run at its start; 0 if unknown. */
   readonly #total: number;
@@ -56,6 +57,11 @@ export class Recorder {
   #epochMeans = new Means();
   readonly #stepMeans = new Means();
   readonly #unread: Unread[] = [];
+  /** Seconds of validation since the last epoch's row, and when the last validation began. */
+  #validated = 0;
+  #validationStart = 0;
+  /** Seconds of saving before the last epoch's row. */
+  #saved = 0;
   #warnedOfNaN = false;
   /** The experiment's metrics over the epoch so far. */
   measurement: Measurement;
@@ -64,13 +70,18 @@ export class Recorder {
     prepared: Prepared,
     limits: Limits,
     state: TrainerState,
-    { reporter, control }: { reporter: Reporter; control: LoopControl },
+    {
+      reporter,
+      control,
+      checkpoints,
+    }: { reporter: Reporter; control: LoopControl; checkpoints: { readonly seconds: number } },
   ) {
     this.#prepared = prepared;
     this.#limits = limits;
     this.#state = state;
     this.#reporter = reporter;
     this.#control = control;
+    this.#checkpoints = checkpoints;
     this.measurement = new Measurement(prepared.measures);
     this.#total = totalSteps(limits);
     this.#speed = new Speed(this.#total);
@@ -168,7 +179,29 @@ export class Recorder {
 
   row(kind: MetricRow["kind"], values: Record<string, number>): void {
     const { step, epoch } = this.#state;
-    this.#reporter.row({ kind, step, epoch, time: this.time, values });
+    const spent = kind === "epoch" ? { spent: this.#spent() } : {};
+    this.#reporter.row({ kind, step, epoch, time: this.time, ...spent, values });
+  }
+
+  validationStarts(): void {
+    this.#validationStart = this.#timeWithoutSaves;
+  }
+
+  validationEnds(): void {
+    this.#validated += this.#timeWithoutSaves - this.#validationStart;
+  }
+
+  /** A save in the middle of a validation counts as a save. */
+  get #timeWithoutSaves(): number {
+    return this.time - this.#checkpoints.seconds;
+  }
+
+  #spent(): NonNullable<MetricRow["spent"]> {
+    const { seconds } = this.#checkpoints;
+    const spent = { validation: this.#validated, checkpoints: seconds - this.#saved };
+    this.#validated = 0;
+    this.#saved = seconds;
+    return spent;
   }
 
   /** Marks an event at this step on the curves and in the log. */

@@ -34,6 +34,8 @@ export class Checkpoints {
   #problem: string | undefined;
   /** Likewise for the training's state. */
   #stateProblem: string | undefined;
+  /** Seconds of all saves so far. */
+  seconds = 0;
   #lastSaved = -Infinity;
   #stateSaved = performance.now();
 
@@ -54,6 +56,7 @@ export class Checkpoints {
     { epoch, step, metrics }: SavePoint,
     { name = nameOf(kind, step), first = false }: { name?: string; first?: boolean } = {},
   ): string {
+    const start = performance.now();
     const { record } = this.#directory;
     const relative = relativePath(name);
     let file = path.join(this.#directory.path, relative);
@@ -77,6 +80,8 @@ export class Checkpoints {
         code: "checkpoint",
         message: `The weights can't be saved to ${file}: ${describeFileError(error)}.`,
       });
+    } finally {
+      this.#savedSince(start);
     }
     this.#events.onSave?.(checkpoint, file);
     return file;
@@ -116,7 +121,7 @@ export class Checkpoints {
   /** Saves all that resuming needs; a failure is reported and the training continues. */
   saveState(state: () => TrainingState): void {
     if (!this.policy.any) return;
-    this.#stateSaved = performance.now();
+    const start = (this.#stateSaved = performance.now());
     this.#events.check?.();
     const { path } = this.#directory;
     try {
@@ -129,7 +134,13 @@ export class Checkpoints {
           `The training's state can't be saved in ${path}: ${problem}. The training continues; resumed, it would start from the state saved before.`,
         );
       this.#stateProblem = problem;
+    } finally {
+      this.#savedSince(start);
     }
+  }
+
+  #savedSince(start: number): void {
+    this.seconds += (performance.now() - start) / 1000;
   }
 
   /** The readable saved states of the training, the newest first. */

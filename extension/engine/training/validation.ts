@@ -50,6 +50,7 @@ export class Validation {
     if (validation === undefined) return false;
     const state = this.#state;
     recorder.read();
+    recorder.validationStarts();
     const before = keeper.generators();
     await callbacks.call("onValidationStart");
     const batches = this.sanityChecking
@@ -66,6 +67,7 @@ export class Validation {
       state.metrics = { ...state.metrics, ...state.validation };
     }
     await callbacks.call("onValidationEnd");
+    recorder.validationEnds();
     return true;
   }
 

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import type { TrainingSnapshot } from "../../../extension/protocol/views.ts";
 import { test, until } from "../../harness.ts";
 import { shapeError } from "./errors.ts";
+import { looks } from "./looks.ts";
 import { called, screenshotPage } from "./page.ts";
 import { ended, FILE, recording, runningAt } from "./recordings.ts";
 import { chart, open, picture, press, text } from "./trainingPage.ts";
@@ -122,6 +123,7 @@ test("training: a panel that was hidden comes back with the user's settings and 
       logScale: true,
       smoothing: 0.9,
       byEpochOpen: false,
+      timingOpen: false,
       compare: [],
       filter: "",
       showArchived: false,
@@ -206,6 +208,47 @@ test("training: the values by epoch are a table, newest first", async () => {
   assert.equal((await first.innerText()).replaceAll(/\s+/g, " "), "20 0.0873 0.0838 0.9675 0.9694 2.4 s");
   assert.equal(await panel.page.locator(".by-epoch tbody tr").count(), 20);
   await screenshotPage("training-values-by-epoch");
+});
+
+test("training: its timing is opened with the keyboard, follows the run and stays open", async () => {
+  const { rows } = recording();
+  let shown = 20;
+  const panel = await open(runningAt(0), { host: { ready: () => Promise.resolve(runningAt(shown)) } });
+  const timing = panel.page.locator(".section-timing");
+  assert.equal(await timing.count(), 0, "no epoch is over yet");
+  await panel.view.rows(rows.slice(20, 360));
+  const summary = timing.locator("summary");
+  await summary.focus();
+  assert.equal(await text(panel, ".section-timing"), "Timing 109 ms per epoch");
+  await panel.page.keyboard.press("Enter");
+  await timing.locator(".figures").waitFor();
+  assert.equal(await summary.evaluate((element) => element === document.activeElement), true);
+  await panel.view.rows(rows.slice(360));
+  const figures = "Epoch 102 ms Samples/s 11.8 k Validation 7.8 % Checkpoints 2.0 %";
+  const all = async (): Promise<string> =>
+    (
+      await timing
+        .locator(".figures div")
+        .evaluateAll((pairs) =>
+          pairs.map((pair) => [...pair.children].map(({ textContent }) => textContent).join(" ")),
+        )
+    ).join(" ");
+  await until("the last epochs", async () => (await all()) === figures);
+  shown = rows.length;
+  await panel.reopen();
+  assert.equal(
+    await timing.locator("details").evaluate((details) => (details as HTMLDetailsElement).open),
+    true,
+  );
+  await summary.focus();
+  await panel.page.keyboard.press("Space");
+  await until("it is closed", async () => (await timing.locator(".figures").count()) === 0);
+});
+
+looks("training looks right: timing", "training-timing", (look) => {
+  const snapshot = ended("finished");
+  const { id: runId, file } = snapshot.run;
+  return open(snapshot, { ...look, state: { runId, file, ui: { timingOpen: true } } });
 });
 
 test("training: until the host answers the panel says that it is loading, and an error is shown", async () => {

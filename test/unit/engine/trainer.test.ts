@@ -138,6 +138,20 @@ describe("how much is done", () => {
     );
   });
 
+  test("an epoch's row says how long validation and saving took", async () => {
+    const spent = async (changes: Partial<ExperimentOptions>) =>
+      (await trained(changes)).rows.filter(({ kind }) => kind === "epoch").map((row) => row.spent!);
+    const wait = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 20));
+    const [, second] = await spent({ ...held, epochs: 2, callbacks: { onValidationStart: wait } });
+    expect(second!.validation).toBeGreaterThan(0.015);
+    // The best weights of the first epoch are saved after its row.
+    expect(second!.checkpoints).toBeGreaterThan(0);
+    expect(await spent({ epochs: 2, checkpoints: false })).toEqual([
+      { validation: 0, checkpoints: 0 },
+      { validation: 0, checkpoints: 0 },
+    ]);
+  });
+
   test("the validation before epoch 1 changes nothing", async () => {
     const dropout = { ...held, model: () => new nn.Sequential(new Net(), new nn.Dropout(0.5)) };
     const without = await trained({ ...dropout, numSanityValSteps: 0 });

@@ -8,7 +8,7 @@ import { allShown, containersOf, type FoldState, shownFlow } from "../../../exte
 import { formulaOf, settingsOf } from "../../../webview/architecture/formulas.ts";
 import type { Profile } from "../../../extension/protocol/profile.ts";
 import { heatOf, measure } from "../../../webview/architecture/heat.ts";
-import { formatMs, MeasuredLayers } from "../../../webview/architecture/measuredLayers.ts";
+import { MeasuredLayers } from "../../../webview/architecture/measuredLayers.ts";
 import { elkGraph, layoutOf, positionsOf } from "../../../extension/diagram/layout.ts";
 
 const model = (name: string): ModelReport => {
@@ -217,7 +217,6 @@ test("measured times are those of a module and all in it", () => {
   expect(measure(row("blocks.0.conv1"), "backwardTime", measured)).toBe(1);
   expect(measure(row("blocks.1"), "time", measured)).toBeUndefined();
   expect(measure(row("blocks.0"), "time")).toBeUndefined();
-  expect([0.0123, 0.25, 12.34, 1234.5].map(formatMs)).toEqual(["12 µs", "0.25 ms", "12 ms", "1235 ms"]);
 });
 
 test("settings have their names", () => {

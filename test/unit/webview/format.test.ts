@@ -9,6 +9,7 @@ import {
   formatDuration,
   formatMetric,
   formatMoment,
+  formatMs,
   formatShare,
   formatTick,
 } from "../../../webview/shared/format.ts";
@@ -29,6 +30,10 @@ test.each([
   [undefined, "–"],
 ])("formatMetric(%s) prints as PyTorch does: %s", (value, text) => {
   expect(formatMetric(value)).toBe(text);
+});
+
+test("formatMs has two digits, and no fraction from 100 ms on", () => {
+  expect([0.0123, 0.25, 12.34, 1234.5].map(formatMs)).toEqual(["12 µs", "0.25 ms", "12 ms", "1235 ms"]);
 });
 
 test.each([
