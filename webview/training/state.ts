@@ -85,9 +85,13 @@ export function fromSnapshot(snapshot: TrainingSnapshot, ui: TrainingUi): Traini
   };
 }
 
-export function curvesOf({ stepsPerEpoch, settings }: RunRecord, rows: readonly MetricRow[]): Curves {
-  const { batchSize } = settings;
-  return new Curves(rows, stepsPerEpoch, typeof batchSize === "number" ? batchSize : undefined);
+export function curvesOf(
+  { stepsPerEpoch, settings }: Pick<RunRecord, "stepsPerEpoch" | "settings">,
+  rows: readonly MetricRow[],
+): Curves {
+  const { batchSize, accumulateGradBatches: batches = 1 } = settings;
+  const known = typeof batchSize === "number" && typeof batches === "number";
+  return new Curves(rows, stepsPerEpoch, known ? batchSize * batches : undefined);
 }
 
 export type StateKind = "busy" | "paused" | "good" | "neutral" | "bad";

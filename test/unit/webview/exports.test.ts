@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { MetricRow } from "../../../extension/protocol/run.ts";
 import { chartModel, type ChartModel } from "../../../webview/training/chartModel.ts";
 import { Curves } from "../../../webview/training/curves.ts";
+import { curvesOf } from "../../../webview/training/state.ts";
 import { csvText, pgfplotsText, svgText, ticks } from "../../../webview/training/exports.ts";
 
 const row = (
@@ -53,6 +54,11 @@ describe("events and throughput", () => {
     });
     expect(new Curves(rows, 2).throughput()).toMatchObject({ name: "steps/s", steps: { value: [4, 4, 4] } });
   });
+});
+
+test("samples of a step are those of all batches that it accumulates", () => {
+  const settings = { batchSize: 16, accumulateGradBatches: 2 };
+  expect(curvesOf({ settings, stepsPerEpoch: 2 }, rows).throughput()).toEqual(curves.throughput());
 });
 
 describe("other runs", () => {
