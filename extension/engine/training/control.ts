@@ -16,6 +16,7 @@ export class LoopControl {
   /** Seconds of pauses that are over, and when the one under way began. */
   #pausedBefore = 0;
   #pausedSince: number | undefined;
+  #shownPaused = false;
   /** Called when the run pauses and resumes. */
   onPause: ((paused: boolean) => void) | undefined;
 
@@ -90,12 +91,14 @@ export class LoopControl {
     if (this.#tasks.length > 0 || this.#holds) settle();
     this.#runTasks();
     if (this.#holds) await this.#wait();
+    // Resumed during a single step: nothing waited since.
+    if (!this.#paused) this.#show(false);
     this.#yielded = performance.now();
   }
 
   async #wait(): Promise<void> {
     this.#pausedSince = performance.now();
-    this.onPause?.(true);
+    this.#show(true);
     while (this.#holds) {
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
@@ -106,7 +109,13 @@ export class LoopControl {
     this.#pausedBefore = this.pausedSeconds;
     this.#pausedSince = undefined;
     // Between single steps it stays paused for views.
-    if (!this.#single || this.#stop !== undefined) this.onPause?.(false);
+    if (!this.#single || this.#stop !== undefined) this.#show(false);
+  }
+
+  /** Each pause is shown, also between single steps, with what they did; its end once. */
+  #show(paused: boolean): void {
+    if (paused || this.#shownPaused) this.onPause?.(paused);
+    this.#shownPaused = paused;
   }
 
   #runTasks(): void {

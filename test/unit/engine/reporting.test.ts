@@ -130,6 +130,21 @@ describe("LoopControl", () => {
     expect(control.pausedSeconds).toBeGreaterThan(0);
   });
 
+  test("is shown as running again when it is resumed during a single step", async () => {
+    const control = new LoopControl();
+    const states: boolean[] = [];
+    control.onPause = (paused) => states.push(paused);
+    control.pause();
+    const first = control.yield();
+    await control.atNextStep(() => undefined);
+    control.step();
+    await first;
+    control.resume();
+    control.stepDone();
+    await control.yield();
+    expect(states).toEqual([true, false]);
+  });
+
   test("a stop ends a pause, and the first reason counts", async () => {
     const control = new LoopControl();
     control.pause();

@@ -1,6 +1,6 @@
 import fs from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { startingRecord } from "../../../extension/protocol/engine.ts";
 import type { RunRecord } from "../../../extension/protocol/run.ts";
 import { openRun } from "../../../extension/supervisor/runs/attach.ts";
@@ -117,5 +117,5 @@ test("no process is signalled before trust", async () => {
   trusted = true;
   await session.control!.stop();
   await done;
-  expect(owner.alive()).toBe(false);
+  await vi.waitFor(() => expect(owner.alive()).toBe(false));
 });
