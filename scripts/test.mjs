@@ -10,25 +10,12 @@ import { setup } from "./setup.mjs";
 
 /** @typedef {{ passed: number, failed: number, skipped: number }} Counts */
 
-/** Whether VS Code is tested while other tests compute. */
-let beside = false;
-
-/**
- * Runs Node; beside VS Code with a lower priority, since VS Code's tests have time limits.
- * @param {string[]} args
- * @param {Parameters<typeof run>[2]} [options]
- */
-const compute = (args, options) =>
-  beside && process.platform !== "win32"
-    ? run("nice", ["-n", "10", process.execPath, ...args], options)
-    : run(process.execPath, args, options);
-
 /**
  * Runs a package's program.
  * @param {string} file Relative to node_modules.
  * @param {string[]} args
  */
-const runPackage = (file, ...args) => compute([inRoot("node_modules", file), ...args]);
+const runPackage = (file, ...args) => run(process.execPath, [inRoot("node_modules", file), ...args]);
 
 /** The engines that are here to be tested, as arguments. */
 let engines = ["--engine", "wasm"];
@@ -45,64 +32,38 @@ const TIMED = /\bBOUNDS\b/;
 /** @param {string} name */
 const isTest = (name) => name.endsWith(".test.ts");
 
-/** @typedef {() => Promise<Counts>} Part */
-/**
- * What a tier runs: `computes` and `waits` (for VS Code, mostly) beside each other, then `measures`, which times what a user
- * waits for, with nothing beside it.
- * @typedef {{ computes?: Part, waits?: Part, measures?: Part }} Tier
- */
-
-/** The quick ones first. @type {Record<string, Tier>} */
+/** In the order in which they run: the quick ones first. @type {Record<string, () => Promise<Counts>>} */
 const TIERS = {
-  check: {
-    computes: async () => {
-      const steps = [
-        () => runPackage("typescript/bin/tsc", "-b"),
-        () => runPackage("oxlint/bin/oxlint", "--report-unused-disable-directives-severity", "error"),
-        () => runPackage("oxfmt/bin/oxfmt", "--check"),
-        () => compute([inRoot("scripts/rules.mjs")]),
-      ];
-      let failed = 0;
-      for (const step of steps) if ((await step()) !== 0) failed++;
-      return { passed: steps.length - failed, failed, skipped: 0 };
-    },
+  check: async () => {
+    const steps = [
+      () => runPackage("typescript/bin/tsc", "-b"),
+      () => runPackage("oxlint/bin/oxlint", "--report-unused-disable-directives-severity", "error"),
+      () => runPackage("oxfmt/bin/oxfmt", "--check"),
+      () => run(process.execPath, [inRoot("scripts/rules.mjs")]),
+    ];
+    let failed = 0;
+    for (const step of steps) if ((await step()) !== 0) failed++;
+    return { passed: steps.length - failed, failed, skipped: 0 };
   },
-  unit: { computes: () => vitest("unit") },
-  parity: { computes: () => program(["scripts/parity.mjs", ...PARITY_CASES, ...engines]) },
-  engine: {
+  unit: () => vitest("unit"),
+  parity: () => program("scripts/parity.mjs", ...PARITY_CASES, ...engines),
+  engine: async () => {
+    const folder = inRoot("test", "engine");
+    const files = fs.readdirSync(folder, { recursive: true, encoding: "utf8" }).filter(isTest);
+    const timed = files.filter((name) => TIMED.test(fs.readFileSync(`${folder}/${name}`, "utf8")));
+    const others = files.filter((name) => !timed.includes(name));
+    const paths = (/** @type {string[]} */ names) => names.map((name) => `test/engine/${name}`);
     // Beside each other, one thread of TensorFlow in each is enough for small tensors.
-    computes: () =>
-      vitest("engine", engineTests(false), { TF_NUM_INTRAOP_THREADS: "1", TF_NUM_INTEROP_THREADS: "1" }),
-    measures: () => vitest("engine", engineTests(true)),
+    const threads = { TF_NUM_INTRAOP_THREADS: "1", TF_NUM_INTEROP_THREADS: "1" };
+    const total = await vitest("engine", paths(others), threads);
+    add(total, await vitest("engine", paths(timed)));
+    return total;
   },
-  attacks: { computes: () => vitest("attacks") },
-  programs: { computes: () => program(["scripts/programs.mjs", ...engines]) },
-  vscode: {
-    waits: () => inVscode(["test/vscode/run.mjs", "newest", "folders", "oldest"]),
-    measures: () => inVscode(["test/vscode/run.mjs", "startup", "timed"]),
-  },
-  browser: {
-    waits: () => inVscode(["test/browser/run.mjs"], { LAYERWISE_LANES: "beside" }),
-    measures: () => inVscode(["test/browser/run.mjs"], { LAYERWISE_LANES: "alone" }),
-  },
+  attacks: () => vitest("attacks"),
+  programs: () => program("scripts/programs.mjs", ...engines),
+  vscode: () => program("test/vscode/run.mjs"),
+  browser: () => program("test/browser/run.mjs"),
 };
-
-/**
- * Tests in VS Code. What runs beside others prints in one piece, at its end.
- * @param {string[]} args
- * @param {Record<string, string>} [env]
- */
-const inVscode = (args, env = {}) =>
-  program(args, { env, start: (all, options) => run(process.execPath, all, options), quiet: beside });
-
-/** @param {boolean} timed */
-function engineTests(timed) {
-  const folder = inRoot("test", "engine");
-  return fs
-    .readdirSync(folder, { recursive: true, encoding: "utf8" })
-    .filter((name) => isTest(name) && TIMED.test(fs.readFileSync(`${folder}/${name}`, "utf8")) === timed)
-    .map((name) => `test/engine/${name}`);
-}
 
 /**
  * @param {string} project
@@ -115,7 +76,7 @@ async function vitest(project, args = [], env = {}) {
   fs.rmSync(report, { force: true });
   const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
   const command = [inRoot("node_modules", "vitest/vitest.mjs"), "run", "--project", project];
-  const exit = await compute([...command, ...reporters, ...args], { env });
+  const exit = await run(process.execPath, [...command, ...reporters, ...args], { env });
   if (!fs.existsSync(report)) return { passed: 0, failed: 1, skipped: 0 };
   const result = JSON.parse(fs.readFileSync(report, "utf8"));
   // A file that could not be loaded has failed, though none of its tests has.
@@ -140,14 +101,11 @@ async function vitest(project, args = [], env = {}) {
 /**
  * A test program of our own: its last line has the counts.
  * @param {string[]} args
- * @param {{ env?: Record<string, string>, start?: typeof compute, quiet?: boolean }} [options]
  * @returns {Promise<Counts>}
  */
-async function program(args, { env = {}, start = compute, quiet = false } = {}) {
+async function program(...args) {
   let output = "";
-  const exit = await start(args, { env, quiet, onOutput: (text) => (output += text) });
-  // Of a failed one, `run` has printed it.
-  if (quiet && exit === 0) process.stdout.write(output);
+  const exit = await run(process.execPath, args, { onOutput: (text) => (output += text) });
   failures.push(...(output.match(/^FAILED.*(?:\n {4}.*)*/gm) ?? []));
   const last = /^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$/.exec(
     output.trimEnd().split("\n").at(-1) ?? "",
@@ -177,21 +135,12 @@ await main(async () => {
   await setup();
   if (tiers.some(([name]) => name !== "check") && (await ensureNativeEngine()))
     engines = ["--engine", "native", ...engines];
-  /** @type {Map<string, Counts>} */
-  const results = new Map(tiers.map(([name]) => [name, { passed: 0, failed: 0, skipped: 0 }]));
-  /** @param {keyof Tier} part */
-  const runAll = async (part) => {
-    for (const [name, { [part]: body }] of tiers) {
-      if (body === undefined) continue;
-      process.stdout.write(`\n── ${name}${part === "measures" ? ", timed" : ""} ──\n`);
-      add(/** @type {Counts} */ (results.get(name)), await body());
-    }
-  };
-  // VS Code's tests leave most of two processors free.
-  beside = tiers.some(([, { waits }]) => waits) && tiers.some(([, { computes }]) => computes);
-  await Promise.all([runAll("waits"), runAll("computes")]);
-  beside = false;
-  await runAll("measures");
+  /** @type {[string, Counts][]} */
+  const results = [];
+  for (const [name, tier] of tiers) {
+    process.stdout.write(`\n── ${name} ──\n`);
+    results.push([name, await tier()]);
+  }
   const total = { passed: 0, failed: 0, skipped: 0 };
   if (failures.length > 0) process.stdout.write(`\n── what failed ──\n${failures.join("\n")}\n`);
   process.stdout.write("\n");

@@ -5,9 +5,6 @@ import { fork } from "node:child_process";
 /** On two cores. */
 const SIDE_BY_SIDE = 2;
 
-/** Both kinds by default, else the one that is named. */
-const KINDS = process.env["LAYERWISE_LANES"] || "beside alone";
-
 /** @typedef {{ passed: number, failed: number }} Counts */
 /** @typedef {"next" | { text: string } | { counts: Counts }} Message What a lane says: see lane.ts. */
 
@@ -20,9 +17,9 @@ const KINDS = process.env["LAYERWISE_LANES"] || "beside alone";
  */
 export async function runLanes(program, env = {}) {
   const turns = { next: 0 };
-  const lanes = KINDS.includes("beside") ? SIDE_BY_SIDE : 0;
-  const all = await Promise.all(Array.from({ length: lanes }, () => lane(program, "beside", turns, env)));
-  if (KINDS.includes("alone")) all.push(await lane(program, "alone", { next: 0 }, env));
+  const lanes = Array.from({ length: SIDE_BY_SIDE }, () => lane(program, "beside", turns, env));
+  const all = await Promise.all(lanes);
+  all.push(await lane(program, "alone", { next: 0 }, env));
   const sum = (/** @type {keyof Counts} */ key) => all.reduce((total, counts) => total + counts[key], 0);
   return { passed: sum("passed"), failed: sum("failed") };
 }

@@ -42,7 +42,8 @@ function weights(directory: string): Record<string, string> {
   return Object.fromEntries(entries.map(({ name, data }) => [name, Buffer.from(data).toString("hex")]));
 }
 
-const rowsOf = (directory: string): object[] => readRows(directory).map((row) => ({ ...row, time: 0 }));
+const rowsOf = (directory: string): object[] =>
+  readRows(directory).map((row) => ({ ...row, time: 0, spent: undefined }));
 
 async function whole(): Promise<string> {
   const { code, stderr } = await workspace.run(["train", "net.nn.ts", "--out", "whole", "--no-progress"], {
