@@ -133,7 +133,7 @@ export class Run {
     this.fail(LOST_RUN);
   }
 
-  /** Ends the run with what user code threw where nobody catches it. */
+  /** Ends the run with an uncaught error of user code. */
   failWith(thrown: unknown): void {
     const state = this.#trainer?.state;
     const error = describeError(thrown);

@@ -19,7 +19,7 @@ const NETWORK =
 
 /**
  * Finds the first Python with pip; throws a NativeError "no-python" or "no-pip". Python imports modules from the current
- * folder first, so nobody else may be able to write to `cwd`.
+ * folder first, so only this user may have write access to `cwd`.
  */
 export async function findWorkingPip(host: Host, cwd: string, signal?: AbortSignal): Promise<Pip> {
   const python = findPython(host);

@@ -1,4 +1,4 @@
-// PyTorch's torch.nn.init: each function overwrites a tensor and answers it. Values are drawn when somebody needs them.
+// PyTorch's torch.nn.init: each function overwrites a tensor and returns it. Values are drawn when they are needed.
 import { TensorError } from "../tensor/core/errors.ts";
 import { fillValue } from "../tensor/recording/graph.ts";
 import { drawInto } from "../tensor/functions/creation/filling.ts";

@@ -9,7 +9,7 @@ import { onSettingChange, setting } from "../settings.ts";
 const REST = 300;
 
 /**
- * Has a process ready for the next run while somebody works at a file that can be trained. Not while a run goes on,
+ * Has a process ready for the next run while the user edits a file that can be trained. Not during a run,
  * which wants the machine for itself; and not where files are not previewed by themselves.
  */
 export class WarmStart extends DisposableOwner {

@@ -138,7 +138,7 @@ function write(out: string, content: Exported["content"], format: ExportFormat):
   }
 }
 
-/** What ends in .ts may be somebody's own work. */
+/** A file that ends in .ts may be the user's own work. */
 function keepOthers(out: string): void {
   if (!isThere(out) || beginsWith(out, TYPESCRIPT_HEADER)) return;
   throw new EngineError({

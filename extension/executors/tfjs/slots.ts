@@ -25,7 +25,7 @@ export class Slot {
   home: Residence | undefined;
   readonly shape: Shape;
   readonly dtype: DType;
-  /** Whether a loop writes the array: the same each time, unless somebody takes it. */
+  /** Whether a loop writes the array: the same each time, unless a caller takes it. */
   readonly looped: boolean;
   /** Whether the plan made it and owns it alone. */
   own: boolean;

@@ -33,8 +33,8 @@ const FREE_VALUES = 2 ** 16;
 const VALUES_PER_BYTE = 4;
 
 /**
- * Whether something is plain data and tensors, nested not too deep, without a value that contains itself: then whoever
- * walks it needs no precautions.
+ * Whether something is plain data and tensors, nested not too deep, without a value that contains itself: code
+ * that walks it needs no precautions.
  * @param bytes of the pickle that it comes from
  * @throws PthError "pickle"; "limit" where it would be walked too long
  */

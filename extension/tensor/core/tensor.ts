@@ -42,7 +42,7 @@ interface Memory {
 }
 
 /**
- * A multi-dimensional array whose value is computed when somebody needs it: PyTorch's tensor. Its methods are those
+ * A multi-dimensional array whose value is computed when it is needed: PyTorch's tensor. Its methods are those
  * of `torch.Tensor` in camelCase (see methods.ts); this class holds what a tensor is.
  */
 export class Tensor implements GraphTensor {

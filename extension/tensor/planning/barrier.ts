@@ -68,7 +68,7 @@ function computed(value: Value): HostArray {
 let peeks = 0;
 
 /**
- * A value for somebody who only looks, such as a debugger: computed beside the program, of which nothing is computed,
+ * A value for an observer, such as a debugger: computed beside the program, of which nothing is computed,
  * kept or named differently for it, so that its own numbers stay what they would have been. (On TensorFlow, looking at a
  * gradient before its step was seen to change the last digit of what came after.)
  * @returns undefined where there is nothing to be seen: in a preview, or of a step that is over

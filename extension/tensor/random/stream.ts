@@ -204,7 +204,7 @@ export class RandomStream {
   }
 
   /**
-   * @internal A random tensor, drawn when somebody needs its values.
+   * @internal A random tensor, drawn when its values are needed.
    * @param wide holds integers that don't fit into 32 bits
    */
   tensor(draw: ReadyDraw, shape: Shape, dtype: DType, wide = false): Tensor {

@@ -28,7 +28,7 @@ export const scope = {
 
 /**
  * What lives from step to step: a parameter, a buffer, an optimizer's moment. The executor keeps its current value
- * (`device`), the host has a copy only when somebody asked for one.
+ * (`device`), the host has a copy only when one was read.
  */
 export class Storage {
   static #count = 0;
@@ -87,7 +87,7 @@ export type Leaf =
       /** What it will be so many steps later, as far as that is known now; the same without it. */
       readonly later?: ((steps: number) => number) | undefined;
     }
-  /** One number everywhere: zeros, ones, full. Never allocated unless somebody reads it. */
+  /** One number everywhere: zeros, ones, full. Allocated only when it is read. */
   | { readonly kind: "fill"; readonly value: number }
   | { readonly kind: "random"; readonly draw: Draw }
   /** A storage as it was at `version`; `initial` is its value before anything was written to it. */
