@@ -1,7 +1,7 @@
 import type { Batch, SavedCheckpoint, TrainContext } from "../../nn/experiment/experiment.ts";
 import { beginTraining } from "../../nn/module/modes.ts";
 import { setDetectAnomaly } from "../../tensor/recording/anomaly.ts";
-import { stepsWaiting } from "../../tensor/planning/barrier.ts";
+import { settle, stepsWaiting } from "../../tensor/planning/barrier.ts";
 import { withPolicy } from "../../tensor/recording/runtime.ts";
 import { BatchLookahead } from "./batchLookahead.ts";
 import { CallbackList } from "./callbacks.ts";
@@ -246,6 +246,9 @@ export class Trainer {
       if (callbacks.has("onStepEnd")) await callbacks.call("onStepEnd");
     }
     if (callbacks.has("onBatchEnd")) await callbacks.call("onBatchEnd", batch);
+    // Weights that the user's code has written may be saved now, or not, depending on the time. Either way they are computed
+    // apart from the next step: as parts of one graph both may round differently.
+    settle();
     if (this.#saved.length > 0) await this.tellOfCheckpoints();
   }
 

@@ -165,6 +165,11 @@ export function barrier(requested: readonly Value[]): void {
   if (writes || scope.depth === 0) for (const value of plan.fetches) value.leaf ??= null;
 }
 
+/** Computes pending writes to persistent tensors, if there are any. */
+export function settle(): void {
+  if (runtime.pendingWrites.size > 0) barrier([]);
+}
+
 /** Computes values that the user may hold, before what they are made of is overwritten or their graph grows too long. */
 export function computeNow(values: readonly Value[]): void {
   const requested = pendingOf(values);

@@ -273,6 +273,24 @@ describe.skipIf(!native)("speculation", () => {
       expect(weightsOf(looked.prepared)).toEqual(weightsOf(alone.prepared));
     });
 
+    it("whose callback changes weights equals one whose weights are saved at that time", async () => {
+      const run = async (read: boolean): Promise<number[]> => {
+        const { options } = made(
+          {
+            onStepEnd({ model, step }: { model: nn.Sequential; step: number }) {
+              if (step % 20 !== 13) return;
+              const { weight } = part(model, 0);
+              torch.noGrad(() => weight.mul_(0.9));
+              if (read) weight.toTypedArray();
+            },
+          },
+          [],
+        );
+        return weightsOf((await train(experiment(options))).prepared);
+      };
+      expect(await run(true)).toEqual(await run(false));
+    });
+
     it("whose callback draws numbers and changes weights equals one without speculation", async () => {
       const run = async (kind: "fixed" | "own"): Promise<number[]> => {
         const seen: number[] = [];
