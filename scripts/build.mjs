@@ -190,7 +190,8 @@ function copyFiles() {
   copy(codiconFont, path.join(dist, "webview", "codicons", "codicon.ttf"));
   writeFile(path.join(dist, "webview", "codicons", "codicon.css"), Buffer.from(codiconStyles()));
   copy(path.join(packageFolder("@tensorflow/tfjs-node"), "binding"), path.join(dist, "native", "binding"));
-  copy(inRoot("extension", "native", "binding.cc"), path.join(dist, "native", "binding.cc"));
+  for (const name of ["binding.cc", "plan.h", "kernels.h"])
+    copy(inRoot("extension", "native", name), path.join(dist, "native", name));
   copy(path.join(packageFolder("node-api-headers"), "include"), path.join(dist, "native", "include"));
   // The engine bundles users' files with esbuild. This platform's binary; scripts/package.mjs takes the others from npm.
   for (const name of ["esbuild", `@esbuild/${process.platform}-${process.arch}`])

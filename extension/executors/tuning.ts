@@ -12,6 +12,15 @@ export const MAX_PLANS_AT_FIRST_SIGHT = 24;
 /** Keys remembered of plans that ran once. Safe bound. */
 export const MAX_SEEN_KEYS = 1024;
 
+// ---- Small plans, run by kernels of the binding (small/smallPlans.ts) ----
+
+/** Elements of all values of a plan: beyond this it isn't even written. Safe bound. */
+export const MAX_SMALL_ELEMENTS = 4e6;
+/** Nanoseconds of a plan, as plan.h estimates them: beyond this TensorFlow's threads win. */
+export const MAX_SMALL_NANOSECONDS = 2e6;
+/** Plans kept; the least recently used is dropped first. Safe bound: some kilobytes each. */
+export const MAX_SMALL_PLANS = 512;
+
 // ---- Host memory ----
 
 /**

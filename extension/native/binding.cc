@@ -19,6 +19,8 @@
 #define NAPI_MODULE(name, init)
 #include "tfjs_binding.cc"
 
+#include "plan.h"
+
 namespace tfnodejs {
 namespace {
 
@@ -143,7 +145,165 @@ struct State {
   TFJSBackend *backend;
   std::map<int32_t, std::unique_ptr<Call>> calls;
   int32_t next = 0;
+  std::map<int32_t, layerwise::Plan> plans;
+  int32_t nextPlan = 0;
+  // Intermediate values of the plan that is running.
+  std::vector<char> arena;
 };
+
+bool GetTyped(napi_env env, napi_value array, napi_typedarray_type expected, void **data, size_t *length) {
+  napi_typedarray_type type;
+  ENSURE_NAPI_OK_RETVAL(env, napi_get_typedarray_info(env, array, &type, length, data, nullptr, nullptr), false);
+  if (type != expected) NAPI_THROW_ERROR(env, "A typed array of another type was expected");
+  return type == expected;
+}
+
+// Reads a small plan. Returns its id, -1 for one that has something unknown, -2 for one that is too large.
+napi_value OpenPlan(napi_env env, napi_callback_info info) {
+  napi_value args[2];
+  size_t count = 2;
+  State *state;
+  ENSURE_NAPI_OK_RETVAL(env, napi_get_cb_info(env, info, &count, args, nullptr, reinterpret_cast<void **>(&state)),
+                        nullptr);
+  void *code;
+  size_t length;
+  double budget;
+  if (!GetTyped(env, args[0], napi_int32_array, &code, &length)) return nullptr;
+  ENSURE_NAPI_OK_RETVAL(env, napi_get_value_double(env, args[1], &budget), nullptr);
+  layerwise::Plan plan;
+  const auto refusal = plan.Read(static_cast<const int32_t *>(code), static_cast<int64_t>(length), budget);
+  napi_value result;
+  int32_t id = -static_cast<int32_t>(refusal);
+  if (refusal == layerwise::Plan::Refusal::NONE) {
+    id = state->nextPlan++;
+    state->plans.emplace(id, std::move(plan));
+  }
+  ENSURE_NAPI_OK_RETVAL(env, napi_create_int32(env, id, &result), nullptr);
+  return result;
+}
+
+napi_value ClosePlan(napi_env env, napi_callback_info info) {
+  napi_value args[1];
+  size_t count = 1;
+  State *state;
+  ENSURE_NAPI_OK_RETVAL(env, napi_get_cb_info(env, info, &count, args, nullptr, reinterpret_cast<void **>(&state)),
+                        nullptr);
+  int32_t id;
+  ENSURE_NAPI_OK_RETVAL(env, napi_get_value_int32(env, args[0], &id), nullptr);
+  state->plans.erase(id);
+  return nullptr;
+}
+
+// Tensors that a running plan reads, until it has ended.
+struct Resolved {
+  std::vector<TF_Tensor *> tensors;
+  ~Resolved() {
+    for (TF_Tensor *tensor : tensors) TF_DeleteTensor(tensor);
+  }
+};
+
+// Runs a plan. Leaves are ids of tensors or typed arrays; the first outputs are written into typed arrays, and new tensors are
+// made of the others, whose ids are written into the last argument. Returns false if a kernel has refused its input.
+napi_value RunPlan(napi_env env, napi_callback_info info) {
+  napi_value args[4];
+  size_t count = 4;
+  State *state;
+  ENSURE_NAPI_OK_RETVAL(env, napi_get_cb_info(env, info, &count, args, nullptr, reinterpret_cast<void **>(&state)),
+                        nullptr);
+  int32_t id;
+  ENSURE_NAPI_OK_RETVAL(env, napi_get_value_int32(env, args[0], &id), nullptr);
+  const auto entry = state->plans.find(id);
+  if (entry == state->plans.end()) {
+    NAPI_THROW_ERROR(env, "There is no plan %d", id);
+    return nullptr;
+  }
+  const layerwise::Plan &plan = entry->second;
+  const auto &leaves = plan.leaves();
+  const auto &outputs = plan.outputs();
+  const auto &handles = state->backend->*MemberOf(Handles());
+  uint32_t given;
+  ENSURE_NAPI_OK_RETVAL(env, napi_get_array_length(env, args[1], &given), nullptr);
+  if (given != leaves.size()) {
+    NAPI_THROW_ERROR(env, "%zu leaves were expected, %u given", leaves.size(), given);
+    return nullptr;
+  }
+  TF_AutoStatus status;
+  Resolved resolved;
+  std::vector<char *> roots(leaves.size() + 2);
+  for (uint32_t i = 0; i < given; i++) {
+    napi_value leaf;
+    ENSURE_NAPI_OK_RETVAL(env, napi_get_element(env, args[1], i, &leaf), nullptr);
+    int32_t tensor;
+    size_t bytes;
+    if (napi_get_value_int32(env, leaf, &tensor) == napi_ok) {
+      const auto handle = handles.find(tensor);
+      if (handle == handles.end()) {
+        NAPI_THROW_ERROR(env, "Input Tensor ID not found (tensor_id: %d)", tensor);
+        return nullptr;
+      }
+      TF_Tensor *value = TFE_TensorHandleResolve(handle->second, status.status);
+      ENSURE_TF_OK_RETVAL(env, status, nullptr);
+      resolved.tensors.push_back(value);
+      roots[i] = static_cast<char *>(TF_TensorData(value));
+      bytes = TF_TensorByteSize(value);
+    } else {
+      napi_typedarray_type type;
+      void *data;
+      ENSURE_NAPI_OK_RETVAL(env, napi_get_typedarray_info(env, leaf, &type, &bytes, &data, nullptr, nullptr), nullptr);
+      if (type != napi_uint8_array) bytes *= 4;
+      roots[i] = static_cast<char *>(data);
+    }
+    if (bytes != static_cast<size_t>(leaves[i].Bytes())) {
+      NAPI_THROW_ERROR(env, "Leaf %u has %zu bytes, not %zu", i, bytes, static_cast<size_t>(leaves[i].Bytes()));
+      return nullptr;
+    }
+  }
+  if (state->arena.size() < static_cast<size_t>(plan.bytes()) + 64) state->arena.resize(plan.bytes() + 64);
+  const auto address = reinterpret_cast<uintptr_t>(state->arena.data());
+  bool done;
+  {
+    const FlushDenormals flush;
+    done = plan.Run(roots, reinterpret_cast<char *>((address + 63) / 64 * 64));
+  }
+  napi_value result;
+  ENSURE_NAPI_OK_RETVAL(env, napi_get_boolean(env, done, &result), nullptr);
+  if (!done) return result;
+  const auto source = [&](const layerwise::Plan::Port &port) { return roots[port.at.root] + port.at.offset; };
+  uint32_t read;
+  ENSURE_NAPI_OK_RETVAL(env, napi_get_array_length(env, args[2], &read), nullptr);
+  for (uint32_t i = 0; i < read; i++) {
+    napi_value array;
+    napi_typedarray_type type;
+    size_t length;
+    void *data;
+    ENSURE_NAPI_OK_RETVAL(env, napi_get_element(env, args[2], i, &array), nullptr);
+    ENSURE_NAPI_OK_RETVAL(env, napi_get_typedarray_info(env, array, &type, &length, &data, nullptr, nullptr), nullptr);
+    if (i >= outputs.size() || length != static_cast<size_t>(outputs[i].shape.Count())) {
+      NAPI_THROW_ERROR(env, "Output %u has another size", i);
+      return nullptr;
+    }
+    if (length > 0) memcpy(data, source(outputs[i]), outputs[i].Bytes());
+  }
+  void *made;
+  size_t makes;
+  if (!GetTyped(env, args[3], napi_int32_array, &made, &makes)) return nullptr;
+  if (read + makes != outputs.size()) {
+    NAPI_THROW_ERROR(env, "%zu outputs were expected, not %zu", outputs.size(), read + makes);
+    return nullptr;
+  }
+  for (size_t i = 0; i < makes; i++) {
+    const auto &port = outputs[read + i];
+    const size_t bytes = port.Bytes();
+    TF_Tensor *tensor =
+        TF_AllocateTensor(static_cast<TF_DataType>(port.type), port.shape.sizes, port.shape.rank, bytes);
+    if (bytes > 0) memcpy(TF_TensorData(tensor), source(port), bytes);
+    TFE_TensorHandle *handle = TFE_NewTensorHandle(tensor, status.status);
+    TF_DeleteTensor(tensor);
+    ENSURE_TF_OK_RETVAL(env, status, nullptr);
+    static_cast<int32_t *>(made)[i] = (state->backend->*MemberOf(NewHandle()))(handle);
+  }
+  return result;
+}
 
 // Parses comma-separated "node:output" names. Returns false, with an exception, if the graph has no such node.
 bool FindOutputs(napi_env env, TF_Graph *graph, const std::string &names, std::vector<TF_Output> &found) {
@@ -321,7 +481,7 @@ napi_value Init(napi_env env, napi_value exports) {
   if (InitTFNodeJSBinding(env, exports) == nullptr) return nullptr;
   void *backend;
   ENSURE_NAPI_OK_RETVAL(env, napi_get_instance_data(env, &backend), nullptr);
-  auto *state = new State{static_cast<TFJSBackend *>(backend), {}, 0};
+  auto *state = new State{static_cast<TFJSBackend *>(backend), {}, 0, {}, 0, {}};
   // Waits for running calls before the backend, and with it the sessions, is destroyed.
   ENSURE_NAPI_OK_RETVAL(
       env, napi_add_env_cleanup_hook(env, [](void *data) { delete static_cast<State *>(data); }, state), nullptr);
@@ -332,6 +492,9 @@ napi_value Init(napi_env env, napi_value exports) {
       {"runGraph", nullptr, RunGraph, nullptr, nullptr, nullptr, napi_default, state},
       {"startGraph", nullptr, StartGraph, nullptr, nullptr, nullptr, napi_default, state},
       {"finishGraph", nullptr, FinishGraph, nullptr, nullptr, nullptr, napi_default, state},
+      {"openPlan", nullptr, OpenPlan, nullptr, nullptr, nullptr, napi_default, state},
+      {"runPlan", nullptr, RunPlan, nullptr, nullptr, nullptr, napi_default, state},
+      {"closePlan", nullptr, ClosePlan, nullptr, nullptr, nullptr, napi_default, state},
   };
   ENSURE_NAPI_OK_RETVAL(env, napi_define_properties(env, exports, ARRAY_SIZE(properties), properties), nullptr);
   return exports;

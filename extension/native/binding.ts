@@ -95,6 +95,31 @@ export interface NativeBinding {
   /** Waits once for a started call. The outputs' ids belong to the caller. Throws the call's error. */
   finishGraph(call: number): FinishedCall;
 
+  /**
+   * Added by binding.cc: reads a plan that kernels of the binding compute, without TensorFlow, and returns its id, or a negative
+   * number: -1 for a plan with something unknown, -2 for one that would take longer.
+   * @param code See planWriter.ts
+   * @param budget Nanoseconds
+   */
+  openPlan(code: Int32Array, budget: number): number;
+
+  /**
+   * Added by binding.cc: runs a plan on this thread. Of its outputs the first are written into `fetched`, and new tensors are made
+   * of the others.
+   * @param leaves Ids of tensors, or their values
+   * @param made The new tensors' ids are written here
+   * @returns false, with nothing written, if an input is one that TensorFlow's kernel would refuse
+   */
+  runPlan(
+    plan: number,
+    leaves: readonly (number | TensorData)[],
+    fetched: readonly TensorData[],
+    made: Int32Array,
+  ): boolean;
+
+  /** Added by binding.cc. */
+  closePlan(plan: number): void;
+
   /** Ids not yet deleted. */
   getNumOfTensors(): number;
   /** Sessions not yet deleted. */

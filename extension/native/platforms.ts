@@ -23,7 +23,9 @@ export interface Platform {
 }
 
 const compileFlags = ({ sources, includes }: CompileInput): string[] => [
-  "-O2",
+  // The kernels of plan.h are loops for the compiler to vectorize.
+  "-O3",
+  "-fno-math-errno",
   "-std=c++17",
   "-fPIC",
   "-DNAPI_VERSION=8",

@@ -34,7 +34,9 @@ export function required(target) {
     ...Object.keys(webviewEntries()).map((name) => inDist(`webview/${name}.js`)),
     ...["", "-simd", "-threaded-simd"].map((kind) => inDist(`wasm/tfjs-backend-wasm${kind}.wasm`)),
     // Only the binding's source of the native engine, which is installed on demand.
-    ...["native/binding.cc", "native/binding/tfjs_binding.cc", "native/include/node_api.h"].map(inDist),
+    ...["binding.cc", "plan.h", "kernels.h", "binding/tfjs_binding.cc", "include/node_api.h"].map((name) =>
+      inDist(`native/${name}`),
+    ),
     inDist("node_modules/esbuild/lib/main.js"),
     inDist(`node_modules/@esbuild/${target}/${esbuildProgram(target)}`),
     "node_modules/layerwise-ts-plugin/package.json",

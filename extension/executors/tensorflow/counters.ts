@@ -2,6 +2,8 @@
 export const newCounters = () => ({
   interpreted: 0,
   interpretedNodes: 0,
+  /** Plans run by kernels of the binding. */
+  small: 0,
   compiled: 0,
   /** Of those compiled, how many have their batch in shards. */
   sharded: 0,

@@ -4,11 +4,13 @@ import type { HostArray } from "../../tensor/core/dtype.ts";
 import type { Executor, Inspector, Plan } from "../../tensor/planning/barrier.ts";
 import type { Storage, Value } from "../../tensor/recording/graph.ts";
 import type { Choice, Fallbacks } from "../choices.ts";
+import { runtime } from "../../tensor/recording/runtime.ts";
 import { isVague, translated } from "../errors.ts";
 import type { CompiledPlan } from "./compiledPlan.ts";
 import { newCounters } from "./counters.ts";
 import { interpret } from "./interpreter.ts";
 import { PlanCache } from "./planCache.ts";
+import { SmallPlans } from "./small/smallPlans.ts";
 import type { StepPipeline } from "./steps/pipeline.ts";
 import { StorageMemory } from "./storages.ts";
 
@@ -22,6 +24,7 @@ export class TensorFlowExecutor implements Executor {
   readonly #binding: NativeBinding;
   readonly #storages: StorageMemory;
   readonly #plans: PlanCache;
+  readonly #small: SmallPlans;
   /** The pipeline of the last training step: steps of it may be pending, and its gradients may be asked for. */
   #active: StepPipeline | undefined;
   /** Tensors of lazy values, by what reads them. */
@@ -35,6 +38,9 @@ export class TensorFlowExecutor implements Executor {
     });
     const context = { binding, residences: this.#storages, counters: this.counters };
     this.#plans = new PlanCache(context, cores, () => this.flush());
+    this.#small = new SmallPlans(binding, this.#storages, ({ data, read }) =>
+      data === undefined && read !== undefined ? this.#lazy.get(read) : undefined,
+    );
     this.fallbacks = this.#plans.fallbacks;
   }
 
@@ -43,12 +49,21 @@ export class TensorFlowExecutor implements Executor {
     let compiled: CompiledPlan | undefined;
     try {
       this.#storages.prepare(plan);
-      compiled = inspector === undefined ? this.#plans.get(plan) : undefined;
+      // A training compiles its graph, and has many steps in a call.
+      const alone = inspector === undefined && !runtime.policy.compileAtOnce;
+      const small = alone && this.#small.takes(plan);
+      compiled = inspector === undefined && !small ? this.#plans.get(plan) : undefined;
       if (compiled?.pipeline !== this.#active) {
         this.flush();
         if (plan.assigns.length > 0) this.#leave();
       }
       if (compiled === undefined) {
+        const lazy = inspector === undefined ? this.#small.run(plan) : undefined;
+        if (lazy !== undefined) {
+          this.counters.small++;
+          this.#keepLazy(plan.lazy, lazy);
+          return;
+        }
         this.#keepLazy(plan.lazy, interpret(plan, this.#binding, this.#storages, this.counters, inspector));
         return;
       }

@@ -81,6 +81,8 @@ export interface TfBuilder {
   /** The same for an op of one output. */
   node(op: string, inputs: readonly TfRef[], attributes: Record<string, TfAttribute>): TfRef;
   constant(data: HostArray | readonly number[], shape: Shape, dtype: DType): TfRef;
+  /** Float kernels that round well, and add up sums of any length well: no detour by doubles. No fused recurrent layers. */
+  readonly exact?: boolean;
   /** Whether XLA compiles the graph: it has other loops, and no fused kernels of recurrent layers. */
   readonly xla?: boolean;
   /** Writes a step once, in a loop. Builders that execute at once do without it. */

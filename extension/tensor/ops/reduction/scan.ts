@@ -27,7 +27,7 @@ function scanned(
   reverse: boolean,
   { dtype }: Meta,
 ): TfRef {
-  const exact = dtype === "float32" && b.portable !== true;
+  const exact = dtype === "float32" && b.portable !== true && b.exact !== true;
   const values = exact ? castNode(b, x, "float32", "double") : x;
   const result = b.node(kernel, [values, scalar(b, dim, "int64")], {
     T: attr.type(exact ? "double" : dtype),

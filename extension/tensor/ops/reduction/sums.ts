@@ -19,7 +19,7 @@ const product = (runs: readonly Run[]): number => runs.reduce((n, { size }) => n
 
 /** Whether a kernel's own sum would be inexact. Sizes of a graph that is exported may differ when it runs. */
 function inBlocks(b: TfBuilder, shape: Shape, dims: readonly number[]): boolean {
-  if (b.portable === true || numel(dims.map((d) => shape[d]!)) <= FEW) return false;
+  if (b.portable === true || b.exact === true || numel(dims.map((d) => shape[d]!)) <= FEW) return false;
   const runs = runsOf(shape, dims);
   return runs.some(({ reduced, size }, i) => reduced && (i < runs.length - 1 || size > ROW));
 }
@@ -77,7 +77,7 @@ function blockOf(count: number, longest: number): number | undefined {
 export function columnSum(b: TfBuilder, x: TfRef, shape: Shape): TfRef {
   const columns = shape[shape.length - 1]!;
   const rows = numel(shape.slice(0, -1));
-  if (rows > FEW)
+  if (rows > FEW && b.exact !== true)
     return reshapeNode(b, castNode(b, sumMiddle(b, x, [1, rows, columns]), "double", "float32"), [columns]);
   return b.node("BiasAddGrad", [x], { T, data_format: attr.string("NHWC") });
 }

@@ -1,0 +1,833 @@
+// Kernels for small tensors, on the calling thread. plan.h includes this file once for each instruction set, each time in
+// another namespace: the compiler vectorizes it for that set. LANES floats fit into one register.
+
+typedef float Vector __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
+
+inline Vector Load(const float *p) { return *reinterpret_cast<const Vector *>(p); }
+inline void Store(float *p, Vector v) { *reinterpret_cast<Vector *>(p) = v; }
+inline Vector Splat(float x) { return Vector{} + x; }
+inline float SumLanes(Vector v) {
+  float sum = 0;
+  for (int i = 0; i < LANES; i++) sum += v[i];
+  return sum;
+}
+
+// ---- Functions of numbers, written so that loops of them can be vectorized ----
+
+inline float FromBits(int32_t bits) {
+  float x;
+  memcpy(&x, &bits, 4);
+  return x;
+}
+inline int32_t ToBits(float x) {
+  int32_t bits;
+  memcpy(&bits, &x, 4);
+  return bits;
+}
+
+// Cephes' expf; denormal results are 0.
+inline float ExpOf(float x) {
+  const float bounded = x > 88.72f ? 88.72f : x < -87.34f ? -87.34f : x;
+  const float turns = bounded * 1.44269504088896341f;
+  const int32_t whole = static_cast<int32_t>(turns + (turns < 0 ? -0.5f : 0.5f));
+  const float n = static_cast<float>(whole);
+  const float r = bounded - n * 0.693359375f + n * 2.12194440e-4f;
+  float y = 1.9875691500e-4f;
+  y = y * r + 1.3981999507e-3f;
+  y = y * r + 8.3334519073e-3f;
+  y = y * r + 4.1665795894e-2f;
+  y = y * r + 1.6666665459e-1f;
+  y = y * r + 5.0000001201e-1f;
+  y = y * r * r + r + 1.0f;
+  // In two factors: 2^128 is no float.
+  const int32_t half = whole >> 1;
+  y = y * FromBits((half + 127) << 23) * FromBits((whole - half + 127) << 23);
+  y = x > 88.7228394f ? INFINITY : x < -87.3365479f ? 0.0f : y;
+  return x != x ? x : y;
+}
+
+// Cephes' logf; denormals count as 0.
+inline float LogOf(float x) {
+  const int32_t bits = ToBits(x);
+  float m = FromBits((bits & 0x007fffff) | 0x3f000000);
+  float e = static_cast<float>(((bits >> 23) & 0xff) - 126);
+  const bool low = m < 0.707106781186547524f;
+  e = low ? e - 1.0f : e;
+  m = low ? m + m - 1.0f : m - 1.0f;
+  const float z = m * m;
+  float y = 7.0376836292e-2f;
+  y = y * m - 1.1514610310e-1f;
+  y = y * m + 1.1676998740e-1f;
+  y = y * m - 1.2420140846e-1f;
+  y = y * m + 1.4249322787e-1f;
+  y = y * m - 1.6668057665e-1f;
+  y = y * m + 2.0000714765e-1f;
+  y = y * m - 2.4999993993e-1f;
+  y = y * m + 3.3333331174e-1f;
+  y = y * m * z;
+  y = y + e * -2.12194440e-4f - 0.5f * z;
+  y = m + y + e * 0.693359375f;
+  y = x < 1.17549435e-38f ? -INFINITY : y;
+  y = x < 0 ? NAN : y;
+  y = x == INFINITY ? INFINITY : y;
+  return x != x ? x : y;
+}
+
+// Cephes' tanhf near 0, and 1 - 2 / (e^2x + 1) elsewhere.
+inline float TanhOf(float x) {
+  const float size = x < 0 ? -x : x;
+  const float s = x * x;
+  float near = -5.70498872745e-3f;
+  near = near * s + 2.06390887954e-2f;
+  near = near * s + -5.37397155531e-2f;
+  near = near * s + 1.33314422036e-1f;
+  near = near * s + -3.33332819422e-1f;
+  near = near * s * x + x;
+  const float far = 1.0f - 2.0f / (ExpOf(2.0f * size) + 1.0f);
+  const float y = size < 0.625f ? near : x < 0 ? -far : far;
+  return x != x ? x : y;
+}
+
+#define SCALAR(Name, expression) \
+  struct Name {                  \
+    static float Of(float x) { return expression; } \
+  };
+SCALAR(NegF, -x)
+SCALAR(ExpF, ExpOf(x))
+SCALAR(LogF, LogOf(x))
+SCALAR(Log1pF, std::log1p(x))
+SCALAR(Expm1F, std::expm1(x))
+SCALAR(SqrtF, std::sqrt(x))
+SCALAR(RsqrtF, 1.0f / std::sqrt(x))
+SCALAR(SquareF, x *x)
+SCALAR(AbsF, x < 0 ? -x : x == 0 ? 0.0f : x)
+SCALAR(SignF, x > 0 ? 1.0f : x < 0 ? -1.0f : x)
+SCALAR(TanhF, TanhOf(x))
+SCALAR(SigmoidF, 1.0f / (1.0f + ExpOf(-x)))
+SCALAR(ReluF, x < 0 ? 0.0f : x)
+SCALAR(ErfF, std::erf(x))
+SCALAR(SinF, std::sin(x))
+SCALAR(CosF, std::cos(x))
+SCALAR(RintF, std::nearbyint(x))
+SCALAR(FloorF, std::floor(x))
+SCALAR(CeilF, std::ceil(x))
+SCALAR(ReciprocalF, 1.0f / x)
+SCALAR(SoftplusF, (x < 0 ? 0.0f : x) + std::log1p(ExpOf(x < 0 ? x : -x)))
+#undef SCALAR
+
+struct NegI { static int32_t Of(int32_t x) { return -x; } };
+struct AbsI { static int32_t Of(int32_t x) { return x < 0 ? -x : x; } };
+struct SquareI { static int32_t Of(int32_t x) { return x * x; } };
+struct SignI { static int32_t Of(int32_t x) { return (x > 0) - (x < 0); } };
+struct NotB { static uint8_t Of(uint8_t x) { return !x; } };
+
+template <class F, class I, class O>
+bool Unary(const Call &c) {
+  O *out = c.To<O>(0);
+  const I *x = c.To<I>(1);
+  const int64_t n = c.p[0];
+  SAME_INDEX
+  for (int64_t i = 0; i < n; i++) out[i] = F::Of(x[i]);
+  return true;
+}
+
+template <class I, class O>
+bool CastTo(const Call &c) {
+  O *out = c.To<O>(0);
+  const I *x = c.To<I>(1);
+  const int64_t n = c.p[0];
+  for (int64_t i = 0; i < n; i++) out[i] = static_cast<O>(x[i]);
+  return true;
+}
+
+template <class I>
+bool CastToBool(const Call &c) {
+  uint8_t *out = c.To<uint8_t>(0);
+  const I *x = c.To<I>(1);
+  const int64_t n = c.p[0];
+  for (int64_t i = 0; i < n; i++) out[i] = x[i] != 0;
+  return true;
+}
+
+bool LeakyRelu(const Call &c) {
+  float *out = c.To<float>(0);
+  const float *x = c.To<float>(1);
+  const int64_t n = c.p[0];
+  const float slope = FromBits(static_cast<int32_t>(c.p[1]));
+  SAME_INDEX
+  for (int64_t i = 0; i < n; i++) out[i] = x[i] > 0 ? x[i] : slope * x[i];
+  return true;
+}
+
+bool LeakyReluGrad(const Call &c) {
+  float *out = c.To<float>(0);
+  const float *gradient = c.To<float>(1);
+  const float *x = c.To<float>(2);
+  const int64_t n = c.p[0];
+  const float slope = FromBits(static_cast<int32_t>(c.p[1]));
+  SAME_INDEX
+  for (int64_t i = 0; i < n; i++) out[i] = x[i] > 0 ? gradient[i] : slope * gradient[i];
+  return true;
+}
+
+// ---- Functions of two numbers, with broadcasting ----
+
+#define BINARY(Name, Type, Result, expression)                  \
+  struct Name {                                                 \
+    static Result Of(Type a, Type b) { return expression; }     \
+  };
+BINARY(AddF, float, float, a + b)
+BINARY(SubF, float, float, a - b)
+BINARY(MulF, float, float, a *b)
+BINARY(DivF, float, float, a / b)
+BINARY(MaxF, float, float, a != a ? a : b != b ? b : a > b ? a : b)
+BINARY(MinF, float, float, a != a ? a : b != b ? b : a < b ? a : b)
+BINARY(PowF, float, float, std::pow(a, b))
+BINARY(SquaredDifferenceF, float, float, (a - b) * (a - b))
+BINARY(FloorDivF, float, float, std::floor(a / b))
+BINARY(ReluGradF, float, float, b > 0 ? a : 0.0f)
+BINARY(TanhGradF, float, float, b *(1.0f - a * a))
+BINARY(SigmoidGradF, float, float, b *(a * (1.0f - a)))
+BINARY(AddI, int32_t, int32_t, a + b)
+BINARY(SubI, int32_t, int32_t, a - b)
+BINARY(MulI, int32_t, int32_t, a *b)
+BINARY(MaxI, int32_t, int32_t, a > b ? a : b)
+BINARY(MinI, int32_t, int32_t, a < b ? a : b)
+BINARY(LessF, float, uint8_t, a < b)
+BINARY(LessEqualF, float, uint8_t, a <= b)
+BINARY(GreaterF, float, uint8_t, a > b)
+BINARY(GreaterEqualF, float, uint8_t, a >= b)
+BINARY(EqualF, float, uint8_t, a == b)
+BINARY(NotEqualF, float, uint8_t, a != b)
+BINARY(LessI, int32_t, uint8_t, a < b)
+BINARY(LessEqualI, int32_t, uint8_t, a <= b)
+BINARY(GreaterI, int32_t, uint8_t, a > b)
+BINARY(GreaterEqualI, int32_t, uint8_t, a >= b)
+BINARY(EqualI, int32_t, uint8_t, a == b)
+BINARY(NotEqualI, int32_t, uint8_t, a != b)
+BINARY(EqualB, uint8_t, uint8_t, a == b)
+BINARY(NotEqualB, uint8_t, uint8_t, a != b)
+BINARY(AndB, uint8_t, uint8_t, a &b)
+BINARY(OrB, uint8_t, uint8_t, a | b)
+#undef BINARY
+
+// Parameters: dimensions, sizes, strides of the two.
+template <class F, class I, class O>
+bool Binary(const Call &c) {
+  O *out = c.To<O>(0);
+  const I *first = c.To<I>(1);
+  const I *second = c.To<I>(2);
+  const int64_t rank = c.p[0];
+  const int64_t *sizes = c.p + 1;
+  const int64_t *strides[] = {sizes + rank, sizes + 2 * rank};
+  const int64_t n = sizes[rank - 1];
+  const int64_t sa = strides[0][rank - 1];
+  const int64_t sb = strides[1][rank - 1];
+  Odometer<2> at(rank - 1, sizes, strides);
+  do {
+    const I *a = first + at.offset[0];
+    const I *b = second + at.offset[1];
+    if (sa == 1 && sb == 1) {
+      SAME_INDEX
+      for (int64_t i = 0; i < n; i++) out[i] = F::Of(a[i], b[i]);
+    } else if (sa == 1) {
+      const I y = *b;
+      SAME_INDEX
+      for (int64_t i = 0; i < n; i++) out[i] = F::Of(a[i], y);
+    } else if (sb == 1) {
+      const I x = *a;
+      SAME_INDEX
+      for (int64_t i = 0; i < n; i++) out[i] = F::Of(x, b[i]);
+    } else {
+      std::fill_n(out, n, F::Of(*a, *b));
+    }
+    out += n;
+  } while (at.Next());
+  return true;
+}
+
+template <class F>
+bool BinaryNonZero(const Call &c) {
+  const int32_t *b = c.To<int32_t>(2);
+  for (int64_t i = 0, n = c.p[1 + 3 * c.p[0]]; i < n; i++)
+    if (b[i] == 0) return false;
+  return Binary<F, int32_t, int32_t>(c);
+}
+struct FloorDivI {
+  static int32_t Of(int32_t a, int32_t b) {
+    const int32_t q = a / b;
+    return q * b != a && (a < 0) != (b < 0) ? q - 1 : q;
+  }
+};
+struct FloorModI {
+  static int32_t Of(int32_t a, int32_t b) {
+    const int32_t r = a % b;
+    return r != 0 && (r < 0) != (b < 0) ? r + b : r;
+  }
+};
+struct FloorModF {
+  static float Of(float a, float b) {
+    const float r = std::fmod(a, b);
+    return r != 0 && (r < 0) != (b < 0) ? r + b : r;
+  }
+};
+
+// Parameters: dimensions, sizes, strides of condition and of both sides.
+template <class T>
+bool Select(const Call &c) {
+  T *out = c.To<T>(0);
+  const int64_t rank = c.p[0];
+  const int64_t *sizes = c.p + 1;
+  const int64_t *strides[] = {sizes + rank, sizes + 2 * rank, sizes + 3 * rank};
+  const int64_t n = sizes[rank - 1];
+  const int64_t s[] = {strides[0][rank - 1], strides[1][rank - 1], strides[2][rank - 1]};
+  Odometer<3> at(rank - 1, sizes, strides);
+  do {
+    const uint8_t *which = c.To<uint8_t>(1) + at.offset[0];
+    const T *a = c.To<T>(2) + at.offset[1];
+    const T *b = c.To<T>(3) + at.offset[2];
+    if (s[0] == 1 && s[1] == 1 && s[2] == 1) {
+      SAME_INDEX
+      for (int64_t i = 0; i < n; i++) out[i] = which[i] ? a[i] : b[i];
+    } else {
+      for (int64_t i = 0; i < n; i++) out[i] = which[i * s[0]] ? a[i * s[1]] : b[i * s[2]];
+    }
+    out += n;
+  } while (at.Next());
+  return true;
+}
+
+// ---- Copies ----
+
+// Parameters: dimensions, sizes, strides of what is written and of what is read.
+template <class T>
+bool Copy(const Call &c) {
+  const int64_t rank = c.p[0];
+  const int64_t *sizes = c.p + 1;
+  const int64_t *strides[] = {sizes + rank, sizes + 2 * rank};
+  const int64_t n = sizes[rank - 1];
+  const int64_t so = strides[0][rank - 1];
+  const int64_t si = strides[1][rank - 1];
+  Odometer<2> at(rank - 1, sizes, strides);
+  do {
+    T *out = c.To<T>(0) + at.offset[0];
+    const T *in = c.To<T>(1) + at.offset[1];
+    if (so == 1 && si == 1) {
+      if (n >= 16) memcpy(out, in, n * sizeof(T));
+      else for (int64_t i = 0; i < n; i++) out[i] = in[i];
+    } else if (so == 1 && si == 0) {
+      std::fill_n(out, n, *in);
+    } else {
+      for (int64_t i = 0; i < n; i++) out[i * so] = in[i * si];
+    }
+  } while (at.Next());
+  return true;
+}
+
+// Fills with its input, a scalar. Parameters: elements.
+template <class T>
+bool Fill(const Call &c) {
+  std::fill_n(c.To<T>(0), c.p[0], *c.To<T>(1));
+  return true;
+}
+
+// Parameters: outer, rows to choose from, chosen rows, numbers in a row; whether each outer part has its own indices.
+template <class T>
+bool Gather(const Call &c) {
+  T *out = c.To<T>(0);
+  const T *rows = c.To<T>(1);
+  const int32_t *indices = c.To<int32_t>(2);
+  const int64_t outer = c.p[0], count = c.p[1], chosen = c.p[2], width = c.p[3];
+  for (int64_t o = 0; o < outer; o++) {
+    for (int64_t i = 0; i < chosen; i++) {
+      const int32_t index = indices[i];
+      if (index < 0 || index >= count) return false;
+      memcpy(out, rows + index * width, width * sizeof(T));
+      out += width;
+    }
+    rows += count * width;
+    if (c.p[4]) indices += chosen;
+  }
+  return true;
+}
+
+// Parameters: segments, rows, numbers in a row. Rows of negative segments are left out.
+template <class T>
+bool SegmentSum(const Call &c) {
+  T *out = c.To<T>(0);
+  const T *rows = c.To<T>(1);
+  const int32_t *segments = c.To<int32_t>(2);
+  const int64_t count = c.p[0], n = c.p[1], width = c.p[2];
+  std::fill_n(out, count * width, T(0));
+  for (int64_t i = 0; i < n; i++, rows += width) {
+    const int32_t segment = segments[i];
+    if (segment >= count) return false;
+    if (segment < 0) continue;
+    T *sum = out + segment * width;
+    for (int64_t j = 0; j < width; j++) sum[j] += rows[j];
+  }
+  return true;
+}
+
+// Writes, or adds, rows at places of several indices. Parameters: places, indices of each, numbers in a row, then size and
+// stride of each index.
+template <class T, bool ADD>
+bool Scatter(const Call &c) {
+  T *out = c.To<T>(0);
+  const int32_t *indices = c.To<int32_t>(1);
+  const T *rows = c.To<T>(2);
+  const int64_t n = c.p[0], depth = c.p[1], width = c.p[2];
+  const int64_t *sizes = c.p + 3;
+  const int64_t *strides = sizes + depth;
+  for (int64_t i = 0; i < n; i++, indices += depth, rows += width) {
+    int64_t offset = 0;
+    for (int64_t d = 0; d < depth; d++) {
+      if (indices[d] < 0 || indices[d] >= sizes[d]) return false;
+      offset += indices[d] * strides[d];
+    }
+    T *to = out + offset;
+    for (int64_t j = 0; j < width; j++) to[j] = ADD ? to[j] + rows[j] : rows[j];
+  }
+  return true;
+}
+
+// ---- Reductions ----
+
+#define REDUCTION(Name, Type, start, expression)               \
+  struct Name {                                                \
+    static constexpr Type START = start;                       \
+    static Type Of(Type a, Type b) { return expression; }      \
+  };
+REDUCTION(SumF, float, 0, a + b)
+REDUCTION(ProdF, float, 1, a *b)
+REDUCTION(MaximumF, float, -INFINITY, a != a ? a : b != b ? b : a > b ? a : b)
+REDUCTION(MinimumF, float, INFINITY, a != a ? a : b != b ? b : a < b ? a : b)
+REDUCTION(SumI, int32_t, 0, a + b)
+REDUCTION(ProdI, int32_t, 1, a *b)
+REDUCTION(MaximumI, int32_t, INT32_MIN, a > b ? a : b)
+REDUCTION(MinimumI, int32_t, INT32_MAX, a < b ? a : b)
+REDUCTION(AllB, uint8_t, 1, a &b)
+REDUCTION(AnyB, uint8_t, 0, a | b)
+#undef REDUCTION
+
+template <class F, class T>
+T ReduceBlock(const T *x, int64_t n) {
+  // Independent partial results, as many as two registers have, can be computed side by side.
+  constexpr int PARTS = 2 * LANES;
+  if (n < PARTS) {
+    T result = F::START;
+    for (int64_t i = 0; i < n; i++) result = F::Of(result, x[i]);
+    return result;
+  }
+  T parts[PARTS];
+  for (int j = 0; j < PARTS; j++) parts[j] = x[j];
+  int64_t i = PARTS;
+  for (; i + PARTS <= n; i += PARTS)
+    for (int j = 0; j < PARTS; j++) parts[j] = F::Of(parts[j], x[i + j]);
+  for (; i < n; i++) parts[i % PARTS] = F::Of(parts[i % PARTS], x[i]);
+  for (int width = PARTS / 2; width > 0; width /= 2)
+    for (int j = 0; j < width; j++) parts[j] = F::Of(parts[j], parts[j + width]);
+  return parts[0];
+}
+
+template <class F, class T>
+T ReduceRow(const T *x, int64_t n) {
+  // The sums of blocks are added as doubles: a long sum of floats would lose digits.
+  constexpr int64_t BLOCK = 512;
+  if (!std::is_same<F, SumF>::value || n <= BLOCK) return ReduceBlock<F, T>(x, n);
+  double sum = 0;
+  for (int64_t i = 0; i < n; i += BLOCK) sum += ReduceBlock<F, T>(x + i, std::min(BLOCK, n - i));
+  return static_cast<T>(sum);
+}
+
+// Sums of columns as doubles. What is left out of the sum is walked by `part`.
+inline void SumColumns(float *out, const float *x, int64_t inner, int64_t step, Odometer<1> part) {
+  double *sums = reinterpret_cast<double *>(Scratch(2 * inner, 0));
+  std::fill_n(sums, inner, 0.0);
+  do {
+    const float *row = x + part.offset[0];
+    for (int64_t i = 0; i < inner; i++) sums[i] += row[i * step];
+  } while (part.Next());
+  for (int64_t i = 0; i < inner; i++) out[i] = static_cast<float>(sums[i]);
+}
+
+// Parameters: what to divide by (0: nothing), kept dimensions, their sizes and strides, the same of those that go.
+template <class F, class T>
+bool Reduce(const Call &c) {
+  T *out = c.To<T>(0);
+  const T *x = c.To<T>(1);
+  const int64_t divisor = c.p[0];
+  const int64_t kept = c.p[1];
+  const int64_t *keptSizes = c.p + 2;
+  const int64_t *keptStrides[] = {keptSizes + kept};
+  const int64_t gone = c.p[2 + 2 * kept];
+  const int64_t *goneSizes = c.p + 3 + 2 * kept;
+  const int64_t *goneStrides[] = {goneSizes + gone};
+  const int64_t inner = kept == 0 ? 1 : keptSizes[kept - 1];
+  int64_t count = inner;
+  for (int64_t d = 0; d + 1 < kept; d++) count *= keptSizes[d];
+  if (gone > 0 && goneStrides[0][gone - 1] == 1) {
+    Odometer<1> at(kept, keptSizes, keptStrides);
+    const int64_t n = goneSizes[gone - 1];
+    T *to = out;
+    do {
+      Odometer<1> part(gone - 1, goneSizes, goneStrides);
+      T result = F::START;
+      do result = F::Of(result, ReduceRow<F, T>(x + at.offset[0] + part.offset[0], n));
+      while (part.Next());
+      *to++ = result;
+    } while (at.Next());
+  } else {
+    const int64_t step = kept == 0 ? 0 : keptStrides[0][kept - 1];
+    Odometer<1> at(kept > 0 ? kept - 1 : 0, keptSizes, keptStrides);
+    T *to = out;
+    int64_t rows = 1;
+    for (int64_t d = 0; d < gone; d++) rows *= goneSizes[d];
+    do {
+      Odometer<1> part(gone, goneSizes, goneStrides);
+      if constexpr (std::is_same<F, SumF>::value) {
+        if (rows > 64) {
+          SumColumns(to, x + at.offset[0], inner, step, part);
+          to += inner;
+          continue;
+        }
+      }
+      std::fill_n(to, inner, F::START);
+      do {
+        const T *row = x + at.offset[0] + part.offset[0];
+        if (step == 1) {
+          for (int64_t i = 0; i < inner; i++) to[i] = F::Of(to[i], row[i]);
+        } else {
+          for (int64_t i = 0; i < inner; i++) to[i] = F::Of(to[i], row[i * step]);
+        }
+      } while (part.Next());
+      to += inner;
+    } while (at.Next());
+  }
+  if (divisor != 0)
+    for (int64_t i = 0; i < count; i++) out[i] = out[i] / static_cast<T>(divisor);
+  return true;
+}
+
+// Parameters: outer, length, inner. NaN counts as the largest, and as the smallest.
+template <class T, bool LEAST>
+bool ArgExtreme(const Call &c) {
+  int32_t *out = c.To<int32_t>(0);
+  const T *x = c.To<T>(1);
+  const int64_t outer = c.p[0], length = c.p[1], inner = c.p[2];
+  for (int64_t o = 0; o < outer; o++, x += length * inner)
+    for (int64_t j = 0; j < inner; j++) {
+      int64_t best = 0;
+      for (int64_t i = 1; i < length; i++) {
+        const T now = x[i * inner + j], top = x[best * inner + j];
+        if (LEAST ? now < top : now > top) best = i;
+      }
+      *out++ = static_cast<int32_t>(best);
+    }
+  return true;
+}
+
+// Parameters: outer, length, inner; exclusive, reverse.
+template <class F, class T, bool PRODUCT>
+bool Cumulate(const Call &c) {
+  T *out = c.To<T>(0);
+  const T *x = c.To<T>(1);
+  const int64_t outer = c.p[0], length = c.p[1], inner = c.p[2];
+  const bool exclusive = c.p[3], reverse = c.p[4];
+  for (int64_t o = 0; o < outer; o++, x += length * inner, out += length * inner)
+    for (int64_t j = 0; j < inner; j++) {
+      // Floats are summed as doubles, as PyTorch does it.
+      double sum = F::START;
+      for (int64_t k = 0; k < length; k++) {
+        const int64_t i = (reverse ? length - 1 - k : k) * inner + j;
+        const double next = PRODUCT ? sum * x[i] : sum + x[i];
+        out[i] = static_cast<T>(exclusive ? sum : next);
+        sum = next;
+      }
+    }
+  return true;
+}
+
+// ---- Rows ----
+
+inline float ShiftedSum(const float *x, float *exps, float most, int64_t n) {
+  for (int64_t i = 0; i < n; i++) exps[i] = ExpOf(x[i] - most);
+  return ReduceRow<SumF, float>(exps, n);
+}
+
+// Parameters: rows, numbers in a row.
+bool Softmax(const Call &c) {
+  float *out = c.To<float>(0);
+  const float *x = c.To<float>(1);
+  const int64_t n = c.p[1];
+  for (int64_t r = 0; r < c.p[0]; r++, x += n, out += n) {
+    const float sum = ShiftedSum(x, out, ReduceRow<MaximumF, float>(x, n), n);
+    for (int64_t i = 0; i < n; i++) out[i] /= sum;
+  }
+  return true;
+}
+
+bool LogSoftmax(const Call &c) {
+  float *out = c.To<float>(0);
+  const float *x = c.To<float>(1);
+  const int64_t n = c.p[1];
+  for (int64_t r = 0; r < c.p[0]; r++, x += n, out += n) {
+    const float most = ReduceRow<MaximumF, float>(x, n);
+    const float log = std::log(ShiftedSum(x, out, most, n));
+    for (int64_t i = 0; i < n; i++) out[i] = x[i] - most - log;
+  }
+  return true;
+}
+
+// The losses of rows and their gradients, from logits and labels.
+bool CrossEntropy(const Call &c) {
+  float *losses = c.To<float>(0);
+  float *out = c.To<float>(1);
+  const float *x = c.To<float>(2);
+  const int32_t *labels = c.To<int32_t>(3);
+  const int64_t n = c.p[1];
+  for (int64_t r = 0; r < c.p[0]; r++, x += n, out += n) {
+    if (labels[r] < 0 || labels[r] >= n) return false;
+    const float most = ReduceRow<MaximumF, float>(x, n);
+    const float sum = ShiftedSum(x, out, most, n);
+    losses[r] = std::log(sum) - (x[labels[r]] - most);
+    for (int64_t i = 0; i < n; i++) out[i] /= sum;
+    out[labels[r]] -= 1.0f;
+  }
+  return true;
+}
+
+// Parameters: rows, numbers in a row, how many. The lower index comes first among equals.
+bool TopK(const Call &c) {
+  float *largest = c.To<float>(0);
+  int32_t *places = c.To<int32_t>(1);
+  const float *x = c.To<float>(2);
+  const int64_t n = c.p[1], wanted = c.p[2];
+  std::vector<int32_t> order(n);
+  for (int64_t r = 0; r < c.p[0]; r++, x += n) {
+    for (int64_t i = 0; i < n; i++) order[i] = static_cast<int32_t>(i);
+    std::partial_sort(order.begin(), order.begin() + wanted, order.end(),
+                      [x](int32_t a, int32_t b) { return x[a] > x[b] || (x[a] == x[b] && a < b); });
+    for (int64_t i = 0; i < wanted; i++) {
+      *largest++ = x[order[i]];
+      *places++ = order[i];
+    }
+  }
+  return true;
+}
+
+// ---- Products ----
+
+// A matrix by its strides: its transpose is the same numbers with both exchanged.
+struct Left {
+  const float *at;
+  int64_t row, column;
+};
+
+template <int ROWS, int VECTORS>
+void Block(int64_t depth, Left a, const float *b, int64_t ldb, float *out, int64_t ldo) {
+  Vector sums[ROWS][VECTORS] = {};
+  for (int64_t p = 0; p < depth; p++) {
+    Vector y[VECTORS];
+    for (int v = 0; v < VECTORS; v++) y[v] = Load(b + p * ldb + v * LANES);
+    for (int r = 0; r < ROWS; r++) {
+      const Vector x = Splat(a.at[r * a.row + p * a.column]);
+      for (int v = 0; v < VECTORS; v++) sums[r][v] += x * y[v];
+    }
+  }
+  for (int r = 0; r < ROWS; r++)
+    for (int v = 0; v < VECTORS; v++) Store(out + r * ldo + v * LANES, sums[r][v]);
+}
+
+template <int VECTORS>
+void Rows(int64_t m, int64_t depth, Left a, const float *b, int64_t ldb, float *out, int64_t ldo) {
+  int64_t i = 0;
+  for (; i + 4 <= m; i += 4) Block<4, VECTORS>(depth, {a.at + i * a.row, a.row, a.column}, b, ldb, out + i * ldo, ldo);
+  for (; i < m; i++) Block<1, VECTORS>(depth, {a.at + i * a.row, a.row, a.column}, b, ldb, out + i * ldo, ldo);
+}
+
+// out[m, n] = a[m, depth] · b[depth, n]
+void Product(int64_t m, int64_t n, int64_t depth, Left a, const float *b, int64_t ldb, float *out, int64_t ldo) {
+  int64_t j = 0;
+  for (; j + 3 * LANES <= n; j += 3 * LANES) Rows<3>(m, depth, a, b + j, ldb, out + j, ldo);
+  for (; j + LANES <= n; j += LANES) Rows<1>(m, depth, a, b + j, ldb, out + j, ldo);
+  const int64_t rest = n - j;
+  if (rest == 0) return;
+  if (m >= 4 && rest > 1) {
+    // The last columns, padded to a register.
+    float *padded = Scratch(depth * LANES + 4 * LANES, 1);
+    float *block = padded + depth * LANES;
+    for (int64_t p = 0; p < depth; p++)
+      for (int64_t q = 0; q < LANES; q++) padded[p * LANES + q] = q < rest ? b[p * ldb + j + q] : 0.0f;
+    int64_t i = 0;
+    for (; i < m; i += 4) {
+      const int64_t rows = std::min<int64_t>(4, m - i);
+      Rows<1>(rows, depth, {a.at + i * a.row, a.row, a.column}, padded, LANES, block, LANES);
+      for (int64_t r = 0; r < rows; r++)
+        for (int64_t q = 0; q < rest; q++) out[(i + r) * ldo + j + q] = block[r * LANES + q];
+    }
+    return;
+  }
+  for (int64_t i = 0; i < m; i++)
+    for (int64_t q = j; q < n; q++) {
+      float sum = 0;
+      for (int64_t p = 0; p < depth; p++) sum += a.at[i * a.row + p * a.column] * b[p * ldb + q];
+      out[i * ldo + q] = sum;
+    }
+}
+
+template <int COLUMNS>
+void Dots(int64_t depth, const float *a, const float *b, int64_t ldb, float *out) {
+  Vector sums[COLUMNS] = {};
+  int64_t p = 0;
+  for (; p + LANES <= depth; p += LANES) {
+    const Vector x = Load(a + p);
+    for (int q = 0; q < COLUMNS; q++) sums[q] += x * Load(b + q * ldb + p);
+  }
+  for (int q = 0; q < COLUMNS; q++) {
+    float sum = SumLanes(sums[q]);
+    for (int64_t r = p; r < depth; r++) sum += a[r] * b[q * ldb + r];
+    out[q] = sum;
+  }
+}
+
+// out[m, n] = a · b, of which b may be given as [n, depth].
+void MatrixProduct(int64_t m, int64_t n, int64_t depth, Left a, const float *b, bool transposed, float *out) {
+  if (!transposed) return Product(m, n, depth, a, b, n, out, n);
+  if (m < 4 && a.column == 1) {
+    for (int64_t i = 0; i < m; i++) {
+      int64_t j = 0;
+      for (; j + 4 <= n; j += 4) Dots<4>(depth, a.at + i * a.row, b + j * depth, depth, out + i * n + j);
+      for (; j < n; j++) Dots<1>(depth, a.at + i * a.row, b + j * depth, depth, out + i * n + j);
+    }
+    return;
+  }
+  float *turned = Scratch(depth * n, 0);
+  constexpr int64_t TILE = 16;
+  for (int64_t p0 = 0; p0 < depth; p0 += TILE)
+    for (int64_t j = 0; j < n; j++)
+      for (int64_t p = p0, end = std::min(depth, p0 + TILE); p < end; p++) turned[p * n + j] = b[j * depth + p];
+  Product(m, n, depth, a, turned, n, out, n);
+}
+
+// Parameters: m, n, depth; whether a is [depth, m], b is [n, depth]; batch dimensions, their sizes, strides of a and b.
+bool MatMul(const Call &c) {
+  float *out = c.To<float>(0);
+  const int64_t m = c.p[0], n = c.p[1], depth = c.p[2];
+  const bool turnedA = c.p[3], turnedB = c.p[4];
+  const int64_t rank = c.p[5];
+  const int64_t *sizes = c.p + 6;
+  const int64_t *strides[] = {sizes + rank, sizes + 2 * rank};
+  Odometer<2> at(rank, sizes, strides);
+  do {
+    const float *a = c.To<float>(1) + at.offset[0];
+    const Left left = turnedA ? Left{a, 1, m} : Left{a, depth, 1};
+    MatrixProduct(m, n, depth, left, c.To<float>(2) + at.offset[1], turnedB, out);
+    out += m * n;
+  } while (at.Next());
+  return true;
+}
+
+// ---- The table ----
+
+Kernel UnaryKernel(Code code, Type type) {
+  if (type == Type::FLOAT) switch (code) {
+#define CASE(Name) \
+  case Code::Name: return Unary<Name##F, float, float>;
+    CASE(Neg) CASE(Exp) CASE(Log) CASE(Log1p) CASE(Expm1) CASE(Sqrt) CASE(Rsqrt) CASE(Square) CASE(Abs) CASE(Sign)
+    CASE(Tanh) CASE(Sigmoid) CASE(Relu) CASE(Erf) CASE(Sin) CASE(Cos) CASE(Rint) CASE(Floor) CASE(Ceil)
+    CASE(Reciprocal) CASE(Softplus)
+#undef CASE
+    case Code::LeakyRelu: return LeakyRelu;
+    default: return nullptr;
+  }
+  if (type == Type::INT32) switch (code) {
+    case Code::Neg: return Unary<NegI, int32_t, int32_t>;
+    case Code::Abs: return Unary<AbsI, int32_t, int32_t>;
+    case Code::Square: return Unary<SquareI, int32_t, int32_t>;
+    case Code::Sign: return Unary<SignI, int32_t, int32_t>;
+    default: return nullptr;
+  }
+  return code == Code::LogicalNot ? Unary<NotB, uint8_t, uint8_t> : nullptr;
+}
+
+Kernel BinaryKernel(Code code, Type type) {
+  if (type == Type::FLOAT) switch (code) {
+#define CASE(Name) \
+  case Code::Name: return Binary<Name##F, float, float>;
+    CASE(Sub) CASE(Mul) CASE(Pow) CASE(SquaredDifference) CASE(FloorDiv) CASE(FloorMod) CASE(ReluGrad) CASE(TanhGrad)
+    CASE(SigmoidGrad)
+#undef CASE
+#define CASE(Name) \
+  case Code::Name: return Binary<Name##F, float, uint8_t>;
+    CASE(Less) CASE(LessEqual) CASE(Greater) CASE(GreaterEqual) CASE(Equal) CASE(NotEqual)
+#undef CASE
+    case Code::AddV2: return Binary<AddF, float, float>;
+    case Code::RealDiv: return Binary<DivF, float, float>;
+    case Code::Maximum: return Binary<MaxF, float, float>;
+    case Code::Minimum: return Binary<MinF, float, float>;
+    default: return nullptr;
+  }
+  if (type == Type::INT32) switch (code) {
+#define CASE(Name) \
+  case Code::Name: return Binary<Name##I, int32_t, uint8_t>;
+    CASE(Less) CASE(LessEqual) CASE(Greater) CASE(GreaterEqual) CASE(Equal) CASE(NotEqual)
+#undef CASE
+    case Code::AddV2: return Binary<AddI, int32_t, int32_t>;
+    case Code::Sub: return Binary<SubI, int32_t, int32_t>;
+    case Code::Mul: return Binary<MulI, int32_t, int32_t>;
+    case Code::Maximum: return Binary<MaxI, int32_t, int32_t>;
+    case Code::Minimum: return Binary<MinI, int32_t, int32_t>;
+    case Code::FloorDiv: return BinaryNonZero<FloorDivI>;
+    case Code::FloorMod: return BinaryNonZero<FloorModI>;
+    default: return nullptr;
+  }
+  switch (code) {
+    case Code::Equal: return Binary<EqualB, uint8_t, uint8_t>;
+    case Code::NotEqual: return Binary<NotEqualB, uint8_t, uint8_t>;
+    case Code::LogicalAnd: return Binary<AndB, uint8_t, uint8_t>;
+    case Code::LogicalOr: return Binary<OrB, uint8_t, uint8_t>;
+    default: return nullptr;
+  }
+}
+
+Kernel ReduceKernel(Code code, Type type) {
+  const bool real = type == Type::FLOAT;
+  switch (code) {
+    case Code::Sum: return real ? Reduce<SumF, float> : Reduce<SumI, int32_t>;
+    case Code::Mean: return real ? Reduce<SumF, float> : nullptr;
+    case Code::Prod: return real ? Reduce<ProdF, float> : Reduce<ProdI, int32_t>;
+    case Code::Max: return real ? Reduce<MaximumF, float> : Reduce<MaximumI, int32_t>;
+    case Code::Min: return real ? Reduce<MinimumF, float> : Reduce<MinimumI, int32_t>;
+    case Code::All: return Reduce<AllB, uint8_t>;
+    case Code::Any: return Reduce<AnyB, uint8_t>;
+    default: return nullptr;
+  }
+}
+
+Kernel CastKernel(Type from, Type to) {
+  if (to == Type::BOOL) return from == Type::FLOAT ? CastToBool<float> : CastToBool<int32_t>;
+  if (to == Type::FLOAT) return from == Type::INT32 ? CastTo<int32_t, float> : CastTo<uint8_t, float>;
+  return from == Type::FLOAT ? CastTo<float, int32_t> : CastTo<uint8_t, int32_t>;
+}
+
+constexpr Kernels KERNELS = {
+    UnaryKernel,
+    BinaryKernel,
+    ReduceKernel,
+    CastKernel,
+    {Copy<uint8_t>, Copy<int32_t>},
+    {Fill<uint8_t>, Fill<int32_t>},
+    {Select<uint8_t>, Select<int32_t>},
+    {Gather<uint8_t>, Gather<int32_t>},
+    {SegmentSum<float>, SegmentSum<int32_t>},
+    {Scatter<int32_t, false>, Scatter<float, true>, Scatter<int32_t, true>},
+    {ArgExtreme<float, false>, ArgExtreme<float, true>, ArgExtreme<int32_t, false>, ArgExtreme<int32_t, true>},
+    {Cumulate<SumF, float, false>, Cumulate<ProdF, float, true>, Cumulate<SumI, int32_t, false>, Cumulate<ProdI, int32_t, true>},
+    LeakyReluGrad,
+    Softmax,
+    LogSoftmax,
+    CrossEntropy,
+    TopK,
+    MatMul,
+};
