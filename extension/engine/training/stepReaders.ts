@@ -43,6 +43,7 @@ export class StepReaders {
       keepGradients: this.#state.gradients.kept,
       deferSteps: !this.everyBatch,
       compileAtOnce: true,
+      smallPlans: true,
       training: this.#state,
       lookahead: undefined,
     };

@@ -49,16 +49,14 @@ export class TensorFlowExecutor implements Executor {
     let compiled: CompiledPlan | undefined;
     try {
       this.#storages.prepare(plan);
-      // A training compiles its graph, and has many steps in a call.
-      const alone = inspector === undefined && !runtime.policy.compileAtOnce;
-      const small = alone && this.#small.takes(plan);
+      const small = inspector === undefined && this.#isSmall(plan);
       compiled = inspector === undefined && !small ? this.#plans.get(plan) : undefined;
       if (compiled?.pipeline !== this.#active) {
         this.flush();
         if (plan.assigns.length > 0) this.#leave();
       }
       if (compiled === undefined) {
-        const lazy = inspector === undefined ? this.#small.run(plan) : undefined;
+        const lazy = small ? this.#small.run(plan) : undefined;
         if (lazy !== undefined) {
           this.counters.small++;
           this.#keepLazy(plan.lazy, lazy);
@@ -80,6 +78,12 @@ export class TensorFlowExecutor implements Executor {
       if (compiled !== undefined && isVague(known)) this.#explain(plan, known);
       throw known;
     }
+  }
+
+  /** Whether the binding's own kernels run a plan. They don't where a training compiles its step, to have many in a call. */
+  #isSmall(plan: Plan): boolean {
+    if (!runtime.policy.smallPlans || this.#plans.has(plan.key)) return false;
+    return !this.#plans.compilesAtOnce(plan) && this.#small.takes(plan);
   }
 
   /** Computes a plan that was refused op by op, and writes nothing: the error there says more. */

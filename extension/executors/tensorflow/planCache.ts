@@ -35,6 +35,12 @@ export class PlanCache {
     return this.#plans.has(key);
   }
 
+  /** Whether a plan is the step of a training, or another that it repeats, and one of its first ones. */
+  compilesAtOnce({ nodes }: Plan): boolean {
+    if (!runtime.policy.compileAtOnce || nodes.length < MIN_COMPILED_NODES) return false;
+    return this.#context.counters.compiled < MAX_PLANS_AT_FIRST_SIGHT;
+  }
+
   /** A plan in compiled form; undefined for one to be interpreted. */
   get(plan: Plan): CompiledPlan | undefined {
     const { key } = plan;
@@ -46,11 +52,8 @@ export class PlanCache {
       return current;
     }
     if (plan.nodes.length < MIN_COMPILED_NODES) return undefined;
-    const { counters } = this.#context;
-    const { compileAtOnce } = runtime.policy;
-    if (this.#seen.delete(key) || (compileAtOnce && counters.compiled < MAX_PLANS_AT_FIRST_SIGHT))
-      return this.#compile(plan);
-    if (compileAtOnce) this.#fellBack(plan);
+    if (this.#seen.delete(key) || this.compilesAtOnce(plan)) return this.#compile(plan);
+    if (runtime.policy.compileAtOnce) this.#fellBack(plan);
     this.#seen.add(key);
     if (this.#seen.size > MAX_SEEN_KEYS) this.#seen.delete(first(this.#seen)!);
     return undefined;

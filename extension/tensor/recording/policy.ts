@@ -31,6 +31,8 @@ export interface Policy {
    * interpreted steps may round differently.
    */
   readonly compileAtOnce: boolean;
+  /** Whether plans of small tensors are left to the executor's own kernels, if it has any. Off in tests of what is compiled. */
+  readonly smallPlans: boolean;
   /** The state of the training, in which an executor counts steps: it compiles frequent graphs differently. */
   readonly training: { steady: HotGraph } | undefined;
   /** The next batches, in a training whose code reads each step's values: steps are speculated from them. */
@@ -41,6 +43,7 @@ export const DEFAULT_POLICY: Policy = {
   keepGradients: true,
   deferSteps: false,
   compileAtOnce: false,
+  smallPlans: true,
   training: undefined,
   lookahead: undefined,
 };

@@ -8,6 +8,7 @@ import type { NativeBinding } from "../../../extension/native/binding.ts";
 import { loadNative } from "../../../extension/native/load.ts";
 import { nativeStatus } from "../../../extension/native/status.ts";
 import { setExecutor } from "../../../extension/tensor/planning/barrier.ts";
+import { changePolicy } from "../../../extension/tensor/recording/runtime.ts";
 
 const native = nativeStatus().state === "installed";
 let executor: LoadedExecutor;
@@ -250,8 +251,12 @@ function trajectory(
 describe.skipIf(!native)("the compiled step", () => {
   beforeAll(async () => {
     executor = await loadExecutor("native");
+    changePolicy({ smallPlans: false });
   });
-  afterAll(() => setExecutor(undefined));
+  afterAll(() => {
+    changePolicy({ smallPlans: true });
+    setExecutor(undefined);
+  });
 
   it.each(Object.keys(LOOPS))("%s: compiled from the second step on, then nothing is interpreted", (name) => {
     const loop = LOOPS[name]!();

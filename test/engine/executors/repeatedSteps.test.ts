@@ -250,9 +250,10 @@ describe.skipIf(!native)("repeated steps", () => {
     await loadExecutor("wasm");
     for (const [name, program] of Object.entries(PROGRAMS)) expected.set(name, program());
     executor = await loadExecutor("native");
+    changePolicy({ smallPlans: false });
   }, 120_000);
   afterAll(() => {
-    changePolicy({ keepGradients: true, deferSteps: false, training: undefined });
+    changePolicy({ keepGradients: true, deferSteps: false, smallPlans: true, training: undefined });
     setExecutor(undefined);
   });
 

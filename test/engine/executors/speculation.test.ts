@@ -1,6 +1,6 @@
 // Steps that are read one by one are speculated where their inputs are known. Whatever a program does between two of
 // them, every number is what it is without speculation.
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { loadExecutor, type LoadedExecutor } from "../../../extension/executors/index.ts";
 import { XLA_STEPS } from "../../../extension/executors/tuning.ts";
 import { data, experiment, nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
@@ -155,7 +155,8 @@ const far = (): { steady: HotGraph } => ({ steady: { graph: "", steps: 0 } });
 
 describe.skipIf(!native)("speculation", () => {
   let executor: LoadedExecutor;
-  beforeAll(async () => {
+  // An executor compiles a limited number of graphs at first sight.
+  beforeEach(async () => {
     executor = await loadExecutor("native");
   });
   afterAll(() => {
