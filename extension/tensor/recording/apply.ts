@@ -1,5 +1,6 @@
 import { TensorError } from "../core/errors.ts";
 import { isList, Node, scalarValue, type GradientEdge, type Value } from "./graph.ts";
+import { movedOnHost, movesOnHost } from "./onHost.ts";
 import type { Meta, Op } from "./op.ts";
 import { computeNow } from "../planning/barrier.ts";
 import { runtime } from "./runtime.ts";
@@ -14,9 +15,17 @@ export function applyAll<A extends object>(op: Op<A>, inputs: readonly Tensor[],
   return node.outputs.map((_, index) => output(node, index));
 }
 
-/** Records an op of one output. */
+/** Records an op of one output, or moves elements that are on the host. */
 export function apply<A extends object>(op: Op<A>, inputs: readonly Tensor[], attributes: A): Tensor {
+  const moved = movesOnHost(op, inputs) ? atOnce(op, inputs, attributes) : undefined;
+  if (moved !== undefined) return new Tensor(moved);
   return output(record(op, inputs, attributes), 0);
+}
+
+function atOnce<A extends object>(op: Op<A>, inputs: readonly Tensor[], attributes: A): Value | undefined {
+  const values = inputs.map((t) => t.value);
+  const meta = infer(op, values, attributes);
+  return isList(meta) ? undefined : movedOnHost(op, values, meta, attributes);
 }
 
 function output(node: Node, index: number): Tensor {

@@ -75,6 +75,8 @@ export interface Op<A extends object> {
   };
   /** Whether the output has the elements of the first input and no others, if perhaps in another shape, order or type. */
   readonly keepsElements?: boolean;
+  /** Whether `plain` moves elements and changes none: with inputs on the host, it can run where the op is called. */
+  readonly moves?: boolean;
   /**
    * PyTorch's error for inputs that the op's kernel refused; undefined where they are none of its business. Without their
    * values, which a compiled graph doesn't show, it says less.

@@ -37,7 +37,30 @@ export interface Parsed {
   readonly tensors: ReadonlyMap<number, Tensor>;
 }
 
+/** The part at whole numbers, one for each of the first dimensions: `x.index(i)` and `x.index(i, j)`, by far the most. */
+function atNumbers(size: Shape, given: readonly IndexSpec[]): Parsed | undefined {
+  for (const spec of given) if (typeof spec !== "number") return undefined;
+  if (given.length > size.length) return undefined;
+  const basic: Basic = { begin: [], end: [], step: [], origin: [], shape: [] };
+  for (let d = 0; d < size.length; d++) {
+    const n = size[d]!;
+    const at = d < given.length ? position(given[d] as number, n, d) : 0;
+    basic.begin.push(at);
+    basic.end.push(d < given.length ? at + 1 : n);
+    basic.step.push(1);
+    if (d < given.length) continue;
+    basic.origin.push(d);
+    basic.shape.push(n);
+  }
+  return { basic, selects: NONE, tensors: NO_TENSORS };
+}
+
+const NONE: Parsed["selects"] = [];
+const NO_TENSORS: Parsed["tensors"] = new Map();
+
 export function parse(input: Tensor, given: readonly IndexSpec[]): Parsed {
+  const simple = atNumbers(input.shape, given);
+  if (simple !== undefined) return simple;
   const specs = given.map(normalized);
   const used = specs.reduce<number>((n, s) => n + dimensionsOf(s), 0);
   if (used > input.ndim) {

@@ -8,7 +8,7 @@ import { ints, number, type OnnxRef } from "../../lowering/onnx.ts";
 import { defineOp, type Meta, type Op, type Tfjs } from "../../recording/op.ts";
 import { partOf, reducing, reshaped } from "../../planning/parts.ts";
 import { broadcastPlaces, copy, gather, places, sums } from "../../planning/plain.ts";
-import { formatShape, range, reducedShape, sameShape, strides, type Shape } from "../../core/shape.ts";
+import { formatShape, numel, range, reducedShape, sameShape, strides, type Shape } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { zeros } from "../expressions.ts";
 import { asNumbers, FAR, slice, sliceAlong } from "./slicing.ts";
@@ -47,6 +47,7 @@ export const identities: Op<object> = defineOp({
 export const reshape: Op<{ shape: Shape }> = defineOp<{ shape: Shape }>({
   name: "reshape",
   xla: true,
+  moves: true,
   keepsElements: true,
   gradName: "ViewBackward0",
   infer: ([x], { shape }) => ({ shape, dtype: x!.dtype }),
@@ -65,6 +66,7 @@ export const reshape: Op<{ shape: Shape }> = defineOp<{ shape: Shape }>({
 export const permute: Op<{ order: readonly number[] }> = defineOp<{ order: readonly number[] }>({
   name: "permute",
   xla: true,
+  moves: true,
   keepsElements: true,
   infer: ([x], { order }) => ({ shape: order.map((d) => x!.shape[d]!), dtype: x!.dtype }),
   gradient: ({ grad, attributes: { order } }) => [
@@ -203,6 +205,7 @@ export const pad = defineOp<{ before: readonly number[]; after: readonly number[
 export const cat = defineOp<{ dim: number }>({
   name: "cat",
   xla: true,
+  moves: true,
   infer(inputs, { dim }) {
     const first = inputs[0]!;
     inputs.forEach((m, i) => {
@@ -239,18 +242,20 @@ export const cat = defineOp<{ dim: number }>({
     });
   },
   plain({ inputs, outputs: [y] }, { dim }) {
-    const steps = strides(y!.shape);
-    let at = 0;
-    const parts = inputs.map(({ shape }) => {
-      const to = places(shape, steps, at * steps[dim]!);
-      at += shape[dim]!;
-      return to;
-    });
-    return (given, [to]) =>
-      parts.forEach((part, p) => {
-        const from = given[p]!;
-        for (let i = 0; i < part.length; i++) to![part[i]!] = from[i]!;
-      });
+    const rows = numel(y!.shape.slice(0, dim));
+    const width = numel(y!.shape.slice(dim));
+    const widths = inputs.map(({ shape }) => numel(shape.slice(dim)));
+    return (given, [to]) => {
+      let column = 0;
+      for (let p = 0; p < given.length; p++) {
+        const [from, own] = [given[p]!, widths[p]!];
+        if (rows === 1) to!.set(from, column);
+        else
+          for (let row = 0; row < rows; row++)
+            for (let i = 0; i < own; i++) to![row * width + column + i] = from[row * own + i]!;
+        column += own;
+      }
+    };
   },
   tfjs: (k, inputs, { dim }) => (inputs.length === 1 ? k.clone(inputs[0]!) : k.concat([...inputs], dim)),
   parts(cuts, { inputs }, { dim }) {

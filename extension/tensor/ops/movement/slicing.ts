@@ -7,7 +7,7 @@ import { ints, type OnnxBuilder, type OnnxRef } from "../../lowering/onnx.ts";
 import { defineOp, type Op, type Tfjs } from "../../recording/op.ts";
 import { partOf, type Cut } from "../../planning/parts.ts";
 import { gather, places } from "../../planning/plain.ts";
-import { range, strides, type Shape } from "../../core/shape.ts";
+import { numel, range, strides, type Shape } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { zeros } from "../expressions.ts";
 
@@ -29,6 +29,19 @@ function slicePlaces(attributes: SliceAttributes, shape: Shape): Int32Array {
     attributes.step.map((s, d) => s * own[d]!),
     attributes.begin.reduce((at, b, d) => at + b * own[d]!, 0),
   );
+}
+
+/** Where the elements of a slice begin, if they lie side by side: single indices, a part of one dimension, and then all. */
+function startOfRun({ begin, end, step }: SliceAttributes, shape: Shape): number | undefined {
+  let start = 0;
+  let parted = false;
+  for (let d = 0; d < shape.length; d++) {
+    const [from, to, n] = [begin[d]!, end[d]!, shape[d]!];
+    if (step[d] !== 1 || to > n || (parted && (from !== 0 || to !== n))) return undefined;
+    if (to - from !== 1) parted = true;
+    start = start * n + from;
+  }
+  return start;
 }
 
 /** A slice that leaves the split dimension unchanged, on a shard. */
@@ -75,6 +88,7 @@ function onnxSlice(b: OnnxBuilder, x: OnnxRef, { begin, end, step }: SliceAttrib
 export const slice: Op<SliceAttributes> = defineOp<SliceAttributes>({
   name: "slice",
   xla: true,
+  moves: true,
   infer: ([x], attributes) => ({ shape: sliceShape(attributes), dtype: x!.dtype }),
   gradient: ({ grad, inputs, attributes }) => [
     apply(unslice, [grad], { ...attributes, shape: inputs[0]!.shape }),
@@ -86,7 +100,12 @@ export const slice: Op<SliceAttributes> = defineOp<SliceAttributes>({
       ...SLICE_MASKS,
     }),
   tfjs: (k, [x], { begin, end, step }) => stepped(k, x!, begin, end, step),
-  plain: ({ inputs: [x] }, attributes) => gather(slicePlaces(attributes, x!.shape)),
+  plain({ inputs: [x], outputs: [y] }, attributes) {
+    const start = startOfRun(attributes, x!.shape);
+    if (start === undefined) return gather(slicePlaces(attributes, x!.shape));
+    const end = start + numel(y!.shape);
+    return ([from], [to]) => to!.set(from!.subarray(start, end));
+  },
   parts([cut], { inputs }, attributes, parts) {
     const part = partOfSlice(attributes, inputs[0]!.shape, cut!, parts);
     return part && { inputs: [cut], outputs: [cut!], attributes: part };
