@@ -2,8 +2,17 @@
 
 /** `inFeatures` → `in_features`: the name PyTorch has for one of ours. */
 export function snakeCase(name: string): string {
-  return name.replaceAll(/[A-Z]/g, (c) => `_${c.toLowerCase()}`);
+  let known = snakeCased.get(name);
+  if (known === undefined) {
+    if (snakeCased.size >= MOST_NAMES) snakeCased.clear();
+    snakeCased.set(name, (known = name.replaceAll(/[A-Z]/g, (c) => `_${c.toLowerCase()}`)));
+  }
+  return known;
 }
+
+/** Names asked for so far: a loop asks for those of all parameters in each step. */
+const snakeCased = new Map<string, string>();
+const MOST_NAMES = 4096;
 
 /** `repr` of a Python float: `1.0`, `1e-05`, `0.1`, `1e+16`. */
 export function pyFloat(x: number): string {
