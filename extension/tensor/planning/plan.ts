@@ -2,43 +2,53 @@
 import type { Node, Value } from "../recording/graph.ts";
 import type { Plan, Request } from "./executor.ts";
 
+/** Numbers of nodes and leaves so far: those of the plan that is being built lie above its base. */
+let numbered = 0;
+
 /** Orders the pending nodes and names the graph. */
 export function buildPlan({ requested, assigns, lazy, held }: Request): Plan {
   const nodes: Node[] = [];
   const leaves: Value[] = [];
-  const names = new Map<Value | Node, string>();
-  const key: string[] = [];
   const fetches = new Set<Value>();
-
-  const nameLeaf = (value: Value): void => {
-    if (names.has(value)) return;
-    names.set(value, `l${leaves.length}`);
-    leaves.push(value);
-    key.push(leafKey(value));
-  };
+  const base = numbered;
+  let key = "";
   // Depth first without recursion: chains of thousands of nodes are ordinary in recurrent models.
-  const stack: { node: Node; next: number }[] = [];
+  const entered: Node[] = [];
+  const next: number[] = [];
   const enter = (value: Value): void => {
-    const producer = value.producer;
-    if (producer.kind !== "node" || value.ready) nameLeaf(value);
-    else if (!names.has(producer)) stack.push({ node: producer, next: 0 });
+    const { producer } = value;
+    if (producer.kind === "node" && !value.ready) {
+      if (producer.planned > base) return;
+      entered.push(producer);
+      next.push(0);
+    } else if (value.planned <= base) {
+      leaves.push(value);
+      value.planned = base + leaves.length;
+      key += `${leafKey(value)};`;
+    }
+  };
+  const reference = (value: Value): string => {
+    const { producer } = value;
+    if (producer.kind === "node" && !value.ready) return `n${producer.planned - base - 1}:${value.index}`;
+    return `l${value.planned - base - 1}`;
   };
   const visit = (root: Value): void => {
     enter(root);
-    while (stack.length > 0) {
-      const top = stack[stack.length - 1]!;
-      const input = top.node.inputs[top.next];
-      if (input !== undefined) {
-        top.next++;
-        enter(input);
+    while (entered.length > 0) {
+      const last = entered.length - 1;
+      const node = entered[last]!;
+      const at = next[last]!;
+      if (at < node.inputs.length) {
+        next[last] = at + 1;
+        enter(node.inputs[at]!);
         continue;
       }
-      stack.pop();
-      const { node } = top;
-      if (names.has(node)) continue;
-      names.set(node, `n${nodes.length}`);
+      entered.pop();
+      next.pop();
+      if (node.planned > base) continue;
       nodes.push(node);
-      key.push(nodeKey(node, names));
+      node.planned = base + nodes.length;
+      key += nodeKey(node, reference);
       for (const output of node.outputs) if (output.visible) fetches.add(output);
     }
   };
@@ -46,21 +56,25 @@ export function buildPlan({ requested, assigns, lazy, held }: Request): Plan {
   for (const a of assigns) visit(a.value);
   for (const v of lazy) visit(v);
   // A write is their last chance; before that, one output of a model is computed with the others.
-  for (const v of held) if (assigns.length > 0 || shares(v, names)) visit(v);
+  for (const v of held) if (assigns.length > 0 || shares(v, base)) visit(v);
   for (const v of requested) fetches.add(v);
-  const ref = (v: Value): string => names.get(v) ?? `${names.get(v.producer as Node)}:${v.index}`;
-  for (const v of fetches) key.push(`f${ref(v)}`);
-  for (const v of lazy) key.push(`g${ref(v)}`);
-  for (const a of assigns) key.push(`s${a.storage.id}=${ref(a.value)}`);
-  return { key: key.join(";"), nodes, leaves, fetches: [...fetches], requested, lazy, assigns, held };
+  for (const v of fetches) key += `f${reference(v)};`;
+  for (const v of lazy) key += `g${reference(v)};`;
+  for (const a of assigns) key += `s${a.storage.id}=${reference(a.value)};`;
+  numbered = base + Math.max(nodes.length, leaves.length);
+  return { key: flat(key), nodes, leaves, fetches: [...fetches], requested, lazy, assigns, held };
+}
+
+/** Equal text, in one piece: a sum of strings holds on to each of them, until one character is asked for. */
+function flat(text: string): string {
+  text.charCodeAt(0);
+  return text;
 }
 
 /** Whether a value is made of what is computed anyway. */
-function shares({ producer }: Value, computed: ReadonlyMap<Value | Node, string>): boolean {
-  return (
-    producer.kind === "node" &&
-    producer.inputs.some((input) => !input.ready && computed.has(input.producer as Node))
-  );
+function shares({ producer }: Value, base: number): boolean {
+  if (producer.kind !== "node") return false;
+  return producer.inputs.some((v) => !v.ready && v.producer.kind === "node" && v.producer.planned > base);
 }
 
 function leafKey(value: Value): string {
@@ -72,13 +86,26 @@ function leafKey(value: Value): string {
   return leaf.kind === "state" ? `state ${type}` : `input ${type}`;
 }
 
-function nodeKey(node: Node, names: ReadonlyMap<Value | Node, string>): string {
-  const inputs = node.inputs.map((v) => names.get(v) ?? `${names.get(v.producer as Node)}:${v.index}`);
-  return `${node.op.name}${attributesKey(node.attributes)}(${inputs.join()})`;
+function nodeKey({ op, attributes, inputs }: Node, reference: (value: Value) => string): string {
+  let list = "";
+  for (let i = 0; i < inputs.length; i++)
+    list += i === 0 ? reference(inputs[i]!) : `,${reference(inputs[i]!)}`;
+  return `${op.name}${attributesKey(attributes)}(${list});`;
 }
 
-const EMPTY = "";
+/** The attributes as JSON, of which these are plain: `JSON.stringify` takes ten times as long for most. */
 function attributesKey(attributes: object): string {
-  for (const _ in attributes) return JSON.stringify(attributes);
-  return EMPTY;
+  let text = "";
+  for (const name in attributes) {
+    const value = (attributes as Readonly<Record<string, unknown>>)[name];
+    if (value !== undefined) text += `${text === "" ? "{" : ","}${name}:${valueKey(value)}`;
+  }
+  return text === "" ? text : `${text}}`;
+}
+
+function valueKey(value: unknown): string {
+  if (typeof value === "number") return Object.is(value, -0) ? "-0" : `${value}`;
+  if (typeof value === "boolean") return value ? "true" : "false";
+  if (Array.isArray(value) && value.every(Number.isInteger)) return `[${value.join()}]`;
+  return JSON.stringify(value);
 }

@@ -359,30 +359,36 @@ function checked(node: Node, index: number, g: Tensor): Tensor {
   return sameShape(g.shape, input.shape) ? g : sumTo(g, input.shape);
 }
 
+/** Walks of graphs so far: a node that the last one has met has its number. */
+let walks = 0;
+
 /** Nodes between the roots and the leaves that require gradients, each after all that use it. */
 function topological(roots: readonly Tensor[], ends: readonly Node[] = []): Node[] {
   const order: Node[] = [];
-  const state = new Map<Node, number>();
-  for (const node of ends) state.set(node, -1);
+  const walk = ++walks;
+  for (const node of ends) node.walk = walk;
   const stack: Node[] = [];
-  for (const root of roots) if (root.edge?.node && !state.has(root.edge.node)) stack.push(root.edge.node);
-  while (stack.length > 0) {
-    const node = stack[stack.length - 1]!;
-    const next = state.get(node) ?? 0;
-    const edges = node.edges!;
-    if (next === edges.length) {
-      stack.pop();
-      if (next >= 0) order.push(node);
-      state.set(node, -1);
-      continue;
+  const next: number[] = [];
+  const enter = (node: Node | undefined): void => {
+    if (node === undefined || node.walk === walk) return;
+    node.walk = walk;
+    stack.push(node);
+    next.push(0);
+  };
+  for (let i = roots.length - 1; i >= 0; i--) {
+    enter(roots[i]!.edge?.node);
+    while (stack.length > 0) {
+      const last = stack.length - 1;
+      const edges = stack[last]!.edges!;
+      const at = next[last]!;
+      if (at === edges.length) {
+        order.push(stack.pop()!);
+        next.pop();
+      } else {
+        next[last] = at + 1;
+        enter(edges[at]?.node);
+      }
     }
-    if (next < 0) {
-      stack.pop();
-      continue;
-    }
-    state.set(node, next + 1);
-    const child = edges[next]?.node;
-    if (child !== undefined && !state.has(child)) stack.push(child);
   }
   return order.reverse();
 }

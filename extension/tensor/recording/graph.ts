@@ -117,6 +117,10 @@ export class Node {
   readonly kind = "node";
   /** Place among the nodes recorded since the last barrier: see trace.ts. */
   serial = -1;
+  /** Where plan.ts met it last. */
+  planned = 0;
+  /** The last walk back through the graph that met it: see autograd.ts. */
+  walk = 0;
   readonly outputs: readonly Value[];
   /** Dotted path of the module whose forward recorded this node. */
   readonly module = scope.path;
@@ -164,6 +168,8 @@ export class Value {
   readonly made = ++Value.made;
   /** Where trace.ts met it last. */
   mark = 0;
+  /** Where plan.ts met it last. */
+  planned = 0;
   /** Replaced by an equal {@link Size} when a user may see it. */
   shape: Shape;
   readonly dtype: DType;
@@ -233,4 +239,16 @@ export function stateValue(storage: Storage, initial?: Value): Value {
     storage.shape,
     storage.dtype,
   );
+}
+
+/** Whether values that are still to be computed are made of a value. */
+export function isAmongInputs(value: Value, of: Value[]): boolean {
+  const met = new Set<Value>();
+  for (let one = of.pop(); one !== undefined; one = of.pop()) {
+    if (one === value) return true;
+    if (one.ready || one.producer.kind !== "node" || met.has(one)) continue;
+    met.add(one);
+    of.push(...one.producer.inputs);
+  }
+  return false;
 }

@@ -1,4 +1,4 @@
-import { Node, Value, type Storage, type GraphTensor } from "./graph.ts";
+import { isAmongInputs, Node, Value, type Storage, type GraphTensor } from "./graph.ts";
 import { internal, TensorError } from "../core/errors.ts";
 import type { Gradients } from "./gradients.ts";
 import { Numbering, place, Template, type Backward } from "./template.ts";
@@ -15,6 +15,9 @@ const MOST_NODES = 20_000;
 const MOST_ALIKE = 4;
 /** Numbers of nodes remembered: programs that never repeat themselves are forgotten. */
 const MOST_SIZES = 64;
+
+/** Keys remembered of graphs that were seen once: an actor-critic's episodes of 8 to 37 steps have 695. */
+const MOST_NAMED = 1024;
 
 /** Most values of a graph that is longer than {@link MOST_NODES}. */
 const MOST_HELD = 1024;
@@ -47,6 +50,8 @@ export class Trace {
   /** Those of the plan that is computed now. */
   #computing: Skipped[] = [];
   readonly #known = new Map<number, Template[]>();
+  /** Keys of graphs that were seen once. */
+  readonly #named = new Set<string>();
   readonly #gradients: Gradients;
 
   constructor(gradients: Gradients) {
@@ -80,10 +85,14 @@ export class Trace {
       // Nodes of a backward() that was taken over are missing.
       if (node === undefined) continue;
       for (const output of node.outputs)
-        if (output.visible && !output.ready && node.inputs.some((input) => this.#isInside(input)))
-          held.push(output);
+        if (output.visible && !output.ready && this.#readsInside(node)) held.push(output);
     }
     return held;
+  }
+
+  #readsInside({ inputs }: Node): boolean {
+    for (const input of inputs) if (this.#isInside(input)) return true;
+    return false;
   }
 
   #isInside(value: Value): boolean {
@@ -144,9 +153,13 @@ export class Trace {
     return plan;
   }
 
-  /** Remembers a graph that was just named. */
+  /** Remembers a graph that was just named, once it is seen for the second time: many graphs are never seen again. */
   learn(plan: Plan): void {
-    if (this.#overflow) return;
+    if (this.#overflow || !this.#named.delete(plan.key)) {
+      if (this.#named.size >= MOST_NAMED) this.#named.delete(this.#named.keys().next().value!);
+      this.#named.add(plan.key);
+      return;
+    }
     const template = Template.of(this.#recorded, plan, this.#backwards);
     if (template === undefined) return;
     this.#follow(template, plan);
@@ -154,8 +167,11 @@ export class Trace {
     let alike = known.get(template.length);
     if (alike === undefined) known.set(template.length, (alike = []));
     alike.unshift(template);
-    if (alike.length > MOST_ALIKE) alike.pop();
-    if (known.size > MOST_SIZES) known.delete(known.keys().next().value!);
+    if (alike.length > MOST_ALIKE) forget(alike.pop()!);
+    if (known.size <= MOST_SIZES) return;
+    const [size, forgotten] = known.entries().next().value!;
+    known.delete(size);
+    forgotten.forEach(forget);
   }
 
   /** The step that repeats the predicted one, some of whose nodes may be missing. */
@@ -348,6 +364,11 @@ export class Trace {
 
 const NONE: readonly Value[] = [];
 
+/** Cuts the chain of steps: once its first one is old, a minor collection would keep all that follow. */
+function forget(template: Template): void {
+  template.next = undefined;
+}
+
 /** Throws: the gradient was discarded. */
 export function released(): never {
   throw new TensorError(
@@ -355,17 +376,6 @@ export function released(): never {
     "this gradient belongs to a step that is over",
     "read it (grad.toTypedArray(), grad.item()) before the next optimizer.step(), or keep a copy: grad.clone()",
   );
-}
-
-function isAmongInputs(value: Value, of: Value[]): boolean {
-  const met = new Set<Value>();
-  for (let one = of.pop(); one !== undefined; one = of.pop()) {
-    if (one === value) return true;
-    if (one.ready || one.producer.kind !== "node" || met.has(one)) continue;
-    met.add(one);
-    of.push(...one.producer.inputs);
-  }
-  return false;
 }
 
 function recordAll(taken: readonly Skipped[]): void {
