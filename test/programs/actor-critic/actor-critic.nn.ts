@@ -6,6 +6,7 @@ const { Categorical } = torch.distributions;
 torch.manualSeed(1);
 export const losses: number[] = [];
 export const checks = { rewards: [] as number[] };
+const [LENGTH, MAX_STEPS, HIDDEN, EPISODES] = [9, 30, 24, 12];
 
 /** Walk from the middle to the right end; the wind may push one place to the left. */
 class Corridor {
@@ -13,7 +14,7 @@ class Corridor {
   private position = 0;
   private time = 0;
 
-  constructor(length = 9) {
+  constructor(length = LENGTH) {
     this.length = length;
   }
 
@@ -33,7 +34,7 @@ class Corridor {
     this.position = Math.max(0, Math.min(this.length - 1, this.position));
     this.time += 1;
     const won = this.position === this.length - 1;
-    return [this.observe(), won ? 1.0 : -0.05, won || this.time >= 30];
+    return [this.observe(), won ? 1.0 : -0.05, won || this.time >= MAX_STEPS];
   }
 }
 
@@ -42,7 +43,7 @@ class ActorCritic extends nn.Module {
   action_head: nn.Linear;
   value_head: nn.Linear;
 
-  constructor(inputs: number, actions: number, hidden = 24) {
+  constructor(inputs: number, actions: number, hidden = HIDDEN) {
     super();
     this.affine1 = new nn.Linear(inputs, hidden);
     this.action_head = new nn.Linear(hidden, actions);
@@ -62,7 +63,7 @@ const model = new ActorCritic(env.length, 2);
 const optimizer = new optim.Adam(model.parameters(), { lr: 3e-2 });
 const eps = torch.finfo(torch.float32).eps;
 
-for (let episode = 0; episode < 12; episode++) {
+for (let episode = 0; episode < EPISODES; episode++) {
   let state = env.reset();
   const savedActions: [Tensor, Tensor][] = [];
   const rewards: number[] = [];

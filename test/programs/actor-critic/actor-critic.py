@@ -8,12 +8,13 @@ from torch.distributions import Categorical
 torch.manual_seed(1)
 losses = []
 checks = {"rewards": []}
+LENGTH, MAX_STEPS, HIDDEN, EPISODES = 9, 30, 24, 12
 
 
 class Corridor:
     """Walk from the middle to the right end; the wind may push one place to the left."""
 
-    def __init__(self, length=9):
+    def __init__(self, length=LENGTH):
         self.length = length
 
     def reset(self):
@@ -31,11 +32,11 @@ class Corridor:
         self.position = max(0, min(self.length - 1, self.position))
         self.time += 1
         won = self.position == self.length - 1
-        return self.observe(), 1.0 if won else -0.05, won or self.time >= 30
+        return self.observe(), 1.0 if won else -0.05, won or self.time >= MAX_STEPS
 
 
 class ActorCritic(nn.Module):
-    def __init__(self, inputs, actions, hidden=24):
+    def __init__(self, inputs, actions, hidden=HIDDEN):
         super().__init__()
         self.affine1 = nn.Linear(inputs, hidden)
         self.action_head = nn.Linear(hidden, actions)
@@ -53,7 +54,7 @@ model = ActorCritic(env.length, 2)
 optimizer = torch.optim.Adam(model.parameters(), lr=3e-2)
 eps = torch.finfo(torch.float32).eps
 
-for episode in range(12):
+for episode in range(EPISODES):
     state = env.reset()
     saved_actions, rewards, entropies = [], [], []
     done = False

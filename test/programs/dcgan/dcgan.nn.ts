@@ -7,9 +7,10 @@ export const checks: Record<string, number[]> = { "D(x)": [], "D(G(z))": [] };
 
 const [nz, ngf, ndf, nc] = [8, 8, 8, 1];
 const [batchSize, imageSize] = [16, 16];
+const nImages = 64;
+const numEpochs = 5;
 
 // Discs of any place and size, from -1 to 1.
-const nImages = 64;
 const [ys, xs] = torch.meshgrid(torch.arange(imageSize), torch.arange(imageSize), { indexing: "ij" });
 const centres = torch.rand(nImages, 2, 1, 1).mul(8).add(4);
 const radii = torch.rand(nImages, 1, 1).mul(3).add(2);
@@ -87,7 +88,6 @@ const fakeLabel = 0.0;
 const optimizerD = new optim.Adam(netD.parameters(), { lr: 0.002, betas: [0.5, 0.999] });
 const optimizerG = new optim.Adam(netG.parameters(), { lr: 0.002, betas: [0.5, 0.999] });
 
-const numEpochs = 5;
 for (let epoch = 0; epoch < numEpochs; epoch++) {
   let [errD, errG]: Tensor[] = [];
   let i = -1;

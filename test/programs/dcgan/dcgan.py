@@ -10,9 +10,10 @@ checks = {"D(x)": [], "D(G(z))": []}
 
 nz, ngf, ndf, nc = 8, 8, 8, 1
 batch_size, image_size = 16, 16
+n_images = 64
+num_epochs = 5
 
 # Discs of any place and size, from -1 to 1.
-n_images = 64
 ys, xs = torch.meshgrid(torch.arange(image_size), torch.arange(image_size), indexing="ij")
 centres = torch.rand(n_images, 2, 1, 1) * 8 + 4
 radii = torch.rand(n_images, 1, 1) * 3 + 2
@@ -89,7 +90,6 @@ fake_label = 0.0
 optimizerD = optim.Adam(netD.parameters(), lr=0.002, betas=(0.5, 0.999))
 optimizerG = optim.Adam(netG.parameters(), lr=0.002, betas=(0.5, 0.999))
 
-num_epochs = 5
 for epoch in range(num_epochs):
     for i, data in enumerate(dataloader, 0):
         # (1) Update D network: maximize log(D(x)) + log(1 - D(G(z)))

@@ -5,6 +5,9 @@ torch.manualSeed(5);
 export const losses: number[] = [];
 export const checks: Record<string, number[]> = {};
 const T = 20;
+const BETA_END = 0.2;
+const [HIDDEN, EMBEDDING] = [48, 16];
+const [N_POINTS, BATCH, STEPS, N_SAMPLES] = [256, 64, 40, 8];
 
 class SinusoidalEmbedding extends nn.Module {
   dim: number;
@@ -29,7 +32,7 @@ class Denoiser extends nn.Module {
   norms: nn.ModuleList<nn.LayerNorm>;
   out: nn.Linear;
 
-  constructor(hidden = 48, embedding = 16) {
+  constructor(hidden = HIDDEN, embedding = EMBEDDING) {
     super();
     this.time = new nn.Sequential(
       new SinusoidalEmbedding(embedding),
@@ -52,7 +55,7 @@ class Denoiser extends nn.Module {
   }
 }
 
-const betas = torch.linspace(1e-4, 0.2, T);
+const betas = torch.linspace(1e-4, BETA_END, T);
 const alphas = torch.sub(1.0, betas);
 const alphasCumprod = torch.cumprod(alphas, { dim: 0 });
 const alphasCumprodPrev = F.pad(alphasCumprod.index(":-1"), [1, 0], { value: 1.0 });
@@ -66,16 +69,16 @@ const qSample = (x0: Tensor, t: Tensor, noise: Tensor): Tensor =>
     .mul(x0)
     .add(extract(torch.sub(1, alphasCumprod).sqrt(), t, x0).mul(noise));
 
-const angle = torch.rand(256).mul(3).mul(Math.PI);
+const angle = torch.rand(N_POINTS).mul(3).mul(Math.PI);
 let points = torch.stack([angle.mul(torch.cos(angle)), angle.mul(torch.sin(angle))], { dim: 1 }).div(6);
 points = points.add(torch.randnLike(points).mul(0.02));
 const model = new Denoiser();
 const ema = new Denoiser();
 ema.loadStateDict(model.stateDict());
 const optimizer = new optim.AdamW(model.parameters(), { lr: 2e-3 });
-for (let step = 0; step < 40; step++) {
-  const x0 = points.index(torch.randint(0, points.size(0), [64]));
-  const t = torch.randint(0, T, [64]);
+for (let step = 0; step < STEPS; step++) {
+  const x0 = points.index(torch.randint(0, points.size(0), [BATCH]));
+  const t = torch.randint(0, T, [BATCH]);
   const noise = torch.randnLike(x0);
   const loss = F.mseLoss(model(qSample(x0, t, noise), t), noise);
   optimizer.zeroGrad();
@@ -108,5 +111,5 @@ const sample = (n: number): Tensor =>
     return x;
   });
 
-const samples = sample(8);
+const samples = sample(N_SAMPLES);
 checks["samples"] = samples.flatten().tolist() as number[];

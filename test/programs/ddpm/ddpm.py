@@ -10,6 +10,9 @@ torch.manual_seed(5)
 losses = []
 checks = {}
 T = 20
+BETA_END = 0.2
+HIDDEN, EMBEDDING = 48, 16
+N_POINTS, BATCH, STEPS, N_SAMPLES = 256, 64, 40, 8
 
 
 class SinusoidalEmbedding(nn.Module):
@@ -25,7 +28,7 @@ class SinusoidalEmbedding(nn.Module):
 
 
 class Denoiser(nn.Module):
-    def __init__(self, hidden=48, embedding=16):
+    def __init__(self, hidden=HIDDEN, embedding=EMBEDDING):
         super().__init__()
         self.time = nn.Sequential(SinusoidalEmbedding(embedding), nn.Linear(embedding, hidden), nn.SiLU())
         self.inp = nn.Linear(2, hidden)
@@ -40,7 +43,7 @@ class Denoiser(nn.Module):
         return self.out(h)
 
 
-betas = torch.linspace(1e-4, 0.2, T)
+betas = torch.linspace(1e-4, BETA_END, T)
 alphas = 1.0 - betas
 alphas_cumprod = torch.cumprod(alphas, dim=0)
 alphas_cumprod_prev = F.pad(alphas_cumprod[:-1], (1, 0), value=1.0)
@@ -55,16 +58,16 @@ def q_sample(x0, t, noise):
     return extract(alphas_cumprod.sqrt(), t, x0) * x0 + extract((1 - alphas_cumprod).sqrt(), t, x0) * noise
 
 
-angle = torch.rand(256) * 3 * math.pi
+angle = torch.rand(N_POINTS) * 3 * math.pi
 points = torch.stack([angle * torch.cos(angle), angle * torch.sin(angle)], dim=1) / 6
 points = points + torch.randn_like(points) * 0.02
 model = Denoiser()
 ema = Denoiser()
 ema.load_state_dict(model.state_dict())
 optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)
-for step in range(40):
-    x0 = points[torch.randint(0, len(points), (64,))]
-    t = torch.randint(0, T, (64,))
+for step in range(STEPS):
+    x0 = points[torch.randint(0, len(points), (BATCH,))]
+    t = torch.randint(0, T, (BATCH,))
     noise = torch.randn_like(x0)
     loss = F.mse_loss(model(q_sample(x0, t, noise), t), noise)
     optimizer.zero_grad()
@@ -89,5 +92,5 @@ def sample(n):
     return x
 
 
-samples = sample(8)
+samples = sample(N_SAMPLES)
 checks["samples"] = samples.flatten().tolist()

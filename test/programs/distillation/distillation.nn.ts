@@ -4,6 +4,8 @@ import { data, F, format, nn, optim, print, torch, type Tensor } from "layerwise
 torch.manualSeed(42);
 export const losses: number[] = [];
 export const checks: Record<string, number[]> = {};
+const [FEATURES, DEEP, LIGHT] = [20, 64, 16];
+const [N, N_TRAIN, BATCH, EPOCHS] = [160, 128, 32, 4];
 
 class DeepNN extends nn.Module {
   features: nn.Sequential;
@@ -12,13 +14,13 @@ class DeepNN extends nn.Module {
   constructor(numClasses = 4) {
     super();
     this.features = new nn.Sequential(
-      new nn.Linear(20, 64),
+      new nn.Linear(FEATURES, DEEP),
       new nn.ReLU(),
       new nn.Dropout(0.1),
-      new nn.Linear(64, 64),
+      new nn.Linear(DEEP, DEEP),
       new nn.ReLU(),
     );
-    this.classifier = new nn.Linear(64, numClasses);
+    this.classifier = new nn.Linear(DEEP, numClasses);
   }
 
   forward(x: Tensor): [Tensor, Tensor] {
@@ -34,9 +36,9 @@ class LightNN extends nn.Module {
 
   constructor(numClasses = 4) {
     super();
-    this.features = new nn.Sequential(new nn.Linear(20, 16), new nn.ReLU());
-    this.classifier = new nn.Linear(16, numClasses);
-    this.regressor = new nn.Linear(16, 64);
+    this.features = new nn.Sequential(new nn.Linear(FEATURES, LIGHT), new nn.ReLU());
+    this.classifier = new nn.Linear(LIGHT, numClasses);
+    this.regressor = new nn.Linear(LIGHT, DEEP);
   }
 
   forward(x: Tensor): [Tensor, Tensor] {
@@ -45,16 +47,22 @@ class LightNN extends nn.Module {
   }
 }
 
-const centres = torch.randn(4, 20).mul(1.5);
-const yAll = torch.randint(0, 4, [160]);
-const xAll = centres.index(yAll).add(torch.randn(160, 20).mul(1.5));
-const trainLoader = new data.DataLoader(new data.TensorDataset(xAll.index(":128"), yAll.index(":128")), {
-  batchSize: 32,
-  shuffle: true,
-});
-const testLoader = new data.DataLoader(new data.TensorDataset(xAll.index("128:"), yAll.index("128:")), {
-  batchSize: 32,
-});
+const centres = torch.randn(4, FEATURES).mul(1.5);
+const yAll = torch.randint(0, 4, [N]);
+const xAll = centres.index(yAll).add(torch.randn(N, FEATURES).mul(1.5));
+const trainLoader = new data.DataLoader(
+  new data.TensorDataset(xAll.index(`:${N_TRAIN}`), yAll.index(`:${N_TRAIN}`)),
+  {
+    batchSize: BATCH,
+    shuffle: true,
+  },
+);
+const testLoader = new data.DataLoader(
+  new data.TensorDataset(xAll.index(`${N_TRAIN}:`), yAll.index(`${N_TRAIN}:`)),
+  {
+    batchSize: BATCH,
+  },
+);
 
 function train(model: DeepNN, epochs: number): void {
   const criterion = new nn.CrossEntropyLoss();
@@ -130,9 +138,9 @@ function test(model: DeepNN | LightNN): number {
 }
 
 const teacher = new DeepNN();
-train(teacher, 4);
+train(teacher, EPOCHS);
 const student = new LightNN();
-trainKnowledgeDistillation(teacher, student, { epochs: 4, T: 2, softWeight: 0.25, ceWeight: 0.75 });
+trainKnowledgeDistillation(teacher, student, { epochs: EPOCHS, T: 2, softWeight: 0.25, ceWeight: 0.75 });
 print(`Teacher accuracy: ${format(test(teacher), ".2f")}%`);
 print(`Student accuracy: ${format(test(student), ".2f")}%`);
 const totalParams = format(

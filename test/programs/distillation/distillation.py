@@ -9,15 +9,17 @@ from torch.utils.data import DataLoader, TensorDataset
 torch.manual_seed(42)
 losses = []
 checks = {}
+FEATURES, DEEP, LIGHT = 20, 64, 16
+N, N_TRAIN, BATCH, EPOCHS = 160, 128, 32, 4
 
 
 class DeepNN(nn.Module):
     def __init__(self, num_classes=4):
         super().__init__()
         self.features = nn.Sequential(
-            nn.Linear(20, 64), nn.ReLU(), nn.Dropout(0.1), nn.Linear(64, 64), nn.ReLU()
+            nn.Linear(FEATURES, DEEP), nn.ReLU(), nn.Dropout(0.1), nn.Linear(DEEP, DEEP), nn.ReLU()
         )
-        self.classifier = nn.Linear(64, num_classes)
+        self.classifier = nn.Linear(DEEP, num_classes)
 
     def forward(self, x):
         hidden = self.features(x)
@@ -27,20 +29,20 @@ class DeepNN(nn.Module):
 class LightNN(nn.Module):
     def __init__(self, num_classes=4):
         super().__init__()
-        self.features = nn.Sequential(nn.Linear(20, 16), nn.ReLU())
-        self.classifier = nn.Linear(16, num_classes)
-        self.regressor = nn.Linear(16, 64)
+        self.features = nn.Sequential(nn.Linear(FEATURES, LIGHT), nn.ReLU())
+        self.classifier = nn.Linear(LIGHT, num_classes)
+        self.regressor = nn.Linear(LIGHT, DEEP)
 
     def forward(self, x):
         hidden = self.features(x)
         return self.classifier(hidden), self.regressor(hidden)
 
 
-centres = torch.randn(4, 20) * 1.5
-y_all = torch.randint(0, 4, (160,))
-x_all = centres[y_all] + torch.randn(160, 20) * 1.5
-train_loader = DataLoader(TensorDataset(x_all[:128], y_all[:128]), batch_size=32, shuffle=True)
-test_loader = DataLoader(TensorDataset(x_all[128:], y_all[128:]), batch_size=32)
+centres = torch.randn(4, FEATURES) * 1.5
+y_all = torch.randint(0, 4, (N,))
+x_all = centres[y_all] + torch.randn(N, FEATURES) * 1.5
+train_loader = DataLoader(TensorDataset(x_all[:N_TRAIN], y_all[:N_TRAIN]), batch_size=BATCH, shuffle=True)
+test_loader = DataLoader(TensorDataset(x_all[N_TRAIN:], y_all[N_TRAIN:]), batch_size=BATCH)
 
 
 def train(model, epochs):
@@ -98,9 +100,9 @@ def test(model):
 
 
 teacher = DeepNN()
-train(teacher, epochs=4)
+train(teacher, epochs=EPOCHS)
 student = LightNN()
-train_knowledge_distillation(teacher, student, epochs=4, T=2, soft_weight=0.25, ce_weight=0.75)
+train_knowledge_distillation(teacher, student, epochs=EPOCHS, T=2, soft_weight=0.25, ce_weight=0.75)
 print(f"Teacher accuracy: {test(teacher):.2f}%")
 print(f"Student accuracy: {test(student):.2f}%")
 total_params = "{:,}".format(sum(p.numel() for p in student.parameters()))

@@ -6,6 +6,8 @@ export const losses: number[] = [];
 export const checks: Record<string, number[]> = {};
 const SIZE = 4;
 const BATCH = 16;
+const HIDDEN = 32;
+const [EPISODES, MAX_STEPS] = [8, 20];
 
 /** From one corner to the other, round a pit. */
 class Grid {
@@ -45,9 +47,9 @@ class DQN extends nn.Module {
 
   constructor(nObservations: number, nActions: number) {
     super();
-    this.layer1 = new nn.Linear(nObservations, 32);
-    this.layer2 = new nn.Linear(32, 32);
-    this.layer3 = new nn.Linear(32, nActions);
+    this.layer1 = new nn.Linear(nObservations, HIDDEN);
+    this.layer2 = new nn.Linear(HIDDEN, HIDDEN);
+    this.layer3 = new nn.Linear(HIDDEN, nActions);
   }
 
   forward(x: Tensor): Tensor {
@@ -108,10 +110,10 @@ function optimizeModel(): void {
 
 const env = new Grid();
 const durations: number[] = [];
-for (let episode = 0; episode < 8; episode++) {
+for (let episode = 0; episode < EPISODES; episode++) {
   let state = env.reset();
   let t = 0;
-  for (; t < 20; t++) {
+  for (; t < MAX_STEPS; t++) {
     const action = selectAction(state);
     const [observation, reward, terminated] = env.step(action.item());
     const nextState = terminated ? null : observation;
@@ -125,7 +127,7 @@ for (let episode = 0; episode < 8; episode++) {
     targetNet.loadStateDict(targetNetStateDict);
     if (terminated) break;
   }
-  durations.push(Math.min(t + 1, 20));
+  durations.push(Math.min(t + 1, MAX_STEPS));
 }
 print("durations", durations);
 checks["q"] = targetNet(env.reset()).index(0).tolist() as number[];

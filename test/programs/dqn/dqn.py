@@ -12,6 +12,8 @@ losses = []
 checks = {}
 SIZE = 4
 BATCH = 16
+HIDDEN = 32
+EPISODES, MAX_STEPS = 8, 20
 
 
 class Grid:
@@ -37,9 +39,9 @@ class Grid:
 class DQN(nn.Module):
     def __init__(self, n_observations, n_actions):
         super().__init__()
-        self.layer1 = nn.Linear(n_observations, 32)
-        self.layer2 = nn.Linear(32, 32)
-        self.layer3 = nn.Linear(32, n_actions)
+        self.layer1 = nn.Linear(n_observations, HIDDEN)
+        self.layer2 = nn.Linear(HIDDEN, HIDDEN)
+        self.layer3 = nn.Linear(HIDDEN, n_actions)
 
     def forward(self, x):
         x = torch.relu(self.layer1(x))
@@ -92,9 +94,9 @@ def optimize_model():
 
 env = Grid()
 durations = []
-for i_episode in range(8):
+for i_episode in range(EPISODES):
     state = env.reset()
-    for t in range(20):
+    for t in range(MAX_STEPS):
         action = select_action(state)
         observation, reward, terminated = env.step(action.item())
         reward = torch.tensor([reward])

@@ -4,6 +4,7 @@ import { nn, optim, print, torch, type Tensor } from "layerwise";
 torch.manualSeed(1234);
 export const losses: number[] = [];
 export const checks: Record<string, number[]> = {};
+const [N, FEATURES, HIDDEN, EPOCHS] = [60, 24, 40, 8];
 
 function overlayYOnX(x: Tensor, y: Tensor | number, classes = 3): Tensor {
   const x_ = x.clone();
@@ -16,7 +17,7 @@ class Layer extends nn.Linear {
   relu: nn.ReLU;
   opt: optim.Adam;
   threshold = 1.0;
-  numEpochs = 8;
+  numEpochs = EPOCHS;
 
   constructor(inFeatures: number, outFeatures: number) {
     super(inFeatures, outFeatures);
@@ -77,12 +78,12 @@ class Net extends nn.Module {
   }
 }
 
-const centres = torch.rand(3, 24);
-const y = torch.arange(60).remainder(3);
-const x = centres.index(y).add(torch.randn(60, 24).mul(0.1)).clamp(0, 1);
-const net = new Net([24, 40, 40]);
+const centres = torch.rand(3, FEATURES);
+const y = torch.arange(N).remainder(3);
+const x = centres.index(y).add(torch.randn(N, FEATURES).mul(0.1)).clamp(0, 1);
+const net = new Net([FEATURES, HIDDEN, HIDDEN]);
 const xPos = overlayYOnX(x, y);
-const yNeg = y.add(torch.randint(1, 3, [60])).remainder(3);
+const yNeg = y.add(torch.randint(1, 3, [N])).remainder(3);
 const xNeg = overlayYOnX(x, yNeg);
 net.trainNet(xPos, xNeg);
 const predicted = net.predict(x);

@@ -7,6 +7,7 @@ from torch.optim import Adam
 torch.manual_seed(1234)
 losses = []
 checks = {}
+N, FEATURES, HIDDEN, EPOCHS = 60, 24, 40, 8
 
 
 def overlay_y_on_x(x, y, classes=3):
@@ -22,7 +23,7 @@ class Layer(nn.Linear):
         self.relu = torch.nn.ReLU()
         self.opt = Adam(self.parameters(), lr=0.03)
         self.threshold = 1.0
-        self.num_epochs = 8
+        self.num_epochs = EPOCHS
 
     def forward(self, x):
         x_direction = x / (x.norm(2, 1, keepdim=True) + 1e-4)
@@ -67,12 +68,12 @@ class Net(torch.nn.Module):
         checks["hidden"] = h_pos[0, :6].tolist()
 
 
-centres = torch.rand(3, 24)
-y = torch.arange(60) % 3
-x = (centres[y] + torch.randn(60, 24) * 0.1).clamp(0, 1)
-net = Net([24, 40, 40])
+centres = torch.rand(3, FEATURES)
+y = torch.arange(N) % 3
+x = (centres[y] + torch.randn(N, FEATURES) * 0.1).clamp(0, 1)
+net = Net([FEATURES, HIDDEN, HIDDEN])
 x_pos = overlay_y_on_x(x, y)
-y_neg = (y + torch.randint(1, 3, (60,))) % 3
+y_neg = (y + torch.randint(1, 3, (N,))) % 3
 x_neg = overlay_y_on_x(x, y_neg)
 net.train_net(x_pos, x_neg)
 predicted = net.predict(x)

@@ -5,7 +5,8 @@ torch.manualSeed(72);
 export const losses: number[] = [];
 
 // A ring of cliques; the class of a node is that of its clique, its features say so only now and then.
-const [nCliques, clique, nFeatures, nClasses] = [8, 6, 12, 4];
+const [nCliques, clique, nFeatures, nClasses, nTrain] = [8, 6, 12, 4, 16];
+const [nHidden, nHeads, epochs, patience] = [6, 3, 40, 15];
 const nNodes = nCliques * clique;
 const adj = torch.zeros(nNodes, nNodes);
 for (let i = 0; i < nCliques; i++) {
@@ -21,7 +22,7 @@ const features = F.oneHot(labels, nFeatures)
   .mul(torch.rand(nNodes, 1).lt(0.6))
   .add(torch.randn(nNodes, nFeatures).mul(0.3));
 const perm = torch.randperm(nNodes);
-const [idxTrain, idxVal] = [perm.index(":16"), perm.index("16:")];
+const [idxTrain, idxVal] = [perm.index(`:${nTrain}`), perm.index(`${nTrain}:`)];
 
 class GraphAttentionLayer extends nn.Module {
   dropout: number;
@@ -108,14 +109,13 @@ class GAT extends nn.Module {
   }
 }
 
-const model = new GAT(nFeatures, 6, nClasses, { dropout: 0.4, alpha: 0.2, nheads: 3 });
+const model = new GAT(nFeatures, nHidden, nClasses, { dropout: 0.4, alpha: 0.2, nheads: nHeads });
 print(model);
 const optimizer = new optim.Adam(model.parameters(), { lr: 0.01, weightDecay: 5e-4 });
 
 let [badCounter, best, bestEpoch] = [0, Infinity, 0];
-const patience = 15;
 const accuracies: number[] = [];
-for (let epoch = 0; epoch < 40; epoch++) {
+for (let epoch = 0; epoch < epochs; epoch++) {
   model.train();
   optimizer.zeroGrad();
   let output = model(features, adj);

@@ -8,7 +8,8 @@ torch.manual_seed(72)
 losses = []
 
 # A ring of cliques; the class of a node is that of its clique, its features say so only now and then.
-n_cliques, clique, n_features, n_classes = 8, 6, 12, 4
+n_cliques, clique, n_features, n_classes, n_train = 8, 6, 12, 4, 16
+n_hidden, n_heads, epochs, patience = 6, 3, 40, 15
 n_nodes = n_cliques * clique
 adj = torch.zeros(n_nodes, n_nodes)
 for i in range(n_cliques):
@@ -19,7 +20,7 @@ for i in range(n_cliques):
 labels = torch.repeat_interleave(torch.arange(n_cliques) % n_classes, clique)
 features = F.one_hot(labels, n_features).float() * (torch.rand(n_nodes, 1) < 0.6) + 0.3 * torch.randn(n_nodes, n_features)
 perm = torch.randperm(n_nodes)
-idx_train, idx_val = perm[:16], perm[16:]
+idx_train, idx_val = perm[:n_train], perm[n_train:]
 
 
 class GraphAttentionLayer(nn.Module):
@@ -73,13 +74,13 @@ class GAT(nn.Module):
         return F.log_softmax(x, dim=1)
 
 
-model = GAT(nfeat=n_features, nhid=6, nclass=n_classes, dropout=0.4, alpha=0.2, nheads=3)
+model = GAT(nfeat=n_features, nhid=n_hidden, nclass=n_classes, dropout=0.4, alpha=0.2, nheads=n_heads)
 print(model)
 optimizer = torch.optim.Adam(model.parameters(), lr=0.01, weight_decay=5e-4)
 
-bad_counter, best, best_epoch, patience = 0, float("inf"), 0, 15
+bad_counter, best, best_epoch = 0, float("inf"), 0
 accuracies = []
-for epoch in range(40):
+for epoch in range(epochs):
     model.train()
     optimizer.zero_grad()
     output = model(features, adj)

@@ -5,10 +5,15 @@ torch.manualSeed(42);
 export const losses: number[] = [];
 
 // A graph of three communities: edges are likely inside of one, and rare between two.
-const [nNodes, nClasses, nFeatures] = [60, 3, 16];
-const labels = torch.arange(nNodes).floorDivide(20);
+const [nNodes, nClasses, nFeatures, nHidden] = [60, 3, 16, 16];
+const [pInside, pBetween] = [0.2, 0.02];
+const [nTrain, nVal] = [4, 6]; // in each community; the others are for the test
+const epochs = 50;
+
+const perClass = Math.floor(nNodes / nClasses);
+const labels = torch.arange(nNodes).floorDivide(perClass);
 const same = labels.unsqueeze(0).eq(labels.unsqueeze(1));
-const probability = torch.where(same, 0.2, 0.02);
+const probability = torch.where(same, pInside, pBetween);
 let adjacency = torch.rand(nNodes, nNodes).lt(probability).float().triu({ diagonal: 1 });
 adjacency = adjacency.add(adjacency.T);
 const features = torch.randn(nNodes, nFeatures);
@@ -23,10 +28,10 @@ function normalize(mx: Tensor): Tensor {
 }
 
 const adj = normalize(adjacency.add(torch.eye(nNodes))).toSparse();
-const classes = Array.from({ length: nClasses }, (_, c) => c);
-const idxTrain = torch.cat(classes.map((c) => torch.arange(c * 20, c * 20 + 4)));
-const idxVal = torch.cat(classes.map((c) => torch.arange(c * 20 + 4, c * 20 + 10)));
-const idxTest = torch.cat(classes.map((c) => torch.arange(c * 20 + 10, c * 20 + 20)));
+const starts = Array.from({ length: nClasses }, (_, c) => c * perClass);
+const idxTrain = torch.cat(starts.map((s) => torch.arange(s, s + nTrain)));
+const idxVal = torch.cat(starts.map((s) => torch.arange(s + nTrain, s + nTrain + nVal)));
+const idxTest = torch.cat(starts.map((s) => torch.arange(s + nTrain + nVal, s + perClass)));
 
 class GraphConvolution extends nn.Module {
   inFeatures: number;
@@ -89,7 +94,7 @@ function accuracy(output: Tensor, labels: Tensor): Tensor {
   return correct.div(labels.size(0));
 }
 
-const model = new GCN({ nfeat: nFeatures, nhid: 16, nclass: nClasses, dropout: 0.5 });
+const model = new GCN({ nfeat: nFeatures, nhid: nHidden, nclass: nClasses, dropout: 0.5 });
 print(model);
 const optimizer = new optim.Adam(model.parameters(), { lr: 0.01, weightDecay: 5e-4 });
 
@@ -125,5 +130,5 @@ function test(): number {
   return lossTest.item();
 }
 
-for (let epoch = 0; epoch < 50; epoch++) train(epoch);
+for (let epoch = 0; epoch < epochs; epoch++) train(epoch);
 export const checks = { test: [test()], edges: [adj.toDense().countNonzero().item()] };

@@ -12,10 +12,15 @@ torch.manual_seed(42)
 losses = []
 
 # A graph of three communities: edges are likely inside of one, and rare between two.
-n_nodes, n_classes, n_features = 60, 3, 16
-labels = torch.arange(n_nodes) // 20
+n_nodes, n_classes, n_features, n_hidden = 60, 3, 16, 16
+p_inside, p_between = 0.2, 0.02
+n_train, n_val = 4, 6  # in each community; the others are for the test
+epochs = 50
+
+per_class = n_nodes // n_classes
+labels = torch.arange(n_nodes) // per_class
 same = labels.unsqueeze(0) == labels.unsqueeze(1)
-probability = torch.where(same, 0.2, 0.02)
+probability = torch.where(same, p_inside, p_between)
 adjacency = (torch.rand(n_nodes, n_nodes) < probability).float().triu(diagonal=1)
 adjacency = adjacency + adjacency.T
 features = torch.randn(n_nodes, n_features)
@@ -31,9 +36,10 @@ def normalize(mx):
 
 
 adj = normalize(adjacency + torch.eye(n_nodes)).to_sparse()
-idx_train = torch.cat([torch.arange(c * 20, c * 20 + 4) for c in range(n_classes)])
-idx_val = torch.cat([torch.arange(c * 20 + 4, c * 20 + 10) for c in range(n_classes)])
-idx_test = torch.cat([torch.arange(c * 20 + 10, c * 20 + 20) for c in range(n_classes)])
+starts = [c * per_class for c in range(n_classes)]
+idx_train = torch.cat([torch.arange(s, s + n_train) for s in starts])
+idx_val = torch.cat([torch.arange(s + n_train, s + n_train + n_val) for s in starts])
+idx_test = torch.cat([torch.arange(s + n_train + n_val, s + per_class) for s in starts])
 
 
 class GraphConvolution(Module):
@@ -87,7 +93,7 @@ def accuracy(output, labels):
     return correct / len(labels)
 
 
-model = GCN(nfeat=n_features, nhid=16, nclass=n_classes, dropout=0.5)
+model = GCN(nfeat=n_features, nhid=n_hidden, nclass=n_classes, dropout=0.5)
 print(model)
 optimizer = optim.Adam(model.parameters(), lr=0.01, weight_decay=5e-4)
 
@@ -121,6 +127,6 @@ def test():
     return loss_test.item()
 
 
-for epoch in range(50):
+for epoch in range(epochs):
     train(epoch)
 checks = {"test": [test()], "edges": [adj.to_dense().count_nonzero().item()]}

@@ -17,6 +17,8 @@ const weightDecay = 0.1;
 const gradClip = 1.0;
 const [nLayer, nHead, nEmbd] = [2, 4, 32];
 const dropout = 0.1;
+const prompt = "In ";
+const newTokens = 60;
 
 const text = `Tyger Tyger, burning bright,
 In the forests of the night;
@@ -250,8 +252,8 @@ for (let it = 0; it < maxIters; it++) {
 }
 
 model.eval();
-const start = torch.tensor([encode("In ")]);
-print(decode(model.generate(start, 60, { temperature: 0.8, topK: 5 }).index(0).tolist() as number[]));
+const start = torch.tensor([encode(prompt)]);
+print(decode(model.generate(start, newTokens, { temperature: 0.8, topK: 5 }).index(0).tolist() as number[]));
 export const checks = {
   weight: [model.lmHead.weight.sum().item(), model.transformer.wpe.weight.sum().item()],
 };

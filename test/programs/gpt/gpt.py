@@ -22,6 +22,8 @@ weight_decay = 0.1
 grad_clip = 1.0
 n_layer, n_head, n_embd = 2, 4, 32
 dropout = 0.1
+prompt = "In "
+new_tokens = 60
 
 text = """Tyger Tyger, burning bright,
 In the forests of the night;
@@ -233,6 +235,6 @@ for it in range(max_iters):
     losses.append(loss.item())
 
 model.eval()
-start = torch.tensor([encode("In ")])
-print(decode(model.generate(start, 60, temperature=0.8, top_k=5)[0].tolist()))
+start = torch.tensor([encode(prompt)])
+print(decode(model.generate(start, new_tokens, temperature=0.8, top_k=5)[0].tolist()))
 checks = {"weight": [model.lm_head.weight.sum().item(), model.transformer.wpe.weight.sum().item()]}

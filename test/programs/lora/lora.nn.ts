@@ -4,6 +4,7 @@ import { F, nn, optim, print, torch, type Tensor } from "layerwise";
 torch.manualSeed(9);
 export const losses: number[] = [];
 export const checks: Record<string, number[]> = {};
+const [N, FEATURES, HIDDEN, RANK, STEPS] = [64, 12, 32, 2, 20];
 
 class LoRALinear extends nn.Module {
   base: nn.Linear;
@@ -41,18 +42,18 @@ function replaceLinears(module: nn.Module, rank: number): void {
 }
 
 class MLP extends nn.Module {
-  fc1: nn.Linear | LoRALinear = new nn.Linear(12, 32);
+  fc1: nn.Linear | LoRALinear = new nn.Linear(FEATURES, HIDDEN);
   act = new nn.GELU();
-  fc2: nn.Linear | LoRALinear = new nn.Linear(32, 32);
-  head = new nn.Sequential(new nn.GELU(), new nn.Linear(32, 3));
+  fc2: nn.Linear | LoRALinear = new nn.Linear(HIDDEN, HIDDEN);
+  head = new nn.Sequential(new nn.GELU(), new nn.Linear(HIDDEN, 3));
 
   forward(x: Tensor): Tensor {
     return this.head(this.fc2(this.act(this.fc1(x))));
   }
 }
 
-function task(shift: number, n = 64): [Tensor, Tensor] {
-  const x = torch.randn(n, 12);
+function task(shift: number, n = N): [Tensor, Tensor] {
+  const x = torch.randn(n, FEATURES);
   return [x, x.index(":", ":3").roll(shift, { dims: 1 }).add(torch.randn(n, 3).mul(0.1)).argmax(1)];
 }
 
@@ -71,14 +72,14 @@ function fit(model: MLP, x: Tensor, y: Tensor, { steps, lr }: { steps: number; l
 }
 
 const model = new MLP();
-fit(model, ...task(0), { steps: 20, lr: 5e-3 });
+fit(model, ...task(0), { steps: STEPS, lr: 5e-3 });
 const before = model.fc1 instanceof nn.Linear ? model.fc1.weight.detach().clone() : torch.empty(0);
-replaceLinears(model, 2);
+replaceLinears(model, RANK);
 print(model);
 const trainable = [...model.namedParameters()].filter(([, p]) => p.requiresGrad).map(([name]) => name);
 print(trainable);
 const [x, y] = task(1);
-fit(model, x, y, { steps: 20, lr: 1e-2 });
+fit(model, x, y, { steps: STEPS, lr: 1e-2 });
 const [fc1, fc2, last] = [model.fc1, model.fc2, model.head.get(1)] as LoRALinear[];
 print("frozen", torch.equal(before, fc1.base.weight));
 const adapted = model(x);

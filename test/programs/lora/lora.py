@@ -8,6 +8,7 @@ import torch.nn as nn
 torch.manual_seed(9)
 losses = []
 checks = {}
+N, FEATURES, HIDDEN, RANK, STEPS = 64, 12, 32, 2, 20
 
 
 class LoRALinear(nn.Module):
@@ -42,17 +43,17 @@ def replace_linears(module, rank):
 class MLP(nn.Module):
     def __init__(self):
         super().__init__()
-        self.fc1 = nn.Linear(12, 32)
+        self.fc1 = nn.Linear(FEATURES, HIDDEN)
         self.act = nn.GELU()
-        self.fc2 = nn.Linear(32, 32)
-        self.head = nn.Sequential(nn.GELU(), nn.Linear(32, 3))
+        self.fc2 = nn.Linear(HIDDEN, HIDDEN)
+        self.head = nn.Sequential(nn.GELU(), nn.Linear(HIDDEN, 3))
 
     def forward(self, x):
         return self.head(self.fc2(self.act(self.fc1(x))))
 
 
-def task(shift, n=64):
-    x = torch.randn(n, 12)
+def task(shift, n=N):
+    x = torch.randn(n, FEATURES)
     return x, (x[:, :3].roll(shift, dims=1) + 0.1 * torch.randn(n, 3)).argmax(1)
 
 
@@ -67,14 +68,14 @@ def fit(model, x, y, steps, lr):
 
 
 model = MLP()
-fit(model, *task(0), steps=20, lr=5e-3)
+fit(model, *task(0), steps=STEPS, lr=5e-3)
 before = model.fc1.weight.detach().clone()
-replace_linears(model, rank=2)
+replace_linears(model, rank=RANK)
 print(model)
 trainable = [name for name, p in model.named_parameters() if p.requires_grad]
 print(trainable)
 x, y = task(1)
-fit(model, x, y, steps=20, lr=1e-2)
+fit(model, x, y, steps=STEPS, lr=1e-2)
 print("frozen", torch.equal(before, model.fc1.base.weight))
 adapted = model(x)
 merged = MLP()

@@ -4,6 +4,7 @@ import { F, format, nn, optim, print, torch, type Tensor } from "layerwise";
 torch.manualSeed(11);
 export const losses: number[] = [];
 export const checks: Record<string, number[]> = {};
+const [TASKS, ITERATIONS] = [3, 12];
 
 class Net extends nn.Module {
   fc1 = new nn.Linear(1, 40);
@@ -31,9 +32,9 @@ function sampleTask(): Task {
 const net = new Net();
 const metaOptimizer = new optim.Adam(net.parameters(), { lr: 1e-3 });
 const innerLr = 0.01;
-for (let iteration = 0; iteration < 12; iteration++) {
+for (let iteration = 0; iteration < ITERATIONS; iteration++) {
   let metaLoss = torch.tensor(0.0);
-  for (let i = 0; i < 3; i++) {
+  for (let i = 0; i < TASKS; i++) {
     const task = sampleTask();
     let fast: Tensor[] = [...net.parameters()];
     for (let j = 0; j < 2; j++) {
@@ -45,7 +46,7 @@ for (let iteration = 0; iteration < 12; iteration++) {
     const [x, y] = task(10);
     metaLoss = metaLoss.add(F.mseLoss(net(x, fast), y));
   }
-  metaLoss = metaLoss.div(3);
+  metaLoss = metaLoss.div(TASKS);
   metaOptimizer.zeroGrad();
   metaLoss.backward();
   metaOptimizer.step();

@@ -9,6 +9,7 @@ from torch import nn
 torch.manual_seed(11)
 losses = []
 checks = {}
+TASKS, ITERATIONS = 3, 12
 
 
 class Net(nn.Module):
@@ -40,9 +41,9 @@ def sample_task():
 net = Net()
 meta_optimizer = torch.optim.Adam(net.parameters(), lr=1e-3)
 inner_lr = 0.01
-for iteration in range(12):
+for iteration in range(ITERATIONS):
     meta_loss = 0.0
-    for _ in range(3):
+    for _ in range(TASKS):
         task = sample_task()
         fast = list(net.parameters())
         for _ in range(2):
@@ -52,7 +53,7 @@ for iteration in range(12):
             fast = [p - inner_lr * g for p, g in zip(fast, grads)]
         x, y = task(10)
         meta_loss = meta_loss + F.mse_loss(net(x, fast), y)
-    meta_loss = meta_loss / 3
+    meta_loss = meta_loss / TASKS
     meta_optimizer.zero_grad()
     meta_loss.backward()
     meta_optimizer.step()

@@ -4,6 +4,7 @@ import { F, nn, optim, print, torch, type Tensor } from "layerwise";
 torch.manualSeed(8);
 export const losses: number[] = [];
 export const checks: Record<string, number[]> = {};
+const [N, HIDDEN, EPOCHS] = [200, 20, 50];
 const ONE_DIV_SQRT_TWO_PI = 1.0 / Math.sqrt(2.0 * Math.PI);
 
 class MDN extends nn.Module {
@@ -42,12 +43,12 @@ function mdnLossFn(pi: Tensor, mu: Tensor, sigma: Tensor, y: Tensor): Tensor {
   return torch.mean(result);
 }
 
-const t = torch.rand(200, 1).mul(20).sub(10);
-const wave = torch.sin(t.mul(0.75)).mul(7.0).add(t.mul(0.5)).add(torch.randn(200, 1).mul(0.5));
+const t = torch.rand(N, 1).mul(20).sub(10);
+const wave = torch.sin(t.mul(0.75)).mul(7.0).add(t.mul(0.5)).add(torch.randn(N, 1).mul(0.5));
 const [x, y] = [wave, t];
-const network = new MDN({ nHidden: 20, nGaussians: 5 });
+const network = new MDN({ nHidden: HIDDEN, nGaussians: 5 });
 const optimizer = new optim.Adam(network.parameters(), { lr: 1e-2 });
-for (let epoch = 0; epoch < 50; epoch++) {
+for (let epoch = 0; epoch < EPOCHS; epoch++) {
   const [pi, mu, sigma] = network(x);
   const loss = mdnLossFn(pi, mu, sigma, y);
   optimizer.zeroGrad();

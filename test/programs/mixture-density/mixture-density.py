@@ -8,6 +8,7 @@ import torch.nn as nn
 torch.manual_seed(8)
 losses = []
 checks = {}
+N, HIDDEN, EPOCHS = 200, 20, 50
 ONE_DIV_SQRT_TWO_PI = 1.0 / math.sqrt(2.0 * math.pi)
 
 
@@ -40,12 +41,12 @@ def mdn_loss_fn(pi, mu, sigma, y):
     return torch.mean(result)
 
 
-t = torch.rand(200, 1) * 20 - 10
-wave = torch.sin(0.75 * t) * 7.0 + t * 0.5 + torch.randn(200, 1) * 0.5
+t = torch.rand(N, 1) * 20 - 10
+wave = torch.sin(0.75 * t) * 7.0 + t * 0.5 + torch.randn(N, 1) * 0.5
 x, y = wave, t
-network = MDN(n_hidden=20, n_gaussians=5)
+network = MDN(n_hidden=HIDDEN, n_gaussians=5)
 optimizer = torch.optim.Adam(network.parameters(), lr=1e-2)
-for epoch in range(50):
+for epoch in range(EPOCHS):
     pi, mu, sigma = network(x)
     loss = mdn_loss_fn(pi, mu, sigma, y)
     optimizer.zero_grad()

@@ -4,6 +4,7 @@ import { F, format, nn, optim, print, torch, type Tensor } from "layerwise";
 torch.manualSeed(13);
 export const losses: number[] = [];
 export const checks: Record<string, number[]> = {};
+const [D_MODEL, EXPERTS, BATCH, LENGTH, STEPS] = [16, 4, 8, 10, 25];
 
 class Expert extends nn.Module {
   net: nn.Sequential;
@@ -61,7 +62,7 @@ class Model extends nn.Module {
   moe: SparseMoE;
   head: nn.Linear;
 
-  constructor(vocab: number, { dModel = 16, nExperts = 4 } = {}) {
+  constructor(vocab: number, { dModel = D_MODEL, nExperts = EXPERTS } = {}) {
     super();
     this.embed = new nn.Embedding(vocab, dModel);
     this.norm = new nn.RMSNorm(dModel);
@@ -77,12 +78,12 @@ class Model extends nn.Module {
 }
 
 const vocab = 12;
-const tokens = torch.randint(0, vocab, [8, 10]);
-const targets = tokens.mul(5).add(torch.arange(10)).remainder(vocab);
+const tokens = torch.randint(0, vocab, [BATCH, LENGTH]);
+const targets = tokens.mul(5).add(torch.arange(LENGTH)).remainder(vocab);
 const model = new Model(vocab);
 const optimizer = new optim.Adam(model.parameters(), { lr: 1e-2 });
-const scheduler = new optim.lrScheduler.OneCycleLR(optimizer, { maxLr: 2e-2, totalSteps: 25 });
-for (let step = 0; step < 25; step++) {
+const scheduler = new optim.lrScheduler.OneCycleLR(optimizer, { maxLr: 2e-2, totalSteps: STEPS });
+for (let step = 0; step < STEPS; step++) {
   const [logits, balance] = model(tokens);
   const loss = F.crossEntropy(logits.flatten(0, 1), targets.flatten()).add(balance.mul(0.01));
   optimizer.zeroGrad();

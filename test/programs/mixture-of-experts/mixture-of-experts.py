@@ -7,6 +7,7 @@ import torch.nn.functional as F
 torch.manual_seed(13)
 losses = []
 checks = {}
+D_MODEL, EXPERTS, BATCH, LENGTH, STEPS = 16, 4, 8, 10, 25
 
 
 class Expert(nn.Module):
@@ -46,7 +47,7 @@ class SparseMoE(nn.Module):
 
 
 class Model(nn.Module):
-    def __init__(self, vocab, d_model=16, n_experts=4):
+    def __init__(self, vocab, d_model=D_MODEL, n_experts=EXPERTS):
         super().__init__()
         self.embed = nn.Embedding(vocab, d_model)
         self.norm = nn.RMSNorm(d_model)
@@ -60,12 +61,12 @@ class Model(nn.Module):
 
 
 vocab = 12
-tokens = torch.randint(0, vocab, (8, 10))
-targets = (tokens * 5 + torch.arange(10)) % vocab
+tokens = torch.randint(0, vocab, (BATCH, LENGTH))
+targets = (tokens * 5 + torch.arange(LENGTH)) % vocab
 model = Model(vocab)
 optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
-scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=2e-2, total_steps=25)
-for step in range(25):
+scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=2e-2, total_steps=STEPS)
+for step in range(STEPS):
     logits, balance = model(tokens)
     loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten()) + 0.01 * balance
     optimizer.zero_grad()

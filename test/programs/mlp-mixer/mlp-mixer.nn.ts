@@ -6,6 +6,7 @@ const { AveragedModel, getEmaMultiAvgFn } = optim.swaUtils;
 torch.manualSeed(17);
 export const losses: number[] = [];
 export const checks: Record<string, number[]> = {};
+const [N, SIZE, PATCH, DIM, DEPTH, BATCH, STEPS] = [30, 8, 2, 16, 2, 16, 20];
 
 class DropPath extends nn.Module {
   p: number;
@@ -73,7 +74,7 @@ class Mixer extends nn.Module {
   norm: nn.LayerNorm;
   head: nn.Linear;
 
-  constructor({ image = 8, patch = 2, dim = 16, depth = 2, classes = 3 } = {}) {
+  constructor({ image = SIZE, patch = PATCH, dim = DIM, depth = DEPTH, classes = 3 } = {}) {
     super();
     this.embed = new nn.Conv2d(1, dim, { kernelSize: patch, stride: patch });
     const rates = torch.linspace(0, 0.2, depth).tolist() as number[];
@@ -90,18 +91,18 @@ class Mixer extends nn.Module {
   }
 }
 
-const y = torch.arange(30).remainder(3);
-const x = torch.randn(30, 1, 8, 8).mul(0.5);
+const y = torch.arange(N).remainder(3);
+const x = torch.randn(N, 1, SIZE, SIZE).mul(0.5);
 x.indexPut_([y.eq(0), ":", ":4"], x.index(y.eq(0), ":", ":4").add(1));
 x.indexPut_([y.eq(1), ":", ":", ":4"], x.index(y.eq(1), ":", ":", ":4").add(1));
 const model = new Mixer();
 print(model);
 const averaged = new AveragedModel(model, { multiAvgFn: getEmaMultiAvgFn(0.9) });
 const optimizer = new optim.AdamW(model.parameters(), { lr: 3e-3, betas: [0.9, 0.95], weightDecay: 0.05 });
-for (let step = 0; step < 20; step++) {
-  const index = torch.randperm(30).index(":16");
+for (let step = 0; step < STEPS; step++) {
+  const index = torch.randperm(N).index(`:${BATCH}`);
   const lam = torch.rand(1).item();
-  const shuffled = index.index(torch.randperm(16));
+  const shuffled = index.index(torch.randperm(BATCH));
   const mixed = x
     .index(index)
     .mul(lam)

@@ -8,6 +8,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 torch.manual_seed(17)
 losses = []
 checks = {}
+N, SIZE, PATCH, DIM, DEPTH, BATCH, STEPS = 30, 8, 2, 16, 2, 16, 20
 
 
 class DropPath(nn.Module):
@@ -51,7 +52,7 @@ class MixerBlock(nn.Module):
 
 
 class Mixer(nn.Module):
-    def __init__(self, image=8, patch=2, dim=16, depth=2, classes=3):
+    def __init__(self, image=SIZE, patch=PATCH, dim=DIM, depth=DEPTH, classes=3):
         super().__init__()
         self.embed = nn.Conv2d(1, dim, kernel_size=patch, stride=patch)
         rates = torch.linspace(0, 0.2, depth).tolist()
@@ -65,18 +66,18 @@ class Mixer(nn.Module):
         return self.head(x.mean(dim=1))
 
 
-y = torch.arange(30) % 3
-x = torch.randn(30, 1, 8, 8) * 0.5
+y = torch.arange(N) % 3
+x = torch.randn(N, 1, SIZE, SIZE) * 0.5
 x[y == 0, :, :4] += 1
 x[y == 1, :, :, :4] += 1
 model = Mixer()
 print(model)
 averaged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.9))
 optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3, betas=(0.9, 0.95), weight_decay=0.05)
-for step in range(20):
-    index = torch.randperm(30)[:16]
+for step in range(STEPS):
+    index = torch.randperm(N)[:BATCH]
     lam = torch.rand(1).item()
-    shuffled = index[torch.randperm(16)]
+    shuffled = index[torch.randperm(BATCH)]
     mixed = lam * x[index] + (1 - lam) * x[shuffled]
     target = lam * F.one_hot(y[index], 3).float() + (1 - lam) * F.one_hot(y[shuffled], 3).float()
     loss = F.cross_entropy(model(mixed), target)

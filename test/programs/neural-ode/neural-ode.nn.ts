@@ -4,13 +4,14 @@ import { torch, nn, print, format, type Tensor } from "layerwise";
 torch.manualSeed(2);
 export const losses: number[] = [];
 export const checks: Record<string, number[]> = {};
+const [HIDDEN, POINTS, BATCH, LENGTH, ITERATIONS] = [20, 21, 6, 4, 24];
 
 class ODEFunc extends nn.Module {
   net: nn.Sequential;
   nfe: number;
   constructor() {
     super();
-    this.net = new nn.Sequential(new nn.Linear(2, 20), new nn.Tanh(), new nn.Linear(20, 2));
+    this.net = new nn.Sequential(new nn.Linear(2, HIDDEN), new nn.Tanh(), new nn.Linear(HIDDEN, 2));
     this.nfe = 0;
     for (const m of this.net.modules()) {
       if (m instanceof nn.Linear) {
@@ -101,7 +102,7 @@ class Lambda extends nn.Module {
 }
 
 const trueY0 = torch.tensor([[2.0, 0.0]]).float();
-const t = torch.linspace(0.0, 2.0, 21);
+const t = torch.linspace(0.0, 2.0, POINTS);
 const trueA = torch.tensor([
   [-0.1, 2.0],
   [-2.0, -0.1],
@@ -109,7 +110,7 @@ const trueA = torch.tensor([
 const trueY = torch.noGrad(() => odeint(new Lambda(), trueY0, t));
 print(trueY.size(), trueY.index("::10"));
 
-function getBatch(n = 6, length = 4) {
+function getBatch(n = BATCH, length = LENGTH) {
   const s = torch.randperm(t.size(0) - length).index(`:${n}`);
   const batchY0 = trueY.index(s);
   const batchT = t.index(`:${length}`);
@@ -123,10 +124,10 @@ function getBatch(n = 6, length = 4) {
 const func = new ODEFunc();
 const optimizer = new torch.optim.RMSprop(func.parameters(), { lr: 1e-3, momentum: 0.9 });
 let predY!: Tensor;
-for (let itr = 1; itr < 25; itr++) {
+for (let itr = 1; itr <= ITERATIONS; itr++) {
   optimizer.zeroGrad();
   const [batchY0, batchT, batchY] = getBatch();
-  if (itr <= 12) predY = odeint(func, batchY0, batchT);
+  if (itr <= Math.floor(ITERATIONS / 2)) predY = odeint(func, batchY0, batchT);
   else predY = odeintAdjoint(func, batchY0, batchT);
   const loss = torch.mean(torch.abs(predY.sub(batchY)));
   loss.backward();

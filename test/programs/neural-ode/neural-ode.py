@@ -4,11 +4,12 @@ import torch.nn as nn
 torch.manual_seed(2)
 losses = []
 checks = {}
+HIDDEN, POINTS, BATCH, LENGTH, ITERATIONS = 20, 21, 6, 4, 24
 
 class ODEFunc(nn.Module):
     def __init__(self):
         super().__init__()
-        self.net = nn.Sequential(nn.Linear(2, 20), nn.Tanh(), nn.Linear(20, 2))
+        self.net = nn.Sequential(nn.Linear(2, HIDDEN), nn.Tanh(), nn.Linear(HIDDEN, 2))
         self.nfe = 0
         for m in self.net.modules():
             if isinstance(m, nn.Linear):
@@ -75,13 +76,13 @@ class Lambda(nn.Module):
         return torch.mm(y ** 3, true_A)
 
 true_y0 = torch.tensor([[2.0, 0.0]])
-t = torch.linspace(0.0, 2.0, 21)
+t = torch.linspace(0.0, 2.0, POINTS)
 true_A = torch.tensor([[-0.1, 2.0], [-2.0, -0.1]])
 with torch.no_grad():
     true_y = odeint(Lambda(), true_y0, t)
 print(true_y.size(), true_y[::10])
 
-def get_batch(n=6, length=4):
+def get_batch(n=BATCH, length=LENGTH):
     s = torch.randperm(len(t) - length)[:n]
     batch_y0 = true_y[s]
     batch_t = t[:length]
@@ -90,10 +91,10 @@ def get_batch(n=6, length=4):
 
 func = ODEFunc()
 optimizer = torch.optim.RMSprop(func.parameters(), lr=1e-3, momentum=0.9)
-for itr in range(1, 25):
+for itr in range(1, ITERATIONS + 1):
     optimizer.zero_grad()
     batch_y0, batch_t, batch_y = get_batch()
-    if itr <= 12:
+    if itr <= ITERATIONS // 2:
         pred_y = odeint(func, batch_y0, batch_t)
     else:
         pred_y = odeint_adjoint(func, batch_y0, batch_t)

@@ -6,6 +6,8 @@ const { packPaddedSequence, padPackedSequence, padSequence } = nn.utils.rnn;
 torch.manualSeed(31);
 export const losses: number[] = [];
 export const checks: Record<string, number[]> = {};
+const [N, SHORTEST, LONGEST, BATCH, EPOCHS] = [48, 3, 11, 8, 4];
+const [EMBEDDING_DIM, HIDDEN_DIM] = [8, 12];
 
 type Item = [sequence: Tensor, label: number];
 
@@ -15,7 +17,7 @@ class Words extends data.Dataset<Item> {
 
   constructor(n: number) {
     super();
-    const lengths = torch.randint(3, 12, [n]);
+    const lengths = torch.randint(SHORTEST, LONGEST + 1, [n]);
     for (const length of lengths.tolist() as number[]) {
       const seq = torch.randint(1, 6, [length]);
       const [ones, twos] = [seq.eq(1).sum(), seq.eq(2).sum()];
@@ -69,12 +71,12 @@ class Classifier extends nn.Module {
   }
 }
 
-const loader = new data.DataLoader(new Words(48), { batchSize: 8, shuffle: true, collateFn: collate });
-const model = new Classifier(6, 8, 12);
+const loader = new data.DataLoader(new Words(N), { batchSize: BATCH, shuffle: true, collateFn: collate });
+const model = new Classifier(6, EMBEDDING_DIM, HIDDEN_DIM);
 print(model);
 const optimizer = new optim.Adam(model.parameters(), { lr: 1e-2 });
 const criterion = new nn.CrossEntropyLoss();
-for (let epoch = 0; epoch < 4; epoch++) {
+for (let epoch = 0; epoch < EPOCHS; epoch++) {
   let total = 0;
   for (const [x, lengths, y] of loader) {
     optimizer.zeroGrad();

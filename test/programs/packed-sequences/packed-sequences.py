@@ -8,13 +8,15 @@ from torch.utils.data import DataLoader, Dataset
 torch.manual_seed(31)
 losses = []
 checks = {}
+N, SHORTEST, LONGEST, BATCH, EPOCHS = 48, 3, 11, 8, 4
+EMBEDDING_DIM, HIDDEN_DIM = 8, 12
 
 
 class Words(Dataset):
     """Sequences of letters; the class says which of two letters comes more often."""
 
     def __init__(self, n):
-        lengths = torch.randint(3, 12, (n,))
+        lengths = torch.randint(SHORTEST, LONGEST + 1, (n,))
         self.items = []
         for length in lengths.tolist():
             seq = torch.randint(1, 6, (length,))
@@ -53,12 +55,12 @@ class Classifier(nn.Module):
         return self.fc(pooled + last)
 
 
-loader = DataLoader(Words(48), batch_size=8, shuffle=True, collate_fn=collate)
-model = Classifier(6, 8, 12)
+loader = DataLoader(Words(N), batch_size=BATCH, shuffle=True, collate_fn=collate)
+model = Classifier(6, EMBEDDING_DIM, HIDDEN_DIM)
 print(model)
 optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
 criterion = nn.CrossEntropyLoss()
-for epoch in range(4):
+for epoch in range(EPOCHS):
     total = 0
     for x, lengths, y in loader:
         optimizer.zero_grad()

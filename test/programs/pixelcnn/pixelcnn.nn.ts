@@ -4,6 +4,7 @@ import { torch, nn, F, optim, data, print, format, type Tensor } from "layerwise
 torch.manualSeed(2);
 export const losses: number[] = [];
 export const checks: Record<string, number[]> = {};
+const [fm, size, nImages, batchSize, epochs] = [8, 8, 24, 8, 3];
 
 class MaskedConv2d extends nn.Conv2d {
   declare mask: Tensor;
@@ -46,7 +47,6 @@ class GatedBlock extends nn.Module {
   }
 }
 
-const fm = 8;
 const net = new nn.Sequential(
   new MaskedConv2d("A", 1, fm, 7, 1, 3, { bias: false }),
   new nn.BatchNorm2d(fm),
@@ -57,16 +57,16 @@ const net = new nn.Sequential(
 );
 print(net);
 print(net[0].mask.index(0, 0));
-const images = torch.rand(24, 1, 8, 8).cumsum(2).mul(0.5).clamp_(0, 0.999);
-const tr = new data.DataLoader(new data.TensorDataset(images, torch.zeros(24)), {
-  batchSize: 8,
+const images = torch.rand(nImages, 1, size, size).cumsum(2).mul(0.5).clamp_(0, 0.999);
+const tr = new data.DataLoader(new data.TensorDataset(images, torch.zeros(nImages)), {
+  batchSize,
   shuffle: true,
   numWorkers: 0,
   dropLast: true,
 });
-const sample = torch.empty(4, 1, 8, 8);
+const sample = torch.empty(4, 1, size, size);
 const optimizer = new optim.Adam(net.parameters());
-for (let epoch = 0; epoch < 3; epoch++) {
+for (let epoch = 0; epoch < epochs; epoch++) {
   const errTr: number[] = [];
   net.train(true);
   for (const [input] of tr) {
@@ -81,8 +81,8 @@ for (let epoch = 0; epoch < 3; epoch++) {
   torch.noGrad(() => {
     sample.fill_(0);
     net.train(false);
-    for (let i = 0; i < 8; i++) {
-      for (let j = 0; j < 8; j++) {
+    for (let i = 0; i < size; i++) {
+      for (let j = 0; j < size; j++) {
         const out = net(sample);
         const probs = F.softmax(out.index(":", ":", i, j), { dim: -1 }).data;
         sample.indexPut_([":", ":", i, j], torch.multinomial(probs, 1).float().div(4.0));

@@ -7,6 +7,7 @@ from torch.utils import data
 torch.manual_seed(2)
 losses = []
 checks = {}
+fm, size, n_images, batch_size, epochs = 8, 8, 24, 8, 3
 
 
 class MaskedConv2d(nn.Conv2d):
@@ -35,7 +36,6 @@ class GatedBlock(nn.Module):
         return x + torch.tanh(a) * torch.sigmoid(b)
 
 
-fm = 8
 net = nn.Sequential(
     MaskedConv2d("A", 1, fm, 7, 1, 3, bias=False), nn.BatchNorm2d(fm), nn.ReLU(True),
     GatedBlock(fm, 3),
@@ -43,11 +43,11 @@ net = nn.Sequential(
     nn.Conv2d(fm, 4, 1))
 print(net)
 print(net[0].mask[0, 0])
-images = (torch.rand(24, 1, 8, 8).cumsum(2) * 0.5).clamp_(0, 0.999)
-tr = data.DataLoader(data.TensorDataset(images, torch.zeros(24)), batch_size=8, shuffle=True, num_workers=0, drop_last=True)
-sample = torch.empty(4, 1, 8, 8)
+images = (torch.rand(n_images, 1, size, size).cumsum(2) * 0.5).clamp_(0, 0.999)
+tr = data.DataLoader(data.TensorDataset(images, torch.zeros(n_images)), batch_size=batch_size, shuffle=True, num_workers=0, drop_last=True)
+sample = torch.empty(4, 1, size, size)
 optimizer = optim.Adam(net.parameters())
-for epoch in range(3):
+for epoch in range(epochs):
     err_tr = []
     net.train(True)
     for input, _ in tr:
@@ -61,8 +61,8 @@ for epoch in range(3):
     with torch.no_grad():
         sample.fill_(0)
         net.train(False)
-        for i in range(8):
-            for j in range(8):
+        for i in range(size):
+            for j in range(size):
                 out = net(sample)
                 probs = F.softmax(out[:, :, i, j], dim=-1).data
                 sample[:, :, i, j] = torch.multinomial(probs, 1).float() / 4.0

@@ -6,6 +6,7 @@ const { Categorical } = torch.distributions;
 torch.manualSeed(543);
 export const losses: number[] = [];
 export const checks = { lengths: [] as number[] };
+const [MAX_STEPS, HIDDEN, EPISODES] = [60, 32, 15];
 
 /** The classic control problem in its usual constants. */
 class CartPole {
@@ -28,15 +29,17 @@ class CartPole {
     this.state = [x + 0.02 * xDot, xDot + 0.02 * xAcc, theta + 0.02 * thetaDot, thetaDot + 0.02 * thetaAcc];
     this.steps += 1;
     const done =
-      Math.abs(this.state[0]) > 2.4 || Math.abs(this.state[2]) > (12 * Math.PI) / 180 || this.steps >= 60;
+      Math.abs(this.state[0]) > 2.4 ||
+      Math.abs(this.state[2]) > (12 * Math.PI) / 180 ||
+      this.steps >= MAX_STEPS;
     return { state: this.state, reward: 1.0, done };
   }
 }
 
 class Policy extends nn.Module {
-  affine1 = new nn.Linear(4, 32);
+  affine1 = new nn.Linear(4, HIDDEN);
   dropout = new nn.Dropout({ p: 0.2 });
-  affine2 = new nn.Linear(32, 2);
+  affine2 = new nn.Linear(HIDDEN, 2);
   savedLogProbs: Tensor[] = [];
   rewards: number[] = [];
 
@@ -84,7 +87,7 @@ function finishEpisode(): void {
 }
 
 let runningReward = 10;
-for (let episode = 1; episode < 16; episode++) {
+for (let episode = 1; episode <= EPISODES; episode++) {
   let state = env.reset();
   let epReward = 0;
   let t = 1;

@@ -11,6 +11,7 @@ from torch.distributions import Categorical
 torch.manual_seed(543)
 losses = []
 checks = {"lengths": []}
+MAX_STEPS, HIDDEN, EPISODES = 60, 32, 15
 
 
 class CartPole:
@@ -35,16 +36,16 @@ class CartPole:
             theta_dot + 0.02 * theta_acc,
         ]
         self.steps += 1
-        done = abs(self.state[0]) > 2.4 or abs(self.state[2]) > 12 * math.pi / 180 or self.steps >= 60
+        done = abs(self.state[0]) > 2.4 or abs(self.state[2]) > 12 * math.pi / 180 or self.steps >= MAX_STEPS
         return self.state, 1.0, done
 
 
 class Policy(nn.Module):
     def __init__(self):
         super().__init__()
-        self.affine1 = nn.Linear(4, 32)
+        self.affine1 = nn.Linear(4, HIDDEN)
         self.dropout = nn.Dropout(p=0.2)
-        self.affine2 = nn.Linear(32, 2)
+        self.affine2 = nn.Linear(HIDDEN, 2)
         self.saved_log_probs = []
         self.rewards = []
 
@@ -93,7 +94,7 @@ def finish_episode():
 
 
 running_reward = 10
-for i_episode in range(1, 16):
+for i_episode in range(1, EPISODES + 1):
     state = env.reset()
     ep_reward = 0
     for t in range(1, 10000):

@@ -4,6 +4,7 @@ import { F, format, nn, optim, print, torch, type Tensor } from "layerwise";
 torch.manualSeed(0);
 export const losses: number[] = [];
 export const checks: Record<string, number[]> = {};
+const [WIDTH, N, SIZE, BATCH, EPOCHS] = [4, 32, 16, 16, 3];
 
 class BasicBlock extends nn.Module {
   static expansion = 1;
@@ -50,7 +51,7 @@ class ResNet extends nn.Module {
   constructor(
     block: typeof BasicBlock,
     numBlocks: readonly [number, number, number, number],
-    width = 4,
+    width = WIDTH,
     numClasses = 4,
   ) {
     super();
@@ -93,7 +94,7 @@ class ResNet extends nn.Module {
 
 const ResNet18 = (): ResNet => new ResNet(BasicBlock, [2, 2, 2, 2]);
 
-const labels = torch.arange(32).remainder(4);
+const labels = torch.arange(N).remainder(4);
 const shade = torch.tensor([
   [0.8, 0.2, 0.2],
   [0.2, 0.8, 0.2],
@@ -103,7 +104,7 @@ const shade = torch.tensor([
 const images = shade
   .index(labels)
   .index(":", ":", null, null)
-  .add(torch.randn(32, 3, 16, 16).mul(0.4));
+  .add(torch.randn(N, 3, SIZE, SIZE).mul(0.4));
 const net = ResNet18();
 print(net);
 const criterion = new nn.CrossEntropyLoss({ labelSmoothing: 0.1 });
@@ -113,11 +114,11 @@ const optimizer = new optim.SGD(net.parameters(), {
   weightDecay: 5e-4,
   nesterov: true,
 });
-const scheduler = new optim.lrScheduler.CosineAnnealingLR(optimizer, { tMax: 3 });
-for (let epoch = 0; epoch < 3; epoch++) {
+const scheduler = new optim.lrScheduler.CosineAnnealingLR(optimizer, { tMax: EPOCHS });
+for (let epoch = 0; epoch < EPOCHS; epoch++) {
   net.train();
   let [correct, total] = [0, 0];
-  for (const batch of torch.randperm(32).split(16)) {
+  for (const batch of torch.randperm(N).split(BATCH)) {
     const [inputs, targets] = [images.index(batch), labels.index(batch)];
     optimizer.zeroGrad();
     const outputs = net(inputs);

@@ -8,6 +8,7 @@ import torch.optim as optim
 torch.manual_seed(0)
 losses = []
 checks = {}
+WIDTH, N, SIZE, BATCH, EPOCHS = 4, 32, 16, 16, 3
 
 
 class BasicBlock(nn.Module):
@@ -35,7 +36,7 @@ class BasicBlock(nn.Module):
 
 
 class ResNet(nn.Module):
-    def __init__(self, block, num_blocks, width=4, num_classes=4):
+    def __init__(self, block, num_blocks, width=WIDTH, num_classes=4):
         super().__init__()
         self.in_planes = width
         self.conv1 = nn.Conv2d(3, width, kernel_size=3, stride=1, padding=1, bias=False)
@@ -69,18 +70,18 @@ def ResNet18():
     return ResNet(BasicBlock, [2, 2, 2, 2])
 
 
-labels = torch.arange(32) % 4
+labels = torch.arange(N) % 4
 shade = torch.tensor([[0.8, 0.2, 0.2], [0.2, 0.8, 0.2], [0.2, 0.2, 0.8], [0.6, 0.6, 0.2]])
-images = shade[labels][:, :, None, None] + torch.randn(32, 3, 16, 16) * 0.4
+images = shade[labels][:, :, None, None] + torch.randn(N, 3, SIZE, SIZE) * 0.4
 net = ResNet18()
 print(net)
 criterion = nn.CrossEntropyLoss(label_smoothing=0.1)
 optimizer = optim.SGD(net.parameters(), lr=0.02, momentum=0.9, weight_decay=5e-4, nesterov=True)
-scheduler = optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=3)
-for epoch in range(3):
+scheduler = optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=EPOCHS)
+for epoch in range(EPOCHS):
     net.train()
     correct = total = 0
-    for batch in torch.randperm(32).split(16):
+    for batch in torch.randperm(N).split(BATCH):
         inputs, targets = images[batch], labels[batch]
         optimizer.zero_grad()
         outputs = net(inputs)

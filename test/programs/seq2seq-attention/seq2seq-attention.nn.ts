@@ -7,6 +7,8 @@ export const losses: number[] = [];
 const SOS_TOKEN = 0;
 const EOS_TOKEN = 1;
 const MAX_LENGTH = 7;
+const hiddenSize = 24;
+const nIters = 60;
 
 class Lang {
   word2index = new Map<string, number>();
@@ -35,7 +37,7 @@ class Lang {
   }
 }
 
-const pairs = `i am cold	ich friere
+const PAIRS = `i am cold	ich friere
 i am tired	ich bin müde
 you are tired	du bist müde
 he is tall	er ist groß
@@ -46,9 +48,8 @@ i am not old	ich bin nicht alt
 you are not tall	du bist nicht groß
 he is not cold	er friert nicht
 she is happy	sie ist glücklich
-we are not tired	wir sind nicht müde`
-  .split("\n")
-  .map((line) => line.split("\t") as [string, string]);
+we are not tired	wir sind nicht müde`;
+const pairs = PAIRS.split("\n").map((line) => line.split("\t") as [string, string]);
 const [inputLang, outputLang] = [new Lang("eng"), new Lang("deu")];
 for (const pair of pairs) {
   inputLang.addSentence(pair[0]);
@@ -288,10 +289,9 @@ function evaluate(
   });
 }
 
-const hiddenSize = 24;
 const encoder1 = new EncoderRNN(inputLang.nWords, hiddenSize);
 const attnDecoder1 = new AttnDecoderRNN(hiddenSize, outputLang.nWords, { dropoutP: 0.1 });
-trainIters(encoder1, attnDecoder1, 60);
+trainIters(encoder1, attnDecoder1, nIters);
 
 encoder1.eval();
 attnDecoder1.eval();

@@ -11,6 +11,8 @@ losses = []
 SOS_token = 0
 EOS_token = 1
 MAX_LENGTH = 7
+hidden_size = 24
+n_iters = 60
 
 
 class Lang:
@@ -35,9 +37,7 @@ class Lang:
             self.word2count[word] += 1
 
 
-pairs = [
-    line.split("\t")
-    for line in """i am cold	ich friere
+PAIRS = """i am cold	ich friere
 i am tired	ich bin müde
 you are tired	du bist müde
 he is tall	er ist groß
@@ -48,8 +48,8 @@ i am not old	ich bin nicht alt
 you are not tall	du bist nicht groß
 he is not cold	er friert nicht
 she is happy	sie ist glücklich
-we are not tired	wir sind nicht müde""".splitlines()
-]
+we are not tired	wir sind nicht müde"""
+pairs = [line.split("\t") for line in PAIRS.splitlines()]
 input_lang, output_lang = Lang("eng"), Lang("deu")
 for pair in pairs:
     input_lang.add_sentence(pair[0])
@@ -226,10 +226,9 @@ def evaluate(encoder, decoder, sentence, max_length=MAX_LENGTH):
         return decoded_words, decoder_attentions[: di + 1]
 
 
-hidden_size = 24
 encoder1 = EncoderRNN(input_lang.n_words, hidden_size)
 attn_decoder1 = AttnDecoderRNN(hidden_size, output_lang.n_words, dropout_p=0.1)
-train_iters(encoder1, attn_decoder1, 60)
+train_iters(encoder1, attn_decoder1, n_iters)
 
 encoder1.eval()
 attn_decoder1.eval()

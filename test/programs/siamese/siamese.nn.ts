@@ -7,6 +7,8 @@ export const checks: Record<string, number[]> = {};
 
 // Signatures of six writers: a shape of their own, and noise.
 const [nWriters, perWriter, size] = [6, 10, 12];
+const [batchSize, epochs] = [12, 6];
+const side = Math.floor((Math.floor((size - 3) / 2) + 1) / 2); // of the last feature map
 const shapes = torch.randn(nWriters, 1, size, size);
 const drawings = shapes
   .repeatInterleave(perWriter, { dim: 0 })
@@ -48,7 +50,11 @@ class SiameseNetwork extends nn.Module {
     new nn.BatchNorm2d(8),
     new nn.MaxPool2d(2, { stride: 2 }),
   );
-  fc1 = new nn.Sequential(new nn.Linear(8 * 2 * 2, 24), new nn.ReLU({ inplace: true }), new nn.Linear(24, 6));
+  fc1 = new nn.Sequential(
+    new nn.Linear(8 * side * side, 24),
+    new nn.ReLU({ inplace: true }),
+    new nn.Linear(24, 6),
+  );
 
   forwardOnce(x: Tensor): Tensor {
     let output = this.cnn1(x);
@@ -87,10 +93,10 @@ const criterion = new ContrastiveLoss();
 let optimizer: optim.Optimizer = new optim.Adam(net.parameters(), { lr: 0.005 });
 const trainDataloader = new data.DataLoader(new SiameseDataset(drawings, writers), {
   shuffle: true,
-  batchSize: 12,
+  batchSize,
 });
 
-for (let epoch = 0; epoch < 6; epoch++) {
+for (let epoch = 0; epoch < epochs; epoch++) {
   let lossContrastive!: Tensor;
   for (const [img0, img1, label] of trainDataloader) {
     optimizer.zeroGrad();

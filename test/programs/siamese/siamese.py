@@ -12,6 +12,8 @@ checks = {}
 
 # Signatures of six writers: a shape of their own, and noise.
 n_writers, per_writer, size = 6, 10, 12
+batch_size, epochs = 12, 6
+side = ((size - 3) // 2 + 1) // 2  # of the last feature map
 shapes = torch.randn(n_writers, 1, size, size)
 drawings = shapes.repeat_interleave(per_writer, dim=0) + 0.6 * torch.randn(n_writers * per_writer, 1, size, size)
 writers = torch.arange(n_writers).repeat_interleave(per_writer)
@@ -50,7 +52,7 @@ class SiameseNetwork(nn.Module):
             nn.MaxPool2d(2, stride=2),
         )
         self.fc1 = nn.Sequential(
-            nn.Linear(8 * 2 * 2, 24),
+            nn.Linear(8 * side * side, 24),
             nn.ReLU(inplace=True),
             nn.Linear(24, 6),
         )
@@ -84,9 +86,9 @@ class ContrastiveLoss(torch.nn.Module):
 net = SiameseNetwork()
 criterion = ContrastiveLoss()
 optimizer = optim.Adam(net.parameters(), lr=0.005)
-train_dataloader = DataLoader(SiameseDataset(drawings, writers), shuffle=True, batch_size=12)
+train_dataloader = DataLoader(SiameseDataset(drawings, writers), shuffle=True, batch_size=batch_size)
 
-for epoch in range(0, 6):
+for epoch in range(0, epochs):
     for i, (img0, img1, label) in enumerate(train_dataloader, 0):
         optimizer.zero_grad()
         output1, output2 = net(img0, img1)

@@ -4,6 +4,7 @@ import { F, format, nn, optim, print, torch, type Tensor } from "layerwise";
 torch.manualSeed(77);
 export const losses: number[] = [];
 export const checks: Record<string, number[]> = {};
+const [N, SIZE, WIDTH, EPOCHS] = [24, 12, 8, 12];
 
 class Encoder extends nn.Module {
   backbone: nn.Sequential;
@@ -12,17 +13,17 @@ class Encoder extends nn.Module {
   constructor(outDim = 16) {
     super();
     this.backbone = new nn.Sequential(
-      new nn.Conv2d(1, 8, 3, { stride: 2, padding: 1 }),
-      new nn.BatchNorm2d(8),
+      new nn.Conv2d(1, WIDTH, 3, { stride: 2, padding: 1 }),
+      new nn.BatchNorm2d(WIDTH),
       new nn.ReLU(),
-      new nn.Conv2d(8, 16, 3, { stride: 2, padding: 1 }),
-      new nn.GroupNorm(4, 16),
+      new nn.Conv2d(WIDTH, 2 * WIDTH, 3, { stride: 2, padding: 1 }),
+      new nn.GroupNorm(4, 2 * WIDTH),
       new nn.ReLU(),
       new nn.AdaptiveAvgPool2d(1),
       new nn.Flatten(),
     );
     this.projector = new nn.Sequential(
-      new nn.Linear(16, 32),
+      new nn.Linear(2 * WIDTH, 32),
       new nn.BatchNorm1d(32),
       new nn.ReLU(),
       new nn.Linear(32, outDim),
@@ -62,8 +63,8 @@ function infoNceLoss(features: Tensor, temperature = 0.2, nViews = 2): [Tensor, 
   return [logits.div(temperature), labels];
 }
 
-const y = torch.arange(24).remainder(3);
-const images = torch.randn(24, 1, 12, 12).mul(0.2);
+const y = torch.arange(N).remainder(3);
+const images = torch.randn(N, 1, SIZE, SIZE).mul(0.2);
 const paint = (label: number, ...at: string[]): void => {
   const place = [y.eq(label), ...at];
   images.indexPut_(place, images.index(...place).add(1));
@@ -80,12 +81,12 @@ let optimizer: optim.Optimizer = new optim.SGD(model.parameters(), {
 const scheduler = new optim.lrScheduler.SequentialLR(optimizer, {
   schedulers: [
     new optim.lrScheduler.LinearLR(optimizer, { startFactor: 0.1, totalIters: 3 }),
-    new optim.lrScheduler.CosineAnnealingLR(optimizer, { tMax: 9 }),
+    new optim.lrScheduler.CosineAnnealingLR(optimizer, { tMax: EPOCHS - 3 }),
   ],
   milestones: [3],
 });
 let logits = images;
-for (let epoch = 0; epoch < 12; epoch++) {
+for (let epoch = 0; epoch < EPOCHS; epoch++) {
   const views = torch.cat([augment(images), augment(images)], { dim: 0 });
   const [, features] = model(views);
   let labels: Tensor;
@@ -102,7 +103,7 @@ checks["top1"] = [top.item()];
 
 model.eval();
 const [frozen] = torch.noGrad(() => model(images));
-const probe = new nn.Linear(16, 3);
+const probe = new nn.Linear(2 * WIDTH, 3);
 optimizer = new optim.Adam(probe.parameters(), { lr: 0.05 });
 for (let i = 0; i < 15; i++) {
   const loss = F.crossEntropy(probe(frozen), y);

@@ -7,22 +7,23 @@ import torch.nn.functional as F
 torch.manual_seed(77)
 losses = []
 checks = {}
+N, SIZE, WIDTH, EPOCHS = 24, 12, 8, 12
 
 
 class Encoder(nn.Module):
     def __init__(self, out_dim=16):
         super().__init__()
         self.backbone = nn.Sequential(
-            nn.Conv2d(1, 8, 3, stride=2, padding=1),
-            nn.BatchNorm2d(8),
+            nn.Conv2d(1, WIDTH, 3, stride=2, padding=1),
+            nn.BatchNorm2d(WIDTH),
             nn.ReLU(),
-            nn.Conv2d(8, 16, 3, stride=2, padding=1),
-            nn.GroupNorm(4, 16),
+            nn.Conv2d(WIDTH, 2 * WIDTH, 3, stride=2, padding=1),
+            nn.GroupNorm(4, 2 * WIDTH),
             nn.ReLU(),
             nn.AdaptiveAvgPool2d(1),
             nn.Flatten(),
         )
-        self.projector = nn.Sequential(nn.Linear(16, 32), nn.BatchNorm1d(32), nn.ReLU(), nn.Linear(32, out_dim))
+        self.projector = nn.Sequential(nn.Linear(2 * WIDTH, 32), nn.BatchNorm1d(32), nn.ReLU(), nn.Linear(32, out_dim))
 
     def forward(self, x):
         h = self.backbone(x)
@@ -54,8 +55,8 @@ def info_nce_loss(features, temperature=0.2, n_views=2):
     return logits / temperature, labels
 
 
-y = torch.arange(24) % 3
-images = torch.randn(24, 1, 12, 12) * 0.2
+y = torch.arange(N) % 3
+images = torch.randn(N, 1, SIZE, SIZE) * 0.2
 images[y == 0, :, 3:9, 3:9] += 1
 images[y == 1, :, ::2] += 1
 images[y == 2, :, :, ::3] += 1
@@ -65,11 +66,11 @@ scheduler = torch.optim.lr_scheduler.SequentialLR(
     optimizer,
     schedulers=[
         torch.optim.lr_scheduler.LinearLR(optimizer, start_factor=0.1, total_iters=3),
-        torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=9),
+        torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=EPOCHS - 3),
     ],
     milestones=[3],
 )
-for epoch in range(12):
+for epoch in range(EPOCHS):
     views = torch.cat([augment(images), augment(images)], dim=0)
     _, features = model(views)
     logits, labels = info_nce_loss(features)
@@ -85,7 +86,7 @@ checks["top1"] = [top.item()]
 model.eval()
 with torch.no_grad():
     frozen, _ = model(images)
-probe = nn.Linear(16, 3)
+probe = nn.Linear(2 * WIDTH, 3)
 optimizer = torch.optim.Adam(probe.parameters(), lr=0.05)
 for _ in range(15):
     loss = F.cross_entropy(probe(frozen), y)

@@ -4,6 +4,7 @@ import { F, format, nn, print, torch, optim, type Tensor } from "layerwise";
 torch.manualSeed(21);
 export const losses: number[] = [];
 export const checks: Record<string, number[]> = {};
+const [N, SIZE, BATCH, EPOCHS] = [12, 16, 4, 4];
 
 class ConvLayer extends nn.Module {
   reflection_pad: nn.ReflectionPad2d;
@@ -117,19 +118,19 @@ function gramMatrix(y: Tensor): Tensor {
   return features.bmm(featuresT).div(ch * h * w);
 }
 
-const content = torch.rand(12, 3, 16, 16);
-const style = torch.rand(1, 3, 16, 16).repeat(4, 1, 1, 1);
+const content = torch.rand(N, 3, SIZE, SIZE);
+const style = torch.rand(1, 3, SIZE, SIZE).repeat(BATCH, 1, 1, 1);
 const transformer = new TransformerNet();
 const vgg = new Features();
 const optimizer = new optim.Adam(transformer.parameters(), { lr: 1e-3 });
 const mseLoss = new nn.MSELoss();
 const featuresStyle = vgg(style);
 const gramStyle = featuresStyle.map((y) => gramMatrix(y));
-for (let e = 0; e < 4; e++) {
+for (let e = 0; e < EPOCHS; e++) {
   transformer.train();
   let aggContentLoss = 0;
   let aggStyleLoss = 0;
-  for (const x of content.split(4)) {
+  for (const x of content.split(BATCH)) {
     const nBatch = x.size(0);
     optimizer.zeroGrad();
     const y = transformer(x);
@@ -150,7 +151,7 @@ for (let e = 0; e < 4; e++) {
     losses.push(totalLoss.item());
   }
   print(
-    `Epoch ${e + 1}:\tcontent: ${format(aggContentLoss / 3, ".2f")}\tstyle: ${format(aggStyleLoss / 3, ".2f")}`,
+    `Epoch ${e + 1}:\tcontent: ${format(aggContentLoss / (N / BATCH), ".2f")}\tstyle: ${format(aggStyleLoss / (N / BATCH), ".2f")}`,
   );
 }
 const count = (model: nn.Module, trained: boolean): number =>

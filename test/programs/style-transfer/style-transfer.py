@@ -7,6 +7,7 @@ import torch.nn.functional as F
 torch.manual_seed(21)
 losses = []
 checks = {}
+N, SIZE, BATCH, EPOCHS = 12, 16, 4, 4
 
 
 class ConvLayer(nn.Module):
@@ -95,19 +96,19 @@ def gram_matrix(y):
     return features.bmm(features_t) / (ch * h * w)
 
 
-content = torch.rand(12, 3, 16, 16)
-style = torch.rand(1, 3, 16, 16).repeat(4, 1, 1, 1)
+content = torch.rand(N, 3, SIZE, SIZE)
+style = torch.rand(1, 3, SIZE, SIZE).repeat(BATCH, 1, 1, 1)
 transformer = TransformerNet()
 vgg = Features()
 optimizer = torch.optim.Adam(transformer.parameters(), 1e-3)
 mse_loss = nn.MSELoss()
 features_style = vgg(style)
 gram_style = [gram_matrix(y) for y in features_style]
-for e in range(4):
+for e in range(EPOCHS):
     transformer.train()
     agg_content_loss = 0.0
     agg_style_loss = 0.0
-    for batch_id, x in enumerate(content.split(4)):
+    for batch_id, x in enumerate(content.split(BATCH)):
         n_batch = len(x)
         optimizer.zero_grad()
         y = transformer(x)
@@ -125,7 +126,7 @@ for e in range(4):
         agg_content_loss += content_loss.item()
         agg_style_loss += style_loss.item()
         losses.append(total_loss.item())
-    print(f"Epoch {e + 1}:\tcontent: {agg_content_loss / 3:.2f}\tstyle: {agg_style_loss / 3:.2f}")
+    print(f"Epoch {e + 1}:\tcontent: {agg_content_loss / (N / BATCH):.2f}\tstyle: {agg_style_loss / (N / BATCH):.2f}")
 trainable = sum(p.numel() for p in transformer.parameters() if p.requires_grad)
 frozen = sum(p.numel() for p in vgg.parameters() if not p.requires_grad)
 print(f"{trainable:,} trained, {frozen:,} frozen")

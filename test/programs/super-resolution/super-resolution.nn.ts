@@ -5,6 +5,7 @@ torch.manualSeed(7);
 export const losses: number[] = [];
 export const checks: Record<string, number[]> = {};
 const UPSCALE = 3;
+const [N, SIZE, BATCH, EPOCHS] = [24, 24, 8, 5];
 
 class Net extends nn.Module {
   relu: nn.ReLU;
@@ -51,17 +52,17 @@ function pictures(n: number, size: number): Tensor {
   return wave.mul(0.5).add(0.5).unsqueeze(1);
 }
 
-const target = pictures(24, 24);
+const target = pictures(N, SIZE);
 const small = F.avgPool2d(target, UPSCALE);
 const model = new Net(UPSCALE);
 print(model);
 const criterion = new nn.MSELoss();
 const optimizer = new optim.Adam(model.parameters(), { lr: 0.003 });
 
-for (let epoch = 1; epoch < 6; epoch++) {
+for (let epoch = 1; epoch <= EPOCHS; epoch++) {
   let epochLoss = 0;
-  for (let start = 0; start < small.size(0); start += 8) {
-    const [x, y] = [small.index(`${start}:${start + 8}`), target.index(`${start}:${start + 8}`)];
+  for (let start = 0; start < small.size(0); start += BATCH) {
+    const [x, y] = [small.index(`${start}:${start + BATCH}`), target.index(`${start}:${start + BATCH}`)];
     optimizer.zeroGrad();
     const loss = criterion(model(x), y);
     epochLoss += loss.item();
@@ -69,7 +70,7 @@ for (let epoch = 1; epoch < 6; epoch++) {
     loss.backward();
     optimizer.step();
   }
-  print(`===> Epoch ${epoch} Complete: Avg. Loss: ${format(epochLoss / 3, ".3f")}`);
+  print(`===> Epoch ${epoch} Complete: Avg. Loss: ${format(epochLoss / (N / BATCH), ".3f")}`);
 }
 
 torch.noGrad(() => {

@@ -9,6 +9,7 @@ torch.manual_seed(7)
 losses = []
 checks = {}
 UPSCALE = 3
+N, SIZE, BATCH, EPOCHS = 24, 24, 8, 5
 
 
 class Net(nn.Module):
@@ -46,24 +47,24 @@ def pictures(n, size):
     return (wave * 0.5 + 0.5).unsqueeze(1)
 
 
-target = pictures(24, 24)
+target = pictures(N, SIZE)
 small = nn.functional.avg_pool2d(target, UPSCALE)
 model = Net(upscale_factor=UPSCALE)
 print(model)
 criterion = nn.MSELoss()
 optimizer = optim.Adam(model.parameters(), lr=0.003)
 
-for epoch in range(1, 6):
+for epoch in range(1, EPOCHS + 1):
     epoch_loss = 0
-    for start in range(0, len(small), 8):
-        x, y = small[start : start + 8], target[start : start + 8]
+    for start in range(0, len(small), BATCH):
+        x, y = small[start : start + BATCH], target[start : start + BATCH]
         optimizer.zero_grad()
         loss = criterion(model(x), y)
         epoch_loss += loss.item()
         losses.append(loss.item())
         loss.backward()
         optimizer.step()
-    print("===> Epoch {} Complete: Avg. Loss: {:.3f}".format(epoch, epoch_loss / 3))
+    print("===> Epoch {} Complete: Avg. Loss: {:.3f}".format(epoch, epoch_loss / (N / BATCH)))
 
 with torch.no_grad():
     prediction = model(small)

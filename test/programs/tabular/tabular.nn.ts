@@ -4,6 +4,8 @@ import { data, format, nn, optim, print, torch, type Tensor } from "layerwise";
 torch.manualSeed(4);
 export const losses: number[] = [];
 export const checks: Record<string, number[]> = {};
+const [N, N_TRAIN, BATCH, EPOCHS] = [120, 96, 32, 6];
+const [HIDDEN_1, HIDDEN_2] = [24, 12];
 const CARDINALITIES = { district: 6, kind: 3, heating: 4 };
 
 class Houses extends data.Dataset<{ cats: Tensor; conts: Tensor; price: Tensor }> {
@@ -75,23 +77,23 @@ class TabularModel extends nn.Module {
   }
 }
 
-const dataset = new Houses(120);
-const [trainSet, valSet] = data.randomSplit(dataset, [96, 24]);
-const trainLoader = new data.DataLoader(trainSet, { batchSize: 32, shuffle: true });
-const valLoader = new data.DataLoader(valSet, { batchSize: 24 });
+const dataset = new Houses(N);
+const [trainSet, valSet] = data.randomSplit(dataset, [N_TRAIN, N - N_TRAIN]);
+const trainLoader = new data.DataLoader(trainSet, { batchSize: BATCH, shuffle: true });
+const valLoader = new data.DataLoader(valSet, { batchSize: N - N_TRAIN });
 const embSzs: Sizes = Object.fromEntries(
   Object.entries(CARDINALITIES).map(([name, size]) => [
     name,
     [size, Math.min(50, Math.floor((size + 1) / 2))],
   ]),
 );
-const model = new TabularModel(embSzs, 3, 1, [24, 12]);
+const model = new TabularModel(embSzs, 3, 1, [HIDDEN_1, HIDDEN_2]);
 print(model);
 const criterion = new nn.MSELoss();
 const optimizer = new optim.Adam(model.parameters(), { lr: 0.01 });
 let loss = torch.tensor(0.0);
 let yVal = loss;
-for (let epoch = 0; epoch < 6; epoch++) {
+for (let epoch = 0; epoch < EPOCHS; epoch++) {
   model.train();
   for (const batch of trainLoader) {
     const yPred = model(batch.cats, batch.conts);

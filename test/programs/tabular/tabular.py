@@ -7,6 +7,8 @@ from torch.utils.data import DataLoader, Dataset, random_split
 torch.manual_seed(4)
 losses = []
 checks = {}
+N, N_TRAIN, BATCH, EPOCHS = 120, 96, 32, 6
+HIDDEN_1, HIDDEN_2 = 24, 12
 CARDINALITIES = {"district": 6, "kind": 3, "heating": 4}
 
 
@@ -54,16 +56,16 @@ class TabularModel(nn.Module):
         return self.layers(x)
 
 
-dataset = Houses(120)
-train_set, val_set = random_split(dataset, [96, 24])
-train_loader = DataLoader(train_set, batch_size=32, shuffle=True)
-val_loader = DataLoader(val_set, batch_size=24)
+dataset = Houses(N)
+train_set, val_set = random_split(dataset, [N_TRAIN, N - N_TRAIN])
+train_loader = DataLoader(train_set, batch_size=BATCH, shuffle=True)
+val_loader = DataLoader(val_set, batch_size=N - N_TRAIN)
 emb_szs = {name: (size, min(50, (size + 1) // 2)) for name, size in CARDINALITIES.items()}
-model = TabularModel(emb_szs, 3, 1, [24, 12])
+model = TabularModel(emb_szs, 3, 1, [HIDDEN_1, HIDDEN_2])
 print(model)
 criterion = nn.MSELoss()
 optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
-for epoch in range(6):
+for epoch in range(EPOCHS):
     model.train()
     for batch in train_loader:
         y_pred = model(batch["cats"], batch["conts"])

@@ -8,6 +8,9 @@ export const losses: number[] = [];
 
 const [PAD_IDX, BOS_IDX, EOS_IDX] = [1, 2, 3];
 const LETTERS = "abcdefgh";
+const [N_PAIRS, N_TRAIN, SHORTEST, LONGEST] = [96, 80, 2, 5];
+const [LAYERS, EMB_SIZE, HEADS, FEEDFORWARD] = [2, 32, 4, 48];
+const [BATCH, EPOCHS] = [16, 6];
 const SRC_VOCAB_SIZE = 4 + LETTERS.length;
 const TGT_VOCAB_SIZE = SRC_VOCAB_SIZE;
 const index = Object.fromEntries([...LETTERS].map((letter, i) => [letter, 4 + i]));
@@ -15,13 +18,13 @@ const index = Object.fromEntries([...LETTERS].map((letter, i) => [letter, 4 + i]
 // Words of any length, to be written from right to left.
 type Pair = [string, string];
 const pairs: Pair[] = [];
-for (let i = 0; i < 96; i++) {
-  const length = torch.randint(2, 6, [1]).item();
+for (let i = 0; i < N_PAIRS; i++) {
+  const length = torch.randint(SHORTEST, LONGEST + 1, [1]).item();
   const letters = torch.randint(LETTERS.length, [length]).tolist() as number[];
   const word = letters.map((k) => LETTERS[k]);
   pairs.push([word.join(""), word.toReversed().join("")]);
 }
-const [trainPairs, valPairs] = [pairs.slice(0, 80), pairs.slice(80)];
+const [trainPairs, valPairs] = [pairs.slice(0, N_TRAIN), pairs.slice(N_TRAIN)];
 
 class PositionalEncoding extends nn.Module {
   dropout: nn.Dropout;
@@ -144,7 +147,15 @@ function createMask(src: Tensor, tgt: Tensor): [Tensor, Tensor, Tensor, Tensor] 
   return [srcMask, tgtMask, srcPaddingMask, tgtPaddingMask];
 }
 
-const transformer = new Seq2SeqTransformer(2, 2, 32, 4, SRC_VOCAB_SIZE, TGT_VOCAB_SIZE, 48);
+const transformer = new Seq2SeqTransformer(
+  LAYERS,
+  LAYERS,
+  EMB_SIZE,
+  HEADS,
+  SRC_VOCAB_SIZE,
+  TGT_VOCAB_SIZE,
+  FEEDFORWARD,
+);
 for (const p of transformer.parameters()) if (p.dim() > 1) nn.init.xavierUniform_(p);
 const lossFn = new nn.CrossEntropyLoss({ ignoreIndex: PAD_IDX });
 const optimizer = new optim.Adam(transformer.parameters(), { lr: 0.003, betas: [0.9, 0.98], eps: 1e-9 });
@@ -174,7 +185,7 @@ function runEpoch(
 ): number {
   model.train(train);
   let total = 0;
-  const dataloader = new data.DataLoader(pairs, { batchSize: 16, shuffle, collateFn });
+  const dataloader = new data.DataLoader(pairs, { batchSize: BATCH, shuffle, collateFn });
   for (const [src, tgt] of dataloader) {
     const tgtInput = tgt.index(":-1", ":");
     const [srcMask, tgtMask, srcPaddingMask, tgtPaddingMask] = createMask(src, tgtInput);
@@ -192,7 +203,7 @@ function runEpoch(
   return total / dataloader.length;
 }
 
-for (let epoch = 1; epoch < 7; epoch++) {
+for (let epoch = 1; epoch <= EPOCHS; epoch++) {
   runEpoch(transformer, trainPairs, { shuffle: true, train: true });
   torch.noGrad(() => {
     losses.push(runEpoch(transformer, valPairs, { shuffle: false, train: false }));

@@ -14,16 +14,19 @@ losses = []
 
 PAD_IDX, BOS_IDX, EOS_IDX = 1, 2, 3
 LETTERS = "abcdefgh"
+N_PAIRS, N_TRAIN, SHORTEST, LONGEST = 96, 80, 2, 5
+LAYERS, EMB_SIZE, HEADS, FEEDFORWARD = 2, 32, 4, 48
+BATCH, EPOCHS = 16, 6
 SRC_VOCAB_SIZE = TGT_VOCAB_SIZE = 4 + len(LETTERS)
 index = {letter: 4 + i for i, letter in enumerate(LETTERS)}
 
 # Words of any length, to be written from right to left.
 pairs = []
-for i in range(96):
-    length = int(torch.randint(2, 6, (1,)))
+for i in range(N_PAIRS):
+    length = int(torch.randint(SHORTEST, LONGEST + 1, (1,)))
     word = "".join(LETTERS[k] for k in torch.randint(len(LETTERS), (length,)).tolist())
     pairs.append((word, word[::-1]))
-train_pairs, val_pairs = pairs[:80], pairs[80:]
+train_pairs, val_pairs = pairs[:N_TRAIN], pairs[N_TRAIN:]
 
 
 class PositionalEncoding(nn.Module):
@@ -126,7 +129,7 @@ def create_mask(src, tgt):
     return src_mask, tgt_mask, src_padding_mask, tgt_padding_mask
 
 
-transformer = Seq2SeqTransformer(2, 2, 32, 4, SRC_VOCAB_SIZE, TGT_VOCAB_SIZE, 48)
+transformer = Seq2SeqTransformer(LAYERS, LAYERS, EMB_SIZE, HEADS, SRC_VOCAB_SIZE, TGT_VOCAB_SIZE, FEEDFORWARD)
 for p in transformer.parameters():
     if p.dim() > 1:
         nn.init.xavier_uniform_(p)
@@ -151,7 +154,7 @@ def collate_fn(batch):
 def run_epoch(model, pairs, shuffle, train):
     model.train(train)
     total = 0
-    dataloader = DataLoader(pairs, batch_size=16, shuffle=shuffle, collate_fn=collate_fn)
+    dataloader = DataLoader(pairs, batch_size=BATCH, shuffle=shuffle, collate_fn=collate_fn)
     for src, tgt in dataloader:
         tgt_input = tgt[:-1, :]
         src_mask, tgt_mask, src_padding_mask, tgt_padding_mask = create_mask(src, tgt_input)
@@ -169,7 +172,7 @@ def run_epoch(model, pairs, shuffle, train):
     return total / len(dataloader)
 
 
-for epoch in range(1, 7):
+for epoch in range(1, EPOCHS + 1):
     run_epoch(transformer, train_pairs, shuffle=True, train=True)
     with torch.no_grad():
         losses.append(run_epoch(transformer, val_pairs, shuffle=False, train=False))

@@ -4,6 +4,7 @@ import { F, nn, optim, print, torch, type Tensor } from "layerwise";
 torch.manualSeed(2);
 export const losses: number[] = [];
 export const checks: Record<string, number[]> = { dice: [] };
+const [WIDTH, SIZE, N_TRAIN, N_VAL, BATCH, EPOCHS] = [4, 17, 20, 4, 4, 3];
 
 class DoubleConv extends nn.Module {
   double_conv: nn.Sequential;
@@ -71,7 +72,7 @@ class UNet extends nn.Module {
   up2: Up;
   outc: nn.Conv2d;
 
-  constructor(nChannels: number, nClasses: number, width = 4) {
+  constructor(nChannels: number, nClasses: number, width = WIDTH) {
     super();
     this.inc = new DoubleConv(nChannels, width);
     this.down1 = new Down(width, width * 2);
@@ -86,12 +87,12 @@ class UNet extends nn.Module {
     const x2 = this.down1(x1);
     const x3 = this.down2(x2);
     x = this.up1(x3, x2);
-    x = this.up2(torch.cat([x, x2.index(":", ":4")], { dim: 1 }), x1);
+    x = this.up2(torch.cat([x, x2.index(":", `:${WIDTH}`)], { dim: 1 }), x1);
     return this.outc(x);
   }
 }
 
-function discs(n: number, size = 17): [Tensor, Tensor] {
+function discs(n: number, size = SIZE): [Tensor, Tensor] {
   const axis = torch.arange(size).float();
   const [ys, xs] = torch.meshgrid(axis, axis, { indexing: "ij" });
   const centre = torch
@@ -119,16 +120,16 @@ function diceCoeff(input: Tensor, target: Tensor, epsilon = 1e-6): Tensor {
   return inter.add(epsilon).div(setsSum.add(epsilon)).mean();
 }
 
-const [images, masks] = discs(24);
+const [images, masks] = discs(N_TRAIN + N_VAL);
 const model = new UNet(1, 2);
 const optimizer = new optim.RMSprop(model.parameters(), { lr: 1e-3, weightDecay: 1e-8, momentum: 0.9 });
 const scheduler = new optim.lrScheduler.ReduceLROnPlateau(optimizer, "max", { patience: 1 });
 const criterion = new nn.CrossEntropyLoss();
 let score = torch.tensor(0.0);
-for (let epoch = 0; epoch < 3; epoch++) {
+for (let epoch = 0; epoch < EPOCHS; epoch++) {
   model.train();
-  for (let i = 0; i < 20; i += 4) {
-    const [x, y] = [images.index(`${i}:${i + 4}`), masks.index(`${i}:${i + 4}`)];
+  for (let i = 0; i < N_TRAIN; i += BATCH) {
+    const [x, y] = [images.index(`${i}:${i + BATCH}`), masks.index(`${i}:${i + BATCH}`)];
     const pred = model(x);
     let loss = criterion(pred, y);
     const dice = diceCoeff(F.softmax(pred, { dim: 1 }).float(), F.oneHot(y, 2).permute(0, 3, 1, 2).float());
@@ -141,8 +142,8 @@ for (let epoch = 0; epoch < 3; epoch++) {
   }
   model.eval();
   torch.noGrad(() => {
-    const guess = model(images.index("20:")).argmax({ dim: 1 });
-    score = diceCoeff(guess.eq(1).float(), masks.index("20:").eq(1).float());
+    const guess = model(images.index(`${N_TRAIN}:`)).argmax({ dim: 1 });
+    score = diceCoeff(guess.eq(1).float(), masks.index(`${N_TRAIN}:`).eq(1).float());
   });
   scheduler.step(score);
   print(`epoch ${epoch + 1}, lr ${optimizer.paramGroups[0].lr}`);

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 torch.manual_seed(2)
 losses = []
 checks = {"dice": []}
+WIDTH, SIZE, N_TRAIN, N_VAL, BATCH, EPOCHS = 4, 17, 20, 4, 4, 3
 
 
 class DoubleConv(nn.Module):
@@ -55,7 +56,7 @@ class Up(nn.Module):
 
 
 class UNet(nn.Module):
-    def __init__(self, n_channels, n_classes, width=4):
+    def __init__(self, n_channels, n_classes, width=WIDTH):
         super().__init__()
         self.inc = DoubleConv(n_channels, width)
         self.down1 = Down(width, width * 2)
@@ -69,11 +70,11 @@ class UNet(nn.Module):
         x2 = self.down1(x1)
         x3 = self.down2(x2)
         x = self.up1(x3, x2)
-        x = self.up2(torch.cat([x, x2[:, :4]], dim=1), x1)
+        x = self.up2(torch.cat([x, x2[:, :WIDTH]], dim=1), x1)
         return self.outc(x)
 
 
-def discs(n, size=17):
+def discs(n, size=SIZE):
     axis = torch.arange(size).float()
     ys, xs = torch.meshgrid(axis, axis, indexing="ij")
     centre = torch.rand(n, 2, 1, 1) * (size - 6) + 3
@@ -90,15 +91,15 @@ def dice_coeff(input, target, epsilon=1e-6):
     return ((inter + epsilon) / (sets_sum + epsilon)).mean()
 
 
-images, masks = discs(24)
+images, masks = discs(N_TRAIN + N_VAL)
 model = UNet(1, 2)
 optimizer = torch.optim.RMSprop(model.parameters(), lr=1e-3, weight_decay=1e-8, momentum=0.9)
 scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, "max", patience=1)
 criterion = nn.CrossEntropyLoss()
-for epoch in range(3):
+for epoch in range(EPOCHS):
     model.train()
-    for i in range(0, 20, 4):
-        x, y = images[i : i + 4], masks[i : i + 4]
+    for i in range(0, N_TRAIN, BATCH):
+        x, y = images[i : i + BATCH], masks[i : i + BATCH]
         pred = model(x)
         loss = criterion(pred, y)
         loss += 1 - dice_coeff(F.softmax(pred, dim=1).float(), F.one_hot(y, 2).permute(0, 3, 1, 2).float())
@@ -109,8 +110,8 @@ for epoch in range(3):
         losses.append(loss.item())
     model.eval()
     with torch.no_grad():
-        guess = model(images[20:]).argmax(dim=1)
-        score = dice_coeff((guess == 1).float(), (masks[20:] == 1).float())
+        guess = model(images[N_TRAIN:]).argmax(dim=1)
+        score = dice_coeff((guess == 1).float(), (masks[N_TRAIN:] == 1).float())
     scheduler.step(score)
     print(f"epoch {epoch + 1}, lr {optimizer.param_groups[0]['lr']}")
 checks["dice"].append(score.item())

@@ -3,30 +3,32 @@ import { torch, nn, F, optim, data, format, print, type Tensor } from "layerwise
 
 torch.manualSeed(1);
 export const losses: number[] = [];
+const [size, nImages, nTrain, batchSize, epochs] = [8, 128, 96, 32, 8];
+const [pixels, hidden, latent] = [size * size, 48, 4];
 
-// Pictures of 8 x 8 pixels: a bright square somewhere on a dim ground.
-const images = torch.rand(128, 1, 8, 8).mul(0.2);
-const corners = torch.randint(0, 5, [128, 2]);
-for (let i = 0; i < 128; i++) {
+// Small pictures: a bright square somewhere on a dim ground.
+const images = torch.rand(nImages, 1, size, size).mul(0.2);
+const corners = torch.randint(0, size - 3, [nImages, 2]);
+for (let i = 0; i < nImages; i++) {
   const [row, column] = corners.index(i).tolist() as [number, number];
   images.index(i, 0, `${row}:${row + 4}`, `${column}:${column + 4}`).add_(0.7);
 }
 
-const trainLoader = new data.DataLoader(new data.TensorDataset(images.index(":96")), {
-  batchSize: 32,
+const trainLoader = new data.DataLoader(new data.TensorDataset(images.index(`:${nTrain}`)), {
+  batchSize,
   shuffle: true,
 });
-const testLoader = new data.DataLoader(new data.TensorDataset(images.index("96:")), {
-  batchSize: 32,
+const testLoader = new data.DataLoader(new data.TensorDataset(images.index(`${nTrain}:`)), {
+  batchSize,
   shuffle: false,
 });
 
 class VAE extends nn.Module {
-  fc1 = new nn.Linear(64, 48);
-  fc21 = new nn.Linear(48, 4);
-  fc22 = new nn.Linear(48, 4);
-  fc3 = new nn.Linear(4, 48);
-  fc4 = new nn.Linear(48, 64);
+  fc1 = new nn.Linear(pixels, hidden);
+  fc21 = new nn.Linear(hidden, latent);
+  fc22 = new nn.Linear(hidden, latent);
+  fc3 = new nn.Linear(latent, hidden);
+  fc4 = new nn.Linear(hidden, pixels);
 
   encode(x: Tensor): [Tensor, Tensor] {
     const h1 = F.relu(this.fc1(x));
@@ -45,14 +47,14 @@ class VAE extends nn.Module {
   }
 
   forward(x: Tensor): [Tensor, Tensor, Tensor] {
-    const [mu, logvar] = this.encode(x.view(-1, 64));
+    const [mu, logvar] = this.encode(x.view(-1, pixels));
     const z = this.reparameterize(mu, logvar);
     return [this.decode(z), mu, logvar];
   }
 }
 
 function lossFunction(reconX: Tensor, x: Tensor, mu: Tensor, logvar: Tensor): Tensor {
-  const BCE = F.binaryCrossEntropy(reconX, x.view(-1, 64), { reduction: "sum" });
+  const BCE = F.binaryCrossEntropy(reconX, x.view(-1, pixels), { reduction: "sum" });
   const KLD = torch.sum(logvar.add(1).sub(mu.pow(2)).sub(logvar.exp())).mul(-0.5);
   return BCE.add(KLD);
 }
@@ -90,13 +92,13 @@ function test(): void {
   print(`====> Test set loss: ${format(losses.at(-1)!, ".1f")}`);
 }
 
-for (let epoch = 1; epoch < 9; epoch++) {
+for (let epoch = 1; epoch <= epochs; epoch++) {
   train(epoch);
   test();
 }
 
-const sample = torch.noGrad(() => model.decode(torch.randn(6, 4)).view(6, 1, 8, 8));
+const sample = torch.noGrad(() => model.decode(torch.randn(6, latent)).view(6, 1, size, size));
 export const checks = {
   sample: sample.mean([1, 2, 3]).tolist(),
-  mu: model.encode(images.index(":2").view(-1, 64))[0].flatten().tolist(),
+  mu: model.encode(images.index(":2").view(-1, pixels))[0].flatten().tolist(),
 };

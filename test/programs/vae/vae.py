@@ -7,26 +7,28 @@ from torch.utils.data import DataLoader, TensorDataset
 
 torch.manual_seed(1)
 losses = []
+size, n_images, n_train, batch_size, epochs = 8, 128, 96, 32, 8
+pixels, hidden, latent = size * size, 48, 4
 
-# Pictures of 8 x 8 pixels: a bright square somewhere on a dim ground.
-images = torch.rand(128, 1, 8, 8) * 0.2
-corners = torch.randint(0, 5, (128, 2))
-for i in range(128):
+# Small pictures: a bright square somewhere on a dim ground.
+images = torch.rand(n_images, 1, size, size) * 0.2
+corners = torch.randint(0, size - 3, (n_images, 2))
+for i in range(n_images):
     row, column = corners[i].tolist()
     images[i, 0, row : row + 4, column : column + 4] += 0.7
 
-train_loader = DataLoader(TensorDataset(images[:96]), batch_size=32, shuffle=True)
-test_loader = DataLoader(TensorDataset(images[96:]), batch_size=32, shuffle=False)
+train_loader = DataLoader(TensorDataset(images[:n_train]), batch_size=batch_size, shuffle=True)
+test_loader = DataLoader(TensorDataset(images[n_train:]), batch_size=batch_size, shuffle=False)
 
 
 class VAE(nn.Module):
     def __init__(self):
         super().__init__()
-        self.fc1 = nn.Linear(64, 48)
-        self.fc21 = nn.Linear(48, 4)
-        self.fc22 = nn.Linear(48, 4)
-        self.fc3 = nn.Linear(4, 48)
-        self.fc4 = nn.Linear(48, 64)
+        self.fc1 = nn.Linear(pixels, hidden)
+        self.fc21 = nn.Linear(hidden, latent)
+        self.fc22 = nn.Linear(hidden, latent)
+        self.fc3 = nn.Linear(latent, hidden)
+        self.fc4 = nn.Linear(hidden, pixels)
 
     def encode(self, x):
         h1 = F.relu(self.fc1(x))
@@ -42,13 +44,13 @@ class VAE(nn.Module):
         return torch.sigmoid(self.fc4(h3))
 
     def forward(self, x):
-        mu, logvar = self.encode(x.view(-1, 64))
+        mu, logvar = self.encode(x.view(-1, pixels))
         z = self.reparameterize(mu, logvar)
         return self.decode(z), mu, logvar
 
 
 def loss_function(recon_x, x, mu, logvar):
-    BCE = F.binary_cross_entropy(recon_x, x.view(-1, 64), reduction="sum")
+    BCE = F.binary_cross_entropy(recon_x, x.view(-1, pixels), reduction="sum")
     KLD = -0.5 * torch.sum(1 + logvar - mu.pow(2) - logvar.exp())
     return BCE + KLD
 
@@ -84,10 +86,10 @@ def test():
     print(f"====> Test set loss: {losses[-1]:.1f}")
 
 
-for epoch in range(1, 9):
+for epoch in range(1, epochs + 1):
     train(epoch)
     test()
 
 with torch.no_grad():
-    sample = model.decode(torch.randn(6, 4)).view(6, 1, 8, 8)
-checks = {"sample": sample.mean(dim=(1, 2, 3)).tolist(), "mu": model.encode(images[:2].view(-1, 64))[0].flatten().tolist()}
+    sample = model.decode(torch.randn(6, latent)).view(6, 1, size, size)
+checks = {"sample": sample.mean(dim=(1, 2, 3)).tolist(), "mu": model.encode(images[:2].view(-1, pixels))[0].flatten().tolist()}

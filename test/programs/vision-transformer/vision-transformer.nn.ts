@@ -6,7 +6,8 @@ export const losses: number[] = [];
 export const checks: Record<string, number[]> = { accuracy: [], attention: [] };
 
 // Pictures of stripes: horizontal, vertical, diagonal or none.
-const [N, SIZE] = [160, 12];
+const [N, N_TRAIN, SIZE, PATCH] = [160, 128, 12, 4];
+const [EMBED_DIM, DEPTH, HEADS, BATCH, EPOCHS] = [24, 3, 4, 32, 10];
 const labels = torch.arange(N).remainder(4);
 const [gridY, gridX] = torch.meshgrid([torch.arange(SIZE), torch.arange(SIZE)], { indexing: "ij" });
 const phase = torch.randint(0, 4, [N, 1, 1]);
@@ -24,9 +25,9 @@ const patterns = torch
 let images = patterns.index(torch.arange(N), labels).unsqueeze(1).repeat(1, 3, 1, 1);
 images = images.add(torch.randn(N, 3, SIZE, SIZE).mul(0.5));
 
-const [trainSet, testSet] = data.randomSplit(new data.TensorDataset(images, labels), [128, 32]);
-const trainLoader = new data.DataLoader(trainSet, { batchSize: 32, shuffle: true });
-const testLoader = new data.DataLoader(testSet, { batchSize: 16 });
+const [trainSet, testSet] = data.randomSplit(new data.TensorDataset(images, labels), [N_TRAIN, N - N_TRAIN]);
+const trainLoader = new data.DataLoader(trainSet, { batchSize: BATCH, shuffle: true });
+const testLoader = new data.DataLoader(testSet, { batchSize: Math.floor(BATCH / 2) });
 
 class PatchEmbedding extends nn.Module {
   numPatches: number;
@@ -214,12 +215,12 @@ class VisionTransformer extends nn.Module {
 
 const model = new VisionTransformer({
   imgSize: SIZE,
-  patchSize: 4,
+  patchSize: PATCH,
   inChans: 3,
   nClasses: 4,
-  embedDim: 24,
-  depth: 3,
-  nHeads: 4,
+  embedDim: EMBED_DIM,
+  depth: DEPTH,
+  nHeads: HEADS,
   p: 0.1,
 });
 const noDecay = new Set(["posEmbed", "clsToken"]);
@@ -231,7 +232,6 @@ for (const [name, param] of model.namedParameters()) {
 }
 print(`${decay.length} tensors decay, ${skip.length} don't`);
 
-const epochs = 10;
 const criterion = new nn.CrossEntropyLoss({ labelSmoothing: 0.1 });
 const optimizer = new optim.AdamW(
   [
@@ -240,9 +240,9 @@ const optimizer = new optim.AdamW(
   ],
   { lr: 3e-3 },
 );
-const scheduler = new optim.lrScheduler.CosineAnnealingLR(optimizer, { tMax: epochs, etaMin: 1e-4 });
+const scheduler = new optim.lrScheduler.CosineAnnealingLR(optimizer, { tMax: EPOCHS, etaMin: 1e-4 });
 
-for (let epoch = 0; epoch < epochs; epoch++) {
+for (let epoch = 0; epoch < EPOCHS; epoch++) {
   model.train();
   for (const [inputs, targets] of trainLoader) {
     const outputs = model(inputs);
@@ -265,7 +265,7 @@ for (let epoch = 0; epoch < epochs; epoch++) {
     }
   });
   checks.accuracy.push(correct / total);
-  print(`Epoch ${epoch + 1}/${epochs}: ${correct}/${total} right`);
+  print(`Epoch ${epoch + 1}/${EPOCHS}: ${correct}/${total} right`);
 }
 
 // What the class token attends to, in the last block.
@@ -274,4 +274,4 @@ const attention = model.blocks
   .attn.lastAttention.index(":", ":", 0, "1:")
   .mean({ dim: [0, 1] });
 checks.attention = attention.tolist() as number[];
-print(attention.argmax().item(), attention.reshape(3, 3).shape);
+print(attention.argmax().item(), attention.reshape(SIZE / PATCH, SIZE / PATCH).shape);

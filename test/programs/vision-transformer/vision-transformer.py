@@ -10,7 +10,8 @@ losses = []
 checks = {"accuracy": [], "attention": []}
 
 # Pictures of stripes: horizontal, vertical, diagonal or none.
-N, SIZE = 160, 12
+N, N_TRAIN, SIZE, PATCH = 160, 128, 12, 4
+EMBED_DIM, DEPTH, HEADS, BATCH, EPOCHS = 24, 3, 4, 32, 10
 labels = torch.arange(N) % 4
 grid_y, grid_x = torch.meshgrid(torch.arange(SIZE), torch.arange(SIZE), indexing="ij")
 phase = torch.randint(0, 4, (N, 1, 1))
@@ -26,9 +27,9 @@ patterns = torch.stack(
 images = patterns[torch.arange(N), labels].unsqueeze(1).repeat(1, 3, 1, 1)
 images = images + 0.5 * torch.randn(N, 3, SIZE, SIZE)
 
-train_set, test_set = random_split(TensorDataset(images, labels), [128, 32])
-train_loader = DataLoader(train_set, batch_size=32, shuffle=True)
-test_loader = DataLoader(test_set, batch_size=16)
+train_set, test_set = random_split(TensorDataset(images, labels), [N_TRAIN, N - N_TRAIN])
+train_loader = DataLoader(train_set, batch_size=BATCH, shuffle=True)
+test_loader = DataLoader(test_set, batch_size=BATCH // 2)
 
 
 class PatchEmbedding(nn.Module):
@@ -158,7 +159,7 @@ class VisionTransformer(nn.Module):
 
 
 model = VisionTransformer(
-    img_size=SIZE, patch_size=4, in_chans=3, n_classes=4, embed_dim=24, depth=3, n_heads=4, p=0.1
+    img_size=SIZE, patch_size=PATCH, in_chans=3, n_classes=4, embed_dim=EMBED_DIM, depth=DEPTH, n_heads=HEADS, p=0.1
 )
 no_decay = {"pos_embed", "cls_token"}
 decay, skip = [], []
@@ -169,14 +170,13 @@ for name, param in model.named_parameters():
         decay.append(param)
 print(f"{len(decay)} tensors decay, {len(skip)} don't")
 
-epochs = 10
 criterion = nn.CrossEntropyLoss(label_smoothing=0.1)
 optimizer = torch.optim.AdamW(
     [{"params": decay, "weight_decay": 0.05}, {"params": skip, "weight_decay": 0.0}], lr=3e-3
 )
-scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=epochs, eta_min=1e-4)
+scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=EPOCHS, eta_min=1e-4)
 
-for epoch in range(epochs):
+for epoch in range(EPOCHS):
     model.train()
     for inputs, targets in train_loader:
         outputs = model(inputs)
@@ -196,9 +196,9 @@ for epoch in range(epochs):
             total += targets.size(0)
             correct += (predicted == targets).sum().item()
     checks["accuracy"].append(correct / total)
-    print(f"Epoch {epoch + 1}/{epochs}: {correct}/{total} right")
+    print(f"Epoch {epoch + 1}/{EPOCHS}: {correct}/{total} right")
 
 # What the class token attends to, in the last block.
 attention = model.blocks[-1].attn.last_attention[:, :, 0, 1:].mean(dim=(0, 1))
 checks["attention"] = attention.tolist()
-print(attention.argmax().item(), attention.reshape(3, 3).shape)
+print(attention.argmax().item(), attention.reshape(SIZE // PATCH, SIZE // PATCH).shape)

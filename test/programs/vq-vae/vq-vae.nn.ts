@@ -6,6 +6,7 @@ type Context = torch.FunctionCtx;
 torch.manualSeed(19);
 export const losses: number[] = [];
 export const checks: Record<string, number[]> = {};
+const [CODES, DIM, WIDTH, SIZE, N, STEPS] = [16, 4, 8, 8, 18, 30];
 
 class VectorQuantization extends torch.autograd.Function {
   static forward(ctx: Context, inputs: Tensor, codebook: Tensor): Tensor {
@@ -60,19 +61,19 @@ class VQVAE extends nn.Module {
   codebook: nn.Embedding;
   decoder: nn.Sequential;
 
-  constructor({ codes = 16, dim = 4 } = {}) {
+  constructor({ codes = CODES, dim = DIM } = {}) {
     super();
     this.encoder = new nn.Sequential(
-      new nn.Conv2d(1, 8, 4, 2, 1),
+      new nn.Conv2d(1, WIDTH, 4, 2, 1),
       new nn.ReLU(true),
-      new nn.Conv2d(8, dim, 3, 1, 1),
+      new nn.Conv2d(WIDTH, dim, 3, 1, 1),
     );
     this.codebook = new nn.Embedding(codes, dim);
     this.codebook.weight.data.uniform_(-1.0 / codes, 1.0 / codes);
     this.decoder = new nn.Sequential(
-      new nn.Conv2d(dim, 8, 3, 1, 1),
+      new nn.Conv2d(dim, WIDTH, 3, 1, 1),
       new nn.ReLU(true),
-      new nn.ConvTranspose2d(8, 1, 4, 2, 1),
+      new nn.ConvTranspose2d(WIDTH, 1, 4, 2, 1),
       new nn.Sigmoid(),
     );
   }
@@ -86,18 +87,23 @@ class VQVAE extends nn.Module {
   }
 }
 
-const ramp = torch.linspace(0, 1, 8);
-let images = torch.stack([ramp.expand(8, 8), ramp.expand(8, 8).t(), ramp.flip(0).expand(8, 8)]);
+const ramp = torch.linspace(0, 1, SIZE);
+let images = torch.stack([
+  ramp.expand(SIZE, SIZE),
+  ramp.expand(SIZE, SIZE).t(),
+  ramp.flip(0).expand(SIZE, SIZE),
+]);
 images = images
-  .repeat(6, 1, 1)
+  .repeat(N / 3, 1, 1)
   .unsqueeze(1)
-  .mul(torch.rand(18, 1, 1, 1).mul(0.5).add(0.5));
+  .mul(torch.rand(N, 1, 1, 1).mul(0.5).add(0.5));
 const model = new VQVAE();
 const optimizer = new optim.Adam(model.parameters(), { lr: 5e-3 });
-let used = 0;
-for (let step = 0; step < 30; step++) {
+let indices!: Tensor;
+for (let step = 0; step < STEPS; step++) {
   optimizer.zeroGrad();
-  const [xTilde, zE, zQ, indices] = model(images);
+  let [xTilde, zE, zQ]: Tensor[] = [];
+  [xTilde, zE, zQ, indices] = model(images);
   const lossRecons = F.mseLoss(xTilde, images);
   const lossVq = F.mseLoss(zQ, zE.detach());
   const lossCommit = F.mseLoss(zE, zQ.detach());
@@ -105,7 +111,6 @@ for (let step = 0; step < 30; step++) {
   loss.backward();
   optimizer.step();
   losses.push(loss.item());
-  used = indices.unique().size(0);
 }
-print("codes in use:", used);
+print("codes in use:", indices.unique().size(0));
 checks["codebook"] = model.codebook.weight.index(0).tolist() as number[];

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 torch.manual_seed(19)
 losses = []
 checks = {}
+CODES, DIM, WIDTH, SIZE, N, STEPS = 16, 4, 8, 8, 18, 30
 
 
 class VectorQuantization(torch.autograd.Function):
@@ -50,12 +51,12 @@ class StraightThrough(torch.autograd.Function):
 
 
 class VQVAE(nn.Module):
-    def __init__(self, codes=16, dim=4):
+    def __init__(self, codes=CODES, dim=DIM):
         super().__init__()
-        self.encoder = nn.Sequential(nn.Conv2d(1, 8, 4, 2, 1), nn.ReLU(True), nn.Conv2d(8, dim, 3, 1, 1))
+        self.encoder = nn.Sequential(nn.Conv2d(1, WIDTH, 4, 2, 1), nn.ReLU(True), nn.Conv2d(WIDTH, dim, 3, 1, 1))
         self.codebook = nn.Embedding(codes, dim)
         self.codebook.weight.data.uniform_(-1.0 / codes, 1.0 / codes)
-        self.decoder = nn.Sequential(nn.Conv2d(dim, 8, 3, 1, 1), nn.ReLU(True), nn.ConvTranspose2d(8, 1, 4, 2, 1), nn.Sigmoid())
+        self.decoder = nn.Sequential(nn.Conv2d(dim, WIDTH, 3, 1, 1), nn.ReLU(True), nn.ConvTranspose2d(WIDTH, 1, 4, 2, 1), nn.Sigmoid())
 
     def forward(self, x):
         z_e = self.encoder(x).permute(0, 2, 3, 1).contiguous()
@@ -65,12 +66,12 @@ class VQVAE(nn.Module):
         return x_tilde, z_e, z_q, indices
 
 
-ramp = torch.linspace(0, 1, 8)
-images = torch.stack([ramp.expand(8, 8), ramp.expand(8, 8).t(), ramp.flip(0).expand(8, 8)])
-images = images.repeat(6, 1, 1).unsqueeze(1) * (0.5 + 0.5 * torch.rand(18, 1, 1, 1))
+ramp = torch.linspace(0, 1, SIZE)
+images = torch.stack([ramp.expand(SIZE, SIZE), ramp.expand(SIZE, SIZE).t(), ramp.flip(0).expand(SIZE, SIZE)])
+images = images.repeat(N // 3, 1, 1).unsqueeze(1) * (0.5 + 0.5 * torch.rand(N, 1, 1, 1))
 model = VQVAE()
 optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)
-for step in range(30):
+for step in range(STEPS):
     optimizer.zero_grad()
     x_tilde, z_e, z_q, indices = model(images)
     loss_recons = F.mse_loss(x_tilde, images)

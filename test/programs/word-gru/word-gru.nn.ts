@@ -3,6 +3,9 @@ import { torch, nn, F, optim, data, print, type Tensor } from "layerwise";
 
 torch.manualSeed(7);
 export const losses: number[] = [];
+const [batchSize, sequenceLength, maxEpochs] = [16, 4, 10];
+const [gruSize, embeddingDim] = [32, 16];
+const START = "why did the";
 
 const JOKES = `why did the chicken cross the road to get to the other side
 why did the duck cross the road to prove he is no chicken
@@ -53,8 +56,8 @@ class JokesDataset extends data.Dataset<[Tensor, Tensor]> {
 }
 
 class Model extends nn.Module {
-  gruSize = 32;
-  embeddingDim = 16;
+  gruSize = gruSize;
+  embeddingDim = embeddingDim;
   numLayers = 2;
   embedding: nn.Embedding;
   gru: nn.GRU;
@@ -85,8 +88,6 @@ class Model extends nn.Module {
     return torch.zeros(this.numLayers, batchSize, this.gruSize);
   }
 }
-
-const [batchSize, sequenceLength, maxEpochs] = [16, 4, 10];
 
 function train(dataset: JokesDataset, model: Model): void {
   model.train();
@@ -135,5 +136,5 @@ const dataset = new JokesDataset(sequenceLength);
 const model = new Model(dataset);
 print(model);
 train(dataset, model);
-print(predict(dataset, model, "why did the").join(" "));
+print(predict(dataset, model, START).join(" "));
 export const checks = { embedding: model.embedding.weight.sum({ dim: 0 }).tolist() };

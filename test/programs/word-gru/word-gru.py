@@ -8,6 +8,9 @@ from torch.utils.data import DataLoader
 
 torch.manual_seed(7)
 losses = []
+batch_size, sequence_length, max_epochs = 16, 4, 10
+gru_size, embedding_dim = 32, 16
+START = "why did the"
 
 JOKES = """why did the chicken cross the road to get to the other side
 why did the duck cross the road to prove he is no chicken
@@ -47,8 +50,8 @@ class Dataset(torch.utils.data.Dataset):
 class Model(nn.Module):
     def __init__(self, dataset):
         super().__init__()
-        self.gru_size = 32
-        self.embedding_dim = 16
+        self.gru_size = gru_size
+        self.embedding_dim = embedding_dim
         self.num_layers = 2
         n_vocab = len(dataset.uniq_words)
         self.embedding = nn.Embedding(num_embeddings=n_vocab, embedding_dim=self.embedding_dim)
@@ -69,9 +72,6 @@ class Model(nn.Module):
 
     def init_state(self, batch_size):
         return torch.zeros(self.num_layers, batch_size, self.gru_size)
-
-
-batch_size, sequence_length, max_epochs = 16, 4, 10
 
 
 def train(dataset, model):
@@ -114,5 +114,5 @@ dataset = Dataset(sequence_length)
 model = Model(dataset)
 print(model)
 train(dataset, model)
-print(" ".join(predict(dataset, model, text="why did the")))
+print(" ".join(predict(dataset, model, text=START)))
 checks = {"embedding": model.embedding.weight.sum(dim=0).tolist()}

@@ -66,6 +66,7 @@ function batchify(data: Tensor, bsz: number): Tensor {
 }
 
 const [batchSize, evalBatchSize, bptt] = [4, 2, 5];
+const [emsize, nhid, nlayers, epochs] = [24, 24, 2, 10];
 const trainData = batchify(corpus.train, batchSize);
 const valData = batchify(corpus.valid, evalBatchSize);
 
@@ -126,7 +127,7 @@ class RNNModel extends nn.Module {
 }
 
 const ntokens = corpus.dictionary.length;
-const model = new RNNModel(ntokens, 24, 24, 2, { dropout: 0.2, tieWeights: true });
+const model = new RNNModel(ntokens, emsize, nhid, nlayers, { dropout: 0.2, tieWeights: true });
 const criterion = new nn.NLLLoss();
 
 /** Wraps hidden states in new tensors, to detach them from their history. */
@@ -186,7 +187,7 @@ function train(): number {
   return totalLoss / batches;
 }
 
-for (let epoch = 1; epoch < 11; epoch++) {
+for (let epoch = 1; epoch <= epochs; epoch++) {
   const curLoss = train();
   const valLoss = evaluate(valData);
   losses.push(valLoss);

@@ -69,6 +69,7 @@ def batchify(data, bsz):
 
 
 batch_size, eval_batch_size, bptt = 4, 2, 5
+emsize, nhid, nlayers, epochs = 24, 24, 2, 10
 train_data = batchify(corpus.train, batch_size)
 val_data = batchify(corpus.valid, eval_batch_size)
 
@@ -109,7 +110,7 @@ class RNNModel(nn.Module):
 
 
 ntokens = len(corpus.dictionary)
-model = RNNModel(ntokens, 24, 24, 2, dropout=0.2, tie_weights=True)
+model = RNNModel(ntokens, emsize, nhid, nlayers, dropout=0.2, tie_weights=True)
 criterion = nn.NLLLoss()
 
 
@@ -168,7 +169,7 @@ def train():
     return total_loss / (batch + 1)
 
 
-for epoch in range(1, 11):
+for epoch in range(1, epochs + 1):
     cur_loss = train()
     val_loss = evaluate(val_data)
     losses.append(val_loss)

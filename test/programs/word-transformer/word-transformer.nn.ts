@@ -3,6 +3,8 @@ import { torch, nn, optim, format, print, type Tensor } from "layerwise";
 
 torch.manualSeed(1);
 export const losses: number[] = [];
+const [batchSize, bptt, epochs] = [4, 7, 12];
+const [emsize, nhead, dHid, nlayers] = [32, 2, 48, 2];
 
 const TEXT = `
 = A Day =
@@ -40,9 +42,8 @@ function batchify(data: Tensor, bsz: number): Tensor {
   return data;
 }
 
-const trainData = batchify(dataProcess(TEXT.split("\n")), 4);
+const trainData = batchify(dataProcess(TEXT.split("\n")), batchSize);
 const valData = batchify(dataProcess(["the farmer drinks the milk .", "the cow walks over the hill ."]), 2);
-const bptt = 7;
 
 function getBatch(source: Tensor, i: number): [Tensor, Tensor] {
   const seqLen = Math.min(bptt, source.size(0) - 1 - i);
@@ -108,7 +109,7 @@ class TransformerModel extends nn.Module {
 }
 
 const ntokens = vocab.size;
-const model = new TransformerModel(ntokens, 32, 2, 48, 2, 0.2);
+const model = new TransformerModel(ntokens, emsize, nhead, dHid, nlayers, 0.2);
 
 const criterion = new nn.CrossEntropyLoss();
 const lr = 0.5;
@@ -154,7 +155,7 @@ function evaluate(model: TransformerModel, evalData: Tensor): number {
 
 let bestValLoss = Infinity;
 let bestState = new Map<string, Tensor>();
-for (let epoch = 1; epoch < 13; epoch++) {
+for (let epoch = 1; epoch <= epochs; epoch++) {
   train(model);
   const valLoss = evaluate(model, valData);
   losses.push(valLoss);

@@ -8,6 +8,8 @@ from torch.nn import TransformerEncoder, TransformerEncoderLayer
 
 torch.manual_seed(1)
 losses = []
+batch_size, bptt, epochs = 4, 7, 12
+emsize, nhead, d_hid, nlayers = 32, 2, 48, 2
 
 TEXT = """
 = A Day =
@@ -45,9 +47,8 @@ def batchify(data: Tensor, bsz: int) -> Tensor:
     return data
 
 
-train_data = batchify(data_process(TEXT.splitlines()), 4)
+train_data = batchify(data_process(TEXT.splitlines()), batch_size)
 val_data = batchify(data_process(["the farmer drinks the milk .", "the cow walks over the hill ."]), 2)
-bptt = 7
 
 
 def get_batch(source: Tensor, i: int):
@@ -101,7 +102,7 @@ class TransformerModel(nn.Module):
 
 
 ntokens = len(vocab)
-model = TransformerModel(ntokens, d_model=32, nhead=2, d_hid=48, nlayers=2, dropout=0.2)
+model = TransformerModel(ntokens, d_model=emsize, nhead=nhead, d_hid=d_hid, nlayers=nlayers, dropout=0.2)
 
 criterion = nn.CrossEntropyLoss()
 lr = 0.5
@@ -145,7 +146,7 @@ def evaluate(model: nn.Module, eval_data: Tensor) -> float:
 
 best_val_loss = float("inf")
 best_state = None
-for epoch in range(1, 13):
+for epoch in range(1, epochs + 1):
     train(model)
     val_loss = evaluate(model, val_data)
     losses.append(val_loss)
