@@ -5,6 +5,8 @@
 //   --scaling        instead measures the cost of a step by its sizes, and writes docs/performance.md
 //   --runs           instead measures runs from outside: cold and warm start, memory, response times
 //   --memory         instead measures the peak memory of fine-tuning BERT-base (installs transformers)
+//   --programs [NAME …]  instead measures programs of test/programs at realistic sizes, in plain loops
+//       --rounds N, --engine wasm, --limit SECONDS a run; --json FILE writes the figures, --page the table of docs/performance.md
 //   --rivals         also measures tfjs-node op by op, wasm, torch.compile and JAX (installs JAX)
 import { cpus } from "node:os";
 import fs from "node:fs";
@@ -15,8 +17,14 @@ import { setup } from "./setup.mjs";
 import { busy, geomean, median, othersShare, QUIET, worker } from "./bench/processes.mjs";
 import { torchPython } from "./torch.mjs";
 
-const { values: options } = parseArgs({
+const { values: options, positionals } = parseArgs({
+  allowPositionals: true,
   options: {
+    programs: { type: "boolean", default: false },
+    rounds: { type: "string", default: "3" },
+    engine: { type: "string", default: "native" },
+    limit: { type: "string", default: "180" },
+    page: { type: "boolean", default: false },
     quick: { type: "boolean", default: false },
     only: { type: "string" },
     json: { type: "string" },
@@ -38,6 +46,13 @@ const TOLERANCE = 1e-4;
 await setup();
 if (!(await ensureNativeEngine()))
   throw new ScriptError("The bench measures the native engine, and it can't be installed here.");
+if (options.programs) {
+  const { programs } = await import("./bench/programs.mjs");
+  const [rounds, limit] = [Number(options.rounds), Number(options.limit)];
+  const equal = await programs(positionals, { ...options, rounds, limit });
+  process.exit(equal ? 0 : 1);
+}
+if (positionals.length > 0) throw new ScriptError(`Unknown argument ${positionals.join(" ")}.`);
 const { bundleWorker } = await import("./bench/bundle.mjs");
 const bundle = await bundleWorker("worker");
 

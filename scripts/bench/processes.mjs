@@ -8,7 +8,7 @@ export const QUIET = 0.12;
 
 /** @typedef {ReturnType<typeof worker>} Worker */
 
-/** @param {readonly number[]} values */
+/** @param {readonly number[]} values @returns {number} */
 export function median(values) {
   const sorted = [...values].sort((p, q) => p - q);
   const at = sorted.length >> 1;
@@ -20,7 +20,8 @@ export const geomean = (values) =>
   Math.exp(values.reduce((sum, value) => sum + Math.log(value), 0) / values.length);
 
 /**
- * Processor time used by all processes but the workers, in ticks of 10 ms; undefined without /proc.
+ * Processor time used by all processes but this one, its ended children and the workers, in ticks of 10 ms; undefined without
+ * /proc.
  * @param {readonly Worker[]} workers
  */
 export function busy(workers) {
@@ -28,7 +29,7 @@ export function busy(workers) {
   const all = fs.readFileSync("/proc/stat", "utf8").split("\n")[0].trim().split(/\s+/).slice(1).map(Number);
   const own = [process.pid, ...workers.map((w) => w.pid)].reduce((sum, pid) => {
     const fields = fs.readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1].split(" ");
-    return sum + Number(fields[11]) + Number(fields[12]);
+    return sum + fields.slice(11, 15).reduce((ticks, field) => ticks + Number(field), 0);
   }, 0);
   return { at: performance.now(), others: all[0] + all[1] + all[2] + all[5] + all[6] + (all[7] ?? 0) - own };
 }

@@ -7,6 +7,7 @@ import os from "node:os";
 import { inRoot, mustRun } from "../project.mjs";
 import { bundleWorker } from "./bundle.mjs";
 import { worker } from "./processes.mjs";
+import { programsSection } from "./programs.mjs";
 
 const PAGE = inRoot("docs", "performance.md");
 /** Seconds of each measurement; a step has two, compiled and op by op. */
@@ -68,7 +69,8 @@ export async function scaling(names) {
     rows.push({ name, ...(await ask({ do: "workload", name })) });
   }
   process.stderr.write("\r\x1b[K");
-  fs.writeFileSync(PAGE, page({ gflops, version, cores, tables, short, long, call, rows }));
+  const rest = programsSection(fs.readFileSync(PAGE, "utf8"));
+  fs.writeFileSync(PAGE, `${page({ gflops, version, cores, tables, short, long, call, rows })}\n${rest}`);
   await mustRun(process.execPath, [inRoot("node_modules", "oxfmt/bin/oxfmt"), PAGE]);
   console.log(`wrote ${PAGE}`);
 }
@@ -117,9 +119,9 @@ function page({ gflops, version, cores, tables, short, long, call, rows }) {
   const cpu = os.cpus()[0]?.model.trim() ?? "an unknown processor";
   return `# What a training step costs
 
-<!-- Written by "npm run bench -- --scaling": change its text in scripts/bench/scaling.mjs. -->
+<!-- Written by "npm run bench -- --scaling": change its text in scripts/bench/scaling.mjs. The last section is kept. -->
 
-One command measures all figures of this page and writes them here:
+One command measures the figures of this page, except for the last section's, and writes them here:
 
 \`\`\`sh
 npm run bench -- --scaling

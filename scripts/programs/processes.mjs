@@ -81,14 +81,16 @@ function linesOf(text) {
 }
 
 /**
+ * Returns what a command prints.
  * @param {string} command
  * @param {string[]} args
  * @param {string} cwd
  * @param {NodeJS.ProcessEnv} env
  * @param {number} limit Seconds.
  * @returns {Promise<{ stdout: string, stderr: string }>}
+ * @throws {ScriptError} when the command fails or reaches the limit
  */
-async function outputOf(command, args, cwd, env, limit) {
+export async function outputOf(command, args, cwd, env, limit) {
   const child = spawn(command, args, {
     cwd,
     env: { ...process.env, ...env },
