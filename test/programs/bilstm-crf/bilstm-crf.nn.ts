@@ -5,6 +5,7 @@ const { padSequence } = nn.utils.rnn;
 
 torch.manualSeed(1);
 export const losses: number[] = [];
+const [EMBEDDING_DIM, HIDDEN_DIM, EPOCHS] = [5, 4, 10];
 
 function argmax(vec: Tensor): number {
   const [, idx] = torch.max(vec, 1);
@@ -154,7 +155,7 @@ for (const [sentence] of trainingData)
   for (const word of sentence) if (!wordToIx.has(word)) wordToIx.set(word, wordToIx.size);
 const tagToIx: Record<string, number> = { B: 0, I: 1, O: 2, [START_TAG]: 3, [STOP_TAG]: 4 };
 
-const model = new BiLSTM_CRF(wordToIx.size, tagToIx, 5, 4);
+const model = new BiLSTM_CRF(wordToIx.size, tagToIx, EMBEDDING_DIM, HIDDEN_DIM);
 const optimizer = new optim.SGD(model.parameters(), { lr: 0.01, weightDecay: 1e-4 });
 print(model);
 
@@ -165,7 +166,7 @@ torch.noGrad(() => {
 });
 
 let loss: Tensor;
-for (let epoch = 0; epoch < 10; epoch++) {
+for (let epoch = 0; epoch < EPOCHS; epoch++) {
   for (const [sentence, tags] of trainingData) {
     model.zeroGrad();
     const sentenceIn = prepareSequence(sentence, wordToIx);

@@ -7,6 +7,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 torch.manual_seed(1)
 losses = []
+EMBEDDING_DIM, HIDDEN_DIM, EPOCHS = 5, 4, 10
 
 
 def argmax(vec):
@@ -123,7 +124,7 @@ for sentence, tags in training_data:
         word_to_ix.setdefault(word, len(word_to_ix))
 tag_to_ix = {"B": 0, "I": 1, "O": 2, START_TAG: 3, STOP_TAG: 4}
 
-model = BiLSTM_CRF(len(word_to_ix), tag_to_ix, 5, 4)
+model = BiLSTM_CRF(len(word_to_ix), tag_to_ix, EMBEDDING_DIM, HIDDEN_DIM)
 optimizer = optim.SGD(model.parameters(), lr=0.01, weight_decay=1e-4)
 print(model)
 
@@ -131,7 +132,7 @@ with torch.no_grad():
     precheck_sent = prepare_sequence(training_data[0][0], word_to_ix)
     print(model(precheck_sent))
 
-for epoch in range(10):
+for epoch in range(EPOCHS):
     for sentence, tags in training_data:
         model.zero_grad()
         sentence_in = prepare_sequence(sentence, word_to_ix)

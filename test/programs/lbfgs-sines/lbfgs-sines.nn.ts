@@ -4,18 +4,19 @@ import { format, nn, optim, print, torch, type Tensor } from "layerwise";
 torch.manualSeed(0);
 export const losses: number[] = [];
 export const checks: Record<string, number[]> = {};
+const [HIDDEN, WAVES, LENGTH, STEPS, FUTURE] = [12, 6, 20, 3, 8];
 
 class Sequence extends nn.Module {
-  lstm1 = new nn.LSTMCell(1, 12);
-  lstm2 = new nn.LSTMCell(12, 12);
-  linear = new nn.Linear(12, 1);
+  lstm1 = new nn.LSTMCell(1, HIDDEN);
+  lstm2 = new nn.LSTMCell(HIDDEN, HIDDEN);
+  linear = new nn.Linear(HIDDEN, 1);
 
   forward(input: Tensor, { future = 0 } = {}): Tensor {
     const outputs: Tensor[] = [];
-    let hT = torch.zeros(input.size(0), 12);
-    let cT = torch.zeros(input.size(0), 12);
-    let hT2 = torch.zeros(input.size(0), 12);
-    let cT2 = torch.zeros(input.size(0), 12);
+    let hT = torch.zeros(input.size(0), HIDDEN);
+    let cT = torch.zeros(input.size(0), HIDDEN);
+    let hT2 = torch.zeros(input.size(0), HIDDEN);
+    let cT2 = torch.zeros(input.size(0), HIDDEN);
     let output = input;
     for (const inputT of input.split(1, { dim: 1 })) {
       [hT, cT] = this.lstm1(inputT, [hT, cT]);
@@ -33,8 +34,8 @@ class Sequence extends nn.Module {
   }
 }
 
-const t = torch.arange(20).float();
-const phases = torch.randint(-20, 20, [6, 1]).float();
+const t = torch.arange(LENGTH).float();
+const phases = torch.randint(-20, 20, [WAVES, 1]).float();
 const waves = torch.sin(t.add(phases).div(3));
 const [input, target] = [waves.index("1:", ":-1"), waves.index("1:", "1:")];
 const [testInput, testTarget] = [waves.index(":1", ":-1"), waves.index(":1", "1:")];
@@ -42,7 +43,7 @@ const seq = new Sequence();
 const criterion = new nn.MSELoss();
 const optimizer = new optim.LBFGS(seq.parameters(), { lr: 0.5, maxIter: 5 });
 let pred = testInput;
-for (let i = 0; i < 3; i++) {
+for (let i = 0; i < STEPS; i++) {
   print("STEP:", i);
   optimizer.step(() => {
     optimizer.zeroGrad();
@@ -53,8 +54,8 @@ for (let i = 0; i < 3; i++) {
     return loss;
   });
   torch.noGrad(() => {
-    pred = seq(testInput, { future: 8 });
-    const loss = criterion(pred.index(":", ":-8"), testTarget);
+    pred = seq(testInput, { future: FUTURE });
+    const loss = criterion(pred.index(":", `:${-FUTURE}`), testTarget);
     print(`test loss: ${format(loss.item(), ".2f")}`);
   });
 }

@@ -3,17 +3,19 @@ import { copy, torch, nn, F, optim, print, format, type Tensor } from "layerwise
 
 torch.manualSeed(42);
 export const losses: number[] = [];
+const [DIM, LAYERS, HEADS, KV_HEADS, MAX_SEQ_LEN] = [32, 2, 4, 2, 32];
+const [BATCH, BLOCK, STEPS, NEW_TOKENS] = [8, 24, 40, 10];
 
 const defaults = {
-  dim: 32,
-  nLayers: 2,
-  nHeads: 4,
-  nKvHeads: 2 as number | null,
+  dim: DIM,
+  nLayers: LAYERS,
+  nHeads: HEADS,
+  nKvHeads: KV_HEADS as number | null,
   vocabSize: 29,
   multipleOf: 8,
   normEps: 1e-5,
   maxBatchSize: 3,
-  maxSeqLen: 32,
+  maxSeqLen: MAX_SEQ_LEN,
 };
 type ModelArgs = typeof defaults;
 
@@ -302,7 +304,7 @@ const encode = (s: string) => [...s].map((c) => CHARS.indexOf(c));
 const decode = (ids: number[]) => ids.map((i) => CHARS[i]).join("");
 const corpus = torch.tensor(encode(TEXT.repeat(4)));
 
-function getBatch(batchSize = 8, block = 24): [Tensor, Tensor] {
+function getBatch(batchSize = BATCH, block = BLOCK): [Tensor, Tensor] {
   const ix = torch.randint(corpus.size(0) - block, [batchSize]);
   const x = torch.stack([...ix].map((i) => corpus.index(`${i.item()}:${i.item() + block}`)));
   const y = torch.stack([...ix].map((i) => corpus.index(`${i.item() + 1}:${i.item() + 1 + block}`)));
@@ -332,11 +334,11 @@ const optimizer = new optim.AdamW(
 );
 const scheduler = new optim.lrScheduler.LambdaLR(
   optimizer,
-  (it) => Math.min(1.0, (it + 1) / 5) * 0.5 * (1 + Math.cos((Math.PI * it) / 40)),
+  (it) => Math.min(1.0, (it + 1) / 5) * 0.5 * (1 + Math.cos((Math.PI * it) / STEPS)),
 );
 const ema = copy.deepcopy(model).requiresGrad_(false).eval();
 
-for (let step = 0; step < 40; step++) {
+for (let step = 0; step < STEPS; step++) {
   model.train();
   optimizer.zeroGrad({ setToNone: true });
   for (let micro = 0; micro < 2; micro++) {
@@ -362,10 +364,10 @@ for (let step = 0; step < 40; step++) {
 
 model.eval();
 const prompts = [encode("the qui"), encode("and the lazy"), encode("fox")];
-const [greedy, logprobs] = generate(model, prompts, 10, { temperature: 0 });
+const [greedy, logprobs] = generate(model, prompts, NEW_TOKENS, { temperature: 0 });
 print(greedy.map(decode));
 print(logprobs.shape);
-const [sampled] = generate(model, prompts, 10, { temperature: 0.8, topP: 0.9 });
+const [sampled] = generate(model, prompts, NEW_TOKENS, { temperature: 0.8, topP: 0.9 });
 print(sampled.map(decode));
 const [cached, e] = torch.noGrad(() => {
   const full = model(torch.tensor(prompts[1]).index(null));

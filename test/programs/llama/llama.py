@@ -10,19 +10,21 @@ import torch.nn.functional as F
 
 torch.manual_seed(42)
 losses = []
+DIM, LAYERS, HEADS, KV_HEADS, MAX_SEQ_LEN = 32, 2, 4, 2, 32
+BATCH, BLOCK, STEPS, NEW_TOKENS = 8, 24, 40, 10
 
 
 @dataclass
 class ModelArgs:
-    dim: int = 32
-    n_layers: int = 2
-    n_heads: int = 4
-    n_kv_heads: Optional[int] = 2
+    dim: int = DIM
+    n_layers: int = LAYERS
+    n_heads: int = HEADS
+    n_kv_heads: Optional[int] = KV_HEADS
     vocab_size: int = 29
     multiple_of: int = 8
     norm_eps: float = 1e-5
     max_batch_size: int = 3
-    max_seq_len: int = 32
+    max_seq_len: int = MAX_SEQ_LEN
 
 
 class RMSNorm(nn.Module):
@@ -246,7 +248,7 @@ decode = lambda ids: "".join(CHARS[i] for i in ids)
 corpus = torch.tensor(encode(TEXT * 4))
 
 
-def get_batch(batch_size=8, block=24):
+def get_batch(batch_size=BATCH, block=BLOCK):
     ix = torch.randint(len(corpus) - block, (batch_size,))
     x = torch.stack([corpus[i : i + block] for i in ix])
     y = torch.stack([corpus[i + 1 : i + 1 + block] for i in ix])
@@ -266,10 +268,10 @@ optimizer = torch.optim.AdamW(
     [{"params": decay_params, "weight_decay": 0.1}, {"params": nodecay_params, "weight_decay": 0.0}],
     lr=1e-2, betas=(0.9, 0.95),
 )
-scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda it: min(1.0, (it + 1) / 5) * 0.5 * (1 + math.cos(math.pi * it / 40)))
+scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda it: min(1.0, (it + 1) / 5) * 0.5 * (1 + math.cos(math.pi * it / STEPS)))
 ema = copy.deepcopy(model).requires_grad_(False).eval()
 
-for step in range(40):
+for step in range(STEPS):
     model.train()
     optimizer.zero_grad(set_to_none=True)
     for micro in range(2):
@@ -290,10 +292,10 @@ for step in range(40):
 
 model.eval()
 prompts = [encode("the qui"), encode("and the lazy"), encode("fox")]
-greedy, logprobs = generate(model, prompts, 10, temperature=0)
+greedy, logprobs = generate(model, prompts, NEW_TOKENS, temperature=0)
 print([decode(t) for t in greedy])
 print(logprobs.shape)
-sampled, _ = generate(model, prompts, 10, temperature=0.8, top_p=0.9)
+sampled, _ = generate(model, prompts, NEW_TOKENS, temperature=0.8, top_p=0.9)
 print([decode(t) for t in sampled])
 with torch.no_grad():
     full = model(torch.tensor(prompts[1])[None])

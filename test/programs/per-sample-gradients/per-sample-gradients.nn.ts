@@ -6,11 +6,12 @@ const { functionalCall, grad, gradAndValue, vmap } = torch.func;
 torch.manualSeed(23);
 export const losses: number[] = [];
 export const checks: Record<string, number[]> = {};
+const [FEATURES, HIDDEN, N, STEPS] = [6, 12, 24, 15];
 
 class SimpleMLP extends nn.Module {
-  fc1 = new nn.Linear(6, 12);
-  norm = new nn.LayerNorm(12);
-  fc2 = new nn.Linear(12, 3);
+  fc1 = new nn.Linear(FEATURES, HIDDEN);
+  norm = new nn.LayerNorm(HIDDEN);
+  fc2 = new nn.Linear(HIDDEN, 3);
 
   forward(x: Tensor): Tensor {
     return this.fc2(torch.tanh(this.norm(this.fc1(x))));
@@ -20,7 +21,7 @@ class SimpleMLP extends nn.Module {
 type Params = Record<string, Tensor>;
 
 const model = new SimpleMLP();
-const x = torch.randn(24, 6);
+const x = torch.randn(N, FEATURES);
 const y = x.index(":", ":3").argmax(1);
 const params: Params = Object.fromEntries([...model.namedParameters()].map(([k, v]) => [k, v.detach()]));
 
@@ -33,7 +34,7 @@ function computeLoss(params: Params, sample: Tensor, target: Tensor): Tensor {
 
 const ftComputeSampleGrad = vmap(gradAndValue(computeLoss), { inDims: [null, 0, 0] });
 let norms = x;
-for (let step = 0; step < 15; step++) {
+for (let step = 0; step < STEPS; step++) {
   const [perSample, value] = ftComputeSampleGrad(params, x, y);
   norms = torch.stack(Object.values(perSample).map((g) => g.flatten(1).norm({ dim: 1 }))).norm({ dim: 0 });
   const factor = torch.div(1.0, norms.add(1e-6)).clamp({ max: 1.0 });

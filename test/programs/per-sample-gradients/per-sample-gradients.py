@@ -8,21 +8,22 @@ from torch.func import functional_call, grad, grad_and_value, vmap
 torch.manual_seed(23)
 losses = []
 checks = {}
+FEATURES, HIDDEN, N, STEPS = 6, 12, 24, 15
 
 
 class SimpleMLP(nn.Module):
     def __init__(self):
         super().__init__()
-        self.fc1 = nn.Linear(6, 12)
-        self.norm = nn.LayerNorm(12)
-        self.fc2 = nn.Linear(12, 3)
+        self.fc1 = nn.Linear(FEATURES, HIDDEN)
+        self.norm = nn.LayerNorm(HIDDEN)
+        self.fc2 = nn.Linear(HIDDEN, 3)
 
     def forward(self, x):
         return self.fc2(torch.tanh(self.norm(self.fc1(x))))
 
 
 model = SimpleMLP()
-x = torch.randn(24, 6)
+x = torch.randn(N, FEATURES)
 y = x[:, :3].argmax(1)
 params = {k: v.detach() for k, v in model.named_parameters()}
 
@@ -35,7 +36,7 @@ def compute_loss(params, sample, target):
 
 
 ft_compute_sample_grad = vmap(grad_and_value(compute_loss), in_dims=(None, 0, 0))
-for step in range(15):
+for step in range(STEPS):
     per_sample, value = ft_compute_sample_grad(params, x, y)
     norms = torch.stack([g.flatten(1).norm(dim=1) for g in per_sample.values()]).norm(dim=0)
     factor = (1.0 / (norms + 1e-6)).clamp(max=1.0)
