@@ -200,6 +200,8 @@ export function markdown(rows) {
     line(HEADER.map((_, i) => (i === 0 ? "---" : "---:"))),
     ...rows.map((row) => line(rowOf(row).map(bold))),
     "",
-    summary(rows).replaceAll("\n", "; ").concat("."),
+    ...summary(rows)
+      .split("\n")
+      .map((text) => `- ${text}`),
   ].join("\n");
 }

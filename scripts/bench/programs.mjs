@@ -3,7 +3,7 @@
 import fs from "node:fs";
 import os from "node:os";
 import process from "node:process";
-import { inRoot, ScriptError } from "../project.mjs";
+import { inRoot, mustRun, ScriptError } from "../project.mjs";
 import { torchPython } from "../torch.mjs";
 import { QUIET } from "./processes.mjs";
 import { compareLosses, figuresOf, HEADER, markdown, rowOf, summary } from "./programFigures.mjs";
@@ -58,7 +58,7 @@ export async function programs(named, { rounds, engine, limit, json, page }) {
   const machine = { cpu: os.cpus()[0]?.model, cores: os.cpus().length, node: process.version };
   const figures = { machine, engine, rounds, programs: rows };
   if (json !== undefined) fs.writeFileSync(json, `${JSON.stringify(figures, undefined, 2)}\n`);
-  if (page) writePage(markdown(rows));
+  if (page) await writePage(markdown(rows));
   return failures === 0;
 }
 
@@ -109,7 +109,7 @@ async function measure(name, { sizes, lossesPerStep = 1, checked }, rounds, opti
 export const programsSection = (page) => page.slice(page.indexOf("## Programs as users write them"));
 
 /** Replaces the table in docs/performance.md. @param {string} table */
-function writePage(table) {
+async function writePage(table) {
   const text = fs.readFileSync(PAGE, "utf8");
   const between = /(<!-- programs -->\n)[^]*(\n<!-- end of programs -->)/;
   if (!between.test(text)) throw new ScriptError("docs/performance.md has no place for the programs' table.");
@@ -117,4 +117,5 @@ function writePage(table) {
     PAGE,
     text.replace(between, (_, start, end) => `${start}\n${table}\n${end}`),
   );
+  await mustRun(process.execPath, [inRoot("node_modules", "oxfmt/bin/oxfmt"), PAGE]);
 }
