@@ -10,7 +10,7 @@ import { nativeStatus } from "../../../extension/native/status.ts";
 import type { InstallProgress } from "../../../extension/protocol/native.ts";
 import { FakeMachine, WHEEL_FILES } from "./fakes.ts";
 
-const KEY = "native/tensorflow-2.21.0-tfjs-4.22.0-binding-1-linux-x64";
+const KEY = "native/tensorflow-2.21.0-tfjs-4.22.0-binding-2-linux-x64";
 const INSTALLED = [
   "THIRD_PARTY_NOTICES.txt",
   "libtensorflow_cc.so.2",

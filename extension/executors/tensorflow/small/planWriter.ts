@@ -120,7 +120,10 @@ function number(attribute: TfAttribute | undefined): number {
       return bitsOf(attribute.value);
     case "bool":
       return Number(attribute.value);
-    default:
+    case "ints":
+    case "floats":
+    case "string":
+    case "shape":
       throw new UnsupportedError(attribute.kind);
   }
 }

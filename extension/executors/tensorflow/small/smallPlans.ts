@@ -50,7 +50,7 @@ export class SmallPlans {
       if (leaf instanceof Float64Array) return undefined;
       leaves.push(leaf);
     }
-    const fetched = plan.fetches.map(({ dtype, shape }) => allocate(dtype, numel(shape)) as TensorData);
+    const fetched = plan.fetches.map(({ dtype, shape }) => allocate(dtype, numel(shape)));
     const made = new Int32Array(plan.assigns.length + plan.lazy.length);
     // TensorFlow says what is wrong with an input.
     if (!this.#binding.runPlan(id, leaves, fetched, made)) return undefined;
