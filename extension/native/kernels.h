@@ -624,19 +624,27 @@ struct Left {
   int64_t row, column;
 };
 
+// Terms that are added as floats one after the other: sums of these are added in turn, so that long ones keep their digits.
+constexpr int64_t TERMS = 256;
+
 template <int ROWS, int VECTORS>
 void Block(int64_t depth, Left a, const float *b, int64_t ldb, float *out, int64_t ldo) {
-  Vector sums[ROWS][VECTORS] = {};
-  for (int64_t p = 0; p < depth; p++) {
-    Vector y[VECTORS];
-    for (int v = 0; v < VECTORS; v++) y[v] = Load(b + p * ldb + v * LANES);
-    for (int r = 0; r < ROWS; r++) {
-      const Vector x = Splat(a.at[r * a.row + p * a.column]);
-      for (int v = 0; v < VECTORS; v++) sums[r][v] += x * y[v];
+  for (int64_t from = 0; from < depth; from += TERMS) {
+    Vector sums[ROWS][VECTORS] = {};
+    for (int64_t p = from, end = std::min(depth, from + TERMS); p < end; p++) {
+      Vector y[VECTORS];
+      for (int v = 0; v < VECTORS; v++) y[v] = Load(b + p * ldb + v * LANES);
+      for (int r = 0; r < ROWS; r++) {
+        const Vector x = Splat(a.at[r * a.row + p * a.column]);
+        for (int v = 0; v < VECTORS; v++) sums[r][v] += x * y[v];
+      }
     }
+    for (int r = 0; r < ROWS; r++)
+      for (int v = 0; v < VECTORS; v++) {
+        float *to = out + r * ldo + v * LANES;
+        Store(to, from == 0 ? sums[r][v] : Load(to) + sums[r][v]);
+      }
   }
-  for (int r = 0; r < ROWS; r++)
-    for (int v = 0; v < VECTORS; v++) Store(out + r * ldo + v * LANES, sums[r][v]);
 }
 
 template <int VECTORS>
@@ -670,25 +678,30 @@ void Product(int64_t m, int64_t n, int64_t depth, Left a, const float *b, int64_
   }
   for (int64_t i = 0; i < m; i++)
     for (int64_t q = j; q < n; q++) {
-      float sum = 0;
+      double sum = 0;
       for (int64_t p = 0; p < depth; p++) sum += a.at[i * a.row + p * a.column] * b[p * ldb + q];
-      out[i * ldo + q] = sum;
+      out[i * ldo + q] = static_cast<float>(sum);
     }
 }
 
 template <int COLUMNS>
 void Dots(int64_t depth, const float *a, const float *b, int64_t ldb, float *out) {
-  Vector sums[COLUMNS] = {};
-  int64_t p = 0;
-  for (; p + LANES <= depth; p += LANES) {
-    const Vector x = Load(a + p);
-    for (int q = 0; q < COLUMNS; q++) sums[q] += x * Load(b + q * ldb + p);
+  float totals[COLUMNS] = {};
+  for (int64_t from = 0; from < depth; from += LANES * TERMS) {
+    const int64_t end = std::min(depth, from + LANES * TERMS);
+    Vector sums[COLUMNS] = {};
+    int64_t p = from;
+    for (; p + LANES <= end; p += LANES) {
+      const Vector x = Load(a + p);
+      for (int q = 0; q < COLUMNS; q++) sums[q] += x * Load(b + q * ldb + p);
+    }
+    for (int q = 0; q < COLUMNS; q++) {
+      float sum = SumLanes(sums[q]);
+      for (int64_t r = p; r < end; r++) sum += a[r] * b[q * ldb + r];
+      totals[q] += sum;
+    }
   }
-  for (int q = 0; q < COLUMNS; q++) {
-    float sum = SumLanes(sums[q]);
-    for (int64_t r = p; r < depth; r++) sum += a[r] * b[q * ldb + r];
-    out[q] = sum;
-  }
+  std::copy_n(totals, COLUMNS, out);
 }
 
 // out[m, n] = a · b, of which b may be given as [n, depth].

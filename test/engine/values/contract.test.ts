@@ -8,6 +8,7 @@ import { FILES } from "../../../extension/engine/host/userFiles.ts";
 import { setTensorFiles } from "../../../extension/nn/files.ts";
 import { setWarningSink } from "../../../extension/nn/warnings.ts";
 import { nativeStatus } from "../../../extension/native/status.ts";
+import { changePolicy } from "../../../extension/tensor/recording/runtime.ts";
 import { noGrad } from "../../../extension/tensor/recording/scope.ts";
 import { setExecutor } from "../../../extension/tensor/planning/barrier.ts";
 import { EXAMPLES, runExample } from "../../contract/examples.ts";
@@ -161,13 +162,30 @@ describe.skipIf(!native)(`${STEPS} training steps, compiled`, () => {
   let executor!: LoadedExecutor;
   beforeAll(async () => {
     executor = await loadExecutor("native");
+    changePolicy({ smallPlans: false });
   });
+  afterAll(() => changePolicy({ smallPlans: true }));
 
   it.each(MODULES.filter(isKnown))("%s", (name) => {
     const delta = flat(executor, name);
     expect(delta["tensors"]).toBe(0);
     if (READS_VALUES.has(name)) return;
     expect(delta).toMatchObject({ compiled: 0, recompiled: 0, interpreted: 0, compiledRuns: STEPS });
+  });
+});
+
+describe.skipIf(!native)(`${STEPS} training steps, by kernels of the binding where they can`, () => {
+  let executor!: LoadedExecutor;
+  beforeAll(async () => {
+    executor = await loadExecutor("native");
+  });
+
+  it.each(MODULES.filter(isKnown))("%s", (name) => {
+    const delta = flat(executor, name);
+    expect(delta["tensors"]).toBe(0);
+    if (READS_VALUES.has(name)) return;
+    expect(delta).toMatchObject({ compiled: 0, recompiled: 0, interpreted: 0 });
+    expect(delta["small"]! + delta["compiledRuns"]!).toBe(STEPS);
   });
 });
 
