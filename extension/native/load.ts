@@ -34,6 +34,8 @@ export interface ChosenThreads {
   readonly intraOp: string;
   readonly interOp: string | undefined;
   readonly why: string;
+  /** Whether the environment set it. */
+  readonly asked: boolean;
 }
 let threads: ChosenThreads | undefined;
 
@@ -71,11 +73,14 @@ export function loadNative(host: Host = thisHost()): NativeBinding {
   threads = {
     intraOp,
     interOp: process.env["TF_NUM_INTEROP_THREADS"],
+    asked: asked !== undefined,
     why:
       asked === undefined
         ? `half of ${cores} cores: small products lose more by synchronizing threads than they gain`
         : "set by TF_NUM_INTRAOP_THREADS or a setting",
   };
+  // Each session gets a pool of its own, of the size that its graph gains most from.
+  process.env["TF_OVERRIDE_GLOBAL_THREADPOOL"] ??= "1";
   // Without this flag, XLA's ReLU turns NaN into a number.
   process.env["XLA_FLAGS"] ??= "--xla_cpu_enable_fast_min_max=false";
   let binding: unknown;

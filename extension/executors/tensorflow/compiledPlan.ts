@@ -1,4 +1,5 @@
 import type { NativeBinding } from "../../native/binding.ts";
+import { chosenThreads } from "../../native/load.ts";
 import { internal } from "../../tensor/core/errors.ts";
 import type { Plan } from "../../tensor/planning/barrier.ts";
 import { graphName, type Choice } from "../choices.ts";
@@ -32,6 +33,8 @@ export class CompiledPlan {
   readonly #loop: LoopProgram;
   readonly #length = new CallLength();
   readonly #varying: VaryingInputs;
+  /** Inside an op, where that isn't the process's choice. */
+  readonly #threads: number | undefined;
 
   constructor(
     context: Context,
@@ -44,9 +47,11 @@ export class CompiledPlan {
     this.#promoted = promoted;
     this.#blueprint = blueprint;
     const { binding, residences, counters } = context;
+    this.#threads = chosenThreads()?.asked === true ? undefined : sharded.threads;
     // Shards run side by side, and a large step uses the threads of its kernels.
     const alone = sharded.batch.count === 1 && sharded.weights === 0 && blueprint.cost <= MAX_INLINE_MACS;
-    const program = (graph: Graph): Program => new Program(binding, residences, graph, alone);
+    const program = (graph: Graph): Program =>
+      new Program(binding, residences, graph, alone, this.#threads ?? 0);
     this.#single = program(writeStep(blueprint, promoted));
     this.#varying = new VaryingInputs(this.#single.feeds, blueprint.plan);
     this.#loop = new LoopProgram(blueprint, promoted, this.#varying, program);
@@ -102,6 +107,13 @@ export class CompiledPlan {
         about: "update",
         chosen: `in place: ${updates}`,
         why: "TensorFlow has it as one kernel a weight",
+      });
+    if (this.#threads !== undefined)
+      made.push({
+        graph,
+        about: "threads",
+        chosen: `${this.#threads} inside an op`,
+        why: "most multiply-adds are in large kernels",
       });
     if (plan.lazy.length === 0) made.push({ graph, about: "XLA", ...this.#loop.xlaChoice });
     const calls = this.#calls();

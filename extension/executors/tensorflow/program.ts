@@ -9,7 +9,7 @@ import { upload } from "./eagerBuilder.ts";
 import { remembered, sameInput, stacked, type Input, type Remembered } from "./feeding.ts";
 import { DATA_TYPE, encodeGraphDef } from "./graph/graphDef.ts";
 import type { Graph, Variable } from "./graph/graphWriter.ts";
-import { SESSION_CONFIG } from "./graph/sessionConfig.ts";
+import { sessionConfig } from "./graph/sessionConfig.ts";
 
 /** Where a storage's value is: a tensor of the library, or a variable of a program. */
 export type Residence =
@@ -78,8 +78,11 @@ export class Program {
   /** Whether a variable was read since the last step. */
   #asked = false;
 
-  /** @param alone whether its ops run one after the other, on the thread that calls: where others would not help much */
-  constructor(binding: NativeBinding, residences: Residences, graph: Graph, alone: boolean) {
+  /**
+   * @param alone whether its ops run one after the other, on the thread that calls: where others would not help much
+   * @param threads inside an op; 0 for as many as the process has
+   */
+  constructor(binding: NativeBinding, residences: Residences, graph: Graph, alone: boolean, threads: number) {
     this.#binding = binding;
     this.#residences = residences;
     this.#alone = alone;
@@ -92,7 +95,7 @@ export class Program {
     this.#feedNames = graph.feedNames.join();
     this.#fetchNames = graph.fetchNames.join();
     this.size = graph.nodes.length + graph.functions.reduce((sum, f) => sum + f.nodes.length, 0);
-    this.#session = binding.openGraph(encodeGraphDef(graph.nodes, graph.functions), SESSION_CONFIG);
+    this.#session = binding.openGraph(encodeGraphDef(graph.nodes, graph.functions), sessionConfig(threads));
   }
 
   /** Leaves whose numbers are not the compiled ones; undefined when all are. */

@@ -5,12 +5,14 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { GraphBuilder } from "../../../extension/executors/tensorflow/graph/graphBuilder.ts";
 import { placeholder } from "../../../extension/executors/tensorflow/graph/graphWriter.ts";
 import { encodeGraphDef } from "../../../extension/executors/tensorflow/graph/graphDef.ts";
-import { SESSION_CONFIG } from "../../../extension/executors/tensorflow/graph/sessionConfig.ts";
+import { sessionConfig } from "../../../extension/executors/tensorflow/graph/sessionConfig.ts";
 import { TF, type NativeBinding } from "../../../extension/native/binding.ts";
 import { BINDING_FILE } from "../../../extension/native/cache.ts";
 import { loadNative } from "../../../extension/native/load.ts";
 import { nativeStatus } from "../../../extension/native/status.ts";
 import { attr, scalar } from "../../../extension/tensor/lowering/lowering.ts";
+
+const SESSION_CONFIG = sessionConfig(0);
 
 /** What binding.ts says of the C++ binding, tried on the real one. */
 describe.skipIf(nativeStatus().state !== "installed")("the native binding", () => {

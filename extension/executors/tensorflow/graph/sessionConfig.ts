@@ -23,12 +23,18 @@ const OFF = {
 };
 const MEMORY_OPTIMIZATION = 4;
 const META_OPTIMIZER_ITERATIONS = 12;
+/** ConfigProto's `intra_op_parallelism_threads`. */
+const INTRA_OP_THREADS = 2;
 /** RewriterConfig's Toggle, MemOptType and NumIterationsType. */
 const [TOGGLE_OFF, NO_MEMORY_OPTIMIZATION, ONE_ITERATION] = [2, 1, 1];
 
-/** A ConfigProto with these rewrite options. */
-function encodeConfig(): Uint8Array {
+/**
+ * A ConfigProto with these rewrite options.
+ * @param threads inside an op; 0 for as many as the process has
+ */
+export function sessionConfig(threads: number): Uint8Array {
   const w = new BinaryWriter();
+  if (threads > 0) w.tag(INTRA_OP_THREADS, WireType.Varint).int32(threads);
   field(w, 10, (graphOptions) =>
     field(graphOptions, 10, (rewriter) => {
       for (const pass of Object.values(OFF)) rewriter.tag(pass, WireType.Varint).int32(TOGGLE_OFF);
@@ -38,5 +44,3 @@ function encodeConfig(): Uint8Array {
   );
   return w.finish();
 }
-
-export const SESSION_CONFIG = encodeConfig();

@@ -1,6 +1,8 @@
 // The sharding pass: rewrites a training step so that all cores are busy.
 import type { Storage } from "../../../tensor/recording/graph.ts";
+import { costOf } from "../../../tensor/recording/op.ts";
 import type { Plan } from "../../../tensor/planning/barrier.ts";
+import { MIN_THREADED_MACS } from "../../tuning.ts";
 import { shardBatch, type BatchShards } from "./batch.ts";
 import type { ShardRewriter } from "./rewriter.ts";
 import { shardWeights } from "./weights.ts";
@@ -14,6 +16,8 @@ export interface ShardedPlan {
   readonly batch: Pick<BatchShards, "count" | "why">;
   /** Weights that are sharded. */
   readonly weights: number;
+  /** Threads inside an op; undefined for as many as the process has. */
+  readonly threads: number | undefined;
   /** Ops of the plan before it was rewritten. */
   readonly ops: number;
 }
@@ -30,8 +34,17 @@ export function shardPlan(plan: Plan, cores: number): ShardedPlan {
     storages: plan.assigns.map(({ storage }) => ({ storage, shards: shardsOf(storage) })),
     batch,
     weights: weights?.weights ?? 0,
+    threads: rewriter === undefined && hasLargeKernels(plan) ? cores : undefined,
     ops: plan.nodes.length,
   };
+}
+
+/** Whether most multiply-adds are in kernels that gain more from several threads than these cost. */
+function hasLargeKernels({ nodes }: Plan): boolean {
+  const costs = nodes.map((node) => costOf(node));
+  const sum = (of: readonly number[]): number => of.reduce((all, cost) => all + cost, 0);
+  const large = sum(costs.filter((cost) => cost >= MIN_THREADED_MACS));
+  return large > 0 && 2 * large >= sum(costs);
 }
 
 function rewritten(
