@@ -133,6 +133,20 @@ describe("large steps", () => {
       return this.head(this.rnn(x)[0].select(1, -1));
     }
   }
+  /** Steps of the sequence come before the batch. */
+  class TimeFirst extends nn.Module {
+    body: nn.Module;
+    head: nn.Linear;
+    constructor(body: nn.Module, width: number) {
+      super();
+      this.body = body;
+      this.head = new nn.Linear(width, 3);
+    }
+    forward(x: Tensor): Tensor {
+      const y = (this.body as unknown as (x: Tensor) => Tensor | [Tensor])(x);
+      return this.head(Array.isArray(y) ? y[0] : y).mean(0);
+    }
+  }
   const options = { batchFirst: true };
   const networks: Record<string, [model: () => nn.Module, input: () => Tensor]> = {
     convolutional: [
@@ -163,6 +177,11 @@ describe("large steps", () => {
         ),
       () => torch.randn(16, 20, 64),
     ],
+    "LSTM, time first": [() => new TimeFirst(new nn.LSTM(16, 96), 96), () => torch.randn(40, 8, 16)],
+    "transformer, time first": [
+      () => new TimeFirst(new nn.TransformerEncoderLayer(64, 4, { dimFeedforward: 128, dropout: 0 }), 64),
+      () => torch.randn(21, 16, 64),
+    ],
   };
 
   test.for(Object.keys(networks))("%s: sharded as whole", (name, { skip }) => {
@@ -173,7 +192,8 @@ describe("large steps", () => {
       setExecutor(executor);
       torch.manualSeed(3);
       const network = model() as nn.Sequential;
-      const [x, y] = [input(), torch.randint(0, 3, [input().shape[0]!])];
+      const x = input();
+      const y = torch.randint(0, 3, [x.shape[name.includes("time first") ? 1 : 0]!]);
       const optimizer = new optim.SGD(network.parameters(), { lr: 0.05 });
       const losses = Array.from({ length: 5 }, () => {
         optimizer.zeroGrad();
@@ -190,5 +210,31 @@ describe("large steps", () => {
     two.losses.forEach((loss, i) => expect(loss).toBeCloseTo(one.losses[i]!, 5));
     const furthest = Math.max(...two.weights.map((w, i) => Math.abs(w - one.weights[i]!)));
     expect(furthest).toBeLessThan(1e-5);
+  });
+
+  test("an unsharded step of large kernels gets several threads inside an op, a small one doesn't", ({
+    skip,
+  }) => {
+    if (!available) skip("TensorFlow is not installed");
+    const threads = (channels: number, size: number): string[] => {
+      const executor = new TensorFlowExecutor(loadNative(), 2);
+      setExecutor(executor);
+      const network = new nn.Sequential(
+        new nn.Conv2d(channels, channels, 3, { padding: 1 }),
+        new nn.BatchNorm2d(channels),
+        new nn.Conv2d(channels, channels, 3, { padding: 1 }),
+      );
+      const optimizer = new optim.SGD(network.parameters(), { lr: 0.05 });
+      const x = torch.randn(8, channels, size, size);
+      for (let i = 0; i < 3; i++) {
+        optimizer.zeroGrad();
+        network(x).square().mean().backward();
+        optimizer.step();
+      }
+      const choices = executor.choices().filter(({ graph, about }) => graph !== "" && about === "threads");
+      return choices.map(({ chosen }) => chosen);
+    };
+    expect(threads(64, 24)).toEqual(["2 inside an op"]);
+    expect(threads(8, 24)).toEqual([]);
   });
 });

@@ -7,6 +7,7 @@ import type { Plan } from "../../../tensor/planning/barrier.ts";
 import { numel } from "../../../tensor/core/shape.ts";
 import { signatureOf } from "../../nhwc.ts";
 import {
+  MAX_SHARD_CANDIDATES,
   MIN_MACS_PER_EXCHANGED_ELEMENT,
   MIN_SHARD_SAMPLES,
   MIN_SHARDED_MACS,
@@ -23,6 +24,25 @@ export interface BatchShards {
   readonly rewriter?: ShardRewriter;
 }
 
+/** A dimension of the inputs that may be the batch. */
+interface Candidate {
+  readonly dim: number;
+  readonly size: number;
+  readonly count: number;
+}
+
+/** A plan whose batch is a candidate. */
+interface Attempt {
+  readonly count: number;
+  readonly rewriter: ShardRewriter;
+  /** Multiply-adds in shards. */
+  readonly covered: number;
+  /** Multiply-adds that shards save, less what they exchange. */
+  readonly gain: number;
+  /** The most expensive node that takes a sharded input and needs it whole. */
+  readonly undivided: Node | undefined;
+}
+
 /** @param most shards at most */
 export function shardBatch(plan: Plan, most: number): BatchShards {
   const whole = (why: string): BatchShards => ({ count: 1, why });
@@ -32,14 +52,50 @@ export function shardBatch(plan: Plan, most: number): BatchShards {
   if (cost < MIN_SHARDED_MACS)
     return whole(`${all} of multiply-adds a step are less than the ${millions(MIN_SHARDED_MACS)} that pay`);
   const inputs = plan.leaves.filter(isInput);
-  const batch = batchOf(inputs);
-  let count = Math.min(most, Math.floor(batch / MIN_SHARD_SAMPLES));
-  while (count > 1 && batch % count !== 0) count--;
-  if (count < 2) return whole(`a batch of ${batch} has no equal parts for ${most} cores`);
+  const candidates = candidatesOf(inputs, most);
+  if (candidates.length === 0)
+    return whole(`a batch of ${largestOf(inputs)?.shape[0] ?? 0} has no equal parts for ${most} cores`);
+  let best: Attempt | undefined;
+  for (const candidate of candidates) {
+    const attempt = attemptOf(plan, inputs, candidate);
+    if (best === undefined || attempt.gain > best.gain) best = attempt;
+    if (best.covered === cost) break;
+  }
+  const { count, rewriter, covered, gain, undivided } = best!;
+  const share = covered / cost;
+  if (share < MIN_SHARDED_SHARE) {
+    const blamed = undivided === undefined ? "" : ` (${undivided.op.name} needs the whole batch)`;
+    return whole(`only ${percent(share)} of the multiply-adds can be in parts${blamed}`);
+  }
+  if (gain < 0)
+    return whole(
+      `adding up ${millions(rewriter.exchanged)} of gradients would cost more than ${all} of multiply-adds gain`,
+    );
+  return { count, why: `${percent(share)} of ${all} of multiply-adds a step run side by side`, rewriter };
+}
+
+const millions = (count: number): string => `${Number((count / 1e6).toPrecision(3))} million`;
+const percent = (share: number): string => `${Math.floor(100 * share)} %`;
+
+/** Dimensions that can be divided, those of the largest input first: batches come before or after the time. */
+function candidatesOf(inputs: readonly Value[], most: number): Candidate[] {
+  const largest = largestOf(inputs);
+  const data = inputs.filter((leaf) => leaf.producer.kind === "data");
+  const found = new Map<string, Candidate>();
+  for (const leaf of largest === undefined ? [] : [largest, ...data])
+    for (const dim of [0, 1]) {
+      const size = leaf.shape[dim] ?? 0;
+      let count = Math.min(most, Math.floor(size / MIN_SHARD_SAMPLES));
+      while (count > 1 && size % count !== 0) count--;
+      if (count > 1) found.set(`${dim}/${size}`, { dim, size, count });
+    }
+  return [...found.values()].slice(0, MAX_SHARD_CANDIDATES);
+}
+
+function attemptOf(plan: Plan, inputs: readonly Value[], { dim, size, count }: Candidate): Attempt {
   const rewriter = new ShardRewriter();
-  for (const leaf of inputs) if (leaf.shape[0] === batch) rewriter.split(leaf, { dim: 0, outer: 1 });
+  for (const leaf of inputs) if (leaf.shape[dim] === size) rewriter.split(leaf, { dim, outer: 1 });
   let covered = 0;
-  /** The most expensive node that takes a sharded input and needs it whole. */
   let undivided: Node | undefined;
   for (const node of plan.nodes) {
     const rule = ruleOf(node, rewriter, count);
@@ -53,28 +109,15 @@ export function shardBatch(plan: Plan, most: number): BatchShards {
       rewriter.shard(node, rule, count);
     }
   }
-  const share = covered / cost;
-  if (share < MIN_SHARDED_SHARE) {
-    const blamed = undivided === undefined ? "" : ` (${undivided.op.name} needs the whole batch)`;
-    return whole(`only ${percent(share)} of the multiply-adds can be in parts${blamed}`);
-  }
-  const { exchanged } = rewriter;
-  if (cost < MIN_MACS_PER_EXCHANGED_ELEMENT * exchanged)
-    return whole(
-      `adding up ${millions(exchanged)} of gradients would cost more than ${all} of multiply-adds gain`,
-    );
-  return { count, why: `${percent(share)} of ${all} of multiply-adds a step run side by side`, rewriter };
+  const gain = covered * (1 - 1 / count) - (MIN_MACS_PER_EXCHANGED_ELEMENT / 2) * rewriter.exchanged;
+  return { count, rewriter, covered, gain, undivided };
 }
 
-const millions = (count: number): string => `${Number((count / 1e6).toPrecision(3))} million`;
-const percent = (share: number): string => `${Math.floor(100 * share)} %`;
-
-/** Leading size of the largest input. */
-function batchOf(inputs: readonly Value[]): number {
+function largestOf(inputs: readonly Value[]): Value | undefined {
   let largest: Value | undefined;
   for (const leaf of inputs)
     if (largest === undefined || numel(leaf.shape) > numel(largest.shape)) largest = leaf;
-  return largest?.shape[0] ?? 0;
+  return largest;
 }
 
 const isInput = ({ producer, shape }: Value): boolean =>
