@@ -74,6 +74,17 @@ export class ShardRewriter {
     });
   }
 
+  /** Writes an op in place of what made a value. */
+  replace<A extends object>(value: Value, op: Op<A>, inputs: readonly Value[], attributes: A): void {
+    this.#defineWhole(value, this.combine(op, inputs, attributes));
+  }
+
+  /** Writes a new op of whole values. */
+  combine<A extends object>(op: Op<A>, inputs: readonly Value[], attributes: A): Value {
+    const whole = inputs.map((v) => this.whole(v));
+    return this.#make(op, whole, attributes).outputs[0]!;
+  }
+
   whole(value: Value): Value {
     const sharded = this.#of(value);
     if (sharded.whole !== undefined) return sharded.whole;

@@ -2,9 +2,12 @@
 import type { Storage } from "../../../tensor/recording/graph.ts";
 import { costOf } from "../../../tensor/recording/op.ts";
 import type { Plan } from "../../../tensor/planning/barrier.ts";
+import { add } from "../../../tensor/ops/elementwise/elementwise.ts";
+import { cat } from "../../../tensor/ops/movement/movement.ts";
+import { sliceSums } from "../rewriting/slices.ts";
 import { MIN_THREADED_MACS } from "../../tuning.ts";
 import { shardBatch, type BatchShards } from "./batch.ts";
-import type { ShardRewriter } from "./rewriter.ts";
+import { ShardRewriter } from "./rewriter.ts";
 import { shardWeights } from "./weights.ts";
 
 /** A plan to be compiled, with its batch or its large weights in shards where that pays. */
@@ -23,7 +26,8 @@ export interface ShardedPlan {
 }
 
 /** @param cores shards at most of a batch or a weight */
-export function shardPlan(plan: Plan, cores: number): ShardedPlan {
+export function shardPlan(recorded: Plan, cores: number): ShardedPlan {
+  const plan = simplified(recorded);
   const batch = shardBatch(plan, cores);
   // Shards of a batch keep all cores busy by themselves.
   const weights = batch.rewriter === undefined ? shardWeights(plan, cores) : undefined;
@@ -35,8 +39,26 @@ export function shardPlan(plan: Plan, cores: number): ShardedPlan {
     batch,
     weights: weights?.weights ?? 0,
     threads: rewriter === undefined && hasLargeKernels(plan) ? cores : undefined,
-    ops: plan.nodes.length,
+    ops: recorded.nodes.length,
   };
+}
+
+/** A plan with cheaper ops for what gradients record. */
+function simplified(plan: Plan): Plan {
+  const sums = sliceSums(plan);
+  if (sums.size === 0) return plan;
+  const replaced = new Set([...sums.values()].flatMap((sum) => sum.replaced));
+  const rewriter = new ShardRewriter();
+  for (const node of plan.nodes) {
+    const sum = sums.get(node);
+    if (sum !== undefined) {
+      const { dim, pieces, other } = sum;
+      const value = node.outputs[0]!;
+      if (other === undefined) rewriter.replace(value, cat, pieces, { dim });
+      else rewriter.replace(value, add, [rewriter.combine(cat, pieces, { dim }), other], {});
+    } else if (!replaced.has(node)) rewriter.once(node);
+  }
+  return rewritten(plan, rewriter, (storage) => [storage]);
 }
 
 /** Whether most multiply-adds are in kernels that gain more from several threads than these cost. */

@@ -1,7 +1,14 @@
 // Parts of tensors: every step-th element between two indices.
 import type * as tfjs from "@tensorflow/tfjs-core";
 import { apply } from "../../recording/apply.ts";
-import { attr, vector, type TfAttribute, type TfBuilder, type TfRef } from "../../lowering/lowering.ts";
+import {
+  attr,
+  scalar,
+  vector,
+  type TfAttribute,
+  type TfBuilder,
+  type TfRef,
+} from "../../lowering/lowering.ts";
 import { INDEX, reshapeNode } from "../../lowering/nodes.ts";
 import { ints, type OnnxBuilder, type OnnxRef } from "../../lowering/onnx.ts";
 import { defineOp, type Op, type Tfjs } from "../../recording/op.ts";
@@ -176,6 +183,20 @@ function spreadNodes(
   );
 }
 
+/** The dimension that a slice is taken of, and from where to where; undefined for steps, or several dimensions. */
+export function rangeOf({
+  begin,
+  end,
+  step,
+  shape,
+}: SliceAttributes & { shape: Shape }): { dim: number; from: number; to: number } | undefined {
+  const cut = range(shape.length).filter((d) => begin[d] !== 0 || end[d] !== shape[d]);
+  if (cut.length > 1 || step.some((s) => s !== 1)) return undefined;
+  const dim = cut[0] ?? 0;
+  const [from, to] = [begin[dim]!, end[dim]!];
+  return shape.length > 0 && from >= 0 && from < to && to <= shape[dim]! ? { dim, from, to } : undefined;
+}
+
 /** Zeros of `shape` with the input where {@link slice} would have read: its adjoint. */
 export const unslice: Op<SliceAttributes & { shape: Shape }> = defineOp<SliceAttributes & { shape: Shape }>({
   name: "unslice",
@@ -187,6 +208,19 @@ export const unslice: Op<SliceAttributes & { shape: Shape }> = defineOp<SliceAtt
     const T = attr.type(outputs[0]!.dtype);
     if (b.portable === true) return spreadNodes(b, x!, attributes, from!.shape, T);
     const { begin, end, step, shape } = attributes;
+    const at = b.optimized === true ? rangeOf(attributes) : undefined;
+    if (at !== undefined) {
+      // Copies of whole blocks: the kernel below takes ten times as long.
+      const zeros = (count: number): TfRef[] => {
+        const sizes = shape.map((n, d) => (d === at.dim ? count : n));
+        const zero = scalar(b, 0, outputs[0]!.dtype);
+        return count === 0 ? [] : [b.node("Fill", [vector(b, sizes), zero], { T, index_type: INDEX })];
+      };
+      const pieces = [...zeros(at.from), x!, ...zeros(shape[at.dim]! - at.to)];
+      if (pieces.length === 1) return b.node("Identity", [x!], { T });
+      const axis = scalar(b, at.dim, "int64");
+      return b.node("ConcatV2", [...pieces, axis], { N: attr.int(pieces.length), T, Tidx: INDEX });
+    }
     const places = [shape, begin, end, step].map((list) => vector(b, list));
     return b.node("StridedSliceGrad", [...places, x!], { T, ...SLICE_MASKS });
   },
