@@ -80,8 +80,8 @@ export const MIN_SHARD_SAMPLES = 4;
 export const MIN_SHARDED_MACS = 10e6;
 /** MACs of a step for each element that shards add up (gradients) or join. Measured on the same MLPs. */
 export const MIN_MACS_PER_EXCHANGED_ELEMENT = 400;
-/** Share of the MACs that has to be in shards. Backward passes have independent nodes: whole, they use 1.3 of 2 cores. */
-export const MIN_SHARDED_SHARE = 0.6;
+/** Share of the MACs that has to be in shards. Safe bound: nothing was gained with less. */
+export const MIN_SHARDED_SHARE = 0.9;
 /** Dimensions tried as the batch. Each takes as long as recording the step. Safe bound. */
 export const MAX_SHARD_CANDIDATES = 8;
 

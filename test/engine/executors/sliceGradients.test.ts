@@ -5,6 +5,7 @@ import { TensorFlowExecutor } from "../../../extension/executors/tensorflow/exec
 import { loadNative } from "../../../extension/native/load.ts";
 import { nativeStatus } from "../../../extension/native/status.ts";
 import type { Plan } from "../../../extension/tensor/planning/barrier.ts";
+import { changePolicy } from "../../../extension/tensor/recording/runtime.ts";
 import { setExecutor } from "../../../extension/tensor/planning/barrier.ts";
 import { nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
 
@@ -53,6 +54,7 @@ describe.skipIf(nativeStatus().state !== "installed")("the gradient of", () => {
       run(plan, inspector);
     };
     setExecutor(executor);
+    changePolicy({ smallPlans: false });
     try {
       torch.manualSeed(2);
       const layer = new nn.Linear(9, 9);
@@ -72,6 +74,7 @@ describe.skipIf(nativeStatus().state !== "installed")("the gradient of", () => {
       expect(ops.filter((name) => name === "cat")).toHaveLength(cats);
       expect(ops.filter((name) => name === "unslice")).toHaveLength(unslices);
     } finally {
+      changePolicy({ smallPlans: true });
       setExecutor(undefined);
     }
   });

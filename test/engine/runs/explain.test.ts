@@ -17,7 +17,8 @@ class Head extends nn.Module {
   forward(x: Tensor): Tensor {
     calls++;
     const part = x.narrow(0, 0, 1 + (calls % 40));
-    return this.fc(x).add(part.mean());
+    // An op that only TensorFlow has.
+    return this.fc(x).add(part.asinh().mean());
   }
 }
 
