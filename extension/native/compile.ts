@@ -63,7 +63,7 @@ export interface CompileOptions {
   signal?: AbortSignal | undefined;
 }
 
-/** Copies the prebuilt binding, or compiles one (about 4 s). */
+/** Copies the prebuilt binding, or compiles one (about 20 s). */
 export async function makeBinding(options: CompileOptions): Promise<void> {
   const { binding, platform, host, signal, scratch, output } = options;
   if (binding.prebuilt !== undefined) return fs.copyFile(binding.prebuilt, output);

@@ -255,12 +255,15 @@ bool BinaryNonZero(const Call &c) {
 }
 struct FloorDivI {
   static int32_t Of(int32_t a, int32_t b) {
+    // The smallest integer has no negative, and would trap.
+    if (b == -1) return static_cast<int32_t>(0u - static_cast<uint32_t>(a));
     const int32_t q = a / b;
     return q * b != a && (a < 0) != (b < 0) ? q - 1 : q;
   }
 };
 struct FloorModI {
   static int32_t Of(int32_t a, int32_t b) {
+    if (b == -1) return 0;
     const int32_t r = a % b;
     return r != 0 && (r < 0) != (b < 0) ? r + b : r;
   }
@@ -509,7 +512,7 @@ bool Reduce(const Call &c) {
   return true;
 }
 
-// Parameters: outer, length, inner. NaN counts as the largest, and as the smallest.
+// Parameters: outer, length, inner.
 template <class T, bool LEAST>
 bool ArgExtreme(const Call &c) {
   int32_t *out = c.To<int32_t>(0);

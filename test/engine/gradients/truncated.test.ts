@@ -7,7 +7,7 @@ import { data, experiment, F, nn, optim, torch, type Tensor } from "../../../ext
 import { nativeStatus } from "../../../extension/native/status.ts";
 import { setExecutor } from "../../../extension/tensor/planning/barrier.ts";
 import { DEFAULT_POLICY } from "../../../extension/tensor/recording/policy.ts";
-import { changePolicy } from "../../../extension/tensor/recording/runtime.ts";
+import { changePolicy, withPolicy } from "../../../extension/tensor/recording/runtime.ts";
 import { train, weightsOf } from "../../unit/engine/training.ts";
 import { collectGarbage } from "../garbage.ts";
 import { PROGRAMS, made, zeros } from "./truncatedPrograms.ts";
@@ -66,7 +66,7 @@ describe.each(devices)("on %s", (device) => {
     "is one graph from the second step on: %s",
     (name) => {
       const before = executor.counters();
-      PROGRAMS[name]!(20);
+      withPolicy({ smallPlans: false }, () => PROGRAMS[name]!(20));
       const after = executor.counters();
       const again = device === "native" ? "compiledRuns" : "repeated";
       expect(after[again]! - before[again]!).toBeGreaterThanOrEqual(17);

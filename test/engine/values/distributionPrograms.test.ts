@@ -4,6 +4,7 @@ import { expect, test } from "vitest";
 import { loadExecutor } from "../../../extension/executors/index.ts";
 import { F, nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
 import { setExecutor } from "../../../extension/tensor/planning/barrier.ts";
+import { changePolicy } from "../../../extension/tensor/recording/runtime.ts";
 import { hasNative, onEachEngine } from "../../engines.ts";
 
 const {
@@ -185,6 +186,7 @@ test.skipIf(!hasNative).each(["gaussian", "beta", "sac", "vae", "mdn", "gumbel"]
   "%s has the same graphs at every step",
   async (name) => {
     const executor = await loadExecutor("native");
+    changePolicy({ smallPlans: false });
     const grown = (steps: number): Record<string, number> => {
       const before = executor.counters();
       programs[name]!(steps);
@@ -197,6 +199,7 @@ test.skipIf(!hasNative).each(["gaussian", "beta", "sac", "vae", "mdn", "gumbel"]
     const few = grown(8);
     expect(few["compiled"]).toBeGreaterThan(0);
     expect(grown(40)).toEqual(few);
+    changePolicy({ smallPlans: true });
     setExecutor(undefined);
   },
 );

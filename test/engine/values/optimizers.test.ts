@@ -5,6 +5,7 @@ import { loadExecutor, type LoadedExecutor } from "../../../extension/executors/
 import { nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
 import { nativeStatus } from "../../../extension/native/status.ts";
 import { setExecutor } from "../../../extension/tensor/planning/barrier.ts";
+import { changePolicy } from "../../../extension/tensor/recording/runtime.ts";
 
 const native = nativeStatus().state === "installed";
 let executor: LoadedExecutor;
@@ -98,8 +99,12 @@ it("every exported optimizer has its cases here", () => {
 describe.skipIf(!native)("optimizers on the native engine", () => {
   beforeAll(async () => {
     executor = await loadExecutor("native");
+    changePolicy({ smallPlans: false });
   });
-  afterAll(() => setExecutor(undefined));
+  afterAll(() => {
+    changePolicy({ smallPlans: true });
+    setExecutor(undefined);
+  });
 
   it.each(CASES)("%s: compiled, and flat over 200 steps with rate and momentum moving", (_, make) => {
     const loop = loopOf(make);
