@@ -16,7 +16,7 @@ export const MAX_SEEN_KEYS = 1024;
 
 /** Elements of all values of a plan: beyond this it isn't even written. Safe bound. */
 export const MAX_SMALL_ELEMENTS = 4e6;
-/** Nanoseconds of a plan, as plan.h estimates them: beyond this TensorFlow's threads win. */
+/** Nanoseconds of a plan, as plan.h estimates them: larger ones gain from TensorFlow's threads. Safe bound. */
 export const MAX_SMALL_NANOSECONDS = 2e6;
 /** Plans kept; the least recently used is dropped first. Safe bound: some kilobytes each. */
 export const MAX_SMALL_PLANS = 512;
@@ -67,8 +67,8 @@ export const MAX_XLA_NODES = 600;
 // ---- Threads inside an op, for a graph without shards (sharding/shardedPlan.ts) ----
 
 /**
- * MACs of a kernel that is worth several threads. Measured on convolutions with batch norms, two threads against one: 16
- * million 0.8 times as fast, 66 million 1.0, 264 million 1.1, ResNet-18's 300 to 1,200 million 1.35.
+ * MACs of a kernel that is worth several threads. Two threads against one, convolutions with batch norms: 16 million 0.8 times
+ * as fast, 66 million 1.0, 264 million 0.75 to 1.2; ResNet-18, which has larger ones, 1.2 to 1.5 in all of eight runs.
  */
 export const MIN_THREADED_MACS = 100e6;
 

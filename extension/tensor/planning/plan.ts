@@ -5,6 +5,12 @@ import type { Plan, Request } from "./executor.ts";
 /** Numbers of nodes and leaves so far: those of the plan that is being built lie above its base. */
 let numbered = 0;
 
+/** Notes a number that is given away: after an error, too, the next plan begins above it. */
+function numberAt(place: number): number {
+  if (place > numbered) numbered = place;
+  return place;
+}
+
 /** Orders the pending nodes and names the graph. */
 export function buildPlan({ requested, assigns, lazy, held }: Request): Plan {
   const nodes: Node[] = [];
@@ -23,7 +29,7 @@ export function buildPlan({ requested, assigns, lazy, held }: Request): Plan {
       next.push(0);
     } else if (value.planned <= base) {
       leaves.push(value);
-      value.planned = base + leaves.length;
+      value.planned = numberAt(base + leaves.length);
       key += `${leafKey(value)};`;
     }
   };
@@ -47,7 +53,7 @@ export function buildPlan({ requested, assigns, lazy, held }: Request): Plan {
       next.pop();
       if (node.planned > base) continue;
       nodes.push(node);
-      node.planned = base + nodes.length;
+      node.planned = numberAt(base + nodes.length);
       key += nodeKey(node, reference);
       for (const output of node.outputs) if (output.visible) fetches.add(output);
     }
@@ -61,7 +67,6 @@ export function buildPlan({ requested, assigns, lazy, held }: Request): Plan {
   for (const v of fetches) key += `f${reference(v)};`;
   for (const v of lazy) key += `g${reference(v)};`;
   for (const a of assigns) key += `s${a.storage.id}=${reference(a.value)};`;
-  numbered = base + Math.max(nodes.length, leaves.length);
   return { key: flat(key), nodes, leaves, fetches: [...fetches], requested, lazy, assigns, held };
 }
 
@@ -106,6 +111,9 @@ function attributesKey(attributes: object): string {
 function valueKey(value: unknown): string {
   if (typeof value === "number") return Object.is(value, -0) ? "-0" : `${value}`;
   if (typeof value === "boolean") return value ? "true" : "false";
-  if (Array.isArray(value) && value.every(Number.isInteger)) return `[${value.join()}]`;
-  return JSON.stringify(value);
+  if (!Array.isArray(value)) return JSON.stringify(value);
+  // JSON has neither NaN nor infinity nor -0.
+  return value.every(Number.isInteger) && !value.some((x) => Object.is(x, -0))
+    ? `[${value.join()}]`
+    : `[${value.map(valueKey).join()}]`;
 }
