@@ -521,9 +521,14 @@ bool ArgExtreme(const Call &c) {
   for (int64_t o = 0; o < outer; o++, x += length * inner)
     for (int64_t j = 0; j < inner; j++) {
       int64_t best = 0;
-      for (int64_t i = 1; i < length; i++) {
+      for (int64_t i = 0; i < length; i++) {
         const T now = x[i * inner + j], top = x[best * inner + j];
         if (LEAST ? now < top : now > top) best = i;
+        // The first NaN is what PyTorch finds.
+        if (now != now) {
+          best = i;
+          break;
+        }
       }
       *out++ = static_cast<int32_t>(best);
     }

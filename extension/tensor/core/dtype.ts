@@ -11,10 +11,16 @@ export function promoteTypes(a: DType, b: DType): DType {
   return RANK[a] >= RANK[b] ? a : b;
 }
 
-/** The type a JavaScript number gives to a result with a tensor of type `dtype`: PyTorch's rule for Python scalars. */
+/** Whether int64 tensors can compute with a number. */
+export const isComputable = (x: number): boolean => Number.isInteger(x) && x >= -(2 ** 31) && x < 2 ** 31;
+
+/**
+ * The type a JavaScript number gives to a result with a tensor of type `dtype`: PyTorch's rule for Python scalars. Whole
+ * numbers that int64 tensors can't compute with are floats, as `1e10` and `-1e30` are in Python.
+ */
 export function promoteScalar(dtype: DType, scalar: number | boolean): DType {
   if (typeof scalar === "boolean") return dtype;
-  return promoteTypes(dtype, Number.isInteger(scalar) ? "int64" : "float32");
+  return promoteTypes(dtype, isComputable(scalar) ? "int64" : "float32");
 }
 
 export function allocate(dtype: DType, length: number): Float32Array | Int32Array | Uint8Array {

@@ -1,5 +1,5 @@
 // New tensors: from data, constant, in sequence.
-import { toHostArray, type DType, type HostArray } from "../../core/dtype.ts";
+import { promoteScalar, toHostArray, type DType, type HostArray } from "../../core/dtype.ts";
 import { TensorError } from "../../core/errors.ts";
 import { fillValue } from "../../recording/graph.ts";
 import type { Shape } from "../../core/shape.ts";
@@ -129,7 +129,8 @@ function collect(data: Nested, shape: readonly number[], depth: number, out: (nu
 function inferred(values: readonly (number | boolean)[]): DType {
   if (values.length === 0) return "float32";
   if (values.every((x) => typeof x === "boolean")) return "bool";
-  return values.every((x) => typeof x === "boolean" || Number.isInteger(x)) ? "int64" : "float32";
+  const isInteger = (x: number): boolean => Number.isInteger(x) && Math.abs(x) < 2 ** 63;
+  return values.every((x) => typeof x === "boolean" || isInteger(x)) ? "int64" : "float32";
 }
 
 function filled(value: number, shape: Shape, dtype: DType, options: TensorOptions | undefined): Tensor {
@@ -152,7 +153,7 @@ export const empty = filledWith("empty", 0);
 
 /** One value everywhere; its type as {@link tensor} infers it. */
 export function full(size: readonly number[], value: number | boolean, options?: TensorOptions): Tensor {
-  const dtype = options?.dtype ?? inferred([value]);
+  const dtype = options?.dtype ?? promoteScalar("bool", value);
   const number = dtype === "bool" ? Number(Boolean(value)) : Number(value);
   const whole = dtype === "int64" ? Math.trunc(number) : number;
   return filled(whole, checkedSizes(size, "full"), dtype, options);

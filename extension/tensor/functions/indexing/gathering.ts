@@ -1,10 +1,9 @@
 // Functions that pick, place and order elements by index tensors.
 import { apply, applyAll } from "../../recording/apply.ts";
 import { TensorError } from "../../core/errors.ts";
-import * as elementwise from "../../ops/elementwise/elementwise.ts";
 import * as ops from "../../ops/movement/indexing.ts";
 import { slice, sliceAlong, sliceUpdate } from "../../ops/movement/slicing.ts";
-import { topk as largest } from "../../ops/reduction/scan.ts";
+import { topk as ordered } from "../../ops/reduction/scan.ts";
 import { hidden, scope } from "../../recording/scope.ts";
 import {
   broadcastShapes,
@@ -20,6 +19,8 @@ import { turned } from "../shape/along.ts";
 import { index } from "./indexing.ts";
 import { nonzeroIndices } from "./places.ts";
 import { castTo, composed, inRange, named, requireType, scalarOf } from "../pointwise/operands.ts";
+import { isnan, where } from "../pointwise/elementwise.ts";
+import { argmax } from "../reduction/extremes.ts";
 import { valuesAndIndices, type ValuesAndIndices } from "../results.ts";
 import { expand } from "../shape/shape.ts";
 import { reshaped } from "../shape/views.ts";
@@ -220,9 +221,8 @@ function ranked(
   }
   return hidden(() => {
     const numbers = turned(castTo(input, input.dtype === "bool" ? "int64" : input.dtype), at);
-    const turnedOver = descending ? numbers : call(elementwise.neg, numbers);
-    const [top, order] = applyAll(largest, [turnedOver], { k }) as [Tensor, Tensor];
-    const values = castTo(descending ? top : call(elementwise.neg, top), input.dtype);
+    const [top, order] = applyAll(ordered, [numbers], { k, largest: descending }) as [Tensor, Tensor];
+    const values = castTo(top, input.dtype);
     const gradient = name === "topk" ? "TopkBackward0" : "SortBackward0";
     const result = valuesAndIndices(name, named(turned(values, at, true), gradient), turned(order, at, true));
     for (const t of result) t.value.visible ||= scope.depth === 1;
@@ -248,16 +248,26 @@ export function median(input: Tensor, dim?: number, keepdim = false): Tensor | V
   }
   const at = normalizeDim(dim, input.ndim);
   const [values, indices] = sort(input, at);
-  const middle = Math.floor(((input.shape[at] ?? 1) - 1) / 2);
-  const pick = (x: Tensor): Tensor => {
+  const last = (input.shape[at] ?? 1) - 1;
+  const pick = (x: Tensor, place: number): Tensor => {
     if (x.ndim === 0) return x;
-    const part = sliceAlong(x, at, middle, middle + 1);
+    const part = sliceAlong(x, at, place, place + 1);
     return reshaped(part, reducedShape(x.shape, [at], keepdim));
+  };
+  // NaN sorts last, and with one of them the median is NaN.
+  const middle = (x: Tensor, ofNan: () => Tensor): Tensor => {
+    const found = pick(x, Math.floor(last / 2));
+    return input.dtype === "float32" ? where(isnan(pick(values, last)), ofNan(), found) : found;
   };
   return valuesAndIndices(
     "median",
-    composed(() => named(pick(values), "MedianBackward1")),
-    composed(() => pick(indices)),
+    composed(() =>
+      named(
+        middle(values, () => pick(values, last)),
+        "MedianBackward1",
+      ),
+    ),
+    composed(() => middle(indices, () => argmax(input, at, keepdim))),
   );
 }
 

@@ -6,7 +6,8 @@ import { indexSelect as selectRows, rowsUpdate, indexAdd } from "../../ops/movem
 import { permute } from "../../ops/movement/movement.ts";
 import { broadcastShapes, formatShape, numel, range, strides, type Shape } from "../../core/shape.ts";
 import { fromHost, Tensor } from "../../core/tensor.ts";
-import { asTensor, castTo, composed, constant, named, type Operand } from "../pointwise/operands.ts";
+import { composed, constant, named, type Operand } from "../pointwise/operands.ts";
+import { operand } from "../pointwise/promotion.ts";
 import { expand } from "../shape/shape.ts";
 import { overwrite, reshaped, SelectView, SliceView } from "../shape/views.ts";
 import { checkMask, normalized, parse, type IndexSpec, type Parsed } from "./places.ts";
@@ -39,7 +40,7 @@ export function indexPut_(
     );
   }
   const mask = specs.length === 1 ? normalized(specs[0] as IndexSpec) : undefined;
-  const value = castTo(asTensor(values), input.dtype);
+  const value = operand(values, input.dtype);
   if (mask instanceof Tensor && mask.dtype === "bool" && value.ndim === 0) {
     // One value under a mask needs no count of the places: it stays lazy.
     checkMask(mask, input.shape, 0);

@@ -236,15 +236,10 @@ export function clamp(input: Tensor, min?: Operand | null, max?: Operand | null)
     });
   }
   return composed(() => {
-    const above = low === undefined ? x : bounded(ops.lt, x, operand(low, dtype));
-    const inside = high === undefined ? above : bounded(ops.gt, above, operand(high, dtype));
+    const above = low === undefined ? x : call(ops.maximum, x, operand(low, dtype));
+    const inside = high === undefined ? above : call(ops.minimum, above, operand(high, dtype));
     return named(inside, "ClampBackward0");
   });
-}
-
-/** The bound where x is beyond it. */
-function bounded(beyond: Op<object>, x: Tensor, bound: Tensor): Tensor {
-  return call(ops.where, call(beyond, x, bound), bound, x);
 }
 
 /** The integer part: towards zero. */
@@ -262,17 +257,34 @@ export function frac(input: Tensor): Tensor {
   return composed(() => named(sub(input, trunc(input)), "FracBackward0"));
 }
 
-/** The angle of the point (other, input) in radians. */
-export function atan2(input: Tensor, other: Tensor): Tensor {
+/** Where negative, −0 included. */
+export function signbit(input: Tensor): Tensor {
+  if (input.dtype !== "float32") return binary(ops.lt, input, 0);
   return composed(() => {
-    const [y, x] = [toFloat(input), toFloat(other)];
-    const near = call(math.atan, div(y, x));
-    const turn = call(ops.where, call(ops.lt, y, constant(0)), constant(-Math.PI), constant(Math.PI));
-    const behind = call(ops.lt, x, constant(0));
-    const right = call(ops.where, behind, turn, constant(0));
-    const origin = call(ops.logicalAnd, eqZero(x), eqZero(y));
-    return named(call(ops.where, origin, right, add(near, right)), "Atan2Backward0");
+    const zero = call(ops.eq, input, constant(0));
+    return call(ops.lt, call(ops.where, zero, call(ops.reciprocal, input), input), constant(0));
   });
 }
 
-const eqZero = (x: Tensor): Tensor => call(ops.eq, x, constant(0));
+/** The angle of the point (other, input) in radians, from −π to π. */
+export function atan2(input: Tensor, other: Tensor): Tensor {
+  return composed(() => {
+    const [y, x] = [toFloat(input), toFloat(other)];
+    const [below, behind] = [signbit(y), signbit(x)];
+    const size = (t: Tensor, negative: Tensor): Tensor => call(ops.where, negative, call(ops.neg, t), t);
+    const [height, width] = [size(y, below), size(x, behind)];
+    // A ratio from 0 to 1, so that no division is by 0 and its gradient is finite.
+    const steep = call(ops.gt, height, width);
+    const shorter = call(ops.where, steep, width, height);
+    const longer = call(ops.where, steep, height, width);
+    const instead = (test: Tensor, value: number, t: Tensor): Tensor =>
+      call(ops.where, test, constant(value), t);
+    const none = call(ops.eq, longer, constant(0));
+    const infinite = call(ops.eq, shorter, constant(Infinity));
+    const ratio = call(ops.div, shorter, instead(none, 1, longer));
+    const angle = call(math.atan, instead(infinite, 1, instead(none, 0, ratio)));
+    const up = call(ops.where, steep, call(ops.sub, constant(Math.PI / 2), angle), angle);
+    const round = call(ops.where, behind, call(ops.sub, constant(Math.PI), up), up);
+    return named(size(round, below), "Atan2Backward0");
+  });
+}

@@ -6,7 +6,7 @@ import { cast } from "../../ops/movement/movement.ts";
 import { checkedDType } from "../../platform/checkedDType.ts";
 import { hidden, scope } from "../../recording/scope.ts";
 import { normalizeDim } from "../../core/shape.ts";
-import { Tensor } from "../../core/tensor.ts";
+import { fromHost, Tensor } from "../../core/tensor.ts";
 
 /** What elementwise functions compute with: numbers and booleans are PyTorch's Python scalars. */
 export type Operand = Tensor | number | boolean;
@@ -30,7 +30,12 @@ export function listOf(args: TensorList): readonly Tensor[] {
 
 /** x itself, or converted to another type. */
 export function castTo(x: Tensor, dtype: DType): Tensor {
-  return x.dtype === dtype ? x : apply(cast, [x], { dtype: checkedDType(dtype) });
+  if (x.dtype === dtype) return x;
+  const { data } = x.value;
+  // Integers beyond 32 bits are on the host, where no engine computes with them.
+  if (data instanceof Float64Array && dtype === "float32" && x.storage === undefined)
+    return fromHost(Float32Array.from(data), x.shape, "float32");
+  return apply(cast, [x], { dtype: checkedDType(dtype) });
 }
 
 /** The number as a 0-d tensor that a compiled graph takes as input. */

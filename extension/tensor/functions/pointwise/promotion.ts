@@ -2,7 +2,7 @@
 import { promoteScalar, promoteTypes, type DType } from "../../core/dtype.ts";
 import type { Op } from "../../recording/op.ts";
 import { Tensor } from "../../core/tensor.ts";
-import { asTensor, castTo, scalarOf, type Operand } from "./operands.ts";
+import { castTo, scalarOf, type Operand } from "./operands.ts";
 import { call } from "../../ops/expressions.ts";
 
 /** PyTorch's type of an operation on two operands. */
@@ -25,5 +25,5 @@ export function binary(op: Op<object>, a: Operand, b: Operand, dtype = resultTyp
 /** Both operands as tensors of their common type. */
 export function promoted(a: Operand, b: Operand): [Tensor, Tensor] {
   const dtype = resultType(a, b);
-  return [castTo(asTensor(a), dtype), castTo(asTensor(b), dtype)];
+  return [operand(a, dtype), operand(b, dtype)];
 }

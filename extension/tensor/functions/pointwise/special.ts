@@ -5,7 +5,7 @@ import { TensorError } from "../../core/errors.ts";
 import * as math from "../../ops/elementwise/math.ts";
 import * as ops from "../../ops/elementwise/special.ts";
 import { Tensor } from "../../core/tensor.ts";
-import { add, clamp, div, maximum, minimum, mul, pow, sub } from "./arithmetic.ts";
+import { add, clamp, div, maximum, minimum, mul, pow, signbit, sub } from "./arithmetic.ts";
 import {
   abs,
   eq,
@@ -19,7 +19,6 @@ import {
   logicalNot,
   logicalOr,
   logicalXor,
-  lt,
   neg,
   sign,
   sqrt,
@@ -89,11 +88,11 @@ export function hypot(input: Tensor, other: Tensor): Tensor {
   return composed(() => named(sqrt(add(square(input), square(other))), "HypotBackward0"));
 }
 
-/** |input| with the sign of `other`; that of −0 counts as positive. */
+/** |input| with the sign of `other`, which −0 has, too. */
 export function copysign(input: Tensor, other: Operand): Tensor {
   return composed(() => {
     const size = abs(toFloat(input));
-    const negative = lt(other instanceof Tensor ? other : constant(Number(other)), 0);
+    const negative = signbit(other instanceof Tensor ? other : constant(Number(other)));
     return named(where(negative, neg(size), size), "CopysignBackward0");
   });
 }
@@ -118,8 +117,6 @@ export const sinc = (input: Tensor): Tensor => call(math.sinc, toFloat(input));
 
 /** −1, 0 or 1. */
 export const sgn = (input: Tensor): Tensor => sign(input);
-/** Where negative; −0 counts as positive. */
-export const signbit = (input: Tensor): Tensor => lt(input, 0);
 /** Where +∞. */
 export const isposinf = (input: Tensor): Tensor => eq(input, Infinity);
 /** Where −∞. */

@@ -7,7 +7,7 @@ import { normalizeDim, range, reducedShape } from "../../core/shape.ts";
 import { fromHost, Tensor } from "../../core/tensor.ts";
 import { turned } from "../shape/along.ts";
 import { add, div, lerp, mul, sub } from "../pointwise/arithmetic.ts";
-import { eq, floor, ge, isnan, le, logicalAnd, lt, where } from "../pointwise/elementwise.ts";
+import { eq, floor, ge, isnan, le, logicalAnd, logicalOr, lt, where } from "../pointwise/elementwise.ts";
 import { sort } from "../indexing/gathering.ts";
 import { castTo, composed, constant, named, notImplemented, type Operand } from "../pointwise/operands.ts";
 import { narrow } from "../shape/parts.ts";
@@ -79,12 +79,14 @@ const positionsOf = (n: number): Tensor => fromHost(Int32Array.from(range(n)), [
 export function mode(input: Tensor, dim = -1, keepdim = false): ValuesAndIndices {
   const at = normalizeDim(dim, input.ndim);
   return picked(input, at, keepdim, "mode", (rows) => {
-    const same = eq(unsqueeze(rows, -1), unsqueeze(rows, -2));
-    const counts = sum(castTo(same, "int64"), -1);
+    const counts = sum(castTo(eq(unsqueeze(rows, -1), unsqueeze(rows, -2)), "int64"), -1);
     const most = eq(counts, amax(counts, -1, true));
-    const largest = amax(rows, -1, true);
-    const value = amin(where(most, rows, largest), -1, true);
-    return amax(where(logicalAnd(most, eq(rows, value)), positionsOf(rows.shape[rows.ndim - 1]!), -1), -1);
+    const float = rows.dtype === "float32";
+    const value = amin(where(most, rows, float ? Infinity : amax(rows, -1, true)), -1, true);
+    // Where all are NaN, which equals nothing, all are as frequent.
+    const same = eq(rows, value);
+    const found = logicalAnd(most, float ? logicalOr(same, isnan(rows)) : same);
+    return amax(where(found, positionsOf(rows.shape[rows.ndim - 1]!), -1), -1);
   });
 }
 
@@ -129,8 +131,9 @@ function running(
     const seen = upTo(n);
     const fitting = input.dtype === "float32" ? least : Math.sign(least) * (2 ** 31 - 1);
     const extremes = reduce(where(seen, each, fitting), -1);
-    // The last of several that are equal, as PyTorch has it.
-    const hit = logicalAnd(seen, eq(each, unsqueeze(extremes, -1)));
+    // The last of several that are equal, as PyTorch has it, or the last NaN: after one, all extremes are NaN.
+    const equal = eq(each, unsqueeze(extremes, -1));
+    const hit = logicalAnd(seen, input.dtype === "float32" ? logicalOr(equal, isnan(each)) : equal);
     const index = amax(where(hit, positionsOf(n), -1), -1);
     places = turned(index, at, true);
     return named(turned(call(gatherLast, rows, index), at, true), gradientOf(name));

@@ -10,9 +10,9 @@ import {
   cos,
   div,
   eq,
-  ge,
-  le,
+  gt,
   logicalAnd,
+  lt,
   mul,
   neg,
   rsqrt,
@@ -124,15 +124,15 @@ export interface Bounds {
   readonly max?: number;
 }
 
-/** Elements moved to the nearest value within the bounds; elements on a bound pass their gradient on. */
+/** Elements moved to the nearest value within the bounds. Those on a bound get no gradient, as in PyTorch 2.15. */
 export const clamp: Op<Bounds> = defineOp<Bounds>({
   name: "clamp",
   gradName: "ClampBackward1",
   layout: "elementwise",
   infer: ([x]) => x!,
   gradient({ grad, inputs: [x], attributes: { min, max } }) {
-    const above = min === undefined ? undefined : call(ge, x!, constant(min));
-    const below = max === undefined ? undefined : call(le, x!, constant(max));
+    const above = min === undefined ? undefined : call(gt, x!, constant(min));
+    const below = max === undefined ? undefined : call(lt, x!, constant(max));
     const inside = above && below ? call(logicalAnd, above, below) : (above ?? below);
     return [inside === undefined ? grad : call(where, inside, grad, constant(0))];
   },

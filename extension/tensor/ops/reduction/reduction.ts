@@ -1,7 +1,7 @@
 import { apply } from "../../recording/apply.ts";
-import type { HostArray } from "../../core/dtype.ts";
+import type { DType, HostArray } from "../../core/dtype.ts";
 import { TensorError } from "../../core/errors.ts";
-import { attr, scalar, vector } from "../../lowering/lowering.ts";
+import { attr, scalar, vector, type TfRef } from "../../lowering/lowering.ts";
 import { castNode, equalNode, INDEX, reduceNode, reshapeNode, T } from "../../lowering/nodes.ts";
 import { TRAINING_ONLY, type OnnxBuilder, type OnnxRef } from "../../lowering/onnx.ts";
 import { defineOp, type Op, type Signature } from "../../recording/op.ts";
@@ -126,20 +126,35 @@ export const all = quantifier("all", "All");
 export const amax = extreme("amax", "Max");
 export const amin = extreme("amin", "Min");
 
-/** Index of the first largest or smallest element along a dimension. */
+/** Index of the first largest or smallest element along a dimension, or of the first NaN, as PyTorch has it. */
 function argument(name: "argmax" | "argmin", tensorflow: "ArgMax" | "ArgMin"): Op<{ dim: number }> {
   return defineOp<{ dim: number }>({
     name,
     infer: ([x], { dim }) => ({ shape: reducedShape(x!.shape, [dim], false), dtype: "int64" }),
     gradient: { none: "an index is not differentiable" },
     onnx: (b, [x], { dim }) => b.node(tensorflow, [x!], { axis: attr.int(dim), keepdims: attr.int(0) }),
-    tensorflow: (b, [x], { dim }, { inputs }) =>
-      b.node(tensorflow, [x!, scalar(b, dim, "int64")], {
-        T: attr.type(inputs[0]!.dtype),
-        Tidx: INDEX,
-        output_type: INDEX,
-      }),
-    tfjs: (k, [x], { dim }) => (tensorflow === "ArgMax" ? k.argMax(x!, dim) : k.argMin(x!, dim)),
+    tensorflow(b, [x], { dim }, { inputs }) {
+      const { dtype } = inputs[0]!;
+      const find = (kernel: string, from: TfRef, type: DType): TfRef =>
+        b.node(kernel, [from, scalar(b, dim, "int64")], {
+          T: attr.type(type),
+          Tidx: INDEX,
+          output_type: INDEX,
+        });
+      const found = find(tensorflow, x!, dtype);
+      // TensorFlow's kernels pass NaN over; ours of small plans find it.
+      if (dtype !== "float32" || b.exact === true || b.portable === true) return found;
+      const nan = b.node("IsNan", [x!], { T });
+      const first = find("ArgMax", castNode(b, nan, "bool", "float32"), "float32");
+      const some = b.node("Any", [nan, vector(b, [dim])], { Tidx: INDEX, keep_dims: attr.bool(false) });
+      return b.node("SelectV2", [some, first, found], { T: INDEX });
+    },
+    tfjs(k, [x], { dim }) {
+      const found = tensorflow === "ArgMax" ? k.argMax(x!, dim) : k.argMin(x!, dim);
+      if (x!.dtype !== "float32") return found;
+      const nan = k.isNaN(x!);
+      return k.where(k.any(nan, dim), k.argMax(k.cast(nan, "float32"), dim), found);
+    },
   });
 }
 

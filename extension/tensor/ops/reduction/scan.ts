@@ -2,7 +2,7 @@ import type * as tfjs from "@tensorflow/tfjs-core";
 import { apply } from "../../recording/apply.ts";
 import { TensorError } from "../../core/errors.ts";
 import { attr, scalar, type TfBuilder, type TfRef } from "../../lowering/lowering.ts";
-import { castNode, INDEX } from "../../lowering/nodes.ts";
+import { castNode, gatherNode, INDEX } from "../../lowering/nodes.ts";
 import { ints, number } from "../../lowering/onnx.ts";
 import { defineOp, type Meta, type Op, type Tfjs } from "../../recording/op.ts";
 import { mul, where } from "../elementwise/elementwise.ts";
@@ -120,11 +120,22 @@ export const cumprod: Op<{ dim: number }> = defineOp<{ dim: number }>({
       : k.cumprod(x!, dim),
 });
 
+/** The largest finite float32. */
+const MAX_FLOAT = 2 ** 128 - 2 ** 104;
+
+interface TopK {
+  readonly k: number;
+  /** The largest elements, largest first, or the smallest, smallest first. */
+  readonly largest: boolean;
+}
+
 /**
- * The k largest elements of the last dimension, largest first, and their indices; of equal ones the first comes first.
+ * The k largest or smallest elements of the last dimension in order, and their indices. Of equal ones the first comes
+ * first, and NaN counts as larger than any number. Kernels know no order of NaN, so they sort keys without it: Infinity
+ * in place of NaN, and the largest finite number in place of Infinity.
  * @throws TensorError "selected index k out of range"
  */
-export const topk: Op<{ k: number }> = defineOp<{ k: number }>({
+export const topk: Op<TopK> = defineOp<TopK>({
   name: "topk",
   infer([x], { k }) {
     const n = x!.shape[x!.shape.length - 1]!;
@@ -140,16 +151,37 @@ export const topk: Op<{ k: number }> = defineOp<{ k: number }>({
     if (!grad) return [null];
     return [apply(scatterLast, [zeros(x!.shape), index!, grad], { mode: "add" })];
   },
-  onnx: (b, [x], { k }) => b.nodes("TopK", [x!, ints(b, [k])], { axis: attr.int(-1) }, 2),
-  tensorflow: (b, [x], { k }, { inputs }) =>
-    b.nodes(
+  onnx: (b, [x], { k, largest }) =>
+    b.nodes("TopK", [x!, ints(b, [k])], { axis: attr.int(-1), largest: attr.int(Number(largest)) }, 2),
+  tensorflow(b, [x], { k, largest }, { inputs }) {
+    const { shape, dtype } = inputs[0]!;
+    const float = dtype === "float32";
+    const type = { T: attr.type(dtype) };
+    const finite = float ? b.node("Minimum", [x!, scalar(b, MAX_FLOAT, dtype)], type) : x!;
+    const ordered = float
+      ? b.node("SelectV2", [b.node("IsNan", [x!], type), scalar(b, Infinity, dtype), finite], type)
+      : x!;
+    const keys = largest ? ordered : b.node("Neg", [ordered], type);
+    const [top, places] = b.nodes(
       "TopKV2",
-      [x!, scalar(b, k, "int64")],
-      { T: attr.type(inputs[0]!.dtype), sorted: attr.bool(true) },
+      [keys, scalar(b, k, "int64")],
+      { ...type, sorted: attr.bool(true) },
       2,
-    ),
-  tfjs(k, [x], { k: count }) {
-    const { values, indices } = k.topk(x!, count, true);
-    return [values, indices];
+    );
+    if (!float) return [largest ? top! : b.node("Neg", [top!], type), places!];
+    const rank = shape.length - 1;
+    return [gatherNode(b, [x!, places!], rank, dtype, rank), places!];
+  },
+  tfjs(k, [x], { k: count, largest }) {
+    const float = x!.dtype === "float32";
+    const ordered = float ? k.where(k.isNaN(x!), k.scalar(Infinity), k.minimum(x!, k.scalar(MAX_FLOAT))) : x!;
+    const { values, indices } = k.topk(largest ? ordered : k.neg(ordered), count, true);
+    if (!float) return [largest ? values : k.neg(values), indices];
+    const [numbers, n] = [x!.dataSync<"float32">(), x!.shape.at(-1)!];
+    const picked = Float32Array.from(
+      indices.dataSync<"int32">(),
+      (at, i) => numbers[Math.floor(i / count) * n + at]!,
+    );
+    return [k.tensor(picked, values.shape, "float32"), indices];
   },
 });
