@@ -80,6 +80,9 @@ export function checkLinear(input: Tensor, weight: Tensor, bias: Tensor | null):
       `mat1 and mat2 must have the same dtype, but got ${SCALAR_TYPE[input.dtype]} and ${SCALAR_TYPE[weight.dtype]}`,
     );
   }
+  if (weight.ndim > 2) {
+    throw new TensorError("shape", `t() expects a tensor with <= 2 dimensions, but self is ${weight.ndim}D`);
+  }
   const [out, width] = weight.shape as [number, number];
   const last = input.shape[input.ndim - 1]!;
   if (last !== width) {

@@ -36,7 +36,9 @@ export function indexSelect(input: Tensor, dim: number, indices: Tensor): Tensor
   if (indices.ndim > 1) {
     throw new TensorError("index", "index_select(): Index is supposed to be a vector");
   }
-  inRange(indices, input.shape[at]!, () => "index out of range in self");
+  inRange(indices, input.shape[at] ?? 1, () => "index out of range in self");
+  if (input.ndim === 0)
+    return composed(() => reshaped(indexSelect(reshaped(input, [1]), 0, indices), input.shape));
   return composed(() => {
     const vector = indices.ndim === 0 ? reshaped(indices, [1]) : indices;
     return named(apply(ops.indexSelect, [input, vector], { dim: at }), "IndexSelectBackward0");
@@ -244,9 +246,12 @@ export function median(input: Tensor): Tensor;
 export function median(input: Tensor, dim: number, keepdim?: boolean): ValuesAndIndices;
 export function median(input: Tensor, dim?: number, keepdim = false): Tensor | ValuesAndIndices {
   if (dim === undefined) {
+    if (input.dtype === "float32" && input.numel() === 0) return scalarOf(NaN, "float32");
     return composed(() => named(median(reshaped(input, [input.numel()]), 0)[0], "MedianBackward0"));
   }
   const at = normalizeDim(dim, input.ndim);
+  if (input.shape[at] === 0)
+    throw new TensorError("index", `median(): Expected reduction dim ${at} to have non-zero size.`);
   const [values, indices] = sort(input, at);
   const last = (input.shape[at] ?? 1) - 1;
   const pick = (x: Tensor, place: number): Tensor => {

@@ -259,6 +259,8 @@ export function maskedFill(input: Tensor, mask: Tensor, value: Operand): Tensor 
       `masked_fill_ only supports a 0-dimensional value tensor, but got tensor with ${value.ndim} dimension(s).`,
     );
   }
+  if (input.dtype === "bool" && typeof value === "number" && (value === 0 || value === 1))
+    value = value === 1;
   if (promoteTypes(input.dtype, resultType(input, value)) !== input.dtype) {
     throw new TensorError(
       "dtype",

@@ -4,7 +4,7 @@ import { sliceAlong } from "../../ops/movement/slicing.ts";
 import { normalizeDim } from "../../core/shape.ts";
 import { fromHost, Tensor } from "../../core/tensor.ts";
 import { add, div, mul, sub } from "../pointwise/arithmetic.ts";
-import { sqrt } from "../pointwise/elementwise.ts";
+import { logicalXor, sqrt } from "../pointwise/elementwise.ts";
 import { composed, constant } from "../pointwise/operands.ts";
 import { narrow } from "../shape/parts.ts";
 import { mean, sum } from "./reduction.ts";
@@ -26,7 +26,8 @@ export function diff(input: Tensor, n = 1, dim = -1, options: DiffOptions = {}):
     let x = cat([...(prepend ? [prepend] : []), input, ...(append ? [append] : [])], at);
     for (let i = 0; i < n; i++) {
       const length = Math.max(0, x.shape[at]! - 1);
-      x = sub(sliceAlong(x, at, 1, 1 + length), sliceAlong(x, at, 0, length));
+      const difference = x.dtype === "bool" ? logicalXor : sub;
+      x = difference(sliceAlong(x, at, 1, 1 + length), sliceAlong(x, at, 0, length));
     }
     return x;
   });

@@ -215,6 +215,8 @@ function powerOf(x: Tensor, p: number): Tensor {
 export function logsumexp(input: Tensor, dim: DimArgument, keepdim?: KeepdimArgument): Tensor {
   const x = toFloat(input);
   const over = reduction(x, optionsOf(dim, keepdim));
+  if (over.dims.some((d) => x.shape[d] === 0))
+    return composed(() => named(call(elementwise.log, apply(movement.sum, [x], over)), "LogsumexpBackward0"));
   return composed(() => {
     const top = apply(ops.amax, [new Tensor(x.value)], { dims: over.dims, keepdim: true });
     const infinite = call(elementwise.eq, call(elementwise.abs, top), constant(Infinity));

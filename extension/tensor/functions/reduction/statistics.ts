@@ -123,6 +123,7 @@ function running(
 ): ValuesAndIndices {
   const at = normalizeDim(dim, input.ndim);
   if (input.ndim === 0) return valuesAndIndices(name, input, constant(0, "int64"));
+  if (input.numel() === 0) return valuesAndIndices(name, copied(input), castTo(input, "int64"));
   const n = input.shape[at]!;
   let places!: Tensor;
   const values = composed(() => {
@@ -151,7 +152,7 @@ export const cummin = (input: Tensor, dim: number): ValuesAndIndices =>
 /** log Σ eˣ of all elements so far along a dimension. */
 export function logcumsumexp(input: Tensor, dim: number): Tensor {
   const at = normalizeDim(dim, input.ndim);
-  if (input.ndim === 0) return copied(input);
+  if (input.ndim === 0 || input.numel() === 0) return copied(input);
   return composed(() => {
     const rows = unsqueeze(turned(input, at), -2);
     const sums = logsumexp(where(upTo(input.shape[at]!), rows, -Infinity), -1);
@@ -248,7 +249,7 @@ export function searchsorted(
     const sequence = unsqueeze(sortedSequence, sortedSequence.ndim === 1 ? 0 : -2);
     const column = unsqueeze(given, -1);
     const before = right ? le(sequence, column) : lt(sequence, column);
-    return sum(castTo(before, "int64"), -1);
+    return reshape(sum(castTo(before, "int64"), -1), given.shape);
   });
 }
 

@@ -331,7 +331,8 @@ export function stack(tensors: readonly Tensor[], dim = 0): Tensor {
 
 /** Elements in reverse order along `dims`; a copy. */
 export function flip(input: Tensor, ...dims: Sizes): Tensor {
-  return apply(ops.flip, [input], { dims: orderedDims(sizesOf(dims), input.ndim) });
+  const ordered = orderedDims(sizesOf(dims), input.ndim);
+  return input.ndim === 0 ? copied(input) : apply(ops.flip, [input], { dims: ordered });
 }
 
 /** Elements moved `shifts` places along `dims`, those that fall off coming in at the other end. */

@@ -26,6 +26,10 @@ export const matmul: Op<Transposes> = defineOp<Transposes>({
   name: "matmul",
   xla: true,
   infer([a, b], { transposeA, transposeB }) {
+    if (a!.dtype === "bool" || b!.dtype === "bool") {
+      const kernel = a!.shape.length > 2 ? "bmm" : "addmm_impl_cpu_";
+      throw new TensorError("dtype", `"${kernel}" not implemented for 'Bool'`);
+    }
     const [m, k1] = matrix(a!, transposeA);
     const [k2, n] = matrix(b!, transposeB);
     if (k1 !== k2) {
