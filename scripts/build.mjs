@@ -67,6 +67,27 @@ const nodeOptions = (release) => ({
   minifySyntax: release,
 });
 
+/** Options of programs that compute. @param {boolean} release */
+const programOptions = (release) => ({
+  ...nodeOptions(release),
+  outdir: "dist",
+  format: /** @type {const} */ ("esm"),
+  // print(model) and errors show names of classes, which esbuild would change in self-referencing classes.
+  keepNames: true,
+  // tfjs ships ES modules under "module": smaller bundles, since unused kernels are dropped.
+  mainFields: ["module", "main"],
+  // tfjs needs node-fetch only without a global fetch.
+  external: ["esbuild", "node-fetch"],
+  banner: { js: ESM_BANNER },
+});
+
+/** Bundles the library that programs import from the npm package. @param {string} outfile */
+export async function buildLibrary(outfile) {
+  const entryPoints = ["extension/engine/entry/library.ts"];
+  const { outdir: _, ...options } = programOptions(true);
+  await esbuild.build({ ...options, entryPoints, outfile, write: true });
+}
+
 /** @param {boolean} release @returns {(Omit<esbuild.BuildOptions, "entryPoints"> & { entryPoints: Record<string, string> })[]} */
 function bundles(release) {
   return [
@@ -89,19 +110,7 @@ function bundles(release) {
       // The server expects the function itself.
       footer: { js: "module.exports = module.exports.default;" },
     },
-    {
-      ...nodeOptions(release),
-      entryPoints: PROGRAMS,
-      outdir: "dist",
-      format: "esm",
-      // print(model) and errors show names of classes, which esbuild would change in self-referencing classes.
-      keepNames: true,
-      // tfjs ships ES modules under "module": smaller bundles, since unused kernels are dropped.
-      mainFields: ["module", "main"],
-      // tfjs needs node-fetch only without a global fetch.
-      external: ["esbuild", "node-fetch"],
-      banner: { js: ESM_BANNER },
-    },
+    { ...programOptions(release), entryPoints: PROGRAMS },
     {
       ...nodeOptions(release),
       entryPoints: THREADS,
@@ -170,6 +179,10 @@ function copy(from, to) {
   }
 }
 
+/** Our own C++ files of the binding. */
+export const bindingSources = () =>
+  fs.readdirSync(inRoot("extension", "native")).filter((name) => /\.(cc|h)$/.test(name));
+
 /** @param {string} name */
 const packageFolder = (name) => path.dirname(require.resolve(`${name}/package.json`));
 
@@ -190,7 +203,7 @@ function copyFiles() {
   copy(codiconFont, path.join(dist, "webview", "codicons", "codicon.ttf"));
   writeFile(path.join(dist, "webview", "codicons", "codicon.css"), Buffer.from(codiconStyles()));
   copy(path.join(packageFolder("@tensorflow/tfjs-node"), "binding"), path.join(dist, "native", "binding"));
-  for (const name of ["binding.cc", "plan.h", "kernels.h"])
+  for (const name of bindingSources())
     copy(inRoot("extension", "native", name), path.join(dist, "native", name));
   copy(path.join(packageFolder("node-api-headers"), "include"), path.join(dist, "native", "include"));
   // The engine bundles users' files with esbuild. This platform's binary; scripts/package.mjs takes the others from npm.

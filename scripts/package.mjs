@@ -1,8 +1,8 @@
 // @ts-check
 /**
- * `npm run package [-- --target PLATFORM …|all]`: packs a VSIX for each platform, by default for this one. It is a release build
- * with the platform's esbuild from npm, and without the native engine, which is installed on demand. Writes a software bill of
- * materials (CycloneDX) beside each VSIX.
+ * `npm run package [-- --target PLATFORM …|all|npm]`: packs a VSIX for each platform, by default for this one, and the npm
+ * package. Both are release builds with a prebuilt binding for each platform that has a native engine; TensorFlow itself is
+ * installed on demand. A VSIX has the platform's esbuild from npm. Writes a software bill of materials (CycloneDX) beside each.
  */
 import { createHash } from "node:crypto";
 import fs from "node:fs";
@@ -12,43 +12,50 @@ import { parseArgs } from "node:util";
 import { listFiles, PackageManager } from "@vscode/vsce";
 import { build } from "./build.mjs";
 import { inRoot, isMain, main, mustRun, root, ScriptError } from "./project.mjs";
+import { packageLibrary } from "./package/npm.mjs";
+import { copyBindings, PREBUILT_TARGETS } from "./package/prebuilt.mjs";
 import { billOfMaterials } from "./package/sbom.mjs";
 import { checkContents, megabytes, readContents } from "./package/vsix-contents.mjs";
 
 const PLUGIN = "layerwise-ts-plugin";
 const TARGETS = ["linux-x64", "linux-arm64", "darwin-x64", "darwin-arm64", "win32-x64", "win32-arm64"];
+/** Names the npm package alone in place of a platform. */
+const NPM = "npm";
 const THIS_PLATFORM = `${process.platform}-${process.arch}`;
 
 /**
  * Packs dist/ and checks the VSIX's contents.
- * @param {{ target?: string, esbuild?: string, out?: string }} [options] The platform; the folder of its package
- *   `@esbuild/<target>`, by default the one in dist/, which is this platform's; the file to write.
+ * @param {{ target?: string, esbuild?: string, out?: string, bindings?: readonly string[] }} [options] The platform; the
+ *   folder of its package `@esbuild/<target>`, by default the one in dist/, which is this platform's; the file to write; the
+ *   platforms of its prebuilt bindings, by default none: compiling them takes minutes.
  * @returns {Promise<string>} The VSIX file's path.
  */
 export async function packageExtension({
   target = THIS_PLATFORM,
   esbuild = inRoot("dist/node_modules/@esbuild", target),
   out = inRoot("out/layerwise.vsix"),
+  bindings = [],
 } = {}) {
   const vsce = inRoot("node_modules/@vscode/vsce/vsce");
   const args = [vsce, "package", "--allow-missing-repository", "--no-rewrite-relative-links", "--out", out];
   if (TARGETS.includes(target)) args.push("--target", target);
-  await mustRun(process.execPath, args, { quiet: true, cwd: await stage(target, esbuild) });
-  checkContents(target, await readContents(out), fs.statSync(out).size);
+  await mustRun(process.execPath, args, { quiet: true, cwd: await stage(target, esbuild, bindings) });
+  checkContents(target, await readContents(out), fs.statSync(out).size, bindings.length > 0);
   return out;
 }
 
 /**
  * Copies the shipped files into a folder. TypeScript's server finds its plugin only in a `node_modules`, which vsce ships only
  * for dependencies. All other dependencies are bundled, so this manifest lists only the plugin.
- * @param {string} target @param {string} esbuild
+ * @param {string} target @param {string} esbuild @param {readonly string[]} bindings
  */
-async function stage(target, esbuild) {
+async function stage(target, esbuild, bindings) {
   const folder = inRoot("out/vsix");
   fs.rmSync(folder, { recursive: true, force: true });
   for (const file of await listFiles({ cwd: root, packageManager: PackageManager.None }))
     copy(file, folder, file);
   fs.cpSync(esbuild, path.join(folder, "dist/node_modules/@esbuild", target), { recursive: true });
+  if (bindings.length > 0) await copyBindings(path.join(folder, "dist/native/prebuilt"), bindings);
   copy("extension/tsPlugin/package.json", folder, `node_modules/${PLUGIN}/package.json`);
   const manifest = JSON.parse(fs.readFileSync(inRoot("package.json"), "utf8"));
   const { version } = JSON.parse(fs.readFileSync(inRoot("extension/tsPlugin/package.json"), "utf8"));
@@ -81,20 +88,38 @@ async function fetchEsbuild(target, folder) {
   return path.join(folder, "package");
 }
 
+/** Writes a package's bill of materials beside it, and prints its size. @param {string} file @param {object} bill */
+function announce(file, bill) {
+  fs.writeFileSync(file.replace(/\.[^.]+$/, ".cdx.json"), `${JSON.stringify(bill, null, 2)}\n`);
+  process.stdout.write(`${path.relative(root, file)}  ${megabytes(fs.statSync(file).size)}\n`);
+}
+
 /** @param {readonly string[]} targets */
 async function packageRelease(targets) {
   const { name, version } = JSON.parse(fs.readFileSync(inRoot("package.json"), "utf8"));
   fs.rmSync(inRoot("dist"), { recursive: true, force: true });
   const packages = await build({ release: true });
+  const library = await packageLibrary({ out: inRoot("out", `${name}-${version}.tgz`) });
+  const bindings = PREBUILT_TARGETS;
+  announce(
+    library,
+    await billOfMaterials({ packages, file: library, esbuild: TARGETS, engines: bindings, bindings }),
+  );
   for (const target of targets) {
     const folder = fs.mkdtempSync(path.join(os.tmpdir(), "layerwise-esbuild-"));
     try {
       const esbuild = await fetchEsbuild(target, folder);
       const out = inRoot("out", `${name}-${target}-${version}.vsix`);
-      await packageExtension({ target, esbuild, out });
-      const bill = await billOfMaterials({ target, packages, vsix: out });
-      fs.writeFileSync(out.replace(/vsix$/, "cdx.json"), `${JSON.stringify(bill, null, 2)}\n`);
-      process.stdout.write(`${path.relative(root, out)}  ${megabytes(fs.statSync(out).size)}\n`);
+      const bindings = PREBUILT_TARGETS.filter((one) => one === target);
+      await packageExtension({ target, esbuild, out, bindings });
+      const bill = await billOfMaterials({
+        packages,
+        file: out,
+        esbuild: [target],
+        engines: [target],
+        bindings,
+      });
+      announce(out, bill);
     } finally {
       fs.rmSync(folder, { recursive: true, force: true });
     }
@@ -104,13 +129,16 @@ async function packageRelease(targets) {
 if (isMain(import.meta.url))
   await main(async () => {
     const { values, positionals } = parseArgs({
-      options: { target: { type: "string", multiple: true, default: [THIS_PLATFORM] } },
+      options: { target: { type: "string", multiple: true, default: [] } },
       allowPositionals: true,
     });
-    const asked = [...values.target, ...positionals];
-    const targets = asked.includes("all") ? TARGETS : asked;
+    const named = [...values.target, ...positionals];
+    const asked = named.length === 0 ? [THIS_PLATFORM] : named;
+    const targets = asked.includes("all") ? TARGETS : asked.filter((target) => target !== NPM);
     const unknown = targets.find((target) => !TARGETS.includes(target));
     if (unknown !== undefined)
-      throw new ScriptError(`There is no VSIX for ${unknown}; platforms: ${TARGETS.join(", ")}, all.`);
+      throw new ScriptError(
+        `There is no VSIX for ${unknown}; platforms: ${TARGETS.join(", ")}, all; or ${NPM}.`,
+      );
     await packageRelease(targets);
   });

@@ -1,8 +1,12 @@
 import type { Command } from "commander";
+import { diagnose } from "../native/doctor.ts";
+import { thisHost } from "../native/cache.ts";
+import { gigabytes } from "../native/libraries.ts";
+import { machineOf, SCARCE_MEMORY } from "../native/machine.ts";
 import { NativeError } from "../native/errors.ts";
 import { installNative, removeNative } from "../native/install.ts";
 import { deviceOfEnvironment, nativeStatus, type NativeStatus } from "../native/status.ts";
-import type { InstallLine, InstallProgress } from "../protocol/native.ts";
+import type { EngineCheck, InstallLine, InstallProgress } from "../protocol/native.ts";
 import { CliError, EXIT, interruptSignal } from "./exit.ts";
 import { isTerminal, newBar, print, printJson, writeStdout } from "./output.ts";
 
@@ -12,12 +16,12 @@ export function register(program: Command): void {
     .description("the native engine: TensorFlow's kernels for this machine (without it, WebAssembly runs)");
   engine
     .command("install")
-    .description("download TensorFlow with pip and compile the binding; once per user, about 900 MB")
+    .description("download TensorFlow with pip or uv; once per user, about 900 MB")
     .option("--json", "print progress and result as JSON, one object a line")
     .option("--verbose", "after a failure, print what pip or the compiler said")
     .addHelpText(
       "after",
-      "\nNeeds Python 3 with pip and a C++ compiler. LAYERWISE_CACHE replaces the user's cache folder.",
+      "\nNeeds Python 3 with pip, or uv. LAYERWISE_CACHE replaces the user's cache folder.",
     )
     .action(install);
   engine
@@ -31,6 +35,11 @@ export function register(program: Command): void {
       else writeStdout(describeStatus(report));
     });
   engine
+    .command("doctor")
+    .description("check what the native engine needs, and say what to do about each problem")
+    .option("--json", "print one JSON object")
+    .action(({ json }: { json?: true }) => doctor(json ?? false));
+  engine
     .command("remove")
     .description("delete the native engine and its downloads from the user's cache")
     .option("--json", "print one JSON object")
@@ -43,6 +52,11 @@ async function install({ json, verbose }: { json?: true; verbose?: true }): Prom
   const progress = json
     ? { show: (step: InstallProgress) => printLine({ type: "progress", ...step }), end: () => undefined }
     : progressDisplay();
+  const { memory } = machineOf(thisHost());
+  if (memory < SCARCE_MEMORY && !json)
+    print(
+      `This machine has ${gigabytes(memory)} of memory. TensorFlow alone needs about 0.5 GB, and training more.`,
+    );
   try {
     const { directory, installed } = await installNative({ signal, onProgress: progress.show });
     progress.end();
@@ -66,6 +80,24 @@ async function install({ json, verbose }: { json?: true; verbose?: true }): Prom
     printLine({ type: "failed", code, message, ...(detail === undefined ? {} : { detail }) });
     throw new CliError("", EXIT.failure, { cause: error });
   }
+}
+
+/** Fails if there is a problem, so that scripts notice. */
+async function doctor(json: boolean): Promise<void> {
+  const checks = await diagnose({ signal: interruptSignal() });
+  if (json) printJson(checks);
+  else writeStdout(describeChecks(checks));
+  if (checks.some(({ state }) => state === "problem")) throw new CliError("", EXIT.failure);
+}
+
+/** Describes the findings, a line for each and one for what to do. */
+export function describeChecks(checks: readonly EngineCheck[]): string {
+  const width = Math.max(...checks.map(({ name }) => name.length));
+  const lines = checks.flatMap(({ name, state, text, fix }) => [
+    `${state.padEnd(8)} ${name.padEnd(width)}  ${text}`,
+    ...(fix === undefined ? [] : [`${" ".repeat(width + 11)}${fix}`]),
+  ]);
+  return lines.map((line) => `${line}\n`).join("");
 }
 
 async function remove(json: boolean): Promise<void> {

@@ -1,7 +1,6 @@
-import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
+import { distFolder } from "../files/shipped.ts";
 import { NativeError } from "../native/errors.ts";
 import { loadNative } from "../native/load.ts";
 import type { Device } from "../protocol/device.ts";
@@ -87,8 +86,8 @@ function install(
 
 /** Beside the bundle in a build, in the package when running from source. */
 function wasmFolder(): string {
-  const bundled = path.join(path.dirname(fileURLToPath(import.meta.url)), "wasm");
-  if (existsSync(bundled)) return bundled + path.sep;
+  const dist = distFolder();
+  if (dist !== undefined) return path.join(dist, "wasm", path.sep);
   const module = createRequire(import.meta.url).resolve("@tensorflow/tfjs-backend-wasm");
   return path.join(path.dirname(module), path.sep);
 }

@@ -8,16 +8,30 @@ import { systemErrorCode } from "./errors.ts";
 export const TENSORFLOW_VERSION = "2.21.0";
 export const TFJS_NODE_VERSION = "4.22.0";
 /** Version of binding.cc and what it includes. */
-const BINDING_VERSION = 2;
+export const BINDING_VERSION = 2;
 
 export const BINDING_FILE = "tfjs_binding.node";
 const MANIFEST_FILE = "manifest.json";
+
+/** Properties of a machine, beside its platform, that decide whether TensorFlow runs. Tests pass their own. */
+export interface Machine {
+  /** Version of glibc on Linux; undefined if the C library is another one, such as musl. */
+  readonly glibc: string | undefined;
+  /** Whether an x64 processor has AVX, which TensorFlow's builds use without asking; undefined if unknown. */
+  readonly avx: boolean | undefined;
+  /** Memory of the machine, or of its container, in bytes. */
+  readonly memory: number;
+  /** Linux inside Windows. */
+  readonly wsl: boolean;
+}
 
 /** Platform and environment; tests pass their own. */
 export interface Host {
   platform: NodeJS.Platform;
   arch: string;
   env: NodeJS.ProcessEnv;
+  /** By default, this machine. */
+  machine?: Machine;
 }
 
 export const thisHost = (): Host => ({ platform: process.platform, arch: process.arch, env: process.env });

@@ -1,12 +1,13 @@
-import { existsSync } from "node:fs";
 import fs from "node:fs/promises";
 import { createRequire } from "node:module";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { BINDING_FILE, type Host } from "./cache.ts";
+import { distFolder } from "../files/shipped.ts";
+import type { Host } from "./cache.ts";
 import { runCommand } from "./command.ts";
 import { NativeError } from "./errors.ts";
 import type { Platform } from "./platforms.ts";
+import { copyPrebuilt, findPrebuilt, type Prebuilt } from "./prebuilt.ts";
 import { findCompiler, toolsNotFound, type MissingTool } from "./tools.ts";
 
 /** The file of tfjs-node that registers the module; binding.cc includes it. */
@@ -20,20 +21,20 @@ export interface BindingSources {
   own: string;
   /** Folder with node_api.h: the binding needs no other header of Node. */
   headers: string;
-  /** A prebuilt binding, if a platform's package contains one. */
-  prebuilt: string | undefined;
+  /** The binding that ships with Layerwise, if one fits this platform. */
+  prebuilt: Prebuilt | undefined;
 }
 
 /** Finds the sources in `dist/native/` beside the running bundle; when run from source, in the npm packages. */
 export function findBindingSources(host: Host): BindingSources {
-  const shipped = fileURLToPath(new URL("./native/", import.meta.url));
-  if (existsSync(path.join(shipped, "binding"))) {
-    const prebuilt = path.join(shipped, "prebuilt", `${host.platform}-${host.arch}`, BINDING_FILE);
+  const dist = distFolder();
+  if (dist !== undefined) {
+    const shipped = path.join(dist, "native");
     return {
       sources: path.join(shipped, "binding"),
       own: path.join(shipped, "binding.cc"),
       headers: path.join(shipped, "include"),
-      prebuilt: existsSync(prebuilt) ? prebuilt : undefined,
+      prebuilt: findPrebuilt(path.join(shipped, "prebuilt"), host),
     };
   }
   const require = createRequire(import.meta.url);
@@ -63,10 +64,10 @@ export interface CompileOptions {
   signal?: AbortSignal | undefined;
 }
 
-/** Copies the prebuilt binding, or compiles one (about 20 s). */
+/** Copies the prebuilt binding, or compiles one where none fits (about 20 s). */
 export async function makeBinding(options: CompileOptions): Promise<void> {
   const { binding, platform, host, signal, scratch, output } = options;
-  if (binding.prebuilt !== undefined) return fs.copyFile(binding.prebuilt, output);
+  if (binding.prebuilt !== undefined) return copyPrebuilt(binding.prebuilt, output);
   const compiler = findCompiler(host);
   if (compiler === undefined) throw new NativeError("no-compiler", "There is no C++ compiler on PATH.");
   const files = await fs.readdir(binding.sources);

@@ -3,41 +3,37 @@ import path from "node:path";
 import type { Host } from "./cache.ts";
 import { runCommand, type CommandResult } from "./command.ts";
 import { NativeError } from "./errors.ts";
-import { findPip, findPython } from "./tools.ts";
-
-/** The command that runs pip: a program and its first arguments. */
-type Pip = readonly [command: string, ...args: string[]];
+import { findDownloaders, findPythons, type Downloader } from "./tools.ts";
 
 /** The newest Python with wheels of {@link TENSORFLOW_VERSION}; the library inside doesn't depend on Python. */
-const WHEEL_PYTHON = "3.12";
+export const WHEEL_PYTHON = "3.12";
 
 /** Size limit, above any wheel of {@link TENSORFLOW_VERSION} (at most 274 MB): it stops an index that sends without end. */
 const MOST_WHEEL_BYTES = 1e9;
 
-const NETWORK =
-  /ConnectionError|NewConnectionError|connection broken|Connection refused|ConnectTimeout|ReadTimeout|timed out|ProxyError|SSLError|Temporary failure in name resolution|Network is unreachable|Max retries exceeded|HTTP error \d+/i;
+export const NETWORK =
+  /ConnectionError|NewConnectionError|connection broken|Connection refused|ConnectTimeout|ReadTimeout|timed out|ProxyError|SSLError|Temporary failure in name resolution|Network is unreachable|Max retries exceeded|HTTP error \d+|error sending request|dns error|Failed to fetch/i;
 
 /**
- * Finds the first Python with pip; throws a NativeError "no-python" or "no-pip". Python imports modules from the current
- * folder first, so only this user may have write access to `cwd`.
+ * Finds the first program that can download wheels; throws a NativeError "no-python" or "no-pip". Python imports modules from the
+ * current folder first, so only this user may have write access to `cwd`.
  */
-export async function findWorkingPip(host: Host, cwd: string, signal?: AbortSignal): Promise<Pip> {
-  const python = findPython(host);
-  const pip = findPip(host);
-  const candidates: Pip[] = [];
-  if (python !== undefined) candidates.push([python, "-m", "pip"]);
-  if (pip !== undefined) candidates.push([pip]);
-  for (const candidate of candidates) {
-    const [command, ...args] = candidate;
-    const { code } = await runCommand(command, [...args, "--version"], {
+export async function findWorkingDownloader(
+  host: Host,
+  cwd: string,
+  signal?: AbortSignal,
+): Promise<Downloader> {
+  for (const downloader of findDownloaders(host)) {
+    const { code } = await runCommand(downloader.command, [...downloader.args, "--version"], {
       env: host.env,
       cwd,
       signal,
       limit: 30_000,
     });
-    if (code === 0) return candidate;
+    if (code === 0) return downloader;
   }
-  if (python === undefined) throw new NativeError("no-python", `Python 3 with pip is not on PATH.`);
+  if (findPythons(host).length === 0)
+    throw new NativeError("no-python", `Neither Python 3 with pip nor uv is on PATH.`);
   throw new NativeError(
     "no-pip",
     host.platform === "linux"
@@ -47,6 +43,7 @@ export async function findWorkingPip(host: Host, cwd: string, signal?: AbortSign
 }
 
 export interface DownloadOptions {
+  downloader: Downloader;
   requirement: string;
   /** The wheel's final path. */
   target: string;
@@ -61,16 +58,15 @@ export interface DownloadOptions {
  * it is complete. pip's temporary files lie beside it and are always removed.
  */
 export async function downloadWheel(options: DownloadOptions): Promise<void> {
-  const { target, host, signal } = options;
+  const { target } = options;
   const scratch = `${target}.partial`;
   await fs.rm(scratch, { recursive: true, force: true });
   await fs.mkdir(scratch, { recursive: true });
   try {
-    const pip = await findWorkingPip(host, scratch, signal);
-    let result = await pipDownload(pip, [], scratch, options);
+    let result = await pipDownload([], scratch, options);
     // The wheel's Python version doesn't matter: only its library is used.
     if (result.code !== 0 && !NETWORK.test(result.output))
-      result = await pipDownload(pip, ["--python-version", WHEEL_PYTHON], scratch, options);
+      result = await pipDownload(["--python-version", WHEEL_PYTHON], scratch, options);
     const wheel = (await fs.readdir(scratch)).find((name) => name.endsWith(".whl"));
     if (result.code !== 0 || wheel === undefined) throw explainFailure(result, options);
     await fs.rename(path.join(scratch, wheel), target);
@@ -80,55 +76,81 @@ export async function downloadWheel(options: DownloadOptions): Promise<void> {
 }
 
 async function pipDownload(
-  [command, ...first]: Pip,
   extra: readonly string[],
   scratch: string,
-  { requirement, host, signal, onProgress }: DownloadOptions,
+  { downloader, requirement, host, signal, onProgress }: DownloadOptions,
 ): Promise<CommandResult> {
   let total: number | undefined;
   const temporary = path.join(scratch, "tmp");
   await fs.mkdir(temporary, { recursive: true });
+  return whileWatching(
+    temporary,
+    MOST_WHEEL_BYTES,
+    { requirement, signal },
+    {
+      onBytes: (bytes) => onProgress?.(bytes, total),
+      run: (limited) =>
+        runCommand(
+          downloader.command,
+          [
+            ...downloader.args,
+            "download",
+            requirement,
+            "--no-deps",
+            "--only-binary=:all:",
+            "--no-cache-dir",
+            "--progress-bar=off",
+            "--disable-pip-version-check",
+            "--no-input",
+            ...extra,
+            "--dest",
+            scratch,
+          ],
+          {
+            env: {
+              ...host.env,
+              TMPDIR: temporary,
+              TEMP: temporary,
+              TMP: temporary,
+              PYTHONUNBUFFERED: "1",
+              // Since pip 25.1: a connection that breaks is resumed where it broke.
+              PIP_RESUME_RETRIES: host.env["PIP_RESUME_RETRIES"] ?? "10",
+            },
+            cwd: scratch,
+            signal: limited,
+            onOutput: (text) => (total = announcedSize(text) ?? total),
+          },
+        ),
+    },
+  );
+}
+
+/** Runs a download, reports the size of the folder that it writes to, and stops it past a limit. */
+export async function whileWatching<T>(
+  folder: string,
+  most: number,
+  { requirement, signal }: { requirement: string; signal: AbortSignal | undefined },
+  { onBytes, run }: { onBytes: (bytes: number) => void; run: (signal: AbortSignal) => Promise<T> },
+): Promise<T> {
   const limit = new AbortController();
   const note = (bytes: number): void => {
-    onProgress?.(bytes, total);
-    if (bytes > MOST_WHEEL_BYTES) limit.abort(tooLarge(requirement));
+    onBytes(bytes);
+    if (bytes > most) limit.abort(tooLarge(requirement, most));
   };
   const watch = setInterval(() => {
-    sizeOf(temporary).then(note, () => undefined);
+    sizeOf(folder).then(note, () => undefined);
   }, 200);
   try {
-    return await runCommand(
-      command,
-      [
-        ...first,
-        "download",
-        requirement,
-        "--no-deps",
-        "--only-binary=:all:",
-        "--no-cache-dir",
-        "--progress-bar=off",
-        "--disable-pip-version-check",
-        "--no-input",
-        ...extra,
-        "--dest",
-        scratch,
-      ],
-      {
-        env: { ...host.env, TMPDIR: temporary, TEMP: temporary, TMP: temporary, PYTHONUNBUFFERED: "1" },
-        cwd: scratch,
-        signal: signal === undefined ? limit.signal : AbortSignal.any([signal, limit.signal]),
-        onOutput: (text) => (total = announcedSize(text) ?? total),
-      },
-    );
+    return await run(signal === undefined ? limit.signal : AbortSignal.any([signal, limit.signal]));
   } finally {
     clearInterval(watch);
   }
 }
 
-const tooLarge = (requirement: string): NativeError =>
+const tooLarge = (requirement: string, most: number): NativeError =>
   new NativeError(
     "download-failed",
-    `pip's index sent more than ${MOST_WHEEL_BYTES / 1e9} GB for ${requirement}; the download was stopped.`,
+    `The package index sent more than ${most / 1e9} GB for ${requirement}; the download was stopped.`,
   );
 
 /** pip writes "Downloading <file> (273.8 MB)". */
@@ -146,28 +168,36 @@ async function sizeOf(folder: string): Promise<number> {
   return bytes;
 }
 
-function explainFailure({ output }: CommandResult, { requirement, host }: DownloadOptions): NativeError {
+/** The error for a failed download, from what pip or uv has printed. */
+export function explainFailure(
+  { output }: CommandResult,
+  { downloader: { kind }, requirement, host }: Pick<DownloadOptions, "downloader" | "requirement" | "host">,
+): NativeError {
   if (NETWORK.test(output))
-    return new NativeError("no-network", `pip can't reach its package index to download ${requirement}.`, {
-      detail: output,
-    });
-  if (/No space left on device/.test(output))
+    return new NativeError(
+      "no-network",
+      `${kind} can't reach its package index to download ${requirement}.`,
+      {
+        detail: output,
+      },
+    );
+  if (/No space left on device|os error 28|os error 112/.test(output))
     return new NativeError("no-space", `The disk is full: ${requirement} can't be downloaded.`, {
       detail: output,
     });
-  if (/No matching distribution found/.test(output))
+  if (/No matching distribution found|No solution found/.test(output))
     return new NativeError(
       "no-wheel",
-      `pip's package index has no ${requirement} for ${host.platform}-${host.arch}.`,
+      `${kind}'s package index has no ${requirement} for ${host.platform}-${host.arch}.`,
       { detail: output },
     );
   const last = output
     .trim()
     .split("\n")
-    .findLast((line) => line.startsWith("ERROR:"));
+    .findLast((line) => /^error:/i.test(line));
   return new NativeError(
     "download-failed",
-    `pip can't download ${requirement}${last === undefined ? "." : `: ${last.slice("ERROR:".length).trim()}`}`,
+    `${kind} can't download ${requirement}${last === undefined ? "." : `: ${last.slice("error:".length).trim()}`}`,
     { detail: output },
   );
 }

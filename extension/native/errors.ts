@@ -1,6 +1,7 @@
 /** Why the native engine can't be installed or used. */
 export type NativeErrorCode =
   | "unsupported-platform"
+  | "unsupported-machine"
   | "no-python"
   | "no-pip"
   | "no-compiler"

@@ -2,7 +2,6 @@ import fs from "node:fs/promises";
 import { existsSync, statSync } from "node:fs";
 import path from "node:path";
 import type { InstallProgress } from "../protocol/native.ts";
-import { codeString } from "../protocol/text/code.ts";
 import {
   BINDING_FILE,
   cacheDirectory,
@@ -14,16 +13,15 @@ import {
   type Host,
   type Manifest,
 } from "./cache.ts";
-import { runCommand } from "./command.ts";
 import { findBindingSources, makeBinding, missingTools, type BindingSources } from "./compile.ts";
-import { downloadWheel } from "./download.ts";
 import { NativeError, systemErrorCode } from "./errors.ts";
+import { tryBinding } from "./firstLoad.ts";
 import { findDamage, hashFile, writeManifest } from "./integrity.ts";
+import { fetchLibraries, type Report } from "./libraries.ts";
 import { withLock } from "./lock.ts";
-import { allowedWheels, unknownWheel } from "./pins.ts";
+import { machineProblem } from "./machine.ts";
 import { findPlatform, type Platform } from "./platforms.ts";
 import { nativeStatus } from "./status.ts";
-import { extractWheel } from "./wheel.ts";
 
 export interface InstallOptions {
   onProgress?: (progress: InstallProgress) => void;
@@ -31,8 +29,8 @@ export interface InstallOptions {
   host?: Host;
   /** Sources to compile; by default those that ship with Layerwise. */
   binding?: BindingSources;
-  /** Loads a binding in another process and returns its TensorFlow version. */
-  tryBinding?: (file: string, host: Host, signal?: AbortSignal) => Promise<string>;
+  /** Loads the binding of a folder in another process and returns its TensorFlow version. */
+  tryBinding?: typeof tryBinding;
 }
 
 export interface InstallResult {
@@ -44,12 +42,9 @@ export interface InstallResult {
 /** Share of each phase in the total time, measured on a fast connection. */
 const SHARE = { download: 0.5, unpack: 0.35, compile: 0.1, verify: 0.05 };
 
-/** Disk space for the wheel and the unpacked libraries, with a margin. */
-const NEEDED_BYTES = 1.4e9;
-
 /**
  * Installs the native engine for this user: TensorFlow's libraries from its Python wheel (with pip and the user's pip
- * configuration), and tfjs-node's binding compiled against them. The engine's folder appears complete or not at all. A
+ * configuration), and the binding to them: a prebuilt one, or one that is compiled here. The engine's folder appears complete or not at all. A
  * downloaded wheel survives an interruption and is used next time. A second installer waits for the first.
  *
  * Rejects with a {@link NativeError} whose one-line message says what is missing, or with the signal's reason.
@@ -64,6 +59,8 @@ export async function installNative(options: InstallOptions = {}): Promise<Insta
       `There is no native engine for ${host.platform}-${host.arch}.`,
     );
   if (isComplete(host)) return { directory, installed: false };
+  const unfit = machineProblem(host);
+  if (unfit !== undefined) throw new NativeError("unsupported-machine", `${unfit.text} ${unfit.fix}`);
   const report = reporter(options.onProgress);
   const binding = options.binding ?? findBindingSources(host);
   requireTools(host, binding);
@@ -92,7 +89,7 @@ function requireTools(host: Host, binding: BindingSources): void {
   if (first === undefined) return;
   throw new NativeError(
     first.tool === "python" ? "no-python" : "no-compiler",
-    `Installing the native engine needs ${missing.map(({ text }) => text).join(" and ")}.`,
+    `Installing the native engine needs ${missing.map(({ text }) => text).join("; and ")}.`,
   );
 }
 
@@ -101,7 +98,7 @@ interface Job extends InstallOptions {
   directory: string;
   platform: Platform;
   binding: BindingSources;
-  report: (phase: InstallProgress["phase"], fraction: number, text: string) => void;
+  report: Report;
 }
 
 async function install(job: Job): Promise<void> {
@@ -110,8 +107,16 @@ async function install(job: Job): Promise<void> {
   await fs.rm(staging, { recursive: true, force: true });
   await fs.mkdir(staging, { recursive: true });
   try {
-    const { wheel, hashes } = await fetchLibraries(job, staging);
-    report("compile", 0, "Compiling the binding");
+    const { wheel, hashes } = await fetchLibraries({
+      ...job,
+      staging,
+      headers: job.binding.prebuilt === undefined,
+    });
+    report(
+      "compile",
+      0,
+      job.binding.prebuilt === undefined ? "Compiling the binding" : "Copying the binding",
+    );
     await makeBinding({
       ...job,
       headers: path.join(staging, "include"),
@@ -119,9 +124,9 @@ async function install(job: Job): Promise<void> {
       scratch: path.join(staging, "scratch"),
       output: path.join(staging, BINDING_FILE),
     });
-    await fs.rm(path.join(staging, "include"), { recursive: true });
+    await fs.rm(path.join(staging, "include"), { recursive: true, force: true });
     report("verify", 0, "Loading it for the first time");
-    const version = await (job.tryBinding ?? tryBinding)(path.join(staging, BINDING_FILE), host, signal);
+    const version = await (job.tryBinding ?? tryBinding)(staging, host, signal);
     if (version !== TENSORFLOW_VERSION)
       throw new NativeError(
         "load-failed",
@@ -142,108 +147,11 @@ async function install(job: Job): Promise<void> {
     });
     signal?.throwIfAborted();
     await replaceDirectory(staging, directory);
-    await fs.rm(wheel, { force: true });
+    if (wheel !== undefined) await fs.rm(wheel, { force: true });
     report("verify", 1, "The native engine is installed");
   } finally {
     await fs.rm(staging, { recursive: true, force: true });
   }
-}
-
-/**
- * Downloads the wheel, unless an earlier attempt did, and unpacks it if its hash is allowed. Downloads an old file again if it
- * is damaged or not allowed.
- */
-async function fetchLibraries(
-  job: Job,
-  staging: string,
-): Promise<{ wheel: string; hashes: Record<string, string> }> {
-  const { host, platform, signal, report } = job;
-  const wheel = path.join(
-    downloadsDirectory(host),
-    `${platform.requirement.replace("==", "-")}-${host.platform}-${host.arch}.whl`,
-  );
-  const allowed = allowedWheels(host);
-  const reused = existsSync(wheel);
-  if (!reused) await download(job, wheel);
-  try {
-    const hashes = await extractWheel(wheel, {
-      admit: (sha256) => {
-        if (!allowed.has(sha256)) throw unknownWheel(platform.requirement, sha256);
-      },
-      place: (name) => placeOf(name, platform),
-      directory: staging,
-      signal,
-      onProgress: (fraction) => report("unpack", fraction, "Unpacking TensorFlow"),
-    });
-    const absent = platform.libraries.filter((name) => hashes[name] === undefined);
-    if (absent.length > 0)
-      throw new NativeError("corrupt-download", `${path.basename(wheel)} holds no ${absent.join(", ")}.`);
-    return { wheel, hashes };
-  } catch (error) {
-    if (!(error instanceof NativeError && ["corrupt-download", "unknown-wheel"].includes(error.code)))
-      throw error;
-    await fs.rm(wheel, { force: true });
-    if (reused) return fetchLibraries(job, staging);
-    throw error;
-  }
-}
-
-async function download({ host, platform, signal, report }: Job, wheel: string): Promise<void> {
-  const folder = path.dirname(wheel);
-  await fs.mkdir(folder, { recursive: true });
-  const { bavail, bsize } = await fs.statfs(folder);
-  if (bavail * bsize < NEEDED_BYTES)
-    throw new NativeError(
-      "no-space",
-      `The native engine needs ${(NEEDED_BYTES / 1e9).toFixed(1)} GB in ${cacheDirectory(host)}; ` +
-        `${((bavail * bsize) / 1e9).toFixed(1)} GB are free.`,
-    );
-  const title = `Downloading TensorFlow ${TENSORFLOW_VERSION}`;
-  report("download", 0, title);
-  await downloadWheel({
-    requirement: platform.requirement,
-    target: wheel,
-    host,
-    signal,
-    onProgress: (bytes, total) =>
-      total === undefined
-        ? report("download", 0, title)
-        : report(
-            "download",
-            Math.min(bytes / total, 1),
-            `${title} (${(Math.min(bytes, total) / 1e6).toFixed(0)} of ${(total / 1e6).toFixed(0)} MB)`,
-          ),
-  });
-}
-
-/** Licences of the libraries' contents; kept beside them. */
-const NOTICES = "THIRD_PARTY_NOTICES.txt";
-
-/** Files to unpack, of 15,000: the libraries, their notices, and the C API's headers with the few they include. */
-const HEADERS =
-  /^tensorflow\/(include\/(?:tensorflow\/c\/(?:eager\/)?|tensorflow\/core\/platform\/|tsl\/platform\/|xla\/tsl\/c\/)[^/]+\.h)$/;
-
-function placeOf(name: string, platform: Platform): string | undefined {
-  const inside = name.slice("tensorflow/".length);
-  if (name.startsWith("tensorflow/") && [...platform.libraries, NOTICES].includes(inside)) return inside;
-  return HEADERS.exec(name)?.[1];
-}
-
-async function tryBinding(file: string, host: Host, signal?: AbortSignal): Promise<string> {
-  const script = `process.stdout.write(require(${codeString(file)}).TF_Version)`;
-  const { code, stdout, output } = await runCommand(process.execPath, ["--eval", script], {
-    // In the extension host, the executable is VS Code itself.
-    env: { ...host.env, TF_CPP_MIN_LOG_LEVEL: "3", ELECTRON_RUN_AS_NODE: "1" },
-    signal,
-    limit: 120_000,
-  });
-  if (code === 0) return stdout;
-  const line = output.split("\n").find((text) => text.startsWith("Error:")) ?? `exit code ${code}`;
-  throw new NativeError(
-    "load-failed",
-    `TensorFlow ${TENSORFLOW_VERSION} can't be loaded here: ${line.replace(/^Error: /, "")}`,
-    { detail: output },
-  );
 }
 
 /** Replaces a folder with two renames; it is absent for a moment between them. */
@@ -261,7 +169,7 @@ function isComplete(host: Host): boolean {
 }
 
 /** Limits reports to ten a second, and keeps the fraction from falling. */
-function reporter(onProgress: InstallOptions["onProgress"]): Job["report"] {
+function reporter(onProgress: InstallOptions["onProgress"]): Report {
   const starts = {
     wait: 0,
     download: 0,

@@ -16,6 +16,8 @@ export interface CompileInput {
 export interface Platform {
   /** Requirement for pip. */
   requirement: string;
+  /** uv's name of the platform. */
+  uv: string;
   /** Files in the wheel's `tensorflow/` that are copied beside the binding. */
   libraries: readonly string[];
   /** The C++ compiler's calls, each a list of arguments. */
@@ -37,8 +39,9 @@ const compileFlags = ({ sources, includes }: CompileInput): string[] => [
  * The binding is linked to an empty library with the real one's name: reading the real one's symbols would take the linker 10 s.
  * `-z now` resolves all symbols when the binding is loaded, so a missing one fails at once.
  */
-const linux = (distribution: string): Platform => ({
+const linux = (distribution: string, uv: string): Platform => ({
   requirement: `${distribution}==${TENSORFLOW_VERSION}`,
+  uv,
   libraries: ["libtensorflow_cc.so.2", "libtensorflow_framework.so.2"],
   compile: (input) => {
     const library = "libtensorflow_cc.so.2";
@@ -61,6 +64,7 @@ const linux = (distribution: string): Platform => ({
 
 const darwin: Platform = {
   requirement: `tensorflow==${TENSORFLOW_VERSION}`,
+  uv: "aarch64-apple-darwin",
   libraries: ["libtensorflow_cc.2.dylib", "libtensorflow_framework.2.dylib"],
   compile: (input) => [
     [
@@ -82,8 +86,8 @@ const darwin: Platform = {
  * CPU build. Windows is missing because its wheel's library needs the one Python version it was built for.
  */
 const PLATFORMS: Readonly<Record<string, Platform>> = {
-  "linux-x64": linux("tensorflow-cpu"),
-  "linux-arm64": linux("tensorflow"),
+  "linux-x64": linux("tensorflow-cpu", "x86_64-manylinux_2_28"),
+  "linux-arm64": linux("tensorflow", "aarch64-manylinux_2_28"),
   "darwin-arm64": darwin,
 };
 

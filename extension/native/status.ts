@@ -4,6 +4,7 @@ import type { Device } from "../protocol/device.ts";
 import type { NativeReport } from "../protocol/native.ts";
 import { BINDING_FILE, nativeDirectory, readManifest, thisHost, type Host, type Manifest } from "./cache.ts";
 import { findBindingSources, missingTools } from "./compile.ts";
+import { machineProblem } from "./machine.ts";
 import { findPlatform } from "./platforms.ts";
 
 export interface NativeStatus extends NativeReport {
@@ -55,10 +56,19 @@ export function nativeStatus(host: Host = thisHost()): NativeStatus {
       manifest,
       missing: [],
     };
+  const unfit = machineProblem(host);
+  if (unfit !== undefined && problem === undefined)
+    return {
+      backend: "wasm",
+      state: "unsupported",
+      reason: `${unfit.text} ${unfit.fix}`,
+      directory,
+      missing: [],
+    };
   const missing = missingTools(host, findBindingSources(host)).map(({ text }) => text);
   const install =
     missing.length > 0
-      ? `Installing it needs ${missing.join(" and ")}.`
+      ? `Installing it needs ${missing.join("; and ")}.`
       : 'Install it with "layerwise engine install".';
   if (problem !== undefined)
     return {

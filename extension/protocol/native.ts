@@ -17,6 +17,17 @@ export const NativeReport = v.object({
 });
 export type NativeReport = v.InferOutput<typeof NativeReport>;
 
+/** One finding of `layerwise engine doctor`; with `--json`, it prints a list of them. */
+export const EngineCheck = v.object({
+  name: v.string(),
+  state: v.picklist(["ok", "warning", "problem"]),
+  /** One line: what was found. */
+  text: v.string(),
+  /** One line: what to do. */
+  fix: v.optional(v.string()),
+});
+export type EngineCheck = v.InferOutput<typeof EngineCheck>;
+
 export const InstallProgress = v.object({
   phase: v.picklist(["wait", "download", "unpack", "compile", "verify"]),
   /** Of the whole installation, 0 to 1; never falls. */

@@ -1,9 +1,10 @@
 // @ts-check
-/** The software bill of materials of a VSIX, in CycloneDX: npm's list of installed packages, reduced to those that ship. */
+/** The software bill of materials of a VSIX or of the npm package, in CycloneDX: npm's list of installed packages, reduced to those that ship. */
 import { createHash, randomUUID } from "node:crypto";
 import fs from "node:fs";
 import path from "node:path";
 import { inRoot, mustRun, ScriptError } from "../project.mjs";
+import { COMPILER, prebuiltBindings } from "./prebuilt.mjs";
 
 /**
  * @typedef {{ type: string, name: string, version?: string, purl?: string, "bom-ref"?: string, scope?: string,
@@ -31,7 +32,7 @@ async function askNpm() {
 }
 
 /**
- * The wheels of the native engine, which is installed on demand: not in the VSIX, but pinned by it.
+ * The wheels of the native engine, which is installed on demand: not in the package, but pinned by it.
  * @param {string} target @returns {Component[]}
  */
 function wheels(target) {
@@ -56,17 +57,40 @@ function wheels(target) {
 }
 
 /**
- * Makes the bill of materials of a VSIX.
- * @param {{ target: string, packages: readonly import("./notices.mjs").ShippedPackage[], vsix: string }} options
- *   `packages` are those in the bundles and beside them; the platform's esbuild is added.
+ * The prebuilt bindings in a package.
+ * @param {readonly string[]} targets @returns {Promise<Component[]>}
+ */
+async function bindingComponents(targets) {
+  if (targets.length === 0) return [];
+  const folder = await prebuiltBindings();
+  const { files } = JSON.parse(fs.readFileSync(path.join(folder, "bindings.json"), "utf8"));
+  return targets.map((target) => ({
+    "bom-ref": `binding-${target}`,
+    type: "file",
+    name: `dist/native/prebuilt/${target}/tfjs_binding.node`,
+    scope: "required",
+    hashes: [{ alg: "SHA-256", content: files[target].sha256 }],
+    licenses: [{ license: { id: "Apache-2.0" } }],
+    properties: [{ name: "layerwise:compiler", value: COMPILER }],
+  }));
+}
+
+/**
+ * Makes the bill of materials of a VSIX or of the npm package.
+ * @param {object} options
+ * @param {readonly import("./notices.mjs").ShippedPackage[]} options.packages Those in the bundles and beside them.
+ * @param {string} options.file The package.
+ * @param {readonly string[]} options.esbuild Platforms of the esbuild in it or installed with it.
+ * @param {readonly string[]} options.engines Platforms whose native engine it installs.
+ * @param {readonly string[]} options.bindings Platforms of the prebuilt bindings in it.
  * @returns {Promise<Bom>}
  */
-export async function billOfMaterials({ target, packages, vsix }) {
+export async function billOfMaterials({ packages, file, esbuild: platforms, engines, bindings }) {
   const installed = await installedPackages();
   const { name, version, license } = JSON.parse(fs.readFileSync(inRoot("package.json"), "utf8"));
   const esbuild = packages.find((one) => one.name === "esbuild");
   if (esbuild === undefined) throw new ScriptError("The packages that ship have no esbuild among them.");
-  const shipped = [...packages, { ...esbuild, name: `@esbuild/${target}` }];
+  const shipped = [...packages, ...platforms.map((one) => ({ ...esbuild, name: `@esbuild/${one}` }))];
   const byPurl = new Map(installed.components.map((component) => [component.purl, component]));
   const components = shipped.map((one) => {
     const purl = `pkg:npm/${one.name.replace("@", "%40")}@${one.version}`;
@@ -78,7 +102,7 @@ export async function billOfMaterials({ target, packages, vsix }) {
     return { ...component, scope: "required", licenses: component.licenses ?? [licenceOf(one.license)] };
   });
   const ref = `${name}@${version}`;
-  const all = [...components, ...wheels(target)];
+  const all = [...components, ...(await bindingComponents(bindings)), ...engines.flatMap(wheels)];
   const refs = new Set(all.map((component) => component["bom-ref"]));
   return {
     ...installed,
@@ -92,9 +116,9 @@ export async function billOfMaterials({ target, packages, vsix }) {
         version,
         licenses: [{ license: { id: license } }],
         hashes: [
-          { alg: "SHA-256", content: createHash("sha256").update(fs.readFileSync(vsix)).digest("hex") },
+          { alg: "SHA-256", content: createHash("sha256").update(fs.readFileSync(file)).digest("hex") },
         ],
-        properties: [{ name: "layerwise:file", value: path.basename(vsix) }],
+        properties: [{ name: "layerwise:file", value: path.basename(file) }],
       },
     },
     components: all,

@@ -1,7 +1,7 @@
 // @ts-check
 /** The required and allowed contents of a VSIX, and its size limit. */
 import yauzl from "yauzl";
-import { NODE_PROGRAMS, webviewEntries } from "../build.mjs";
+import { bindingSources, NODE_PROGRAMS, webviewEntries } from "../build.mjs";
 import { ScriptError } from "../project.mjs";
 
 /** Size limit in bytes of the archive, as users download it. */
@@ -15,8 +15,14 @@ export const SIZE_BUDGET = 25e6;
 /** Where the package `@esbuild/<target>` has its program. @param {string} target */
 const esbuildProgram = (target) => (target.startsWith("win32-") ? "esbuild.exe" : "bin/esbuild");
 
-/** The required files of a VSIX. @param {string} target */
-export function required(target) {
+/** The list of prebuilt bindings, and those of some platforms. @param {readonly string[]} targets */
+export const bindingFiles = (targets) =>
+  ["bindings.json", ...targets.map((target) => `${target}/tfjs_binding.node`)].map((name) =>
+    inDist(`native/prebuilt/${name}`),
+  );
+
+/** The required files of a VSIX. @param {string} target @param {boolean} [prebuilt] With its binding. */
+export function required(target, prebuilt = false) {
   return [
     "package.json",
     "package.nls.json",
@@ -33,10 +39,11 @@ export function required(target) {
     ...Object.keys(NODE_PROGRAMS).map((name) => inDist(`${name}.js`)),
     ...Object.keys(webviewEntries()).map((name) => inDist(`webview/${name}.js`)),
     ...["", "-simd", "-threaded-simd"].map((kind) => inDist(`wasm/tfjs-backend-wasm${kind}.wasm`)),
-    // Only the binding's source of the native engine, which is installed on demand.
-    ...["binding.cc", "plan.h", "kernels.h", "binding/tfjs_binding.cc", "include/node_api.h"].map((name) =>
+    // Only the binding and its sources: TensorFlow is installed on demand.
+    ...[...bindingSources(), "binding/tfjs_binding.cc", "include/node_api.h"].map((name) =>
       inDist(`native/${name}`),
     ),
+    ...(prebuilt ? bindingFiles([target]) : []),
     inDist("node_modules/esbuild/lib/main.js"),
     inDist(`node_modules/@esbuild/${target}/${esbuildProgram(target)}`),
     "node_modules/layerwise-ts-plugin/package.json",
@@ -50,7 +57,7 @@ const inDist = (name) => `dist/${name}`;
 const ALLOWED = [
   /^dist\/types\/.+\.d\.ts$/,
   /^dist\/webview\/.+\.(css|js|ttf)$/,
-  /^dist\/native\/(binding\.cc|(binding|include)\/[^/]+\.(cc|h|def))$/,
+  /^dist\/native\/((binding|include)\/)?[^/]+\.(cc|h|def)$/,
   /^dist\/node_modules\/esbuild\/(package\.json|LICENSE\.md)$/,
   /^media\/.+(\.(css|csv|gz|json|md|png|svg|ts|txt)|\/LICENSE)$/,
 ];
@@ -60,9 +67,10 @@ const ALLOWED = [
  * @param {string} target The platform, such as `linux-x64`.
  * @param {readonly Entry[]} entries
  * @param {number} size Size of the archive in bytes.
+ * @param {boolean} [prebuilt] Whether the platform's binding must be there.
  */
-export function checkContents(target, entries, size) {
-  const wanted = new Set(required(target));
+export function checkContents(target, entries, size, prebuilt = false) {
+  const wanted = new Set(required(target, prebuilt));
   const names = new Set(entries.map(({ name }) => name));
   const own = new RegExp(`^dist/node_modules/@esbuild/${target}/(package\\.json|README\\.md)$`);
   const missing = [...wanted].filter((name) => !names.has(name));

@@ -1,6 +1,7 @@
 import { execFileSync } from "node:child_process";
-import { fileURLToPath } from "node:url";
+import path from "node:path";
 import * as v from "valibot";
+import { distFolder } from "../../files/shipped.ts";
 import { TensorError } from "../../tensor/core/errors.ts";
 import { cachedModel, hubOf, isModelName } from "./hubCache.ts";
 
@@ -18,7 +19,7 @@ export function cachedFolder(name: string): string | undefined {
 export function pretrainedFolder(name: string): string | undefined {
   const cached = cachedFolder(name);
   if (cached !== undefined || !isModelName(name)) return cached;
-  const program = fileURLToPath(new URL("hubDownload.js", import.meta.url));
+  const program = path.join(distFolder() ?? "dist", "hubDownload.js");
   const output = execFileSync(process.execPath, [program, name], {
     encoding: "utf8",
     stdio: ["ignore", "pipe", "inherit"],

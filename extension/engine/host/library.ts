@@ -1,6 +1,7 @@
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { distFolder } from "../../files/shipped.ts";
 import { LOADERS } from "../../formats/datasets.ts";
 import { setDataFiles } from "../../nn/data/access.ts";
 import { setBundledSets, type BundledData, type BundledName } from "../../nn/data/bundled.ts";
@@ -11,8 +12,10 @@ import { FILES } from "./userFiles.ts";
 
 /** The folder of the bundled sets: beside dist/ in a build, at the root when running from source. */
 function dataFolder(): string {
-  const bundled = fileURLToPath(new URL("../media/data", import.meta.url));
-  return existsSync(bundled) ? bundled : fileURLToPath(new URL("../../../media/data", import.meta.url));
+  const dist = distFolder();
+  return dist === undefined
+    ? fileURLToPath(new URL("../../../media/data", import.meta.url))
+    : join(dist, "..", "media", "data");
 }
 
 /** Bundled data sets that were read: a preview needs them at every key. Tensors copy before they write. */

@@ -62,7 +62,7 @@ describe.skipIf(process.platform !== "linux" || process.arch !== "x64")("layerwi
       code: 1,
       stdout: "",
       stderr:
-        "Installing the native engine needs Python 3 with pip (packages python3 and python3-pip) and a C++ compiler (package g++).\n",
+        "Installing the native engine needs Python 3 with pip (packages python3 and python3-pip), or uv; and a C++ compiler (package g++).\n",
     });
   });
 

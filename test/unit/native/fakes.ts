@@ -5,6 +5,7 @@ import path from "node:path";
 import { crc32, deflateRawSync } from "node:zlib";
 import { onTestFinished } from "vitest";
 import type { Host } from "../../../extension/native/cache.ts";
+import { NativeError } from "../../../extension/native/errors.ts";
 import type { InstallOptions } from "../../../extension/native/install.ts";
 import type { InstallProgress } from "../../../extension/protocol/native.ts";
 
@@ -86,6 +87,25 @@ export const WHEEL_FILES = {
   "tensorflow/include/tensorflow/compiler/other.h": "// not wanted",
 };
 
+/** Why an installation failed. */
+export async function failure(promise: Promise<unknown>): Promise<NativeError> {
+  const error: unknown = await promise.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  if (!(error instanceof NativeError)) throw new Error("expected a NativeError", { cause: error });
+  return error;
+}
+
+const KEY = "native/tensorflow-2.21.0-tfjs-4.22.0-binding-2-linux-x64";
+/** Files of an installation. */
+export const INSTALLED = [
+  "THIRD_PARTY_NOTICES.txt",
+  "libtensorflow_cc.so.2",
+  "libtensorflow_framework.so.2",
+  "manifest.json",
+  "tfjs_binding.node",
+].map((name) => `${KEY}/${name}`);
 /** What the fake `python3 -m pip download` does. */
 export type PipBehaviour =
   | { kind: "serves"; wheel: WheelOptions }
@@ -106,6 +126,7 @@ export class FakeMachine {
     platform: "linux",
     arch: "x64",
     env: { PATH: this.bin, LAYERWISE_CACHE: this.cache },
+    machine: { glibc: "2.36", avx: true, memory: 8e9, wsl: false },
   };
 
   constructor() {
@@ -139,6 +160,24 @@ export class FakeMachine {
       fails: `echo "${behaviour.kind === "fails" ? behaviour.output : ""}" >&2; exit 1`,
     }[behaviour.kind];
     this.program("python3", `case "$*" in *--version) exit 0;; esac\n${download}`);
+  }
+
+  /** uv, which unpacks the files that the user's hash allows, and leaves its cache where it is told to. */
+  uv(failure?: string): void {
+    const files = path.join(this.root, "unpacked");
+    for (const [name, text] of Object.entries(WHEEL_FILES)) {
+      fs.mkdirSync(path.join(files, path.dirname(name)), { recursive: true });
+      fs.writeFileSync(path.join(files, name), text);
+    }
+    const parse =
+      "while [ $# -gt 0 ]; do case $1 in --target) target=$2;; --cache-dir) cache=$2;; --requirement) wanted=$2;; esac; shift; done";
+    const install = `mkdir -p "$cache" && cp -r "${files}" "$target" && cp "$wanted" "${this.root}/wanted"`;
+    this.program(
+      "uv",
+      `case "$*" in *--version) exit 0;; esac\n${parse}\n${
+        failure === undefined ? install : `echo "${failure}" >&2; exit 1`
+      }`,
+    );
   }
 
   /** A compiler that writes its arguments to the output file. */

@@ -2,22 +2,13 @@ import fs from "node:fs";
 import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
-import { BINDING_FILE, nativeDirectory, readManifest } from "../../../extension/native/cache.ts";
-import { NativeError } from "../../../extension/native/errors.ts";
+import { nativeDirectory, readManifest } from "../../../extension/native/cache.ts";
 import { installNative, removeNative } from "../../../extension/native/install.ts";
 import { loadNative } from "../../../extension/native/load.ts";
 import { nativeStatus } from "../../../extension/native/status.ts";
 import type { InstallProgress } from "../../../extension/protocol/native.ts";
-import { FakeMachine, WHEEL_FILES } from "./fakes.ts";
+import { failure, FakeMachine, INSTALLED, WHEEL_FILES } from "./fakes.ts";
 
-const KEY = "native/tensorflow-2.21.0-tfjs-4.22.0-binding-2-linux-x64";
-const INSTALLED = [
-  "THIRD_PARTY_NOTICES.txt",
-  "libtensorflow_cc.so.2",
-  "libtensorflow_framework.so.2",
-  "manifest.json",
-  "tfjs_binding.node",
-].map((name) => `${KEY}/${name}`);
 const WHEEL = "downloads/tensorflow-cpu-2.21.0-linux-x64.whl";
 
 function workingMachine(): FakeMachine {
@@ -25,15 +16,6 @@ function workingMachine(): FakeMachine {
   machine.python({ kind: "serves", wheel: {} });
   machine.compiler();
   return machine;
-}
-
-async function failure(promise: Promise<unknown>): Promise<NativeError> {
-  const error: unknown = await promise.then(
-    () => undefined,
-    (reason: unknown) => reason,
-  );
-  if (!(error instanceof NativeError)) throw new Error("expected a NativeError", { cause: error });
-  return error;
 }
 
 const isAlive = (pid: number): boolean => {
@@ -108,19 +90,6 @@ describe.skipIf(process.platform === "win32")("installNative", () => {
     expect(machine.files()).toEqual(INSTALLED);
   });
 
-  test("uses a prebuilt binding without a compiler", async () => {
-    const machine = new FakeMachine();
-    machine.python({ kind: "serves", wheel: {} });
-    const prebuilt = path.join(machine.root, "prebuilt.node");
-    fs.writeFileSync(prebuilt, "prebuilt");
-    const options = machine.options();
-    const { directory } = await installNative({
-      ...options,
-      binding: { sources: "", own: "", headers: "", ...options.binding, prebuilt },
-    });
-    expect(fs.readFileSync(path.join(directory, BINDING_FILE), "utf8")).toBe("prebuilt");
-  });
-
   test("fetches the wheel of another Python when this one has none", async () => {
     const machine = workingMachine();
     machine.python({ kind: "serves-to-python-3.12" });
@@ -167,7 +136,7 @@ describe.skipIf(process.platform === "win32")("installNative says what is missin
     const error = await failure(installNative(machine.options()));
     expect(error.code).toBe("no-python");
     expect(error.message).toBe(
-      "Installing the native engine needs Python 3 with pip (packages python3 and python3-pip) and a C++ compiler (package g++).",
+      "Installing the native engine needs Python 3 with pip (packages python3 and python3-pip), or uv; and a C++ compiler (package g++).",
     );
     expect(machine.files()).toEqual([]);
     expect(nativeStatus(machine.host).missing).toHaveLength(2);
@@ -228,6 +197,25 @@ describe.skipIf(process.platform === "win32")("installNative says what is missin
       state: "unsupported",
       reason: error.message,
     });
+  });
+
+  test.each([
+    [
+      { glibc: undefined },
+      "TensorFlow has no build for this Linux's C library. Use a distribution with glibc 2.27 or newer, such as Debian.",
+    ],
+    [{ glibc: "2.9" }, "TensorFlow needs glibc 2.27 or newer; this Linux has 2.9. Upgrade the distribution."],
+    [
+      { avx: false },
+      "TensorFlow needs a processor with AVX; this one has none. In a virtual machine, pass on the host's processor type.",
+    ],
+  ])("the machine: %o", async (properties, message) => {
+    const machine = workingMachine();
+    machine.host.machine = { ...machine.host.machine!, ...properties };
+    const error = await failure(installNative(machine.options()));
+    expect(error).toMatchObject({ code: "unsupported-machine", message });
+    expect(machine.calls("python3")).toBe(0);
+    expect(nativeStatus(machine.host)).toMatchObject({ state: "unsupported", reason: message });
   });
 
   test.skipIf(process.getuid?.() === 0)("the permission to write the cache", async () => {

@@ -1,5 +1,11 @@
 import { describe, expect, test } from "vitest";
-import { checkContents, required, SIZE_BUDGET, type Entry } from "../../../scripts/package/vsix-contents.mjs";
+import {
+  bindingFiles,
+  checkContents,
+  required,
+  SIZE_BUDGET,
+  type Entry,
+} from "../../../scripts/package/vsix-contents.mjs";
 
 /** Files of a good VSIX, and more. */
 const contents = (target: string, ...more: string[]): Entry[] =>
@@ -8,8 +14,8 @@ const contents = (target: string, ...more: string[]): Entry[] =>
     bytes: 1000,
   }));
 
-const check = (entries: readonly Entry[], size = SIZE_BUDGET, target = "linux-x64"): void =>
-  checkContents(target, entries, size);
+const check = (entries: readonly Entry[], size = SIZE_BUDGET, target = "linux-x64", prebuilt = false): void =>
+  checkContents(target, entries, size, prebuilt);
 
 describe("a VSIX", () => {
   test.each(["linux-x64", "darwin-arm64", "win32-arm64"])("for %s holds its own esbuild", (target) => {
@@ -32,6 +38,18 @@ describe("a VSIX", () => {
       expect(() => check(contents("linux-x64").filter((entry) => entry.name !== name))).toThrow(
         `The VSIX for linux-x64:\n  ${name} is missing`,
       );
+  });
+
+  test("of a release holds its platform's binding and its list", () => {
+    const bindings = bindingFiles(["linux-x64"]);
+    expect(() => check(contents("linux-x64", ...bindings), 1, "linux-x64", true)).not.toThrow();
+    expect(() => check(contents("linux-x64"), 1, "linux-x64", true)).toThrow(
+      "dist/native/prebuilt/linux-x64/tfjs_binding.node is missing",
+    );
+    const other = [...bindings, ...bindingFiles(["linux-arm64"])];
+    expect(() => check(contents("linux-x64", ...other), 1, "linux-x64", true)).toThrow(
+      "dist/native/prebuilt/linux-arm64/tfjs_binding.node has no place in it",
+    );
   });
 
   test.each([

@@ -1,0 +1,123 @@
+import { createHash } from "node:crypto";
+import fs from "node:fs";
+import path from "node:path";
+import { describe, expect, test } from "vitest";
+import { BINDING_FILE, BINDING_VERSION, type Host } from "../../../extension/native/cache.ts";
+import { installNative } from "../../../extension/native/install.ts";
+import { findPrebuilt } from "../../../extension/native/prebuilt.ts";
+import type { InstallProgress } from "../../../extension/protocol/native.ts";
+import { failure, FakeMachine, INSTALLED } from "./fakes.ts";
+
+describe.skipIf(process.platform === "win32")("an installation with a prebuilt binding", () => {
+  /** A machine without a compiler, and the folder of a package's bindings. */
+  function prebuiltMachine(listed: object = {}): { machine: FakeMachine; folder: string } {
+    const machine = new FakeMachine();
+    machine.python({ kind: "serves", wheel: {} });
+    const folder = path.join(machine.root, "prebuilt");
+    fs.mkdirSync(path.join(folder, "linux-x64"), { recursive: true });
+    fs.writeFileSync(path.join(folder, "linux-x64", BINDING_FILE), "prebuilt");
+    const sha256 = createHash("sha256").update("prebuilt").digest("hex");
+    const files = { "linux-x64": { sha256, glibc: "2.17" } };
+    const listing = { binding: BINDING_VERSION, files, ...listed };
+    fs.writeFileSync(path.join(folder, "bindings.json"), JSON.stringify(listing));
+    return { machine, folder };
+  }
+
+  const install = (machine: FakeMachine, folder: string) => {
+    const options = machine.options();
+    const prebuilt = findPrebuilt(folder, machine.host);
+    return installNative({ ...options, binding: { ...options.binding!, prebuilt } });
+  };
+
+  test("needs no compiler", async () => {
+    const { machine, folder } = prebuiltMachine();
+    const { directory } = await install(machine, folder);
+    expect(fs.readFileSync(path.join(directory, BINDING_FILE), "utf8")).toBe("prebuilt");
+    expect(machine.files()).toEqual(INSTALLED);
+  });
+
+  test("refuses one that differs from its hash", async () => {
+    const { machine, folder } = prebuiltMachine();
+    const file = path.join(folder, "linux-x64", BINDING_FILE);
+    fs.writeFileSync(file, "another");
+    expect(await failure(install(machine, folder))).toMatchObject({
+      code: "broken",
+      message: `Layerwise is damaged: ${file} differs from its hash. Install Layerwise again.`,
+    });
+    fs.rmSync(file);
+    expect((await failure(install(machine, folder))).message).toContain("is missing");
+  });
+
+  test("takes only one of this platform, C library and version", () => {
+    const { machine, folder } = prebuiltMachine();
+    const find = (host: Partial<Host>) => findPrebuilt(folder, { ...machine.host, ...host });
+    const glibc = (version: string | undefined) => ({
+      machine: { ...machine.host.machine!, glibc: version },
+    });
+    expect(find({})?.file).toBe(path.join(folder, "linux-x64", BINDING_FILE));
+    expect(find(glibc("2.17"))).toBeDefined();
+    expect(find(glibc("2.9"))).toBeUndefined();
+    expect(find(glibc(undefined))).toBeUndefined();
+    expect(find({ arch: "arm64" })).toBeUndefined();
+    expect(findPrebuilt(path.join(folder, "none"), machine.host)).toBeUndefined();
+    const old = prebuiltMachine({ binding: BINDING_VERSION - 1 });
+    expect(findPrebuilt(old.folder, old.machine.host)).toBeUndefined();
+  });
+});
+
+describe.skipIf(process.platform === "win32")("an installation with uv", () => {
+  function uvMachine(failure?: string): FakeMachine {
+    const machine = new FakeMachine();
+    machine.uv(failure);
+    machine.compiler();
+    machine.host.env["LAYERWISE_WHEEL_SHA256"] = "a".repeat(64);
+    return machine;
+  }
+
+  test("needs neither pip nor a Python of its own, and keeps only the needed files", async () => {
+    const machine = uvMachine();
+    machine.program("python3", "exit 1");
+    const progress: InstallProgress[] = [];
+    await installNative(machine.options(progress));
+    expect(machine.files()).toEqual(INSTALLED);
+    expect(progress.at(-1)?.fraction).toBe(1);
+    const wanted = fs.readFileSync(path.join(machine.root, "wanted"), "utf8");
+    expect(wanted).toMatch(/^tensorflow-cpu==2\.21\.0 --hash=sha256:[0-9a-f]{64} /);
+    expect(wanted).toContain(`--hash=sha256:${"a".repeat(64)}`);
+  });
+
+  test.each([
+    [
+      "error: dns error",
+      "no-network",
+      "uv can't reach its package index to download tensorflow-cpu==2.21.0.",
+    ],
+    ["error: Hash mismatch", "download-failed", "uv can't download tensorflow-cpu==2.21.0: Hash mismatch"],
+  ])("says why it failed: %s", async (output, code, message) => {
+    const machine = uvMachine(output);
+    expect(await failure(installNative(machine.options()))).toMatchObject({ code, message });
+    expect(machine.files()).toEqual([]);
+  });
+
+  test("is tried after pip", async () => {
+    const machine = uvMachine();
+    machine.python({ kind: "serves", wheel: {} });
+    await installNative(machine.options());
+    expect(machine.calls("uv")).toBe(0);
+  });
+});
+
+test.skipIf(process.platform === "win32")(
+  "an installation takes the Python of the active environment",
+  async () => {
+    const machine = new FakeMachine();
+    machine.python({ kind: "serves", wheel: {} });
+    machine.compiler();
+    const bin = path.join(machine.root, "venv", "bin");
+    fs.mkdirSync(bin, { recursive: true });
+    fs.renameSync(path.join(machine.bin, "python3"), path.join(bin, "python3"));
+    machine.host.env["VIRTUAL_ENV"] = path.dirname(bin);
+    await installNative(machine.options());
+    expect(machine.files()).toEqual(INSTALLED);
+  },
+);
