@@ -72,6 +72,13 @@ export class Lowering<Ref> {
     this.#values.set(value, { plain, images: undefined });
   }
 
+  /** Forgets a value, and answers its refs. */
+  forget(value: Value): Ref[] {
+    const lowered = this.#values.get(value);
+    this.#values.delete(value);
+    return [lowered?.plain, lowered?.images].filter((ref) => ref !== undefined);
+  }
+
   /** The value as its shape says: row-major. */
   plain(value: Value): Ref {
     const lowered = this.#lowered(value);

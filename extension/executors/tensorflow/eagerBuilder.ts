@@ -61,20 +61,39 @@ export class EagerBuilder implements TfBuilder {
   }
 
   step(step: () => Stepped<TfRef>): Stepped<TfRef> {
-    const before = this.#made;
-    const own = (this.#made = new Set());
-    const kept = new Set<number>();
+    return this.#scoped(step, ({ state, outputs }) => [...state, ...outputs]);
+  }
+
+  /** Runs one op. Each of its outputs is a tensor of its own; what else it made is deleted. */
+  op(run: () => readonly TfRef[]): readonly EagerRef[] {
+    const outputs = (): EagerRef[] => {
+      const met = new Set<number>();
+      return (run() as readonly EagerRef[]).map((ref) => {
+        if (!this.#made.has(ref.id) || met.has(ref.id)) return this.node("Identity", [ref], {});
+        met.add(ref.id);
+        return ref;
+      });
+    };
+    return this.#scoped(outputs, (refs) => refs);
+  }
+
+  /** Runs `body` and deletes what it made, except for `kept`. */
+  #scoped<T>(body: () => T, kept: (result: T) => readonly TfRef[]): T {
+    const outer = this.#made;
+    const own = (this.#made = new Set<number>());
     try {
-      const result = step();
-      for (const ref of [...result.state, ...result.outputs]) kept.add((ref as EagerRef).id);
+      const result = body();
+      for (const ref of kept(result)) if (own.delete((ref as EagerRef).id)) outer.add((ref as EagerRef).id);
       return result;
     } finally {
-      this.#made = before;
-      for (const id of own) {
-        if (kept.has(id)) before.add(id);
-        else this.#binding.deleteTensor(id);
-      }
+      this.#made = outer;
+      for (const id of own) this.#binding.deleteTensor(id);
     }
+  }
+
+  /** Deletes a tensor that this builder made. */
+  free({ id }: EagerRef): void {
+    if (this.#made.delete(id)) this.#binding.deleteTensor(id);
   }
 
   /** The caller keeps this tensor: it outlives {@link release}. */

@@ -9,11 +9,18 @@ import type { Feed } from "./graph/blueprint.ts";
 /** What a leaf is fed: a 0-d one by its number, which needs no array of its own; a state whose tensor is there by null. */
 export type Input = HostArray | number | null;
 
-/** What was fed, to compare with what is fed next: a large array isn't kept for that. */
-export type Remembered = Input | WeakRef<HostArray>;
+/** What was fed, to compare with what is fed next. A large array isn't kept for that: a symbol stands for it. */
+export type Remembered = Input | symbol;
 
-export const remembered = (input: Input): Remembered =>
-  typeof input === "object" && input !== null && input.length >= LARGE_ELEMENTS ? new WeakRef(input) : input;
+/** One symbol for each large array. A `WeakRef` would keep the array until the program's job ends, which is its whole loop. */
+const symbols = new WeakMap<HostArray, symbol>();
+
+export function remembered(input: Input): Remembered {
+  if (typeof input !== "object" || input === null || input.length < LARGE_ELEMENTS) return input;
+  let symbol = symbols.get(input);
+  if (symbol === undefined) symbols.set(input, (symbol = Symbol("array")));
+  return symbol;
+}
 
 /** Whether two steps are fed the same. */
 export const sameInputs = (a: readonly Input[], b: readonly Input[]): boolean =>
@@ -21,12 +28,12 @@ export const sameInputs = (a: readonly Input[], b: readonly Input[]): boolean =>
 
 /** Whether a leaf is fed what it was fed before. */
 export function sameInput(a: Remembered | undefined, b: Input | undefined): boolean {
-  if (a instanceof WeakRef) return a.deref() === b;
+  if (typeof a === "symbol") return typeof b === "object" && b !== null && symbols.get(b) === a;
   if (Object.is(a, b)) return true;
   return isOne(a) && isOne(b) && Object.is(a[0], b[0]);
 }
 
-const isOne = (x: Input | undefined): x is HostArray => typeof x === "object" && x?.length === 1;
+const isOne = (x: Remembered | undefined): x is HostArray => typeof x === "object" && x?.length === 1;
 
 /** Which leaves have changed from step to step. */
 export class VaryingInputs {

@@ -3,7 +3,7 @@ import type { HostArray } from "../../tensor/core/dtype.ts";
 import type { TfRef } from "../../tensor/lowering/lowering.ts";
 import { leafData, type Inspector, type Plan } from "../../tensor/planning/barrier.ts";
 import type { Value } from "../../tensor/recording/graph.ts";
-import { Lowering } from "../nhwc.ts";
+import { Lowering, resolved } from "../nhwc.ts";
 import { tensorflowBackend } from "./backend.ts";
 import type { Counters } from "./counters.ts";
 import { EagerBuilder, EagerRef } from "./eagerBuilder.ts";
@@ -22,16 +22,26 @@ export function interpret(
 ): number[] {
   const b = new EagerBuilder(binding);
   try {
-    const lowering = new Lowering(tensorflowBackend(b, (value) => leafOf(b, value, storages)));
+    const backend = tensorflowBackend(b, (value) => leafOf(b, value, storages));
+    const lower: typeof backend.lower = (node, inputs) => b.op(() => backend.lower(node, inputs));
+    const lowering = new Lowering({ ...backend, lower });
     const ref = (value: Value): EagerRef => lowering.plain(value) as EagerRef;
     const read = (value: Value): HostArray => binding.tensorDataSync(ref(value).id) as HostArray;
+    // An inspector may read every value at the end.
+    const last = inspector === undefined ? lastUses(plan) : undefined;
+    const fetches = new Set(plan.fetches.map(resolved));
+    const fetched = new Map<Value, HostArray>();
     inspector?.begin?.();
-    for (const node of plan.nodes) {
+    plan.nodes.forEach((node, i) => {
       lowering.node(node);
       inspector?.node(node, read);
-    }
+      for (const value of last?.[i] ?? []) {
+        if (fetches.has(value)) fetched.set(value, read(value));
+        for (const made of lowering.forget(value)) b.free(made as EagerRef);
+      }
+    });
     inspector?.done(read);
-    for (const value of plan.fetches) value.data = read(value);
+    for (const value of plan.fetches) value.data = fetched.get(resolved(value)) ?? read(value);
     const written = plan.assigns.map(({ value }) => b.take(ref(value)));
     const lazy = plan.lazy.map((value) => b.take(ref(value)));
     plan.assigns.forEach(({ storage }, i) => storages.replace(storage, written[i]!));
@@ -41,6 +51,21 @@ export function interpret(
     counters.interpretedNodes += b.count;
     b.release();
   }
+}
+
+/** Values that no node after this one reads, nor the step itself, for each node. */
+function lastUses({ nodes, assigns, lazy }: Plan): Value[][] {
+  const met = new Set<Value>([...assigns.map(({ value }) => value), ...lazy].map(resolved));
+  const last = nodes.map((): Value[] => []);
+  for (let i = nodes.length - 1; i >= 0; i--) {
+    const { inputs, outputs } = nodes[i]!;
+    for (const value of [...inputs.map(resolved), ...outputs]) {
+      if (met.has(value)) continue;
+      met.add(value);
+      last[i]!.push(value);
+    }
+  }
+  return last;
 }
 
 function leafOf(b: EagerBuilder, value: Value, storages: StorageMemory): TfRef {
