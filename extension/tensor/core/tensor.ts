@@ -4,9 +4,10 @@ import {
   dataValue,
   stateValue,
   Storage,
+  takePlace,
+  Value,
   type GradientEdge,
   type GraphTensor,
-  type Value,
 } from "../recording/graph.ts";
 import { keepOverwritten } from "../recording/leaves.ts";
 import { runtime } from "../recording/runtime.ts";
@@ -67,7 +68,7 @@ export class Tensor implements GraphTensor {
 
   /** @internal Users make tensors with `torch.tensor`, `torch.zeros`, …. */
   constructor(value: Value, edge?: GradientEdge) {
-    this.current = value;
+    (this.current = value).holders++;
     this.edge = edge;
   }
 
@@ -229,7 +230,7 @@ export class Tensor implements GraphTensor {
     } else {
       runtime.pendingWrites.delete(this);
       this.storage = undefined;
-      this.current = value;
+      (this.current = value).holders++;
       this.writes++;
       if (storage !== undefined) this.persist();
     }
@@ -252,19 +253,22 @@ export class Tensor implements GraphTensor {
 
   /**
    * @internal Writes in place: this tensor, its base and all views of it have the new value from here on.
+   * @param made how many values there were before `next` was computed: no code has a newer one
    * @throws TensorError when a leaf that requires a gradient would be changed while gradients are recorded
    */
-  write(next: Tensor): this {
+  write(next: Tensor, made = Value.made): this {
     checkWrite(this, next);
     const view = this.shared && this.currentView();
     // Follow the base now: what is written must not be taken for stale later.
     void this.value;
     if (scope.gradients && this.sharesLeaf()) leafWritten(view !== undefined);
-    this.replace(next.value, scope.gradients ? next.edge : this.edge);
+    const { value } = next;
+    this.replace(value, scope.gradients ? next.edge : this.edge);
+    if (value.made > made) value.holders--;
     if (view !== undefined) {
-      const { base } = view;
-      if (view.detached) withGradients(false, () => base.write(view.scatter(base, this)));
-      else base.write(view.scatter(base, this));
+      const [{ base }, before] = [view, Value.made];
+      const scatter = (): unknown => base.write(view.scatter(base, this), before);
+      withGradients(scope.gradients && !view.detached, scatter);
       // As in PyTorch, the gradient that a view retains is that of what it reads from its base from here on.
       if (this.moved === undefined) this.seen = base.writes;
     }
@@ -278,8 +282,7 @@ export class Tensor implements GraphTensor {
     this.edge = this.wantsGrad ? { leaf: this } : edge;
     this.moved?.();
     if (storage === undefined) {
-      // What the program could read before the write, it can read after it.
-      if (this.current.visible && value.producer.kind === "node") value.visible = true;
+      takePlace(value, this.current);
       this.current = value;
     } else if (value.producer.kind === "node") {
       this.current = value;

@@ -162,7 +162,7 @@ export function barrier(requested: readonly Value[]): void {
   trace.computed();
   computeNow(trace.carry(writes ? [] : pendingOf(held), !writes));
   // Inside a forward, what is read there may still be exported as it was recorded.
-  if (writes || scope.depth === 0) for (const value of plan.fetches) value.leaf ??= null;
+  if (writes || scope.depth === 0) for (const value of plan.fetches) value.settle();
 }
 
 /** Computes pending writes to persistent tensors, if there are any. */

@@ -41,7 +41,7 @@ function record<A extends object>(op: Op<A>, inputs: readonly Tensor[], attribut
     const { value } = t;
     // A state that is passed on from step to step must not hold on to the graphs of all steps before.
     values.push(
-      value.leaf === undefined || t.edge !== undefined ? value : (value.leaf ??= value.withoutGraph()),
+      value.leaf === undefined || t.edge?.node !== undefined ? value : (value.leaf ??= value.withoutGraph()),
     );
   }
   const outputs = infer(op, values, attributes);

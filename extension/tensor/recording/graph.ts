@@ -98,6 +98,8 @@ export type Leaf =
       readonly initial: Value | undefined;
     };
 
+const DATA: Leaf = { kind: "data" };
+
 /** Where a gradient goes: to the op that produced the value, or into the `.grad` of a leaf tensor. */
 export type GradientEdge =
   | {
@@ -161,6 +163,8 @@ export class Value {
   read: (() => HostArray) | undefined;
   /** Recorded by the user's own loop, outside any forward: computed with its step, since the user may read it later. */
   visible = scope.depth === 0;
+  /** Tensors that may have it. */
+  holders = 0;
   /** The same values without their graph, for what uses them later: null until then, undefined before they are computed. */
   leaf: Value | null | undefined;
   /** How many values there have been, this one among them. */
@@ -198,10 +202,17 @@ export class Value {
 
   /** The same values without the graph that they come from. */
   withoutGraph(): Value {
-    const leaf = new Value({ kind: "data" }, 0, this.shape, this.dtype);
+    const leaf = new Value(DATA, 0, this.shape, this.dtype);
     leaf.data = this.data;
     leaf.read = this.read;
     return leaf;
+  }
+
+  /** Lets go of the graph that a computed value comes from; its users do where gradients go through it. */
+  settle(): void {
+    const origin = this.#origin;
+    if (origin.kind === "node" && origin.edges !== undefined) this.leaf ??= null;
+    else if (origin.kind === "node") this.#origin = DATA;
   }
 
   /** What stood for another value is that value now. */
@@ -213,8 +224,19 @@ export class Value {
   }
 }
 
+/**
+ * A value takes another's place in a tensor. What the program could read before, it can read after; the old one, no longer,
+ * unless another tensor has it or a gradient goes through it.
+ */
+export function takePlace(value: Value, before: Value): void {
+  if (before.visible && value.producer.kind === "node") value.visible = true;
+  value.holders++;
+  if (--before.holders > 0 || before.producer.kind !== "node") return;
+  if (before.producer.edges === undefined) before.visible = false;
+}
+
 export function dataValue(data: HostArray, shape: Shape, dtype: DType): Value {
-  const value = new Value({ kind: "data" }, 0, shape, dtype);
+  const value = new Value(DATA, 0, shape, dtype);
   value.data = data;
   return value;
 }

@@ -2,6 +2,7 @@
 import { promoteTypes, SCALAR_TYPE } from "../../core/dtype.ts";
 import { TensorError } from "../../core/errors.ts";
 import type { Tensor } from "../../core/tensor.ts";
+import { Value } from "../../recording/graph.ts";
 import * as arithmetic from "./arithmetic.ts";
 import * as elementwise from "./elementwise.ts";
 import * as special from "./special.ts";
@@ -17,23 +18,27 @@ import { castTo } from "./operands.ts";
  * Writes a result into the tensor it was computed from.
  * @throws TensorError "result type Float can't be cast to the desired output type Long"
  */
-function assign(input: Tensor, result: Tensor): Tensor {
+function assign(input: Tensor, result: Tensor, made: number): Tensor {
   if (promoteTypes(input.dtype, result.dtype) !== input.dtype) {
     throw new TensorError(
       "dtype",
       `result type ${SCALAR_TYPE[result.dtype]} can't be cast to the desired output type ${SCALAR_TYPE[input.dtype]}`,
     );
   }
-  return input.write(castTo(result, input.dtype));
+  return input.write(castTo(result, input.dtype), made);
 }
 
 /** Writes a truth value as 1 or 0 of the tensor's own type. */
-const assignTruth = (input: Tensor, result: Tensor): Tensor => input.write(castTo(result, input.dtype));
+const assignTruth = (input: Tensor, result: Tensor, made: number): Tensor =>
+  input.write(castTo(result, input.dtype), made);
 
 /** The in-place form of a function. */
 function inPlace<F extends (input: never, ...rest: never[]) => Tensor>(compute: F, write = assign): F {
   const f = compute as unknown as (input: Tensor, ...rest: readonly unknown[]) => Tensor;
-  const form = (input: Tensor, ...rest: readonly unknown[]): Tensor => write(input, f(input, ...rest));
+  const form = (input: Tensor, ...rest: readonly unknown[]): Tensor => {
+    const { made } = Value;
+    return write(input, f(input, ...rest), made);
+  };
   return form as unknown as F;
 }
 
