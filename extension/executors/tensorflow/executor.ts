@@ -38,8 +38,11 @@ export class TensorFlowExecutor implements Executor {
     });
     const context = { binding, residences: this.#storages, counters: this.counters };
     this.#plans = new PlanCache(context, cores, () => this.flush());
-    this.#small = new SmallPlans(binding, this.#storages, ({ data, read }) =>
-      data === undefined && read !== undefined ? this.#lazy.get(read) : undefined,
+    this.#small = new SmallPlans(
+      binding,
+      this.#storages,
+      ({ data, read }) => (data === undefined && read !== undefined ? this.#lazy.get(read) : undefined),
+      (key) => this.#plans.expect(key),
     );
     this.fallbacks = this.#plans.fallbacks;
   }

@@ -54,9 +54,14 @@ export class PlanCache {
     if (plan.nodes.length < MIN_COMPILED_NODES) return undefined;
     if (this.#seen.delete(key) || this.compilesAtOnce(plan)) return this.#compile(plan);
     if (runtime.policy.compileAtOnce) this.#fellBack(plan);
+    this.expect(key);
+    return undefined;
+  }
+
+  /** Has a plan compiled when it comes next. */
+  expect(key: string): void {
     this.#seen.add(key);
     if (this.#seen.size > MAX_SEEN_KEYS) this.#seen.delete(first(this.#seen)!);
-    return undefined;
   }
 
   /** A compiled plan whose constants are those of a plan. */

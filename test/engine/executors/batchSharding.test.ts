@@ -10,6 +10,7 @@ import type { Op } from "../../../extension/tensor/recording/op.ts";
 import { OPS } from "../../../extension/tensor/ops/table.ts";
 import { divides, elementwise, partOf, type Cut } from "../../../extension/tensor/planning/parts.ts";
 import { setExecutor, valuesOf } from "../../../extension/tensor/planning/barrier.ts";
+import { changePolicy } from "../../../extension/tensor/recording/runtime.ts";
 import { numel } from "../../../extension/tensor/core/shape.ts";
 import { fromHost } from "../../../extension/tensor/core/tensor.ts";
 import { nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
@@ -111,6 +112,8 @@ describe("an op over shards gives what it gives over the whole", () => {
 });
 
 describe("large steps", () => {
+  beforeAll(() => changePolicy({ smallPlans: false }));
+  afterAll(() => changePolicy({ smallPlans: true }));
   let available = true;
   beforeAll(() => {
     try {

@@ -42,6 +42,11 @@ export class PlanWriter implements TfBuilder {
     this.#nodesAt = this.#code.push(0) - 1;
   }
 
+  /** Ops and constants written so far. */
+  get count(): number {
+    return this.#nodes;
+  }
+
   leaf(index: number): TfRef {
     return new PlanRef(index);
   }

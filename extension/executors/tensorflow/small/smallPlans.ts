@@ -4,13 +4,20 @@ import { leafData, type Plan } from "../../../tensor/planning/barrier.ts";
 import type { Value } from "../../../tensor/recording/graph.ts";
 import { numel } from "../../../tensor/core/shape.ts";
 import { Lowering } from "../../nhwc.ts";
-import { MAX_SMALL_ELEMENTS, MAX_SMALL_NANOSECONDS, MAX_SMALL_PLANS } from "../../tuning.ts";
+import { COMPILING_PAYS, MAX_SMALL_NANOSECONDS, MAX_SMALL_PLANS, OP_NANOSECONDS } from "../../tuning.ts";
 import { tensorflowBackend } from "../backend.ts";
 import type { StorageMemory } from "../storages.ts";
 import { PlanWriter, UnsupportedError } from "./planWriter.ts";
 
-/** Not a plan of the binding: TensorFlow runs it. */
-const REFUSED = -1;
+/** What the binding answers to a plan with something unknown. */
+const UNKNOWN = -1;
+
+/** A plan as the binding has it. */
+interface Opened {
+  readonly id: number;
+  /** How often it runs here before it is compiled. */
+  runs: number;
+}
 
 /**
  * Runs plans of small tensors with the binding's own kernels, in one call on this thread. TensorFlow takes 2 to 20 µs for each
@@ -19,30 +26,35 @@ const REFUSED = -1;
 export class SmallPlans {
   readonly #binding: NativeBinding;
   readonly #storages: StorageMemory;
-  /** The binding's ids by key of a plan; the most recently used comes last. */
-  readonly #ids = new Map<string, number>();
-
+  /** By key, undefined for those that TensorFlow runs; the most recently used comes last. */
+  readonly #opened = new Map<string, Opened | undefined>();
   readonly #lazyTensor: (value: Value) => number | undefined;
+  readonly #outgrown: (key: string) => void;
 
-  /** @param lazyTensor the tensor of a value that is read later */
+  /**
+   * @param lazyTensor the tensor of a value that is read later
+   * @param outgrown told of a plan that is to be compiled when it comes next
+   */
   constructor(
     binding: NativeBinding,
     storages: StorageMemory,
     lazyTensor: (value: Value) => number | undefined,
+    outgrown: (key: string) => void,
   ) {
     this.#binding = binding;
     this.#storages = storages;
     this.#lazyTensor = lazyTensor;
+    this.#outgrown = outgrown;
   }
 
   takes(plan: Plan): boolean {
-    return this.#open(plan) !== REFUSED;
+    return this.#open(plan) !== undefined;
   }
 
   /** @returns the tensors of the plan's lazy values; undefined for a plan that TensorFlow has to run */
   run(plan: Plan): number[] | undefined {
-    const id = this.#open(plan);
-    if (id === REFUSED) return undefined;
+    const opened = this.#open(plan);
+    if (opened === undefined) return undefined;
     const leaves: (number | TensorData)[] = [];
     for (const value of plan.leaves) {
       const leaf = this.#leaf(value);
@@ -53,7 +65,12 @@ export class SmallPlans {
     const fetched = plan.fetches.map(({ dtype, shape }) => allocate(dtype, numel(shape)));
     const made = new Int32Array(plan.assigns.length + plan.lazy.length);
     // TensorFlow says what is wrong with an input.
-    if (!this.#binding.runPlan(id, leaves, fetched, made)) return undefined;
+    if (!this.#binding.runPlan(opened.id, leaves, fetched, made)) return undefined;
+    if (--opened.runs === 0) {
+      this.#binding.closePlan(opened.id);
+      this.#opened.set(plan.key, undefined);
+      this.#outgrown(plan.key);
+    }
     plan.fetches.forEach((value, i) => (value.data = fetched[i]!));
     plan.assigns.forEach(({ storage }, i) => this.#storages.replace(storage, made[i]!));
     return [...made.subarray(plan.assigns.length)];
@@ -66,21 +83,22 @@ export class SmallPlans {
     return this.#lazyTensor(value) ?? leafData(value);
   }
 
-  #open(plan: Plan): number {
+  #open(plan: Plan): Opened | undefined {
     const { key } = plan;
-    let id = this.#ids.get(key);
-    if (id === undefined) id = fits(plan) ? this.#write(plan) : REFUSED;
-    else this.#ids.delete(key);
-    this.#ids.set(key, id);
-    if (this.#ids.size > MAX_SMALL_PLANS) {
-      const [oldest, unused] = this.#ids.entries().next().value!;
-      this.#ids.delete(oldest);
-      if (unused !== REFUSED) this.#binding.closePlan(unused);
+    const all = this.#opened;
+    const known = all.get(key);
+    const opened = known === undefined && !all.has(key) ? this.#write(plan) : known;
+    all.delete(key);
+    all.set(key, opened);
+    if (all.size > MAX_SMALL_PLANS) {
+      const [oldest, unused] = all.entries().next().value!;
+      all.delete(oldest);
+      if (unused !== undefined) this.#binding.closePlan(unused.id);
     }
-    return id;
+    return opened;
   }
 
-  #write(plan: Plan): number {
+  #write(plan: Plan): Opened | undefined {
     try {
       const writer = new PlanWriter(plan.leaves);
       const places = new Map(plan.leaves.map((value, i) => [value, i]));
@@ -93,18 +111,23 @@ export class SmallPlans {
       );
       for (const node of plan.nodes) lowering.node(node);
       const outputs = [...plan.fetches, ...plan.assigns.map(({ value }) => value), ...plan.lazy];
-      const code = writer.finish(outputs.map((value) => lowering.plain(value)));
-      return Math.max(REFUSED, this.#binding.openPlan(code, MAX_SMALL_NANOSECONDS));
+      return this.#read(writer.finish(outputs.map((value) => lowering.plain(value))), writer.count);
     } catch (error) {
-      if (error instanceof UnsupportedError) return REFUSED;
+      if (error instanceof UnsupportedError) return undefined;
       throw error;
     }
   }
-}
 
-/** Whether it is worth while to find out how long a plan takes. */
-function fits({ nodes }: Plan): boolean {
-  let elements = 0;
-  for (const { outputs } of nodes) for (const { shape } of outputs) elements += numel(shape);
-  return elements <= MAX_SMALL_ELEMENTS;
+  /** Opens a plan of so many ops, if it takes less time here than op by op, and finds out about when to compile it. */
+  #read(code: Int32Array, ops: number): Opened | undefined {
+    const most = Math.max(MAX_SMALL_NANOSECONDS, ops * OP_NANOSECONDS);
+    for (let budget = MAX_SMALL_NANOSECONDS; ; budget *= 4) {
+      const id = this.#binding.openPlan(code, Math.min(budget, most));
+      if (id >= 0) {
+        const runs = Math.ceil((ops * COMPILING_PAYS) / budget);
+        return { id, runs: budget === MAX_SMALL_NANOSECONDS ? Infinity : runs };
+      }
+      if (budget >= most || id === UNKNOWN) return undefined;
+    }
+  }
 }

@@ -1,0 +1,59 @@
+// Which of the four ways a plan takes in a program's own loop, and when it changes.
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { TensorFlowExecutor } from "../../../extension/executors/tensorflow/executor.ts";
+import { loadNative } from "../../../extension/native/load.ts";
+import { nativeStatus } from "../../../extension/native/status.ts";
+import { nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
+import { setExecutor } from "../../../extension/tensor/planning/barrier.ts";
+import { withPolicy } from "../../../extension/tensor/recording/runtime.ts";
+
+const available = nativeStatus().state === "installed";
+
+describe.skipIf(!available)("plans of a program's own loop", () => {
+  let executor: TensorFlowExecutor;
+  beforeAll(() => {
+    executor = new TensorFlowExecutor(loadNative(), 2);
+    setExecutor(executor);
+  });
+  afterAll(() => setExecutor(undefined));
+
+  /** Losses of steps in which so many small ops follow a product of matrices of a size. */
+  function losses(steps: number, ops: number, size: number): number[] {
+    torch.manualSeed(1);
+    const layer = new nn.Linear(size, size);
+    const optimizer = new optim.SGD(layer.parameters(), { lr: 0.1 });
+    const x = torch.randn(size, size);
+    return Array.from({ length: steps }, () => {
+      optimizer.zeroGrad();
+      let y: Tensor = layer(x).mean(0);
+      for (let i = 0; i < ops; i++) y = y.tanh();
+      const loss = y.square().sum();
+      loss.backward();
+      optimizer.step();
+      return loss.item();
+    });
+  }
+
+  test("many ops with a large kernel among them: small kernels at first, compiled once that has paid", () => {
+    const { counters } = executor;
+    const before = { ...counters };
+    const all = losses(60, 60, 256);
+    const [small, runs] = [counters.small - before.small, counters.compiledRuns - before.compiledRuns];
+    expect(counters.interpreted).toBe(before.interpreted);
+    expect(counters.compiled - before.compiled).toBe(1);
+    expect(small).toBeGreaterThan(5);
+    expect(runs).toBeGreaterThan(5);
+    expect(small + runs).toBe(60);
+    const compiled = withPolicy({ smallPlans: false }, () => losses(60, 60, 256));
+    all.forEach((loss, i) => expect(loss).toBeCloseTo(compiled[i]!, 5));
+  });
+
+  test("few ops of large kernels: interpreted, then compiled", () => {
+    const { counters } = executor;
+    const before = { ...counters };
+    losses(4, 2, 512);
+    expect(counters.small).toBe(before.small);
+    expect(counters.interpreted - before.interpreted).toBe(1);
+    expect(counters.compiledRuns - before.compiledRuns).toBe(3);
+  });
+});
