@@ -54,9 +54,14 @@ export function naming<T>(op: AnyOp, body: () => T, explain?: () => TensorError 
   try {
     return body();
   } catch (error) {
-    const known = translated(error, op);
-    throw (known instanceof TensorError ? explain?.() : undefined) ?? known;
+    throw errorOf(op, error, explain);
   }
+}
+
+/** What {@link naming} throws where `error` is thrown. */
+export function errorOf(op: AnyOp, error: unknown, explain?: () => TensorError | undefined): unknown {
+  const known = translated(error, op);
+  return (known instanceof TensorError ? explain?.() : undefined) ?? known;
 }
 
 /** Whether an error can say more where each op's inputs can be seen: of a compiled graph they can't. */

@@ -38,33 +38,30 @@ export class Lowering<Ref> {
 
   /** Lowers a node whose inputs were lowered before. */
   node(node: Node): void {
-    if (node.outputs.every((v) => numel(v.shape) === 0)) {
+    const { inputs, outputs } = node;
+    if (outputs.every(isEmpty)) {
       // Nothing to compute, and no kernel that has to know what to do with nothing.
-      for (const v of node.outputs) {
-        this.#values.set(v, { plain: this.#backend.empty(v.shape, v.dtype), images: undefined });
-      }
+      for (const v of outputs) this.define(v, this.#backend.empty(v.shape, v.dtype));
       return;
     }
-    const { inputs } = node;
     const { layout } = node.op;
-    let refs: Ref[];
-    let asImages = false;
-    if (layout === "elementwise") {
-      asImages = this.#keepsImages(inputs);
-      refs = inputs.map((v) => (asImages && v.shape.length > 0 ? this.#images(v) : this.plain(v)));
-    } else if (layout !== undefined) {
-      asImages = layout.output;
-      refs = inputs.map((v, i) => (layout.images.includes(i) ? this.#images(v) : this.plain(v)));
-    } else {
-      refs = inputs.map((v) => this.plain(v));
+    const elementwise = layout === "elementwise" && this.#keepsImages(inputs);
+    const refs: Ref[] = [];
+    for (let i = 0; i < inputs.length; i++) {
+      const v = inputs[i]!;
+      const image =
+        typeof layout === "object" ? layout.images.includes(i) : elementwise && v.shape.length > 0;
+      refs.push(image ? this.#images(v) : this.plain(v));
     }
-    const outputs = this.#backend.lower(node, refs);
-    node.outputs.forEach((v, i) => {
-      const ref = outputs[i]!;
+    const made = this.#backend.lower(node, refs);
+    const asImages = typeof layout === "object" ? layout.output : elementwise;
+    for (let i = 0; i < outputs.length; i++) {
+      const v = outputs[i]!;
       // An op on images may have other outputs as well, such as a value per channel.
-      const isImages = asImages && v.shape.length in TO_IMAGES;
-      this.#values.set(v, isImages ? { plain: undefined, images: ref } : { plain: ref, images: undefined });
-    });
+      if (asImages && v.shape.length in TO_IMAGES)
+        this.#values.set(v, { plain: undefined, images: made[i]! });
+      else this.define(v, made[i]!);
+    }
   }
 
   /** Says what a node's output is, for one that wasn't lowered. */
@@ -105,7 +102,8 @@ export class Lowering<Ref> {
     for (const v of inputs) {
       const own = v.shape.length;
       if (own === 0) continue;
-      if (!(own in TO_IMAGES) || (rank !== 0 && own !== rank)) return false;
+      // Most tensors are neither images nor volumes.
+      if ((own !== 4 && own !== 5) || (rank !== 0 && own !== rank)) return false;
       rank = own;
       found ||= this.#values.get(resolved(v))?.plain === undefined && this.#values.has(resolved(v));
     }
@@ -123,6 +121,8 @@ export class Lowering<Ref> {
     return this.#backend.transpose(ref, orders[shape.length]!, dtype);
   }
 }
+
+const isEmpty = ({ shape }: Value): boolean => shape.includes(0);
 
 /** The output itself, for a value that has become one. */
 export const resolved = (value: Value): Value =>

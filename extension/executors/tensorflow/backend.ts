@@ -1,7 +1,7 @@
 import type { Value } from "../../tensor/recording/graph.ts";
 import { attr, vector, type TfBuilder, type TfRef } from "../../tensor/lowering/lowering.ts";
-import { naming } from "../errors.ts";
-import { signatureOf, type Backend } from "../nhwc.ts";
+import { errorOf } from "../errors.ts";
+import type { Backend } from "../nhwc.ts";
 
 /** The table's `tensorflow` parts through a builder, which writes nodes or runs them. */
 export function tensorflowBackend(b: TfBuilder, leaf: (value: Value) => TfRef): Backend<TfRef> {
@@ -10,13 +10,12 @@ export function tensorflowBackend(b: TfBuilder, leaf: (value: Value) => TfRef): 
     leaf,
     lower(node, inputs) {
       const { op } = node;
-      const signature = signatureOf(node);
-      const result = naming(
-        op,
-        () => op.tensorflow(b, inputs, node.attributes, signature),
-        () => b.read && op.refusal?.(inputs.map(b.read), signature),
-      );
-      return Array.isArray(result) ? (result as readonly TfRef[]) : [result as TfRef];
+      try {
+        const result = op.tensorflow(b, inputs, node.attributes, node);
+        return Array.isArray(result) ? (result as readonly TfRef[]) : [result as TfRef];
+      } catch (error) {
+        throw errorOf(op, error, () => b.read && op.refusal?.(inputs.map(b.read), node));
+      }
     },
     empty: (shape, dtype) => b.constant([], shape, dtype),
     transpose: (ref, order, dtype) =>

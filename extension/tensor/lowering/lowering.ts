@@ -101,7 +101,7 @@ export interface TfGraphBuilder extends TfBuilder {
 
 /** An int32 vector, the way TensorFlow takes shapes, axes and paddings. */
 export function vector(b: TfBuilder, values: readonly number[]): TfRef {
-  return b.constant(Int32Array.from(values), [values.length], "int64");
+  return b.constant(values, [values.length], "int64");
 }
 
 export function scalar(b: TfBuilder, value: number, dtype: DType): TfRef {

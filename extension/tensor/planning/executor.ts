@@ -15,7 +15,9 @@ export interface Request {
 
 /** A pending graph, ready to run: what has to be computed, from what, and where the results go. */
 export interface Plan extends Request {
-  /** Equal for graphs that differ only in the values of their inputs and scalars. */
+  /** Names the graph in all processes: equal for graphs that differ only in the values of their inputs and scalars. */
+  readonly graph: string;
+  /** The same with the storages that are written: those belong to a compiled plan. */
   readonly key: string;
   /** Each after its inputs. */
   readonly nodes: readonly Node[];

@@ -1,10 +1,10 @@
 import { inspectGradients } from "./anomaly.ts";
 import { apply } from "./apply.ts";
-import { anyCustomGradients, customGradient } from "../differentiation/customGradients.ts";
+import { anyCustomGradients } from "../differentiation/customGradients.ts";
 import { internal, TensorError } from "../core/errors.ts";
 import { fillValue, type GradientEdge, type Node } from "./graph.ts";
+import { gradientsOf } from "./gradientRules.ts";
 import { anyHooks, visitAccumulated, visitLeaf, visitNode } from "./gradientHooks.ts";
-import type { GradientRule, OpRecord } from "./op.ts";
 import { add } from "../ops/elementwise/elementwise.ts";
 import { sumTo } from "../ops/movement/movement.ts";
 import { observe, runtime } from "./runtime.ts";
@@ -284,7 +284,7 @@ function propagate(
           if (g) result.set(t, g);
         }
         const edges = node.edges!;
-        const inputGrads = gradients(node, grads);
+        const inputGrads = gradientsOf(node, grads);
         for (let i = 0; i < edges.length; i++) {
           const edge = edges[i];
           const g = inputGrads[i];
@@ -314,42 +314,6 @@ function seedFor(root: Tensor, seed: Tensor | undefined): Tensor {
     throw new TensorError("autograd", "grad can be implicitly created only for scalar outputs");
   }
   return new Tensor(fillValue(1, root.shape, root.dtype));
-}
-
-function gradients(node: Node, grads: readonly (Tensor | null)[]): readonly (Tensor | null)[] {
-  const rule = customGradient(node) ?? (node.op as OpRecord<object>).gradient;
-  if (typeof rule !== "function") {
-    throw new TensorError("autograd", `derivative for ${node.op.name} is not implemented: ${rule.none}`);
-  }
-  if (scope.sites) scope.forward = node;
-  try {
-    return applied(rule, node, grads);
-  } finally {
-    scope.forward = undefined;
-  }
-}
-
-function applied(
-  rule: GradientRule<object>,
-  node: Node,
-  grads: readonly (Tensor | null)[],
-): readonly (Tensor | null)[] {
-  const edges = node.edges!;
-  const grad = grads[0] ?? new Tensor(fillValue(0, node.outputs[0]!.shape, "float32"));
-  const result = rule({
-    inputs: node.inputs.map((v, i) => new Tensor(v, edges[i])),
-    outputs: node.outputs.map(
-      (v, index) => new Tensor(v, v.dtype === "float32" ? { node, index } : undefined),
-    ),
-    grad,
-    grads,
-    attributes: node.attributes,
-    needs: edges.map((e) => e !== undefined),
-  });
-  if (result.length !== node.inputs.length) {
-    internal(`gradient of ${node.op.name} has ${result.length} parts for ${node.inputs.length} inputs`);
-  }
-  return result;
 }
 
 /** The one place where gradients of broadcast inputs are summed back to the input's shape. */

@@ -85,6 +85,7 @@ type Codes = Record<"requested" | "assigned" | "lazy" | "held" | "used" | "fetch
 
 /** A graph that was named before, in the order in which it was recorded. */
 export class Template {
+  readonly graph: string;
   readonly key: string;
   readonly length: number;
   readonly backwards: readonly BackwardPattern[];
@@ -105,6 +106,7 @@ export class Template {
     plan: Plan,
     backwards: readonly BackwardPattern[],
   ) {
+    this.graph = plan.graph;
     this.key = plan.key;
     this.length = steps.length;
     this.backwards = backwards;
@@ -194,6 +196,7 @@ export class Template {
       return nodes[serial]!.outputs[index] ?? requested[codes.requested.indexOf(code)]!;
     };
     return {
+      graph: this.graph,
       key: this.key,
       nodes: this.#order.map((serial) => nodes[serial]!),
       leaves: codes.used.map(value),

@@ -1,7 +1,6 @@
 // Which trainings XLA compiles. Small steps cost TensorFlow more for its nodes than for what they compute; compiled, a
 // step of a few thousand multiply-adds takes a fifth of the time. Compiling takes half a second, and large matrix products
 // gain nothing, so it is for steps that are small and come again and again.
-import { createHash } from "node:crypto";
 import type { Node } from "../../../tensor/recording/graph.ts";
 import type { Plan } from "../../../tensor/planning/barrier.ts";
 import type { HotGraph } from "../../../tensor/recording/policy.ts";
@@ -85,9 +84,3 @@ export const isHot = ({ graph, steps }: HotGraph, name: string): boolean =>
 /** Whether it is time to compile a graph. */
 export const almostHot = ({ graph, steps }: HotGraph, name: string): boolean =>
   graph === name && steps > XLA_COMPILE_STEPS;
-
-/** Names a graph in all processes: its plan's key without the numbers of storages. */
-export const graphHash = ({ key }: Plan): string =>
-  createHash("sha1")
-    .update(key.replace(/;s\d+=/g, ";="))
-    .digest("hex");

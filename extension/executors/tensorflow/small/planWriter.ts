@@ -17,29 +17,43 @@ class PlanRef implements TfRef {
   }
 }
 
-const WORD = new DataView(new ArrayBuffer(4));
+/** By id, for all plans: they say nothing else. */
+const refs: PlanRef[] = [];
+
+function refOf(id: number): PlanRef {
+  while (refs.length <= id) refs.push(new PlanRef(refs.length));
+  return refs[id]!;
+}
+
+const FLOATS = new Float32Array(1);
+const BITS = new Int32Array(FLOATS.buffer);
 
 function bitsOf(x: number): number {
-  WORD.setFloat32(0, x);
-  return WORD.getInt32(0);
+  FLOATS[0] = x;
+  return BITS[0]!;
 }
+
+/** The numbers of the plan that is being written; the array is used again for the next. */
+let code = new Int32Array(4096);
 
 /**
  * Writes a plan as the numbers that native/plan.h reads: leaves, each with type, rank and sizes; nodes; and the ids of the
  * outputs; each list with its length before it. Leaves, constants and outputs of nodes have ids in the order they are written.
+ * One plan is written at a time.
  */
 export class PlanWriter implements TfBuilder {
   readonly exact = true;
-  readonly #code: number[];
+  #length = 0;
   #nodes = 0;
   #values: number;
   readonly #nodesAt: number;
 
   constructor(leaves: readonly { readonly shape: Shape; readonly dtype: DType }[]) {
-    this.#code = [leaves.length];
+    this.#push(leaves.length);
     for (const { shape, dtype } of leaves) this.#value(shape, dtype);
     this.#values = leaves.length;
-    this.#nodesAt = this.#code.push(0) - 1;
+    this.#nodesAt = this.#length;
+    this.#push(0);
   }
 
   /** Ops and constants written so far. */
@@ -48,7 +62,7 @@ export class PlanWriter implements TfBuilder {
   }
 
   leaf(index: number): TfRef {
-    return new PlanRef(index);
+    return refOf(index);
   }
 
   nodes(
@@ -57,59 +71,89 @@ export class PlanWriter implements TfBuilder {
     attributes: Record<string, TfAttribute>,
     outputs: number,
   ): TfRef[] {
-    if (op === "ClipByValue") {
-      const [x, least, most] = inputs as [TfRef, TfRef, TfRef];
-      return this.nodes("Maximum", [this.node("Minimum", [x, most], attributes), least], attributes, 1);
-    }
-    const known = OP_CODES.get(op);
-    if (known === undefined) throw new UnsupportedError(op);
-    const code = this.#code;
-    code.push(known.code, inputs.length, outputs, known.attributes.length);
-    for (const input of inputs) code.push((input as PlanRef).id);
-    for (const name of known.attributes) code.push(number(attributes[name]));
-    for (const name in attributes)
-      if (!known.attributes.includes(name) && !implied(name, attributes[name]!))
-        throw new UnsupportedError(`${op}.${name}`);
-    this.#nodes++;
-    return Array.from({ length: outputs }, () => new PlanRef(this.#values++));
+    const made: TfRef[] = [];
+    let id = this.#write(op, inputs, attributes, outputs);
+    while (made.length < outputs) made.push(refOf(id++));
+    return made;
   }
 
   node(op: string, inputs: readonly TfRef[], attributes: Record<string, TfAttribute>): TfRef {
-    return this.nodes(op, inputs, attributes, 1)[0]!;
+    return refOf(this.#write(op, inputs, attributes, 1));
+  }
+
+  /** Answers the id of the first output. */
+  #write(
+    op: string,
+    inputs: readonly TfRef[],
+    attributes: Record<string, TfAttribute>,
+    outputs: number,
+  ): number {
+    if (op === "ClipByValue") {
+      const [x, least, most] = inputs as [TfRef, TfRef, TfRef];
+      return this.#write("Maximum", [this.node("Minimum", [x, most], attributes), least], attributes, 1);
+    }
+    const known = OP_CODES.get(op);
+    if (known === undefined) throw new UnsupportedError(op);
+    const read = known.attributes;
+    this.#push(known.code);
+    this.#push(inputs.length);
+    this.#push(outputs);
+    this.#push(read.length);
+    for (let i = 0; i < inputs.length; i++) this.#push((inputs[i] as PlanRef).id);
+    for (let i = 0; i < read.length; i++) this.#push(number(attributes[read[i]!]));
+    for (const name in attributes)
+      if (attributes[name]!.kind !== "type" && !read.includes(name) && !implied(name, attributes[name]!))
+        throw new UnsupportedError(`${op}.${name}`);
+    this.#nodes++;
+    const id = this.#values;
+    this.#values += outputs;
+    return id;
   }
 
   constant(data: HostArray | readonly number[], shape: Shape, dtype: DType): TfRef {
-    const values = Array.isArray(data) ? toHostArray(data, dtype) : (data as HostArray);
-    this.#code.push(CONSTANT);
+    const count = data.length;
+    this.#push(CONSTANT);
     this.#value(shape, dtype);
-    if (numel(shape) !== values.length || values instanceof Float64Array)
-      throw new UnsupportedError("constant");
-    if (values instanceof Float32Array) for (const x of values) this.#code.push(bitsOf(x));
-    else if (values instanceof Int32Array) this.#code.push(...values);
-    else
-      for (let i = 0; i < values.length; i += 4)
-        this.#code.push(
+    if (numel(shape) !== count || data instanceof Float64Array) throw new UnsupportedError("constant");
+    if (dtype === "float32") for (let i = 0; i < count; i++) this.#push(bitsOf(data[i]!));
+    else if (dtype === "int64") for (let i = 0; i < count; i++) this.#push(data[i]!);
+    else {
+      const values = toHostArray(data, dtype);
+      for (let i = 0; i < count; i += 4)
+        this.#push(
           values[i]! |
             ((values[i + 1] ?? 0) << 8) |
             ((values[i + 2] ?? 0) << 16) |
             ((values[i + 3] ?? 0) << 24),
         );
+    }
     this.#nodes++;
-    return new PlanRef(this.#values++);
+    return refOf(this.#values++);
   }
 
   finish(outputs: readonly TfRef[]): Int32Array {
-    this.#code[this.#nodesAt] = this.#nodes;
-    this.#code.push(outputs.length);
-    for (const output of outputs) this.#code.push((output as PlanRef).id);
-    return Int32Array.from(this.#code);
+    code[this.#nodesAt] = this.#nodes;
+    this.#push(outputs.length);
+    for (const output of outputs) this.#push((output as PlanRef).id);
+    return code.subarray(0, this.#length);
+  }
+
+  #push(x: number): void {
+    if (this.#length === code.length) {
+      const longer = new Int32Array(2 * code.length);
+      longer.set(code);
+      code = longer;
+    }
+    code[this.#length++] = x;
   }
 
   #value(shape: Shape, dtype: DType): void {
     const type = DATA_TYPE[dtype];
     if (type !== TF.TF_FLOAT && type !== TF.TF_INT32 && type !== TF.TF_BOOL)
       throw new UnsupportedError(dtype);
-    this.#code.push(type, shape.length, ...shape);
+    this.#push(type);
+    this.#push(shape.length);
+    for (let i = 0; i < shape.length; i++) this.#push(shape[i]!);
   }
 }
 
@@ -134,6 +178,6 @@ function number(attribute: TfAttribute | undefined): number {
 }
 
 function implied(name: string, attribute: TfAttribute): boolean {
-  if (attribute.kind === "type" || IMPLIED.has(name)) return true;
+  if (IMPLIED.has(name)) return true;
   return name === "data_format" && attribute.value === "NHWC";
 }

@@ -5,7 +5,7 @@ import type { HotGraph } from "../../../tensor/recording/policy.ts";
 import type { VaryingInputs } from "../feeding.ts";
 import type { Blueprint } from "../graph/blueprint.ts";
 import type { Graph } from "../graph/graphWriter.ts";
-import { almostHot, graphHash, isHot, whyNotXla } from "../graph/xla.ts";
+import { almostHot, isHot, whyNotXla } from "../graph/xla.ts";
 import type { Program } from "../program.ts";
 import { writeLoop } from "./stepLoop.ts";
 
@@ -40,7 +40,7 @@ export class LoopProgram {
     this.#varying = varying;
     this.#program = program;
     this.#whyNotXla = whyNotXla(blueprint);
-    if (this.#whyNotXla === undefined) this.name = graphHash(blueprint.plan);
+    if (this.#whyNotXla === undefined) this.name = blueprint.plan.graph;
   }
 
   get current(): Program {
