@@ -66,8 +66,8 @@ export class Fallbacks {
 }
 
 /** What a plan of so many ops is, in words. */
-export const graphName = ({ assigns }: Plan, ops: number): string =>
-  `${assigns.length > 0 ? "training step" : "evaluation"} of ${ops} ops`;
+export const graphName = ({ assigns, lazy }: Plan, ops: number): string =>
+  `${assigns.length > 0 ? "training step" : lazy.length > 0 ? "gradients" : "evaluation"} of ${ops} ops`;
 
 /** What {@link firstDifference} compares of each node. */
 export type Outline = readonly NodeOutline[];

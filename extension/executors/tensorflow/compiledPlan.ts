@@ -8,6 +8,7 @@ import type { Counters } from "./counters.ts";
 import { VaryingInputs } from "./feeding.ts";
 import { Blueprint } from "./graph/blueprint.ts";
 import { writeStep, type Graph } from "./graph/graphWriter.ts";
+import type { LazyValues } from "./lazyValues.ts";
 import { Program, type Residences } from "./program.ts";
 import type { ShardedPlan } from "./sharding/shardedPlan.ts";
 import { CallLength } from "./steps/callLength.ts";
@@ -18,6 +19,7 @@ import { StepPipeline } from "./steps/pipeline.ts";
 export interface Context {
   readonly binding: NativeBinding;
   readonly residences: Residences;
+  readonly lazy: LazyValues;
   readonly counters: Counters;
 }
 
@@ -46,12 +48,11 @@ export class CompiledPlan {
     this.#sharded = sharded;
     this.#promoted = promoted;
     this.#blueprint = blueprint;
-    const { binding, residences, counters } = context;
+    const { binding, counters } = context;
     this.#threads = chosenThreads()?.asked === true ? undefined : sharded.threads;
     // Shards run side by side, and a large step uses the threads of its kernels.
     const alone = sharded.batch.count === 1 && sharded.weights === 0 && blueprint.cost <= MAX_INLINE_MACS;
-    const program = (graph: Graph): Program =>
-      new Program(binding, residences, graph, alone, this.#threads ?? 0);
+    const program = (graph: Graph): Program => new Program(context, graph, alone, this.#threads ?? 0);
     this.#single = program(writeStep(blueprint, promoted));
     this.#varying = new VaryingInputs(this.#single.feeds, blueprint.plan);
     this.#loop = new LoopProgram(blueprint, promoted, this.#varying, program);
@@ -78,7 +79,7 @@ export class CompiledPlan {
   /** Computes a plan now. Answers the tensors of its lazy values. */
   run(plan: Plan): number[] {
     this.pipeline.discard();
-    const inputs = this.#single.inputs(plan);
+    const inputs = this.#single.inputs(plan, true);
     this.#varying.note(inputs);
     return this.#length.time(1, () => this.#single.run(plan, inputs));
   }
@@ -89,7 +90,7 @@ export class CompiledPlan {
     const graph = graphName(plan, ops);
     const compiled = `${this.#single.size} TensorFlow nodes, one call`;
     const made = [{ graph, about: "graph", chosen: "compiled", why: compiled }];
-    if (plan.assigns.length === 0) return made;
+    if (plan.assigns.length + plan.lazy.length === 0) return made;
     const { count, why } = batch;
     made.push({ graph, about: "batch", chosen: count > 1 ? `in ${count} parts` : "whole", why });
     if (weights > 0)

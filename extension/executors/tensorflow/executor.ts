@@ -9,6 +9,7 @@ import { isVague, translated } from "../errors.ts";
 import type { CompiledPlan } from "./compiledPlan.ts";
 import { newCounters } from "./counters.ts";
 import { interpret } from "./interpreter.ts";
+import { LazyValues } from "./lazyValues.ts";
 import { PlanCache } from "./planCache.ts";
 import { SmallPlans } from "./small/smallPlans.ts";
 import type { StepPipeline } from "./steps/pipeline.ts";
@@ -27,8 +28,7 @@ export class TensorFlowExecutor implements Executor {
   readonly #small: SmallPlans;
   /** The pipeline of the last training step: steps of it may be pending, and its gradients may be asked for. */
   #active: StepPipeline | undefined;
-  /** Tensors of lazy values, by what reads them. */
-  readonly #lazy = new Map<() => HostArray, number>();
+  readonly #lazy: LazyValues;
 
   /** @param cores what a large step is sharded for; all there are by default */
   constructor(binding: NativeBinding, cores = availableParallelism()) {
@@ -36,12 +36,13 @@ export class TensorFlowExecutor implements Executor {
     this.#storages = new StorageMemory(binding, (program) => {
       if (this.#active?.writes(program) === true) this.flush();
     });
-    const context = { binding, residences: this.#storages, counters: this.counters };
+    this.#lazy = new LazyValues(binding);
+    const context = { binding, residences: this.#storages, lazy: this.#lazy, counters: this.counters };
     this.#plans = new PlanCache(context, cores, () => this.flush());
     this.#small = new SmallPlans(
       binding,
       this.#storages,
-      ({ data, read }) => (data === undefined && read !== undefined ? this.#lazy.get(read) : undefined),
+      (value) => this.#lazy.tensor(value),
       (key) => this.#plans.expect(key),
     );
     this.fallbacks = this.#plans.fallbacks;
@@ -62,10 +63,10 @@ export class TensorFlowExecutor implements Executor {
         const lazy = small ? this.#small.run(plan) : undefined;
         if (lazy !== undefined) {
           this.counters.small++;
-          this.#keepLazy(plan.lazy, lazy);
+          this.#lazy.keep(plan.lazy, lazy);
           return;
         }
-        this.#keepLazy(plan.lazy, interpret(plan, this.#binding, this.#storages, this.counters, inspector));
+        this.#lazy.keep(plan.lazy, this.#interpret(plan, inspector));
         return;
       }
       this.counters.compiledRuns++;
@@ -75,7 +76,7 @@ export class TensorFlowExecutor implements Executor {
       }
       this.flush();
       this.counters.calls++;
-      this.#keepLazy(plan.lazy, compiled.run(plan));
+      this.#lazy.keep(plan.lazy, compiled.run(plan));
     } catch (error) {
       const known = translated(error);
       if (compiled !== undefined && isVague(known)) this.#explain(plan, known);
@@ -94,7 +95,11 @@ export class TensorFlowExecutor implements Executor {
     const done = (): never => {
       throw error;
     };
-    interpret(plan, this.#binding, this.#storages, this.counters, { node() {}, done });
+    this.#interpret(plan, { node() {}, done });
+  }
+
+  #interpret(plan: Plan, inspector?: Inspector): number[] {
+    return interpret(plan, this.#binding, this.#storages, this.#lazy, this.counters, inspector);
   }
 
   /** Steps of another plan are over: nothing of them will be asked for. */
@@ -124,25 +129,12 @@ export class TensorFlowExecutor implements Executor {
     return this.#binding.getNumOfTensors();
   }
 
-  #keepLazy(values: readonly Value[], ids: readonly number[]): void {
-    values.forEach((value, i) => {
-      const id = ids[i]!;
-      // A value may be the gradient of several leaves.
-      this.release(value);
-      value.read = () => this.#binding.tensorDataSync(id) as HostArray;
-      this.#lazy.set(value.read, id);
-    });
+  holds(value: Value): boolean {
+    return this.#lazy.holds(value);
   }
 
-  holds({ read }: Value): boolean {
-    return read !== undefined && this.#lazy.has(read);
-  }
-
-  release({ read }: Value): void {
-    const id = read && this.#lazy.get(read);
-    if (read === undefined || id === undefined) return;
-    this.#lazy.delete(read);
-    this.#binding.deleteTensor(id);
+  release(value: Value): void {
+    this.#lazy.release(value);
   }
 
   choices(): Choice[] {

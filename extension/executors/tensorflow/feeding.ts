@@ -6,7 +6,7 @@ import { numel } from "../../tensor/core/shape.ts";
 import { LARGE_ELEMENTS } from "../tuning.ts";
 import type { Feed } from "./graph/blueprint.ts";
 
-/** What a leaf is fed: a 0-d one by its number, which needs no array of its own; a state whose tensor is there by null. */
+/** What a leaf is fed: a 0-d one by its number, which needs no array of its own; a value whose tensor is there by null. */
 export type Input = HostArray | number | null;
 
 /** What was fed, to compare with what is fed next. A large array isn't kept for that: a symbol stands for it. */
@@ -52,8 +52,9 @@ export class VaryingInputs {
   note(inputs: readonly Input[]): void {
     const last = this.#last;
     if (last !== undefined)
-      this.#feeds.forEach(({ leaf }, i) => {
-        if (!sameInput(last[i], inputs[i])) this.leaves.add(leaf);
+      this.#feeds.forEach(({ leaf, kind }, i) => {
+        const gone = inputs[i] === null && kind !== "state";
+        if (gone || !sameInput(last[i], inputs[i])) this.leaves.add(leaf);
       });
     this.#last = this.#large ? inputs.map(remembered) : inputs;
   }

@@ -7,6 +7,7 @@ import { Lowering, resolved } from "../nhwc.ts";
 import { tensorflowBackend } from "./backend.ts";
 import type { Counters } from "./counters.ts";
 import { EagerBuilder, EagerRef } from "./eagerBuilder.ts";
+import type { LazyValues } from "./lazyValues.ts";
 import type { StorageMemory } from "./storages.ts";
 
 /**
@@ -17,12 +18,13 @@ export function interpret(
   plan: Plan,
   binding: NativeBinding,
   storages: StorageMemory,
+  lazy: LazyValues,
   counters: Counters,
   inspector?: Inspector,
 ): number[] {
   const b = new EagerBuilder(binding);
   try {
-    const backend = tensorflowBackend(b, (value) => leafOf(b, value, storages));
+    const backend = tensorflowBackend(b, (value) => leafOf(b, value, storages, lazy));
     const lower: typeof backend.lower = (node, inputs) => b.op(() => backend.lower(node, inputs));
     const lowering = new Lowering({ ...backend, lower });
     const ref = (value: Value): EagerRef => lowering.plain(value) as EagerRef;
@@ -43,9 +45,9 @@ export function interpret(
     inspector?.done(read);
     for (const value of plan.fetches) value.data = fetched.get(resolved(value)) ?? read(value);
     const written = plan.assigns.map(({ value }) => b.take(ref(value)));
-    const lazy = plan.lazy.map((value) => b.take(ref(value)));
+    const made = plan.lazy.map((value) => b.take(ref(value)));
     plan.assigns.forEach(({ storage }, i) => storages.replace(storage, written[i]!));
-    return lazy;
+    return made;
   } finally {
     counters.interpreted++;
     counters.interpretedNodes += b.count;
@@ -68,8 +70,10 @@ function lastUses({ nodes, assigns, lazy }: Plan): Value[][] {
   return last;
 }
 
-function leafOf(b: EagerBuilder, value: Value, storages: StorageMemory): TfRef {
+function leafOf(b: EagerBuilder, value: Value, storages: StorageMemory, lazy: LazyValues): TfRef {
   const leaf = value.producer;
+  const tensor = lazy.tensor(value);
+  if (tensor !== undefined) return new EagerRef(tensor);
   if (leaf.kind === "state" && leaf.version === leaf.storage.version)
     return new EagerRef(storages.handle(leaf.storage));
   return b.constant(leafData(value), value.shape, value.dtype);

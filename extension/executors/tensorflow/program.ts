@@ -4,11 +4,13 @@ import { internal } from "../../tensor/core/errors.ts";
 import type { Storage, Value } from "../../tensor/recording/graph.ts";
 import { leafData, type Plan } from "../../tensor/planning/barrier.ts";
 import { numel } from "../../tensor/core/shape.ts";
+import type { Context } from "./compiledPlan.ts";
 import type { Feed } from "./graph/blueprint.ts";
 import { upload } from "./eagerBuilder.ts";
 import { remembered, sameInput, stacked, type Input, type Remembered } from "./feeding.ts";
 import { DATA_TYPE, encodeGraphDef } from "./graph/graphDef.ts";
 import type { Graph, Variable } from "./graph/graphWriter.ts";
+import type { LazyValues } from "./lazyValues.ts";
 import { sessionConfig } from "./graph/sessionConfig.ts";
 
 /** Where a storage's value is: a tensor of the library, or a variable of a program. */
@@ -60,6 +62,7 @@ export class Program {
   readonly feeds: readonly Feed[];
   readonly #binding: NativeBinding;
   readonly #residences: Residences;
+  readonly #lazy: LazyValues;
   readonly #alone: boolean;
   readonly #session: number;
   readonly #fed: readonly Fed[];
@@ -82,9 +85,15 @@ export class Program {
    * @param alone whether its ops run one after the other, on the thread that calls: where others would not help much
    * @param threads inside an op; 0 for as many as the process has
    */
-  constructor(binding: NativeBinding, residences: Residences, graph: Graph, alone: boolean, threads: number) {
+  constructor(
+    { binding, residences, lazy }: Pick<Context, "binding" | "residences" | "lazy">,
+    graph: Graph,
+    alone: boolean,
+    threads: number,
+  ) {
     this.#binding = binding;
     this.#residences = residences;
+    this.#lazy = lazy;
     this.#alone = alone;
     this.feeds = graph.feeds;
     this.#fed = graph.feeds.map(() => ({ data: null, id: undefined }));
@@ -108,8 +117,11 @@ export class Program {
     return changed;
   }
 
-  /** What a call of this plan feeds. */
-  inputs(plan: Plan): Input[] {
+  /**
+   * What a call of this plan feeds.
+   * @param now whether the call is the next one: values that are on TensorFlow's side may be gone later
+   */
+  inputs(plan: Plan, now = false): Input[] {
     return this.feeds.map(({ leaf, kind }) => {
       const value = plan.leaves[leaf]!;
       const { producer } = value;
@@ -117,7 +129,7 @@ export class Program {
         return value.dtype === "float32" ? Math.fround(producer.value) : producer.value;
       const current =
         kind === "state" && producer.kind === "state" && producer.version === producer.storage.version;
-      return current ? null : leafData(value);
+      return current || (now && this.#lazy.tensor(value) !== undefined) ? null : leafData(value);
     });
   }
 
@@ -374,12 +386,15 @@ export class Program {
 
   #feed(i: number, value: Value, data: Input): number {
     const { producer } = value;
-    if (data === null && producer.kind === "state") return this.#residences.handle(producer.storage);
+    if (data === null)
+      return producer.kind === "state"
+        ? this.#residences.handle(producer.storage)
+        : (this.#lazy.tensor(value) ?? internal("a value is to be used that is gone"));
     const fed = this.#fed[i]!;
     if (fed.id !== undefined && sameInput(fed.data, data)) return fed.id;
     if (fed.id !== undefined) this.#binding.deleteTensor(fed.id);
     fed.data = remembered(data);
-    const array = typeof data === "number" ? allocate(value.dtype, 1).fill(data) : data!;
+    const array = typeof data === "number" ? allocate(value.dtype, 1).fill(data) : data;
     fed.id = upload(this.#binding, array, value.shape, value.dtype);
     return fed.id;
   }

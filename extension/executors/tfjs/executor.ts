@@ -121,7 +121,9 @@ export class TfjsExecutor implements Executor {
       const { array } = lazy[i]!;
       if (array !== undefined) {
         taken.add(array);
-        value.read = () => array.slice();
+        // Another model's plan may have the same key, and would write over it before a step.
+        const own = plan.assigns.length > 0 ? array : array.slice();
+        value.read = () => own.slice();
         return;
       }
       // A value may be the gradient of several leaves.

@@ -124,28 +124,28 @@ export function barrier(requested: readonly Value[]): void {
   if (writes) computeNow(trace.takeAbandoned());
   const assigns = written.map((t) => ({ storage: t.storage!, value: t.value }));
   trace.recordReached(requested, pendingWrites);
-  const held = trace.held(writes);
+  let held = trace.held(writes);
   const roots = writes ? [...requested, ...pendingOf(runtime.stepOutputs)] : requested;
   if (writes) runtime.stepOutputs = new Set();
-  const reached = writes
-    ? new Reached(
-        gradients,
-        pendingWrites,
-        runtime.policy.keepGradients,
-        () => [...roots, ...held],
-        (value) => trace.isStandIn(value),
-      )
-    : undefined;
+  const reached = new Reached(
+    gradients,
+    pendingWrites,
+    runtime.policy.keepGradients,
+    () => (writes ? [...roots, ...held] : roots),
+    (value) => trace.isStandIn(value),
+  );
+  const { complete } = reached;
+  if (complete && !writes) held = trace.held(true);
   // A loss that is read before its `backward()` still needs what its forward has written over, such as a masked weight.
   const old = writes && requested.length > 0 ? trace.overwritten(new Set(assigns.map((a) => a.storage))) : [];
   let plan: Plan;
   try {
-    plan = planFor({ requested: roots, assigns, lazy: reached?.values ?? [], held });
-    if (reached?.releaseOthers(new Set(plan.leaves), requireExecutor(), released) === true)
+    plan = planFor({ requested: roots, assigns, lazy: reached.values, held });
+    if (complete && reached.releaseOthers(new Set(plan.leaves), requireExecutor(), released))
       runtime.gradientReads++;
     const before = old.map(leafData);
     requireExecutor().run(plan, runtime.inspector?.(plan));
-    reached?.done();
+    reached.done(requireExecutor(), released);
     old.forEach((value, i) => (value.data = before[i]));
   } catch (error) {
     refuse();
@@ -160,7 +160,7 @@ export function barrier(requested: readonly Value[]): void {
   runtime.pendingWrites = new Set();
   runtime.rollbacks = [];
   trace.computed();
-  computeNow(trace.carry(writes ? [] : pendingOf(held), !writes));
+  computeNow(trace.carry(complete ? [] : pendingOf(held), !complete));
   // Inside a forward, what is read there may still be exported as it was recorded.
   if (writes || scope.depth === 0) for (const value of plan.fetches) value.settle();
 }

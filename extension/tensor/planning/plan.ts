@@ -61,8 +61,9 @@ export function buildPlan({ requested, assigns, lazy, held }: Request): Plan {
   for (const v of requested) visit(v);
   for (const a of assigns) visit(a.value);
   for (const v of lazy) visit(v);
-  // A write is their last chance; before that, one output of a model is computed with the others.
-  for (const v of held) if (assigns.length > 0 || shares(v, base)) visit(v);
+  // A write is their last chance; before that, one output of a model is computed with the others, or with its gradients.
+  const last = assigns.length > 0 || lazy.length > 0;
+  for (const v of held) if (last || shares(v, base)) visit(v);
   for (const v of requested) fetches.add(v);
   code.word(fetches.size);
   for (const v of fetches) refer(v, base);

@@ -56,6 +56,11 @@ export class Gradients {
     return this.#keptValues.values.has(value);
   }
 
+  /** Whether there are gradients that are not computed yet. */
+  get pending(): boolean {
+    return this.graded.size > 0 || this.taken.size > 0;
+  }
+
   /** Forgets the gradients that are not computed yet. */
   forgetPending(): void {
     this.graded = new Set();
@@ -68,6 +73,9 @@ export class Reached {
   readonly keep: Kept[] = [];
   readonly #pending = { graded: new Set<GraphTensor>(), taken: new Set<GraphTensor>() };
   readonly #needed = new Set<Value>();
+  /** Kept values that the plan reads: let go of when it has run. */
+  readonly #used: Kept[] = [];
+  #kept: ReadonlySet<GraphTensor | undefined> | undefined;
   readonly #gradients: Gradients;
   readonly #written: ReadonlySet<GraphTensor>;
   readonly #isStandIn: (value: Value) => boolean;
@@ -94,10 +102,38 @@ export class Reached {
         if (gradient === null || value?.producer.kind !== "node" || value.ready) continue;
         this.keep.push({ leaf, gradient, value });
       }
-    const { graded, taken } = gradients;
-    const left = [...graded].filter((leaf) => !written.has(leaf) && isPending(leaf.ownGrad));
-    const loose = all ? [...taken].filter(isPending) : [];
-    if (left.length + loose.length > 0) this.#divide(left, loose, new Set(computed()));
+    if (written.size === 0 && !gradients.pending) return;
+    const left = [...gradients.graded].filter((leaf) => !written.has(leaf) && isPending(leaf.ownGrad));
+    const loose = all ? [...gradients.taken].filter(isPending) : [];
+    if (left.length + loose.length === 0) return;
+    const values = new Set(computed());
+    // An optimizer's step leaves the gradients of others alone: a GAN's program discards those of its discriminator.
+    const shared = all && this.keep.length === 0;
+    const [graded, taken] = shared ? this.#keepShared(left, loose, values) : [left, loose];
+    this.#divide(graded, taken, values);
+  }
+
+  /** Keeps gradients that are made of the same forward as what is computed: it would be computed again for them. */
+  #keepShared(
+    left: readonly GraphTensor[],
+    loose: readonly GraphTensor[],
+    computed: ReadonlySet<Value>,
+  ): [left: readonly GraphTensor[], loose: readonly GraphTensor[]] {
+    const forward = forwardOf(computed);
+    if (forward.size === 0) return [left, loose];
+    const shares = madeOf(({ ready, producer }) => {
+      if (ready || producer.kind !== "node") return false;
+      return forward.has(producer) || undefined;
+    });
+    for (const leaf of left) if (shares(leaf.ownGrad!.value)) this.#keep(leaf, leaf.ownGrad!);
+    for (const gradient of loose)
+      if (!computed.has(gradient.value) && shares(gradient.value)) this.#keep(undefined, gradient);
+    const kept = new Set(this.keep.map(({ gradient }) => gradient));
+    return [left.filter((leaf) => !kept.has(leaf.ownGrad!)), loose.filter((gradient) => !kept.has(gradient))];
+  }
+
+  #keep(leaf: GraphTensor | undefined, gradient: GraphTensor): void {
+    this.keep.push({ leaf, gradient, value: gradient.value });
   }
 
   /** The values to be kept. */
@@ -107,29 +143,50 @@ export class Reached {
 
   /** Keeps gradients that couldn't be computed any more after the step. */
   #divide(left: readonly GraphTensor[], loose: readonly GraphTensor[], computed: Set<Value>): void {
+    if (this.#written.size === 0) {
+      this.#pending.graded = new Set(left);
+      this.#pending.taken = new Set(loose);
+      return;
+    }
     const storages = new Set<Storage>();
     for (const { storage } of this.#written) if (storage !== undefined) storages.add(storage);
     for (const { value } of this.keep) computed.add(value);
-    const lost = dependents(storages, computed, this.#isStandIn, (value) => {
-      if (this.#gradients.isTransient(value)) this.#needed.add(value);
+    // Whether a pending value depends on what is written now, other than through values that are computed before.
+    const lost = madeOf((value) => {
+      if (value.ready || computed.has(value)) {
+        if (this.#gradients.isTransient(value)) this.#needed.add(value);
+        return false;
+      }
+      const { producer } = value;
+      // Of an older version, it is lost already.
+      if (producer.kind === "state")
+        return storages.has(producer.storage) && producer.storage.version === producer.version;
+      // What it stands for is not recorded, and depends on the parameters.
+      return this.#isStandIn(value) || undefined;
     });
     for (const leaf of left) {
       const gradient = leaf.ownGrad!;
       const { value } = gradient;
-      if (lost(value)) this.keep.push({ leaf, gradient, value });
+      if (lost(value)) this.#keep(leaf, gradient);
       else this.#pending.graded.add(leaf);
     }
     for (const gradient of loose) {
       const { value } = gradient;
       if (computed.has(value)) continue;
-      if (lost(value)) this.keep.push({ leaf: undefined, gradient, value });
+      if (lost(value)) this.#keep(undefined, gradient);
       else this.#pending.taken.add(gradient);
     }
   }
 
+  /** Whether there is anything to keep, or a parameter is written: the gradients of before may be let go of. */
+  get complete(): boolean {
+    return this.#written.size > 0 || this.keep.length > 0;
+  }
+
   /**
-   * Has the executor forget the gradients of the step before that the program can't reach any more.
-   * @param used values that the step under way reads
+   * Has the executor forget the gradients of before that the program can't reach any more. Those that the plan reads stay
+   * until it has run.
+   * @param used values that the plan reads
    * @returns whether the program has read some of them since
    */
   releaseOthers(used: ReadonlySet<Value>, keeper: Keeper, released: () => never): boolean {
@@ -137,42 +194,68 @@ export class Reached {
     const stay: Kept[] = [];
     for (const one of this.#gradients.kept) {
       const { value } = one;
-      const leaf = one.leaf instanceof WeakRef ? one.leaf.deref() : one.leaf;
-      const current = leaf?.ownGrad;
-      const reached = current?.still === value;
-      if (value.data !== undefined) read = true;
-      else if (used.has(value)) {
-        value.data = value.read!();
-        read = true;
-      } else if (this.#needed.has(value) && keeper.holds?.(value) === true) {
+      const isUsed = value.data === undefined && used.has(value);
+      read ||= isUsed;
+      if (isUsed && keeper.holds?.(value) === true) {
+        this.#used.push(one);
         stay.push(one);
         continue;
-      } else if (this.#needed.has(value) || this.#gradients.isHeld(one.gradient ?? current, value)) {
-        value.data = value.read!();
-      } else if (reached && leaf !== undefined) {
-        read ||= this.#written.has(leaf);
-        if (keeper.holds?.(value) === true) {
-          current.dropGraph();
-          stay.push({ value: current.value, leaf: new WeakRef(leaf), gradient: undefined });
-          continue;
-        }
-        value.data = value.read!();
-      } else {
-        keeper.release?.(value);
-        value.read = released;
-        continue;
       }
-      keeper.release?.(value);
+      if (isUsed) value.data = value.read!();
+      read = this.#release(one, keeper, released, stay) || read;
     }
     this.#gradients.kept = stay;
     return read;
   }
 
-  /** The step was computed. */
-  done(): void {
+  /** Forgets a gradient, or adds it to those that stay. @returns whether the program has read it */
+  #release(one: Kept, keeper: Keeper, released: () => never, stay: Kept[]): boolean {
+    const { value } = one;
+    const leaf = one.leaf instanceof WeakRef ? one.leaf.deref() : one.leaf;
+    const current = leaf?.ownGrad;
+    const reached = current?.still === value;
+    const held = keeper.holds?.(value) === true;
+    let read = false;
+    if (value.data !== undefined) read = true;
+    else if (held && this.#isAwaited(value, current)) {
+      stay.push(one);
+      return false;
+    } else if (this.#needed.has(value) || this.#gradients.isHeld(one.gradient ?? current, value)) {
+      value.data = value.read!();
+    } else if (reached && leaf !== undefined) {
+      read = this.#written.has(leaf);
+      if (held) {
+        current.dropGraph();
+        stay.push({ value: current.value, leaf: new WeakRef(leaf), gradient: undefined });
+        return read;
+      }
+      value.data = value.read!();
+    } else {
+      keeper.release?.(value);
+      value.read = released;
+      return false;
+    }
+    keeper.release?.(value);
+    return read;
+  }
+
+  /** Whether something that isn't computed now may need a value: before a step, all but what has become another gradient. */
+  #isAwaited(value: Value, current: GraphTensor | null | undefined): boolean {
+    if (this.#needed.has(value)) return true;
+    if (this.#written.size > 0) return false;
+    this.#kept ??= new Set(this.keep.map(({ gradient }) => gradient));
+    return current?.value === value || !this.#kept.has(current ?? undefined);
+  }
+
+  /** The plan was computed. */
+  done(keeper: Keeper, released: () => never): void {
+    if (!this.complete) return;
     const gradients = this.#gradients;
     const pending = this.#pending;
-    gradients.kept = [...gradients.kept, ...this.keep];
+    const used = new Set(this.#used);
+    const kept = gradients.kept.filter((one) => !used.has(one));
+    for (const one of used) this.#release(one, keeper, released, kept);
+    gradients.kept = [...kept, ...this.keep];
     gradients.graded = pending.graded;
     gradients.taken = pending.taken;
   }
@@ -184,29 +267,32 @@ const isPending = (gradient: GraphTensor | null): boolean => {
   return !value.ready && value.producer.kind === "node";
 };
 
+/** Nodes of the forward that values to be computed are made of, and which have gradients. */
+function forwardOf(values: Iterable<Value>): Set<Node> {
+  const found = new Set<Node>();
+  const met = new Set<Node>();
+  const stack = [...values];
+  for (let value = stack.pop(); value !== undefined; value = stack.pop()) {
+    const { producer } = value;
+    if (value.ready || producer.kind !== "node" || met.has(producer)) continue;
+    met.add(producer);
+    if (producer.edges !== undefined) found.add(producer);
+    stack.push(...producer.inputs);
+  }
+  return found;
+}
+
 /**
- * Answers whether a pending value depends on what is written now, other than through values that are computed before.
- * @param needs told of each value that pending ones read and that is there already
+ * Answers whether a value is made of one that a test finds.
+ * @param test undefined for a value whose inputs are to be tested
  */
-function dependents(
-  written: ReadonlySet<Storage>,
-  computed: ReadonlySet<Value>,
-  isStandIn: (value: Value) => boolean,
-  needs: (value: Value) => void,
-): (value: Value) => boolean {
+function madeOf(test: (value: Value) => boolean | undefined): (value: Value) => boolean {
   const known = new Map<Node, boolean>();
   const direct = (value: Value): boolean | Node => {
     const { producer } = value;
-    if (value.ready || computed.has(value)) {
-      needs(value);
-      return false;
-    }
-    // Of an older version, it is lost already.
-    if (producer.kind === "state")
-      return written.has(producer.storage) && producer.storage.version === producer.version;
-    if (producer.kind !== "node") return false;
-    // What it stands for is not recorded, and depends on the parameters.
-    return isStandIn(value) || (known.get(producer) ?? producer);
+    const found = test(value);
+    if (found !== undefined || producer.kind !== "node") return found ?? false;
+    return known.get(producer) ?? producer;
   };
   // Without recursion: a chain may have thousands of nodes.
   return (value) => {

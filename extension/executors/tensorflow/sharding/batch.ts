@@ -46,7 +46,7 @@ interface Attempt {
 /** @param most shards at most */
 export function shardBatch(plan: Plan, most: number): BatchShards {
   const whole = (why: string): BatchShards => ({ count: 1, why });
-  if (plan.assigns.length === 0) return whole("only a training step is divided");
+  if (!isOfTraining(plan)) return whole("only a training step is divided");
   const cost = plan.nodes.reduce((sum, node) => sum + costOf(node), 0);
   const all = millions(cost);
   if (cost < MIN_SHARDED_MACS)
@@ -76,6 +76,9 @@ export function shardBatch(plan: Plan, most: number): BatchShards {
 
 const millions = (count: number): string => `${Number((count / 1e6).toPrecision(3))} million`;
 const percent = (share: number): string => `${Math.floor(100 * share)} %`;
+
+/** Whether a plan computes gradients, or a step with them. */
+const isOfTraining = ({ assigns, lazy }: Plan): boolean => assigns.length + lazy.length > 0;
 
 /** Dimensions that can be divided, those of the largest input first: batches come before or after the time. */
 function candidatesOf(inputs: readonly Value[], most: number): Candidate[] {

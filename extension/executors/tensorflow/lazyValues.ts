@@ -1,0 +1,40 @@
+import type { NativeBinding } from "../../native/binding.ts";
+import type { HostArray } from "../../tensor/core/dtype.ts";
+import type { Value } from "../../tensor/recording/graph.ts";
+
+/** Tensors of values that stay on TensorFlow's side until they are read or used. */
+export class LazyValues {
+  readonly #binding: NativeBinding;
+  /** By what reads them. */
+  readonly #ids = new Map<() => HostArray, number>();
+
+  constructor(binding: NativeBinding) {
+    this.#binding = binding;
+  }
+
+  keep(values: readonly Value[], ids: readonly number[]): void {
+    values.forEach((value, i) => {
+      const id = ids[i]!;
+      // A value may be the gradient of several leaves.
+      this.release(value);
+      value.read = () => this.#binding.tensorDataSync(id) as HostArray;
+      this.#ids.set(value.read, id);
+    });
+  }
+
+  /** The tensor of a value; undefined for one that isn't here, or is on the host. */
+  tensor({ data, read }: Value): number | undefined {
+    return data === undefined && read !== undefined ? this.#ids.get(read) : undefined;
+  }
+
+  holds({ read }: Value): boolean {
+    return read !== undefined && this.#ids.has(read);
+  }
+
+  release({ read }: Value): void {
+    const id = read && this.#ids.get(read);
+    if (read === undefined || id === undefined) return;
+    this.#ids.delete(read);
+    this.#binding.deleteTensor(id);
+  }
+}

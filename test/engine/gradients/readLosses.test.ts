@@ -1,0 +1,107 @@
+// A loss, or a norm of gradients, that a program reads between `backward()` and `step()`.
+import { expect, it } from "vitest";
+import { F, nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
+import { runtime } from "../../../extension/tensor/recording/runtime.ts";
+import { onEachEngine } from "../../engines.ts";
+
+const expectClose = (given: readonly number[][], expected: readonly number[][]): void =>
+  given.forEach((values, i) => {
+    expect(values).toHaveLength(expected[i]!.length);
+    values.forEach((value, j) => expect(value).toBeCloseTo(expected[i]![j]!, 5));
+  });
+
+interface Reads {
+  /** How many batches are added up for a step. */
+  batches?: number;
+  loss?: boolean;
+  norm?: boolean;
+  /** Whether gradients are read before and after the step. */
+  gradients?: boolean;
+}
+
+onEachEngine((_, executor) => {
+  /** Trains two equal models in turn. Answers all that was read, and the weights. */
+  function trained(
+    { batches = 1, loss, norm, gradients }: Reads,
+    steps = 5,
+    then = (): void => {},
+  ): number[][] {
+    torch.manualSeed(5);
+    const models = [0, 1].map(
+      () =>
+        new nn.Sequential(
+          new nn.Linear(6, 8, { bias: false }),
+          new nn.BatchNorm1d(8),
+          new nn.ReLU(),
+          new nn.Linear(8, 3),
+        ),
+    );
+    const parts = models.map((model) => ({
+      model,
+      optimizer: new optim.AdamW(model.parameters(), { lr: 0.01 }),
+    }));
+    const [x, y] = [torch.randn(4, 10, 6), torch.randint(0, 3, [4, 10])];
+    const seen: number[] = [];
+    const see = (value: Tensor): void => void seen.push(...(value.flatten().tolist() as number[]));
+    for (let step = 0; step < steps; step++) {
+      for (const { model, optimizer } of parts) {
+        optimizer.zeroGrad();
+        for (let batch = 0; batch < batches; batch++) {
+          const value = F.crossEntropy(model(x.index((step + batch) % 4)), y.index((step + batch) % 4));
+          value.div(batches).backward();
+          if (loss === true) value.item();
+          if (gradients === true) see(model.parameters()[0]!.grad!);
+        }
+        const total = nn.utils.clipGradNorm_(model.parameters(), 0.5);
+        if (norm === true) total.item();
+        optimizer.step();
+        see(total);
+        if (gradients === true) see(model.parameters()[2]!.grad!);
+      }
+      then();
+    }
+    return [seen, ...models.flatMap((model) => model.parameters().map((p) => [...p.toTypedArray()]))];
+  }
+
+  const CASES: [string, Reads][] = [
+    ["a loss", { loss: true }],
+    ["a norm", { norm: true }],
+    ["both", { loss: true, norm: true }],
+    ["losses of batches that are added up", { loss: true, batches: 3 }],
+    ["all of them", { loss: true, norm: true, batches: 3 }],
+  ];
+
+  it.each(CASES)("reading %s changes no number", (_, reads) => {
+    const { batches = 1 } = reads;
+    const expected = trained({ batches });
+    expectClose(trained(reads), expected);
+    expectClose(trained({ ...reads, gradients: true }), trained({ batches, gradients: true }));
+  });
+
+  it.each(CASES)("reading %s has no product computed twice", (_, reads) => {
+    const products = (body: () => void): number => {
+      const executor = runtime.executor!;
+      const run = executor.run.bind(executor);
+      let count = 0;
+      executor.run = (plan, inspector) => {
+        count += plan.nodes.filter(({ op }) => op.name === "matmul").length;
+        run(plan, inspector);
+      };
+      try {
+        body();
+      } finally {
+        Reflect.deleteProperty(executor, "run");
+      }
+      return count;
+    };
+    const { batches = 1 } = reads;
+    expect(products(() => trained(reads, 2))).toBe(products(() => trained({ batches }, 2)));
+  });
+
+  it("leaves no tensor behind", () => {
+    const counts: number[] = [];
+    const count = (): void => void counts.push(executor().counters()["tensors"]!);
+    trained({ loss: true, norm: true, batches: 3 }, 12, count);
+    expect(counts[11]).toBe(counts[7]);
+  });
+});
